@@ -1,0 +1,25 @@
+/**
+ * The seam under a link: an ordered, reliable, authenticated byte stream between two nodes. A
+ * libp2p stream in production, a pair of arrays in tests and in the simulator.
+ */
+export interface ByteChannelEvents {
+  onData(bytes: Uint8Array): void
+  /** More may be written, after `write` returned false. */
+  onDrain(): void
+  /** The channel is gone, in both directions; nothing is called after this. */
+  onClose(cause: Error | undefined): void
+}
+
+export interface ByteChannel {
+  /** To be set once, synchronously after the channel was obtained, before it delivers anything. */
+  events: ByteChannelEvents | undefined
+  /** False: the buffer is full, wait for onDrain. The bytes were taken and are not reused. */
+  write(bytes: Uint8Array): boolean
+  /** Stops onData; the channel then stops its peer. */
+  pause(): void
+  resume(): void
+  /** Sends what is buffered, then closes. */
+  close(): void
+  /** Closes at once. onClose follows. */
+  abort(cause: Error): void
+}

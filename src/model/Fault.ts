@@ -1,0 +1,90 @@
+/**
+ * What the mesh itself answers when it cannot carry an exchange. Codes are stable: they stand in
+ * `skein-error`, in metrics, in logs and in users' alerts. Anything without a code came from the
+ * application.
+ */
+import type { ServiceName } from "./Names.ts"
+
+interface FaultKind {
+  /** HTTP status of the response the mesh makes for it. */
+  readonly status: number
+  /** What an operator should look at next. */
+  readonly hint: string
+}
+
+export const faultKinds = {
+  bad_request: {
+    status: 400,
+    hint: "The request is not unambiguous HTTP/1.1; the message says which rule it breaks."
+  },
+  head_too_large: {
+    status: 431,
+    hint: "Shorten the request's headers (cookies are the usual cause) or raise the head limits."
+  },
+  denied: {
+    status: 403,
+    hint: "The caller's node may not call this service; see the rule named in the message."
+  },
+  route_not_found: {
+    status: 404,
+    hint: "No node of the mesh offers this name. Check spelling with `skein services`."
+  },
+  rate_limited: { status: 429, hint: "Wait as Retry-After says, or raise the service's limit." },
+  upstream_reset: {
+    status: 502,
+    hint: "The endpoint broke off after the request was sent. Look at its own log."
+  },
+  no_healthy_endpoint: {
+    status: 503,
+    hint: "Every endpoint is unhealthy, ejected or gone. See `skein endpoints NAME`."
+  },
+  upstream_connect: {
+    status: 503,
+    hint: "The endpoint's address does not accept connections. Is the program running?"
+  },
+  overflow: {
+    status: 503,
+    hint: "A limit was reached (connections, queue or budget); the message names it."
+  },
+  draining: {
+    status: 503,
+    hint: "The node is shutting down and takes nothing new; another endpoint should be used."
+  },
+  upstream_timeout: {
+    status: 504,
+    hint: "The endpoint was slower than the policy's timeout; the message says which one."
+  },
+  /** The caller went away. Never answered, only recorded. */
+  client_gone: { status: 499, hint: "The caller closed its connection before the end." }
+} as const satisfies Record<string, FaultKind>
+
+export type FaultCode = keyof typeof faultKinds
+
+/** Why an exchange ended without (all of) the endpoint's own response. */
+export interface Fault {
+  readonly code: FaultCode
+  /** What failed, with the value and the likely cause; one line, for people. */
+  readonly message: string
+  /** Name of the node that decided it. */
+  readonly node: string
+  readonly service: ServiceName | undefined
+  /**
+   * False when it is certain that no byte of the request reached the endpoint: then a retry is
+   * safe whatever the method.
+   */
+  readonly sent: boolean
+  /** Seconds, for `Retry-After`. */
+  readonly retryAfter?: number
+}
+
+export const isFaultCode = (code: string): code is FaultCode => Object.hasOwn(faultKinds, code)
+
+/** The JSON body of a mesh-made HTTP response (and what the admin API shows for a fault). */
+export const faultBody = (fault: Fault): string =>
+  `${JSON.stringify({
+    code: fault.code,
+    message: fault.message,
+    service: fault.service ?? null,
+    node: fault.node,
+    hint: faultKinds[fault.code].hint
+  })}\n`

@@ -1,0 +1,74 @@
+/**
+ * Every question one node asks another, as one typed group. Spoken over a stream of its own
+ * between admitted peers. Signed things travel as the bytes that were signed, so that a relaying
+ * node can neither change nor need to understand them.
+ */
+import { Rpc, RpcGroup } from "@effect/rpc"
+import { Schema } from "effect"
+import { PeerKey } from "./Names.ts"
+
+/** Refused or not possible right now; the code is stable, the message is for people. */
+export class MeshRpcError extends Schema.TaggedError<MeshRpcError>()("MeshRpcError", {
+  code: Schema.Literal("refused", "unavailable", "invalid"),
+  message: Schema.String
+}) {}
+
+const Bytes = Schema.Uint8ArrayFromSelf
+const Hash = Schema.Uint8ArrayFromSelf.pipe(Schema.filter((bytes) => bytes.length === 16))
+
+/** Which version of which record a catalogue holds. */
+export const RecordVersion = Schema.Struct({
+  key: Schema.String.pipe(Schema.maxLength(256)),
+  epoch: Schema.Int,
+  version: Schema.Int
+})
+export type RecordVersion = typeof RecordVersion.Type
+
+export class MeshRpc extends RpcGroup.make(
+  /** Anti-entropy, first question: are our catalogues the same? `buckets` when not. */
+  Rpc.make("CatalogueDigest", {
+    payload: { root: Hash },
+    success: Schema.Struct({ same: Schema.Boolean, buckets: Schema.Array(Hash) }),
+    error: MeshRpcError
+  }),
+  /** Second: what is in the buckets that differ? */
+  Rpc.make("CatalogueBuckets", {
+    payload: { buckets: Schema.Array(Schema.Int).pipe(Schema.maxItems(256)) },
+    success: Schema.Array(RecordVersion),
+    error: MeshRpcError
+  }),
+  /** Third: give me these (at most 64), and take these that you lack. Envelopes, signed. */
+  Rpc.make("CatalogueExchange", {
+    payload: {
+      wanted: Schema.Array(Schema.String).pipe(Schema.maxItems(64)),
+      offered: Schema.Array(Bytes).pipe(Schema.maxItems(64))
+    },
+    success: Schema.Array(Bytes),
+    error: MeshRpcError
+  }),
+  /** Can you reach this member right now? Asked by an observer before it suspects. */
+  Rpc.make("Probe", {
+    payload: { peer: PeerKey },
+    success: Schema.Struct({ reachable: Schema.Boolean }),
+    error: MeshRpcError
+  }),
+  /** Are you there? The answer carries the incarnation the peer claims. */
+  Rpc.make("Ping", {
+    payload: {},
+    success: Schema.Struct({ incarnation: Schema.Int }),
+    error: MeshRpcError
+  }),
+  /** A new certificate for the peer that asks: same key, same or fewer rights, new dates. */
+  Rpc.make("RenewCertificate", {
+    payload: {},
+    /** An encoded certificate chain. */
+    success: Bytes,
+    error: MeshRpcError
+  }),
+  /** The caller is about to take nothing new; the reply means: I have stopped sending you work. */
+  Rpc.make("DrainNotice", {
+    payload: { envelope: Bytes },
+    success: Schema.Void,
+    error: MeshRpcError
+  })
+) {}

@@ -1,0 +1,147 @@
+/**
+ * How calls to a service are made resilient: one typed value, the same whether it was written in
+ * YAML (and decoded) or in TypeScript (and checked by the compiler). Every default is here and
+ * nowhere else. Times are milliseconds once decoded; written as `2s`, `500ms`.
+ */
+import { Schema } from "effect"
+import { Millis } from "./Duration.ts"
+
+const ms = (text: string) => Schema.optionalWith(Millis, { default: () => decodeMillis(text) })
+const decodeMillis = Schema.decodeSync(Millis)
+const positive = Schema.Number.pipe(Schema.positive())
+const count = Schema.Int.pipe(Schema.between(1, 1_000_000))
+const withDefault = <A, I>(schema: Schema.Schema<A, I>, value: A) =>
+  Schema.optionalWith(schema, { default: () => value })
+
+/** Timeouts. `request` covers retries and back-off too; absent means no limit. */
+export const TimeoutPolicy = Schema.Struct({
+  /** To get a connection to an endpoint's program. Linkerd: 1 s. */
+  connect: ms("1s"),
+  /** From the first byte of the request to the end of the response, all attempts together. */
+  request: Schema.optional(Millis),
+  /** One attempt: until its response head. */
+  perTry: Schema.optional(Millis),
+  /** Neither direction moved a byte. HTTP default as Envoy's stream idle timeout. */
+  idle: ms("5m"),
+  /** The same for TCP tunnels. */
+  tcpIdle: ms("1h")
+}).annotations({ identifier: "TimeoutPolicy" })
+
+export const RetryCondition = Schema.Literal(
+  /** Nothing was sent: safe for every method. */
+  "connect_failure",
+  /** Broken off before any response byte. */
+  "reset",
+  /** Status 500–599. */
+  "5xx",
+  /** Status 502, 503, 504. */
+  "gateway_error",
+  /** The per-try timeout. */
+  "timeout",
+  /** Status 429. */
+  "rate_limited"
+)
+export type RetryCondition = typeof RetryCondition.Type
+
+export const RetryBudgetPolicy = Schema.Struct({
+  /** Retries per request, over the window. Linkerd: 0.2. */
+  ratio: withDefault(Schema.Number.pipe(Schema.between(0, 10)), 0.2),
+  /** Retries per second that are always allowed. */
+  minPerSecond: withDefault(Schema.Number.pipe(Schema.between(0, 100_000)), 10),
+  window: ms("10s")
+}).annotations({ identifier: "RetryBudgetPolicy" })
+
+/**
+ * Retries. The budget is always on. Everything but `connect_failure` is retried only for
+ * idempotent methods (RFC 9110 §9.2.2) unless `methods` says otherwise, and never once a byte of
+ * a response has reached the caller.
+ */
+export const RetryPolicy = Schema.Struct({
+  /** Further attempts after the first. */
+  attempts: withDefault(Schema.Int.pipe(Schema.between(0, 10)), 2),
+  on: withDefault(Schema.Array(RetryCondition), ["connect_failure", "reset"] as const),
+  methods: withDefault(Schema.Array(Schema.String), [
+    "GET",
+    "HEAD",
+    "OPTIONS",
+    "TRACE",
+    "PUT",
+    "DELETE"
+  ]),
+  budget: Schema.optionalWith(RetryBudgetPolicy, { default: () => RetryBudgetPolicy.make({}) }),
+  /** Full jitter: random(0, min(max, base·2^attempt)). Envoy: 25 ms, 250 ms. */
+  backoff: Schema.optionalWith(Schema.Struct({ base: ms("25ms"), max: ms("250ms") }), {
+    default: () => ({ base: 25, max: 250 })
+  }),
+  /** Bytes of request body kept so that it can be sent again; larger bodies are not retried. */
+  bodyLimit: withDefault(Schema.Int.pipe(Schema.between(0, 16 * 1024 * 1024)), 64 * 1024)
+}).annotations({ identifier: "RetryPolicy" })
+
+/** Circuit breaker per endpoint: Linkerd's consecutive-failure accrual with one probe request. */
+export const BreakerPolicy = Schema.Struct({
+  consecutiveFailures: withDefault(count, 7),
+  /** Open for `base`, doubling to `max` while probes fail; ± half of it at random. */
+  open: Schema.optionalWith(Schema.Struct({ base: ms("1s"), max: ms("60s") }), {
+    default: () => ({ base: 1_000, max: 60_000 })
+  })
+}).annotations({ identifier: "BreakerPolicy" })
+
+/** Outlier ejection among a service's endpoints, as Envoy's. */
+export const EjectionPolicy = Schema.Struct({
+  consecutive5xx: withDefault(count, 5),
+  /** Ejected for base × times ejected, at most `max`. */
+  base: ms("30s"),
+  max: ms("300s"),
+  /** Never more of the endpoints than this share, but always at least one may be ejected. */
+  maxPercent: withDefault(Schema.Number.pipe(Schema.between(0, 100)), 10),
+  /** Success rate is judged once per interval. */
+  interval: ms("10s"),
+  /** Ejects an endpoint whose success rate is this many standard deviations below the mean. */
+  successRateDeviations: withDefault(positive, 1.9),
+  /** … with at least this many endpoints that had at least `minRequests` in the interval. */
+  minEndpoints: withDefault(count, 5),
+  minRequests: withDefault(count, 100)
+}).annotations({ identifier: "EjectionPolicy" })
+
+export const BalancePolicy = Schema.Union(
+  /** Power of two choices on peak-EWMA latency × in flight (Finagle, Linkerd). */
+  Schema.Struct({
+    kind: Schema.Literal("p2c_ewma"),
+    /** Assumed latency of an endpoint that has not answered yet. */
+    initial: ms("30ms"),
+    decay: ms("10s")
+  }),
+  Schema.Struct({ kind: Schema.Literal("round_robin") }),
+  /** Two choices, fewer in flight wins; unequal weights as w/(active+1) (Envoy). */
+  Schema.Struct({ kind: Schema.Literal("least_request") })
+).annotations({ identifier: "BalancePolicy" })
+export type BalancePolicy = typeof BalancePolicy.Type
+
+const offOr = <A, I>(schema: Schema.Schema<A, I>, make: () => A) =>
+  Schema.optionalWith(Schema.Union(Schema.Literal("off"), schema), { default: make })
+
+/** A whole policy. Every part has a default; `off` switches a part off. */
+export const Policy = Schema.Struct({
+  timeout: Schema.optionalWith(TimeoutPolicy, { default: () => TimeoutPolicy.make({}) }),
+  retry: offOr(RetryPolicy, () => RetryPolicy.make({})),
+  breaker: offOr(BreakerPolicy, () => BreakerPolicy.make({})),
+  ejection: offOr(EjectionPolicy, () => EjectionPolicy.make({})),
+  balance: Schema.optionalWith(BalancePolicy, {
+    default: (): BalancePolicy => ({ kind: "p2c_ewma", initial: 30, decay: 10_000 })
+  })
+}).annotations({ identifier: "Policy" })
+export type Policy = typeof Policy.Type
+/** A policy as written: durations as text, anything may be left out. */
+export type PolicyInput = typeof Policy.Encoded
+
+export type TimeoutPolicy = typeof TimeoutPolicy.Type
+export type RetryPolicy = typeof RetryPolicy.Type
+export type RetryBudgetPolicy = typeof RetryBudgetPolicy.Type
+export type BreakerPolicy = typeof BreakerPolicy.Type
+export type EjectionPolicy = typeof EjectionPolicy.Type
+
+/** A policy from what a person wrote; throws a ParseError on a wrong value. */
+export const makePolicy: (input: PolicyInput) => Policy = Schema.decodeSync(Policy)
+
+/** What holds for a service no policy names. */
+export const defaultPolicy: Policy = makePolicy({})

@@ -1,0 +1,100 @@
+/**
+ * Deadlines for the request plane. A request sets and cancels two or three timers and nearly none
+ * fires, so both must cost next to nothing: a timer is a node of a doubly linked list in the slot
+ * of its tick (Varghese & Lauck 1987, scheme 6: a hashed wheel). Pure: somebody else advances it.
+ *
+ * Resolution is one tick (default 10 ms): a timer fires in the first `advance` at or after its
+ * deadline rounded up to a tick, never early.
+ */
+export interface Timer {
+  /** Takes the timer off the wheel; harmless when it has fired or was cancelled. */
+  cancel(): void
+}
+
+class Entry implements Timer {
+  previous: Entry | undefined = undefined
+  next: Entry | undefined = undefined
+  readonly wheel: TimerWheel
+  readonly tick: number
+  readonly slot: number
+  callback: (() => void) | undefined
+
+  constructor(wheel: TimerWheel, tick: number, slot: number, callback: () => void) {
+    this.wheel = wheel
+    this.tick = tick
+    this.slot = slot
+    this.callback = callback
+  }
+
+  cancel(): void {
+    if (this.callback === undefined) return
+    this.callback = undefined
+    this.wheel.unlink(this)
+  }
+}
+
+export class TimerWheel {
+  readonly resolution: number
+  readonly #slots: Array<Entry | undefined>
+  #tick: number
+  #size = 0
+  /** Called when the wheel goes from empty to not empty: its driver may have been asleep. */
+  onWake: (() => void) | undefined = undefined
+
+  constructor(now: number, resolution = 10, slots = 1024) {
+    this.resolution = resolution
+    this.#slots = new Array<Entry | undefined>(slots).fill(undefined)
+    this.#tick = Math.floor(now / resolution)
+  }
+
+  /** Timers waiting. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** `now` and `delay` in milliseconds; `now` on the same clock as `advance`. */
+  schedule(now: number, delay: number, callback: () => void): Timer {
+    if (this.#size === 0) this.#tick = Math.max(this.#tick, Math.floor(now / this.resolution))
+    const due = Math.ceil((now + Math.max(0, delay)) / this.resolution)
+    const tick = Math.max(due, this.#tick + 1)
+    const slot = tick % this.#slots.length
+    const entry = new Entry(this, tick, slot, callback)
+    const head = this.#slots[slot]
+    entry.next = head
+    if (head !== undefined) head.previous = entry
+    this.#slots[slot] = entry
+    if (this.#size++ === 0) this.onWake?.()
+    return entry
+  }
+
+  /** Fires what is due. A callback may schedule and cancel. */
+  advance(now: number): void {
+    const target = Math.floor(now / this.resolution)
+    if (target <= this.#tick) return
+    // After a long sleep every slot is looked at once, not once per missed tick.
+    const first = Math.max(this.#tick + 1, target - this.#slots.length + 1)
+    this.#tick = target
+    for (let tick = first; tick <= target && this.#size > 0; tick++) {
+      let entry = this.#slots[tick % this.#slots.length]
+      const due: Array<Entry> = []
+      for (; entry !== undefined; entry = entry.next) if (entry.tick <= target) due.push(entry)
+      for (let i = due.length - 1; i >= 0; i--) {
+        const callback = due[i]!.callback
+        if (callback === undefined) continue // cancelled by an earlier callback of this advance
+        due[i]!.callback = undefined
+        this.unlink(due[i]!)
+        callback()
+      }
+    }
+  }
+
+  /** For Entry only. */
+  unlink(entry: Entry): void {
+    if (entry.previous === undefined) this.#slots[entry.slot] = entry.next
+    else entry.previous.next = entry.next
+    if (entry.next !== undefined) entry.next.previous = entry.previous
+    entry.previous = undefined
+    entry.next = undefined
+    this.#size--
+  }
+}

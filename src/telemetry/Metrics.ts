@@ -1,0 +1,181 @@
+/**
+ * Cells that the request plane adds to and the scrape reads. A cell is found once, when a plan is
+ * compiled or a connection opened; after that counting is one addition. Families and their label
+ * values are bounded: past the bound, new label values share one cell labelled `other`.
+ */
+
+export type Labels = Readonly<Record<string, string>>
+
+export class Counter {
+  value = 0
+  inc(by = 1): void {
+    this.value += by
+  }
+}
+
+export class Gauge {
+  value = 0
+  set(value: number): void {
+    this.value = value
+  }
+  add(by: number): void {
+    this.value += by
+  }
+}
+
+/** Milliseconds, from a loopback call to a long timeout. */
+export const latencyBounds: ReadonlyArray<number> = [
+  0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1_000, 2_000, 5_000,
+  10_000, 30_000, 60_000
+]
+
+export class Histogram {
+  readonly bounds: ReadonlyArray<number>
+  /** One more than bounds: the last counts what is above all of them. */
+  readonly counts: Array<number>
+  sum = 0
+  count = 0
+
+  constructor(bounds: ReadonlyArray<number>) {
+    this.bounds = bounds
+    this.counts = new Array<number>(bounds.length + 1).fill(0)
+  }
+
+  record(value: number): void {
+    let low = 0
+    let high = this.bounds.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (value <= this.bounds[middle]!) high = middle
+      else low = middle + 1
+    }
+    this.counts[low]!++
+    this.sum += value
+    this.count++
+  }
+
+  /** The value under which a share `q` of the recordings lie, interpolated within its bucket. */
+  quantile(q: number): number {
+    if (this.count === 0) return 0
+    const rank = q * this.count
+    let seen = 0
+    for (let i = 0; i < this.bounds.length; i++) {
+      const here = this.counts[i]!
+      if (seen + here >= rank && here > 0) {
+        const from = i === 0 ? 0 : this.bounds[i - 1]!
+        return from + (this.bounds[i]! - from) * ((rank - seen) / here)
+      }
+      seen += here
+    }
+    return this.bounds[this.bounds.length - 1]!
+  }
+}
+
+export interface Family<Cell> {
+  readonly name: string
+  readonly help: string
+  readonly kind: "counter" | "gauge" | "histogram"
+  readonly cells: ReadonlyMap<string, { readonly labels: Labels; readonly cell: Cell }>
+  /** The cell of these labels; made on first use. Hold on to it. */
+  cell(labels: Labels): Cell
+  /** Frees a cell, e.g. when its endpoint is gone from the mesh. */
+  remove(labels: Labels): void
+}
+
+/** Label combinations per family; what a mesh with hundreds of services needs, and no more. */
+export const defaultCellLimit = 4_096
+
+class BoundedFamily<Cell> implements Family<Cell> {
+  readonly name: string
+  readonly help: string
+  readonly kind: "counter" | "gauge" | "histogram"
+  readonly cells = new Map<string, { readonly labels: Labels; readonly cell: Cell }>()
+  readonly #make: () => Cell
+  readonly #limit: number
+
+  constructor(
+    kind: "counter" | "gauge" | "histogram",
+    name: string,
+    help: string,
+    make: () => Cell,
+    limit: number
+  ) {
+    this.kind = kind
+    this.name = name
+    this.help = help
+    this.#make = make
+    this.#limit = limit
+  }
+
+  cell(labels: Labels): Cell {
+    const key = JSON.stringify(labels)
+    const known = this.cells.get(key)
+    if (known !== undefined) return known.cell
+    if (this.cells.size >= this.#limit) return this.#overflow(labels)
+    const cell = this.#make()
+    this.cells.set(key, { labels, cell })
+    return cell
+  }
+
+  remove(labels: Labels): void {
+    this.cells.delete(JSON.stringify(labels))
+  }
+
+  #overflow(labels: Labels): Cell {
+    const others = Object.fromEntries(Object.keys(labels).map((name) => [name, "other"]))
+    const key = JSON.stringify(others)
+    const known = this.cells.get(key)
+    if (known !== undefined) return known.cell
+    const cell = this.#make()
+    this.cells.set(key, { labels: others, cell })
+    return cell
+  }
+}
+
+/** All metrics of one node. Names: `skein_…`, unit as suffix, `_total` for counters. */
+export class MetricRegistry {
+  readonly families = new Map<string, Family<Counter> | Family<Gauge> | Family<Histogram>>()
+  readonly #collectors: Array<() => void> = []
+  readonly #limit: number
+
+  constructor(limit = defaultCellLimit) {
+    this.#limit = limit
+  }
+
+  counter(name: string, help: string): Family<Counter> {
+    return this.#family("counter", name, help, () => new Counter())
+  }
+
+  gauge(name: string, help: string): Family<Gauge> {
+    return this.#family("gauge", name, help, () => new Gauge())
+  }
+
+  histogram(name: string, help: string, bounds = latencyBounds): Family<Histogram> {
+    return this.#family("histogram", name, help, () => new Histogram(bounds))
+  }
+
+  /** Runs before each scrape: sets gauges that are cheaper to compute than to keep. */
+  onCollect(collector: () => void): void {
+    this.#collectors.push(collector)
+  }
+
+  collect(): void {
+    for (const collector of this.#collectors) collector()
+  }
+
+  #family<Cell extends Counter | Gauge | Histogram>(
+    kind: "counter" | "gauge" | "histogram",
+    name: string,
+    help: string,
+    make: () => Cell
+  ): Family<Cell> {
+    const known = this.families.get(name)
+    if (known !== undefined) {
+      if (known.kind !== kind) throw new Error(`metric ${name} is a ${known.kind}, not a ${kind}`)
+      return known as Family<Cell> // same name and kind: made by this very method
+    }
+    const family = new BoundedFamily<Cell>(kind, name, help, make, this.#limit)
+    this.families.set(name, family as unknown as Family<Counter>)
+    return family
+  }
+}
