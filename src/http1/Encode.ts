@@ -1,0 +1,175 @@
+/**
+ * Heads and chunk framing as text, to be written as latin1. The text is what RequestReader and
+ * ResponseReader (and, between nodes, decodeRequestHead and decodeResponseHead) read back equal.
+ *
+ * Heads are trusted: those that our readers made are valid by construction. Whoever makes heads
+ * from anything else (HTTP/2, an Effect client) checks them with `unsafePart` first.
+ */
+import { type Fields, noFields, type RequestHead, type ResponseHead } from "../model/Exchange.ts"
+import { isAuthority, isFieldValue, isOriginTarget, isToken } from "./Characters.ts"
+import { encodeTrailers } from "./Trailers.ts"
+
+/**
+ * Host first, then the head's fields, then `extra`, then what this hop says about framing and
+ * connection. A body and an upgrade exclude each other, as when reading: `upgrade` gives way.
+ */
+export const encodeRequestHead = (head: RequestHead, extra: Fields = noFields): string => {
+  let text = `${head.method} ${head.target} HTTP/1.1\r\nhost: ${head.authority}\r\n`
+  let te = false
+  const fields = head.fields
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!
+    text += `${name}: ${fields[i + 1]}\r\n`
+    // TE speaks to the next hop and has to say so (RFC 9110 §10.1.4).
+    if (name.length === 2 && name.toLowerCase() === "te") te = true
+  }
+  for (let i = 0; i < extra.length; i += 2) text += `${extra[i]}: ${extra[i + 1]}\r\n`
+  let hasBody = false
+  switch (head.framing.kind) {
+    case "length":
+      text += `content-length: ${head.framing.length}\r\n`
+      hasBody = head.framing.length > 0
+      break
+    case "stream":
+      text += "transfer-encoding: chunked\r\n"
+      hasBody = true
+      break
+    case "none":
+  }
+  if (head.expectsContinue) text += "expect: 100-continue\r\n"
+  if (head.upgrade !== undefined && !hasBody) {
+    return `${text}connection: upgrade${te ? ", te" : ""}\r\nupgrade: ${head.upgrade}\r\n\r\n`
+  }
+  return te ? `${text}connection: te\r\n\r\n` : `${text}\r\n`
+}
+
+export interface ResponseOptions {
+  /** Of the request that is answered. */
+  readonly method: string
+  /** Minor version of the request that is answered. */
+  readonly version: 0 | 1
+  /** The connection stays open afterwards, as far as it is up to the caller; see `mustClose`. */
+  readonly keepAlive: boolean
+  readonly extra?: Fields
+  /**
+   * An IMF-fixdate, written unless the head has a Date: an intermediary with a clock adds one
+   * (RFC 9110 §6.6.1). The codec has no clock, so without this none is added.
+   */
+  readonly date?: string | undefined
+}
+
+/** How the response's body goes onto the wire after `encodeResponseHead`. */
+export type BodyCoding =
+  /** Nothing may be written. */
+  | "none"
+  /** Content as it is; its length was announced. */
+  | "length"
+  | "chunked"
+  /** Content as it is; closing the connection ends it (HTTP/1.0 clients). */
+  | "until_close"
+  /** Bytes of a tunnel as they are, both ways. */
+  | "tunnel"
+
+export const responseBodyCoding = (
+  head: ResponseHead,
+  method: string,
+  version: 0 | 1
+): BodyCoding => {
+  const status = head.status
+  if (status === 101 || (method === "CONNECT" && status >= 200 && status < 300)) return "tunnel"
+  if (method === "HEAD" || hasNoContent(status) || status === 304) return "none"
+  if (head.framing.kind !== "stream") return "length"
+  return version === 1 ? "chunked" : "until_close"
+}
+
+/** The connection cannot carry another request after this response, whatever the caller wants. */
+export const mustClose = (coding: BodyCoding): boolean =>
+  coding === "until_close" || coding === "tunnel"
+
+const hasNoContent = (status: number): boolean => status < 200 || status === 204
+
+/**
+ * The head's fields, then `extra`, then what this hop says about framing and connection. The
+ * status line says HTTP/1.1 also to HTTP/1.0 clients (RFC 9110 §2.5): it is what the node speaks.
+ * A client of 1.0 must not be sent 1xx at all; that is up to the caller.
+ */
+export const encodeResponseHead = (head: ResponseHead, options: ResponseOptions): string => {
+  const { method, version, extra = noFields, date } = options
+  let text = `HTTP/1.1 ${head.status} ${head.reason}\r\n`
+  const fields = head.fields
+  let dated = date === undefined
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!
+    text += `${name}: ${fields[i + 1]}\r\n`
+    if (!dated && name.length === 4 && name.toLowerCase() === "date") dated = true
+  }
+  for (let i = 0; i < extra.length; i += 2) text += `${extra[i]}: ${extra[i + 1]}\r\n`
+  if (!dated) text += `date: ${date}\r\n`
+  const coding = responseBodyCoding(head, method, version)
+  if (head.status === 101) {
+    return `${text}connection: upgrade\r\nupgrade: ${head.upgrade ?? ""}\r\n\r\n`
+  }
+  if (coding === "tunnel" || head.status < 200) return `${text}\r\n`
+  if (head.status !== 204) {
+    if (head.framing.kind === "length") text += `content-length: ${head.framing.length}\r\n`
+    else if (head.framing.kind === "stream") {
+      if (version === 1) text += "transfer-encoding: chunked\r\n"
+    } else if (coding === "length") text += "content-length: 0\r\n"
+  }
+  if (!options.keepAlive || mustClose(coding)) text += "connection: close\r\n"
+  else if (version === 0) text += "connection: keep-alive\r\n"
+  return `${text}\r\n`
+}
+
+/** Stands before a chunk's data. Not for a length of 0, which would end the body. */
+export const chunkPrefix = (length: number): string => `${length.toString(16)}\r\n`
+
+/** Stands after a chunk's data. */
+export const chunkSuffix = "\r\n"
+
+const lastChunkAlone = "0\r\n\r\n"
+
+/** Ends a chunked body. */
+export const lastChunk = (trailers: Fields): string =>
+  trailers.length === 0 ? lastChunkAlone : `0\r\n${encodeTrailers(trailers)}`
+
+/**
+ * What in a head made elsewhere cannot be written as HTTP/1.1 without changing its meaning (a line
+ * break in a value, a blank in a name…), in words; undefined when all is well.
+ */
+export const unsafePart = (head: RequestHead | ResponseHead): string | undefined => {
+  const fields = head.fields
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!
+    if (!isToken(name)) return `header name ${JSON.stringify(name)}`
+    if (connectionFields.has(name.toLowerCase())) return `connection header ${name.toLowerCase()}`
+    if (!isFieldValue(fields[i + 1]!)) return `the value of header ${name}`
+  }
+  if ("status" in head) {
+    if (!Number.isInteger(head.status) || head.status < 100 || head.status > 999) {
+      return `status ${head.status}`
+    }
+    return isFieldValue(head.reason) ? undefined : "the reason phrase"
+  }
+  if (!isToken(head.method)) return `method ${JSON.stringify(head.method)}`
+  if (head.authority !== "" && !isAuthority(head.authority)) {
+    return `authority ${JSON.stringify(head.authority)}`
+  }
+  const target = head.target
+  const targetIsRight =
+    head.method === "CONNECT"
+      ? isAuthority(target, true)
+      : isOriginTarget(target) || (target === "*" && head.method === "OPTIONS")
+  return targetIsRight ? undefined : `target ${JSON.stringify(target)}`
+}
+
+/** Said by `framing`, `authority` and `upgrade`; as a field each would contradict them. */
+const connectionFields = new Set([
+  "connection",
+  "content-length",
+  "host",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade"
+])

@@ -1,0 +1,214 @@
+/** The head of a request from its text, by the rules of RFC 9112 §3 and §6 for an intermediary. */
+import { noBody, type RequestHead, streamBody } from "../model/Exchange.ts"
+import { blockText } from "./BlockCollector.ts"
+import {
+  isAuthority,
+  isOriginTarget,
+  isProtocol,
+  isToken,
+  targetBytes,
+  tokenBytes
+} from "./Characters.ts"
+import { bareCr, bareLf, type FieldBlock, listMembers, readFieldBlock } from "./FieldBlock.ts"
+import { excerpt, Http1Error } from "./Http1Error.ts"
+import { type Http1Limits, peerHttp1Limits } from "./Limits.ts"
+
+export interface ParsedRequest {
+  /** For CONNECT, `target` and `authority` are both the authority-form. */
+  readonly head: RequestHead
+  /** Minor version: HTTP/1.0 or HTTP/1.1. */
+  readonly version: 0 | 1
+  /** The client wants the connection to stay open after the response. */
+  readonly keepAlive: boolean
+}
+
+const LF = 0x0a
+const CR = 0x0d
+const SP = 0x20
+const zero = 0x30
+const one = 0x31
+
+/**
+ * `text` is latin1 and ends with a LF: either that of the empty line, or, for a head that is
+ * already known to be wrong, any other.
+ */
+export const readRequestHead = (text: string, limits: Http1Limits): ParsedRequest => {
+  let i = 0
+  while (tokenBytes[text.charCodeAt(i)] === 1) i++
+  if (i === 0 || text.charCodeAt(i) !== SP) throw badMethod(text, i)
+  const method = text.slice(0, i)
+  const targetStart = ++i
+  while (targetBytes[text.charCodeAt(i)] === 1) i++
+  if (i === targetStart || text.charCodeAt(i) !== SP) throw badTarget(text, targetStart, i)
+  const target = text.slice(targetStart, i)
+  const minor = text.charCodeAt(i + 8)
+  if (!text.startsWith(" HTTP/1.", i) || (minor !== one && minor !== zero)) {
+    throw badVersion(text, i + 1)
+  }
+  if (text.charCodeAt(i + 9) !== CR || text.charCodeAt(i + 10) !== LF) throw badVersion(text, i + 1)
+  const version = minor === one ? 1 : 0
+  const block = readFieldBlock(text, i + 11, limits)
+  if (block.end !== text.length) {
+    throw new Http1Error("unexpected_bytes", "bytes follow the empty line of the head")
+  }
+  return makeRequest(method, target, version, block)
+}
+
+const makeRequest = (
+  method: string,
+  target: string,
+  version: 0 | 1,
+  block: FieldBlock
+): ParsedRequest => {
+  const host = block.host
+  if (host === undefined) {
+    if (version === 1) throw new Http1Error("missing_host", "an HTTP/1.1 request has no Host field")
+  } else if (host !== "" && !isAuthority(host)) {
+    // An empty Host is what a client sends for a target without authority (RFC 9112 §3.2).
+    throw new Http1Error("bad_host", `host ${excerpt(host, 0)} is not a host or host:port`)
+  }
+  let path = target
+  let authority = host ?? ""
+  if (method === "CONNECT") {
+    if (!isAuthority(target, true)) {
+      throw new Http1Error("bad_target", `CONNECT needs host:port, not ${excerpt(target, 0)}`)
+    }
+    authority = target
+    if (block.chunked || block.length !== -1) {
+      // Some recipients take such bytes as content, some as the start of the tunnel.
+      throw new Http1Error("body_in_connect", "a CONNECT request cannot have a body")
+    }
+  } else if (target.charCodeAt(0) !== 0x2f) {
+    if (target === "*") {
+      if (method !== "OPTIONS") throw new Http1Error("bad_target", "target * is for OPTIONS only")
+    } else {
+      const slash = absoluteAuthorityEnd(target)
+      authority = target.slice("http://".length, slash)
+      if (!isAuthority(authority)) {
+        throw new Http1Error(
+          "bad_authority",
+          `target ${excerpt(target, 0)} has no plain host or host:port`
+        )
+      }
+      path = target.slice(slash)
+      if (path === "") path = method === "OPTIONS" ? "*" : "/"
+      else if (path.charCodeAt(0) !== 0x2f) path = `/${path}`
+      if (path !== "*" && !isOriginTarget(path)) throw badTarget(target, 0, target.length)
+    }
+  }
+  const framing = requestFraming(version, block)
+  const hasBody = framing.kind === "stream" || (framing.kind === "length" && framing.length > 0)
+  return {
+    head: {
+      method,
+      target: path,
+      authority,
+      fields: block.fields,
+      framing,
+      upgrade: version === 1 && !hasBody ? requestedUpgrade(block) : undefined,
+      // A 1.0 client does not mean it (RFC 9110 §10.1.1).
+      expectsContinue: version === 1 && block.expectsContinue
+    },
+    version,
+    keepAlive: !block.close && (version === 1 || block.keepAlive)
+  }
+}
+
+/** The offset in an absolute-form target at which path or query begin. */
+const absoluteAuthorityEnd = (target: string): number => {
+  const scheme = target.slice(0, "http://".length).toLowerCase()
+  if (scheme !== "http://") {
+    const separator = target.indexOf("://")
+    throw separator > 0 && isToken(target.slice(0, separator))
+      ? new Http1Error(
+          "unsupported_scheme",
+          `target ${excerpt(target, 0)}: only http:// is carried; use CONNECT for others`
+        )
+      : new Http1Error(
+          "bad_target",
+          `target ${excerpt(target, 0)} does not begin with "/" or "http://"`
+        )
+  }
+  for (let i = scheme.length; i < target.length; i++) {
+    const at = target.charCodeAt(i)
+    if (at === 0x2f || at === 0x3f) return i
+  }
+  return target.length
+}
+
+const requestFraming = (version: 0 | 1, block: FieldBlock): RequestHead["framing"] => {
+  if (block.chunked) {
+    if (version === 0) {
+      throw new Http1Error(
+        "transfer_encoding_in_http10",
+        "an HTTP/1.0 message has a Transfer-Encoding, which a part of its recipients ignore"
+      )
+    }
+    if (block.length !== -1) {
+      throw new Http1Error("both_lengths", "both Content-Length and Transfer-Encoding are there")
+    }
+    return streamBody
+  }
+  return block.length === -1 ? noBody : { kind: "length", length: block.length }
+}
+
+/**
+ * What the client asks to switch to. `h2c` is left out (RFC 9113 §3.1 withdrew it, some clients
+ * still offer it with every request): nothing behind the mesh may switch to a protocol whose
+ * requests the mesh would not see. A server may ignore Upgrade, so what is malformed is ignored.
+ */
+const requestedUpgrade = (block: FieldBlock): string | undefined => {
+  if (!block.upgradeListed || block.upgrade === undefined) return undefined
+  if (block.upgrade === "websocket") return block.upgrade
+  const members = listMembers(block.upgrade)
+  if (!members.every(isProtocol)) return undefined
+  if (!members.includes("h2c")) return block.upgrade
+  const rest = members.filter((member) => member !== "h2c")
+  return rest.length === 0 ? undefined : rest.join(", ")
+}
+
+/** `text[at]` ended the method too early or is no byte of a method. */
+export const badMethod = (text: string, at: number): Http1Error => {
+  const found = text.charCodeAt(at)
+  if (found === LF) return bareLf()
+  if (at > 0 && found === CR && text.charCodeAt(at + 1) !== LF) return bareCr()
+  return new Http1Error(
+    "bad_method",
+    `the request begins with ${excerpt(text, 0, at + 1)}, which is not an HTTP method`
+  )
+}
+
+const badTarget = (text: string, from: number, at: number): Http1Error => {
+  const found = text.charCodeAt(at)
+  if (found === LF) return bareLf()
+  if (found === CR) {
+    return text.charCodeAt(at + 1) === LF
+      ? new Http1Error("bad_version", "the request line has no HTTP version")
+      : bareCr()
+  }
+  return new Http1Error(
+    "bad_target",
+    `request target ${excerpt(text, from, at + 1)} is empty or has a character it may not have`
+  )
+}
+
+const badVersion = (text: string, from: number): Http1Error => {
+  const lf = text.indexOf("\n", from)
+  const end = text.charCodeAt(lf - 1) === CR ? lf - 1 : lf
+  if (end === lf && isVersion(text.slice(from, end))) return bareLf()
+  return new Http1Error(
+    "bad_version",
+    `${excerpt(text, from, end)} is not HTTP/1.1 or HTTP/1.0, followed by the end of the line`
+  )
+}
+
+const isVersion = (text: string): boolean => text === "HTTP/1.1" || text === "HTTP/1.0"
+
+/**
+ * A request head that came from a peer as one block, with its empty line and nothing after it.
+ * Throws Http1Error.
+ */
+export const decodeRequestHead = (
+  bytes: Buffer,
+  limits: Http1Limits = peerHttp1Limits
+): ParsedRequest => readRequestHead(blockText(bytes, limits), limits)

@@ -1,0 +1,86 @@
+import { describe, expect, it } from "vitest"
+import { type Framing, noBody, streamBody } from "../model/Exchange.ts"
+import { defaultHttp1Limits } from "./Limits.ts"
+import { type ParsedResponse, type ResponseBody, readResponseHead } from "./ResponseHeadText.ts"
+
+const read = (text: string, method = "GET"): ParsedResponse =>
+  readResponseHead(`${text}\r\n\r\n`, method, defaultHttp1Limits)
+const length = (bytes: number): Framing => ({ kind: "length", length: bytes })
+
+describe("readResponseHead", () => {
+  it("reads status, reason and fields", () => {
+    expect(
+      read("HTTP/1.1 404 Not  found\xe9\r\nX: y\r\nSet-Cookie: a\r\nset-cookie: b").head
+    ).toEqual({
+      status: 404,
+      reason: "Not  found\xe9",
+      fields: ["X", "y", "Set-Cookie", "a", "set-cookie", "b"],
+      framing: streamBody,
+      upgrade: undefined
+    })
+  })
+
+  it("takes a status line without reason, with and without the blank", () => {
+    expect(read("HTTP/1.1 200").head).toMatchObject({ status: 200, reason: "" })
+    expect(read("HTTP/1.1 200 ").head).toMatchObject({ status: 200, reason: "" })
+  })
+
+  const cases: ReadonlyArray<
+    readonly [text: string, method: string, Framing, ResponseBody, keepAlive: boolean]
+  > = [
+    ["HTTP/1.1 200 OK\r\nContent-Length: 5", "GET", length(5), "length", true],
+    ["HTTP/1.1 200 OK\r\nContent-Length: 0", "GET", length(0), "length", true],
+    ["HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked", "GET", streamBody, "chunked", true],
+    ["HTTP/1.1 200 OK", "GET", streamBody, "until_close", false],
+    [
+      "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close",
+      "GET",
+      length(5),
+      "length",
+      false
+    ],
+    ["HTTP/1.0 200 OK\r\nContent-Length: 5", "GET", length(5), "length", false],
+    [
+      "HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive",
+      "GET",
+      length(5),
+      "length",
+      true
+    ],
+    ["HTTP/1.0 200 OK\r\nConnection: keep-alive", "GET", streamBody, "until_close", false],
+    ["HTTP/1.1 200 OK\r\nContent-Length: 5", "HEAD", length(5), "none", true],
+    ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", "HEAD", streamBody, "none", true],
+    ["HTTP/1.1 200 OK", "HEAD", noBody, "none", true],
+    ["HTTP/1.1 304 Not Modified\r\nContent-Length: 5", "GET", length(5), "none", true],
+    ["HTTP/1.1 304 Not Modified", "GET", noBody, "none", true],
+    ["HTTP/1.1 204 No Content", "GET", noBody, "none", true],
+    ["HTTP/1.1 204 No Content\r\nContent-Length: 0", "GET", noBody, "none", true],
+    ["HTTP/1.1 204 No Content\r\nContent-Length: 5", "GET", noBody, "none", false],
+    ["HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked", "GET", noBody, "none", false],
+    ["HTTP/1.1 100 Continue", "POST", noBody, "none", true],
+    ["HTTP/1.1 200 OK\r\nContent-Length: 5", "CONNECT", streamBody, "tunnel", false],
+    ["HTTP/1.1 403 No\r\nContent-Length: 5", "CONNECT", length(5), "length", true]
+  ]
+  it.each(cases)("%j to %s", (text, method, framing, body, keepAlive) => {
+    const parsed = read(text, method)
+    expect(parsed.head.framing).toEqual(framing)
+    expect(parsed).toMatchObject({ body, keepAlive })
+  })
+
+  it("reads a switch of protocols", () => {
+    const parsed = read("HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: y")
+    expect(parsed.body).toBe("tunnel")
+    expect(parsed.head).toMatchObject({
+      upgrade: "websocket",
+      framing: streamBody,
+      fields: ["X", "y"]
+    })
+  })
+
+  it("drops what concerns one hop", () => {
+    const { head } = read(
+      "HTTP/1.1 407 X\r\nConnection: x-a\r\nKeep-Alive: x\r\nX-A: b\r\nProxy-Authenticate: Basic\r\nUpgrade: x\r\nX-B: c"
+    )
+    expect(head.fields).toEqual(["X-B", "c"])
+  })
+})

@@ -1,0 +1,152 @@
+/** How the network cuts a byte stream into pieces never changes what is read from it. */
+import fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import type { Http1Limits } from "../../src/http1/Limits.ts"
+import { readRequests, readResponses, split } from "./Http1Recorder.ts"
+
+/** Small, so that every limit is met. */
+const limits: Http1Limits = {
+  headBytes: 160,
+  fieldCount: 6,
+  chunkExtensionBytes: 12,
+  trailerBytes: 40
+}
+
+const weird = fc.constantFrom(
+  "\r\n",
+  "\n",
+  "\r",
+  "\r\n\r\n",
+  " ",
+  "\t",
+  "\0",
+  ":",
+  ",",
+  "\xe9",
+  "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+  "Content-Length: 3\r\n",
+  "Transfer-Encoding: chunked\r\n",
+  "0\r\n\r\n",
+  "x".repeat(30),
+  "X: y\r\n"
+)
+
+const body = fc.oneof(
+  fc.constant(["", ""] as const),
+  fc
+    .string({ maxLength: 20 })
+    .map((text) => [`Content-Length: ${text.length}\r\n`, text.replace(/[^ -~]/g, "?")] as const),
+  fc
+    .tuple(
+      fc.array(fc.stringMatching(/^[a-z\r\n]{1,20}$/), { maxLength: 4 }),
+      fc.constantFrom("", ";a", ';b="c;d"', ";e=f;g"),
+      fc.constantFrom("", "X-Sum: 1\r\n", "A: b\r\nC: d\r\n", `Long: ${"y".repeat(40)}\r\n`)
+    )
+    .map(([chunks, extension, trailers]) => {
+      const data = chunks.map((chunk) => `${chunk.length.toString(16)}${extension}\r\n${chunk}\r\n`)
+      return ["Transfer-Encoding: chunked\r\n", `${data.join("")}0\r\n${trailers}\r\n`] as const
+    })
+)
+
+const fields = fc
+  .array(
+    fc.constantFrom(
+      "Accept: */*\r\n",
+      "X-Long: 0123456789012345678901234567890123456789\r\n",
+      "Connection: close, x-a\r\n",
+      "x-a:\tb \r\n",
+      "TE: trailers, gzip\r\n",
+      "Expect: 100-continue\r\n",
+      "Connection: upgrade\r\nUpgrade: websocket\r\n"
+    ),
+    { maxLength: 3 }
+  )
+  .map((lines) => lines.join(""))
+
+const request = fc
+  .tuple(
+    fc.constantFrom("", "\r\n"),
+    fc.constantFrom(
+      "GET / HTTP/1.1",
+      "POST /a?b HTTP/1.0",
+      "PUT http://b.mesh:80?q HTTP/1.1",
+      "OPTIONS * HTTP/1.1",
+      "CONNECT a:1 HTTP/1.1"
+    ),
+    fields,
+    body
+  )
+  .map(([lead, start, lines, [framing, content]]) => {
+    return `${lead}${start}\r\nHost: a.mesh\r\n${lines}${framing}\r\n${content}`
+  })
+
+const response = fc
+  .tuple(
+    fc.constantFrom(
+      "HTTP/1.1 200 OK",
+      "HTTP/1.1 404",
+      "HTTP/1.0 200 ",
+      "HTTP/1.1 204 None",
+      "HTTP/1.1 304 Same",
+      "HTTP/1.1 103 Hints",
+      "HTTP/1.1 101 Switch\r\nConnection: upgrade\r\nUpgrade: x"
+    ),
+    fields,
+    body
+  )
+  .map(([start, lines, [framing, content]]) => `${start}\r\n${lines}${framing}\r\n${content}`)
+
+/** One to three messages, half of the time with something put in where it may not belong. */
+const stream = (message: fc.Arbitrary<string>): fc.Arbitrary<string> =>
+  fc
+    .tuple(
+      fc.array(message, { minLength: 1, maxLength: 3 }),
+      fc.option(fc.tuple(weird, fc.nat(), fc.nat({ max: 3 })))
+    )
+    .map(([messages, insertion]) => {
+      const text = messages.join("")
+      if (insertion === null) return text
+      const [inserted, where, removed] = insertion
+      const at = where % text.length
+      return text.slice(0, at) + inserted + text.slice(at + removed)
+    })
+
+const runs = { numRuns: 1_500 }
+
+describe("splitting", () => {
+  it("does not change what is read from requests", () => {
+    fc.assert(
+      fc.property(
+        stream(request),
+        fc.array(fc.nat(), { maxLength: 8 }),
+        fc.boolean(),
+        fc.boolean(),
+        (text, cuts, accept, eof) => {
+          const options = { accept, eof, limits }
+          const whole = readRequests([text], options)
+          expect(readRequests(split(text, cuts), options)).toEqual(whole)
+          expect(readRequests([...text], options)).toEqual(whole)
+        }
+      ),
+      runs
+    )
+  })
+
+  it("does not change what is read from responses", () => {
+    fc.assert(
+      fc.property(
+        stream(response),
+        fc.constantFrom("GET", "HEAD", "CONNECT"),
+        fc.array(fc.nat(), { maxLength: 8 }),
+        fc.boolean(),
+        (text, method, cuts, eof) => {
+          const options = { eof, limits }
+          const whole = readResponses([method], [text], options)
+          expect(readResponses([method], split(text, cuts), options)).toEqual(whole)
+          expect(readResponses([method], [...text], options)).toEqual(whole)
+        }
+      ),
+      runs
+    )
+  })
+})
