@@ -20,7 +20,9 @@ const Hash = Schema.Uint8ArrayFromSelf.pipe(Schema.filter((bytes) => bytes.lengt
 export const RecordVersion = Schema.Struct({
   key: Schema.String.pipe(Schema.maxLength(256)),
   epoch: Schema.Int,
-  version: Schema.Int
+  version: Schema.Int,
+  /** Of the envelope: tells apart two that claim the same version. */
+  hash: Hash
 })
 export type RecordVersion = typeof RecordVersion.Type
 
@@ -31,13 +33,16 @@ export class MeshRpc extends RpcGroup.make(
     success: Schema.Struct({ same: Schema.Boolean, buckets: Schema.Array(Hash) }),
     error: MeshRpcError
   }),
-  /** Second: what is in the buckets that differ? */
+  /** Second: what is in the buckets that differ? At most 16 at a time keep the answer small. */
   Rpc.make("CatalogueBuckets", {
-    payload: { buckets: Schema.Array(Schema.Int).pipe(Schema.maxItems(256)) },
+    payload: { buckets: Schema.Array(Schema.Int).pipe(Schema.maxItems(16)) },
     success: Schema.Array(RecordVersion),
     error: MeshRpcError
   }),
-  /** Third: give me these (at most 64), and take these that you lack. Envelopes, signed. */
+  /**
+   * Third: give me these (at most 64), and take these that you lack. Envelopes, signed. The answer
+   * may hold fewer than wanted, to stay within bounds; who still lacks some asks again.
+   */
   Rpc.make("CatalogueExchange", {
     payload: {
       wanted: Schema.Array(Schema.String).pipe(Schema.maxItems(64)),
@@ -52,10 +57,19 @@ export class MeshRpc extends RpcGroup.make(
     success: Schema.Struct({ reachable: Schema.Boolean }),
     error: MeshRpcError
   }),
-  /** Are you there? The answer carries the incarnation the peer claims. */
+  /**
+   * Are you there? The answer carries the incarnation the peer claims. One that stands accused is
+   * told so (`accused`, the incarnation it is suspected at) and answers with its signed denial.
+   */
   Rpc.make("Ping", {
+    payload: { accused: Schema.optional(Schema.Int) },
+    success: Schema.Struct({ incarnation: Schema.Int, alive: Schema.optional(Bytes) }),
+    error: MeshRpcError
+  }),
+  /** What members said of those that are not simply alive: signed statements, at most 256. */
+  Rpc.make("MembershipEvidence", {
     payload: {},
-    success: Schema.Struct({ incarnation: Schema.Int }),
+    success: Schema.Array(Bytes).pipe(Schema.maxItems(256)),
     error: MeshRpcError
   }),
   /** A new certificate for the peer that asks: same key, same or fewer rights, new dates. */

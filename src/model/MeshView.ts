@@ -6,7 +6,7 @@ import type { NodeName, PeerKey, ServiceName } from "./Names.ts"
 import type { Protocol } from "./NodeRecord.ts"
 
 export interface EndpointView {
-  /** `<peer>/<endpoint id>`: unique in the mesh, stable while the endpoint lives. */
+  /** `<peer>/<service>/<endpoint id>`: unique in the mesh, stable while the endpoint lives. */
   readonly key: string
   readonly peer: PeerKey
   readonly node: NodeName

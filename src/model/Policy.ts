@@ -43,36 +43,51 @@ export const RetryCondition = Schema.Literal(
 )
 export type RetryCondition = typeof RetryCondition.Type
 
+const Method = Schema.String.pipe(
+  Schema.pattern(/^([A-Z][A-Z-]*|\*)$/, {
+    message: (issue) =>
+      `${JSON.stringify(issue.actual)} is not a method; write it in capitals, like POST, or * for all`
+  })
+)
+
 export const RetryBudgetPolicy = Schema.Struct({
   /** Retries per request, over the window. Linkerd: 0.2. */
   ratio: withDefault(Schema.Number.pipe(Schema.between(0, 10)), 0.2),
   /** Retries per second that are always allowed. */
   minPerSecond: withDefault(Schema.Number.pipe(Schema.between(0, 100_000)), 10),
-  window: ms("10s")
+  /** At least 100 ms. */
+  window: Schema.optionalWith(
+    Millis.pipe(
+      Schema.filter((value) => value >= 100 || "a retry budget's window is at least 100ms")
+    ),
+    { default: () => 10_000 }
+  )
 }).annotations({ identifier: "RetryBudgetPolicy" })
 
+/** A wait that starts at `base` and doubles to `max`. */
+const range = (base: string, max: string) => {
+  const Range = Schema.Struct({ base: ms(base), max: ms(max) }).pipe(
+    Schema.filter(({ base, max }) => base <= max || "max must not be less than base")
+  )
+  return Schema.optionalWith(Range, {
+    default: () => Range.make({ base: decodeMillis(base), max: decodeMillis(max) })
+  })
+}
+
 /**
- * Retries. The budget is always on. Everything but `connect_failure` is retried only for
- * idempotent methods (RFC 9110 §9.2.2) unless `methods` says otherwise, and never once a byte of
- * a response has reached the caller.
+ * Retries. The budget is always on. `connect_failure` is retried whatever `on` and `methods` say;
+ * everything else only for idempotent methods (RFC 9110 §9.2.2) unless `methods` says otherwise,
+ * and never once a byte of a response has reached the caller.
  */
 export const RetryPolicy = Schema.Struct({
   /** Further attempts after the first. */
   attempts: withDefault(Schema.Int.pipe(Schema.between(0, 10)), 2),
   on: withDefault(Schema.Array(RetryCondition), ["connect_failure", "reset"] as const),
-  methods: withDefault(Schema.Array(Schema.String), [
-    "GET",
-    "HEAD",
-    "OPTIONS",
-    "TRACE",
-    "PUT",
-    "DELETE"
-  ]),
+  /** Methods that may be sent twice; `*` is every method. */
+  methods: withDefault(Schema.Array(Method), ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]),
   budget: Schema.optionalWith(RetryBudgetPolicy, { default: () => RetryBudgetPolicy.make({}) }),
   /** Full jitter: random(0, min(max, base·2^attempt)). Envoy: 25 ms, 250 ms. */
-  backoff: Schema.optionalWith(Schema.Struct({ base: ms("25ms"), max: ms("250ms") }), {
-    default: () => ({ base: 25, max: 250 })
-  }),
+  backoff: range("25ms", "250ms"),
   /** Bytes of request body kept so that it can be sent again; larger bodies are not retried. */
   bodyLimit: withDefault(Schema.Int.pipe(Schema.between(0, 16 * 1024 * 1024)), 64 * 1024)
 }).annotations({ identifier: "RetryPolicy" })
@@ -81,9 +96,7 @@ export const RetryPolicy = Schema.Struct({
 export const BreakerPolicy = Schema.Struct({
   consecutiveFailures: withDefault(count, 7),
   /** Open for `base`, doubling to `max` while probes fail; ± half of it at random. */
-  open: Schema.optionalWith(Schema.Struct({ base: ms("1s"), max: ms("60s") }), {
-    default: () => ({ base: 1_000, max: 60_000 })
-  })
+  open: range("1s", "60s")
 }).annotations({ identifier: "BreakerPolicy" })
 
 /** Outlier ejection among a service's endpoints, as Envoy's. */
@@ -107,7 +120,7 @@ export const BalancePolicy = Schema.Union(
   /** Power of two choices on peak-EWMA latency × in flight (Finagle, Linkerd). */
   Schema.Struct({
     kind: Schema.Literal("p2c_ewma"),
-    /** Assumed latency of an endpoint that has not answered yet. */
+    /** Assumed latency while an endpoint's first answer is awaited. */
     initial: ms("30ms"),
     decay: ms("10s")
   }),

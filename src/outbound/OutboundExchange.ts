@@ -1,0 +1,370 @@
+/**
+ * One call on its way out: it walks the Stack, keeps the caller's side steady while attempts come
+ * and go, and ends exactly once. It is called from three sides: the caller (RequestStream), the
+ * attempt under way (AttemptOwner) and its timers (TimeoutOwner).
+ */
+import {
+  type Call,
+  type Fields,
+  fieldValue,
+  type RequestHead,
+  type RequestStream,
+  type ResponseHead,
+  type ResponseReceiver
+} from "../model/Exchange.ts"
+import type { Fault } from "../model/Fault.ts"
+import type { ExchangeObservation, Outcome } from "../model/Observer.ts"
+import type { Ticker } from "../model/Time.ts"
+import {
+  classifyFault,
+  classifyGrpc,
+  classifyStatus,
+  type Verdict,
+  verdicts
+} from "../policy/Classifier.ts"
+import { Attempt, type AttemptOwner } from "./Attempt.ts"
+import type { EndpointState } from "./EndpointState.ts"
+import { ExchangeTimers, type TimeoutOwner } from "./ExchangeTimers.ts"
+import { noHealthyEndpoint, superseded, upstreamTimeout } from "./OutboundFaults.ts"
+import { RequestBody } from "./RequestBody.ts"
+import type { ServicePlan } from "./ServicePlan.ts"
+import type { Stack } from "./Stack.ts"
+
+/** What an exchange needs of the node. */
+export interface ExchangeContext {
+  /** Name of this node. */
+  readonly node: string
+  readonly ticker: Ticker
+}
+
+const never = Number.POSITIVE_INFINITY
+
+export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwner {
+  readonly #context: ExchangeContext
+  readonly #plan: ServicePlan
+  /** As it was when the call came: a reload does not change the rules for calls under way. */
+  readonly #stack: Stack
+  readonly #call: Call
+  /** The call's head, with the trace fields of our own span. */
+  readonly #head: RequestHead | undefined
+  readonly #receiver: ResponseReceiver
+  readonly #observation: ExchangeObservation
+  readonly #body: RequestBody
+  readonly #timers: ExchangeTimers
+  readonly #startedAt: number
+  /** On the ticker's clock. */
+  readonly #deadline: number
+  #attempt: Attempt | undefined = undefined
+  #retries = 0
+  /** Status of the response forwarded to the caller; 0 as long as there is none. */
+  #status = 0
+  /** Bytes both ways with no head: TCP, or after 101. */
+  #tunnel: boolean
+  /** Something of a response has reached the caller: no retry any more. */
+  #committed = false
+  #continued = false
+  #callerPaused = false
+  #over = false
+  #bytesOut = 0
+
+  constructor(
+    context: ExchangeContext,
+    plan: ServicePlan,
+    call: Call,
+    receiver: ResponseReceiver,
+    observation: ExchangeObservation
+  ) {
+    const now = context.ticker.now()
+    const { stack } = plan
+    const { head } = call
+    const fields = observation.forwardFields
+    this.#context = context
+    this.#plan = plan
+    this.#stack = stack
+    this.#call = call
+    this.#head = head === undefined || fields === head.fields ? head : { ...head, fields }
+    this.#receiver = receiver
+    this.#observation = observation
+    this.#startedAt = now
+    this.#tunnel = call.kind === "tcp"
+    this.#body = new RequestBody(stack.retry?.bodyLimit ?? 0)
+    const idle = this.#tunnel ? stack.tunnelIdleTimeout : stack.idleTimeout
+    this.#timers = new ExchangeTimers(context.ticker, this, idle, now)
+    this.#deadline = this.#tunnel
+      ? never
+      : now + Math.min(stack.totalTimeout ?? never, call.deadline ?? never)
+  }
+
+  /** Called once, before dispatch returns. */
+  start(): void {
+    const now = this.#startedAt
+    if (this.#deadline !== never) this.#timers.total(this.#deadline - now)
+    this.#stack.retry?.deposit(now)
+    const endpoint = this.#plan.pick(now, undefined)
+    if (endpoint !== undefined) this.#begin(endpoint, now)
+    // The receiver is not to be called before dispatch has returned.
+    else queueMicrotask(() => this.#fail(noHealthyEndpoint(this.#context.node, this.#plan, now)))
+  }
+
+  // ── The caller ──────────────────────────────────────────────────────────────────────────────
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#over) return true
+    this.#now()
+    return this.#body.write(chunk)
+  }
+
+  end(trailers: Fields): void {
+    if (!this.#over) this.#body.end(trailers)
+  }
+
+  resume(): void {
+    if (this.#over) return
+    this.#now()
+    this.#callerPaused = false
+    this.#attempt?.stream?.resume()
+  }
+
+  cancel(fault: Fault): void {
+    if (this.#over) return
+    const now = this.#now()
+    // An answer that had begun well counts as one, though it was not wanted to its end.
+    if (this.#committed && !this.#grpc) this.#settle(verdicts.success, now)
+    else this.#attempt?.abandon(now)
+    this.#finish({ kind: "fault", code: fault.code, message: fault.message }, fault)
+  }
+
+  // ── The attempt under way ───────────────────────────────────────────────────────────────────
+
+  attemptInfo(head: ResponseHead): void {
+    this.#now()
+    if (head.status === 100) {
+      // The caller sends its body at the first one; later attempts are given the copy.
+      if (this.#continued) return
+      this.#continued = true
+    }
+    this.#receiver.onInfo(head)
+  }
+
+  attemptHead(attempt: Attempt, head: ResponseHead): void {
+    const now = this.#now()
+    this.#timers.endPerTry()
+    const grpcStatus = this.#grpc ? fieldValue(head.fields, "grpc-status") : undefined
+    const verdict =
+      grpcStatus === undefined ? classifyStatus(head.status) : classifyGrpc(grpcStatus)
+    attempt.answered(verdict, now)
+    if (verdict.slow) {
+      this.#settle(verdict, now)
+      const retryAfter = fieldValue(head.fields, "retry-after")
+      if (this.#retried(verdict, attempt, retryAfter, now)) return
+    }
+    this.#commit()
+    this.#status = head.status
+    if (head.status === 101) {
+      this.#tunnel = true
+      this.#timers.tunnel(this.#stack.tunnelIdleTimeout)
+    }
+    // How the response ends is part of the verdict. But a circuit does not wait for the end of a
+    // long download to learn that its endpoint is well, and how a tunnel ends says nothing.
+    if (this.#tunnel || (attempt.probing && !this.#grpc)) this.#settle(verdict, now)
+    this.#plan.latency.record(now - this.#startedAt)
+    this.#observation.responded(head.status)
+    this.#receiver.onHead(head)
+  }
+
+  attemptData(chunk: Uint8Array): boolean {
+    const now = this.#now()
+    this.#bytesOut += chunk.length
+    if (!this.#committed) {
+      // The first bytes of a TCP tunnel.
+      this.#commit()
+      this.#settle(verdicts.success, now)
+    }
+    const more = this.#receiver.onData(chunk)
+    if (!more) this.#callerPaused = true
+    return more
+  }
+
+  attemptEnd(trailers: Fields): void {
+    const grpcStatus = this.#grpc ? fieldValue(trailers, "grpc-status") : undefined
+    const verdict = grpcStatus === undefined ? verdicts.success : classifyGrpc(grpcStatus)
+    this.#settle(verdict, this.#now())
+    this.#finish({ kind: "complete", status: this.#status }, undefined)
+    this.#receiver.onEnd(trailers)
+  }
+
+  attemptFault(attempt: Attempt, fault: Fault): void {
+    const now = this.#now()
+    this.#timers.endPerTry()
+    const verdict = this.#committed ? verdicts.reset : classifyFault(fault)
+    this.#settle(verdict, now)
+    attempt.close(undefined)
+    const retryAfter = fault.retryAfter === undefined ? undefined : String(fault.retryAfter)
+    if (!this.#retried(verdict, attempt, retryAfter, now)) this.#fail(fault)
+  }
+
+  attemptWritable(): void {
+    this.#now()
+    this.#body.writable()
+    this.#tellCaller()
+  }
+
+  // ── Timers ──────────────────────────────────────────────────────────────────────────────────
+
+  perTryTimeout(): void {
+    const attempt = this.#attempt
+    if (attempt === undefined) return
+    const now = this.#context.ticker.now()
+    this.#settle(verdicts.timeout, now)
+    if (this.#retried(verdicts.timeout, attempt, undefined, now)) return
+    this.#timeOut("answer", "timeout.perTry", this.#stack.perTryTimeout ?? 0)
+  }
+
+  totalTimeout(): void {
+    const now = this.#context.ticker.now()
+    // A caller that does not read its response cannot blame the endpoint for the time it takes.
+    if (this.#committed && this.#callerPaused) this.#attempt?.abandon(now)
+    else this.#settle(verdicts.timeout, now)
+    const limit = this.#deadline - this.#startedAt
+    const ours = limit === this.#stack.totalTimeout
+    this.#timeOut("finish", ours ? "timeout.request" : "the caller's deadline", limit)
+  }
+
+  idleTimeout(): void {
+    const now = this.#context.ticker.now()
+    if (this.#committed || this.#tunnel) this.#attempt?.abandon(now)
+    else this.#settle(verdicts.timeout, now)
+    if (this.#tunnel) this.#timeOut("move a byte", "timeout.tcpIdle", this.#stack.tunnelIdleTimeout)
+    else this.#timeOut("move a byte", "timeout.idle", this.#stack.idleTimeout)
+  }
+
+  // ── Attempts ────────────────────────────────────────────────────────────────────────────────
+
+  #begin(endpoint: EndpointState, now: number): void {
+    const { caller, kind, service } = this.#call
+    const attempt = new Attempt(this, this.#plan, endpoint, now)
+    this.#attempt = attempt
+    this.#observation.endpoint(endpoint.key, endpoint.view.node)
+    const stream = endpoint.dispatch(
+      {
+        kind,
+        service,
+        head: this.#head,
+        endpoint: endpoint.view.endpoint,
+        caller,
+        deadline:
+          this.#deadline === never ? undefined : Math.max(1, Math.floor(this.#deadline - now)),
+        attempt: this.#retries
+      },
+      attempt
+    )
+    attempt.stream = stream
+    const { perTryTimeout } = this.#stack
+    if (perTryTimeout !== undefined && !this.#tunnel) this.#timers.perTry(perTryTimeout)
+    this.#body.sendTo(stream)
+  }
+
+  /**
+   * Follows an attempt with another, if that may be: within the policy, the time left, the part of
+   * the body still held, with somebody to send it to – and the budget, which is asked last, so
+   * that nothing is withdrawn in vain. False: what we have is what the caller gets.
+   */
+  #retried(
+    verdict: Verdict,
+    attempt: Attempt,
+    retryAfter: string | undefined,
+    now: number
+  ): boolean {
+    const { retry } = this.#stack
+    if (retry === undefined || this.#retries >= retry.attempts) return false
+    if (this.#committed || this.#over || !this.#body.repeatable) return false
+    if (!retry.allows(verdict, this.#call.head?.method)) return false
+    const elsewhere = this.#plan.hasOther(attempt.endpoint, now)
+    const { node, ticker } = this.#context
+    const delay = retry.delay(verdict, this.#retries, retryAfter, elsewhere, ticker)
+    if (delay === undefined || now + delay >= this.#deadline) return false
+    if (this.#plan.selection(now).endpoints.length === 0) return false
+    if (!retry.withdraw(now)) {
+      this.#plan.budgetExhausted()
+      this.#observation.event("retry_budget_exhausted")
+      return false
+    }
+    this.#retries++
+    this.#plan.retried(verdict)
+    this.#observation.event("retry", {
+      attempt: this.#retries,
+      reason: verdict.name,
+      endpoint: attempt.endpoint.key,
+      delay
+    })
+    this.#body.detach()
+    this.#attempt = undefined
+    attempt.close(superseded(node, this.#call.service))
+    if (delay === 0) this.#again(attempt.endpoint)
+    else this.#timers.backoff(delay, () => this.#again(attempt.endpoint))
+    return true
+  }
+
+  #again(avoid: EndpointState): void {
+    const now = this.#now()
+    const endpoint = this.#plan.pick(now, avoid)
+    if (endpoint === undefined) this.#fail(noHealthyEndpoint(this.#context.node, this.#plan, now))
+    else {
+      this.#begin(endpoint, now)
+      this.#tellCaller()
+    }
+  }
+
+  /** The response begins to reach the caller. */
+  #commit(): void {
+    this.#committed = true
+    this.#body.release()
+  }
+
+  #tellCaller(): void {
+    if (!this.#over && this.#body.callerMayGoOn()) this.#receiver.onWritable()
+  }
+
+  #settle(verdict: Verdict, now: number): void {
+    const event = this.#attempt?.settle(verdict, now)
+    if (event !== undefined) this.#observation.event(event)
+  }
+
+  // ── The end ─────────────────────────────────────────────────────────────────────────────────
+
+  #timeOut(what: string, limit: string, millis: number): void {
+    const attempts = this.#retries + 1
+    const last = this.#attempt?.endpoint.view.node
+    const details = { what, limit, millis, attempts, last }
+    this.#fail(upstreamTimeout(this.#context.node, this.#call.service, details))
+  }
+
+  #fail(fault: Fault): void {
+    if (this.#over) return
+    this.#finish({ kind: "fault", code: fault.code, message: fault.message }, fault)
+    this.#receiver.onFault(fault)
+  }
+
+  /** With a fault the attempt under way, if any, is cut short. */
+  #finish(outcome: Outcome, fault: Fault | undefined): void {
+    this.#over = true
+    this.#timers.cancel()
+    this.#body.detach()
+    this.#body.release()
+    this.#attempt?.close(fault)
+    this.#attempt = undefined
+    this.#plan.ended(outcome)
+    this.#observation.end(outcome, this.#body.received, this.#bytesOut)
+  }
+
+  get #grpc(): boolean {
+    return this.#plan.protocol === "grpc"
+  }
+
+  /** The time; something moves right now. */
+  #now(): number {
+    const now = this.#context.ticker.now()
+    this.#timers.active(now)
+    return now
+  }
+}

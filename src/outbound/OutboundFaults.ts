@@ -1,0 +1,59 @@
+/** What the outbound stack itself says when it cannot carry an exchange. */
+import type { Fault } from "../model/Fault.ts"
+import type { ServiceName } from "../model/Names.ts"
+import type { ServicePlan } from "./ServicePlan.ts"
+
+export const routeNotFound = (node: string, service: ServiceName): Fault => ({
+  code: "route_not_found",
+  message: `no node of the mesh offers a service named ${service}`,
+  node,
+  service,
+  sent: false
+})
+
+export const noHealthyEndpoint = (node: string, plan: ServicePlan, now: number): Fault => {
+  const { service } = plan
+  const wait = plan.retryAfter(now)
+  return {
+    code: "no_healthy_endpoint",
+    message: `no endpoint of ${service} can take a request: ${plan.explain(now)}`,
+    node,
+    service,
+    sent: false,
+    ...(wait === undefined ? {} : { retryAfter: Math.max(1, Math.ceil(wait / 1_000)) })
+  }
+}
+
+export interface TimeoutDetails {
+  /** What it did not do: `answer`, `finish`, `move a byte`. */
+  readonly what: string
+  /** Name of the limit, as it stands in the policy. */
+  readonly limit: string
+  readonly millis: number
+  readonly attempts: number
+  /** Node of the last endpoint tried. */
+  readonly last: string | undefined
+}
+
+export const upstreamTimeout = (
+  node: string,
+  service: ServiceName,
+  { attempts, last, limit, millis, what }: TimeoutDetails
+): Fault => ({
+  code: "upstream_timeout",
+  message: `${service} did not ${what} within ${Math.round(millis)} ms (${limit})${
+    attempts > 1 ? `, after ${attempts} attempts` : ""
+  }${last === undefined ? "" : `; last tried on ${last}`}`,
+  node,
+  service,
+  sent: true
+})
+
+/** Never answered: told to the endpoint's side of an attempt that is given up for another. */
+export const superseded = (node: string, service: ServiceName): Fault => ({
+  code: "client_gone",
+  message: "the caller's node turned to another attempt",
+  node,
+  service,
+  sent: true
+})

@@ -1,0 +1,72 @@
+/** What the policies promise when everything fails at once. */
+import { expect, it } from "vitest"
+import type { PolicyInput } from "../model/Policy.ts"
+import { endpointView, Fixture, payments, seededRandom } from "./OutboundFixture.ts"
+
+const seed = 42
+const all = ["a", "b", "c", "d"].map((letter) => endpointView(letter))
+
+/** `perSecond` requests each second for `seconds`; `respond` answers every attempt. */
+const load = (
+  mesh: Fixture,
+  perSecond: number,
+  seconds: number,
+  respond: (index: number) => void
+): number => {
+  let answered = 0
+  const answerAll = () => {
+    for (; answered < mesh.sent.length; answered++) respond(answered)
+  }
+  const ticks = 100
+  for (let tick = 0; tick < seconds * ticks; tick++) {
+    for (let i = 0; i < perSecond / ticks; i++) {
+      mesh.request()
+      answerAll()
+    }
+    mesh.ticker.advance(1_000 / ticks)
+    answerAll()
+  }
+  mesh.ticker.advance(1_000)
+  answerAll()
+  return perSecond * seconds
+}
+
+const everything: PolicyInput = { retry: { attempts: 3, on: ["5xx"] } }
+
+it(`retries of a service that fails altogether stay within the budget (seed ${seed})`, () => {
+  const off: PolicyInput = { ...everything, breaker: "off", ejection: "off" }
+  const mesh = new Fixture(off, all, { random: seededRandom(seed) })
+  const requests = load(mesh, 500, 12, (index) => mesh.sent[index]?.respond(503))
+  const retries = mesh.sent.length - requests
+  expect(retries).toBe(mesh.counter("skein_retries_total")["gateway_error"])
+  // 20 % of the requests, and ten a second: over two windows at most twice the reserve.
+  expect(retries).toBeGreaterThan(0.2 * requests)
+  expect(retries).toBeLessThanOrEqual(0.2 * requests + 2 * 10 * 10)
+  for (const { ends } of mesh.observer.all) {
+    expect(ends).toMatchObject([{ outcome: { kind: "complete", status: 503 } }])
+  }
+  expect(mesh.ticker.wheel.size).toBe(0)
+})
+
+it(`a service that fails altogether is left in peace but for probes (seed ${seed})`, () => {
+  const mesh = new Fixture(everything, all, { random: seededRandom(seed) })
+  load(mesh, 500, 10, (index) => mesh.sent[index]?.respond(503))
+  // Seven failures to open each circuit, and then 0.5–1.5 s, 1–3 s, 2–6 s… between probes.
+  expect(mesh.sent.length).toBeLessThan(4 * (7 + 6))
+  for (const { breaker } of mesh.outbound.endpoints(payments)) expect(breaker).toBe("open")
+  expect(mesh.observer.all.every(({ ends }) => ends.length <= 1)).toBe(true)
+})
+
+it(`one slow and failing endpoint of two costs no request (seed ${seed})`, () => {
+  const pair = all.slice(0, 2)
+  const mesh = new Fixture(everything, pair, { random: seededRandom(seed) })
+  const toA = () => mesh.outbound.endpoints(payments)[0]?.requests ?? 0
+  load(mesh, 200, 5, (index) => mesh.sent[index]?.respond(200))
+  const before = toA()
+  expect(before).toBeGreaterThan(100)
+  load(mesh, 200, 5, (index) =>
+    mesh.sent[index]?.respond(mesh.sent[index].peer === pair[0]!.peer ? 503 : 200)
+  )
+  expect(toA() - before).toBeLessThan(10)
+  for (const { status } of mesh.observer.all) expect(status).toBe(200)
+})

@@ -1,0 +1,279 @@
+/**
+ * Everything the request path needs to call one service, compiled when the mesh view or a policy
+ * changes: the stack, the endpoints with their state, and the current selection of them. The
+ * request path reads it; exchanges hold on to it and see later changes.
+ */
+import type { Dispatch } from "../model/Exchange.ts"
+import type { EndpointView, ServiceView } from "../model/MeshView.ts"
+import type { ServiceName } from "../model/Names.ts"
+import type { Protocol } from "../model/NodeRecord.ts"
+import type { Outcome } from "../model/Observer.ts"
+import type { Policy } from "../model/Policy.ts"
+import type { Breaker, Permit } from "../policy/Breaker.ts"
+import { type Verdict, verdicts } from "../policy/Classifier.ts"
+import type { Ejection } from "../policy/OutlierEjection.ts"
+import { PeakEwma, type PeakEwmaParameters } from "../policy/PeakEwma.ts"
+import { Histogram, latencyBounds } from "../telemetry/Metrics.ts"
+import { EndpointState, type PeerState } from "./EndpointState.ts"
+import type { PolicyMetrics } from "./PolicyMetrics.ts"
+import { explainNone, type Selection, select } from "./Selection.ts"
+import { compileStack, type Stack, sameValue } from "./Stack.ts"
+
+/** What a plan needs of the node. */
+export interface PlanContext {
+  readonly metrics: PolicyMetrics
+  readonly random: () => number
+  readonly peer: (view: EndpointView) => PeerState
+  /** An endpoint of a peer that counts as down has answered. */
+  readonly answered: (peer: PeerState) => void
+  readonly dispatchTo: (view: EndpointView) => Dispatch
+}
+
+const nobody: Selection = {
+  endpoints: [],
+  validUntil: Number.POSITIVE_INFINITY,
+  panic: false
+}
+
+/** Latency is measured for every balancer, because people look at it. */
+const latencyParameters = (policy: Policy): PeakEwmaParameters =>
+  policy.balance.kind === "p2c_ewma" ? policy.balance : { initial: 30, decay: 10_000 }
+
+export class ServicePlan {
+  readonly service: ServiceName
+  readonly #context: PlanContext
+  readonly #endpoints = new Map<string, EndpointState>()
+  #view: ServiceView | undefined = undefined
+  #policy: Policy
+  #stack: Stack
+  #selection = nobody
+  #stale = true
+  /** The service left the mesh; exchanges under way may still hold the plan. */
+  #closed = false
+  /** Ended exchanges, and those of them that were neither faults nor 5xx. */
+  requests = 0
+  successes = 0
+  /** Milliseconds to the response head, as the caller saw it: all attempts together. */
+  readonly latency = new Histogram(latencyBounds)
+
+  constructor(service: ServiceName, policy: Policy, context: PlanContext) {
+    this.service = service
+    this.#context = context
+    this.#policy = policy
+    this.#stack = compileStack(policy, context.random)
+  }
+
+  get stack(): Stack {
+    return this.#stack
+  }
+
+  get protocol(): Protocol | undefined {
+    return this.#view?.protocol
+  }
+
+  get endpoints(): Iterable<EndpointState> {
+    return this.#endpoints.values()
+  }
+
+  /** A new view of the service. Endpoints that stay keep their state. */
+  update(view: ServiceView, now: number): void {
+    if (view === this.#view) return
+    this.#view = view
+    const present = new Set<string>()
+    for (const endpoint of view.endpoints) {
+      present.add(endpoint.key)
+      const known = this.#endpoints.get(endpoint.key)
+      if (known === undefined) this.#endpoints.set(endpoint.key, this.#enter(endpoint))
+      else {
+        if (endpoint.healthy && !known.view.healthy) known.recovered(now)
+        known.view = endpoint
+      }
+    }
+    for (const endpoint of this.#endpoints.values()) {
+      if (!present.has(endpoint.key)) this.#leave(endpoint)
+    }
+    this.#stale = true
+  }
+
+  /** State of the parts that do not change is kept. */
+  setPolicy(policy: Policy): void {
+    const previous = this.#policy
+    if (sameValue(previous, policy)) return
+    const stack = compileStack(policy, this.#context.random, {
+      policy: previous,
+      stack: this.#stack
+    })
+    for (const endpoint of this.#endpoints.values()) {
+      if (!sameValue(previous.breaker, policy.breaker)) endpoint.breaker = stack.breaker?.()
+      if (stack.ejection !== this.#stack.ejection) endpoint.ejection = stack.ejection?.add()
+      if (!sameValue(latencyParameters(previous), latencyParameters(policy))) {
+        endpoint.latency = new PeakEwma(latencyParameters(policy))
+      }
+    }
+    this.#policy = policy
+    this.#stack = stack
+    this.#stale = true
+  }
+
+  /** A peer's link broke or came back: its endpoints are judged anew. */
+  invalidate(): void {
+    this.#stale = true
+  }
+
+  /** The service left the mesh. */
+  close(): void {
+    this.#closed = true
+    for (const endpoint of this.#endpoints.values()) this.#leave(endpoint)
+    this.#view = undefined
+    this.#context.metrics.removeService(this.service)
+    this.#stale = true
+  }
+
+  /** Endpoints that may get the next request. */
+  selection(now: number): Selection {
+    if (!this.#stale && now < this.#selection.validUntil) return this.#selection
+    const next = select(this.#endpoints.values(), now)
+    this.#forgetLatencyOfReturning(this.#selection, next)
+    this.#selection = next
+    this.#stale = false
+    return next
+  }
+
+  /** The endpoint for the next attempt; `avoid` is the one just tried. */
+  pick(now: number, avoid: EndpointState | undefined): EndpointState | undefined {
+    const { endpoints } = this.selection(now)
+    return endpoints.length === 0 ? undefined : this.#stack.balancer.pick(endpoints, now, avoid)
+  }
+
+  /** Is there an endpoint for another attempt, other than this one? */
+  hasOther(endpoint: EndpointState, now: number): boolean {
+    const { endpoints } = this.selection(now)
+    return endpoints.length > 1 || (endpoints.length === 1 && endpoints[0] !== endpoint)
+  }
+
+  /** Why `pick` found nobody. */
+  explain(now: number): string {
+    return explainNone(this.#endpoints.values(), now)
+  }
+
+  /** Milliseconds after which it is worth asking again, when that is known. */
+  retryAfter(now: number): number | undefined {
+    const { validUntil } = this.selection(now)
+    return Number.isFinite(validUntil) ? validUntil - now : undefined
+  }
+
+  /** Before an attempt is sent. The endpoint was picked, so its circuit lets it through. */
+  admit(endpoint: EndpointState, now: number): Permit {
+    const permit = endpoint.breaker?.admit(now) ?? "normal"
+    if (permit === "probe") this.#breakerMoved(endpoint)
+    return permit
+  }
+
+  /**
+   * The one verdict of an attempt. `breaker` is the circuit it was admitted by. Returns the name
+   * of the event when this one took the endpoint out.
+   */
+  settle(
+    endpoint: EndpointState,
+    breaker: Breaker | undefined,
+    permit: Permit,
+    verdict: Verdict,
+    now: number
+  ): "breaker_open" | "ejected" | undefined {
+    endpoint.requests++
+    if (verdict.success) endpoint.cells.success.inc()
+    else {
+      endpoint.failures++
+      endpoint.cells.failure.inc()
+    }
+    if (endpoint.peer.down && verdict !== verdicts.connectFailure) {
+      this.#context.answered(endpoint.peer)
+    }
+    let event: "breaker_open" | "ejected" | undefined
+    if (breaker !== undefined) {
+      const moved = verdict.success
+        ? breaker.success(permit)
+        : breaker.failure(permit, now, this.#context.random())
+      if (moved && breaker === endpoint.breaker) {
+        this.#breakerMoved(endpoint)
+        if (!verdict.success) event = "breaker_open"
+      }
+    }
+    const { ejection } = this.#stack
+    if (ejection !== undefined && endpoint.ejection !== undefined) {
+      for (const out of ejection.result(endpoint.ejection, verdict.success, now)) {
+        if (this.#ejected(out) === endpoint) event = "ejected"
+      }
+    }
+    return event
+  }
+
+  /** An attempt that was given up before it had a verdict. */
+  abandon(endpoint: EndpointState, breaker: Breaker | undefined, permit: Permit, now: number) {
+    if (breaker?.abandon(permit, now) === true && breaker === endpoint.breaker) {
+      this.#breakerMoved(endpoint)
+    }
+  }
+
+  retried(verdict: Verdict): void {
+    if (!this.#closed) this.#context.metrics.retry(this.service, verdict)
+  }
+
+  budgetExhausted(): void {
+    if (!this.#closed) this.#context.metrics.budgetExhausted(this.service)
+  }
+
+  /** An exchange is over. */
+  ended(outcome: Outcome): void {
+    this.requests++
+    if (outcome.kind === "complete" && outcome.status < 500) this.successes++
+  }
+
+  #enter(view: EndpointView): EndpointState {
+    const { dispatchTo, metrics, peer } = this.#context
+    const endpoint = new EndpointState(
+      view,
+      peer(view),
+      dispatchTo(view),
+      metrics.endpoint(this.service, view.key),
+      new PeakEwma(latencyParameters(this.#policy))
+    )
+    endpoint.breaker = this.#stack.breaker?.()
+    endpoint.ejection = this.#stack.ejection?.add()
+    return endpoint
+  }
+
+  #leave(endpoint: EndpointState): void {
+    endpoint.gone = true
+    this.#endpoints.delete(endpoint.key)
+    if (endpoint.ejection !== undefined) this.#stack.ejection?.remove(endpoint.ejection)
+    this.#context.metrics.removeEndpoint(this.service, endpoint.key)
+  }
+
+  #breakerMoved(endpoint: EndpointState): void {
+    this.#stale = true
+    if (endpoint.breaker === undefined || endpoint.gone) return
+    this.#context.metrics.breaker(this.service, endpoint.key, endpoint.breaker.state)
+  }
+
+  #ejected(ejection: Ejection): EndpointState | undefined {
+    this.#stale = true
+    for (const endpoint of this.#endpoints.values()) {
+      if (endpoint.ejection !== ejection.record) continue
+      this.#context.metrics.ejection(this.service, endpoint.key, ejection.reason)
+      return endpoint
+    }
+    return undefined
+  }
+
+  /**
+   * The latency of an endpoint that was out of the selection is from before whatever kept it out.
+   * Without it, it is tried at once and then judged on its answer, instead of being avoided until
+   * the old estimate has decayed.
+   */
+  #forgetLatencyOfReturning(before: Selection, after: Selection): void {
+    if (before.endpoints.length === 0) return
+    const stayed = new Set(before.endpoints)
+    for (const endpoint of after.endpoints) if (!stayed.has(endpoint)) endpoint.latency.forget()
+  }
+}

@@ -1,0 +1,144 @@
+import fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { Breaker } from "./Breaker.ts"
+import { ConsecutiveFailures } from "./ConsecutiveFailures.ts"
+
+const policy = { consecutiveFailures: 3, open: { base: 1_000, max: 60_000 } }
+/** In the middle of the jitter: exactly base, 2·base, … */
+const middle = 0.5
+
+const openedAt = (now: number): Breaker => {
+  const breaker = new Breaker(policy)
+  for (let i = 0; i < 3; i++) breaker.failure("normal", now, middle)
+  return breaker
+}
+
+describe("ConsecutiveFailures", () => {
+  it("counts failures with no success between them", () => {
+    const failures = new ConsecutiveFailures(2)
+    expect(failures.failure()).toBe(false)
+    failures.success()
+    expect(failures.failure()).toBe(false)
+    expect(failures.failure()).toBe(true)
+    expect(failures.count).toBe(2)
+  })
+})
+
+describe("Breaker", () => {
+  it("opens at the threshold, and only says so once", () => {
+    const breaker = new Breaker(policy)
+    expect(breaker.failure("normal", 0, middle)).toBe(false)
+    expect(breaker.failure("normal", 0, middle)).toBe(false)
+    expect(breaker.state).toBe("closed")
+    expect(breaker.failure("normal", 0, middle)).toBe(true)
+    expect(breaker.state).toBe("open")
+    expect(breaker.failure("normal", 0, middle)).toBe(false)
+  })
+
+  it("a success in between starts the count anew", () => {
+    const breaker = new Breaker(policy)
+    breaker.failure("normal", 0, middle)
+    breaker.failure("normal", 0, middle)
+    breaker.success("normal")
+    breaker.failure("normal", 0, middle)
+    expect(breaker.state).toBe("closed")
+  })
+
+  it("refuses until its time is over, then lets exactly one through", () => {
+    const breaker = openedAt(0)
+    expect(breaker.openUntil).toBe(1_000)
+    expect(breaker.admit(999)).toBeUndefined()
+    expect(breaker.ready(1_000)).toBe(true)
+    expect(breaker.admit(1_000)).toBe("probe")
+    expect(breaker.state).toBe("half_open")
+    expect(breaker.ready(1_000)).toBe(false)
+    expect(breaker.admit(100_000)).toBeUndefined()
+  })
+
+  it("closes when the probe succeeds, and forgets the past", () => {
+    const breaker = openedAt(0)
+    breaker.admit(1_000)
+    expect(breaker.success("probe")).toBe(true)
+    expect(breaker.state).toBe("closed")
+    expect(breaker.failure("normal", 2_000, middle)).toBe(false)
+    breaker.failure("normal", 2_000, middle)
+    breaker.failure("normal", 2_000, middle)
+    expect(breaker.openUntil).toBe(3_000)
+  })
+
+  it("stays open twice as long after each failed probe, up to the maximum", () => {
+    const breaker = openedAt(0)
+    const times: Array<number> = []
+    let now = breaker.openUntil
+    for (let i = 0; i < 8; i++) {
+      expect(breaker.admit(now)).toBe("probe")
+      expect(breaker.failure("probe", now, middle)).toBe(true)
+      times.push(breaker.openUntil - now)
+      now = breaker.openUntil
+    }
+    expect(times).toEqual([2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000])
+  })
+
+  it("jitters by ± 50 %", () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (random) => {
+        const breaker = new Breaker({ ...policy, consecutiveFailures: 1 })
+        breaker.failure("normal", 0, random)
+        expect(breaker.openUntil).toBeGreaterThanOrEqual(500)
+        expect(breaker.openUntil).toBeLessThanOrEqual(1_500)
+      })
+    )
+  })
+
+  it("ignores what was sent before it opened", () => {
+    const breaker = openedAt(0)
+    breaker.admit(1_000)
+    expect(breaker.success("normal")).toBe(false)
+    expect(breaker.state).toBe("half_open")
+    expect(breaker.failure("normal", 1_100, middle)).toBe(false)
+    expect(breaker.state).toBe("half_open")
+  })
+
+  it("lets the next one probe when the probe's caller left", () => {
+    const breaker = openedAt(0)
+    breaker.admit(1_000)
+    expect(breaker.abandon("probe", 1_500)).toBe(true)
+    expect(breaker.admit(1_500)).toBe("probe")
+    expect(breaker.abandon("normal", 1_500)).toBe(false)
+  })
+
+  it("can be probed early when there is news", () => {
+    const breaker = openedAt(0)
+    breaker.probeFrom(200)
+    expect(breaker.admit(199)).toBeUndefined()
+    expect(breaker.admit(200)).toBe("probe")
+  })
+
+  it("never has two probes under way, whatever happens", () => {
+    const action = fc.constantFrom("admit", "succeed", "fail", "abandon", "wait")
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 200 }), (actions) => {
+        const breaker = new Breaker({ consecutiveFailures: 2, open: { base: 10, max: 80 } })
+        let now = 0
+        const underWay: Array<"normal" | "probe"> = []
+        for (const what of actions) {
+          if (what === "wait") now += 15
+          else if (what === "admit") {
+            const ready = breaker.ready(now)
+            const permit = breaker.admit(now)
+            expect(permit !== undefined).toBe(ready)
+            if (permit !== undefined) underWay.push(permit)
+          } else {
+            const permit = underWay.shift()
+            if (permit === undefined) continue
+            if (what === "succeed") breaker.success(permit)
+            else if (what === "fail") breaker.failure(permit, now, middle)
+            else breaker.abandon(permit, now)
+          }
+          const probes = underWay.filter((permit) => permit === "probe").length
+          expect(probes).toBe(breaker.state === "half_open" ? 1 : 0)
+        }
+      })
+    )
+  })
+})

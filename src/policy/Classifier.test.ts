@@ -1,0 +1,69 @@
+import { describe, expect, it } from "vitest"
+import type { FaultCode } from "../model/Fault.ts"
+import { classifyFault, classifyGrpc, classifyStatus, type Verdict } from "./Classifier.ts"
+
+const fault = (code: FaultCode, sent: boolean) =>
+  classifyFault({ code, sent, message: "", node: "n", service: undefined })
+
+describe("Classifier", () => {
+  it.each<[number, Verdict["name"]]>([
+    [101, "success"],
+    [200, "success"],
+    [304, "success"],
+    [404, "success"],
+    [429, "rate_limited"],
+    [500, "server_error"],
+    [501, "server_error"],
+    [502, "gateway_error"],
+    [503, "gateway_error"],
+    [504, "gateway_error"],
+    [505, "server_error"]
+  ])("status %i is %s", (status, name) => {
+    expect(classifyStatus(status).name).toBe(name)
+  })
+
+  it.each<[string, Verdict["name"]]>([
+    ["0", "success"],
+    ["2", "server_error"],
+    ["4", "timeout"],
+    ["5", "success"],
+    ["8", "rate_limited"],
+    ["13", "server_error"],
+    ["14", "gateway_error"],
+    ["15", "server_error"],
+    ["16", "success"],
+    ["nonsense", "success"]
+  ])("grpc-status %s is %s", (code, name) => {
+    expect(classifyGrpc(code).name).toBe(name)
+  })
+
+  it.each<[FaultCode, boolean, Verdict["name"]]>([
+    ["upstream_connect", false, "connect_failure"],
+    ["draining", false, "connect_failure"],
+    ["no_healthy_endpoint", false, "connect_failure"],
+    ["route_not_found", false, "connect_failure"],
+    ["overflow", false, "connect_failure"],
+    ["overflow", true, "reset"],
+    ["upstream_reset", true, "reset"],
+    ["upstream_reset", false, "connect_failure"],
+    ["upstream_timeout", true, "timeout"],
+    ["upstream_timeout", false, "connect_failure"],
+    ["rate_limited", false, "rate_limited"],
+    ["denied", false, "refused"],
+    ["bad_request", true, "refused"],
+    ["client_gone", true, "refused"]
+  ])("fault %s (sent: %s) is %s", (code, sent, name) => {
+    expect(fault(code, sent).name).toBe(name)
+  })
+
+  it("counts what is the caller's own doing as a success of the endpoint", () => {
+    expect(classifyStatus(404).success).toBe(true)
+    expect(fault("denied", false)).toMatchObject({ success: true, conditions: [] })
+  })
+
+  it("lets no failure and no 'too many requests' look fast", () => {
+    expect(classifyStatus(429)).toMatchObject({ success: true, slow: true })
+    expect(classifyStatus(500)).toMatchObject({ success: false, slow: true })
+    expect(fault("upstream_connect", false)).toMatchObject({ success: false, slow: true })
+  })
+})

@@ -1,0 +1,101 @@
+/**
+ * One verdict per attempt, shared by retry, breaker, ejection, balancer and metrics, so that they
+ * never disagree about what happened.
+ */
+import type { Fault, FaultCode } from "../model/Fault.ts"
+import type { RetryCondition } from "../model/Policy.ts"
+
+export interface Verdict {
+  /** Bounded: it is a metric label. */
+  readonly name:
+    | "success"
+    | "rate_limited"
+    | "server_error"
+    | "gateway_error"
+    | "connect_failure"
+    | "reset"
+    | "timeout"
+    | "refused"
+  /** What breaker and ejection count it as. */
+  readonly success: boolean
+  /** The balancer must not take it for a fast answer. */
+  readonly slow: boolean
+  /** Any of these in a policy makes it retryable; the first is its name as a retry reason. */
+  readonly conditions: ReadonlyArray<RetryCondition>
+}
+
+const verdict = (
+  name: Verdict["name"],
+  success: boolean,
+  slow: boolean,
+  ...conditions: ReadonlyArray<RetryCondition>
+): Verdict => ({ name, success, slow, conditions })
+
+export const verdicts = {
+  success: verdict("success", true, false),
+  /** The endpoint works and says "not so fast". */
+  rateLimited: verdict("rate_limited", true, true, "rate_limited"),
+  serverError: verdict("server_error", false, true, "5xx"),
+  gatewayError: verdict("gateway_error", false, true, "gateway_error", "5xx"),
+  connectFailure: verdict("connect_failure", false, true, "connect_failure"),
+  reset: verdict("reset", false, true, "reset"),
+  timeout: verdict("timeout", false, true, "timeout"),
+  /** The request's own fault (malformed, forbidden): no other endpoint would answer otherwise. */
+  refused: verdict("refused", true, false)
+} as const
+
+/** By status alone. 4xx is the caller's doing and so a success of the endpoint's. */
+export const classifyStatus = (status: number): Verdict => {
+  if (status < 500) return status === 429 ? verdicts.rateLimited : verdicts.success
+  return status >= 502 && status <= 504 ? verdicts.gatewayError : verdicts.serverError
+}
+
+/**
+ * By `grpc-status` (https://grpc.io/docs/guides/status-codes/), as Linkerd does: these say that
+ * the server failed; the rest is between caller and application.
+ */
+export const classifyGrpc = (code: string): Verdict => {
+  switch (code) {
+    case "4": // DEADLINE_EXCEEDED
+      return verdicts.timeout
+    case "8": // RESOURCE_EXHAUSTED
+      return verdicts.rateLimited
+    case "14": // UNAVAILABLE
+      return verdicts.gatewayError
+    case "2": // UNKNOWN
+    case "13": // INTERNAL
+    case "15": // DATA_LOSS
+      return verdicts.serverError
+    default:
+      return verdicts.success
+  }
+}
+
+const faultVerdicts: Readonly<Record<FaultCode, Verdict>> = {
+  bad_request: verdicts.refused,
+  head_too_large: verdicts.refused,
+  denied: verdicts.refused,
+  rate_limited: verdicts.rateLimited,
+  // The four below come from the endpoint's node before anything reached the endpoint: our view
+  // of it is behind, and another endpoint may well serve.
+  route_not_found: verdicts.connectFailure,
+  no_healthy_endpoint: verdicts.connectFailure,
+  overflow: verdicts.connectFailure,
+  draining: verdicts.connectFailure,
+  upstream_connect: verdicts.connectFailure,
+  upstream_reset: verdicts.reset,
+  upstream_timeout: verdicts.timeout,
+  client_gone: verdicts.refused
+}
+
+/** By the fault that ended the attempt in place of a response. */
+export const classifyFault = (fault: Fault): Verdict => {
+  const found = faultVerdicts[fault.code]
+  // Whatever broke or took too long, it was before the endpoint saw the request.
+  if (!fault.sent && (found === verdicts.reset || found === verdicts.timeout)) {
+    return verdicts.connectFailure
+  }
+  // The other way round: a "connect failure" that may have been seen is not safe to repeat.
+  if (fault.sent && found === verdicts.connectFailure) return verdicts.reset
+  return found
+}

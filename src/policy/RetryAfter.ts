@@ -1,0 +1,20 @@
+/** What an endpoint says about when to come back (RFC 9110 §10.2.3). */
+
+/**
+ * Longest wait that is kept on the caller's behalf. Beyond it the response is passed on: the
+ * caller knows better than a proxy what a wait of minutes is worth.
+ */
+export const longestRetryAfter = 5_000
+
+/**
+ * Milliseconds from now that a Retry-After value asks for; undefined when it is neither a number
+ * of seconds nor a date. `wall` is milliseconds since 1970.
+ */
+export const retryAfterMillis = (value: string, wall: number): number | undefined => {
+  const text = value.trim()
+  if (/^\d{1,9}$/.test(text)) return Number(text) * 1_000
+  // Only IMF-fixdate and its obsolete forms begin with a day's name; Date.parse takes far more.
+  if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text)) return undefined
+  const date = Date.parse(text)
+  return Number.isNaN(date) ? undefined : Math.max(0, date - wall)
+}
