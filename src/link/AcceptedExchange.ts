@@ -1,0 +1,199 @@
+/**
+ * One exchange at the serving end of a link: a receiver for the callee, and what the peer's frames
+ * mean for the callee's stream.
+ */
+import type {
+  Call,
+  Dispatch,
+  Fields,
+  RequestStream,
+  ResponseHead,
+  ResponseReceiver
+} from "../model/Exchange.ts"
+import type { Fault, FaultCode } from "../model/Fault.ts"
+import type { ServiceName } from "../model/Names.ts"
+import type { ExchangeHost } from "./ExchangeHost.ts"
+import { FrameType, frameLimits, ProtocolError } from "./Frame.ts"
+import { decodeFault, decodeTrailers, encodeFault, isLatin1 } from "./FramePayload.ts"
+import { Inbox, type InboxOwner } from "./Inbox.ts"
+import { readNumber } from "./LinkSession.ts"
+import { Outbox, type OutboxOwner } from "./Outbox.ts"
+
+export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwner {
+  readonly id: number
+  readonly service: ServiceName
+  readonly #link: ExchangeHost
+  readonly #method: string
+  readonly #outbox: Outbox
+  readonly #inbox: Inbox
+  /** Undefined once the callee is done with the exchange, or was told that it is over. */
+  #upstream: RequestStream | undefined = undefined
+  #open = true
+  #endSeen = false
+
+  constructor(link: ExchangeHost, id: number, call: Call) {
+    const { limits, growth } = link.session
+    this.id = id
+    this.service = call.service
+    this.#link = link
+    this.#method = call.head?.method ?? "GET"
+    this.#outbox = new Outbox(id, limits.window.first, this)
+    this.#inbox = new Inbox(limits.window, growth, this)
+  }
+
+  begin(serve: Dispatch, call: Call): void {
+    this.#guard(() => {
+      this.#upstream = serve(call, this)
+    })
+  }
+
+  // The peer's frames
+
+  onFrame(type: FrameType, payload: Buffer): void {
+    switch (type) {
+      case FrameType.data:
+        this.#expect(!this.#endSeen, "data after the end")
+        this.#guard(() => {
+          this.#expect(this.#inbox.receive(payload), "data beyond its credit")
+        })
+        return
+      case FrameType.end: {
+        this.#expect(!this.#endSeen, "a second end")
+        this.#endSeen = true
+        const trailers = decodeTrailers(payload)
+        this.#guard(() => this.#inbox.end(trailers))
+        return
+      }
+      case FrameType.reset:
+        this.cancel(decodeFault(payload))
+        return
+      case FrameType.credit:
+        this.#link.session.output.grant(this.#outbox, readNumber(payload))
+        return
+      default:
+        this.#expect(false, `a frame of type ${type} from the caller's end`)
+    }
+  }
+
+  /** The caller, or its node, is gone. */
+  cancel(fault: Fault): void {
+    const upstream = this.#upstream
+    this.#free()
+    try {
+      upstream?.cancel(fault)
+    } catch (error) {
+      this.#link.defect(error)
+    }
+  }
+
+  /** Something behind the inbound stack threw: its exchange is given up, the link goes on. */
+  fail(error: unknown): void {
+    this.#link.defect(error)
+    this.#give("upstream_reset", "the serving node failed inside")
+  }
+
+  // The callee's calls
+
+  onInfo(head: ResponseHead): void {
+    this.#sendHead(FrameType.info, head)
+  }
+
+  onHead(head: ResponseHead): void {
+    this.#sendHead(FrameType.head, head)
+  }
+
+  onData(chunk: Uint8Array): boolean {
+    if (!this.#open) return true
+    return this.#link.session.output.put(this.#outbox, chunk)
+  }
+
+  onEnd(trailers: Fields): void {
+    if (!this.#open) return
+    this.#upstream = undefined
+    // The rest of the request is nobody's any more; what comes of it is dropped and credited.
+    this.#outbox.end(trailers)
+  }
+
+  onFault(fault: Fault): void {
+    if (!this.#open) return
+    this.#upstream = undefined
+    this.#free()
+    this.#link.session.output.frame(FrameType.reset, this.id, encodeFault(fault))
+  }
+
+  onWritable(): void {
+    if (this.#open) this.#guard(() => this.#inbox.resume())
+  }
+
+  // OutboxOwner
+
+  onRoom(): void {
+    this.#upstream?.resume()
+  }
+
+  onDrained(trailers: Fields): void {
+    if (this.#link.session.output.end(this.id, trailers)) this.#free()
+    else this.#give("upstream_reset", "the response's trailers cannot cross a link")
+  }
+
+  // InboxOwner
+
+  deliver(chunk: Uint8Array): boolean {
+    return this.#upstream === undefined || this.#upstream.write(chunk)
+  }
+
+  deliverEnd(trailers: Fields): void {
+    this.#upstream?.end(trailers)
+  }
+
+  passed(bytes: number, grant: number): void {
+    this.#link.session.passed(bytes)
+    if (grant > 0 && !this.#endSeen) {
+      this.#link.session.output.number(FrameType.credit, this.id, grant)
+    }
+  }
+
+  #sendHead(type: FrameType, head: ResponseHead): void {
+    if (!this.#open) return
+    const text = this.#link.heads.encodeResponse(head, this.#method)
+    if (text.length > frameLimits.head) {
+      const most = `at most ${frameLimits.head} cross a link`
+      this.#give("upstream_reset", `the response's head has ${text.length} bytes; ${most}`)
+    } else if (!isLatin1(text)) {
+      this.#give("upstream_reset", "the response's head is not HTTP/1.1 text")
+    } else {
+      this.#link.session.output.text(type, this.id, undefined, text)
+    }
+  }
+
+  /** Ends the exchange from here, towards both sides. */
+  #give(code: FaultCode, message: string): void {
+    if (!this.#open) return
+    const fault = this.#link.fault(code, message, this.service, true)
+    this.cancel(fault)
+    this.#link.session.output.frame(FrameType.reset, this.id, encodeFault(fault))
+  }
+
+  #free(): void {
+    if (!this.#open) return
+    this.#open = false
+    this.#upstream = undefined
+    this.#link.session.output.drop(this.#outbox)
+    const held = this.#inbox.free()
+    if (held > 0) this.#link.session.passed(held)
+    this.#link.remove(this.id)
+  }
+
+  #guard(step: () => void): void {
+    try {
+      step()
+    } catch (error) {
+      if (error instanceof ProtocolError) throw error
+      this.fail(error)
+    }
+  }
+
+  #expect(condition: boolean, what: string): asserts condition {
+    if (!condition) throw new ProtocolError(`${what} on exchange ${this.id}`)
+  }
+}

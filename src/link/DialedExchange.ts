@@ -1,0 +1,210 @@
+/**
+ * One exchange at the calling end of a link: the caller's stream, and what the peer's frames mean
+ * for its receiver.
+ */
+import type {
+  Call,
+  Fields,
+  RequestStream,
+  ResponseHead,
+  ResponseReceiver
+} from "../model/Exchange.ts"
+import type { Fault, FaultCode } from "../model/Fault.ts"
+import type { ServiceName } from "../model/Names.ts"
+import type { ExchangeHost } from "./ExchangeHost.ts"
+import { FrameType, ProtocolError } from "./Frame.ts"
+import { decodeFault, decodeTrailers, encodeFault } from "./FramePayload.ts"
+import { Inbox, type InboxOwner } from "./Inbox.ts"
+import { readNumber } from "./LinkSession.ts"
+import { Outbox, type OutboxOwner } from "./Outbox.ts"
+
+export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
+  readonly id: number
+  readonly #link: ExchangeHost
+  readonly #service: ServiceName
+  /** Of the request; decides a response's framing. Undefined for tcp. */
+  readonly #method: string | undefined
+  /** The write that carries the open frame. */
+  readonly #batch: number
+  readonly #outbox: Outbox
+  readonly #inbox: Inbox
+  #receiver: ResponseReceiver | undefined
+  #written = false
+  #headSeen: boolean
+  #endSeen = false
+
+  constructor(link: ExchangeHost, id: number, call: Call, receiver: ResponseReceiver) {
+    const { output, limits, growth } = link.session
+    this.id = id
+    this.#link = link
+    this.#service = call.service
+    this.#method = call.head?.method
+    this.#headSeen = call.head === undefined
+    this.#receiver = receiver
+    this.#batch = output.batch
+    this.#outbox = new Outbox(id, limits.window.first, this)
+    this.#inbox = new Inbox(limits.window, growth, this)
+  }
+
+  // The caller's calls
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#receiver === undefined || this.#written) return true
+    return this.#link.session.output.put(this.#outbox, chunk)
+  }
+
+  end(trailers: Fields): void {
+    if (this.#receiver === undefined || this.#written) return
+    this.#written = true
+    this.#outbox.end(trailers)
+  }
+
+  cancel(fault: Fault): void {
+    if (this.#receiver === undefined) return
+    this.#free()
+    this.#link.session.output.frame(FrameType.reset, this.id, encodeFault(fault))
+  }
+
+  resume(): void {
+    if (this.#receiver === undefined) return
+    this.#guard(() => this.#inbox.resume())
+  }
+
+  // The peer's frames
+
+  onFrame(type: FrameType, payload: Buffer): void {
+    switch (type) {
+      case FrameType.info:
+      case FrameType.head:
+        this.#expect(!this.#headSeen, "a second head")
+        if (type === FrameType.head) this.#headSeen = true
+        this.#onHead(type, payload)
+        return
+      case FrameType.data:
+        this.#expect(this.#headSeen && !this.#endSeen, "data out of place")
+        this.#guard(() => {
+          this.#expect(this.#inbox.receive(payload), "data beyond its credit")
+        })
+        return
+      case FrameType.end: {
+        this.#expect(this.#headSeen && !this.#endSeen, "an end out of place")
+        this.#endSeen = true
+        const trailers = decodeTrailers(payload)
+        this.#guard(() => this.#inbox.end(trailers))
+        return
+      }
+      case FrameType.reset:
+        this.#over(decodeFault(payload))
+        return
+      case FrameType.credit:
+        this.#link.session.output.grant(this.#outbox, readNumber(payload))
+        return
+      default:
+        this.#expect(false, `a frame of type ${type} from the server's end`)
+    }
+  }
+
+  onLinkDown(why: string): void {
+    const sent = this.#batch < this.#link.session.output.batch
+    const { remote } = this.#link
+    this.#over(
+      sent
+        ? this.#fault("upstream_reset", `the link to ${remote} broke: ${why}`, true)
+        : this.#fault("upstream_connect", `the link to ${remote} broke before: ${why}`, false)
+    )
+  }
+
+  /** Something behind the receiver threw: its exchange is given up, the link goes on. */
+  fail(error: unknown): void {
+    this.#link.defect(error)
+    if (this.#receiver === undefined) return
+    const fault = this.#fault("upstream_reset", "the caller's side failed", true)
+    this.#link.session.output.frame(FrameType.reset, this.id, encodeFault(fault))
+    this.#over(fault)
+  }
+
+  // OutboxOwner
+
+  onRoom(): void {
+    this.#receiver?.onWritable()
+  }
+
+  onDrained(trailers: Fields): void {
+    if (this.#link.session.output.end(this.id, trailers)) return
+    const fault = this.#fault("head_too_large", "the request's trailers cannot cross a link", true)
+    this.#link.session.output.frame(FrameType.reset, this.id, encodeFault(fault))
+    queueMicrotask(() => this.#over(fault))
+  }
+
+  // InboxOwner
+
+  deliver(chunk: Uint8Array): boolean {
+    return this.#receiver === undefined || this.#receiver.onData(chunk)
+  }
+
+  deliverEnd(trailers: Fields): void {
+    const receiver = this.#receiver
+    this.#free()
+    receiver?.onEnd(trailers)
+  }
+
+  passed(bytes: number, grant: number): void {
+    this.#link.session.passed(bytes)
+    if (grant > 0 && !this.#endSeen) {
+      this.#link.session.output.number(FrameType.credit, this.id, grant)
+    }
+  }
+
+  #onHead(type: FrameType, payload: Buffer): void {
+    let head: ResponseHead
+    try {
+      head = this.#link.heads.decodeResponse(payload, this.#method ?? "GET")
+    } catch (error) {
+      const fault = this.#fault("upstream_reset", `unreadable response head: ${error}`, true)
+      this.#link.session.output.frame(FrameType.reset, this.id, encodeFault(fault))
+      this.#over(fault)
+      return
+    }
+    this.#guard(() => {
+      if (type === FrameType.info) this.#receiver?.onInfo(head)
+      else this.#receiver?.onHead(head)
+    })
+  }
+
+  /** The exchange ends with a fault. */
+  #over(fault: Fault): void {
+    const receiver = this.#receiver
+    if (receiver === undefined) return
+    this.#free()
+    try {
+      receiver.onFault(fault)
+    } catch (error) {
+      this.#link.defect(error)
+    }
+  }
+
+  #free(): void {
+    this.#receiver = undefined
+    this.#link.session.output.drop(this.#outbox)
+    const held = this.#inbox.free()
+    if (held > 0) this.#link.session.passed(held)
+    this.#link.remove(this.id)
+  }
+
+  #guard(step: () => void): void {
+    try {
+      step()
+    } catch (error) {
+      if (error instanceof ProtocolError) throw error
+      this.fail(error)
+    }
+  }
+
+  #expect(condition: boolean, what: string): asserts condition {
+    if (!condition) throw new ProtocolError(`${what} on exchange ${this.id}`)
+  }
+
+  #fault(code: FaultCode, message: string, sent: boolean): Fault {
+    return this.#link.fault(code, message, this.#service, sent)
+  }
+}

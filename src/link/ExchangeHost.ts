@@ -1,0 +1,17 @@
+/** What an exchange of either end needs of its link. */
+import type { Fault, FaultCode } from "../model/Fault.ts"
+import type { PeerKey, ServiceName } from "../model/Names.ts"
+import type { HeadCodec } from "./LinkOptions.ts"
+import type { LinkSession } from "./LinkSession.ts"
+
+export interface ExchangeHost {
+  readonly session: LinkSession
+  readonly heads: HeadCodec
+  readonly remote: PeerKey
+  /** The exchange is over: its id is free of meaning from now on. */
+  remove(id: number): void
+  /** Something behind the link threw. */
+  defect(error: unknown): void
+  /** A fault that this node decides. */
+  fault(code: FaultCode, message: string, service: ServiceName, sent: boolean): Fault
+}

@@ -1,0 +1,76 @@
+/**
+ * What travels on a link (`/skein/link/1`): frames of one 8-byte header and a payload.
+ *
+ *     u24 payload length | u8 type | u32 exchange (0: the link itself) | payload
+ *
+ * All numbers are big-endian. The side that opened the stream opens exchanges, with ids that only
+ * grow; the other side answers on the same id. Text is latin-1, as HTTP/1.1 heads are.
+ */
+
+export const headerLength = 8
+
+export const FrameType = {
+  /** A call: what `encodeOpen` says. Caller to server only. */
+  open: 1,
+  /** Response head, as the text of an HTTP/1.1 head. Server to caller only. */
+  head: 2,
+  /** Interim (1xx) response head. Server to caller only. */
+  info: 3,
+  /** Body or tunnel bytes; never empty, always within the credit of exchange and link. */
+  data: 4,
+  /** The sender's last data is out; trailers as length-prefixed strings. */
+  end: 5,
+  /** The exchange is over for both; the fault as JSON. From the caller: it cancels. */
+  reset: 6,
+  /** u32: that many more bytes may be sent on this exchange, or (id 0) on this link. */
+  credit: 7,
+  /** u32, to be echoed in a pong. */
+  ping: 8,
+  pong: 9,
+  /** No new exchanges from now on, as far as the sender can say; a reason as text. */
+  goaway: 10
+} as const
+
+export type FrameType = (typeof FrameType)[keyof typeof FrameType]
+
+/** Longest payloads, in bytes. A peer that exceeds one loses the link. */
+export const frameLimits = {
+  data: 64 * 1024,
+  /** A head's text. */
+  head: 64 * 1024,
+  /** What an open frame holds besides the head: fixed part, service, endpoint. */
+  openPreamble: 512,
+  /** Encoded trailers. */
+  trailers: 16 * 1024,
+  /** An encoded fault. */
+  reset: 4 * 1024,
+  goaway: 256
+} as const
+
+const maxPayload: ReadonlyArray<number> = [
+  -1, // 0 is no type
+  frameLimits.head + frameLimits.openPreamble,
+  frameLimits.head,
+  frameLimits.head,
+  frameLimits.data,
+  frameLimits.trailers,
+  frameLimits.reset,
+  4,
+  4,
+  4,
+  frameLimits.goaway
+]
+
+/** The peer broke the rules of the wire: what it sent cannot be made sense of. Ends the link. */
+export class ProtocolError extends Error {
+  override readonly name = "ProtocolError"
+}
+
+/** Checks what a header claims, before anything is allocated for it. */
+export function assertHeader(type: number, length: number): asserts type is FrameType {
+  const most = maxPayload[type]
+  if (most === undefined || most < 0) throw new ProtocolError(`unknown frame type ${type}`)
+  if (length > most) {
+    throw new ProtocolError(`frame of type ${type} with ${length} bytes; at most ${most} allowed`)
+  }
+}

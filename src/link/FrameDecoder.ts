@@ -1,0 +1,85 @@
+/**
+ * Cuts a byte stream into frames. A frame that lies whole within one chunk is handed on in place;
+ * only one that straddles chunks is copied, once, into memory of its exact size.
+ */
+import { assertHeader, type FrameType, headerLength } from "./Frame.ts"
+
+/** The payload is only valid to keep under rule 6 of the exchange contract: retain, never write. */
+export type FrameSink = (type: FrameType, exchange: number, payload: Buffer) => void
+
+const nothing = Buffer.alloc(0)
+
+export class FrameDecoder {
+  readonly #sink: FrameSink
+  readonly #header = Buffer.allocUnsafe(headerLength)
+  /** Bytes of a straddling frame's header that are here. */
+  #headerFilled = 0
+  #payload: Buffer | undefined = undefined
+  #payloadFilled = 0
+  #type: FrameType = 1
+  #exchange = 0
+  #stopped = false
+
+  constructor(sink: FrameSink) {
+    this.#sink = sink
+  }
+
+  /** Nothing is handed on any more, not even the rest of the chunk being decoded. */
+  stop(): void {
+    this.#stopped = true
+    this.#payload = undefined
+  }
+
+  /** Throws a ProtocolError (or what the sink throws); the decoder is then of no further use. */
+  push(bytes: Uint8Array): void {
+    if (this.#stopped) return
+    const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    let offset = this.#finishStraddling(chunk)
+    while (!this.#stopped && chunk.length - offset >= headerLength) {
+      this.#readHeader(chunk, offset)
+      const length = chunk.readUIntBE(offset, 3)
+      offset += headerLength
+      const end = offset + length
+      if (end > chunk.length) {
+        this.#payload = Buffer.allocUnsafe(length)
+        this.#payloadFilled = chunk.copy(this.#payload, 0, offset)
+        return
+      }
+      this.#sink(this.#type, this.#exchange, length === 0 ? nothing : chunk.subarray(offset, end))
+      offset = end
+    }
+    if (!this.#stopped && offset < chunk.length) {
+      this.#headerFilled = chunk.copy(this.#header, 0, offset)
+    }
+  }
+
+  /** How much of the chunk belonged to the frame the chunks before began. */
+  #finishStraddling(chunk: Buffer): number {
+    let offset = 0
+    if (this.#headerFilled > 0) {
+      offset = chunk.copy(this.#header, this.#headerFilled, 0, headerLength - this.#headerFilled)
+      this.#headerFilled += offset
+      if (this.#headerFilled < headerLength) return offset
+      this.#headerFilled = 0
+      this.#readHeader(this.#header, 0)
+      this.#payload = Buffer.allocUnsafe(this.#header.readUIntBE(0, 3))
+      this.#payloadFilled = 0
+    }
+    const payload = this.#payload
+    if (payload === undefined) return offset
+    const copied = chunk.copy(payload, this.#payloadFilled, offset)
+    this.#payloadFilled += copied
+    if (this.#payloadFilled === payload.length) {
+      this.#payload = undefined
+      this.#sink(this.#type, this.#exchange, payload)
+    }
+    return offset + copied
+  }
+
+  #readHeader(from: Buffer, offset: number): void {
+    const type: number = from[offset + 3]!
+    assertHeader(type, from.readUIntBE(offset, 3))
+    this.#type = type
+    this.#exchange = from.readUInt32BE(offset + 4)
+  }
+}

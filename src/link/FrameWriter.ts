@@ -1,0 +1,91 @@
+/**
+ * Gathers frames back to back, so that everything said in one tick goes out in one write. Memory
+ * is cut from slabs: what `take` returned is never written to again and may be retained.
+ */
+import { FrameType, headerLength } from "./Frame.ts"
+
+/** Enough for the small exchanges of a tick; longer batches get a slab of their own. */
+const slabSize = 16 * 1024
+
+const noSlab = Buffer.alloc(0)
+
+export class FrameWriter {
+  #slab: Buffer = noSlab
+  #start = 0
+  #end = 0
+
+  /** Bytes gathered and not yet taken. */
+  get length(): number {
+    return this.#end - this.#start
+  }
+
+  /** All frames since the last take. */
+  take(): Buffer {
+    const taken = this.#slab.subarray(this.#start, this.#end)
+    this.#start = this.#end
+    return taken
+  }
+
+  /** Makes room, so that the frames to come are not moved when they outgrow the slab. */
+  reserve(bytes: number): void {
+    if (this.#end + bytes <= this.#slab.length) return
+    const pending = this.length
+    const slab = Buffer.allocUnsafeSlow(Math.max(slabSize, pending * 2, pending + bytes))
+    this.#slab.copy(slab, 0, this.#start, this.#end)
+    this.#slab = slab
+    this.#start = 0
+    this.#end = pending
+  }
+
+  /** A frame whose payload is `preamble` followed by latin-1 text. */
+  text(type: FrameType, exchange: number, preamble: Uint8Array | undefined, text: string): void {
+    const before = preamble === undefined ? 0 : preamble.length
+    this.#header(type, exchange, before + text.length)
+    if (preamble !== undefined) this.#slab.set(preamble, this.#end)
+    this.#slab.write(text, this.#end + before, "latin1")
+    this.#end += before + text.length
+  }
+
+  bytes(type: FrameType, exchange: number, payload: Uint8Array): void {
+    this.#header(type, exchange, payload.length)
+    this.#slab.set(payload, this.#end)
+    this.#end += payload.length
+  }
+
+  /** A frame with a u32: credit, ping, pong. */
+  number(type: FrameType, exchange: number, value: number): void {
+    this.#header(type, exchange, 4)
+    this.#end = this.#slab.writeUInt32BE(value, this.#end)
+  }
+
+  /**
+   * A data frame of `length` bytes out of a list of chunks, beginning at `offset` of the first.
+   * The list holds at least that much.
+   */
+  data(
+    exchange: number,
+    chunks: ReadonlyArray<Uint8Array>,
+    first: number,
+    offset: number,
+    length: number
+  ): void {
+    this.#header(FrameType.data, exchange, length)
+    let missing = length
+    for (let i = first, from = offset; missing > 0; i++, from = 0) {
+      const chunk = chunks[i]!
+      const to = Math.min(chunk.length, from + missing)
+      this.#slab.set(
+        from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to),
+        this.#end
+      )
+      this.#end += to - from
+      missing -= to - from
+    }
+  }
+
+  #header(type: FrameType, exchange: number, length: number): void {
+    this.reserve(headerLength + length)
+    this.#slab.writeUInt32BE(length * 256 + type, this.#end)
+    this.#end = this.#slab.writeUInt32BE(exchange, this.#end + 4)
+  }
+}

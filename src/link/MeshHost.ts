@@ -1,0 +1,183 @@
+/**
+ * This node on the mesh network: a libp2p host with TCP, the mesh's own connection encrypter
+ * (Noise, then admission), yamux, identify and gossipsub. What libp2p does about connections by
+ * itself (dialling, keeping, pruning, watching) is off: the link pool and membership decide that.
+ */
+import { yamux } from "@chainsafe/libp2p-yamux"
+import { type GossipSub, gossipsub } from "@libp2p/gossipsub"
+import { type Identify, identify } from "@libp2p/identify"
+import type { ConnectionEncrypter, Libp2p, PeerId, PrivateKey } from "@libp2p/interface"
+import { tcp } from "@libp2p/tcp"
+import { type Multiaddr, multiaddr } from "@multiformats/multiaddr"
+import { Context, Effect, Layer, type Scope } from "effect"
+import { createLibp2p } from "libp2p"
+import type { EncrypterComponents } from "../identity/AdmissionEncrypter.ts"
+import { type MeshId, PeerKey } from "../model/Names.ts"
+import { recordLimits } from "../model/NodeRecord.ts"
+import { gossipsubOptions } from "./GossipsubOptions.ts"
+import { HostError, listenError } from "./HostError.ts"
+
+export interface MeshHostOptions {
+  readonly privateKey: PrivateKey
+  readonly mesh: MeshId
+  /** Multiaddrs, `/ip4/0.0.0.0/tcp/4001`. Empty: this node only dials. */
+  readonly listen: ReadonlyArray<string>
+  /** Told to others instead of what is listened on, e.g. behind a NAT. Default: as listened on. */
+  readonly announce?: ReadonlyArray<string>
+  /** Encrypts and admits: nothing of a connection exists before it has let the peer in. */
+  readonly encrypter: (components: EncrypterComponents) => ConnectionEncrypter
+  /** False for peers that are refused although their handshake is right, e.g. revoked ones. */
+  readonly allowPeer?: (peer: PeerKey) => boolean
+}
+
+export type MeshLibp2p = Libp2p<{ readonly identify: Identify; readonly pubsub: GossipSub }>
+
+export interface MeshHostShape {
+  readonly peer: PeerKey
+  readonly mesh: MeshId
+  /** For the transports of this folder. */
+  readonly libp2p: MeshLibp2p
+  /** Where others reach this node: multiaddrs without /p2p, most useful first. */
+  readonly addresses: () => ReadonlyArray<string>
+}
+
+/** One for the whole mesh: beyond it the least used connections are closed. */
+const maxConnections = 4_096
+
+const MiB = 1024 * 1024
+
+const muxer = yamux({
+  // Links, RPC, gossip and identify: a handful of streams per connection, and room for restarts.
+  maxInboundStreams: 128,
+  maxOutboundStreams: 128,
+  streamOptions: {
+    // The first window is what the other side assumes, so it stays at yamux's own 256 KiB. It grows
+    // by itself to `maxStreamWindowSize`, which a paused stream must be able to hold.
+    maxStreamWindowSize: 8 * MiB,
+    maxReadBufferLength: 12 * MiB,
+    // Unbounded by default. Links stop far below; what exceeds it is a stream gone wild.
+    maxWriteBufferLength: 16 * MiB
+  }
+})
+
+const parseAddress = (text: string): Effect.Effect<Multiaddr, HostError> =>
+  Effect.try({
+    try: () => multiaddr(text),
+    catch: (cause) =>
+      new HostError({
+        code: "bad_multiaddr",
+        value: text,
+        message: `${JSON.stringify(text)} is not a multiaddr (${cause instanceof Error ? cause.message : String(cause)}); write it like /ip4/0.0.0.0/tcp/4001`,
+        cause
+      })
+  })
+
+const parseListen = (text: string): Effect.Effect<string, HostError> =>
+  parseAddress(text).pipe(
+    Effect.filterOrFail(
+      (address) => {
+        const [host, transport, ...rest] = address.getComponents().map(({ name }) => name)
+        return (host === "ip4" || host === "ip6") && transport === "tcp" && rest.length === 0
+      },
+      () =>
+        new HostError({
+          code: "bad_multiaddr",
+          value: text,
+          message: `cannot listen on ${text}: only /ip4/ADDRESS/tcp/PORT and /ip6/ADDRESS/tcp/PORT`
+        })
+    ),
+    Effect.map((address) => address.toString())
+  )
+
+export const withoutPeer = (address: string): string => address.replace(/\/p2p\/[^/]+$/, "")
+
+const isLoopback = (address: string): boolean =>
+  address.startsWith("/ip4/127.") || address.startsWith("/ip6/::1/")
+
+export const makeMeshHost = (
+  options: MeshHostOptions
+): Effect.Effect<MeshHostShape, HostError, Scope.Scope> =>
+  Effect.gen(function* () {
+    if (process.env["DUMP_SESSION_KEYS"] !== undefined) {
+      return yield* new HostError({
+        code: "session_keys_dumped",
+        value: "DUMP_SESSION_KEYS",
+        message:
+          "the environment variable DUMP_SESSION_KEYS is set: the keys of every connection would be written to a file; unset it"
+      })
+    }
+    const listen = yield* Effect.forEach(options.listen, parseListen)
+    const announce = yield* Effect.forEach(options.announce ?? [], parseAddress)
+    const refused = (peer: PeerId): boolean =>
+      options.allowPeer !== undefined && !options.allowPeer(PeerKey.make(peer.toString()))
+    const start = Effect.tryPromise({
+      try: async () => {
+        const libp2p = await createLibp2p({
+          start: false,
+          privateKey: options.privateKey,
+          nodeInfo: { name: "skein", userAgent: "skein" },
+          addresses: { listen, announce: announce.map(String) },
+          transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } })],
+          connectionEncrypters: [options.encrypter],
+          streamMuxers: [muxer],
+          connectionGater: {
+            // Private and loopback addresses are where meshes live.
+            denyDialMultiaddr: () => false,
+            denyDialPeer: refused,
+            denyInboundEncryptedConnection: refused,
+            denyOutboundEncryptedConnection: refused
+          },
+          connectionManager: {
+            maxConnections,
+            maxParallelDials: 128,
+            dialTimeout: 5_000,
+            addressDialTimeout: 3_000,
+            inboundUpgradeTimeout: 5_000,
+            outboundStreamProtocolNegotiationTimeout: 5_000,
+            inboundStreamProtocolNegotiationTimeout: 5_000,
+            // A rack behind one address that restarts together must get in.
+            inboundConnectionThreshold: 1_000,
+            maxIncomingPendingConnections: 512,
+            reconnectRetries: 0
+          },
+          // Links ping by themselves, faster, and know what it means.
+          connectionMonitor: { enabled: false },
+          services: { identify: identify(), pubsub: gossipsub(gossipsubOptions(options.mesh)) }
+        })
+        try {
+          await libp2p.start()
+        } catch (error) {
+          await libp2p.stop()
+          throw error
+        }
+        return libp2p
+      },
+      catch: (cause) => listenError(listen, cause)
+    })
+    const libp2p = yield* Effect.acquireRelease(start, (host) =>
+      Effect.tryPromise(async () => host.stop()).pipe(
+        Effect.timeout("5 seconds"),
+        Effect.catchAll((error) =>
+          Effect.logWarning(
+            `the mesh host did not stop cleanly (${error.message}); its sockets end with the process`
+          )
+        )
+      )
+    )
+    return {
+      peer: PeerKey.make(libp2p.peerId.toString()),
+      mesh: options.mesh,
+      libp2p,
+      addresses: () => {
+        const all = [...new Set(libp2p.getMultiaddrs().map((it) => withoutPeer(it.toString())))]
+        const reachable = all.filter((address) => !isLoopback(address))
+        const loopback = all.filter(isLoopback)
+        return [...reachable, ...loopback].slice(0, recordLimits.addresses)
+      }
+    }
+  })
+
+export class MeshHost extends Context.Tag("skein/link/MeshHost")<MeshHost, MeshHostShape>() {
+  static readonly layer = (options: MeshHostOptions): Layer.Layer<MeshHost, HostError> =>
+    Layer.scoped(MeshHost, makeMeshHost(options))
+}

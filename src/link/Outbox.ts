@@ -1,0 +1,91 @@
+/**
+ * What one exchange has still to send: chunks in order, then the end. It knows its credit; when
+ * and how much of it goes out is the link's decision.
+ */
+import type { Fields } from "../model/Exchange.ts"
+import type { FrameWriter } from "./FrameWriter.ts"
+
+export interface OutboxOwner {
+  /** Room again after `put` returned false. */
+  onRoom(): void
+  /** All data is in frames; the end (with these trailers) is to follow. */
+  onDrained(trailers: Fields): void
+}
+
+export class Outbox {
+  readonly exchange: number
+  readonly #owner: OutboxOwner
+  #chunks: Array<Uint8Array> = []
+  /** Index of the first unsent chunk, and how much of it is sent. */
+  #first = 0
+  #offset = 0
+  #trailers: Fields | undefined = undefined
+  /** Bytes waiting. */
+  pending = 0
+  /** Bytes the peer lets us send on this exchange. */
+  credit: number
+  /** In the link's queue of outboxes with something to send. */
+  queued = false
+  /** Its owner was told to stop writing. */
+  full = false
+
+  constructor(exchange: number, credit: number, owner: OutboxOwner) {
+    this.exchange = exchange
+    this.credit = credit
+    this.#owner = owner
+  }
+
+  get sendable(): boolean {
+    return this.pending > 0 && this.credit > 0
+  }
+
+  put(chunk: Uint8Array): void {
+    this.#chunks.push(chunk)
+    this.pending += chunk.length
+  }
+
+  end(trailers: Fields): void {
+    this.#trailers = trailers
+    if (this.pending === 0) this.#owner.onDrained(trailers)
+  }
+
+  /** Moves `length` bytes, no more than pending and credit, into one frame. */
+  send(writer: FrameWriter, length: number): void {
+    writer.data(this.exchange, this.#chunks, this.#first, this.#offset, length)
+    this.pending -= length
+    this.credit -= length
+    if (this.pending === 0) {
+      this.#chunks = []
+      this.#first = 0
+      this.#offset = 0
+      if (this.#trailers !== undefined) this.#owner.onDrained(this.#trailers)
+      return
+    }
+    this.#offset += length
+    while (this.#offset >= this.#chunks[this.#first]!.length) {
+      this.#offset -= this.#chunks[this.#first]!.length
+      this.#first++
+    }
+    if (this.#first > 32) {
+      this.#chunks = this.#chunks.slice(this.#first)
+      this.#first = 0
+    }
+  }
+
+  roomAgain(): void {
+    this.full = false
+    if (this.#trailers === undefined) this.#owner.onRoom()
+  }
+
+  /** Forgets everything. Returns how much was waiting. */
+  drop(): number {
+    const dropped = this.pending
+    this.#chunks = []
+    this.pending = 0
+    this.#first = 0
+    this.#offset = 0
+    this.#trailers = undefined
+    this.full = false
+    return dropped
+  }
+}

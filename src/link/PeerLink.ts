@@ -1,0 +1,294 @@
+/**
+ * The way to one peer: the link there is, or the attempt to make one, or the pause before the
+ * next. While a peer is wanted the attempts never end.
+ *
+ *     down ──dial──► connecting ──ok──► up ──goaway──► draining ──► down
+ *       ▲                │               └──broken──► down, and at once connecting
+ *       └── back-off ◄───┘ failed
+ */
+import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../model/Exchange.ts"
+import type { Fault, FaultCode } from "../model/Fault.ts"
+import type { PeerKey } from "../model/Names.ts"
+import type { Ticker } from "../model/Time.ts"
+import type { Timer } from "../model/TimerWheel.ts"
+import { DialedLink } from "./DialedLink.ts"
+import { reasonOf } from "./HostError.ts"
+import type { LinkOptions } from "./LinkOptions.ts"
+import { SilenceError } from "./LinkSession.ts"
+import type { LinkTransport } from "./LinkTransport.ts"
+import { refuse } from "./RefusedExchange.ts"
+import { WaitingExchange } from "./WaitingExchange.ts"
+
+export interface PeerLinkLimits {
+  /** How long an exchange waits for a link that is being made, ms. Default 1,000. */
+  readonly connectTimeout: number
+  /** How long an attempt to connect may take, ms. Default 5,000. */
+  readonly dialTimeout: number
+  /** Exchanges that wait at a time. Default 1,024. */
+  readonly waiting: number
+  /** Pause after the first failed attempt, ms; doubles up to `maxPause`. Default 100. */
+  readonly basePause: number
+  /** Default 5,000. */
+  readonly maxPause: number
+  /** A link that lived shorter than this counts as a failed attempt, ms. Default 2,000. */
+  readonly stableAfter: number
+  /** A link to a peer that is not wanted is closed after so long without use, ms. Default 60,000. */
+  readonly idleAfter: number
+}
+
+export const defaultPeerLinkLimits: PeerLinkLimits = {
+  connectTimeout: 1_000,
+  dialTimeout: 5_000,
+  waiting: 1_024,
+  basePause: 100,
+  maxPause: 5_000,
+  stableAfter: 2_000,
+  idleAfter: 60_000
+}
+
+/**
+ * The pause before attempt number `failures` + 1: doubling from the base up to the cap, and of
+ * that between half and all, so that peers of a node that came back do not arrive in step.
+ */
+export const redialPause = (
+  failures: number,
+  random: number,
+  { basePause, maxPause }: Pick<PeerLinkLimits, "basePause" | "maxPause">
+): number => Math.min(maxPause, basePause * 2 ** (failures - 1)) * (0.5 + random / 2)
+
+export type PeerLinkState = "up" | "draining" | "connecting" | "down"
+
+export interface PeerLinkContext {
+  readonly transport: LinkTransport
+  readonly ticker: Ticker
+  readonly limits: PeerLinkLimits
+  readonly node: string
+  readonly linkOptions: Pick<LinkOptions, "heads" | "limits" | "defer" | "onDefect">
+  /** Where a peer that nobody wants yet can be reached. */
+  readonly addressesOf: (peer: PeerKey) => ReadonlyArray<string>
+  readonly onUp: (peer: PeerKey) => void
+  readonly onDown: (peer: PeerKey, cause: Error | undefined) => void
+}
+
+export class PeerLink {
+  readonly peer: PeerKey
+  readonly #context: PeerLinkContext
+  readonly #waiting = new Set<WaitingExchange>()
+  #wanted: (() => ReadonlyArray<string>) | undefined = undefined
+  #link: DialedLink | undefined = undefined
+  #attempt: AbortController | undefined = undefined
+  #pause: Timer | undefined = undefined
+  /** The attempt that is running follows a failed one. */
+  #retrying = false
+  #failures = 0
+  #stopped = false
+  #lastUsed: number
+  /** When the present state began, wall clock. */
+  #since: number
+  /** Why the last attempt failed or the last link broke. */
+  #reason: string | undefined = undefined
+
+  constructor(peer: PeerKey, context: PeerLinkContext) {
+    this.peer = peer
+    this.#context = context
+    this.#lastUsed = context.ticker.now()
+    this.#since = context.ticker.wall()
+  }
+
+  get wanted(): boolean {
+    return this.#wanted !== undefined
+  }
+
+  get state(): PeerLinkState {
+    if (this.#link !== undefined) return this.#link.available ? "up" : "draining"
+    return this.#attempt === undefined ? "down" : "connecting"
+  }
+
+  get link(): DialedLink | undefined {
+    return this.#link
+  }
+
+  get since(): number {
+    return this.#since
+  }
+
+  get reason(): string | undefined {
+    return this.#reason
+  }
+
+  get addresses(): ReadonlyArray<string> {
+    return this.#wanted?.() ?? this.#context.addressesOf(this.peer)
+  }
+
+  /** Nobody wants it, nobody uses it: it can be forgotten. */
+  get idle(): boolean {
+    return (
+      this.#wanted === undefined &&
+      this.#link === undefined &&
+      this.#attempt === undefined &&
+      this.#waiting.size === 0 &&
+      this.#context.ticker.now() - this.#lastUsed > this.#context.limits.idleAfter
+    )
+  }
+
+  want(addresses: () => ReadonlyArray<string>): void {
+    const fresh = this.#wanted === undefined
+    this.#wanted = addresses
+    if (fresh && this.#link === undefined && this.#pause === undefined) this.#dial()
+  }
+
+  unwant(): void {
+    this.#wanted = undefined
+    this.#lastUsed = this.#context.ticker.now()
+    this.#pause?.cancel()
+    this.#pause = undefined
+  }
+
+  /** Something says that it may work now (news of an address, the peer has come to us). */
+  hint(): void {
+    if (this.#pause === undefined) return
+    this.#pause.cancel()
+    this.#pause = undefined
+    this.#dial(true)
+  }
+
+  readonly dispatch: Dispatch = (call, receiver) => {
+    const link = this.#link
+    this.#lastUsed = this.#context.ticker.now()
+    if (link !== undefined) return link.open(call, receiver)
+    return this.#wait(call, receiver)
+  }
+
+  closeIfUnused(): void {
+    const { ticker, limits } = this.#context
+    const link = this.#link
+    if (this.wanted || link === undefined || link.stats().exchanges > 0) return
+    if (ticker.now() - this.#lastUsed > limits.idleAfter) link.drain("unused")
+  }
+
+  /** Ends everything, for good. */
+  stop(reason: Error): void {
+    this.#stopped = true
+    this.#wanted = undefined
+    this.#pause?.cancel()
+    this.#pause = undefined
+    this.#attempt?.abort(reason)
+    this.#link?.abort(reason)
+    this.#failWaiting(reason.message)
+  }
+
+  #wait(call: Call, receiver: ResponseReceiver): RequestStream {
+    const { limits, ticker } = this.#context
+    if (this.#stopped) {
+      return refuse(receiver, this.#fault(call, "draining", "this node is shutting down"))
+    }
+    if (this.#pause !== undefined || (this.#attempt !== undefined && this.#retrying)) {
+      // Who has just been seen to be down is not waited for; attempts go on in the background.
+      return refuse(receiver, this.#connectFault(call))
+    }
+    if (this.#waiting.size >= limits.waiting) {
+      const message = `${limits.waiting} exchanges wait for a link to ${this.peer}, the limit`
+      return refuse(receiver, this.#fault(call, "overflow", message))
+    }
+    const exchange = new WaitingExchange(call, receiver, () => this.#waiting.delete(exchange))
+    this.#waiting.add(exchange)
+    exchange.timer = ticker.after(limits.connectTimeout, () => {
+      this.#waiting.delete(exchange)
+      const message = `no link to the node ${this.peer} within ${limits.connectTimeout} ms`
+      exchange.fail(this.#fault(call, "upstream_connect", message))
+    })
+    this.#dial()
+    return exchange
+  }
+
+  #dial(retrying = false): void {
+    if (this.#attempt !== undefined || this.#link !== undefined || this.#stopped) return
+    this.#retrying = retrying
+    const { transport, ticker, limits } = this.#context
+    const attempt = new AbortController()
+    this.#attempt = attempt
+    this.#since = ticker.wall()
+    const timer = ticker.after(limits.dialTimeout, () =>
+      attempt.abort(new Error(`no answer within ${limits.dialTimeout} ms`))
+    )
+    transport.open(this.peer, "/skein/link/1", this.addresses, attempt.signal).then(
+      (channel) => {
+        timer.cancel()
+        this.#attempt = undefined
+        if (this.#stopped) {
+          channel.abort(new Error("this node is shutting down"))
+          return
+        }
+        const { linkOptions, node } = this.#context
+        this.#onUp(new DialedLink({ ...linkOptions, channel, ticker, node, remote: this.peer }))
+      },
+      (error: unknown) => {
+        timer.cancel()
+        this.#attempt = undefined
+        this.#onFailed(reasonOf(attempt.signal.aborted ? attempt.signal.reason : error))
+      }
+    )
+  }
+
+  #onUp(link: DialedLink): void {
+    const { ticker, limits, transport, onUp, onDown } = this.#context
+    const began = ticker.now()
+    this.#link = link
+    this.#since = ticker.wall()
+    link.events = {
+      onDraining: () => {
+        this.#since = ticker.wall()
+      },
+      onDown: (cause) => {
+        this.#link = undefined
+        this.#reason = cause === undefined ? "closed by agreement" : reasonOf(cause)
+        this.#since = ticker.wall()
+        // The connection carries nothing either: a new stream on it would only wait.
+        if (cause instanceof SilenceError) transport.disconnect(this.peer, cause)
+        if (ticker.now() - began < limits.stableAfter) this.#failures++
+        else this.#failures = 0
+        onDown(this.peer, cause)
+        if (this.#failures > 0) this.#pauseThenDial()
+        else if (this.#wanted !== undefined) this.#dial()
+      }
+    }
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const exchange of waiting) exchange.begin(link.open)
+    onUp(this.peer)
+  }
+
+  #onFailed(reason: string): void {
+    this.#failures++
+    this.#reason = reason
+    this.#since = this.#context.ticker.wall()
+    this.#failWaiting(reason)
+    this.#pauseThenDial()
+  }
+
+  #pauseThenDial(): void {
+    if (this.#stopped) return
+    const { ticker, limits } = this.#context
+    const pause = redialPause(this.#failures, ticker.random(), limits)
+    this.#pause = ticker.after(pause, () => {
+      this.#pause = undefined
+      if (this.#wanted !== undefined) this.#dial(true)
+    })
+  }
+
+  #failWaiting(reason: string): void {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    this.#reason = reason
+    for (const exchange of waiting) exchange.fail(this.#connectFault(exchange.call))
+  }
+
+  #connectFault(call: Call): Fault {
+    const message = `the node ${this.peer} cannot be reached: ${this.#reason ?? "not yet tried"}`
+    return this.#fault(call, "upstream_connect", message)
+  }
+
+  #fault(call: Call, code: FaultCode, message: string): Fault {
+    return { code, message, node: this.#context.node, service: call.service, sent: false }
+  }
+}
