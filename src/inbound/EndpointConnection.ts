@@ -1,0 +1,246 @@
+/**
+ * One kept connection to a program: a request at a time, its response read strictly, bytes moved
+ * without copying.
+ */
+import net from "node:net"
+import { chunkPrefix, chunkSuffix, encodeRequestHead, lastChunk } from "../http1/Encode.ts"
+import type { Http1Error } from "../http1/Http1Error.ts"
+import { type ParsedResponse, ResponseReader } from "../http1/ResponseReader.ts"
+import type { Fields, ResponseHead } from "../model/Exchange.ts"
+import type { Ticker } from "../model/Time.ts"
+import type { Timer } from "../model/TimerWheel.ts"
+import type { EndpointRequest, RequestCarrier } from "./EndpointRequest.ts"
+import { ReadGather } from "./ReadGather.ts"
+import { describeSocketError } from "./SocketFailure.ts"
+
+export interface EndpointConnectionOptions {
+  readonly host: string
+  readonly port: number
+  readonly connectTimeout: number
+  readonly ticker: Ticker
+}
+
+/** The pool, as its connections see it. */
+export interface ConnectionOwner {
+  /** The response is whole and the connection can take another request. */
+  onIdle(connection: EndpointConnection): void
+  /** It is closed. */
+  onGone(connection: EndpointConnection): void
+  /** It never was open. */
+  onConnectFailure(): void
+  /** The request went out on a connection that the program had closed: send it on a new one. */
+  onStale(request: EndpointRequest): void
+}
+
+/** How long a program may take to read the rest when its tunnel is closed. */
+const closeTimeout = 5_000
+
+export class EndpointConnection implements RequestCarrier {
+  readonly #owner: ConnectionOwner
+  readonly #ticker: Ticker
+  readonly #socket: net.Socket
+  readonly #reader: ResponseReader
+  /** Connecting or, at the end of a tunnel, closing. */
+  #timer: Timer
+  #connected = false
+  #request: EndpointRequest | undefined
+  /** It carried a request before the present one. */
+  #reused = false
+  /** A byte came since the request was sent. */
+  #answered = false
+  #keepAlive = false
+  #coding: "none" | "length" | "chunked" | "tunnel" = "none"
+  readonly #body = new ReadGather()
+  #cause: Error | undefined = undefined
+  /** For the pool. */
+  idleSince = 0
+
+  /** Connects, then carries `request`. */
+  constructor(
+    options: EndpointConnectionOptions,
+    request: EndpointRequest,
+    owner: ConnectionOwner
+  ) {
+    const { host, port, connectTimeout, ticker } = options
+    this.#owner = owner
+    this.#ticker = ticker
+    this.#request = request
+    this.#reader = new ResponseReader({
+      onInfo: (head) => this.#onInfo(head),
+      onHead: (response) => this.#onHead(response),
+      onBody: (chunk) => this.#body.add(chunk),
+      onEnd: (trailers) => this.#onResponseEnd(trailers),
+      onError: (error) => this.#onInvalid(error)
+    })
+    const socket = net.connect({ host, port, allowHalfOpen: true, noDelay: true })
+    this.#socket = socket
+    this.#timer = ticker.after(connectTimeout, () => {
+      socket.destroy(new Error(`no connection within ${connectTimeout} ms`))
+    })
+    socket.on("connect", () => this.#onConnect())
+    socket.on("data", (chunk) => this.#onData(chunk))
+    socket.on("drain", () => this.#request?.onDrain())
+    socket.on("end", () => this.#onSocketEnd())
+    socket.on("error", (error) => {
+      this.#cause = error
+    })
+    socket.on("close", () => this.#onClose())
+  }
+
+  /** False once it is known to be closed or useless; it may then still be in the pool for a turn. */
+  get usable(): boolean {
+    return this.#reader.idle && !this.#socket.destroyed
+  }
+
+  /** Sends the next request. Only after `onIdle`, while `usable`. */
+  begin(request: EndpointRequest): void {
+    this.#reused = true
+    this.#request = request
+    this.#send(request)
+  }
+
+  write(chunk: Uint8Array): boolean {
+    const socket = this.#socket
+    if (this.#coding !== "chunked") return socket.write(chunk)
+    socket.cork()
+    socket.write(chunkPrefix(chunk.length), "latin1")
+    socket.write(chunk)
+    const room = socket.write(chunkSuffix, "latin1")
+    socket.uncork()
+    return room
+  }
+
+  end(trailers: Fields): void {
+    if (this.#coding === "chunked") this.#socket.write(lastChunk(trailers), "latin1")
+    else if (this.#coding === "tunnel") this.#socket.end()
+  }
+
+  abort(): void {
+    this.#request = undefined
+    this.close()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  close(): void {
+    this.#reader.stop()
+    if (this.#coding === "tunnel") this.#socket.resetAndDestroy()
+    else this.#socket.destroy()
+  }
+
+  #onConnect(): void {
+    this.#connected = true
+    this.#timer.cancel()
+    const request = this.#request
+    if (request === undefined) return
+    if (!request.over) {
+      this.#send(request)
+      return
+    }
+    // Cancelled meanwhile. Nothing was sent, so the connection is good for another.
+    this.#request = undefined
+    this.#owner.onIdle(this)
+  }
+
+  #send(request: EndpointRequest): void {
+    const { head } = request
+    const socket = this.#socket
+    const framing = head.framing.kind
+    this.#answered = false
+    this.#coding = framing === "stream" ? "chunked" : framing
+    this.#reader.expect(head.method, head.upgrade !== undefined)
+    if (request.complete) {
+      socket.write(encodeRequestHead(head), "latin1")
+      request.attach(this)
+      return
+    }
+    // The head leaves together with what of the body arrives in the same turn.
+    socket.cork()
+    process.nextTick(() => socket.uncork())
+    socket.write(encodeRequestHead(head), "latin1")
+    request.attach(this)
+  }
+
+  #onData(chunk: Buffer): void {
+    this.#answered = true
+    this.#reader.feed(chunk)
+    this.#handOn()
+  }
+
+  #onInfo(head: ResponseHead): void {
+    this.#request?.onInfo(head)
+  }
+
+  #onHead(response: ParsedResponse): void {
+    this.#keepAlive = response.keepAlive
+    if (response.head.status === 101) this.#coding = "tunnel"
+    this.#request?.onHead(response.head)
+  }
+
+  #handOn(): void {
+    const chunk = this.#body.take()
+    if (chunk === undefined) return
+    if (this.#request?.onData(chunk) === false) this.#socket.pause()
+  }
+
+  #onResponseEnd(trailers: Fields): void {
+    this.#handOn()
+    const request = this.#request
+    if (request === undefined) return
+    this.#request = undefined
+    // Given back first: who gets the end may want to send the next request at once.
+    if (this.#keepAlive && request.complete && this.#reader.idle) {
+      this.#socket.resume()
+      this.#owner.onIdle(this)
+    } else if (this.#coding === "tunnel") this.#closeTunnel()
+    else this.close()
+    request.onEnd(trailers)
+  }
+
+  /** What the caller wrote into the tunnel before its end still goes out. */
+  #closeTunnel(): void {
+    this.#timer = this.#ticker.after(closeTimeout, () => this.#socket.destroy())
+    this.#socket.destroySoon()
+  }
+
+  #onInvalid(error: Http1Error): void {
+    const request = this.#request
+    this.#request = undefined
+    this.#body.clear()
+    this.close()
+    if (error.rule === "incomplete") this.#lost(request, error.message)
+    else request?.fail("upstream_reset", `sent what is not HTTP/1.1: ${error.message}`)
+  }
+
+  #onSocketEnd(): void {
+    this.#reader.eof()
+    this.#handOn()
+    // Nothing more can come, so nothing more can be asked.
+    if (this.#coding !== "tunnel") this.#socket.destroy()
+  }
+
+  #onClose(): void {
+    this.#timer.cancel()
+    const request = this.#request
+    this.#request = undefined
+    this.#reader.stop()
+    this.#owner.onGone(this)
+    if (request === undefined) return
+    const cause = this.#cause === undefined ? "it closed" : describeSocketError(this.#cause)
+    if (this.#connected) this.#lost(request, cause)
+    else {
+      this.#owner.onConnectFailure()
+      request.fail("upstream_connect", `could not be connected to: ${cause}`)
+    }
+  }
+
+  #lost(request: EndpointRequest | undefined, cause: string): void {
+    if (request === undefined || request.over) return
+    if (this.#reused && !this.#answered && request.replayable) {
+      request.detach()
+      this.#owner.onStale(request)
+    } else request.fail("upstream_reset", `broke off: ${cause}`)
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * The kept connections to one HTTP program. The one used last is used first, so that the others
+ * grow old and are closed. At the limit of connections requests wait; at the limit of those that
+ * wait they are refused.
+ */
+import type { Call, Fields, ResponseReceiver } from "../model/Exchange.ts"
+import type { Fault } from "../model/Fault.ts"
+import type { ServiceName } from "../model/Names.ts"
+import type { Ticker } from "../model/Time.ts"
+import type { Timer } from "../model/TimerWheel.ts"
+import { type ConnectionOwner, EndpointConnection } from "./EndpointConnection.ts"
+import { EndpointRequest, type RequestPool } from "./EndpointRequest.ts"
+import { type EndpointStream, type EndpointTransport, RefusedStream } from "./EndpointStream.ts"
+import { hostPort } from "./SocketFailure.ts"
+
+export interface HttpEndpointOptions {
+  readonly service: ServiceName
+  readonly host: string
+  readonly port: number
+  readonly connectTimeout: number
+  /** How long a connection is kept with no request on it. */
+  readonly idleTimeout: number
+  /** Default 1,024. */
+  readonly maxConnections?: number
+  /** Requests waiting for a connection. Default 1,024. */
+  readonly maxWaiting?: number
+  /** Name of this node, for faults. */
+  readonly node: string
+  readonly ticker: Ticker
+  readonly onConnectFailure?: () => void
+  readonly onStaleRetry?: () => void
+}
+
+export const defaultMaxConnections = 1_024
+export const defaultMaxWaiting = 1_024
+
+export class HttpEndpoint implements EndpointTransport, ConnectionOwner, RequestPool {
+  readonly #options: HttpEndpointOptions
+  readonly #maxConnections: number
+  readonly #maxWaiting: number
+  readonly #all = new Set<EndpointConnection>()
+  /** A stack; from bottom to top the times of becoming idle grow. */
+  readonly #idle: Array<EndpointConnection> = []
+  readonly #waiting = new Set<EndpointRequest>()
+  #sweep: Timer | undefined = undefined
+  #retired = false
+
+  constructor(options: HttpEndpointOptions) {
+    this.#options = options
+    this.#maxConnections = options.maxConnections ?? defaultMaxConnections
+    this.#maxWaiting = options.maxWaiting ?? defaultMaxWaiting
+  }
+
+  get connections(): number {
+    return this.#all.size
+  }
+
+  get idleConnections(): number {
+    return this.#idle.length
+  }
+
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  open(call: Call, fields: Fields, receiver: ResponseReceiver): EndpointStream {
+    const { head } = call
+    if (head === undefined || head.method === "CONNECT") {
+      const what = "was sent a call that is no HTTP request"
+      return new RefusedStream(this.fault("bad_request", what, false), receiver)
+    }
+    const connection = this.#takeIdle()
+    const waits = connection === undefined && this.#all.size >= this.#maxConnections
+    if (waits && this.#waiting.size >= this.#maxWaiting) {
+      const what = `has ${this.#all.size} connections in use and ${this.#waiting.size} requests waiting for one, which is the limit`
+      return new RefusedStream(this.fault("overflow", what, false), receiver)
+    }
+    const request = new EndpointRequest(
+      fields === head.fields ? head : { ...head, fields },
+      receiver,
+      this
+    )
+    if (connection !== undefined) connection.begin(request)
+    else if (waits) this.#waiting.add(request)
+    else this.#connect(request)
+    return request
+  }
+
+  /** Requests that have begun or wait go on; each connection is closed as it becomes idle. */
+  retire(): void {
+    this.#retired = true
+    this.#sweep?.cancel()
+    for (const connection of this.#idle.splice(0)) connection.close()
+  }
+
+  onIdle(connection: EndpointConnection): void {
+    const next = this.#nextWaiting()
+    if (next !== undefined) connection.begin(next)
+    else if (this.#retired) connection.close()
+    else {
+      connection.idleSince = this.#options.ticker.now()
+      this.#idle.push(connection)
+      if (this.#idle.length === 1) this.#scheduleSweep(this.#options.idleTimeout)
+    }
+  }
+
+  onGone(connection: EndpointConnection): void {
+    this.#all.delete(connection)
+    const at = this.#idle.indexOf(connection)
+    if (at !== -1) this.#idle.splice(at, 1)
+    const next = this.#nextWaiting()
+    if (next !== undefined) this.#connect(next)
+  }
+
+  onConnectFailure(): void {
+    this.#options.onConnectFailure?.()
+  }
+
+  /** May exceed the limit of connections by the one that is just being closed. */
+  onStale(request: EndpointRequest): void {
+    this.#options.onStaleRetry?.()
+    this.#connect(request)
+  }
+
+  forget(request: EndpointRequest): void {
+    this.#waiting.delete(request)
+  }
+
+  fault(code: Fault["code"], what: string, sent: boolean): Fault {
+    const { service, host, port, node } = this.#options
+    return {
+      code,
+      message: `the program of ${service} at ${hostPort(host, port)} ${what}`,
+      node,
+      service,
+      sent
+    }
+  }
+
+  #connect(request: EndpointRequest): void {
+    this.#all.add(new EndpointConnection(this.#options, request, this))
+  }
+
+  #takeIdle(): EndpointConnection | undefined {
+    for (;;) {
+      const connection = this.#idle.pop()
+      if (connection === undefined || connection.usable) return connection
+    }
+  }
+
+  #nextWaiting(): EndpointRequest | undefined {
+    for (const request of this.#waiting) {
+      this.#waiting.delete(request)
+      return request
+    }
+    return undefined
+  }
+
+  /** One timer for the pool: it looks at the connection that has been idle longest. */
+  #scheduleSweep(delay: number): void {
+    this.#sweep?.cancel()
+    this.#sweep = this.#options.ticker.after(delay, () => {
+      this.#sweep = undefined
+      const { idleTimeout, ticker } = this.#options
+      const now = ticker.now()
+      while (this.#idle.length > 0 && this.#idle[0]!.idleSince + idleTimeout <= now) {
+        this.#idle.shift()!.close()
+      }
+      const oldest = this.#idle[0]
+      if (oldest !== undefined) this.#scheduleSweep(oldest.idleSince + idleTimeout - now)
+    })
+  }
+}

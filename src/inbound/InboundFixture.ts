@@ -1,0 +1,238 @@
+/** For tests of this folder and of the listeners: a clock by hand, programs, callers that record. */
+import net from "node:net"
+import {
+  type Call,
+  type Dispatch,
+  type Fields,
+  noBody,
+  noFields,
+  type RequestHead,
+  type RequestStream,
+  type ResponseHead,
+  type ResponseReceiver
+} from "../model/Exchange.ts"
+import type { Fault } from "../model/Fault.ts"
+import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
+import type { ExchangeInfo, Observer, Outcome } from "../model/Observer.ts"
+import type { Ticker } from "../model/Time.ts"
+import { TimerWheel } from "../model/TimerWheel.ts"
+
+export const self = {
+  peer: PeerKey.make("12D3KooWTestTestTestTestTest"),
+  node: NodeName.make("host-a")
+}
+export const payments = ServiceName.make("payments")
+
+/** Time stands still until `advance`. */
+export class HandTicker implements Ticker {
+  #now = 1_000
+  readonly #wheel = new TimerWheel(this.#now)
+  now(): number {
+    return this.#now
+  }
+  wall(): number {
+    return 1_700_000_000_000 + this.#now
+  }
+  random(): number {
+    return 0.5
+  }
+  after(delay: number, callback: () => void): ReturnType<Ticker["after"]> {
+    return this.#wheel.schedule(this.#now, delay, callback)
+  }
+  advance(by: number): void {
+    this.#now += by
+    this.#wheel.advance(this.#now)
+  }
+  get timers(): number {
+    return this.#wheel.size
+  }
+}
+
+export interface Observed {
+  readonly info: ExchangeInfo
+  readonly ends: Array<{ outcome: Outcome; bytesIn: number; bytesOut: number }>
+  endpoint: string | undefined
+}
+
+/** Keeps everything it is told; `extra` is added to what is forwarded. */
+export class RecordingObserver implements Observer {
+  readonly seen: Array<Observed> = []
+  extra: Fields = noFields
+  begin(info: ExchangeInfo): ReturnType<Observer["begin"]> {
+    const observed: Observed = { info, ends: [], endpoint: undefined }
+    this.seen.push(observed)
+    return {
+      forwardFields: this.extra.length === 0 ? info.fields : [...info.fields, ...this.extra],
+      responded: () => undefined,
+      endpoint: (key) => {
+        observed.endpoint = key
+      },
+      event: () => undefined,
+      end: (outcome, bytesIn, bytesOut) => observed.ends.push({ outcome, bytesIn, bytesOut })
+    }
+  }
+}
+
+export const requestHead = (change: Partial<RequestHead> = {}): RequestHead => ({
+  method: "GET",
+  target: "/",
+  authority: "payments.mesh",
+  fields: noFields,
+  framing: noBody,
+  upgrade: undefined,
+  expectsContinue: false,
+  ...change
+})
+
+export const httpCall = (head: Partial<RequestHead> = {}, change: Partial<Call> = {}): Call => ({
+  kind: "http",
+  service: payments,
+  head: requestHead(head),
+  endpoint: undefined,
+  caller: self.peer,
+  deadline: undefined,
+  attempt: 0,
+  ...change
+})
+
+export const tcpCall = (change: Partial<Call> = {}): Call =>
+  httpCall({}, { kind: "tcp", head: undefined, ...change })
+
+/** A caller that keeps what comes and checks the order in which it may come. */
+export class RecordingReceiver implements ResponseReceiver {
+  readonly infos: Array<ResponseHead> = []
+  head: ResponseHead | undefined
+  readonly chunks: Array<Uint8Array> = []
+  bytes = 0
+  trailers: Fields | undefined
+  fault: Fault | undefined
+  writable = 0
+  /** What `onData` answers. */
+  accept = true
+  readonly #done = Promise.withResolvers<void>()
+  readonly #waiters = new Set<() => void>()
+
+  get over(): boolean {
+    return this.trailers !== undefined || this.fault !== undefined
+  }
+  /** End or fault. */
+  get done(): Promise<void> {
+    return this.#done.promise
+  }
+  get text(): string {
+    return Buffer.concat(this.chunks).toString()
+  }
+  /** Resolves when `condition` holds; looked at after every call. */
+  until(condition: () => boolean): Promise<void> {
+    if (condition()) return Promise.resolve()
+    return new Promise((resolve) => {
+      const look = () => {
+        if (!condition()) return
+        this.#waiters.delete(look)
+        resolve()
+      }
+      this.#waiters.add(look)
+    })
+  }
+  onInfo(head: ResponseHead): void {
+    this.#called()
+    this.infos.push(head)
+    this.#look()
+  }
+  onHead(head: ResponseHead): void {
+    this.#called()
+    if (this.head !== undefined) throw new Error("onHead twice")
+    this.head = head
+    this.#look()
+  }
+  onData(chunk: Uint8Array): boolean {
+    this.#called()
+    this.chunks.push(chunk)
+    this.bytes += chunk.length
+    this.#look()
+    return this.accept
+  }
+  onEnd(trailers: Fields): void {
+    this.#called()
+    this.trailers = trailers
+    this.#done.resolve()
+    this.#look()
+  }
+  onFault(fault: Fault): void {
+    this.#called()
+    this.fault = fault
+    this.#done.resolve()
+    this.#look()
+  }
+  onWritable(): void {
+    this.#called()
+    this.writable++
+    this.#look()
+  }
+  #called(): void {
+    if (this.over) throw new Error("called after the end")
+  }
+  #look(): void {
+    for (const look of [...this.#waiters]) look()
+  }
+}
+
+/** Sends a whole request and waits for its end. */
+export const exchange = async (
+  dispatch: Dispatch,
+  call: Call,
+  body?: string
+): Promise<RecordingReceiver> => {
+  const receiver = new RecordingReceiver()
+  const stream: RequestStream = dispatch(call, receiver)
+  if (receiver.over) throw new Error("the receiver was called before dispatch returned")
+  if (body !== undefined) stream.write(Buffer.from(body))
+  stream.end(noFields)
+  await receiver.done
+  return receiver
+}
+
+export interface Program {
+  readonly port: number
+  readonly sockets: ReadonlySet<net.Socket>
+  /** Connections taken so far. */
+  readonly accepted: () => number
+  readonly close: () => Promise<void>
+}
+
+/** Listens on a free port of 127.0.0.1. Works for `net` and `http` servers. */
+export const startProgram = async (server: net.Server): Promise<Program> => {
+  const sockets = new Set<net.Socket>()
+  let accepted = 0
+  server.on("connection", (socket: net.Socket) => {
+    accepted++
+    sockets.add(socket)
+    // A test that resets a connection on purpose looks at its effects, not at this event.
+    socket.on("error", () => undefined)
+    socket.on("close", () => sockets.delete(socket))
+  })
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const address = server.address()
+  if (address === null || typeof address === "string") throw new Error("no port")
+  return {
+    port: address.port,
+    sockets,
+    accepted: () => accepted,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        for (const socket of sockets) socket.destroy()
+      })
+  }
+}
+
+/** A port on which nothing listens. */
+export const freePort = async (): Promise<number> => {
+  const { port, close } = await startProgram(net.createServer())
+  await close()
+  return port
+}
+
+/** A program that answers each connection's bytes with what `answer` says, byte by byte its own. */
+export const rawProgram = (onSocket: (socket: net.Socket) => void): net.Server =>
+  net.createServer({ allowHalfOpen: true, noDelay: true }, onSocket)

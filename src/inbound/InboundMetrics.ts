@@ -1,0 +1,67 @@
+/** What the owner of endpoints counts of them, beyond what is counted of each exchange. */
+import type { Counter, Family, Gauge, Labels, MetricRegistry } from "../telemetry/Metrics.ts"
+
+export interface EndpointCells {
+  readonly inFlight: Gauge
+  readonly connections: Gauge
+  readonly waiting: Gauge
+  readonly healthy: Gauge
+  readonly connectFailures: Counter
+  readonly staleRetries: Counter
+}
+
+export class InboundMetrics {
+  readonly #inFlight: Family<Gauge>
+  readonly #connections: Family<Gauge>
+  readonly #waiting: Family<Gauge>
+  readonly #healthy: Family<Gauge>
+  readonly #connectFailures: Family<Counter>
+  readonly #staleRetries: Family<Counter>
+
+  constructor(registry: MetricRegistry) {
+    this.#inFlight = registry.gauge(
+      "skein_inbound_endpoint_in_flight",
+      "Exchanges that run on a local endpoint."
+    )
+    this.#connections = registry.gauge(
+      "skein_inbound_endpoint_connections",
+      "Connections to a local endpoint, idle ones included."
+    )
+    this.#waiting = registry.gauge(
+      "skein_inbound_endpoint_waiting",
+      "Requests that wait for a connection to a local endpoint."
+    )
+    this.#healthy = registry.gauge(
+      "skein_inbound_endpoint_healthy",
+      "1 when the endpoint's health check passes or it has none."
+    )
+    this.#connectFailures = registry.counter(
+      "skein_inbound_connect_failures_total",
+      "Connections to a local endpoint that could not be made."
+    )
+    this.#staleRetries = registry.counter(
+      "skein_inbound_stale_retries_total",
+      "Requests sent again because the endpoint had closed the kept connection they went out on."
+    )
+  }
+
+  endpoint(service: string, endpoint: string): EndpointCells {
+    const labels: Labels = { service, endpoint }
+    return {
+      inFlight: this.#inFlight.cell(labels),
+      connections: this.#connections.cell(labels),
+      waiting: this.#waiting.cell(labels),
+      healthy: this.#healthy.cell(labels),
+      connectFailures: this.#connectFailures.cell(labels),
+      staleRetries: this.#staleRetries.cell(labels)
+    }
+  }
+
+  remove(service: string, endpoint: string): void {
+    const labels: Labels = { service, endpoint }
+    for (const family of [this.#inFlight, this.#connections, this.#waiting, this.#healthy]) {
+      family.remove(labels)
+    }
+    for (const family of [this.#connectFailures, this.#staleRetries]) family.remove(labels)
+  }
+}

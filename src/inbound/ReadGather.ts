@@ -1,0 +1,24 @@
+/**
+ * What one socket read brought of a body, as one chunk, however many chunks of the transfer
+ * coding it held: back-pressure then counts in reads (Exchange.ts, rule 5), and a body sent in
+ * crumbs does not become a frame per crumb further on. Never holds more than one read.
+ */
+export class ReadGather {
+  #pieces: Array<Buffer> = []
+
+  add(piece: Buffer): void {
+    this.#pieces.push(piece)
+  }
+
+  /** What was added since the last call; copied only if it came in pieces. */
+  take(): Buffer | undefined {
+    const pieces = this.#pieces
+    if (pieces.length === 0) return undefined
+    this.#pieces = []
+    return pieces.length === 1 ? pieces[0] : Buffer.concat(pieces)
+  }
+
+  clear(): void {
+    if (this.#pieces.length > 0) this.#pieces = []
+  }
+}

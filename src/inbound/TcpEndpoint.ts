@@ -1,0 +1,192 @@
+/**
+ * Byte tunnels to a program. Each half closes on its own: the end of the request becomes a FIN to
+ * the program while its answer goes on. The program's FIN ends the exchange (Exchange.ts, rules 2
+ * and 4): what the caller sends after it is dropped.
+ */
+import net from "node:net"
+import { type Call, type Fields, noFields, type ResponseReceiver } from "../model/Exchange.ts"
+import type { Fault } from "../model/Fault.ts"
+import type { ServiceName } from "../model/Names.ts"
+import type { Ticker } from "../model/Time.ts"
+import type { Timer } from "../model/TimerWheel.ts"
+import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
+import { describeSocketError, hostPort } from "./SocketFailure.ts"
+
+export interface TcpEndpointOptions {
+  readonly service: ServiceName
+  readonly host: string
+  readonly port: number
+  readonly connectTimeout: number
+  readonly idleTimeout: number
+  /** Name of this node, for faults. */
+  readonly node: string
+  readonly ticker: Ticker
+  /** A connection was not made. */
+  readonly onConnectFailure?: () => void
+}
+
+/** How long the program may take to read what is left once its own half is closed. */
+const closeTimeout = 5_000
+
+export class TcpEndpoint implements EndpointTransport {
+  readonly #options: TcpEndpointOptions
+  readonly #tunnels = new Set<TcpTunnel>()
+  readonly waiting = 0
+
+  constructor(options: TcpEndpointOptions) {
+    this.#options = options
+  }
+
+  get connections(): number {
+    return this.#tunnels.size
+  }
+
+  open(_call: Call, _fields: Fields, receiver: ResponseReceiver): EndpointStream {
+    const tunnel = new TcpTunnel(this.#options, receiver, () => {
+      this.#tunnels.delete(tunnel)
+    })
+    this.#tunnels.add(tunnel)
+    return tunnel
+  }
+
+  /** Tunnels end when their parties end them. */
+  retire(): void {}
+}
+
+class TcpTunnel implements EndpointStream {
+  readonly #options: TcpEndpointOptions
+  readonly #socket: net.Socket
+  readonly #onGone: () => void
+  #receiver: ResponseReceiver | undefined
+  #connected = false
+  #written = false
+  #ended = false
+  /** `write` returned false and nobody was told yet that there is room. */
+  #stalled = false
+  #lastMove: number
+  /** Connecting, then idle, then closing: never more than one at a time. */
+  #timer: Timer
+  #cause: Error | undefined = undefined
+
+  constructor(options: TcpEndpointOptions, receiver: ResponseReceiver, onGone: () => void) {
+    this.#options = options
+    this.#receiver = receiver
+    this.#onGone = onGone
+    this.#lastMove = options.ticker.now()
+    const socket = net.connect({
+      host: options.host,
+      port: options.port,
+      allowHalfOpen: true,
+      noDelay: true
+    })
+    this.#socket = socket
+    this.#timer = options.ticker.after(options.connectTimeout, () => {
+      socket.destroy(new Error(`no connection within ${options.connectTimeout} ms`))
+    })
+    socket.on("connect", () => this.#onConnect())
+    socket.on("data", (chunk) => this.#onData(chunk))
+    socket.on("drain", () => this.#onDrain())
+    socket.on("end", () => this.#onEnd())
+    socket.on("error", (error) => {
+      this.#cause = error
+    })
+    socket.on("close", () => this.#onClose())
+  }
+
+  get sent(): boolean {
+    return this.#connected && this.#written
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#receiver === undefined || this.#ended) return true
+    this.#written = true
+    this.#lastMove = this.#options.ticker.now()
+    if (this.#socket.write(chunk)) return true
+    this.#stalled = true
+    return false
+  }
+
+  end(): void {
+    if (this.#receiver === undefined || this.#ended) return
+    this.#ended = true
+    this.#socket.end()
+  }
+
+  /** With a reset, so that the program does not take what it has for all there was to come. */
+  cancel(): void {
+    if (this.#receiver === undefined) return
+    this.#receiver = undefined
+    if (this.#connected) this.#socket.resetAndDestroy()
+    else this.#socket.destroy()
+  }
+
+  resume(): void {
+    if (this.#receiver !== undefined) this.#socket.resume()
+  }
+
+  #onConnect(): void {
+    this.#connected = true
+    this.#timer.cancel()
+    this.#lastMove = this.#options.ticker.now()
+    this.#watchIdle(this.#options.idleTimeout)
+  }
+
+  /** One timer for the tunnel's life instead of one per chunk: it looks how long ago the last was. */
+  #watchIdle(delay: number): void {
+    const { ticker, idleTimeout } = this.#options
+    this.#timer = ticker.after(delay, () => {
+      const left = this.#lastMove + idleTimeout - ticker.now()
+      if (left > 0) return this.#watchIdle(left)
+      this.#fail("upstream_timeout", `moved no byte in either direction for ${idleTimeout} ms`)
+      this.#socket.resetAndDestroy()
+    })
+  }
+
+  #onData(chunk: Buffer): void {
+    this.#lastMove = this.#options.ticker.now()
+    if (this.#receiver?.onData(chunk) === false) this.#socket.pause()
+  }
+
+  #onDrain(): void {
+    this.#lastMove = this.#options.ticker.now()
+    if (!this.#stalled) return
+    this.#stalled = false
+    this.#receiver?.onWritable()
+  }
+
+  #onEnd(): void {
+    const receiver = this.#receiver
+    if (receiver === undefined) return
+    this.#receiver = undefined
+    this.#timer.cancel()
+    this.#timer = this.#options.ticker.after(closeTimeout, () => this.#socket.destroy())
+    if (!this.#ended) this.#socket.end()
+    receiver.onEnd(noFields)
+  }
+
+  #onClose(): void {
+    this.#timer.cancel()
+    this.#onGone()
+    if (this.#receiver === undefined) return
+    const cause = this.#cause === undefined ? "it closed" : describeSocketError(this.#cause)
+    if (this.#connected) this.#fail("upstream_reset", `broke off: ${cause}`)
+    else {
+      this.#options.onConnectFailure?.()
+      this.#fail("upstream_connect", `could not be connected to: ${cause}`)
+    }
+  }
+
+  #fail(code: Fault["code"], what: string): void {
+    const receiver = this.#receiver
+    if (receiver === undefined) return
+    this.#receiver = undefined
+    const { service, host, port, node } = this.#options
+    receiver.onFault({
+      code,
+      message: `the program of ${service} at ${hostPort(host, port)} ${what}`,
+      node,
+      service,
+      sent: this.sent
+    })
+  }
+}

@@ -1,0 +1,77 @@
+import { describe, expect, it } from "vitest"
+import { ResponseReader } from "../http1/ResponseReader.ts"
+import { fieldValue, type ResponseHead } from "../model/Exchange.ts"
+import { type Fault, type FaultCode, faultKinds } from "../model/Fault.ts"
+import { ServiceName } from "../model/Names.ts"
+import { writeFault } from "./FaultResponse.ts"
+
+const fault = (change: Partial<Fault> = {}): Fault => ({
+  code: "upstream_connect",
+  message: "näher: ECONNREFUSED",
+  node: "host-b",
+  service: ServiceName.make("payments"),
+  sent: false,
+  ...change
+})
+
+const read = (text: string, method = "GET") => {
+  let head: ResponseHead | undefined
+  let body = ""
+  let ended = false
+  const reader = new ResponseReader({
+    onInfo: () => undefined,
+    onHead: (response) => {
+      head = response.head
+    },
+    onBody: (chunk) => {
+      body += chunk.toString()
+    },
+    onEnd: () => {
+      ended = true
+    },
+    onError: (error) => {
+      throw error
+    }
+  })
+  reader.expect(method)
+  reader.feed(Buffer.from(text))
+  expect(ended).toBe(true)
+  return { head, body, field: (name: string) => fieldValue(head?.fields ?? [], name) }
+}
+
+const options = { method: "GET", version: 1, keepAlive: true } as const
+
+describe("writeFault", () => {
+  // Object.keys forgets that the keys of a literal are all there are.
+  it.each(Object.keys(faultKinds) as Array<FaultCode>)("is a whole response for %s", (code) => {
+    const { head, body, field } = read(writeFault(fault({ code }), options))
+    expect(head?.status).toBe(faultKinds[code].status)
+    expect(field("skein-error")).toBe(code)
+    expect(field("skein-node")).toBe("host-b")
+    expect(JSON.parse(body)).toEqual({
+      code,
+      message: "näher: ECONNREFUSED",
+      service: "payments",
+      node: "host-b",
+      hint: faultKinds[code].hint
+    })
+  })
+
+  it("says the length to HEAD and sends no body", () => {
+    const text = writeFault(fault(), { ...options, method: "HEAD" })
+    const { head, body } = read(text, "HEAD")
+    expect(head?.framing).toMatchObject({ kind: "length" })
+    expect(body).toBe("")
+    expect(text.endsWith("\r\n\r\n")).toBe(true)
+  })
+
+  it("rounds Retry-After up to whole seconds", () => {
+    expect(read(writeFault(fault({ retryAfter: 1.2 }), options)).field("retry-after")).toBe("2")
+  })
+
+  it("cannot be split by a node's name", () => {
+    const text = writeFault(fault({ node: "x\r\nset-cookie: a" }), options)
+    expect(read(text).field("set-cookie")).toBeUndefined()
+    expect(read(text).field("skein-node")).toBe("x??set-cookie: a")
+  })
+})

@@ -1,0 +1,37 @@
+/** The HTTP response that the mesh itself makes for a fault (status, `skein-error`, JSON body). */
+import http from "node:http"
+import { encodeResponseHead, type ResponseOptions } from "../http1/Encode.ts"
+import type { ResponseHead } from "../model/Exchange.ts"
+import { type Fault, faultBody, faultKinds } from "../model/Fault.ts"
+
+/** The fields are written as they are, so a node name that came from elsewhere is made safe. */
+const fieldText = (text: string): string => text.replace(/[^\x20-\x7e]/g, "?")
+
+/**
+ * Text of head and body, to be written as UTF-8 in one piece. For a HEAD request the body is left
+ * out and its length said nevertheless.
+ */
+export const writeFault = (fault: Fault, options: ResponseOptions): string => {
+  const { status } = faultKinds[fault.code]
+  const body = faultBody(fault)
+  const fields = [
+    "content-type",
+    "application/json",
+    "skein-error",
+    fault.code,
+    "skein-node",
+    fieldText(fault.node)
+  ]
+  if (fault.retryAfter !== undefined) {
+    fields.push("retry-after", String(Math.max(0, Math.ceil(fault.retryAfter))))
+  }
+  const head: ResponseHead = {
+    status,
+    reason: http.STATUS_CODES[status] ?? "Client Closed Request",
+    fields,
+    framing: { kind: "length", length: Buffer.byteLength(body) },
+    upgrade: undefined
+  }
+  const text = encodeResponseHead(head, options)
+  return options.method === "HEAD" ? text : text + body
+}

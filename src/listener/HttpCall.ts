@@ -1,0 +1,56 @@
+/** From a request as a client sent it to the call it means, or to the fault that answers it. */
+import { forwardFields, timesThrough } from "../http1/Forwarded.ts"
+import type { Call, RequestHead } from "../model/Exchange.ts"
+import type { Fault } from "../model/Fault.ts"
+import { meshDomain, type PeerKey, type ServiceName } from "../model/Names.ts"
+
+export interface HttpCallContext {
+  readonly self: { readonly peer: PeerKey; readonly node: string }
+  readonly resolve: (authority: string) => ServiceName | undefined
+}
+
+/** An application that sends its requests back into the mesh for ever is stopped here. */
+const maxTimesThrough = 5
+
+/** `clientAddress`: without port; undefined when the client has gone already. */
+export const makeHttpCall = (
+  head: RequestHead,
+  clientAddress: string | undefined,
+  { self, resolve }: HttpCallContext
+): Call | Fault => {
+  const { authority, fields, method } = head
+  const service = resolve(authority)
+  const refuse = (code: Fault["code"], message: string): Fault => ({
+    code,
+    message,
+    node: self.node,
+    service,
+    sent: false
+  })
+  if (service === undefined) {
+    return refuse(
+      "route_not_found",
+      authority === ""
+        ? `the request names no service: its Host is empty, where NAME.${meshDomain} is needed`
+        : `${authority} is not a name of the mesh: this proxy reaches services as NAME.${meshDomain} and nothing else (set NO_PROXY for other hosts)`
+    )
+  }
+  const common = {
+    service,
+    endpoint: undefined,
+    caller: self.peer,
+    deadline: undefined,
+    attempt: 0
+  } as const
+  if (method === "CONNECT") return { ...common, kind: "tcp", head: undefined }
+  if (timesThrough(fields, self.node) >= maxTimesThrough) {
+    return refuse(
+      "bad_request",
+      `the request has been through node ${self.node} ${maxTimesThrough} times (see its Via): ${service} sends it back to the mesh in a loop`
+    )
+  }
+  const hop = { clientAddress, proto: "http", authority, node: self.node } as const
+  return { ...common, kind: "http", head: { ...head, fields: forwardFields(fields, hop) } }
+}
+
+export const isFault = (made: Call | Fault): made is Fault => "code" in made

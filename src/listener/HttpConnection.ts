@@ -1,0 +1,314 @@
+/**
+ * One connection of a client. Requests are read one at a time: the next is looked at when the
+ * response to the one before has been written, so pipelined requests are answered in order and
+ * what waits is bounded by what the reader keeps.
+ *
+ *     idle ─first byte─► head ─whole head─► busy ─response written─► idle, or
+ *                                                ─body still coming─► discard ─► idle
+ *     any ─► closing: the response leaves, our half is closed, the client's rest is dropped
+ */
+import type net from "node:net"
+import type { Http1Error } from "../http1/Http1Error.ts"
+import { type ParsedRequest, RequestReader } from "../http1/RequestReader.ts"
+import { ReadGather } from "../inbound/ReadGather.ts"
+import type { Fields } from "../model/Exchange.ts"
+import type { Fault } from "../model/Fault.ts"
+import { ClientExchange, type ExchangeOwner } from "./ClientExchange.ts"
+import { writeFault } from "./FaultResponse.ts"
+import { isFault, makeHttpCall } from "./HttpCall.ts"
+import {
+  discardBytes,
+  discardTimeout,
+  type HttpConnectionContext,
+  lingerTimeout
+} from "./HttpConnectionContext.ts"
+
+type Phase = "idle" | "head" | "busy" | "discard" | "closing"
+
+export class HttpConnection implements ExchangeOwner {
+  readonly #socket: net.Socket
+  readonly #context: HttpConnectionContext
+  readonly #reader: RequestReader
+  readonly #uncork: () => void
+  #exchange: ClientExchange | undefined = undefined
+  #phase: Phase = "idle"
+  /** When the phase began; for `closing`, when our half was really closed. */
+  #since: number
+  /** The request that is being answered has come in whole. */
+  #requestComplete = true
+  #expectsContinue = false
+  /** The exchange is a tunnel now. */
+  #switched = false
+  readonly #body = new ReadGather()
+  #discarded = 0
+  /** The next request is looked at once the socket has taken the last response. */
+  #nextOnDrain = false
+
+  constructor(socket: net.Socket, context: HttpConnectionContext, onClosed: () => void) {
+    this.#socket = socket
+    this.#context = context
+    this.#since = context.ticker.now()
+    this.#uncork = () => socket.uncork()
+    this.#reader = new RequestReader(
+      {
+        onHead: (request) => this.#onHead(request),
+        onBody: (chunk) => this.#onBody(chunk),
+        onEnd: (trailers) => this.#onRequestEnd(trailers),
+        onError: (error) => this.#onInvalid(error)
+      },
+      context.limits
+    )
+    socket.on("data", (chunk) => this.#onData(chunk))
+    socket.on("drain", () => this.#onDrain())
+    socket.on("end", () => this.#onSocketEnd())
+    // What follows an error is `close`, which is where it is dealt with.
+    socket.on("error", () => undefined)
+    socket.on("finish", () => {
+      this.#since = context.ticker.now()
+    })
+    socket.on("close", () => {
+      this.#onClose()
+      onClosed()
+    })
+  }
+
+  get mayKeepAlive(): boolean {
+    if (this.#context.draining) return false
+    // A client that waits for 100 may, after a final answer, send its body or not (RFC 9110
+    // §10.1.1): what comes next could not be told apart.
+    return this.#requestComplete || !this.#expectsContinue || this.#exchange?.continued === true
+  }
+
+  get date(): string {
+    return this.#context.date
+  }
+
+  get node(): string {
+    return this.#context.self.node
+  }
+
+  /** Called by the listener every now and then; cheaper than timers per request. */
+  sweep(now: number): void {
+    const { headTimeout, idleTimeout } = this.#context
+    const age = now - this.#since
+    switch (this.#phase) {
+      case "idle":
+        if (age >= idleTimeout) this.#close()
+        break
+      case "head":
+        if (age >= headTimeout) {
+          this.#context.onParseError("head_timeout")
+          this.#answerError("bad_request", `no whole request head within ${headTimeout} ms`)
+        }
+        break
+      case "discard":
+        if (age >= discardTimeout) this.#close()
+        break
+      case "closing":
+        if (age >= (this.#socket.writableFinished ? lingerTimeout : idleTimeout)) {
+          this.#socket.destroy()
+        }
+        break
+      case "busy": // the timeouts of the policy hold
+    }
+  }
+
+  /** The listener drains: a connection that is between requests is not needed any more. */
+  closeIfIdle(): void {
+    if (this.#phase === "idle") this.#close()
+  }
+
+  /** Ends it now, e.g. because the node stops. */
+  destroy(): void {
+    this.#cancel("draining", `node ${this.node} stopped before the end of the response`)
+    this.#socket.destroy()
+  }
+
+  onSwitched(): void {
+    this.#switched = true
+    this.#requestComplete = false
+    this.#reader.tunnel()
+    this.#socket.resume()
+    this.#handOn()
+  }
+
+  onWritable(): void {
+    this.#socket.resume()
+  }
+
+  onFinished(keepAlive: boolean): void {
+    this.#exchange = undefined
+    this.#body.clear()
+    if (!keepAlive) this.#close()
+    else if (!this.#requestComplete) {
+      this.#enter("discard")
+      this.#discarded = 0
+      this.#socket.resume()
+    } else if (this.#socket.writableNeedDrain) {
+      // A client that pipelines without reading would otherwise fill our memory with responses.
+      this.#nextOnDrain = true
+      this.#enter("idle")
+    } else this.#nextRequest()
+  }
+
+  onTruncated(withReset: boolean): void {
+    this.#exchange = undefined
+    this.#enter("closing")
+    this.#reader.stop()
+    if (withReset) this.#socket.resetAndDestroy()
+    // What was received before the break still goes out; the missing end tells the rest.
+    else this.#socket.destroySoon()
+  }
+
+  #onHead(request: ParsedRequest): void {
+    const { head } = request
+    this.#enter("busy")
+    this.#expectsContinue = head.expectsContinue
+    // The reader ends no message that may become a tunnel: whoever answers decides.
+    this.#requestComplete = head.method === "CONNECT" || head.upgrade !== undefined
+    const exchange = new ClientExchange(this.#socket, request, this, this.#uncork)
+    this.#exchange = exchange
+    const call = makeHttpCall(head, this.#socket.remoteAddress, this.#context)
+    if (isFault(call)) exchange.answer(call)
+    else exchange.start(call, this.#context.dispatch)
+  }
+
+  #onRequestEnd(trailers: Fields): void {
+    this.#requestComplete = true
+    this.#handOn()
+    if (this.#exchange !== undefined) this.#exchange.end(trailers)
+    else if (this.#phase === "discard") this.#nextRequest()
+  }
+
+  #onBody(chunk: Buffer): void {
+    if (this.#exchange !== undefined) this.#body.add(chunk)
+    else this.#drop(chunk.length)
+  }
+
+  #handOn(): void {
+    const chunk = this.#body.take()
+    if (chunk === undefined) return
+    if (this.#exchange?.write(chunk) === false) this.#socket.pause()
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#phase === "closing") {
+      this.#drop(chunk.length)
+      return
+    }
+    const ahead = this.#reader.state === "complete"
+    this.#reader.feed(chunk)
+    this.#handOn()
+    this.#watchHead()
+    // The reader keeps what was sent ahead of the response; more of it must not come.
+    if (ahead && this.#reader.state === "complete") this.#socket.pause()
+  }
+
+  #onDrain(): void {
+    if (this.#nextOnDrain && this.#phase === "idle") this.#nextRequest()
+    else this.#exchange?.onDrain()
+  }
+
+  #nextRequest(): void {
+    this.#nextOnDrain = false
+    this.#switched = false
+    if (this.#context.draining) {
+      this.#close()
+      return
+    }
+    this.#enter("idle")
+    this.#socket.resume()
+    this.#reader.next()
+    this.#handOn()
+    this.#watchHead()
+  }
+
+  /** The time for a head runs from its first byte, which may have come with the last request. */
+  #watchHead(): void {
+    if (this.#phase !== "idle" || this.#reader.state !== "head" || this.#reader.idle) return
+    this.#enter("head")
+  }
+
+  #onInvalid(error: Http1Error): void {
+    this.#body.clear()
+    if (error.rule === "incomplete") {
+      this.#cancel("client_gone", error.message)
+      this.#socket.destroy()
+      return
+    }
+    this.#context.onParseError(error.rule)
+    this.#answerError(error.code, error.message)
+  }
+
+  /** The connection cannot be understood any further; say so if that is still possible. */
+  #answerError(code: Fault["code"], message: string): void {
+    const { date, node } = this
+    const exchange = this.#exchange
+    const fault: Fault = { code, message, node, service: undefined, sent: exchange !== undefined }
+    this.#exchange = undefined
+    exchange?.cancel(fault)
+    if (exchange?.headWritten === true) {
+      this.#socket.destroy()
+      return
+    }
+    if (this.#phase !== "discard") {
+      this.#socket.write(writeFault(fault, { method: "GET", version: 1, keepAlive: false, date }))
+    }
+    this.#close()
+  }
+
+  /**
+   * The client's FIN. In a tunnel it ends one half. Within an exchange it means the client is
+   * gone: programs that close or die send nothing else, and those that half-close and still read
+   * are rare enough that nginx, Envoy and Go's server decide the same.
+   */
+  #onSocketEnd(): void {
+    if (this.#phase === "closing") return
+    if (this.#exchange === undefined) this.#close()
+    else if (this.#switched) this.#reader.eof()
+    else {
+      this.#cancel("client_gone", "the client closed its connection before the response")
+      this.#socket.destroy()
+    }
+  }
+
+  #onClose(): void {
+    this.#cancel("client_gone", "the client closed its connection before the end of the response")
+    this.#reader.stop()
+    this.#phase = "closing"
+  }
+
+  #cancel(code: Fault["code"], message: string): void {
+    const exchange = this.#exchange
+    this.#exchange = undefined
+    this.#body.clear()
+    exchange?.cancel({ code, message, node: this.node, service: undefined, sent: true })
+  }
+
+  /**
+   * Lingering close (RFC 9112 §9.6): our half first, then what the client still sends is read and
+   * dropped for a while, since closing with bytes unread would reset away our response.
+   */
+  #close(): void {
+    if (this.#phase === "closing") return
+    this.#enter("closing")
+    this.#exchange = undefined
+    this.#body.clear()
+    this.#discarded = 0
+    this.#reader.stop()
+    this.#socket.end()
+    this.#socket.resume()
+  }
+
+  #drop(bytes: number): void {
+    this.#discarded += bytes
+    if (this.#discarded <= discardBytes) return
+    if (this.#phase === "closing") this.#socket.destroy()
+    else this.#close()
+  }
+
+  #enter(phase: Phase): void {
+    this.#phase = phase
+    this.#since = this.#context.ticker.now()
+  }
+}

@@ -1,0 +1,31 @@
+/** What all HTTP connections of one listener share. */
+import type { Http1Limits } from "../http1/Limits.ts"
+import type { Dispatch } from "../model/Exchange.ts"
+import type { Ticker } from "../model/Time.ts"
+import type { HttpCallContext } from "./HttpCall.ts"
+
+export interface HttpConnectionContext extends HttpCallContext {
+  readonly dispatch: Dispatch
+  readonly ticker: Ticker
+  readonly limits: Http1Limits
+  /** Milliseconds a connection may be open with no request on it. */
+  readonly idleTimeout: number
+  /** Milliseconds from the first byte of a head to its last. */
+  readonly headTimeout: number
+  /** Every response is the last of its connection. */
+  readonly draining: boolean
+  /** IMF-fixdate of now. */
+  readonly date: string
+  /** A request was refused; by which rule of HTTP (or `head_timeout`). */
+  readonly onParseError: (rule: string) => void
+}
+
+/**
+ * A body that nobody wants any more is read to its end if that comes within these; else the
+ * connection is closed. Go's server does the same with 256 KiB.
+ */
+export const discardBytes = 256 * 1024
+export const discardTimeout = 5_000
+
+/** After our half is closed: how long the client may take to close its own. */
+export const lingerTimeout = 2_000

@@ -1,0 +1,651 @@
+import http from "node:http"
+import { Effect, Fiber } from "effect"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { payments, self } from "../inbound/InboundFixture.ts"
+import { noFields } from "../model/Exchange.ts"
+import type { Fault, FaultCode } from "../model/Fault.ts"
+import { type HttpListener, type HttpListenerOptions, makeHttpListener } from "./HttpListener.ts"
+import { HoldingCallee, makeContext, RawClient, responseHead, turn } from "./ListenerFixture.ts"
+
+let context: ReturnType<typeof makeContext>
+let callee: HoldingCallee
+let listener: HttpListener
+const clients: Array<RawClient> = []
+
+const listen = async (change: Partial<HttpListenerOptions> = {}): Promise<void> => {
+  context = makeContext()
+  callee = new HoldingCallee()
+  listener = await context.open(
+    makeHttpListener({ ...context.base, dispatch: callee.dispatch, ...change })
+  )
+}
+
+beforeEach(() => listen())
+afterEach(async () => {
+  await context.dispose()
+  for (const client of clients.splice(0)) client.socket.destroy()
+})
+
+const connect = (): RawClient => {
+  const client = new RawClient(listener.address.port)
+  clients.push(client)
+  return client
+}
+
+const get = (target: string, more = ""): string =>
+  `GET ${target} HTTP/1.1\r\nhost: payments.mesh\r\n${more}\r\n`
+
+const post = (length: number, more = ""): string =>
+  `POST /p HTTP/1.1\r\nhost: payments.mesh\r\ncontent-length: ${length}\r\n${more}\r\n`
+
+const fault = (code: FaultCode, change: Partial<Fault> = {}): Fault => ({
+  code,
+  message: "why",
+  node: "host-b",
+  service: payments,
+  sent: false,
+  ...change
+})
+
+describe("requests", () => {
+  it("become calls, with forwarding fields", async () => {
+    connect().send(get("/a?b=c", "X-One: 1\r\nconnection: x-hop\r\nx-hop: 2\r\n"))
+    const held = await callee.next()
+    await held.until(() => held.trailers !== undefined)
+    const { call } = held
+    expect(call).toMatchObject({
+      kind: "http",
+      service: "payments",
+      endpoint: undefined,
+      caller: self.peer,
+      deadline: undefined,
+      attempt: 0,
+      head: { method: "GET", target: "/a?b=c", authority: "payments.mesh" }
+    })
+    expect(call.head?.fields).toEqual([
+      "X-One",
+      "1",
+      "x-forwarded-for",
+      "127.0.0.1",
+      "x-forwarded-proto",
+      "http",
+      "x-forwarded-host",
+      "payments.mesh",
+      "via",
+      "1.1 host-a"
+    ])
+    expect(held.trailers).toEqual(noFields)
+  })
+
+  it("may come in absolute-form", async () => {
+    connect().send("GET http://payments.mesh:80/x HTTP/1.1\r\nhost: other\r\n\r\n")
+    const { call } = await callee.next()
+    expect(call.service).toBe("payments")
+    expect(call.head).toMatchObject({ authority: "payments.mesh:80", target: "/x" })
+  })
+
+  it.each([
+    [
+      "another host",
+      "GET http://example.com/ HTTP/1.1\r\nhost: example.com\r\n\r\n",
+      "example.com"
+    ],
+    ["an address", "GET / HTTP/1.1\r\nhost: 127.0.0.1:4140\r\n\r\n", "127.0.0.1:4140"],
+    ["nothing", "GET / HTTP/1.1\r\nhost:\r\n\r\n", "names no service"],
+    ["another host, CONNECT", "CONNECT example.com:443 HTTP/1.1\r\nhost: x\r\n\r\n", "NO_PROXY"]
+  ])(
+    "for %s are answered with route_not_found, and the connection lives on",
+    async (_, text, part) => {
+      const client = connect().send(text)
+      await client.receives(/\}\n$/)
+      expect(client.text).toMatch(/^HTTP\/1.1 404 Not Found\r\n/)
+      expect(client.text).toMatch(/\r\nskein-error: route_not_found\r\nskein-node: host-a\r\n/)
+      expect(client.text).toContain(part)
+      client.text = ""
+      client.send(get("/"))
+      const held = await callee.next()
+      held.respond(200, "ok")
+      await client.receives(/ok$/)
+    }
+  )
+
+  it("that loop through this node are stopped", async () => {
+    const client = connect().send(get("/", `via: ${"1.1 host-a, ".repeat(5)}1.1 x\r\n`))
+    await client.receives(/loop/)
+    expect(client.text).toMatch(/^HTTP\/1.1 400 /)
+  })
+
+  it("reach the fixed service whatever their Host says", async () => {
+    await context.dispose()
+    await listen({ fixedService: payments })
+    connect().send("GET / HTTP/1.0\r\n\r\n")
+    expect((await callee.next()).call.service).toBe("payments")
+  })
+
+  it("stream their bodies, many chunks of one read as one", async () => {
+    const client = connect().send(
+      `POST / HTTP/1.1\r\nhost: payments.mesh\r\ntransfer-encoding: chunked\r\n\r\n${"1\r\nx\r\n".repeat(1_000)}`
+    )
+    const held = await callee.next()
+    await held.until(() => held.text.length === 1_000)
+    expect(held.chunks.length).toBeLessThan(5)
+    expect(held.trailers).toBeUndefined()
+    client.send("2\r\nyz\r\n0\r\nx-sum: 7\r\n\r\n")
+    await held.until(() => held.trailers !== undefined)
+    expect(held.trailers).toEqual(["x-sum", "7"])
+    expect(held.text.endsWith("xyz")).toBe(true)
+  })
+
+  it("stop being read while the callee says so", async () => {
+    const size = 32 * 1024 * 1024
+    const client = connect().send(post(size))
+    const held = await callee.next()
+    held.accept = false
+    client.socket.write(Buffer.alloc(size))
+    await held.until(() => held.chunks.length > 0)
+    for (let i = 0; i < 200; i++) await turn()
+    const taken = held.chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    expect(taken).toBeLessThanOrEqual(128 * 1024)
+    held.accept = true
+    held.receiver.onWritable()
+    await held.until(() => held.trailers !== undefined)
+    expect(held.chunks.reduce((sum, chunk) => sum + chunk.length, 0)).toBe(size)
+  })
+
+  it.each([
+    ["both lengths", post(5, "transfer-encoding: chunked\r\n"), 400, "both_lengths"],
+    ["a bare LF", "GET / HTTP/1.1\nhost: payments.mesh\n\n", 400, "bare_lf"],
+    ["no HTTP", "\x16\x03\x01\x02", 400, "bad_method"],
+    ["a large head", get("/", `x: ${"y".repeat(40_000)}\r\n`), 431, "head_bytes"]
+  ])("with %s are refused and the connection closed", async (_, text, status, rule) => {
+    const client = connect().send(text)
+    await client.end()
+    expect(client.text).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+    expect(client.text).toContain("\r\nconnection: close\r\n")
+    expect(callee.exchanges).toHaveLength(0)
+    const cells = context.metrics.families.get("skein_listener_parse_errors_total")?.cells
+    expect([...(cells?.keys() ?? [])].join()).toContain(`"rule":"${rule}"`)
+    client.socket.end()
+    await client.closed
+  })
+
+  it("that turn wrong in their body are cancelled and answered", async () => {
+    const client = connect().send(
+      "POST / HTTP/1.1\r\nhost: payments.mesh\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n"
+    )
+    const held = await callee.next()
+    await client.end()
+    expect(held.cancelled?.code).toBe("bad_request")
+    expect(client.text).toMatch(/^HTTP\/1.1 400 /)
+  })
+})
+
+describe("responses", () => {
+  it("with a length keep the connection, in one write with their head", async () => {
+    const client = connect().send(get("/1"))
+    for (const body of ["one", "two"]) {
+      const held = await callee.next()
+      const reads = client.reads
+      client.text = ""
+      held.respond(200, body, { fields: ["X-App", "1"] })
+      await client.receives(new RegExp(`${body}$`))
+      expect(client.text).toMatch(
+        /^HTTP\/1.1 200 R\r\nX-App: 1\r\ndate: .* GMT\r\ncontent-length: 3\r\n\r\n/
+      )
+      expect(client.reads).toBe(reads + 1)
+      client.send(get("/2"))
+    }
+    expect(listener.connections).toBe(1)
+  })
+
+  it("without a length are chunked, with trailers", async () => {
+    const client = connect().send(get("/"))
+    const { receiver } = await callee.next()
+    receiver.onHead(responseHead(200, undefined))
+    receiver.onData(Buffer.from("hello"))
+    receiver.onData(Buffer.alloc(0))
+    receiver.onData(Buffer.from("!"))
+    receiver.onEnd(["x-sum", "1"])
+    await client.receives(/x-sum: 1\r\n\r\n$/)
+    expect(client.text).toMatch(/\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\nx-sum: 1\r\n\r\n$/)
+  })
+
+  it("to HTTP/1.0 have no 1xx and end with the connection", async () => {
+    const client = connect().send(
+      "GET / HTTP/1.0\r\nhost: payments.mesh\r\nconnection: keep-alive\r\n\r\n"
+    )
+    const { receiver } = await callee.next()
+    receiver.onInfo(responseHead(103, 0))
+    receiver.onHead(responseHead(200, undefined))
+    receiver.onData(Buffer.from("all"))
+    receiver.onEnd(noFields)
+    await client.end()
+    expect(client.text).toMatch(/^HTTP\/1.1 200 R\r\ndate: [^\r]*\r\nconnection: close\r\n\r\nall$/)
+  })
+
+  it("to HTTP/1.0 with keep-alive and a length keep the connection", async () => {
+    const client = connect().send(
+      "GET / HTTP/1.0\r\nhost: payments.mesh\r\nconnection: keep-alive\r\n\r\n"
+    )
+    ;(await callee.next()).respond(200, "ok")
+    await client.receives(/connection: keep-alive\r\n\r\nok$/)
+    client.send(get("/"))
+    await callee.next()
+  })
+
+  it("to HEAD have no body", async () => {
+    const client = connect().send(`${get("/").replace("GET", "HEAD")}${get("/2")}`)
+    const { receiver } = await callee.next()
+    receiver.onHead(responseHead(200, 1_000))
+    receiver.onEnd(noFields)
+    ;(await callee.next()).respond(204, undefined, { framing: { kind: "none" } })
+    await client.receives(/204/)
+    expect(client.text).toMatch(/content-length: 1000\r\n\r\nHTTP\/1.1 204 R\r\n/)
+  })
+
+  it("to Connection: close are followed by a close", async () => {
+    const client = connect().send(get("/", "connection: close\r\n"))
+    ;(await callee.next()).respond(200, "ok")
+    await client.end()
+    expect(client.text).toMatch(/connection: close\r\n\r\nok$/)
+  })
+
+  it("come in the order of pipelined requests, one exchange at a time", async () => {
+    const client = connect().send(get("/1") + get("/2") + get("/3"))
+    for (const target of ["/1", "/2", "/3"]) {
+      const held = await callee.next()
+      await turn()
+      expect(callee.exchanges.at(-1)).toBe(held)
+      expect(held.call.head?.target).toBe(target)
+      held.respond(200, target)
+    }
+    await client.receives(/\/3$/)
+    expect(client.text.match(/\/\d/g)?.filter((it) => it !== "/1.1")).toEqual([
+      "/1",
+      "/1",
+      "/1",
+      "/2",
+      "/1",
+      "/3"
+    ])
+  })
+
+  it("make the callee stop while the client does not read", async () => {
+    const client = connect().send(get("/"))
+    client.socket.pause()
+    const held = await callee.next()
+    const size = 64 * 1024 * 1024
+    const chunk = Buffer.alloc(64 * 1024)
+    held.receiver.onHead(responseHead(200, size))
+    let sent = 0
+    const pump = () => {
+      while (sent < size) {
+        sent += chunk.length
+        if (!held.receiver.onData(chunk)) return
+      }
+      held.receiver.onEnd(noFields)
+    }
+    pump()
+    for (let quiet = 0, seen = 0; quiet < 200; quiet++) {
+      await turn()
+      if (held.resumed === seen) continue
+      seen = held.resumed
+      quiet = 0
+      pump()
+    }
+    expect(sent).toBeLessThan(size / 2)
+    client.socket.resume()
+    while (sent < size) {
+      const seen = held.resumed
+      await held.until(() => held.resumed > seen)
+      pump()
+    }
+    await client.until(() => client.bytes >= size)
+  })
+
+  it("that a pipelining client does not read keep its next requests waiting", async () => {
+    const client = connect()
+    client.socket.pause()
+    client.send(get("/").repeat(100))
+    const size = 1024 * 1024
+    const answerAll = () => {
+      for (const held of callee.exchanges.splice(0)) {
+        held.receiver.onHead(responseHead(200, size))
+        held.receiver.onData(Buffer.alloc(size))
+        held.receiver.onEnd(noFields)
+        answered++
+      }
+    }
+    let answered = 0
+    for (let quiet = 0, seen = -1; quiet < 200; quiet++) {
+      await turn()
+      answerAll()
+      if (answered === seen) continue
+      seen = answered
+      quiet = 0
+    }
+    expect(answered).toBeLessThan(50)
+    client.socket.resume()
+    while (answered < 100) {
+      await turn()
+      answerAll()
+    }
+    await client.until(() => client.bytes > 100 * size)
+  })
+
+  it("pass 100 on when the endpoint says so", async () => {
+    const client = connect().send(post(2, "expect: 100-continue\r\n"))
+    const held = await callee.next()
+    expect(held.call.head?.expectsContinue).toBe(true)
+    held.receiver.onInfo(responseHead(100, 0))
+    await client.receives(/^HTTP\/1.1 100 R\r\n\r\n$/)
+    client.send("hi")
+    await held.until(() => held.trailers !== undefined)
+    held.respond(200, "ok")
+    await client.receives(/ok$/)
+    expect(client.text).not.toContain("connection: close")
+  })
+
+  it("close the connection when a client that waits for 100 gets none", async () => {
+    const client = connect().send(post(2, "expect: 100-continue\r\n"))
+    ;(await callee.next()).respond(417, "no")
+    await client.end()
+    expect(client.text).toMatch(/connection: close\r\n\r\nno$/)
+  })
+
+  it("that come early let the rest of a small body pass", async () => {
+    const client = connect().send(`${post(10)}12345`)
+    const held = await callee.next()
+    held.respond(200, "early")
+    await client.receives(/early$/)
+    client.send(`67890${get("/next")}`)
+    const next = await callee.next()
+    expect(next.call.head?.target).toBe("/next")
+    expect(held.text.length).toBeLessThanOrEqual(5)
+  })
+
+  it("that come early close the connection before a large body is through", async () => {
+    const client = connect().send(post(100_000_000))
+    ;(await callee.next()).respond(413, "no")
+    await client.receives(/no$/)
+    const chunk = Buffer.alloc(64 * 1024)
+    while (!client.ended && client.error === undefined) {
+      client.socket.write(chunk)
+      await turn()
+    }
+    expect(client.text).toMatch(/no$/)
+    expect(client.socket.bytesWritten).toBeLessThan(20_000_000)
+  })
+
+  it("that break off are cut off", async () => {
+    const client = connect().send(get("/"))
+    const { receiver } = await callee.next()
+    receiver.onHead(responseHead(200, undefined))
+    receiver.onData(Buffer.from("half"))
+    receiver.onFault(fault("upstream_reset", { sent: true }))
+    await client.end()
+    expect(client.text).toMatch(/4\r\nhalf\r\n$/)
+  })
+
+  it("that break off are reset where the end of the connection would pass for theirs", async () => {
+    const client = connect().send("GET / HTTP/1.0\r\nhost: payments.mesh\r\n\r\n")
+    const { receiver } = await callee.next()
+    receiver.onHead(responseHead(200, undefined))
+    receiver.onData(Buffer.from("half"))
+    await client.receives(/half$/)
+    receiver.onFault(fault("upstream_reset", { sent: true }))
+    await client.closed
+    expect(client.ended).toBe(false)
+    expect(client.error).toMatchObject({ code: "ECONNRESET" })
+  })
+
+  it("shorter or longer than announced are cut off", async () => {
+    for (const body of ["abc", "abcdefgh"]) {
+      const client = connect().send(get("/"))
+      const held = await callee.next()
+      held.receiver.onHead(responseHead(200, 5))
+      held.receiver.onData(Buffer.from(body))
+      if (held.cancelled === undefined) held.receiver.onEnd(noFields)
+      await client.end()
+      expect(client.text.split("\r\n\r\n")[1]?.length).toBeLessThan(5)
+    }
+  })
+
+  it.each([
+    ["no_healthy_endpoint", 503],
+    ["denied", 403],
+    ["upstream_timeout", 504],
+    ["upstream_reset", 502]
+  ] as const)("for the fault %s are %d with code, node and body", async (code, status) => {
+    const client = connect().send(get("/1"))
+    ;(await callee.next()).receiver.onFault(fault(code))
+    await client.receives(/\}\n$/)
+    expect(client.text).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+    expect(client.text).toContain(`\r\nskein-error: ${code}\r\nskein-node: host-b\r\n`)
+    const body: unknown = JSON.parse(client.text.split("\r\n\r\n")[1] ?? "")
+    expect(body).toMatchObject({ code, message: "why", service: "payments", node: "host-b" })
+    client.text = ""
+    client.send(get("/2"))
+    ;(await callee.next()).respond(200, "ok")
+    await client.receives(/ok$/)
+  })
+})
+
+describe("tunnels", () => {
+  it("begin with 101 and half-close", async () => {
+    const client = connect().send(get("/chat", "connection: upgrade\r\nupgrade: websocket\r\n"))
+    const held = await callee.next()
+    expect(held.call.head?.upgrade).toBe("websocket")
+    held.receiver.onHead(responseHead(101, undefined, { upgrade: "websocket" }))
+    held.receiver.onData(Buffer.from("welcome"))
+    await client.receives(/connection: upgrade\r\nupgrade: websocket\r\n\r\nwelcome$/)
+    client.send("ping")
+    await held.until(() => held.text === "ping")
+    client.socket.end()
+    await held.until(() => held.trailers !== undefined)
+    held.receiver.onData(Buffer.from("bye"))
+    held.receiver.onEnd(noFields)
+    await client.closed
+    expect(client.text).toMatch(/welcomebye$/)
+    expect(held.cancelled).toBeUndefined()
+  })
+
+  it("that are refused leave the connection as it was", async () => {
+    const client = connect().send(get("/chat", "connection: upgrade\r\nupgrade: websocket\r\n"))
+    ;(await callee.next()).respond(426, "no")
+    await client.receives(/no$/)
+    client.send(get("/plain"))
+    expect((await callee.next()).call.head?.target).toBe("/plain")
+  })
+
+  it("by CONNECT are tcp calls", async () => {
+    const client = connect().send(
+      "CONNECT payments.mesh:80 HTTP/1.1\r\nhost: payments.mesh:80\r\n\r\nhello"
+    )
+    const held = await callee.next()
+    expect(held.call).toMatchObject({ kind: "tcp", service: "payments", head: undefined })
+    await client.receives(/^HTTP\/1.1 200 Connection Established\r\ndate: [^\r]*\r\n\r\n$/)
+    await held.until(() => held.text === "hello")
+    held.receiver.onData(Buffer.from("world"))
+    held.receiver.onEnd(noFields)
+    await client.end()
+    expect(client.text).toMatch(/\r\n\r\nworld$/)
+  })
+
+  it("by CONNECT that fail at once are answered, later ones are reset", async () => {
+    const connectText = "CONNECT payments.mesh:80 HTTP/1.1\r\nhost: payments.mesh:80\r\n\r\n"
+    await context.dispose()
+    await listen({
+      dispatch: (call, receiver) => {
+        queueMicrotask(() => receiver.onFault(fault("no_healthy_endpoint")))
+        return callee.dispatch(call, receiver)
+      }
+    })
+    const refused = connect().send(connectText)
+    await refused.receives(/^HTTP\/1.1 503 /)
+    await context.dispose()
+    await listen()
+    const reset = connect().send(connectText)
+    const held = await callee.next()
+    await reset.receives(/Established/)
+    held.receiver.onFault(fault("upstream_connect"))
+    await reset.closed
+    expect(reset.error).toMatchObject({ code: "ECONNRESET" })
+  })
+})
+
+describe("clients that go away", () => {
+  it.each([
+    ["closing", (client: RawClient) => client.socket.destroy()],
+    ["resetting", (client: RawClient) => client.socket.resetAndDestroy()]
+  ])("by %s cancel their exchange", async (_, leave) => {
+    const client = connect().send(get("/"))
+    const held = await callee.next()
+    leave(client)
+    await held.until(() => held.cancelled !== undefined)
+    expect(held.cancelled?.code).toBe("client_gone")
+    while (listener.connections > 0) await turn()
+  })
+
+  it("in the middle of a body cancel their exchange", async () => {
+    const client = connect().send(`${post(10)}123`)
+    const held = await callee.next()
+    client.socket.end()
+    await held.until(() => held.cancelled !== undefined)
+    expect(held.cancelled?.code).toBe("client_gone")
+  })
+
+  it("in the middle of a response cancel their exchange", async () => {
+    const client = connect().send(get("/"))
+    const held = await callee.next()
+    held.receiver.onHead(responseHead(200, 10))
+    held.receiver.onData(Buffer.from("12345"))
+    await client.receives(/12345/)
+    client.socket.destroy()
+    await held.until(() => held.cancelled !== undefined)
+  })
+})
+
+describe("time", () => {
+  it("closes connections without a request after the idle timeout", async () => {
+    const [fresh, used] = [connect(), connect().send(get("/"))]
+    ;(await callee.next()).respond(200, "ok")
+    await used.receives(/ok$/)
+    while (listener.connections < 2) await turn()
+    context.ticker.advance(59_000)
+    await turn()
+    expect(fresh.ended || used.ended).toBe(false)
+    context.ticker.advance(1_500)
+    await Promise.all([fresh.end(), used.end()])
+    for (const client of [fresh, used]) client.socket.end()
+    await Promise.all([fresh.closed, used.closed])
+  })
+
+  it("gives a head its time from the first byte, however it trickles", async () => {
+    const client = connect()
+    while (listener.connections === 0) await turn()
+    context.ticker.advance(30_000)
+    client.send("GET / HT")
+    for (let i = 0; i < 50; i++) await turn()
+    for (let second = 0; second < 9; second++) {
+      context.ticker.advance(1_000)
+      client.send("T")
+      await turn()
+    }
+    expect(client.ended).toBe(false)
+    context.ticker.advance(2_000)
+    await client.end()
+    expect(client.text).toMatch(/^HTTP\/1.1 400 /)
+    expect(client.text).toContain("no whole request head within 10000 ms")
+  })
+
+  it("does not end connections that are busy", async () => {
+    const client = connect().send(get("/"))
+    const held = await callee.next()
+    context.ticker.advance(600_000)
+    held.respond(200, "ok")
+    await client.receives(/ok$/)
+  })
+
+  it("destroys a connection whose client does not close after we did", async () => {
+    const client = connect().send(get("/", "connection: close\r\n"))
+    ;(await callee.next()).respond(200, "ok")
+    await client.end()
+    expect(listener.connections).toBe(1)
+    context.ticker.advance(2_500)
+    while (listener.connections > 0) await turn()
+    context.ticker.advance(1_000)
+    expect(context.ticker.timers).toBe(0)
+  })
+})
+
+describe("drain", () => {
+  it("closes idle connections, lets running requests finish, and accepts nothing", async () => {
+    const idle = connect().send(get("/idle"))
+    ;(await callee.next()).respond(200, "ok")
+    await idle.receives(/ok$/)
+    const busy = connect().send(get("/busy"))
+    const held = await callee.next()
+    const draining = Effect.runFork(listener.drain(10_000))
+    await idle.end()
+    idle.socket.end()
+    const late = connect()
+    await late.closed
+    expect(late.error).toMatchObject({ code: "ECONNREFUSED" })
+    held.respond(200, "done")
+    await busy.end()
+    expect(busy.text).toMatch(/connection: close\r\n\r\ndone$/)
+    busy.socket.end()
+    await Effect.runPromise(Fiber.join(draining))
+    expect(listener.connections).toBe(0)
+  })
+
+  it("closes what is left at its deadline", async () => {
+    const client = connect().send(get("/"))
+    const held = await callee.next()
+    await Effect.runPromise(listener.drain(20))
+    await client.end()
+    expect(held.cancelled?.code).toBe("draining")
+  })
+})
+
+it("closes connections beyond the limit and counts them", async () => {
+  await context.dispose()
+  await listen({ maxConnections: 1 })
+  const first = connect().send(get("/"))
+  const held = await callee.next()
+  const second = connect()
+  await second.until(() => second.ended || second.error !== undefined)
+  held.respond(200, "ok")
+  await first.receives(/ok$/)
+  const cell = [
+    ...(context.metrics.families.get("skein_listener_refused_total")?.cells.values() ?? [])
+  ]
+  expect(cell).toMatchObject([{ labels: { reason: "max_connections" }, cell: { value: 1 } }])
+})
+
+it("serves node:http with keep-alive", async () => {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+  const ask = (path: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      http
+        .get(
+          { port: listener.address.port, path, agent, headers: { host: "payments.mesh" } },
+          (response) => {
+            let text = ""
+            response.on("data", (chunk) => {
+              text += chunk
+            })
+            response.on("end", () => resolve(text))
+          }
+        )
+        .on("error", reject)
+    })
+  for (const path of ["/1", "/2", "/3"]) {
+    const answer = ask(path)
+    ;(await callee.next()).respond(200, path)
+    expect(await answer).toBe(path)
+  }
+  expect(listener.connections).toBe(1)
+  agent.destroy()
+})

@@ -1,0 +1,159 @@
+/**
+ * The local HTTP/1.1 port: a proxy for `http://NAME.mesh/` (by Host, absolute-form or CONNECT), or
+ * with `fixedService` the port of one service whatever the Host says.
+ */
+import { Effect, Runtime, type Scope } from "effect"
+import { defaultHttp1Limits, type Http1Limits } from "../http1/Limits.ts"
+import type { Dispatch } from "../model/Exchange.ts"
+import { type PeerKey, type ServiceName, serviceOfAuthority } from "../model/Names.ts"
+import type { Ticker } from "../model/Time.ts"
+import type { Timer } from "../model/TimerWheel.ts"
+import type { MetricRegistry } from "../telemetry/Metrics.ts"
+import { type Acceptor, makeAcceptor } from "./Acceptor.ts"
+import { ConnectionSet } from "./ConnectionSet.ts"
+import { HttpConnection } from "./HttpConnection.ts"
+import type { HttpConnectionContext } from "./HttpConnectionContext.ts"
+import type { ListenError } from "./ListenError.ts"
+import { ListenerMetrics } from "./ListenerMetrics.ts"
+
+export interface HttpListenerOptions {
+  readonly host: string
+  /** 0: the system chooses. */
+  readonly port: number
+  readonly dispatch: Dispatch
+  readonly self: { readonly peer: PeerKey; readonly node: string }
+  readonly ticker: Ticker
+  readonly metrics: MetricRegistry
+  /** Of heads. Default 32 KiB, 100 fields. */
+  readonly limits?: Http1Limits | undefined
+  /** At the limit further connections are closed as they come. Default 10,000. */
+  readonly maxConnections?: number | undefined
+  /** Milliseconds a connection may be open with no request on it. Default 60 s. */
+  readonly idleTimeout?: number | undefined
+  /** Milliseconds from the first byte of a request's head to its last. Default 10 s. */
+  readonly headTimeout?: number | undefined
+  /** The service an authority means. Default: `NAME.mesh`. */
+  readonly resolve?: ((authority: string) => ServiceName | undefined) | undefined
+  /** Every request is for this service. */
+  readonly fixedService?: ServiceName | undefined
+}
+
+export interface HttpListener {
+  /** Where it really listens. */
+  readonly address: { readonly host: string; readonly port: number }
+  readonly connections: number
+  /**
+   * Accepts nothing more, closes connections without a request, lets the others finish theirs
+   * (each response says `Connection: close`); after `deadline` ms closes what is left.
+   */
+  readonly drain: (deadline: number) => Effect.Effect<void>
+}
+
+const defaultMaxConnections = 10_000
+const defaultIdleTimeout = 60_000
+const defaultHeadTimeout = 10_000
+/** Timeouts of connections are this much late at most. */
+const sweepInterval = 500
+
+export const makeHttpListener = (
+  options: HttpListenerOptions
+): Effect.Effect<HttpListener, ListenError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { host, port } = options
+    const runFork = Runtime.runFork(yield* Effect.runtime())
+    const core = new HttpListenerCore(options)
+    yield* Effect.addFinalizer(() => Effect.sync(() => core.close()))
+    const acceptor: Acceptor = yield* makeAcceptor({
+      host,
+      port,
+      maxConnections: options.maxConnections ?? defaultMaxConnections,
+      onConnection: (socket) => core.accept(socket),
+      onRefused: (reason, error) => {
+        core.metrics.refused(reason)
+        if (error !== undefined) runFork(Effect.logError(`accept on ${host}:${port}`, error))
+      }
+    })
+    return {
+      address: acceptor.address,
+      get connections() {
+        return core.connections.size
+      },
+      drain: (deadline) =>
+        Effect.suspend(() => {
+          acceptor.stop()
+          core.drain()
+          return core.connections.finish(deadline)
+        })
+    }
+  })
+
+class HttpListenerCore implements HttpConnectionContext {
+  readonly connections = new ConnectionSet<HttpConnection>()
+  readonly metrics: ListenerMetrics
+  readonly dispatch: Dispatch
+  readonly self: { readonly peer: PeerKey; readonly node: string }
+  readonly ticker: Ticker
+  readonly limits: Http1Limits
+  readonly idleTimeout: number
+  readonly headTimeout: number
+  readonly resolve: (authority: string) => ServiceName | undefined
+  draining = false
+  #sweep: Timer | undefined = undefined
+  #dateSecond = -1
+  #date = ""
+
+  constructor(options: HttpListenerOptions) {
+    const { fixedService, resolve = serviceOfAuthority } = options
+    this.metrics = new ListenerMetrics(options.metrics, `${options.host}:${options.port}`)
+    this.dispatch = options.dispatch
+    this.self = options.self
+    this.ticker = options.ticker
+    this.limits = options.limits ?? defaultHttp1Limits
+    this.idleTimeout = options.idleTimeout ?? defaultIdleTimeout
+    this.headTimeout = options.headTimeout ?? defaultHeadTimeout
+    this.resolve = fixedService === undefined ? resolve : () => fixedService
+  }
+
+  get date(): string {
+    const wall = this.ticker.wall()
+    const second = Math.floor(wall / 1_000)
+    if (second !== this.#dateSecond) {
+      this.#dateSecond = second
+      this.#date = new Date(wall).toUTCString()
+    }
+    return this.#date
+  }
+
+  accept(socket: ConstructorParameters<typeof HttpConnection>[0]): void {
+    this.metrics.accepted.inc()
+    this.metrics.open.add(1)
+    const connection = new HttpConnection(socket, this, () => {
+      this.metrics.open.add(-1)
+      this.connections.delete(connection)
+    })
+    this.connections.add(connection)
+    if (this.#sweep === undefined) this.#scheduleSweep()
+  }
+
+  readonly onParseError = (rule: string): void => this.metrics.parseError(rule)
+
+  drain(): void {
+    this.draining = true
+    for (const connection of this.connections.all()) connection.closeIfIdle()
+  }
+
+  close(): void {
+    this.#sweep?.cancel()
+    this.connections.destroyAll()
+  }
+
+  /** Runs only while there are connections, so that an idle node sleeps. */
+  #scheduleSweep(): void {
+    this.#sweep = this.ticker.after(sweepInterval, () => {
+      this.#sweep = undefined
+      const now = this.ticker.now()
+      for (const connection of this.connections.all()) connection.sweep(now)
+      if (this.connections.size > 0) this.#scheduleSweep()
+    })
+  }
+}

@@ -1,0 +1,47 @@
+/** Why a listener could not be opened, with what to do about it. */
+import { Data } from "effect"
+
+export type ListenErrorCode =
+  | "address_in_use"
+  | "address_not_local"
+  | "permission_denied"
+  | "unknown_host"
+  | "other"
+
+export class ListenError extends Data.TaggedError("ListenError")<{
+  readonly code: ListenErrorCode
+  /** `host:port` as configured. */
+  readonly address: string
+  readonly message: string
+  readonly cause: Error
+}> {}
+
+const known: Readonly<Record<string, readonly [ListenErrorCode, string]>> = {
+  EADDRINUSE: [
+    "address_in_use",
+    "another program (perhaps another node) listens there; stop it or choose another port"
+  ],
+  EADDRNOTAVAIL: [
+    "address_not_local",
+    "no network interface of this host has that address; use 127.0.0.1 or one that `ip addr` shows"
+  ],
+  EACCES: [
+    "permission_denied",
+    "ports below 1024 need a privilege; use a higher one or grant CAP_NET_BIND_SERVICE"
+  ],
+  EPERM: ["permission_denied", "the system's policy does not let this user listen there"],
+  ENOTFOUND: ["unknown_host", "the host name has no address; write an IP address"],
+  EAI_AGAIN: ["unknown_host", "the name service does not answer; write an IP address"]
+}
+
+export const makeListenError = (host: string, port: number, cause: Error): ListenError => {
+  const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
+  const system = "code" in cause && typeof cause.code === "string" ? cause.code : ""
+  const [code, mend] = known[system] ?? ["other", cause.message]
+  return new ListenError({
+    code,
+    address,
+    message: `cannot listen on ${address}${system === "" ? "" : ` (${system})`}: ${mend}`,
+    cause
+  })
+}

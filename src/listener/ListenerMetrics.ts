@@ -1,0 +1,37 @@
+/** What a listener counts. Exchanges are counted behind it, by the outbound stack. */
+import type { Counter, Family, Gauge, MetricRegistry } from "../telemetry/Metrics.ts"
+
+export class ListenerMetrics {
+  readonly open: Gauge
+  readonly accepted: Counter
+  readonly #listener: string
+  readonly #refused: Family<Counter>
+  readonly #parseErrors: Family<Counter>
+
+  /** `listener`: its configured address, so that the label stays the same over restarts. */
+  constructor(registry: MetricRegistry, listener: string) {
+    this.#listener = listener
+    this.open = registry
+      .gauge("skein_listener_connections", "Open connections of local applications.")
+      .cell({ listener })
+    this.accepted = registry
+      .counter("skein_listener_connections_total", "Connections taken from local applications.")
+      .cell({ listener })
+    this.#refused = registry.counter(
+      "skein_listener_refused_total",
+      "Connections closed at once: at the limit, or because the system could not accept them."
+    )
+    this.#parseErrors = registry.counter(
+      "skein_listener_parse_errors_total",
+      "Requests that were not unambiguous HTTP/1.1, by the rule they broke."
+    )
+  }
+
+  refused(reason: string): void {
+    this.#refused.cell({ listener: this.#listener, reason }).inc()
+  }
+
+  parseError(rule: string): void {
+    this.#parseErrors.cell({ listener: this.#listener, rule }).inc()
+  }
+}

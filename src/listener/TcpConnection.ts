@@ -1,0 +1,103 @@
+/**
+ * One connection of a local application to a fixed port: a byte tunnel to a service. Its FIN
+ * becomes the end of the request while the answer goes on; the end of the answer becomes a FIN.
+ * A fault becomes a reset, so that nobody takes what has come for all there was.
+ */
+import type net from "node:net"
+import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../model/Exchange.ts"
+import { noFields } from "../model/Exchange.ts"
+import type { Fault } from "../model/Fault.ts"
+import type { Ticker } from "../model/Time.ts"
+import type { Timer } from "../model/TimerWheel.ts"
+
+export interface TcpConnectionOptions {
+  readonly call: Call
+  readonly dispatch: Dispatch
+  readonly ticker: Ticker
+  /** Name of this node, for faults. */
+  readonly node: string
+  readonly onFault: (fault: Fault, client: string) => void
+  readonly onClosed: (connection: TcpConnection) => void
+}
+
+/** How long a client may take to close once the service has closed. */
+const closeTimeout = 5_000
+
+export class TcpConnection implements ResponseReceiver {
+  readonly #socket: net.Socket
+  readonly #options: TcpConnectionOptions
+  readonly #client: string
+  /** Undefined when the exchange is over. */
+  #stream: RequestStream | undefined
+  /** `onData` returned false and the callee was not told yet that there is room. */
+  #stalled = false
+  #closing: Timer | undefined = undefined
+
+  constructor(socket: net.Socket, options: TcpConnectionOptions) {
+    this.#socket = socket
+    this.#options = options
+    this.#client = `${socket.remoteAddress ?? "unknown"}:${socket.remotePort ?? 0}`
+    socket.on("data", (chunk) => {
+      if (this.#stream?.write(chunk) === false) socket.pause()
+    })
+    socket.on("drain", () => this.#onDrain())
+    socket.on("end", () => this.#stream?.end(noFields))
+    // What follows an error is `close`, which is where it is dealt with.
+    socket.on("error", () => undefined)
+    socket.on("close", () => this.#onClose())
+    this.#stream = options.dispatch(options.call, this)
+  }
+
+  /** Ends it now, e.g. because the node stops. */
+  destroy(): void {
+    this.#cancel("draining", `node ${this.#options.node} stopped while the tunnel was open`)
+    this.#socket.resetAndDestroy()
+  }
+
+  onInfo(): void {}
+  onHead(): void {}
+
+  onData(chunk: Uint8Array): boolean {
+    const room = this.#socket.write(chunk)
+    if (!room) this.#stalled = true
+    return room
+  }
+
+  /** What the client still sends is read and dropped, so that its own close comes through. */
+  onEnd(): void {
+    this.#stream = undefined
+    this.#socket.end()
+    this.#socket.resume()
+    this.#closing = this.#options.ticker.after(closeTimeout, () => this.#socket.destroy())
+  }
+
+  onFault(fault: Fault): void {
+    this.#stream = undefined
+    this.#options.onFault(fault, this.#client)
+    this.#socket.resetAndDestroy()
+  }
+
+  onWritable(): void {
+    this.#socket.resume()
+  }
+
+  #onDrain(): void {
+    if (!this.#stalled) return
+    this.#stalled = false
+    this.#stream?.resume()
+  }
+
+  #onClose(): void {
+    this.#closing?.cancel()
+    this.#cancel("client_gone", `${this.#client} closed its connection`)
+    this.#options.onClosed(this)
+  }
+
+  #cancel(code: Fault["code"], message: string): void {
+    const stream = this.#stream
+    if (stream === undefined) return
+    this.#stream = undefined
+    const { node, call } = this.#options
+    stream.cancel({ code, message, node, service: call.service, sent: true })
+  }
+}

@@ -1,0 +1,134 @@
+import { Effect, Fiber } from "effect"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { payments, self } from "../inbound/InboundFixture.ts"
+import { noFields } from "../model/Exchange.ts"
+import { HoldingCallee, makeContext, RawClient, turn } from "./ListenerFixture.ts"
+import { makeTcpListener, type TcpListener } from "./TcpListener.ts"
+
+let context: ReturnType<typeof makeContext>
+let callee: HoldingCallee
+let listener: TcpListener
+const clients: Array<RawClient> = []
+
+beforeEach(async () => {
+  context = makeContext()
+  callee = new HoldingCallee()
+  listener = await context.open(
+    makeTcpListener({ ...context.base, dispatch: callee.dispatch, service: payments })
+  )
+})
+afterEach(async () => {
+  await context.dispose()
+  for (const client of clients.splice(0)) client.socket.destroy()
+})
+
+const connect = (): RawClient => {
+  const client = new RawClient(listener.address.port)
+  clients.push(client)
+  return client
+}
+
+describe("TcpListener", () => {
+  it("makes of each connection a call, before the client says anything", async () => {
+    const client = connect()
+    const held = await callee.next()
+    expect(held.call).toEqual({
+      kind: "tcp",
+      service: payments,
+      head: undefined,
+      endpoint: undefined,
+      caller: self.peer,
+      deadline: undefined,
+      attempt: 0
+    })
+    held.receiver.onData(Buffer.from("220 ready"))
+    await client.receives(/220 ready/)
+  })
+
+  it("carries on in one direction when the other has ended", async () => {
+    const client = connect().send("all of it")
+    client.socket.end()
+    const held = await callee.next()
+    await held.until(() => held.trailers !== undefined)
+    expect(held.text).toBe("all of it")
+    held.receiver.onData(Buffer.from("answer"))
+    held.receiver.onEnd(noFields)
+    await client.closed
+    expect(client.text).toBe("answer")
+    expect(client.error).toBeUndefined()
+    expect(held.cancelled).toBeUndefined()
+    while (listener.connections > 0) await turn()
+    expect(context.ticker.timers).toBe(0)
+  })
+
+  it("closes its half when the service ends, and the connection if the client does not", async () => {
+    const client = connect()
+    const held = await callee.next()
+    held.receiver.onEnd(noFields)
+    await client.end()
+    client.send("ignored")
+    for (let i = 0; i < 20; i++) await turn()
+    expect(listener.connections).toBe(1)
+    context.ticker.advance(5_010)
+    while (listener.connections > 0) await turn()
+    expect(held.text).toBe("")
+  })
+
+  it("resets the client on a fault", async () => {
+    const client = connect()
+    const held = await callee.next()
+    held.receiver.onData(Buffer.from("half"))
+    await client.receives(/half/)
+    held.receiver.onFault({
+      code: "upstream_reset",
+      message: "broke",
+      node: "host-b",
+      service: payments,
+      sent: true
+    })
+    await client.closed
+    expect(client.ended).toBe(false)
+    expect(client.error).toMatchObject({ code: "ECONNRESET" })
+  })
+
+  it("cancels when the client resets", async () => {
+    const client = connect().send("x")
+    const held = await callee.next()
+    await held.until(() => held.text === "x")
+    client.socket.resetAndDestroy()
+    await held.until(() => held.cancelled !== undefined)
+    expect(held.cancelled).toMatchObject({ code: "client_gone", service: payments })
+  })
+
+  it("stops reading while the callee says so", async () => {
+    const size = 32 * 1024 * 1024
+    const client = connect()
+    const held = await callee.next()
+    held.accept = false
+    client.socket.end(Buffer.alloc(size))
+    await held.until(() => held.chunks.length > 0)
+    for (let i = 0; i < 200; i++) await turn()
+    const taken = () => held.chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    expect(taken()).toBeLessThanOrEqual(64 * 1024)
+    held.accept = true
+    held.receiver.onWritable()
+    await held.until(() => held.trailers !== undefined)
+    expect(taken()).toBe(size)
+  })
+
+  it("drains: accepts nothing, waits for open tunnels, resets them at the deadline", async () => {
+    const [polite, stubborn] = [connect(), connect()]
+    const [first, second] = [await callee.next(), await callee.next()]
+    const draining = Effect.runFork(listener.drain(50))
+    const late = connect()
+    await late.closed
+    expect(late.error).toMatchObject({ code: "ECONNREFUSED" })
+    first.receiver.onEnd(noFields)
+    await polite.end()
+    polite.socket.end()
+    await Effect.runPromise(Fiber.join(draining))
+    expect(second.cancelled?.code).toBe("draining")
+    await Promise.all([polite.closed, stubborn.closed])
+    while (listener.connections > 0) await turn()
+  })
+})
