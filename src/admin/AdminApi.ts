@@ -1,0 +1,84 @@
+/** The admin HTTP API as a value: the server implements it, the client is derived from it. */
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
+import { Schema } from "effect"
+import { ServiceName } from "../model/Names.ts"
+import {
+  AdminBroken,
+  AdminConflict,
+  AdminForbidden,
+  AdminInvalid,
+  AdminNotFound,
+  NotReady
+} from "./AdminError.ts"
+import {
+  DrainResult,
+  EndpointStatus,
+  InviteRequest,
+  InviteResult,
+  LeaveResult,
+  LinkStatus,
+  MemberStatus,
+  NodeStatus,
+  Readiness,
+  ReloadResult,
+  ServiceStatus
+} from "./AdminModel.ts"
+
+/** For supervisors and scrapers: no prefix, nothing but GET. */
+const probes = HttpApiGroup.make("probes")
+  .add(
+    /** 200 while the process can answer at all. */
+    HttpApiEndpoint.get("live", "/live").addSuccess(Schema.Struct({ live: Schema.Literal(true) }))
+  )
+  .add(
+    /** 200 when traffic may come, else 503 with what is missing. */
+    HttpApiEndpoint.get("ready", "/ready").addSuccess(Readiness).addError(NotReady)
+  )
+  .add(
+    HttpApiEndpoint.get("metrics", "/metrics").addSuccess(
+      Schema.String.pipe(
+        HttpApiSchema.withEncoding({
+          kind: "Text",
+          contentType: "text/plain; version=0.0.4; charset=utf-8"
+        })
+      )
+    )
+  )
+
+const views = HttpApiGroup.make("views")
+  .add(HttpApiEndpoint.get("status", "/status").addSuccess(NodeStatus))
+  .add(HttpApiEndpoint.get("members", "/members").addSuccess(Schema.Array(MemberStatus)))
+  .add(HttpApiEndpoint.get("services", "/services").addSuccess(Schema.Array(ServiceStatus)))
+  .add(
+    HttpApiEndpoint.get("endpoints", "/services/:name/endpoints")
+      .setPath(Schema.Struct({ name: ServiceName }))
+      .addSuccess(Schema.Array(EndpointStatus))
+      .addError(AdminNotFound)
+  )
+  .add(HttpApiEndpoint.get("links", "/links").addSuccess(Schema.Array(LinkStatus)))
+  .prefix("/api/v1")
+
+const actions = HttpApiGroup.make("actions")
+  .add(HttpApiEndpoint.post("drain", "/drain").addSuccess(DrainResult).addError(AdminConflict))
+  .add(HttpApiEndpoint.post("leave", "/leave").addSuccess(LeaveResult).addError(AdminConflict))
+  .add(HttpApiEndpoint.post("reload", "/reload").addSuccess(ReloadResult).addError(AdminConflict))
+  .add(
+    HttpApiEndpoint.post("invite", "/invite")
+      .setPayload(InviteRequest)
+      .addSuccess(InviteResult)
+      .addError(AdminForbidden)
+      .addError(AdminInvalid)
+  )
+  .prefix("/api/v1")
+
+export class AdminApi extends HttpApi.make("skein-admin")
+  .add(probes)
+  .add(views)
+  .add(actions)
+  .addError(AdminInvalid)
+  .addError(AdminForbidden)
+  .addError(AdminNotFound)
+  .addError(AdminBroken) {}

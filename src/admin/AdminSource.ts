@@ -1,0 +1,44 @@
+/**
+ * What the admin API needs of a node. The composition root implements it; tests hand in a fake.
+ * Views are cheap: they read snapshots and counters, and wait for nothing.
+ */
+import { Context, type Effect } from "effect"
+import type { ServiceName } from "../model/Names.ts"
+import type { AdminConflict, AdminForbidden, AdminInvalid, AdminNotFound } from "./AdminError.ts"
+import type {
+  DrainResult,
+  EndpointStatus,
+  InviteRequest,
+  InviteResult,
+  LeaveResult,
+  LinkStatus,
+  MemberStatus,
+  NodeStatus,
+  ReloadResult,
+  ServiceStatus
+} from "./AdminModel.ts"
+
+export class AdminSource extends Context.Tag("skein/admin/AdminSource")<
+  AdminSource,
+  {
+    readonly status: Effect.Effect<NodeStatus>
+    /** This node first. */
+    readonly members: Effect.Effect<ReadonlyArray<MemberStatus>>
+    readonly services: Effect.Effect<ReadonlyArray<ServiceStatus>>
+    readonly endpoints: (
+      service: ServiceName
+    ) => Effect.Effect<ReadonlyArray<EndpointStatus>, AdminNotFound>
+    readonly links: Effect.Effect<ReadonlyArray<LinkStatus>>
+    /** Prometheus text format 0.0.4. */
+    readonly metrics: Effect.Effect<string>
+    /** Announces the drain and returns; what is in flight goes on. Harmless when repeated. */
+    readonly drain: Effect.Effect<DrainResult, AdminConflict>
+    /** Drains, tells the mesh good-bye and ends the node soon after it has returned. */
+    readonly leave: Effect.Effect<LeaveResult, AdminConflict>
+    /** Reads the config again; on a wrong one fails with all its problems and changes nothing. */
+    readonly reload: Effect.Effect<ReloadResult, AdminConflict>
+    readonly invite: (
+      request: InviteRequest
+    ) => Effect.Effect<InviteResult, AdminForbidden | AdminInvalid>
+  }
+>() {}

@@ -1,0 +1,118 @@
+/** What this host must offer a node: a runtime, a valid config, private files, free ports. */
+import { readdir, stat } from "node:fs/promises"
+import { createServer } from "node:net"
+import { join } from "node:path"
+import { Effect } from "effect"
+import { loadConfig } from "../config/ConfigFile.ts"
+import { formatHostPort, type HostPort, isLoopback } from "../config/HostPort.ts"
+import { parseMultiaddr } from "../config/Multiaddr.ts"
+import type { NodeConfig } from "../config/NodeConfig.ts"
+import { type Check, fail, ok, warn } from "./Check.ts"
+
+const leastNode = 22
+
+export const runtimeCheck = (versions: NodeJS.ProcessVersions): Check => {
+  const deno = versions["deno"]
+  if (deno !== undefined) return ok("runtime", `Deno ${deno}`)
+  const major = Number(versions.node.split(".")[0])
+  return major >= leastNode
+    ? ok("runtime", `Node ${versions.node}`)
+    : fail("runtime", `Node ${versions.node}`, `Skein needs Node ${leastNode} or newer.`)
+}
+
+/** The config, or the failed check when it cannot be used. */
+export const configCheck = (
+  path: string
+): Effect.Effect<{ readonly check: Check; readonly config: NodeConfig | undefined }> =>
+  Effect.match(loadConfig(path), {
+    onFailure: ({ problems, message }) => ({
+      check: fail(
+        "config",
+        message.replaceAll("\n", "\n    "),
+        `${problems.length} to be mended; a running node keeps the config it has.`
+      ),
+      config: undefined
+    }),
+    onSuccess: (config) => ({ check: ok("config", `${path} is valid`), config })
+  })
+
+/** Listeners that hand this node's rights in the mesh to whoever can reach them. */
+export const exposureChecks = (config: NodeConfig): ReadonlyArray<Check> => {
+  const proxy = config.outbound.http
+  const open = [
+    ...(proxy === "off" ? [] : [["outbound.http", proxy] as const]),
+    ...config.upstreams.map(({ service, listen }) => [`upstream ${service}`, listen] as const)
+  ].filter(([, { host }]) => !isLoopback(host))
+  return open.map(([name, address]) =>
+    warn(
+      name,
+      `${formatHostPort(address)} can be reached from other hosts`,
+      "Whoever reaches it calls services with this node's rights; use 127.0.0.1 unless that is meant."
+    )
+  )
+}
+
+const systemCode = (cause: unknown): string =>
+  cause instanceof Error && "code" in cause ? String(cause.code) : String(cause)
+
+/** Others on this host must not read the keys. */
+export const dataDirCheck = (dataDir: string): Effect.Effect<Check> =>
+  Effect.tryPromise({
+    try: async () => {
+      const keys = (await readdir(dataDir)).filter((name) => name.endsWith(".key"))
+      const paths = [dataDir, ...keys.map((name) => join(dataDir, name))]
+      const open: Array<string> = []
+      for (const path of paths) if (((await stat(path)).mode & 0o077) !== 0) open.push(path)
+      return open
+    },
+    catch: systemCode
+  }).pipe(
+    Effect.match({
+      onFailure: (code) =>
+        code === "ENOENT"
+          ? warn(
+              "data directory",
+              `${dataDir} does not exist`,
+              "`skein init` or `skein join` makes it."
+            )
+          : warn("data directory", `${dataDir}: ${code}`, "Ask as the user the node runs as."),
+      onSuccess: (open) =>
+        open.length === 0
+          ? ok("data directory", `${dataDir} is private`)
+          : fail(
+              "data directory",
+              `others on this host can read ${open.join(", ")}`,
+              `chmod go-rwx ${open.join(" ")}`
+            )
+    })
+  )
+
+const canListen = ({ host, port }: HostPort): Effect.Effect<string | undefined> =>
+  Effect.async((resume) => {
+    const server = createServer()
+    server.once("error", (cause) => resume(Effect.succeed(systemCode(cause))))
+    server.listen({ host, port }, () => server.close(() => resume(Effect.succeed(undefined))))
+  })
+
+/** Only for a node that is not running: a running one holds its ports itself. */
+export const portChecks = (config: NodeConfig): Effect.Effect<ReadonlyArray<Check>> => {
+  const { admin, node, outbound, upstreams } = config
+  const wanted: ReadonlyArray<readonly [string, HostPort]> = [
+    ...node.listen.flatMap((text) => {
+      const address = parseMultiaddr(text)
+      return address === undefined ? [] : [["node.listen", address] as const]
+    }),
+    ...("host" in admin.listen ? [["admin", admin.listen] as const] : []),
+    ...(outbound.http === "off" ? [] : [["outbound.http", outbound.http] as const]),
+    ...upstreams.map(({ service, listen }) => [`upstream ${service}`, listen] as const)
+  ]
+  return Effect.forEach(wanted, ([name, address]) =>
+    Effect.map(canListen(address), (code) => {
+      const where = formatHostPort(address)
+      if (code === undefined) return ok(name, `${where} is free`)
+      return code === "EADDRINUSE"
+        ? fail(name, `${where} is in use by another program`, "Stop it, or choose another port.")
+        : fail(name, `cannot listen on ${where}: ${code}`, "Use an address of this host.")
+    })
+  )
+}

@@ -1,0 +1,48 @@
+/**
+ * The node itself, behind an import that happens only when a node is to run: libp2p and all that
+ * takes most of a second to load, which `skein status` need not wait for.
+ */
+import { Effect, type Scope } from "effect"
+import type { ReloadResult } from "../admin/AdminModel.ts"
+import type { ConfigOverride } from "../config/ConfigFile.ts"
+import type { NodeConfig } from "../config/NodeConfig.ts"
+
+export interface NodeInput {
+  readonly config: NodeConfig
+  /** What `reload` reads again; undefined: the config came from elsewhere and cannot change. */
+  readonly configPath: string | undefined
+  /** What the command line and the environment said; `reload` lays it over the file again. */
+  readonly overrides: ReadonlyArray<ConfigOverride>
+  /** An invite token. */
+  readonly join: string | undefined
+}
+
+/** Why a node did not start: stable code, message with the value and the mend. */
+export interface NodeStartFailure extends Error {
+  readonly code: string
+}
+
+/** A started node; it stops when its scope closes. */
+export interface RunningNode {
+  readonly name: string
+  readonly peer: string
+  readonly mesh: { readonly id: string; readonly name: string }
+  /** Where other nodes connect. */
+  readonly addresses: ReadonlyArray<string>
+  readonly admin: string
+  readonly proxy: string | undefined
+  /** Takes nothing new, and ends when nothing is in flight or the deadline has passed. */
+  readonly drain: Effect.Effect<void>
+  readonly reload: Effect.Effect<ReloadResult, Error>
+  /** Ends when the node was told through its admin API to leave. */
+  readonly stopped: Effect.Effect<void>
+}
+
+export type RunNode = (
+  input: NodeInput
+) => Effect.Effect<RunningNode, NodeStartFailure, Scope.Scope>
+
+export const loadNode: Effect.Effect<RunNode> = Effect.promise(async () => {
+  const { runNode } = await import("../node.ts")
+  return runNode
+})

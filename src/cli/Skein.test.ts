@@ -1,0 +1,361 @@
+/**
+ * The commands against a made-up node. Most run in this process, with what they print caught;
+ * what depends on being a process (exit codes, signals, pipes) runs as one.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import { Context, Effect, Exit, Layer, Scope } from "effect"
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest"
+import { AdminListening, adminServer } from "../admin/AdminServer.ts"
+import { AdminSource } from "../admin/AdminSource.ts"
+import { makeSampleSource, sampleMembers, sampleStatus } from "../admin/SampleSource.ts"
+import { formatAdminAddress } from "../config/HostPort.ts"
+import { exitCodeOf } from "./CommandFailed.ts"
+import { runSkein } from "./Skein.ts"
+
+let scope: Scope.CloseableScope
+let admin: string
+let directory: string
+let inFlight: Array<number> = []
+/** Questions for endpoints so far. */
+let asked = 0
+
+const sample = makeSampleSource()
+const source = makeSampleSource({
+  endpoints: (service) =>
+    Effect.suspend(() => {
+      asked++
+      return sample.endpoints(service)
+    }),
+  status: Effect.sync(() => ({
+    ...sampleStatus,
+    counts: { ...sampleStatus.counts, inFlight: inFlight.shift() ?? 0 }
+  }))
+})
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "skein-cli-"))
+  scope = Effect.runSync(Scope.make())
+  const server = adminServer({ listen: { host: "127.0.0.1", port: 0 }, allowRemote: false }).pipe(
+    Layer.provide(Layer.succeed(AdminSource, source))
+  )
+  const context = await Effect.runPromise(Scope.extend(Layer.build(server), scope))
+  admin = formatAdminAddress(Context.get(context, AdminListening))
+})
+
+afterAll(async () => {
+  await Effect.runPromise(Scope.close(scope, Exit.void))
+  rmSync(directory, { recursive: true, force: true })
+})
+
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.unstubAllEnvs()
+})
+
+interface Ran {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** `skein …` in this process. */
+const skein = async (...words: ReadonlyArray<string>): Promise<Ran> => {
+  let stdout = ""
+  let stderr = ""
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+    stdout += String(text)
+    return true
+  })
+  vi.spyOn(console, "log").mockImplementation((text) => {
+    stdout += `${text}\n`
+  })
+  vi.spyOn(console, "error").mockImplementation((text) => {
+    stderr += `${text}\n`
+  })
+  const exit = await Effect.runPromiseExit(
+    runSkein(["node", "skein", ...words]).pipe(Effect.provide(NodeContext.layer))
+  )
+  vi.restoreAllMocks()
+  return { code: exitCodeOf(exit), stdout, stderr }
+}
+
+const asking = (...words: ReadonlyArray<string>) => skein(...words, "--admin", admin)
+
+describe("commands that show", () => {
+  it.each([
+    ["status", /^state +serving$/m],
+    ["members", /^host-b +alive/m],
+    ["services", /^payments +http +2\/2/m],
+    ["endpoints payments", /^host-b +0 +draining/m],
+    ["links", /^host-b +open +outbound/m]
+  ])("%s: a table, and JSON with every field", async (words, row) => {
+    const table = await asking(...words.split(" "))
+    expect([table.code, table.stderr]).toEqual([0, ""])
+    expect(table.stdout).toMatch(row)
+    expect(table.stdout).not.toContain("\u001b")
+    const json = await asking(...words.split(" "), "-o", "json")
+    expect(json.code).toBe(0)
+    expect(JSON.stringify(JSON.parse(json.stdout))).toMatch(/"nodes?":/)
+  })
+
+  it("members -o json is what the API says", async () => {
+    const { stdout } = await asking("members", "-o", "json")
+    expect(JSON.parse(stdout)).toEqual(sampleMembers)
+  })
+
+  it("an unknown service: the node's own words and hint, exit code 1", async () => {
+    expect(await asking("endpoints", "nobody")).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: "skein: no node offers nobody\n  Check spelling with `skein services`.\n"
+    })
+  })
+})
+
+describe("which node is asked", () => {
+  const nobody = "127.0.0.1:1"
+  it("SKEIN_ADMIN, unless --admin says otherwise", async () => {
+    vi.stubEnv("SKEIN_ADMIN", admin)
+    expect((await skein("status")).code).toBe(0)
+    expect((await skein("status", "--admin", nobody)).stderr).toContain(nobody)
+  })
+
+  it("the config's admin, by --config or SKEIN_CONFIG", async () => {
+    const path = join(directory, "admin.yaml")
+    writeFileSync(path, `admin: ${admin}\n`)
+    expect((await skein("status", "--config", path)).code).toBe(0)
+    vi.stubEnv("SKEIN_CONFIG", path)
+    expect((await skein("status")).code).toBe(0)
+    vi.stubEnv("SKEIN_ADMIN", nobody)
+    expect((await skein("status")).stderr).toContain(nobody)
+  })
+
+  it("nobody there: where, why and what to do, exit code 1", async () => {
+    expect(await skein("members", "--admin", nobody)).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: `skein: no node answers at ${nobody}: connection refused\n  Start it with \`skein up\`, or name its admin address with --admin.\n`
+    })
+  })
+})
+
+describe("wrong usage is exit code 2, and says what is wrong", () => {
+  it.each([
+    ["nonsense", /Invalid subcommand for skein/],
+    ["endpoints", /Missing argument <NAME>/],
+    ["endpoints No_Name", /NAME: "No_Name": a service name is/],
+    ["status --no-such-flag", /--no-such-flag/],
+    ["status -o yaml", /table.*json/s],
+    ["status --admin nowhere", /--admin: "nowhere" is not host:port or unix:\/path/],
+    ["invite --ttl soon", /--ttl: "soon" is not a duration/],
+    ["invite --capabilities admit,revok", /revok is none of .*did you mean revoke\?/],
+    ["join", /TOKEN/],
+    ["up", /--config FILE, or SKEIN_CONFIG/],
+    ["init", /--data-dir DIR, or SKEIN_DATA_DIR/]
+  ])("skein %s", async (words, reason) => {
+    const { code, stdout, stderr } = await skein(...words.split(" "))
+    expect(code).toBe(2)
+    expect(stdout).toBe("")
+    expect(stderr).toMatch(reason)
+    expect(stderr).not.toContain("\u001b")
+  })
+
+  it("a wrong variable too", async () => {
+    vi.stubEnv("SKEIN_ADMIN", "nowhere")
+    const wrong = await skein("status")
+    expect(wrong.code).toBe(2)
+    expect(wrong.stderr).toContain("SKEIN_ADMIN")
+    vi.stubEnv("SKEIN_LOG_LEVEL", "loud")
+    const loud = await skein("status", "--admin", admin)
+    expect(loud.code).toBe(2)
+    expect(loud.stderr).toContain("SKEIN_LOG_LEVEL")
+  })
+})
+
+describe("commands that act", () => {
+  it("invite prints the token alone on stdout", async () => {
+    const plain = await asking("invite")
+    expect([plain.code, plain.stdout]).toEqual([0, "skein1-*.admit\n"])
+    const narrow = await asking("invite", "--services", "a, b-*", "--capabilities", "none")
+    expect(narrow.stdout).toBe("skein1-a.b-*\n")
+  })
+
+  it("drain waits until nothing is in flight; --no-wait does not", async () => {
+    inFlight = [2, 1]
+    const waited = await asking("drain")
+    expect([waited.code, waited.stdout]).toEqual([0, ""])
+    expect(waited.stderr).toMatch(/^draining: announced to 1 of 1 member/)
+    expect(waited.stderr).toContain("drained: nothing is in flight")
+    expect(inFlight).toEqual([])
+    inFlight = [5]
+    const at = await asking("drain", "--no-wait")
+    expect(at.stderr).not.toContain("drained")
+    inFlight = []
+  })
+
+  it("leave and a refused reload", async () => {
+    expect((await asking("leave")).stderr).toBe("left: told 1 member; the node stops\n")
+    const refused = await asking("reload")
+    expect(refused.code).toBe(1)
+    expect(refused.stderr).toContain("skein.yaml:5:5: policies.pay.timout")
+  })
+
+  it("await: at once when it is there, exit code 1 and what was seen when it is not", async () => {
+    const there = await asking("await", "payments")
+    expect([there.code, there.stderr]).toEqual([0, "payments is there: 1 usable endpoint\n"])
+    const missing = await asking("await", "nobody", "--timeout", "300ms")
+    expect(missing.code).toBe(1)
+    expect(missing.stderr).toBe("skein: nobody was not there within 300ms: no node offers nobody\n")
+  })
+
+  it("init makes private keys and never overwrites them", async () => {
+    const path = join(directory, "first")
+    const made = await skein("init", "--data-dir", path, "--mesh", "shop", "--name", "host-x")
+    expect([made.code, made.stdout]).toEqual([0, ""])
+    expect(made.stderr).toMatch(/^new mesh shop \([0-9a-f]{32}\)\n {2}node {2}host-x, peer 12D3/)
+    const keys = readdirSync(path).filter((name) => name.endsWith(".key"))
+    expect(keys.length).toBeGreaterThan(0)
+    for (const name of keys) expect(statSync(join(path, name)).mode & 0o777).toBe(0o600)
+    const again = await skein("init", "--data-dir", path)
+    expect(again.code).toBe(1)
+    expect(again.stderr).toContain(path)
+  })
+
+  it("config check says every problem; config schema prints JSON", async () => {
+    const path = join(directory, "wrong.yaml")
+    writeFileSync(path, "nodes: {}\ndrain: { deadline: soon }\n")
+    const wrong = await skein("config", "check", path)
+    expect(wrong.code).toBe(1)
+    expect(wrong.stderr).toMatch(/has 2 problems\n.*:1:1: nodes: .*\n.*:2:20: drain\.deadline: /)
+    const schema = await skein("config", "schema")
+    expect(JSON.parse(schema.stdout)["$defs"]).toBeDefined()
+  })
+
+  it("up on a wrong config starts nothing, exit code 1", async () => {
+    const path = join(directory, "up.yaml")
+    writeFileSync(path, "node:\n  nam: x\n")
+    const { code, stderr } = await skein("up", "--config", path)
+    expect(code).toBe(1)
+    expect(stderr).toContain("up.yaml:2:3: node.nam: unknown key nam; did you mean name?")
+  })
+})
+
+describe("doctor", () => {
+  it("exit code 1 and × for what is broken, with a hint", async () => {
+    const { code, stdout, stderr } = await asking("doctor")
+    expect([code, stderr]).toEqual([1, ""])
+    expect(stdout).toContain("√ live: host-a")
+    expect(stdout).toContain("× ledger-db: none of 1 endpoint is healthy")
+    expect(stdout).toContain("skein endpoints ledger-db")
+  })
+
+  it("JSON for programs", async () => {
+    const { code, stdout } = await asking("doctor", "-o", "json")
+    const report = JSON.parse(stdout)
+    expect([code, report.ok]).toEqual([1, false])
+    expect(report.groups.map(({ name }: { name: string }) => name)).toEqual([
+      "this host",
+      "this node",
+      "the mesh",
+      "services",
+      "telemetry"
+    ])
+  })
+
+  it("examines the host when no node runs: config, keys, ports", async () => {
+    const path = join(directory, "host.yaml")
+    const taken = admin.split(":")[1]
+    writeFileSync(
+      path,
+      `node: { dataDir: ., listen: [/ip4/127.0.0.1/tcp/0] }\nadmin: 127.0.0.1:1\noutbound: { http: 127.0.0.1:${taken} }\n`
+    )
+    const { code, stdout } = await skein("doctor", "--config", path)
+    expect(code).toBe(1)
+    expect(stdout).toContain("is valid")
+    expect(stdout).toContain(`× outbound.http: 127.0.0.1:${taken} is in use`)
+    expect(stdout).toContain("× live: no node answers at 127.0.0.1:1")
+    writeFileSync(path, "nam: x\n")
+    const wrong = await skein("doctor", "--config", path, "--admin", "127.0.0.1:1")
+    expect(wrong.stdout).toMatch(/× config: .*host\.yaml:1:1: nam: unknown key/)
+  })
+})
+
+describe("as a process", () => {
+  const main = join(import.meta.dirname, "..", "main.ts")
+  const start = (...words: ReadonlyArray<string>): ChildProcess =>
+    spawn(process.execPath, [main, ...words], { stdio: ["ignore", "pipe", "pipe"] })
+
+  const ended = (child: ChildProcess): Promise<Ran> =>
+    new Promise((resolve) => {
+      let stdout = ""
+      let stderr = ""
+      child.stdout?.on("data", (text) => {
+        stdout += text
+      })
+      child.stderr?.on("data", (text) => {
+        stderr += text
+      })
+      child.on("close", (code) => resolve({ code: code ?? -1, stdout, stderr }))
+    })
+
+  it("exit codes 0, 1 and 2; data on stdout, words on stderr", async () => {
+    const [done, failed, wrong] = await Promise.all([
+      ended(start("links", "-o", "json", "--admin", admin)),
+      ended(start("links", "--admin", "127.0.0.1:1")),
+      ended(start("lynks"))
+    ])
+    expect([done.code, failed.code, wrong.code]).toEqual([0, 1, 2])
+    expect(JSON.parse(done.stdout)).toHaveLength(1)
+    expect([done.stderr, failed.stdout, wrong.stdout]).toEqual(["", "", ""])
+    expect(failed.stderr).not.toMatch(/\bat .*:\d+:\d+/)
+  })
+
+  it("--watch shows again until Ctrl-C, which is success; JSON one value per line", async () => {
+    const child = start("links", "--watch", "-o", "json", "--admin", admin)
+    const result = ended(child)
+    let seen = ""
+    await new Promise<void>((resolve) => {
+      child.stdout?.on("data", (text) => {
+        seen += text
+        if (seen.split("\n").length > 2) resolve()
+      })
+    })
+    child.kill("SIGINT")
+    const { code, stdout } = await result
+    expect(code).toBe(0)
+    for (const line of stdout.trim().split("\n")) expect(JSON.parse(line)).toHaveLength(1)
+  })
+
+  it("Ctrl-C on a command that was to finish is not success", async () => {
+    asked = 0
+    const child = start("await", "nobody", "--admin", admin)
+    const result = ended(child)
+    // Interrupting before it has begun would test Node, not us: it asks the node when it has.
+    await new Promise<void>((resolve) => {
+      const timer = setInterval(() => {
+        if (asked > 0) {
+          clearInterval(timer)
+          resolve()
+        }
+      }, 20)
+    })
+    child.kill("SIGINT")
+    expect((await result).code).toBe(130)
+  })
+
+  it("a reader that has seen enough is no error", async () => {
+    const child = start("links", "--watch", "--admin", admin)
+    let stderr = ""
+    child.stderr?.on("data", (text) => {
+      stderr += text
+    })
+    await new Promise((resolve) => child.stdout?.once("data", resolve))
+    child.stdout?.destroy()
+    const code = await new Promise((resolve) => child.on("exit", resolve))
+    expect([code, stderr]).toEqual([0, ""])
+  })
+})

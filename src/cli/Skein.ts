@@ -1,0 +1,76 @@
+/** The `skein` command: its subcommands, and how it meets its terminal. */
+import { stripVTControlCharacters } from "node:util"
+import * as CliConfig from "@effect/cli/CliConfig"
+import * as Command from "@effect/cli/Command"
+import { Effect, Logger } from "effect"
+import { softwareVersion } from "../node/Version.ts"
+import { awaitService } from "./await.ts"
+import { reportFailure } from "./CommandFailed.ts"
+import { config } from "./config.ts"
+import { demo } from "./demo.ts"
+import { doctor } from "./doctor.ts"
+import { drain } from "./drain.ts"
+import { endpoints } from "./endpoints.ts"
+import { init } from "./init.ts"
+import { invite } from "./invite.ts"
+import { join } from "./join.ts"
+import { leave } from "./leave.ts"
+import { links } from "./links.ts"
+import { members } from "./members.ts"
+import { environment } from "./NodeAddress.ts"
+import { reload } from "./reload.ts"
+import { services } from "./services.ts"
+import { status } from "./status.ts"
+import { up } from "./up.ts"
+import { useColour } from "./View.ts"
+
+const skein = Command.make("skein").pipe(
+  Command.withDescription("A service mesh without control plane"),
+  Command.withSubcommands([
+    demo,
+    init,
+    up,
+    join,
+    invite,
+    status,
+    members,
+    services,
+    endpoints,
+    links,
+    awaitService,
+    drain,
+    leave,
+    reload,
+    doctor,
+    config
+  ])
+)
+
+/** Help and usage errors come coloured; into a file or a pipe they must not. */
+const plainWhenPiped = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.consoleWith((console) => {
+    const plain = (values: ReadonlyArray<unknown>) =>
+      values.map((value) => (typeof value === "string" ? stripVTControlCharacters(value) : value))
+    return Effect.withConsole(program, {
+      ...console,
+      log: (...values) => console.log(...(useColour() ? values : plain(values))),
+      error: (...values) => console.error(...(process.stderr.isTTY ? values : plain(values)))
+    })
+  })
+
+/** Runs the command line. Fails with what the exit code is made of; everything was said already. */
+export const runSkein = (argv: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const { logLevel } = yield* environment
+    const version = yield* softwareVersion
+    const ran = Command.run(skein, { name: "Skein", version, executable: "skein" })(argv)
+    return yield* logLevel._tag === "Some" ? Logger.withMinimumLogLevel(ran, logLevel.value) : ran
+  }).pipe(
+    Effect.tapErrorCause(reportFailure),
+    plainWhenPiped,
+    Effect.provide(CliConfig.layer({ isCaseSensitive: true })),
+    // stdout is for data alone.
+    Effect.provide(
+      Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.logfmtLogger))
+    )
+  )

@@ -1,0 +1,37 @@
+/** `skein config check|schema`: is a config right, and what may stand in it. */
+import * as Args from "@effect/cli/Args"
+import * as Command from "@effect/cli/Command"
+import { Console, Effect, Option } from "effect"
+import { loadConfig } from "../config/ConfigFile.ts"
+import { configJsonSchema } from "../config/ConfigJsonSchema.ts"
+import { wrongUsage } from "./CommandFailed.ts"
+import { counted } from "./Figures.ts"
+import { environment } from "./NodeAddress.ts"
+import { print } from "./View.ts"
+
+const file = Args.file({ name: "FILE" }).pipe(
+  Args.withDescription("The config file (default: SKEIN_CONFIG)"),
+  Args.optional
+)
+
+const check = Command.make("check", { file }, (choice) =>
+  Effect.gen(function* () {
+    const { config } = yield* environment
+    const path = Option.orElse(choice.file, () => config)
+    if (Option.isNone(path))
+      return yield* wrongUsage("name the config to check, or set SKEIN_CONFIG")
+    const { node, services, upstreams, policies } = yield* loadConfig(path.value)
+    yield* Console.error(
+      `${path.value} is right: node ${node.name}, ${counted(services.length, "service")}, ${counted(upstreams.length, "upstream")}, policies for ${counted(Object.keys(policies).length, "service")}`
+    )
+  })
+).pipe(Command.withDescription("Say every problem of a config, without starting anything"))
+
+const schema = Command.make("schema", {}, () =>
+  Effect.suspend(() => print(configJsonSchema()))
+).pipe(Command.withDescription("Print the JSON Schema of the config, for editors"))
+
+export const config = Command.make("config").pipe(
+  Command.withSubcommands([check, schema]),
+  Command.withDescription("Check a config, or print its JSON Schema")
+)

@@ -1,0 +1,79 @@
+/** `skein invite`: a token that lets one more host in. The token alone goes to stdout. */
+import * as Command from "@effect/cli/Command"
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as Options from "@effect/cli/Options"
+import * as ValidationError from "@effect/cli/ValidationError"
+import { Clock, Console, Effect } from "effect"
+import { withAdmin } from "../admin/AdminClient.ts"
+import { InviteRequest } from "../admin/AdminModel.ts"
+import { nearest } from "../config/NearestKey.ts"
+import { Millis } from "../model/Duration.ts"
+import { span } from "./Figures.ts"
+import { chosenNode, nodeOptions, readAs } from "./NodeAddress.ts"
+import { print } from "./View.ts"
+
+const words = (text: string): ReadonlyArray<string> =>
+  text
+    .split(",")
+    .map((word) => word.trim())
+    .filter((word) => word !== "")
+
+type Capability = InviteRequest["capabilities"][number]
+const known: ReadonlyArray<Capability> = InviteRequest.fields.capabilities.value.literals
+
+const capabilities = (
+  text: string
+): Effect.Effect<ReadonlyArray<Capability>, ValidationError.ValidationError> =>
+  Effect.forEach(text === "none" ? [] : words(text), (word) => {
+    const capability = known.find((one) => one === word)
+    if (capability !== undefined) return Effect.succeed(capability)
+    const meant = nearest(word, known)
+    const hint = meant === undefined ? "" : `; did you mean ${meant}?`
+    return Effect.fail(
+      ValidationError.invalidValue(
+        HelpDoc.p(`--capabilities: ${word} is none of ${known.join(", ")}${hint}`)
+      )
+    )
+  })
+
+const inviteOptions = {
+  ...nodeOptions,
+  services: Options.text("services").pipe(
+    Options.withPseudoName("a,b"),
+    Options.withDefault("*"),
+    Options.withDescription(
+      "Services the new node may offer, by name or pattern: payments,shop-* (default: *, all)"
+    )
+  ),
+  capabilities: Options.text("capabilities").pipe(
+    Options.withPseudoName("admit,policy,revoke"),
+    Options.withDefault("admit"),
+    Options.mapEffect(capabilities),
+    Options.withDescription(
+      "What else it may do: admit others (the default, so that no node is special), change policies, revoke; or none"
+    )
+  ),
+  ttl: Options.text("ttl").pipe(
+    Options.withPseudoName("duration"),
+    Options.withDefault("1h"),
+    Options.mapEffect(readAs(Millis, "--ttl")),
+    Options.withDescription("How long the token can be used (default: 1h; at most 30d)")
+  )
+}
+
+export const invite = Command.make("invite", inviteOptions, (choice) =>
+  Effect.gen(function* () {
+    const address = yield* chosenNode(choice)
+    const payload = {
+      services: words(choice.services),
+      capabilities: choice.capabilities,
+      ttlMs: choice.ttl
+    }
+    const result = yield* withAdmin(address, (client) => client.actions.invite({ payload }))
+    yield* print(`${result.token}\n`)
+    const left = result.expiresAt - (yield* Clock.currentTimeMillis)
+    yield* Console.error(
+      `whoever has this token can join for ${span(left)}; on the new host: skein join TOKEN --config FILE`
+    )
+  })
+).pipe(Command.withDescription("Print a token that lets a new host join"))

@@ -1,0 +1,42 @@
+/** `skein services`: what can be called, and how calls from this node fare. */
+import * as Command from "@effect/cli/Command"
+import type { ServiceStatus } from "../admin/AdminModel.ts"
+import { latency, rate, share } from "./Figures.ts"
+import { type Column, renderTable } from "./Table.ts"
+import { type Showing, showView, viewOptions } from "./View.ts"
+
+const columns: ReadonlyArray<Column<ServiceStatus>> = [
+  { title: "NAME", cell: ({ name }) => name },
+  { title: "PROTOCOL", cell: ({ protocol }) => protocol },
+  {
+    title: "HEALTHY",
+    cell: ({ endpoints }) => `${endpoints.healthy}/${endpoints.total}`,
+    align: "right",
+    tone: ({ endpoints: { healthy, total } }) =>
+      healthy === 0 ? "bad" : healthy < total ? "warn" : "good"
+  },
+  {
+    title: "SUCCESS",
+    cell: ({ success }) => share(success),
+    align: "right",
+    tone: ({ success }) => (success !== null && success < 0.99 ? "bad" : undefined)
+  },
+  { title: "RPS", cell: ({ rps }) => rate(rps), align: "right" },
+  { title: "P50", cell: ({ p50Ms }) => latency(p50Ms), align: "right" },
+  { title: "P95", cell: ({ p95Ms }) => latency(p95Ms), align: "right" },
+  { title: "P99", cell: ({ p99Ms }) => latency(p99Ms), align: "right" },
+  { title: "NODES", cell: ({ nodes }) => nodes.join(", ") }
+]
+
+export const renderServices = (
+  services: ReadonlyArray<ServiceStatus>,
+  { colour }: Showing
+): string =>
+  renderTable(columns, services, {
+    colour,
+    empty: "No services: no node of the mesh offers any. Add some under `services:` in a config."
+  })
+
+export const services = Command.make("services", viewOptions, (choice) =>
+  showView(choice, { fetch: (client) => client.views.services({}), render: renderServices })
+).pipe(Command.withDescription("What can be called, and how calls from this node fare"))

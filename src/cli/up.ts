@@ -1,0 +1,134 @@
+/**
+ * `skein up`: runs a node until it is told to stop. SIGTERM and SIGINT drain it first; a second
+ * one does not wait. SIGHUP reads the config again.
+ */
+import { resolve } from "node:path"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import { Console, Effect, Option, Runtime } from "effect"
+import { environmentOverrides } from "../config/ConfigEnvironment.ts"
+import { type ConfigOverride, loadConfig } from "../config/ConfigFile.ts"
+import { doneWhenInterrupted, wrongUsage } from "./CommandFailed.ts"
+import { span } from "./Figures.ts"
+import { configOption, environment } from "./NodeAddress.ts"
+import { loadNode, type RunningNode } from "./NodeProgram.ts"
+
+export const upOptions = {
+  config: configOption,
+  dataDir: Options.text("data-dir").pipe(
+    Options.withPseudoName("directory"),
+    Options.withDescription("Instead of the config's node.dataDir (also: SKEIN_DATA_DIR)"),
+    Options.optional
+  ),
+  admin: Options.text("admin").pipe(
+    Options.withPseudoName("host:port"),
+    Options.withDescription("Instead of the config's admin (also: SKEIN_ADMIN)"),
+    Options.optional
+  )
+}
+
+export interface UpChoice {
+  readonly config: Option.Option<string>
+  readonly dataDir: Option.Option<string>
+  readonly admin: Option.Option<string>
+  readonly join: Option.Option<string>
+}
+
+const startBlock = (node: RunningNode): string =>
+  [
+    `${node.name} is up in mesh ${node.mesh.name}`,
+    `  peer     ${node.peer}`,
+    `  mesh     ${node.mesh.id}`,
+    `  listens  ${node.addresses.join("\n           ")}`,
+    `  admin    ${node.admin}`,
+    ...(node.proxy === undefined
+      ? []
+      : [`  proxy    ${node.proxy} (curl -x ${node.proxy} http://SERVICE.mesh/)`]),
+    `  invite   skein invite --admin ${node.admin}`
+  ].join("\n")
+
+const on = (signal: NodeJS.Signals, handler: () => void) =>
+  Effect.acquireRelease(
+    Effect.sync(() => process.on(signal, handler)),
+    () => Effect.sync(() => process.removeListener(signal, handler))
+  )
+
+/** The first signal ends the command, whose finalizers drain; from then on a signal means now. */
+const stopAtOnceWhenAskedAgain = Effect.gen(function* () {
+  const stop = () => {
+    process.stderr.write("stopped at once; what was in flight is lost\n")
+    process.exit(1)
+  }
+  yield* on("SIGINT", stop)
+  yield* on("SIGTERM", stop)
+})
+
+const reload = (node: RunningNode) =>
+  node.reload.pipe(
+    Effect.flatMap(({ changes, warnings }) =>
+      Effect.zipRight(
+        Effect.logInfo(
+          `reloaded: ${changes.length === 0 ? "nothing changed" : changes.join("; ")}`
+        ),
+        Effect.forEach(warnings, (line) => Effect.logWarning(line), { discard: true })
+      )
+    ),
+    Effect.catchAll(({ message }) => Effect.logError(`not reloaded, nothing changed: ${message}`))
+  )
+
+const drained = (node: RunningNode, deadline: number) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      yield* Console.error(`draining (at most ${span(deadline)}); a second signal stops at once`)
+      yield* stopAtOnceWhenAskedAgain
+      yield* node.drain
+    })
+  )
+
+export const runUp = (choice: UpChoice) =>
+  Effect.gen(function* () {
+    const settings = yield* environment
+    const path = Option.orElse(choice.config, () => settings.config)
+    if (Option.isNone(path)) {
+      return yield* wrongUsage("say which config to run on: --config FILE, or SKEIN_CONFIG")
+    }
+    const overrides: ReadonlyArray<ConfigOverride> = [
+      ...environmentOverrides(settings),
+      ...Option.toArray(choice.dataDir).map((value) => ({
+        path: ["node", "dataDir"],
+        value,
+        source: "--data-dir"
+      })),
+      ...Option.toArray(choice.admin).map((value) => ({
+        path: ["admin"],
+        value,
+        source: "--admin"
+      }))
+    ]
+    const config = yield* loadConfig(path.value, overrides)
+    const runNode = yield* loadNode
+    const node = yield* runNode({
+      config,
+      configPath: resolve(path.value),
+      overrides,
+      join: Option.getOrUndefined(choice.join)
+    })
+    const runFork = Runtime.runFork(yield* Effect.runtime())
+    yield* on("SIGHUP", () => runFork(reload(node)))
+    yield* Console.error(startBlock(node))
+    yield* Effect.onInterrupt(node.stopped, () => drained(node, config.drain.deadline))
+    yield* Console.error(`${node.name} has stopped`)
+  }).pipe(Effect.scoped, doneWhenInterrupted)
+
+export const up = Command.make(
+  "up",
+  {
+    ...upOptions,
+    join: Options.text("join").pipe(
+      Options.withPseudoName("token"),
+      Options.withDescription("An invite token: join this mesh first. Ignored once joined to it"),
+      Options.optional
+    )
+  },
+  runUp
+).pipe(Command.withDescription("Run a node"))

@@ -1,0 +1,324 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect, Either } from "effect"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { type ConfigOverride, loadConfig } from "./ConfigFile.ts"
+import type { ConfigError } from "./ConfigProblem.ts"
+import type { NodeConfig } from "./NodeConfig.ts"
+
+let directory: string
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "skein-config-"))
+})
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+const load = (
+  text: string,
+  name = "skein.yaml",
+  overrides: ReadonlyArray<ConfigOverride> = []
+): Promise<Either.Either<NodeConfig, ConfigError>> => {
+  writeFileSync(join(directory, name), text)
+  return Effect.runPromise(Effect.either(loadConfig(join(directory, name), overrides)))
+}
+
+/** Problems without the directory, one per line of the message. */
+const problems = async (text: string, name?: string): Promise<ReadonlyArray<string>> => {
+  const result = await load(text, name)
+  if (Either.isRight(result)) return []
+  return result.left.message.split("\n").map((line) => line.replace(`${directory}/`, ""))
+}
+
+const valid = async (text: string, name?: string, overrides?: ReadonlyArray<ConfigOverride>) =>
+  Either.getOrThrowWith(await load(text, name, overrides), (error) => error)
+
+describe("a config that is right", () => {
+  it("an empty file means every default", async () => {
+    const config = await valid("")
+    expect(config.admin).toEqual({ listen: { host: "127.0.0.1", port: 4191 }, allowRemote: false })
+    expect(config.outbound.http).toEqual({ host: "127.0.0.1", port: 4140 })
+    expect(config.node.listen).toEqual(["/ip4/0.0.0.0/tcp/4001"])
+    expect(config.drain.deadline).toBe(30_000)
+    expect(config.telemetry).toEqual({ sample: 0.01, accessLog: "off" })
+  })
+
+  it("reads addresses, durations and policies into typed values", async () => {
+    const config = await valid(`
+services:
+  - name: payments
+    address: "[::1]:8081"
+    health: { http: { path: /healthz, interval: 500ms } }
+  - { name: ledger, addresses: ["127.0.0.1:1", "db.internal:2"], protocol: tcp, weight: 7 }
+upstreams:
+  - { service: ledger-db, listen: localhost:5433 }
+policies:
+  payments: { timeout: { request: 2s }, retry: off }
+`)
+    expect(config.services).toEqual([
+      {
+        name: "payments",
+        protocol: "http",
+        health: { http: { path: "/healthz", interval: 500, timeout: 1_000 } },
+        weight: 100,
+        addresses: [{ host: "::1", port: 8081 }]
+      },
+      {
+        name: "ledger",
+        protocol: "tcp",
+        weight: 7,
+        addresses: [
+          { host: "127.0.0.1", port: 1 },
+          { host: "db.internal", port: 2 }
+        ]
+      }
+    ])
+    expect(config.upstreams[0]).toEqual({
+      service: "ledger-db",
+      listen: { host: "localhost", port: 5433 },
+      protocol: "tcp"
+    })
+    expect(Object.values(config.policies)[0]).toMatchObject({
+      timeout: { request: 2_000, connect: 1_000 },
+      retry: "off"
+    })
+  })
+
+  it("counts relative paths from the file, and those of overrides from the current directory", async () => {
+    mkdirSync(join(directory, "sub"), { recursive: true })
+    const text = "node: { dataDir: ./data }\ntelemetry: { accessLog: ./access.log }\n"
+    const config = await valid(text, "sub/skein.yaml")
+    expect(config.node.dataDir).toBe(join(directory, "sub/data"))
+    expect(config.telemetry.accessLog).toBe(join(directory, "sub/access.log"))
+    const moved = await valid(text, "sub/skein.yaml", [
+      { path: ["node", "dataDir"], value: "elsewhere", source: "--data-dir" }
+    ])
+    expect(moved.node.dataDir).toBe(join(process.cwd(), "elsewhere"))
+  })
+
+  it("is the same from YAML, JSON and TypeScript", async () => {
+    const input = { node: { name: "host-a", dataDir: "/d" }, admin: "127.0.0.1:5000" }
+    const yaml = await valid("node: {name: host-a, dataDir: /d}\nadmin: 127.0.0.1:5000\n")
+    const json = await valid(JSON.stringify(input), "skein.json")
+    const script = await valid(`export default ${JSON.stringify(input)}\n`, "skein.config.mjs")
+    expect(json).toEqual(yaml)
+    expect(script).toEqual(yaml)
+  })
+
+  it("a changed TypeScript config is read anew", async () => {
+    await valid(`export default { node: { name: "one" } }\n`, "again.mjs")
+    writeFileSync(
+      join(directory, "again.mjs"),
+      `export default { node: { name: "two", zone: "z" } }\n`
+    )
+    const { utimesSync } = await import("node:fs")
+    utimesSync(join(directory, "again.mjs"), 1_000, 1_000)
+    const config = await Effect.runPromise(loadConfig(join(directory, "again.mjs")))
+    expect(config.node.name).toBe("two")
+  })
+
+  it("anchors and merge keys work", async () => {
+    const config = await valid(`
+policies:
+  a: &calm { timeout: { request: 9s } }
+  b: { <<: *calm, retry: off }
+`)
+    expect(Object.values(config.policies).map(({ timeout }) => timeout.request)).toEqual([
+      9_000, 9_000
+    ])
+  })
+})
+
+describe("a config that is wrong names file, line, column, the value and what was meant", () => {
+  const notAddress = "write /ip4/ADDRESS/tcp/PORT or /ip6/ADDRESS/tcp/PORT"
+  it.each<readonly [text: string, problem: string]>([
+    ["nodes: {}", "1:1: nodes: unknown key nodes; did you mean node?"],
+    [
+      "policies:\n  pay:\n    retires: {}",
+      "3:5: policies.pay.retires: unknown key retires; did you mean retry?"
+    ],
+    [
+      "policies:\n  pay: { retry: { max_attempts: 1 } }",
+      "2:19: policies.pay.retry.max_attempts: unknown key max_attempts; did you mean attempts?"
+    ],
+    [
+      "telemetry: { verbosity: 1 }",
+      "1:14: telemetry.verbosity: unknown key verbosity; known here: otlp, sample, accessLog"
+    ],
+    ["telemetry: { sample: 7 }", "1:22: telemetry.sample: 7 is not a number between 0 and 1"],
+    [
+      "drain: { deadline: 30 }",
+      "1:20: drain.deadline: 30 is not a duration; write a number and ms, s, m, h or d, like 500ms or 2s"
+    ],
+    ["drain: { deadline: 1ms }", "1:20: drain.deadline: 1ms is too short; the least is 10ms"],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: htp }",
+      '2:48: services[0].protocol: "htp" is not one of http, grpc, tcp; did you mean http?'
+    ],
+    [
+      "services:\n  - { name: Pay, address: 127.0.0.1:1 }",
+      "2:13: services[0].name: \"Pay\": a service name is 1–63 of a–z, 0–9 and '-', not starting or ending with '-'"
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1 }",
+      '2:25: services[0].address: "127.0.0.1" is not host:port, like 127.0.0.1:8081'
+    ],
+    [
+      "services:\n  - { name: a, address: 8081 }",
+      "2:25: services[0].address: 8081 is not host:port of a program, like 127.0.0.1:8081"
+    ],
+    [
+      "services:\n  - { name: a, address: ::1:80 }",
+      '2:25: services[0].address: "::1:80" is not host:port; an IPv6 address stands in brackets, like [::1]:8081'
+    ],
+    [
+      "services:\n  - { name: a, address: 1.2.3.400:80 }",
+      '2:25: services[0].address: "1.2.3.400:80" has 1.2.3.400, which is not an IPv4 address'
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:70000 }",
+      '2:25: services[0].address: "127.0.0.1:70000" has port 70000; ports are 1–65535'
+    ],
+    ["services:\n  - name: a", "2:5: services[0]: has no address; write address: 127.0.0.1:PORT"],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, addresses: [127.0.0.1:2] }",
+      "2:5: services[0]: has both address and addresses; keep one"
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, health: { tpc: {} } }",
+      "2:48: services[0].health.tpc: unknown key tpc; did you mean tcp?"
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1 }\n  - { name: a, address: 127.0.0.1:2 }",
+      '3:13: services[1].name: "a" is already services[0]; give that one more addresses, or choose another name'
+    ],
+    ["services:", "1:1: services: is empty; expected a list"],
+    [
+      "upstreams:\n  - { service: a, listen: 127.0.0.1:1 }\n  - { service: b, listen: localhost:1 }",
+      "3:27: upstreams[1].listen: localhost:1 is taken by upstreams[0].listen (127.0.0.1:1); choose another port"
+    ],
+    [
+      "upstreams:\n  - { service: a, listen: db:1 }",
+      '2:27: upstreams[0].listen: "db:1" has the name db; to listen, write an IP address of this host or localhost'
+    ],
+    [
+      "node: { listen: [/ip4/0.0.0.0/tcp/4191] }",
+      "1:1: admin: 127.0.0.1:4191 is taken by node.listen[0] (0.0.0.0:4191); choose another port"
+    ],
+    [
+      "node: { listen: [/dns/x/tcp/1] }",
+      `1:18: node.listen[0]: "/dns/x/tcp/1" is not an address to listen on; ${notAddress}`
+    ],
+    [
+      "node: { announce: [/ip4/0.0.0.0/tcp/1] }",
+      '1:20: node.announce[0]: "/ip4/0.0.0.0/tcp/1" is not an address others can dial; write /ip4/ADDRESS/tcp/PORT or /dns/NAME/tcp/PORT'
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:4140 }",
+      "2:25: services[0].address: 127.0.0.1:4140 is this node's own outbound.http: calls to a would run in a circle; write the address of the program itself"
+    ],
+    [
+      "admin: 0.0.0.0:4191",
+      '1:8: admin: "0.0.0.0:4191" can be reached from other hosts, and whoever reaches it controls this node; use 127.0.0.1, or write { listen: …, allowRemote: true }'
+    ],
+    [
+      "admin: nowhere",
+      '1:8: admin: "nowhere" is not host:port or unix:/path or a mapping with listen and allowRemote'
+    ],
+    [
+      "policies:\n  Pay: {}",
+      "2:3: policies.Pay: \"Pay\" cannot be a key here: a service name is 1–63 of a–z, 0–9 and '-', not starting or ending with '-'"
+    ],
+    [
+      "policies:\n  a: { balance: { kind: p2c } }",
+      '2:25: policies.a.balance.kind: "p2c" is not one of p2c_ewma, round_robin, least_request; did you mean p2c_ewma?'
+    ],
+    [
+      "policies:\n  a: { timeout: { request: 1s, perTry: 2s } }",
+      "2:40: policies.a.timeout.perTry: 2000ms is longer than timeout.request (1000ms) and would never apply"
+    ],
+    [
+      "telemetry: { otlp: 127.0.0.1:4318 }",
+      '1:20: telemetry.otlp: "127.0.0.1:4318" is not an http:// or https:// URL of a collector, like http://127.0.0.1:4318'
+    ],
+    [
+      "telemetry: { accessLog: stdot }",
+      '1:25: telemetry.accessLog: "stdot" is none of off, stdout, stderr and not a path with a /'
+    ]
+  ])("%j", async (text, problem) => {
+    expect(await problems(text)).toEqual([`skein.yaml:${problem}`])
+  })
+
+  it("every problem at once, in the order of the file", async () => {
+    const found = await problems(`
+node: { nam: x }
+drain: { deadline: soon }
+services:
+  - { name: a, address: 127.0.0.1:1, wieght: 3 }
+upstreams:
+  - { service: b, listen: 127.0.0.1:4191 }
+`)
+    expect(found.map((line) => line.split(": ").slice(0, 2).join(": "))).toEqual([
+      "skein.yaml:2:9: node.nam",
+      "skein.yaml:3:20: drain.deadline",
+      "skein.yaml:5:38: services[0].wieght",
+      "skein.yaml:7:27: upstreams[0].listen"
+    ])
+  })
+
+  it("in JSON too, tabs and all", async () => {
+    expect(
+      await problems('{\n\t"services": [\n\t\t{ "name": "a", "adress": "x:1" }\n\t]\n}', "a.json")
+    ).toEqual(["a.json:3:18: services[0].adress: unknown key adress; did you mean address?"])
+  })
+
+  it("in TypeScript by path alone: there is no text to point at", async () => {
+    expect(await problems("export default { node: { nam: 'x' } }", "b.mjs")).toEqual([
+      "b.mjs: node.nam: unknown key nam; did you mean name?"
+    ])
+  })
+
+  it("behind an alias, where the value is written", async () => {
+    expect(await problems("policies:\n  a: &x\n    retires: {}\n  b: *x\n")).toEqual([
+      "skein.yaml:3:5: policies.a.retires: unknown key retires; did you mean retry?",
+      "skein.yaml:3:5: policies.b.retires: unknown key retires; did you mean retry?"
+    ])
+  })
+
+  it("says what is no YAML at all, with its place", async () => {
+    const found = await problems("node:\n  name: [a\nadmin: 1\n")
+    expect(found[0]).toMatch(/^skein\.yaml:\d+:\d+: /)
+    expect(await problems("node: {}\nnode: {}\n")).toEqual([
+      "skein.yaml:2:1: Map keys must be unique"
+    ])
+  })
+
+  it("refuses aliases that multiply beyond reason", async () => {
+    const lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x,x]"]
+    for (let i = 1; i < 9; i++) {
+      lines.push(`a${i}: &a${i} [${Array.from({ length: 10 }, () => `*a${i - 1}`).join(",")}]`)
+    }
+    expect((await problems(lines.join("\n")))[0]).toMatch(/alias/i)
+  })
+
+  it("names the option or variable that said it", async () => {
+    const result = await load("admin: 127.0.0.1:1\n", "skein.yaml", [
+      { path: ["admin"], value: "nonsense", source: "SKEIN_ADMIN" }
+    ])
+    expect(Either.isLeft(result) && result.left.message).toBe(
+      'SKEIN_ADMIN: admin: "nonsense" is not host:port or unix:/path or a mapping with listen and allowRemote'
+    )
+  })
+
+  it.each([
+    ["none.yaml", "there is no such file; name one with --config FILE"],
+    [
+      "skein.toml",
+      "skein.toml is not a config file: its name must end in .yaml, .yml, .json or .ts"
+    ]
+  ])("%s", async (name, reason) => {
+    const path = join(directory, name)
+    const result = await Effect.runPromise(Effect.either(loadConfig(path)))
+    expect(Either.isLeft(result) && result.left.message).toBe(`${path}: ${reason}`)
+    expect(Either.isLeft(result) && result.left.code).toBe("config_unreadable")
+  })
+})

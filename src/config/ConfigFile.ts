@@ -1,0 +1,178 @@
+/**
+ * From a path to a config a node can run on: read, decode, check, apply overrides. Either a whole
+ * config or every problem it has; nothing in between.
+ */
+import { readFile, stat } from "node:fs/promises"
+import { basename, dirname, extname, resolve } from "node:path"
+import { pathToFileURL } from "node:url"
+import { Effect, Either, Schema } from "effect"
+import {
+  ConfigError,
+  type ConfigPath,
+  type ConfigProblem,
+  type PlacedProblem,
+  type Position
+} from "./ConfigProblem.ts"
+import { parseConfigText } from "./ConfigText.ts"
+import { explain } from "./ExplainIssue.ts"
+import { NodeConfig } from "./NodeConfig.ts"
+
+/** Said on the command line or in the environment; stronger than the file. */
+export interface ConfigOverride {
+  readonly path: ConfigPath
+  readonly value: unknown
+  /** `--data-dir`, `SKEIN_ADMIN`: named in problems. */
+  readonly source: string
+}
+
+interface RawConfig {
+  readonly value: unknown
+  readonly locate: (path: ConfigPath, about: "key" | "value") => Position | undefined
+}
+
+const decode = Schema.decodeUnknownEither(NodeConfig, { errors: "all", onExcessProperty: "error" })
+
+const unreadable = (file: string, message: string): ConfigError =>
+  new ConfigError({
+    code: "config_unreadable",
+    problems: [{ path: [], about: "value", message, source: file, position: undefined }]
+  })
+
+const reasonOf = (cause: unknown): string => {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined
+  if (code === "ENOENT") return "there is no such file; name one with --config FILE"
+  if (code === "EACCES") return "may not be read by this user; check its owner and mode"
+  if (code === "EISDIR") return "is a directory; name the file in it"
+  return `cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`
+}
+
+const readText = (path: string): Effect.Effect<RawConfig, ConfigError> =>
+  Effect.gen(function* () {
+    const text = yield* Effect.tryPromise({
+      try: () => readFile(path, "utf8"),
+      catch: (cause) => unreadable(path, reasonOf(cause))
+    })
+    const parsed = parseConfigText(text)
+    if ("locate" in parsed) return parsed
+    return yield* new ConfigError({
+      code: "config_syntax",
+      problems: parsed.map((problem) => ({ ...problem, path: [], about: "value", source: path }))
+    })
+  })
+
+/** A module is loaded again when the file has changed: its time of change is part of the URL. */
+const readModule = (path: string): Effect.Effect<RawConfig, ConfigError> =>
+  Effect.gen(function* () {
+    const { mtimeMs } = yield* Effect.tryPromise({
+      try: () => stat(path),
+      catch: (cause) => unreadable(path, reasonOf(cause))
+    })
+    const module: unknown = yield* Effect.tryPromise({
+      try: () => import(`${pathToFileURL(path).href}?changed=${mtimeMs}`),
+      catch: (cause) => unreadable(path, `cannot be loaded: ${String(cause)}`)
+    })
+    if (typeof module !== "object" || module === null || !("default" in module)) {
+      return yield* unreadable(
+        path,
+        "has no default export; write export default defineConfig({ … })"
+      )
+    }
+    return { value: module.default, locate: () => undefined }
+  })
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** A copy with one value replaced; a parent that is no mapping is left for the Schema to refuse. */
+const withValue = (target: unknown, path: ConfigPath, value: unknown): unknown => {
+  const [key, ...rest] = path
+  if (key === undefined) return value
+  if (target !== undefined && !isRecord(target)) return target
+  return { ...target, [key]: withValue(target?.[key], rest, value) }
+}
+
+const startsWith = (path: ConfigPath, prefix: ConfigPath): boolean =>
+  prefix.every((key, index) => path[index] === key)
+
+/**
+ * The rules between sections are only checked on a config that decodes: so they are asked again
+ * of what is left without the sections that did not.
+ */
+const acrossSections = (
+  value: unknown,
+  found: ReadonlyArray<ConfigProblem>
+): ReadonlyArray<ConfigProblem> => {
+  if (!isRecord(value)) return []
+  const wrong = new Set(found.map(({ path: [section] }) => String(section)))
+  const rest = Object.fromEntries(Object.entries(value).filter(([section]) => !wrong.has(section)))
+  const known = new Set(found.map(({ path, message }) => JSON.stringify([path, message])))
+  return Either.match(decode(rest), {
+    onLeft: ({ issue }) =>
+      explain(issue).filter(({ path, message }) => !known.has(JSON.stringify([path, message]))),
+    onRight: () => []
+  })
+}
+
+/** Decodes a value as if it were the content of `source`. */
+export const decodeConfig = (
+  raw: RawConfig,
+  source: string,
+  overrides: ReadonlyArray<ConfigOverride> = []
+): Either.Either<NodeConfig, ConfigError> => {
+  const value = overrides.reduce(
+    (whole, { path, value }) => withValue(whole, path, value),
+    raw.value
+  )
+  return Either.mapLeft(decode(value), ({ issue }) => {
+    const found = explain(issue)
+    const problems = [...found, ...acrossSections(value, found)].map((problem): PlacedProblem => {
+      const by = overrides.findLast(({ path }) => startsWith(problem.path, path))
+      return by === undefined
+        ? { ...problem, source, position: raw.locate(problem.path, problem.about) }
+        : { ...problem, source: by.source, position: undefined }
+    })
+    const place = ({ position }: PlacedProblem) => position ?? { line: 0, column: 0 }
+    problems.sort((a, b) => place(a).line - place(b).line || place(a).column - place(b).column)
+    return new ConfigError({ code: "config_invalid", problems })
+  })
+}
+
+/** Relative paths in a config mean: from where the config is. */
+const anchored = (config: NodeConfig, base: string, dataDirBase: string): NodeConfig => {
+  const { accessLog } = config.telemetry
+  return {
+    ...config,
+    node: { ...config.node, dataDir: resolve(dataDirBase, config.node.dataDir) },
+    telemetry: {
+      ...config.telemetry,
+      accessLog: accessLog.includes("/") ? resolve(base, accessLog) : accessLog
+    }
+  }
+}
+
+/**
+ * Reads `skein.yaml`, `.yml`, `.json`, `.ts`, `.mts`, `.js` or `.mjs`. Paths in the result are
+ * absolute: relative ones in the file count from the file, those in overrides from the current
+ * directory.
+ */
+export const loadConfig = (
+  path: string,
+  overrides: ReadonlyArray<ConfigOverride> = []
+): Effect.Effect<NodeConfig, ConfigError> =>
+  Effect.gen(function* () {
+    const full = resolve(path)
+    const kind = extname(full)
+    const text = [".yaml", ".yml", ".json"].includes(kind)
+    if (!text && ![".ts", ".mts", ".js", ".mjs"].includes(kind)) {
+      return yield* unreadable(
+        path,
+        `${basename(path)} is not a config file: its name must end in .yaml, .yml, .json or .ts`
+      )
+    }
+    const raw = yield* text ? readText(full) : readModule(full)
+    const config = yield* decodeConfig(raw, path, overrides)
+    const moved = overrides.some(
+      ({ path: [first, second] }) => first === "node" && second === "dataDir"
+    )
+    return anchored(config, dirname(full), moved ? process.cwd() : dirname(full))
+  })

@@ -1,0 +1,55 @@
+/** What is wrong with a config: every problem, each with its place and what was expected there. */
+import { Data } from "effect"
+
+/** 1-based, as editors count. */
+export interface Position {
+  readonly line: number
+  readonly column: number
+}
+
+export type ConfigPath = ReadonlyArray<string | number>
+
+export interface ConfigProblem {
+  readonly path: ConfigPath
+  /** The key itself is wrong (unknown, a bad service name), not its value. */
+  readonly about: "key" | "value"
+  readonly message: string
+  /** The known key or word that was probably meant. */
+  readonly suggestion?: string | undefined
+}
+
+export interface PlacedProblem extends ConfigProblem {
+  /** The file, or the environment variable or option that said it. */
+  readonly source: string
+  /** Absent where there is no text to point at: a TypeScript config, a variable. */
+  readonly position: Position | undefined
+}
+
+/** `services[1].health.http.path` */
+export const formatPath = (path: ConfigPath): string => {
+  let text = ""
+  for (const key of path) {
+    if (typeof key === "number") text += `[${key}]`
+    else if (/^[A-Za-z_][\w-]*$/.test(key)) text += text === "" ? key : `.${key}`
+    else text += `[${JSON.stringify(key)}]`
+  }
+  return text
+}
+
+/** `skein.yaml:12:5: policies.payments.retires: unknown key; did you mean retries?` */
+export const formatProblem = ({ source, position, path, message }: PlacedProblem): string => {
+  const place = position === undefined ? source : `${source}:${position.line}:${position.column}`
+  const at = formatPath(path)
+  return at === "" ? `${place}: ${message}` : `${place}: ${at}: ${message}`
+}
+
+/** The config cannot be used. `problems` is never empty; the message lists them all. */
+export class ConfigError extends Data.TaggedError("ConfigError")<{
+  /** `config_unreadable`: no such file, no right to read, not a known kind of file. */
+  readonly code: "config_unreadable" | "config_syntax" | "config_invalid"
+  readonly problems: ReadonlyArray<PlacedProblem>
+}> {
+  override get message(): string {
+    return this.problems.map(formatProblem).join("\n")
+  }
+}

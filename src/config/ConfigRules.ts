@@ -1,0 +1,97 @@
+/**
+ * What no single value of a config can say of itself: names used twice, ports wanted by two
+ * listeners, a limit that never applies. Filters of the Schema, so they hold however a config came
+ * about; each names the place to change.
+ */
+import type { Schema } from "effect"
+import type { Policy } from "../model/Policy.ts"
+import { formatPath } from "./ConfigProblem.ts"
+import { collides, formatHostPort, type HostPort, isLoopback } from "./HostPort.ts"
+import { parseMultiaddr } from "./Multiaddr.ts"
+
+type Issues = Array<Schema.FilterIssue>
+
+/** One entry per service: several instances are `addresses` of one. */
+export const uniqueNames = (services: ReadonlyArray<{ readonly name: string }>): Issues => {
+  const first = new Map<string, number>()
+  const issues: Issues = []
+  services.forEach(({ name }, index) => {
+    const before = first.get(name)
+    if (before === undefined) first.set(name, index)
+    else {
+      issues.push({
+        path: [index, "name"],
+        message: `${JSON.stringify(name)} is already services[${before}]; give that one more addresses, or choose another name`
+      })
+    }
+  })
+  return issues
+}
+
+interface Listening {
+  readonly node: { readonly listen: ReadonlyArray<string> }
+  readonly admin: { readonly listen: HostPort | { readonly path: string } }
+  readonly outbound: { readonly http: HostPort | "off" }
+  readonly upstreams: ReadonlyArray<{ readonly listen: HostPort }>
+  readonly services: ReadonlyArray<{
+    readonly name: string
+    readonly addresses: ReadonlyArray<HostPort>
+  }>
+}
+
+interface Listener {
+  readonly path: ReadonlyArray<string | number>
+  readonly address: HostPort
+}
+
+const listeners = (config: Listening): ReadonlyArray<Listener> => [
+  ...config.node.listen.flatMap((text, index) => {
+    const address = parseMultiaddr(text)
+    return address === undefined ? [] : [{ path: ["node", "listen", index], address }]
+  }),
+  ...("path" in config.admin.listen ? [] : [{ path: ["admin"], address: config.admin.listen }]),
+  ...(config.outbound.http === "off"
+    ? []
+    : [{ path: ["outbound", "http"], address: config.outbound.http }]),
+  ...config.upstreams.map(({ listen }, index) => ({
+    path: ["upstreams", index, "listen"],
+    address: listen
+  }))
+]
+
+/** No port wanted twice, and no service that is one of the node's own listeners. */
+export const addressRules = (config: Listening): Issues => {
+  const issues: Issues = []
+  const open = listeners(config)
+  open.forEach((listener, index) => {
+    const other = open.slice(0, index).find(({ address }) => collides(address, listener.address))
+    if (other === undefined) return
+    issues.push({
+      path: [...listener.path],
+      message: `${formatHostPort(listener.address)} is taken by ${formatPath(other.path)} (${formatHostPort(other.address)}); choose another port`
+    })
+  })
+  config.services.forEach(({ name, addresses }, index) => {
+    for (const address of addresses) {
+      if (!isLoopback(address.host)) continue
+      const own = open.find((listener) => collides(listener.address, address))
+      if (own === undefined) continue
+      issues.push({
+        path: ["services", index, "address"],
+        message: `${formatHostPort(address)} is this node's own ${formatPath(own.path)}: calls to ${name} would run in a circle; write the address of the program itself`
+      })
+    }
+  })
+  return issues
+}
+
+/** A limit that could never take effect is a mistake, not a wish. */
+export const policyRules = ({ timeout: { perTry, request } }: Policy): Issues =>
+  perTry !== undefined && request !== undefined && perTry > request
+    ? [
+        {
+          path: ["timeout", "perTry"],
+          message: `${perTry}ms is longer than timeout.request (${request}ms) and would never apply`
+        }
+      ]
+    : []

@@ -1,0 +1,90 @@
+/**
+ * A config file's text: the value it means, and where in the text each part of it stands. JSON is
+ * read by the same parser (YAML 1.2 contains it), so its problems have lines and columns too.
+ */
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument
+} from "yaml"
+import type { ConfigPath, ConfigProblem, Position } from "./ConfigProblem.ts"
+
+export interface ConfigText {
+  readonly value: unknown
+  /** Where a key or value stands; the nearest enclosing one when it is not written out. */
+  readonly locate: (path: ConfigPath, about: ConfigProblem["about"]) => Position | undefined
+}
+
+export interface TextProblem {
+  readonly message: string
+  readonly position: Position | undefined
+}
+
+const offsetOf = (
+  document: Document,
+  path: ConfigPath,
+  about: ConfigProblem["about"]
+): number | undefined => {
+  let node: unknown = document.contents
+  let offset = isNode(node) ? node.range?.[0] : undefined
+  for (const [depth, key] of path.entries()) {
+    if (isAlias(node)) node = node.resolve(document)
+    const last = depth === path.length - 1
+    let child: unknown
+    if (isMap(node)) {
+      const pair = node.items.find(
+        (item) => String(isScalar(item.key) ? item.key.value : item.key) === String(key)
+      )
+      if (pair === undefined) return offset
+      const at = isNode(pair.key) ? pair.key.range?.[0] : undefined
+      if (last && about === "key") return at ?? offset
+      child = pair.value
+      offset = at ?? offset
+    } else if (isSeq(node)) {
+      child = node.items[Number(key)]
+    }
+    if (!isNode(child)) return offset
+    node = child
+    // An empty value has a range too, but behind its key, often on the next line.
+    if (!(isScalar(child) && child.source === "")) offset = child.range?.[0] ?? offset
+  }
+  return offset
+}
+
+/** Never throws: a text that is not YAML gives its problems, every one with its position. */
+export const parseConfigText = (text: string): ConfigText | ReadonlyArray<TextProblem> => {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, merge: true })
+  const position = (offset: number): Position => {
+    const { line, col } = lines.linePos(offset)
+    return { line: Math.max(1, line), column: Math.max(1, col) }
+  }
+  if (document.errors.length > 0) {
+    return document.errors.map(({ message, pos: [start] }) => ({
+      message: message.replace(/\.$/, ""),
+      position: position(start)
+    }))
+  }
+  let value: unknown
+  try {
+    value = document.toJS({ maxAliasCount: 100 })
+  } catch (cause) {
+    // An alias without an anchor, or aliases that multiply beyond reason.
+    return [
+      { message: cause instanceof Error ? cause.message : String(cause), position: undefined }
+    ]
+  }
+  return {
+    // An empty file means: every default.
+    value: value ?? {},
+    locate: (path, about) => {
+      const offset = offsetOf(document, path, about)
+      return offset === undefined ? undefined : position(offset)
+    }
+  }
+}

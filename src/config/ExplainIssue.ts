@@ -1,0 +1,228 @@
+/**
+ * From what Schema says is wrong to what a person needs to be told. All knowledge of keys and
+ * words comes from the Schema's own AST: a key added to the Schema is known here at once.
+ */
+import { SchemaAST as AST, Effect, Option, ParseResult } from "effect"
+import type { ConfigPath, ConfigProblem } from "./ConfigProblem.ts"
+import { nearest } from "./NearestKey.ts"
+
+/** A value as it is quoted in a message: JSON, cut at 60 characters. */
+export const quote = (value: unknown): string => {
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text
+}
+
+const annotated = <A>(ast: AST.Annotated, get: (ast: AST.Annotated) => Option.Option<A>) =>
+  Option.getOrUndefined(get(ast))
+
+/** A union's members without the `undefined` that makes a key optional. */
+const presentTypes = (ast: AST.Union): ReadonlyArray<AST.AST> =>
+  ast.types.filter((type) => !AST.isUndefinedKeyword(type))
+
+/** The literals a Schema accepts, if it accepts nothing else: for "expected one of …". */
+const literalsOf = (ast: AST.AST): ReadonlyArray<AST.LiteralValue> | undefined => {
+  if (AST.isLiteral(ast)) return [ast.literal]
+  if (!AST.isUnion(ast)) return undefined
+  const parts = presentTypes(ast).map(literalsOf)
+  return parts.every((part) => part !== undefined) ? parts.flat() : undefined
+}
+
+const listed = (words: ReadonlyArray<string>, last: string): string =>
+  words.length < 2 ? (words[0] ?? "") : `${words.slice(0, -1).join(", ")} ${last} ${words.at(-1)}`
+
+/** What a value of this Schema looks like, in words. */
+export const describe = (ast: AST.AST): string => {
+  const encoded = AST.isTransformation(ast)
+    ? (annotated(ast, AST.getDescriptionAnnotation) ?? ast.from)
+    : ast
+  if (typeof encoded === "string") return encoded
+  const literals = literalsOf(encoded)
+  if (literals !== undefined)
+    return literals.length === 1 ? String(literals[0]) : `one of ${literals.join(", ")}`
+  switch (encoded._tag) {
+    case "TypeLiteral": {
+      const keys = encoded.propertySignatures.map(({ name }) => String(name))
+      return keys.length === 0 ? "a mapping" : `a mapping with ${listed(keys, "and")}`
+    }
+    case "TupleType":
+      return "a list"
+    case "Union":
+      return (
+        annotated(encoded, AST.getDescriptionAnnotation) ??
+        listed([...new Set(presentTypes(encoded).map(describe))], "or")
+      )
+    case "Transformation":
+      return describe(encoded)
+    case "Refinement":
+      return annotated(encoded, AST.getDescriptionAnnotation) ?? describe(encoded.from)
+    case "StringKeyword":
+      return (
+        annotated(encoded, AST.getDescriptionAnnotation)?.replace(/^a string$/, "text") ?? "text"
+      )
+    case "NumberKeyword":
+      return "a number"
+    case "BooleanKeyword":
+      return "true or false"
+    default:
+      return String(encoded)
+  }
+}
+
+/** The message a Schema carries for exactly this failure, when it was given one. */
+const ownMessage = (issue: ParseResult.ParseIssue): string | undefined => {
+  if ((issue._tag === "Type" || issue._tag === "Unexpected") && issue.message !== undefined) {
+    return issue.message
+  }
+  if (!("ast" in issue)) return undefined
+  const make = annotated(issue.ast, AST.getMessageAnnotation)
+  if (make === undefined) return undefined
+  const made = make(issue)
+  if (typeof made === "string") return made
+  return Effect.isEffect(made)
+    ? Effect.runSync(made)
+    : Effect.isEffect(made.message)
+      ? Effect.runSync(made.message)
+      : made.message
+}
+
+const mismatch = (ast: AST.AST, actual: unknown): Pick<ConfigProblem, "message" | "suggestion"> => {
+  if (actual === null || actual === undefined) {
+    return { message: `is empty; expected ${describe(ast)}` }
+  }
+  const literals = literalsOf(ast)?.map(String)
+  const meant =
+    typeof actual === "string" && literals !== undefined ? nearest(actual, literals) : undefined
+  const hint = meant === undefined ? "" : `; did you mean ${meant}?`
+  return { message: `${quote(actual)} is not ${describe(ast)}${hint}`, suggestion: meant }
+}
+
+/** A wrong value; a message that came with the Schema wins, and always shows the value. */
+const told = (
+  issue: ParseResult.Type,
+  path: ConfigPath,
+  message: string | undefined
+): ConfigProblem => {
+  const own = message ?? ownMessage(issue)
+  if (own === undefined || issue.actual === null || issue.actual === undefined) {
+    return { path, about: "value", ...mismatch(issue.ast, issue.actual) }
+  }
+  const value = quote(issue.actual)
+  const shown = typeof issue.actual === "object" || own.includes(String(issue.actual))
+  return { path, about: "value", message: shown ? own : `${value}: ${own}` }
+}
+
+const keysOf = (ast: AST.AST): ReadonlyArray<string> =>
+  AST.isTypeLiteral(ast) ? ast.propertySignatures.map(({ name }) => String(name)) : []
+
+/** A key that has no place in a mapping: unknown, or not fit to be a name. */
+const wrongKey = (parent: AST.AST, path: ConfigPath, key: string): ConfigProblem => {
+  const at = { path: [...path, key], about: "key" } as const
+  const index = AST.isTypeLiteral(parent) ? parent.indexSignatures[0] : undefined
+  if (index !== undefined) {
+    const make = annotated(index.parameter, AST.getMessageAnnotation)
+    const reason =
+      make === undefined
+        ? describe(index.parameter)
+        : String(make({ _tag: "Type", ast: index.parameter, actual: key, message: undefined }))
+    return { ...at, message: `${quote(key)} cannot be a key here: ${reason}` }
+  }
+  const known = keysOf(parent)
+  const meant = nearest(key, known)
+  return meant === undefined
+    ? { ...at, message: `unknown key ${key}; known here: ${known.join(", ")}` }
+    : { ...at, message: `unknown key ${key}; did you mean ${meant}?`, suggestion: meant }
+}
+
+/** A missing key that an unknown one beside it was meant to be is one mistake, not two. */
+const withoutEchoes = (problems: ReadonlyArray<ConfigProblem>): ReadonlyArray<ConfigProblem> => {
+  const meant = new Set(
+    problems.flatMap(({ about, path, suggestion }) =>
+      about === "key" && suggestion !== undefined
+        ? [JSON.stringify([...path.slice(0, -1), suggestion])]
+        : []
+    )
+  )
+  return problems.filter(
+    ({ message, path }) => !(message.startsWith("is missing") && meant.has(JSON.stringify(path)))
+  )
+}
+
+const partsOf = ({ issues }: ParseResult.Composite): ReadonlyArray<ParseResult.ParseIssue> =>
+  "_tag" in issues ? [issues] : issues
+
+/**
+ * Of a union's failed branches the one the writer most likely meant: it got further into the
+ * value, and has less wrong with it.
+ */
+const likeliest = (
+  issue: ParseResult.Composite,
+  path: ConfigPath
+): ReadonlyArray<ConfigProblem> => {
+  const issues = partsOf(issue).filter(
+    (part) => !(part._tag === "Type" && AST.isUndefinedKeyword(part.ast))
+  )
+  if (issues.length === 1) return explain(issues[0]!, path)
+  const branches = issues.map((branch) => explain(branch, path))
+  const deep = branches.filter((problems) =>
+    problems.every((problem) => problem.path.length > path.length)
+  )
+  if (deep.length > 0) {
+    const cost = (problems: ReadonlyArray<ConfigProblem>) =>
+      problems.reduce((sum, { suggestion }) => sum + (suggestion === undefined ? 2 : 1), 0)
+    return deep.reduce((best, other) => (cost(other) < cost(best) ? other : best))
+  }
+  // A branch that knew what it was looking at says it best, when only one does.
+  const knowing = issues.filter((branch) => leafMessage(branch) !== undefined)
+  if (knowing.length === 1 && typeof issue.actual === "string") return explain(knowing[0]!, path)
+  return [{ path, about: "value", ...mismatch(issue.ast, issue.actual) }]
+}
+
+const leafMessage = (issue: ParseResult.ParseIssue): string | undefined => {
+  const own = ownMessage(issue)
+  if (own !== undefined) return own
+  return issue._tag === "Refinement" || issue._tag === "Transformation"
+    ? leafMessage(issue.issue)
+    : undefined
+}
+
+/** Every problem in a failed decoding, in the order of the Schema. */
+export const explain = (
+  issue: ParseResult.ParseIssue,
+  path: ConfigPath = []
+): ReadonlyArray<ConfigProblem> => {
+  switch (issue._tag) {
+    case "Composite": {
+      if (AST.isUnion(issue.ast)) return likeliest(issue, path)
+      return withoutEchoes(
+        partsOf(issue).flatMap((part) =>
+          part._tag === "Pointer" && part.issue._tag === "Unexpected"
+            ? [wrongKey(issue.ast, path, String(part.path))]
+            : explain(part, path)
+        )
+      )
+    }
+    case "Pointer": {
+      const keys: ReadonlyArray<PropertyKey> = Array.isArray(issue.path)
+        ? issue.path.flat()
+        : [issue.path]
+      return explain(issue.issue, [
+        ...path,
+        ...keys.map((key) => (typeof key === "symbol" ? String(key) : key))
+      ])
+    }
+    case "Refinement": {
+      if (issue.issue._tag !== "Type") return explain(issue.issue, path)
+      return [told(issue.issue, path, ownMessage(issue))]
+    }
+    case "Transformation":
+      if (issue.issue._tag !== "Type" || issue.kind !== "Encoded") return explain(issue.issue, path)
+      return [told(new ParseResult.Type(issue.ast, issue.actual), path, ownMessage(issue.issue))]
+    case "Missing":
+      return [{ path, about: "value", message: `is missing; expected ${describe(issue.ast.type)}` }]
+    case "Type":
+      return [told(issue, path, undefined)]
+    case "Unexpected":
+    case "Forbidden":
+      return [{ path, about: "value", message: issue.message ?? "is not allowed here" }]
+  }
+}

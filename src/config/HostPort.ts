@@ -1,0 +1,123 @@
+/**
+ * Where something listens or is reached: `127.0.0.1:8081`, `[::1]:8081`, `localhost:8081`, and for
+ * the admin interface also `unix:/run/skein.sock`. Text outside, a typed value inside.
+ */
+import { isIPv4, isIPv6 } from "node:net"
+import { ParseResult, Schema } from "effect"
+
+export interface HostPort {
+  /** An IP address (IPv6 without brackets) or a host name. */
+  readonly host: string
+  /** 0 where something listens: any free port. */
+  readonly port: number
+}
+
+export interface UnixPath {
+  readonly path: string
+}
+
+/** Where the admin API listens. */
+export type AdminAddress = HostPort | UnixPath
+
+const unixPrefix = "unix:"
+const hostName = /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_-]+)*$/
+const shape = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/
+
+/** What is wrong with a text, or the value it means. */
+const parse = (text: string, anyName: boolean, minPort: number): HostPort | string => {
+  const match = shape.exec(text)
+  if (match === null) {
+    if (/^:?\d+$/.test(text)) return `has no host; write 127.0.0.1:${text.replace(":", "")}`
+    return text.includes("::")
+      ? "is not host:port; an IPv6 address stands in brackets, like [::1]:8081"
+      : "is not host:port, like 127.0.0.1:8081"
+  }
+  const [, six, other, digits] = match
+  const port = Number(digits)
+  if (port < minPort || port > 65_535) return `has port ${port}; ports are ${minPort}–65535`
+  if (six !== undefined) {
+    return isIPv6(six) ? { host: six, port } : `has [${six}], which is not an IPv6 address`
+  }
+  const host = other ?? ""
+  if (isIPv4(host) || host === "localhost") return { host, port }
+  if (/^[\d.]+$/.test(host)) return `has ${host}, which is not an IPv4 address`
+  if (!hostName.test(host)) return `has ${JSON.stringify(host)}, which is not a host name`
+  if (anyName) return { host, port }
+  return `has the name ${host}; to listen, write an IP address of this host or localhost`
+}
+
+export const formatHostPort = ({ host, port }: HostPort): string =>
+  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
+
+export const formatAdminAddress = (address: AdminAddress): string =>
+  "path" in address ? `${unixPrefix}${address.path}` : formatHostPort(address)
+
+const HostPortValue = Schema.Struct({ host: Schema.String, port: Schema.Int })
+
+const make = (identifier: string, description: string, anyName: boolean, minPort: number) => {
+  const Text = Schema.String.annotations({
+    description,
+    jsonSchema: { type: "string", description, examples: ["127.0.0.1:8081", "[::1]:8081"] }
+  })
+  return Schema.transformOrFail(Text, HostPortValue, {
+    strict: true,
+    decode: (text, _, ast) => {
+      const value = parse(text, anyName, minPort)
+      return typeof value === "string"
+        ? ParseResult.fail(new ParseResult.Type(ast, text, `${JSON.stringify(text)} ${value}`))
+        : ParseResult.succeed(value)
+    },
+    encode: (value) => ParseResult.succeed(formatHostPort(value))
+  }).annotations({ identifier, description })
+}
+
+/** Where this node listens for local programs: an IP address or localhost; port 0 picks one. */
+export const ListenAddress = make(
+  "ListenAddress",
+  "host:port to listen on, like 127.0.0.1:4140",
+  false,
+  0
+)
+
+/** Where a program is reached: an IP address or any host name; never port 0. */
+export const DialAddress = make(
+  "DialAddress",
+  "host:port of a program, like 127.0.0.1:8081",
+  true,
+  1
+)
+
+const UnixText = Schema.String.pipe(
+  Schema.pattern(/^unix:\/./, {
+    description: "unix:/path of a socket",
+    message: ({ actual }) => `${JSON.stringify(actual)} is not unix:/absolute/path`
+  })
+)
+
+/** A unix socket, as `unix:/path`. At most 103 bytes, the shortest limit of the usual systems. */
+export const UnixAddress = Schema.transformOrFail(
+  UnixText,
+  Schema.Struct({ path: Schema.String }),
+  {
+    strict: true,
+    decode: (text, _, ast) =>
+      Buffer.byteLength(text) - unixPrefix.length > 103
+        ? ParseResult.fail(
+            new ParseResult.Type(ast, text, `${JSON.stringify(text)} is longer than 103 bytes`)
+          )
+        : ParseResult.succeed({ path: text.slice(unixPrefix.length) }),
+    encode: ({ path }) => ParseResult.succeed(`${unixPrefix}${path}`)
+  }
+).annotations({ identifier: "UnixAddress" })
+
+/** Whether only programs on this very host can reach it. */
+export const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."))
+
+/** Whether two listeners could not both be open. An unspecified address takes the port on all. */
+export const collides = (a: HostPort, b: HostPort): boolean => {
+  if (a.port !== b.port || a.port === 0) return false
+  const any = (host: string) => host === "0.0.0.0" || host === "::"
+  const same = (host: string) => (host === "localhost" ? "127.0.0.1" : host)
+  return any(a.host) || any(b.host) || same(a.host) === same(b.host)
+}

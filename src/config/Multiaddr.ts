@@ -1,0 +1,56 @@
+/**
+ * Addresses of nodes as libp2p writes them: `/ip4/192.0.2.1/tcp/4001`. Only the forms a node can
+ * use are accepted, so that a wrong one is a config error and not a late surprise.
+ */
+import { isIPv4, isIPv6 } from "node:net"
+import { Schema } from "effect"
+
+const shape = /^\/(ip4|ip6|dns|dns4|dns6)\/([^/]+)\/tcp\/(\d{1,5})$/
+
+export interface TcpMultiaddr {
+  readonly kind: string
+  readonly host: string
+  readonly port: number
+}
+
+export const parseMultiaddr = (text: string): TcpMultiaddr | undefined => {
+  const match = shape.exec(text)
+  if (match === null) return undefined
+  const [, kind = "", host = "", digits] = match
+  const port = Number(digits)
+  if (port > 65_535) return undefined
+  if (kind === "ip4" ? !isIPv4(host) : kind === "ip6" && !isIPv6(host)) return undefined
+  return { kind, host, port }
+}
+
+/** Where a node listens: an IP address of the host, or 0.0.0.0, ::. Port 0 takes a free one. */
+export const ListenMultiaddr = Schema.String.pipe(
+  Schema.filter(
+    (text) => {
+      const address = parseMultiaddr(text)
+      return address?.kind.startsWith("ip")
+    },
+    {
+      identifier: "ListenMultiaddr",
+      message: ({ actual }) =>
+        `${JSON.stringify(actual)} is not an address to listen on; write /ip4/ADDRESS/tcp/PORT or /ip6/ADDRESS/tcp/PORT`,
+      jsonSchema: { pattern: "^/ip[46]/[^/]+/tcp/[0-9]+$" }
+    }
+  )
+)
+
+/** What other nodes dial: as for listening, or a DNS name; never port 0 or an unspecified address. */
+export const AnnounceMultiaddr = Schema.String.pipe(
+  Schema.filter(
+    (text) => {
+      const address = parseMultiaddr(text)
+      return address !== undefined && address.port > 0 && !["0.0.0.0", "::"].includes(address.host)
+    },
+    {
+      identifier: "AnnounceMultiaddr",
+      message: ({ actual }) =>
+        `${JSON.stringify(actual)} is not an address others can dial; write /ip4/ADDRESS/tcp/PORT or /dns/NAME/tcp/PORT`,
+      jsonSchema: { pattern: "^/(ip4|ip6|dns|dns4|dns6)/[^/]+/tcp/[0-9]+$" }
+    }
+  )
+)

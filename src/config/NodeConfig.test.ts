@@ -1,0 +1,187 @@
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { Either, Schema } from "effect"
+import fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { stringify } from "yaml"
+import { describeChanges, describeWarnings, diffConfig } from "./ConfigDiff.ts"
+import { decodeConfig } from "./ConfigFile.ts"
+import { configJsonSchema } from "./ConfigJsonSchema.ts"
+import { parseConfigText } from "./ConfigText.ts"
+import { makeNodeConfig, NodeConfig, type NodeConfigInput } from "./NodeConfig.ts"
+
+const duration = fc
+  .integer({ min: 10, max: 1_000_000 })
+  .map((ms) => (ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`))
+const host = fc.oneof(
+  fc.ipV4(),
+  fc.ipV6().map((six) => `[${six}]`),
+  fc.constantFrom("localhost", "db.internal", "payments-1")
+)
+const dial = fc.tuple(host, fc.integer({ min: 1, max: 65_535 })).map(([h, p]) => `${h}:${p}`)
+const service = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?$/)
+
+/** Present or not at all: what an optional key of a config is. */
+const some = <A extends object>(shape: { [K in keyof A]: fc.Arbitrary<A[K]> }) =>
+  fc.record(shape, { requiredKeys: [] })
+
+const services = fc.uniqueArray(
+  fc.record(
+    {
+      name: service,
+      addresses: fc.array(dial, { minLength: 1, maxLength: 3 }),
+      protocol: fc.constantFrom("http" as const, "grpc" as const, "tcp" as const),
+      weight: fc.integer({ min: 1, max: 1_000 }),
+      health: fc.oneof(
+        some({ path: fc.constantFrom("/", "/healthz?a=b"), interval: duration }).map((http) => ({
+          http
+        })),
+        some({ timeout: duration }).map((tcp) => ({ tcp }))
+      )
+    },
+    { requiredKeys: ["name", "addresses"] }
+  ),
+  { selector: ({ name }) => name, maxLength: 5 }
+)
+
+// Ports apart from each other, so that no two listeners collide.
+const upstreams = fc
+  .array(fc.tuple(service, fc.constantFrom("http" as const, "tcp" as const)), { maxLength: 5 })
+  .map((list) =>
+    list.map(([service, protocol], index) => ({
+      service,
+      protocol,
+      listen: `127.0.0.1:${20_000 + index}`
+    }))
+  )
+
+const policy = some({
+  timeout: some({ connect: duration, idle: duration }),
+  retry: fc.oneof(
+    fc.constant("off" as const),
+    some({ attempts: fc.integer({ min: 0, max: 10 }), on: fc.constant(["5xx" as const]) })
+  ),
+  breaker: fc.oneof(
+    fc.constant("off" as const),
+    some({ consecutiveFailures: fc.integer({ min: 1, max: 1_000 }) })
+  ),
+  balance: fc.oneof(
+    fc.constant({ kind: "round_robin" as const }),
+    fc.record({ kind: fc.constant("p2c_ewma" as const), decay: duration })
+  )
+})
+
+const inputs: fc.Arbitrary<NodeConfigInput> = some({
+  node: some({
+    name: fc.constantFrom("host-a", "Host_b.example"),
+    dataDir: fc.constantFrom("./data", "/var/lib/ский 'x'", "a: b # c"),
+    listen: fc.constant(["/ip4/127.0.0.1/tcp/4001", "/ip6/::1/tcp/0"]),
+    announce: fc.constant(["/dns4/a.example/tcp/4001"]),
+    zone: fc.constantFrom("eu-west/1a", "on", "1e3", "0x10")
+  }),
+  admin: fc.constantFrom("127.0.0.1:1", "unix:/run/skein/admin.sock", {
+    listen: "0.0.0.0:2",
+    allowRemote: true
+  }),
+  outbound: some({ http: fc.constantFrom("off", "[::1]:3", "127.0.0.1:0") }),
+  services,
+  upstreams,
+  policies: fc.dictionary(service, policy, { maxKeys: 4 }),
+  telemetry: some({
+    otlp: fc.constantFrom("http://127.0.0.1:4318", "https://c.example/v1"),
+    sample: fc.double({ min: 0, max: 1, noNaN: true }),
+    accessLog: fc.constantFrom("off", "stdout", "./a.log")
+  }),
+  drain: some({ deadline: duration })
+})
+
+const load = (text: string) => {
+  const parsed = parseConfigText(text)
+  if (!("locate" in parsed)) throw new Error(JSON.stringify(parsed))
+  return Either.getOrThrowWith(decodeConfig(parsed, "test"), (error) => error)
+}
+
+describe("NodeConfig", () => {
+  it("whatever is written as YAML or JSON loads back equal", () => {
+    fc.assert(
+      fc.property(inputs, (input) => {
+        const config = makeNodeConfig(input)
+        const encoded = Schema.encodeSync(NodeConfig)(config)
+        expect(load(stringify(encoded))).toEqual(config)
+        expect(load(JSON.stringify(encoded))).toEqual(config)
+      }),
+      { numRuns: 60 }
+    )
+  })
+
+  it("nothing a file could hold makes loading throw anything but a ConfigError", () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {
+        const parsed = parseConfigText(JSON.stringify(value))
+        if (!("locate" in parsed)) return
+        const result = decodeConfig(parsed, "test")
+        if (Either.isLeft(result)) expect(result.left.problems.length).toBeGreaterThan(0)
+      }),
+      { numRuns: 200 }
+    )
+  })
+
+  it("the published JSON Schema is the Schema's (mend: skein config schema > src/config/skein.schema.json)", () => {
+    const published = readFileSync(join(import.meta.dirname, "skein.schema.json"), "utf8")
+    expect(JSON.parse(published)).toEqual(JSON.parse(configJsonSchema()))
+  })
+})
+
+describe("diffConfig", () => {
+  const before = makeNodeConfig({
+    services: [
+      { name: "a", address: "127.0.0.1:1" },
+      { name: "b", address: "127.0.0.1:2" }
+    ],
+    upstreams: [{ service: "x", listen: "127.0.0.1:20000" }],
+    policies: { a: {} }
+  })
+
+  it("finds nothing between equals", () => {
+    const diff = diffConfig(before, structuredClone(before))
+    expect(describeChanges(diff)).toEqual([])
+    expect(describeWarnings(diff)).toEqual([])
+    expect(diff.effective).toEqual(before)
+  })
+
+  it("takes over what can change live and reports the rest", () => {
+    const after = makeNodeConfig({
+      node: { name: "renamed" },
+      admin: "127.0.0.1:5",
+      services: [
+        { name: "b", address: "127.0.0.1:3" },
+        { name: "c", address: "127.0.0.1:4" }
+      ],
+      upstreams: [{ service: "y", listen: "127.0.0.1:20000" }],
+      policies: { a: { retry: "off" }, c: {} },
+      telemetry: { sample: 1, otlp: "http://127.0.0.1:4318" },
+      drain: { deadline: "5s" }
+    })
+    const diff = diffConfig(before, after)
+    expect(describeChanges(diff)).toEqual([
+      "service c added",
+      "service a removed",
+      "service b changed",
+      "policy c added",
+      "policy a changed",
+      "upstream 127.0.0.1:20000 changed",
+      "telemetry.sample changed",
+      "drain.deadline changed"
+    ])
+    expect(diff.restart).toEqual(["node.name", "admin", "telemetry.otlp"])
+    expect(describeWarnings(diff)[0]).toBe(
+      "node.name changed, which takes effect when the node is restarted"
+    )
+    expect(diff.effective).toEqual({
+      ...after,
+      node: before.node,
+      admin: before.admin,
+      telemetry: { ...before.telemetry, sample: 1 }
+    })
+  })
+})

@@ -1,0 +1,247 @@
+/**
+ * Everything a node can be told, as one Schema: `skein.yaml`, `.json` and `.ts` are its encoded
+ * side, and so is the JSON Schema for editors. Every default is here. Durations are written `2s`
+ * and are milliseconds once decoded; addresses are written `host:port`.
+ */
+import { hostname } from "node:os"
+import { Schema } from "effect"
+import { Millis } from "../model/Duration.ts"
+import { NodeName, ServiceName } from "../model/Names.ts"
+import { Protocol, recordLimits } from "../model/NodeRecord.ts"
+import { Policy } from "../model/Policy.ts"
+import { addressRules, policyRules, uniqueNames } from "./ConfigRules.ts"
+import { DialAddress, isLoopback, ListenAddress, UnixAddress } from "./HostPort.ts"
+import { AnnounceMultiaddr, ListenMultiaddr } from "./Multiaddr.ts"
+
+const positive = (text: string) =>
+  Schema.optionalWith(
+    Millis.pipe(
+      Schema.filter((ms) => ms >= 10, {
+        message: ({ actual }) => `${actual} is too short; the least is 10ms`,
+        jsonSchema: {}
+      })
+    ),
+    { default: () => Schema.decodeSync(Millis)(text) }
+  )
+
+/** The host's name made fit to be a node's: what a node is called when nobody says. */
+export const hostNodeName = (): NodeName =>
+  Schema.decodeUnknownSync(NodeName)(
+    hostname()
+      .replaceAll(/[^A-Za-z0-9._-]/g, "-")
+      .replace(/^[._-]+/, "")
+      .slice(0, 128) || "node"
+  )
+
+export const NodeSection = Schema.Struct({
+  /** Default: the host's name. */
+  name: Schema.optionalWith(NodeName, { default: hostNodeName }),
+  /** Keys (0600), certificate, catalogue. Relative to the config file. */
+  dataDir: Schema.optionalWith(Schema.NonEmptyString, { default: () => "./data" }),
+  /** Where other nodes connect. All interfaces by default: a stranger gets no further than Noise. */
+  listen: Schema.optionalWith(
+    Schema.Array(ListenMultiaddr).pipe(Schema.minItems(1), Schema.maxItems(recordLimits.addresses)),
+    { default: () => ["/ip4/0.0.0.0/tcp/4001"] }
+  ),
+  /** What others should dial, when it is not what we listen on (NAT, container). */
+  announce: Schema.optional(
+    Schema.Array(AnnounceMultiaddr).pipe(Schema.maxItems(recordLimits.addresses))
+  ),
+  /** Like `eu-west/1a`: calls stay near when they can. */
+  zone: Schema.optional(
+    Schema.String.pipe(
+      Schema.pattern(/^[A-Za-z0-9._/-]{1,128}$/, {
+        message: ({ actual }) =>
+          `${JSON.stringify(actual)} is not a zone: 1–128 of letters, digits, '.', '_', '-', '/'`
+      })
+    )
+  )
+}).annotations({ identifier: "NodeSection" })
+
+/** Where the admin API listens, and where commands look for it. */
+export const AdminListen = Schema.Union(UnixAddress, ListenAddress).annotations({
+  description: "host:port or unix:/path"
+})
+
+const AdminDetail = Schema.Struct({
+  listen: AdminListen,
+  allowRemote: Schema.optionalWith(Schema.Boolean, { default: () => false })
+})
+
+const AdminValue = Schema.typeSchema(AdminDetail)
+
+/** `admin: 127.0.0.1:4191`, or with `allowRemote` as a mapping. Whoever reaches it runs the node. */
+export const Admin = Schema.transform(Schema.Union(AdminListen, AdminDetail), AdminValue, {
+  strict: true,
+  decode: (admin) => ("listen" in admin ? admin : { listen: admin, allowRemote: false }),
+  encode: (admin) => (admin.allowRemote ? admin : admin.listen)
+}).pipe(
+  Schema.filter(
+    ({ listen, allowRemote }) => allowRemote || "path" in listen || isLoopback(listen.host),
+    {
+      message: ({ actual }) =>
+        `${JSON.stringify(actual)} can be reached from other hosts, and whoever reaches it controls this node; use 127.0.0.1, or write { listen: …, allowRemote: true }`,
+      jsonSchema: {}
+    }
+  )
+)
+
+const HttpCheck = Schema.Struct({
+  /** GET must answer 200–399. */
+  path: Schema.optionalWith(
+    Schema.String.pipe(
+      Schema.pattern(/^\/[!-~]*$/, {
+        message: ({ actual }) => `${JSON.stringify(actual)} is not a path; it starts with /`
+      })
+    ),
+    { default: () => "/" }
+  ),
+  interval: positive("2s"),
+  timeout: positive("1s")
+}).annotations({ identifier: "HttpCheck" })
+
+const TcpCheck = Schema.Struct({
+  interval: positive("2s"),
+  timeout: positive("1s")
+}).annotations({ identifier: "TcpCheck" })
+
+/** How the owner asks its endpoint whether it is well: exactly one kind. None: taken as healthy. */
+export const HealthCheck = Schema.Union(
+  Schema.Struct({ http: HttpCheck }),
+  Schema.Struct({ tcp: TcpCheck })
+).annotations({ identifier: "HealthCheck" })
+export type HealthCheck = typeof HealthCheck.Type
+
+const serviceFields = {
+  name: ServiceName,
+  protocol: Schema.optionalWith(Protocol, { default: () => "http" as const }),
+  health: Schema.optional(HealthCheck),
+  /** Relative share of traffic of each endpoint, 1–1000. */
+  weight: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1_000)), { default: () => 100 })
+}
+const Addresses = Schema.Array(DialAddress).pipe(
+  Schema.minItems(1),
+  Schema.maxItems(recordLimits.endpointsPerService)
+)
+
+/** A service this host offers: `address` for one instance, `addresses` for several. */
+export const ServiceConfig = Schema.transform(
+  Schema.Struct({
+    ...serviceFields,
+    address: Schema.optional(DialAddress),
+    addresses: Schema.optional(Addresses)
+  }).pipe(
+    Schema.filter(
+      ({ address, addresses }) =>
+        (address === undefined) !== (addresses === undefined) ||
+        (address === undefined
+          ? "has no address; write address: 127.0.0.1:PORT"
+          : "has both address and addresses; keep one"),
+      { jsonSchema: {} }
+    )
+  ),
+  Schema.typeSchema(Schema.Struct({ ...serviceFields, addresses: Addresses })),
+  {
+    strict: true,
+    decode: ({ address, addresses, ...rest }) => ({
+      ...rest,
+      addresses: addresses ?? (address === undefined ? [] : [address])
+    }),
+    encode: (service) => service
+  }
+).annotations({ identifier: "ServiceConfig" })
+export type ServiceConfig = typeof ServiceConfig.Type
+
+/** A local port that always reaches one service. */
+export const UpstreamConfig = Schema.Struct({
+  service: ServiceName,
+  listen: ListenAddress,
+  protocol: Schema.optionalWith(Schema.Literal("http", "tcp"), { default: () => "tcp" as const })
+}).annotations({ identifier: "UpstreamConfig" })
+export type UpstreamConfig = typeof UpstreamConfig.Type
+
+const CollectorUrl = Schema.String.pipe(
+  Schema.filter((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), {
+    message: ({ actual }) =>
+      `${JSON.stringify(actual)} is not an http:// or https:// URL of a collector, like http://127.0.0.1:4318`,
+    jsonSchema: { format: "uri" }
+  })
+)
+
+/** Where the access log goes: nowhere, a standard stream, or a file (relative to the config). */
+export const AccessLog = Schema.Union(
+  Schema.Literal("off", "stdout", "stderr"),
+  Schema.String.pipe(
+    Schema.pattern(/\//, {
+      description: "a path with a /",
+      message: ({ actual }) =>
+        `${JSON.stringify(actual)} is none of off, stdout, stderr and not a path with a /`
+    })
+  )
+)
+
+export const TelemetryConfig = Schema.Struct({
+  /** OTLP over HTTP; absent: no traces are exported. */
+  otlp: Schema.optional(CollectorUrl),
+  /** Share of new traces that are recorded, 0–1. A sampled caller is always followed. */
+  sample: Schema.optionalWith(Schema.Number.pipe(Schema.between(0, 1)), { default: () => 0.01 }),
+  /** One JSON object per exchange. */
+  accessLog: Schema.optionalWith(AccessLog, { default: () => "off" as const })
+}).annotations({ identifier: "TelemetryConfig" })
+export type TelemetryConfig = typeof TelemetryConfig.Type
+
+const OutboundConfig = Schema.Struct({
+  /** The proxy for `http://<service>.mesh`, by Host or absolute-form. */
+  http: Schema.optionalWith(Schema.Union(Schema.Literal("off"), ListenAddress), {
+    default: () => ({ host: "127.0.0.1", port: 4140 })
+  })
+}).annotations({ identifier: "OutboundConfig" })
+
+const DrainConfig = Schema.Struct({
+  /** What is still running then is cut off. */
+  deadline: positive("30s")
+}).annotations({ identifier: "DrainConfig" })
+
+const empty = () => []
+
+const Fields = Schema.Struct({
+  node: Schema.optionalWith(NodeSection, { default: () => NodeSection.make({}) }),
+  admin: Schema.optionalWith(Admin, {
+    default: () => ({ listen: { host: "127.0.0.1", port: 4191 }, allowRemote: false })
+  }),
+  outbound: Schema.optionalWith(OutboundConfig, { default: () => OutboundConfig.make({}) }),
+  services: Schema.optionalWith(
+    Schema.Array(ServiceConfig).pipe(
+      Schema.maxItems(recordLimits.services),
+      Schema.filter(uniqueNames, { jsonSchema: {} })
+    ),
+    { default: empty }
+  ),
+  upstreams: Schema.optionalWith(Schema.Array(UpstreamConfig).pipe(Schema.maxItems(256)), {
+    default: empty
+  }),
+  /** By service name, for calls from this node. A service without one has the defaults. */
+  policies: Schema.optionalWith(
+    Schema.Record({
+      key: ServiceName,
+      value: Policy.pipe(Schema.filter(policyRules, { jsonSchema: {} }))
+    }),
+    { default: () => ({}) }
+  ),
+  telemetry: Schema.optionalWith(TelemetryConfig, { default: () => TelemetryConfig.make({}) }),
+  drain: Schema.optionalWith(DrainConfig, { default: () => DrainConfig.make({}) })
+})
+
+/** A whole node's config. */
+export const NodeConfig = Fields.pipe(
+  Schema.filter(addressRules, { identifier: "NodeConfig", jsonSchema: {} })
+)
+export type NodeConfig = typeof NodeConfig.Type
+/** As written in a file: everything optional, durations and addresses as text. */
+export type NodeConfigInput = typeof NodeConfig.Encoded
+
+/** A config from a value of the program's own; throws a ParseError on a wrong one. */
+export const makeNodeConfig: (input: NodeConfigInput) => NodeConfig = Schema.decodeSync(NodeConfig)
+
+/** For `skein.config.ts`: gives the literal its type, so the compiler checks it. */
+export const defineConfig = (input: NodeConfigInput): NodeConfigInput => input
