@@ -1,0 +1,120 @@
+/**
+ * How members of a mesh recognise each other, whoever calls: each shows its certificate, each
+ * judges the other's, and one whose certificate ran out while it was away gets a new one on the
+ * spot.
+ */
+import type { NoiseInit } from "@chainsafe/libp2p-noise"
+import type { ConnectionEncrypter } from "@libp2p/interface"
+import { Either } from "effect"
+import type { NodeName, PeerKey } from "../model/Names.ts"
+import {
+  AdmissionEncrypter,
+  type Conversation,
+  type EncrypterComponents,
+  type Refusal
+} from "./AdmissionEncrypter.ts"
+import { type Admittance, type JudgeContext, judgeJoiner, judgeMember } from "./AdmissionJudge.ts"
+import { type AdmissionRefused, refusedByUs } from "./AdmissionRefused.ts"
+import type { AdmittedPeers } from "./AdmittedPeers.ts"
+import type { ChainCache, VerifiedCertificate } from "./Certificate.ts"
+import type { HandshakeChannel } from "./HandshakeChannel.ts"
+import type { IdentityCell, NodeIdentity } from "./NodeIdentity.ts"
+import { acceptRenewal } from "./Renewal.ts"
+
+/** Noise and the exchange of certificates together (ms). */
+export const defaultHandshakeTimeout = 5_000
+
+export interface AdmissionOptions {
+  /** Read at every handshake; replaced when a peer renews our expired certificate. */
+  readonly identity: IdentityCell
+  /** Filled with the certificates of connected peers. */
+  readonly admitted: AdmittedPeers
+  /** Wall clock, ms. */
+  readonly now: () => number
+  /** Default `defaultHandshakeTimeout`. */
+  readonly timeout?: number
+  /** Default `defaultSkew`. */
+  readonly skew?: number
+  /** Shared with whoever opens envelopes, so that each chain is checked once. */
+  readonly cache?: ChainCache
+  /** Default: nobody is. */
+  readonly isRevoked?: (peer: PeerKey) => boolean
+  /** Default: none is. Asked only when a new node joins. */
+  readonly isNameTaken?: (name: NodeName, peer: PeerKey) => boolean
+  /** Every refused connection, in both directions. */
+  readonly onRefused?: (refusal: Refusal) => void
+  /** The identity was renewed during a handshake and is to be saved. */
+  readonly onRenewed?: (identity: NodeIdentity) => void
+  readonly noise?: Omit<NoiseInit, "prologueBytes">
+}
+
+const orThrow = <A>(judged: Either.Either<A, AdmissionRefused>): A =>
+  Either.getOrThrowWith(judged, (refused) => refused)
+
+class MemberConversation implements Conversation {
+  readonly #options: AdmissionOptions
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options
+  }
+
+  async introduce(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate> {
+    await channel.send({ type: "member", chain: this.#options.identity.current.chain })
+    const welcome = await channel.receive("welcome")
+    this.#renew(welcome.issued)
+    const { certificate, issued } = orThrow(judgeMember(welcome.chain, peer, this.#context()))
+    await channel.send({ type: "accept", issued })
+    return certificate
+  }
+
+  async answer(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate> {
+    const hello = await channel.receive("member", "joiner")
+    const { certificate, issued }: Admittance = orThrow(
+      hello.type === "member"
+        ? judgeMember(hello.chain, peer, this.#context())
+        : judgeJoiner(hello.claim, hello.name, peer, this.#context())
+    )
+    await channel.send({ type: "welcome", chain: this.#options.identity.current.chain, issued })
+    const accept = await channel.receive("accept")
+    this.#renew(accept.issued)
+    return certificate
+  }
+
+  #context(): JudgeContext {
+    const { identity, now, skew, cache, isRevoked, isNameTaken } = this.#options
+    return {
+      identity: identity.current,
+      now: now(),
+      skew,
+      cache,
+      isRevoked: isRevoked ?? (() => false),
+      isNameTaken: isNameTaken ?? (() => false)
+    }
+  }
+
+  #renew(issued: Uint8Array | undefined): void {
+    const { identity, now, onRenewed } = this.#options
+    // Several handshakes may have carried a renewal at once; the first one was enough.
+    if (issued === undefined || identity.current.certificate.notAfter > now()) return
+    const renewed = Either.getOrThrowWith(
+      acceptRenewal(identity.current, issued, now()),
+      ({ code, message }) => refusedByUs(code, message)
+    )
+    identity.current = renewed
+    onRenewed?.(renewed)
+  }
+}
+
+/** The connection encrypter of a member; the only one a node has. */
+export const makeAdmission =
+  (options: AdmissionOptions): ((components: EncrypterComponents) => ConnectionEncrypter) =>
+  (components) =>
+    new AdmissionEncrypter(components, {
+      mesh: options.identity.current.mesh,
+      conversation: new MemberConversation(options),
+      admitted: options.admitted,
+      now: options.now,
+      timeout: options.timeout ?? defaultHandshakeTimeout,
+      onRefused: options.onRefused ?? (() => undefined),
+      noise: options.noise ?? {}
+    })

@@ -1,0 +1,155 @@
+/**
+ * Noise and then a conversation about who we are, as one libp2p connection encrypter. libp2p
+ * builds muxer, identify and gossip only on what an encrypter returned, so whoever is refused
+ * here has spoken to nothing else. Members and joiners differ only in the conversation.
+ */
+import { type NoiseInit, noise } from "@chainsafe/libp2p-noise"
+import {
+  type ConnectionEncrypter,
+  type MessageStream,
+  type SecureConnectionOptions,
+  type SecuredConnection,
+  serviceCapabilities
+} from "@libp2p/interface"
+import { type MeshId, PeerKey } from "../model/Names.ts"
+import { type AdmissionRefused, refusalOf, refusedByUs } from "./AdmissionRefused.ts"
+import type { AdmittedPeers } from "./AdmittedPeers.ts"
+import type { VerifiedCertificate } from "./Certificate.ts"
+import { HandshakeChannel } from "./HandshakeChannel.ts"
+
+/** What a custom Noise needs from libp2p. */
+export type EncrypterComponents = Parameters<ReturnType<typeof noise>>[0]
+
+/** Both parts of the talk end with the peer's certificate, or throw `AdmissionRefused`. */
+export interface Conversation {
+  /** We called: we show ourselves first. */
+  introduce(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate>
+  /** We were called. */
+  answer(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate>
+}
+
+/** One refused connection, for logs and counters. Outsiders cause these: rate-limit what you log. */
+export interface Refusal {
+  readonly direction: "inbound" | "outbound"
+  /** Multiaddr, when the transport tells. */
+  readonly address: string | undefined
+  /** Undefined when Noise itself failed. */
+  readonly peer: PeerKey | undefined
+  readonly code: AdmissionRefused["code"]
+  readonly by: AdmissionRefused["by"]
+  readonly message: string
+}
+
+export interface EncrypterOptions {
+  readonly mesh: MeshId
+  readonly conversation: Conversation
+  readonly admitted: AdmittedPeers
+  /** Wall clock, ms. */
+  readonly now: () => number
+  /** Noise and conversation together, ms. */
+  readonly timeout: number
+  readonly onRefused: (refusal: Refusal) => void
+  /** Further settings of Noise, e.g. faster crypto. */
+  readonly noise: Omit<NoiseInit, "prologueBytes">
+}
+
+type Noise = ReturnType<ReturnType<typeof noise>>
+type Secured = Awaited<ReturnType<Noise["secureInbound"]>>
+type Extensions = Secured extends SecuredConnection<infer E> ? E : never
+
+const addressOf = (connection: MessageStream): string | undefined =>
+  "remoteAddr" in connection ? String(connection.remoteAddr) : undefined
+
+export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
+  readonly protocol = "/skein/noise/1"
+  readonly [serviceCapabilities] = ["@libp2p/connection-encryption"]
+  readonly [Symbol.toStringTag] = "skein-admission"
+  readonly #noise: Noise
+  readonly #options: EncrypterOptions
+
+  constructor(components: EncrypterComponents, options: EncrypterOptions) {
+    if (process.env["DUMP_SESSION_KEYS"] !== undefined) {
+      throw new Error(
+        "the environment variable DUMP_SESSION_KEYS is set: session keys would be written to the log, and traffic between nodes could be read; unset it"
+      )
+    }
+    // Mixed into Noise's keys: peers of another mesh fail before either side has shown itself.
+    const prologueBytes = Buffer.from(`skein ${options.mesh}`)
+    this.#noise = noise({ ...options.noise, prologueBytes })(components)
+    this.#options = options
+  }
+
+  secureInbound(connection: MessageStream, options?: SecureConnectionOptions): Promise<Secured> {
+    return this.#secure("inbound", connection, options)
+  }
+
+  secureOutbound(connection: MessageStream, options?: SecureConnectionOptions): Promise<Secured> {
+    return this.#secure("outbound", connection, options)
+  }
+
+  async #secure(
+    direction: "inbound" | "outbound",
+    connection: MessageStream,
+    options: SecureConnectionOptions = {}
+  ): Promise<Secured> {
+    const { conversation, admitted, now, timeout, onRefused } = this.#options
+    const deadline = AbortSignal.timeout(timeout)
+    const signal =
+      options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline])
+    let secured: Secured | undefined
+    let channel: HandshakeChannel | undefined
+    let peer: PeerKey | undefined
+    try {
+      secured = await (direction === "inbound"
+        ? this.#noise.secureInbound(connection, { ...options, signal })
+        : this.#noise.secureOutbound(connection, { ...options, signal }))
+      peer = PeerKey.make(secured.remotePeer.toString())
+      channel = new HandshakeChannel(secured.connection, signal, now)
+      if (!admitted.hasRoomFor(peer)) {
+        throw refusedByUs("full", `${admitted.limit} peers are connected; that is the limit`)
+      }
+      const certificate = await (direction === "inbound"
+        ? conversation.answer(channel, peer)
+        : conversation.introduce(channel, peer))
+      this.#hold(certificate, secured.connection)
+      return { ...secured, connection: channel.release() }
+    } catch (cause) {
+      const refused = refusalOf(cause)
+      if (secured !== undefined && channel !== undefined && refused.by === "us") {
+        await this.#sayGoodbye(channel, secured.connection, refused, signal)
+      }
+      onRefused({
+        direction,
+        address: addressOf(connection),
+        peer,
+        code: refused.code,
+        by: refused.by,
+        message: refused.message
+      })
+      throw refused
+    }
+  }
+
+  #hold(certificate: VerifiedCertificate, connection: MessageStream): void {
+    if (connection.status !== "open") throw refusedByUs("closed", "the peer is gone again")
+    connection.addEventListener("close", this.#options.admitted.hold(certificate), { once: true })
+  }
+
+  /** Tells the reason and closes in order, so that it arrives; libp2p would reset at once. */
+  async #sayGoodbye(
+    channel: HandshakeChannel,
+    connection: MessageStream,
+    refused: AdmissionRefused,
+    signal: AbortSignal
+  ): Promise<void> {
+    if (signal.aborted || connection.status !== "open") return
+    try {
+      const clock = Math.floor(this.#options.now())
+      await channel.send({ type: "refuse", code: refused.code, clock })
+      await connection.close({ signal })
+    } catch {
+      // The peer is gone or does not read: libp2p resets the connection, and the reason that
+      // counts is the refusal being reported.
+    }
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Why two nodes did not connect. Codes are stable. A refusal travels as its code and the clock of
+ * the node that refuses, nothing else: an outsider learns no more than that, and the operator of
+ * an honest node gets the text that belongs to it.
+ */
+import { Data } from "effect"
+import { type CertificateErrorCode, describeInstant, describeSpan } from "./CertificateError.ts"
+
+export type RefusalCode =
+  | CertificateErrorCode
+  /** The peer, or somebody its certificate rests on, was thrown out of the mesh. */
+  | "revoked"
+  /** Asked to admit or renew by a peer that holds no `admit`. */
+  | "cannot_admit"
+  /** Another node of the mesh bears the wanted name. */
+  | "name_taken"
+  /** The table of connected peers is full. */
+  | "full"
+  /** Not the message that belongs here. */
+  | "protocol"
+  /** The other side was silent for too long. */
+  | "timeout"
+  /** The connection broke during the handshake. */
+  | "closed"
+
+export class AdmissionRefused extends Data.TaggedError("AdmissionRefused")<{
+  readonly code: RefusalCode
+  /** Who refused. Also `us` when the connection broke or stayed silent. */
+  readonly by: "us" | "peer"
+  readonly message: string
+}> {}
+
+/** What a peer's refusal means here. Certificates in these texts are this node's own. */
+const explanations: Readonly<Record<RefusalCode, string>> = {
+  expired:
+    "this node's certificate (or the invite it used) has expired and that peer could not renew it",
+  not_yet_valid: "this node's certificate (or the invite it used) is not valid yet for that peer",
+  foreign_mesh: "that peer belongs to another mesh; check the address, or join with an invite",
+  bad_signature: "this node's certificate is not signed by that peer's mesh; join with an invite",
+  too_deep: "that peer is too many delegations from the root to pass on the capability admit",
+  exceeds_grant: "more is asked for than that peer may grant; ask a member with wider rights",
+  wrong_peer: "the certificate or invite shown by this node was made out to another key",
+  malformed: "that peer cannot read what this node showed; check that both run the same version",
+  revoked: "this node, or a member that admitted it, was thrown out of the mesh",
+  cannot_admit: "that peer does not hold the capability admit; ask another member",
+  name_taken: "another node of the mesh has this node's name; choose another node.name",
+  full: "that peer has no room for more connections; try another",
+  protocol: "that peer did not expect this; check that both run the same version",
+  timeout: "that peer waited for this node in vain; the network or one of the hosts is overloaded",
+  closed: "the connection broke during the handshake"
+}
+
+const isRefusalCode = (code: string): code is RefusalCode => Object.hasOwn(explanations, code)
+
+/** Clocks further apart than this (ms) are worth a word. */
+const noteworthySkew = 30_000
+
+/** The error for a refusal received from a peer. `clock` is the peer's, `now` our own (ms). */
+export const refusedByPeer = (code: string, clock: number, now: number): AdmissionRefused => {
+  const known = isRefusalCode(code) ? code : "protocol"
+  const apart = clock - now
+  const clocks =
+    Math.abs(apart) < noteworthySkew
+      ? ""
+      : `; its clock reads ${describeInstant(clock)}, ${describeSpan(apart)} ${apart > 0 ? "ahead of" : "behind"} this node's: check time synchronisation on both hosts`
+  return new AdmissionRefused({
+    code: known,
+    by: "peer",
+    message: `refused by the peer (${code}): ${explanations[known]}${clocks}`
+  })
+}
+
+export const refusedByUs = (code: RefusalCode, message: string): AdmissionRefused =>
+  new AdmissionRefused({ code, by: "us", message })
+
+/** libp2p's and Noise's own failures, in our words. */
+export const refusalOf = (cause: unknown): AdmissionRefused => {
+  if (cause instanceof AdmissionRefused) return cause
+  const error = cause instanceof Error ? cause : new Error(String(cause))
+  if (error.name === "TimeoutError") {
+    return refusedByUs("timeout", "the peer did not finish the handshake in time")
+  }
+  // Noise mixes the mesh id into its keys, so a peer of another mesh fails to decrypt.
+  if ("code" in error && error.code === "ERR_INVALID_CRYPTO_EXCHANGE") {
+    return refusedByUs(
+      "foreign_mesh",
+      `the encrypted handshake failed (${error.message}); most likely the peer belongs to another mesh`
+    )
+  }
+  if (error.name === "UnexpectedPeerError") {
+    return refusedByUs(
+      "wrong_peer",
+      `another node answers at this address than the one expected: ${error.message}`
+    )
+  }
+  return refusedByUs(
+    "closed",
+    `the connection broke during the handshake (${error.message || error.name}); the peer's log says whether it refused this node or belongs to another mesh`
+  )
+}

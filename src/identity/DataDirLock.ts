@@ -1,0 +1,161 @@
+/**
+ * One node per data directory. The lock is a file that names its process; a process is known by
+ * pid, start time and boot, since pids are used again: after a reboot, and in a container, where
+ * every node may be pid 1. A lock whose process is gone is taken over.
+ *
+ * It guards against mistakes on one host. Hosts or containers that share a directory do not see
+ * each other's processes; do not share one.
+ */
+import { closeSync, openSync, readFileSync, rmSync, statSync, writeSync } from "node:fs"
+import { dirname, join, resolve } from "node:path"
+import { Effect, type Scope } from "effect"
+import { DataDirError, inaccessible, systemCode } from "./KeyFile.ts"
+
+export const lockFileName = "lock"
+
+interface Holder {
+  readonly pid: number
+  /** Empty where the platform does not tell. */
+  readonly started: string
+}
+
+/** When this process began, on which boot; empty when unknown. Linux only. */
+const startOf = (pid: number): string => {
+  try {
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
+    // The second field is the program's name in brackets and may hold blanks; the start time is
+    // field 22, so the 20th after the last bracket.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+    return `${boot}/${fields[19] ?? ""}`
+  } catch {
+    return "" // No /proc (macOS, Windows) or no right to read it: the pid alone must do.
+  }
+}
+
+const exists = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (cause) {
+    return systemCode(cause) === "EPERM" // it exists, and is somebody else's
+  }
+}
+
+/** Locks of this very process, by path: our own pid in any other one is that of a namesake. */
+const heldHere = new Set<string>()
+
+const isAlive = (path: string, holder: Holder): boolean => {
+  if (holder.pid === process.pid) return heldHere.has(path)
+  if (!exists(holder.pid)) return false
+  const started = startOf(holder.pid)
+  return started === "" || holder.started === "" || started === holder.started
+}
+
+/** Undefined when there is no lock, or nothing sensible in it (its process died while writing). */
+const readHolder = (path: string): Holder | undefined => {
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, "utf8"))
+    if (typeof value !== "object" || value === null) return undefined
+    const pid = "pid" in value ? value.pid : undefined
+    const started = "started" in value ? value.started : undefined
+    return Number.isSafeInteger(pid) && typeof pid === "number" && pid > 0
+      ? { pid, started: typeof started === "string" ? started : "" }
+      : undefined
+  } catch (cause) {
+    if (cause instanceof SyntaxError || systemCode(cause) === "ENOENT") return undefined
+    throw cause
+  }
+}
+
+/** False when the file exists. */
+const create = (path: string, content: string): boolean => {
+  let handle: number
+  try {
+    handle = openSync(path, "wx", 0o600)
+  } catch (cause) {
+    if (systemCode(cause) === "EEXIST") return false
+    throw cause
+  }
+  try {
+    writeSync(handle, content)
+  } finally {
+    closeSync(handle)
+  }
+  return true
+}
+
+const locked = (path: string, message: string) =>
+  new DataDirError({ code: "locked", path, message })
+
+/** An unreadable lock or guard younger than this (ms) may still be in the making. */
+const settling = 2_000
+
+const isSettling = (path: string, now: number): boolean => {
+  try {
+    return now - statSync(path).mtimeMs < settling
+  } catch (cause) {
+    if (systemCode(cause) === "ENOENT") return false
+    throw cause
+  }
+}
+
+/** Undefined when the lock is now ours. */
+const take = (path: string, now: number): DataDirError | undefined => {
+  const dataDir = dirname(path)
+  const own = JSON.stringify({ pid: process.pid, started: startOf(process.pid) })
+  if (create(path, own)) return undefined
+  const inUse = (holder: Holder | undefined) =>
+    locked(
+      path,
+      holder === undefined
+        ? `another process is just taking the data directory ${dataDir}; try again in a moment`
+        : `the data directory ${dataDir} is in use by the node with pid ${holder.pid}; stop it first, or give this node a directory of its own`
+    )
+  const holder = readHolder(path)
+  if (holder === undefined ? isSettling(path, now) : isAlive(path, holder)) return inUse(holder)
+
+  // Its process is gone. Of several that see this, the one that makes the guard goes on; it looks
+  // again under the guard, since the lock may have got a new, living holder in between.
+  const guard = `${path}.takeover`
+  if (!create(guard, own)) {
+    if (isSettling(guard, now)) return inUse(undefined)
+    rmSync(guard, { force: true }) // left by a process that died within these few lines
+    if (!create(guard, own)) return inUse(undefined)
+  }
+  try {
+    const current = readHolder(path)
+    if (current !== undefined && isAlive(path, current)) return inUse(current)
+    rmSync(path, { force: true })
+    return create(path, own) ? undefined : inUse(readHolder(path))
+  } finally {
+    rmSync(guard, { force: true })
+  }
+}
+
+/**
+ * Holds the directory until the scope closes. `now` is the wall clock in ms. Fails with `locked`,
+ * naming the pid, while another process (or this one) holds it.
+ */
+export const lockDataDir = (
+  dataDir: string,
+  now: number
+): Effect.Effect<void, DataDirError, Scope.Scope> =>
+  Effect.suspend(() => {
+    const path = join(resolve(dataDir), lockFileName)
+    const acquire = Effect.suspend(() => {
+      try {
+        const refused = take(path, now)
+        if (refused !== undefined) return Effect.fail(refused)
+        heldHere.add(path)
+        return Effect.void
+      } catch (cause) {
+        return Effect.fail(inaccessible(path, cause))
+      }
+    })
+    const release = Effect.sync(() => {
+      heldHere.delete(path)
+      rmSync(path, { force: true })
+    })
+    return Effect.acquireRelease(acquire, () => release)
+  })
