@@ -71,35 +71,38 @@ export class Histogram {
   }
 }
 
-export interface Family<Cell> {
+export type MetricKind = "counter" | "gauge" | "histogram"
+
+/** All cells of one metric name, told apart by their labels. */
+export interface Family<Cell, Kind extends MetricKind = MetricKind> {
   readonly name: string
   readonly help: string
-  readonly kind: "counter" | "gauge" | "histogram"
+  readonly kind: Kind
   readonly cells: ReadonlyMap<string, { readonly labels: Labels; readonly cell: Cell }>
-  /** The cell of these labels; made on first use. Hold on to it. */
+  /** The cell of these labels; made on first use. Hold on to it. Label order matters. */
   cell(labels: Labels): Cell
   /** Frees a cell, e.g. when its endpoint is gone from the mesh. */
   remove(labels: Labels): void
 }
 
+/** A family of any kind; `kind` tells which. */
+export type AnyFamily =
+  | Family<Counter, "counter">
+  | Family<Gauge, "gauge">
+  | Family<Histogram, "histogram">
+
 /** Label combinations per family; what a mesh with hundreds of services needs, and no more. */
 export const defaultCellLimit = 4_096
 
-class BoundedFamily<Cell> implements Family<Cell> {
+class BoundedFamily<Cell, Kind extends MetricKind> implements Family<Cell, Kind> {
   readonly name: string
   readonly help: string
-  readonly kind: "counter" | "gauge" | "histogram"
+  readonly kind: Kind
   readonly cells = new Map<string, { readonly labels: Labels; readonly cell: Cell }>()
   readonly #make: () => Cell
   readonly #limit: number
 
-  constructor(
-    kind: "counter" | "gauge" | "histogram",
-    name: string,
-    help: string,
-    make: () => Cell,
-    limit: number
-  ) {
+  constructor(kind: Kind, name: string, help: string, make: () => Cell, limit: number) {
     this.kind = kind
     this.name = name
     this.help = help
@@ -108,33 +111,27 @@ class BoundedFamily<Cell> implements Family<Cell> {
   }
 
   cell(labels: Labels): Cell {
-    const key = JSON.stringify(labels)
-    const known = this.cells.get(key)
+    const known = this.cells.get(JSON.stringify(labels))
     if (known !== undefined) return known.cell
-    if (this.cells.size >= this.#limit) return this.#overflow(labels)
-    const cell = this.#make()
-    this.cells.set(key, { labels, cell })
-    return cell
+    if (this.cells.size < this.#limit) return this.#add(labels)
+    const others = Object.fromEntries(Object.keys(labels).map((name) => [name, "other"]))
+    return this.cells.get(JSON.stringify(others))?.cell ?? this.#add(others)
   }
 
   remove(labels: Labels): void {
     this.cells.delete(JSON.stringify(labels))
   }
 
-  #overflow(labels: Labels): Cell {
-    const others = Object.fromEntries(Object.keys(labels).map((name) => [name, "other"]))
-    const key = JSON.stringify(others)
-    const known = this.cells.get(key)
-    if (known !== undefined) return known.cell
+  #add(labels: Labels): Cell {
     const cell = this.#make()
-    this.cells.set(key, { labels: others, cell })
+    this.cells.set(JSON.stringify(labels), { labels, cell })
     return cell
   }
 }
 
 /** All metrics of one node. Names: `skein_…`, unit as suffix, `_total` for counters. */
 export class MetricRegistry {
-  readonly families = new Map<string, Family<Counter> | Family<Gauge> | Family<Histogram>>()
+  readonly families = new Map<string, AnyFamily>()
   readonly #collectors: Array<() => void> = []
   readonly #limit: number
 
@@ -143,15 +140,22 @@ export class MetricRegistry {
   }
 
   counter(name: string, help: string): Family<Counter> {
-    return this.#family("counter", name, help, () => new Counter())
+    const known = this.families.get(name)
+    if (known?.kind === "counter") return known
+    return this.#add(new BoundedFamily("counter", name, help, () => new Counter(), this.#limit))
   }
 
   gauge(name: string, help: string): Family<Gauge> {
-    return this.#family("gauge", name, help, () => new Gauge())
+    const known = this.families.get(name)
+    if (known?.kind === "gauge") return known
+    return this.#add(new BoundedFamily("gauge", name, help, () => new Gauge(), this.#limit))
   }
 
   histogram(name: string, help: string, bounds = latencyBounds): Family<Histogram> {
-    return this.#family("histogram", name, help, () => new Histogram(bounds))
+    const known = this.families.get(name)
+    if (known?.kind === "histogram") return known
+    const make = () => new Histogram(bounds)
+    return this.#add(new BoundedFamily("histogram", name, help, make, this.#limit))
   }
 
   /** Runs before each scrape: sets gauges that are cheaper to compute than to keep. */
@@ -163,19 +167,12 @@ export class MetricRegistry {
     for (const collector of this.#collectors) collector()
   }
 
-  #family<Cell extends Counter | Gauge | Histogram>(
-    kind: "counter" | "gauge" | "histogram",
-    name: string,
-    help: string,
-    make: () => Cell
-  ): Family<Cell> {
-    const known = this.families.get(name)
+  #add<Added extends AnyFamily>(family: Added): Added {
+    const known = this.families.get(family.name)
     if (known !== undefined) {
-      if (known.kind !== kind) throw new Error(`metric ${name} is a ${known.kind}, not a ${kind}`)
-      return known as Family<Cell> // same name and kind: made by this very method
+      throw new Error(`metric ${family.name} is a ${known.kind}, not a ${family.kind}`)
     }
-    const family = new BoundedFamily<Cell>(kind, name, help, make, this.#limit)
-    this.families.set(name, family as unknown as Family<Counter>)
+    this.families.set(family.name, family)
     return family
   }
 }

@@ -1,0 +1,80 @@
+/**
+ * What the process costs: memory, processor time and how late the event loop runs, under the
+ * names that dashboards for Prometheus' own client libraries already know.
+ */
+import { Effect, type Scope } from "effect"
+import type { Ticker } from "../model/Time.ts"
+import type { Histogram, MetricRegistry } from "./Metrics.ts"
+
+/** Milliseconds between two looks at the event loop. Seldom enough not to keep a host awake. */
+const lookEvery = 200
+
+/** Milliseconds the loop came too late. */
+const delayBounds: ReadonlyArray<number> = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000]
+
+export interface ProcessInfo {
+  readonly node: string
+  readonly mesh: string
+  readonly version: string
+}
+
+/** Answers with how late timers fire. */
+export const observeProcess = (
+  registry: MetricRegistry,
+  ticker: Ticker,
+  info: ProcessInfo
+): Effect.Effect<Histogram, never, Scope.Scope> => {
+  const resident = registry
+    .gauge("process_resident_memory_bytes", "Resident memory size in bytes.")
+    .cell({})
+  const heap = registry
+    .gauge("nodejs_heap_size_used_bytes", "JavaScript heap in use, in bytes.")
+    .cell({})
+  const external = registry
+    .gauge("nodejs_external_memory_bytes", "Buffers outside of the JavaScript heap, in bytes.")
+    .cell({})
+  const processor = registry
+    .counter("process_cpu_seconds_total", "User and system processor time spent, in seconds.")
+    .cell({})
+  const started = registry
+    .gauge("process_start_time_seconds", "Start of the process, in seconds since 1970.")
+    .cell({})
+  const uptime = registry.gauge("skein_uptime_seconds", "Seconds since this node started.").cell({})
+  const delay = registry
+    .histogram(
+      "skein_event_loop_delay_ms",
+      `How late a timer of ${lookEvery} ms fired: the time one turn of the event loop took.`,
+      delayBounds
+    )
+    .cell({})
+  registry
+    .gauge("skein_build_info", "Always 1; the labels say what runs here.")
+    .cell({ node: info.node, mesh: info.mesh, version: info.version, runtime: process.version })
+    .set(1)
+
+  const begun = ticker.now()
+  started.set(ticker.wall() / 1_000 - process.uptime())
+  registry.onCollect(() => {
+    const memory = process.memoryUsage()
+    resident.set(memory.rss)
+    heap.set(memory.heapUsed)
+    external.set(memory.external)
+    const { user, system } = process.cpuUsage()
+    processor.value = (user + system) / 1e6
+    uptime.set((ticker.now() - begun) / 1_000)
+  })
+
+  return Effect.acquireRelease(
+    Effect.sync(() => {
+      let expected = ticker.now() + lookEvery
+      const interval = setInterval(() => {
+        const now = ticker.now()
+        delay.record(Math.max(0, now - expected))
+        expected = now + lookEvery
+      }, lookEvery)
+      interval.unref()
+      return interval
+    }),
+    (interval) => Effect.sync(() => clearInterval(interval))
+  ).pipe(Effect.as(delay))
+}
