@@ -1,0 +1,9 @@
+-- One line of JSON when wrk is done: its own text loses digits.
+function done(summary, latency, requests)
+  local errors = summary.errors
+  io.write(string.format(
+    'report {"requests":%d,"durationUs":%d,"p50Us":%d,"p99Us":%d,' ..
+    '"errors":{"connect":%d,"read":%d,"write":%d,"status":%d,"timeout":%d}}\n',
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    errors.connect, errors.read, errors.write, errors.status, errors.timeout))
+end
