@@ -24,10 +24,11 @@ const levels: Readonly<Record<string, number>> = {
   entity: 5,
   admin: 6,
   testing: 7,
-  "node.ts": 7,
-  cli: 8,
-  "main.ts": 8,
-  "mod.ts": 8
+  node: 7,
+  "node.ts": 8,
+  cli: 9,
+  "main.ts": 10,
+  "mod.ts": 10
 }
 
 const root = join(import.meta.dirname, "..")

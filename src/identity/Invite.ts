@@ -260,7 +260,9 @@ export const verifyClaim = (
     }
     const skew = options.skew ?? defaultSkew
     yield* judgeTime("a delegation above the invite", path, options.now, skew)
-    yield* judgeTime("the invite", leaf, options.now, skew)
+    // Its end is kept to the millisecond here, where the mesh's clocks decide; the joiner, whose
+    // clock may be wrong, is the one that gives the benefit of the doubt.
+    yield* judgeTime("the invite", leaf, options.now, skew, -skew)
     return {
       grant: { services: leaf.services, capabilities: leaf.capabilities },
       issuers: path.issuers

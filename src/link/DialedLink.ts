@@ -109,8 +109,9 @@ export class DialedLink implements SessionHandler, ExchangeHost {
 
   onDown(cause: Error | undefined): void {
     const why = cause === undefined ? "the peer closed it" : cause.message
-    for (const exchange of [...this.#exchanges.values()]) exchange.onLinkDown(why)
+    // Told first, so that what is retried because of these faults goes to another node.
     this.events?.onDown(cause)
+    for (const exchange of [...this.#exchanges.values()]) exchange.onLinkDown(why)
   }
 
   onFailed(id: number, error: unknown): void {

@@ -112,7 +112,7 @@ export class LinkPool {
     return () => void this.#upListeners.delete(listener)
   }
 
-  /** Called synchronously when the link to the peer is gone, after its exchanges had their faults. */
+  /** Called synchronously when the link to the peer is gone, before its exchanges have their faults. */
   onDown(listener: (peer: PeerKey, cause: Error | undefined) => void): () => void {
     this.#downListeners.add(listener)
     return () => void this.#downListeners.delete(listener)

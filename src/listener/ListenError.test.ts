@@ -26,7 +26,7 @@ describe("ListenError", () => {
     expect(error).toBeInstanceOf(ListenError)
     expect(error.code).toBe("address_in_use")
     expect(error.message).toBe(
-      `cannot listen on 127.0.0.1:${port} (EADDRINUSE): another program (perhaps another node) listens there; stop it or choose another port`
+      `cannot listen on 127.0.0.1:${port} (EADDRINUSE): the port is in use by another program, perhaps another node; stop it or choose another port`
     )
   })
 

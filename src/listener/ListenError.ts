@@ -19,7 +19,7 @@ export class ListenError extends Data.TaggedError("ListenError")<{
 const known: Readonly<Record<string, readonly [ListenErrorCode, string]>> = {
   EADDRINUSE: [
     "address_in_use",
-    "another program (perhaps another node) listens there; stop it or choose another port"
+    "the port is in use by another program, perhaps another node; stop it or choose another port"
   ],
   EADDRNOTAVAIL: [
     "address_not_local",

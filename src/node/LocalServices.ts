@@ -1,0 +1,69 @@
+/**
+ * What this host offers, in the three forms it takes: as config says it, as the inbound stack
+ * serves it, and as the node's record tells the mesh.
+ */
+
+import { formatHostPort } from "../config/HostPort.ts"
+import type { NodeConfig, ServiceConfig } from "../config/NodeConfig.ts"
+import type { HealthCheck, LocalService } from "../inbound/LocalService.ts"
+import type { ServiceName } from "../model/Names.ts"
+import type { ServiceEntry } from "../model/NodeRecord.ts"
+
+const healthCheck = (config: ServiceConfig["health"]): HealthCheck => {
+  if (config === undefined) return { kind: "none" }
+  return "http" in config ? { kind: "http", ...config.http } : { kind: "tcp", ...config.tcp }
+}
+
+/**
+ * An endpoint is called after its address: config may reorder its list, and the endpoint stays
+ * the same one to every balancer of the mesh.
+ */
+export const localServices = (config: NodeConfig): ReadonlyArray<LocalService> =>
+  config.services.map((service) => ({
+    name: service.name,
+    protocol: service.protocol,
+    endpoints: service.addresses.map((address) => ({
+      id: formatHostPort(address).slice(-64),
+      host: address.host,
+      port: address.port,
+      weight: service.weight,
+      health: healthCheck(service.health)
+    }))
+  }))
+
+/** What the health checks have found so far; an endpoint with a check is not well before. */
+export class EndpointHealth {
+  readonly #known = new Map<string, boolean>()
+
+  set(service: ServiceName, endpoint: string, healthy: boolean): void {
+    this.#known.set(`${service}/${endpoint}`, healthy)
+  }
+
+  isHealthy(service: ServiceName, endpoint: LocalService["endpoints"][number]): boolean {
+    const checked = endpoint.health !== undefined && endpoint.health.kind !== "none"
+    return this.#known.get(`${service}/${endpoint.id}`) ?? !checked
+  }
+
+  /** Forgets endpoints that are gone. */
+  keep(services: ReadonlyArray<LocalService>): void {
+    const present = new Set(
+      services.flatMap(({ name, endpoints }) => endpoints.map(({ id }) => `${name}/${id}`))
+    )
+    for (const key of this.#known.keys()) if (!present.has(key)) this.#known.delete(key)
+  }
+}
+
+export const serviceEntries = (
+  services: ReadonlyArray<LocalService>,
+  health: EndpointHealth
+): ReadonlyArray<ServiceEntry> =>
+  services.map(({ name, protocol, endpoints }) => ({
+    name,
+    protocol,
+    endpoints: endpoints.map((endpoint) => ({
+      id: endpoint.id,
+      healthy: health.isHealthy(name, endpoint),
+      draining: false,
+      weight: endpoint.weight
+    }))
+  }))

@@ -1,0 +1,274 @@
+/**
+ * The mesh plane of a node, put together: host, links, RPC, catalogue, membership, and what keeps
+ * them in step. It publishes one immutable view; the request plane never waits for it.
+ */
+import { NodeContext } from "@effect/platform-node"
+import { Clock, Context, Effect, Either, Layer, Runtime, type Scope } from "effect"
+import type { Supervisor } from "../actor/Supervisor.ts"
+import type { ReadinessItem } from "../admin/AdminModel.ts"
+import { type CatalogueShape, makeCatalogue } from "../catalogue/CatalogueService.ts"
+import { CatalogueStore } from "../catalogue/CatalogueStore.ts"
+import { connectByRpc } from "../catalogue/CatalogueSync.ts"
+import { MeshViewBuilder } from "../catalogue/MeshViewBuilder.ts"
+import { makeRecordDoor } from "../catalogue/RecordDoor.ts"
+import type { NodeConfig } from "../config/NodeConfig.ts"
+import { makeAdmission } from "../identity/Admission.ts"
+import { AdmittedPeers } from "../identity/AdmittedPeers.ts"
+import { saveIdentity } from "../identity/DataDir.ts"
+import { EnvelopeCache } from "../identity/Envelope.ts"
+import type { IdentityCell } from "../identity/NodeIdentity.ts"
+import { issueRenewal } from "../identity/Renewal.ts"
+import { Gossip } from "../link/Gossip.ts"
+import type { HostError } from "../link/HostError.ts"
+import { layerLibp2p } from "../link/Libp2pGossip.ts"
+import { makeLibp2pTransport } from "../link/Libp2pTransport.ts"
+import { type LinkPool, makeLinkPool } from "../link/LinkPool.ts"
+import { MeshHost, type MeshHostShape, makeMeshHost } from "../link/MeshHost.ts"
+import { type MeshRpcClients, makeMeshRpcClients } from "../link/MeshRpcClients.ts"
+import { callingPeer, serveMeshRpc } from "../link/MeshRpcServer.ts"
+import {
+  type MembershipShape,
+  makeMembership,
+  membershipByRpc
+} from "../membership/MembershipService.ts"
+import { makeStatementDoor } from "../membership/Statement.ts"
+import type { Dispatch } from "../model/Exchange.ts"
+import { MeshRpc, MeshRpcError } from "../model/MeshRpc.ts"
+import { MeshViewSource } from "../model/MeshView.ts"
+import type { PeerKey } from "../model/Names.ts"
+import type { Ticker } from "../model/Time.ts"
+import type { Bootstrap } from "./Bootstrap.ts"
+import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
+import { LinkKeeper } from "./LinkKeeper.ts"
+import { RefusalLog } from "./RefusalLog.ts"
+
+export interface MeshPlaneOptions {
+  readonly config: NodeConfig
+  readonly identity: IdentityCell
+  readonly bootstrap: Bootstrap
+  readonly ticker: Ticker
+  readonly software: string
+  /** Where calls of other nodes go. */
+  readonly serve: Dispatch
+}
+
+export interface MeshPlane {
+  readonly host: MeshHostShape
+  readonly links: LinkPool
+  readonly admitted: AdmittedPeers
+  readonly clients: MeshRpcClients["Type"]
+  readonly catalogue: CatalogueShape
+  readonly membership: MembershipShape
+  readonly renewal: CertificateRenewal
+  readonly view: MeshViewSource
+  readonly nameOf: (peer: PeerKey) => string
+  /** Whether the mesh has been met since the start, as far as one must wait for that. */
+  readonly met: () => ReadinessItem
+}
+
+/** How long a restarted node waits to meet the mesh before it serves from what it knew (ms). */
+const patience = 3_000
+
+export const makeMeshPlane = (
+  options: MeshPlaneOptions
+): Effect.Effect<MeshPlane, HostError, Scope.Scope | Supervisor> =>
+  Effect.gen(function* () {
+    const { config, identity, ticker } = options
+    const { node } = config
+    const self = identity.current.peer
+    const scope = yield* Effect.scope
+    const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+    const admitted = new AdmittedPeers()
+    const cache = new EnvelopeCache()
+    const refusals = yield* RefusalLog.make
+    // Peers may knock as soon as the host listens, before there is a catalogue to ask.
+    const late: { catalogue?: CatalogueShape; keeper?: LinkKeeper } = {}
+
+    const host: MeshHostShape = yield* makeMeshHost({
+      privateKey: identity.current.privateKey,
+      mesh: identity.current.mesh,
+      listen: node.listen,
+      ...(node.announce === undefined ? {} : { announce: node.announce }),
+      encrypter: makeAdmission({
+        identity,
+        admitted,
+        now: () => ticker.wall(),
+        cache: cache.chains,
+        isNameTaken: (name, peer) =>
+          Array.from(late.catalogue?.current().entries() ?? []).some(
+            ({ record }) => record.name === name && record.peer !== peer && record.state !== "left"
+          ),
+        onRefused: (refusal) => refusals.add(refusal),
+        onRenewed: (renewed) => {
+          runFork(
+            saveIdentity(node.dataDir, renewed).pipe(
+              Effect.zipRight(Effect.suspend(() => late.catalogue?.resign ?? Effect.void)),
+              Effect.catchAll(({ message }) => Effect.logError(message))
+            )
+          )
+        }
+      })
+    })
+    const transport = makeLibp2pTransport(host)
+    const addressesOf = (peer: PeerKey): ReadonlyArray<string> =>
+      late.keeper?.addressesOf(peer) ?? []
+    const links = yield* makeLinkPool({
+      transport,
+      ticker,
+      node: identity.current.name,
+      serve: options.serve,
+      addressesOf,
+      onDefect: (error) => {
+        runFork(Effect.logError("a defect on a link; its exchange was reset", error))
+      }
+    })
+    const clients = yield* makeMeshRpcClients({ transport, addressesOf })
+    const gossip = Context.get(
+      yield* Layer.buildWithScope(Layer.provide(layerLibp2p, Layer.succeed(MeshHost, host)), scope),
+      Gossip
+    )
+
+    const catalogue = yield* makeCatalogue({
+      self,
+      name: identity.current.name,
+      zone: node.zone,
+      software: options.software,
+      door: makeRecordDoor(identity, cache),
+      connect: connectByRpc(clients),
+      neighbours: () => links.connectedPeers()
+    }).pipe(
+      Effect.provide(CatalogueStore.layerDisk(node.dataDir).pipe(Layer.provide(NodeContext.layer))),
+      Effect.provideService(Gossip, gossip)
+    )
+    late.catalogue = catalogue
+    const membership = yield* makeMembership({
+      self,
+      name: identity.current.name,
+      door: makeStatementDoor(identity, cache),
+      port: membershipByRpc(clients)
+    }).pipe(Effect.provideService(Gossip, gossip))
+
+    const keeper = new LinkKeeper({
+      self,
+      links,
+      bootstrap: options.bootstrap,
+      catalogue: catalogue.current,
+      subjects: membership.subjects
+    })
+    late.keeper = keeper
+
+    let met = false
+    const startedAt = ticker.now()
+    const others = () => {
+      let count = 0
+      for (const { record } of catalogue.current().entries()) {
+        if (record.peer !== self && record.state !== "left") count++
+      }
+      return count
+    }
+
+    const view = new MeshViewSource()
+    const builder = new MeshViewBuilder(self)
+    let shown: ReturnType<MeshViewBuilder["build"]> | undefined
+    const follow = () => {
+      const services = builder.build(catalogue.current(), membership.stateOf)
+      if (services === shown) return
+      shown = services
+      view.set(services)
+    }
+    const onCatalogue = () => {
+      membership.setRecords(Array.from(catalogue.current().entries(), ({ record }) => record))
+      keeper.follow()
+      follow()
+    }
+    onCatalogue()
+    yield* Effect.acquireRelease(
+      Effect.sync(() => [
+        catalogue.subscribe(onCatalogue),
+        membership.subscribe(() => {
+          keeper.follow()
+          follow()
+        }),
+        links.onUp((peer) => {
+          membership.linkUp(peer)
+          // Whoever was away for a moment may have missed gossip, here or there.
+          runFork(
+            catalogue.syncWith(peer).pipe(
+              Effect.tap(() =>
+                Effect.sync(() => {
+                  met = true
+                })
+              ),
+              Effect.catchAll(({ message }) =>
+                Effect.logDebug(`no comparison of catalogues with ${peer}: ${message}`)
+              )
+            )
+          )
+        }),
+        links.onDown((peer) => membership.linkDown(peer))
+      ]),
+      (stops) =>
+        Effect.sync(() => {
+          for (const stop of stops) stop()
+        })
+    )
+
+    const renewal = yield* keepCertificate({
+      dataDir: node.dataDir,
+      identity,
+      peers: () => links.connectedPeers(),
+      client: clients.client,
+      onRenewed: catalogue.resign
+    })
+
+    const handlers = MeshRpc.toLayer({
+      ...catalogue.handlers,
+      ...membership.handlers,
+      RenewCertificate: (_, { headers }) =>
+        Effect.gen(function* () {
+          const peer = callingPeer({ headers })
+          const certificate = admitted.get(peer)
+          const now = yield* Clock.currentTimeMillis
+          const renewed =
+            certificate === undefined
+              ? Either.left({ message: `the certificate of ${peer} is not at hand` })
+              : issueRenewal(identity.current, certificate, now)
+          return yield* Either.mapLeft(
+            renewed,
+            ({ message }) => new MeshRpcError({ code: "refused", message })
+          )
+        }),
+      DrainNotice: ({ envelope }) =>
+        catalogue.receive(envelope).pipe(
+          Effect.mapError(({ message }) => new MeshRpcError({ code: "invalid", message })),
+          Effect.asVoid
+        )
+    })
+    yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(handlers)), scope)
+
+    return {
+      host,
+      links,
+      admitted,
+      clients,
+      catalogue,
+      membership,
+      renewal,
+      view,
+      met: () => {
+        const known = others()
+        if (met) return { name: "mesh", ready: true, detail: `${known} other nodes known` }
+        if (known === 0 && options.bootstrap.size === 0) {
+          return { name: "mesh", ready: true, detail: "the only node so far" }
+        }
+        // What is known from before is good enough to serve from, should nobody answer.
+        const patient = ticker.now() - startedAt < patience
+        const detail = `no other node has answered yet; ${known} known from before`
+        return { name: "mesh", ready: !patient && known > 0, detail }
+      },
+      nameOf: (peer) =>
+        peer === self
+          ? identity.current.name
+          : (catalogue.current().node(peer)?.record.name ?? admitted.get(peer)?.name ?? peer)
+    }
+  })

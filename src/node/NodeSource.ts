@@ -1,0 +1,237 @@
+/** What a running node tells its operator: the admin API's view of everything there is. */
+import { Effect, type Scope } from "effect"
+import type { ActorStatus } from "../actor/Supervisor.ts"
+import { AdminNotFound } from "../admin/AdminError.ts"
+import type {
+  EndpointStatus,
+  LinkStatus,
+  MemberStatus,
+  NodeStatus,
+  ReadinessItem,
+  ServiceStatus
+} from "../admin/AdminModel.ts"
+import type { AdminSource } from "../admin/AdminSource.ts"
+import type { NodeConfig } from "../config/NodeConfig.ts"
+import type { IdentityCell } from "../identity/NodeIdentity.ts"
+import type { Inbound } from "../inbound/Inbound.ts"
+import type { PeerLinkStatus } from "../link/LinkPool.ts"
+import type { Ticker } from "../model/Time.ts"
+import type { Outbound } from "../outbound/Outbound.ts"
+import type { Telemetry } from "../telemetry/Telemetry.ts"
+import type { Drain } from "./Drain.ts"
+import type { MeshPlane } from "./MeshPlane.ts"
+import { RateMeter } from "./RateMeter.ts"
+
+export interface NodeSourceOptions {
+  readonly config: NodeConfig
+  readonly configPath: string | undefined
+  readonly version: string
+  readonly identity: IdentityCell
+  readonly ticker: Ticker
+  readonly telemetry: Telemetry
+  readonly plane: MeshPlane
+  readonly inbound: Inbound
+  readonly outbound: Outbound
+  readonly drain: Drain
+  readonly actors: () => ReadonlyArray<ActorStatus>
+  readonly readiness: () => ReadonlyArray<ReadinessItem>
+  readonly proxy: () => string | undefined
+}
+
+export type NodeViews = Pick<
+  AdminSource["Type"],
+  "status" | "members" | "services" | "endpoints" | "links" | "metrics"
+>
+
+const linkState = (state: PeerLinkStatus["state"]): LinkStatus["state"] =>
+  state === "connecting" ? "connecting" : state === "down" ? "closed" : "open"
+
+const orNull = <A>(value: A | undefined): A | null => value ?? null
+
+export const makeNodeViews = (
+  options: NodeSourceOptions
+): Effect.Effect<NodeViews, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { config, identity, inbound, outbound, plane, telemetry, ticker } = options
+    const { catalogue, links, membership, view } = plane
+    const startedAt = ticker.wall()
+    const started = ticker.now()
+
+    const meter = new RateMeter()
+    const totals = (): ReadonlyMap<string, number> => {
+      const all = new Map<string, number>()
+      for (const { service, requests } of outbound.services()) {
+        all.set(service, requests)
+        for (const endpoint of outbound.endpoints(service)) all.set(endpoint.key, endpoint.requests)
+      }
+      return all
+    }
+    yield* Effect.forkScoped(
+      Effect.forever(
+        Effect.zipRight(
+          Effect.sync(() => meter.note(ticker.now(), totals())),
+          Effect.sleep("1 second")
+        )
+      )
+    )
+
+    const members = (): ReadonlyArray<MemberStatus> => {
+      const byPeer = new Map(links.status().map((link) => [link.peer, link]))
+      const self = identity.current.peer
+      const judged = new Map(membership.members().map((member) => [member.peer, member]))
+      const rows = Array.from(catalogue.current().entries(), ({ record }): MemberStatus => {
+        const member = judged.get(record.peer)
+        const link = byPeer.get(record.peer)
+        const isSelf = record.peer === self
+        const state =
+          record.state === "left" ? "left" : isSelf ? "alive" : (member?.state ?? "alive")
+        return {
+          node: record.name,
+          peer: record.peer,
+          self: isSelf,
+          state,
+          incarnation: member?.incarnation ?? 0,
+          zone: orNull(record.zone),
+          addresses: record.addresses,
+          sinceAt: member?.since ?? record.signedAt,
+          link: isSelf ? null : linkState(link?.state ?? "down"),
+          rttMs: orNull(link?.rtt),
+          software: record.software,
+          record: {
+            epoch: record.epoch,
+            version: record.version,
+            signedAt: record.signedAt,
+            sync: isSelf || link?.state === "up" ? "synced" : "unreachable",
+            checkedMs: null
+          }
+        }
+      })
+      return rows.sort((a, b) => Number(b.self) - Number(a.self) || a.node.localeCompare(b.node))
+    }
+
+    const services = (): ReadonlyArray<ServiceStatus> => {
+      const stats = new Map(outbound.services().map((one) => [one.service, one]))
+      const now = ticker.now()
+      return Array.from(view.current.services.values(), (service): ServiceStatus => {
+        const one = stats.get(service.name)
+        const called = one !== undefined && one.requests > 0
+        return {
+          name: service.name,
+          protocol: service.protocol,
+          endpoints: {
+            total: service.endpoints.length,
+            healthy: service.endpoints.filter(
+              ({ healthy, draining, member }) => healthy && !draining && member !== "dead"
+            ).length
+          },
+          nodes: [...new Set(service.endpoints.map(({ node }) => node))].sort(),
+          success: called ? one.successRate : null,
+          rps: called ? meter.perSecond(now, service.name, one.requests) : 0,
+          p50Ms: called ? one.p50 : null,
+          p95Ms: called ? one.p95 : null,
+          p99Ms: called ? one.p99 : null
+        }
+      }).sort((a, b) => a.name.localeCompare(b.name))
+    }
+
+    const endpoints: NodeViews["endpoints"] = (service) =>
+      Effect.suspend(() => {
+        const viewed = view.current.services.get(service)
+        if (viewed === undefined) {
+          return new AdminNotFound({
+            code: "service_not_found",
+            message: `no node of the mesh offers ${service}`,
+            hint: "Check the spelling with `skein services`."
+          })
+        }
+        const zones = new Map(viewed.endpoints.map(({ key, zone }) => [key, zone]))
+        const now = ticker.now()
+        return Effect.succeed(
+          outbound.endpoints(service).map(
+            (one): EndpointStatus => ({
+              key: one.key,
+              node: one.node,
+              peer: one.peer,
+              endpoint: one.endpoint,
+              zone: orNull(zones.get(one.key)),
+              local: one.local,
+              healthy: one.healthy,
+              draining: one.draining,
+              member: one.member,
+              weight: one.weight,
+              breaker: one.breaker ?? "off",
+              ejectedUntilAt: orNull(one.ejectedUntil),
+              inFlight: one.inFlight,
+              ewmaMs: orNull(one.ewma),
+              success: one.requests === 0 ? null : 1 - one.failures / one.requests,
+              rps: meter.perSecond(now, one.key, one.requests)
+            })
+          )
+        )
+      })
+
+    const linkRows = (): ReadonlyArray<LinkStatus> =>
+      links.status().map((link) => ({
+        node: orNull(catalogue.current().node(link.peer)?.record.name),
+        peer: link.peer,
+        direction: link.state === "down" && link.serving > 0 ? "inbound" : "outbound",
+        state: linkState(link.state),
+        address: orNull(link.addresses[0]),
+        rttMs: orNull(link.rtt),
+        exchanges: link.exchanges + link.serving,
+        bytesIn: link.bytesIn,
+        bytesOut: link.bytesOut,
+        sinceAt: link.since,
+        lastError: orNull(link.reason)
+      }))
+
+    const status = (): NodeStatus => {
+      const { certificate, name, mesh, meshName, peer } = identity.current
+      const { rss, heapUsed, heapTotal, external } = process.memoryUsage()
+      const all = services()
+      return {
+        node: name,
+        peer,
+        mesh: { id: mesh, name: meshName },
+        version: options.version,
+        zone: orNull(config.node.zone),
+        state: options.drain.state,
+        startedAt,
+        uptimeMs: ticker.now() - started,
+        nowAt: ticker.wall(),
+        addresses: plane.host.addresses(),
+        proxy: orNull(options.proxy()),
+        configPath: orNull(options.configPath),
+        dataDir: config.node.dataDir,
+        certificate: {
+          expiresAt: certificate.notAfter,
+          renewAt: orNull(plane.renewal.nextAt()),
+          renewalError: orNull(plane.renewal.problem()),
+          services: certificate.services,
+          capabilities: certificate.capabilities
+        },
+        readiness: options.readiness(),
+        actors: options.actors().map((actor) => ({ ...actor, lastError: orNull(actor.lastError) })),
+        telemetry: telemetry.exportStatus(),
+        counts: {
+          members: members().filter(({ state }) => state === "alive").length,
+          services: all.length,
+          endpoints: all.reduce((sum, one) => sum + one.endpoints.healthy, 0),
+          links: links.status().filter(({ state }) => state === "up").length,
+          inFlight:
+            inbound.inFlight + outbound.services().reduce((sum, one) => sum + one.inFlight, 0)
+        },
+        memory: { rss, heapUsed, heapTotal, external },
+        loopDelayMs: telemetry.loopDelay()
+      }
+    }
+
+    return {
+      status: Effect.sync(status),
+      members: Effect.sync(members),
+      services: Effect.sync(services),
+      endpoints,
+      links: Effect.sync(linkRows),
+      metrics: Effect.sync(telemetry.prometheus)
+    }
+  })

@@ -1,0 +1,46 @@
+/**
+ * Connections that admission refused, in the node's log: outsiders cause them at will, so each
+ * kind is told at most once a minute, with how many there were since.
+ */
+import { Effect, Runtime } from "effect"
+import type { Refusal } from "../identity/AdmissionEncrypter.ts"
+
+const quietFor = 60_000
+/** Kinds remembered; codes are few, so this is a guard, not a budget. */
+const maxKinds = 64
+
+export class RefusalLog {
+  readonly #log: (message: string) => void
+  readonly #now: () => number
+  readonly #kinds = new Map<string, { toldAt: number; since: number }>()
+
+  private constructor(log: (message: string) => void, now: () => number) {
+    this.#log = log
+    this.#now = now
+  }
+
+  static readonly make: Effect.Effect<RefusalLog> = Effect.gen(function* () {
+    const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+    const clock = yield* Effect.clock
+    return new RefusalLog(
+      (message) => void runFork(Effect.logWarning(message)),
+      () => clock.unsafeCurrentTimeMillis()
+    )
+  })
+
+  add({ direction, address, peer, code, message }: Refusal): void {
+    const kind = `${direction} ${code}`
+    const known = this.#kinds.get(kind)
+    if (known !== undefined && this.#now() - known.toldAt < quietFor) {
+      known.since++
+      return
+    }
+    if (known === undefined && this.#kinds.size >= maxKinds) return
+    const who = peer ?? "somebody"
+    const where = address === undefined ? "" : ` at ${address}`
+    const more = known === undefined || known.since === 0 ? "" : ` (${known.since} more like it)`
+    const what = direction === "inbound" ? "refused a connection from" : "was refused by"
+    this.#log(`${what} ${who}${where}: ${code}: ${message}${more}`)
+    this.#kinds.set(kind, { toldAt: this.#now(), since: 0 })
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * The one test command. Runs every check in order, cheap ones first, and ends with the line
+ * `N passed, N failed`: each test counts one, and so does each check that is not a test runner.
+ * `npm test -- --only unit,types` runs some of them.
+ */
+import { spawn } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+interface Tally {
+  passed: number
+  failed: number
+}
+
+const bin = (name: string): string => join(import.meta.dirname, "..", "node_modules", ".bin", name)
+const scratch = mkdtempSync(join(tmpdir(), "skein-test-"))
+
+const run = (command: string, args: ReadonlyArray<string>): Promise<number> =>
+  new Promise((resolve) => {
+    const child = spawn(command, args, {
+      stdio: ["ignore", "inherit", "inherit"],
+      cwd: join(import.meta.dirname, "..")
+    })
+    child.on("error", (cause) => {
+      console.error(`cannot run ${command}: ${cause.message}`)
+      resolve(127)
+    })
+    child.on("exit", (code) => resolve(code ?? 1))
+  })
+
+const check = async (command: string, ...args: ReadonlyArray<string>): Promise<Tally> => {
+  const code = await run(command, args)
+  return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }
+}
+
+/** Counts come from the report; a runner that dies without one, or runs nothing, has failed. */
+const vitest = async (project: string): Promise<Tally> => {
+  const report = join(scratch, `${project}.json`)
+  const code = await run(process.execPath, [
+    join(import.meta.dirname, "..", "node_modules", "vitest", "vitest.mjs"),
+    "run",
+    "--project",
+    project,
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${report}`
+  ])
+  try {
+    const { numPassedTests, numTotalTests } = JSON.parse(readFileSync(report, "utf8"))
+    const failed = numTotalTests - numPassedTests // skipped ones too: nothing here may skip
+    return { passed: numPassedTests, failed: code !== 0 && failed === 0 ? 1 : failed }
+  } catch (cause) {
+    console.error(`${project}: no report (${cause})`)
+    return { passed: 0, failed: 1 }
+  }
+}
+
+const steps: ReadonlyArray<readonly [name: string, step: () => Promise<Tally>]> = [
+  ["format", () => check(bin("biome"), "check", "--error-on-warnings", ".")],
+  ["types", () => check(bin("tsc"))],
+  ["levels", () => check(process.execPath, "test/levels.ts")],
+  ["unit", () => vitest("unit")],
+  ["integration", () => vitest("integration")],
+  ["demo", () => check(process.execPath, "src/main.ts", "demo", "--once")]
+]
+
+const only = process.argv.indexOf("--only")
+const wanted = only === -1 ? undefined : new Set((process.argv[only + 1] ?? "").split(","))
+const results: Array<readonly [string, Tally, number]> = []
+for (const [name, step] of steps) {
+  if (wanted !== undefined && !wanted.has(name)) continue
+  console.log(`\n── ${name}`)
+  const started = performance.now()
+  results.push([name, await step(), performance.now() - started])
+}
+rmSync(scratch, { recursive: true, force: true })
+
+console.log("")
+let passed = 0
+let failed = 0
+for (const [name, tally, took] of results) {
+  passed += tally.passed
+  failed += tally.failed
+  const seconds = (took / 1_000).toFixed(1)
+  console.log(`${name}: ${tally.passed} passed, ${tally.failed} failed (${seconds} s)`)
+}
+console.log(`${passed} passed, ${failed} failed`)
+process.exit(failed === 0 && passed > 0 ? 0 : 1)

@@ -1,0 +1,202 @@
+/** The commands and what goes wrong at start: what an operator sees. */
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { join } from "node:path"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { type App, httpApp } from "../fixtures/Apps.ts"
+import { type Host, root, skein, TestMesh } from "../fixtures/Mesh.ts"
+import { freePort, run, start, stopAll, until } from "../fixtures/Processes.ts"
+
+const mesh = new TestMesh()
+let a: Host
+let b: Host
+let app: App
+
+beforeAll(async () => {
+  app = await httpApp("echo")
+  a = await mesh.first("host-a")
+  b = await mesh.join("host-b", { services: [{ name: "echo", address: app.address }] })
+  await until("host-a knows echo", async () =>
+    JSON.stringify(await a.api("services")).includes("echo") ? true : undefined
+  )
+})
+
+afterAll(async () => {
+  await mesh.stop()
+  await app.close()
+  await stopAll()
+})
+
+describe("looking", () => {
+  it.each(["status", "members", "services", "links", "endpoints echo"])(
+    "skein %s: a table for people, JSON for programs",
+    async (words) => {
+      const table = await skein(...words.split(" "), "--admin", a.admin)
+      expect(table.code).toBe(0)
+      expect(table.stdout).toMatch(/host-[ab]|echo/)
+      const json = await skein(...words.split(" "), "-o", "json", "--admin", a.admin)
+      expect(json.code).toBe(0)
+      expect(JSON.stringify(JSON.parse(json.stdout))).toMatch(/host-[ab]|echo/)
+    }
+  )
+
+  it("--watch keeps showing until interrupted", async () => {
+    const watching = start(process.execPath, [
+      ...[join(root, "src/main.ts"), "members", "--watch", "--admin", a.admin]
+    ])
+    await until("shown twice", () =>
+      (watching.output().match(/host-b/g) ?? []).length >= 2 ? true : undefined
+    )
+    await watching.stop("SIGINT")
+  })
+
+  it("doctor finds a healthy mesh healthy, and says what is wrong with a sick one", async () => {
+    const healthy = await skein("doctor", "--admin", a.admin)
+    expect(healthy.stdout).toContain("√")
+    expect(healthy.stdout).not.toContain("×")
+    expect(healthy.code).toBe(0)
+    const nobody = await skein("doctor", "--admin", `127.0.0.1:${await freePort()}`)
+    expect(nobody.stdout).toContain("×")
+    expect(nobody.code).toBe(1)
+  })
+
+  it("a node that is not there: one clear line, exit code 1", async () => {
+    const port = await freePort()
+    const { code, stderr, stdout } = await skein("status", "--admin", `127.0.0.1:${port}`)
+    expect(code).toBe(1)
+    expect(stdout).toBe("")
+    expect(stderr).toContain(`127.0.0.1:${port}`)
+    expect(stderr).not.toMatch(/\bat .*\.ts:\d+/)
+  })
+
+  it("wrong usage: exit code 2", async () => {
+    expect((await skein("endpoints")).code).toBe(2)
+    expect((await skein("nonsense")).code).toBe(2)
+    expect((await skein("up", "--no-such-flag")).code).toBe(2)
+  })
+})
+
+describe("the admin address", () => {
+  it("serves /live, /ready and /metrics that Prometheus can read", async () => {
+    expect((await fetch(`http://${a.admin}/live`)).status).toBe(200)
+    expect((await fetch(`http://${a.admin}/ready`)).status).toBe(200)
+    await run("curl", ["-sS", "-x", a.proxy, "http://echo.mesh/"])
+    const text = await (await fetch(`http://${a.admin}/metrics`)).text()
+    expect(text).toMatch(/^# TYPE skein_requests_total counter$/m)
+    expect(text).toMatch(/^skein_requests_total\{[^}]*service="echo"[^}]*\} \d+/m)
+    expect(text).toMatch(/^skein_request_duration_[a-z_]*bucket\{/m)
+  })
+
+  it("refuses a browser that was tricked into asking", async () => {
+    const rebound = await run("curl", [
+      "-sS",
+      "-i",
+      "-H",
+      "Host: evil.example",
+      `http://${a.admin}/api/v1/status`
+    ])
+    expect(rebound.stdout).toMatch(/^HTTP\/1.1 (403|421|400)/)
+    const forged = await run("curl", [
+      ...["-sS", "-i", "-X", "POST", "-H", "Origin: http://evil.example"],
+      `http://${a.admin}/api/v1/drain`
+    ])
+    expect(forged.stdout).toMatch(/^HTTP\/1.1 403/)
+  })
+})
+
+describe("what goes wrong at start is said, with exit code 1", () => {
+  const directory = join(mesh.directory, "wrong")
+  const upWith = async (text: string, name = "skein.yaml") => {
+    mkdirSync(directory, { recursive: true })
+    const path = join(directory, name)
+    writeFileSync(path, text)
+    return skein("up", "--config", path)
+  }
+
+  it("an unknown key: file, line, column and the key that was meant", async () => {
+    const { code, stderr } = await upWith(
+      "node:\n  name: x\npolicies:\n  pay:\n    timout: { request: 2s }\n"
+    )
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/skein\.yaml:5:5/)
+    expect(stderr).toContain("timout")
+    expect(stderr).toMatch(/timeout/)
+  })
+
+  it("a wrong value: the value and what was expected", async () => {
+    const { code, stderr } = await upWith(
+      "node: { name: x }\npolicies:\n  pay: { timeout: { request: soon } }\n"
+    )
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/skein\.yaml:3:\d+/)
+    expect(stderr).toContain("soon")
+  })
+
+  it("a file that is not there", async () => {
+    const { code, stderr } = await skein("up", "--config", join(directory, "none.yaml"))
+    expect(code).toBe(1)
+    expect(stderr).toContain("none.yaml")
+  })
+
+  it("a data directory without identity: says init or join", async () => {
+    const { code, stderr } = await upWith(
+      `node: { name: x, dataDir: ${join(directory, "empty")}, listen: [/ip4/127.0.0.1/tcp/0] }\nadmin: 127.0.0.1:${await freePort()}\n`
+    )
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/skein init/)
+    expect(stderr).toMatch(/join/)
+  })
+
+  it("init never overwrites an identity", async () => {
+    const { code, stderr } = await skein("init", "--data-dir", a.dataDir)
+    expect(code).toBe(1)
+    expect(stderr).toContain(a.dataDir)
+  })
+
+  it("a port in use, and nothing stays half-started", async () => {
+    const port = await freePort()
+    const taken = createServer()
+    await new Promise<void>((resolve) => taken.listen(port, "127.0.0.1", resolve))
+    const admin = await freePort()
+    const dataDir = join(directory, "ports")
+    await skein("init", "--data-dir", dataDir)
+    const config = (where: string) =>
+      `node: { name: x, dataDir: ${dataDir}, listen: [/ip4/127.0.0.1/tcp/0] }\nadmin: 127.0.0.1:${admin}\noutbound: { http: ${where} }\n`
+    const inUse = await upWith(config(`127.0.0.1:${port}`))
+    expect(inUse.code).toBe(1)
+    expect(inUse.stderr).toContain(String(port))
+    expect(inUse.stderr).toMatch(/in use/i)
+    const notLocal = await upWith(config("192.0.2.1:4140"))
+    expect(notLocal.code).toBe(1)
+    expect(notLocal.stderr).toContain("192.0.2.1")
+    await new Promise((resolve) => taken.close(resolve))
+    await expect(fetch(`http://127.0.0.1:${admin}/live`)).rejects.toThrow()
+  })
+
+  it("an unreadable key", async () => {
+    const dataDir = join(directory, "key")
+    await skein("init", "--data-dir", dataDir)
+    const files = (await run("find", [dataDir, "-name", "*.key"])).stdout.trim().split("\n")
+    for (const file of files) {
+      chmodSync(file, 0o600)
+      writeFileSync(file, "not a key")
+    }
+    const { code, stderr } = await upWith(
+      `node: { name: x, dataDir: ${dataDir}, listen: [/ip4/127.0.0.1/tcp/0] }\nadmin: 127.0.0.1:${await freePort()}\n`
+    )
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/\.key/)
+  })
+})
+
+describe("killed at any moment", () => {
+  it("restarts with the same identity and knows the mesh at once", async () => {
+    const before = (await b.api("status")) as { peer: string }
+    for (let i = 0; i < 3; i++) {
+      await b.kill()
+      await b.up()
+    }
+    expect(await b.api("status")).toMatchObject({ peer: before.peer })
+    expect(JSON.stringify(await b.api("members"))).toContain("host-a")
+  })
+})

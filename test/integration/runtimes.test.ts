@@ -1,0 +1,65 @@
+/** The same node on another runtime, inside another program, and from the shipped definitions. */
+import { join } from "node:path"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { type App, httpApp } from "../fixtures/Apps.ts"
+import { type Host, root, TestMesh } from "../fixtures/Mesh.ts"
+import { run, stopAll, until } from "../fixtures/Processes.ts"
+import { program } from "../fixtures/Programs.ts"
+
+const mesh = new TestMesh()
+let a: Host
+let onNode: App
+let onDeno: App
+
+const get = async (host: Host, service: string) => {
+  const { stdout } = await run(program("curl"), [
+    ...["-sS", "--max-time", "10", "-x", host.proxy, `http://${service}.mesh/`]
+  ])
+  return stdout
+}
+
+beforeAll(async () => {
+  onNode = await httpApp("behind-node")
+  onDeno = await httpApp("behind-deno")
+  a = await mesh.first("host-a", { services: [{ name: "on-node", address: onNode.address }] })
+})
+
+afterAll(async () => {
+  await mesh.stop()
+  await Promise.all([onNode.close(), onDeno.close()])
+  await stopAll()
+})
+
+describe("Deno", () => {
+  it("joins a mesh of Node nodes, serves, calls, and restarts without the token", async () => {
+    const deno = await mesh.join("host-deno", {
+      services: [
+        { name: "on-deno", address: onDeno.address, health: { http: { path: "/healthz" } } }
+      ],
+      runtime: [join(root, "node_modules", ".bin", "deno"), "run", "-A"]
+    })
+    await until("answer through Deno", async () =>
+      (await get(a, "on-deno")).includes("behind-deno") ? true : undefined
+    )
+    await until("answer through Node", async () =>
+      (await get(deno, "on-node")).includes("behind-node") ? true : undefined
+    )
+    await deno.kill()
+    await deno.up()
+    await until("answer through Deno again", async () =>
+      (await get(a, "on-deno")).includes("behind-deno") ? true : undefined
+    )
+    expect(await deno.stop()).toBe(0)
+  })
+})
+
+describe("embedding", () => {
+  it("examples/embed: a node as a layer, its HttpClient through the mesh", async () => {
+    const { code, stdout, stderr } = await run(process.execPath, [
+      ...[join(root, "examples", "embed", "main.ts"), await a.invite()]
+    ])
+    expect(stderr).toBe("")
+    expect(stdout).toContain("behind-node")
+    expect(code).toBe(0)
+  })
+})
