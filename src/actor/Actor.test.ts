@@ -1,0 +1,195 @@
+import { expect, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Logger, TestClock } from "effect"
+import { type ActorContext, type ActorDefinition, spawn } from "./Actor.ts"
+import type { Overflow } from "./Mailbox.ts"
+import { Supervisor } from "./Supervisor.ts"
+
+type Message =
+  | { readonly _tag: "Add"; readonly by: number }
+  | { readonly _tag: "Get"; readonly reply: (sum: number) => void }
+  | { readonly _tag: "Throw" }
+  | { readonly _tag: "Do"; readonly effect: Effect.Effect<void, string> }
+  | { readonly _tag: "Fork"; readonly effect: Effect.Effect<void, string> }
+
+type Action =
+  | { readonly _tag: "Reply"; readonly reply: (sum: number) => void; readonly sum: number }
+  | Extract<Message, { readonly _tag: "Do" | "Fork" }>
+
+const step = (sum: number, message: Message): readonly [number, ReadonlyArray<Action>] => {
+  switch (message._tag) {
+    case "Add":
+      return [sum + message.by, []]
+    case "Get":
+      return [sum, [{ _tag: "Reply", reply: message.reply, sum }]]
+    case "Throw":
+      throw new Error("broken step")
+    default:
+      return [sum, [message]]
+  }
+}
+
+const interpret = (action: Action, context: ActorContext<Message>): Effect.Effect<void, string> => {
+  switch (action._tag) {
+    case "Reply":
+      return Effect.sync(() => action.reply(action.sum))
+    case "Do":
+      return action.effect
+    case "Fork":
+      return context.fork(action.effect)
+  }
+}
+
+const counter = (
+  more: Partial<ActorDefinition<number, Message, Action, string, never>> = {}
+): ActorDefinition<number, Message, Action, string, never> => ({
+  name: "counter",
+  mailbox: { capacity: 4, overflow: "reject" as Overflow },
+  initial: () => [0, []],
+  step,
+  interpret,
+  ...more
+})
+
+const get = (reply: (sum: number) => void): Message => ({ _tag: "Get", reply })
+const add = (by: number): Message => ({ _tag: "Add", by })
+
+const quiet = Logger.remove(Logger.defaultLogger)
+
+it.scoped("answers in the order of its mailbox", () =>
+  Effect.gen(function* () {
+    const ref = yield* spawn(counter())
+    ref.tell(add(1))
+    ref.tell(add(2))
+    expect(yield* ref.ask(get, "1 second")).toBe(3)
+    ref.tell(add(4))
+    expect(yield* ref.ask(get, "1 second")).toBe(7)
+  }).pipe(Effect.provide(Supervisor.layer()))
+)
+
+it.scoped("is bounded, and says so to who asks", () =>
+  Effect.gen(function* () {
+    const supervisor = yield* Supervisor
+    const ref = yield* spawn(counter())
+    ref.tell({ _tag: "Do", effect: Effect.never })
+    yield* TestClock.adjust(1)
+    expect([1, 2, 3, 4, 5].map((n) => ref.tell(add(n)))).toEqual([true, true, true, true, false])
+    const error = yield* Effect.flip(ref.ask(get, "1 second"))
+    expect(error.reason).toBe("mailbox_full")
+    expect(supervisor.actors()).toMatchObject([{ mailbox: 4, dropped: 2, state: "running" }])
+  }).pipe(Effect.provide(Supervisor.layer()))
+)
+
+it.scoped("gives up an ask in time", () =>
+  Effect.gen(function* () {
+    const ref = yield* spawn(counter())
+    ref.tell({ _tag: "Do", effect: Effect.never })
+    const asking = yield* Effect.fork(Effect.flip(ref.ask(get, "1 second")))
+    yield* TestClock.adjust("1 second")
+    expect((yield* Fiber.join(asking)).reason).toBe("timeout")
+  }).pipe(Effect.provide(Supervisor.layer()))
+)
+
+it.scoped("handles a full large mailbox in turns of the event loop", () =>
+  Effect.gen(function* () {
+    const ref = yield* spawn(counter({ mailbox: { capacity: 1_000, overflow: "reject" } }))
+    for (let i = 0; i < 1_000; i++) ref.tell(add(1))
+    yield* TestClock.adjust(1)
+    expect(yield* ref.ask(get, "1 second")).toBe(1_000)
+  }).pipe(Effect.provide(Supervisor.layer()))
+)
+
+it.effect("takes nothing once its scope is closed", () =>
+  Effect.gen(function* () {
+    const ref = yield* Effect.scoped(spawn(counter()))
+    expect(ref.tell(add(1))).toBe(false)
+    expect((yield* Effect.flip(ref.ask(get, "1 second"))).reason).toBe("stopped")
+  }).pipe(Effect.provide(Supervisor.layer()))
+)
+
+it.scoped("after a crash starts from its initial state, with its mailbox", () =>
+  Effect.gen(function* () {
+    const supervisor = yield* Supervisor
+    const ref = yield* spawn(counter())
+    ref.tell(add(5))
+    ref.tell({ _tag: "Throw" })
+    ref.tell(add(1))
+    yield* TestClock.adjust(10)
+    expect(supervisor.actors()).toEqual([
+      {
+        name: "counter",
+        state: "restarting",
+        restarts: 1,
+        mailbox: 1,
+        dropped: 0,
+        lastError: "Error: broken step"
+      }
+    ])
+    yield* TestClock.adjust(100)
+    expect(yield* ref.ask(get, "1 second")).toBe(1)
+    expect(supervisor.actors()).toMatchObject([{ state: "running", restarts: 1 }])
+  }).pipe(Effect.provide([Supervisor.layer(), quiet]))
+)
+
+it.scoped("recovers from the last state that a whole step returned", () =>
+  Effect.gen(function* () {
+    const ref = yield* spawn(counter({ recover: (last) => [last, []] }))
+    ref.tell(add(5))
+    ref.tell({ _tag: "Throw" })
+    ref.tell(add(1))
+    yield* TestClock.adjust(200)
+    expect(yield* ref.ask(get, "1 second")).toBe(6)
+  }).pipe(Effect.provide([Supervisor.layer(), quiet]))
+)
+
+it.scoped("counts a failing interpreter and a failing forked effect as crashes", () =>
+  Effect.gen(function* () {
+    const supervisor = yield* Supervisor
+    const ref = yield* spawn(counter())
+    ref.tell({ _tag: "Do", effect: Effect.fail("no disk") })
+    yield* TestClock.adjust(200)
+    expect(supervisor.actors()).toMatchObject([{ restarts: 1, lastError: "no disk" }])
+    ref.tell({ _tag: "Fork", effect: Effect.fail("no peer") })
+    yield* TestClock.adjust(400)
+    expect(supervisor.actors()).toMatchObject([
+      { restarts: 2, lastError: "no peer", state: "running" }
+    ])
+  }).pipe(Effect.provide([Supervisor.layer(), quiet]))
+)
+
+it.scoped("interrupts what it forked when it crashes, and disturbs no sibling", () =>
+  Effect.gen(function* () {
+    const interrupted = yield* Deferred.make<void>()
+    const sibling = yield* spawn(counter({ name: "sibling" }))
+    sibling.tell(add(7))
+    const ref = yield* spawn(counter())
+    const forked = Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+    ref.tell({ _tag: "Fork", effect: forked })
+    ref.tell({ _tag: "Throw" })
+    yield* TestClock.adjust(10)
+    expect(yield* Deferred.isDone(interrupted)).toBe(true)
+    expect(yield* sibling.ask(get, "1 second")).toBe(7)
+  }).pipe(Effect.provide([Supervisor.layer(), quiet]))
+)
+
+it.scoped("sends itself its ticks, also after a restart", () =>
+  Effect.gen(function* () {
+    const ref = yield* spawn(counter({ ticks: [{ every: 1_000, message: add(1) }] }))
+    yield* TestClock.adjust("3500 millis")
+    expect(yield* ref.ask(get, "1 second")).toBe(3)
+    ref.tell({ _tag: "Throw" })
+    yield* TestClock.adjust("100 millis")
+    yield* TestClock.adjust("2 seconds")
+    expect(yield* ref.ask(get, "1 second")).toBe(2)
+  }).pipe(Effect.provide([Supervisor.layer(), quiet]))
+)
+
+it.scoped("tells each new state to its publisher", () =>
+  Effect.gen(function* () {
+    const seen: Array<number> = []
+    const ref = yield* spawn(counter({ publish: (sum) => seen.push(sum) }))
+    ref.tell(add(1))
+    ref.tell(add(1))
+    yield* ref.ask(get, "1 second")
+    expect(seen.slice(0, 3)).toEqual([0, 1, 2])
+  }).pipe(Effect.provide(Supervisor.layer()))
+)

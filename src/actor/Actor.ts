@@ -1,0 +1,196 @@
+/**
+ * Runs a behaviour: takes messages out of a mailbox one at a time, steps, and hands the actions to
+ * an interpreter. One fiber per actor; nothing of it is shared.
+ *
+ * A crash is a step that throws, an interpreter that fails, or a failing effect that was forked
+ * with `fork`. The message at hand is gone (it may be what kills), the mailbox stays, forked
+ * effects are interrupted, and the next life begins from `recover(last good state)` where that is
+ * given, else from `initial`. The last good state is the one the last complete step returned.
+ */
+import { Clock, Data, Effect, FiberSet, Schedule, type Scope } from "effect"
+import type { DurationInput } from "effect/Duration"
+import type { Behaviour, Moment } from "./Behaviour.ts"
+import { Mailbox, type Overflow } from "./Mailbox.ts"
+import { Supervisor } from "./Supervisor.ts"
+
+export class AskError extends Data.TaggedError("AskError")<{
+  readonly reason: "mailbox_full" | "stopped" | "timeout"
+  readonly message: string
+}> {}
+
+export interface ActorRef<Message> {
+  readonly name: string
+  /** From anywhere, plain callbacks too. False when the message was not taken. */
+  readonly tell: (message: Message) => boolean
+  /** Sends a message that carries the way back, and waits for the answer. */
+  readonly ask: <A>(
+    make: (reply: (answer: A) => void) => Message,
+    timeout: DurationInput
+  ) => Effect.Effect<A, AskError>
+}
+
+/** What an interpreter may use of the actor it works for. */
+export interface ActorContext<Message> {
+  readonly self: ActorRef<Message>
+  /**
+   * Runs beside the actor, for what takes time; interrupted when the life ends. Its failure is
+   * the actor's crash. The behaviour bounds how many it starts.
+   */
+  readonly fork: <E>(effect: Effect.Effect<void, E>) => Effect.Effect<void>
+}
+
+export interface ActorDefinition<State, Message, Action, E, R> {
+  readonly name: string
+  readonly mailbox: { readonly capacity: number; readonly overflow: Overflow }
+  readonly initial: (moment: Moment) => readonly [State, ReadonlyArray<Action>]
+  readonly recover?: (lastGood: State, moment: Moment) => readonly [State, ReadonlyArray<Action>]
+  readonly step: Behaviour<State, Message, Action>
+  readonly interpret: (action: Action, context: ActorContext<Message>) => Effect.Effect<void, E, R>
+  /** Messages the actor sends itself; `every` in milliseconds, the first after one interval. */
+  readonly ticks?: ReadonlyArray<{ readonly every: number; readonly message: Message }>
+  /** Called with each new state before its actions are done: the place to publish a snapshot. */
+  readonly publish?: (state: State) => void
+}
+
+/** Messages handled before the event loop gets a turn: a full mailbox must not stall requests. */
+const batch = 64
+
+/** The actor lives until the scope closes. */
+export const spawn = <State, Message, Action, E, R>(
+  definition: ActorDefinition<State, Message, Action, E, R>
+): Effect.Effect<ActorRef<Message>, never, Scope.Scope | Supervisor | R> =>
+  Effect.gen(function* () {
+    const supervisor = yield* Supervisor
+    const context = yield* Effect.context<R>()
+    const clock = yield* Effect.clock
+    const random = yield* Effect.random
+    const box = new Mailbox<Message>(definition.mailbox.capacity, definition.mailbox.overflow)
+    let stopped = false
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        stopped = true
+      })
+    )
+
+    const moment = (): Moment => ({
+      now: Number(clock.unsafeCurrentTimeNanos()) / 1e6,
+      wall: clock.unsafeCurrentTimeMillis(),
+      random: () => Effect.runSync(random.next)
+    })
+
+    const self: ActorRef<Message> = {
+      name: definition.name,
+      tell: (message) => !stopped && box.offer(message),
+      ask: <A>(make: (reply: (answer: A) => void) => Message, timeout: DurationInput) =>
+        Effect.async<A, AskError>((resume) => {
+          if (self.tell(make((answer) => resume(Effect.succeed(answer))))) return
+          resume(
+            stopped
+              ? new AskError({ reason: "stopped", message: `${self.name} has been stopped` })
+              : new AskError({
+                  reason: "mailbox_full",
+                  message: `${self.name} is behind: ${box.size} messages wait; try again later`
+                })
+          )
+        }).pipe(
+          Effect.timeoutFail({
+            duration: timeout,
+            onTimeout: () =>
+              new AskError({ reason: "timeout", message: `${self.name} did not answer in time` })
+          })
+        )
+    }
+
+    let lastGood: State | undefined
+    const live = (fresh: boolean): Effect.Effect<never, unknown> =>
+      Effect.gen(function* () {
+        const forked = yield* FiberSet.make<void, unknown>()
+        const interpreterContext: ActorContext<Message> = {
+          self,
+          fork: (effect) => Effect.asVoid(FiberSet.run(forked, effect))
+        }
+        const perform = (next: readonly [State, ReadonlyArray<Action>]) => {
+          lastGood = next[0]
+          definition.publish?.(next[0])
+          return Effect.forEach(
+            next[1],
+            (action) => definition.interpret(action, interpreterContext),
+            { discard: true }
+          )
+        }
+        let state: State
+        const first =
+          fresh || lastGood === undefined || definition.recover === undefined
+            ? definition.initial(moment())
+            : definition.recover(lastGood, moment())
+        state = first[0]
+        yield* perform(first)
+        for (const tick of definition.ticks ?? []) {
+          yield* FiberSet.run(
+            forked,
+            Effect.forever(
+              Effect.zipRight(
+                Effect.sleep(tick.every),
+                Effect.sync(() => self.tell(tick.message))
+              )
+            )
+          )
+        }
+        const loop = Effect.gen(function* () {
+          let handled = 0
+          while (true) {
+            if (box.size === 0) {
+              handled = 0
+              yield* nextMessage(box)
+              continue
+            }
+            if (handled++ === batch) {
+              handled = 0
+              // Zero milliseconds on the clock is a turn of the event loop; a yield would not be.
+              yield* Effect.sleep(0)
+              continue
+            }
+            const message = box.take()
+            // `size` was not 0; undefined would be a message type that includes it.
+            const next = definition.step(state, message as Message, moment())
+            if (next[0] === state && next[1].length === 0) continue
+            state = next[0]
+            yield* perform(next)
+          }
+        })
+        return yield* Effect.raceFirst(loop, Effect.zipRight(FiberSet.join(forked), Effect.never))
+      }).pipe(Effect.scoped, Effect.provide(context))
+
+    yield* supervisor.supervise({
+      name: definition.name,
+      live,
+      mailbox: () => ({ size: box.size, dropped: box.dropped })
+    })
+    return self
+  })
+
+/** For what must arrive though the mailbox is full right now. Tries until the actor is stopped. */
+export const tellSurely = <Message>(
+  ref: ActorRef<Message>,
+  message: Message
+): Effect.Effect<void> =>
+  Effect.sync(() => ref.tell(message)).pipe(
+    Effect.repeat({ until: (taken) => taken, schedule: Schedule.spaced("100 millis") }),
+    Effect.asVoid
+  )
+
+const nextMessage = <Message>(box: Mailbox<Message>): Effect.Effect<void> =>
+  Effect.async<void>((resume) => {
+    box.onNext(() => resume(Effect.void))
+    return Effect.sync(() => box.forget())
+  })
+
+/** The moment outside an actor, for shells that call pure parts themselves. */
+export const currentMoment: Effect.Effect<Moment> = Effect.gen(function* () {
+  const random = yield* Effect.random
+  return {
+    now: Number(yield* Clock.currentTimeNanos) / 1e6,
+    wall: yield* Clock.currentTimeMillis,
+    random: () => Effect.runSync(random.next)
+  }
+})

@@ -1,0 +1,32 @@
+/** The numbers of failure detection; defaults are those of memberlist for a LAN. */
+import { defaultSuspicion, type SuspicionOptions } from "./Suspicion.ts"
+
+/** Times in milliseconds. */
+export interface MembershipOptions {
+  /** Between two probes of one subject. Shorter: faster detection, more messages (8 per node). */
+  readonly interval: number
+  /** For the answer to a probe; multiplied by this node's awareness plus one. */
+  readonly timeout: number
+  /** Other members asked to try when a probe failed. */
+  readonly helpers: number
+  readonly suspicion: SuspicionOptions
+  /** Between two looks at the clock. */
+  readonly tick: number
+  /** Between two repetitions of an accusation, in case gossip lost it. */
+  readonly repeat: number
+  /** Between two tries to reach some dead member. */
+  readonly retryDead: number
+  /** Between two requests for others' evidence. */
+  readonly pull: number
+}
+
+export const defaultMembershipOptions: MembershipOptions = {
+  interval: 1_000,
+  timeout: 500,
+  helpers: 3,
+  suspicion: defaultSuspicion,
+  tick: 200,
+  repeat: 2_000,
+  retryDead: 10_000,
+  pull: 30_000
+}

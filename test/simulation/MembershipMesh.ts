@@ -1,0 +1,317 @@
+/**
+ * A mesh of membership behaviours on a virtual clock: real decisions, imagined network. Messages
+ * take time and get lost, nodes crash, stall and are cut off from each other.
+ */
+import { membershipBehaviour } from "../../src/membership/MembershipBehaviour.ts"
+import type {
+  MembershipAction,
+  MembershipMessage
+} from "../../src/membership/MembershipMessages.ts"
+import { defaultMembershipOptions } from "../../src/membership/MembershipOptions.ts"
+import { type MembershipState, makeMembershipState } from "../../src/membership/MembershipState.ts"
+import { evidenceOf, type MemberState, memberOf } from "../../src/membership/MemberTable.ts"
+import type { Statement } from "../../src/membership/Statement.ts"
+import { NodeName, PeerKey } from "../../src/model/Names.ts"
+import { EventQueue, seededRandom } from "./EventQueue.ts"
+
+const options = defaultMembershipOptions
+
+/** Wall clock of the mesh at virtual time 0. */
+const wallStart = 1_800_000_000_000
+
+export interface Network {
+  /** Share of messages that get lost. */
+  loss: number
+  /** Milliseconds one way, at least and at most. */
+  latency: readonly [number, number]
+  /** Can a message pass now? */
+  reaches: (from: number, to: number) => boolean
+}
+
+interface Node {
+  readonly index: number
+  readonly peer: PeerKey
+  state: MembershipState
+  epoch: number
+  up: boolean
+  /** Raised by each start, so that what an earlier life began does not reach the next. */
+  life: number
+  /** Its event loop does nothing until then. */
+  stalledUntil: number
+}
+
+const letters = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+export const peerOf = (index: number): PeerKey =>
+  PeerKey.make(
+    `12D3KooWSimu1ation${[...index.toString().padStart(6, "0")].map((digit) => letters[Number(digit)]).join("")}`
+  )
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+/** Stands in for signing: the speaker is written into the bytes. */
+const sealAs = (by: PeerKey) => (statement: object) =>
+  encoder.encode(JSON.stringify({ ...statement, by }))
+
+const open = (bytes: Uint8Array): Statement => {
+  // Written by `sealAs` in this process.
+  const said = JSON.parse(decoder.decode(bytes)) as Statement & { readonly by: PeerKey }
+  return said.kind === "alive" ? { ...said, subject: said.by } : said
+}
+
+export class MembershipMesh {
+  readonly queue = new EventQueue()
+  readonly nodes: ReadonlyArray<Node>
+  readonly random: () => number
+  readonly network: Network = { loss: 0, latency: [0.5, 5], reaches: () => true }
+  /** Every change of mind: who, about whom, to what. */
+  readonly onChange: Array<(by: number, about: number, state: MemberState) => void> = []
+  readonly #steps: ReadonlyArray<ReturnType<typeof membershipBehaviour>>
+  readonly #indexes: ReadonlyMap<PeerKey, number>
+
+  /** `started`: how many are up from the beginning, and know each other's records. */
+  constructor(size: number, seed: number, started = size) {
+    this.random = seededRandom(seed)
+    this.nodes = Array.from({ length: size }, (_, index) => ({
+      index,
+      peer: peerOf(index),
+      state: makeMembershipState(peerOf(index)),
+      epoch: wallStart,
+      up: index < started,
+      life: 0,
+      stalledUntil: 0
+    }))
+    this.#indexes = new Map(this.nodes.map(({ peer, index }) => [peer, index]))
+    this.#steps = this.nodes.map(({ peer }) => membershipBehaviour(options, sealAs(peer)))
+    for (const node of this.nodes) {
+      if (!node.up) continue
+      this.#tell(node, this.#records())
+      this.#startTicks(node)
+    }
+  }
+
+  crash(index: number): void {
+    this.nodes[index]!.up = false
+  }
+
+  /** Starts (again), with a new epoch, which gossip tells everybody. */
+  start(index: number): void {
+    const node = this.nodes[index]!
+    node.up = true
+    node.life++
+    node.epoch = wallStart + this.queue.now
+    node.state = makeMembershipState(node.peer)
+    this.#tell(node, this.#records())
+    this.#startTicks(node)
+    for (const other of this.nodes) {
+      if (other !== node && other.up) {
+        this.queue.after(this.#latency(), () => this.#tell(other, this.#records()))
+      }
+    }
+  }
+
+  stall(index: number, duration: number): void {
+    this.nodes[index]!.stalledUntil = this.queue.now + duration
+  }
+
+  hint(index: number, kind: "LinkUp" | "LinkDown", about: number): void {
+    this.#tell(this.nodes[index]!, { _tag: kind, peer: peerOf(about) })
+  }
+
+  /** What `by` believes of `about`. */
+  belief(by: number, about: number): MemberState | undefined {
+    return memberOf(this.nodes[by]!.state, peerOf(about))?.state
+  }
+
+  /** Of all others that are up. */
+  beliefs(about: number): ReadonlyArray<MemberState | undefined> {
+    return this.nodes
+      .filter(({ up, index }) => up && index !== about)
+      .map(({ index }) => this.belief(index, about))
+  }
+
+  /** Everybody's own records, as a catalogue in sync would hold them. */
+  #records(): MembershipMessage {
+    const started = this.nodes.filter(({ up, life }) => up || life > 0 || this.queue.now > 0)
+    const known = started.length === 0 ? this.nodes : started
+    return {
+      _tag: "Records",
+      records: known.map(({ peer, epoch, index }) => ({
+        peer,
+        epoch,
+        name: NodeName.make(`node-${index}`),
+        left: false
+      }))
+    }
+  }
+
+  #latency(): number {
+    const [least, most] = this.network.latency
+    return least + (most - least) * this.random()
+  }
+
+  #startTicks(node: Node): void {
+    const life = node.life
+    const tick = () => {
+      if (!node.up || node.life !== life) return
+      if (this.queue.now < node.stalledUntil) {
+        this.queue.after(node.stalledUntil - this.queue.now, tick)
+        return
+      }
+      this.#tell(node, { _tag: "Tick" })
+      this.queue.after(options.tick, tick)
+    }
+    this.queue.after(this.random() * options.tick, tick)
+  }
+
+  #tell(node: Node, message: MembershipMessage): void {
+    if (!node.up) return
+    const before = node.state
+    const [state, actions] = this.#steps[node.index]!(node.state, message, {
+      now: this.queue.now,
+      wall: wallStart + this.queue.now,
+      random: this.random
+    })
+    node.state = state
+    if (this.onChange.length > 0 && state.members !== before.members) this.#report(node, before)
+    for (const action of actions) this.#perform(node, action)
+  }
+
+  #report(node: Node, before: MembershipState): void {
+    for (const { peer, index } of this.nodes) {
+      const is = memberOf(node.state, peer)?.state
+      if (is === undefined || is === memberOf(before, peer)?.state) continue
+      for (const listener of this.onChange) listener(node.index, index, is)
+    }
+  }
+
+  /** One message: after its latency, unless it is lost, and when the receiver has time for it. */
+  #send(from: Node, to: Node, deliver: () => void): void {
+    if (this.random() < this.network.loss) return
+    const life = to.life
+    const arrive = () => {
+      if (!to.up || to.life !== life || !this.network.reaches(from.index, to.index)) return
+      const wait = to.stalledUntil - this.queue.now
+      if (wait > 0) this.queue.after(wait, arrive)
+      else deliver()
+    }
+    this.queue.after(this.#latency(), arrive)
+  }
+
+  /** Calls back once: with the answer, or with undefined after the timeout. */
+  #ask<A>(
+    from: Node,
+    to: Node,
+    timeout: number,
+    question: (reply: (answer: A) => void) => void,
+    done: (answer: A | undefined) => void
+  ): void {
+    let open = true
+    const life = from.life
+    const finish = (answer: A | undefined) => {
+      if (!open || from.life !== life) return
+      open = false
+      done(answer)
+    }
+    this.#send(from, to, () => question((answer) => this.#send(to, from, () => finish(answer))))
+    const expire = () => {
+      const wait = from.stalledUntil - this.queue.now
+      if (wait > 0) this.queue.after(wait, expire)
+      else finish(undefined)
+    }
+    this.queue.after(timeout, expire)
+  }
+
+  #nodeOf(peer: PeerKey): Node {
+    return this.nodes[this.#indexes.get(peer)!]!
+  }
+
+  #perform(node: Node, action: MembershipAction): void {
+    switch (action._tag) {
+      case "Reply":
+        action.reply()
+        return
+      case "Say":
+        for (const other of this.nodes) {
+          if (other === node) continue
+          const hops = 1 + Math.floor(this.random() * 3)
+          const delay = hops * this.network.latency[1] * this.random()
+          this.queue.after(delay, () =>
+            this.#send(node, other, () =>
+              this.#tell(other, {
+                _tag: "Heard",
+                statement: open(action.bytes),
+                bytes: action.bytes
+              })
+            )
+          )
+        }
+        return
+      case "PullEvidence": {
+        const from = this.#nodeOf(action.from)
+        this.#ask<ReadonlyArray<Uint8Array>>(
+          node,
+          from,
+          5_000,
+          (reply) => reply(evidenceOf(from.state)),
+          (answer) => {
+            if (answer === undefined) this.#tell(node, { _tag: "NoEvidence" })
+            for (const bytes of answer ?? []) {
+              this.#tell(node, { _tag: "Heard", statement: open(bytes), bytes })
+            }
+          }
+        )
+        return
+      }
+      case "Ping":
+        this.#ping(node, action)
+        return
+      case "AskHelpers":
+        this.#askHelpers(node, action)
+    }
+  }
+
+  #ping(node: Node, action: Extract<MembershipAction, { readonly _tag: "Ping" }>): void {
+    const { peer, probe, timeout, accused } = action
+    const to = this.#nodeOf(peer)
+    this.#ask<{ readonly incarnation: number; readonly alive: Uint8Array | undefined }>(
+      node,
+      to,
+      timeout,
+      (reply) => {
+        if (accused === undefined) reply({ incarnation: to.state.incarnation, alive: undefined })
+        else this.#tell(to, { _tag: "Accused", incarnation: accused, reply })
+      },
+      (answer) => {
+        if (answer === undefined) return this.#tell(node, { _tag: "Unanswered", peer, probe })
+        const { incarnation, alive } = answer
+        const denial = alive && { statement: open(alive), bytes: alive }
+        this.#tell(node, { _tag: "Answered", peer, probe, incarnation, denial })
+      }
+    )
+  }
+
+  #askHelpers(node: Node, action: Extract<MembershipAction, { readonly _tag: "AskHelpers" }>) {
+    const { peer, probe, helpers, timeout } = action
+    const answers: Array<boolean | undefined> = []
+    const subject = this.#nodeOf(peer)
+    for (const helper of helpers.map((one) => this.#nodeOf(one))) {
+      const question = (reply: (answer: boolean) => void) =>
+        this.#ask<true>(
+          helper,
+          subject,
+          options.timeout,
+          (pong) => pong(true),
+          (pong) => reply(pong === true)
+        )
+      this.#ask<boolean>(node, helper, timeout, question, (answer) => {
+        answers.push(answer)
+        if (answers.length < helpers.length) return
+        const reached = answers.includes(true)
+        const answered = answers.filter((one) => one !== undefined).length
+        this.#tell(node, { _tag: "Helped", peer, probe, reached, answered })
+      })
+    }
+  }
+}
