@@ -1,8 +1,8 @@
-import { Either } from "effect"
+import { Either, Schema } from "effect"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { NodeName } from "../model/Names.ts"
-import { encodeCbor } from "./Cbor.ts"
+import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
 import { EnvelopeCache, type OpenOptions, openEnvelope, sealEnvelope } from "./Envelope.ts"
 import { enrol, foundMesh } from "./FoundMesh.ts"
 import { certificateLifetime } from "./Issue.ts"
@@ -55,6 +55,17 @@ describe("an envelope", () => {
     expect(codeOf(sealed, { now: later, expiredGrace: certificateLifetime })).toBe("ok")
     expect(codeOf(sealed, { maxBytes: payload.length - 1 })).toBe("too_large")
     expect(codeOf(new Uint8Array(100_000))).toBe("too_large")
+  })
+
+  it("is not believed under a wider certificate of the same signer", () => {
+    const wide = { services: ["*"], capabilities: [] }
+    const before = Either.getOrThrow(
+      enrol(first, { privateKey: key(3), name: NodeName.make("second"), grant: wide, now })
+    )
+    const [, , , signature] = Either.getOrThrow(
+      decodeCbor(Schema.Tuple(Schema.Literal(1), Bytes, Bytes, Bytes), sealed, "it")
+    )
+    expect(codeOf(encodeCbor([1, before.chain, payload, signature]))).toBe("bad_signature")
   })
 
   it("is not believed under another's certificate, nor from a twin of the key in another mesh", () => {

@@ -1,11 +1,12 @@
 /**
  * A record signed by the node that says it, with that node's certificate chain inside: whoever
  * holds the mesh's root key can check it, whichever way it came. On the wire: CBOR
- * [1, chain, payload, signature]; the signature covers kind, mesh and payload as they travel.
+ * [1, chain, payload, signature]; the signature covers kind, mesh, chain and payload as they travel,
+ * so that nobody can put an older, wider chain of the same signer in place of the one it used.
  */
 import { createHash } from "node:crypto"
 import { Data, Either, Schema } from "effect"
-import type { PeerKey } from "../model/Names.ts"
+import type { MeshId, PeerKey } from "../model/Names.ts"
 import { BoundedCache } from "./BoundedCache.ts"
 import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
 import { ChainCache, type VerifiedCertificate, verifyChain } from "./Certificate.ts"
@@ -21,6 +22,18 @@ export class EnvelopeError extends Data.TaggedError("EnvelopeError")<{
 
 const Wire = Schema.Tuple(Schema.Literal(1), Bytes, Bytes, Bytes)
 
+const signedText = (
+  kind: string,
+  mesh: MeshId,
+  chain: Uint8Array,
+  payload: Uint8Array
+): Uint8Array =>
+  signedBytes(
+    `envelope ${kind}`,
+    mesh,
+    Buffer.concat([createHash("sha256").update(chain).digest(), payload])
+  )
+
 /** Signed bytes for others to open with the same `kind` (e.g. `node-record`). */
 export const sealEnvelope = (
   identity: NodeIdentity,
@@ -31,7 +44,7 @@ export const sealEnvelope = (
     1,
     identity.chain,
     payload,
-    signBytes(identity.privateKey, signedBytes(`envelope ${kind}`, identity.mesh, payload))
+    signBytes(identity.privateKey, signedText(kind, identity.mesh, identity.chain, payload))
   ])
 
 /**
@@ -109,7 +122,7 @@ export const openEnvelope = (
       .digest("base64")
     if (cache?.signatures.get(hash) !== true) {
       const signer = publicKeyOf(certificate.peer)
-      const signed = signedBytes(`envelope ${kind}`, meshIdOf(root), payload)
+      const signed = signedText(kind, meshIdOf(root), chain, payload)
       if (signer === undefined || !verifyBytes(signer, signature, signed)) {
         return yield* fail(
           "bad_signature",

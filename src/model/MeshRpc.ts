@@ -75,7 +75,7 @@ export class MeshRpc extends RpcGroup.make(
   /** A new certificate for the peer that asks: same key, same or fewer rights, new dates. */
   Rpc.make("RenewCertificate", {
     payload: {},
-    /** An encoded certificate chain. */
+    /** A certificate chain, and a delegation where there is one: what `acceptRenewal` takes. */
     success: Bytes,
     error: MeshRpcError
   }),
