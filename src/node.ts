@@ -4,7 +4,7 @@
  *
  *     identity ─► telemetry ─► inbound ─► mesh plane ─► outbound ─► listeners ─► admin
  */
-import { Clock, Context, Deferred, Effect, Layer, type Scope } from "effect"
+import { Clock, Context, Effect, Layer, ParseResult, type Scope } from "effect"
 import { Supervisor } from "./actor/Supervisor.ts"
 import { makeSystemTicker } from "./actor/SystemTicker.ts"
 import type { ReadinessItem, ReloadResult } from "./admin/AdminModel.ts"
@@ -64,6 +64,12 @@ export interface RunningNode {
   /** Done when the node was told through its admin API to leave. */
   readonly stopped: Effect.Effect<void>
 }
+
+/** Time for the answer to `leave` to get out before the process ends. */
+const farewell = "200 millis"
+
+/** What the host's own programs get at least to finish theirs, when all else used up the time (ms). */
+const lastWords = 1_000
 
 const policiesOf = (config: NodeConfig): ReadonlyMap<ServiceName, Policy> =>
   new Map(Object.entries(config.policies).map(([name, policy]) => [ServiceName.make(name), policy]))
@@ -141,9 +147,13 @@ const assemble = (input: NodeInput) =>
         })
     )
 
-    const offer = yield* makeOffer({ inbound, catalogue: plane.catalogue, makeHealthChecker })
+    const offer = yield* makeOffer({
+      inbound,
+      catalogue: plane.catalogue,
+      addresses: plane.host.addresses,
+      makeHealthChecker
+    })
     yield* offer.follow(config)
-    yield* plane.catalogue.updateOwn({ addresses: plane.host.addresses() })
 
     const listeners = yield* makeListeners(config, {
       dispatch: outbound.dispatch,
@@ -159,7 +169,6 @@ const assemble = (input: NodeInput) =>
       inbound,
       deadline: () => current.drain.deadline
     })
-    const left = yield* Deferred.make<void>()
     const readiness = (): ReadonlyArray<ReadinessItem> => [
       {
         name: "serving",
@@ -199,8 +208,7 @@ const assemble = (input: NodeInput) =>
           yield* telemetry.reopenAccessLog
           yield* offer.follow(next)
           current = next
-        }),
-      left
+        })
     })
     const source: AdminSource["Type"] = { ...views, ...controls }
     const admin = yield* Layer.build(
@@ -220,7 +228,10 @@ const assemble = (input: NodeInput) =>
         Effect.async<void>((resume) => {
           const look = () => {
             const endpoints = plane.view.current.services.get(service)?.endpoints ?? []
-            if (!endpoints.some(({ healthy, draining }) => healthy && !draining)) return
+            const able = endpoints.some(
+              ({ healthy, draining, member }) => healthy && !draining && member !== "dead"
+            )
+            if (!able) return
             stop()
             resume(Effect.void)
           }
@@ -229,11 +240,14 @@ const assemble = (input: NodeInput) =>
           return Effect.sync(stop)
         }),
       // The host's own programs come last: they may still need an answer to finish theirs.
-      drain: Effect.suspend(() =>
-        Effect.zipRight(drain.finished, listeners.drain(current.drain.deadline))
-      ),
+      drain: Effect.gen(function* () {
+        const began = yield* Clock.currentTimeMillis
+        yield* drain.finished
+        const rest = began + current.drain.deadline - (yield* Clock.currentTimeMillis)
+        yield* listeners.drain(Math.max(rest, lastWords))
+      }),
       reload: controls.reload,
-      stopped: Deferred.await(left)
+      stopped: Effect.zipRight(drain.left, Effect.sleep(farewell))
     }
     return node
   })
@@ -254,7 +268,15 @@ export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, Running
   ): Layer.Layer<SkeinNode | MeshCaller, StartError> => {
     const node = Layer.scoped(
       SkeinNode,
-      Effect.suspend(() => runNode({ config: makeNodeConfig(config), join: options.join })).pipe(
+      Effect.try({
+        try: () => makeNodeConfig(config),
+        catch: (cause) => {
+          if (!ParseResult.isParseError(cause)) throw cause
+          const { message } = cause
+          return new StartError({ code: "invalid_config", message, cause })
+        }
+      }).pipe(
+        Effect.flatMap((decoded) => runNode({ config: decoded, join: options.join })),
         Effect.tap((running) => Effect.addFinalizer(() => running.drain))
       )
     )

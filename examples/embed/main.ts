@@ -32,7 +32,7 @@ const program = Effect.gen(function* () {
 const dataDir = mkdtempSync(join(tmpdir(), "skein-embed-"))
 const Node = SkeinNode.layer(
   {
-    node: { name: "embedded", dataDir, listen: ["/ip4/127.0.0.1/tcp/0"] },
+    node: { name: `embedded-${process.pid}`, dataDir, listen: ["/ip4/127.0.0.1/tcp/0"] },
     admin: "127.0.0.1:0",
     outbound: { http: "off" },
     policies: { [service]: { timeout: { request: "2s" }, retry: { attempts: 3 } } }

@@ -4,26 +4,32 @@
  * socket to the own node is involved: the request enters the outbound stack directly.
  *
  * Failures: `RequestError` with reason `Transport`, whose cause is a `MeshFault` with the stable
- * code; `InvalidUrl` for a URL that does not name a service.
+ * code; `InvalidUrl` for a URL that does not name a service; `Encode` for what HTTP/1.1 cannot
+ * carry, such as a line break in a header.
  */
 
 import type { HttpClientRequest } from "@effect/platform"
 import { HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
 import { Effect, Layer, Stream } from "effect"
+import { unsafePart } from "../http1/Encode.ts"
 import type { Call, Framing, RequestHead } from "../model/Exchange.ts"
 import { noBody, streamBody } from "../model/Exchange.ts"
 import { serviceOfAuthority } from "../model/Names.ts"
 import { MeshCaller } from "./MeshCaller.ts"
-import { exchangeToResponse } from "./WebExchange.ts"
+import { exchangeToResponse, type RequestBody } from "./WebExchange.ts"
 
-type Body = ReadableStream<Uint8Array> | Uint8Array | undefined
+interface EncodedBody {
+  readonly body: RequestBody
+  readonly framing: Framing
+  readonly type?: string
+}
 
 const encoder = new TextEncoder()
 
 /** The request's body as bytes or a stream, with how it is delimited. */
 const bodyOf = (
   request: HttpClientRequest.HttpClientRequest
-): Effect.Effect<{ readonly body: Body; readonly framing: Framing; readonly type?: string }> => {
+): Effect.Effect<EncodedBody, HttpClientError.RequestError> => {
   const bytes = (body: Uint8Array) => ({
     body,
     framing: { kind: "length", length: body.length } as const
@@ -38,9 +44,9 @@ const bodyOf = (
         return Effect.succeed(bytes(encoder.encode(request.body.body)))
       }
       if (request.body.body instanceof Uint8Array) return Effect.succeed(bytes(request.body.body))
-      return fromWebBody(request.body.body as BodyInit) // "Raw" is by contract what fetch takes
+      return fromWebBody(request, request.body.body as BodyInit) // "Raw" is by contract what fetch takes
     case "FormData":
-      return fromWebBody(request.body.formData)
+      return fromWebBody(request, request.body.formData)
     case "Stream":
       return Effect.map(Stream.toReadableStreamEffect(request.body.stream), (body) => ({
         body,
@@ -49,20 +55,41 @@ const bodyOf = (
   }
 }
 
+const encodeError = (
+  request: HttpClientRequest.HttpClientRequest,
+  problem: { readonly description: string; readonly cause?: unknown }
+) => new HttpClientError.RequestError({ request, reason: "Encode", ...problem })
+
 /** Lets the platform's own `Response` serialise forms, blobs and parameters, boundary included. */
-const fromWebBody = (body: BodyInit) =>
-  Effect.sync(() => {
-    const web = new Response(body)
-    const type = web.headers.get("content-type")
-    return {
-      body: web.body ?? undefined,
-      framing: streamBody,
-      ...(type === null ? {} : { type })
-    }
+const fromWebBody = (
+  request: HttpClientRequest.HttpClientRequest,
+  body: BodyInit
+): Effect.Effect<EncodedBody, HttpClientError.RequestError> =>
+  Effect.try({
+    try: () => {
+      const web = new Response(body)
+      const type = web.headers.get("content-type")
+      return {
+        body: web.body ?? undefined,
+        framing: web.body === null ? noBody : streamBody,
+        ...(type === null ? {} : { type })
+      }
+    },
+    // A stream that was read before, most likely by an earlier attempt.
+    catch: (cause) => encodeError(request, { description: "the body cannot be sent", cause })
   })
 
-/** Fields that describe the connection, not the message; the mesh sets its own. */
-const notForwarded = new Set(["host", "content-length", "transfer-encoding", "connection"])
+/** Fields that describe the connection, not the message; the mesh sets its own, as fetch does. */
+const notForwarded = new Set([
+  "connection",
+  "content-length",
+  "expect",
+  "host",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade"
+])
 
 const headOf = (
   request: HttpClientRequest.HttpClientRequest,
@@ -72,7 +99,7 @@ const headOf = (
 ): RequestHead => {
   const fields: Array<string> = []
   for (const [name, value] of Object.entries(request.headers)) {
-    if (!notForwarded.has(name)) fields.push(name, value)
+    if (!notForwarded.has(name.toLowerCase())) fields.push(name, value)
   }
   if (contentType !== undefined && request.headers["content-type"] === undefined) {
     fields.push("content-type", contentType)
@@ -99,6 +126,14 @@ export const make: Effect.Effect<HttpClient.HttpClient, never, MeshCaller> = Eff
             request,
             reason: "InvalidUrl",
             description: `${url.href} does not name a service; write http://<service>.mesh/…`
+          })
+        )
+      }
+      const unsafe = unsafePart(headOf(request, url, noBody, undefined))
+      if (unsafe !== undefined) {
+        return Effect.fail(
+          encodeError(request, {
+            description: `${unsafe} cannot be sent: it has a line break, another control character or one outside Latin-1`
           })
         )
       }

@@ -9,6 +9,7 @@
  */
 import { Data, Either, Schema } from "effect"
 import { decodeCbor, encodeCbor } from "../identity/Cbor.ts"
+import type { VerifiedCertificate } from "../identity/Certificate.ts"
 import {
   EnvelopeCache,
   type EnvelopeError,
@@ -101,11 +102,13 @@ export interface RecordDoor {
 
 /**
  * `identity` is read at every call, so that a renewed certificate is used at once. The cache may
- * be shared with the other readers of envelopes.
+ * be shared with the other readers of envelopes. `onCertificate` is told whose certificate a
+ * genuine record carried: a renewed one is seen here first.
  */
 export const makeRecordDoor = (
   identity: IdentityCell,
-  cache: EnvelopeCache = new EnvelopeCache()
+  cache: EnvelopeCache = new EnvelopeCache(),
+  onCertificate: (certificate: VerifiedCertificate) => void = () => undefined
 ): RecordDoor => {
   const admit: RecordDoor["admit"] = (bytes, now) =>
     Either.gen(function* () {
@@ -122,6 +125,7 @@ export const makeRecordDoor = (
         }),
         fromEnvelopeError
       )
+      onCertificate(certificate)
       const record = yield* decodeRecord(payload)
       if (record.peer !== peer) {
         return yield* refuse(

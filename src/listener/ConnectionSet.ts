@@ -44,6 +44,8 @@ export class ConnectionSet<C extends { destroy(): void }> {
   /** Waits for the connections to end by themselves; after `deadline` ms destroys the others. */
   finish(deadline: number): Effect.Effect<void> {
     return this.whenEmpty.pipe(
+      // Also in a finalizer, where a timeout would otherwise wait for what it is to cut short.
+      Effect.interruptible,
       Effect.timeoutTo({
         duration: deadline,
         onSuccess: () => undefined,

@@ -42,6 +42,8 @@ export interface HttpListener {
   /** Where it really listens. */
   readonly address: { readonly host: string; readonly port: number }
   readonly connections: number
+  /** Accepts nothing more and gives the port free, at once; open connections go on. */
+  readonly stop: () => void
   /**
    * Accepts nothing more, closes connections without a request, lets the others finish theirs
    * (each response says `Connection: close`); after `deadline` ms closes what is left.
@@ -78,6 +80,7 @@ export const makeHttpListener = (
       get connections() {
         return core.connections.size
       },
+      stop: acceptor.stop,
       drain: (deadline) =>
         Effect.suspend(() => {
           acceptor.stop()

@@ -27,6 +27,8 @@ export interface TcpListener {
   /** Where it really listens. */
   readonly address: { readonly host: string; readonly port: number }
   readonly connections: number
+  /** Accepts nothing more and gives the port free, at once; open tunnels go on. */
+  readonly stop: () => void
   /** Accepts nothing more and waits for open tunnels; after `deadline` ms resets the others. */
   readonly drain: (deadline: number) => Effect.Effect<void>
 }
@@ -88,6 +90,7 @@ export const makeTcpListener = (
       get connections() {
         return connections.size
       },
+      stop: acceptor.stop,
       drain: (deadline) =>
         Effect.suspend(() => {
           acceptor.stop()

@@ -1,10 +1,12 @@
 /**
  * Keeps this node's certificate alive: at half its life (with jitter) it is signed anew, by this
- * node itself where it may, else by any connected member that may. A failed attempt is repeated
- * every minute; the certificate's other half is the time there is for that.
+ * node itself where it may, else by any connected member that may. The right to sign ends too, and
+ * only others renew that: in the second half of its life they are asked first. A failed attempt is
+ * repeated every minute; the certificate's other half is the time there is for that.
  */
 import { Clock, Effect, Either, Random, type Scope } from "effect"
 import { saveIdentity } from "../identity/DataDir.ts"
+import { delegationLifetime } from "../identity/Issue.ts"
 import type { IdentityCell, NodeIdentity } from "../identity/NodeIdentity.ts"
 import { acceptRenewal, renewalDueAt, renewSelf } from "../identity/Renewal.ts"
 import type { MeshRpcClient } from "../link/MeshRpcClients.ts"
@@ -28,6 +30,8 @@ export interface CertificateRenewal {
 }
 
 const retryEvery = 60_000
+/** Reasons of peers that are told; in a large mesh they are all the same. */
+const maxReasons = 3
 /** Timers past this long overflow; a long sleep is taken in pieces. */
 const longestSleep = 3_600_000
 
@@ -37,7 +41,7 @@ export const keepCertificate = (
   Effect.gen(function* () {
     const { identity, dataDir } = options
     let nextAt: number | undefined
-    let problem: string | undefined
+    let problem: { readonly identity: NodeIdentity; readonly message: string } | undefined
 
     const fromPeers = Effect.gen(function* () {
       const reasons: Array<string> = []
@@ -57,17 +61,36 @@ export const keepCertificate = (
       return yield* Effect.fail(
         reasons.length === 0
           ? "no other member is connected, and this node may not sign"
-          : reasons.join("; ")
+          : [...new Set(reasons)].slice(0, maxReasons).join("; ")
       )
     })
 
-    const renewOnce: Effect.Effect<NodeIdentity, string> = Effect.suspend(() =>
-      identity.current.authority === undefined
-        ? fromPeers
-        : Effect.flatMap(Clock.currentTimeMillis, (now) => renewSelf(identity.current, now)).pipe(
-            Effect.mapError(({ message }) => message),
-            Effect.orElse(() => fromPeers)
-          )
+    const byOwnHand = Effect.gen(function* () {
+      const { current } = identity
+      const renewed = renewSelf(current, yield* Clock.currentTimeMillis)
+      if (Either.isLeft(renewed)) return yield* Effect.fail(renewed.left.message)
+      if (renewed.right.certificate.notAfter > current.certificate.notAfter) return renewed.right
+      return yield* Effect.fail(
+        "this node's own right to sign ends no later than its certificate; bring the root key back to a node of the mesh once, and it renews it"
+      )
+    })
+
+    /** The second where the first cannot; with the reasons of both. */
+    const either = (
+      first: Effect.Effect<NodeIdentity, string>,
+      second: Effect.Effect<NodeIdentity, string>
+    ) => Effect.catchAll(first, (one) => Effect.mapError(second, (other) => `${one}; ${other}`))
+
+    const renewOnce: Effect.Effect<NodeIdentity, string> = Effect.gen(function* () {
+      const { authority } = identity.current
+      if (authority === undefined) return yield* fromPeers
+      const left = authority.notAfter - (yield* Clock.currentTimeMillis)
+      return yield* left < delegationLifetime / 2
+        ? either(fromPeers, byOwnHand)
+        : either(byOwnHand, fromPeers)
+    }).pipe(
+      // A bug must not end the only loop that keeps this node in the mesh.
+      Effect.catchAllDefect((defect) => Effect.fail(`unexpected: ${String(defect)}`))
     )
 
     const sleepUntil = (at: number): Effect.Effect<void> =>
@@ -77,28 +100,40 @@ export const keepCertificate = (
           : Effect.zipRight(Effect.sleep(Math.min(at - now, longestSleep)), sleepUntil(at))
       )
 
-    const loop = Effect.gen(function* () {
-      const due = renewalDueAt(identity.current.certificate, yield* Random.next)
-      nextAt = due
-      yield* sleepUntil(due)
+    const attempt = Effect.gen(function* () {
       const renewed = yield* Effect.either(renewOnce)
-      if (Either.isRight(renewed)) {
-        problem = undefined
-        identity.current = renewed.right
-        yield* saveIdentity(dataDir, renewed.right).pipe(
-          Effect.catchAll(({ message }) =>
-            Effect.logError(`the renewed certificate cannot be stored: ${message}`)
-          )
-        )
-        yield* options.onRenewed
-        yield* Effect.logInfo("the certificate was renewed")
+      if (Either.isLeft(renewed)) {
+        problem = { identity: identity.current, message: renewed.left }
+        nextAt = (yield* Clock.currentTimeMillis) + retryEvery
+        yield* Effect.logWarning(`the certificate could not be renewed: ${renewed.left}`)
         return
       }
-      problem = renewed.left
-      nextAt = (yield* Clock.currentTimeMillis) + retryEvery
-      yield* Effect.logWarning(`the certificate could not be renewed: ${renewed.left}`)
-      yield* Effect.sleep(retryEvery)
+      problem = undefined
+      identity.current = renewed.right
+      yield* saveIdentity(dataDir, renewed.right).pipe(
+        Effect.catchAll(({ message }) =>
+          Effect.logError(`the renewed certificate cannot be stored: ${message}`)
+        )
+      )
+      yield* options.onRenewed
+      yield* Effect.logInfo("the certificate was renewed")
+    })
+
+    /** One certificate, until it is replaced: here, or by a handshake meanwhile. */
+    const loop = Effect.gen(function* () {
+      const planned = identity.current
+      nextAt = Math.ceil(renewalDueAt(planned.certificate, yield* Random.next))
+      yield* sleepUntil(nextAt)
+      while (identity.current === planned) {
+        yield* attempt
+        // Also after a success: the next may be due already, when rights are about to end.
+        yield* Effect.sleep(retryEvery)
+      }
     })
     yield* Effect.forkScoped(Effect.forever(loop))
-    return { nextAt: () => nextAt, problem: () => problem }
+    return {
+      nextAt: () => nextAt,
+      // A handshake may have renewed it meanwhile.
+      problem: () => (problem?.identity === identity.current ? problem.message : undefined)
+    }
   })

@@ -1,5 +1,5 @@
 /** What an operator can do to a running node: drain, leave, reload, invite. */
-import { Clock, Deferred, Effect, Either } from "effect"
+import { Clock, Effect, Either } from "effect"
 import { AdminConflict, AdminForbidden, AdminInvalid } from "../admin/AdminError.ts"
 import type { AdminSource } from "../admin/AdminSource.ts"
 import { describeChanges, describeWarnings, diffConfig } from "../config/ConfigDiff.ts"
@@ -21,18 +21,15 @@ export interface ControlsOptions {
   readonly current: () => NodeConfig
   /** Makes the changeable part of a config take effect. */
   readonly apply: (next: NodeConfig) => Effect.Effect<void, Error>
-  /** Completed when the node has left and is to stop. */
-  readonly left: Deferred.Deferred<void>
 }
 
 export type Controls = Pick<AdminSource["Type"], "drain" | "leave" | "reload" | "invite">
 
-/** Time for the answer to `leave` to get out before the process ends. */
-const farewell = "200 millis"
-
 export const makeControls = (options: ControlsOptions): Controls => {
   const { configPath, drain, identity, inbound, plane } = options
 
+  // One reload at a time: each compares with what the one before has put into effect.
+  const turns = Effect.unsafeMakeSemaphore(1)
   const reload: Controls["reload"] = Effect.gen(function* () {
     if (configPath === undefined) {
       return yield* new AdminConflict({
@@ -52,7 +49,8 @@ export const makeControls = (options: ControlsOptions): Controls => {
       )
     )
     const diff = diffConfig(options.current(), next)
-    yield* options.apply(diff.effective).pipe(
+    // Once begun it is finished, also when the command that asked for it is broken off.
+    yield* Effect.uninterruptible(options.apply(diff.effective)).pipe(
       Effect.mapError(
         ({ message }) =>
           new AdminConflict({
@@ -63,7 +61,7 @@ export const makeControls = (options: ControlsOptions): Controls => {
       )
     )
     return { changes: describeChanges(diff), warnings: describeWarnings(diff) }
-  })
+  }).pipe(turns.withPermits(1))
 
   /** Own addresses first, then those of members that can admit too: this node may be gone then. */
   const bootstrap = (): ReadonlyArray<string> => {
@@ -91,14 +89,7 @@ export const makeControls = (options: ControlsOptions): Controls => {
       members: told,
       deadlineMs: options.current().drain.deadline
     })),
-    leave: Effect.flatMap(drain.leave, ({ acknowledged }) =>
-      Effect.as(
-        Effect.forkDaemon(
-          Effect.zipRight(Effect.sleep(farewell), Deferred.succeed(options.left, undefined))
-        ),
-        { told: acknowledged }
-      )
-    ),
+    leave: Effect.map(drain.leave, ({ acknowledged }) => ({ told: acknowledged })),
     invite: ({ services, capabilities, ttlMs }) =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis

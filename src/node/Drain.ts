@@ -7,7 +7,7 @@
  * and their answer means that they have stopped sending. Only inbound work is drained: the host's
  * own programs keep calling through this node until it really stops.
  */
-import { Deferred, Effect, type Scope } from "effect"
+import { Cause, Deferred, Effect, FiberSet, type Scope } from "effect"
 import type { CatalogueShape } from "../catalogue/CatalogueService.ts"
 import type { Inbound } from "../inbound/Inbound.ts"
 import type { LinkPool } from "../link/LinkPool.ts"
@@ -34,48 +34,63 @@ export interface Announced {
 const noticePatience = "1 second"
 const noticesAtOnce = 64
 
+/** For the own record to be signed and handed to gossip; a catalogue that hangs is not waited for. */
+const recordPatience = "5 seconds"
+
+const nobody: Announced = { acknowledged: 0, told: 0 }
+
+/**
+ * Drains are asked for in finalizers and after SIGTERM, by fibers that cannot be interrupted or are
+ * so already. There a timeout would wait for what it should cut short. And a command that is broken
+ * off must not leave half a drain. So fibers of its own do the work; they end with the node.
+ */
 export class Drain {
   readonly #options: DrainOptions
-  readonly #scope: Scope.Scope
+  readonly #work: FiberSet.FiberSet
+  readonly #announced: Deferred.Deferred<Announced>
   readonly #finished: Deferred.Deferred<void>
-  #announced: Announced | undefined
+  readonly #left: Deferred.Deferred<Announced>
+  #leaving = false
   #state: NodeState = "serving"
 
   private constructor(
     options: DrainOptions,
-    scope: Scope.Scope,
-    finished: Deferred.Deferred<void>
+    work: FiberSet.FiberSet,
+    announced: Deferred.Deferred<Announced>,
+    finished: Deferred.Deferred<void>,
+    left: Deferred.Deferred<Announced>
   ) {
     this.#options = options
-    this.#scope = scope
+    this.#work = work
+    this.#announced = announced
     this.#finished = finished
+    this.#left = left
   }
 
   static readonly make = (options: DrainOptions): Effect.Effect<Drain, never, Scope.Scope> =>
     Effect.gen(function* () {
-      return new Drain(options, yield* Effect.scope, yield* Deferred.make<void>())
+      return new Drain(
+        options,
+        yield* FiberSet.make(),
+        yield* Deferred.make<Announced>(),
+        yield* Deferred.make<void>(),
+        yield* Deferred.make<Announced>()
+      )
     })
 
   get state(): NodeState {
     return this.#state
   }
 
-  /** Done when the mesh has been told; the waiting goes on behind. Harmless when repeated. */
+  /**
+   * Done when the mesh has been told; the waiting goes on behind. Harmless when repeated: it
+   * happens once, also when whoever began it is gone, and all get the same answer.
+   */
   readonly begin: Effect.Effect<Announced> = Effect.suspend(() => {
-    if (this.#announced !== undefined) return Effect.succeed(this.#announced)
-    this.#announced = { acknowledged: 0, told: 0 }
+    const announced = Deferred.await(this.#announced)
+    if (this.#state !== "serving") return announced
     this.#state = "draining"
-    return this.#tell("draining").pipe(
-      Effect.tap((announced) =>
-        Effect.sync(() => {
-          this.#announced = announced
-          this.#options.links.goaway("the node is draining")
-          this.#options.inbound.drain()
-        })
-      ),
-      Effect.tap(() => Effect.forkIn(this.#wait, this.#scope)),
-      Effect.uninterruptible
-    )
+    return Effect.zipRight(this.#inBackground(this.#drain), announced)
   })
 
   /** Done when nothing is in flight, or the deadline has passed. */
@@ -84,41 +99,73 @@ export class Drain {
   )
 
   /** Drains, then says good-bye: the others forget this node until it comes back. */
-  readonly leave: Effect.Effect<Announced> = Effect.suspend(() =>
-    this.finished.pipe(
+  readonly leave: Effect.Effect<Announced> = Effect.suspend(() => {
+    if (this.#leaving) return this.left
+    this.#leaving = true
+    return Effect.zipRight(this.#inBackground(this.#goodbye), this.left)
+  })
+
+  /** Done when the good-bye has been said. */
+  get left(): Effect.Effect<Announced> {
+    return Deferred.await(this.#left)
+  }
+
+  #inBackground(work: Effect.Effect<void>): Effect.Effect<void> {
+    return Effect.asVoid(FiberSet.run(this.#work, Effect.interruptible(work)))
+  }
+
+  get #drain(): Effect.Effect<void> {
+    const { inbound, links } = this.#options
+    return this.#tell("draining").pipe(
+      Effect.tap((announced) => {
+        links.goaway("the node is draining")
+        inbound.drain()
+        return Deferred.succeed(this.#announced, announced)
+      }),
+      Effect.zipRight(this.#wait),
+      // When the node stops meanwhile, those that wait for the drain are not to wait for ever.
+      Effect.ensuring(Deferred.succeed(this.#announced, nobody)),
+      Effect.ensuring(Deferred.succeed(this.#finished, undefined))
+    )
+  }
+
+  get #goodbye(): Effect.Effect<void> {
+    return this.finished.pipe(
       Effect.zipRight(
-        Effect.sync(() => {
+        Effect.suspend(() => {
           this.#state = "leaving"
+          return this.#tell("left")
         })
       ),
-      Effect.zipRight(Effect.suspend(() => this.#tell("left")))
+      Effect.flatMap((told) => Deferred.succeed(this.#left, told)),
+      Effect.ensuring(Deferred.succeed(this.#left, nobody))
     )
-  )
+  }
 
   get #wait(): Effect.Effect<void> {
-    const { inbound, deadline } = this.#options
+    const { inbound } = this.#options
+    const deadline = this.#options.deadline()
     return inbound.idle.pipe(
-      Effect.timeoutOption(deadline()),
+      Effect.timeoutOption(deadline),
       Effect.tap((done) =>
         done._tag === "None"
           ? Effect.logWarning(
-              `drain deadline of ${deadline()} ms passed with ${inbound.inFlight} exchanges in flight; they are cut off when the node stops`
+              `drain deadline of ${deadline} ms passed with ${inbound.inFlight} exchanges in flight; they are cut off when the node stops`
             )
           : Effect.void
       ),
-      Effect.ensuring(
-        Effect.suspend(() => {
-          if (this.#state === "draining") this.#state = "drained"
-          return Deferred.succeed(this.#finished, undefined)
+      Effect.zipRight(
+        Effect.sync(() => {
+          this.#state = "drained"
         })
-      ),
-      Effect.asVoid
+      )
     )
   }
 
   #tell(state: "draining" | "left"): Effect.Effect<Announced> {
     const { catalogue, clients, links } = this.#options
     return catalogue.updateOwn({ state }).pipe(
+      Effect.timeout(recordPatience),
       Effect.flatMap(({ bytes }) => {
         const peers = links.connectedPeers()
         return Effect.forEach(
@@ -140,11 +187,11 @@ export class Drain {
           }))
         )
       }),
-      Effect.catchAll(({ message }) =>
-        Effect.as(Effect.logError(`the drain could not be announced: ${message}`), {
-          acknowledged: 0,
-          told: 0
-        })
+      // Whatever is wrong with the announcement, the node still stops taking work.
+      Effect.catchAllCause((cause) =>
+        Cause.isInterruptedOnly(cause)
+          ? Effect.failCause(cause as Cause.Cause<never>) // only interruption is in it
+          : Effect.as(Effect.logError("the drain could not be announced", cause), nobody)
       )
     )
   }

@@ -1,7 +1,7 @@
 /**
- * Which peers a node keeps links to: those it observes, so that their end is noticed; a few more,
- * so that gossip has neighbours; in a small mesh everybody, so that no first call waits for a
- * handshake. Others are linked when they are called. Peers that do not answer are tried forever.
+ * Which peers a node keeps links to: those it observes, so that their end is noticed and gossip
+ * has neighbours; in a small mesh everybody, so that no first call waits for a handshake. Others
+ * are linked when they are called. Peers that do not answer are tried forever.
  */
 import type { Catalogue } from "../catalogue/Catalogue.ts"
 import type { LinkPool } from "../link/LinkPool.ts"

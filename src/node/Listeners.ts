@@ -3,7 +3,7 @@
  * while the node runs; a port that cannot be had leaves everything as it was.
  */
 import { Effect, Exit, Scope } from "effect"
-import { formatHostPort } from "../config/HostPort.ts"
+import { collides, formatHostPort } from "../config/HostPort.ts"
 import type { NodeConfig, UpstreamConfig } from "../config/NodeConfig.ts"
 import { type HttpListenerOptions, makeHttpListener } from "../listener/HttpListener.ts"
 import type { ListenError } from "../listener/ListenError.ts"
@@ -15,13 +15,17 @@ export type ListenerContext = Pick<HttpListenerOptions, "dispatch" | "self" | "t
 interface Open {
   readonly upstream: UpstreamConfig
   readonly scope: Scope.CloseableScope
+  readonly stop: () => void
   readonly drain: (deadline: number) => Effect.Effect<void>
 }
 
 export interface Listeners {
   /** `host:port` of the proxy; undefined when it is off. */
   readonly proxy: string | undefined
-  /** Opens what is new and drains what is gone, with `deadline` in ms for the latter. */
+  /**
+   * Opens what is new and drains what is gone, with `deadline` in ms for the latter. One at a
+   * time: the next one waits.
+   */
   readonly follow: (
     upstreams: ReadonlyArray<UpstreamConfig>,
     deadline: number
@@ -47,62 +51,81 @@ export const makeListeners = (
       Effect.gen(function* () {
         const scope = yield* Scope.fork(parent, parent.strategy)
         const { listen, service, protocol } = upstream
-        const listener: Effect.Effect<Pick<Open, "drain">, ListenError, Scope.Scope> = protocol ===
-        "http"
+        const listener: Effect.Effect<
+          Pick<Open, "drain" | "stop">,
+          ListenError,
+          Scope.Scope
+        > = protocol === "http"
           ? makeHttpListener({ ...context, ...listen, fixedService: service })
           : makeTcpListener({ ...context, ...listen, service })
-        const { drain } = yield* listener.pipe(
+        const { drain, stop } = yield* listener.pipe(
           Scope.extend(scope),
           Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
         )
-        return { upstream, scope, drain }
+        return { upstream, scope, drain, stop }
       })
 
     const close = ({ scope, drain }: Open, deadline: number): Effect.Effect<void> =>
       Effect.zipRight(drain(deadline), Scope.close(scope, Exit.void))
 
+    /** All of them, or none. */
+    const openAll = (upstreams: ReadonlyArray<UpstreamConfig>) =>
+      Effect.gen(function* () {
+        const opened: Array<Open> = []
+        yield* Effect.forEach(
+          upstreams,
+          (upstream) => Effect.map(openOne(upstream), (it) => opened.push(it)),
+          { discard: true }
+        ).pipe(
+          Effect.onError(() => Effect.forEach(opened, (it) => close(it, 0), { discard: true }))
+        )
+        return opened
+      })
+
+    const closeLater = (old: Open, deadline: number) =>
+      Effect.forkIn(Effect.interruptible(close(old, deadline)), parent)
+
+    /** The port was ours a moment ago; should somebody have been faster, it is lost, and told. */
+    const reopen = ({ upstream }: Open) =>
+      openOne(upstream).pipe(
+        Effect.tap((it) => Effect.sync(() => open.set(keyOf(upstream), it))),
+        Effect.asVoid,
+        Effect.catchAll(({ message }) => {
+          open.delete(keyOf(upstream))
+          return Effect.logError(`the upstream ${keyOf(upstream)} was lost: ${message}`)
+        })
+      )
+
+    const turns = yield* Effect.makeSemaphore(1)
     const follow: Listeners["follow"] = (upstreams, deadline) =>
       Effect.gen(function* () {
         const wanted = new Map(upstreams.map((upstream) => [keyOf(upstream), upstream]))
-        const gone = Array.from(open).filter(([key]) => !wanted.has(key))
-        const taken = new Set(
-          upstreams
-            .filter((one) => !open.has(keyOf(one)))
-            .map(({ listen }) => formatHostPort(listen))
+        const gone = Array.from(open.values()).filter(
+          ({ upstream }) => !wanted.has(keyOf(upstream))
         )
-        // A port that changes hands must be free before it can be taken again.
-        const [first, later] = [
-          gone.filter(([, { upstream }]) => taken.has(formatHostPort(upstream.listen))),
-          gone.filter(([, { upstream }]) => !taken.has(formatHostPort(upstream.listen)))
-        ]
-        const fresh: Array<readonly [string, Open]> = []
-        yield* Effect.forEach(
-          Array.from(wanted).filter(
-            ([key, { listen }]) =>
-              !open.has(key) &&
-              !first.some(
-                ([, old]) => formatHostPort(old.upstream.listen) === formatHostPort(listen)
-              )
-          ),
-          ([key, upstream]) => Effect.map(openOne(upstream), (it) => fresh.push([key, it])),
-          { discard: true }
-        ).pipe(
-          Effect.onError(() => Effect.forEach(fresh, ([, it]) => close(it, 0), { discard: true }))
-        )
-        for (const [key, it] of fresh) open.set(key, it)
-        for (const [key, old] of first) {
-          open.delete(key)
-          yield* Effect.forkIn(close(old, deadline), parent)
-          const next = upstreams.find(
-            ({ listen }) => formatHostPort(listen) === formatHostPort(old.upstream.listen)
+        const fresh = Array.from(wanted.values()).filter((one) => !open.has(keyOf(one)))
+        // A port that changes hands must be free before it can be taken again. That comes last,
+        // when nothing else can fail any more.
+        const clashes = (one: UpstreamConfig, { upstream }: Open) =>
+          collides(one.listen, upstream.listen)
+        const inTheWay = gone.filter((old) => fresh.some((one) => clashes(one, old)))
+        const takers = fresh.filter((one) => inTheWay.some((old) => clashes(one, old)))
+        const opened = yield* openAll(fresh.filter((one) => !takers.includes(one)))
+        for (const old of inTheWay) old.stop()
+        const taken = yield* openAll(takers).pipe(
+          Effect.onError(() =>
+            Effect.forEach(opened, (it) => close(it, 0), { discard: true }).pipe(
+              Effect.zipRight(Effect.forEach(inTheWay, (old) => closeLater(old, deadline))),
+              Effect.zipRight(Effect.forEach(inTheWay, reopen))
+            )
           )
-          if (next !== undefined) open.set(keyOf(next), yield* openOne(next))
+        )
+        for (const old of gone) {
+          open.delete(keyOf(old.upstream))
+          yield* closeLater(old, deadline)
         }
-        for (const [key, old] of later) {
-          open.delete(key)
-          yield* Effect.forkIn(close(old, deadline), parent)
-        }
-      })
+        for (const it of [...opened, ...taken]) open.set(keyOf(it.upstream), it)
+      }).pipe(Effect.uninterruptible, turns.withPermits(1))
 
     yield* follow(config.upstreams, 0)
     return {

@@ -2,10 +2,10 @@
  * What this host offers, in the three forms it takes: as config says it, as the inbound stack
  * serves it, and as the node's record tells the mesh.
  */
-
-import { formatHostPort } from "../config/HostPort.ts"
+import { createHash } from "node:crypto"
+import { formatHostPort, type HostPort } from "../config/HostPort.ts"
 import type { NodeConfig, ServiceConfig } from "../config/NodeConfig.ts"
-import type { HealthCheck, LocalService } from "../inbound/LocalService.ts"
+import { activeCheck, type HealthCheck, type LocalService } from "../inbound/LocalService.ts"
 import type { ServiceName } from "../model/Names.ts"
 import type { ServiceEntry } from "../model/NodeRecord.ts"
 
@@ -13,6 +13,20 @@ const healthCheck = (config: ServiceConfig["health"]): HealthCheck => {
   if (config === undefined) return { kind: "none" }
   return "http" in config ? { kind: "http", ...config.http } : { kind: "tcp", ...config.tcp }
 }
+
+/** Longest id a record may carry. */
+const maxIdLength = 64
+
+/** The address; of a longer one its beginning and a hash, as two may differ anywhere. */
+const endpointId = (address: HostPort): string => {
+  const text = formatHostPort(address)
+  if (text.length <= maxIdLength) return text
+  const hash = createHash("sha256").update(text).digest("hex").slice(0, 16)
+  return `${text.slice(0, maxIdLength - hash.length - 1)}~${hash}`
+}
+
+const isChecked = (endpoint: LocalService["endpoints"][number]): boolean =>
+  activeCheck(endpoint) !== undefined
 
 /**
  * An endpoint is called after its address: config may reorder its list, and the endpoint stays
@@ -22,14 +36,18 @@ export const localServices = (config: NodeConfig): ReadonlyArray<LocalService> =
   config.services.map((service) => ({
     name: service.name,
     protocol: service.protocol,
-    endpoints: service.addresses.map((address) => ({
-      id: formatHostPort(address).slice(-64),
+    endpoints: distinct(service.addresses).map((address) => ({
+      id: endpointId(address),
       host: address.host,
       port: address.port,
       weight: service.weight,
       health: healthCheck(service.health)
     }))
   }))
+
+/** Written twice in config, an instance is still one. */
+const distinct = (addresses: ReadonlyArray<HostPort>): ReadonlyArray<HostPort> =>
+  Array.from(new Map(addresses.map((address) => [formatHostPort(address), address])).values())
 
 /** What the health checks have found so far; an endpoint with a check is not well before. */
 export class EndpointHealth {
@@ -40,14 +58,15 @@ export class EndpointHealth {
   }
 
   isHealthy(service: ServiceName, endpoint: LocalService["endpoints"][number]): boolean {
-    const checked = endpoint.health !== undefined && endpoint.health.kind !== "none"
-    return this.#known.get(`${service}/${endpoint.id}`) ?? !checked
+    return isChecked(endpoint) ? (this.#known.get(`${service}/${endpoint.id}`) ?? false) : true
   }
 
-  /** Forgets endpoints that are gone. */
+  /** Forgets endpoints that are gone, or are no longer checked. */
   keep(services: ReadonlyArray<LocalService>): void {
     const present = new Set(
-      services.flatMap(({ name, endpoints }) => endpoints.map(({ id }) => `${name}/${id}`))
+      services.flatMap(({ name, endpoints }) =>
+        endpoints.filter(isChecked).map(({ id }) => `${name}/${id}`)
+      )
     )
     for (const key of this.#known.keys()) if (!present.has(key)) this.#known.delete(key)
   }

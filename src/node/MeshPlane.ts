@@ -14,6 +14,7 @@ import { makeRecordDoor } from "../catalogue/RecordDoor.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import { makeAdmission } from "../identity/Admission.ts"
 import { AdmittedPeers } from "../identity/AdmittedPeers.ts"
+import { defaultSkew } from "../identity/Certificate.ts"
 import { saveIdentity } from "../identity/DataDir.ts"
 import { EnvelopeCache } from "../identity/Envelope.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
@@ -69,6 +70,9 @@ export interface MeshPlane {
 /** How long a restarted node waits to meet the mesh before it serves from what it knew (ms). */
 const patience = 3_000
 
+/** How often connections to peers whose certificate has ended are looked for. */
+const expiryCheckEvery = "30 seconds"
+
 export const makeMeshPlane = (
   options: MeshPlaneOptions
 ): Effect.Effect<MeshPlane, HostError, Scope.Scope | Supervisor> =>
@@ -77,12 +81,19 @@ export const makeMeshPlane = (
     const { node } = config
     const self = identity.current.peer
     const scope = yield* Effect.scope
-    const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+    const runtime = yield* Effect.runtime<never>()
+    const runFork = (effect: Effect.Effect<void>): void => {
+      Runtime.runFork(runtime)(effect, { scope })
+    }
     const admitted = new AdmittedPeers()
     const cache = new EnvelopeCache()
     const refusals = yield* RefusalLog.make
     // Peers may knock as soon as the host listens, before there is a catalogue to ask.
-    const late: { catalogue?: CatalogueShape; keeper?: LinkKeeper } = {}
+    const late: {
+      catalogue?: CatalogueShape
+      membership?: MembershipShape
+      keeper?: LinkKeeper
+    } = {}
 
     const host: MeshHostShape = yield* makeMeshHost({
       privateKey: identity.current.privateKey,
@@ -96,14 +107,21 @@ export const makeMeshPlane = (
         cache: cache.chains,
         isNameTaken: (name, peer) =>
           Array.from(late.catalogue?.current().entries() ?? []).some(
-            ({ record }) => record.name === name && record.peer !== peer && record.state !== "left"
+            // One that is dead gave its name free: a host set up anew has a new key.
+            ({ record }) =>
+              record.name === name &&
+              record.peer !== peer &&
+              record.state !== "left" &&
+              late.membership?.stateOf(record.peer) !== "dead"
           ),
         onRefused: (refusal) => refusals.add(refusal),
         onRenewed: (renewed) => {
           runFork(
             saveIdentity(node.dataDir, renewed).pipe(
-              Effect.zipRight(Effect.suspend(() => late.catalogue?.resign ?? Effect.void)),
-              Effect.catchAll(({ message }) => Effect.logError(message))
+              Effect.catchAll(({ message }) =>
+                Effect.logError(`the renewed certificate cannot be stored: ${message}`)
+              ),
+              Effect.zipRight(Effect.suspend(() => late.catalogue?.resign ?? Effect.void))
             )
           )
         }
@@ -133,7 +151,7 @@ export const makeMeshPlane = (
       name: identity.current.name,
       zone: node.zone,
       software: options.software,
-      door: makeRecordDoor(identity, cache),
+      door: makeRecordDoor(identity, cache, (certificate) => admitted.refresh(certificate)),
       connect: connectByRpc(clients),
       neighbours: () => links.connectedPeers()
     }).pipe(
@@ -148,6 +166,7 @@ export const makeMeshPlane = (
       port: membershipByRpc(clients)
     }).pipe(Effect.provideService(Gossip, gossip))
 
+    late.membership = membership
     const keeper = new LinkKeeper({
       self,
       links,
@@ -181,7 +200,6 @@ export const makeMeshPlane = (
       keeper.follow()
       follow()
     }
-    onCatalogue()
     yield* Effect.acquireRelease(
       Effect.sync(() => [
         catalogue.subscribe(onCatalogue),
@@ -212,11 +230,31 @@ export const makeMeshPlane = (
           for (const stop of stops) stop()
         })
     )
+    // After subscribing, so that no change falls between the two.
+    onCatalogue()
+
+    // A connection that is broken may be made again: then the handshake decides, and renews.
+    yield* Effect.sync(() => {
+      for (const { peer, name } of admitted.expired(ticker.wall() - defaultSkew)) {
+        const reason = `the certificate of ${name} has ended and was not renewed`
+        runFork(Effect.logWarning(`${reason}; its connections are closed`))
+        transport.disconnect(peer, new Error(reason))
+      }
+    }).pipe(
+      Effect.delay(expiryCheckEvery),
+      Effect.catchAllDefect((defect) => Effect.logError("the check for expiry failed", defect)),
+      Effect.forever,
+      Effect.forkScoped
+    )
 
     const renewal = yield* keepCertificate({
       dataDir: node.dataDir,
       identity,
-      peers: () => links.connectedPeers(),
+      // The others would refuse, one after the other.
+      peers: () =>
+        links
+          .connectedPeers()
+          .filter((peer) => admitted.get(peer)?.capabilities.includes("admit") !== false),
       client: clients.client,
       onRenewed: catalogue.resign
     })
@@ -258,7 +296,10 @@ export const makeMeshPlane = (
       met: () => {
         const known = others()
         if (met) return { name: "mesh", ready: true, detail: `${known} other nodes known` }
-        if (known === 0 && options.bootstrap.size === 0) {
+        const invitersLeft = Array.from(options.bootstrap.keys()).every(
+          (peer) => catalogue.current().node(peer)?.record.state === "left"
+        )
+        if (known === 0 && invitersLeft) {
           return { name: "mesh", ready: true, detail: "the only node so far" }
         }
         // What is known from before is good enough to serve from, should nobody answer.

@@ -85,6 +85,8 @@ export const makeNodeViews = (
         const isSelf = record.peer === self
         const state =
           record.state === "left" ? "left" : isSelf ? "alive" : (member?.state ?? "alive")
+        // To most of a large mesh there is no link of our own: then membership knows.
+        const isReached = link?.wanted === true ? link.state === "up" : state === "alive"
         return {
           node: record.name,
           peer: record.peer,
@@ -101,7 +103,7 @@ export const makeNodeViews = (
             epoch: record.epoch,
             version: record.version,
             signedAt: record.signedAt,
-            sync: isSelf || link?.state === "up" ? "synced" : "unreachable",
+            sync: isReached ? "synced" : "unreachable",
             checkedMs: null
           }
         }

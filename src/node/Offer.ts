@@ -13,6 +13,8 @@ import { EndpointHealth, localServices, serviceEntries } from "./LocalServices.t
 export interface OfferOptions {
   readonly inbound: Pick<Inbound, "setServices" | "setHealth">
   readonly catalogue: Pick<CatalogueShape, "updateOwn">
+  /** Where others dial this node. Told together with the services: neither is of use alone. */
+  readonly addresses: () => ReadonlyArray<string>
   readonly makeHealthChecker: (
     options: HealthCheckerOptions
   ) => Effect.Effect<HealthChecker, never, Scope.Scope>
@@ -26,12 +28,16 @@ export interface Offer {
 export const makeOffer = (options: OfferOptions): Effect.Effect<Offer, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { inbound, catalogue } = options
-    const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+    const runtime = yield* Effect.runtime<never>()
+    const scope = yield* Effect.scope
     const health = new EndpointHealth()
     let services: ReadonlyArray<LocalService> = []
 
     const publish = Effect.suspend(() =>
-      catalogue.updateOwn({ services: serviceEntries(services, health) })
+      catalogue.updateOwn({
+        addresses: options.addresses(),
+        services: serviceEntries(services, health)
+      })
     ).pipe(
       Effect.catchAll(({ message }) =>
         Effect.logError(`the mesh was not told what this node offers: ${message}`)
@@ -44,7 +50,10 @@ export const makeOffer = (options: OfferOptions): Effect.Effect<Offer, never, Sc
         health.set(service, endpoint, healthy)
         inbound.setHealth(service, endpoint, healthy, reason)
         const now = healthy ? "healthy" : `unhealthy: ${reason}`
-        runFork(Effect.zipRight(Effect.logInfo(`${service} at ${endpoint} is ${now}`), publish))
+        Runtime.runFork(runtime)(
+          Effect.zipRight(Effect.logInfo(`${service} at ${endpoint} is ${now}`), publish),
+          { scope }
+        )
       }
     })
 

@@ -28,8 +28,8 @@ export class RefusalLog {
     )
   })
 
-  add({ direction, address, peer, code, message }: Refusal): void {
-    const kind = `${direction} ${code}`
+  add({ direction, address, peer, code, by, message }: Refusal): void {
+    const kind = `${direction} ${by} ${code}`
     const known = this.#kinds.get(kind)
     if (known !== undefined && this.#now() - known.toldAt < quietFor) {
       known.since++
@@ -39,7 +39,8 @@ export class RefusalLog {
     const who = peer ?? "somebody"
     const where = address === undefined ? "" : ` at ${address}`
     const more = known === undefined || known.since === 0 ? "" : ` (${known.since} more like it)`
-    const what = direction === "inbound" ? "refused a connection from" : "was refused by"
+    const way = direction === "inbound" ? "from" : "to"
+    const what = by === "peer" ? "was refused by" : `refused a connection ${way}`
     this.#log(`${what} ${who}${where}: ${code}: ${message}${more}`)
     this.#kinds.set(kind, { toldAt: this.#now(), since: 0 })
   }

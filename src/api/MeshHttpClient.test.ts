@@ -1,0 +1,238 @@
+import {
+  HttpBody,
+  HttpClient,
+  HttpClientError,
+  HttpClientRequest,
+  HttpClientResponse
+} from "@effect/platform"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Fiber, Stream } from "effect"
+import { noFields } from "../model/Exchange.ts"
+import { PeerKey } from "../model/Names.ts"
+import { MeshCaller } from "./MeshCaller.ts"
+import * as MeshHttpClient from "./MeshHttpClient.ts"
+import { responseHead, ScriptedCallee, someFault } from "./ScriptedCallee.ts"
+import { MeshFault } from "./WebExchange.ts"
+
+const peer = PeerKey.make("12D3KooWGRUVh8NLfSAbc52sBVRLFBqGZxCHsVPVHzQV5FCuaJ8M")
+
+/** Answers `ok` as soon as the request has ended. */
+const echo = (): ScriptedCallee => {
+  const callee = new ScriptedCallee()
+  callee.onCall = () =>
+    void callee
+      .until(() => callee.ended)
+      .then(() => {
+        callee.receiver.onHead(responseHead(200, ["content-type", "text/plain"]))
+        callee.receiver.onData(Buffer.from("ok"))
+        callee.receiver.onEnd(noFields)
+      })
+  return callee
+}
+
+const send = (callee: ScriptedCallee, request: HttpClientRequest.HttpClientRequest) =>
+  HttpClient.HttpClient.pipe(
+    Effect.flatMap((client) => client.execute(request)),
+    Effect.flatMap((response) => Effect.zip(Effect.succeed(response.status), response.text)),
+    Effect.provide(MeshHttpClient.layer),
+    Effect.provideService(MeshCaller, { dispatch: callee.dispatch, peer })
+  )
+
+const url = "http://payments.mesh/charge?id=1&q=a|b"
+
+describe("a request", () => {
+  it.effect("enters the mesh with service, target, authority and end-to-end fields", () =>
+    Effect.gen(function* () {
+      const callee = echo()
+      const request = HttpClientRequest.get(url, {
+        headers: { Accept: "text/plain", Connection: "close", Host: "elsewhere", Expect: "x" }
+      })
+      expect(yield* send(callee, request)).toEqual([200, "ok"])
+      expect(callee.call).toMatchObject({
+        kind: "http",
+        service: "payments",
+        caller: peer,
+        attempt: 0,
+        head: {
+          method: "GET",
+          target: "/charge?id=1&q=a|b",
+          authority: "payments.mesh",
+          framing: { kind: "none" },
+          upgrade: undefined
+        }
+      })
+      const { fields = [] } = callee.call?.head ?? {}
+      const names = fields.filter((_, index) => index % 2 === 0)
+      expect(names).toContain("accept")
+      for (const hop of ["connection", "host", "expect"]) expect(names).not.toContain(hop)
+    })
+  )
+
+  for (const target of ["http://payments.example/", "https://payments.mesh/", "http://mesh/"]) {
+    it.effect(`to ${target} is no call to a service`, () =>
+      Effect.gen(function* () {
+        const callee = echo()
+        const error = yield* Effect.flip(send(callee, HttpClientRequest.get(target)))
+        expect(error).toMatchObject({ _tag: "RequestError", reason: "InvalidUrl" })
+        expect(callee.call).toBeUndefined()
+      })
+    )
+  }
+
+  for (const value of ["a\r\nx-injected: 1", "a\nb", "€", "\0"]) {
+    it.effect(`with a header of ${JSON.stringify(value)} is refused`, () =>
+      Effect.gen(function* () {
+        const callee = echo()
+        const request = HttpClientRequest.get(url, { headers: { "x-name": value } })
+        const error = yield* Effect.flip(send(callee, request))
+        expect(error).toMatchObject({ _tag: "RequestError", reason: "Encode" })
+        expect(error.message).toContain("x-name")
+        expect(callee.call).toBeUndefined()
+      })
+    )
+  }
+
+  it.effect("with a header name that is no token is refused", () =>
+    Effect.gen(function* () {
+      const request = HttpClientRequest.get(url, { headers: { "x name": "1" } })
+      const error = yield* Effect.flip(send(echo(), request))
+      expect(error).toMatchObject({ _tag: "RequestError", reason: "Encode" })
+    })
+  )
+})
+
+describe("a body", () => {
+  const form = new FormData()
+  form.set("amount", "12")
+  const kinds: ReadonlyArray<
+    readonly [name: string, body: HttpBody.HttpBody, framing: object, text: string, type: string]
+  > = [
+    ["text", HttpBody.text("12 €", "text/x"), { kind: "length", length: 6 }, "12 €", "text/x"],
+    ["json", HttpBody.unsafeJson({ a: 1 }), { kind: "length", length: 7 }, '{"a":1}', "json"],
+    ["raw string", HttpBody.raw("abc"), { kind: "length", length: 3 }, "abc", ""],
+    ["raw bytes", HttpBody.raw(Buffer.from("abc")), { kind: "length", length: 3 }, "abc", ""],
+    ["blob", HttpBody.raw(new Blob(["abc"])), { kind: "stream" }, "abc", ""],
+    ["nothing", HttpBody.raw(null), { kind: "none" }, "", ""],
+    [
+      "parameters",
+      HttpBody.raw(new URLSearchParams({ a: "1 2" })),
+      { kind: "stream" },
+      "a=1+2",
+      "application/x-www-form-urlencoded"
+    ],
+    [
+      "stream",
+      HttpBody.stream(Stream.make(Buffer.from("ab"), Buffer.from("c")), "text/s"),
+      { kind: "stream" },
+      "abc",
+      "text/s"
+    ],
+    ["form", HttpBody.formData(form), { kind: "stream" }, "amount", "multipart/form-data; boundary"]
+  ]
+  for (const [name, body, framing, text, type] of kinds) {
+    it.effect(`of ${name} is framed and sent`, () =>
+      Effect.gen(function* () {
+        const callee = echo()
+        yield* send(callee, HttpClientRequest.post(url, { body }))
+        const head = callee.call?.head
+        expect(head?.framing).toEqual(framing)
+        const sent = Buffer.from(callee.written.join(""), "latin1").toString("utf8")
+        if (name === "form") expect(sent).toContain(text)
+        else expect(sent).toBe(text)
+        const { fields = [] } = head ?? {}
+        const said = fields[fields.indexOf("content-type") + 1] ?? ""
+        expect(said).toContain(type)
+        expect(fields).not.toContain("content-length")
+      })
+    )
+  }
+
+  it.effect("that was read before is refused, not a defect", () =>
+    Effect.gen(function* () {
+      const used = new Blob(["a"]).stream()
+      yield* Effect.promise(() => new Response(used).text())
+      const request = HttpClientRequest.post(url, { body: HttpBody.raw(used) })
+      const error = yield* Effect.flip(send(echo(), request))
+      expect(error).toMatchObject({ _tag: "RequestError", reason: "Encode" })
+    })
+  )
+
+  it.effect("that fails is the request's failure, and gives the exchange up", () =>
+    Effect.gen(function* () {
+      const callee = echo()
+      const body = HttpBody.stream(Stream.fail(new Error("no more paper")), "text/plain")
+      const error = yield* Effect.flip(send(callee, HttpClientRequest.post(url, { body })))
+      expect(error).toMatchObject({ _tag: "RequestError", reason: "Transport" })
+      expect(callee.cancelled?.code).toBe("client_gone")
+    })
+  )
+})
+
+describe("failures", () => {
+  it.effect("of the mesh are RequestErrors whose cause is the MeshFault", () =>
+    Effect.gen(function* () {
+      const callee = new ScriptedCallee()
+      callee.onCall = () => callee.receiver.onFault(someFault)
+      const error = yield* Effect.flip(send(callee, HttpClientRequest.get(url)))
+      expect(error).toBeInstanceOf(HttpClientError.RequestError)
+      expect(error).toMatchObject({ reason: "Transport", cause: { fault: someFault } })
+      expect(error.cause).toBeInstanceOf(MeshFault)
+    })
+  )
+
+  it.effect("after the head are ResponseErrors", () =>
+    Effect.gen(function* () {
+      const callee = new ScriptedCallee()
+      callee.onCall = () => {
+        callee.receiver.onHead(responseHead(200))
+        callee.receiver.onFault(someFault)
+      }
+      const error = yield* Effect.flip(send(callee, HttpClientRequest.get(url)))
+      expect(error).toMatchObject({ _tag: "ResponseError" })
+    })
+  )
+
+  it.effect("of the application are responses", () =>
+    Effect.gen(function* () {
+      const callee = new ScriptedCallee()
+      callee.onCall = () => {
+        callee.receiver.onHead(responseHead(503, [], { kind: "none" }))
+        callee.receiver.onEnd(noFields)
+      }
+      expect(yield* send(callee, HttpClientRequest.get(url))).toEqual([503, ""])
+    })
+  )
+
+  it.effect("interrupting the program cancels the exchange", () =>
+    Effect.gen(function* () {
+      const callee = new ScriptedCallee()
+      const called = new Promise<void>((resolve) => {
+        callee.onCall = resolve
+      })
+      const fiber = yield* Effect.fork(send(callee, HttpClientRequest.get(url)))
+      yield* Effect.promise(() => called)
+      yield* Fiber.interrupt(fiber)
+      expect(callee.cancelled?.code).toBe("client_gone")
+    })
+  )
+
+  it.effect("a stream that is left early cancels the exchange", () =>
+    Effect.gen(function* () {
+      const callee = new ScriptedCallee()
+      callee.onCall = () => {
+        callee.receiver.onHead(responseHead(200))
+        while (callee.receiver.onData(Buffer.from("tick\n"))) {}
+      }
+      const first = yield* HttpClient.HttpClient.pipe(
+        Effect.flatMap((client) => client.get(url)),
+        HttpClientResponse.stream,
+        Stream.take(1),
+        Stream.runCount,
+        Effect.provide(MeshHttpClient.layer),
+        Effect.provideService(MeshCaller, { dispatch: callee.dispatch, peer })
+      )
+      expect(first).toBe(1)
+      yield* Effect.promise(() => callee.until(() => callee.cancelled !== undefined))
+    })
+  )
+})

@@ -1,0 +1,67 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect, Either } from "effect"
+import { describe, expect, it } from "vitest"
+import { makeNodeConfig, type NodeConfigInput } from "./config/NodeConfig.ts"
+import { initMesh, loadOrCreateNodeKey, saveIdentity } from "./identity/DataDir.ts"
+import { enrol } from "./identity/FoundMesh.ts"
+import { NodeName, ServiceName } from "./model/Names.ts"
+import { saveBootstrap } from "./node/Bootstrap.ts"
+import { runNode, SkeinNode } from "./node.ts"
+
+const directory = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "skein-node-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+)
+
+const config = (name: string, dataDir: string, rest: Partial<NodeConfigInput> = {}) =>
+  makeNodeConfig({
+    node: { name, dataDir, listen: ["/ip4/127.0.0.1/tcp/0"] },
+    admin: "127.0.0.1:0",
+    outbound: { http: "off" },
+    ...rest
+  })
+
+describe("a node", () => {
+  it("that slept past the end of its certificate starts, and is renewed by the first it meets", async () => {
+    const payments = ServiceName.make("payments")
+    const test = Effect.gen(function* () {
+      const long = Date.now() - 3 * 86_400_000
+      const [one, two] = [yield* directory, yield* directory]
+      const founder = yield* initMesh({
+        dataDir: one,
+        meshName: "test",
+        nodeName: NodeName.make("host-a"),
+        now: long
+      })
+      const sleeper = Either.getOrThrow(
+        enrol(founder, {
+          privateKey: yield* loadOrCreateNodeKey(two),
+          name: NodeName.make("host-b"),
+          grant: { services: ["payments"], capabilities: [] },
+          now: long
+        })
+      )
+      yield* saveIdentity(two, sleeper)
+      const a = yield* runNode({ config: config("host-a", one) })
+      yield* saveBootstrap(
+        two,
+        a.addresses.map((address) => `${address}/p2p/${a.peer}`)
+      )
+      const services = [{ name: payments, address: "127.0.0.1:9" }]
+      const b = yield* runNode({ config: config("host-b", two, { services }) })
+      // Seen by the other node only once its record carries a certificate that counts.
+      yield* a.awaitService(payments)
+      const { certificate } = yield* b.source.status
+      expect(certificate.expiresAt).toBeGreaterThan(Date.now())
+    })
+    await Effect.runPromise(Effect.scoped(test))
+  })
+
+  it("with a config that is wrong is a StartError, not a defect", async () => {
+    const wrong = SkeinNode.layer({ admin: "nowhere" })
+    const failed = await Effect.runPromise(Effect.either(Effect.provide(Effect.void, wrong)))
+    expect(failed).toMatchObject({ left: { _tag: "StartError", code: "invalid_config" } })
+  })
+})

@@ -1,0 +1,123 @@
+import { describe, expect, it } from "vitest"
+import { Catalogue } from "../catalogue/Catalogue.ts"
+import { nodeEntry } from "../catalogue/RecordEntry.ts"
+import { NodeName, PeerKey } from "../model/Names.ts"
+import type { NodeRecord } from "../model/NodeRecord.ts"
+import type { Bootstrap } from "./Bootstrap.ts"
+import { LinkKeeper, smallMesh } from "./LinkKeeper.ts"
+
+const peerOf = (n: number): PeerKey =>
+  PeerKey.make(`${"1".repeat(20)}P${String(n + 1e5).replaceAll("0", "z")}`)
+const self = peerOf(0)
+
+class Fixture {
+  catalogue = Catalogue.empty
+  subjects: ReadonlyArray<PeerKey> = []
+  readonly wanted = new Map<PeerKey, () => ReadonlyArray<string>>()
+  readonly calls: Array<string> = []
+  readonly keeper: LinkKeeper
+  #version = 0
+
+  constructor(bootstrap: Bootstrap = new Map()) {
+    this.keeper = new LinkKeeper({
+      self,
+      bootstrap,
+      catalogue: () => this.catalogue,
+      subjects: () => this.subjects,
+      links: {
+        want: (peer, addresses) => {
+          this.calls.push(`want ${peer}`)
+          this.wanted.set(peer, addresses)
+        },
+        unwant: (peer) => {
+          this.calls.push(`unwant ${peer}`)
+          this.wanted.delete(peer)
+        }
+      }
+    })
+  }
+
+  record(n: number, change: Partial<NodeRecord> = {}): this {
+    const record: NodeRecord = {
+      peer: peerOf(n),
+      name: NodeName.make(`host-${n}`),
+      addresses: [`/ip4/10.0.0.${n}/tcp/1`],
+      epoch: 1,
+      version: this.#version++,
+      signedAt: 1,
+      state: "serving",
+      services: [],
+      software: "1",
+      ...change
+    }
+    const bytes = new TextEncoder().encode(JSON.stringify(record))
+    this.catalogue = this.catalogue.merge(nodeEntry(record, [], bytes))[0]
+    return this
+  }
+
+  records(count: number): this {
+    for (let n = 0; n < count; n++) this.record(n)
+    return this
+  }
+
+  follow(): ReadonlyArray<PeerKey> {
+    this.calls.length = 0
+    this.keeper.follow()
+    return [...this.wanted.keys()].sort()
+  }
+}
+
+const peers = (...numbers: ReadonlyArray<number>) => numbers.map(peerOf).sort()
+
+describe("LinkKeeper", () => {
+  it("links a small mesh fully, but not the node to itself", () => {
+    const mesh = new Fixture().records(smallMesh)
+    expect(mesh.follow().length).toBe(smallMesh - 1)
+    expect(mesh.wanted.has(self)).toBe(false)
+  })
+
+  it("links only those it observes in a larger one, and follows when they change", () => {
+    const mesh = new Fixture().records(smallMesh)
+    mesh.follow()
+    mesh.record(smallMesh)
+    mesh.subjects = [peerOf(3), peerOf(5)]
+    expect(mesh.follow()).toEqual(peers(3, 5))
+    mesh.subjects = [peerOf(5), peerOf(smallMesh)]
+    expect(mesh.follow()).toEqual(peers(5, smallMesh))
+    expect(mesh.calls.sort()).toEqual([`unwant ${peerOf(3)}`, `want ${peerOf(smallMesh)}`].sort())
+  })
+
+  it("says nothing twice", () => {
+    const mesh = new Fixture().records(4)
+    mesh.follow()
+    mesh.follow()
+    expect(mesh.calls).toEqual([])
+  })
+
+  it("lets go of nodes that have left or are forgotten", () => {
+    const mesh = new Fixture().records(4)
+    mesh.follow()
+    expect(mesh.record(2, { state: "left" }).follow()).toEqual(peers(1, 3))
+    mesh.catalogue = mesh.catalogue.filter(({ record }) => record.peer !== peerOf(3))
+    expect(mesh.follow()).toEqual(peers(1))
+  })
+
+  it("knocks where the token said, until the mesh is large or that node has left", () => {
+    const mesh = new Fixture(new Map([[peerOf(9), ["/ip4/10.9.9.9/tcp/9"]]])).records(1)
+    expect(mesh.follow()).toEqual(peers(9))
+    expect(mesh.wanted.get(peerOf(9))?.()).toEqual(["/ip4/10.9.9.9/tcp/9"])
+    expect(mesh.record(9, { state: "left" }).follow()).toEqual([])
+    expect(mesh.keeper.addressesOf(peerOf(9))).toEqual([])
+    const large = new Fixture(new Map([[peerOf(999), ["/ip4/10.9.9.9/tcp/9"]]]))
+    expect(large.records(smallMesh + 1).follow()).toEqual([])
+  })
+
+  it("has the addresses as the record says now, and then those of the token", () => {
+    const mesh = new Fixture(new Map([[peerOf(1), ["/ip4/10.9.9.9/tcp/9"]]])).records(2)
+    mesh.follow()
+    const addresses = mesh.wanted.get(peerOf(1))!
+    expect(addresses()).toEqual(["/ip4/10.0.0.1/tcp/1", "/ip4/10.9.9.9/tcp/9"])
+    mesh.record(1, { addresses: ["/ip4/10.9.9.9/tcp/9", "/ip4/10.0.0.2/tcp/2"] })
+    expect(addresses()).toEqual(["/ip4/10.9.9.9/tcp/9", "/ip4/10.0.0.2/tcp/2"])
+  })
+})

@@ -1,0 +1,158 @@
+import { createServer, type Server } from "node:net"
+import { Effect, Exit, Scope } from "effect"
+import { afterEach, describe, expect, it } from "vitest"
+import { makeNodeConfig, type NodeConfig, type UpstreamConfig } from "../config/NodeConfig.ts"
+import { freePort, HandTicker, self } from "../inbound/InboundFixture.ts"
+import { HoldingCallee, RawClient } from "../listener/ListenerFixture.ts"
+import { MetricRegistry } from "../telemetry/Metrics.ts"
+import { type Listeners, makeListeners } from "./Listeners.ts"
+
+const config = (
+  upstreams: NonNullable<Parameters<typeof makeNodeConfig>[0]["upstreams"]>
+): NodeConfig => makeNodeConfig({ node: { name: "host-a" }, outbound: { http: "off" }, upstreams })
+
+const upstream = (port: number, service: string, host = "127.0.0.1"): UpstreamConfig =>
+  config([{ service, listen: `${host}:${port}`, protocol: "tcp" }]).upstreams[0]!
+
+const closing: Array<() => Promise<unknown>> = []
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+/** Connected, or refused. */
+const connect = async (port: number): Promise<RawClient> => {
+  const client = new RawClient(port)
+  closing.push(async () => client.socket.destroy())
+  const connected = new Promise<void>((resolve) => client.socket.once("connect", resolve))
+  await Promise.race([connected, client.closed])
+  return client
+}
+
+const open = async (upstreams: ReadonlyArray<UpstreamConfig>) => {
+  const callee = new HoldingCallee()
+  const scope = Effect.runSync(Scope.make())
+  closing.push(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  const listeners: Listeners = await Effect.runPromise(
+    makeListeners(
+      { ...config([]), upstreams },
+      { dispatch: callee.dispatch, self, ticker: new HandTicker(), metrics: new MetricRegistry() }
+    ).pipe(Scope.extend(scope))
+  )
+  /** The service that a new connection to the port reaches; undefined when it is refused. */
+  const reached = async (port: number): Promise<string | undefined> => {
+    const client = await connect(port)
+    return client.error === undefined ? (await callee.next()).call.service : undefined
+  }
+  const follow = (next: ReadonlyArray<UpstreamConfig>, deadline = 5_000) =>
+    Effect.runPromise(Effect.either(listeners.follow(next, deadline)))
+  return { callee, listeners, reached, follow }
+}
+
+/** Somebody else's program on the port. */
+const occupy = (port: number): Promise<Server> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once("error", reject)
+    server.listen(port, "127.0.0.1", () => resolve(server))
+    closing.push(() => new Promise((done) => server.close(done)))
+  })
+
+describe("upstreams that follow the config", () => {
+  it("are opened and closed", async () => {
+    const [a, b] = [await freePort(), await freePort()]
+    const { reached, follow } = await open([upstream(a, "one")])
+    expect(await reached(a)).toBe("one")
+    expect(await follow([upstream(b, "two")])).toMatchObject({ _tag: "Right" })
+    expect(await reached(b)).toBe("two")
+    expect(await reached(a)).toBeUndefined()
+  })
+
+  it("keep a port that did not change", async () => {
+    const port = await freePort()
+    const { callee, follow } = await open([upstream(port, "one")])
+    const client = await connect(port)
+    await callee.next()
+    await follow([upstream(port, "one")])
+    client.socket.write("x")
+    await callee.exchanges[0]!.until(() => callee.exchanges[0]!.text === "x")
+  })
+
+  it("change service on the same port, and what is open goes on", async () => {
+    const port = await freePort()
+    const { callee, reached, follow } = await open([upstream(port, "one")])
+    const client = await connect(port)
+    const held = await callee.next()
+    expect(await follow([upstream(port, "two")])).toMatchObject({ _tag: "Right" })
+    expect(await reached(port)).toBe("two")
+    client.socket.write("still here")
+    await held.until(() => held.text === "still here")
+    expect(held.cancelled).toBeUndefined()
+  })
+
+  it("change hands also when the new address takes the port on all interfaces", async () => {
+    const port = await freePort()
+    const { reached, follow } = await open([upstream(port, "one")])
+    expect(await follow([upstream(port, "two", "0.0.0.0")])).toMatchObject({ _tag: "Right" })
+    expect(await reached(port)).toBe("two")
+  })
+
+  it("swap their ports", async () => {
+    const [a, b] = [await freePort(), await freePort()]
+    const { reached, follow } = await open([upstream(a, "one"), upstream(b, "two")])
+    expect(await follow([upstream(a, "two"), upstream(b, "one")])).toMatchObject({ _tag: "Right" })
+    expect([await reached(a), await reached(b)]).toEqual(["two", "one"])
+  })
+
+  it("stay as they were when a port cannot be had", async () => {
+    const [a, b, fresh, taken] = [
+      await freePort(),
+      await freePort(),
+      await freePort(),
+      await freePort()
+    ]
+    const { reached, follow } = await open([upstream(a, "one"), upstream(b, "two")])
+    await occupy(taken)
+    const next = [upstream(a, "three"), upstream(fresh, "four"), upstream(taken, "five")]
+    expect(await follow(next)).toMatchObject({ left: { code: "address_in_use" } })
+    expect([await reached(a), await reached(b)]).toEqual(["one", "two"])
+    expect(await reached(fresh)).toBeUndefined()
+  })
+
+  it("are opened again when the port cannot change hands", async () => {
+    const port = await freePort()
+    const { reached, follow } = await open([upstream(port, "one")])
+    // 127.0.0.2 on the same port is somebody else's, so the port cannot be had on all interfaces.
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(port, "127.0.0.2", resolve))
+    closing.push(() => new Promise((done) => server.close(done)))
+    const result = await follow([upstream(port, "two", "0.0.0.0")])
+    expect(result).toMatchObject({ left: { code: "address_in_use" } })
+    expect(await reached(port)).toBe("one")
+    expect(await follow([upstream(port, "two")])).toMatchObject({ _tag: "Right" })
+    expect(await reached(port)).toBe("two")
+  })
+
+  it("are changed by one at a time", async () => {
+    const port = await freePort()
+    const { reached, follow } = await open([])
+    const names = ["one", "two", "three"]
+    const results = await Promise.all(names.map((name) => follow([upstream(port, name)])))
+    expect(results.map(({ _tag }) => _tag)).toEqual(["Right", "Right", "Right"])
+    expect(await reached(port)).toBe("three")
+  })
+
+  it("that are gone are cut off at the deadline, and so is a drain in a finalizer", async () => {
+    const port = await freePort()
+    const { callee, follow, listeners } = await open([upstream(port, "one")])
+    const dial = async () => {
+      await connect(port)
+      return callee.next()
+    }
+    const first = await dial()
+    await follow([upstream(port, "two")], 20)
+    await first.until(() => first.cancelled !== undefined)
+    const second = await dial()
+    await Effect.runPromise(Effect.uninterruptible(listeners.drain(20)))
+    await second.until(() => second.cancelled !== undefined)
+  })
+})

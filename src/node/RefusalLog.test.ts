@@ -1,0 +1,63 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Logger, TestClock } from "effect"
+import type { Refusal } from "../identity/AdmissionEncrypter.ts"
+import { PeerKey } from "../model/Names.ts"
+import { RefusalLog } from "./RefusalLog.ts"
+
+const peer = PeerKey.make("12D3KooWGRUVh8NLfSAbc52sBVRLFBqGZxCHsVPVHzQV5FCuaJ8M")
+const refusal = (change: Partial<Refusal> = {}): Refusal => ({
+  direction: "inbound",
+  address: "/ip4/10.0.0.9/tcp/5",
+  peer,
+  code: "expired",
+  by: "us",
+  message: "its certificate has ended",
+  ...change
+})
+
+const recorded = <A>(run: (log: RefusalLog, lines: Array<string>) => Effect.Effect<A>) =>
+  Effect.gen(function* () {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ message }) => lines.push(String(message)))
+    return yield* Effect.flatMap(RefusalLog.make, (log) => run(log, lines)).pipe(
+      Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+    )
+  })
+
+describe("RefusalLog", () => {
+  it.effect("says who refused whom, where and why", () =>
+    recorded((log, lines) =>
+      Effect.sync(() => {
+        log.add(refusal())
+        log.add(refusal({ direction: "outbound" }))
+        log.add(refusal({ direction: "outbound", by: "peer" }))
+        log.add(refusal({ by: "peer", peer: undefined, address: undefined }))
+        expect(lines).toEqual([
+          `refused a connection from ${peer} at /ip4/10.0.0.9/tcp/5: expired: its certificate has ended`,
+          `refused a connection to ${peer} at /ip4/10.0.0.9/tcp/5: expired: its certificate has ended`,
+          `was refused by ${peer} at /ip4/10.0.0.9/tcp/5: expired: its certificate has ended`,
+          "was refused by somebody: expired: its certificate has ended"
+        ])
+      })
+    )
+  )
+
+  it.effect("tells a kind once a minute, with how many there were since", () =>
+    recorded((log, lines) =>
+      Effect.gen(function* () {
+        for (let i = 0; i < 1_000; i++) log.add(refusal())
+        log.add(refusal({ code: "revoked" }))
+        expect(lines.length).toBe(2)
+        yield* TestClock.adjust("59 seconds")
+        log.add(refusal())
+        expect(lines.length).toBe(2)
+        yield* TestClock.adjust("1 second")
+        log.add(refusal())
+        expect(lines.at(-1)).toContain("(1000 more like it)")
+        yield* TestClock.adjust("1 minute")
+        log.add(refusal())
+        expect(lines.at(-1)).not.toContain("more like it")
+      })
+    )
+  )
+})
