@@ -130,6 +130,20 @@ describe("a link that breaks", () => {
     })
   })
 
+  it("stays down while what it carried fails, and is forgiven that as well", () => {
+    const mesh = new Fixture({ ...inTurn, retry: "off", ejection: { consecutive5xx: 1 } }, two)
+    mesh.request()
+    mesh.outbound.peerDown(peerKey("a"))
+    mesh.sent[0]?.fault("upstream_reset", true)
+    expect(mesh.outbound.endpoints(payments)[0]).toMatchObject({ linked: false })
+    mesh.outbound.peerUp(peerKey("a"))
+    expect(mesh.outbound.endpoints(payments)[0]).toMatchObject({
+      linked: true,
+      ejectedUntil: undefined,
+      selected: true
+    })
+  })
+
   it("is tried all the same when there is nothing else, and is up when that works", () => {
     const mesh = new Fixture(inTurn, [endpointView("a")])
     mesh.outbound.peerDown(peerKey("a"))

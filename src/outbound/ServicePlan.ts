@@ -39,6 +39,13 @@ const nobody: Selection = {
 const latencyParameters = (policy: Policy): PeakEwmaParameters =>
   policy.balance.kind === "p2c_ewma" ? policy.balance : { initial: 30, decay: 10_000 }
 
+/** Verdicts without a word from the endpoint's node: what a broken link leaves behind. */
+const brokenOff: ReadonlySet<Verdict> = new Set([
+  verdicts.connectFailure,
+  verdicts.reset,
+  verdicts.timeout
+])
+
 export class ServicePlan {
   readonly service: ServiceName
   readonly #context: PlanContext
@@ -186,9 +193,7 @@ export class ServicePlan {
       endpoint.failures++
       endpoint.cells.failure.inc()
     }
-    if (endpoint.peer.down && verdict !== verdicts.connectFailure) {
-      this.#context.answered(endpoint.peer)
-    }
+    if (endpoint.peer.down && !brokenOff.has(verdict)) this.#context.answered(endpoint.peer)
     let event: "breaker_open" | "ejected" | undefined
     if (breaker !== undefined) {
       const moved = verdict.success
