@@ -31,6 +31,8 @@ export class FieldBlock {
   /** Connection options. */
   close = false
   keepAlive = false
+  /** `timeout` of Keep-Alive, seconds: how long the sender keeps an idle connection. */
+  keepAliveTimeout: number | undefined = undefined
   upgradeListed = false
   /** All of Upgrade, as sent. */
   upgrade: string | undefined = undefined
@@ -133,7 +135,11 @@ const takeField = (block: FieldBlock, name: string, value: string): void => {
         takeConnection(block, value)
         return
       }
-      if (first === 0x6b && name.toLowerCase() === "keep-alive") return
+      if (first === 0x6b && name.toLowerCase() === "keep-alive") {
+        const timeout = /(?:^|[ \t,;])timeout=(\d{1,9})/i.exec(value)?.[1]
+        if (timeout !== undefined) block.keepAliveTimeout = Number(timeout)
+        return
+      }
       break
     case 14:
       if (first === 0x63 && name.toLowerCase() === "content-length") {

@@ -11,6 +11,8 @@ export interface ParsedResponse {
   readonly version: 0 | 1
   /** The connection can carry another request once this response has ended. */
   readonly keepAlive: boolean
+  /** Seconds after which the sender closes the connection if it is idle, when it says so. */
+  readonly keepAliveTimeout: number | undefined
   /** What follows the head on the wire. */
   readonly body: ResponseBody
 }
@@ -80,6 +82,7 @@ const makeResponse = (
     head: { status, reason, fields: block.fields, framing, upgrade },
     version,
     keepAlive: reusable,
+    keepAliveTimeout: block.keepAliveTimeout,
     body
   })
   // A tunnel has no lengths; those that are there mean nothing (RFC 9110 §9.3.6).

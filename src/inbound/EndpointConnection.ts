@@ -3,8 +3,9 @@
  * without copying.
  */
 import net from "node:net"
-import { chunkPrefix, chunkSuffix, encodeRequestHead, lastChunk } from "../http1/Encode.ts"
+import { encodeRequestHead, lastChunk } from "../http1/Encode.ts"
 import type { Http1Error } from "../http1/Http1Error.ts"
+import { MessageWriter } from "../http1/MessageWriter.ts"
 import { type ParsedResponse, ResponseReader } from "../http1/ResponseReader.ts"
 import type { Fields, ResponseHead } from "../model/Exchange.ts"
 import type { Ticker } from "../model/Time.ts"
@@ -35,10 +36,14 @@ export interface ConnectionOwner {
 /** How long a program may take to read the rest when its tunnel is closed. */
 const closeTimeout = 5_000
 
+/** So long before the program closes an idle connection it is not used any more. */
+const closeMargin = 1_000
+
 export class EndpointConnection implements RequestCarrier {
   readonly #owner: ConnectionOwner
   readonly #ticker: Ticker
   readonly #socket: net.Socket
+  readonly #writer: MessageWriter
   readonly #reader: ResponseReader
   /** Connecting or, at the end of a tunnel, closing. */
   #timer: Timer
@@ -49,6 +54,8 @@ export class EndpointConnection implements RequestCarrier {
   /** A byte came since the request was sent. */
   #answered = false
   #keepAlive = false
+  /** Milliseconds it may be idle before the program closes it, as far as the program says. */
+  #keptFor = Number.POSITIVE_INFINITY
   #coding: "none" | "length" | "chunked" | "tunnel" = "none"
   readonly #body = new ReadGather()
   #cause: Error | undefined = undefined
@@ -74,6 +81,7 @@ export class EndpointConnection implements RequestCarrier {
     })
     const socket = net.connect({ host, port, allowHalfOpen: true, noDelay: true })
     this.#socket = socket
+    this.#writer = new MessageWriter(socket)
     this.#timer = ticker.after(connectTimeout, () => {
       socket.destroy(new Error(`no connection within ${connectTimeout} ms`))
     })
@@ -87,9 +95,14 @@ export class EndpointConnection implements RequestCarrier {
     socket.on("close", () => this.#onClose())
   }
 
-  /** False once it is known to be closed or useless; it may then still be in the pool for a turn. */
-  get usable(): boolean {
-    return this.#reader.idle && !this.#socket.destroyed
+  /**
+   * False once it is known to be closed or useless; it may then still be in the pool for a turn.
+   * Also shortly before the program will close it: a request that crosses that is lost, and only
+   * one without effects could be sent again.
+   */
+  usable(now: number): boolean {
+    const closing = now - this.idleSince >= this.#keptFor - Math.min(closeMargin, this.#keptFor / 2)
+    return this.#reader.idle && !this.#socket.destroyed && !closing
   }
 
   /** Sends the next request. Only after `onIdle`, while `usable`. */
@@ -100,14 +113,7 @@ export class EndpointConnection implements RequestCarrier {
   }
 
   write(chunk: Uint8Array): boolean {
-    const socket = this.#socket
-    if (this.#coding !== "chunked") return socket.write(chunk)
-    socket.cork()
-    socket.write(chunkPrefix(chunk.length), "latin1")
-    socket.write(chunk)
-    const room = socket.write(chunkSuffix, "latin1")
-    socket.uncork()
-    return room
+    return this.#coding === "chunked" ? this.#writer.chunk(chunk) : this.#writer.content(chunk)
   }
 
   end(trailers: Fields): void {
@@ -126,6 +132,7 @@ export class EndpointConnection implements RequestCarrier {
 
   close(): void {
     this.#reader.stop()
+    this.#writer.drop()
     if (this.#coding === "tunnel") this.#socket.resetAndDestroy()
     else this.#socket.destroy()
   }
@@ -146,20 +153,14 @@ export class EndpointConnection implements RequestCarrier {
 
   #send(request: EndpointRequest): void {
     const { head } = request
-    const socket = this.#socket
     const framing = head.framing.kind
     this.#answered = false
     this.#coding = framing === "stream" ? "chunked" : framing
     this.#reader.expect(head.method, head.upgrade !== undefined)
-    if (request.complete) {
-      socket.write(encodeRequestHead(head), "latin1")
-      request.attach(this)
-      return
-    }
-    // The head leaves together with what of the body arrives in the same turn.
-    socket.cork()
-    process.nextTick(() => socket.uncork())
-    socket.write(encodeRequestHead(head), "latin1")
+    const text = encodeRequestHead(head)
+    if (request.complete) this.#writer.head(text)
+    else if (framing === "length") this.#writer.headOfContent(text)
+    else this.#writer.headOfMore(text)
     request.attach(this)
   }
 
@@ -175,6 +176,8 @@ export class EndpointConnection implements RequestCarrier {
 
   #onHead(response: ParsedResponse): void {
     this.#keepAlive = response.keepAlive
+    const seconds = response.keepAliveTimeout
+    this.#keptFor = seconds === undefined ? Number.POSITIVE_INFINITY : seconds * 1_000
     if (response.head.status === 101) this.#coding = "tunnel"
     this.#request?.onHead(response.head)
   }

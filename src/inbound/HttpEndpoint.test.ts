@@ -330,6 +330,21 @@ describe("HttpEndpoint", () => {
     expect(app.accepted()).toBe(2)
   })
 
+  it("does not use a kept connection when the program is about to close it", async () => {
+    const server = http.createServer((_, response) => response.end("ok"))
+    server.keepAliveTimeout = 5_000 // says `Keep-Alive: timeout=5`
+    const app = await program(server)
+    const { endpoint, ticker, dispatch } = endpointAt(app.port)
+    await exchange(dispatch, httpCall())
+    ticker.advance(3_990)
+    await exchange(dispatch, httpCall())
+    expect(app.accepted()).toBe(1)
+    ticker.advance(4_010)
+    await exchange(dispatch, httpCall({ method: "POST" }))
+    expect(app.accepted()).toBe(2)
+    expect(endpoint.idleConnections).toBe(1)
+  })
+
   it("does not reuse a connection on which more came than was asked for", async () => {
     const app = await program(
       rawProgram((socket) => {

@@ -142,9 +142,11 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
   }
 
   #takeIdle(): EndpointConnection | undefined {
+    const now = this.#options.ticker.now()
     for (;;) {
       const connection = this.#idle.pop()
-      if (connection === undefined || connection.usable) return connection
+      if (connection === undefined || connection.usable(now)) return connection
+      connection.close()
     }
   }
 

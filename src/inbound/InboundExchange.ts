@@ -72,6 +72,8 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
 
   onHead(head: ResponseHead): void {
     this.#status = head.status
+    // A tunnel follows. The total timeout ends here, as it does at the caller's node.
+    if (head.status === 101) this.#deadline?.cancel()
     this.#options.observation.responded(head.status)
     this.#receiver?.onHead(head)
   }

@@ -98,31 +98,10 @@ export const httpCall = (head: Partial<RequestHead> = {}, change: Partial<Call> 
 export const tcpCall = (change: Partial<Call> = {}): Call =>
   httpCall({}, { kind: "tcp", head: undefined, ...change })
 
-/** A caller that keeps what comes and checks the order in which it may come. */
-export class RecordingReceiver implements ResponseReceiver {
-  readonly infos: Array<ResponseHead> = []
-  head: ResponseHead | undefined
-  readonly chunks: Array<Uint8Array> = []
-  bytes = 0
-  trailers: Fields | undefined
-  fault: Fault | undefined
-  writable = 0
-  /** What `onData` answers. */
-  accept = true
-  readonly #done = Promise.withResolvers<void>()
+/** Something that happens bit by bit, and that a test waits for. */
+export class Watched {
   readonly #waiters = new Set<() => void>()
-
-  get over(): boolean {
-    return this.trailers !== undefined || this.fault !== undefined
-  }
-  /** End or fault. */
-  get done(): Promise<void> {
-    return this.#done.promise
-  }
-  get text(): string {
-    return Buffer.concat(this.chunks).toString()
-  }
-  /** Resolves when `condition` holds; looked at after every call. */
+  /** Resolves when `condition` holds; looked at after everything that happens. */
   until(condition: () => boolean): Promise<void> {
     if (condition()) return Promise.resolve()
     return new Promise((resolve) => {
@@ -134,46 +113,71 @@ export class RecordingReceiver implements ResponseReceiver {
       this.#waiters.add(look)
     })
   }
+  protected happened(): void {
+    for (const look of [...this.#waiters]) look()
+  }
+}
+
+/** A caller that keeps what comes and checks the order in which it may come. */
+export class RecordingReceiver extends Watched implements ResponseReceiver {
+  readonly infos: Array<ResponseHead> = []
+  head: ResponseHead | undefined
+  readonly chunks: Array<Uint8Array> = []
+  bytes = 0
+  trailers: Fields | undefined
+  fault: Fault | undefined
+  writable = 0
+  /** What `onData` answers. */
+  accept = true
+  readonly #done = Promise.withResolvers<void>()
+
+  get over(): boolean {
+    return this.trailers !== undefined || this.fault !== undefined
+  }
+  /** End or fault. */
+  get done(): Promise<void> {
+    return this.#done.promise
+  }
+  get text(): string {
+    return Buffer.concat(this.chunks).toString()
+  }
   onInfo(head: ResponseHead): void {
     this.#called()
     this.infos.push(head)
-    this.#look()
+    this.happened()
   }
   onHead(head: ResponseHead): void {
     this.#called()
     if (this.head !== undefined) throw new Error("onHead twice")
     this.head = head
-    this.#look()
+    this.happened()
   }
   onData(chunk: Uint8Array): boolean {
     this.#called()
     this.chunks.push(chunk)
     this.bytes += chunk.length
-    this.#look()
+    this.happened()
     return this.accept
   }
   onEnd(trailers: Fields): void {
     this.#called()
     this.trailers = trailers
     this.#done.resolve()
-    this.#look()
+    this.happened()
   }
   onFault(fault: Fault): void {
     this.#called()
     this.fault = fault
     this.#done.resolve()
-    this.#look()
+    this.happened()
   }
   onWritable(): void {
     this.#called()
     this.writable++
-    this.#look()
+    this.happened()
   }
   #called(): void {
     if (this.over) throw new Error("called after the end")
-  }
-  #look(): void {
-    for (const look of [...this.#waiters]) look()
   }
 }
 
@@ -190,6 +194,22 @@ export const exchange = async (
   stream.end(noFields)
   await receiver.done
   return receiver
+}
+
+/** Writes `total` bytes as fast as the socket takes them. */
+export class Flood {
+  written = 0
+  constructor(socket: net.Socket, total: number) {
+    const chunk = Buffer.alloc(256 * 1024)
+    const pump = () => {
+      while (this.written < total && !socket.destroyed) {
+        this.written += chunk.length
+        if (!socket.write(chunk)) return
+      }
+    }
+    socket.on("drain", pump)
+    pump()
+  }
 }
 
 export interface Program {

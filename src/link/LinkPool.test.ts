@@ -15,7 +15,7 @@ import {
   seeded
 } from "./LinkTestPair.ts"
 import { MemoryNetwork } from "./MemoryNetwork.ts"
-import { redialPause } from "./PeerLink.ts"
+import { redialPause } from "./PeerLinkLimits.ts"
 
 /** Two pools on one network, one clock and one pump. */
 const makePools = (options: Partial<LinkPoolOptions> = {}) => {
@@ -222,8 +222,10 @@ describe("a wanted link", () => {
 })
 
 describe("what nobody needs", () => {
-  it("is closed and forgotten", async () => {
+  it("is closed and forgotten, and not taken for lost", async () => {
     const { a, b, served, settle, advance } = makePools()
+    const downs: Array<PeerKey> = []
+    a.onDown((peer) => downs.push(peer))
     const receiver = new Recorder()
     a.dispatchTo(bob)(httpCall(), receiver).end(noFields)
     await settle()
@@ -233,6 +235,31 @@ describe("what nobody needs", () => {
     await advance(140_000)
     expect(a.status()).toEqual([])
     expect(b.status()).toEqual([])
+    expect(downs).toEqual([])
+  })
+
+  it("is made anew when it was lost, because nobody calls a peer that is said to be down", async () => {
+    let addresses: ReadonlyArray<string> = ["/memory/0"]
+    const { a, network, settle, advance } = makePools({ addressesOf: () => addresses })
+    const seen: Array<string> = []
+    a.onUp(() => seen.push("up"))
+    a.onDown(() => seen.push("down"))
+    a.dispatchTo(bob)(httpCall(), new Recorder())
+    await settle()
+    network.reaches = () => false
+    network.cut(alice, bob, new Error("broken"))
+    await advance(20_000)
+    expect(seen).toEqual(["up", "down"])
+    network.reaches = () => true
+    await advance(5_000)
+    expect(seen).toEqual(["up", "down", "up"])
+    // Unless the peer has left the mesh.
+    network.reaches = () => false
+    network.cut(alice, bob, new Error("broken"))
+    await settle()
+    addresses = []
+    await advance(140_000)
+    expect(a.status()).toEqual([])
   })
 
   it("stays while it is in use or wanted", async () => {

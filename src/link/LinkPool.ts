@@ -10,13 +10,8 @@ import { AcceptedLink } from "./AcceptedLink.ts"
 import { http1Heads } from "./Http1Heads.ts"
 import type { LinkLimits, LinkOptions } from "./LinkOptions.ts"
 import type { LinkTransport } from "./LinkTransport.ts"
-import {
-  defaultPeerLinkLimits,
-  PeerLink,
-  type PeerLinkContext,
-  type PeerLinkLimits,
-  type PeerLinkState
-} from "./PeerLink.ts"
+import { PeerLink, type PeerLinkContext, type PeerLinkState } from "./PeerLink.ts"
+import { defaultPeerLinkLimits, type PeerLinkLimits } from "./PeerLinkLimits.ts"
 
 export interface LinkPoolOptions {
   readonly transport: LinkTransport
@@ -112,7 +107,11 @@ export class LinkPool {
     return () => void this.#upListeners.delete(listener)
   }
 
-  /** Called synchronously when the link to the peer is gone, before its exchanges have their faults. */
+  /**
+   * Called synchronously when the link to the peer was lost, before its exchanges have their
+   * faults. A link that was closed because nobody used it was not lost. `onUp` follows as soon as
+   * the peer can be reached again, wanted or not.
+   */
   onDown(listener: (peer: PeerKey, cause: Error | undefined) => void): () => void {
     this.#downListeners.add(listener)
     return () => void this.#downListeners.delete(listener)

@@ -16,45 +16,9 @@ import { reasonOf } from "./HostError.ts"
 import type { LinkOptions } from "./LinkOptions.ts"
 import { SilenceError } from "./LinkSession.ts"
 import type { LinkTransport } from "./LinkTransport.ts"
+import { type PeerLinkLimits, redialPause } from "./PeerLinkLimits.ts"
 import { refuse } from "./RefusedExchange.ts"
 import { WaitingExchange } from "./WaitingExchange.ts"
-
-export interface PeerLinkLimits {
-  /** How long an exchange waits for a link that is being made, ms. Default 1,000. */
-  readonly connectTimeout: number
-  /** How long an attempt to connect may take, ms. Default 5,000. */
-  readonly dialTimeout: number
-  /** Exchanges that wait at a time. Default 1,024. */
-  readonly waiting: number
-  /** Pause after the first failed attempt, ms; doubles up to `maxPause`. Default 100. */
-  readonly basePause: number
-  /** Default 5,000. */
-  readonly maxPause: number
-  /** A link that lived shorter than this counts as a failed attempt, ms. Default 2,000. */
-  readonly stableAfter: number
-  /** A link to a peer that is not wanted is closed after so long without use, ms. Default 60,000. */
-  readonly idleAfter: number
-}
-
-export const defaultPeerLinkLimits: PeerLinkLimits = {
-  connectTimeout: 1_000,
-  dialTimeout: 5_000,
-  waiting: 1_024,
-  basePause: 100,
-  maxPause: 5_000,
-  stableAfter: 2_000,
-  idleAfter: 60_000
-}
-
-/**
- * The pause before attempt number `failures` + 1: doubling from the base up to the cap, and of
- * that between half and all, so that peers of a node that came back do not arrive in step.
- */
-export const redialPause = (
-  failures: number,
-  random: number,
-  { basePause, maxPause }: Pick<PeerLinkLimits, "basePause" | "maxPause">
-): number => Math.min(maxPause, basePause * 2 ** (failures - 1)) * (0.5 + random / 2)
 
 export type PeerLinkState = "up" | "draining" | "connecting" | "down"
 
@@ -80,6 +44,13 @@ export class PeerLink {
   #pause: Timer | undefined = undefined
   /** The attempt that is running follows a failed one. */
   #retrying = false
+  /**
+   * The link was lost, and callers were told. They call elsewhere until they are told that there is
+   * one again, so it is made anew without being asked for, as long as the peer has an address.
+   */
+  #missed = false
+  /** It is being closed because nobody uses it, which says nothing about the peer. */
+  #unused = false
   #failures = 0
   #stopped = false
   #lastUsed: number
@@ -123,12 +94,17 @@ export class PeerLink {
   /** Nobody wants it, nobody uses it: it can be forgotten. */
   get idle(): boolean {
     return (
-      this.#wanted === undefined &&
+      !this.#kept &&
       this.#link === undefined &&
       this.#attempt === undefined &&
       this.#waiting.size === 0 &&
       this.#context.ticker.now() - this.#lastUsed > this.#context.limits.idleAfter
     )
+  }
+
+  /** Attempts to have a link do not end. */
+  get #kept(): boolean {
+    return this.#wanted !== undefined || (this.#missed && this.addresses.length > 0)
   }
 
   want(addresses: () => ReadonlyArray<string>): void {
@@ -140,6 +116,7 @@ export class PeerLink {
   unwant(): void {
     this.#wanted = undefined
     this.#lastUsed = this.#context.ticker.now()
+    if (this.#missed) return
     this.#pause?.cancel()
     this.#pause = undefined
   }
@@ -163,7 +140,9 @@ export class PeerLink {
     const { ticker, limits } = this.#context
     const link = this.#link
     if (this.wanted || link === undefined || link.stats().exchanges > 0) return
-    if (ticker.now() - this.#lastUsed > limits.idleAfter) link.drain("unused")
+    if (ticker.now() - this.#lastUsed <= limits.idleAfter) return
+    this.#unused = true
+    link.drain("unused")
   }
 
   /** Ends everything, for good. */
@@ -234,6 +213,7 @@ export class PeerLink {
     const { ticker, limits, transport, onUp, onDown } = this.#context
     const began = ticker.now()
     this.#link = link
+    this.#missed = false
     this.#since = ticker.wall()
     link.events = {
       onDraining: () => {
@@ -247,9 +227,11 @@ export class PeerLink {
         if (cause instanceof SilenceError) transport.disconnect(this.peer, cause)
         if (ticker.now() - began < limits.stableAfter) this.#failures++
         else this.#failures = 0
-        onDown(this.peer, cause)
+        this.#missed = !this.#unused || cause !== undefined
+        this.#unused = false
+        if (this.#missed) onDown(this.peer, cause)
         if (this.#failures > 0) this.#pauseThenDial()
-        else if (this.#wanted !== undefined) this.#dial()
+        else if (this.#kept) this.#dial()
       }
     }
     const waiting = [...this.#waiting]
@@ -272,7 +254,7 @@ export class PeerLink {
     const pause = redialPause(this.#failures, ticker.random(), limits)
     this.#pause = ticker.after(pause, () => {
       this.#pause = undefined
-      if (this.#wanted !== undefined) this.#dial(true)
+      if (this.#kept) this.#dial(true)
     })
   }
 

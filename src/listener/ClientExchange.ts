@@ -5,13 +5,12 @@
 import type net from "node:net"
 import {
   type BodyCoding,
-  chunkPrefix,
-  chunkSuffix,
   encodeResponseHead,
   lastChunk,
   mustClose,
   responseBodyCoding
 } from "../http1/Encode.ts"
+import type { MessageWriter } from "../http1/MessageWriter.ts"
 import type { ParsedRequest } from "../http1/RequestReader.ts"
 import {
   type Call,
@@ -55,7 +54,7 @@ export class ClientExchange implements ResponseReceiver {
   readonly #socket: net.Socket
   readonly #request: ParsedRequest
   readonly #owner: ExchangeOwner
-  readonly #uncork: () => void
+  readonly #writer: MessageWriter
   /** Undefined before dispatch has returned, and when the exchange is over. */
   #stream: RequestStream | undefined = undefined
   #over = false
@@ -73,12 +72,12 @@ export class ClientExchange implements ResponseReceiver {
     socket: net.Socket,
     request: ParsedRequest,
     owner: ExchangeOwner,
-    uncork: () => void
+    writer: MessageWriter
   ) {
     this.#socket = socket
     this.#request = request
     this.#owner = owner
-    this.#uncork = uncork
+    this.#writer = writer
   }
 
   start(call: Call, dispatch: Dispatch): void {
@@ -101,6 +100,7 @@ export class ClientExchange implements ResponseReceiver {
     const stream = this.#stream
     this.#over = true
     this.#stream = undefined
+    this.#writer.drop()
     stream?.cancel(fault)
   }
 
@@ -141,12 +141,9 @@ export class ClientExchange implements ResponseReceiver {
       keepAlive: this.#keepAlive,
       date: this.#owner.date
     })
-    if (coding !== "none" && (coding !== "length" || this.#left > 0)) {
-      // The head leaves together with what of the body arrives in the same turn.
-      this.#socket.cork()
-      process.nextTick(this.#uncork)
-    }
-    this.#socket.write(text, "latin1")
+    if (coding === "none" || (coding === "length" && this.#left === 0)) this.#writer.head(text)
+    else if (coding === "length") this.#writer.headOfContent(text)
+    else this.#writer.headOfMore(text)
     if (coding === "tunnel") this.#owner.onSwitched()
   }
 
@@ -190,17 +187,9 @@ export class ClientExchange implements ResponseReceiver {
   }
 
   #writeBody(chunk: Uint8Array): boolean {
-    const socket = this.#socket
     switch (this.#coding) {
-      case "chunked": {
-        if (chunk.length === 0) return !this.#stalled
-        socket.cork()
-        socket.write(chunkPrefix(chunk.length), "latin1")
-        socket.write(chunk)
-        const room = socket.write(chunkSuffix, "latin1")
-        socket.uncork()
-        return room
-      }
+      case "chunked":
+        return chunk.length === 0 ? !this.#stalled : this.#writer.chunk(chunk)
       case "length":
         this.#left -= chunk.length
         // More than was announced would be read as the next response.
@@ -209,10 +198,10 @@ export class ClientExchange implements ResponseReceiver {
           this.#cutOff(undefined)
           return true
         }
-        return socket.write(chunk)
+        return this.#writer.content(chunk)
       case "until_close":
       case "tunnel":
-        return socket.write(chunk)
+        return this.#writer.content(chunk)
       default:
         return true
     }
@@ -231,6 +220,7 @@ export class ClientExchange implements ResponseReceiver {
       return
     }
     this.#finish()
+    this.#writer.flush()
     // With length and chunks the client sees what is missing. Where closing is the end, only a
     // reset tells that it was not meant.
     this.#owner.onTruncated(this.#coding === "until_close" || this.#coding === "tunnel")

@@ -9,8 +9,11 @@ export interface HttpCallContext {
   readonly resolve: (authority: string) => ServiceName | undefined
 }
 
-/** An application that sends its requests back into the mesh for ever is stopped here. */
-const maxTimesThrough = 5
+/**
+ * Applications that send a request back into the mesh for ever are stopped here. Those that call
+ * each other and copy all headers look the same for as many calls deep as they are on one host.
+ */
+const maxTimesThrough = 16
 
 /** `clientAddress`: without port; undefined when the client has gone already. */
 export const makeHttpCall = (

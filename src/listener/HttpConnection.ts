@@ -9,6 +9,7 @@
  */
 import type net from "node:net"
 import type { Http1Error } from "../http1/Http1Error.ts"
+import { MessageWriter } from "../http1/MessageWriter.ts"
 import { type ParsedRequest, RequestReader } from "../http1/RequestReader.ts"
 import { ReadGather } from "../inbound/ReadGather.ts"
 import type { Fields } from "../model/Exchange.ts"
@@ -29,7 +30,7 @@ export class HttpConnection implements ExchangeOwner {
   readonly #socket: net.Socket
   readonly #context: HttpConnectionContext
   readonly #reader: RequestReader
-  readonly #uncork: () => void
+  readonly #writer: MessageWriter
   #exchange: ClientExchange | undefined = undefined
   #phase: Phase = "idle"
   /** When the phase began; for `closing`, when our half was really closed. */
@@ -48,7 +49,7 @@ export class HttpConnection implements ExchangeOwner {
     this.#socket = socket
     this.#context = context
     this.#since = context.ticker.now()
-    this.#uncork = () => socket.uncork()
+    this.#writer = new MessageWriter(socket)
     this.#reader = new RequestReader(
       {
         onHead: (request) => this.#onHead(request),
@@ -166,7 +167,7 @@ export class HttpConnection implements ExchangeOwner {
     this.#expectsContinue = head.expectsContinue
     // The reader ends no message that may become a tunnel: whoever answers decides.
     this.#requestComplete = head.method === "CONNECT" || head.upgrade !== undefined
-    const exchange = new ClientExchange(this.#socket, request, this, this.#uncork)
+    const exchange = new ClientExchange(this.#socket, request, this, this.#writer)
     this.#exchange = exchange
     const call = makeHttpCall(head, this.#socket.remoteAddress, this.#context)
     if (isFault(call)) exchange.answer(call)

@@ -1,7 +1,9 @@
 /** For tests of the listeners: a callee by hand, and clients on raw sockets. */
 import net from "node:net"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { Effect, Exit, Scope } from "effect"
-import { HandTicker, self } from "../inbound/InboundFixture.ts"
+import { HandTicker, self, Watched } from "../inbound/InboundFixture.ts"
 import {
   type Call,
   type Dispatch,
@@ -15,7 +17,7 @@ import type { Fault } from "../model/Fault.ts"
 import { MetricRegistry } from "../telemetry/Metrics.ts"
 
 /** One exchange as the callee sees it. */
-export class HeldExchange implements RequestStream {
+export class HeldExchange extends Watched implements RequestStream {
   readonly call: Call
   readonly receiver: ResponseReceiver
   readonly chunks: Array<Uint8Array> = []
@@ -24,50 +26,36 @@ export class HeldExchange implements RequestStream {
   resumed = 0
   /** What `write` answers. */
   accept = true
-  readonly #waiters = new Set<() => void>()
 
   constructor(call: Call, receiver: ResponseReceiver) {
+    super()
     this.call = call
     this.receiver = receiver
   }
   get text(): string {
     return Buffer.concat(this.chunks).toString()
   }
-  until(condition: () => boolean): Promise<void> {
-    if (condition()) return Promise.resolve()
-    return new Promise((resolve) => {
-      const look = () => {
-        if (!condition()) return
-        this.#waiters.delete(look)
-        resolve()
-      }
-      this.#waiters.add(look)
-    })
-  }
   write(chunk: Uint8Array): boolean {
     this.chunks.push(chunk)
-    this.#look()
+    this.happened()
     return this.accept
   }
   end(trailers: Fields): void {
     this.trailers = trailers
-    this.#look()
+    this.happened()
   }
   cancel(fault: Fault): void {
     this.cancelled = fault
-    this.#look()
+    this.happened()
   }
   resume(): void {
     this.resumed++
-    this.#look()
+    this.happened()
   }
   respond(status: number, body: string | undefined, change: Partial<ResponseHead> = {}): void {
     this.receiver.onHead(responseHead(status, body?.length, change))
     if (body !== undefined && body !== "") this.receiver.onData(Buffer.from(body))
     this.receiver.onEnd(noFields)
-  }
-  #look(): void {
-    for (const look of [...this.#waiters]) look()
   }
 }
 
@@ -121,7 +109,7 @@ export const makeContext = () => {
 }
 
 /** A client on a raw socket that keeps what it receives. */
-export class RawClient {
+export class RawClient extends Watched {
   readonly socket: net.Socket
   text = ""
   bytes = 0
@@ -130,41 +118,30 @@ export class RawClient {
   ended = false
   error: Error | undefined
   readonly closed: Promise<void>
-  readonly #waiters = new Set<() => void>()
 
   constructor(port: number) {
+    super()
     const socket = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true })
     this.socket = socket
     socket.on("data", (chunk) => {
       this.bytes += chunk.length
       this.reads++
       if (this.text.length < 1_000_000) this.text += chunk.toString("latin1")
-      this.#look()
+      this.happened()
     })
     socket.on("end", () => {
       this.ended = true
-      this.#look()
+      this.happened()
     })
     socket.on("error", (error) => {
       this.error = error
     })
     this.closed = new Promise((resolve) => socket.on("close", () => resolve()))
-    socket.on("close", () => this.#look())
+    socket.on("close", () => this.happened())
   }
   send(text: string): this {
     this.socket.write(text, "latin1")
     return this
-  }
-  until(condition: () => boolean): Promise<void> {
-    if (condition()) return Promise.resolve()
-    return new Promise((resolve) => {
-      const look = () => {
-        if (!condition()) return
-        this.#waiters.delete(look)
-        resolve()
-      }
-      this.#waiters.add(look)
-    })
   }
   receives(pattern: RegExp): Promise<void> {
     return this.until(() => pattern.test(this.text))
@@ -173,9 +150,13 @@ export class RawClient {
   end(): Promise<void> {
     return this.until(() => this.ended)
   }
-  #look(): void {
-    for (const look of [...this.#waiters]) look()
-  }
+}
+
+/** Bytes of buffers that are really referenced by this process. */
+export const heldBytes = (): number => {
+  setFlagsFromString("--expose-gc")
+  runInNewContext("gc")()
+  return process.memoryUsage().arrayBuffers
 }
 
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
