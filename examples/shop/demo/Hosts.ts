@@ -3,6 +3,7 @@
  * The order service stands alone on host-a, where the customers come in; everything else stands
  * on both other hosts, so either of them may die.
  */
+import { randomInt } from "node:crypto"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { createServer, type Server } from "node:net"
 import { join } from "node:path"
@@ -52,24 +53,30 @@ export interface ShopLayout {
   readonly shopAddress: string
 }
 
-/** Ports nobody uses just now; all held until all are found, so that no two are the same. */
+/**
+ * Ports nobody uses just now, all held until all are found, so that no two are the same. They lie
+ * below those that systems give to whoever asks for any port, or connects: else one of the shop's
+ * own programs could be given one of them before the node that is to have it has started.
+ */
 const freePorts = (count: number): Effect.Effect<ReadonlyArray<number>, DemoFailed> =>
   Effect.tryPromise({
     try: async () => {
-      const servers: Array<Server> = []
-      const ports: Array<number> = []
-      for (let i = 0; i < count; i++) {
+      const held = new Map<number, Server>()
+      for (let tries = 0; held.size < count; tries++) {
+        if (tries > 100 * count) throw new Error("every port tried was taken")
+        const port = randomInt(10_000, 30_000)
+        if (held.has(port)) continue
         const server = createServer()
-        await new Promise<void>((resolve, reject) => {
-          server.once("error", reject)
-          server.listen(0, "127.0.0.1", resolve)
+        const listens = await new Promise<boolean>((resolve) => {
+          server.once("error", () => resolve(false))
+          server.listen(port, "127.0.0.1", () => resolve(true))
         })
-        const address = server.address()
-        if (typeof address === "object" && address !== null) ports.push(address.port)
-        servers.push(server)
+        if (listens) held.set(port, server)
       }
-      await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))))
-      return ports
+      await Promise.all(
+        Array.from(held.values(), (server) => new Promise((closed) => server.close(closed)))
+      )
+      return [...held.keys()]
     },
     catch: (cause) => new DemoFailed({ message: `no free port on 127.0.0.1: ${cause}` })
   })
