@@ -30,13 +30,24 @@ afterAll(async () => {
   await stopAll()
 })
 
+const denoProgram = join(root, "node_modules", ".bin", "deno")
+
 describe("Deno", () => {
+  it("deno task up and join are the commands", async () => {
+    for (const task of ["up", "join"]) {
+      const { code, stdout, stderr } = await run(denoProgram, ["task", "--quiet", task, "--help"])
+      expect(stderr).toBe("")
+      expect(stdout).toContain("--config")
+      expect(code).toBe(0)
+    }
+  })
+
   it("joins a mesh of Node nodes, serves, calls, and restarts without the token", async () => {
     const deno = await mesh.join("host-deno", {
       services: [
         { name: "on-deno", address: onDeno.address, health: { http: { path: "/healthz" } } }
       ],
-      runtime: [join(root, "node_modules", ".bin", "deno"), "run", "-A"]
+      runtime: [denoProgram, "run", "-A"]
     })
     await until("answer through Deno", async () =>
       (await get(a, "on-deno")).includes("behind-deno") ? true : undefined
