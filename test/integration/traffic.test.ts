@@ -36,7 +36,8 @@ beforeAll(async () => {
   mkdirSync(nginxDirectory)
   writeFileSync(
     join(nginxDirectory, "nginx.conf"),
-    `${process.getuid?.() === 0 ? "user root; " : ""}daemon off; pid ${nginxDirectory}/pid; error_log ${nginxDirectory}/error.log; worker_processes 1;
+    // One process: a killed master would leave its worker behind.
+    `daemon off; master_process off; pid ${nginxDirectory}/pid; error_log ${nginxDirectory}/error.log;
      events {} http { access_log off; client_body_temp_path ${nginxDirectory}/body;
      server { listen 127.0.0.1:${nginxPort}; root ${files}; } }`
   )
