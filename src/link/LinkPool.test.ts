@@ -101,6 +101,18 @@ describe("calls to a peer without a link", () => {
     expect(receiver.fault?.message).toContain("1000 ms")
   })
 
+  it("give up after the call's own connect timeout, where it has one", async () => {
+    const { a, network, advance } = makePools()
+    network.swallows = () => true
+    const receiver = new Recorder()
+    a.dispatchTo(bob)({ ...httpCall(), connectTimeout: 200 }, receiver)
+    await advance(150)
+    expect(receiver.over).toBe(false)
+    await advance(100)
+    expect(receiver.fault).toMatchObject({ code: "upstream_connect", sent: false })
+    expect(receiver.fault?.message).toContain("200 ms")
+  })
+
   it("are bounded in number", async () => {
     const { a, network, settle } = makePools({ limits: { waiting: 3 } })
     network.swallows = () => true

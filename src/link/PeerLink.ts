@@ -171,9 +171,10 @@ export class PeerLink {
     }
     const exchange = new WaitingExchange(call, receiver, () => this.#waiting.delete(exchange))
     this.#waiting.add(exchange)
-    exchange.timer = ticker.after(limits.connectTimeout, () => {
+    const patience = call.connectTimeout ?? limits.connectTimeout
+    exchange.timer = ticker.after(patience, () => {
       this.#waiting.delete(exchange)
-      const message = `no link to the node ${this.peer} within ${limits.connectTimeout} ms`
+      const message = `no link to the node ${this.peer} within ${patience} ms`
       exchange.fail(this.#fault(call, "upstream_connect", message))
     })
     this.#dial()

@@ -84,6 +84,11 @@ export interface Call {
   readonly deadline: number | undefined
   /** 0 for the first attempt. */
   readonly attempt: number
+  /**
+   * Milliseconds to wait for a link to the endpoint's node while one is being made; undefined: the
+   * link's own limit. Not carried to that node.
+   */
+  readonly connectTimeout?: number | undefined
 }
 
 /** The caller's half: the callee pushes the response into it. */

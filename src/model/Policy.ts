@@ -15,7 +15,10 @@ const withDefault = <A, I>(schema: Schema.Schema<A, I>, value: A) =>
 
 /** Timeouts. `request` covers retries and back-off too; absent means no limit. */
 export const TimeoutPolicy = Schema.Struct({
-  /** To get a connection to an endpoint's program. Linkerd: 1 s. */
+  /**
+   * To get a link to the endpoint's node while one is being made. Linkerd: 1 s. That node gives
+   * the program itself 300 ms to accept, whatever the caller's policy.
+   */
   connect: ms("1s"),
   /** From the first byte of the request to the end of the response, all attempts together. */
   request: Schema.optional(Millis),

@@ -48,6 +48,12 @@ describe("an exchange that goes well", () => {
     expectNothingLeft(mesh)
   })
 
+  it("says how long its policy lets it wait for a link", () => {
+    const mesh = new Fixture({ ...inTurn, timeout: { connect: "200ms" } }, two)
+    mesh.request()
+    expect(mesh.last.call.connectTimeout).toBe(200)
+  })
+
   it("forwards the trace fields of its own span", () => {
     const mesh = new Fixture(inTurn, two)
     mesh.observer.forwardFields = ["traceparent", "00-1"]

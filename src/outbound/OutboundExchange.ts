@@ -254,7 +254,8 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
         caller,
         deadline:
           this.#deadline === never ? undefined : Math.max(1, Math.floor(this.#deadline - now)),
-        attempt: this.#retries
+        attempt: this.#retries,
+        connectTimeout: this.#stack.connectTimeout
       },
       attempt
     )

@@ -47,6 +47,9 @@ export interface Stack {
 
   // Endpoint metrics come last, so that they count what was really sent.
 
+  /** How long an attempt waits for a link to the endpoint's node. Milliseconds. */
+  readonly connectTimeout: number
+
   /** Idle limits, of an exchange and of a tunnel. Not a step: they watch all of the above. */
   readonly idleTimeout: number
   readonly tunnelIdleTimeout: number
@@ -83,6 +86,7 @@ export const compileStack = (
       ejection === "off"
         ? undefined
         : (kept("ejection")?.ejection ?? new OutlierEjection(ejection)),
+    connectTimeout: timeout.connect,
     idleTimeout: timeout.idle,
     tunnelIdleTimeout: timeout.tcpIdle
   }
