@@ -17,7 +17,6 @@ import { describeSocketError } from "./SocketFailure.ts"
 export interface EndpointConnectionOptions {
   readonly host: string
   readonly port: number
-  readonly connectTimeout: number
   readonly ticker: Ticker
 }
 
@@ -62,13 +61,14 @@ export class EndpointConnection implements RequestCarrier {
   /** For the pool. */
   idleSince = 0
 
-  /** Connects, then carries `request`. */
+  /** Connects within `connectTimeout`, then carries `request`. */
   constructor(
     options: EndpointConnectionOptions,
     request: EndpointRequest,
+    connectTimeout: number,
     owner: ConnectionOwner
   ) {
-    const { host, port, connectTimeout, ticker } = options
+    const { host, port, ticker } = options
     this.#owner = owner
     this.#ticker = ticker
     this.#request = request

@@ -27,6 +27,8 @@ const idempotent = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])
 
 export class EndpointRequest implements EndpointStream {
   readonly head: RequestHead
+  /** Milliseconds it may be without a connection to the program. */
+  readonly connectTimeout: number
   readonly #pool: RequestPool
   #receiver: ResponseReceiver | undefined
   #carrier: RequestCarrier | undefined
@@ -42,8 +44,14 @@ export class EndpointRequest implements EndpointStream {
   retried = false
   sent = false
 
-  constructor(head: RequestHead, receiver: ResponseReceiver, pool: RequestPool) {
+  constructor(
+    head: RequestHead,
+    connectTimeout: number,
+    receiver: ResponseReceiver,
+    pool: RequestPool
+  ) {
     this.head = head
+    this.connectTimeout = connectTimeout
     this.#receiver = receiver
     this.#pool = pool
     this.#left = head.framing.kind === "length" ? head.framing.length : 0

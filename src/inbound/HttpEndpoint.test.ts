@@ -1,6 +1,6 @@
 import http from "node:http"
 import type net from "node:net"
-import { afterEach, describe, expect, it } from "vitest"
+import { afterEach, describe, expect, it, vi } from "vitest"
 import {
   type Call,
   type Fields,
@@ -229,15 +229,66 @@ describe("HttpEndpoint", () => {
     expect(endpoint.connections).toBe(0)
   })
 
-  it("gives up connecting after the connect timeout", async () => {
-    // 192.0.2.0/24 is for documentation: nothing answers there, or the host says so at once.
-    const { dispatch, ticker } = endpointAt(9, { host: "192.0.2.1" })
+  // A connection is made in a later turn of the event loop; where the clock is moved before that,
+  // the program has not accepted in time.
+  it.each([
+    ["its own limit, for a call that brings none", undefined, 300],
+    ["the call's limit, where it is shorter", 120, 120],
+    ["the call's limit, where it is longer", 900, 900]
+  ])("gives up connecting after %s", async (_, connectTimeout, limit) => {
+    const app = await program(rawProgram(() => undefined))
+    const { dispatch, ticker, counts, endpoint } = endpointAt(app.port)
     const receiver = new RecordingReceiver()
-    dispatch(httpCall(), receiver).end(noFields)
-    ticker.advance(310)
+    dispatch(httpCall({}, { connectTimeout }), receiver).end(noFields)
+    ticker.advance(limit - 20)
+    expect(counts.connectFailures).toBe(0)
+    ticker.advance(30)
     await receiver.done
     expect(receiver.fault).toMatchObject({ code: "upstream_connect", sent: false })
+    expect(receiver.fault?.message).toContain(`no connection within ${limit} ms`)
+    expect(counts.connectFailures).toBe(1)
+    expect(endpoint.connections).toBe(0)
     expect(ticker.timers).toBe(0)
+  })
+
+  it("gives up each connection for the request it was made for, and for no other", async () => {
+    const app = await program(http.createServer((_, response) => response.end("ok")))
+    const { dispatch, ticker } = endpointAt(app.port)
+    const hasty = new RecordingReceiver()
+    dispatch(httpCall({}, { connectTimeout: 50 }), hasty).end(noFields)
+    const patient = new RecordingReceiver()
+    dispatch(httpCall({}, { connectTimeout: 500 }), patient).end(noFields)
+    ticker.advance(60)
+    await Promise.all([hasty.done, patient.done])
+    expect(hasty.fault?.code).toBe("upstream_connect")
+    expect(patient.text).toBe("ok")
+  })
+
+  it("counts the wait for a free connection against the call's limit", async () => {
+    const server = rawProgram(() => undefined)
+    const app = await program(server)
+    const { dispatch, ticker, endpoint } = endpointAt(app.port, { maxConnections: 1 })
+    const connected = onceConnected(server)
+    const first = new RecordingReceiver()
+    const busy = dispatch(httpCall(), first)
+    await received(await connected, /GET/)
+    const [hasty, patient] = [new RecordingReceiver(), new RecordingReceiver()]
+    dispatch(httpCall({}, { connectTimeout: 100 }), hasty).end(noFields)
+    dispatch(httpCall({}, { connectTimeout: 500 }), patient).end(noFields)
+    ticker.advance(110)
+    expect(hasty.fault).toMatchObject({ code: "overflow", sent: false })
+    expect(hasty.fault?.message).toContain("1 connections in use and none came free within 100 ms")
+    expect(endpoint.waiting).toBe(1)
+    ticker.advance(290)
+    const after = vi.spyOn(ticker, "after")
+    const gone = { code: "client_gone", message: "", node: "", service: undefined } as const
+    busy.cancel({ ...gone, sent: true })
+    while (endpoint.waiting > 0) await new Promise(setImmediate)
+    // Its place is free; to connect there are 100 ms left of the 500.
+    expect(after.mock.calls.map(([delay]) => delay)).toEqual([100])
+    while (app.accepted() < 2) await new Promise(setImmediate)
+    while (ticker.timers > 0) await new Promise(setImmediate)
+    expect(patient.over).toBe(false)
   })
 
   it.each([
@@ -282,6 +333,17 @@ describe("HttpEndpoint", () => {
       expect(text).toBe("ok")
       expect(counts.staleRetries).toBe(1)
       expect(app.accepted()).toBe(2)
+    })
+
+    it("makes the new connection within the call's limit", async () => {
+      const server = staleOnce()
+      const app = await program(server)
+      const onStaleRetry = () => queueMicrotask(() => ticker.advance(60))
+      const { dispatch, ticker } = endpointAt(app.port, { onStaleRetry })
+      await exchange(dispatch, httpCall())
+      const { fault } = await exchange(dispatch, httpCall({}, { connectTimeout: 50 }))
+      expect(fault?.code).toBe("upstream_connect")
+      expect(fault?.message).toContain("no connection within 50 ms")
     })
 
     it.each([

@@ -1,7 +1,7 @@
 /**
  * The kept connections to one HTTP program. The one used last is used first, so that the others
- * grow old and are closed. At the limit of connections requests wait; at the limit of those that
- * wait they are refused.
+ * grow old and are closed. At the limit of connections requests wait, as long as they would wait
+ * for a connection to be made; at the limit of those that wait they are refused.
  */
 import type { Call, Fields, ResponseReceiver } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
@@ -17,6 +17,7 @@ export interface HttpEndpointOptions {
   readonly service: ServiceName
   readonly host: string
   readonly port: number
+  /** For a call that brings no limit of its own. */
   readonly connectTimeout: number
   /** How long a connection is kept with no request on it. */
   readonly idleTimeout: number
@@ -34,6 +35,13 @@ export interface HttpEndpointOptions {
 export const defaultMaxConnections = 1_024
 export const defaultMaxWaiting = 1_024
 
+/** A request that waits for a connection to come free. */
+interface Waiting {
+  readonly request: EndpointRequest
+  readonly until: number
+  readonly timer: Timer
+}
+
 export class HttpEndpoint implements EndpointTransport, ConnectionOwner, RequestPool {
   readonly #options: HttpEndpointOptions
   readonly #maxConnections: number
@@ -41,7 +49,7 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
   readonly #all = new Set<EndpointConnection>()
   /** A stack; from bottom to top the times of becoming idle grow. */
   readonly #idle: Array<EndpointConnection> = []
-  readonly #waiting = new Set<EndpointRequest>()
+  readonly #waiting = new Map<EndpointRequest, Waiting>()
   #sweep: Timer | undefined = undefined
   #retired = false
 
@@ -77,12 +85,13 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
     }
     const request = new EndpointRequest(
       fields === head.fields ? head : { ...head, fields },
+      call.connectTimeout ?? this.#options.connectTimeout,
       receiver,
       this
     )
     if (connection !== undefined) connection.begin(request)
-    else if (waits) this.#waiting.add(request)
-    else this.#connect(request)
+    else if (waits) this.#wait(request)
+    else this.#connect(request, request.connectTimeout)
     return request
   }
 
@@ -95,7 +104,7 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
 
   onIdle(connection: EndpointConnection): void {
     const next = this.#nextWaiting()
-    if (next !== undefined) connection.begin(next)
+    if (next !== undefined) connection.begin(next.request)
     else if (this.#retired) connection.close()
     else {
       connection.idleSince = this.#options.ticker.now()
@@ -109,7 +118,8 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
     const at = this.#idle.indexOf(connection)
     if (at !== -1) this.#idle.splice(at, 1)
     const next = this.#nextWaiting()
-    if (next !== undefined) this.#connect(next)
+    if (next === undefined) return
+    this.#connect(next.request, Math.max(1, next.until - this.#options.ticker.now()))
   }
 
   onConnectFailure(): void {
@@ -119,10 +129,11 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
   /** May exceed the limit of connections by the one that is just being closed. */
   onStale(request: EndpointRequest): void {
     this.#options.onStaleRetry?.()
-    this.#connect(request)
+    this.#connect(request, request.connectTimeout)
   }
 
   forget(request: EndpointRequest): void {
+    this.#waiting.get(request)?.timer.cancel()
     this.#waiting.delete(request)
   }
 
@@ -137,8 +148,18 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
     }
   }
 
-  #connect(request: EndpointRequest): void {
-    this.#all.add(new EndpointConnection(this.#options, request, this))
+  #connect(request: EndpointRequest, timeout: number): void {
+    this.#all.add(new EndpointConnection(this.#options, request, timeout, this))
+  }
+
+  #wait(request: EndpointRequest): void {
+    const { ticker } = this.#options
+    const { connectTimeout } = request
+    const timer = ticker.after(connectTimeout, () => {
+      const what = `has ${this.#all.size} connections in use and none came free within ${connectTimeout} ms`
+      request.fail("overflow", what)
+    })
+    this.#waiting.set(request, { request, until: ticker.now() + connectTimeout, timer })
   }
 
   #takeIdle(): EndpointConnection | undefined {
@@ -150,10 +171,10 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
     }
   }
 
-  #nextWaiting(): EndpointRequest | undefined {
-    for (const request of this.#waiting) {
-      this.#waiting.delete(request)
-      return request
+  #nextWaiting(): Waiting | undefined {
+    for (const waiting of this.#waiting.values()) {
+      this.forget(waiting.request)
+      return waiting
     }
     return undefined
   }

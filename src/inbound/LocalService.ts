@@ -32,7 +32,13 @@ export interface LocalService {
   readonly name: ServiceName
   readonly protocol: Protocol
   readonly endpoints: ReadonlyArray<LocalAddress>
-  /** To get a connection to an endpoint's program. Default 300 ms: it runs on this host. */
+  /**
+   * To get a connection to an endpoint's program, for calls that bring no limit of their own.
+   * Default 300 ms: it runs on this host. A call's own limit holds instead, shorter or longer: it is
+   * the policy somebody wrote for this service and looks at when a call fails, and a lower limit
+   * here would make it untrue where nobody sees why. What patient callers can hold is bounded by
+   * the limits of connections and of those that wait.
+   */
   readonly connectTimeout?: number | undefined
   /**
    * http: how long a connection with no request on it is kept. Default 30 s.

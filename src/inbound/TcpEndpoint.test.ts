@@ -36,7 +36,8 @@ const endpointAt = (port: number) => {
     node: "host-a",
     ticker
   })
-  const open = (receiver: ResponseReceiver) => endpoint.open(tcpCall(), noFields, receiver)
+  const open = (receiver: ResponseReceiver, connectTimeout?: number) =>
+    endpoint.open(tcpCall({ connectTimeout }), noFields, receiver)
   return { endpoint, ticker, open }
 }
 
@@ -87,6 +88,26 @@ describe("TcpEndpoint", () => {
     await receiver.done
     expect(receiver.fault).toMatchObject({ code: "upstream_reset", sent: true })
     expect(receiver.fault?.message).toContain("ECONNRESET, the program reset the connection")
+  })
+
+  it.each([
+    ["its own limit, for a call that brings none", undefined, 300],
+    ["the call's limit, where it is shorter", 120, 120],
+    ["the call's limit, where it is longer", 900, 900]
+  ])("gives up connecting after %s", async (_, connectTimeout, limit) => {
+    const app = await program(() => undefined)
+    const { open, ticker, endpoint } = endpointAt(app.port)
+    const receiver = new RecordingReceiver()
+    open(receiver, connectTimeout)
+    // The connection is made in a later turn of the event loop: too late for this clock.
+    ticker.advance(limit - 20)
+    expect(ticker.timers).toBe(1)
+    ticker.advance(30)
+    await receiver.done
+    expect(receiver.fault).toMatchObject({ code: "upstream_connect", sent: false })
+    expect(receiver.fault?.message).toContain(`no connection within ${limit} ms`)
+    expect(endpoint.connections).toBe(0)
+    expect(ticker.timers).toBe(0)
   })
 
   it("resets the program's side when cancelled, so that it sees no whole upload", async () => {

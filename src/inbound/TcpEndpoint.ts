@@ -16,6 +16,7 @@ export interface TcpEndpointOptions {
   readonly service: ServiceName
   readonly host: string
   readonly port: number
+  /** For a call that brings no limit of its own. */
   readonly connectTimeout: number
   readonly idleTimeout: number
   /** Name of this node, for faults. */
@@ -41,8 +42,9 @@ export class TcpEndpoint implements EndpointTransport {
     return this.#tunnels.size
   }
 
-  open(_call: Call, _fields: Fields, receiver: ResponseReceiver): EndpointStream {
-    const tunnel = new TcpTunnel(this.#options, receiver, () => {
+  open(call: Call, _fields: Fields, receiver: ResponseReceiver): EndpointStream {
+    const limit = call.connectTimeout ?? this.#options.connectTimeout
+    const tunnel = new TcpTunnel(this.#options, limit, receiver, () => {
       this.#tunnels.delete(tunnel)
     })
     this.#tunnels.add(tunnel)
@@ -68,7 +70,12 @@ class TcpTunnel implements EndpointStream {
   #timer: Timer
   #cause: Error | undefined = undefined
 
-  constructor(options: TcpEndpointOptions, receiver: ResponseReceiver, onGone: () => void) {
+  constructor(
+    options: TcpEndpointOptions,
+    connectTimeout: number,
+    receiver: ResponseReceiver,
+    onGone: () => void
+  ) {
     this.#options = options
     this.#receiver = receiver
     this.#onGone = onGone
@@ -80,8 +87,8 @@ class TcpTunnel implements EndpointStream {
       noDelay: true
     })
     this.#socket = socket
-    this.#timer = options.ticker.after(options.connectTimeout, () => {
-      socket.destroy(new Error(`no connection within ${options.connectTimeout} ms`))
+    this.#timer = options.ticker.after(connectTimeout, () => {
+      socket.destroy(new Error(`no connection within ${connectTimeout} ms`))
     })
     socket.on("connect", () => this.#onConnect())
     socket.on("data", (chunk) => this.#onData(chunk))

@@ -132,8 +132,9 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
         return
       }
     }
-    const { kind, endpoint, deadline, attempt } = opening
-    const call: Call = { kind, service, head, endpoint, caller: this.remote, deadline, attempt }
+    const { kind, endpoint, deadline, attempt, connectTimeout } = opening
+    const caller = this.remote
+    const call: Call = { kind, service, head, endpoint, caller, deadline, attempt, connectTimeout }
     const exchange = new AcceptedExchange(this, id, call)
     this.#exchanges.set(id, exchange)
     exchange.begin(this.#serve, call)

@@ -14,6 +14,7 @@ import {
   encodeTrailers
 } from "./FramePayload.ts"
 import { FrameWriter } from "./FrameWriter.ts"
+import { tcpCall } from "./LinkTestPair.ts"
 
 interface Seen {
   readonly type: number
@@ -157,28 +158,36 @@ const call: fc.Arbitrary<Call> = fc.record({
   endpoint: fc.option(fc.string({ maxLength: 64 }), { nil: undefined }),
   caller: fc.constant(PeerKey.make("12D3KooWA1iceA1iceA1iceA1ice")),
   deadline: fc.option(fc.integer({ min: 0, max: 10_000_000 }), { nil: undefined }),
-  attempt: fc.integer({ min: 0, max: 255 })
+  attempt: fc.integer({ min: 0, max: 255 }),
+  connectTimeout: fc.option(fc.integer({ min: 0, max: 10_000_000 }), { nil: undefined })
 })
 
 describe("payloads", () => {
   it("of openings come back equal", () => {
     fc.assert(
       fc.property(call, (it) => {
-        const { kind, service, endpoint, deadline, attempt, head } = decodeOpening(
-          encodeOpening(it)
-        )
+        const { head, ...opening } = decodeOpening(encodeOpening(it))
         // A lone surrogate has no UTF-8 form.
-        const text = endpoint === undefined ? undefined : Buffer.from(it.endpoint ?? "").toString()
-        expect({ kind, service, endpoint, deadline, attempt, head: head.length }).toEqual({
-          kind: it.kind,
-          service: it.service,
-          endpoint: text,
-          deadline: it.deadline,
-          attempt: it.attempt,
-          head: 0
-        })
+        const { head: _head, caller: _caller, endpoint, ...sent } = it
+        const text = endpoint === undefined ? undefined : Buffer.from(endpoint).toString()
+        expect(opening).toEqual({ ...sent, endpoint: text })
+        expect(head.length).toBe(0)
       })
     )
+  })
+
+  it("of openings round times to what is left of them, and cut what does not fit", () => {
+    const sent = (millis: number | undefined) => {
+      const limits = { deadline: millis, connectTimeout: millis }
+      const opening = decodeOpening(encodeOpening({ ...tcpCall(), ...limits }))
+      expect(opening.connectTimeout).toBe(opening.deadline)
+      return opening.connectTimeout
+    }
+    expect(sent(undefined)).toBeUndefined()
+    expect(sent(299.9)).toBe(299)
+    expect(sent(-1)).toBe(0)
+    // 49 days and more; not "none".
+    expect(sent(1e12)).toBe(0xffff_fffe)
   })
 
   it("of trailers come back equal", () => {

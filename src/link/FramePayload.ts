@@ -13,34 +13,34 @@ export interface Opening {
   readonly endpoint: string | undefined
   readonly deadline: number | undefined
   readonly attempt: number
+  readonly connectTimeout: number | undefined
   /** The text of the request head; empty for tcp. */
   readonly head: Buffer
 }
 
-const noDeadline = 0xffff_ffff
+/** In place of a time. */
+const noLimit = 0xffff_ffff
 const noEndpoint = 0xffff
-const openFixed = 9
+const openFixed = 13
 
 const isServiceName = Schema.is(ServiceName)
 
+const wholeMillis = (limit: number | undefined): number =>
+  limit === undefined ? noLimit : Math.max(0, Math.min(noLimit - 1, Math.floor(limit)))
+
 /**
- * u8 kind (0 http, 1 tcp) | u8 attempt | u32 deadline | u8, u16 lengths of service and endpoint |
- * service | endpoint. The head's text follows it in the frame.
+ * u8 kind (0 http, 1 tcp) | u8 attempt | u32 deadline | u32 connect timeout | u8, u16 lengths of
+ * service and endpoint | service | endpoint. The head's text follows it in the frame.
  */
 export const encodeOpening = (call: Call): Buffer => {
   const endpoint = call.endpoint === undefined ? 0 : Buffer.byteLength(call.endpoint)
   const bytes = Buffer.allocUnsafe(openFixed + call.service.length + endpoint)
   bytes[0] = call.kind === "http" ? 0 : 1
   bytes[1] = Math.min(255, call.attempt)
-  const deadline = call.deadline
-  bytes.writeUInt32BE(
-    deadline === undefined
-      ? noDeadline
-      : Math.max(0, Math.min(noDeadline - 1, Math.floor(deadline))),
-    2
-  )
-  bytes[6] = call.service.length
-  bytes.writeUInt16BE(call.endpoint === undefined ? noEndpoint : endpoint, 7)
+  bytes.writeUInt32BE(wholeMillis(call.deadline), 2)
+  bytes.writeUInt32BE(wholeMillis(call.connectTimeout), 6)
+  bytes[10] = call.service.length
+  bytes.writeUInt16BE(call.endpoint === undefined ? noEndpoint : endpoint, 11)
   bytes.write(call.service, openFixed, "latin1")
   if (call.endpoint !== undefined) bytes.write(call.endpoint, openFixed + call.service.length)
   return bytes
@@ -51,8 +51,9 @@ export const decodeOpening = (payload: Buffer): Opening => {
   const kind = payload[0]!
   if (kind > 1) throw new ProtocolError(`open frame of unknown kind ${kind}`)
   const deadline = payload.readUInt32BE(2)
-  const endpointLength = payload.readUInt16BE(7)
-  const serviceEnd = openFixed + payload[6]!
+  const connectTimeout = payload.readUInt32BE(6)
+  const endpointLength = payload.readUInt16BE(11)
+  const serviceEnd = openFixed + payload[10]!
   const end = endpointLength === noEndpoint ? serviceEnd : serviceEnd + endpointLength
   if (end > payload.length || end > frameLimits.openPreamble) {
     throw new ProtocolError("open frame whose names exceed it")
@@ -64,8 +65,9 @@ export const decodeOpening = (payload: Buffer): Opening => {
     kind: kind === 0 ? "http" : "tcp",
     service,
     endpoint: endpointLength === noEndpoint ? undefined : payload.toString("utf8", serviceEnd, end),
-    deadline: deadline === noDeadline ? undefined : deadline,
+    deadline: deadline === noLimit ? undefined : deadline,
     attempt: payload[1]!,
+    connectTimeout: connectTimeout === noLimit ? undefined : connectTimeout,
     head: payload.subarray(end)
   }
 }

@@ -113,6 +113,23 @@ describe("calls to a peer without a link", () => {
     expect(receiver.fault?.message).toContain("200 ms")
   })
 
+  it("take along what the wait has left of their times", async () => {
+    const { a, ticker, settle, served } = makePools()
+    const timed = { ...httpCall(), connectTimeout: 900, deadline: 2_000 }
+    a.dispatchTo(bob)(timed, new Recorder())
+    a.dispatchTo(bob)({ ...httpCall(), deadline: undefined }, new Recorder())
+    ticker.advance(300)
+    await settle()
+    const times = served.map(({ call: { connectTimeout, deadline } }) => [connectTimeout, deadline])
+    expect(times).toEqual([
+      [600, 1_700],
+      [undefined, undefined]
+    ])
+    a.dispatchTo(bob)(timed, new Recorder())
+    await settle()
+    expect(served[2]?.call).toMatchObject({ connectTimeout: 900, deadline: 2_000 })
+  })
+
   it("are bounded in number", async () => {
     const { a, network, settle } = makePools({ limits: { waiting: 3 } })
     network.swallows = () => true

@@ -169,7 +169,9 @@ export class PeerLink {
       const message = `${limits.waiting} exchanges wait for a link to ${this.peer}, the limit`
       return refuse(receiver, this.#fault(call, "overflow", message))
     }
-    const exchange = new WaitingExchange(call, receiver, () => this.#waiting.delete(exchange))
+    const exchange = new WaitingExchange(call, ticker.now(), receiver, () =>
+      this.#waiting.delete(exchange)
+    )
     this.#waiting.add(exchange)
     const patience = call.connectTimeout ?? limits.connectTimeout
     exchange.timer = ticker.after(patience, () => {
@@ -237,7 +239,7 @@ export class PeerLink {
     }
     const waiting = [...this.#waiting]
     this.#waiting.clear()
-    for (const exchange of waiting) exchange.begin(link.open)
+    for (const exchange of waiting) exchange.begin(link.open, ticker.now())
     onUp(this.peer)
   }
 

@@ -6,8 +6,14 @@ import type { Call, Dispatch, Fields, RequestStream, ResponseReceiver } from "..
 import type { Fault } from "../model/Fault.ts"
 import type { Timer } from "../model/TimerWheel.ts"
 
+/** Never 0, which would be no time at all. */
+const left = (limit: number | undefined, waited: number): number | undefined =>
+  limit === undefined ? undefined : Math.max(1, limit - waited)
+
 export class WaitingExchange implements RequestStream {
   readonly call: Call
+  /** When the wait began. */
+  readonly since: number
   #receiver: ResponseReceiver | undefined
   #stream: RequestStream | undefined = undefined
   #chunks: Array<Uint8Array> = []
@@ -17,17 +23,27 @@ export class WaitingExchange implements RequestStream {
   timer: Timer | undefined = undefined
 
   /** `onOver` is called when the caller cancels while waiting. */
-  constructor(call: Call, receiver: ResponseReceiver, onOver: () => void) {
+  constructor(call: Call, since: number, receiver: ResponseReceiver, onOver: () => void) {
     this.call = call
+    this.since = since
     this.#receiver = receiver
     this.#onOver = onOver
   }
 
-  /** There is a link: from now on this only forwards. */
-  begin(open: Dispatch): void {
+  /** There is a link: from now on this only forwards. The call's times go on where they are. */
+  begin(open: Dispatch, now: number): void {
     const receiver = this.#leave()
     if (receiver === undefined) return
-    const stream = open(this.call, receiver)
+    const { connectTimeout, deadline } = this.call
+    const waited = now - this.since
+    const stream = open(
+      {
+        ...this.call,
+        connectTimeout: left(connectTimeout, waited),
+        deadline: left(deadline, waited)
+      },
+      receiver
+    )
     this.#stream = stream
     const chunks = this.#chunks
     this.#chunks = []

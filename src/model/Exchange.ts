@@ -85,8 +85,9 @@ export interface Call {
   /** 0 for the first attempt. */
   readonly attempt: number
   /**
-   * Milliseconds to wait for a link to the endpoint's node while one is being made; undefined: the
-   * link's own limit. Not carried to that node.
+   * Milliseconds left to get through to the endpoint's program: to wait for a link to its node
+   * while one is being made, and there for a connection to the program. Undefined: whoever waits
+   * has a limit of its own.
    */
   readonly connectTimeout?: number | undefined
 }

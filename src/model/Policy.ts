@@ -16,8 +16,9 @@ const withDefault = <A, I>(schema: Schema.Schema<A, I>, value: A) =>
 /** Timeouts. `request` covers retries and back-off too; absent means no limit. */
 export const TimeoutPolicy = Schema.Struct({
   /**
-   * To get a link to the endpoint's node while one is being made. Linkerd: 1 s. That node gives
-   * the program itself 300 ms to accept, whatever the caller's policy.
+   * One attempt: until there is a connection to the endpoint's program. It covers the wait for a
+   * link to its node while one is being made and, at that node, the wait for a connection that is
+   * free or new. Linkerd: 1 s.
    */
   connect: ms("1s"),
   /** From the first byte of the request to the end of the response, all attempts together. */

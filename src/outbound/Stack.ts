@@ -47,7 +47,7 @@ export interface Stack {
 
   // Endpoint metrics come last, so that they count what was really sent.
 
-  /** How long an attempt waits for a link to the endpoint's node. Milliseconds. */
+  /** How long an attempt may take to get a connection to the endpoint's program. Milliseconds. */
   readonly connectTimeout: number
 
   /** Idle limits, of an exchange and of a tunnel. Not a step: they watch all of the above. */
