@@ -2,15 +2,26 @@
 import { accessSync, constants } from "node:fs"
 import { delimiter, join } from "node:path"
 
-const packages: Readonly<Record<string, string>> = { wrk: "wrk", nginx: "nginx-light" }
+/** Debian's package and Homebrew's, by program. */
+const packages = {
+  wrk: ["wrk", "wrk"],
+  nginx: ["nginx-light", "nginx"],
+  haproxy: ["haproxy", "haproxy"],
+  openssl: ["openssl", "openssl"],
+  python3: ["python3-venv", "python"]
+} as const
+
+export type ToolName = keyof typeof packages
+/** Absolute paths by name. */
+export type Tools = Readonly<Partial<Record<ToolName, string>>>
 
 export class MissingTool extends Error {
-  constructor(names: ReadonlyArray<string>) {
-    const list = names.map((name) => packages[name] ?? name).join(" ")
+  constructor(names: ReadonlyArray<ToolName>) {
+    const list = (system: 0 | 1) => names.map((name) => packages[name][system]).join(" ")
     super(
       `the bench needs ${names.join(" and ")}, which ${names.length === 1 ? "is" : "are"} not installed.\n` +
-        `  Debian, Ubuntu:  sudo apt-get install ${list}\n` +
-        `  macOS:           brew install ${names.join(" ")}`
+        `  Debian, Ubuntu:  sudo apt-get install ${list(0)}\n` +
+        `  macOS:           brew install ${list(1)}`
     )
     this.name = "MissingTool"
   }
@@ -30,13 +41,22 @@ const find = (name: string): string | undefined => {
   return undefined
 }
 
-/** Absolute paths by name; throws MissingTool naming all that are missing. */
-export const findTools = <Name extends string>(
-  ...names: ReadonlyArray<Name>
-): Readonly<Record<Name, string>> => {
-  const found = names.map((name) => [name, find(name)] as const)
-  const missing = found.filter(([, path]) => path === undefined).map(([name]) => name)
+/** All that are there; throws MissingTool naming those of `needed` that are not. */
+export const findTools = (needed: ReadonlyArray<ToolName>): Tools => {
+  const missing: Array<ToolName> = []
+  const found: Partial<Record<ToolName, string>> = {}
+  for (const name of needed) {
+    const path = find(name)
+    if (path === undefined) missing.push(name)
+    else found[name] = path
+  }
   if (missing.length > 0) throw new MissingTool(missing)
-  // Every name has its path: fromEntries only cannot say so.
-  return Object.fromEntries(found) as Record<Name, string>
+  return found
+}
+
+/** A tool that a part cannot do without. */
+export const toolOf = (tools: Tools, name: ToolName): string => {
+  const path = tools[name]
+  if (path === undefined) throw new MissingTool([name])
+  return path
 }

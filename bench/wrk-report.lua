@@ -1,4 +1,9 @@
--- One line of JSON when wrk is done: its own text loses digits.
+-- Method and body come as arguments; one line of JSON when wrk is done: its own text loses digits.
+function init(args)
+  if args[1] then wrk.method = args[1] end
+  if args[2] then wrk.body = string.rep("x", tonumber(args[2])) end
+end
+
 function done(summary, latency, requests)
   local errors = summary.errors
   io.write(string.format(

@@ -1,0 +1,61 @@
+/** A question the bench answers, and what it is given to do so. */
+import type { PeerName } from "./peers/Peer.ts"
+import type { Result, Row } from "./Result.ts"
+import type { ToolName, Tools } from "./Tools.ts"
+
+export interface BenchOptions {
+  readonly rounds: number
+  readonly seconds: number
+  readonly minutes: number
+  readonly quick: boolean
+  readonly peers: ReadonlyArray<PeerName> | undefined
+  /** Names of cases; undefined: all. */
+  readonly cases: ReadonlyArray<string> | undefined
+  /** Write CPU profiles of the Skein nodes here. */
+  readonly profiles: string | undefined
+}
+
+export interface Bench {
+  readonly options: BenchOptions
+  readonly tools: Tools
+  /** Gone when the run is over. */
+  readonly directory: string
+  /** What must be stopped when the run is over, in the reverse order. */
+  readonly stack: AsyncDisposableStack
+  /** Tells whoever waits what is being done. */
+  readonly say: (progress: string) => void
+}
+
+export interface Answer {
+  readonly method: string
+  readonly rows: ReadonlyArray<Row>
+  readonly absent: Result["absent"]
+}
+
+export interface Question {
+  readonly name: string
+  /** One line for the list. */
+  readonly asks: string
+  readonly needs: ReadonlyArray<ToolName>
+  readonly measures: Result["measures"]
+  /** The peer others are divided by. */
+  readonly reference?: string
+  readonly cases: ReadonlyArray<string>
+  /** What it takes when the command line does not say. */
+  readonly defaults: { readonly rounds: number; readonly seconds: number }
+  readonly answer: (bench: Bench) => Promise<Answer>
+}
+
+/** The cases that are wanted; throws when one is not this question's. */
+export const casesOf = <Case extends { readonly name: string }>(
+  all: ReadonlyArray<Case>,
+  wanted: ReadonlyArray<string> | undefined
+): ReadonlyArray<Case> => {
+  if (wanted === undefined) return all
+  const unknown = wanted.find((name) => !all.some((it) => it.name === name))
+  if (unknown !== undefined) {
+    const names = all.map(({ name }) => name).join(", ")
+    throw new Error(`--cases ${unknown}: not a case of this question; there are ${names}`)
+  }
+  return all.filter(({ name }) => wanted.includes(name))
+}

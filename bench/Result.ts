@@ -1,0 +1,68 @@
+/** What a run found, as it is written to a file and compared with a later one. */
+import { Schema } from "effect"
+
+/** One thing that is measured in each round. */
+export const Measure = Schema.Struct({
+  key: Schema.NonEmptyString,
+  /** The column's head, with the unit. */
+  label: Schema.NonEmptyString,
+  digits: Schema.Int.pipe(Schema.between(0, 6)),
+  better: Schema.Literal("lower", "higher"),
+  /** Whether getting worse is a regression: true of what the machine's load hardly touches. */
+  judged: Schema.Boolean
+})
+export type Measure = typeof Measure.Type
+
+/** One way of doing one case: a figure per round under each measure's key. */
+export const Row = Schema.Struct({
+  case: Schema.NonEmptyString,
+  peer: Schema.NonEmptyString,
+  rounds: Schema.Record({ key: Schema.String, value: Schema.Array(Schema.Finite) }),
+  /** Failed requests in all rounds: figures beside them mean little, and the table marks them. */
+  errors: Schema.NonNegativeInt
+})
+export type Row = typeof Row.Type
+
+export const Result = Schema.Struct({
+  question: Schema.NonEmptyString,
+  /** RFC 3339, UTC. */
+  at: Schema.NonEmptyString,
+  /** `git describe` of the code that was measured. */
+  code: Schema.String,
+  runtime: Schema.String,
+  processor: Schema.String,
+  /** How it was measured, for people. */
+  method: Schema.String,
+  /** The row of the same case that others are divided by. Absent: figures stand for themselves. */
+  reference: Schema.optionalWith(Schema.NonEmptyString, { exact: true }),
+  measures: Schema.Array(Measure),
+  rows: Schema.Array(Row),
+  /** Peers that were wanted and could not be had. */
+  absent: Schema.Array(Schema.Struct({ peer: Schema.String, why: Schema.String }))
+})
+export type Result = typeof Result.Type
+
+/** A kept run or baseline: the latest result of each question. */
+export const ResultFile = Schema.Struct({
+  format: Schema.Literal(1),
+  results: Schema.Array(Result)
+})
+export type ResultFile = typeof ResultFile.Type
+
+const Text = Schema.parseJson(ResultFile, { space: 2 })
+
+/** Throws with what is wrong when the text is not such a file. */
+export const decodeResults: (text: string) => ResultFile = Schema.decodeSync(Text)
+export const encodeResults: (file: ResultFile) => string = Schema.encodeSync(Text)
+
+/** The file with this question's result replaced or added. */
+export const withResult = (file: ResultFile | undefined, result: Result): ResultFile => ({
+  format: 1,
+  results: [
+    ...(file?.results ?? []).filter(({ question }) => question !== result.question),
+    result
+  ].sort((a, b) => a.question.localeCompare(b.question))
+})
+
+export const findRow = (result: Result, name: string, peer: string): Row | undefined =>
+  result.rows.find((row) => row.case === name && row.peer === peer)

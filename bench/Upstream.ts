@@ -1,0 +1,82 @@
+/** nginx as the upstream: one worker, no logs, answers of every size the questions ask for. */
+import { closeSync, ftruncateSync, mkdirSync, openSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { freePort, start, until } from "../test/fixtures/Processes.ts"
+import { ProcessTree } from "./ProcessTree.ts"
+
+/** 66 bytes, as small as an API's answer gets. */
+export const responseBody = `{"answer":"${"x".repeat(52)}"}\n`
+
+export const gibibyte = 1024 ** 3
+
+/** Paths by what they answer with; `/` is the small one, for every method. */
+export const paths = { small: "/", kib16: "/16k", mib1: "/1m", gib1: "/1g" } as const
+
+const config = (directory: string, port: number): string => `daemon off;
+pid ${directory}/pid;
+error_log ${directory}/error.log;
+worker_processes 1;
+worker_rlimit_nofile 32768;
+events { worker_connections 16384; }
+http {
+  access_log off;
+  sendfile on;
+  open_file_cache max=10 inactive=1h;
+  keepalive_requests 100000000;
+  keepalive_timeout 1h;
+  client_body_temp_path ${directory}/body;
+  proxy_temp_path ${directory}/proxy;
+  fastcgi_temp_path ${directory}/fastcgi;
+  uwsgi_temp_path ${directory}/uwsgi;
+  scgi_temp_path ${directory}/scgi;
+  server {
+    listen 127.0.0.1:${port} backlog=16384;
+    root ${directory}/files;
+    default_type application/octet-stream;
+    location = ${paths.small} { default_type application/json; return 200 '${responseBody.trimEnd()}\\n'; }
+  }
+}
+`
+
+/** No disk is used up or read: the file is one hole. */
+const makeSparse = (path: string, bytes: number): void => {
+  const file = openSync(path, "w")
+  ftruncateSync(file, bytes)
+  closeSync(file)
+}
+
+const makeFiles = (directory: string): void => {
+  mkdirSync(directory, { recursive: true })
+  writeFileSync(join(directory, paths.kib16), Buffer.alloc(16 * 1024, "x"))
+  writeFileSync(join(directory, paths.mib1), Buffer.alloc(1024 ** 2, "x"))
+  makeSparse(join(directory, paths.gib1), gibibyte)
+}
+
+export interface Upstream {
+  /** host:port */
+  readonly address: string
+  readonly tree: ProcessTree
+  /** With SIGTERM: a killed master would leave its worker behind. */
+  stop(): Promise<unknown>
+}
+
+/** Starts it with a config of its own; resolves once it answers. */
+export const startUpstream = async (nginx: string, directory: string): Promise<Upstream> => {
+  makeFiles(join(directory, "files"))
+  const port = await freePort()
+  const path = join(directory, "nginx.conf")
+  writeFileSync(path, config(directory, port))
+  const running = start(nginx, ["-p", directory, "-c", path])
+  const { pid } = running.child
+  await until("nginx answers", async () => {
+    if (running.child.exitCode !== null) throw new Error(running.output())
+    const text = await (await fetch(`http://127.0.0.1:${port}/`)).text()
+    return text === responseBody ? true : undefined
+  })
+  if (pid === undefined) throw new Error("nginx did not start")
+  return {
+    address: `127.0.0.1:${port}`,
+    tree: new ProcessTree(pid),
+    stop: () => running.stop("SIGTERM")
+  }
+}

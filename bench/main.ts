@@ -1,0 +1,132 @@
+/**
+ * One command per question, peers side by side in one run. See README.md.
+ *
+ *     npm run bench                     what there is to ask
+ *     npm run bench -- http --quick
+ *     npm run bench -- --compare        has anything become worse?
+ */
+import { execFileSync } from "node:child_process"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpus, tmpdir } from "node:os"
+import { join } from "node:path"
+import { stopAll } from "../test/fixtures/Processes.ts"
+import { compareResults, describeComparison, hasRegressed } from "./Compare.ts"
+import { type CommandLine, readCommandLine, WrongUsage } from "./Options.ts"
+import type { Bench, Question } from "./Question.ts"
+import { http } from "./questions/Http.ts"
+import { decodeResults, encodeResults, type Result, withResult } from "./Result.ts"
+import { describeResult, markdownOf, table } from "./ResultTable.ts"
+import { findTools, MissingTool } from "./Tools.ts"
+
+const questions: ReadonlyArray<Question> = [http]
+
+const usage = (): string =>
+  [
+    "npm run bench -- QUESTION [--quick] [--rounds N] [--seconds N] [--minutes N] [--peers a,b]",
+    "                 [--cases a,b] [--compare [FILE]] [--save [FILE]] [--profile DIR] [--markdown]",
+    "",
+    table(
+      [
+        ["question", "", "cases"],
+        ...questions.map(({ name, asks, cases }) => [name, asks, cases.join(" ")])
+      ],
+      3
+    )
+  ].join("\n")
+
+/** Which code ran: the commit, and whether something was not committed. */
+const codeVersion = (): string => {
+  try {
+    const args = ["describe", "--always", "--dirty"]
+    return execFileSync("git", args, { cwd: import.meta.dirname, encoding: "utf8" }).trim()
+  } catch {
+    return "unknown" // not a checkout
+  }
+}
+
+const ask = async (question: Question, line: CommandLine): Promise<Result> => {
+  if (process.platform !== "linux") {
+    throw new WrongUsage("the bench reads processor time from /proc, which only Linux has")
+  }
+  const options = line.options(question)
+  await using stack = new AsyncDisposableStack()
+  stack.defer(stopAll)
+  const directory = mkdtempSync(join(tmpdir(), "skein-bench-"))
+  stack.defer(() => rmSync(directory, { recursive: true, force: true }))
+  const end = () => void stack.disposeAsync().finally(() => process.exit(130))
+  process.once("SIGINT", end).once("SIGTERM", end)
+  const bench: Bench = {
+    options,
+    tools: findTools(question.needs),
+    directory,
+    stack,
+    say: (text) => process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${text}` : `${text}\n`)
+  }
+  const { method, rows, absent } = await question.answer(bench)
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K")
+  return {
+    question: question.name,
+    at: new Date().toISOString(),
+    code: codeVersion(),
+    runtime: `Node ${process.version}`,
+    processor: `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown"}`,
+    method,
+    ...(question.reference === undefined ? {} : { reference: question.reference }),
+    measures: question.measures,
+    rows,
+    absent
+  }
+}
+
+/** Every run is kept; results/ is not in git. */
+const record = (result: Result): string => {
+  const directory = join(import.meta.dirname, "results")
+  mkdirSync(directory, { recursive: true })
+  const file = join(directory, `${result.question}-${result.at.replace(/[:.]/g, "-")}.json`)
+  writeFileSync(file, encodeResults(withResult(undefined, result)))
+  return file
+}
+
+const save = (file: string, result: Result): void => {
+  const old = existsSync(file) ? decodeResults(readFileSync(file, "utf8")) : undefined
+  writeFileSync(file, `${encodeResults(withResult(old, result))}\n`)
+}
+
+const readBaseline = (file: string, question: string): Result => {
+  const found = decodeResults(readFileSync(file, "utf8")).results.find(
+    (result) => result.question === question
+  )
+  if (found === undefined) throw new WrongUsage(`${file} has no result of ${question}`)
+  return found
+}
+
+/** The exit code: 1 when something became worse. */
+const main = async (): Promise<number> => {
+  const line = readCommandLine(process.argv.slice(2))
+  if (line.question === undefined) {
+    console.log(usage())
+    return 0
+  }
+  const question = questions.find(({ name }) => name === line.question)
+  if (question === undefined) throw new WrongUsage(`no question ${line.question}\n\n${usage()}`)
+  const before = line.compare === undefined ? undefined : readBaseline(line.compare, question.name)
+  const result = await ask(question, line)
+  console.log(line.markdown ? markdownOf(result) : describeResult(result))
+  console.log(`\nwritten to ${record(result)}`)
+  if (line.save !== undefined) save(line.save, result)
+  if (before === undefined) return 0
+  const comparison = compareResults(before, result)
+  console.log(`\n${describeComparison(before, result, comparison)}`)
+  return hasRegressed(comparison) ? 1 : 0
+}
+
+main().then(
+  (code) => {
+    process.exitCode = code
+  },
+  (cause: unknown) => {
+    const known = cause instanceof MissingTool || cause instanceof WrongUsage
+    console.error(known ? cause.message : cause)
+    process.exitCode = cause instanceof WrongUsage ? 2 : 1
+  }
+)

@@ -1,0 +1,66 @@
+/** HAProxy twice: HTTP/1.1 in, mTLS with HTTP/2 between, HTTP/1.1 out; one thread each, no logs. */
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { freePort, type Running, start } from "../../test/fixtures/Processes.ts"
+import { type Certificates, serverName } from "../Certificates.ts"
+import { toolOf } from "../Tools.ts"
+import { answers, type StartPair, treeOf } from "./Peer.ts"
+
+const common = `global
+  nbthread 1
+  maxconn 8000
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+  timeout http-keep-alive 1h
+  http-reuse always
+`
+
+export const clientConfig = (port: number, server: number, certificates: Certificates): string =>
+  `${common}
+frontend in
+  bind 127.0.0.1:${port} backlog 16384
+  default_backend out
+backend out
+  server far 127.0.0.1:${server} ssl alpn h2 crt ${certificates.client.bundle} ca-file ${certificates.ca} verify required sni str(${serverName}) verifyhost ${serverName}
+`
+
+export const serverConfig = (port: number, upstream: string, certificates: Certificates): string =>
+  `${common}
+frontend in
+  bind 127.0.0.1:${port} ssl crt ${certificates.server.bundle} ca-file ${certificates.ca} verify required alpn h2
+  default_backend out
+backend out
+  server app ${upstream}
+`
+
+export const startHaproxy: StartPair = async ({ directory, upstream, certificates, tools }) => {
+  mkdirSync(directory, { recursive: true })
+  const haproxy = toolOf(tools, "haproxy")
+  const ports = { client: await freePort(), server: await freePort() }
+  const run = (name: string, text: string): Running => {
+    const file = join(directory, `${name}.cfg`)
+    writeFileSync(file, text)
+    return start(haproxy, ["-db", "-f", file])
+  }
+  const server = run("server", serverConfig(ports.server, upstream, certificates))
+  const client = run("client", clientConfig(ports.client, ports.server, certificates))
+  const entry = `127.0.0.1:${ports.client}`
+  const stop = () => Promise.all([client.stop(), server.stop()])
+  const host = "bench.mesh"
+  try {
+    await answers("the HAProxy pair", entry, host, [client, server])
+  } catch (cause) {
+    await stop()
+    throw cause
+  }
+  return {
+    name: "haproxy",
+    entry,
+    host,
+    sides: { client: treeOf(client), server: treeOf(server) },
+    stop
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * A peer is a way from the load to the upstream: two proxies, the caller's side and the service's
+ * side, with mutual TLS (Skein: Noise) between them, as a mesh would put them on two hosts.
+ */
+import { request } from "node:http"
+import { type Running, until } from "../../test/fixtures/Processes.ts"
+import type { Certificates } from "../Certificates.ts"
+import { ProcessTree } from "../ProcessTree.ts"
+import type { Tools } from "../Tools.ts"
+import { responseBody } from "../Upstream.ts"
+
+export const peerNames = ["skein", "haproxy", "nginx", "envoy", "node", "direct"] as const
+export type PeerName = (typeof peerNames)[number]
+
+/** Where a peer is set up. */
+export interface Site {
+  /** A directory of this peer's own. */
+  readonly directory: string
+  /** host:port of the upstream. */
+  readonly upstream: string
+  readonly certificates: Certificates
+  readonly tools: Tools
+  /** Write CPU profiles of both Skein nodes here. */
+  readonly profiles: string | undefined
+}
+
+export interface Pair {
+  readonly name: PeerName
+  /** host:port where requests enter. */
+  readonly entry: string
+  /** What requests carry as Host. */
+  readonly host: string
+  /** Both proxies; undefined where there are none. */
+  readonly sides: { readonly client: ProcessTree; readonly server: ProcessTree } | undefined
+  stop(): Promise<unknown>
+}
+
+export type StartPair = (site: Site) => Promise<Pair>
+
+/** The peer cannot be had on this machine; the others go on without it. */
+export class PeerAbsent extends Error {
+  constructor(why: string) {
+    super(why)
+    this.name = "PeerAbsent"
+  }
+}
+
+export const treeOf = ({ child }: Running): ProcessTree => {
+  if (child.pid === undefined) throw new Error(`${child.spawnfile} did not start`)
+  return new ProcessTree(child.pid)
+}
+
+/** fetch would not let us say which Host we mean. */
+export const get = (entry: string, host: string, path = "/"): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const call = request(
+      `http://${entry}${path}`,
+      { headers: { host }, agent: false },
+      (answer) => {
+        let text = ""
+        answer.setEncoding("utf8")
+        answer.on("data", (chunk: string) => {
+          text += chunk
+        })
+        answer.on("end", () => resolve(text))
+        answer.on("error", reject)
+      }
+    )
+    call.on("error", reject)
+    call.end()
+  })
+
+/** Waits until the upstream's answer comes through the pair, or one of its programs has ended. */
+export const answers = async (
+  name: string,
+  entry: string,
+  host: string,
+  programs: ReadonlyArray<Running>
+): Promise<void> => {
+  const ended = await until(`${name} relays the upstream's answer`, async () => {
+    const gone = programs.find(({ child }) => (child.exitCode ?? child.signalCode) !== null)
+    if (gone !== undefined) return gone
+    const text = await get(entry, host)
+    if (text === responseBody) return "well"
+    throw new Error(`it answered ${JSON.stringify(text.slice(0, 200))}`)
+  })
+  if (ended !== "well") throw new Error(`${name} ended at once:\n${ended.output()}`)
+}

@@ -1,0 +1,67 @@
+/** Starts the upstream and the wanted peers in front of it, side by side. */
+import { join } from "node:path"
+import { makeCertificates } from "../Certificates.ts"
+import type { Bench } from "../Question.ts"
+import type { Result } from "../Result.ts"
+import { type ToolName, toolOf } from "../Tools.ts"
+import { startUpstream, type Upstream } from "../Upstream.ts"
+import { startDirect } from "./Direct.ts"
+import { startHaproxy } from "./HaproxyPair.ts"
+import { type Pair, PeerAbsent, type PeerName, type StartPair } from "./Peer.ts"
+import { startSkein } from "./SkeinPair.ts"
+
+const starters: Partial<Readonly<Record<PeerName, StartPair>>> = {
+  skein: startSkein,
+  haproxy: startHaproxy,
+  direct: startDirect
+}
+
+/** What peers and upstream need of the system. */
+export const pairTools: ReadonlyArray<ToolName> = ["nginx", "haproxy", "openssl"]
+
+export interface Field {
+  readonly upstream: Upstream
+  readonly pairs: ReadonlyArray<Pair>
+  readonly absent: Result["absent"]
+}
+
+/** They run until the bench is over. A peer that cannot be had is told of and left out. */
+export const startField = async (bench: Bench, names: ReadonlyArray<PeerName>): Promise<Field> => {
+  const { tools, directory, stack, say, options } = bench
+  const certificates = makeCertificates(toolOf(tools, "openssl"), join(directory, "certificates"))
+  const upstream = await startUpstream(toolOf(tools, "nginx"), join(directory, "upstream"))
+  stack.defer(async () => void (await upstream.stop()))
+  const pairs: Array<Pair> = []
+  const absent: Array<{ peer: string; why: string }> = []
+  for (const name of names) {
+    const starter = starters[name]
+    if (starter === undefined) continue
+    say(`starting ${name}`)
+    const site = {
+      directory: join(directory, name),
+      upstream: upstream.address,
+      certificates,
+      tools,
+      profiles: options.profiles
+    }
+    try {
+      const pair = await starter(site)
+      stack.defer(async () => void (await pair.stop()))
+      pairs.push(pair)
+    } catch (cause) {
+      if (!(cause instanceof PeerAbsent)) throw cause
+      absent.push({ peer: name, why: cause.message })
+    }
+  }
+  return { upstream, pairs, absent }
+}
+
+/** Those of a question that were asked for. */
+export const wantedPeers = (
+  all: ReadonlyArray<PeerName>,
+  wanted: ReadonlyArray<PeerName> | undefined
+): ReadonlyArray<PeerName> =>
+  // Skein and HAProxy are what everything is judged by, so they always run.
+  wanted === undefined
+    ? all
+    : all.filter((name) => name === "skein" || name === "haproxy" || wanted.includes(name))
