@@ -47,7 +47,7 @@ export const NodeSection = Schema.Struct({
   announce: Schema.optional(
     Schema.Array(AnnounceMultiaddr).pipe(Schema.maxItems(recordLimits.addresses))
   ),
-  /** Like `eu-west/1a`: calls stay near when they can. */
+  /** Like `eu-west/1a`: told to the mesh and shown to people. Calls do not prefer a zone yet. */
   zone: Schema.optional(
     Schema.String.pipe(
       Schema.pattern(/^[A-Za-z0-9._/-]{1,128}$/, {
