@@ -10,7 +10,7 @@ export default defineConfig({
             "src/**/*.test.ts",
             "examples/**/*.test.ts",
             "bench/**/*.test.ts",
-            "test/{conformance,simulation,regression}/**/*.test.ts"
+            "test/{conformance,fuzz,simulation,regression}/**/*.test.ts"
           ],
           testTimeout: 20_000
         }

@@ -1,0 +1,108 @@
+/** What a parser made of a connection's bytes, in a form in which two parsers can be compared. */
+
+export interface Message {
+  /** All that was understood, as one text: equal texts are the same message. */
+  readonly head: string
+  body: string
+  trailers: string
+  complete: boolean
+  /** The connection carries no further message after it. */
+  readonly last: boolean
+}
+
+export interface Reading {
+  readonly messages: ReadonlyArray<Message>
+  /** The rule or code by which the bytes were refused; undefined when they were not. */
+  readonly refused: string | undefined
+  /**
+   * After its last message the connection is no HTTP any more (tunnel, or to be closed), so what
+   * follows was not read.
+   */
+  readonly ended: boolean
+  /** Of a tunnel: what was read as its first bytes. */
+  readonly tunnel: string | undefined
+}
+
+/** Whitespace is what RFC 9110 calls OWS: nothing else may be trimmed away. */
+export const trimmed = (text: string): string => text.replace(/^[ \t]+|[ \t]+$/g, "")
+
+/** Members of a comma list in lower case. */
+export const members = (value: string): ReadonlyArray<string> =>
+  value.toLowerCase().split(",").map(trimmed)
+
+export const fieldLines = (fields: ReadonlyArray<string>): string => {
+  let text = ""
+  for (let i = 0; i < fields.length; i += 2) {
+    text += `${fields[i]!.toLowerCase()}: ${trimmed(fields[i + 1]!)}\n`
+  }
+  return text
+}
+
+/** The fields of a raw head that an intermediary acts upon, found again by the letter of the RFC. */
+export class HopFields {
+  host: string | undefined = undefined
+  length = -1
+  chunked = false
+  close = false
+  keepAlive = false
+  upgradeListed = false
+  upgrade = ""
+  expectsContinue = false
+  /** What goes end to end. */
+  fields: Array<string> = []
+
+  constructor(raw: ReadonlyArray<string>) {
+    const listed = new Set<string>()
+    for (let i = 0; i < raw.length; i += 2) {
+      if (raw[i]!.toLowerCase() !== "connection") continue
+      for (const option of members(raw[i + 1]!)) {
+        if (option === "close") this.close = true
+        else if (option === "keep-alive") this.keepAlive = true
+        else if (option === "upgrade") this.upgradeListed = true
+        else if (option !== "te") listed.add(option)
+      }
+    }
+    for (let i = 0; i < raw.length; i += 2) {
+      const name = raw[i]!.toLowerCase()
+      const value = trimmed(raw[i + 1]!)
+      if (!this.#take(name, value) && !listed.has(name)) this.fields.push(name, value)
+    }
+  }
+
+  #take(name: string, value: string): boolean {
+    switch (name) {
+      case "host":
+        this.host = value
+        return true
+      case "content-length":
+        this.length = Number(value)
+        return true
+      case "transfer-encoding":
+        this.chunked = true
+        return true
+      case "upgrade":
+        this.upgrade = this.upgrade === "" ? value : `${this.upgrade}, ${value}`
+        return true
+      case "expect":
+        if (value.toLowerCase() !== "100-continue") return false
+        this.expectsContinue = true
+        return true
+      case "te":
+        if (members(value).includes("trailers")) this.fields.push("te", "trailers")
+        return true
+      case "connection":
+      case "keep-alive":
+      case "proxy-connection":
+      case "proxy-authorization":
+      case "proxy-authenticate":
+      case "proxy-authentication-info":
+        return true
+      default:
+        return false
+    }
+  }
+
+  get framing(): string {
+    return this.chunked ? "stream" : this.length === -1 ? "none" : `length ${this.length}`
+  }
+}

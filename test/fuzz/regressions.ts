@@ -1,0 +1,33 @@
+/**
+ * Inputs that once were findings, minimised, as latin-1 text: what broke, and under which target.
+ * They are judged on every run of the tests.
+ */
+export interface Regression {
+  readonly target: string
+  readonly what: string
+  readonly bytes: string
+}
+
+export const regressions: ReadonlyArray<Regression> = [
+  {
+    target: "requests",
+    what: "the comparison itself: an error in the body of an upgrade is told by reading less",
+    bytes:
+      "GET / HTTP/1.1\r\nConnection:Upgrade\r\nUpgrade:5\r\nTransfer-Encoding:chunked\r\nHost:\r\n\r\n1\r\nxx"
+  },
+  {
+    target: "requests",
+    what: "Proxy-Connection is not Connection, though llhttp takes it for that",
+    bytes: "PUT / HTTP/1.0\r\nProxy-Connection:keep-alive\r\ns:\r\n\r\nGET / HTTP/1.1\r\n\r\n"
+  },
+  {
+    target: "requests",
+    what: "methods that are not registered are an intermediary's to carry",
+    bytes: "PROPFIND / HTTP/1.1\r\nHost:\r\nh:\r\n\r\nD / HTTP/1.1\r\nHost:"
+  },
+  {
+    target: "responses to GET",
+    what: "control bytes in a reason phrase, which llhttp takes",
+    bytes: "HTTP/1.1 200 \0\r\n\r\n"
+  }
+]
