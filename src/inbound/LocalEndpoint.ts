@@ -9,7 +9,6 @@ import {
   activeCheck,
   defaultConnectTimeout,
   defaultPoolIdleTimeout,
-  defaultTunnelIdleTimeout,
   type LocalAddress,
   type LocalService
 } from "./LocalService.ts"
@@ -88,10 +87,7 @@ export class LocalEndpoint {
     })
     this.#tcp = new TcpEndpoint({
       ...common,
-      idleTimeout:
-        service.protocol === "tcp"
-          ? (service.idleTimeout ?? defaultTunnelIdleTimeout)
-          : defaultTunnelIdleTimeout
+      idleTimeout: service.protocol === "tcp" ? service.idleTimeout : undefined
     })
   }
 

@@ -42,14 +42,15 @@ export interface LocalService {
   readonly connectTimeout?: number | undefined
   /**
    * http: how long a connection with no request on it is kept. Default 30 s.
-   * tcp: how long a tunnel may move no byte in either direction. Default 1 h.
+   * tcp: how long a tunnel may move no byte in either direction. Default: no limit of this node's
+   * own. The caller's node ends it by its `timeout.tcpIdle`, and a caller's node that is gone takes
+   * its link and all tunnels on it along.
    */
   readonly idleTimeout?: number | undefined
 }
 
 export const defaultConnectTimeout = 300
 export const defaultPoolIdleTimeout = 30_000
-export const defaultTunnelIdleTimeout = 3_600_000
 
 /** The check that is really run: undefined when there is none to run. */
 export const activeCheck = (

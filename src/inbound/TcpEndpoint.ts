@@ -18,7 +18,8 @@ export interface TcpEndpointOptions {
   readonly port: number
   /** For a call that brings no limit of its own. */
   readonly connectTimeout: number
-  readonly idleTimeout: number
+  /** Undefined: no limit but the caller's. */
+  readonly idleTimeout: number | undefined
   /** Name of this node, for faults. */
   readonly node: string
   readonly ticker: Ticker
@@ -135,15 +136,16 @@ class TcpTunnel implements EndpointStream {
     this.#connected = true
     this.#timer.cancel()
     this.#lastMove = this.#options.ticker.now()
-    this.#watchIdle(this.#options.idleTimeout)
+    const { idleTimeout } = this.#options
+    if (idleTimeout !== undefined) this.#watchIdle(idleTimeout, idleTimeout)
   }
 
   /** One timer for the tunnel's life instead of one per chunk: it looks how long ago the last was. */
-  #watchIdle(delay: number): void {
-    const { ticker, idleTimeout } = this.#options
+  #watchIdle(delay: number, idleTimeout: number): void {
+    const { ticker } = this.#options
     this.#timer = ticker.after(delay, () => {
       const left = this.#lastMove + idleTimeout - ticker.now()
-      if (left > 0) return this.#watchIdle(left)
+      if (left > 0) return this.#watchIdle(left, idleTimeout)
       this.#fail("upstream_timeout", `moved no byte in either direction for ${idleTimeout} ms`)
       this.#socket.resetAndDestroy()
     })

@@ -1,9 +1,11 @@
 /**
- * A policy's `timeout.connect` through both hops: a program whose queue of connections is full is
- * given up after what the caller's node says, wherever the program runs.
+ * The times of the caller's policy at the endpoint's node: a program whose queue of connections is
+ * full is given up after `timeout.connect`, wherever it runs, and a silent tunnel lives as long as
+ * `timeout.tcpIdle` says.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { afterEach, describe, expect, it } from "vitest"
+import { rawProgram } from "../../src/inbound/InboundFixture.ts"
 import { type PlaneHost, payments, request, TwoHosts, turn } from "./TwoHosts.ts"
 
 /**
@@ -98,5 +100,31 @@ describe.each([
     await mesh.idle()
     const outcome = mesh.a.observer.seen[0]?.ends[0]?.outcome
     expect(outcome).toMatchObject({ kind: "fault", code: "upstream_connect" })
+  })
+})
+
+describe("timeout.tcpIdle", () => {
+  it.each([
+    ["shorter than the default", 60_000],
+    ["longer than the default", 3 * 3_600_000]
+  ])("%s is how long a tunnel may be silent", async (_, idle) => {
+    mesh = await new TwoHosts({ timeout: { tcpIdle: `${idle}ms` } }).start()
+    await mesh.offer(
+      rawProgram((socket) => socket.on("data", () => socket.write("hello"))),
+      "tcp"
+    )
+    const { address } = await mesh.tcp()
+    const client = mesh.client(address.port).send("bytes")
+    await client.receives(/hello/)
+    // The clocks of both hosts, in steps that a link's heartbeat survives.
+    const pass = async (time: number) => {
+      for (const { ticker } of mesh.hosts) ticker.advance(time)
+      for (let turns = 0; turns < 3; turns++) await turn()
+    }
+    for (let passed = 0; passed < idle - 2_000; passed += 1_000) await pass(1_000)
+    expect(mesh.b.inbound.inFlight).toBe(1)
+    for (let passed = 0; passed < 4_000; passed += 1_000) await pass(1_000)
+    await mesh.idle()
+    expect(mesh.a.observer.seen[0]?.ends[0]?.outcome).toMatchObject({ code: "upstream_timeout" })
   })
 })
