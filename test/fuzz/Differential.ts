@@ -167,11 +167,13 @@ const responseTarget = (method: string): Target => ({
   name: `responses to ${method}`,
   make: (random) => Buffer.from(mutate(random, responses(random)), "latin1"),
   judge: (bytes) => {
-    // Byte by byte: what follows a response in the same read belongs to no request, and is refused.
-    const ours = responsesByUs(method, piecesOf(bytes, -1))
     const theirs = responsesByLlhttp(method, bytes)
+    // Byte by byte where there may be several: what follows a response in the same read belongs to
+    // no request, and is refused.
+    const several = theirs.messages.length > 1 || theirs.refused !== undefined
+    const ours = responsesByUs(method, piecesOf(bytes, several ? -1 : cutOf(bytes)))
     return judge(ours, theirs, () => {
-      const later = responsesByUs(method, piecesOf(Buffer.concat([bytes, lineEnds]), -1))
+      const later = responsesByUs(method, [...piecesOf(bytes, -1), lineEnds])
       return later.refused !== undefined && later.refused !== "incomplete"
     })
   }
