@@ -1,5 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Logger, Scope, TestClock } from "effect"
+import { Crashes } from "../../test/fixtures/Crashes.ts"
 import { makeMembers } from "../../test/fixtures/Members.ts"
 import { Supervisor } from "../actor/Supervisor.ts"
 import { Gossip, type GossipHandler } from "../link/Gossip.ts"
@@ -25,6 +26,8 @@ const offer = (name: string): ServiceEntry => ({
 class Mesh {
   readonly nodes = new Map<PeerKey, CatalogueShape>()
   readonly bus = new MemoryBus()
+  /** Questions die of a bug, in place of being answered. */
+  broken = false
   readonly stores: ReadonlyArray<Context.Context<CatalogueStore>>
 
   constructor(stores: ReadonlyArray<Context.Context<CatalogueStore>>) {
@@ -32,10 +35,10 @@ class Mesh {
   }
 
   /** Until the scope closes. `gossip`: on the bus, or alone with anti-entropy. */
-  node(index: number, gossip = this.bus.layer()) {
+  node(index: number, gossip = this.bus.layer(), supervisor = Supervisor.layer()) {
     const identity = members[index]!
     return Effect.gen(this, function* () {
-      const context = yield* Layer.build(Layer.mergeAll(Supervisor.layer(), gossip, quiet))
+      const context = yield* Layer.build(Layer.mergeAll(supervisor, gossip, quiet))
       const catalogue = yield* makeCatalogue({
         self: identity.peer,
         name: identity.name,
@@ -47,7 +50,8 @@ class Mesh {
           const gone = new MeshRpcError({ code: "unavailable", message: "gone" })
           if (handlers === undefined) return Effect.fail(gone)
           return Effect.succeed({
-            digest: (root) => handlers.CatalogueDigest({ root }),
+            digest: (root) =>
+              this.broken ? Effect.die("a bug") : handlers.CatalogueDigest({ root }),
             versions: (buckets) => handlers.CatalogueBuckets({ buckets }),
             exchange: (wanted, offered) => handlers.CatalogueExchange({ wanted, offered })
           })
@@ -133,6 +137,21 @@ it.scoped("compares with a random neighbour about every 30 s", () =>
     yield* TestClock.adjust("20 seconds")
     expect(b.current().size).toBe(0)
     yield* TestClock.adjust("17 seconds")
+    expect(b.current().size).toBe(1)
+  })
+)
+
+it.scoped("goes on comparing after a comparison that broke", () =>
+  Effect.gen(function* () {
+    const mesh = yield* makeMesh
+    const a = yield* mesh.node(0, alone())
+    const b = yield* mesh.node(1, alone())
+    yield* a.updateOwn({})
+    mesh.broken = true
+    yield* TestClock.adjust("2 minutes")
+    expect(b.current().size).toBe(0)
+    mesh.broken = false
+    yield* TestClock.adjust("37 seconds")
     expect(b.current().size).toBe(1)
   })
 )
@@ -245,4 +264,30 @@ it.scoped("a store that cannot be written costs a warning, not the catalogue", (
     expect(tries).toBeGreaterThanOrEqual(3)
     expect(a.current().size).toBe(1)
   })
+)
+
+it.scoped(
+  "keeps all it knew when it has to begin from scratch, and says again what it offers",
+  () =>
+    Effect.gen(function* () {
+      const mesh = yield* makeMesh
+      const crashes = new Crashes()
+      const a = yield* mesh.node(0, mesh.bus.layer(), crashes.layer({ restarts: 0, jitter: 0 }))
+      const b = yield* mesh.node(1)
+      const mine = yield* a.updateOwn({ services: [offer("shop-orders")] })
+      yield* b.updateOwn({ services: [offer("shop-cart")] })
+      // Time to have it on disk, which is what a start from scratch begins with.
+      yield* TestClock.adjust("2 seconds")
+      const sizes: Array<number> = []
+      a.subscribe((catalogue) => sizes.push(catalogue.size))
+      crashes.crash("catalogue")
+      yield* TestClock.adjust("1 minute")
+      // Whoever calls services by what it says never saw it shrink.
+      expect(sizes.filter((size) => size < 2)).toEqual([])
+      expect(a.current().node(members[1]!.peer)?.record.services).toEqual([offer("shop-cart")])
+      const again = a.current().node(members[0]!.peer)?.record
+      expect(again?.services).toEqual([offer("shop-orders")])
+      expect(again?.version).toBeGreaterThan(mine.version)
+      expect(b.current().node(members[0]!.peer)?.record).toEqual(again)
+    })
 )

@@ -21,7 +21,7 @@ import {
 import { loadCatalogue, verifyBatch } from "./CatalogueLoading.ts"
 import { CatalogueStore } from "./CatalogueStore.ts"
 import { type CatalogueSyncOptions, makeCatalogueSync } from "./CatalogueSync.ts"
-import { makeOwnRecord, nextEpoch, type OwnFacts } from "./OwnRecord.ts"
+import { makeOwnRecord, nextEpoch, type OwnFacts, resignOwn } from "./OwnRecord.ts"
 import { isBlameworthy, type RecordDoor, RecordRefused } from "./RecordDoor.ts"
 import type { NodeEntry } from "./RecordEntry.ts"
 
@@ -135,8 +135,16 @@ export const makeCatalogue = (
       }
     }
 
+    /** What the disk holds. */
+    let stored = state.catalogue
     const saveNow = (catalogue: Catalogue) =>
-      store.save(Array.from(catalogue.entries(), ({ bytes }) => bytes))
+      store.save(Array.from(catalogue.entries(), ({ bytes }) => bytes)).pipe(
+        Effect.tap(() =>
+          Effect.sync(() => {
+            stored = catalogue
+          })
+        )
+      )
 
     // Registered before the actor, so it runs after the actor has stopped.
     yield* Effect.addFinalizer(() =>
@@ -145,12 +153,13 @@ export const makeCatalogue = (
         : Effect.catchAll(saveNow(state.catalogue), (error) => Effect.logWarning(error.message))
     )
 
-    const loaded = state
     const actor = yield* spawn<CatalogueState, CatalogueMessage, CatalogueAction, never, never>({
       name: "catalogue",
       mailbox: { capacity: mailboxCapacity, overflow: "reject" },
-      // From scratch is what the disk held; but a version that was used is never used again.
-      initial: () => [makeCatalogueState(loaded.catalogue, state.own), []],
+      // From scratch is what the disk holds, so that nobody's services are gone for longer than a
+      // moment. What this node offers is said again, above every version that was used.
+      initial: (moment) =>
+        recoverCatalogue(makeCatalogueState(stored, resignOwn(state.own, moment.now)), moment),
       recover: recoverCatalogue,
       step: catalogueBehaviour(self, door.seal),
       ticks: [{ every: 1_000, message: { _tag: "Tick" } }],

@@ -67,6 +67,10 @@ export const makeCatalogueSync = (
         // The next round asks another one; links say for themselves when they are down.
         Effect.catchAll((error) =>
           Effect.logDebug(`no comparison of catalogues with ${peer}: ${error.message}`)
+        ),
+        // What one node answers must not end the comparing with all of them.
+        Effect.catchAllDefect((defect) =>
+          Effect.logError(`the comparison of catalogues with ${peer} broke`, defect)
         )
       )
     })
