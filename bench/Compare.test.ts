@@ -91,7 +91,7 @@ describe("results", () => {
         absent: [{ peer: "envoy", why: "no wheel" }]
       })
     )
-    expect(text).toMatch(/^get-64 +skein +80\.0 +×4\.00 +±4 % +12500 +×0\.25 +2 FAILED$/m)
+    expect(text).toMatch(/^get-64 +skein +80\.0 +×4\.00 +±4 % +12500 +2 FAILED$/m)
     expect(text).toMatch(/^ +haproxy +20\.0 +±0 % +50000$/m)
     expect(text).toContain("absent: envoy: no wheel")
   })

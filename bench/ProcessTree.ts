@@ -39,9 +39,9 @@ const ticksPerSecond = (): number => {
 }
 
 /** Undefined for a process that has ended between being listed and being read. */
-const readProc = (pid: number, file: string): string | undefined => {
+const read = (path: string): string | undefined => {
   try {
-    return readFileSync(`/proc/${pid}/${file}`, "utf8")
+    return readFileSync(path, "utf8")
   } catch {
     return undefined
   }
@@ -51,18 +51,20 @@ let ticks: number | undefined
 
 export class ProcessTree {
   readonly root: number
+  readonly #proc: string
 
-  constructor(root: number) {
+  constructor(root: number, proc = "/proc") {
     this.root = root
+    this.#proc = proc
   }
 
   /** Read anew each time: workers come and go. */
   pids(): ReadonlyArray<number> {
     const parents = new Map<number, number>()
-    for (const entry of readdirSync("/proc")) {
+    for (const entry of readdirSync(this.#proc)) {
       const pid = Number(entry)
       if (!Number.isInteger(pid)) continue
-      const stat = readProc(pid, "stat")
+      const stat = read(`${this.#proc}/${pid}/stat`)
       if (stat !== undefined) parents.set(pid, parseStat(stat).parent)
     }
     if (!parents.has(this.root)) {
@@ -85,14 +87,14 @@ export class ProcessTree {
   /** Open file descriptors. */
   handles(): number {
     let count = 0
-    for (const pid of this.pids()) count += readdirSync(`/proc/${pid}/fd`).length
+    for (const pid of this.pids()) count += readdirSync(`${this.#proc}/${pid}/fd`).length
     return count
   }
 
   #sum(file: string, figure: (text: string) => number): number {
     let sum = 0
     for (const pid of this.pids()) {
-      const text = readProc(pid, file)
+      const text = read(`${this.#proc}/${pid}/${file}`)
       if (text !== undefined) sum += figure(text)
     }
     return sum

@@ -34,19 +34,21 @@ const cells = (row: Row, result: Result): ReadonlyArray<string> => {
     result.reference === undefined ? undefined : findRow(result, row.case, result.reference)
   return result.measures.flatMap((measure) => {
     const values = row.rounds[measure.key]
-    const base = [figure(values, measure.digits)]
-    if (result.reference !== undefined) base.push(over(row, reference, measure))
-    if (measure.judged) base.push(values === undefined ? "" : `±${percent(spread(values))}`)
-    return base
+    const cell = figure(values, measure.digits)
+    if (!measure.judged) return [cell]
+    return [
+      cell,
+      ...(result.reference === undefined ? [] : [over(row, reference, measure)]),
+      values === undefined ? "" : `±${percent(spread(values))}`
+    ]
   })
 }
 
 const heads = (result: Result): ReadonlyArray<string> =>
-  result.measures.flatMap((measure) => [
-    measure.label,
-    ...(result.reference === undefined ? [] : [`/ ${result.reference}`]),
-    ...(measure.judged ? ["spread"] : [])
-  ])
+  result.measures.flatMap(({ label, judged }) => {
+    if (!judged) return [label]
+    return [label, ...(result.reference === undefined ? [] : [`/ ${result.reference}`]), "spread"]
+  })
 
 const rowsOf = (result: Result): ReadonlyArray<ReadonlyArray<string>> => [
   ["case", "peer", ...heads(result), "errors"],

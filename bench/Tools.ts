@@ -8,6 +8,7 @@ const packages = {
   nginx: ["nginx-light", "nginx"],
   haproxy: ["haproxy", "haproxy"],
   openssl: ["openssl", "openssl"],
+  curl: ["curl", "curl"],
   python3: ["python3-venv", "python"]
 } as const
 
@@ -27,7 +28,8 @@ export class MissingTool extends Error {
   }
 }
 
-const find = (name: string): string | undefined => {
+/** Absolute path, or undefined when it is not installed. */
+export const findTool = (name: ToolName): string | undefined => {
   const folders = (process.env["PATH"] ?? "").split(delimiter)
   for (const folder of [...folders, "/usr/sbin", "/usr/local/sbin"]) {
     const path = join(folder, name)
@@ -46,7 +48,7 @@ export const findTools = (needed: ReadonlyArray<ToolName>): Tools => {
   const missing: Array<ToolName> = []
   const found: Partial<Record<ToolName, string>> = {}
   for (const name of needed) {
-    const path = find(name)
+    const path = findTool(name)
     if (path === undefined) missing.push(name)
     else found[name] = path
   }

@@ -2,6 +2,7 @@
 import { closeSync, ftruncateSync, mkdirSync, openSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { freePort, start, until } from "../test/fixtures/Processes.ts"
+import { nginxConfig } from "./NginxConfig.ts"
 import { ProcessTree } from "./ProcessTree.ts"
 
 /** 66 bytes, as small as an API's answer gets. */
@@ -12,31 +13,17 @@ export const gibibyte = 1024 ** 3
 /** Paths by what they answer with; `/` is the small one, for every method. */
 export const paths = { small: "/", kib16: "/16k", mib1: "/1m", gib1: "/1g" } as const
 
-const config = (directory: string, port: number): string => `daemon off;
-pid ${directory}/pid;
-error_log ${directory}/error.log;
-worker_processes 1;
-worker_rlimit_nofile 32768;
-events { worker_connections 16384; }
-http {
-  access_log off;
-  sendfile on;
-  open_file_cache max=10 inactive=1h;
-  keepalive_requests 100000000;
-  keepalive_timeout 1h;
-  client_body_temp_path ${directory}/body;
-  proxy_temp_path ${directory}/proxy;
-  fastcgi_temp_path ${directory}/fastcgi;
-  uwsgi_temp_path ${directory}/uwsgi;
-  scgi_temp_path ${directory}/scgi;
+const config = (directory: string, port: number): string =>
+  nginxConfig(
+    directory,
+    `  open_file_cache max=10 inactive=1h;
   server {
     listen 127.0.0.1:${port} backlog=16384;
     root ${directory}/files;
     default_type application/octet-stream;
     location = ${paths.small} { default_type application/json; return 200 '${responseBody.trimEnd()}\\n'; }
-  }
-}
-`
+  }`
+  )
 
 /** No disk is used up or read: the file is one hole. */
 const makeSparse = (path: string, bytes: number): void => {

@@ -14,11 +14,12 @@ import { compareResults, describeComparison, hasRegressed } from "./Compare.ts"
 import { type CommandLine, readCommandLine, WrongUsage } from "./Options.ts"
 import type { Bench, Question } from "./Question.ts"
 import { http } from "./questions/Http.ts"
+import { latency } from "./questions/Latency.ts"
 import { decodeResults, encodeResults, type Result, withResult } from "./Result.ts"
 import { describeResult, markdownOf, table } from "./ResultTable.ts"
 import { findTools, MissingTool } from "./Tools.ts"
 
-const questions: ReadonlyArray<Question> = [http]
+const questions: ReadonlyArray<Question> = [http, latency]
 
 const usage = (): string =>
   [

@@ -1,10 +1,10 @@
 /** HAProxy twice: HTTP/1.1 in, mTLS with HTTP/2 between, HTTP/1.1 out; one thread each, no logs. */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { freePort, type Running, start } from "../../test/fixtures/Processes.ts"
+import { freePort } from "../../test/fixtures/Processes.ts"
 import { type Certificates, serverName } from "../Certificates.ts"
 import { toolOf } from "../Tools.ts"
-import { answers, type StartPair, treeOf } from "./Peer.ts"
+import { type Program, type StartPair, startPair } from "./Peer.ts"
 
 const common = `global
   nbthread 1
@@ -38,29 +38,16 @@ backend out
 
 export const startHaproxy: StartPair = async ({ directory, upstream, certificates, tools }) => {
   mkdirSync(directory, { recursive: true })
-  const haproxy = toolOf(tools, "haproxy")
   const ports = { client: await freePort(), server: await freePort() }
-  const run = (name: string, text: string): Running => {
+  const program = (name: string, text: string): Program => {
     const file = join(directory, `${name}.cfg`)
     writeFileSync(file, text)
-    return start(haproxy, ["-db", "-f", file])
+    return { command: toolOf(tools, "haproxy"), args: ["-db", "-f", file] }
   }
-  const server = run("server", serverConfig(ports.server, upstream, certificates))
-  const client = run("client", clientConfig(ports.client, ports.server, certificates))
-  const entry = `127.0.0.1:${ports.client}`
-  const stop = () => Promise.all([client.stop(), server.stop()])
-  const host = "bench.mesh"
-  try {
-    await answers("the HAProxy pair", entry, host, [client, server])
-  } catch (cause) {
-    await stop()
-    throw cause
-  }
-  return {
-    name: "haproxy",
-    entry,
-    host,
-    sides: { client: treeOf(client), server: treeOf(server) },
-    stop
-  }
+  return startPair(
+    "haproxy",
+    ports.client,
+    program("client", clientConfig(ports.client, ports.server, certificates)),
+    program("server", serverConfig(ports.server, upstream, certificates))
+  )
 }

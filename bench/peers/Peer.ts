@@ -3,7 +3,7 @@
  * side, with mutual TLS (Skein: Noise) between them, as a mesh would put them on two hosts.
  */
 import { request } from "node:http"
-import { type Running, until } from "../../test/fixtures/Processes.ts"
+import { type Running, start, until } from "../../test/fixtures/Processes.ts"
 import type { Certificates } from "../Certificates.ts"
 import { ProcessTree } from "../ProcessTree.ts"
 import type { Tools } from "../Tools.ts"
@@ -85,4 +85,40 @@ export const answers = async (
     throw new Error(`it answered ${JSON.stringify(text.slice(0, 200))}`)
   })
   if (ended !== "well") throw new Error(`${name} ended at once:\n${ended.output()}`)
+}
+
+/** A program that is one side of a pair. */
+export interface Program {
+  readonly command: string
+  readonly args: ReadonlyArray<string>
+  readonly env?: NodeJS.ProcessEnv
+}
+
+/** Both sides as processes; they are stopped again when the pair does not come to answer. */
+export const startPair = async (
+  name: PeerName,
+  port: number,
+  client: Program,
+  server: Program
+): Promise<Pair> => {
+  const run = ({ command, args, env }: Program) =>
+    start(command, args, env === undefined ? {} : { env })
+  const sides = { server: run(server), client: run(client) }
+  // SIGTERM: a killed nginx master would leave its worker behind.
+  const stop = () => Promise.all([sides.client.stop(), sides.server.stop()])
+  const entry = `127.0.0.1:${port}`
+  const host = "bench.mesh"
+  try {
+    await answers(`the ${name} pair`, entry, host, [sides.client, sides.server])
+    return {
+      name,
+      entry,
+      host,
+      sides: { client: treeOf(sides.client), server: treeOf(sides.server) },
+      stop
+    }
+  } catch (cause) {
+    await stop()
+    throw cause
+  }
 }

@@ -6,13 +6,19 @@ import type { Result } from "../Result.ts"
 import { type ToolName, toolOf } from "../Tools.ts"
 import { startUpstream, type Upstream } from "../Upstream.ts"
 import { startDirect } from "./Direct.ts"
+import { startEnvoy } from "./EnvoyPair.ts"
 import { startHaproxy } from "./HaproxyPair.ts"
+import { startNginxPair } from "./NginxPair.ts"
+import { startNodePair } from "./NodePair.ts"
 import { type Pair, PeerAbsent, type PeerName, type StartPair } from "./Peer.ts"
 import { startSkein } from "./SkeinPair.ts"
 
-const starters: Partial<Readonly<Record<PeerName, StartPair>>> = {
+const starters: Readonly<Record<PeerName, StartPair>> = {
   skein: startSkein,
   haproxy: startHaproxy,
+  nginx: startNginxPair,
+  envoy: startEnvoy,
+  node: startNodePair,
   direct: startDirect
 }
 
@@ -34,8 +40,6 @@ export const startField = async (bench: Bench, names: ReadonlyArray<PeerName>): 
   const pairs: Array<Pair> = []
   const absent: Array<{ peer: string; why: string }> = []
   for (const name of names) {
-    const starter = starters[name]
-    if (starter === undefined) continue
     say(`starting ${name}`)
     const site = {
       directory: join(directory, name),
@@ -45,7 +49,7 @@ export const startField = async (bench: Bench, names: ReadonlyArray<PeerName>): 
       profiles: options.profiles
     }
     try {
-      const pair = await starter(site)
+      const pair = await starters[name](site)
       stack.defer(async () => void (await pair.stop()))
       pairs.push(pair)
     } catch (cause) {
@@ -56,12 +60,15 @@ export const startField = async (bench: Bench, names: ReadonlyArray<PeerName>): 
   return { upstream, pairs, absent }
 }
 
-/** Those of a question that were asked for. */
+/** Skein and HAProxy are what everything is judged by: they run whatever was asked for. */
+const always: ReadonlyArray<PeerName> = ["skein", "haproxy"]
+
+/** Those of a question that were asked for, and those it cannot do without. */
 export const wantedPeers = (
   all: ReadonlyArray<PeerName>,
-  wanted: ReadonlyArray<PeerName> | undefined
+  wanted: ReadonlyArray<PeerName> | undefined,
+  needed: ReadonlyArray<PeerName> = []
 ): ReadonlyArray<PeerName> =>
-  // Skein and HAProxy are what everything is judged by, so they always run.
   wanted === undefined
     ? all
-    : all.filter((name) => name === "skein" || name === "haproxy" || wanted.includes(name))
+    : all.filter((name) => [...always, ...needed, ...wanted].includes(name))

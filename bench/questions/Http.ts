@@ -1,11 +1,12 @@
 /** What does an HTTP request cost? Processor time of both proxies per request, and throughput. */
+
+import { type Load, runWrk } from "../load/Wrk.ts"
 import type { Pair, PeerName } from "../peers/Peer.ts"
 import { pairTools, startField, wantedPeers } from "../peers/Peers.ts"
 import { type Bench, casesOf, type Question } from "../Question.ts"
 import type { Row } from "../Result.ts"
 import { toolOf } from "../Tools.ts"
 import { paths } from "../Upstream.ts"
-import { type Load, runWrk } from "../Wrk.ts"
 
 /** What a browser sends beside Host. */
 const browser: ReadonlyArray<readonly [string, string]> = [

@@ -1,0 +1,69 @@
+/**
+ * nginx twice: HTTP/1.1 in, mTLS with HTTP/1.1 and keep-alive between (it speaks no HTTP/2 to
+ * upstreams), HTTP/1.1 out; one worker each, no logs, nothing buffered on disk.
+ */
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { freePort } from "../../test/fixtures/Processes.ts"
+import { type Certificates, serverName } from "../Certificates.ts"
+import { nginxConfig } from "../NginxConfig.ts"
+import { toolOf } from "../Tools.ts"
+import { type Program, type StartPair, startPair } from "./Peer.ts"
+
+const relay = `proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $host;
+      proxy_max_temp_file_size 0;`
+
+const upstreamBlock = (address: string): string =>
+  `  upstream next { server ${address}; keepalive 8192; keepalive_requests 100000000; }`
+
+export const clientHttp = (port: number, server: string, certificates: Certificates): string =>
+  `${upstreamBlock(server)}
+  server {
+    listen 127.0.0.1:${port} backlog=16384;
+    location / {
+      proxy_pass https://next;
+      proxy_ssl_certificate ${certificates.client.certificate};
+      proxy_ssl_certificate_key ${certificates.client.key};
+      proxy_ssl_trusted_certificate ${certificates.ca};
+      proxy_ssl_verify on;
+      proxy_ssl_name ${serverName};
+      proxy_ssl_server_name on;
+      proxy_ssl_protocols TLSv1.3;
+      ${relay}
+    }
+  }`
+
+export const serverHttp = (port: number, upstream: string, certificates: Certificates): string =>
+  `${upstreamBlock(upstream)}
+  server {
+    listen 127.0.0.1:${port} ssl backlog=16384;
+    ssl_certificate ${certificates.server.certificate};
+    ssl_certificate_key ${certificates.server.key};
+    ssl_client_certificate ${certificates.ca};
+    ssl_verify_client on;
+    ssl_protocols TLSv1.3;
+    location / {
+      proxy_pass http://next;
+      ${relay}
+    }
+  }`
+
+export const startNginxPair: StartPair = async ({ directory, upstream, certificates, tools }) => {
+  const ports = { client: await freePort(), server: await freePort() }
+  const program = (name: string, http: string): Program => {
+    const own = join(directory, name)
+    mkdirSync(own, { recursive: true })
+    const file = join(own, "nginx.conf")
+    writeFileSync(file, nginxConfig(own, http))
+    return { command: toolOf(tools, "nginx"), args: ["-p", own, "-c", file] }
+  }
+  const far = `127.0.0.1:${ports.server}`
+  return startPair(
+    "nginx",
+    ports.client,
+    program("client", clientHttp(ports.client, far, certificates)),
+    program("server", serverHttp(ports.server, upstream, certificates))
+  )
+}
