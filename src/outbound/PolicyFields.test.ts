@@ -246,6 +246,10 @@ const fields: Record<Fields<Policy>, () => void> = {
   ".ejection.interval": () => {
     const mesh = oneWorse({ interval: "1s" }, 6, 100)
     expect(afterInterval(mesh, 1_000, 6)).toBe("a")
+    // An interval in rotation makes up for an ejection.
+    expect(status(mesh).timesEjected).toBe(1)
+    afterInterval(mesh, 31_500, 6)
+    expect(status(mesh).timesEjected).toBe(0)
   },
   ".ejection.successRateDeviations": () => {
     // One of six that differs lies √5 = 2.24 deviations off.

@@ -1,0 +1,281 @@
+/**
+ * Every field of a node's config, seen from outside two running nodes: each is given a value that
+ * is not its default, and shows. A field that is added without an entry does not compile.
+ */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import http from "node:http"
+import net from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect, Exit, Scope } from "effect"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { makeNodeConfig, type NodeConfig } from "../../src/config/NodeConfig.ts"
+import { initMesh } from "../../src/identity/DataDir.ts"
+import { type Program, rawProgram, startProgram } from "../../src/inbound/InboundFixture.ts"
+import { NodeName, ServiceName } from "../../src/model/Names.ts"
+import { localServices } from "../../src/node/LocalServices.ts"
+import { type RunningNode, runNode } from "../../src/node.ts"
+import { freePort, until } from "../fixtures/Processes.ts"
+
+/** Policies have a list of their own: src/outbound/PolicyFields.test.ts. */
+type Fields<T> = T extends string | number | boolean
+  ? ""
+  : T extends ReadonlyArray<infer Item>
+    ? `[]${Fields<Item>}`
+    : {
+        [K in keyof T & string]-?: K extends "policies"
+          ? ".policies"
+          : `.${K}${Fields<Exclude<T[K], undefined>>}`
+      }[keyof T & string]
+
+const web = ServiceName.make("web")
+const raw = ServiceName.make("raw")
+const sick = ServiceName.make("sick")
+const directory = mkdtempSync(join(tmpdir(), "skein-fields-"))
+const at = (name: string): string => join(directory, name)
+const scope = Effect.runSync(Scope.make())
+const programs: Array<Program> = []
+const run = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>): Promise<A> =>
+  Effect.runPromise(Scope.extend(effect, scope))
+
+const seen = { path: "", traceparent: "" }
+const program = async (server: net.Server): Promise<number> => {
+  const started = await startProgram(server)
+  programs.push(started)
+  return started.port
+}
+/** Well at /well only. */
+const answering = () =>
+  http.createServer((request, response) => {
+    if (request.url === "/well") seen.path = request.url
+    else seen.traceparent = String(request.headers["traceparent"])
+    response.statusCode = request.url === "/" ? 500 : 200
+    response.end("from web")
+  })
+
+let a: RunningNode
+let b: RunningNode
+let config: NodeConfig
+let ports: Record<"listen" | "admin" | "proxy" | "http" | "tcp" | "one" | "two" | "raw", number>
+
+beforeAll(async () => {
+  const [listen, admin, proxy, upHttp, upTcp, listenB] = await Promise.all(
+    Array.from({ length: 6 }, () => freePort())
+  )
+  const [one, two] = [await program(answering()), await program(answering())]
+  const echo = await program(rawProgram((socket) => socket.pipe(socket)))
+  ports = {
+    listen: listen!,
+    admin: admin!,
+    proxy: proxy!,
+    http: upHttp!,
+    tcp: upTcp!,
+    one,
+    two,
+    raw: echo
+  }
+  const nodeName = NodeName.make("host-a")
+  await run(initMesh({ dataDir: at("a"), meshName: "test", nodeName, now: Date.now() }))
+  a = await run(
+    runNode({
+      config: makeNodeConfig({
+        node: {
+          dataDir: at("a"),
+          listen: [`/ip4/0.0.0.0/tcp/${listen}`],
+          announce: [`/ip4/127.0.0.1/tcp/${listen}`],
+          zone: "eu/1"
+        },
+        admin: `unix:${at("admin.sock")}`,
+        outbound: { http: "off" }
+      })
+    })
+  )
+  const grant = { services: ["*"], capabilities: [], ttlMs: 60_000 }
+  const { token } = await run(a.source.invite(grant))
+  config = makeNodeConfig({
+    node: { name: "host-b", dataDir: at("b"), listen: [`/ip4/127.0.0.1/tcp/${listenB}`] },
+    admin: { listen: `0.0.0.0:${admin}`, allowRemote: true },
+    outbound: { http: `127.0.0.1:${proxy}` },
+    services: [
+      {
+        name: web,
+        addresses: [`127.0.0.1:${one}`, `127.0.0.1:${two}`],
+        weight: 7,
+        health: { http: { path: "/well", interval: "150ms", timeout: "700ms" } }
+      },
+      {
+        name: raw,
+        address: `127.0.0.1:${echo}`,
+        protocol: "tcp",
+        health: { tcp: { interval: "150ms", timeout: "700ms" } }
+      },
+      { name: sick, address: `127.0.0.1:${one}`, health: { http: {} } }
+    ],
+    upstreams: [
+      { service: web, listen: `127.0.0.1:${upHttp}`, protocol: "http" },
+      { service: raw, listen: `127.0.0.1:${upTcp}`, protocol: "tcp" }
+    ],
+    policies: { [web]: { breaker: "off" } },
+    telemetry: {
+      otlp: `http://127.0.0.1:${await freePort()}`,
+      sample: 1,
+      accessLog: at("access.log")
+    },
+    drain: { deadline: "1234ms" }
+  })
+  b = await run(runNode({ config, join: token }))
+  await run(a.awaitService(web))
+  await run(b.awaitService(web))
+  await run(b.awaitService(raw))
+})
+
+afterAll(async () => {
+  await Effect.runPromise(Scope.close(scope, Exit.void))
+  for (const { close } of programs) await close()
+  rmSync(directory, { recursive: true })
+})
+
+const get = (port: number, host: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    http
+      .get({ port, host: "127.0.0.1", path: "/x", headers: { host }, agent: false }, (response) => {
+        let text = ""
+        response.on("data", (chunk) => {
+          text += chunk
+        })
+        response.on("end", () => resolve(text))
+      })
+      .on("error", reject)
+  })
+
+const echoed = (port: number): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const socket = net.connect(port, "127.0.0.1", () => socket.write("echo"))
+    socket.once("error", reject)
+    socket.once("data", (chunk) => {
+      socket.destroy()
+      resolve(chunk.toString())
+    })
+  })
+
+/** What `a` has been told of b's endpoints. */
+const told = (service: ServiceName) => run(a.source.endpoints(service))
+const checks = () => localServices(config).map(({ endpoints }) => endpoints[0]?.health)
+
+const proxied = async () => {
+  expect(b.proxy).toBe(`127.0.0.1:${ports.proxy}`)
+  expect(await get(ports.proxy, "web.mesh")).toBe("from web")
+}
+const reached = async () => {
+  const endpoints = (await told(web)).map(({ endpoint }) => endpoint)
+  expect(endpoints).toEqual([`127.0.0.1:${ports.one}`, `127.0.0.1:${ports.two}`])
+}
+const upstreams = async () => {
+  expect(await get(ports.http, "whatever")).toBe("from web")
+  expect(await echoed(ports.tcp)).toBe("echo")
+}
+const adminOpen = async () => {
+  expect(b.admin).toBe(`0.0.0.0:${ports.admin}`)
+  expect(await get(ports.admin, "127.0.0.1")).toContain("/api/v1")
+}
+
+const fields: Record<Fields<NodeConfig>, () => Promise<void>> = {
+  ".node.name": async () => {
+    expect(b.name).toBe("host-b")
+  },
+  ".node.dataDir": async () => {
+    expect(existsSync(at("b"))).toBe(true)
+    expect((await run(b.source.status)).dataDir).toBe(at("b"))
+  },
+  ".node.listen[]": async () => {
+    expect(b.addresses).toEqual(config.node.listen)
+  },
+  ".node.announce[]": async () => {
+    expect(a.addresses).toEqual([`/ip4/127.0.0.1/tcp/${ports.listen}`])
+  },
+  ".node.zone": async () => {
+    const zone = await until("news of host-a", async () => {
+      const rows = await run(b.source.members)
+      return rows.find(({ node }) => node === "host-a")?.zone
+    })
+    expect(zone).toBe("eu/1")
+  },
+  ".admin.listen.path": async () => {
+    expect(a.admin).toBe(`unix:${at("admin.sock")}`)
+    expect(existsSync(at("admin.sock"))).toBe(true)
+  },
+  ".admin.listen.host": adminOpen,
+  ".admin.listen.port": adminOpen,
+  ".admin.allowRemote": adminOpen,
+  ".outbound.http": async () => {
+    expect(a.proxy).toBeUndefined()
+  },
+  ".outbound.http.host": proxied,
+  ".outbound.http.port": proxied,
+  ".services[].name": async () => {
+    const names = (await run(a.source.services)).map(({ name }) => name)
+    expect(names.toSorted()).toEqual([raw, sick, web])
+  },
+  ".services[].protocol": async () => {
+    const rows = await run(a.source.services)
+    expect(rows.find(({ name }) => name === raw)?.protocol).toBe("tcp")
+  },
+  ".services[].addresses[].host": reached,
+  ".services[].addresses[].port": reached,
+  ".services[].weight": async () => {
+    expect((await told(web)).map(({ weight }) => weight)).toEqual([7, 7])
+  },
+  ".services[].health.http.path": async () => {
+    expect(seen.path).toBe("/well")
+    expect((await told(sick)).map(({ healthy }) => healthy)).toEqual([false])
+  },
+  // What a check does with its times: HealthChecker.test.ts.
+  ".services[].health.http.interval": async () => {
+    expect(checks()[0]).toMatchObject({ kind: "http", interval: 150 })
+  },
+  ".services[].health.http.timeout": async () => {
+    expect(checks()[0]).toMatchObject({ kind: "http", timeout: 700 })
+  },
+  ".services[].health.tcp.interval": async () => {
+    expect(checks()[1]).toMatchObject({ kind: "tcp", interval: 150 })
+  },
+  ".services[].health.tcp.timeout": async () => {
+    expect(checks()[1]).toMatchObject({ kind: "tcp", timeout: 700 })
+  },
+  ".upstreams[].service": upstreams,
+  ".upstreams[].listen.host": upstreams,
+  ".upstreams[].listen.port": upstreams,
+  ".upstreams[].protocol": upstreams,
+  ".policies": async () => {
+    await proxied()
+    const rows = await run(b.source.endpoints(web))
+    expect(rows.some(({ breaker }) => breaker === "off")).toBe(true)
+  },
+  ".telemetry.otlp": async () => {
+    expect((await run(b.source.status)).telemetry.collector).toContain(config.telemetry.otlp)
+  },
+  ".telemetry.sample": async () => {
+    await proxied()
+    expect(seen.traceparent).toMatch(/-01$/)
+  },
+  ".telemetry.accessLog": async () => {
+    await proxied()
+    const line = () =>
+      /"service":"web"/.test(readFileSync(at("access.log"), "utf8")) ? 1 : undefined
+    expect(await until("a line in the access log", line)).toBe(1)
+  },
+  ".drain.deadline": async () => {
+    // A tunnel that nobody ends is cut off then, and not after the default's thirty seconds.
+    const held = net.connect(ports.tcp, "127.0.0.1", () => held.write("held"))
+    const gone = new Promise((resolve) => held.once("close", resolve))
+    held.on("error", () => undefined)
+    await new Promise((resolve) => held.once("data", resolve))
+    expect((await run(b.source.drain)).deadlineMs).toBe(1_234)
+    await run(b.drain)
+    await gone
+  }
+}
+
+describe("a config's", () => {
+  it.each(Object.entries(fields))("%s shows", (_, shows) => shows())
+})
