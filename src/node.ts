@@ -86,7 +86,7 @@ const assemble = (input: NodeInput) =>
       node: name,
       ...(config.node.zone === undefined ? {} : { zone: config.node.zone })
     }
-    const version = yield* softwareVersion
+    const version = softwareVersion
     const supervisor = yield* Supervisor
     const ticker = yield* makeSystemTicker
     const { accessLog, otlp, sample } = config.telemetry

@@ -60,9 +60,10 @@ const steps: ReadonlyArray<readonly [name: string, step: () => Promise<Tally>]> 
   ["format", () => check(bin("biome"), "check", "--error-on-warnings", ".")],
   ["types", () => check(bin("tsc"))],
   ["levels", () => check(process.execPath, "test/levels.ts")],
+  ["build", () => check(process.execPath, "build/build.ts")],
   ["unit", () => vitest("unit")],
   ["integration", () => vitest("integration")],
-  ["demo", () => check(process.execPath, "src/main.ts", "demo", "--once")]
+  ["demo", () => check(process.execPath, "dist/skein.js", "demo", "--once")]
 ]
 
 const only = process.argv.indexOf("--only")

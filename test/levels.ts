@@ -50,6 +50,7 @@ for (const file of files) {
   const text = readFileSync(join(source, file), "utf8")
   const targets: Array<string> = []
   for (const match of text.matchAll(importPattern)) {
+    if (match[1]!.endsWith("/package.json")) continue // beside the sources, not one of them
     const target = relative(source, join(source, dirname(file), match[1]!))
     if (!existsSync(join(source, target))) {
       problems.push(`src/${file}: imports ${match[1]}, which does not exist`)

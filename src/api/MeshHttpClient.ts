@@ -8,8 +8,10 @@
  * carry, such as a line break in a header.
  */
 
-import type { HttpClientRequest } from "@effect/platform"
-import { HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { Effect, Layer, Stream } from "effect"
 import { unsafePart } from "../http1/Encode.ts"
 import type { Call, Framing, RequestHead } from "../model/Exchange.ts"

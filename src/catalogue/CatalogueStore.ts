@@ -4,7 +4,8 @@
  * `catalogue.epoch` with the own record's epoch. Neither is needed to start: an unreadable one is
  * set aside, reported, and learnt anew from the mesh.
  */
-import { FileSystem, Path } from "@effect/platform"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
 import { Context, Data, Effect, Either, Layer } from "effect"
 import { decodeCatalogueFile, encodeCatalogueFile } from "./CatalogueFile.ts"
 

@@ -62,7 +62,7 @@ const plainWhenPiped = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect
 export const runSkein = (argv: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const { logLevel } = yield* environment
-    const version = yield* softwareVersion
+    const version = softwareVersion
     const ran = Command.run(skein, { name: "Skein", version, executable: "skein" })(argv)
     return yield* logLevel._tag === "Some" ? Logger.withMinimumLogLevel(ran, logLevel.value) : ran
   }).pipe(

@@ -4,7 +4,7 @@ import * as Options from "@effect/cli/Options"
 import { Effect } from "effect"
 import { doneWhenInterrupted, failCommand } from "./CommandFailed.ts"
 
-/** Beside the sources, not part of them: a path, so that `src` compiles without the examples. */
+/** Beside the sources and the build, part of neither: a path, so that both stand without it. */
 const script = new URL("../../examples/shop/demo.ts", import.meta.url)
 
 type RunDemo = (options: { readonly once: boolean }) => Effect.Effect<void, Error>

@@ -3,7 +3,7 @@
  * connection. Every call ends within its timeout, and whatever goes wrong on the way (no
  * connection, no answer, an answer that is not one, a defect over there) is a `MeshRpcError`.
  */
-import { RpcClient } from "@effect/rpc"
+import * as RpcClient from "@effect/rpc/RpcClient"
 import { RpcClientError } from "@effect/rpc/RpcClientError"
 import type { FromServerEncoded } from "@effect/rpc/RpcMessage"
 import { Context, Deferred, Effect, Exit, Layer, Runtime, Schema, Scope } from "effect"

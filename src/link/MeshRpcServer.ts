@@ -2,9 +2,11 @@
  * Answers the questions of other nodes: an `RpcServer.Protocol` over streams of the mesh. Who
  * asks is written into each request's headers by this end, as the handshake has proved it.
  */
-import type { Headers } from "@effect/platform"
-import { type Rpc, type RpcGroup, RpcServer } from "@effect/rpc"
+import type * as Headers from "@effect/platform/Headers"
+import type * as Rpc from "@effect/rpc/Rpc"
+import type * as RpcGroup from "@effect/rpc/RpcGroup"
 import type { FromClientEncoded, FromServerEncoded } from "@effect/rpc/RpcMessage"
+import * as RpcServer from "@effect/rpc/RpcServer"
 import { Effect, Layer, Mailbox, Option, Runtime, Schema, type Scope } from "effect"
 import { MeshRpc, type MeshRpcError } from "../model/MeshRpc.ts"
 import { PeerKey } from "../model/Names.ts"

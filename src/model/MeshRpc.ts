@@ -3,7 +3,8 @@
  * between admitted peers. Signed things travel as the bytes that were signed, so that a relaying
  * node can neither change nor need to understand them.
  */
-import { Rpc, RpcGroup } from "@effect/rpc"
+import * as Rpc from "@effect/rpc/Rpc"
+import * as RpcGroup from "@effect/rpc/RpcGroup"
 import { Schema } from "effect"
 import { PeerKey } from "./Names.ts"
 

@@ -2,7 +2,7 @@
  * The mesh plane of a node, put together: host, links, RPC, catalogue, membership, and what keeps
  * them in step. It publishes one immutable view; the request plane never waits for it.
  */
-import { NodeContext } from "@effect/platform-node"
+import * as NodeContext from "@effect/platform-node/NodeContext"
 import { Clock, Context, Effect, Either, Layer, Runtime, type Scope } from "effect"
 import type { Supervisor } from "../actor/Supervisor.ts"
 import type { ReadinessItem } from "../admin/AdminModel.ts"

@@ -34,7 +34,7 @@ describe("mesh-nodes", () => {
     const unit = readFileSync(file(role, "skein.service"), "utf8")
     const container = readFileSync(file(role, "Containerfile"), "utf8")
     const command = "up --config /etc/skein/skein.yaml --data-dir /var/lib/skein"
-    expect(unit).toContain(`src/main.ts ${command}`)
+    expect(unit).toContain(`dist/skein.js ${command}`)
     expect(JSON.parse(/^CMD (\[.*\])$/m.exec(container)?.[1] ?? "[]").join(" ")).toBe(command)
     const seconds = Number(/^TimeoutStopSec=(\d+)s$/m.exec(unit)?.[1])
     const deadline = Number(

@@ -13,7 +13,8 @@ import { type Child, runChild, startChild } from "./Child.ts"
 import { DemoFailed, eventually } from "./DemoFailed.ts"
 
 const shop = join(import.meta.dirname, "..")
-const skein = join(shop, "..", "..", "src", "main.ts")
+/** The nodes run what the demo was started with: the build, or the sources. */
+const skein = process.argv[1] ?? join(shop, "..", "..", "dist", "skein.js")
 
 export const hostNames = ["host-a", "host-b", "host-c"] as const
 export type HostName = (typeof hostNames)[number]

@@ -1,0 +1,108 @@
+/** What `npm run build` makes, as those use it who never see the sources: a command and a library. */
+import {
+  accessSync,
+  constants,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import manifest from "../../package.json" with { type: "json" }
+import { root, TestMesh } from "../fixtures/Mesh.ts"
+import { freePort, run, start, stopAll, until } from "../fixtures/Processes.ts"
+import { program } from "../fixtures/Programs.ts"
+
+const mesh = new TestMesh()
+const web = createServer((_, response) => response.end("from the sources"))
+/** Far from the checkout: no sources, no node_modules. */
+const alone = mkdtempSync(join(tmpdir(), "skein-build-"))
+const command = join(alone, "dist", "skein.js")
+const skein = (...args: ReadonlyArray<string>) => run(process.execPath, [command, ...args])
+
+beforeAll(async () => {
+  const built = await run(process.execPath, [join(root, "build", "build.ts")])
+  if (built.code !== 0) throw new Error(`npm run build: ${built.stderr}`)
+  cpSync(join(root, "dist"), join(alone, "dist"), { recursive: true })
+  cpSync(join(root, "package.json"), join(alone, "package.json"))
+  await new Promise<void>((listens) => web.listen(0, "127.0.0.1", listens))
+})
+
+afterAll(async () => {
+  await mesh.stop()
+  await stopAll()
+  web.close()
+  rmSync(alone, { recursive: true, force: true })
+})
+
+describe("the command", () => {
+  it("can be run by its name, and knows its version", async () => {
+    accessSync(command, constants.X_OK)
+    const { code, stdout } = await skein("--version")
+    expect([code, stdout.trim()]).toEqual([0, manifest.version])
+  })
+
+  it("joins nodes that run from the sources, calls them, and stops when told", async () => {
+    const { port } = web.address() as AddressInfo
+    const a = await mesh.first("host-a", {
+      services: [{ name: "web", address: `127.0.0.1:${port}` }]
+    })
+    const directory = join(alone, "host-b")
+    const [admin, proxy] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
+    mkdirSync(directory)
+    writeFileSync(
+      join(directory, "skein.yaml"),
+      `node: { name: host-b, dataDir: data, listen: [/ip4/127.0.0.1/tcp/${await freePort()}] }\nadmin: ${admin}\noutbound: { http: ${proxy} }\n`
+    )
+    const token = await a.invite()
+    const b = start(process.execPath, [
+      ...[command, "join", token, "--config", join(directory, "skein.yaml")]
+    ])
+    await until(
+      "host-b ready",
+      async () => ((await fetch(`http://${admin}/ready`)).ok ? true : undefined),
+      30
+    )
+    await until("the service answers through the mesh", async () => {
+      const { stdout } = await run(program("curl"), ["-sS", "-x", proxy, "http://web.mesh/"])
+      return stdout === "from the sources" ? true : undefined
+    })
+    const metrics = await (await fetch(`http://${admin}/metrics`)).text()
+    expect(metrics).toContain(`version="${manifest.version}"`)
+    const status = await skein("status", "--admin", a.admin, "-o", "json")
+    expect(status.code).toBe(0)
+    expect(JSON.parse(status.stdout)).toMatchObject({ node: "host-a" })
+    expect(await b.stop()).toBe(0)
+  })
+
+  it("does not run the demo, whose programs are in the checkout, but says so", async () => {
+    const { code, stderr } = await skein("demo", "--once")
+    expect(code).toBe(1)
+    expect(stderr).toContain("cannot be loaded")
+  })
+})
+
+describe("the library", () => {
+  it("is what the package exports", async () => {
+    const script =
+      'import { makePolicy } from "skein"; console.log(makePolicy({ retry: { attempts: 1 } }).retry)'
+    const { code, stdout, stderr } = await run(process.execPath, [
+      ...["--input-type=module", "--eval", script]
+    ])
+    expect(code, stderr).toBe(0)
+    expect(stdout).toContain("attempts: 1")
+    accessSync(join(root, manifest.exports["."].types))
+  })
+
+  it("leaves effect to the program that embeds it: there must be only one", () => {
+    const library = readFileSync(join(root, "dist", "mod.js"), "utf8")
+    expect(library).toMatch(/from"effect"/)
+    expect(library).not.toContain("node_modules")
+  })
+})
