@@ -1,6 +1,6 @@
 import http from "node:http"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, TestClock } from "effect"
+import { Effect, Fiber, TestClock } from "effect"
 import { makeHealthChecker } from "./HealthChecker.ts"
 import { type ProbeTarget, probe } from "./HealthProbe.ts"
 import type { CheckResult } from "./HealthState.ts"
@@ -151,14 +151,18 @@ describe("probe", () => {
     )
   })
 
-  it.live("fails within its timeout when the program says nothing", () =>
+  it.effect.each([30, 5_000])("fails after its timeout of %i ms when nobody answers", (timeout) =>
     withProgram(
       rawProgram(() => undefined),
       (port) =>
         Effect.gen(function* () {
-          const result = yield* probe(target(port, { ...check, timeout: 30 }))
+          const asked = yield* Effect.fork(probe(target(port, { ...check, timeout })))
+          yield* TestClock.adjust(timeout - 1)
+          expect(asked.unsafePoll()).toBeNull()
+          yield* TestClock.adjust(1)
+          const result = yield* Fiber.join(asked)
           expect(result.ok).toBe(false)
-          expect(result.reason).toContain("no answer within 30 ms")
+          expect(result.reason).toContain(`no answer within ${timeout} ms`)
         })
     )
   )

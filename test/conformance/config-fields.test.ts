@@ -171,7 +171,10 @@ const reached = async () => {
   expect(endpoints).toEqual([`127.0.0.1:${ports.one}`, `127.0.0.1:${ports.two}`])
 }
 const upstreams = async () => {
+  seen.traceparent = ""
   expect(await get(ports.http, "whatever")).toBe("from web")
+  // Only what is read as HTTP is given trace fields: the other way it would be a tunnel.
+  expect(seen.traceparent).toMatch(/^00-/)
   expect(await echoed(ports.tcp)).toBe("echo")
 }
 const adminOpen = async () => {
