@@ -252,12 +252,17 @@ const assemble = (input: NodeInput) =>
     return node
   })
 
+/** Starts a node whose actors are kept alive by the supervisor at hand. */
+export const runSupervised = (
+  input: NodeInput
+): Effect.Effect<RunningNode, StartError, Scope.Scope | Supervisor> =>
+  Effect.mapError(assemble(input), StartError.from)
+
 /** Starts a node; it stops when the scope closes. Draining first is the caller's choice. */
 export const runNode = (input: NodeInput): Effect.Effect<RunningNode, StartError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const supervisor = yield* Layer.build(Supervisor.layer())
-    return yield* assemble(input).pipe(Effect.provide(supervisor))
-  }).pipe(Effect.mapError(StartError.from))
+  Effect.flatMap(Layer.build(Supervisor.layer()), (supervisor) =>
+    Effect.provide(runSupervised(input), supervisor)
+  )
 
 /** A node as a layer, for Effect programs. Drained before the layer is released. */
 export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, RunningNode>() {
