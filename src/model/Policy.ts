@@ -13,21 +13,25 @@ const count = Schema.Int.pipe(Schema.between(1, 1_000_000))
 const withDefault = <A, I>(schema: Schema.Schema<A, I>, value: A) =>
   Schema.optionalWith(schema, { default: () => value })
 
-/** Timeouts. `request` covers retries and back-off too; absent means no limit. */
+/**
+ * Timeouts. `request` covers retries and back-off too; absent means no limit. Neither it nor `perTry`
+ * holds for tunnels: TCP, and what follows a 101.
+ */
 export const TimeoutPolicy = Schema.Struct({
   /**
    * One attempt: until there is a connection to the endpoint's program. It covers the wait for a
    * link to its node while one is being made and, at that node, the wait for a connection that is
-   * free or new. Linkerd: 1 s.
+   * free or new. An attempt at a link fails by itself after 5 s, also for who would wait longer.
+   * Linkerd: 1 s.
    */
   connect: ms("1s"),
-  /** From the first byte of the request to the end of the response, all attempts together. */
+  /** From the request's head to the end of the response, all attempts together. */
   request: Schema.optional(Millis),
   /** One attempt: until its response head. */
   perTry: Schema.optional(Millis),
   /** Neither direction moved a byte. HTTP default as Envoy's stream idle timeout. */
   idle: ms("5m"),
-  /** The same for TCP tunnels. */
+  /** The same for tunnels. */
   tcpIdle: ms("1h")
 }).annotations({ identifier: "TimeoutPolicy" })
 
