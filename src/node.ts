@@ -60,6 +60,8 @@ export interface RunningNode {
   readonly awaitService: (service: ServiceName) => Effect.Effect<void>
   /** Announces, and is done when nothing is in flight or the deadline has passed. */
   readonly drain: Effect.Effect<void>
+  /** Milliseconds; as the last reload says. */
+  readonly drainDeadline: () => number
   readonly reload: Effect.Effect<ReloadResult, Error>
   /** Done when the node was told through its admin API to leave. */
   readonly stopped: Effect.Effect<void>
@@ -246,6 +248,7 @@ const assemble = (input: NodeInput) =>
         const rest = began + current.drain.deadline - (yield* Clock.currentTimeMillis)
         yield* listeners.drain(Math.max(rest, lastWords))
       }),
+      drainDeadline: () => current.drain.deadline,
       reload: controls.reload,
       stopped: Effect.zipRight(drain.left, Effect.sleep(farewell))
     }

@@ -33,6 +33,8 @@ export interface RunningNode {
   readonly proxy: string | undefined
   /** Takes nothing new, and ends when nothing is in flight or the deadline has passed. */
   readonly drain: Effect.Effect<void>
+  /** Milliseconds; as the last reload says. */
+  readonly drainDeadline: () => number
   readonly reload: Effect.Effect<ReloadResult, Error>
   /** Ends when the node was told through its admin API to leave. */
   readonly stopped: Effect.Effect<void>

@@ -76,10 +76,11 @@ const reload = (node: RunningNode) =>
     Effect.catchAll(({ message }) => Effect.logError(`not reloaded, nothing changed: ${message}`))
   )
 
-const drained = (node: RunningNode, deadline: number) =>
+const drained = (node: RunningNode) =>
   Effect.scoped(
     Effect.gen(function* () {
-      yield* Console.error(`draining (at most ${span(deadline)}); a second signal stops at once`)
+      const deadline = span(node.drainDeadline())
+      yield* Console.error(`draining (at most ${deadline}); a second signal stops at once`)
       yield* stopAtOnceWhenAskedAgain
       yield* node.drain
     })
@@ -116,7 +117,7 @@ export const runUp = (choice: UpChoice) =>
     const runFork = Runtime.runFork(yield* Effect.runtime())
     yield* on("SIGHUP", () => runFork(reload(node)))
     yield* Console.error(startBlock(node))
-    yield* Effect.onInterrupt(node.stopped, () => drained(node, config.drain.deadline))
+    yield* Effect.onInterrupt(node.stopped, () => drained(node))
     yield* Console.error(`${node.name} has stopped`)
   }).pipe(Effect.scoped, doneWhenInterrupted)
 

@@ -2,14 +2,18 @@
  * Every field of a node's config, seen from outside two running nodes: each is given a value that
  * is not its default, and shows. A field that is added without an entry does not compile.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import http from "node:http"
 import net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Exit, Scope } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { makeNodeConfig, type NodeConfig } from "../../src/config/NodeConfig.ts"
+import {
+  makeNodeConfig,
+  type NodeConfig,
+  type NodeConfigInput
+} from "../../src/config/NodeConfig.ts"
 import { initMesh } from "../../src/identity/DataDir.ts"
 import { type Program, rawProgram, startProgram } from "../../src/inbound/InboundFixture.ts"
 import { NodeName, ServiceName } from "../../src/model/Names.ts"
@@ -92,7 +96,7 @@ beforeAll(async () => {
   )
   const grant = { services: ["*"], capabilities: [], ttlMs: 60_000 }
   const { token } = await run(a.source.invite(grant))
-  config = makeNodeConfig({
+  const input: NodeConfigInput = {
     node: { name: "host-b", dataDir: at("b"), listen: [`/ip4/127.0.0.1/tcp/${listenB}`] },
     admin: { listen: `0.0.0.0:${admin}`, allowRemote: true },
     outbound: { http: `127.0.0.1:${proxy}` },
@@ -121,9 +125,14 @@ beforeAll(async () => {
       sample: 1,
       accessLog: at("access.log")
     },
-    drain: { deadline: "1234ms" }
-  })
-  b = await run(runNode({ config, join: token }))
+    drain: { deadline: "20s" }
+  }
+  config = makeNodeConfig(input)
+  b = await run(runNode({ config, configPath: at("b.json"), join: token }))
+  // Follows the file, and so does what is told of it.
+  writeFileSync(at("b.json"), JSON.stringify({ ...input, drain: { deadline: "1234ms" } }))
+  expect(b.drainDeadline()).toBe(20_000)
+  await run(b.reload)
   await run(a.awaitService(web))
   await run(b.awaitService(web))
   await run(b.awaitService(raw))
@@ -273,6 +282,7 @@ const fields: Record<Fields<NodeConfig>, () => Promise<void>> = {
     const gone = new Promise((resolve) => held.once("close", resolve))
     held.on("error", () => undefined)
     await new Promise((resolve) => held.once("data", resolve))
+    expect(b.drainDeadline()).toBe(1_234)
     expect((await run(b.source.drain)).deadlineMs).toBe(1_234)
     await run(b.drain)
     await gone
