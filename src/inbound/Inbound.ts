@@ -68,6 +68,7 @@ export class Inbound {
       direction: "inbound",
       kind: call.kind,
       service: call.service,
+      unknown: !this.#services.has(call.service),
       caller: callerName(call.caller),
       method: call.head?.method ?? "",
       target: call.head?.target ?? "",

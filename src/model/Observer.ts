@@ -11,6 +11,11 @@ export interface ExchangeInfo {
   readonly direction: "outbound" | "inbound"
   readonly kind: "http" | "tcp"
   readonly service: ServiceName
+  /**
+   * Nobody offers it (inbound: this node does not): the name is whatever the caller made up, and
+   * must not become a label.
+   */
+  readonly unknown?: boolean
   /** Name of the node the call came from (own name when outbound). */
   readonly caller: string
   /** Empty for tcp. */

@@ -107,11 +107,12 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
     }
   }
 
-  const begin = (call: Call): ExchangeObservation =>
+  const begin = (call: Call, unknown: boolean): ExchangeObservation =>
     observer.begin({
       direction: "outbound",
       kind: call.kind,
       service: call.service,
+      unknown,
       caller: self.node,
       method: call.head?.method ?? "",
       target: call.head?.target ?? "",
@@ -124,7 +125,7 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
   return {
     dispatch: (call, receiver) => {
       const plan = plans.get(call.service)
-      const observation = begin(call)
+      const observation = begin(call, plan === undefined)
       if (plan === undefined) {
         return new Refusal(routeNotFound(self.node, call.service), receiver, observation)
       }

@@ -109,6 +109,15 @@ const counted = (registry: MetricRegistry): Record<string, number> =>
   )
 
 describe("metrics", () => {
+  test("counts services that nobody offers together, whatever callers name", () => {
+    const { observer, registry } = make()
+    for (const name of ["made-up", "another"]) {
+      const observed = observer.begin(info([], { service: ServiceName.make(name), unknown: true }))
+      observed.end({ kind: "fault", code: "route_not_found", message: "" }, 0, 0)
+    }
+    expect(counted(registry)).toEqual({ "outbound unknown host-a route_not_found 4xx": 2 })
+  })
+
   test("counts each end once, by result and status class", () => {
     const { observer, registry } = make()
     const run = (

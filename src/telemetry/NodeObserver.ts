@@ -12,6 +12,9 @@ import type { MetricRegistry } from "./Metrics.ts"
 import type { ExchangeSpan, SpanSource } from "./Spans.ts"
 import { sampledFlag, type TraceContext, traceContextOf, withTraceContext } from "./TraceContext.ts"
 
+/** Label of all services that nobody offers: made-up names must not crowd out real ones. */
+const unknownService = "unknown"
+
 export interface NodeObserverOptions {
   /** Name of this node. */
   readonly node: string
@@ -48,7 +51,8 @@ export class NodeObserver implements Observer {
 
   begin(info: ExchangeInfo): ExchangeObservation {
     const now = this.ticker.now()
-    const cells = this.#cells.of(info.direction, info.service, info.caller, now)
+    const service = info.unknown === true ? unknownService : info.service
+    const cells = this.#cells.of(info.direction, service, info.caller, now)
     cells.inFlight.value++
     return new ObservedExchange(this, cells, info, now, this.#startSpan(info, now))
   }
