@@ -314,7 +314,8 @@ describe("whoever passes Noise but does not play by the rules", () => {
     ["goodbye", "closed", (stream) => void stream.close()],
     ["nothing of itself, and goes on to the muxer", "protocol", () => undefined]
   ])("is refused when it says %s", async (_, code, words) => {
-    const a = await launch(found(1), { timeout: 300 })
+    // Long enough for a machine that is busy with something else.
+    const a = await launch(found(1), { timeout: 1_000 })
     await dialAndSay(a, words)
     await eventually(() => expect(a.refusals).toMatchObject([{ direction: "inbound", by: "us" }]))
     expect(a.refusals[0]?.code).toBe(code)

@@ -20,6 +20,7 @@ import type { ChainCache, VerifiedCertificate } from "./Certificate.ts"
 import type { HandshakeChannel } from "./HandshakeChannel.ts"
 import type { IdentityCell, NodeIdentity } from "./NodeIdentity.ts"
 import { acceptRenewal } from "./Renewal.ts"
+import type { SealedConnections } from "./SealedConnections.ts"
 
 /** Noise and the exchange of certificates together (ms). */
 export const defaultHandshakeTimeout = 5_000
@@ -29,6 +30,8 @@ export interface AdmissionOptions {
   readonly identity: IdentityCell
   /** Filled with the certificates of connected peers. */
   readonly admitted: AdmittedPeers
+  /** Filled with the connections that links open their lanes on. */
+  readonly connections?: SealedConnections
   /** Wall clock, ms. */
   readonly now: () => number
   /** Default `defaultHandshakeTimeout`. */
@@ -113,6 +116,7 @@ export const makeAdmission =
       mesh: options.identity.current.mesh,
       conversation: new MemberConversation(options),
       admitted: options.admitted,
+      connections: options.connections,
       now: options.now,
       timeout: options.timeout ?? defaultHandshakeTimeout,
       onRefused: options.onRefused ?? (() => undefined),

@@ -3,6 +3,7 @@
  * builds muxer, identify and gossip only on what an encrypter returned, so whoever is refused
  * here has spoken to nothing else. Members and joiners differ only in the conversation.
  */
+import { randomBytes } from "node:crypto"
 import { type NoiseInit, noise } from "@chainsafe/libp2p-noise"
 import {
   type ConnectionEncrypter,
@@ -16,6 +17,10 @@ import { type AdmissionRefused, refusalOf, refusedByUs } from "./AdmissionRefuse
 import type { AdmittedPeers } from "./AdmittedPeers.ts"
 import type { VerifiedCertificate } from "./Certificate.ts"
 import { HandshakeChannel } from "./HandshakeChannel.ts"
+import { HandshakePipe } from "./HandshakePipe.ts"
+import { recordSecrets, secretLength } from "./RecordCipher.ts"
+import { SealedConnection, type SealedOptions } from "./SealedConnection.ts"
+import type { SealedConnections } from "./SealedConnections.ts"
 
 /** What a custom Noise needs from libp2p. */
 export type EncrypterComponents = Parameters<ReturnType<typeof noise>>[0]
@@ -44,6 +49,8 @@ export interface EncrypterOptions {
   readonly mesh: MeshId
   readonly conversation: Conversation
   readonly admitted: AdmittedPeers
+  /** Filled with the connections themselves, for who wants lanes on them. */
+  readonly connections?: SealedConnections | undefined
   /** Wall clock, ms. */
   readonly now: () => number
   /** Noise and conversation together, ms. */
@@ -51,6 +58,28 @@ export interface EncrypterOptions {
   readonly onRefused: (refusal: Refusal) => void
   /** Further settings of Noise, e.g. faster crypto. */
   readonly noise: Omit<NoiseInit, "prologueBytes">
+}
+
+/** The secrets for what follows the handshake. The dialler's comes first, like everything of his. */
+const agree = async (
+  direction: Refusal["direction"],
+  channel: HandshakeChannel
+): Promise<Omit<SealedOptions, "under">> => {
+  const own = randomBytes(secretLength)
+  if (direction === "outbound") {
+    await channel.send({ type: "keys", secret: own })
+    const { dialled, answered } = recordSecrets(own, await theirSecret(channel))
+    return { side: "dialler", sendSecret: dialled, receiveSecret: answered }
+  }
+  const { dialled, answered } = recordSecrets(await theirSecret(channel), own)
+  await channel.send({ type: "keys", secret: own })
+  return { side: "listener", sendSecret: answered, receiveSecret: dialled }
+}
+
+const theirSecret = async (channel: HandshakeChannel): Promise<Uint8Array> => {
+  const { secret } = await channel.receive("keys")
+  if (secret.length === secretLength) return secret
+  throw refusedByUs("protocol", `the peer's secret has ${secret.length} bytes`)
 }
 
 type Noise = ReturnType<ReturnType<typeof noise>>
@@ -96,13 +125,14 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
     const deadline = AbortSignal.timeout(timeout)
     const signal =
       options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline])
+    const pipe = new HandshakePipe(connection)
     let secured: Secured | undefined
     let channel: HandshakeChannel | undefined
     let peer: PeerKey | undefined
     try {
       secured = await (direction === "inbound"
-        ? this.#noise.secureInbound(connection, { ...options, signal })
-        : this.#noise.secureOutbound(connection, { ...options, signal }))
+        ? this.#noise.secureInbound(pipe, { ...options, signal })
+        : this.#noise.secureOutbound(pipe, { ...options, signal }))
       peer = PeerKey.make(secured.remotePeer.toString())
       channel = new HandshakeChannel(secured.connection, signal, now)
       if (!admitted.hasRoomFor(peer)) {
@@ -111,8 +141,12 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
       const certificate = await (direction === "inbound"
         ? conversation.answer(channel, peer)
         : conversation.introduce(channel, peer))
-      this.#hold(certificate, secured.connection)
-      return { ...secured, connection: channel.release() }
+      const secrets = await agree(direction, channel)
+      pipe.detach()
+      const sealed = new SealedConnection({ under: connection, ...secrets })
+      this.#hold(certificate, sealed)
+      this.#options.connections?.add(peer, sealed)
+      return { ...secured, connection: sealed }
     } catch (cause) {
       const refused = refusalOf(cause)
       if (secured !== undefined && channel !== undefined && refused.by === "us") {

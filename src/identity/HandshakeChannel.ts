@@ -4,6 +4,10 @@
  *     dialler ── member{chain} | joiner{name, claim} ──► listener
  *     dialler ◄── welcome{chain, issued?} | refuse ───── listener
  *     dialler ── accept{issued?} | refuse ─────────────► listener
+ *     dialler ── keys{secret} ─────────────────────────► listener
+ *     dialler ◄── keys{secret} | refuse ───────────────── listener
+ *
+ * and from then on records under keys from both secrets (RecordCipher.ts).
  *
  * The dialler shows itself first, so that a stranger who knocks learns nothing of the mesh. Each
  * message is its length (u16, big-endian) and CBOR, at most `maxMessageBytes`.
@@ -27,6 +31,7 @@ export const HandshakeMessage = Schema.Union(
   Schema.Struct({ type: Schema.Literal("joiner"), name: NodeName, claim: Bytes }),
   Schema.Struct({ type: Schema.Literal("welcome"), chain: Bytes, issued: Issued }),
   Schema.Struct({ type: Schema.Literal("accept"), issued: Issued }),
+  Schema.Struct({ type: Schema.Literal("keys"), secret: Bytes }),
   Schema.Struct({
     type: Schema.Literal("refuse"),
     code: Schema.String.pipe(Schema.pattern(/^[a-z_]{1,32}$/)),
@@ -96,11 +101,6 @@ export class HandshakeChannel {
       }
       throw cause
     }
-  }
-
-  /** The stream for whoever speaks next, with what came early put back in front. */
-  release(): MessageStream {
-    return this.#stream.unwrap()
   }
 }
 

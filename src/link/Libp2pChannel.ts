@@ -5,7 +5,7 @@
  * the other side has finished finishes too.
  */
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from "@libp2p/interface"
-import type { ByteChannel, ByteChannelEvents } from "./ByteChannel.ts"
+import type { ByteChannel, ByteChannelEvents } from "../model/ByteChannel.ts"
 
 /** How long a close may wait for unsent bytes, ms. */
 const closeTimeout = 5_000

@@ -2,6 +2,7 @@
 import type { Connection, Stream } from "@libp2p/interface"
 import { peerIdFromString } from "@libp2p/peer-id"
 import { multiaddr } from "@multiformats/multiaddr"
+import type { SealedConnections } from "../identity/SealedConnections.ts"
 import { PeerKey } from "../model/Names.ts"
 import { Libp2pChannel } from "./Libp2pChannel.ts"
 import type { LinkProtocol, LinkTransport } from "./LinkTransport.ts"
@@ -13,7 +14,14 @@ import { type MeshHostShape, withoutPeer } from "./MeshHost.ts"
  */
 const streamsPerConnection = 8
 
-export const makeLibp2pTransport = (host: MeshHostShape): LinkTransport => {
+/** Links are lanes beside libp2p's streams: they are the request path. The rest are its streams. */
+const onLanes: ReadonlySet<LinkProtocol> = new Set(["/skein/link/1"])
+
+export const makeLibp2pTransport = (
+  host: MeshHostShape,
+  /** Without it links are streams as well. */
+  connections?: SealedConnections
+): LinkTransport => {
   const { libp2p } = host
   const connectionTo = async (
     peer: PeerKey,
@@ -32,6 +40,11 @@ export const makeLibp2pTransport = (host: MeshHostShape): LinkTransport => {
     self: host.peer,
     open: async (peer, protocol, addresses, signal) => {
       const { connection, fresh } = await connectionTo(peer, addresses, signal)
+      if (connections !== undefined && onLanes.has(protocol)) {
+        const lane = connections.open(peer, protocol)
+        if (lane !== undefined) return lane
+        throw new Error("the connection to the node was lost, or has no room for another link")
+      }
       let stream: Stream
       try {
         stream = await connection.newStream(protocol, {
@@ -47,6 +60,10 @@ export const makeLibp2pTransport = (host: MeshHostShape): LinkTransport => {
       return new Libp2pChannel(stream)
     },
     handle: async (protocol: LinkProtocol, accept) => {
+      if (connections !== undefined && onLanes.has(protocol)) {
+        const stop = connections.handle(protocol, accept)
+        return async () => stop()
+      }
       await libp2p.handle(
         protocol,
         (stream, connection) => {

@@ -5,7 +5,7 @@
  * everything waits here, within limits.
  */
 import type { Fields } from "../model/Exchange.ts"
-import type { ByteChannel } from "./ByteChannel.ts"
+import type { ByteChannel } from "../model/ByteChannel.ts"
 import { FrameType, ProtocolError } from "./Frame.ts"
 import { encodeTrailers } from "./FramePayload.ts"
 import { FrameWriter } from "./FrameWriter.ts"

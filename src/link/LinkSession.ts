@@ -3,7 +3,7 @@
  * pings, and the one way down.
  */
 import type { Timer } from "../model/TimerWheel.ts"
-import type { ByteChannel } from "./ByteChannel.ts"
+import type { ByteChannel } from "../model/ByteChannel.ts"
 import { FrameType, ProtocolError } from "./Frame.ts"
 import { FrameDecoder } from "./FrameDecoder.ts"
 import { Heartbeat } from "./Heartbeat.ts"

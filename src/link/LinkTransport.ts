@@ -1,6 +1,6 @@
 /** Streams between nodes, as the link pool and RPC need them: libp2p, or memory. */
 import type { PeerKey } from "../model/Names.ts"
-import type { ByteChannel } from "./ByteChannel.ts"
+import type { ByteChannel } from "../model/ByteChannel.ts"
 
 /** What is spoken on a stream; each has its own wire format and its own limit of streams. */
 export type LinkProtocol = "/skein/link/1" | "/skein/rpc/1"

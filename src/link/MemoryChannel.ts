@@ -2,7 +2,7 @@
  * Two byte channels joined in memory, for tests and the simulator. Whoever made the pair decides
  * when bytes move: `defer` is a microtask, an event of a simulated clock, or a test's own pump.
  */
-import type { ByteChannel, ByteChannelEvents } from "./ByteChannel.ts"
+import type { ByteChannel, ByteChannelEvents } from "../model/ByteChannel.ts"
 
 export interface MemoryChannelOptions {
   /** Runs a delivery later, in the order in which deliveries were deferred. Default: a microtask. */

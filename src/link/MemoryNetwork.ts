@@ -3,7 +3,7 @@
  * failures at will.
  */
 import type { PeerKey } from "../model/Names.ts"
-import type { ByteChannel } from "./ByteChannel.ts"
+import type { ByteChannel } from "../model/ByteChannel.ts"
 import type { LinkProtocol, LinkTransport } from "./LinkTransport.ts"
 import {
   type MemoryChannelOptions,

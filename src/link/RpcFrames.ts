@@ -3,7 +3,7 @@
  * All messages of one tick go out in one write.
  */
 import { decode, encode } from "cborg"
-import type { ByteChannel } from "./ByteChannel.ts"
+import type { ByteChannel } from "../model/ByteChannel.ts"
 import { ProtocolError } from "./Frame.ts"
 
 /** Longest message, in bytes: sixteen records at their limit. */

@@ -19,6 +19,7 @@ import { saveIdentity } from "../identity/DataDir.ts"
 import { EnvelopeCache } from "../identity/Envelope.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
 import { issueRenewal } from "../identity/Renewal.ts"
+import { SealedConnections } from "../identity/SealedConnections.ts"
 import { Gossip } from "../link/Gossip.ts"
 import type { HostError } from "../link/HostError.ts"
 import { layerLibp2p } from "../link/Libp2pGossip.ts"
@@ -86,6 +87,7 @@ export const makeMeshPlane = (
       Runtime.runFork(runtime)(effect, { scope })
     }
     const admitted = new AdmittedPeers()
+    const connections = new SealedConnections()
     const cache = new EnvelopeCache()
     const refusals = yield* RefusalLog.make
     // Peers may knock as soon as the host listens, before there is a catalogue to ask.
@@ -103,6 +105,7 @@ export const makeMeshPlane = (
       encrypter: makeAdmission({
         identity,
         admitted,
+        connections,
         now: () => ticker.wall(),
         cache: cache.chains,
         isNameTaken: (name, peer) =>
@@ -127,7 +130,7 @@ export const makeMeshPlane = (
         }
       })
     })
-    const transport = makeLibp2pTransport(host)
+    const transport = makeLibp2pTransport(host, connections)
     const addressesOf = (peer: PeerKey): ReadonlyArray<string> =>
       late.keeper?.addressesOf(peer) ?? []
     const links = yield* makeLinkPool({

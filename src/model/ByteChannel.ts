@@ -1,6 +1,7 @@
 /**
- * The seam under a link: an ordered, reliable, authenticated byte stream between two nodes. A
- * libp2p stream in production, a pair of arrays in tests and in the simulator.
+ * The seam under a link: an ordered, reliable, authenticated byte stream between two nodes. A lane
+ * of an admitted connection or a libp2p stream in production, a pair of arrays in tests and in the
+ * simulator.
  */
 export interface ByteChannelEvents {
   onData(bytes: Uint8Array): void
