@@ -20,7 +20,7 @@ const result = (rows: ReadonlyArray<Row>, rest: Partial<Result> = {}): Result =>
   method: "wrk",
   reference: "haproxy",
   measures: [
-    { key: "cpu", label: "CPU µs/request", digits: 1, better: "lower", judged: true },
+    { key: "cpu", label: "CPU µs/request", digits: 1, better: "lower", judged: 0.02 },
     { key: "rate", label: "requests/s", digits: 0, better: "higher", judged: false }
   ],
   rows,
@@ -51,7 +51,7 @@ describe("a change is judged by the ratio to the reference", () => {
 
   test("where more is better, less is a regression", () => {
     const measures = [
-      { key: "rate", label: "requests/s", digits: 0, better: "higher", judged: true }
+      { key: "rate", label: "requests/s", digits: 0, better: "higher", judged: 0.02 }
     ] as const
     const of = (cpu: number) => result([row("skein", [cpu, cpu, cpu]), haproxy], { measures })
     expect(hasRegressed(compareResults(of(80), of(100)))).toBe(true)

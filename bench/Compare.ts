@@ -6,9 +6,6 @@ import { findRow, type Measure, type Result, type Row } from "./Result.ts"
 import { table } from "./ResultTable.ts"
 import { median, ratios, spread } from "./Statistics.ts"
 
-/** Below this share no difference counts, however quiet the machine was. */
-const least = 0.02
-
 export interface Finding {
   readonly case: string
   readonly label: string
@@ -18,7 +15,7 @@ export interface Finding {
   readonly now: number
   /** Share by which it is worse; negative: better. */
   readonly worse: number
-  /** What `worse` must exceed: the wider of both runs' spreads. */
+  /** What `worse` must exceed: the wider of both runs' spreads, or what the measure tolerates. */
   readonly noise: number
   readonly regressed: boolean
 }
@@ -45,7 +42,8 @@ const find = (
   before: ReadonlyArray<number>,
   now: ReadonlyArray<number>,
   name: string,
-  measure: Measure
+  measure: Measure,
+  least: number
 ): Finding => {
   const change = median(now) / median(before)
   const worse = measure.better === "lower" ? change - 1 : 1 / change - 1
@@ -75,13 +73,13 @@ export const compareResults = (before: Result, now: Result): Comparison => {
     }
     if (row.errors > 0) missing.push(`${row.case}: ${row.errors} requests failed`)
     for (const measure of now.measures) {
-      if (!measure.judged) continue
+      if (measure.judged === false) continue
       const then = standing(before, old, measure)
       const today = standing(now, row, measure)
       if (then === undefined || today === undefined) {
         missing.push(`${row.case}, ${measure.label}: no ${now.reference ?? "figures"} in one run`)
       } else {
-        findings.push(find(then, today, row.case, measure))
+        findings.push(find(then, today, row.case, measure, measure.judged))
       }
     }
   }

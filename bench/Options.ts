@@ -67,6 +67,8 @@ export const readCommandLine = (args: ReadonlyArray<string>): CommandLine => {
         compare: text,
         save: text,
         quick: flag,
+        built: flag,
+        sources: flag,
         markdown: flag
       }
     })
@@ -96,6 +98,7 @@ export const readCommandLine = (args: ReadonlyArray<string>): CommandLine => {
       seconds: seconds ?? (values.quick ? 1 : defaults.seconds),
       minutes: minutes ?? (values.quick ? 2 : 30),
       quick: values.quick,
+      built: !values.sources && (values.built || defaults.built === true),
       peers,
       cases: values.cases?.split(","),
       profiles: values.profile

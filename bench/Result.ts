@@ -8,8 +8,11 @@ export const Measure = Schema.Struct({
   label: Schema.NonEmptyString,
   digits: Schema.Int.pipe(Schema.between(0, 6)),
   better: Schema.Literal("lower", "higher"),
-  /** Whether getting worse is a regression: true of what the machine's load hardly touches. */
-  judged: Schema.Boolean
+  /**
+   * Whether getting worse is a regression: false of what the machine's load decides. A number is
+   * the share below which no difference counts, however small the spread.
+   */
+  judged: Schema.Union(Schema.Literal(false), Schema.Positive)
 })
 export type Measure = typeof Measure.Type
 
@@ -41,6 +44,9 @@ export const Result = Schema.Struct({
   absent: Schema.Array(Schema.Struct({ peer: Schema.String, why: Schema.String }))
 })
 export type Result = typeof Result.Type
+
+/** Room for the figures of a measure, one a round. */
+export const figures = (): Array<number> => []
 
 /** A kept run or baseline: the latest result of each question. */
 export const ResultFile = Schema.Struct({

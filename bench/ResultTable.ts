@@ -35,7 +35,7 @@ const cells = (row: Row, result: Result): ReadonlyArray<string> => {
   return result.measures.flatMap((measure) => {
     const values = row.rounds[measure.key]
     const cell = figure(values, measure.digits)
-    if (!measure.judged) return [cell]
+    if (measure.judged === false) return [cell]
     return [
       cell,
       ...(result.reference === undefined ? [] : [over(row, reference, measure)]),
@@ -46,7 +46,7 @@ const cells = (row: Row, result: Result): ReadonlyArray<string> => {
 
 const heads = (result: Result): ReadonlyArray<string> =>
   result.measures.flatMap(({ label, judged }) => {
-    if (!judged) return [label]
+    if (judged === false) return [label]
     return [label, ...(result.reference === undefined ? [] : [`/ ${result.reference}`]), "spread"]
   })
 

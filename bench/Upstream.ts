@@ -11,7 +11,24 @@ export const responseBody = `{"answer":"${"x".repeat(52)}"}\n`
 export const gibibyte = 1024 ** 3
 
 /** Paths by what they answer with; `/` is the small one, for every method. */
-export const paths = { small: "/", kib16: "/16k", mib1: "/1m", gib1: "/1g" } as const
+export const paths = {
+  small: "/",
+  kib16: "/16k",
+  mib1: "/1m",
+  mib128: "/128m",
+  gib1: "/1g"
+} as const
+
+const sizes: Readonly<Record<string, number>> = {
+  [paths.small]: responseBody.length,
+  [paths.kib16]: 16 * 1024,
+  [paths.mib1]: 1024 ** 2,
+  [paths.mib128]: gibibyte / 8,
+  [paths.gib1]: gibibyte
+}
+
+/** Bytes that a path is answered with. */
+export const sizeOf = (path: string): number => sizes[path] ?? Number.NaN
 
 const config = (directory: string, port: number): string =>
   nginxConfig(
@@ -34,9 +51,10 @@ const makeSparse = (path: string, bytes: number): void => {
 
 const makeFiles = (directory: string): void => {
   mkdirSync(directory, { recursive: true })
-  writeFileSync(join(directory, paths.kib16), Buffer.alloc(16 * 1024, "x"))
-  writeFileSync(join(directory, paths.mib1), Buffer.alloc(1024 ** 2, "x"))
-  makeSparse(join(directory, paths.gib1), gibibyte)
+  for (const path of [paths.kib16, paths.mib1]) {
+    writeFileSync(join(directory, path), Buffer.alloc(sizeOf(path), "x"))
+  }
+  for (const path of [paths.mib128, paths.gib1]) makeSparse(join(directory, path), sizeOf(path))
 }
 
 export interface Upstream {

@@ -13,13 +13,15 @@ import { stopAll } from "../test/fixtures/Processes.ts"
 import { compareResults, describeComparison, hasRegressed } from "./Compare.ts"
 import { type CommandLine, readCommandLine, WrongUsage } from "./Options.ts"
 import type { Bench, Question } from "./Question.ts"
+import { bulk } from "./questions/Bulk.ts"
+import { connections } from "./questions/Connections.ts"
 import { http } from "./questions/Http.ts"
 import { latency } from "./questions/Latency.ts"
 import { decodeResults, encodeResults, type Result, withResult } from "./Result.ts"
 import { describeResult, markdownOf, table } from "./ResultTable.ts"
 import { findTools, MissingTool } from "./Tools.ts"
 
-const questions: ReadonlyArray<Question> = [http, latency]
+const questions: ReadonlyArray<Question> = [http, latency, bulk, connections]
 
 const usage = (): string =>
   [

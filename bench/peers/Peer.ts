@@ -20,6 +20,8 @@ export interface Site {
   readonly upstream: string
   readonly certificates: Certificates
   readonly tools: Tools
+  /** Run Skein from dist/ instead of src/. */
+  readonly built: boolean
   /** Write CPU profiles of both Skein nodes here. */
   readonly profiles: string | undefined
 }

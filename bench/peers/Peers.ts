@@ -46,6 +46,7 @@ export const startField = async (bench: Bench, names: ReadonlyArray<PeerName>): 
       upstream: upstream.address,
       certificates,
       tools,
+      built: options.built,
       profiles: options.profiles
     }
     try {

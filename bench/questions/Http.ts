@@ -4,7 +4,7 @@ import { type Load, runWrk } from "../load/Wrk.ts"
 import type { Pair, PeerName } from "../peers/Peer.ts"
 import { pairTools, startField, wantedPeers } from "../peers/Peers.ts"
 import { type Bench, casesOf, type Question } from "../Question.ts"
-import type { Row } from "../Result.ts"
+import { figures, type Row } from "../Result.ts"
 import { toolOf } from "../Tools.ts"
 import { paths } from "../Upstream.ts"
 
@@ -41,10 +41,10 @@ const emptyRow = (name: string, pair: Pair) => ({
   case: name,
   peer: pair.name,
   rounds: {
-    ...(pair.sides === undefined ? {} : { cpu: [] as number[], client: [] as number[] }),
-    rate: [] as number[],
-    p50: [] as number[],
-    p99: [] as number[]
+    ...(pair.sides === undefined ? {} : { cpu: figures(), client: figures() }),
+    rate: figures(),
+    p50: figures(),
+    p99: figures()
   },
   errors: 0
 })
@@ -106,7 +106,7 @@ export const http: Question = {
   cases: cases.map(({ name }) => name),
   defaults: { rounds: 5, seconds: 3 },
   measures: [
-    { key: "cpu", label: "CPU µs/request", digits: 1, better: "lower", judged: true },
+    { key: "cpu", label: "CPU µs/request", digits: 1, better: "lower", judged: 0.03 },
     { key: "client", label: "client side", digits: 1, better: "lower", judged: false },
     { key: "rate", label: "requests/s", digits: 0, better: "higher", judged: false },
     { key: "p50", label: "p50 ms", digits: 2, better: "lower", judged: false },
