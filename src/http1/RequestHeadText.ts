@@ -37,6 +37,7 @@ export const readRequestHead = (text: string, limits: Http1Limits): ParsedReques
   while (tokenBytes[text.charCodeAt(i)] === 1) i++
   if (i === 0 || text.charCodeAt(i) !== SP) throw badMethod(text, i)
   const method = text.slice(0, i)
+  if (method === "PRI") throw badPreface()
   const targetStart = ++i
   while (targetBytes[text.charCodeAt(i)] === 1) i++
   if (i === targetStart || text.charCodeAt(i) !== SP) throw badTarget(text, targetStart, i)
@@ -177,6 +178,10 @@ export const badMethod = (text: string, at: number): Http1Error => {
     `the request begins with ${excerpt(text, 0, at + 1)}, which is not an HTTP method`
   )
 }
+
+/** Reserved, so that a server of HTTP/1.1 alone fails (RFC 9113 §3.4, §11.6). */
+const badPreface = (): Http1Error =>
+  new Http1Error("bad_version", "the request begins as HTTP/2 does, which is not spoken here")
 
 const badTarget = (text: string, from: number, at: number): Http1Error => {
   const found = text.charCodeAt(at)

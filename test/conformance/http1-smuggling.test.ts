@@ -205,6 +205,7 @@ const requestLines: ReadonlyArray<Case> = [
   ["HTTP/1.2", line("GET / HTTP/1.2"), "bad_version"],
   ["HTTP/2.0 in text", line("GET / HTTP/2.0"), "bad_version"],
   ["HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "bad_version"],
+  ["method of the HTTP/2 preface", line("PRI / HTTP/1.1"), "bad_version"],
   ["HTTP/1.10", line("GET / HTTP/1.10"), "bad_version"],
   ["HTTP/01.1", line("GET / HTTP/01.1"), "bad_version"],
   ["lower-case version", line("GET / http/1.1"), "bad_version"],

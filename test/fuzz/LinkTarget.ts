@@ -120,6 +120,7 @@ class Callee implements RequestStream {
   over = false
   ended = false
   #stalled = false
+  #answered = false
   readonly #call: Call
   readonly #receiver: ResponseReceiver
   readonly #setting: Setting
@@ -149,6 +150,7 @@ class Callee implements RequestStream {
     if (this.over) return
     if (this.ended) this.#setting.wrong.push("a second end")
     this.ended = true
+    if (this.#answered) this.over = true
     if (this.#call.service === "echo") this.#answer()
   }
 
@@ -160,7 +162,7 @@ class Callee implements RequestStream {
   resume(): void {}
 
   #answer(): void {
-    if (this.over) return
+    if (this.over || this.#answered) return
     if (this.#call.kind === "http") {
       this.#receiver.onHead({
         status: 200,
@@ -171,7 +173,9 @@ class Callee implements RequestStream {
       })
     }
     this.#receiver.onData(Buffer.from("answer"))
-    this.over = true
+    // A tunnel's other half goes on (Exchange.ts, rule 7); of HTTP the rest is nobody's.
+    if (this.#call.kind === "http" || this.ended) this.over = true
+    this.#answered = true
     this.#receiver.onEnd(noFields)
   }
 
@@ -231,6 +235,32 @@ const gone: Fault = {
 }
 const echo = ServiceName.make("echo")
 
+/** Throws when it is called after the end, which would be a defect. */
+class TunnelRecorder extends Recorder {
+  callerEnded = false
+  readonly #tcp: boolean
+
+  constructor(tcp: boolean) {
+    super(false)
+    this.#tcp = tcp
+  }
+
+  /** The response has ended, but not the request (Exchange.ts, rule 7). */
+  get #halfOpen(): boolean {
+    const tunnel = this.#tcp || this.head?.status === 101
+    return tunnel && this.trailers !== undefined && !this.callerEnded && this.fault === undefined
+  }
+
+  override onFault(fault: Fault): void {
+    if (this.#halfOpen) this.fault = fault
+    else super.onFault(fault)
+  }
+
+  override onWritable(): void {
+    if (!this.#halfOpen) super.onWritable()
+  }
+}
+
 const calling: Target = {
   name: "link, calling end",
   make: (random) => conversation(random, saidByServer, false),
@@ -264,12 +294,12 @@ const calling: Target = {
       deadline: undefined,
       attempt: 0
     })
-    // The recorder throws when it is called after the end; that would be a defect.
-    const receivers = Array.from({ length: 4 }, () => new Recorder(false))
+    const receivers = Array.from({ length: 4 }, (_, i) => new TunnelRecorder(i % 2 === 1))
     const streams = receivers.map((receiver, i) =>
       link.open(call(i % 2 ? "tcp" : "http"), receiver)
     )
     streams[0]?.end(noFields)
+    if (receivers[0] !== undefined) receivers[0].callerEnded = true
     streams[1]?.write(Buffer.alloc(3_000))
     if (bytes.length % 3 === 0) streams[2]?.cancel(gone)
     const stalled = receivers[3]

@@ -139,6 +139,10 @@ export const requestsByLlhttp = (bytes: Buffer): Reading => {
       const tunnel = relayed(raw) ? bytes.toString("latin1", reading.read) : undefined
       return { messages, refused: reading.refused, ended: true, tunnel }
     }
+    if (raw.upgrade) {
+      // Cut short, or wrong at its very last byte, of which the binding tells nothing (Llhttp.ts).
+      return { messages, refused: reading.refused, ended: true, tunnel: undefined }
+    }
     if (raw.complete && (message.last || !raw.keepAlive)) {
       return { messages, refused: undefined, ended: true, tunnel: undefined }
     }

@@ -26,6 +26,17 @@ export const regressions: ReadonlyArray<Regression> = [
     bytes: "PROPFIND / HTTP/1.1\r\nHost:\r\nh:\r\n\r\nD / HTTP/1.1\r\nHost:"
   },
   {
+    target: "requests",
+    what: "the comparison itself: no word of an error at the last byte of an upgrade's body",
+    bytes:
+      "GET / HTTP/1.1\r\nConnection:Upgrade\r\nUpgrade:t\r\nHost:\r\nTransfer-Encoding:chunked\r\n\r\n1a\r\nGET / HTTP/*.1\r\n\r\n\r\n000\r\n\r\n"
+  },
+  {
+    target: "requests",
+    what: "PRI is reserved for the preface of HTTP/2",
+    bytes: "PRI / HTTP/1.1\r\nHost:"
+  },
+  {
     target: "responses to GET",
     what: "control bytes in a reason phrase, which llhttp takes",
     bytes: "HTTP/1.1 200 \0\r\n\r\n"
