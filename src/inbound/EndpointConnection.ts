@@ -11,6 +11,7 @@ import type { Fields, ResponseHead } from "../model/Exchange.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
 import type { EndpointRequest, RequestCarrier } from "./EndpointRequest.ts"
+import { Linger } from "./Linger.ts"
 import { ReadGather } from "./ReadGather.ts"
 import { describeSocketError } from "./SocketFailure.ts"
 
@@ -31,9 +32,6 @@ export interface ConnectionOwner {
   /** The request went out on a connection that the program had closed: send it on a new one. */
   onStale(request: EndpointRequest): void
 }
-
-/** How long a program may take to read the rest when its tunnel is closed. */
-const closeTimeout = 5_000
 
 /** So long before the program closes an idle connection it is not used any more. */
 const closeMargin = 1_000
@@ -118,7 +116,10 @@ export class EndpointConnection implements RequestCarrier {
 
   end(trailers: Fields): void {
     if (this.#coding === "chunked") this.#socket.write(lastChunk(trailers), "latin1")
-    else if (this.#coding === "tunnel") this.#socket.end()
+    else if (this.#coding === "tunnel") {
+      this.#socket.end()
+      if (this.#reader.state === "complete") this.#closeTunnel()
+    }
   }
 
   abort(): void {
@@ -192,6 +193,10 @@ export class EndpointConnection implements RequestCarrier {
     this.#handOn()
     const request = this.#request
     if (request === undefined) return
+    if (this.#coding === "tunnel" && !request.ended) {
+      request.onEnd(trailers) // the program's half; the caller's goes on
+      return
+    }
     this.#request = undefined
     // Given back first: who gets the end may want to send the next request at once.
     if (this.#keepAlive && request.complete && this.#reader.idle) {
@@ -204,7 +209,8 @@ export class EndpointConnection implements RequestCarrier {
 
   /** What the caller wrote into the tunnel before its end still goes out. */
   #closeTunnel(): void {
-    this.#timer = this.#ticker.after(closeTimeout, () => this.#socket.destroy())
+    this.#request = undefined
+    this.#timer = new Linger(this.#socket, this.#ticker)
     this.#socket.destroySoon()
   }
 

@@ -40,6 +40,8 @@ export class EndpointRequest implements EndpointStream {
   /** `write` returned false and nobody was told yet that there is room. */
   #stalled = false
   #switched = false
+  /** Of a tunnel: the program has closed its half, and the caller has not. */
+  #answered = false
   /** It was sent a second time, after a kept connection turned out to be closed. */
   retried = false
   sent = false
@@ -105,7 +107,8 @@ export class EndpointRequest implements EndpointStream {
       return
     }
     this.#trailers = trailers
-    this.#carrier?.end(trailers)
+    const carrier = this.#answered ? this.#release() : this.#carrier
+    carrier?.end(trailers)
   }
 
   cancel(): void {
@@ -155,9 +158,15 @@ export class EndpointRequest implements EndpointStream {
     return this.#receiver?.onData(chunk) ?? true
   }
 
+  /** Of a tunnel: the caller has closed its half. */
+  get ended(): boolean {
+    return this.#trailers !== undefined
+  }
+
   onEnd(trailers: Fields): void {
     const receiver = this.#receiver
-    this.#release()
+    if (this.#switched && !this.ended) this.#answered = true
+    else this.#release()
     receiver?.onEnd(trailers)
   }
 

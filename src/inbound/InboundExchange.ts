@@ -27,11 +27,19 @@ export interface InboundExchangeOptions {
   readonly onOver: () => void
 }
 
+const stallTimeout = 600_000
+
 export class InboundExchange implements ResponseReceiver, RequestStream {
   readonly #options: InboundExchangeOptions
   #receiver: ResponseReceiver | undefined
   readonly #upstream: EndpointStream
-  readonly #deadline: Timer | undefined
+  /** The deadline; in a tunnel of which only the request's half is left, the wait for the program. */
+  #timer: Timer | undefined
+  #tunnel: boolean
+  #requestEnded = false
+  #responseEnded = false
+  /** The program does not take what the caller has sent. */
+  #stalled = false
   #status = 0
   #bytesIn = 0
   #bytesOut = 0
@@ -40,7 +48,8 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
     const { call, ticker } = options
     this.#options = options
     this.#receiver = options.receiver
-    this.#deadline =
+    this.#tunnel = call.kind === "tcp"
+    this.#timer =
       call.deadline === undefined ? undefined : ticker.after(call.deadline, () => this.#expire())
     // Rule 1: the endpoint calls this object only after the constructor has returned.
     this.#upstream = options.transport.open(call, options.observation.forwardFields, this)
@@ -49,11 +58,16 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
   write(chunk: Uint8Array): boolean {
     if (this.#receiver === undefined) return true
     this.#bytesIn += chunk.length
-    return this.#upstream.write(chunk)
+    const more = this.#upstream.write(chunk)
+    if (!more) this.#stalled = true
+    return more
   }
 
   end(trailers: Fields): void {
-    if (this.#receiver !== undefined) this.#upstream.end(trailers)
+    if (this.#receiver === undefined || this.#requestEnded) return
+    this.#requestEnded = true
+    this.#upstream.end(trailers)
+    if (this.#responseEnded) this.#finish({ kind: "complete", status: this.#status })
   }
 
   cancel(fault: Fault): void {
@@ -72,8 +86,11 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
 
   onHead(head: ResponseHead): void {
     this.#status = head.status
-    // A tunnel follows. The total timeout ends here, as it does at the caller's node.
-    if (head.status === 101) this.#deadline?.cancel()
+    if (head.status === 101) {
+      this.#tunnel = true
+      // The total timeout ends here, as it does at the caller's node.
+      this.#timer?.cancel()
+    }
     this.#options.observation.responded(head.status)
     this.#receiver?.onHead(head)
   }
@@ -84,7 +101,11 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
   }
 
   onEnd(trailers: Fields): void {
-    this.#finish({ kind: "complete", status: this.#status })?.onEnd(trailers)
+    if (this.#tunnel && !this.#requestEnded) {
+      this.#responseEnded = true
+      this.#watchStall()
+      this.#receiver?.onEnd(trailers)
+    } else this.#finish({ kind: "complete", status: this.#status })?.onEnd(trailers)
   }
 
   onFault(fault: Fault): void {
@@ -92,7 +113,27 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
   }
 
   onWritable(): void {
+    this.#stalled = false
     this.#receiver?.onWritable()
+  }
+
+  /**
+   * The caller's idle limit ends with the caller's half, so it does not free a tunnel whose last
+   * bytes the program never takes.
+   */
+  #watchStall(): void {
+    const { call, node, ticker } = this.#options
+    const before = this.#stalled ? this.#bytesIn : -1
+    this.#timer = ticker.after(stallTimeout, () => {
+      if (!this.#stalled || this.#bytesIn !== before) return this.#watchStall()
+      this.#break({
+        code: "upstream_timeout",
+        message: `the program of ${call.service} closed its half of the tunnel and took none of the caller's bytes for ${stallTimeout / 60_000} minutes`,
+        node,
+        service: call.service,
+        sent: this.#upstream.sent
+      })
+    })
   }
 
   #expire(): void {
@@ -104,6 +145,11 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
       service: call.service,
       sent: this.#upstream.sent
     }
+    this.#break(fault)
+  }
+
+  /** Ends it from here, towards both sides. */
+  #break(fault: Fault): void {
     const receiver = this.#finish({ kind: "fault", code: fault.code, message: fault.message })
     if (receiver === undefined) return
     this.#upstream.cancel(fault)
@@ -115,7 +161,7 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
     const receiver = this.#receiver
     if (receiver === undefined) return undefined
     this.#receiver = undefined
-    this.#deadline?.cancel()
+    this.#timer?.cancel()
     this.#options.observation.end(outcome, this.#bytesIn, this.#bytesOut)
     this.#options.onOver()
     return receiver

@@ -1,7 +1,7 @@
 /**
- * Byte tunnels to a program. Each half closes on its own: the end of the request becomes a FIN to
- * the program while its answer goes on. The program's FIN ends the exchange (Exchange.ts, rules 2
- * and 4): what the caller sends after it is dropped.
+ * Byte tunnels to a program. Each half closes on its own, in either order: the end of the request
+ * becomes a FIN to the program while its answer goes on, and the program's FIN ends the answer
+ * while the caller may go on sending (Exchange.ts, rule 7).
  */
 import net from "node:net"
 import { type Call, type Fields, noFields, type ResponseReceiver } from "../model/Exchange.ts"
@@ -10,6 +10,7 @@ import type { ServiceName } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
 import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
+import { Linger } from "./Linger.ts"
 import { describeSocketError, hostPort } from "./SocketFailure.ts"
 
 export interface TcpEndpointOptions {
@@ -26,9 +27,6 @@ export interface TcpEndpointOptions {
   /** A connection was not made. */
   readonly onConnectFailure?: () => void
 }
-
-/** How long the program may take to read what is left once its own half is closed. */
-const closeTimeout = 5_000
 
 export class TcpEndpoint implements EndpointTransport {
   readonly #options: TcpEndpointOptions
@@ -64,6 +62,8 @@ class TcpTunnel implements EndpointStream {
   #connected = false
   #written = false
   #ended = false
+  /** The program has closed its half. */
+  #answered = false
   /** `write` returned false and nobody was told yet that there is room. */
   #stalled = false
   #lastMove: number
@@ -118,6 +118,7 @@ class TcpTunnel implements EndpointStream {
     if (this.#receiver === undefined || this.#ended) return
     this.#ended = true
     this.#socket.end()
+    if (this.#answered) this.#close()
   }
 
   /** With a reset, so that the program does not take what it has for all there was to come. */
@@ -166,11 +167,16 @@ class TcpTunnel implements EndpointStream {
   #onEnd(): void {
     const receiver = this.#receiver
     if (receiver === undefined) return
+    this.#answered = true
+    if (this.#ended) this.#close()
+    receiver.onEnd(noFields)
+  }
+
+  /** Both halves have ended. */
+  #close(): void {
     this.#receiver = undefined
     this.#timer.cancel()
-    this.#timer = this.#options.ticker.after(closeTimeout, () => this.#socket.destroy())
-    if (!this.#ended) this.#socket.end()
-    receiver.onEnd(noFields)
+    this.#timer = new Linger(this.#socket, this.#options.ticker)
   }
 
   #onClose(): void {

@@ -30,6 +30,14 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
   #upstream: RequestStream | undefined = undefined
   #open = true
   #endSeen = false
+  /** Its halves end on their own (Exchange.ts, rule 7). */
+  #tunnel: boolean
+  /** Of a tunnel: the callee has the whole request; has ended the response; its end is sent. */
+  #requestEnded = false
+  #responseEnded = false
+  #endSent = false
+  /** What broke the request's half while the end of the response was still to be sent. */
+  #fault: Fault | undefined = undefined
 
   constructor(link: ExchangeHost, id: number, call: Call) {
     const { limits, growth } = link.session
@@ -37,6 +45,7 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
     this.service = call.service
     this.#link = link
     this.#method = call.head?.method ?? "GET"
+    this.#tunnel = call.kind === "tcp"
     this.#outbox = new Outbox(id, limits.window.first, this)
     this.#inbox = new Inbox(limits.window, growth, this)
   }
@@ -99,6 +108,7 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
   }
 
   onHead(head: ResponseHead): void {
+    if (head.status === 101) this.#tunnel = true
     this.#sendHead(FrameType.head, head)
   }
 
@@ -109,14 +119,20 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
 
   onEnd(trailers: Fields): void {
     if (!this.#open) return
-    this.#upstream = undefined
-    // The rest of the request is nobody's any more; what comes of it is dropped and credited.
+    this.#responseEnded = true
+    // Unless it is a tunnel's, the rest of the request is nobody's any more; what comes of it is
+    // dropped and credited.
+    if (!this.#tunnel || this.#requestEnded) this.#upstream = undefined
     this.#outbox.end(trailers)
   }
 
   onFault(fault: Fault): void {
     if (!this.#open) return
     this.#upstream = undefined
+    if (this.#responseEnded && !this.#endSent) {
+      this.#fault = fault // the response is whole, and the caller gets all of it
+      return
+    }
     this.#free()
     this.#link.session.output.frame(FrameType.reset, this.id, encodeFault(fault))
   }
@@ -132,8 +148,13 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
   }
 
   onDrained(trailers: Fields): void {
-    if (this.#link.session.output.end(this.id, trailers)) this.#free()
-    else this.#give("upstream_reset", "the response's trailers cannot cross a link")
+    if (!this.#link.session.output.end(this.id, trailers)) {
+      this.#give("upstream_reset", "the response's trailers cannot cross a link")
+      return
+    }
+    this.#endSent = true
+    if (this.#fault !== undefined) this.onFault(this.#fault)
+    else if (!this.#tunnel || this.#requestEnded) this.#free()
   }
 
   // InboxOwner
@@ -143,7 +164,11 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
   }
 
   deliverEnd(trailers: Fields): void {
-    this.#upstream?.end(trailers)
+    this.#requestEnded = true
+    const upstream = this.#upstream
+    if (this.#responseEnded) this.#upstream = undefined
+    upstream?.end(trailers)
+    if (this.#endSent) this.#free()
   }
 
   passed(bytes: number, grant: number): void {

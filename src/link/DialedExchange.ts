@@ -32,6 +32,13 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
   #written = false
   #headSeen: boolean
   #endSeen = false
+  /** Its halves end on their own (Exchange.ts, rule 7). */
+  #tunnel: boolean
+  /** Of a tunnel: our end is sent; the receiver was told the response's. */
+  #endSent = false
+  #answered = false
+  /** What broke the request's half while the end of the response was still to be told. */
+  #later: Fault | undefined = undefined
 
   constructor(link: ExchangeHost, id: number, call: Call, receiver: ResponseReceiver) {
     const { output, limits, growth } = link.session
@@ -40,6 +47,7 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
     this.#service = call.service
     this.#method = call.head?.method
     this.#headSeen = call.head === undefined
+    this.#tunnel = call.head === undefined
     this.#receiver = receiver
     this.#batch = output.batch
     this.#outbox = new Outbox(id, limits.window.first, this)
@@ -60,7 +68,7 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
   }
 
   cancel(fault: Fault): void {
-    if (this.#receiver === undefined) return
+    if (this.#receiver === undefined || this.#callerDone) return
     this.#free()
     this.#link.session.output.frame(FrameType.reset, this.id, encodeFault(fault))
   }
@@ -94,7 +102,7 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
         return
       }
       case FrameType.reset:
-        this.#over(decodeFault(payload))
+        this.#onReset(decodeFault(payload))
         return
       case FrameType.credit:
         this.#link.session.output.grant(this.#outbox, readNumber(payload))
@@ -130,7 +138,11 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
   }
 
   onDrained(trailers: Fields): void {
-    if (this.#link.session.output.end(this.id, trailers)) return
+    if (this.#link.session.output.end(this.id, trailers)) {
+      this.#endSent = true
+      if (this.#answered) this.#free()
+      return
+    }
     const fault = this.#fault("head_too_large", "the request's trailers cannot cross a link", true)
     this.#link.session.output.frame(FrameType.reset, this.id, encodeFault(fault))
     queueMicrotask(() => this.#over(fault))
@@ -144,8 +156,10 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
 
   deliverEnd(trailers: Fields): void {
     const receiver = this.#receiver
-    this.#free()
+    if (this.#tunnel && !this.#endSent) this.#answered = true
+    else this.#free()
     receiver?.onEnd(trailers)
+    if (this.#later !== undefined) this.#over(this.#later)
   }
 
   passed(bytes: number, grant: number): void {
@@ -165,17 +179,31 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
       this.#over(fault)
       return
     }
+    if (head.status === 101) this.#tunnel = true
     this.#guard(() => {
       if (type === FrameType.info) this.#receiver?.onInfo(head)
       else this.#receiver?.onHead(head)
     })
   }
 
+  /** Both halves have ended for the caller; what it wrote may still be on its way out. */
+  get #callerDone(): boolean {
+    return this.#written && this.#answered
+  }
+
+  /** A response that has come whole is passed on whole, also when the tunnel's other half broke. */
+  #onReset(fault: Fault): void {
+    if (this.#tunnel && this.#endSeen && !this.#answered) this.#later = fault
+    else this.#over(fault)
+  }
+
   /** The exchange ends with a fault. */
   #over(fault: Fault): void {
     const receiver = this.#receiver
     if (receiver === undefined) return
+    const callerDone = this.#callerDone
     this.#free()
+    if (callerDone) return
     try {
       receiver.onFault(fault)
     } catch (error) {

@@ -67,6 +67,9 @@ export class ClientExchange implements ResponseReceiver {
   continued = false
   /** `onData` returned false and the callee was not told yet that there is room. */
   #stalled = false
+  #requestEnded = false
+  /** Of a tunnel: the endpoint's half has ended, the client's has not (Exchange.ts, rule 7). */
+  #answered = false
 
   constructor(
     socket: net.Socket,
@@ -92,7 +95,11 @@ export class ClientExchange implements ResponseReceiver {
   }
 
   end(trailers: Fields): void {
+    this.#requestEnded = true
     this.#stream?.end(trailers)
+    if (!this.#answered || this.#over) return
+    this.#finish()
+    this.#owner.onFinished(false)
   }
 
   /** The client is gone or broke the rules. */
@@ -162,6 +169,11 @@ export class ClientExchange implements ResponseReceiver {
       this.#cutOff(undefined)
       return
     }
+    if (this.#coding === "tunnel" && !this.#requestEnded) {
+      this.#answered = true // the client's half goes on
+      this.#socket.end()
+      return
+    }
     this.#finish()
     if (this.#coding === "chunked") this.#socket.write(lastChunk(trailers), "latin1")
     this.#owner.onFinished(this.#keepAlive)
@@ -223,7 +235,9 @@ export class ClientExchange implements ResponseReceiver {
     this.#writer.flush()
     // With length and chunks the client sees what is missing. Where closing is the end, only a
     // reset tells that it was not meant.
-    this.#owner.onTruncated(this.#coding === "until_close" || this.#coding === "tunnel")
+    this.#owner.onTruncated(
+      this.#coding === "until_close" || (this.#coding === "tunnel" && !this.#answered)
+    )
   }
 
   #finish(): void {

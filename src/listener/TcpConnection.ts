@@ -4,6 +4,7 @@
  * A fault becomes a reset, so that nobody takes what has come for all there was.
  */
 import type net from "node:net"
+import { Linger } from "../inbound/Linger.ts"
 import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../model/Exchange.ts"
 import { noFields } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
@@ -20,9 +21,6 @@ export interface TcpConnectionOptions {
   readonly onClosed: (connection: TcpConnection) => void
 }
 
-/** How long a client may take to close once the service has closed. */
-const closeTimeout = 5_000
-
 export class TcpConnection implements ResponseReceiver {
   readonly #socket: net.Socket
   readonly #options: TcpConnectionOptions
@@ -32,6 +30,9 @@ export class TcpConnection implements ResponseReceiver {
   /** `onData` returned false and the callee was not told yet that there is room. */
   #stalled = false
   #closing: Timer | undefined = undefined
+  /** The client's half has ended; the service's. */
+  #ended = false
+  #answered = false
 
   constructor(socket: net.Socket, options: TcpConnectionOptions) {
     this.#socket = socket
@@ -41,7 +42,7 @@ export class TcpConnection implements ResponseReceiver {
       if (this.#stream?.write(chunk) === false) socket.pause()
     })
     socket.on("drain", () => this.#onDrain())
-    socket.on("end", () => this.#stream?.end(noFields))
+    socket.on("end", () => this.#onSocketEnd())
     // What follows an error is `close`, which is where it is dealt with.
     socket.on("error", () => undefined)
     socket.on("close", () => this.#onClose())
@@ -63,22 +64,39 @@ export class TcpConnection implements ResponseReceiver {
     return room
   }
 
-  /** What the client still sends is read and dropped, so that its own close comes through. */
+  /** The client may go on sending. */
   onEnd(): void {
-    this.#stream = undefined
+    this.#answered = true
     this.#socket.end()
-    this.#socket.resume()
-    this.#closing = this.#options.ticker.after(closeTimeout, () => this.#socket.destroy())
+    if (this.#ended) this.#over()
   }
 
   onFault(fault: Fault): void {
     this.#stream = undefined
     this.#options.onFault(fault, this.#client)
-    this.#socket.resetAndDestroy()
+    if (!this.#answered) {
+      this.#socket.resetAndDestroy()
+      return
+    }
+    // The answer was whole and still goes out. Then the system resets what the client sends.
+    this.#closing = new Linger(this.#socket, this.#options.ticker)
+    this.#socket.destroySoon()
   }
 
   onWritable(): void {
     this.#socket.resume()
+  }
+
+  #onSocketEnd(): void {
+    this.#ended = true
+    this.#stream?.end(noFields)
+    if (this.#answered) this.#over()
+  }
+
+  /** Both halves have ended: the socket closes once the client has taken the rest. */
+  #over(): void {
+    this.#stream = undefined
+    this.#closing = new Linger(this.#socket, this.#options.ticker)
   }
 
   #onDrain(): void {

@@ -61,17 +61,35 @@ describe("TcpListener", () => {
     expect(context.ticker.timers).toBe(0)
   })
 
-  it("closes its half when the service ends, and the connection if the client does not", async () => {
+  it("closes its half when the service ends, and goes on with the client's", async () => {
     const client = connect()
     const held = await callee.next()
     held.receiver.onEnd(noFields)
     await client.end()
-    client.send("ignored")
+    client.send("more")
+    await held.until(() => held.text === "more")
+    expect(listener.connections).toBe(1)
+    client.socket.end()
+    await held.until(() => held.trailers !== undefined)
+    while (listener.connections > 0) await turn()
+    expect(held.cancelled).toBeUndefined()
+  })
+
+  it("gives up a client that takes nothing more once both halves have ended", async () => {
+    const client = connect()
+    client.socket.pause()
+    const held = await callee.next()
+    const size = 64 * 1024 * 1024
+    held.receiver.onData(Buffer.alloc(size))
+    held.receiver.onEnd(noFields)
+    client.socket.end()
+    await held.until(() => held.trailers !== undefined)
+    context.ticker.advance(29_000)
     for (let i = 0; i < 20; i++) await turn()
     expect(listener.connections).toBe(1)
-    context.ticker.advance(5_010)
+    context.ticker.advance(1_100)
     while (listener.connections > 0) await turn()
-    expect(held.text).toBe("")
+    expect(client.bytes).toBeLessThan(size)
   })
 
   it("resets the client on a fault", async () => {

@@ -10,16 +10,20 @@
  * 1. A callee never calls the receiver before `dispatch` has returned (a fault known at once is
  *    delivered in a microtask).
  * 2. The receiver sees: onInfo* (onHead (onData* onEnd)?)? or, at any point, onFault. After onEnd
- *    or onFault it is never called again, and the callee holds no reference to it.
+ *    (but see 7) or onFault it is never called again, and the callee holds no reference to it.
  * 3. The caller calls: write* end, or, at any point, cancel. After cancel the receiver is never
  *    called again. Calls after the exchange is over are ignored.
  * 4. Response end does not wait for request end: after onEnd the rest of the request is discarded
- *    by the callee (the caller should stop sending).
+ *    by the callee (the caller should stop sending). But see 7.
  * 5. Back-pressure: `write`/`onData` return false for "enough for now"; the chunk WAS taken. The
  *    other side then calls `onWritable`/`resume` once when it wants more. Sending more than one
  *    further chunk after false is a bug.
  * 6. A chunk handed over belongs to the taker until the call returns AND may be retained by it:
  *    the giver never reuses its memory.
+ * 7. A tunnel (kind `tcp`, or after a 101) has two halves that end on their own, in either order.
+ *    When onEnd comes before the caller's `end`, the caller may go on writing, and the receiver may
+ *    still see onWritable or onFault until it ends or cancels. The exchange is over when both
+ *    halves have ended.
  */
 import type { Fault } from "./Fault.ts"
 import type { PeerKey, ServiceName } from "./Names.ts"

@@ -82,9 +82,16 @@ class Drive {
     return this.exchange.receiver.done || this.exchange.receiver.cancelled
   }
 
+  /** Over for the caller, whose last bytes the endpoint does not take yet (a tunnel's half). */
+  get draining(): boolean {
+    const [attempt] = this.live
+    return attempt !== undefined && attempt.trailers === undefined && this.over && this.ended
+  }
+
   run(one: Action): void {
     const { receiver, stream } = this.exchange
     const [attempt] = this.live
+    const answered = receiver.trailers !== undefined
     const open = attempt !== undefined && (this.tcp || this.headSent === attempt)
     if ("text" in one && one.kind === "write") {
       if (this.ended || this.over || this.held) return
@@ -93,6 +100,7 @@ class Drive {
     } else if (one.kind === "end") {
       if (this.ended || this.over || this.held) return
       this.ended = true
+      receiver.callerEnded = true
       stream.end(noFields)
     } else if (one.kind === "cancel") {
       if (!this.over) this.exchange.cancel()
@@ -105,8 +113,8 @@ class Drive {
     } else if ("status" in one && attempt !== undefined && !open && !this.tcp) {
       this.headSent = attempt
       attempt.head(one.status)
-    } else if ("text" in one && open) attempt.data(one.text)
-    else if (one.kind === "finish" && open) attempt.finish()
+    } else if ("text" in one && open && !answered) attempt.data(one.text)
+    else if (one.kind === "finish" && open && !answered) attempt.finish()
     else if ("code" in one && attempt !== undefined) attempt.fault(one.code, one.sent)
     else if ("ms" in one) this.mesh.ticker.advance(one.ms)
     else if ("up" in one) {
@@ -136,12 +144,13 @@ it("holds whatever happens", () => {
           const wasOver = drive.over
           drive.run(one)
           // One attempt at a time, none too many, none after the response began or the end.
-          expect(drive.live.length).toBeLessThanOrEqual(drive.over ? 0 : 1)
+          const ended = drive.over && !drive.draining
+          expect(drive.live.length).toBeLessThanOrEqual(ended ? 0 : 1)
           expect(mesh.sent.length).toBeLessThanOrEqual(3)
           if (committed || wasOver) expect(mesh.sent.length).toBe(attempts)
           // Every attempt gets the body from its start, in order.
           for (const sent of mesh.sent) expect(drive.written.startsWith(sent.body)).toBe(true)
-          expect(observed.ends.length).toBe(drive.over ? 1 : 0)
+          expect(observed.ends.length).toBe(ended ? 1 : 0)
         }
         const wasOver = drive.over
         const [attempt] = drive.live

@@ -64,6 +64,8 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   #committed = false
   #continued = false
   #callerPaused = false
+  /** Of a tunnel: the endpoint's half has ended (Exchange.ts, rule 7). */
+  #answered = false
   #over = false
   #bytesOut = 0
 
@@ -115,7 +117,9 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   }
 
   end(trailers: Fields): void {
-    if (!this.#over) this.#body.end(trailers)
+    if (this.#over) return
+    this.#body.end(trailers)
+    this.#endTunnel()
   }
 
   resume(): void {
@@ -189,7 +193,10 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     const grpcStatus = this.#grpc ? fieldValue(trailers, "grpc-status") : undefined
     const verdict = grpcStatus === undefined ? verdicts.success : classifyGrpc(grpcStatus)
     this.#settle(verdict, this.#now())
-    this.#finish({ kind: "complete", status: this.#status }, undefined)
+    if (this.#tunnel && !this.#body.sent) {
+      this.#commit()
+      this.#answered = true
+    } else this.#finish({ kind: "complete", status: this.#status }, undefined)
     this.#receiver.onEnd(trailers)
   }
 
@@ -206,6 +213,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   attemptWritable(): void {
     this.#now()
     this.#body.writable()
+    this.#endTunnel()
     this.#tellCaller()
   }
 
@@ -343,7 +351,14 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   #fail(fault: Fault): void {
     if (this.#over) return
     this.#finish({ kind: "fault", code: fault.code, message: fault.message }, fault)
-    this.#receiver.onFault(fault)
+    // For the caller it is over once both halves have ended, whatever becomes of its last bytes.
+    if (!this.#answered || !this.#body.ended) this.#receiver.onFault(fault)
+  }
+
+  /** Once both halves have ended, and the caller's is on its way. */
+  #endTunnel(): void {
+    if (!this.#answered || !this.#body.sent || this.#over) return
+    this.#finish({ kind: "complete", status: this.#status }, undefined)
   }
 
   /** With a fault the attempt under way, if any, is cut short. */

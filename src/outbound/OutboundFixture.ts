@@ -80,9 +80,12 @@ export class SentCall implements RequestStream {
   /** What `write` returns. */
   writable = true
   over = false
+  #tunnel: boolean
+  #answered = false
 
   constructor(call: Call, peer: PeerKey, receiver: ResponseReceiver) {
     this.call = call
+    this.#tunnel = call.kind === "tcp"
     this.peer = peer
     this.receiver = receiver
   }
@@ -98,6 +101,7 @@ export class SentCall implements RequestStream {
 
   end(trailers: Fields): void {
     this.trailers = trailers
+    if (this.#answered) this.over = true
   }
 
   cancel(fault: Fault): void {
@@ -110,6 +114,7 @@ export class SentCall implements RequestStream {
 
   head(status: number, fields: Fields = noFields): this {
     const upgrade = status === 101 ? "websocket" : undefined
+    if (status === 101) this.#tunnel = true
     this.receiver.onHead({ status, reason: "", fields, framing: streamBody, upgrade })
     return this
   }
@@ -129,8 +134,10 @@ export class SentCall implements RequestStream {
     return this.receiver.onData(Buffer.from(text))
   }
 
+  /** In a tunnel the other half goes on (Exchange.ts, rule 7). */
   finish(trailers: Fields = noFields): void {
-    this.over = true
+    this.#answered = true
+    if (!this.#tunnel || this.trailers !== undefined) this.over = true
     this.receiver.onEnd(trailers)
   }
 
@@ -174,9 +181,17 @@ export class RecordingReceiver implements ResponseReceiver {
   dispatched = false
   tunnel = false
   cancelled = false
+  /** To be set by whoever ends the request of a tunnel. */
+  callerEnded = false
 
+  /** In a tunnel: both halves have ended (Exchange.ts, rule 7). */
   get done(): boolean {
-    return this.fault !== undefined || this.trailers !== undefined
+    if (this.fault !== undefined) return true
+    return this.trailers !== undefined && (!this.#hasHalves || this.callerEnded)
+  }
+
+  get #hasHalves(): boolean {
+    return this.tunnel || this.head?.status === 101
   }
 
   get body(): string {
@@ -195,12 +210,13 @@ export class RecordingReceiver implements ResponseReceiver {
 
   onData(chunk: Uint8Array): boolean {
     this.#check(this.tunnel || this.head !== undefined, "onData before onHead")
+    this.#check(this.trailers === undefined, "onData after onEnd")
     this.chunks.push(chunk)
     return this.hungry
   }
 
   onEnd(trailers: Fields): void {
-    this.#check(true, "onEnd")
+    this.#check(this.trailers === undefined, "second onEnd")
     this.trailers = trailers
   }
 

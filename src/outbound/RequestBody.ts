@@ -37,6 +37,16 @@ export class RequestBody {
     return !this.#lost
   }
 
+  /** All of it, its end included, is with the attempt. */
+  get sent(): boolean {
+    return this.#endSent
+  }
+
+  /** The caller has sent its last byte. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
   /** From now on there is no other attempt: what is sent need not be kept. */
   release(): void {
     this.#keep = false

@@ -222,6 +222,8 @@ describe("tunnels", () => {
     const client = mesh.client().send(ask)
     await client.end()
     expect(client.text).toMatch(/\r\n\r\nbye$/)
+    client.socket.end()
+    await client.closed
     expect(client.error).toBeUndefined()
     await mesh.idle()
   })
