@@ -179,6 +179,8 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
       this.#over(fault)
       return
     }
+    const interim = head.status < 200 && head.status !== 101
+    this.#expect(interim === (type === FrameType.info), `status ${head.status} out of place`)
     if (head.status === 101) this.#tunnel = true
     this.#guard(() => {
       if (type === FrameType.info) this.#receiver?.onInfo(head)

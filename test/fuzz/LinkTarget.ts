@@ -19,7 +19,13 @@ import { http1Heads } from "../../src/link/Http1Heads.ts"
 import type { LinkOptions } from "../../src/link/LinkOptions.ts"
 import { Pump, Recorder } from "../../src/link/LinkTestPair.ts"
 import { makeMemoryChannels } from "../../src/link/MemoryChannel.ts"
-import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../../src/model/Exchange.ts"
+import type {
+  Call,
+  Dispatch,
+  RequestStream,
+  ResponseHead,
+  ResponseReceiver
+} from "../../src/model/Exchange.ts"
 import { noBody, noFields, streamBody } from "../../src/model/Exchange.ts"
 import type { Fault } from "../../src/model/Fault.ts"
 import { ServiceName } from "../../src/model/Names.ts"
@@ -249,6 +255,16 @@ class TunnelRecorder extends Recorder {
   get #halfOpen(): boolean {
     const tunnel = this.#tcp || this.head?.status === 101
     return tunnel && this.trailers !== undefined && !this.callerEnded && this.fault === undefined
+  }
+
+  override onInfo(head: ResponseHead): void {
+    if (head.status > 199 || head.status === 101) throw new Error(`onInfo of ${head.status}`)
+    super.onInfo(head)
+  }
+
+  override onHead(head: ResponseHead): void {
+    if (head.status < 200 && head.status !== 101) throw new Error(`onHead of ${head.status}`)
+    super.onHead(head)
   }
 
   override onFault(fault: Fault): void {

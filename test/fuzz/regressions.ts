@@ -37,6 +37,13 @@ export const regressions: ReadonlyArray<Regression> = [
     bytes: "PRI / HTTP/1.1\r\nHost:"
   },
   {
+    target: "link, calling end",
+    what: "a peer's interim head that is none: 101, and then another head",
+    bytes:
+      "\0\0\x34\x03\0\0\0\x03HTTP/1.1 101 OK\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n" +
+      "\0\0\x13\x02\0\0\0\x03HTTP/1.1 204 OK\r\n\r\n\0\0\n\x05\0\0\0\x03\0\x05x-sum\0\x01xx"
+  },
+  {
     target: "responses to GET",
     what: "control bytes in a reason phrase, which llhttp takes",
     bytes: "HTTP/1.1 200 \0\r\n\r\n"
