@@ -17,11 +17,14 @@ import { bulk } from "./questions/Bulk.ts"
 import { connections } from "./questions/Connections.ts"
 import { http } from "./questions/Http.ts"
 import { latency } from "./questions/Latency.ts"
+import { policy } from "./questions/Policy.ts"
+import { soak } from "./questions/Soak.ts"
+import { startup } from "./questions/Startup.ts"
 import { decodeResults, encodeResults, type Result, withResult } from "./Result.ts"
 import { describeResult, markdownOf, table } from "./ResultTable.ts"
 import { findTools, MissingTool } from "./Tools.ts"
 
-const questions: ReadonlyArray<Question> = [http, latency, bulk, connections]
+const questions: ReadonlyArray<Question> = [http, latency, bulk, connections, policy, startup, soak]
 
 const usage = (): string =>
   [

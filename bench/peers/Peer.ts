@@ -52,8 +52,13 @@ export const treeOf = ({ child }: Running): ProcessTree => {
   return new ProcessTree(child.pid)
 }
 
+export interface Answer {
+  readonly status: number
+  readonly text: string
+}
+
 /** fetch would not let us say which Host we mean. */
-export const get = (entry: string, host: string, path = "/"): Promise<string> =>
+export const get = (entry: string, host: string, path = "/"): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const call = request(
       `http://${entry}${path}`,
@@ -64,7 +69,7 @@ export const get = (entry: string, host: string, path = "/"): Promise<string> =>
         answer.on("data", (chunk: string) => {
           text += chunk
         })
-        answer.on("end", () => resolve(text))
+        answer.on("end", () => resolve({ status: answer.statusCode ?? 0, text }))
         answer.on("error", reject)
       }
     )
@@ -82,7 +87,7 @@ export const answers = async (
   const ended = await until(`${name} relays the upstream's answer`, async () => {
     const gone = programs.find(({ child }) => (child.exitCode ?? child.signalCode) !== null)
     if (gone !== undefined) return gone
-    const text = await get(entry, host)
+    const { text } = await get(entry, host)
     if (text === responseBody) return "well"
     throw new Error(`it answered ${JSON.stringify(text.slice(0, 200))}`)
   })
