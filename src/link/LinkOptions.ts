@@ -1,8 +1,9 @@
 /** What both ends of a link need, and the sizes they agree on. */
+
+import type { ByteChannel } from "../model/ByteChannel.ts"
 import type { RequestHead, ResponseHead } from "../model/Exchange.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
-import type { ByteChannel } from "../model/ByteChannel.ts"
 import type { WindowSizes } from "./ReceiveWindow.ts"
 
 /** Heads cross a link as the text of their HTTP/1.1 form; who can write and read that is told. */

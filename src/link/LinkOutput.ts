@@ -4,8 +4,9 @@
  * then data, one turn per exchange, round robin, up to a batch. While the channel is full
  * everything waits here, within limits.
  */
-import type { Fields } from "../model/Exchange.ts"
+
 import type { ByteChannel } from "../model/ByteChannel.ts"
+import type { Fields } from "../model/Exchange.ts"
 import { FrameType, ProtocolError } from "./Frame.ts"
 import { encodeTrailers } from "./FramePayload.ts"
 import { FrameWriter } from "./FrameWriter.ts"

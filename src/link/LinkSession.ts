@@ -2,8 +2,9 @@
  * What both ends of a link have in common: the frames that come in, the link's own receive window,
  * pings, and the one way down.
  */
-import type { Timer } from "../model/TimerWheel.ts"
+
 import type { ByteChannel } from "../model/ByteChannel.ts"
+import type { Timer } from "../model/TimerWheel.ts"
 import { FrameType, ProtocolError } from "./Frame.ts"
 import { FrameDecoder } from "./FrameDecoder.ts"
 import { Heartbeat } from "./Heartbeat.ts"

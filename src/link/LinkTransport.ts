@@ -1,6 +1,7 @@
 /** Streams between nodes, as the link pool and RPC need them: libp2p, or memory. */
-import type { PeerKey } from "../model/Names.ts"
+
 import type { ByteChannel } from "../model/ByteChannel.ts"
+import type { PeerKey } from "../model/Names.ts"
 
 /** What is spoken on a stream; each has its own wire format and its own limit of streams. */
 export type LinkProtocol = "/skein/link/1" | "/skein/rpc/1"

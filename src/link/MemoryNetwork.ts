@@ -2,8 +2,9 @@
  * Streams between nodes of one process, for tests and the simulator: the same seam as libp2p, with
  * failures at will.
  */
-import type { PeerKey } from "../model/Names.ts"
+
 import type { ByteChannel } from "../model/ByteChannel.ts"
+import type { PeerKey } from "../model/Names.ts"
 import type { LinkProtocol, LinkTransport } from "./LinkTransport.ts"
 import {
   type MemoryChannelOptions,
