@@ -11,7 +11,7 @@ import { cpus, tmpdir } from "node:os"
 import { join } from "node:path"
 import { stopAll } from "../test/fixtures/Processes.ts"
 import { compareResults, describeComparison, hasRegressed } from "./Compare.ts"
-import { type CommandLine, readCommandLine, WrongUsage } from "./Options.ts"
+import { baseline, type CommandLine, readCommandLine, WrongUsage } from "./Options.ts"
 import type { Bench, Question } from "./Question.ts"
 import { bulk } from "./questions/Bulk.ts"
 import { connections } from "./questions/Connections.ts"
@@ -29,7 +29,8 @@ const questions: ReadonlyArray<Question> = [http, latency, bulk, connections, po
 const usage = (): string =>
   [
     "npm run bench -- QUESTION [--quick] [--rounds N] [--seconds N] [--minutes N] [--peers a,b]",
-    "                 [--cases a,b] [--compare [FILE]] [--save [FILE]] [--profile DIR] [--markdown]",
+    "                 [--cases a,b] [--built | --sources] [--compare [FILE]] [--save [FILE]]",
+    "                 [--profile DIR] [--markdown]",
     "",
     table(
       [
@@ -98,6 +99,15 @@ const save = (file: string, result: Result): void => {
   writeFileSync(file, `${encodeResults(withResult(old, result))}\n`)
 }
 
+/** What is kept, as README.md shows it. */
+const keptTables = (file: string): string =>
+  decodeResults(readFileSync(file, "utf8"))
+    .results.map(
+      (result) =>
+        `### ${result.question}\n\n${result.method}; ${result.code}\n\n${markdownOf(result)}`
+    )
+    .join("\n\n")
+
 const readBaseline = (file: string, question: string): Result => {
   const found = decodeResults(readFileSync(file, "utf8")).results.find(
     (result) => result.question === question
@@ -110,7 +120,7 @@ const readBaseline = (file: string, question: string): Result => {
 const main = async (): Promise<number> => {
   const line = readCommandLine(process.argv.slice(2))
   if (line.question === undefined) {
-    console.log(usage())
+    console.log(line.markdown ? keptTables(baseline) : usage())
     return 0
   }
   const question = questions.find(({ name }) => name === line.question)

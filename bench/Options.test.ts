@@ -1,0 +1,56 @@
+import { describe, expect, test } from "vitest"
+import { baseline, readCommandLine, WrongUsage } from "./Options.ts"
+import { wantedPeers } from "./peers/Peers.ts"
+import { casesOf } from "./Question.ts"
+import { http } from "./questions/Http.ts"
+
+const options = (...args: ReadonlyArray<string>) => readCommandLine(args).options(http)
+
+describe("the command line", () => {
+  test("nothing asked lists the questions", () => {
+    expect(readCommandLine([])).toMatchObject({ question: undefined, compare: undefined })
+  })
+
+  test("--save and --compare mean the kept baseline unless a file is named", () => {
+    expect(readCommandLine(["http", "--save"]).save).toBe(baseline)
+    expect(readCommandLine(["http", "--save", "--quick"]).save).toBe(baseline)
+    expect(readCommandLine(["http", "--save", "x.json"]).save).toBe("x.json")
+  })
+
+  test("a comparison without a question is about http", () => {
+    expect(readCommandLine(["--compare", import.meta.filename]).question).toBe("http")
+  })
+
+  test("--quick is short, and what is said beats it", () => {
+    expect(options("http", "--quick")).toMatchObject({ rounds: 2, seconds: 1, minutes: 2 })
+    expect(options("http", "--quick", "--rounds", "4")).toMatchObject({ rounds: 4, seconds: 1 })
+    expect(options("http")).toMatchObject(http.defaults)
+  })
+
+  test.each([
+    [["http", "--rounds", "0"], "--rounds 0"],
+    [["http", "--rounds", "1.5"], "not a whole number"],
+    [["http", "--seconds", "x"], "--seconds x"],
+    [["http", "--peers", "squid"], "there are skein, haproxy"],
+    [["http", "bulk"], "one question at a time"],
+    [["http", "--nonsense"], "--nonsense"],
+    [["--compare", "/nowhere.json"], "there is no such file"]
+  ])("%j is refused", (args, why) => {
+    expect(() => readCommandLine(args)).toThrow(WrongUsage)
+    expect(() => readCommandLine(args)).toThrow(why)
+  })
+})
+
+describe("what is asked for", () => {
+  test("a case that is not the question's is told with those that are", () => {
+    expect(casesOf([{ name: "a" }, { name: "b" }], ["b"])).toEqual([{ name: "b" }])
+    expect(() => casesOf([{ name: "a" }], ["x"])).toThrow("there are a")
+  })
+
+  test("Skein and its reference always run", () => {
+    const all = ["direct", "skein", "haproxy", "nginx"] as const
+    expect(wantedPeers(all, undefined)).toEqual(all)
+    expect(wantedPeers(all, ["nginx"])).toEqual(["skein", "haproxy", "nginx"])
+    expect(wantedPeers(all, ["skein"], ["direct"])).toEqual(["direct", "skein", "haproxy"])
+  })
+})
