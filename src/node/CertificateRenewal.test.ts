@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Either, TestClock } from "effect"
+import { Effect, Either, Layer, Logger, TestClock } from "effect"
+import { Supervisor } from "../actor/Supervisor.ts"
 import { loadIdentity, saveIdentity } from "../identity/DataDir.ts"
 import { enrol, foundMesh } from "../identity/FoundMesh.ts"
 import type { Grant } from "../identity/Grant.ts"
@@ -18,6 +19,7 @@ import { keepCertificate } from "./CertificateRenewal.ts"
 
 const start = 1_800_000_000_000
 const hour = 3_600_000
+const quiet = Logger.remove(Logger.defaultLogger)
 const key = (n: number) => signingKeyFromSeed(new Uint8Array(32).fill(n))
 const founder = Either.getOrThrow(
   foundMesh({
@@ -44,9 +46,11 @@ interface Options {
   readonly at?: number
   /** What the peers answer, in order. */
   readonly peers?: ReadonlyArray<() => Effect.Effect<Uint8Array, MeshRpcError>>
+  /** Times that signing the record anew dies of a bug. */
+  readonly bugs?: number
 }
 
-const keep = ({ identity, at = start, peers = [] }: Options) =>
+const keep = ({ identity, at = start, peers = [], bugs = 0 }: Options) =>
   Effect.gen(function* () {
     const dataDir = yield* Effect.acquireRelease(
       Effect.sync(() => mkdtempSync(join(tmpdir(), "skein-renewal-"))),
@@ -73,9 +77,9 @@ const keep = ({ identity, at = start, peers = [] }: Options) =>
         } as Partial<MeshRpcClient> as MeshRpcClient)
       },
       onRenewed: Effect.sync(() => {
-        seen.resigned++
+        if (++seen.resigned <= bugs) throw new Error("a bug")
       })
-    })
+    }).pipe(Effect.provide(yield* Layer.build(Layer.merge(Supervisor.layer(), quiet))))
     return { cell, renewal, seen, dataDir }
   })
 
@@ -88,6 +92,15 @@ const signs = (identity: NodeIdentity) => () =>
   )
 
 describe("keepCertificate", () => {
+  it.scoped("goes on after a bug in what follows a renewal", () =>
+    Effect.gen(function* () {
+      const { cell, seen } = yield* keep({ identity: founder, bugs: 2 })
+      yield* TestClock.adjust(3 * 24 * hour)
+      expect(seen.resigned).toBeGreaterThan(3)
+      expect(cell.current.certificate.notAfter).toBeGreaterThan(start + 3 * 24 * hour)
+    })
+  )
+
   it.scoped("renews by its own hand at half life, stores it and has the record signed anew", () =>
     Effect.gen(function* () {
       const { cell, renewal, seen, dataDir } = yield* keep({ identity: founder })

@@ -5,6 +5,7 @@
  * repeated every minute; the certificate's other half is the time there is for that.
  */
 import { Clock, Effect, Either, Random, type Scope } from "effect"
+import { Supervisor } from "../actor/Supervisor.ts"
 import { saveIdentity } from "../identity/DataDir.ts"
 import { delegationLifetime } from "../identity/Issue.ts"
 import type { IdentityCell, NodeIdentity } from "../identity/NodeIdentity.ts"
@@ -37,9 +38,10 @@ const longestSleep = 3_600_000
 
 export const keepCertificate = (
   options: RenewalOptions
-): Effect.Effect<CertificateRenewal, never, Scope.Scope> =>
+): Effect.Effect<CertificateRenewal, never, Scope.Scope | Supervisor> =>
   Effect.gen(function* () {
     const { identity, dataDir } = options
+    const supervisor = yield* Supervisor
     let nextAt: number | undefined
     let problem: { readonly identity: NodeIdentity; readonly message: string } | undefined
 
@@ -89,7 +91,7 @@ export const keepCertificate = (
         ? either(fromPeers, byOwnHand)
         : either(byOwnHand, fromPeers)
     }).pipe(
-      // A bug must not end the only loop that keeps this node in the mesh.
+      // A bug in the asking is one more reason why nothing came of it, for status to show.
       Effect.catchAllDefect((defect) => Effect.fail(`unexpected: ${String(defect)}`))
     )
 
@@ -130,7 +132,12 @@ export const keepCertificate = (
         yield* Effect.sleep(retryEvery)
       }
     })
-    yield* Effect.forkScoped(Effect.forever(loop))
+    // Nothing else keeps this node in the mesh, so a bug must not end it.
+    yield* supervisor.supervise({
+      name: "certificate",
+      live: () => Effect.forever(loop),
+      mailbox: () => ({ size: 0, dropped: 0 })
+    })
     return {
       nextAt: () => nextAt,
       // A handshake may have renewed it meanwhile.
