@@ -56,7 +56,14 @@ export interface LoadResult {
 
 export const wrkArguments = (load: Load, target: LoadTarget): ReadonlyArray<string> => [
   ...["--threads", "1", "--connections", String(load.connections)],
-  ...["--duration", `${target.seconds}s`, "--timeout", "10s", "--header", `Host: ${target.host}`],
+  ...[
+    "--duration",
+    `${Math.ceil(target.seconds)}s`,
+    "--timeout",
+    "10s",
+    "--header",
+    `Host: ${target.host}`
+  ],
   ...(load.headers ?? []).flatMap(([name, value]) => ["--header", `${name}: ${value}`]),
   ...["--script", script, `http://${target.entry}${load.path}`, "--"],
   ...[load.method ?? "GET", ...(load.bodyBytes === undefined ? [] : [String(load.bodyBytes)])]

@@ -77,7 +77,8 @@ const measure = async (
 /** Connections, compiler and caches get warm; not counted. */
 const warm = async (bench: Bench, pairs: ReadonlyArray<Pair>, load: Load): Promise<void> => {
   const wrk = toolOf(bench.tools, "wrk")
-  for (const { entry, host } of pairs) await runWrk(load, { wrk, entry, host, seconds: 2 })
+  const seconds = bench.options.quick ? 2 : 4
+  for (const { entry, host } of pairs) await runWrk(load, { wrk, entry, host, seconds })
 }
 
 const runCase = async (

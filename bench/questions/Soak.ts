@@ -85,8 +85,8 @@ const emptyRow = (host: string) => ({
   errors: 0
 })
 
-/** Fills in what grew since the settled minute, once the last minute is known. */
-const conclude = (row: ReturnType<typeof emptyRow>, settled: number): Row => {
+/** Of all minutes the last, and what grew in them since the settled one (counted from 0). */
+export const conclude = (row: ReturnType<typeof emptyRow>, settled: number): Row => {
   const { memory, handles } = row.rounds
   const last = memory.length - 1
   const from = Math.min(settled, last)
