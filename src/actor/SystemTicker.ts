@@ -1,6 +1,8 @@
 /**
- * The real clock and the real dice, for the request plane. The wheel is advanced by one coarse
- * interval that sleeps while no timer waits, so an idle node does not wake up.
+ * The real clock and the real dice, for the request plane. The clock is read once per turn of the
+ * event loop: a request asks for the time a dozen times, and within a turn nobody could tell the
+ * answers apart. The wheel is advanced by one coarse interval that sleeps while no timer waits, so
+ * an idle node does not wake up.
  */
 import { Effect, type Scope } from "effect"
 import type { Ticker } from "../model/Time.ts"
@@ -20,11 +22,22 @@ export const makeSystemTicker: Effect.Effect<Ticker, never, Scope.Scope> = Effec
         if (wheel.size === 0) stop()
       }, wheel.resolution)
     }
+    let turn = Number.NaN
+    const forget = () => {
+      turn = Number.NaN
+    }
+    const now = (): number => {
+      if (Number.isNaN(turn)) {
+        turn = performance.now()
+        setImmediate(forget)
+      }
+      return turn
+    }
     const ticker: Ticker = {
-      now: () => performance.now(),
+      now,
       wall: () => Date.now(),
       random: Math.random,
-      after: (delay, callback) => wheel.schedule(performance.now(), delay, callback)
+      after: (delay, callback) => wheel.schedule(now(), delay, callback)
     }
     return { ticker, stop }
   }),

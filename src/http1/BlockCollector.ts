@@ -106,14 +106,14 @@ const bareLineEnd = (bytes: Buffer, start: number, from: number, to: number): nu
 }
 
 /** The text of a block that was received as one, e.g. from a peer; throws for one that is too long or has no end. */
-export const blockText = (bytes: Buffer, limits: Http1Limits): string => {
-  if (bytes.length > limits.headBytes) {
+export const blockText = (bytes: Buffer, limits: Http1Limits, from = 0): string => {
+  if (bytes.length - from > limits.headBytes) {
     throw new Http1Error(
       "head_bytes",
-      `a head of ${bytes.length} bytes is over the limit of ${limits.headBytes}`
+      `a head of ${bytes.length - from} bytes is over the limit of ${limits.headBytes}`
     )
   }
-  const text = bytes.toString("latin1")
+  const text = bytes.toString("latin1", from)
   if (!text.endsWith("\r\n\r\n")) {
     throw new Http1Error("incomplete", "a head received as a block has no empty line at its end")
   }

@@ -106,7 +106,7 @@ const takeField = (block: FieldBlock, name: string, value: string): void => {
       }
       break
     case 4:
-      if (first === 0x68 && name.toLowerCase() === "host") {
+      if (first === 0x68 && isNamed(name, "Host", "host")) {
         if (block.host !== undefined) {
           throw new Http1Error("duplicate_host", "the message has more than one Host field")
         }
@@ -131,18 +131,18 @@ const takeField = (block: FieldBlock, name: string, value: string): void => {
       }
       break
     case 10:
-      if (first === 0x63 && name.toLowerCase() === "connection") {
+      if (first === 0x63 && isNamed(name, "Connection", "connection")) {
         takeConnection(block, value)
         return
       }
-      if (first === 0x6b && name.toLowerCase() === "keep-alive") {
+      if (first === 0x6b && isNamed(name, "Keep-Alive", "keep-alive")) {
         const timeout = /(?:^|[ \t,;])timeout=(\d{1,9})/i.exec(value)?.[1]
         if (timeout !== undefined) block.keepAliveTimeout = Number(timeout)
         return
       }
       break
     case 14:
-      if (first === 0x63 && name.toLowerCase() === "content-length") {
+      if (first === 0x63 && isNamed(name, "Content-Length", "content-length")) {
         takeContentLength(block, value)
         return
       }
@@ -171,6 +171,10 @@ const takeField = (block: FieldBlock, name: string, value: string): void => {
   block.fields.push(name, value)
 }
 
+/** Nearly everybody writes it in one of these two ways; lowering it is a call into the runtime. */
+const isNamed = (name: string, usual: string, lower: string): boolean =>
+  name === usual || name === lower || name.toLowerCase() === lower
+
 const isProxyField = (lowerName: string): boolean =>
   lowerName === "proxy-connection" ||
   lowerName === "proxy-authorization" ||
@@ -192,6 +196,8 @@ export const listMembers = (value: string): Array<string> =>
  * `chunked`, and nobody sends one but to find out.
  */
 const refuseTabs = (text: string, from: number, to: number, name: string): void => {
+  const first = name.charCodeAt(0) | 0x20
+  if (first !== (name.length === 14 ? 0x63 : 0x74)) return // neither of the two
   const lower = name.toLowerCase()
   if (lower !== "content-length" && lower !== "transfer-encoding") return
   if (!text.slice(from, to).includes("\t")) return

@@ -8,17 +8,23 @@ import { chunkPrefix, chunkSuffix } from "./Encode.ts"
 /** Up to this size content is copied behind its head: that costs less than a gathered write. */
 const copyLimit = 16 * 1024
 
+/** Writers with a head that waits. One task for all: a turn may answer a hundred requests. */
+let waiting: Array<MessageWriter> = []
+const flushWaiting = (): void => {
+  const writers = waiting
+  waiting = []
+  for (const writer of writers) writer.flush()
+}
+
 export class MessageWriter {
   readonly #socket: Writable
   readonly #uncork: () => void
-  readonly #flush: () => void
   /** Waits for the content that follows it. */
   #head: string | undefined = undefined
 
   constructor(socket: Writable) {
     this.#socket = socket
     this.#uncork = () => socket.uncork()
-    this.#flush = () => this.flush()
   }
 
   /** A head with nothing to wait for. */
@@ -29,7 +35,7 @@ export class MessageWriter {
   /** A head that `content` follows. */
   headOfContent(text: string): void {
     this.#head = text
-    process.nextTick(this.#flush)
+    if (waiting.push(this) === 1) process.nextTick(flushWaiting)
   }
 
   /** A head that anything else follows, chunks for instance. */

@@ -215,5 +215,6 @@ const isVersion = (text: string): boolean => text === "HTTP/1.1" || text === "HT
  */
 export const decodeRequestHead = (
   bytes: Buffer,
-  limits: Http1Limits = peerHttp1Limits
-): ParsedRequest => readRequestHead(blockText(bytes, limits), limits)
+  limits: Http1Limits = peerHttp1Limits,
+  from = 0
+): ParsedRequest => readRequestHead(blockText(bytes, limits, from), limits)

@@ -3,13 +3,7 @@
  * endpoint, and observed once more when it is over.
  */
 import { Effect } from "effect"
-import {
-  type Call,
-  type Dispatch,
-  noFields,
-  type RequestStream,
-  type ResponseReceiver
-} from "../model/Exchange.ts"
+import { type Call, type Dispatch, noFields } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Observer } from "../model/Observer.ts"
@@ -82,7 +76,9 @@ export class Inbound {
     observation.endpoint(`${self.peer}/${chosen.id}`, self.node)
     chosen.inFlight++
     this.#inFlight++
-    return this.#start(call, receiver, {
+    return new InboundExchange({
+      call,
+      receiver,
       observation,
       transport: chosen.transport(call.kind),
       ticker,
@@ -92,14 +88,6 @@ export class Inbound {
         if (--this.#inFlight === 0) this.#wakeIdle()
       }
     })
-  }
-
-  #start(
-    call: Call,
-    receiver: ResponseReceiver,
-    rest: Omit<ConstructorParameters<typeof InboundExchange>[0], "call" | "receiver">
-  ): RequestStream {
-    return new InboundExchange({ call, receiver, ...rest })
   }
 
   /** The order of the checks: nothing is said about endpoints to who may not call them. */

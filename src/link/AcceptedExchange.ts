@@ -25,7 +25,8 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
   readonly #link: ExchangeHost
   readonly #method: string
   readonly #outbox: Outbox
-  readonly #inbox: Inbox
+  /** Made for the first byte of a request's body: most requests have none. */
+  #inbox: Inbox | undefined = undefined
   /** Undefined once the callee is done with the exchange, or was told that it is over. */
   #upstream: RequestStream | undefined = undefined
   #open = true
@@ -40,37 +41,47 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
   #fault: Fault | undefined = undefined
 
   constructor(link: ExchangeHost, id: number, call: Call) {
-    const { limits, growth } = link.session
     this.id = id
     this.service = call.service
     this.#link = link
     this.#method = call.head?.method ?? "GET"
     this.#tunnel = call.kind === "tcp"
-    this.#outbox = new Outbox(id, limits.window.first, this)
-    this.#inbox = new Inbox(limits.window, growth, this)
+    this.#outbox = new Outbox(id, link.session.limits.window.first, this)
   }
 
   begin(serve: Dispatch, call: Call): void {
-    this.#guard(() => {
+    try {
       this.#upstream = serve(call, this)
-    })
+    } catch (error) {
+      this.#caught(error)
+    }
   }
 
   // The peer's frames
 
   onFrame(type: FrameType, payload: Buffer): void {
+    try {
+      this.#take(type, payload)
+    } catch (error) {
+      this.#caught(error)
+    }
+  }
+
+  #take(type: FrameType, payload: Buffer): void {
     switch (type) {
-      case FrameType.data:
+      case FrameType.data: {
         this.#expect(!this.#endSeen, "data after the end")
-        this.#guard(() => {
-          this.#expect(this.#inbox.receive(payload), "data beyond its credit")
-        })
+        const { limits, growth } = this.#link.session
+        this.#inbox ??= new Inbox(limits.window, growth, this)
+        this.#expect(this.#inbox.receive(payload), "data beyond its credit")
         return
+      }
       case FrameType.end: {
         this.#expect(!this.#endSeen, "a second end")
         this.#endSeen = true
         const trailers = decodeTrailers(payload)
-        this.#guard(() => this.#inbox.end(trailers))
+        if (this.#inbox === undefined) this.deliverEnd(trailers)
+        else this.#inbox.end(trailers)
         return
       }
       case FrameType.reset:
@@ -138,7 +149,12 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
   }
 
   onWritable(): void {
-    if (this.#open) this.#guard(() => this.#inbox.resume())
+    if (!this.#open) return
+    try {
+      this.#inbox?.resume()
+    } catch (error) {
+      this.#caught(error)
+    }
   }
 
   // OutboxOwner
@@ -204,18 +220,15 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
     this.#open = false
     this.#upstream = undefined
     this.#link.session.output.drop(this.#outbox)
-    const held = this.#inbox.free()
+    const held = this.#inbox?.free() ?? 0
     if (held > 0) this.#link.session.passed(held)
     this.#link.remove(this.id)
   }
 
-  #guard(step: () => void): void {
-    try {
-      step()
-    } catch (error) {
-      if (error instanceof ProtocolError) throw error
-      this.fail(error)
-    }
+  /** The peer's fault ends the link, ours only the exchange. */
+  #caught(error: unknown): void {
+    if (error instanceof ProtocolError) throw error
+    this.fail(error)
   }
 
   #expect(condition: boolean, what: string): asserts condition {

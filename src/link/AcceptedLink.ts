@@ -125,7 +125,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
     let head: RequestHead | undefined
     if (opening.kind === "http") {
       try {
-        head = this.heads.decodeRequest(opening.head)
+        head = this.heads.decodeRequest(payload, opening.head)
       } catch (error) {
         const message = `unreadable request head on the link: ${error}`
         this.#refuse(id, this.fault("bad_request", message, service, false))

@@ -26,7 +26,8 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
   readonly #method: string | undefined
   /** The write that carries the open frame. */
   readonly #batch: number
-  readonly #outbox: Outbox
+  /** Made for the first byte of a request's body: most requests have none. */
+  #outbox: Outbox | undefined = undefined
   readonly #inbox: Inbox
   #receiver: ResponseReceiver | undefined
   #written = false
@@ -50,7 +51,6 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
     this.#tunnel = call.head === undefined
     this.#receiver = receiver
     this.#batch = output.batch
-    this.#outbox = new Outbox(id, limits.window.first, this)
     this.#inbox = new Inbox(limits.window, growth, this)
   }
 
@@ -58,13 +58,14 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
 
   write(chunk: Uint8Array): boolean {
     if (this.#receiver === undefined || this.#written) return true
-    return this.#link.session.output.put(this.#outbox, chunk)
+    return this.#link.session.output.put(this.#sending(), chunk)
   }
 
   end(trailers: Fields): void {
     if (this.#receiver === undefined || this.#written) return
     this.#written = true
-    this.#outbox.end(trailers)
+    if (this.#outbox === undefined) this.onDrained(trailers)
+    else this.#outbox.end(trailers)
   }
 
   cancel(fault: Fault): void {
@@ -75,12 +76,24 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
 
   resume(): void {
     if (this.#receiver === undefined) return
-    this.#guard(() => this.#inbox.resume())
+    try {
+      this.#inbox.resume()
+    } catch (error) {
+      this.#caught(error)
+    }
   }
 
   // The peer's frames
 
   onFrame(type: FrameType, payload: Buffer): void {
+    try {
+      this.#take(type, payload)
+    } catch (error) {
+      this.#caught(error)
+    }
+  }
+
+  #take(type: FrameType, payload: Buffer): void {
     switch (type) {
       case FrameType.info:
       case FrameType.head:
@@ -90,22 +103,20 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
         return
       case FrameType.data:
         this.#expect(this.#headSeen && !this.#endSeen, "data out of place")
-        this.#guard(() => {
-          this.#expect(this.#inbox.receive(payload), "data beyond its credit")
-        })
+        this.#expect(this.#inbox.receive(payload), "data beyond its credit")
         return
       case FrameType.end: {
         this.#expect(this.#headSeen && !this.#endSeen, "an end out of place")
         this.#endSeen = true
         const trailers = decodeTrailers(payload)
-        this.#guard(() => this.#inbox.end(trailers))
+        this.#inbox.end(trailers)
         return
       }
       case FrameType.reset:
         this.#onReset(decodeFault(payload))
         return
       case FrameType.credit:
-        this.#link.session.output.grant(this.#outbox, readNumber(payload))
+        this.#link.session.output.grant(this.#sending(), readNumber(payload))
         return
       default:
         this.#expect(false, `a frame of type ${type} from the server's end`)
@@ -182,10 +193,8 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
     const interim = head.status < 200 && head.status !== 101
     this.#expect(interim === (type === FrameType.info), `status ${head.status} out of place`)
     if (head.status === 101) this.#tunnel = true
-    this.#guard(() => {
-      if (type === FrameType.info) this.#receiver?.onInfo(head)
-      else this.#receiver?.onHead(head)
-    })
+    if (type === FrameType.info) this.#receiver?.onInfo(head)
+    else this.#receiver?.onHead(head)
   }
 
   /** Both halves have ended for the caller; what it wrote may still be on its way out. */
@@ -215,19 +224,21 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
 
   #free(): void {
     this.#receiver = undefined
-    this.#link.session.output.drop(this.#outbox)
+    if (this.#outbox !== undefined) this.#link.session.output.drop(this.#outbox)
     const held = this.#inbox.free()
     if (held > 0) this.#link.session.passed(held)
     this.#link.remove(this.id)
   }
 
-  #guard(step: () => void): void {
-    try {
-      step()
-    } catch (error) {
-      if (error instanceof ProtocolError) throw error
-      this.fail(error)
-    }
+  #sending(): Outbox {
+    this.#outbox ??= new Outbox(this.id, this.#link.session.limits.window.first, this)
+    return this.#outbox
+  }
+
+  /** The peer's fault ends the link, ours only the exchange. */
+  #caught(error: unknown): void {
+    if (error instanceof ProtocolError) throw error
+    this.fail(error)
   }
 
   #expect(condition: boolean, what: string): asserts condition {

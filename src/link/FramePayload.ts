@@ -3,7 +3,7 @@ import { Option, Schema } from "effect"
 import type { Call, Fields } from "../model/Exchange.ts"
 import { noFields } from "../model/Exchange.ts"
 import { type Fault, type FaultCode, isFaultCode } from "../model/Fault.ts"
-import { ServiceName } from "../model/Names.ts"
+import { isServiceName, type ServiceName } from "../model/Names.ts"
 import { frameLimits, ProtocolError } from "./Frame.ts"
 
 /** What an open frame says before the head. */
@@ -14,16 +14,14 @@ export interface Opening {
   readonly deadline: number | undefined
   readonly attempt: number
   readonly connectTimeout: number | undefined
-  /** The text of the request head; empty for tcp. */
-  readonly head: Buffer
+  /** Offset in the payload at which the text of the request's head begins; its end for tcp. */
+  readonly head: number
 }
 
 /** In place of a time. */
 const noLimit = 0xffff_ffff
 const noEndpoint = 0xffff
 const openFixed = 13
-
-const isServiceName = Schema.is(ServiceName)
 
 const wholeMillis = (limit: number | undefined): number =>
   limit === undefined ? noLimit : Math.max(0, Math.min(noLimit - 1, Math.floor(limit)))
@@ -68,7 +66,7 @@ export const decodeOpening = (payload: Buffer): Opening => {
     deadline: deadline === noLimit ? undefined : deadline,
     attempt: payload[1]!,
     connectTimeout: connectTimeout === noLimit ? undefined : connectTimeout,
-    head: payload.subarray(end)
+    head: end
   }
 }
 

@@ -6,7 +6,7 @@ import type { HeadCodec } from "./LinkOptions.ts"
 
 export const http1Heads: HeadCodec = {
   encodeRequest: (head) => encodeRequestHead(head),
-  decodeRequest: (text) => decodeRequestHead(text).head,
+  decodeRequest: (bytes, from) => decodeRequestHead(bytes, undefined, from).head,
   encodeResponse: (head, method) =>
     encodeResponseHead(head, { method, version: 1, keepAlive: true }),
   decodeResponse: (text, method) => decodeResponseHead(text, method).head

@@ -11,7 +11,7 @@ export interface HeadCodec {
   /** Latin-1 text including the empty line. */
   encodeRequest(head: RequestHead): string
   /** Throws on anything that is not one complete, unambiguous head. */
-  decodeRequest(text: Buffer): RequestHead
+  decodeRequest(bytes: Buffer, from: number): RequestHead
   /** `method` is that of the request, undefined for tcp: framing depends on it. */
   encodeResponse(head: ResponseHead, method: string): string
   decodeResponse(text: Buffer, method: string): ResponseHead

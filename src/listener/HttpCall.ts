@@ -38,14 +38,7 @@ export const makeHttpCall = (
         : `${authority} is not a name of the mesh: this proxy reaches services as NAME.${meshDomain} and nothing else (set NO_PROXY for other hosts)`
     )
   }
-  const common = {
-    service,
-    endpoint: undefined,
-    caller: self.peer,
-    deadline: undefined,
-    attempt: 0
-  } as const
-  if (method === "CONNECT") return { ...common, kind: "tcp", head: undefined }
+  if (method === "CONNECT") return makeCall("tcp", service, undefined, self.peer)
   if (timesThrough(fields, self.node) >= maxTimesThrough) {
     return refuse(
       "bad_request",
@@ -53,7 +46,33 @@ export const makeHttpCall = (
     )
   }
   const hop = { clientAddress, proto: "http", authority, node: self.node } as const
-  return { ...common, kind: "http", head: { ...head, fields: forwardFields(fields, hop) } }
+  // Written out: a spread copies property by property, and this is every request.
+  const forwarded: RequestHead = {
+    method,
+    target: head.target,
+    authority,
+    fields: forwardFields(fields, hop),
+    framing: head.framing,
+    upgrade: head.upgrade,
+    expectsContinue: head.expectsContinue
+  }
+  return makeCall("http", service, forwarded, self.peer)
 }
+
+const makeCall = (
+  kind: Call["kind"],
+  service: ServiceName,
+  head: RequestHead | undefined,
+  caller: PeerKey
+): Call => ({
+  kind,
+  service,
+  head,
+  endpoint: undefined,
+  caller,
+  deadline: undefined,
+  attempt: 0,
+  connectTimeout: undefined
+})
 
 export const isFault = (made: Call | Fault): made is Fault => "code" in made

@@ -377,8 +377,8 @@ const payloads: Target = {
       case "opening": {
         const decoded = orRefused(() => decodeOpening(payload))
         if (decoded === "refused") return judgement("both_refuse")
-        return decoded.head.length > payload.length
-          ? judgement("alike", "a head longer than its frame")
+        return decoded.head > payload.length
+          ? judgement("alike", "a head that begins beyond its frame")
           : judgement("alike")
       }
       case "trailers": {
