@@ -39,7 +39,7 @@ const cells = (row: Row, result: Result): ReadonlyArray<string> => {
     return [
       cell,
       ...(result.reference === undefined ? [] : [over(row, reference, measure)]),
-      values === undefined ? "" : `±${percent(spread(values))}`
+      values === undefined || values.length < 2 ? "" : `±${percent(spread(values))}`
     ]
   })
 }
