@@ -23,6 +23,8 @@ const nothing = new Uint8Array(0)
 
 export class Lane implements ByteChannel {
   readonly id: number
+  /** What is written is sealed at once. */
+  readonly copies = true
   readonly #carrier: LaneCarrier
   #events: ByteChannelEvents | undefined = undefined
   #full = false

@@ -124,11 +124,14 @@ export class RecordSealer {
 }
 
 /** Cuts a byte stream into records and opens them. */
+const nothing = Buffer.alloc(0)
+
 export class RecordOpener {
   readonly #state: RecordState
   readonly #sink: (kind: number, lane: number, plain: Buffer) => void
-  /** The record that straddles chunks, as far as it is here. */
-  #partial: Buffer | undefined = undefined
+  /** Memory for the record that straddles chunks, kept for the next one: opening copies. */
+  #partial: Buffer = nothing
+  /** Bytes of it that are here; 0: no record straddles. */
   #filled = 0
   #stopped = false
 
@@ -144,7 +147,7 @@ export class RecordOpener {
   /** Nothing is handed on any more, not even the rest of the chunk being opened. */
   stop(): void {
     this.#stopped = true
-    this.#partial = undefined
+    this.#partial = nothing
   }
 
   /** Throws a RecordError (or what the sink throws); the opener is then of no further use. */
@@ -163,32 +166,37 @@ export class RecordOpener {
   }
 
   #begin(chunk: Buffer, at: number): void {
-    const known = chunk.length - at >= recordHeader
-    this.#partial = Buffer.allocUnsafe(known ? recordLength(chunk, at) : recordHeader)
+    if (chunk.length - at >= recordHeader) this.#reserve(recordLength(chunk, at))
+    else this.#reserve(recordHeader)
     this.#filled = chunk.copy(this.#partial, 0, at)
   }
 
   /** How much of the chunk belonged to the record that the chunks before began. */
   #finishPartial(chunk: Buffer): number {
-    let partial = this.#partial
-    if (partial === undefined) return 0
+    if (this.#filled === 0) return 0
     let at = 0
     if (this.#filled < recordHeader) {
-      at = chunk.copy(partial, this.#filled, 0, recordHeader - this.#filled)
+      at = chunk.copy(this.#partial, this.#filled, 0, recordHeader - this.#filled)
       this.#filled += at
       if (this.#filled < recordHeader) return at
-      const whole = Buffer.allocUnsafe(recordLength(partial, 0))
-      partial.copy(whole, 0, 0, recordHeader)
-      partial = whole
-      this.#partial = whole
+      this.#reserve(recordLength(this.#partial, 0))
     }
-    const copied = chunk.copy(partial, this.#filled, at)
+    const length = recordLength(this.#partial, 0)
+    const copied = chunk.copy(this.#partial, this.#filled, at, at + length - this.#filled)
     this.#filled += copied
-    if (this.#filled === partial.length) {
-      this.#partial = undefined
-      this.#open(partial, 0, partial.length)
+    if (this.#filled === length) {
+      this.#filled = 0
+      this.#open(this.#partial, 0, length)
     }
     return at + copied
+  }
+
+  /** Room for a record of `length` bytes; what is here of it is kept. */
+  #reserve(length: number): void {
+    if (this.#partial.length >= length) return
+    const larger = Buffer.allocUnsafeSlow(Math.max(length, 2 * this.#partial.length, 1_024))
+    this.#partial.copy(larger, 0, 0, this.#filled)
+    this.#partial = larger
   }
 
   #open(record: Buffer, start: number, end: number): void {

@@ -140,7 +140,7 @@ export class SealedConnection extends AbstractMessageStream implements LaneCarri
 
   #record(kind: number, lane: number, bytes: Uint8Array): boolean {
     if (this.#early !== undefined) {
-      this.#early.push({ kind, lane, bytes })
+      this.#early.push({ kind, lane, bytes: Uint8Array.from(bytes) })
       return false
     }
     return this.#under.send(this.#sealer.seal(kind, lane, bytes))

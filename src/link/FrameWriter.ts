@@ -1,11 +1,15 @@
 /**
  * Gathers frames back to back, so that everything said in one tick goes out in one write. Memory
- * is cut from slabs: what `take` returned is never written to again and may be retained.
+ * is cut from slabs: what `take` returned is not written to again, and may be retained, unless its
+ * taker has given it back.
  */
 import { FrameType, headerLength } from "./Frame.ts"
 
 /** Enough for the small exchanges of a tick; longer batches get a slab of their own. */
 const slabSize = 16 * 1024
+
+/** A slab that is given back and is larger than this is let go: it was for an unusual batch. */
+const mostKept = 128 * 1024
 
 const noSlab = Buffer.alloc(0)
 
@@ -24,6 +28,14 @@ export class FrameWriter {
     const taken = this.#slab.subarray(this.#start, this.#end)
     this.#start = this.#end
     return taken
+  }
+
+  /** What was taken last is not needed any more: its memory is used again. */
+  giveBack(): void {
+    if (this.#start !== this.#end) return
+    this.#start = 0
+    this.#end = 0
+    if (this.#slab.length > mostKept) this.#slab = noSlab
   }
 
   /** Makes room, so that the frames to come are not moved when they outgrow the slab. */

@@ -44,7 +44,7 @@ export interface LinkLimits {
    * and the peer is not read either. Default 4 MiB.
    */
   readonly backlog: number
-  /** Data of one exchange before it is another's turn: 15 KiB. */
+  /** Data of one exchange before it is another's turn, if another waits: 15 KiB. */
   readonly turn: number
   /**
    * Data per write: what a small frame has to wait for at most, apart from what the channel

@@ -167,6 +167,7 @@ export class LinkOutput {
       this.batch++
       this.bytes += bytes.length
       this.#full = !channel.write(bytes)
+      if (channel.copies === true) this.#writer.giveBack()
     }
     if (this.#closing) {
       this.#stopped = true // nothing may be written after this
@@ -196,7 +197,9 @@ export class LinkOutput {
       if (outbox === undefined) break
       outbox.queued = false
       if (!outbox.sendable) continue
-      const length = Math.min(turn, room, this.#credit, outbox.pending, outbox.credit)
+      // Turns are for when somebody else waits; one large frame costs less than four small ones.
+      const share = this.#ready.length === 0 ? room : turn
+      const length = Math.min(share, room, this.#credit, outbox.pending, outbox.credit)
       outbox.send(this.#writer, length)
       this.#pending -= length
       this.#credit -= length

@@ -14,7 +14,9 @@ export interface ByteChannelEvents {
 export interface ByteChannel {
   /** To be set once, synchronously after the channel was obtained, before it delivers anything. */
   events: ByteChannelEvents | undefined
-  /** False: the buffer is full, wait for onDrain. The bytes were taken and are not reused. */
+  /** `write` has its own copy of the bytes when it returns, and the writer may reuse their memory. */
+  readonly copies?: boolean
+  /** False: the buffer is full, wait for onDrain. The bytes were taken; see `copies`. */
   write(bytes: Uint8Array): boolean
   /** Stops onData; the channel then stops its peer. */
   pause(): void
