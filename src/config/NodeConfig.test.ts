@@ -18,7 +18,12 @@ const host = fc.oneof(
   fc.ipV6().map((six) => `[${six}]`),
   fc.constantFrom("localhost", "db.internal", "payments-1")
 )
-const dial = fc.tuple(host, fc.integer({ min: 1, max: 65_535 })).map(([h, p]) => `${h}:${p}`)
+/** Where the listeners below are: a service there would be refused (ConfigRules.ts). */
+const ownPorts: ReadonlySet<number> = new Set([
+  1, 2, 3, 4_001, 20_000, 20_001, 20_002, 20_003, 20_004
+])
+const port = fc.integer({ min: 1, max: 65_535 }).filter((p) => !ownPorts.has(p))
+const dial = fc.tuple(host, port).map(([h, p]) => `${h}:${p}`)
 const service = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?$/)
 
 /** Present or not at all: what an optional key of a config is. */

@@ -140,7 +140,7 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
     const { call, node } = this.#options
     const fault: Fault = {
       code: "upstream_timeout",
-      message: `no ${this.#status === 0 ? "response" : "end of the response"} from ${call.service} within the ${Math.round(call.deadline ?? 0)} ms that were left of the total timeout`,
+      message: `no ${this.#status === 0 ? "response" : "end of the response"} from ${call.service} within the ${Math.round(call.deadline ?? 0)} ms that were left of the total timeout (timeout.request, where the call came from)`,
       node,
       service: call.service,
       sent: this.#upstream.sent

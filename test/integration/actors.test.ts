@@ -46,9 +46,10 @@ const actor = async (name: string): Promise<Actor> => {
 const crash = async (name: string): Promise<void> => {
   const { restarts: before } = await actor(name)
   await until(`${name} crashed`, () => (crashes.crash(name) ? true : undefined))
-  await until(`${name} was restarted`, async () =>
-    (await actor(name)).restarts > before ? true : undefined
-  )
+  await until(`${name} was restarted`, async () => {
+    const { restarts: now, state } = await actor(name)
+    return now > before && state === "running" ? true : undefined
+  })
 }
 
 /** Both ways at once, for as long as `during` takes; no request may fail. */
