@@ -15,6 +15,7 @@ import {
   responseBodyCoding,
   unsafePart
 } from "./Encode.ts"
+import { asSection } from "./FieldSection.ts"
 
 const request: RequestHead = {
   method: "GET",
@@ -37,8 +38,8 @@ const to10 = { ...to11, version: 0 } as const
 
 describe("encodeRequestHead", () => {
   it("writes Host first and what the hop says last", () => {
-    expect(encodeRequestHead(request, ["via", "1.1 a"])).toBe(
-      "GET /x?y HTTP/1.1\r\nhost: a.mesh\r\nAccept: */*\r\nvia: 1.1 a\r\n\r\n"
+    expect(encodeRequestHead(request)).toBe(
+      "GET /x?y HTTP/1.1\r\nhost: a.mesh\r\nAccept: */*\r\n\r\n"
     )
     expect(encodeRequestHead({ ...request, framing: streamBody, expectsContinue: true })).toBe(
       "GET /x?y HTTP/1.1\r\nhost: a.mesh\r\nAccept: */*\r\ntransfer-encoding: chunked\r\nexpect: 100-continue\r\n\r\n"
@@ -51,6 +52,16 @@ describe("encodeRequestHead", () => {
       "GET /x?y HTTP/1.1\r\nhost: a.mesh\r\nTE: trailers\r\nconnection: upgrade, te\r\nupgrade: websocket\r\n\r\n"
     )
     expect(encodeRequestHead({ ...head, upgrade: undefined })).toContain("\r\nconnection: te\r\n")
+  })
+
+  it("writes a section as its fields, or leaves it out", () => {
+    const fields = ["Accept", "*/*", "TE", "trailers"]
+    const plain = encodeRequestHead({ ...request, fields })
+    const section = asSection(fields)
+    expect(encodeRequestHead({ ...request, fields })).toBe(plain)
+    expect(encodeRequestHead({ ...request, fields }, section)).toBe(
+      "GET /x?y HTTP/1.1\r\nhost: a.mesh\r\nconnection: te\r\n\r\n"
+    )
   })
 
   it("does not offer an upgrade beside a body", () => {

@@ -5,25 +5,22 @@
  * Heads are trusted: those that our readers made are valid by construction. Whoever makes heads
  * from anything else (HTTP/2, an Effect client) checks them with `unsafePart` first.
  */
-import { type Fields, noFields, type RequestHead, type ResponseHead } from "../model/Exchange.ts"
+import type { Fields, RequestHead, ResponseHead } from "../model/Exchange.ts"
 import { isAuthority, isFieldValue, isOriginTarget, isToken } from "./Characters.ts"
+import { type FieldSection, fieldLines, hasField, sectionOf } from "./FieldSection.ts"
 import { encodeTrailers } from "./Trailers.ts"
 
 /**
- * Host first, then the head's fields, then `extra`, then what this hop says about framing and
- * connection. A body and an upgrade exclude each other, as when reading: `upgrade` gives way.
+ * Host first, then the head's fields, then what this hop says about framing and connection. A body
+ * and an upgrade exclude each other, as when reading: `upgrade` gives way. `without`: the reader
+ * knows the fields already.
  */
-export const encodeRequestHead = (head: RequestHead, extra: Fields = noFields): string => {
+export const encodeRequestHead = (head: RequestHead, without?: FieldSection): string => {
+  const section = without ?? sectionOf(head.fields)
   let text = `${head.method} ${head.target} HTTP/1.1\r\nhost: ${head.authority}\r\n`
-  let te = false
-  const fields = head.fields
-  for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i]!
-    text += `${name}: ${fields[i + 1]}\r\n`
-    // TE speaks to the next hop and has to say so (RFC 9110 §10.1.4).
-    if (name.length === 2 && name.toLowerCase() === "te") te = true
-  }
-  for (let i = 0; i < extra.length; i += 2) text += `${extra[i]}: ${extra[i + 1]}\r\n`
+  // TE speaks to the next hop and has to say so (RFC 9110 §10.1.4).
+  const te = section === undefined ? hasField(head.fields, "te") : section.te
+  if (without === undefined) text += section === undefined ? fieldLines(head.fields) : section.text
   let hasBody = false
   switch (head.framing.kind) {
     case "length":
@@ -56,6 +53,8 @@ export interface ResponseOptions {
    * (RFC 9110 §6.6.1). The codec has no clock, so without this none is added.
    */
   readonly date?: string | undefined
+  /** The reader knows the fields already. */
+  readonly without?: FieldSection | undefined
 }
 
 /** How the response's body goes onto the wire after `encodeResponseHead`. */
@@ -89,22 +88,19 @@ export const mustClose = (coding: BodyCoding): boolean =>
 const hasNoContent = (status: number): boolean => status < 200 || status === 204
 
 /**
- * The head's fields, then `extra`, then what this hop says about framing and connection. The
- * status line says HTTP/1.1 also to HTTP/1.0 clients (RFC 9110 §2.5): it is what the node speaks.
+ * The head's fields, unless they are left out, then `extra`, then what this hop says about framing
+ * and connection. The status line says HTTP/1.1 also to HTTP/1.0 clients (RFC 9110 §2.5): it is what the node speaks.
  * A client of 1.0 must not be sent 1xx at all; that is up to the caller.
  */
 export const encodeResponseHead = (head: ResponseHead, options: ResponseOptions): string => {
-  const { method, version, extra = noFields, date } = options
+  const { method, version, extra, date, without } = options
+  const section = without ?? sectionOf(head.fields)
   let text = `HTTP/1.1 ${head.status} ${head.reason}\r\n`
-  const fields = head.fields
-  let dated = date === undefined
-  for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i]!
-    text += `${name}: ${fields[i + 1]}\r\n`
-    if (!dated && name.length === 4 && name.toLowerCase() === "date") dated = true
+  if (without === undefined) text += section === undefined ? fieldLines(head.fields) : section.text
+  if (extra !== undefined) text += fieldLines(extra)
+  if (date !== undefined && !(section?.date ?? hasField(head.fields, "date"))) {
+    text += `date: ${date}\r\n`
   }
-  for (let i = 0; i < extra.length; i += 2) text += `${extra[i]}: ${extra[i + 1]}\r\n`
-  if (!dated) text += `date: ${date}\r\n`
   const coding = responseBodyCoding(head, method, version)
   if (head.status === 101) {
     return `${text}connection: upgrade\r\nupgrade: ${head.upgrade ?? ""}\r\n\r\n`

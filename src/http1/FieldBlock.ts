@@ -8,6 +8,7 @@
  * proxy, Proxy-Authorization, Proxy-Authenticate and Proxy-Authentication-Info: the mesh asks for
  * none, and a password for a proxy is nothing an application behind it should see.
  */
+import type { Fields } from "../model/Exchange.ts"
 import { isToken, tokenBytes, valueBytes } from "./Characters.ts"
 import { excerpt, Http1Error } from "./Http1Error.ts"
 import type { Http1Limits } from "./Limits.ts"
@@ -19,8 +20,10 @@ const SP = 0x20
 const colon = 0x3a
 
 export class FieldBlock {
-  /** End-to-end fields: name, value, name, value. */
+  /** End-to-end fields that were read: name, value, name, value. */
   fields: Array<string> = []
+  /** End-to-end fields that are known from elsewhere and stand before those. */
+  section: Fields | undefined = undefined
   /** Offset in the text after the empty line. */
   end = 0
   host: string | undefined = undefined
@@ -39,6 +42,29 @@ export class FieldBlock {
   expectsContinue = false
   /** Names in Connection that this file does not know: fields to take out. */
   listed: Array<string> | undefined = undefined
+
+  /** Nothing was taken out: there is nothing about framing, the connection or the host. */
+  get plain(): boolean {
+    return (
+      this.host === undefined &&
+      this.length === -1 &&
+      !this.chunked &&
+      !this.close &&
+      !this.keepAlive &&
+      this.keepAliveTimeout === undefined &&
+      !this.upgradeListed &&
+      this.upgrade === undefined &&
+      !this.expectsContinue &&
+      this.listed === undefined
+    )
+  }
+
+  /** All end-to-end fields. */
+  get endToEnd(): Fields {
+    const { fields, section } = this
+    if (section === undefined) return fields
+    return fields.length === 0 ? section : [...section, ...fields]
+  }
 }
 
 /**

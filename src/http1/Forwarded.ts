@@ -10,6 +10,7 @@
  */
 import type { Fields } from "../model/Exchange.ts"
 import { isToken } from "./Characters.ts"
+import { asSection, sectionOf } from "./FieldSection.ts"
 
 export interface Hop {
   /** Address of the client without port, IPv4 or IPv6; undefined when it has none (unix socket). */
@@ -22,8 +23,30 @@ export interface Hop {
   readonly node: string
 }
 
-/** A new list: the fields with this hop added. Repeated fields are joined, in order. */
+/**
+ * The fields with this hop added. Repeated fields are joined, in order. Of a section it is made
+ * once for the same hop, and is then a section too.
+ */
 export const forwardFields = (fields: Fields, hop: Hop): Fields => {
+  const section = sectionOf(fields)
+  if (section === undefined) return addHop(fields, hop)
+  const known = section.forwarded
+  if (
+    known !== undefined &&
+    known.clientAddress === hop.clientAddress &&
+    known.authority === hop.authority &&
+    known.node === hop.node &&
+    known.proto === hop.proto
+  ) {
+    asSection(known.fields)
+    return known.fields
+  }
+  const forwarded = addHop(fields, hop)
+  section.forwarded = { ...hop, fields: forwarded }
+  return forwarded
+}
+
+const addHop = (fields: Fields, hop: Hop): Fields => {
   const added: Array<string> = []
   let forwardedFor = ""
   let forwarded = ""

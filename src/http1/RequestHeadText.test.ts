@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest"
+import { StrictBlocks } from "./BlockSource.ts"
 import { Http1Error } from "./Http1Error.ts"
 import { defaultHttp1Limits } from "./Limits.ts"
 import { decodeRequestHead, type ParsedRequest, readRequestHead } from "./RequestHeadText.ts"
 
-const read = (text: string): ParsedRequest => readRequestHead(text, defaultHttp1Limits)
+const read = (text: string): ParsedRequest =>
+  readRequestHead(text, new StrictBlocks(defaultHttp1Limits))
 const get = (lines: string): ParsedRequest =>
   read(`GET / HTTP/1.1\r\nHost: a.mesh\r\n${lines}\r\n\r\n`)
 
@@ -121,8 +123,11 @@ describe("readRequestHead", () => {
   it("limits the number of fields", () => {
     const limits = { ...defaultHttp1Limits, fieldCount: 2 }
     const head = (lines: string): string => `GET / HTTP/1.1\r\nHost: a\r\n${lines}\r\n`
-    expect(readRequestHead(head("A: b\r\n"), limits).head.fields).toEqual(["A", "b"])
-    expect(() => readRequestHead(head("A: b\r\nC: d\r\n"), limits)).toThrow(
+    expect(readRequestHead(head("A: b\r\n"), new StrictBlocks(limits)).head.fields).toEqual([
+      "A",
+      "b"
+    ])
+    expect(() => readRequestHead(head("A: b\r\nC: d\r\n"), new StrictBlocks(limits))).toThrow(
       expect.objectContaining({ code: "head_too_large", rule: "field_count" })
     )
   })

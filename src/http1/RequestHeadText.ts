@@ -1,6 +1,7 @@
 /** The head of a request from its text, by the rules of RFC 9112 §3 and §6 for an intermediary. */
 import { noBody, type RequestHead, streamBody } from "../model/Exchange.ts"
 import { blockText } from "./BlockCollector.ts"
+import { type BlockSource, StrictBlocks } from "./BlockSource.ts"
 import {
   isAuthority,
   isOriginTarget,
@@ -9,7 +10,7 @@ import {
   targetBytes,
   tokenBytes
 } from "./Characters.ts"
-import { bareCr, bareLf, type FieldBlock, listMembers, readFieldBlock } from "./FieldBlock.ts"
+import { bareCr, bareLf, type FieldBlock, listMembers } from "./FieldBlock.ts"
 import { excerpt, Http1Error } from "./Http1Error.ts"
 import { type Http1Limits, peerHttp1Limits } from "./Limits.ts"
 
@@ -32,7 +33,7 @@ const one = 0x31
  * `text` is latin1 and ends with a LF: either that of the empty line, or, for a head that is
  * already known to be wrong, any other.
  */
-export const readRequestHead = (text: string, limits: Http1Limits): ParsedRequest => {
+export const readRequestHead = (text: string, blocks: BlockSource): ParsedRequest => {
   let i = 0
   while (tokenBytes[text.charCodeAt(i)] === 1) i++
   if (i === 0 || text.charCodeAt(i) !== SP) throw badMethod(text, i)
@@ -48,10 +49,7 @@ export const readRequestHead = (text: string, limits: Http1Limits): ParsedReques
   }
   if (text.charCodeAt(i + 9) !== CR || text.charCodeAt(i + 10) !== LF) throw badVersion(text, i + 1)
   const version = minor === one ? 1 : 0
-  const block = readFieldBlock(text, i + 11, limits)
-  if (block.end !== text.length) {
-    throw new Http1Error("unexpected_bytes", "bytes follow the empty line of the head")
-  }
+  const block = blocks.blockAt(text, i + 11)
   return makeRequest(method, target, version, block)
 }
 
@@ -104,7 +102,7 @@ const makeRequest = (
       method,
       target: path,
       authority,
-      fields: block.fields,
+      fields: block.endToEnd,
       framing,
       upgrade: version === 1 && !hasBody ? requestedUpgrade(block) : undefined,
       // A 1.0 client does not mean it (RFC 9110 §10.1.1).
@@ -216,5 +214,6 @@ const isVersion = (text: string): boolean => text === "HTTP/1.1" || text === "HT
 export const decodeRequestHead = (
   bytes: Buffer,
   limits: Http1Limits = peerHttp1Limits,
-  from = 0
-): ParsedRequest => readRequestHead(blockText(bytes, limits, from), limits)
+  from = 0,
+  blocks: BlockSource = new StrictBlocks(limits)
+): ParsedRequest => readRequestHead(blockText(bytes, limits, from), blocks)

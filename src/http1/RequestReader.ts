@@ -12,6 +12,7 @@
  */
 import { type Fields, noFields } from "../model/Exchange.ts"
 import { BlockCollector } from "./BlockCollector.ts"
+import { BlockMemory, KnownBlocks } from "./BlockMemory.ts"
 import { BodyReader } from "./BodyReader.ts"
 import { tokenBytes } from "./Characters.ts"
 import { bareCr } from "./FieldBlock.ts"
@@ -43,8 +44,8 @@ const LF = 0x0a
 
 export class RequestReader {
   readonly #handler: RequestHandler
-  readonly #limits: Http1Limits
   readonly #block: BlockCollector
+  readonly #memory: BlockMemory
   readonly #body: BodyReader
   #state: ReaderState = "head"
   /** The one CR LF that may stand before a request (RFC 9112 §2.2): how much of it was there. */
@@ -55,9 +56,14 @@ export class RequestReader {
   #running = false
   #ended = false
 
-  constructor(handler: RequestHandler, limits: Http1Limits = defaultHttp1Limits) {
+  /** `blocks` may be shared with readers of the same limits. */
+  constructor(
+    handler: RequestHandler,
+    limits: Http1Limits = defaultHttp1Limits,
+    blocks = new KnownBlocks()
+  ) {
     this.#handler = handler
-    this.#limits = limits
+    this.#memory = new BlockMemory(limits, blocks)
     this.#block = new BlockCollector(limits.headBytes, "head_bytes")
     this.#body = new BodyReader(limits, (chunk) => handler.onBody(chunk))
   }
@@ -210,10 +216,11 @@ export class RequestReader {
       // Known at the first byte: a TLS handshake, say, never sends the line end we would wait for.
       if (tokenBytes[chunk[at]!] !== 1) throw badMethod(chunk.toString("latin1", at, at + 1), 0)
     }
-    const text = this.#block.take(chunk, at)
+    const line = this.#block.empty ? this.#memory.firstLine(chunk, at) : undefined
+    const text = line ?? this.#block.take(chunk, at)
     if (text === undefined) return chunk.length
-    const end = this.#block.end
-    const request = readRequestHead(text, this.#limits)
+    const end = line === undefined ? this.#block.end : this.#memory.end
+    const request = readRequestHead(text, this.#memory)
     const { framing, method, upgrade } = request.head
     if (method === "CONNECT" || upgrade !== undefined) {
       this.#state = "complete"

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest"
 import { type Framing, noBody, streamBody } from "../model/Exchange.ts"
+import { StrictBlocks } from "./BlockSource.ts"
 import { defaultHttp1Limits } from "./Limits.ts"
 import { type ParsedResponse, type ResponseBody, readResponseHead } from "./ResponseHeadText.ts"
 
 const read = (text: string, method = "GET"): ParsedResponse =>
-  readResponseHead(`${text}\r\n\r\n`, method, defaultHttp1Limits)
+  readResponseHead(`${text}\r\n\r\n`, method, new StrictBlocks(defaultHttp1Limits))
 const length = (bytes: number): Framing => ({ kind: "length", length: bytes })
 
 describe("readResponseHead", () => {

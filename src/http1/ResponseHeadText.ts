@@ -1,8 +1,9 @@
 /** The head of a response from its text (RFC 9112 §4 and §6.3). */
 import { noBody, type ResponseHead, streamBody } from "../model/Exchange.ts"
 import { blockText } from "./BlockCollector.ts"
+import { type BlockSource, StrictBlocks } from "./BlockSource.ts"
 import { isProtocol, valueBytes } from "./Characters.ts"
-import { bareCr, bareLf, type FieldBlock, listMembers, readFieldBlock } from "./FieldBlock.ts"
+import { bareCr, bareLf, type FieldBlock, listMembers } from "./FieldBlock.ts"
 import { excerpt, Http1Error } from "./Http1Error.ts"
 import { type Http1Limits, peerHttp1Limits } from "./Limits.ts"
 
@@ -28,7 +29,7 @@ const SP = 0x20
 export const readResponseHead = (
   text: string,
   method: string,
-  limits: Http1Limits
+  blocks: BlockSource
 ): ParsedResponse => {
   const minor = text.charCodeAt(7) - 0x30
   if (!text.startsWith("HTTP/1.") || (minor !== 0 && minor !== 1) || text.charCodeAt(8) !== SP) {
@@ -49,10 +50,7 @@ export const readResponseHead = (
   while (valueBytes[text.charCodeAt(i)] === 1) i++
   if (text.charCodeAt(i) !== CR || text.charCodeAt(i + 1) !== LF) throw badReason(text, i)
   const reason = text.slice(reasonStart, i)
-  const block = readFieldBlock(text, i + 2, limits)
-  if (block.end !== text.length) {
-    throw new Http1Error("unexpected_bytes", "bytes follow the empty line of the head")
-  }
+  const block = blocks.blockAt(text, i + 2)
   return makeResponse(status, reason, minor, method, block)
 }
 
@@ -79,7 +77,7 @@ const makeResponse = (
     body: ResponseBody,
     reusable: boolean
   ): ParsedResponse => ({
-    head: { status, reason, fields: block.fields, framing, upgrade },
+    head: { status, reason, fields: block.endToEnd, framing, upgrade },
     version,
     keepAlive: reusable,
     keepAliveTimeout: block.keepAliveTimeout,
@@ -155,5 +153,7 @@ const badReason = (text: string, at: number): Http1Error => {
 export const decodeResponseHead = (
   bytes: Buffer,
   method: string,
-  limits: Http1Limits = peerHttp1Limits
-): ParsedResponse => readResponseHead(blockText(bytes, limits), method, limits)
+  limits: Http1Limits = peerHttp1Limits,
+  from = 0,
+  blocks: BlockSource = new StrictBlocks(limits)
+): ParsedResponse => readResponseHead(blockText(bytes, limits, from), method, blocks)

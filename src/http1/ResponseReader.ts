@@ -10,6 +10,7 @@
  */
 import { type Fields, noFields, type ResponseHead } from "../model/Exchange.ts"
 import { BlockCollector } from "./BlockCollector.ts"
+import { BlockMemory, KnownBlocks } from "./BlockMemory.ts"
 import { BodyReader } from "./BodyReader.ts"
 import { Http1Error } from "./Http1Error.ts"
 import { defaultHttp1Limits, type Http1Limits } from "./Limits.ts"
@@ -32,8 +33,8 @@ const letterH = 0x48
 
 export class ResponseReader {
   readonly #handler: ResponseHandler
-  readonly #limits: Http1Limits
   readonly #block: BlockCollector
+  readonly #memory: BlockMemory
   readonly #body: BodyReader
   #state: ReaderState = "complete"
   #method = ""
@@ -46,9 +47,14 @@ export class ResponseReader {
   /** Fed from within a callback, to be read after the rest of the chunk that is being read. */
   #fedMeanwhile: Buffer | undefined = undefined
 
-  constructor(handler: ResponseHandler, limits: Http1Limits = defaultHttp1Limits) {
+  /** `blocks` may be shared with readers of the same limits. */
+  constructor(
+    handler: ResponseHandler,
+    limits: Http1Limits = defaultHttp1Limits,
+    blocks = new KnownBlocks()
+  ) {
     this.#handler = handler
-    this.#limits = limits
+    this.#memory = new BlockMemory(limits, blocks)
     this.#block = new BlockCollector(limits.headBytes, "head_bytes")
     this.#body = new BodyReader(limits, (chunk) => handler.onBody(chunk))
   }
@@ -178,10 +184,11 @@ export class ResponseReader {
     if (this.#block.empty && chunk[from] !== letterH) {
       throw badStatusLine(chunk.toString("latin1", from, from + 1))
     }
-    const text = this.#block.take(chunk, from)
+    const line = this.#block.empty ? this.#memory.firstLine(chunk, from) : undefined
+    const text = line ?? this.#block.take(chunk, from)
     if (text === undefined) return chunk.length
-    const end = this.#block.end
-    const response = readResponseHead(text, this.#method, this.#limits)
+    const end = line === undefined ? this.#block.end : this.#memory.end
+    const response = readResponseHead(text, this.#method, this.#memory)
     const { head, body } = response
     if (head.status < 200 && head.status !== 101) {
       this.#handler.onInfo(head)

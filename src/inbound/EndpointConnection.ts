@@ -3,8 +3,10 @@
  * without copying.
  */
 import net from "node:net"
+import type { KnownBlocks } from "../http1/BlockMemory.ts"
 import { encodeRequestHead, lastChunk } from "../http1/Encode.ts"
 import type { Http1Error } from "../http1/Http1Error.ts"
+import { defaultHttp1Limits } from "../http1/Limits.ts"
 import { MessageWriter } from "../http1/MessageWriter.ts"
 import { type ParsedResponse, ResponseReader } from "../http1/ResponseReader.ts"
 import type { Fields, ResponseHead } from "../model/Exchange.ts"
@@ -18,6 +20,8 @@ import { describeSocketError } from "./SocketFailure.ts"
 export interface EndpointConnectionOptions {
   readonly host: string
   readonly port: number
+  /** What the program says again and again. */
+  readonly blocks: KnownBlocks
   readonly ticker: Ticker
 }
 
@@ -66,17 +70,21 @@ export class EndpointConnection implements RequestCarrier {
     connectTimeout: number,
     owner: ConnectionOwner
   ) {
-    const { host, port, ticker } = options
+    const { blocks, host, port, ticker } = options
     this.#owner = owner
     this.#ticker = ticker
     this.#request = request
-    this.#reader = new ResponseReader({
-      onInfo: (head) => this.#onInfo(head),
-      onHead: (response) => this.#onHead(response),
-      onBody: (chunk) => this.#body.add(chunk),
-      onEnd: (trailers) => this.#onResponseEnd(trailers),
-      onError: (error) => this.#onInvalid(error)
-    })
+    this.#reader = new ResponseReader(
+      {
+        onInfo: (head) => this.#onInfo(head),
+        onHead: (response) => this.#onHead(response),
+        onBody: (chunk) => this.#body.add(chunk),
+        onEnd: (trailers) => this.#onResponseEnd(trailers),
+        onError: (error) => this.#onInvalid(error)
+      },
+      defaultHttp1Limits,
+      blocks
+    )
     const socket = net.connect({ host, port, allowHalfOpen: true, noDelay: true })
     this.#socket = socket
     this.#writer = new MessageWriter(socket)

@@ -3,6 +3,7 @@
  * grow old and are closed. At the limit of connections requests wait, as long as they would wait
  * for a connection to be made; at the limit of those that wait they are refused.
  */
+import { KnownBlocks } from "../http1/BlockMemory.ts"
 import type { Call, Fields, ResponseReceiver } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
 import type { ServiceName } from "../model/Names.ts"
@@ -46,6 +47,7 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
   readonly #options: HttpEndpointOptions
   readonly #maxConnections: number
   readonly #maxWaiting: number
+  readonly #blocks = new KnownBlocks()
   readonly #all = new Set<EndpointConnection>()
   /** A stack; from bottom to top the times of becoming idle grow. */
   readonly #idle: Array<EndpointConnection> = []
@@ -149,7 +151,8 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
   }
 
   #connect(request: EndpointRequest, timeout: number): void {
-    this.#all.add(new EndpointConnection(this.#options, request, timeout, this))
+    const options = { ...this.#options, blocks: this.#blocks }
+    this.#all.add(new EndpointConnection(options, request, timeout, this))
   }
 
   #wait(request: EndpointRequest): void {

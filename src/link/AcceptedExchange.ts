@@ -2,6 +2,7 @@
  * One exchange at the serving end of a link: a receiver for the callee, and what the peer's frames
  * mean for the callee's stream.
  */
+import { sectionOf } from "../http1/FieldSection.ts"
 import type {
   Call,
   Dispatch,
@@ -16,6 +17,7 @@ import type { ExchangeHost } from "./ExchangeHost.ts"
 import { FrameType, frameLimits, ProtocolError } from "./Frame.ts"
 import { decodeFault, decodeTrailers, encodeFault, isLatin1 } from "./FramePayload.ts"
 import { Inbox, type InboxOwner } from "./Inbox.ts"
+import { sectionBytes } from "./LinkSections.ts"
 import { readNumber } from "./LinkSession.ts"
 import { Outbox, type OutboxOwner } from "./Outbox.ts"
 
@@ -196,14 +198,17 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
 
   #sendHead(type: FrameType, head: ResponseHead): void {
     if (!this.#open) return
-    const text = this.#link.heads.encodeResponse(head, this.#method)
+    const { heads, sections } = this.#link
+    const section = sectionOf(head.fields)
+    const number = section === undefined ? 0 : sections.numberOf(section)
+    const text = heads.encodeResponse(head, this.#method, number === 0 ? undefined : section)
     if (text.length > frameLimits.head) {
       const most = `at most ${frameLimits.head} cross a link`
       this.#give("upstream_reset", `the response's head has ${text.length} bytes; ${most}`)
     } else if (!isLatin1(text)) {
       this.#give("upstream_reset", "the response's head is not HTTP/1.1 text")
     } else {
-      this.#link.session.output.text(type, this.id, undefined, text)
+      this.#link.session.output.text(type, this.id, sectionBytes[number], text)
     }
   }
 

@@ -10,6 +10,7 @@ import type { ExchangeHost } from "./ExchangeHost.ts"
 import { FrameType, frameLimits, ProtocolError } from "./Frame.ts"
 import { decodeOpening, encodeFault } from "./FramePayload.ts"
 import type { HeadCodec, LinkOptions, LinkStats } from "./LinkOptions.ts"
+import { LinkSections } from "./LinkSections.ts"
 import { LinkSession, type SessionHandler } from "./LinkSession.ts"
 
 export interface AcceptedLinkOptions extends LinkOptions {
@@ -23,6 +24,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
   readonly heads: HeadCodec
   readonly node: string
   readonly session: LinkSession
+  readonly sections: LinkSections
   readonly #serve: Dispatch
   readonly #exchanges = new Map<number, AcceptedExchange>()
   readonly #onDown: (cause: Error | undefined) => void
@@ -41,6 +43,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
     this.#onDown = options.onDown ?? (() => {})
     this.#onDefect = options.onDefect ?? (() => {})
     this.session = new LinkSession(options, this)
+    this.sections = new LinkSections(this.session.output)
   }
 
   stats(): LinkStats {
@@ -66,6 +69,10 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
   onFrame(type: FrameType, id: number, payload: Buffer): void {
     if (type === FrameType.open) {
       this.#onOpen(id, payload)
+      return
+    }
+    if (type === FrameType.section) {
+      this.sections.receive(id, payload)
       return
     }
     if (type === FrameType.data) this.session.received(payload.length)
@@ -122,10 +129,11 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
       this.#refuse(id, this.fault("overflow", message, service, false))
       return
     }
+    const section = this.sections.of(opening.section)
     let head: RequestHead | undefined
     if (opening.kind === "http") {
       try {
-        head = this.heads.decodeRequest(payload, opening.head)
+        head = this.heads.decodeRequest(payload, opening.head, section)
       } catch (error) {
         const message = `unreadable request head on the link: ${error}`
         this.#refuse(id, this.fault("bad_request", message, service, false))

@@ -181,9 +181,11 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
   }
 
   #onHead(type: FrameType, payload: Buffer): void {
+    this.#expect(payload.length > 0, "an empty head")
+    const section = this.#link.sections.of(payload[0]!)
     let head: ResponseHead
     try {
-      head = this.#link.heads.decodeResponse(payload, this.#method ?? "GET")
+      head = this.#link.heads.decodeResponse(payload, 1, this.#method ?? "GET", section)
     } catch (error) {
       const fault = this.#fault("upstream_reset", `unreadable response head: ${error}`, true)
       this.#link.session.output.frame(FrameType.reset, this.id, encodeFault(fault))

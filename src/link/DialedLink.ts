@@ -2,6 +2,7 @@
  * The calling end of a link: the node that opened the stream opens the exchanges. `open` is a
  * `Dispatch`; what the peer's end does with a call is in `AcceptedLink`.
  */
+import { sectionOf } from "../http1/FieldSection.ts"
 import type { Call, Dispatch } from "../model/Exchange.ts"
 import type { Fault, FaultCode } from "../model/Fault.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
@@ -10,6 +11,7 @@ import type { ExchangeHost } from "./ExchangeHost.ts"
 import { FrameType, frameLimits, ProtocolError } from "./Frame.ts"
 import { encodeOpening, isLatin1 } from "./FramePayload.ts"
 import type { HeadCodec, LinkOptions, LinkStats } from "./LinkOptions.ts"
+import { LinkSections } from "./LinkSections.ts"
 import { LinkSession, type SessionHandler } from "./LinkSession.ts"
 import { refuse } from "./RefusedExchange.ts"
 
@@ -28,6 +30,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
   readonly heads: HeadCodec
   readonly node: string
   readonly session: LinkSession
+  readonly sections: LinkSections
   events: DialedLinkEvents | undefined = undefined
   readonly #exchanges = new Map<number, DialedExchange>()
   readonly #onDefect: (error: unknown) => void
@@ -40,6 +43,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
     this.node = options.node
     this.#onDefect = options.onDefect ?? (() => {})
     this.session = new LinkSession(options, this)
+    this.sections = new LinkSections(this.session.output)
   }
 
   /** Whether `open` would carry a call. */
@@ -60,8 +64,11 @@ export class DialedLink implements SessionHandler, ExchangeHost {
     const fault = this.#refusal(call)
     if (fault !== undefined) return refuse(receiver, fault)
     let text = ""
+    let number = 0
     if (call.head !== undefined) {
-      text = this.heads.encodeRequest(call.head)
+      const section = sectionOf(call.head.fields)
+      if (section !== undefined) number = this.sections.numberOf(section)
+      text = this.heads.encodeRequest(call.head, number === 0 ? undefined : section)
       if (text.length > frameLimits.head) {
         const most = `at most ${frameLimits.head} bytes cross a link`
         const message = `the request's head has ${text.length} bytes; ${most}`
@@ -74,7 +81,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
     }
     const exchange = new DialedExchange(this, this.#next++, call, receiver)
     this.#exchanges.set(exchange.id, exchange)
-    this.session.output.text(FrameType.open, exchange.id, encodeOpening(call), text)
+    this.session.output.text(FrameType.open, exchange.id, encodeOpening(call, number), text)
     return exchange
   }
 
@@ -92,6 +99,10 @@ export class DialedLink implements SessionHandler, ExchangeHost {
   }
 
   onFrame(type: FrameType, id: number, payload: Buffer): void {
+    if (type === FrameType.section) {
+      this.sections.receive(id, payload)
+      return
+    }
     const exchange = this.#exchanges.get(id)
     if (type === FrameType.data) this.session.received(payload.length)
     if (exchange !== undefined) {

@@ -2,11 +2,13 @@
 import type { Fault, FaultCode } from "../model/Fault.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { HeadCodec } from "./LinkOptions.ts"
+import type { LinkSections } from "./LinkSections.ts"
 import type { LinkSession } from "./LinkSession.ts"
 
 export interface ExchangeHost {
   readonly session: LinkSession
   readonly heads: HeadCodec
+  readonly sections: LinkSections
   readonly remote: PeerKey
   /** The exchange is over: its id is free of meaning from now on. */
   remove(id: number): void

@@ -12,9 +12,9 @@ export const headerLength = 8
 export const FrameType = {
   /** A call: what `encodeOpen` says. Caller to server only. */
   open: 1,
-  /** Response head, as the text of an HTTP/1.1 head. Server to caller only. */
+  /** Response head: u8 section or 0, the text of an HTTP/1.1 head. Server to caller only. */
   head: 2,
-  /** Interim (1xx) response head. Server to caller only. */
+  /** Interim (1xx) response head, likewise. Server to caller only. */
   info: 3,
   /** Body or tunnel bytes; never empty, always within the credit of exchange and link. */
   data: 4,
@@ -28,7 +28,9 @@ export const FrameType = {
   ping: 8,
   pong: 9,
   /** No new exchanges from now on, as far as the sender can say; a reason as text. */
-  goaway: 10
+  goaway: 10,
+  /** A field section as text; in place of the exchange its number. See LinkSections.ts. */
+  section: 11
 } as const
 
 export type FrameType = (typeof FrameType)[keyof typeof FrameType]
@@ -39,26 +41,28 @@ export const frameLimits = {
   /** A head's text. */
   head: 64 * 1024,
   /** What an open frame holds besides the head: fixed part, service, endpoint. */
-  openPreamble: 512,
+  openPreamble: 513,
   /** Encoded trailers. */
   trailers: 16 * 1024,
   /** An encoded fault. */
   reset: 4 * 1024,
-  goaway: 256
+  goaway: 256,
+  section: 4 * 1024
 } as const
 
 const maxPayload: ReadonlyArray<number> = [
   -1, // 0 is no type
   frameLimits.head + frameLimits.openPreamble,
-  frameLimits.head,
-  frameLimits.head,
+  frameLimits.head + 1,
+  frameLimits.head + 1,
   frameLimits.data,
   frameLimits.trailers,
   frameLimits.reset,
   4,
   4,
   4,
-  frameLimits.goaway
+  frameLimits.goaway,
+  frameLimits.section
 ]
 
 /** The peer broke the rules of the wire: what it sent cannot be made sense of. Ends the link. */

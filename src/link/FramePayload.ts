@@ -14,6 +14,8 @@ export interface Opening {
   readonly deadline: number | undefined
   readonly attempt: number
   readonly connectTimeout: number | undefined
+  /** Number of the section that the head's fields are; 0: they stand in its text. */
+  readonly section: number
   /** Offset in the payload at which the text of the request's head begins; its end for tcp. */
   readonly head: number
 }
@@ -21,16 +23,16 @@ export interface Opening {
 /** In place of a time. */
 const noLimit = 0xffff_ffff
 const noEndpoint = 0xffff
-const openFixed = 13
+const openFixed = 14
 
 const wholeMillis = (limit: number | undefined): number =>
   limit === undefined ? noLimit : Math.max(0, Math.min(noLimit - 1, Math.floor(limit)))
 
 /**
  * u8 kind (0 http, 1 tcp) | u8 attempt | u32 deadline | u32 connect timeout | u8, u16 lengths of
- * service and endpoint | service | endpoint. The head's text follows it in the frame.
+ * service and endpoint | u8 section | service | endpoint. The head's text follows it in the frame.
  */
-export const encodeOpening = (call: Call): Buffer => {
+export const encodeOpening = (call: Call, section: number): Buffer => {
   const endpoint = call.endpoint === undefined ? 0 : Buffer.byteLength(call.endpoint)
   const bytes = Buffer.allocUnsafe(openFixed + call.service.length + endpoint)
   bytes[0] = call.kind === "http" ? 0 : 1
@@ -39,6 +41,7 @@ export const encodeOpening = (call: Call): Buffer => {
   bytes.writeUInt32BE(wholeMillis(call.connectTimeout), 6)
   bytes[10] = call.service.length
   bytes.writeUInt16BE(call.endpoint === undefined ? noEndpoint : endpoint, 11)
+  bytes[13] = section
   bytes.write(call.service, openFixed, "latin1")
   if (call.endpoint !== undefined) bytes.write(call.endpoint, openFixed + call.service.length)
   return bytes
@@ -66,6 +69,7 @@ export const decodeOpening = (payload: Buffer): Opening => {
     deadline: deadline === noLimit ? undefined : deadline,
     attempt: payload[1]!,
     connectTimeout: connectTimeout === noLimit ? undefined : connectTimeout,
+    section: payload[13]!,
     head: end
   }
 }

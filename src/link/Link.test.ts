@@ -499,7 +499,7 @@ describe("a peer that breaks the rules loses the link and nothing else happens",
     return writer.take()
   }
   const openFrame = (id: number) =>
-    frame((it) => it.text(FrameType.open, id, encodeOpening(tcpCall()), ""))
+    frame((it) => it.text(FrameType.open, id, encodeOpening(tcpCall(), 0), ""))
   const attacks: Record<string, Buffer> = {
     "an unknown type": Buffer.from([0, 0, 0, 200, 0, 0, 0, 1]),
     "an endless frame": Buffer.from([255, 255, 255, 4, 0, 0, 0, 1]),

@@ -1,20 +1,29 @@
 /** What both ends of a link need, and the sizes they agree on. */
 
+import type { FieldSection } from "../http1/FieldSection.ts"
 import type { ByteChannel } from "../model/ByteChannel.ts"
 import type { RequestHead, ResponseHead } from "../model/Exchange.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { WindowSizes } from "./ReceiveWindow.ts"
 
-/** Heads cross a link as the text of their HTTP/1.1 form; who can write and read that is told. */
+/**
+ * Heads cross a link as the text of their HTTP/1.1 form; who can write and read that is told. With
+ * a section its fields are not in the text: the other end has them already.
+ */
 export interface HeadCodec {
   /** Latin-1 text including the empty line. */
-  encodeRequest(head: RequestHead): string
+  encodeRequest(head: RequestHead, section: FieldSection | undefined): string
   /** Throws on anything that is not one complete, unambiguous head. */
-  decodeRequest(bytes: Buffer, from: number): RequestHead
-  /** `method` is that of the request, undefined for tcp: framing depends on it. */
-  encodeResponse(head: ResponseHead, method: string): string
-  decodeResponse(text: Buffer, method: string): ResponseHead
+  decodeRequest(bytes: Buffer, from: number, section: FieldSection | undefined): RequestHead
+  /** `method` is that of the request: framing depends on it. */
+  encodeResponse(head: ResponseHead, method: string, section: FieldSection | undefined): string
+  decodeResponse(
+    bytes: Buffer,
+    from: number,
+    method: string,
+    section: FieldSection | undefined
+  ): ResponseHead
 }
 
 export interface LinkLimits {

@@ -57,7 +57,8 @@ export class HttpConnection implements ExchangeOwner {
         onEnd: (trailers) => this.#onRequestEnd(trailers),
         onError: (error) => this.#onInvalid(error)
       },
-      context.limits
+      context.limits,
+      context.blocks
     )
     socket.on("data", (chunk) => this.#onData(chunk))
     socket.on("drain", () => this.#onDrain())

@@ -1,4 +1,5 @@
 /** What all HTTP connections of one listener share. */
+import type { KnownBlocks } from "../http1/BlockMemory.ts"
 import type { Http1Limits } from "../http1/Limits.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { Ticker } from "../model/Time.ts"
@@ -8,6 +9,8 @@ export interface HttpConnectionContext extends HttpCallContext {
   readonly dispatch: Dispatch
   readonly ticker: Ticker
   readonly limits: Http1Limits
+  /** What clients say again and again. */
+  readonly blocks: KnownBlocks
   /** Milliseconds a connection may be open with no request on it. */
   readonly idleTimeout: number
   /** Milliseconds from the first byte of a head to its last. */

@@ -3,6 +3,7 @@
  * with `fixedService` the port of one service whatever the Host says.
  */
 import { Effect, Runtime, type Scope } from "effect"
+import { KnownBlocks } from "../http1/BlockMemory.ts"
 import { defaultHttp1Limits, type Http1Limits } from "../http1/Limits.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import { type PeerKey, type ServiceName, serviceOfAuthority } from "../model/Names.ts"
@@ -97,6 +98,7 @@ class HttpListenerCore implements HttpConnectionContext {
   readonly self: { readonly peer: PeerKey; readonly node: string }
   readonly ticker: Ticker
   readonly limits: Http1Limits
+  readonly blocks = new KnownBlocks()
   readonly idleTimeout: number
   readonly headTimeout: number
   readonly resolve: (authority: string) => ServiceName | undefined

@@ -96,11 +96,15 @@ const response = fc
   )
   .map(([start, lines, [framing, content]]) => `${start}\r\n${lines}${framing}\r\n${content}`)
 
+/** Said once, or so often that the reader recognises what is said again (BlockMemory.ts). */
+const repeated = (message: fc.Arbitrary<string>): fc.Arbitrary<string> =>
+  fc.tuple(message, fc.constantFrom(1, 1, 3, 4)).map(([text, times]) => text.repeat(times))
+
 /** One to three messages, half of the time with something put in where it may not belong. */
 const stream = (message: fc.Arbitrary<string>): fc.Arbitrary<string> =>
   fc
     .tuple(
-      fc.array(message, { minLength: 1, maxLength: 3 }),
+      fc.array(repeated(message), { minLength: 1, maxLength: 3 }),
       fc.option(fc.tuple(weird, fc.nat(), fc.nat({ max: 3 })))
     )
     .map(([messages, insertion]) => {

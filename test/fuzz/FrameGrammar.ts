@@ -76,10 +76,21 @@ const responseText = (random: Random): string => {
 const noise = (random: Random, most: number): Buffer =>
   Buffer.from(Array.from({ length: random.below(most) }, () => random.below(256)))
 
+/** Of a section; mostly none, since one that was not sent ends the link. */
+const numberOf = (random: Random): number => random.pick([0, 0, 0, 0, 0, 0, 1, 2])
+
+const sections = [
+  "",
+  "x-b: c\r\n",
+  "Date: now\r\nTE: trailers\r\n",
+  "host: x\r\n",
+  "content-length: 3\r\n"
+]
+
 export const opening = (random: Random): Buffer => {
   const call = callOf(random)
   const text = call.kind === "tcp" ? "" : requestText(random)
-  return Buffer.concat([encodeOpening(call), Buffer.from(text, "latin1")])
+  return Buffer.concat([encodeOpening(call, numberOf(random)), Buffer.from(text, "latin1")])
 }
 
 export const trailers = (random: Random): Buffer =>
@@ -101,7 +112,12 @@ const payloadOf = (type: number, random: Random): Buffer => {
       return opening(random)
     case FrameType.head:
     case FrameType.info:
-      return Buffer.from(responseText(random), "latin1")
+      return Buffer.concat([
+        Buffer.of(numberOf(random)),
+        Buffer.from(responseText(random), "latin1")
+      ])
+    case FrameType.section:
+      return Buffer.from(`${random.pick(sections)}\r\n`, "latin1")
     case FrameType.data:
       return Buffer.alloc(random.pick([0, 1, 10, 200, 200, 1_024, 1_025]), 0x78)
     case FrameType.end:
@@ -146,8 +162,15 @@ export const conversation = (
     const open = opens && (last === 0 || random.chance(0.25))
     const type = open ? FrameType.open : random.chance(0.96) ? random.pick(types) : random.below(14)
     if (type === FrameType.open) last += random.chance(0.95) ? 1 : random.below(3)
+    const section = type === FrameType.section
     const link = type >= FrameType.ping || (type === FrameType.credit && random.chance(0.3))
-    const exchange = open ? last : link ? 0 : 1 + random.below(Math.max(1, last))
+    const exchange = open
+      ? last
+      : section
+        ? random.pick([1, 1, 1, 2, 2, 0, 129])
+        : link
+          ? 0
+          : 1 + random.below(Math.max(1, last))
     let payload = payloadOf(type, random)
     if (random.chance(0.04)) payload = mutateBytes(random, payload)
     frames.push(frame(type, random.chance(0.98) ? exchange : random.below(2 ** 32), payload))
