@@ -8,6 +8,7 @@ import { encodeRequestHead, lastChunk } from "../http1/Encode.ts"
 import type { Http1Error } from "../http1/Http1Error.ts"
 import { defaultHttp1Limits } from "../http1/Limits.ts"
 import { MessageWriter } from "../http1/MessageWriter.ts"
+import { readInto } from "../http1/ReadMemory.ts"
 import { type ParsedResponse, ResponseReader } from "../http1/ResponseReader.ts"
 import type { Fields, ResponseHead } from "../model/Exchange.ts"
 import type { Ticker } from "../model/Time.ts"
@@ -85,14 +86,14 @@ export class EndpointConnection implements RequestCarrier {
       defaultHttp1Limits,
       blocks
     )
-    const socket = net.connect({ host, port, allowHalfOpen: true, noDelay: true })
+    const onread = readInto((bytes) => this.#onData(bytes))
+    const socket = net.connect({ host, port, allowHalfOpen: true, noDelay: true, onread })
     this.#socket = socket
     this.#writer = new MessageWriter(socket)
     this.#timer = ticker.after(connectTimeout, () => {
       socket.destroy(new Error(`no connection within ${connectTimeout} ms`))
     })
     socket.on("connect", () => this.#onConnect())
-    socket.on("data", (chunk) => this.#onData(chunk))
     socket.on("drain", () => this.#request?.onDrain())
     socket.on("end", () => this.#onSocketEnd())
     socket.on("error", (error) => {

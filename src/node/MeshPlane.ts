@@ -42,6 +42,7 @@ import type { Ticker } from "../model/Time.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
+import { PeerNames } from "./PeerNames.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 
 export interface MeshPlaneOptions {
@@ -287,6 +288,12 @@ export const makeMeshPlane = (
     })
     yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(handlers)), scope)
 
+    const names = new PeerNames({
+      self,
+      ownName: () => identity.current.name,
+      catalogue: () => catalogue.current(),
+      admitted: (peer) => admitted.get(peer)?.name
+    })
     return {
       host,
       links,
@@ -310,9 +317,6 @@ export const makeMeshPlane = (
         const detail = `no other node has answered yet; ${known} known from before`
         return { name: "mesh", ready: !patient && known > 0, detail }
       },
-      nameOf: (peer) =>
-        peer === self
-          ? identity.current.name
-          : (catalogue.current().node(peer)?.record.name ?? admitted.get(peer)?.name ?? peer)
+      nameOf: (peer) => names.of(peer)
     }
   })
