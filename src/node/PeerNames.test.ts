@@ -4,7 +4,7 @@ import { nodeEntry } from "../catalogue/RecordEntry.ts"
 import { NodeName, PeerKey } from "../model/Names.ts"
 import { PeerNames } from "./PeerNames.ts"
 
-const self = PeerKey.make(`12D3KooWSelf${"A".repeat(10)}`)
+const self = PeerKey.make(`12D3KooWNode${"A".repeat(10)}`)
 const peer = PeerKey.make(`12D3KooWPeer${"A".repeat(10)}`)
 
 const named = (name: string, version: number) =>
