@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type App, httpApp } from "../fixtures/Apps.ts"
 import { type Host, root, skein, TestMesh } from "../fixtures/Mesh.ts"
 import { freePort, run, start, stopAll, until } from "../fixtures/Processes.ts"
+import { program } from "../fixtures/Programs.ts"
 
 const mesh = new TestMesh()
 let a: Host
@@ -80,7 +81,7 @@ describe("the admin address", () => {
   it("serves /live, /ready and /metrics that Prometheus can read", async () => {
     expect((await fetch(`http://${a.admin}/live`)).status).toBe(200)
     expect((await fetch(`http://${a.admin}/ready`)).status).toBe(200)
-    await run("curl", ["-sS", "-x", a.proxy, "http://echo.mesh/"])
+    await run(program("curl"), ["-sS", "-x", a.proxy, "http://echo.mesh/"])
     const text = await (await fetch(`http://${a.admin}/metrics`)).text()
     expect(text).toMatch(/^# TYPE skein_requests_total counter$/m)
     expect(text).toMatch(/^skein_requests_total\{[^}]*service="echo"[^}]*\} \d+/m)
@@ -88,7 +89,7 @@ describe("the admin address", () => {
   })
 
   it("refuses a browser that was tricked into asking", async () => {
-    const rebound = await run("curl", [
+    const rebound = await run(program("curl"), [
       "-sS",
       "-i",
       "-H",
@@ -96,7 +97,7 @@ describe("the admin address", () => {
       `http://${a.admin}/api/v1/status`
     ])
     expect(rebound.stdout).toMatch(/^HTTP\/1.1 (403|421|400)/)
-    const forged = await run("curl", [
+    const forged = await run(program("curl"), [
       ...["-sS", "-i", "-X", "POST", "-H", "Origin: http://evil.example"],
       `http://${a.admin}/api/v1/drain`
     ])
