@@ -1,5 +1,5 @@
 /** The commands and what goes wrong at start: what an operator sees. */
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
@@ -199,5 +199,45 @@ describe("killed at any moment", () => {
     }
     expect(await b.api("status")).toMatchObject({ peer: before.peer })
     expect(JSON.stringify(await b.api("members"))).toContain("host-a")
+  })
+
+  it("while it starts or joins, too: whatever it has written by then, the next start goes on", async () => {
+    const directory = join(mesh.directory, "brief")
+    const config = `${directory}.yaml`
+    writeFileSync(
+      config,
+      `node: { name: brief, dataDir: ${directory}, listen: [/ip4/127.0.0.1/tcp/${await freePort()}] }
+admin: 127.0.0.1:${await freePort()}
+outbound: { http: "off" }
+`
+    )
+    /** Every file as it is, by its time of writing. */
+    const written = () =>
+      existsSync(directory)
+        ? readdirSync(directory)
+            .map(
+              (name) =>
+                `${name} ${statSync(join(directory, name), { throwIfNoEntry: false })?.mtimeMs}`
+            )
+            .join()
+        : ""
+    const token = await a.invite()
+    const begin = () =>
+      start(process.execPath, [...[join(root, "src/main.ts"), "join", token, "--config", config]])
+    /** Killed when it has written for the nth time. */
+    for (let writes = 1; writes <= 6; writes++) {
+      const brief = begin()
+      for (let n = 0; n < writes; n++) {
+        const before = written()
+        const state = await until("it has written or is up", () =>
+          written() !== before ? "written" : brief.output().includes("is up in") ? "up" : undefined
+        )
+        if (state === "up") break
+      }
+      await brief.stop("SIGKILL")
+    }
+    const last = begin()
+    await until("it is up", () => (last.output().includes("is up in") ? true : undefined))
+    expect(await last.stop()).toBe(0)
   })
 })
