@@ -8,6 +8,7 @@ import { formatHostPort, type HostPort, isLoopback } from "../config/HostPort.ts
 import { parseMultiaddr } from "../config/Multiaddr.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import { type Check, fail, ok, warn } from "./Check.ts"
+import { type CommandFailed, failCommand } from "./CommandFailed.ts"
 
 const leastNode = 22
 
@@ -17,7 +18,19 @@ export const runtimeCheck = (versions: NodeJS.ProcessVersions): Check => {
   const major = Number(versions.node.split(".")[0])
   return major >= leastNode
     ? ok("runtime", `Node ${versions.node}`)
-    : fail("runtime", `Node ${versions.node}`, `Skein needs Node ${leastNode} or newer.`)
+    : fail(
+        "runtime",
+        `Node ${versions.node}`,
+        `Skein needs Node ${leastNode} or newer. \`npx skein\` takes the one that came with npm ci.`
+      )
+}
+
+/** Said before a node starts: else it would fail somewhere within, and of that the log would tell. */
+export const requireRuntime = (
+  versions: NodeJS.ProcessVersions
+): Effect.Effect<void, CommandFailed> => {
+  const { state, detail, hint } = runtimeCheck(versions)
+  return state === "fail" ? failCommand(`this is ${detail}. ${hint}`) : Effect.void
 }
 
 /** The config, or the failed check when it cannot be used. */

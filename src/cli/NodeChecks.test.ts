@@ -1,8 +1,9 @@
+import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import type { MemberStatus, NodeStatus } from "../admin/AdminModel.ts"
 import { sampleMembers, sampleNow, sampleServices, sampleStatus } from "../admin/SampleSource.ts"
 import { type Check, failures, renderChecks } from "./Check.ts"
-import { runtimeCheck } from "./HostChecks.ts"
+import { requireRuntime, runtimeCheck } from "./HostChecks.ts"
 import { meshChecks, nodeChecks, serviceChecks, telemetryChecks } from "./NodeChecks.ts"
 
 const find = (checks: ReadonlyArray<Check>, name: string): Check => {
@@ -88,6 +89,12 @@ describe("the checks of skein doctor", () => {
     expect(check.state).toBe(state)
     expect(check.detail).toMatch(detail)
     expect(check.hint).not.toBeNull()
+  })
+
+  it("an old Node runs no node, and says why", () => {
+    const old = Effect.runSync(Effect.flip(requireRuntime({ ...process.versions, node: "20.1.0" })))
+    expect(old.message).toMatch(/^this is Node 20\.1\.0\. Skein needs Node 22 or newer\./)
+    Effect.runSync(requireRuntime(process.versions))
   })
 
   it("a member that has left is nobody's trouble", () => {

@@ -10,6 +10,7 @@ import { environmentOverrides } from "../config/ConfigEnvironment.ts"
 import { type ConfigOverride, loadConfig } from "../config/ConfigFile.ts"
 import { doneWhenInterrupted, wrongUsage } from "./CommandFailed.ts"
 import { span } from "./Figures.ts"
+import { requireRuntime } from "./HostChecks.ts"
 import { configOption, environment } from "./NodeAddress.ts"
 import { loadNode, type RunningNode } from "./NodeProgram.ts"
 
@@ -88,6 +89,7 @@ const drained = (node: RunningNode) =>
 
 export const runUp = (choice: UpChoice) =>
   Effect.gen(function* () {
+    yield* requireRuntime(process.versions)
     const settings = yield* environment
     const path = Option.orElse(choice.config, () => settings.config)
     if (Option.isNone(path)) {

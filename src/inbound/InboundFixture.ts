@@ -1,4 +1,5 @@
 /** For tests of this folder and of the listeners: a clock by hand, programs, callers that record. */
+import { randomInt } from "node:crypto"
 import net from "node:net"
 import {
   type Call,
@@ -246,11 +247,23 @@ export const startProgram = async (server: net.Server): Promise<Program> => {
   }
 }
 
-/** A port on which nothing listens. */
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const server = net.createServer()
+    server.on("error", () => resolve(false))
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)))
+  })
+
+/**
+ * A port on which nothing listens, below those that systems give to whoever asks for any port or
+ * connects: tests that run at the same time do so all the time.
+ */
 export const freePort = async (): Promise<number> => {
-  const { port, close } = await startProgram(net.createServer())
-  await close()
-  return port
+  for (let tries = 0; tries < 1_000; tries++) {
+    const port = randomInt(10_000, 30_000)
+    if (await isFree(port)) return port
+  }
+  throw new Error("no free port on 127.0.0.1")
 }
 
 /** A program that answers each connection's bytes with what `answer` says, byte by byte its own. */

@@ -467,15 +467,18 @@ describe("pings", () => {
     expect(accepted.session.up).toBe(true)
   })
 
-  it("find a dead peer within the time said", () => {
-    const { dialed, pump, ticker, channels } = makeLinkPair()
+  it.each([0, 100, 250, 490])("find a dead peer within 3 s, %i ms after a beat", (phase) => {
+    const { dialed, served, pump, ticker, channels } = makeLinkPair()
     const receiver = new Recorder()
     dialed.open(httpCall(), receiver)
-    ticker.advance(5_000, () => pump.settle())
+    ticker.advance(5_000 + phase, () => pump.settle())
+    served[0]?.receiver.onHead(okHead())
+    pump.settle()
+    expect(receiver.head).toBeDefined()
     channels.blackhole()
-    ticker.advance(2_900, () => pump.settle())
+    ticker.advance(2_400, () => pump.settle())
     expect(dialed.state).toBe("up")
-    ticker.advance(1_200, () => pump.settle())
+    ticker.advance(600, () => pump.settle())
     expect(dialed.state).toBe("down")
     expect(receiver.fault).toMatchObject({ code: "upstream_reset", sent: true })
   })

@@ -8,9 +8,10 @@ import type { PeerKey } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import { AcceptedLink } from "./AcceptedLink.ts"
 import { http1Heads } from "./Http1Heads.ts"
-import type { LinkLimits, LinkOptions } from "./LinkOptions.ts"
+import type { LinkLimits, LinkOptions, LinkStats } from "./LinkOptions.ts"
 import type { LinkTransport } from "./LinkTransport.ts"
-import { PeerLink, type PeerLinkContext, type PeerLinkState } from "./PeerLink.ts"
+import { PeerLink, type PeerLinkState } from "./PeerLink.ts"
+import type { PeerLinkContext } from "./PeerLinkContext.ts"
 import { defaultPeerLinkLimits, type PeerLinkLimits } from "./PeerLinkLimits.ts"
 
 export interface LinkPoolOptions {
@@ -49,6 +50,9 @@ export interface PeerLinkStatus {
 }
 
 const housekeepingEvery = 5_000
+
+const sum = (all: ReadonlyArray<LinkStats>, what: "exchanges" | "bytesIn" | "bytesOut"): number =>
+  all.reduce((total, stats) => total + stats[what], 0)
 
 export class LinkPool {
   readonly #options: LinkPoolOptions
@@ -121,15 +125,15 @@ export class LinkPool {
   status(): ReadonlyArray<PeerLinkStatus> {
     const rows = new Map<PeerKey, PeerLinkStatus>()
     for (const entry of this.#peers.values()) {
-      const stats = entry.link?.stats()
+      const stats = entry.stats()
       rows.set(entry.peer, {
         peer: entry.peer,
         state: entry.state,
-        rtt: stats?.rtt,
-        exchanges: stats?.exchanges ?? 0,
+        rtt: stats[0]?.rtt,
+        exchanges: sum(stats, "exchanges"),
         serving: 0,
-        bytesIn: stats?.bytesIn ?? 0,
-        bytesOut: stats?.bytesOut ?? 0,
+        bytesIn: sum(stats, "bytesIn"),
+        bytesOut: sum(stats, "bytesOut"),
         addresses: entry.addresses,
         since: entry.since,
         wanted: entry.wanted,

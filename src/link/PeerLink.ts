@@ -1,6 +1,6 @@
 /**
  * The way to one peer: the link there is, or the attempt to make one, or the pause before the
- * next. While a peer is wanted the attempts never end.
+ * next. While a peer is wanted the attempts never end. When the link is full, others help out.
  *
  *     down ──dial──► connecting ──ok──► up ──goaway──► draining ──► down
  *       ▲                │               └──broken──► down, and at once connecting
@@ -9,37 +9,28 @@
 import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../model/Exchange.ts"
 import type { Fault, FaultCode } from "../model/Fault.ts"
 import type { PeerKey } from "../model/Names.ts"
-import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
 import { DialedLink } from "./DialedLink.ts"
 import { reasonOf } from "./HostError.ts"
-import type { LinkOptions } from "./LinkOptions.ts"
+import type { LinkStats } from "./LinkOptions.ts"
+import { LinkRoom } from "./LinkRoom.ts"
 import { SilenceError } from "./LinkSession.ts"
-import type { LinkTransport } from "./LinkTransport.ts"
-import { type PeerLinkLimits, redialPause } from "./PeerLinkLimits.ts"
+import type { PeerLinkContext } from "./PeerLinkContext.ts"
+import { redialPause } from "./PeerLinkLimits.ts"
 import { refuse } from "./RefusedExchange.ts"
+import { SpareLinks } from "./SpareLinks.ts"
 import { WaitingExchange } from "./WaitingExchange.ts"
 
 export type PeerLinkState = "up" | "draining" | "connecting" | "down"
-
-export interface PeerLinkContext {
-  readonly transport: LinkTransport
-  readonly ticker: Ticker
-  readonly limits: PeerLinkLimits
-  readonly node: string
-  readonly linkOptions: Pick<LinkOptions, "heads" | "limits" | "defer" | "onDefect">
-  /** Where a peer that nobody wants yet can be reached. */
-  readonly addressesOf: (peer: PeerKey) => ReadonlyArray<string>
-  readonly onUp: (peer: PeerKey) => void
-  readonly onDown: (peer: PeerKey, cause: Error | undefined) => void
-}
 
 export class PeerLink {
   readonly peer: PeerKey
   readonly #context: PeerLinkContext
   readonly #waiting = new Set<WaitingExchange>()
   #wanted: (() => ReadonlyArray<string>) | undefined = undefined
-  #link: DialedLink | undefined = undefined
+  /** The link there is. */
+  #room: LinkRoom | undefined = undefined
+  readonly #spares: SpareLinks
   #attempt: AbortController | undefined = undefined
   #pause: Timer | undefined = undefined
   /** The attempt that is running follows a failed one. */
@@ -62,6 +53,7 @@ export class PeerLink {
   constructor(peer: PeerKey, context: PeerLinkContext) {
     this.peer = peer
     this.#context = context
+    this.#spares = new SpareLinks(peer, context, () => this.addresses)
     this.#lastUsed = context.ticker.now()
     this.#since = context.ticker.wall()
   }
@@ -75,8 +67,15 @@ export class PeerLink {
     return this.#attempt === undefined ? "down" : "connecting"
   }
 
-  get link(): DialedLink | undefined {
-    return this.#link
+  get #link(): DialedLink | undefined {
+    return this.#room?.link
+  }
+
+  /** Of all links there are. */
+  stats(): ReadonlyArray<LinkStats> {
+    return this.#link === undefined
+      ? this.#spares.stats()
+      : [this.#link.stats(), ...this.#spares.stats()]
   }
 
   get since(): number {
@@ -98,6 +97,7 @@ export class PeerLink {
       this.#link === undefined &&
       this.#attempt === undefined &&
       this.#waiting.size === 0 &&
+      !this.#spares.inUse &&
       this.#context.ticker.now() - this.#lastUsed > this.#context.limits.idleAfter
     )
   }
@@ -130,15 +130,18 @@ export class PeerLink {
   }
 
   readonly dispatch: Dispatch = (call, receiver) => {
-    const link = this.#link
+    const room = this.#room
     this.#lastUsed = this.#context.ticker.now()
-    if (link !== undefined) return link.open(call, receiver)
-    return this.#wait(call, receiver)
+    if (room === undefined) return this.#wait(call, receiver)
+    // One that takes nothing new says so itself.
+    if (room.take() || !room.link.available) return room.link.open(call, receiver)
+    return this.#spares.dispatch(call, receiver)
   }
 
   closeIfUnused(): void {
     const { ticker, limits } = this.#context
     const link = this.#link
+    this.#spares.closeIfUnused()
     if (this.wanted || link === undefined || link.stats().exchanges > 0) return
     if (ticker.now() - this.#lastUsed <= limits.idleAfter) return
     this.#unused = true
@@ -153,6 +156,7 @@ export class PeerLink {
     this.#pause = undefined
     this.#attempt?.abort(reason)
     this.#link?.abort(reason)
+    this.#spares.stop(reason)
     this.#failWaiting(reason.message)
   }
 
@@ -215,7 +219,7 @@ export class PeerLink {
   #onUp(link: DialedLink): void {
     const { ticker, limits, transport, onUp, onDown } = this.#context
     const began = ticker.now()
-    this.#link = link
+    this.#room = new LinkRoom(link)
     this.#missed = false
     this.#since = ticker.wall()
     link.events = {
@@ -223,7 +227,7 @@ export class PeerLink {
         this.#since = ticker.wall()
       },
       onDown: (cause) => {
-        this.#link = undefined
+        this.#room = undefined
         this.#reason = cause === undefined ? "closed by agreement" : reasonOf(cause)
         this.#since = ticker.wall()
         // The connection carries nothing either: a new stream on it would only wait.
@@ -239,7 +243,7 @@ export class PeerLink {
     }
     const waiting = [...this.#waiting]
     this.#waiting.clear()
-    for (const exchange of waiting) exchange.begin(link.open, ticker.now())
+    for (const exchange of waiting) exchange.begin(this.dispatch, ticker.now())
     onUp(this.peer)
   }
 

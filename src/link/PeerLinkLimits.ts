@@ -4,8 +4,13 @@ export interface PeerLinkLimits {
   readonly connectTimeout: number
   /** How long an attempt to connect may take, ms. Default 5,000. */
   readonly dialTimeout: number
-  /** Exchanges that wait at a time. Default 1,024. */
+  /** Exchanges that wait at a time, for the first link or for a further one. Default 1,024. */
   readonly waiting: number
+  /**
+   * Links at a time: a further one is made when all have as many exchanges as they may. Default 4,
+   * half of the lanes that a connection takes, for links that are being closed are still there.
+   */
+  readonly links: number
   /** Pause after the first failed attempt, ms; doubles up to `maxPause`. Default 100. */
   readonly basePause: number
   /** Default 5,000. */
@@ -20,6 +25,7 @@ export const defaultPeerLinkLimits: PeerLinkLimits = {
   connectTimeout: 1_000,
   dialTimeout: 5_000,
   waiting: 1_024,
+  links: 4,
   basePause: 100,
   maxPause: 5_000,
   stableAfter: 2_000,

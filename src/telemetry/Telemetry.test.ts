@@ -190,9 +190,8 @@ describe("traces", () => {
         expect(dropped.cell({ reason: "queue" }).value).toBe(3_000 - 2_048)
         registry.collect()
         expect(registry.gauge("skein_spans_queued", "").cell({}).value).toBe(2_048)
-        const begun = performance.now()
-        yield* Scope.close(scope, Exit.void)
-        expect(performance.now() - begun).toBeLessThan(2_500)
+        // Whatever the exporter would still try.
+        yield* Scope.close(scope, Exit.void).pipe(Effect.timeout("6 seconds"))
         expect(lines.length).toBe(1)
         expect(lines[0]).toContain(`did not reach the collector ${gone.url}`)
         expect(exportStatus().dropped).toBeGreaterThanOrEqual(3_000 - 2_048)
@@ -212,8 +211,9 @@ describe("traces", () => {
       observer.begin(info()).end({ kind: "complete", status: 200 }, 0, 0)
       const begun = performance.now()
       yield* Scope.close(scope, Exit.void)
+      // Before the exporter itself gives up.
+      expect(performance.now() - begun).toBeLessThan(3_000)
       yield* Deferred.await(asked)
-      expect(performance.now() - begun).toBeLessThan(2_500)
     })
   )
 })

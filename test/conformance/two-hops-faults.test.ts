@@ -237,12 +237,14 @@ describe("a program", () => {
 })
 
 describe("limits", () => {
-  it("of exchanges on a link: 503 overflow", async () => {
+  it("of exchanges on a link lead to another, and of links to 503 overflow", async () => {
     await start({ retry: "off" }, { exchanges: 1 })
     const program = new Silent()
     await mesh.offer(program.server)
-    mesh.client().send(request("GET"))
-    await program.asked()
+    for (let n = 1; n <= 4; n++) {
+      mesh.client().send(request("GET"))
+      await program.asked(n)
+    }
     const client = mesh.client().send(request("GET"))
     await client.receives(/\}\n$/)
     expect(client.text).toMatch(

@@ -33,6 +33,7 @@ class Patient {
 
 const mesh = new TestMesh()
 const patient = new Patient()
+const hopeless = new Patient()
 const relapsing = new Patient()
 const apps: Array<App> = []
 let a: Host
@@ -63,7 +64,7 @@ const circuit = async (service: string) => {
 }
 
 beforeAll(async () => {
-  for (const one of [patient, relapsing]) {
+  for (const one of [patient, relapsing, hopeless]) {
     apps.push(await httpApp("patient", (_request, response) => one.answer(response)))
   }
   apps.push(await httpApp("well"))
@@ -71,18 +72,21 @@ beforeAll(async () => {
   a = await mesh.first("host-a", {
     policies: {
       patient: { breaker },
+      // So long that whoever asks next comes before the first probe, however busy the machine is.
+      hopeless: { breaker: { open: { base: "30s", max: "60s" } } },
       relapsing: { breaker, ejection: "off", balance: { kind: "round_robin" } }
     }
   })
-  const [first, second, well] = apps.map(({ address }) => address)
+  const [first, second, third, well] = apps.map(({ address }) => address)
   await mesh.join("host-b", {
     services: [
       { name: "patient", address: first },
-      { name: "relapsing", addresses: [second, well] }
+      { name: "relapsing", addresses: [second, well] },
+      { name: "hopeless", address: third }
     ]
   })
   await until("host-a knows the services", async () =>
-    JSON.stringify(await a.api("services")).includes("relapsing") ? true : undefined
+    JSON.stringify(await a.api("services")).includes("hopeless") ? true : undefined
   )
 })
 
@@ -94,17 +98,22 @@ afterAll(async () => {
 
 describe("a program that fails every request", () => {
   it("is asked seven times, then left alone; callers are told at once when to come back", async () => {
-    patient.status = 500
+    hopeless.status = 500
     for (let i = 0; i < 7; i++) {
-      expect(await get("http://patient.mesh/")).toMatchObject({ status: 500, code: undefined })
+      expect(await get("http://hopeless.mesh/")).toMatchObject({ status: 500, code: undefined })
     }
-    const refused = await get("http://patient.mesh/")
-    expect(refused).toMatchObject({ status: 503, code: "no_healthy_endpoint", retryAfter: "1" })
+    const refused = await get("http://hopeless.mesh/")
+    expect(refused).toMatchObject({ status: 503, code: "no_healthy_endpoint" })
     expect(refused.text).toContain("open circuit")
-    expect(patient.asked).toHaveLength(7)
+    // 15 to 45 s from when it opened.
+    expect(Number(refused.retryAfter)).toBeGreaterThan(5)
+    expect(Number(refused.retryAfter)).toBeLessThanOrEqual(45)
+    expect(hopeless.asked).toHaveLength(7)
   })
 
   it("is probed by one request at a time, after waits that double while probes fail", async () => {
+    patient.status = 500
+    for (let i = 0; i < 7; i++) expect((await get("http://patient.mesh/")).status).toBe(500)
     // Long enough that every worker of the load meets the half-open circuit.
     patient.delay = 100
     patient.mostInFlight = 0

@@ -15,7 +15,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import manifest from "../../package.json" with { type: "json" }
-import { root, TestMesh } from "../fixtures/Mesh.ts"
+import { build, root, TestMesh } from "../fixtures/Mesh.ts"
 import { freePort, run, start, stopAll, until } from "../fixtures/Processes.ts"
 import { program } from "../fixtures/Programs.ts"
 
@@ -27,8 +27,7 @@ const command = join(alone, "dist", "skein.js")
 const skein = (...args: ReadonlyArray<string>) => run(process.execPath, [command, ...args])
 
 beforeAll(async () => {
-  const built = await run(process.execPath, [join(root, "build", "build.ts")])
-  if (built.code !== 0) throw new Error(`npm run build: ${built.stderr}`)
+  await build()
   cpSync(join(root, "dist"), join(alone, "dist"), { recursive: true })
   cpSync(join(root, "package.json"), join(alone, "package.json"))
   await new Promise<void>((listens) => web.listen(0, "127.0.0.1", listens))

@@ -80,6 +80,12 @@ describe("traces", () => {
     const context = "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-00"
     const { stdout } = await get("-H", `traceparent: ${context}`, "-H", "tracestate: x=1")
     expect(JSON.parse(stdout).headers).toMatchObject({ traceparent: context, tracestate: "x=1" })
+    // Spans are sent in order: one of the former would be here before this one.
+    const traceId = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+    await get("-H", `traceparent: 00-${traceId}-00f067aa0ba902b7-01`)
+    await until("both spans of a later trace", () =>
+      spans.filter((span) => span.traceId === traceId).length === 2 ? true : undefined
+    )
     expect(spans.some((span) => span.traceId.startsWith("aaaa"))).toBe(false)
   })
 })

@@ -1,11 +1,12 @@
 /** The commands and what goes wrong at start: what an operator sees. */
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type App, httpApp } from "../fixtures/Apps.ts"
 import { type Host, root, skein, TestMesh } from "../fixtures/Mesh.ts"
 import { freePort, run, start, stopAll, until } from "../fixtures/Processes.ts"
+import { program } from "../fixtures/Programs.ts"
 
 const mesh = new TestMesh()
 let a: Host
@@ -80,7 +81,7 @@ describe("the admin address", () => {
   it("serves /live, /ready and /metrics that Prometheus can read", async () => {
     expect((await fetch(`http://${a.admin}/live`)).status).toBe(200)
     expect((await fetch(`http://${a.admin}/ready`)).status).toBe(200)
-    await run("curl", ["-sS", "-x", a.proxy, "http://echo.mesh/"])
+    await run(program("curl"), ["-sS", "-x", a.proxy, "http://echo.mesh/"])
     const text = await (await fetch(`http://${a.admin}/metrics`)).text()
     expect(text).toMatch(/^# TYPE skein_requests_total counter$/m)
     expect(text).toMatch(/^skein_requests_total\{[^}]*service="echo"[^}]*\} \d+/m)
@@ -88,7 +89,7 @@ describe("the admin address", () => {
   })
 
   it("refuses a browser that was tricked into asking", async () => {
-    const rebound = await run("curl", [
+    const rebound = await run(program("curl"), [
       "-sS",
       "-i",
       "-H",
@@ -96,7 +97,7 @@ describe("the admin address", () => {
       `http://${a.admin}/api/v1/status`
     ])
     expect(rebound.stdout).toMatch(/^HTTP\/1.1 (403|421|400)/)
-    const forged = await run("curl", [
+    const forged = await run(program("curl"), [
       ...["-sS", "-i", "-X", "POST", "-H", "Origin: http://evil.example"],
       `http://${a.admin}/api/v1/drain`
     ])
@@ -198,5 +199,45 @@ describe("killed at any moment", () => {
     }
     expect(await b.api("status")).toMatchObject({ peer: before.peer })
     expect(JSON.stringify(await b.api("members"))).toContain("host-a")
+  })
+
+  it("while it starts or joins, too: whatever it has written by then, the next start goes on", async () => {
+    const directory = join(mesh.directory, "brief")
+    const config = `${directory}.yaml`
+    writeFileSync(
+      config,
+      `node: { name: brief, dataDir: ${directory}, listen: [/ip4/127.0.0.1/tcp/${await freePort()}] }
+admin: 127.0.0.1:${await freePort()}
+outbound: { http: "off" }
+`
+    )
+    /** Every file as it is, by its time of writing. */
+    const written = () =>
+      existsSync(directory)
+        ? readdirSync(directory)
+            .map(
+              (name) =>
+                `${name} ${statSync(join(directory, name), { throwIfNoEntry: false })?.mtimeMs}`
+            )
+            .join()
+        : ""
+    const token = await a.invite()
+    const begin = () =>
+      start(process.execPath, [...[join(root, "src/main.ts"), "join", token, "--config", config]])
+    /** Killed when it has written for the nth time. */
+    for (let writes = 1; writes <= 6; writes++) {
+      const brief = begin()
+      for (let n = 0; n < writes; n++) {
+        const before = written()
+        const state = await until("it has written or is up", () =>
+          written() !== before ? "written" : brief.output().includes("is up in") ? "up" : undefined
+        )
+        if (state === "up") break
+      }
+      await brief.stop("SIGKILL")
+    }
+    const last = begin()
+    await until("it is up", () => (last.output().includes("is up in") ? true : undefined))
+    expect(await last.stop()).toBe(0)
   })
 })

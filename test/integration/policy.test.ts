@@ -26,9 +26,9 @@ const get = async (url: string, ...args: ReadonlyArray<string>) => {
 }
 
 beforeAll(async () => {
-  slow = await httpApp("slow", (request, response) => {
-    const timer = setTimeout(() => response.end("late"), 1_500)
-    request.on("close", () => clearTimeout(timer))
+  slow = await httpApp("slow", (_request, response) => {
+    const timer = setTimeout(() => response.end("late"), 10_000)
+    response.on("close", () => clearTimeout(timer))
   })
   flaky = await httpApp("flaky", (_request, response) => {
     response.statusCode = flakyCount++ % 2 === 0 ? 503 : 200
@@ -46,7 +46,7 @@ beforeAll(async () => {
   a = await mesh.first("host-a", {
     policies: {
       slow: { timeout: { request: "300ms" } },
-      "slow-try": { timeout: { perTry: "200ms" }, retry: { attempts: 1, on: ["timeout"] } },
+      "slow-try": { timeout: { perTry: "1s" }, retry: { attempts: 1, on: ["timeout"] } },
       flaky: { retry: { attempts: 1, on: ["5xx"] }, breaker: "off", ejection: "off" },
       failing: { breaker: { consecutiveFailures: 3, open: { base: "30s", max: "60s" } } },
       mixed: {

@@ -8,7 +8,9 @@ import { freePort, run, stopAll, until } from "../fixtures/Processes.ts"
 import { program } from "../fixtures/Programs.ts"
 
 /** `timeout.idle` and `timeout.tcpIdle`, in milliseconds. */
-const idle = 400
+const idle = 1_000
+/** Pause of what drips: far less, so that a machine that stalls in between makes no difference. */
+const drop = idle / 10
 
 const mesh = new TestMesh()
 const apps: Array<App> = []
@@ -31,12 +33,12 @@ const stall = ({ url }: IncomingMessage, response: ServerResponse): void => {
   if (url === "/head") return
   response.write("begun\n")
   if (url === "/body") return
-  let left = 8
+  let left = 20
   const drip = setInterval(() => {
     if (--left > 0) return void response.write("more\n")
     clearInterval(drip)
     response.end("whole\n")
-  }, idle / 4)
+  }, drop)
   response.on("close", () => clearInterval(drip))
 }
 
@@ -70,9 +72,9 @@ beforeAll(async () => {
     upstreams: [{ service: "quiet", listen: `127.0.0.1:${tcpPort}`, protocol: "tcp" }],
     policies: {
       stalling: { timeout: { idle: `${idle}ms` }, retry: "off", breaker: "off", ejection: "off" },
-      total: { timeout: { request: "300ms" }, retry: { attempts: 5, on: ["timeout"] } },
+      total: { timeout: { request: "1s" }, retry: { attempts: 5, on: ["timeout"] } },
       mixed: {
-        timeout: { perTry: "200ms", request: "5s" },
+        timeout: { perTry: "1s", request: "15s" },
         retry: { attempts: 1, on: ["timeout"], budget: { minPerSecond: 100 } },
         breaker: "off",
         ejection: "off",
@@ -162,14 +164,14 @@ describe("timeout.tcpIdle, through a fixed local port", () => {
 
   it("one in which a byte moves now and then lives on", async () => {
     const socket = connect(tcpPort, "127.0.0.1")
-    const turns = 8
+    const turns = 20
     const received = await new Promise<number>((resolve, reject) => {
       let count = 0
       socket.on("error", reject)
       socket.on("connect", () => socket.write("x"))
       socket.on("data", () => {
         if (++count === turns) resolve(count)
-        else setTimeout(() => socket.write("x"), idle / 4)
+        else setTimeout(() => socket.write("x"), drop)
       })
     })
     expect(received).toBe(turns)
