@@ -8,6 +8,7 @@ import type { Http1Error } from "../http1/Http1Error.ts"
 import { MessageWriter } from "../http1/MessageWriter.ts"
 import { type ParsedResponse, ResponseReader } from "../http1/ResponseReader.ts"
 import type { Fields, ResponseHead } from "../model/Exchange.ts"
+import { lend } from "../model/Loan.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
 import type { EndpointRequest, RequestCarrier } from "./EndpointRequest.ts"
@@ -167,6 +168,7 @@ export class EndpointConnection implements RequestCarrier {
 
   #onData(chunk: Buffer): void {
     this.#answered = true
+    lend(chunk)
     this.#reader.feed(chunk)
     this.#handOn()
   }
