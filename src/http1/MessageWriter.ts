@@ -3,6 +3,7 @@
  * in one write: a head waits for the beginning of its body, but never longer than that turn.
  */
 import type { Writable } from "node:stream"
+import { done, writeOut } from "../model/Loan.ts"
 import { chunkPrefix, chunkSuffix } from "./Encode.ts"
 
 /** Up to this size content is copied behind its head: that costs less than a gathered write. */
@@ -49,11 +50,11 @@ export class MessageWriter {
   content(bytes: Uint8Array): boolean {
     const head = this.#head
     const socket = this.#socket
-    if (head === undefined) return socket.write(bytes)
+    if (head === undefined) return writeOut(socket, bytes)
     if (bytes.length > copyLimit) {
       socket.cork()
       this.flush()
-      const room = socket.write(bytes)
+      const room = writeOut(socket, bytes)
       socket.uncork()
       return room
     }
@@ -61,6 +62,7 @@ export class MessageWriter {
     const both = Buffer.allocUnsafe(head.length + bytes.length)
     both.write(head, 0, "latin1")
     both.set(bytes, head.length)
+    done(bytes)
     return socket.write(both)
   }
 
@@ -69,7 +71,7 @@ export class MessageWriter {
     const socket = this.#socket
     socket.cork()
     socket.write(chunkPrefix(bytes.length), "latin1")
-    socket.write(bytes)
+    writeOut(socket, bytes)
     const room = socket.write(chunkSuffix, "latin1")
     socket.uncork()
     return room

@@ -16,6 +16,7 @@ import {
   hkdfSync,
   type KeyObject
 } from "node:crypto"
+import { free, lend } from "../model/Loan.ts"
 
 export const recordHeader = 8
 const lengthBytes = 3
@@ -118,7 +119,8 @@ export class RecordSealer {
     record[3] = kind
     record.writeUInt32BE(lane, 4)
     record.set(sealed, recordHeader)
-    record.set(cipher.getAuthTag(), recordHeader + sealed.length)
+    record.set(cipher.getAuthTag(), length + recordHeader - tagLength)
+    free(sealed)
     return record
   }
 }
@@ -212,6 +214,7 @@ export class RecordOpener {
     } catch (cause) {
       throw new RecordError("a record from the peer is not genuine", { cause })
     }
+    lend(plain)
     this.#sink(kind, lane, plain)
   }
 }

@@ -59,7 +59,7 @@ export class EndpointConnection implements RequestCarrier {
   /** Milliseconds it may be idle before the program closes it, as far as the program says. */
   #keptFor = Number.POSITIVE_INFINITY
   #coding: "none" | "length" | "chunked" | "tunnel" = "none"
-  readonly #body = new ReadGather()
+  readonly #body = new ReadGather("copied")
   #cause: Error | undefined = undefined
   /** For the pool. */
   idleSince = 0

@@ -6,6 +6,7 @@
 import net from "node:net"
 import { type Call, type Fields, noFields, type ResponseReceiver } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
+import { lend, writeOut } from "../model/Loan.ts"
 import type { ServiceName } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
@@ -109,7 +110,7 @@ class TcpTunnel implements EndpointStream {
     if (this.#receiver === undefined || this.#ended) return true
     this.#written = true
     this.#lastMove = this.#options.ticker.now()
-    if (this.#socket.write(chunk)) return true
+    if (writeOut(this.#socket, chunk)) return true
     this.#stalled = true
     return false
   }
@@ -154,6 +155,7 @@ class TcpTunnel implements EndpointStream {
 
   #onData(chunk: Buffer): void {
     this.#lastMove = this.#options.ticker.now()
+    lend(chunk)
     if (this.#receiver?.onData(chunk) === false) this.#socket.pause()
   }
 

@@ -2,6 +2,7 @@
  * Cuts a byte stream into frames. A frame that lies whole within one chunk is handed on in place;
  * only one that straddles chunks is copied, once, into memory of its exact size.
  */
+import { doneWith } from "../model/Loan.ts"
 import { assertHeader, type FrameType, headerLength } from "./Frame.ts"
 
 /** The payload is only valid to keep under rule 6 of the exchange contract: retain, never write. */
@@ -35,6 +36,8 @@ export class FrameDecoder {
     if (this.#stopped) return
     const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     let offset = this.#finishStraddling(chunk)
+    // What the sink may retain: payloads that were handed on in place.
+    let inPlace = 0
     while (!this.#stopped && chunk.length - offset >= headerLength) {
       this.#readHeader(chunk, offset)
       const length = chunk.readUIntBE(offset, 3)
@@ -43,14 +46,17 @@ export class FrameDecoder {
       if (end > chunk.length) {
         this.#payload = Buffer.allocUnsafe(length)
         this.#payloadFilled = chunk.copy(this.#payload, 0, offset)
-        return
+        offset = chunk.length
+        break
       }
       this.#sink(this.#type, this.#exchange, length === 0 ? nothing : chunk.subarray(offset, end))
+      inPlace += length
       offset = end
     }
     if (!this.#stopped && offset < chunk.length) {
       this.#headerFilled = chunk.copy(this.#header, 0, offset)
     }
+    doneWith(chunk.buffer, chunk.length - inPlace)
   }
 
   /** How much of the chunk belonged to the frame the chunks before began. */

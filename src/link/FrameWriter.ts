@@ -70,29 +70,14 @@ export class FrameWriter {
     this.#end = this.#slab.writeUInt32BE(value, this.#end)
   }
 
-  /**
-   * A data frame of `length` bytes out of a list of chunks, beginning at `offset` of the first.
-   * The list holds at least that much.
-   */
-  data(
-    exchange: number,
-    chunks: ReadonlyArray<Uint8Array>,
-    first: number,
-    offset: number,
-    length: number
-  ): void {
+  /** The header of a data frame; its `length` bytes follow with `append`. */
+  beginData(exchange: number, length: number): void {
     this.#header(FrameType.data, exchange, length)
-    let missing = length
-    for (let i = first, from = offset; missing > 0; i++, from = 0) {
-      const chunk = chunks[i]!
-      const to = Math.min(chunk.length, from + missing)
-      this.#slab.set(
-        from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to),
-        this.#end
-      )
-      this.#end += to - from
-      missing -= to - from
-    }
+  }
+
+  append(bytes: Uint8Array): void {
+    this.#slab.set(bytes, this.#end)
+    this.#end += bytes.length
   }
 
   #header(type: FrameType, exchange: number, length: number): void {

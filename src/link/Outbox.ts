@@ -3,6 +3,7 @@
  * and how much of it goes out is the link's decision.
  */
 import type { Fields } from "../model/Exchange.ts"
+import { done } from "../model/Loan.ts"
 import type { FrameWriter } from "./FrameWriter.ts"
 
 export interface OutboxOwner {
@@ -51,22 +52,28 @@ export class Outbox {
 
   /** Moves `length` bytes, no more than pending and credit, into one frame. */
   send(writer: FrameWriter, length: number): void {
-    writer.data(this.exchange, this.#chunks, this.#first, this.#offset, length)
+    writer.beginData(this.exchange, length)
     this.pending -= length
     this.credit -= length
+    for (let missing = length; missing > 0; ) {
+      const chunk = this.#chunks[this.#first]!
+      const from = this.#offset
+      const to = Math.min(chunk.length, from + missing)
+      missing -= to - from
+      if (to < chunk.length) this.#offset = to
+      else {
+        this.#first++
+        this.#offset = 0
+      }
+      const part = from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to)
+      writer.append(part)
+      done(part)
+    }
     if (this.pending === 0) {
       this.#chunks = []
       this.#first = 0
-      this.#offset = 0
       if (this.#trailers !== undefined) this.#owner.onDrained(this.#trailers)
-      return
-    }
-    this.#offset += length
-    while (this.#offset >= this.#chunks[this.#first]!.length) {
-      this.#offset -= this.#chunks[this.#first]!.length
-      this.#first++
-    }
-    if (this.#first > 32) {
+    } else if (this.#first > 32) {
       this.#chunks = this.#chunks.slice(this.#first)
       this.#first = 0
     }

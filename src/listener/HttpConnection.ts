@@ -14,6 +14,7 @@ import { type ParsedRequest, RequestReader } from "../http1/RequestReader.ts"
 import { ReadGather } from "../inbound/ReadGather.ts"
 import type { Fields } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
+import { lend } from "../model/Loan.ts"
 import { ClientExchange, type ExchangeOwner } from "./ClientExchange.ts"
 import { writeFault } from "./FaultResponse.ts"
 import { isFault, makeHttpCall } from "./HttpCall.ts"
@@ -40,7 +41,7 @@ export class HttpConnection implements ExchangeOwner {
   #expectsContinue = false
   /** The exchange is a tunnel now. */
   #switched = false
-  readonly #body = new ReadGather()
+  readonly #body = new ReadGather("in place")
   #discarded = 0
   /** The next request is looked at once the socket has taken the last response. */
   #nextOnDrain = false
@@ -194,6 +195,7 @@ export class HttpConnection implements ExchangeOwner {
   }
 
   #onData(chunk: Buffer): void {
+    lend(chunk)
     if (this.#phase === "closing") {
       this.#drop(chunk.length)
       return

@@ -8,6 +8,7 @@ import { Linger } from "../inbound/Linger.ts"
 import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../model/Exchange.ts"
 import { noFields } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
+import { lend, writeOut } from "../model/Loan.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
 
@@ -39,6 +40,7 @@ export class TcpConnection implements ResponseReceiver {
     this.#options = options
     this.#client = `${socket.remoteAddress ?? "unknown"}:${socket.remotePort ?? 0}`
     socket.on("data", (chunk) => {
+      lend(chunk)
       if (this.#stream?.write(chunk) === false) socket.pause()
     })
     socket.on("drain", () => this.#onDrain())
@@ -59,7 +61,7 @@ export class TcpConnection implements ResponseReceiver {
   onHead(): void {}
 
   onData(chunk: Uint8Array): boolean {
-    const room = this.#socket.write(chunk)
+    const room = writeOut(this.#socket, chunk)
     if (!room) this.#stalled = true
     return room
   }

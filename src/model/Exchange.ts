@@ -19,7 +19,8 @@
  *    other side then calls `onWritable`/`resume` once when it wants more. Sending more than one
  *    further chunk after false is a bug.
  * 6. A chunk handed over belongs to the taker until the call returns AND may be retained by it:
- *    the giver never reuses its memory.
+ *    the giver never reuses its memory. Who keeps a chunk and also passes it on says so (`keep` in
+ *    Loan.ts): large chunks are freed by hand once their last taker is done with them.
  * 7. A tunnel (kind `tcp`, or after a 101) has two halves that end on their own, in either order.
  *    When onEnd comes before the caller's `end`, the caller may go on writing, and the receiver may
  *    still see onWritable or onFault until it ends or cancels. The exchange is over when both

@@ -6,6 +6,7 @@
  * two chunks.
  */
 import { type Fields, noFields, type RequestStream } from "../model/Exchange.ts"
+import { keep } from "../model/Loan.ts"
 
 export class RequestBody {
   readonly #limit: number
@@ -77,6 +78,7 @@ export class RequestBody {
       this.#lost = true
       this.#pass(chunk)
     } else {
+      keep(chunk)
       this.#chunks.push(chunk)
       this.#kept += chunk.length
       if (this.#kept > this.#limit) this.#keep = false
