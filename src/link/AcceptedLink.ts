@@ -12,6 +12,7 @@ import { decodeOpening, encodeFault } from "./FramePayload.ts"
 import type { HeadCodec, LinkOptions, LinkStats } from "./LinkOptions.ts"
 import { LinkSections } from "./LinkSections.ts"
 import { LinkSession, type SessionHandler } from "./LinkSession.ts"
+import { ReceivedTargets } from "./OpeningTargets.ts"
 
 export interface AcceptedLinkOptions extends LinkOptions {
   /** Where calls go. */
@@ -26,6 +27,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
   readonly session: LinkSession
   readonly sections: LinkSections
   readonly #serve: Dispatch
+  readonly #targets = new ReceivedTargets()
   readonly #exchanges = new Map<number, AcceptedExchange>()
   readonly #onDown: (cause: Error | undefined) => void
   readonly #onDefect: (error: unknown) => void
@@ -121,7 +123,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
     if (id <= this.#last) throw new ProtocolError(`exchange ${id} opened after ${this.#last}`)
     if (this.#peerDone) throw new ProtocolError(`exchange ${id} opened after goaway`)
     this.#last = id
-    const opening = decodeOpening(payload)
+    const opening = decodeOpening(payload, this.#targets.names)
     const { service } = opening
     const most = this.session.limits.exchanges
     if (this.#exchanges.size >= most) {

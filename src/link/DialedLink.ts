@@ -9,10 +9,11 @@ import type { PeerKey, ServiceName } from "../model/Names.ts"
 import { DialedExchange } from "./DialedExchange.ts"
 import type { ExchangeHost } from "./ExchangeHost.ts"
 import { FrameType, frameLimits, ProtocolError } from "./Frame.ts"
-import { encodeOpening, isLatin1 } from "./FramePayload.ts"
+import { isLatin1 } from "./FramePayload.ts"
 import type { HeadCodec, LinkOptions, LinkStats } from "./LinkOptions.ts"
 import { LinkSections } from "./LinkSections.ts"
 import { LinkSession, type SessionHandler } from "./LinkSession.ts"
+import { SentTargets } from "./OpeningTargets.ts"
 import { refuse } from "./RefusedExchange.ts"
 
 export interface DialedLinkEvents {
@@ -32,6 +33,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
   readonly session: LinkSession
   readonly sections: LinkSections
   events: DialedLinkEvents | undefined = undefined
+  readonly #targets = new SentTargets()
   readonly #exchanges = new Map<number, DialedExchange>()
   readonly #onDefect: (error: unknown) => void
   #next = 1
@@ -81,7 +83,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
     }
     const exchange = new DialedExchange(this, this.#next++, call, receiver)
     this.#exchanges.set(exchange.id, exchange)
-    this.session.output.text(FrameType.open, exchange.id, encodeOpening(call, number), text)
+    this.session.output.text(FrameType.open, exchange.id, this.#targets.opening(call, number), text)
     return exchange
   }
 

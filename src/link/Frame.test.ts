@@ -4,7 +4,7 @@ import type { Call } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
 import { leastLoan, lend } from "../model/Loan.ts"
 import { PeerKey, ServiceName } from "../model/Names.ts"
-import { FrameType, frameLimits, headerLength, ProtocolError } from "./Frame.ts"
+import { endsWith, FrameType, frameLimits, headerLength, ProtocolError } from "./Frame.ts"
 import { FrameDecoder } from "./FrameDecoder.ts"
 import {
   decodeFault,
@@ -109,6 +109,38 @@ describe("frames", () => {
     for (let i = 0; i < 5_000; i++) writer.bytes(FrameType.data, 2, Buffer.from("second"))
     expect(first.equals(before)).toBe(true)
     expect(collect([writer.take()]).length).toBe(5_000)
+  })
+
+  it("say the end of their exchange, if they are its last and nothing stands between", () => {
+    const writer = new FrameWriter()
+    writer.text(FrameType.open, 1, undefined, "head")
+    expect(writer.end(2)).toBe(false)
+    expect(writer.end(1)).toBe(true)
+    expect(writer.end(1)).toBe(false)
+    writer.number(FrameType.credit, 1, 7)
+    expect(writer.end(1)).toBe(false)
+    writer.bytes(FrameType.data, 3, Buffer.alloc(40_000, "x"))
+    expect(writer.end(3)).toBe(true)
+    const bytes = writer.take()
+    expect(writer.end(3)).toBe(false)
+    for (const sizes of [[], [1], [7, 30_000]]) {
+      const seen = collect(cut(bytes, sizes)).map(({ type, exchange }) => [type, exchange])
+      expect(seen).toEqual([
+        [FrameType.open, 1],
+        [FrameType.end, 1],
+        [FrameType.credit, 1],
+        [FrameType.data, 3],
+        [FrameType.end, 3]
+      ])
+    }
+  })
+
+  it("of other types cannot say an end", () => {
+    const writer = new FrameWriter()
+    writer.number(FrameType.credit, 1, 7)
+    const bytes = writer.take()
+    bytes[3] = FrameType.credit | endsWith
+    expect(() => collect([bytes])).toThrow(ProtocolError)
   })
 
   it("within one chunk are not copied", () => {

@@ -3,11 +3,16 @@
  *
  *     u24 payload length | u8 type | u32 exchange (0: the link itself) | payload
  *
+ * With the highest bit of the type, an end without trailers follows at once and has no frame of its
+ * own: of the five frames of a small exchange that saves two.
  * All numbers are big-endian. The side that opened the stream opens exchanges, with ids that only
  * grow; the other side answers on the same id. Text is latin-1, as HTTP/1.1 heads are.
  */
 
 export const headerLength = 8
+
+/** Of the type: the sender's end of this exchange is said with this frame. */
+export const endsWith = 0x80
 
 export const FrameType = {
   /** A call: what `encodeOpen` says. Caller to server only. */
@@ -69,6 +74,10 @@ const maxPayload: ReadonlyArray<number> = [
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError"
 }
+
+/** Frames that an end may follow at once. */
+export const mayEnd = (type: number): boolean =>
+  type === FrameType.data || type === FrameType.open || type === FrameType.head
 
 /** Checks what a header claims, before anything is allocated for it. */
 export function assertHeader(type: number, length: number): asserts type is FrameType {

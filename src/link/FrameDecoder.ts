@@ -3,7 +3,7 @@
  * only one that straddles chunks is copied, once, into memory of its exact size.
  */
 import { doneWith } from "../model/Loan.ts"
-import { assertHeader, type FrameType, headerLength } from "./Frame.ts"
+import { assertHeader, endsWith, FrameType, headerLength, mayEnd, ProtocolError } from "./Frame.ts"
 
 /** The payload is only valid to keep under rule 6 of the exchange contract: retain, never write. */
 export type FrameSink = (type: FrameType, exchange: number, payload: Buffer) => void
@@ -18,6 +18,7 @@ export class FrameDecoder {
   #payload: Buffer | undefined = undefined
   #payloadFilled = 0
   #type: FrameType = 1
+  #ends = false
   #exchange = 0
   #stopped = false
 
@@ -49,7 +50,7 @@ export class FrameDecoder {
         offset = chunk.length
         break
       }
-      this.#sink(this.#type, this.#exchange, length === 0 ? nothing : chunk.subarray(offset, end))
+      this.#handOn(length === 0 ? nothing : chunk.subarray(offset, end))
       inPlace += length
       offset = end
     }
@@ -77,15 +78,24 @@ export class FrameDecoder {
     this.#payloadFilled += copied
     if (this.#payloadFilled === payload.length) {
       this.#payload = undefined
-      this.#sink(this.#type, this.#exchange, payload)
+      this.#handOn(payload)
     }
     return offset + copied
   }
 
+  #handOn(payload: Buffer): void {
+    this.#sink(this.#type, this.#exchange, payload)
+    if (this.#ends && !this.#stopped) this.#sink(FrameType.end, this.#exchange, nothing)
+  }
+
   #readHeader(from: Buffer, offset: number): void {
-    const type: number = from[offset + 3]!
+    const first: number = from[offset + 3]!
+    const ends = (first & endsWith) !== 0
+    const type = ends ? first - endsWith : first
     assertHeader(type, from.readUIntBE(offset, 3))
+    if (ends && !mayEnd(type)) throw new ProtocolError(`an end with a frame of type ${type}`)
     this.#type = type
+    this.#ends = ends
     this.#exchange = from.readUInt32BE(offset + 4)
   }
 }

@@ -35,19 +35,42 @@ const wholeMillis = (limit: number | undefined): number =>
 export const encodeOpening = (call: Call, section: number): Buffer => {
   const endpoint = call.endpoint === undefined ? 0 : Buffer.byteLength(call.endpoint)
   const bytes = Buffer.allocUnsafe(openFixed + call.service.length + endpoint)
-  bytes[0] = call.kind === "http" ? 0 : 1
-  bytes[1] = Math.min(255, call.attempt)
-  bytes.writeUInt32BE(wholeMillis(call.deadline), 2)
-  bytes.writeUInt32BE(wholeMillis(call.connectTimeout), 6)
+  patchOpening(bytes, call, section)
   bytes[10] = call.service.length
   bytes.writeUInt16BE(call.endpoint === undefined ? noEndpoint : endpoint, 11)
-  bytes[13] = section
   bytes.write(call.service, openFixed, "latin1")
   if (call.endpoint !== undefined) bytes.write(call.endpoint, openFixed + call.service.length)
   return bytes
 }
 
-export const decodeOpening = (payload: Buffer): Opening => {
+/** Writes what differs between two calls to one endpoint. */
+export const patchOpening = (opening: Buffer, call: Call, section: number): void => {
+  opening[0] = call.kind === "http" ? 0 : 1
+  opening[1] = Math.min(255, call.attempt)
+  opening.writeUInt32BE(wholeMillis(call.deadline), 2)
+  opening.writeUInt32BE(wholeMillis(call.connectTimeout), 6)
+  opening[13] = section
+}
+
+export interface TargetNames {
+  readonly service: ServiceName
+  /** Empty when there is none, or it is. */
+  readonly endpoint: string
+}
+
+/** The names in an opening's bytes from `start`, where the service's begins. */
+export const targetNames = (
+  payload: Buffer,
+  start: number,
+  serviceEnd: number,
+  end: number
+): TargetNames => {
+  const service = payload.toString("latin1", start, serviceEnd)
+  if (!isServiceName(service)) throw new ProtocolError("open frame for no valid service name")
+  return { service, endpoint: payload.toString("utf8", serviceEnd, end) }
+}
+
+export const decodeOpening = (payload: Buffer, names = targetNames): Opening => {
   if (payload.length < openFixed) throw new ProtocolError("open frame cut short")
   const kind = payload[0]!
   if (kind > 1) throw new ProtocolError(`open frame of unknown kind ${kind}`)
@@ -59,13 +82,12 @@ export const decodeOpening = (payload: Buffer): Opening => {
   if (end > payload.length || end > frameLimits.openPreamble) {
     throw new ProtocolError("open frame whose names exceed it")
   }
-  const service = payload.toString("latin1", openFixed, serviceEnd)
-  if (!isServiceName(service)) throw new ProtocolError("open frame for no valid service name")
+  const { endpoint, service } = names(payload, openFixed, serviceEnd, end)
   if (kind === 1 && end !== payload.length) throw new ProtocolError("tcp open frame with a head")
   return {
     kind: kind === 0 ? "http" : "tcp",
     service,
-    endpoint: endpointLength === noEndpoint ? undefined : payload.toString("utf8", serviceEnd, end),
+    endpoint: endpointLength === noEndpoint ? undefined : endpoint,
     deadline: deadline === noLimit ? undefined : deadline,
     attempt: payload[1]!,
     connectTimeout: connectTimeout === noLimit ? undefined : connectTimeout,

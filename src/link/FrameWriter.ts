@@ -3,7 +3,7 @@
  * is cut from slabs: what `take` returned is not written to again, and may be retained, unless its
  * taker has given it back.
  */
-import { FrameType, headerLength } from "./Frame.ts"
+import { endsWith, FrameType, headerLength, mayEnd } from "./Frame.ts"
 
 /** Enough for the small exchanges of a tick; longer batches get a slab of their own. */
 const slabSize = 16 * 1024
@@ -17,6 +17,8 @@ export class FrameWriter {
   #slab: Buffer = noSlab
   #start = 0
   #end = 0
+  /** Where the last frame's header is; -1 when it was taken. */
+  #last = -1
 
   /** Bytes gathered and not yet taken. */
   get length(): number {
@@ -27,6 +29,7 @@ export class FrameWriter {
   take(): Buffer {
     const taken = this.#slab.subarray(this.#start, this.#end)
     this.#start = this.#end
+    this.#last = -1
     return taken
   }
 
@@ -45,6 +48,7 @@ export class FrameWriter {
     const slab = Buffer.allocUnsafeSlow(Math.max(slabSize, pending * 2, pending + bytes))
     this.#slab.copy(slab, 0, this.#start, this.#end)
     this.#slab = slab
+    this.#last = this.#last === -1 ? -1 : this.#last - this.#start
     this.#start = 0
     this.#end = pending
   }
@@ -80,8 +84,19 @@ export class FrameWriter {
     this.#end += bytes.length
   }
 
+  /** Says the end of an exchange with its last frame, if that is the last one here. */
+  end(exchange: number): boolean {
+    const at = this.#last
+    if (at === -1 || this.#slab.readUInt32BE(at + 4) !== exchange) return false
+    const type = this.#slab[at + 3]!
+    if (!mayEnd(type)) return false
+    this.#slab[at + 3] = type | endsWith
+    return true
+  }
+
   #header(type: FrameType, exchange: number, length: number): void {
     this.reserve(headerLength + length)
+    this.#last = this.#end
     this.#slab.writeUInt32BE(length * 256 + type, this.#end)
     this.#end = this.#slab.writeUInt32BE(exchange, this.#end + 4)
   }

@@ -76,6 +76,7 @@ export class LinkOutput {
 
   /** False: the trailers do not fit a frame, and nothing was sent. */
   end(exchange: number, trailers: Fields): boolean {
+    if (trailers.length === 0 && !this.#stopped && this.#writer.end(exchange)) return true
     const payload = encodeTrailers(trailers)
     if (payload === undefined) return false
     this.frame(FrameType.end, exchange, payload)

@@ -1,6 +1,6 @@
 /** What a peer may put on a link, right and wrong: frames as they are, mutated, and plain noise. */
 import { encodeRequestHead, encodeResponseHead } from "../../src/http1/Encode.ts"
-import { FrameType, headerLength } from "../../src/link/Frame.ts"
+import { endsWith, FrameType, headerLength } from "../../src/link/Frame.ts"
 import { encodeFault, encodeOpening, encodeTrailers } from "../../src/link/FramePayload.ts"
 import type { Call } from "../../src/model/Exchange.ts"
 import { noBody, noFields, streamBody } from "../../src/model/Exchange.ts"
@@ -173,7 +173,8 @@ export const conversation = (
           : 1 + random.below(Math.max(1, last))
     let payload = payloadOf(type, random)
     if (random.chance(0.04)) payload = mutateBytes(random, payload)
-    frames.push(frame(type, random.chance(0.98) ? exchange : random.below(2 ** 32), payload))
+    const said = random.chance(0.1) ? type | endsWith : type
+    frames.push(frame(said, random.chance(0.98) ? exchange : random.below(2 ** 32), payload))
   }
   let bytes: Buffer = Buffer.concat(frames)
   if (random.chance(0.15)) bytes = mutateBytes(random, bytes)
