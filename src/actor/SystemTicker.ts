@@ -1,8 +1,8 @@
 /**
  * The real clock and the real dice, for the request plane. The clock is read once per turn of the
  * event loop: a request asks for the time a dozen times, and within a turn nobody could tell the
- * answers apart. The wheel is advanced by one coarse interval that sleeps while no timer waits, so
- * an idle node does not wake up.
+ * answers apart. The wheel is advanced when its next timer is due and not before: an idle node
+ * sleeps.
  */
 import { Effect, type Scope } from "effect"
 import type { Ticker } from "../model/Time.ts"
@@ -11,17 +11,22 @@ import { TimerWheel } from "../model/TimerWheel.ts"
 export const makeSystemTicker: Effect.Effect<Ticker, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => {
     const wheel = new TimerWheel(performance.now())
-    let interval: NodeJS.Timeout | undefined
+    let alarm: NodeJS.Timeout | undefined
+    let stopped = false
     const stop = () => {
-      clearInterval(interval)
-      interval = undefined
+      stopped = true
+      clearTimeout(alarm)
     }
-    wheel.onWake = () => {
-      interval ??= setInterval(() => {
-        wheel.advance(performance.now())
-        if (wheel.size === 0) stop()
-      }, wheel.resolution)
+    const wakeAt = (at: number | undefined) => {
+      clearTimeout(alarm)
+      if (stopped || at === undefined) return
+      alarm = setTimeout(wake, Math.max(1, Math.ceil(at - performance.now())))
     }
+    const wake = () => {
+      wheel.advance(performance.now())
+      wakeAt(wheel.next())
+    }
+    wheel.onWake = wakeAt
     let turn = Number.NaN
     const forget = () => {
       turn = Number.NaN

@@ -41,15 +41,72 @@ describe("TimerWheel", () => {
     expect(at).toEqual([10, 20, 30])
   })
 
-  it("says when it stops being empty", () => {
+  it("says when its driver is to come back, and when that has become too late", () => {
     const wheel = new TimerWheel(0)
-    let woken = 0
-    wheel.onWake = () => woken++
-    wheel.schedule(0, 10, () => {})
-    wheel.schedule(0, 10, () => {})
-    wheel.advance(10)
-    wheel.schedule(10, 10, () => {})
-    expect(woken).toBe(2)
+    const woken: Array<number> = []
+    wheel.onWake = (at) => woken.push(at)
+    wheel.schedule(0, 500, () => {})
+    wheel.schedule(0, 20, () => {})
+    wheel.schedule(0, 30, () => {})
+    expect(woken).toEqual([500, 20])
+    wheel.advance(20)
+    expect(wheel.next()).toBe(30)
+    wheel.advance(30)
+    expect(wheel.next()).toBe(500)
+    wheel.schedule(40, 600, () => {})
+    wheel.schedule(40, 100, () => {})
+    expect(woken).toEqual([500, 20, 140])
+    wheel.advance(1_000)
+    expect(wheel.next()).toBeUndefined()
+    wheel.schedule(1_000, 50_000, () => {})
+    expect(woken).toEqual([500, 20, 140, 51_000])
+  })
+
+  it("sleeps through the rounds of timers that are due in a later one", () => {
+    const wheel = new TimerWheel(0, 10, 64)
+    wheel.schedule(0, 10_000, () => {})
+    let advances = 0
+    for (let at = wheel.next(); at !== undefined; at = wheel.next()) {
+      wheel.advance(at)
+      advances++
+    }
+    expect(advances).toBe(Math.ceil(10_000 / 640))
+  })
+
+  it("fires everything in time when driven by what it says", () => {
+    const timer = fc.record({ at: fc.nat(3_000), delay: fc.nat(20_000), cancel: fc.boolean() })
+    fc.assert(
+      fc.property(fc.array(timer, { maxLength: 80 }), (timers) => {
+        const wheel = new TimerWheel(0, 10, 64)
+        let alarm = Number.POSITIVE_INFINITY
+        let now = 0
+        wheel.onWake = (at) => {
+          alarm = at
+        }
+        const run = (until: number) => {
+          while (alarm <= until) {
+            now = Math.max(now, alarm)
+            wheel.advance(now)
+            alarm = wheel.next() ?? Number.POSITIVE_INFINITY
+          }
+          now = until
+        }
+        const late: Array<number> = []
+        let fired = 0
+        for (const { at, cancel, delay } of timers.toSorted((a, b) => a.at - b.at)) {
+          run(at)
+          const made = wheel.schedule(at, delay, () => {
+            fired++
+            if (now < at + delay || now > at + delay + 20) late.push(now - at - delay)
+          })
+          if (cancel) made.cancel()
+        }
+        run(100_000)
+        expect(late).toEqual([])
+        expect(fired).toBe(timers.filter(({ cancel }) => !cancel).length)
+        expect(wheel.size).toBe(0)
+      })
+    )
   })
 
   it("never fires early, and never later than the first advance past the deadline", () => {

@@ -33,13 +33,18 @@ class Entry implements Timer {
   }
 }
 
+/** Timers of one slot that are looked at to find out when the next is due. */
+const mostLooked = 32
+
 export class TimerWheel {
   readonly resolution: number
   readonly #slots: Array<Entry | undefined>
   #tick: number
   #size = 0
-  /** Called when the wheel goes from empty to not empty: its driver may have been asleep. */
-  onWake: (() => void) | undefined = undefined
+  /** The tick before which the driver means to sleep. */
+  #asleepUntil = Number.POSITIVE_INFINITY
+  /** A timer is due (at this time) before the driver means to come back. */
+  onWake: ((at: number) => void) | undefined = undefined
 
   constructor(now: number, resolution = 10, slots = 1024) {
     this.resolution = resolution
@@ -63,8 +68,34 @@ export class TimerWheel {
     entry.next = head
     if (head !== undefined) head.previous = entry
     this.#slots[slot] = entry
-    if (this.#size++ === 0) this.onWake?.()
+    this.#size++
+    if (tick < this.#asleepUntil) {
+      this.#asleepUntil = tick
+      this.onWake?.(tick * this.resolution)
+    }
     return entry
+  }
+
+  /**
+   * When `advance` is to be called next; undefined: no timer waits. What is due before it from now
+   * on is told by `onWake`. May be too early, never too late.
+   */
+  next(): number | undefined {
+    this.#asleepUntil = this.#size === 0 ? Number.POSITIVE_INFINITY : this.#nextTick()
+    return this.#size === 0 ? undefined : this.#asleepUntil * this.resolution
+  }
+
+  #nextTick(): number {
+    const end = this.#tick + this.#slots.length
+    for (let tick = this.#tick + 1; tick <= end; tick++) {
+      let looked = 0
+      let entry = this.#slots[tick % this.#slots.length]
+      for (; entry !== undefined; entry = entry.next) {
+        // One that is due in a later round; a slot full of such is not searched to its end.
+        if (entry.tick <= tick || ++looked === mostLooked) return tick
+      }
+    }
+    return end
   }
 
   /** Fires what is due. A callback may schedule and cancel. */
@@ -74,6 +105,8 @@ export class TimerWheel {
     // After a long sleep every slot is looked at once, not once per missed tick.
     const first = Math.max(this.#tick + 1, target - this.#slots.length + 1)
     this.#tick = target
+    // Whatever is scheduled meanwhile is found by the `next` that follows.
+    this.#asleepUntil = Number.NEGATIVE_INFINITY
     for (let tick = first; tick <= target && this.#size > 0; tick++) {
       let entry = this.#slots[tick % this.#slots.length]
       const due: Array<Entry> = []
