@@ -56,7 +56,9 @@ const makePool = (
       ticker,
       node: "host",
       serve: options.serve ?? refuseAll,
-      addressesOf: options.addresses ?? (() => [])
+      addressesOf: options.addresses ?? (() => []),
+      // A handshake takes what the machine takes, beside tests that run at the same time.
+      limits: { connectTimeout: 15_000, dialTimeout: 15_000 }
     })
   })
 

@@ -196,7 +196,11 @@ describe("a gigabyte", () => {
   ])("%s: no node takes 8 MiB more for it than at rest", async (_name, stand) => {
     // The first of its kind: what it makes the runtime compile and keep is no part of the question.
     await stand()
-    expect(await growthOf(stand)).toBeLessThan(mostGrowth)
+    // What a node holds, it holds every time; what its collector has not come to yet, now and then.
+    const growths: Array<number> = []
+    do growths.push(await growthOf(stand))
+    while (Math.min(...growths) >= mostGrowth && growths.length < 5)
+    expect(Math.min(...growths), `KiB in each round: ${growths}`).toBeLessThan(mostGrowth)
   })
 })
 
