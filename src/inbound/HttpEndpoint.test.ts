@@ -466,6 +466,34 @@ describe("HttpEndpoint", () => {
     expect(ticker.timers).toBe(0)
   })
 
+  it("hands a slow caller what came before the program reset, then tells it", async () => {
+    const server = rawProgram((socket) => {
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${1024 * 1024}\r\n\r\n`)
+      socket.write(Buffer.alloc(80 * 1024))
+    })
+    const app = await program(server)
+    const { dispatch, ticker } = endpointAt(app.port)
+    const connected = onceConnected(server)
+    const receiver = new RecordingReceiver()
+    receiver.accept = false
+    const stream = dispatch(httpCall(), receiver)
+    stream.end(noFields)
+    const socket = await connected
+    await receiver.until(() => receiver.bytes > 0)
+    const closed = new Promise((resolve) => socket.once("close", resolve))
+    while (socket.writableLength > 0) await new Promise(setImmediate)
+    socket.resetAndDestroy()
+    await closed
+    ticker.advance(5_000)
+    for (let i = 0; i < 50; i++) await new Promise(setImmediate)
+    expect(receiver.over).toBe(false)
+    receiver.accept = true
+    stream.resume()
+    await receiver.done
+    expect(receiver.bytes).toBe(80 * 1024)
+    expect(receiver.fault).toMatchObject({ code: "upstream_reset" })
+  })
+
   it("stops reading while the caller says so, and writing while the program does not read", async () => {
     const size = 32 * 1024 * 1024
     const server = rawProgram((socket) => {

@@ -24,6 +24,7 @@ import {
   type HttpConnectionContext,
   lingerTimeout
 } from "./HttpConnectionContext.ts"
+import { askForReset } from "./UnreadSocket.ts"
 
 type Phase = "idle" | "head" | "busy" | "discard" | "closing"
 
@@ -112,7 +113,9 @@ export class HttpConnection implements ExchangeOwner {
           this.#socket.destroy()
         }
         break
-      case "busy": // the timeouts of the policy hold
+      case "busy":
+        // The timeouts are the policy's.
+        askForReset(this.#socket)
     }
   }
 

@@ -515,6 +515,40 @@ describe("clients that go away", () => {
     expect(held.cancelled?.code).toBe("client_gone")
   })
 
+  it.each([
+    ["a body nobody takes", `${post(16 * 1024 * 1024)}${"x".repeat(8 * 1024 * 1024)}`],
+    ["requests ahead", get("/").repeat(100_000)]
+  ])("by resetting cancel their exchange while they are not read: %s", async (_, text) => {
+    const client = connect()
+    client.socket.write(text)
+    const held = await callee.next()
+    held.accept = false
+    for (let i = 0; i < 200; i++) await turn()
+    client.socket.resetAndDestroy()
+    await client.closed
+    context.ticker.advance(500)
+    await held.until(() => held.cancelled !== undefined)
+    expect(held.cancelled?.code).toBe("client_gone")
+    while (listener.connections > 0) await turn()
+  })
+
+  it("are not those that end their half while they are not read", async () => {
+    const size = 4 * 1024 * 1024
+    const client = connect()
+    client.socket.end(Buffer.concat([Buffer.from(post(size)), Buffer.alloc(size)]))
+    const held = await callee.next()
+    held.accept = false
+    for (let second = 0; second < 5; second++) {
+      for (let i = 0; i < 50; i++) await turn()
+      context.ticker.advance(1_000)
+    }
+    expect(held.cancelled).toBeUndefined()
+    held.accept = true
+    held.receiver.onWritable()
+    await held.until(() => held.trailers !== undefined)
+    expect(held.chunks.reduce((sum, chunk) => sum + chunk.length, 0)).toBe(size)
+  })
+
   it("in the middle of a response cancel their exchange", async () => {
     const client = connect().send(get("/"))
     const held = await callee.next()

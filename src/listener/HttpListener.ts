@@ -16,6 +16,7 @@ import { HttpConnection } from "./HttpConnection.ts"
 import type { HttpConnectionContext } from "./HttpConnectionContext.ts"
 import type { ListenError } from "./ListenError.ts"
 import { ListenerMetrics } from "./ListenerMetrics.ts"
+import { askInterval } from "./UnreadSocket.ts"
 
 export interface HttpListenerOptions {
   readonly host: string
@@ -56,7 +57,7 @@ const defaultMaxConnections = 10_000
 const defaultIdleTimeout = 60_000
 const defaultHeadTimeout = 10_000
 /** Timeouts of connections are this much late at most. */
-const sweepInterval = 500
+const sweepInterval = askInterval
 
 export const makeHttpListener = (
   options: HttpListenerOptions

@@ -11,6 +11,7 @@ import type { Fault } from "../model/Fault.ts"
 import { lend, writeOut } from "../model/Loan.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
+import { askForReset, askInterval } from "./UnreadSocket.ts"
 
 export interface TcpConnectionOptions {
   readonly call: Call
@@ -31,6 +32,8 @@ export class TcpConnection implements ResponseReceiver {
   /** `onData` returned false and the callee was not told yet that there is room. */
   #stalled = false
   #closing: Timer | undefined = undefined
+  /** Runs while the client is not read, and at most once longer. */
+  #asking: Timer | undefined = undefined
   /** The client's half has ended; the service's. */
   #ended = false
   #answered = false
@@ -41,7 +44,7 @@ export class TcpConnection implements ResponseReceiver {
     this.#client = `${socket.remoteAddress ?? "unknown"}:${socket.remotePort ?? 0}`
     socket.on("data", (chunk) => {
       lend(chunk)
-      if (this.#stream?.write(chunk) === false) socket.pause()
+      if (this.#stream?.write(chunk) === false) this.#pause()
     })
     socket.on("drain", () => this.#onDrain())
     socket.on("end", () => this.#onSocketEnd())
@@ -89,6 +92,20 @@ export class TcpConnection implements ResponseReceiver {
     this.#socket.resume()
   }
 
+  #pause(): void {
+    this.#socket.pause()
+    if (this.#asking === undefined) this.#askLater()
+  }
+
+  #askLater(): void {
+    this.#asking = this.#options.ticker.after(askInterval, () => {
+      this.#asking = undefined
+      if (!this.#socket.isPaused()) return
+      askForReset(this.#socket)
+      this.#askLater()
+    })
+  }
+
   #onSocketEnd(): void {
     this.#ended = true
     this.#stream?.end(noFields)
@@ -109,6 +126,7 @@ export class TcpConnection implements ResponseReceiver {
 
   #onClose(): void {
     this.#closing?.cancel()
+    this.#asking?.cancel()
     this.#cancel("client_gone", `${this.#client} closed its connection`)
     this.#options.onClosed(this)
   }

@@ -118,6 +118,24 @@ describe("TcpListener", () => {
     expect(held.cancelled).toMatchObject({ code: "client_gone", service: payments })
   })
 
+  it("cancels when the client resets while it is not read", async () => {
+    const client = connect()
+    const held = await callee.next()
+    held.accept = false
+    client.socket.write(Buffer.alloc(8 * 1024 * 1024))
+    await held.until(() => held.chunks.length > 0)
+    context.ticker.advance(500)
+    for (let i = 0; i < 200; i++) await turn()
+    expect(held.cancelled).toBeUndefined()
+    client.socket.resetAndDestroy()
+    await client.closed
+    context.ticker.advance(500)
+    await held.until(() => held.cancelled !== undefined)
+    expect(held.cancelled?.code).toBe("client_gone")
+    while (listener.connections > 0) await turn()
+    expect(context.ticker.timers).toBe(0)
+  })
+
   it("stops reading while the callee says so", async () => {
     const size = 32 * 1024 * 1024
     const client = connect()
@@ -125,7 +143,11 @@ describe("TcpListener", () => {
     held.accept = false
     client.socket.end(Buffer.alloc(size))
     await held.until(() => held.chunks.length > 0)
-    for (let i = 0; i < 200; i++) await turn()
+    // A client that has ended its half has not gone.
+    for (let second = 0; second < 5; second++) {
+      for (let i = 0; i < 50; i++) await turn()
+      context.ticker.advance(1_000)
+    }
     const taken = () => held.chunks.reduce((sum, chunk) => sum + chunk.length, 0)
     expect(taken()).toBeLessThanOrEqual(64 * 1024)
     held.accept = true
