@@ -1,3 +1,4 @@
+import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { noFields } from "../model/Exchange.ts"
 import type { PeerKey } from "../model/Names.ts"
@@ -258,10 +259,16 @@ describe("a pool", () => {
     a.dispatchTo(bob)(httpCall(), late)
     await settle()
     expect(late.fault).toMatchObject({ code: "draining", sent: false })
+    let left = false
+    Effect.runFork(b.whenServed).addObserver(() => {
+      left = true
+    })
     served[0]?.answer("done")
+    // Over here, and not on its way yet.
+    expect([b.serving(), left]).toEqual([1, false])
     await settle()
     expect(outcome(running)).toBe("done")
-    expect(b.serving()).toBe(0)
+    expect([b.serving(), left]).toEqual([0, true])
     // It does not take the next link only to send it away again.
     const ups: Array<PeerKey> = []
     a.onUp((peer) => ups.push(peer))

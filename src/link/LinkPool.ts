@@ -61,6 +61,7 @@ export class LinkPool {
   readonly #accepted = new Set<AcceptedLink>()
   readonly #upListeners = new Set<(peer: PeerKey) => void>()
   readonly #downListeners = new Set<(peer: PeerKey, cause: Error | undefined) => void>()
+  readonly #servedWaiters = new Set<() => void>()
   #unhandle: (() => Promise<void>) | undefined = undefined
   #draining: string | undefined = undefined
   #stopped = false
@@ -182,6 +183,19 @@ export class LinkPool {
     this.stopListening().catch((error: unknown) => this.#options.onDefect?.(error))
   }
 
+  /**
+   * Done when no other node has a link here. After `goaway` that means that each has all it was
+   * answered: what is over for this node may still wait here, for a turn or for a slow reader.
+   */
+  readonly whenServed: Effect.Effect<void> = Effect.async<void>((resume) => {
+    if (this.#accepted.size === 0) return resume(Effect.void)
+    const wake = () => resume(Effect.void)
+    this.#servedWaiters.add(wake)
+    return Effect.sync(() => {
+      this.#servedWaiters.delete(wake)
+    })
+  })
+
   /** Breaks all that joins this node with the peer, and wants it no more, e.g. when it is revoked. */
   disconnect(peer: PeerKey, reason: string): void {
     const error = new Error(reason)
@@ -209,7 +223,7 @@ export class LinkPool {
       node,
       remote: peer,
       serve,
-      onDown: () => void this.#accepted.delete(link)
+      onDown: () => this.#onAcceptedDown(link)
     })
     this.#accepted.add(link)
     if (this.#draining !== undefined) link.drain(this.#draining)
@@ -223,6 +237,13 @@ export class LinkPool {
     for (const entry of this.#peers.values()) entry.stop(error)
     this.#peers.clear()
     for (const link of [...this.#accepted]) link.abort(error)
+  }
+
+  #onAcceptedDown(link: AcceptedLink): void {
+    this.#accepted.delete(link)
+    if (this.#accepted.size > 0) return
+    for (const wake of this.#servedWaiters) wake()
+    this.#servedWaiters.clear()
   }
 
   #linkOptions(): PeerLinkContext["linkOptions"] {

@@ -28,11 +28,16 @@ const entryOf = (state: NodeRecord["state"]) =>
 
 type Answer = (peer: string) => Effect.Effect<void, MeshRpcError>
 
-const make = (change: Partial<DrainOptions> & { readonly answer?: Answer } = {}) =>
+interface Change extends Partial<DrainOptions> {
+  readonly answer?: Answer
+  readonly served?: Effect.Effect<void>
+}
+
+const make = (change: Change = {}) =>
   Effect.gen(function* () {
     const events: Array<string> = []
     const idle = yield* Deferred.make<void>()
-    const { answer = () => Effect.void, ...rest } = change
+    const { answer = () => Effect.void, served = Effect.void, ...rest } = change
     const drain = yield* Drain.make({
       catalogue: {
         updateOwn: ({ state = "serving" }) =>
@@ -43,7 +48,9 @@ const make = (change: Partial<DrainOptions> & { readonly answer?: Answer } = {})
       },
       links: {
         connectedPeers: () => others.map(({ peer }) => peer),
-        goaway: () => void events.push("goaway")
+        goaway: () => void events.push("goaway"),
+        serving: () => 0,
+        whenServed: served
       },
       clients: {
         // Only this question is ever asked here.
@@ -66,17 +73,21 @@ const make = (change: Partial<DrainOptions> & { readonly answer?: Answer } = {})
 const announcing = ["record draining", "told", "told", "told", "goaway", "refuse"]
 
 describe("Drain", () => {
-  it.scoped("says it, asks the links to go, refuses, and then waits for what runs", () =>
+  it.scoped("says it, asks the links to go, refuses, waits for what runs, then for the links", () =>
     Effect.gen(function* () {
-      const { drain, events, idle } = yield* make()
+      const served = yield* Deferred.make<void>()
+      const { drain, events, idle } = yield* make({ served: Deferred.await(served) })
       expect(drain.state).toBe("serving")
       expect(yield* drain.begin).toEqual({ acknowledged: 3, told: 3 })
       expect(events).toEqual(announcing)
       expect(drain.state).toBe("draining")
       const finished = yield* Effect.fork(drain.finished)
-      yield* TestClock.adjust("29 seconds")
+      yield* TestClock.adjust("20 seconds")
       expect(finished.unsafePoll()).toBeNull()
       yield* Deferred.succeed(idle, undefined)
+      yield* TestClock.adjust("9 seconds")
+      expect(finished.unsafePoll()).toBeNull()
+      yield* Deferred.succeed(served, undefined)
       yield* Fiber.join(finished)
       expect(drain.state).toBe("drained")
     })

@@ -1,7 +1,7 @@
 /**
  * How a node stops taking work: it is said first, then waited for, then done.
  *
- *     serving ─► announced (record, notices, goaway) ─► in flight ends ─► drained
+ *     serving ─► announced (record, notices, goaway) ─► in flight ends ─► links close ─► drained
  *
  * The record reaches everybody by gossip; the peers that are connected are told directly as well,
  * and their answer means that they have stopped sending. Only inbound work is drained: the host's
@@ -17,7 +17,7 @@ export type NodeState = "serving" | "draining" | "drained" | "leaving"
 
 export interface DrainOptions {
   readonly catalogue: Pick<CatalogueShape, "updateOwn">
-  readonly links: Pick<LinkPool, "goaway" | "connectedPeers">
+  readonly links: Pick<LinkPool, "goaway" | "connectedPeers" | "serving" | "whenServed">
   readonly clients: MeshRpcClients["Type"]
   readonly inbound: Pick<Inbound, "drain" | "idle" | "inFlight">
   /** Milliseconds; read when a drain begins. */
@@ -93,7 +93,7 @@ export class Drain {
     return Effect.zipRight(this.#inBackground(this.#drain), announced)
   })
 
-  /** Done when nothing is in flight, or the deadline has passed. */
+  /** Done when nothing is in flight and all is answered, or the deadline has passed. */
   readonly finished: Effect.Effect<void> = Effect.suspend(() =>
     Effect.zipRight(this.begin, Deferred.await(this.#finished))
   )
@@ -143,14 +143,16 @@ export class Drain {
   }
 
   get #wait(): Effect.Effect<void> {
-    const { inbound } = this.#options
+    const { inbound, links } = this.#options
     const deadline = this.#options.deadline()
     return inbound.idle.pipe(
+      // The last answers are given, but have not left yet.
+      Effect.zipRight(links.whenServed),
       Effect.timeoutOption(deadline),
       Effect.tap((done) =>
         done._tag === "None"
           ? Effect.logWarning(
-              `drain deadline of ${deadline} ms passed with ${inbound.inFlight} exchanges in flight; they are cut off when the node stops`
+              `drain deadline of ${deadline} ms passed with ${Math.max(inbound.inFlight, links.serving())} exchanges in flight; they are cut off when the node stops`
             )
           : Effect.void
       ),

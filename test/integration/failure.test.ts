@@ -1,4 +1,5 @@
 /** Nodes die, drain and reload under load; clients of the other nodes must not notice. */
+import { type IncomingMessage, request, type ServerResponse } from "node:http"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type App, httpApp } from "../fixtures/Apps.ts"
 import { Load, type Tally } from "../fixtures/Load.ts"
@@ -50,6 +51,49 @@ afterAll(async () => {
   await mesh.stop()
   await Promise.all(apps.map((app) => app.close()))
   await stopAll()
+})
+
+describe("the last answer of a node that stops", () => {
+  const size = 8 * 1024 * 1024
+  const held: Array<ServerResponse> = []
+  let last: App
+
+  beforeAll(async () => {
+    last = await httpApp("last", (_request, response) => held.push(response))
+  })
+  afterAll(() => last.close())
+
+  it.each([
+    ["small", "POST", 4],
+    ["large", "GET", size]
+  ])("is not lost: a %s one", async (name, method, length) => {
+    const host = await mesh.join(`host-${name}`, { services: [{ name, address: last.address }] })
+    const endpoints = (wanted: string) =>
+      until(`${name} is ${wanted}`, async () =>
+        JSON.stringify(await a.api(`services/${name}/endpoints`)).includes(wanted)
+          ? true
+          : undefined
+      )
+    await endpoints('"healthy":true')
+    const [hostname, port] = a.proxy.split(":")
+    const asked = request({ hostname, port, method, headers: { host: `${name}.mesh` } })
+    const answer = new Promise<IncomingMessage>((resolve, reject) => {
+      asked.on("response", (response) => resolve(response.pause()))
+      asked.on("error", reject)
+    })
+    asked.end()
+    const response = await until("the program is asked", () => held.pop())
+    response.setHeader("content-length", length)
+    response.write(Buffer.alloc(length / 2))
+    const incoming = await answer
+    const stopped = host.stop()
+    await endpoints('"draining":true')
+    response.end(Buffer.alloc(length / 2))
+    let got = 0
+    for await (const chunk of incoming as AsyncIterable<Buffer>) got += chunk.length
+    expect(got).toBe(length)
+    expect(await stopped).toBe(0)
+  })
 })
 
 describe("under load through host-a", () => {
