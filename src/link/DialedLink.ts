@@ -1,5 +1,5 @@
 /**
- * The calling end of a link: the node that opened the stream opens the exchanges. `open` is a
+ * The calling end of a link: the node that opened the channel opens the exchanges. `open` is a
  * `Dispatch`; what the peer's end does with a call is in `AcceptedLink`.
  */
 import { sectionOf } from "../http1/FieldSection.ts"

@@ -5,7 +5,7 @@
  *
  * With the highest bit of the type, an end without trailers follows at once and has no frame of its
  * own: of the five frames of a small exchange that saves two.
- * All numbers are big-endian. The side that opened the stream opens exchanges, with ids that only
+ * All numbers are big-endian. The side that opened the channel opens exchanges, with ids that only
  * grow; the other side answers on the same id. Text is latin-1, as HTTP/1.1 heads are.
  */
 
@@ -15,7 +15,7 @@ export const headerLength = 8
 export const endsWith = 0x80
 
 export const FrameType = {
-  /** A call: what `encodeOpen` says. Caller to server only. */
+  /** A call: what `encodeOpening` (FramePayload.ts) says. Caller to server only. */
   open: 1,
   /** Response head: u8 section or 0, the text of an HTTP/1.1 head. Server to caller only. */
   head: 2,

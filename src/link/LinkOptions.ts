@@ -57,7 +57,7 @@ export interface LinkLimits {
   readonly turn: number
   /**
    * Data per write: what a small frame has to wait for at most, apart from what the channel
-   * buffers itself. Default 60 KiB, which with its headers is one Noise message of 64 KiB.
+   * buffers itself. Default 60 KiB, which with its headers fits one record.
    */
   readonly batch: number
   /** Time between pings, ms: 500. */

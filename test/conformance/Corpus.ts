@@ -356,7 +356,7 @@ const limits: ReadonlyArray<Case> = [
   ["trailers of 9 KiB", chunked(`0\r\nX: ${"y".repeat(9 * 1024)}`), "trailer_bytes"]
 ]
 
-/** By what is attacked. Those of `bodyGroups` show only once the head is on its way. */
+/** By what is attacked. Some (`isBodyCase`) show only once the head is on its way. */
 export const requestCorpus: Readonly<Record<string, ReadonlyArray<Case>>> = {
   "content-length": lengths,
   "transfer-encoding": codings,
