@@ -6,7 +6,7 @@ import { Context, Effect, Layer, type Scope } from "effect"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
-import { AcceptedLink } from "./AcceptedLink.ts"
+import { AcceptedLinks } from "./AcceptedLinks.ts"
 import { http1Heads } from "./Http1Heads.ts"
 import type { LinkLimits, LinkOptions, LinkStats } from "./LinkOptions.ts"
 import type { LinkTransport } from "./LinkTransport.ts"
@@ -58,12 +58,10 @@ export class LinkPool {
   readonly #options: LinkPoolOptions
   readonly #context: PeerLinkContext
   readonly #peers = new Map<PeerKey, PeerLink>()
-  readonly #accepted = new Set<AcceptedLink>()
+  readonly #accepted = new AcceptedLinks()
   readonly #upListeners = new Set<(peer: PeerKey) => void>()
   readonly #downListeners = new Set<(peer: PeerKey, cause: Error | undefined) => void>()
-  readonly #servedWaiters = new Set<() => void>()
   #unhandle: (() => Promise<void>) | undefined = undefined
-  #draining: string | undefined = undefined
   #stopped = false
 
   constructor(options: LinkPoolOptions) {
@@ -141,7 +139,7 @@ export class LinkPool {
         reason: entry.reason
       })
     }
-    for (const link of this.#accepted) {
+    for (const link of this.#accepted.all()) {
       const peer = link.remote
       const stats = link.stats()
       const row = rows.get(peer) ?? this.#emptyRow(peer)
@@ -158,9 +156,7 @@ export class LinkPool {
 
   /** Exchanges of other nodes that run here now. */
   serving(): number {
-    let running = 0
-    for (const link of this.#accepted) running += link.stats().exchanges
-    return running
+    return this.#accepted.serving
   }
 
   /** Takes the links that others open, from now on. */
@@ -178,30 +174,21 @@ export class LinkPool {
 
   /** Asks every peer to open nothing new here. What runs goes on; own calls go on. */
   goaway(reason = "the node is draining"): void {
-    this.#draining = reason
-    for (const link of this.#accepted) link.drain(reason)
+    this.#accepted.drain(reason)
     this.stopListening().catch((error: unknown) => this.#options.onDefect?.(error))
   }
 
-  /**
-   * Done when no other node has a link here. After `goaway` that means that each has all it was
-   * answered: what is over for this node may still wait here, for a turn or for a slow reader.
-   */
-  readonly whenServed: Effect.Effect<void> = Effect.async<void>((resume) => {
-    if (this.#accepted.size === 0) return resume(Effect.void)
-    const wake = () => resume(Effect.void)
-    this.#servedWaiters.add(wake)
-    return Effect.sync(() => {
-      this.#servedWaiters.delete(wake)
-    })
-  })
+  /** Done when no other node has a link here; after `goaway`, when each has all it was answered. */
+  get whenServed(): Effect.Effect<void> {
+    return this.#accepted.whenServed
+  }
 
   /** Breaks all that joins this node with the peer, and wants it no more, e.g. when it is revoked. */
   disconnect(peer: PeerKey, reason: string): void {
     const error = new Error(reason)
     this.#peers.get(peer)?.stop(error)
     this.#peers.delete(peer)
-    for (const link of [...this.#accepted]) if (link.remote === peer) link.abort(error)
+    this.#accepted.abort(error, peer)
     this.#context.transport.disconnect(peer, error)
   }
 
@@ -209,24 +196,14 @@ export class LinkPool {
     return this.#context.transport.connectedPeers()
   }
 
-  /** Takes the stream a peer has opened. */
+  /** Takes the channel a peer has opened. */
   accept(peer: PeerKey, channel: LinkOptions["channel"]): void {
     if (this.#stopped) {
       channel.abort(new Error("this node is shutting down"))
       return
     }
     const { ticker, node, serve } = this.#options
-    const link: AcceptedLink = new AcceptedLink({
-      ...this.#linkOptions(),
-      channel,
-      ticker,
-      node,
-      remote: peer,
-      serve,
-      onDown: () => this.#onAcceptedDown(link)
-    })
-    this.#accepted.add(link)
-    if (this.#draining !== undefined) link.drain(this.#draining)
+    this.#accepted.add({ ...this.#linkOptions(), channel, ticker, node, remote: peer, serve })
     // Whoever reaches us can be reached.
     this.#peers.get(peer)?.hint()
   }
@@ -236,14 +213,7 @@ export class LinkPool {
     const error = new Error("this node is shutting down")
     for (const entry of this.#peers.values()) entry.stop(error)
     this.#peers.clear()
-    for (const link of [...this.#accepted]) link.abort(error)
-  }
-
-  #onAcceptedDown(link: AcceptedLink): void {
-    this.#accepted.delete(link)
-    if (this.#accepted.size > 0) return
-    for (const wake of this.#servedWaiters) wake()
-    this.#servedWaiters.clear()
+    this.#accepted.abort(error)
   }
 
   #linkOptions(): PeerLinkContext["linkOptions"] {
