@@ -3,7 +3,7 @@
  * them in step. It publishes one immutable view; the request plane never waits for it.
  */
 import * as NodeContext from "@effect/platform-node/NodeContext"
-import { Clock, Context, Effect, Either, Layer, Runtime, type Scope } from "effect"
+import { Context, Effect, Layer, Runtime, type Scope } from "effect"
 import type { Supervisor } from "../actor/Supervisor.ts"
 import type { ReadinessItem } from "../admin/AdminModel.ts"
 import { type CatalogueShape, makeCatalogue } from "../catalogue/CatalogueService.ts"
@@ -18,7 +18,6 @@ import { defaultSkew } from "../identity/Certificate.ts"
 import { saveIdentity } from "../identity/DataDir.ts"
 import { EnvelopeCache } from "../identity/Envelope.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
-import { issueRenewal } from "../identity/Renewal.ts"
 import { SealedConnections } from "../identity/SealedConnections.ts"
 import { Gossip } from "../link/Gossip.ts"
 import type { HostError } from "../link/HostError.ts"
@@ -27,7 +26,7 @@ import { makeLibp2pTransport } from "../link/Libp2pTransport.ts"
 import { type LinkPool, makeLinkPool } from "../link/LinkPool.ts"
 import { MeshHost, type MeshHostShape, makeMeshHost } from "../link/MeshHost.ts"
 import { type MeshRpcClients, makeMeshRpcClients } from "../link/MeshRpcClients.ts"
-import { callingPeer, serveMeshRpc } from "../link/MeshRpcServer.ts"
+import { serveMeshRpc } from "../link/MeshRpcServer.ts"
 import {
   type MembershipShape,
   makeMembership,
@@ -35,13 +34,13 @@ import {
 } from "../membership/MembershipService.ts"
 import { makeStatementDoor } from "../membership/Statement.ts"
 import type { Dispatch } from "../model/Exchange.ts"
-import { MeshRpc, MeshRpcError } from "../model/MeshRpc.ts"
 import { MeshViewSource } from "../model/MeshView.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
+import { meshAnswers } from "./MeshAnswers.ts"
 import { PeerNames } from "./PeerNames.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 
@@ -263,30 +262,8 @@ export const makeMeshPlane = (
       onRenewed: catalogue.resign
     })
 
-    const handlers = MeshRpc.toLayer({
-      ...catalogue.handlers,
-      ...membership.handlers,
-      RenewCertificate: (_, { headers }) =>
-        Effect.gen(function* () {
-          const peer = callingPeer({ headers })
-          const certificate = admitted.get(peer)
-          const now = yield* Clock.currentTimeMillis
-          const renewed =
-            certificate === undefined
-              ? Either.left({ message: `the certificate of ${peer} is not at hand` })
-              : issueRenewal(identity.current, certificate, now)
-          return yield* Either.mapLeft(
-            renewed,
-            ({ message }) => new MeshRpcError({ code: "refused", message })
-          )
-        }),
-      DrainNotice: ({ envelope }) =>
-        catalogue.receive(envelope).pipe(
-          Effect.mapError(({ message }) => new MeshRpcError({ code: "invalid", message })),
-          Effect.asVoid
-        )
-    })
-    yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(handlers)), scope)
+    const answers = meshAnswers({ identity, admitted, catalogue, membership })
+    yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers)), scope)
 
     const names = new PeerNames({
       self,
