@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSyn
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Exit, Scope } from "effect"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { lockDataDir, lockFileName } from "./DataDirLock.ts"
 
 let dataDir: string
@@ -50,6 +50,22 @@ describe("lockDataDir", () => {
     await run(Scope.close(scope, Exit.void))
     expect(existsSync(path)).toBe(false)
     await run(briefly)
+  })
+
+  it("takes over from a process that was killed and that nobody has reaped", async () => {
+    // The shell becomes `sleep`, which never asks for the child it does not know of.
+    const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 60"], {
+      stdio: ["ignore", "pipe", "inherit"]
+    })
+    try {
+      const [said] = await once(parent.stdout, "data")
+      const pid = Number(String(said))
+      await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, "utf8")).toContain(") Z "))
+      writeFileSync(path, JSON.stringify({ pid, started: "" }))
+      await run(briefly)
+    } finally {
+      parent.kill("SIGKILL")
+    }
   })
 
   it("names the other process that holds it, and takes over when that was killed", async () => {

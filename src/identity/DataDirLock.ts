@@ -19,7 +19,10 @@ interface Holder {
   readonly started: string
 }
 
-/** When this process began, on which boot; empty when unknown. Linux only. */
+/** A process that was killed keeps its pid until its parent, often the killer, asks for it. */
+const dead = "dead"
+
+/** When this process began, on which boot; empty when unknown, `dead` when it only waits to be reaped. Linux only. */
 const startOf = (pid: number): string => {
   try {
     const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
@@ -27,7 +30,7 @@ const startOf = (pid: number): string => {
     // The second field is the program's name in brackets and may hold blanks; the start time is
     // field 22, so the 20th after the last bracket.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-    return `${boot}/${fields[19] ?? ""}`
+    return fields[0] === "Z" ? dead : `${boot}/${fields[19] ?? ""}`
   } catch {
     return "" // No /proc (macOS, Windows) or no right to read it: the pid alone must do.
   }
@@ -49,6 +52,7 @@ const isAlive = (path: string, holder: Holder): boolean => {
   if (holder.pid === process.pid) return heldHere.has(path)
   if (!exists(holder.pid)) return false
   const started = startOf(holder.pid)
+  if (started === dead) return false
   return started === "" || holder.started === "" || started === holder.started
 }
 

@@ -100,6 +100,11 @@ class JoinerConversation implements Conversation {
 const describeAttempts = (attempts: ReadonlyArray<FailedAttempt>): string =>
   attempts.map(({ address, code, message }) => `\n  ${address}: ${code}: ${message}`).join("")
 
+const adviceFor = (attempts: ReadonlyArray<FailedAttempt>): string =>
+  attempts.length > 0 && attempts.every(({ code }) => code !== "unreachable")
+    ? "They were reached and refused; ask for a new invite if the reason does not say how to mend it."
+    : "Check that one of these nodes is up and reachable from here, or ask for a new invite."
+
 /** The identity that a member of the mesh signed for this key and name. */
 export const joinMesh = (options: JoinOptions): Effect.Effect<NodeIdentity, JoinError> =>
   Effect.scoped(
@@ -159,7 +164,7 @@ export const joinMesh = (options: JoinOptions): Effect.Effect<NodeIdentity, Join
         if (failed !== undefined) attempts.push(failed)
       }
       return yield* new JoinError({
-        message: `no member of mesh ${invite.meshName} let this node in; tried:${describeAttempts(attempts)}\nCheck that one of these nodes is up and reachable from here, or ask for a new invite.`,
+        message: `no member of mesh ${invite.meshName} let this node in; tried:${describeAttempts(attempts)}\n${adviceFor(attempts)}`,
         attempts
       })
     })
