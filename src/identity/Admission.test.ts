@@ -2,11 +2,11 @@ import { connect } from "node:net"
 import { noise } from "@chainsafe/libp2p-noise"
 import { yamux } from "@chainsafe/libp2p-yamux"
 import type { ConnectionEncrypter, MessageStream } from "@libp2p/interface"
-import { tcp } from "@libp2p/tcp"
 import { multiaddr } from "@multiformats/multiaddr"
 import { Effect, Either } from "effect"
 import { createLibp2p, type Libp2p } from "libp2p"
 import { afterEach, describe, expect, it, vi } from "vitest"
+import { socketTransport } from "../link/SocketTransport.ts"
 import { NodeName } from "../model/Names.ts"
 import { type AdmissionOptions, makeAdmission } from "./Admission.ts"
 import type { EncrypterComponents, Refusal } from "./AdmissionEncrypter.ts"
@@ -65,7 +65,7 @@ const launch = async (
   const libp2p = await createLibp2p({
     privateKey: identity.privateKey,
     addresses: { listen: ["/ip4/127.0.0.1/tcp/0"] },
-    transports: [tcp()],
+    transports: [socketTransport],
     connectionEncrypters: [
       makeAdmission({
         identity: cell,
@@ -278,7 +278,7 @@ describe("whoever passes Noise but does not play by the rules", () => {
       }
     }
     const libp2p = await createLibp2p({
-      transports: [tcp()],
+      transports: [socketTransport],
       connectionEncrypters: [rude],
       streamMuxers: [yamux()],
       connectionGater: { denyDialMultiaddr: () => false },
@@ -347,7 +347,8 @@ describe("joining", () => {
       invite: Either.getOrThrow(parseInvite(token, start)),
       privateKey: key(n),
       name: NodeName.make(`joined-${n}`),
-      now: () => now
+      now: () => now,
+      transports: [socketTransport]
     })
 
   const failure = <A, E>(effect: Effect.Effect<A, E>) =>

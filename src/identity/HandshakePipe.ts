@@ -75,15 +75,16 @@ export interface StreamListener {
 }
 
 /** Listens to a stream. Returns how to stop. */
-export const listen = (stream: MessageStream, events: StreamListener): (() => void) => {
-  stream.addEventListener("message", events.message)
-  stream.addEventListener("drain", events.drain)
-  stream.addEventListener("remoteCloseWrite", events.remoteCloseWrite)
-  stream.addEventListener("close", events.close)
+export const listen = (stream: MessageStream, events: Partial<StreamListener>): (() => void) => {
+  const { message, drain, remoteCloseWrite, close } = events
+  if (message !== undefined) stream.addEventListener("message", message)
+  if (drain !== undefined) stream.addEventListener("drain", drain)
+  if (remoteCloseWrite !== undefined) stream.addEventListener("remoteCloseWrite", remoteCloseWrite)
+  if (close !== undefined) stream.addEventListener("close", close)
   return () => {
-    stream.removeEventListener("message", events.message)
-    stream.removeEventListener("drain", events.drain)
-    stream.removeEventListener("remoteCloseWrite", events.remoteCloseWrite)
-    stream.removeEventListener("close", events.close)
+    stream.removeEventListener("message", message ?? null)
+    stream.removeEventListener("drain", drain ?? null)
+    stream.removeEventListener("remoteCloseWrite", remoteCloseWrite ?? null)
+    stream.removeEventListener("close", close ?? null)
   }
 }

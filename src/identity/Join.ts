@@ -5,7 +5,6 @@
  */
 import { yamux } from "@chainsafe/libp2p-yamux"
 import type { ConnectionEncrypter } from "@libp2p/interface"
-import { tcp } from "@libp2p/tcp"
 import { multiaddr } from "@multiformats/multiaddr"
 import { Data, Effect, Either } from "effect"
 import { createLibp2p, type Libp2pOptions } from "libp2p"
@@ -35,8 +34,8 @@ export interface JoinOptions {
   readonly now: () => number
   /** For one address, from dialling to certificate (ms). Default twice the handshake's. */
   readonly timeout?: number
-  /** Default TCP. */
-  readonly transports?: NonNullable<Libp2pOptions["transports"]>
+  /** How members are reached. */
+  readonly transports: NonNullable<Libp2pOptions["transports"]>
 }
 
 /** One address that did not let us in. `unreachable`: nobody answered there. */
@@ -130,7 +129,7 @@ export const joinMesh = (options: JoinOptions): Effect.Effect<NodeIdentity, Join
             createLibp2p({
               privateKey: options.privateKey,
               addresses: { listen: [] },
-              transports: options.transports ?? [tcp()],
+              transports: options.transports,
               connectionEncrypters: [encrypter],
               streamMuxers: [yamux()],
               connectionMonitor: { enabled: false },

@@ -16,7 +16,7 @@ import {
   hkdfSync,
   type KeyObject
 } from "node:crypto"
-import { free, lend } from "../model/Loan.ts"
+import { free, leastLoan, lend } from "../model/Loan.ts"
 
 export const recordHeader = 8
 const lengthBytes = 3
@@ -99,6 +99,10 @@ class RecordState {
 
 const gcm = { authTagLength: tagLength } as const
 
+/** Of its own when it can be freed by hand. */
+const recordMemory = (length: number): Buffer =>
+  length < leastLoan ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(length)
+
 export class RecordSealer {
   readonly #state: RecordState
 
@@ -114,13 +118,14 @@ export class RecordSealer {
     const sealed = cipher.update(plain)
     cipher.final()
     const length = sealed.length + tagLength
-    const record = Buffer.allocUnsafe(recordHeader + length)
+    const record = recordMemory(recordHeader + length)
     record.writeUIntBE(length + recordHeader - lengthBytes, 0, lengthBytes)
     record[3] = kind
     record.writeUInt32BE(lane, 4)
     record.set(sealed, recordHeader)
     record.set(cipher.getAuthTag(), length + recordHeader - tagLength)
     free(sealed)
+    lend(record)
     return record
   }
 }

@@ -10,6 +10,7 @@ import type { AbortOptions, MessageStream } from "@libp2p/interface"
 import { AbstractMessageStream } from "@libp2p/utils"
 import { listen } from "./HandshakePipe.ts"
 import { Lane, type LaneCarrier, type LaneKind, laneKinds } from "./Lane.ts"
+import { takeOver } from "./RawStream.ts"
 import { maxRecordBytes, RecordError, RecordOpener, RecordSealer } from "./RecordCipher.ts"
 
 type Sent = ReturnType<AbstractMessageStream["sendData"]>
@@ -18,7 +19,7 @@ type Outgoing = Parameters<AbstractMessageStream["sendData"]>[0]
 const streamKind = 0
 const helloKind = 5
 
-/** Lanes that one side may have opened at a time. One is in use; the others are being closed. */
+/** Lanes that one side may have opened at a time: up to four links, and as many being closed. */
 export const maxLanes = 8
 
 const nothing = new Uint8Array(0)
@@ -38,6 +39,7 @@ interface Early {
 
 export class SealedConnection extends AbstractMessageStream implements LaneCarrier {
   readonly #under: MessageStream
+  readonly #write: (bytes: Uint8Array) => boolean
   readonly #sealer: RecordSealer
   readonly #opener: RecordOpener
   readonly #lanes = new Map<number, Lane>()
@@ -66,9 +68,11 @@ export class SealedConnection extends AbstractMessageStream implements LaneCarri
     this.#opener = new RecordOpener(receiveSecret, (kind, lane, plain) =>
       this.#onRecord(kind, lane, plain)
     )
+    this.#write = takeOver(under, {
+      onBytes: (bytes) => this.#onBytes(bytes),
+      onRoom: () => this.#onDrain()
+    })
     listen(under, {
-      message: ({ data }) => this.#onBytes(data instanceof Uint8Array ? data : data.subarray()),
-      drain: () => this.#onDrain(),
       remoteCloseWrite: () => this.onRemoteCloseWrite(),
       close: ({ error, local }) => {
         this.#shutLanes(error)
@@ -143,7 +147,7 @@ export class SealedConnection extends AbstractMessageStream implements LaneCarri
       this.#early.push({ kind, lane, bytes: Uint8Array.from(bytes) })
       return false
     }
-    return this.#under.send(this.#sealer.seal(kind, lane, bytes))
+    return this.#write(this.#sealer.seal(kind, lane, bytes))
   }
 
   #onBytes(bytes: Uint8Array): void {

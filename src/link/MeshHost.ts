@@ -7,7 +7,6 @@ import { yamux } from "@chainsafe/libp2p-yamux"
 import { type GossipSub, gossipsub } from "@libp2p/gossipsub"
 import { type Identify, identify } from "@libp2p/identify"
 import type { ConnectionEncrypter, Libp2p, PeerId, PrivateKey } from "@libp2p/interface"
-import { tcp } from "@libp2p/tcp"
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr"
 import { Context, Effect, Layer, type Scope } from "effect"
 import { createLibp2p } from "libp2p"
@@ -16,6 +15,7 @@ import { type MeshId, PeerKey } from "../model/Names.ts"
 import { recordLimits } from "../model/NodeRecord.ts"
 import { gossipsubOptions } from "./GossipsubOptions.ts"
 import { HostError, listenError } from "./HostError.ts"
+import { socketTransport } from "./SocketTransport.ts"
 
 export interface MeshHostOptions {
   readonly privateKey: PrivateKey
@@ -117,7 +117,7 @@ export const makeMeshHost = (
           privateKey: options.privateKey,
           nodeInfo: { name: "skein", userAgent: "skein" },
           addresses: { listen, announce: announce.map(String) },
-          transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } })],
+          transports: [socketTransport],
           connectionEncrypters: [options.encrypter],
           streamMuxers: [muxer],
           connectionGater: {

@@ -16,6 +16,7 @@ import { type JoinError, joinMesh } from "../identity/Join.ts"
 import { type DataDirError, ensureDirectory } from "../identity/KeyFile.ts"
 import type { NodeIdentity } from "../identity/NodeIdentity.ts"
 import { renewSelf } from "../identity/Renewal.ts"
+import { socketTransport } from "../link/SocketTransport.ts"
 import { saveBootstrap } from "./Bootstrap.ts"
 
 export type IdentityProblem = DataDirError | InviteError | JoinError
@@ -45,7 +46,13 @@ export const openIdentity = (
     const invite = yield* parseInvite(token, now)
     const privateKey = yield* loadOrCreateNodeKey(dataDir)
     yield* Effect.logInfo(`joining mesh ${invite.meshName} as ${name}`)
-    const identity = yield* joinMesh({ invite, privateKey, name, now: Date.now })
+    const identity = yield* joinMesh({
+      invite,
+      privateKey,
+      name,
+      now: Date.now,
+      transports: [socketTransport]
+    })
     yield* saveBootstrap(dataDir, invite.bootstrap)
     yield* saveIdentity(dataDir, identity)
     return identity
