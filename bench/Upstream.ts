@@ -1,4 +1,7 @@
-/** nginx as the upstream: one worker, no logs, answers of every size the questions ask for. */
+/**
+ * nginx as the upstream: one worker, no logs, answers of every size the questions ask for. Uploads
+ * it hands to a sink behind it.
+ */
 import { closeSync, ftruncateSync, mkdirSync, openSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { freePort, start, until } from "../test/fixtures/Processes.ts"
@@ -13,6 +16,8 @@ export const gibibyte = 1024 ** 3
 /** Paths by what they answer with; `/` is the small one, for every method. */
 export const paths = {
   small: "/",
+  /** Takes uploads of any size. */
+  sink: "/sink",
   kib16: "/16k",
   mib1: "/1m",
   mib128: "/128m",
@@ -30,7 +35,7 @@ const sizes: Readonly<Record<string, number>> = {
 /** Bytes that a path is answered with. */
 export const sizeOf = (path: string): number => sizes[path] ?? Number.NaN
 
-const config = (directory: string, port: number): string =>
+const config = (directory: string, port: number, sink: number): string =>
   nginxConfig(
     directory,
     `  open_file_cache max=10 inactive=1h;
@@ -38,9 +43,17 @@ const config = (directory: string, port: number): string =>
     listen 127.0.0.1:${port} backlog=16384;
     root ${directory}/files;
     default_type application/octet-stream;
+    client_max_body_size 0;
+    location = ${paths.sink} {
+      proxy_pass http://127.0.0.1:${sink};
+      proxy_http_version 1.1;
+      proxy_request_buffering off;
+    }
     location = ${paths.small} { default_type application/json; return 200 '${responseBody.trimEnd()}\\n'; }
   }`
   )
+
+const sinkProgram = join(import.meta.dirname, "load", "SinkProgram.ts")
 
 /** No disk is used up or read: the file is one hole. */
 const makeSparse = (path: string, bytes: number): void => {
@@ -61,6 +74,8 @@ export interface Upstream {
   /** host:port */
   readonly address: string
   readonly tree: ProcessTree
+  /** A file to upload. */
+  readonly gibibyteFile: string
   /** With SIGTERM: a killed master would leave its worker behind. */
   stop(): Promise<unknown>
 }
@@ -69,8 +84,10 @@ export interface Upstream {
 export const startUpstream = async (nginx: string, directory: string): Promise<Upstream> => {
   makeFiles(join(directory, "files"))
   const port = await freePort()
+  const sinkPort = await freePort()
+  const sink = start(process.execPath, [sinkProgram], { env: { SINK_PORT: String(sinkPort) } })
   const path = join(directory, "nginx.conf")
-  writeFileSync(path, config(directory, port))
+  writeFileSync(path, config(directory, port, sinkPort))
   const running = start(nginx, ["-p", directory, "-c", path])
   const { pid } = running.child
   await until("nginx answers", async () => {
@@ -82,6 +99,7 @@ export const startUpstream = async (nginx: string, directory: string): Promise<U
   return {
     address: `127.0.0.1:${port}`,
     tree: new ProcessTree(pid),
-    stop: () => running.stop("SIGTERM")
+    gibibyteFile: join(directory, "files", paths.gib1),
+    stop: () => Promise.all([running.stop("SIGTERM"), sink.stop("SIGTERM")])
   }
 }

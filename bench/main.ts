@@ -15,6 +15,7 @@ import { baseline, type CommandLine, readCommandLine, WrongUsage } from "./Optio
 import type { Bench, Question } from "./Question.ts"
 import { bulk } from "./questions/Bulk.ts"
 import { connections } from "./questions/Connections.ts"
+import { fairness } from "./questions/Fairness.ts"
 import { http } from "./questions/Http.ts"
 import { latency } from "./questions/Latency.ts"
 import { policy } from "./questions/Policy.ts"
@@ -24,7 +25,16 @@ import { decodeResults, encodeResults, type Result, withResult } from "./Result.
 import { describeResult, markdownOf, table } from "./ResultTable.ts"
 import { findTools, MissingTool } from "./Tools.ts"
 
-const questions: ReadonlyArray<Question> = [http, latency, bulk, connections, policy, startup, soak]
+const questions: ReadonlyArray<Question> = [
+  http,
+  latency,
+  fairness,
+  bulk,
+  connections,
+  policy,
+  startup,
+  soak
+]
 
 const usage = (): string =>
   [

@@ -1,5 +1,5 @@
-/** Bulk downloads by curl, which throws the bytes away and says how many there were. */
-import { run } from "../../test/fixtures/Processes.ts"
+/** Bulk transfers by curl, which throws the bytes away and says how many there were. */
+import { type Running, run, start } from "../../test/fixtures/Processes.ts"
 
 export interface Download {
   readonly status: number
@@ -22,3 +22,18 @@ export const download = async (curl: string, url: string, host: string): Promise
   ])
   return parseDownload(stdout)
 }
+
+/** One upload after the other, until it is stopped. `bytesPerSecond`: of each; absent: no limit. */
+export const uploadAgainAndAgain = (
+  curl: string,
+  url: string,
+  host: string,
+  file: string,
+  bytesPerSecond: number | undefined
+): Running =>
+  start(curl, [
+    ...["--silent", "--fail", "--header", `Host: ${host}`, "--noproxy", "*"],
+    ...(bytesPerSecond === undefined ? [] : ["--limit-rate", String(bytesPerSecond)]),
+    // The files are one and the same: curl repeats a request for as many as a range names.
+    ...["--request", "POST", "--upload-file", file, `${url}?[1-1000000]`]
+  ])

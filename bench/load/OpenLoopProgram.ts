@@ -77,22 +77,26 @@ const sendDue = (): void => {
     if (connection === undefined) waiting.push(index)
     else launch(connection, index)
   }
+  if (sent === total) void pacer.terminate()
 }
 
 /**
  * Timers of the event loop come in whole milliseconds. A thread that sleeps in Atomics.wait and
- * knocks is exact to some tens of microseconds, and costs no core as spinning would.
+ * knocks is exact to some tens of microseconds, and costs no core as spinning would. It is told when
+ * the first one leaves, and goes on until it is ended: threads do not start together.
  */
 const pacer = new Worker(
   `const { parentPort, workerData } = require("node:worker_threads")
    const cell = new Int32Array(new SharedArrayBuffer(4))
-   const begin = performance.now()
-   for (let i = 1; i < workerData.total; i++) {
-     const wait = begin + i * workerData.interval - performance.now()
-     if (wait > 0) Atomics.wait(cell, 0, 0, wait)
-     parentPort.postMessage(i)
-   }`,
-  { eval: true, workerData: { total, interval: 1_000 / rate } }
+   parentPort.once("message", (start) => {
+     const begin = start - performance.timeOrigin
+     for (let i = 1; ; i++) {
+       const wait = begin + i * workerData.interval - performance.now()
+       if (wait > 0) Atomics.wait(cell, 0, 0, wait)
+       parentPort.postMessage(i)
+     }
+   })`,
+  { eval: true, workerData: { interval: 1_000 / rate } }
 )
 
 const report = (): void => {
@@ -120,5 +124,6 @@ setTimeout(
 pacer.on("message", sendDue)
 pacer.once("online", () => {
   start = performance.now()
+  pacer.postMessage(performance.timeOrigin + start)
   sendDue()
 })
