@@ -27,6 +27,11 @@ describe("the command line", () => {
     expect(options("http")).toMatchObject(http.defaults)
   })
 
+  test("what is shipped is measured unless the sources are asked for", () => {
+    expect(options("http").built).toBe(true)
+    expect(options("http", "--sources").built).toBe(false)
+  })
+
   test.each([
     [["http", "--rounds", "0"], "--rounds 0"],
     [["http", "--rounds", "1.5"], "not a whole number"],

@@ -67,7 +67,6 @@ export const readCommandLine = (args: ReadonlyArray<string>): CommandLine => {
         compare: text,
         save: text,
         quick: flag,
-        built: flag,
         sources: flag,
         markdown: flag
       }
@@ -98,7 +97,7 @@ export const readCommandLine = (args: ReadonlyArray<string>): CommandLine => {
       seconds: seconds ?? (values.quick ? 1 : defaults.seconds),
       minutes: minutes ?? (values.quick ? 2 : 30),
       quick: values.quick,
-      built: !values.sources && (values.built || defaults.built === true),
+      built: !values.sources,
       peers,
       cases: values.cases?.split(","),
       profiles: values.profile

@@ -11,7 +11,7 @@ export interface BenchOptions {
   readonly peers: ReadonlyArray<PeerName> | undefined
   /** Names of cases; undefined: all. */
   readonly cases: ReadonlyArray<string> | undefined
-  /** Run Skein from dist/ instead of src/. */
+  /** Run Skein from dist/, as it is shipped, instead of src/. */
   readonly built: boolean
   /** Write CPU profiles of the Skein nodes here. */
   readonly profiles: string | undefined
@@ -44,12 +44,7 @@ export interface Question {
   readonly reference?: string
   readonly cases: ReadonlyArray<string>
   /** What it takes when the command line does not say. */
-  readonly defaults: {
-    readonly rounds: number
-    readonly seconds: number
-    /** Memory is asked of what is shipped. */
-    readonly built?: true
-  }
+  readonly defaults: { readonly rounds: number; readonly seconds: number }
   readonly answer: (bench: Bench) => Promise<Answer>
 }
 

@@ -39,7 +39,7 @@ const questions: ReadonlyArray<Question> = [
 const usage = (): string =>
   [
     "npm run bench -- QUESTION [--quick] [--rounds N] [--seconds N] [--minutes N] [--peers a,b]",
-    "                 [--cases a,b] [--built | --sources] [--compare [FILE]] [--save [FILE]]",
+    "                 [--cases a,b] [--sources] [--compare [FILE]] [--save [FILE]]",
     "                 [--profile DIR] [--markdown]",
     "",
     table(

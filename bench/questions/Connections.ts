@@ -74,7 +74,7 @@ export const connections: Question = {
   asks: "What do 5,000 idle and 5,000 slow connections cost in memory and at rest?",
   needs: pairTools,
   cases: cases.map(({ name }) => name),
-  defaults: { rounds: 3, seconds: 20, built: true },
+  defaults: { rounds: 3, seconds: 20 },
   measures: [
     { key: "clientMemory", label: "client side MB", digits: 0, better: "lower", judged: 0.1 },
     { key: "serverMemory", label: "server side MB", digits: 0, better: "lower", judged: 0.1 },

@@ -106,7 +106,7 @@ export const soak: Question = {
   asks: "Does a node grow under mixed load for 30 minutes, with endpoints and peers coming and going?",
   needs: ["nginx"],
   cases: ["host-a", "host-b"],
-  defaults: { rounds: 1, seconds: 1, built: true },
+  defaults: { rounds: 1, seconds: 1 },
   measures: [
     { key: "memory", label: "MB at the end", digits: 0, better: "lower", judged: 0.15 },
     { key: "grown", label: "MB since settled", digits: 1, better: "lower", judged: false },
