@@ -21,7 +21,7 @@ describe("deno.json", () => {
     "has the task %s of npm",
     (name, script) => {
       // A bare `node` would be the package's program, which Deno takes for JavaScript.
-      expect(tasks[name]).toBe(script.replace(/^node /, "./node_modules/.bin/node "))
+      expect(tasks[name]).toBe(script.replace(/(^|&& )node /g, "$1./node_modules/.bin/node "))
     }
   )
 
