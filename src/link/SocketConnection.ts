@@ -13,7 +13,7 @@ import type { SocketReads } from "./SocketReads.ts"
 type Sent = ReturnType<AbstractMultiaddrConnection["sendData"]>
 type Outgoing = Parameters<AbstractMultiaddrConnection["sendData"]>[0]
 
-/** Links ping every second; a connection on which nothing moves for so long is nobody's, ms. */
+/** Links ping twice a second; a connection on which nothing moves for so long is nobody's, ms. */
 const inactivityTimeout = 2 * 60_000
 
 export interface SocketConnectionOptions
