@@ -12,6 +12,7 @@ const levels: Readonly<Record<string, number>> = {
   config: 1,
   telemetry: 1,
   identity: 1,
+  socket: 1,
   http1: 1,
   link: 2,
   policy: 2,

@@ -214,6 +214,35 @@ describe("RequestReader", () => {
     expect(seen()).toEqual(["head GET /1", "end", "head GET /2", "end"])
   })
 
+  it("keeps nothing of the memory it was given, however that was cut", () => {
+    const first = get("/1")
+    const second = `PUT /2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nT: u\r\n\r\n`
+    const bytes = Buffer.from(`${first}${second}${get("/3")}`, "latin1")
+    const memory = Buffer.alloc(bytes.length)
+    for (let size = 1; size <= bytes.length; size++) {
+      const { reader, seen } = open()
+      const calls: Array<string> = []
+      for (let at = 0; at < bytes.length; at += size) {
+        const length = bytes.copy(memory, 0, at, at + size)
+        reader.feed(memory.subarray(0, length))
+        memory.fill(0)
+      }
+      for (let i = 0; i < 3; i++) {
+        calls.push(...seen())
+        reader.next()
+      }
+      expect(calls, `in reads of ${size}`).toEqual([
+        "head GET /1",
+        "end",
+        "head PUT /2",
+        "body x",
+        "end T u",
+        "head GET /3",
+        "end"
+      ])
+    }
+  })
+
   it("lets a handler's own failure through", () => {
     const { feed, on } = open()
     on.head = () => {

@@ -8,7 +8,7 @@
  *
  * After each message the reader is `complete` and keeps what came after it until `next()`.
  * Handlers may call `next`, `tunnel` and `stop` from within their callbacks. A chunk given to
- * `feed` belongs to the reader and to those it hands views of it.
+ * `feed`, and what `onBody` is given of it, is of use until `feed` returns: what is kept is copied.
  */
 import { type Fields, noFields } from "../model/Exchange.ts"
 import { BlockCollector } from "./BlockCollector.ts"
@@ -80,7 +80,7 @@ export class RequestReader {
   feed(chunk: Buffer): void {
     if (chunk.length === 0 || this.#state === "failed") return
     if (this.#running || this.#state === "complete") this.#retain(chunk)
-    else this.#run(chunk)
+    else this.#run(chunk, false)
   }
 
   /** After `complete`: the next message, beginning with the bytes kept. */
@@ -139,7 +139,7 @@ export class RequestReader {
       )
       return
     }
-    this.#retained = kept === undefined ? chunk : Buffer.concat([kept, chunk])
+    this.#retained = kept === undefined ? Buffer.from(chunk) : Buffer.concat([kept, chunk])
   }
 
   /** Goes on with what is kept, unless a loop further down the stack will. */
@@ -147,12 +147,14 @@ export class RequestReader {
     if (this.#running) return
     const kept = this.#retained
     this.#retained = undefined
-    if (kept !== undefined) this.#run(kept)
+    if (kept !== undefined) this.#run(kept, true)
     else if (this.#ended) this.#close()
   }
 
-  #run(chunk: Buffer): void {
+  /** `ours`: nobody else's memory, of which a part can be kept without a copy. */
+  #run(chunk: Buffer, ours: boolean): void {
     let current: Buffer | undefined = chunk
+    let owned = ours
     this.#running = true
     try {
       while (current !== undefined) {
@@ -161,13 +163,15 @@ export class RequestReader {
         const later: Buffer | undefined = this.#retained
         if (this.#state === "complete") {
           if (at < current.length) {
-            this.#retained = current.subarray(at)
+            const rest: Buffer = current.subarray(at)
+            this.#retained = owned ? rest : Buffer.from(rest)
             if (later !== undefined) this.#retain(later)
           }
           break
         }
         this.#retained = undefined
         current = later
+        owned = true
       }
     } catch (error) {
       if (!(error instanceof Http1Error)) throw error

@@ -2,20 +2,20 @@
  * One kept connection to a program: a request at a time, its response read strictly, bytes moved
  * without copying.
  */
-import net from "node:net"
+import type net from "node:net"
 import type { KnownBlocks } from "../http1/BlockMemory.ts"
 import { encodeRequestHead, lastChunk } from "../http1/Encode.ts"
 import type { Http1Error } from "../http1/Http1Error.ts"
 import { defaultHttp1Limits } from "../http1/Limits.ts"
 import { MessageWriter } from "../http1/MessageWriter.ts"
-import { readInto } from "../http1/ReadMemory.ts"
 import { type ParsedResponse, ResponseReader } from "../http1/ResponseReader.ts"
 import type { Fields, ResponseHead } from "../model/Exchange.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
+import { Linger } from "../socket/Linger.ts"
+import { ReadGather } from "../socket/ReadGather.ts"
+import { SocketReads } from "../socket/SocketReads.ts"
 import type { EndpointRequest, RequestCarrier } from "./EndpointRequest.ts"
-import { Linger } from "./Linger.ts"
-import { ReadGather } from "./ReadGather.ts"
 import { describeSocketError } from "./SocketFailure.ts"
 
 export interface EndpointConnectionOptions {
@@ -59,7 +59,7 @@ export class EndpointConnection implements RequestCarrier {
   /** Milliseconds it may be idle before the program closes it, as far as the program says. */
   #keptFor = Number.POSITIVE_INFINITY
   #coding: "none" | "length" | "chunked" | "tunnel" = "none"
-  readonly #body = new ReadGather("copied")
+  readonly #body = new ReadGather()
   #cause: Error | undefined = undefined
   /** For the pool. */
   idleSince = 0
@@ -86,8 +86,9 @@ export class EndpointConnection implements RequestCarrier {
       defaultHttp1Limits,
       blocks
     )
-    const onread = readInto((bytes) => this.#onData(bytes))
-    const socket = net.connect({ host, port, allowHalfOpen: true, noDelay: true, onread })
+    const reads = new SocketReads()
+    reads.onBytes = (bytes) => this.#onData(bytes)
+    const socket = reads.connect({ host, port, allowHalfOpen: true, noDelay: true })
     this.#socket = socket
     this.#writer = new MessageWriter(socket)
     this.#timer = ticker.after(connectTimeout, () => {

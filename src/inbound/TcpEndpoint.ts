@@ -10,8 +10,8 @@ import { lend, writeOut } from "../model/Loan.ts"
 import type { ServiceName } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
+import { Linger } from "../socket/Linger.ts"
 import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
-import { Linger } from "./Linger.ts"
 import { describeSocketError, hostPort } from "./SocketFailure.ts"
 
 export interface TcpEndpointOptions {

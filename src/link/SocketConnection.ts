@@ -8,7 +8,7 @@ import { type AbortOptions, type MultiaddrConnection, TimeoutError } from "@libp
 import { AbstractMultiaddrConnection, type AbstractMultiaddrConnectionInit } from "@libp2p/utils"
 import type { RawEvents, RawStream } from "../identity/RawStream.ts"
 import { writeOut } from "../model/Loan.ts"
-import type { SocketReads } from "./SocketReads.ts"
+import type { SocketReads } from "../socket/SocketReads.ts"
 
 type Sent = ReturnType<AbstractMultiaddrConnection["sendData"]>
 type Outgoing = Parameters<AbstractMultiaddrConnection["sendData"]>[0]

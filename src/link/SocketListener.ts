@@ -10,8 +10,8 @@ import {
 } from "@libp2p/interface"
 import { getNetConfig, getThinWaistAddresses, ipPortToMultiaddr } from "@libp2p/utils"
 import type { Multiaddr } from "@multiformats/multiaddr"
+import { SocketReads } from "../socket/SocketReads.ts"
 import { SocketConnection } from "./SocketConnection.ts"
-import { SocketReads } from "./SocketReads.ts"
 
 export class SocketListener extends TypedEventEmitter<ListenerEvents> implements Listener {
   readonly #upgrader: Upgrader

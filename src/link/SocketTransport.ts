@@ -16,9 +16,9 @@ import {
 } from "@libp2p/interface"
 import { getNetConfig } from "@libp2p/utils"
 import type { Multiaddr } from "@multiformats/multiaddr"
+import { SocketReads } from "../socket/SocketReads.ts"
 import { SocketConnection } from "./SocketConnection.ts"
 import { SocketListener } from "./SocketListener.ts"
-import { SocketReads } from "./SocketReads.ts"
 
 export interface SocketComponents {
   readonly logger: ComponentLogger

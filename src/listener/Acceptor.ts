@@ -9,6 +9,9 @@ export interface AcceptorOptions {
   readonly port: number
   /** At this many open connections further ones are closed as they come. */
   readonly maxConnections: number
+  /** How many are open. */
+  readonly connections: () => number
+  /** The socket is paused: who takes it decides how it is read. */
   readonly onConnection: (socket: net.Socket) => void
   /** A connection was not taken: the limit, or the system (no descriptor left). */
   readonly onRefused: (reason: "max_connections" | "accept_failed", error?: Error) => void
@@ -28,16 +31,14 @@ export const makeAcceptor = (
 const open = (options: AcceptorOptions): Effect.Effect<Acceptor, ListenError> =>
   Effect.async<Acceptor, ListenError>((resume) => {
     const { host, port } = options
-    const server = net.createServer({ allowHalfOpen: true, noDelay: true })
-    server.maxConnections = options.maxConnections
+    const server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true })
     const onListenError = (error: Error) => resume(Effect.fail(makeListenError(host, port, error)))
     server.once("error", onListenError)
     server.listen({ host, port, backlog: 1_024 }, () => {
       server.off("error", onListenError)
       // Without a handler, running out of descriptors while accepting would end the process.
       server.on("error", (error) => options.onRefused("accept_failed", error))
-      server.on("drop", () => options.onRefused("max_connections"))
-      server.on("connection", options.onConnection)
+      server.on("connection", (socket) => take(socket, options))
       resume(Effect.succeed({ address: boundAddress(server, host, port), stop }))
     })
     let stopped = false
@@ -48,6 +49,14 @@ const open = (options: AcceptorOptions): Effect.Effect<Acceptor, ListenError> =>
     }
     return Effect.sync(stop)
   })
+
+const take = (socket: net.Socket, options: AcceptorOptions): void => {
+  if (options.connections() < options.maxConnections) options.onConnection(socket)
+  else {
+    socket.destroy()
+    options.onRefused("max_connections")
+  }
+}
 
 const boundAddress = (server: net.Server, host: string, port: number): Acceptor["address"] => {
   const address = server.address()

@@ -11,10 +11,11 @@ import type net from "node:net"
 import type { Http1Error } from "../http1/Http1Error.ts"
 import { MessageWriter } from "../http1/MessageWriter.ts"
 import { type ParsedRequest, RequestReader } from "../http1/RequestReader.ts"
-import { ReadGather } from "../inbound/ReadGather.ts"
 import type { Fields } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
-import { lend } from "../model/Loan.ts"
+import { ReadGather } from "../socket/ReadGather.ts"
+import { SocketReads } from "../socket/SocketReads.ts"
+import { askForReset } from "../socket/UnreadSocket.ts"
 import { ClientExchange, type ExchangeOwner } from "./ClientExchange.ts"
 import { writeFault } from "./FaultResponse.ts"
 import { isFault, makeHttpCall } from "./HttpCall.ts"
@@ -24,7 +25,6 @@ import {
   type HttpConnectionContext,
   lingerTimeout
 } from "./HttpConnectionContext.ts"
-import { askForReset } from "./UnreadSocket.ts"
 
 type Phase = "idle" | "head" | "busy" | "discard" | "closing"
 
@@ -42,12 +42,16 @@ export class HttpConnection implements ExchangeOwner {
   #expectsContinue = false
   /** The exchange is a tunnel now. */
   #switched = false
-  readonly #body = new ReadGather("in place")
+  readonly #body = new ReadGather()
   #discarded = 0
   /** The next request is looked at once the socket has taken the last response. */
   #nextOnDrain = false
 
-  constructor(socket: net.Socket, context: HttpConnectionContext, onClosed: () => void) {
+  /** `accepted`: not yet read from. */
+  constructor(accepted: net.Socket, context: HttpConnectionContext, onClosed: () => void) {
+    const reads = new SocketReads()
+    reads.onBytes = (bytes) => this.#onData(bytes)
+    const socket = reads.accept(accepted)
     this.#socket = socket
     this.#context = context
     this.#since = context.ticker.now()
@@ -62,7 +66,6 @@ export class HttpConnection implements ExchangeOwner {
       context.limits,
       context.blocks
     )
-    socket.on("data", (chunk) => this.#onData(chunk))
     socket.on("drain", () => this.#onDrain())
     socket.on("end", () => this.#onSocketEnd())
     // What follows an error is `close`, which is where it is dealt with.
@@ -198,7 +201,6 @@ export class HttpConnection implements ExchangeOwner {
   }
 
   #onData(chunk: Buffer): void {
-    lend(chunk)
     if (this.#phase === "closing") {
       this.#drop(chunk.length)
       return

@@ -9,6 +9,7 @@ import type { Dispatch } from "../model/Exchange.ts"
 import { type PeerKey, type ServiceName, serviceOfAuthority } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
+import { askInterval } from "../socket/UnreadSocket.ts"
 import type { MetricRegistry } from "../telemetry/Metrics.ts"
 import { type Acceptor, makeAcceptor } from "./Acceptor.ts"
 import { ConnectionSet } from "./ConnectionSet.ts"
@@ -16,7 +17,6 @@ import { HttpConnection } from "./HttpConnection.ts"
 import type { HttpConnectionContext } from "./HttpConnectionContext.ts"
 import type { ListenError } from "./ListenError.ts"
 import { ListenerMetrics } from "./ListenerMetrics.ts"
-import { askInterval } from "./UnreadSocket.ts"
 
 export interface HttpListenerOptions {
   readonly host: string
@@ -71,6 +71,7 @@ export const makeHttpListener = (
       host,
       port,
       maxConnections: options.maxConnections ?? defaultMaxConnections,
+      connections: () => core.connections.size,
       onConnection: (socket) => core.accept(socket),
       onRefused: (reason, error) => {
         core.metrics.refused(reason)

@@ -4,14 +4,14 @@
  * A fault becomes a reset, so that nobody takes what has come for all there was.
  */
 import type net from "node:net"
-import { Linger } from "../inbound/Linger.ts"
 import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../model/Exchange.ts"
 import { noFields } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
 import { lend, writeOut } from "../model/Loan.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
-import { askForReset, askInterval } from "./UnreadSocket.ts"
+import { Linger } from "../socket/Linger.ts"
+import { askForReset, askInterval } from "../socket/UnreadSocket.ts"
 
 export interface TcpConnectionOptions {
   readonly call: Call
@@ -38,6 +38,7 @@ export class TcpConnection implements ResponseReceiver {
   #ended = false
   #answered = false
 
+  /** `socket`: accepted, and not yet read from. */
   constructor(socket: net.Socket, options: TcpConnectionOptions) {
     this.#socket = socket
     this.#options = options
@@ -52,6 +53,7 @@ export class TcpConnection implements ResponseReceiver {
     socket.on("error", () => undefined)
     socket.on("close", () => this.#onClose())
     this.#stream = options.dispatch(options.call, this)
+    socket.resume()
   }
 
   /** Ends it now, e.g. because the node stops. */

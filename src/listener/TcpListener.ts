@@ -57,6 +57,7 @@ export const makeTcpListener = (
       host,
       port,
       maxConnections: options.maxConnections ?? defaultMaxConnections,
+      connections: () => connections.size,
       onRefused: (reason, error) => {
         metrics.refused(reason)
         if (error !== undefined) runFork(Effect.logError(`accept on ${host}:${port}`, error))

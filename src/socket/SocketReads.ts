@@ -1,13 +1,13 @@
 /**
  * What a socket reads, without the stream in between: into the memory that reads share
- * (http1/ReadMemory.ts), because who is called takes or copies all of it at once. Node offers that
- * for sockets that connect; one that was accepted is made anew around its handle. Where that cannot
- * be (other runtimes; Windows, which is given the memory before there is anything to read) a socket
+ * (ReadMemory.ts), because who is called takes or copies all of it at once. Node offers that for
+ * sockets that connect; one that was accepted is made anew around its handle. Where that cannot be
+ * (other runtimes; Windows, which is given the memory before there is anything to read) a socket
  * gives new memory for each read, and that is freed by hand.
  */
 import net from "node:net"
-import { readInto } from "../http1/ReadMemory.ts"
 import { free } from "../model/Loan.ts"
+import { readInto } from "./ReadMemory.ts"
 
 const direct =
   process.platform !== "win32" &&
@@ -29,13 +29,13 @@ export class SocketReads {
     return this.#listen(net.connect(options))
   }
 
-  /** Of a server with `pauseOnConnect`. Returns the socket to use instead. */
+  /** Of a server with `pauseOnConnect`. Returns the socket to use instead, which it does not count. */
   accept(accepted: net.Socket): net.Socket {
     const handle = direct ? takeHandle(accepted) : undefined
     if (handle === undefined) return this.#listen(accepted).resume()
-    const socket = new net.Socket({ handle, onread: this.#onread })
-    // The server counts the one that it made.
-    return socket.once("close", () => accepted.destroy())
+    const { allowHalfOpen } = accepted
+    accepted.destroy() // an empty shell
+    return new net.Socket({ handle, allowHalfOpen, onread: this.#onread })
   }
 
   get #onread(): net.OnReadOpts {

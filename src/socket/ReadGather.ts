@@ -6,25 +6,19 @@
 import { lend } from "../model/Loan.ts"
 
 export class ReadGather {
-  readonly #copies: boolean
   #pieces: Array<Buffer> = []
 
-  /** `copied`: what is added is the socket's memory, of use until the next read (ReadMemory.ts). */
-  constructor(pieces: "copied" | "in place") {
-    this.#copies = pieces === "copied"
-  }
-
+  /** The piece may be of memory that is good until the next read (ReadMemory.ts). */
   add(piece: Buffer): void {
     this.#pieces.push(piece)
   }
 
-  /** What was added since the last call. */
+  /** A copy of what was added since the last call. To be taken before the read is over. */
   take(): Buffer | undefined {
     const pieces = this.#pieces
     const first = pieces[0]
     if (first === undefined) return undefined
     this.#pieces = []
-    if (pieces.length === 1 && !this.#copies) return first
     const chunk = pieces.length === 1 ? Buffer.from(first) : Buffer.concat(pieces)
     lend(chunk)
     return chunk
