@@ -185,8 +185,11 @@ export class HttpConnection implements ExchangeOwner {
   #onRequestEnd(trailers: Fields): void {
     this.#requestComplete = true
     this.#handOn()
-    if (this.#exchange !== undefined) this.#exchange.end(trailers)
-    else if (this.#phase === "discard") this.#nextRequest()
+    if (this.#exchange !== undefined) {
+      this.#exchange.end(trailers)
+      // Whoever has it all tells nobody to go on; but a client that leaves must be heard.
+      this.#socket.resume()
+    } else if (this.#phase === "discard") this.#nextRequest()
   }
 
   #onBody(chunk: Buffer): void {

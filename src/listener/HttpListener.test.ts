@@ -532,6 +532,17 @@ describe("clients that go away", () => {
     while (listener.connections > 0) await turn()
   })
 
+  it("after the last piece of a body, which was one too many, cancel their exchange", async () => {
+    const client = connect().send(post(3))
+    const held = await callee.next()
+    held.accept = false
+    client.send("123")
+    await held.until(() => held.trailers !== undefined)
+    client.socket.end()
+    await held.until(() => held.cancelled !== undefined)
+    expect(held.cancelled?.code).toBe("client_gone")
+  })
+
   it("are not those that end their half while they are not read", async () => {
     const size = 4 * 1024 * 1024
     const client = connect()
