@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=2
+#!/usr/bin/env -S node --max-semi-space-size=2 --single-threaded-gc
 /**
  * The `skein` command. Also runs as `deno run -A src/main.ts`.
  *

@@ -9,7 +9,7 @@ const service = "bench"
 const authority = `${service}.mesh`
 
 /** What the first line of the command and the units of mesh-nodes/ give it too. */
-export const runtimeFlags = ["--max-semi-space-size=2"] as const
+export const runtimeFlags = ["--max-semi-space-size=2", "--single-threaded-gc"] as const
 
 const build = join(root, "dist", "skein.js")
 
