@@ -10,6 +10,7 @@
  */
 import type { Fields } from "../model/Exchange.ts"
 import { isToken, tokenBytes, valueBytes } from "./Characters.ts"
+import { badName, badValue } from "./FieldSyntax.ts"
 import { excerpt, Http1Error } from "./Http1Error.ts"
 import type { Http1Limits } from "./Limits.ts"
 
@@ -301,39 +302,3 @@ const dropListed = (block: FieldBlock, listed: ReadonlyArray<string>): void => {
   }
   block.fields = kept
 }
-
-const badName = (text: string, from: number, at: number, fieldsBefore: number): Http1Error => {
-  const found = text.charCodeAt(at)
-  const shown = excerpt(text, from, Math.max(at + 1, from + 1))
-  if (at === from && (found === SP || found === HT)) {
-    return fieldsBefore === 0
-      ? new Http1Error("space_before_name", "the first header line begins with white space")
-      : new Http1Error("obs_fold", "a header is continued on a second line (obs-fold)")
-  }
-  if (found === SP || found === HT) {
-    return new Http1Error("space_before_colon", `white space in or after the name in ${shown}`)
-  }
-  if (found === LF) return bareLf()
-  if (found === CR) {
-    return text.charCodeAt(at + 1) === LF
-      ? new Http1Error("missing_colon", `header line ${shown} has no colon`)
-      : bareCr()
-  }
-  return new Http1Error("bad_field_name", `header name ${shown} has a character that is no token`)
-}
-
-const badValue = (text: string, from: number, nameEnd: number, at: number): Http1Error => {
-  const found = text.charCodeAt(at)
-  if (found === LF) return bareLf()
-  if (found === CR) return bareCr()
-  return new Http1Error(
-    "bad_field_value",
-    `the value of ${excerpt(text, from, nameEnd)} has control character ${found}`
-  )
-}
-
-export const bareLf = (): Http1Error =>
-  new Http1Error("bare_lf", "a line of the head ends with LF alone")
-
-export const bareCr = (): Http1Error =>
-  new Http1Error("bare_cr", "a CR in the head is not followed by LF")

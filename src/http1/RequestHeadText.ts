@@ -10,7 +10,8 @@ import {
   targetBytes,
   tokenBytes
 } from "./Characters.ts"
-import { bareCr, bareLf, type FieldBlock, listMembers } from "./FieldBlock.ts"
+import { type FieldBlock, listMembers } from "./FieldBlock.ts"
+import { bareCr, bareLf } from "./FieldSyntax.ts"
 import { excerpt, Http1Error } from "./Http1Error.ts"
 import { type Http1Limits, peerHttp1Limits } from "./Limits.ts"
 

@@ -7,7 +7,8 @@ import { expect, it } from "vitest"
 import { noFields } from "../model/Exchange.ts"
 import type { FaultCode } from "../model/Fault.ts"
 import type { PolicyInput } from "../model/Policy.ts"
-import { endpointView, Fixture, peerKey, type SentCall, seededRandom } from "./OutboundFixture.ts"
+import { endpointView, Fixture, peerKey, seededRandom } from "./OutboundFixture.ts"
+import type { SentCall } from "./OutboundRecorders.ts"
 
 const endpoints = ["a", "b", "c"].map((letter) => endpointView(letter))
 const policy: PolicyInput = {
