@@ -44,7 +44,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
     this.#serve = options.serve
     this.#onDown = options.onDown ?? (() => {})
     this.#onDefect = options.onDefect ?? (() => {})
-    this.session = new LinkSession(options, this)
+    this.session = new LinkSession(options, this, true)
     this.sections = new LinkSections(this.session.output)
   }
 

@@ -44,7 +44,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
     this.heads = options.heads
     this.node = options.node
     this.#onDefect = options.onDefect ?? (() => {})
-    this.session = new LinkSession(options, this)
+    this.session = new LinkSession(options, this, false)
     this.sections = new LinkSections(this.session.output)
   }
 

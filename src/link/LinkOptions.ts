@@ -60,7 +60,7 @@ export interface LinkLimits {
    * buffers itself. Default 60 KiB, which with its headers fits one record.
    */
   readonly batch: number
-  /** Time between pings, ms: 500. */
+  /** Time between pings, ms: 500. They come from the calling end (Heartbeat.ts). */
   readonly pingEvery: number
   /**
    * A link on which nothing came for so long is dead, ms: 2,500. It is looked at with every ping, so

@@ -52,7 +52,8 @@ export class LinkSession {
   #owed = 0
   #timer: Timer
 
-  constructor(options: LinkOptions, handler: SessionHandler) {
+  /** `yields`: leaves the pings to the peer. */
+  constructor(options: LinkOptions, handler: SessionHandler, yields: boolean) {
     const { channel, ticker, defer = runAfterThisTurn } = options
     const limits = { ...defaultLinkLimits, ...options.limits }
     this.limits = limits
@@ -71,7 +72,7 @@ export class LinkSession {
     this.#decoder = new FrameDecoder((type, exchange, payload) =>
       this.#onFrame(type, exchange, payload)
     )
-    this.#heartbeat = new Heartbeat(limits, ticker.now())
+    this.#heartbeat = new Heartbeat(limits, yields, ticker.now())
     this.#timer = ticker.after(limits.pingEvery, () => this.#beat())
     channel.events = {
       onData: (bytes) => this.#onData(bytes),
@@ -142,6 +143,7 @@ export class LinkSession {
 
   #onFrame(type: FrameType, exchange: number, payload: Buffer): void {
     if (type === FrameType.ping) {
+      this.#heartbeat.pinged(this.#ticker.now())
       this.output.pong(readNumber(payload))
     } else if (type === FrameType.pong) {
       this.#heartbeat.pong(readNumber(payload), this.#ticker.now())
