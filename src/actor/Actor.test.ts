@@ -2,7 +2,7 @@ import { expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Logger, TestClock } from "effect"
 import { type ActorContext, type ActorDefinition, spawn } from "./Actor.ts"
 import type { Overflow } from "./Mailbox.ts"
-import { Supervisor } from "./Supervisor.ts"
+import { type ActorStatus, Supervisor } from "./Supervisor.ts"
 
 type Message =
   | { readonly _tag: "Add"; readonly by: number }
@@ -53,12 +53,25 @@ const counter = (
 const get = (reply: (sum: number) => void): Message => ({ _tag: "Get", reply })
 const add = (by: number): Message => ({ _tag: "Add", by })
 
-/** Lets time pass until the actor lives again: how many turns its fiber takes is not said. */
-const restarted = Effect.flatMap(Supervisor, (supervisor) =>
-  TestClock.adjust(100).pipe(
-    Effect.repeat({ until: () => supervisor.actors()[0]?.state === "running" })
+/**
+ * Lets time pass in steps until the first actor has crashed so often and is in that state: how many
+ * turns its fiber takes until it has crashed is not said, and it may still be running its old life.
+ */
+const reaches = (state: ActorStatus["state"], restarts: number, millis: number) =>
+  Effect.flatMap(Supervisor, (supervisor) =>
+    TestClock.adjust(millis).pipe(
+      Effect.repeat({
+        until: () => {
+          const actor = supervisor.actors()[0]
+          return actor?.state === state && actor.restarts === restarts
+        }
+      })
+    )
   )
-)
+
+/** Time stands still: what is waited for is due. */
+const crashed = (restarts = 1) => reaches("restarting", restarts, 0)
+const restarted = (restarts = 1) => reaches("running", restarts, 100)
 
 const quiet = Logger.remove(Logger.defaultLogger)
 
@@ -120,7 +133,7 @@ it.scoped("after a crash starts from its initial state, with its mailbox", () =>
     ref.tell(add(5))
     ref.tell({ _tag: "Throw" })
     ref.tell(add(1))
-    yield* TestClock.adjust(10)
+    yield* crashed()
     expect(supervisor.actors()).toEqual([
       {
         name: "counter",
@@ -131,7 +144,7 @@ it.scoped("after a crash starts from its initial state, with its mailbox", () =>
         lastError: "Error: broken step"
       }
     ])
-    yield* restarted
+    yield* restarted()
     expect(yield* ref.ask(get, "1 second")).toBe(1)
     expect(supervisor.actors()).toMatchObject([{ state: "running", restarts: 1 }])
   }).pipe(Effect.provide([Supervisor.layer(), quiet]))
@@ -143,8 +156,7 @@ it.scoped("recovers from the last state that a whole step returned", () =>
     ref.tell(add(5))
     ref.tell({ _tag: "Throw" })
     ref.tell(add(1))
-    yield* TestClock.adjust(10)
-    yield* restarted
+    yield* restarted()
     expect(yield* ref.ask(get, "1 second")).toBe(6)
   }).pipe(Effect.provide([Supervisor.layer(), quiet]))
 )
@@ -154,13 +166,11 @@ it.scoped("counts a failing interpreter and a failing forked effect as crashes",
     const supervisor = yield* Supervisor
     const ref = yield* spawn(counter())
     ref.tell({ _tag: "Do", effect: Effect.fail("no disk") })
-    yield* TestClock.adjust(200)
-    expect(supervisor.actors()).toMatchObject([{ restarts: 1, lastError: "no disk" }])
+    yield* restarted()
+    expect(supervisor.actors()).toMatchObject([{ lastError: "no disk" }])
     ref.tell({ _tag: "Fork", effect: Effect.fail("no peer") })
-    yield* TestClock.adjust(400)
-    expect(supervisor.actors()).toMatchObject([
-      { restarts: 2, lastError: "no peer", state: "running" }
-    ])
+    yield* restarted(2)
+    expect(supervisor.actors()).toMatchObject([{ lastError: "no peer" }])
   }).pipe(Effect.provide([Supervisor.layer(), quiet]))
 )
 
@@ -173,8 +183,7 @@ it.scoped("interrupts what it forked when it crashes, and disturbs no sibling", 
     const forked = Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
     ref.tell({ _tag: "Fork", effect: forked })
     ref.tell({ _tag: "Throw" })
-    yield* TestClock.adjust(10)
-    expect(yield* Deferred.isDone(interrupted)).toBe(true)
+    yield* Deferred.await(interrupted)
     expect(yield* sibling.ask(get, "1 second")).toBe(7)
   }).pipe(Effect.provide([Supervisor.layer(), quiet]))
 )
@@ -182,10 +191,13 @@ it.scoped("interrupts what it forked when it crashes, and disturbs no sibling", 
 it.scoped("sends itself its ticks, also after a restart", () =>
   Effect.gen(function* () {
     const ref = yield* spawn(counter({ ticks: [{ every: 1_000, message: add(1) }] }))
+    // An actor that answers has started its ticks.
+    expect(yield* ref.ask(get, "1 second")).toBe(0)
     yield* TestClock.adjust("3500 millis")
     expect(yield* ref.ask(get, "1 second")).toBe(3)
     ref.tell({ _tag: "Throw" })
-    yield* TestClock.adjust("100 millis")
+    yield* restarted()
+    expect(yield* ref.ask(get, "1 second")).toBe(0)
     yield* TestClock.adjust("2 seconds")
     expect(yield* ref.ask(get, "1 second")).toBe(2)
   }).pipe(Effect.provide([Supervisor.layer(), quiet]))

@@ -48,6 +48,7 @@ test("leaves half of the wait to chance", () => {
   const delays = [0, 0.5, 0.999].map((r) => decideRestart(policy, noRestarts, 0, 1, r).delay)
   expect(delays[0]).toBe(100)
   expect(delays[1]).toBe(75)
+  expect(delays.every(Number.isInteger)).toBe(true)
   expect(delays[2]).toBeGreaterThanOrEqual(50)
 })
 

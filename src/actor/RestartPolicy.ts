@@ -41,7 +41,7 @@ export const noRestarts: RestartHistory = { streak: 0, recent: [] }
 
 export interface RestartDecision {
   readonly kind: "restart" | "escalate"
-  /** Milliseconds to wait before the restart. */
+  /** Whole milliseconds to wait before the restart: a clock of tests takes no fraction. */
   readonly delay: number
   readonly history: RestartHistory
 }
@@ -58,7 +58,7 @@ export const decideRestart = (
   const recent = [...history.recent.filter((at) => now - at < policy.window), now]
   // Doubling is capped at 2^30 so that a long streak cannot overflow into Infinity · 0.
   const full = Math.min(policy.max, policy.base * 2 ** Math.min(streak - 1, 30))
-  const delay = full * (1 - policy.jitter * random)
+  const delay = Math.round(full * (1 - policy.jitter * random))
   return recent.length > policy.restarts
     ? { kind: "escalate", delay, history: noRestarts }
     : { kind: "restart", delay, history: { streak, recent } }

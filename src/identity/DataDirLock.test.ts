@@ -53,13 +53,17 @@ describe("lockDataDir", () => {
   })
 
   it("takes over from a process that was killed and that nobody has reaped", async () => {
-    // The shell becomes `sleep`, which never asks for the child it does not know of.
-    const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 60"], {
-      stdio: ["ignore", "pipe", "inherit"]
+    // The shell becomes `sleep`, which never asks for the child it does not know of. The child ends
+    // with our input, and not before that: a shell that is still one would reap it.
+    const parent = spawn("sh", ["-c", "exec 3<&0; cat <&3 >&2 & echo $!; exec sleep 60"], {
+      stdio: ["pipe", "pipe", "inherit"]
     })
     try {
       const [said] = await once(parent.stdout, "data")
       const pid = Number(String(said))
+      const comm = () => readFileSync(`/proc/${parent.pid}/comm`, "utf8")
+      await vi.waitFor(() => expect(comm()).toBe("sleep\n"))
+      parent.stdin.end()
       await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, "utf8")).toContain(") Z "))
       writeFileSync(path, JSON.stringify({ pid, started: "" }))
       await run(briefly)
