@@ -126,11 +126,13 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
   onLinkDown(why: string): void {
     const sent = this.#batch < this.#link.session.output.batch
     const { remote } = this.#link
-    this.#over(
-      sent
-        ? this.#fault("upstream_reset", `the link to ${remote} broke: ${why}`, true)
-        : this.#fault("upstream_connect", `the link to ${remote} broke before: ${why}`, false)
-    )
+    const fault = sent
+      ? this.#fault("upstream_reset", `the link to ${remote} broke: ${why}`, true)
+      : this.#fault("upstream_connect", `the link to ${remote} broke before: ${why}`, false)
+    // A response that has come whole is passed on whole: its reader may be slower than the peer,
+    // which closes as soon as it has sent everything.
+    if (this.#endSeen && !this.#answered) this.#later = fault
+    else this.#over(fault)
   }
 
   /** Something behind the receiver threw: its exchange is given up, the link goes on. */

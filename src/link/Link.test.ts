@@ -430,6 +430,55 @@ describe("the end of a link", () => {
     expect(downs).toEqual([undefined])
   })
 
+  it.each(["http", "tcp"])("leaves a slow reader the %s response that has come whole", (kind) => {
+    const { dialed, accepted, pump, served, downs } = makeLinkPair()
+    const receiver = new Recorder()
+    receiver.more = () => false
+    const stream = dialed.open(kind === "http" ? httpCall() : tcpCall(), receiver)
+    stream.end(noFields)
+    pump.settle()
+    const exchange = served[0]!
+    if (kind === "http") exchange.receiver.onHead(okHead())
+    for (const part of ["first ", "second ", "third"]) {
+      exchange.receiver.onData(Buffer.from(part))
+      pump.settle()
+    }
+    exchange.receiver.onEnd(noFields)
+    accepted.drain("shutting down")
+    pump.settle()
+    expect(downs).toEqual([undefined])
+    expect(receiver.over).toBe(false)
+    receiver.more = () => true
+    stream.resume()
+    expect(receiver.text).toBe("first second third")
+    expect(receiver.trailers).toEqual([])
+    expect(dialed.stats().exchanges).toBe(0)
+  })
+
+  it("tells a tunnel that still sends, once its reader has what came", () => {
+    const { dialed, pump, channels, served } = makeLinkPair()
+    const receiver = new Recorder()
+    receiver.more = () => false
+    const stream = dialed.open(tcpCall(), receiver)
+    pump.settle()
+    const exchange = served[0]!
+    exchange.receiver.onData(Buffer.from("first "))
+    pump.settle()
+    exchange.receiver.onData(Buffer.from("second"))
+    exchange.receiver.onEnd(noFields)
+    pump.settle()
+    channels.cut(new Error("cable cut"))
+    let ended = false
+    receiver.onEnd = () => {
+      ended = true
+    }
+    receiver.more = () => true
+    stream.resume()
+    expect(receiver.text).toBe("first second")
+    expect(ended).toBe(true)
+    expect(receiver.fault).toMatchObject({ code: "upstream_reset", sent: true })
+  })
+
   it("refuses new calls while draining, as unsent", async () => {
     const { dialed, accepted, pump } = makeLinkPair()
     dialed.open(httpCall(), new Recorder())
