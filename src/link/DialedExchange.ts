@@ -107,8 +107,8 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
         return
       case FrameType.end: {
         this.#expect(this.#headSeen && !this.#endSeen, "an end out of place")
-        this.#endSeen = true
         const trailers = decodeTrailers(payload)
+        this.#endSeen = true
         this.#inbox.end(trailers)
         return
       }

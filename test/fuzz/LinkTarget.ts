@@ -321,6 +321,9 @@ const calling: Target = {
     const stalled = receivers[3]
     if (stalled !== undefined) stalled.more = () => false
     setting.play(bytes, () => undefined)
+    // What has come whole waits for its reader, also when the link is gone.
+    if (stalled !== undefined) stalled.more = () => true
+    streams[3]?.resume()
     for (const [i, receiver] of receivers.entries()) {
       if (!receiver.over && !(i === 2 && bytes.length % 3 === 0)) {
         setting.wrong.push(`receiver ${i} was told no end`)
