@@ -12,8 +12,10 @@ import { type ParsedResponse, ResponseReader } from "../http1/ResponseReader.ts"
 import type { Fields, ResponseHead } from "../model/Exchange.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
+import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { Linger } from "../socket/Linger.ts"
 import { ReadGather } from "../socket/ReadGather.ts"
+import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
 import type { EndpointRequest, RequestCarrier } from "./EndpointRequest.ts"
 import { describeSocketError } from "./SocketFailure.ts"
@@ -34,12 +36,19 @@ export interface ConnectionOwner {
   onGone(connection: EndpointConnection): void
   /** It never was open. */
   onConnectFailure(): void
-  /** The request went out on a connection that the program had closed: send it on a new one. */
+  /** The request went out as the program was closing the connection: send it on a new one. */
   onStale(request: EndpointRequest): void
 }
 
 /** So long before the program closes an idle connection it is not used any more. */
 const closeMargin = 1_000
+
+/**
+ * A kept connection that breaks within this many milliseconds of a request was being closed when the
+ * request was sent: the program has not seen it. One that breaks later may have worked on it, and
+ * whether that is done twice is the retry policy's to say.
+ */
+const staleWithin = 50
 
 export class EndpointConnection implements RequestCarrier {
   readonly #owner: ConnectionOwner
@@ -53,6 +62,7 @@ export class EndpointConnection implements RequestCarrier {
   #request: EndpointRequest | undefined
   /** It carried a request before the present one. */
   #reused = false
+  #sentAt = 0
   /** A byte came since the request was sent. */
   #answered = false
   #keepAlive = false
@@ -61,6 +71,8 @@ export class EndpointConnection implements RequestCarrier {
   #coding: "none" | "length" | "chunked" | "tunnel" = "none"
   readonly #body = new ReadGather()
   #cause: Error | undefined = undefined
+  /** Why nothing can be written any more: the program has closed, perhaps with a last word. */
+  #unwritable: Error | undefined = undefined
   /** For the pool. */
   idleSince = 0
 
@@ -90,6 +102,7 @@ export class EndpointConnection implements RequestCarrier {
     reads.onBytes = (bytes) => this.#onData(bytes)
     const socket = reads.connect({ host, port, allowHalfOpen: true, noDelay: true })
     this.#socket = socket
+    outliveWrites(socket, (error) => this.#onUnwritable(error))
     this.#writer = new MessageWriter(socket)
     this.#timer = ticker.after(connectTimeout, () => {
       socket.destroy(new Error(`no connection within ${connectTimeout} ms`))
@@ -144,7 +157,7 @@ export class EndpointConnection implements RequestCarrier {
   close(): void {
     this.#reader.stop()
     this.#writer.drop()
-    if (this.#coding === "tunnel") this.#socket.resetAndDestroy()
+    if (this.#coding === "tunnel") resetWhenWritten(this.#socket, this.#ticker)
     else this.#socket.destroy()
   }
 
@@ -166,6 +179,7 @@ export class EndpointConnection implements RequestCarrier {
     const { head } = request
     const framing = head.framing.kind
     this.#answered = false
+    this.#sentAt = this.#ticker.now()
     this.#coding = framing === "stream" ? "chunked" : framing
     this.#reader.expect(head.method, head.upgrade !== undefined)
     const text = encodeRequestHead(head)
@@ -225,19 +239,35 @@ export class EndpointConnection implements RequestCarrier {
   }
 
   #onInvalid(error: Http1Error): void {
+    // What was valid before it is the caller's, however the bytes were split.
+    this.#handOn()
     const request = this.#request
     this.#request = undefined
-    this.#body.clear()
     this.close()
     if (error.rule === "incomplete") this.#lost(request, error.message)
     else request?.fail("upstream_reset", `sent what is not HTTP/1.1: ${error.message}`)
   }
 
+  /**
+   * What the program said before it closed is still to be read, and an answer is an answer though
+   * the rest of the request reaches nobody. Of a tunnel nothing may be left to read.
+   */
+  #onUnwritable(error: Error): void {
+    this.#unwritable = error
+    if (this.#coding === "tunnel" && this.#reader.state === "complete") this.#socket.destroy(error)
+  }
+
   #onSocketEnd(): void {
+    const unwritable = this.#unwritable
+    if (unwritable !== undefined && isReset(unwritable)) {
+      this.#socket.destroy(unwritable)
+      return
+    }
     this.#reader.eof()
     this.#handOn()
     // Nothing more can come, so nothing more can be asked.
     if (this.#coding !== "tunnel") this.#socket.destroy()
+    else if (unwritable !== undefined) this.#socket.destroy(unwritable)
   }
 
   #onClose(): void {
@@ -257,7 +287,8 @@ export class EndpointConnection implements RequestCarrier {
 
   #lost(request: EndpointRequest | undefined, cause: string): void {
     if (request === undefined || request.over) return
-    if (this.#reused && !this.#answered && request.replayable) {
+    const atOnce = this.#ticker.now() - this.#sentAt <= staleWithin
+    if (this.#reused && !this.#answered && atOnce && request.replayable) {
       request.detach()
       this.#owner.onStale(request)
     } else request.fail("upstream_reset", `broke off: ${cause}`)

@@ -359,6 +359,27 @@ describe("HttpEndpoint", () => {
       expect(counts.staleRetries).toBe(0)
     })
 
+    it("does not send again what the program may have worked on", async () => {
+      const server = rawProgram((socket) => {
+        let requests = 0
+        socket.on("data", () => {
+          if (++requests === 1) {
+            socket.write(ok)
+            return
+          }
+          ticker.advance(300)
+          socket.resetAndDestroy()
+        })
+      })
+      const app = await program(server)
+      const { counts, dispatch, ticker } = endpointAt(app.port)
+      await exchange(dispatch, httpCall())
+      const { fault } = await exchange(dispatch, httpCall())
+      expect(fault).toMatchObject({ code: "upstream_reset", sent: true })
+      expect(counts.staleRetries).toBe(0)
+      expect(app.accepted()).toBe(1)
+    })
+
     it("sends it once more and not twice", async () => {
       let answers = 1
       const app = await program(

@@ -85,6 +85,10 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
   }
 
   onHead(head: ResponseHead): void {
+    if (this.#options.call.kind === "tcp") {
+      this.#receiver?.onHead(head)
+      return
+    }
     this.#status = head.status
     if (head.status === 101) {
       this.#tunnel = true

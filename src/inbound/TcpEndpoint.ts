@@ -4,13 +4,21 @@
  * while the caller may go on sending (Exchange.ts, rule 7).
  */
 import net from "node:net"
-import { type Call, type Fields, noFields, type ResponseReceiver } from "../model/Exchange.ts"
+import {
+  accepted,
+  type Call,
+  type Fields,
+  noFields,
+  type ResponseReceiver
+} from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
 import { lend, writeOut } from "../model/Loan.ts"
 import type { ServiceName } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
+import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { Linger } from "../socket/Linger.ts"
+import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
 import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
 import { describeSocketError, hostPort } from "./SocketFailure.ts"
 
@@ -71,6 +79,8 @@ class TcpTunnel implements EndpointStream {
   /** Connecting, then idle, then closing: never more than one at a time. */
   #timer: Timer
   #cause: Error | undefined = undefined
+  /** Why nothing can be written any more: the program has closed, perhaps with a last word. */
+  #unwritable: Error | undefined = undefined
 
   constructor(
     options: TcpEndpointOptions,
@@ -89,6 +99,7 @@ class TcpTunnel implements EndpointStream {
       noDelay: true
     })
     this.#socket = socket
+    outliveWrites(socket, (error) => this.#onUnwritable(error))
     this.#timer = options.ticker.after(connectTimeout, () => {
       socket.destroy(new Error(`no connection within ${connectTimeout} ms`))
     })
@@ -126,7 +137,8 @@ class TcpTunnel implements EndpointStream {
   cancel(): void {
     if (this.#receiver === undefined) return
     this.#receiver = undefined
-    if (this.#connected) this.#socket.resetAndDestroy()
+    // What the caller said before it left is still the program's, also if that has not accepted yet.
+    if (this.#connected || this.#written) resetWhenWritten(this.#socket, this.#options.ticker)
     else this.#socket.destroy()
   }
 
@@ -140,6 +152,7 @@ class TcpTunnel implements EndpointStream {
     this.#lastMove = this.#options.ticker.now()
     const { idleTimeout } = this.#options
     if (idleTimeout !== undefined) this.#watchIdle(idleTimeout, idleTimeout)
+    this.#receiver?.onHead(accepted)
   }
 
   /** One timer for the tunnel's life instead of one per chunk: it looks how long ago the last was. */
@@ -166,12 +179,25 @@ class TcpTunnel implements EndpointStream {
     this.#receiver?.onWritable()
   }
 
+  /** What the program said before it closed is still to be read. */
+  #onUnwritable(error: Error): void {
+    this.#unwritable = error
+    if (this.#answered) this.#socket.destroy(error)
+  }
+
   #onEnd(): void {
     const receiver = this.#receiver
     if (receiver === undefined) return
+    const unwritable = this.#unwritable
+    if (unwritable !== undefined && isReset(unwritable)) {
+      this.#socket.destroy(unwritable)
+      return
+    }
     this.#answered = true
     if (this.#ended) this.#close()
     receiver.onEnd(noFields)
+    // It takes none of what the caller goes on to say.
+    if (unwritable !== undefined) this.#socket.destroy(unwritable)
   }
 
   /** Both halves have ended. */

@@ -39,14 +39,14 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
   #requestEnded = false
   #responseEnded = false
   #endSent = false
-  /** What broke the request's half while the end of the response was still to be sent. */
+  /** What broke the exchange while some of the response was still to be sent. */
   #fault: Fault | undefined = undefined
 
   constructor(link: ExchangeHost, id: number, call: Call) {
     this.id = id
     this.service = call.service
     this.#link = link
-    this.#method = call.head?.method ?? "GET"
+    this.#method = call.head?.method ?? "CONNECT"
     this.#tunnel = call.kind === "tcp"
     this.#outbox = new Outbox(id, link.session.limits.window.first, this)
   }
@@ -139,15 +139,13 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
     this.#outbox.end(trailers)
   }
 
+  /** What came before it, its end included, is the caller's all the same. */
   onFault(fault: Fault): void {
     if (!this.#open) return
     this.#upstream = undefined
-    if (this.#responseEnded && !this.#endSent) {
-      this.#fault = fault // the response is whole, and the caller gets all of it
-      return
-    }
-    this.#free()
-    this.#link.session.output.frame(FrameType.reset, this.id, encodeFault(fault))
+    this.#fault = fault
+    if (!this.#responseEnded) this.#outbox.break("all")
+    else if (this.#endSent) this.onBroken()
   }
 
   onWritable(): void {
@@ -171,8 +169,16 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
       return
     }
     this.#endSent = true
-    if (this.#fault !== undefined) this.onFault(this.#fault)
+    if (this.#fault !== undefined) this.onBroken()
     else if (!this.#tunnel || this.#requestEnded) this.#free()
+  }
+
+  onBroken(): void {
+    const fault = this.#fault
+    this.#free()
+    if (fault !== undefined) {
+      this.#link.session.output.frame(FrameType.reset, this.id, encodeFault(fault))
+    }
   }
 
   // InboxOwner
@@ -188,6 +194,9 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
     upstream?.end(trailers)
     if (this.#endSent) this.#free()
   }
+
+  /** A caller that gives up wants nothing delivered that its endpoint does not take at once. */
+  deliverBreak(): void {}
 
   passed(bytes: number, grant: number): void {
     this.#link.session.passed(bytes)

@@ -2,12 +2,13 @@
  * One exchange at the calling end of a link: the caller's stream, and what the peer's frames mean
  * for its receiver.
  */
-import type {
-  Call,
-  Fields,
-  RequestStream,
-  ResponseHead,
-  ResponseReceiver
+import {
+  accepted,
+  type Call,
+  type Fields,
+  type RequestStream,
+  type ResponseHead,
+  type ResponseReceiver
 } from "../model/Exchange.ts"
 import type { Fault, FaultCode } from "../model/Fault.ts"
 import type { ServiceName } from "../model/Names.ts"
@@ -22,32 +23,34 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
   readonly id: number
   readonly #link: ExchangeHost
   readonly #service: ServiceName
-  /** Of the request; decides a response's framing. Undefined for tcp. */
-  readonly #method: string | undefined
+  /** Of the request; decides a response's framing. A tcp call is answered as CONNECT is. */
+  readonly #method: string
   /** The write that carries the open frame. */
   readonly #batch: number
   /** Made for the first byte of a request's body: most requests have none. */
   #outbox: Outbox | undefined = undefined
   readonly #inbox: Inbox
   #receiver: ResponseReceiver | undefined
+  #open = true
   #written = false
-  #headSeen: boolean
+  #headSeen = false
   #endSeen = false
   /** Its halves end on their own (Exchange.ts, rule 7). */
   #tunnel: boolean
   /** Of a tunnel: our end is sent; the receiver was told the response's. */
   #endSent = false
   #answered = false
-  /** What broke the request's half while the end of the response was still to be told. */
-  #later: Fault | undefined = undefined
+  /** What broke it, while some of the response was still to be told. */
+  #fault: Fault | undefined = undefined
+  /** Why the caller gave up, while some of what it had said was still to be sent. */
+  #cancelled: Fault | undefined = undefined
 
   constructor(link: ExchangeHost, id: number, call: Call, receiver: ResponseReceiver) {
     const { output, limits, growth } = link.session
     this.id = id
     this.#link = link
     this.#service = call.service
-    this.#method = call.head?.method
-    this.#headSeen = call.head === undefined
+    this.#method = call.head?.method ?? "CONNECT"
     this.#tunnel = call.head === undefined
     this.#receiver = receiver
     this.#batch = output.batch
@@ -57,7 +60,7 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
   // The caller's calls
 
   write(chunk: Uint8Array): boolean {
-    if (this.#receiver === undefined || this.#written) return true
+    if (this.#receiver === undefined || this.#written || this.#fault !== undefined) return true
     return this.#link.session.output.put(this.#sending(), chunk)
   }
 
@@ -70,8 +73,11 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
 
   cancel(fault: Fault): void {
     if (this.#receiver === undefined || this.#callerDone) return
-    this.#free()
-    this.#link.session.output.frame(FrameType.reset, this.id, encodeFault(fault))
+    this.#receiver = undefined
+    this.#cancelled = fault
+    // In a tunnel what the caller said before is still the endpoint's, as far as that takes it now.
+    if (this.#tunnel && this.#outbox !== undefined) this.#outbox.break("credit")
+    else this.onBroken()
   }
 
   resume(): void {
@@ -113,7 +119,7 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
         return
       }
       case FrameType.reset:
-        this.#onReset(decodeFault(payload))
+        this.#break(decodeFault(payload))
         return
       case FrameType.credit:
         this.#link.session.output.grant(this.#sending(), readNumber(payload))
@@ -127,19 +133,16 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
     const sent = this.#batch < this.#link.session.output.batch
     const { remote } = this.#link
     const fault = sent
-      ? this.#fault("upstream_reset", `the link to ${remote} broke: ${why}`, true)
-      : this.#fault("upstream_connect", `the link to ${remote} broke before: ${why}`, false)
-    // A response that has come whole is passed on whole: its reader may be slower than the peer,
-    // which closes as soon as it has sent everything.
-    if (this.#endSeen && !this.#answered) this.#later = fault
-    else this.#over(fault)
+      ? this.#decide("upstream_reset", `the link to ${remote} broke: ${why}`, true)
+      : this.#decide("upstream_connect", `the link to ${remote} broke before: ${why}`, false)
+    this.#break(fault)
   }
 
   /** Something behind the receiver threw: its exchange is given up, the link goes on. */
   fail(error: unknown): void {
     this.#link.defect(error)
     if (this.#receiver === undefined) return
-    const fault = this.#fault("upstream_reset", "the caller's side failed", true)
+    const fault = this.#decide("upstream_reset", "the caller's side failed", true)
     this.#link.session.output.frame(FrameType.reset, this.id, encodeFault(fault))
     this.#over(fault)
   }
@@ -156,9 +159,18 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
       if (this.#answered) this.#free()
       return
     }
-    const fault = this.#fault("head_too_large", "the request's trailers cannot cross a link", true)
+    const fault = this.#decide("head_too_large", "the request's trailers cannot cross a link", true)
     this.#link.session.output.frame(FrameType.reset, this.id, encodeFault(fault))
     queueMicrotask(() => this.#over(fault))
+  }
+
+  onBroken(): void {
+    if (!this.#open) return
+    const fault = this.#cancelled
+    this.#free()
+    if (fault !== undefined) {
+      this.#link.session.output.frame(FrameType.reset, this.id, encodeFault(fault))
+    }
   }
 
   // InboxOwner
@@ -172,7 +184,10 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
     if (this.#tunnel && !this.#endSent) this.#answered = true
     else this.#free()
     receiver?.onEnd(trailers)
-    if (this.#later !== undefined) this.#over(this.#later)
+  }
+
+  deliverBreak(): void {
+    if (this.#fault !== undefined) this.#over(this.#fault)
   }
 
   passed(bytes: number, grant: number): void {
@@ -187,9 +202,9 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
     const section = this.#link.sections.of(payload[0]!)
     let head: ResponseHead
     try {
-      head = this.#link.heads.decodeResponse(payload, 1, this.#method ?? "GET", section)
+      head = this.#link.heads.decodeResponse(payload, 1, this.#method, section)
     } catch (error) {
-      const fault = this.#fault("upstream_reset", `unreadable response head: ${error}`, true)
+      const fault = this.#decide("upstream_reset", `unreadable response head: ${error}`, true)
       this.#link.session.output.frame(FrameType.reset, this.id, encodeFault(fault))
       this.#over(fault)
       return
@@ -197,6 +212,7 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
     const interim = head.status < 200 && head.status !== 101
     this.#expect(interim === (type === FrameType.info), `status ${head.status} out of place`)
     if (head.status === 101) this.#tunnel = true
+    else if (this.#tunnel) this.#expect(head.status === accepted.status, "an answer to a tcp call")
     if (type === FrameType.info) this.#receiver?.onInfo(head)
     else this.#receiver?.onHead(head)
   }
@@ -206,19 +222,22 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
     return this.#written && this.#answered
   }
 
-  /** A response that has come whole is passed on whole, also when the tunnel's other half broke. */
-  #onReset(fault: Fault): void {
-    if (this.#tunnel && this.#endSeen && !this.#answered) this.#later = fault
-    else this.#over(fault)
+  /**
+   * The peer, or the link, broke it off. What came before is passed on first, for its reader may be
+   * slower than the peer, which closes as soon as it has sent everything.
+   */
+  #break(fault: Fault): void {
+    this.#fault ??= fault
+    this.#inbox.break()
   }
 
   /** The exchange ends with a fault. */
   #over(fault: Fault): void {
+    if (!this.#open) return
     const receiver = this.#receiver
-    if (receiver === undefined) return
     const callerDone = this.#callerDone
     this.#free()
-    if (callerDone) return
+    if (receiver === undefined || callerDone) return
     try {
       receiver.onFault(fault)
     } catch (error) {
@@ -227,6 +246,8 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
   }
 
   #free(): void {
+    if (!this.#open) return
+    this.#open = false
     this.#receiver = undefined
     if (this.#outbox !== undefined) this.#link.session.output.drop(this.#outbox)
     const held = this.#inbox.free()
@@ -249,7 +270,8 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
     if (!condition) throw new ProtocolError(`${what} on exchange ${this.id}`)
   }
 
-  #fault(code: FaultCode, message: string, sent: boolean): Fault {
+  /** A fault that this end of the link decides. */
+  #decide(code: FaultCode, message: string, sent: boolean): Fault {
     return this.#link.fault(code, message, this.#service, sent)
   }
 }

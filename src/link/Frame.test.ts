@@ -82,7 +82,11 @@ describe("frames", () => {
         (sizes, turns) => {
           const chunks = sizes.map((size, i) => Buffer.from(new ArrayBuffer(size)).fill(i))
           const whole = Buffer.concat(chunks).toString("latin1")
-          const outbox = new Outbox(9, whole.length, { onRoom: () => {}, onDrained: () => {} })
+          const outbox = new Outbox(9, whole.length, {
+            onRoom: () => {},
+            onDrained: () => {},
+            onBroken: () => {}
+          })
           for (const chunk of chunks) {
             lend(chunk)
             outbox.put(chunk)

@@ -1,5 +1,5 @@
 /**
- * What travels on a link (`/skein/link/1`): frames of one 8-byte header and a payload.
+ * What travels on a link (`/skein/link/2`): frames of one 8-byte header and a payload.
  *
  *     u24 payload length | u8 type | u32 exchange (0: the link itself) | payload
  *

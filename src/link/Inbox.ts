@@ -10,6 +10,8 @@ export interface InboxOwner {
   /** False: hold further data until `resume`. */
   deliver(chunk: Uint8Array): boolean
   deliverEnd(trailers: Fields): void
+  /** In place of the end: all that came before the break has been delivered. */
+  deliverBreak(): void
   /** `bytes` left the inbox; `grant` of credit is now due to the exchange (0: none). */
   passed(bytes: number, grant: number): void
 }
@@ -24,6 +26,7 @@ export class Inbox {
   /** Index of the first held chunk that was not passed on. */
   #next = 0
   #trailers: Fields | undefined = undefined
+  #broken = false
   #halted = false
   /** Guards against a reader that resumes from within `deliver`. */
   #delivering = false
@@ -56,6 +59,12 @@ export class Inbox {
     this.#pump()
   }
 
+  /** Nothing more comes; the break follows what is held, and the end if there was one. */
+  break(): void {
+    this.#broken = true
+    this.#pump()
+  }
+
   resume(): void {
     this.#halted = false
     this.#pump()
@@ -68,6 +77,7 @@ export class Inbox {
     this.#held = []
     this.#next = 0
     this.#trailers = undefined
+    this.#broken = false
     this.#window.free()
     return this.#window.held
   }
@@ -79,9 +89,13 @@ export class Inbox {
     this.#held = []
     this.#next = 0
     const trailers = this.#trailers
-    if (trailers === undefined) return
-    this.#trailers = undefined
-    this.#owner.deliverEnd(trailers)
+    if (trailers !== undefined) {
+      this.#trailers = undefined
+      this.#owner.deliverEnd(trailers)
+    }
+    if (!this.#broken) return
+    this.#broken = false
+    this.#owner.deliverBreak()
   }
 
   #pass(chunk: Uint8Array): void {

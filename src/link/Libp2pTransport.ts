@@ -15,7 +15,7 @@ import { type MeshHostShape, withoutPeer } from "./MeshHost.ts"
 const streamsPerConnection = 8
 
 /** Links are lanes beside libp2p's streams: they are the request path. The rest are its streams. */
-const onLanes: ReadonlySet<LinkProtocol> = new Set(["/skein/link/1"])
+const onLanes: ReadonlySet<LinkProtocol> = new Set(["/skein/link/2"])
 
 export const makeLibp2pTransport = (
   host: MeshHostShape,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { noFields } from "../model/Exchange.ts"
+import { accepted as acceptedHead, noFields } from "../model/Exchange.ts"
 import { FrameType } from "./Frame.ts"
 import { encodeOpening } from "./FramePayload.ts"
 import { FrameWriter } from "./FrameWriter.ts"
@@ -59,6 +59,7 @@ describe("an exchange over a link", () => {
     pump.settle()
     expect(served[0]?.call).toEqual({ ...tcpCall() })
     expect(served[0]?.text).toBe("ping")
+    served[0]?.receiver.onHead(acceptedHead)
     served[0]?.receiver.onData(Buffer.from("pong"))
     pump.settle()
     expect(receiver.text).toBe("pong")
@@ -67,7 +68,7 @@ describe("an exchange over a link", () => {
     served[0]?.receiver.onEnd(noFields)
     pump.settle()
     expect(receiver.trailers).toEqual([])
-    expect(receiver.head).toBeUndefined()
+    expect(receiver.head).toEqual(acceptedHead)
   })
 
   it("puts everything of one turn into one write", () => {
@@ -438,7 +439,7 @@ describe("the end of a link", () => {
     stream.end(noFields)
     pump.settle()
     const exchange = served[0]!
-    if (kind === "http") exchange.receiver.onHead(okHead())
+    exchange.receiver.onHead(kind === "http" ? okHead() : acceptedHead)
     for (const part of ["first ", "second ", "third"]) {
       exchange.receiver.onData(Buffer.from(part))
       pump.settle()
@@ -462,6 +463,7 @@ describe("the end of a link", () => {
     const stream = dialed.open(tcpCall(), receiver)
     pump.settle()
     const exchange = served[0]!
+    exchange.receiver.onHead(acceptedHead)
     exchange.receiver.onData(Buffer.from("first "))
     pump.settle()
     exchange.receiver.onData(Buffer.from("second"))

@@ -161,7 +161,7 @@ export class LinkPool {
 
   /** Takes the links that others open, from now on. */
   async listen(): Promise<void> {
-    this.#unhandle = await this.#options.transport.handle("/skein/link/1", (peer, channel) =>
+    this.#unhandle = await this.#options.transport.handle("/skein/link/2", (peer, channel) =>
       this.accept(peer, channel)
     )
   }

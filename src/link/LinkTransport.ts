@@ -4,7 +4,7 @@ import type { ByteChannel } from "../model/ByteChannel.ts"
 import type { PeerKey } from "../model/Names.ts"
 
 /** What is spoken on a stream; each has its own wire format and its own limit of streams. */
-export type LinkProtocol = "/skein/link/1" | "/skein/rpc/1"
+export type LinkProtocol = "/skein/link/2" | "/skein/rpc/1"
 
 export interface LinkTransport {
   readonly self: PeerKey

@@ -1,5 +1,5 @@
 /**
- * What one exchange has still to send: chunks in order, then the end. It knows its credit; when
+ * What one exchange has still to send: chunks in order, then how it ends. It knows its credit; when
  * and how much of it goes out is the link's decision.
  */
 import type { Fields } from "../model/Exchange.ts"
@@ -11,6 +11,8 @@ export interface OutboxOwner {
   onRoom(): void
   /** All data is in frames; the end (with these trailers) is to follow. */
   onDrained(trailers: Fields): void
+  /** What broke it off is to follow now: all data before it is in frames, or will not be sent. */
+  onBroken(): void
 }
 
 export class Outbox {
@@ -21,6 +23,8 @@ export class Outbox {
   #first = 0
   #offset = 0
   #trailers: Fields | undefined = undefined
+  /** There will be no end; what is here still goes out, `credit`: as far as the credit goes. */
+  #broken: "no" | "all" | "credit" = "no"
   /** Bytes waiting. */
   pending = 0
   /** Bytes the peer lets us send on this exchange. */
@@ -50,6 +54,15 @@ export class Outbox {
     if (this.pending === 0) this.#owner.onDrained(trailers)
   }
 
+  /**
+   * In place of an end. `credit`: the peer has not taken what came before, and nobody who would give
+   * up is left to wait until it does.
+   */
+  break(upTo: "all" | "credit"): void {
+    this.#broken = upTo
+    this.#breakIfSent()
+  }
+
   /** Moves `length` bytes, no more than pending and credit, into one frame. */
   send(writer: FrameWriter, length: number): void {
     writer.beginData(this.exchange, length)
@@ -77,11 +90,18 @@ export class Outbox {
       this.#chunks = this.#chunks.slice(this.#first)
       this.#first = 0
     }
+    if (this.#broken !== "no") this.#breakIfSent()
   }
 
   roomAgain(): void {
     this.full = false
-    if (this.#trailers === undefined) this.#owner.onRoom()
+    if (this.#trailers === undefined && this.#broken === "no") this.#owner.onRoom()
+  }
+
+  #breakIfSent(): void {
+    if (this.pending === 0 || (this.#broken === "credit" && this.credit === 0)) {
+      this.#owner.onBroken()
+    }
   }
 
   /** Forgets everything. Returns how much was waiting. */

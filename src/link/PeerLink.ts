@@ -197,7 +197,7 @@ export class PeerLink {
     const timer = ticker.after(limits.dialTimeout, () =>
       attempt.abort(new Error(`no answer within ${limits.dialTimeout} ms`))
     )
-    transport.open(this.peer, "/skein/link/1", this.addresses, attempt.signal).then(
+    transport.open(this.peer, "/skein/link/2", this.addresses, attempt.signal).then(
       (channel) => {
         timer.cancel()
         this.#attempt = undefined

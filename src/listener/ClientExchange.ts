@@ -12,15 +12,13 @@ import {
 } from "../http1/Encode.ts"
 import type { MessageWriter } from "../http1/MessageWriter.ts"
 import type { ParsedRequest } from "../http1/RequestReader.ts"
-import {
-  type Call,
-  type Dispatch,
-  type Fields,
-  noFields,
-  type RequestStream,
-  type ResponseHead,
-  type ResponseReceiver,
-  streamBody
+import type {
+  Call,
+  Dispatch,
+  Fields,
+  RequestStream,
+  ResponseHead,
+  ResponseReceiver
 } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
 import { writeFault } from "./FaultResponse.ts"
@@ -40,14 +38,8 @@ export interface ExchangeOwner {
   onFinished(keepAlive: boolean): void
   /** The response broke off, or its end could not be told from a whole one. */
   onTruncated(withReset: boolean): void
-}
-
-const established: ResponseHead = {
-  status: 200,
-  reason: "Connection Established",
-  fields: noFields,
-  framing: streamBody,
-  upgrade: undefined
+  /** Of a tunnel, before `onTruncated`: why. */
+  onTunnelFault(fault: Fault): void
 }
 
 export class ClientExchange implements ResponseReceiver {
@@ -85,9 +77,6 @@ export class ClientExchange implements ResponseReceiver {
 
   start(call: Call, dispatch: Dispatch): void {
     this.#stream = dispatch(call, this)
-    // A tunnel has no response head to wait for. What is known at once (no such service) comes in
-    // a microtask and is still answered as HTTP; what fails later resets the connection.
-    if (call.kind === "tcp") setImmediate(() => this.#establish())
   }
 
   write(chunk: Uint8Array): boolean {
@@ -156,7 +145,6 @@ export class ClientExchange implements ResponseReceiver {
 
   onData(chunk: Uint8Array): boolean {
     if (this.#over) return true
-    if (this.#coding === undefined) this.#establish()
     const room = this.#writeBody(chunk)
     if (!room) this.#stalled = true
     return room
@@ -164,7 +152,6 @@ export class ClientExchange implements ResponseReceiver {
 
   onEnd(trailers: Fields): void {
     if (this.#over) return
-    if (this.#coding === undefined) this.#establish()
     if (this.#coding === "length" && this.#left > 0) {
       this.#cutOff(undefined)
       return
@@ -192,7 +179,9 @@ export class ClientExchange implements ResponseReceiver {
     this.#finish()
     this.#coding = "length"
     const { head, version } = this.#request
-    const keepAlive = this.#request.keepAlive && this.#owner.mayKeepAlive
+    // Of a refused CONNECT, what a hasty client has sent ahead into its tunnel is no request.
+    const keepAlive =
+      this.#request.keepAlive && this.#owner.mayKeepAlive && head.method !== "CONNECT"
     const { date } = this.#owner
     this.#socket.write(writeFault(fault, { method: head.method, version, keepAlive, date }))
     this.#owner.onFinished(keepAlive)
@@ -219,12 +208,6 @@ export class ClientExchange implements ResponseReceiver {
     }
   }
 
-  /** CONNECT: the tunnel is taken to be open. */
-  #establish(): void {
-    if (this.#over || this.#coding !== undefined) return
-    if (this.#request.head.method === "CONNECT") this.onHead(established)
-  }
-
   /** `fault` is what answers if no head was written yet. */
   #cutOff(fault: Fault | undefined): void {
     if (this.#coding === undefined && fault !== undefined && fault.code !== "client_gone") {
@@ -233,6 +216,7 @@ export class ClientExchange implements ResponseReceiver {
     }
     this.#finish()
     this.#writer.flush()
+    if (this.#coding === "tunnel" && fault !== undefined) this.#owner.onTunnelFault(fault)
     // With length and chunks the client sees what is missing. Where closing is the end, only a
     // reset tells that it was not meant.
     this.#owner.onTruncated(

@@ -13,14 +13,16 @@ import { MessageWriter } from "../http1/MessageWriter.ts"
 import { type ParsedRequest, RequestReader } from "../http1/RequestReader.ts"
 import type { Fields } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
+import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { ReadGather } from "../socket/ReadGather.ts"
+import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
 import { askForReset } from "../socket/UnreadSocket.ts"
 import { ClientExchange, type ExchangeOwner } from "./ClientExchange.ts"
 import { writeFault } from "./FaultResponse.ts"
 import { isFault, makeHttpCall } from "./HttpCall.ts"
 import {
-  discardBytes,
+  discardLimit,
   discardTimeout,
   type HttpConnectionContext,
   lingerTimeout
@@ -37,13 +39,16 @@ export class HttpConnection implements ExchangeOwner {
   #phase: Phase = "idle"
   /** When the phase began; for `closing`, when our half was really closed. */
   #since: number
+  /** When something was last read to be dropped. */
+  #droppedAt = 0
   /** The request that is being answered has come in whole. */
   #requestComplete = true
   #expectsContinue = false
   /** The exchange is a tunnel now. */
   #switched = false
+  /** Of a tunnel: why nothing can be written any more. The client has closed. */
+  #unwritable: Error | undefined = undefined
   readonly #body = new ReadGather()
-  #discarded = 0
   /** The next request is looked at once the socket has taken the last response. */
   #nextOnDrain = false
 
@@ -109,10 +114,15 @@ export class HttpConnection implements ExchangeOwner {
         }
         break
       case "discard":
-        if (age >= discardTimeout) this.#close()
+        if (age >= discardLimit || now - this.#droppedAt >= discardTimeout) this.#close()
         break
       case "closing":
-        if (age >= (this.#socket.writableFinished ? lingerTimeout : idleTimeout)) {
+        if (!this.#socket.writableFinished) {
+          if (age >= idleTimeout) this.#socket.destroy()
+        } else if (
+          age >= discardLimit ||
+          now - Math.max(this.#since, this.#droppedAt) >= lingerTimeout
+        ) {
           this.#socket.destroy()
         }
         break
@@ -129,13 +139,19 @@ export class HttpConnection implements ExchangeOwner {
 
   /** Ends it now, e.g. because the node stops. */
   destroy(): void {
-    this.#cancel("draining", `node ${this.node} stopped before the end of the response`)
+    const message = `node ${this.node} stopped before the end of the response`
+    if (this.#switched && this.#exchange !== undefined) {
+      const { node } = this
+      this.onTunnelFault({ code: "draining", message, node, service: undefined, sent: true })
+    }
+    this.#cancel("draining", message)
     this.#socket.destroy()
   }
 
   onSwitched(): void {
     this.#switched = true
     this.#requestComplete = false
+    outliveWrites(this.#socket, (error) => this.#onUnwritable(error))
     this.#reader.tunnel()
     this.#socket.resume()
     this.#handOn()
@@ -151,7 +167,7 @@ export class HttpConnection implements ExchangeOwner {
     if (!keepAlive) this.#close()
     else if (!this.#requestComplete) {
       this.#enter("discard")
-      this.#discarded = 0
+      this.#droppedAt = this.#since
       this.#socket.resume()
     } else if (this.#socket.writableNeedDrain) {
       // A client that pipelines without reading would otherwise fill our memory with responses.
@@ -160,11 +176,16 @@ export class HttpConnection implements ExchangeOwner {
     } else this.#nextRequest()
   }
 
+  onTunnelFault(fault: Fault): void {
+    const { remoteAddress = "unknown", remotePort = 0 } = this.#socket
+    this.#context.onTunnelReset(fault, `${remoteAddress}:${remotePort}`)
+  }
+
   onTruncated(withReset: boolean): void {
     this.#exchange = undefined
     this.#enter("closing")
     this.#reader.stop()
-    if (withReset) this.#socket.resetAndDestroy()
+    if (withReset) resetWhenWritten(this.#socket, this.#context.ticker)
     // What was received before the break still goes out; the missing end tells the rest.
     else this.#socket.destroySoon()
   }
@@ -194,7 +215,7 @@ export class HttpConnection implements ExchangeOwner {
 
   #onBody(chunk: Buffer): void {
     if (this.#exchange !== undefined) this.#body.add(chunk)
-    else this.#drop(chunk.length)
+    else this.#droppedAt = this.#context.ticker.now()
   }
 
   #handOn(): void {
@@ -205,7 +226,7 @@ export class HttpConnection implements ExchangeOwner {
 
   #onData(chunk: Buffer): void {
     if (this.#phase === "closing") {
-      this.#drop(chunk.length)
+      this.#droppedAt = this.#context.ticker.now()
       return
     }
     const ahead = this.#reader.state === "complete"
@@ -277,11 +298,23 @@ export class HttpConnection implements ExchangeOwner {
   #onSocketEnd(): void {
     if (this.#phase === "closing") return
     if (this.#exchange === undefined) this.#close()
-    else if (this.#switched) this.#reader.eof()
+    else if (this.#switched) this.#onTunnelEnd()
     else {
       this.#cancel("client_gone", "the client closed its connection before the response")
       this.#socket.destroy()
     }
+  }
+
+  #onTunnelEnd(): void {
+    const unwritable = this.#unwritable
+    if (unwritable === undefined || !isReset(unwritable)) this.#reader.eof()
+    if (unwritable !== undefined) this.#socket.destroy(unwritable)
+  }
+
+  /** See TcpConnection: what the client said before it closed is still to be read. */
+  #onUnwritable(error: Error): void {
+    this.#unwritable = error
+    if (this.#reader.state !== "tunnel" || this.#socket.isPaused()) this.#socket.destroy(error)
   }
 
   #onClose(): void {
@@ -306,17 +339,9 @@ export class HttpConnection implements ExchangeOwner {
     this.#enter("closing")
     this.#exchange = undefined
     this.#body.clear()
-    this.#discarded = 0
     this.#reader.stop()
     this.#socket.end()
     this.#socket.resume()
-  }
-
-  #drop(bytes: number): void {
-    this.#discarded += bytes
-    if (this.#discarded <= discardBytes) return
-    if (this.#phase === "closing") this.#socket.destroy()
-    else this.#close()
   }
 
   #enter(phase: Phase): void {

@@ -2,6 +2,7 @@
 import type { KnownBlocks } from "../http1/BlockMemory.ts"
 import type { Http1Limits } from "../http1/Limits.ts"
 import type { Dispatch } from "../model/Exchange.ts"
+import type { Fault } from "../model/Fault.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { HttpCallContext } from "./HttpCall.ts"
 
@@ -21,14 +22,15 @@ export interface HttpConnectionContext extends HttpCallContext {
   readonly date: string
   /** A request was refused; by which rule of HTTP (or `head_timeout`). */
   readonly onParseError: (rule: string) => void
+  /** A tunnel is cut off with a reset, because of this. `client`: address and port. */
+  readonly onTunnelReset: (fault: Fault, client: string) => void
 }
 
 /**
- * A body that nobody wants any more is read to its end if that comes within these; else the
- * connection is closed. Go's server does the same with 256 KiB.
+ * A client that goes on sending what nobody wants any more is read from all the same, so that it can
+ * read our answer: closing with bytes unread would reset that away. As nginx does, for so long in
+ * all, and only while something comes: longer when the connection is to live on.
  */
-export const discardBytes = 256 * 1024
+export const discardLimit = 30_000
 export const discardTimeout = 5_000
-
-/** After our half is closed: how long the client may take to close its own. */
 export const lingerTimeout = 2_000

@@ -2,7 +2,7 @@ import http from "node:http"
 import { Effect, Fiber } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { payments, self } from "../inbound/InboundFixture.ts"
-import { noFields } from "../model/Exchange.ts"
+import { accepted, noFields } from "../model/Exchange.ts"
 import type { Fault, FaultCode } from "../model/Fault.ts"
 import { type HttpListener, type HttpListenerOptions, makeHttpListener } from "./HttpListener.ts"
 import { HoldingCallee, makeContext, RawClient, responseHead, turn } from "./ListenerFixture.ts"
@@ -91,8 +91,7 @@ describe("requests", () => {
       "example.com"
     ],
     ["an address", "GET / HTTP/1.1\r\nhost: 127.0.0.1:4140\r\n\r\n", "127.0.0.1:4140"],
-    ["nothing", "GET / HTTP/1.1\r\nhost:\r\n\r\n", "names no service"],
-    ["another host, CONNECT", "CONNECT example.com:443 HTTP/1.1\r\nhost: x\r\n\r\n", "NO_PROXY"]
+    ["nothing", "GET / HTTP/1.1\r\nhost:\r\n\r\n", "names no service"]
   ])(
     "for %s are answered with route_not_found, and the connection lives on",
     async (_, text, part) => {
@@ -108,6 +107,17 @@ describe("requests", () => {
       await client.receives(/ok$/)
     }
   )
+
+  it("for another host, CONNECT, are refused, and what was sent ahead is no request", async () => {
+    const client = connect().send(
+      `CONNECT example.com:443 HTTP/1.1\r\nhost: x\r\n\r\n${get("/ahead")}`
+    )
+    await client.end()
+    expect(client.text).toMatch(/^HTTP\/1.1 404 Not Found\r\n/)
+    expect(client.text).toMatch(/\r\nconnection: close\r\n/)
+    expect(client.text).toContain("NO_PROXY")
+    expect(callee.exchanges).toEqual([])
+  })
 
   it("that loop through this node are stopped", async () => {
     const client = connect().send(get("/", `via: ${"1.1 host-a, ".repeat(16)}1.1 x\r\n`))
@@ -364,17 +374,54 @@ describe("responses", () => {
     expect(held.text.length).toBeLessThanOrEqual(5)
   })
 
-  it("that come early close the connection before a large body is through", async () => {
-    const client = connect().send(post(100_000_000))
+  it("that come early let the rest of a large body pass too, and leave the connection", async () => {
+    const size = 20_000_000
+    const client = connect().send(post(size))
     ;(await callee.next()).respond(413, "no")
     await client.receives(/no$/)
-    const chunk = Buffer.alloc(64 * 1024)
-    while (!client.ended && client.error === undefined) {
-      client.socket.write(chunk)
-      await turn()
-    }
+    client.socket.write(Buffer.alloc(size))
+    client.send(get("/next"))
+    expect((await callee.next()).call.head?.target).toBe("/next")
+  })
+
+  it("that come early close the connection when the rest does not come", async () => {
+    const client = connect().send(post(10))
+    ;(await callee.next()).respond(413, "no")
+    await client.receives(/no$/)
+    context.ticker.advance(6_000)
+    await client.end()
     expect(client.text).toMatch(/no$/)
-    expect(client.socket.bytesWritten).toBeLessThan(20_000_000)
+  })
+
+  it("that come early close the connection when the rest comes for too long", async () => {
+    const client = connect().send(post(100))
+    ;(await callee.next()).respond(413, "no")
+    await client.receives(/no$/)
+    for (let i = 0; i < 40 && !client.ended; i++) {
+      client.send("x")
+      for (let turns = 0; turns < 20; turns++) await turn()
+      context.ticker.advance(1_000)
+    }
+    await client.end()
+    expect(client.text).toMatch(/no$/)
+  })
+
+  it("that close the connection are not reset away by what the client still sends", async () => {
+    const size = 20_000_000
+    const client = connect().send(
+      `POST / HTTP/1.0\r\nhost: payments.mesh\r\ncontent-length: ${size}\r\n\r\n`
+    )
+    client.socket.pause()
+    ;(await callee.next()).respond(413, "no")
+    let written = false
+    client.socket.write(Buffer.alloc(size), () => {
+      written = true
+    })
+    while (!written) await turn()
+    client.socket.resume()
+    await client.end()
+    expect(client.text).toMatch(/no$/)
+    expect(client.error).toBeUndefined()
   })
 
   it("that break off are cut off", async () => {
@@ -464,6 +511,9 @@ describe("tunnels", () => {
     )
     const held = await callee.next()
     expect(held.call).toMatchObject({ kind: "tcp", service: "payments", head: undefined })
+    for (let turns = 0; turns < 50; turns++) await turn()
+    expect(client.text).toBe("")
+    held.receiver.onHead(accepted)
     await client.receives(/^HTTP\/1.1 200 Connection Established\r\ndate: [^\r]*\r\n\r\n$/)
     await held.until(() => held.text === "hello")
     held.receiver.onData(Buffer.from("world"))
@@ -472,25 +522,23 @@ describe("tunnels", () => {
     expect(client.text).toMatch(/\r\n\r\nworld$/)
   })
 
-  it("by CONNECT that fail at once are answered, later ones are reset", async () => {
+  it("by CONNECT are answered with what was in the way, and reset once they stand", async () => {
     const connectText = "CONNECT payments.mesh:80 HTTP/1.1\r\nhost: payments.mesh:80\r\n\r\n"
-    await context.dispose()
-    await listen({
-      dispatch: (call, receiver) => {
-        queueMicrotask(() => receiver.onFault(fault("no_healthy_endpoint")))
-        return callee.dispatch(call, receiver)
-      }
-    })
     const refused = connect().send(connectText)
-    await refused.receives(/^HTTP\/1.1 503 /)
-    await context.dispose()
-    await listen()
+    ;(await callee.next()).receiver.onFault(fault("upstream_connect"))
+    await refused.receives(/^HTTP\/1.1 503 [\s\S]*skein-error: upstream_connect\r\n/)
+    await refused.end()
     const reset = connect().send(connectText)
     const held = await callee.next()
+    held.receiver.onHead(accepted)
     await reset.receives(/Established/)
-    held.receiver.onFault(fault("upstream_connect"))
+    held.receiver.onFault(fault("upstream_reset"))
     await reset.closed
     expect(reset.error).toMatchObject({ code: "ECONNRESET" })
+    const resets = context.metrics.families.get("skein_listener_tunnel_resets_total")?.cells
+    expect([...(resets?.values() ?? [])]).toMatchObject([
+      { labels: { code: "upstream_reset" }, cell: { value: 1 } }
+    ])
   })
 })
 

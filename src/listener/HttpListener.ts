@@ -2,10 +2,11 @@
  * The local HTTP/1.1 port: a proxy for `http://NAME.mesh/` (by Host, absolute-form or CONNECT), or
  * with `fixedService` the port of one service whatever the Host says.
  */
-import { Effect, Runtime, type Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import { KnownBlocks } from "../http1/BlockMemory.ts"
 import { defaultHttp1Limits, type Http1Limits } from "../http1/Limits.ts"
 import type { Dispatch } from "../model/Exchange.ts"
+import type { Fault } from "../model/Fault.ts"
 import { type PeerKey, type ServiceName, serviceOfAuthority } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
@@ -17,6 +18,7 @@ import { HttpConnection } from "./HttpConnection.ts"
 import type { HttpConnectionContext } from "./HttpConnectionContext.ts"
 import type { ListenError } from "./ListenError.ts"
 import { ListenerMetrics } from "./ListenerMetrics.ts"
+import { Refusals } from "./Refusals.ts"
 
 export interface HttpListenerOptions {
   readonly host: string
@@ -64,19 +66,20 @@ export const makeHttpListener = (
 ): Effect.Effect<HttpListener, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
     const { host, port } = options
-    const runFork = Runtime.runFork(yield* Effect.runtime())
-    const core = new HttpListenerCore(options)
+    const maxConnections = options.maxConnections ?? defaultMaxConnections
+    const listener = `${host}:${port}`
+    const metrics = new ListenerMetrics(options.metrics, listener)
+    const now = () => options.ticker.now()
+    const refusals = yield* Refusals.make({ listener, maxConnections, metrics, now })
+    const core = new HttpListenerCore(options, metrics, refusals)
     yield* Effect.addFinalizer(() => Effect.sync(() => core.close()))
     const acceptor: Acceptor = yield* makeAcceptor({
       host,
       port,
-      maxConnections: options.maxConnections ?? defaultMaxConnections,
+      maxConnections,
       connections: () => core.connections.size,
       onConnection: (socket) => core.accept(socket),
-      onRefused: (reason, error) => {
-        core.metrics.refused(reason)
-        if (error !== undefined) runFork(Effect.logError(`accept on ${host}:${port}`, error))
-      }
+      onRefused: (reason, error) => refusals.connection(reason, error)
     })
     return {
       address: acceptor.address,
@@ -96,6 +99,7 @@ export const makeHttpListener = (
 class HttpListenerCore implements HttpConnectionContext {
   readonly connections = new ConnectionSet<HttpConnection>()
   readonly metrics: ListenerMetrics
+  readonly #refusals: Refusals
   readonly dispatch: Dispatch
   readonly self: { readonly peer: PeerKey; readonly node: string }
   readonly ticker: Ticker
@@ -109,9 +113,10 @@ class HttpListenerCore implements HttpConnectionContext {
   #dateSecond = -1
   #date = ""
 
-  constructor(options: HttpListenerOptions) {
+  constructor(options: HttpListenerOptions, metrics: ListenerMetrics, refusals: Refusals) {
     const { fixedService, resolve = serviceOfAuthority } = options
-    this.metrics = new ListenerMetrics(options.metrics, `${options.host}:${options.port}`)
+    this.metrics = metrics
+    this.#refusals = refusals
     this.dispatch = options.dispatch
     this.self = options.self
     this.ticker = options.ticker
@@ -143,6 +148,9 @@ class HttpListenerCore implements HttpConnectionContext {
   }
 
   readonly onParseError = (rule: string): void => this.metrics.parseError(rule)
+
+  readonly onTunnelReset = (fault: Fault, client: string): void =>
+    this.#refusals.tunnel(fault.service, fault, client)
 
   drain(): void {
     this.draining = true

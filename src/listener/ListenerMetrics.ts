@@ -1,4 +1,5 @@
 /** What a listener counts. Exchanges are counted behind it, by the outbound stack. */
+import type { FaultCode } from "../model/Fault.ts"
 import type { Counter, Family, Gauge, MetricRegistry } from "../telemetry/Metrics.ts"
 
 export class ListenerMetrics {
@@ -7,6 +8,7 @@ export class ListenerMetrics {
   readonly #listener: string
   readonly #refused: Family<Counter>
   readonly #parseErrors: Family<Counter>
+  readonly #resets: Family<Counter>
 
   /** `listener`: its configured address, so that the label stays the same over restarts. */
   constructor(registry: MetricRegistry, listener: string) {
@@ -25,10 +27,18 @@ export class ListenerMetrics {
       "skein_listener_parse_errors_total",
       "Requests that were not unambiguous HTTP/1.1, by the rule they broke."
     )
+    this.#resets = registry.counter(
+      "skein_listener_tunnel_resets_total",
+      "Tunnels of local applications that this node reset, by the fault that ended them."
+    )
   }
 
   refused(reason: string): void {
     this.#refused.cell({ listener: this.#listener, reason }).inc()
+  }
+
+  tunnelReset(code: FaultCode): void {
+    this.#resets.cell({ listener: this.#listener, code }).inc()
   }
 
   parseError(rule: string): void {

@@ -10,7 +10,9 @@ import type { Fault } from "../model/Fault.ts"
 import { lend, writeOut } from "../model/Loan.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
+import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { Linger } from "../socket/Linger.ts"
+import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
 import { askForReset, askInterval } from "../socket/UnreadSocket.ts"
 
 export interface TcpConnectionOptions {
@@ -37,12 +39,15 @@ export class TcpConnection implements ResponseReceiver {
   /** The client's half has ended; the service's. */
   #ended = false
   #answered = false
+  /** Why nothing can be written any more: the client has closed, perhaps with a last word. */
+  #unwritable: Error | undefined = undefined
 
   /** `socket`: accepted, and not yet read from. */
   constructor(socket: net.Socket, options: TcpConnectionOptions) {
     this.#socket = socket
     this.#options = options
     this.#client = `${socket.remoteAddress ?? "unknown"}:${socket.remotePort ?? 0}`
+    outliveWrites(socket, (error) => this.#onUnwritable(error))
     socket.on("data", (chunk) => {
       lend(chunk)
       if (this.#stream?.write(chunk) === false) this.#pause()
@@ -58,7 +63,11 @@ export class TcpConnection implements ResponseReceiver {
 
   /** Ends it now, e.g. because the node stops. */
   destroy(): void {
-    this.#cancel("draining", `node ${this.#options.node} stopped while the tunnel was open`)
+    const { node, call, onFault } = this.#options
+    const message = `node ${node} stopped while the tunnel was open`
+    const fault: Fault = { code: "draining", message, node, service: call.service, sent: true }
+    if (this.#stream !== undefined) onFault(fault, this.#client)
+    this.#cancel(fault)
     this.#socket.resetAndDestroy()
   }
 
@@ -82,7 +91,7 @@ export class TcpConnection implements ResponseReceiver {
     this.#stream = undefined
     this.#options.onFault(fault, this.#client)
     if (!this.#answered) {
-      this.#socket.resetAndDestroy()
+      resetWhenWritten(this.#socket, this.#options.ticker)
       return
     }
     // The answer was whole and still goes out. Then the system resets what the client sends.
@@ -108,10 +117,25 @@ export class TcpConnection implements ResponseReceiver {
     })
   }
 
+  /**
+   * What the client said before it closed is still to be read, unless its service takes nothing
+   * anyway: then nobody waits for it.
+   */
+  #onUnwritable(error: Error): void {
+    this.#unwritable = error
+    if (this.#ended || this.#socket.isPaused()) this.#socket.destroy(error)
+  }
+
   #onSocketEnd(): void {
+    const unwritable = this.#unwritable
+    if (unwritable !== undefined && isReset(unwritable)) {
+      this.#socket.destroy(unwritable)
+      return
+    }
     this.#ended = true
     this.#stream?.end(noFields)
     if (this.#answered) this.#over()
+    else if (unwritable !== undefined) this.#socket.destroy(unwritable)
   }
 
   /** Both halves have ended: the socket closes once the client has taken the rest. */
@@ -129,15 +153,15 @@ export class TcpConnection implements ResponseReceiver {
   #onClose(): void {
     this.#closing?.cancel()
     this.#asking?.cancel()
-    this.#cancel("client_gone", `${this.#client} closed its connection`)
+    const { node, call } = this.#options
+    const message = `${this.#client} closed its connection`
+    this.#cancel({ code: "client_gone", message, node, service: call.service, sent: true })
     this.#options.onClosed(this)
   }
 
-  #cancel(code: Fault["code"], message: string): void {
+  #cancel(fault: Fault): void {
     const stream = this.#stream
-    if (stream === undefined) return
     this.#stream = undefined
-    const { node, call } = this.#options
-    stream.cancel({ code, message, node, service: call.service, sent: true })
+    stream?.cancel(fault)
   }
 }

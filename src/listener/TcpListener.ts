@@ -1,5 +1,5 @@
 /** A local port that always reaches one service, as bytes. */
-import { Effect, Runtime, type Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import type { Call, Dispatch } from "../model/Exchange.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
@@ -8,6 +8,7 @@ import { makeAcceptor } from "./Acceptor.ts"
 import { ConnectionSet } from "./ConnectionSet.ts"
 import type { ListenError } from "./ListenError.ts"
 import { ListenerMetrics } from "./ListenerMetrics.ts"
+import { Refusals } from "./Refusals.ts"
 import { TcpConnection } from "./TcpConnection.ts"
 
 export interface TcpListenerOptions {
@@ -40,8 +41,11 @@ export const makeTcpListener = (
 ): Effect.Effect<TcpListener, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
     const { host, port, service, dispatch, self, ticker } = options
-    const runFork = Runtime.runFork(yield* Effect.runtime())
-    const metrics = new ListenerMetrics(options.metrics, `${host}:${port}`)
+    const maxConnections = options.maxConnections ?? defaultMaxConnections
+    const listener = `${host}:${port}`
+    const metrics = new ListenerMetrics(options.metrics, listener)
+    const now = () => ticker.now()
+    const refusals = yield* Refusals.make({ listener, maxConnections, metrics, now })
     const connections = new ConnectionSet<TcpConnection>()
     const call: Call = {
       kind: "tcp",
@@ -56,12 +60,9 @@ export const makeTcpListener = (
     const acceptor = yield* makeAcceptor({
       host,
       port,
-      maxConnections: options.maxConnections ?? defaultMaxConnections,
+      maxConnections,
       connections: () => connections.size,
-      onRefused: (reason, error) => {
-        metrics.refused(reason)
-        if (error !== undefined) runFork(Effect.logError(`accept on ${host}:${port}`, error))
-      },
+      onRefused: (reason, error) => refusals.connection(reason, error),
       onConnection: (socket) => {
         metrics.accepted.inc()
         metrics.open.add(1)
@@ -71,13 +72,7 @@ export const makeTcpListener = (
             dispatch,
             ticker,
             node: self.node,
-            onFault: (fault, client) => {
-              runFork(
-                Effect.logWarning(`tunnel to ${service} reset: ${fault.message}`).pipe(
-                  Effect.annotateLogs({ code: fault.code, node: fault.node, service, client })
-                )
-              )
-            },
+            onFault: (fault, client) => refusals.tunnel(service, fault, client),
             onClosed: (connection) => {
               metrics.open.add(-1)
               connections.delete(connection)

@@ -25,6 +25,8 @@
  *    When onEnd comes before the caller's `end`, the caller may go on writing, and the receiver may
  *    still see onWritable or onFault until it ends or cancels. The exchange is over when both
  *    halves have ended.
+ * 8. A fault, or a `cancel` of a tunnel, comes after what was said before it: bytes that were taken
+ *    are not lost to a break that follows them.
  */
 import type { Fault } from "./Fault.ts"
 import type { PeerKey, ServiceName } from "./Names.ts"
@@ -73,7 +75,10 @@ export interface ResponseHead {
 
 /** What is to be carried. */
 export interface Call {
-  /** `tcp` is a byte tunnel: no head; `onHead` is not called; onData/onEnd carry the bytes. */
+  /**
+   * `tcp` is a byte tunnel: the request has no head, `onHead` comes with `accepted` as soon as the
+   * endpoint's program has accepted the connection, and onData/onEnd carry the bytes.
+   */
   readonly kind: "http" | "tcp"
   readonly service: ServiceName
   /** Present exactly when kind is `http`. */
@@ -126,6 +131,15 @@ export type Dispatch = (call: Call, receiver: ResponseReceiver) => RequestStream
 export const noFields: Fields = []
 export const noBody: Framing = { kind: "none" }
 export const streamBody: Framing = { kind: "stream" }
+
+/** The head of a `tcp` call's response, and what answers a CONNECT (RFC 9110 §9.3.6). */
+export const accepted: ResponseHead = {
+  status: 200,
+  reason: "Connection Established",
+  fields: noFields,
+  framing: streamBody,
+  upgrade: undefined
+}
 
 /** The first value of a field, by case-insensitive name. `name` must be lower-case. */
 export const fieldValue = (fields: Fields, name: string): string | undefined => {

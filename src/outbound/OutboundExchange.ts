@@ -63,6 +63,8 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   /** Something of a response has reached the caller: no retry any more. */
   #committed = false
   #continued = false
+  /** Of a TCP tunnel: the caller knows that it is open. */
+  #told = false
   #callerPaused = false
   /** Of a tunnel: the endpoint's half has ended (Exchange.ts, rule 7). */
   #answered = false
@@ -132,6 +134,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   cancel(fault: Fault): void {
     if (this.#over) return
     const now = this.#now()
+    if (this.#tunnel) this.#body.flush()
     // An answer that had begun well counts as one, though it was not wanted to its end.
     if (this.#committed && !this.#grpc) this.#settle(verdicts.success, now)
     else this.#attempt?.abandon(now)
@@ -153,6 +156,10 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   attemptHead(attempt: Attempt, head: ResponseHead): void {
     const now = this.#now()
     this.#timers.endPerTry()
+    if (this.#call.kind === "tcp") {
+      this.#accepted(attempt, head, now)
+      return
+    }
     const grpcStatus = this.#grpc ? fieldValue(head.fields, "grpc-status") : undefined
     const verdict =
       grpcStatus === undefined ? classifyStatus(head.status) : classifyGrpc(grpcStatus)
@@ -173,6 +180,17 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     if (this.#tunnel || (attempt.probing && !this.#grpc)) this.#settle(verdict, now)
     this.#plan.latency.record(now - this.#startedAt)
     this.#observation.responded(head.status)
+    this.#receiver.onHead(head)
+  }
+
+  /**
+   * A program has accepted a tunnel. The caller is told once: an attempt that breaks off before a
+   * byte was said either way may be followed by another.
+   */
+  #accepted(attempt: Attempt, head: ResponseHead, now: number): void {
+    if (attempt.probing) this.#settle(verdicts.success, now)
+    if (this.#told) return
+    this.#told = true
     this.#receiver.onHead(head)
   }
 

@@ -95,6 +95,12 @@ export class RequestBody {
     this.#pump()
   }
 
+  /** What is here goes out, whether or not the attempt asks for it: at most one chunk (rule 5). */
+  flush(): void {
+    this.#targetFull = false
+    this.#pump()
+  }
+
   /** The attempt takes more again. */
   writable(): void {
     this.#targetFull = false

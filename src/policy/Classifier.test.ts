@@ -13,11 +13,11 @@ describe("Classifier", () => {
     [404, "success"],
     [429, "rate_limited"],
     [500, "server_error"],
-    [501, "server_error"],
+    [501, "refused"],
     [502, "gateway_error"],
     [503, "gateway_error"],
     [504, "gateway_error"],
-    [505, "server_error"]
+    [505, "refused"]
   ])("status %i is %s", (status, name) => {
     expect(classifyStatus(status).name).toBe(name)
   })

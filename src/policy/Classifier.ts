@@ -44,8 +44,12 @@ export const verdicts = {
   refused: verdict("refused", true, false)
 } as const
 
-/** By status alone. 4xx is the caller's doing and so a success of the endpoint's. */
+/**
+ * By status alone. 4xx is the caller's doing and so a success of the endpoint's; so are 501 and 505,
+ * which say that this method or version is not served here, to whoever asks (RFC 9110 §15.6.2).
+ */
 export const classifyStatus = (status: number): Verdict => {
+  if (status === 501 || status === 505) return verdicts.refused
   if (status < 500) return status === 429 ? verdicts.rateLimited : verdicts.success
   return status >= 502 && status <= 504 ? verdicts.gatewayError : verdicts.serverError
 }

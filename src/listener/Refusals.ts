@@ -1,0 +1,69 @@
+/**
+ * Connections and tunnels that a listener ended by itself: each is counted by its cause, and told in
+ * the log. Whoever meets a limit meets it many times, so those are told at most once a minute, with
+ * how many there were since.
+ */
+import { Effect, Runtime } from "effect"
+import type { Fault } from "../model/Fault.ts"
+import type { ServiceName } from "../model/Names.ts"
+import type { ListenerMetrics } from "./ListenerMetrics.ts"
+
+const quietFor = 60_000
+
+export interface RefusalsOptions {
+  /** Its configured address. */
+  readonly listener: string
+  readonly maxConnections: number
+  readonly metrics: ListenerMetrics
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+  readonly log: (message: Effect.Effect<void>) => void
+}
+
+export class Refusals {
+  readonly #options: RefusalsOptions
+  readonly #told = new Map<string, { at: number; since: number }>()
+
+  constructor(options: RefusalsOptions) {
+    this.#options = options
+  }
+
+  /** With a log that belongs to the calling effect's runtime. */
+  static readonly make = (options: Omit<RefusalsOptions, "log">): Effect.Effect<Refusals> =>
+    Effect.map(Effect.runtime<never>(), (runtime) => {
+      const runFork = Runtime.runFork(runtime)
+      return new Refusals({ ...options, log: (message) => void runFork(message) })
+    })
+
+  /** A connection was not taken. */
+  connection(reason: "max_connections" | "accept_failed", error?: Error): void {
+    const { listener, maxConnections, metrics, now, log } = this.#options
+    metrics.refused(reason)
+    const told = this.#told.get(reason)
+    if (told !== undefined && now() - told.at < quietFor) {
+      told.since++
+      return
+    }
+    const more = told === undefined || told.since === 0 ? "" : `; ${told.since} more since the last`
+    this.#told.set(reason, { at: now(), since: 0 })
+    log(
+      error === undefined
+        ? Effect.logWarning(
+            `${listener} has ${maxConnections} connections, its limit, and closes further ones as they come${more}`
+          )
+        : Effect.logError(`${listener} could not accept a connection: ${error.message}${more}`)
+    )
+  }
+
+  /** A tunnel was reset: bytes have no other way to say what happened. */
+  tunnel(service: ServiceName | undefined, fault: Fault, client: string): void {
+    const { metrics, log } = this.#options
+    metrics.tunnelReset(fault.code)
+    const { code, node, message } = fault
+    log(
+      Effect.logWarning(`tunnel to ${service ?? "a service"} reset: ${message}`).pipe(
+        Effect.annotateLogs({ code, node, service, client })
+      )
+    )
+  }
+}
