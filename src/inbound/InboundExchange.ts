@@ -2,12 +2,13 @@
  * One call on its way through the endpoint's node: stands between caller and endpoint, counts what
  * passes, holds the deadline, and records the end exactly once.
  */
-import type {
-  Call,
-  Fields,
-  RequestStream,
-  ResponseHead,
-  ResponseReceiver
+import {
+  type Call,
+  type Fields,
+  hasBody,
+  type RequestStream,
+  type ResponseHead,
+  type ResponseReceiver
 } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
 import type { ExchangeObservation, Outcome } from "../model/Observer.ts"
@@ -142,6 +143,17 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
 
   #expire(): void {
     const { call, node } = this.#options
+    // The program has all that has come and takes more: it waits for the client, as we do.
+    if (!this.#requestEnded && !this.#stalled && call.head !== undefined && hasBody(call.head)) {
+      this.#break({
+        code: "client_timeout",
+        message: `the client had not sent all of its request to ${call.service} within the ${Math.round(call.deadline ?? 0)} ms that were left of the total timeout (timeout.request, where the call came from)`,
+        node,
+        service: call.service,
+        sent: this.#upstream.sent
+      })
+      return
+    }
     const fault: Fault = {
       code: "upstream_timeout",
       message: `no ${this.#status === 0 ? "response" : "end of the response"} from ${call.service} within the ${Math.round(call.deadline ?? 0)} ms that were left of the total timeout (timeout.request, where the call came from)`,

@@ -179,9 +179,10 @@ export class ClientExchange implements ResponseReceiver {
     this.#finish()
     this.#coding = "length"
     const { head, version } = this.#request
-    // Of a refused CONNECT, what a hasty client has sent ahead into its tunnel is no request.
-    const keepAlive =
-      this.#request.keepAlive && this.#owner.mayKeepAlive && head.method !== "CONNECT"
+    // Of a refused CONNECT, what a hasty client has sent ahead into its tunnel is no request. And a
+    // client that was too slow is not waited for any longer (RFC 9110 §15.5.9).
+    const last = head.method === "CONNECT" || fault.code === "client_timeout"
+    const keepAlive = this.#request.keepAlive && this.#owner.mayKeepAlive && !last
     const { date } = this.#owner
     this.#socket.write(writeFault(fault, { method: head.method, version, keepAlive, date }))
     this.#owner.onFinished(keepAlive)

@@ -110,7 +110,7 @@ export class HttpConnection implements ExchangeOwner {
       case "head":
         if (age >= headTimeout) {
           this.#context.onParseError("head_timeout")
-          this.#answerError("bad_request", `no whole request head within ${headTimeout} ms`)
+          this.#answerError("client_timeout", `no whole request head within ${headTimeout} ms`)
         }
         break
       case "discard":

@@ -648,7 +648,7 @@ describe("time", () => {
     expect(client.ended).toBe(false)
     context.ticker.advance(2_000)
     await client.end()
-    expect(client.text).toMatch(/^HTTP\/1.1 400 /)
+    expect(client.text).toMatch(/^HTTP\/1.1 408 /)
     expect(client.text).toContain("no whole request head within 10000 ms")
   })
 

@@ -132,6 +132,10 @@ export const noFields: Fields = []
 export const noBody: Framing = { kind: "none" }
 export const streamBody: Framing = { kind: "stream" }
 
+/** Its caller has more to send after the head before it is whole. */
+export const hasBody = ({ framing }: RequestHead): boolean =>
+  framing.kind === "stream" || (framing.kind === "length" && framing.length > 0)
+
 /** The head of a `tcp` call's response, and what answers a CONNECT (RFC 9110 §9.3.6). */
 export const accepted: ResponseHead = {
   status: 200,

@@ -50,6 +50,10 @@ export const faultKinds = {
     status: 503,
     hint: "The node is shutting down and takes nothing new; another endpoint should be used."
   },
+  client_timeout: {
+    status: 408,
+    hint: "The client was slower to send its request than the time limit in the message allows. The endpoint was waiting for it and is not to blame."
+  },
   upstream_timeout: {
     status: 504,
     hint: "The endpoint was slower than the policy's timeout; the message says which one."

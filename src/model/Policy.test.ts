@@ -13,7 +13,7 @@ describe("Policy", () => {
         backoff: { base: 25, max: 250 },
         bodyLimit: 65_536
       },
-      breaker: { consecutiveFailures: 7, open: { base: 1_000, max: 60_000 } },
+      breaker: { consecutiveFailures: 7, open: { base: 1_000, max: 60_000 }, probe: 1_000 },
       ejection: {
         consecutive5xx: 5,
         base: 30_000,

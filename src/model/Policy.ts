@@ -104,7 +104,12 @@ export const RetryPolicy = Schema.Struct({
 export const BreakerPolicy = Schema.Struct({
   consecutiveFailures: withDefault(count, 7),
   /** Open for `base`, doubling to `max` while probes fail; ± half of it at random. */
-  open: range("1s", "60s")
+  open: range("1s", "60s"),
+  /**
+   * How long one probe is waited for. When it has neither succeeded nor failed by then (a long poll,
+   * a slow upload), the next request is another probe.
+   */
+  probe: ms("1s")
 }).annotations({ identifier: "BreakerPolicy" })
 
 /** Outlier ejection among a service's endpoints, as Envoy's. */

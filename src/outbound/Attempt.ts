@@ -45,7 +45,7 @@ export class Attempt implements ResponseReceiver {
 
   /** Half-open circuits wait for its verdict. */
   get probing(): boolean {
-    return this.#permit === "probe"
+    return this.#permit !== "normal"
   }
 
   /** The response head is here. How the response will end is not known yet. */

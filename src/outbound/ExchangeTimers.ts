@@ -38,8 +38,12 @@ export class ExchangeTimers {
     this.#total = this.#ticker.after(delay, () => this.#owner.totalTimeout())
   }
 
+  /** From now; once it runs it is not begun again. */
   perTry(delay: number): void {
-    this.#perTry = this.#ticker.after(delay, () => this.#owner.perTryTimeout())
+    this.#perTry ??= this.#ticker.after(delay, () => {
+      this.#perTry = undefined
+      this.#owner.perTryTimeout()
+    })
   }
 
   /** The response head is here, or the attempt is over. */

@@ -7,6 +7,7 @@ import {
   type Call,
   type Fields,
   fieldValue,
+  hasBody,
   type RequestHead,
   type RequestStream,
   type ResponseHead,
@@ -25,7 +26,7 @@ import {
 import { Attempt, type AttemptOwner } from "./Attempt.ts"
 import type { EndpointState } from "./EndpointState.ts"
 import { ExchangeTimers, type TimeoutOwner } from "./ExchangeTimers.ts"
-import { noHealthyEndpoint, superseded, upstreamTimeout } from "./OutboundFaults.ts"
+import { clientTimeout, noHealthyEndpoint, superseded, upstreamTimeout } from "./OutboundFaults.ts"
 import { RequestBody } from "./RequestBody.ts"
 import type { ServicePlan } from "./ServicePlan.ts"
 import type { Stack } from "./Stack.ts"
@@ -121,6 +122,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   end(trailers: Fields): void {
     if (this.#over) return
     this.#body.end(trailers)
+    if (this.#stack.perTryTimeout !== undefined) this.#startTry()
     this.#endTunnel()
   }
 
@@ -222,7 +224,9 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     const now = this.#now()
     this.#timers.endPerTry()
     const verdict = this.#committed ? verdicts.reset : classifyFault(fault)
-    this.#settle(verdict, now)
+    // What is the request's fault, or comes of the caller's haste, is no verdict on the endpoint.
+    if (verdict === verdicts.refused || this.#hasty(fault)) attempt.abandon(now)
+    else this.#settle(verdict, now)
     attempt.close(undefined)
     const retryAfter = fault.retryAfter === undefined ? undefined : String(fault.retryAfter)
     if (!this.#retried(verdict, attempt, retryAfter, now)) this.#fail(fault)
@@ -231,6 +235,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   attemptWritable(): void {
     this.#now()
     this.#body.writable()
+    if (this.#stack.perTryTimeout !== undefined) this.#startTry()
     this.#endTunnel()
     this.#tellCaller()
   }
@@ -248,20 +253,33 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
 
   totalTimeout(): void {
     const now = this.#context.ticker.now()
-    // A caller that does not read its response cannot blame the endpoint for the time it takes.
-    if (this.#committed && this.#callerPaused) this.#attempt?.abandon(now)
+    const limit = Math.min(this.#stack.totalTimeout ?? never, this.#call.deadline ?? never)
+    const name = this.#ownDeadline ? "timeout.request" : "the caller's deadline"
+    if (this.#body.awaited && this.#hasBody) {
+      this.#blameClient(name, limit, now)
+      return
+    }
+    // Nor can a caller that does not read its response, or is in a haste of its own, blame the
+    // endpoint for the time it takes.
+    if (!this.#ownDeadline || (this.#committed && this.#callerPaused)) this.#attempt?.abandon(now)
     else this.#settle(verdicts.timeout, now)
-    const limit = this.#deadline - this.#startedAt
-    const ours = limit === this.#stack.totalTimeout
-    this.#timeOut("finish", ours ? "timeout.request" : "the caller's deadline", limit)
+    this.#timeOut("finish", name, limit)
   }
 
   idleTimeout(): void {
     const now = this.#context.ticker.now()
-    if (this.#committed || this.#tunnel) this.#attempt?.abandon(now)
+    if (this.#tunnel) {
+      this.#attempt?.abandon(now)
+      this.#timeOut("move a byte", "timeout.tcpIdle", this.#stack.tunnelIdleTimeout)
+      return
+    }
+    if (this.#body.awaited && this.#hasBody) {
+      this.#blameClient("timeout.idle", this.#stack.idleTimeout, now)
+      return
+    }
+    if (this.#committed) this.#attempt?.abandon(now)
     else this.#settle(verdicts.timeout, now)
-    if (this.#tunnel) this.#timeOut("move a byte", "timeout.tcpIdle", this.#stack.tunnelIdleTimeout)
-    else this.#timeOut("move a byte", "timeout.idle", this.#stack.idleTimeout)
+    this.#timeOut("move a byte", "timeout.idle", this.#stack.idleTimeout)
   }
 
   // ── Attempts ────────────────────────────────────────────────────────────────────────────────
@@ -280,15 +298,25 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
         caller,
         deadline:
           this.#deadline === never ? undefined : Math.max(1, Math.floor(this.#deadline - now)),
-        attempt: this.#retries,
+        attempt: this.#call.attempt + this.#retries,
         connectTimeout: this.#stack.connectTimeout
       },
       attempt
     )
     attempt.stream = stream
-    const { perTryTimeout } = this.#stack
-    if (perTryTimeout !== undefined && !this.#tunnel) this.#timers.perTry(perTryTimeout)
     this.#body.sendTo(stream)
+    if (this.#stack.perTryTimeout !== undefined) this.#startTry()
+  }
+
+  /**
+   * The time of a try begins when the endpoint's side has been given all of the request: until then
+   * it may be the caller that is waited for. Asked whenever that may have come to pass.
+   */
+  #startTry(): void {
+    const limit = this.#stack.perTryTimeout
+    if (limit === undefined || this.#tunnel || this.#committed || this.#attempt === undefined)
+      return
+    if (this.#body.sent || !this.#hasBody) this.#timers.perTry(limit)
   }
 
   /**
@@ -357,7 +385,28 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     if (event !== undefined) this.#observation.event(event)
   }
 
+  /** The deadline is the policy's, and not one that the caller brought and that ends sooner. */
+  get #ownDeadline(): boolean {
+    return (this.#stack.totalTimeout ?? never) <= (this.#call.deadline ?? never)
+  }
+
+  /** The endpoint's node has noticed first that the caller's own deadline is over. */
+  #hasty(fault: Fault): boolean {
+    return fault.code === "upstream_timeout" && !this.#ownDeadline
+  }
+
+  get #hasBody(): boolean {
+    return this.#head !== undefined && hasBody(this.#head)
+  }
+
   // ── The end ─────────────────────────────────────────────────────────────────────────────────
+
+  #blameClient(limit: string, millis: number, now: number): void {
+    this.#attempt?.abandon(now)
+    const { received } = this.#body
+    const details = { limit, millis, received }
+    this.#fail(clientTimeout(this.#context.node, this.#call.service, details))
+  }
 
   #timeOut(what: string, limit: string, millis: number): void {
     const attempts = this.#retries + 1

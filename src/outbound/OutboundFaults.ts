@@ -49,6 +49,19 @@ export const upstreamTimeout = (
   sent: true
 })
 
+/** The caller was waited for, not the endpoint. `received`: bytes of its body so far. */
+export const clientTimeout = (
+  node: string,
+  service: ServiceName,
+  { limit, millis, received }: { limit: string; millis: number; received: number }
+): Fault => ({
+  code: "client_timeout",
+  message: `the client had not sent all of its request to ${service} within ${Math.round(millis)} ms (${limit}); ${received} bytes of the body have come`,
+  node,
+  service,
+  sent: true
+})
+
 /** Never answered: told to the endpoint's side of an attempt that is given up for another. */
 export const superseded = (node: string, service: ServiceName): Fault => ({
   code: "client_gone",

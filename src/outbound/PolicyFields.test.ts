@@ -212,6 +212,17 @@ const fields: Record<Fields<Policy>, () => void> = {
       expect(status(mesh).selected).toBe(true)
     }
   },
+  ".breaker.probe": () => {
+    const breaker = { consecutiveFailures: 1, probe: "3s" }
+    const mesh = make({ retry: "off", ejection: "off", breaker })
+    answer(mesh, 1, () => 500)
+    mesh.ticker.advance(1_000)
+    mesh.request()
+    mesh.ticker.advance(2_990)
+    expect(status(mesh).selected).toBe(false)
+    mesh.ticker.advance(10)
+    expect(status(mesh).selected).toBe(true)
+  },
   ".ejection": () => {
     const mesh = make({ retry: "off", breaker: "off", ejection: "off" }, 2)
     answer(mesh, 40, () => 500)

@@ -48,6 +48,11 @@ export class RequestBody {
     return this.#ended
   }
 
+  /** The attempt has all that has come, takes more, and more is to come: it waits for the caller. */
+  get awaited(): boolean {
+    return !this.#ended && this.#flowing
+  }
+
   /** From now on there is no other attempt: what is sent need not be kept. */
   release(): void {
     this.#keep = false

@@ -34,7 +34,11 @@ const endpoints = (...troubles: ReadonlyArray<Trouble>): ReadonlyArray<EndpointS
     )
     if (ejected !== undefined) state.ejection = { until: ejected, times: 1 }
     if (open !== undefined) {
-      state.breaker = new Breaker({ consecutiveFailures: 1, open: { base: open, max: open } })
+      state.breaker = new Breaker({
+        consecutiveFailures: 1,
+        open: { base: open, max: open },
+        probe: 1_000
+      })
       state.breaker.failure("normal", 0, 0.5)
     }
     return state

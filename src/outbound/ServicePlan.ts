@@ -171,8 +171,13 @@ export class ServicePlan {
 
   /** Before an attempt is sent. The endpoint was picked, so its circuit lets it through. */
   admit(endpoint: EndpointState, now: number): Permit {
-    const permit = endpoint.breaker?.admit(now) ?? "normal"
-    if (permit === "probe") this.#breakerMoved(endpoint)
+    const { breaker } = endpoint
+    if (breaker === undefined || breaker.state === "closed") return "normal"
+    const before = breaker.state
+    const permit = breaker.admit(now) ?? "normal"
+    // Further probes of a half-open circuit are no transition, but the selection waits anew.
+    if (before === "open") this.#breakerMoved(endpoint)
+    else this.#stale = true
     return permit
   }
 

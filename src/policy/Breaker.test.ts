@@ -1,9 +1,9 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { Breaker } from "./Breaker.ts"
+import { Breaker, type Permit } from "./Breaker.ts"
 import { ConsecutiveFailures } from "./ConsecutiveFailures.ts"
 
-const policy = { consecutiveFailures: 3, open: { base: 1_000, max: 60_000 } }
+const policy = { consecutiveFailures: 3, open: { base: 1_000, max: 60_000 }, probe: 500 }
 /** In the middle of the jitter: exactly base, 2·base, … */
 const middle = 0.5
 
@@ -49,16 +49,53 @@ describe("Breaker", () => {
     expect(breaker.openUntil).toBe(1_000)
     expect(breaker.admit(999)).toBeUndefined()
     expect(breaker.ready(1_000)).toBe(true)
-    expect(breaker.admit(1_000)).toBe("probe")
+    expect(breaker.admit(1_000)).toBe(1)
     expect(breaker.state).toBe("half_open")
-    expect(breaker.ready(1_000)).toBe(false)
-    expect(breaker.admit(100_000)).toBeUndefined()
+    expect(breaker.ready(1_499)).toBe(false)
+    expect(breaker.admit(1_499)).toBeUndefined()
+  })
+
+  it("sends another probe when one is stuck, and whichever succeeds first closes it", () => {
+    for (const first of [1, 2]) {
+      const breaker = openedAt(0)
+      expect(breaker.admit(1_000)).toBe(1)
+      expect(breaker.openUntil).toBe(1_500)
+      expect(breaker.ready(1_500)).toBe(true)
+      expect(breaker.admit(1_500)).toBe(2)
+      expect(breaker.admit(1_999)).toBeUndefined()
+      expect(breaker.success(first)).toBe(true)
+      expect(breaker.state).toBe("closed")
+      expect(breaker.failure(3 - first, 2_000, middle)).toBe(false)
+      expect(breaker.state).toBe("closed")
+    }
+  })
+
+  it("opens again by the latest probe only", () => {
+    const breaker = openedAt(0)
+    breaker.admit(1_000)
+    breaker.admit(1_500)
+    expect(breaker.failure(1, 1_600, middle)).toBe(false)
+    expect(breaker.abandon(1, 1_600)).toBe(false)
+    expect(breaker.state).toBe("half_open")
+    expect(breaker.failure(2, 1_600, middle)).toBe(true)
+    expect(breaker.openUntil).toBe(3_600)
+  })
+
+  it("is not closed by a probe of an earlier time", () => {
+    const breaker = openedAt(0)
+    breaker.admit(1_000)
+    breaker.admit(1_500)
+    breaker.failure(2, 1_600, middle)
+    expect(breaker.success(1)).toBe(false)
+    expect(breaker.admit(3_600)).toBe(3)
+    expect(breaker.success(1)).toBe(false)
+    expect(breaker.state).toBe("half_open")
   })
 
   it("closes when the probe succeeds, and forgets the past", () => {
     const breaker = openedAt(0)
     breaker.admit(1_000)
-    expect(breaker.success("probe")).toBe(true)
+    expect(breaker.success(1)).toBe(true)
     expect(breaker.state).toBe("closed")
     expect(breaker.failure("normal", 2_000, middle)).toBe(false)
     breaker.failure("normal", 2_000, middle)
@@ -71,8 +108,8 @@ describe("Breaker", () => {
     const times: Array<number> = []
     let now = breaker.openUntil
     for (let i = 0; i < 8; i++) {
-      expect(breaker.admit(now)).toBe("probe")
-      expect(breaker.failure("probe", now, middle)).toBe(true)
+      expect(breaker.admit(now)).toBe(i + 1)
+      expect(breaker.failure(i + 1, now, middle)).toBe(true)
       times.push(breaker.openUntil - now)
       now = breaker.openUntil
     }
@@ -102,32 +139,40 @@ describe("Breaker", () => {
   it("lets the next one probe when the probe's caller left", () => {
     const breaker = openedAt(0)
     breaker.admit(1_000)
-    expect(breaker.abandon("probe", 1_500)).toBe(true)
-    expect(breaker.admit(1_500)).toBe("probe")
-    expect(breaker.abandon("normal", 1_500)).toBe(false)
+    expect(breaker.abandon(1, 1_400)).toBe(true)
+    expect(breaker.admit(1_400)).toBe(2)
+    expect(breaker.abandon("normal", 1_400)).toBe(false)
   })
 
   it("can be probed early when there is news", () => {
     const breaker = openedAt(0)
     breaker.probeFrom(200)
     expect(breaker.admit(199)).toBeUndefined()
-    expect(breaker.admit(200)).toBe("probe")
+    expect(breaker.admit(200)).toBe(1)
   })
 
-  it("never has two probes under way, whatever happens", () => {
+  it("never has two probes within the time of one, whatever happens", () => {
     const action = fc.constantFrom("admit", "succeed", "fail", "abandon", "wait")
+    const probe = 40
     fc.assert(
       fc.property(fc.array(action, { maxLength: 200 }), (actions) => {
-        const breaker = new Breaker({ consecutiveFailures: 2, open: { base: 10, max: 80 } })
+        const breaker = new Breaker({ consecutiveFailures: 2, open: { base: 10, max: 80 }, probe })
         let now = 0
-        const underWay: Array<"normal" | "probe"> = []
+        const underWay: Array<Permit> = []
+        let lastProbe = { permit: 0, at: Number.NEGATIVE_INFINITY }
         for (const what of actions) {
           if (what === "wait") now += 15
           else if (what === "admit") {
             const ready = breaker.ready(now)
             const permit = breaker.admit(now)
             expect(permit !== undefined).toBe(ready)
-            if (permit !== undefined) underWay.push(permit)
+            if (permit === undefined) continue
+            underWay.push(permit)
+            if (permit === "normal") continue
+            if (underWay.includes(lastProbe.permit)) {
+              expect(now - lastProbe.at).toBeGreaterThanOrEqual(probe)
+            }
+            lastProbe = { permit, at: now }
           } else {
             const permit = underWay.shift()
             if (permit === undefined) continue
@@ -135,8 +180,7 @@ describe("Breaker", () => {
             else if (what === "fail") breaker.failure(permit, now, middle)
             else breaker.abandon(permit, now)
           }
-          const probes = underWay.filter((permit) => permit === "probe").length
-          expect(probes).toBe(breaker.state === "half_open" ? 1 : 0)
+          if (breaker.state === "half_open") expect(breaker.openUntil).toBe(lastProbe.at + probe)
         }
       })
     )

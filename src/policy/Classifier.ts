@@ -89,7 +89,8 @@ const faultVerdicts: Readonly<Record<FaultCode, Verdict>> = {
   upstream_connect: verdicts.connectFailure,
   upstream_reset: verdicts.reset,
   upstream_timeout: verdicts.timeout,
-  client_gone: verdicts.refused
+  client_gone: verdicts.refused,
+  client_timeout: verdicts.refused
 }
 
 /** By the fault that ended the attempt in place of a response. */

@@ -138,7 +138,7 @@ describe("PolicyEffect", () => {
       const probe = yield* Effect.fork(guarded(Effect.zipRight(Deferred.await(gate), effect)))
       yield* Effect.yieldNow()
       const second = yield* Effect.flip(guarded(effect))
-      expect(second).toMatchObject({ _tag: "BreakerOpen", retryAfter: 0 })
+      expect(second).toMatchObject({ _tag: "BreakerOpen", retryAfter: 1_000 })
       yield* Deferred.succeed(gate, undefined)
       expect(yield* Fiber.join(probe)).toBe("balance")
       expect(yield* guarded(effect)).toBe("balance")

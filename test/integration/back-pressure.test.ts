@@ -237,7 +237,7 @@ describe("1,000 clients that never finish", () => {
       60
     )
     for (const { text } of heads)
-      expect(text).toMatch(/^HTTP\/1.1 400 [\s\S]*no whole request head/)
+      expect(text).toMatch(/^HTTP\/1.1 408 [\s\S]*no whole request head/)
     const { failures, ok, sent } = await load.stop()
     expect([...failures]).toEqual([])
     expect(ok).toBe(sent)

@@ -1,0 +1,181 @@
+/** A client that is slow to send its request costs itself time, and nobody else anything. */
+import { describe, expect, it } from "vitest"
+import { streamBody } from "../model/Exchange.ts"
+import type { PolicyInput } from "../model/Policy.ts"
+import { endpointView, Fixture, payments } from "./OutboundFixture.ts"
+
+const bytes = (text: string) => Buffer.from(text)
+const upload = { body: true, head: { framing: { kind: "length", length: 8 } } } as const
+
+const make = (policy: PolicyInput, endpoints = "a"): Fixture =>
+  new Fixture(
+    { retry: "off", ...policy },
+    [...endpoints].map((letter) => endpointView(letter))
+  )
+
+/** What is held against the endpoints, all together. */
+const account = (mesh: Fixture) => {
+  const endpoints = mesh.outbound.endpoints(payments)
+  return {
+    failures: endpoints.reduce((sum, { failures }) => sum + failures, 0),
+    closed: endpoints.every(({ breaker }) => breaker === "closed"),
+    ejected: endpoints.filter(({ ejectedUntil }) => ejectedUntil !== undefined).length
+  }
+}
+const nothing = { failures: 0, closed: true, ejected: 0 }
+
+describe("a client that drips its body", () => {
+  it("is given the time it takes, under timeout.perTry", () => {
+    const mesh = make({ timeout: { perTry: "300ms" } })
+    for (let n = 0; n < 8; n++) {
+      const { stream, receiver } = mesh.request("POST", upload)
+      for (let i = 0; i < 8; i++) {
+        stream.write(bytes("x"))
+        mesh.ticker.advance(100)
+      }
+      stream.end([])
+      mesh.ticker.advance(200)
+      mesh.last.respond(200)
+      expect(receiver.head?.status).toBe(200)
+    }
+    expect(account(mesh)).toEqual(nothing)
+  })
+
+  it("does not take the time of a try from the endpoint", () => {
+    const mesh = make({ timeout: { perTry: "300ms" } })
+    const { stream, receiver } = mesh.request("POST", upload)
+    stream.write(bytes("12345678"))
+    mesh.ticker.advance(1_000)
+    stream.end([])
+    mesh.ticker.advance(290)
+    expect(receiver.done).toBe(false)
+    mesh.ticker.advance(20)
+    expect(receiver.fault).toMatchObject({ code: "upstream_timeout" })
+    expect(account(mesh).failures).toBe(1)
+  })
+
+  it.each([
+    ["request", "timeout.request"],
+    ["idle", "timeout.idle"]
+  ])("is told so by timeout.%s, and nothing is held against the endpoint", (limit, name) => {
+    const mesh = make({ timeout: { [limit]: "500ms" } })
+    for (let n = 0; n < 8; n++) {
+      const { stream, receiver } = mesh.request("POST", upload)
+      stream.write(bytes("123"))
+      mesh.ticker.advance(520)
+      expect(receiver.fault).toMatchObject({ code: "client_timeout", sent: true })
+      expect(receiver.fault?.message).toContain(`within 500 ms (${name}); 3 bytes`)
+      expect(mesh.last.cancelled).toBeDefined()
+    }
+    expect(account(mesh)).toEqual(nothing)
+  })
+
+  it("is told so by its own deadline", () => {
+    const mesh = make({})
+    const { receiver } = mesh.request("POST", { ...upload, deadline: 400 })
+    mesh.ticker.advance(420)
+    expect(receiver.fault).toMatchObject({ code: "client_timeout" })
+    expect(receiver.fault?.message).toContain("400 ms (the caller's deadline)")
+    expect(account(mesh)).toEqual(nothing)
+  })
+
+  it("is told so by the endpoint's node, when that notices first", () => {
+    const mesh = make({ timeout: { request: "500ms" } })
+    const { receiver } = mesh.request("POST", upload)
+    mesh.last.fault("client_timeout", true)
+    expect(receiver.fault).toMatchObject({ code: "client_timeout" })
+    expect(account(mesh)).toEqual(nothing)
+  })
+
+  it("ejects nobody, and costs the others no answer", () => {
+    const mesh = make({ timeout: { perTry: "300ms", request: "1s" } }, "abc")
+    for (let n = 0; n < 30; n++) mesh.request("POST", upload)
+    mesh.ticker.advance(1_100)
+    expect(account(mesh)).toEqual(nothing)
+    for (let n = 0; n < 30; n++) {
+      const { receiver } = mesh.request()
+      mesh.last.respond(200)
+      expect(receiver.head?.status).toBe(200)
+    }
+  })
+})
+
+describe("an endpoint that does not read its request", () => {
+  it.each(["request", "idle"])("is to blame for timeout.%s", (limit) => {
+    const mesh = make({ timeout: { [limit]: "500ms" } })
+    const { stream, receiver } = mesh.request("POST", upload)
+    mesh.last.writable = false
+    stream.write(bytes("123"))
+    mesh.ticker.advance(520)
+    expect(receiver.fault).toMatchObject({ code: "upstream_timeout" })
+    expect(account(mesh).failures).toBe(1)
+  })
+
+  it("has its try's time begin when it has all of it", () => {
+    const mesh = make({ timeout: { perTry: "300ms" } })
+    const { stream, receiver } = mesh.request("POST", upload)
+    mesh.last.writable = false
+    stream.write(bytes("1234"))
+    stream.write(bytes("5678"))
+    stream.end([])
+    mesh.ticker.advance(1_000)
+    expect(receiver.done).toBe(false)
+    mesh.last.drained()
+    expect(mesh.last.trailers).toEqual([])
+    mesh.ticker.advance(310)
+    expect(receiver.fault).toMatchObject({ code: "upstream_timeout" })
+  })
+})
+
+describe("the time of a try", () => {
+  it("begins at once for what has no body: a GET, and an upgrade, which has no end", () => {
+    for (const head of [{}, { upgrade: "websocket" }]) {
+      const mesh = make({ timeout: { perTry: "300ms" } })
+      const { receiver } = mesh.request("GET", { body: "upgrade" in head, head })
+      mesh.ticker.advance(310)
+      expect(receiver.fault).toMatchObject({ code: "upstream_timeout" })
+    }
+  })
+
+  it("does not begin after an answer that came before the request's end", () => {
+    const mesh = make({ timeout: { perTry: "300ms" } })
+    const { receiver, stream } = mesh.request("POST", { body: true, head: { framing: streamBody } })
+    stream.write(bytes("12"))
+    mesh.last.head(200)
+    stream.end([])
+    mesh.ticker.advance(1_000)
+    expect(receiver.done).toBe(false)
+    mesh.last.finish()
+    expect(receiver.done).toBe(true)
+  })
+
+  it("is a new one for each attempt, whose request is whole from the start", () => {
+    const retry = { attempts: 2, on: ["timeout"], methods: ["*"] } as const
+    const mesh = make({ timeout: { perTry: "300ms" }, retry }, "ab")
+    const { stream, receiver } = mesh.request("POST", upload)
+    stream.write(bytes("12345678"))
+    mesh.ticker.advance(1_000)
+    stream.end([])
+    for (let n = 1; n <= 2; n++) {
+      mesh.ticker.advance(310)
+      mesh.ticker.advance(100)
+      expect(mesh.sent).toHaveLength(n + 1)
+      expect(mesh.last.body).toBe("12345678")
+    }
+    mesh.ticker.advance(310)
+    expect(receiver.fault).toMatchObject({ code: "upstream_timeout" })
+  })
+})
+
+describe("a caller in a haste of its own", () => {
+  it("holds nothing against the endpoint, whoever notices first", () => {
+    const mesh = make({ timeout: { request: "10s" } })
+    for (let n = 0; n < 10; n++) {
+      const { receiver } = mesh.request("GET", { deadline: 5 })
+      if (n % 2 === 0) mesh.ticker.advance(20)
+      else mesh.last.fault("upstream_timeout", true)
+      expect(receiver.fault).toMatchObject({ code: "upstream_timeout" })
+    }
+    expect(account(mesh)).toEqual(nothing)
+  })
+})
