@@ -13,14 +13,15 @@ import { encodeTrailers } from "./Trailers.ts"
 /**
  * Host first, then the head's fields, then what this hop says about framing and connection. A body
  * and an upgrade exclude each other, as when reading: `upgrade` gives way. `without`: the reader
- * knows the fields already.
+ * knows the fields already. `more`: whole lines of what is said for this one hop.
  */
-export const encodeRequestHead = (head: RequestHead, without?: FieldSection): string => {
+export const encodeRequestHead = (head: RequestHead, without?: FieldSection, more = ""): string => {
   const section = without ?? sectionOf(head.fields)
   let text = `${head.method} ${head.target} HTTP/1.1\r\nhost: ${head.authority}\r\n`
   // TE speaks to the next hop and has to say so (RFC 9110 §10.1.4).
   const te = section === undefined ? hasField(head.fields, "te") : section.te
   if (without === undefined) text += section === undefined ? fieldLines(head.fields) : section.text
+  text += more
   let hasBody = false
   switch (head.framing.kind) {
     case "length":

@@ -182,7 +182,7 @@ export class EndpointConnection implements RequestCarrier {
     this.#sentAt = this.#ticker.now()
     this.#coding = framing === "stream" ? "chunked" : framing
     this.#reader.expect(head.method, head.upgrade !== undefined)
-    const text = encodeRequestHead(head)
+    const text = encodeRequestHead(head, undefined, request.told(this.#sentAt))
     if (request.complete) this.#writer.head(text)
     else if (framing === "length") this.#writer.headOfContent(text)
     else this.#writer.headOfMore(text)

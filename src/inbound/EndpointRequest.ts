@@ -22,6 +22,14 @@ export interface RequestPool {
   fault(code: Fault["code"], what: string, sent: boolean): Fault
 }
 
+/** What the program is told of the call, so that it can say it in the calls it makes itself. */
+export interface CallFacts {
+  /** On the ticker's clock: when nobody waits for an answer any more. */
+  readonly until: number | undefined
+  /** 0, or which retry this is. */
+  readonly attempt: number
+}
+
 /** RFC 9110 §9.2.2. */
 const idempotent = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])
 
@@ -29,6 +37,7 @@ export class EndpointRequest implements EndpointStream {
   readonly head: RequestHead
   /** Milliseconds it may be without a connection to the program. */
   readonly connectTimeout: number
+  readonly #facts: CallFacts
   readonly #pool: RequestPool
   #receiver: ResponseReceiver | undefined
   #carrier: RequestCarrier | undefined
@@ -49,11 +58,13 @@ export class EndpointRequest implements EndpointStream {
   constructor(
     head: RequestHead,
     connectTimeout: number,
+    facts: CallFacts,
     receiver: ResponseReceiver,
     pool: RequestPool
   ) {
     this.head = head
     this.connectTimeout = connectTimeout
+    this.#facts = facts
     this.#receiver = receiver
     this.#pool = pool
     this.#left = head.framing.kind === "length" ? head.framing.length : 0
@@ -77,6 +88,14 @@ export class EndpointRequest implements EndpointStream {
       (framing.kind === "none" || (framing.kind === "length" && framing.length === 0)) &&
       idempotent.has(method)
     )
+  }
+
+  /** Field lines, made as the head is sent: time has passed since the call came. */
+  told(now: number): string {
+    const { attempt, until } = this.#facts
+    const deadline =
+      until === undefined ? "" : `skein-deadline: ${Math.max(1, Math.floor(until - now))}\r\n`
+    return attempt === 0 ? deadline : `${deadline}skein-attempt: ${attempt}\r\n`
   }
 
   write(chunk: Uint8Array): boolean {

@@ -310,6 +310,47 @@ describe("HttpEndpoint", () => {
     expect(endpoint.idleConnections).toBe(0)
   })
 
+  it("tells the program the time that is left, and which attempt this is", async () => {
+    const heads: Array<string> = []
+    const app = await program(
+      rawProgram((socket) => {
+        socket.on("data", (chunk) => {
+          heads.push(chunk.toString("latin1"))
+          socket.write(ok)
+        })
+      })
+    )
+    const { dispatch } = endpointAt(app.port)
+    await exchange(dispatch, httpCall())
+    await exchange(dispatch, httpCall({}, { deadline: 1_499.7 }))
+    await exchange(dispatch, httpCall({}, { deadline: 0.2, attempt: 2 }))
+    expect(heads[0]).not.toContain("skein-")
+    expect(heads[1]).toMatch(/\r\nskein-deadline: 1499\r\n\r\n$/)
+    expect(heads[2]).toMatch(/\r\nskein-deadline: 1\r\nskein-attempt: 2\r\n\r\n$/)
+  })
+
+  it("tells it what is left when a connection was waited for", async () => {
+    const { promise, resolve } = Promise.withResolvers<string>()
+    const app = await program(
+      rawProgram((socket) => {
+        socket.on("data", (chunk) => {
+          const head = chunk.toString("latin1")
+          if (head.includes("skein-deadline")) resolve(head)
+          else socket.write(ok)
+        })
+      })
+    )
+    const { dispatch, ticker, endpoint } = endpointAt(app.port, { maxConnections: 1 })
+    const first = new RecordingReceiver()
+    const stream = dispatch(httpCall({ method: "POST", framing: streamBody }), first)
+    const waiting = dispatch(httpCall({}, { deadline: 200 }), new RecordingReceiver())
+    waiting.end(noFields)
+    expect(endpoint.waiting).toBe(1)
+    ticker.advance(150)
+    stream.end(noFields)
+    expect(await promise).toMatch(/\r\nskein-deadline: 50\r\n/)
+  })
+
   describe("when the program closes a kept connection as the next request goes out", () => {
     const staleOnce = () => {
       let first = true

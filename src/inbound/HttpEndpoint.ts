@@ -10,7 +10,7 @@ import type { ServiceName } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
 import { type ConnectionOwner, EndpointConnection } from "./EndpointConnection.ts"
-import { EndpointRequest, type RequestPool } from "./EndpointRequest.ts"
+import { type CallFacts, EndpointRequest, type RequestPool } from "./EndpointRequest.ts"
 import { type EndpointStream, type EndpointTransport, RefusedStream } from "./EndpointStream.ts"
 import { hostPort } from "./SocketFailure.ts"
 
@@ -35,6 +35,8 @@ export interface HttpEndpointOptions {
 
 export const defaultMaxConnections = 1_024
 export const defaultMaxWaiting = 1_024
+
+const noFacts: CallFacts = { until: undefined, attempt: 0 }
 
 /** A request that waits for a connection to come free. */
 interface Waiting {
@@ -85,9 +87,12 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
       const what = `has ${this.#all.size} connections in use and ${this.#waiting.size} requests waiting for one, which is the limit`
       return new RefusedStream(this.fault("overflow", what, false), receiver)
     }
+    const { attempt, deadline } = call
+    const until = deadline === undefined ? undefined : this.#options.ticker.now() + deadline
     const request = new EndpointRequest(
       fields === head.fields ? head : { ...head, fields },
       call.connectTimeout ?? this.#options.connectTimeout,
+      until === undefined && attempt === 0 ? noFacts : { until, attempt },
       receiver,
       this
     )
