@@ -29,6 +29,7 @@ import { noHealthyEndpoint, superseded, upstreamTimeout } from "./OutboundFaults
 import { RequestBody } from "./RequestBody.ts"
 import type { ServicePlan } from "./ServicePlan.ts"
 import type { Stack } from "./Stack.ts"
+import { Tried } from "./Tried.ts"
 
 /** What an exchange needs of the node. */
 export interface ExchangeContext {
@@ -56,6 +57,8 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   readonly #deadline: number
   #attempt: Attempt | undefined = undefined
   #retries = 0
+  /** Whom the retries pass over; undefined before the first. */
+  #tried: Tried<EndpointState> | undefined = undefined
   /** Status of the response forwarded to the caller; 0 as long as there is none. */
   #status = 0
   /** Bytes both ways with no head: TCP, or after 101. */
@@ -288,11 +291,14 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     if (retry === undefined || this.#retries >= retry.attempts) return false
     if (this.#committed || this.#over || !this.#body.repeatable) return false
     if (!retry.allows(verdict, this.#call.head?.method)) return false
-    const elsewhere = this.#plan.hasOther(attempt.endpoint, now)
+    const { candidates } = this.#plan.selection(now)
+    if (candidates.all.length === 0) return false
+    this.#tried ??= new Tried()
+    this.#tried.add(attempt.endpoint)
+    const elsewhere = this.#tried.leavesAny(candidates)
     const { node, ticker } = this.#context
     const delay = retry.delay(verdict, this.#retries, retryAfter, elsewhere, ticker)
     if (delay === undefined || now + delay >= this.#deadline) return false
-    if (this.#plan.selection(now).endpoints.length === 0) return false
     if (!retry.withdraw(now)) {
       this.#plan.budgetExhausted()
       this.#observation.event("retry_budget_exhausted")
@@ -309,14 +315,14 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     this.#body.detach()
     this.#attempt = undefined
     attempt.close(superseded(node, this.#call.service))
-    if (delay === 0) this.#again(attempt.endpoint)
-    else this.#timers.backoff(delay, () => this.#again(attempt.endpoint))
+    if (delay === 0) this.#again()
+    else this.#timers.backoff(delay, () => this.#again())
     return true
   }
 
-  #again(avoid: EndpointState): void {
+  #again(): void {
     const now = this.#now()
-    const endpoint = this.#plan.pick(now, avoid)
+    const endpoint = this.#plan.pick(now, this.#tried)
     if (endpoint === undefined) this.#fail(noHealthyEndpoint(this.#context.node, this.#plan, now))
     else {
       this.#begin(endpoint, now)

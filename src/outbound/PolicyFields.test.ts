@@ -106,7 +106,10 @@ const fields: Record<Fields<Policy>, () => void> = {
   ".retry.attempts": () => {
     const mesh = make({ retry: { attempts: 3 } }, 2)
     mesh.request()
-    for (let i = 0; i < 4; i++) refuse(mesh)
+    for (let i = 0; i < 4; i++) {
+      refuse(mesh)
+      mesh.ticker.advance(300)
+    }
     expect(mesh.trail).toBe("abab")
   },
   ".retry.on": () => {
@@ -148,9 +151,10 @@ const fields: Record<Fields<Policy>, () => void> = {
     refuse(mesh)
     expect(mesh.trail).toBe("ab")
     mesh.ticker.advance(1_100)
+    // b's turn now; the retry before was not one.
     mesh.request()
     refuse(mesh)
-    expect(mesh.trail).toBe("abab")
+    expect(mesh.trail).toBe("abba")
   },
   ".retry.backoff.base": () => {
     const mesh = make({ retry: { backoff: { base: "2s", max: "4s" } } })
@@ -178,7 +182,7 @@ const fields: Record<Fields<Policy>, () => void> = {
       mesh.last.fault("upstream_reset", true)
       mesh.ticker.advance(30)
     }
-    expect(mesh.trail).toBe("aba")
+    expect(mesh.trail).toBe("abb")
   },
   ".breaker": () => {
     const mesh = make({ retry: "off", ejection: "off", breaker: "off" }, 2)

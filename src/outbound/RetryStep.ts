@@ -48,7 +48,7 @@ export class RetryStep {
     elsewhere: boolean,
     ticker: Ticker
   ): number | undefined {
-    // Nothing was sent and there is another endpoint: no reason to wait.
+    // Nothing was sent and there is an endpoint not tried yet: no reason to wait.
     if (verdict === verdicts.connectFailure && elsewhere) return 0
     const delay = fullJitter(this.#policy.backoff, retries, ticker.random())
     if (retryAfter === undefined) return delay

@@ -42,7 +42,7 @@ const endpoints = (...troubles: ReadonlyArray<Trouble>): ReadonlyArray<EndpointS
 
 const chosen = (all: ReadonlyArray<EndpointState>, at = now) =>
   select(all, at)
-    .endpoints.map(({ key }) => key[0])
+    .candidates.all.map(({ key }) => key[0])
     .join("")
 
 const fine: Trouble = {}

@@ -9,13 +9,14 @@
  *    judgement is more likely wrong than all of them, or the rest would be overrun: panic, use
  *    all (Envoy).
  */
+import { Candidates } from "./Candidates.ts"
 import type { EndpointState } from "./EndpointState.ts"
 
 /** Share of endpoints under which ejections are disregarded. Envoy: 50 %. */
 export const panicThreshold = 0.5
 
 export interface Selection {
-  readonly endpoints: ReadonlyArray<EndpointState>
+  readonly candidates: Candidates<EndpointState>
   /** Time at which this may change by itself: an ejection ends, a circuit may be probed. */
   readonly validUntil: number
   readonly panic: boolean
@@ -47,7 +48,7 @@ export const select = (all: Iterable<EndpointState>, now: number): Selection => 
   }
   const panic =
     available.length < known.length * panicThreshold && admitting.length > available.length
-  return { endpoints: panic ? admitting : available, validUntil, panic }
+  return { candidates: new Candidates(panic ? admitting : available), validUntil, panic }
 }
 
 /** Why nothing can be selected, in words. */

@@ -14,10 +14,12 @@ import { type Verdict, verdicts } from "../policy/Classifier.ts"
 import type { Ejection } from "../policy/OutlierEjection.ts"
 import { PeakEwma, type PeakEwmaParameters } from "../policy/PeakEwma.ts"
 import { Histogram, latencyBounds } from "../telemetry/Metrics.ts"
+import { Candidates } from "./Candidates.ts"
 import { EndpointState, type PeerState } from "./EndpointState.ts"
 import type { PolicyMetrics } from "./PolicyMetrics.ts"
 import { explainNone, type Selection, select } from "./Selection.ts"
 import { compileStack, type Stack, sameValue } from "./Stack.ts"
+import type { Tried } from "./Tried.ts"
 
 /** What a plan needs of the node. */
 export interface PlanContext {
@@ -30,7 +32,7 @@ export interface PlanContext {
 }
 
 const nobody: Selection = {
-  endpoints: [],
+  candidates: new Candidates<EndpointState>([]),
   validUntil: Number.POSITIVE_INFINITY,
   panic: false
 }
@@ -146,16 +148,14 @@ export class ServicePlan {
     return next
   }
 
-  /** The endpoint for the next attempt; `avoid` is the one just tried. */
-  pick(now: number, avoid: EndpointState | undefined): EndpointState | undefined {
-    const { endpoints } = this.selection(now)
-    return endpoints.length === 0 ? undefined : this.#stack.balancer.pick(endpoints, now, avoid)
-  }
-
-  /** Is there an endpoint for another attempt, other than this one? */
-  hasOther(endpoint: EndpointState, now: number): boolean {
-    const { endpoints } = this.selection(now)
-    return endpoints.length > 1 || (endpoints.length === 1 && endpoints[0] !== endpoint)
+  /** The endpoint for the next attempt of a call that has been to those in `tried`. */
+  pick(now: number, tried: Tried<EndpointState> | undefined): EndpointState | undefined {
+    const { candidates } = this.selection(now)
+    if (candidates.all.length === 0) return undefined
+    const { balancer } = this.#stack
+    return tried === undefined
+      ? balancer.pick(candidates, now, "first")
+      : balancer.pick(tried.choose(candidates), now, "retry")
   }
 
   /** Why `pick` found nobody. */
@@ -277,8 +277,10 @@ export class ServicePlan {
    * the old estimate has decayed.
    */
   #forgetLatencyOfReturning(before: Selection, after: Selection): void {
-    if (before.endpoints.length === 0) return
-    const stayed = new Set(before.endpoints)
-    for (const endpoint of after.endpoints) if (!stayed.has(endpoint)) endpoint.latency.forget()
+    if (before.candidates.all.length === 0) return
+    const stayed = new Set(before.candidates.all)
+    for (const endpoint of after.candidates.all) {
+      if (!stayed.has(endpoint)) endpoint.latency.forget()
+    }
   }
 }

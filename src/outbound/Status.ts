@@ -58,7 +58,7 @@ export const endpointStatus = (
   ticker: Ticker
 ): ReadonlyArray<EndpointStatus> => {
   const now = ticker.now()
-  const selected = new Set(plan.selection(now).endpoints)
+  const selected = new Set(plan.selection(now).candidates.all)
   return Array.from(plan.endpoints, (endpoint) => {
     const { breaker, ejection, failures, inFlight, key, latency, peer, requests, view } = endpoint
     return {
@@ -88,7 +88,7 @@ export const endpointStatus = (
 }
 
 export const serviceStats = (plan: ServicePlan, now: number): ServiceStats => {
-  const { endpoints, panic } = plan.selection(now)
+  const { candidates, panic } = plan.selection(now)
   let count = 0
   let inFlight = 0
   for (const endpoint of plan.endpoints) {
@@ -99,7 +99,7 @@ export const serviceStats = (plan: ServicePlan, now: number): ServiceStats => {
     service: plan.service,
     protocol: plan.protocol,
     endpoints: count,
-    selected: endpoints.length,
+    selected: candidates.all.length,
     panic,
     inFlight,
     requests: plan.requests,
