@@ -22,6 +22,7 @@ import {
   type Verdict,
   verdicts
 } from "../policy/Classifier.ts"
+import { retryAfterMillis } from "../policy/RetryAfter.ts"
 import { Attempt, type AttemptOwner } from "./Attempt.ts"
 import type { EndpointState } from "./EndpointState.ts"
 import { ExchangeTimers, type TimeoutOwner } from "./ExchangeTimers.ts"
@@ -293,11 +294,11 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     if (!retry.allows(verdict, this.#call.head?.method)) return false
     const { candidates } = this.#plan.selection(now)
     if (candidates.all.length === 0) return false
-    this.#tried ??= new Tried()
-    this.#tried.add(attempt.endpoint)
-    const elsewhere = this.#tried.leavesAny(candidates)
     const { node, ticker } = this.#context
-    const delay = retry.delay(verdict, this.#retries, retryAfter, elsewhere, ticker)
+    this.#tried ??= new Tried()
+    this.#tried.add(attempt.endpoint, now + askedWait(retryAfter, ticker))
+    const ready = this.#tried.readyAt(candidates)
+    const delay = retry.delay(verdict, this.#retries, ready - now, ticker.random())
     if (delay === undefined || now + delay >= this.#deadline) return false
     if (!retry.withdraw(now)) {
       this.#plan.budgetExhausted()
@@ -390,3 +391,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     return now
   }
 }
+
+/** Milliseconds for which an endpoint wants to be left alone. */
+const askedWait = (retryAfter: string | undefined, ticker: Ticker): number =>
+  retryAfter === undefined ? 0 : (retryAfterMillis(retryAfter, ticker.wall()) ?? 0)

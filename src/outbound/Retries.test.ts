@@ -1,7 +1,7 @@
 /** Where a call's retries go: to those it has not tried yet, while there are any. */
 import { describe, expect, it } from "vitest"
 import type { PolicyInput } from "../model/Policy.ts"
-import { endpointView, Fixture, seededRandom } from "./OutboundFixture.ts"
+import { endpointView, Fixture, payments, seededRandom } from "./OutboundFixture.ts"
 
 const kinds = ["p2c_ewma", "least_request", "round_robin"] as const
 const some = (letters: string) => [...letters].map((letter) => endpointView(letter))
@@ -105,5 +105,119 @@ describe("taking turns", () => {
     calls(mesh, 300, "a")
     const all = mesh.sent.map(({ peer }) => peer[0]).join("")
     for (const letter of "bcd") expect(Math.abs(count(all, letter) - 100)).toBeLessThanOrEqual(3)
+  })
+})
+
+describe("Retry-After of one endpoint", () => {
+  const on5xx: PolicyInput = {
+    ...inTurn,
+    retry: { attempts: 3, on: ["5xx", "rate_limited"] },
+    breaker: "off",
+    ejection: "off"
+  }
+  const busy = (mesh: Fixture, seconds: string | undefined, status = 503): void =>
+    mesh.last.respond(status, "", seconds === undefined ? [] : ["Retry-After", seconds])
+  /** The longest back-off there is by default. */
+  const backoff = 260
+
+  it.each([
+    ["2", 503],
+    ["60", 503],
+    ["60", 429],
+    ["Tue, 01 Jan 2030 01:00:00 GMT", 503]
+  ])("(%s, with %i) does not keep a call from another endpoint", (seconds, status) => {
+    const mesh = new Fixture(on5xx, some("ab"))
+    const { receiver } = mesh.request()
+    busy(mesh, seconds, status)
+    mesh.ticker.advance(backoff)
+    expect(mesh.trail).toBe("ab")
+    mesh.last.respond(200)
+    expect(receiver.head?.status).toBe(200)
+  })
+
+  it("costs no call, whatever the balancer", () => {
+    for (const kind of kinds) {
+      const policy: PolicyInput = { ...alone, retry: { on: ["5xx"] }, balance: { kind } }
+      const mesh = new Fixture(policy, some("abc"), { random: seededRandom(11) })
+      for (let i = 0; i < 300; i++) {
+        const { receiver } = mesh.request()
+        if (mesh.last.peer.startsWith("a")) busy(mesh, "60")
+        else mesh.last.respond(200)
+        mesh.ticker.advance(backoff)
+        if (receiver.head === undefined) mesh.last.respond(200)
+        expect(receiver.head?.status).toBe(200)
+      }
+      expect(mesh.outbound.endpoints(payments)[0]?.failures).toBeGreaterThan(0)
+    }
+  })
+
+  it("of a node's own making counts alike", () => {
+    const mesh = new Fixture(inTurn, some("ab"))
+    mesh.request()
+    mesh.last.fault("overflow", false, 60)
+    expect(mesh.trail).toBe("ab")
+  })
+
+  it("is kept when nobody else is left", () => {
+    const mesh = new Fixture(on5xx, some("ab"))
+    mesh.request()
+    busy(mesh, "3")
+    mesh.ticker.advance(backoff)
+    busy(mesh, "2")
+    // Both ask for time: the one that asks for less gets the call, when it said.
+    mesh.ticker.advance(1_980)
+    expect(mesh.trail).toBe("ab")
+    mesh.ticker.advance(20)
+    expect(mesh.trail).toBe("abb")
+  })
+
+  it("counts from when it was said", () => {
+    const mesh = new Fixture(on5xx, some("ab"))
+    mesh.request()
+    busy(mesh, "1")
+    mesh.ticker.advance(backoff)
+    mesh.ticker.advance(2_000)
+    busy(mesh, "3")
+    mesh.ticker.advance(backoff)
+    expect(mesh.trail).toBe("aba")
+  })
+
+  it("is kept though it means the one tried last", () => {
+    const mesh = new Fixture(on5xx, some("ab"))
+    mesh.request()
+    busy(mesh, "4")
+    mesh.ticker.advance(backoff)
+    busy(mesh, undefined)
+    mesh.ticker.advance(backoff)
+    expect(mesh.trail).toBe("abb")
+  })
+
+  it("is passed on when it is too long, and nobody else is left", () => {
+    const mesh = new Fixture(on5xx, some("ab"))
+    const { receiver } = mesh.request()
+    busy(mesh, "60")
+    mesh.ticker.advance(backoff)
+    busy(mesh, "60")
+    expect(receiver.head?.status).toBe(503)
+    expect(mesh.sent).toHaveLength(2)
+    expect(mesh.ticker.wheel.size).toBe(0)
+  })
+
+  it("holds for the call that was told, not for others", () => {
+    const mesh = new Fixture(on5xx, some("ab"))
+    mesh.request()
+    busy(mesh, "60")
+    mesh.request("POST")
+    mesh.request("POST")
+    expect(mesh.sent.map(({ peer }) => peer[0])).toEqual(["a", "b", "a"])
+  })
+
+  it("gives way to an endpoint that comes meanwhile", () => {
+    const mesh = new Fixture(on5xx, some("a"))
+    mesh.request()
+    busy(mesh, "2")
+    mesh.show(some("ab"))
+    mesh.ticker.advance(2_000)
+    expect(mesh.trail).toBe("ab")
   })
 })

@@ -1,9 +1,8 @@
 /** The retry step of one service: may this attempt be followed by another, and when? */
 import type { RetryPolicy } from "../model/Policy.ts"
-import type { Ticker } from "../model/Time.ts"
 import { fullJitter } from "../policy/Backoff.ts"
 import { type Verdict, verdicts } from "../policy/Classifier.ts"
-import { longestRetryAfter, retryAfterMillis } from "../policy/RetryAfter.ts"
+import { longestRetryAfter } from "../policy/RetryAfter.ts"
 import { RetryBudget } from "../policy/RetryBudget.ts"
 import { RetryRules } from "../policy/RetryRules.ts"
 
@@ -38,22 +37,16 @@ export class RetryStep {
   }
 
   /**
-   * Milliseconds to wait before the retry after `retries` others; undefined when the endpoint asks
-   * for a longer wait than a proxy should keep a caller for.
+   * Milliseconds to wait before the retry after `retries` others; undefined when that would be
+   * longer than a proxy should keep a caller. `ready` is in how many milliseconds the first
+   * endpoint may be asked: −∞ when there is one that was not tried. What others asked for is
+   * nothing to it, but after an answer it is given the usual back-off all the same, because what
+   * made one fail (load, as a rule) may be theirs in common.
    */
-  delay(
-    verdict: Verdict,
-    retries: number,
-    retryAfter: string | undefined,
-    elsewhere: boolean,
-    ticker: Ticker
-  ): number | undefined {
-    // Nothing was sent and there is an endpoint not tried yet: no reason to wait.
-    if (verdict === verdicts.connectFailure && elsewhere) return 0
-    const delay = fullJitter(this.#policy.backoff, retries, ticker.random())
-    if (retryAfter === undefined) return delay
-    const asked = retryAfterMillis(retryAfter, ticker.wall())
-    if (asked === undefined) return delay
-    return asked > longestRetryAfter ? undefined : Math.max(delay, asked)
+  delay(verdict: Verdict, retries: number, ready: number, random: number): number | undefined {
+    // Nobody was reached and there is an endpoint that was not tried: no reason to wait.
+    if (verdict === verdicts.connectFailure && ready === Number.NEGATIVE_INFINITY) return 0
+    if (ready > longestRetryAfter) return undefined
+    return Math.max(ready, fullJitter(this.#policy.backoff, retries, random))
   }
 }

@@ -155,7 +155,7 @@ export class ServicePlan {
     const { balancer } = this.#stack
     return tried === undefined
       ? balancer.pick(candidates, now, "first")
-      : balancer.pick(tried.choose(candidates), now, "retry")
+      : balancer.pick(tried.choose(candidates, now), now, "retry")
   }
 
   /** Why `pick` found nobody. */
