@@ -124,6 +124,10 @@ export const EjectionPolicy = Schema.Struct({
   minRequests: withDefault(count, 100)
 }).annotations({ identifier: "EjectionPolicy" })
 
+/**
+ * With unequal weights all three split traffic by them, to within chance. The two that choose
+ * leave an endpoint for one of another weight only when it is more than three times as dear.
+ */
 export const BalancePolicy = Schema.Union(
   /** Power of two choices on peak-EWMA latency × in flight (Finagle, Linkerd). */
   Schema.Struct({
@@ -133,7 +137,7 @@ export const BalancePolicy = Schema.Union(
     decay: ms("10s")
   }),
   Schema.Struct({ kind: Schema.Literal("round_robin") }),
-  /** Two choices, fewer in flight wins; unequal weights as w/(active+1) (Envoy). */
+  /** Two choices, fewer in flight wins (Envoy); between unequal weights, relative to weight. */
   Schema.Struct({ kind: Schema.Literal("least_request") })
 ).annotations({ identifier: "BalancePolicy" })
 export type BalancePolicy = typeof BalancePolicy.Type

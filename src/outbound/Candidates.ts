@@ -13,12 +13,6 @@ export class Candidates<C extends { readonly weight: number }> {
     this.#sums = all.every(({ weight }) => weight === all[0]!.weight) ? undefined : sums(all)
   }
 
-  /** Mean weight. */
-  get mean(): number {
-    const { all } = this
-    return this.#sums === undefined ? all[0]!.weight : this.#sums[all.length - 1]! / all.length
-  }
-
   /** An index, in proportion to weight. `random` in [0, 1). */
   draw(random: number): number {
     const { length } = this.all

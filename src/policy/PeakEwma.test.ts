@@ -27,20 +27,20 @@ describe("PeakEwma", () => {
     expect(ewma.value(100_000)).toBeLessThan(0.01)
   })
 
-  it("costs latency × queue", () => {
+  it("expects what is left of the estimate", () => {
     const ewma = make()
     ewma.observe(8, 0)
-    expect(ewma.cost(0, 0)).toBe(8)
-    expect(ewma.cost(3, 0)).toBe(32)
+    expect(ewma.expected(1, 0)).toBe(8)
+    expect(ewma.expected(0.5, 3)).toBe(4)
   })
 
   it("is free to try when unmeasured and idle, dear while the first answer is awaited", () => {
     const ewma = make()
-    expect(ewma.cost(0, 0)).toBe(0)
-    expect(ewma.cost(1, 0)).toBe(60)
+    expect(ewma.expected(1, 0)).toBe(0)
+    expect(ewma.expected(1, 1)).toBe(30)
     ewma.observe(2, 0)
     ewma.forget()
-    expect(ewma.cost(0, 0)).toBe(0)
+    expect(ewma.expected(1, 0)).toBe(0)
     expect(ewma.value(0)).toBe(0)
   })
 

@@ -22,10 +22,14 @@ export interface PeakEwmaParameters {
  */
 const penaltyFactor = 10
 
+/** Of the last measurement in the mean, which does not ask how long ago it was. */
+const meanWeight = 1 / 8
+
 export class PeakEwma {
   readonly #initial: number
   readonly #decay: number
   #estimate = 0
+  #mean = 0
   #stamp = 0
   #measured = false
 
@@ -38,26 +42,37 @@ export class PeakEwma {
     return this.#measured
   }
 
+  /** What is left at `now` of the estimate: a factor. */
+  fade(now: number): number {
+    const elapsed = now - this.#stamp
+    return elapsed <= 0 ? 1 : Math.exp(-elapsed / this.#decay)
+  }
+
   /** The estimate in milliseconds, decayed to `now`; 0 when nothing was measured yet. */
   value(now: number): number {
-    const elapsed = now - this.#stamp
-    return elapsed <= 0 ? this.#estimate : this.#estimate * Math.exp(-elapsed / this.#decay)
+    return this.#estimate * this.fade(now)
   }
 
   /**
-   * What one more request would cost with `share` requests in flight per unit of weight. An
-   * unmeasured endpoint is free while idle, so it is tried at once, and dear while its first
-   * answer is awaited, so it is not tried by everybody.
+   * The latency to expect, in milliseconds, when `fade` of the estimate is left. Unmeasured it is
+   * 0 while idle, so that the endpoint is tried at once, and the assumed one while its first
+   * answer is awaited, so that it is not tried by everybody.
    */
-  cost(share: number, now: number): number {
-    if (this.#measured) return this.value(now) * (share + 1)
-    return share === 0 ? 0 : this.#initial * (share + 1)
+  expected(fade: number, inFlight: number): number {
+    if (this.#measured) return this.#estimate * fade
+    return inFlight === 0 ? 0 : this.#initial
+  }
+
+  /** The same by the mean of the last answers, about eight of them, in place of the estimate. */
+  expectedMean(fade: number, inFlight: number): number {
+    return this.#measured ? this.#mean * fade : this.expected(fade, inFlight)
   }
 
   observe(latency: number, now: number): void {
+    this.#mean = this.#measured ? this.#mean + (latency - this.#mean) * meanWeight : latency
     if (!this.#measured || latency >= this.#estimate) this.#estimate = latency
     else {
-      const weight = Math.exp(-Math.max(0, now - this.#stamp) / this.#decay)
+      const weight = this.fade(now)
       this.#estimate = this.#estimate * weight + latency * (1 - weight)
     }
     this.#measured = true
