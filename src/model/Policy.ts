@@ -125,6 +125,9 @@ export const EjectionPolicy = Schema.Struct({
 }).annotations({ identifier: "EjectionPolicy" })
 
 /**
+ * An endpoint that fails more than the others gets less under the two that choose, in proportion to
+ * the share of time in which it did; one failure in a hundred counts for nothing, and about one
+ * request in two hundred goes to it whatever it did, so that it is found out when it is well.
  * With unequal weights all three split traffic by them, to within chance. The two that choose
  * leave an endpoint for one of another weight only when it is more than three times as dear.
  */
@@ -134,6 +137,7 @@ export const BalancePolicy = Schema.Union(
     kind: Schema.Literal("p2c_ewma"),
     /** Assumed latency while an endpoint's first answer is awaited. */
     initial: ms("30ms"),
+    /** Time constant with which latencies and failures are forgotten. */
     decay: ms("10s")
   }),
   Schema.Struct({ kind: Schema.Literal("round_robin") }),

@@ -1,4 +1,4 @@
-import type { PeakEwma } from "../policy/PeakEwma.ts"
+import type { Score } from "../policy/Score.ts"
 import type { Candidates } from "./Candidates.ts"
 
 /** What is picked for: the first attempt of a call, or a retry. */
@@ -10,14 +10,14 @@ export interface Candidate {
   readonly weight: number
   /** Attempts under way. */
   readonly inFlight: number
-  readonly latency: PeakEwma
+  readonly score: Score
   /** Turns it is owed, for round robin; 0 at first. */
   readonly credit: Record<Turns, number>
 }
 
 /**
  * Picks one of the endpoints that may be used. Who may be used at all is decided before
- * (Selection, and Tried for retries); the balancer knows weights, work in flight and latency.
+ * (Selection, and Tried for retries); the balancer knows weights, work in flight and scores.
  */
 export interface Balancer {
   /** There is at least one candidate. */

@@ -6,7 +6,7 @@ import type { Dispatch } from "../model/Exchange.ts"
 import type { EndpointView } from "../model/MeshView.ts"
 import type { Breaker } from "../policy/Breaker.ts"
 import type { EjectionRecord } from "../policy/OutlierEjection.ts"
-import type { PeakEwma } from "../policy/PeakEwma.ts"
+import type { Score } from "../policy/Score.ts"
 import type { Candidate } from "./Candidate.ts"
 import type { EndpointCells } from "./PolicyMetrics.ts"
 
@@ -24,7 +24,7 @@ export class EndpointState implements Candidate {
   readonly cells: EndpointCells
   view: EndpointView
   /** The three below are replaced when their part of the policy changes. */
-  latency: PeakEwma
+  score: Score
   breaker: Breaker | undefined
   ejection: EjectionRecord | undefined
   inFlight = 0
@@ -39,14 +39,14 @@ export class EndpointState implements Candidate {
     peer: PeerState,
     dispatch: Dispatch,
     cells: EndpointCells,
-    latency: PeakEwma
+    score: Score
   ) {
     this.key = view.key
     this.view = view
     this.peer = peer
     this.dispatch = dispatch
     this.cells = cells
-    this.latency = latency
+    this.score = score
   }
 
   get weight(): number {

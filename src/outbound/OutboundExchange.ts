@@ -161,7 +161,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     const verdict =
       grpcStatus === undefined ? classifyStatus(head.status) : classifyGrpc(grpcStatus)
     attempt.answered(verdict, now)
-    if (verdict.slow) {
+    if (verdict.conditions.length > 0) {
       this.#settle(verdict, now)
       const retryAfter = fieldValue(head.fields, "retry-after")
       if (this.#retried(verdict, attempt, retryAfter, now)) return

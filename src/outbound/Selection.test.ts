@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import type { EndpointView } from "../model/MeshView.ts"
 import { Breaker } from "../policy/Breaker.ts"
-import { PeakEwma } from "../policy/PeakEwma.ts"
+import { Score } from "../policy/Score.ts"
 import { MetricRegistry } from "../telemetry/Metrics.ts"
 import { EndpointState } from "./EndpointState.ts"
 import { endpointView, payments } from "./OutboundFixture.ts"
@@ -30,7 +30,7 @@ const endpoints = (...troubles: ReadonlyArray<Trouble>): ReadonlyArray<EndpointS
         throw new Error("a selection sends nothing")
       },
       metrics.endpoint(payments, view.key),
-      new PeakEwma({ initial: 30, decay: 10_000 })
+      new Score({ initial: 30, decay: 10_000 })
     )
     if (ejected !== undefined) state.ejection = { until: ejected, times: 1 }
     if (open !== undefined) {

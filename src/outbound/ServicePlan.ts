@@ -12,7 +12,7 @@ import type { Policy } from "../model/Policy.ts"
 import type { Breaker, Permit } from "../policy/Breaker.ts"
 import { type Verdict, verdicts } from "../policy/Classifier.ts"
 import type { Ejection } from "../policy/OutlierEjection.ts"
-import { PeakEwma, type PeakEwmaParameters } from "../policy/PeakEwma.ts"
+import { Score, type ScoreParameters } from "../policy/Score.ts"
 import { Histogram, latencyBounds } from "../telemetry/Metrics.ts"
 import { Candidates } from "./Candidates.ts"
 import { EndpointState, type PeerState } from "./EndpointState.ts"
@@ -37,8 +37,8 @@ const nobody: Selection = {
   panic: false
 }
 
-/** Latency is measured for every balancer, because people look at it. */
-const latencyParameters = (policy: Policy): PeakEwmaParameters =>
+/** Scores are kept for every balancer, because people look at latencies. */
+const scoreParameters = (policy: Policy): ScoreParameters =>
   policy.balance.kind === "p2c_ewma" ? policy.balance : { initial: 30, decay: 10_000 }
 
 /** Verdicts without a word from the endpoint's node: what a broken link leaves behind. */
@@ -115,8 +115,8 @@ export class ServicePlan {
     for (const endpoint of this.#endpoints.values()) {
       if (!sameValue(previous.breaker, policy.breaker)) endpoint.breaker = stack.breaker?.()
       if (stack.ejection !== this.#stack.ejection) endpoint.ejection = stack.ejection?.add()
-      if (!sameValue(latencyParameters(previous), latencyParameters(policy))) {
-        endpoint.latency = new PeakEwma(latencyParameters(policy))
+      if (!sameValue(scoreParameters(previous), scoreParameters(policy))) {
+        endpoint.score = new Score(scoreParameters(policy))
       }
     }
     this.#policy = policy
@@ -142,7 +142,7 @@ export class ServicePlan {
   selection(now: number): Selection {
     if (!this.#stale && now < this.#selection.validUntil) return this.#selection
     const next = select(this.#endpoints.values(), now)
-    this.#forgetLatencyOfReturning(this.#selection, next)
+    this.#forgetScoresOfReturning(this.#selection, next)
     this.#selection = next
     this.#stale = false
     return next
@@ -241,7 +241,7 @@ export class ServicePlan {
       peer(view),
       dispatchTo(view),
       metrics.endpoint(this.service, view.key),
-      new PeakEwma(latencyParameters(this.#policy))
+      new Score(scoreParameters(this.#policy))
     )
     endpoint.breaker = this.#stack.breaker?.()
     endpoint.ejection = this.#stack.ejection?.add()
@@ -272,15 +272,15 @@ export class ServicePlan {
   }
 
   /**
-   * The latency of an endpoint that was out of the selection is from before whatever kept it out.
+   * The score of an endpoint that was out of the selection is from before whatever kept it out.
    * Without it, it is tried at once and then judged on its answer, instead of being avoided until
-   * the old estimate has decayed.
+   * the old score has faded.
    */
-  #forgetLatencyOfReturning(before: Selection, after: Selection): void {
+  #forgetScoresOfReturning(before: Selection, after: Selection): void {
     if (before.candidates.all.length === 0) return
     const stayed = new Set(before.candidates.all)
     for (const endpoint of after.candidates.all) {
-      if (!stayed.has(endpoint)) endpoint.latency.forget()
+      if (!stayed.has(endpoint)) endpoint.score.forget()
     }
   }
 }

@@ -60,7 +60,7 @@ export const endpointStatus = (
   const now = ticker.now()
   const selected = new Set(plan.selection(now).candidates.all)
   return Array.from(plan.endpoints, (endpoint) => {
-    const { breaker, ejection, failures, inFlight, key, latency, peer, requests, view } = endpoint
+    const { breaker, ejection, failures, inFlight, key, peer, requests, score, view } = endpoint
     return {
       key,
       peer: view.peer,
@@ -80,7 +80,7 @@ export const endpointStatus = (
       timesEjected: ejection?.times ?? 0,
       breaker: breaker?.state,
       inFlight,
-      ewma: latency.measured ? latency.value(now) : undefined,
+      ewma: score.measured ? score.value(now) : undefined,
       requests,
       failures
     }
