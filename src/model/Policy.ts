@@ -107,7 +107,10 @@ export const BreakerPolicy = Schema.Struct({
   open: range("1s", "60s")
 }).annotations({ identifier: "BreakerPolicy" })
 
-/** Outlier ejection among a service's endpoints, as Envoy's. */
+/**
+ * Outlier ejection among a service's endpoints, as Envoy's. When it leaves fewer than half of them,
+ * or fewer than half of those it leaves are well, all are used (panic).
+ */
 export const EjectionPolicy = Schema.Struct({
   consecutive5xx: withDefault(count, 5),
   /** Ejected for base × times ejected, at most `max`. */
@@ -117,8 +120,17 @@ export const EjectionPolicy = Schema.Struct({
   maxPercent: withDefault(Schema.Number.pipe(Schema.between(0, 100)), 10),
   /** Success rate is judged once per interval. */
   interval: ms("10s"),
-  /** Ejects an endpoint whose success rate is this many standard deviations below the mean. */
+  /**
+   * Ejects an endpoint whose success rate is this many deviations below the median: standard
+   * deviations, estimated as 1.4826 × the median of all distances from the median, so that a few
+   * bad endpoints do not hide each other.
+   */
   successRateDeviations: withDefault(positive, 1.9),
+  /**
+   * … and at least this many percentage points below it. (And more than chance makes of that many
+   * requests: 8 points at 100, 4 at 200.)
+   */
+  successRateMargin: withDefault(Schema.Number.pipe(Schema.between(0, 100)), 5),
   /** … with at least this many endpoints that had at least `minRequests` in the interval. */
   minEndpoints: withDefault(count, 5),
   minRequests: withDefault(count, 100)

@@ -64,7 +64,8 @@ export class Attempt implements ResponseReceiver {
       if (!verdict.served) this.endpoint.score.retract(this.#scored, isFailure(verdict))
     } else if (verdict.served) this.endpoint.score.working(now)
     else this.#score(verdict, now)
-    return this.#plan.settle(this.endpoint, this.#breaker, this.#permit, verdict, now)
+    const { endpoint, startedAt } = this
+    return this.#plan.settle(endpoint, this.#breaker, this.#permit, verdict, startedAt, now)
   }
 
   /** Nobody wants the response any more; that is no verdict on the endpoint. */

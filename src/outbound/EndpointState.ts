@@ -60,11 +60,10 @@ export class EndpointState implements Candidate {
 
   /** Its owner, or its link, says that it is back: what was held against it is from before. */
   recovered(now: number): void {
-    this.breaker?.probeFrom(now)
-    if (this.ejection !== undefined) this.ejection.until = Math.min(this.ejection.until, now)
-  }
-
-  ejectedAt(now: number): boolean {
-    return this.ejection !== undefined && this.ejection.until > now
+    const { breaker, ejection } = this
+    breaker?.probeFrom(now)
+    if (ejection === undefined) return
+    ejection.until = Math.min(ejection.until, now)
+    ejection.spared = 0
   }
 }

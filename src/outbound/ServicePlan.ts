@@ -177,14 +177,15 @@ export class ServicePlan {
   }
 
   /**
-   * The one verdict of an attempt. `breaker` is the circuit it was admitted by. Returns the name
-   * of the event when this one took the endpoint out.
+   * The one verdict of an attempt, which was sent at `sent`. `breaker` is the circuit it was
+   * admitted by. Returns the name of the event when this one took the endpoint out.
    */
   settle(
     endpoint: EndpointState,
     breaker: Breaker | undefined,
     permit: Permit,
     verdict: Verdict,
+    sent: number,
     now: number
   ): "breaker_open" | "ejected" | undefined {
     endpoint.requests++
@@ -206,9 +207,11 @@ export class ServicePlan {
     }
     const { ejection } = this.#stack
     if (ejection !== undefined && endpoint.ejection !== undefined) {
-      for (const out of ejection.result(endpoint.ejection, verdict.success, now)) {
+      const { revision } = ejection
+      for (const out of ejection.result(endpoint.ejection, verdict.success, now, sent)) {
         if (this.#ejected(out) === endpoint) event = "ejected"
       }
+      if (ejection.revision !== revision) this.#stale = true
     }
     return event
   }
@@ -262,7 +265,6 @@ export class ServicePlan {
   }
 
   #ejected(ejection: Ejection): EndpointState | undefined {
-    this.#stale = true
     for (const endpoint of this.#endpoints.values()) {
       if (endpoint.ejection !== ejection.record) continue
       this.#context.metrics.ejection(this.service, endpoint.key, ejection.reason)

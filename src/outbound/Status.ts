@@ -40,7 +40,7 @@ export interface ServiceStats {
   readonly endpoints: number
   /** Endpoints that may get the next request. */
   readonly selected: number
-  /** Ejections are disregarded, because they left fewer than half of the endpoints. */
+  /** Ejections are disregarded: they left fewer than half of the endpoints, or mostly sick ones. */
   readonly panic: boolean
   readonly inFlight: number
   /** Calls ended since this node first saw the service. */
