@@ -58,10 +58,17 @@ const Method = Schema.String.pipe(
   })
 )
 
+/**
+ * At most ratio × requests + minPerSecond × window retries in every window that ends with one; and
+ * of that only a part while retries do not help: (helped + 8) / (made + 8).
+ */
 export const RetryBudgetPolicy = Schema.Struct({
   /** Retries per request, over the window. Linkerd: 0.2. */
   ratio: withDefault(Schema.Number.pipe(Schema.between(0, 10)), 0.2),
-  /** Retries per second that are always allowed. */
+  /**
+   * Retries per second besides, so that few requests have retries at all. Not for calls that are
+   * themselves retries of a program further up.
+   */
   minPerSecond: withDefault(Schema.Number.pipe(Schema.between(0, 100_000)), 10),
   /** At least 100 ms. */
   window: Schema.optionalWith(

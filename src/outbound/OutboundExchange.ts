@@ -58,6 +58,8 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   readonly #deadline: number
   #attempt: Attempt | undefined = undefined
   #retries = 0
+  /** Retries of which the budget has not been told yet what came of them. */
+  #unsettledRetries = 0
   /** Whom the retries pass over; undefined before the first. */
   #tried: Tried<EndpointState> | undefined = undefined
   /** Status of the response forwarded to the caller; 0 as long as there is none. */
@@ -105,7 +107,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   start(): void {
     const now = this.#startedAt
     if (this.#deadline !== never) this.#timers.total(this.#deadline - now)
-    this.#stack.retry?.deposit(now)
+    this.#stack.retry?.deposit(this.#call.attempt, now)
     const endpoint = this.#plan.pick(now, undefined)
     if (endpoint !== undefined) this.#begin(endpoint, now)
     // The receiver is not to be called before dispatch has returned.
@@ -167,6 +169,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
       if (this.#retried(verdict, attempt, retryAfter, now)) return
     }
     this.#commit()
+    if (!this.#grpc || grpcStatus !== undefined) this.#settleRetries(verdict, now)
     this.#status = head.status
     if (head.status === 101) {
       this.#tunnel = true
@@ -187,6 +190,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
       // The first bytes of a TCP tunnel.
       this.#commit()
       this.#settle(verdicts.success, now)
+      this.#settleRetries(verdicts.success, now)
     }
     const more = this.#receiver.onData(chunk)
     if (!more) this.#callerPaused = true
@@ -196,7 +200,9 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   attemptEnd(trailers: Fields): void {
     const grpcStatus = this.#grpc ? fieldValue(trailers, "grpc-status") : undefined
     const verdict = grpcStatus === undefined ? verdicts.success : classifyGrpc(grpcStatus)
-    this.#settle(verdict, this.#now())
+    const now = this.#now()
+    this.#settle(verdict, now)
+    this.#settleRetries(verdict, now)
     if (this.#tunnel && !this.#body.sent) {
       this.#commit()
       this.#answered = true
@@ -211,7 +217,9 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     this.#settle(verdict, now)
     attempt.close(undefined)
     const retryAfter = fault.retryAfter === undefined ? undefined : String(fault.retryAfter)
-    if (!this.#retried(verdict, attempt, retryAfter, now)) this.#fail(fault)
+    if (this.#retried(verdict, attempt, retryAfter, now)) return
+    this.#settleRetries(verdict, now)
+    this.#fail(fault)
   }
 
   attemptWritable(): void {
@@ -266,7 +274,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
         caller,
         deadline:
           this.#deadline === never ? undefined : Math.max(1, Math.floor(this.#deadline - now)),
-        attempt: this.#retries,
+        attempt: this.#call.attempt + this.#retries,
         connectTimeout: this.#stack.connectTimeout
       },
       attempt
@@ -300,12 +308,13 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     const ready = this.#tried.readyAt(candidates)
     const delay = retry.delay(verdict, this.#retries, ready - now, ticker.random())
     if (delay === undefined || now + delay >= this.#deadline) return false
-    if (!retry.withdraw(now)) {
+    if (!retry.withdraw(this.#call.attempt, now)) {
       this.#plan.budgetExhausted()
       this.#observation.event("retry_budget_exhausted")
       return false
     }
     this.#retries++
+    this.#unsettledRetries++
     this.#plan.retried(verdict)
     this.#observation.event("retry", {
       attempt: this.#retries,
@@ -324,8 +333,10 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   #again(): void {
     const now = this.#now()
     const endpoint = this.#plan.pick(now, this.#tried)
-    if (endpoint === undefined) this.#fail(noHealthyEndpoint(this.#context.node, this.#plan, now))
-    else {
+    if (endpoint === undefined) {
+      this.#settleRetries(verdicts.connectFailure, now)
+      this.#fail(noHealthyEndpoint(this.#context.node, this.#plan, now))
+    } else {
       this.#begin(endpoint, now)
       this.#tellCaller()
     }
@@ -346,12 +357,21 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     if (event !== undefined) this.#observation.event(event)
   }
 
+  /** What the call came to, with its retries: the budget grants less while they do not help. */
+  #settleRetries(verdict: Verdict, now: number): void {
+    if (this.#unsettledRetries === 0) return
+    const helped = verdict.conditions.length === 0
+    this.#stack.retry?.settled(this.#unsettledRetries, helped, now)
+    this.#unsettledRetries = 0
+  }
+
   // ── The end ─────────────────────────────────────────────────────────────────────────────────
 
   #timeOut(what: string, limit: string, millis: number): void {
     const attempts = this.#retries + 1
     const last = this.#attempt?.endpoint.view.node
     const details = { what, limit, millis, attempts, last }
+    this.#settleRetries(verdicts.timeout, this.#context.ticker.now())
     this.#fail(upstreamTimeout(this.#context.node, this.#call.service, details))
   }
 

@@ -21,14 +21,22 @@ export class RetryStep {
     this.#budget = new RetryBudget(policy.budget)
   }
 
-  /** Once per exchange: earns a share of a retry. */
-  deposit(now: number): void {
-    this.#budget.deposit(now)
+  /**
+   * Once per exchange: earns a share of a retry. A call that is itself a retry further up (`attempt`
+   * above 0) earns nothing: it is there because of a failure, and so would be its retries.
+   */
+  deposit(attempt: number, now: number): void {
+    if (attempt === 0) this.#budget.deposit(now)
   }
 
-  /** Takes one retry out of the budget, if there is one. */
-  withdraw(now: number): boolean {
-    return this.#budget.withdraw(now)
+  /** Takes one retry out of the budget, if there is one for such a call. */
+  withdraw(attempt: number, now: number): boolean {
+    return this.#budget.withdraw(now, attempt === 0)
+  }
+
+  /** What came of a call that had so many retries. */
+  settled(retries: number, helped: boolean, now: number): void {
+    this.#budget.settled(retries, helped, now)
   }
 
   /** `method` is undefined for a tunnel: what was sent into it is never sent again. */
