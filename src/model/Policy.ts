@@ -101,7 +101,10 @@ export const RetryPolicy = Schema.Struct({
   /** Methods that may be sent twice; `*` is every method. */
   methods: withDefault(Schema.Array(Method), ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]),
   budget: Schema.optionalWith(RetryBudgetPolicy, { default: () => RetryBudgetPolicy.make({}) }),
-  /** Full jitter: random(0, min(max, base·2^attempt)). Envoy: 25 ms, 250 ms. */
+  /**
+   * Full jitter: random(0, min(max, base·2^attempt)). Envoy: 25 ms, 250 ms. Ends on a grid of 10 ms,
+   * so less than that makes no difference.
+   */
   backoff: range("25ms", "250ms"),
   /** Bytes of request body kept so that it can be sent again; larger bodies are not retried. */
   bodyLimit: withDefault(Schema.Int.pipe(Schema.between(0, 16 * 1024 * 1024)), 64 * 1024)

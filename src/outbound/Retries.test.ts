@@ -221,3 +221,37 @@ describe("Retry-After of one endpoint", () => {
     expect(mesh.trail).toBe("ab")
   })
 })
+
+describe("the wait before a retry", () => {
+  /** When it is over, for an attempt that failed at `at`. */
+  const over = (at: number, ceiling: number, random: number): number => {
+    const backoff = { base: `${ceiling}ms`, max: `${ceiling}ms` }
+    const policy: PolicyInput = { ...inTurn, retry: { backoff } }
+    const mesh = new Fixture(policy, some("a"), { random: () => random })
+    mesh.ticker.advance(at)
+    mesh.request()
+    mesh.last.fault("upstream_connect", false)
+    while (mesh.sent.length < 2) mesh.ticker.advance(1)
+    return mesh.ticker.now()
+  }
+
+  it.each([
+    { at: 0, ceiling: 250, random: 0.5, end: 130 },
+    { at: 7, ceiling: 25, random: 0.2, end: 20 },
+    { at: 7, ceiling: 25, random: 0.9, end: 30 },
+    // Below the grid of 10 ms the jitter is lost: at its next line, or the one after.
+    { at: 1, ceiling: 4, random: 0.1, end: 10 },
+    { at: 1, ceiling: 4, random: 0.9, end: 10 },
+    { at: 8, ceiling: 4, random: 0.9, end: 20 },
+    { at: 8, ceiling: 4, random: 0.25, end: 10 }
+  ])("of $random of $ceiling ms, at $at, is over at $end", ({ at, ceiling, end, random }) => {
+    expect(over(at, ceiling, random)).toBe(end)
+  })
+
+  it("ends evenly on the lines of the grid", () => {
+    const ends = Array.from({ length: 100 }, (_, i) => over(0, 25, (i + 0.5) / 100))
+    expect([10, 20, 30].map((end) => ends.filter((one) => one === end).length)).toEqual([
+      40, 40, 20
+    ])
+  })
+})
