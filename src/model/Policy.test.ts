@@ -19,6 +19,7 @@ describe("Policy", () => {
         base: 30_000,
         max: 300_000,
         maxPercent: 10,
+        successRateMargin: 5,
         interval: 10_000,
         successRateDeviations: 1.9,
         minEndpoints: 5,

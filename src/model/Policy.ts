@@ -58,10 +58,17 @@ const Method = Schema.String.pipe(
   })
 )
 
+/**
+ * At most ratio × requests + minPerSecond × window retries in every window that ends with one; and
+ * of that only a part while retries do not help: (helped + 8) / (made + 8).
+ */
 export const RetryBudgetPolicy = Schema.Struct({
   /** Retries per request, over the window. Linkerd: 0.2. */
   ratio: withDefault(Schema.Number.pipe(Schema.between(0, 10)), 0.2),
-  /** Retries per second that are always allowed. */
+  /**
+   * Retries per second besides, so that few requests have retries at all. Not for calls that are
+   * themselves retries of a program further up.
+   */
   minPerSecond: withDefault(Schema.Number.pipe(Schema.between(0, 100_000)), 10),
   /** At least 100 ms. */
   window: Schema.optionalWith(
@@ -94,7 +101,10 @@ export const RetryPolicy = Schema.Struct({
   /** Methods that may be sent twice; `*` is every method. */
   methods: withDefault(Schema.Array(Method), ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]),
   budget: Schema.optionalWith(RetryBudgetPolicy, { default: () => RetryBudgetPolicy.make({}) }),
-  /** Full jitter: random(0, min(max, base·2^attempt)). Envoy: 25 ms, 250 ms. */
+  /**
+   * Full jitter: random(0, min(max, base·2^attempt)). Envoy: 25 ms, 250 ms. Ends on a grid of 10 ms,
+   * so less than that makes no difference.
+   */
   backoff: range("25ms", "250ms"),
   /** Bytes of request body kept so that it can be sent again; larger bodies are not retried. */
   bodyLimit: withDefault(Schema.Int.pipe(Schema.between(0, 16 * 1024 * 1024)), 64 * 1024)
@@ -112,7 +122,10 @@ export const BreakerPolicy = Schema.Struct({
   probe: ms("1s")
 }).annotations({ identifier: "BreakerPolicy" })
 
-/** Outlier ejection among a service's endpoints, as Envoy's. */
+/**
+ * Outlier ejection among a service's endpoints, as Envoy's. When it leaves fewer than half of them,
+ * or fewer than half of those it leaves are well, all are used (panic).
+ */
 export const EjectionPolicy = Schema.Struct({
   consecutive5xx: withDefault(count, 5),
   /** Ejected for base × times ejected, at most `max`. */
@@ -122,23 +135,40 @@ export const EjectionPolicy = Schema.Struct({
   maxPercent: withDefault(Schema.Number.pipe(Schema.between(0, 100)), 10),
   /** Success rate is judged once per interval. */
   interval: ms("10s"),
-  /** Ejects an endpoint whose success rate is this many standard deviations below the mean. */
+  /**
+   * Ejects an endpoint whose success rate is this many deviations below the median: standard
+   * deviations, estimated as 1.4826 × the median of all distances from the median, so that a few
+   * bad endpoints do not hide each other.
+   */
   successRateDeviations: withDefault(positive, 1.9),
+  /**
+   * … and at least this many percentage points below it. (And more than chance makes of that many
+   * requests: 8 points at 100, 4 at 200.)
+   */
+  successRateMargin: withDefault(Schema.Number.pipe(Schema.between(0, 100)), 5),
   /** … with at least this many endpoints that had at least `minRequests` in the interval. */
   minEndpoints: withDefault(count, 5),
   minRequests: withDefault(count, 100)
 }).annotations({ identifier: "EjectionPolicy" })
 
+/**
+ * An endpoint that fails more than the others gets less under the two that choose, in proportion to
+ * the share of time in which it did; one failure in a hundred counts for nothing, and about one
+ * request in two hundred goes to it whatever it did, so that it is found out when it is well.
+ * With unequal weights all three split traffic by them, to within chance. The two that choose
+ * leave an endpoint for one of another weight only when it is more than three times as dear.
+ */
 export const BalancePolicy = Schema.Union(
   /** Power of two choices on peak-EWMA latency × in flight (Finagle, Linkerd). */
   Schema.Struct({
     kind: Schema.Literal("p2c_ewma"),
     /** Assumed latency while an endpoint's first answer is awaited. */
     initial: ms("30ms"),
+    /** Time constant with which latencies and failures are forgotten. */
     decay: ms("10s")
   }),
   Schema.Struct({ kind: Schema.Literal("round_robin") }),
-  /** Two choices, fewer in flight wins; unequal weights as w/(active+1) (Envoy). */
+  /** Two choices, fewer in flight wins (Envoy); between unequal weights, relative to weight. */
   Schema.Struct({ kind: Schema.Literal("least_request") })
 ).annotations({ identifier: "BalancePolicy" })
 export type BalancePolicy = typeof BalancePolicy.Type

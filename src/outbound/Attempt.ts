@@ -31,6 +31,8 @@ export class Attempt implements ResponseReceiver {
   readonly #permit: Permit
   #owner: AttemptOwner | undefined
   #settled = false
+  /** It has had its part in the endpoint's score, at its head. */
+  #scored: number | undefined = undefined
 
   constructor(owner: AttemptOwner, plan: ServicePlan, endpoint: EndpointState, now: number) {
     this.#owner = owner
@@ -50,24 +52,27 @@ export class Attempt implements ResponseReceiver {
 
   /** The response head is here. How the response will end is not known yet. */
   answered(verdict: Verdict, now: number): void {
-    const latency = now - this.startedAt
-    this.endpoint.cells.latency.record(latency)
-    if (!verdict.slow) this.endpoint.latency.observe(latency, now)
+    this.endpoint.cells.latency.record(now - this.startedAt)
+    this.#scored = this.#score(verdict, now)
   }
 
   /** Its one verdict; later ones are ignored. Returns what it led to, if anything. */
   settle(verdict: Verdict, now: number): "breaker_open" | "ejected" | undefined {
     if (this.#settled) return undefined
     this.#settled = true
-    if (verdict.slow) this.endpoint.latency.penalize(now - this.startedAt, now)
-    return this.#plan.settle(this.endpoint, this.#breaker, this.#permit, verdict, now)
+    if (this.#scored !== undefined) {
+      if (!verdict.served) this.endpoint.score.retract(this.#scored, isFailure(verdict))
+    } else if (verdict.served) this.endpoint.score.working(now)
+    else this.#score(verdict, now)
+    const { endpoint, startedAt } = this
+    return this.#plan.settle(endpoint, this.#breaker, this.#permit, verdict, startedAt, now)
   }
 
   /** Nobody wants the response any more; that is no verdict on the endpoint. */
   abandon(now: number): void {
     if (this.#settled) return
     this.#settled = true
-    this.endpoint.latency.observeAtLeast(now - this.startedAt, now)
+    this.endpoint.score.abandoned(now - this.startedAt, now)
     this.#plan.abandon(this.endpoint, this.#breaker, this.#permit, now)
   }
 
@@ -105,4 +110,17 @@ export class Attempt implements ResponseReceiver {
   onWritable(): void {
     this.#owner?.attemptWritable()
   }
+
+  /** Part of the endpoint's shares that is to be taken back should the answer come to nothing. */
+  #score(verdict: Verdict, now: number): number {
+    const { score } = this.endpoint
+    const latency = now - this.startedAt
+    if (verdict.served) return score.answered(latency, now)
+    if (isFailure(verdict)) score.failed(latency, now)
+    else score.declined(latency, now)
+    return 0
+  }
 }
+
+/** To the balancer: what another endpoint might have done better. */
+const isFailure = ({ conditions }: Verdict): boolean => conditions.length > 0

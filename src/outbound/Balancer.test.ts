@@ -2,9 +2,10 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { type BalancePolicy, makePolicy, type PolicyInput } from "../model/Policy.ts"
-import { PeakEwma } from "../policy/PeakEwma.ts"
+import { Score } from "../policy/Score.ts"
 import { makeBalancer } from "./Balancer.ts"
 import type { Candidate } from "./Candidate.ts"
+import { Candidates } from "./Candidates.ts"
 import { seededRandom } from "./OutboundFixture.ts"
 
 const policies: Readonly<Record<string, BalancePolicy>> = Object.fromEntries(
@@ -17,16 +18,17 @@ const policies: Readonly<Record<string, BalancePolicy>> = Object.fromEntries(
 class Endpoint implements Candidate {
   weight: number
   inFlight = 0
-  credit = 0
+  readonly credit = { first: 0, retry: 0 }
   picked = 0
-  readonly latency = new PeakEwma({ initial: 30, decay: 10_000 })
+  readonly score = new Score({ initial: 30, decay: 10_000 })
 
   constructor(weight = 100) {
     this.weight = weight
   }
 }
 
-const endpoints = (weights: ReadonlyArray<number>) => weights.map((weight) => new Endpoint(weight))
+const endpoints = (weights: ReadonlyArray<number>) =>
+  new Candidates(weights.map((weight) => new Endpoint(weight)))
 
 const seed = 20_260_101
 
@@ -34,17 +36,16 @@ for (const [kind, policy] of Object.entries(policies)) {
   const make = () => makeBalancer(policy, seededRandom(seed))
 
   describe(`any balancer: ${kind} (seed ${seed})`, () => {
-    it("picks the only one, even if it is to be avoided", () => {
-      const [only] = endpoints([100])
-      expect(make().pick([only!], 0, undefined)).toBe(only)
-      expect(make().pick([only!], 0, only)).toBe(only)
+    it("picks the only one", () => {
+      const only = endpoints([100])
+      expect(make().pick(only, 0, "first")).toBe(only.all[0])
     })
 
     it("gives everybody the same when nothing tells them apart", () => {
       const all = endpoints([100, 100, 100, 100])
       const balancer = make()
-      for (let i = 0; i < 4_000; i++) balancer.pick(all, i, undefined).picked++
-      for (const { picked } of all) {
+      for (let i = 0; i < 4_000; i++) balancer.pick(all, i, "first").picked++
+      for (const { picked } of all.all) {
         expect(picked).toBeGreaterThan(850)
         expect(picked).toBeLessThan(1_150)
       }
@@ -56,30 +57,28 @@ for (const [kind, policy] of Object.entries(policies)) {
         const all = endpoints(weights)
         const balancer = make()
         const rounds = 20_000
-        for (let i = 0; i < rounds; i++) balancer.pick(all, i, undefined).picked++
+        for (let i = 0; i < rounds; i++) balancer.pick(all, i, "first").picked++
         const total = weights.reduce((sum, weight) => sum + weight, 0)
-        for (const { picked, weight } of all) {
+        for (const { picked, weight } of all.all) {
           expect(Math.abs(picked / rounds - weight / total)).toBeLessThan(0.02)
         }
       }
     )
 
-    it("picks one of those given, and never the one to avoid when there is another", () => {
+    it("picks one of those given, whatever they did", () => {
       fc.assert(
         fc.property(
-          fc.array(fc.integer({ min: 1, max: 1_000 }), { minLength: 2, maxLength: 12 }),
-          fc.array(fc.nat(11), { minLength: 1, maxLength: 50 }),
+          fc.array(fc.integer({ min: 1, max: 1_000 }), { minLength: 1, maxLength: 12 }),
+          fc.array(fc.nat(2_000), { minLength: 1, maxLength: 50 }),
           fc.integer(),
-          (weights, avoided, randomSeed) => {
-            const all = endpoints(weights)
+          (weights, latencies, randomSeed) => {
+            const some = endpoints(weights)
             const balancer = makeBalancer(policy, seededRandom(randomSeed))
-            avoided.forEach((index, now) => {
-              const avoid = all[index]
-              const picked = balancer.pick(all, now, avoid)
-              expect(all).toContain(picked)
-              expect(picked).not.toBe(avoid)
+            latencies.forEach((latency, now) => {
+              const picked = balancer.pick(some, now, "first")
+              expect(some.all).toContain(picked)
               picked.inFlight++
-              picked.latency.observe(index, now)
+              picked.score.answered(latency, now)
             })
           }
         )
@@ -87,11 +86,12 @@ for (const [kind, policy] of Object.entries(policies)) {
     })
 
     it("gives a newcomer its share, and forgets who left", () => {
-      const [a, b, c] = endpoints([100, 100, 100])
+      const [a, b, c] = endpoints([100, 100, 100]).all
       const balancer = make()
-      for (let i = 0; i < 1_000; i++) balancer.pick([a!, b!], i, undefined)
-      const next = [b!, c!]
-      for (let i = 0; i < 1_000; i++) balancer.pick(next, 1_000 + i, undefined).picked++
+      const former = new Candidates([a!, b!])
+      for (let i = 0; i < 1_000; i++) balancer.pick(former, i, "first")
+      const next = new Candidates([b!, c!])
+      for (let i = 0; i < 1_000; i++) balancer.pick(next, 1_000 + i, "first").picked++
       expect(a!.picked).toBe(0)
       expect(b!.picked).toBeGreaterThan(420)
       expect(c!.picked).toBeGreaterThan(420)
@@ -101,16 +101,15 @@ for (const [kind, policy] of Object.entries(policies)) {
 
 describe("round_robin", () => {
   it("spreads a heavy endpoint's turns out", () => {
-    const [a, b, c] = endpoints([5, 1, 1])
+    const all = endpoints([5, 1, 1])
+    const [a, b, c] = all.all
     const names = new Map([
       [a, "a"],
       [b, "b"],
       [c, "c"]
     ])
     const balancer = makeBalancer({ kind: "round_robin" }, () => 0)
-    const turns = Array.from({ length: 7 }, () =>
-      names.get(balancer.pick([a!, b!, c!], 0, undefined))
-    )
+    const turns = Array.from({ length: 7 }, () => names.get(balancer.pick(all, 0, "first")))
     expect(turns.join("")).toBe("aabacaa")
   })
 })
@@ -118,25 +117,25 @@ describe("round_robin", () => {
 describe("least_request", () => {
   it("always prefers the less busy of two", () => {
     const all = endpoints([100, 100])
-    all[0]!.inFlight = 1
+    all.all[0]!.inFlight = 1
     const balancer = makeBalancer({ kind: "least_request" }, seededRandom(seed))
-    for (let i = 0; i < 100; i++) expect(balancer.pick(all, i, undefined)).toBe(all[1])
+    for (let i = 0; i < 100; i++) expect(balancer.pick(all, i, "first")).toBe(all.all[1])
   })
 
   it("settles at work in flight in proportion to weight", () => {
     const all = endpoints([100, 300])
     const balancer = makeBalancer({ kind: "least_request" }, seededRandom(seed))
-    for (let i = 0; i < 400; i++) balancer.pick(all, i, undefined).inFlight++
-    expect(all[0]!.inFlight).toBeGreaterThan(95)
-    expect(all[0]!.inFlight).toBeLessThan(105)
+    for (let i = 0; i < 400; i++) balancer.pick(all, i, "first").inFlight++
+    expect(all.all[0]!.inFlight).toBeGreaterThan(95)
+    expect(all.all[0]!.inFlight).toBeLessThan(105)
   })
 
   it("keeps the longest queue of many endpoints close to the mean", () => {
     const all = endpoints(new Array<number>(50).fill(100))
     const balancer = makeBalancer({ kind: "least_request" }, seededRandom(seed))
-    for (let i = 0; i < 5_000; i++) balancer.pick(all, i, undefined).inFlight++
+    for (let i = 0; i < 5_000; i++) balancer.pick(all, i, "first").inFlight++
     // One random choice would give about 100 + 25.
-    expect(Math.max(...all.map(({ inFlight }) => inFlight))).toBeLessThan(105)
+    expect(Math.max(...all.all.map(({ inFlight }) => inFlight))).toBeLessThan(105)
   })
 })
 
@@ -145,35 +144,38 @@ describe("p2c_ewma", () => {
 
   it("keeps away from a slow endpoint, though nothing is in flight", () => {
     const all = endpoints([100, 100, 100])
-    all.forEach((endpoint, index) => {
-      endpoint.latency.observe(index === 1 ? 500 : 5, 0)
+    all.all.forEach((endpoint, index) => {
+      endpoint.score.answered(index === 1 ? 500 : 5, 0)
     })
     const pick = balancer()
-    for (let i = 0; i < 1_000; i++) pick.pick(all, 0, undefined).picked++
-    expect(all[1]!.picked).toBe(0)
-    expect(all[0]!.picked + all[2]!.picked).toBe(1_000)
+    for (let i = 0; i < 1_000; i++) pick.pick(all, 0, "first").picked++
+    // But for the one in a hundred that is drawn first and tried whatever is known of it.
+    expect(all.all[1]!.picked).toBeLessThan(10)
+    for (let i = 0; i < 1_000; i++) expect(pick.pick(all, 0, "retry")).not.toBe(all.all[1])
+    all.all[1]!.inFlight = 1
+    for (let i = 0; i < 1_000; i++) expect(pick.pick(all, 0, "first")).not.toBe(all.all[1])
   })
 
   it("tries an endpoint it knows nothing of at once, but not with everything", () => {
     const all = endpoints([100, 100])
-    all[0]!.latency.observe(2, 0)
+    all.all[0]!.score.answered(2, 0)
     const pick = balancer()
-    expect(pick.pick(all, 1, undefined)).toBe(all[1])
-    all[1]!.inFlight = 1
-    expect(pick.pick(all, 1, undefined)).toBe(all[0])
+    expect(pick.pick(all, 1, "first")).toBe(all.all[1])
+    all.all[1]!.inFlight = 1
+    expect(pick.pick(all, 1, "first")).toBe(all.all[0])
   })
 
   it("tries a slow endpoint again in time", () => {
     const all = endpoints([100, 100])
-    all[0]!.latency.observe(10, 0)
-    all[1]!.latency.observe(300, 0)
+    all.all[0]!.score.answered(10, 0)
+    all.all[1]!.score.answered(300, 0)
     const pick = balancer()
     let now = 0
     let back: number | undefined
     for (; now < 60_000 && back === undefined; now += 100) {
-      const picked = pick.pick(all, now, undefined)
-      if (picked === all[1]) back = now
-      picked.latency.observe(10, now)
+      const picked = pick.pick(all, now, "retry")
+      if (picked === all.all[1]) back = now
+      picked.score.answered(10, now)
     }
     expect(back).toBeGreaterThan(30_000)
     expect(back).toBeLessThan(40_000)
@@ -193,17 +195,17 @@ describe("p2c_ewma", () => {
       for (const { endpoint, from, to } of underWay) {
         if (to > now) continue
         endpoint.inFlight--
-        endpoint.latency.observe(now - from, now)
+        endpoint.score.answered(now - from, now)
       }
       underWay = underWay.filter(({ to }) => to > now)
       for (let i = 0; i < 5; i++) {
-        const endpoint = pick.pick(all, now, undefined)
+        const endpoint = pick.pick(all, now, "first")
         endpoint.inFlight++
         endpoint.picked++
-        underWay.push({ endpoint, from: now, to: now + takes[all.indexOf(endpoint)]! })
+        underWay.push({ endpoint, from: now, to: now + takes[all.all.indexOf(endpoint)]! })
       }
     }
-    const share = all[1]!.picked / (all[0]!.picked + all[1]!.picked)
+    const share = all.all[1]!.picked / (all.all[0]!.picked + all.all[1]!.picked)
     expect(share).toBeGreaterThan(0.02)
     expect(share).toBeLessThan(0.25)
   })

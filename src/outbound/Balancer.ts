@@ -1,8 +1,9 @@
 /** The balancer a policy asks for. */
 import type { BalancePolicy } from "../model/Policy.ts"
 import type { Balancer } from "./Candidate.ts"
+import { leastRequest, peakEwma } from "./Preference.ts"
 import { RoundRobin } from "./RoundRobin.ts"
-import { leastRequest, peakEwma, TwoChoices } from "./TwoChoices.ts"
+import { TwoChoices } from "./TwoChoices.ts"
 
 /** `random` is uniform in [0, 1). */
 export const makeBalancer = (policy: BalancePolicy, random: () => number): Balancer => {

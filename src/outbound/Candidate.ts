@@ -1,4 +1,8 @@
-import type { PeakEwma } from "../policy/PeakEwma.ts"
+import type { Score } from "../policy/Score.ts"
+import type { Candidates } from "./Candidates.ts"
+
+/** What is picked for: the first attempt of a call, or a retry. */
+export type Turns = "first" | "retry"
 
 /** What a balancer sees of an endpoint. */
 export interface Candidate {
@@ -6,19 +10,16 @@ export interface Candidate {
   readonly weight: number
   /** Attempts under way. */
   readonly inFlight: number
-  readonly latency: PeakEwma
+  readonly score: Score
   /** Turns it is owed, for round robin; 0 at first. */
-  credit: number
+  readonly credit: Record<Turns, number>
 }
 
 /**
  * Picks one of the endpoints that may be used. Who may be used at all is decided before
- * (Selection); the balancer knows weights, work in flight and latency.
+ * (Selection, and Tried for retries); the balancer knows weights, work in flight and scores.
  */
 export interface Balancer {
-  /**
-   * `candidates` is not empty, and is the same array as long as its contents are the same. Never
-   * picks `avoid` (the endpoint just tried) when there is another.
-   */
-  pick<C extends Candidate>(candidates: ReadonlyArray<C>, now: number, avoid: C | undefined): C
+  /** There is at least one candidate. */
+  pick<C extends Candidate>(candidates: Candidates<C>, now: number, turns: Turns): C
 }

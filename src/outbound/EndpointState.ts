@@ -6,7 +6,7 @@ import type { Dispatch } from "../model/Exchange.ts"
 import type { EndpointView } from "../model/MeshView.ts"
 import type { Breaker } from "../policy/Breaker.ts"
 import type { EjectionRecord } from "../policy/OutlierEjection.ts"
-import type { PeakEwma } from "../policy/PeakEwma.ts"
+import type { Score } from "../policy/Score.ts"
 import type { Candidate } from "./Candidate.ts"
 import type { EndpointCells } from "./PolicyMetrics.ts"
 
@@ -24,11 +24,11 @@ export class EndpointState implements Candidate {
   readonly cells: EndpointCells
   view: EndpointView
   /** The three below are replaced when their part of the policy changes. */
-  latency: PeakEwma
+  score: Score
   breaker: Breaker | undefined
   ejection: EjectionRecord | undefined
   inFlight = 0
-  credit = 0
+  readonly credit = { first: 0, retry: 0 }
   requests = 0
   failures = 0
   /** Left the mesh: nothing is counted under its name any more. */
@@ -39,14 +39,14 @@ export class EndpointState implements Candidate {
     peer: PeerState,
     dispatch: Dispatch,
     cells: EndpointCells,
-    latency: PeakEwma
+    score: Score
   ) {
     this.key = view.key
     this.view = view
     this.peer = peer
     this.dispatch = dispatch
     this.cells = cells
-    this.latency = latency
+    this.score = score
   }
 
   get weight(): number {
@@ -60,11 +60,10 @@ export class EndpointState implements Candidate {
 
   /** Its owner, or its link, says that it is back: what was held against it is from before. */
   recovered(now: number): void {
-    this.breaker?.probeFrom(now)
-    if (this.ejection !== undefined) this.ejection.until = Math.min(this.ejection.until, now)
-  }
-
-  ejectedAt(now: number): boolean {
-    return this.ejection !== undefined && this.ejection.until > now
+    const { breaker, ejection } = this
+    breaker?.probeFrom(now)
+    if (ejection === undefined) return
+    ejection.until = Math.min(ejection.until, now)
+    ejection.spared = 0
   }
 }

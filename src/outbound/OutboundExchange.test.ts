@@ -262,8 +262,8 @@ describe("a failing response", () => {
     expect(mesh.counter("skein_retry_budget_exhausted_total")).toEqual({ "": 1 })
   })
 
-  it("waits as long as Retry-After asks", () => {
-    const mesh = new Fixture(retry5xx, two)
+  it("waits as long as Retry-After asks when there is nobody else", () => {
+    const mesh = new Fixture(retry5xx, [endpointView("a")])
     mesh.request()
     mesh.last.respond(503, "", ["Retry-After", "2"])
     mesh.ticker.advance(1_990)
@@ -280,7 +280,7 @@ describe("a failing response", () => {
       after: "2"
     }
   ])("is forwarded when Retry-After asks for $why", ({ after, policy }) => {
-    const mesh = new Fixture(policy, two)
+    const mesh = new Fixture(policy, [endpointView("a")])
     const { receiver } = mesh.request()
     mesh.last.respond(503, "", ["Retry-After", after])
     expect(receiver.head?.status).toBe(503)

@@ -23,6 +23,7 @@ import {
   type Verdict,
   verdicts
 } from "../policy/Classifier.ts"
+import { retryAfterMillis } from "../policy/RetryAfter.ts"
 import { Attempt, type AttemptOwner } from "./Attempt.ts"
 import type { EndpointState } from "./EndpointState.ts"
 import { ExchangeTimers, type TimeoutOwner } from "./ExchangeTimers.ts"
@@ -30,6 +31,7 @@ import { clientTimeout, noHealthyEndpoint, superseded, upstreamTimeout } from ".
 import { RequestBody } from "./RequestBody.ts"
 import type { ServicePlan } from "./ServicePlan.ts"
 import type { Stack } from "./Stack.ts"
+import { Tried } from "./Tried.ts"
 
 /** What an exchange needs of the node. */
 export interface ExchangeContext {
@@ -57,6 +59,10 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   readonly #deadline: number
   #attempt: Attempt | undefined = undefined
   #retries = 0
+  /** Retries of which the budget has not been told yet what came of them. */
+  #unsettledRetries = 0
+  /** Whom the retries pass over; undefined before the first. */
+  #tried: Tried<EndpointState> | undefined = undefined
   /** Status of the response forwarded to the caller; 0 as long as there is none. */
   #status = 0
   /** Bytes both ways with no head: TCP, or after 101. */
@@ -104,7 +110,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   start(): void {
     const now = this.#startedAt
     if (this.#deadline !== never) this.#timers.total(this.#deadline - now)
-    this.#stack.retry?.deposit(now)
+    this.#stack.retry?.deposit(this.#call.attempt, now)
     const endpoint = this.#plan.pick(now, undefined)
     if (endpoint !== undefined) this.#begin(endpoint, now)
     // The receiver is not to be called before dispatch has returned.
@@ -166,12 +172,13 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     const verdict =
       grpcStatus === undefined ? classifyStatus(head.status) : classifyGrpc(grpcStatus)
     attempt.answered(verdict, now)
-    if (verdict.slow) {
+    if (verdict.conditions.length > 0) {
       this.#settle(verdict, now)
       const retryAfter = fieldValue(head.fields, "retry-after")
       if (this.#retried(verdict, attempt, retryAfter, now)) return
     }
     this.#commit()
+    if (!this.#grpc || grpcStatus !== undefined) this.#settleRetries(verdict, now)
     this.#status = head.status
     if (head.status === 101) {
       this.#tunnel = true
@@ -203,6 +210,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
       // The first bytes of a TCP tunnel.
       this.#commit()
       this.#settle(verdicts.success, now)
+      this.#settleRetries(verdicts.success, now)
     }
     const more = this.#receiver.onData(chunk)
     if (!more) this.#callerPaused = true
@@ -212,7 +220,9 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   attemptEnd(trailers: Fields): void {
     const grpcStatus = this.#grpc ? fieldValue(trailers, "grpc-status") : undefined
     const verdict = grpcStatus === undefined ? verdicts.success : classifyGrpc(grpcStatus)
-    this.#settle(verdict, this.#now())
+    const now = this.#now()
+    this.#settle(verdict, now)
+    this.#settleRetries(verdict, now)
     if (this.#tunnel && !this.#body.sent) {
       this.#commit()
       this.#answered = true
@@ -229,7 +239,9 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     else this.#settle(verdict, now)
     attempt.close(undefined)
     const retryAfter = fault.retryAfter === undefined ? undefined : String(fault.retryAfter)
-    if (!this.#retried(verdict, attempt, retryAfter, now)) this.#fail(fault)
+    if (this.#retried(verdict, attempt, retryAfter, now)) return
+    this.#settleRetries(verdict, now)
+    this.#fail(fault)
   }
 
   attemptWritable(): void {
@@ -334,17 +346,21 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     if (retry === undefined || this.#retries >= retry.attempts) return false
     if (this.#committed || this.#over || !this.#body.repeatable) return false
     if (!retry.allows(verdict, this.#call.head?.method)) return false
-    const elsewhere = this.#plan.hasOther(attempt.endpoint, now)
+    const { candidates } = this.#plan.selection(now)
+    if (candidates.all.length === 0) return false
     const { node, ticker } = this.#context
-    const delay = retry.delay(verdict, this.#retries, retryAfter, elsewhere, ticker)
+    this.#tried ??= new Tried()
+    this.#tried.add(attempt.endpoint, now + askedWait(retryAfter, ticker))
+    const ready = this.#tried.readyAt(candidates)
+    const delay = retry.delay(verdict, this.#retries, ready - now, ticker.random())
     if (delay === undefined || now + delay >= this.#deadline) return false
-    if (this.#plan.selection(now).endpoints.length === 0) return false
-    if (!retry.withdraw(now)) {
+    if (!retry.withdraw(this.#call.attempt, now)) {
       this.#plan.budgetExhausted()
       this.#observation.event("retry_budget_exhausted")
       return false
     }
     this.#retries++
+    this.#unsettledRetries++
     this.#plan.retried(verdict)
     this.#observation.event("retry", {
       attempt: this.#retries,
@@ -355,16 +371,18 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     this.#body.detach()
     this.#attempt = undefined
     attempt.close(superseded(node, this.#call.service))
-    if (delay === 0) this.#again(attempt.endpoint)
-    else this.#timers.backoff(delay, () => this.#again(attempt.endpoint))
+    if (delay === 0) this.#again()
+    else this.#timers.backoff(delay, () => this.#again())
     return true
   }
 
-  #again(avoid: EndpointState): void {
+  #again(): void {
     const now = this.#now()
-    const endpoint = this.#plan.pick(now, avoid)
-    if (endpoint === undefined) this.#fail(noHealthyEndpoint(this.#context.node, this.#plan, now))
-    else {
+    const endpoint = this.#plan.pick(now, this.#tried)
+    if (endpoint === undefined) {
+      this.#settleRetries(verdicts.connectFailure, now)
+      this.#fail(noHealthyEndpoint(this.#context.node, this.#plan, now))
+    } else {
       this.#begin(endpoint, now)
       this.#tellCaller()
     }
@@ -399,6 +417,14 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     return this.#head !== undefined && hasBody(this.#head)
   }
 
+  /** What the call came to, with its retries: the budget grants less while they do not help. */
+  #settleRetries(verdict: Verdict, now: number): void {
+    if (this.#unsettledRetries === 0) return
+    const helped = verdict.conditions.length === 0
+    this.#stack.retry?.settled(this.#unsettledRetries, helped, now)
+    this.#unsettledRetries = 0
+  }
+
   // ── The end ─────────────────────────────────────────────────────────────────────────────────
 
   #blameClient(limit: string, millis: number, now: number): void {
@@ -412,6 +438,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     const attempts = this.#retries + 1
     const last = this.#attempt?.endpoint.view.node
     const details = { what, limit, millis, attempts, last }
+    this.#settleRetries(verdicts.timeout, this.#context.ticker.now())
     this.#fail(upstreamTimeout(this.#context.node, this.#call.service, details))
   }
 
@@ -451,3 +478,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     return now
   }
 }
+
+/** Milliseconds for which an endpoint wants to be left alone. */
+const askedWait = (retryAfter: string | undefined, ticker: Ticker): number =>
+  retryAfter === undefined ? 0 : (retryAfterMillis(retryAfter, ticker.wall()) ?? 0)

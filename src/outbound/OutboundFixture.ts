@@ -104,9 +104,14 @@ export class Fixture {
   constructor(
     policy: PolicyInput,
     endpoints: ReadonlyArray<EndpointView>,
-    options: { readonly protocol?: ServiceView["protocol"]; readonly random?: () => number } = {}
+    options: {
+      readonly protocol?: ServiceView["protocol"]
+      readonly random?: () => number
+      /** In place of one of its own. */
+      readonly ticker?: ManualTicker
+    } = {}
   ) {
-    this.ticker = new ManualTicker(options.random)
+    this.ticker = options.ticker ?? new ManualTicker(options.random)
     this.show(endpoints, options.protocol)
     const remote =
       (peer: PeerKey): Dispatch =>
@@ -137,14 +142,15 @@ export class Fixture {
     options: {
       readonly body?: boolean
       readonly deadline?: number
+      readonly attempt?: number
       readonly head?: Partial<RequestHead>
     } = {}
   ) {
-    return this.#dispatch("http", requestHead(method, options.head), options.deadline, options.body)
+    return this.#dispatch("http", requestHead(method, options.head), options, options.body)
   }
 
   tunnel() {
-    const opened = this.#dispatch("tcp", undefined, undefined, true)
+    const opened = this.#dispatch("tcp", undefined, {}, true)
     opened.receiver.tunnel = true
     return opened
   }
@@ -175,7 +181,7 @@ export class Fixture {
   #dispatch(
     kind: Call["kind"],
     head: RequestHead | undefined,
-    deadline: number | undefined,
+    { attempt = 0, deadline }: { readonly attempt?: number; readonly deadline?: number },
     body = false
   ) {
     const receiver = new RecordingReceiver()
@@ -187,7 +193,7 @@ export class Fixture {
         endpoint: undefined,
         caller: selfPeer,
         deadline,
-        attempt: 0
+        attempt
       },
       receiver
     )

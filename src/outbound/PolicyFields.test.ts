@@ -45,17 +45,27 @@ const ejected = (mesh: Fixture, count: number): string =>
     .filter((_, index) => (status(mesh, index).ejectedUntil ?? 0) > mesh.ticker.wall())
     .join("")
 
-/** `count` endpoints with `total` requests each, of which the first one fails every other. */
-const oneWorse = (ejection: PolicyInput["ejection"], count: number, total: number): Fixture => {
-  const mesh = make({ retry: "off", breaker: "off", ejection }, count)
-  let failed = false
-  answer(mesh, count * total, (endpoint) => {
-    if (endpoint !== "a") return 200
-    failed = !failed
-    return failed ? 500 : 200
+/** Each endpoint fails such a share of its `total` requests, spread out. */
+const rates = (
+  ejection: PolicyInput["ejection"],
+  failing: ReadonlyArray<number>,
+  total: number
+): Fixture => {
+  const mesh = make({ retry: "off", breaker: "off", ejection }, failing.length)
+  const owed = failing.map(() => 0)
+  answer(mesh, failing.length * total, (endpoint) => {
+    const index = letters.join("").indexOf(endpoint)
+    owed[index]! += failing[index]!
+    if (owed[index]! < 1) return 200
+    owed[index]!--
+    return 500
   })
   return mesh
 }
+
+/** `count` endpoints, of which the first one fails every other request. */
+const oneWorse = (ejection: PolicyInput["ejection"], count: number, total: number): Fixture =>
+  rates(ejection, [0.5, ...new Array<number>(count - 1).fill(0)], total)
 
 /** What the end of an interval says is noticed with the next result. */
 const afterInterval = (mesh: Fixture, interval: number, count: number): string => {
@@ -106,7 +116,10 @@ const fields: Record<Fields<Policy>, () => void> = {
   ".retry.attempts": () => {
     const mesh = make({ retry: { attempts: 3 } }, 2)
     mesh.request()
-    for (let i = 0; i < 4; i++) refuse(mesh)
+    for (let i = 0; i < 4; i++) {
+      refuse(mesh)
+      mesh.ticker.advance(300)
+    }
     expect(mesh.trail).toBe("abab")
   },
   ".retry.on": () => {
@@ -148,9 +161,10 @@ const fields: Record<Fields<Policy>, () => void> = {
     refuse(mesh)
     expect(mesh.trail).toBe("ab")
     mesh.ticker.advance(1_100)
+    // b's turn now; the retry before was not one.
     mesh.request()
     refuse(mesh)
-    expect(mesh.trail).toBe("abab")
+    expect(mesh.trail).toBe("abba")
   },
   ".retry.backoff.base": () => {
     const mesh = make({ retry: { backoff: { base: "2s", max: "4s" } } })
@@ -178,7 +192,7 @@ const fields: Record<Fields<Policy>, () => void> = {
       mesh.last.fault("upstream_reset", true)
       mesh.ticker.advance(30)
     }
-    expect(mesh.trail).toBe("aba")
+    expect(mesh.trail).toBe("abb")
   },
   ".breaker": () => {
     const mesh = make({ retry: "off", ejection: "off", breaker: "off" }, 2)
@@ -263,9 +277,17 @@ const fields: Record<Fields<Policy>, () => void> = {
     expect(status(mesh).timesEjected).toBe(0)
   },
   ".ejection.successRateDeviations": () => {
-    // One of six that differs lies √5 = 2.24 deviations off.
-    expect(afterInterval(oneWorse({ successRateDeviations: 2.2 }, 6, 100), 10_000, 6)).toBe("a")
-    expect(afterInterval(oneWorse({ successRateDeviations: 2.3 }, 6, 100), 10_000, 6)).toBe("")
+    // 40 points below the median of 90 %, from which the others are 10 away: 2.7 deviations.
+    const judge = (successRateDeviations: number) =>
+      afterInterval(rates({ successRateDeviations }, [0.5, 0, 0.2, 0, 0.2, 0], 100), 10_000, 6)
+    expect(judge(2.6)).toBe("a")
+    expect(judge(2.8)).toBe("")
+  },
+  ".ejection.successRateMargin": () => {
+    const judge = (successRateMargin: number) =>
+      afterInterval(oneWorse({ successRateMargin }, 6, 100), 10_000, 6)
+    expect(judge(49)).toBe("a")
+    expect(judge(51)).toBe("")
   },
   ".ejection.minEndpoints": () => {
     const judge = (minEndpoints: number) =>

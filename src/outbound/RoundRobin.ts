@@ -2,23 +2,23 @@
  * Everybody in turn. With unequal weights the smooth weighted round robin of nginx: each turn
  * every candidate gains its weight, the richest is picked and pays the sum of all weights, so a
  * heavy endpoint's turns are spread out and not bunched.
+ *
+ * Retries take turns of their own. They pass over those the call has tried; if they took part in
+ * the turns of first attempts, whoever is passed over would save up turns, or lose them.
  */
-import type { Balancer, Candidate } from "./Candidate.ts"
+import type { Balancer, Candidate, Turns } from "./Candidate.ts"
+import type { Candidates } from "./Candidates.ts"
 
 export class RoundRobin implements Balancer {
-  pick<C extends Candidate>(candidates: ReadonlyArray<C>, _now: number, avoid: C | undefined): C {
-    const only = candidates.length === 1
+  pick<C extends Candidate>({ all }: Candidates<C>, _now: number, turns: Turns): C {
     let total = 0
-    let richest: C | undefined
-    for (const candidate of candidates) {
-      candidate.credit += candidate.weight
+    let richest = all[0]!
+    for (const candidate of all) {
+      candidate.credit[turns] += candidate.weight
       total += candidate.weight
-      // What is avoided saves its turn for the next request.
-      if (candidate === avoid && !only) continue
-      if (richest === undefined || candidate.credit > richest.credit) richest = candidate
+      if (candidate.credit[turns] > richest.credit[turns]) richest = candidate
     }
-    richest ??= candidates[0]!
-    richest.credit -= total
+    richest.credit[turns] -= total
     return richest
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import type { EndpointView } from "../model/MeshView.ts"
 import { Breaker } from "../policy/Breaker.ts"
-import { PeakEwma } from "../policy/PeakEwma.ts"
+import { Score } from "../policy/Score.ts"
 import { MetricRegistry } from "../telemetry/Metrics.ts"
 import { EndpointState } from "./EndpointState.ts"
 import { endpointView, payments } from "./OutboundFixture.ts"
@@ -15,13 +15,15 @@ interface Trouble extends Partial<EndpointView> {
   readonly down?: boolean
   /** Ejected until. */
   readonly ejected?: number
+  /** Has earned an ejection until, and was spared. */
+  readonly spared?: number
   /** Circuit open until. */
   readonly open?: number
 }
 
 /** Endpoints a, b, c… with their troubles. */
 const endpoints = (...troubles: ReadonlyArray<Trouble>): ReadonlyArray<EndpointState> =>
-  troubles.map(({ down = false, ejected, open, ...change }, index) => {
+  troubles.map(({ down = false, ejected, spared, open, ...change }, index) => {
     const view = endpointView("abcdefghjk"[index]!, change)
     const state = new EndpointState(
       view,
@@ -30,9 +32,11 @@ const endpoints = (...troubles: ReadonlyArray<Trouble>): ReadonlyArray<EndpointS
         throw new Error("a selection sends nothing")
       },
       metrics.endpoint(payments, view.key),
-      new PeakEwma({ initial: 30, decay: 10_000 })
+      new Score({ initial: 30, decay: 10_000 })
     )
-    if (ejected !== undefined) state.ejection = { until: ejected, times: 1 }
+    if (ejected !== undefined || spared !== undefined) {
+      state.ejection = { until: ejected ?? 0, spared: spared ?? 0, times: 1 }
+    }
     if (open !== undefined) {
       state.breaker = new Breaker({
         consecutiveFailures: 1,
@@ -46,7 +50,7 @@ const endpoints = (...troubles: ReadonlyArray<Trouble>): ReadonlyArray<EndpointS
 
 const chosen = (all: ReadonlyArray<EndpointState>, at = now) =>
   select(all, at)
-    .endpoints.map(({ key }) => key[0])
+    .candidates.all.map(({ key }) => key[0])
     .join("")
 
 const fine: Trouble = {}
@@ -76,6 +80,36 @@ describe("Selection", () => {
       all: [{ ejected: 2_000 }, { ejected: 2_000 }, fine],
       expected: "abc"
     },
+    {
+      why: "the one in use is no better: panic",
+      all: [{ ejected: 2_000 }, { spared: 2_000 }],
+      expected: "ab"
+    },
+    {
+      why: "it is well after all",
+      all: [{ ejected: 2_000 }, { spared: 1_000 }],
+      expected: "b"
+    },
+    {
+      why: "half of those in use are well: no panic",
+      all: [{ ejected: 2_000 }, { spared: 2_000 }, fine],
+      expected: "bc"
+    },
+    {
+      why: "most of those in use are unwell: panic",
+      all: [{ ejected: 2_000 }, { spared: 2_000 }, { spared: 2_000 }, fine],
+      expected: "abcd"
+    },
+    {
+      why: "all are unwell and none is out: nothing to use besides",
+      all: [{ spared: 2_000 }, { spared: 2_000 }],
+      expected: "ab"
+    },
+    {
+      why: "panic for those in use spares open circuits too",
+      all: [{ ejected: 2_000 }, { spared: 2_000 }, { open: 2_000 }],
+      expected: "ab"
+    },
     { why: "all are ejected: panic", all: [{ ejected: 2_000 }], expected: "a" },
     {
       why: "panic spares open circuits",
@@ -101,6 +135,12 @@ describe("Selection", () => {
     expect(select(all, 3_000).validUntil).toBe(5_000)
     expect(select(all, 5_000).validUntil).toBe(Number.POSITIVE_INFINITY)
     expect(chosen(all, 5_000)).toBe("abcd")
+  })
+
+  it("holds until an endpoint in use counts as well again", () => {
+    const all = endpoints({ ejected: 5_000 }, { spared: 4_000 })
+    expect(select(all, now)).toMatchObject({ panic: true, validUntil: 4_000 })
+    expect(select(all, 4_000)).toMatchObject({ panic: false, validUntil: 5_000 })
   })
 
   it("does not let two requests probe", () => {

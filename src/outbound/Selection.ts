@@ -7,15 +7,17 @@
  * 2. Out, if anything else is left: those of nodes that are dead or whose link is down.
  * 3. Out: ejected ones – unless that leaves fewer than half of the reachable ones. Then our
  *    judgement is more likely wrong than all of them, or the rest would be overrun: panic, use
- *    all (Envoy).
+ *    all (Envoy). The same when fewer than half of those left are well: the others are in only
+ *    because not all may be ejected, and whoever was ejected first may be well by now.
  */
+import { Candidates } from "./Candidates.ts"
 import type { EndpointState } from "./EndpointState.ts"
 
-/** Share of endpoints under which ejections are disregarded. Envoy: 50 %. */
+/** Share of endpoints, in use or well, under which ejections are disregarded. Envoy: 50 %. */
 export const panicThreshold = 0.5
 
 export interface Selection {
-  readonly endpoints: ReadonlyArray<EndpointState>
+  readonly candidates: Candidates<EndpointState>
   /** Time at which this may change by itself: an ejection ends, a circuit may be probed. */
   readonly validUntil: number
   readonly panic: boolean
@@ -33,21 +35,25 @@ export const select = (all: Iterable<EndpointState>, now: number): Selection => 
   const known = reachable.length > 0 ? reachable : unreachable
   const admitting: Array<EndpointState> = []
   const available: Array<EndpointState> = []
+  let well = 0
   for (const endpoint of known) {
     const { breaker, ejection } = endpoint
-    if (breaker !== undefined && breaker.openUntil > now) {
-      validUntil = Math.min(validUntil, breaker.openUntil)
-    }
-    if (ejection !== undefined && ejection.until > now) {
-      validUntil = Math.min(validUntil, ejection.until)
+    const openUntil = breaker?.openUntil ?? 0
+    const ejectedUntil = ejection?.until ?? 0
+    const unwellUntil = ejection?.spared ?? 0
+    for (const time of [openUntil, ejectedUntil, unwellUntil]) {
+      if (time > now) validUntil = Math.min(validUntil, time)
     }
     if (breaker !== undefined && !breaker.ready(now)) continue
     admitting.push(endpoint)
-    if (!endpoint.ejectedAt(now)) available.push(endpoint)
+    if (ejectedUntil > now) continue
+    available.push(endpoint)
+    if (unwellUntil <= now) well++
   }
   const panic =
-    available.length < known.length * panicThreshold && admitting.length > available.length
-  return { endpoints: panic ? admitting : available, validUntil, panic }
+    admitting.length > available.length &&
+    (available.length < known.length * panicThreshold || well < available.length * panicThreshold)
+  return { candidates: new Candidates(panic ? admitting : available), validUntil, panic }
 }
 
 /** Why nothing can be selected, in words. */

@@ -12,12 +12,14 @@ import type { Policy } from "../model/Policy.ts"
 import type { Breaker, Permit } from "../policy/Breaker.ts"
 import { type Verdict, verdicts } from "../policy/Classifier.ts"
 import type { Ejection } from "../policy/OutlierEjection.ts"
-import { PeakEwma, type PeakEwmaParameters } from "../policy/PeakEwma.ts"
+import { Score, type ScoreParameters } from "../policy/Score.ts"
 import { Histogram, latencyBounds } from "../telemetry/Metrics.ts"
+import { Candidates } from "./Candidates.ts"
 import { EndpointState, type PeerState } from "./EndpointState.ts"
 import type { PolicyMetrics } from "./PolicyMetrics.ts"
 import { explainNone, type Selection, select } from "./Selection.ts"
 import { compileStack, type Stack, sameValue } from "./Stack.ts"
+import type { Tried } from "./Tried.ts"
 
 /** What a plan needs of the node. */
 export interface PlanContext {
@@ -30,13 +32,13 @@ export interface PlanContext {
 }
 
 const nobody: Selection = {
-  endpoints: [],
+  candidates: new Candidates<EndpointState>([]),
   validUntil: Number.POSITIVE_INFINITY,
   panic: false
 }
 
-/** Latency is measured for every balancer, because people look at it. */
-const latencyParameters = (policy: Policy): PeakEwmaParameters =>
+/** Scores are kept for every balancer, because people look at latencies. */
+const scoreParameters = (policy: Policy): ScoreParameters =>
   policy.balance.kind === "p2c_ewma" ? policy.balance : { initial: 30, decay: 10_000 }
 
 /** Verdicts without a word from the endpoint's node: what a broken link leaves behind. */
@@ -113,8 +115,8 @@ export class ServicePlan {
     for (const endpoint of this.#endpoints.values()) {
       if (!sameValue(previous.breaker, policy.breaker)) endpoint.breaker = stack.breaker?.()
       if (stack.ejection !== this.#stack.ejection) endpoint.ejection = stack.ejection?.add()
-      if (!sameValue(latencyParameters(previous), latencyParameters(policy))) {
-        endpoint.latency = new PeakEwma(latencyParameters(policy))
+      if (!sameValue(scoreParameters(previous), scoreParameters(policy))) {
+        endpoint.score = new Score(scoreParameters(policy))
       }
     }
     this.#policy = policy
@@ -140,22 +142,20 @@ export class ServicePlan {
   selection(now: number): Selection {
     if (!this.#stale && now < this.#selection.validUntil) return this.#selection
     const next = select(this.#endpoints.values(), now)
-    this.#forgetLatencyOfReturning(this.#selection, next)
+    this.#forgetScoresOfReturning(this.#selection, next)
     this.#selection = next
     this.#stale = false
     return next
   }
 
-  /** The endpoint for the next attempt; `avoid` is the one just tried. */
-  pick(now: number, avoid: EndpointState | undefined): EndpointState | undefined {
-    const { endpoints } = this.selection(now)
-    return endpoints.length === 0 ? undefined : this.#stack.balancer.pick(endpoints, now, avoid)
-  }
-
-  /** Is there an endpoint for another attempt, other than this one? */
-  hasOther(endpoint: EndpointState, now: number): boolean {
-    const { endpoints } = this.selection(now)
-    return endpoints.length > 1 || (endpoints.length === 1 && endpoints[0] !== endpoint)
+  /** The endpoint for the next attempt of a call that has been to those in `tried`. */
+  pick(now: number, tried: Tried<EndpointState> | undefined): EndpointState | undefined {
+    const { candidates } = this.selection(now)
+    if (candidates.all.length === 0) return undefined
+    const { balancer } = this.#stack
+    return tried === undefined
+      ? balancer.pick(candidates, now, "first")
+      : balancer.pick(tried.choose(candidates, now), now, "retry")
   }
 
   /** Why `pick` found nobody. */
@@ -182,14 +182,15 @@ export class ServicePlan {
   }
 
   /**
-   * The one verdict of an attempt. `breaker` is the circuit it was admitted by. Returns the name
-   * of the event when this one took the endpoint out.
+   * The one verdict of an attempt, which was sent at `sent`. `breaker` is the circuit it was
+   * admitted by. Returns the name of the event when this one took the endpoint out.
    */
   settle(
     endpoint: EndpointState,
     breaker: Breaker | undefined,
     permit: Permit,
     verdict: Verdict,
+    sent: number,
     now: number
   ): "breaker_open" | "ejected" | undefined {
     endpoint.requests++
@@ -211,9 +212,11 @@ export class ServicePlan {
     }
     const { ejection } = this.#stack
     if (ejection !== undefined && endpoint.ejection !== undefined) {
-      for (const out of ejection.result(endpoint.ejection, verdict.success, now)) {
+      const { revision } = ejection
+      for (const out of ejection.result(endpoint.ejection, verdict.success, now, sent)) {
         if (this.#ejected(out) === endpoint) event = "ejected"
       }
+      if (ejection.revision !== revision) this.#stale = true
     }
     return event
   }
@@ -246,7 +249,7 @@ export class ServicePlan {
       peer(view),
       dispatchTo(view),
       metrics.endpoint(this.service, view.key),
-      new PeakEwma(latencyParameters(this.#policy))
+      new Score(scoreParameters(this.#policy))
     )
     endpoint.breaker = this.#stack.breaker?.()
     endpoint.ejection = this.#stack.ejection?.add()
@@ -267,7 +270,6 @@ export class ServicePlan {
   }
 
   #ejected(ejection: Ejection): EndpointState | undefined {
-    this.#stale = true
     for (const endpoint of this.#endpoints.values()) {
       if (endpoint.ejection !== ejection.record) continue
       this.#context.metrics.ejection(this.service, endpoint.key, ejection.reason)
@@ -277,13 +279,15 @@ export class ServicePlan {
   }
 
   /**
-   * The latency of an endpoint that was out of the selection is from before whatever kept it out.
+   * The score of an endpoint that was out of the selection is from before whatever kept it out.
    * Without it, it is tried at once and then judged on its answer, instead of being avoided until
-   * the old estimate has decayed.
+   * the old score has faded.
    */
-  #forgetLatencyOfReturning(before: Selection, after: Selection): void {
-    if (before.endpoints.length === 0) return
-    const stayed = new Set(before.endpoints)
-    for (const endpoint of after.endpoints) if (!stayed.has(endpoint)) endpoint.latency.forget()
+  #forgetScoresOfReturning(before: Selection, after: Selection): void {
+    if (before.candidates.all.length === 0) return
+    const stayed = new Set(before.candidates.all)
+    for (const endpoint of after.candidates.all) {
+      if (!stayed.has(endpoint)) endpoint.score.forget()
+    }
   }
 }

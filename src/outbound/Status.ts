@@ -40,7 +40,7 @@ export interface ServiceStats {
   readonly endpoints: number
   /** Endpoints that may get the next request. */
   readonly selected: number
-  /** Ejections are disregarded, because they left fewer than half of the endpoints. */
+  /** Ejections are disregarded: they left fewer than half of the endpoints, or mostly sick ones. */
   readonly panic: boolean
   readonly inFlight: number
   /** Calls ended since this node first saw the service. */
@@ -58,9 +58,9 @@ export const endpointStatus = (
   ticker: Ticker
 ): ReadonlyArray<EndpointStatus> => {
   const now = ticker.now()
-  const selected = new Set(plan.selection(now).endpoints)
+  const selected = new Set(plan.selection(now).candidates.all)
   return Array.from(plan.endpoints, (endpoint) => {
-    const { breaker, ejection, failures, inFlight, key, latency, peer, requests, view } = endpoint
+    const { breaker, ejection, failures, inFlight, key, peer, requests, score, view } = endpoint
     return {
       key,
       peer: view.peer,
@@ -80,7 +80,7 @@ export const endpointStatus = (
       timesEjected: ejection?.times ?? 0,
       breaker: breaker?.state,
       inFlight,
-      ewma: latency.measured ? latency.value(now) : undefined,
+      ewma: score.measured ? score.value(now) : undefined,
       requests,
       failures
     }
@@ -88,7 +88,7 @@ export const endpointStatus = (
 }
 
 export const serviceStats = (plan: ServicePlan, now: number): ServiceStats => {
-  const { endpoints, panic } = plan.selection(now)
+  const { candidates, panic } = plan.selection(now)
   let count = 0
   let inFlight = 0
   for (const endpoint of plan.endpoints) {
@@ -99,7 +99,7 @@ export const serviceStats = (plan: ServicePlan, now: number): ServiceStats => {
     service: plan.service,
     protocol: plan.protocol,
     endpoints: count,
-    selected: endpoints.length,
+    selected: candidates.all.length,
     panic,
     inFlight,
     requests: plan.requests,

@@ -30,4 +30,14 @@ describe("Backoff", () => {
       )
     )
   })
+
+  it.each([1, 4, 10, 25])("is spread evenly below a ceiling of %i ms", (base) => {
+    const waits = Array.from({ length: 1_000 }, (_, i) =>
+      fullJitter({ base, max: 250 }, 0, (i + 0.5) / 1_000)
+    )
+    for (let part = 0; part < 4; part++) {
+      const inPart = waits.filter((wait) => Math.floor((wait * 4) / base) === part)
+      expect(inPart).toHaveLength(250)
+    }
+  })
 })

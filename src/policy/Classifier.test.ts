@@ -13,11 +13,11 @@ describe("Classifier", () => {
     [404, "success"],
     [429, "rate_limited"],
     [500, "server_error"],
-    [501, "refused"],
+    [501, "success"],
     [502, "gateway_error"],
     [503, "gateway_error"],
     [504, "gateway_error"],
-    [505, "refused"]
+    [505, "success"]
   ])("status %i is %s", (status, name) => {
     expect(classifyStatus(status).name).toBe(name)
   })
@@ -61,9 +61,18 @@ describe("Classifier", () => {
     expect(fault("denied", false)).toMatchObject({ success: true, conditions: [] })
   })
 
-  it("lets no failure and no 'too many requests' look fast", () => {
-    expect(classifyStatus(429)).toMatchObject({ success: true, slow: true })
-    expect(classifyStatus(500)).toMatchObject({ success: false, slow: true })
-    expect(fault("upstream_connect", false)).toMatchObject({ success: false, slow: true })
+  it("tells answers in which the work was done from others", () => {
+    expect([200, 204, 304, 101].every((status) => classifyStatus(status).served)).toBe(true)
+    for (const status of [400, 404, 429, 500, 503]) {
+      expect(classifyStatus(status).served).toBe(false)
+    }
+    expect(classifyGrpc("0").served).toBe(true)
+    expect(classifyGrpc("5")).toMatchObject({ success: true, served: false, conditions: [] })
+    expect(fault("upstream_connect", false)).toMatchObject({ success: false, served: false })
+    expect(fault("denied", false).served).toBe(false)
+  })
+
+  it("counts 'too many requests' as a success, which another endpoint may spare", () => {
+    expect(classifyStatus(429)).toMatchObject({ success: true, conditions: ["rate_limited"] })
   })
 })

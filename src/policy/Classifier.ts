@@ -18,28 +18,30 @@ export interface Verdict {
     | "refused"
   /** What breaker and ejection count it as. */
   readonly success: boolean
-  /** The balancer must not take it for a fast answer. */
-  readonly slow: boolean
-  /** Any of these in a policy makes it retryable; the first is its name as a retry reason. */
+  /** The work was done: only then does the time it took say how fast the endpoint is. */
+  readonly served: boolean
+  /** Another endpoint might have done better. Any of these in a policy makes it retryable; the first is its name as a retry reason. */
   readonly conditions: ReadonlyArray<RetryCondition>
 }
 
 const verdict = (
   name: Verdict["name"],
   success: boolean,
-  slow: boolean,
+  served: boolean,
   ...conditions: ReadonlyArray<RetryCondition>
-): Verdict => ({ name, success, slow, conditions })
+): Verdict => ({ name, success, served, conditions })
 
 export const verdicts = {
-  success: verdict("success", true, false),
+  success: verdict("success", true, true),
+  /** An answer, but not what was asked for: 404, say. The caller's doing, as a rule. */
+  declined: verdict("success", true, false),
   /** The endpoint works and says "not so fast". */
-  rateLimited: verdict("rate_limited", true, true, "rate_limited"),
-  serverError: verdict("server_error", false, true, "5xx"),
-  gatewayError: verdict("gateway_error", false, true, "gateway_error", "5xx"),
-  connectFailure: verdict("connect_failure", false, true, "connect_failure"),
-  reset: verdict("reset", false, true, "reset"),
-  timeout: verdict("timeout", false, true, "timeout"),
+  rateLimited: verdict("rate_limited", true, false, "rate_limited"),
+  serverError: verdict("server_error", false, false, "5xx"),
+  gatewayError: verdict("gateway_error", false, false, "gateway_error", "5xx"),
+  connectFailure: verdict("connect_failure", false, false, "connect_failure"),
+  reset: verdict("reset", false, false, "reset"),
+  timeout: verdict("timeout", false, false, "timeout"),
   /** The request's own fault (malformed, forbidden): no other endpoint would answer otherwise. */
   refused: verdict("refused", true, false)
 } as const
@@ -49,8 +51,9 @@ export const verdicts = {
  * which say that this method or version is not served here, to whoever asks (RFC 9110 §15.6.2).
  */
 export const classifyStatus = (status: number): Verdict => {
-  if (status === 501 || status === 505) return verdicts.refused
-  if (status < 500) return status === 429 ? verdicts.rateLimited : verdicts.success
+  if (status < 400) return verdicts.success
+  if (status < 500) return status === 429 ? verdicts.rateLimited : verdicts.declined
+  if (status === 501 || status === 505) return verdicts.declined
   return status >= 502 && status <= 504 ? verdicts.gatewayError : verdicts.serverError
 }
 
@@ -70,8 +73,10 @@ export const classifyGrpc = (code: string): Verdict => {
     case "13": // INTERNAL
     case "15": // DATA_LOSS
       return verdicts.serverError
-    default:
+    case "0":
       return verdicts.success
+    default:
+      return verdicts.declined
   }
 }
 

@@ -8,6 +8,7 @@ const policy: EjectionPolicy = {
   base: 30_000,
   max: 300_000,
   maxPercent: 10,
+  successRateMargin: 5,
   interval: 10_000,
   successRateDeviations: 1.9,
   minEndpoints: 5,
@@ -116,6 +117,49 @@ describe("OutlierEjection", () => {
     const test = group(rates.length)
     interval(test, rates, total, 0)
     expect(test.ejection.result(test.hosts[0]!, true, 10_000)).toEqual([])
+  })
+
+  it("ejects no endpoint for one error in 120 beside perfect ones", () => {
+    const test = group(6)
+    interval(test, [1, 1, 1 - 1.01 / 120, 1, 1, 1], 120, 0)
+    expect(test.ejection.result(test.hosts[0]!, true, 10_000)).toEqual([])
+  })
+
+  it("two bad ones of five do not hide each other", () => {
+    const test = group(5)
+    interval(test, [1, 0.6, 1, 0.6, 1], 120, 0)
+    const ejections = test.ejection.result(test.hosts[0]!, true, 10_000)
+    expect(ejections).toMatchObject([{ reason: "success_rate" }])
+    // One is spared, because no more may be out; it counts as unwell for as long.
+    const [b, d] = [test.hosts[1]!, test.hosts[3]!]
+    expect([b.until, d.until].toSorted()).toEqual([0, 40_000])
+    expect([b.spared, d.spared].toSorted()).toEqual([0, 40_000])
+  })
+
+  it("asks for a long proof of an endpoint that was judged by its rate", () => {
+    const test = group(6)
+    interval(test, [1, 1, 1, 1, 0.5, 1], 100, 0)
+    const [host] = [test.hosts[4]!]
+    test.ejection.result(test.hosts[0]!, true, 10_000)
+    expect(host.until).toBe(40_000)
+    for (let i = 0; i < 99; i++) test.ejection.result(host, true, 11_000)
+    expect(host.until).toBe(40_000)
+    test.ejection.result(host, true, 11_000)
+    expect(host.until).toBe(11_000)
+  })
+
+  it("says when something has changed", () => {
+    const { ejection, fail, hosts } = group(2)
+    const { revision } = ejection
+    fail(hosts[0]!, 0, 4)
+    ejection.result(hosts[1]!, true, 0)
+    expect(ejection.revision).toBe(revision)
+    fail(hosts[0]!, 0, 1)
+    expect(ejection.revision).not.toBe(revision)
+    const ejectedOne = ejection.revision
+    fail(hosts[1]!, 0)
+    expect(hosts[1]!.spared).toBe(30_000)
+    expect(ejection.revision).not.toBe(ejectedOne)
   })
 
   it("does not judge by an interval that ended long ago", () => {

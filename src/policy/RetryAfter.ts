@@ -1,8 +1,9 @@
 /** What an endpoint says about when to come back (RFC 9110 §10.2.3). */
 
 /**
- * Longest wait that is kept on the caller's behalf. Beyond it the response is passed on: the
- * caller knows better than a proxy what a wait of minutes is worth.
+ * Longest wait that is kept on the caller's behalf, where there is no other endpoint to go to.
+ * Beyond it the response is passed on: the caller knows better than a proxy what a wait of minutes
+ * is worth.
  */
 export const longestRetryAfter = 5_000
 

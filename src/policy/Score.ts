@@ -1,0 +1,200 @@
+/**
+ * How an endpoint answers, as the balancers see it: how fast, and how often not at all.
+ *
+ * Latency is a moving average that believes bad news at once (Finagle's PeakEwma). A measurement
+ * above the estimate replaces it; one below pulls it down, the more the longer the last one is ago:
+ *
+ *     estimate' = estimate·w + latency·(1 − w),  w = exp(−elapsed / decay)
+ *
+ * It is the latency of answers in which the work was done. Others come back fast from an endpoint
+ * one should stay away from, or slowly because somebody's patience was at its end. They leave the
+ * estimate as it is, or pull it up as above, without a jump: one time-out is not a second's latency.
+ * Only when an endpoint has given nothing else for a while are they its latency.
+ *
+ * What they do change are two shares of time, `failing` and `hollow` (in which the last answer was
+ * a failure, or one without the work done), each in [0, 1]:
+ *
+ *     failing' = failing·w + (1 − w)·[failed]
+ *
+ * so at any rate one failure in a hundred hardly counts and a second of nothing but failures is
+ * 1 − exp(−1 s / decay). With no results at all everything fades towards 0, so an endpoint that was
+ * avoided is tried again in time.
+ */
+
+export interface ScoreParameters {
+  /** Assumed latency, in milliseconds, while the first answer is awaited. */
+  readonly initial: number
+  /** Time constant, in milliseconds. */
+  readonly decay: number
+}
+
+/** Weight of the last measurement in the mean, which does not ask how long ago it was. */
+const meanWeight = 1 / 8
+
+/** After so many hollow answers in a row there are no others to know the latency from. */
+const hollowRun = 20
+
+/** Smaller shares are none: arithmetic on ever smaller numbers is slow. */
+const least = 1e-6
+
+export class Score {
+  readonly #initial: number
+  readonly #decay: number
+  #estimate: number
+  #mean: number
+  /** The two above are known from answers. */
+  #measured = false
+  #failing = 0
+  #hollow = 0
+  /** Hollow answers since the last other one. */
+  #run = 0
+  /** Of the last result; undefined before the first. */
+  #stamp: number | undefined = undefined
+
+  constructor(parameters: ScoreParameters) {
+    this.#initial = parameters.initial
+    this.#decay = Math.max(parameters.decay, 1)
+    this.#estimate = this.#initial
+    this.#mean = this.#initial
+  }
+
+  get measured(): boolean {
+    return this.#measured
+  }
+
+  /** Not all has been well of late: the two shares below may be more than 0. */
+  get troubled(): boolean {
+    return this.#hollow !== 0
+  }
+
+  /** Share of time in which it failed, as of the last result. */
+  get failing(): number {
+    return this.#failing
+  }
+
+  /** Share of time in which it answered without doing the work, failures included. */
+  get hollow(): number {
+    return this.#hollow
+  }
+
+  /** What is left at `now` of everything above: a factor. */
+  fade(now: number): number {
+    if (this.#stamp === undefined || now <= this.#stamp) return 1
+    return Math.exp((this.#stamp - now) / this.#decay)
+  }
+
+  /** The latency estimate in milliseconds, faded to `now`; 0 when nothing was measured yet. */
+  value(now: number): number {
+    return this.#measured ? this.#estimate * this.fade(now) : 0
+  }
+
+  /**
+   * The latency to expect, in milliseconds, when `fade` of the estimate is left. An endpoint that
+   * nothing is known of is free to try while it is idle, so that it is tried at once; and is taken
+   * to have the assumed latency while its first answer is awaited, so that it is not tried by
+   * everybody.
+   */
+  expected(fade: number, inFlight: number): number {
+    return this.#measured ? this.#estimate * fade : this.#assumed(this.#estimate, fade, inFlight)
+  }
+
+  /** The same by the mean of the last answers, about eight of them, in place of the estimate. */
+  expectedMean(fade: number, inFlight: number): number {
+    return this.#measured ? this.#mean * fade : this.#assumed(this.#mean, fade, inFlight)
+  }
+
+  /** An answer in which the work was done. Returns its part of the shares, for `retract`. */
+  answered(latency: number, now: number): number {
+    const weight = this.#pass(latency, now)
+    this.#run = 0
+    this.#measure(latency, weight)
+    return 1 - weight
+  }
+
+  /** It does its work; how fast, does not show (a tunnel). */
+  working(now: number): void {
+    this.#pass(0, now)
+    this.#run = 0
+  }
+
+  /** An answer in which it was not done, which is not the endpoint's failure: 404, say. */
+  declined(latency: number, now: number): void {
+    const weight = this.#pass(latency, now)
+    this.#hollow += 1 - weight
+    this.#withoutWork(latency, weight)
+  }
+
+  /** It failed, or asked for less. Another endpoint might not have. */
+  failed(latency: number, now: number): void {
+    const weight = this.#pass(latency, now)
+    this.#failing += 1 - weight
+    this.#hollow += 1 - weight
+    this.#withoutWork(latency, weight)
+  }
+
+  /** What began as an answer, and had this part of the shares, became none: reset, say. */
+  retract(part: number, failed: boolean): void {
+    this.#hollow = Math.min(1, this.#hollow + part)
+    if (failed) this.#failing = Math.min(1, this.#failing + part)
+  }
+
+  /** It took at least this long and nobody waited for the end: only bad news counts. */
+  abandoned(latency: number, now: number): void {
+    if (latency > Math.max(this.#initial, this.value(now))) {
+      this.#raise(latency, this.#pass(latency, now))
+    }
+  }
+
+  /** Back to unmeasured: what was known is from before an outage. */
+  forget(): void {
+    this.#estimate = this.#initial
+    this.#mean = this.#initial
+    this.#measured = false
+    this.#failing = 0
+    this.#hollow = 0
+    this.#run = 0
+    this.#stamp = undefined
+  }
+
+  /** Of no answer yet, but of failures that took longer than what is assumed. */
+  #assumed(latency: number, fade: number, inFlight: number): number {
+    if (this.#stamp === undefined && inFlight === 0) return 0
+    return this.#initial + (latency - this.#initial) * fade
+  }
+
+  /**
+   * Time passes up to a result: the shares fade, and the weight that is left to what was known is
+   * returned. An endpoint's account begins with its first request.
+   */
+  #pass(latency: number, now: number): number {
+    this.#stamp ??= now - latency
+    const weight = this.fade(now)
+    this.#failing = this.#failing < least ? 0 : this.#failing * weight
+    this.#hollow = this.#hollow < least ? 0 : this.#hollow * weight
+    this.#stamp = now
+    return weight
+  }
+
+  #withoutWork(latency: number, weight: number): void {
+    if (++this.#run > hollowRun) this.#measure(latency, weight)
+    else this.#raise(latency, weight)
+  }
+
+  #measure(latency: number, weight: number): void {
+    if (!this.#measured) {
+      this.#measured = true
+      this.#estimate = latency
+      this.#mean = latency
+      return
+    }
+    this.#mean += (latency - this.#mean) * meanWeight
+    if (latency >= this.#estimate) this.#estimate = latency
+    else this.#estimate = this.#estimate * weight + latency * (1 - weight)
+  }
+
+  #raise(latency: number, weight: number): void {
+    const part = 1 - weight
+    if (latency > this.#mean) this.#mean += (latency - this.#mean) * Math.min(meanWeight, part)
+    if (latency > this.#estimate) this.#estimate += (latency - this.#estimate) * part
+  }
+}
