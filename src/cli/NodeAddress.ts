@@ -9,9 +9,9 @@ import { Effect, Either, Option, Schema } from "effect"
 import { type ConfigEnvironment, readEnvironment } from "../config/ConfigEnvironment.ts"
 import { loadConfig } from "../config/ConfigFile.ts"
 import type { ConfigError } from "../config/ConfigProblem.ts"
-import { explain } from "../config/ExplainIssue.ts"
 import type { AdminAddress } from "../config/HostPort.ts"
 import { AdminListen } from "../config/NodeConfig.ts"
+import { explain } from "../model/ExplainIssue.ts"
 import { type CommandFailed, wrongUsage } from "./CommandFailed.ts"
 
 export const defaultAdmin: AdminAddress = { host: "127.0.0.1", port: 4191 }

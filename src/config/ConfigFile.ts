@@ -6,20 +6,15 @@ import { readFile, stat } from "node:fs/promises"
 import { basename, dirname, extname, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { Effect, Either, Schema } from "effect"
-import {
-  ConfigError,
-  type ConfigPath,
-  type ConfigProblem,
-  type PlacedProblem,
-  type Position
-} from "./ConfigProblem.ts"
+import { explain } from "../model/ExplainIssue.ts"
+import type { Problem, ProblemPath } from "../model/Problem.ts"
+import { ConfigError, type PlacedProblem, type Position } from "./ConfigProblem.ts"
 import { parseConfigText } from "./ConfigText.ts"
-import { explain } from "./ExplainIssue.ts"
 import { NodeConfig } from "./NodeConfig.ts"
 
 /** Said on the command line or in the environment; stronger than the file. */
 export interface ConfigOverride {
-  readonly path: ConfigPath
+  readonly path: ProblemPath
   readonly value: unknown
   /** `--data-dir`, `SKEIN_ADMIN`: named in problems. */
   readonly source: string
@@ -27,7 +22,7 @@ export interface ConfigOverride {
 
 interface RawConfig {
   readonly value: unknown
-  readonly locate: (path: ConfigPath, about: "key" | "value") => Position | undefined
+  readonly locate: (path: ProblemPath, about: "key" | "value") => Position | undefined
 }
 
 const decode = Schema.decodeUnknownEither(NodeConfig, { errors: "all", onExcessProperty: "error" })
@@ -84,24 +79,21 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** A copy with one value replaced; a parent that is no mapping is left for the Schema to refuse. */
-const withValue = (target: unknown, path: ConfigPath, value: unknown): unknown => {
+const withValue = (target: unknown, path: ProblemPath, value: unknown): unknown => {
   const [key, ...rest] = path
   if (key === undefined) return value
   if (target !== undefined && !isRecord(target)) return target
   return { ...target, [key]: withValue(target?.[key], rest, value) }
 }
 
-const startsWith = (path: ConfigPath, prefix: ConfigPath): boolean =>
+const startsWith = (path: ProblemPath, prefix: ProblemPath): boolean =>
   prefix.every((key, index) => path[index] === key)
 
 /**
  * The rules between sections are only checked on a config that decodes: so they are asked again
  * of what is left without the sections that did not.
  */
-const acrossSections = (
-  value: unknown,
-  found: ReadonlyArray<ConfigProblem>
-): ReadonlyArray<ConfigProblem> => {
+const acrossSections = (value: unknown, found: ReadonlyArray<Problem>): ReadonlyArray<Problem> => {
   if (!isRecord(value)) return []
   const wrong = new Set(found.map(({ path: [section] }) => String(section)))
   const rest = Object.fromEntries(Object.entries(value).filter(([section]) => !wrong.has(section)))

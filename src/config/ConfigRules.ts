@@ -5,7 +5,7 @@
  */
 import type { Schema } from "effect"
 import type { Policy } from "../model/Policy.ts"
-import { formatPath } from "./ConfigProblem.ts"
+import { formatPath } from "../model/Problem.ts"
 import { collides, formatHostPort, type HostPort, isLoopback } from "./HostPort.ts"
 import { parseMultiaddr } from "./Multiaddr.ts"
 

@@ -3,8 +3,8 @@
  * words comes from the Schema's own AST: a key added to the Schema is known here at once.
  */
 import { SchemaAST as AST, Effect, Option, ParseResult } from "effect"
-import type { ConfigPath, ConfigProblem } from "./ConfigProblem.ts"
 import { nearest } from "./NearestKey.ts"
+import type { Problem, ProblemPath } from "./Problem.ts"
 
 /** A value as it is quoted in a message: JSON, cut at 60 characters. */
 export const quote = (value: unknown): string => {
@@ -85,7 +85,7 @@ const ownMessage = (issue: ParseResult.ParseIssue): string | undefined => {
       : made.message
 }
 
-const mismatch = (ast: AST.AST, actual: unknown): Pick<ConfigProblem, "message" | "suggestion"> => {
+const mismatch = (ast: AST.AST, actual: unknown): Pick<Problem, "message" | "suggestion"> => {
   if (actual === null || actual === undefined) {
     return { message: `is empty; expected ${describe(ast)}` }
   }
@@ -97,11 +97,7 @@ const mismatch = (ast: AST.AST, actual: unknown): Pick<ConfigProblem, "message" 
 }
 
 /** A wrong value; a message that came with the Schema wins, and always shows the value. */
-const told = (
-  issue: ParseResult.Type,
-  path: ConfigPath,
-  message: string | undefined
-): ConfigProblem => {
+const told = (issue: ParseResult.Type, path: ProblemPath, message: string | undefined): Problem => {
   const own = message ?? ownMessage(issue)
   if (own === undefined || issue.actual === null || issue.actual === undefined) {
     return { path, about: "value", ...mismatch(issue.ast, issue.actual) }
@@ -115,7 +111,7 @@ const keysOf = (ast: AST.AST): ReadonlyArray<string> =>
   AST.isTypeLiteral(ast) ? ast.propertySignatures.map(({ name }) => String(name)) : []
 
 /** A key that has no place in a mapping: unknown, or not fit to be a name. */
-const wrongKey = (parent: AST.AST, path: ConfigPath, key: string): ConfigProblem => {
+const wrongKey = (parent: AST.AST, path: ProblemPath, key: string): Problem => {
   const at = { path: [...path, key], about: "key" } as const
   const index = AST.isTypeLiteral(parent) ? parent.indexSignatures[0] : undefined
   if (index !== undefined) {
@@ -134,7 +130,7 @@ const wrongKey = (parent: AST.AST, path: ConfigPath, key: string): ConfigProblem
 }
 
 /** A missing key that an unknown one beside it was meant to be is one mistake, not two. */
-const withoutEchoes = (problems: ReadonlyArray<ConfigProblem>): ReadonlyArray<ConfigProblem> => {
+const withoutEchoes = (problems: ReadonlyArray<Problem>): ReadonlyArray<Problem> => {
   const meant = new Set(
     problems.flatMap(({ about, path, suggestion }) =>
       about === "key" && suggestion !== undefined
@@ -154,10 +150,7 @@ const partsOf = ({ issues }: ParseResult.Composite): ReadonlyArray<ParseResult.P
  * Of a union's failed branches the one the writer most likely meant: it got further into the
  * value, and has less wrong with it.
  */
-const likeliest = (
-  issue: ParseResult.Composite,
-  path: ConfigPath
-): ReadonlyArray<ConfigProblem> => {
+const likeliest = (issue: ParseResult.Composite, path: ProblemPath): ReadonlyArray<Problem> => {
   const issues = partsOf(issue).filter(
     (part) => !(part._tag === "Type" && AST.isUndefinedKeyword(part.ast))
   )
@@ -167,7 +160,7 @@ const likeliest = (
     problems.every((problem) => problem.path.length > path.length)
   )
   if (deep.length > 0) {
-    const cost = (problems: ReadonlyArray<ConfigProblem>) =>
+    const cost = (problems: ReadonlyArray<Problem>) =>
       problems.reduce((sum, { suggestion }) => sum + (suggestion === undefined ? 2 : 1), 0)
     return deep.reduce((best, other) => (cost(other) < cost(best) ? other : best))
   }
@@ -188,8 +181,8 @@ const leafMessage = (issue: ParseResult.ParseIssue): string | undefined => {
 /** Every problem in a failed decoding, in the order of the Schema. */
 export const explain = (
   issue: ParseResult.ParseIssue,
-  path: ConfigPath = []
-): ReadonlyArray<ConfigProblem> => {
+  path: ProblemPath = []
+): ReadonlyArray<Problem> => {
   switch (issue._tag) {
     case "Composite": {
       if (AST.isUnion(issue.ast)) return likeliest(issue, path)
