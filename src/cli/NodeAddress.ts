@@ -18,9 +18,9 @@ export const defaultAdmin: AdminAddress = { host: "127.0.0.1", port: 4191 }
 
 /** An option's text through a Schema, with the Schema's own words when it does not fit. */
 export const readAs =
-  <A>(schema: Schema.Schema<A, string>, option: string) =>
+  <A, I extends string>(schema: Schema.Schema<A, I>, option: string) =>
   (text: string): Effect.Effect<A, ValidationError.ValidationError> =>
-    Either.mapLeft(Schema.decodeEither(schema)(text), ({ issue }) =>
+    Either.mapLeft(Schema.decodeUnknownEither(schema)(text), ({ issue }) =>
       ValidationError.invalidValue(
         HelpDoc.p(
           `${option}: ${explain(issue)

@@ -234,7 +234,7 @@ describe("a config that is wrong names file, line, column, the value and what wa
     ],
     [
       "policies:\n  a: { timeout: { request: 1s, perTry: 2s } }",
-      "2:40: policies.a.timeout.perTry: 2000ms is longer than timeout.request (1000ms) and would never apply"
+      "2:40: policies.a.timeout.perTry: 2s is not shorter than timeout.request (1s) and would never apply; shorten it, or leave it out"
     ],
     [
       "telemetry: { otlp: 127.0.0.1:4318 }",

@@ -1,10 +1,9 @@
 /**
  * What no single value of a config can say of itself: names used twice, ports wanted by two
- * listeners, a limit that never applies. Filters of the Schema, so they hold however a config came
+ * listeners. Filters of the Schema, so they hold however a config came
  * about; each names the place to change.
  */
 import type { Schema } from "effect"
-import type { Policy } from "../model/Policy.ts"
 import { formatPath } from "../model/Problem.ts"
 import { collides, formatHostPort, type HostPort, isLoopback } from "./HostPort.ts"
 import { parseMultiaddr } from "./Multiaddr.ts"
@@ -84,14 +83,3 @@ export const addressRules = (config: Listening): Issues => {
   })
   return issues
 }
-
-/** A limit that could never take effect is a mistake, not a wish. */
-export const policyRules = ({ timeout: { perTry, request } }: Policy): Issues =>
-  perTry !== undefined && request !== undefined && perTry > request
-    ? [
-        {
-          path: ["timeout", "perTry"],
-          message: `${perTry}ms is longer than timeout.request (${request}ms) and would never apply`
-        }
-      ]
-    : []

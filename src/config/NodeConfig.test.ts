@@ -4,15 +4,14 @@ import { Either, Schema } from "effect"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { stringify } from "yaml"
+import { formatMillis } from "../model/Duration.ts"
 import { describeChanges, describeWarnings, diffConfig } from "./ConfigDiff.ts"
 import { decodeConfig } from "./ConfigFile.ts"
 import { configJsonSchema } from "./ConfigJsonSchema.ts"
 import { parseConfigText } from "./ConfigText.ts"
 import { makeNodeConfig, NodeConfig, type NodeConfigInput } from "./NodeConfig.ts"
 
-const duration = fc
-  .integer({ min: 10, max: 1_000_000 })
-  .map((ms) => (ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`))
+const duration = fc.integer({ min: 10, max: 1_000_000 }).map(formatMillis)
 const host = fc.oneof(
   fc.ipV4(),
   fc.ipV6().map((six) => `[${six}]`),
@@ -64,7 +63,7 @@ const policy = some({
   timeout: some({ connect: duration, idle: duration }),
   retry: fc.oneof(
     fc.constant("off" as const),
-    some({ attempts: fc.integer({ min: 0, max: 10 }), on: fc.constant(["5xx" as const]) })
+    some({ attempts: fc.integer({ min: 1, max: 10 }), on: fc.constant(["5xx"] as const) })
   ),
   breaker: fc.oneof(
     fc.constant("off" as const),

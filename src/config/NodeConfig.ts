@@ -5,24 +5,17 @@
  */
 import { hostname } from "node:os"
 import { Schema } from "effect"
-import { Millis } from "../model/Duration.ts"
+import { type DurationText, timeLimit } from "../model/Duration.ts"
 import { NodeName, ServiceName } from "../model/Names.ts"
 import { Protocol, recordLimits } from "../model/NodeRecord.ts"
 import { Policy } from "../model/Policy.ts"
-import { addressRules, policyRules, uniqueNames } from "./ConfigRules.ts"
+import { addressRules, uniqueNames } from "./ConfigRules.ts"
 import { DialAddress, isLoopback, ListenAddress, UnixAddress } from "./HostPort.ts"
 import { AnnounceMultiaddr, ListenMultiaddr } from "./Multiaddr.ts"
 
-const positive = (text: string) =>
-  Schema.optionalWith(
-    Millis.pipe(
-      Schema.filter((ms) => ms >= 10, {
-        message: ({ actual }) => `${actual} is too short; the least is 10ms`,
-        jsonSchema: {}
-      })
-    ),
-    { default: () => Schema.decodeSync(Millis)(text) }
-  )
+const Time = timeLimit("10ms")
+const time = (text: DurationText) =>
+  Schema.optionalWith(Time, { default: () => Schema.decodeSync(Time)(text) })
 
 /** The host's name made fit to be a node's: what a node is called when nobody says. */
 export const hostNodeName = (): NodeName =>
@@ -96,13 +89,13 @@ const HttpCheck = Schema.Struct({
     ),
     { default: () => "/" }
   ),
-  interval: positive("2s"),
-  timeout: positive("1s")
+  interval: time("2s"),
+  timeout: time("1s")
 }).annotations({ identifier: "HttpCheck" })
 
 const TcpCheck = Schema.Struct({
-  interval: positive("2s"),
-  timeout: positive("1s")
+  interval: time("2s"),
+  timeout: time("1s")
 }).annotations({ identifier: "TcpCheck" })
 
 /** How the owner asks its endpoint whether it is well: exactly one kind. None: taken as healthy. */
@@ -199,7 +192,7 @@ const OutboundConfig = Schema.Struct({
 
 const DrainConfig = Schema.Struct({
   /** What is still running then is cut off. */
-  deadline: positive("30s")
+  deadline: time("30s")
 }).annotations({ identifier: "DrainConfig" })
 
 const empty = () => []
@@ -224,7 +217,7 @@ const Fields = Schema.Struct({
   policies: Schema.optionalWith(
     Schema.Record({
       key: ServiceName,
-      value: Policy.pipe(Schema.filter(policyRules, { jsonSchema: {} }))
+      value: Policy
     }),
     { default: () => ({}) }
   ),
@@ -238,7 +231,7 @@ export const NodeConfig = Fields.pipe(
 )
 export type NodeConfig = typeof NodeConfig.Type
 /** As written in a file: everything optional, durations and addresses as text. */
-export type NodeConfigInput = typeof NodeConfig.Encoded
+export interface NodeConfigInput extends Schema.Schema.Encoded<typeof NodeConfig> {}
 
 /** A config from a value of the program's own; throws a ParseError on a wrong one. */
 export const makeNodeConfig: (input: NodeConfigInput) => NodeConfig = Schema.decodeSync(NodeConfig)

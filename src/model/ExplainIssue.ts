@@ -2,13 +2,25 @@
  * From what Schema says is wrong to what a person needs to be told. All knowledge of keys and
  * words comes from the Schema's own AST: a key added to the Schema is known here at once.
  */
+import { inspect } from "node:util"
 import { SchemaAST as AST, Effect, Option, ParseResult } from "effect"
 import { nearest } from "./NearestKey.ts"
 import type { Problem, ProblemPath } from "./Problem.ts"
 
-/** A value as it is quoted in a message: JSON, cut at 60 characters. */
+/** JSON, and what JSON has no word for as the language writes it: NaN, 5n, a cycle. */
+const written = (value: unknown): string => {
+  if (typeof value === "number") return String(value)
+  if (typeof value === "bigint") return `${value}n`
+  try {
+    return JSON.stringify(value) ?? String(value)
+  } catch {
+    return inspect(value, { breakLength: Number.POSITIVE_INFINITY })
+  }
+}
+
+/** A value as it is quoted in a message, cut at 60 characters. */
 export const quote = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? String(value)
+  const text = written(value)
   return text.length > 60 ? `${text.slice(0, 59)}…` : text
 }
 
@@ -92,18 +104,26 @@ const mismatch = (ast: AST.AST, actual: unknown): Pick<Problem, "message" | "sug
   const literals = literalsOf(ast)?.map(String)
   const meant =
     typeof actual === "string" && literals !== undefined ? nearest(actual, literals) : undefined
-  const hint = meant === undefined ? "" : `; did you mean ${meant}?`
+  const alone = AST.isTupleType(ast) && typeof actual !== "object"
+  const hint =
+    meant !== undefined ? `; did you mean ${meant}?` : alone ? `; write [${quote(actual)}]` : ""
   return { message: `${quote(actual)} is not ${describe(ast)}${hint}`, suggestion: meant }
 }
 
 /** A wrong value; a message that came with the Schema wins, and always shows the value. */
-const told = (issue: ParseResult.Type, path: ProblemPath, message: string | undefined): Problem => {
+const told = (
+  issue: ParseResult.Type,
+  path: ProblemPath,
+  message: string | undefined,
+  /** As it was written; the issue may have it decoded. */
+  actual: unknown = issue.actual
+): Problem => {
   const own = message ?? ownMessage(issue)
   if (own === undefined || issue.actual === null || issue.actual === undefined) {
     return { path, about: "value", ...mismatch(issue.ast, issue.actual) }
   }
-  const value = quote(issue.actual)
-  const shown = typeof issue.actual === "object" || own.includes(String(issue.actual))
+  const value = quote(actual)
+  const shown = typeof actual === "object" || own.includes(String(actual)) || own.includes(value)
   return { path, about: "value", message: shown ? own : `${value}: ${own}` }
 }
 
@@ -205,7 +225,7 @@ export const explain = (
     }
     case "Refinement": {
       if (issue.issue._tag !== "Type") return explain(issue.issue, path)
-      return [told(issue.issue, path, ownMessage(issue))]
+      return [told(issue.issue, path, ownMessage(issue), issue.actual)]
     }
     case "Transformation":
       if (issue.issue._tag !== "Type" || issue.kind !== "Encoded") return explain(issue.issue, path)
