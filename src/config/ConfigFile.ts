@@ -5,12 +5,11 @@
 import { readFile, stat } from "node:fs/promises"
 import { basename, dirname, extname, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
-import { Effect, Either, Schema } from "effect"
-import { explain } from "../model/ExplainIssue.ts"
-import type { Problem, ProblemPath } from "../model/Problem.ts"
+import { Effect, Either } from "effect"
+import type { ProblemPath } from "../model/Problem.ts"
 import { ConfigError, type PlacedProblem, type Position } from "./ConfigProblem.ts"
 import { parseConfigText } from "./ConfigText.ts"
-import { NodeConfig } from "./NodeConfig.ts"
+import { decodeNodeConfig, type NodeConfig } from "./NodeConfig.ts"
 
 /** Said on the command line or in the environment; stronger than the file. */
 export interface ConfigOverride {
@@ -24,8 +23,6 @@ interface RawConfig {
   readonly value: unknown
   readonly locate: (path: ProblemPath, about: "key" | "value") => Position | undefined
 }
-
-const decode = Schema.decodeUnknownEither(NodeConfig, { errors: "all", onExcessProperty: "error" })
 
 const unreadable = (file: string, message: string): ConfigError =>
   new ConfigError({
@@ -89,22 +86,6 @@ const withValue = (target: unknown, path: ProblemPath, value: unknown): unknown 
 const startsWith = (path: ProblemPath, prefix: ProblemPath): boolean =>
   prefix.every((key, index) => path[index] === key)
 
-/**
- * The rules between sections are only checked on a config that decodes: so they are asked again
- * of what is left without the sections that did not.
- */
-const acrossSections = (value: unknown, found: ReadonlyArray<Problem>): ReadonlyArray<Problem> => {
-  if (!isRecord(value)) return []
-  const wrong = new Set(found.map(({ path: [section] }) => String(section)))
-  const rest = Object.fromEntries(Object.entries(value).filter(([section]) => !wrong.has(section)))
-  const known = new Set(found.map(({ path, message }) => JSON.stringify([path, message])))
-  return Either.match(decode(rest), {
-    onLeft: ({ issue }) =>
-      explain(issue).filter(({ path, message }) => !known.has(JSON.stringify([path, message]))),
-    onRight: () => []
-  })
-}
-
 /** Decodes a value as if it were the content of `source`. */
 export const decodeConfig = (
   raw: RawConfig,
@@ -115,9 +96,8 @@ export const decodeConfig = (
     (whole, { path, value }) => withValue(whole, path, value),
     raw.value
   )
-  return Either.mapLeft(decode(value), ({ issue }) => {
-    const found = explain(issue)
-    const problems = [...found, ...acrossSections(value, found)].map((problem): PlacedProblem => {
+  return Either.mapLeft(decodeNodeConfig(value), (found) => {
+    const problems = found.map((problem): PlacedProblem => {
       const by = overrides.findLast(({ path }) => startsWith(problem.path, path))
       return by === undefined
         ? { ...problem, source, position: raw.locate(problem.path, problem.about) }

@@ -1,7 +1,7 @@
 /**
  * What no single value of a config can say of itself: names used twice, ports wanted by two
- * listeners. Filters of the Schema, so they hold however a config came
- * about; each names the place to change.
+ * listeners, HTTP for what is TCP. Filters of the Schema, so they hold however a config came about;
+ * each names the place to change. What concerns one policy is the policy's own (model/Policy.ts).
  */
 import type { Schema } from "effect"
 import { formatPath } from "../model/Problem.ts"
@@ -9,6 +9,18 @@ import { collides, formatHostPort, type HostPort, isLoopback } from "./HostPort.
 import { parseMultiaddr } from "./Multiaddr.ts"
 
 type Issues = Array<Schema.FilterIssue>
+
+/** What stands twice in a list, told at its second place. */
+export const noneTwice =
+  <A>(show: (one: A) => string, why: string) =>
+  (list: ReadonlyArray<A>): Issues => {
+    const shown = list.map(show)
+    return shown.flatMap((text, index) =>
+      shown.indexOf(text) === index
+        ? []
+        : [{ path: [index], message: `${text} stands twice; ${why}` }]
+    )
+  }
 
 /** One entry per service: several instances are `addresses` of one. */
 export const uniqueNames = (services: ReadonlyArray<{ readonly name: string }>): Issues => {
@@ -81,5 +93,39 @@ export const addressRules = (config: Listening): Issues => {
       })
     }
   })
+  return issues
+}
+
+interface Speaking {
+  readonly services: ReadonlyArray<{ readonly name: string; readonly protocol: string }>
+  readonly upstreams: ReadonlyArray<{ readonly service: string; readonly protocol: string }>
+  readonly policies: Readonly<
+    Record<string, { readonly timeout: { readonly request?: unknown; readonly perTry?: unknown } }>
+  >
+}
+
+/** What this host offers as TCP is a tunnel to everybody. */
+export const protocolRules = ({ services, upstreams, policies }: Speaking): Issues => {
+  const tcp = new Map(
+    services.flatMap(({ name, protocol }, index) =>
+      protocol === "tcp" ? [[name, `${name}, which is tcp (services[${index}].protocol)`]] : []
+    )
+  )
+  const issues: Issues = []
+  upstreams.forEach(({ service, protocol }, index) => {
+    const what = tcp.get(service)
+    if (what === undefined || protocol !== "http") return
+    const message = `http cannot reach ${what}: every call would be refused; write tcp`
+    issues.push({ path: ["upstreams", index, "protocol"], message })
+  })
+  for (const [service, { timeout }] of Object.entries(policies)) {
+    const what = tcp.get(service)
+    if (what === undefined) continue
+    for (const limit of ["request", "perTry"] as const) {
+      if (timeout[limit] === undefined) continue
+      const message = `holds for HTTP only, not for ${what}; leave it out (timeout.tcpIdle limits a tunnel)`
+      issues.push({ path: ["policies", service, "timeout", limit], message })
+    }
+  }
   return issues
 }

@@ -33,8 +33,8 @@ const services = fc.uniqueArray(
   fc.record(
     {
       name: service,
-      addresses: fc.array(dial, { minLength: 1, maxLength: 3 }),
-      protocol: fc.constantFrom("http" as const, "grpc" as const, "tcp" as const),
+      addresses: fc.uniqueArray(dial, { minLength: 1, maxLength: 3 }),
+      protocol: fc.constantFrom("http" as const, "tcp" as const),
       weight: fc.integer({ min: 1, max: 1_000 }),
       health: fc.oneof(
         some({ path: fc.constantFrom("/", "/healthz?a=b"), interval: duration }).map((http) => ({
@@ -48,12 +48,13 @@ const services = fc.uniqueArray(
   { selector: ({ name }) => name, maxLength: 5 }
 )
 
-// Ports apart from each other, so that no two listeners collide.
+// Ports apart from each other, so that no two listeners collide; services that are not this host's,
+// which might be TCP.
 const upstreams = fc
   .array(fc.tuple(service, fc.constantFrom("http" as const, "tcp" as const)), { maxLength: 5 })
   .map((list) =>
     list.map(([service, protocol], index) => ({
-      service,
+      service: `far-${service}`,
       protocol,
       listen: `127.0.0.1:${20_000 + index}`
     }))

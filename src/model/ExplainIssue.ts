@@ -42,6 +42,17 @@ const literalsOf = (ast: AST.AST): ReadonlyArray<AST.LiteralValue> | undefined =
 const listed = (words: ReadonlyArray<string>, last: string): string =>
   words.length < 2 ? (words[0] ?? "") : `${words.slice(0, -1).join(", ")} ${last} ${words.at(-1)}`
 
+/**
+ * Annotation of a Schema of words: those a person may well expect to find among them, each with
+ * what to say of it.
+ */
+export const missedWords = Symbol.for("skein/missedWords")
+
+const missedWord = (ast: AST.AST, actual: unknown): string | undefined => {
+  const words = annotated(ast, AST.getAnnotation<ReadonlyMap<unknown, string>>(missedWords))
+  return words?.get(actual)
+}
+
 /** What a value of this Schema looks like, in words. */
 export const describe = (ast: AST.AST): string => {
   const encoded = AST.isTransformation(ast)
@@ -101,6 +112,8 @@ const mismatch = (ast: AST.AST, actual: unknown): Pick<Problem, "message" | "sug
   if (actual === null || actual === undefined) {
     return { message: `is empty; expected ${describe(ast)}` }
   }
+  const missed = missedWord(ast, actual)
+  if (missed !== undefined) return { message: `${quote(actual)} ${missed}` }
   const literals = literalsOf(ast)?.map(String)
   const meant =
     typeof actual === "string" && literals !== undefined ? nearest(actual, literals) : undefined
@@ -163,6 +176,25 @@ const withoutEchoes = (problems: ReadonlyArray<Problem>): ReadonlyArray<Problem>
   )
 }
 
+/** A key that another variant of the same value has is known, but not with the keys beside it. */
+const fitted = (
+  union: AST.Union,
+  path: ProblemPath,
+  problems: ReadonlyArray<Problem>
+): ReadonlyArray<Problem> => {
+  const keys = presentTypes(union).flatMap((type) => keysOf(AST.encodedAST(type)))
+  return problems.map((problem) => {
+    const key = String(problem.path.at(-1))
+    if (problem.about !== "key" || problem.path.length !== path.length + 1) return problem
+    if (!keys.includes(key)) return problem
+    const message = problem.message.replace(
+      `unknown key ${key}`,
+      `${key} does not go with the rest`
+    )
+    return { ...problem, message }
+  })
+}
+
 const partsOf = ({ issues }: ParseResult.Composite): ReadonlyArray<ParseResult.ParseIssue> =>
   "_tag" in issues ? [issues] : issues
 
@@ -205,7 +237,7 @@ export const explain = (
 ): ReadonlyArray<Problem> => {
   switch (issue._tag) {
     case "Composite": {
-      if (AST.isUnion(issue.ast)) return likeliest(issue, path)
+      if (AST.isUnion(issue.ast)) return fitted(issue.ast, path, likeliest(issue, path))
       return withoutEchoes(
         partsOf(issue).flatMap((part) =>
           part._tag === "Pointer" && part.issue._tag === "Unexpected"

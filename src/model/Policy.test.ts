@@ -251,7 +251,7 @@ describe("what could never take effect is refused, with the place and the mend",
     ],
     [
       { balance: { kind: "round_robin", decay: "1s" } },
-      "policy.balance.decay: unknown key decay; known here: kind"
+      "policy.balance.decay: decay does not go with the rest; known here: kind"
     ],
     [
       // A rule about some fields is told beside what is wrong with others.
