@@ -222,16 +222,14 @@ export const EjectionPolicy = Schema.Struct({
   minRequests: withDefault(count, 100)
 }).pipe(Schema.filter(baseWithinMax, { identifier: "EjectionPolicy", jsonSchema: {} }))
 
-const PeakEwmaBalance = Schema.Struct({
-  kind: Schema.Literal("p2c_ewma"),
-  /** Assumed latency while an endpoint's first answer is awaited. */
-  initial: ms("30ms"),
-  decay: ms("10s")
-})
-
 export const BalancePolicy = Schema.Union(
   /** Power of two choices on peak-EWMA latency × in flight (Finagle, Linkerd). */
-  PeakEwmaBalance,
+  Schema.Struct({
+    kind: Schema.Literal("p2c_ewma"),
+    /** Assumed latency while an endpoint's first answer is awaited. */
+    initial: ms("30ms"),
+    decay: ms("10s")
+  }),
   Schema.Struct({ kind: Schema.Literal("round_robin") }),
   /** Two choices, fewer in flight wins; unequal weights as w/(active+1) (Envoy). */
   Schema.Struct({ kind: Schema.Literal("least_request") })
