@@ -15,6 +15,7 @@ export { MeshCaller } from "./api/MeshCaller.ts"
 export * as MeshHttpClient from "./api/MeshHttpClient.ts"
 export { MeshFault } from "./api/WebExchange.ts"
 export { loadConfig } from "./config/ConfigFile.ts"
+export { ConfigError, type PlacedProblem } from "./config/ConfigProblem.ts"
 export {
   defineConfig,
   makeNodeConfig,
@@ -22,9 +23,27 @@ export {
   type NodeConfigInput
 } from "./config/NodeConfig.ts"
 export { initMesh } from "./identity/DataDir.ts"
+export type { DurationText } from "./model/Duration.ts"
 export { type Fault, type FaultCode, faultKinds } from "./model/Fault.ts"
 export { MeshId, NodeName, PeerKey, ServiceName } from "./model/Names.ts"
-export { defaultPolicy, makePolicy, Policy, type PolicyInput } from "./model/Policy.ts"
+export {
+  decodePolicy,
+  defaultPolicy,
+  makePolicy,
+  Policy,
+  type PolicyInput,
+  type RetryCondition
+} from "./model/Policy.ts"
+export { PolicyError } from "./model/PolicyError.ts"
+export type { Problem } from "./model/Problem.ts"
 export { StartError } from "./node/StartError.ts"
 export { type NodeInput, type RunningNode, runNode, SkeinNode } from "./node.ts"
-export { apply as applyPolicy, BreakerOpen, PolicyTimeout } from "./policy/PolicyEffect.ts"
+export { classifyFault, classifyStatus, type Verdict, verdicts } from "./policy/Classifier.ts"
+export {
+  apply as applyPolicy,
+  BreakerOpen,
+  type PolicyEffectOptions,
+  type PolicyFailure,
+  PolicyTimeout
+} from "./policy/PolicyEffect.ts"
+export { retryAfterMillis } from "./policy/RetryAfter.ts"

@@ -4,7 +4,7 @@
  *
  *     identity ─► telemetry ─► inbound ─► mesh plane ─► outbound ─► listeners ─► admin
  */
-import { Clock, Context, Effect, Layer, ParseResult, type Scope } from "effect"
+import { Clock, Context, Effect, Layer, type Scope } from "effect"
 import { Supervisor } from "./actor/Supervisor.ts"
 import { makeSystemTicker } from "./actor/SystemTicker.ts"
 import type { ReadinessItem, ReloadResult } from "./admin/AdminModel.ts"
@@ -12,6 +12,7 @@ import { AdminListening, adminServer } from "./admin/AdminServer.ts"
 import { AdminSource } from "./admin/AdminSource.ts"
 import { MeshCaller } from "./api/MeshCaller.ts"
 import type { ConfigOverride } from "./config/ConfigFile.ts"
+import { ConfigError } from "./config/ConfigProblem.ts"
 import { formatHostPort } from "./config/HostPort.ts"
 import { makeNodeConfig, type NodeConfig, type NodeConfigInput } from "./config/NodeConfig.ts"
 import { lockDataDir } from "./identity/DataDirLock.ts"
@@ -279,7 +280,7 @@ export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, Running
       Effect.try({
         try: () => makeNodeConfig(config),
         catch: (cause) => {
-          if (!ParseResult.isParseError(cause)) throw cause
+          if (!(cause instanceof ConfigError)) throw cause
           const { message } = cause
           return new StartError({ code: "invalid_config", message, cause })
         }

@@ -9,18 +9,18 @@ import { Effect, Either, Option, Schema } from "effect"
 import { type ConfigEnvironment, readEnvironment } from "../config/ConfigEnvironment.ts"
 import { loadConfig } from "../config/ConfigFile.ts"
 import type { ConfigError } from "../config/ConfigProblem.ts"
-import { explain } from "../config/ExplainIssue.ts"
 import type { AdminAddress } from "../config/HostPort.ts"
 import { AdminListen } from "../config/NodeConfig.ts"
+import { explain } from "../model/ExplainIssue.ts"
 import { type CommandFailed, wrongUsage } from "./CommandFailed.ts"
 
 export const defaultAdmin: AdminAddress = { host: "127.0.0.1", port: 4191 }
 
 /** An option's text through a Schema, with the Schema's own words when it does not fit. */
 export const readAs =
-  <A>(schema: Schema.Schema<A, string>, option: string) =>
+  <A, I extends string>(schema: Schema.Schema<A, I>, option: string) =>
   (text: string): Effect.Effect<A, ValidationError.ValidationError> =>
-    Either.mapLeft(Schema.decodeEither(schema)(text), ({ issue }) =>
+    Either.mapLeft(Schema.decodeUnknownEither(schema)(text), ({ issue }) =>
       ValidationError.invalidValue(
         HelpDoc.p(
           `${option}: ${explain(issue)

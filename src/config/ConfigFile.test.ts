@@ -152,7 +152,65 @@ describe("a config that is wrong names file, line, column, the value and what wa
     ["drain: { deadline: 1ms }", "1:20: drain.deadline: 1ms is too short; the least is 10ms"],
     [
       "services:\n  - { name: a, address: 127.0.0.1:1, protocol: htp }",
-      '2:48: services[0].protocol: "htp" is not one of http, grpc, tcp; did you mean http?'
+      '2:48: services[0].protocol: "htp" is not one of http, tcp; did you mean http?'
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: grpc }",
+      '2:48: services[0].protocol: "grpc" is not carried yet; write tcp, which carries its connections as they are: balanced as a whole, without timeouts or retries of single calls'
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: http2 }",
+      '2:48: services[0].protocol: "http2" is not carried yet; write tcp, which carries its connections as they are: balanced as a whole, without timeouts or retries of single calls'
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: https }",
+      '2:48: services[0].protocol: "https" cannot be read on its way; write tcp, which carries its connections as they are, or http if the program also speaks it'
+    ],
+    [
+      "upstreams:\n  - { service: a, listen: 127.0.0.1:1, protocol: grpc }",
+      '2:50: upstreams[0].protocol: "grpc" is not carried yet; write tcp, which carries its connections as they are: balanced as a whole, without timeouts or retries of single calls'
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: tcp }\nupstreams:\n  - { service: a, listen: 127.0.0.1:2, protocol: http }",
+      "4:50: upstreams[0].protocol: http cannot reach a, which is tcp (services[0].protocol): every call would be refused; write tcp"
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: tcp }\npolicies:\n  a: { timeout: { request: 2s } }",
+      "4:28: policies.a.timeout.request: holds for HTTP only, not for a, which is tcp (services[0].protocol); leave it out (timeout.tcpIdle limits a tunnel)"
+    ],
+    [
+      "services:\n  - { name: a, addresses: [127.0.0.1:1, db:2, 127.0.0.1:1] }",
+      "2:47: services[0].addresses[2]: 127.0.0.1:1 stands twice; it is one instance all the same"
+    ],
+    [
+      "node: { announce: [/dns/x/tcp/1, /dns/x/tcp/1] }",
+      "1:34: node.announce[1]: /dns/x/tcp/1 stands twice; once is enough"
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, health: { http: {}, tcp: {} } }",
+      "2:58: services[0].health.tcp: tcp does not go with the rest; known here: http"
+    ],
+    ["drain: { deadline: 25d }", "1:20: drain.deadline: 25d is too long; the most is 24d"],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, health: { tcp: { timeout: 0s } } }",
+      "2:64: services[0].health.tcp.timeout: 0s is too short; the least is 10ms"
+    ],
+    ["telemetry: { sample: .nan }", "1:22: telemetry.sample: NaN is not a number between 0 and 1"],
+    [
+      "telemetry: { sample: -.inf }",
+      "1:22: telemetry.sample: -Infinity is not a number between 0 and 1"
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, weight: .inf }",
+      "2:46: services[0].weight: Infinity is not an integer"
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, weight: 0 }",
+      "2:46: services[0].weight: 0 is not a number between 1 and 1000"
+    ],
+    [
+      "policies:\n  a: { retry: { on: [timeout] } }",
+      '2:21: policies.a.retry.on: "timeout" never happens without timeout.perTry; set it, or leave "timeout" out'
     ],
     [
       "services:\n  - { name: Pay, address: 127.0.0.1:1 }",
@@ -234,7 +292,7 @@ describe("a config that is wrong names file, line, column, the value and what wa
     ],
     [
       "policies:\n  a: { timeout: { request: 1s, perTry: 2s } }",
-      "2:40: policies.a.timeout.perTry: 2000ms is longer than timeout.request (1000ms) and would never apply"
+      "2:40: policies.a.timeout.perTry: 2s is not shorter than timeout.request (1s) and would never apply; shorten it, or leave it out"
     ],
     [
       "telemetry: { otlp: 127.0.0.1:4318 }",

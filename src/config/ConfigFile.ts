@@ -5,21 +5,15 @@
 import { readFile, stat } from "node:fs/promises"
 import { basename, dirname, extname, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
-import { Effect, Either, Schema } from "effect"
-import {
-  ConfigError,
-  type ConfigPath,
-  type ConfigProblem,
-  type PlacedProblem,
-  type Position
-} from "./ConfigProblem.ts"
+import { Effect, Either } from "effect"
+import type { ProblemPath } from "../model/Problem.ts"
+import { ConfigError, type PlacedProblem, type Position } from "./ConfigProblem.ts"
 import { parseConfigText } from "./ConfigText.ts"
-import { explain } from "./ExplainIssue.ts"
-import { NodeConfig } from "./NodeConfig.ts"
+import { decodeNodeConfig, type NodeConfig } from "./NodeConfig.ts"
 
 /** Said on the command line or in the environment; stronger than the file. */
 export interface ConfigOverride {
-  readonly path: ConfigPath
+  readonly path: ProblemPath
   readonly value: unknown
   /** `--data-dir`, `SKEIN_ADMIN`: named in problems. */
   readonly source: string
@@ -27,10 +21,8 @@ export interface ConfigOverride {
 
 interface RawConfig {
   readonly value: unknown
-  readonly locate: (path: ConfigPath, about: "key" | "value") => Position | undefined
+  readonly locate: (path: ProblemPath, about: "key" | "value") => Position | undefined
 }
-
-const decode = Schema.decodeUnknownEither(NodeConfig, { errors: "all", onExcessProperty: "error" })
 
 const unreadable = (file: string, message: string): ConfigError =>
   new ConfigError({
@@ -84,34 +76,15 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** A copy with one value replaced; a parent that is no mapping is left for the Schema to refuse. */
-const withValue = (target: unknown, path: ConfigPath, value: unknown): unknown => {
+const withValue = (target: unknown, path: ProblemPath, value: unknown): unknown => {
   const [key, ...rest] = path
   if (key === undefined) return value
   if (target !== undefined && !isRecord(target)) return target
   return { ...target, [key]: withValue(target?.[key], rest, value) }
 }
 
-const startsWith = (path: ConfigPath, prefix: ConfigPath): boolean =>
+const startsWith = (path: ProblemPath, prefix: ProblemPath): boolean =>
   prefix.every((key, index) => path[index] === key)
-
-/**
- * The rules between sections are only checked on a config that decodes: so they are asked again
- * of what is left without the sections that did not.
- */
-const acrossSections = (
-  value: unknown,
-  found: ReadonlyArray<ConfigProblem>
-): ReadonlyArray<ConfigProblem> => {
-  if (!isRecord(value)) return []
-  const wrong = new Set(found.map(({ path: [section] }) => String(section)))
-  const rest = Object.fromEntries(Object.entries(value).filter(([section]) => !wrong.has(section)))
-  const known = new Set(found.map(({ path, message }) => JSON.stringify([path, message])))
-  return Either.match(decode(rest), {
-    onLeft: ({ issue }) =>
-      explain(issue).filter(({ path, message }) => !known.has(JSON.stringify([path, message]))),
-    onRight: () => []
-  })
-}
 
 /** Decodes a value as if it were the content of `source`. */
 export const decodeConfig = (
@@ -123,9 +96,8 @@ export const decodeConfig = (
     (whole, { path, value }) => withValue(whole, path, value),
     raw.value
   )
-  return Either.mapLeft(decode(value), ({ issue }) => {
-    const found = explain(issue)
-    const problems = [...found, ...acrossSections(value, found)].map((problem): PlacedProblem => {
+  return Either.mapLeft(decodeNodeConfig(value), (found) => {
+    const problems = found.map((problem): PlacedProblem => {
       const by = overrides.findLast(({ path }) => startsWith(problem.path, path))
       return by === undefined
         ? { ...problem, source, position: raw.locate(problem.path, problem.about) }

@@ -1,5 +1,6 @@
 /** What is wrong with a config: every problem, each with its place and what was expected there. */
 import { Data } from "effect"
+import { formatPath, type Problem } from "../model/Problem.ts"
 
 /** 1-based, as editors count. */
 export interface Position {
@@ -7,33 +8,11 @@ export interface Position {
   readonly column: number
 }
 
-export type ConfigPath = ReadonlyArray<string | number>
-
-export interface ConfigProblem {
-  readonly path: ConfigPath
-  /** The key itself is wrong (unknown, a bad service name), not its value. */
-  readonly about: "key" | "value"
-  readonly message: string
-  /** The known key or word that was probably meant. */
-  readonly suggestion?: string | undefined
-}
-
-export interface PlacedProblem extends ConfigProblem {
+export interface PlacedProblem extends Problem {
   /** The file, or the environment variable or option that said it. */
   readonly source: string
   /** Absent where there is no text to point at: a TypeScript config, a variable. */
   readonly position: Position | undefined
-}
-
-/** `services[1].health.http.path` */
-export const formatPath = (path: ConfigPath): string => {
-  let text = ""
-  for (const key of path) {
-    if (typeof key === "number") text += `[${key}]`
-    else if (/^[A-Za-z_][\w-]*$/.test(key)) text += text === "" ? key : `.${key}`
-    else text += `[${JSON.stringify(key)}]`
-  }
-  return text
 }
 
 /** `skein.yaml:12:5: policies.payments.retires: unknown key; did you mean retries?` */

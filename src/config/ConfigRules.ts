@@ -1,15 +1,26 @@
 /**
  * What no single value of a config can say of itself: names used twice, ports wanted by two
- * listeners, a limit that never applies. Filters of the Schema, so they hold however a config came
- * about; each names the place to change.
+ * listeners, HTTP for what is TCP. Filters of the Schema, so they hold however a config came about;
+ * each names the place to change. What concerns one policy is the policy's own (model/Policy.ts).
  */
 import type { Schema } from "effect"
-import type { Policy } from "../model/Policy.ts"
-import { formatPath } from "./ConfigProblem.ts"
+import { formatPath } from "../model/Problem.ts"
 import { collides, formatHostPort, type HostPort, isLoopback } from "./HostPort.ts"
 import { parseMultiaddr } from "./Multiaddr.ts"
 
 type Issues = Array<Schema.FilterIssue>
+
+/** What stands twice in a list, told at its second place. */
+export const noneTwice =
+  <A>(show: (one: A) => string, why: string) =>
+  (list: ReadonlyArray<A>): Issues => {
+    const shown = list.map(show)
+    return shown.flatMap((text, index) =>
+      shown.indexOf(text) === index
+        ? []
+        : [{ path: [index], message: `${text} stands twice; ${why}` }]
+    )
+  }
 
 /** One entry per service: several instances are `addresses` of one. */
 export const uniqueNames = (services: ReadonlyArray<{ readonly name: string }>): Issues => {
@@ -85,13 +96,36 @@ export const addressRules = (config: Listening): Issues => {
   return issues
 }
 
-/** A limit that could never take effect is a mistake, not a wish. */
-export const policyRules = ({ timeout: { perTry, request } }: Policy): Issues =>
-  perTry !== undefined && request !== undefined && perTry > request
-    ? [
-        {
-          path: ["timeout", "perTry"],
-          message: `${perTry}ms is longer than timeout.request (${request}ms) and would never apply`
-        }
-      ]
-    : []
+interface Speaking {
+  readonly services: ReadonlyArray<{ readonly name: string; readonly protocol: string }>
+  readonly upstreams: ReadonlyArray<{ readonly service: string; readonly protocol: string }>
+  readonly policies: Readonly<
+    Record<string, { readonly timeout: { readonly request?: unknown; readonly perTry?: unknown } }>
+  >
+}
+
+/** What this host offers as TCP is a tunnel to everybody. */
+export const protocolRules = ({ services, upstreams, policies }: Speaking): Issues => {
+  const tcp = new Map(
+    services.flatMap(({ name, protocol }, index) =>
+      protocol === "tcp" ? [[name, `${name}, which is tcp (services[${index}].protocol)`]] : []
+    )
+  )
+  const issues: Issues = []
+  upstreams.forEach(({ service, protocol }, index) => {
+    const what = tcp.get(service)
+    if (what === undefined || protocol !== "http") return
+    const message = `http cannot reach ${what}: every call would be refused; write tcp`
+    issues.push({ path: ["upstreams", index, "protocol"], message })
+  })
+  for (const [service, { timeout }] of Object.entries(policies)) {
+    const what = tcp.get(service)
+    if (what === undefined) continue
+    for (const limit of ["request", "perTry"] as const) {
+      if (timeout[limit] === undefined) continue
+      const message = `holds for HTTP only, not for ${what}; leave it out (timeout.tcpIdle limits a tunnel)`
+      issues.push({ path: ["policies", service, "timeout", limit], message })
+    }
+  }
+  return issues
+}

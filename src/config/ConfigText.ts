@@ -12,12 +12,13 @@ import {
   LineCounter,
   parseDocument
 } from "yaml"
-import type { ConfigPath, ConfigProblem, Position } from "./ConfigProblem.ts"
+import type { Problem, ProblemPath } from "../model/Problem.ts"
+import type { Position } from "./ConfigProblem.ts"
 
 export interface ConfigText {
   readonly value: unknown
   /** Where a key or value stands; the nearest enclosing one when it is not written out. */
-  readonly locate: (path: ConfigPath, about: ConfigProblem["about"]) => Position | undefined
+  readonly locate: (path: ProblemPath, about: Problem["about"]) => Position | undefined
 }
 
 export interface TextProblem {
@@ -27,8 +28,8 @@ export interface TextProblem {
 
 const offsetOf = (
   document: Document,
-  path: ConfigPath,
-  about: ConfigProblem["about"]
+  path: ProblemPath,
+  about: Problem["about"]
 ): number | undefined => {
   let node: unknown = document.contents
   let offset = isNode(node) ? node.range?.[0] : undefined

@@ -4,6 +4,7 @@
  */
 import { isIPv4, isIPv6 } from "node:net"
 import { ParseResult, Schema } from "effect"
+import { quote } from "../model/ExplainIssue.ts"
 
 export interface HostPort {
   /** An IP address (IPv6 without brackets) or a host name. */
@@ -90,7 +91,7 @@ export const DialAddress = make(
 const UnixText = Schema.String.pipe(
   Schema.pattern(/^unix:\/./, {
     description: "unix:/path of a socket",
-    message: ({ actual }) => `${JSON.stringify(actual)} is not unix:/absolute/path`
+    message: ({ actual }) => `${quote(actual)} is not unix:/absolute/path`
   })
 )
 

@@ -4,6 +4,7 @@
  */
 import { isIPv4, isIPv6 } from "node:net"
 import { Schema } from "effect"
+import { quote } from "../model/ExplainIssue.ts"
 
 const shape = /^\/(ip4|ip6|dns|dns4|dns6)\/([^/]+)\/tcp\/(\d{1,5})$/
 
@@ -33,7 +34,7 @@ export const ListenMultiaddr = Schema.String.pipe(
     {
       identifier: "ListenMultiaddr",
       message: ({ actual }) =>
-        `${JSON.stringify(actual)} is not an address to listen on; write /ip4/ADDRESS/tcp/PORT or /ip6/ADDRESS/tcp/PORT`,
+        `${quote(actual)} is not an address to listen on; write /ip4/ADDRESS/tcp/PORT or /ip6/ADDRESS/tcp/PORT`,
       jsonSchema: { pattern: "^/ip[46]/[^/]+/tcp/[0-9]+$" }
     }
   )
@@ -49,7 +50,7 @@ export const AnnounceMultiaddr = Schema.String.pipe(
     {
       identifier: "AnnounceMultiaddr",
       message: ({ actual }) =>
-        `${JSON.stringify(actual)} is not an address others can dial; write /ip4/ADDRESS/tcp/PORT or /dns/NAME/tcp/PORT`,
+        `${quote(actual)} is not an address others can dial; write /ip4/ADDRESS/tcp/PORT or /dns/NAME/tcp/PORT`,
       jsonSchema: { pattern: "^/(ip4|ip6|dns|dns4|dns6)/[^/]+/tcp/[0-9]+$" }
     }
   )

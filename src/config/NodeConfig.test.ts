@@ -4,15 +4,14 @@ import { Either, Schema } from "effect"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { stringify } from "yaml"
+import { formatMillis } from "../model/Duration.ts"
 import { describeChanges, describeWarnings, diffConfig } from "./ConfigDiff.ts"
 import { decodeConfig } from "./ConfigFile.ts"
 import { configJsonSchema } from "./ConfigJsonSchema.ts"
 import { parseConfigText } from "./ConfigText.ts"
 import { makeNodeConfig, NodeConfig, type NodeConfigInput } from "./NodeConfig.ts"
 
-const duration = fc
-  .integer({ min: 10, max: 1_000_000 })
-  .map((ms) => (ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`))
+const duration = fc.integer({ min: 10, max: 1_000_000 }).map(formatMillis)
 const host = fc.oneof(
   fc.ipV4(),
   fc.ipV6().map((six) => `[${six}]`),
@@ -34,8 +33,8 @@ const services = fc.uniqueArray(
   fc.record(
     {
       name: service,
-      addresses: fc.array(dial, { minLength: 1, maxLength: 3 }),
-      protocol: fc.constantFrom("http" as const, "grpc" as const, "tcp" as const),
+      addresses: fc.uniqueArray(dial, { minLength: 1, maxLength: 3 }),
+      protocol: fc.constantFrom("http" as const, "tcp" as const),
       weight: fc.integer({ min: 1, max: 1_000 }),
       health: fc.oneof(
         some({ path: fc.constantFrom("/", "/healthz?a=b"), interval: duration }).map((http) => ({
@@ -49,12 +48,13 @@ const services = fc.uniqueArray(
   { selector: ({ name }) => name, maxLength: 5 }
 )
 
-// Ports apart from each other, so that no two listeners collide.
+// Ports apart from each other, so that no two listeners collide; services that are not this host's,
+// which might be TCP.
 const upstreams = fc
   .array(fc.tuple(service, fc.constantFrom("http" as const, "tcp" as const)), { maxLength: 5 })
   .map((list) =>
     list.map(([service, protocol], index) => ({
-      service,
+      service: `far-${service}`,
       protocol,
       listen: `127.0.0.1:${20_000 + index}`
     }))
@@ -64,7 +64,7 @@ const policy = some({
   timeout: some({ connect: duration, idle: duration }),
   retry: fc.oneof(
     fc.constant("off" as const),
-    some({ attempts: fc.integer({ min: 0, max: 10 }), on: fc.constant(["5xx" as const]) })
+    some({ attempts: fc.integer({ min: 1, max: 10 }), on: fc.constant(["5xx"] as const) })
   ),
   breaker: fc.oneof(
     fc.constant("off" as const),

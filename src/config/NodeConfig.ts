@@ -4,25 +4,21 @@
  * and are milliseconds once decoded; addresses are written `host:port`.
  */
 import { hostname } from "node:os"
-import { Schema } from "effect"
-import { Millis } from "../model/Duration.ts"
+import { Either, Schema } from "effect"
+import { type DurationText, timeLimit } from "../model/Duration.ts"
+import { explain, missedWords, quote } from "../model/ExplainIssue.ts"
 import { NodeName, ServiceName } from "../model/Names.ts"
-import { Protocol, recordLimits } from "../model/NodeRecord.ts"
+import { recordLimits } from "../model/NodeRecord.ts"
 import { Policy } from "../model/Policy.ts"
-import { addressRules, policyRules, uniqueNames } from "./ConfigRules.ts"
-import { DialAddress, isLoopback, ListenAddress, UnixAddress } from "./HostPort.ts"
+import type { Problem } from "../model/Problem.ts"
+import { ConfigError } from "./ConfigProblem.ts"
+import { addressRules, noneTwice, protocolRules, uniqueNames } from "./ConfigRules.ts"
+import { DialAddress, formatHostPort, isLoopback, ListenAddress, UnixAddress } from "./HostPort.ts"
 import { AnnounceMultiaddr, ListenMultiaddr } from "./Multiaddr.ts"
 
-const positive = (text: string) =>
-  Schema.optionalWith(
-    Millis.pipe(
-      Schema.filter((ms) => ms >= 10, {
-        message: ({ actual }) => `${actual} is too short; the least is 10ms`,
-        jsonSchema: {}
-      })
-    ),
-    { default: () => Schema.decodeSync(Millis)(text) }
-  )
+const Time = timeLimit("10ms")
+const time = (text: DurationText) =>
+  Schema.optionalWith(Time, { default: () => Schema.decodeSync(Time)(text) })
 
 /** The host's name made fit to be a node's: what a node is called when nobody says. */
 export const hostNodeName = (): NodeName =>
@@ -45,14 +41,17 @@ export const NodeSection = Schema.Struct({
   ),
   /** What others should dial, when it is not what we listen on (NAT, container). */
   announce: Schema.optional(
-    Schema.Array(AnnounceMultiaddr).pipe(Schema.maxItems(recordLimits.addresses))
+    Schema.Array(AnnounceMultiaddr).pipe(
+      Schema.maxItems(recordLimits.addresses),
+      Schema.filter(noneTwice(String, "once is enough"), { jsonSchema: { uniqueItems: true } })
+    )
   ),
   /** Like `eu-west/1a`: told to the mesh and shown to people. Calls do not prefer a zone yet. */
   zone: Schema.optional(
     Schema.String.pipe(
       Schema.pattern(/^[A-Za-z0-9._/-]{1,128}$/, {
         message: ({ actual }) =>
-          `${JSON.stringify(actual)} is not a zone: 1–128 of letters, digits, '.', '_', '-', '/'`
+          `${quote(actual)} is not a zone: 1–128 of letters, digits, '.', '_', '-', '/'`
       })
     )
   )
@@ -80,7 +79,7 @@ export const Admin = Schema.transform(Schema.Union(AdminListen, AdminDetail), Ad
     ({ listen, allowRemote }) => allowRemote || "path" in listen || isLoopback(listen.host),
     {
       message: ({ actual }) =>
-        `${JSON.stringify(actual)} can be reached from other hosts, and whoever reaches it controls this node; use 127.0.0.1, or write { listen: …, allowRemote: true }`,
+        `${quote(actual)} can be reached from other hosts, and whoever reaches it controls this node; use 127.0.0.1, or write { listen: …, allowRemote: true }`,
       jsonSchema: {}
     }
   )
@@ -91,18 +90,18 @@ const HttpCheck = Schema.Struct({
   path: Schema.optionalWith(
     Schema.String.pipe(
       Schema.pattern(/^\/[!-~]*$/, {
-        message: ({ actual }) => `${JSON.stringify(actual)} is not a path; it starts with /`
+        message: ({ actual }) => `${quote(actual)} is not a path; it starts with /`
       })
     ),
     { default: () => "/" }
   ),
-  interval: positive("2s"),
-  timeout: positive("1s")
+  interval: time("2s"),
+  timeout: time("1s")
 }).annotations({ identifier: "HttpCheck" })
 
 const TcpCheck = Schema.Struct({
-  interval: positive("2s"),
-  timeout: positive("1s")
+  interval: time("2s"),
+  timeout: time("1s")
 }).annotations({ identifier: "TcpCheck" })
 
 /** How the owner asks its endpoint whether it is well: exactly one kind. None: taken as healthy. */
@@ -112,16 +111,36 @@ export const HealthCheck = Schema.Union(
 ).annotations({ identifier: "HealthCheck" })
 export type HealthCheck = typeof HealthCheck.Type
 
+const notYet =
+  "is not carried yet; write tcp, which carries its connections as they are: balanced as a whole, without timeouts or retries of single calls"
+const sealed =
+  "cannot be read on its way; write tcp, which carries its connections as they are, or http if the program also speaks it"
+
+/** What a node can carry. Records of other nodes may say more (model/NodeRecord.ts). */
+const CarriedProtocol = Schema.Literal("http", "tcp").annotations({
+  [missedWords]: new Map([
+    ["grpc", notYet],
+    ["http2", notYet],
+    ["h2", notYet],
+    ["h2c", notYet],
+    ["https", sealed],
+    ["tls", sealed]
+  ])
+})
+
 const serviceFields = {
   name: ServiceName,
-  protocol: Schema.optionalWith(Protocol, { default: () => "http" as const }),
+  protocol: Schema.optionalWith(CarriedProtocol, { default: () => "http" as const }),
   health: Schema.optional(HealthCheck),
   /** Relative share of traffic of each endpoint, 1–1000. */
   weight: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1_000)), { default: () => 100 })
 }
 const Addresses = Schema.Array(DialAddress).pipe(
   Schema.minItems(1),
-  Schema.maxItems(recordLimits.endpointsPerService)
+  Schema.maxItems(recordLimits.endpointsPerService),
+  Schema.filter(noneTwice(formatHostPort, "it is one instance all the same"), {
+    jsonSchema: { uniqueItems: true }
+  })
 )
 
 /** A service this host offers: `address` for one instance, `addresses` for several. */
@@ -156,14 +175,14 @@ export type ServiceConfig = typeof ServiceConfig.Type
 export const UpstreamConfig = Schema.Struct({
   service: ServiceName,
   listen: ListenAddress,
-  protocol: Schema.optionalWith(Schema.Literal("http", "tcp"), { default: () => "tcp" as const })
+  protocol: Schema.optionalWith(CarriedProtocol, { default: () => "tcp" as const })
 }).annotations({ identifier: "UpstreamConfig" })
 export type UpstreamConfig = typeof UpstreamConfig.Type
 
 const CollectorUrl = Schema.String.pipe(
   Schema.filter((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), {
     message: ({ actual }) =>
-      `${JSON.stringify(actual)} is not an http:// or https:// URL of a collector, like http://127.0.0.1:4318`,
+      `${quote(actual)} is not an http:// or https:// URL of a collector, like http://127.0.0.1:4318`,
     jsonSchema: { format: "uri" }
   })
 )
@@ -175,7 +194,7 @@ export const AccessLog = Schema.Union(
     Schema.pattern(/\//, {
       description: "a path with a /",
       message: ({ actual }) =>
-        `${JSON.stringify(actual)} is none of off, stdout, stderr and not a path with a /`
+        `${quote(actual)} is none of off, stdout, stderr and not a path with a /`
     })
   )
 )
@@ -199,7 +218,7 @@ const OutboundConfig = Schema.Struct({
 
 const DrainConfig = Schema.Struct({
   /** What is still running then is cut off. */
-  deadline: positive("30s")
+  deadline: time("30s")
 }).annotations({ identifier: "DrainConfig" })
 
 const empty = () => []
@@ -221,27 +240,58 @@ const Fields = Schema.Struct({
     default: empty
   }),
   /** By service name, for calls from this node. A service without one has the defaults. */
-  policies: Schema.optionalWith(
-    Schema.Record({
-      key: ServiceName,
-      value: Policy.pipe(Schema.filter(policyRules, { jsonSchema: {} }))
-    }),
-    { default: () => ({}) }
-  ),
+  policies: Schema.optionalWith(Schema.Record({ key: ServiceName, value: Policy }), {
+    default: () => ({})
+  }),
   telemetry: Schema.optionalWith(TelemetryConfig, { default: () => TelemetryConfig.make({}) }),
   drain: Schema.optionalWith(DrainConfig, { default: () => DrainConfig.make({}) })
 })
 
-/** A whole node's config. */
+/** A whole node's config. Unknown keys are errors. */
 export const NodeConfig = Fields.pipe(
-  Schema.filter(addressRules, { identifier: "NodeConfig", jsonSchema: {} })
+  Schema.filter((config) => [...addressRules(config), ...protocolRules(config)], {
+    identifier: "NodeConfig",
+    jsonSchema: {},
+    parseOptions: { errors: "all", onExcessProperty: "error" }
+  })
 )
 export type NodeConfig = typeof NodeConfig.Type
 /** As written in a file: everything optional, durations and addresses as text. */
-export type NodeConfigInput = typeof NodeConfig.Encoded
+export interface NodeConfigInput extends Schema.Schema.Encoded<typeof NodeConfig> {}
 
-/** A config from a value of the program's own; throws a ParseError on a wrong one. */
-export const makeNodeConfig: (input: NodeConfigInput) => NodeConfig = Schema.decodeSync(NodeConfig)
+const decode = Schema.decodeUnknownEither(NodeConfig)
+
+/**
+ * The rules between sections are only checked on a config that decodes: so they are asked again
+ * of what is left without the sections that did not.
+ */
+const acrossSections = (value: unknown, found: ReadonlyArray<Problem>): ReadonlyArray<Problem> => {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return []
+  const wrong = new Set(found.map(({ path: [section] }) => String(section)))
+  const rest = Object.fromEntries(Object.entries(value).filter(([section]) => !wrong.has(section)))
+  const known = new Set(found.map(({ path, message }) => JSON.stringify([path, message])))
+  return Either.match(decode(rest), {
+    onLeft: ({ issue }) =>
+      explain(issue).filter(({ path, message }) => !known.has(JSON.stringify([path, message]))),
+    onRight: () => []
+  })
+}
+
+/** A config from whatever was written, or every problem it has. */
+export const decodeNodeConfig = (
+  value: unknown
+): Either.Either<NodeConfig, ReadonlyArray<Problem>> =>
+  Either.mapLeft(decode(value), ({ issue }) => {
+    const found = explain(issue)
+    return [...found, ...acrossSections(value, found)]
+  })
+
+/** A config from a value of the program's own. Throws a `ConfigError` that tells every mistake. */
+export const makeNodeConfig = (input: NodeConfigInput): NodeConfig =>
+  Either.getOrThrowWith(decodeNodeConfig(input), (found) => {
+    const problems = found.map((one) => ({ ...one, source: "config", position: undefined }))
+    return new ConfigError({ code: "config_invalid", problems })
+  })
 
 /** For `skein.config.ts`: gives the literal its type, so the compiler checks it. */
 export const defineConfig = (input: NodeConfigInput): NodeConfigInput => input

@@ -1,21 +1,33 @@
 /**
  * How calls to a service are made resilient: one typed value, the same whether it was written in
  * YAML (and decoded) or in TypeScript (and checked by the compiler). Every default is here and
- * nowhere else. Times are milliseconds once decoded; written as `2s`, `500ms`.
+ * nowhere else, and so is every rule: what could never take effect is a mistake, not a wish.
+ * Times are milliseconds once decoded; written as `2s`, `500ms`, from 1 ms to 24 days.
  */
-import { Schema } from "effect"
-import { Millis } from "./Duration.ts"
+import { isDeepStrictEqual } from "node:util"
+import { Either, Schema, Struct } from "effect"
+import { type DurationText, formatMillis, timeLimit } from "./Duration.ts"
+import { explain, quote } from "./ExplainIssue.ts"
+import { PolicyError } from "./PolicyError.ts"
 
-const ms = (text: string) => Schema.optionalWith(Millis, { default: () => decodeMillis(text) })
-const decodeMillis = Schema.decodeSync(Millis)
-const positive = Schema.Number.pipe(Schema.positive())
-const count = Schema.Int.pipe(Schema.between(1, 1_000_000))
+const Time = timeLimit()
+const ms = (text: DurationText) => withEmpty(Time, text)
+const integer = Schema.Number.pipe(Schema.int())
+const positive = Schema.Number.pipe(Schema.positive(), Schema.lessThanOrEqualTo(1_000))
+const count = integer.pipe(Schema.between(1, 1_000_000))
 const withDefault = <A, I>(schema: Schema.Schema<A, I>, value: A) =>
   Schema.optionalWith(schema, { default: () => value })
+/** May be left out; it then is what its Schema makes of `written`. */
+const withEmpty = <A, I>(schema: Schema.Schema<A, I>, written: I) =>
+  Schema.optionalWith(schema, { default: () => Schema.decodeSync(schema)(written) })
+
+/** What a rule about more than one field finds; each names the place to change. */
+type Issues = Array<Schema.FilterIssue>
 
 /**
  * Timeouts. `request` covers retries and back-off too; absent means no limit. Neither it nor `perTry`
- * holds for tunnels: TCP, and what follows a 101.
+ * holds for tunnels: TCP, and what follows a 101. What limits a part must be shorter than `request`;
+ * a default that is not is nobody's wish, and merely out of play.
  */
 export const TimeoutPolicy = Schema.Struct({
   /**
@@ -26,14 +38,26 @@ export const TimeoutPolicy = Schema.Struct({
    */
   connect: ms("1s"),
   /** From the request's head to the end of the response, all attempts together. */
-  request: Schema.optional(Millis),
+  request: Schema.optional(Time),
   /** One attempt: until its response head. */
-  perTry: Schema.optional(Millis),
+  perTry: Schema.optional(Time),
   /** Neither direction moved a byte. HTTP default as Envoy's stream idle timeout. */
   idle: ms("5m"),
   /** The same for tunnels. */
   tcpIdle: ms("1h")
-}).annotations({ identifier: "TimeoutPolicy" })
+}).pipe(
+  Schema.filter(
+    ({ request, ...times }): Issues =>
+      (["connect", "perTry", "idle"] as const).flatMap((name) => {
+        const time = times[name]
+        if (time === undefined || request === undefined || time < request) return []
+        if (time === defaultPolicy.timeout[name]) return []
+        const message = `${formatMillis(time)} is not shorter than timeout.request (${formatMillis(request)}) and would never apply; shorten it, or leave it out`
+        return [{ path: [name], message }]
+      }),
+    { identifier: "TimeoutPolicy", jsonSchema: {} }
+  )
+)
 
 export const RetryCondition = Schema.Literal(
   /** Nothing was sent: safe for every method. */
@@ -51,11 +75,53 @@ export const RetryCondition = Schema.Literal(
 )
 export type RetryCondition = typeof RetryCondition.Type
 
-const Method = Schema.String.pipe(
-  Schema.pattern(/^([A-Z][A-Z-]*|\*)$/, {
-    message: (issue) =>
-      `${JSON.stringify(issue.actual)} is not a method; write it in capitals, like POST, or * for all`
-  })
+/** Methods are case-sensitive (RFC 9110 §9.1): one in small letters would never be met. */
+const Method = Schema.make<Uppercase<string>>(
+  Schema.String.pipe(
+    Schema.pattern(/^([A-Z][A-Z-]*|\*)$/, {
+      message: ({ actual }) =>
+        `${quote(actual)} is not a method; write it in capitals, like POST, or * for all`
+    })
+  ).ast
+)
+
+/**
+ * A list in which something stands, and nothing twice. `empty`: why it cannot be empty; `broad`,
+ * `narrow`: an entry that already means the others.
+ */
+const distinct = <A extends string>(
+  item: Schema.Schema<A>,
+  empty: string,
+  [broad, narrow]: readonly [broad: A, narrow: (other: A) => boolean]
+) =>
+  Schema.make<readonly [A, ...ReadonlyArray<A>]>(
+    Schema.Array(item).pipe(
+      Schema.filter(
+        (list): Schema.FilterOutput | Issues =>
+          list.length === 0
+            ? empty
+            : list.flatMap((one, index) => {
+                if (list.indexOf(one) < index) {
+                  return [{ path: [index], message: `${quote(one)} stands twice; once is enough` }]
+                }
+                if (!narrow(one) || !list.includes(broad)) return []
+                const message = `${quote(one)} says nothing beside ${quote(broad)}, which is that and more; keep the one that is meant`
+                return [{ path: [index], message }]
+              }),
+        { jsonSchema: { minItems: 1, uniqueItems: true } }
+      )
+    ).ast
+  )
+
+const Conditions = distinct(
+  RetryCondition,
+  "names nothing, yet connect failures are retried all the same; write [connect_failure] for those alone, or retry: off",
+  ["5xx", (other) => other === "gateway_error"]
+)
+const Methods = distinct(
+  Method,
+  "names nothing, so only connect failures could be retried; for that write on: [connect_failure]",
+  ["*", (other) => other !== "*"]
 )
 
 /**
@@ -70,24 +136,24 @@ export const RetryBudgetPolicy = Schema.Struct({
    * themselves retries of a program further up.
    */
   minPerSecond: withDefault(Schema.Number.pipe(Schema.between(0, 100_000)), 10),
-  /** At least 100 ms. */
-  window: Schema.optionalWith(
-    Millis.pipe(
-      Schema.filter((value) => value >= 100 || "a retry budget's window is at least 100ms")
-    ),
-    { default: () => 10_000 }
-  )
+  /** From 100 ms to an hour. */
+  window: withEmpty(timeLimit("100ms", "1h"), "10s")
 }).annotations({ identifier: "RetryBudgetPolicy" })
 
-/** A wait that starts at `base` and doubles to `max`. */
-const range = (base: string, max: string) => {
-  const Range = Schema.Struct({ base: ms(base), max: ms(max) }).pipe(
-    Schema.filter(({ base, max }) => base <= max || "max must not be less than base")
-  )
-  return Schema.optionalWith(Range, {
-    default: () => Range.make({ base: decodeMillis(base), max: decodeMillis(max) })
-  })
+const baseWithinMax = ({ base, max }: { readonly base: number; readonly max: number }): Issues => {
+  if (base <= max) return []
+  const message = `${formatMillis(base)} is longer than max (${formatMillis(max)}); shorten it, or raise max`
+  return [{ path: ["base"], message }]
 }
+
+/** A wait that starts at `base` and doubles to `max`. */
+const range = (base: DurationText, max: DurationText) =>
+  withEmpty(
+    Schema.Struct({ base: ms(base), max: ms(max) }).pipe(
+      Schema.filter(baseWithinMax, { jsonSchema: {} })
+    ),
+    {}
+  )
 
 /**
  * Retries. The budget is always on. `connect_failure` is retried whatever `on` and `methods` say;
@@ -95,11 +161,11 @@ const range = (base: string, max: string) => {
  * and never once a byte of a response has reached the caller.
  */
 export const RetryPolicy = Schema.Struct({
-  /** Further attempts after the first. */
-  attempts: withDefault(Schema.Int.pipe(Schema.between(0, 10)), 2),
-  on: withDefault(Schema.Array(RetryCondition), ["connect_failure", "reset"] as const),
+  /** Further attempts after the first; 0 is `off`. */
+  attempts: withDefault(integer.pipe(Schema.between(0, 10)), 2),
+  on: withDefault(Conditions, ["connect_failure", "reset"]),
   /** Methods that may be sent twice; `*` is every method. */
-  methods: withDefault(Schema.Array(Method), ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]),
+  methods: withDefault(Methods, ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]),
   budget: Schema.optionalWith(RetryBudgetPolicy, { default: () => RetryBudgetPolicy.make({}) }),
   /**
    * Full jitter: random(0, min(max, base·2^attempt)). Envoy: 25 ms, 250 ms. Ends on a grid of 10 ms,
@@ -107,8 +173,28 @@ export const RetryPolicy = Schema.Struct({
    */
   backoff: range("25ms", "250ms"),
   /** Bytes of request body kept so that it can be sent again; larger bodies are not retried. */
-  bodyLimit: withDefault(Schema.Int.pipe(Schema.between(0, 16 * 1024 * 1024)), 64 * 1024)
-}).annotations({ identifier: "RetryPolicy" })
+  bodyLimit: withDefault(integer.pipe(Schema.between(0, 16 * 1024 * 1024)), 64 * 1024)
+}).pipe(
+  Schema.filter(
+    (retry): Issues => {
+      const { ratio, minPerSecond, window } = retry.budget
+      const issues: Issues = []
+      if (ratio === 0 && (minPerSecond * window) / 1_000 < 1) {
+        const message = `with ratio 0, ${minPerSecond} a second over ${formatMillis(window)} never makes one retry; raise it, or write retry: off`
+        issues.push({ path: ["budget", "minPerSecond"], message })
+      }
+      if (retry.attempts > 0 || defaultPolicy.retry === "off") return issues
+      const { attempts: _, ...how } = defaultPolicy.retry
+      const idle = Struct.keys(how).filter((name) => !isDeepStrictEqual(retry[name], how[name]))
+      if (idle.length > 0) {
+        const message = `0 means that nothing is retried, so ${idle.join(", ")} would never apply; allow an attempt, or write retry: off`
+        issues.push({ path: ["attempts"], message })
+      }
+      return issues
+    },
+    { identifier: "RetryPolicy", jsonSchema: {} }
+  )
+)
 
 /** Circuit breaker per endpoint: Linkerd's consecutive-failure accrual with one probe request. */
 export const BreakerPolicy = Schema.Struct({
@@ -132,7 +218,19 @@ export const EjectionPolicy = Schema.Struct({
   base: ms("30s"),
   max: ms("300s"),
   /** Never more of the endpoints than this share, but always at least one may be ejected. */
-  maxPercent: withDefault(Schema.Number.pipe(Schema.between(0, 100)), 10),
+  maxPercent: withDefault(
+    Schema.Number.pipe(
+      Schema.filter((percent) => percent > 0 && percent <= 100, {
+        description: "a number above 0, up to 100",
+        message: ({ actual }) =>
+          actual === 0
+            ? "0 would still let one endpoint be ejected, as one always may be; write ejection: off"
+            : `${quote(actual)} is not a number above 0, up to 100`,
+        jsonSchema: { exclusiveMinimum: 0, maximum: 100 }
+      })
+    ),
+    10
+  ),
   /** Success rate is judged once per interval. */
   interval: ms("10s"),
   /**
@@ -149,7 +247,7 @@ export const EjectionPolicy = Schema.Struct({
   /** … with at least this many endpoints that had at least `minRequests` in the interval. */
   minEndpoints: withDefault(count, 5),
   minRequests: withDefault(count, 100)
-}).annotations({ identifier: "EjectionPolicy" })
+}).pipe(Schema.filter(baseWithinMax, { identifier: "EjectionPolicy", jsonSchema: {} }))
 
 /**
  * An endpoint that fails more than the others gets less under the two that choose, in proportion to
@@ -170,25 +268,41 @@ export const BalancePolicy = Schema.Union(
   Schema.Struct({ kind: Schema.Literal("round_robin") }),
   /** Two choices, fewer in flight wins (Envoy); between unequal weights, relative to weight. */
   Schema.Struct({ kind: Schema.Literal("least_request") })
-).annotations({ identifier: "BalancePolicy" })
+).annotations({
+  identifier: "BalancePolicy",
+  description: "a mapping with kind, like { kind: round_robin }"
+})
 export type BalancePolicy = typeof BalancePolicy.Type
 
-const offOr = <A, I>(schema: Schema.Schema<A, I>, make: () => A) =>
-  Schema.optionalWith(Schema.Union(Schema.Literal("off"), schema), { default: make })
+const offOr = <A, I>(schema: Schema.Schema<A, I>, written: I) =>
+  withEmpty(Schema.Union(Schema.Literal("off"), schema), written)
 
-/** A whole policy. Every part has a default; `off` switches a part off. */
+/** A whole policy. Every part has a default; `off` switches a part off. Unknown keys are errors. */
 export const Policy = Schema.Struct({
-  timeout: Schema.optionalWith(TimeoutPolicy, { default: () => TimeoutPolicy.make({}) }),
-  retry: offOr(RetryPolicy, () => RetryPolicy.make({})),
-  breaker: offOr(BreakerPolicy, () => BreakerPolicy.make({})),
-  ejection: offOr(EjectionPolicy, () => EjectionPolicy.make({})),
-  balance: Schema.optionalWith(BalancePolicy, {
-    default: (): BalancePolicy => ({ kind: "p2c_ewma", initial: 30, decay: 10_000 })
-  })
-}).annotations({ identifier: "Policy" })
+  timeout: withEmpty(TimeoutPolicy, {}),
+  retry: offOr(RetryPolicy, {}),
+  breaker: offOr(BreakerPolicy, {}),
+  ejection: offOr(EjectionPolicy, {}),
+  balance: withEmpty(BalancePolicy, { kind: "p2c_ewma" })
+}).pipe(
+  Schema.filter(
+    ({ retry, timeout }): Issues => {
+      if (retry === "off" || timeout.perTry !== undefined || !retry.on.includes("timeout"))
+        return []
+      const message =
+        '"timeout" never happens without timeout.perTry; set it, or leave "timeout" out'
+      return [{ path: ["retry", "on"], message }]
+    },
+    {
+      identifier: "Policy",
+      jsonSchema: {},
+      parseOptions: { errors: "all", onExcessProperty: "error" }
+    }
+  )
+)
 export type Policy = typeof Policy.Type
 /** A policy as written: durations as text, anything may be left out. */
-export type PolicyInput = typeof Policy.Encoded
+export interface PolicyInput extends Schema.Schema.Encoded<typeof Policy> {}
 
 export type TimeoutPolicy = typeof TimeoutPolicy.Type
 export type RetryPolicy = typeof RetryPolicy.Type
@@ -196,8 +310,16 @@ export type RetryBudgetPolicy = typeof RetryBudgetPolicy.Type
 export type BreakerPolicy = typeof BreakerPolicy.Type
 export type EjectionPolicy = typeof EjectionPolicy.Type
 
-/** A policy from what a person wrote; throws a ParseError on a wrong value. */
-export const makePolicy: (input: PolicyInput) => Policy = Schema.decodeSync(Policy)
+/** A policy from a value that the compiler has not seen: of JSON, of a database. */
+export const decodePolicy = (input: unknown): Either.Either<Policy, PolicyError> =>
+  Either.mapLeft(
+    Schema.decodeUnknownEither(Policy)(input),
+    ({ issue }) => new PolicyError({ code: "policy_invalid", problems: explain(issue) })
+  )
+
+/** A policy from what a person wrote. Throws a `PolicyError` that tells every mistake in it. */
+export const makePolicy = (input: PolicyInput): Policy =>
+  Either.getOrThrowWith(decodePolicy(input), (error) => error)
 
 /** What holds for a service no policy names. */
 export const defaultPolicy: Policy = makePolicy({})

@@ -37,12 +37,6 @@ describe("localServices", () => {
     expect(one!.host).toBe(addresses[0]!.slice(0, -5))
   })
 
-  it("takes an address that is written twice as one endpoint", () => {
-    const addresses = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:1"]
-    const [service] = localServices(config([{ address: undefined, addresses }]))
-    expect(service!.endpoints.map(({ port }) => port)).toEqual([1, 2])
-  })
-
   it("knows the three kinds of check", () => {
     const kinds = [undefined, { http: { path: "/up" } }, { tcp: {} }].map(
       (health) =>

@@ -36,7 +36,7 @@ export const localServices = (config: NodeConfig): ReadonlyArray<LocalService> =
   config.services.map((service) => ({
     name: service.name,
     protocol: service.protocol,
-    endpoints: distinct(service.addresses).map((address) => ({
+    endpoints: service.addresses.map((address) => ({
       id: endpointId(address),
       host: address.host,
       port: address.port,
@@ -44,10 +44,6 @@ export const localServices = (config: NodeConfig): ReadonlyArray<LocalService> =
       health: healthCheck(service.health)
     }))
   }))
-
-/** Written twice in config, an instance is still one. */
-const distinct = (addresses: ReadonlyArray<HostPort>): ReadonlyArray<HostPort> =>
-  Array.from(new Map(addresses.map((address) => [formatHostPort(address), address])).values())
 
 /** What the health checks have found so far; an endpoint with a check is not well before. */
 export class EndpointHealth {

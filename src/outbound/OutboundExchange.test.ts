@@ -253,7 +253,7 @@ describe("a failing response", () => {
   })
 
   it("is forwarded when the budget is spent, which is counted", () => {
-    const budget = { ratio: 0, minPerSecond: 0 }
+    const budget = { ratio: 0.1, minPerSecond: 0 }
     const mesh = new Fixture({ ...inTurn, retry: { on: ["5xx"], budget } }, two)
     const { observed, receiver } = mesh.request()
     mesh.last.respond(503)
@@ -276,7 +276,7 @@ describe("a failing response", () => {
     { why: "more than a proxy should wait", policy: retry5xx, after: "60" },
     {
       why: "past the total timeout",
-      policy: { ...retry5xx, timeout: { request: "1s" } },
+      policy: { ...retry5xx, timeout: { request: "1s" as const } },
       after: "2"
     }
   ])("is forwarded when Retry-After asks for $why", ({ after, policy }) => {
@@ -406,7 +406,7 @@ describe("time", () => {
   })
 
   it("does not wait for a back-off that ends after the deadline", () => {
-    const slow = { base: "10s", max: "10s" }
+    const slow = { base: "10s", max: "10s" } as const
     const mesh = new Fixture(
       { ...inTurn, timeout: { request: "1ms" }, retry: { backoff: slow } },
       two
@@ -454,7 +454,7 @@ describe("a caller that leaves", () => {
 
 describe("tunnels", () => {
   it("TCP: carries bytes, with neither total nor per-try timeout", () => {
-    const mesh = new Fixture({ ...inTurn, timeout: { request: "1s", perTry: "1s" } }, two)
+    const mesh = new Fixture({ ...inTurn, timeout: { request: "1s", perTry: "500ms" } }, two)
     const { observed, receiver, stream } = mesh.tunnel()
     expect(mesh.last.call).toMatchObject({ kind: "tcp", head: undefined, deadline: undefined })
     stream.write(bytes("hello"))
@@ -490,7 +490,7 @@ describe("tunnels", () => {
   })
 
   it("101: neither total timeout nor HTTP's idle limit, only the tunnel's", () => {
-    const timeout = { request: "1s", idle: "2s", tcpIdle: "60s" }
+    const timeout = { request: "3s", idle: "2s", tcpIdle: "60s" } as const
     const mesh = new Fixture({ ...inTurn, timeout }, two)
     const { receiver, stream } = mesh.request("GET", { head: { upgrade: "websocket" }, body: true })
     mesh.last.head(101)

@@ -154,7 +154,7 @@ const fields: Record<Fields<Policy>, () => void> = {
   },
   ".retry.budget.window": () => {
     // One retry in the one second of the window.
-    const budget = { ratio: 0, minPerSecond: 1, window: "1s" }
+    const budget = { ratio: 0, minPerSecond: 1, window: "1s" } as const
     const mesh = make({ retry: { budget } }, 2)
     mesh.request()
     refuse(mesh)
@@ -207,7 +207,7 @@ const fields: Record<Fields<Policy>, () => void> = {
     expect(status(mesh).breaker).toBe("open")
   },
   ".breaker.open.base": () => {
-    const open = { base: "10s", max: "60s" }
+    const open = { base: "10s", max: "60s" } as const
     const mesh = make({ retry: "off", breaker: { consecutiveFailures: 1, open } })
     answer(mesh, 1, () => 500)
     mesh.ticker.advance(9_990)
@@ -216,7 +216,7 @@ const fields: Record<Fields<Policy>, () => void> = {
     expect(status(mesh).selected).toBe(true)
   },
   ".breaker.open.max": () => {
-    const open = { base: "1s", max: "1s" }
+    const open = { base: "1s", max: "1s" } as const
     const mesh = make({ retry: "off", ejection: "off", breaker: { consecutiveFailures: 1, open } })
     for (let probes = 0; probes < 3; probes++) {
       answer(mesh, 1, () => 500)
@@ -227,7 +227,7 @@ const fields: Record<Fields<Policy>, () => void> = {
     }
   },
   ".breaker.probe": () => {
-    const breaker = { consecutiveFailures: 1, probe: "3s" }
+    const breaker = { consecutiveFailures: 1, probe: "3s" } as const
     const mesh = make({ retry: "off", ejection: "off", breaker })
     answer(mesh, 1, () => 500)
     mesh.ticker.advance(1_000)
@@ -255,7 +255,7 @@ const fields: Record<Fields<Policy>, () => void> = {
     expect(status(mesh).ejectedUntil).toBe(mesh.ticker.wall() + 60_000)
   },
   ".ejection.max": () => {
-    const ejection = { consecutive5xx: 1, base: "30s", max: "40s" }
+    const ejection = { consecutive5xx: 1, base: "30s", max: "40s" } as const
     const mesh = make({ retry: "off", ejection })
     answer(mesh, 1, () => 500)
     mesh.ticker.advance(30_000)

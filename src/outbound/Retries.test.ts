@@ -225,7 +225,7 @@ describe("Retry-After of one endpoint", () => {
 describe("the wait before a retry", () => {
   /** When it is over, for an attempt that failed at `at`. */
   const over = (at: number, ceiling: number, random: number): number => {
-    const backoff = { base: `${ceiling}ms`, max: `${ceiling}ms` }
+    const backoff = { base: `${ceiling}ms`, max: `${ceiling}ms` } as const
     const policy: PolicyInput = { ...inTurn, retry: { backoff } }
     const mesh = new Fixture(policy, some("a"), { random: () => random })
     mesh.ticker.advance(at)

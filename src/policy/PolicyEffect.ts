@@ -5,14 +5,23 @@
  *     yield* guarded(readBalance(account))
  *
  * `apply` makes the state (budget, circuit) once; every effect passed to the result shares it. So
- * call it once per thing that is called, not once per call. Of a policy's parts, timeouts, retry
- * and breaker apply; balancing and ejection need several endpoints, which an Effect does not have.
+ * call it once per thing that is called, not once per call. What holds of a policy, and what cannot:
+ *
+ * - `timeout.request` and `timeout.perTry` hold, both from the start of the effect. One that cannot
+ *   be interrupted is waited for. `connect` and the idle limits need a connection to watch.
+ * - `retry` holds. `idempotent` stands in for `methods`; `bodyLimit` has nothing to limit.
+ * - `breaker` holds, with one circuit for the target.
+ * - `ejection` and `balance` need several endpoints, which an Effect does not have.
+ *
+ * A target that says "failed" by succeeding (a response with status 503) looks well: let it fail
+ * first (`HttpClient.filterStatusOk`), and say in `classify` what its failures mean.
  */
-import { Cause, Clock, Effect, Exit, Option, Random, Schema } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, Option, Random, Schema } from "effect"
 import type { Policy } from "../model/Policy.ts"
 import { fullJitter } from "./Backoff.ts"
 import { Breaker, type Permit } from "./Breaker.ts"
 import { type Verdict, verdicts } from "./Classifier.ts"
+import { longestRetryAfter } from "./RetryAfter.ts"
 import { RetryBudget } from "./RetryBudget.ts"
 import { RetryRules } from "./RetryRules.ts"
 
@@ -32,7 +41,7 @@ export class PolicyTimeout extends Schema.TaggedError<PolicyTimeout>()("PolicyTi
 /** The circuit is open: the call was not made. */
 export class BreakerOpen extends Schema.TaggedError<BreakerOpen>()("BreakerOpen", {
   target: Schema.String,
-  /** Milliseconds until a call will be let through as a probe; 0 while a probe is under way. */
+  /** Milliseconds until a call may be let through as a probe; 0: when the one under way is over. */
   retryAfter: Schema.Number
 }) {
   override get message(): string {
@@ -50,95 +59,178 @@ export interface PolicyEffectOptions<E> {
   /** The effect may be run again although it may have had its effect already. Default: false. */
   readonly idempotent?: boolean
   /**
-   * What a failure says about the target. Default: every failure is a `reset`, i.e. counts
-   * against the target and is retried when idempotent. Return `verdicts.refused` for failures
+   * What a failure says about the target; asked once for each. Default: a `reset`, i.e. it counts
+   * against the target and is retried when idempotent; of a policy within this one, its time-out
+   * is a `timeout` and its open circuit a `connectFailure`. Return `verdicts.refused` for failures
    * that are the caller's own.
    */
   readonly classify?: (error: E) => Verdict
+  /**
+   * How long a failure asks to wait before the next attempt; undefined: it does not say. The wait
+   * is kept where back-off would have been shorter; for more than 5 s, or than what is left of
+   * `timeout.request`, there is no further attempt. Default: what an open circuit within says.
+   */
+  readonly retryAfter?: (error: E) => Duration.DurationInput | undefined
 }
 
-const whenFailed = (): Verdict => verdicts.reset
+const whatFailed = (error: unknown): Verdict =>
+  error instanceof BreakerOpen
+    ? verdicts.connectFailure
+    : error instanceof PolicyTimeout
+      ? verdicts.timeout
+      : verdicts.reset
 
-export const apply = <E>(policy: Policy, options: PolicyEffectOptions<E>) => {
-  const { name, classify = whenFailed, idempotent = false } = options
-  const { timeout } = policy
+const whatAsks = (error: unknown): Duration.DurationInput | undefined =>
+  error instanceof BreakerOpen ? error.retryAfter : undefined
+
+/** Milliseconds that no step of the wall clock touches. */
+const monotonic = Clock.clockWith((clock) =>
+  Effect.sync(() => Number(clock.unsafeCurrentTimeNanos()) / 1e6)
+)
+
+/** What the end of an attempt means, once for all who want to know. */
+interface Judgement {
+  /** Undefined: it was interrupted, which says nothing about the target. */
+  readonly verdict: Verdict | undefined
+  /** Milliseconds that a failure asks to wait; undefined: nothing may follow it. */
+  readonly asked?: number
+}
+
+interface Ended<A, E> extends Judgement {
+  readonly exit: Exit.Exit<A, E>
+}
+
+export const apply = <E = unknown>(policy: Policy, options: PolicyEffectOptions<E>) => {
+  const { name, classify = whatFailed, idempotent = false, retryAfter = whatAsks } = options
   const retry = policy.retry === "off" ? undefined : policy.retry
   const rules = retry && new RetryRules(retry)
   const budget = retry && new RetryBudget(retry.budget)
   const breaker = policy.breaker === "off" ? undefined : new Breaker(policy.breaker)
+  const { perTry = Number.POSITIVE_INFINITY, request = Number.POSITIVE_INFINITY } = policy.timeout
 
-  /** One verdict per attempt, as in the request plane. */
-  const verdictOf = (error: E | PolicyFailure): Verdict =>
-    error instanceof PolicyTimeout
-      ? verdicts.timeout
-      : error instanceof BreakerOpen
-        ? verdicts.refused
-        : classify(error)
+  const judge = (exit: Exit.Exit<unknown, E>): Judgement => {
+    if (Exit.isSuccess(exit)) return { verdict: verdicts.success }
+    if (Cause.isInterruptedOnly(exit.cause)) return { verdict: undefined }
+    const failure = Cause.failureOption(exit.cause)
+    // A defect is the target's failure too; but what is broken stays so, and nothing follows it.
+    if (Option.isNone(failure)) return { verdict: verdicts.serverError }
+    const asked = Option.fromNullable(retryAfter(failure.value))
+    return {
+      verdict: classify(failure.value),
+      asked: Option.match(asked, { onNone: () => 0, onSome: Duration.toMillis })
+    }
+  }
 
-  const settle = <A>(permit: Permit, exit: Exit.Exit<A, E | PolicyFailure>) =>
-    Effect.gen(function* () {
-      if (breaker === undefined) return
-      const now = yield* Clock.currentTimeMillis
-      const random = yield* Random.next
-      if (Exit.isSuccess(exit)) breaker.success(permit)
-      else if (Cause.isInterruptedOnly(exit.cause)) breaker.abandon(permit, now)
-      else {
-        const error = Cause.failureOption(exit.cause)
-        // A defect is the target's failure too.
-        const verdict = Option.isSome(error) ? verdictOf(error.value) : verdicts.serverError
-        if (verdict.success) breaker.success(permit)
-        else breaker.failure(permit, now, random)
-      }
+  const settle = (permit: Permit, verdict: Verdict | undefined, now: number, random: number) => {
+    if (verdict === undefined) breaker?.abandon(permit, now)
+    else if (verdict.success) breaker?.success(permit)
+    else breaker?.failure(permit, now, random)
+  }
+
+  /** What came of a call that had so many retries: the budget grants less while they do not help. */
+  const settleRetries = (retries: number, verdict: Verdict | undefined, now: number) => {
+    if (retries === 0 || verdict === undefined) return
+    budget?.settled(retries, verdict.conditions.length === 0, now)
+  }
+
+  const tooLong = (limit: "perTry" | "request") =>
+    new PolicyTimeout({ target: name, limit, millis: limit === "perTry" ? perTry : request })
+
+  /** The effect's own end, or the limit that came first. */
+  const within = <A, E1 extends E, R>(
+    effect: Effect.Effect<A, E1, R>,
+    left: number
+  ): Effect.Effect<Exit.Exit<A, E1> | PolicyTimeout, never, R> => {
+    const duration = Math.min(perTry, left)
+    if (!Number.isFinite(duration)) return Effect.exit(effect)
+    return Effect.timeoutTo(Effect.exit(effect), {
+      duration,
+      onSuccess: (exit) => exit,
+      onTimeout: () => tooLong(perTry < left ? "perTry" : "request")
     })
+  }
 
-  /** Runs the effect once, within what is left of both time limits. */
-  const attempt = <A, R>(effect: Effect.Effect<A, E, R>, deadline: number) =>
-    Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      const permit = breaker === undefined ? "normal" : breaker.admit(now)
-      if (permit === undefined) {
-        const retryAfter = Math.max(0, (breaker?.openUntil ?? 0) - now)
-        return yield* new BreakerOpen({ target: name, retryAfter })
-      }
-      const perTry = timeout.perTry ?? Number.POSITIVE_INFINITY
-      const left = deadline - now
-      const limit = perTry <= left ? "perTry" : "request"
-      const millis = (limit === "perTry" ? timeout.perTry : timeout.request) ?? 0
-      const limited: Effect.Effect<A, E | PolicyTimeout, R> = Number.isFinite(
-        Math.min(perTry, left)
-      )
-        ? Effect.timeoutFail(effect, {
-            duration: Math.max(0, Math.min(perTry, left)),
-            onTimeout: () => new PolicyTimeout({ target: name, limit, millis })
-          })
-        : effect
-      return yield* Effect.onExit(limited, (exit) => settle(permit, exit))
-    })
-
-  const run = <A, R>(
-    effect: Effect.Effect<A, E, R>,
-    deadline: number,
-    retries: number
-  ): Effect.Effect<A, E | PolicyFailure, R> =>
-    Effect.catchAll(attempt(effect, deadline), (error) =>
+  /**
+   * Runs the effect once, if there is time and the circuit lets it through; a bare failure says
+   * why not. What admits and what settles it cannot be interrupted, so that no circuit waits for a
+   * probe that is gone.
+   */
+  const attempt = <A, E1 extends E, R>(
+    effect: Effect.Effect<A, E1, R>,
+    deadline: number
+  ): Effect.Effect<Ended<A, E1 | PolicyTimeout> | PolicyFailure, never, R> =>
+    Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
-        const verdict = verdictOf(error)
-        if (retry === undefined || rules === undefined || budget === undefined)
-          return yield* Effect.fail(error)
-        if (retries >= retry.attempts || !rules.allow(verdict, idempotent))
-          return yield* Effect.fail(error)
-        const now = yield* Clock.currentTimeMillis
-        const delay = fullJitter(retry.backoff, retries, yield* Random.next)
-        if (now + delay >= deadline || !budget.withdraw(now)) return yield* Effect.fail(error)
-        yield* Effect.sleep(delay)
-        return yield* run(effect, deadline, retries + 1)
+        const begun = yield* monotonic
+        if (begun >= deadline) return tooLong("request")
+        const permit = breaker === undefined ? "normal" : breaker.admit(begun)
+        if (permit === undefined) {
+          const wait = Math.max(0, (breaker?.openUntil ?? 0) - begun)
+          return new BreakerOpen({ target: name, retryAfter: wait })
+        }
+        const outcome = yield* Effect.exit(restore(within(effect, deadline - begun)))
+        // By itself it only ever succeeds: with an end. A failure is an interruption from outside.
+        const end = Exit.isSuccess(outcome) ? outcome.value : Exit.failCause(outcome.cause)
+        const now = yield* monotonic
+        const random = yield* Random.next
+        // Should `classify` throw, that counts as any defect does.
+        let judgement: Judgement = { verdict: verdicts.serverError }
+        try {
+          if (end instanceof PolicyTimeout) {
+            judgement = { verdict: verdicts.timeout, asked: 0 }
+            return { exit: Exit.fail(end), ...judgement }
+          }
+          judgement = judge(end)
+          return { exit: end, ...judgement }
+        } finally {
+          settle(permit, judgement.verdict, now, random)
+        }
       })
     )
 
-  return <A, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | PolicyFailure, R> =>
+  /**
+   * Milliseconds after which another attempt may follow, in the order of the request plane
+   * (OutboundExchange): the budget is asked last, so that nothing is withdrawn in vain.
+   */
+  const pause = (
+    { verdict, asked }: Judgement,
+    retries: number,
+    deadline: number,
+    now: number,
+    random: number
+  ): number | undefined => {
+    if (retry === undefined || rules === undefined || budget === undefined) return undefined
+    if (verdict === undefined || asked === undefined || retries >= retry.attempts) return undefined
+    if (!rules.allow(verdict, idempotent) || asked > longestRetryAfter) return undefined
+    const delay = Math.max(asked, fullJitter(retry.backoff, retries, random))
+    if (now + delay >= deadline) return undefined
+    if (breaker !== undefined && !breaker.ready(now)) return undefined
+    return budget.withdraw(now) ? delay : undefined
+  }
+
+  return <A, E1 extends E, R>(
+    effect: Effect.Effect<A, E1, R>
+  ): Effect.Effect<A, E1 | PolicyFailure, R> =>
     Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      budget?.deposit(now)
-      return yield* run(effect, now + (timeout.request ?? Number.POSITIVE_INFINITY), 0)
+      const started = yield* monotonic
+      const deadline = started + request
+      budget?.deposit(started)
+      let last: Exit.Exit<A, E1 | PolicyTimeout> | undefined
+      for (let retries = 0; ; retries++) {
+        const ended = yield* attempt(effect, deadline)
+        const now = yield* monotonic
+        if (ended instanceof BreakerOpen || ended instanceof PolicyTimeout) {
+          settleRetries(retries, verdicts.timeout, now)
+          // Others may have opened the circuit during back-off: what the target said last says more.
+          return yield* ended instanceof BreakerOpen ? (last ?? ended) : ended
+        }
+        last = ended.exit
+        const delay = pause(ended, retries, deadline, now, yield* Random.next)
+        if (delay === undefined) {
+          settleRetries(retries, ended.verdict, now)
+          return yield* last
+        }
+        yield* Effect.sleep(delay)
+      }
     })
 }

@@ -1,10 +1,12 @@
+import { Either } from "effect"
 import { describe, expect, it } from "vitest"
-import { makePolicy, type RetryCondition } from "../model/Policy.ts"
+import { decodePolicy, type RetryCondition } from "../model/Policy.ts"
 import { type Verdict, verdicts } from "./Classifier.ts"
 import { RetryRules } from "./RetryRules.ts"
 
 const rules = (on: ReadonlyArray<RetryCondition>, methods?: ReadonlyArray<string>): RetryRules => {
-  const { retry } = makePolicy({ retry: { on, ...(methods && { methods }) } })
+  const policy = { timeout: { perTry: "1s" }, retry: { on, ...(methods && { methods }) } }
+  const { retry } = Either.getOrThrowWith(decodePolicy(policy), (error) => error)
   if (retry === "off") throw new Error("retry is on")
   return new RetryRules(retry)
 }

@@ -2,13 +2,25 @@
  * From what Schema says is wrong to what a person needs to be told. All knowledge of keys and
  * words comes from the Schema's own AST: a key added to the Schema is known here at once.
  */
+import { inspect } from "node:util"
 import { SchemaAST as AST, Effect, Option, ParseResult } from "effect"
-import type { ConfigPath, ConfigProblem } from "./ConfigProblem.ts"
 import { nearest } from "./NearestKey.ts"
+import type { Problem, ProblemPath } from "./Problem.ts"
 
-/** A value as it is quoted in a message: JSON, cut at 60 characters. */
+/** JSON, and what JSON has no word for as the language writes it: NaN, 5n, a cycle. */
+const written = (value: unknown): string => {
+  if (typeof value === "number") return String(value)
+  if (typeof value === "bigint") return `${value}n`
+  try {
+    return JSON.stringify(value) ?? String(value)
+  } catch {
+    return inspect(value, { breakLength: Number.POSITIVE_INFINITY })
+  }
+}
+
+/** A value as it is quoted in a message, cut at 60 characters. */
 export const quote = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? String(value)
+  const text = written(value)
   return text.length > 60 ? `${text.slice(0, 59)}…` : text
 }
 
@@ -29,6 +41,17 @@ const literalsOf = (ast: AST.AST): ReadonlyArray<AST.LiteralValue> | undefined =
 
 const listed = (words: ReadonlyArray<string>, last: string): string =>
   words.length < 2 ? (words[0] ?? "") : `${words.slice(0, -1).join(", ")} ${last} ${words.at(-1)}`
+
+/**
+ * Annotation of a Schema of words: those a person may well expect to find among them, each with
+ * what to say of it.
+ */
+export const missedWords = Symbol.for("skein/missedWords")
+
+const missedWord = (ast: AST.AST, actual: unknown): string | undefined => {
+  const words = annotated(ast, AST.getAnnotation<ReadonlyMap<unknown, string>>(missedWords))
+  return words?.get(actual)
+}
 
 /** What a value of this Schema looks like, in words. */
 export const describe = (ast: AST.AST): string => {
@@ -85,29 +108,35 @@ const ownMessage = (issue: ParseResult.ParseIssue): string | undefined => {
       : made.message
 }
 
-const mismatch = (ast: AST.AST, actual: unknown): Pick<ConfigProblem, "message" | "suggestion"> => {
+const mismatch = (ast: AST.AST, actual: unknown): Pick<Problem, "message" | "suggestion"> => {
   if (actual === null || actual === undefined) {
     return { message: `is empty; expected ${describe(ast)}` }
   }
+  const missed = missedWord(ast, actual)
+  if (missed !== undefined) return { message: `${quote(actual)} ${missed}` }
   const literals = literalsOf(ast)?.map(String)
   const meant =
     typeof actual === "string" && literals !== undefined ? nearest(actual, literals) : undefined
-  const hint = meant === undefined ? "" : `; did you mean ${meant}?`
+  const alone = AST.isTupleType(ast) && typeof actual !== "object"
+  const hint =
+    meant !== undefined ? `; did you mean ${meant}?` : alone ? `; write [${quote(actual)}]` : ""
   return { message: `${quote(actual)} is not ${describe(ast)}${hint}`, suggestion: meant }
 }
 
 /** A wrong value; a message that came with the Schema wins, and always shows the value. */
 const told = (
   issue: ParseResult.Type,
-  path: ConfigPath,
-  message: string | undefined
-): ConfigProblem => {
+  path: ProblemPath,
+  message: string | undefined,
+  /** As it was written; the issue may have it decoded. */
+  actual: unknown = issue.actual
+): Problem => {
   const own = message ?? ownMessage(issue)
   if (own === undefined || issue.actual === null || issue.actual === undefined) {
     return { path, about: "value", ...mismatch(issue.ast, issue.actual) }
   }
-  const value = quote(issue.actual)
-  const shown = typeof issue.actual === "object" || own.includes(String(issue.actual))
+  const value = quote(actual)
+  const shown = typeof actual === "object" || own.includes(String(actual)) || own.includes(value)
   return { path, about: "value", message: shown ? own : `${value}: ${own}` }
 }
 
@@ -115,7 +144,7 @@ const keysOf = (ast: AST.AST): ReadonlyArray<string> =>
   AST.isTypeLiteral(ast) ? ast.propertySignatures.map(({ name }) => String(name)) : []
 
 /** A key that has no place in a mapping: unknown, or not fit to be a name. */
-const wrongKey = (parent: AST.AST, path: ConfigPath, key: string): ConfigProblem => {
+const wrongKey = (parent: AST.AST, path: ProblemPath, key: string): Problem => {
   const at = { path: [...path, key], about: "key" } as const
   const index = AST.isTypeLiteral(parent) ? parent.indexSignatures[0] : undefined
   if (index !== undefined) {
@@ -134,7 +163,7 @@ const wrongKey = (parent: AST.AST, path: ConfigPath, key: string): ConfigProblem
 }
 
 /** A missing key that an unknown one beside it was meant to be is one mistake, not two. */
-const withoutEchoes = (problems: ReadonlyArray<ConfigProblem>): ReadonlyArray<ConfigProblem> => {
+const withoutEchoes = (problems: ReadonlyArray<Problem>): ReadonlyArray<Problem> => {
   const meant = new Set(
     problems.flatMap(({ about, path, suggestion }) =>
       about === "key" && suggestion !== undefined
@@ -147,6 +176,25 @@ const withoutEchoes = (problems: ReadonlyArray<ConfigProblem>): ReadonlyArray<Co
   )
 }
 
+/** A key that another variant of the same value has is known, but not with the keys beside it. */
+const fitted = (
+  union: AST.Union,
+  path: ProblemPath,
+  problems: ReadonlyArray<Problem>
+): ReadonlyArray<Problem> => {
+  const keys = presentTypes(union).flatMap((type) => keysOf(AST.encodedAST(type)))
+  return problems.map((problem) => {
+    const key = String(problem.path.at(-1))
+    if (problem.about !== "key" || problem.path.length !== path.length + 1) return problem
+    if (!keys.includes(key)) return problem
+    const message = problem.message.replace(
+      `unknown key ${key}`,
+      `${key} does not go with the rest`
+    )
+    return { ...problem, message }
+  })
+}
+
 const partsOf = ({ issues }: ParseResult.Composite): ReadonlyArray<ParseResult.ParseIssue> =>
   "_tag" in issues ? [issues] : issues
 
@@ -154,10 +202,7 @@ const partsOf = ({ issues }: ParseResult.Composite): ReadonlyArray<ParseResult.P
  * Of a union's failed branches the one the writer most likely meant: it got further into the
  * value, and has less wrong with it.
  */
-const likeliest = (
-  issue: ParseResult.Composite,
-  path: ConfigPath
-): ReadonlyArray<ConfigProblem> => {
+const likeliest = (issue: ParseResult.Composite, path: ProblemPath): ReadonlyArray<Problem> => {
   const issues = partsOf(issue).filter(
     (part) => !(part._tag === "Type" && AST.isUndefinedKeyword(part.ast))
   )
@@ -167,7 +212,7 @@ const likeliest = (
     problems.every((problem) => problem.path.length > path.length)
   )
   if (deep.length > 0) {
-    const cost = (problems: ReadonlyArray<ConfigProblem>) =>
+    const cost = (problems: ReadonlyArray<Problem>) =>
       problems.reduce((sum, { suggestion }) => sum + (suggestion === undefined ? 2 : 1), 0)
     return deep.reduce((best, other) => (cost(other) < cost(best) ? other : best))
   }
@@ -188,11 +233,11 @@ const leafMessage = (issue: ParseResult.ParseIssue): string | undefined => {
 /** Every problem in a failed decoding, in the order of the Schema. */
 export const explain = (
   issue: ParseResult.ParseIssue,
-  path: ConfigPath = []
-): ReadonlyArray<ConfigProblem> => {
+  path: ProblemPath = []
+): ReadonlyArray<Problem> => {
   switch (issue._tag) {
     case "Composite": {
-      if (AST.isUnion(issue.ast)) return likeliest(issue, path)
+      if (AST.isUnion(issue.ast)) return fitted(issue.ast, path, likeliest(issue, path))
       return withoutEchoes(
         partsOf(issue).flatMap((part) =>
           part._tag === "Pointer" && part.issue._tag === "Unexpected"
@@ -212,7 +257,7 @@ export const explain = (
     }
     case "Refinement": {
       if (issue.issue._tag !== "Type") return explain(issue.issue, path)
-      return [told(issue.issue, path, ownMessage(issue))]
+      return [told(issue.issue, path, ownMessage(issue), issue.actual)]
     }
     case "Transformation":
       if (issue.issue._tag !== "Type" || issue.kind !== "Encoded") return explain(issue.issue, path)
