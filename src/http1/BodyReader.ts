@@ -113,7 +113,9 @@ export class BodyReader {
           at = this.#content(chunk, at)
           break
         case "trailer": {
-          this.#trailerBlock ??= new BlockCollector(this.#limits.trailerBytes, "trailer_bytes")
+          this.#trailerBlock ??= new BlockCollector(this.#limits.trailerBytes, () =>
+            this.#tooLong()
+          )
           const text = this.#trailerBlock.take(chunk, at)
           if (text === undefined) return chunk.length
           this.#trailers = readTrailers(text, this.#limits)
@@ -220,6 +222,12 @@ export class BodyReader {
       default:
     }
     throw new Http1Error("bad_chunk_extension", `a chunk extension has byte ${byte} out of place`)
+  }
+
+  #tooLong(): Http1Error {
+    const { trailerBytes } = this.#limits
+    const what = `the trailer section is longer than ${trailerBytes} bytes`
+    return new Http1Error("trailer_bytes", what)
   }
 
   #countExtension(next: Place): Place {

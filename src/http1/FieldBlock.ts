@@ -183,12 +183,7 @@ const takeField = (block: FieldBlock, name: string, value: string): void => {
     case 17:
       if (first === 0x74 && name.toLowerCase() === "transfer-encoding") {
         // One field, one coding: any list or repetition is read differently by some server.
-        if (block.chunked || value.toLowerCase() !== "chunked") {
-          throw new Http1Error(
-            "bad_transfer_encoding",
-            `transfer-encoding ${excerpt(value, 0)}: only one, "chunked", is supported`
-          )
-        }
+        if (block.chunked || value.toLowerCase() !== "chunked") throw badCoding(block, value)
         block.chunked = true
         return
       }
@@ -196,6 +191,20 @@ const takeField = (block: FieldBlock, name: string, value: string): void => {
     default:
   }
   block.fields.push(name, value)
+}
+
+/**
+ * Codings before a last `chunked` are well said and not understood, which is 501 (RFC 9112 §6.1).
+ * Anything else leaves the length of the body uncertain, which is 400 (§6.3).
+ */
+const badCoding = (block: FieldBlock, value: string): Http1Error => {
+  const codings = listMembers(value)
+  const last = codings.length - 1
+  const wellSaid = codings.every(isToken) && codings.indexOf("chunked") === last
+  return new Http1Error(
+    wellSaid && last > 0 && !block.chunked ? "unsupported_coding" : "bad_transfer_encoding",
+    `transfer-encoding ${excerpt(value, 0)}: only one, "chunked", is supported`
+  )
 }
 
 /** Nearly everybody writes it in one of these two ways; lowering it is a call into the runtime. */

@@ -4,8 +4,8 @@ import { Http1Error } from "./Http1Error.ts"
 import { defaultHttp1Limits } from "./Limits.ts"
 import { decodeRequestHead, type ParsedRequest, readRequestHead } from "./RequestHeadText.ts"
 
-const read = (text: string): ParsedRequest =>
-  readRequestHead(text, new StrictBlocks(defaultHttp1Limits))
+const read = (text: string, limits = defaultHttp1Limits): ParsedRequest =>
+  readRequestHead(text, new StrictBlocks(limits), limits)
 const get = (lines: string): ParsedRequest =>
   read(`GET / HTTP/1.1\r\nHost: a.mesh\r\n${lines}\r\n\r\n`)
 
@@ -120,14 +120,59 @@ describe("readRequestHead", () => {
     expect(old.head).toMatchObject({ expectsContinue: false, fields: [] })
   })
 
+  it.each([
+    ["HTTP/1.0", 0],
+    ["HTTP/1.1", 1],
+    ["HTTP/1.2", 1],
+    ["HTTP/1.9", 1]
+  ])("reads %s as the version it knows that comes next below", (version, minor) => {
+    const { version: read1, keepAlive } = read(`GET / ${version}\r\nHost: a\r\n\r\n`)
+    expect(read1).toBe(minor)
+    expect(keepAlive).toBe(minor === 1)
+  })
+
+  it.each([
+    ["GET / HTTP/2.0", "unsupported_version", "version_not_supported"],
+    ["GET / HTTP/0.9", "unsupported_version", "version_not_supported"],
+    ["PRI * HTTP/2.0", "unsupported_version", "version_not_supported"],
+    ["GET / HTTP/1.10", "bad_version", "bad_request"],
+    ["GET / HTTP/2", "bad_version", "bad_request"],
+    [`${"M".repeat(65)} / HTTP/1.1`, "method_bytes", "not_implemented"],
+    [`${"M".repeat(65)}/ HTTP/1.1`, "method_bytes", "not_implemented"],
+    [`GET /${"x".repeat(16_384)} HTTP/1.1`, "target_bytes", "target_too_long"],
+    [`GET http://a.mesh/${"x".repeat(16_384)} HTTP/1.1`, "target_bytes", "target_too_long"]
+  ])("answers %s by its kind", (line, rule, code) => {
+    const text = `${line}\r\nHost: a\r\n\r\n`
+    expect(() => read(text)).toThrow(expect.objectContaining({ rule, code }))
+  })
+
+  it("takes methods of 64 and targets of 16,384 characters", () => {
+    const target = `/${"x".repeat(16_383)}`
+    const { head } = read(`${"M".repeat(64)} ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)
+    expect(head.method).toHaveLength(64)
+    expect(head.target).toBe(target)
+  })
+
+  it.each([
+    ["gzip, chunked", "unsupported_coding", "not_implemented"],
+    ["gzip,deflate , chunked", "unsupported_coding", "not_implemented"],
+    ["gzip", "bad_transfer_encoding", "bad_request"],
+    ["chunked, gzip", "bad_transfer_encoding", "bad_request"],
+    ["chunked, gzip, chunked", "bad_transfer_encoding", "bad_request"],
+    ["gzip;q=1, chunked", "bad_transfer_encoding", "bad_request"]
+  ])(
+    "tells codings it does not know from those that leave the length open: %s",
+    (coding, rule, code) => {
+      const lines = `Transfer-Encoding: ${coding}`
+      expect(() => get(lines)).toThrow(expect.objectContaining({ rule, code }))
+    }
+  )
+
   it("limits the number of fields", () => {
     const limits = { ...defaultHttp1Limits, fieldCount: 2 }
     const head = (lines: string): string => `GET / HTTP/1.1\r\nHost: a\r\n${lines}\r\n`
-    expect(readRequestHead(head("A: b\r\n"), new StrictBlocks(limits)).head.fields).toEqual([
-      "A",
-      "b"
-    ])
-    expect(() => readRequestHead(head("A: b\r\nC: d\r\n"), new StrictBlocks(limits))).toThrow(
+    expect(read(head("A: b\r\n"), limits).head.fields).toEqual(["A", "b"])
+    expect(() => read(head("A: b\r\nC: d\r\n"), limits)).toThrow(
       expect.objectContaining({ code: "head_too_large", rule: "field_count" })
     )
   })

@@ -1,6 +1,6 @@
 /** The head of a request from its text, by the rules of RFC 9112 §3 and §6 for an intermediary. */
 import { noBody, type RequestHead, streamBody } from "../model/Exchange.ts"
-import { blockText } from "./BlockCollector.ts"
+import { blockText, headTooLong } from "./BlockCollector.ts"
 import { type BlockSource, StrictBlocks } from "./BlockSource.ts"
 import {
   isAuthority,
@@ -18,7 +18,7 @@ import { type Http1Limits, peerHttp1Limits } from "./Limits.ts"
 export interface ParsedRequest {
   /** For CONNECT, `target` and `authority` are both the authority-form. */
   readonly head: RequestHead
-  /** Minor version: HTTP/1.0 or HTTP/1.1. */
+  /** 0: HTTP/1.0. 1: any later HTTP/1.x, which is read as HTTP/1.1 (RFC 9110 §2.5). */
   readonly version: 0 | 1
   /** The client wants the connection to stay open after the response. */
   readonly keepAlive: boolean
@@ -28,28 +28,34 @@ const LF = 0x0a
 const CR = 0x0d
 const SP = 0x20
 const zero = 0x30
-const one = 0x31
+const nine = 0x39
 
 /**
  * `text` is latin1 and ends with a LF: either that of the empty line, or, for a head that is
  * already known to be wrong, any other.
  */
-export const readRequestHead = (text: string, blocks: BlockSource): ParsedRequest => {
+export const readRequestHead = (
+  text: string,
+  blocks: BlockSource,
+  limits: Http1Limits
+): ParsedRequest => {
   let i = 0
   while (tokenBytes[text.charCodeAt(i)] === 1) i++
+  if (i > limits.methodBytes) throw methodTooLong(text, limits)
   if (i === 0 || text.charCodeAt(i) !== SP) throw badMethod(text, i)
   const method = text.slice(0, i)
   if (method === "PRI") throw badPreface()
   const targetStart = ++i
   while (targetBytes[text.charCodeAt(i)] === 1) i++
+  if (i - targetStart > limits.targetBytes) throw targetTooLong(limits)
   if (i === targetStart || text.charCodeAt(i) !== SP) throw badTarget(text, targetStart, i)
   const target = text.slice(targetStart, i)
   const minor = text.charCodeAt(i + 8)
-  if (!text.startsWith(" HTTP/1.", i) || (minor !== one && minor !== zero)) {
+  if (!text.startsWith(" HTTP/1.", i) || !(minor >= zero && minor <= nine)) {
     throw badVersion(text, i + 1)
   }
   if (text.charCodeAt(i + 9) !== CR || text.charCodeAt(i + 10) !== LF) throw badVersion(text, i + 1)
-  const version = minor === one ? 1 : 0
+  const version = minor === zero ? 0 : 1
   const block = blocks.blockAt(text, i + 11)
   return makeRequest(method, target, version, block)
 }
@@ -167,6 +173,31 @@ const requestedUpgrade = (block: FieldBlock): string | undefined => {
   return rest.length === 0 ? undefined : rest.join(", ")
 }
 
+/**
+ * A head is not over after as many bytes as it may have, which are `text`: what fills them decides
+ * how that is answered (RFC 9112 §3).
+ */
+export const requestTooLong = (text: string, limits: Http1Limits): Http1Error => {
+  let i = 0
+  while (tokenBytes[text.charCodeAt(i)] === 1) i++
+  if (i > limits.methodBytes) return methodTooLong(text, limits)
+  if (text.charCodeAt(i) !== SP) return headTooLong(limits.headBytes)
+  const targetStart = ++i
+  while (targetBytes[text.charCodeAt(i)] === 1) i++
+  return i - targetStart > limits.targetBytes
+    ? targetTooLong(limits)
+    : headTooLong(limits.headBytes)
+}
+
+const methodTooLong = (text: string, limits: Http1Limits): Http1Error =>
+  new Http1Error(
+    "method_bytes",
+    `method ${excerpt(text, 0, limits.methodBytes)} is longer than ${limits.methodBytes} characters`
+  )
+
+const targetTooLong = (limits: Http1Limits): Http1Error =>
+  new Http1Error("target_bytes", `the target is longer than ${limits.targetBytes} characters`)
+
 /** `text[at]` ended the method too early or is no byte of a method. */
 export const badMethod = (text: string, at: number): Http1Error => {
   const found = text.charCodeAt(at)
@@ -180,7 +211,7 @@ export const badMethod = (text: string, at: number): Http1Error => {
 
 /** Reserved, so that a server of HTTP/1.1 alone fails (RFC 9113 §3.4, §11.6). */
 const badPreface = (): Http1Error =>
-  new Http1Error("bad_version", "the request begins as HTTP/2 does, which is not spoken here")
+  new Http1Error("unsupported_version", "the request begins as HTTP/2 does, not spoken here")
 
 const badTarget = (text: string, from: number, at: number): Http1Error => {
   const found = text.charCodeAt(at)
@@ -199,14 +230,15 @@ const badTarget = (text: string, from: number, at: number): Http1Error => {
 const badVersion = (text: string, from: number): Http1Error => {
   const lf = text.indexOf("\n", from)
   const end = text.charCodeAt(lf - 1) === CR ? lf - 1 : lf
-  if (end === lf && isVersion(text.slice(from, end))) return bareLf()
-  return new Http1Error(
-    "bad_version",
-    `${excerpt(text, from, end)} is not HTTP/1.1 or HTTP/1.0, followed by the end of the line`
-  )
+  const version = text.slice(from, end)
+  if (end === lf && /^HTTP\/1\.\d$/.test(version)) return bareLf()
+  return /^HTTP\/\d\.\d$/.test(version)
+    ? new Http1Error("unsupported_version", `${version} is not spoken here, HTTP/1.1 is`)
+    : new Http1Error(
+        "bad_version",
+        `${excerpt(version, 0)} is not HTTP/1.1 or HTTP/1.0, followed by the end of the line`
+      )
 }
-
-const isVersion = (text: string): boolean => text === "HTTP/1.1" || text === "HTTP/1.0"
 
 /**
  * A request head that came from a peer as one block, with its empty line and nothing after it.
@@ -217,4 +249,4 @@ export const decodeRequestHead = (
   limits: Http1Limits = peerHttp1Limits,
   from = 0,
   blocks: BlockSource = new StrictBlocks(limits)
-): ParsedRequest => readRequestHead(blockText(bytes, limits, from), blocks)
+): ParsedRequest => readRequestHead(blockText(bytes, limits, from), blocks, limits)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import type { Fields } from "../model/Exchange.ts"
-import { defaultHttp1Limits } from "./Limits.ts"
+import { defaultHttp1Limits, type Http1Limits } from "./Limits.ts"
 import { maxRetainedBytes, RequestReader } from "./RequestReader.ts"
 
 /** A reader, and what it has called. */
@@ -252,7 +252,14 @@ describe("RequestReader", () => {
   })
 
   describe("limits", () => {
-    const limits = { headBytes: 64, fieldCount: 3, chunkExtensionBytes: 4, trailerBytes: 16 }
+    const limits: Http1Limits = {
+      methodBytes: 8,
+      targetBytes: 12,
+      headBytes: 64,
+      fieldCount: 3,
+      chunkExtensionBytes: 4,
+      trailerBytes: 16
+    }
     const upload = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
     it("takes a head of exactly the limit and refuses one byte more, as soon as it is known", () => {
@@ -266,6 +273,21 @@ describe("RequestReader", () => {
       expect(over.seen()).toEqual([])
       over.feed("x")
       expect(over.seen()).toEqual(["error head_bytes head_too_large"])
+    })
+
+    it.each([
+      ["M".repeat(64), "method_bytes not_implemented"],
+      [`${"M".repeat(9)} /${"x".repeat(60)}`, "method_bytes not_implemented"],
+      [`GET /${"x".repeat(60)}`, "target_bytes target_too_long"],
+      [`GET /${"x".repeat(12)} HTTP/1.1\r\nX: ${"y".repeat(60)}`, "target_bytes target_too_long"],
+      [`GET / HTTP/1.1\r\nX: ${"y".repeat(60)}`, "head_bytes head_too_large"],
+      [`G@T /${"x".repeat(60)}`, "head_bytes head_too_large"]
+    ])("says of a head that does not end what fills it, however it is cut: %s", (text, error) => {
+      for (const size of [64, 63, 10, 1]) {
+        const { feed, seen } = open(limits)
+        for (let at = 0; at < text.length; at += size) feed(text.slice(at, at + size))
+        expect(seen(), `in reads of ${size}`).toEqual([`error ${error}`])
+      }
     })
 
     it("counts extensions over the whole message", () => {

@@ -18,7 +18,12 @@ import { tokenBytes } from "./Characters.ts"
 import { bareCr } from "./FieldSyntax.ts"
 import { Http1Error } from "./Http1Error.ts"
 import { defaultHttp1Limits, type Http1Limits } from "./Limits.ts"
-import { badMethod, type ParsedRequest, readRequestHead } from "./RequestHeadText.ts"
+import {
+  badMethod,
+  type ParsedRequest,
+  readRequestHead,
+  requestTooLong
+} from "./RequestHeadText.ts"
 
 export type { ParsedRequest } from "./RequestHeadText.ts"
 
@@ -44,6 +49,7 @@ const LF = 0x0a
 
 export class RequestReader {
   readonly #handler: RequestHandler
+  readonly #limits: Http1Limits
   readonly #block: BlockCollector
   readonly #memory: BlockMemory
   readonly #body: BodyReader
@@ -64,7 +70,8 @@ export class RequestReader {
   ) {
     this.#handler = handler
     this.#memory = new BlockMemory(limits, blocks)
-    this.#block = new BlockCollector(limits.headBytes, "head_bytes")
+    this.#limits = limits
+    this.#block = new BlockCollector(limits.headBytes, (start) => requestTooLong(start, limits))
     this.#body = new BodyReader(limits, (chunk) => handler.onBody(chunk))
   }
 
@@ -224,7 +231,7 @@ export class RequestReader {
     const text = line ?? this.#block.take(chunk, at)
     if (text === undefined) return chunk.length
     const end = line === undefined ? this.#block.end : this.#memory.end
-    const request = readRequestHead(text, this.#memory)
+    const request = readRequestHead(text, this.#memory, this.#limits)
     const { framing, method, upgrade } = request.head
     if (method === "CONNECT" || upgrade !== undefined) {
       this.#state = "complete"

@@ -26,6 +26,22 @@ describe("readResponseHead", () => {
     expect(read("HTTP/1.1 200 ").head).toMatchObject({ status: 200, reason: "" })
   })
 
+  it("reads any HTTP/1.x, and no other", () => {
+    expect(read("HTTP/1.2 200 OK\r\nContent-Length: 0")).toMatchObject({
+      version: 1,
+      keepAlive: true
+    })
+    expect(read("HTTP/1.0 200 OK\r\nContent-Length: 0")).toMatchObject({
+      version: 0,
+      keepAlive: false
+    })
+    for (const version of ["HTTP/2.0", "HTTP/1.10", "HTTP/0.9"]) {
+      expect(() => read(`${version} 200 OK`)).toThrow(
+        expect.objectContaining({ rule: "bad_version" })
+      )
+    }
+  })
+
   const cases: ReadonlyArray<
     readonly [text: string, method: string, Framing, ResponseBody, keepAlive: boolean]
   > = [

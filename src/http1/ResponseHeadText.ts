@@ -10,6 +10,7 @@ import { type Http1Limits, peerHttp1Limits } from "./Limits.ts"
 
 export interface ParsedResponse {
   readonly head: ResponseHead
+  /** As of ParsedRequest. */
   readonly version: 0 | 1
   /** The connection can carry another request once this response has ended. */
   readonly keepAlive: boolean
@@ -33,9 +34,10 @@ export const readResponseHead = (
   blocks: BlockSource
 ): ParsedResponse => {
   const minor = text.charCodeAt(7) - 0x30
-  if (!text.startsWith("HTTP/1.") || (minor !== 0 && minor !== 1) || text.charCodeAt(8) !== SP) {
+  if (!text.startsWith("HTTP/1.") || !(minor >= 0 && minor <= 9) || text.charCodeAt(8) !== SP) {
     throw badStatusLine(text)
   }
+  const version = minor === 0 ? 0 : 1
   const hundreds = text.charCodeAt(9) - 0x30
   const tens = text.charCodeAt(10) - 0x30
   const ones = text.charCodeAt(11) - 0x30
@@ -52,7 +54,7 @@ export const readResponseHead = (
   if (text.charCodeAt(i) !== CR || text.charCodeAt(i + 1) !== LF) throw badReason(text, i)
   const reason = text.slice(reasonStart, i)
   const block = blocks.blockAt(text, i + 2)
-  return makeResponse(status, reason, minor, method, block)
+  return makeResponse(status, reason, version, method, block)
 }
 
 const makeResponse = (
@@ -127,13 +129,9 @@ const switchedTo = (version: 0 | 1, block: FieldBlock): string => {
 
 export const badStatusLine = (text: string): Http1Error => {
   const lf = text.indexOf("\n")
-  if (
-    lf > 0 &&
-    text.charCodeAt(lf - 1) !== CR &&
-    /^HTTP\/1\.[01] [1-9]\d\d$/.test(text.slice(0, lf))
-  )
+  if (lf > 0 && text.charCodeAt(lf - 1) !== CR && /^HTTP\/1\.\d [1-9]\d\d$/.test(text.slice(0, lf)))
     return bareLf()
-  const rule = /^HTTP\/1\.[01] /.test(text) ? "bad_status" : "bad_version"
+  const rule = /^HTTP\/1\.\d /.test(text) ? "bad_status" : "bad_version"
   return new Http1Error(
     rule,
     `the response begins with ${excerpt(text, 0, Math.max(1, lf))}, which is not a status line of HTTP/1.1`

@@ -9,7 +9,7 @@
  * useless: look at `idle` in onEnd, not only at `keepAlive`, before using it again.
  */
 import { type Fields, noFields, type ResponseHead } from "../model/Exchange.ts"
-import { BlockCollector } from "./BlockCollector.ts"
+import { BlockCollector, headTooLong } from "./BlockCollector.ts"
 import { BlockMemory, KnownBlocks } from "./BlockMemory.ts"
 import { BodyReader } from "./BodyReader.ts"
 import { Http1Error } from "./Http1Error.ts"
@@ -55,7 +55,7 @@ export class ResponseReader {
   ) {
     this.#handler = handler
     this.#memory = new BlockMemory(limits, blocks)
-    this.#block = new BlockCollector(limits.headBytes, "head_bytes")
+    this.#block = new BlockCollector(limits.headBytes, () => headTooLong(limits.headBytes))
     this.#body = new BodyReader(limits, (chunk) => handler.onBody(chunk))
   }
 

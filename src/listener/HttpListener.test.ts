@@ -156,7 +156,16 @@ describe("requests", () => {
     ["both lengths", post(5, "transfer-encoding: chunked\r\n"), 400, "both_lengths"],
     ["a bare LF", "GET / HTTP/1.1\nhost: payments.mesh\n\n", 400, "bare_lf"],
     ["no HTTP", "\x16\x03\x01\x02", 400, "bad_method"],
-    ["a large head", get("/", `x: ${"y".repeat(40_000)}\r\n`), 431, "head_bytes"]
+    ["a large head", get("/", `x: ${"y".repeat(40_000)}\r\n`), 431, "head_bytes"],
+    ["a long target", get(`/${"y".repeat(20_000)}`), 414, "target_bytes"],
+    ["a long method", get("/").replace("GET", "M".repeat(100)), 501, "method_bytes"],
+    [
+      "a coding nobody knows",
+      get("/", "transfer-encoding: gzip, chunked\r\n"),
+      501,
+      "unsupported_coding"
+    ],
+    ["another HTTP", get("/").replace("1.1", "2.0"), 505, "unsupported_version"]
   ])("with %s are refused and the connection closed", async (_, text, status, rule) => {
     const client = connect().send(text)
     await client.end()

@@ -88,7 +88,8 @@ const codings: ReadonlyArray<Case> = [
     "bad_transfer_encoding"
   ],
   ["chunked not last", post("Transfer-Encoding: chunked, gzip"), "bad_transfer_encoding"],
-  ["gzip, chunked", post("Transfer-Encoding: gzip, chunked", "0\r\n\r\n"), "bad_transfer_encoding"],
+  ["gzip, chunked", post("Transfer-Encoding: gzip, chunked", "0\r\n\r\n"), "unsupported_coding"],
+  ["gzip alone", post("Transfer-Encoding: gzip"), "bad_transfer_encoding"],
   ["identity", post("Transfer-Encoding: identity", "abc"), "bad_transfer_encoding"],
   [
     "identity with length",
@@ -221,10 +222,12 @@ const requestLines: ReadonlyArray<Case> = [
   ["no target", line("GET HTTP/1.1"), "bad_version"],
   ["no version", line("GET /"), "bad_version"],
   ["HTTP/0.9", "GET /\r\n\r\n", "bad_version"],
-  ["HTTP/1.2", line("GET / HTTP/1.2"), "bad_version"],
-  ["HTTP/2.0 in text", line("GET / HTTP/2.0"), "bad_version"],
-  ["HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "bad_version"],
-  ["method of the HTTP/2 preface", line("PRI / HTTP/1.1"), "bad_version"],
+  ["HTTP/2.0 in text", line("GET / HTTP/2.0"), "unsupported_version"],
+  ["HTTP/9.9", line("GET / HTTP/9.9"), "unsupported_version"],
+  ["HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "unsupported_version"],
+  ["method of the HTTP/2 preface", line("PRI / HTTP/1.1"), "unsupported_version"],
+  ["version without minor", line("GET / HTTP/1"), "bad_version"],
+  ["blank in the version", line("GET / HTTP/ 1.1"), "bad_version"],
   ["HTTP/1.10", line("GET / HTTP/1.10"), "bad_version"],
   ["HTTP/01.1", line("GET / HTTP/01.1"), "bad_version"],
   ["lower-case version", line("GET / http/1.1"), "bad_version"],
@@ -336,7 +339,10 @@ const trailers: ReadonlyArray<Case> = [
 
 const limits: ReadonlyArray<Case> = [
   ["head of 40 KiB", get(`X: ${"y".repeat(40 * 1024)}`), "head_bytes"],
-  ["target of 40 KiB", line(`GET /${"y".repeat(40 * 1024)} HTTP/1.1`), "head_bytes"],
+  ["target of 40 KiB", line(`GET /${"y".repeat(40 * 1024)} HTTP/1.1`), "target_bytes"],
+  ["target of 17 KiB", line(`GET /${"y".repeat(17 * 1024)} HTTP/1.1`), "target_bytes"],
+  ["method of 40 KiB", line(`${"M".repeat(40 * 1024)} / HTTP/1.1`), "method_bytes"],
+  ["method of 65 characters", line(`${"M".repeat(65)} / HTTP/1.1`), "method_bytes"],
   [
     "head that never ends",
     `GET / HTTP/1.1\r\nHost: a\r\nX: ${"y".repeat(40 * 1024)}`,
@@ -388,7 +394,7 @@ export const responseCorpus: ReadonlyArray<Case> = [
     "duplicate_content_length"
   ],
   ["list of lengths", response("Content-Length: 3,3", "abc"), "bad_content_length"],
-  ["other coding", response("Transfer-Encoding: gzip, chunked"), "bad_transfer_encoding"],
+  ["other coding", response("Transfer-Encoding: gzip, chunked"), "unsupported_coding"],
   [
     "coding in HTTP/1.0",
     "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",

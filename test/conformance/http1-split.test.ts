@@ -6,6 +6,8 @@ import { readRequests, readResponses, split } from "./Http1Recorder.ts"
 
 /** Small, so that every limit is met. */
 const limits: Http1Limits = {
+  methodBytes: 8,
+  targetBytes: 24,
   headBytes: 160,
   fieldCount: 6,
   chunkExtensionBytes: 12,
@@ -28,6 +30,7 @@ const weird = fc.constantFrom(
   "Transfer-Encoding: chunked\r\n",
   "0\r\n\r\n",
   "x".repeat(30),
+  "x".repeat(200),
   "X: y\r\n"
 )
 

@@ -1,7 +1,8 @@
 /** Requests as our reader and as llhttp understand them. */
 import { type ParsedRequest, RequestReader } from "../../src/http1/RequestReader.ts"
 import type { Framing } from "../../src/model/Exchange.ts"
-import { type RawMessage, readByLlhttp } from "./Llhttp.ts"
+import { readLaxly } from "./Laxer.ts"
+import type { RawMessage } from "./Llhttp.ts"
 import { fieldLines, HopFields, type Message, members, type Reading } from "./Reading.ts"
 
 const framingText = (framing: Framing): string =>
@@ -128,7 +129,7 @@ const relayed = (raw: RawMessage): boolean => {
 }
 
 export const requestsByLlhttp = (bytes: Buffer): Reading => {
-  const reading = readByLlhttp("request", bytes, () => "body")
+  const reading = readLaxly("request", bytes, () => "body")
   const messages: Array<Message> = []
   for (const raw of reading.messages) {
     const message = messageOf(raw)
@@ -136,7 +137,7 @@ export const requestsByLlhttp = (bytes: Buffer): Reading => {
     if (raw.upgrade && raw.complete) {
       // llhttp stops at every upgrade. Where we go on instead (a body, h2c, HTTP/1.0, a malformed
       // protocol), it has no opinion on what follows.
-      const tunnel = relayed(raw) ? bytes.toString("latin1", reading.read) : undefined
+      const tunnel = relayed(raw) ? reading.bytes.toString("latin1", reading.read) : undefined
       return { messages, refused: reading.refused, ended: true, tunnel }
     }
     if (raw.upgrade) {
