@@ -6,7 +6,8 @@
  * from anything else (HTTP/2, an Effect client) checks them with `unsafePart` first.
  */
 import type { Fields, RequestHead, ResponseHead } from "../model/Exchange.ts"
-import { isAuthority, isFieldValue, isOriginTarget, isToken } from "./Characters.ts"
+import { readAuthority } from "./Authority.ts"
+import { isFieldValue, isOriginTarget, isToken } from "./Characters.ts"
 import { type FieldSection, fieldLines, hasField, sectionOf } from "./FieldSection.ts"
 import { encodeTrailers } from "./Trailers.ts"
 
@@ -148,13 +149,13 @@ export const unsafePart = (head: RequestHead | ResponseHead): string | undefined
     return isFieldValue(head.reason) ? undefined : "the reason phrase"
   }
   if (!isToken(head.method)) return `method ${JSON.stringify(head.method)}`
-  if (head.authority !== "" && !isAuthority(head.authority)) {
+  if (head.authority !== "" && readAuthority(head.authority) !== head.authority) {
     return `authority ${JSON.stringify(head.authority)}`
   }
   const target = head.target
   const targetIsRight =
     head.method === "CONNECT"
-      ? isAuthority(target, true)
+      ? readAuthority(target, true) === target
       : isOriginTarget(target) || (target === "*" && head.method === "OPTIONS")
   return targetIsRight ? undefined : `target ${JSON.stringify(target)}`
 }

@@ -37,10 +37,26 @@ describe("readRequestHead", () => {
     ["OPTIONS * HTTP/1.1", "*", "a.mesh"],
     ["CONNECT b.mesh:443 HTTP/1.1", "b.mesh:443", "b.mesh:443"],
     ["GET //b.mesh/x HTTP/1.1", "//b.mesh/x", "a.mesh"],
-    ["GET /http://b.mesh/ HTTP/1.1", "/http://b.mesh/", "a.mesh"]
+    ["GET /http://b.mesh/ HTTP/1.1", "/http://b.mesh/", "a.mesh"],
+    ["GET http://b.mesh:/x HTTP/1.1", "/x", "b.mesh"],
+    ["GET http://b.mesh:?q HTTP/1.1", "/?q", "b.mesh"],
+    ["GET http://b.mesh:08080/ HTTP/1.1", "/", "b.mesh:8080"],
+    ["CONNECT b.mesh:0443 HTTP/1.1", "b.mesh:443", "b.mesh:443"],
+    ["GET /a?b=C:\\x&c?\\ HTTP/1.1", "/a?b=C:\\x&c?\\", "a.mesh"],
+    ["GET http://b.mesh?\\ HTTP/1.1", "/?\\", "b.mesh"]
   ])("%s → %s at %s: the target's authority wins over Host", (line, target, authority) => {
     const { head } = read(`${line}\r\nHost: a.mesh\r\n\r\n`)
     expect(head).toMatchObject({ target, authority })
+  })
+
+  it.each([
+    ["a.mesh:", "a.mesh"],
+    ["[::1]:", "[::1]"],
+    ["a.mesh:0080", "a.mesh:80"],
+    ["a.mesh:80", "a.mesh:80"],
+    ["a'b;c=d", "a'b;c=d"]
+  ])("takes Host: %s for %s", (host, authority) => {
+    expect(read(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`).head.authority).toBe(authority)
   })
 
   it("takes an empty Host, and none in HTTP/1.0, for no authority", () => {
@@ -196,7 +212,7 @@ describe("decodeRequestHead", () => {
   it("says in words what is wrong, with the value cut short and made printable", () => {
     const head = `GET / HTTP/1.1\r\nHost: ${"\x9b".repeat(100)}\r\n\r\n`
     expect(() => decodeRequestHead(bytes(head))).toThrow(
-      `host "${"\\x9b".repeat(40)}..." is not a host or host:port`
+      `host "${"\\x9b".repeat(40)}..." is not a host or host:port (ports are 1 to 65535)`
     )
   })
 })

@@ -1,15 +1,9 @@
 /** The head of a request from its text, by the rules of RFC 9112 §3 and §6 for an intermediary. */
 import { noBody, type RequestHead, streamBody } from "../model/Exchange.ts"
+import { readAuthority } from "./Authority.ts"
 import { blockText, headTooLong } from "./BlockCollector.ts"
 import { type BlockSource, StrictBlocks } from "./BlockSource.ts"
-import {
-  isAuthority,
-  isOriginTarget,
-  isProtocol,
-  isToken,
-  targetBytes,
-  tokenBytes
-} from "./Characters.ts"
+import { isOriginTarget, isProtocol, isToken, targetEnd, tokenBytes } from "./Characters.ts"
 import { type FieldBlock, listMembers } from "./FieldBlock.ts"
 import { bareCr, bareLf } from "./FieldSyntax.ts"
 import { excerpt, Http1Error } from "./Http1Error.ts"
@@ -46,7 +40,7 @@ export const readRequestHead = (
   const method = text.slice(0, i)
   if (method === "PRI") throw badPreface()
   const targetStart = ++i
-  while (targetBytes[text.charCodeAt(i)] === 1) i++
+  i = targetEnd(text, targetStart)
   if (i - targetStart > limits.targetBytes) throw targetTooLong(limits)
   if (i === targetStart || text.charCodeAt(i) !== SP) throw badTarget(text, targetStart, i)
   const target = text.slice(targetStart, i)
@@ -66,20 +60,11 @@ const makeRequest = (
   version: 0 | 1,
   block: FieldBlock
 ): ParsedRequest => {
-  const host = block.host
-  if (host === undefined) {
-    if (version === 1) throw new Http1Error("missing_host", "an HTTP/1.1 request has no Host field")
-  } else if (host !== "" && !isAuthority(host)) {
-    // An empty Host is what a client sends for a target without authority (RFC 9112 §3.2).
-    throw new Http1Error("bad_host", `host ${excerpt(host, 0)} is not a host or host:port`)
-  }
   let path = target
-  let authority = host ?? ""
+  let authority = hostOf(version, block)
   if (method === "CONNECT") {
-    if (!isAuthority(target, true)) {
-      throw new Http1Error("bad_target", `CONNECT needs host:port, not ${excerpt(target, 0)}`)
-    }
-    authority = target
+    authority = connectAuthority(target)
+    path = authority
     if (block.chunked || block.length !== -1) {
       // Some recipients take such bytes as content, some as the start of the tunnel.
       throw new Http1Error("body_in_connect", "a CONNECT request cannot have a body")
@@ -89,13 +74,7 @@ const makeRequest = (
       if (method !== "OPTIONS") throw new Http1Error("bad_target", "target * is for OPTIONS only")
     } else {
       const slash = absoluteAuthorityEnd(target)
-      authority = target.slice("http://".length, slash)
-      if (!isAuthority(authority)) {
-        throw new Http1Error(
-          "bad_authority",
-          `target ${excerpt(target, 0)} has no plain host or host:port`
-        )
-      }
+      authority = absoluteAuthority(target, slash)
       path = target.slice(slash)
       if (path === "") path = method === "OPTIONS" ? "*" : "/"
       else if (path.charCodeAt(0) !== 0x2f) path = `/${path}`
@@ -119,6 +98,35 @@ const makeRequest = (
     keepAlive: !block.close && (version === 1 || block.keepAlive)
   }
 }
+
+/** An empty Host is what a client sends for a target without authority (RFC 9112 §3.2). */
+const hostOf = (version: 0 | 1, block: FieldBlock): string => {
+  const { host } = block
+  if (host === undefined) {
+    if (version === 0) return ""
+    throw new Http1Error("missing_host", "an HTTP/1.1 request has no Host field")
+  }
+  if (host === "") return ""
+  const authority = readAuthority(host)
+  if (authority !== undefined) return authority
+  throw new Http1Error("bad_host", `host ${excerpt(host, 0)} is not a host or host:port${ports}`)
+}
+
+const connectAuthority = (target: string): string => {
+  const authority = readAuthority(target, true)
+  if (authority !== undefined) return authority
+  const what = `CONNECT needs host:port, not ${excerpt(target, 0)}${ports}`
+  throw new Http1Error("bad_target", what)
+}
+
+const absoluteAuthority = (target: string, end: number): string => {
+  const authority = readAuthority(target.slice("http://".length, end))
+  if (authority !== undefined) return authority
+  const what = `target ${excerpt(target, 0)} has no plain host or host:port${ports}`
+  throw new Http1Error("bad_authority", what)
+}
+
+const ports = " (ports are 1 to 65535)"
 
 /** The offset in an absolute-form target at which path or query begin. */
 const absoluteAuthorityEnd = (target: string): number => {
@@ -182,9 +190,7 @@ export const requestTooLong = (text: string, limits: Http1Limits): Http1Error =>
   while (tokenBytes[text.charCodeAt(i)] === 1) i++
   if (i > limits.methodBytes) return methodTooLong(text, limits)
   if (text.charCodeAt(i) !== SP) return headTooLong(limits.headBytes)
-  const targetStart = ++i
-  while (targetBytes[text.charCodeAt(i)] === 1) i++
-  return i - targetStart > limits.targetBytes
+  return targetEnd(text, i + 1) - (i + 1) > limits.targetBytes
     ? targetTooLong(limits)
     : headTooLong(limits.headBytes)
 }

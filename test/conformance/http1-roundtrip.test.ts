@@ -45,14 +45,17 @@ const fields: fc.Arbitrary<Fields> = fc
   .map((pairs) => pairs.flat())
 
 const authority = fc.oneof(
-  fc.stringMatching(/^[a-z0-9-]{1,20}\.mesh(:[0-9]{1,5})?$/),
+  fc.stringMatching(/^[a-z0-9-]{1,20}\.mesh$/),
+  fc
+    .tuple(fc.stringMatching(/^[a-z0-9-]{1,20}$/), fc.integer({ min: 1, max: 65_535 }))
+    .map(([name, port]) => `${name}.mesh:${port}`),
   fc.constantFrom("[::1]", "[2001:db8::1]:8080", "127.0.0.1:80", "A_b~c")
 )
 const length: fc.Arbitrary<Framing> = fc
   .oneof(fc.nat({ max: 300 }), fc.maxSafeNat())
   .map((bytes) => ({ kind: "length", length: bytes }))
 const framing = fc.oneof(fc.constant(noBody), fc.constant(streamBody), length)
-const origin = fc.stringMatching(/^\/[!"$-~]{0,40}$/)
+const origin = fc.stringMatching(/^\/[!"$->@-[\]-~]{0,20}(\?[!"$-~]{0,20})?$/)
 const token = fc.stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}$/)
 
 const plain: fc.Arbitrary<RequestHead> = fc.record({
@@ -74,7 +77,7 @@ const requestHead: fc.Arbitrary<RequestHead> = fc.oneof(
       upgrade,
       framing: empty ? ({ kind: "length", length: 0 } as const) : noBody
     })),
-  fc.tuple(plain, fc.stringMatching(/^[a-z]{1,9}:[0-9]{1,5}$/)).map(([head, target]) => ({
+  fc.tuple(plain, fc.stringMatching(/^[a-z]{1,9}:[1-9][0-9]{0,3}$/)).map(([head, target]) => ({
     ...head,
     method: "CONNECT",
     target,

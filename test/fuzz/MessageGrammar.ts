@@ -20,6 +20,9 @@ const requestLines = [
   "DELETE /y HTTP/1.1",
   "HEAD / HTTP/1.1",
   "CONNECT b.mesh:443 HTTP/1.1",
+  "GET http://b.mesh:/c HTTP/1.1",
+  "GET /a?b=C:\\d HTTP/1.1",
+  "GET /a\\b HTTP/1.1",
   "PATCH /%7Euser/{id}|[1] HTTP/1.1",
   "M-SEARCH /x HTTP/1.1",
   "PROPFIND / HTTP/1.1"
@@ -80,7 +83,16 @@ const commonFields = [
   "Content-Type: text/plain"
 ]
 
-const hosts = ["a.mesh", "a.mesh:8080", "[::1]:80", "A.Mesh.", "a-b.mesh"]
+const hosts = [
+  "a.mesh",
+  "a.mesh:8080",
+  "a.mesh:",
+  "a.mesh:0081",
+  "a+b",
+  "[::1]:80",
+  "A.Mesh.",
+  "a-b.mesh"
+]
 const contents = ["", "a", "abc\r\n", "GET / HTTP/1.1\r\n\r\n", "0\r\n\r\n", "x".repeat(17)]
 const extensions = ["", "", "", ";a", ';b="c"', ";d=e", ";f=g;h", ';i="\\";\t\xe9"']
 const trailers = ["", "", "X-Sum: 1\r\n", "X-A: b \r\nX-C:\r\n", "x-\xe9: 1\r\n"]

@@ -86,12 +86,16 @@ const withoutOrigin = (url: string): { target: string; authority: string | undef
   return { target: rest.startsWith("/") ? rest : `/${rest}`, authority }
 }
 
+/** As it is forwarded: an empty port is left out, and zeros before one. */
+const normal = (authority: string): string =>
+  authority.replace(/:0*(\d*)$/, (_, port: string) => (port === "" ? "" : `:${port}`))
+
 /** llhttp says what stands there; what it means for an intermediary is said here once more. */
 const messageOf = (raw: RawMessage): Message => {
   const hop = new HopFields(raw.fields)
   const connect = raw.method === "CONNECT"
   const { target, authority } = connect
-    ? { target: raw.url, authority: raw.url }
+    ? { target: normal(raw.url), authority: raw.url }
     : withoutOrigin(raw.url)
   // Found anew: llhttp keeps a 1.0 connection that says both, where `close` has the last word
   // (RFC 9112 §9.3), and takes Proxy-Connection for Connection, which it is not (Appendix C.2.2).
@@ -100,7 +104,7 @@ const messageOf = (raw: RawMessage): Message => {
     head: headText({
       method: raw.method,
       target: raw.method === "OPTIONS" && /^http:\/\/[^/?]*$/i.test(raw.url) ? "*" : target,
-      authority: authority ?? hop.host ?? "",
+      authority: normal(authority ?? hop.host ?? ""),
       minor: raw.minor,
       keepAlive,
       framing: hop.framing,
