@@ -76,10 +76,16 @@ const addHop = (fields: Fields, hop: Hop): Fields => {
         }
         break
       case 16:
-        if (name.toLowerCase() === "x-forwarded-host") hasHost = true
+        if (name.toLowerCase() === "x-forwarded-host") {
+          if (value === "") continue // says nothing, and would keep us from saying it
+          hasHost = true
+        }
         break
       case 17:
-        if (name.toLowerCase() === "x-forwarded-proto") hasProto = true
+        if (name.toLowerCase() === "x-forwarded-proto") {
+          if (value === "") continue
+          hasProto = true
+        }
         break
       default:
     }
@@ -110,8 +116,9 @@ export const timesThrough = (fields: Fields, node: string): number => {
   return times
 }
 
+/** No empty members (RFC 9110 §5.6.1). */
 const appended = (list: string, value: string): string =>
-  list === "" ? value : `${list}, ${value}`
+  list === "" ? value : value === "" ? list : `${list}, ${value}`
 
 /** IPv4 as sockets for both families show it (`::ffff:10.0.0.1`) is IPv4. */
 const plainAddress = (address: string): string =>

@@ -2,7 +2,7 @@ import http from "node:http"
 import { Effect, Fiber } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { payments, self } from "../inbound/InboundFixture.ts"
-import { noFields } from "../model/Exchange.ts"
+import { fieldValue, noFields } from "../model/Exchange.ts"
 import type { Fault, FaultCode } from "../model/Fault.ts"
 import { type HttpListener, type HttpListenerOptions, makeHttpListener } from "./HttpListener.ts"
 import { HoldingCallee, makeContext, RawClient, responseHead, turn } from "./ListenerFixture.ts"
@@ -115,11 +115,31 @@ describe("requests", () => {
     expect(client.text).toMatch(/^HTTP\/1.1 400 /)
   })
 
-  it("reach the fixed service whatever their Host says", async () => {
+  it.each([
+    ["GET / HTTP/1.0\r\n\r\n", "payments.mesh"],
+    ["GET / HTTP/1.0\r\nhost:\r\n\r\n", "payments.mesh"],
+    ["GET / HTTP/1.1\r\nhost:\r\n\r\n", "payments.mesh"],
+    ["OPTIONS * HTTP/1.1\r\nhost: \r\n\r\n", "payments.mesh"],
+    ["GET / HTTP/1.1\r\nhost: shop.example:8080\r\n\r\n", "shop.example:8080"],
+    ["GET http://shop.example:/ HTTP/1.1\r\nhost:\r\n\r\n", "shop.example"]
+  ])("reach the fixed service whatever their Host says: %j", async (text, authority) => {
     await context.dispose()
     await listen({ fixedService: payments })
-    connect().send("GET / HTTP/1.0\r\n\r\n")
-    expect((await callee.next()).call.service).toBe("payments")
+    connect().send(text.replace("\r\n\r\n", "\r\nforwarded: for=x\r\n\r\n"))
+    const { call } = await callee.next()
+    expect(call.service).toBe("payments")
+    expect(call.head?.authority).toBe(authority)
+    const fields = call.head?.fields ?? []
+    expect(fieldValue(fields, "x-forwarded-host")).toBe(authority)
+    expect(fieldValue(fields, "forwarded")).toMatch(new RegExp(`host="?${authority}"?;proto=http$`))
+  })
+
+  it("for a host with an empty port are for the host", async () => {
+    connect().send("GET / HTTP/1.1\r\nhost: payments.mesh:\r\n\r\n")
+    expect((await callee.next()).call).toMatchObject({
+      service: "payments",
+      head: { authority: "payments.mesh" }
+    })
   })
 
   it("stream their bodies, many chunks of one read as one", async () => {
@@ -480,6 +500,36 @@ describe("tunnels", () => {
     await client.end()
     expect(client.text).toMatch(/\r\n\r\nworld$/)
   })
+
+  it("by CONNECT go through the port of one service to that service alone", async () => {
+    await context.dispose()
+    await listen({ fixedService: payments })
+    const client = connect().send(
+      "CONNECT PAYMENTS.mesh.:8080 HTTP/1.1\r\nhost: payments.mesh\r\n\r\n"
+    )
+    expect((await callee.next()).call).toMatchObject({ kind: "tcp", service: "payments" })
+    await client.receives(/^HTTP\/1.1 200 /)
+    for (const target of ["example.com:443", "ledger.mesh:80", "127.0.0.1:22", "[::1]:80"]) {
+      const refused = connect().send(`CONNECT ${target} HTTP/1.1\r\nhost: payments.mesh\r\n\r\n`)
+      await refused.receives(/\}\n$/)
+      expect(refused.text).toMatch(/^HTTP\/1.1 400 [\s\S]*skein-error: bad_request/)
+      expect(refused.text).toContain(`a tunnel to ${target} was asked for`)
+    }
+    expect(callee.exchanges).toHaveLength(1)
+  })
+
+  it.each(["x:99999", "payments.mesh:0", "payments.mesh:", "payments.mesh"])(
+    "by CONNECT to %s are refused on both kinds of ports",
+    async (target) => {
+      for (const fixedService of [undefined, payments]) {
+        await context.dispose()
+        await listen({ fixedService })
+        const client = connect().send(`CONNECT ${target} HTTP/1.1\r\nhost: x\r\n\r\n`)
+        await client.end()
+        expect(client.text).toMatch(/^HTTP\/1.1 400 [\s\S]*skein-error: bad_request/)
+      }
+    }
+  )
 
   it("by CONNECT that fail at once are answered, later ones are reset", async () => {
     const connectText = "CONNECT payments.mesh:80 HTTP/1.1\r\nhost: payments.mesh:80\r\n\r\n"

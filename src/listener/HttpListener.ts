@@ -36,7 +36,7 @@ export interface HttpListenerOptions {
   readonly headTimeout?: number | undefined
   /** The service an authority means. Default: `NAME.mesh`. */
   readonly resolve?: ((authority: string) => ServiceName | undefined) | undefined
-  /** Every request is for this service. */
+  /** Every request is for this service; CONNECT only when it names it. */
   readonly fixedService?: ServiceName | undefined
 }
 
@@ -104,13 +104,13 @@ class HttpListenerCore implements HttpConnectionContext {
   readonly idleTimeout: number
   readonly headTimeout: number
   readonly resolve: (authority: string) => ServiceName | undefined
+  readonly fixedService: ServiceName | undefined
   draining = false
   #sweep: Timer | undefined = undefined
   #dateSecond = -1
   #date = ""
 
   constructor(options: HttpListenerOptions) {
-    const { fixedService, resolve = serviceOfAuthority } = options
     this.metrics = new ListenerMetrics(options.metrics, `${options.host}:${options.port}`)
     this.dispatch = options.dispatch
     this.self = options.self
@@ -118,7 +118,8 @@ class HttpListenerCore implements HttpConnectionContext {
     this.limits = options.limits ?? defaultHttp1Limits
     this.idleTimeout = options.idleTimeout ?? defaultIdleTimeout
     this.headTimeout = options.headTimeout ?? defaultHeadTimeout
-    this.resolve = fixedService === undefined ? resolve : () => fixedService
+    this.resolve = options.resolve ?? serviceOfAuthority
+    this.fixedService = options.fixedService
   }
 
   get date(): string {
