@@ -13,6 +13,7 @@ import { readTrailers } from "./Trailers.ts"
 const HT = 0x09
 const LF = 0x0a
 const CR = 0x0d
+const SP = 0x20
 const semicolon = 0x3b
 const equals = 0x3d
 const quote = 0x22
@@ -27,13 +28,16 @@ type Place =
   // chunk-size line
   | "size_first"
   | "size"
+  | "size_end"
   | "extension_name_first"
   | "extension_name"
+  | "extension_name_end"
   | "extension_value_first"
   | "extension_value"
   | "extension_quoted"
   | "extension_escape"
   | "extension_quoted_end"
+  | "extension_end"
   | "size_lf"
   // chunk data
   | "data"
@@ -182,30 +186,48 @@ export class BodyReader {
     if (place === "size_first") throw badSize(`no size: its first byte is ${byte}`)
     if (byte === CR) return "size_lf"
     if (byte === semicolon) return this.#countExtension("extension_name_first")
+    if (byte === SP || byte === HT) return this.#countExtension("size_end")
     throw badSize(byte === LF ? "a line that ends with LF alone" : `byte ${byte} after its size`)
   }
 
-  /** `;name`, `;name=token` or `;name="quoted"`, without blanks (RFC 9112 §7.1.1). Skipped. */
+  /**
+   * `;name`, `;name=token` or `;name="quoted"`, with blanks around `;` and `=` but not before the
+   * line's end (RFC 9112 §7.1.1). Skipped.
+   */
   #extensionByte(place: Place, byte: number): Place {
     const token = tokenBytes[byte] === 1
+    const blank = byte === SP || byte === HT
     switch (place) {
+      case "size_end":
+        if (byte === semicolon) return this.#countExtension("extension_name_first")
+        if (blank) return this.#countExtension("size_end")
+        throw badSize("blanks after its size, and no extension")
       case "extension_name_first":
         if (token) return this.#countExtension("extension_name")
+        if (blank) return this.#countExtension("extension_name_first")
         break
       case "extension_name":
         if (token) return this.#countExtension("extension_name")
         if (byte === equals) return this.#countExtension("extension_value_first")
         if (byte === semicolon) return this.#countExtension("extension_name_first")
         if (byte === CR) return "size_lf"
+        if (blank) return this.#countExtension("extension_name_end")
+        break
+      case "extension_name_end":
+        if (byte === equals) return this.#countExtension("extension_value_first")
+        if (byte === semicolon) return this.#countExtension("extension_name_first")
+        if (blank) return this.#countExtension("extension_name_end")
         break
       case "extension_value_first":
         if (token) return this.#countExtension("extension_value")
         if (byte === quote) return this.#countExtension("extension_quoted")
+        if (blank) return this.#countExtension("extension_value_first")
         break
       case "extension_value":
         if (token) return this.#countExtension("extension_value")
         if (byte === semicolon) return this.#countExtension("extension_name_first")
         if (byte === CR) return "size_lf"
+        if (blank) return this.#countExtension("extension_end")
         break
       case "extension_quoted":
         if (byte === quote) return this.#countExtension("extension_quoted_end")
@@ -218,6 +240,11 @@ export class BodyReader {
       case "extension_quoted_end":
         if (byte === semicolon) return this.#countExtension("extension_name_first")
         if (byte === CR) return "size_lf"
+        if (blank) return this.#countExtension("extension_end")
+        break
+      case "extension_end":
+        if (byte === semicolon) return this.#countExtension("extension_name_first")
+        if (blank) return this.#countExtension("extension_end")
         break
       default:
     }

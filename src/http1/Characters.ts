@@ -68,11 +68,3 @@ export const isFieldValue = (text: string): boolean => {
 /** True for an origin-form target that may be written in a request line. */
 export const isOriginTarget = (text: string): boolean =>
   text.charCodeAt(0) === 0x2f && targetEnd(text, 0) === text.length
-
-/** `name` or `name/version`. */
-export const isProtocol = (text: string): boolean => {
-  const slash = text.indexOf("/")
-  return slash === -1
-    ? isToken(text)
-    : isToken(text.slice(0, slash)) && isToken(text.slice(slash + 1))
-}

@@ -10,6 +10,7 @@
  */
 import type { Fields } from "../model/Exchange.ts"
 import { isToken, tokenBytes, valueBytes } from "./Characters.ts"
+import { listMembers, splitList } from "./FieldList.ts"
 import { badName, badValue } from "./FieldSyntax.ts"
 import { excerpt, Http1Error } from "./Http1Error.ts"
 import type { Http1Limits } from "./Limits.ts"
@@ -142,12 +143,8 @@ const takeField = (block: FieldBlock, name: string, value: string): void => {
       }
       break
     case 6:
-      if (
-        first === 0x65 &&
-        name.toLowerCase() === "expect" &&
-        value.toLowerCase() === "100-continue"
-      ) {
-        block.expectsContinue = true
+      if (first === 0x65 && name.toLowerCase() === "expect") {
+        takeExpect(block, name, value)
         return
       }
       break
@@ -163,7 +160,7 @@ const takeField = (block: FieldBlock, name: string, value: string): void => {
         return
       }
       if (first === 0x6b && isNamed(name, "Keep-Alive", "keep-alive")) {
-        const timeout = /(?:^|[ \t,;])timeout=(\d{1,9})/i.exec(value)?.[1]
+        const timeout = /(?:^|[ \t,;])timeout[ \t]*=[ \t]*"?(\d{1,9})/i.exec(value)?.[1]
         if (timeout !== undefined) block.keepAliveTimeout = Number(timeout)
         return
       }
@@ -218,18 +215,9 @@ const isProxyField = (lowerName: string): boolean =>
   lowerName === "proxy-authentication-info"
 
 /**
- * The members of a comma list in lower case, without the blanks around them. Not `trim`, which
- * would also take away bytes (NBSP, FF) that other recipients see as part of the member.
- */
-export const listMembers = (value: string): Array<string> =>
-  value
-    .toLowerCase()
-    .split(",")
-    .map((member) => member.replace(/^[ \t]+|[ \t]+$/g, ""))
-
-/**
- * Blanks around a value may be tabs, but servers have disagreed whether `chunked` with a tab is
- * `chunked`, and nobody sends one but to find out.
+ * Blanks around a value may be tabs, but nginx counts one to a length or a coding, llhttp one after
+ * a coding, and HAProxy none: whether there is a body depends on who reads. Nobody sends one but to
+ * find that out.
  */
 const refuseTabs = (text: string, from: number, to: number, name: string): void => {
   const first = name.charCodeAt(0) | 0x20
@@ -245,6 +233,18 @@ const refuseTabs = (text: string, from: number, to: number, name: string): void 
 
 /** `;q=0` and other parameters do not occur with `trailers` (RFC 9110 §10.1.4). */
 const hasTrailers = (value: string): boolean => listMembers(value).includes("trailers")
+
+/** A list, of which the rest goes on. Not with quotes, in which a comma separates nothing. */
+const takeExpect = (block: FieldBlock, name: string, value: string): void => {
+  const members = splitList(value)
+  const others = members.filter((member) => member.toLowerCase() !== "100-continue")
+  if (others.length === members.length || value.includes('"')) {
+    block.fields.push(name, value)
+    return
+  }
+  block.expectsContinue = true
+  if (others.length > 0) block.fields.push(name, others.join(", "))
+}
 
 const takeContentLength = (block: FieldBlock, value: string): void => {
   if (block.length !== -1) {
@@ -277,7 +277,6 @@ const takeConnection = (block: FieldBlock, value: string): void => {
   }
   for (const option of listMembers(value)) {
     switch (option) {
-      case "":
       case "te":
         break
       case "close":

@@ -94,5 +94,7 @@ describe("timesThrough", () => {
       timesThrough([...forwardFields(once, hop), "VIA", "HTTP/1.1 host-a (x)"], "host-a")
     ).toBe(3)
     expect(timesThrough(once, "host")).toBe(0)
+    // RFC 9110 §7.6.3: the two are apart by any blanks.
+    expect(timesThrough(["Via", "1.1\thost-a\t, 1.1  host-a (x),1.1 host-a"], "host-a")).toBe(3)
   })
 })

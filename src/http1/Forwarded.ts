@@ -10,6 +10,7 @@
  */
 import type { Fields } from "../model/Exchange.ts"
 import { isToken } from "./Characters.ts"
+import { splitList } from "./FieldList.ts"
 import { asSection, sectionOf } from "./FieldSection.ts"
 
 export interface Hop {
@@ -109,8 +110,8 @@ export const timesThrough = (fields: Fields, node: string): number => {
   let times = 0
   for (let i = 0; i < fields.length; i += 2) {
     if (fields[i]!.length !== 3 || fields[i]!.toLowerCase() !== "via") continue
-    for (const member of fields[i + 1]!.split(",")) {
-      if (member.trim().split(" ")[1] === node) times++
+    for (const member of splitList(fields[i + 1]!)) {
+      if (member.split(/[ \t]+/)[1] === node) times++
     }
   }
   return times

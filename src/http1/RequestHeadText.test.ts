@@ -117,6 +117,9 @@ describe("readRequestHead", () => {
     ["Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk", undefined],
     ["Connection: upgrade\r\nUpgrade: h2c, websocket", "websocket"],
     ["Connection: upgrade\r\nUpgrade: web socket", undefined],
+    ["Connection: ,upgrade,\r\nUpgrade: , a\t,, b/2 ,", "a, b/2"],
+    ["Connection: upgrade\r\nUpgrade: H2, H2C, Chat/1", "Chat/1"],
+    ["Connection: upgrade\r\nUpgrade: ,", undefined],
     ["Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 0", "websocket"],
     ["Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 3", undefined],
     ["Connection: upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked", undefined]
@@ -132,6 +135,18 @@ describe("readRequestHead", () => {
       expectsContinue: false,
       fields: ["Expect", "tea"]
     })
+    for (const [value, rest] of [
+      ["100-continue,", []],
+      ["100-continue\t, 100-Continue", []],
+      ["Tea , 100-continue", ["Expect", "Tea"]]
+    ] as const) {
+      const { head } = get(`Expect: ${value}`)
+      expect(head, value).toMatchObject({ expectsContinue: true, fields: rest })
+    }
+    for (const value of ["", "100-continued", 'x="100-continue, 100-continue"']) {
+      const { head } = get(`Expect: ${value}`)
+      expect(head, value).toMatchObject({ expectsContinue: false, fields: ["Expect", value] })
+    }
     const old = read("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
     expect(old.head).toMatchObject({ expectsContinue: false, fields: [] })
   })

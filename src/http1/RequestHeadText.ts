@@ -3,11 +3,12 @@ import { noBody, type RequestHead, streamBody } from "../model/Exchange.ts"
 import { readAuthority } from "./Authority.ts"
 import { blockText, headTooLong } from "./BlockCollector.ts"
 import { type BlockSource, StrictBlocks } from "./BlockSource.ts"
-import { isOriginTarget, isProtocol, isToken, targetEnd, tokenBytes } from "./Characters.ts"
-import { type FieldBlock, listMembers } from "./FieldBlock.ts"
+import { isOriginTarget, isToken, targetEnd, tokenBytes } from "./Characters.ts"
+import type { FieldBlock } from "./FieldBlock.ts"
 import { bareCr, bareLf } from "./FieldSyntax.ts"
 import { excerpt, Http1Error } from "./Http1Error.ts"
 import { type Http1Limits, peerHttp1Limits } from "./Limits.ts"
+import { relayedUpgrade } from "./Upgrade.ts"
 
 export interface ParsedRequest {
   /** For CONNECT, `target` and `authority` are both the authority-form. */
@@ -166,20 +167,9 @@ const requestFraming = (version: 0 | 1, block: FieldBlock): RequestHead["framing
   return block.length === -1 ? noBody : { kind: "length", length: block.length }
 }
 
-/**
- * What the client asks to switch to. `h2c` is left out (RFC 9113 §3.1 withdrew it, some clients
- * still offer it with every request): nothing behind the mesh may switch to a protocol whose
- * requests the mesh would not see. A server may ignore Upgrade, so what is malformed is ignored.
- */
-const requestedUpgrade = (block: FieldBlock): string | undefined => {
-  if (!block.upgradeListed || block.upgrade === undefined) return undefined
-  if (block.upgrade === "websocket") return block.upgrade
-  const members = listMembers(block.upgrade)
-  if (!members.every(isProtocol)) return undefined
-  if (!members.includes("h2c")) return block.upgrade
-  const rest = members.filter((member) => member !== "h2c")
-  return rest.length === 0 ? undefined : rest.join(", ")
-}
+/** What the client asks to switch to. */
+const requestedUpgrade = (block: FieldBlock): string | undefined =>
+  block.upgradeListed && block.upgrade !== undefined ? relayedUpgrade(block.upgrade) : undefined
 
 /**
  * A head is not over after as many bytes as it may have, which are `text`: what fills them decides

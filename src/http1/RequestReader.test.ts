@@ -81,6 +81,21 @@ describe("RequestReader", () => {
     expect(seen()).toEqual(["head POST /", "body abc", "body 0123456789", "end X-Sum 7 x-t "])
   })
 
+  it.each([
+    "3 ;a",
+    "3\t;\ta",
+    "3 ; a = b",
+    '3 ;a = "b ; c" ; d',
+    '3;a="b" ;c',
+    "3;a ;b = c\t;d",
+    "3  ;  a  =  b"
+  ])("reads blanks in extensions: %j", (line) => {
+    const { feed, seen } = open()
+    feed("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    feed(`${line}\r\nabc\r\n0${line.slice(1)}\r\n\r\n`)
+    expect(seen()).toEqual(["head POST /", "body abc", "end"])
+  })
+
   it("skips one empty line before a request, in any pieces", () => {
     const { reader, feed, seen } = open()
     feed("\r")
@@ -296,6 +311,11 @@ describe("RequestReader", () => {
       expect(seen()).toEqual(["head PUT /", "body x", "body x"])
       feed("1;a\r\n")
       expect(seen()).toEqual(["error chunk_extension_bytes bad_request"])
+      const blanks = open(limits)
+      blanks.feed(`${upload}1 ; \t`)
+      expect(blanks.seen()).toEqual(["head PUT /"])
+      blanks.feed(" a\r\n")
+      expect(blanks.seen()).toEqual(["error chunk_extension_bytes bad_request"])
 
       const several = open(limits)
       several.on.end = () => several.reader.next()

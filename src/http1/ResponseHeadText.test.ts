@@ -94,6 +94,31 @@ describe("readResponseHead", () => {
     })
   })
 
+  it.each([
+    ["timeout=5, max=10", 5],
+    ["max=10,timeout = 7", 7],
+    ['timeout\t=\t"9"', 9],
+    ["xtimeout=3", undefined],
+    ["timeout", undefined]
+  ])("reads how long a connection is kept: %j", (value, seconds) => {
+    const { keepAliveTimeout } = read(
+      `HTTP/1.1 200 OK\r\nKeep-Alive: ${value}\r\nContent-Length: 0`
+    )
+    expect(keepAliveTimeout).toBe(seconds)
+  })
+
+  it.each([
+    ["a/1, b", "a/1, b"],
+    [", websocket ,", "websocket"],
+    [",", undefined],
+    ["a b", undefined]
+  ])("reads the protocols a 101 switches to: %j", (value, upgrade) => {
+    const text = `HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: ${value}`
+    if (upgrade === undefined)
+      expect(() => read(text)).toThrow(expect.objectContaining({ rule: "bad_switch" }))
+    else expect(read(text).head.upgrade).toBe(upgrade)
+  })
+
   it("drops what concerns one hop", () => {
     const { head } = read(
       "HTTP/1.1 407 X\r\nConnection: x-a\r\nKeep-Alive: x\r\nX-A: b\r\nProxy-Authenticate: Basic\r\nUpgrade: x\r\nX-B: c"

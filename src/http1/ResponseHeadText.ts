@@ -2,11 +2,12 @@
 import { noBody, type ResponseHead, streamBody } from "../model/Exchange.ts"
 import { blockText } from "./BlockCollector.ts"
 import { type BlockSource, StrictBlocks } from "./BlockSource.ts"
-import { isProtocol, valueBytes } from "./Characters.ts"
-import { type FieldBlock, listMembers } from "./FieldBlock.ts"
+import { valueBytes } from "./Characters.ts"
+import type { FieldBlock } from "./FieldBlock.ts"
 import { bareCr, bareLf } from "./FieldSyntax.ts"
 import { excerpt, Http1Error } from "./Http1Error.ts"
 import { type Http1Limits, peerHttp1Limits } from "./Limits.ts"
+import { switchedProtocols } from "./Upgrade.ts"
 
 export interface ParsedResponse {
   readonly head: ResponseHead
@@ -112,14 +113,9 @@ const makeResponse = (
 }
 
 const switchedTo = (version: 0 | 1, block: FieldBlock): string => {
-  const protocol = block.upgrade
-  if (
-    version === 1 &&
-    block.upgradeListed &&
-    protocol !== undefined &&
-    listMembers(protocol).every(isProtocol)
-  ) {
-    return protocol
+  if (version === 1 && block.upgradeListed && block.upgrade !== undefined) {
+    const protocols = switchedProtocols(block.upgrade)
+    if (protocols !== undefined) return protocols
   }
   throw new Http1Error(
     "bad_switch",

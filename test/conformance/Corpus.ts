@@ -323,7 +323,22 @@ const chunks: ReadonlyArray<Case> = [
   ["extension without name", chunked("3;\r\nabc\r\n0\r\n\r\n"), "bad_chunk_extension"],
   ["extension without value", chunked("3;a=\r\nabc\r\n0\r\n\r\n"), "bad_chunk_extension"],
   ["blank in an extension", chunked("3;a b\r\nabc\r\n0\r\n\r\n"), "bad_chunk_extension"],
-  ["blank before an extension", chunked("3; a\r\nabc\r\n0\r\n\r\n"), "bad_chunk_extension"],
+  ["blank within the size", chunked("1 0;a\r\n0123456789abcdef\r\n0\r\n\r\n"), "bad_chunk_size"],
+  ["blanks before LF", chunked("3 \nabc\r\n0\r\n\r\n"), "bad_chunk_size"],
+  ["CR in blanks", chunked("3 \r;a\r\nabc\r\n0\r\n\r\n"), "bad_chunk_size"],
+  ["NBSP before an extension", chunked("3\xa0;a\r\nabc\r\n0\r\n\r\n"), "bad_chunk_size"],
+  ["blank after an extension", chunked("3;a \r\nabc\r\n0\r\n\r\n"), "bad_chunk_extension"],
+  ["tab after a value", chunked("3;a=b\t\r\nabc\r\n0\r\n\r\n"), "bad_chunk_extension"],
+  ["blank after a quoted value", chunked('3;a="b" \r\nabc\r\n0\r\n\r\n'), "bad_chunk_extension"],
+  ["LF after a blank in an extension", chunked("3;a= \nabc\r\n0\r\n\r\n"), "bad_chunk_extension"],
+  [
+    "CR after a blank in an extension",
+    chunked("3; \ra\r\nabc\r\n0\r\n\r\n"),
+    "bad_chunk_extension"
+  ],
+  ["form feed in an extension", chunked("3;\x0ca\r\nabc\r\n0\r\n\r\n"), "bad_chunk_extension"],
+  ["bracket in an extension", chunked("3;[\r\nabc\r\n0\r\n\r\n"), "bad_chunk_extension"],
+  ["blanks and no name", chunked("3; ;a\r\nabc\r\n0\r\n\r\n"), "bad_chunk_extension"],
   ["quoted value not closed", chunked('3;a="b\r\nabc\r\n0\r\n\r\n'), "bad_chunk_extension"],
   ["bytes after a quoted value", chunked('3;a="b"c\r\nabc\r\n0\r\n\r\n'), "bad_chunk_extension"],
   ["NUL in a quoted value", chunked('3;a="\0"\r\nabc\r\n0\r\n\r\n'), "bad_chunk_extension"],
@@ -367,6 +382,12 @@ const limits: ReadonlyArray<Case> = [
     "field_count"
   ],
   ["chunk extension of 5 KiB", chunked(`3;${"x".repeat(5 * 1024)}`), "chunk_extension_bytes"],
+  ["5 KiB of blanks", chunked(`3${" ".repeat(5 * 1024)};a`), "chunk_extension_bytes"],
+  [
+    "5 KiB of blanks in an extension",
+    chunked(`3;a${"\t".repeat(5 * 1024)}=b`),
+    "chunk_extension_bytes"
+  ],
   [
     "many chunk extensions",
     chunked(`${`1;${"x".repeat(100)}\r\na\r\n`.repeat(50)}0\r\n\r\n`),

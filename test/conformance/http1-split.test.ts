@@ -42,7 +42,7 @@ const body = fc.oneof(
   fc
     .tuple(
       fc.array(fc.stringMatching(/^[a-z\r\n]{1,20}$/), { maxLength: 4 }),
-      fc.constantFrom("", ";a", ';b="c;d"', ";e=f;g"),
+      fc.constantFrom("", ";a", ';b="c;d"', ";e=f;g", " ; h = i"),
       fc.constantFrom("", "X-Sum: 1\r\n", "A: b\r\nC: d\r\n", `Long: ${"y".repeat(40)}\r\n`)
     )
     .map(([chunks, extension, trailers]) => {

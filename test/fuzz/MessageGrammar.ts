@@ -35,9 +35,11 @@ const requestFields = [
   "TE: trailers",
   "TE: gzip, trailers;q=0.5",
   "Expect: 100-continue",
+  "Expect: x, 100-Continue ,",
   "Connection: Upgrade\r\nUpgrade: websocket",
   "Connection: keep-alive, Upgrade\r\nUpgrade: a/1, b",
   "Upgrade: h2c",
+  "Connection: , upgrade\t,\r\nUpgrade: , h2c\t, x",
   "Proxy-Authorization: Basic eA=="
 ]
 
@@ -94,7 +96,18 @@ const hosts = [
   "a-b.mesh"
 ]
 const contents = ["", "a", "abc\r\n", "GET / HTTP/1.1\r\n\r\n", "0\r\n\r\n", "x".repeat(17)]
-const extensions = ["", "", "", ";a", ';b="c"', ";d=e", ";f=g;h", ';i="\\";\t\xe9"']
+const extensions = [
+  "",
+  "",
+  "",
+  ";a",
+  ';b="c"',
+  ";d=e",
+  ";f=g;h",
+  " ; j\t= k ;l",
+  '; m = "n o"\t;p',
+  ';i="\\";\t\xe9"'
+]
 const trailers = ["", "", "X-Sum: 1\r\n", "X-A: b \r\nX-C:\r\n", "x-\xe9: 1\r\n"]
 const lengthForms = ["", "", "", "0", "00"]
 

@@ -83,10 +83,17 @@ export class HopFields {
       case "upgrade":
         this.upgrade = this.upgrade === "" ? value : `${this.upgrade}, ${value}`
         return true
-      case "expect":
-        if (value.toLowerCase() !== "100-continue") return false
+      case "expect": {
+        const expected = value
+          .split(",")
+          .map(trimmed)
+          .filter((member) => member !== "")
+        const others = expected.filter((member) => member.toLowerCase() !== "100-continue")
+        if (others.length === expected.length || value.includes('"')) return false
         this.expectsContinue = true
+        if (others.length > 0) this.fields.push("expect", others.join(", "))
         return true
+      }
       case "te":
         if (members(value).includes("trailers")) this.fields.push("te", "trailers")
         return true

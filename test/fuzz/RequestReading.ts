@@ -122,13 +122,13 @@ const messageOf = (raw: RawMessage): Message => {
 const relayed = (raw: RawMessage): boolean => {
   if (raw.method === "CONNECT") return true
   const hop = new HopFields(raw.fields)
-  const protocols = members(hop.upgrade)
+  const protocols = members(hop.upgrade).filter((protocol) => protocol !== "")
   return (
     raw.minor === 1 &&
     !hop.chunked &&
     hop.length < 1 &&
     protocols.every((protocol) => /^[!#-'*+\-.^-z|~]+(\/[!#-'*+\-.^-z|~]+)?$/i.test(protocol)) &&
-    protocols.some((protocol) => protocol !== "h2c")
+    protocols.some((protocol) => protocol !== "h2c" && protocol !== "h2")
   )
 }
 
