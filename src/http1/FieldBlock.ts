@@ -12,8 +12,10 @@ import type { Fields } from "../model/Exchange.ts"
 import { isToken, tokenBytes, valueBytes } from "./Characters.ts"
 import { listMembers, splitList } from "./FieldList.ts"
 import { badName, badValue } from "./FieldSyntax.ts"
+import { badCoding, readContentLength, refuseTabs } from "./FramingFields.ts"
 import { excerpt, Http1Error } from "./Http1Error.ts"
 import type { Http1Limits } from "./Limits.ts"
+import type { Sender } from "./Sender.ts"
 
 const HT = 0x09
 const LF = 0x0a
@@ -70,14 +72,15 @@ export class FieldBlock {
 }
 
 /**
- * Reads from `start` (the first byte after the start line) to the empty line. With `judge`, which
- * throws for names that may not be there, every field is kept as it is (trailers).
+ * Reads from `start` (the first byte after the start line) to the empty line. With `keeps` the
+ * fields are a trailer section: those it says no to are dropped, the others kept as they are.
  */
 export const readFieldBlock = (
   text: string,
   start: number,
   limits: Http1Limits,
-  judge?: (name: string) => void
+  sender: Sender,
+  keeps?: (name: string) => boolean
 ): FieldBlock => {
   const block = new FieldBlock()
   let position = start
@@ -106,13 +109,10 @@ export const readFieldBlock = (
     let to = i
     while (to > from && (text.charCodeAt(to - 1) === SP || text.charCodeAt(to - 1) === HT)) to--
     const name = text.slice(position, nameEnd)
-    if (judge === undefined) {
+    if (keeps === undefined) {
       if (name.length === 14 || name.length === 17) refuseTabs(text, nameEnd, i, name)
-      takeField(block, name, text.slice(from, to))
-    } else {
-      judge(name)
-      block.fields.push(name, text.slice(from, to))
-    }
+      takeField(block, name, text.slice(from, to), sender)
+    } else if (keeps(name)) block.fields.push(name, text.slice(from, to))
     position = i + 2
   }
   block.end = position + 2
@@ -124,7 +124,7 @@ export const readFieldBlock = (
  * Looks at the length and first letter before anything else: most fields are none of ours, and
  * then this costs two comparisons.
  */
-const takeField = (block: FieldBlock, name: string, value: string): void => {
+const takeField = (block: FieldBlock, name: string, value: string, sender: Sender): void => {
   const first = name.charCodeAt(0) | 0x20
   switch (name.length) {
     case 2:
@@ -167,7 +167,7 @@ const takeField = (block: FieldBlock, name: string, value: string): void => {
       break
     case 14:
       if (first === 0x63 && isNamed(name, "Content-Length", "content-length")) {
-        takeContentLength(block, value)
+        block.length = readContentLength(value, block.length, sender)
         return
       }
       break
@@ -180,7 +180,9 @@ const takeField = (block: FieldBlock, name: string, value: string): void => {
     case 17:
       if (first === 0x74 && name.toLowerCase() === "transfer-encoding") {
         // One field, one coding: any list or repetition is read differently by some server.
-        if (block.chunked || value.toLowerCase() !== "chunked") throw badCoding(block, value)
+        if (block.chunked || value.toLowerCase() !== "chunked") {
+          throw badCoding(value, block.chunked)
+        }
         block.chunked = true
         return
       }
@@ -188,20 +190,6 @@ const takeField = (block: FieldBlock, name: string, value: string): void => {
     default:
   }
   block.fields.push(name, value)
-}
-
-/**
- * Codings before a last `chunked` are well said and not understood, which is 501 (RFC 9112 §6.1).
- * Anything else leaves the length of the body uncertain, which is 400 (§6.3).
- */
-const badCoding = (block: FieldBlock, value: string): Http1Error => {
-  const codings = listMembers(value)
-  const last = codings.length - 1
-  const wellSaid = codings.every(isToken) && codings.indexOf("chunked") === last
-  return new Http1Error(
-    wellSaid && last > 0 && !block.chunked ? "unsupported_coding" : "bad_transfer_encoding",
-    `transfer-encoding ${excerpt(value, 0)}: only one, "chunked", is supported`
-  )
 }
 
 /** Nearly everybody writes it in one of these two ways; lowering it is a call into the runtime. */
@@ -213,23 +201,6 @@ const isProxyField = (lowerName: string): boolean =>
   lowerName === "proxy-authorization" ||
   lowerName === "proxy-authenticate" ||
   lowerName === "proxy-authentication-info"
-
-/**
- * Blanks around a value may be tabs, but nginx counts one to a length or a coding, llhttp one after
- * a coding, and HAProxy none: whether there is a body depends on who reads. Nobody sends one but to
- * find that out.
- */
-const refuseTabs = (text: string, from: number, to: number, name: string): void => {
-  const first = name.charCodeAt(0) | 0x20
-  if (first !== (name.length === 14 ? 0x63 : 0x74)) return // neither of the two
-  const lower = name.toLowerCase()
-  if (lower !== "content-length" && lower !== "transfer-encoding") return
-  if (!text.slice(from, to).includes("\t")) return
-  throw new Http1Error(
-    lower === "content-length" ? "bad_content_length" : "bad_transfer_encoding",
-    `${lower} has a tab beside its value`
-  )
-}
 
 /** `;q=0` and other parameters do not occur with `trailers` (RFC 9110 §10.1.4). */
 const hasTrailers = (value: string): boolean => listMembers(value).includes("trailers")
@@ -244,29 +215,6 @@ const takeExpect = (block: FieldBlock, name: string, value: string): void => {
   }
   block.expectsContinue = true
   if (others.length > 0) block.fields.push(name, others.join(", "))
-}
-
-const takeContentLength = (block: FieldBlock, value: string): void => {
-  if (block.length !== -1) {
-    // Also when both are equal: nobody sends that, and a recipient may add them to a list.
-    throw new Http1Error(
-      "duplicate_content_length",
-      "the message has more than one Content-Length field"
-    )
-  }
-  let length = 0
-  for (let i = 0; i < value.length; i++) {
-    const digit = value.charCodeAt(i) - 0x30
-    length = digit >= 0 && digit <= 9 ? length * 10 + digit : Number.NaN
-  }
-  // A comparison with NaN is false, so every character that is not a digit ends here.
-  if (value.length === 0 || value.length > 16 || !(length <= Number.MAX_SAFE_INTEGER)) {
-    throw new Http1Error(
-      "bad_content_length",
-      `content-length ${excerpt(value, 0)} is not a number of bytes`
-    )
-  }
-  block.length = length
 }
 
 const takeConnection = (block: FieldBlock, value: string): void => {

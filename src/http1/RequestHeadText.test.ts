@@ -5,7 +5,7 @@ import { defaultHttp1Limits } from "./Limits.ts"
 import { decodeRequestHead, type ParsedRequest, readRequestHead } from "./RequestHeadText.ts"
 
 const read = (text: string, limits = defaultHttp1Limits): ParsedRequest =>
-  readRequestHead(text, new StrictBlocks(limits), limits)
+  readRequestHead(text, new StrictBlocks(limits, "client"), limits)
 const get = (lines: string): ParsedRequest =>
   read(`GET / HTTP/1.1\r\nHost: a.mesh\r\n${lines}\r\n\r\n`)
 

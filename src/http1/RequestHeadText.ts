@@ -244,5 +244,5 @@ export const decodeRequestHead = (
   bytes: Buffer,
   limits: Http1Limits = peerHttp1Limits,
   from = 0,
-  blocks: BlockSource = new StrictBlocks(limits)
+  blocks: BlockSource = new StrictBlocks(limits, "node")
 ): ParsedRequest => readRequestHead(blockText(bytes, limits, from), blocks, limits)

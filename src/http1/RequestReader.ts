@@ -69,7 +69,7 @@ export class RequestReader {
     blocks = new KnownBlocks()
   ) {
     this.#handler = handler
-    this.#memory = new BlockMemory(limits, blocks)
+    this.#memory = new BlockMemory(limits, blocks, "client")
     this.#limits = limits
     this.#block = new BlockCollector(limits.headBytes, (start) => requestTooLong(start, limits))
     this.#body = new BodyReader(limits, (chunk) => handler.onBody(chunk))

@@ -5,7 +5,7 @@ import { defaultHttp1Limits } from "./Limits.ts"
 import { type ParsedResponse, type ResponseBody, readResponseHead } from "./ResponseHeadText.ts"
 
 const read = (text: string, method = "GET"): ParsedResponse =>
-  readResponseHead(`${text}\r\n\r\n`, method, new StrictBlocks(defaultHttp1Limits))
+  readResponseHead(`${text}\r\n\r\n`, method, new StrictBlocks(defaultHttp1Limits, "program"))
 const length = (bytes: number): Framing => ({ kind: "length", length: bytes })
 
 describe("readResponseHead", () => {
@@ -47,6 +47,16 @@ describe("readResponseHead", () => {
   > = [
     ["HTTP/1.1 200 OK\r\nContent-Length: 5", "GET", length(5), "length", true],
     ["HTTP/1.1 200 OK\r\nContent-Length: 0", "GET", length(0), "length", true],
+    // RFC 9112 §6.3: processed with the single value, if all are valid and the same.
+    ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\ncontent-length: 5", "GET", length(5), "length", true],
+    ["HTTP/1.1 200 OK\r\nContent-Length: 5, 005 ,", "GET", length(5), "length", true],
+    [
+      "HTTP/1.1 200 OK\r\nContent-Length: 5,5\r\nContent-Length: 05",
+      "GET",
+      length(5),
+      "length",
+      true
+    ],
     ["HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked", "GET", streamBody, "chunked", true],
     ["HTTP/1.1 200 OK", "GET", streamBody, "until_close", false],
     [

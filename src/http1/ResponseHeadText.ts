@@ -150,5 +150,5 @@ export const decodeResponseHead = (
   method: string,
   limits: Http1Limits = peerHttp1Limits,
   from = 0,
-  blocks: BlockSource = new StrictBlocks(limits)
+  blocks: BlockSource = new StrictBlocks(limits, "node")
 ): ParsedResponse => readResponseHead(blockText(bytes, limits, from), method, blocks)

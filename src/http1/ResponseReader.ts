@@ -54,7 +54,7 @@ export class ResponseReader {
     blocks = new KnownBlocks()
   ) {
     this.#handler = handler
-    this.#memory = new BlockMemory(limits, blocks)
+    this.#memory = new BlockMemory(limits, blocks, "program")
     this.#block = new BlockCollector(limits.headBytes, () => headTooLong(limits.headBytes))
     this.#body = new BodyReader(limits, (chunk) => handler.onBody(chunk))
   }

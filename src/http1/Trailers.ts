@@ -40,18 +40,19 @@ const forbidden = new Set([
 
 /** `text` is a trailer section with its empty line (or up to a bare LF, see BlockCollector). */
 export const readTrailers = (text: string, limits: Http1Limits): Fields => {
-  const block = readFieldBlock(text, 0, limits, refuseForbidden)
+  const block = readFieldBlock(text, 0, limits, "node", refuseForbidden)
   if (block.end !== text.length) {
     throw new Http1Error("unexpected_bytes", "bytes follow the empty line of the trailers")
   }
   return block.fields
 }
 
-const refuseForbidden = (name: string): void => {
+const refuseForbidden = (name: string): boolean => {
   const lower = name.toLowerCase()
   if (forbidden.has(lower)) {
     throw new Http1Error("forbidden_trailer", `${lower} cannot be a trailer field`)
   }
+  return true
 }
 
 /** Trailer lines and the empty line. Throws nothing: `trailers` are trusted like a head's fields. */

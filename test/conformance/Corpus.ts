@@ -427,7 +427,30 @@ export const responseCorpus: ReadonlyArray<Case> = [
     response("Content-Length: 3\r\nContent-Length: 4", "abcd"),
     "duplicate_content_length"
   ],
-  ["list of lengths", response("Content-Length: 3,3", "abc"), "bad_content_length"],
+  ["list of different lengths", response("Content-Length: 3,4", "abcd"), "bad_content_length"],
+  ["list with a word", response("Content-Length: 3, x", "abc"), "bad_content_length"],
+  ["list of nothing", response("Content-Length: ,", "abc"), "bad_content_length"],
+  [
+    "list and another length",
+    response("Content-Length: 3, 3\r\nContent-Length: 4", "abcd"),
+    "duplicate_content_length"
+  ],
+  ["tab beside the length", response("Content-Length: 3\t", "abc"), "bad_content_length"],
+  [
+    "tab beside the coding",
+    response("Transfer-Encoding:\tchunked", "0\r\n\r\n"),
+    "bad_transfer_encoding"
+  ],
+  [
+    "chunked twice",
+    response("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "0\r\n\r\n"),
+    "bad_transfer_encoding"
+  ],
+  [
+    "chunked, chunked",
+    response("Transfer-Encoding: chunked, chunked", "0\r\n\r\n"),
+    "bad_transfer_encoding"
+  ],
   ["other coding", response("Transfer-Encoding: gzip, chunked"), "unsupported_coding"],
   [
     "coding in HTTP/1.0",

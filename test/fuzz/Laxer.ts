@@ -4,11 +4,16 @@
  * on, and must understand what we understood of the original.
  */
 import { type After, type RawMessage, type RawReading, readByLlhttp } from "./Llhttp.ts"
+import { trimmed } from "./Reading.ts"
+
+type Kind = "request" | "response"
 
 interface Licence {
   readonly right: string
+  /** How llhttp refuses it: code and words. */
+  readonly refusal: RegExp
   /** `at`: how far llhttp came. Undefined when this is no such case. */
-  rewrite(text: string, at: number): string | undefined
+  rewrite(text: string, at: number, kind: Kind): string | undefined
 }
 
 const token = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+"
@@ -23,25 +28,46 @@ const sizeLine = new RegExp(
 const withLine = (
   text: string,
   at: number,
-  change: (line: string) => string | undefined
+  change: (line: string, before: string) => string | undefined
 ): string | undefined => {
   const start = text.lastIndexOf("\n", at - 1) + 1
   const end = text.indexOf("\r\n", start)
   if (end === -1) return undefined
-  const changed = change(text.slice(start, end))
+  const changed = change(text.slice(start, end), text.slice(0, start))
   return changed === undefined ? undefined : text.slice(0, start) + changed + text.slice(end)
 }
 
 export const laxerBy: Readonly<Record<string, Licence>> = {
   minor_version: {
     right: "any HTTP/1.x is read as HTTP/1.1 (RFC 9110 §2.5)",
+    refusal: /^HPE_INVALID_VERSION/,
     rewrite: (text, at) =>
       /^HTTP\/1\.[2-9]$/.test(text.slice(at - 8, at))
         ? `${text.slice(0, at - 1)}1${text.slice(at)}`
         : undefined
   },
+  equal_lengths: {
+    right: "lengths of a response that are all valid and equal (RFC 9112 §6.3)",
+    refusal: /^HPE_(UNEXPECTED|INVALID)_CONTENT_LENGTH/,
+    rewrite: (text, at, kind) =>
+      kind === "request"
+        ? undefined
+        : withLine(text, at, (line, before) => {
+            const length = lengthIn(line)
+            if (length === undefined || Number.isNaN(length)) return undefined
+            const head = before.slice(before.lastIndexOf("\r\n\r\n") + 2)
+            const known = head
+              .split("\r\n")
+              .map(lengthIn)
+              .find((it) => it !== undefined)
+            // One that goes no further, in its place.
+            if (known === undefined) return `Content-Length: ${length}`
+            return known === length ? "Keep-Alive:" : undefined
+          })
+  },
   blanks_in_extensions: {
     right: "BWS around the ; and = of chunk extensions (RFC 9112 §7.1.1)",
+    refusal: /in chunk (size|extensions)|^HPE_IN_BODY_OF_UPGRADE/,
     rewrite: (text, at) =>
       withLine(text, at, (line) =>
         sizeLine.test(line)
@@ -51,24 +77,41 @@ export const laxerBy: Readonly<Record<string, Licence>> = {
   }
 }
 
+/** The one length that a Content-Length line says, once or several times. */
+const lengthIn = (line: string): number | undefined => {
+  const value = /^content-length:(.*)$/i.exec(line)?.[1]
+  const members =
+    value
+      ?.split(",")
+      .map(trimmed)
+      .filter((member) => member !== "") ?? []
+  const [first, ...others] = members.map((member) =>
+    /^\d{1,16}$/.test(member) ? Number(member) : Number.NaN
+  )
+  return others.every((length) => length === first) ? first : undefined
+}
+
 /** As `readByLlhttp`, with the bytes it was brought to read, which its offsets speak of. */
 export const readLaxly = (
-  kind: "request" | "response",
+  kind: Kind,
   original: Buffer,
   after: (message: RawMessage) => After
 ): RawReading & { readonly bytes: Buffer } => {
   for (let bytes = original; ; ) {
     const reading = readByLlhttp(kind, bytes, after)
-    const rewritten = reading.refused === undefined ? undefined : rewrite(bytes, reading.read)
+    const rewritten = rewrite(bytes, reading, kind)
     if (rewritten === undefined) return { ...reading, bytes }
     bytes = rewritten
   }
 }
 
-const rewrite = (bytes: Buffer, at: number): Buffer | undefined => {
+const rewrite = (bytes: Buffer, reading: RawReading, kind: Kind): Buffer | undefined => {
+  const { read, reason, refused } = reading
+  if (refused === undefined) return undefined
   const text = bytes.toString("latin1")
   for (const licence of Object.values(laxerBy)) {
-    const taken = licence.rewrite(text, at)
+    const meant = licence.refusal.test(`${refused} ${reason}`)
+    const taken = meant ? licence.rewrite(text, read, kind) : undefined
     if (taken !== undefined && taken !== text) return Buffer.from(taken, "latin1")
   }
   return undefined

@@ -166,6 +166,13 @@ export const response = (random: Random): string => {
   const lines = [random.pick(statusLines)]
   fieldsInto(random, lines, responseFields)
   const body = contentOf(random, lines)
+  // A length once more, or as a list, as RFC 9112 §6.3 lets it stand.
+  const length = lines.findIndex((line) => line.startsWith("Content-Length"))
+  if (length !== -1 && random.chance(0.15)) {
+    const again = lines[length]!.slice("Content-Length: ".length)
+    if (random.chance(0.5)) lines.push(`content-length: ${again}`)
+    else lines[length] += random.pick([`, ${again}`, ` ,0${again},,`, ","])
+  }
   shuffle(random, lines)
   // Without any length the body ends with the connection.
   return `${lines.join("\r\n")}\r\n\r\n${body === "" && random.chance(0.3) ? "rest" : body}`
