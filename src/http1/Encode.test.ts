@@ -157,6 +157,9 @@ describe("unsafePart", () => {
   it("finds in a response", () => {
     expect(unsafePart({ ...response, reason: "a\nb" })).toBe("the reason phrase")
     expect(unsafePart({ ...response, status: 99 })).toBe("status 99")
+    expect(unsafePart({ ...response, fields: ["Skein-Error", "x"] })).toBe(
+      "mesh header skein-error"
+    )
     expect(unsafePart(response)).toBeUndefined()
   })
 })

@@ -9,6 +9,7 @@ import type { Fields, RequestHead, ResponseHead } from "../model/Exchange.ts"
 import { readAuthority } from "./Authority.ts"
 import { isFieldValue, isOriginTarget, isToken } from "./Characters.ts"
 import { type FieldSection, fieldLines, hasField, sectionOf } from "./FieldSection.ts"
+import { isReserved } from "./Sender.ts"
 import { encodeTrailers } from "./Trailers.ts"
 
 /**
@@ -143,6 +144,10 @@ export const unsafePart = (head: RequestHead | ResponseHead): string | undefined
     if (!isFieldValue(fields[i + 1]!)) return `the value of header ${name}`
   }
   if ("status" in head) {
+    for (let i = 0; i < fields.length; i += 2) {
+      const name = fields[i]!.toLowerCase()
+      if (name.charCodeAt(0) === 0x73 && isReserved(name, "program")) return `mesh header ${name}`
+    }
     if (!Number.isInteger(head.status) || head.status < 100 || head.status > 999) {
       return `status ${head.status}`
     }

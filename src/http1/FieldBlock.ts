@@ -6,7 +6,8 @@
  * Proxy-Connection, Upgrade, TE (except the word `trailers`, since this hop relays trailers and
  * gRPC asks for it end to end), Expect: 100-continue, and the credentials meant for the nearest
  * proxy, Proxy-Authorization, Proxy-Authenticate and Proxy-Authentication-Info: the mesh asks for
- * none, and a password for a proxy is nothing an application behind it should see.
+ * none, and a password for a proxy is nothing an application behind it should see. And what is not
+ * the sender's to say (Sender.ts).
  */
 import type { Fields } from "../model/Exchange.ts"
 import { isToken, tokenBytes, valueBytes } from "./Characters.ts"
@@ -15,7 +16,7 @@ import { badName, badValue } from "./FieldSyntax.ts"
 import { badCoding, readContentLength, refuseTabs } from "./FramingFields.ts"
 import { excerpt, Http1Error } from "./Http1Error.ts"
 import type { Http1Limits } from "./Limits.ts"
-import type { Sender } from "./Sender.ts"
+import { isReserved, type Sender } from "./Sender.ts"
 
 const HT = 0x09
 const LF = 0x0a
@@ -189,6 +190,7 @@ const takeField = (block: FieldBlock, name: string, value: string, sender: Sende
       break
     default:
   }
+  if (first === 0x73 && isReserved(name, sender)) return
   block.fields.push(name, value)
 }
 

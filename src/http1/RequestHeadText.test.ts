@@ -96,6 +96,11 @@ describe("readRequestHead", () => {
     expect(head.upgrade).toBeUndefined()
   })
 
+  it("drops of the mesh's own names those that say nothing in a request", () => {
+    const lines = "skein-error: x\r\nSKEIN-NODE: y\r\nskein-deadline: 5\r\nskein-attempt: 1"
+    expect(get(lines).head.fields).toEqual(["skein-deadline", "5", "skein-attempt", "1"])
+  })
+
   it("drops listed fields also when Connection comes after them", () => {
     expect(get("X-One: 1\r\nConnection: x-one").head.fields).toEqual([])
   })

@@ -2,10 +2,16 @@ import { describe, expect, it } from "vitest"
 import { type Framing, noBody, streamBody } from "../model/Exchange.ts"
 import { StrictBlocks } from "./BlockSource.ts"
 import { defaultHttp1Limits } from "./Limits.ts"
-import { type ParsedResponse, type ResponseBody, readResponseHead } from "./ResponseHeadText.ts"
+import {
+  decodeResponseHead,
+  type ParsedResponse,
+  type ResponseBody,
+  readResponseHead
+} from "./ResponseHeadText.ts"
 
 const read = (text: string, method = "GET"): ParsedResponse =>
   readResponseHead(`${text}\r\n\r\n`, method, new StrictBlocks(defaultHttp1Limits, "program"))
+
 const length = (bytes: number): Framing => ({ kind: "length", length: bytes })
 
 describe("readResponseHead", () => {
@@ -129,10 +135,34 @@ describe("readResponseHead", () => {
     else expect(read(text).head.upgrade).toBe(upgrade)
   })
 
+  it("drops what only the mesh may say, of answers and of 1xx", () => {
+    const lines = [
+      "skein-error: upstream_timeout",
+      "Skein-Node: host-z",
+      "SKEIN-anything: 1",
+      "skein-: 1",
+      "skein: 1",
+      "skeins-x: 1",
+      "Server: x",
+      "set-cookie: a"
+    ].join("\r\n")
+    const kept = ["skein", "1", "skeins-x", "1", "Server", "x", "set-cookie", "a"]
+    expect(read(`HTTP/1.1 200 OK\r\n${lines}`).head.fields).toEqual(kept)
+    expect(read(`HTTP/1.1 103 Hints\r\n${lines}`).head.fields).toEqual(kept)
+  })
+
   it("drops what concerns one hop", () => {
     const { head } = read(
       "HTTP/1.1 407 X\r\nConnection: x-a\r\nKeep-Alive: x\r\nX-A: b\r\nProxy-Authenticate: Basic\r\nUpgrade: x\r\nX-B: c"
     )
     expect(head.fields).toEqual(["X-B", "c"])
+  })
+})
+
+describe("decodeResponseHead", () => {
+  it("leaves a node of the mesh what it says of the mesh", () => {
+    const text = "HTTP/1.1 200 OK\r\nskein-node: host-b\r\nContent-Length: 0\r\n\r\n"
+    const { head } = decodeResponseHead(Buffer.from(text), "GET")
+    expect(head.fields).toEqual(["skein-node", "host-b"])
   })
 })

@@ -82,6 +82,8 @@ const commonFields = [
   "Keep-Alive: timeout=5",
   "Trailer: X-Sum",
   "Proxy-Connection: keep-alive",
+  "Skein-Error: x",
+  "skein-attempt: 2",
   "Content-Type: text/plain"
 ]
 

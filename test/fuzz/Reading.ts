@@ -51,7 +51,7 @@ export class HopFields {
   /** What goes end to end. */
   fields: Array<string> = []
 
-  constructor(raw: ReadonlyArray<string>) {
+  constructor(raw: ReadonlyArray<string>, kind: "request" | "response") {
     const listed = new Set<string>()
     for (let i = 0; i < raw.length; i += 2) {
       if (raw[i]!.toLowerCase() !== "connection") continue
@@ -65,7 +65,9 @@ export class HopFields {
     for (let i = 0; i < raw.length; i += 2) {
       const name = raw[i]!.toLowerCase()
       const value = trimmed(raw[i + 1]!)
-      if (!this.#take(name, value) && !listed.has(name)) this.fields.push(name, value)
+      const reserved = kind === "response" ? /^skein-/ : /^skein-(error|node)$/
+      if (this.#take(name, value) || listed.has(name) || reserved.test(name)) continue
+      this.fields.push(name, value)
     }
   }
 

@@ -92,7 +92,7 @@ const normal = (authority: string): string =>
 
 /** llhttp says what stands there; what it means for an intermediary is said here once more. */
 const messageOf = (raw: RawMessage): Message => {
-  const hop = new HopFields(raw.fields)
+  const hop = new HopFields(raw.fields, "request")
   const connect = raw.method === "CONNECT"
   const { target, authority } = connect
     ? { target: normal(raw.url), authority: raw.url }
@@ -121,7 +121,7 @@ const messageOf = (raw: RawMessage): Message => {
 /** The upgrades that the mesh relays; others are answered as if nobody had asked (see below). */
 const relayed = (raw: RawMessage): boolean => {
   if (raw.method === "CONNECT") return true
-  const hop = new HopFields(raw.fields)
+  const hop = new HopFields(raw.fields, "request")
   const protocols = members(hop.upgrade).filter((protocol) => protocol !== "")
   return (
     raw.minor === 1 &&

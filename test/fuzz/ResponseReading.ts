@@ -76,7 +76,7 @@ const afterOf = (method: string, raw: RawMessage): After =>
   isTunnel(method, raw) ? "tunnel" : hasNothing(method, raw.status) ? "nothing" : "body"
 
 const messageOf = (method: string, raw: RawMessage): Message => {
-  const hop = new HopFields(raw.fields)
+  const hop = new HopFields(raw.fields, "response")
   const tunnel = isTunnel(method, raw)
   const nothing = hasNothing(method, raw.status)
   const bare = raw.status < 200 || raw.status === 204
