@@ -16,7 +16,7 @@ import { badName, badValue } from "./FieldSyntax.ts"
 import { badCoding, readContentLength, refuseTabs } from "./FramingFields.ts"
 import { excerpt, Http1Error } from "./Http1Error.ts"
 import type { Http1Limits } from "./Limits.ts"
-import { isReserved, type Sender } from "./Sender.ts"
+import { isDisguised, isReserved, type Sender } from "./Sender.ts"
 
 const HT = 0x09
 const LF = 0x0a
@@ -171,8 +171,15 @@ const takeField = (block: FieldBlock, name: string, value: string, sender: Sende
         block.length = readContentLength(value, block.length, sender)
         return
       }
+      if (isDisguised(name, sender)) return
+      break
+    case 15:
+      if (isDisguised(name, sender)) return
       break
     case 16:
+      if (first === 0x70 && isProxyField(name.toLowerCase())) return
+      if (isDisguised(name, sender)) return
+      break
     case 18:
     case 19:
     case 25:
@@ -187,6 +194,7 @@ const takeField = (block: FieldBlock, name: string, value: string, sender: Sende
         block.chunked = true
         return
       }
+      if (isDisguised(name, sender)) return
       break
     default:
   }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { noBody } from "../model/Exchange.ts"
 import { StrictBlocks } from "./BlockSource.ts"
 import { Http1Error } from "./Http1Error.ts"
 import { defaultHttp1Limits } from "./Limits.ts"
@@ -99,6 +100,24 @@ describe("readRequestHead", () => {
   it("drops of the mesh's own names those that say nothing in a request", () => {
     const lines = "skein-error: x\r\nSKEIN-NODE: y\r\nskein-deadline: 5\r\nskein-attempt: 1"
     expect(get(lines).head.fields).toEqual(["skein-deadline", "5", "skein-attempt", "1"])
+  })
+
+  it("drops what CGI could not tell from this node's own fields", () => {
+    const lines = [
+      "Content_Length: 5",
+      "transfer_encoding: chunked",
+      "X_Forwarded_For: 192.0.2.1",
+      "X-Forwarded_Host: b",
+      "x_forwarded-proto: https",
+      "x_forwarded_for: kept_by_nobody",
+      "x_request_id: 7",
+      "X-Forwarded-For: 192.0.2.2",
+      "x_forwarded_port: 1"
+    ]
+    expect(get(lines.join("\r\n")).head).toMatchObject({
+      framing: noBody,
+      fields: ["x_request_id", "7", "X-Forwarded-For", "192.0.2.2", "x_forwarded_port", "1"]
+    })
   })
 
   it("drops listed fields also when Connection comes after them", () => {

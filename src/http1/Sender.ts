@@ -22,3 +22,18 @@ export const isReserved = (name: string, sender: Sender): boolean => {
 
 const prefix = "skein-"
 const ofAnswers = new Set(["skein-error", "skein-node"])
+
+/**
+ * A client's field that CGI, WSGI and their kind cannot tell from one that this node answers for,
+ * since they know both as HTTP_X_FORWARDED_FOR. To be asked only for names of 14 to 17 characters.
+ */
+export const isDisguised = (name: string, sender: Sender): boolean =>
+  sender === "client" && name.includes("_") && owned.has(name.toLowerCase().replaceAll("_", "-"))
+
+const owned = new Set([
+  "content-length",
+  "transfer-encoding",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-proto"
+])

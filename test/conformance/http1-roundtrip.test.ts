@@ -24,7 +24,7 @@ import {
 import { latin1, readRequests, readResponses, split } from "./Http1Recorder.ts"
 
 const reserved =
-  /^(connection|content-length|expect|host|keep-alive|proxy-.*|te|transfer-encoding|upgrade|date|skein-.*)$/i
+  /^(connection|content-length|expect|host|keep-alive|proxy-.*|te|transfer-encoding|upgrade|date|skein-.*|content_length|transfer_encoding)$/i
 
 const fieldName = fc
   .stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,24}$/)

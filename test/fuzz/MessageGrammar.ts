@@ -84,6 +84,8 @@ const commonFields = [
   "Proxy-Connection: keep-alive",
   "Skein-Error: x",
   "skein-attempt: 2",
+  "X_Forwarded-For: 1",
+  "Content_Length: 7",
   "Content-Type: text/plain"
 ]
 

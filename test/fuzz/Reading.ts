@@ -38,6 +38,10 @@ export const fieldLines = (fields: ReadonlyArray<string>): string => {
   return text
 }
 
+/** With an underscore, as this node's own to CGI and its kind. */
+const disguised =
+  /^(?=.*_)(content[-_]length|transfer[-_]encoding|x[-_]forwarded[-_](for|host|proto))$/
+
 /** The fields of a raw head that an intermediary acts upon, found again by the letter of the RFC. */
 export class HopFields {
   host: string | undefined = undefined
@@ -67,6 +71,7 @@ export class HopFields {
       const value = trimmed(raw[i + 1]!)
       const reserved = kind === "response" ? /^skein-/ : /^skein-(error|node)$/
       if (this.#take(name, value) || listed.has(name) || reserved.test(name)) continue
+      if (kind === "request" && disguised.test(name)) continue
       this.fields.push(name, value)
     }
   }
