@@ -8,7 +8,8 @@ import { BlockCollector } from "./BlockCollector.ts"
 import { tokenBytes, valueBytes } from "./Characters.ts"
 import { Http1Error } from "./Http1Error.ts"
 import type { Http1Limits } from "./Limits.ts"
-import { readTrailers } from "./Trailers.ts"
+import type { Sender } from "./Sender.ts"
+import { forbiddenTrailer, readTrailers } from "./Trailers.ts"
 
 const HT = 0x09
 const LF = 0x0a
@@ -48,9 +49,16 @@ type Place =
   | "trailer_lf"
   | "trailer"
 
+export interface BodyHandler {
+  onBody(chunk: Buffer): void
+  /** A trailer field that may not be one was dropped: its name, or another label of a fixed set. */
+  onDroppedTrailer?(field: string): void
+}
+
 export class BodyReader {
   readonly #limits: Http1Limits
-  readonly #onBody: (chunk: Buffer) => void
+  readonly #sender: Sender
+  readonly #handler: BodyHandler
   #place: Place = "done"
   /** Bytes to come of the length or of the chunk; while a size is read, the size so far. */
   #left = 0
@@ -58,10 +66,13 @@ export class BodyReader {
   #extensionBytes = 0
   #trailerBlock: BlockCollector | undefined = undefined
   #trailers: Fields = noFields
+  /** Names that the head's Connection lists. */
+  #listed: ReadonlyArray<string> | undefined = undefined
 
-  constructor(limits: Http1Limits, onBody: (chunk: Buffer) => void) {
+  constructor(limits: Http1Limits, sender: Sender, handler: BodyHandler) {
     this.#limits = limits
-    this.#onBody = onBody
+    this.#sender = sender
+    this.#handler = handler
   }
 
   get done(): boolean {
@@ -80,8 +91,10 @@ export class BodyReader {
     this.#place = length === 0 ? "done" : "length"
   }
 
-  startChunked(): void {
+  /** `listed`: names of the head's Connection, which concern this hop in trailers too. */
+  startChunked(listed: ReadonlyArray<string> | undefined): void {
     this.#trailers = noFields
+    this.#listed = listed
     this.#extensionBytes = 0
     this.#place = "size_first"
   }
@@ -110,7 +123,7 @@ export class BodyReader {
         case "done":
           return at
         case "until_close":
-          this.#onBody(at === 0 ? chunk : chunk.subarray(at))
+          this.#handler.onBody(at === 0 ? chunk : chunk.subarray(at))
           return chunk.length
         case "length":
         case "data":
@@ -122,7 +135,7 @@ export class BodyReader {
           )
           const text = this.#trailerBlock.take(chunk, at)
           if (text === undefined) return chunk.length
-          this.#trailers = readTrailers(text, this.#limits)
+          this.#trailers = this.#readTrailers(text)
           this.#place = "done"
           return this.#trailerBlock.end
         }
@@ -144,8 +157,16 @@ export class BodyReader {
     const to = Math.min(chunk.length, from + this.#left)
     this.#left -= to - from
     if (this.#left === 0) this.#place = this.#place === "length" ? "done" : "data_cr"
-    this.#onBody(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to))
+    this.#handler.onBody(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to))
     return to
+  }
+
+  #readTrailers(text: string): Fields {
+    return readTrailers(text, this.#limits, this.#sender, (name) => {
+      const forbidden = forbiddenTrailer(name, this.#sender, this.#listed)
+      if (forbidden !== undefined) this.#handler.onDroppedTrailer?.(forbidden)
+      return forbidden === undefined
+    })
   }
 
   /** One byte of framing. */

@@ -42,7 +42,6 @@ export const http1Rules = {
   bad_chunk_size: "bad_request",
   bad_chunk_extension: "bad_request",
   bad_chunk_end: "bad_request",
-  forbidden_trailer: "bad_request",
   // Limits
   method_bytes: "not_implemented",
   target_bytes: "target_too_long",

@@ -17,6 +17,8 @@ export interface ParsedRequest {
   readonly version: 0 | 1
   /** The client wants the connection to stay open after the response. */
   readonly keepAlive: boolean
+  /** Names that Connection lists: taken out of the head, and to be taken out of trailers. */
+  readonly listed: ReadonlyArray<string> | undefined
 }
 
 const LF = 0x0a
@@ -96,7 +98,8 @@ const makeRequest = (
       expectsContinue: version === 1 && block.expectsContinue
     },
     version,
-    keepAlive: !block.close && (version === 1 || block.keepAlive)
+    keepAlive: !block.close && (version === 1 || block.keepAlive),
+    listed: block.listed
   }
 }
 

@@ -22,6 +22,7 @@ const open = (limits = defaultHttp1Limits) => {
         calls.push(trailers.length === 0 ? "end" : `end ${trailers.join(" ")}`)
         on.end()
       },
+      onDroppedTrailer: (field) => calls.push(`dropped ${field}`),
       onError: (error) => calls.push(`error ${error.rule} ${error.code}`)
     },
     limits
@@ -94,6 +95,25 @@ describe("RequestReader", () => {
     feed("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
     feed(`${line}\r\nabc\r\n0${line.slice(1)}\r\n\r\n`)
     expect(seen()).toEqual(["head POST /", "body abc", "end"])
+  })
+
+  it("drops trailers that cannot be any, and says which", () => {
+    const bytes =
+      "POST / HTTP/1.1\r\nHost: a\r\nConnection: x-hop\r\nTransfer-Encoding: chunked\r\n\r\n" +
+      "3\r\nabc\r\n0\r\nX-A: 1\r\nSet-Cookie: a\r\nX-Hop: 2\r\nskein-error: x\r\nskein-b: 3\r\n\r\n"
+    for (const size of [bytes.length, 7, 1]) {
+      const { feed, seen } = open()
+      for (let at = 0; at < bytes.length; at += size) feed(bytes.slice(at, at + size))
+      const calls = seen()
+      expect(calls.filter((call) => !call.startsWith("body"))).toEqual([
+        "head POST /",
+        "dropped set-cookie",
+        "dropped connection-option",
+        "dropped skein-*",
+        "end X-A 1 skein-b 3"
+      ])
+      expect(calls.join("").replaceAll("body ", "")).toContain("abc")
+    }
   })
 
   it("skips one empty line before a request, in any pieces", () => {
@@ -348,6 +368,13 @@ describe("RequestReader", () => {
       feed("x")
       expect(seen()).toEqual(["error pipelined_bytes bad_request"])
       expect(reader.state).toBe("failed")
+
+      const inOne = open()
+      inOne.feed(get("/") + "x".repeat(maxRetainedBytes))
+      expect(inOne.seen()).toEqual(["head GET /", "end"])
+      const oneMore = open()
+      oneMore.feed(get("/") + "x".repeat(maxRetainedBytes + 1))
+      expect(oneMore.seen()).toEqual(["head GET /", "end", "error pipelined_bytes bad_request"])
     })
   })
 })

@@ -13,7 +13,7 @@
 import { type Fields, noFields } from "../model/Exchange.ts"
 import { BlockCollector } from "./BlockCollector.ts"
 import { BlockMemory, KnownBlocks } from "./BlockMemory.ts"
-import { BodyReader } from "./BodyReader.ts"
+import { type BodyHandler, BodyReader } from "./BodyReader.ts"
 import { tokenBytes } from "./Characters.ts"
 import { bareCr } from "./FieldSyntax.ts"
 import { Http1Error } from "./Http1Error.ts"
@@ -27,9 +27,8 @@ import {
 
 export type { ParsedRequest } from "./RequestHeadText.ts"
 
-export interface RequestHandler {
+export interface RequestHandler extends BodyHandler {
   onHead(request: ParsedRequest): void
-  onBody(chunk: Buffer): void
   onEnd(trailers: Fields): void
   /** The connection is to be answered (`error.code`) and closed. */
   onError(error: Http1Error): void
@@ -72,7 +71,7 @@ export class RequestReader {
     this.#memory = new BlockMemory(limits, blocks, "client")
     this.#limits = limits
     this.#block = new BlockCollector(limits.headBytes, (start) => requestTooLong(start, limits))
-    this.#body = new BodyReader(limits, (chunk) => handler.onBody(chunk))
+    this.#body = new BodyReader(limits, "client", handler)
   }
 
   get state(): ReaderState {
@@ -135,7 +134,8 @@ export class RequestReader {
     }
   }
 
-  #retain(chunk: Buffer): void {
+  /** `ours`: nobody else's memory, which can be kept without a copy. */
+  #retain(chunk: Buffer, ours = false): void {
     const kept = this.#retained
     if ((kept?.length ?? 0) + chunk.length > maxRetainedBytes) {
       this.#fail(
@@ -146,7 +146,8 @@ export class RequestReader {
       )
       return
     }
-    this.#retained = kept === undefined ? Buffer.from(chunk) : Buffer.concat([kept, chunk])
+    if (kept !== undefined) this.#retained = Buffer.concat([kept, chunk])
+    else this.#retained = ours ? chunk : Buffer.from(chunk)
   }
 
   /** Goes on with what is kept, unless a loop further down the stack will. */
@@ -170,8 +171,8 @@ export class RequestReader {
         const later: Buffer | undefined = this.#retained
         if (this.#state === "complete") {
           if (at < current.length) {
-            const rest: Buffer = current.subarray(at)
-            this.#retained = owned ? rest : Buffer.from(rest)
+            this.#retained = undefined
+            this.#retain(current.subarray(at), owned)
             if (later !== undefined) this.#retain(later)
           }
           break
@@ -239,7 +240,7 @@ export class RequestReader {
       return end
     }
     this.#state = "body"
-    if (framing.kind === "stream") this.#body.startChunked()
+    if (framing.kind === "stream") this.#body.startChunked(request.listed)
     else this.#body.startLength(framing.kind === "length" ? framing.length : 0)
     this.#handler.onHead(request)
     if (this.state === "body" && this.#body.done) this.#end(noFields)

@@ -19,6 +19,8 @@ export interface ParsedResponse {
   readonly keepAliveTimeout: number | undefined
   /** What follows the head on the wire. */
   readonly body: ResponseBody
+  /** As of ParsedRequest. */
+  readonly listed: ReadonlyArray<string> | undefined
 }
 
 /** `none`: nothing follows, whatever `framing` says (HEAD, 1xx, 204, 304). */
@@ -85,7 +87,8 @@ const makeResponse = (
     version,
     keepAlive: reusable,
     keepAliveTimeout: block.keepAliveTimeout,
-    body
+    body,
+    listed: block.listed
   })
   // A tunnel has no lengths; those that are there mean nothing (RFC 9110 §9.3.6).
   if (status === 101 || (method === "CONNECT" && status >= 200 && status < 300)) {

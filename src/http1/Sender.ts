@@ -11,7 +11,7 @@ export type Sender =
 /**
  * Names by which the mesh speaks of itself. A program that could send them would pass its answer off
  * as the mesh's, so all of `skein-*` is taken out of responses; of what a client sends, what says
- * nothing in a request. To be asked only for names that begin with an s.
+ * nothing in a request.
  */
 export const isReserved = (name: string, sender: Sender): boolean => {
   if (name.length < prefix.length || (name.charCodeAt(1) | 0x20) !== 0x6b) return false

@@ -60,6 +60,7 @@ export class HttpConnection implements ExchangeOwner {
       {
         onHead: (request) => this.#onHead(request),
         onBody: (chunk) => this.#onBody(chunk),
+        onDroppedTrailer: context.onDroppedTrailer,
         onEnd: (trailers) => this.#onRequestEnd(trailers),
         onError: (error) => this.#onInvalid(error)
       },

@@ -21,6 +21,8 @@ export interface HttpConnectionContext extends HttpCallContext {
   readonly date: string
   /** A request was refused; by which rule of HTTP (or `head_timeout`). */
   readonly onParseError: (rule: string) => void
+  /** A trailer field of a request was dropped; its name, or another label of a fixed set. */
+  readonly onDroppedTrailer: (field: string) => void
 }
 
 /**

@@ -145,6 +145,8 @@ class HttpListenerCore implements HttpConnectionContext {
 
   readonly onParseError = (rule: string): void => this.metrics.parseError(rule)
 
+  readonly onDroppedTrailer = (field: string): void => this.metrics.droppedTrailer(field)
+
   drain(): void {
     this.draining = true
     for (const connection of this.connections.all()) connection.closeIfIdle()

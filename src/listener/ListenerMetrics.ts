@@ -7,6 +7,7 @@ export class ListenerMetrics {
   readonly #listener: string
   readonly #refused: Family<Counter>
   readonly #parseErrors: Family<Counter>
+  readonly #droppedTrailers: Family<Counter>
 
   /** `listener`: its configured address, so that the label stays the same over restarts. */
   constructor(registry: MetricRegistry, listener: string) {
@@ -25,6 +26,10 @@ export class ListenerMetrics {
       "skein_listener_parse_errors_total",
       "Requests that were not unambiguous HTTP/1.1, by the rule they broke."
     )
+    this.#droppedTrailers = registry.counter(
+      "skein_listener_dropped_trailers_total",
+      "Trailer fields of requests that were not passed on, because no trailer may be named so."
+    )
   }
 
   refused(reason: string): void {
@@ -33,5 +38,9 @@ export class ListenerMetrics {
 
   parseError(rule: string): void {
     this.#parseErrors.cell({ listener: this.#listener, rule }).inc()
+  }
+
+  droppedTrailer(field: string): void {
+    this.#droppedTrailers.cell({ listener: this.#listener, field }).inc()
   }
 }

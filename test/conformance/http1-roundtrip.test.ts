@@ -12,7 +12,6 @@ import {
 } from "../../src/http1/Encode.ts"
 import { decodeRequestHead } from "../../src/http1/RequestHeadText.ts"
 import { decodeResponseHead } from "../../src/http1/ResponseHeadText.ts"
-import { decodeTrailers, encodeTrailers } from "../../src/http1/Trailers.ts"
 import {
   type Fields,
   type Framing,
@@ -166,15 +165,6 @@ describe("round trip", () => {
         expect(unsafePart(head)).toBeUndefined()
         const text = encodeResponseHead(head, { method, ...answering })
         expect(decodeResponseHead(latin1(text), method).head).toEqual(head)
-      }),
-      runs
-    )
-  })
-
-  it("of trailers to a peer", () => {
-    fc.assert(
-      fc.property(trailers, (list) => {
-        expect(decodeTrailers(latin1(encodeTrailers(list)))).toEqual(list)
       }),
       runs
     )

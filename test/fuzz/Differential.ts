@@ -37,7 +37,6 @@ export const stricterBy: Readonly<Record<string, string>> = {
   bad_switch: "101 without the protocol that is switched to",
   bad_chunk_size: "more than 16 digits or 2^53 - 1 bytes",
   bad_chunk_extension: "extensions that are not name=value by the letter",
-  forbidden_trailer: "trailers that a recipient must not merge into the head",
   obs_fold: "llhttp joins folded lines of a response",
   unexpected_bytes: "bytes after a response that nobody asked for",
   bare_lf: "a line of its own before a start line, and the end of HTTP/0.9's request line",

@@ -12,8 +12,8 @@ interface Licence {
   readonly right: string
   /** How llhttp refuses it: code and words. */
   readonly refusal: RegExp
-  /** `at`: how far llhttp came. Undefined when this is no such case. */
-  rewrite(text: string, at: number, kind: Kind): string | undefined
+  /** Undefined when this is no such case. */
+  rewrite(text: string, reading: RawReading, kind: Kind): string | undefined
 }
 
 const token = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+"
@@ -37,22 +37,32 @@ const withLine = (
   return changed === undefined ? undefined : text.slice(0, start) + changed + text.slice(end)
 }
 
+const framingName = /^(content-length|transfer-encoding):/i
+
 export const laxerBy: Readonly<Record<string, Licence>> = {
   minor_version: {
     right: "any HTTP/1.x is read as HTTP/1.1 (RFC 9110 §2.5)",
     refusal: /^HPE_INVALID_VERSION/,
-    rewrite: (text, at) =>
+    rewrite: (text, { read: at }) =>
       /^HTTP\/1\.[2-9]$/.test(text.slice(at - 8, at))
         ? `${text.slice(0, at - 1)}1${text.slice(at)}`
+        : undefined
+  },
+  framing_in_trailers: {
+    right: "trailers that cannot be trailers are dropped, framing ones too (RFC 9112 §7.1.2)",
+    refusal: /_(CONTENT_LENGTH|TRANSFER_ENCODING) |^HPE_IN_BODY_OF_UPGRADE/,
+    rewrite: (text, { messages, read }) =>
+      messages.at(-1)?.complete === false
+        ? withLine(text, read, (line) => line.replace(framingName, "Keep-Alive:"))
         : undefined
   },
   equal_lengths: {
     right: "lengths of a response that are all valid and equal (RFC 9112 §6.3)",
     refusal: /^HPE_(UNEXPECTED|INVALID)_CONTENT_LENGTH/,
-    rewrite: (text, at, kind) =>
+    rewrite: (text, { read }, kind) =>
       kind === "request"
         ? undefined
-        : withLine(text, at, (line, before) => {
+        : withLine(text, read, (line, before) => {
             const length = lengthIn(line)
             if (length === undefined || Number.isNaN(length)) return undefined
             const head = before.slice(before.lastIndexOf("\r\n\r\n") + 2)
@@ -68,8 +78,8 @@ export const laxerBy: Readonly<Record<string, Licence>> = {
   blanks_in_extensions: {
     right: "BWS around the ; and = of chunk extensions (RFC 9112 §7.1.1)",
     refusal: /in chunk (size|extensions)|^HPE_IN_BODY_OF_UPGRADE/,
-    rewrite: (text, at) =>
-      withLine(text, at, (line) =>
+    rewrite: (text, { read }) =>
+      withLine(text, read, (line) =>
         sizeLine.test(line)
           ? line.replace(new RegExp(`${quoted}|[ \\t]+`, "g"), (it) => (it[0] === '"' ? it : ""))
           : undefined
@@ -106,12 +116,12 @@ export const readLaxly = (
 }
 
 const rewrite = (bytes: Buffer, reading: RawReading, kind: Kind): Buffer | undefined => {
-  const { read, reason, refused } = reading
+  const { reason, refused } = reading
   if (refused === undefined) return undefined
   const text = bytes.toString("latin1")
   for (const licence of Object.values(laxerBy)) {
     const meant = licence.refusal.test(`${refused} ${reason}`)
-    const taken = meant ? licence.rewrite(text, read, kind) : undefined
+    const taken = meant ? licence.rewrite(text, reading, kind) : undefined
     if (taken !== undefined && taken !== text) return Buffer.from(taken, "latin1")
   }
   return undefined

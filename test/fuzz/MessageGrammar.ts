@@ -112,7 +112,16 @@ const extensions = [
   '; m = "n o"\t;p',
   ';i="\\";\t\xe9"'
 ]
-const trailers = ["", "", "X-Sum: 1\r\n", "X-A: b \r\nX-C:\r\n", "x-\xe9: 1\r\n"]
+const trailers = [
+  "",
+  "",
+  "",
+  "X-Sum: 1\r\n",
+  "X-A: b \r\nX-C:\r\n",
+  "Set-Cookie: x\r\nX-D: 1\r\n",
+  "X-Hop: 1\r\nSKEIN-Error: 2\r\nvia: 3\r\n",
+  "x-\xe9: 1\r\n"
+]
 const lengthForms = ["", "", "", "0", "00"]
 
 const contentOf = (random: Random, lines: Array<string>): string => {

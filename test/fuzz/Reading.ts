@@ -42,6 +42,16 @@ export const fieldLines = (fields: ReadonlyArray<string>): string => {
 const disguised =
   /^(?=.*_)(content[-_]length|transfer[-_]encoding|x[-_]forwarded[-_](for|host|proto))$/
 
+/** RFC 9110 §6.5.1: what frames, routes, authenticates or says how content is read is no trailer. */
+const noTrailer = new Set(
+  (
+    "connection content-length keep-alive te trailer transfer-encoding upgrade authorization cookie " +
+    "expect forwarded host max-forwards proxy-authenticate proxy-authentication-info " +
+    "proxy-authorization proxy-connection set-cookie via x-forwarded-for x-forwarded-host " +
+    "x-forwarded-proto content-encoding content-range content-type"
+  ).split(" ")
+)
+
 /** The fields of a raw head that an intermediary acts upon, found again by the letter of the RFC. */
 export class HopFields {
   host: string | undefined = undefined
@@ -54,23 +64,24 @@ export class HopFields {
   expectsContinue = false
   /** What goes end to end. */
   fields: Array<string> = []
+  readonly #listed = new Set<string>()
+  readonly #reserved: RegExp
 
   constructor(raw: ReadonlyArray<string>, kind: "request" | "response") {
-    const listed = new Set<string>()
+    this.#reserved = kind === "response" ? /^skein-/ : /^skein-(error|node)$/
     for (let i = 0; i < raw.length; i += 2) {
       if (raw[i]!.toLowerCase() !== "connection") continue
       for (const option of members(raw[i + 1]!)) {
         if (option === "close") this.close = true
         else if (option === "keep-alive") this.keepAlive = true
         else if (option === "upgrade") this.upgradeListed = true
-        else if (option !== "te") listed.add(option)
+        else if (option !== "te") this.#listed.add(option)
       }
     }
     for (let i = 0; i < raw.length; i += 2) {
       const name = raw[i]!.toLowerCase()
       const value = trimmed(raw[i + 1]!)
-      const reserved = kind === "response" ? /^skein-/ : /^skein-(error|node)$/
-      if (this.#take(name, value) || listed.has(name) || reserved.test(name)) continue
+      if (this.#take(name, value) || this.#listed.has(name) || this.#reserved.test(name)) continue
       if (kind === "request" && disguised.test(name)) continue
       this.fields.push(name, value)
     }
@@ -114,6 +125,17 @@ export class HopFields {
       default:
         return false
     }
+  }
+
+  /** Of the trailers those that are passed on. */
+  trailers(raw: ReadonlyArray<string>): ReadonlyArray<string> {
+    const kept: Array<string> = []
+    for (let i = 0; i < raw.length; i += 2) {
+      const name = raw[i]!.toLowerCase()
+      if (noTrailer.has(name.replaceAll("_", "-"))) continue
+      if (!this.#listed.has(name) && !this.#reserved.test(name)) kept.push(raw[i]!, raw[i + 1]!)
+    }
+    return kept
   }
 
   get framing(): string {

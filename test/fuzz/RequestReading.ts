@@ -112,7 +112,7 @@ const messageOf = (raw: RawMessage): Message => {
       fields: hop.fields
     }),
     body: raw.body,
-    trailers: fieldLines(raw.trailers),
+    trailers: fieldLines(hop.trailers(raw.trailers)),
     complete: raw.complete,
     last: !keepAlive
   }

@@ -108,7 +108,7 @@ const messageOf = (method: string, raw: RawMessage): Message => {
       fields: hop.fields
     }),
     body: raw.body,
-    trailers: fieldLines(raw.trailers),
+    trailers: fieldLines(hop.trailers(raw.trailers)),
     complete: tunnel || raw.complete,
     last: !keepAlive
   }
