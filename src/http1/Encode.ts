@@ -114,7 +114,12 @@ export const encodeResponseHead = (head: ResponseHead, options: ResponseOptions)
       if (version === 1) text += "transfer-encoding: chunked\r\n"
     } else if (coding === "length") text += "content-length: 0\r\n"
   }
-  if (!options.keepAlive || mustClose(coding)) text += "connection: close\r\n"
+  const closes = !options.keepAlive || mustClose(coding)
+  if (head.upgrade !== undefined) {
+    const first = closes ? "close, " : version === 0 ? "keep-alive, " : ""
+    return `${text}connection: ${first}upgrade\r\nupgrade: ${head.upgrade}\r\n\r\n`
+  }
+  if (closes) text += "connection: close\r\n"
   else if (version === 0) text += "connection: keep-alive\r\n"
   return `${text}\r\n`
 }

@@ -135,6 +135,22 @@ describe("readResponseHead", () => {
     else expect(read(text).head.upgrade).toBe(upgrade)
   })
 
+  it.each([
+    ["HTTP/1.1 426 X", "Connection: Upgrade\r\nUpgrade: websocket", "websocket"],
+    ["HTTP/1.1 426 X", "Upgrade: TLS/1.3, websocket", "TLS/1.3, websocket"],
+    ["HTTP/1.1 426 X", "Upgrade: web socket", undefined],
+    ["HTTP/1.1 426 X", "Upgrade: h2c", undefined],
+    ["HTTP/1.0 426 X", "Connection: upgrade\r\nUpgrade: websocket", undefined],
+    ["HTTP/1.1 200 OK", "Connection: upgrade\r\nUpgrade: h2,h2c", undefined],
+    ["HTTP/1.1 200 OK", "Connection: keep-alive, upgrade\r\nUpgrade: h2c, chat", "chat"],
+    ["HTTP/1.1 200 OK", "Upgrade: websocket", undefined],
+    ["HTTP/1.1 103 Hints", "Connection: upgrade\r\nUpgrade: websocket", undefined]
+  ])("%s, %j offers %s", (line, lines, upgrade) => {
+    const { head } = read(`${line}\r\n${lines}\r\nContent-Length: 0`)
+    expect(head.upgrade).toBe(upgrade)
+    expect(head.fields).toEqual([])
+  })
+
   it("drops what only the mesh may say, of answers and of 1xx", () => {
     const lines = [
       "skein-error: upstream_timeout",

@@ -7,7 +7,7 @@ import type { FieldBlock } from "./FieldBlock.ts"
 import { bareCr, bareLf } from "./FieldSyntax.ts"
 import { excerpt, Http1Error } from "./Http1Error.ts"
 import { type Http1Limits, peerHttp1Limits } from "./Limits.ts"
-import { switchedProtocols } from "./Upgrade.ts"
+import { relayedUpgrade, switchedProtocols } from "./Upgrade.ts"
 
 export interface ParsedResponse {
   readonly head: ResponseHead
@@ -77,7 +77,8 @@ const makeResponse = (
     throw new Http1Error("both_lengths", "both Content-Length and Transfer-Encoding are there")
   }
   const keepAlive = !block.close && (version === 1 || block.keepAlive)
-  const upgrade = status === 101 ? switchedTo(version, block) : undefined
+  const upgrade =
+    status === 101 ? switchedTo(version, block) : offeredUpgrade(status, version, block)
   const answer = (
     framing: ResponseHead["framing"],
     body: ResponseBody,
@@ -113,6 +114,15 @@ const makeResponse = (
     case "none":
       return answer(streamBody, "until_close", false)
   }
+}
+
+/**
+ * 426 is nothing without its Upgrade (RFC 9110 §15.5.22), so there it counts unlisted too; elsewhere
+ * what Connection does not list has strayed here from another hop (§7.8). Not of 1xx.
+ */
+const offeredUpgrade = (status: number, version: 0 | 1, block: FieldBlock): string | undefined => {
+  if (block.upgrade === undefined || version === 0 || status < 200) return undefined
+  return block.upgradeListed || status === 426 ? relayedUpgrade(block.upgrade) : undefined
 }
 
 const switchedTo = (version: 0 | 1, block: FieldBlock): string => {

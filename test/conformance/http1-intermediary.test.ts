@@ -93,6 +93,38 @@ describe("trailers that cannot be any", () => {
   })
 })
 
+describe("a final response with Upgrade", () => {
+  const head = "content-length: 2\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+
+  it("keeps it, as 426 must, and the connection", async () => {
+    await mesh.offer(answering(`HTTP/1.1 426 Upgrade Required\r\n${head}\r\nno`, ok))
+    const client = mesh.client().send(request("GET"))
+    await client.receives(/no$/)
+    expect(client.text).toMatch(/\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nno$/)
+    received = ""
+    client.send(request("GET"))
+    await client.receives(/ok$/)
+    await mesh.idle()
+  })
+
+  it("keeps it where the connection ends, and for a client that asked for a switch", async () => {
+    await mesh.offer(answering(`HTTP/1.1 426 Upgrade Required\r\n${head}\r\nno`))
+    const asked = "connection: close, upgrade\r\nupgrade: chat\r\n"
+    const client = mesh.client().send(request("GET", asked))
+    await client.end()
+    expect(client.text).toMatch(/\r\nconnection: close, upgrade\r\nupgrade: websocket\r\n\r\nno$/)
+  })
+
+  it("does not offer HTTP/2, which the mesh would not relay", async () => {
+    await mesh.offer(
+      answering(ok.replace("2\r\n", "2\r\nconnection: upgrade\r\nupgrade: h2,h2c\r\n"))
+    )
+    const client = mesh.client().send(request("GET"))
+    await client.receives(/ok$/)
+    expect(client.text).not.toMatch(/upgrade/i)
+  })
+})
+
 describe("the port of one service", () => {
   it.each([
     ["GET / HTTP/1.0\r\n\r\n", "payments.mesh"],

@@ -111,7 +111,8 @@ const responseHead: fc.Arbitrary<Answer> = fc.oneof(
   answer(anyMethod, fc.constant(304), framing),
   answer(anyMethod, fc.constantFrom(100, 102, 103, 204), fc.constant(noBody)),
   answer(fc.constant("GET"), fc.constant(101), fc.constant(streamBody), "websocket"),
-  answer(fc.constant("CONNECT"), fc.constantFrom(200, 299), fc.constant(streamBody))
+  answer(fc.constant("CONNECT"), fc.constantFrom(200, 299), fc.constant(streamBody)),
+  answer(anyMethod, fc.constantFrom(200, 304, 426), length, "websocket, TLS/1.3")
 )
 
 const trailers: fc.Arbitrary<Fields> = fc
