@@ -23,7 +23,8 @@ import {
   streamBody
 } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
-import { writeFault } from "./FaultResponse.ts"
+import { writeAnswer } from "./FaultResponse.ts"
+import type { OwnAnswer } from "./FinalRecipient.ts"
 
 /** The connection, as its exchange sees it. */
 export interface ExchangeOwner {
@@ -187,14 +188,15 @@ export class ClientExchange implements ResponseReceiver {
     if (!this.#over) this.#owner.onWritable()
   }
 
-  /** Answers with the fault if nothing was answered yet. */
-  answer(fault: Fault): void {
+  /** The mesh's own answer; nothing was answered yet. */
+  answer(answer: Fault | OwnAnswer): void {
     this.#finish()
     this.#coding = "length"
     const { head, version } = this.#request
     const keepAlive = this.#request.keepAlive && this.#owner.mayKeepAlive
-    const { date } = this.#owner
-    this.#socket.write(writeFault(fault, { method: head.method, version, keepAlive, date }))
+    const { date, node } = this.#owner
+    const options = { method: head.method, version, keepAlive, date }
+    this.#socket.write(writeAnswer(answer, node, options))
     this.#owner.onFinished(keepAlive)
   }
 

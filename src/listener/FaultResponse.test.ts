@@ -3,7 +3,7 @@ import { decodeResponseHead } from "../http1/ResponseHeadText.ts"
 import { fieldValue } from "../model/Exchange.ts"
 import { type Fault, type FaultCode, faultKinds } from "../model/Fault.ts"
 import { ServiceName } from "../model/Names.ts"
-import { writeFault } from "./FaultResponse.ts"
+import { writeAnswer, writeFault } from "./FaultResponse.ts"
 
 const fault = (change: Partial<Fault> = {}): Fault => ({
   code: "upstream_connect",
@@ -59,5 +59,25 @@ describe("writeFault", () => {
     const text = writeFault(fault({ node: "x\r\nset-cookie: a" }), options)
     expect(read(text).field("set-cookie")).toBeUndefined()
     expect(read(text).field("skein-node")).toBe("x??set-cookie: a")
+  })
+})
+
+describe("writeAnswer", () => {
+  const trace = { status: 200, fields: ["content-type", "message/http"], body: "caf\xe9" } as const
+  const written = (answer: Parameters<typeof writeAnswer>[0]): Buffer =>
+    Buffer.from(writeAnswer(answer, "host-\u{e9}\r\n", options))
+
+  it("writes what is no fault byte for byte, with the node and no error", () => {
+    const bytes = written(trace)
+    const { head, body, field } = read(bytes.toString("latin1").replace("\xe9", "e"))
+    expect(head.status).toBe(200)
+    expect(field("skein-node")).toBe("host-???")
+    expect(field("skein-error")).toBeUndefined()
+    expect(body).toBe("cafe")
+    expect(bytes.at(-1)).toBe(0xe9)
+  })
+
+  it("writes faults as they are written", () => {
+    expect(written(fault()).toString()).toBe(writeFault(fault(), options))
   })
 })

@@ -1,8 +1,10 @@
-/** From a request as a client sent it to the call it means, or to the fault that answers it. */
+/** From a request as a client sent it to the call it means, or to what answers it at once. */
 import { forwardFields, timesThrough } from "../http1/Forwarded.ts"
-import type { Call, RequestHead } from "../model/Exchange.ts"
+import { maxForwards, withForwardsLeft } from "../http1/MaxForwards.ts"
+import { type Call, type Fields, fieldValue, type RequestHead } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
 import { authorityOf, meshDomain, type PeerKey, type ServiceName } from "../model/Names.ts"
+import { answerFinally, type OwnAnswer } from "./FinalRecipient.ts"
 
 export interface HttpCallContext {
   readonly self: { readonly peer: PeerKey; readonly node: string }
@@ -23,8 +25,8 @@ export const makeHttpCall = (
   head: RequestHead,
   clientAddress: string | undefined,
   { fixedService, resolve, self }: HttpCallContext
-): Call | Fault => {
-  const { fields, method } = head
+): Call | Fault | OwnAnswer => {
+  const { method } = head
   const service = fixedService ?? resolve(head.authority)
   const refuse = (code: Fault["code"], message: string): Fault => ({
     code,
@@ -33,6 +35,21 @@ export const makeHttpCall = (
     service,
     sent: false
   })
+  let fields: Fields = head.fields
+  if (method === "TRACE" || method === "OPTIONS") {
+    const left = maxForwards(fields)
+    // Before anybody asks for whom it is: the answer is ours in any case.
+    if (left === 0) return answerFinally(head)
+    if (left !== undefined) {
+      if (Number.isNaN(left)) {
+        return refuse(
+          "bad_request",
+          `max-forwards ${JSON.stringify(fieldValue(fields, "max-forwards"))} is not one number of hops, and a ${method} with it is not passed on uncounted`
+        )
+      }
+      fields = withForwardsLeft(fields, left)
+    }
+  }
   if (service === undefined) {
     return refuse(
       "route_not_found",
@@ -90,4 +107,6 @@ const makeCall = (
   connectTimeout: undefined
 })
 
-export const isFault = (made: Call | Fault): made is Fault => "code" in made
+/** It goes nowhere. */
+export const isAnswer = (made: Call | Fault | OwnAnswer): made is Fault | OwnAnswer =>
+  !("kind" in made)

@@ -109,6 +109,74 @@ describe("requests", () => {
     }
   )
 
+  it.each([
+    ["/x?y", "payments.mesh"],
+    ["/", "nobody.example"],
+    ["http://payments.mesh:/x?y", "other"]
+  ])("to TRACE %s at %s end here with Max-Forwards 0, and come back", async (target, host) => {
+    const client = connect()
+    client.send(
+      `TRACE ${target} HTTP/1.1\r\nHost: ${host}\r\nX-One: caf\xe9\r\nmax-forwards: 0\r\n` +
+        "Connection: x-hop\r\nX-Hop: 1\r\nCookie: a=b\r\nAuthorization: Basic x\r\nX-Api-Key: k\r\n\r\n"
+    )
+    await client.receives(/\r\n\r\n[\s\S]*\r\n\r\n$/)
+    const authority = target.startsWith("http") ? "payments.mesh" : host
+    const path = target.replace(/^http:\/\/[^/]*/, "")
+    const echo = `TRACE ${path} HTTP/1.1\r\nhost: ${authority}\r\nX-One: caf\xe9\r\nmax-forwards: 0\r\n\r\n`
+    const [head = "", ...rest] = client.text.split("\r\n\r\n")
+    expect(rest.join("\r\n\r\n")).toBe(echo)
+    expect(head).toMatch(
+      /^HTTP\/1.1 200 OK\r\ncontent-type: message\/http\r\nskein-node: host-a\r\n/
+    )
+    expect(head).toMatch(new RegExp(`\r\ncontent-length: ${echo.length}$`))
+    expect(head).not.toContain("skein-error")
+    client.text = ""
+    client.send(get("/next"))
+    ;(await callee.next()).respond(200, "ok")
+    await client.receives(/ok$/)
+    expect(callee.exchanges).toHaveLength(1)
+  })
+
+  it.each(["*", "/x", "http://nobody.mesh"])(
+    "to OPTIONS %s end here with Max-Forwards 0, with what is allowed",
+    async (target) => {
+      const client = connect()
+      client.send(
+        `OPTIONS ${target} HTTP/1.1\r\nhost: 127.0.0.1\r\nmax-forwards: 0\r\ncontent-length: 3\r\n\r\nabc${get("/next")}`
+      )
+      ;(await callee.next()).respond(200, "ok")
+      await client.receives(/ok$/)
+      expect(client.text).toMatch(
+        /^HTTP\/1.1 200 OK\r\nallow: [A-Z, ]*\bOPTIONS\b[^\r]*\r\nskein-node: host-a\r\ndate: [^\r]*\r\ncontent-length: 0\r\n\r\nHTTP/
+      )
+    }
+  )
+
+  it.each([
+    ["TRACE", "5", "4"],
+    ["OPTIONS", "1", "0"],
+    ["OPTIONS", "0010", "9"],
+    ["TRACE", "99999999999999999999", "2147483647"],
+    ["GET", "5", "5"],
+    ["GET", "0", "0"],
+    ["trace", "0", "0"]
+  ])("to %s with Max-Forwards %s go on with %s", async (method, sent, forwarded) => {
+    connect().send(get("/", `max-forwards: ${sent}\r\n`).replace("GET", method))
+    const { call } = await callee.next()
+    expect(fieldValue(call.head?.fields ?? [], "max-forwards")).toBe(forwarded)
+  })
+
+  it.each(["", "x", "-1", "1, 2", "1\r\nMax-Forwards: 1"])(
+    "whose Max-Forwards cannot be counted down are refused: %j",
+    async (value) => {
+      const client = connect().send(get("/", `max-forwards: ${value}\r\n`).replace("GET", "TRACE"))
+      await client.receives(/\}\n$/)
+      expect(client.text).toMatch(/^HTTP\/1.1 400 [\s\S]*skein-error: bad_request/)
+      expect(client.text).toContain("not one number of hops")
+      expect(callee.exchanges).toHaveLength(0)
+    }
+  )
+
   it("that loop through this node are stopped", async () => {
     const client = connect().send(get("/", `via: ${"1.1 host-a, ".repeat(16)}1.1 x\r\n`))
     await client.receives(/loop/)

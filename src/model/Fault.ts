@@ -1,7 +1,6 @@
 /**
  * What the mesh itself answers when it cannot carry an exchange. Codes are stable: they stand in
- * `skein-error`, in metrics, in logs and in users' alerts. Anything without a code came from the
- * application.
+ * `skein-error`, in metrics, in logs and in users' alerts. No application can send one.
  */
 import type { ServiceName } from "./Names.ts"
 

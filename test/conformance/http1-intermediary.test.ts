@@ -125,6 +125,23 @@ describe("a final response with Upgrade", () => {
   })
 })
 
+describe("Max-Forwards", () => {
+  it("is counted down once, since the mesh is one hop, and ends at the first of its nodes", async () => {
+    await mesh.offer(answering(ok))
+    const client = mesh.client().send(request("TRACE", "max-forwards: 1\r\n"))
+    await client.receives(/ok$/)
+    expect(received).toMatch(/\r\nmax-forwards: 0\r\n/)
+    expect(received).toMatch(/\r\nvia: 1.1 host-a\r\n/)
+    received = ""
+    client.text = ""
+    client.send(request("TRACE", "max-forwards: 0\r\n"))
+    await client.receives(/TRACE \/ HTTP\/1.1\r\n[\s\S]*\r\n\r\n$/)
+    expect(client.text).toContain("skein-node: host-a")
+    expect(received).toBe("")
+    await mesh.idle()
+  })
+})
+
 describe("the port of one service", () => {
   it.each([
     ["GET / HTTP/1.0\r\n\r\n", "payments.mesh"],
