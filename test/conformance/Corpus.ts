@@ -47,6 +47,9 @@ const lengths: ReadonlyArray<Case> = [
   ],
   ["list of equal lengths", post("Content-Length: 3, 3", "abc"), "bad_content_length"],
   ["list of lengths", post("Content-Length: 3, 4", "abcd"), "bad_content_length"],
+  ["list of three equal lengths", post("Content-Length: 3,3, 3", "abc"), "bad_content_length"],
+  ["minus zero", post("Content-Length: -0", ""), "bad_content_length"],
+  ["octal length", post("Content-Length: 0o3", "abc"), "bad_content_length"],
   ["length with plus", post("Content-Length: +3", "abc"), "bad_content_length"],
   ["length with minus", post("Content-Length: -1", "abc"), "bad_content_length"],
   ["hexadecimal length", post("Content-Length: 0x3", "abc"), "bad_content_length"],
@@ -113,6 +116,11 @@ const codings: ReadonlyArray<Case> = [
     "bad_transfer_encoding"
   ],
   ["form feed before it", post("Transfer-Encoding: \x0cchunked", "0\r\n\r\n"), "bad_field_value"],
+  [
+    "empty member behind",
+    post("Transfer-Encoding: chunked,", "0\r\n\r\n"),
+    "bad_transfer_encoding"
+  ],
   ["empty member", post("Transfer-Encoding: , chunked", "0\r\n\r\n"), "bad_transfer_encoding"],
   [
     "vertical tab before the value",
@@ -205,6 +213,10 @@ const lineEnds: ReadonlyArray<Case> = [
 ]
 
 const requestLines: ReadonlyArray<Case> = [
+  ["line of blanks", "   \r\n\r\n", "bad_method"],
+  ["words before the method", "Extra lineGET / HTTP/1.1\r\nHost: a\r\n\r\n", "bad_version"],
+  ["no version, but a blank for it", line("GET / "), "bad_version"],
+  ["overlong slash in the target", line("GET /\xc0\xaf HTTP/1.1"), "bad_target"],
   ["blank before the method", line(" GET / HTTP/1.1"), "bad_method"],
   ["TLS handshake", "\x16\x03\x01\x02\0\x01", "bad_method"],
   ["byte over 127 in the method", line("G\xcbT / HTTP/1.1"), "bad_method"],
@@ -303,6 +315,7 @@ const hosts: ReadonlyArray<Case> = [
 const chunks: ReadonlyArray<Case> = [
   ["empty size", chunked("\r\nabc\r\n0\r\n\r\n"), "bad_chunk_size"],
   ["extension without size", chunked(";a=b\r\n0\r\n\r\n"), "bad_chunk_size"],
+  ["plus zero", chunked("+0\r\n\r\n"), "bad_chunk_size"],
   ["plus", chunked("+3\r\nabc\r\n0\r\n\r\n"), "bad_chunk_size"],
   ["minus", chunked("-1\r\nabc\r\n0\r\n\r\n"), "bad_chunk_size"],
   ["0x", chunked("0x3\r\nabc\r\n0\r\n\r\n"), "bad_chunk_size"],

@@ -179,7 +179,12 @@ describe("what comes before something wrong is told, however the bytes were cut:
     read: (pieces: ReadonlyArray<string>) => ReadonlyArray<string>
   ) => {
     const whole = read([text])
-    for (const pieces of everyCut(text)) expect(read(pieces), JSON.stringify(pieces)).toEqual(whole)
+    const told = whole.join("\n")
+    for (const pieces of everyCut(text)) {
+      const calls = read(pieces)
+      // `expect` alone would be most of the time.
+      if (calls.join("\n") !== told) expect(calls, JSON.stringify(pieces)).toEqual(whole)
+    }
     return whole
   }
 
@@ -225,10 +230,10 @@ describe("what comes before something wrong is told, however the bytes were cut:
   })
 
   it("whatever is sent", () => {
-    const few = { numRuns: 150 }
+    const few = { numRuns: 100 }
     fc.assert(
       fc.property(stream(request), (text) => {
-        sameCalls(text.slice(0, 1_500), (pieces) => requestCalls(pieces, limits))
+        sameCalls(text.slice(0, 1_000), (pieces) => requestCalls(pieces, limits))
       }),
       few
     )
