@@ -3,7 +3,7 @@
  * arrives in one piece is turned into text straight from the socket's buffer; one that arrives in
  * pieces is copied together, up to the limit.
  */
-import { Http1Error, type Http1Rule } from "./Http1Error.ts"
+import { Http1Error } from "./Http1Error.ts"
 import type { Http1Limits } from "./Limits.ts"
 
 const CR = 0x0d
@@ -13,15 +13,16 @@ const firstCapacity = 1024
 
 export class BlockCollector {
   readonly #limit: number
-  readonly #rule: Http1Rule
+  readonly #tooLong: (beginning: string) => Http1Error
   #pending: Buffer | undefined = undefined
   #used = 0
   /** After `take` returned text: the offset in the chunk of the first byte after the block. */
   end = 0
 
-  constructor(limit: number, rule: Http1Rule) {
+  /** `tooLong` makes the error of a block that is not over after `limit` bytes, which it is given. */
+  constructor(limit: number, tooLong: (beginning: string) => Http1Error) {
     this.#limit = limit
-    this.#rule = rule
+    this.#tooLong = tooLong
   }
 
   /** No byte of a block has been taken yet. */
@@ -58,7 +59,7 @@ export class BlockCollector {
       this.end = bare
       return chunk.toString("latin1", from, bare)
     }
-    if (stop === from + this.#limit) throw this.#tooLong()
+    if (stop === from + this.#limit) throw this.#tooLong(chunk.toString("latin1", from, stop))
     const length = stop - from
     this.#pending = Buffer.allocUnsafeSlow(
       Math.min(this.#limit, Math.max(firstCapacity, 2 * length))
@@ -87,15 +88,13 @@ export class BlockCollector {
       this.reset()
       return seen.toString("latin1", 0, end)
     }
-    if (used === this.#limit) throw this.#tooLong()
+    if (used === this.#limit) throw this.#tooLong(seen.toString("latin1"))
     return undefined
   }
-
-  #tooLong(): Http1Error {
-    const what = this.#rule === "head_bytes" ? "head" : "trailer section"
-    return new Http1Error(this.#rule, `the ${what} is longer than ${this.#limit} bytes`)
-  }
 }
+
+export const headTooLong = (limit: number): Http1Error =>
+  new Http1Error("head_bytes", `the head is longer than ${limit} bytes`)
 
 /** The offset after the first LF in `from…to` that has no CR before it; -1 for none. */
 const bareLineEnd = (bytes: Buffer, start: number, from: number, to: number): number => {

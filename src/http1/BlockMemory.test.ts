@@ -9,7 +9,7 @@ const head = (lines: string, target = "/"): Buffer =>
   Buffer.from(`GET ${target} HTTP/1.1\r\nHost: a.mesh\r\n${lines}\r\n`)
 
 /** The requests that one connection's reader makes of chunks. */
-const connection = (blocks = new KnownBlocks()) => {
+const connection = (blocks = new KnownBlocks(), limits = defaultHttp1Limits) => {
   const requests: Array<ParsedRequest> = []
   const errors: Array<string> = []
   const reader = new RequestReader(
@@ -19,7 +19,7 @@ const connection = (blocks = new KnownBlocks()) => {
       onEnd: () => reader.next(),
       onError: ({ rule }) => errors.push(rule)
     },
-    defaultHttp1Limits,
+    limits,
     blocks
   )
   const read = (bytes: Buffer): ParsedRequest => {
@@ -85,9 +85,10 @@ describe("BlockMemory", () => {
   })
 
   it("holds to the limit of a head whose block is known", () => {
-    const { errors, read } = connection()
+    const limits = { ...defaultHttp1Limits, headBytes: 1_024 }
+    const { errors, read } = connection(new KnownBlocks(), limits)
     for (let i = 0; i < 4; i++) read(head(""))
-    read(head("", `/${"x".repeat(defaultHttp1Limits.headBytes)}`))
+    read(head("", `/${"x".repeat(1_024)}`))
     expect(errors).toEqual(["head_bytes"])
   })
 

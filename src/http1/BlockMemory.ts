@@ -11,6 +11,7 @@ import { type BlockSource, StrictBlocks, unexpectedBytes } from "./BlockSource.t
 import type { FieldBlock } from "./FieldBlock.ts"
 import { asSection } from "./FieldSection.ts"
 import type { Http1Limits } from "./Limits.ts"
+import type { Sender } from "./Sender.ts"
 
 /** Bytes of a block that is remembered. */
 const longest = 2 * 1024
@@ -23,7 +24,7 @@ interface KnownBlock {
   readonly block: FieldBlock
 }
 
-/** Blocks that some connection repeats; shared by all connections of a listener or a pool. */
+/** Blocks that some connection repeats; shared by all connections of a listener, or of a pool. */
 export class KnownBlocks {
   readonly #byText = new Map<string, KnownBlock>()
   readonly #limit: number
@@ -56,10 +57,10 @@ export class BlockMemory implements BlockSource {
   /** After `firstLine`: the offset in the chunk of the first byte after the head. */
   end = 0
 
-  constructor(limits: Http1Limits, blocks: KnownBlocks) {
+  constructor(limits: Http1Limits, blocks: KnownBlocks, sender: Sender) {
     this.#limits = limits
     this.#blocks = blocks
-    this.#read = new StrictBlocks(limits)
+    this.#read = new StrictBlocks(limits, sender)
   }
 
   /**

@@ -3,6 +3,7 @@ import type { Fields } from "../model/Exchange.ts"
 import { type FieldBlock, readFieldBlock } from "./FieldBlock.ts"
 import { Http1Error } from "./Http1Error.ts"
 import type { Http1Limits } from "./Limits.ts"
+import type { Sender } from "./Sender.ts"
 
 export interface BlockSource {
   /** The block that begins at `start` of a head's text and is the rest of it. Throws Http1Error. */
@@ -12,13 +13,15 @@ export interface BlockSource {
 /** It is read. */
 export class StrictBlocks implements BlockSource {
   readonly #limits: Http1Limits
+  readonly #sender: Sender
 
-  constructor(limits: Http1Limits) {
+  constructor(limits: Http1Limits, sender: Sender) {
     this.#limits = limits
+    this.#sender = sender
   }
 
   blockAt(head: string, start: number): FieldBlock {
-    const block = readFieldBlock(head, start, this.#limits)
+    const block = readFieldBlock(head, start, this.#limits, this.#sender)
     if (block.end !== head.length) throw unexpectedBytes()
     return block
   }
@@ -33,7 +36,7 @@ export class SectionedBlocks implements BlockSource {
 
   constructor(limits: Http1Limits) {
     this.#limits = limits
-    this.#read = new StrictBlocks(limits)
+    this.#read = new StrictBlocks(limits, "node")
   }
 
   blockAt(head: string, start: number): FieldBlock {

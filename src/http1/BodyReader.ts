@@ -8,11 +8,13 @@ import { BlockCollector } from "./BlockCollector.ts"
 import { tokenBytes, valueBytes } from "./Characters.ts"
 import { Http1Error } from "./Http1Error.ts"
 import type { Http1Limits } from "./Limits.ts"
-import { readTrailers } from "./Trailers.ts"
+import type { Sender } from "./Sender.ts"
+import { forbiddenTrailer, readTrailers } from "./Trailers.ts"
 
 const HT = 0x09
 const LF = 0x0a
 const CR = 0x0d
+const SP = 0x20
 const semicolon = 0x3b
 const equals = 0x3d
 const quote = 0x22
@@ -27,13 +29,16 @@ type Place =
   // chunk-size line
   | "size_first"
   | "size"
+  | "size_end"
   | "extension_name_first"
   | "extension_name"
+  | "extension_name_end"
   | "extension_value_first"
   | "extension_value"
   | "extension_quoted"
   | "extension_escape"
   | "extension_quoted_end"
+  | "extension_end"
   | "size_lf"
   // chunk data
   | "data"
@@ -44,9 +49,16 @@ type Place =
   | "trailer_lf"
   | "trailer"
 
+export interface BodyHandler {
+  onBody(chunk: Buffer): void
+  /** A trailer field that may not be one was dropped: its name, or another label of a fixed set. */
+  onDroppedTrailer?(field: string): void
+}
+
 export class BodyReader {
   readonly #limits: Http1Limits
-  readonly #onBody: (chunk: Buffer) => void
+  readonly #sender: Sender
+  readonly #handler: BodyHandler
   #place: Place = "done"
   /** Bytes to come of the length or of the chunk; while a size is read, the size so far. */
   #left = 0
@@ -54,10 +66,13 @@ export class BodyReader {
   #extensionBytes = 0
   #trailerBlock: BlockCollector | undefined = undefined
   #trailers: Fields = noFields
+  /** Names that the head's Connection lists. */
+  #listed: ReadonlyArray<string> | undefined = undefined
 
-  constructor(limits: Http1Limits, onBody: (chunk: Buffer) => void) {
+  constructor(limits: Http1Limits, sender: Sender, handler: BodyHandler) {
     this.#limits = limits
-    this.#onBody = onBody
+    this.#sender = sender
+    this.#handler = handler
   }
 
   get done(): boolean {
@@ -76,8 +91,10 @@ export class BodyReader {
     this.#place = length === 0 ? "done" : "length"
   }
 
-  startChunked(): void {
+  /** `listed`: names of the head's Connection, which concern this hop in trailers too. */
+  startChunked(listed: ReadonlyArray<string> | undefined): void {
     this.#trailers = noFields
+    this.#listed = listed
     this.#extensionBytes = 0
     this.#place = "size_first"
   }
@@ -106,17 +123,19 @@ export class BodyReader {
         case "done":
           return at
         case "until_close":
-          this.#onBody(at === 0 ? chunk : chunk.subarray(at))
+          this.#handler.onBody(at === 0 ? chunk : chunk.subarray(at))
           return chunk.length
         case "length":
         case "data":
           at = this.#content(chunk, at)
           break
         case "trailer": {
-          this.#trailerBlock ??= new BlockCollector(this.#limits.trailerBytes, "trailer_bytes")
+          this.#trailerBlock ??= new BlockCollector(this.#limits.trailerBytes, () =>
+            this.#tooLong()
+          )
           const text = this.#trailerBlock.take(chunk, at)
           if (text === undefined) return chunk.length
-          this.#trailers = readTrailers(text, this.#limits)
+          this.#trailers = this.#readTrailers(text)
           this.#place = "done"
           return this.#trailerBlock.end
         }
@@ -138,8 +157,16 @@ export class BodyReader {
     const to = Math.min(chunk.length, from + this.#left)
     this.#left -= to - from
     if (this.#left === 0) this.#place = this.#place === "length" ? "done" : "data_cr"
-    this.#onBody(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to))
+    this.#handler.onBody(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to))
     return to
+  }
+
+  #readTrailers(text: string): Fields {
+    return readTrailers(text, this.#limits, this.#sender, (name) => {
+      const forbidden = forbiddenTrailer(name, this.#sender, this.#listed)
+      if (forbidden !== undefined) this.#handler.onDroppedTrailer?.(forbidden)
+      return forbidden === undefined
+    })
   }
 
   /** One byte of framing. */
@@ -180,30 +207,48 @@ export class BodyReader {
     if (place === "size_first") throw badSize(`no size: its first byte is ${byte}`)
     if (byte === CR) return "size_lf"
     if (byte === semicolon) return this.#countExtension("extension_name_first")
+    if (byte === SP || byte === HT) return this.#countExtension("size_end")
     throw badSize(byte === LF ? "a line that ends with LF alone" : `byte ${byte} after its size`)
   }
 
-  /** `;name`, `;name=token` or `;name="quoted"`, without blanks (RFC 9112 §7.1.1). Skipped. */
+  /**
+   * `;name`, `;name=token` or `;name="quoted"`, with blanks around `;` and `=` but not before the
+   * line's end (RFC 9112 §7.1.1). Skipped.
+   */
   #extensionByte(place: Place, byte: number): Place {
     const token = tokenBytes[byte] === 1
+    const blank = byte === SP || byte === HT
     switch (place) {
+      case "size_end":
+        if (byte === semicolon) return this.#countExtension("extension_name_first")
+        if (blank) return this.#countExtension("size_end")
+        throw badSize("blanks after its size, and no extension")
       case "extension_name_first":
         if (token) return this.#countExtension("extension_name")
+        if (blank) return this.#countExtension("extension_name_first")
         break
       case "extension_name":
         if (token) return this.#countExtension("extension_name")
         if (byte === equals) return this.#countExtension("extension_value_first")
         if (byte === semicolon) return this.#countExtension("extension_name_first")
         if (byte === CR) return "size_lf"
+        if (blank) return this.#countExtension("extension_name_end")
+        break
+      case "extension_name_end":
+        if (byte === equals) return this.#countExtension("extension_value_first")
+        if (byte === semicolon) return this.#countExtension("extension_name_first")
+        if (blank) return this.#countExtension("extension_name_end")
         break
       case "extension_value_first":
         if (token) return this.#countExtension("extension_value")
         if (byte === quote) return this.#countExtension("extension_quoted")
+        if (blank) return this.#countExtension("extension_value_first")
         break
       case "extension_value":
         if (token) return this.#countExtension("extension_value")
         if (byte === semicolon) return this.#countExtension("extension_name_first")
         if (byte === CR) return "size_lf"
+        if (blank) return this.#countExtension("extension_end")
         break
       case "extension_quoted":
         if (byte === quote) return this.#countExtension("extension_quoted_end")
@@ -216,10 +261,21 @@ export class BodyReader {
       case "extension_quoted_end":
         if (byte === semicolon) return this.#countExtension("extension_name_first")
         if (byte === CR) return "size_lf"
+        if (blank) return this.#countExtension("extension_end")
+        break
+      case "extension_end":
+        if (byte === semicolon) return this.#countExtension("extension_name_first")
+        if (blank) return this.#countExtension("extension_end")
         break
       default:
     }
     throw new Http1Error("bad_chunk_extension", `a chunk extension has byte ${byte} out of place`)
+  }
+
+  #tooLong(): Http1Error {
+    const { trailerBytes } = this.#limits
+    const what = `the trailer section is longer than ${trailerBytes} bytes`
+    return new Http1Error("trailer_bytes", what)
   }
 
   #countExtension(next: Place): Place {

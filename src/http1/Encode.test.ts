@@ -112,6 +112,22 @@ describe("encodeResponseHead", () => {
     }
   })
 
+  it("lists an Upgrade in Connection, beside what it says of the connection", () => {
+    const head: ResponseHead = {
+      ...response,
+      status: 426,
+      framing: { kind: "length", length: 0 },
+      upgrade: "websocket"
+    }
+    const written = (options: Parameters<typeof encodeResponseHead>[1]) =>
+      encodeResponseHead(head, options).replace(/^[\s\S]*content-length: 0\r\n/, "")
+    expect(written(to11)).toBe("connection: upgrade\r\nupgrade: websocket\r\n\r\n")
+    expect(written({ ...to11, keepAlive: false })).toBe(
+      "connection: close, upgrade\r\nupgrade: websocket\r\n\r\n"
+    )
+    expect(written(to10)).toBe("connection: keep-alive, upgrade\r\nupgrade: websocket\r\n\r\n")
+  })
+
   it("adds the given Date only where there is none", () => {
     const date = "Tue, 15 Nov 1994 08:12:31 GMT"
     expect(encodeResponseHead(response, { ...to11, date })).toContain(`\r\ndate: ${date}\r\n`)
@@ -157,6 +173,9 @@ describe("unsafePart", () => {
   it("finds in a response", () => {
     expect(unsafePart({ ...response, reason: "a\nb" })).toBe("the reason phrase")
     expect(unsafePart({ ...response, status: 99 })).toBe("status 99")
+    expect(unsafePart({ ...response, fields: ["Skein-Error", "x"] })).toBe(
+      "mesh header skein-error"
+    )
     expect(unsafePart(response)).toBeUndefined()
   })
 })

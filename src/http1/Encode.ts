@@ -6,8 +6,10 @@
  * from anything else (HTTP/2, an Effect client) checks them with `unsafePart` first.
  */
 import type { Fields, RequestHead, ResponseHead } from "../model/Exchange.ts"
-import { isAuthority, isFieldValue, isOriginTarget, isToken } from "./Characters.ts"
+import { readAuthority } from "./Authority.ts"
+import { isFieldValue, isOriginTarget, isToken } from "./Characters.ts"
 import { type FieldSection, fieldLines, hasField, sectionOf } from "./FieldSection.ts"
+import { isReserved } from "./Sender.ts"
 import { encodeTrailers } from "./Trailers.ts"
 
 /**
@@ -113,7 +115,12 @@ export const encodeResponseHead = (head: ResponseHead, options: ResponseOptions)
       if (version === 1) text += "transfer-encoding: chunked\r\n"
     } else if (coding === "length") text += "content-length: 0\r\n"
   }
-  if (!options.keepAlive || mustClose(coding)) text += "connection: close\r\n"
+  const closes = !options.keepAlive || mustClose(coding)
+  if (head.upgrade !== undefined) {
+    const first = closes ? "close, " : version === 0 ? "keep-alive, " : ""
+    return `${text}connection: ${first}upgrade\r\nupgrade: ${head.upgrade}\r\n\r\n`
+  }
+  if (closes) text += "connection: close\r\n"
   else if (version === 0) text += "connection: keep-alive\r\n"
   return `${text}\r\n`
 }
@@ -143,19 +150,23 @@ export const unsafePart = (head: RequestHead | ResponseHead): string | undefined
     if (!isFieldValue(fields[i + 1]!)) return `the value of header ${name}`
   }
   if ("status" in head) {
+    for (let i = 0; i < fields.length; i += 2) {
+      const name = fields[i]!.toLowerCase()
+      if (name.charCodeAt(0) === 0x73 && isReserved(name, "program")) return `mesh header ${name}`
+    }
     if (!Number.isInteger(head.status) || head.status < 100 || head.status > 999) {
       return `status ${head.status}`
     }
     return isFieldValue(head.reason) ? undefined : "the reason phrase"
   }
   if (!isToken(head.method)) return `method ${JSON.stringify(head.method)}`
-  if (head.authority !== "" && !isAuthority(head.authority)) {
+  if (head.authority !== "" && readAuthority(head.authority) !== head.authority) {
     return `authority ${JSON.stringify(head.authority)}`
   }
   const target = head.target
   const targetIsRight =
     head.method === "CONNECT"
-      ? isAuthority(target, true)
+      ? readAuthority(target, true) === target
       : isOriginTarget(target) || (target === "*" && head.method === "OPTIONS")
   return targetIsRight ? undefined : `target ${JSON.stringify(target)}`
 }

@@ -6,13 +6,17 @@
  * Proxy-Connection, Upgrade, TE (except the word `trailers`, since this hop relays trailers and
  * gRPC asks for it end to end), Expect: 100-continue, and the credentials meant for the nearest
  * proxy, Proxy-Authorization, Proxy-Authenticate and Proxy-Authentication-Info: the mesh asks for
- * none, and a password for a proxy is nothing an application behind it should see.
+ * none, and a password for a proxy is nothing an application behind it should see. And what is not
+ * the sender's to say (Sender.ts).
  */
 import type { Fields } from "../model/Exchange.ts"
 import { isToken, tokenBytes, valueBytes } from "./Characters.ts"
+import { listMembers, splitList } from "./FieldList.ts"
 import { badName, badValue } from "./FieldSyntax.ts"
+import { badCoding, readContentLength, refuseTabs } from "./FramingFields.ts"
 import { excerpt, Http1Error } from "./Http1Error.ts"
 import type { Http1Limits } from "./Limits.ts"
+import { isDisguised, isReserved, type Sender } from "./Sender.ts"
 
 const HT = 0x09
 const LF = 0x0a
@@ -69,14 +73,15 @@ export class FieldBlock {
 }
 
 /**
- * Reads from `start` (the first byte after the start line) to the empty line. With `judge`, which
- * throws for names that may not be there, every field is kept as it is (trailers).
+ * Reads from `start` (the first byte after the start line) to the empty line. With `keeps` the
+ * fields are a trailer section: those it says no to are dropped, the others kept as they are.
  */
 export const readFieldBlock = (
   text: string,
   start: number,
   limits: Http1Limits,
-  judge?: (name: string) => void
+  sender: Sender,
+  keeps?: (name: string) => boolean
 ): FieldBlock => {
   const block = new FieldBlock()
   let position = start
@@ -105,13 +110,10 @@ export const readFieldBlock = (
     let to = i
     while (to > from && (text.charCodeAt(to - 1) === SP || text.charCodeAt(to - 1) === HT)) to--
     const name = text.slice(position, nameEnd)
-    if (judge === undefined) {
+    if (keeps === undefined) {
       if (name.length === 14 || name.length === 17) refuseTabs(text, nameEnd, i, name)
-      takeField(block, name, text.slice(from, to))
-    } else {
-      judge(name)
-      block.fields.push(name, text.slice(from, to))
-    }
+      takeField(block, name, text.slice(from, to), sender)
+    } else if (keeps(name)) block.fields.push(name, text.slice(from, to))
     position = i + 2
   }
   block.end = position + 2
@@ -123,7 +125,7 @@ export const readFieldBlock = (
  * Looks at the length and first letter before anything else: most fields are none of ours, and
  * then this costs two comparisons.
  */
-const takeField = (block: FieldBlock, name: string, value: string): void => {
+const takeField = (block: FieldBlock, name: string, value: string, sender: Sender): void => {
   const first = name.charCodeAt(0) | 0x20
   switch (name.length) {
     case 2:
@@ -142,12 +144,8 @@ const takeField = (block: FieldBlock, name: string, value: string): void => {
       }
       break
     case 6:
-      if (
-        first === 0x65 &&
-        name.toLowerCase() === "expect" &&
-        value.toLowerCase() === "100-continue"
-      ) {
-        block.expectsContinue = true
+      if (first === 0x65 && name.toLowerCase() === "expect") {
+        takeExpect(block, name, value)
         return
       }
       break
@@ -163,18 +161,25 @@ const takeField = (block: FieldBlock, name: string, value: string): void => {
         return
       }
       if (first === 0x6b && isNamed(name, "Keep-Alive", "keep-alive")) {
-        const timeout = /(?:^|[ \t,;])timeout=(\d{1,9})/i.exec(value)?.[1]
+        const timeout = /(?:^|[ \t,;])timeout[ \t]*=[ \t]*"?(\d{1,9})/i.exec(value)?.[1]
         if (timeout !== undefined) block.keepAliveTimeout = Number(timeout)
         return
       }
       break
     case 14:
       if (first === 0x63 && isNamed(name, "Content-Length", "content-length")) {
-        takeContentLength(block, value)
+        block.length = readContentLength(value, block.length, sender)
         return
       }
+      if (isDisguised(name, sender)) return
+      break
+    case 15:
+      if (isDisguised(name, sender)) return
       break
     case 16:
+      if (first === 0x70 && isProxyField(name.toLowerCase())) return
+      if (isDisguised(name, sender)) return
+      break
     case 18:
     case 19:
     case 25:
@@ -184,17 +189,16 @@ const takeField = (block: FieldBlock, name: string, value: string): void => {
       if (first === 0x74 && name.toLowerCase() === "transfer-encoding") {
         // One field, one coding: any list or repetition is read differently by some server.
         if (block.chunked || value.toLowerCase() !== "chunked") {
-          throw new Http1Error(
-            "bad_transfer_encoding",
-            `transfer-encoding ${excerpt(value, 0)}: only one, "chunked", is supported`
-          )
+          throw badCoding(value, block.chunked)
         }
         block.chunked = true
         return
       }
+      if (isDisguised(name, sender)) return
       break
     default:
   }
+  if (first === 0x73 && isReserved(name, sender)) return
   block.fields.push(name, value)
 }
 
@@ -208,56 +212,19 @@ const isProxyField = (lowerName: string): boolean =>
   lowerName === "proxy-authenticate" ||
   lowerName === "proxy-authentication-info"
 
-/**
- * The members of a comma list in lower case, without the blanks around them. Not `trim`, which
- * would also take away bytes (NBSP, FF) that other recipients see as part of the member.
- */
-export const listMembers = (value: string): Array<string> =>
-  value
-    .toLowerCase()
-    .split(",")
-    .map((member) => member.replace(/^[ \t]+|[ \t]+$/g, ""))
-
-/**
- * Blanks around a value may be tabs, but servers have disagreed whether `chunked` with a tab is
- * `chunked`, and nobody sends one but to find out.
- */
-const refuseTabs = (text: string, from: number, to: number, name: string): void => {
-  const first = name.charCodeAt(0) | 0x20
-  if (first !== (name.length === 14 ? 0x63 : 0x74)) return // neither of the two
-  const lower = name.toLowerCase()
-  if (lower !== "content-length" && lower !== "transfer-encoding") return
-  if (!text.slice(from, to).includes("\t")) return
-  throw new Http1Error(
-    lower === "content-length" ? "bad_content_length" : "bad_transfer_encoding",
-    `${lower} has a tab beside its value`
-  )
-}
-
 /** `;q=0` and other parameters do not occur with `trailers` (RFC 9110 §10.1.4). */
 const hasTrailers = (value: string): boolean => listMembers(value).includes("trailers")
 
-const takeContentLength = (block: FieldBlock, value: string): void => {
-  if (block.length !== -1) {
-    // Also when both are equal: nobody sends that, and a recipient may add them to a list.
-    throw new Http1Error(
-      "duplicate_content_length",
-      "the message has more than one Content-Length field"
-    )
+/** A list, of which the rest goes on. Not with quotes, in which a comma separates nothing. */
+const takeExpect = (block: FieldBlock, name: string, value: string): void => {
+  const members = splitList(value)
+  const others = members.filter((member) => member.toLowerCase() !== "100-continue")
+  if (others.length === members.length || value.includes('"')) {
+    block.fields.push(name, value)
+    return
   }
-  let length = 0
-  for (let i = 0; i < value.length; i++) {
-    const digit = value.charCodeAt(i) - 0x30
-    length = digit >= 0 && digit <= 9 ? length * 10 + digit : Number.NaN
-  }
-  // A comparison with NaN is false, so every character that is not a digit ends here.
-  if (value.length === 0 || value.length > 16 || !(length <= Number.MAX_SAFE_INTEGER)) {
-    throw new Http1Error(
-      "bad_content_length",
-      `content-length ${excerpt(value, 0)} is not a number of bytes`
-    )
-  }
-  block.length = length
+  block.expectsContinue = true
+  if (others.length > 0) block.fields.push(name, others.join(", "))
 }
 
 const takeConnection = (block: FieldBlock, value: string): void => {
@@ -268,7 +235,6 @@ const takeConnection = (block: FieldBlock, value: string): void => {
   }
   for (const option of listMembers(value)) {
     switch (option) {
-      case "":
       case "te":
         break
       case "close":

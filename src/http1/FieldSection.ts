@@ -70,7 +70,7 @@ export const asSection = (fields: Fields): FieldSection => {
  */
 export const readSection = (bytes: Buffer): Fields => {
   const text = blockText(bytes, peerHttp1Limits)
-  const block = readFieldBlock(text, 0, peerHttp1Limits)
+  const block = readFieldBlock(text, 0, peerHttp1Limits, "node")
   if (block.end !== text.length || !block.plain) {
     throw new Http1Error("unexpected_bytes", "a field section has more than end-to-end fields")
   }

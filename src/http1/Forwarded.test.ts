@@ -53,6 +53,21 @@ describe("forwardFields", () => {
     expect(fields).toHaveLength(10)
   })
 
+  it("takes fields that say nothing for none", () => {
+    const empty = ["X-Forwarded-Host", "", "x-forwarded-proto", "", "Via", "", "Forwarded", ""]
+    const forwarded = ["X-Forwarded-For", "192.0.2.1", "X-Forwarded-For", ""]
+    expect(forwardFields([...empty, ...forwarded], hop)).toEqual([
+      "x-forwarded-for",
+      "192.0.2.1, 10.0.0.9",
+      "x-forwarded-proto",
+      "http",
+      "x-forwarded-host",
+      "a.mesh:80",
+      "via",
+      "1.1 host-a"
+    ])
+  })
+
   it.each([
     ["::ffff:127.0.0.1", "127.0.0.1", "for=127.0.0.1"],
     ["2001:db8::1", "2001:db8::1", 'for="[2001:db8::1]"'],
@@ -79,5 +94,7 @@ describe("timesThrough", () => {
       timesThrough([...forwardFields(once, hop), "VIA", "HTTP/1.1 host-a (x)"], "host-a")
     ).toBe(3)
     expect(timesThrough(once, "host")).toBe(0)
+    // RFC 9110 §7.6.3: the two are apart by any blanks.
+    expect(timesThrough(["Via", "1.1\thost-a\t, 1.1  host-a (x),1.1 host-a"], "host-a")).toBe(3)
   })
 })

@@ -10,6 +10,7 @@
  */
 import type { Fields } from "../model/Exchange.ts"
 import { isToken } from "./Characters.ts"
+import { splitList } from "./FieldList.ts"
 import { asSection, sectionOf } from "./FieldSection.ts"
 
 export interface Hop {
@@ -76,10 +77,16 @@ const addHop = (fields: Fields, hop: Hop): Fields => {
         }
         break
       case 16:
-        if (name.toLowerCase() === "x-forwarded-host") hasHost = true
+        if (name.toLowerCase() === "x-forwarded-host") {
+          if (value === "") continue // says nothing, and would keep us from saying it
+          hasHost = true
+        }
         break
       case 17:
-        if (name.toLowerCase() === "x-forwarded-proto") hasProto = true
+        if (name.toLowerCase() === "x-forwarded-proto") {
+          if (value === "") continue
+          hasProto = true
+        }
         break
       default:
     }
@@ -103,15 +110,16 @@ export const timesThrough = (fields: Fields, node: string): number => {
   let times = 0
   for (let i = 0; i < fields.length; i += 2) {
     if (fields[i]!.length !== 3 || fields[i]!.toLowerCase() !== "via") continue
-    for (const member of fields[i + 1]!.split(",")) {
-      if (member.trim().split(" ")[1] === node) times++
+    for (const member of splitList(fields[i + 1]!)) {
+      if (member.split(/[ \t]+/)[1] === node) times++
     }
   }
   return times
 }
 
+/** No empty members (RFC 9110 §5.6.1). */
 const appended = (list: string, value: string): string =>
-  list === "" ? value : `${list}, ${value}`
+  list === "" ? value : value === "" ? list : `${list}, ${value}`
 
 /** IPv4 as sockets for both families show it (`::ffff:10.0.0.1`) is IPv4. */
 const plainAddress = (address: string): string =>

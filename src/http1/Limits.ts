@@ -1,5 +1,12 @@
 /** How much of one message's metadata is held in memory. Bodies are never held. */
 export interface Http1Limits {
+  /** Characters of a method. The longest that is registered has 17. Default 64. */
+  readonly methodBytes: number
+  /**
+   * Characters of a request's target. RFC 9112 §3 recommends that lines of 8,000 pass. Default
+   * 16 KiB.
+   */
+  readonly targetBytes: number
   /** Bytes of a head: start line, fields and the empty line. Default 32 KiB. */
   readonly headBytes: number
   /** Field lines of a head, and again of a trailer section. Default 100. */
@@ -15,6 +22,8 @@ export interface Http1Limits {
 
 /** For sockets: what applications and endpoints send. */
 export const defaultHttp1Limits: Http1Limits = {
+  methodBytes: 64,
+  targetBytes: 16 * 1024,
   headBytes: 32 * 1024,
   fieldCount: 100,
   chunkExtensionBytes: 4 * 1024,
@@ -26,6 +35,8 @@ export const defaultHttp1Limits: Http1Limits = {
  * fields (forwarding, trace context), and a head it could take must not be refused one hop later.
  */
 export const peerHttp1Limits: Http1Limits = {
+  methodBytes: 64,
+  targetBytes: 32 * 1024,
   headBytes: 64 * 1024,
   fieldCount: 160,
   chunkExtensionBytes: 0,

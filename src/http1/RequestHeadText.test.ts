@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest"
+import { noBody } from "../model/Exchange.ts"
 import { StrictBlocks } from "./BlockSource.ts"
 import { Http1Error } from "./Http1Error.ts"
 import { defaultHttp1Limits } from "./Limits.ts"
 import { decodeRequestHead, type ParsedRequest, readRequestHead } from "./RequestHeadText.ts"
 
-const read = (text: string): ParsedRequest =>
-  readRequestHead(text, new StrictBlocks(defaultHttp1Limits))
+const read = (text: string, limits = defaultHttp1Limits): ParsedRequest =>
+  readRequestHead(text, new StrictBlocks(limits, "client"), limits)
 const get = (lines: string): ParsedRequest =>
   read(`GET / HTTP/1.1\r\nHost: a.mesh\r\n${lines}\r\n\r\n`)
 
@@ -37,10 +38,26 @@ describe("readRequestHead", () => {
     ["OPTIONS * HTTP/1.1", "*", "a.mesh"],
     ["CONNECT b.mesh:443 HTTP/1.1", "b.mesh:443", "b.mesh:443"],
     ["GET //b.mesh/x HTTP/1.1", "//b.mesh/x", "a.mesh"],
-    ["GET /http://b.mesh/ HTTP/1.1", "/http://b.mesh/", "a.mesh"]
+    ["GET /http://b.mesh/ HTTP/1.1", "/http://b.mesh/", "a.mesh"],
+    ["GET http://b.mesh:/x HTTP/1.1", "/x", "b.mesh"],
+    ["GET http://b.mesh:?q HTTP/1.1", "/?q", "b.mesh"],
+    ["GET http://b.mesh:08080/ HTTP/1.1", "/", "b.mesh:8080"],
+    ["CONNECT b.mesh:0443 HTTP/1.1", "b.mesh:443", "b.mesh:443"],
+    ["GET /a?b=C:\\x&c?\\ HTTP/1.1", "/a?b=C:\\x&c?\\", "a.mesh"],
+    ["GET http://b.mesh?\\ HTTP/1.1", "/?\\", "b.mesh"]
   ])("%s → %s at %s: the target's authority wins over Host", (line, target, authority) => {
     const { head } = read(`${line}\r\nHost: a.mesh\r\n\r\n`)
     expect(head).toMatchObject({ target, authority })
+  })
+
+  it.each([
+    ["a.mesh:", "a.mesh"],
+    ["[::1]:", "[::1]"],
+    ["a.mesh:0080", "a.mesh:80"],
+    ["a.mesh:80", "a.mesh:80"],
+    ["a'b;c=d", "a'b;c=d"]
+  ])("takes Host: %s for %s", (host, authority) => {
+    expect(read(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`).head.authority).toBe(authority)
   })
 
   it("takes an empty Host, and none in HTTP/1.0, for no authority", () => {
@@ -80,6 +97,29 @@ describe("readRequestHead", () => {
     expect(head.upgrade).toBeUndefined()
   })
 
+  it("drops of the mesh's own names those that say nothing in a request", () => {
+    const lines = "skein-error: x\r\nSKEIN-NODE: y\r\nskein-deadline: 5\r\nskein-attempt: 1"
+    expect(get(lines).head.fields).toEqual(["skein-deadline", "5", "skein-attempt", "1"])
+  })
+
+  it("drops what CGI could not tell from this node's own fields", () => {
+    const lines = [
+      "Content_Length: 5",
+      "transfer_encoding: chunked",
+      "X_Forwarded_For: 192.0.2.1",
+      "X-Forwarded_Host: b",
+      "x_forwarded-proto: https",
+      "x_forwarded_for: kept_by_nobody",
+      "x_request_id: 7",
+      "X-Forwarded-For: 192.0.2.2",
+      "x_forwarded_port: 1"
+    ]
+    expect(get(lines.join("\r\n")).head).toMatchObject({
+      framing: noBody,
+      fields: ["x_request_id", "7", "X-Forwarded-For", "192.0.2.2", "x_forwarded_port", "1"]
+    })
+  })
+
   it("drops listed fields also when Connection comes after them", () => {
     expect(get("X-One: 1\r\nConnection: x-one").head.fields).toEqual([])
   })
@@ -101,6 +141,9 @@ describe("readRequestHead", () => {
     ["Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk", undefined],
     ["Connection: upgrade\r\nUpgrade: h2c, websocket", "websocket"],
     ["Connection: upgrade\r\nUpgrade: web socket", undefined],
+    ["Connection: ,upgrade,\r\nUpgrade: , a\t,, b/2 ,", "a, b/2"],
+    ["Connection: upgrade\r\nUpgrade: H2, H2C, Chat/1", "Chat/1"],
+    ["Connection: upgrade\r\nUpgrade: ,", undefined],
     ["Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 0", "websocket"],
     ["Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 3", undefined],
     ["Connection: upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked", undefined]
@@ -116,18 +159,75 @@ describe("readRequestHead", () => {
       expectsContinue: false,
       fields: ["Expect", "tea"]
     })
+    for (const [value, rest] of [
+      ["100-continue,", []],
+      ["100-continue\t, 100-Continue", []],
+      ["Tea , 100-continue", ["Expect", "Tea"]]
+    ] as const) {
+      const { head } = get(`Expect: ${value}`)
+      expect(head, value).toMatchObject({ expectsContinue: true, fields: rest })
+    }
+    for (const value of ["", "100-continued", 'x="100-continue, 100-continue"']) {
+      const { head } = get(`Expect: ${value}`)
+      expect(head, value).toMatchObject({ expectsContinue: false, fields: ["Expect", value] })
+    }
     const old = read("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
     expect(old.head).toMatchObject({ expectsContinue: false, fields: [] })
   })
 
+  it.each([
+    ["HTTP/1.0", 0],
+    ["HTTP/1.1", 1],
+    ["HTTP/1.2", 1],
+    ["HTTP/1.9", 1]
+  ])("reads %s as the version it knows that comes next below", (version, minor) => {
+    const { version: read1, keepAlive } = read(`GET / ${version}\r\nHost: a\r\n\r\n`)
+    expect(read1).toBe(minor)
+    expect(keepAlive).toBe(minor === 1)
+  })
+
+  it.each([
+    ["GET / HTTP/2.0", "unsupported_version", "version_not_supported"],
+    ["GET / HTTP/0.9", "unsupported_version", "version_not_supported"],
+    ["PRI * HTTP/2.0", "unsupported_version", "version_not_supported"],
+    ["GET / HTTP/1.10", "bad_version", "bad_request"],
+    ["GET / HTTP/2", "bad_version", "bad_request"],
+    [`${"M".repeat(65)} / HTTP/1.1`, "method_bytes", "not_implemented"],
+    [`${"M".repeat(65)}/ HTTP/1.1`, "method_bytes", "not_implemented"],
+    [`GET /${"x".repeat(16_384)} HTTP/1.1`, "target_bytes", "target_too_long"],
+    [`GET http://a.mesh/${"x".repeat(16_384)} HTTP/1.1`, "target_bytes", "target_too_long"]
+  ])("answers %s by its kind", (line, rule, code) => {
+    const text = `${line}\r\nHost: a\r\n\r\n`
+    expect(() => read(text)).toThrow(expect.objectContaining({ rule, code }))
+  })
+
+  it("takes methods of 64 and targets of 16,384 characters", () => {
+    const target = `/${"x".repeat(16_383)}`
+    const { head } = read(`${"M".repeat(64)} ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)
+    expect(head.method).toHaveLength(64)
+    expect(head.target).toBe(target)
+  })
+
+  it.each([
+    ["gzip, chunked", "unsupported_coding", "not_implemented"],
+    ["gzip,deflate , chunked", "unsupported_coding", "not_implemented"],
+    ["gzip", "bad_transfer_encoding", "bad_request"],
+    ["chunked, gzip", "bad_transfer_encoding", "bad_request"],
+    ["chunked, gzip, chunked", "bad_transfer_encoding", "bad_request"],
+    ["gzip;q=1, chunked", "bad_transfer_encoding", "bad_request"]
+  ])(
+    "tells codings it does not know from those that leave the length open: %s",
+    (coding, rule, code) => {
+      const lines = `Transfer-Encoding: ${coding}`
+      expect(() => get(lines)).toThrow(expect.objectContaining({ rule, code }))
+    }
+  )
+
   it("limits the number of fields", () => {
     const limits = { ...defaultHttp1Limits, fieldCount: 2 }
     const head = (lines: string): string => `GET / HTTP/1.1\r\nHost: a\r\n${lines}\r\n`
-    expect(readRequestHead(head("A: b\r\n"), new StrictBlocks(limits)).head.fields).toEqual([
-      "A",
-      "b"
-    ])
-    expect(() => readRequestHead(head("A: b\r\nC: d\r\n"), new StrictBlocks(limits))).toThrow(
+    expect(read(head("A: b\r\n"), limits).head.fields).toEqual(["A", "b"])
+    expect(() => read(head("A: b\r\nC: d\r\n"), limits)).toThrow(
       expect.objectContaining({ code: "head_too_large", rule: "field_count" })
     )
   })
@@ -151,7 +251,7 @@ describe("decodeRequestHead", () => {
   it("says in words what is wrong, with the value cut short and made printable", () => {
     const head = `GET / HTTP/1.1\r\nHost: ${"\x9b".repeat(100)}\r\n\r\n`
     expect(() => decodeRequestHead(bytes(head))).toThrow(
-      `host "${"\\x9b".repeat(40)}..." is not a host or host:port`
+      `host "${"\\x9b".repeat(40)}..." is not a host or host:port (ports are 1 to 65535)`
     )
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import type { Fields } from "../model/Exchange.ts"
-import { defaultHttp1Limits } from "./Limits.ts"
+import { defaultHttp1Limits, type Http1Limits } from "./Limits.ts"
 import { maxRetainedBytes, RequestReader } from "./RequestReader.ts"
 
 /** A reader, and what it has called. */
@@ -22,6 +22,7 @@ const open = (limits = defaultHttp1Limits) => {
         calls.push(trailers.length === 0 ? "end" : `end ${trailers.join(" ")}`)
         on.end()
       },
+      onDroppedTrailer: (field) => calls.push(`dropped ${field}`),
       onError: (error) => calls.push(`error ${error.rule} ${error.code}`)
     },
     limits
@@ -79,6 +80,40 @@ describe("RequestReader", () => {
     feed("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
     feed('3;a;b=c;d="e\\";"\r\nabc\r\n00a\r\n0123456789\r\n0;last\r\nX-Sum: 7\r\nx-t:\r\n\r\n')
     expect(seen()).toEqual(["head POST /", "body abc", "body 0123456789", "end X-Sum 7 x-t "])
+  })
+
+  it.each([
+    "3 ;a",
+    "3\t;\ta",
+    "3 ; a = b",
+    '3 ;a = "b ; c" ; d',
+    '3;a="b" ;c',
+    "3;a ;b = c\t;d",
+    "3  ;  a  =  b"
+  ])("reads blanks in extensions: %j", (line) => {
+    const { feed, seen } = open()
+    feed("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    feed(`${line}\r\nabc\r\n0${line.slice(1)}\r\n\r\n`)
+    expect(seen()).toEqual(["head POST /", "body abc", "end"])
+  })
+
+  it("drops trailers that cannot be any, and says which", () => {
+    const bytes =
+      "POST / HTTP/1.1\r\nHost: a\r\nConnection: x-hop\r\nTransfer-Encoding: chunked\r\n\r\n" +
+      "3\r\nabc\r\n0\r\nX-A: 1\r\nSet-Cookie: a\r\nX-Hop: 2\r\nskein-error: x\r\nskein-b: 3\r\n\r\n"
+    for (const size of [bytes.length, 7, 1]) {
+      const { feed, seen } = open()
+      for (let at = 0; at < bytes.length; at += size) feed(bytes.slice(at, at + size))
+      const calls = seen()
+      expect(calls.filter((call) => !call.startsWith("body"))).toEqual([
+        "head POST /",
+        "dropped set-cookie",
+        "dropped connection-option",
+        "dropped skein-*",
+        "end X-A 1 skein-b 3"
+      ])
+      expect(calls.join("").replaceAll("body ", "")).toContain("abc")
+    }
   })
 
   it("skips one empty line before a request, in any pieces", () => {
@@ -252,7 +287,14 @@ describe("RequestReader", () => {
   })
 
   describe("limits", () => {
-    const limits = { headBytes: 64, fieldCount: 3, chunkExtensionBytes: 4, trailerBytes: 16 }
+    const limits: Http1Limits = {
+      methodBytes: 8,
+      targetBytes: 12,
+      headBytes: 64,
+      fieldCount: 3,
+      chunkExtensionBytes: 4,
+      trailerBytes: 16
+    }
     const upload = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
     it("takes a head of exactly the limit and refuses one byte more, as soon as it is known", () => {
@@ -268,12 +310,32 @@ describe("RequestReader", () => {
       expect(over.seen()).toEqual(["error head_bytes head_too_large"])
     })
 
+    it.each([
+      ["M".repeat(64), "method_bytes not_implemented"],
+      [`${"M".repeat(9)} /${"x".repeat(60)}`, "method_bytes not_implemented"],
+      [`GET /${"x".repeat(60)}`, "target_bytes target_too_long"],
+      [`GET /${"x".repeat(12)} HTTP/1.1\r\nX: ${"y".repeat(60)}`, "target_bytes target_too_long"],
+      [`GET / HTTP/1.1\r\nX: ${"y".repeat(60)}`, "head_bytes head_too_large"],
+      [`G@T /${"x".repeat(60)}`, "head_bytes head_too_large"]
+    ])("says of a head that does not end what fills it, however it is cut: %s", (text, error) => {
+      for (const size of [64, 63, 10, 1]) {
+        const { feed, seen } = open(limits)
+        for (let at = 0; at < text.length; at += size) feed(text.slice(at, at + size))
+        expect(seen(), `in reads of ${size}`).toEqual([`error ${error}`])
+      }
+    })
+
     it("counts extensions over the whole message", () => {
       const { feed, seen } = open(limits)
       feed(`${upload}1;a\r\nx\r\n1;a\r\nx\r\n`)
       expect(seen()).toEqual(["head PUT /", "body x", "body x"])
       feed("1;a\r\n")
       expect(seen()).toEqual(["error chunk_extension_bytes bad_request"])
+      const blanks = open(limits)
+      blanks.feed(`${upload}1 ; \t`)
+      expect(blanks.seen()).toEqual(["head PUT /"])
+      blanks.feed(" a\r\n")
+      expect(blanks.seen()).toEqual(["error chunk_extension_bytes bad_request"])
 
       const several = open(limits)
       several.on.end = () => several.reader.next()
@@ -306,6 +368,13 @@ describe("RequestReader", () => {
       feed("x")
       expect(seen()).toEqual(["error pipelined_bytes bad_request"])
       expect(reader.state).toBe("failed")
+
+      const inOne = open()
+      inOne.feed(get("/") + "x".repeat(maxRetainedBytes))
+      expect(inOne.seen()).toEqual(["head GET /", "end"])
+      const oneMore = open()
+      oneMore.feed(get("/") + "x".repeat(maxRetainedBytes + 1))
+      expect(oneMore.seen()).toEqual(["head GET /", "end", "error pipelined_bytes bad_request"])
     })
   })
 })

@@ -13,18 +13,22 @@
 import { type Fields, noFields } from "../model/Exchange.ts"
 import { BlockCollector } from "./BlockCollector.ts"
 import { BlockMemory, KnownBlocks } from "./BlockMemory.ts"
-import { BodyReader } from "./BodyReader.ts"
+import { type BodyHandler, BodyReader } from "./BodyReader.ts"
 import { tokenBytes } from "./Characters.ts"
 import { bareCr } from "./FieldSyntax.ts"
 import { Http1Error } from "./Http1Error.ts"
 import { defaultHttp1Limits, type Http1Limits } from "./Limits.ts"
-import { badMethod, type ParsedRequest, readRequestHead } from "./RequestHeadText.ts"
+import {
+  badMethod,
+  type ParsedRequest,
+  readRequestHead,
+  requestTooLong
+} from "./RequestHeadText.ts"
 
 export type { ParsedRequest } from "./RequestHeadText.ts"
 
-export interface RequestHandler {
+export interface RequestHandler extends BodyHandler {
   onHead(request: ParsedRequest): void
-  onBody(chunk: Buffer): void
   onEnd(trailers: Fields): void
   /** The connection is to be answered (`error.code`) and closed. */
   onError(error: Http1Error): void
@@ -44,6 +48,7 @@ const LF = 0x0a
 
 export class RequestReader {
   readonly #handler: RequestHandler
+  readonly #limits: Http1Limits
   readonly #block: BlockCollector
   readonly #memory: BlockMemory
   readonly #body: BodyReader
@@ -63,9 +68,10 @@ export class RequestReader {
     blocks = new KnownBlocks()
   ) {
     this.#handler = handler
-    this.#memory = new BlockMemory(limits, blocks)
-    this.#block = new BlockCollector(limits.headBytes, "head_bytes")
-    this.#body = new BodyReader(limits, (chunk) => handler.onBody(chunk))
+    this.#memory = new BlockMemory(limits, blocks, "client")
+    this.#limits = limits
+    this.#block = new BlockCollector(limits.headBytes, (start) => requestTooLong(start, limits))
+    this.#body = new BodyReader(limits, "client", handler)
   }
 
   get state(): ReaderState {
@@ -128,7 +134,8 @@ export class RequestReader {
     }
   }
 
-  #retain(chunk: Buffer): void {
+  /** `ours`: nobody else's memory, which can be kept without a copy. */
+  #retain(chunk: Buffer, ours = false): void {
     const kept = this.#retained
     if ((kept?.length ?? 0) + chunk.length > maxRetainedBytes) {
       this.#fail(
@@ -139,7 +146,8 @@ export class RequestReader {
       )
       return
     }
-    this.#retained = kept === undefined ? Buffer.from(chunk) : Buffer.concat([kept, chunk])
+    if (kept !== undefined) this.#retained = Buffer.concat([kept, chunk])
+    else this.#retained = ours ? chunk : Buffer.from(chunk)
   }
 
   /** Goes on with what is kept, unless a loop further down the stack will. */
@@ -163,8 +171,8 @@ export class RequestReader {
         const later: Buffer | undefined = this.#retained
         if (this.#state === "complete") {
           if (at < current.length) {
-            const rest: Buffer = current.subarray(at)
-            this.#retained = owned ? rest : Buffer.from(rest)
+            this.#retained = undefined
+            this.#retain(current.subarray(at), owned)
             if (later !== undefined) this.#retain(later)
           }
           break
@@ -224,7 +232,7 @@ export class RequestReader {
     const text = line ?? this.#block.take(chunk, at)
     if (text === undefined) return chunk.length
     const end = line === undefined ? this.#block.end : this.#memory.end
-    const request = readRequestHead(text, this.#memory)
+    const request = readRequestHead(text, this.#memory, this.#limits)
     const { framing, method, upgrade } = request.head
     if (method === "CONNECT" || upgrade !== undefined) {
       this.#state = "complete"
@@ -232,7 +240,7 @@ export class RequestReader {
       return end
     }
     this.#state = "body"
-    if (framing.kind === "stream") this.#body.startChunked()
+    if (framing.kind === "stream") this.#body.startChunked(request.listed)
     else this.#body.startLength(framing.kind === "length" ? framing.length : 0)
     this.#handler.onHead(request)
     if (this.state === "body" && this.#body.done) this.#end(noFields)

@@ -2,14 +2,16 @@
 import { noBody, type ResponseHead, streamBody } from "../model/Exchange.ts"
 import { blockText } from "./BlockCollector.ts"
 import { type BlockSource, StrictBlocks } from "./BlockSource.ts"
-import { isProtocol, valueBytes } from "./Characters.ts"
-import { type FieldBlock, listMembers } from "./FieldBlock.ts"
+import { valueBytes } from "./Characters.ts"
+import type { FieldBlock } from "./FieldBlock.ts"
 import { bareCr, bareLf } from "./FieldSyntax.ts"
 import { excerpt, Http1Error } from "./Http1Error.ts"
 import { type Http1Limits, peerHttp1Limits } from "./Limits.ts"
+import { relayedUpgrade, switchedProtocols } from "./Upgrade.ts"
 
 export interface ParsedResponse {
   readonly head: ResponseHead
+  /** As of ParsedRequest. */
   readonly version: 0 | 1
   /** The connection can carry another request once this response has ended. */
   readonly keepAlive: boolean
@@ -17,6 +19,8 @@ export interface ParsedResponse {
   readonly keepAliveTimeout: number | undefined
   /** What follows the head on the wire. */
   readonly body: ResponseBody
+  /** As of ParsedRequest. */
+  readonly listed: ReadonlyArray<string> | undefined
 }
 
 /** `none`: nothing follows, whatever `framing` says (HEAD, 1xx, 204, 304). */
@@ -33,9 +37,10 @@ export const readResponseHead = (
   blocks: BlockSource
 ): ParsedResponse => {
   const minor = text.charCodeAt(7) - 0x30
-  if (!text.startsWith("HTTP/1.") || (minor !== 0 && minor !== 1) || text.charCodeAt(8) !== SP) {
+  if (!text.startsWith("HTTP/1.") || !(minor >= 0 && minor <= 9) || text.charCodeAt(8) !== SP) {
     throw badStatusLine(text)
   }
+  const version = minor === 0 ? 0 : 1
   const hundreds = text.charCodeAt(9) - 0x30
   const tens = text.charCodeAt(10) - 0x30
   const ones = text.charCodeAt(11) - 0x30
@@ -52,7 +57,7 @@ export const readResponseHead = (
   if (text.charCodeAt(i) !== CR || text.charCodeAt(i + 1) !== LF) throw badReason(text, i)
   const reason = text.slice(reasonStart, i)
   const block = blocks.blockAt(text, i + 2)
-  return makeResponse(status, reason, minor, method, block)
+  return makeResponse(status, reason, version, method, block)
 }
 
 const makeResponse = (
@@ -72,7 +77,8 @@ const makeResponse = (
     throw new Http1Error("both_lengths", "both Content-Length and Transfer-Encoding are there")
   }
   const keepAlive = !block.close && (version === 1 || block.keepAlive)
-  const upgrade = status === 101 ? switchedTo(version, block) : undefined
+  const upgrade =
+    status === 101 ? switchedTo(version, block) : offeredUpgrade(status, version, block)
   const answer = (
     framing: ResponseHead["framing"],
     body: ResponseBody,
@@ -82,7 +88,8 @@ const makeResponse = (
     version,
     keepAlive: reusable,
     keepAliveTimeout: block.keepAliveTimeout,
-    body
+    body,
+    listed: block.listed
   })
   // A tunnel has no lengths; those that are there mean nothing (RFC 9110 §9.3.6).
   if (status === 101 || (method === "CONNECT" && status >= 200 && status < 300)) {
@@ -109,15 +116,19 @@ const makeResponse = (
   }
 }
 
+/**
+ * 426 is nothing without its Upgrade (RFC 9110 §15.5.22), so there it counts unlisted too; elsewhere
+ * what Connection does not list has strayed here from another hop (§7.8). Not of 1xx.
+ */
+const offeredUpgrade = (status: number, version: 0 | 1, block: FieldBlock): string | undefined => {
+  if (block.upgrade === undefined || version === 0 || status < 200) return undefined
+  return block.upgradeListed || status === 426 ? relayedUpgrade(block.upgrade) : undefined
+}
+
 const switchedTo = (version: 0 | 1, block: FieldBlock): string => {
-  const protocol = block.upgrade
-  if (
-    version === 1 &&
-    block.upgradeListed &&
-    protocol !== undefined &&
-    listMembers(protocol).every(isProtocol)
-  ) {
-    return protocol
+  if (version === 1 && block.upgradeListed && block.upgrade !== undefined) {
+    const protocols = switchedProtocols(block.upgrade)
+    if (protocols !== undefined) return protocols
   }
   throw new Http1Error(
     "bad_switch",
@@ -127,13 +138,9 @@ const switchedTo = (version: 0 | 1, block: FieldBlock): string => {
 
 export const badStatusLine = (text: string): Http1Error => {
   const lf = text.indexOf("\n")
-  if (
-    lf > 0 &&
-    text.charCodeAt(lf - 1) !== CR &&
-    /^HTTP\/1\.[01] [1-9]\d\d$/.test(text.slice(0, lf))
-  )
+  if (lf > 0 && text.charCodeAt(lf - 1) !== CR && /^HTTP\/1\.\d [1-9]\d\d$/.test(text.slice(0, lf)))
     return bareLf()
-  const rule = /^HTTP\/1\.[01] /.test(text) ? "bad_status" : "bad_version"
+  const rule = /^HTTP\/1\.\d /.test(text) ? "bad_status" : "bad_version"
   return new Http1Error(
     rule,
     `the response begins with ${excerpt(text, 0, Math.max(1, lf))}, which is not a status line of HTTP/1.1`
@@ -156,5 +163,5 @@ export const decodeResponseHead = (
   method: string,
   limits: Http1Limits = peerHttp1Limits,
   from = 0,
-  blocks: BlockSource = new StrictBlocks(limits)
+  blocks: BlockSource = new StrictBlocks(limits, "node")
 ): ParsedResponse => readResponseHead(blockText(bytes, limits, from), method, blocks)

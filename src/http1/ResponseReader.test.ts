@@ -16,6 +16,7 @@ const open = () => {
       calls.push(trailers.length === 0 ? "end" : `end ${trailers.join(" ")}`)
       on.end()
     },
+    onDroppedTrailer: (field) => calls.push(`dropped ${field}`),
     onError: (error) => calls.push(`error ${error.rule}`)
   })
   const feed = (text: string) => reader.feed(Buffer.from(text, "latin1"))
@@ -40,6 +41,32 @@ describe("ResponseReader", () => {
     expect(reader.expect("GET")).toBe(true)
     feed(ok("Transfer-Encoding: chunked", "1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n"))
     expect(seen()).toEqual(["head 200", "body a", "end X-Sum 1"])
+  })
+
+  it("delivers a body whole whose trailers cannot all be trailers", () => {
+    const { reader, feed, seen } = open()
+    reader.expect("GET")
+    feed(
+      ok(
+        "Transfer-Encoding: chunked",
+        "3\r\nabc\r\n0\r\nSet-Cookie: a\r\nX-Sum: 1\r\nSkein-Any: x\r\n\r\n"
+      )
+    )
+    expect(seen()).toEqual([
+      "head 200",
+      "body abc",
+      "dropped set-cookie",
+      "dropped skein-*",
+      "end X-Sum 1"
+    ])
+    expect(reader.idle).toBe(true)
+  })
+
+  it("hands on content before what is wrong behind it in the same read", () => {
+    const { reader, feed, seen } = open()
+    reader.expect("GET")
+    feed(ok("Transfer-Encoding: chunked", "3\r\nabc\r\nxyz\r\n"))
+    expect(seen()).toEqual(["head 200", "body abc", "error bad_chunk_size"])
   })
 
   it("hands on any number of interim responses", () => {

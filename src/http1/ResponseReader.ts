@@ -9,9 +9,9 @@
  * useless: look at `idle` in onEnd, not only at `keepAlive`, before using it again.
  */
 import { type Fields, noFields, type ResponseHead } from "../model/Exchange.ts"
-import { BlockCollector } from "./BlockCollector.ts"
+import { BlockCollector, headTooLong } from "./BlockCollector.ts"
 import { BlockMemory, KnownBlocks } from "./BlockMemory.ts"
-import { BodyReader } from "./BodyReader.ts"
+import { type BodyHandler, BodyReader } from "./BodyReader.ts"
 import { Http1Error } from "./Http1Error.ts"
 import { defaultHttp1Limits, type Http1Limits } from "./Limits.ts"
 import type { ReaderState } from "./RequestReader.ts"
@@ -19,11 +19,10 @@ import { badStatusLine, type ParsedResponse, readResponseHead } from "./Response
 
 export type { ParsedResponse } from "./ResponseHeadText.ts"
 
-export interface ResponseHandler {
+export interface ResponseHandler extends BodyHandler {
   /** A 1xx other than 101. */
   onInfo(head: ResponseHead): void
   onHead(response: ParsedResponse): void
-  onBody(chunk: Buffer): void
   onEnd(trailers: Fields): void
   /** The connection is to be closed. */
   onError(error: Http1Error): void
@@ -54,9 +53,9 @@ export class ResponseReader {
     blocks = new KnownBlocks()
   ) {
     this.#handler = handler
-    this.#memory = new BlockMemory(limits, blocks)
-    this.#block = new BlockCollector(limits.headBytes, "head_bytes")
-    this.#body = new BodyReader(limits, (chunk) => handler.onBody(chunk))
+    this.#memory = new BlockMemory(limits, blocks, "program")
+    this.#block = new BlockCollector(limits.headBytes, () => headTooLong(limits.headBytes))
+    this.#body = new BodyReader(limits, "program", handler)
   }
 
   /** As of RequestReader; `complete`: no response is expected (also before the first). */
@@ -198,7 +197,7 @@ export class ResponseReader {
       throw new Http1Error("bad_switch", "the endpoint switched protocols unasked")
     }
     this.#state = body === "tunnel" ? "tunnel" : "body"
-    if (body === "chunked") this.#body.startChunked()
+    if (body === "chunked") this.#body.startChunked(response.listed)
     else if (body === "until_close") this.#body.startUntilClose()
     else {
       this.#body.startLength(

@@ -1,13 +1,14 @@
 /**
- * Trailer fields (RFC 9110 §6.5): carried through to the other side. Whoever merges trailers into
- * the head, as some recipients do, must not thereby get another length, host or client address,
- * so a trailer section with such a field is refused, not repaired.
+ * Trailer fields (RFC 9110 §6.5): carried through to the other side, but for those that may not be
+ * trailers. Some recipients merge trailers into the head and must not thereby get another length,
+ * host or client address. Such a field is dropped and its message goes on (RFC 9112 §7.1.2): the
+ * body that stands before it has long been delivered.
  */
-import { type Fields, noFields } from "../model/Exchange.ts"
-import { blockText } from "./BlockCollector.ts"
+import type { Fields } from "../model/Exchange.ts"
 import { readFieldBlock } from "./FieldBlock.ts"
 import { Http1Error } from "./Http1Error.ts"
-import { type Http1Limits, peerHttp1Limits } from "./Limits.ts"
+import type { Http1Limits } from "./Limits.ts"
+import { isReserved, type Sender } from "./Sender.ts"
 
 const forbidden = new Set([
   // how the message ends and how long the connection lives
@@ -24,7 +25,9 @@ const forbidden = new Set([
   "expect",
   "forwarded",
   "host",
+  "max-forwards",
   "proxy-authenticate",
+  "proxy-authentication-info",
   "proxy-authorization",
   "proxy-connection",
   "set-cookie",
@@ -38,20 +41,38 @@ const forbidden = new Set([
   "content-type"
 ])
 
-/** `text` is a trailer section with its empty line (or up to a bare LF, see BlockCollector). */
-export const readTrailers = (text: string, limits: Http1Limits): Fields => {
-  const block = readFieldBlock(text, 0, limits, refuseForbidden)
+/**
+ * Why a field may not be a trailer, as a label: its name, `skein-*`, or `connection-option` for one
+ * that the head's Connection lists (RFC 9110 §7.6.1; `listed`). Undefined when it may.
+ */
+export const forbiddenTrailer = (
+  name: string,
+  sender: Sender,
+  listed: ReadonlyArray<string> | undefined
+): string | undefined => {
+  const lower = name.toLowerCase()
+  if (isReserved(lower, sender)) return "skein-*"
+  // An underscore is a hyphen to CGI and its kind.
+  const plain = lower.replaceAll("_", "-")
+  if (forbidden.has(plain)) return plain
+  return listed?.includes(lower) === true ? "connection-option" : undefined
+}
+
+/**
+ * `text` is a trailer section with its empty line (or up to a bare LF, see BlockCollector). What
+ * `keeps` says no to is dropped; what cannot be read is an error.
+ */
+export const readTrailers = (
+  text: string,
+  limits: Http1Limits,
+  sender: Sender,
+  keeps: (name: string) => boolean
+): Fields => {
+  const block = readFieldBlock(text, 0, limits, sender, keeps)
   if (block.end !== text.length) {
     throw new Http1Error("unexpected_bytes", "bytes follow the empty line of the trailers")
   }
   return block.fields
-}
-
-const refuseForbidden = (name: string): void => {
-  const lower = name.toLowerCase()
-  if (forbidden.has(lower)) {
-    throw new Http1Error("forbidden_trailer", `${lower} cannot be a trailer field`)
-  }
 }
 
 /** Trailer lines and the empty line. Throws nothing: `trailers` are trusted like a head's fields. */
@@ -59,10 +80,4 @@ export const encodeTrailers = (trailers: Fields): string => {
   let text = ""
   for (let i = 0; i < trailers.length; i += 2) text += `${trailers[i]}: ${trailers[i + 1]}\r\n`
   return `${text}\r\n`
-}
-
-/** What `encodeTrailers` made, received from a peer. Throws Http1Error. */
-export const decodeTrailers = (bytes: Buffer, limits: Http1Limits = peerHttp1Limits): Fields => {
-  if (bytes.length === 2 && bytes[0] === 0x0d && bytes[1] === 0x0a) return noFields
-  return readTrailers(blockText(bytes, limits), limits)
 }

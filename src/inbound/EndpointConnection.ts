@@ -26,6 +26,8 @@ export interface EndpointConnectionOptions {
   /** What the program says again and again. */
   readonly blocks: KnownBlocks
   readonly ticker: Ticker
+  /** A trailer field of a response was dropped: no trailer may be named so. */
+  readonly onDroppedTrailer: () => void
 }
 
 /** The pool, as its connections see it. */
@@ -93,7 +95,8 @@ export class EndpointConnection implements RequestCarrier {
         onHead: (response) => this.#onHead(response),
         onBody: (chunk) => this.#body.add(chunk),
         onEnd: (trailers) => this.#onResponseEnd(trailers),
-        onError: (error) => this.#onInvalid(error)
+        onError: (error) => this.#onInvalid(error),
+        onDroppedTrailer: options.onDroppedTrailer
       },
       defaultHttp1Limits,
       blocks

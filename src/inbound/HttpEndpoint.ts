@@ -31,6 +31,8 @@ export interface HttpEndpointOptions {
   readonly ticker: Ticker
   readonly onConnectFailure?: () => void
   readonly onStaleRetry?: () => void
+  /** A trailer field of a response was dropped: no trailer may be named so. */
+  readonly onDroppedTrailer?: () => void
 }
 
 export const defaultMaxConnections = 1_024
@@ -156,7 +158,8 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
   }
 
   #connect(request: EndpointRequest, timeout: number): void {
-    const options = { ...this.#options, blocks: this.#blocks }
+    const { onDroppedTrailer = () => undefined } = this.#options
+    const options = { ...this.#options, blocks: this.#blocks, onDroppedTrailer }
     this.#all.add(new EndpointConnection(options, request, timeout, this))
   }
 

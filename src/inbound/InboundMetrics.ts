@@ -8,6 +8,7 @@ export interface EndpointCells {
   readonly healthy: Gauge
   readonly connectFailures: Counter
   readonly staleRetries: Counter
+  readonly droppedTrailers: Counter
 }
 
 export class InboundMetrics {
@@ -17,6 +18,7 @@ export class InboundMetrics {
   readonly #healthy: Family<Gauge>
   readonly #connectFailures: Family<Counter>
   readonly #staleRetries: Family<Counter>
+  readonly #droppedTrailers: Family<Counter>
 
   constructor(registry: MetricRegistry) {
     this.#inFlight = registry.gauge(
@@ -43,6 +45,10 @@ export class InboundMetrics {
       "skein_inbound_stale_retries_total",
       "Requests sent again because the endpoint had closed the kept connection they went out on."
     )
+    this.#droppedTrailers = registry.counter(
+      "skein_inbound_dropped_trailers_total",
+      "Trailer fields of responses that were not passed on, because no trailer may be named so."
+    )
   }
 
   endpoint(service: string, endpoint: string): EndpointCells {
@@ -53,7 +59,8 @@ export class InboundMetrics {
       waiting: this.#waiting.cell(labels),
       healthy: this.#healthy.cell(labels),
       connectFailures: this.#connectFailures.cell(labels),
-      staleRetries: this.#staleRetries.cell(labels)
+      staleRetries: this.#staleRetries.cell(labels),
+      droppedTrailers: this.#droppedTrailers.cell(labels)
     }
   }
 
@@ -62,6 +69,8 @@ export class InboundMetrics {
     for (const family of [this.#inFlight, this.#connections, this.#waiting, this.#healthy]) {
       family.remove(labels)
     }
-    for (const family of [this.#connectFailures, this.#staleRetries]) family.remove(labels)
+    for (const family of [this.#connectFailures, this.#staleRetries, this.#droppedTrailers]) {
+      family.remove(labels)
+    }
   }
 }

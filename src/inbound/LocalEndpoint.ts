@@ -83,7 +83,8 @@ export class LocalEndpoint {
         service.protocol === "http"
           ? (service.idleTimeout ?? defaultPoolIdleTimeout)
           : defaultPoolIdleTimeout,
-      onStaleRetry: () => cells.staleRetries.inc()
+      onStaleRetry: () => cells.staleRetries.inc(),
+      onDroppedTrailer: () => cells.droppedTrailers.inc()
     })
     this.#tcp = new TcpEndpoint({
       ...common,

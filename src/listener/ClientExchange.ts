@@ -21,7 +21,8 @@ import type {
   ResponseReceiver
 } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
-import { writeFault } from "./FaultResponse.ts"
+import { writeAnswer } from "./FaultResponse.ts"
+import type { OwnAnswer } from "./FinalRecipient.ts"
 
 /** The connection, as its exchange sees it. */
 export interface ExchangeOwner {
@@ -174,17 +175,18 @@ export class ClientExchange implements ResponseReceiver {
     if (!this.#over) this.#owner.onWritable()
   }
 
-  /** Answers with the fault if nothing was answered yet. */
-  answer(fault: Fault): void {
+  /** The mesh's own answer; nothing was answered yet. */
+  answer(answer: Fault | OwnAnswer): void {
     this.#finish()
     this.#coding = "length"
     const { head, version } = this.#request
     // Of a refused CONNECT, what a hasty client has sent ahead into its tunnel is no request. And a
     // client that was too slow is not waited for any longer (RFC 9110 §15.5.9).
-    const last = head.method === "CONNECT" || fault.code === "client_timeout"
+    const last = head.method === "CONNECT" || ("code" in answer && answer.code === "client_timeout")
     const keepAlive = this.#request.keepAlive && this.#owner.mayKeepAlive && !last
-    const { date } = this.#owner
-    this.#socket.write(writeFault(fault, { method: head.method, version, keepAlive, date }))
+    const { date, node } = this.#owner
+    const options = { method: head.method, version, keepAlive, date }
+    this.#socket.write(writeAnswer(answer, node, options))
     this.#owner.onFinished(keepAlive)
   }
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest"
-import { ResponseReader } from "../http1/ResponseReader.ts"
-import { fieldValue, type ResponseHead } from "../model/Exchange.ts"
+import { decodeResponseHead } from "../http1/ResponseHeadText.ts"
+import { fieldValue } from "../model/Exchange.ts"
 import { type Fault, type FaultCode, faultKinds } from "../model/Fault.ts"
 import { ServiceName } from "../model/Names.ts"
-import { writeFault } from "./FaultResponse.ts"
+import { writeAnswer, writeFault } from "./FaultResponse.ts"
 
 const fault = (change: Partial<Fault> = {}): Fault => ({
   code: "upstream_connect",
@@ -14,29 +14,15 @@ const fault = (change: Partial<Fault> = {}): Fault => ({
   ...change
 })
 
+/** As a client reads it: what it is told of the mesh, our own reader of programs takes away. */
 const read = (text: string, method = "GET") => {
-  let head: ResponseHead | undefined
-  let body = ""
-  let ended = false
-  const reader = new ResponseReader({
-    onInfo: () => undefined,
-    onHead: (response) => {
-      head = response.head
-    },
-    onBody: (chunk) => {
-      body += chunk.toString()
-    },
-    onEnd: () => {
-      ended = true
-    },
-    onError: (error) => {
-      throw error
-    }
-  })
-  reader.expect(method)
-  reader.feed(Buffer.from(text))
-  expect(ended).toBe(true)
-  return { head, body, field: (name: string) => fieldValue(head?.fields ?? [], name) }
+  const end = Buffer.from(text).indexOf("\r\n\r\n") + 4
+  const parsed = decodeResponseHead(Buffer.from(text).subarray(0, end), method)
+  const body = Buffer.from(text).subarray(end).toString()
+  const { fields, framing } = parsed.head
+  if (parsed.body === "length")
+    expect(framing).toEqual({ kind: "length", length: Buffer.byteLength(body) })
+  return { head: parsed.head, body, field: (name: string) => fieldValue(fields, name) }
 }
 
 const options = { method: "GET", version: 1, keepAlive: true } as const
@@ -45,7 +31,7 @@ describe("writeFault", () => {
   // Object.keys forgets that the keys of a literal are all there are.
   it.each(Object.keys(faultKinds) as Array<FaultCode>)("is a whole response for %s", (code) => {
     const { head, body, field } = read(writeFault(fault({ code }), options))
-    expect(head?.status).toBe(faultKinds[code].status)
+    expect(head.status).toBe(faultKinds[code].status)
     expect(field("skein-error")).toBe(code)
     expect(field("skein-node")).toBe("host-b")
     expect(JSON.parse(body)).toEqual({
@@ -60,7 +46,7 @@ describe("writeFault", () => {
   it("says the length to HEAD and sends no body", () => {
     const text = writeFault(fault(), { ...options, method: "HEAD" })
     const { head, body } = read(text, "HEAD")
-    expect(head?.framing).toMatchObject({ kind: "length" })
+    expect(head.framing).toMatchObject({ kind: "length" })
     expect(body).toBe("")
     expect(text.endsWith("\r\n\r\n")).toBe(true)
   })
@@ -73,5 +59,25 @@ describe("writeFault", () => {
     const text = writeFault(fault({ node: "x\r\nset-cookie: a" }), options)
     expect(read(text).field("set-cookie")).toBeUndefined()
     expect(read(text).field("skein-node")).toBe("x??set-cookie: a")
+  })
+})
+
+describe("writeAnswer", () => {
+  const trace = { status: 200, fields: ["content-type", "message/http"], body: "caf\xe9" } as const
+  const written = (answer: Parameters<typeof writeAnswer>[0]): Buffer =>
+    Buffer.from(writeAnswer(answer, "host-\u{e9}\r\n", options))
+
+  it("writes what is no fault byte for byte, with the node and no error", () => {
+    const bytes = written(trace)
+    const { head, body, field } = read(bytes.toString("latin1").replace("\xe9", "e"))
+    expect(head.status).toBe(200)
+    expect(field("skein-node")).toBe("host-???")
+    expect(field("skein-error")).toBeUndefined()
+    expect(body).toBe("cafe")
+    expect(bytes.at(-1)).toBe(0xe9)
+  })
+
+  it("writes faults as they are written", () => {
+    expect(written(fault()).toString()).toBe(writeFault(fault(), options))
   })
 })

@@ -1,12 +1,17 @@
-/** From a request as a client sent it to the call it means, or to the fault that answers it. */
+/** From a request as a client sent it to the call it means, or to what answers it at once. */
 import { forwardFields, timesThrough } from "../http1/Forwarded.ts"
-import type { Call, RequestHead } from "../model/Exchange.ts"
+import { maxForwards, withForwardsLeft } from "../http1/MaxForwards.ts"
+import { type Call, type Fields, fieldValue, type RequestHead } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
-import { meshDomain, type PeerKey, type ServiceName } from "../model/Names.ts"
+import { authorityOf, meshDomain, type PeerKey, type ServiceName } from "../model/Names.ts"
+import { answerFinally, type OwnAnswer } from "./FinalRecipient.ts"
 
 export interface HttpCallContext {
   readonly self: { readonly peer: PeerKey; readonly node: string }
+  /** The service an authority means. */
   readonly resolve: (authority: string) => ServiceName | undefined
+  /** Every request is for this one, whatever its authority; CONNECT must name it all the same. */
+  readonly fixedService: ServiceName | undefined
 }
 
 /**
@@ -19,10 +24,10 @@ const maxTimesThrough = 16
 export const makeHttpCall = (
   head: RequestHead,
   clientAddress: string | undefined,
-  { self, resolve }: HttpCallContext
-): Call | Fault => {
-  const { authority, fields, method } = head
-  const service = resolve(authority)
+  { fixedService, resolve, self }: HttpCallContext
+): Call | Fault | OwnAnswer => {
+  const { method } = head
+  const service = fixedService ?? resolve(head.authority)
   const refuse = (code: Fault["code"], message: string): Fault => ({
     code,
     message,
@@ -30,15 +35,42 @@ export const makeHttpCall = (
     service,
     sent: false
   })
+  let fields: Fields = head.fields
+  if (method === "TRACE" || method === "OPTIONS") {
+    const left = maxForwards(fields)
+    // Before anybody asks for whom it is: the answer is ours in any case.
+    if (left === 0) return answerFinally(head)
+    if (left !== undefined) {
+      if (Number.isNaN(left)) {
+        return refuse(
+          "bad_request",
+          `max-forwards ${JSON.stringify(fieldValue(fields, "max-forwards"))} is not one number of hops, and a ${method} with it is not passed on uncounted`
+        )
+      }
+      fields = withForwardsLeft(fields, left)
+    }
+  }
   if (service === undefined) {
     return refuse(
       "route_not_found",
-      authority === ""
+      head.authority === ""
         ? `the request names no service: its Host is empty, where NAME.${meshDomain} is needed`
-        : `${authority} is not a name of the mesh: this proxy reaches services as NAME.${meshDomain} and nothing else (set NO_PROXY for other hosts)`
+        : `${head.authority} is not a name of the mesh: this proxy reaches services as NAME.${meshDomain} and nothing else (set NO_PROXY for other hosts)`
     )
   }
-  if (method === "CONNECT") return makeCall("tcp", service, undefined, self.peer)
+  // HTTP/1.0 may leave Host out, and a target without authority leaves it empty; an empty Host is
+  // what most servers refuse, and X-Forwarded-Host and Forwarded would say nothing.
+  const authority = head.authority === "" ? authorityOf(service) : head.authority
+  if (method === "CONNECT") {
+    // Deceptive routing, in the words of RFC 9110 §15.5.1: the client asks for another's tunnel.
+    if (resolve(authority) !== service) {
+      return refuse(
+        "bad_request",
+        `a tunnel to ${authority} was asked for, and this port reaches ${service} alone: CONNECT ${authorityOf(service)}:80, or use the proxy's port`
+      )
+    }
+    return makeCall("tcp", service, undefined, self.peer)
+  }
   if (timesThrough(fields, self.node) >= maxTimesThrough) {
     return refuse(
       "bad_request",
@@ -75,4 +107,6 @@ const makeCall = (
   connectTimeout: undefined
 })
 
-export const isFault = (made: Call | Fault): made is Fault => "code" in made
+/** It goes nowhere. */
+export const isAnswer = (made: Call | Fault | OwnAnswer): made is Fault | OwnAnswer =>
+  !("kind" in made)

@@ -20,7 +20,7 @@ import { SocketReads } from "../socket/SocketReads.ts"
 import { askForReset } from "../socket/UnreadSocket.ts"
 import { ClientExchange, type ExchangeOwner } from "./ClientExchange.ts"
 import { writeFault } from "./FaultResponse.ts"
-import { isFault, makeHttpCall } from "./HttpCall.ts"
+import { isAnswer, makeHttpCall } from "./HttpCall.ts"
 import {
   discardLimit,
   discardTimeout,
@@ -65,6 +65,7 @@ export class HttpConnection implements ExchangeOwner {
       {
         onHead: (request) => this.#onHead(request),
         onBody: (chunk) => this.#onBody(chunk),
+        onDroppedTrailer: context.onDroppedTrailer,
         onEnd: (trailers) => this.#onRequestEnd(trailers),
         onError: (error) => this.#onInvalid(error)
       },
@@ -199,7 +200,7 @@ export class HttpConnection implements ExchangeOwner {
     const exchange = new ClientExchange(this.#socket, request, this, this.#writer)
     this.#exchange = exchange
     const call = makeHttpCall(head, this.#socket.remoteAddress, this.#context)
-    if (isFault(call)) exchange.answer(call)
+    if (isAnswer(call)) exchange.answer(call)
     else exchange.start(call, this.#context.dispatch)
   }
 

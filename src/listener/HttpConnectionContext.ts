@@ -24,6 +24,8 @@ export interface HttpConnectionContext extends HttpCallContext {
   readonly onParseError: (rule: string) => void
   /** A tunnel is cut off with a reset, because of this. `client`: address and port. */
   readonly onTunnelReset: (fault: Fault, client: string) => void
+  /** A trailer field of a request was dropped; its name, or another label of a fixed set. */
+  readonly onDroppedTrailer: (field: string) => void
 }
 
 /**

@@ -2,7 +2,7 @@ import http from "node:http"
 import { Effect, Fiber } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { payments, self } from "../inbound/InboundFixture.ts"
-import { accepted, noFields } from "../model/Exchange.ts"
+import { accepted, fieldValue, noFields } from "../model/Exchange.ts"
 import type { Fault, FaultCode } from "../model/Fault.ts"
 import { type HttpListener, type HttpListenerOptions, makeHttpListener } from "./HttpListener.ts"
 import { HoldingCallee, makeContext, RawClient, responseHead, turn } from "./ListenerFixture.ts"
@@ -119,17 +119,105 @@ describe("requests", () => {
     expect(callee.exchanges).toEqual([])
   })
 
+  it.each([
+    ["/x?y", "payments.mesh"],
+    ["/", "nobody.example"],
+    ["http://payments.mesh:/x?y", "other"]
+  ])("to TRACE %s at %s end here with Max-Forwards 0, and come back", async (target, host) => {
+    const client = connect()
+    client.send(
+      `TRACE ${target} HTTP/1.1\r\nHost: ${host}\r\nX-One: caf\xe9\r\nmax-forwards: 0\r\n` +
+        "Connection: x-hop\r\nX-Hop: 1\r\nCookie: a=b\r\nAuthorization: Basic x\r\nX-Api-Key: k\r\n\r\n"
+    )
+    await client.receives(/\r\n\r\n[\s\S]*\r\n\r\n$/)
+    const authority = target.startsWith("http") ? "payments.mesh" : host
+    const path = target.replace(/^http:\/\/[^/]*/, "")
+    const echo = `TRACE ${path} HTTP/1.1\r\nhost: ${authority}\r\nX-One: caf\xe9\r\nmax-forwards: 0\r\n\r\n`
+    const [head = "", ...rest] = client.text.split("\r\n\r\n")
+    expect(rest.join("\r\n\r\n")).toBe(echo)
+    expect(head).toMatch(
+      /^HTTP\/1.1 200 OK\r\ncontent-type: message\/http\r\nskein-node: host-a\r\n/
+    )
+    expect(head).toMatch(new RegExp(`\r\ncontent-length: ${echo.length}$`))
+    expect(head).not.toContain("skein-error")
+    client.text = ""
+    client.send(get("/next"))
+    ;(await callee.next()).respond(200, "ok")
+    await client.receives(/ok$/)
+    expect(callee.exchanges).toHaveLength(1)
+  })
+
+  it.each(["*", "/x", "http://nobody.mesh"])(
+    "to OPTIONS %s end here with Max-Forwards 0, with what is allowed",
+    async (target) => {
+      const client = connect()
+      client.send(
+        `OPTIONS ${target} HTTP/1.1\r\nhost: 127.0.0.1\r\nmax-forwards: 0\r\ncontent-length: 3\r\n\r\nabc${get("/next")}`
+      )
+      ;(await callee.next()).respond(200, "ok")
+      await client.receives(/ok$/)
+      expect(client.text).toMatch(
+        /^HTTP\/1.1 200 OK\r\nallow: [A-Z, ]*\bOPTIONS\b[^\r]*\r\nskein-node: host-a\r\ndate: [^\r]*\r\ncontent-length: 0\r\n\r\nHTTP/
+      )
+    }
+  )
+
+  it.each([
+    ["TRACE", "5", "4"],
+    ["OPTIONS", "1", "0"],
+    ["OPTIONS", "0010", "9"],
+    ["TRACE", "99999999999999999999", "2147483647"],
+    ["GET", "5", "5"],
+    ["GET", "0", "0"],
+    ["trace", "0", "0"]
+  ])("to %s with Max-Forwards %s go on with %s", async (method, sent, forwarded) => {
+    connect().send(get("/", `max-forwards: ${sent}\r\n`).replace("GET", method))
+    const { call } = await callee.next()
+    expect(fieldValue(call.head?.fields ?? [], "max-forwards")).toBe(forwarded)
+  })
+
+  it.each(["", "x", "-1", "1, 2", "1\r\nMax-Forwards: 1"])(
+    "whose Max-Forwards cannot be counted down are refused: %j",
+    async (value) => {
+      const client = connect().send(get("/", `max-forwards: ${value}\r\n`).replace("GET", "TRACE"))
+      await client.receives(/\}\n$/)
+      expect(client.text).toMatch(/^HTTP\/1.1 400 [\s\S]*skein-error: bad_request/)
+      expect(client.text).toContain("not one number of hops")
+      expect(callee.exchanges).toHaveLength(0)
+    }
+  )
+
   it("that loop through this node are stopped", async () => {
     const client = connect().send(get("/", `via: ${"1.1 host-a, ".repeat(16)}1.1 x\r\n`))
     await client.receives(/loop/)
     expect(client.text).toMatch(/^HTTP\/1.1 400 /)
   })
 
-  it("reach the fixed service whatever their Host says", async () => {
+  it.each([
+    ["GET / HTTP/1.0\r\n\r\n", "payments.mesh"],
+    ["GET / HTTP/1.0\r\nhost:\r\n\r\n", "payments.mesh"],
+    ["GET / HTTP/1.1\r\nhost:\r\n\r\n", "payments.mesh"],
+    ["OPTIONS * HTTP/1.1\r\nhost: \r\n\r\n", "payments.mesh"],
+    ["GET / HTTP/1.1\r\nhost: shop.example:8080\r\n\r\n", "shop.example:8080"],
+    ["GET http://shop.example:/ HTTP/1.1\r\nhost:\r\n\r\n", "shop.example"]
+  ])("reach the fixed service whatever their Host says: %j", async (text, authority) => {
     await context.dispose()
     await listen({ fixedService: payments })
-    connect().send("GET / HTTP/1.0\r\n\r\n")
-    expect((await callee.next()).call.service).toBe("payments")
+    connect().send(text.replace("\r\n\r\n", "\r\nforwarded: for=x\r\n\r\n"))
+    const { call } = await callee.next()
+    expect(call.service).toBe("payments")
+    expect(call.head?.authority).toBe(authority)
+    const fields = call.head?.fields ?? []
+    expect(fieldValue(fields, "x-forwarded-host")).toBe(authority)
+    expect(fieldValue(fields, "forwarded")).toMatch(new RegExp(`host="?${authority}"?;proto=http$`))
+  })
+
+  it("for a host with an empty port are for the host", async () => {
+    connect().send("GET / HTTP/1.1\r\nhost: payments.mesh:\r\n\r\n")
+    expect((await callee.next()).call).toMatchObject({
+      service: "payments",
+      head: { authority: "payments.mesh" }
+    })
   })
 
   it("stream their bodies, many chunks of one read as one", async () => {
@@ -166,7 +254,16 @@ describe("requests", () => {
     ["both lengths", post(5, "transfer-encoding: chunked\r\n"), 400, "both_lengths"],
     ["a bare LF", "GET / HTTP/1.1\nhost: payments.mesh\n\n", 400, "bare_lf"],
     ["no HTTP", "\x16\x03\x01\x02", 400, "bad_method"],
-    ["a large head", get("/", `x: ${"y".repeat(40_000)}\r\n`), 431, "head_bytes"]
+    ["a large head", get("/", `x: ${"y".repeat(40_000)}\r\n`), 431, "head_bytes"],
+    ["a long target", get(`/${"y".repeat(20_000)}`), 414, "target_bytes"],
+    ["a long method", get("/").replace("GET", "M".repeat(100)), 501, "method_bytes"],
+    [
+      "a coding nobody knows",
+      get("/", "transfer-encoding: gzip, chunked\r\n"),
+      501,
+      "unsupported_coding"
+    ],
+    ["another HTTP", get("/").replace("1.1", "2.0"), 505, "unsupported_version"]
   ])("with %s are refused and the connection closed", async (_, text, status, rule) => {
     const client = connect().send(text)
     await client.end()
@@ -521,6 +618,38 @@ describe("tunnels", () => {
     await client.end()
     expect(client.text).toMatch(/\r\n\r\nworld$/)
   })
+
+  it("by CONNECT go through the port of one service to that service alone", async () => {
+    await context.dispose()
+    await listen({ fixedService: payments })
+    const client = connect().send(
+      "CONNECT PAYMENTS.mesh.:8080 HTTP/1.1\r\nhost: payments.mesh\r\n\r\n"
+    )
+    const held = await callee.next()
+    expect(held.call).toMatchObject({ kind: "tcp", service: "payments" })
+    held.receiver.onHead(accepted)
+    await client.receives(/^HTTP\/1.1 200 /)
+    for (const target of ["example.com:443", "ledger.mesh:80", "127.0.0.1:22", "[::1]:80"]) {
+      const refused = connect().send(`CONNECT ${target} HTTP/1.1\r\nhost: payments.mesh\r\n\r\n`)
+      await refused.receives(/\}\n$/)
+      expect(refused.text).toMatch(/^HTTP\/1.1 400 [\s\S]*skein-error: bad_request/)
+      expect(refused.text).toContain(`a tunnel to ${target} was asked for`)
+    }
+    expect(callee.exchanges).toHaveLength(1)
+  })
+
+  it.each(["x:99999", "payments.mesh:0", "payments.mesh:", "payments.mesh"])(
+    "by CONNECT to %s are refused on both kinds of ports",
+    async (target) => {
+      for (const fixedService of [undefined, payments]) {
+        await context.dispose()
+        await listen({ fixedService })
+        const client = connect().send(`CONNECT ${target} HTTP/1.1\r\nhost: x\r\n\r\n`)
+        await client.end()
+        expect(client.text).toMatch(/^HTTP\/1.1 400 [\s\S]*skein-error: bad_request/)
+      }
+    }
+  )
 
   it("by CONNECT are answered with what was in the way, and reset once they stand", async () => {
     const connectText = "CONNECT payments.mesh:80 HTTP/1.1\r\nhost: payments.mesh:80\r\n\r\n"

@@ -38,7 +38,7 @@ export interface HttpListenerOptions {
   readonly headTimeout?: number | undefined
   /** The service an authority means. Default: `NAME.mesh`. */
   readonly resolve?: ((authority: string) => ServiceName | undefined) | undefined
-  /** Every request is for this service. */
+  /** Every request is for this service; CONNECT only when it names it. */
   readonly fixedService?: ServiceName | undefined
 }
 
@@ -108,13 +108,13 @@ class HttpListenerCore implements HttpConnectionContext {
   readonly idleTimeout: number
   readonly headTimeout: number
   readonly resolve: (authority: string) => ServiceName | undefined
+  readonly fixedService: ServiceName | undefined
   draining = false
   #sweep: Timer | undefined = undefined
   #dateSecond = -1
   #date = ""
 
   constructor(options: HttpListenerOptions, metrics: ListenerMetrics, refusals: Refusals) {
-    const { fixedService, resolve = serviceOfAuthority } = options
     this.metrics = metrics
     this.#refusals = refusals
     this.dispatch = options.dispatch
@@ -123,7 +123,8 @@ class HttpListenerCore implements HttpConnectionContext {
     this.limits = options.limits ?? defaultHttp1Limits
     this.idleTimeout = options.idleTimeout ?? defaultIdleTimeout
     this.headTimeout = options.headTimeout ?? defaultHeadTimeout
-    this.resolve = fixedService === undefined ? resolve : () => fixedService
+    this.resolve = options.resolve ?? serviceOfAuthority
+    this.fixedService = options.fixedService
   }
 
   get date(): string {
@@ -151,6 +152,7 @@ class HttpListenerCore implements HttpConnectionContext {
 
   readonly onTunnelReset = (fault: Fault, client: string): void =>
     this.#refusals.tunnel(fault.service, fault, client)
+  readonly onDroppedTrailer = (field: string): void => this.metrics.droppedTrailer(field)
 
   drain(): void {
     this.draining = true

@@ -9,6 +9,7 @@ export class ListenerMetrics {
   readonly #refused: Family<Counter>
   readonly #parseErrors: Family<Counter>
   readonly #resets: Family<Counter>
+  readonly #droppedTrailers: Family<Counter>
 
   /** `listener`: its configured address, so that the label stays the same over restarts. */
   constructor(registry: MetricRegistry, listener: string) {
@@ -31,6 +32,10 @@ export class ListenerMetrics {
       "skein_listener_tunnel_resets_total",
       "Tunnels of local applications that this node reset, by the fault that ended them."
     )
+    this.#droppedTrailers = registry.counter(
+      "skein_listener_dropped_trailers_total",
+      "Trailer fields of requests that were not passed on, because no trailer may be named so."
+    )
   }
 
   refused(reason: string): void {
@@ -43,5 +48,9 @@ export class ListenerMetrics {
 
   parseError(rule: string): void {
     this.#parseErrors.cell({ listener: this.#listener, rule }).inc()
+  }
+
+  droppedTrailer(field: string): void {
+    this.#droppedTrailers.cell({ listener: this.#listener, field }).inc()
   }
 }

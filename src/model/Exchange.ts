@@ -69,7 +69,10 @@ export interface ResponseHead {
    * follows (`onEnd` comes at once). For 101 it is `stream`: a tunnel follows.
    */
   readonly framing: Framing
-  /** For 101: the protocol switched to. */
+  /**
+   * For 101: the protocol switched to. For a final response: protocols it offers to switch to, or
+   * demands (426), written on each hop with `Connection: upgrade`.
+   */
   readonly upgrade: string | undefined
 }
 

@@ -1,7 +1,6 @@
 /**
  * What the mesh itself answers when it cannot carry an exchange. Codes are stable: they stand in
- * `skein-error`, in metrics, in logs and in users' alerts. Anything without a code came from the
- * application.
+ * `skein-error`, in metrics, in logs and in users' alerts. No application can send one.
  */
 import type { ServiceName } from "./Names.ts"
 
@@ -20,6 +19,18 @@ export const faultKinds = {
   head_too_large: {
     status: 431,
     hint: "Shorten the request's headers (cookies are the usual cause) or raise the head limits."
+  },
+  target_too_long: {
+    status: 414,
+    hint: "Shorten the request's target, most often its query; what is long goes into a body."
+  },
+  not_implemented: {
+    status: 501,
+    hint: "The request needs a method or transfer coding that is not spoken here; the message names it."
+  },
+  version_not_supported: {
+    status: 505,
+    hint: "Only HTTP/1.x is spoken here. Tell the client not to begin with HTTP/2."
   },
   denied: {
     status: 403,

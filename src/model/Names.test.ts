@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { serviceOfAuthority } from "./Names.ts"
+import { authorityOf, ServiceName, serviceOfAuthority } from "./Names.ts"
 
 describe("serviceOfAuthority", () => {
   const table: ReadonlyArray<readonly [string, string | undefined]> = [
@@ -18,5 +18,11 @@ describe("serviceOfAuthority", () => {
   ]
   it.each(table)("%j is %j", (authority, service) => {
     expect(serviceOfAuthority(authority)).toBe(service)
+  })
+
+  it("is the reverse of authorityOf", () => {
+    const service = ServiceName.make("payments")
+    expect(authorityOf(service)).toBe("payments.mesh")
+    expect(serviceOfAuthority(authorityOf(service))).toBe(service)
   })
 })

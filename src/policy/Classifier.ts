@@ -83,6 +83,9 @@ export const classifyGrpc = (code: string): Verdict => {
 const faultVerdicts: Readonly<Record<FaultCode, Verdict>> = {
   bad_request: verdicts.refused,
   head_too_large: verdicts.refused,
+  target_too_long: verdicts.refused,
+  not_implemented: verdicts.refused,
+  version_not_supported: verdicts.refused,
   denied: verdicts.refused,
   rate_limited: verdicts.rateLimited,
   // The four below come from the endpoint's node before anything reached the endpoint: our view

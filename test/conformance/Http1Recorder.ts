@@ -120,6 +120,74 @@ export const readResponses = (
   return { infos, responses, error, state: reader.state, idle: reader.idle }
 }
 
+/**
+ * What a reader says of the pieces, call by call; content that follows on content is one call, since
+ * how it is cut is the network's. Requests are answered at once, upgrades refused.
+ */
+export const requestCalls = (
+  pieces: ReadonlyArray<string>,
+  limits?: Http1Limits
+): ReadonlyArray<string> => {
+  const calls = new Calls()
+  const reader: RequestReader = new RequestReader(
+    {
+      onHead: (request) => {
+        calls.add(`head ${JSON.stringify(request)}`)
+        if (reader.state === "complete") reader.next()
+      },
+      onBody: (chunk) => calls.body(chunk),
+      onDroppedTrailer: (field) => calls.add(`dropped ${field}`),
+      onEnd: (trailers) => {
+        calls.add(`end ${JSON.stringify(trailers)}`)
+        reader.next()
+      },
+      onError: (error) => calls.add(`error ${error.rule} ${error.message}`)
+    },
+    limits
+  )
+  for (const piece of pieces) reader.feed(latin1(piece))
+  reader.eof()
+  return calls.all
+}
+
+/** As `requestCalls`; one response is expected. */
+export const responseCalls = (
+  method: string,
+  pieces: ReadonlyArray<string>,
+  limits?: Http1Limits
+): ReadonlyArray<string> => {
+  const calls = new Calls()
+  const reader = new ResponseReader(
+    {
+      onInfo: (head) => calls.add(`info ${JSON.stringify(head)}`),
+      onHead: (response) => calls.add(`head ${JSON.stringify(response)}`),
+      onBody: (chunk) => calls.body(chunk),
+      onDroppedTrailer: (field) => calls.add(`dropped ${field}`),
+      onEnd: (trailers) => calls.add(`end ${JSON.stringify(trailers)}`),
+      onError: (error) => calls.add(`error ${error.rule} ${error.message}`)
+    },
+    limits
+  )
+  reader.expect(method)
+  for (const piece of pieces) reader.feed(latin1(piece))
+  reader.eof()
+  return calls.all
+}
+
+class Calls {
+  readonly all: Array<string> = []
+
+  add(call: string): void {
+    this.all.push(call)
+  }
+
+  body(chunk: Buffer): void {
+    const last = this.all.at(-1)
+    if (last?.startsWith("body ")) this.all[this.all.length - 1] = last + chunk.toString("latin1")
+    else this.all.push(`body ${chunk.toString("latin1")}`)
+  }
+}
+
 /** `text` in pieces that end at the given offsets. */
 export const split = (text: string, cuts: ReadonlyArray<number>): ReadonlyArray<string> => {
   const offsets = [...new Set(cuts.map((cut) => cut % (text.length + 1)))].sort((a, b) => a - b)

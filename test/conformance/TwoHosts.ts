@@ -126,6 +126,11 @@ export class TwoHosts {
     return this.#open(makeTcpListener({ ...this.#listenerOptions(), service: payments }))
   }
 
+  /** An HTTP port of `payments` alone. */
+  fixed(): Promise<HttpListener> {
+    return this.#open(makeHttpListener({ ...this.#listenerOptions(), fixedService: payments }))
+  }
+
   /** Starts the program and offers it as `payments` on these hosts (host-b by default). */
   async offer(
     server: net.Server | http.Server,

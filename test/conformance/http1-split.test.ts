@@ -2,10 +2,13 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import type { Http1Limits } from "../../src/http1/Limits.ts"
-import { readRequests, readResponses, split } from "./Http1Recorder.ts"
+import { droppedTrailers, requestCorpus, responseCorpus } from "./Corpus.ts"
+import { readRequests, readResponses, requestCalls, responseCalls, split } from "./Http1Recorder.ts"
 
 /** Small, so that every limit is met. */
 const limits: Http1Limits = {
+  methodBytes: 8,
+  targetBytes: 24,
   headBytes: 160,
   fieldCount: 6,
   chunkExtensionBytes: 12,
@@ -28,6 +31,7 @@ const weird = fc.constantFrom(
   "Transfer-Encoding: chunked\r\n",
   "0\r\n\r\n",
   "x".repeat(30),
+  "x".repeat(200),
   "X: y\r\n"
 )
 
@@ -39,8 +43,14 @@ const body = fc.oneof(
   fc
     .tuple(
       fc.array(fc.stringMatching(/^[a-z\r\n]{1,20}$/), { maxLength: 4 }),
-      fc.constantFrom("", ";a", ';b="c;d"', ";e=f;g"),
-      fc.constantFrom("", "X-Sum: 1\r\n", "A: b\r\nC: d\r\n", `Long: ${"y".repeat(40)}\r\n`)
+      fc.constantFrom("", ";a", ';b="c;d"', ";e=f;g", " ; h = i"),
+      fc.constantFrom(
+        "",
+        "X-Sum: 1\r\n",
+        "A: b\r\nC: d\r\n",
+        "Via: x\r\nX-A: 2\r\n",
+        `Long: ${"y".repeat(40)}\r\n`
+      )
     )
     .map(([chunks, extension, trailers]) => {
       const data = chunks.map((chunk) => `${chunk.length.toString(16)}${extension}\r\n${chunk}\r\n`)
@@ -151,6 +161,94 @@ describe("splitting", () => {
         }
       ),
       runs
+    )
+  })
+})
+
+/** Text in two, at every place where it can be cut, and byte by byte. */
+const everyCut = function* (text: string): Generator<ReadonlyArray<string>> {
+  // Within thousands of equal bytes one place is as good as another.
+  const step = text.length > 2_000 ? 997 : 1
+  for (let at = 1; at < text.length; at += step) yield [text.slice(0, at), text.slice(at)]
+  yield [...text]
+}
+
+describe("what comes before something wrong is told, however the bytes were cut:", () => {
+  const sameCalls = (
+    text: string,
+    read: (pieces: ReadonlyArray<string>) => ReadonlyArray<string>
+  ) => {
+    const whole = read([text])
+    const told = whole.join("\n")
+    for (const pieces of everyCut(text)) {
+      const calls = read(pieces)
+      // `expect` alone would be most of the time.
+      if (calls.join("\n") !== told) expect(calls, JSON.stringify(pieces)).toEqual(whole)
+    }
+    return whole
+  }
+
+  it.each(Object.entries(requestCorpus))("requests, %s", (_, cases) => {
+    for (const [, bytes] of cases) {
+      sameCalls(bytes, requestCalls)
+      // And behind a message that is right, of which everything is told.
+      const good =
+        "POST /good HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+      if (bytes.length > 2_000) continue
+      const calls = sameCalls(good + bytes, requestCalls)
+      expect(calls[0]).toContain('"target":"/good"')
+      expect(calls.slice(1, 3)).toEqual(["body abc", "end []"])
+    }
+  })
+
+  it("responses", () => {
+    for (const [, bytes] of responseCorpus) {
+      for (const method of ["GET", "HEAD", "CONNECT"]) {
+        sameCalls(bytes, (pieces) => responseCalls(method, pieces))
+        const hints = "HTTP/1.1 103 Hints\r\nLink: x\r\n\r\n"
+        const calls = sameCalls(hints + bytes, (pieces) => responseCalls(method, pieces))
+        expect(calls[0]).toMatch(/^info .*"status":103/)
+      }
+    }
+  })
+
+  it("trailers", () => {
+    for (const [field, label] of droppedTrailers) {
+      const rest = `3\r\nabc\r\n2;x\r\nde\r\n0\r\nX-Sum: 1\r\n${field}\r\nX-Last: 2\r\n\r\n`
+      const fields = "Connection: X-Hop\r\nTransfer-Encoding: chunked\r\n\r\n"
+      for (const calls of [
+        sameCalls(`POST / HTTP/1.1\r\nHost: a\r\n${fields}${rest}`, requestCalls),
+        sameCalls(`HTTP/1.1 200 OK\r\n${fields}${rest}`, (pieces) => responseCalls("GET", pieces))
+      ]) {
+        expect(calls.slice(1)).toEqual([
+          "body abcde",
+          `dropped ${label}`,
+          'end ["X-Sum","1","X-Last","2"]'
+        ])
+      }
+    }
+  })
+
+  it("whatever is sent", () => {
+    const few = { numRuns: 100 }
+    fc.assert(
+      fc.property(stream(request), (text) => {
+        sameCalls(text.slice(0, 1_000), (pieces) => requestCalls(pieces, limits))
+      }),
+      few
+    )
+    fc.assert(
+      fc.property(
+        response,
+        fc.constantFrom("GET", "HEAD"),
+        fc.string({ maxLength: 4 }),
+        (text, method, more) => {
+          sameCalls(text + more.replace(/[^\0-\xff]/g, "?"), (pieces) =>
+            responseCalls(method, pieces, limits)
+          )
+        }
+      ),
+      few
     )
   })
 })

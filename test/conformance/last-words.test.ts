@@ -159,6 +159,34 @@ describe("a response that breaks off or turns wrong", () => {
   })
 })
 
+describe("a trailer field that may not be one", () => {
+  beforeEach(() => start())
+
+  it.each([1, 2])(
+    "is dropped and counted, and the body arrives (%i segments)",
+    async (segments) => {
+      const rest = "3\r\nabc\r\n0\r\nSet-Cookie: a=b\r\nX-Sum: 1\r\nContent-Type: x/y\r\n\r\n"
+      await mesh.offer(
+        rawProgram((socket) => {
+          socket.on("data", () => {
+            socket.write(segments === 1 ? chunkedHead + rest : chunkedHead)
+            if (segments === 2) setImmediate(() => socket.write(rest))
+          })
+        })
+      )
+      const client = mesh.client().send(request("GET"))
+      await client.receives(/\r\n0\r\n[\s\S]*\r\n\r\n$/)
+      expect(client.text).toMatch(/\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n$/)
+      const cells = mesh.b.metrics.families.get("skein_inbound_dropped_trailers_total")?.cells
+      expect([...(cells?.values() ?? [])]).toMatchObject([{ cell: { value: 2 } }])
+      client.text = ""
+      client.send(request("GET"))
+      await client.receives(/X-Sum: 1\r\n\r\n$/)
+      await mesh.idle()
+    }
+  )
+})
+
 const ways = ["tcp", "CONNECT", "upgrade"] as const
 const switched = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n"
 

@@ -1,7 +1,7 @@
 /**
  * The judgement on one input: our reading beside llhttp's.
  *
- * 1. What llhttp refuses we refuse.
+ * 1. What llhttp refuses we refuse, but for what `Laxer.ts` lists.
  * 2. What both take we understand alike: heads, bodies, trailers, and so where each message ends.
  * 3. Where only we refuse, the messages before agree, and the rule is one of those below.
  */
@@ -19,7 +19,8 @@ export const stricterBy: Readonly<Record<string, string>> = {
   bad_target: "targets of other forms than RFC 9112 §3.2 names, for the methods it names them for",
   bad_authority: "userinfo and characters that no host name has: hosts are compared, not decoded",
   unsupported_scheme: "absolute-form is carried for http:// only",
-  bad_version: "HTTP/0.9 and HTTP/2.0, which llhttp takes in a request line",
+  bad_version: "HTTP/0.9 without its name, and HTTP/2.0 in a response",
+  unsupported_version: "HTTP/0.9 and HTTP/2.0, which llhttp takes in a request line",
   bad_reason: "control bytes in the reason phrase",
   bad_status: "status codes below 100",
   missing_host: "llhttp leaves Host to its caller (node:http refuses too)",
@@ -29,13 +30,13 @@ export const stricterBy: Readonly<Record<string, string>> = {
   bad_content_length: "more than 2^53 - 1 bytes, 17 digits, tabs beside the number",
   both_lengths: "in responses llhttp lets Transfer-Encoding win",
   bad_transfer_encoding: "codings besides chunked, lists, tabs: no recipient agrees on them",
+  unsupported_coding: "as above, where they are at least well said",
   transfer_encoding_in_http10: "a part of the recipients ignore it (RFC 9112 §6.1)",
   bad_connection: "connection options that are no names",
   body_in_connect: "content of CONNECT could pass for the tunnel's first bytes",
   bad_switch: "101 without the protocol that is switched to",
   bad_chunk_size: "more than 16 digits or 2^53 - 1 bytes",
   bad_chunk_extension: "extensions that are not name=value by the letter",
-  forbidden_trailer: "trailers that a recipient must not merge into the head",
   obs_fold: "llhttp joins folded lines of a response",
   unexpected_bytes: "bytes after a response that nobody asked for",
   bare_lf: "a line of its own before a start line, and the end of HTTP/0.9's request line",

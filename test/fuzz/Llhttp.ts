@@ -8,7 +8,9 @@ import { createRequire } from "node:module"
 interface Binding {
   initialize(type: number, resource: object, maxHeaderSize: number, lenientFlags: number): void
   /** Bytes read, or an error with `code` and `bytesParsed`. */
-  execute(bytes: Buffer): number | (Error & { code?: string; bytesParsed?: number })
+  execute(
+    bytes: Buffer
+  ): number | (Error & { code?: string; reason?: string; bytesParsed?: number })
   /** The end of the connection; an error where a message is cut short. */
   finish(): undefined | (Error & { code?: string })
   close(): void
@@ -54,6 +56,8 @@ export interface RawReading {
   readonly messages: ReadonlyArray<RawMessage>
   /** Why llhttp refused; undefined when it did not. The end within a message is no refusal. */
   readonly refused: string | undefined
+  /** The same in llhttp's words, where it has some. */
+  readonly reason: string
   /** How far it read. */
   readonly read: number
 }
@@ -129,6 +133,7 @@ export const readByLlhttp = (
   }
   const result = parser.execute(bytes)
   let refused: string | undefined
+  let reason = ""
   let read = bytes.length
   if (typeof result === "number") {
     read = result
@@ -139,10 +144,11 @@ export const readByLlhttp = (
     else if (!last.complete && read < bytes.length) refused = "HPE_IN_BODY_OF_UPGRADE"
   } else {
     refused = result.code ?? "unknown"
+    reason = result.reason ?? ""
     read = result.bytesParsed ?? 0
   }
   parser.close()
-  return { messages, refused, read }
+  return { messages, refused, reason, read }
 }
 
 /** Methods that llhttp knows; it refuses all others, which an intermediary may not. */

@@ -12,6 +12,7 @@ const requestLines = [
   "POST /x HTTP/1.1",
   "PUT /x HTTP/1.0",
   "GET /old HTTP/1.0",
+  "GET /new HTTP/1.2",
   "OPTIONS * HTTP/1.1",
   "OPTIONS http://b.mesh HTTP/1.1",
   "GET http://b.mesh/abs?x HTTP/1.1",
@@ -19,6 +20,9 @@ const requestLines = [
   "DELETE /y HTTP/1.1",
   "HEAD / HTTP/1.1",
   "CONNECT b.mesh:443 HTTP/1.1",
+  "GET http://b.mesh:/c HTTP/1.1",
+  "GET /a?b=C:\\d HTTP/1.1",
+  "GET /a\\b HTTP/1.1",
   "PATCH /%7Euser/{id}|[1] HTTP/1.1",
   "M-SEARCH /x HTTP/1.1",
   "PROPFIND / HTTP/1.1"
@@ -31,9 +35,11 @@ const requestFields = [
   "TE: trailers",
   "TE: gzip, trailers;q=0.5",
   "Expect: 100-continue",
+  "Expect: x, 100-Continue ,",
   "Connection: Upgrade\r\nUpgrade: websocket",
   "Connection: keep-alive, Upgrade\r\nUpgrade: a/1, b",
   "Upgrade: h2c",
+  "Connection: , upgrade\t,\r\nUpgrade: , h2c\t, x",
   "Proxy-Authorization: Basic eA=="
 ]
 
@@ -43,6 +49,7 @@ const statusLines = [
   "HTTP/1.1 200 ",
   "HTTP/1.1 404 Not Found",
   "HTTP/1.0 200 OK",
+  "HTTP/1.3 200 OK",
   "HTTP/1.1 100 Continue",
   "HTTP/1.1 103 Early Hints",
   "HTTP/1.1 101 Switching Protocols",
@@ -75,13 +82,46 @@ const commonFields = [
   "Keep-Alive: timeout=5",
   "Trailer: X-Sum",
   "Proxy-Connection: keep-alive",
+  "Skein-Error: x",
+  "skein-attempt: 2",
+  "X_Forwarded-For: 1",
+  "Content_Length: 7",
   "Content-Type: text/plain"
 ]
 
-const hosts = ["a.mesh", "a.mesh:8080", "[::1]:80", "A.Mesh.", "a-b.mesh"]
+const hosts = [
+  "a.mesh",
+  "a.mesh:8080",
+  "a.mesh:",
+  "a.mesh:0081",
+  "a+b",
+  "[::1]:80",
+  "A.Mesh.",
+  "a-b.mesh"
+]
 const contents = ["", "a", "abc\r\n", "GET / HTTP/1.1\r\n\r\n", "0\r\n\r\n", "x".repeat(17)]
-const extensions = ["", "", "", ";a", ';b="c"', ";d=e", ";f=g;h", ';i="\\";\t\xe9"']
-const trailers = ["", "", "X-Sum: 1\r\n", "X-A: b \r\nX-C:\r\n", "x-\xe9: 1\r\n"]
+const extensions = [
+  "",
+  "",
+  "",
+  ";a",
+  ';b="c"',
+  ";d=e",
+  ";f=g;h",
+  " ; j\t= k ;l",
+  '; m = "n o"\t;p',
+  ';i="\\";\t\xe9"'
+]
+const trailers = [
+  "",
+  "",
+  "",
+  "X-Sum: 1\r\n",
+  "X-A: b \r\nX-C:\r\n",
+  "Set-Cookie: x\r\nX-D: 1\r\n",
+  "X-Hop: 1\r\nSKEIN-Error: 2\r\nvia: 3\r\n",
+  "x-\xe9: 1\r\n"
+]
 const lengthForms = ["", "", "", "0", "00"]
 
 const contentOf = (random: Random, lines: Array<string>): string => {
@@ -139,6 +179,13 @@ export const response = (random: Random): string => {
   const lines = [random.pick(statusLines)]
   fieldsInto(random, lines, responseFields)
   const body = contentOf(random, lines)
+  // A length once more, or as a list, as RFC 9112 §6.3 lets it stand.
+  const length = lines.findIndex((line) => line.startsWith("Content-Length"))
+  if (length !== -1 && random.chance(0.15)) {
+    const again = lines[length]!.slice("Content-Length: ".length)
+    if (random.chance(0.5)) lines.push(`content-length: ${again}`)
+    else lines[length] += random.pick([`, ${again}`, ` ,0${again},,`, ","])
+  }
   shuffle(random, lines)
   // Without any length the body ends with the connection.
   return `${lines.join("\r\n")}\r\n\r\n${body === "" && random.chance(0.3) ? "rest" : body}`

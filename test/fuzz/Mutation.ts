@@ -25,6 +25,8 @@ const insertions = [
   "\r\nTransfer-Encoding:\x0bchunked",
   "\r\nTransfer-Encoding : chunked",
   "Host: c.mesh\r\n",
+  "Set-Cookie: a=b\r\n",
+  "Host: d.mesh\r\n\r\n",
   "Connection: upgrade\r\nUpgrade: x\r\n",
   "HTTP/1.0",
   "HTTP/1.1",

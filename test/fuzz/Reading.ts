@@ -38,6 +38,20 @@ export const fieldLines = (fields: ReadonlyArray<string>): string => {
   return text
 }
 
+/** With an underscore, as this node's own to CGI and its kind. */
+const disguised =
+  /^(?=.*_)(content[-_]length|transfer[-_]encoding|x[-_]forwarded[-_](for|host|proto))$/
+
+/** RFC 9110 §6.5.1: what frames, routes, authenticates or says how content is read is no trailer. */
+const noTrailer = new Set(
+  (
+    "connection content-length keep-alive te trailer transfer-encoding upgrade authorization cookie " +
+    "expect forwarded host max-forwards proxy-authenticate proxy-authentication-info " +
+    "proxy-authorization proxy-connection set-cookie via x-forwarded-for x-forwarded-host " +
+    "x-forwarded-proto content-encoding content-range content-type"
+  ).split(" ")
+)
+
 /** The fields of a raw head that an intermediary acts upon, found again by the letter of the RFC. */
 export class HopFields {
   host: string | undefined = undefined
@@ -50,22 +64,26 @@ export class HopFields {
   expectsContinue = false
   /** What goes end to end. */
   fields: Array<string> = []
+  readonly #listed = new Set<string>()
+  readonly #reserved: RegExp
 
-  constructor(raw: ReadonlyArray<string>) {
-    const listed = new Set<string>()
+  constructor(raw: ReadonlyArray<string>, kind: "request" | "response") {
+    this.#reserved = kind === "response" ? /^skein-/ : /^skein-(error|node)$/
     for (let i = 0; i < raw.length; i += 2) {
       if (raw[i]!.toLowerCase() !== "connection") continue
       for (const option of members(raw[i + 1]!)) {
         if (option === "close") this.close = true
         else if (option === "keep-alive") this.keepAlive = true
         else if (option === "upgrade") this.upgradeListed = true
-        else if (option !== "te") listed.add(option)
+        else if (option !== "te") this.#listed.add(option)
       }
     }
     for (let i = 0; i < raw.length; i += 2) {
       const name = raw[i]!.toLowerCase()
       const value = trimmed(raw[i + 1]!)
-      if (!this.#take(name, value) && !listed.has(name)) this.fields.push(name, value)
+      if (this.#take(name, value) || this.#listed.has(name) || this.#reserved.test(name)) continue
+      if (kind === "request" && disguised.test(name)) continue
+      this.fields.push(name, value)
     }
   }
 
@@ -83,10 +101,17 @@ export class HopFields {
       case "upgrade":
         this.upgrade = this.upgrade === "" ? value : `${this.upgrade}, ${value}`
         return true
-      case "expect":
-        if (value.toLowerCase() !== "100-continue") return false
+      case "expect": {
+        const expected = value
+          .split(",")
+          .map(trimmed)
+          .filter((member) => member !== "")
+        const others = expected.filter((member) => member.toLowerCase() !== "100-continue")
+        if (others.length === expected.length || value.includes('"')) return false
         this.expectsContinue = true
+        if (others.length > 0) this.fields.push("expect", others.join(", "))
         return true
+      }
       case "te":
         if (members(value).includes("trailers")) this.fields.push("te", "trailers")
         return true
@@ -100,6 +125,17 @@ export class HopFields {
       default:
         return false
     }
+  }
+
+  /** Of the trailers those that are passed on. */
+  trailers(raw: ReadonlyArray<string>): ReadonlyArray<string> {
+    const kept: Array<string> = []
+    for (let i = 0; i < raw.length; i += 2) {
+      const name = raw[i]!.toLowerCase()
+      if (noTrailer.has(name.replaceAll("_", "-"))) continue
+      if (!this.#listed.has(name) && !this.#reserved.test(name)) kept.push(raw[i]!, raw[i + 1]!)
+    }
+    return kept
   }
 
   get framing(): string {

@@ -1,7 +1,8 @@
 /** Requests as our reader and as llhttp understand them. */
 import { type ParsedRequest, RequestReader } from "../../src/http1/RequestReader.ts"
 import type { Framing } from "../../src/model/Exchange.ts"
-import { type RawMessage, readByLlhttp } from "./Llhttp.ts"
+import { readLaxly } from "./Laxer.ts"
+import type { RawMessage } from "./Llhttp.ts"
 import { fieldLines, HopFields, type Message, members, type Reading } from "./Reading.ts"
 
 const framingText = (framing: Framing): string =>
@@ -85,12 +86,16 @@ const withoutOrigin = (url: string): { target: string; authority: string | undef
   return { target: rest.startsWith("/") ? rest : `/${rest}`, authority }
 }
 
+/** As it is forwarded: an empty port is left out, and zeros before one. */
+const normal = (authority: string): string =>
+  authority.replace(/:0*(\d*)$/, (_, port: string) => (port === "" ? "" : `:${port}`))
+
 /** llhttp says what stands there; what it means for an intermediary is said here once more. */
 const messageOf = (raw: RawMessage): Message => {
-  const hop = new HopFields(raw.fields)
+  const hop = new HopFields(raw.fields, "request")
   const connect = raw.method === "CONNECT"
   const { target, authority } = connect
-    ? { target: raw.url, authority: raw.url }
+    ? { target: normal(raw.url), authority: raw.url }
     : withoutOrigin(raw.url)
   // Found anew: llhttp keeps a 1.0 connection that says both, where `close` has the last word
   // (RFC 9112 §9.3), and takes Proxy-Connection for Connection, which it is not (Appendix C.2.2).
@@ -99,7 +104,7 @@ const messageOf = (raw: RawMessage): Message => {
     head: headText({
       method: raw.method,
       target: raw.method === "OPTIONS" && /^http:\/\/[^/?]*$/i.test(raw.url) ? "*" : target,
-      authority: authority ?? hop.host ?? "",
+      authority: normal(authority ?? hop.host ?? ""),
       minor: raw.minor,
       keepAlive,
       framing: hop.framing,
@@ -107,7 +112,7 @@ const messageOf = (raw: RawMessage): Message => {
       fields: hop.fields
     }),
     body: raw.body,
-    trailers: fieldLines(raw.trailers),
+    trailers: fieldLines(hop.trailers(raw.trailers)),
     complete: raw.complete,
     last: !keepAlive
   }
@@ -116,19 +121,19 @@ const messageOf = (raw: RawMessage): Message => {
 /** The upgrades that the mesh relays; others are answered as if nobody had asked (see below). */
 const relayed = (raw: RawMessage): boolean => {
   if (raw.method === "CONNECT") return true
-  const hop = new HopFields(raw.fields)
-  const protocols = members(hop.upgrade)
+  const hop = new HopFields(raw.fields, "request")
+  const protocols = members(hop.upgrade).filter((protocol) => protocol !== "")
   return (
     raw.minor === 1 &&
     !hop.chunked &&
     hop.length < 1 &&
     protocols.every((protocol) => /^[!#-'*+\-.^-z|~]+(\/[!#-'*+\-.^-z|~]+)?$/i.test(protocol)) &&
-    protocols.some((protocol) => protocol !== "h2c")
+    protocols.some((protocol) => protocol !== "h2c" && protocol !== "h2")
   )
 }
 
 export const requestsByLlhttp = (bytes: Buffer): Reading => {
-  const reading = readByLlhttp("request", bytes, () => "body")
+  const reading = readLaxly("request", bytes, () => "body")
   const messages: Array<Message> = []
   for (const raw of reading.messages) {
     const message = messageOf(raw)
@@ -136,7 +141,7 @@ export const requestsByLlhttp = (bytes: Buffer): Reading => {
     if (raw.upgrade && raw.complete) {
       // llhttp stops at every upgrade. Where we go on instead (a body, h2c, HTTP/1.0, a malformed
       // protocol), it has no opinion on what follows.
-      const tunnel = relayed(raw) ? bytes.toString("latin1", reading.read) : undefined
+      const tunnel = relayed(raw) ? reading.bytes.toString("latin1", reading.read) : undefined
       return { messages, refused: reading.refused, ended: true, tunnel }
     }
     if (raw.upgrade) {

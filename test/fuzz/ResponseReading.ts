@@ -1,7 +1,8 @@
 /** Responses as our reader and as llhttp understand them: all of them answer one method. */
 import { ResponseReader } from "../../src/http1/ResponseReader.ts"
 import type { ResponseHead } from "../../src/model/Exchange.ts"
-import { type After, type RawMessage, readByLlhttp } from "./Llhttp.ts"
+import { readLaxly } from "./Laxer.ts"
+import type { After, RawMessage } from "./Llhttp.ts"
 import { fieldLines, HopFields, type Message, type Reading } from "./Reading.ts"
 
 interface HeadParts {
@@ -75,7 +76,7 @@ const afterOf = (method: string, raw: RawMessage): After =>
   isTunnel(method, raw) ? "tunnel" : hasNothing(method, raw.status) ? "nothing" : "body"
 
 const messageOf = (method: string, raw: RawMessage): Message => {
-  const hop = new HopFields(raw.fields)
+  const hop = new HopFields(raw.fields, "response")
   const tunnel = isTunnel(method, raw)
   const nothing = hasNothing(method, raw.status)
   const bare = raw.status < 200 || raw.status === 204
@@ -107,20 +108,20 @@ const messageOf = (method: string, raw: RawMessage): Message => {
       fields: hop.fields
     }),
     body: raw.body,
-    trailers: fieldLines(raw.trailers),
+    trailers: fieldLines(hop.trailers(raw.trailers)),
     complete: tunnel || raw.complete,
     last: !keepAlive
   }
 }
 
 export const responsesByLlhttp = (method: string, bytes: Buffer): Reading => {
-  const reading = readByLlhttp("response", bytes, (raw) => afterOf(method, raw))
+  const reading = readLaxly("response", bytes, (raw) => afterOf(method, raw))
   const messages: Array<Message> = []
   for (const raw of reading.messages) {
     const message = messageOf(method, raw)
     messages.push(message)
     if (isTunnel(method, raw)) {
-      const tunnel = bytes.toString("latin1", reading.read)
+      const tunnel = reading.bytes.toString("latin1", reading.read)
       return { messages, refused: undefined, ended: true, tunnel }
     }
     if (raw.complete && (message.last || !raw.keepAlive)) {
