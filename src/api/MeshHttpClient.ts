@@ -13,6 +13,12 @@ import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { Effect, Layer, Stream } from "effect"
+import {
+  type CallFields,
+  isCallField,
+  takeCallField,
+  takeGrpcTimeout
+} from "../http1/CallFields.ts"
 import { unsafePart } from "../http1/Encode.ts"
 import type { Call, Framing, RequestHead } from "../model/Exchange.ts"
 import { noBody, streamBody } from "../model/Exchange.ts"
@@ -81,6 +87,23 @@ const fromWebBody = (
     catch: (cause) => encodeError(request, { description: "the body cannot be sent", cause })
   })
 
+/** What the program says of its call, as a client of the proxy does: `skein-deadline` and others. */
+const callFieldsOf = (
+  request: HttpClientRequest.HttpClientRequest
+): Effect.Effect<CallFields | undefined, HttpClientError.RequestError> =>
+  Effect.try({
+    try: () => {
+      let said: CallFields | undefined
+      for (const [name, value] of Object.entries(request.headers)) {
+        const lower = name.toLowerCase()
+        if (isCallField(lower)) said = takeCallField(said, lower, value)
+        else if (lower === "grpc-timeout") said = takeGrpcTimeout(said, value)
+      }
+      return said
+    },
+    catch: (cause) => encodeError(request, { description: String(cause), cause })
+  })
+
 /** Fields that describe the connection, not the message; the mesh sets its own, as fetch does. */
 const notForwarded = new Set([
   "connection",
@@ -101,7 +124,8 @@ const headOf = (
 ): RequestHead => {
   const fields: Array<string> = []
   for (const [name, value] of Object.entries(request.headers)) {
-    if (!notForwarded.has(name.toLowerCase())) fields.push(name, value)
+    const lower = name.toLowerCase()
+    if (!notForwarded.has(lower) && !isCallField(lower)) fields.push(name, value)
   }
   if (contentType !== undefined && request.headers["content-type"] === undefined) {
     fields.push("content-type", contentType)
@@ -139,15 +163,16 @@ export const make: Effect.Effect<HttpClient.HttpClient, never, MeshCaller> = Eff
           })
         )
       }
-      return Effect.flatMap(bodyOf(request), ({ body, framing, type }) => {
+      return Effect.flatMap(Effect.all([callFieldsOf(request), bodyOf(request)]), (parts) => {
+        const [said, { body, framing, type }] = parts
         const call: Call = {
           kind: "http",
           service,
           head: headOf(request, url, framing, type),
           endpoint: undefined,
           caller: caller.peer,
-          deadline: undefined,
-          attempt: 0
+          deadline: said?.deadline,
+          attempt: said?.attempt ?? 0
         }
         return Effect.tryPromise({
           try: () => exchangeToResponse(caller.dispatch, call, body, signal),

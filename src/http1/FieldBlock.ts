@@ -6,10 +6,11 @@
  * Proxy-Connection, Upgrade, TE (except the word `trailers`, since this hop relays trailers and
  * gRPC asks for it end to end), Expect: 100-continue, and the credentials meant for the nearest
  * proxy, Proxy-Authorization, Proxy-Authenticate and Proxy-Authentication-Info: the mesh asks for
- * none, and a password for a proxy is nothing an application behind it should see. And what is not
- * the sender's to say (Sender.ts).
+ * none, and a password for a proxy is nothing an application behind it should see. What a client
+ * says of its call (CallFields.ts), and what is not the sender's to say (Sender.ts).
  */
 import type { Fields } from "../model/Exchange.ts"
+import { type CallFields, isCallField, takeCallField, takeGrpcTimeout } from "./CallFields.ts"
 import { isToken, tokenBytes, valueBytes } from "./Characters.ts"
 import { listMembers, splitList } from "./FieldList.ts"
 import { badName, badValue } from "./FieldSyntax.ts"
@@ -45,6 +46,8 @@ export class FieldBlock {
   /** All of Upgrade, as sent. */
   upgrade: string | undefined = undefined
   expectsContinue = false
+  /** What a client says of its call. */
+  call: CallFields | undefined = undefined
   /** Names in Connection that this file does not know: fields to take out. */
   listed: Array<string> | undefined = undefined
 
@@ -60,6 +63,7 @@ export class FieldBlock {
       !this.upgradeListed &&
       this.upgrade === undefined &&
       !this.expectsContinue &&
+      this.call === undefined &&
       this.listed === undefined
     )
   }
@@ -166,6 +170,11 @@ const takeField = (block: FieldBlock, name: string, value: string, sender: Sende
         return
       }
       break
+    case 12:
+      if (first === 0x67 && sender === "client" && name.toLowerCase() === "grpc-timeout") {
+        block.call = takeGrpcTimeout(block.call, value)
+      }
+      break
     case 14:
       if (first === 0x63 && isNamed(name, "Content-Length", "content-length")) {
         block.length = readContentLength(value, block.length, sender)
@@ -198,7 +207,14 @@ const takeField = (block: FieldBlock, name: string, value: string, sender: Sende
       break
     default:
   }
-  if (first === 0x73 && isReserved(name, sender)) return
+  // "sk"
+  if (first === 0x73 && (name.charCodeAt(1) | 0x20) === 0x6b) {
+    if (sender === "client" && isCallField(name.toLowerCase())) {
+      block.call = takeCallField(block.call, name.toLowerCase(), value)
+      return
+    }
+    if (isReserved(name, sender)) return
+  }
   block.fields.push(name, value)
 }
 

@@ -38,6 +38,7 @@ export const http1Rules = {
   bad_connection: "bad_request",
   body_in_connect: "bad_request",
   bad_switch: "bad_request",
+  bad_call_field: "bad_request",
   // Bodies
   bad_chunk_size: "bad_request",
   bad_chunk_extension: "bad_request",

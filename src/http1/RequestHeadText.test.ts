@@ -98,8 +98,15 @@ describe("readRequestHead", () => {
   })
 
   it("drops of the mesh's own names those that say nothing in a request", () => {
-    const lines = "skein-error: x\r\nSKEIN-NODE: y\r\nskein-deadline: 5\r\nskein-attempt: 1"
-    expect(get(lines).head.fields).toEqual(["skein-deadline", "5", "skein-attempt", "1"])
+    const lines = "skein-error: x\r\nSKEIN-NODE: y\r\nskein-other: z"
+    expect(get(lines).head.fields).toEqual(["skein-other", "z"])
+  })
+
+  it("takes out what the client says of its call, and leaves gRPC its own", () => {
+    const parsed = get("Skein-Deadline: 900\r\nskein-attempt: 1\r\ngrpc-timeout: 1S")
+    expect(parsed.call).toEqual({ deadline: 900, attempt: 1 })
+    expect(parsed.head.fields).toEqual(["grpc-timeout", "1S"])
+    expect(get("x: y").call).toBeUndefined()
   })
 
   it("drops what CGI could not tell from this node's own fields", () => {

@@ -3,6 +3,7 @@ import { noBody, type RequestHead, streamBody } from "../model/Exchange.ts"
 import { readAuthority } from "./Authority.ts"
 import { blockText, headTooLong } from "./BlockCollector.ts"
 import { type BlockSource, StrictBlocks } from "./BlockSource.ts"
+import type { CallFields } from "./CallFields.ts"
 import { isOriginTarget, isToken, targetEnd, tokenBytes } from "./Characters.ts"
 import type { FieldBlock } from "./FieldBlock.ts"
 import { bareCr, bareLf } from "./FieldSyntax.ts"
@@ -19,6 +20,8 @@ export interface ParsedRequest {
   readonly keepAlive: boolean
   /** Names that Connection lists: taken out of the head, and to be taken out of trailers. */
   readonly listed: ReadonlyArray<string> | undefined
+  /** What the client says of its call: taken out of the head. */
+  readonly call: CallFields | undefined
 }
 
 const LF = 0x0a
@@ -99,7 +102,8 @@ const makeRequest = (
     },
     version,
     keepAlive: !block.close && (version === 1 || block.keepAlive),
-    listed: block.listed
+    listed: block.listed,
+    call: block.call
   }
 }
 

@@ -1,6 +1,8 @@
 /** From a request as a client sent it to the call it means, or to what answers it at once. */
+import type { CallFields } from "../http1/CallFields.ts"
 import { forwardFields, timesThrough } from "../http1/Forwarded.ts"
 import { maxForwards, withForwardsLeft } from "../http1/MaxForwards.ts"
+import type { ParsedRequest } from "../http1/RequestReader.ts"
 import { type Call, type Fields, fieldValue, type RequestHead } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
 import { authorityOf, meshDomain, type PeerKey, type ServiceName } from "../model/Names.ts"
@@ -22,7 +24,7 @@ const maxTimesThrough = 16
 
 /** `clientAddress`: without port; undefined when the client has gone already. */
 export const makeHttpCall = (
-  head: RequestHead,
+  { call: said, head }: Pick<ParsedRequest, "call" | "head">,
   clientAddress: string | undefined,
   { fixedService, resolve, self }: HttpCallContext
 ): Call | Fault | OwnAnswer => {
@@ -69,7 +71,7 @@ export const makeHttpCall = (
         `a tunnel to ${authority} was asked for, and this port reaches ${service} alone: CONNECT ${authorityOf(service)}:80, or use the proxy's port`
       )
     }
-    return makeCall("tcp", service, undefined, self.peer)
+    return makeCall("tcp", service, undefined, self.peer, said)
   }
   if (timesThrough(fields, self.node) >= maxTimesThrough) {
     return refuse(
@@ -88,22 +90,23 @@ export const makeHttpCall = (
     upgrade: head.upgrade,
     expectsContinue: head.expectsContinue
   }
-  return makeCall("http", service, forwarded, self.peer)
+  return makeCall("http", service, forwarded, self.peer, said)
 }
 
 const makeCall = (
   kind: Call["kind"],
   service: ServiceName,
   head: RequestHead | undefined,
-  caller: PeerKey
+  caller: PeerKey,
+  said: CallFields | undefined
 ): Call => ({
   kind,
   service,
   head,
   endpoint: undefined,
   caller,
-  deadline: undefined,
-  attempt: 0,
+  deadline: said?.deadline,
+  attempt: said?.attempt ?? 0,
   connectTimeout: undefined
 })
 

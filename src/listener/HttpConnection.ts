@@ -199,7 +199,7 @@ export class HttpConnection implements ExchangeOwner {
     this.#requestComplete = head.method === "CONNECT" || head.upgrade !== undefined
     const exchange = new ClientExchange(this.#socket, request, this, this.#writer)
     this.#exchange = exchange
-    const call = makeHttpCall(head, this.#socket.remoteAddress, this.#context)
+    const call = makeHttpCall(request, this.#socket.remoteAddress, this.#context)
     if (isAnswer(call)) exchange.answer(call)
     else exchange.start(call, this.#context.dispatch)
   }

@@ -109,8 +109,12 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   /** Called once, before dispatch returns. */
   start(): void {
     const now = this.#startedAt
-    if (this.#deadline !== never) this.#timers.total(this.#deadline - now)
+    if (this.#deadline !== never) this.#timers.total(Math.max(0, this.#deadline - now))
     this.#stack.retry?.deposit(this.#call.attempt, now)
+    if (this.#deadline <= now) {
+      queueMicrotask(() => this.#timeOut("finish", "the caller's deadline", 0))
+      return
+    }
     const endpoint = this.#plan.pick(now, undefined)
     if (endpoint !== undefined) this.#begin(endpoint, now)
     // The receiver is not to be called before dispatch has returned.
