@@ -16,11 +16,12 @@ export const readAuthority = (text: string, portRequired = false): string | unde
   let i = 0
   if (text.charCodeAt(0) === 0x5b) {
     i = 1
-    while (addressBytes[text.charCodeAt(i)] === 1) i++
+    while (i < text.length && addressBytes[text.charCodeAt(i)] === 1) i++
     if (i < 3 || text.charCodeAt(i) !== 0x5d) return undefined
     i++
   } else {
-    while (hostNameBytes[text.charCodeAt(i)] === 1) i++
+    // Beyond the end is NaN, and to look that up is dearer than all the rest.
+    while (i < text.length && hostNameBytes[text.charCodeAt(i)] === 1) i++
     if (i === 0) return undefined
   }
   if (i === text.length) return portRequired ? undefined : text

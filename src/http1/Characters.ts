@@ -37,9 +37,13 @@ const backslash = 0x5c
  */
 export const targetEnd = (text: string, start: number): number => {
   let i = start
-  while (targetBytes[text.charCodeAt(i)] === 1) i++
+  while (i < text.length && targetBytes[text.charCodeAt(i)] === 1) i++
   if (text.charCodeAt(i) !== backslash || !text.slice(start, i).includes("?")) return i
-  while (targetBytes[text.charCodeAt(i)] === 1 || text.charCodeAt(i) === backslash) i++
+  while (i < text.length) {
+    const byte = text.charCodeAt(i)
+    if (targetBytes[byte] !== 1 && byte !== backslash) break
+    i++
+  }
   return i
 }
 

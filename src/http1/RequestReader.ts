@@ -61,7 +61,7 @@ export class RequestReader {
   #running = false
   #ended = false
 
-  /** `blocks` may be shared with readers of the same limits. */
+  /** `blocks` may be shared with readers of the same kind and limits. */
   constructor(
     handler: RequestHandler,
     limits: Http1Limits = defaultHttp1Limits,

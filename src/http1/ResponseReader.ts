@@ -46,7 +46,7 @@ export class ResponseReader {
   /** Fed from within a callback, to be read after the rest of the chunk that is being read. */
   #fedMeanwhile: Buffer | undefined = undefined
 
-  /** `blocks` may be shared with readers of the same limits. */
+  /** `blocks` may be shared with readers of the same kind and limits. */
   constructor(
     handler: ResponseHandler,
     limits: Http1Limits = defaultHttp1Limits,

@@ -309,7 +309,10 @@ const hosts: ReadonlyArray<Case> = [
     "bad_host"
   ],
   ["NBSP after a connection option", get("Connection: close\xa0"), "bad_connection"],
-  ["connection option that is no name", get("Connection: close; x"), "bad_connection"]
+  ["connection option that is no name", get("Connection: close; x"), "bad_connection"],
+  ["a deadline in words", get("skein-deadline: soon"), "bad_call_field"],
+  ["a list of deadlines", get("skein-deadline: 1, 2"), "bad_call_field"],
+  ["a negative attempt", get("Skein-Attempt: -1"), "bad_call_field"]
 ]
 
 const chunks: ReadonlyArray<Case> = [

@@ -34,6 +34,7 @@ export const stricterBy: Readonly<Record<string, string>> = {
   transfer_encoding_in_http10: "a part of the recipients ignore it (RFC 9112 §6.1)",
   bad_connection: "connection options that are no names",
   body_in_connect: "content of CONNECT could pass for the tunnel's first bytes",
+  bad_call_field: "deadlines and attempts of the mesh's own that are no numbers",
   bad_switch: "101 without the protocol that is switched to",
   bad_chunk_size: "more than 16 digits or 2^53 - 1 bytes",
   bad_chunk_extension: "extensions that are not name=value by the letter",

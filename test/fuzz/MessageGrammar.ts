@@ -84,6 +84,8 @@ const commonFields = [
   "Proxy-Connection: keep-alive",
   "Skein-Error: x",
   "skein-attempt: 2",
+  "Skein-Deadline: 12",
+  "grpc-timeout: 1S",
   "X_Forwarded-For: 1",
   "Content_Length: 7",
   "Content-Type: text/plain"
