@@ -31,8 +31,8 @@ export class Attempt implements ResponseReceiver {
   readonly #permit: Permit
   #owner: AttemptOwner | undefined
   #settled = false
-  /** It has had its part in the endpoint's score, at its head. */
-  #scored: number | undefined = undefined
+  /** What it has counted as in the endpoint's score, at its head. */
+  #scored: Verdict | undefined = undefined
 
   constructor(owner: AttemptOwner, plan: ServicePlan, endpoint: EndpointState, now: number) {
     this.#owner = owner
@@ -53,19 +53,22 @@ export class Attempt implements ResponseReceiver {
   /** The response head is here. How the response will end is not known yet. */
   answered(verdict: Verdict, now: number): void {
     this.endpoint.cells.latency.record(now - this.startedAt)
-    this.#scored = this.#score(verdict, now)
+    if (verdict.served) this.endpoint.score.answered(now - this.startedAt, now)
+    else scoreWithoutWork(this, verdict, now)
+    this.#scored = verdict
   }
 
   /** Its one verdict; later ones are ignored. Returns what it led to, if anything. */
   settle(verdict: Verdict, now: number): "breaker_open" | "ejected" | undefined {
     if (this.#settled) return undefined
     this.#settled = true
-    if (this.#scored !== undefined) {
-      if (!verdict.served) this.endpoint.score.retract(this.#scored, isFailure(verdict))
-    } else if (verdict.served) this.endpoint.score.working(now)
-    else this.#score(verdict, now)
-    const { endpoint, startedAt } = this
-    return this.#plan.settle(endpoint, this.#breaker, this.#permit, verdict, startedAt, now)
+    if (this.#scored === undefined) {
+      if (verdict.served) this.endpoint.score.working(now)
+      else scoreWithoutWork(this, verdict, now)
+    } else if (!verdict.served && verdict !== this.#scored) {
+      this.endpoint.score.retract(isFailure(verdict))
+    }
+    return this.#plan.settle(this, this.#breaker, this.#permit, verdict, now)
   }
 
   /** Nobody wants the response any more; that is no verdict on the endpoint. */
@@ -110,16 +113,13 @@ export class Attempt implements ResponseReceiver {
   onWritable(): void {
     this.#owner?.attemptWritable()
   }
+}
 
-  /** Part of the endpoint's shares that is to be taken back should the answer come to nothing. */
-  #score(verdict: Verdict, now: number): number {
-    const { score } = this.endpoint
-    const latency = now - this.startedAt
-    if (verdict.served) return score.answered(latency, now)
-    if (isFailure(verdict)) score.failed(latency, now)
-    else score.declined(latency, now)
-    return 0
-  }
+const scoreWithoutWork = (attempt: Attempt, verdict: Verdict, now: number): void => {
+  const { score } = attempt.endpoint
+  const latency = now - attempt.startedAt
+  if (isFailure(verdict)) score.failed(latency, now)
+  else score.declined(latency, now)
 }
 
 /** To the balancer: what another endpoint might have done better. */

@@ -18,7 +18,8 @@ const policies: Readonly<Record<string, BalancePolicy>> = Object.fromEntries(
 class Endpoint implements Candidate {
   weight: number
   inFlight = 0
-  readonly credit = { first: 0, retry: 0 }
+  readonly first = { credit: 0 }
+  readonly retry = { credit: 0 }
   picked = 0
   readonly score = new Score({ initial: 30, decay: 10_000 })
 

@@ -4,6 +4,11 @@ import type { Candidates } from "./Candidates.ts"
 /** What is picked for: the first attempt of a call, or a retry. */
 export type Turns = "first" | "retry"
 
+export interface TurnAccount {
+  /** Turns it is owed, in weight; 0 at first. */
+  credit: number
+}
+
 /** What a balancer sees of an endpoint. */
 export interface Candidate {
   /** Relative share of traffic, 1–1000. */
@@ -11,8 +16,9 @@ export interface Candidate {
   /** Attempts under way. */
   readonly inFlight: number
   readonly score: Score
-  /** Turns it is owed, for round robin; 0 at first. */
-  readonly credit: Record<Turns, number>
+  /** Of round robin, one for each kind of turns. */
+  readonly first: TurnAccount
+  readonly retry: TurnAccount
 }
 
 /**

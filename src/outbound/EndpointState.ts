@@ -28,7 +28,8 @@ export class EndpointState implements Candidate {
   breaker: Breaker | undefined
   ejection: EjectionRecord | undefined
   inFlight = 0
-  readonly credit = { first: 0, retry: 0 }
+  readonly first = { credit: 0 }
+  readonly retry = { credit: 0 }
   requests = 0
   failures = 0
   /** Left the mesh: nothing is counted under its name any more. */

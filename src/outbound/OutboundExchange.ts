@@ -59,8 +59,6 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   readonly #deadline: number
   #attempt: Attempt | undefined = undefined
   #retries = 0
-  /** Retries of which the budget has not been told yet what came of them. */
-  #unsettledRetries = 0
   /** Whom the retries pass over; undefined before the first. */
   #tried: Tried<EndpointState> | undefined = undefined
   /** Status of the response forwarded to the caller; 0 as long as there is none. */
@@ -364,7 +362,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
       return false
     }
     this.#retries++
-    this.#unsettledRetries++
+    this.#tried.unsettled++
     this.#plan.retried(verdict)
     this.#observation.event("retry", {
       attempt: this.#retries,
@@ -423,10 +421,10 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
 
   /** What the call came to, with its retries: the budget grants less while they do not help. */
   #settleRetries(verdict: Verdict, now: number): void {
-    if (this.#unsettledRetries === 0) return
-    const helped = verdict.conditions.length === 0
-    this.#stack.retry?.settled(this.#unsettledRetries, helped, now)
-    this.#unsettledRetries = 0
+    const tried = this.#tried
+    if (tried === undefined || tried.unsettled === 0) return
+    this.#stack.retry?.settled(tried.unsettled, verdict.conditions.length === 0, now)
+    tried.unsettled = 0
   }
 
   // ── The end ─────────────────────────────────────────────────────────────────────────────────

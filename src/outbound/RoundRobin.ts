@@ -14,11 +14,12 @@ export class RoundRobin implements Balancer {
     let total = 0
     let richest = all[0]!
     for (const candidate of all) {
-      candidate.credit[turns] += candidate.weight
+      const account = candidate[turns]
+      account.credit += candidate.weight
       total += candidate.weight
-      if (candidate.credit[turns] > richest.credit[turns]) richest = candidate
+      if (account.credit > richest[turns].credit) richest = candidate
     }
-    richest.credit[turns] -= total
+    richest[turns].credit -= total
     return richest
   }
 }

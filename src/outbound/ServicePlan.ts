@@ -31,6 +31,12 @@ export interface PlanContext {
   readonly dispatchTo: (view: EndpointView) => Dispatch
 }
 
+/** What a plan needs to know of an attempt that has its verdict. */
+export interface SettledAttempt {
+  readonly endpoint: EndpointState
+  readonly startedAt: number
+}
+
 const nobody: Selection = {
   candidates: new Candidates<EndpointState>([]),
   validUntil: Number.POSITIVE_INFINITY,
@@ -182,17 +188,17 @@ export class ServicePlan {
   }
 
   /**
-   * The one verdict of an attempt, which was sent at `sent`. `breaker` is the circuit it was
-   * admitted by. Returns the name of the event when this one took the endpoint out.
+   * The one verdict of an attempt. `breaker` is the circuit it was admitted by. Returns the name of
+   * the event when this one took the endpoint out.
    */
   settle(
-    endpoint: EndpointState,
+    attempt: SettledAttempt,
     breaker: Breaker | undefined,
     permit: Permit,
     verdict: Verdict,
-    sent: number,
     now: number
   ): "breaker_open" | "ejected" | undefined {
+    const { endpoint } = attempt
     endpoint.requests++
     if (verdict.success) endpoint.cells.success.inc()
     else {
@@ -213,7 +219,7 @@ export class ServicePlan {
     const { ejection } = this.#stack
     if (ejection !== undefined && endpoint.ejection !== undefined) {
       const { revision } = ejection
-      for (const out of ejection.result(endpoint.ejection, verdict.success, now, sent)) {
+      for (const out of ejection.result(endpoint.ejection, verdict.success, now, attempt)) {
         if (this.#ejected(out) === endpoint) event = "ejected"
       }
       if (ejection.revision !== revision) this.#stale = true

@@ -51,6 +51,11 @@ export interface Ejection {
   readonly duration: number
 }
 
+/** When it was sent; by default just now. */
+export interface JudgedAttempt {
+  readonly startedAt: number
+}
+
 const nothing: ReadonlyArray<Ejection> = []
 
 export class OutlierEjection {
@@ -80,15 +85,12 @@ export class OutlierEjection {
     if (record instanceof Host) this.#hosts.delete(record)
   }
 
-  /**
-   * The result of one attempt, which was sent at `sent`. Returns whom it, or the end of an interval,
-   * ejected.
-   */
+  /** The result of one attempt. Returns whom it, or the end of an interval, ejected. */
   result(
     record: EjectionRecord,
     success: boolean,
     now: number,
-    sent = now
+    attempt?: JudgedAttempt
   ): ReadonlyArray<Ejection> {
     // A result may come in after its endpoint left.
     if (!(record instanceof Host) || !this.#hosts.has(record)) return nothing
@@ -100,7 +102,7 @@ export class OutlierEjection {
     if (success) {
       record.successes++
       record.consecutive = 0
-      if (record.until > now || record.spared > now) this.#prove(record, now, sent)
+      if (record.until > now || record.spared > now) this.#prove(record, now, attempt)
       return ejections
     }
     record.proved = 0
@@ -137,8 +139,9 @@ export class OutlierEjection {
     return { record: host, reason, duration }
   }
 
-  #prove(host: Host, now: number, sent: number): void {
-    if (sent < host.found || ++host.proved < host.proof) return
+  #prove(host: Host, now: number, attempt: JudgedAttempt | undefined): void {
+    if (attempt !== undefined && attempt.startedAt < host.found) return
+    if (++host.proved < host.proof) return
     host.until = Math.min(host.until, now)
     host.spared = 0
     this.#revision++

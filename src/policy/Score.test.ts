@@ -150,6 +150,12 @@ describe("a score's shares", () => {
     expect(score.failing).toBeCloseTo(1 - Math.exp(-0.01), 6)
   })
 
+  it.each([1, 50, 99, 101, 5_000])("fade by exp(−elapsed / decay) after %i ms", (elapsed) => {
+    const score = make()
+    score.answered(5, 0)
+    expect(score.fade(elapsed)).toBeCloseTo(Math.exp(-elapsed / decay), 9)
+  })
+
   it("tell failures from other answers without the work", () => {
     const score = make()
     score.declined(1, 0)
@@ -174,13 +180,13 @@ describe("a score's shares", () => {
   it("take an answer back that came to nothing", () => {
     const score = make()
     score.answered(5, 0)
-    const part = score.answered(5, 1_000)
-    score.retract(part, true)
+    score.answered(5, 1_000)
+    score.retract(true)
     expect(score.failing).toBeCloseTo(1 - Math.exp(-0.1), 6)
     expect(score.hollow).toBe(score.failing)
-    const second = score.answered(5, 2_000)
+    score.answered(5, 2_000)
     const failing = score.failing
-    score.retract(second, false)
+    score.retract(false)
     expect(score.failing).toBe(failing)
     expect(score.hollow).toBeGreaterThan(failing)
   })
@@ -200,13 +206,12 @@ describe("a score's shares", () => {
       fc.property(fc.array(step, { minLength: 1 }), (steps) => {
         const score = make()
         let now = 0
-        let part = 0
         for (const [wait, how] of steps) {
           now += wait
-          if (how === 0) part = score.answered(5, now)
+          if (how === 0) score.answered(5, now)
           else if (how === 1) score.failed(5, now)
           else if (how === 2) score.declined(5, now)
-          else if (how === 3) score.retract(part, true)
+          else if (how === 3) score.retract(true)
           else score.working(now)
           expect(score.failing).toBeGreaterThanOrEqual(0)
           expect(score.hollow).toBeLessThanOrEqual(1 + 1e-9)

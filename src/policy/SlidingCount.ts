@@ -6,12 +6,14 @@ export class SlidingCount {
   readonly #step: number
   readonly #counts: Array<number>
   #total = 0
-  /** Number of the step written to, counted from the clock's zero. */
+  /** Number of the step written to, counted from the clock's zero, and when it ends. */
   #current = 0
+  #end: number
 
   /** `step` in milliseconds. */
   constructor(step: number, steps: number) {
     this.#step = step
+    this.#end = step
     this.#counts = new Array<number>(steps).fill(0)
   }
 
@@ -27,6 +29,7 @@ export class SlidingCount {
   }
 
   #slide(now: number): void {
+    if (now < this.#end) return
     const step = Math.floor(now / this.#step)
     if (step <= this.#current) return
     const steps = this.#counts.length
@@ -37,5 +40,6 @@ export class SlidingCount {
       this.#counts[slot] = 0
     }
     this.#current = step
+    this.#end = (step + 1) * this.#step
   }
 }

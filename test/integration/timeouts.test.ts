@@ -149,7 +149,7 @@ describe("timeout.idle", () => {
         sent.write("only this")
       }
     )
-    expect(answer).toEqual({ status: 504, code: "upstream_timeout" })
+    expect(answer).toEqual({ status: 408, code: "client_timeout" })
   })
 })
 
