@@ -16,11 +16,11 @@
  *     cost(first) > tolerance × cost(second),   queue = (inFlight + 2) / (entitled + 2)
  *
  * where `entitled` is its part by weight of what the two have in flight. The 2 keeps small counts
- * from deciding: all of six requests on one of two is chance. Latency is the mean of the last
- * answers here: a peak is the higher, the more answers it is the highest of, and would count
- * against weight. It counts as at least 5 ms, because below that a busy machine's scheduling is in
- * it; and only what is known of the first one fades with time. What nobody measured for long is a
- * reason to try an endpoint again, not one to leave another for it.
+ * from deciding: all of six requests on one of two is chance. Latency is a mean here, once there are
+ * answers enough of both for one: a peak is the higher, the more answers it is the highest of, and
+ * would count against weight. It counts as at least 5 ms, because below that a busy machine's
+ * scheduling is in it; and only what is known of the first one fades with time. What nobody measured
+ * for long is a reason to try an endpoint again, not one to leave another for it.
  *
  * An endpoint that FAILS does so fast, as a rule, and looks quick and idle. So, as far as it fails
  * (or answers without doing the work, like 404) more than the other one,
@@ -71,6 +71,7 @@ export const peakEwma: Preference = (first, second, now) => {
     }
     return dearer(first, second, fadeA, fadeB, latencyA, latencyB)
   }
+  if (!a.known || !b.known) return dearer(first, second, fadeA, 1, 1, 1)
   const latencyA = atLeast(shortestLatency, a.expectedMean(fadeA, first.inFlight))
   const latencyB = atLeast(shortestLatency, b.expectedMean(1, second.inFlight))
   return dearer(first, second, fadeA, 1, latencyA, latencyB)

@@ -6,6 +6,8 @@ import { exponential, OutboundSimulation, well } from "./OutboundSimulation.ts"
 const kinds = ["p2c_ewma", "least_request", "round_robin"] as const
 const twoChoices = ["p2c_ewma", "least_request"] as const
 const seed = 20_260_301
+/** Many times what the balancers remember, so that what is left is bias and not chance. */
+const requests = 20_000
 const policy = (kind: (typeof kinds)[number]): PolicyInput => ({ balance: { kind }, retry: "off" })
 
 const sum = (numbers: ReadonlyArray<number>): number => numbers.reduce((a, b) => a + b, 0)
@@ -57,7 +59,7 @@ describe.each(kinds)(`the weights of equal programs under ${"%s"} (seed ${seed})
       const mean = 20
       const programs = weights.map((weight) => well(mean, weight))
       const simulation = new OutboundSimulation(policy(kind), programs, seed)
-      expectShares(simulation.closed(callers, (5_000 * mean) / callers), weights)
+      expectShares(simulation.closed(callers, (requests * mean) / callers), weights)
     })
 
     it.each([
@@ -67,9 +69,29 @@ describe.each(kinds)(`the weights of equal programs under ${"%s"} (seed ${seed})
     ])(`${weights.join(":")} hold at $perSecond/s of $mean ms`, ({ mean, perSecond }) => {
       const programs = weights.map((weight) => well(mean, weight))
       const simulation = new OutboundSimulation(policy(kind), programs, seed)
-      expectShares(simulation.open(perSecond, 5_000_000 / perSecond), weights)
+      expectShares(simulation.open(perSecond, (requests * 1_000) / perSecond), weights)
     })
   }
+})
+
+describe("a stall of a moment", () => {
+  it.each([1, 8])("moves no traffic between different weights (%i callers)", (callers) => {
+    const programs = [900, 100].map((weight, index) => {
+      let answers = 0
+      return {
+        weight,
+        answer: (random: () => number) => ({
+          status: 200,
+          // The first answers wait for connections, and later one of 500 for a busy machine.
+          after:
+            index === 0 && (++answers < 3 || answers % 500 === 0) ? 300 : exponential(3, random)
+        })
+      }
+    })
+    const simulation = new OutboundSimulation(policy("p2c_ewma"), programs, seed)
+    const light = simulation.closed(callers, 30_000).shares()[1] ?? 0
+    expect(Math.abs(light - 0.1)).toBeLessThan(0.02)
+  })
 })
 
 describe.each(twoChoices)("weights give way under %s", (kind) => {

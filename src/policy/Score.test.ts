@@ -28,14 +28,34 @@ describe("a score's latency", () => {
     expect(score.value(100_000)).toBeLessThan(0.01)
   })
 
-  it("is expected to be what is left of the estimate, or of the mean of the last answers", () => {
+  it("is expected to be what is left of the estimate, or of the mean", () => {
     const score = make()
     score.answered(8, 0)
     score.answered(16, 0)
     expect(score.expected(1, 0)).toBe(16)
     expect(score.expected(0.5, 3)).toBe(8)
-    expect(score.expectedMean(1, 0)).toBe(9)
-    expect(score.expectedMean(0.5, 3)).toBe(4.5)
+    expect(score.expectedMean(1, 0)).toBe(16)
+    expect(score.expectedMean(0.5, 3)).toBe(8)
+  })
+
+  it("has a mean without its first answers, which is known after enough of them", () => {
+    const score = make()
+    for (let n = 0; n < 8; n++) score.answered(300, 0)
+    expect(score.known).toBe(false)
+    for (let n = 0; n < 24; n++) score.answered(n % 2 === 0 ? 4 : 6, 0)
+    expect(score.known).toBe(true)
+    expect(score.expectedMean(1, 0)).toBeCloseTo(5, 9)
+    score.forget()
+    expect(score.known).toBe(false)
+  })
+
+  it("has a mean of many answers: one stall is little, a change is one soon", () => {
+    const score = make()
+    for (let n = 0; n < 100; n++) score.answered(5, n)
+    score.answered(500, 600)
+    expect(score.expectedMean(1, 0)).toBeLessThan(13)
+    for (let n = 0; n < 64; n++) score.answered(50, 1_000 + n)
+    expect(score.expectedMean(1, 0)).toBeGreaterThan(30)
   })
 
   it("is nothing when unmeasured and idle, assumed while the first answer is awaited", () => {

@@ -28,8 +28,15 @@ export interface ScoreParameters {
   readonly decay: number
 }
 
-/** Weight of the last measurement in the mean, which does not ask how long ago it was. */
-const meanWeight = 1 / 8
+/**
+ * The first answers may have waited for connections to be made, so the mean is without them. It is
+ * that of the following ones and, from `recent` on, of about so many last ones: by number and not by
+ * time, since an answer that met a stall took a large part of the time. It says how fast the endpoint
+ * is when it is of `enough` answers.
+ */
+const cold = 8
+const enough = 24
+const recent = 64
 
 /** After so many hollow answers in a row there are no others to know the latency from. */
 const hollowRun = 20
@@ -49,6 +56,8 @@ export class Score {
   #mean: number
   /** The two above are known from answers. */
   #measured = false
+  /** Those that made the mean, and the cold ones, as far as they are counted. */
+  #answers = 0
   #failing = 0
   #hollow = 0
   /** Of the last result in the shares. */
@@ -67,6 +76,11 @@ export class Score {
 
   get measured(): boolean {
     return this.#measured
+  }
+
+  /** There have been so many answers that their mean says how fast it is. */
+  get known(): boolean {
+    return this.#answers >= cold + enough
   }
 
   /** Not all has been well of late: the two shares below may be more than 0. */
@@ -107,7 +121,7 @@ export class Score {
     return this.#measured ? this.#estimate * fade : this.#assumed(this.#estimate, fade, inFlight)
   }
 
-  /** The same by the mean of the last answers, about eight of them, in place of the estimate. */
+  /** The same by the mean of answers in place of the estimate: to be asked when it is `known`. */
   expectedMean(fade: number, inFlight: number): number {
     return this.#measured ? this.#mean * fade : this.#assumed(this.#mean, fade, inFlight)
   }
@@ -125,7 +139,7 @@ export class Score {
     const weight = this.fade(now)
     this.#stamp = now
     this.#part = 1 - weight
-    this.#mean += (latency - this.#mean) * meanWeight
+    this.#average(latency)
     if (latency >= this.#estimate) this.#estimate = latency
     else this.#estimate = this.#estimate * weight + latency * (1 - weight)
   }
@@ -172,6 +186,7 @@ export class Score {
     this.#estimate = this.#initial
     this.#mean = this.#initial
     this.#measured = false
+    this.#answers = 0
     this.#failing = 0
     this.#hollow = 0
     this.#run = 0
@@ -210,16 +225,22 @@ export class Score {
       this.#measured = true
       this.#estimate = latency
       this.#mean = latency
+      this.#answers = 1
       return
     }
-    this.#mean += (latency - this.#mean) * meanWeight
+    this.#average(latency)
     if (latency >= this.#estimate) this.#estimate = latency
     else this.#estimate = this.#estimate * weight + latency * (1 - weight)
   }
 
+  #average(latency: number): void {
+    if (this.#answers < cold + recent) this.#answers++
+    this.#mean += (latency - this.#mean) / Math.max(1, this.#answers - cold)
+  }
+
   #raise(latency: number, weight: number): void {
     const part = 1 - weight
-    if (latency > this.#mean) this.#mean += (latency - this.#mean) * Math.min(meanWeight, part)
+    if (latency > this.#mean) this.#mean += (latency - this.#mean) * Math.min(part, 1 / recent)
     if (latency > this.#estimate) this.#estimate += (latency - this.#estimate) * part
   }
 }
