@@ -31,13 +31,14 @@ const withLine = (
   change: (line: string, before: string) => string | undefined
 ): string | undefined => {
   const start = text.lastIndexOf("\n", at - 1) + 1
-  const end = text.indexOf("\r\n", start)
-  if (end === -1) return undefined
+  const found = text.indexOf("\r\n", start)
+  const end = found === -1 ? text.length : found
   const changed = change(text.slice(start, end), text.slice(0, start))
   return changed === undefined ? undefined : text.slice(0, start) + changed + text.slice(end)
 }
 
 const framingName = /^(content-length|transfer-encoding):/i
+const closingName = /^(connection|transfer-encoding):/i
 
 export const laxerBy: Readonly<Record<string, Licence>> = {
   minor_version: {
@@ -53,8 +54,20 @@ export const laxerBy: Readonly<Record<string, Licence>> = {
     refusal: /_(CONTENT_LENGTH|TRANSFER_ENCODING) |^HPE_IN_BODY_OF_UPGRADE/,
     rewrite: (text, { messages, read }) =>
       messages.at(-1)?.complete === false
-        ? withLine(text, read, (line) => line.replace(framingName, "Keep-Alive:"))
+        ? // An empty value is found behind its line.
+          withLine(text, read - 1, (line) => line.replace(framingName, "Keep-Alive:"))
         : undefined
+  },
+  closing_trailers: {
+    right: "as above: the connection lives on whatever a trailer says",
+    refusal: /^HPE_CLOSED_CONNECTION/,
+    rewrite: (text, { messages, read }) => {
+      const names = messages.at(-1)?.trailers.filter((_, i) => i % 2 === 0) ?? []
+      if (!names.some((name) => closingName.test(`${name}:`))) return undefined
+      const lines = text.slice(0, read).split("\n")
+      const at = lines.findLastIndex((line) => closingName.test(line))
+      return `${lines.with(at, lines[at]!.replace(closingName, "Keep-Alive:")).join("\n")}${text.slice(read)}`
+    }
   },
   equal_lengths: {
     right: "lengths of a response that are all valid and equal (RFC 9112 §6.3)",

@@ -47,5 +47,39 @@ export const regressions: ReadonlyArray<Regression> = [
     target: "responses to GET",
     what: "control bytes in a reason phrase, which llhttp takes",
     bytes: "HTTP/1.1 200 \0\r\n\r\n"
+  },
+  {
+    target: "responses to HEAD",
+    what: "the comparison itself: an equal length whose line is not over",
+    bytes: "HTTP/1.1 100\r\nContent-Length:0\r\nContent-Length:0"
+  },
+  {
+    target: "requests",
+    what: "a connection option in a trailer, which llhttp obeys",
+    bytes:
+      "GET http://x HTTP/1.1\r\nHost:\r\nTransfer-Encoding:chunked\r\nE:\r\n\r\n0\r\nConnection:close\r\nt:\r\n\r\nA / HTTP/1.1\r\nHost:[:1]\r\n\r\n"
+  },
+  {
+    target: "responses to GET",
+    what: "a coding in a trailer, after which llhttp waits for the end of the connection",
+    bytes:
+      "HTTP/1.1 200\r\nTransfer-Encoding:chunked\r\n\r\n0\r\nTransfer-Encoding:i\r\n\r\nHTTP/1.1 500\r\n"
+  },
+  {
+    target: "responses to POST",
+    what: "the comparison itself: an empty coding as a trailer",
+    bytes:
+      "HTTP/1.1 404\r\ntransfer-encoding:Chunked\r\n\r\n0\r\nTransfer-Encoding:\r\n\r\nHTTP/1.1 204\r\n\r\n"
+  },
+  {
+    target: "requests",
+    what: "the comparison itself: content that looks like a chunk-size line with blanks",
+    bytes:
+      "PATCH / HTTP/1.1\r\nContent-Length:5\r\nHost:\r\n\r\n0\r\n\r\nGET / HTTP/1.2\r\nTransfer-Encoding:chunked\r\nHost:[:1]\r\n\r\n1;a\r\na\r\na\r\n1; j\t= k ;l\r\n"
+  },
+  {
+    target: "requests",
+    what: "words that begin with 100-continue are not it",
+    bytes: "GET / HTTP/1.2\r\nExpect:100-continuef\r\nHost:\r\nn:\r\n\r\n"
   }
 ]
