@@ -23,15 +23,14 @@ import {
   type Verdict,
   verdicts
 } from "../policy/Classifier.ts"
-import { retryAfterMillis } from "../policy/RetryAfter.ts"
 import { Attempt, type AttemptOwner } from "./Attempt.ts"
+import { CallRetries } from "./CallRetries.ts"
 import type { EndpointState } from "./EndpointState.ts"
 import { ExchangeTimers, type TimeoutOwner } from "./ExchangeTimers.ts"
 import { clientTimeout, noHealthyEndpoint, superseded, upstreamTimeout } from "./OutboundFaults.ts"
 import { RequestBody } from "./RequestBody.ts"
 import type { ServicePlan } from "./ServicePlan.ts"
 import type { Stack } from "./Stack.ts"
-import { Tried } from "./Tried.ts"
 
 /** What an exchange needs of the node. */
 export interface ExchangeContext {
@@ -58,9 +57,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   /** On the ticker's clock. */
   readonly #deadline: number
   #attempt: Attempt | undefined = undefined
-  #retries = 0
-  /** Whom the retries pass over; undefined before the first. */
-  #tried: Tried<EndpointState> | undefined = undefined
+  #retries: CallRetries | undefined = undefined
   /** Status of the response forwarded to the caller; 0 as long as there is none. */
   #status = 0
   /** Bytes both ways with no head: TCP, or after 101. */
@@ -180,7 +177,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
       if (this.#retried(verdict, attempt, retryAfter, now)) return
     }
     this.#commit()
-    if (!this.#grpc || grpcStatus !== undefined) this.#settleRetries(verdict, now)
+    if (!this.#grpc || grpcStatus !== undefined) this.#retries?.settle(verdict, now)
     this.#status = head.status
     if (head.status === 101) {
       this.#tunnel = true
@@ -212,7 +209,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
       // The first bytes of a TCP tunnel.
       this.#commit()
       this.#settle(verdicts.success, now)
-      this.#settleRetries(verdicts.success, now)
+      this.#retries?.settle(verdicts.success, now)
     }
     const more = this.#receiver.onData(chunk)
     if (!more) this.#callerPaused = true
@@ -224,7 +221,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     const verdict = grpcStatus === undefined ? verdicts.success : classifyGrpc(grpcStatus)
     const now = this.#now()
     this.#settle(verdict, now)
-    this.#settleRetries(verdict, now)
+    this.#retries?.settle(verdict, now)
     if (this.#tunnel && !this.#body.sent) {
       this.#commit()
       this.#answered = true
@@ -242,7 +239,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     attempt.close(undefined)
     const retryAfter = fault.retryAfter === undefined ? undefined : String(fault.retryAfter)
     if (this.#retried(verdict, attempt, retryAfter, now)) return
-    this.#settleRetries(verdict, now)
+    this.#retries?.settle(verdict, now)
     this.#fail(fault)
   }
 
@@ -312,7 +309,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
         caller,
         deadline:
           this.#deadline === never ? undefined : Math.max(1, Math.floor(this.#deadline - now)),
-        attempt: this.#call.attempt + this.#retries,
+        attempt: this.#call.attempt + (this.#retries?.made ?? 0),
         connectTimeout: this.#stack.connectTimeout
       },
       attempt
@@ -334,9 +331,8 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   }
 
   /**
-   * Follows an attempt with another, if that may be: within the policy, the time left, the part of
-   * the body still held, with somebody to send it to – and the budget, which is asked last, so
-   * that nothing is withdrawn in vain. False: what we have is what the caller gets.
+   * Follows an attempt with another, if that may be: within the policy, the part of the body still
+   * held, and what CallRetries knows. False: what we have is what the caller gets.
    */
   #retried(
     verdict: Verdict,
@@ -345,29 +341,19 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     now: number
   ): boolean {
     const { retry } = this.#stack
-    if (retry === undefined || this.#retries >= retry.attempts) return false
-    if (this.#committed || this.#over || !this.#body.repeatable) return false
+    if (retry === undefined || this.#committed || this.#over || !this.#body.repeatable) return false
     if (!retry.allows(verdict, this.#call.head?.method)) return false
-    const { candidates } = this.#plan.selection(now)
-    if (candidates.all.length === 0) return false
     const { node, ticker } = this.#context
-    this.#tried ??= new Tried()
-    this.#tried.add(attempt.endpoint, now + askedWait(retryAfter, ticker))
-    const ready = this.#tried.readyAt(candidates)
-    const delay = retry.delay(verdict, this.#retries, ready - now, ticker.random())
-    if (delay === undefined || now + delay >= this.#deadline) return false
-    if (!retry.withdraw(this.#call.attempt, now)) {
-      this.#plan.budgetExhausted()
-      this.#observation.event("retry_budget_exhausted")
-      return false
-    }
-    this.#retries++
-    this.#tried.unsettled++
-    this.#plan.retried(verdict)
+    const { endpoint } = attempt
+    this.#retries ??= new CallRetries(retry, this.#plan, this.#call.attempt)
+    const failed = { endpoint, verdict, retryAfter }
+    const delay = this.#retries.next(failed, this.#deadline, now, ticker)
+    if (delay === "spent") this.#observation.event("retry_budget_exhausted")
+    if (delay === undefined || delay === "spent") return false
     this.#observation.event("retry", {
-      attempt: this.#retries,
+      attempt: this.#retries.made,
       reason: verdict.name,
-      endpoint: attempt.endpoint.key,
+      endpoint: endpoint.key,
       delay
     })
     this.#body.detach()
@@ -380,9 +366,9 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
 
   #again(): void {
     const now = this.#now()
-    const endpoint = this.#plan.pick(now, this.#tried)
+    const endpoint = this.#plan.pick(now, this.#retries?.tried)
     if (endpoint === undefined) {
-      this.#settleRetries(verdicts.connectFailure, now)
+      this.#retries?.settle(verdicts.connectFailure, now)
       this.#fail(noHealthyEndpoint(this.#context.node, this.#plan, now))
     } else {
       this.#begin(endpoint, now)
@@ -419,14 +405,6 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     return this.#head !== undefined && hasBody(this.#head)
   }
 
-  /** What the call came to, with its retries: the budget grants less while they do not help. */
-  #settleRetries(verdict: Verdict, now: number): void {
-    const tried = this.#tried
-    if (tried === undefined || tried.unsettled === 0) return
-    this.#stack.retry?.settled(tried.unsettled, verdict.conditions.length === 0, now)
-    tried.unsettled = 0
-  }
-
   // ── The end ─────────────────────────────────────────────────────────────────────────────────
 
   #blameClient(limit: string, millis: number, now: number): void {
@@ -437,10 +415,10 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   }
 
   #timeOut(what: string, limit: string, millis: number): void {
-    const attempts = this.#retries + 1
+    const attempts = (this.#retries?.made ?? 0) + 1
     const last = this.#attempt?.endpoint.view.node
     const details = { what, limit, millis, attempts, last }
-    this.#settleRetries(verdicts.timeout, this.#context.ticker.now())
+    this.#retries?.settle(verdicts.timeout, this.#context.ticker.now())
     this.#fail(upstreamTimeout(this.#context.node, this.#call.service, details))
   }
 
@@ -480,7 +458,3 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     return now
   }
 }
-
-/** Milliseconds for which an endpoint wants to be left alone. */
-const askedWait = (retryAfter: string | undefined, ticker: Ticker): number =>
-  retryAfter === undefined ? 0 : (retryAfterMillis(retryAfter, ticker.wall()) ?? 0)

@@ -11,8 +11,6 @@ export class Tried<C extends { readonly weight: number }> {
   readonly #endpoints: Array<C> = []
   readonly #from: Array<number> = []
   #last: C | undefined = undefined
-  /** Retries of which the budget has not been told yet what came of them. */
-  unsettled = 0
 
   /** It may be asked again `from` this time on. */
   add(endpoint: C, from: number): void {
