@@ -12,8 +12,8 @@
  * )
  */
 export { MeshCaller } from "./api/MeshCaller.ts"
+export { MeshFault } from "./api/MeshFault.ts"
 export * as MeshHttpClient from "./api/MeshHttpClient.ts"
-export { MeshFault } from "./api/WebExchange.ts"
 export { loadConfig } from "./config/ConfigFile.ts"
 export { ConfigError, type PlacedProblem } from "./config/ConfigProblem.ts"
 export {

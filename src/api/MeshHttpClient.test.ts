@@ -8,11 +8,13 @@ import {
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { noFields } from "../model/Exchange.ts"
-import { PeerKey } from "../model/Names.ts"
+import { type Fault, faultKinds } from "../model/Fault.ts"
+import { PeerKey, ServiceName } from "../model/Names.ts"
+import { classifyFault } from "../policy/Classifier.ts"
 import { MeshCaller } from "./MeshCaller.ts"
+import { isMeshError, MeshFault } from "./MeshFault.ts"
 import * as MeshHttpClient from "./MeshHttpClient.ts"
 import { responseHead, ScriptedCallee, someFault } from "./ScriptedCallee.ts"
-import { MeshFault } from "./WebExchange.ts"
 
 const peer = PeerKey.make("12D3KooWGRUVh8NLfSAbc52sBVRLFBqGZxCHsVPVHzQV5FCuaJ8M")
 
@@ -163,32 +165,115 @@ describe("a body", () => {
       const body = HttpBody.stream(Stream.fail(new Error("no more paper")), "text/plain")
       const error = yield* Effect.flip(send(callee, HttpClientRequest.post(url, { body })))
       expect(error).toMatchObject({ _tag: "RequestError", reason: "Transport" })
+      expect(error.message).toContain("no more paper")
       expect(callee.cancelled?.code).toBe("client_gone")
     })
   )
 })
 
+const noRoute: Fault = {
+  code: "route_not_found",
+  message: "no node of the mesh offers a service named payments",
+  node: "host-a",
+  service: ServiceName.make("payments"),
+  sent: false
+}
+
 describe("failures", () => {
-  it.effect("of the mesh are RequestErrors whose cause is the MeshFault", () =>
+  it.effect("of the mesh say which node ended the call, why, and what to look at", () =>
     Effect.gen(function* () {
       const callee = new ScriptedCallee()
-      callee.onCall = () => callee.receiver.onFault(someFault)
+      callee.onCall = () => callee.receiver.onFault(noRoute)
       const error = yield* Effect.flip(send(callee, HttpClientRequest.get(url)))
       expect(error).toBeInstanceOf(HttpClientError.RequestError)
-      expect(error).toMatchObject({ reason: "Transport", cause: { fault: someFault } })
-      expect(error.cause).toBeInstanceOf(MeshFault)
+      expect(error.reason).toBe("Transport")
+      expect(error.message).toBe(
+        "Transport: route_not_found from host-a: no node of the mesh offers a service named payments. No node of the mesh offers this name. Check spelling with `skein services`. (GET http://payments.mesh/charge?id=1&q=a|b)"
+      )
     })
   )
 
-  it.effect("after the head are ResponseErrors", () =>
+  it.effect("of the mesh have it as fields, and no field that was not said", () =>
     Effect.gen(function* () {
       const callee = new ScriptedCallee()
-      callee.onCall = () => {
-        callee.receiver.onHead(responseHead(200))
-        callee.receiver.onFault(someFault)
-      }
+      callee.onCall = () => callee.receiver.onFault(noRoute)
+      const { cause } = yield* Effect.flip(send(callee, HttpClientRequest.get(url)))
+      expect(cause).toBeInstanceOf(MeshFault)
+      expect(cause).toMatchObject({
+        _tag: "MeshFault",
+        code: "route_not_found",
+        detail: noRoute.message,
+        hint: faultKinds.route_not_found.hint,
+        node: "host-a",
+        service: "payments",
+        sent: false
+      })
+      expect(cause).not.toHaveProperty("retryAfter")
+    })
+  )
+
+  it.effect("of the mesh can be told from others, by type, and judged", () =>
+    Effect.gen(function* () {
+      const callee = new ScriptedCallee()
+      const overflow: Fault = { ...noRoute, code: "overflow", retryAfter: 3 }
+      callee.onCall = () => callee.receiver.onFault(overflow)
+      const caught = yield* send(callee, HttpClientRequest.get(url)).pipe(
+        Effect.catchIf(isMeshError, ({ cause }) =>
+          Effect.succeed([cause.code, cause.retryAfter, classifyFault(cause).name])
+        )
+      )
+      expect(caught).toEqual(["overflow", 3, "connect_failure"])
+      const other = yield* Effect.flip(send(callee, HttpClientRequest.get("http://elsewhere/")))
+      expect(isMeshError(other)).toBe(false)
+      expect(isMeshError(MeshFault.from(noRoute))).toBe(false)
+    })
+  )
+
+  const readings: ReadonlyArray<
+    readonly [
+      name: string,
+      read: (
+        response: HttpClientResponse.HttpClientResponse
+      ) => Effect.Effect<unknown, HttpClientError.HttpClientError>
+    ]
+  > = [
+    ["text", ({ text }) => text],
+    ["json", ({ json }) => json],
+    ["arrayBuffer", ({ arrayBuffer }) => arrayBuffer],
+    ["urlParamsBody", ({ urlParamsBody }) => urlParamsBody],
+    ["stream", ({ stream }) => Stream.runDrain(stream)]
+  ]
+  for (const [name, read] of readings) {
+    it.effect(`in the middle of a body say the same, read as ${name}`, () =>
+      Effect.gen(function* () {
+        const callee = new ScriptedCallee()
+        callee.onCall = () => {
+          callee.receiver.onHead(responseHead(200))
+          callee.receiver.onFault(someFault)
+        }
+        const error = yield* HttpClient.HttpClient.pipe(
+          Effect.flatMap((client) => client.get(url)),
+          Effect.flatMap(read),
+          Effect.provide(MeshHttpClient.layer),
+          Effect.provideService(MeshCaller, { dispatch: callee.dispatch, peer }),
+          Effect.flip
+        )
+        expect(error).toMatchObject({ _tag: "ResponseError", reason: "Decode" })
+        expect(error.message).toMatch(
+          /^Decode: upstream_reset from host-b: the endpoint closed the connection\. .* \(200 GET http/
+        )
+        expect(isMeshError(error) && error.cause.code).toBe("upstream_reset")
+      })
+    )
+  }
+
+  it.effect("that are not the mesh's are told as well", () =>
+    Effect.gen(function* () {
+      const callee = new ScriptedCallee()
+      callee.onCall = () => callee.receiver.onHead(responseHead(600))
       const error = yield* Effect.flip(send(callee, HttpClientRequest.get(url)))
-      expect(error).toMatchObject({ _tag: "ResponseError" })
+      expect(error.message).toContain("the response (status 600) has no form as a web Response")
+      expect(isMeshError(error)).toBe(false)
     })
   )
 

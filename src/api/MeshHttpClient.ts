@@ -3,15 +3,17 @@
  * mesh, under the same policies, balancing and telemetry as the proxied traffic of the host. No
  * socket to the own node is involved: the request enters the outbound stack directly.
  *
- * Failures: `RequestError` with reason `Transport`, whose cause is a `MeshFault` with the stable
- * code; `InvalidUrl` for a URL that does not name a service; `Encode` for what HTTP/1.1 cannot
- * carry, such as a line break in a header.
+ * Failures: `RequestError` with reason `Transport`, whose message and cause, a `MeshFault`, say with
+ * a stable code why the mesh ended the call; `InvalidUrl` for a URL that does not name a service;
+ * `Encode` for what HTTP/1.1 cannot carry, such as a line break in a header. A body that breaks off
+ * is a `ResponseError` with the same cause. `isMeshError` tells the mesh's failures from others:
+ *
+ *     Effect.catchIf(MeshHttpClient.isMeshError, ({ cause }) => instead(cause.code))
  */
 
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { Effect, Layer, Stream } from "effect"
 import {
   type CallFields,
@@ -24,7 +26,10 @@ import type { Call, Framing, RequestHead } from "../model/Exchange.ts"
 import { noBody, streamBody } from "../model/Exchange.ts"
 import { serviceOfAuthority } from "../model/Names.ts"
 import { MeshCaller } from "./MeshCaller.ts"
+import { MeshResponse } from "./MeshResponse.ts"
 import { exchangeToResponse, type RequestBody } from "./WebExchange.ts"
+
+export { isMeshError } from "./MeshFault.ts"
 
 interface EncodedBody {
   readonly body: RequestBody
@@ -67,6 +72,15 @@ const encodeError = (
   request: HttpClientRequest.HttpClientRequest,
   problem: { readonly description: string; readonly cause?: unknown }
 ) => new HttpClientError.RequestError({ request, reason: "Encode", ...problem })
+
+/** What ended the exchange is in the message too, for those that only print it. */
+const transportError = (request: HttpClientRequest.HttpClientRequest, cause: unknown) =>
+  new HttpClientError.RequestError({
+    request,
+    reason: "Transport",
+    cause,
+    description: cause instanceof Error ? cause.message : String(cause)
+  })
 
 /** Lets the platform's own `Response` serialise forms, blobs and parameters, boundary included. */
 const fromWebBody = (
@@ -176,9 +190,8 @@ export const make: Effect.Effect<HttpClient.HttpClient, never, MeshCaller> = Eff
         }
         return Effect.tryPromise({
           try: () => exchangeToResponse(caller.dispatch, call, body, signal),
-          catch: (cause) =>
-            new HttpClientError.RequestError({ request, reason: "Transport", cause })
-        }).pipe(Effect.map((response) => HttpClientResponse.fromWeb(request, response)))
+          catch: (cause) => transportError(request, cause)
+        }).pipe(Effect.map((response) => new MeshResponse(request, response)))
       })
     })
 )

@@ -13,16 +13,7 @@ import type {
 } from "../model/Exchange.ts"
 import { noFields } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
-
-/** A call that the mesh itself ended; `fault` says why, with a stable code. */
-export class MeshFault extends Error {
-  readonly fault: Fault
-  constructor(fault: Fault) {
-    super(`${fault.code}: ${fault.message}`)
-    this.name = "MeshFault"
-    this.fault = fault
-  }
-}
+import { MeshFault } from "./MeshFault.ts"
 
 export type RequestBody = ReadableStream<Uint8Array> | Uint8Array | undefined
 
@@ -138,7 +129,7 @@ class WebExchange implements ResponseReceiver {
 
   onFault(fault: Fault): void {
     this.#finish()
-    this.#fail(new MeshFault(fault))
+    this.#fail(MeshFault.from(fault))
   }
 
   onWritable(): void {
