@@ -42,6 +42,9 @@ const send = (callee: ScriptedCallee, request: HttpClientRequest.HttpClientReque
 
 const url = "http://payments.mesh/charge?id=1&q=a|b"
 
+/** What the platform's own client adds to every request. */
+const tracing: ReadonlySet<string> = new Set(["b3", "traceparent"])
+
 describe("a request", () => {
   it.effect("enters the mesh with service, target, authority and end-to-end fields", () =>
     Effect.gen(function* () {
@@ -81,24 +84,95 @@ describe("a request", () => {
     )
   }
 
-  for (const value of ["a\r\nx-injected: 1", "a\nb", "€", "\0"]) {
-    it.effect(`with a header of ${JSON.stringify(value)} is refused`, () =>
+  // As a client on a socket would have it read: docs/http.md.
+  const taken: ReadonlyArray<readonly [given: Record<string, string>, sent: object]> = [
+    [{ "skein-error": "overflow", "Skein-Node": "host-z", "x-a": "1" }, { "x-a": "1" }],
+    [
+      { connection: "close, x-hop", "x-hop": "1", "keep-alive": "timeout=5", "x-a": "1" },
+      { "x-a": "1" }
+    ],
+    [{ "proxy-authorization": "Basic x", "proxy-connection": "close", "x-a": "1" }, { "x-a": "1" }],
+    [{ x_forwarded_for: "192.0.2.1", content_length: "5", "x-a": "1" }, { "x-a": "1" }],
+    [{ te: "gzip, trailers" }, { te: "trailers" }],
+    [{ te: "gzip" }, {}],
+    [{ upgrade: "websocket", connection: "upgrade" }, {}],
+    [{ expect: "100-continue" }, {}],
+    [{ "content-length": "99", "transfer-encoding": "gzip" }, {}],
+    [{ "x-a": "  a  b  " }, { "x-a": "a  b" }]
+  ]
+  for (const [given, sent] of taken) {
+    it.effect(`with ${JSON.stringify(given)} sends ${JSON.stringify(sent)} of it`, () =>
       Effect.gen(function* () {
         const callee = echo()
-        const request = HttpClientRequest.get(url, { headers: { "x-name": value } })
+        const request = HttpClientRequest.get(url, { headers: given })
+        yield* send(callee, HttpClientRequest.setHeader(request, "x-last", "1"))
+        const { fields = [], upgrade, expectsContinue } = callee.call?.head ?? {}
+        const pairs = fields.flatMap((name, i) =>
+          i % 2 === 0 && !tracing.has(name) ? [[name, fields[i + 1]]] : []
+        )
+        expect(Object.fromEntries(pairs)).toEqual({ ...sent, "x-last": "1" })
+        expect([upgrade, expectsContinue]).toEqual([undefined, false])
+      })
+    )
+  }
+
+  const long = "a".repeat(20_000)
+  const many = Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`x-${i}`, "1"]))
+  const refused: ReadonlyArray<
+    readonly [what: string, request: HttpClientRequest.HttpClientRequest, said: string]
+  > = [
+    ...["a\r\nx-injected: 1", "a\nb", "€", "\0"].map(
+      (value) =>
+        [
+          `a header of ${JSON.stringify(value)}`,
+          HttpClientRequest.get(url, { headers: { "x-name": value } }),
+          "x-name"
+        ] as const
+    ),
+    [
+      "a header name that is no token",
+      HttpClientRequest.get(url, { headers: { "x name": "1" } }),
+      "x name"
+    ],
+    ["a header whose name ends", HttpClientRequest.get(url, { headers: { "x:y": "1" } }), "x:y"],
+    ["too many headers", HttpClientRequest.get(url, { headers: many }), "more than 100"],
+    [
+      "a head that is too long",
+      HttpClientRequest.get(url, { headers: { a: long, b: long } }),
+      "32768"
+    ],
+    ["a target that is too long", HttpClientRequest.get(`${url}${long}`), "16384"],
+    [
+      "a connection option that is no name",
+      HttpClientRequest.get(url, { headers: { connection: "x y" } }),
+      "connection option"
+    ],
+    [
+      "a deadline that is no number",
+      HttpClientRequest.get(url, { headers: { "skein-deadline": "soon" } }),
+      "skein-deadline"
+    ]
+  ]
+  for (const [what, request, said] of refused) {
+    it.effect(`with ${what} is refused`, () =>
+      Effect.gen(function* () {
+        const callee = echo()
         const error = yield* Effect.flip(send(callee, request))
         expect(error).toMatchObject({ _tag: "RequestError", reason: "Encode" })
-        expect(error.message).toContain("x-name")
+        expect(error.message).toContain(said)
         expect(callee.call).toBeUndefined()
       })
     )
   }
 
-  it.effect("with a header name that is no token is refused", () =>
+  it.effect("says how long it may take and which attempt it is, as fields of the call", () =>
     Effect.gen(function* () {
-      const request = HttpClientRequest.get(url, { headers: { "x name": "1" } })
-      const error = yield* Effect.flip(send(echo(), request))
-      expect(error).toMatchObject({ _tag: "RequestError", reason: "Encode" })
+      const callee = echo()
+      const headers = { "skein-deadline": "250", "grpc-timeout": "1S", "skein-attempt": "2" }
+      yield* send(callee, HttpClientRequest.get(url, { headers }))
+      expect(callee.call).toMatchObject({ deadline: 250, attempt: 2 })
+      expect(callee.call?.head?.fields).toContain("grpc-timeout")
+      expect(callee.call?.head?.fields).not.toContain("skein-deadline")
     })
   )
 })

@@ -5,8 +5,8 @@
  *
  * Failures: `RequestError` with reason `Transport`, whose message and cause, a `MeshFault`, say with
  * a stable code why the mesh ended the call; `InvalidUrl` for a URL that does not name a service;
- * `Encode` for what HTTP/1.1 cannot carry, such as a line break in a header. A body that breaks off
- * is a `ResponseError` with the same cause. `isMeshError` tells the mesh's failures from others:
+ * `Encode` for what a client of the proxy could not send either. A body that breaks off is a
+ * `ResponseError` with the same cause. `isMeshError` tells the mesh's failures from others:
  *
  *     Effect.catchIf(MeshHttpClient.isMeshError, ({ cause }) => instead(cause.code))
  */
@@ -16,15 +16,15 @@ import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { Effect, Layer, Stream } from "effect"
 import {
-  type CallFields,
-  isCallField,
-  takeCallField,
-  takeGrpcTimeout
-} from "../http1/CallFields.ts"
-import { unsafePart } from "../http1/Encode.ts"
-import type { Call, Framing, RequestHead } from "../model/Exchange.ts"
-import { noBody, streamBody } from "../model/Exchange.ts"
+  type Call,
+  type Fields,
+  type Framing,
+  fieldValue,
+  noBody,
+  streamBody
+} from "../model/Exchange.ts"
 import { serviceOfAuthority } from "../model/Names.ts"
+import { clientHead } from "./ClientHead.ts"
 import { MeshCaller } from "./MeshCaller.ts"
 import { MeshResponse } from "./MeshResponse.ts"
 import { exchangeToResponse, type RequestBody } from "./WebExchange.ts"
@@ -101,59 +101,24 @@ const fromWebBody = (
     catch: (cause) => encodeError(request, { description: "the body cannot be sent", cause })
   })
 
-/** What the program says of its call, as a client of the proxy does: `skein-deadline` and others. */
-const callFieldsOf = (
-  request: HttpClientRequest.HttpClientRequest
-): Effect.Effect<CallFields | undefined, HttpClientError.RequestError> =>
-  Effect.try({
-    try: () => {
-      let said: CallFields | undefined
-      for (const [name, value] of Object.entries(request.headers)) {
-        const lower = name.toLowerCase()
-        if (isCallField(lower)) said = takeCallField(said, lower, value)
-        else if (lower === "grpc-timeout") said = takeGrpcTimeout(said, value)
-      }
-      return said
-    },
-    catch: (cause) => encodeError(request, { description: String(cause), cause })
-  })
-
-/** Fields that describe the connection, not the message; the mesh sets its own, as fetch does. */
-const notForwarded = new Set([
-  "connection",
-  "content-length",
-  "expect",
-  "host",
-  "keep-alive",
-  "proxy-connection",
-  "transfer-encoding",
-  "upgrade"
-])
-
 const headOf = (
   request: HttpClientRequest.HttpClientRequest,
-  url: URL,
-  framing: Framing,
-  contentType: string | undefined
-): RequestHead => {
-  const fields: Array<string> = []
-  for (const [name, value] of Object.entries(request.headers)) {
-    const lower = name.toLowerCase()
-    if (!notForwarded.has(lower) && !isCallField(lower)) fields.push(name, value)
-  }
-  if (contentType !== undefined && request.headers["content-type"] === undefined) {
-    fields.push("content-type", contentType)
-  }
-  return {
-    method: request.method,
-    target: `${url.pathname}${url.search}`,
-    authority: url.host,
-    fields,
-    framing,
-    upgrade: undefined,
-    expectsContinue: false
-  }
-}
+  url: URL
+): Effect.Effect<ReturnType<typeof clientHead>, HttpClientError.RequestError> =>
+  Effect.try({
+    try: () => clientHead(request, url),
+    catch: (cause) =>
+      encodeError(request, {
+        description: cause instanceof Error ? cause.message : String(cause),
+        cause
+      })
+  })
+
+/** What the body turned out to be, unless the program has said. */
+const withType = (fields: Fields, type: string | undefined): Fields =>
+  type === undefined || fieldValue(fields, "content-type") !== undefined
+    ? fields
+    : [...fields, "content-type", type]
 
 export const make: Effect.Effect<HttpClient.HttpClient, never, MeshCaller> = Effect.map(
   MeshCaller,
@@ -169,20 +134,12 @@ export const make: Effect.Effect<HttpClient.HttpClient, never, MeshCaller> = Eff
           })
         )
       }
-      const unsafe = unsafePart(headOf(request, url, noBody, undefined))
-      if (unsafe !== undefined) {
-        return Effect.fail(
-          encodeError(request, {
-            description: `${unsafe} cannot be sent: it has a line break, another control character or one outside Latin-1`
-          })
-        )
-      }
-      return Effect.flatMap(Effect.all([callFieldsOf(request), bodyOf(request)]), (parts) => {
-        const [said, { body, framing, type }] = parts
+      return Effect.flatMap(Effect.all([headOf(request, url), bodyOf(request)]), (parts) => {
+        const [{ call: said, head }, { body, framing, type }] = parts
         const call: Call = {
           kind: "http",
           service,
-          head: headOf(request, url, framing, type),
+          head: { ...head, fields: withType(head.fields, type), framing },
           endpoint: undefined,
           caller: caller.peer,
           deadline: said?.deadline,

@@ -53,6 +53,12 @@ describe("the response", () => {
     expect(await (await response).text()).toBe("ok")
   })
 
+  it("has the protocol that a 426 demands", async () => {
+    const { callee, response } = begin()
+    callee.receiver.onHead({ ...responseHead(426), upgrade: "websocket" })
+    expect((await response).headers.get("upgrade")).toBe("websocket")
+  })
+
   it("resumes once for each time it said enough, and never before", async () => {
     const { callee, response } = begin()
     const { body } = await answered(callee, response)

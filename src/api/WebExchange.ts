@@ -26,6 +26,8 @@ const webHeaders = (head: ResponseHead): Headers => {
     headers.append(head.fields[i] ?? "", head.fields[i + 1] ?? "")
   }
   if (head.framing.kind === "length") headers.set("content-length", String(head.framing.length))
+  // What the program can switch to, or wants one to (426): here only to be looked at.
+  if (head.upgrade !== undefined) headers.set("upgrade", head.upgrade)
   return headers
 }
 
