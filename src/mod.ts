@@ -36,8 +36,9 @@ export {
 } from "./model/Policy.ts"
 export { PolicyError } from "./model/PolicyError.ts"
 export type { Problem } from "./model/Problem.ts"
+export type { NodeInput, RunningNode } from "./node/RunningNode.ts"
 export { StartError } from "./node/StartError.ts"
-export { type NodeInput, type RunningNode, runNode, SkeinNode } from "./node.ts"
+export { runNode, SkeinNode } from "./node.ts"
 export { classifyFault, classifyStatus, type Verdict, verdicts } from "./policy/Classifier.ts"
 export {
   apply as applyPolicy,

@@ -7,66 +7,37 @@
 import { Clock, Context, Effect, Layer, type Scope } from "effect"
 import { Supervisor } from "./actor/Supervisor.ts"
 import { makeSystemTicker } from "./actor/SystemTicker.ts"
-import type { ReadinessItem, ReloadResult } from "./admin/AdminModel.ts"
-import { AdminListening, adminServer } from "./admin/AdminServer.ts"
+import type { ReadinessItem } from "./admin/AdminModel.ts"
+import {
+  type AdminListenError,
+  AdminListening,
+  type AdminServerOptions,
+  adminServer
+} from "./admin/AdminServer.ts"
 import { AdminSource } from "./admin/AdminSource.ts"
 import { MeshCaller } from "./api/MeshCaller.ts"
-import type { ConfigOverride } from "./config/ConfigFile.ts"
-import { ConfigError } from "./config/ConfigProblem.ts"
-import { formatHostPort } from "./config/HostPort.ts"
-import { makeNodeConfig, type NodeConfig, type NodeConfigInput } from "./config/NodeConfig.ts"
+import { formatAdminAddress } from "./config/HostPort.ts"
+import type { NodeConfig, NodeConfigInput } from "./config/NodeConfig.ts"
 import { lockDataDir } from "./identity/DataDirLock.ts"
 import type { IdentityCell } from "./identity/NodeIdentity.ts"
 import { makeHealthChecker } from "./inbound/HealthChecker.ts"
 import { makeInbound } from "./inbound/Inbound.ts"
-import type { Dispatch } from "./model/Exchange.ts"
 import { type PeerKey, ServiceName } from "./model/Names.ts"
 import type { Policy } from "./model/Policy.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
 import { makeControls } from "./node/Controls.ts"
 import { Drain } from "./node/Drain.ts"
+import { embeddedInput } from "./node/Embedded.ts"
 import { makeListeners } from "./node/Listeners.ts"
 import { makeMeshPlane } from "./node/MeshPlane.ts"
 import { makeNodeViews } from "./node/NodeSource.ts"
 import { makeOffer } from "./node/Offer.ts"
 import { openIdentity, prepareDataDir } from "./node/OpenIdentity.ts"
+import type { NodeInput, RunningNode } from "./node/RunningNode.ts"
 import { StartError } from "./node/StartError.ts"
 import { softwareVersion } from "./node/Version.ts"
 import { makeOutbound } from "./outbound/Outbound.ts"
 import { makeTelemetry } from "./telemetry/Telemetry.ts"
-
-export interface NodeInput {
-  readonly config: NodeConfig
-  /** What `reload` reads again; undefined: the config is a value and cannot change. */
-  readonly configPath?: string | undefined
-  /** Laid over the file again at each reload: what the command line and the environment said. */
-  readonly overrides?: ReadonlyArray<ConfigOverride> | undefined
-  /** An invite token: only used while the data directory holds no identity. */
-  readonly join?: string | undefined
-}
-
-export interface RunningNode {
-  readonly name: string
-  readonly peer: PeerKey
-  readonly mesh: { readonly id: string; readonly name: string }
-  /** Where other nodes connect: multiaddrs. */
-  readonly addresses: ReadonlyArray<string>
-  readonly admin: string
-  readonly proxy: string | undefined
-  /** Entrance of the outbound stack, for programs in this process. */
-  readonly dispatch: Dispatch
-  /** What the admin API serves. */
-  readonly source: AdminSource["Type"]
-  /** Done as soon as this node knows a healthy endpoint of the service. */
-  readonly awaitService: (service: ServiceName) => Effect.Effect<void>
-  /** Announces, and is done when nothing is in flight or the deadline has passed. */
-  readonly drain: Effect.Effect<void>
-  /** Milliseconds; as the last reload says. */
-  readonly drainDeadline: () => number
-  readonly reload: Effect.Effect<ReloadResult, Error>
-  /** Done when the node was told through its admin API to leave. */
-  readonly stopped: Effect.Effect<void>
-}
 
 /** Time for the answer to `leave` to get out before the process ends. */
 const farewell = "200 millis"
@@ -76,6 +47,15 @@ const lastWords = 1_000
 
 const policiesOf = (config: NodeConfig): ReadonlyMap<ServiceName, Policy> =>
   new Map(Object.entries(config.policies).map(([name, policy]) => [ServiceName.make(name), policy]))
+
+/** Where it listens. */
+const openAdmin = (
+  options: AdminServerOptions,
+  source: AdminSource["Type"]
+): Effect.Effect<string, AdminListenError, Scope.Scope> =>
+  Layer.build(adminServer(options).pipe(Layer.provide(Layer.succeed(AdminSource, source)))).pipe(
+    Effect.map((context) => formatAdminAddress(Context.get(context, AdminListening)))
+  )
 
 const assemble = (input: NodeInput) =>
   Effect.gen(function* () {
@@ -214,16 +194,14 @@ const assemble = (input: NodeInput) =>
         })
     })
     const source: AdminSource["Type"] = { ...views, ...controls }
-    const admin = yield* Layer.build(
-      adminServer(config.admin).pipe(Layer.provide(Layer.succeed(AdminSource, source)))
-    ).pipe(Effect.map((context) => Context.get(context, AdminListening)))
+    const admin = config.admin === "off" ? undefined : yield* openAdmin(config.admin, source)
 
     const node: RunningNode = {
       name,
       peer,
       mesh: { id: mesh, name: meshName },
       addresses: plane.host.addresses(),
-      admin: "path" in admin ? `unix:${admin.path}` : formatHostPort(admin),
+      admin,
       proxy: listeners.proxy,
       dispatch: outbound.dispatch,
       source,
@@ -249,6 +227,7 @@ const assemble = (input: NodeInput) =>
         const rest = began + current.drain.deadline - (yield* Clock.currentTimeMillis)
         yield* listeners.drain(Math.max(rest, lastWords))
       }),
+      leave: Effect.asVoid(drain.leave),
       drainDeadline: () => current.drain.deadline,
       reload: controls.reload,
       stopped: Effect.zipRight(drain.left, Effect.sleep(farewell))
@@ -270,29 +249,23 @@ export const runNode = (input: NodeInput): Effect.Effect<RunningNode, StartError
 
 /** A node as a layer, for Effect programs. Drained before the layer is released. */
 export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, RunningNode>() {
-  /** From a config value, as it would be written in `skein.yaml`. */
+  /**
+   * From a config value, as it would be written in `skein.yaml`, but with the defaults of a node
+   * beside others: any free port on all interfaces (`node.listen`), no admin API, no proxy, and a
+   * name of its own. `join` is an invite token, needed until `node.dataDir` holds an identity.
+   */
   static readonly layer = (
     config: NodeConfigInput,
-    options: { readonly join?: string } = {}
+    options: { readonly join?: string | undefined } = {}
   ): Layer.Layer<SkeinNode | MeshCaller, StartError> => {
-    const node = Layer.scoped(
-      SkeinNode,
-      Effect.try({
-        try: () => makeNodeConfig(config),
-        catch: (cause) => {
-          if (!(cause instanceof ConfigError)) throw cause
-          const { message } = cause
-          return new StartError({ code: "invalid_config", message, cause })
-        }
-      }).pipe(
-        Effect.flatMap((decoded) => runNode({ config: decoded, join: options.join })),
-        Effect.tap((running) => Effect.addFinalizer(() => running.drain))
-      )
-    )
     const caller = Layer.effect(
       MeshCaller,
       Effect.map(SkeinNode, ({ dispatch, peer }) => ({ dispatch, peer }))
     )
-    return Layer.provideMerge(caller, node)
+    const node = embeddedInput(config, options.join).pipe(
+      Effect.flatMap(runNode),
+      Effect.tap((running) => Effect.addFinalizer(() => running.drain))
+    )
+    return Layer.provideMerge(caller, Layer.scoped(SkeinNode, node))
   }
 }

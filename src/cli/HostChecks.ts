@@ -115,7 +115,7 @@ export const portChecks = (config: NodeConfig): Effect.Effect<ReadonlyArray<Chec
       const address = parseMultiaddr(text)
       return address === undefined ? [] : [["node.listen", address] as const]
     }),
-    ...("host" in admin.listen ? [["admin", admin.listen] as const] : []),
+    ...(admin !== "off" && "host" in admin.listen ? [["admin", admin.listen] as const] : []),
     ...(outbound.http === "off" ? [] : [["outbound.http", outbound.http] as const]),
     ...upstreams.map(({ service, listen }) => [`upstream ${service}`, listen] as const)
   ]

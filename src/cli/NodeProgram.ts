@@ -29,7 +29,7 @@ export interface RunningNode {
   readonly mesh: { readonly id: string; readonly name: string }
   /** Where other nodes connect. */
   readonly addresses: ReadonlyArray<string>
-  readonly admin: string
+  readonly admin: string | undefined
   readonly proxy: string | undefined
   /** Takes nothing new, and ends when nothing is in flight or the deadline has passed. */
   readonly drain: Effect.Effect<void>

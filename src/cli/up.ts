@@ -41,11 +41,11 @@ const startBlock = (node: RunningNode): string =>
     `  peer     ${node.peer}`,
     `  mesh     ${node.mesh.id}`,
     `  listens  ${node.addresses.join("\n           ")}`,
-    `  admin    ${node.admin}`,
+    `  admin    ${node.admin ?? "off"}`,
     ...(node.proxy === undefined
       ? []
       : [`  proxy    ${node.proxy} (curl -x ${node.proxy} http://SERVICE.mesh/)`]),
-    `  invite   skein invite --admin ${node.admin}`
+    ...(node.admin === undefined ? [] : [`  invite   skein invite --admin ${node.admin}`])
   ].join("\n")
 
 const on = (signal: NodeJS.Signals, handler: () => void) =>
