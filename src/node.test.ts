@@ -4,7 +4,7 @@ import net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { HttpClient } from "@effect/platform"
-import { Context, Effect, Either, Layer } from "effect"
+import { Context, Effect, Either, Exit, Layer } from "effect"
 import { describe, expect, it } from "vitest"
 import { until } from "../test/fixtures/Processes.ts"
 import { MeshCaller } from "./api/MeshCaller.ts"
@@ -89,6 +89,14 @@ const accepts = (multiaddr: string): Effect.Effect<boolean> =>
     return Effect.sync(() => socket.destroy())
   })
 
+const call = (node: RunningNode) =>
+  HttpClient.HttpClient.pipe(
+    Effect.flatMap((client) => client.get("http://web.mesh/")),
+    Effect.flatMap(({ text }) => text),
+    Effect.provide(MeshHttpClient.layer),
+    Effect.provideService(MeshCaller, node)
+  )
+
 /** The host's own node, the first of its mesh, with a token for others. */
 const founded = Effect.gen(function* () {
   const [dataDir, nodeName] = [yield* directory, hostNodeName()]
@@ -130,17 +138,14 @@ describe("a node in a program", () => {
         for (const address of addresses)
           expect([address, yield* accepts(address)]).toEqual([address, true])
       }
+      // At once: its layer is there when it has met the mesh.
+      const late = yield* embed()
+      expect(yield* Effect.exit(call(late))).toEqual(Exit.succeed("ok"))
       // Both ways: it calls others, and what it offers is called.
       const service = ServiceName.make("web")
       for (const caller of [host, one]) {
         yield* caller.awaitService(service)
-        const answer = yield* HttpClient.HttpClient.pipe(
-          Effect.flatMap((client) => client.get("http://web.mesh/")),
-          Effect.flatMap(({ text }) => text),
-          Effect.provide(MeshHttpClient.layer),
-          Effect.provideService(MeshCaller, caller)
-        )
-        expect(answer).toBe("ok")
+        expect(yield* call(caller)).toBe("ok")
       }
     })
     await Effect.runPromise(Effect.scoped(test))

@@ -4,7 +4,7 @@
  *
  *     identity ─► telemetry ─► inbound ─► mesh plane ─► outbound ─► listeners ─► admin
  */
-import { Clock, Context, Effect, Layer, type Scope } from "effect"
+import { Clock, Context, Effect, Layer, Schedule, type Scope } from "effect"
 import { Supervisor } from "./actor/Supervisor.ts"
 import { makeSystemTicker } from "./actor/SystemTicker.ts"
 import type { ReadinessItem } from "./admin/AdminModel.ts"
@@ -27,7 +27,7 @@ import type { Policy } from "./model/Policy.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
 import { makeControls } from "./node/Controls.ts"
 import { Drain } from "./node/Drain.ts"
-import { embeddedInput } from "./node/Embedded.ts"
+import { embeddedInput, untilMet } from "./node/Embedded.ts"
 import { makeListeners } from "./node/Listeners.ts"
 import { makeMeshPlane } from "./node/MeshPlane.ts"
 import { makeNodeViews } from "./node/NodeSource.ts"
@@ -44,6 +44,8 @@ const farewell = "200 millis"
 
 /** What the host's own programs get at least to finish theirs, when all else used up the time (ms). */
 const lastWords = 1_000
+
+const readyCheckEvery = "20 millis"
 
 const policiesOf = (config: NodeConfig): ReadonlyMap<ServiceName, Policy> =>
   new Map(Object.entries(config.policies).map(([name, policy]) => [ServiceName.make(name), policy]))
@@ -205,6 +207,12 @@ const assemble = (input: NodeInput) =>
       proxy: listeners.proxy,
       dispatch: outbound.dispatch,
       source,
+      ready: Effect.asVoid(
+        Effect.repeat(
+          Effect.sync(() => plane.met().ready),
+          { until: (ready) => ready, schedule: Schedule.spaced(readyCheckEvery) }
+        )
+      ),
       awaitService: (service) =>
         Effect.async<void>((resume) => {
           const look = () => {
@@ -247,7 +255,10 @@ export const runNode = (input: NodeInput): Effect.Effect<RunningNode, StartError
     Effect.provide(runSupervised(input), supervisor)
   )
 
-/** A node as a layer, for Effect programs. Drained before the layer is released. */
+/**
+ * A node as a layer, for Effect programs. It is built when the node has met its mesh, so that the
+ * first call finds its service, and drained before it is released.
+ */
 export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, RunningNode>() {
   /**
    * From a config value, as it would be written in `skein.yaml`, but with the defaults of a node
@@ -264,7 +275,8 @@ export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, Running
     )
     const node = embeddedInput(config, options.join).pipe(
       Effect.flatMap(runNode),
-      Effect.tap((running) => Effect.addFinalizer(() => running.drain))
+      Effect.tap((running) => Effect.addFinalizer(() => running.drain)),
+      Effect.tap(untilMet)
     )
     return Layer.provideMerge(caller, Layer.scoped(SkeinNode, node))
   }

@@ -3,7 +3,7 @@
  * run a node of its own, and further programs theirs, so it takes no fixed port and not the host's
  * name, and opens no port but the one that makes it a member.
  */
-import { Effect, Random } from "effect"
+import { Effect, Option, Random } from "effect"
 import { ConfigError } from "../config/ConfigProblem.ts"
 import {
   hostNodeName,
@@ -13,7 +13,7 @@ import {
 } from "../config/NodeConfig.ts"
 import { hasIdentity, loadIdentity } from "../identity/DataDir.ts"
 import { NodeName } from "../model/Names.ts"
-import type { NodeInput } from "./RunningNode.ts"
+import type { NodeInput, RunningNode } from "./RunningNode.ts"
 import { StartError } from "./StartError.ts"
 
 /**
@@ -72,3 +72,22 @@ export const embeddedInput = (
       : yield* nameBeside
     return { config: { ...config, node: { ...config.node, name } }, join }
   })
+
+/** A program's start waits no longer for its mesh. */
+const meetPatience = "10 seconds"
+
+/** Before, a program's first call would not find the service it names. */
+export const untilMet = ({
+  name,
+  ready
+}: Pick<RunningNode, "name" | "ready">): Effect.Effect<void> =>
+  ready.pipe(
+    Effect.timeoutOption(meetPatience),
+    Effect.flatMap((met) =>
+      Option.isSome(met)
+        ? Effect.void
+        : Effect.logWarning(
+            `${name} has met no other node of its mesh within ${meetPatience}; the program goes on, and what it calls may not be known yet. Is the node that invited it up and reachable?`
+          )
+    )
+  )

@@ -31,6 +31,11 @@ export interface RunningNode {
   readonly dispatch: Dispatch
   /** What the admin API serves. */
   readonly source: AdminSource["Type"]
+  /**
+   * Done when the node has met its mesh and knows what is offered there; a restarted one that nobody
+   * answers serves from what it last knew after 3 s.
+   */
+  readonly ready: Effect.Effect<void>
   /** Done as soon as this node knows a healthy endpoint of the service. */
   readonly awaitService: (service: ServiceName) => Effect.Effect<void>
   /** Announces, and is done when nothing is in flight or the deadline has passed. */
