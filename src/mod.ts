@@ -22,7 +22,6 @@ export {
   NodeConfig,
   type NodeConfigInput
 } from "./config/NodeConfig.ts"
-export { initMesh } from "./identity/DataDir.ts"
 export type { DurationText } from "./model/Duration.ts"
 export { type Fault, type FaultCode, faultKinds } from "./model/Fault.ts"
 export { MeshId, NodeName, PeerKey, ServiceName } from "./model/Names.ts"
@@ -36,6 +35,7 @@ export {
 } from "./model/Policy.ts"
 export { PolicyError } from "./model/PolicyError.ts"
 export type { Problem } from "./model/Problem.ts"
+export { type InitMeshOptions, initMesh } from "./node/InitMesh.ts"
 export type { NodeInput, RunningNode } from "./node/RunningNode.ts"
 export { StartError } from "./node/StartError.ts"
 export { runNode, SkeinNode } from "./node.ts"
