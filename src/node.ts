@@ -34,6 +34,7 @@ import { makeNodeViews } from "./node/NodeSource.ts"
 import { makeOffer } from "./node/Offer.ts"
 import { openIdentity, prepareDataDir } from "./node/OpenIdentity.ts"
 import type { NodeInput, RunningNode } from "./node/RunningNode.ts"
+import { runtimeAdvice, runtimeOf } from "./node/Runtime.ts"
 import { StartError } from "./node/StartError.ts"
 import { softwareVersion } from "./node/Version.ts"
 import { makeOutbound } from "./outbound/Outbound.ts"
@@ -62,6 +63,11 @@ const openAdmin = (
 const assemble = (input: NodeInput) =>
   Effect.gen(function* () {
     const { config } = input
+    const runtime = runtimeOf(process.versions)
+    if (!runtime.able) {
+      const message = `this is ${runtime.name}. ${runtimeAdvice}`
+      return yield* new StartError({ code: "runtime_too_old", message, cause: undefined })
+    }
     yield* prepareDataDir(config.node.dataDir, input.join !== undefined)
     yield* lockDataDir(config.node.dataDir, yield* Clock.currentTimeMillis)
     const identity: IdentityCell = { current: yield* openIdentity(config.node, input.join) }
