@@ -95,6 +95,7 @@ export const makeMeshPlane = (
       catalogue?: CatalogueShape
       membership?: MembershipShape
       keeper?: LinkKeeper
+      names?: PeerNames
     } = {}
 
     const host: MeshHostShape = yield* makeMeshHost({
@@ -138,6 +139,7 @@ export const makeMeshPlane = (
       ticker,
       node: identity.current.name,
       serve: options.serve,
+      nameOf: (peer) => late.names?.of(peer) ?? peer,
       addressesOf,
       onDefect: (error) => {
         runFork(Effect.logError("a defect on a link; its exchange was reset", error))
@@ -271,6 +273,7 @@ export const makeMeshPlane = (
       catalogue: () => catalogue.current(),
       admitted: (peer) => admitted.get(peer)?.name
     })
+    late.names = names
     return {
       host,
       links,
