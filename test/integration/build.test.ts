@@ -84,6 +84,7 @@ describe("the command", () => {
     const { code, stderr } = await skein("demo", "--once")
     expect(code).toBe(1)
     expect(stderr).toContain("cannot be loaded")
+    expect(stderr).toContain("in a checkout of Skein: npm ci && npm run demo")
   })
 })
 
