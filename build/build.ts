@@ -51,6 +51,8 @@ const common = {
   // something.
   minifySyntax: true,
   minifyWhitespace: true,
+  // So that a stack trace names a place somebody can read, and not column 1,900,000.
+  lineLimit: 160,
   plugins: [builtinsByRequire],
   // Bundled CommonJS packages ask for Node's own modules by `require`, which ESM has not.
   banner: {
