@@ -21,6 +21,7 @@ import type { BuildOptions } from "esbuild"
 import manifest from "../package.json" with { type: "json" }
 import { builtinsByRequire } from "./BuiltinsByRequire.ts"
 import { keepReachable } from "./Declarations.ts"
+import { singleProcessLocks } from "./SingleProcessLocks.ts"
 import { thirdParty } from "./ThirdParty.ts"
 
 const root = join(import.meta.dirname, "..")
@@ -53,7 +54,7 @@ const common = {
   minifyWhitespace: true,
   // So that a stack trace names a place somebody can read, and not column 1,900,000.
   lineLimit: 160,
-  plugins: [builtinsByRequire],
+  plugins: [builtinsByRequire, singleProcessLocks],
   // Bundled CommonJS packages ask for Node's own modules by `require`, which ESM has not.
   banner: {
     js: 'import{createRequire as skeinRequire}from"node:module";const require=skeinRequire(import.meta.url);'
