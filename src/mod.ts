@@ -6,10 +6,8 @@
  *   const client = yield* HttpClient.HttpClient
  *   return yield* client.get("http://payments.mesh/balance")
  * })
- * program.pipe(
- *   Effect.provide(MeshHttpClient.layer),
- *   Effect.provide(SkeinNode.layer({ node: { dataDir: "./data" } }))
- * )
+ * const Node = SkeinNode.layer({ node: { dataDir: "./node" } }, { join: token })
+ * program.pipe(Effect.provide(MeshHttpClient.layer), Effect.provide(Node), Effect.runPromise)
  */
 export { MeshCaller } from "./api/MeshCaller.ts"
 export { MeshFault } from "./api/MeshFault.ts"
