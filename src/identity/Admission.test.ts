@@ -18,7 +18,7 @@ import { createInvite, parseInvite } from "./Invite.ts"
 import { certificateLifetime } from "./Issue.ts"
 import { joinMesh } from "./Join.ts"
 import type { IdentityCell, NodeIdentity } from "./NodeIdentity.ts"
-import { renewalGrace } from "./Renewal.ts"
+import { renewalGrace, renewSelf } from "./Renewal.ts"
 import { signingKeyFromSeed } from "./SigningKey.ts"
 
 const start = 1_800_000_000_000
@@ -379,6 +379,24 @@ describe("joining", () => {
     const b = await launch(second)
     const third = await Effect.runPromise(join(invite(second, [b], plain), 9))
     expect(third.certificate.issuers).toEqual([second.peer])
+  })
+
+  it("has room for the largest certificates there are", async () => {
+    const wide: Grant = {
+      services: Array.from({ length: 32 }, (_, n) => String(n).padStart(63, "x")),
+      capabilities: ["admit"]
+    }
+    let deep = found(1)
+    for (let n = 10; n < 14; n++) deep = member(deep, n, wide)
+    const own = Either.getOrThrow(renewSelf(deep, start))
+    const a = await launch(own)
+    const identity = await Effect.runPromise(join(invite(own, [a], wide), 7))
+    const shown = own.chain.length + 2 * identity.chain.length
+    expect(shown).toBeGreaterThan(32 * 1024)
+    expect(identity.delegations).toHaveLength(5)
+    const b = await launch(identity)
+    await b.libp2p.dial(addressOf(a))
+    expect([...a.refusals, ...b.refusals]).toEqual([])
   })
 
   it("passes over addresses where nobody can admit it", async () => {

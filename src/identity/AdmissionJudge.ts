@@ -88,7 +88,8 @@ export const judgeJoiner = (
         now,
         skew: context.skew,
         peer,
-        name
+        name,
+        cache: context.cache
       }),
       refuse
     )

@@ -18,11 +18,13 @@ import { Either, Schema } from "effect"
 import { NodeName } from "../model/Names.ts"
 import { refusedByPeer, refusedByUs } from "./AdmissionRefused.ts"
 import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
+import { maxChainBytes } from "./SignedChain.ts"
 
-export const maxMessageBytes = 32 * 1024
+/** A welcome holds up to three paths: the member's own, the newcomer's, and its delegation's. */
+export const maxMessageBytes = 3 * maxChainBytes + 1_024
 const lengthBytes = 2
 /** What may lie unread before the handshake is over: our messages and a muxer's first words. */
-const maxBufferBytes = 4 * maxMessageBytes
+const maxBufferBytes = 128 * 1024
 
 const Issued = Schema.optional(Bytes)
 

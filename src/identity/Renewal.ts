@@ -18,7 +18,7 @@ import {
   issueDelegation
 } from "./Issue.ts"
 import { type Authority, makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
-import { chainError, followDelegations, maxDepth } from "./SignedChain.ts"
+import { chainError, followDelegations } from "./SignedChain.ts"
 
 /** How long after its end a certificate may still be renewed (30 days, in ms). */
 export const renewalGrace = 30 * 86_400_000
@@ -66,18 +66,18 @@ export const issueRenewal = (
       )
     }
     const chain = yield* issueCertificate(authority, { ...peer, grant: peer }, now)
-    return encodeIssued({ chain, delegations: yield* renewedDelegation(authority, peer, now) })
+    return encodeIssued({ chain, delegations: renewedDelegation(authority, peer, now) })
   })
 
-/** Empty when it comes without one: the old delegation then serves on. */
+/** Empty when it comes without one, for want of room or of depth: the old one then serves on. */
 const renewedDelegation = (
   authority: Authority,
   peer: VerifiedCertificate,
   now: number
-): Either.Either<ReadonlyArray<Uint8Array>, CertificateError> =>
-  grantsCapability(peer, "admit") && authority.delegations.length < maxDepth
-    ? issueDelegation(authority, peer.peer, peer, now)
-    : Either.right([])
+): ReadonlyArray<Uint8Array> =>
+  grantsCapability(peer, "admit")
+    ? Either.getOrElse(issueDelegation(authority, peer.peer, peer, now), () => [])
+    : []
 
 /** The identity with what `issueRenewal` made for it. Nobody can use this to change its rights. */
 export const acceptRenewal = (
