@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Layer, Logger, TestClock } from "effect"
 import { Supervisor } from "../actor/Supervisor.ts"
+import type { VerifiedCertificate } from "../identity/Certificate.ts"
 import { loadIdentity, saveIdentity } from "../identity/DataDir.ts"
 import { enrol, foundMesh } from "../identity/FoundMesh.ts"
 import type { Grant } from "../identity/Grant.ts"
@@ -46,11 +47,13 @@ interface Options {
   readonly at?: number
   /** What the peers answer, in order. */
   readonly peers?: ReadonlyArray<() => Effect.Effect<Uint8Array, MeshRpcError>>
+  /** What they have shown, in the same order. */
+  readonly certificates?: ReadonlyArray<VerifiedCertificate | undefined>
   /** Times that signing the record anew dies of a bug. */
   readonly bugs?: number
 }
 
-const keep = ({ identity, at = start, peers = [], bugs = 0 }: Options) =>
+const keep = ({ identity, at = start, peers = [], certificates = [], bugs = 0 }: Options) =>
   Effect.gen(function* () {
     const dataDir = yield* Effect.acquireRelease(
       Effect.sync(() => mkdtempSync(join(tmpdir(), "skein-renewal-"))),
@@ -64,7 +67,10 @@ const keep = ({ identity, at = start, peers = [], bugs = 0 }: Options) =>
     const renewal = yield* keepCertificate({
       dataDir,
       identity: cell,
-      peers: () => peers.map((_, index) => `peer-${index}` as NodeIdentity["peer"]), // never read
+      signers: () => ({
+        peers: peers.map((_, index) => `peer-${index}` as NodeIdentity["peer"]), // never read
+        certificateOf: (peer) => certificates[Number(peer.slice(5))]
+      }),
       client: (peer) => {
         const answer = peers[Number(peer.slice(5))]!
         // Only this question is ever asked here.
@@ -193,6 +199,42 @@ describe("keepCertificate", () => {
       yield* TestClock.adjust(16 * hour)
       expect(seen).toEqual({ asked: 0, resigned: 1 })
       expect(cell.current.authority?.notAfter).toBe(start + delegationLifetime)
+    })
+  )
+
+  it.scoped("asks one that is nearer to the root first, and then has a shorter path", () =>
+    Effect.gen(function* () {
+      const admin: Grant = { services: ["*"], capabilities: ["admit"] }
+      const row: Array<NodeIdentity> = []
+      for (let n = 10; n < 15; n++) {
+        row.push(
+          Either.getOrThrow(
+            enrol(row.at(-1) ?? founder, {
+              privateKey: key(n),
+              name: NodeName.make(`node-${n}`),
+              grant: admin,
+              now: start
+            })
+          )
+        )
+      }
+      const [near, , , neighbour, identity] = row
+      const by = (signer: NodeIdentity) => () =>
+        Effect.map(TestClock.currentTimeMillis, (now) =>
+          Either.getOrThrow(issueRenewal(signer, identity!.certificate, now))
+        )
+      const { cell, seen } = yield* keep({
+        identity: identity!,
+        peers: [by(neighbour!), refuses, by(near!)],
+        certificates: [neighbour!, row[1]!, near!].map(({ certificate }) => certificate)
+      })
+      expect(cell.current.delegations).toHaveLength(5)
+      yield* TestClock.adjust(16 * hour)
+      expect(seen).toEqual({ asked: 1, resigned: 1 })
+      expect(cell.current.delegations).toHaveLength(2)
+      // From then on its own hand will do.
+      yield* TestClock.adjust(16 * hour)
+      expect(seen).toEqual({ asked: 1, resigned: 2 })
     })
   )
 

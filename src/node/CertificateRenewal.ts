@@ -1,13 +1,15 @@
 /**
  * Keeps this node's certificate alive: at half its life (with jitter) it is signed anew, by this
- * node itself where it may, else by any connected member that may. The right to sign ends too, and
- * only others renew that: in the second half of its life they are asked first. A failed attempt is
- * repeated every minute; the certificate's other half is the time there is for that.
+ * node itself where it may, else by any connected member that may, the nearest to the root first.
+ * The right to sign ends too, and only others renew that: in the second half of its life they are
+ * asked first, and so are members nearer to the root by more than one step, since what they sign
+ * brings this node nearer. A failed attempt is repeated every minute; the certificate's other half
+ * is the time there is for that.
  */
 import { Clock, Effect, Either, Random, type Scope } from "effect"
 import { Supervisor } from "../actor/Supervisor.ts"
 import { saveIdentity } from "../identity/DataDir.ts"
-import { delegationLifetime } from "../identity/Issue.ts"
+import { renewalOrder, type Signers } from "../identity/Nearness.ts"
 import type { IdentityCell, NodeIdentity } from "../identity/NodeIdentity.ts"
 import { acceptRenewal, renewalDueAt, renewSelf } from "../identity/Renewal.ts"
 import type { MeshRpcClient } from "../link/MeshRpcClients.ts"
@@ -17,7 +19,8 @@ import type { PeerKey } from "../model/Names.ts"
 export interface RenewalOptions {
   readonly dataDir: string
   readonly identity: IdentityCell
-  readonly peers: () => ReadonlyArray<PeerKey>
+  /** The connected members, and what is known of them. */
+  readonly signers: () => Signers
   readonly client: (peer: PeerKey) => Effect.Effect<MeshRpcClient, MeshRpcError>
   /** The identity changed: sign again what carries the certificate. */
   readonly onRenewed: Effect.Effect<void>
@@ -45,29 +48,15 @@ export const keepCertificate = (
     let nextAt: number | undefined
     let problem: { readonly identity: NodeIdentity; readonly message: string } | undefined
 
-    const fromPeers = Effect.gen(function* () {
-      const reasons: Array<string> = []
-      for (const peer of options.peers()) {
-        const asked = yield* options.client(peer).pipe(
-          Effect.flatMap((client) => client.RenewCertificate({})),
-          Effect.either
-        )
-        if (Either.isLeft(asked)) {
-          reasons.push(asked.left.message)
-          continue
-        }
-        const renewed = acceptRenewal(identity.current, asked.right, yield* Clock.currentTimeMillis)
-        if (Either.isRight(renewed)) return renewed.right
-        reasons.push(renewed.left.message)
-      }
-      return yield* Effect.fail(
-        reasons.length === 0
-          ? "no other member is connected, and this node may not sign"
-          : [...new Set(reasons)].slice(0, maxReasons).join("; ")
+    const fromPeer = (peer: PeerKey): Effect.Effect<NodeIdentity, string> =>
+      options.client(peer).pipe(
+        Effect.flatMap((client) => client.RenewCertificate({})),
+        Effect.zip(Clock.currentTimeMillis),
+        Effect.flatMap(([bytes, now]) => acceptRenewal(identity.current, bytes, now)),
+        Effect.mapError(({ message }) => message)
       )
-    })
 
-    const byOwnHand = Effect.gen(function* () {
+    const byOwnHand: Effect.Effect<NodeIdentity, string> = Effect.gen(function* () {
       const { current } = identity
       const renewed = renewSelf(current, yield* Clock.currentTimeMillis)
       if (Either.isLeft(renewed)) return yield* Effect.fail(renewed.left.message)
@@ -77,19 +66,19 @@ export const keepCertificate = (
       )
     })
 
-    /** The second where the first cannot; with the reasons of both. */
-    const either = (
-      first: Effect.Effect<NodeIdentity, string>,
-      second: Effect.Effect<NodeIdentity, string>
-    ) => Effect.catchAll(first, (one) => Effect.mapError(second, (other) => `${one}; ${other}`))
-
     const renewOnce: Effect.Effect<NodeIdentity, string> = Effect.gen(function* () {
-      const { authority } = identity.current
-      if (authority === undefined) return yield* fromPeers
-      const left = authority.notAfter - (yield* Clock.currentTimeMillis)
-      return yield* left < delegationLifetime / 2
-        ? either(fromPeers, byOwnHand)
-        : either(byOwnHand, fromPeers)
+      const now = yield* Clock.currentTimeMillis
+      const reasons: Array<string> = []
+      for (const who of renewalOrder(identity.current, options.signers(), now)) {
+        const renewed = yield* Effect.either(who === "own hand" ? byOwnHand : fromPeer(who))
+        if (Either.isRight(renewed)) return renewed.right
+        reasons.push(renewed.left)
+      }
+      return yield* Effect.fail(
+        reasons.length === 0
+          ? "no other member is connected, and this node may not sign"
+          : [...new Set(reasons)].slice(0, maxReasons).join("; ")
+      )
     }).pipe(
       // A bug in the asking is one more reason why nothing came of it, for status to show.
       Effect.catchAllDefect((defect) => Effect.fail(`unexpected: ${String(defect)}`))

@@ -253,11 +253,10 @@ export const makeMeshPlane = (
     const renewal = yield* keepCertificate({
       dataDir: node.dataDir,
       identity,
-      // The others would refuse, one after the other.
-      peers: () =>
-        links
-          .connectedPeers()
-          .filter((peer) => admitted.get(peer)?.capabilities.includes("admit") !== false),
+      signers: () => ({
+        peers: links.connectedPeers(),
+        certificateOf: (peer) => admitted.get(peer)
+      }),
       client: clients.client,
       onRenewed: catalogue.resign
     })
