@@ -5,10 +5,12 @@ import type { AdminSource } from "../admin/AdminSource.ts"
 import { describeChanges, describeWarnings, diffConfig } from "../config/ConfigDiff.ts"
 import { type ConfigOverride, loadConfig } from "../config/ConfigFile.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
-import { createInvite, maxBootstrap } from "../identity/Invite.ts"
+import { createInvite } from "../identity/Invite.ts"
+import { tryInvite } from "../identity/InviteTrial.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
 import type { Inbound } from "../inbound/Inbound.ts"
 import type { Drain } from "./Drain.ts"
+import { admittersOf, bootstrapOf, type Host, mendOf } from "./Inviting.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 
 export interface ControlsOptions {
@@ -63,23 +65,41 @@ export const makeControls = (options: ControlsOptions): Controls => {
     return { changes: describeChanges(diff), warnings: describeWarnings(diff) }
   }).pipe(turns.withPermits(1))
 
-  /** Own addresses first, then those of members that can admit too: this node may be gone then. */
-  const bootstrap = (): ReadonlyArray<string> => {
-    const self = identity.current.peer
-    const own = plane.host.addresses().map((address) => `${address}/p2p/${self}`)
-    const others = Array.from(plane.catalogue.current().entries())
-      .filter(
-        ({ record }) =>
-          record.peer !== self &&
-          record.state === "serving" &&
-          plane.membership.stateOf(record.peer) === "alive" &&
-          plane.admitted.get(record.peer)?.capabilities.includes("admit") === true
+  const others = (): ReadonlyArray<Host> =>
+    Array.from(plane.catalogue.current().entries()).flatMap(({ record }) => {
+      const certificate = plane.admitted.get(record.peer)
+      return certificate !== undefined &&
+        record.peer !== identity.current.peer &&
+        record.state === "serving" &&
+        plane.membership.stateOf(record.peer) === "alive"
+        ? [{ certificate, address: record.addresses[0] }]
+        : []
+    })
+
+  const invite: Controls["invite"] = ({ services, capabilities, ttlMs }) =>
+    Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const grant = { services, capabilities }
+      const { current: self } = identity
+      const admitters = admittersOf(grant, others())
+      const bootstrap = bootstrapOf(self.peer, plane.host.addresses(), admitters)
+      if (bootstrap.length === 0) {
+        return yield* new AdminInvalid({
+          code: "no_address",
+          message: "this node listens nowhere that another host could be told of",
+          hint: "Give it node.listen or node.announce in its config."
+        })
+      }
+      return yield* createInvite(self, { bootstrap, grant, ttl: ttlMs, now }).pipe(
+        // Not printed unless somebody would accept it.
+        Either.flatMap((token) => Either.map(tryInvite(self, token, now), () => token)),
+        Either.map((token) => ({ token, expiresAt: now + ttlMs, bootstrap })),
+        Either.mapLeft(
+          ({ code, message }) =>
+            new AdminForbidden({ code, message, hint: mendOf(code, admitters) })
+        )
       )
-      .flatMap(({ record }) =>
-        record.addresses.slice(0, 1).map((address) => `${address}/p2p/${record.peer}`)
-      )
-    return [...own.slice(0, maxBootstrap / 2), ...others].slice(0, maxBootstrap)
-  }
+    })
 
   return {
     reload,
@@ -90,31 +110,6 @@ export const makeControls = (options: ControlsOptions): Controls => {
       deadlineMs: options.current().drain.deadline
     })),
     leave: Effect.map(drain.leave, ({ acknowledged }) => ({ told: acknowledged })),
-    invite: ({ services, capabilities, ttlMs }) =>
-      Effect.gen(function* () {
-        const now = yield* Clock.currentTimeMillis
-        const addresses = bootstrap()
-        if (addresses.length === 0) {
-          return yield* new AdminInvalid({
-            code: "no_address",
-            message: "this node listens nowhere that another host could be told of",
-            hint: "Give it node.listen or node.announce in its config."
-          })
-        }
-        const token = createInvite(identity.current, {
-          bootstrap: addresses,
-          grant: { services, capabilities },
-          ttl: ttlMs,
-          now
-        })
-        if (Either.isLeft(token)) {
-          return yield* new AdminForbidden({
-            code: token.left.code,
-            message: token.left.message,
-            hint: "`skein status` shows what this node may grant."
-          })
-        }
-        return { token: token.right, expiresAt: now + ttlMs, bootstrap: addresses }
-      })
+    invite
   }
 }
