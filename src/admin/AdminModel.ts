@@ -34,6 +34,16 @@ export const ActorStatus = Schema.Struct({
 })
 export type ActorStatus = typeof ActorStatus.Type
 
+/** The right to let others in and to renew their certificates. */
+export const AdmitStatus = Schema.Struct({
+  /** Delegations between the root and what this node signs; 0 with the root key at hand. */
+  depth: Count,
+  /** With as many it can pass the right on no further. */
+  maxDepth: Count,
+  /** When the right ends; null: never. */
+  untilAt: Schema.NullOr(Instant)
+})
+
 export const CertificateStatus = Schema.Struct({
   expiresAt: Instant,
   /** When renewal is next tried. */
@@ -41,7 +51,9 @@ export const CertificateStatus = Schema.Struct({
   /** Why the last renewal failed. */
   renewalError: Text,
   services: Schema.Array(Schema.String),
-  capabilities: Schema.Array(Schema.String)
+  capabilities: Schema.Array(Schema.String),
+  /** Null: this node lets nobody in. */
+  admits: Schema.optionalWith(Schema.NullOr(AdmitStatus), { default: () => null })
 })
 
 /** Traces on their way to the collector. */

@@ -43,7 +43,8 @@ export const sampleStatus: NodeStatus = Schema.decodeSync(NodeStatus)({
     renewAt: sampleNow + hours(8),
     renewalError: null,
     services: ["*"],
-    capabilities: ["admit"]
+    capabilities: ["admit"],
+    admits: { depth: 2, maxDepth: 32, untilAt: sampleNow + hours(24 * 200) }
   },
   readiness: [
     { name: "identity", ready: true, detail: "certificate valid" },

@@ -16,6 +16,13 @@ const node = (change: Partial<NodeStatus>) => nodeChecks({ ...sampleStatus, ...c
 const certificate = (change: Partial<NodeStatus["certificate"]>) =>
   find(node({ certificate: { ...sampleStatus.certificate, ...change } }), "certificate")
 
+const admits = (change: Partial<NonNullable<NodeStatus["certificate"]["admits"]>>) => {
+  const { certificate } = sampleStatus
+  if (certificate.admits === null) throw new Error("the sample may admit")
+  const admits = { ...certificate.admits, ...change }
+  return find(node({ certificate: { ...certificate, admits } }), "right to admit")
+}
+
 const [self, other] = sampleMembers
 if (self === undefined || other === undefined) throw new Error("the sample has two members")
 const mesh = (change: Partial<MemberStatus>) =>
@@ -31,6 +38,9 @@ describe("the checks of skein doctor", () => {
     ["expired", "fail", certificate({ expiresAt: sampleNow - 60_000 }), /expired 1m ago/],
     ["renewal failed", "warn", certificate({ renewalError: "nobody" }), /failed: nobody/],
     ["renewal late", "warn", certificate({ renewAt: sampleNow - 7_200_000 }), /late by 2h/],
+    ["right to admit ended", "fail", admits({ untilAt: sampleNow - 60_000 }), /ended 1m ago/],
+    ["right to admit late", "warn", admits({ untilAt: sampleNow + 86_400_000 }), /ends in 1d/],
+    ["far from the root", "warn", admits({ depth: 25 }), /25 delegations from the root, and 32/],
     ["draining", "warn", find(node({ state: "draining" }), "serving"), /is draining/],
     [
       "not ready",
@@ -95,6 +105,13 @@ describe("the checks of skein doctor", () => {
     const old = Effect.runSync(Effect.flip(requireRuntime({ ...process.versions, node: "20.1.0" })))
     expect(old.message).toMatch(/^this is Node 20\.1\.0\. Skein needs Node 22 or newer\./)
     Effect.runSync(requireRuntime(process.versions))
+  })
+
+  it("a right to admit by the root key does not end, and a host without one has no such check", () => {
+    expect(admits({ depth: 0, untilAt: null }).detail).toBe("by the root key")
+    expect(admits({}).detail).toBe("for 200d, 2 delegations from the root")
+    const none = node({ certificate: { ...sampleStatus.certificate, admits: null } })
+    expect(none.map(({ name }) => name)).not.toContain("right to admit")
   })
 
   it("a member that has left is nobody's trouble", () => {
