@@ -4,13 +4,13 @@
  * spot, as does one whose path to the root the other's signature shortens.
  */
 import type { NoiseInit } from "@chainsafe/libp2p-noise"
-import type { ConnectionEncrypter } from "@libp2p/interface"
 import { Either } from "effect"
 import type { NodeName, PeerKey } from "../model/Names.ts"
 import {
   AdmissionEncrypter,
   type Conversation,
   type EncrypterComponents,
+  Knocked,
   type Refusal
 } from "./AdmissionEncrypter.ts"
 import { type Admittance, type JudgeContext, judgeJoiner, judgeMember } from "./AdmissionJudge.ts"
@@ -72,7 +72,8 @@ class MemberConversation implements Conversation {
   }
 
   async answer(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate> {
-    const hello = await channel.receive("member", "joiner")
+    const hello = await channel.receive("member", "joiner", "knock")
+    if (hello.type === "knock") throw this.#knocked(peer)
     const { certificate, issued }: Admittance = orThrow(
       hello.type === "member"
         ? judgeMember(hello.chain, peer, this.#context())
@@ -82,6 +83,13 @@ class MemberConversation implements Conversation {
     const accept = await channel.receive("accept")
     this.#take(accept.issued)
     return certificate
+  }
+
+  /** Peers that we asked to try our addresses knock at them; others have no business here. */
+  #knocked(peer: PeerKey): Error {
+    return this.#options.admitted.get(peer) === undefined
+      ? refusedByUs("protocol", `peer ${peer} knocked, and is not connected otherwise`)
+      : new Knocked("a connected peer wanted to know who answers here")
   }
 
   #context(): JudgeContext {
@@ -112,7 +120,7 @@ class MemberConversation implements Conversation {
 
 /** The connection encrypter of a member; the only one a node has. */
 export const makeAdmission =
-  (options: AdmissionOptions): ((components: EncrypterComponents) => ConnectionEncrypter) =>
+  (options: AdmissionOptions): ((components: EncrypterComponents) => AdmissionEncrypter) =>
   (components) =>
     new AdmissionEncrypter(components, {
       mesh: options.identity.current.mesh,

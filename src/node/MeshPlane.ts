@@ -39,6 +39,7 @@ import type { PeerKey } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
+import { makeDialBack } from "./DialBack.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
 import { meshAnswers } from "./MeshAnswers.ts"
 import { PeerNames } from "./PeerNames.ts"
@@ -261,7 +262,15 @@ export const makeMeshPlane = (
       onRenewed: catalogue.resign
     })
 
-    const answers = meshAnswers({ identity, admitted, catalogue, membership })
+    const dialBack = makeDialBack({
+      host,
+      announced: (peer) => {
+        const record = catalogue.current().node(peer)?.record
+        return record === undefined || record.state === "left" ? [] : record.addresses
+      },
+      now: () => ticker.now()
+    })
+    const answers = meshAnswers({ identity, admitted, catalogue, membership, dialBack })
     yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers)), scope)
 
     const names = new PeerNames({
