@@ -65,6 +65,21 @@ export const ExportStatus = Schema.Struct({
   lastError: Text
 })
 
+/** Where this node tells others that it is reached, and what came of it when they tried. */
+export const AnnouncedAddress = Schema.Struct({
+  /** Multiaddr without the peer id. */
+  address: Schema.String,
+  /** It stands in the config (`node.announce`); else it is an address of the host. */
+  configured: Schema.Boolean,
+  /** `untried`: no member has said anything for sure yet. One that reaches it is enough. */
+  state: Schema.Literal("untried", "reached", "unreached"),
+  /** When a member tried last. */
+  checkedAt: Schema.NullOr(Instant),
+  /** Names: the member that reached it, or those that did not. */
+  by: Schema.Array(Schema.String)
+})
+export type AnnouncedAddress = typeof AnnouncedAddress.Type
+
 export const NodeStatus = Schema.Struct({
   node: NodeName,
   peer: PeerKey,
@@ -77,8 +92,12 @@ export const NodeStatus = Schema.Struct({
   uptimeMs: Schema.Number,
   /** The node's wall clock when it answered. */
   nowAt: Instant,
-  /** Where other nodes connect, without the peer id. */
+  /** What other nodes are told, without the peer id. */
   addresses: Schema.Array(Schema.String),
+  /** What is open on this host for other nodes. */
+  listening: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] }),
+  /** The same as `addresses`, with what is known of each. */
+  announced: Schema.optionalWith(Schema.Array(AnnouncedAddress), { default: () => [] }),
   proxy: Text,
   configPath: Text,
   dataDir: Schema.String,

@@ -189,6 +189,9 @@ describe("what is listened on", () => {
       const { host } = yield* launch(first, ["/ip4/0.0.0.0/tcp/0"])
       expect(host.listening()).toEqual([expect.stringMatching(/^\/ip4\/0\.0\.0\.0\/tcp\/\d+$/)])
       expect(host.addresses()).not.toContain(host.listening()[0])
+      const port = host.listening()[0]?.split("/").at(-1)
+      expect(host.answersAt(`/ip4/127.0.0.1/tcp/${port}`)).toBe(true)
+      expect(host.answersAt("/ip4/127.0.0.1/tcp/1")).toBe(false)
       const behind = yield* makeMeshHost({
         privateKey: key(7),
         mesh: first.mesh,

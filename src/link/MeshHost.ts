@@ -44,6 +44,8 @@ export interface MeshHostShape {
   readonly addresses: () => ReadonlyArray<string>
   /** What is open here: multiaddrs, 0.0.0.0 and [::] as such, with the ports that were given. */
   readonly listening: () => ReadonlyArray<string>
+  /** Is it this node that answers at the address, at least when asked from this host? */
+  readonly answersAt: (address: string) => boolean
   /** Whether the peer answers at the address; rejects with the reason when it does not. */
   readonly knock: (
     peer: PeerKey,
@@ -211,6 +213,10 @@ export const makeMeshHost = (
       listening: () =>
         Array.from(listeners).flatMap((listener) =>
           listener instanceof SocketListener ? (listener.bound?.toString() ?? []) : []
+        ),
+      answersAt: (address) =>
+        Array.from(listeners).some((listener) =>
+          listener.getAddrs().some((open) => withoutPeer(open.toString()) === address)
         ),
       knock: async (peer, address, asked) => {
         if (knocker === undefined) throw new Error("this host's encrypter cannot knock")

@@ -13,14 +13,17 @@ interface Scene {
   readonly announced?: ReadonlyArray<string>
   readonly connections?: ReadonlyArray<PeerConnection>
   readonly knock?: MeshHostShape["knock"]
+  /** Where the node that is asked answers itself. */
+  readonly own?: string
 }
 
-const scene = ({ announced = [], connections = [elsewhere], knock }: Scene) => {
+const scene = ({ announced = [], connections = [elsewhere], knock, own }: Scene) => {
   const tried: Array<string> = []
   const clock = { now: 0 }
   const options: DialBackOptions = {
     host: {
       connections: () => connections,
+      answersAt: (at) => at === own,
       knock: (peer, address, asked) => {
         tried.push(address)
         return knock === undefined ? Promise.resolve() : knock(peer, address, asked)
@@ -82,6 +85,16 @@ describe("dialling back", () => {
     })
   )
 
+  it.effect("does not knock at its own door, where another host has an address like its own", () =>
+    Effect.gen(function* () {
+      const bridge = "/ip4/172.17.0.1/tcp/4001"
+      const { dialBack, tried } = scene({ announced: [bridge, address], own: bridge })
+      expect(yield* dialBack(asker, bridge)).toEqual({ reached: false })
+      expect(yield* dialBack(asker, address)).toEqual({ reached: true })
+      expect(tried).toEqual([address])
+    })
+  )
+
   it.effect("has what a name stands for judged when it is known", () =>
     Effect.gen(function* () {
       const named = "/dns4/rebound.example/tcp/4001"
@@ -135,6 +148,7 @@ describe("dialling back", () => {
       const dialBack = makeDialBack({
         host: {
           connections: () => [],
+          answersAt: () => false,
           knock: (_, __, { signal }) =>
             new Promise((_resolve, reject) => {
               signal.addEventListener("abort", () => reject(new Error("late")))

@@ -14,7 +14,7 @@ import { DialBackLimits } from "./DialBackLimits.ts"
 import { isLoopbackIp, mayBeTried } from "./TriedAddress.ts"
 
 export interface DialBackOptions {
-  readonly host: Pick<MeshHostShape, "connections" | "knock">
+  readonly host: Pick<MeshHostShape, "answersAt" | "connections" | "knock">
   /** The addresses in the member's own record; none when it has none. */
   readonly announced: (peer: PeerKey) => ReadonlyArray<string>
   /** Monotonic, ms. */
@@ -42,7 +42,12 @@ export const makeDialBack = (options: DialBackOptions): DialBack => {
     const isSameHost = host.connections(peer).some((one) => isLoopbackIp(ipIn(one.address)))
     const allows = (ip: string): boolean => mayBeTried(ip, isSameHost)
     const target = parseMultiaddr(address)
-    const isTried = target !== undefined && (!target.kind.startsWith("ip") || allows(target.host))
+    // Hosts have addresses alike, such as those of bridges between containers: there we would knock at
+    // our own door, and log a stranger.
+    const isTried =
+      target !== undefined &&
+      (!target.kind.startsWith("ip") || allows(target.host)) &&
+      !host.answersAt(address)
     if (!isTried) return Effect.succeed({ reached: false })
     return Effect.tryPromise({
       try: (signal) =>

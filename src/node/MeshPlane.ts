@@ -37,6 +37,7 @@ import type { Dispatch } from "../model/Exchange.ts"
 import { MeshViewSource } from "../model/MeshView.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
+import { type AddressChecks, keepAddresses } from "./AddressChecks.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
 import { makeDialBack } from "./DialBack.ts"
@@ -63,6 +64,7 @@ export interface MeshPlane {
   readonly catalogue: CatalogueShape
   readonly membership: MembershipShape
   readonly renewal: CertificateRenewal
+  readonly addressChecks: AddressChecks
   readonly view: MeshViewSource
   readonly nameOf: (peer: PeerKey) => string
   /** Whether the mesh has been met since the start, as far as one must wait for that. */
@@ -279,6 +281,17 @@ export const makeMeshPlane = (
       catalogue: () => catalogue.current(),
       admitted: (peer) => admitted.get(peer)?.name
     })
+    const addressChecks = yield* keepAddresses({
+      addresses: host.addresses,
+      isConfigured: node.announce !== undefined,
+      peers: () => links.connectedPeers(),
+      client: clients.client,
+      nameOf: (peer) => names.of(peer)
+    })
+    yield* Effect.acquireRelease(
+      Effect.sync(() => links.onUp(() => addressChecks.memberUp())),
+      (stop) => Effect.sync(stop)
+    )
     return {
       host,
       links,
@@ -287,6 +300,7 @@ export const makeMeshPlane = (
       catalogue,
       membership,
       renewal,
+      addressChecks,
       view,
       met: () => {
         const known = others()

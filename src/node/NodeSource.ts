@@ -212,6 +212,14 @@ export const makeNodeViews = (
         uptimeMs: ticker.now() - started,
         nowAt: ticker.wall(),
         addresses: plane.host.addresses(),
+        listening: plane.host.listening(),
+        announced: plane.addressChecks.reports().map(({ address, state, checkedAt, by }) => ({
+          address,
+          configured: config.node.announce !== undefined,
+          state,
+          checkedAt: orNull(checkedAt),
+          by: by.map((one) => plane.nameOf(one))
+        })),
         proxy: orNull(options.proxy()),
         configPath: orNull(options.configPath),
         dataDir: config.node.dataDir,
