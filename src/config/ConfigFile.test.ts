@@ -306,6 +306,18 @@ describe("a config that is wrong names file, line, column, the value and what wa
     expect(await problems(text)).toEqual([`skein.yaml:${problem}`])
   })
 
+  it.each([
+    "nonsense",
+    "127.0.0.1:4001",
+    "/ip4/300.0.0.1/tcp/1",
+    "/ip4/0.0.0.0/udp/1",
+    "/ip4/0.0.0.0/tcp/99999"
+  ])("node.listen: %s", async (address) => {
+    expect(await problems(`node: { listen: [${address}] }`)).toEqual([
+      `skein.yaml:1:18: node.listen[0]: "${address}" is not an address to listen on; ${notAddress}`
+    ])
+  })
+
   it("every problem at once, in the order of the file", async () => {
     const found = await problems(`
 node: { nam: x }

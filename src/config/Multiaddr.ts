@@ -29,7 +29,7 @@ export const ListenMultiaddr = Schema.String.pipe(
   Schema.filter(
     (text) => {
       const address = parseMultiaddr(text)
-      return address?.kind.startsWith("ip")
+      return address?.kind.startsWith("ip") === true
     },
     {
       identifier: "ListenMultiaddr",

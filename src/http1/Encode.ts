@@ -50,7 +50,6 @@ export interface ResponseOptions {
   readonly version: 0 | 1
   /** The connection stays open afterwards, as far as it is up to the caller; see `mustClose`. */
   readonly keepAlive: boolean
-  readonly extra?: Fields
   /**
    * An IMF-fixdate, written unless the head has a Date: an intermediary with a clock adds one
    * (RFC 9110 §6.6.1). The codec has no clock, so without this none is added.
@@ -91,16 +90,15 @@ export const mustClose = (coding: BodyCoding): boolean =>
 const hasNoContent = (status: number): boolean => status < 200 || status === 204
 
 /**
- * The head's fields, unless they are left out, then `extra`, then what this hop says about framing
+ * The head's fields, unless they are left out, then what this hop says about framing
  * and connection. The status line says HTTP/1.1 also to HTTP/1.0 clients (RFC 9110 §2.5): it is what the node speaks.
  * A client of 1.0 must not be sent 1xx at all; that is up to the caller.
  */
 export const encodeResponseHead = (head: ResponseHead, options: ResponseOptions): string => {
-  const { method, version, extra, date, without } = options
+  const { date, method, version, without } = options
   const section = without ?? sectionOf(head.fields)
   let text = `HTTP/1.1 ${head.status} ${head.reason}\r\n`
   if (without === undefined) text += section === undefined ? fieldLines(head.fields) : section.text
-  if (extra !== undefined) text += fieldLines(extra)
   if (date !== undefined && !(section?.date ?? hasField(head.fields, "date"))) {
     text += `date: ${date}\r\n`
   }

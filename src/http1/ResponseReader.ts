@@ -105,11 +105,6 @@ export class ResponseReader {
     if (this.#ended) this.#close()
   }
 
-  /** From now on every byte goes to onBody as it is. 101 and CONNECT do this by themselves. */
-  tunnel(): void {
-    if (this.#state !== "failed") this.#state = "tunnel"
-  }
-
   /** Calls nothing any more. */
   stop(): void {
     this.#state = "failed"

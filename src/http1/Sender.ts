@@ -8,19 +8,20 @@ export type Sender =
   /** A node's of the mesh, on a link: strict, and it speaks for the mesh. */
   | "node"
 
+export const meshPrefix = "skein-"
+
 /**
  * Names by which the mesh speaks of itself. A program that could send them would pass its answer off
  * as the mesh's, so all of `skein-*` is taken out of responses; of what a client sends, what says
  * nothing in a request.
  */
 export const isReserved = (name: string, sender: Sender): boolean => {
-  if (name.length < prefix.length || (name.charCodeAt(1) | 0x20) !== 0x6b) return false
+  if (name.length < meshPrefix.length || (name.charCodeAt(1) | 0x20) !== 0x6b) return false
   const lower = name.toLowerCase()
-  if (!lower.startsWith(prefix)) return false
+  if (!lower.startsWith(meshPrefix)) return false
   return sender === "program" || (sender === "client" && ofAnswers.has(lower))
 }
 
-const prefix = "skein-"
 const ofAnswers = new Set(["skein-error", "skein-node"])
 
 /**

@@ -8,7 +8,7 @@ import type { Fields } from "../model/Exchange.ts"
 import { readFieldBlock } from "./FieldBlock.ts"
 import { Http1Error } from "./Http1Error.ts"
 import type { Http1Limits } from "./Limits.ts"
-import { isReserved, type Sender } from "./Sender.ts"
+import { meshPrefix, type Sender } from "./Sender.ts"
 
 const forbidden = new Set([
   // how the message ends and how long the connection lives
@@ -51,7 +51,8 @@ export const forbiddenTrailer = (
   listed: ReadonlyArray<string> | undefined
 ): string | undefined => {
   const lower = name.toLowerCase()
-  if (isReserved(lower, sender)) return "skein-*"
+  // Of what the mesh says of itself and of calls nothing is said behind a body.
+  if (sender !== "node" && lower.startsWith(meshPrefix)) return "skein-*"
   // An underscore is a hyphen to CGI and its kind.
   const plain = lower.replaceAll("_", "-")
   if (forbidden.has(plain)) return plain

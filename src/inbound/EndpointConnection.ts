@@ -46,8 +46,9 @@ export interface ConnectionOwner {
 const closeMargin = 1_000
 
 /**
- * A kept connection that breaks within this many milliseconds of a request was being closed when the
- * request was sent: the program has not seen it. One that breaks later may have worked on it, and
+ * A kept connection that breaks within this many milliseconds of a request was, most likely, being
+ * closed when the request was sent. It is not certain that the program has not seen it, so only what
+ * asks for no effect is sent again unasked; and one that breaks later may have worked on it, and
  * whether that is done twice is the retry policy's to say.
  */
 const staleWithin = 50

@@ -30,8 +30,8 @@ export interface CallFacts {
   readonly attempt: number
 }
 
-/** RFC 9110 §9.2.2. */
-const idempotent = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])
+/** Safe methods (RFC 9110 §9.2.1): whether the program has seen the first is not certain. */
+const safe = new Set(["GET", "HEAD", "OPTIONS", "TRACE"])
 
 export class EndpointRequest implements EndpointStream {
   readonly head: RequestHead
@@ -79,14 +79,14 @@ export class EndpointRequest implements EndpointStream {
     return this.head.framing.kind === "stream" ? this.#trailers !== undefined : this.#left === 0
   }
 
-  /** It may be sent again if the first time nobody answered: it has no body and no second effect. */
+  /** It may be sent again if the first time nobody answered: it has no body and asks for no effect. */
   get replayable(): boolean {
     const { framing, method, upgrade } = this.head
     return (
       !this.retried &&
       upgrade === undefined &&
       (framing.kind === "none" || (framing.kind === "length" && framing.length === 0)) &&
-      idempotent.has(method)
+      safe.has(method)
     )
   }
 

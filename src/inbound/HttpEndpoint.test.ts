@@ -365,7 +365,7 @@ describe("HttpEndpoint", () => {
       })
     }
 
-    it("sends an idempotent request without body once more", async () => {
+    it("sends a request that asks for no effect once more", async () => {
       const app = await program(staleOnce())
       const { dispatch, counts } = endpointAt(app.port)
       await exchange(dispatch, httpCall())
@@ -389,6 +389,7 @@ describe("HttpEndpoint", () => {
 
     it.each([
       ["POST", undefined],
+      ["DELETE", undefined],
       ["PUT", { kind: "length", length: 2 } as const]
     ])("does not send %s again", async (method, framing) => {
       const app = await program(staleOnce())

@@ -35,8 +35,8 @@ export interface HttpEndpointOptions {
   readonly onDroppedTrailer?: () => void
 }
 
-export const defaultMaxConnections = 1_024
-export const defaultMaxWaiting = 1_024
+const defaultMaxConnections = 1_024
+const defaultMaxWaiting = 1_024
 
 const noFacts: CallFacts = { until: undefined, attempt: 0 }
 

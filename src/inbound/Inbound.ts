@@ -207,11 +207,6 @@ export class Inbound {
     this.#draining = true
   }
 
-  /** Takes calls again. */
-  undrain(): void {
-    this.#draining = false
-  }
-
   /** Done as soon as nothing is in flight. */
   readonly idle: Effect.Effect<void> = Effect.async<void>((resume) => {
     if (this.#inFlight === 0) return resume(Effect.void)

@@ -129,6 +129,8 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
   #watchStall(): void {
     const { call, node, ticker } = this.#options
     const before = this.#stalled ? this.#bytesIn : -1
+    // A deadline, which only a peer's TCP call can have here.
+    this.#timer?.cancel()
     this.#timer = ticker.after(stallTimeout, () => {
       if (!this.#stalled || this.#bytesIn !== before) return this.#watchStall()
       this.#break({
@@ -147,7 +149,7 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
     if (!this.#requestEnded && !this.#stalled && call.head !== undefined && hasBody(call.head)) {
       this.#break({
         code: "client_timeout",
-        message: `the client had not sent all of its request to ${call.service} within the ${Math.round(call.deadline ?? 0)} ms that were left of the total timeout (timeout.request, where the call came from)`,
+        message: `the client had not sent all of its request to ${call.service} within the ${Math.round(call.deadline ?? 0)} ms that were left of the call's time (timeout.request or its caller's deadline, where the call came from)`,
         node,
         service: call.service,
         sent: this.#upstream.sent
@@ -156,7 +158,7 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
     }
     const fault: Fault = {
       code: "upstream_timeout",
-      message: `no ${this.#status === 0 ? "response" : "end of the response"} from ${call.service} within the ${Math.round(call.deadline ?? 0)} ms that were left of the total timeout (timeout.request, where the call came from)`,
+      message: `no ${this.#status === 0 ? "response" : "end of the response"} from ${call.service} within the ${Math.round(call.deadline ?? 0)} ms that were left of the call's time (timeout.request or its caller's deadline, where the call came from)`,
       node,
       service: call.service,
       sent: this.#upstream.sent

@@ -30,6 +30,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
   readonly #targets = new ReceivedTargets()
   readonly #exchanges = new Map<number, AcceptedExchange>()
   readonly #onDown: (cause: Error | undefined) => void
+  readonly #nameOf: ((peer: PeerKey) => string) | undefined
   readonly #onDefect: (error: unknown) => void
   /** The highest id opened so far. */
   #last = 0
@@ -43,6 +44,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
     this.node = options.node
     this.#serve = options.serve
     this.#onDown = options.onDown ?? (() => {})
+    this.#nameOf = options.nameOf
     this.#onDefect = options.onDefect ?? (() => {})
     this.session = new LinkSession(options, this, true)
     this.sections = new LinkSections(this.session.output)
@@ -95,7 +97,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
 
   onDown(cause: Error | undefined): void {
     const why = cause === undefined ? "its node closed the link" : cause.message
-    const message = `the link to the caller's node ${this.remote} is gone: ${why}`
+    const message = `the link to the caller's node ${this.remoteName} is gone: ${why}`
     for (const exchange of [...this.#exchanges.values()]) {
       exchange.cancel(this.fault("client_gone", message, exchange.service, true))
     }
@@ -119,6 +121,10 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
     return { code, message, node: this.node, service, sent }
   }
 
+  get remoteName(): string {
+    return this.#nameOf?.(this.remote) ?? this.remote
+  }
+
   #onOpen(id: number, payload: Buffer): void {
     if (id <= this.#last) throw new ProtocolError(`exchange ${id} opened after ${this.#last}`)
     if (this.#peerDone) throw new ProtocolError(`exchange ${id} opened after goaway`)
@@ -127,7 +133,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
     const { service } = opening
     const most = this.session.limits.exchanges
     if (this.#exchanges.size >= most) {
-      const message = `${most} exchanges are open on the link from ${this.remote}, its limit`
+      const message = `${most} exchanges are open on the link from ${this.remoteName}, its limit`
       this.#refuse(id, this.fault("overflow", message, service, false))
       return
     }

@@ -131,10 +131,10 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
 
   onLinkDown(why: string): void {
     const sent = this.#batch < this.#link.session.output.batch
-    const { remote } = this.#link
+    const { remoteName } = this.#link
     const fault = sent
-      ? this.#decide("upstream_reset", `the link to ${remote} broke: ${why}`, true)
-      : this.#decide("upstream_connect", `the link to ${remote} broke before: ${why}`, false)
+      ? this.#decide("upstream_reset", `the link to ${remoteName} broke: ${why}`, true)
+      : this.#decide("upstream_connect", `the link to ${remoteName} broke before: ${why}`, false)
     this.#break(fault)
   }
 

@@ -35,6 +35,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
   events: DialedLinkEvents | undefined = undefined
   readonly #targets = new SentTargets()
   readonly #exchanges = new Map<number, DialedExchange>()
+  readonly #nameOf: ((peer: PeerKey) => string) | undefined
   readonly #onDefect: (error: unknown) => void
   #next = 1
   #draining = false
@@ -43,9 +44,15 @@ export class DialedLink implements SessionHandler, ExchangeHost {
     this.remote = options.remote
     this.heads = options.heads
     this.node = options.node
+    this.#nameOf = options.nameOf
     this.#onDefect = options.onDefect ?? (() => {})
     this.session = new LinkSession(options, this, false)
     this.sections = new LinkSections(this.session.output)
+  }
+
+  /** For people: it may be known only some time after the link is made. */
+  get remoteName(): string {
+    return this.#nameOf?.(this.remote) ?? this.remote
   }
 
   /** Whether `open` would carry a call. */
@@ -146,20 +153,20 @@ export class DialedLink implements SessionHandler, ExchangeHost {
 
   #refusal(call: Call): Fault | undefined {
     if (!this.session.up) {
-      const message = `the link to ${this.remote} is down`
+      const message = `the link to ${this.remoteName} is down`
       return this.fault("upstream_connect", message, call.service, false)
     }
     if (this.#draining) {
-      const message = `the link to ${this.remote} takes nothing new`
+      const message = `the link to ${this.remoteName} takes nothing new`
       return this.fault("draining", message, call.service, false)
     }
     const most = this.session.limits.exchanges
     if (this.#exchanges.size >= most) {
-      const message = `${most} exchanges are open on the link to ${this.remote}, its limit`
+      const message = `${most} exchanges are open on the link to ${this.remoteName}, its limit`
       return this.fault("overflow", message, call.service, false)
     }
     if (this.session.output.congested) {
-      const message = `the node ${this.remote} does not read what was already sent`
+      const message = `the node ${this.remoteName} does not read what was already sent`
       return this.fault("overflow", message, call.service, false)
     }
     if (this.#next === lastExchange) {

@@ -1,6 +1,6 @@
 /** What an exchange of either end needs of its link. */
 import type { Fault, FaultCode } from "../model/Fault.ts"
-import type { PeerKey, ServiceName } from "../model/Names.ts"
+import type { ServiceName } from "../model/Names.ts"
 import type { HeadCodec } from "./LinkOptions.ts"
 import type { LinkSections } from "./LinkSections.ts"
 import type { LinkSession } from "./LinkSession.ts"
@@ -9,7 +9,8 @@ export interface ExchangeHost {
   readonly session: LinkSession
   readonly heads: HeadCodec
   readonly sections: LinkSections
-  readonly remote: PeerKey
+  /** For people. */
+  readonly remoteName: string
   /** The exchange is over: its id is free of meaning from now on. */
   remove(id: number): void
   /** Something behind the link threw. */

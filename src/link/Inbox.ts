@@ -37,11 +37,6 @@ export class Inbox {
     this.#owner = owner
   }
 
-  /** Bytes here that the reader has not taken. */
-  get held(): number {
-    return this.#window.held
-  }
-
   /** False: the peer has exceeded its credit. */
   receive(chunk: Uint8Array): boolean {
     if (!this.#window.receive(chunk.length)) return false

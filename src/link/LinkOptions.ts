@@ -94,6 +94,8 @@ export interface LinkOptions {
   readonly node: string
   /** Who is at the other end, as the handshake has proved. */
   readonly remote: PeerKey
+  /** What to call it in faults; without this its key. */
+  readonly nameOf?: (peer: PeerKey) => string
   readonly limits?: Partial<LinkLimits>
   /**
    * Runs the task once the events at hand are handled; what was written until then goes out in

@@ -19,6 +19,8 @@ export interface LinkPoolOptions {
   readonly ticker: Ticker
   /** Name of this node, for faults. */
   readonly node: string
+  /** Names of the others, for the same. */
+  readonly nameOf?: (peer: PeerKey) => string
   /** Where calls of other nodes go. */
   readonly serve: Dispatch
   /** Addresses of peers that are called without being wanted, e.g. from the catalogue. */
@@ -217,10 +219,11 @@ export class LinkPool {
   }
 
   #linkOptions(): PeerLinkContext["linkOptions"] {
-    const { heads, linkLimits, defer, onDefect } = this.#options
+    const { defer, heads, linkLimits, nameOf, onDefect } = this.#options
     return {
       heads: heads ?? http1Heads,
       ...(linkLimits === undefined ? {} : { limits: linkLimits }),
+      ...(nameOf === undefined ? {} : { nameOf }),
       ...(defer === undefined ? {} : { defer }),
       ...(onDefect === undefined ? {} : { onDefect })
     }

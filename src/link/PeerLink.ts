@@ -170,7 +170,7 @@ export class PeerLink {
       return refuse(receiver, this.#connectFault(call))
     }
     if (this.#waiting.size >= limits.waiting) {
-      const message = `${limits.waiting} exchanges wait for a link to ${this.peer}, the limit`
+      const message = `${limits.waiting} exchanges wait for a link to ${this.#name}, the limit`
       return refuse(receiver, this.#fault(call, "overflow", message))
     }
     const exchange = new WaitingExchange(call, ticker.now(), receiver, () =>
@@ -180,7 +180,7 @@ export class PeerLink {
     const patience = call.connectTimeout ?? limits.connectTimeout
     exchange.timer = ticker.after(patience, () => {
       this.#waiting.delete(exchange)
-      const message = `no link to the node ${this.peer} within ${patience} ms`
+      const message = `no link to the node ${this.#name} within ${patience} ms`
       exchange.fail(this.#fault(call, "upstream_connect", message))
     })
     this.#dial()
@@ -272,8 +272,12 @@ export class PeerLink {
     for (const exchange of waiting) exchange.fail(this.#connectFault(exchange.call))
   }
 
+  get #name(): string {
+    return this.#context.linkOptions.nameOf?.(this.peer) ?? this.peer
+  }
+
   #connectFault(call: Call): Fault {
-    const message = `the node ${this.peer} cannot be reached: ${this.#reason ?? "not yet tried"}`
+    const message = `the node ${this.#name} cannot be reached: ${this.#reason ?? "not yet tried"}`
     return this.#fault(call, "upstream_connect", message)
   }
 

@@ -10,7 +10,7 @@ export interface PeerLinkContext {
   readonly ticker: Ticker
   readonly limits: PeerLinkLimits
   readonly node: string
-  readonly linkOptions: Pick<LinkOptions, "heads" | "limits" | "defer" | "onDefect">
+  readonly linkOptions: Pick<LinkOptions, "heads" | "limits" | "defer" | "nameOf" | "onDefect">
   /** Where a peer that nobody wants yet can be reached. */
   readonly addressesOf: (peer: PeerKey) => ReadonlyArray<string>
   readonly onUp: (peer: PeerKey) => void

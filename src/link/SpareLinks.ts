@@ -145,7 +145,8 @@ export class SpareLinks {
   #overflow(call: Call, why: string): Fault {
     const { node, linkOptions } = this.#context
     const most = linkOptions.limits?.exchanges ?? defaultLinkLimits.exchanges
-    const message = `${most} exchanges are open on each link to ${this.#peer}, the limit, and there is no further one: ${why}`
+    const name = linkOptions.nameOf?.(this.#peer) ?? this.#peer
+    const message = `${most} exchanges are open on each link to ${name}, the limit, and there is no further one: ${why}`
     return { code: "overflow", message, node, service: call.service, sent: false }
   }
 }

@@ -46,7 +46,7 @@ export const makeHttpCall = (
       if (Number.isNaN(left)) {
         return refuse(
           "bad_request",
-          `max-forwards ${JSON.stringify(fieldValue(fields, "max-forwards"))} is not one number of hops, and a ${method} with it is not passed on uncounted`
+          `max-forwards ${JSON.stringify(fieldValue(fields, "max-forwards"))} is not one number of hops, and ${method} with it is not passed on uncounted`
         )
       }
       fields = withForwardsLeft(fields, left)

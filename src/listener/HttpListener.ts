@@ -19,6 +19,7 @@ import type { HttpConnectionContext } from "./HttpConnectionContext.ts"
 import type { ListenError } from "./ListenError.ts"
 import { ListenerMetrics } from "./ListenerMetrics.ts"
 import { Refusals } from "./Refusals.ts"
+import { defaultMaxConnections } from "./TcpListener.ts"
 
 export interface HttpListenerOptions {
   readonly host: string
@@ -55,7 +56,6 @@ export interface HttpListener {
   readonly drain: (deadline: number) => Effect.Effect<void>
 }
 
-const defaultMaxConnections = 10_000
 const defaultIdleTimeout = 60_000
 const defaultHeadTimeout = 10_000
 /** Timeouts of connections are this much late at most. */

@@ -14,11 +14,11 @@ interface FaultKind {
 export const faultKinds = {
   bad_request: {
     status: 400,
-    hint: "The request is not unambiguous HTTP/1.1; the message says which rule it breaks."
+    hint: "The request cannot be carried as it stands; the message says which rule it breaks."
   },
   head_too_large: {
     status: 431,
-    hint: "Shorten the request's headers (cookies are the usual cause) or raise the head limits."
+    hint: "Shorten the request's headers (cookies are the usual cause)."
   },
   target_too_long: {
     status: 414,
@@ -47,7 +47,7 @@ export const faultKinds = {
   },
   no_healthy_endpoint: {
     status: 503,
-    hint: "Every endpoint is unhealthy, ejected or gone. See `skein endpoints NAME`."
+    hint: "Every endpoint is unhealthy, draining or has an open circuit, as the message says. See `skein endpoints NAME`."
   },
   upstream_connect: {
     status: 503,
@@ -63,11 +63,11 @@ export const faultKinds = {
   },
   client_timeout: {
     status: 408,
-    hint: "The client was slower to send its request than the time limit in the message allows. The endpoint was waiting for it and is not to blame."
+    hint: "The client was slower to send its request than the time limit in the message allows. No endpoint is to blame."
   },
   upstream_timeout: {
     status: 504,
-    hint: "The endpoint was slower than the policy's timeout; the message says which one."
+    hint: "The endpoint was slower than the limit that the message names."
   },
   /** The caller went away. Never answered, only recorded. */
   client_gone: { status: 499, hint: "The caller closed its connection before the end." }

@@ -24,22 +24,32 @@ const withEmpty = <A, I>(schema: Schema.Schema<A, I>, written: I) =>
 /** What a rule about more than one field finds; each names the place to change. */
 type Issues = Array<Schema.FilterIssue>
 
+const never = Number.POSITIVE_INFINITY
+
+/** What each limit is a part of, and so has to be shorter than. */
+const within = {
+  connect: ["request", "perTry"],
+  perTry: ["request"],
+  idle: ["request"]
+} as const satisfies Record<string, ReadonlyArray<string>>
+
 /**
  * Timeouts. `request` covers retries and back-off too; absent means no limit. Neither it nor `perTry`
- * holds for tunnels: TCP, and what follows a 101. What limits a part must be shorter than `request`;
- * a default that is not is nobody's wish, and merely out of play.
+ * holds for tunnels: TCP, and what follows a 101. What limits a part must be shorter than what limits
+ * the whole; a default that is not is nobody's wish, and gives way (`connectWithin`) or is out of play.
  */
 export const TimeoutPolicy = Schema.Struct({
   /**
    * One attempt: until there is a connection to the endpoint's program. It covers the wait for a
    * link to its node while one is being made and, at that node, the wait for a connection that is
    * free or new. An attempt at a link fails by itself after 5 s, also for who would wait longer.
-   * Linkerd: 1 s.
+   * Linkerd: 1 s. Part of `perTry` and of `request`; where the default is not shorter than these,
+   * half of the shorter one.
    */
   connect: ms("1s"),
   /** From the request's head to the end of the response, all attempts together. */
   request: Schema.optional(Time),
-  /** One attempt: until its response head. */
+  /** One attempt: from when its request has been sent whole until its response head. */
   perTry: Schema.optional(Time),
   /** Neither direction moved a byte. HTTP default as Envoy's stream idle timeout. */
   idle: ms("5m"),
@@ -47,17 +57,31 @@ export const TimeoutPolicy = Schema.Struct({
   tcpIdle: ms("1h")
 }).pipe(
   Schema.filter(
-    ({ request, ...times }): Issues =>
-      (["connect", "perTry", "idle"] as const).flatMap((name) => {
-        const time = times[name]
-        if (time === undefined || request === undefined || time < request) return []
-        if (time === defaultPolicy.timeout[name]) return []
-        const message = `${formatMillis(time)} is not shorter than timeout.request (${formatMillis(request)}) and would never apply; shorten it, or leave it out`
-        return [{ path: [name], message }]
+    (timeout): Issues =>
+      Struct.keys(within).flatMap((part) => {
+        const time = timeout[part] ?? 0
+        const longest = within[part].find((whole) => time >= (timeout[whole] ?? never))
+        if (longest === undefined || time === defaultPolicy.timeout[part]) return []
+        const message = `${formatMillis(time)} is not shorter than timeout.${longest} (${formatMillis(timeout[longest] ?? 0)}) and would never apply; shorten it, or leave it out`
+        return [{ path: [part], message }]
       }),
     { identifier: "TimeoutPolicy", jsonSchema: {} }
   )
 )
+
+/**
+ * `connect` as it is kept to. An attempt that has not connected may be made again whatever it asks
+ * for, and one that ran into `perTry` or `request` may not; so where the default is not shorter than
+ * these, it is half of the shorter one.
+ */
+export const connectWithin = ({
+  connect,
+  perTry = never,
+  request = never
+}: TimeoutPolicy): number => {
+  const whole = Math.min(perTry, request)
+  return connect < whole ? connect : whole / 2
+}
 
 export const RetryCondition = Schema.Literal(
   /** Nothing was sent: safe for every method. */
@@ -126,7 +150,8 @@ const Methods = distinct(
 
 /**
  * At most ratio × requests + minPerSecond × window retries in every window that ends with one; and
- * of that only a part while retries do not help: (helped + 8) / (made + 8).
+ * of that only a part while retries do not help: (helped + 8) / (settled + 8), of those whose call is
+ * over.
  */
 export const RetryBudgetPolicy = Schema.Struct({
   /** Retries per request, over the window. Linkerd: 0.2. */

@@ -98,6 +98,7 @@ export const makeMeshPlane = (
       catalogue?: CatalogueShape
       membership?: MembershipShape
       keeper?: LinkKeeper
+      names?: PeerNames
     } = {}
 
     const host: MeshHostShape = yield* makeMeshHost({
@@ -141,6 +142,7 @@ export const makeMeshPlane = (
       ticker,
       node: identity.current.name,
       serve: options.serve,
+      nameOf: (peer) => late.names?.of(peer) ?? peer,
       addressesOf,
       onDefect: (error) => {
         runFork(Effect.logError("a defect on a link; its exchange was reset", error))
@@ -281,6 +283,7 @@ export const makeMeshPlane = (
       catalogue: () => catalogue.current(),
       admitted: (peer) => admitted.get(peer)?.name
     })
+    late.names = names
     const addressChecks = yield* keepAddresses({
       addresses: host.addresses,
       isConfigured: node.announce !== undefined,

@@ -54,6 +54,19 @@ describe("an exchange that goes well", () => {
     expect(mesh.last.call.connectTimeout).toBe(200)
   })
 
+  it.each<{ timeout: PolicyInput["timeout"]; connect: number }>([
+    { timeout: { perTry: "500ms" }, connect: 250 },
+    { timeout: { perTry: "1s" }, connect: 500 },
+    { timeout: { perTry: "2s" }, connect: 1_000 },
+    { timeout: { request: "300ms" }, connect: 150 },
+    { timeout: { request: "5s", perTry: "800ms" }, connect: 400 },
+    { timeout: { connect: "400ms", perTry: "500ms" }, connect: 400 }
+  ])("connects sooner than $timeout ends, so that it may try again", ({ connect, timeout }) => {
+    const mesh = new Fixture({ ...inTurn, timeout }, two)
+    mesh.request()
+    expect(mesh.last.call.connectTimeout).toBe(connect)
+  })
+
   it("forwards the trace fields of its own span", () => {
     const mesh = new Fixture(inTurn, two)
     mesh.observer.forwardFields = ["traceparent", "00-1"]
@@ -534,7 +547,7 @@ describe("nowhere to go", () => {
     expect(receiver.fault).toMatchObject({
       code: "no_healthy_endpoint",
       sent: false,
-      message: "no endpoint of payments can take a request: of 1 endpoint 1 fail their health check"
+      message: "no endpoint of payments can take a request: of 1 endpoint 1 fails its health check"
     })
     expectNothingLeft(mesh)
   })

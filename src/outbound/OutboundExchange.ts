@@ -1,7 +1,7 @@
 /**
  * One call on its way out: it walks the Stack, keeps the caller's side steady while attempts come
  * and go, and ends exactly once. It is called from three sides: the caller (RequestStream), the
- * attempt under way (AttemptOwner) and its timers (TimeoutOwner).
+ * attempt under way (AttemptOwner) and its time limits (LimitedExchange).
  */
 import {
   type Call,
@@ -26,7 +26,7 @@ import {
 import { Attempt, type AttemptOwner } from "./Attempt.ts"
 import { CallRetries } from "./CallRetries.ts"
 import type { EndpointState } from "./EndpointState.ts"
-import { ExchangeTimers, type TimeoutOwner } from "./ExchangeTimers.ts"
+import { ExchangeLimits, type LimitedExchange, type PassedLimit } from "./ExchangeLimits.ts"
 import { clientTimeout, noHealthyEndpoint, superseded, upstreamTimeout } from "./OutboundFaults.ts"
 import { RequestBody } from "./RequestBody.ts"
 import type { ServicePlan } from "./ServicePlan.ts"
@@ -39,9 +39,7 @@ export interface ExchangeContext {
   readonly ticker: Ticker
 }
 
-const never = Number.POSITIVE_INFINITY
-
-export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwner {
+export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExchange {
   readonly #context: ExchangeContext
   readonly #plan: ServicePlan
   /** As it was when the call came: a reload does not change the rules for calls under way. */
@@ -52,10 +50,8 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   readonly #receiver: ResponseReceiver
   readonly #observation: ExchangeObservation
   readonly #body: RequestBody
-  readonly #timers: ExchangeTimers
+  readonly #limits: ExchangeLimits
   readonly #startedAt: number
-  /** On the ticker's clock. */
-  readonly #deadline: number
   #attempt: Attempt | undefined = undefined
   #retries: CallRetries | undefined = undefined
   /** Status of the response forwarded to the caller; 0 as long as there is none. */
@@ -63,11 +59,11 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   /** Bytes both ways with no head: TCP, or after 101. */
   #tunnel: boolean
   /** Something of a response has reached the caller: no retry any more. */
-  #committed = false
+  committed = false
   #continued = false
   /** Of a TCP tunnel: the caller knows that it is open. */
   #told = false
-  #callerPaused = false
+  callerPaused = false
   /** Of a tunnel: the endpoint's half has ended (Exchange.ts, rule 7). */
   #answered = false
   #over = false
@@ -94,25 +90,20 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     this.#startedAt = now
     this.#tunnel = call.kind === "tcp"
     this.#body = new RequestBody(stack.retry?.bodyLimit ?? 0)
-    const idle = this.#tunnel ? stack.tunnelIdleTimeout : stack.idleTimeout
-    this.#timers = new ExchangeTimers(context.ticker, this, idle, now)
-    this.#deadline = this.#tunnel
-      ? never
-      : now + Math.min(stack.totalTimeout ?? never, call.deadline ?? never)
+    this.#limits = new ExchangeLimits(context.ticker, this, stack, call, now)
   }
 
   /** Called once, before dispatch returns. */
   start(): void {
     const now = this.#startedAt
-    if (this.#deadline !== never) this.#timers.total(Math.max(0, this.#deadline - now))
     this.#stack.retry?.deposit(this.#call.attempt, now)
-    if (this.#deadline <= now) {
-      queueMicrotask(() => this.#timeOut("finish", "the caller's deadline", 0))
+    // The receiver is not to be called before dispatch has returned.
+    if (this.#limits.expired) {
+      queueMicrotask(() => this.#limits.expire())
       return
     }
     const endpoint = this.#plan.pick(now, undefined)
     if (endpoint !== undefined) this.#begin(endpoint, now)
-    // The receiver is not to be called before dispatch has returned.
     else queueMicrotask(() => this.#fail(noHealthyEndpoint(this.#context.node, this.#plan, now)))
   }
 
@@ -127,14 +118,14 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   end(trailers: Fields): void {
     if (this.#over) return
     this.#body.end(trailers)
-    if (this.#stack.perTryTimeout !== undefined) this.#startTry()
+    this.#startTry()
     this.#endTunnel()
   }
 
   resume(): void {
     if (this.#over) return
     this.#now()
-    this.#callerPaused = false
+    this.callerPaused = false
     this.#attempt?.stream?.resume()
   }
 
@@ -143,7 +134,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     const now = this.#now()
     if (this.#tunnel) this.#body.flush()
     // An answer that had begun well counts as one, though it was not wanted to its end.
-    if (this.#committed && !this.#grpc) this.#settle(verdicts.success, now)
+    if (this.committed && !this.#grpc) this.#settle(verdicts.success, now)
     else this.#attempt?.abandon(now)
     this.#finish({ kind: "fault", code: fault.code, message: fault.message }, fault)
   }
@@ -162,7 +153,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
 
   attemptHead(attempt: Attempt, head: ResponseHead): void {
     const now = this.#now()
-    this.#timers.endPerTry()
+    this.#limits.endTry()
     if (this.#call.kind === "tcp") {
       this.#accepted(attempt, head, now)
       return
@@ -181,7 +172,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     this.#status = head.status
     if (head.status === 101) {
       this.#tunnel = true
-      this.#timers.tunnel(this.#stack.tunnelIdleTimeout)
+      this.#limits.tunnel()
     }
     // How the response ends is part of the verdict. But a circuit does not wait for the end of a
     // long download to learn that its endpoint is well, and how a tunnel ends says nothing.
@@ -205,14 +196,14 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   attemptData(chunk: Uint8Array): boolean {
     const now = this.#now()
     this.#bytesOut += chunk.length
-    if (!this.#committed) {
+    if (!this.committed) {
       // The first bytes of a TCP tunnel.
       this.#commit()
       this.#settle(verdicts.success, now)
       this.#retries?.settle(verdicts.success, now)
     }
     const more = this.#receiver.onData(chunk)
-    if (!more) this.#callerPaused = true
+    if (!more) this.callerPaused = true
     return more
   }
 
@@ -231,10 +222,11 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
 
   attemptFault(attempt: Attempt, fault: Fault): void {
     const now = this.#now()
-    this.#timers.endPerTry()
-    const verdict = this.#committed ? verdicts.reset : classifyFault(fault)
+    this.#limits.endTry()
+    const verdict = this.committed ? verdicts.reset : classifyFault(fault)
     // What is the request's fault, or comes of the caller's haste, is no verdict on the endpoint.
-    if (verdict === verdicts.refused || this.#hasty(fault)) attempt.abandon(now)
+    const hasty = fault.code === "upstream_timeout" && this.#limits.callersOwn
+    if (verdict === verdicts.refused || hasty) attempt.abandon(now)
     else this.#settle(verdict, now)
     attempt.close(undefined)
     const retryAfter = fault.retryAfter === undefined ? undefined : String(fault.retryAfter)
@@ -246,51 +238,39 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   attemptWritable(): void {
     this.#now()
     this.#body.writable()
-    if (this.#stack.perTryTimeout !== undefined) this.#startTry()
+    this.#startTry()
     this.#endTunnel()
     this.#tellCaller()
   }
 
-  // ── Timers ──────────────────────────────────────────────────────────────────────────────────
+  // ── Time limits ─────────────────────────────────────────────────────────────────────────────
 
-  perTryTimeout(): void {
+  get awaitsCaller(): boolean {
+    return this.#body.awaited && this.#hasBody
+  }
+
+  tryTimedOut(passed: PassedLimit): void {
     const attempt = this.#attempt
     if (attempt === undefined) return
     const now = this.#context.ticker.now()
     this.#settle(verdicts.timeout, now)
-    if (this.#retried(verdicts.timeout, attempt, undefined, now)) return
-    this.#timeOut("answer", "timeout.perTry", this.#stack.perTryTimeout ?? 0)
+    if (!this.#retried(verdicts.timeout, attempt, undefined, now)) this.limitPassed(passed)
   }
 
-  totalTimeout(): void {
+  limitPassed(passed: PassedLimit): void {
     const now = this.#context.ticker.now()
-    const limit = Math.min(this.#stack.totalTimeout ?? never, this.#call.deadline ?? never)
-    const name = this.#ownDeadline ? "timeout.request" : "the caller's deadline"
-    if (this.#body.awaited && this.#hasBody) {
-      this.#blameClient(name, limit, now)
+    const { node } = this.#context
+    const { service } = this.#call
+    if (passed.late === "endpoint") this.#settle(verdicts.timeout, now)
+    else this.#attempt?.abandon(now)
+    if (passed.late === "client") {
+      this.#fail(clientTimeout(node, service, passed, this.#body.received))
       return
     }
-    // Nor can a caller that does not read its response, or is in a haste of its own, blame the
-    // endpoint for the time it takes.
-    if (!this.#ownDeadline || (this.#committed && this.#callerPaused)) this.#attempt?.abandon(now)
-    else this.#settle(verdicts.timeout, now)
-    this.#timeOut("finish", name, limit)
-  }
-
-  idleTimeout(): void {
-    const now = this.#context.ticker.now()
-    if (this.#tunnel) {
-      this.#attempt?.abandon(now)
-      this.#timeOut("move a byte", "timeout.tcpIdle", this.#stack.tunnelIdleTimeout)
-      return
-    }
-    if (this.#body.awaited && this.#hasBody) {
-      this.#blameClient("timeout.idle", this.#stack.idleTimeout, now)
-      return
-    }
-    if (this.#committed) this.#attempt?.abandon(now)
-    else this.#settle(verdicts.timeout, now)
-    this.#timeOut("move a byte", "timeout.idle", this.#stack.idleTimeout)
+    this.#retries?.settle(verdicts.timeout, now)
+    const attempts = (this.#retries?.made ?? 0) + 1
+    const last = this.#attempt?.endpoint.view.node
+    this.#fail(upstreamTimeout(node, service, passed, { attempts, last }))
   }
 
   // ── Attempts ────────────────────────────────────────────────────────────────────────────────
@@ -307,8 +287,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
         head: this.#head,
         endpoint: endpoint.view.endpoint,
         caller,
-        deadline:
-          this.#deadline === never ? undefined : Math.max(1, Math.floor(this.#deadline - now)),
+        deadline: this.#limits.left(now),
         attempt: this.#call.attempt + (this.#retries?.made ?? 0),
         connectTimeout: this.#stack.connectTimeout
       },
@@ -316,7 +295,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     )
     attempt.stream = stream
     this.#body.sendTo(stream)
-    if (this.#stack.perTryTimeout !== undefined) this.#startTry()
+    this.#startTry()
   }
 
   /**
@@ -324,10 +303,8 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
    * it may be the caller that is waited for. Asked whenever that may have come to pass.
    */
   #startTry(): void {
-    const limit = this.#stack.perTryTimeout
-    if (limit === undefined || this.#tunnel || this.#committed || this.#attempt === undefined)
-      return
-    if (this.#body.sent || !this.#hasBody) this.#timers.perTry(limit)
+    if (this.#stack.perTryTimeout === undefined || this.committed) return
+    if (this.#attempt !== undefined && (this.#body.sent || !this.#hasBody)) this.#limits.beginTry()
   }
 
   /**
@@ -341,13 +318,13 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     now: number
   ): boolean {
     const { retry } = this.#stack
-    if (retry === undefined || this.#committed || this.#over || !this.#body.repeatable) return false
+    if (retry === undefined || this.committed || this.#over || !this.#body.repeatable) return false
     if (!retry.allows(verdict, this.#call.head?.method)) return false
     const { node, ticker } = this.#context
     const { endpoint } = attempt
     this.#retries ??= new CallRetries(retry, this.#plan, this.#call.attempt)
     const failed = { endpoint, verdict, retryAfter }
-    const delay = this.#retries.next(failed, this.#deadline, now, ticker)
+    const delay = this.#retries.next(failed, this.#limits.deadline, now, ticker)
     if (delay === "spent") this.#observation.event("retry_budget_exhausted")
     if (delay === undefined || delay === "spent") return false
     this.#observation.event("retry", {
@@ -360,7 +337,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     this.#attempt = undefined
     attempt.close(superseded(node, this.#call.service))
     if (delay === 0) this.#again()
-    else this.#timers.backoff(delay, () => this.#again())
+    else this.#limits.backoff(delay, () => this.#again())
     return true
   }
 
@@ -378,7 +355,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
 
   /** The response begins to reach the caller. */
   #commit(): void {
-    this.#committed = true
+    this.committed = true
     this.#body.release()
   }
 
@@ -391,36 +368,11 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
     if (event !== undefined) this.#observation.event(event)
   }
 
-  /** The deadline is the policy's, and not one that the caller brought and that ends sooner. */
-  get #ownDeadline(): boolean {
-    return (this.#stack.totalTimeout ?? never) <= (this.#call.deadline ?? never)
-  }
-
-  /** The endpoint's node has noticed first that the caller's own deadline is over. */
-  #hasty(fault: Fault): boolean {
-    return fault.code === "upstream_timeout" && !this.#ownDeadline
-  }
-
   get #hasBody(): boolean {
     return this.#head !== undefined && hasBody(this.#head)
   }
 
   // ── The end ─────────────────────────────────────────────────────────────────────────────────
-
-  #blameClient(limit: string, millis: number, now: number): void {
-    this.#attempt?.abandon(now)
-    const { received } = this.#body
-    const details = { limit, millis, received }
-    this.#fail(clientTimeout(this.#context.node, this.#call.service, details))
-  }
-
-  #timeOut(what: string, limit: string, millis: number): void {
-    const attempts = (this.#retries?.made ?? 0) + 1
-    const last = this.#attempt?.endpoint.view.node
-    const details = { what, limit, millis, attempts, last }
-    this.#retries?.settle(verdicts.timeout, this.#context.ticker.now())
-    this.#fail(upstreamTimeout(this.#context.node, this.#call.service, details))
-  }
 
   #fail(fault: Fault): void {
     if (this.#over) return
@@ -438,7 +390,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   /** With a fault the attempt under way, if any, is cut short. */
   #finish(outcome: Outcome, fault: Fault | undefined): void {
     this.#over = true
-    this.#timers.cancel()
+    this.#limits.cancel()
     this.#body.detach()
     this.#body.release()
     this.#attempt?.close(fault)
@@ -454,7 +406,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, TimeoutOwn
   /** The time; something moves right now. */
   #now(): number {
     const now = this.#context.ticker.now()
-    this.#timers.active(now)
+    this.#limits.active(now)
     return now
   }
 }

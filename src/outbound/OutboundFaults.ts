@@ -1,6 +1,7 @@
 /** What the outbound stack itself says when it cannot carry an exchange. */
 import type { Fault } from "../model/Fault.ts"
 import type { ServiceName } from "../model/Names.ts"
+import type { PassedLimit } from "./ExchangeLimits.ts"
 import type { ServicePlan } from "./ServicePlan.ts"
 
 export const routeNotFound = (node: string, service: ServiceName): Fault => ({
@@ -24,21 +25,12 @@ export const noHealthyEndpoint = (node: string, plan: ServicePlan, now: number):
   }
 }
 
-export interface TimeoutDetails {
-  /** What it did not do: `answer`, `finish`, `move a byte`. */
-  readonly what: string
-  /** Name of the limit, as it stands in the policy. */
-  readonly limit: string
-  readonly millis: number
-  readonly attempts: number
-  /** Node of the last endpoint tried. */
-  readonly last: string | undefined
-}
-
+/** `last`: node of the last endpoint tried. */
 export const upstreamTimeout = (
   node: string,
   service: ServiceName,
-  { attempts, last, limit, millis, what }: TimeoutDetails
+  { limit, millis, what }: PassedLimit,
+  { attempts, last }: { readonly attempts: number; readonly last: string | undefined }
 ): Fault => ({
   code: "upstream_timeout",
   message: `${service} did not ${what} within ${Math.round(millis)} ms (${limit})${
@@ -53,7 +45,8 @@ export const upstreamTimeout = (
 export const clientTimeout = (
   node: string,
   service: ServiceName,
-  { limit, millis, received }: { limit: string; millis: number; received: number }
+  { limit, millis }: PassedLimit,
+  received: number
 ): Fault => ({
   code: "client_timeout",
   message: `the client had not sent all of its request to ${service} within ${Math.round(millis)} ms (${limit}); ${received} bytes of the body have come`,

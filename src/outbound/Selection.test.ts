@@ -70,6 +70,11 @@ describe("Selection", () => {
     { why: "circuit to be probed", all: [{ open: 1_000 }, fine], expected: "ab" },
     { why: "all links are down: try", all: [{ down: true }, { member: "dead" }], expected: "ab" },
     {
+      why: "links are down but where the circuit is open: try",
+      all: [{ open: 2_000 }, { down: true }],
+      expected: "b"
+    },
+    {
       why: "dead ones are no reason to panic",
       all: [{ down: true }, { down: true }, fine, { ejected: 2_000 }],
       expected: "c"
@@ -152,11 +157,11 @@ describe("Selection", () => {
 
   it.each<{ all: ReadonlyArray<Trouble>; words: string }>([
     { all: [], words: "it has no endpoints" },
-    { all: [{ healthy: false }], words: "of 1 endpoint 1 fail their health check" },
+    { all: [{ healthy: false }], words: "of 1 endpoint 1 fails its health check" },
     {
       all: [{ healthy: false }, { draining: true }, { open: 1_800 }],
       words:
-        "of 3 endpoints 1 fail their health check, 1 are draining, 1 have an open circuit (next probe in 800 ms)"
+        "of 3 endpoints 1 fails its health check, 1 is draining, 1 has an open circuit (next probe in 800 ms)"
     }
   ])("says why there is none: $words", ({ all, words }) => {
     expect(explainNone(endpoints(...all), now)).toBe(words)

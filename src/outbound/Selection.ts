@@ -23,36 +23,49 @@ export interface Selection {
   readonly panic: boolean
 }
 
+/** Those that are within reach, or those that are not, with what is held against them. */
+class Group {
+  size = 0
+  /** Circuits let them through. */
+  readonly admitting: Array<EndpointState> = []
+  /** … and they are not ejected. */
+  readonly available: Array<EndpointState> = []
+  #well = 0
+
+  add(endpoint: EndpointState, now: number): void {
+    const { breaker, ejection } = endpoint
+    this.size++
+    if (breaker !== undefined && !breaker.ready(now)) return
+    this.admitting.push(endpoint)
+    if (ejection !== undefined && ejection.until > now) return
+    this.available.push(endpoint)
+    if (ejection === undefined || ejection.spared <= now) this.#well++
+  }
+
+  get panic(): boolean {
+    const { admitting, available, size } = this
+    return (
+      admitting.length > available.length &&
+      (available.length < size * panicThreshold || this.#well < available.length * panicThreshold)
+    )
+  }
+}
+
 export const select = (all: Iterable<EndpointState>, now: number): Selection => {
   let validUntil = Number.POSITIVE_INFINITY
-  const reachable: Array<EndpointState> = []
-  const unreachable: Array<EndpointState> = []
+  const reachable = new Group()
+  const unreachable = new Group()
   for (const endpoint of all) {
-    if (endpoint.view.draining || !endpoint.view.healthy) continue
-    if (endpoint.unreachable) unreachable.push(endpoint)
-    else reachable.push(endpoint)
-  }
-  const known = reachable.length > 0 ? reachable : unreachable
-  const admitting: Array<EndpointState> = []
-  const available: Array<EndpointState> = []
-  let well = 0
-  for (const endpoint of known) {
-    const { breaker, ejection } = endpoint
-    const openUntil = breaker?.openUntil ?? 0
-    const ejectedUntil = ejection?.until ?? 0
-    const unwellUntil = ejection?.spared ?? 0
-    for (const time of [openUntil, ejectedUntil, unwellUntil]) {
-      if (time > now) validUntil = Math.min(validUntil, time)
+    const { breaker, ejection, view } = endpoint
+    if (view.draining || !view.healthy) continue
+    for (const time of [breaker?.openUntil, ejection?.until, ejection?.spared]) {
+      if (time !== undefined && time > now) validUntil = Math.min(validUntil, time)
     }
-    if (breaker !== undefined && !breaker.ready(now)) continue
-    admitting.push(endpoint)
-    if (ejectedUntil > now) continue
-    available.push(endpoint)
-    if (unwellUntil <= now) well++
+    const group = endpoint.unreachable ? unreachable : reachable
+    group.add(endpoint, now)
   }
-  const panic =
-    admitting.length > available.length &&
-    (available.length < known.length * panicThreshold || well < available.length * panicThreshold)
+  const group = reachable.admitting.length > 0 ? reachable : unreachable
+  const { admitting, available, panic } = group
   return { candidates: new Candidates(panic ? admitting : available), validUntil, panic }
 }
 
@@ -74,12 +87,13 @@ export const explainNone = (all: Iterable<EndpointState>, now: number): string =
   }
   if (total === 0) return "it has no endpoints"
   const parts: Array<string> = []
-  if (unhealthy > 0) parts.push(`${unhealthy} fail their health check`)
-  if (draining > 0) parts.push(`${draining} are draining`)
+  if (unhealthy > 0)
+    parts.push(`${unhealthy} ${unhealthy === 1 ? "fails its" : "fail their"} health check`)
+  if (draining > 0) parts.push(`${draining} ${draining === 1 ? "is" : "are"} draining`)
   if (open > 0) {
     const wait = Math.ceil(nextProbe - now)
     parts.push(
-      `${open} have an open circuit (${wait > 0 ? `next probe in ${wait} ms` : "probing"})`
+      `${open} ${open === 1 ? "has" : "have"} an open circuit (${wait > 0 ? `next probe in ${wait} ms` : "probing"})`
     )
   }
   return `of ${total} endpoint${total === 1 ? "" : "s"} ${parts.join(", ")}`

@@ -4,6 +4,7 @@
  * request path reads it; exchanges hold on to it and see later changes.
  */
 import type { Dispatch } from "../model/Exchange.ts"
+import type { FaultCode } from "../model/Fault.ts"
 import type { EndpointView, ServiceView } from "../model/MeshView.ts"
 import type { ServiceName } from "../model/Names.ts"
 import type { Protocol } from "../model/NodeRecord.ts"
@@ -54,6 +55,8 @@ const brokenOff: ReadonlySet<Verdict> = new Set([
   verdicts.timeout
 ])
 
+const ofCaller: ReadonlySet<FaultCode> = new Set(["client_gone", "client_timeout"])
+
 export class ServicePlan {
   readonly service: ServiceName
   readonly #context: PlanContext
@@ -65,7 +68,10 @@ export class ServicePlan {
   #stale = true
   /** The service left the mesh; exchanges under way may still hold the plan. */
   #closed = false
-  /** Ended exchanges, and those of them that were neither faults nor 5xx. */
+  /**
+   * Ended exchanges, and those of them that were neither faults nor 5xx. A caller that left, or did
+   * not send its request, says nothing of the service and is in neither.
+   */
   requests = 0
   successes = 0
   /** Milliseconds to the response head, as the caller saw it: all attempts together. */
@@ -244,6 +250,7 @@ export class ServicePlan {
 
   /** An exchange is over. */
   ended(outcome: Outcome): void {
+    if (outcome.kind === "fault" && ofCaller.has(outcome.code)) return
     this.requests++
     if (outcome.kind === "complete" && outcome.status < 500) this.successes++
   }

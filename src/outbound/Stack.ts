@@ -3,7 +3,7 @@
  * once; a part that is not configured is undefined and its step does not exist on the request
  * path. OutboundExchange walks the steps in this order.
  */
-import type { Policy } from "../model/Policy.ts"
+import { connectWithin, type Policy } from "../model/Policy.ts"
 import { Breaker } from "../policy/Breaker.ts"
 import { OutlierEjection } from "../policy/OutlierEjection.ts"
 import { makeBalancer } from "./Balancer.ts"
@@ -86,7 +86,7 @@ export const compileStack = (
       ejection === "off"
         ? undefined
         : (kept("ejection")?.ejection ?? new OutlierEjection(ejection)),
-    connectTimeout: timeout.connect,
+    connectTimeout: connectWithin(timeout),
     idleTimeout: timeout.idle,
     tunnelIdleTimeout: timeout.tcpIdle
   }

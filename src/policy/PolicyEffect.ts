@@ -122,7 +122,8 @@ export const apply = <E = unknown>(policy: Policy, options: PolicyEffectOptions<
   }
 
   const settle = (permit: Permit, verdict: Verdict | undefined, now: number, random: number) => {
-    if (verdict === undefined) breaker?.abandon(permit, now)
+    // As in the request plane: what is the caller's own fault leaves the circuit as it was.
+    if (verdict === undefined || verdict === verdicts.refused) breaker?.abandon(permit, now)
     else if (verdict.success) breaker?.success(permit)
     else breaker?.failure(permit, now, random)
   }

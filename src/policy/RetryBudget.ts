@@ -15,8 +15,10 @@
  *     usefulness = (helped + 8) / (settled + 8)
  *
  * over the same time, where a retry has helped when its call ended well. One bad endpoint among
- * good ones costs nothing of it. Of a budget of n a dead service gets about √(8·n): by default 28
- * in a window of ten seconds, which are two for each of a dozen calls.
+ * good ones costs nothing of it. Of a budget of n a dead service gets about √(8·n): by default some
+ * 25 in a window of ten seconds, which are two for each of a dozen calls. Retries under way are taken
+ * to help: when an endpoint dies under a hundred calls, all hundred are made again elsewhere. So calls
+ * that fail in the same moment may take all of the budget, once.
  */
 import type { RetryBudgetPolicy } from "../model/Policy.ts"
 import { SlidingCount } from "./SlidingCount.ts"

@@ -19,7 +19,8 @@ interface Status {
   readonly wait?: number | undefined
 }
 interface Broken {
-  readonly kind: "refuse" | "break"
+  /** `own`: the request's own fault. */
+  readonly kind: "refuse" | "break" | "own"
   readonly after: number
 }
 type Answer = Status | Broken | { readonly kind: "hang" }
@@ -48,6 +49,7 @@ const act = (sent: SentCall, answer: Status | Broken): void => {
     const { status, wait } = answer
     sent.respond(status, "", wait === undefined ? [] : ["Retry-After", `${wait / 1_000}`])
   } else if (answer.kind === "refuse") sent.fault("upstream_connect", false)
+  else if (answer.kind === "own") sent.fault("bad_request", false)
   else sent.fault("upstream_reset", true)
 }
 
@@ -82,12 +84,15 @@ const throughProxy = async (policy: PolicyInput, script: ReadonlyArray<Answer>):
 
 class Failed extends Data.Error<{ readonly answer: Answer }> {}
 
+const broken = {
+  refuse: { code: "upstream_connect", verdict: verdicts.connectFailure },
+  break: { code: "upstream_reset", verdict: verdicts.reset },
+  own: { code: "bad_request", verdict: verdicts.refused },
+  hang: { code: "upstream_timeout", verdict: verdicts.timeout }
+} as const
+
 const meaning = ({ answer }: Failed): Verdict =>
-  answer.kind === "status"
-    ? classifyStatus(answer.status)
-    : answer.kind === "refuse"
-      ? verdicts.connectFailure
-      : verdicts.reset
+  answer.kind === "status" ? classifyStatus(answer.status) : broken[answer.kind].verdict
 
 const endOf = (exit: Exit.Exit<unknown, Failed | PolicyEffect.PolicyFailure>): string =>
   Exit.match(exit, {
@@ -98,8 +103,7 @@ const endOf = (exit: Exit.Exit<unknown, Failed | PolicyEffect.PolicyFailure>): s
       if (error instanceof PolicyEffect.PolicyTimeout) return `timeout.${error.limit}`
       if (error instanceof PolicyEffect.BreakerOpen) return "no_healthy_endpoint"
       const { answer } = error
-      if (answer.kind === "status") return `${answer.status}`
-      return answer.kind === "refuse" ? "upstream_connect" : "upstream_reset"
+      return answer.kind === "status" ? `${answer.status}` : broken[answer.kind].code
     }
   })
 
@@ -149,7 +153,10 @@ const script = fc.array(
       status: fc.constantFrom(429, 500, 503),
       wait: fc.constantFrom(undefined, undefined, 1_000, 2_000, 6_000)
     }),
-    fc.record({ kind: fc.constantFrom("refuse" as const, "break" as const), after }),
+    fc.record({
+      kind: fc.constantFrom("refuse" as const, "break" as const, "own" as const),
+      after
+    }),
     fc.constant({ kind: "hang" as const })
   ),
   { maxLength: 20 }
@@ -200,7 +207,7 @@ it("the proxy and applyPolicy tell the same story", async () => {
   )
   // Of everything that can happen something did.
   expect([...seen].toSorted()).toEqual([
-    ...["200", "404", "429", "500", "503", "no_healthy_endpoint"],
+    ...["200", "404", "429", "500", "503", "bad_request", "no_healthy_endpoint"],
     ...["timeout.perTry", "timeout.request", "upstream_connect", "upstream_reset"]
   ])
 }, 60_000)
@@ -209,6 +216,7 @@ it.each<readonly [what: string, answer: Answer]>([
   ["fails", { kind: "status", after: 10, status: 503 }],
   ["is busy", { kind: "status", after: 10, status: 429, wait: 1_000 }],
   ["is not there", { kind: "refuse", after: 10 }],
+  ["refuses the request", { kind: "own", after: 10 }],
   ["hangs", { kind: "hang" }]
 ])("also of an endpoint that always %s, to the end of the budget", async (_, answer) => {
   const budgets = [{}, { ratio: 0, minPerSecond: 0.4 }, { ratio: 0.5, minPerSecond: 0 }] as const

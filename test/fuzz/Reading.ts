@@ -133,7 +133,7 @@ export class HopFields {
     for (let i = 0; i < raw.length; i += 2) {
       const name = raw[i]!.toLowerCase()
       if (noTrailer.has(name.replaceAll("_", "-"))) continue
-      if (!this.#listed.has(name) && !this.#reserved.test(name)) kept.push(raw[i]!, raw[i + 1]!)
+      if (!this.#listed.has(name) && !name.startsWith("skein-")) kept.push(raw[i]!, raw[i + 1]!)
     }
     return kept
   }

@@ -11,6 +11,12 @@ export interface Regression {
 export const regressions: ReadonlyArray<Regression> = [
   {
     target: "requests",
+    what: "fields of the mesh in a trailer, known or not",
+    bytes:
+      "GET / HTTP/1.1\r\nHost:\r\nTransfer-Encoding:chunked\r\n\r\n0\r\nskein-attempt:9\r\nskein-:\r\nskein-error:x\r\n\r\n"
+  },
+  {
+    target: "requests",
     what: "the comparison itself: an error in the body of an upgrade is told by reading less",
     bytes:
       "GET / HTTP/1.1\r\nConnection:Upgrade\r\nUpgrade:5\r\nTransfer-Encoding:chunked\r\nHost:\r\n\r\n1\r\nxx"
