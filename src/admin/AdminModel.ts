@@ -250,6 +250,9 @@ export type InviteRequest = typeof InviteRequest.Type
 export const InviteResult = Schema.Struct({
   token: Schema.String,
   expiresAt: Instant,
-  bootstrap: Schema.Array(Schema.String)
+  /** Where the token leads: multiaddrs with peer ids. */
+  bootstrap: Schema.Array(Schema.String),
+  /** What whoever hands it on should know of these addresses, one line each. */
+  warnings: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] })
 })
 export type InviteResult = typeof InviteResult.Type

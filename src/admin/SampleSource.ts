@@ -155,7 +155,8 @@ export const makeSampleSource = (
     Effect.succeed({
       token: `skein1-${[...services, ...capabilities].join(".")}`,
       expiresAt: sampleNow + ttlMs,
-      bootstrap: ["/ip4/192.0.2.1/tcp/4001"]
+      bootstrap: ["/ip4/192.0.2.1/tcp/4001"],
+      warnings: []
     }),
   ...overrides
 })

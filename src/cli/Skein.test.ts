@@ -30,6 +30,11 @@ const source = makeSampleSource({
       asked++
       return sample.endpoints(service)
     }),
+  invite: (request) =>
+    Effect.map(sample.invite(request), (result) => ({
+      ...result,
+      warnings: request.ttlMs === 60_000 ? ["no member reaches this node at a", "nor at b"] : []
+    })),
   status: Effect.sync(() => ({
     ...sampleStatus,
     counts: { ...sampleStatus.counts, inFlight: inFlight.shift() ?? 0 }
@@ -182,6 +187,13 @@ describe("commands that act", () => {
     expect([plain.code, plain.stdout]).toEqual([0, "skein1-*.admit\n"])
     const narrow = await asking("invite", "--services", "a, b-*", "--capabilities", "none")
     expect(narrow.stdout).toBe("skein1-a.b-*\n")
+    expect(narrow.stderr).not.toContain("warning")
+  })
+
+  it("invite warns beside the token of what it may not lead to", async () => {
+    const { code, stdout, stderr } = await asking("invite", "--ttl", "1m")
+    expect([code, stdout]).toEqual([0, "skein1-*.admit\n"])
+    expect(stderr).toMatch(/^warning: no member reaches this node at a\nwarning: nor at b\n/)
   })
 
   it("drain waits until nothing is in flight; --no-wait does not", async () => {

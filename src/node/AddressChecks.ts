@@ -26,6 +26,8 @@ export interface AddressChecksOptions {
 }
 
 export interface AddressChecks {
+  /** As in the options. */
+  readonly isConfigured: boolean
   readonly reports: () => ReadonlyArray<AddressReport>
   /** Has tried what nobody has said anything about yet, as far as members can be asked. */
   readonly tryNow: Effect.Effect<void>
@@ -134,6 +136,7 @@ export const keepAddresses = (
     })
 
     return {
+      isConfigured,
       reports: () => book.reports(),
       tryNow: Effect.gen(function* () {
         book.follow(addresses(), yield* monotonic)

@@ -5,13 +5,26 @@ import type { AdminSource } from "../admin/AdminSource.ts"
 import { describeChanges, describeWarnings, diffConfig } from "../config/ConfigDiff.ts"
 import { type ConfigOverride, loadConfig } from "../config/ConfigFile.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
-import { createInvite } from "../identity/Invite.ts"
+import type { VerifiedCertificate } from "../identity/Certificate.ts"
+import { createInvite, maxBootstrap } from "../identity/Invite.ts"
 import { tryInvite } from "../identity/InviteTrial.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
 import type { Inbound } from "../inbound/Inbound.ts"
+import { tryAddress } from "./DialBack.ts"
 import type { Drain } from "./Drain.ts"
-import { admittersOf, bootstrapOf, type Host, mendOf } from "./Inviting.ts"
+import { admittersOf, bootstrapOf, type Host, mendOf, ownAddresses } from "./Inviting.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
+
+/** A member whose address goes into a token has to answer there, within so many ms… */
+const knockTime = 2_000
+/** …and so many of its addresses are tried. */
+const knocks = 4
+
+interface Candidate {
+  readonly certificate: VerifiedCertificate
+  /** As its record announces them. */
+  readonly addresses: ReadonlyArray<string>
+}
 
 export interface ControlsOptions {
   readonly configPath: string | undefined
@@ -65,24 +78,56 @@ export const makeControls = (options: ControlsOptions): Controls => {
     return { changes: describeChanges(diff), warnings: describeWarnings(diff) }
   }).pipe(turns.withPermits(1))
 
-  const others = (): ReadonlyArray<Host> =>
+  /** Members that are there, and what they hold. Where each is reached is found out when it matters. */
+  const others = (): ReadonlyArray<Candidate> =>
     Array.from(plane.catalogue.current().entries()).flatMap(({ record }) => {
       const certificate = plane.admitted.get(record.peer)
       return certificate !== undefined &&
         record.peer !== identity.current.peer &&
         record.state === "serving" &&
         plane.membership.stateOf(record.peer) === "alive"
-        ? [{ certificate, address: record.addresses[0] }]
+        ? [{ certificate, addresses: record.addresses }]
         : []
     })
 
+  /** The first of its addresses at which it answers this node, now or when it was dialled there. */
+  const proven = ({ addresses, certificate }: Candidate): Effect.Effect<Host> => {
+    const { peer } = certificate
+    const connections = plane.host.connections(peer)
+    const dialled = addresses.find((address) =>
+      connections.some((one) => one.direction === "outbound" && one.address === address)
+    )
+    return dialled !== undefined
+      ? Effect.succeed({ certificate, address: dialled })
+      : Effect.map(
+          Effect.forEach(
+            addresses.slice(0, knocks),
+            (address) => tryAddress(plane.host, peer, address, knockTime),
+            { concurrency: "unbounded" }
+          ),
+          (answers) => ({ certificate, address: addresses.find((_, index) => answers[index]) })
+        )
+  }
+
   const invite: Controls["invite"] = ({ services, capabilities, ttlMs }) =>
     Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
       const grant = { services, capabilities }
+      const candidates = admittersOf(grant, others()).slice(0, 2 * maxBootstrap)
+      const [admitters] = yield* Effect.all(
+        [
+          Effect.forEach(candidates, proven, { concurrency: "unbounded" }),
+          plane.addressChecks.tryNow
+        ],
+        { concurrency: "unbounded" }
+      )
+      const now = yield* Clock.currentTimeMillis
       const { current: self } = identity
-      const admitters = admittersOf(grant, others())
-      const bootstrap = bootstrapOf(self.peer, plane.host.addresses(), admitters)
+      const own = ownAddresses(
+        plane.addressChecks.reports(),
+        plane.addressChecks.isConfigured,
+        admitters.some(({ address }) => address !== undefined)
+      )
+      const bootstrap = bootstrapOf(self.peer, own.carried, admitters)
       if (bootstrap.length === 0) {
         return yield* new AdminInvalid({
           code: "no_address",
@@ -93,7 +138,10 @@ export const makeControls = (options: ControlsOptions): Controls => {
       return yield* createInvite(self, { bootstrap, grant, ttl: ttlMs, now }).pipe(
         // Not printed unless somebody would accept it.
         Either.flatMap((token) => Either.map(tryInvite(self, token, now), () => token)),
-        Either.map((token) => ({ token, expiresAt: now + ttlMs, bootstrap })),
+        Either.map((token) => ({
+          ...{ token, bootstrap, warnings: own.warnings },
+          expiresAt: now + ttlMs
+        })),
         Either.mapLeft(
           ({ code, message }) =>
             new AdminForbidden({ code, message, hint: mendOf(code, admitters) })

@@ -13,8 +13,10 @@ import type { PeerKey } from "../model/Names.ts"
 import { DialBackLimits } from "./DialBackLimits.ts"
 import { isLoopbackIp, mayBeTried } from "./TriedAddress.ts"
 
+export type TrialHost = Pick<MeshHostShape, "answersAt" | "connections" | "knock">
+
 export interface DialBackOptions {
-  readonly host: Pick<MeshHostShape, "answersAt" | "connections" | "knock">
+  readonly host: TrialHost
   /** The addresses in the member's own record; none when it has none. */
   readonly announced: (peer: PeerKey) => ReadonlyArray<string>
   /** Monotonic, ms. */
@@ -30,41 +32,42 @@ export type DialBack = (
 
 const ipIn = (address: string): string => parseMultiaddr(address)?.host ?? ""
 
+/** Does the peer answer at the address? What is not to be tried for it is not dialled. */
+export const tryAddress = (
+  host: TrialHost,
+  peer: PeerKey,
+  address: string,
+  timeout: number
+): Effect.Effect<boolean> => {
+  // One on this very host: loopback is its own as well.
+  const isSameHost = host.connections(peer).some((one) => isLoopbackIp(ipIn(one.address)))
+  const allows = (ip: string): boolean => mayBeTried(ip, isSameHost)
+  const target = parseMultiaddr(address)
+  // Hosts have addresses alike, such as those of bridges between containers: there we would knock at
+  // our own door, and log a stranger.
+  const isTried =
+    target !== undefined &&
+    (!target.kind.startsWith("ip") || allows(target.host)) &&
+    !host.answersAt(address)
+  if (!isTried) return Effect.succeed(false)
+  return Effect.tryPromise({
+    try: (signal) =>
+      host.knock(peer, address, {
+        signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)]),
+        allows
+      }),
+    catch: reasonOf
+  }).pipe(
+    Effect.as(true),
+    Effect.catchAll((reason) =>
+      Effect.as(Effect.logDebug(`${peer} is not reached at ${address}: ${reason}`), false)
+    )
+  )
+}
+
 export const makeDialBack = (options: DialBackOptions): DialBack => {
   const { host, announced, now, timeout = 3_000 } = options
   const limits = new DialBackLimits(now())
-
-  const attempt = (
-    peer: PeerKey,
-    address: string
-  ): Effect.Effect<{ readonly reached: boolean }> => {
-    // One on this very host: loopback is its own as well.
-    const isSameHost = host.connections(peer).some((one) => isLoopbackIp(ipIn(one.address)))
-    const allows = (ip: string): boolean => mayBeTried(ip, isSameHost)
-    const target = parseMultiaddr(address)
-    // Hosts have addresses alike, such as those of bridges between containers: there we would knock at
-    // our own door, and log a stranger.
-    const isTried =
-      target !== undefined &&
-      (!target.kind.startsWith("ip") || allows(target.host)) &&
-      !host.answersAt(address)
-    if (!isTried) return Effect.succeed({ reached: false })
-    return Effect.tryPromise({
-      try: (signal) =>
-        host.knock(peer, address, {
-          signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)]),
-          allows
-        }),
-      catch: reasonOf
-    }).pipe(
-      Effect.as({ reached: true }),
-      Effect.catchAll((reason) =>
-        Effect.as(Effect.logDebug(`${peer} is not reached at ${address}: ${reason}`), {
-          reached: false
-        })
-      )
-    )
-  }
 
   return (peer, address) =>
     Effect.suspend(() => {
@@ -77,7 +80,7 @@ export const makeDialBack = (options: DialBackOptions): DialBack => {
       const refusal = limits.begin(peer, now())
       return refusal === undefined
         ? Effect.ensuring(
-            attempt(peer, address),
+            Effect.map(tryAddress(host, peer, address, timeout), (reached) => ({ reached })),
             Effect.sync(() => limits.end(peer))
           )
         : new MeshRpcError({ code: "unavailable", message: refusal })

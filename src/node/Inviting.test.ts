@@ -7,7 +7,8 @@ import type { NodeIdentity } from "../identity/NodeIdentity.ts"
 import { maxDepth } from "../identity/SignedChain.ts"
 import { signingKeyFromSeed } from "../identity/SigningKey.ts"
 import { NodeName } from "../model/Names.ts"
-import { admittersOf, bootstrapOf, type Host, mendOf } from "./Inviting.ts"
+import type { AddressReport } from "./AnnouncedAddresses.ts"
+import { admittersOf, bootstrapOf, type Host, mendOf, ownAddresses } from "./Inviting.ts"
 
 const now = 1_800_000_000_000
 const key = (n: number) => signingKeyFromSeed(new Uint8Array(32).fill(n))
@@ -56,6 +57,50 @@ describe("whom a token leads to", () => {
     const full = bootstrapOf(first.peer, own, many)
     expect(full).toHaveLength(maxBootstrap)
     expect(full.filter((address) => address.endsWith(first.peer))).toHaveLength(maxBootstrap / 2)
+  })
+})
+
+describe("which of its own addresses a node puts into a token", () => {
+  const report = (address: string, state: AddressReport["state"], checkedAt?: number) =>
+    ({ address, state, checkedAt, by: [] }) satisfies AddressReport
+  const untried = report("/ip4/10.0.0.1/tcp/1", "untried")
+  const missedOnce = report("/ip4/10.0.0.2/tcp/1", "untried", now)
+  const unreached = report("/ip4/10.0.0.3/tcp/1", "unreached", now)
+  const reached = report("/ip4/10.0.0.4/tcp/1", "reached", now)
+  const all = [untried, missedOnce, unreached, reached]
+
+  it("those that are proven, and no others; of what was written down in vain it is told", () => {
+    expect(ownAddresses(all, true, false)).toEqual({
+      carried: [reached.address],
+      warnings: [
+        "no member reaches this node at /ip4/10.0.0.2/tcp/1, /ip4/10.0.0.3/tcp/1, and the token does not lead there"
+      ]
+    })
+    expect(ownAddresses(all, false, true)).toEqual({ carried: [reached.address], warnings: [] })
+  })
+
+  it("while nothing is proven, what nobody has tried yet, and says so", () => {
+    expect(ownAddresses([untried], true, false)).toEqual({
+      carried: [untried.address],
+      warnings: [
+        "no member has said yet whether it reaches this node at /ip4/10.0.0.1/tcp/1; the token leads there all the same"
+      ]
+    })
+    const mixed = ownAddresses([untried, unreached], true, true)
+    expect(mixed.carried).toEqual([untried.address])
+    expect(mixed.warnings).toHaveLength(2)
+  })
+
+  it("none when members got nowhere and others let in as well; all when nobody else does", () => {
+    expect(ownAddresses([missedOnce, unreached], false, true)).toEqual({
+      carried: [],
+      warnings: [expect.stringMatching(/the token does not lead there$/)]
+    })
+    expect(ownAddresses([missedOnce, unreached], true, false)).toEqual({
+      carried: [missedOnce.address, unreached.address],
+      warnings: [expect.stringMatching(/the token leads nowhere else: see node\.announce/)]
+    })
+    expect(ownAddresses([], true, false)).toEqual({ carried: [], warnings: [] })
   })
 })
 

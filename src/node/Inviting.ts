@@ -8,6 +8,7 @@ import { maxBootstrap } from "../identity/Invite.ts"
 import { depthOf } from "../identity/Nearness.ts"
 import { maxDepth } from "../identity/SignedChain.ts"
 import type { PeerKey } from "../model/Names.ts"
+import type { AddressReport } from "./AnnouncedAddresses.ts"
 
 /** Another member, as one that could let the newcomer in. */
 export interface Host {
@@ -17,7 +18,7 @@ export interface Host {
 }
 
 /** Those that may grant this much, nearest to the root first. The others would refuse. */
-export const admittersOf = <A extends Host>(
+export const admittersOf = <A extends Pick<Host, "certificate">>(
   grant: Grant,
   hosts: ReadonlyArray<A>
 ): ReadonlyArray<A> =>
@@ -29,6 +30,49 @@ export const admittersOf = <A extends Host>(
         (depthOf(certificate) < maxDepth || !grantsCapability(grant, "admit"))
     )
     .sort((a, b) => depthOf(a.certificate) - depthOf(b.certificate))
+
+/** This node's own addresses for a token, and what whoever hands it on should know. */
+export interface OwnAddresses {
+  readonly carried: ReadonlyArray<string>
+  readonly warnings: ReadonlyArray<string>
+}
+
+const list = (reports: ReadonlyArray<AddressReport>) =>
+  reports.map(({ address }) => address).join(", ")
+
+/**
+ * A token leads to what is proven. While nothing is, because nobody has been there to try, to all
+ * that is announced. What members have tried in vain is left out, unless the token would then lead
+ * nowhere: they may stand elsewhere than the newcomer. `isConfigured`: somebody wrote these
+ * addresses down, and wants to know of each that is wrong.
+ */
+export const ownAddresses = (
+  reports: ReadonlyArray<AddressReport>,
+  isConfigured: boolean,
+  hasOthers: boolean
+): OwnAddresses => {
+  const proven = reports.filter(({ state }) => state === "reached")
+  const untried = reports.filter(({ checkedAt }) => checkedAt === undefined)
+  const missed = reports.filter((one) => !proven.includes(one) && !untried.includes(one))
+  const isHopeful = proven.length === 0 && untried.length > 0
+  const isLast = proven.length === 0 && untried.length === 0 && !hasOthers
+  const carried = isHopeful ? untried : isLast ? missed : proven
+  const warnings: Array<string> = []
+  if (isHopeful) {
+    warnings.push(
+      `no member has said yet whether it reaches this node at ${list(untried)}; the token leads there all the same`
+    )
+  }
+  if (missed.length > 0 && (isConfigured || proven.length === 0)) {
+    const what = `no member reaches this node at ${list(missed)}`
+    warnings.push(
+      isLast
+        ? `${what}, and the token leads nowhere else: see node.announce, which says where it is reached`
+        : `${what}, and the token does not lead there`
+    )
+  }
+  return { carried: carried.map(({ address }) => address), warnings }
+}
 
 /** Own addresses first, then those of members that admit too: this node may be gone then. */
 export const bootstrapOf = (

@@ -215,7 +215,7 @@ export const makeNodeViews = (
         listening: plane.host.listening(),
         announced: plane.addressChecks.reports().map(({ address, state, checkedAt, by }) => ({
           address,
-          configured: config.node.announce !== undefined,
+          configured: plane.addressChecks.isConfigured,
           state,
           checkedAt: orNull(checkedAt),
           by: by.map((one) => plane.nameOf(one))
