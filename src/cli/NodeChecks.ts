@@ -1,5 +1,6 @@
 /** What a node's own report says of its health. Pure: from the admin API's values to checks. */
 import type { MemberStatus, NodeStatus, ServiceStatus } from "../admin/AdminModel.ts"
+import { announcedCheck } from "./AnnouncedCheck.ts"
 import { type Check, fail, ok, warn } from "./Check.ts"
 import { counted, latency, span } from "./Figures.ts"
 
@@ -79,6 +80,7 @@ export const nodeChecks = (status: NodeStatus): ReadonlyArray<Check> => {
         ),
     certificate(status),
     ...rightToAdmit(status),
+    announcedCheck(status),
     ...actors(status),
     status.loopDelayMs !== null && status.loopDelayMs > 100
       ? warn(

@@ -107,6 +107,14 @@ describe("commands that show", () => {
     expect(JSON.stringify(JSON.parse(json.stdout))).toMatch(/"nodes?":/)
   })
 
+  it("status tells what is announced, and whether others get there, apart from what is open", async () => {
+    const { stdout } = await asking("status")
+    expect(stdout).toMatch(/^listens +\/ip4\/0\.0\.0\.0\/tcp\/4001$/m)
+    expect(stdout).toMatch(
+      /^announces +\/ip4\/192\.0\.2\.1\/tcp\/4001 \(reached by host-b, 2m ago\)$/m
+    )
+  })
+
   it("members -o json is what the API says", async () => {
     const { stdout } = await asking("members", "-o", "json")
     expect(JSON.parse(stdout)).toEqual(sampleMembers)

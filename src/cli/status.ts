@@ -1,6 +1,7 @@
 /** `skein status`: one node at a glance. */
 import * as Command from "@effect/cli/Command"
 import type { NodeStatus } from "../admin/AdminModel.ts"
+import { announcedCheck, trialOf } from "./AnnouncedCheck.ts"
 import { bytes, counted, latency, span } from "./Figures.ts"
 import { renderPairs, type Tone } from "./Table.ts"
 import { type Showing, showView, viewOptions } from "./View.ts"
@@ -11,6 +12,18 @@ const stateTone: Record<NodeStatus["state"], Tone> = {
   draining: "warn",
   drained: "warn",
   leaving: "warn"
+}
+
+/** Each address with what came of it, when that is known. */
+const announces = ({ addresses, announced, nowAt }: NodeStatus): string =>
+  announced.length === 0
+    ? addresses.join(", ")
+    : announced.map((one) => `${one.address} (${trialOf(one, nowAt)})`).join(", ")
+
+const announceTone = (status: NodeStatus): Tone | undefined => {
+  const { state } = announcedCheck(status)
+  if (state !== "ok") return state === "warn" ? "warn" : "bad"
+  return status.announced.some((one) => one.state === "reached") ? "good" : undefined
 }
 
 export const renderStatus = (status: NodeStatus, { colour }: Showing): string => {
@@ -34,7 +47,8 @@ export const renderStatus = (status: NodeStatus, { colour }: Showing): string =>
       ["version", status.version],
       ["uptime", span(status.uptimeMs)],
       ...(status.zone === null ? [] : [["zone", status.zone] as const]),
-      ["addresses", status.addresses.join(", ")],
+      ...(status.listening.length === 0 ? [] : [["listens", status.listening.join(", ")] as const]),
+      ["announces", announces(status), announceTone(status)],
       ...(status.proxy === null ? [] : [["proxy", status.proxy] as const]),
       [
         "certificate",
