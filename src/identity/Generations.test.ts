@@ -303,7 +303,7 @@ describe("any history of a mesh", () => {
       }),
       { seed: 16, numRuns: 200 }
     )
-  }, 60_000)
+  }, 120_000)
 
   it("ends, when all have met, with everybody one step behind the nearest that holds its rights", () => {
     fc.assert(
@@ -326,5 +326,5 @@ describe("any history of a mesh", () => {
       }),
       { seed: 17, numRuns: 150 }
     )
-  }, 60_000)
+  }, 120_000)
 })

@@ -3,10 +3,13 @@
  * never becomes one of libp2p's, and what is there already with that peer is not touched. To a host
  * that is none of the mesh it is 36 bytes, and no answer of it is passed on.
  */
+import { lookup } from "node:dns/promises"
+import { isIPv4 } from "node:net"
 import type { ComponentLogger, MessageStream, PeerId } from "@libp2p/interface"
 import { peerIdFromString } from "@libp2p/peer-id"
 import { lpStream } from "@libp2p/utils"
 import { multiaddr } from "@multiformats/multiaddr"
+import { parseMultiaddr } from "../config/Multiaddr.ts"
 import type { PeerKey } from "../model/Names.ts"
 import { connectSocket } from "./SocketTransport.ts"
 
@@ -20,10 +23,7 @@ export interface KnockOptions {
   readonly signal: AbortSignal
   readonly logger: ComponentLogger
   readonly encrypter: Knocker
-  /**
-   * May this IP address be spoken to? Asked of what a name stood for, once it is known, and before
-   * a byte is sent. Default: any may.
-   */
+  /** May this IP address be dialled? Asked of what a name stands for, too. Default: any may. */
   readonly allows?: ((ip: string) => boolean) | undefined
 }
 
@@ -49,16 +49,62 @@ const agreeOn = async (
   lines.unwrap()
 }
 
+const families: Readonly<Record<string, 0 | 4 | 6>> = { dns: 0, dns4: 4, dns6: 6 }
+
+/** Lookups cannot be stopped; what they find out too late is of no use. */
+const before = <A>(signal: AbortSignal, answer: Promise<A>): Promise<A> =>
+  new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    signal.addEventListener("abort", onAbort, { once: true })
+    answer.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort))
+  })
+
+/** The address, or what its name stands for: one of each family, so that a name is no list of hosts. */
+const ipsOf = async (address: string, signal: AbortSignal) => {
+  const target = parseMultiaddr(address)
+  if (target === undefined) throw new Error(`${address} is not an address to be dialled`)
+  const { host, kind, port } = target
+  const family = families[kind]
+  const found =
+    family === undefined
+      ? [host]
+      : (await before(signal, lookup(host, { all: true, family }))).map(({ address: ip }) => ip)
+  const one = [found.find(isIPv4), found.find((ip) => !isIPv4(ip))]
+  return one.flatMap((ip) => (ip === undefined ? [] : [{ ip, port }]))
+}
+
 /** Done when the peer answered at the address (a multiaddr without /p2p); else rejects with the reason. */
 export const knock = async (
   peer: PeerKey,
   address: string,
-  { allows, encrypter, logger, signal }: KnockOptions
+  options: KnockOptions
 ): Promise<void> => {
-  const connection = await connectSocket(multiaddr(address), logger, signal, (ip) => {
-    if (ip === undefined) throw new Error("the connection was lost at once")
-    if (allows?.(ip) === false) throw new Error(`${ip} is not an address to be tried`)
-  })
+  const { allows = () => true, signal } = options
+  signal.throwIfAborted()
+  const ips = await ipsOf(address, signal)
+  const answered = new AbortController()
+  const asked = { ...options, signal: AbortSignal.any([signal, answered.signal]) }
+  try {
+    await Promise.any(
+      ips.map(async ({ ip, port }) => {
+        // Judged here and not by whoever asks: it is this that is dialled, and not the name again.
+        if (!allows(ip)) throw new Error(`${ip} is not an address to be tried`)
+        await knockAt(peer, `/${isIPv4(ip) ? "ip4" : "ip6"}/${ip}/tcp/${port}`, asked)
+      })
+    )
+  } catch (reason) {
+    throw reason instanceof AggregateError ? reason.errors[0] : reason
+  } finally {
+    answered.abort()
+  }
+}
+
+const knockAt = async (
+  peer: PeerKey,
+  address: string,
+  { encrypter, logger, signal }: KnockOptions
+): Promise<void> => {
+  const connection = await connectSocket(multiaddr(address), logger, signal)
   try {
     await agreeOn(encrypter.protocol, connection, signal)
     await encrypter.knock(connection, peerIdFromString(peer), signal)

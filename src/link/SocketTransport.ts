@@ -73,23 +73,15 @@ export class SocketTransport implements Transport {
 export const socketTransport = (components: SocketComponents): Transport =>
   new SocketTransport(components)
 
-/** TCP to an address, before anything is said. `accepts` may break it off at once, by throwing. */
+/** TCP to an address, before anything is said. */
 export const connectSocket = async (
   address: Multiaddr,
   logger: ComponentLogger,
-  signal: AbortSignal,
-  accepts: (remoteIp: string | undefined) => void = () => undefined
+  signal: AbortSignal
 ): Promise<SocketConnection> => {
   const reads = new SocketReads()
-  const socket = await connect(address, reads, signal)
-  try {
-    accepts(socket.remoteAddress)
-  } catch (refused) {
-    socket.destroy()
-    throw refused
-  }
   return new SocketConnection({
-    socket,
+    socket: await connect(address, reads, signal),
     reads,
     remoteAddr: address,
     direction: "outbound",
