@@ -119,7 +119,7 @@ describe("what a node announces", () => {
       expect(after).toBeLessThan(10)
       answer = "reached"
       checks.memberUp()
-      yield* TestClock.adjust(1)
+      yield* TestClock.adjust("1 second")
       expect(states()).toEqual(["reached"])
     })
   )

@@ -105,10 +105,14 @@ export class AnnouncedAddresses {
       : Math.min(...this.#entries.map(({ dueAt }) => dueAt))
   }
 
-  /** Somebody came who can be asked: what nobody could say anything about is tried at once. */
+  /**
+   * Somebody came who can be asked: what nobody could say anything about is tried again soon. Not at
+   * once, for at a start they come by the hundred.
+   */
   memberUp(now: number): void {
+    const dueAt = now + checkTimes.silent
     this.#entries = this.#entries.map((entry) =>
-      entry.silences > 0 ? { ...entry, silences: 0, dueAt: now } : entry
+      entry.silences > 0 ? { ...entry, silences: 0, dueAt: Math.min(entry.dueAt, dueAt) } : entry
     )
   }
 
