@@ -12,7 +12,14 @@ import type { IdentityCell } from "../identity/NodeIdentity.ts"
 import type { Inbound } from "../inbound/Inbound.ts"
 import { tryAddress } from "./DialBack.ts"
 import type { Drain } from "./Drain.ts"
-import { admittersOf, bootstrapOf, type Host, mendOf, ownAddresses } from "./Inviting.ts"
+import {
+  admittersOf,
+  bootstrapOf,
+  type Host,
+  mendOf,
+  ownAddresses,
+  warningsOf
+} from "./Inviting.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 
 /** A member whose address goes into a token has to answer there, within so many ms… */
@@ -139,8 +146,8 @@ export const makeControls = (options: ControlsOptions): Controls => {
         // Not printed unless somebody would accept it.
         Either.flatMap((token) => Either.map(tryInvite(self, token, now), () => token)),
         Either.map((token) => ({
-          ...{ token, bootstrap, warnings: own.warnings },
-          expiresAt: now + ttlMs
+          ...{ token, bootstrap, expiresAt: now + ttlMs },
+          warnings: [...warningsOf(bootstrap), ...own.warnings]
         })),
         Either.mapLeft(
           ({ code, message }) =>

@@ -8,7 +8,14 @@ import { maxDepth } from "../identity/SignedChain.ts"
 import { signingKeyFromSeed } from "../identity/SigningKey.ts"
 import { NodeName } from "../model/Names.ts"
 import type { AddressReport } from "./AnnouncedAddresses.ts"
-import { admittersOf, bootstrapOf, type Host, mendOf, ownAddresses } from "./Inviting.ts"
+import {
+  admittersOf,
+  bootstrapOf,
+  type Host,
+  mendOf,
+  ownAddresses,
+  warningsOf
+} from "./Inviting.ts"
 
 const now = 1_800_000_000_000
 const key = (n: number) => signingKeyFromSeed(new Uint8Array(32).fill(n))
@@ -89,6 +96,15 @@ describe("which of its own addresses a node puts into a token", () => {
     const mixed = ownAddresses([untried, unreached], true, true)
     expect(mixed.carried).toEqual([untried.address])
     expect(mixed.warnings).toHaveLength(2)
+  })
+
+  it("of loopback it is only told when there is nothing else", () => {
+    const local = report("/ip4/127.0.0.1/tcp/1", "untried")
+    expect(ownAddresses([local], true, false)).toEqual({ carried: [local.address], warnings: [] })
+    const p2p = `/p2p/${first.peer}`
+    const loopback = ["/ip4/127.0.0.1/tcp/1", "/ip6/::1/tcp/1"].map((one) => `${one}${p2p}`)
+    expect(warningsOf(loopback)).toEqual([expect.stringMatching(/on this host, and on no other/)])
+    expect(warningsOf([...loopback, `/dns4/a.example/tcp/1${p2p}`])).toEqual([])
   })
 
   it("none when members got nowhere and others let in as well; all when nobody else does", () => {

@@ -9,6 +9,7 @@ import { depthOf } from "../identity/Nearness.ts"
 import { maxDepth } from "../identity/SignedChain.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { AddressReport } from "./AnnouncedAddresses.ts"
+import { isLoopbackAddress } from "./TriedAddress.ts"
 
 /** Another member, as one that could let the newcomer in. */
 export interface Host {
@@ -58,9 +59,10 @@ export const ownAddresses = (
   const isLast = proven.length === 0 && untried.length === 0 && !hasOthers
   const carried = isHopeful ? untried : isLast ? missed : proven
   const warnings: Array<string> = []
-  if (isHopeful) {
+  const unknown = isHopeful ? untried.filter(({ address }) => !isLoopbackAddress(address)) : []
+  if (unknown.length > 0) {
     warnings.push(
-      `no member has said yet whether it reaches this node at ${list(untried)}; the token leads there all the same`
+      `no member has said yet whether it reaches this node at ${list(unknown)}; the token leads there all the same`
     )
   }
   if (missed.length > 0 && (isConfigured || proven.length === 0)) {
@@ -86,6 +88,12 @@ export const bootstrapOf = (
       address === undefined ? [] : [`${address}/p2p/${certificate.peer}`]
     )
   ].slice(0, maxBootstrap)
+
+/** What is to be said of a whole token's addresses. */
+export const warningsOf = (bootstrap: ReadonlyArray<string>): ReadonlyArray<string> =>
+  bootstrap.every(isLoopbackAddress)
+    ? ["the token leads to loopback addresses only: it can be used on this host, and on no other"]
+    : []
 
 const bringRootKey =
   "Put root.key into this node's data directory for one start: it renews the right to admit."

@@ -31,3 +31,7 @@ export const isLoopbackIp = (ip: string): boolean => isIP(ip) !== 0 && isIn(loop
 /** `ip`: what is about to be spoken to, also where a name stood for it. */
 export const mayBeTried = (ip: string, isSameHost: boolean): boolean =>
   isIP(ip) !== 0 && !isIn(nobodys, ip) && (isSameHost || !isIn(loopback, ip))
+
+/** Of use on this host alone: a multiaddr of loopback, with or without /p2p. */
+export const isLoopbackAddress = (address: string): boolean =>
+  isLoopbackIp(/^\/ip[46]\/([^/]+)\//.exec(address)?.[1] ?? "")
