@@ -285,6 +285,40 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   }
 )
 
+describe("a mesh without its root key", () => {
+  it("lives for a year, and on when the key is back at a member for one start", () => {
+    const history = new History()
+    const invite = (by: number) => history.step({ do: "invite", by, grant: admin, skew: 0 })
+    const wait = (hours: number) => {
+      for (let passed = 0; passed < hours; passed += 20) {
+        history.step({ do: "wait", hours: 20, apart: false })
+      }
+      history.check()
+    }
+    const days = () =>
+      history.alive.map(({ identity }) =>
+        Math.round((identity.authority!.notAfter - history.now) / (24 * hour))
+      )
+    history.step({ do: "root key", of: 0, isHere: false })
+    invite(0)
+    invite(1)
+    expect(days()).toEqual([365, 365, 365])
+    wait(350 * 24)
+    expect(days()).toEqual([15, 15, 15])
+    const bring = (of: number) => {
+      history.step({ do: "root key", of, isHere: true })
+      history.step({ do: "root key", of, isHere: false })
+      wait(20)
+    }
+    // The first node may do more than it granted: the others cannot sign for that.
+    bring(2)
+    expect(days()).toEqual([14, 364, 364])
+    bring(0)
+    expect(days()).toEqual([364, 363, 363])
+    wait(40 * 24)
+  }, 60_000)
+})
+
 describe("any history of a mesh", () => {
   it("leaves every member believed, with its rights and no more, and able to invite if it may", () => {
     fc.assert(
