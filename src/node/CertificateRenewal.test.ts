@@ -20,7 +20,6 @@ import { keepCertificate } from "./CertificateRenewal.ts"
 
 const start = 1_800_000_000_000
 const hour = 3_600_000
-const quiet = Logger.remove(Logger.defaultLogger)
 const key = (n: number) => signingKeyFromSeed(new Uint8Array(32).fill(n))
 const founder = Either.getOrThrow(
   foundMesh({
@@ -64,6 +63,10 @@ const keep = ({ identity, at = start, peers = [], certificates = [], bugs = 0 }:
     yield* TestClock.setTime(at)
     const cell: IdentityCell = { current: identity }
     const seen = { asked: 0, resigned: 0 }
+    const warnings: Array<string> = []
+    const logger = Logger.make(({ logLevel, message }) => {
+      if (logLevel.label === "WARN") warnings.push(String(message))
+    })
     const renewal = yield* keepCertificate({
       dataDir,
       identity: cell,
@@ -85,8 +88,14 @@ const keep = ({ identity, at = start, peers = [], certificates = [], bugs = 0 }:
       onRenewed: Effect.sync(() => {
         if (++seen.resigned <= bugs) throw new Error("a bug")
       })
-    }).pipe(Effect.provide(yield* Layer.build(Layer.merge(Supervisor.layer(), quiet))))
-    return { cell, renewal, seen, dataDir }
+    }).pipe(
+      Effect.provide(
+        yield* Layer.build(
+          Layer.merge(Supervisor.layer(), Logger.replace(Logger.defaultLogger, logger))
+        )
+      )
+    )
+    return { cell, renewal, seen, warnings, dataDir }
   })
 
 const refuses = () => new MeshRpcError({ code: "refused", message: "may not sign" })
@@ -246,6 +255,22 @@ describe("keepCertificate", () => {
       yield* TestClock.adjust(16 * hour)
       expect(seen).toEqual({ asked: 1, resigned: 1 })
       expect(cell.current.authority?.notAfter).toBeGreaterThan(start + delegationLifetime)
+    })
+  )
+
+  it.scoped("says with each renewal when its right to sign ends, in the last 30 days of it", () =>
+    Effect.gen(function* () {
+      const at = start + delegationLifetime - 31 * 24 * hour
+      const identity = Either.getOrThrow(renewSelf(member(["admit"]), at))
+      const { seen, warnings } = yield* keep({ identity, at })
+      yield* TestClock.adjust(20 * hour)
+      expect([seen.resigned, warnings]).toEqual([1, []])
+      yield* TestClock.adjust(48 * hour)
+      expect(warnings.length).toBeGreaterThan(1)
+      expect(warnings.length).toBeLessThan(seen.resigned)
+      expect(warnings[0]).toMatch(
+        /^this node's right to admit .* ends in 29 d \d+ h; put root\.key/
+      )
     })
   )
 

@@ -8,6 +8,7 @@
  */
 import { Clock, Effect, Either, Random, type Scope } from "effect"
 import { Supervisor } from "../actor/Supervisor.ts"
+import { describeSpan } from "../identity/CertificateError.ts"
 import { saveIdentity } from "../identity/DataDir.ts"
 import { renewalOrder, type Signers } from "../identity/Nearness.ts"
 import type { IdentityCell, NodeIdentity } from "../identity/NodeIdentity.ts"
@@ -38,6 +39,19 @@ const retryEvery = 60_000
 const maxReasons = 3
 /** Timers past this long overflow; a long sleep is taken in pieces. */
 const longestSleep = 3_600_000
+
+/** From so long before a right to admit ends this is logged with each renewal, ms. */
+const warnedBefore = 30 * 86_400_000
+
+/** Nobody can be let in any more, nor renewed, when all such rights have ended. */
+const warnOfEnd = ({ authority }: NodeIdentity): Effect.Effect<void> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    authority === undefined || authority.notAfter - now > warnedBefore
+      ? Effect.void
+      : Effect.logWarning(
+          `this node's right to admit and to renew others ends in ${describeSpan(authority.notAfter - now)}; put root.key into its data directory for one start, which renews it`
+        )
+  )
 
 export const keepCertificate = (
   options: RenewalOptions
@@ -108,6 +122,7 @@ export const keepCertificate = (
       )
       yield* options.onRenewed
       yield* Effect.logInfo("the certificate was renewed")
+      yield* warnOfEnd(renewed.right)
     })
 
     /** One certificate, until it is replaced: here, or by a handshake meanwhile. */
