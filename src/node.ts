@@ -208,6 +208,7 @@ const assemble = (input: NodeInput) =>
       name,
       peer,
       mesh: { id: mesh, name: meshName },
+      listening: plane.host.listening(),
       addresses: plane.host.addresses(),
       admin,
       proxy: listeners.proxy,

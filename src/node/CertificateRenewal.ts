@@ -1,13 +1,16 @@
 /**
  * Keeps this node's certificate alive: at half its life (with jitter) it is signed anew, by this
- * node itself where it may, else by any connected member that may. The right to sign ends too, and
- * only others renew that: in the second half of its life they are asked first. A failed attempt is
- * repeated every minute; the certificate's other half is the time there is for that.
+ * node itself where it may, else by any connected member that may, the nearest to the root first.
+ * The right to sign ends too, and only others renew that: in the second half of its life they are
+ * asked first, and so are members nearer to the root by more than one step, since what they sign
+ * brings this node nearer. A failed attempt is repeated every minute; the certificate's other half
+ * is the time there is for that.
  */
 import { Clock, Effect, Either, Random, type Scope } from "effect"
 import { Supervisor } from "../actor/Supervisor.ts"
+import { describeSpan } from "../identity/CertificateError.ts"
 import { saveIdentity } from "../identity/DataDir.ts"
-import { delegationLifetime } from "../identity/Issue.ts"
+import { renewalOrder, type Signers } from "../identity/Nearness.ts"
 import type { IdentityCell, NodeIdentity } from "../identity/NodeIdentity.ts"
 import { acceptRenewal, renewalDueAt, renewSelf } from "../identity/Renewal.ts"
 import type { MeshRpcClient } from "../link/MeshRpcClients.ts"
@@ -17,7 +20,8 @@ import type { PeerKey } from "../model/Names.ts"
 export interface RenewalOptions {
   readonly dataDir: string
   readonly identity: IdentityCell
-  readonly peers: () => ReadonlyArray<PeerKey>
+  /** The connected members, and what is known of them. */
+  readonly signers: () => Signers
   readonly client: (peer: PeerKey) => Effect.Effect<MeshRpcClient, MeshRpcError>
   /** The identity changed: sign again what carries the certificate. */
   readonly onRenewed: Effect.Effect<void>
@@ -36,6 +40,19 @@ const maxReasons = 3
 /** Timers past this long overflow; a long sleep is taken in pieces. */
 const longestSleep = 3_600_000
 
+/** From so long before a right to admit ends this is logged with each renewal, ms. */
+const warnedBefore = 30 * 86_400_000
+
+/** Nobody can be let in any more, nor renewed, when all such rights have ended. */
+const warnOfEnd = ({ authority }: NodeIdentity): Effect.Effect<void> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    authority === undefined || authority.notAfter - now > warnedBefore
+      ? Effect.void
+      : Effect.logWarning(
+          `this node's right to admit and to renew others ends in ${describeSpan(authority.notAfter - now)}; put root.key into its data directory for one start, which renews it`
+        )
+  )
+
 export const keepCertificate = (
   options: RenewalOptions
 ): Effect.Effect<CertificateRenewal, never, Scope.Scope | Supervisor> =>
@@ -45,29 +62,15 @@ export const keepCertificate = (
     let nextAt: number | undefined
     let problem: { readonly identity: NodeIdentity; readonly message: string } | undefined
 
-    const fromPeers = Effect.gen(function* () {
-      const reasons: Array<string> = []
-      for (const peer of options.peers()) {
-        const asked = yield* options.client(peer).pipe(
-          Effect.flatMap((client) => client.RenewCertificate({})),
-          Effect.either
-        )
-        if (Either.isLeft(asked)) {
-          reasons.push(asked.left.message)
-          continue
-        }
-        const renewed = acceptRenewal(identity.current, asked.right, yield* Clock.currentTimeMillis)
-        if (Either.isRight(renewed)) return renewed.right
-        reasons.push(renewed.left.message)
-      }
-      return yield* Effect.fail(
-        reasons.length === 0
-          ? "no other member is connected, and this node may not sign"
-          : [...new Set(reasons)].slice(0, maxReasons).join("; ")
+    const fromPeer = (peer: PeerKey): Effect.Effect<NodeIdentity, string> =>
+      options.client(peer).pipe(
+        Effect.flatMap((client) => client.RenewCertificate({})),
+        Effect.zip(Clock.currentTimeMillis),
+        Effect.flatMap(([bytes, now]) => acceptRenewal(identity.current, bytes, now)),
+        Effect.mapError(({ message }) => message)
       )
-    })
 
-    const byOwnHand = Effect.gen(function* () {
+    const byOwnHand: Effect.Effect<NodeIdentity, string> = Effect.gen(function* () {
       const { current } = identity
       const renewed = renewSelf(current, yield* Clock.currentTimeMillis)
       if (Either.isLeft(renewed)) return yield* Effect.fail(renewed.left.message)
@@ -77,19 +80,19 @@ export const keepCertificate = (
       )
     })
 
-    /** The second where the first cannot; with the reasons of both. */
-    const either = (
-      first: Effect.Effect<NodeIdentity, string>,
-      second: Effect.Effect<NodeIdentity, string>
-    ) => Effect.catchAll(first, (one) => Effect.mapError(second, (other) => `${one}; ${other}`))
-
     const renewOnce: Effect.Effect<NodeIdentity, string> = Effect.gen(function* () {
-      const { authority } = identity.current
-      if (authority === undefined) return yield* fromPeers
-      const left = authority.notAfter - (yield* Clock.currentTimeMillis)
-      return yield* left < delegationLifetime / 2
-        ? either(fromPeers, byOwnHand)
-        : either(byOwnHand, fromPeers)
+      const now = yield* Clock.currentTimeMillis
+      const reasons: Array<string> = []
+      for (const who of renewalOrder(identity.current, options.signers(), now)) {
+        const renewed = yield* Effect.either(who === "own hand" ? byOwnHand : fromPeer(who))
+        if (Either.isRight(renewed)) return renewed.right
+        reasons.push(renewed.left)
+      }
+      return yield* Effect.fail(
+        reasons.length === 0
+          ? "no other member is connected, and this node may not sign"
+          : [...new Set(reasons)].slice(0, maxReasons).join("; ")
+      )
     }).pipe(
       // A bug in the asking is one more reason why nothing came of it, for status to show.
       Effect.catchAllDefect((defect) => Effect.fail(`unexpected: ${String(defect)}`))
@@ -119,6 +122,7 @@ export const keepCertificate = (
       )
       yield* options.onRenewed
       yield* Effect.logInfo("the certificate was renewed")
+      yield* warnOfEnd(renewed.right)
     })
 
     /** One certificate, until it is replaced: here, or by a handshake meanwhile. */

@@ -7,15 +7,23 @@ import { issueRenewal } from "../identity/Renewal.ts"
 import { callingPeer } from "../link/MeshRpcServer.ts"
 import type { MembershipShape } from "../membership/MembershipService.ts"
 import { MeshRpc, MeshRpcError } from "../model/MeshRpc.ts"
+import type { DialBack } from "./DialBack.ts"
 
 export interface MeshAnswersOptions {
   readonly identity: IdentityCell
   readonly admitted: AdmittedPeers
   readonly catalogue: Pick<CatalogueShape, "handlers" | "receive">
   readonly membership: Pick<MembershipShape, "handlers">
+  readonly dialBack: DialBack
 }
 
-export const meshAnswers = ({ identity, admitted, catalogue, membership }: MeshAnswersOptions) =>
+export const meshAnswers = ({
+  identity,
+  admitted,
+  catalogue,
+  membership,
+  dialBack
+}: MeshAnswersOptions) =>
   MeshRpc.toLayer({
     ...catalogue.handlers,
     ...membership.handlers,
@@ -33,6 +41,7 @@ export const meshAnswers = ({ identity, admitted, catalogue, membership }: MeshA
           ({ message }) => new MeshRpcError({ code: "refused", message })
         )
       }),
+    DialBack: ({ address }, { headers }) => dialBack(callingPeer({ headers }), address),
     DrainNotice: ({ envelope }) =>
       catalogue.receive(envelope).pipe(
         Effect.mapError(({ message }) => new MeshRpcError({ code: "invalid", message })),

@@ -37,8 +37,10 @@ import type { Dispatch } from "../model/Exchange.ts"
 import { MeshViewSource } from "../model/MeshView.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
+import { type AddressChecks, keepAddresses } from "./AddressChecks.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
+import { makeDialBack } from "./DialBack.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
 import { meshAnswers } from "./MeshAnswers.ts"
 import { PeerNames } from "./PeerNames.ts"
@@ -62,6 +64,7 @@ export interface MeshPlane {
   readonly catalogue: CatalogueShape
   readonly membership: MembershipShape
   readonly renewal: CertificateRenewal
+  readonly addressChecks: AddressChecks
   readonly view: MeshViewSource
   readonly nameOf: (peer: PeerKey) => string
   /** Whether the mesh has been met since the start, as far as one must wait for that. */
@@ -255,16 +258,23 @@ export const makeMeshPlane = (
     const renewal = yield* keepCertificate({
       dataDir: node.dataDir,
       identity,
-      // The others would refuse, one after the other.
-      peers: () =>
-        links
-          .connectedPeers()
-          .filter((peer) => admitted.get(peer)?.capabilities.includes("admit") !== false),
+      signers: () => ({
+        peers: links.connectedPeers(),
+        certificateOf: (peer) => admitted.get(peer)
+      }),
       client: clients.client,
       onRenewed: catalogue.resign
     })
 
-    const answers = meshAnswers({ identity, admitted, catalogue, membership })
+    const dialBack = makeDialBack({
+      host,
+      announced: (peer) => {
+        const record = catalogue.current().node(peer)?.record
+        return record === undefined || record.state === "left" ? [] : record.addresses
+      },
+      now: () => ticker.now()
+    })
+    const answers = meshAnswers({ identity, admitted, catalogue, membership, dialBack })
     yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers)), scope)
 
     const names = new PeerNames({
@@ -274,6 +284,17 @@ export const makeMeshPlane = (
       admitted: (peer) => admitted.get(peer)?.name
     })
     late.names = names
+    const addressChecks = yield* keepAddresses({
+      addresses: host.addresses,
+      isConfigured: node.announce !== undefined,
+      peers: () => links.connectedPeers(),
+      client: clients.client,
+      nameOf: (peer) => names.of(peer)
+    })
+    yield* Effect.acquireRelease(
+      Effect.sync(() => links.onUp(() => addressChecks.memberUp())),
+      (stop) => Effect.sync(stop)
+    )
     return {
       host,
       links,
@@ -282,6 +303,7 @@ export const makeMeshPlane = (
       catalogue,
       membership,
       renewal,
+      addressChecks,
       view,
       met: () => {
         const known = others()

@@ -21,7 +21,9 @@ export interface RunningNode {
   readonly name: string
   readonly peer: PeerKey
   readonly mesh: { readonly id: string; readonly name: string }
-  /** Where other nodes connect: multiaddrs, with the port that was got where 0 was asked for. */
+  /** What is open on this host for other nodes: multiaddrs, with the port that was got for a 0. */
+  readonly listening: ReadonlyArray<string>
+  /** Where they are told to connect: multiaddrs. */
   readonly addresses: ReadonlyArray<string>
   /** `host:port` or `unix:/path` of the admin API; undefined when it is off. */
   readonly admin: string | undefined
