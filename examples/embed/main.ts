@@ -53,6 +53,10 @@ await program.pipe(
   Effect.scoped,
   Effect.provide(MeshHttpClient.layer),
   Effect.provide(Node),
+  Effect.catchAll(({ message }) => {
+    process.exitCode = 1
+    return Console.error(message)
+  }),
   Logger.withMinimumLogLevel(LogLevel.Warning),
   Effect.ensuring(Effect.sync(() => rmSync(dataDir, { recursive: true, force: true }))),
   Effect.runPromise

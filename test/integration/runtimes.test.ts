@@ -78,4 +78,11 @@ describe("embedding", () => {
     const left = { node: expect.stringMatching(/^embedded-/), state: "left" }
     expect(members).toEqual(expect.arrayContaining([expect.objectContaining(left)]))
   })
+
+  it("examples/embed: says in a line what is wrong", async () => {
+    const example = join(root, "examples", "embed", "main.ts")
+    const { code, stdout, stderr } = await run(process.execPath, [example, "no-token"])
+    expect(stderr).toBe("an invite token begins with skein1.; this does not\n")
+    expect([code, stdout]).toEqual([1, ""])
+  })
 })
