@@ -241,7 +241,9 @@ describe("Inbound", () => {
     expect((await slow).text).toBe("b")
     while (b.sockets.size > 0) await turn()
     const cells = metrics.families.get("skein_inbound_endpoint_in_flight")?.cells
-    expect([...(cells?.keys() ?? [])]).toEqual(['{"service":"payments","endpoint":"a"}'])
+    expect([...(cells?.keys() ?? [])]).toEqual([
+      JSON.stringify({ service: "payments", endpoint: `${self.peer}/payments/a` })
+    ])
   })
 
   it("keeps what is known of an endpoint's health when only its timeouts change", async () => {

@@ -40,7 +40,7 @@ export class Inbound {
 
   constructor(options: InboundOptions) {
     this.#options = options
-    this.#metrics = new InboundMetrics(options.metrics)
+    this.#metrics = new InboundMetrics(options.metrics, options.self.peer)
     options.metrics.onCollect(() => {
       for (const endpoint of this.#all()) endpoint.publishGauges()
     })

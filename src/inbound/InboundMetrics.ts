@@ -1,4 +1,5 @@
 /** What the owner of endpoints counts of them, beyond what is counted of each exchange. */
+import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Counter, Family, Gauge, Labels, MetricRegistry } from "../telemetry/Metrics.ts"
 
 export interface EndpointCells {
@@ -12,6 +13,7 @@ export interface EndpointCells {
 }
 
 export class InboundMetrics {
+  readonly #peer: PeerKey
   readonly #inFlight: Family<Gauge>
   readonly #connections: Family<Gauge>
   readonly #waiting: Family<Gauge>
@@ -20,7 +22,9 @@ export class InboundMetrics {
   readonly #staleRetries: Family<Counter>
   readonly #droppedTrailers: Family<Counter>
 
-  constructor(registry: MetricRegistry) {
+  /** `peer`: this node's, so that an endpoint has one name on its own node and on its callers'. */
+  constructor(registry: MetricRegistry, peer: PeerKey) {
+    this.#peer = peer
     this.#inFlight = registry.gauge(
       "skein_inbound_endpoint_in_flight",
       "Exchanges that run on a local endpoint."
@@ -51,8 +55,8 @@ export class InboundMetrics {
     )
   }
 
-  endpoint(service: string, endpoint: string): EndpointCells {
-    const labels: Labels = { service, endpoint }
+  endpoint(service: ServiceName, id: string): EndpointCells {
+    const labels = this.#labels(service, id)
     return {
       inFlight: this.#inFlight.cell(labels),
       connections: this.#connections.cell(labels),
@@ -64,13 +68,17 @@ export class InboundMetrics {
     }
   }
 
-  remove(service: string, endpoint: string): void {
-    const labels: Labels = { service, endpoint }
+  remove(service: ServiceName, id: string): void {
+    const labels = this.#labels(service, id)
     for (const family of [this.#inFlight, this.#connections, this.#waiting, this.#healthy]) {
       family.remove(labels)
     }
     for (const family of [this.#connectFailures, this.#staleRetries, this.#droppedTrailers]) {
       family.remove(labels)
     }
+  }
+
+  #labels(service: ServiceName, id: string): Labels {
+    return { service, endpoint: `${this.#peer}/${service}/${id}` }
   }
 }

@@ -18,7 +18,10 @@ export class ListenerMetrics {
       .gauge("skein_listener_connections", "Open connections of local applications.")
       .cell({ listener })
     this.accepted = registry
-      .counter("skein_listener_connections_total", "Connections taken from local applications.")
+      .counter(
+        "skein_listener_accepted_total",
+        "Connections taken from local applications since the start."
+      )
       .cell({ listener })
     this.#refused = registry.counter(
       "skein_listener_refused_total",

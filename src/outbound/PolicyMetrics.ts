@@ -46,8 +46,8 @@ export class PolicyMetrics {
       "Attempts sent to an endpoint, by what they counted as."
     )
     this.#latency = registry.histogram(
-      "skein_endpoint_latency_ms",
-      "Milliseconds from sending an attempt to the head of its response."
+      "skein_endpoint_latency_seconds",
+      "Time from sending an attempt to the head of its response."
     )
     this.#inFlight = registry.gauge("skein_endpoint_in_flight", "Attempts under way.")
   }

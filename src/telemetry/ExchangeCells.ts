@@ -26,12 +26,12 @@ export class ExchangeFamilies {
       "Exchanges that ended. result: success, failure (5xx) or the code of the mesh's fault."
     )
     this.firstByte = registry.histogram(
-      "skein_request_first_byte_ms",
-      "Milliseconds until the response head."
+      "skein_request_first_byte_seconds",
+      "Time until the response head."
     )
     this.duration = registry.histogram(
-      "skein_request_duration_ms",
-      "Milliseconds until the end of the response; tunnels and upgraded connections not counted."
+      "skein_request_duration_seconds",
+      "Time until the end of the response; tunnels and upgraded connections are not counted."
     )
     this.inFlight = registry.gauge("skein_requests_in_flight", "Exchanges that have not ended.")
     this.requestBytes = registry.counter("skein_request_body_bytes_total", "Request body bytes.")

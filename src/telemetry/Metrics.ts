@@ -23,6 +23,9 @@ export class Gauge {
   }
 }
 
+/** Milliseconds in a second: what the cells of durations count, and what the text says. */
+export const millisPerSecond = 1_000
+
 /** Milliseconds, from a loopback call to a long timeout. */
 export const latencyBounds: ReadonlyArray<number> = [
   0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1_000, 2_000, 5_000,
@@ -78,11 +81,15 @@ export interface Family<Cell, Kind extends MetricKind = MetricKind> {
   readonly name: string
   readonly help: string
   readonly kind: Kind
+  /** The text says what the cells count, divided by this. 1 but for durations. */
+  readonly divisor: number
   readonly cells: ReadonlyMap<string, { readonly labels: Labels; readonly cell: Cell }>
   /** The cell of these labels; made on first use. Hold on to it. Label order matters. */
   cell(labels: Labels): Cell
   /** Frees a cell, e.g. when its endpoint is gone from the mesh. */
   remove(labels: Labels): void
+  /** Frees all cells: for what is found out anew at every scrape. */
+  clear(): void
 }
 
 /** A family of any kind; `kind` tells which. */
@@ -98,12 +105,21 @@ class BoundedFamily<Cell, Kind extends MetricKind> implements Family<Cell, Kind>
   readonly name: string
   readonly help: string
   readonly kind: Kind
+  readonly divisor: number
   readonly cells = new Map<string, { readonly labels: Labels; readonly cell: Cell }>()
   readonly #make: () => Cell
   readonly #limit: number
 
-  constructor(kind: Kind, name: string, help: string, make: () => Cell, limit: number) {
+  constructor(
+    kind: Kind,
+    name: string,
+    help: string,
+    make: () => Cell,
+    limit: number,
+    divisor = 1
+  ) {
     this.kind = kind
+    this.divisor = divisor
     this.name = name
     this.help = help
     this.#make = make
@@ -122,6 +138,10 @@ class BoundedFamily<Cell, Kind extends MetricKind> implements Family<Cell, Kind>
     this.cells.delete(JSON.stringify(labels))
   }
 
+  clear(): void {
+    this.cells.clear()
+  }
+
   #add(labels: Labels): Cell {
     const cell = this.#make()
     this.cells.set(JSON.stringify(labels), { labels, cell })
@@ -129,7 +149,10 @@ class BoundedFamily<Cell, Kind extends MetricKind> implements Family<Cell, Kind>
   }
 }
 
-/** All metrics of one node. Names: `skein_…`, unit as suffix, `_total` for counters. */
+/**
+ * All metrics of one node. Names: `skein_…`, base unit (seconds, bytes) as suffix, `_total` for
+ * counters and `_info` for what is told in labels alone.
+ */
 export class MetricRegistry {
   readonly families = new Map<string, AnyFamily>()
   readonly #collectors: Array<() => void> = []
@@ -151,11 +174,12 @@ export class MetricRegistry {
     return this.#add(new BoundedFamily("gauge", name, help, () => new Gauge(), this.#limit))
   }
 
+  /** Of durations: cells and bounds are in milliseconds, the text, as `name` says, in seconds. */
   histogram(name: string, help: string, bounds = latencyBounds): Family<Histogram> {
     const known = this.families.get(name)
     if (known?.kind === "histogram") return known
     const make = () => new Histogram(bounds)
-    return this.#add(new BoundedFamily("histogram", name, help, make, this.#limit))
+    return this.#add(new BoundedFamily("histogram", name, help, make, this.#limit, millisPerSecond))
   }
 
   /** Runs before each scrape: sets gauges that are cheaper to compute than to keep. */

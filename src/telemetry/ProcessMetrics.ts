@@ -42,7 +42,7 @@ export const observeProcess = (
   const uptime = registry.gauge("skein_uptime_seconds", "Seconds since this node started.").cell({})
   const delay = registry
     .histogram(
-      "skein_event_loop_delay_ms",
+      "skein_event_loop_delay_seconds",
       `How late a timer of ${lookEvery} ms fired: the time one turn of the event loop took.`,
       delayBounds
     )
