@@ -20,6 +20,7 @@ import type { Outbound } from "../outbound/Outbound.ts"
 import type { Telemetry } from "../telemetry/Telemetry.ts"
 import type { Drain } from "./Drain.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
+import { observeNode } from "./NodeMetrics.ts"
 import { RateMeter } from "./RateMeter.ts"
 
 export interface NodeSourceOptions {
@@ -227,6 +228,23 @@ export const makeNodeViews = (
         loopDelayMs: telemetry.loopDelay()
       }
     }
+
+    observeNode(telemetry.registry, () => ({
+      now: ticker.wall(),
+      ready: options.drain.state === "serving" && options.readiness().every(({ ready }) => ready),
+      members: members().map(({ state, record }) => ({
+        state,
+        signedAt: record?.signedAt ?? ticker.wall()
+      })),
+      links: links.status(),
+      nameOf: plane.nameOf,
+      certificate: {
+        expiresAt: identity.current.certificate.notAfter,
+        renewalFails: plane.renewal.problem() !== undefined
+      },
+      catalogue: catalogue.status(),
+      actors: options.actors()
+    }))
 
     return {
       status: Effect.sync(status),

@@ -76,18 +76,20 @@ export class Histogram {
 
 export type MetricKind = "counter" | "gauge" | "histogram"
 
-/** All cells of one metric name, told apart by their labels. */
-export interface Family<Cell, Kind extends MetricKind = MetricKind> {
+/** All cells of one metric name, told apart by their labels, whose names are `Label`. */
+export interface Family<Cell, Kind extends MetricKind = MetricKind, Label extends string = string> {
   readonly name: string
   readonly help: string
   readonly kind: Kind
+  /** Names of the labels; undefined: not declared. */
+  readonly labels: ReadonlyArray<string> | undefined
   /** The text says what the cells count, divided by this. 1 but for durations. */
   readonly divisor: number
   readonly cells: ReadonlyMap<string, { readonly labels: Labels; readonly cell: Cell }>
   /** The cell of these labels; made on first use. Hold on to it. Label order matters. */
-  cell(labels: Labels): Cell
+  cell(labels: Readonly<Record<Label, string>>): Cell
   /** Frees a cell, e.g. when its endpoint is gone from the mesh. */
-  remove(labels: Labels): void
+  remove(labels: Readonly<Record<Label, string>>): void
   /** Frees all cells: for what is found out anew at every scrape. */
   clear(): void
 }
@@ -101,27 +103,33 @@ export type AnyFamily =
 /** Label combinations per family; what a mesh with hundreds of services needs, and no more. */
 export const defaultCellLimit = 4_096
 
-class BoundedFamily<Cell, Kind extends MetricKind> implements Family<Cell, Kind> {
+type Declared<Kind, Label extends string> = Pick<
+  Family<unknown, MetricKind, Label>,
+  "name" | "help" | "labels"
+> & { readonly kind: Kind }
+
+class BoundedFamily<Cell, Kind extends MetricKind, Label extends string>
+  implements Family<Cell, Kind, Label>
+{
   readonly name: string
   readonly help: string
   readonly kind: Kind
+  readonly labels: ReadonlyArray<string> | undefined
   readonly divisor: number
   readonly cells = new Map<string, { readonly labels: Labels; readonly cell: Cell }>()
   readonly #make: () => Cell
   readonly #limit: number
 
   constructor(
-    kind: Kind,
-    name: string,
-    help: string,
+    of: Declared<Kind, Label>,
     make: () => Cell,
-    limit: number,
-    divisor = 1
+    { limit, divisor = 1 }: { readonly limit: number; readonly divisor?: number }
   ) {
-    this.kind = kind
+    this.kind = of.kind
+    this.name = of.name
+    this.help = of.help
+    this.labels = of.labels
     this.divisor = divisor
-    this.name = name
-    this.help = help
     this.#make = make
     this.#limit = limit
   }
@@ -162,24 +170,40 @@ export class MetricRegistry {
     this.#limit = limit
   }
 
-  counter(name: string, help: string): Family<Counter> {
+  counter<Label extends string = string>(
+    name: string,
+    help: string,
+    labels?: ReadonlyArray<Label>
+  ): Family<Counter, "counter", Label> {
     const known = this.families.get(name)
     if (known?.kind === "counter") return known
-    return this.#add(new BoundedFamily("counter", name, help, () => new Counter(), this.#limit))
+    const of = { kind: "counter", name, help, labels } as const
+    return this.#add(new BoundedFamily(of, () => new Counter(), { limit: this.#limit }))
   }
 
-  gauge(name: string, help: string): Family<Gauge> {
+  gauge<Label extends string = string>(
+    name: string,
+    help: string,
+    labels?: ReadonlyArray<Label>
+  ): Family<Gauge, "gauge", Label> {
     const known = this.families.get(name)
     if (known?.kind === "gauge") return known
-    return this.#add(new BoundedFamily("gauge", name, help, () => new Gauge(), this.#limit))
+    const of = { kind: "gauge", name, help, labels } as const
+    return this.#add(new BoundedFamily(of, () => new Gauge(), { limit: this.#limit }))
   }
 
   /** Of durations: cells and bounds are in milliseconds, the text, as `name` says, in seconds. */
-  histogram(name: string, help: string, bounds = latencyBounds): Family<Histogram> {
+  histogram<Label extends string = string>(
+    name: string,
+    help: string,
+    labels?: ReadonlyArray<Label>,
+    bounds = latencyBounds
+  ): Family<Histogram, "histogram", Label> {
     const known = this.families.get(name)
     if (known?.kind === "histogram") return known
-    const make = () => new Histogram(bounds)
-    return this.#add(new BoundedFamily("histogram", name, help, make, this.#limit, millisPerSecond))
+    const of = { kind: "histogram", name, help, labels } as const
+    const options = { limit: this.#limit, divisor: millisPerSecond }
+    return this.#add(new BoundedFamily(of, () => new Histogram(bounds), options))
   }
 
   /** Runs before each scrape: sets gauges that are cheaper to compute than to keep. */

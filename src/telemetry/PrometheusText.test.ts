@@ -68,7 +68,9 @@ describe("prometheusText", () => {
     const registry = new MetricRegistry()
     registry.counter("skein_a_total", "As.").cell({ service: "x" }).inc(3)
     registry.gauge("skein_b", "Bs.").cell({}).set(-1.5)
-    const histogram = registry.histogram("skein_c_seconds", "Cs.", [7.5, 10]).cell({ service: "x" })
+    const histogram = registry
+      .histogram("skein_c_seconds", "Cs.", ["service"], [7.5, 10])
+      .cell({ service: "x" })
     for (const value of [0.5, 7.5, 9, 100]) histogram.record(value)
     registry.gauge("skein_unused", "No cell, no lines.")
 
