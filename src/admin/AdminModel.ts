@@ -7,6 +7,7 @@
 import { Schema } from "effect"
 import { MeshId, NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { Protocol } from "../model/NodeRecord.ts"
+import { standingNames } from "../outbound/Standing.ts"
 
 const Count = Schema.Int.pipe(Schema.nonNegative())
 const Rate = Schema.NullOr(Schema.Number)
@@ -91,6 +92,9 @@ export const NodeStatus = Schema.Struct({
 })
 export type NodeStatus = typeof NodeStatus.Type
 
+/** `draining`: what runs on it goes on, nothing new is begun. */
+const LinkState = Schema.Literal("open", "draining", "connecting", "closed")
+
 export const MemberStatus = Schema.Struct({
   node: NodeName,
   peer: PeerKey,
@@ -102,7 +106,7 @@ export const MemberStatus = Schema.Struct({
   /** In this state since. */
   sinceAt: Instant,
   /** Null: this very node. */
-  link: Schema.NullOr(Schema.Literal("open", "connecting", "closed")),
+  link: Schema.NullOr(LinkState),
   rttMs: Rate,
   software: Text,
   /** Its record as held here. */
@@ -123,7 +127,15 @@ export type MemberStatus = typeof MemberStatus.Type
 export const ServiceStatus = Schema.Struct({
   name: ServiceName,
   protocol: Protocol,
-  endpoints: Schema.Struct({ total: Count, healthy: Count }),
+  endpoints: Schema.Struct({
+    total: Count,
+    /** As their owners say. */
+    healthy: Count,
+    /** Those that may get the next request from this node. */
+    inUse: Count
+  }),
+  /** Ejections are disregarded: too few endpoints would be left, or only sick ones. */
+  panic: Schema.Boolean,
   nodes: Schema.Array(NodeName),
   /** Share of calls from this node that succeeded, 0–1; null without calls. */
   success: Rate,
@@ -150,7 +162,17 @@ export const EndpointStatus = Schema.Struct({
   weight: Count,
   /** As this node judges it; null when it was never called from here. */
   breaker: Schema.NullOr(Schema.Literal("closed", "open", "half_open", "off")),
-  /** Until when, when ejected. */
+  /** This node's link to it; false after it broke. */
+  linked: Schema.Boolean,
+  /** What is in force: the first thing that is held against it, in the order of selection. */
+  state: Schema.Literal(...standingNames),
+  /** When the state ends by itself; null when time does not end it. */
+  stateUntilAt: Schema.NullOr(Instant),
+  /** It may get the next request from this node. */
+  inUse: Schema.Boolean,
+  /** Why it is in use despite its state: too few would be left, or all that is in reach is out. */
+  inUseDespite: Schema.NullOr(Schema.Literal("panic", "no_other")),
+  /** Until when, when ejected; in a panic that is disregarded, see `inUse`. */
   ejectedUntilAt: Schema.NullOr(Instant),
   inFlight: Count,
   /** The balancer's latency estimate. */
@@ -164,7 +186,7 @@ export const LinkStatus = Schema.Struct({
   node: Schema.NullOr(NodeName),
   peer: PeerKey,
   direction: Schema.Literal("inbound", "outbound"),
-  state: Schema.Literal("open", "connecting", "closed"),
+  state: LinkState,
   address: Text,
   rttMs: Rate,
   /** In flight. */

@@ -18,6 +18,8 @@ const certificate = (change: Partial<NodeStatus["certificate"]>) =>
 
 const [self, other] = sampleMembers
 if (self === undefined || other === undefined) throw new Error("the sample has two members")
+const payments = sampleServices.find(({ name }) => name === "payments")
+if (payments === undefined) throw new Error("the sample has payments")
 const mesh = (change: Partial<MemberStatus>) =>
   meshChecks(sampleStatus, [self, { ...other, ...change }])
 
@@ -73,6 +75,21 @@ describe("the checks of skein doctor", () => {
       /none of 1 endpoint is healthy/
     ],
     [
+      "a service whose circuits are open",
+      "fail",
+      find(
+        serviceChecks([{ ...payments, endpoints: { total: 2, healthy: 2, inUse: 0 } }]),
+        "payments"
+      ),
+      /2 of 2 endpoints are healthy, but calls from this node have failed/
+    ],
+    [
+      "a service in a panic",
+      "warn",
+      find(serviceChecks([{ ...payments, panic: true }]), "payments"),
+      /^panic: so many of 2 endpoints/
+    ],
+    [
       "a collector that is down",
       "warn",
       find(
@@ -95,6 +112,10 @@ describe("the checks of skein doctor", () => {
     const old = Effect.runSync(Effect.flip(requireRuntime({ ...process.versions, node: "20.1.0" })))
     expect(old.message).toMatch(/^this is Node 20\.1\.0\. Skein needs Node 22 or newer\./)
     Effect.runSync(requireRuntime(process.versions))
+  })
+
+  it("a link that drains is no trouble: its node has said so", () => {
+    expect(find(mesh({ link: "draining" }), "links").state).toBe("ok")
   })
 
   it("a member that has left is nobody's trouble", () => {

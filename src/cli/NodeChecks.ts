@@ -70,7 +70,7 @@ export const meshChecks = (
 ): ReadonlyArray<Check> => {
   const others = members.filter(({ self, state }) => !self && state !== "left")
   const alive = others.filter(({ state }) => state === "alive")
-  const unlinked = alive.filter(({ link }) => link !== null && link !== "open")
+  const unlinked = alive.filter(({ link }) => link === "connecting" || link === "closed")
   const unsynced = alive.filter(({ record }) => record !== null && record.sync !== "synced")
   const ahead = others.filter(
     ({ record }) => record !== null && record.signedAt > status.nowAt + clockTolerance
@@ -121,25 +121,41 @@ export const meshChecks = (
   ]
 }
 
+const serviceCheck = ({ name, endpoints, nodes, panic }: ServiceStatus): Check => {
+  const { healthy, inUse, total } = endpoints
+  const where = nodes.join(", ")
+  const see = `See \`skein endpoints ${name}\`.`
+  if (healthy === 0) {
+    return fail(
+      name,
+      total === 0 ? "no endpoints" : `none of ${counted(total, "endpoint")} is healthy`,
+      `Calls get no_healthy_endpoint. Are the programs running${where === "" ? "" : ` on ${where}`}? ${see}`
+    )
+  }
+  // What its callers here have met counts for more than what its owners say.
+  if (inUse === 0) {
+    return fail(
+      name,
+      `${healthy} of ${counted(total, "endpoint")} ${healthy === 1 ? "is" : "are"} healthy, but calls from this node have failed too often: no circuit is closed`,
+      `Calls get no_healthy_endpoint until a probe succeeds. ${see}`
+    )
+  }
+  if (panic) {
+    return warn(
+      name,
+      `panic: so many of ${counted(total, "endpoint")} behave badly that the ejected ones are used all the same`,
+      `Look for what they have in common: a database, a release, a network. ${see}`
+    )
+  }
+  return healthy === total
+    ? ok(name, `${counted(total, "healthy endpoint")} on ${where}`)
+    : warn(name, `${healthy} of ${total} endpoints are healthy`, see)
+}
+
 export const serviceChecks = (services: ReadonlyArray<ServiceStatus>): ReadonlyArray<Check> =>
   services.length === 0
     ? [ok("services", "none are offered in this mesh")]
-    : services.map(({ name, endpoints: { healthy, total }, nodes }) => {
-        const where = nodes.join(", ")
-        if (healthy === total && total > 0)
-          return ok(name, `${counted(total, "healthy endpoint")} on ${where}`)
-        return healthy === 0
-          ? fail(
-              name,
-              total === 0 ? "no endpoints" : `none of ${counted(total, "endpoint")} is healthy`,
-              `Calls get no_healthy_endpoint. Are the programs running${where === "" ? "" : ` on ${where}`}? See \`skein endpoints ${name}\`.`
-            )
-          : warn(
-              name,
-              `${healthy} of ${total} endpoints are healthy`,
-              `See \`skein endpoints ${name}\`.`
-            )
-      })
+    : services.map(serviceCheck)
 
 export const telemetryChecks = ({ telemetry }: NodeStatus): ReadonlyArray<Check> => {
   const { collector, reachable, dropped, lastError } = telemetry

@@ -16,6 +16,13 @@ const columns: ReadonlyArray<Column<ServiceStatus>> = [
       healthy === 0 ? "bad" : healthy < total ? "warn" : "good"
   },
   {
+    title: "IN USE",
+    cell: ({ endpoints, panic }) => `${endpoints.inUse}${panic ? " (panic)" : ""}`,
+    align: "right",
+    tone: ({ endpoints: { healthy, inUse }, panic }) =>
+      inUse === 0 ? "bad" : panic || inUse < healthy ? "warn" : undefined
+  },
+  {
     title: "SUCCESS",
     cell: ({ success }) => share(success),
     align: "right",

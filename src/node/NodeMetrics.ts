@@ -37,9 +37,10 @@ export interface NodeFacts {
 export const maxPeersTold = 512
 
 const memberStates: ReadonlyArray<MemberFacts["state"]> = ["alive", "suspect", "dead", "left"]
-const linkStates = {
+/** What links are called towards people, by their pool's names. */
+export const linkStates = {
   up: "open",
-  draining: "open",
+  draining: "draining",
   connecting: "connecting",
   down: "closed"
 } as const
@@ -140,7 +141,7 @@ const setLinks = (
   links: ReadonlyArray<PeerLinkStatus>
 ): void => {
   for (const wanted of [true, false]) {
-    for (const state of ["open", "connecting", "closed"] as const) {
+    for (const state of Object.values(linkStates)) {
       const count = links.filter(
         (link) => link.wanted === wanted && linkStates[link.state] === state
       )

@@ -14,13 +14,12 @@ import type { AdminSource } from "../admin/AdminSource.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
 import type { Inbound } from "../inbound/Inbound.ts"
-import type { PeerLinkStatus } from "../link/LinkPool.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Outbound } from "../outbound/Outbound.ts"
 import type { Telemetry } from "../telemetry/Telemetry.ts"
 import type { Drain } from "./Drain.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
-import { observeNode } from "./NodeMetrics.ts"
+import { linkStates, observeNode } from "./NodeMetrics.ts"
 import { RateMeter } from "./RateMeter.ts"
 
 export interface NodeSourceOptions {
@@ -43,9 +42,6 @@ export type NodeViews = Pick<
   AdminSource["Type"],
   "status" | "members" | "services" | "endpoints" | "links" | "metrics"
 >
-
-const linkState = (state: PeerLinkStatus["state"]): LinkStatus["state"] =>
-  state === "connecting" ? "connecting" : state === "down" ? "closed" : "open"
 
 const orNull = <A>(value: A | undefined): A | null => value ?? null
 
@@ -97,7 +93,7 @@ export const makeNodeViews = (
           zone: orNull(record.zone),
           addresses: record.addresses,
           sinceAt: member?.since ?? record.signedAt,
-          link: isSelf ? null : linkState(link?.state ?? "down"),
+          link: isSelf ? null : linkStates[link?.state ?? "down"],
           rttMs: orNull(link?.rtt),
           software: record.software,
           record: {
@@ -125,8 +121,10 @@ export const makeNodeViews = (
             total: service.endpoints.length,
             healthy: service.endpoints.filter(
               ({ healthy, draining, member }) => healthy && !draining && member !== "dead"
-            ).length
+            ).length,
+            inUse: one?.selected ?? 0
           },
+          panic: one?.panic ?? false,
           nodes: [...new Set(service.endpoints.map(({ node }) => node))].sort(),
           success: called ? one.successRate : null,
           rps: called ? meter.perSecond(now, service.name, one.requests) : 0,
@@ -163,6 +161,11 @@ export const makeNodeViews = (
               member: one.member,
               weight: one.weight,
               breaker: one.breaker ?? "off",
+              linked: one.linked,
+              state: one.standing,
+              stateUntilAt: orNull(one.standsUntil),
+              inUse: one.selected,
+              inUseDespite: orNull(one.despite),
               ejectedUntilAt: orNull(one.ejectedUntil),
               inFlight: one.inFlight,
               ewmaMs: orNull(one.ewma),
@@ -178,7 +181,7 @@ export const makeNodeViews = (
         node: orNull(catalogue.current().node(link.peer)?.record.name),
         peer: link.peer,
         direction: link.state === "down" && link.serving > 0 ? "inbound" : "outbound",
-        state: linkState(link.state),
+        state: linkStates[link.state],
         address: orNull(link.addresses[0]),
         rttMs: orNull(link.rtt),
         exchanges: link.exchanges + link.serving,

@@ -15,6 +15,7 @@ import { OutboundExchange } from "./OutboundExchange.ts"
 import { routeNotFound } from "./OutboundFaults.ts"
 import { PolicyMetrics } from "./PolicyMetrics.ts"
 import { type PlanContext, ServicePlan } from "./ServicePlan.ts"
+import { observeStandings } from "./StandingMetrics.ts"
 import { type EndpointStatus, endpointStatus, type ServiceStats, serviceStats } from "./Status.ts"
 
 export interface OutboundOptions {
@@ -119,6 +120,11 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
       fields: call.head?.fields ?? []
     })
 
+  observeStandings(
+    options.metrics,
+    () => plans.values(),
+    () => ticker.now()
+  )
   follow(view.current)
   const unsubscribe = view.subscribe(follow)
 
