@@ -5,6 +5,7 @@
  * added; those here keep their meaning.
  */
 import { Schema } from "effect"
+import { findingKinds } from "../catalogue/MeshFindings.ts"
 import { MeshId, NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { Protocol } from "../model/NodeRecord.ts"
 import { standingNames } from "../outbound/Standing.ts"
@@ -54,6 +55,18 @@ export const ExportStatus = Schema.Struct({
   lastError: Text
 })
 
+/** What is wrong between nodes; the same on every node that has the same records. */
+export const MeshFinding = Schema.Struct({
+  kind: Schema.Literal(...findingKinds),
+  service: Schema.NullOr(ServiceName),
+  /** Whom it is about. */
+  nodes: Schema.Array(NodeName),
+  /** What is wrong, and what follows from it. */
+  message: Schema.String,
+  hint: Schema.String
+})
+export type MeshFinding = typeof MeshFinding.Type
+
 export const NodeStatus = Schema.Struct({
   node: NodeName,
   peer: PeerKey,
@@ -73,6 +86,7 @@ export const NodeStatus = Schema.Struct({
   dataDir: Schema.String,
   certificate: CertificateStatus,
   readiness: Schema.Array(ReadinessItem),
+  findings: Schema.Array(MeshFinding),
   actors: Schema.Array(ActorStatus),
   telemetry: ExportStatus,
   counts: Schema.Struct({
@@ -127,6 +141,8 @@ export type MemberStatus = typeof MemberStatus.Type
 export const ServiceStatus = Schema.Struct({
   name: ServiceName,
   protocol: Protocol,
+  /** Nodes that get no calls because they say another protocol. */
+  leftOut: Schema.Array(Schema.Struct({ node: NodeName, protocol: Protocol })),
   endpoints: Schema.Struct({
     total: Count,
     /** As their owners say. */
@@ -155,6 +171,8 @@ export const EndpointStatus = Schema.Struct({
   endpoint: Schema.String,
   zone: Text,
   local: Schema.Boolean,
+  /** As its node says; another than the service's: left out. */
+  protocol: Protocol,
   /** As its owner's health checks say. */
   healthy: Schema.Boolean,
   draining: Schema.Boolean,
@@ -165,7 +183,7 @@ export const EndpointStatus = Schema.Struct({
   /** This node's link to it; false after it broke. */
   linked: Schema.Boolean,
   /** What is in force: the first thing that is held against it, in the order of selection. */
-  state: Schema.Literal(...standingNames),
+  state: Schema.Literal(...standingNames, "left_out"),
   /** When the state ends by itself; null when time does not end it. */
   stateUntilAt: Schema.NullOr(Instant),
   /** It may get the next request from this node. */

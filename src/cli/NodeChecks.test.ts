@@ -20,6 +20,13 @@ const [self, other] = sampleMembers
 if (self === undefined || other === undefined) throw new Error("the sample has two members")
 const payments = sampleServices.find(({ name }) => name === "payments")
 if (payments === undefined) throw new Error("the sample has payments")
+const finding: NodeStatus["findings"][number] = {
+  kind: "protocol_conflict",
+  service: payments.name,
+  nodes: [other.node],
+  message: "payments is http on host-a, but tcp on host-b: calls use http, and host-b gets none",
+  hint: "Set protocol of payments in the config of host-b to http."
+}
 const mesh = (change: Partial<MemberStatus>) =>
   meshChecks(sampleStatus, [self, { ...other, ...change }])
 
@@ -73,6 +80,21 @@ describe("the checks of skein doctor", () => {
       "fail",
       find(serviceChecks(sampleServices), "ledger-db"),
       /none of 1 endpoint is healthy/
+    ],
+    [
+      "nodes that contradict each other",
+      "fail",
+      find(meshChecks({ ...sampleStatus, findings: [finding] }, sampleMembers), "protocols"),
+      /^payments is http on host-a, but tcp on host-b/
+    ],
+    [
+      "one name twice",
+      "warn",
+      find(
+        meshChecks({ ...sampleStatus, findings: [{ ...finding, kind: "name_not_unique" }] }, []),
+        "names"
+      ),
+      /^payments/
     ],
     [
       "a service whose circuits are open",

@@ -1,5 +1,5 @@
 /** What a node's own report says of its health. Pure: from the admin API's values to checks. */
-import type { MemberStatus, NodeStatus, ServiceStatus } from "../admin/AdminModel.ts"
+import type { MemberStatus, MeshFinding, NodeStatus, ServiceStatus } from "../admin/AdminModel.ts"
 import { type Check, fail, ok, warn } from "./Check.ts"
 import { counted, latency, span } from "./Figures.ts"
 
@@ -61,6 +61,26 @@ export const nodeChecks = (status: NodeStatus): ReadonlyArray<Check> => {
   ]
 }
 
+/** What works now, though not for long or not for all; anything else leaves somebody out. */
+const harmless: ReadonlyArray<MeshFinding["kind"]> = ["name_not_unique", "records_refused"]
+
+const findingNames: Record<MeshFinding["kind"], string> = {
+  protocol_conflict: "protocols",
+  service_not_granted: "grants",
+  name_not_unique: "names",
+  address_not_unique: "addresses",
+  record_contested: "key",
+  records_refused: "records",
+  catalogue_full: "catalogue"
+}
+
+const findingChecks = ({ findings }: NodeStatus): ReadonlyArray<Check> =>
+  findings.length === 0
+    ? [ok("agreement", "nodes do not contradict each other")]
+    : findings.map(({ kind, message, hint }) =>
+        (harmless.includes(kind) ? warn : fail)(findingNames[kind], message, hint)
+      )
+
 /** Clocks are compared by what others have just signed: nothing can be signed in the future. */
 const clockTolerance = 5_000
 
@@ -117,7 +137,8 @@ export const meshChecks = (
             )
             .join(", "),
           "Certificates depend on clocks: run NTP on both hosts."
-        )
+        ),
+    ...findingChecks(status)
   ]
 }
 

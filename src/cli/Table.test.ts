@@ -57,6 +57,9 @@ describe("tables", () => {
       ""
     ])
     expect(renderServices([], plain)).toContain("No services")
+    const leftOut = [{ node: "host-c", protocol: "tcp" }] as never
+    const torn = { ...sampleServices[1]!, leftOut }
+    expect(renderServices([torn], plain)).toContain("payments  http (host-c: tcp)  ")
     const panicking = { ...sampleServices[1]!, panic: true }
     expect(renderServices([panicking], plain)).toContain("  1 (panic)  ")
   })
@@ -74,7 +77,8 @@ describe("tables", () => {
       { ...good, state: "probing" as const, breaker: "half_open" as const },
       { ...good, state: "link_down" as const, inUse: false },
       { ...good, state: "dead" as const, inUseDespite: "no_other" as const },
-      { ...good, state: "suspect" as const, stateUntilAt: sampleNow - 1 }
+      { ...good, state: "suspect" as const, stateUntilAt: sampleNow - 1 },
+      { ...good, state: "left_out" as const, inUse: false, protocol: "tcp" as const }
     ].map((endpoint) => lines(renderEndpoints([endpoint], plain))[1]?.split(/\s{2,}/)[2])
     expect(states).toEqual([
       "healthy",
@@ -85,7 +89,8 @@ describe("tables", () => {
       "circuit on probe",
       "link down",
       "node dead (in use: no other)",
-      "node suspect"
+      "node suspect",
+      "left out: says tcp"
     ])
   })
 

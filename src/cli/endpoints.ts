@@ -22,7 +22,8 @@ const states: Record<State, readonly [words: string, tone: Tone]> = {
   dead: ["node dead", "bad"],
   circuit_open: ["circuit open", "bad"],
   unhealthy: ["unhealthy", "bad"],
-  draining: ["draining", "warn"]
+  draining: ["draining", "warn"],
+  left_out: ["left out", "bad"]
 }
 
 const despite: Record<NonNullable<EndpointStatus["inUseDespite"]>, string> = {
@@ -34,6 +35,7 @@ const despite: Record<NonNullable<EndpointStatus["inUseDespite"]>, string> = {
 const verdict = (endpoint: EndpointStatus, now: number): readonly [string, Tone] => {
   const { state, stateUntilAt, inUseDespite } = endpoint
   const [words, tone] = states[state]
+  if (state === "left_out") return [`${words}: says ${endpoint.protocol}`, tone]
   const wait = stateUntilAt !== null && stateUntilAt > now ? ` ${span(stateUntilAt - now)}` : ""
   return inUseDespite === null
     ? [`${words}${wait}`, tone]

@@ -7,7 +7,14 @@ import { type Showing, showView, viewOptions } from "./View.ts"
 
 const columns: ReadonlyArray<Column<ServiceStatus>> = [
   { title: "NAME", cell: ({ name }) => name },
-  { title: "PROTOCOL", cell: ({ protocol }) => protocol },
+  {
+    title: "PROTOCOL",
+    cell: ({ protocol, leftOut }) =>
+      leftOut.length === 0
+        ? protocol
+        : `${protocol} (${leftOut.map((other) => `${other.node}: ${other.protocol}`).join(", ")})`,
+    tone: ({ leftOut }) => (leftOut.length === 0 ? undefined : "bad")
+  },
   {
     title: "HEALTHY",
     cell: ({ endpoints }) => `${endpoints.healthy}/${endpoints.total}`,

@@ -14,7 +14,7 @@ const stateTone: Record<NodeStatus["state"], Tone> = {
 }
 
 export const renderStatus = (status: NodeStatus, { colour }: Showing): string => {
-  const { certificate, counts, memory, nowAt } = status
+  const { certificate, counts, findings, memory, nowAt } = status
   const missing = status.readiness.filter(({ ready }) => !ready)
   const troubled = status.actors.filter(({ state }) => state !== "running")
   const left = certificate.expiresAt - nowAt
@@ -59,6 +59,15 @@ export const renderStatus = (status: NodeStatus, { colour }: Showing): string =>
           counted(counts.links, "link")
         ].join(", ")
       ],
+      ...(findings.length === 0
+        ? []
+        : ([
+            [
+              "wrong",
+              `${findings.map(({ message }) => message).join("; ")} (see \`skein doctor\`)`,
+              "bad"
+            ]
+          ] as const)),
       ["in flight", String(counts.inFlight)],
       ["memory", `${bytes(memory.rss)} resident, ${bytes(memory.heapUsed)} heap`],
       ["loop delay", latency(status.loopDelayMs)]

@@ -11,6 +11,7 @@ import { CatalogueStore } from "../catalogue/CatalogueStore.ts"
 import { connectByRpc } from "../catalogue/CatalogueSync.ts"
 import { MeshViewBuilder } from "../catalogue/MeshViewBuilder.ts"
 import { makeRecordDoor } from "../catalogue/RecordDoor.ts"
+import { RefusedRecords } from "../catalogue/RefusedRecords.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import { makeAdmission } from "../identity/Admission.ts"
 import { AdmittedPeers } from "../identity/AdmittedPeers.ts"
@@ -41,6 +42,7 @@ import type { Bootstrap } from "./Bootstrap.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
 import { meshAnswers } from "./MeshAnswers.ts"
+import { MeshTroubles, troublesEvery } from "./MeshTroubles.ts"
 import { PeerNames } from "./PeerNames.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 
@@ -64,6 +66,9 @@ export interface MeshPlane {
   readonly renewal: CertificateRenewal
   readonly view: MeshViewSource
   readonly nameOf: (peer: PeerKey) => string
+  /** What is wrong between nodes. */
+  readonly troubles: MeshTroubles
+  readonly refused: RefusedRecords
   /** Whether the mesh has been met since the start, as far as one must wait for that. */
   readonly met: () => ReadinessItem
 }
@@ -151,12 +156,15 @@ export const makeMeshPlane = (
       Gossip
     )
 
+    const refused = new RefusedRecords()
     const catalogue = yield* makeCatalogue({
       self,
       name: identity.current.name,
       zone: node.zone,
       software: options.software,
-      door: makeRecordDoor(identity, cache, (certificate) => admitted.refresh(certificate)),
+      door: refused.watch(
+        makeRecordDoor(identity, cache, (certificate) => admitted.refresh(certificate))
+      ),
       connect: connectByRpc(clients),
       neighbours: () => links.connectedPeers()
     }).pipe(
@@ -252,6 +260,28 @@ export const makeMeshPlane = (
       Effect.forkScoped
     )
 
+    const troubles = new MeshTroubles({
+      name: () => identity.current.name,
+      catalogue: catalogue.current,
+      status: catalogue.status,
+      memberOf: membership.stateOf,
+      conflicts: () => builder.conflicts,
+      refused,
+      now: () => ticker.wall()
+    })
+    yield* Effect.suspend(() => {
+      const { appeared, gone } = troubles.news()
+      return Effect.all([
+        ...appeared.map(({ message, hint }) => Effect.logWarning(`${message}. ${hint}`)),
+        ...gone.map(({ message }) => Effect.logInfo(`no longer so: ${message}`))
+      ])
+    }).pipe(
+      Effect.catchAllDefect((defect) => Effect.logError("the look for troubles failed", defect)),
+      Effect.delay(troublesEvery),
+      Effect.forever,
+      Effect.forkScoped
+    )
+
     const renewal = yield* keepCertificate({
       dataDir: node.dataDir,
       identity,
@@ -282,6 +312,8 @@ export const makeMeshPlane = (
       catalogue,
       membership,
       renewal,
+      troubles,
+      refused,
       view,
       met: () => {
         const known = others()

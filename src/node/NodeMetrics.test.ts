@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { RecordRefused } from "../catalogue/RecordDoor.ts"
 import { PeerKey } from "../model/Names.ts"
 import { MetricRegistry } from "../telemetry/Metrics.ts"
 import { prometheusText } from "../telemetry/PrometheusText.ts"
@@ -48,6 +49,13 @@ const start: NodeFacts = {
     version: 1,
     withheld: []
   },
+  refused: new Map([
+    ["forged", { count: 5, at: 0, last: new RecordRefused({ code: "forged", message: "" }) }]
+  ]),
+  findings: [
+    { kind: "protocol_conflict", service: undefined, nodes: [], message: "", hint: "" },
+    { kind: "protocol_conflict", service: undefined, nodes: [], message: "", hint: "" }
+  ],
   actors: [{ name: "x", state: "failed", restarts: 9, mailbox: 4, dropped: 3, lastError: "boom" }]
 }
 
@@ -90,6 +98,14 @@ describe("what a node knows of itself and the mesh", () => {
       "skein_catalogue_oldest_record_age_seconds 90",
       "skein_catalogue_full_total 2",
       "skein_catalogue_contested_total 1",
+      'skein_catalogue_refused_total{reason="forged"} 5',
+      'skein_mesh_findings{kind="protocol_conflict"} 2',
+      'skein_mesh_findings{kind="service_not_granted"} 0',
+      'skein_mesh_findings{kind="name_not_unique"} 0',
+      'skein_mesh_findings{kind="address_not_unique"} 0',
+      'skein_mesh_findings{kind="record_contested"} 0',
+      'skein_mesh_findings{kind="records_refused"} 0',
+      'skein_mesh_findings{kind="catalogue_full"} 0',
       'skein_actor_running{actor="x"} 0',
       'skein_actor_mailbox_messages{actor="x"} 4',
       'skein_actor_restarts_total{actor="x"} 9',

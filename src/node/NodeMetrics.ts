@@ -4,6 +4,8 @@
  */
 import type { ActorStatus } from "../actor/Supervisor.ts"
 import type { CatalogueStatus } from "../catalogue/CatalogueService.ts"
+import { findingKinds, type MeshFinding } from "../catalogue/MeshFindings.ts"
+import type { RefusedRecords } from "../catalogue/RefusedRecords.ts"
 import type { PeerLinkStatus } from "../link/LinkPool.ts"
 import type { Counter, Family, Gauge, MetricRegistry } from "../telemetry/Metrics.ts"
 
@@ -27,6 +29,8 @@ export interface NodeFacts {
     readonly renewalFails: boolean
   }
   readonly catalogue: CatalogueStatus
+  readonly refused: RefusedRecords["kinds"]
+  readonly findings: ReadonlyArray<MeshFinding>
   readonly actors: ReadonlyArray<ActorStatus>
 }
 
@@ -90,6 +94,16 @@ export const observeNode = (registry: MetricRegistry, facts: () => NodeFacts): v
       []
     )
     .cell({})
+  const refused = registry.counter(
+    "skein_catalogue_refused_total",
+    "Records from the mesh that were not taken in, by reason; the same ones are met again and again.",
+    ["reason"]
+  )
+  const findings = registry.gauge(
+    "skein_mesh_findings",
+    "What is wrong between nodes, by kind: see `skein doctor`.",
+    ["kind"]
+  )
   const actors: ActorFamilies = {
     running: registry.gauge(
       "skein_actor_running",
@@ -132,6 +146,10 @@ export const observeNode = (registry: MetricRegistry, facts: () => NodeFacts): v
     oldest.set((now.now - signedAt) / 1_000)
     full.value = now.catalogue.refusedFull
     contested.value = now.catalogue.contested
+    for (const [reason, { count }] of now.refused) refused.cell({ reason }).value = count
+    for (const kind of findingKinds) {
+      findings.cell({ kind }).set(now.findings.filter((one) => one.kind === kind).length)
+    }
     for (const actor of now.actors) setActor(actors, actor)
   })
 }

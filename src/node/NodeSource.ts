@@ -14,6 +14,7 @@ import type { AdminSource } from "../admin/AdminSource.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
 import type { Inbound } from "../inbound/Inbound.ts"
+import type { LeftOut, ServiceView } from "../model/MeshView.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Outbound } from "../outbound/Outbound.ts"
 import type { Telemetry } from "../telemetry/Telemetry.ts"
@@ -44,6 +45,23 @@ export type NodeViews = Pick<
 >
 
 const orNull = <A>(value: A | undefined): A | null => value ?? null
+
+/** What each node says whose endpoints are left out of a service. */
+const leftOutNodes = ({ leftOut = [] }: ServiceView): ServiceStatus["leftOut"] => {
+  const said = new Map(leftOut.map(({ endpoint, protocol }) => [endpoint.node, protocol]))
+  return Array.from(said, ([node, protocol]) => ({ node, protocol }))
+}
+
+/** Nobody calls it, so nothing is known but what its owner says. */
+const leftOutStatus = ({ endpoint, protocol }: LeftOut): EndpointStatus => {
+  const { key, node, peer, zone, local, healthy, draining, member, weight } = endpoint
+  return {
+    ...{ key, node, peer, endpoint: endpoint.endpoint, zone: orNull(zone), local, protocol },
+    ...{ healthy, draining, member, weight, linked: true, breaker: null },
+    ...{ state: "left_out", stateUntilAt: null, inUse: false, inUseDespite: null },
+    ...{ ejectedUntilAt: null, inFlight: 0, ewmaMs: null, success: null, rps: 0 }
+  }
+}
 
 export const makeNodeViews = (
   options: NodeSourceOptions
@@ -117,6 +135,7 @@ export const makeNodeViews = (
         return {
           name: service.name,
           protocol: service.protocol,
+          leftOut: leftOutNodes(service),
           endpoints: {
             total: service.endpoints.length,
             healthy: service.endpoints.filter(
@@ -139,41 +158,45 @@ export const makeNodeViews = (
       Effect.suspend(() => {
         const viewed = view.current.services.get(service)
         if (viewed === undefined) {
+          const why = plane.troubles.whyMissing(service)
           return new AdminNotFound({
             code: "service_not_found",
-            message: `no node of the mesh offers ${service}`,
-            hint: "Check the spelling with `skein services`."
+            message: `no node of the mesh offers ${service}${why === undefined ? "" : `: ${why}`}`,
+            hint:
+              why === undefined
+                ? "Check the spelling with `skein services`."
+                : "See `skein doctor` for the mend."
           })
         }
         const zones = new Map(viewed.endpoints.map(({ key, zone }) => [key, zone]))
         const now = ticker.now()
-        return Effect.succeed(
-          outbound.endpoints(service).map(
-            (one): EndpointStatus => ({
-              key: one.key,
-              node: one.node,
-              peer: one.peer,
-              endpoint: one.endpoint,
-              zone: orNull(zones.get(one.key)),
-              local: one.local,
-              healthy: one.healthy,
-              draining: one.draining,
-              member: one.member,
-              weight: one.weight,
-              breaker: one.breaker ?? "off",
-              linked: one.linked,
-              state: one.standing,
-              stateUntilAt: orNull(one.standsUntil),
-              inUse: one.selected,
-              inUseDespite: orNull(one.despite),
-              ejectedUntilAt: orNull(one.ejectedUntil),
-              inFlight: one.inFlight,
-              ewmaMs: orNull(one.ewma),
-              success: one.requests === 0 ? null : 1 - one.failures / one.requests,
-              rps: meter.perSecond(now, one.key, one.requests)
-            })
-          )
+        const used = outbound.endpoints(service).map(
+          (one): EndpointStatus => ({
+            key: one.key,
+            node: one.node,
+            peer: one.peer,
+            endpoint: one.endpoint,
+            zone: orNull(zones.get(one.key)),
+            local: one.local,
+            protocol: viewed.protocol,
+            healthy: one.healthy,
+            draining: one.draining,
+            member: one.member,
+            weight: one.weight,
+            breaker: one.breaker ?? "off",
+            linked: one.linked,
+            state: one.standing,
+            stateUntilAt: orNull(one.standsUntil),
+            inUse: one.selected,
+            inUseDespite: orNull(one.despite),
+            ejectedUntilAt: orNull(one.ejectedUntil),
+            inFlight: one.inFlight,
+            ewmaMs: orNull(one.ewma),
+            success: one.requests === 0 ? null : 1 - one.failures / one.requests,
+            rps: meter.perSecond(now, one.key, one.requests)
+          })
         )
+        return Effect.succeed([...used, ...(viewed.leftOut ?? []).map(leftOutStatus)])
       })
 
     const linkRows = (): ReadonlyArray<LinkStatus> =>
@@ -217,6 +240,9 @@ export const makeNodeViews = (
           capabilities: certificate.capabilities
         },
         readiness: options.readiness(),
+        findings: plane.troubles
+          .findings()
+          .map((finding) => ({ ...finding, service: orNull(finding.service) })),
         actors: options.actors().map((actor) => ({ ...actor, lastError: orNull(actor.lastError) })),
         telemetry: telemetry.exportStatus(),
         counts: {
@@ -246,6 +272,8 @@ export const makeNodeViews = (
         renewalFails: plane.renewal.problem() !== undefined
       },
       catalogue: catalogue.status(),
+      refused: plane.refused.kinds,
+      findings: plane.troubles.findings(),
       actors: options.actors()
     }))
 

@@ -33,6 +33,8 @@ export interface OutboundOptions {
    * and `sent: false`.
    */
   readonly remote: (peer: PeerKey) => Dispatch
+  /** Why a service is not in the view, when that is known; asked only when somebody calls it. */
+  readonly whyMissing?: (service: ServiceName) => string | undefined
 }
 
 export interface Outbound {
@@ -133,7 +135,11 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
       const plan = plans.get(call.service)
       const observation = begin(call, plan === undefined)
       if (plan === undefined) {
-        return new Refusal(routeNotFound(self.node, call.service), receiver, observation)
+        return new Refusal(
+          routeNotFound(self.node, call.service, options.whyMissing?.(call.service)),
+          receiver,
+          observation
+        )
       }
       const exchange = new OutboundExchange(exchangeContext, plan, call, receiver, observation)
       exchange.start()

@@ -4,9 +4,14 @@ import type { ServiceName } from "../model/Names.ts"
 import type { PassedLimit } from "./ExchangeLimits.ts"
 import type { ServicePlan } from "./ServicePlan.ts"
 
-export const routeNotFound = (node: string, service: ServiceName): Fault => ({
+/** `why`: what is known of a service that some node means to offer. */
+export const routeNotFound = (
+  node: string,
+  service: ServiceName,
+  why: string | undefined
+): Fault => ({
   code: "route_not_found",
-  message: `no node of the mesh offers a service named ${service}`,
+  message: `no node of the mesh offers a service named ${service}${why === undefined ? "" : `: ${why}`}`,
   node,
   service,
   sent: false

@@ -5,7 +5,7 @@
  */
 import type { Dispatch } from "../model/Exchange.ts"
 import type { FaultCode } from "../model/Fault.ts"
-import type { EndpointView, ServiceView } from "../model/MeshView.ts"
+import type { EndpointView, LeftOut, ServiceView } from "../model/MeshView.ts"
 import type { ServiceName } from "../model/Names.ts"
 import type { Protocol } from "../model/NodeRecord.ts"
 import type { Outcome } from "../model/Observer.ts"
@@ -18,7 +18,7 @@ import { Histogram, latencyBounds } from "../telemetry/Metrics.ts"
 import { Candidates } from "./Candidates.ts"
 import { EndpointState, type PeerState } from "./EndpointState.ts"
 import type { PolicyMetrics } from "./PolicyMetrics.ts"
-import { explainNone, type Selection, select } from "./Selection.ts"
+import { explainLeftOut, explainNone, type Selection, select } from "./Selection.ts"
 import { compileStack, type Stack, sameValue } from "./Stack.ts"
 import type { Tried } from "./Tried.ts"
 
@@ -90,6 +90,11 @@ export class ServicePlan {
 
   get protocol(): Protocol | undefined {
     return this.#view?.protocol
+  }
+
+  /** Endpoints of nodes that say another protocol; nobody calls them. */
+  get leftOut(): ReadonlyArray<LeftOut> {
+    return this.#view?.leftOut ?? []
   }
 
   get endpoints(): Iterable<EndpointState> {
@@ -172,7 +177,7 @@ export class ServicePlan {
 
   /** Why `pick` found nobody. */
   explain(now: number): string {
-    return explainNone(this.#endpoints.values(), now)
+    return explainNone(this.#endpoints.values(), now) + explainLeftOut(this.leftOut, this.protocol)
   }
 
   /** Milliseconds after which it is worth asking again, when that is known. */

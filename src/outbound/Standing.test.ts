@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { endpointView, Fixture, payments } from "./OutboundFixture.ts"
+import { endpointView, Fixture, microtasks, payments, serviceView } from "./OutboundFixture.ts"
 import { select } from "./Selection.ts"
 import { type Standing, selectedOf, standing } from "./Standing.ts"
 import { endpoints, now, type Trouble } from "./TroubledEndpoints.ts"
@@ -123,6 +123,22 @@ describe("the metrics of it", () => {
     expect(counted(mesh, "skein_service_panic")).toEqual({ "": 1 })
     expect(counted(mesh, "skein_endpoint_in_use")).toEqual({ [only.key]: 1 })
     expect(counted(mesh, "skein_endpoint_info")).toEqual({ [`${only.key} node-a  false`]: 1 })
+  })
+
+  it("who is left out is told, and named to callers that find nobody", async () => {
+    const mesh = new Fixture({}, [])
+    const leftOut = [{ protocol: "tcp" as const, endpoint: endpointView("b") }]
+    const sick = endpointView("a", { healthy: false })
+    mesh.view.set(new Map([[payments, { ...serviceView([sick]), leftOut }]]))
+    expect(counted(mesh, "skein_service_endpoints")).toEqual({
+      "unhealthy false": 1,
+      "left_out false": 1
+    })
+    const { receiver } = mesh.request()
+    await microtasks()
+    expect(receiver.fault?.message).toBe(
+      "no endpoint of payments can take a request: of 1 endpoint 1 fails its health check; one more is left out, because node-b says that it is tcp and the mesh uses http"
+    )
   })
 
   it("says nothing more of what has left the mesh", () => {

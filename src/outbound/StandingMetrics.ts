@@ -38,6 +38,9 @@ export const observeStandings = (
       const selection = plan.selection(now())
       const selected = selectedOf(selection)
       panic.cell({ service }).set(Number(selection.panic))
+      for (const _ of plan.leftOut) {
+        endpoints.cell({ service, state: "left_out", in_use: "false" }).add(1)
+      }
       for (const endpoint of plan.endpoints) {
         const held = standing(endpoint, selected, now())
         const { key, view } = endpoint

@@ -1,0 +1,137 @@
+/**
+ * All that is wrong in the mesh as this node knows it: what the records say, and what this node met
+ * itself lately. Each is told in the log once when it appears and once when it is gone.
+ */
+import type { Catalogue } from "../catalogue/Catalogue.ts"
+import type { CatalogueStatus } from "../catalogue/CatalogueService.ts"
+import { findInMesh, type MeshFinding } from "../catalogue/MeshFindings.ts"
+import type { MemberLookup, ProtocolConflict } from "../catalogue/MeshViewBuilder.ts"
+import { isBlameworthy } from "../catalogue/RecordDoor.ts"
+import type { RefusedRecords } from "../catalogue/RefusedRecords.ts"
+import type { NodeName, ServiceName } from "../model/Names.ts"
+
+export interface MeshTroublesOptions {
+  readonly name: () => NodeName
+  readonly catalogue: () => Catalogue
+  readonly status: () => CatalogueStatus
+  readonly memberOf: MemberLookup
+  readonly conflicts: () => ReadonlyArray<ProtocolConflict>
+  readonly refused: RefusedRecords
+  /** Wall clock, ms. */
+  readonly now: () => number
+}
+
+/** What was met once is shown for so long (ms); what goes on is met again within half a minute. */
+const shownFor = 5 * 60_000
+
+/** Gone for so long (ms), a trouble is over; until then it may come back without a word. */
+const overAfter = 60_000
+
+/** How often the log is told (ms). */
+export const troublesEvery = 2_000
+
+/** A number that only grows, and when it last did. */
+class Growing {
+  #value: number | undefined
+  #grewAt = Number.NEGATIVE_INFINITY
+
+  /** Has it grown lately? What it was at the first look is nobody's news. */
+  grew(value: number, now: number): boolean {
+    if (this.#value !== undefined && value > this.#value) this.#grewAt = now
+    this.#value = value
+    return now - this.#grewAt < shownFor
+  }
+}
+
+export interface Told {
+  readonly appeared: ReadonlyArray<MeshFinding>
+  readonly gone: ReadonlyArray<MeshFinding>
+}
+
+export class MeshTroubles {
+  readonly #options: MeshTroublesOptions
+  readonly #contested = new Growing()
+  readonly #full = new Growing()
+  /** What was told and is not over, and when it was last found. */
+  readonly #told = new Map<string, { readonly finding: MeshFinding; readonly at: number }>()
+
+  constructor(options: MeshTroublesOptions) {
+    this.#options = options
+  }
+
+  findings(): ReadonlyArray<MeshFinding> {
+    const { catalogue, conflicts, memberOf } = this.#options
+    return [
+      ...findInMesh({ entries: catalogue().entries(), memberOf, conflicts: conflicts() }),
+      ...this.#own()
+    ]
+  }
+
+  /** What the log has to be told since the last time. */
+  news(): Told {
+    const at = this.#options.now()
+    const appeared: Array<MeshFinding> = []
+    for (const finding of this.findings()) {
+      const key = keyOf(finding)
+      if (!this.#told.has(key)) appeared.push(finding)
+      this.#told.set(key, { finding, at })
+    }
+    const gone: Array<MeshFinding> = []
+    for (const [key, told] of this.#told) {
+      if (at - told.at < overAfter) continue
+      this.#told.delete(key)
+      gone.push(told.finding)
+    }
+    return { appeared, gone }
+  }
+
+  /** Why a service that somebody calls is not in the view, when that is known. */
+  whyMissing(service: ServiceName): string | undefined {
+    for (const { record, withheld } of this.#options.catalogue().entries()) {
+      if (record.state !== "left" && withheld.includes(service)) {
+        return `${record.name} offers it, but its certificate does not grant it`
+      }
+    }
+    return undefined
+  }
+
+  #own(): ReadonlyArray<MeshFinding> {
+    const { name, now, refused, status } = this.#options
+    const { contested, refusedFull, records } = status()
+    const nodes = [name()]
+    const found: Array<MeshFinding> = []
+    if (this.#contested.grew(contested, now())) {
+      found.push({
+        kind: "record_contested",
+        service: undefined,
+        nodes,
+        message: `the mesh holds records of ${name()} that this process did not write: two processes use its key`,
+        hint: "Was its data directory copied to another host, or restored from a backup? Stop one of the two, remove its data directory and let it join anew."
+      })
+    }
+    for (const [code, { at, count, last }] of refused.kinds) {
+      // Nobody is to blame that a record is over or that a clock is wrong.
+      if (now() - at >= shownFor || !isBlameworthy(last)) continue
+      found.push({
+        kind: "records_refused",
+        service: undefined,
+        nodes,
+        message: `records from the mesh are not believed (${code}, ${count} so far): ${last.message}`,
+        hint: "Does a member run a much newer or older version, or one that is not Skein? The node that signed it is not seen here."
+      })
+    }
+    if (this.#full.grew(refusedFull, now())) {
+      found.push({
+        kind: "catalogue_full",
+        service: undefined,
+        nodes,
+        message: `the catalogue is full with ${records} records: nodes that are new are not seen here`,
+        hint: "Hosts that are gone for good leave with `skein leave`; records of others end after 72 h."
+      })
+    }
+    return found
+  }
+}
+
+const keyOf = ({ kind, service, nodes }: MeshFinding): string =>
+  JSON.stringify([kind, service, nodes])
