@@ -164,7 +164,7 @@ export const ServiceStatus = Schema.Struct({
 export type ServiceStatus = typeof ServiceStatus.Type
 
 export const EndpointStatus = Schema.Struct({
-  /** `<peer>/<endpoint id>` */
+  /** `<peer>/<service>/<endpoint id>` */
   key: Schema.String,
   node: NodeName,
   peer: PeerKey,

@@ -71,7 +71,7 @@ const findingNames: Record<MeshFinding["kind"], string> = {
   address_not_unique: "addresses",
   record_contested: "key",
   records_refused: "records",
-  catalogue_full: "catalogue"
+  catalogue_full: "room"
 }
 
 const findingChecks = ({ findings }: NodeStatus): ReadonlyArray<Check> =>

@@ -1,7 +1,7 @@
 /** `skein services`: what can be called, and how calls from this node fare. */
 import * as Command from "@effect/cli/Command"
 import type { ServiceStatus } from "../admin/AdminModel.ts"
-import { latency, rate, share } from "./Figures.ts"
+import { firstOf, latency, rate, share } from "./Figures.ts"
 import { type Column, renderTable } from "./Table.ts"
 import { type Showing, showView, viewOptions } from "./View.ts"
 
@@ -12,7 +12,7 @@ const columns: ReadonlyArray<Column<ServiceStatus>> = [
     cell: ({ protocol, leftOut }) =>
       leftOut.length === 0
         ? protocol
-        : `${protocol} (${leftOut.map((other) => `${other.node}: ${other.protocol}`).join(", ")})`,
+        : `${protocol} (${firstOf(leftOut.map((other) => `${other.node}: ${other.protocol}`))})`,
     tone: ({ leftOut }) => (leftOut.length === 0 ? undefined : "bad")
   },
   {

@@ -1,7 +1,7 @@
 /** `skein status`: one node at a glance. */
 import * as Command from "@effect/cli/Command"
 import type { NodeStatus } from "../admin/AdminModel.ts"
-import { bytes, counted, latency, span } from "./Figures.ts"
+import { bytes, counted, firstOf, latency, span } from "./Figures.ts"
 import { renderPairs, type Tone } from "./Table.ts"
 import { type Showing, showView, viewOptions } from "./View.ts"
 
@@ -64,7 +64,10 @@ export const renderStatus = (status: NodeStatus, { colour }: Showing): string =>
         : ([
             [
               "wrong",
-              `${findings.map(({ message }) => message).join("; ")} (see \`skein doctor\`)`,
+              `${firstOf(
+                findings.map(({ message }) => message),
+                "; "
+              )} (see \`skein doctor\`)`,
               "bad"
             ]
           ] as const)),

@@ -93,7 +93,7 @@ describe("Inbound", () => {
     expect(observer.seen).toHaveLength(1)
     expect(observer.seen[0]).toMatchObject({
       info: { direction: "inbound", caller: "host-a", method: "POST", target: "/pay" },
-      endpoint: `${self.peer}/0`,
+      endpoint: `${self.peer}/payments/0`,
       ends: [{ outcome: { kind: "complete", status: 200 }, bytesIn: 3, bytesOut: 5 }]
     })
     expect(inbound.inFlight).toBe(0)

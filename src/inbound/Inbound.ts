@@ -73,7 +73,7 @@ export class Inbound {
       observation.end({ kind: "fault", code: chosen.code, message: chosen.message }, 0, 0)
       return new RefusedStream(chosen, receiver)
     }
-    observation.endpoint(`${self.peer}/${chosen.id}`, self.node)
+    observation.endpoint(chosen.key, self.node)
     chosen.inFlight++
     this.#inFlight++
     return new InboundExchange({

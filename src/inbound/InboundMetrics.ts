@@ -88,7 +88,12 @@ export class InboundMetrics {
     }
   }
 
+  /** What the mesh calls the endpoint. */
+  keyOf(service: ServiceName, id: string): string {
+    return `${this.#peer}/${service}/${id}`
+  }
+
   #labels(service: ServiceName, id: string): EndpointLabels {
-    return { service, endpoint: `${this.#peer}/${service}/${id}` }
+    return { service, endpoint: this.keyOf(service, id) }
   }
 }

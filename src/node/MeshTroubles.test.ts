@@ -87,7 +87,8 @@ describe("troubles of the mesh", () => {
     expect(news()).toEqual([])
     world.contested++
     world.full++
-    expect(news()).toEqual(["record_contested", "catalogue_full"])
+    // Of the first the catalogue has told the log itself.
+    expect(news()).toEqual(["catalogue_full"])
     world.now += 299_000
     expect(troubles.findings().length).toBe(2)
     world.now += 2_000
@@ -125,5 +126,7 @@ describe("troubles of the mesh", () => {
       "host-b offers it, but its certificate does not grant it"
     )
     expect(troubles.findings()).toMatchObject([{ kind: "service_not_granted", service: payments }])
+    world.catalogue = Catalogue.empty
+    expect(troubles.whyMissing(payments)).toBeUndefined()
   })
 })

@@ -55,6 +55,11 @@ export class MeshTroubles {
   /** What was told and is not over, and when it was last found. */
   readonly #told = new Map<string, { readonly finding: MeshFinding; readonly at: number }>()
 
+  #withheld: {
+    readonly of: Catalogue | undefined
+    readonly nodes: ReadonlyMap<ServiceName, NodeName>
+  } = { of: undefined, nodes: new Map() }
+
   constructor(options: MeshTroublesOptions) {
     this.#options = options
   }
@@ -73,7 +78,7 @@ export class MeshTroubles {
     const appeared: Array<MeshFinding> = []
     for (const finding of this.findings()) {
       const key = keyOf(finding)
-      if (!this.#told.has(key)) appeared.push(finding)
+      if (!this.#told.has(key) && !this.#isSaidElsewhere(finding)) appeared.push(finding)
       this.#told.set(key, { finding, at })
     }
     const gone: Array<MeshFinding> = []
@@ -85,14 +90,34 @@ export class MeshTroubles {
     return { appeared, gone }
   }
 
+  /** The catalogue tells the log of a node's own mistakes when it makes its record. */
+  #isSaidElsewhere({ kind, nodes }: MeshFinding): boolean {
+    return (
+      kind === "record_contested" ||
+      (kind === "service_not_granted" && nodes.includes(this.#options.name()))
+    )
+  }
+
   /** Why a service that somebody calls is not in the view, when that is known. */
   whyMissing(service: ServiceName): string | undefined {
-    for (const { record, withheld } of this.#options.catalogue().entries()) {
-      if (record.state !== "left" && withheld.includes(service)) {
-        return `${record.name} offers it, but its certificate does not grant it`
+    const node = this.#withheldNow().get(service)
+    return node === undefined
+      ? undefined
+      : `${node} offers it, but its certificate does not grant it`
+  }
+
+  /** Found once per catalogue, which is a value: calls to what nobody offers may be many. */
+  #withheldNow(): ReadonlyMap<ServiceName, NodeName> {
+    const catalogue = this.#options.catalogue()
+    if (this.#withheld.of !== catalogue) {
+      const nodes = new Map<ServiceName, NodeName>()
+      for (const { record, withheld } of catalogue.entries()) {
+        if (record.state === "left") continue
+        for (const service of withheld) nodes.set(service, record.name)
       }
+      this.#withheld = { of: catalogue, nodes }
     }
-    return undefined
+    return this.#withheld.nodes
   }
 
   #own(): ReadonlyArray<MeshFinding> {

@@ -13,7 +13,7 @@ export const observeStandings = (
 ): void => {
   const endpoints = registry.gauge(
     "skein_service_endpoints",
-    "Endpoints of a service by what is held against them; in_use: they get requests all the same.",
+    "Endpoints of a service by what is held against them, and whether they get requests from here.",
     ["service", "state", "in_use"]
   )
   const panic = registry.gauge(

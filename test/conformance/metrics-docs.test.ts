@@ -1,5 +1,5 @@
 /** docs/metrics.md names what a running node has: its metrics, their labels and values, its paths. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as HttpApi from "@effect/platform/HttpApi"
@@ -14,7 +14,8 @@ import { NodeName } from "../../src/model/Names.ts"
 import { runNode } from "../../src/node.ts"
 import { type AnyFamily, MetricRegistry } from "../../src/telemetry/Metrics.ts"
 
-const docs = readFileSync(join(import.meta.dirname, "../../docs/metrics.md"), "utf8")
+const root = join(import.meta.dirname, "../..")
+const docs = readFileSync(join(root, "docs/metrics.md"), "utf8")
 const directory = mkdtempSync(join(tmpdir(), "skein-metrics-"))
 let families: ReadonlyArray<AnyFamily> = []
 
@@ -94,5 +95,16 @@ describe("docs/metrics.md", () => {
       const [, url = ""] = path.split(" ")
       expect(docs).toContain(`http://127.0.0.1:4191${url.replace(":name", "web")}`)
     }
+  })
+
+  it("points at what is there", () => {
+    const sections = [...docs.matchAll(/^#+ (.+)$/gm)].map(
+      ([, title = ""]) => `#${title.toLowerCase().replaceAll(" ", "-")}`
+    )
+    const targets = [...docs.matchAll(/\]\(([^)]+)\)/g)].map(([, target = ""]) => target)
+    const missing = targets.filter((target) =>
+      target.startsWith("#") ? !sections.includes(target) : !existsSync(join(root, "docs", target))
+    )
+    expect(missing).toEqual([])
   })
 })

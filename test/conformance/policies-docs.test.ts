@@ -22,6 +22,7 @@ import { InboundMetrics } from "../../src/inbound/InboundMetrics.ts"
 import { PeerKey } from "../../src/model/Names.ts"
 import { decodePolicy, defaultPolicy, Policy, RetryCondition } from "../../src/model/Policy.ts"
 import { PolicyMetrics } from "../../src/outbound/PolicyMetrics.ts"
+import { observeStandings } from "../../src/outbound/StandingMetrics.ts"
 import { verdicts } from "../../src/policy/Classifier.ts"
 import { ExchangeFamilies } from "../../src/telemetry/ExchangeCells.ts"
 import { MetricRegistry } from "../../src/telemetry/Metrics.ts"
@@ -150,6 +151,11 @@ describe("what it points at", () => {
     const registry = new MetricRegistry()
     new PolicyMetrics(registry)
     new ExchangeFamilies(registry)
+    observeStandings(
+      registry,
+      () => [],
+      () => 0
+    )
     new InboundMetrics(registry, PeerKey.make("12D3KooWTestTestTestTestTest1"))
     const named = new Set(docs.match(/\bskein_[a-z_]+\b/g))
     expect(named.size).toBeGreaterThan(8)
