@@ -42,7 +42,7 @@ import type { Bootstrap } from "./Bootstrap.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
 import { meshAnswers } from "./MeshAnswers.ts"
-import { MeshTroubles, troublesEvery } from "./MeshTroubles.ts"
+import { MeshTroubles, tellTroubles } from "./MeshTroubles.ts"
 import { PeerNames } from "./PeerNames.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 
@@ -269,18 +269,7 @@ export const makeMeshPlane = (
       refused,
       now: () => ticker.wall()
     })
-    yield* Effect.suspend(() => {
-      const { appeared, gone } = troubles.news()
-      return Effect.all([
-        ...appeared.map(({ message, hint }) => Effect.logWarning(`${message}. ${hint}`)),
-        ...gone.map(({ message }) => Effect.logInfo(`no longer so: ${message}`))
-      ])
-    }).pipe(
-      Effect.catchAllDefect((defect) => Effect.logError("the look for troubles failed", defect)),
-      Effect.delay(troublesEvery),
-      Effect.forever,
-      Effect.forkScoped
-    )
+    yield* tellTroubles(troubles)
 
     const renewal = yield* keepCertificate({
       dataDir: node.dataDir,

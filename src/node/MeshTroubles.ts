@@ -2,6 +2,7 @@
  * All that is wrong in the mesh as this node knows it: what the records say, and what this node met
  * itself lately. Each is told in the log once when it appears and once when it is gone.
  */
+import { Effect, type Scope } from "effect"
 import type { Catalogue } from "../catalogue/Catalogue.ts"
 import type { CatalogueStatus } from "../catalogue/CatalogueService.ts"
 import { findInMesh, type MeshFinding } from "../catalogue/MeshFindings.ts"
@@ -27,8 +28,8 @@ const shownFor = 5 * 60_000
 /** Gone for so long (ms), a trouble is over; until then it may come back without a word. */
 const overAfter = 60_000
 
-/** How often the log is told (ms). */
-export const troublesEvery = 2_000
+/** How often the log is told. */
+const toldEvery = "2 seconds"
 
 /** A number that only grows, and when it last did. */
 class Growing {
@@ -157,6 +158,22 @@ export class MeshTroubles {
     return found
   }
 }
+
+/** Tells the log, until the scope closes. */
+export const tellTroubles = (troubles: MeshTroubles): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const { appeared, gone } = troubles.news()
+    return Effect.all([
+      ...appeared.map(({ message, hint }) => Effect.logWarning(`${message}. ${hint}`)),
+      ...gone.map(({ message }) => Effect.logInfo(`no longer so: ${message}`))
+    ])
+  }).pipe(
+    Effect.catchAllDefect((defect) => Effect.logError("the look for troubles failed", defect)),
+    Effect.delay(toldEvery),
+    Effect.forever,
+    Effect.forkScoped,
+    Effect.asVoid
+  )
 
 const keyOf = ({ kind, service, nodes }: MeshFinding): string =>
   JSON.stringify([kind, service, nodes])

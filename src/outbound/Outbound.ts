@@ -12,7 +12,7 @@ import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "../telemetry/Metrics.ts"
 import type { PeerState } from "./EndpointState.ts"
 import { OutboundExchange } from "./OutboundExchange.ts"
-import { routeNotFound } from "./OutboundFaults.ts"
+import { protocolConflict, routeNotFound } from "./OutboundFaults.ts"
 import { PolicyMetrics } from "./PolicyMetrics.ts"
 import { type PlanContext, ServicePlan } from "./ServicePlan.ts"
 import { observeStandings } from "./StandingMetrics.ts"
@@ -140,6 +140,10 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
           receiver,
           observation
         )
+      }
+      if (plan.httpLeftOut !== undefined && call.kind === "http") {
+        const fault = protocolConflict(self.node, plan, plan.httpLeftOut)
+        return new Refusal(fault, receiver, observation)
       }
       const exchange = new OutboundExchange(exchangeContext, plan, call, receiver, observation)
       exchange.start()

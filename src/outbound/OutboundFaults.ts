@@ -1,5 +1,6 @@
 /** What the outbound stack itself says when it cannot carry an exchange. */
 import type { Fault } from "../model/Fault.ts"
+import type { LeftOut } from "../model/MeshView.ts"
 import type { ServiceName } from "../model/Names.ts"
 import type { PassedLimit } from "./ExchangeLimits.ts"
 import type { ServicePlan } from "./ServicePlan.ts"
@@ -12,6 +13,19 @@ export const routeNotFound = (
 ): Fault => ({
   code: "route_not_found",
   message: `no node of the mesh offers a service named ${service}${why === undefined ? "" : `: ${why}`}`,
+  node,
+  service,
+  sent: false
+})
+
+/** An HTTP call to what most nodes say is no HTTP service, though some say so. */
+export const protocolConflict = (
+  node: string,
+  { protocol, service }: ServicePlan,
+  { endpoint }: LeftOut
+): Fault => ({
+  code: "no_healthy_endpoint",
+  message: `nodes contradict each other about ${service}: the mesh uses ${protocol}, and ${endpoint.node}, which says http, gets no calls; see \`skein doctor\``,
   node,
   service,
   sent: false

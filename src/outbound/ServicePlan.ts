@@ -62,6 +62,11 @@ export class ServicePlan {
   readonly #context: PlanContext
   readonly #endpoints = new Map<string, EndpointState>()
   #view: ServiceView | undefined = undefined
+  /**
+   * Who offers it over HTTP while the mesh uses another protocol: HTTP calls are then refused here,
+   * where the conflict is known. Undefined: HTTP calls go on.
+   */
+  httpLeftOut: LeftOut | undefined = undefined
   #policy: Policy
   #stack: Stack
   #selection = nobody
@@ -105,6 +110,12 @@ export class ServicePlan {
   update(view: ServiceView, now: number): void {
     if (view === this.#view) return
     this.#view = view
+    this.httpLeftOut =
+      view.protocol === "http"
+        ? undefined
+        : view.leftOut?.find(
+            ({ endpoint, protocol }) => protocol === "http" && endpoint.member !== "dead"
+          )
     const present = new Set<string>()
     for (const endpoint of view.endpoints) {
       present.add(endpoint.key)
