@@ -122,7 +122,8 @@ const assemble = (input: NodeInput) =>
           metrics,
           observer,
           local: inbound.dispatch,
-          remote: (peer) => plane.links.dispatchTo(peer)
+          remote: (peer) => plane.links.dispatchTo(peer),
+          whyMissing: (service) => plane.troubles.whyMissing(service)
         })
       ),
       (it) => Effect.sync(() => it.close())

@@ -11,6 +11,7 @@ import { CatalogueStore } from "../catalogue/CatalogueStore.ts"
 import { connectByRpc } from "../catalogue/CatalogueSync.ts"
 import { MeshViewBuilder } from "../catalogue/MeshViewBuilder.ts"
 import { makeRecordDoor } from "../catalogue/RecordDoor.ts"
+import { RefusedRecords } from "../catalogue/RefusedRecords.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import { makeAdmission } from "../identity/Admission.ts"
 import { AdmittedPeers } from "../identity/AdmittedPeers.ts"
@@ -43,6 +44,7 @@ import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.t
 import { makeDialBack } from "./DialBack.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
 import { meshAnswers } from "./MeshAnswers.ts"
+import { MeshTroubles, tellTroubles } from "./MeshTroubles.ts"
 import { PeerNames } from "./PeerNames.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 
@@ -67,6 +69,9 @@ export interface MeshPlane {
   readonly addressChecks: AddressChecks
   readonly view: MeshViewSource
   readonly nameOf: (peer: PeerKey) => string
+  /** What is wrong between nodes. */
+  readonly troubles: MeshTroubles
+  readonly refused: RefusedRecords
   /** Whether the mesh has been met since the start, as far as one must wait for that. */
   readonly met: () => ReadinessItem
 }
@@ -154,12 +159,15 @@ export const makeMeshPlane = (
       Gossip
     )
 
+    const refused = new RefusedRecords()
     const catalogue = yield* makeCatalogue({
       self,
       name: identity.current.name,
       zone: node.zone,
       software: options.software,
-      door: makeRecordDoor(identity, cache, (certificate) => admitted.refresh(certificate)),
+      door: refused.watch(
+        makeRecordDoor(identity, cache, (certificate) => admitted.refresh(certificate))
+      ),
       connect: connectByRpc(clients),
       neighbours: () => links.connectedPeers()
     }).pipe(
@@ -255,6 +263,17 @@ export const makeMeshPlane = (
       Effect.forkScoped
     )
 
+    const troubles = new MeshTroubles({
+      name: () => identity.current.name,
+      catalogue: catalogue.current,
+      status: catalogue.status,
+      memberOf: membership.stateOf,
+      conflicts: () => builder.conflicts,
+      refused,
+      now: () => ticker.wall()
+    })
+    yield* tellTroubles(troubles)
+
     const renewal = yield* keepCertificate({
       dataDir: node.dataDir,
       identity,
@@ -304,6 +323,8 @@ export const makeMeshPlane = (
       membership,
       renewal,
       addressChecks,
+      troubles,
+      refused,
       view,
       met: () => {
         const known = others()
