@@ -49,20 +49,19 @@ export const configCheck = (
     onSuccess: (config) => ({ check: ok("config", `${path} is valid`), config })
   })
 
-/** Listeners that hand this node's rights in the mesh to whoever can reach them. */
+/** Listeners that hand this node's rights to whoever can reach them: meant, as the config allows it. */
 export const exposureChecks = (config: NodeConfig): ReadonlyArray<Check> => {
-  const proxy = config.outbound.http
-  const open = [
-    ...(proxy === "off" ? [] : [["outbound.http", proxy] as const]),
-    ...config.upstreams.map(({ service, listen }) => [`upstream ${service}`, listen] as const)
-  ].filter(([, { host }]) => !isLoopback(host))
-  return open.map(([name, address]) =>
-    warn(
-      name,
-      `${formatHostPort(address)} can be reached from other hosts`,
-      "Whoever reaches it calls services with this node's rights; use 127.0.0.1 unless that is meant."
+  const { admin, outbound, upstreams } = config
+  const open: ReadonlyArray<readonly [string, HostPort]> = [
+    ...("host" in admin.listen ? [["admin", admin.listen] as const] : []),
+    ...(outbound.http === "off" ? [] : [["outbound.http", outbound.http.listen] as const]),
+    ...upstreams.map(({ service, listen }) => [`upstream ${service}`, listen] as const)
+  ]
+  return open
+    .filter(([, { host }]) => !isLoopback(host))
+    .map(([name, address]) =>
+      ok(name, `${formatHostPort(address)} can be reached from other hosts, as allowRemote says`)
     )
-  )
 }
 
 const systemCode = (cause: unknown): string =>
@@ -116,7 +115,7 @@ export const portChecks = (config: NodeConfig): Effect.Effect<ReadonlyArray<Chec
       return address === undefined ? [] : [["node.listen", address] as const]
     }),
     ...("host" in admin.listen ? [["admin", admin.listen] as const] : []),
-    ...(outbound.http === "off" ? [] : [["outbound.http", outbound.http] as const]),
+    ...(outbound.http === "off" ? [] : [["outbound.http", outbound.http.listen] as const]),
     ...upstreams.map(({ service, listen }) => [`upstream ${service}`, listen] as const)
   ]
   return Effect.forEach(wanted, ([name, address]) =>

@@ -36,7 +36,10 @@ describe("a config that is right", () => {
   it("an empty file means every default", async () => {
     const config = await valid("")
     expect(config.admin).toEqual({ listen: { host: "127.0.0.1", port: 4191 }, allowRemote: false })
-    expect(config.outbound.http).toEqual({ host: "127.0.0.1", port: 4140 })
+    expect(config.outbound.http).toEqual({
+      listen: { host: "127.0.0.1", port: 4140 },
+      allowRemote: false
+    })
     expect(config.node.listen).toEqual(["/ip4/0.0.0.0/tcp/4001"])
     expect(config.drain.deadline).toBe(30_000)
     expect(config.telemetry).toEqual({ sample: 0.01, accessLog: "off" })
@@ -75,11 +78,27 @@ policies:
     expect(config.upstreams[0]).toEqual({
       service: "ledger-db",
       listen: { host: "localhost", port: 5433 },
+      allowRemote: false,
       protocol: "tcp"
     })
     expect(Object.values(config.policies)[0]).toMatchObject({
       timeout: { request: 2_000, connect: 1_000 },
       retry: "off"
+    })
+  })
+
+  it("opens to other hosts what it is told to", async () => {
+    const config = await valid(`
+outbound: { http: { listen: 0.0.0.0:4140, allowRemote: true } }
+upstreams:
+  - { service: db, listen: "[::]:5433", allowRemote: true }
+`)
+    const proxy = { listen: { host: "0.0.0.0", port: 4140 }, allowRemote: true }
+    expect(config.outbound.http).toEqual(proxy)
+    expect(config.upstreams[0]).toMatchObject({ listen: { host: "::" }, allowRemote: true })
+    expect((await valid("outbound: { http: off }")).outbound.http).toBe("off")
+    expect(await valid("outbound: { http: { listen: 127.0.0.1:1 } }")).toMatchObject({
+      outbound: { http: { listen: { host: "127.0.0.1", port: 1 }, allowRemote: false } }
     })
   })
 
@@ -278,6 +297,23 @@ describe("a config that is wrong names file, line, column, the value and what wa
       "admin: 0.0.0.0:4191",
       '1:8: admin: "0.0.0.0:4191" can be reached from other hosts, and whoever reaches it controls this node; use 127.0.0.1, or write { listen: …, allowRemote: true }'
     ],
+    [
+      "outbound: { http: 0.0.0.0:4140 }",
+      '1:19: outbound.http: "0.0.0.0:4140" can be reached from other hosts, and whoever reaches it calls services with this node\'s rights; use 127.0.0.1, or write { listen: …, allowRemote: true }'
+    ],
+    [
+      'outbound: { http: { listen: "[2001:db8::1]:4140" } }',
+      '1:19: outbound.http: {"listen":"[2001:db8::1]:4140"} can be reached from other hosts, and whoever reaches it calls services with this node\'s rights; use 127.0.0.1, or write { listen: …, allowRemote: true }'
+    ],
+    [
+      "upstreams:\n  - { service: db, listen: 192.0.2.1:5433 }",
+      '2:28: upstreams[0].listen: "192.0.2.1:5433" can be reached from other hosts, and whoever reaches it calls db with this node\'s rights; use 127.0.0.1, or write allowRemote: true beside it'
+    ],
+    [
+      "outbound: { http: { listen: 0.0.0.0:4140, alowRemote: true } }",
+      "1:43: outbound.http.alowRemote: unknown key alowRemote; did you mean allowRemote?"
+    ],
+    ["outbound: { http: on }", '1:19: outbound.http: "on" is not host:port, like 127.0.0.1:8081'],
     [
       "admin: nowhere",
       '1:8: admin: "nowhere" is not host:port or unix:/path or a mapping with listen and allowRemote'

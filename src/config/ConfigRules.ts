@@ -42,7 +42,7 @@ export const uniqueNames = (services: ReadonlyArray<{ readonly name: string }>):
 interface Listening {
   readonly node: { readonly listen: ReadonlyArray<string> }
   readonly admin: { readonly listen: HostPort | { readonly path: string } }
-  readonly outbound: { readonly http: HostPort | "off" }
+  readonly outbound: { readonly http: { readonly listen: HostPort } | "off" }
   readonly upstreams: ReadonlyArray<{ readonly listen: HostPort }>
   readonly services: ReadonlyArray<{
     readonly name: string
@@ -63,7 +63,7 @@ const listeners = (config: Listening): ReadonlyArray<Listener> => [
   ...("path" in config.admin.listen ? [] : [{ path: ["admin"], address: config.admin.listen }]),
   ...(config.outbound.http === "off"
     ? []
-    : [{ path: ["outbound", "http"], address: config.outbound.http }]),
+    : [{ path: ["outbound", "http"], address: config.outbound.http.listen }]),
   ...config.upstreams.map(({ listen }, index) => ({
     path: ["upstreams", index, "listen"],
     address: listen

@@ -88,7 +88,12 @@ const inputs: fc.Arbitrary<NodeConfigInput> = some({
     listen: "0.0.0.0:2",
     allowRemote: true
   }),
-  outbound: some({ http: fc.constantFrom("off", "[::1]:3", "127.0.0.1:0") }),
+  outbound: some({
+    http: fc.constantFrom("off", "[::1]:3", "127.0.0.1:0", {
+      listen: "[::]:3",
+      allowRemote: true
+    })
+  }),
   services,
   upstreams,
   policies: fc.dictionary(service, policy, { maxKeys: 4 }),

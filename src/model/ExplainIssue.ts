@@ -218,9 +218,14 @@ const likeliest = (issue: ParseResult.Composite, path: ProblemPath): ReadonlyArr
   }
   // A branch that knew what it was looking at says it best, when only one does.
   const knowing = issues.filter((branch) => leafMessage(branch) !== undefined)
-  if (knowing.length === 1 && typeof issue.actual === "string") return explain(knowing[0]!, path)
+  const [best] = knowing.filter((branch) => typeof issue.actual === "string" || isWhole(branch))
+  if (knowing.length === 1 && best !== undefined) return explain(best, path)
   return [{ path, about: "value", ...mismatch(issue.ast, issue.actual) }]
 }
+
+/** Of the right shape, and refused by a rule about all of it. */
+const isWhole = (issue: ParseResult.ParseIssue): boolean =>
+  issue._tag === "Refinement" && issue.kind === "Predicate"
 
 const leafMessage = (issue: ParseResult.ParseIssue): string | undefined => {
   const own = ownMessage(issue)
