@@ -390,12 +390,88 @@ upstreams:
     ])
   })
 
-  it("says what is no YAML at all, with its place", async () => {
-    const found = await problems("node:\n  name: [a\nadmin: 1\n")
-    expect(found[0]).toMatch(/^skein\.yaml:\d+:\d+: /)
-    expect(await problems("node: {}\nnode: {}\n")).toEqual([
-      "skein.yaml:2:1: Map keys must be unique"
-    ])
+  it.each<readonly [text: string, ...problems: ReadonlyArray<string>]>([
+    [
+      "node:\n  name: [a\nadmin: 1\n",
+      "3:1: expected ] before this, to close the [ of line 2, column 9; if this line belongs between them, indent it"
+    ],
+    [
+      "node: { name: a",
+      "1:16: expected } before this, to close the { of line 1, column 7; the file ends without it"
+    ],
+    [
+      "node: { name: '[', listen: [a\n}",
+      "2:1: expected ] before this, to close the [ of line 1, column 28; if this line belongs between them, indent it"
+    ],
+    [
+      "node: { name: a zone: b }\n",
+      "1:15: expected a comma: between { } or [ ] entries stand like { a: 1, b: 2 }, [x, y]"
+    ],
+    [
+      "node: { name: a, listen:\n  - x\n}\n",
+      "2:3: expected a list in brackets: between { } or [ ] it is written [x, y]"
+    ],
+    ["node\n  name: a\n", '1:1: expected a colon behind "node"; write node: and its value'],
+    ["services:\n  - a\nb\n", '3:1: expected a colon behind "b"; write b: and its value'],
+    ["node:\n  name:a\n  zone: b\n", "2:3: expected a space behind the colon; write name: a"],
+    [
+      "admin:127.0.0.1:4191\nnode: {}\n",
+      "1:1: expected a space behind the colon; write admin: 127.0.0.1:4191"
+    ],
+    [
+      "services:\n  -name: a\n   address: b\n",
+      "2:3: expected a space behind the dash; write - name: …"
+    ],
+    ["node:\n\tname: a\n", "2:1: expected spaces, and there is a tab; indent with spaces alone"],
+    [
+      "node:\n  name: a\n zone: b\n",
+      "3:2: indented by 1 space, as no key above it is; align it with name (2 spaces) or node (0 spaces)"
+    ],
+    [
+      "services:\n  - name: a\n  address: b\n",
+      "3:3: indented by 2 spaces, as no key above it is; align it with name (4 spaces) or services (0 spaces)"
+    ],
+    [
+      "node:\n  name: a\n    zone: b\n",
+      '2:9: expected nothing deeper below name, which has the value "a"; the next line is indented too far, or the value is to go'
+    ],
+    [
+      "node:\n  name: a: b\n",
+      '2:9: expected one value, and there is a second colon in "a: b"; put the value in quotes, or begin it on a line of its own'
+    ],
+    ['node:\n  name: "a\nadmin: 1\n', '2:9: this " is never closed; write " behind the text'],
+    [
+      'node: { dataDir: "C:\\data" }\n',
+      "1:21: \\d means nothing between double quotes; use single ones"
+    ],
+    [
+      "node: {}\nadmin: 127.0.0.1:1\nnode: {}\nadmin: 127.0.0.1:1\n",
+      "3:1: node stands here a second time, and in line 1 already; keep one of them",
+      "4:1: admin stands here a second time, and in line 2 already; keep one of them"
+    ],
+    ["node:\n  name: @a\n", "2:9: expected a value, and none begins with @; put it in quotes"],
+    [
+      "node: *a\n",
+      "1:7: *a repeats what &a names, which stands nowhere before; a text that begins with * is put in quotes"
+    ],
+    [
+      "services: *\n",
+      '1:11: expected a name behind * or &; a text that begins with one is written "*"'
+    ],
+    ["node: {} ]\n", "1:10: ] closes nothing; leave it out, or write [ before"],
+    [
+      "node: {}\n---\nadmin: x\n",
+      "2:1: expected the end of the file: a config is one document; leave --- out"
+    ],
+    ["node: !host {}\n", '1:7: "!host" is a tag that means nothing here; leave it out'],
+    [
+      '{ "node": {} "admin": "127.0.0.1:1" }',
+      '1:14: expected a comma or a new entry, and there is "admin"'
+    ],
+    ['{\n  "node": {}\n  "admin": "127.0.0.1:1"\n}', '3:3: expected a comma before "admin"'],
+    ['{ "node" {} }', '1:10: expected a colon or a comma before "{"']
+  ])("says in plain words what is no YAML: %j", async (text, ...found) => {
+    expect(await problems(text)).toEqual(found.map((one) => `skein.yaml:${one}`))
   })
 
   it("refuses aliases that multiply beyond reason", async () => {
@@ -403,7 +479,9 @@ upstreams:
     for (let i = 1; i < 9; i++) {
       lines.push(`a${i}: &a${i} [${Array.from({ length: 10 }, () => `*a${i - 1}`).join(",")}]`)
     }
-    expect((await problems(lines.join("\n")))[0]).toMatch(/alias/i)
+    expect(await problems(lines.join("\n"))).toEqual([
+      "skein.yaml: aliases (*name) stand within each other and make more than 100 values; write them out"
+    ])
   })
 
   it("names the option or variable that said it", async () => {

@@ -14,6 +14,7 @@ import {
 } from "yaml"
 import type { Problem, ProblemPath } from "../model/Problem.ts"
 import type { Position } from "./ConfigProblem.ts"
+import { yamlMistakes } from "./YamlMistake.ts"
 
 export interface ConfigText {
   readonly value: unknown
@@ -57,6 +58,9 @@ const offsetOf = (
   return offset
 }
 
+/** A few lines of aliases of aliases could mean more than memory holds. */
+const maxAliases = 100
+
 /** Never throws: a text that is not YAML gives its problems, every one with its position. */
 export const parseConfigText = (text: string): ConfigText | ReadonlyArray<TextProblem> => {
   const lines = new LineCounter()
@@ -65,20 +69,16 @@ export const parseConfigText = (text: string): ConfigText | ReadonlyArray<TextPr
     const { line, col } = lines.linePos(offset)
     return { line: Math.max(1, line), column: Math.max(1, col) }
   }
-  if (document.errors.length > 0) {
-    return document.errors.map(({ message, pos: [start] }) => ({
-      message: message.replace(/\.$/, ""),
-      position: position(start)
-    }))
+  const mistakes = yamlMistakes(text, document)
+  if (mistakes.length > 0) {
+    return mistakes.map(({ message, offset }) => ({ message, position: position(offset) }))
   }
   let value: unknown
   try {
-    value = document.toJS({ maxAliasCount: 100 })
-  } catch (cause) {
-    // An alias without an anchor, or aliases that multiply beyond reason.
-    return [
-      { message: cause instanceof Error ? cause.message : String(cause), position: undefined }
-    ]
+    value = document.toJS({ maxAliasCount: maxAliases })
+  } catch {
+    const message = `aliases (*name) stand within each other and make more than ${maxAliases} values; write them out`
+    return [{ message, position: undefined }]
   }
   return {
     // An empty file means: every default.

@@ -136,6 +136,28 @@ describe("NodeConfig", () => {
     )
   })
 
+  it("whatever is no YAML is told with a place in the text", () => {
+    const scraps = fc.constantFrom(
+      ..."{}[]:,-*&!|>'\"\\%@`#?\t\n~".split(""),
+      ...["node", ": ", "- ", "\n  ", "\n---\n", "&a ", "*a", "'", "a", "\\x"]
+    )
+    fc.assert(
+      fc.property(fc.array(scraps, { maxLength: 24 }), (parts) => {
+        const text = parts.join("")
+        const parsed = parseConfigText(text)
+        if ("locate" in parsed) return
+        const lines = text.split("\n")
+        expect(parsed.length).toBeGreaterThan(0)
+        for (const { message, position } of parsed) {
+          expect(message).not.toMatch(/undefined|\n/)
+          expect(position?.line).toBeLessThanOrEqual(lines.length)
+          expect(position?.column).toBeGreaterThan(0)
+        }
+      }),
+      { numRuns: 1_000 }
+    )
+  })
+
   it("the published JSON Schema is the Schema's (mend: skein config schema > src/config/skein.schema.json)", () => {
     const published = readFileSync(join(import.meta.dirname, "skein.schema.json"), "utf8")
     expect(JSON.parse(published)).toEqual(JSON.parse(configJsonSchema()))
