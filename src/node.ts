@@ -30,6 +30,7 @@ import { makeMeshPlane } from "./node/MeshPlane.ts"
 import { makeNodeViews } from "./node/NodeSource.ts"
 import { makeOffer } from "./node/Offer.ts"
 import { openIdentity, prepareDataDir } from "./node/OpenIdentity.ts"
+import { PolicyWatch } from "./node/PolicyWatch.ts"
 import { StartError } from "./node/StartError.ts"
 import { softwareVersion } from "./node/Version.ts"
 import { makeOutbound } from "./outbound/Outbound.ts"
@@ -165,6 +166,7 @@ const assemble = (input: NodeInput) =>
       metrics
     })
     let current = config
+    const reach = yield* PolicyWatch.make({ config: () => current, view: plane.view, ticker })
     const drain = yield* Drain.make({
       catalogue: plane.catalogue,
       links: plane.links,
@@ -203,6 +205,7 @@ const assemble = (input: NodeInput) =>
       inbound,
       drain,
       current: () => current,
+      reach,
       apply: (next) =>
         Effect.gen(function* () {
           yield* listeners.follow(next.upstreams, next.drain.deadline)

@@ -3,7 +3,7 @@ import { readdir, stat } from "node:fs/promises"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { loadConfig } from "../config/ConfigFile.ts"
+import { readConfig } from "../config/ConfigFile.ts"
 import { formatHostPort, type HostPort, isLoopback } from "../config/HostPort.ts"
 import { parseMultiaddr } from "../config/Multiaddr.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
@@ -37,7 +37,7 @@ export const requireRuntime = (
 export const configCheck = (
   path: string
 ): Effect.Effect<{ readonly check: Check; readonly config: NodeConfig | undefined }> =>
-  Effect.match(loadConfig(path), {
+  Effect.match(readConfig(path), {
     onFailure: ({ problems, message }) => ({
       check: fail(
         "config",
@@ -46,7 +46,13 @@ export const configCheck = (
       ),
       config: undefined
     }),
-    onSuccess: (config) => ({ check: ok("config", `${path} is valid`), config })
+    onSuccess: ({ config, warnings }) => ({
+      check:
+        warnings.length === 0
+          ? ok("config", `${path} is valid`)
+          : warn("config", warnings.join("\n    "), "The file is valid; is that meant?"),
+      config
+    })
   })
 
 /** Listeners that hand this node's rights to whoever can reach them: meant, as the config allows it. */

@@ -235,6 +235,17 @@ describe("commands that act", () => {
     expect(JSON.parse(schema.stdout)["$defs"]).toBeDefined()
   })
 
+  it("config check warns of what is right and may not be meant", async () => {
+    const path = join(directory, "empty.yaml")
+    writeFileSync(path, "# nothing yet\n")
+    const { code, stderr } = await skein("config", "check", path)
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/^warning: .*empty\.yaml: nothing stands in it/)
+    expect(stderr).toContain("empty.yaml is right")
+    const doctor = await skein("doctor", "--config", path, "--admin", admin)
+    expect(doctor.stdout).toMatch(/‼ config: .*empty\.yaml: nothing stands in it/)
+  })
+
   it("up on a wrong config starts nothing, exit code 1", async () => {
     const path = join(directory, "up.yaml")
     writeFileSync(path, "node:\n  nam: x\n")

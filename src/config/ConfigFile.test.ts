@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Either } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { type ConfigOverride, loadConfig } from "./ConfigFile.ts"
+import { type ConfigOverride, loadConfig, readConfig } from "./ConfigFile.ts"
 import type { ConfigError } from "./ConfigProblem.ts"
 import type { NodeConfig } from "./NodeConfig.ts"
 
@@ -102,6 +102,14 @@ upstreams:
     })
   })
 
+  it("takes for TCP whatever holds there", async () => {
+    const policy = `{ timeout: { connect: 2s, tcpIdle: 1m }, retry: { on: [connect_failure], attempts: 4,
+      bodyLimit: 1024, backoff: { base: 50ms } }, breaker: { consecutiveFailures: 2 },
+      ejection: { consecutive5xx: 3 }, balance: { kind: least_request } }`
+    const service = "{ name: a, address: 127.0.0.1:1, protocol: tcp }"
+    await valid(`services: [${service}]\npolicies:\n  a: ${policy}\n`)
+  })
+
   it("counts relative paths from the file, and those of overrides from the current directory", async () => {
     mkdirSync(join(directory, "sub"), { recursive: true })
     const text = "node: { dataDir: ./data }\ntelemetry: { accessLog: ./access.log }\n"
@@ -144,6 +152,35 @@ policies:
     expect(Object.values(config.policies).map(({ timeout }) => timeout.request)).toEqual([
       9_000, 9_000
     ])
+  })
+})
+
+describe("a config that is right and may not be meant", () => {
+  const warnings = async (text: string): Promise<ReadonlyArray<string>> => {
+    const path = join(directory, "warned.yaml")
+    writeFileSync(path, text)
+    const { warnings } = await Effect.runPromise(readConfig(path))
+    return warnings.map((line) => line.replace(`${directory}/`, ""))
+  }
+
+  it.each(["", "\n", "# node: { name: a }\n", "---\n"])("is empty: %j", async (text) => {
+    expect(await warnings(text)).toEqual([
+      "warned.yaml: nothing stands in it, so every default holds and no service is offered"
+    ])
+  })
+
+  it("has policies that a local port does not keep to", async () => {
+    const text = `
+upstreams: [{ service: web, listen: 127.0.0.1:5433 }]
+policies: { web: { timeout: { request: 1s } } }
+`
+    expect(await warnings(text)).toEqual([
+      "warned.yaml: policies.web: timeout.request: not for what comes through upstreams[0] (127.0.0.1:5433), which carries TCP; write protocol: http there if web speaks it"
+    ])
+  })
+
+  it.each(["{}", "node: {}"])("is not warned of when it says so: %s", async (text) => {
+    expect(await warnings(text)).toEqual([])
   })
 })
 
@@ -196,6 +233,18 @@ describe("a config that is wrong names file, line, column, the value and what wa
     [
       "services:\n  - { name: a, address: 127.0.0.1:1, protocol: tcp }\npolicies:\n  a: { timeout: { request: 2s } }",
       "4:28: policies.a.timeout.request: holds for HTTP only, not for a, which is tcp (services[0].protocol); leave it out (timeout.tcpIdle limits a tunnel)"
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: tcp }\npolicies:\n  a: { timeout: { idle: 1m } }",
+      "4:25: policies.a.timeout.idle: holds for HTTP only, not for a, which is tcp (services[0].protocol); leave it out (timeout.tcpIdle limits a tunnel)"
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: tcp }\npolicies:\n  a: { retry: { on: [5xx, reset] } }",
+      "4:21: policies.a.retry.on: holds for HTTP only, not for a, which is tcp (services[0].protocol); leave it out (a connection that nobody accepts is tried again all the same)"
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: tcp }\npolicies:\n  a: { retry: { methods: [GET] } }",
+      "4:26: policies.a.retry.methods: holds for HTTP only, not for a, which is tcp (services[0].protocol); leave it out (a connection that nobody accepts is tried again all the same)"
     ],
     [
       "services:\n  - { name: a, addresses: [127.0.0.1:1, db:2, 127.0.0.1:1] }",

@@ -18,6 +18,8 @@ import { yamlMistakes } from "./YamlMistake.ts"
 
 export interface ConfigText {
   readonly value: unknown
+  /** Nothing stands in it, comments apart. */
+  readonly empty: boolean
   /** Where a key or value stands; the nearest enclosing one when it is not written out. */
   readonly locate: (path: ProblemPath, about: Problem["about"]) => Position | undefined
 }
@@ -83,6 +85,7 @@ export const parseConfigText = (text: string): ConfigText | ReadonlyArray<TextPr
   return {
     // An empty file means: every default.
     value: value ?? {},
+    empty: value === null || value === undefined,
     locate: (path, about) => {
       const offset = offsetOf(document, path, about)
       return offset === undefined ? undefined : position(offset)

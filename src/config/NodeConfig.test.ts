@@ -48,13 +48,15 @@ const services = fc.uniqueArray(
   { selector: ({ name }) => name, maxLength: 5 }
 )
 
-// Ports apart from each other, so that no two listeners collide; services that are not this host's,
-// which might be TCP.
+/** Not one of this host's, which might be TCP. */
+const elsewhere = service.map((name) => `far-${name}`)
+
+// Ports apart from each other, so that no two listeners collide.
 const upstreams = fc
-  .array(fc.tuple(service, fc.constantFrom("http" as const, "tcp" as const)), { maxLength: 5 })
+  .array(fc.tuple(elsewhere, fc.constantFrom("http" as const, "tcp" as const)), { maxLength: 5 })
   .map((list) =>
     list.map(([service, protocol], index) => ({
-      service: `far-${service}`,
+      service,
       protocol,
       listen: `127.0.0.1:${20_000 + index}`
     }))
@@ -96,7 +98,7 @@ const inputs: fc.Arbitrary<NodeConfigInput> = some({
   }),
   services,
   upstreams,
-  policies: fc.dictionary(service, policy, { maxKeys: 4 }),
+  policies: fc.dictionary(elsewhere, policy, { maxKeys: 4 }),
   telemetry: some({
     otlp: fc.constantFrom("http://127.0.0.1:4318", "https://c.example/v1"),
     sample: fc.double({ min: 0, max: 1, noNaN: true }),

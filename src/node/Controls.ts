@@ -3,13 +3,14 @@ import { Clock, Effect, Either } from "effect"
 import { AdminConflict, AdminForbidden, AdminInvalid } from "../admin/AdminError.ts"
 import type { AdminSource } from "../admin/AdminSource.ts"
 import { describeChanges, describeWarnings, diffConfig } from "../config/ConfigDiff.ts"
-import { type ConfigOverride, loadConfig } from "../config/ConfigFile.ts"
+import { type ConfigOverride, readConfig } from "../config/ConfigFile.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import { createInvite, maxBootstrap } from "../identity/Invite.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
 import type { Inbound } from "../inbound/Inbound.ts"
 import type { Drain } from "./Drain.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
+import type { PolicyWatch } from "./PolicyWatch.ts"
 
 export interface ControlsOptions {
   readonly configPath: string | undefined
@@ -19,6 +20,8 @@ export interface ControlsOptions {
   readonly inbound: Pick<Inbound, "inFlight">
   readonly drain: Drain
   readonly current: () => NodeConfig
+  /** Policies that reach nobody, by the config at hand. */
+  readonly reach: Pick<PolicyWatch, "all">
   /** Makes the changeable part of a config take effect. */
   readonly apply: (next: NodeConfig) => Effect.Effect<void, Error>
 }
@@ -38,7 +41,7 @@ export const makeControls = (options: ControlsOptions): Controls => {
         hint: "Restart the program with the new config."
       })
     }
-    const next = yield* loadConfig(configPath, options.overrides).pipe(
+    const { config: next, warnings } = yield* readConfig(configPath, options.overrides).pipe(
       Effect.mapError(
         ({ message }) =>
           new AdminConflict({
@@ -60,7 +63,10 @@ export const makeControls = (options: ControlsOptions): Controls => {
           })
       )
     )
-    return { changes: describeChanges(diff), warnings: describeWarnings(diff) }
+    return {
+      changes: describeChanges(diff),
+      warnings: [...describeWarnings(diff), ...warnings, ...options.reach.all()]
+    }
   }).pipe(turns.withPermits(1))
 
   /** Own addresses first, then those of members that can admit too: this node may be gone then. */
