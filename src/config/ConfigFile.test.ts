@@ -380,6 +380,35 @@ describe("a config that is wrong names file, line, column, the value and what wa
       "2:40: policies.a.timeout.perTry: 2s is not shorter than timeout.request (1s) and would never apply; shorten it, or leave it out"
     ],
     [
+      "policies:\n  a: { balance: round_robin }",
+      '2:17: policies.a.balance: "round_robin" is not a mapping with kind: p2c_ewma, round_robin or least_request; write { kind: round_robin }'
+    ],
+    [
+      "policies:\n  a: { balance: random }",
+      '2:17: policies.a.balance: "random" is not a mapping with kind: p2c_ewma, round_robin or least_request'
+    ],
+    [
+      "policies:\n  a: { balance: { knd: round_robin } }",
+      "2:19: policies.a.balance.knd: unknown key knd; did you mean kind?"
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, health: tcp }",
+      '2:46: services[0].health: "tcp" is not a mapping with http or a mapping with tcp; write { tcp: {} }'
+    ],
+    [
+      "services:\n  - { address: 127.0.0.1:1 }",
+      "2:5: services[0].name: is missing; expected a service's name, like payments"
+    ],
+    [
+      "policies:\n  a: { timeout: { request: } }",
+      "2:19: policies.a.timeout.request: is empty; expected a duration, like 500ms or 2s"
+    ],
+    ["node: { listen: [] }", "1:17: node.listen: [] is not a list with at least one entry"],
+    [
+      "node: { name: [a] }",
+      "1:15: node.name: [\"a\"]: a node name is 1–128 of A–Z, a–z, 0–9, '.', '_' and '-'"
+    ],
+    [
       "telemetry: { otlp: 127.0.0.1:4318 }",
       '1:20: telemetry.otlp: "127.0.0.1:4318" is not an http:// or https:// URL of a collector, like http://127.0.0.1:4318'
     ],

@@ -160,6 +160,21 @@ describe("NodeConfig", () => {
     )
   })
 
+  it("the JSON Schema refuses what is no service's name, also as a key of policies", () => {
+    const { $defs } = JSON.parse(configJsonSchema())
+    const { pattern } = $defs.NodeConfig.properties.policies.propertyNames
+    for (const [name, right] of [
+      ["payments", true],
+      ["a-1", true],
+      ["Pay", false],
+      ["a.mesh", false],
+      ["-a", false]
+    ] as const) {
+      expect(new RegExp(pattern).test(name), name).toBe(right)
+    }
+    expect($defs.UpstreamConfig.properties.service.pattern).toBe(pattern)
+  })
+
   it("the published JSON Schema is the Schema's (mend: skein config schema > src/config/skein.schema.json)", () => {
     const published = readFileSync(join(import.meta.dirname, "skein.schema.json"), "utf8")
     expect(JSON.parse(published)).toEqual(JSON.parse(configJsonSchema()))

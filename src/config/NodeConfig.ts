@@ -6,11 +6,12 @@
 import { hostname } from "node:os"
 import { Either, Schema } from "effect"
 import { type DurationText, timeLimit } from "../model/Duration.ts"
-import { explain, missedWords, quote } from "../model/ExplainIssue.ts"
+import { explain, quote } from "../model/ExplainIssue.ts"
 import { NodeName, ServiceName } from "../model/Names.ts"
 import { recordLimits } from "../model/NodeRecord.ts"
 import { Policy } from "../model/Policy.ts"
 import type { Problem } from "../model/Problem.ts"
+import { missedWords } from "../model/SchemaWords.ts"
 import { ConfigError } from "./ConfigProblem.ts"
 import { addressRules, noneTwice, protocolRules, uniqueNames } from "./ConfigRules.ts"
 import {
@@ -57,6 +58,7 @@ export const NodeSection = Schema.Struct({
   zone: Schema.optional(
     Schema.String.pipe(
       Schema.pattern(/^[A-Za-z0-9._/-]{1,128}$/, {
+        description: "a zone, like eu-west/1a",
         message: ({ actual }) =>
           `${quote(actual)} is not a zone: 1–128 of letters, digits, '.', '_', '-', '/'`
       })
@@ -102,6 +104,7 @@ const HttpCheck = Schema.Struct({
   path: Schema.optionalWith(
     Schema.String.pipe(
       Schema.pattern(/^\/[!-~]*$/, {
+        description: "a path, like /healthz",
         message: ({ actual }) => `${quote(actual)} is not a path; it starts with /`
       })
     ),
@@ -205,6 +208,7 @@ export type UpstreamConfig = typeof UpstreamConfig.Type
 
 const CollectorUrl = Schema.String.pipe(
   Schema.filter((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), {
+    description: "a collector's URL, like http://127.0.0.1:4318",
     message: ({ actual }) =>
       `${quote(actual)} is not an http:// or https:// URL of a collector, like http://127.0.0.1:4318`,
     jsonSchema: { format: "uri" }
