@@ -5,7 +5,7 @@
 import { inspect } from "node:util"
 import { SchemaAST as AST, Effect, ParseResult } from "effect"
 import { nearest } from "./NearestKey.ts"
-import type { Problem, ProblemPath } from "./Problem.ts"
+import { formatPath, type Problem, type ProblemPath } from "./Problem.ts"
 import {
   annotated,
   asMapping,
@@ -261,3 +261,9 @@ export const explain = (
       return [{ path, about: "value", message: issue.message ?? "is not allowed here" }]
   }
 }
+
+/** All of it on one line, for where there is no file to point into. */
+export const explainInLine = (issue: ParseResult.ParseIssue): string =>
+  explain(issue)
+    .map(({ path, message }) => (path.length === 0 ? message : `${formatPath(path)}: ${message}`))
+    .join("; ")
