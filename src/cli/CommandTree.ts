@@ -120,29 +120,46 @@ const descriptions = (doc: HelpDoc.HelpDoc): ReadonlyArray<readonly [string, str
   }
 }
 
+/** Descriptions are read when somebody asks for them: most command lines are right. */
 const nodeOf = (
   path: string,
   descriptor: Descriptor,
   subcommands: ReadonlyArray<CommandNode>
 ): CommandNode => {
-  const help = CommandDescriptor.getHelp(descriptor, CliConfig.defaultConfig)
-  const said = descriptions(help)
-  const about = (part: Part) =>
-    said.find(([text]) => part.names.some((one) => text.split(/[ (),]+/).includes(one)))?.[1] ?? ""
+  let read: HelpDoc.HelpDoc | undefined
+  const help = () => {
+    read ??= CommandDescriptor.getHelp(descriptor, CliConfig.defaultConfig)
+    return read
+  }
+  const about = (part: Part): string => {
+    const found = descriptions(help()).find(([text]) =>
+      part.names.some((name) => text.split(/[ (),]+/).includes(name))
+    )
+    return found?.[1] ?? ""
+  }
   const own = parts(CommandDescriptor.getUsage(descriptor)).slice(1)
   return {
     name: path.split(" ").at(-1) ?? path,
     path,
-    about: paragraphs(help)[0] ?? "",
+    get about() {
+      return paragraphs(help())[0] ?? ""
+    },
     options: own
       .filter(({ names }) => names[0]?.startsWith("-"))
-      .map((part) => ({ ...part, about: about(part) })),
+      .map((part) => ({
+        ...part,
+        get about() {
+          return about(part)
+        }
+      })),
     arguments: own
       .filter(({ names }) => names[0]?.startsWith("<"))
       .map((part) => ({
         name: part.names[0]?.replace(/[<>]/g, "") ?? "",
         required: part.required,
-        about: about(part)
+        get about() {
+          return about(part)
+        }
       })),
     subcommands
   }
