@@ -32,6 +32,29 @@ const meant = (word: string, known: ReadonlyArray<string>): string => {
   return one === undefined ? "" : `; did you mean ${one}?`
 }
 
+/** What people call things elsewhere, and here. */
+const elsewhere: ReadonlyMap<string, string> = new Map([
+  ["start", "up"],
+  ["run", "up"],
+  ["serve", "up"],
+  ["stop", "drain or leave (SIGTERM ends the process)"],
+  ["token", "invite"],
+  ["nodes", "members"],
+  ["peers", "members"],
+  ["ls", "services"],
+  ["list", "services"],
+  ["check", "doctor, or config check"],
+  ["validate", "config check"],
+  ["wait", "await"],
+  ["version", "--version"]
+])
+
+const meantCommand = (command: CommandNode, word: string, atRoot: boolean): string => {
+  const other = atRoot ? elsewhere.get(word) : undefined
+  const names = command.subcommands.map(({ name }) => name)
+  return other === undefined ? meant(word, names) : `; did you mean ${other}?`
+}
+
 const child = (command: CommandNode, word: string): CommandNode | undefined =>
   command.subcommands.find(({ name }) => name === word)
 
@@ -96,10 +119,13 @@ export const readCommandLine = (root: CommandNode, words: ReadonlyArray<string>)
     }
     if (!/^-./.test(word)) {
       const next = child(command, word)
+      if (next === undefined && command === root && word === "help") {
+        return { kind: "help", command: deepest(root, words.slice(i + 1)) }
+      }
       if (next === undefined && command.subcommands.length > 0) {
-        const names = command.subcommands.map(({ name }) => name)
         const path = command === root ? word : `${label(command)} ${word}`
-        const what = `there is no command ${quote(path)}${meant(word, names)}`
+        const hint = meantCommand(command, word, command === root)
+        const what = `there is no command ${quote(path)}${hint}`
         return mistake(command, what, "which there are")
       }
       if (next === undefined) given.push(word)

@@ -150,6 +150,8 @@ describe("wrong usage is exit code 2, and says what is wrong", () => {
       /^skein: there is no command "nonsense"\n {2}`skein --help` says which there are\./
     ],
     ["lynks", /there is no command "lynks"; did you mean links\?/],
+    ["start", /there is no command "start"; did you mean up\?/],
+    ["validate", /did you mean config check\?/],
     ["config chek", /there is no command "config chek"; did you mean check\?/],
     ["--verson", /skein has no option --verson; did you mean --version\?/],
     [
@@ -202,7 +204,7 @@ describe("wrong usage is exit code 2, and says what is wrong", () => {
 
 describe("help", () => {
   it("of all commands: what each is for, and the options of every one", async () => {
-    for (const words of [[], ["--help"], ["-h"]]) {
+    for (const words of [[], ["--help"], ["-h"], ["help"]]) {
       const { code, stdout, stderr } = await skein(...words)
       expect([code, stderr]).toEqual([0, ""])
       expect(stdout).toMatch(/^skein \d+\.\d+\.\d+: A service mesh without control plane\n/)
@@ -213,7 +215,12 @@ describe("help", () => {
   })
 
   it("of one: how it is called, its own options, and nothing twice", async () => {
-    for (const words of ["endpoints --help", "endpoints -h", "--help endpoints"]) {
+    for (const words of [
+      "endpoints --help",
+      "endpoints -h",
+      "--help endpoints",
+      "help endpoints"
+    ]) {
       const { code, stdout, stderr } = await skein(...words.split(" "))
       expect([code, stderr]).toEqual([0, ""])
       expect(stdout).toContain(`
