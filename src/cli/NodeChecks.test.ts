@@ -4,7 +4,7 @@ import type { MemberStatus, NodeStatus } from "../admin/AdminModel.ts"
 import { sampleMembers, sampleNow, sampleServices, sampleStatus } from "../admin/SampleSource.ts"
 import { makeNodeConfig } from "../config/NodeConfig.ts"
 import { type Check, failures, renderChecks } from "./Check.ts"
-import { requireRuntime, runtimeCheck } from "./HostChecks.ts"
+import { exposureChecks, requireRuntime, runtimeCheck } from "./HostChecks.ts"
 import {
   meshChecks,
   nodeChecks,
@@ -29,6 +29,21 @@ const mesh = (change: Partial<MemberStatus>) =>
   meshChecks(sampleStatus, [self, { ...other, ...change }])
 
 describe("the checks of skein doctor", () => {
+  it("what is open to other hosts is named, and no failure: the config says that it is meant", () => {
+    const config = makeNodeConfig({
+      admin: { listen: "0.0.0.0:4191", allowRemote: true },
+      outbound: { http: "127.0.0.1:4140" },
+      upstreams: [{ service: "db", listen: "[::]:5433", allowRemote: true }]
+    })
+    const said = (address: string) =>
+      `${address} can be reached from other hosts, as allowRemote says`
+    expect(exposureChecks(config)).toMatchObject([
+      { name: "admin", state: "ok", detail: said("0.0.0.0:4191") },
+      { name: "upstream db", state: "ok", detail: said("[::]:5433") }
+    ])
+    expect(exposureChecks(makeNodeConfig({}))).toEqual([])
+  })
+
   it("policies that reach nobody, or nobody who heeds them, are warned of", () => {
     const config = makeNodeConfig({
       policies: { payment: {}, "ledger-db": { timeout: { request: "1s" } }, payments: {} }
