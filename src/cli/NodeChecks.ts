@@ -154,10 +154,10 @@ export const policyChecks = (
   if (found.length === 0) {
     return count === 0 ? [] : [ok("policies", `each of ${count} is for a service of the mesh`)]
   }
-  return found.map(({ message, reason }) =>
+  return found.map(({ describe, reason }) =>
     warn(
       reason === "unknown" ? "unknown service" : "protocol",
-      message,
+      describe(),
       reason === "unknown"
         ? "Correct the name, unless the service is still to come."
         : "What the message names has no effect as it stands."

@@ -7,7 +7,7 @@ const told = (config: NodeConfigInput, offered: Readonly<Record<string, Protocol
   meshWarnings(
     makeNodeConfig(config),
     new Map(Object.entries(offered).map(([name, protocol]) => [name, { protocol }]))
-  ).map(({ message }) => message)
+  ).map(({ describe }) => describe())
 
 describe("against what the mesh offers", () => {
   it("says nothing of policies that take effect", () => {

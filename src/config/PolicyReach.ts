@@ -68,40 +68,56 @@ export const portWarnings = ({ policies, upstreams }: Written): ReadonlyArray<st
 
 /** What a name in the config means to the mesh. */
 export interface ReachWarning {
+  /** Of its kind and place: the same for the same finding, whatever else the mesh offers. */
+  readonly key: string
   /** `unknown`: nobody offers it, now. */
   readonly reason: "unknown" | "protocol"
-  readonly message: string
+  /** In words; it looks through all names of the mesh, so it is asked for once. */
+  readonly describe: () => string
 }
+
+type Offered = ReadonlyMap<string, { readonly protocol: Protocol }>
+
+const unknown = (where: string, service: string, offered: Offered): ReachWarning => ({
+  key: `${where} ${service} unknown`,
+  reason: "unknown",
+  describe: () => {
+    const meant = nearest(service, [...offered.keys()])
+    const hint = meant === undefined ? "see `skein services`" : `did you mean ${meant}?`
+    return `${where}: no node of the mesh offers ${service}; ${hint}`
+  }
+})
+
+const protocol = (where: string, message: string): ReachWarning => ({
+  key: `${where} ${message}`,
+  reason: "protocol",
+  describe: () => `${where}: ${message}`
+})
 
 /** What is in vain by what the mesh offers at the moment. */
 export const meshWarnings = (
   { policies, upstreams }: Written,
-  offered: ReadonlyMap<string, { readonly protocol: Protocol }>
+  offered: Offered
 ): ReadonlyArray<ReachWarning> => {
   const warnings: Array<ReachWarning> = []
-  const unknown = (service: string, where: string): void => {
-    const meant = nearest(service, [...offered.keys()])
-    const hint = meant === undefined ? "see `skein services`" : `did you mean ${meant}?`
-    const message = `${where}: no node of the mesh offers ${service}; ${hint}`
-    warnings.push({ reason: "unknown", message })
-  }
   for (const [service, policy] of Object.entries(policies)) {
     const where = `policies.${service}`
-    const protocol = offered.get(service)?.protocol
-    if (protocol === undefined) unknown(service, where)
-    if (protocol !== "tcp") continue
+    const spoken = offered.get(service)?.protocol
+    if (spoken === undefined) warnings.push(unknown(where, service, offered))
+    if (spoken !== "tcp") continue
     const parts = httpParts(policy).map(({ path }) => path)
     if (parts.length === 0) continue
-    const message = `${where}: ${listed(parts)}: for HTTP only, and the mesh offers ${service} as tcp; leave ${parts.length === 1 ? "it" : "them"} out`
-    warnings.push({ reason: "protocol", message })
+    const mend = `leave ${parts.length === 1 ? "it" : "them"} out`
+    const message = `${listed(parts)}: for HTTP only, and the mesh offers ${service} as tcp; ${mend}`
+    warnings.push(protocol(where, message))
   }
-  upstreams.forEach(({ protocol, service }, index) => {
+  upstreams.forEach(({ protocol: wanted, service }, index) => {
     const where = `upstreams[${index}]`
     const spoken = offered.get(service)?.protocol
-    if (spoken === undefined) unknown(service, where)
-    if (spoken !== "tcp" || protocol !== "http") return
-    const message = `${where}: http cannot reach ${service}, which the mesh offers as tcp: every call is refused; write protocol: tcp`
-    warnings.push({ reason: "protocol", message })
+    if (spoken === undefined) warnings.push(unknown(where, service, offered))
+    if (spoken !== "tcp" || wanted !== "http") return
+    const message = `http cannot reach ${service}, which the mesh offers as tcp: every call is refused; write protocol: tcp`
+    warnings.push(protocol(where, message))
   })
   return warnings
 }

@@ -53,20 +53,20 @@ export class PolicyWatch {
 
   /** Everything in vain at the moment, for whoever asks; the log need not repeat it. */
   all(): ReadonlyArray<string> {
-    const lines = this.#warnings().map(({ message }) => message)
-    this.#told = new Set([...this.#told, ...lines])
-    return lines
+    const found = this.#warnings()
+    this.#told = new Set([...this.#told, ...found.map(({ key }) => key)])
+    return found.map(({ describe }) => describe())
   }
 
   #look(): void {
     const found = this.#warnings()
     // What is in order again, or gone from the config, is forgotten: it may be told anew.
     this.#told = new Set(
-      found.flatMap(({ message, reason }) => {
-        if (this.#told.has(message)) return [message]
+      found.flatMap(({ describe, key, reason }) => {
+        if (this.#told.has(key)) return [key]
         if (this.#patient && reason === "unknown") return []
-        this.#log(message)
-        return [message]
+        this.#log(describe())
+        return [key]
       })
     )
   }
