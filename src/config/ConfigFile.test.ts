@@ -404,6 +404,11 @@ describe("a config that is wrong names file, line, column, the value and what wa
       "2:19: policies.a.timeout.request: is empty; expected a duration, like 500ms or 2s"
     ],
     ["node: { listen: [] }", "1:17: node.listen: [] is not a list with at least one entry"],
+    ['node: { dataDir: "" }', "1:18: node.dataDir: is empty; expected text"],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: '' }",
+      "2:48: services[0].protocol: is empty; expected one of http, tcp"
+    ],
     [
       "node: { name: [a] }",
       "1:15: node.name: [\"a\"]: a node name is 1–128 of A–Z, a–z, 0–9, '.', '_' and '-'"

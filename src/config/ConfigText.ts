@@ -55,7 +55,8 @@ const offsetOf = (
     if (!isNode(child)) return offset
     node = child
     // An empty value has a range too, but behind its key, often on the next line.
-    if (!(isScalar(child) && child.source === "")) offset = child.range?.[0] ?? offset
+    const [from, to] = child.range ?? [0, 0]
+    if (to > from) offset = from
   }
   return offset
 }

@@ -56,7 +56,7 @@ const ownMessage = (issue: ParseResult.ParseIssue): string | undefined => {
 }
 
 const mismatch = (ast: AST.AST, actual: unknown): Pick<Problem, "message" | "suggestion"> => {
-  if (actual === null || actual === undefined) {
+  if (actual === null || actual === undefined || actual === "") {
     return { message: `is empty; expected ${describe(ast)}` }
   }
   const missed = missedWord(ast, actual)
