@@ -1,7 +1,7 @@
 /** That no child ends without its reason, and no run without who ended it. */
 import { describe, expect, test } from "vitest"
 import { ChildEnded, commandText, describeEnd } from "../test/fixtures/ChildEnd.ts"
-import { run, runWell, start, until } from "../test/fixtures/Processes.ts"
+import { endedUnasked, run, runWell, start, until } from "../test/fixtures/Processes.ts"
 import { Interrupted, unlessInterrupted } from "./Interruption.ts"
 import { runOpenLoop } from "./load/OpenLoop.ts"
 
@@ -50,6 +50,16 @@ describe("a child that ends", () => {
     const output = Array.from({ length: 50 }, (_, line) => `line ${line}`).join("\n")
     const end = { what: "it", code: 1, signal: null, output, command: "it" }
     expect(describeEnd(end)).toMatch(/It said, at the end:\n {4}line 30\n/)
+  })
+
+  test("on its own is remembered for whoever finds it gone; one that was asked to is not", async () => {
+    const crashed = start(...node("console.log('no more'); process.exit(5)"), { what: "a proxy" })
+    const stopped = start(...node("setInterval(() => undefined, 1000)"), { what: "another" })
+    await stopped.stop("SIGKILL")
+    await crashed.exited
+    await until("the end is known", () => endedUnasked().find(({ what }) => what === "a proxy"))
+    expect(endedUnasked().filter(({ what }) => what === "another")).toEqual([])
+    expect(endedUnasked().at(-1)).toMatchObject({ code: 5, output: "no more\n" })
   })
 
   test("well is not told of", async () => {

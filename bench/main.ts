@@ -9,8 +9,8 @@ import { execFileSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { cpus, tmpdir } from "node:os"
 import { join } from "node:path"
-import { ChildEnded } from "../test/fixtures/ChildEnd.ts"
-import { stopAll } from "../test/fixtures/Processes.ts"
+import { ChildEnded, describeEnd } from "../test/fixtures/ChildEnd.ts"
+import { endedUnasked, stopAll } from "../test/fixtures/Processes.ts"
 import { compareResults, describeComparison, hasRegressed } from "./Compare.ts"
 import { Interrupted, unlessInterrupted } from "./Interruption.ts"
 import { baseline, type CommandLine, readCommandLine, WrongUsage } from "./Options.ts"
@@ -141,6 +141,12 @@ const readBaseline = (file: string, question: string): Result => {
   return found
 }
 
+/** Programs that ended on their own: what failed after that, failed for it. `told`: was already. */
+const tellEnds = (told?: string): void => {
+  const crashed = endedUnasked().filter(({ code, command }) => code !== 0 && command !== told)
+  for (const end of crashed.slice(-3)) console.error(`\nbefore that ${describeEnd(end)}`)
+}
+
 /** The exit code: 1 when something became worse. */
 const main = async (): Promise<number> => {
   const line = readCommandLine(process.argv.slice(2))
@@ -153,6 +159,7 @@ const main = async (): Promise<number> => {
   const before = line.compare === undefined ? undefined : readBaseline(line.compare, question.name)
   const result = await ask(question, line)
   console.log(line.markdown ? markdownOf(result) : describeResult(result))
+  tellEnds()
   console.log(`\nwritten to ${record(result)}`)
   if (line.save !== undefined) save(line.save, result)
   if (before === undefined) return 0
@@ -171,6 +178,7 @@ main().then(
       (kind) => cause instanceof kind
     )
     console.error(known && cause instanceof Error ? cause.message : cause)
+    tellEnds(cause instanceof ChildEnded ? cause.end.command : undefined)
     // The work that was left does not keep the process.
     if (cause instanceof Interrupted) process.exit(cause.exitCode)
     process.exitCode = cause instanceof WrongUsage ? 2 : 1
