@@ -440,6 +440,21 @@ describe("responses", () => {
     await client.until(() => client.bytes > 100 * size)
   })
 
+  it("come to all requests of a client that sends hundreds of kilobytes of them ahead", async () => {
+    const client = connect()
+    const requests = 10_000
+    client.send(get("/").repeat(requests))
+    for (let n = 0; n < requests; n++) {
+      const held = await Promise.race([callee.next(), client.end()])
+      if (held === undefined) break
+      await turn() // an endpoint is never there in the same turn
+      held.respond(200, "")
+    }
+    await client.until(() => client.ended || callee.exchanges.length === requests)
+    expect(client.text).not.toContain("HTTP/1.1 400")
+    expect(callee.exchanges.length).toBe(requests)
+  })
+
   it("pass 100 on when the endpoint says so", async () => {
     const client = connect().send(post(2, "expect: 100-continue\r\n"))
     const held = await callee.next()
