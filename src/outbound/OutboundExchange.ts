@@ -136,6 +136,8 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
     // An answer that had begun well counts as one, though it was not wanted to its end.
     if (this.committed && !this.#grpc) this.#settle(verdicts.success, now)
     else this.#attempt?.abandon(now)
+    // Whatever was sent again has not helped this caller, unless it got its tunnel by it.
+    this.#retries?.settle(this.#told ? verdicts.success : verdicts.timeout, now)
     this.#finish({ kind: "fault", code: fault.code, message: fault.message }, fault)
   }
 
