@@ -225,11 +225,12 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
   }
 
   attemptFault(attempt: Attempt, fault: Fault): void {
+    // The endpoint's node holds the same limit, and may notice first that it has passed.
+    const hasty = fault.code === "upstream_timeout" && this.#limits.hasty
     const now = this.#now()
     this.#limits.endTry()
     const verdict = this.#verdictOf(fault)
     // What is the request's fault, or comes of the caller's haste, is no verdict on the endpoint.
-    const hasty = fault.code === "upstream_timeout" && this.#limits.callersOwn
     if (verdict === verdicts.refused || hasty) attempt.abandon(now)
     else this.#settle(verdict, now)
     attempt.close(undefined)

@@ -85,6 +85,22 @@ describe("a client that drips its body", () => {
     expect(account(mesh)).toEqual(nothing)
   })
 
+  it("nor when the endpoint's node is the first to notice", () => {
+    const mesh = make({ timeout: { request: "600ms" } })
+    for (let n = 0; n < 8; n++) {
+      const { stream } = mesh.request("POST", upload)
+      for (let i = 0; i < 8; i++) {
+        mesh.ticker.advance(70)
+        stream.write(bytes("x"))
+      }
+      stream.end([])
+      mesh.ticker.advance(30)
+      // Its clock began with the call, as ours did, and its grid of 10 ms is another.
+      mesh.last.fault("upstream_timeout", true)
+    }
+    expect(account(mesh)).toEqual(nothing)
+  })
+
   it("leaves the blame with an endpoint that had half of the time and more", () => {
     const mesh = make({ timeout: { request: "600ms" } })
     const { stream } = mesh.request("POST", upload)
