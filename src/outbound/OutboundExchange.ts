@@ -112,6 +112,8 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
   write(chunk: Uint8Array): boolean {
     if (this.#over) return true
     this.#now()
+    // It goes on without having been told to (RFC 9110 §10.1.1): from here on it is waited for.
+    if (this.#awaitsContinue) this.#limits.endTry()
     return this.#body.write(chunk)
   }
 
@@ -149,8 +151,8 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
       // The caller sends its body at the first one; later attempts are given the copy.
       if (this.#continued) return
       this.#continued = true
-      // From here on it is the caller who is waited for.
-      this.#limits.endTry()
+      // From here on it is the caller who is waited for, unless it has not waited itself.
+      if (!this.#body.sent) this.#limits.endTry()
     }
     this.#receiver.onInfo(head)
   }

@@ -188,6 +188,41 @@ describe("an endpoint that is waited for with Expect: 100-continue, and says not
     mesh.ticker.advance(320)
     expect(receiver.fault).toMatchObject({ code: "upstream_timeout" })
   })
+
+  it("loses nothing of its try's time to a client that goes on without being told", () => {
+    const mesh = make({ timeout: { perTry: "1500ms" } })
+    for (let n = 0; n < 8; n++) {
+      const { receiver, stream } = mesh.request("POST", expecting)
+      // RFC 9110 §10.1.1: nobody has to say 100, nor to wait for it for ever. curl waits for a second.
+      mesh.ticker.advance(1_000)
+      for (let i = 0; i < 8; i++) {
+        stream.write(bytes("x"))
+        mesh.ticker.advance(100)
+      }
+      stream.end([])
+      mesh.ticker.advance(20)
+      mesh.last.respond(200)
+      expect(receiver.head?.status).toBe(200)
+    }
+    expect(account(mesh)).toEqual(nothing)
+  })
+})
+
+describe("an endpoint that says 100 when it has all of the request already, and then nothing", () => {
+  it("is held to timeout.perTry", () => {
+    const mesh = make({ timeout: { perTry: "300ms" } })
+    const { receiver, stream } = mesh.request("POST", {
+      body: true,
+      head: { framing: { kind: "length", length: 8 }, expectsContinue: true }
+    })
+    stream.write(bytes("12345678"))
+    stream.end([])
+    mesh.ticker.advance(20)
+    mesh.last.info(100)
+    mesh.ticker.advance(300)
+    expect(receiver.fault).toMatchObject({ code: "upstream_timeout" })
+    expect(account(mesh).failures).toBe(1)
+  })
 })
 
 describe("an endpoint that was turned to shortly before the end of timeout.request", () => {
