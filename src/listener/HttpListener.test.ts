@@ -455,6 +455,27 @@ describe("responses", () => {
     expect(callee.exchanges.length).toBe(requests)
   })
 
+  it.each([
+    ["that the connection ends with", "connection: close\r\n", 61_000],
+    ["that the connection outlives", "", 121_000]
+  ])("%s wait for a client that pauses for less than timeout.idle", async (_, more, pause) => {
+    const client = connect()
+    client.socket.pause()
+    client.send(get("/", more))
+    const held = await callee.next()
+    const size = 32 * 1024 * 1024
+    held.receiver.onHead(responseHead(200, size))
+    held.receiver.onData(Buffer.alloc(size))
+    held.receiver.onEnd(noFields)
+    for (let waited = 0; waited < pause; waited += 1_000) {
+      context.ticker.advance(1_000)
+      await turn()
+    }
+    client.socket.resume()
+    await client.until(() => client.ended || client.bytes > size)
+    expect(client.bytes).toBeGreaterThan(size)
+  })
+
   it("pass 100 on when the endpoint says so", async () => {
     const client = connect().send(post(2, "expect: 100-continue\r\n"))
     const held = await callee.next()

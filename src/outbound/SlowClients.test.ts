@@ -225,6 +225,33 @@ describe("an endpoint that says 100 when it has all of the request already, and 
   })
 })
 
+describe("an endpoint that has had the request for all of timeout.request", () => {
+  it("is to blame though it has shown signs of life: interim responses", () => {
+    const mesh = make({ timeout: { request: "600ms" } })
+    mesh.request()
+    for (let i = 0; i < 5; i++) {
+      mesh.ticker.advance(100)
+      mesh.last.info(102)
+    }
+    mesh.ticker.advance(120)
+    expect(account(mesh).failures).toBe(1)
+  })
+
+  it("is to blame though it has shown signs of life: room for a little more", () => {
+    const mesh = make({ timeout: { request: "600ms" } })
+    const { stream } = mesh.request("POST", upload)
+    for (let i = 0; i < 8; i++) {
+      mesh.last.writable = false
+      stream.write(bytes("x"))
+      mesh.ticker.advance(70)
+      mesh.last.drained()
+    }
+    stream.end([])
+    mesh.ticker.advance(60)
+    expect(account(mesh).failures).toBe(1)
+  })
+})
+
 describe("an endpoint that was turned to shortly before the end of timeout.request", () => {
   it("is not to blame for it", () => {
     const retry = { attempts: 1, on: ["5xx"], backoff: { base: "1ms", max: "1ms" } } as const
