@@ -126,7 +126,8 @@ export class HttpConnection implements ExchangeOwner {
         break
       case "closing":
         if (!this.#socket.writableFinished) {
-          if (age >= idleTimeout) this.#socket.destroy()
+          // Something of the response is lost: with a FIN it could look like all of it.
+          if (age >= idleTimeout) this.#socket.resetAndDestroy()
         } else if (
           age >= discardLimit ||
           now - Math.max(this.#since, this.#droppedAt) >= lingerTimeout

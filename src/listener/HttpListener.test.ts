@@ -472,8 +472,25 @@ describe("responses", () => {
       await turn()
     }
     client.socket.resume()
-    await client.until(() => client.ended || client.bytes > size)
+    await client.until(() => client.ended || client.error !== undefined || client.bytes > size)
     expect(client.bytes).toBeGreaterThan(size)
+  })
+
+  it("that end with the connection are reset when a client does not take them to the end", async () => {
+    const client = connect().send("GET http://payments.mesh/ HTTP/1.0\r\n\r\n")
+    client.socket.pause()
+    const held = await callee.next()
+    const size = 32 * 1024 * 1024
+    held.receiver.onHead(responseHead(200, undefined))
+    held.receiver.onData(Buffer.alloc(size))
+    held.receiver.onEnd(noFields)
+    for (let waited = 0; waited < 200_000; waited += 1_000) {
+      context.ticker.advance(1_000)
+      await turn()
+    }
+    client.socket.resume()
+    await client.until(() => client.ended || client.error !== undefined)
+    if (client.bytes < size) expect(client.error).toMatchObject({ code: "ECONNRESET" })
   })
 
   it("pass 100 on when the endpoint says so", async () => {
