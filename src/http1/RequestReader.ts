@@ -78,6 +78,11 @@ export class RequestReader {
     return this.#state
   }
 
+  /** Bytes kept of what came after the complete message. */
+  get retained(): number {
+    return this.#retained?.length ?? 0
+  }
+
   /** Between requests, with no byte of the next one seen: the connection can be closed quietly. */
   get idle(): boolean {
     return this.#state === "head" && this.#block.empty

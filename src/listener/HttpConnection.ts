@@ -28,6 +28,9 @@ import {
   lingerTimeout
 } from "./HttpConnectionContext.ts"
 
+/** Nothing more is read of a client that has sent so many bytes ahead of a response. */
+const mostAhead = 64 * 1024
+
 type Phase = "idle" | "head" | "busy" | "discard" | "closing"
 
 export class HttpConnection implements ExchangeOwner {
@@ -123,7 +126,8 @@ export class HttpConnection implements ExchangeOwner {
         break
       case "closing":
         if (!this.#socket.writableFinished) {
-          if (age >= idleTimeout) this.#socket.destroy()
+          // Something of the response is lost: with a FIN it could look like all of it.
+          if (age >= idleTimeout) this.#socket.resetAndDestroy()
         } else if (
           age >= discardLimit ||
           now - Math.max(this.#since, this.#droppedAt) >= lingerTimeout
@@ -242,6 +246,12 @@ export class HttpConnection implements ExchangeOwner {
     this.#watchHead()
     // The reader keeps what was sent ahead of the response; more of it must not come.
     if (ahead && this.#reader.state === "complete") this.#socket.pause()
+    else this.#holdBack()
+  }
+
+  /** Each request of many that were sent ahead would otherwise let in a read's worth of others. */
+  #holdBack(): void {
+    if (this.#reader.retained > mostAhead) this.#socket.pause()
   }
 
   #onDrain(): void {
@@ -261,6 +271,7 @@ export class HttpConnection implements ExchangeOwner {
     this.#reader.next()
     this.#handOn()
     this.#watchHead()
+    this.#holdBack()
   }
 
   /** The time for a head runs from its first byte, which may have come with the last request. */

@@ -497,6 +497,59 @@ describe("responses", () => {
     await client.until(() => client.bytes > 100 * size)
   })
 
+  it("come to all requests of a client that sends hundreds of kilobytes of them ahead", async () => {
+    const client = connect()
+    const requests = 10_000
+    client.send(get("/").repeat(requests))
+    for (let n = 0; n < requests; n++) {
+      const held = await Promise.race([callee.next(), client.end()])
+      if (held === undefined) break
+      await turn() // an endpoint is never there in the same turn
+      held.respond(200, "")
+    }
+    await client.until(() => client.ended || callee.exchanges.length === requests)
+    expect(client.text).not.toContain("HTTP/1.1 400")
+    expect(callee.exchanges.length).toBe(requests)
+  })
+
+  it.each([
+    ["that the connection ends with", "connection: close\r\n", 61_000],
+    ["that the connection outlives", "", 121_000]
+  ])("%s wait for a client that pauses for less than timeout.idle", async (_, more, pause) => {
+    const client = connect()
+    client.socket.pause()
+    client.send(get("/", more))
+    const held = await callee.next()
+    const size = 32 * 1024 * 1024
+    held.receiver.onHead(responseHead(200, size))
+    held.receiver.onData(Buffer.alloc(size))
+    held.receiver.onEnd(noFields)
+    for (let waited = 0; waited < pause; waited += 1_000) {
+      context.ticker.advance(1_000)
+      await turn()
+    }
+    client.socket.resume()
+    await client.until(() => client.ended || client.error !== undefined || client.bytes > size)
+    expect(client.bytes).toBeGreaterThan(size)
+  })
+
+  it("that end with the connection are reset when a client does not take them to the end", async () => {
+    const client = connect().send("GET http://payments.mesh/ HTTP/1.0\r\n\r\n")
+    client.socket.pause()
+    const held = await callee.next()
+    const size = 32 * 1024 * 1024
+    held.receiver.onHead(responseHead(200, undefined))
+    held.receiver.onData(Buffer.alloc(size))
+    held.receiver.onEnd(noFields)
+    for (let waited = 0; waited < 200_000; waited += 1_000) {
+      context.ticker.advance(1_000)
+      await turn()
+    }
+    client.socket.resume()
+    await client.until(() => client.ended || client.error !== undefined)
+    if (client.bytes < size) expect(client.error).toMatchObject({ code: "ECONNRESET" })
+  })
+
   it("pass 100 on when the endpoint says so", async () => {
     const client = connect().send(post(2, "expect: 100-continue\r\n"))
     const held = await callee.next()

@@ -61,6 +61,24 @@ describe("TcpListener", () => {
     expect(context.ticker.timers).toBe(0)
   })
 
+  it("resets a client that takes nothing for long, so that it takes no part for the whole", async () => {
+    const client = connect()
+    client.socket.pause()
+    const held = await callee.next()
+    client.socket.end()
+    await held.until(() => held.trailers !== undefined)
+    const size = 32 * 1024 * 1024
+    held.receiver.onData(Buffer.alloc(size))
+    held.receiver.onEnd(noFields)
+    for (let waited = 0; waited < 61_000; waited += 1_000) {
+      await turn()
+      context.ticker.advance(1_000)
+    }
+    client.socket.resume()
+    await client.closed
+    if (client.bytes < size) expect(client.error).toMatchObject({ code: "ECONNRESET" })
+  })
+
   it("closes its half when the service ends, and goes on with the client's", async () => {
     const client = connect()
     const held = await callee.next()

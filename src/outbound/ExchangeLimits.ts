@@ -131,21 +131,22 @@ export class ExchangeLimits {
   }
 
   #totalPassed(): void {
-    const { awaitsCaller, callerPaused, committed } = this.#exchange
-    // Whoever was given the request for less than half of the time did not use up the time.
-    const brief = (this.#ticker.now() - this.#lastActivity) * 2 < this.#total
-    const hasty = !this.#ownTotal || (committed ? callerPaused : brief)
+    const { awaitsCaller } = this.#exchange
     this.#exchange.limitPassed({
       what: "finish",
       limit: this.#ownTotal ? "timeout.request" : "the caller's deadline",
       millis: this.#total,
-      late: awaitsCaller ? "client" : hasty ? "nobody" : "endpoint"
+      late: awaitsCaller ? "client" : this.hasty ? "nobody" : "endpoint"
     })
   }
 
-  /** The endpoint's node may notice first that the caller's own deadline is over. */
-  get callersOwn(): boolean {
-    return !this.#ownTotal
+  /** That the total has passed, as far as it has, says nothing of the endpoint. */
+  get hasty(): boolean {
+    if (!this.#ownTotal) return true
+    const { callerPaused, committed } = this.#exchange
+    if (committed) return callerPaused
+    // Whoever was given the request for less than half of the time did not use up the time.
+    return this.#total !== never && (this.#ticker.now() - this.#lastActivity) * 2 < this.#total
   }
 
   #idlePassed(): void {

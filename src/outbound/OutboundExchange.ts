@@ -112,6 +112,8 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
   write(chunk: Uint8Array): boolean {
     if (this.#over) return true
     this.#now()
+    // It goes on without having been told to (RFC 9110 §10.1.1): from here on it is waited for.
+    if (this.#awaitsContinue) this.#limits.endTry()
     return this.#body.write(chunk)
   }
 
@@ -136,6 +138,8 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
     // An answer that had begun well counts as one, though it was not wanted to its end.
     if (this.committed && !this.#grpc) this.#settle(verdicts.success, now)
     else this.#attempt?.abandon(now)
+    // Whatever was sent again has not helped this caller, unless it got its tunnel by it.
+    this.#retries?.settle(this.#told ? verdicts.success : verdicts.timeout, now)
     this.#finish({ kind: "fault", code: fault.code, message: fault.message }, fault)
   }
 
@@ -147,8 +151,8 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
       // The caller sends its body at the first one; later attempts are given the copy.
       if (this.#continued) return
       this.#continued = true
-      // From here on it is the caller who is waited for.
-      this.#limits.endTry()
+      // From here on it is the caller who is waited for, unless it has not waited itself.
+      if (!this.#body.sent) this.#limits.endTry()
     }
     this.#receiver.onInfo(head)
   }
@@ -223,11 +227,12 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
   }
 
   attemptFault(attempt: Attempt, fault: Fault): void {
+    // The endpoint's node holds the same limit, and may notice first that it has passed.
+    const hasty = fault.code === "upstream_timeout" && this.#limits.hasty
     const now = this.#now()
     this.#limits.endTry()
     const verdict = this.#verdictOf(fault)
     // What is the request's fault, or comes of the caller's haste, is no verdict on the endpoint.
-    const hasty = fault.code === "upstream_timeout" && this.#limits.callersOwn
     if (verdict === verdicts.refused || hasty) attempt.abandon(now)
     else this.#settle(verdict, now)
     attempt.close(undefined)

@@ -49,6 +49,31 @@ it(`retries of a service that fails altogether stay within the budget (seed ${se
   expect(mesh.ticker.wheel.size).toBe(0)
 })
 
+it.each(["wait for the failure", "leave before it"])(
+  "retries that do not help shrink the budget, also when callers %s",
+  (what) => {
+    const backoff = { base: "1ms", max: "1ms" } as const
+    const mesh = new Fixture(
+      { retry: { attempts: 1, on: ["5xx"], backoff }, breaker: "off", ejection: "off" },
+      all,
+      { random: seededRandom(seed) }
+    )
+    for (let n = 0; n < 200; n++) {
+      const { cancel, receiver } = mesh.request()
+      mesh.last.respond(503)
+      mesh.ticker.advance(20)
+      if (!receiver.done) {
+        if (what === "leave before it") cancel()
+        else mesh.last.respond(503)
+      }
+      mesh.ticker.advance(30)
+    }
+    // 20 % of 200 calls and ten a second would be 140. As none helps it is √(8 · 140).
+    expect(mesh.sent.length - 200).toBeGreaterThan(20)
+    expect(mesh.sent.length - 200).toBeLessThan(1.5 * Math.sqrt(8 * 140))
+  }
+)
+
 it(`a service that fails altogether is left in peace but for probes (seed ${seed})`, () => {
   const mesh = new Fixture(everything, all, { random: seededRandom(seed) })
   load(mesh, 500, 10, (index) => mesh.sent[index]?.respond(503))

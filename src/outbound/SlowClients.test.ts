@@ -85,6 +85,22 @@ describe("a client that drips its body", () => {
     expect(account(mesh)).toEqual(nothing)
   })
 
+  it("nor when the endpoint's node is the first to notice", () => {
+    const mesh = make({ timeout: { request: "600ms" } })
+    for (let n = 0; n < 8; n++) {
+      const { stream } = mesh.request("POST", upload)
+      for (let i = 0; i < 8; i++) {
+        mesh.ticker.advance(70)
+        stream.write(bytes("x"))
+      }
+      stream.end([])
+      mesh.ticker.advance(30)
+      // Its clock began with the call, as ours did, and its grid of 10 ms is another.
+      mesh.last.fault("upstream_timeout", true)
+    }
+    expect(account(mesh)).toEqual(nothing)
+  })
+
   it("leaves the blame with an endpoint that had half of the time and more", () => {
     const mesh = make({ timeout: { request: "600ms" } })
     const { stream } = mesh.request("POST", upload)
@@ -171,6 +187,68 @@ describe("an endpoint that is waited for with Expect: 100-continue, and says not
     const { receiver } = mesh.request("POST", expecting)
     mesh.ticker.advance(320)
     expect(receiver.fault).toMatchObject({ code: "upstream_timeout" })
+  })
+
+  it("loses nothing of its try's time to a client that goes on without being told", () => {
+    const mesh = make({ timeout: { perTry: "1500ms" } })
+    for (let n = 0; n < 8; n++) {
+      const { receiver, stream } = mesh.request("POST", expecting)
+      // RFC 9110 §10.1.1: nobody has to say 100, nor to wait for it for ever. curl waits for a second.
+      mesh.ticker.advance(1_000)
+      for (let i = 0; i < 8; i++) {
+        stream.write(bytes("x"))
+        mesh.ticker.advance(100)
+      }
+      stream.end([])
+      mesh.ticker.advance(20)
+      mesh.last.respond(200)
+      expect(receiver.head?.status).toBe(200)
+    }
+    expect(account(mesh)).toEqual(nothing)
+  })
+})
+
+describe("an endpoint that says 100 when it has all of the request already, and then nothing", () => {
+  it("is held to timeout.perTry", () => {
+    const mesh = make({ timeout: { perTry: "300ms" } })
+    const { receiver, stream } = mesh.request("POST", {
+      body: true,
+      head: { framing: { kind: "length", length: 8 }, expectsContinue: true }
+    })
+    stream.write(bytes("12345678"))
+    stream.end([])
+    mesh.ticker.advance(20)
+    mesh.last.info(100)
+    mesh.ticker.advance(300)
+    expect(receiver.fault).toMatchObject({ code: "upstream_timeout" })
+    expect(account(mesh).failures).toBe(1)
+  })
+})
+
+describe("an endpoint that has had the request for all of timeout.request", () => {
+  it("is to blame though it has shown signs of life: interim responses", () => {
+    const mesh = make({ timeout: { request: "600ms" } })
+    mesh.request()
+    for (let i = 0; i < 5; i++) {
+      mesh.ticker.advance(100)
+      mesh.last.info(102)
+    }
+    mesh.ticker.advance(120)
+    expect(account(mesh).failures).toBe(1)
+  })
+
+  it("is to blame though it has shown signs of life: room for a little more", () => {
+    const mesh = make({ timeout: { request: "600ms" } })
+    const { stream } = mesh.request("POST", upload)
+    for (let i = 0; i < 8; i++) {
+      mesh.last.writable = false
+      stream.write(bytes("x"))
+      mesh.ticker.advance(70)
+      mesh.last.drained()
+    }
+    stream.end([])
+    mesh.ticker.advance(60)
+    expect(account(mesh).failures).toBe(1)
   })
 })
 

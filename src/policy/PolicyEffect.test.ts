@@ -194,6 +194,29 @@ describe("what the request plane does too", () => {
     })
   )
 
+  it.effect("counts the retry of a caller that gave up as no help, as the proxy does", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const backoff = { base: "1ms", max: "1ms" } as const
+      const guarded = guard({ retry: { attempts: 1, on: ["reset"], backoff }, breaker: "off" })
+      for (let n = 0; n < 200; n++) {
+        let failed = false
+        const hanging = Effect.suspend(() => {
+          calls++
+          if (failed) return Effect.never
+          failed = true
+          return Effect.fail(new LedgerDown({ call: calls }))
+        })
+        const fiber = yield* Effect.fork(Effect.timeout(guarded(hanging), "30 millis"))
+        yield* TestClock.adjust("50 millis")
+        yield* Fiber.await(fiber)
+      }
+      // 20 % of 200 calls and ten a second would be 140. As none helps it is √(8 · 140).
+      expect(calls - 200).toBeGreaterThan(20)
+      expect(calls - 200).toBeLessThan(1.5 * Math.sqrt(8 * 140))
+    })
+  )
+
   it.effect("a retry that the circuit forbids costs the budget nothing", () =>
     Effect.gen(function* () {
       let verdict: Verdict = verdicts.serverError

@@ -1,4 +1,4 @@
-import { expect, it } from "vitest"
+import { afterEach, expect, it } from "vitest"
 import { retryAfterMillis } from "./RetryAfter.ts"
 
 const now = Date.UTC(2030, 0, 1, 12, 0, 0)
@@ -18,4 +18,22 @@ it.each([
   ["Tuesday", undefined]
 ])("Retry-After: %s", (value, expected) => {
   expect(retryAfterMillis(value, now)).toBe(expected)
+})
+
+const zone = process.env["TZ"]
+afterEach(() => {
+  if (zone === undefined) delete process.env["TZ"]
+  else process.env["TZ"] = zone
+})
+
+/** RFC 9110 §5.6.7: a recipient MUST accept all three, and all of them mean UTC. */
+it.each([
+  "Tue, 01 Jan 2030 12:00:05 GMT",
+  "Tuesday, 01-Jan-30 12:00:05 GMT",
+  "Tue Jan  1 12:00:05 2030"
+])("a date means the same wherever the host stands: %s", (value) => {
+  for (const place of ["UTC", "America/New_York", "Asia/Tokyo"]) {
+    process.env["TZ"] = place
+    expect(retryAfterMillis(value, now)).toBe(5_000)
+  }
 })

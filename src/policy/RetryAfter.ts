@@ -16,6 +16,7 @@ export const retryAfterMillis = (value: string, wall: number): number | undefine
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1_000
   // Only IMF-fixdate and its obsolete forms begin with a day's name; Date.parse takes far more.
   if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text)) return undefined
-  const date = Date.parse(text)
+  // The asctime form names no zone and means UTC all the same; Date.parse would take the host's.
+  const date = Date.parse(/(?:GMT|UTC|[+-]\d{4})$/.test(text) ? text : `${text} GMT`)
   return Number.isNaN(date) ? undefined : Math.max(0, date - wall)
 }

@@ -30,7 +30,9 @@ export class Linger implements Timer {
   #look(): void {
     const left = this.#socket.writableLength
     if (left === this.#left) {
-      this.#socket.destroy()
+      // With a FIN it would look like the end of what was to come.
+      if (left > 0) this.#socket.resetAndDestroy()
+      else this.#socket.destroy()
       return
     }
     this.#left = left

@@ -367,6 +367,37 @@ describe("a slow reader", () => {
   })
 })
 
+describe("a program that goes on with interim responses for ever", () => {
+  const hint = Buffer.from("HTTP/1.1 102 Processing\r\n\r\n".repeat(2_000))
+
+  it("is stopped by a client that does not read, or refused: nobody keeps them", async () => {
+    let taken = 0
+    let refused = false
+    await mesh.offer(
+      rawProgram((socket) => {
+        socket.on("close", () => {
+          refused = true
+        })
+        const pump = () => {
+          while (taken < total && !socket.destroyed) {
+            taken += hint.length
+            if (!socket.write(hint)) break
+          }
+        }
+        socket.on("drain", pump)
+        socket.once("data", pump)
+      })
+    )
+    const client = new RawClient(mesh.port)
+    mesh.clients.push(client)
+    client.socket.pause()
+    client.send(request("GET"))
+    await settled(() => taken)
+    if (!refused) expect(taken).toBeLessThan(total / 2)
+    expect(client.socket.destroyed).toBe(false)
+  })
+})
+
 describe("afterwards", () => {
   it("nothing is left of 1,000 requests in a row and 200 at once", async () => {
     const program = await mesh.offer(
