@@ -46,6 +46,11 @@ export class ExchangeLimits {
   readonly deadline: number
   #tunnel: boolean
   #lastActivity: number
+  /** When the attempt under way was begun, and how much of its time went by in waiting for the caller. */
+  #begunAt: number
+  #callersTime = 0
+  /** When the caller wrote last, or could write again. */
+  #callerSince: number
   #idleTimer: Timer
   #totalTimer: Timer | undefined = undefined
   #tryTimer: Timer | undefined = undefined
@@ -62,6 +67,8 @@ export class ExchangeLimits {
     this.#total = this.#tunnel ? never : Math.min(policy, caller)
     this.deadline = now + this.#total
     this.#lastActivity = now
+    this.#begunAt = now
+    this.#callerSince = now
     this.#idleTimer = this.#watchIdle(this.#idleLimit)
     if (this.#total !== never) {
       this.#totalTimer = ticker.after(Math.max(0, this.#total), () => this.#totalPassed())
@@ -81,6 +88,24 @@ export class ExchangeLimits {
   /** A byte moved. */
   active(now: number): void {
     this.#lastActivity = now
+  }
+
+  /** An attempt begins. */
+  begun(now: number): void {
+    this.#begunAt = now
+    this.#callersTime = 0
+    this.#callerSince = now
+  }
+
+  /** Some of the request's body has come, and `awaited`: there was nothing else to wait for. */
+  written(now: number, awaited: boolean): void {
+    if (awaited) this.#callersTime += now - this.#callerSince
+    this.#callerSince = now
+  }
+
+  /** The endpoint takes more. */
+  drained(now: number): void {
+    this.#callerSince = now
   }
 
   /** The request is with the endpoint: the time of the try begins, unless it runs already. */
@@ -136,17 +161,18 @@ export class ExchangeLimits {
       what: "finish",
       limit: this.#ownTotal ? "timeout.request" : "the caller's deadline",
       millis: this.#total,
-      late: awaitsCaller ? "client" : this.hasty ? "nobody" : "endpoint"
+      late: awaitsCaller ? "client" : this.hasty(this.#ticker.now()) ? "nobody" : "endpoint"
     })
   }
 
   /** That the total has passed, as far as it has, says nothing of the endpoint. */
-  get hasty(): boolean {
+  hasty(now: number): boolean {
     if (!this.#ownTotal) return true
     const { callerPaused, committed } = this.#exchange
     if (committed) return callerPaused
-    // Whoever was given the request for less than half of the time did not use up the time.
-    return this.#total !== never && (this.#ticker.now() - this.#lastActivity) * 2 < this.#total
+    // Whoever was waited for during less than half of the time did not use up the time.
+    const endpoints = now - this.#begunAt - this.#callersTime
+    return this.#total !== never && endpoints * 2 < this.#total
   }
 
   #idlePassed(): void {

@@ -111,9 +111,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
 
   write(chunk: Uint8Array): boolean {
     if (this.#over) return true
-    this.#now()
-    // It goes on without having been told to (RFC 9110 §10.1.1): from here on it is waited for.
-    if (this.#awaitsContinue) this.#limits.endTry()
+    this.#limits.written(this.#now(), this.#body.awaited)
     return this.#body.write(chunk)
   }
 
@@ -151,8 +149,6 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
       // The caller sends its body at the first one; later attempts are given the copy.
       if (this.#continued) return
       this.#continued = true
-      // From here on it is the caller who is waited for, unless it has not waited itself.
-      if (!this.#body.sent) this.#limits.endTry()
     }
     this.#receiver.onInfo(head)
   }
@@ -227,9 +223,9 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
   }
 
   attemptFault(attempt: Attempt, fault: Fault): void {
-    // The endpoint's node holds the same limit, and may notice first that it has passed.
-    const hasty = fault.code === "upstream_timeout" && this.#limits.hasty
     const now = this.#now()
+    // The endpoint's node holds the same limit, and may notice first that it has passed.
+    const hasty = fault.code === "upstream_timeout" && this.#limits.hasty(now)
     this.#limits.endTry()
     const verdict = this.#verdictOf(fault)
     // What is the request's fault, or comes of the caller's haste, is no verdict on the endpoint.
@@ -252,7 +248,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
   }
 
   attemptWritable(): void {
-    this.#now()
+    this.#limits.drained(this.#now())
     this.#body.writable()
     this.#startTry()
     this.#endTunnel()
@@ -300,6 +296,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
     const { caller, kind, service } = this.#call
     const attempt = new Attempt(this, this.#plan, endpoint, now)
     this.#attempt = attempt
+    this.#limits.begun(now)
     this.#observation.endpoint(endpoint.key, endpoint.view.node)
     const stream = endpoint.dispatch(
       {
@@ -325,8 +322,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
    */
   #startTry(): void {
     if (this.#stack.perTryTimeout === undefined || this.committed) return
-    if (this.#attempt === undefined) return
-    if (this.#body.sent || !this.#hasBody || this.#awaitsContinue) this.#limits.beginTry()
+    if (this.#attempt !== undefined && (this.#body.sent || !this.#hasBody)) this.#limits.beginTry()
   }
 
   /**

@@ -182,30 +182,29 @@ describe("an endpoint that is waited for with Expect: 100-continue, and says not
     expect(account(mesh).failures).toBe(1)
   })
 
-  it("has its try's time begin with the head", () => {
-    const mesh = make({ timeout: { perTry: "300ms" } })
-    const { receiver } = mesh.request("POST", expecting)
-    mesh.ticker.advance(320)
-    expect(receiver.fault).toMatchObject({ code: "upstream_timeout" })
-  })
-
-  it("loses nothing of its try's time to a client that goes on without being told", () => {
-    const mesh = make({ timeout: { perTry: "1500ms" } })
-    for (let n = 0; n < 8; n++) {
-      const { receiver, stream } = mesh.request("POST", expecting)
-      // RFC 9110 §10.1.1: nobody has to say 100, nor to wait for it for ever. curl waits for a second.
-      mesh.ticker.advance(1_000)
-      for (let i = 0; i < 8; i++) {
-        stream.write(bytes("x"))
-        mesh.ticker.advance(100)
+  it.each([
+    ["perTry", { perTry: "500ms" }],
+    ["request", { request: "3s" }]
+  ] as const)(
+    "loses nothing of timeout.%s to a client that goes on without being told",
+    (_, timeout) => {
+      const mesh = make({ timeout })
+      for (let n = 0; n < 8; n++) {
+        const { receiver, stream } = mesh.request("POST", expecting)
+        // RFC 9110 §10.1.1: nobody has to say 100, nor to wait for it for ever. curl waits for a second.
+        mesh.ticker.advance(1_000)
+        for (let i = 0; i < 8; i++) {
+          stream.write(bytes("x"))
+          mesh.ticker.advance(100)
+        }
+        stream.end([])
+        mesh.ticker.advance(20)
+        mesh.last.respond(200)
+        expect(receiver.head?.status).toBe(200)
       }
-      stream.end([])
-      mesh.ticker.advance(20)
-      mesh.last.respond(200)
-      expect(receiver.head?.status).toBe(200)
+      expect(account(mesh)).toEqual(nothing)
     }
-    expect(account(mesh)).toEqual(nothing)
-  })
+  )
 })
 
 describe("an endpoint that says 100 when it has all of the request already, and then nothing", () => {
