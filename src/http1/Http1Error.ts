@@ -50,6 +50,7 @@ export const http1Rules = {
   field_count: "head_too_large",
   chunk_extension_bytes: "bad_request",
   trailer_bytes: "head_too_large",
+  interim_bytes: "bad_request",
   pipelined_bytes: "bad_request",
   // Connections
   incomplete: "bad_request",

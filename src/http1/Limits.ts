@@ -18,6 +18,12 @@ export interface Http1Limits {
   readonly chunkExtensionBytes: number
   /** Bytes of a trailer section with its empty line. Default 8 KiB. */
   readonly trailerBytes: number
+  /**
+   * Bytes of the interim responses (1xx) before one response. They are passed on at once, whether or
+   * not the client reads, so without a limit a program could fill the memory of every node on the way
+   * with them. Default 256 KiB, which is a 102 a second for two hours.
+   */
+  readonly interimBytes: number
 }
 
 /** For sockets: what applications and endpoints send. */
@@ -27,7 +33,8 @@ export const defaultHttp1Limits: Http1Limits = {
   headBytes: 32 * 1024,
   fieldCount: 100,
   chunkExtensionBytes: 4 * 1024,
-  trailerBytes: 8 * 1024
+  trailerBytes: 8 * 1024,
+  interimBytes: 256 * 1024
 }
 
 /**
@@ -40,5 +47,6 @@ export const peerHttp1Limits: Http1Limits = {
   headBytes: 64 * 1024,
   fieldCount: 160,
   chunkExtensionBytes: 0,
-  trailerBytes: 16 * 1024
+  trailerBytes: 16 * 1024,
+  interimBytes: 1024 * 1024
 }

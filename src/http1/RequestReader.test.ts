@@ -294,7 +294,8 @@ describe("RequestReader", () => {
       headBytes: 64,
       fieldCount: 3,
       chunkExtensionBytes: 4,
-      trailerBytes: 16
+      trailerBytes: 16,
+      interimBytes: 64
     }
     const upload = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 

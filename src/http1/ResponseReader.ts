@@ -35,6 +35,9 @@ export class ResponseReader {
   readonly #block: BlockCollector
   readonly #memory: BlockMemory
   readonly #body: BodyReader
+  readonly #mostInterim: number
+  /** Read of heads since the request, interim ones included. */
+  #headBytes = 0
   #state: ReaderState = "complete"
   #method = ""
   #maySwitch = false
@@ -56,6 +59,7 @@ export class ResponseReader {
     this.#memory = new BlockMemory(limits, blocks, "program")
     this.#block = new BlockCollector(limits.headBytes, () => headTooLong(limits.headBytes))
     this.#body = new BodyReader(limits, "program", handler)
+    this.#mostInterim = limits.interimBytes
   }
 
   /** As of RequestReader; `complete`: no response is expected (also before the first). */
@@ -78,6 +82,7 @@ export class ResponseReader {
     this.#method = method
     this.#maySwitch = maySwitch
     this.#state = "head"
+    this.#headBytes = 0
     return true
   }
 
@@ -180,11 +185,19 @@ export class ResponseReader {
     }
     const line = this.#block.empty ? this.#memory.firstLine(chunk, from) : undefined
     const text = line ?? this.#block.take(chunk, from)
-    if (text === undefined) return chunk.length
-    const end = line === undefined ? this.#block.end : this.#memory.end
+    const end =
+      text === undefined ? chunk.length : line === undefined ? this.#block.end : this.#memory.end
+    this.#headBytes += end - from
+    if (text === undefined) return end
     const response = readResponseHead(text, this.#method, this.#memory)
     const { head, body } = response
     if (head.status < 200 && head.status !== 101) {
+      if (this.#headBytes > this.#mostInterim) {
+        throw new Http1Error(
+          "interim_bytes",
+          `more than ${this.#mostInterim} bytes of interim responses (the last a ${head.status}) before a response`
+        )
+      }
       this.#handler.onInfo(head)
       return end
     }

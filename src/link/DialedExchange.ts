@@ -19,6 +19,12 @@ import { Inbox, type InboxOwner } from "./Inbox.ts"
 import { readNumber } from "./LinkSession.ts"
 import { Outbox, type OutboxOwner } from "./Outbox.ts"
 
+/**
+ * Bytes of interim heads before the head. They need no credit; the peer's node lets a program send a
+ * quarter of it (Http1Limits.interimBytes).
+ */
+const mostInfo = 1024 * 1024
+
 export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
   readonly id: number
   readonly #link: ExchangeHost
@@ -35,6 +41,7 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
   #written = false
   #headSeen = false
   #endSeen = false
+  #infoBytes = 0
   /** Its halves end on their own (Exchange.ts, rule 7). */
   #tunnel: boolean
   /** Of a tunnel: our end is sent; the receiver was told the response's. */
@@ -105,6 +112,10 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
       case FrameType.head:
         this.#expect(!this.#headSeen, "a second head")
         if (type === FrameType.head) this.#headSeen = true
+        else {
+          this.#infoBytes += payload.length
+          this.#expect(this.#infoBytes <= mostInfo, "too many interim heads")
+        }
         this.#onHead(type, payload)
         return
       case FrameType.data:

@@ -479,6 +479,11 @@ export const responseCorpus: ReadonlyArray<Case> = [
   ["LF after the reason", "HTTP/1.1 200 OK\nX: y\r\n\r\n", "bare_lf"],
   ["CR in the reason", "HTTP/1.1 200 O\rK\r\n\r\n", "bare_cr"],
   ["control byte in the reason", "HTTP/1.1 200 O\x01K\r\n\r\n", "bad_reason"],
+  [
+    "interim responses of 260 KiB",
+    "HTTP/1.1 102 Processing\r\n\r\n".repeat(10_000),
+    "interim_bytes"
+  ],
   ["two digits", "HTTP/1.1 20 OK\r\n\r\n", "bad_status"],
   ["four digits", "HTTP/1.1 2000 OK\r\n\r\n", "bad_status"],
   ["status 099", "HTTP/1.1 099 OK\r\n\r\n", "bad_status"],

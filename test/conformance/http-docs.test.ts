@@ -36,6 +36,7 @@ const answers: Partial<Record<Http1Rule, string>> = {
   bad_status: "502",
   bad_reason: "502",
   bad_switch: "502",
+  interim_bytes: "502",
   unexpected_bytes: "–",
   incomplete: "–"
 }
@@ -79,7 +80,8 @@ describe("the rules of docs/http.md", () => {
       headBytes: said("head_bytes"),
       fieldCount: said("field_count"),
       chunkExtensionBytes: said("chunk_extension_bytes"),
-      trailerBytes: said("trailer_bytes")
+      trailerBytes: said("trailer_bytes"),
+      interimBytes: said("interim_bytes")
     }).toEqual(defaultHttp1Limits)
     expect(said("pipelined_bytes")).toBe(maxRetainedBytes)
   })

@@ -12,7 +12,8 @@ const limits: Http1Limits = {
   headBytes: 160,
   fieldCount: 6,
   chunkExtensionBytes: 12,
-  trailerBytes: 40
+  trailerBytes: 40,
+  interimBytes: 60
 }
 
 const weird = fc.constantFrom(
