@@ -119,6 +119,7 @@ const assemble = (input: NodeInput) =>
       identity,
       bootstrap: yield* loadBootstrap(config.node.dataDir),
       ticker,
+      metrics,
       software: version,
       serve: inbound.dispatch
     })

@@ -4,6 +4,7 @@
  */
 import { Context, Effect, Either, Layer, Random, Runtime, type Scope } from "effect"
 import { spawn, tellSurely } from "../actor/Actor.ts"
+import type { Moment } from "../actor/Behaviour.ts"
 import type { Supervisor } from "../actor/Supervisor.ts"
 import { Gossip, type GossipVerdict } from "../link/Gossip.ts"
 import type { MeshRpcClients } from "../link/MeshRpcClients.ts"
@@ -26,8 +27,9 @@ import {
   applyAlive,
   applySuspect,
   evidenceOf,
-  isCurrent,
+  isAhead,
   type MemberState,
+  mayAccuse,
   memberOf
 } from "./MemberTable.ts"
 import { type MemberView, memberViews } from "./MemberView.ts"
@@ -54,6 +56,8 @@ export interface MembershipServiceOptions {
   readonly door: StatementDoor
   readonly port: MembershipPort
   readonly options?: Partial<MembershipOptions>
+  /** Told of every accusation of this node: by gossip, and to its face. */
+  readonly onAccused?: (by: PeerKey) => void
 }
 
 export interface MembershipShape {
@@ -74,9 +78,10 @@ export interface MembershipShape {
   readonly linkDown: (peer: PeerKey) => void
   /** Answers to the questions of the same names in MeshRpc. */
   readonly handlers: {
-    readonly Ping: (payload: {
-      readonly accused?: number | undefined
-    }) => Effect.Effect<{ readonly incarnation: number; readonly alive?: Uint8Array }, MeshRpcError>
+    readonly Ping: (
+      payload: { readonly accused?: number | undefined },
+      from: PeerKey
+    ) => Effect.Effect<{ readonly incarnation: number; readonly alive?: Uint8Array }, MeshRpcError>
     readonly Probe: (payload: {
       readonly peer: PeerKey
     }) => Effect.Effect<{ readonly reachable: boolean }, MeshRpcError>
@@ -99,22 +104,33 @@ const isNews = (
   state: MembershipState,
   statement: Statement,
   bytes: Uint8Array,
-  options: MembershipOptions
+  options: MembershipOptions,
+  { now, wall }: Pick<Moment, "now" | "wall">
 ): boolean => {
+  const { subject, incarnation } = statement
   if (statement.kind === "alive") {
-    const { subject, incarnation } = statement
-    return applyAlive(state, subject, incarnation, bytes, 0) !== state
+    return subject === state.self
+      ? incarnation > state.incarnation
+      : applyAlive(state, subject, incarnation, bytes, now, wall) !== state
   }
-  return statement.subject === state.self
-    ? isCurrent(statement.incarnation, state.incarnation)
-    : applySuspect(state, { ...statement, bytes }, options.suspicion, 0, 0) !== state
+  return subject === state.self
+    ? incarnation === state.incarnation && mayAccuse(state, statement.by, subject)
+    : applySuspect(state, { ...statement, bytes }, options.suspicion, now, wall) !== state
 }
+
+/** An accusation that says more than we know: worth a question, but not believed. */
+const isUnknown = (state: MembershipState, statement: Statement, now: number): boolean =>
+  statement.kind === "suspect" &&
+  now >= state.denials.askAt &&
+  (statement.subject === state.self
+    ? statement.incarnation > state.incarnation
+    : isAhead(state, statement))
 
 export const makeMembership = (
   setup: MembershipServiceOptions
 ): Effect.Effect<MembershipShape, never, Scope.Scope | Supervisor | Gossip> =>
   Effect.gen(function* () {
-    const { self, door, port } = setup
+    const { self, door, port, onAccused = () => undefined } = setup
     const options: MembershipOptions = { ...defaultMembershipOptions, ...setup.options }
     const gossip = yield* Gossip
     const clock = yield* Effect.clock
@@ -140,6 +156,11 @@ export const makeMembership = (
       }
     }
 
+    // The same clocks as the actor's.
+    const moment = () => ({
+      now: Number(clock.unsafeCurrentTimeNanos()) / 1e6,
+      wall: clock.unsafeCurrentTimeMillis()
+    })
     const admit = (bytes: Uint8Array) => door.admit(bytes, clock.unsafeCurrentTimeMillis())
 
     const hearAll = (
@@ -151,7 +172,7 @@ export const makeMembership = (
           if (index % verifyBatch === verifyBatch - 1) yield* Effect.sleep(0)
           const statement = admit(bytes)
           if (Either.isLeft(statement)) continue
-          if (isNews(state, statement.right, bytes, options)) {
+          if (isNews(state, statement.right, bytes, options, moment())) {
             tell({ _tag: "Heard", statement: statement.right, bytes })
           }
         }
@@ -202,8 +223,13 @@ export const makeMembership = (
       if (Either.isLeft(statement)) {
         return statement.left.code === "forged" ? "reject" : "ignore"
       }
-      if (!isNews(state, statement.right, bytes, options)) return "ignore"
-      return actor.tell({ _tag: "Heard", statement: statement.right, bytes }) ? "accept" : "ignore"
+      const said = statement.right
+      const at = moment()
+      if (said.kind === "suspect" && said.subject === self) onAccused(said.by)
+      const unknown = isUnknown(state, said, at.now)
+      if (!unknown && !isNews(state, said, bytes, options, at)) return "ignore"
+      const told = actor.tell({ _tag: "Heard", statement: said, bytes })
+      return told && !unknown ? "accept" : "ignore"
     })
 
     const deliverRecords = Effect.suspend(() => {
@@ -240,14 +266,20 @@ export const makeMembership = (
       linkUp: (peer) => void actor.tell({ _tag: "LinkUp", peer }),
       linkDown: (peer) => void actor.tell({ _tag: "LinkDown", peer }),
       handlers: {
-        Ping: ({ accused }) => {
+        Ping: ({ accused }, from) => {
           // The usual case: no detour through the mailbox.
           if (accused === undefined) {
             return Effect.sync(() => ({ incarnation: state.incarnation }))
           }
+          onAccused(from)
+          // Answered before.
+          const { incarnation, denial } = state
+          if (accused < incarnation && denial !== undefined) {
+            return Effect.succeed({ incarnation, alive: denial })
+          }
           return actor
             .ask<PingAnswer>(
-              (reply) => ({ _tag: "Accused", incarnation: accused, reply }),
+              (reply) => ({ _tag: "Accused", by: from, incarnation: accused, reply }),
               options.timeout
             )
             .pipe(

@@ -19,6 +19,7 @@ export const meshAnswers = ({ identity, admitted, catalogue, membership }: MeshA
   MeshRpc.toLayer({
     ...catalogue.handlers,
     ...membership.handlers,
+    Ping: (payload, { headers }) => membership.handlers.Ping(payload, callingPeer({ headers })),
     RenewCertificate: (_, { headers }) =>
       Effect.gen(function* () {
         const peer = callingPeer({ headers })

@@ -37,6 +37,8 @@ import type { Dispatch } from "../model/Exchange.ts"
 import { MeshViewSource } from "../model/MeshView.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
+import type { MetricRegistry } from "../telemetry/Metrics.ts"
+import { AccusationLog } from "./AccusationLog.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
@@ -49,6 +51,7 @@ export interface MeshPlaneOptions {
   readonly identity: IdentityCell
   readonly bootstrap: Bootstrap
   readonly ticker: Ticker
+  readonly metrics: MetricRegistry
   readonly software: string
   /** Where calls of other nodes go. */
   readonly serve: Dispatch
@@ -78,7 +81,7 @@ export const makeMeshPlane = (
   options: MeshPlaneOptions
 ): Effect.Effect<MeshPlane, HostError, Scope.Scope | Supervisor> =>
   Effect.gen(function* () {
-    const { config, identity, ticker } = options
+    const { config, identity, metrics, ticker } = options
     const { node } = config
     const self = identity.current.peer
     const scope = yield* Effect.scope
@@ -164,11 +167,18 @@ export const makeMeshPlane = (
       Effect.provideService(Gossip, gossip)
     )
     late.catalogue = catalogue
+    const nameOf = (peer: PeerKey) => late.names?.of(peer) ?? peer
+    const accusations = yield* AccusationLog.make({
+      metrics,
+      nameOf,
+      now: () => ticker.now()
+    })
     const membership = yield* makeMembership({
       self,
       name: identity.current.name,
       door: makeStatementDoor(identity, cache),
-      port: membershipByRpc(clients)
+      port: membershipByRpc(clients),
+      onAccused: accusations.add
     }).pipe(Effect.provideService(Gossip, gossip))
 
     late.membership = membership

@@ -38,6 +38,8 @@ interface Node {
   life: number
   /** Its event loop does nothing until then. */
   stalledUntil: number
+  /** What it told everybody, so far. */
+  said: number
 }
 
 const letters = "ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -80,7 +82,8 @@ export class MembershipMesh {
       epoch: wallStart,
       up: index < started,
       life: 0,
-      stalledUntil: 0
+      stalledUntil: 0,
+      said: 0
     }))
     this.#indexes = new Map(this.nodes.map(({ peer, index }) => [peer, index]))
     this.#steps = this.nodes.map(({ peer }) => membershipBehaviour(options, sealAs(peer)))
@@ -117,6 +120,19 @@ export class MembershipMesh {
 
   hint(index: number, kind: "LinkUp" | "LinkDown", about: number): void {
     this.#tell(this.nodes[index]!, { _tag: kind, peer: peerOf(about) })
+  }
+
+  /** A member with a will of its own tells another to its face that it stands accused. */
+  accuseToItsFace(by: number, about: number, incarnation: number): void {
+    const message = { _tag: "Accused", by: peerOf(by), incarnation, reply: () => {} } as const
+    this.#tell(this.nodes[about]!, message)
+  }
+
+  /** Such a one accuses another before everybody. */
+  accusePublicly(by: number, about: number, incarnation: number): void {
+    const repeat = Math.floor(this.random() * 1e9)
+    const said = { kind: "suspect", subject: peerOf(about), incarnation, repeat }
+    this.#say(this.nodes[by]!, sealAs(peerOf(by))(said))
   }
 
   /** What `by` believes of `about`. */
@@ -233,20 +249,7 @@ export class MembershipMesh {
         action.reply()
         return
       case "Say":
-        for (const other of this.nodes) {
-          if (other === node) continue
-          const hops = 1 + Math.floor(this.random() * 3)
-          const delay = hops * this.network.latency[1] * this.random()
-          this.queue.after(delay, () =>
-            this.#send(node, other, () =>
-              this.#tell(other, {
-                _tag: "Heard",
-                statement: open(action.bytes),
-                bytes: action.bytes
-              })
-            )
-          )
-        }
+        this.#say(node, action.bytes)
         return
       case "PullEvidence": {
         const from = this.#nodeOf(action.from)
@@ -272,6 +275,17 @@ export class MembershipMesh {
     }
   }
 
+  #say(node: Node, bytes: Uint8Array): void {
+    node.said++
+    for (const other of this.nodes) {
+      if (other === node) continue
+      const hops = 1 + Math.floor(this.random() * 3)
+      const delay = hops * this.network.latency[1] * this.random()
+      const heard = () => this.#tell(other, { _tag: "Heard", statement: open(bytes), bytes })
+      this.queue.after(delay, () => this.#send(node, other, heard))
+    }
+  }
+
   #ping(node: Node, action: Extract<MembershipAction, { readonly _tag: "Ping" }>): void {
     const { peer, probe, timeout, accused } = action
     const to = this.#nodeOf(peer)
@@ -281,7 +295,7 @@ export class MembershipMesh {
       timeout,
       (reply) => {
         if (accused === undefined) reply({ incarnation: to.state.incarnation, alive: undefined })
-        else this.#tell(to, { _tag: "Accused", incarnation: accused, reply })
+        else this.#tell(to, { _tag: "Accused", by: node.peer, incarnation: accused, reply })
       },
       (answer) => {
         if (answer === undefined) return this.#tell(node, { _tag: "Unanswered", peer, probe })
