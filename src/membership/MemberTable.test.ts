@@ -1,6 +1,7 @@
 import { HashMap } from "effect"
 import { expect, test } from "vitest"
 import { NodeName, PeerKey } from "../model/Names.ts"
+import { maxIncarnationAhead } from "./Incarnation.ts"
 import {
   applyAlive,
   applyRecords,
@@ -38,6 +39,13 @@ const about = (table: MemberTable) => {
 
 const suspected = accuse(known, b!)
 const dead = applyTime(suspected, defaultSuspicion, 24_000, 24_000)
+
+/** Dead by a record that was taken when the reader's clock was ahead, too. */
+const astray = (() => {
+  const epoch = maxIncarnationAhead + 1
+  const table = accuse(applyRecords(known, [record(a!, epoch), record(b!)], epoch), b!, epoch)
+  return applyTime(table, defaultSuspicion, 24_000, epoch)
+})()
 
 test.each([
   { what: "alive, accused at its incarnation", then: accuse(known, b!), is: "suspect 10" },
@@ -96,6 +104,21 @@ test.each([
     what: "left, back under a new epoch",
     then: applyRecords(applyRecords(known, [record(a!, 10, true)], 0), [record(a!, 20)], 0),
     is: "alive 20"
+  },
+  {
+    what: "alive, answering with an incarnation of a clock far ahead",
+    then: applyAlive(known, a!, maxIncarnationAhead + 1, undefined, 0, 0),
+    is: "alive 10"
+  },
+  {
+    what: "dead at an incarnation of a clock far ahead, denying by a right one",
+    then: applyAlive(astray, a!, 12, bytes, 0, 0),
+    is: "alive 12"
+  },
+  {
+    what: "dead at an incarnation of a clock far ahead, with a record by a right one",
+    then: applyRecords(astray, [record(a!, 12)], 0),
+    is: "alive 12"
   },
   {
     what: "without a record any more",

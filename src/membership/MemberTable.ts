@@ -11,6 +11,7 @@
  */
 import { HashMap, Option } from "effect"
 import type { NodeName, PeerKey } from "../model/Names.ts"
+import { isAstray } from "./Incarnation.ts"
 import { ObserverRing } from "./ObserverRing.ts"
 import {
   beginSuspicion,
@@ -137,9 +138,12 @@ const applyRecord = (table: MemberTable, record: MemberRecord, wall: number): Me
     if (known.state === "left") return table
     return withMember(table, { ...reborn(record, known.incarnation, wall), state: "left" })
   }
-  // A higher epoch is a new start of the node: it lives. So does one that had left and is back.
-  if (epoch > known.incarnation || known.state === "left") {
-    return withMember(table, reborn(record, Math.max(epoch, known.incarnation), wall))
+  // A higher epoch is a new start of the node: it lives. So does one that had left and is back, and
+  // one that has a right clock again, or whose reader has.
+  const outdated = isAstray(known.incarnation, wall) && !isAstray(epoch, wall)
+  if (epoch > known.incarnation || known.state === "left" || outdated) {
+    const incarnation = outdated ? epoch : Math.max(epoch, known.incarnation)
+    return withMember(table, reborn(record, incarnation, wall))
   }
   return known.name === name ? table : withMember(table, { ...known, name })
 }
@@ -181,8 +185,8 @@ export const applyAlive = (
   wall: number
 ): MemberTable => {
   const known = memberOf(table, subject)
-  if (known === undefined || known.state === "left") return table
-  if (incarnation > known.incarnation) {
+  if (known === undefined || known.state === "left" || isAstray(incarnation, wall)) return table
+  if (incarnation > known.incarnation || isAstray(known.incarnation, wall)) {
     const member = reborn(known, incarnation, wall, denial)
     // Kept, it had been alive all the time.
     const since = known.state === "alive" ? known.since : wall

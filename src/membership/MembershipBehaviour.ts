@@ -12,6 +12,7 @@ import { type Behaviour, type Moment, noActions } from "../actor/Behaviour.ts"
 import type { PeerKey } from "../model/Names.ts"
 import { applyDelta, awarenessDelta, lateDelta, scaled } from "./Awareness.ts"
 import { denialFor, denialTimes } from "./Denial.ts"
+import { isAstray } from "./Incarnation.ts"
 import type { MembershipAction, MembershipMessage } from "./MembershipMessages.ts"
 import type { MembershipOptions } from "./MembershipOptions.ts"
 import type { MembershipState, Step } from "./MembershipState.ts"
@@ -233,8 +234,10 @@ export const membershipBehaviour = (
     all: ReadonlyArray<MemberRecord>,
     moment: Moment
   ): Step => {
-    const own = all.find(({ peer }) => peer === state.self)
-    const incarnation = Math.max(state.incarnation, own?.epoch ?? 0)
+    const epoch = all.find(({ peer }) => peer === state.self)?.epoch ?? 0
+    // Our clock was ahead and is right again: what we said of ourselves by it nobody believes.
+    const outdated = isAstray(state.incarnation, moment.wall) && !isAstray(epoch, moment.wall)
+    const incarnation = outdated ? epoch : Math.max(state.incarnation, epoch)
     const denial = incarnation === state.incarnation ? state.denial : undefined
     const table = applyRecords(state, all, moment.wall)
     const first = HashMap.isEmpty(state.members) && !HashMap.isEmpty(table.members)

@@ -14,18 +14,13 @@ import { decodeCbor, encodeCbor } from "../identity/Cbor.ts"
 import { EnvelopeCache, openEnvelope, sealEnvelope } from "../identity/Envelope.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
 import { PeerKey } from "../model/Names.ts"
+import { isAstray } from "./Incarnation.ts"
 
 /** What the envelope of a statement is signed as. */
 export const statementKind = "membership"
 
 /** Encoded bytes of a statement. */
 const maxStatementBytes = 512
-
-/**
- * How far an incarnation may be ahead of our clock (ms). Incarnations begin at the epoch of a
- * node's record, which is a wall clock, and grow by one per denial.
- */
-export const maxIncarnationAhead = 10 * 60_000
 
 const Wire = Schema.Union(
   Schema.Struct({
@@ -88,7 +83,7 @@ export const makeStatementDoor = (
         decodeCbor(Wire, payload, "the statement"),
         ({ message }) => new StatementRefused({ code: "forged", message })
       )
-      if (said.incarnation > now + maxIncarnationAhead) {
+      if (isAstray(said.incarnation, now)) {
         return yield* Either.left(
           new StatementRefused({
             code: "untimely",
