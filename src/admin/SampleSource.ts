@@ -45,6 +45,7 @@ export const sampleStatus: NodeStatus = Schema.decodeSync(NodeStatus)({
     services: ["*"],
     capabilities: ["admit"]
   },
+  clock: { aheadMs: 3, measured: 1, agreeing: 1, refused: [] },
   readiness: [
     { name: "identity", ready: true, detail: "certificate valid" },
     { name: "listeners", ready: true, detail: "2 open" }
@@ -78,7 +79,7 @@ export const sampleMembers: ReadonlyArray<MemberStatus> = Schema.decodeSync(
   {
     ...{ node: "host-b", peer: peers.b, self: false, state: "alive", incarnation: 3 },
     ...{ zone: null, addresses: ["/ip4/192.0.2.2/tcp/4001"], software: "0.1.0" },
-    ...{ sinceAt: sampleNow - 90_000, link: "open", rttMs: 0.42, record }
+    ...{ sinceAt: sampleNow - 90_000, link: "open", rttMs: 0.42, clockAheadMs: -3, record }
   }
 ])
 

@@ -18,7 +18,7 @@ import {
 } from "../identity/Envelope.ts"
 import { grantsService } from "../identity/Grant.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
-import type { ServiceName } from "../model/Names.ts"
+import type { PeerKey, ServiceName } from "../model/Names.ts"
 import { NodeRecord, recordLimits } from "../model/NodeRecord.ts"
 import { lifetimes, type NodeEntry, nodeEntry } from "./RecordEntry.ts"
 
@@ -93,6 +93,24 @@ const duplicateIn = (record: NodeRecord): string | undefined => {
   return undefined
 }
 
+/** A genuine record that was refused because one of two clocks is wrong. */
+export interface UntimelyRecord {
+  readonly peer: PeerKey
+  readonly message: string
+}
+
+/** What ended this long ago, and no longer, may just still be on its way (ms). */
+const passing = 3_600_000
+
+export interface RecordDoorOptions {
+  /** May be shared with the other readers of envelopes. */
+  readonly cache?: EnvelopeCache
+  /** Told whose certificate a genuine record carried: a renewed one is seen here first. */
+  readonly onCertificate?: (certificate: VerifiedCertificate) => void
+  /** Told of every genuine record that clocks keep out. */
+  readonly onUntimely?: (record: UntimelyRecord) => void
+}
+
 export interface RecordDoor {
   /** Wall clock `now`, ms. */
   readonly admit: (bytes: Uint8Array, now: number) => Either.Either<NodeEntry, RecordRefused>
@@ -100,31 +118,33 @@ export interface RecordDoor {
   readonly seal: (record: NodeRecord, now: number) => Either.Either<NodeEntry, RecordRefused>
 }
 
-/**
- * `identity` is read at every call, so that a renewed certificate is used at once. The cache may
- * be shared with the other readers of envelopes. `onCertificate` is told whose certificate a
- * genuine record carried: a renewed one is seen here first.
- */
+/** `identity` is read at every call, so that a renewed certificate is used at once. */
 export const makeRecordDoor = (
   identity: IdentityCell,
-  cache: EnvelopeCache = new EnvelopeCache(),
-  onCertificate: (certificate: VerifiedCertificate) => void = () => undefined
+  {
+    cache = new EnvelopeCache(),
+    onCertificate = () => undefined,
+    onUntimely = () => undefined
+  }: RecordDoorOptions = {}
 ): RecordDoor => {
-  const admit: RecordDoor["admit"] = (bytes, now) =>
+  const open = (bytes: Uint8Array, now: number, skew: number) =>
+    Either.mapLeft(
+      openEnvelope(bytes, {
+        root: identity.current.rootPublicKey,
+        now,
+        kind: recordKind,
+        maxBytes: recordLimits.bytes,
+        skew,
+        // A node that was off over the weekend must still know the others when it starts.
+        expiredGrace: lifetimes.tombstone,
+        cache
+      }),
+      fromEnvelopeError
+    )
+
+  const judge: RecordDoor["admit"] = (bytes, now) =>
     Either.gen(function* () {
-      const { peer, certificate, payload } = yield* Either.mapLeft(
-        openEnvelope(bytes, {
-          root: identity.current.rootPublicKey,
-          now,
-          kind: recordKind,
-          maxBytes: recordLimits.bytes,
-          skew: maxAhead,
-          // A node that was off over the weekend must still know the others when it starts.
-          expiredGrace: lifetimes.tombstone,
-          cache
-        }),
-        fromEnvelopeError
-      )
+      const { peer, certificate, payload } = yield* open(bytes, now, maxAhead)
       onCertificate(certificate)
       const record = yield* decodeRecord(payload)
       if (record.peer !== peer) {
@@ -159,6 +179,25 @@ export const makeRecordDoor = (
       }
       return entry
     })
+
+  /** Whose it is, when it is genuine and it was clocks that kept it out. */
+  const tell = (bytes: Uint8Array, now: number, { code, message }: RecordRefused): void => {
+    if (code !== "from_the_future" && code !== "too_old") return
+    const opened = open(bytes, now, Number.POSITIVE_INFINITY)
+    if (Either.isLeft(opened)) return
+    const { peer, payload } = opened.right
+    const record = Either.getOrUndefined(decodeRecord(payload))
+    if (record === undefined || peer === identity.current.peer) return
+    const ended = record.signedAt + lifetimes.tombstone
+    if (code === "too_old" && now - ended < passing) return
+    onUntimely({ peer, message })
+  }
+
+  const admit: RecordDoor["admit"] = (bytes, now) => {
+    const judged = judge(bytes, now)
+    if (Either.isLeft(judged)) tell(bytes, now, judged.left)
+    return judged
+  }
   return {
     admit,
     seal: (record, now) => {

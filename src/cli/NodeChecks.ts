@@ -1,6 +1,7 @@
 /** What a node's own report says of its health. Pure: from the admin API's values to checks. */
 import type { MemberStatus, NodeStatus, ServiceStatus } from "../admin/AdminModel.ts"
 import { type Check, fail, ok, warn } from "./Check.ts"
+import { clockCheck } from "./ClockCheck.ts"
 import { counted, latency, span } from "./Figures.ts"
 
 const certificate = ({ certificate, nowAt }: NodeStatus): Check => {
@@ -61,20 +62,16 @@ export const nodeChecks = (status: NodeStatus): ReadonlyArray<Check> => {
   ]
 }
 
-/** Clocks are compared by what others have just signed: nothing can be signed in the future. */
-const clockTolerance = 5_000
-
 export const meshChecks = (
   status: NodeStatus,
   members: ReadonlyArray<MemberStatus>
 ): ReadonlyArray<Check> => {
-  const others = members.filter(({ self, state }) => !self && state !== "left")
+  const others = members.filter(
+    ({ self, state }) => !self && state !== "left" && state !== "refused"
+  )
   const alive = others.filter(({ state }) => state === "alive")
   const unlinked = alive.filter(({ link }) => link !== null && link !== "open")
   const unsynced = alive.filter(({ record }) => record !== null && record.sync !== "synced")
-  const ahead = others.filter(
-    ({ record }) => record !== null && record.signedAt > status.nowAt + clockTolerance
-  )
   const names = (list: ReadonlyArray<MemberStatus>) => list.map(({ node }) => node).join(", ")
   return [
     others.length === 0
@@ -106,18 +103,7 @@ export const meshChecks = (
           unsynced.map(({ node, record }) => `${node}: ${record?.sync}`).join(", "),
           "It is repaired within 30 s when the members can reach each other."
         ),
-    ahead.length === 0
-      ? ok("clocks", "nobody has signed anything in the future")
-      : warn(
-          "clocks",
-          ahead
-            .map(
-              ({ node, record }) =>
-                `${node} is ${span((record?.signedAt ?? 0) - status.nowAt)} ahead`
-            )
-            .join(", "),
-          "Certificates depend on clocks: run NTP on both hosts."
-        )
+    clockCheck(status, members)
   ]
 }
 

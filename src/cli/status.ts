@@ -1,6 +1,7 @@
 /** `skein status`: one node at a glance. */
 import * as Command from "@effect/cli/Command"
 import type { NodeStatus } from "../admin/AdminModel.ts"
+import { clockLine, isClockWell } from "./ClockCheck.ts"
 import { bytes, counted, latency, span } from "./Figures.ts"
 import { renderPairs, type Tone } from "./Table.ts"
 import { type Showing, showView, viewOptions } from "./View.ts"
@@ -41,6 +42,7 @@ export const renderStatus = (status: NodeStatus, { colour }: Showing): string =>
         left > 0 ? `expires in ${span(left)}` : `expired ${span(-left)} ago`,
         left > 3_600_000 ? "good" : left > 0 ? "warn" : "bad"
       ],
+      ["clock", clockLine(status), isClockWell(status) ? "good" : "bad"],
       [
         "actors",
         troubled.length === 0

@@ -33,14 +33,26 @@ import {
   memberOf
 } from "./MemberTable.ts"
 import { type MemberView, memberViews } from "./MemberView.ts"
+import type { PeerClocks } from "./PeerClocks.ts"
 import type { Statement, StatementDoor } from "./Statement.ts"
 
-/** The port over the mesh's RPC. */
-export const membershipByRpc = (clients: MeshRpcClients["Type"]): MembershipPort => ({
+/** The port over the mesh's RPC. Clocks are measured on the way. */
+export const membershipByRpc = (
+  clients: MeshRpcClients["Type"],
+  clocks: PeerClocks
+): MembershipPort => ({
   ping: (peer, accused) =>
-    Effect.flatMap(clients.client(peer), (client) =>
-      client.Ping(accused === undefined ? {} : { accused })
-    ),
+    Effect.flatMap(clients.client(peer), (client) => {
+      const askedAt = clocks.now()
+      const clock = Math.floor(clocks.wall())
+      return Effect.map(
+        client.Ping({ clock, ...(accused === undefined ? {} : { accused }) }),
+        (answer) => {
+          if (answer.clock !== undefined) clocks.answered(peer, answer.clock, askedAt)
+          return answer
+        }
+      )
+    }),
   probe: (helper, peer) =>
     clients.client(helper).pipe(
       Effect.flatMap((client) => client.Probe({ peer })),

@@ -32,6 +32,7 @@ import {
   makeMembership,
   membershipByRpc
 } from "../membership/MembershipService.ts"
+import { PeerClocks } from "../membership/PeerClocks.ts"
 import { makeStatementDoor } from "../membership/Statement.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import { MeshViewSource } from "../model/MeshView.ts"
@@ -41,6 +42,7 @@ import type { MetricRegistry } from "../telemetry/Metrics.ts"
 import { AccusationLog } from "./AccusationLog.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
+import { ClockReport, clockReportTimes } from "./ClockReport.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
 import { meshAnswers } from "./MeshAnswers.ts"
 import { PeerNames } from "./PeerNames.ts"
@@ -65,6 +67,8 @@ export interface MeshPlane {
   readonly catalogue: CatalogueShape
   readonly membership: MembershipShape
   readonly renewal: CertificateRenewal
+  readonly clocks: PeerClocks
+  readonly clockReport: ClockReport
   readonly view: MeshViewSource
   readonly nameOf: (peer: PeerKey) => string
   /** Whether the mesh has been met since the start, as far as one must wait for that. */
@@ -93,6 +97,7 @@ export const makeMeshPlane = (
     const connections = new SealedConnections()
     const cache = new EnvelopeCache()
     const refusals = yield* RefusalLog.make
+    const clocks = new PeerClocks(ticker)
     // Peers may knock as soon as the host listens, before there is a catalogue to ask.
     const late: {
       catalogue?: CatalogueShape
@@ -100,6 +105,21 @@ export const makeMeshPlane = (
       keeper?: LinkKeeper
       names?: PeerNames
     } = {}
+
+    const nameOf = (peer: PeerKey) => late.names?.of(peer) ?? peer
+    const clockReport = yield* ClockReport.make({
+      clocks,
+      metrics,
+      nameOf,
+      members: () =>
+        Array.from(late.catalogue?.current().entries() ?? [], ({ record }) => record.peer)
+    })
+    yield* Effect.sync(clockReport.look).pipe(
+      Effect.delay(clockReportTimes.look),
+      Effect.catchAllDefect((defect) => Effect.logError("the look at the clocks failed", defect)),
+      Effect.forever,
+      Effect.forkScoped
+    )
 
     const host: MeshHostShape = yield* makeMeshHost({
       privateKey: identity.current.privateKey,
@@ -121,7 +141,14 @@ export const makeMeshPlane = (
               record.state !== "left" &&
               late.membership?.stateOf(record.peer) !== "dead"
           ),
-        onRefused: (refusal) => refusals.add(refusal),
+        onRefused: (refusal) => {
+          refusals.add(refusal)
+          const { code, message, peer } = refusal
+          if (peer === undefined || (code !== "expired" && code !== "not_yet_valid")) return
+          // Of strangers it is an old invite.
+          if (addressesOf(peer).length === 0) return
+          clockReport.add({ peer, what: "certificate", message })
+        },
         onRenewed: (renewed) => {
           runFork(
             saveIdentity(node.dataDir, renewed).pipe(
@@ -142,7 +169,7 @@ export const makeMeshPlane = (
       ticker,
       node: identity.current.name,
       serve: options.serve,
-      nameOf: (peer) => late.names?.of(peer) ?? peer,
+      nameOf,
       addressesOf,
       onDefect: (error) => {
         runFork(Effect.logError("a defect on a link; its exchange was reset", error))
@@ -159,7 +186,11 @@ export const makeMeshPlane = (
       name: identity.current.name,
       zone: node.zone,
       software: options.software,
-      door: makeRecordDoor(identity, cache, (certificate) => admitted.refresh(certificate)),
+      door: makeRecordDoor(identity, {
+        cache,
+        onCertificate: (certificate) => admitted.refresh(certificate),
+        onUntimely: ({ peer, message }) => clockReport.add({ peer, what: "record", message })
+      }),
       connect: connectByRpc(clients),
       neighbours: () => links.connectedPeers()
     }).pipe(
@@ -167,7 +198,6 @@ export const makeMeshPlane = (
       Effect.provideService(Gossip, gossip)
     )
     late.catalogue = catalogue
-    const nameOf = (peer: PeerKey) => late.names?.of(peer) ?? peer
     const accusations = yield* AccusationLog.make({
       metrics,
       nameOf,
@@ -176,8 +206,10 @@ export const makeMeshPlane = (
     const membership = yield* makeMembership({
       self,
       name: identity.current.name,
-      door: makeStatementDoor(identity, cache),
-      port: membershipByRpc(clients),
+      door: makeStatementDoor(identity, cache, ({ peer, message }) =>
+        clockReport.add({ peer, what: "statement", message })
+      ),
+      port: membershipByRpc(clients, clocks),
       onAccused: accusations.add
     }).pipe(Effect.provideService(Gossip, gossip))
 
@@ -274,7 +306,7 @@ export const makeMeshPlane = (
       onRenewed: catalogue.resign
     })
 
-    const answers = meshAnswers({ identity, admitted, catalogue, membership })
+    const answers = meshAnswers({ identity, admitted, catalogue, clocks, membership })
     yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers)), scope)
 
     const names = new PeerNames({
@@ -292,6 +324,8 @@ export const makeMeshPlane = (
       catalogue,
       membership,
       renewal,
+      clocks,
+      clockReport,
       view,
       met: () => {
         const known = others()

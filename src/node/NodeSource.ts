@@ -15,6 +15,7 @@ import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
 import type { Inbound } from "../inbound/Inbound.ts"
 import type { PeerLinkStatus } from "../link/LinkPool.ts"
+import { NodeName } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Outbound } from "../outbound/Outbound.ts"
 import type { Telemetry } from "../telemetry/Telemetry.ts"
@@ -46,6 +47,9 @@ export type NodeViews = Pick<
 const linkState = (state: PeerLinkStatus["state"]): LinkStatus["state"] =>
   state === "connecting" ? "connecting" : state === "down" ? "closed" : "open"
 
+const rounded = (value: number | undefined): number | null =>
+  value === undefined ? null : Math.round(value)
+
 const orNull = <A>(value: A | undefined): A | null => value ?? null
 
 export const makeNodeViews = (
@@ -53,7 +57,7 @@ export const makeNodeViews = (
 ): Effect.Effect<NodeViews, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { config, identity, inbound, outbound, plane, telemetry, ticker } = options
-    const { catalogue, links, membership, view } = plane
+    const { catalogue, clocks, links, membership, view } = plane
     const startedAt = ticker.wall()
     const started = ticker.now()
 
@@ -98,6 +102,7 @@ export const makeNodeViews = (
           sinceAt: member?.since ?? record.signedAt,
           link: isSelf ? null : linkState(link?.state ?? "down"),
           rttMs: orNull(link?.rtt),
+          clockAheadMs: isSelf ? null : rounded(clocks.aheadOf(record.peer)),
           software: record.software,
           record: {
             epoch: record.epoch,
@@ -108,6 +113,28 @@ export const makeNodeViews = (
           }
         }
       })
+      const held = new Set(rows.map(({ peer }) => peer))
+      // Here all the same, and its operator looks for it.
+      for (const { peer, node, sinceAt } of plane.clockReport.status().refused) {
+        if (held.has(peer)) continue
+        held.add(peer)
+        const link = byPeer.get(peer)
+        rows.push({
+          node: NodeName.make(node),
+          peer,
+          self: false,
+          state: "refused",
+          incarnation: 0,
+          zone: null,
+          addresses: [],
+          sinceAt,
+          link: linkState(link?.state ?? "down"),
+          rttMs: orNull(link?.rtt),
+          clockAheadMs: rounded(clocks.aheadOf(peer)),
+          software: null,
+          record: null
+        })
+      }
       return rows.sort((a, b) => Number(b.self) - Number(a.self) || a.node.localeCompare(b.node))
     }
 
@@ -212,6 +239,7 @@ export const makeNodeViews = (
           services: certificate.services,
           capabilities: certificate.capabilities
         },
+        clock: plane.clockReport.status(),
         readiness: options.readiness(),
         actors: options.actors().map((actor) => ({ ...actor, lastError: orNull(actor.lastError) })),
         telemetry: telemetry.exportStatus(),
