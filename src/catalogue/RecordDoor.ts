@@ -114,7 +114,12 @@ export interface RecordDoorOptions {
 export interface RecordDoor {
   /** Wall clock `now`, ms. */
   readonly admit: (bytes: Uint8Array, now: number) => Either.Either<NodeEntry, RecordRefused>
-  /** Signs our own record with the current identity; it passes the same checks as any other. */
+  /**
+   * For what this node holds already: it may be ahead of our clock by any time, since it is our clock
+   * that may be behind. Everything else is judged as ever.
+   */
+  readonly recall: (bytes: Uint8Array, now: number) => Either.Either<NodeEntry, RecordRefused>
+  /** Signs our own record with the current identity; it passes the same checks as what we hold. */
   readonly seal: (record: NodeRecord, now: number) => Either.Either<NodeEntry, RecordRefused>
 }
 
@@ -142,9 +147,9 @@ export const makeRecordDoor = (
       fromEnvelopeError
     )
 
-  const judge: RecordDoor["admit"] = (bytes, now) =>
+  const judge = (bytes: Uint8Array, now: number, skew: number) =>
     Either.gen(function* () {
-      const { peer, certificate, payload } = yield* open(bytes, now, maxAhead)
+      const { peer, certificate, payload } = yield* open(bytes, now, skew)
       onCertificate(certificate)
       const record = yield* decodeRecord(payload)
       if (record.peer !== peer) {
@@ -158,7 +163,7 @@ export const makeRecordDoor = (
         return yield* refuse("malformed", `the record of ${record.name} names ${duplicate} twice`)
       }
       const ahead = Math.max(record.epoch, record.signedAt) - now
-      if (ahead > maxAhead) {
+      if (ahead > skew) {
         return yield* refuse(
           "from_the_future",
           `the record of ${record.name} is ${Math.round(ahead / 60_000)} min ahead of this node's clock; check time synchronisation on both hosts`
@@ -180,29 +185,37 @@ export const makeRecordDoor = (
       return entry
     })
 
-  /** Whose it is, when it is genuine and it was clocks that kept it out. */
-  const tell = (bytes: Uint8Array, now: number, { code, message }: RecordRefused): void => {
-    if (code !== "from_the_future" && code !== "too_old") return
+  const recall: RecordDoor["recall"] = (bytes, now) => judge(bytes, now, Number.POSITIVE_INFINITY)
+
+  /** What clocks kept out, when it is genuine. */
+  const late = (
+    bytes: Uint8Array,
+    now: number,
+    { code, message }: RecordRefused
+  ): Either.Either<NodeEntry, RecordRefused> | undefined => {
+    if (code !== "from_the_future" && code !== "too_old") return undefined
     const opened = open(bytes, now, Number.POSITIVE_INFINITY)
-    if (Either.isLeft(opened)) return
+    if (Either.isLeft(opened)) return undefined
     const { peer, payload } = opened.right
+    // Our own word is no matter of clocks: we have to go above it wherever we said it.
+    if (peer === identity.current.peer) return recall(bytes, now)
     const record = Either.getOrUndefined(decodeRecord(payload))
-    if (record === undefined || peer === identity.current.peer) return
-    const ended = record.signedAt + lifetimes.tombstone
-    if (code === "too_old" && now - ended < passing) return
-    onUntimely({ peer, message })
+    if (record === undefined) return undefined
+    const isPassing = now - (record.signedAt + lifetimes.tombstone) < passing
+    if (code === "from_the_future" || !isPassing) onUntimely({ peer, message })
+    return undefined
   }
 
   const admit: RecordDoor["admit"] = (bytes, now) => {
-    const judged = judge(bytes, now)
-    if (Either.isLeft(judged)) tell(bytes, now, judged.left)
-    return judged
+    const judged = judge(bytes, now, maxAhead)
+    return Either.isRight(judged) ? judged : (late(bytes, now, judged.left) ?? judged)
   }
   return {
     admit,
+    recall,
     seal: (record, now) => {
       const payload = encodeCbor(record)
-      return admit(sealEnvelope(identity.current, recordKind, payload), now)
+      return recall(sealEnvelope(identity.current, recordKind, payload), now)
     }
   }
 }

@@ -181,6 +181,14 @@ export const makeMeshPlane = (
       Gossip
     )
 
+    const others = () => {
+      let count = 0
+      for (const { record } of late.catalogue?.current().entries() ?? []) {
+        if (record.peer !== self && record.state !== "left") count++
+      }
+      return count
+    }
+
     const catalogue = yield* makeCatalogue({
       self,
       name: identity.current.name,
@@ -191,6 +199,11 @@ export const makeMeshPlane = (
         onCertificate: (certificate) => admitted.refresh(certificate),
         onUntimely: ({ peer, message }) => clockReport.add({ peer, what: "record", message })
       }),
+      clock: () => {
+        // Alone there is nobody to differ from.
+        if (clocks.right || others() === 0) return "right"
+        return clocks.own().ahead === undefined ? "unknown" : "wrong"
+      },
       connect: connectByRpc(clients),
       neighbours: () => links.connectedPeers()
     }).pipe(
@@ -225,14 +238,6 @@ export const makeMeshPlane = (
 
     let met = false
     const startedAt = ticker.now()
-    const others = () => {
-      let count = 0
-      for (const { record } of catalogue.current().entries()) {
-        if (record.peer !== self && record.state !== "left") count++
-      }
-      return count
-    }
-
     const view = new MeshViewSource()
     const builder = new MeshViewBuilder(self)
     let shown: ReturnType<MeshViewBuilder["build"]> | undefined
