@@ -6,6 +6,10 @@ import { describe, expect, it } from "vitest"
 import { makeNodeConfig, type NodeConfigInput } from "./config/NodeConfig.ts"
 import { initMesh, loadOrCreateNodeKey, saveIdentity } from "./identity/DataDir.ts"
 import { enrol } from "./identity/FoundMesh.ts"
+import type { Grant } from "./identity/Grant.ts"
+import { parseInvite } from "./identity/Invite.ts"
+import { maxDepth } from "./identity/SignedChain.ts"
+import { generateSigningKey } from "./identity/SigningKey.ts"
 import { NodeName, ServiceName } from "./model/Names.ts"
 import { saveBootstrap } from "./node/Bootstrap.ts"
 import { runNode, SkeinNode } from "./node.ts"
@@ -55,6 +59,37 @@ describe("a node", () => {
       yield* a.awaitService(payments)
       const { certificate } = yield* b.source.status
       expect(certificate.expiresAt).toBeGreaterThan(Date.now())
+    })
+    await Effect.runPromise(Effect.scoped(test))
+  })
+
+  it("prints no invite that nobody would accept, and says what to do", async () => {
+    const test = Effect.gen(function* () {
+      const [one, two] = [yield* directory, yield* directory]
+      const name = NodeName.make("host-a")
+      let deepest = yield* initMesh({
+        dataDir: one,
+        meshName: "test",
+        nodeName: name,
+        now: Date.now()
+      })
+      const grant: Grant = { services: ["*"], capabilities: ["admit"] }
+      for (let n = 0; n < maxDepth; n++) {
+        const privateKey =
+          n === maxDepth - 1 ? yield* loadOrCreateNodeKey(two) : generateSigningKey()
+        deepest = Either.getOrThrow(enrol(deepest, { privateKey, name, grant, now: Date.now() }))
+      }
+      yield* saveIdentity(two, deepest)
+      const node = yield* runNode({ config: config("host-a", two) })
+      const request = { services: ["*"], capabilities: ["admit"], ttlMs: 60_000 } as const
+      const refused = yield* Effect.flip(node.source.invite(request))
+      expect(refused).toMatchObject({
+        code: "too_deep",
+        message: expect.stringMatching(/^this node is 32 delegations from the root/),
+        hint: expect.stringMatching(/--capabilities none.*root\.key/)
+      })
+      const plain = yield* node.source.invite({ ...request, capabilities: [] })
+      expect(Either.isRight(parseInvite(plain.token, Date.now()))).toBe(true)
     })
     await Effect.runPromise(Effect.scoped(test))
   })

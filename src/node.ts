@@ -49,7 +49,9 @@ export interface RunningNode {
   readonly name: string
   readonly peer: PeerKey
   readonly mesh: { readonly id: string; readonly name: string }
-  /** Where other nodes connect: multiaddrs. */
+  /** What is open on this host for other nodes: multiaddrs. */
+  readonly listening: ReadonlyArray<string>
+  /** Where they are told to connect: multiaddrs. */
   readonly addresses: ReadonlyArray<string>
   readonly admin: string
   readonly proxy: string | undefined
@@ -223,6 +225,7 @@ const assemble = (input: NodeInput) =>
       name,
       peer,
       mesh: { id: mesh, name: meshName },
+      listening: plane.host.listening(),
       addresses: plane.host.addresses(),
       admin: "path" in admin ? `unix:${admin.path}` : formatHostPort(admin),
       proxy: listeners.proxy,

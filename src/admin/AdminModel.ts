@@ -34,6 +34,16 @@ export const ActorStatus = Schema.Struct({
 })
 export type ActorStatus = typeof ActorStatus.Type
 
+/** The right to let others in and to renew their certificates. */
+export const AdmitStatus = Schema.Struct({
+  /** Delegations between the root and what this node signs; 0 with the root key at hand. */
+  depth: Count,
+  /** With as many it can pass the right on no further. */
+  maxDepth: Count,
+  /** When the right ends; null: never. */
+  untilAt: Schema.NullOr(Instant)
+})
+
 export const CertificateStatus = Schema.Struct({
   expiresAt: Instant,
   /** When renewal is next tried. */
@@ -41,7 +51,9 @@ export const CertificateStatus = Schema.Struct({
   /** Why the last renewal failed. */
   renewalError: Text,
   services: Schema.Array(Schema.String),
-  capabilities: Schema.Array(Schema.String)
+  capabilities: Schema.Array(Schema.String),
+  /** Null: this node lets nobody in. */
+  admits: Schema.optionalWith(Schema.NullOr(AdmitStatus), { default: () => null })
 })
 
 /** Traces on their way to the collector. */
@@ -78,6 +90,21 @@ export const ClockStatus = Schema.Struct({
 })
 export type ClockStatus = typeof ClockStatus.Type
 
+/** Where this node tells others that it is reached, and what came of it when they tried. */
+export const AnnouncedAddress = Schema.Struct({
+  /** Multiaddr without the peer id. */
+  address: Schema.String,
+  /** It stands in the config (`node.announce`); else it is an address of the host. */
+  configured: Schema.Boolean,
+  /** `untried`: no member has said anything for sure yet. One that reaches it is enough. */
+  state: Schema.Literal("untried", "reached", "unreached"),
+  /** When a member tried last. */
+  checkedAt: Schema.NullOr(Instant),
+  /** Names: the member that reached it, or those that did not. */
+  by: Schema.Array(Schema.String)
+})
+export type AnnouncedAddress = typeof AnnouncedAddress.Type
+
 export const NodeStatus = Schema.Struct({
   node: NodeName,
   peer: PeerKey,
@@ -90,8 +117,12 @@ export const NodeStatus = Schema.Struct({
   uptimeMs: Schema.Number,
   /** The node's wall clock when it answered. */
   nowAt: Instant,
-  /** Where other nodes connect, without the peer id. */
+  /** What other nodes are told, without the peer id. */
   addresses: Schema.Array(Schema.String),
+  /** What is open on this host for other nodes. */
+  listening: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] }),
+  /** The same as `addresses`, with what is known of each. */
+  announced: Schema.optionalWith(Schema.Array(AnnouncedAddress), { default: () => [] }),
   proxy: Text,
   configPath: Text,
   dataDir: Schema.String,
@@ -250,6 +281,9 @@ export type InviteRequest = typeof InviteRequest.Type
 export const InviteResult = Schema.Struct({
   token: Schema.String,
   expiresAt: Instant,
-  bootstrap: Schema.Array(Schema.String)
+  /** Where the token leads: multiaddrs with peer ids. */
+  bootstrap: Schema.Array(Schema.String),
+  /** What whoever hands it on should know of these addresses, one line each. */
+  warnings: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] })
 })
 export type InviteResult = typeof InviteResult.Type

@@ -35,6 +35,13 @@ export const sampleStatus: NodeStatus = Schema.decodeSync(NodeStatus)({
   uptimeMs: hours(26),
   nowAt: sampleNow,
   addresses: ["/ip4/192.0.2.1/tcp/4001"],
+  listening: ["/ip4/0.0.0.0/tcp/4001"],
+  announced: [
+    {
+      ...{ address: "/ip4/192.0.2.1/tcp/4001", configured: true, state: "reached" },
+      ...{ checkedAt: sampleNow - 120_000, by: ["host-b"] }
+    }
+  ],
   proxy: "127.0.0.1:4140",
   configPath: null,
   dataDir: "/var/lib/skein",
@@ -43,7 +50,8 @@ export const sampleStatus: NodeStatus = Schema.decodeSync(NodeStatus)({
     renewAt: sampleNow + hours(8),
     renewalError: null,
     services: ["*"],
-    capabilities: ["admit"]
+    capabilities: ["admit"],
+    admits: { depth: 2, maxDepth: 32, untilAt: sampleNow + hours(24 * 200) }
   },
   clock: { aheadMs: 3, measured: 1, agreeing: 1, refused: [] },
   readiness: [
@@ -148,7 +156,8 @@ export const makeSampleSource = (
     Effect.succeed({
       token: `skein1-${[...services, ...capabilities].join(".")}`,
       expiresAt: sampleNow + ttlMs,
-      bootstrap: ["/ip4/192.0.2.1/tcp/4001"]
+      bootstrap: ["/ip4/192.0.2.1/tcp/4001"],
+      warnings: []
     }),
   ...overrides
 })

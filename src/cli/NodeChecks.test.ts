@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
-import type { MemberStatus, NodeStatus } from "../admin/AdminModel.ts"
+import type { AnnouncedAddress, MemberStatus, NodeStatus } from "../admin/AdminModel.ts"
 import { sampleMembers, sampleNow, sampleServices, sampleStatus } from "../admin/SampleSource.ts"
 import { type Check, failures, renderChecks } from "./Check.ts"
 import { requireRuntime, runtimeCheck } from "./HostChecks.ts"
@@ -15,6 +15,24 @@ const find = (checks: ReadonlyArray<Check>, name: string): Check => {
 const node = (change: Partial<NodeStatus>) => nodeChecks({ ...sampleStatus, ...change })
 const certificate = (change: Partial<NodeStatus["certificate"]>) =>
   find(node({ certificate: { ...sampleStatus.certificate, ...change } }), "certificate")
+
+const admits = (change: Partial<NonNullable<NodeStatus["certificate"]["admits"]>>) => {
+  const { certificate } = sampleStatus
+  if (certificate.admits === null) throw new Error("the sample may admit")
+  const admits = { ...certificate.admits, ...change }
+  return find(node({ certificate: { ...certificate, admits } }), "right to admit")
+}
+
+const address = (change: Partial<AnnouncedAddress>): AnnouncedAddress => ({
+  address: "/ip4/192.0.2.1/tcp/4001",
+  configured: true,
+  state: "unreached",
+  checkedAt: sampleNow - 120_000,
+  by: ["host-b", "host-c"],
+  ...change
+})
+const announced = (...changes: ReadonlyArray<Partial<AnnouncedAddress>>) =>
+  find(node({ announced: changes.map(address) }), "announced")
 
 const [self, other] = sampleMembers
 if (self === undefined || other === undefined) throw new Error("the sample has two members")
@@ -45,6 +63,27 @@ describe("the checks of skein doctor", () => {
     ["expired", "fail", certificate({ expiresAt: sampleNow - 60_000 }), /expired 1m ago/],
     ["renewal failed", "warn", certificate({ renewalError: "nobody" }), /failed: nobody/],
     ["renewal late", "warn", certificate({ renewAt: sampleNow - 7_200_000 }), /late by 2h/],
+    ["right to admit ended", "fail", admits({ untilAt: sampleNow - 60_000 }), /ended 1m ago/],
+    ["right to admit late", "warn", admits({ untilAt: sampleNow + 86_400_000 }), /ends in 1d/],
+    ["far from the root", "warn", admits({ depth: 25 }), /25 delegations from the root, and 32/],
+    [
+      "announced in vain",
+      "fail",
+      announced({}),
+      /^no member reaches this node: \/ip4\/192\.0\.2\.1\/tcp\/4001 \(not reached by host-b, host-c, 2m ago\)$/
+    ],
+    [
+      "one of two announced in vain",
+      "warn",
+      announced({ state: "reached", by: ["host-b"] }, { address: "/dns4/a.example/tcp/1" }),
+      /^no member reaches this node at \/dns4\/a\.example\/tcp\/1 \(not reached by host-b, host-c, 2m ago\)$/
+    ],
+    [
+      "nobody gets to a host's own addresses",
+      "warn",
+      announced({ configured: false }),
+      /^no member reaches this node: /
+    ],
     ["draining", "warn", find(node({ state: "draining" }), "serving"), /is draining/],
     [
       "not ready",
@@ -148,6 +187,30 @@ describe("the checks of skein doctor", () => {
     const old = Effect.runSync(Effect.flip(requireRuntime({ ...process.versions, node: "20.1.0" })))
     expect(old.message).toMatch(/^this is Node 20\.1\.0\. Skein needs Node 22 or newer\./)
     Effect.runSync(requireRuntime(process.versions))
+  })
+
+  it("a right to admit by the root key does not end, and a host without one has no such check", () => {
+    expect(admits({ depth: 0, untilAt: null }).detail).toBe("by the root key")
+    expect(admits({}).detail).toBe("for 200d, 2 delegations from the root")
+    const none = node({ certificate: { ...sampleStatus.certificate, admits: null } })
+    expect(none.map(({ name }) => name)).not.toContain("right to admit")
+  })
+
+  it("what is announced is good when it is reached, and while nobody can say", () => {
+    const reached = { state: "reached", by: ["host-b"], configured: false } as const
+    const bridge = { address: "/ip4/172.17.0.1/tcp/4001", configured: false }
+    expect(announced(reached, bridge)).toMatchObject({
+      state: "ok",
+      detail: "/ip4/192.0.2.1/tcp/4001 (reached by host-b, 2m ago)"
+    })
+    const untried = { state: "untried", checkedAt: null, by: [] } as const
+    expect(announced(untried)).toMatchObject({
+      state: "ok",
+      detail: "no member has said yet whether it reaches /ip4/192.0.2.1/tcp/4001"
+    })
+    expect(announced({ state: "untried" })).toMatchObject({ state: "ok" })
+    expect(announced(untried, {})).toMatchObject({ state: "warn" })
+    expect(announced()).toMatchObject({ state: "ok" })
   })
 
   it("a member that has left is nobody's trouble", () => {

@@ -1,5 +1,6 @@
 /** What a node's own report says of its health. Pure: from the admin API's values to checks. */
 import type { MemberStatus, NodeStatus, ServiceStatus } from "../admin/AdminModel.ts"
+import { announcedCheck } from "./AnnouncedCheck.ts"
 import { type Check, fail, ok, warn } from "./Check.ts"
 import { clockCheck } from "./ClockCheck.ts"
 import { counted, latency, span } from "./Figures.ts"
@@ -18,6 +19,34 @@ const certificate = ({ certificate, nowAt }: NodeStatus): Check => {
     return warn("certificate", `${detail}, but renewal is late by ${span(nowAt - renewAt)}`, mend)
   }
   return ok("certificate", detail)
+}
+
+const day = 86_400_000
+
+/** Nobody can be let in, and no certificate renewed, when all such rights have ended. */
+const rightToAdmit = ({ certificate: { admits }, nowAt }: NodeStatus): ReadonlyArray<Check> => {
+  if (admits === null) return []
+  const { depth, maxDepth, untilAt } = admits
+  const name = "right to admit"
+  const bring =
+    "Put root.key into the data directory of a member for one start: it renews the right."
+  if (untilAt !== null && untilAt <= nowAt) {
+    return [fail(name, `ended ${span(nowAt - untilAt)} ago: this node lets nobody in`, bring)]
+  }
+  const life = untilAt === null ? "by the root key" : `for ${span(untilAt - nowAt)}`
+  if (untilAt !== null && untilAt - nowAt < 30 * day) {
+    return [warn(name, `ends in ${span(untilAt - nowAt)}, and with it what rests on it`, bring)]
+  }
+  const where = `${counted(depth, "delegation")} from the root`
+  return depth > (maxDepth * 3) / 4
+    ? [
+        warn(
+          name,
+          `${where}, and ${maxDepth} is the limit`,
+          `It shrinks when this node meets a member nearer to the root. ${bring}`
+        )
+      ]
+    : [ok(name, depth === 0 ? life : `${life}, ${where}`)]
 }
 
 const actors = ({ actors }: NodeStatus): ReadonlyArray<Check> => {
@@ -51,6 +80,8 @@ export const nodeChecks = (status: NodeStatus): ReadonlyArray<Check> => {
           "Traffic should not come here before these are done."
         ),
     certificate(status),
+    ...rightToAdmit(status),
+    announcedCheck(status),
     ...actors(status),
     status.loopDelayMs !== null && status.loopDelayMs > 100
       ? warn(

@@ -27,7 +27,9 @@ export interface RunningNode {
   readonly name: string
   readonly peer: string
   readonly mesh: { readonly id: string; readonly name: string }
-  /** Where other nodes connect. */
+  /** What is open on this host for other nodes: multiaddrs. */
+  readonly listening: ReadonlyArray<string>
+  /** Where they are told to connect: multiaddrs. */
   readonly addresses: ReadonlyArray<string>
   readonly admin: string
   readonly proxy: string | undefined

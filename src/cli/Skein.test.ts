@@ -30,6 +30,11 @@ const source = makeSampleSource({
       asked++
       return sample.endpoints(service)
     }),
+  invite: (request) =>
+    Effect.map(sample.invite(request), (result) => ({
+      ...result,
+      warnings: request.ttlMs === 60_000 ? ["no member reaches this node at a", "nor at b"] : []
+    })),
   status: Effect.sync(() => ({
     ...sampleStatus,
     counts: { ...sampleStatus.counts, inFlight: inFlight.shift() ?? 0 }
@@ -100,6 +105,14 @@ describe("commands that show", () => {
     const json = await asking(...words.split(" "), "-o", "json")
     expect(json.code).toBe(0)
     expect(JSON.stringify(JSON.parse(json.stdout))).toMatch(/"nodes?":/)
+  })
+
+  it("status tells what is announced, and whether others get there, apart from what is open", async () => {
+    const { stdout } = await asking("status")
+    expect(stdout).toMatch(/^listens +\/ip4\/0\.0\.0\.0\/tcp\/4001$/m)
+    expect(stdout).toMatch(
+      /^announces +\/ip4\/192\.0\.2\.1\/tcp\/4001 \(reached by host-b, 2m ago\)$/m
+    )
   })
 
   it("members -o json is what the API says", async () => {
@@ -182,6 +195,13 @@ describe("commands that act", () => {
     expect([plain.code, plain.stdout]).toEqual([0, "skein1-*.admit\n"])
     const narrow = await asking("invite", "--services", "a, b-*", "--capabilities", "none")
     expect(narrow.stdout).toBe("skein1-a.b-*\n")
+    expect(narrow.stderr).not.toContain("warning")
+  })
+
+  it("invite warns beside the token of what it may not lead to", async () => {
+    const { code, stdout, stderr } = await asking("invite", "--ttl", "1m")
+    expect([code, stdout]).toEqual([0, "skein1-*.admit\n"])
+    expect(stderr).toMatch(/^warning: no member reaches this node at a\nwarning: nor at b\n/)
   })
 
   it("drain waits until nothing is in flight; --no-wait does not", async () => {

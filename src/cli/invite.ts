@@ -71,6 +71,7 @@ export const invite = Command.make("invite", inviteOptions, (choice) =>
     }
     const result = yield* withAdmin(address, (client) => client.actions.invite({ payload }))
     yield* print(`${result.token}\n`)
+    for (const warning of result.warnings) yield* Console.error(`warning: ${warning}`)
     const left = result.expiresAt - (yield* Clock.currentTimeMillis)
     yield* Console.error(
       `whoever has this token can join for ${span(left)}; on the new host: skein join TOKEN --config FILE`

@@ -1,6 +1,7 @@
 /** `skein status`: one node at a glance. */
 import * as Command from "@effect/cli/Command"
-import type { NodeStatus } from "../admin/AdminModel.ts"
+import type { AnnouncedAddress, NodeStatus } from "../admin/AdminModel.ts"
+import { trialOf } from "./AnnouncedCheck.ts"
 import { clockLine, isClockWell } from "./ClockCheck.ts"
 import { bytes, counted, latency, span } from "./Figures.ts"
 import { renderPairs, type Tone } from "./Table.ts"
@@ -12,6 +13,19 @@ const stateTone: Record<NodeStatus["state"], Tone> = {
   draining: "warn",
   drained: "warn",
   leaving: "warn"
+}
+
+/** Of a host's own addresses some are of use to nobody else: only what is configured is wrong. */
+const toneOf = ({ configured, state }: AnnouncedAddress): Tone | undefined =>
+  state === "reached" ? "good" : state === "unreached" && configured ? "bad" : undefined
+
+/** Each address on a line of its own, with what came of it when that is known. */
+const announces = ({ addresses, announced, nowAt }: NodeStatus) => {
+  const lines: ReadonlyArray<readonly [string, Tone | undefined]> =
+    announced.length === 0
+      ? addresses.map((address) => [address, undefined])
+      : announced.map((one) => [`${one.address} (${trialOf(one, nowAt)})`, toneOf(one)])
+  return lines.map(([text, tone], at) => [at === 0 ? "announces" : "", text, tone] as const)
 }
 
 export const renderStatus = (status: NodeStatus, { colour }: Showing): string => {
@@ -35,7 +49,8 @@ export const renderStatus = (status: NodeStatus, { colour }: Showing): string =>
       ["version", status.version],
       ["uptime", span(status.uptimeMs)],
       ...(status.zone === null ? [] : [["zone", status.zone] as const]),
-      ["addresses", status.addresses.join(", ")],
+      ...(status.listening.length === 0 ? [] : [["listens", status.listening.join(", ")] as const]),
+      ...announces(status),
       ...(status.proxy === null ? [] : [["proxy", status.proxy] as const]),
       [
         "certificate",

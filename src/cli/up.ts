@@ -35,18 +35,27 @@ export interface UpChoice {
   readonly join: Option.Option<string>
 }
 
-const startBlock = (node: RunningNode): string =>
-  [
-    `${node.name} is up in mesh ${node.mesh.name}`,
-    `  peer     ${node.peer}`,
-    `  mesh     ${node.mesh.id}`,
-    `  listens  ${node.addresses.join("\n           ")}`,
-    `  admin    ${node.admin}`,
-    ...(node.proxy === undefined
+/** Under each other, behind their name. */
+const lines = (name: string, ...values: ReadonlyArray<string>) =>
+  values.map((value, index) => `  ${(index === 0 ? name : "").padEnd(9)}  ${value}`)
+
+const startBlock = (node: RunningNode): string => {
+  const { addresses, admin, listening, mesh, name, peer, proxy } = node
+  // What others are told is of interest when it is not what is listened on.
+  const announced = addresses.join() === listening.join() ? [] : addresses
+  return [
+    `${name} is up in mesh ${mesh.name}`,
+    ...lines("peer", peer),
+    ...lines("mesh", mesh.id),
+    ...lines("listens", ...listening),
+    ...lines("announces", ...announced),
+    ...lines("admin", admin),
+    ...(proxy === undefined
       ? []
-      : [`  proxy    ${node.proxy} (curl -x ${node.proxy} http://SERVICE.mesh/)`]),
-    `  invite   skein invite --admin ${node.admin}`
+      : lines("proxy", `${proxy} (curl -x ${proxy} http://SERVICE.mesh/)`)),
+    ...lines("invite", `skein invite --admin ${admin}`)
   ].join("\n")
+}
 
 const on = (signal: NodeJS.Signals, handler: () => void) =>
   Effect.acquireRelease(

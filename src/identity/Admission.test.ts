@@ -18,7 +18,7 @@ import { createInvite, parseInvite } from "./Invite.ts"
 import { certificateLifetime } from "./Issue.ts"
 import { joinMesh } from "./Join.ts"
 import type { IdentityCell, NodeIdentity } from "./NodeIdentity.ts"
-import { renewalGrace } from "./Renewal.ts"
+import { renewalGrace, renewSelf } from "./Renewal.ts"
 import { signingKeyFromSeed } from "./SigningKey.ts"
 
 const start = 1_800_000_000_000
@@ -221,6 +221,49 @@ describe("admission", () => {
     expect(plainMember.refusals[0]?.message).toMatch(/does not hold the capability admit/)
   })
 
+  it.each(["inbound", "outbound"] as const)(
+    "brings members nearer to the root when they meet one that is (%s), once",
+    async (direction) => {
+      const admin: Grant = { services: ["*"], capabilities: ["admit"] }
+      const first = found(1)
+      const near = member(first, 3, admin)
+      let far = near
+      for (let n = 10; n < 15; n++) far = member(far, n, admin)
+      const a = await launch(near)
+      const b = await launch(far)
+      const dial = () =>
+        direction === "inbound"
+          ? b.libp2p.dial(addressOf(a), { force: true })
+          : a.libp2p.dial(addressOf(b), { force: true })
+      await dial()
+      await eventually(() => expect(b.renewed).toHaveLength(1))
+      expect(b.cell.current).toMatchObject({ peer: far.peer, name: far.name })
+      expect(b.cell.current.certificate.issuers).toEqual([near.peer])
+      expect(b.cell.current.delegations).toHaveLength(2)
+      await dial()
+      await dial()
+      expect([a.renewed.length, b.renewed.length]).toEqual([0, 1])
+      expect([...a.refusals, ...b.refusals]).toEqual([])
+      // What it signs from now on is believed by who has never met it.
+      const c = await launch(member(b.cell.current, 20))
+      await c.libp2p.dial(addressOf(a))
+      expect(c.cell.current.certificate.issuers).toHaveLength(1)
+    }
+  )
+
+  it("takes nothing from whoever does not prove itself a member", async () => {
+    const admin: Grant = { services: ["*"], capabilities: ["admit"] }
+    const first = found(1)
+    const near = member(first, 3, admin)
+    let far = near
+    for (let n = 10; n < 15; n++) far = member(far, n, admin)
+    const revoked = await launch(near)
+    const b = await launch(far, { isRevoked: (peer) => peer === near.peer })
+    await expect(b.libp2p.dial(addressOf(revoked))).rejects.toThrow()
+    expect(b.cell.current).toBe(far)
+    expect(b.renewed).toEqual([])
+  })
+
   it("refuses the revoked, and those they admitted", async () => {
     const first = found(1)
     const helper = member(first, 3, { services: ["*"], capabilities: ["admit"] })
@@ -379,6 +422,24 @@ describe("joining", () => {
     const b = await launch(second)
     const third = await Effect.runPromise(join(invite(second, [b], plain), 9))
     expect(third.certificate.issuers).toEqual([second.peer])
+  })
+
+  it("has room for the largest certificates there are", async () => {
+    const wide: Grant = {
+      services: Array.from({ length: 32 }, (_, n) => String(n).padStart(63, "x")),
+      capabilities: ["admit"]
+    }
+    let deep = found(1)
+    for (let n = 10; n < 14; n++) deep = member(deep, n, wide)
+    const own = Either.getOrThrow(renewSelf(deep, start))
+    const a = await launch(own)
+    const identity = await Effect.runPromise(join(invite(own, [a], wide), 7))
+    const shown = own.chain.length + 2 * identity.chain.length
+    expect(shown).toBeGreaterThan(32 * 1024)
+    expect(identity.delegations).toHaveLength(5)
+    const b = await launch(identity)
+    await b.libp2p.dial(addressOf(a))
+    expect([...a.refusals, ...b.refusals]).toEqual([])
   })
 
   it("passes over addresses where nobody can admit it", async () => {

@@ -1,16 +1,16 @@
 /**
  * How members of a mesh recognise each other, whoever calls: each shows its certificate, each
  * judges the other's, and one whose certificate ran out while it was away gets a new one on the
- * spot.
+ * spot, as does one whose path to the root the other's signature shortens.
  */
 import type { NoiseInit } from "@chainsafe/libp2p-noise"
-import type { ConnectionEncrypter } from "@libp2p/interface"
 import { Either } from "effect"
 import type { NodeName, PeerKey } from "../model/Names.ts"
 import {
   AdmissionEncrypter,
   type Conversation,
   type EncrypterComponents,
+  Knocked,
   type Refusal
 } from "./AdmissionEncrypter.ts"
 import { type Admittance, type JudgeContext, judgeJoiner, judgeMember } from "./AdmissionJudge.ts"
@@ -19,14 +19,14 @@ import type { AdmittedPeers } from "./AdmittedPeers.ts"
 import type { ChainCache, VerifiedCertificate } from "./Certificate.ts"
 import type { HandshakeChannel } from "./HandshakeChannel.ts"
 import type { IdentityCell, NodeIdentity } from "./NodeIdentity.ts"
-import { acceptRenewal } from "./Renewal.ts"
+import { acceptIssued } from "./Renewal.ts"
 import type { SealedConnections } from "./SealedConnections.ts"
 
 /** Noise and the exchange of certificates together (ms). */
 export const defaultHandshakeTimeout = 5_000
 
 export interface AdmissionOptions {
-  /** Read at every handshake; replaced when a peer renews our expired certificate. */
+  /** Read at every handshake; replaced when a peer renews our certificate. */
   readonly identity: IdentityCell
   /** Filled with the certificates of connected peers. */
   readonly admitted: AdmittedPeers
@@ -64,14 +64,16 @@ class MemberConversation implements Conversation {
   async introduce(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate> {
     await channel.send({ type: "member", chain: this.#options.identity.current.chain })
     const welcome = await channel.receive("welcome")
-    this.#renew(welcome.issued)
+    // Who is no member in good standing signs nothing for us.
     const { certificate, issued } = orThrow(judgeMember(welcome.chain, peer, this.#context()))
+    this.#take(welcome.issued)
     await channel.send({ type: "accept", issued })
     return certificate
   }
 
   async answer(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate> {
-    const hello = await channel.receive("member", "joiner")
+    const hello = await channel.receive("member", "joiner", "knock")
+    if (hello.type === "knock") throw this.#knocked(peer)
     const { certificate, issued }: Admittance = orThrow(
       hello.type === "member"
         ? judgeMember(hello.chain, peer, this.#context())
@@ -79,8 +81,15 @@ class MemberConversation implements Conversation {
     )
     await channel.send({ type: "welcome", chain: this.#options.identity.current.chain, issued })
     const accept = await channel.receive("accept")
-    this.#renew(accept.issued)
+    this.#take(accept.issued)
     return certificate
+  }
+
+  /** Peers that we asked to try our addresses knock at them; others have no business here. */
+  #knocked(peer: PeerKey): Error {
+    return this.#options.admitted.get(peer) === undefined
+      ? refusedByUs("protocol", `peer ${peer} knocked, and is not connected otherwise`)
+      : new Knocked("a connected peer wanted to know who answers here")
   }
 
   #context(): JudgeContext {
@@ -95,22 +104,23 @@ class MemberConversation implements Conversation {
     }
   }
 
-  #renew(issued: Uint8Array | undefined): void {
+  #take(issued: Uint8Array | undefined): void {
+    if (issued === undefined) return
     const { identity, now, onRenewed } = this.#options
-    // Several handshakes may have carried a renewal at once; the first one was enough.
-    if (issued === undefined || identity.current.certificate.notAfter > now()) return
-    const renewed = Either.getOrThrowWith(
-      acceptRenewal(identity.current, issued, now()),
+    // Several handshakes may bring one at once: each is compared with what the one before has left.
+    const better = Either.getOrThrowWith(
+      acceptIssued(identity.current, issued, now()),
       ({ code, message }) => refusedByUs(code, message)
     )
-    identity.current = renewed
-    onRenewed?.(renewed)
+    if (better === undefined) return
+    identity.current = better
+    onRenewed?.(better)
   }
 }
 
 /** The connection encrypter of a member; the only one a node has. */
 export const makeAdmission =
-  (options: AdmissionOptions): ((components: EncrypterComponents) => ConnectionEncrypter) =>
+  (options: AdmissionOptions): ((components: EncrypterComponents) => AdmissionEncrypter) =>
   (components) =>
     new AdmissionEncrypter(components, {
       mesh: options.identity.current.mesh,

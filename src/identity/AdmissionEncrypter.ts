@@ -8,6 +8,7 @@ import { type NoiseInit, noise } from "@chainsafe/libp2p-noise"
 import {
   type ConnectionEncrypter,
   type MessageStream,
+  type PeerId,
   type SecureConnectionOptions,
   type SecuredConnection,
   serviceCapabilities
@@ -33,6 +34,11 @@ export interface Conversation {
   answer(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate>
 }
 
+/** Somebody asked who is here and has its answer: no connection, and nothing wrong either. */
+export class Knocked extends Error {
+  override readonly name = "Knocked"
+}
+
 /** One refused connection, for logs and counters. Outsiders cause these: rate-limit what you log. */
 export interface Refusal {
   readonly direction: "inbound" | "outbound"
@@ -42,6 +48,8 @@ export interface Refusal {
   readonly peer: PeerKey | undefined
   readonly code: AdmissionRefused["code"]
   readonly by: AdmissionRefused["by"]
+  /** The peer's wall clock, when it told (ms). */
+  readonly clock?: number | undefined
   readonly message: string
 }
 
@@ -116,6 +124,21 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
     return this.#secure("outbound", connection, options)
   }
 
+  /**
+   * Is it this peer that answers at the other end? Noise proves it, and the mesh with it. Then we
+   * hang up: no certificate is shown or judged, and nothing is kept on either side.
+   */
+  async knock(connection: MessageStream, remotePeer: PeerId, signal: AbortSignal): Promise<void> {
+    const secured = await this.#noise.secureOutbound(connection, {
+      remotePeer,
+      signal,
+      skipStreamMuxerNegotiation: true
+    })
+    const channel = new HandshakeChannel(secured.connection, signal, this.#options.now)
+    await channel.send({ type: "knock" })
+    await secured.connection.close({ signal })
+  }
+
   async #secure(
     direction: "inbound" | "outbound",
     connection: MessageStream,
@@ -148,6 +171,7 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
       this.#options.connections?.add(peer, sealed)
       return { ...secured, connection: sealed }
     } catch (cause) {
+      if (cause instanceof Knocked) throw cause
       const refused = refusalOf(cause)
       if (secured !== undefined && channel !== undefined && refused.by === "us") {
         await this.#sayGoodbye(channel, secured.connection, refused, signal)
@@ -158,6 +182,7 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
         peer,
         code: refused.code,
         by: refused.by,
+        clock: refused.clock,
         message: refused.message
       })
       throw refused

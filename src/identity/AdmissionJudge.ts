@@ -7,7 +7,7 @@ import type { CertificateError } from "./CertificateError.ts"
 import { verifyClaim } from "./Invite.ts"
 import { decodeIssued, encodeIssued, issue } from "./Issue.ts"
 import type { NodeIdentity } from "./NodeIdentity.ts"
-import { issueRenewal, renewalGrace } from "./Renewal.ts"
+import { issueNearer, issueRenewal, renewalGrace } from "./Renewal.ts"
 
 export interface JudgeContext {
   readonly identity: NodeIdentity
@@ -24,7 +24,7 @@ export interface JudgeContext {
 
 export interface Admittance {
   readonly certificate: VerifiedCertificate
-  /** What the peer is to be given (for `acceptRenewal`, or a joiner's first certificate). */
+  /** What the peer is to be given: a renewal, a nearer path, or a joiner's first certificate. */
   readonly issued: Uint8Array | undefined
 }
 
@@ -50,7 +50,10 @@ const verifyOptions = (context: JudgeContext, peer: PeerKey) => ({
   peer
 })
 
-/** A member shows its chain. One that slept too long is renewed in place, if we are able to. */
+/**
+ * A member shows its chain. One that slept too long is renewed in place, if we are able to; one whose
+ * path to the root is longer than it would be under ours is signed for anew, if we hold its rights.
+ */
 export const judgeMember = (chain: Uint8Array, peer: PeerKey, context: JudgeContext): Judgement =>
   Either.gen(function* () {
     const options = verifyOptions(context, peer)
@@ -63,7 +66,10 @@ export const judgeMember = (chain: Uint8Array, peer: PeerKey, context: JudgeCont
       refuse
     )
     yield* refuseRevoked(context, [peer, ...certificate.issuers])
-    if (Either.isRight(verified)) return { certificate, issued: undefined }
+    if (Either.isRight(verified)) {
+      // The one it showed counts until it shows the other: it need not take that.
+      return { certificate, issued: issueNearer(context.identity, certificate, context.now) }
+    }
 
     const issued = yield* Either.mapLeft(
       issueRenewal(context.identity, certificate, context.now),
@@ -88,7 +94,8 @@ export const judgeJoiner = (
         now,
         skew: context.skew,
         peer,
-        name
+        name,
+        cache: context.cache
       }),
       refuse
     )

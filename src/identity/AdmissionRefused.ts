@@ -27,6 +27,8 @@ export class AdmissionRefused extends Data.TaggedError("AdmissionRefused")<{
   readonly code: RefusalCode
   /** Who refused. Also `us` when the connection broke or stayed silent. */
   readonly by: "us" | "peer"
+  /** The peer's wall clock, when it is the peer that refused (ms). */
+  readonly clock?: number
   readonly message: string
 }> {}
 
@@ -37,7 +39,10 @@ const explanations: Readonly<Record<RefusalCode, string>> = {
   not_yet_valid: "this node's certificate (or the invite it used) is not valid yet for that peer",
   foreign_mesh: "that peer belongs to another mesh; check the address, or join with an invite",
   bad_signature: "this node's certificate is not signed by that peer's mesh; join with an invite",
-  too_deep: "that peer is too many delegations from the root to pass on the capability admit",
+  too_deep:
+    "that peer is too many delegations from the root to pass on the capability admit; ask for an invite of a member closer to it",
+  too_large:
+    "the certificate would be too large with all that that peer's right rests on; ask for an invite with fewer services, or of another member",
   exceeds_grant: "more is asked for than that peer may grant; ask a member with wider rights",
   wrong_peer: "the certificate or invite shown by this node was made out to another key",
   malformed: "that peer cannot read what this node showed; check that both run the same version",
@@ -66,6 +71,7 @@ export const refusedByPeer = (code: string, clock: number, now: number): Admissi
   return new AdmissionRefused({
     code: known,
     by: "peer",
+    clock,
     message: `refused by the peer (${code}): ${explanations[known]}${clocks}`
   })
 }

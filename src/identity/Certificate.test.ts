@@ -1,7 +1,7 @@
 import { decode } from "cborg"
 import { Either } from "effect"
 import fc from "fast-check"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { NodeName } from "../model/Names.ts"
 import { encodeCbor } from "./Cbor.ts"
 import { ChainCache, defaultSkew, type VerifyOptions, verifyChain } from "./Certificate.ts"
@@ -16,8 +16,21 @@ import {
   type Subject
 } from "./Issue.ts"
 import type { Authority, NodeIdentity } from "./NodeIdentity.ts"
-import { encodeChain, maxChainBytes, signStatement } from "./SignedChain.ts"
+import { encodeChain, maxChainBytes, maxDepth, signStatement } from "./SignedChain.ts"
 import { meshIdOf, peerKeyOf, type SigningKey, signingKeyFromSeed } from "./SigningKey.ts"
+
+/** Counts the signatures that are checked, each a quarter of a millisecond. */
+const signatures = vi.hoisted(() => ({ checked: 0 }))
+vi.mock(import("./SigningKey.ts"), async (original) => {
+  const real = await original()
+  return {
+    ...real,
+    verifyBytes: (...args) => {
+      signatures.checked++
+      return real.verifyBytes(...args)
+    }
+  }
+})
 
 const now = 1_800_000_000_000
 const key = (n: number) => signingKeyFromSeed(new Uint8Array(32).fill(n))
@@ -54,6 +67,14 @@ const lawless = (authority: Authority): Authority => ({
   grant: everything,
   notAfter: Number.POSITIVE_INFINITY
 })
+/** A path of so many delegations, each with all of `admin`. */
+const delegatedTo = (depth: number): Authority => {
+  let authority = rootAuthority
+  for (let n = 0; n < depth; n++) authority = delegate(authority, key(100 + n), admin)
+  return authority
+}
+/** As large as a delegation gets. */
+const wideBytes = () => new Uint8Array(5_000)
 const certify = (by: Authority, who = subject, at = now, lifetime?: number) =>
   Either.getOrThrow(issueCertificate(by, who, at, lifetime))
 const verify = (bytes: Uint8Array, options: Partial<VerifyOptions> = {}) =>
@@ -94,18 +115,48 @@ describe("verifyChain", () => {
     expect(certificate.fingerprint).toMatch(/^[0-9a-f]{32}$/)
   })
 
-  it("follows up to three delegations", () => {
-    const one = delegate(rootAuthority, key(3), admin)
-    const two = delegate(one, key(4), { services: ["shop-*"], capabilities: ["admit"] })
-    const three = delegate(two, key(5), { services: ["shop-*"], capabilities: ["admit"] })
-    const certificate = Either.getOrThrow(verify(certify(three)))
-    expect(certificate.issuers).toEqual([key(3), key(4), key(5)].map(peerOf))
+  it("follows delegations up to the limit, and nobody signs one beyond it", () => {
+    const narrow: Grant = { services: ["shop-*"], capabilities: ["admit"] }
+    const deepest = delegatedTo(maxDepth)
+    const certificate = Either.getOrThrow(verify(certify(deepest)))
+    expect(certificate.issuers).toEqual(
+      Array.from({ length: maxDepth }, (_, n) => peerOf(key(100 + n)))
+    )
     expect(
-      Either.flip(issueDelegation(three, subject.peer, admin, now)).pipe(Either.getOrThrow)
-    ).toMatchObject({ code: "exceeds_grant" })
+      Either.getOrThrow(Either.flip(issueDelegation(deepest, subject.peer, narrow, now)))
+    ).toMatchObject({ code: "too_deep", message: expect.stringMatching(/closer to the root/) })
+    // Without admit there is no further delegation.
+    expect(Either.isRight(issueCertificate(deepest, subject, now))).toBe(true)
+  })
+
+  it("has room for what its holder signs, or the delegation is not made", () => {
+    const wide: Grant = {
+      services: Array.from({ length: 64 }, (_, n) => `${String(n).padStart(63, "x")}`),
+      capabilities: ["admit"]
+    }
+    let authority = rootAuthority
+    let depth = 0
+    for (;;) {
+      const next = issueDelegation(authority, peerOf(key(100 + depth)), wide, now)
+      if (Either.isLeft(next)) {
+        expect(next.left).toMatchObject({
+          code: "too_large",
+          message: expect.stringMatching(/\d+ bytes .* 16384 is the limit: grant fewer/)
+        })
+        break
+      }
+      authority = delegate(authority, key(100 + depth), wide)
+      depth++
+      const longest = { ...subject, name: NodeName.make("n".repeat(128)), grant: wide }
+      expect(certify(authority, longest).length).toBeLessThanOrEqual(maxChainBytes)
+      expect(codeOf(verify(certify(authority, longest)))).toBe("ok")
+    }
+    expect(depth).toBe(2)
+    // What is too large by itself is not signed either.
+    const full = lawless({ ...authority, delegations: [...authority.delegations, wideBytes()] })
     expect(
-      Either.getOrThrow(Either.flip(issueDelegation(three, subject.peer, three.grant, now)))
-    ).toMatchObject({ code: "too_deep" })
+      Either.getOrThrow(Either.flip(issueCertificate(full, { ...subject, grant: wide }, now)))
+    ).toMatchObject({ code: "too_large" })
   })
 
   it("is never longer than the delegations it rests on", () => {
@@ -122,15 +173,14 @@ describe("verifyChain", () => {
     const good = certify(first)
     const foreign = { ...rootAuthority, mesh: meshIdOf(key(9).publicKey.raw), key: key(9) }
     const tooDeep = () => {
-      let authority = rootAuthority
-      for (let n = 10; n < 13; n++) authority = delegate(authority, key(n), admin)
-      const fourth = signStatement(authority.key, "delegation", mesh, {
+      const authority = delegatedTo(maxDepth)
+      const further = signStatement(authority.key, "delegation", mesh, {
         peer: peerOf(key(13)),
         ...admin,
         notBefore: now,
         notAfter: now + 1
       })
-      const delegations = [...authority.delegations, fourth]
+      const delegations = [...authority.delegations, further]
       return forge({ ...authority, key: key(13), delegations }, {})
     }
     const withoutAdmit = () => {
@@ -249,6 +299,45 @@ describe("verifyChain", () => {
       verify(certify(rootAuthority, { ...subject, peer: peerOf(key(n)) }), { cache })
     }
     expect(cache.checked.size).toBe(2)
+  })
+
+  it("checks a path once: a renewed certificate costs one signature, a longer path one more", () => {
+    const cache = new ChainCache()
+    const deep = delegatedTo(20)
+    const checked = (bytes: Uint8Array): number => {
+      const before = signatures.checked
+      expect(codeOf(verify(bytes, { cache }))).toBe("ok")
+      return signatures.checked - before
+    }
+    expect(checked(certify(deep))).toBe(21)
+    expect(checked(certify(deep, subject, now + 1))).toBe(1)
+    expect(checked(certify(delegate(deep, key(200), admin)))).toBe(2)
+    expect(checked(certify(delegatedTo(7), subject, now + 2))).toBe(1)
+    // Another root knows nothing of it, and a path that was altered is another path.
+    expect(
+      codeOf(verify(certify(deep, subject, now + 3), { cache, root: key(9).publicKey.raw }))
+    ).toBe("foreign_mesh")
+    const altered = deep.delegations.with(19, deep.delegations[19]!.slice())
+    altered[19]![altered[19]!.length - 1]! ^= 1
+    const before = signatures.checked
+    expect(codeOf(verify(certify({ ...deep, delegations: altered }), { cache }))).toBe(
+      "bad_signature"
+    )
+    expect(signatures.checked - before).toBe(1)
+  })
+
+  it("has a stranger's chain checked no further than its first wrong signature", () => {
+    const cache = new ChainCache()
+    const genuine = delegatedTo(5)
+    const forgedBy = { ...rootAuthority, key: key(9), delegations: genuine.delegations }
+    let stranger: Authority = forgedBy
+    for (let n = 10; n < 10 + 20; n++) stranger = delegate(stranger, key(n), admin)
+    verify(certify(genuine), { cache })
+    for (let n = 0; n < 3; n++) {
+      const before = signatures.checked
+      expect(codeOf(verify(certify(stranger, subject, now + n), { cache }))).toBe("bad_signature")
+      expect(signatures.checked - before).toBe(1)
+    }
   })
 
   it("survives every altered bit, and believes none", () => {

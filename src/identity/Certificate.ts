@@ -14,6 +14,7 @@ import {
   decodeChain,
   followDelegations,
   openStatement,
+  type PathCache,
   statementFields,
   type Window
 } from "./SignedChain.ts"
@@ -44,6 +45,8 @@ export interface VerifiedCertificate extends Grant, Window {
   readonly notAfter: number
   /** Peers whose word this rests on, root first; empty when the root signed it. */
   readonly issuers: ReadonlyArray<PeerKey>
+  /** Until when its signer may sign (ms, wall clock); infinite for the root. */
+  readonly signerNotAfter: number
   /** Names exactly this chain, in logs and revocations: 32 hex digits of a SHA-256 over it. */
   readonly fingerprint: string
 }
@@ -54,25 +57,31 @@ interface CheckedChain {
   readonly path: Window
 }
 
-/** Remembers chains whose signatures were good (never bad ones: those are free to make). */
+/**
+ * Remembers chains and paths whose signatures were good (never bad ones: those are free to make). A
+ * renewed certificate under a known path costs one signature.
+ */
 export class ChainCache {
   readonly checked: BoundedCache<CheckedChain>
+  readonly paths: PathCache
 
-  /** Default: every member of a large mesh, at about 1 KiB each. */
+  /** Default: every member of a large mesh, at about 1 KiB each, and as many paths. */
   constructor(limit = 4_096) {
     this.checked = new BoundedCache(limit)
+    this.paths = new BoundedCache(limit)
   }
 }
 
 const checkSignatures = (
   bytes: Uint8Array,
   root: Uint8Array,
-  fingerprint: string
+  fingerprint: string,
+  cache: ChainCache | undefined
 ): Either.Either<CheckedChain, CertificateError> =>
   Either.gen(function* () {
     const mesh = meshIdOf(root)
     const chain = yield* decodeChain(bytes, mesh, "the certificate chain")
-    const path = yield* followDelegations(root, chain.delegations)
+    const path = yield* followDelegations(root, chain.delegations, cache?.paths)
     const leaf = yield* openStatement(CertificateStatement, "certificate", mesh, path, chain.leaf)
     if (leaf.notAfter - leaf.notBefore > maxCertificateLifetime) {
       return yield* Either.left(
@@ -92,6 +101,7 @@ const checkSignatures = (
         notBefore: Math.max(path.notBefore, leaf.notBefore),
         notAfter: Math.min(path.notAfter, leaf.notAfter),
         issuers: path.issuers,
+        signerNotAfter: path.notAfter,
         fingerprint
       },
       path
@@ -150,7 +160,7 @@ export const verifyChain = (
     const hash = createHash("sha256").update(options.root).update(bytes).digest("hex")
     let checked = options.cache?.checked.get(hash)
     if (checked === undefined) {
-      checked = yield* checkSignatures(bytes, options.root, hash.slice(0, 32))
+      checked = yield* checkSignatures(bytes, options.root, hash.slice(0, 32), options.cache)
       options.cache?.checked.set(hash, checked)
     }
     const { certificate, path } = checked

@@ -15,6 +15,8 @@ export type CertificateErrorCode =
   | "bad_signature"
   /** More delegations than a chain may have. */
   | "too_deep"
+  /** More bytes than a chain may have. */
+  | "too_large"
   /** Hands on more than its signer holds. */
   | "exceeds_grant"
   /** Genuine, but another peer's. */

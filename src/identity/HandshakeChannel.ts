@@ -1,13 +1,14 @@
 /**
  * The few messages that two nodes exchange right after Noise, before anything else is spoken:
  *
- *     dialler ── member{chain} | joiner{name, claim} ──► listener
+ *     dialler ── member{chain} | joiner{name, claim} | knock ──► listener
  *     dialler ◄── welcome{chain, issued?} | refuse ───── listener
  *     dialler ── accept{issued?} | refuse ─────────────► listener
  *     dialler ── keys{secret} ─────────────────────────► listener
  *     dialler ◄── keys{secret} | refuse ───────────────── listener
  *
- * and from then on records under keys from both secrets (RecordCipher.ts).
+ * and from then on records under keys from both secrets (RecordCipher.ts). Who knocks only wanted to
+ * know who answers here, which Noise has proved, and is gone.
  *
  * The dialler shows itself first, so that a stranger who knocks learns nothing of the mesh. Each
  * message is its length (u16, big-endian) and CBOR, at most `maxMessageBytes`.
@@ -18,17 +19,20 @@ import { Either, Schema } from "effect"
 import { NodeName } from "../model/Names.ts"
 import { refusedByPeer, refusedByUs } from "./AdmissionRefused.ts"
 import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
+import { maxChainBytes } from "./SignedChain.ts"
 
-export const maxMessageBytes = 32 * 1024
+/** A welcome holds up to three paths: the member's own, the newcomer's, and its delegation's. */
+export const maxMessageBytes = 3 * maxChainBytes + 1_024
 const lengthBytes = 2
 /** What may lie unread before the handshake is over: our messages and a muxer's first words. */
-const maxBufferBytes = 4 * maxMessageBytes
+const maxBufferBytes = 128 * 1024
 
 const Issued = Schema.optional(Bytes)
 
 export const HandshakeMessage = Schema.Union(
   Schema.Struct({ type: Schema.Literal("member"), chain: Bytes }),
   Schema.Struct({ type: Schema.Literal("joiner"), name: NodeName, claim: Bytes }),
+  Schema.Struct({ type: Schema.Literal("knock") }),
   Schema.Struct({ type: Schema.Literal("welcome"), chain: Bytes, issued: Issued }),
   Schema.Struct({ type: Schema.Literal("accept"), issued: Issued }),
   Schema.Struct({ type: Schema.Literal("keys"), secret: Bytes }),

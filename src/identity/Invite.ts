@@ -11,11 +11,11 @@ import { randomBytes } from "node:crypto"
 import { Either, Schema } from "effect"
 import type { MeshId, NodeName, PeerKey } from "../model/Names.ts"
 import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
-import { defaultSkew, judgeTime } from "./Certificate.ts"
+import { type ChainCache, defaultSkew, judgeTime } from "./Certificate.ts"
 import { type CertificateError, describeInstant, describeSpan } from "./CertificateError.ts"
 import { type Grant, uncovered } from "./Grant.ts"
 import { decodeToken, encodeToken, InviteError } from "./InviteToken.ts"
-import { backdate } from "./Issue.ts"
+import { backdate, requireRoom } from "./Issue.ts"
 import type { NodeIdentity } from "./NodeIdentity.ts"
 import {
   chainError,
@@ -143,14 +143,15 @@ export const createInvite = (
     )
     const leaf = signStatement(authority.key, "invite", identity.mesh, statement)
     const chain = encodeChain(identity.mesh, authority.delegations, leaf)
+    yield* requireRoom("the invite", authority.delegations.length, chain.length)
     return encodeToken(Buffer.concat([secret.raw.subarray(0, seedLength), chain]))
   })
 
-const openInvite = (chain: Uint8Array, root: Uint8Array) =>
+const openInvite = (chain: Uint8Array, root: Uint8Array, cache?: ChainCache) =>
   Either.gen(function* () {
     const mesh = meshIdOf(root)
     const decoded = yield* decodeChain(chain, mesh, "the invite")
-    const path = yield* followDelegations(root, decoded.delegations)
+    const path = yield* followDelegations(root, decoded.delegations, cache?.paths)
     const leaf = yield* openStatement(InviteStatement, "invite", mesh, path, decoded.leaf)
     return { leaf, path }
   })
@@ -247,11 +248,12 @@ export const verifyClaim = (
     readonly skew?: number | undefined
     readonly peer: PeerKey
     readonly name: NodeName
+    readonly cache?: ChainCache | undefined
   }
 ): Either.Either<VerifiedClaim, CertificateError> =>
   Either.gen(function* () {
     const [chain, proof] = yield* decodeCbor(Claim, bytes, "the claim to an invite")
-    const { leaf, path } = yield* openInvite(chain, options.root)
+    const { leaf, path } = yield* openInvite(chain, options.root, options.cache)
     const mesh = meshIdOf(options.root)
     if (!verifyBytes(leaf.holder, proof, claimText(mesh, options.peer, options.name))) {
       return yield* Either.left(

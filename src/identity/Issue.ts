@@ -9,7 +9,7 @@ import { maxCertificateLifetime } from "./Certificate.ts"
 import { type CertificateError, describeInstant } from "./CertificateError.ts"
 import { type Grant, grantsCapability, uncovered } from "./Grant.ts"
 import type { Authority } from "./NodeIdentity.ts"
-import { chainError, encodeChain, maxDepth, signStatement } from "./SignedChain.ts"
+import { chainError, encodeChain, maxChainBytes, maxDepth, signStatement } from "./SignedChain.ts"
 
 /** Certificates live a day (ms)… */
 export const certificateLifetime = 86_400_000
@@ -17,6 +17,12 @@ export const certificateLifetime = 86_400_000
 export const delegationLifetime = 365 * 86_400_000
 /** Statements begin this much before they are made, for receivers whose clock is behind (ms). */
 export const backdate = 300_000
+
+/**
+ * What the holder of a delegation must have room for under it: an invite's addresses and names,
+ * beside the grant (bytes).
+ */
+const inviteRoom = 1_536
 
 export interface Subject {
   readonly peer: PeerKey
@@ -48,6 +54,21 @@ const requireRight = (
       )
 }
 
+/** A chain over the limit would be signed, stored and shown, and believed by nobody. */
+export const requireRoom = (
+  what: string,
+  delegations: number,
+  bytes: number
+): Either.Either<void, CertificateError> =>
+  bytes <= maxChainBytes
+    ? Either.void
+    : Either.left(
+        chainError(
+          "too_large",
+          `${what} would have ${bytes} bytes with the ${delegations} delegations above it, and ${maxChainBytes} is the limit: grant fewer or shorter services, or let a member closer to the root sign`
+        )
+      )
+
 /** A certificate chain for the subject. `lifetime` is cut to `maxCertificateLifetime`. */
 export const issueCertificate = (
   authority: Authority,
@@ -55,7 +76,8 @@ export const issueCertificate = (
   now: number,
   lifetime = certificateLifetime
 ): Either.Either<Uint8Array, CertificateError> =>
-  Either.map(requireRight(authority, subject.grant, now), () => {
+  Either.gen(function* () {
+    yield* requireRight(authority, subject.grant, now)
     const notBefore = Math.max(0, now - backdate)
     const leaf = signStatement(authority.key, "certificate", authority.mesh, {
       peer: subject.peer,
@@ -65,10 +87,16 @@ export const issueCertificate = (
       notBefore,
       notAfter: Math.min(now + lifetime, notBefore + maxCertificateLifetime, authority.notAfter)
     })
-    return encodeChain(authority.mesh, authority.delegations, leaf)
+    const chain = encodeChain(authority.mesh, authority.delegations, leaf)
+    const depth = authority.delegations.length
+    yield* requireRoom(`the certificate of ${subject.name}`, depth, chain.length)
+    return chain
   })
 
-/** The path of delegations that ends at `peer`: the signer's own and one more. */
+/**
+ * The path of delegations that ends at `peer`: the signer's own and one more. There must be room
+ * under it for what its holder is to sign, its own certificate and invites to as much as it holds.
+ */
 export const issueDelegation = (
   authority: Authority,
   peer: PeerKey,
@@ -82,7 +110,7 @@ export const issueDelegation = (
       return yield* Either.left(
         chainError(
           "too_deep",
-          `this node is ${maxDepth} delegations from the root and cannot pass on the capability admit; ask a node closer to the root`
+          `this node is ${maxDepth} delegations from the root, and who is further away cannot hold the capability admit: let a member closer to the root sign, or grant it without admit`
         )
       )
     }
@@ -93,7 +121,11 @@ export const issueDelegation = (
       notBefore: Math.max(0, now - backdate),
       notAfter: Math.min(now + lifetime, authority.notAfter)
     })
-    return [...authority.delegations, delegation]
+    const path = [...authority.delegations, delegation]
+    // What is signed for others grants as much as the delegation says, so it is of about its size.
+    const under = encodeChain(authority.mesh, path, delegation).length + inviteRoom
+    yield* requireRoom(`what ${peer} would sign`, path.length, under)
+    return path
   })
 
 /** What an issuer sends to a subject: its chain and, for holders of `admit`, its delegation. */

@@ -5,10 +5,10 @@
  */
 import { Either } from "effect"
 import type { MeshId, NodeName, PeerKey } from "../model/Names.ts"
-import { type VerifiedCertificate, verifyChain } from "./Certificate.ts"
+import { ChainCache, type VerifiedCertificate, verifyChain } from "./Certificate.ts"
 import type { CertificateError } from "./CertificateError.ts"
 import { everything, type Grant } from "./Grant.ts"
-import { chainError, followDelegations } from "./SignedChain.ts"
+import { chainError, followDelegations, maxDepth } from "./SignedChain.ts"
 import { meshIdOf, peerKeyOf, type SigningKey } from "./SigningKey.ts"
 
 /** The right to sign certificates and delegations: the root's own, or delegated. */
@@ -67,11 +67,14 @@ export const makeIdentity = (parts: IdentityParts): Either.Either<NodeIdentity, 
     const { privateKey, rootPublicKey, meshName, chain, delegations, rootKey } = parts
     const peer = peerKeyOf(privateKey.publicKey.raw)
     const mesh = meshIdOf(rootPublicKey)
+    // Certificate and delegation rest on much the same path.
+    const cache = new ChainCache(2 * maxDepth)
     const certificate = yield* verifyChain(chain, {
       root: rootPublicKey,
       now: 0,
       skew: Number.POSITIVE_INFINITY,
-      peer
+      peer,
+      cache
     })
     if (rootKey !== undefined && meshIdOf(rootKey.publicKey.raw) !== mesh) {
       return yield* Either.left(
@@ -83,7 +86,7 @@ export const makeIdentity = (parts: IdentityParts): Either.Either<NodeIdentity, 
     }
     let authority: Authority | undefined
     if (delegations.length > 0) {
-      const path = yield* followDelegations(rootPublicKey, delegations)
+      const path = yield* followDelegations(rootPublicKey, delegations, cache.paths)
       if (path.issuers.at(-1) !== peer) {
         return yield* Either.left(
           chainError(

@@ -12,6 +12,7 @@ import {
 } from "./Issue.ts"
 import { makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
 import { acceptRenewal, issueRenewal, renewalDueAt, renewalGrace, renewSelf } from "./Renewal.ts"
+import { maxDepth } from "./SignedChain.ts"
 import { signingKeyFromSeed } from "./SigningKey.ts"
 
 const now = 1_800_000_000_000
@@ -134,8 +135,14 @@ describe("renewal by another member", () => {
       const bytes = Either.getOrThrow(issueRenewal(fresh, asleep.certificate, at))
       expect(Either.getOrThrow(acceptRenewal(asleep, bytes, at)).delegations).toHaveLength(depth)
     }
-    // At the limit of depth none is issued, and the certificate is renewed all the same.
     expect(renewBy(third, near, soon).delegations).toEqual(near.delegations)
+    // At the limit of depth none is issued, and the certificate is renewed all the same.
+    let deepest = near
+    for (let n = 100; deepest.delegations.length < maxDepth; n++)
+      deepest = member(deepest, n, admin)
+    const renewed = renewBy(deepest, near, soon)
+    expect(renewed.certificate.issuers).toHaveLength(maxDepth)
+    expect(renewed.delegations).toEqual(near.delegations)
   })
 })
 

@@ -7,24 +7,24 @@
  * invite, for `renewalGrace`. A host that must not come back is revoked, not waited out.
  */
 import { Either } from "effect"
-import { type VerifiedCertificate, verifyChain } from "./Certificate.ts"
+import { defaultSkew, type VerifiedCertificate, verifyChain } from "./Certificate.ts"
 import { type CertificateError, describeInstant, describeSpan } from "./CertificateError.ts"
 import { grantsCapability, uncovered } from "./Grant.ts"
 import {
+  certificateLifetime,
   decodeIssued,
   delegationLifetime,
   encodeIssued,
+  type Issued,
   issueCertificate,
   issueDelegation
 } from "./Issue.ts"
+import { bringsNearer, isBetterPath, lateRight } from "./Nearness.ts"
 import { type Authority, makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
-import { chainError, followDelegations, maxDepth } from "./SignedChain.ts"
+import { chainError, followDelegations } from "./SignedChain.ts"
 
 /** How long after its end a certificate may still be renewed (30 days, in ms). */
 export const renewalGrace = 30 * 86_400_000
-
-/** Replaces a delegation with this much left or less, even by one further from the root (ms). */
-const delegationRenewalWindow = delegationLifetime / 2
 
 /**
  * When to renew: at half life, ±10 % of the life so that nodes started together do not come
@@ -38,6 +38,15 @@ export const renewalDueAt = (
   const life = certificate.notAfter - certificate.notBefore
   return certificate.notBefore + life * (0.4 + 0.2 * random)
 }
+
+/**
+ * Was it signed by a clock that was ahead, and has that clock been set right since? Others refuse it
+ * until its time has come, so it is renewed at once, though the new one ends sooner.
+ */
+export const isFromTheFuture = (
+  { notBefore }: Pick<VerifiedCertificate, "notBefore">,
+  now: number
+): boolean => notBefore > now + defaultSkew
 
 const cannotAdmit = (identity: NodeIdentity) =>
   chainError(
@@ -66,25 +75,35 @@ export const issueRenewal = (
       )
     }
     const chain = yield* issueCertificate(authority, { ...peer, grant: peer }, now)
-    return encodeIssued({ chain, delegations: yield* renewedDelegation(authority, peer, now) })
+    return encodeIssued({ chain, delegations: renewedDelegation(authority, peer, now) })
   })
 
-/** Empty when it comes without one: the old delegation then serves on. */
+/** Empty when it comes without one, for want of room or of depth: the old one then serves on. */
 const renewedDelegation = (
   authority: Authority,
   peer: VerifiedCertificate,
   now: number
-): Either.Either<ReadonlyArray<Uint8Array>, CertificateError> =>
-  grantsCapability(peer, "admit") && authority.delegations.length < maxDepth
-    ? issueDelegation(authority, peer.peer, peer, now)
-    : Either.right([])
+): ReadonlyArray<Uint8Array> =>
+  grantsCapability(peer, "admit")
+    ? Either.getOrElse(issueDelegation(authority, peer.peer, peer, now), () => [])
+    : []
 
-/** The identity with what `issueRenewal` made for it. Nobody can use this to change its rights. */
-export const acceptRenewal = (
+/** What to send to a member whose certificate is current, when that brings it nearer to the root. */
+export const issueNearer = (
+  identity: NodeIdentity,
+  peer: VerifiedCertificate,
+  now: number
+): Uint8Array | undefined =>
+  identity.authority !== undefined && bringsNearer(identity.authority, peer, now)
+    ? Either.getOrUndefined(issueRenewal(identity, peer, now))
+    : undefined
+
+/** Same key, same name, no more rights: nobody can use a renewal to change these. */
+const readRenewal = (
   identity: NodeIdentity,
   bytes: Uint8Array,
   now: number
-): Either.Either<NodeIdentity, CertificateError> =>
+): Either.Either<Issued & { readonly renewed: VerifiedCertificate }, CertificateError> =>
   Either.gen(function* () {
     const issued = yield* decodeIssued(bytes)
     const renewed = yield* verifyChain(issued.chain, {
@@ -101,7 +120,19 @@ export const acceptRenewal = (
         )
       )
     }
-    if (renewed.notAfter <= old.notAfter) {
+    return { ...issued, renewed }
+  })
+
+/** The identity with what `issueRenewal` made for it. It must last longer than what it replaces. */
+export const acceptRenewal = (
+  identity: NodeIdentity,
+  bytes: Uint8Array,
+  now: number
+): Either.Either<NodeIdentity, CertificateError> =>
+  Either.gen(function* () {
+    const { chain, delegations, renewed } = yield* readRenewal(identity, bytes, now)
+    const old = identity.certificate
+    if (renewed.notAfter <= old.notAfter && !isFromTheFuture(old, now)) {
       return yield* Either.left(
         chainError(
           "expired",
@@ -111,14 +142,53 @@ export const acceptRenewal = (
     }
     return yield* makeIdentity({
       ...identity,
-      chain: issued.chain,
-      delegations: yield* betterDelegation(identity, issued.delegations, now)
+      chain,
+      delegations: yield* betterDelegation(identity, delegations, now)
     })
   })
 
 /**
- * The new delegation when it lasts longer and either is no further from the root or comes while
- * the old one is in the second half of its life: depth is scarce, so it is not spent early.
+ * The identity with what `issueNearer` made for it; undefined when it is no nearer, or costs life
+ * that matters. Each time the path is shorter, so nobody can keep a node busy with this.
+ */
+const acceptNearer = (
+  identity: NodeIdentity,
+  bytes: Uint8Array,
+  now: number
+): Either.Either<NodeIdentity | undefined, CertificateError> =>
+  Either.gen(function* () {
+    const { chain, delegations, renewed } = yield* readRenewal(identity, bytes, now)
+    const old = identity.certificate
+    const isShortLived = renewed.notAfter - now < certificateLifetime / 2
+    if (isShortLived && renewed.notAfter < old.notAfter) return undefined
+    const isNearer = grantsCapability(old, "admit")
+      ? (yield* betterDelegation(identity, delegations, now)) !== identity.delegations &&
+        delegations.length < pathLength(identity)
+      : renewed.issuers.length < old.issuers.length
+    if (!isNearer) return undefined
+    return yield* makeIdentity({ ...identity, chain, delegations })
+  })
+
+/**
+ * What a peer has signed for us at a handshake: needed when our certificate is over, else taken when
+ * it is nearer. Undefined: what we have is good, and what was sent is no better.
+ */
+export const acceptIssued = (
+  identity: NodeIdentity,
+  bytes: Uint8Array,
+  now: number
+): Either.Either<NodeIdentity | undefined, CertificateError> =>
+  identity.certificate.notAfter <= now
+    ? acceptRenewal(identity, bytes, now)
+    : Either.orElse(acceptNearer(identity, bytes, now), () => Either.right(undefined))
+
+/** Who may admit and holds no delegation, since there was no room for one, is glad of any. */
+const pathLength = ({ delegations }: NodeIdentity): number =>
+  delegations.length === 0 ? Number.POSITIVE_INFINITY : delegations.length
+
+/**
+ * The new delegation when its path is shorter and it lasts, or when it lasts longer and either is no
+ * further from the root or comes while the old one is late: depth is not spent early.
  */
 const betterDelegation = (
   identity: NodeIdentity,
@@ -128,12 +198,19 @@ const betterDelegation = (
   Either.gen(function* () {
     const held = identity.delegations
     if (offered.length === 0) return held
-    const fresh = yield* followDelegations(identity.rootPublicKey, offered)
+    const { rootPublicKey } = identity
+    const fresh = yield* followDelegations(rootPublicKey, offered)
     if (held.length === 0) return offered
-    const old = yield* followDelegations(identity.rootPublicKey, held)
+    const old = yield* followDelegations(rootPublicKey, held)
+    const isShorter = isBetterPath(
+      { length: offered.length, notAfter: fresh.notAfter },
+      { length: held.length, notAfter: old.notAfter },
+      now
+    )
     const isLonger = fresh.notAfter > old.notAfter
-    const isUrgent = old.notAfter - now < delegationRenewalWindow
-    return isLonger && (isUrgent || offered.length <= held.length) ? offered : held
+    const isUrgent = old.notAfter - now <= lateRight
+    const isBetter = isShorter || (isLonger && (isUrgent || offered.length === held.length))
+    return isBetter ? offered : held
   })
 
 /**
@@ -155,3 +232,25 @@ export const renewSelf = (
         : identity.delegations
     return yield* makeIdentity({ ...identity, chain, delegations })
   })
+
+/** A right to sign that ends this much sooner than a new one is worth renewing at a start (ms). */
+const rootKeyInterval = 86_400_000
+
+/** Would the root key at hand bring this node's own right to sign nearer, or make it last longer? */
+export const isRootKeyOfUse = (identity: NodeIdentity, now: number): boolean => {
+  if (identity.rootKey === undefined || !grantsCapability(identity.certificate, "admit"))
+    return false
+  if (identity.delegations.length !== 1) return true
+  const held = followDelegations(identity.rootPublicKey, identity.delegations)
+  return Either.isLeft(held) || held.right.notAfter < now + delegationLifetime - rootKeyInterval
+}
+
+/**
+ * Was it away for so long that no member renews it in place, nor it itself? Then its right to be
+ * here has to be given anew: the grace is over, or the right of who signed for it last.
+ */
+export const isBeyondRenewal = ({ authority, certificate }: NodeIdentity, now: number): boolean => {
+  const { notAfter, signerNotAfter } = certificate
+  const canSign = authority !== undefined && authority.notAfter > now
+  return !canSign && notAfter <= now && (notAfter + renewalGrace < now || signerNotAfter <= now)
+}

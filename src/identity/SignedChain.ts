@@ -8,16 +8,22 @@
  * as it travels: nothing is encoded again before it is checked. The prefix keeps a statement of
  * one kind or mesh from passing for one of another.
  */
+import { createHash } from "node:crypto"
 import { Either, Schema } from "effect"
 import { type MeshId, PeerKey } from "../model/Names.ts"
+import type { BoundedCache } from "./BoundedCache.ts"
 import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
 import { CertificateError, type CertificateErrorCode, describeInstant } from "./CertificateError.ts"
 import { everything, type Grant, grantFields, grantsCapability, uncovered } from "./Grant.ts"
 import { meshIdOf, publicKeyOf, type SigningKey, signBytes, verifyBytes } from "./SigningKey.ts"
 
-/** Delegations between the root and a leaf. */
-export const maxDepth = 3
-/** Encoded bytes of a whole chain. */
+/**
+ * Delegations between the root and a leaf. Only a mesh whose every inviter is gone before anybody
+ * closer to the root is met gets so far: members who meet shorten each other's paths (Nearness.ts).
+ * With every path remembered, it bounds what a stranger can have verified: one signature a delegation.
+ */
+export const maxDepth = 32
+/** Encoded bytes of a whole chain: some 200 a delegation, and 65 for each long pattern in it. */
 export const maxChainBytes = 16 * 1024
 
 export type StatementKind = "delegation" | "certificate" | "invite"
@@ -145,10 +151,29 @@ export const openStatement = <A extends Grant & Window, I>(
     return statement
   })
 
+/** Paths whose signatures were good, by hash: members' chains begin alike, and are shown often. */
+export type PathCache = BoundedCache<Authorized>
+
+const onPath = (before: Uint8Array, next: Uint8Array): Buffer =>
+  createHash("sha256").update(before).update(next).digest()
+
+/** One name for each beginning of the path: of all that was signed up to there, and the root. */
+const namePaths = (
+  root: Uint8Array,
+  delegations: ReadonlyArray<Uint8Array>
+): ReadonlyArray<string> => {
+  let name = onPath(Buffer.from("path\n"), root)
+  return delegations.map((bytes) => {
+    name = onPath(name, bytes)
+    return name.toString("base64")
+  })
+}
+
 /** Follows delegations from the root. Signatures and rights only: time is judged by the caller. */
 export const followDelegations = (
   root: Uint8Array,
-  delegations: ReadonlyArray<Uint8Array>
+  delegations: ReadonlyArray<Uint8Array>,
+  cache?: PathCache
 ): Either.Either<Authorized, CertificateError> =>
   Either.gen(function* () {
     if (delegations.length > maxDepth) {
@@ -158,6 +183,7 @@ export const followDelegations = (
       )
     }
     const mesh = meshIdOf(root)
+    const names = cache === undefined ? [] : namePaths(root, delegations)
     let under: Authorized = {
       signer: root,
       grant: everything,
@@ -165,28 +191,46 @@ export const followDelegations = (
       notBefore: 0,
       notAfter: Number.POSITIVE_INFINITY
     }
-    for (const bytes of delegations) {
-      const delegation = yield* openStatement(Delegation, "delegation", mesh, under, bytes)
-      const signer = publicKeyOf(delegation.peer)
-      if (signer === undefined) {
-        return yield* fail(
-          "malformed",
-          `the delegation's peer ${delegation.peer} has no usable key`
-        )
+    let known = names.length
+    while (known > 0) {
+      const remembered = cache?.get(names[known - 1]!)
+      if (remembered !== undefined) {
+        under = remembered
+        break
       }
-      if (!grantsCapability(delegation, "admit")) {
-        return yield* fail(
-          "exceeds_grant",
-          `peer ${delegation.peer} signs for others without the capability admit`
-        )
-      }
-      under = {
-        signer,
-        grant: { services: delegation.services, capabilities: delegation.capabilities },
-        issuers: [...under.issuers, delegation.peer],
-        notBefore: Math.max(under.notBefore, delegation.notBefore),
-        notAfter: Math.min(under.notAfter, delegation.notAfter)
-      }
+      known--
+    }
+    for (const [index, bytes] of delegations.entries()) {
+      if (index < known) continue
+      under = yield* followDelegation(mesh, under, bytes)
+      cache?.set(names[index]!, under)
     }
     return under
+  })
+
+/** One step of the path: who may sign after it, and what. */
+const followDelegation = (
+  mesh: MeshId,
+  under: Authorized,
+  bytes: Uint8Array
+): Either.Either<Authorized, CertificateError> =>
+  Either.gen(function* () {
+    const delegation = yield* openStatement(Delegation, "delegation", mesh, under, bytes)
+    const signer = publicKeyOf(delegation.peer)
+    if (signer === undefined) {
+      return yield* fail("malformed", `the delegation's peer ${delegation.peer} has no usable key`)
+    }
+    if (!grantsCapability(delegation, "admit")) {
+      return yield* fail(
+        "exceeds_grant",
+        `peer ${delegation.peer} signs for others without the capability admit`
+      )
+    }
+    return {
+      signer,
+      grant: { services: delegation.services, capabilities: delegation.capabilities },
+      issuers: [...under.issuers, delegation.peer],
+      notBefore: Math.max(under.notBefore, delegation.notBefore),
+      notAfter: Math.min(under.notAfter, delegation.notAfter)
+    }
   })

@@ -283,6 +283,7 @@ describe("questions and answers", () => {
     Probe: () => Effect.succeed({ reachable: true }),
     MembershipEvidence: () => Effect.succeed([]),
     RenewCertificate: () => Effect.succeed(Buffer.alloc(2 * MiB)),
+    DialBack: () => Effect.succeed({ reached: true }),
     DrainNotice: () => Effect.void
   })
 

@@ -6,7 +6,8 @@
 import { yamux } from "@chainsafe/libp2p-yamux"
 import { type GossipSub, gossipsub } from "@libp2p/gossipsub"
 import { type Identify, identify } from "@libp2p/identify"
-import type { ConnectionEncrypter, Libp2p, PeerId, PrivateKey } from "@libp2p/interface"
+import type { ConnectionEncrypter, Libp2p, Listener, PeerId, PrivateKey } from "@libp2p/interface"
+import { peerIdFromString } from "@libp2p/peer-id"
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr"
 import { Context, Effect, Layer, type Scope } from "effect"
 import { createLibp2p } from "libp2p"
@@ -15,6 +16,8 @@ import { type MeshId, PeerKey } from "../model/Names.ts"
 import { recordLimits } from "../model/NodeRecord.ts"
 import { gossipsubOptions } from "./GossipsubOptions.ts"
 import { HostError, listenError } from "./HostError.ts"
+import { type Knocker, type KnockOptions, knock } from "./Knock.ts"
+import { SocketListener } from "./SocketListener.ts"
 import { socketTransport } from "./SocketTransport.ts"
 
 export interface MeshHostOptions {
@@ -25,7 +28,7 @@ export interface MeshHostOptions {
   /** Told to others instead of what is listened on, e.g. behind a NAT. Default: as listened on. */
   readonly announce?: ReadonlyArray<string>
   /** Encrypts and admits: nothing of a connection exists before it has let the peer in. */
-  readonly encrypter: (components: EncrypterComponents) => ConnectionEncrypter
+  readonly encrypter: (components: EncrypterComponents) => ConnectionEncrypter & Partial<Knocker>
   /** False for peers that are refused although their handshake is right, e.g. revoked ones. */
   readonly allowPeer?: (peer: PeerKey) => boolean
 }
@@ -37,8 +40,27 @@ export interface MeshHostShape {
   readonly mesh: MeshId
   /** For the transports of this folder. */
   readonly libp2p: MeshLibp2p
-  /** Where others reach this node: multiaddrs without /p2p, most useful first. */
+  /** What others are told: multiaddrs without /p2p, most useful first. */
   readonly addresses: () => ReadonlyArray<string>
+  /** What is open here: multiaddrs, 0.0.0.0 and [::] as such, with the ports that were given. */
+  readonly listening: () => ReadonlyArray<string>
+  /** Is it this node that answers at the address, at least when asked from this host? */
+  readonly answersAt: (address: string) => boolean
+  /** Whether the peer answers at the address; rejects with the reason when it does not. */
+  readonly knock: (
+    peer: PeerKey,
+    address: string,
+    options: Pick<KnockOptions, "allows" | "signal">
+  ) => Promise<void>
+  /** The open connections with a peer. */
+  readonly connections: (peer: PeerKey) => ReadonlyArray<PeerConnection>
+}
+
+export interface PeerConnection {
+  /** Outbound: this node has dialled it. */
+  readonly direction: "inbound" | "outbound"
+  /** The other end, without /p2p: where the peer was reached, or where it called from. */
+  readonly address: string
 }
 
 /** One for the whole mesh: beyond it the least used connections are closed. */
@@ -91,6 +113,10 @@ const parseListen = (text: string): Effect.Effect<string, HostError> =>
 
 export const withoutPeer = (address: string): string => address.replace(/\/p2p\/[^/]+$/, "")
 
+const canKnock = (
+  encrypter: ConnectionEncrypter & Partial<Knocker>
+): encrypter is ConnectionEncrypter & Knocker => encrypter.knock !== undefined
+
 const isLoopback = (address: string): boolean =>
   address.startsWith("/ip4/127.") || address.startsWith("/ip6/::1/")
 
@@ -110,15 +136,23 @@ export const makeMeshHost = (
     const announce = yield* Effect.forEach(options.announce ?? [], parseAddress)
     const refused = (peer: PeerId): boolean =>
       options.allowPeer !== undefined && !options.allowPeer(PeerKey.make(peer.toString()))
+    const listeners = new Set<Listener>()
+    let knocker: Knocker | undefined
     const start = Effect.tryPromise({
       try: async () => {
-        const libp2p = await createLibp2p({
+        const libp2p: MeshLibp2p = await createLibp2p({
           start: false,
           privateKey: options.privateKey,
           nodeInfo: { name: "skein", userAgent: "skein" },
           addresses: { listen, announce: announce.map(String) },
           transports: [socketTransport],
-          connectionEncrypters: [options.encrypter],
+          connectionEncrypters: [
+            (components) => {
+              const encrypter = options.encrypter(components)
+              if (canKnock(encrypter)) knocker = encrypter
+              return encrypter
+            }
+          ],
           streamMuxers: [muxer],
           connectionGater: {
             // Private and loopback addresses are where meshes live.
@@ -144,6 +178,8 @@ export const makeMeshHost = (
           connectionMonitor: { enabled: false },
           services: { identify: identify(), pubsub: gossipsub(gossipsubOptions(options.mesh)) }
         })
+        libp2p.addEventListener("transport:listening", ({ detail }) => listeners.add(detail))
+        libp2p.addEventListener("transport:close", ({ detail }) => listeners.delete(detail))
         try {
           await libp2p.start()
         } catch (error) {
@@ -173,7 +209,27 @@ export const makeMeshHost = (
         const reachable = all.filter((address) => !isLoopback(address))
         const loopback = all.filter(isLoopback)
         return [...reachable, ...loopback].slice(0, recordLimits.addresses)
-      }
+      },
+      listening: () =>
+        Array.from(listeners).flatMap((listener) =>
+          listener instanceof SocketListener ? (listener.bound?.toString() ?? []) : []
+        ),
+      answersAt: (address) =>
+        Array.from(listeners).some((listener) =>
+          listener.getAddrs().some((open) => withoutPeer(open.toString()) === address)
+        ),
+      knock: async (peer, address, asked) => {
+        if (knocker === undefined) throw new Error("this host's encrypter cannot knock")
+        await knock(peer, address, { ...asked, encrypter: knocker, logger: libp2p.logger })
+      },
+      connections: (peer) =>
+        libp2p
+          .getConnections(peerIdFromString(peer))
+          .filter(({ status }) => status === "open")
+          .map(({ direction, remoteAddr }) => ({
+            direction,
+            address: withoutPeer(remoteAddr.toString())
+          }))
     }
   })
 

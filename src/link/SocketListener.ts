@@ -49,6 +49,13 @@ export class SocketListener extends TypedEventEmitter<ListenerEvents> implements
     this.#address = address
   }
 
+  /** What it is open on: the address it was told, with the port it got. */
+  get bound(): Multiaddr | undefined {
+    const bound = this.#server.address()
+    if (bound === null || typeof bound === "string") return undefined
+    return ipPortToMultiaddr(bound.address, bound.port)
+  }
+
   /** What 0.0.0.0 and [::] stand for, one by one. */
   getAddrs(): Array<Multiaddr> {
     const bound = this.#server.address()

@@ -47,15 +47,7 @@ export class SocketTransport implements Transport {
   }
 
   async dial(address: Multiaddr, options: DialTransportOptions): Promise<Connection> {
-    const reads = new SocketReads()
-    const socket = await connect(address, reads, options.signal)
-    const connection = new SocketConnection({
-      socket,
-      reads,
-      remoteAddr: address,
-      direction: "outbound",
-      log: this.#logger.forComponent("skein:tcp:connection")
-    })
+    const connection = await connectSocket(address, this.#logger, options.signal)
     try {
       return await options.upgrader.upgradeOutbound(connection, options)
     } catch (error) {
@@ -80,6 +72,22 @@ export class SocketTransport implements Transport {
 /** For `createLibp2p`. */
 export const socketTransport = (components: SocketComponents): Transport =>
   new SocketTransport(components)
+
+/** TCP to an address, before anything is said. */
+export const connectSocket = async (
+  address: Multiaddr,
+  logger: ComponentLogger,
+  signal: AbortSignal
+): Promise<SocketConnection> => {
+  const reads = new SocketReads()
+  return new SocketConnection({
+    socket: await connect(address, reads, signal),
+    reads,
+    remoteAddr: address,
+    direction: "outbound",
+    log: logger.forComponent("skein:tcp:connection")
+  })
+}
 
 const connect = (
   address: Multiaddr,

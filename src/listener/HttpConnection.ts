@@ -44,6 +44,10 @@ export class HttpConnection implements ExchangeOwner {
   /** The request that is being answered has come in whole. */
   #requestComplete = true
   #expectsContinue = false
+  /** The request is a CONNECT: its client may have said all it has to say. */
+  #connecting = false
+  /** Of a CONNECT: the client's half has ended before the answer. */
+  #ended = false
   /** The exchange is a tunnel now. */
   #switched = false
   /** Of a tunnel: why nothing can be written any more. The client has closed. */
@@ -156,6 +160,7 @@ export class HttpConnection implements ExchangeOwner {
     this.#reader.tunnel()
     this.#socket.resume()
     this.#handOn()
+    if (this.#ended) this.#onTunnelEnd()
   }
 
   onWritable(): void {
@@ -165,7 +170,7 @@ export class HttpConnection implements ExchangeOwner {
   onFinished(keepAlive: boolean): void {
     this.#exchange = undefined
     this.#body.clear()
-    if (!keepAlive) this.#close()
+    if (!keepAlive || this.#ended) this.#close()
     else if (!this.#requestComplete) {
       this.#enter("discard")
       this.#droppedAt = this.#since
@@ -195,8 +200,9 @@ export class HttpConnection implements ExchangeOwner {
     const { head } = request
     this.#enter("busy")
     this.#expectsContinue = head.expectsContinue
+    this.#connecting = head.method === "CONNECT"
     // The reader ends no message that may become a tunnel: whoever answers decides.
-    this.#requestComplete = head.method === "CONNECT" || head.upgrade !== undefined
+    this.#requestComplete = this.#connecting || head.upgrade !== undefined
     const exchange = new ClientExchange(this.#socket, request, this, this.#writer)
     this.#exchange = exchange
     const call = makeHttpCall(request, this.#socket.remoteAddress, this.#context)
@@ -292,14 +298,15 @@ export class HttpConnection implements ExchangeOwner {
   }
 
   /**
-   * The client's FIN. In a tunnel it ends one half. Within an exchange it means the client is
-   * gone: programs that close or die send nothing else, and those that half-close and still read
+   * The client's FIN. In a tunnel it ends one half, also if it came before the answer that makes the
+   * tunnel. Within an exchange it means the client is gone: programs that close or die send nothing else, and those that half-close and still read
    * are rare enough that nginx, Envoy and Go's server decide the same.
    */
   #onSocketEnd(): void {
     if (this.#phase === "closing") return
     if (this.#exchange === undefined) this.#close()
     else if (this.#switched) this.#onTunnelEnd()
+    else if (this.#connecting) this.#ended = true
     else {
       this.#cancel("client_gone", "the client closed its connection before the response")
       this.#socket.destroy()

@@ -12,6 +12,7 @@ import { MeshRpcError } from "../model/MeshRpc.ts"
 import type { NodeName, PeerKey } from "../model/Names.ts"
 import type { NodeRecord } from "../model/NodeRecord.ts"
 import { scaled } from "./Awareness.ts"
+import { evidenceAnswer, evidenceLimits } from "./EvidenceAnswer.ts"
 import { membershipBehaviour } from "./MembershipBehaviour.ts"
 import type { MembershipAction, MembershipMessage, PingAnswer } from "./MembershipMessages.ts"
 import { defaultMembershipOptions, type MembershipOptions } from "./MembershipOptions.ts"
@@ -104,8 +105,7 @@ export interface MembershipShape {
 /** Messages that may wait. Statements beyond it are repeated or pulled, probes time out. */
 const mailboxCapacity = 4_096
 
-/** Statements in one answer, and probes for others at the same time. */
-const maxEvidenceAnswer = 256
+/** Probes for others at the same time. */
 const maxProbesForOthers = 32
 
 /** Statements verified in one turn of the event loop. */
@@ -180,7 +180,7 @@ export const makeMembership = (
       tell: (message: MembershipMessage) => boolean
     ) =>
       Effect.gen(function* () {
-        for (const [index, bytes] of envelopes.slice(0, maxEvidenceAnswer).entries()) {
+        for (const [index, bytes] of envelopes.slice(0, evidenceLimits.statements).entries()) {
           if (index % verifyBatch === verifyBatch - 1) yield* Effect.sleep(0)
           const statement = admit(bytes)
           if (Either.isLeft(statement)) continue
@@ -326,10 +326,10 @@ export const makeMembership = (
         MembershipEvidence: () =>
           Effect.gen(function* () {
             const all = evidenceOf(state)
-            if (all.length <= maxEvidenceAnswer) return all
-            // Another part each time: with the next answers comes the rest.
-            const from = yield* Random.nextIntBetween(0, all.length)
-            return [...all.slice(from), ...all.slice(0, from)].slice(0, maxEvidenceAnswer)
+            return evidenceAnswer(
+              all,
+              all.length < 2 ? 0 : yield* Random.nextIntBetween(0, all.length)
+            )
           })
       }
     }

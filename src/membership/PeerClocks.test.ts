@@ -76,20 +76,20 @@ test("forgets in time, and is bounded", () => {
 })
 
 test.each([
-  { who: "nobody could be asked", offsets: [], ahead: undefined, right: false },
-  { who: "all agree", offsets: [0, 10, -10], ahead: 0, right: true },
-  { who: "one of three is far off", offsets: [0, 10, 90_000_000], ahead: -10, right: true },
+  { who: "nobody could be asked", offsets: [], ahead: undefined, verdict: "unknown" },
+  { who: "all agree", offsets: [0, 10, -10], ahead: 0, verdict: "right" },
+  { who: "one of three is far off", offsets: [0, 10, 90_000_000], ahead: -10, verdict: "right" },
   {
     who: "all say another time",
     offsets: [-1_800_000, -1_800_001],
     ahead: 1_800_000,
-    right: false
+    verdict: "wrong"
   },
-  { who: "one of two agrees", offsets: [5, -1_800_000], ahead: -5, right: true },
-  { who: "the only other one differs", offsets: [7_200_000], ahead: -7_200_000, right: false }
-])("judges our own clock by the others: $who", ({ offsets, ahead, right }) => {
+  { who: "one of two agrees", offsets: [5, -1_800_000], ahead: -5, verdict: "right" },
+  { who: "the only other one differs", offsets: [7_200_000], ahead: -7_200_000, verdict: "wrong" }
+])("judges our own clock by the others: $who", ({ offsets, ahead, verdict }) => {
   const run = new Run()
   for (const [n, offset] of offsets.entries()) run.ask(peerOf(n), offset)
   expect(run.clocks.own().ahead).toBe(ahead)
-  expect(run.clocks.right).toBe(right)
+  expect(run.clocks.verdict).toBe(verdict)
 })

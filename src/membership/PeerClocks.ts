@@ -94,10 +94,11 @@ export class PeerClocks {
     return { ahead: 0 - median, measured: all.length, agreeing }
   }
 
-  /** Do most of the others agree with our clock? Not while nobody could be asked. */
-  get right(): boolean {
+  /** What most of the others say of our clock; `unknown` while nobody could be asked. */
+  get verdict(): "right" | "wrong" | "unknown" {
     const { ahead } = this.own()
-    return ahead !== undefined && Math.abs(ahead) < clockTimes.right
+    if (ahead === undefined) return "unknown"
+    return Math.abs(ahead) < clockTimes.right ? "right" : "wrong"
   }
 
   #ahead({ base }: Measurement): number {

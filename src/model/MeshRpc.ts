@@ -85,6 +85,15 @@ export class MeshRpc extends RpcGroup.make(
     success: Bytes,
     error: MeshRpcError
   }),
+  /**
+   * Can you reach me at this address, one of those my record announces? The answer is no more than
+   * that: whoever could announce other people's addresses learns nothing of what is there.
+   */
+  Rpc.make("DialBack", {
+    payload: { address: Schema.String.pipe(Schema.maxLength(256)) },
+    success: Schema.Struct({ reached: Schema.Boolean }),
+    error: MeshRpcError
+  }),
   /** The caller is about to take nothing new; the reply means: I have stopped sending you work. */
   Rpc.make("DrainNotice", {
     payload: { envelope: Bytes },

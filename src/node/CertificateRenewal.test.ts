@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Layer, Logger, TestClock } from "effect"
 import { Supervisor } from "../actor/Supervisor.ts"
+import type { VerifiedCertificate } from "../identity/Certificate.ts"
 import { loadIdentity, saveIdentity } from "../identity/DataDir.ts"
 import { enrol, foundMesh } from "../identity/FoundMesh.ts"
 import type { Grant } from "../identity/Grant.ts"
@@ -19,7 +20,6 @@ import { keepCertificate } from "./CertificateRenewal.ts"
 
 const start = 1_800_000_000_000
 const hour = 3_600_000
-const quiet = Logger.remove(Logger.defaultLogger)
 const key = (n: number) => signingKeyFromSeed(new Uint8Array(32).fill(n))
 const founder = Either.getOrThrow(
   foundMesh({
@@ -46,11 +46,13 @@ interface Options {
   readonly at?: number
   /** What the peers answer, in order. */
   readonly peers?: ReadonlyArray<() => Effect.Effect<Uint8Array, MeshRpcError>>
+  /** What they have shown, in the same order. */
+  readonly certificates?: ReadonlyArray<VerifiedCertificate | undefined>
   /** Times that signing the record anew dies of a bug. */
   readonly bugs?: number
 }
 
-const keep = ({ identity, at = start, peers = [], bugs = 0 }: Options) =>
+const keep = ({ identity, at = start, peers = [], certificates = [], bugs = 0 }: Options) =>
   Effect.gen(function* () {
     const dataDir = yield* Effect.acquireRelease(
       Effect.sync(() => mkdtempSync(join(tmpdir(), "skein-renewal-"))),
@@ -61,10 +63,17 @@ const keep = ({ identity, at = start, peers = [], bugs = 0 }: Options) =>
     yield* TestClock.setTime(at)
     const cell: IdentityCell = { current: identity }
     const seen = { asked: 0, resigned: 0 }
+    const warnings: Array<string> = []
+    const logger = Logger.make(({ logLevel, message }) => {
+      if (logLevel.label === "WARN") warnings.push(String(message))
+    })
     const renewal = yield* keepCertificate({
       dataDir,
       identity: cell,
-      peers: () => peers.map((_, index) => `peer-${index}` as NodeIdentity["peer"]), // never read
+      signers: () => ({
+        peers: peers.map((_, index) => `peer-${index}` as NodeIdentity["peer"]), // never read
+        certificateOf: (peer) => certificates[Number(peer.slice(5))]
+      }),
       client: (peer) => {
         const answer = peers[Number(peer.slice(5))]!
         // Only this question is ever asked here.
@@ -79,8 +88,14 @@ const keep = ({ identity, at = start, peers = [], bugs = 0 }: Options) =>
       onRenewed: Effect.sync(() => {
         if (++seen.resigned <= bugs) throw new Error("a bug")
       })
-    }).pipe(Effect.provide(yield* Layer.build(Layer.merge(Supervisor.layer(), quiet))))
-    return { cell, renewal, seen, dataDir }
+    }).pipe(
+      Effect.provide(
+        yield* Layer.build(
+          Layer.merge(Supervisor.layer(), Logger.replace(Logger.defaultLogger, logger))
+        )
+      )
+    )
+    return { cell, renewal, seen, warnings, dataDir }
   })
 
 const refuses = () => new MeshRpcError({ code: "refused", message: "may not sign" })
@@ -98,6 +113,20 @@ describe("keepCertificate", () => {
       yield* TestClock.adjust(3 * 24 * hour)
       expect(seen.resigned).toBeGreaterThan(3)
       expect(cell.current.certificate.notAfter).toBeGreaterThan(start + 3 * 24 * hour)
+    })
+  )
+
+  it.scoped("renews at once what a clock signed that was ahead, when the clock is set right", () =>
+    Effect.gen(function* () {
+      const ahead = Either.getOrThrow(renewSelf(founder, start + 25 * hour))
+      const { cell, renewal, seen } = yield* keep({ identity: ahead, at: start + 25 * hour })
+      yield* TestClock.adjust("1 minute")
+      expect(cell.current).toBe(ahead)
+      yield* TestClock.setTime(start)
+      renewal.clockSet()
+      yield* TestClock.adjust(1)
+      expect(cell.current.certificate.notAfter).toBeLessThanOrEqual(start + certificateLifetime + 1)
+      expect(seen.resigned).toBe(1)
     })
   )
 
@@ -196,6 +225,43 @@ describe("keepCertificate", () => {
     })
   )
 
+  it.scoped("asks one that is nearer to the root first, and then has a shorter path", () =>
+    Effect.gen(function* () {
+      const admin: Grant = { services: ["*"], capabilities: ["admit"] }
+      const row: Array<NodeIdentity> = []
+      for (let n = 10; n < 15; n++) {
+        row.push(
+          Either.getOrThrow(
+            enrol(row.at(-1) ?? founder, {
+              privateKey: key(n),
+              name: NodeName.make(`node-${n}`),
+              grant: admin,
+              now: start
+            })
+          )
+        )
+      }
+      const [near, , , neighbour, identity] = row
+      const by = (signer: NodeIdentity) => () =>
+        Effect.map(TestClock.currentTimeMillis, (now) =>
+          Either.getOrThrow(issueRenewal(signer, identity!.certificate, now))
+        )
+      const { cell, seen } = yield* keep({
+        identity: identity!,
+        peers: [by(neighbour!), refuses, by(near!)],
+        certificates: [neighbour!, row[1]!, near!].map(({ certificate }) => certificate)
+      })
+      expect(cell.current.delegations).toHaveLength(5)
+      yield* TestClock.adjust(16 * hour)
+      expect(seen).toEqual({ asked: 1, resigned: 1 })
+      expect(cell.current.delegations).toHaveLength(2)
+      // From then on its own hand will do, twice when chance has it.
+      yield* TestClock.adjust(16 * hour)
+      expect(seen.asked).toBe(1)
+      expect(seen.resigned).toBeGreaterThan(1)
+    })
+  )
+
   it.scoped("asks others for a longer right to sign in the second half of its life", () =>
     Effect.gen(function* () {
       const at = start + delegationLifetime / 2
@@ -204,6 +270,22 @@ describe("keepCertificate", () => {
       yield* TestClock.adjust(16 * hour)
       expect(seen).toEqual({ asked: 1, resigned: 1 })
       expect(cell.current.authority?.notAfter).toBeGreaterThan(start + delegationLifetime)
+    })
+  )
+
+  it.scoped("says with each renewal when its right to sign ends, in the last 30 days of it", () =>
+    Effect.gen(function* () {
+      const at = start + delegationLifetime - 31 * 24 * hour
+      const identity = Either.getOrThrow(renewSelf(member(["admit"]), at))
+      const { seen, warnings } = yield* keep({ identity, at })
+      yield* TestClock.adjust(20 * hour)
+      expect([seen.resigned, warnings]).toEqual([1, []])
+      yield* TestClock.adjust(48 * hour)
+      expect(warnings.length).toBeGreaterThan(1)
+      expect(warnings.length).toBeLessThan(seen.resigned)
+      expect(warnings[0]).toMatch(
+        /^this node's right to admit .* ends in 29 d \d+ h; put root\.key/
+      )
     })
   )
 

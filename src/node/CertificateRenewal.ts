@@ -1,15 +1,18 @@
 /**
  * Keeps this node's certificate alive: at half its life (with jitter) it is signed anew, by this
- * node itself where it may, else by any connected member that may. The right to sign ends too, and
- * only others renew that: in the second half of its life they are asked first. A failed attempt is
- * repeated every minute; the certificate's other half is the time there is for that.
+ * node itself where it may, else by any connected member that may, the nearest to the root first.
+ * The right to sign ends too, and only others renew that: in the second half of its life they are
+ * asked first, and so are members nearer to the root by more than one step, since what they sign
+ * brings this node nearer. A failed attempt is repeated every minute; the certificate's other half
+ * is the time there is for that.
  */
-import { Clock, Effect, Either, Random, type Scope } from "effect"
+import { Clock, Effect, Either, Queue, Random, type Scope } from "effect"
 import { Supervisor } from "../actor/Supervisor.ts"
+import { describeSpan } from "../identity/CertificateError.ts"
 import { saveIdentity } from "../identity/DataDir.ts"
-import { delegationLifetime } from "../identity/Issue.ts"
+import { renewalOrder, type Signers } from "../identity/Nearness.ts"
 import type { IdentityCell, NodeIdentity } from "../identity/NodeIdentity.ts"
-import { acceptRenewal, renewalDueAt, renewSelf } from "../identity/Renewal.ts"
+import { acceptRenewal, isFromTheFuture, renewalDueAt, renewSelf } from "../identity/Renewal.ts"
 import type { MeshRpcClient } from "../link/MeshRpcClients.ts"
 import type { MeshRpcError } from "../model/MeshRpc.ts"
 import type { PeerKey } from "../model/Names.ts"
@@ -17,7 +20,8 @@ import type { PeerKey } from "../model/Names.ts"
 export interface RenewalOptions {
   readonly dataDir: string
   readonly identity: IdentityCell
-  readonly peers: () => ReadonlyArray<PeerKey>
+  /** The connected members, and what is known of them. */
+  readonly signers: () => Signers
   readonly client: (peer: PeerKey) => Effect.Effect<MeshRpcClient, MeshRpcError>
   /** The identity changed: sign again what carries the certificate. */
   readonly onRenewed: Effect.Effect<void>
@@ -28,6 +32,8 @@ export interface CertificateRenewal {
   readonly nextAt: () => number | undefined
   /** Why the last attempt failed; undefined after a success. */
   readonly problem: () => string | undefined
+  /** The wall clock was set: what was planned by it is looked at again. */
+  readonly clockSet: () => void
 }
 
 const retryEvery = 60_000
@@ -35,6 +41,19 @@ const retryEvery = 60_000
 const maxReasons = 3
 /** Timers past this long overflow; a long sleep is taken in pieces. */
 const longestSleep = 3_600_000
+
+/** From so long before a right to admit ends this is logged with each renewal, ms. */
+const warnedBefore = 30 * 86_400_000
+
+/** Nobody can be let in any more, nor renewed, when all such rights have ended. */
+const warnOfEnd = ({ authority }: NodeIdentity): Effect.Effect<void> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    authority === undefined || authority.notAfter - now > warnedBefore
+      ? Effect.void
+      : Effect.logWarning(
+          `this node's right to admit and to renew others ends in ${describeSpan(authority.notAfter - now)}; put root.key into its data directory for one start, which renews it`
+        )
+  )
 
 export const keepCertificate = (
   options: RenewalOptions
@@ -45,61 +64,53 @@ export const keepCertificate = (
     let nextAt: number | undefined
     let problem: { readonly identity: NodeIdentity; readonly message: string } | undefined
 
-    const fromPeers = Effect.gen(function* () {
+    const fromPeer = (peer: PeerKey): Effect.Effect<NodeIdentity, string> =>
+      options.client(peer).pipe(
+        Effect.flatMap((client) => client.RenewCertificate({})),
+        Effect.zip(Clock.currentTimeMillis),
+        Effect.flatMap(([bytes, now]) => acceptRenewal(identity.current, bytes, now)),
+        Effect.mapError(({ message }) => message)
+      )
+
+    const byOwnHand: Effect.Effect<NodeIdentity, string> = Effect.gen(function* () {
+      const { current } = identity
+      const now = yield* Clock.currentTimeMillis
+      const renewed = renewSelf(current, now)
+      if (Either.isLeft(renewed)) return yield* Effect.fail(renewed.left.message)
+      const isLonger = renewed.right.certificate.notAfter > current.certificate.notAfter
+      if (isLonger || isFromTheFuture(current.certificate, now)) return renewed.right
+      return yield* Effect.fail(
+        "this node's own right to sign ends no later than its certificate; bring the root key back to a node of the mesh once, and it renews it"
+      )
+    })
+
+    const renewOnce: Effect.Effect<NodeIdentity, string> = Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
       const reasons: Array<string> = []
-      for (const peer of options.peers()) {
-        const asked = yield* options.client(peer).pipe(
-          Effect.flatMap((client) => client.RenewCertificate({})),
-          Effect.either
-        )
-        if (Either.isLeft(asked)) {
-          reasons.push(asked.left.message)
-          continue
-        }
-        const renewed = acceptRenewal(identity.current, asked.right, yield* Clock.currentTimeMillis)
+      for (const who of renewalOrder(identity.current, options.signers(), now)) {
+        const renewed = yield* Effect.either(who === "own hand" ? byOwnHand : fromPeer(who))
         if (Either.isRight(renewed)) return renewed.right
-        reasons.push(renewed.left.message)
+        reasons.push(renewed.left)
       }
       return yield* Effect.fail(
         reasons.length === 0
           ? "no other member is connected, and this node may not sign"
           : [...new Set(reasons)].slice(0, maxReasons).join("; ")
       )
-    })
-
-    const byOwnHand = Effect.gen(function* () {
-      const { current } = identity
-      const renewed = renewSelf(current, yield* Clock.currentTimeMillis)
-      if (Either.isLeft(renewed)) return yield* Effect.fail(renewed.left.message)
-      if (renewed.right.certificate.notAfter > current.certificate.notAfter) return renewed.right
-      return yield* Effect.fail(
-        "this node's own right to sign ends no later than its certificate; bring the root key back to a node of the mesh once, and it renews it"
-      )
-    })
-
-    /** The second where the first cannot; with the reasons of both. */
-    const either = (
-      first: Effect.Effect<NodeIdentity, string>,
-      second: Effect.Effect<NodeIdentity, string>
-    ) => Effect.catchAll(first, (one) => Effect.mapError(second, (other) => `${one}; ${other}`))
-
-    const renewOnce: Effect.Effect<NodeIdentity, string> = Effect.gen(function* () {
-      const { authority } = identity.current
-      if (authority === undefined) return yield* fromPeers
-      const left = authority.notAfter - (yield* Clock.currentTimeMillis)
-      return yield* left < delegationLifetime / 2
-        ? either(fromPeers, byOwnHand)
-        : either(byOwnHand, fromPeers)
     }).pipe(
       // A bug in the asking is one more reason why nothing came of it, for status to show.
       Effect.catchAllDefect((defect) => Effect.fail(`unexpected: ${String(defect)}`))
     )
 
+    const woken = yield* Queue.sliding<void>(1)
     const sleepUntil = (at: number): Effect.Effect<void> =>
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        at <= now
+        at <= now || isFromTheFuture(identity.current.certificate, now)
           ? Effect.void
-          : Effect.zipRight(Effect.sleep(Math.min(at - now, longestSleep)), sleepUntil(at))
+          : Effect.zipRight(
+              Effect.raceFirst(Effect.sleep(Math.min(at - now, longestSleep)), Queue.take(woken)),
+              sleepUntil(at)
+            )
       )
 
     const attempt = Effect.gen(function* () {
@@ -119,6 +130,7 @@ export const keepCertificate = (
       )
       yield* options.onRenewed
       yield* Effect.logInfo("the certificate was renewed")
+      yield* warnOfEnd(renewed.right)
     })
 
     /** One certificate, until it is replaced: here, or by a handshake meanwhile. */
@@ -140,6 +152,7 @@ export const keepCertificate = (
     })
     return {
       nextAt: () => nextAt,
+      clockSet: () => void woken.unsafeOffer(undefined),
       // A handshake may have renewed it meanwhile.
       problem: () => (problem?.identity === identity.current ? problem.message : undefined)
     }

@@ -19,7 +19,7 @@ const run = Effect.gen(function* () {
   const logger = Logger.make(({ logLevel, message }) =>
     lines.push(`${logLevel.label} ${String(message)}`)
   )
-  const time = { now: 0, skew: 0 }
+  const time = { now: 0, skew: 0, set: 0 }
   const clocks = new PeerClocks({ now: () => time.now, wall: () => start + time.now + time.skew })
   const metrics = new MetricRegistry()
   const members = [1, 2, 3].map(peerOf)
@@ -27,7 +27,10 @@ const run = Effect.gen(function* () {
     clocks,
     metrics,
     nameOf: (peer) => `host-${letters.indexOf(peer.at(-1) ?? "")}`,
-    members: () => members
+    members: () => members,
+    onSet: () => {
+      time.set++
+    }
   }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
   /** A look after everybody has answered, with the clocks that far ahead of the truth. */
   const look = (...ahead: ReadonlyArray<number>) => {
@@ -72,6 +75,7 @@ describe("ClockReport", () => {
       Effect.gen(function* () {
         const { look, report, sample, time } = yield* run
         yield* look(0, 0, 0)
+        expect(time.set).toBe(0)
         time.skew = -120 * minutes
         expect(yield* look(0, 0, 0)).toEqual([
           expect.stringMatching(

@@ -3,7 +3,7 @@
  * clocks stand to each other: for the log (once, and again when it is well), `status`, `members`,
  * `doctor` and the metrics. Thin: clocks are measured in PeerClocks, refused at the doors.
  */
-import { Effect, Runtime } from "effect"
+import { Effect, Runtime, type Scope } from "effect"
 import type { ClockStatus, RefusedByTime } from "../admin/AdminModel.ts"
 import { describeSpan } from "../identity/CertificateError.ts"
 import type { PeerClocks } from "../membership/PeerClocks.ts"
@@ -51,6 +51,8 @@ export interface ClockReportOptions {
   readonly nameOf: (peer: PeerKey) => string
   /** Other members whose clocks are worth a gauge of their own. */
   readonly members: () => Iterable<PeerKey>
+  /** This host's wall clock was set by more than a minute. */
+  readonly onSet?: () => void
 }
 
 const apart = (ahead: number) => `${describeSpan(ahead)} ${ahead > 0 ? "ahead of" : "behind"}`
@@ -63,6 +65,8 @@ export class ClockReport {
   /** Of whose clocks the log has told that they are off. */
   readonly #told = new Set<PeerKey>()
   #toldOwn = false
+  /** Of the wall clock to the monotonic one, at the last look. */
+  #base: number
 
   private constructor(
     options: ClockReportOptions,
@@ -70,6 +74,7 @@ export class ClockReport {
   ) {
     const { clocks, metrics, members, nameOf } = options
     this.#options = options
+    this.#base = clocks.wall() - clocks.now()
     this.#log = log
     this.#counter = metrics.counter(
       "skein_refused_by_time_total",
@@ -109,6 +114,19 @@ export class ClockReport {
       })
     })
 
+  /** Looks by itself until the scope closes. */
+  static readonly keep = (
+    options: ClockReportOptions
+  ): Effect.Effect<ClockReport, never, Scope.Scope> =>
+    Effect.tap(ClockReport.make(options), (report) =>
+      Effect.sync(report.look).pipe(
+        Effect.delay(clockReportTimes.look),
+        Effect.catchAllDefect((defect) => Effect.logError("the look at the clocks failed", defect)),
+        Effect.forever,
+        Effect.forkScoped
+      )
+    )
+
   readonly add = ({ peer, what, message }: UntimelyWord): void => {
     const { clocks, nameOf } = this.#options
     const node = nameOf(peer)
@@ -133,7 +151,10 @@ export class ClockReport {
 
   /** To be called every `look`: tells of clocks that went wrong, and of what is well again. */
   readonly look = (): void => {
-    const { clocks, members, nameOf } = this.#options
+    const { clocks, members, nameOf, onSet } = this.#options
+    const base = clocks.wall() - clocks.now()
+    if (Math.abs(base - this.#base) >= clockReportTimes.noteworthy) onSet?.()
+    this.#base = base
     const own = clocks.own()
     const isOff = own.measured > 1 && this.#isOff(own.ahead) && own.agreeing * 2 > own.measured
     if (isOff && !this.#toldOwn) {

@@ -5,11 +5,33 @@ import type { AdminSource } from "../admin/AdminSource.ts"
 import { describeChanges, describeWarnings, diffConfig } from "../config/ConfigDiff.ts"
 import { type ConfigOverride, loadConfig } from "../config/ConfigFile.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
+import type { VerifiedCertificate } from "../identity/Certificate.ts"
 import { createInvite, maxBootstrap } from "../identity/Invite.ts"
+import { tryInvite } from "../identity/InviteTrial.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
 import type { Inbound } from "../inbound/Inbound.ts"
+import { tryAddress } from "./DialBack.ts"
 import type { Drain } from "./Drain.ts"
+import {
+  admittersOf,
+  bootstrapOf,
+  type Host,
+  mendOf,
+  ownAddresses,
+  warningsOf
+} from "./Inviting.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
+
+/** A member whose address goes into a token has to answer there, within so many ms… */
+const knockTime = 2_000
+/** …and so many of its addresses are tried. */
+const knocks = 4
+
+interface Candidate {
+  readonly certificate: VerifiedCertificate
+  /** As its record announces them. */
+  readonly addresses: ReadonlyArray<string>
+}
 
 export interface ControlsOptions {
   readonly configPath: string | undefined
@@ -63,23 +85,76 @@ export const makeControls = (options: ControlsOptions): Controls => {
     return { changes: describeChanges(diff), warnings: describeWarnings(diff) }
   }).pipe(turns.withPermits(1))
 
-  /** Own addresses first, then those of members that can admit too: this node may be gone then. */
-  const bootstrap = (): ReadonlyArray<string> => {
-    const self = identity.current.peer
-    const own = plane.host.addresses().map((address) => `${address}/p2p/${self}`)
-    const others = Array.from(plane.catalogue.current().entries())
-      .filter(
-        ({ record }) =>
-          record.peer !== self &&
-          record.state === "serving" &&
-          plane.membership.stateOf(record.peer) === "alive" &&
-          plane.admitted.get(record.peer)?.capabilities.includes("admit") === true
-      )
-      .flatMap(({ record }) =>
-        record.addresses.slice(0, 1).map((address) => `${address}/p2p/${record.peer}`)
-      )
-    return [...own.slice(0, maxBootstrap / 2), ...others].slice(0, maxBootstrap)
+  /** Members that are there, and what they hold. Where each is reached is found out when it matters. */
+  const others = (): ReadonlyArray<Candidate> =>
+    Array.from(plane.catalogue.current().entries()).flatMap(({ record }) => {
+      const certificate = plane.admitted.get(record.peer)
+      return certificate !== undefined &&
+        record.peer !== identity.current.peer &&
+        record.state === "serving" &&
+        plane.membership.stateOf(record.peer) === "alive"
+        ? [{ certificate, addresses: record.addresses }]
+        : []
+    })
+
+  /** The first of its addresses at which it answers this node, now or when it was dialled there. */
+  const proven = ({ addresses, certificate }: Candidate): Effect.Effect<Host> => {
+    const { peer } = certificate
+    const connections = plane.host.connections(peer)
+    const dialled = addresses.find((address) =>
+      connections.some((one) => one.direction === "outbound" && one.address === address)
+    )
+    return dialled !== undefined
+      ? Effect.succeed({ certificate, address: dialled })
+      : Effect.map(
+          Effect.forEach(
+            addresses.slice(0, knocks),
+            (address) => tryAddress(plane.host, peer, address, knockTime),
+            { concurrency: "unbounded" }
+          ),
+          (answers) => ({ certificate, address: addresses.find((_, index) => answers[index]) })
+        )
   }
+
+  const invite: Controls["invite"] = ({ services, capabilities, ttlMs }) =>
+    Effect.gen(function* () {
+      const grant = { services, capabilities }
+      const candidates = admittersOf(grant, others()).slice(0, 2 * maxBootstrap)
+      const [admitters] = yield* Effect.all(
+        [
+          Effect.forEach(candidates, proven, { concurrency: "unbounded" }),
+          plane.addressChecks.tryNow
+        ],
+        { concurrency: "unbounded" }
+      )
+      const now = yield* Clock.currentTimeMillis
+      const { current: self } = identity
+      const own = ownAddresses(
+        plane.addressChecks.reports(),
+        plane.addressChecks.isConfigured,
+        admitters.some(({ address }) => address !== undefined)
+      )
+      const bootstrap = bootstrapOf(self.peer, own.carried, admitters)
+      if (bootstrap.length === 0) {
+        return yield* new AdminInvalid({
+          code: "no_address",
+          message: "this node listens nowhere that another host could be told of",
+          hint: "Give it node.listen or node.announce in its config."
+        })
+      }
+      return yield* createInvite(self, { bootstrap, grant, ttl: ttlMs, now }).pipe(
+        // Not printed unless somebody would accept it.
+        Either.flatMap((token) => Either.map(tryInvite(self, token, now), () => token)),
+        Either.map((token) => ({
+          ...{ token, bootstrap, expiresAt: now + ttlMs },
+          warnings: [...warningsOf(bootstrap), ...own.warnings]
+        })),
+        Either.mapLeft(
+          ({ code, message }) =>
+            new AdminForbidden({ code, message, hint: mendOf(code, admitters) })
+        )
+      )
+    })
 
   return {
     reload,
@@ -90,31 +165,6 @@ export const makeControls = (options: ControlsOptions): Controls => {
       deadlineMs: options.current().drain.deadline
     })),
     leave: Effect.map(drain.leave, ({ acknowledged }) => ({ told: acknowledged })),
-    invite: ({ services, capabilities, ttlMs }) =>
-      Effect.gen(function* () {
-        const now = yield* Clock.currentTimeMillis
-        const addresses = bootstrap()
-        if (addresses.length === 0) {
-          return yield* new AdminInvalid({
-            code: "no_address",
-            message: "this node listens nowhere that another host could be told of",
-            hint: "Give it node.listen or node.announce in its config."
-          })
-        }
-        const token = createInvite(identity.current, {
-          bootstrap: addresses,
-          grant: { services, capabilities },
-          ttl: ttlMs,
-          now
-        })
-        if (Either.isLeft(token)) {
-          return yield* new AdminForbidden({
-            code: token.left.code,
-            message: token.left.message,
-            hint: "`skein status` shows what this node may grant."
-          })
-        }
-        return { token: token.right, expiresAt: now + ttlMs, bootstrap: addresses }
-      })
+    invite
   }
 }

@@ -8,6 +8,7 @@ import { callingPeer } from "../link/MeshRpcServer.ts"
 import type { MembershipShape } from "../membership/MembershipService.ts"
 import type { PeerClocks } from "../membership/PeerClocks.ts"
 import { MeshRpc, MeshRpcError } from "../model/MeshRpc.ts"
+import type { DialBack } from "./DialBack.ts"
 
 export interface MeshAnswersOptions {
   readonly identity: IdentityCell
@@ -15,6 +16,7 @@ export interface MeshAnswersOptions {
   readonly catalogue: Pick<CatalogueShape, "handlers" | "receive">
   readonly membership: Pick<MembershipShape, "handlers">
   readonly clocks: PeerClocks
+  readonly dialBack: DialBack
 }
 
 export const meshAnswers = ({
@@ -22,7 +24,8 @@ export const meshAnswers = ({
   admitted,
   catalogue,
   clocks,
-  membership
+  membership,
+  dialBack
 }: MeshAnswersOptions) =>
   MeshRpc.toLayer({
     ...catalogue.handlers,
@@ -49,6 +52,7 @@ export const meshAnswers = ({
           ({ message }) => new MeshRpcError({ code: "refused", message })
         )
       }),
+    DialBack: ({ address }, { headers }) => dialBack(callingPeer({ headers }), address),
     DrainNotice: ({ envelope }) =>
       catalogue.receive(envelope).pipe(
         Effect.mapError(({ message }) => new MeshRpcError({ code: "invalid", message })),

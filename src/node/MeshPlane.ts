@@ -40,9 +40,11 @@ import type { PeerKey } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "../telemetry/Metrics.ts"
 import { AccusationLog } from "./AccusationLog.ts"
+import { type AddressChecks, keepAddresses } from "./AddressChecks.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
-import { ClockReport, clockReportTimes } from "./ClockReport.ts"
+import { ClockReport } from "./ClockReport.ts"
+import { makeDialBack } from "./DialBack.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
 import { meshAnswers } from "./MeshAnswers.ts"
 import { PeerNames } from "./PeerNames.ts"
@@ -69,6 +71,7 @@ export interface MeshPlane {
   readonly renewal: CertificateRenewal
   readonly clocks: PeerClocks
   readonly clockReport: ClockReport
+  readonly addressChecks: AddressChecks
   readonly view: MeshViewSource
   readonly nameOf: (peer: PeerKey) => string
   /** Whether the mesh has been met since the start, as far as one must wait for that. */
@@ -104,22 +107,18 @@ export const makeMeshPlane = (
       membership?: MembershipShape
       keeper?: LinkKeeper
       names?: PeerNames
+      renewal?: CertificateRenewal
     } = {}
 
     const nameOf = (peer: PeerKey) => late.names?.of(peer) ?? peer
-    const clockReport = yield* ClockReport.make({
+    const clockReport = yield* ClockReport.keep({
       clocks,
       metrics,
       nameOf,
       members: () =>
-        Array.from(late.catalogue?.current().entries() ?? [], ({ record }) => record.peer)
+        Array.from(late.catalogue?.current().entries() ?? [], ({ record }) => record.peer),
+      onSet: () => late.renewal?.clockSet()
     })
-    yield* Effect.sync(clockReport.look).pipe(
-      Effect.delay(clockReportTimes.look),
-      Effect.catchAllDefect((defect) => Effect.logError("the look at the clocks failed", defect)),
-      Effect.forever,
-      Effect.forkScoped
-    )
 
     const host: MeshHostShape = yield* makeMeshHost({
       privateKey: identity.current.privateKey,
@@ -146,7 +145,8 @@ export const makeMeshPlane = (
           const { code, message, peer } = refusal
           if (peer === undefined || (code !== "expired" && code !== "not_yet_valid")) return
           // Of strangers it is an old invite.
-          if (addressesOf(peer).length === 0) return
+          if ((late.keeper?.addressesOf(peer) ?? []).length === 0) return
+          if (refusal.clock !== undefined) clocks.told(peer, refusal.clock)
           clockReport.add({ peer, what: "certificate", message })
         },
         onRenewed: (renewed) => {
@@ -199,11 +199,8 @@ export const makeMeshPlane = (
         onCertificate: (certificate) => admitted.refresh(certificate),
         onUntimely: ({ peer, message }) => clockReport.add({ peer, what: "record", message })
       }),
-      clock: () => {
-        // Alone there is nobody to differ from.
-        if (clocks.right || others() === 0) return "right"
-        return clocks.own().ahead === undefined ? "unknown" : "wrong"
-      },
+      // Alone there is nobody to differ from.
+      clock: () => (others() === 0 ? "right" : clocks.verdict),
       connect: connectByRpc(clients),
       neighbours: () => links.connectedPeers()
     }).pipe(
@@ -302,16 +299,24 @@ export const makeMeshPlane = (
     const renewal = yield* keepCertificate({
       dataDir: node.dataDir,
       identity,
-      // The others would refuse, one after the other.
-      peers: () =>
-        links
-          .connectedPeers()
-          .filter((peer) => admitted.get(peer)?.capabilities.includes("admit") !== false),
+      signers: () => ({
+        peers: links.connectedPeers(),
+        certificateOf: (peer) => admitted.get(peer)
+      }),
       client: clients.client,
       onRenewed: catalogue.resign
     })
 
-    const answers = meshAnswers({ identity, admitted, catalogue, clocks, membership })
+    late.renewal = renewal
+    const dialBack = makeDialBack({
+      host,
+      announced: (peer) => {
+        const record = catalogue.current().node(peer)?.record
+        return record === undefined || record.state === "left" ? [] : record.addresses
+      },
+      now: () => ticker.now()
+    })
+    const answers = meshAnswers({ identity, admitted, catalogue, clocks, membership, dialBack })
     yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers)), scope)
 
     const names = new PeerNames({
@@ -321,6 +326,17 @@ export const makeMeshPlane = (
       admitted: (peer) => admitted.get(peer)?.name
     })
     late.names = names
+    const addressChecks = yield* keepAddresses({
+      addresses: host.addresses,
+      isConfigured: node.announce !== undefined,
+      peers: () => links.connectedPeers(),
+      client: clients.client,
+      nameOf: (peer) => names.of(peer)
+    })
+    yield* Effect.acquireRelease(
+      Effect.sync(() => links.onUp(() => addressChecks.memberUp())),
+      (stop) => Effect.sync(stop)
+    )
     return {
       host,
       links,
@@ -331,6 +347,7 @@ export const makeMeshPlane = (
       renewal,
       clocks,
       clockReport,
+      addressChecks,
       view,
       met: () => {
         const known = others()

@@ -12,7 +12,8 @@ import type {
 } from "../admin/AdminModel.ts"
 import type { AdminSource } from "../admin/AdminSource.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
-import type { IdentityCell } from "../identity/NodeIdentity.ts"
+import type { IdentityCell, NodeIdentity } from "../identity/NodeIdentity.ts"
+import { maxDepth } from "../identity/SignedChain.ts"
 import type { Inbound } from "../inbound/Inbound.ts"
 import type { PeerLinkStatus } from "../link/LinkPool.ts"
 import { NodeName } from "../model/Names.ts"
@@ -49,6 +50,15 @@ const linkState = (state: PeerLinkStatus["state"]): LinkStatus["state"] =>
 
 const rounded = (value: number | undefined): number | null =>
   value === undefined ? null : Math.round(value)
+
+const admitStatus = ({ authority }: NodeIdentity): NodeStatus["certificate"]["admits"] =>
+  authority === undefined
+    ? null
+    : {
+        depth: authority.delegations.length,
+        maxDepth,
+        untilAt: Number.isFinite(authority.notAfter) ? authority.notAfter : null
+      }
 
 const orNull = <A>(value: A | undefined): A | null => value ?? null
 
@@ -229,6 +239,14 @@ export const makeNodeViews = (
         uptimeMs: ticker.now() - started,
         nowAt: ticker.wall(),
         addresses: plane.host.addresses(),
+        listening: plane.host.listening(),
+        announced: plane.addressChecks.reports().map(({ address, state, checkedAt, by }) => ({
+          address,
+          configured: plane.addressChecks.isConfigured,
+          state,
+          checkedAt: orNull(checkedAt),
+          by: by.map((one) => plane.nameOf(one))
+        })),
         proxy: orNull(options.proxy()),
         configPath: orNull(options.configPath),
         dataDir: config.node.dataDir,
@@ -237,7 +255,8 @@ export const makeNodeViews = (
           renewAt: orNull(plane.renewal.nextAt()),
           renewalError: orNull(plane.renewal.problem()),
           services: certificate.services,
-          capabilities: certificate.capabilities
+          capabilities: certificate.capabilities,
+          admits: admitStatus(identity.current)
         },
         clock: plane.clockReport.status(),
         readiness: options.readiness(),

@@ -2,7 +2,7 @@
  * Who this node is: the identity of an earlier run, or, with a token and none yet, the one a
  * member of the mesh signs for it now.
  */
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Either } from "effect"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import {
   hasIdentity,
@@ -10,12 +10,12 @@ import {
   loadOrCreateNodeKey,
   saveIdentity
 } from "../identity/DataDir.ts"
-import { parseInvite } from "../identity/Invite.ts"
+import { type Invite, parseInvite } from "../identity/Invite.ts"
 import type { InviteError } from "../identity/InviteToken.ts"
 import { type JoinError, joinMesh } from "../identity/Join.ts"
 import { type DataDirError, ensureDirectory } from "../identity/KeyFile.ts"
 import type { NodeIdentity } from "../identity/NodeIdentity.ts"
-import { renewSelf } from "../identity/Renewal.ts"
+import { isBeyondRenewal, isFromTheFuture, isRootKeyOfUse, renewSelf } from "../identity/Renewal.ts"
 import { socketTransport } from "../link/SocketTransport.ts"
 import { saveBootstrap } from "./Bootstrap.ts"
 
@@ -23,7 +23,8 @@ export type IdentityProblem = DataDirError | InviteError | JoinError
 
 /**
  * A token is only needed once. Given again to a member of the same mesh it is read, so that a
- * wrong one is still refused, and not used: a service manager may keep it in the command line.
+ * wrong one is still refused, and not used: a service manager may keep it in the command line. Only
+ * a member that was away for so long that nobody renews its certificate joins with it again.
  */
 export const openIdentity = (
   config: NodeConfig["node"],
@@ -33,17 +34,31 @@ export const openIdentity = (
     const { dataDir, name } = config
     const now = yield* Clock.currentTimeMillis
     const known = yield* hasIdentity(dataDir)
-    if (known || token === undefined) {
-      const identity = yield* Effect.flatMap(loadIdentity(dataDir), refreshed)
-      if (token !== undefined) yield* belongsTo(identity, token, now)
-      if (identity.name !== name) {
-        yield* Effect.logWarning(
-          `the config calls this node ${name}, its certificate ${identity.name}; the certificate counts (a new name needs a new invite)`
-        )
-      }
-      return identity
+    if (!known && token !== undefined) {
+      return yield* enter(config, yield* parseInvite(token, now))
     }
-    const invite = yield* parseInvite(token, now)
+    const identity = yield* Effect.flatMap(loadIdentity(dataDir), (stored) =>
+      refreshed(dataDir, stored)
+    )
+    const invite = token === undefined ? undefined : yield* inviteAgain(identity, token, now)
+    if (invite !== undefined && isBeyondRenewal(identity, now)) return yield* enter(config, invite)
+    if (token !== undefined) {
+      yield* Effect.logInfo("this node is a member already; the token was not needed")
+    }
+    if (identity.name !== name) {
+      yield* Effect.logWarning(
+        `the config calls this node ${name}, its certificate ${identity.name}; the certificate counts (a new name needs a new invite)`
+      )
+    }
+    return identity
+  })
+
+/** With the node's own key, the one it has or a new one. */
+const enter = (
+  { dataDir, name }: NodeConfig["node"],
+  invite: Invite
+): Effect.Effect<NodeIdentity, IdentityProblem> =>
+  Effect.gen(function* () {
     const privateKey = yield* loadOrCreateNodeKey(dataDir)
     yield* Effect.logInfo(`joining mesh ${invite.meshName} as ${name}`)
     const identity = yield* joinMesh({
@@ -75,28 +90,41 @@ export const prepareDataDir = (
   )
 
 /** An expired token of the own mesh is no reason to keep a member from starting. */
-const belongsTo = (
-  identity: NodeIdentity,
+const inviteAgain = (
+  { mesh }: NodeIdentity,
   token: string,
   now: number
-): Effect.Effect<void, InviteError> =>
-  Effect.suspend(() => parseInvite(token, now, { mesh: identity.mesh })).pipe(
+): Effect.Effect<Invite | undefined, InviteError> =>
+  Effect.suspend(() => parseInvite(token, now, { mesh })).pipe(
     Effect.catchIf(
       ({ code }) => code === "expired",
-      () => Effect.void
-    ),
-    Effect.zipRight(Effect.logInfo("this node is a member already; the token was not needed"))
+      () => Effect.succeed(undefined)
+    )
   )
 
-/** A node that slept past its certificate's end and may sign renews it before anybody sees it. */
-const refreshed = (identity: NodeIdentity): Effect.Effect<NodeIdentity> =>
+/**
+ * What a node may do for itself before anybody sees it: renew a certificate that ran out while it
+ * slept, and, with the root key at hand, its right to sign. The key may be here for this one start.
+ */
+const refreshed = (dataDir: string, identity: NodeIdentity): Effect.Effect<NodeIdentity> =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
-    if (identity.certificate.notAfter > now || identity.authority === undefined) return identity
-    return yield* Effect.catchAll(renewSelf(identity, now), (error) =>
-      Effect.as(
-        Effect.logWarning(`the expired certificate cannot be renewed here: ${error.message}`),
-        identity
+    const { certificate } = identity
+    const isOver = certificate.notAfter <= now || isFromTheFuture(certificate, now)
+    if (identity.authority === undefined || !(isOver || isRootKeyOfUse(identity, now))) {
+      return identity
+    }
+    const renewed = renewSelf(identity, now)
+    if (Either.isLeft(renewed)) {
+      yield* Effect.logWarning(
+        `the ${isOver ? "certificate, which is over or not valid yet," : "right to sign"} cannot be renewed here: ${renewed.left.message}`
+      )
+      return identity
+    }
+    yield* Effect.catchAll(saveIdentity(dataDir, renewed.right), ({ message }) =>
+      Effect.logWarning(
+        `the renewed certificate cannot be stored, and holds for this run: ${message}`
       )
     )
+    return renewed.right
   })

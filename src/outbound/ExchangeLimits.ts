@@ -132,7 +132,9 @@ export class ExchangeLimits {
 
   #totalPassed(): void {
     const { awaitsCaller, callerPaused, committed } = this.#exchange
-    const hasty = !this.#ownTotal || (committed && callerPaused)
+    // Whoever was given the request for less than half of the time did not use up the time.
+    const brief = (this.#ticker.now() - this.#lastActivity) * 2 < this.#total
+    const hasty = !this.#ownTotal || (committed ? callerPaused : brief)
     this.#exchange.limitPassed({
       what: "finish",
       limit: this.#ownTotal ? "timeout.request" : "the caller's deadline",

@@ -218,6 +218,25 @@ describe("a reset", () => {
   })
 })
 
+describe("an early answer that breaks off while the request is still coming", () => {
+  it("is not held against the endpoint: what was not read of the upload cut it off", () => {
+    const mesh = new Fixture({ retry: "off" }, [endpointView("a")])
+    for (let n = 0; n < 7; n++) {
+      const { receiver, stream } = mesh.request("POST", {
+        body: true,
+        head: { framing: { kind: "length", length: 100_000 } }
+      })
+      stream.write(Buffer.alloc(50_000))
+      mesh.last.head(413)
+      mesh.last.data("a long explana")
+      mesh.last.fault("upstream_reset", true)
+      expect(receiver.head?.status).toBe(413)
+    }
+    const [endpoint] = mesh.outbound.endpoints(mesh.last.call.service)
+    expect(endpoint).toMatchObject({ breaker: "closed", failures: 0 })
+  })
+})
+
 describe("a failing response", () => {
   const retry5xx: PolicyInput = { ...inTurn, retry: { on: ["5xx"] } }
 

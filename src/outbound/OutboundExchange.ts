@@ -147,6 +147,8 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
       // The caller sends its body at the first one; later attempts are given the copy.
       if (this.#continued) return
       this.#continued = true
+      // From here on it is the caller who is waited for.
+      this.#limits.endTry()
     }
     this.#receiver.onInfo(head)
   }
@@ -223,7 +225,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
   attemptFault(attempt: Attempt, fault: Fault): void {
     const now = this.#now()
     this.#limits.endTry()
-    const verdict = this.committed ? verdicts.reset : classifyFault(fault)
+    const verdict = this.#verdictOf(fault)
     // What is the request's fault, or comes of the caller's haste, is no verdict on the endpoint.
     const hasty = fault.code === "upstream_timeout" && this.#limits.callersOwn
     if (verdict === verdicts.refused || hasty) attempt.abandon(now)
@@ -233,6 +235,15 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
     if (this.#retried(verdict, attempt, retryAfter, now)) return
     this.#retries?.settle(verdict, now)
     this.#fail(fault)
+  }
+
+  /**
+   * A refusal of a request with a body that breaks off was a whole one, as a rule: its program
+   * closed with the rest of the upload unread, and the system reset the end of the answer away.
+   */
+  #verdictOf(fault: Fault): Verdict {
+    if (!this.committed) return classifyFault(fault)
+    return this.#status >= 300 && this.#hasBody ? classifyStatus(this.#status) : verdicts.reset
   }
 
   attemptWritable(): void {
@@ -246,7 +257,12 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
   // ── Time limits ─────────────────────────────────────────────────────────────────────────────
 
   get awaitsCaller(): boolean {
-    return this.#body.awaited && this.#hasBody
+    return this.#body.awaited && this.#hasBody && !this.#awaitsContinue
+  }
+
+  /** The caller sends its body when the endpoint tells it to, which is what is waited for. */
+  get #awaitsContinue(): boolean {
+    return this.#head?.expectsContinue === true && !this.#continued && this.#body.received === 0
   }
 
   tryTimedOut(passed: PassedLimit): void {
@@ -304,7 +320,8 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
    */
   #startTry(): void {
     if (this.#stack.perTryTimeout === undefined || this.committed) return
-    if (this.#attempt !== undefined && (this.#body.sent || !this.#hasBody)) this.#limits.beginTry()
+    if (this.#attempt === undefined) return
+    if (this.#body.sent || !this.#hasBody || this.#awaitsContinue) this.#limits.beginTry()
   }
 
   /**
@@ -318,7 +335,9 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
     now: number
   ): boolean {
     const { retry } = this.#stack
-    if (retry === undefined || this.committed || this.#over || !this.#body.repeatable) return false
+    if (retry === undefined || this.committed || this.#over) return false
+    const unsent = verdict === verdicts.connectFailure
+    if (unsent ? !this.#body.resendable : !this.#body.repeatable) return false
     if (!retry.allows(verdict, this.#call.head?.method)) return false
     const { node, ticker } = this.#context
     const { endpoint } = attempt

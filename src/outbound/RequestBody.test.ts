@@ -84,6 +84,22 @@ describe("RequestBody", () => {
     expect(target.text).toBe("abcdef")
   })
 
+  it("has one that outgrew the limit again for an attempt after one that reached nobody", () => {
+    const body = new RequestBody(4)
+    body.sendTo(new Target(plenty))
+    body.write(bytes("abcde"))
+    expect(body.repeatable).toBe(false)
+    expect(body.resendable).toBe(true)
+    body.detach()
+    const second = new Target(plenty)
+    body.sendTo(second)
+    body.write(bytes("f"))
+    expect(second.text).toBe("abcdef")
+    // More than any link takes in unread: it is being read.
+    body.write(Buffer.alloc(256 * 1024))
+    expect(body.resendable).toBe(false)
+  })
+
   it("keeps nothing with a limit of 0, but an empty body can be repeated", () => {
     const body = new RequestBody(0)
     body.sendTo(new Target(plenty))

@@ -1,15 +1,23 @@
 /**
  * A request's body on its way to the attempt under way, and the copy of it that is kept so that
  * the next attempt can be given it again. The copy is bounded by the policy's bodyLimit: a body
- * that outgrows it is let go, and can then no longer be repeated. What arrives while no attempt
- * takes it is kept even beyond the limit, but the caller is held back then, so that is at most
- * two chunks.
+ * that outgrows it can no longer be repeated. What arrives while no attempt takes it is kept even
+ * beyond the limit, but the caller is held back then, so that is at most two chunks.
+ *
+ * An attempt that reached nobody is another matter: nothing was sent, whatever the size. So the copy
+ * is let go only when it is larger by what a link takes in before anybody reads at its other end
+ * (LinkOptions.ts: the first window, what waits for credit, and one chunk): then somebody does.
  */
 import { type Fields, noFields, type RequestStream } from "../model/Exchange.ts"
 import { keep } from "../model/Loan.ts"
 
+/** Bytes. */
+const unread = 256 * 1024
+
 export class RequestBody {
   readonly #limit: number
+  /** Bytes to keep for an attempt that follows one which reached nobody. */
+  readonly #most: number
   /** All of it so far, as long as nothing is lost; otherwise what is still to be sent. */
   #chunks: Array<Uint8Array> = []
   /** Bytes in #chunks. */
@@ -19,6 +27,8 @@ export class RequestBody {
   /** Chunks stay after they were sent. */
   #keep = true
   #lost = false
+  /** More than #limit was given to an attempt. */
+  #outgrown = false
   #trailers: Fields = noFields
   #ended = false
   #endSent = false
@@ -31,10 +41,16 @@ export class RequestBody {
   /** Bytes to keep; 0 keeps nothing. */
   constructor(limit: number) {
     this.#limit = limit
+    this.#most = limit === 0 ? 0 : limit + unread
   }
 
-  /** Nothing was lost: another attempt would get all of it. */
+  /** Within the limit, and nothing was lost: another attempt would get all of it. */
   get repeatable(): boolean {
+    return !this.#lost && !this.#outgrown
+  }
+
+  /** The same after an attempt that reached nobody. */
+  get resendable(): boolean {
     return !this.#lost
   }
 
@@ -77,7 +93,7 @@ export class RequestBody {
   write(chunk: Uint8Array): boolean {
     if (chunk.length === 0) return !this.#callerHeld
     this.received += chunk.length
-    if (this.#flowing && (!this.#keep || this.#kept + chunk.length > this.#limit)) {
+    if (this.#flowing && (!this.#keep || this.#kept + chunk.length > this.#most)) {
       this.#keep = false
       this.#drop()
       this.#lost = true
@@ -86,7 +102,7 @@ export class RequestBody {
       keep(chunk)
       this.#chunks.push(chunk)
       this.#kept += chunk.length
-      if (this.#kept > this.#limit) this.#keep = false
+      if (this.#kept > this.#most) this.#keep = false
       if (!this.#targetFull) this.#pump()
     }
     this.#callerHeld = !this.#flowing
@@ -133,6 +149,7 @@ export class RequestBody {
       if (this.#target !== target) return
     }
     if (this.#next < this.#chunks.length) return
+    if (this.#kept > this.#limit) this.#outgrown = true
     if (!this.#keep) this.#drop()
     if (this.#ended && !this.#endSent) {
       this.#endSent = true

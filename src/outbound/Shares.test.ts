@@ -64,6 +64,24 @@ describe.each(twoChoices)("under %s", (kind) => {
       }
     })
 
+    it("nor does one 503 after a time without calls", () => {
+      const simulation = simulate(once(good(20), 503, 30_000), good(20)).open(60, 10_000)
+      simulation.mesh.ticker.advance(30_000)
+      simulation.open(60, 40_000)
+      for (let from = 40_000; from < 80_000; from += 5_000) {
+        expect(simulation.shares(from, from + 5_000)[0]).toBeGreaterThanOrEqual(0.35)
+      }
+    })
+
+    it("an endpoint that failed once when it was seldom asked is not worse than one that only fails", () => {
+      const failedOnce = once(good(20), 503, 30_000)
+      const onlyFails = during(good(20), 503, 42_000)
+      const simulation = simulate(failedOnce, onlyFails).open(60, 10_000)
+      simulation.mesh.ticker.advance(30_000)
+      simulation.open(60, 20_000)
+      expect(simulation.shares(44_000, 60_000)[1]).toBeLessThan(0.15)
+    })
+
     it("one that times out, or whose caller leaves, is not left alone for long", () => {
       const simulation = simulate(once(good(20), 504, 20_000, 1_000), good(20)).open(60, 60_000)
       expect(simulation.shares(20_000, 30_000)[0]).toBeGreaterThan(0.3)

@@ -70,6 +70,31 @@ describe("a client that drips its body", () => {
     expect(account(mesh)).toEqual(nothing)
   })
 
+  it("holds nothing against the endpoint when its last byte comes just before timeout.request", () => {
+    const mesh = make({ timeout: { request: "600ms" } })
+    for (let n = 0; n < 8; n++) {
+      const { stream } = mesh.request("POST", upload)
+      for (let i = 0; i < 8; i++) {
+        mesh.ticker.advance(70)
+        stream.write(bytes("x"))
+      }
+      stream.end([])
+      // The program would need 100 ms, and was given 40.
+      mesh.ticker.advance(60)
+    }
+    expect(account(mesh)).toEqual(nothing)
+  })
+
+  it("leaves the blame with an endpoint that had half of the time and more", () => {
+    const mesh = make({ timeout: { request: "600ms" } })
+    const { stream } = mesh.request("POST", upload)
+    mesh.ticker.advance(290)
+    stream.write(bytes("12345678"))
+    stream.end([])
+    mesh.ticker.advance(330)
+    expect(account(mesh).failures).toBe(1)
+  })
+
   it("is told so by its own deadline", () => {
     const mesh = make({})
     const { receiver } = mesh.request("POST", { ...upload, deadline: 400 })
@@ -124,6 +149,46 @@ describe("an endpoint that does not read its request", () => {
     expect(mesh.last.trailers).toEqual([])
     mesh.ticker.advance(310)
     expect(receiver.fault).toMatchObject({ code: "upstream_timeout" })
+  })
+})
+
+describe("an endpoint that is waited for with Expect: 100-continue, and says nothing", () => {
+  const expecting = {
+    body: true,
+    head: { framing: { kind: "length", length: 8 }, expectsContinue: true }
+  } as const
+
+  it("is to blame for timeout.request, not the client that waits to be told to go on", () => {
+    const mesh = make({ timeout: { request: "500ms" } })
+    const { receiver } = mesh.request("POST", expecting)
+    mesh.ticker.advance(520)
+    expect(receiver.fault).toMatchObject({ code: "upstream_timeout" })
+    expect(account(mesh).failures).toBe(1)
+  })
+
+  it("has its try's time begin with the head", () => {
+    const mesh = make({ timeout: { perTry: "300ms" } })
+    const { receiver } = mesh.request("POST", expecting)
+    mesh.ticker.advance(320)
+    expect(receiver.fault).toMatchObject({ code: "upstream_timeout" })
+  })
+})
+
+describe("an endpoint that was turned to shortly before the end of timeout.request", () => {
+  it("is not to blame for it", () => {
+    const retry = { attempts: 1, on: ["5xx"], backoff: { base: "1ms", max: "1ms" } } as const
+    const mesh = make(
+      { timeout: { request: "600ms" }, retry, balance: { kind: "round_robin" } },
+      "ab"
+    )
+    mesh.request()
+    mesh.ticker.advance(500)
+    mesh.last.respond(503)
+    mesh.ticker.advance(30)
+    expect(mesh.sent).toHaveLength(2)
+    mesh.ticker.advance(90)
+    const [first, second] = mesh.outbound.endpoints(payments)
+    expect([first?.failures, second?.failures].sort()).toEqual([0, 1])
   })
 })
 

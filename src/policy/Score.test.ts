@@ -101,6 +101,15 @@ describe("a score's latency", () => {
     expect(score.value(10_000)).toBeGreaterThan(600)
   })
 
+  it("rises little with one slow failure after a pause, or one that nobody waited for", () => {
+    for (const how of ["failed", "abandoned"] as const) {
+      const score = make()
+      score.answered(5, 0)
+      score[how](1_000, 60_000)
+      expect(score.value(60_000)).toBeLessThan(5 + 995 * 0.05)
+    }
+  })
+
   it("learns from an answer nobody waited for only that it was slow", () => {
     const score = make()
     score.abandoned(10, 0)
@@ -170,6 +179,24 @@ describe("a score's shares", () => {
     expect(score.failing).toBeCloseTo(1 - Math.exp(-0.01), 6)
   })
 
+  it("count one failure after a pause for little, and a second for the time since the first", () => {
+    const score = make()
+    score.answered(5, 0)
+    score.failed(1, 60_000)
+    expect(score.failing).toBeCloseTo(1 - Math.exp(-0.05), 6)
+    expect(score.hollow).toBe(score.failing)
+    score.failed(1, 90_000)
+    expect(score.failing).toBeGreaterThan(0.9)
+  })
+
+  it("count a failure after 404s as the first", () => {
+    const score = make()
+    for (const now of [0, 30_000, 60_000]) score.declined(1, now)
+    score.failed(1, 90_000)
+    expect(score.failing).toBeCloseTo(1 - Math.exp(-0.05), 6)
+    expect(score.hollow).toBeGreaterThan(0.9)
+  })
+
   it.each([1, 50, 99, 101, 5_000])("fade by exp(−elapsed / decay) after %i ms", (elapsed) => {
     const score = make()
     score.answered(5, 0)
@@ -202,9 +229,14 @@ describe("a score's shares", () => {
     score.answered(5, 0)
     score.answered(5, 1_000)
     score.retract(true)
-    expect(score.failing).toBeCloseTo(1 - Math.exp(-0.1), 6)
+    expect(score.failing).toBeCloseTo(1 - Math.exp(-0.05), 6)
     expect(score.hollow).toBe(score.failing)
     score.answered(5, 2_000)
+    score.retract(true)
+    // The one before had come to nothing too: 0.1 is all of the time since.
+    const both = (1 - Math.exp(-0.05)) * Math.exp(-0.1) + 1 - Math.exp(-0.1)
+    expect(score.failing).toBeCloseTo(both, 6)
+    score.answered(5, 3_000)
     const failing = score.failing
     score.retract(false)
     expect(score.failing).toBe(failing)

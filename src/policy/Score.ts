@@ -17,7 +17,9 @@
  *     failing' = failing·w + (1 − w)·[failed]
  *
  * so at any rate one failure in a hundred hardly counts and a second of nothing but failures is
- * 1 − exp(−1 s / decay). With no results at all everything fades towards 0, so an endpoint that was
+ * 1 − exp(−1 s / decay). A failure stands for the time since the result before it if that was one
+ * too. If not, nobody knows for how long it has been so, and it stands for a twentieth of `decay` at
+ * most: one failure after a pause is no more than one in a busy minute. With no results at all everything fades towards 0, so an endpoint that was
  * avoided is tried again in time.
  */
 
@@ -45,6 +47,9 @@ const never = Number.NEGATIVE_INFINITY
 
 const sixth = 1 / 6
 
+/** Most that the first failure after something else adds to a share: 1 − exp(−1/20). */
+const lone = 1 - Math.exp(-1 / 20)
+
 /** Smaller shares are none: arithmetic on ever smaller numbers is slow. */
 const least = 1e-6
 
@@ -60,8 +65,11 @@ export class Score {
   #answers = 0
   #failing = 0
   #hollow = 0
-  /** Of the last result in the shares. */
+  /** Of the last result in the shares, should it prove to have been one without the work. */
   #part = 0
+  #failingPart = 0
+  /** The last result was a failure. */
+  #failed = false
   /** Hollow answers since the last other one. */
   #run = 0
   /** Time of the last result. A number also before the first, since V8 keeps those unboxed. */
@@ -132,13 +140,15 @@ export class Score {
    */
   answered(latency: number, now: number): void {
     if (this.#hollow !== 0 || this.#run !== 0 || !this.#measured) {
-      this.#run = 0
-      this.#measure(latency, this.#pass(latency, now))
+      const left = this.#pass(latency, now)
+      this.#worked()
+      this.#measure(latency, left)
       return
     }
     const weight = this.fade(now)
     this.#stamp = now
-    this.#part = 1 - weight
+    this.#part = Math.min(lone, 1 - weight)
+    this.#failingPart = this.#part
     this.#average(latency)
     if (latency >= this.#estimate) this.#estimate = latency
     else this.#estimate = this.#estimate * weight + latency * (1 - weight)
@@ -147,21 +157,23 @@ export class Score {
   /** It does its work; how fast, does not show (a tunnel). */
   working(now: number): void {
     this.#pass(0, now)
-    this.#run = 0
+    this.#worked()
   }
 
   /** An answer in which it was not done, which is not the endpoint's failure: 404, say. */
   declined(latency: number, now: number): void {
     const weight = this.#pass(latency, now)
-    this.#hollow += 1 - weight
+    this.#hollow += this.#part
+    this.#failed = false
     this.#withoutWork(latency, weight)
   }
 
   /** It failed, or asked for less. Another endpoint might not have. */
   failed(latency: number, now: number): void {
     const weight = this.#pass(latency, now)
-    this.#failing += 1 - weight
-    this.#hollow += 1 - weight
+    this.#failing += this.#failingPart
+    this.#hollow += this.#part
+    this.#failed = true
     this.#withoutWork(latency, weight)
   }
 
@@ -170,14 +182,17 @@ export class Score {
    * for is taken for its.
    */
   retract(failed: boolean): void {
+    this.#run = Math.max(1, this.#run)
+    this.#failed = failed
     this.#hollow = Math.min(1, this.#hollow + this.#part)
-    if (failed) this.#failing = Math.min(1, this.#failing + this.#part)
+    if (failed) this.#failing = Math.min(1, this.#failing + this.#failingPart)
   }
 
   /** It took at least this long and nobody waited for the end: only bad news counts. */
   abandoned(latency: number, now: number): void {
     if (latency > Math.max(this.#initial, this.value(now))) {
-      this.#raise(latency, this.#pass(latency, now))
+      this.#pass(latency, now)
+      this.#raise(latency, this.#part)
     }
   }
 
@@ -189,7 +204,7 @@ export class Score {
     this.#answers = 0
     this.#failing = 0
     this.#hollow = 0
-    this.#run = 0
+    this.#worked()
     this.#stamp = never
   }
 
@@ -207,7 +222,8 @@ export class Score {
     if (this.#stamp === never) this.#stamp = now - latency
     const weight = this.fade(now)
     this.#stamp = now
-    this.#part = 1 - weight
+    this.#part = this.#run > 0 ? 1 - weight : Math.min(lone, 1 - weight)
+    this.#failingPart = this.#failed ? 1 - weight : Math.min(lone, 1 - weight)
     if (this.#hollow !== 0) {
       this.#failing = this.#failing < least ? 0 : this.#failing * weight
       this.#hollow = this.#hollow < least ? 0 : this.#hollow * weight
@@ -215,9 +231,14 @@ export class Score {
     return weight
   }
 
+  #worked(): void {
+    this.#run = 0
+    this.#failed = false
+  }
+
   #withoutWork(latency: number, weight: number): void {
     if (++this.#run > hollowRun) this.#measure(latency, weight)
-    else this.#raise(latency, weight)
+    else this.#raise(latency, this.#part)
   }
 
   #measure(latency: number, weight: number): void {
@@ -238,8 +259,7 @@ export class Score {
     this.#mean += (latency - this.#mean) / Math.max(1, this.#answers - cold)
   }
 
-  #raise(latency: number, weight: number): void {
-    const part = 1 - weight
+  #raise(latency: number, part: number): void {
     if (latency > this.#mean) this.#mean += (latency - this.#mean) * Math.min(part, 1 / recent)
     if (latency > this.#estimate) this.#estimate += (latency - this.#estimate) * part
   }

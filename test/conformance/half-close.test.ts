@@ -159,3 +159,20 @@ describe.each(ways)("a tunnel by %s", (way) => {
     await mesh.idle()
   })
 })
+
+it("a client that says all it has to say with its CONNECT, and ends, has its answer", async () => {
+  await mesh.offer(
+    rawProgram((socket) => {
+      let text = ""
+      socket.on("data", (chunk) => {
+        text += chunk.toString("latin1")
+      })
+      socket.on("end", () => socket.end(`had ${text}`))
+    }),
+    "http"
+  )
+  const client = mesh.client()
+  client.socket.end("CONNECT payments.mesh:80 HTTP/1.1\r\nhost: payments.mesh:80\r\n\r\nall")
+  await client.receives(/had all/)
+  expect(client.text).toMatch(/^HTTP\/1.1 200/)
+})

@@ -103,6 +103,20 @@ describe.each([
   })
 })
 
+describe("timeout.perTry shorter than the default of timeout.connect", () => {
+  it("ends what has not connected as upstream_connect: nothing was sent", async () => {
+    const timeout = { perTry: "300ms" } as const
+    mesh = await new TwoHosts({ timeout, retry: "off" }).start()
+    offer(mesh.b, "http", await startFullProgram(), false)
+    const client = mesh.client().send(request("GET"))
+    while (mesh.b.inbound.endpoints()[0]?.connections !== 1) await turn()
+    for (const { ticker } of mesh.hosts) ticker.advance(160)
+    await client.receives(/hint/)
+    expect(client.text).toMatch(/skein-error: upstream_connect/)
+    await mesh.idle()
+  })
+})
+
 describe("timeout.tcpIdle", () => {
   it.each([
     ["shorter than the default", 60_000],

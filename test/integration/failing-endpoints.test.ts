@@ -1,5 +1,8 @@
 /** What a failing endpoint costs those who call its service, without breaker: as programs count. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import type { IncomingMessage, ServerResponse } from "node:http"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type App, httpApp } from "../fixtures/Apps.ts"
 import { Load, type Tally } from "../fixtures/Load.ts"
@@ -117,6 +120,22 @@ describe("retries", () => {
     const { failures, sent, ok } = await answers("two-refuse", 300, 5)
     expect([...failures]).toEqual([])
     expect(ok).toBe(sent)
+  })
+
+  it("find it for uploads of any size: nobody has been sent anything", async () => {
+    reset()
+    const folder = await mkdtemp(join(tmpdir(), "skein-upload-"))
+    const file = join(folder, "upload")
+    await writeFile(file, Buffer.alloc(300_000))
+    const flags = ["-sS", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "20"]
+    const upload = ["-H", "expect:", "--data-binary", `@${file}`]
+    const seen: Array<string> = []
+    for (let n = 0; n < 12; n++) {
+      const to = ["-x", a.proxy, "http://two-refuse.mesh/"]
+      seen.push((await run(program("curl"), [...flags, ...upload, ...to])).stdout)
+    }
+    await rm(folder, { recursive: true })
+    expect(seen).toEqual(seen.map(() => "200"))
   })
 
   it("do not wait for one that asks for a minute beside others", async () => {
