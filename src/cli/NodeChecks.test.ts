@@ -137,7 +137,7 @@ describe("the checks of skein doctor", () => {
     [
       "a record refused",
       "fail",
-      clocks({ refused: [refused] }, { clockAheadMs: 1_800_000 }),
+      clocks({ refused: [refused] }, { clockAheadMs: 1_799_998 }),
       /^host-b is 30m ahead; refused because of time: record of host-b$/
     ],
     [

@@ -55,7 +55,9 @@ export interface ClockReportOptions {
   readonly onSet?: () => void
 }
 
-const apart = (ahead: number) => `${describeSpan(ahead)} ${ahead > 0 ? "ahead of" : "behind"}`
+/** Measuring is off by less than a second: half an hour is not to be called 29 min 59 s. */
+const apart = (ahead: number) =>
+  `${describeSpan(Math.round(ahead / 1_000) * 1_000)} ${ahead > 0 ? "ahead of" : "behind"}`
 
 export class ClockReport {
   readonly #options: ClockReportOptions
