@@ -12,8 +12,9 @@ const grave = 120_000
 export const ahead = (ms: number | null): string => {
   if (ms === null) return missing
   if (Math.abs(ms) < tolerance) return "ok"
-  // Measuring is off by less than a second: half an hour is not to be called 29m59s.
-  return `${span(Math.round(Math.abs(ms) / 1_000) * 1_000)} ${ms > 0 ? "ahead" : "behind"}`
+  // Measuring is off by up to a second or two: half an hour is not to be called 29m59s.
+  const grid = Math.abs(ms) < 600_000 ? 1_000 : 60_000
+  return `${span(Math.round(Math.abs(ms) / grid) * grid)} ${ms > 0 ? "ahead" : "behind"}`
 }
 
 /** Is it this node's own clock that most of the others disagree with? */

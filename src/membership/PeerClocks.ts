@@ -1,6 +1,6 @@
 /**
  * How the clocks of others stand to our own, from what is exchanged anyway: a ping carries the clock
- * of whoever asks, its answer that of whoever answers.
+ * of whoever asks, its answer that of whoever answers, a handshake those of both.
  *
  * An answer came from some moment between question and answer, so the middle of the two is wrong by
  * half the round trip at most; a question that came was sent a moment ago. The narrower of two

@@ -55,9 +55,11 @@ export interface ClockReportOptions {
   readonly onSet?: () => void
 }
 
-/** Measuring is off by less than a second: half an hour is not to be called 29 min 59 s. */
-const apart = (ahead: number) =>
-  `${describeSpan(Math.round(ahead / 1_000) * 1_000)} ${ahead > 0 ? "ahead of" : "behind"}`
+/** Measuring is off by up to a second or two: half an hour is not to be called 29 min 59 s. */
+const apart = (ahead: number) => {
+  const grid = Math.abs(ahead) < 600_000 ? 1_000 : 60_000
+  return `${describeSpan(Math.round(ahead / grid) * grid)} ${ahead > 0 ? "ahead of" : "behind"}`
+}
 
 export class ClockReport {
   readonly #options: ClockReportOptions

@@ -111,6 +111,7 @@ export const makeMeshPlane = (
     } = {}
 
     const nameOf = (peer: PeerKey) => late.names?.of(peer) ?? peer
+    const isKnown = (peer: PeerKey) => (late.keeper?.addressesOf(peer) ?? []).length > 0
     const clockReport = yield* ClockReport.keep({
       clocks,
       metrics,
@@ -140,13 +141,17 @@ export const makeMeshPlane = (
               record.state !== "left" &&
               late.membership?.stateOf(record.peer) !== "dead"
           ),
+        // Whoever knocks may name any time: strangers have no say in what the time is.
+        onClock: (peer, clock) => {
+          if (isKnown(peer)) clocks.told(peer, clock)
+        },
         onRefused: (refusal) => {
           refusals.add(refusal)
-          const { code, message, peer } = refusal
+          const { clock, code, message, peer } = refusal
           if (peer === undefined || (code !== "expired" && code !== "not_yet_valid")) return
           // Of strangers it is an old invite.
-          if ((late.keeper?.addressesOf(peer) ?? []).length === 0) return
-          if (refusal.clock !== undefined) clocks.told(peer, refusal.clock)
+          if (!isKnown(peer)) return
+          if (clock !== undefined) clocks.told(peer, clock)
           clockReport.add({ peer, what: "certificate", message })
         },
         onRenewed: (renewed) => {

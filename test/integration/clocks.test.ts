@@ -105,11 +105,9 @@ const restart = async (offset: string, ...services: ReadonlyArray<string>) => {
 describe("a host whose clock is wrong", () => {
   it("by half an hour ahead is told of by everybody, and heals when the clock is set", async () => {
     await restart("+30m", "payments", "orders")
-    await says(a, /^× clocks: .*host-c is (30m|29m59s)\S* ahead.*refused.*record of host-c/)
-    await says(c, /^× clocks: this host's is (30m|29m59s)\S* ahead, say 2 of 2 members/)
+    await says(a, /^× clocks: .*host-c is 30m ahead.*refused.*record of host-c/)
+    await says(c, /^× clocks: this host's is 30m ahead, say 2 of 2 members/)
     expect(await call(a, "orders")).toBe("404")
-    expect(await call(a, "payments"), "what was known goes on").toBe("200")
-
     const seen = await member(a, "host-c")
     expect(Math.abs((seen?.clockAheadMs ?? 0) - 1_800_000)).toBeLessThan(5_000)
     const bound = Date.now() + 600_000
@@ -134,7 +132,8 @@ describe("a host whose clock is wrong", () => {
     await restart("-2h", "payments", "orders")
     // Certificates of the others are not valid yet by its clock; its services are known all the same.
     await says(c, /^× clocks: .*refused because of time: .*certificate of host-/)
-    await says(a, /^× clocks: .*certificate of host-c/)
+    await says(c, /^× clocks: this host's is 2h behind, say 2 of 2 members/)
+    await says(a, /^× clocks: .*host-c is 2h behind.*certificate of host-c/)
     const known = (await c.api("members")) as ReadonlyArray<MemberStatus>
     expect(known.map(({ node }) => node).sort()).toEqual(["host-a", "host-b", "host-c"])
     expect(c.process?.output()).toMatch(/what this node knew when it last ran is up to .* ahead/)
@@ -145,8 +144,8 @@ describe("a host whose clock is wrong", () => {
 
   it("by a day and an hour ahead is told of, and heals when the clock is set", async () => {
     await restart("+25h", "payments", "orders", "stock")
-    await says(a, /^× clocks: .*certificate of host-c/)
-    await says(c, /^× clocks: /)
+    await says(a, /^× clocks: .*host-c is 1d1h ahead.*certificate of host-c/)
+    await says(c, /^× clocks: this host's is 1d1h ahead, say 2 of 2 members/)
     clock.set("+0")
     await calls(a, "stock", "200", 60)
     await agree()
@@ -154,8 +153,8 @@ describe("a host whose clock is wrong", () => {
 
   it("by a day and an hour behind is told of, and heals when the clock is set", async () => {
     await restart("-25h", "payments", "orders", "stock", "mail")
-    await says(a, /^× clocks: .*certificate of host-c/)
-    await says(c, /^× clocks: .*certificate of host-/)
+    await says(a, /^× clocks: .*host-c is 1d1h behind.*certificate of host-c/)
+    await says(c, /^× clocks: this host's is 1d1h behind, say 2 of 2 members.*certificate of host-/)
     clock.set("+0")
     await calls(a, "mail", "200", 60)
     await agree()
@@ -163,10 +162,10 @@ describe("a host whose clock is wrong", () => {
 
   it("while it runs is told of, and heals, without a call of others failing", async () => {
     clock.set("+30m")
-    await says(a, /^× clocks: .*host-c is (30m|29m59s)\S* ahead/)
+    await says(a, /^× clocks: .*host-c is 30m ahead/)
     expect(await call(a, "payments")).toBe("200")
     clock.set("-2h")
-    await says(c, /^× clocks: this host's is (2h|1h59m)\S* behind/)
+    await says(c, /^× clocks: this host's is 2h behind/)
     expect(await call(b, "payments")).toBe("200")
     clock.set("+0")
     await agree()
