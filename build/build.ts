@@ -4,18 +4,25 @@
  *
  * - `skein.js` is the command with everything it needs: on a host it runs without node_modules.
  *   What only some commands need is in chunks of its own; `skein status` loads no libp2p.
- * - `mod.js` is the library. It leaves its packages outside: a program that embeds a node has its
- *   own effect, and there must be only one.
+ * - `mod.js` is the library. It leaves the peers of package.json outside: a program that embeds a
+ *   node has its own effect, and there must be only one. All else is within, as in the command: what
+ *   was tested is what runs, and a program's install brings no package that it did not ask for.
  * - `types/` are the library's declarations.
+ * - `THIRD-PARTY.txt` are the licences of what is within.
  *
  * npm runs this after every install (`prepare`, with `--if-possible`): where the development
  * dependencies are left out it says so and builds nothing.
  */
 import { spawnSync } from "node:child_process"
-import { chmodSync, mkdtempSync, renameSync, rmSync } from "node:fs"
+import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { isBuiltin } from "node:module"
 import { join } from "node:path"
 import type { BuildOptions } from "esbuild"
+import manifest from "../package.json" with { type: "json" }
 import { builtinsByRequire } from "./BuiltinsByRequire.ts"
+import { keepReachable } from "./Declarations.ts"
+import { singleProcessLocks } from "./SingleProcessLocks.ts"
+import { thirdParty } from "./ThirdParty.ts"
 
 const root = join(import.meta.dirname, "..")
 const dist = join(root, "dist")
@@ -31,13 +38,13 @@ const esbuild = await import("esbuild").catch((cause: unknown) => {
 // Beside dist/, so that it can take its place in one step and nobody meets half a build.
 const outdir = mkdtempSync(join(root, "dist-"))
 
-const common: BuildOptions = {
+const common = {
   absWorkingDir: root,
   bundle: true,
   splitting: true,
   format: "esm",
   platform: "node",
-  target: "node22",
+  target: `node${manifest.engines.node.replace(">=", "")}`,
   // As deep as src/cli: relative paths to what lies beside the sources, like examples/, hold.
   chunkNames: "chunks/[name]-[hash]",
   outdir,
@@ -45,20 +52,31 @@ const common: BuildOptions = {
   // something.
   minifySyntax: true,
   minifyWhitespace: true,
+  // So that a stack trace names a place somebody can read, and not column 1,900,000.
+  lineLimit: 160,
+  plugins: [builtinsByRequire, singleProcessLocks],
+  // Bundled CommonJS packages ask for Node's own modules by `require`, which ESM has not.
+  banner: {
+    js: 'import{createRequire as skeinRequire}from"node:module";const require=skeinRequire(import.meta.url);'
+  },
+  metafile: true,
   logLevel: "warning"
-}
+} as const satisfies BuildOptions
+
+/** Of a program that embeds a node, and of no other copy. */
+const peers = Object.keys(manifest.peerDependencies)
+const isPeer = (specifier: string): boolean =>
+  peers.some((peer) => specifier === peer || specifier.startsWith(`${peer}/`))
 
 try {
-  await esbuild.build({
+  const command = await esbuild.build({ ...common, entryPoints: { skein: "src/main.ts" } })
+  const library = await esbuild.build({
     ...common,
-    entryPoints: { skein: "src/main.ts" },
-    plugins: [builtinsByRequire],
-    // Bundled CommonJS packages ask for Node's own modules by `require`, which ESM has not.
-    banner: {
-      js: 'import{createRequire as skeinRequire}from"node:module";const require=skeinRequire(import.meta.url);'
-    }
+    entryPoints: { mod: "src/mod.ts" },
+    external: peers.flatMap((peer) => [peer, `${peer}/*`])
   })
-  await esbuild.build({ ...common, entryPoints: { mod: "src/mod.ts" }, packages: "external" })
+  const bundled = [command, library].flatMap(({ metafile }) => Object.keys(metafile.inputs))
+  writeFileSync(join(outdir, "THIRD-PARTY.txt"), thirdParty(root, bundled))
   chmodSync(join(outdir, "skein.js"), 0o755)
   const types = spawnSync(
     process.execPath,
@@ -69,6 +87,7 @@ try {
     { stdio: "inherit" }
   )
   if (types.status !== 0) throw new Error("the declarations could not be made; tsc says why above")
+  keepReachable(join(outdir, "types"), "mod.d.ts", (it) => isPeer(it) || isBuiltin(it))
   chmodSync(outdir, 0o755)
   rmSync(dist, { recursive: true, force: true })
   renameSync(outdir, dist)

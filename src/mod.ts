@@ -6,14 +6,12 @@
  *   const client = yield* HttpClient.HttpClient
  *   return yield* client.get("http://payments.mesh/balance")
  * })
- * program.pipe(
- *   Effect.provide(MeshHttpClient.layer),
- *   Effect.provide(SkeinNode.layer({ node: { dataDir: "./data" } }))
- * )
+ * const Node = SkeinNode.layer({ node: { dataDir: "./node" } }, { join: token })
+ * program.pipe(Effect.provide(MeshHttpClient.layer), Effect.provide(Node), Effect.runPromise)
  */
 export { MeshCaller } from "./api/MeshCaller.ts"
+export { MeshFault } from "./api/MeshFault.ts"
 export * as MeshHttpClient from "./api/MeshHttpClient.ts"
-export { MeshFault } from "./api/WebExchange.ts"
 export { loadConfig } from "./config/ConfigFile.ts"
 export { ConfigError, type PlacedProblem } from "./config/ConfigProblem.ts"
 export {
@@ -22,7 +20,6 @@ export {
   NodeConfig,
   type NodeConfigInput
 } from "./config/NodeConfig.ts"
-export { initMesh } from "./identity/DataDir.ts"
 export type { DurationText } from "./model/Duration.ts"
 export { type Fault, type FaultCode, faultKinds } from "./model/Fault.ts"
 export { MeshId, NodeName, PeerKey, ServiceName } from "./model/Names.ts"
@@ -36,8 +33,10 @@ export {
 } from "./model/Policy.ts"
 export { PolicyError } from "./model/PolicyError.ts"
 export type { Problem } from "./model/Problem.ts"
+export { type InitMeshOptions, initMesh } from "./node/InitMesh.ts"
+export type { NodeInput, RunningNode } from "./node/RunningNode.ts"
 export { StartError } from "./node/StartError.ts"
-export { type NodeInput, type RunningNode, runNode, SkeinNode } from "./node.ts"
+export { runNode, SkeinNode } from "./node.ts"
 export { classifyFault, classifyStatus, type Verdict, verdicts } from "./policy/Classifier.ts"
 export {
   apply as applyPolicy,

@@ -4,71 +4,41 @@
  *
  *     identity ─► telemetry ─► inbound ─► mesh plane ─► outbound ─► listeners ─► admin
  */
-import { Clock, Context, Effect, Layer, type Scope } from "effect"
+import { Clock, Context, Effect, Layer, Schedule, type Scope } from "effect"
 import { Supervisor } from "./actor/Supervisor.ts"
 import { makeSystemTicker } from "./actor/SystemTicker.ts"
-import type { ReadinessItem, ReloadResult } from "./admin/AdminModel.ts"
-import { AdminListening, adminServer } from "./admin/AdminServer.ts"
+import type { ReadinessItem } from "./admin/AdminModel.ts"
+import {
+  type AdminListenError,
+  AdminListening,
+  type AdminServerOptions,
+  adminServer
+} from "./admin/AdminServer.ts"
 import { AdminSource } from "./admin/AdminSource.ts"
 import { MeshCaller } from "./api/MeshCaller.ts"
-import type { ConfigOverride } from "./config/ConfigFile.ts"
-import { ConfigError } from "./config/ConfigProblem.ts"
-import { formatHostPort } from "./config/HostPort.ts"
-import { makeNodeConfig, type NodeConfig, type NodeConfigInput } from "./config/NodeConfig.ts"
+import { formatAdminAddress } from "./config/HostPort.ts"
+import type { NodeConfig, NodeConfigInput } from "./config/NodeConfig.ts"
 import { lockDataDir } from "./identity/DataDirLock.ts"
 import type { IdentityCell } from "./identity/NodeIdentity.ts"
 import { makeHealthChecker } from "./inbound/HealthChecker.ts"
 import { makeInbound } from "./inbound/Inbound.ts"
-import type { Dispatch } from "./model/Exchange.ts"
 import { type PeerKey, ServiceName } from "./model/Names.ts"
 import type { Policy } from "./model/Policy.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
 import { makeControls } from "./node/Controls.ts"
 import { Drain } from "./node/Drain.ts"
+import { embeddedInput, untilMet } from "./node/Embedded.ts"
 import { makeListeners } from "./node/Listeners.ts"
 import { makeMeshPlane } from "./node/MeshPlane.ts"
 import { makeNodeViews } from "./node/NodeSource.ts"
 import { makeOffer } from "./node/Offer.ts"
 import { openIdentity, prepareDataDir } from "./node/OpenIdentity.ts"
+import type { NodeInput, RunningNode } from "./node/RunningNode.ts"
+import { runtimeAdvice, runtimeOf } from "./node/Runtime.ts"
 import { StartError } from "./node/StartError.ts"
 import { softwareVersion } from "./node/Version.ts"
 import { makeOutbound } from "./outbound/Outbound.ts"
 import { makeTelemetry } from "./telemetry/Telemetry.ts"
-
-export interface NodeInput {
-  readonly config: NodeConfig
-  /** What `reload` reads again; undefined: the config is a value and cannot change. */
-  readonly configPath?: string | undefined
-  /** Laid over the file again at each reload: what the command line and the environment said. */
-  readonly overrides?: ReadonlyArray<ConfigOverride> | undefined
-  /** An invite token: only used while the data directory holds no identity. */
-  readonly join?: string | undefined
-}
-
-export interface RunningNode {
-  readonly name: string
-  readonly peer: PeerKey
-  readonly mesh: { readonly id: string; readonly name: string }
-  /** What is open on this host for other nodes: multiaddrs. */
-  readonly listening: ReadonlyArray<string>
-  /** Where they are told to connect: multiaddrs. */
-  readonly addresses: ReadonlyArray<string>
-  readonly admin: string
-  readonly proxy: string | undefined
-  /** Entrance of the outbound stack, for programs in this process. */
-  readonly dispatch: Dispatch
-  /** What the admin API serves. */
-  readonly source: AdminSource["Type"]
-  /** Done as soon as this node knows a healthy endpoint of the service. */
-  readonly awaitService: (service: ServiceName) => Effect.Effect<void>
-  /** Announces, and is done when nothing is in flight or the deadline has passed. */
-  readonly drain: Effect.Effect<void>
-  /** Milliseconds; as the last reload says. */
-  readonly drainDeadline: () => number
-  readonly reload: Effect.Effect<ReloadResult, Error>
-  /** Done when the node was told through its admin API to leave. */
-  readonly stopped: Effect.Effect<void>
-}
 
 /** Time for the answer to `leave` to get out before the process ends. */
 const farewell = "200 millis"
@@ -76,12 +46,28 @@ const farewell = "200 millis"
 /** What the host's own programs get at least to finish theirs, when all else used up the time (ms). */
 const lastWords = 1_000
 
+const readyCheckEvery = "20 millis"
+
 const policiesOf = (config: NodeConfig): ReadonlyMap<ServiceName, Policy> =>
   new Map(Object.entries(config.policies).map(([name, policy]) => [ServiceName.make(name), policy]))
+
+/** Where it listens. */
+const openAdmin = (
+  options: AdminServerOptions,
+  source: AdminSource["Type"]
+): Effect.Effect<string, AdminListenError, Scope.Scope> =>
+  Layer.build(adminServer(options).pipe(Layer.provide(Layer.succeed(AdminSource, source)))).pipe(
+    Effect.map((context) => formatAdminAddress(Context.get(context, AdminListening)))
+  )
 
 const assemble = (input: NodeInput) =>
   Effect.gen(function* () {
     const { config } = input
+    const runtime = runtimeOf(process.versions)
+    if (!runtime.able) {
+      const message = `this is ${runtime.name}. ${runtimeAdvice}`
+      return yield* new StartError({ code: "runtime_too_old", message, cause: undefined })
+    }
     yield* prepareDataDir(config.node.dataDir, input.join !== undefined)
     yield* lockDataDir(config.node.dataDir, yield* Clock.currentTimeMillis)
     const identity: IdentityCell = { current: yield* openIdentity(config.node, input.join) }
@@ -137,7 +123,8 @@ const assemble = (input: NodeInput) =>
           metrics,
           observer,
           local: inbound.dispatch,
-          remote: (peer) => plane.links.dispatchTo(peer)
+          remote: (peer) => plane.links.dispatchTo(peer),
+          whyMissing: (service) => plane.troubles.whyMissing(service)
         })
       ),
       (it) => Effect.sync(() => it.close())
@@ -217,9 +204,7 @@ const assemble = (input: NodeInput) =>
         })
     })
     const source: AdminSource["Type"] = { ...views, ...controls }
-    const admin = yield* Layer.build(
-      adminServer(config.admin).pipe(Layer.provide(Layer.succeed(AdminSource, source)))
-    ).pipe(Effect.map((context) => Context.get(context, AdminListening)))
+    const admin = config.admin === "off" ? undefined : yield* openAdmin(config.admin, source)
 
     const node: RunningNode = {
       name,
@@ -227,10 +212,16 @@ const assemble = (input: NodeInput) =>
       mesh: { id: mesh, name: meshName },
       listening: plane.host.listening(),
       addresses: plane.host.addresses(),
-      admin: "path" in admin ? `unix:${admin.path}` : formatHostPort(admin),
+      admin,
       proxy: listeners.proxy,
       dispatch: outbound.dispatch,
       source,
+      ready: Effect.asVoid(
+        Effect.repeat(
+          Effect.sync(() => plane.met().ready),
+          { until: (ready) => ready, schedule: Schedule.spaced(readyCheckEvery) }
+        )
+      ),
       awaitService: (service) =>
         Effect.async<void>((resume) => {
           const look = () => {
@@ -253,6 +244,7 @@ const assemble = (input: NodeInput) =>
         const rest = began + current.drain.deadline - ticker.now()
         yield* listeners.drain(Math.max(rest, lastWords))
       }),
+      leave: Effect.asVoid(drain.leave),
       drainDeadline: () => current.drain.deadline,
       reload: controls.reload,
       stopped: Effect.zipRight(drain.left, Effect.sleep(farewell))
@@ -272,31 +264,29 @@ export const runNode = (input: NodeInput): Effect.Effect<RunningNode, StartError
     Effect.provide(runSupervised(input), supervisor)
   )
 
-/** A node as a layer, for Effect programs. Drained before the layer is released. */
+/**
+ * A node as a layer, for Effect programs. It is built when the node has met its mesh, so that the
+ * first call finds its service, and drained before it is released.
+ */
 export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, RunningNode>() {
-  /** From a config value, as it would be written in `skein.yaml`. */
+  /**
+   * From a config value, as it would be written in `skein.yaml`, but with the defaults of a node
+   * beside others: any free port on all interfaces (`node.listen`), no admin API, no proxy, and a
+   * name of its own. `join` is an invite token, needed until `node.dataDir` holds an identity.
+   */
   static readonly layer = (
     config: NodeConfigInput,
-    options: { readonly join?: string } = {}
+    options: { readonly join?: string | undefined } = {}
   ): Layer.Layer<SkeinNode | MeshCaller, StartError> => {
-    const node = Layer.scoped(
-      SkeinNode,
-      Effect.try({
-        try: () => makeNodeConfig(config),
-        catch: (cause) => {
-          if (!(cause instanceof ConfigError)) throw cause
-          const { message } = cause
-          return new StartError({ code: "invalid_config", message, cause })
-        }
-      }).pipe(
-        Effect.flatMap((decoded) => runNode({ config: decoded, join: options.join })),
-        Effect.tap((running) => Effect.addFinalizer(() => running.drain))
-      )
-    )
     const caller = Layer.effect(
       MeshCaller,
       Effect.map(SkeinNode, ({ dispatch, peer }) => ({ dispatch, peer }))
     )
-    return Layer.provideMerge(caller, node)
+    const node = embeddedInput(config, options.join).pipe(
+      Effect.flatMap(runNode),
+      Effect.tap((running) => Effect.addFinalizer(() => running.drain)),
+      Effect.tap(untilMet)
+    )
+    return Layer.provideMerge(caller, Layer.scoped(SkeinNode, node))
   }
 }

@@ -5,8 +5,10 @@
  * added; those here keep their meaning.
  */
 import { Schema } from "effect"
+import { findingKinds } from "../catalogue/MeshFindings.ts"
 import { MeshId, NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { Protocol } from "../model/NodeRecord.ts"
+import { standingNames } from "../outbound/Standing.ts"
 
 const Count = Schema.Int.pipe(Schema.nonNegative())
 const Rate = Schema.NullOr(Schema.Number)
@@ -105,6 +107,18 @@ export const AnnouncedAddress = Schema.Struct({
 })
 export type AnnouncedAddress = typeof AnnouncedAddress.Type
 
+/** What is wrong between nodes; the same on every node that has the same records. */
+export const MeshFinding = Schema.Struct({
+  kind: Schema.Literal(...findingKinds),
+  service: Schema.NullOr(ServiceName),
+  /** Whom it is about. */
+  nodes: Schema.Array(NodeName),
+  /** What is wrong, and what follows from it. */
+  message: Schema.String,
+  hint: Schema.String
+})
+export type MeshFinding = typeof MeshFinding.Type
+
 export const NodeStatus = Schema.Struct({
   node: NodeName,
   peer: PeerKey,
@@ -131,6 +145,7 @@ export const NodeStatus = Schema.Struct({
     default: () => ({ aheadMs: null, measured: 0, agreeing: 0, refused: [] })
   }),
   readiness: Schema.Array(ReadinessItem),
+  findings: Schema.Array(MeshFinding),
   actors: Schema.Array(ActorStatus),
   telemetry: ExportStatus,
   counts: Schema.Struct({
@@ -150,6 +165,9 @@ export const NodeStatus = Schema.Struct({
 })
 export type NodeStatus = typeof NodeStatus.Type
 
+/** `draining`: what runs on it goes on, nothing new is begun. */
+const LinkState = Schema.Literal("open", "draining", "connecting", "closed")
+
 export const MemberStatus = Schema.Struct({
   node: NodeName,
   peer: PeerKey,
@@ -162,7 +180,7 @@ export const MemberStatus = Schema.Struct({
   /** In this state since. */
   sinceAt: Instant,
   /** Null: this very node. */
-  link: Schema.NullOr(Schema.Literal("open", "connecting", "closed")),
+  link: Schema.NullOr(LinkState),
   rttMs: Rate,
   /** How far its clock is ahead of this node's, negative when behind; null: not known. */
   clockAheadMs: Schema.optionalWith(Rate, { default: () => null }),
@@ -185,7 +203,17 @@ export type MemberStatus = typeof MemberStatus.Type
 export const ServiceStatus = Schema.Struct({
   name: ServiceName,
   protocol: Protocol,
-  endpoints: Schema.Struct({ total: Count, healthy: Count }),
+  /** Nodes that get no calls because they say another protocol. */
+  leftOut: Schema.Array(Schema.Struct({ node: NodeName, protocol: Protocol })),
+  endpoints: Schema.Struct({
+    total: Count,
+    /** As their owners say. */
+    healthy: Count,
+    /** Those that may get the next request from this node. */
+    inUse: Count
+  }),
+  /** Ejections are disregarded: too few endpoints would be left, or only sick ones. */
+  panic: Schema.Boolean,
   nodes: Schema.Array(NodeName),
   /** Share of calls from this node that succeeded, 0–1; null without calls. */
   success: Rate,
@@ -198,13 +226,15 @@ export const ServiceStatus = Schema.Struct({
 export type ServiceStatus = typeof ServiceStatus.Type
 
 export const EndpointStatus = Schema.Struct({
-  /** `<peer>/<endpoint id>` */
+  /** `<peer>/<service>/<endpoint id>` */
   key: Schema.String,
   node: NodeName,
   peer: PeerKey,
   endpoint: Schema.String,
   zone: Text,
   local: Schema.Boolean,
+  /** As its node says; another than the service's: left out. */
+  protocol: Protocol,
   /** As its owner's health checks say. */
   healthy: Schema.Boolean,
   draining: Schema.Boolean,
@@ -212,7 +242,17 @@ export const EndpointStatus = Schema.Struct({
   weight: Count,
   /** As this node judges it; null when it was never called from here. */
   breaker: Schema.NullOr(Schema.Literal("closed", "open", "half_open", "off")),
-  /** Until when, when ejected. */
+  /** This node's link to it; false after it broke. */
+  linked: Schema.Boolean,
+  /** What is in force: the first thing that is held against it, in the order of selection. */
+  state: Schema.Literal(...standingNames, "left_out"),
+  /** When the state ends by itself; null when time does not end it. */
+  stateUntilAt: Schema.NullOr(Instant),
+  /** It may get the next request from this node. */
+  inUse: Schema.Boolean,
+  /** Why it is in use despite its state: too few would be left, or all that is in reach is out. */
+  inUseDespite: Schema.NullOr(Schema.Literal("panic", "no_other")),
+  /** Until when, when ejected; in a panic that is disregarded, see `inUse`. */
   ejectedUntilAt: Schema.NullOr(Instant),
   inFlight: Count,
   /** The balancer's latency estimate. */
@@ -226,7 +266,7 @@ export const LinkStatus = Schema.Struct({
   node: Schema.NullOr(NodeName),
   peer: PeerKey,
   direction: Schema.Literal("inbound", "outbound"),
-  state: Schema.Literal("open", "connecting", "closed"),
+  state: LinkState,
   address: Text,
   rttMs: Rate,
   /** In flight. */

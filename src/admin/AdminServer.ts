@@ -167,7 +167,7 @@ const isAdminError = (error: unknown): boolean =>
     (kind) => error instanceof kind
   )
 
-const see = "The paths are /live, /ready, /metrics and /api/v1/…; see the README."
+const see = "The paths are /live, /ready, /metrics and /api/v1/…; docs/metrics.md names them all."
 
 /** Whatever went wrong becomes one of the API's own errors, as JSON. */
 const asAdminError = (

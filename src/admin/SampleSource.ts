@@ -58,6 +58,7 @@ export const sampleStatus: NodeStatus = Schema.decodeSync(NodeStatus)({
     { name: "identity", ready: true, detail: "certificate valid" },
     { name: "listeners", ready: true, detail: "2 open" }
   ],
+  findings: [],
   actors: [
     { name: "membership", state: "running", restarts: 0, mailbox: 0, dropped: 0, lastError: null },
     { name: "catalogue", state: "running", restarts: 1, mailbox: 2, dropped: 0, lastError: "boom" }
@@ -95,12 +96,30 @@ export const sampleServices: ReadonlyArray<ServiceStatus> = Schema.decodeSync(
   Schema.Array(ServiceStatus)
 )([
   {
-    ...{ name: "ledger-db", protocol: "tcp", endpoints: { total: 1, healthy: 0 } },
-    ...{ nodes: ["host-b"], success: null, rps: 0, p50Ms: null, p95Ms: null, p99Ms: null }
+    ...{
+      name: "ledger-db",
+      protocol: "tcp",
+      leftOut: [],
+      endpoints: { total: 1, healthy: 0, inUse: 0 }
+    },
+    ...{
+      panic: false,
+      nodes: ["host-b"],
+      success: null,
+      rps: 0,
+      p50Ms: null,
+      p95Ms: null,
+      p99Ms: null
+    }
   },
   {
-    ...{ name: "payments", protocol: "http", endpoints: { total: 2, healthy: 2 } },
-    ...{ nodes: ["host-a", "host-b"], success: 0.9987, rps: 123.4 },
+    ...{
+      name: "payments",
+      protocol: "http",
+      leftOut: [],
+      endpoints: { total: 2, healthy: 2, inUse: 1 }
+    },
+    ...{ panic: false, nodes: ["host-a", "host-b"], success: 0.9987, rps: 123.4 },
     ...{ p50Ms: 1.2, p95Ms: 12.34, p99Ms: 1_234 }
   }
 ])
@@ -110,12 +129,28 @@ export const sampleEndpoints: ReadonlyArray<EndpointStatus> = Schema.decodeSync(
 )([
   {
     ...{ key: `${peers.a}/0`, node: "host-a", peer: peers.a, endpoint: "0", zone: "eu-west/1a" },
-    ...{ local: true, healthy: true, draining: false, member: "alive", weight: 100 },
+    ...{
+      protocol: "http",
+      local: true,
+      healthy: true,
+      draining: false,
+      member: "alive",
+      weight: 100
+    },
+    ...{ linked: true, state: "healthy", stateUntilAt: null, inUse: true, inUseDespite: null },
     ...{ breaker: "closed", ejectedUntilAt: null, inFlight: 3, ewmaMs: 1.1, success: 1, rps: 80 }
   },
   {
     ...{ key: `${peers.b}/0`, node: "host-b", peer: peers.b, endpoint: "0", zone: null },
-    ...{ local: false, healthy: true, draining: true, member: "alive", weight: 50 },
+    ...{
+      protocol: "http",
+      local: false,
+      healthy: true,
+      draining: true,
+      member: "alive",
+      weight: 50
+    },
+    ...{ linked: true, state: "draining", stateUntilAt: null, inUse: false, inUseDespite: null },
     ...{ breaker: "open", ejectedUntilAt: sampleNow + 30_000, inFlight: 0, ewmaMs: 55 },
     ...{ success: 0.5, rps: 43.4 }
   }

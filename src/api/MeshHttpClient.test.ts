@@ -8,11 +8,13 @@ import {
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { noFields } from "../model/Exchange.ts"
-import { PeerKey } from "../model/Names.ts"
+import { type Fault, faultKinds } from "../model/Fault.ts"
+import { PeerKey, ServiceName } from "../model/Names.ts"
+import { classifyFault } from "../policy/Classifier.ts"
 import { MeshCaller } from "./MeshCaller.ts"
+import { isMeshError, MeshFault } from "./MeshFault.ts"
 import * as MeshHttpClient from "./MeshHttpClient.ts"
 import { responseHead, ScriptedCallee, someFault } from "./ScriptedCallee.ts"
-import { MeshFault } from "./WebExchange.ts"
 
 const peer = PeerKey.make("12D3KooWGRUVh8NLfSAbc52sBVRLFBqGZxCHsVPVHzQV5FCuaJ8M")
 
@@ -39,6 +41,9 @@ const send = (callee: ScriptedCallee, request: HttpClientRequest.HttpClientReque
   )
 
 const url = "http://payments.mesh/charge?id=1&q=a|b"
+
+/** What the platform's own client adds to every request. */
+const tracing: ReadonlySet<string> = new Set(["b3", "traceparent"])
 
 describe("a request", () => {
   it.effect("enters the mesh with service, target, authority and end-to-end fields", () =>
@@ -79,24 +84,95 @@ describe("a request", () => {
     )
   }
 
-  for (const value of ["a\r\nx-injected: 1", "a\nb", "€", "\0"]) {
-    it.effect(`with a header of ${JSON.stringify(value)} is refused`, () =>
+  // As a client on a socket would have it read: docs/http.md.
+  const taken: ReadonlyArray<readonly [given: Record<string, string>, sent: object]> = [
+    [{ "skein-error": "overflow", "Skein-Node": "host-z", "x-a": "1" }, { "x-a": "1" }],
+    [
+      { connection: "close, x-hop", "x-hop": "1", "keep-alive": "timeout=5", "x-a": "1" },
+      { "x-a": "1" }
+    ],
+    [{ "proxy-authorization": "Basic x", "proxy-connection": "close", "x-a": "1" }, { "x-a": "1" }],
+    [{ x_forwarded_for: "192.0.2.1", content_length: "5", "x-a": "1" }, { "x-a": "1" }],
+    [{ te: "gzip, trailers" }, { te: "trailers" }],
+    [{ te: "gzip" }, {}],
+    [{ upgrade: "websocket", connection: "upgrade" }, {}],
+    [{ expect: "100-continue" }, {}],
+    [{ "content-length": "99", "transfer-encoding": "gzip" }, {}],
+    [{ "x-a": "  a  b  " }, { "x-a": "a  b" }]
+  ]
+  for (const [given, sent] of taken) {
+    it.effect(`with ${JSON.stringify(given)} sends ${JSON.stringify(sent)} of it`, () =>
       Effect.gen(function* () {
         const callee = echo()
-        const request = HttpClientRequest.get(url, { headers: { "x-name": value } })
+        const request = HttpClientRequest.get(url, { headers: given })
+        yield* send(callee, HttpClientRequest.setHeader(request, "x-last", "1"))
+        const { fields = [], upgrade, expectsContinue } = callee.call?.head ?? {}
+        const pairs = fields.flatMap((name, i) =>
+          i % 2 === 0 && !tracing.has(name) ? [[name, fields[i + 1]]] : []
+        )
+        expect(Object.fromEntries(pairs)).toEqual({ ...sent, "x-last": "1" })
+        expect([upgrade, expectsContinue]).toEqual([undefined, false])
+      })
+    )
+  }
+
+  const long = "a".repeat(20_000)
+  const many = Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`x-${i}`, "1"]))
+  const refused: ReadonlyArray<
+    readonly [what: string, request: HttpClientRequest.HttpClientRequest, said: string]
+  > = [
+    ...["a\r\nx-injected: 1", "a\nb", "€", "\0"].map(
+      (value) =>
+        [
+          `a header of ${JSON.stringify(value)}`,
+          HttpClientRequest.get(url, { headers: { "x-name": value } }),
+          "x-name"
+        ] as const
+    ),
+    [
+      "a header name that is no token",
+      HttpClientRequest.get(url, { headers: { "x name": "1" } }),
+      "x name"
+    ],
+    ["a header whose name ends", HttpClientRequest.get(url, { headers: { "x:y": "1" } }), "x:y"],
+    ["too many headers", HttpClientRequest.get(url, { headers: many }), "more than 100"],
+    [
+      "a head that is too long",
+      HttpClientRequest.get(url, { headers: { a: long, b: long } }),
+      "32768"
+    ],
+    ["a target that is too long", HttpClientRequest.get(`${url}${long}`), "16384"],
+    [
+      "a connection option that is no name",
+      HttpClientRequest.get(url, { headers: { connection: "x y" } }),
+      "connection option"
+    ],
+    [
+      "a deadline that is no number",
+      HttpClientRequest.get(url, { headers: { "skein-deadline": "soon" } }),
+      "skein-deadline"
+    ]
+  ]
+  for (const [what, request, said] of refused) {
+    it.effect(`with ${what} is refused`, () =>
+      Effect.gen(function* () {
+        const callee = echo()
         const error = yield* Effect.flip(send(callee, request))
         expect(error).toMatchObject({ _tag: "RequestError", reason: "Encode" })
-        expect(error.message).toContain("x-name")
+        expect(error.message).toContain(said)
         expect(callee.call).toBeUndefined()
       })
     )
   }
 
-  it.effect("with a header name that is no token is refused", () =>
+  it.effect("says how long it may take and which attempt it is, as fields of the call", () =>
     Effect.gen(function* () {
-      const request = HttpClientRequest.get(url, { headers: { "x name": "1" } })
-      const error = yield* Effect.flip(send(echo(), request))
-      expect(error).toMatchObject({ _tag: "RequestError", reason: "Encode" })
+      const callee = echo()
+      const headers = { "skein-deadline": "250", "grpc-timeout": "1S", "skein-attempt": "2" }
+      yield* send(callee, HttpClientRequest.get(url, { headers }))
+      expect(callee.call).toMatchObject({ deadline: 250, attempt: 2 })
+      expect(callee.call?.head?.fields).toContain("grpc-timeout")
+      expect(callee.call?.head?.fields).not.toContain("skein-deadline")
     })
   )
 })
@@ -163,32 +239,115 @@ describe("a body", () => {
       const body = HttpBody.stream(Stream.fail(new Error("no more paper")), "text/plain")
       const error = yield* Effect.flip(send(callee, HttpClientRequest.post(url, { body })))
       expect(error).toMatchObject({ _tag: "RequestError", reason: "Transport" })
+      expect(error.message).toContain("no more paper")
       expect(callee.cancelled?.code).toBe("client_gone")
     })
   )
 })
 
+const noRoute: Fault = {
+  code: "route_not_found",
+  message: "no node of the mesh offers a service named payments",
+  node: "host-a",
+  service: ServiceName.make("payments"),
+  sent: false
+}
+
 describe("failures", () => {
-  it.effect("of the mesh are RequestErrors whose cause is the MeshFault", () =>
+  it.effect("of the mesh say which node ended the call, why, and what to look at", () =>
     Effect.gen(function* () {
       const callee = new ScriptedCallee()
-      callee.onCall = () => callee.receiver.onFault(someFault)
+      callee.onCall = () => callee.receiver.onFault(noRoute)
       const error = yield* Effect.flip(send(callee, HttpClientRequest.get(url)))
       expect(error).toBeInstanceOf(HttpClientError.RequestError)
-      expect(error).toMatchObject({ reason: "Transport", cause: { fault: someFault } })
-      expect(error.cause).toBeInstanceOf(MeshFault)
+      expect(error.reason).toBe("Transport")
+      expect(error.message).toBe(
+        "Transport: route_not_found from host-a: no node of the mesh offers a service named payments. No node of the mesh offers this name. Check spelling with `skein services`. (GET http://payments.mesh/charge?id=1&q=a|b)"
+      )
     })
   )
 
-  it.effect("after the head are ResponseErrors", () =>
+  it.effect("of the mesh have it as fields, and no field that was not said", () =>
     Effect.gen(function* () {
       const callee = new ScriptedCallee()
-      callee.onCall = () => {
-        callee.receiver.onHead(responseHead(200))
-        callee.receiver.onFault(someFault)
-      }
+      callee.onCall = () => callee.receiver.onFault(noRoute)
+      const { cause } = yield* Effect.flip(send(callee, HttpClientRequest.get(url)))
+      expect(cause).toBeInstanceOf(MeshFault)
+      expect(cause).toMatchObject({
+        _tag: "MeshFault",
+        code: "route_not_found",
+        detail: noRoute.message,
+        hint: faultKinds.route_not_found.hint,
+        node: "host-a",
+        service: "payments",
+        sent: false
+      })
+      expect(cause).not.toHaveProperty("retryAfter")
+    })
+  )
+
+  it.effect("of the mesh can be told from others, by type, and judged", () =>
+    Effect.gen(function* () {
+      const callee = new ScriptedCallee()
+      const overflow: Fault = { ...noRoute, code: "overflow", retryAfter: 3 }
+      callee.onCall = () => callee.receiver.onFault(overflow)
+      const caught = yield* send(callee, HttpClientRequest.get(url)).pipe(
+        Effect.catchIf(isMeshError, ({ cause }) =>
+          Effect.succeed([cause.code, cause.retryAfter, classifyFault(cause).name])
+        )
+      )
+      expect(caught).toEqual(["overflow", 3, "connect_failure"])
+      const other = yield* Effect.flip(send(callee, HttpClientRequest.get("http://elsewhere/")))
+      expect(isMeshError(other)).toBe(false)
+      expect(isMeshError(MeshFault.from(noRoute))).toBe(false)
+    })
+  )
+
+  const readings: ReadonlyArray<
+    readonly [
+      name: string,
+      read: (
+        response: HttpClientResponse.HttpClientResponse
+      ) => Effect.Effect<unknown, HttpClientError.HttpClientError>
+    ]
+  > = [
+    ["text", ({ text }) => text],
+    ["json", ({ json }) => json],
+    ["arrayBuffer", ({ arrayBuffer }) => arrayBuffer],
+    ["urlParamsBody", ({ urlParamsBody }) => urlParamsBody],
+    ["stream", ({ stream }) => Stream.runDrain(stream)]
+  ]
+  for (const [name, read] of readings) {
+    it.effect(`in the middle of a body say the same, read as ${name}`, () =>
+      Effect.gen(function* () {
+        const callee = new ScriptedCallee()
+        callee.onCall = () => {
+          callee.receiver.onHead(responseHead(200))
+          callee.receiver.onFault(someFault)
+        }
+        const error = yield* HttpClient.HttpClient.pipe(
+          Effect.flatMap((client) => client.get(url)),
+          Effect.flatMap(read),
+          Effect.provide(MeshHttpClient.layer),
+          Effect.provideService(MeshCaller, { dispatch: callee.dispatch, peer }),
+          Effect.flip
+        )
+        expect(error).toMatchObject({ _tag: "ResponseError", reason: "Decode" })
+        expect(error.message).toMatch(
+          /^Decode: upstream_reset from host-b: the endpoint closed the connection\. .* \(200 GET http/
+        )
+        expect(isMeshError(error) && error.cause.code).toBe("upstream_reset")
+      })
+    )
+  }
+
+  it.effect("that are not the mesh's are told as well", () =>
+    Effect.gen(function* () {
+      const callee = new ScriptedCallee()
+      callee.onCall = () => callee.receiver.onHead(responseHead(600))
       const error = yield* Effect.flip(send(callee, HttpClientRequest.get(url)))
-      expect(error).toMatchObject({ _tag: "ResponseError" })
+      expect(error.message).toContain("the response (status 600) has no form as a web Response")
+      expect(isMeshError(error)).toBe(false)
     })
   )
 

@@ -3,28 +3,33 @@
  * mesh, under the same policies, balancing and telemetry as the proxied traffic of the host. No
  * socket to the own node is involved: the request enters the outbound stack directly.
  *
- * Failures: `RequestError` with reason `Transport`, whose cause is a `MeshFault` with the stable
- * code; `InvalidUrl` for a URL that does not name a service; `Encode` for what HTTP/1.1 cannot
- * carry, such as a line break in a header.
+ * Failures: `RequestError` with reason `Transport`, whose message and cause, a `MeshFault`, say with
+ * a stable code why the mesh ended the call; `InvalidUrl` for a URL that does not name a service;
+ * `Encode` for what a client of the proxy could not send either. A body that breaks off is a
+ * `ResponseError` with the same cause. `isMeshError` tells the mesh's failures from others:
+ *
+ *     Effect.catchIf(MeshHttpClient.isMeshError, ({ cause }) => instead(cause.code))
  */
 
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { Effect, Layer, Stream } from "effect"
 import {
-  type CallFields,
-  isCallField,
-  takeCallField,
-  takeGrpcTimeout
-} from "../http1/CallFields.ts"
-import { unsafePart } from "../http1/Encode.ts"
-import type { Call, Framing, RequestHead } from "../model/Exchange.ts"
-import { noBody, streamBody } from "../model/Exchange.ts"
+  type Call,
+  type Fields,
+  type Framing,
+  fieldValue,
+  noBody,
+  streamBody
+} from "../model/Exchange.ts"
 import { serviceOfAuthority } from "../model/Names.ts"
+import { clientHead } from "./ClientHead.ts"
 import { MeshCaller } from "./MeshCaller.ts"
+import { MeshResponse } from "./MeshResponse.ts"
 import { exchangeToResponse, type RequestBody } from "./WebExchange.ts"
+
+export { isMeshError } from "./MeshFault.ts"
 
 interface EncodedBody {
   readonly body: RequestBody
@@ -68,6 +73,15 @@ const encodeError = (
   problem: { readonly description: string; readonly cause?: unknown }
 ) => new HttpClientError.RequestError({ request, reason: "Encode", ...problem })
 
+/** What ended the exchange is in the message too, for those that only print it. */
+const transportError = (request: HttpClientRequest.HttpClientRequest, cause: unknown) =>
+  new HttpClientError.RequestError({
+    request,
+    reason: "Transport",
+    cause,
+    description: cause instanceof Error ? cause.message : String(cause)
+  })
+
 /** Lets the platform's own `Response` serialise forms, blobs and parameters, boundary included. */
 const fromWebBody = (
   request: HttpClientRequest.HttpClientRequest,
@@ -87,59 +101,24 @@ const fromWebBody = (
     catch: (cause) => encodeError(request, { description: "the body cannot be sent", cause })
   })
 
-/** What the program says of its call, as a client of the proxy does: `skein-deadline` and others. */
-const callFieldsOf = (
-  request: HttpClientRequest.HttpClientRequest
-): Effect.Effect<CallFields | undefined, HttpClientError.RequestError> =>
-  Effect.try({
-    try: () => {
-      let said: CallFields | undefined
-      for (const [name, value] of Object.entries(request.headers)) {
-        const lower = name.toLowerCase()
-        if (isCallField(lower)) said = takeCallField(said, lower, value)
-        else if (lower === "grpc-timeout") said = takeGrpcTimeout(said, value)
-      }
-      return said
-    },
-    catch: (cause) => encodeError(request, { description: String(cause), cause })
-  })
-
-/** Fields that describe the connection, not the message; the mesh sets its own, as fetch does. */
-const notForwarded = new Set([
-  "connection",
-  "content-length",
-  "expect",
-  "host",
-  "keep-alive",
-  "proxy-connection",
-  "transfer-encoding",
-  "upgrade"
-])
-
 const headOf = (
   request: HttpClientRequest.HttpClientRequest,
-  url: URL,
-  framing: Framing,
-  contentType: string | undefined
-): RequestHead => {
-  const fields: Array<string> = []
-  for (const [name, value] of Object.entries(request.headers)) {
-    const lower = name.toLowerCase()
-    if (!notForwarded.has(lower) && !isCallField(lower)) fields.push(name, value)
-  }
-  if (contentType !== undefined && request.headers["content-type"] === undefined) {
-    fields.push("content-type", contentType)
-  }
-  return {
-    method: request.method,
-    target: `${url.pathname}${url.search}`,
-    authority: url.host,
-    fields,
-    framing,
-    upgrade: undefined,
-    expectsContinue: false
-  }
-}
+  url: URL
+): Effect.Effect<ReturnType<typeof clientHead>, HttpClientError.RequestError> =>
+  Effect.try({
+    try: () => clientHead(request, url),
+    catch: (cause) =>
+      encodeError(request, {
+        description: cause instanceof Error ? cause.message : String(cause),
+        cause
+      })
+  })
+
+/** What the body turned out to be, unless the program has said. */
+const withType = (fields: Fields, type: string | undefined): Fields =>
+  type === undefined || fieldValue(fields, "content-type") !== undefined
+    ? fields
+    : [...fields, "content-type", type]
 
 export const make: Effect.Effect<HttpClient.HttpClient, never, MeshCaller> = Effect.map(
   MeshCaller,
@@ -155,20 +134,12 @@ export const make: Effect.Effect<HttpClient.HttpClient, never, MeshCaller> = Eff
           })
         )
       }
-      const unsafe = unsafePart(headOf(request, url, noBody, undefined))
-      if (unsafe !== undefined) {
-        return Effect.fail(
-          encodeError(request, {
-            description: `${unsafe} cannot be sent: it has a line break, another control character or one outside Latin-1`
-          })
-        )
-      }
-      return Effect.flatMap(Effect.all([callFieldsOf(request), bodyOf(request)]), (parts) => {
-        const [said, { body, framing, type }] = parts
+      return Effect.flatMap(Effect.all([headOf(request, url), bodyOf(request)]), (parts) => {
+        const [{ call: said, head }, { body, framing, type }] = parts
         const call: Call = {
           kind: "http",
           service,
-          head: headOf(request, url, framing, type),
+          head: { ...head, fields: withType(head.fields, type), framing },
           endpoint: undefined,
           caller: caller.peer,
           deadline: said?.deadline,
@@ -176,9 +147,8 @@ export const make: Effect.Effect<HttpClient.HttpClient, never, MeshCaller> = Eff
         }
         return Effect.tryPromise({
           try: () => exchangeToResponse(caller.dispatch, call, body, signal),
-          catch: (cause) =>
-            new HttpClientError.RequestError({ request, reason: "Transport", cause })
-        }).pipe(Effect.map((response) => HttpClientResponse.fromWeb(request, response)))
+          catch: (cause) => transportError(request, cause)
+        }).pipe(Effect.map((response) => new MeshResponse(request, response)))
       })
     })
 )

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest"
 import { noFields } from "../model/Exchange.ts"
+import { MeshFault } from "./MeshFault.ts"
 import { httpCall, responseHead, ScriptedCallee, someFault } from "./ScriptedCallee.ts"
-import { exchangeToResponse, MeshFault, type RequestBody } from "./WebExchange.ts"
+import { exchangeToResponse, type RequestBody } from "./WebExchange.ts"
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 
@@ -50,6 +51,12 @@ describe("the response", () => {
     expect(headers.get("x-name")).toBe("é")
     expect(headers.get("content-length")).toBe("2")
     expect(await (await response).text()).toBe("ok")
+  })
+
+  it("has the protocol that a 426 demands", async () => {
+    const { callee, response } = begin()
+    callee.receiver.onHead({ ...responseHead(426), upgrade: "websocket" })
+    expect((await response).headers.get("upgrade")).toBe("websocket")
   })
 
   it("resumes once for each time it said enough, and never before", async () => {
@@ -113,7 +120,8 @@ describe("the response", () => {
     callee.receiver.onFault(someFault)
     const error = await response.catch((cause: unknown) => cause)
     expect(error).toBeInstanceOf(MeshFault)
-    expect(error).toMatchObject({ fault: someFault })
+    const { message: detail, ...fields } = someFault
+    expect(error).toMatchObject({ ...fields, detail })
   })
 
   it("breaks off with the MeshFault when that comes after the head", async () => {

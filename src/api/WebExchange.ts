@@ -13,16 +13,7 @@ import type {
 } from "../model/Exchange.ts"
 import { noFields } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
-
-/** A call that the mesh itself ended; `fault` says why, with a stable code. */
-export class MeshFault extends Error {
-  readonly fault: Fault
-  constructor(fault: Fault) {
-    super(`${fault.code}: ${fault.message}`)
-    this.name = "MeshFault"
-    this.fault = fault
-  }
-}
+import { MeshFault } from "./MeshFault.ts"
 
 export type RequestBody = ReadableStream<Uint8Array> | Uint8Array | undefined
 
@@ -35,6 +26,8 @@ const webHeaders = (head: ResponseHead): Headers => {
     headers.append(head.fields[i] ?? "", head.fields[i + 1] ?? "")
   }
   if (head.framing.kind === "length") headers.set("content-length", String(head.framing.length))
+  // What the program can switch to, or wants one to (426): here only to be looked at.
+  if (head.upgrade !== undefined) headers.set("upgrade", head.upgrade)
   return headers
 }
 
@@ -138,7 +131,7 @@ class WebExchange implements ResponseReceiver {
 
   onFault(fault: Fault): void {
     this.#finish()
-    this.#fail(new MeshFault(fault))
+    this.#fail(MeshFault.from(fault))
   }
 
   onWritable(): void {

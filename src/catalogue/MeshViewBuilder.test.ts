@@ -1,4 +1,4 @@
-import { expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import type { EndpointEntry, NodeRecord, Protocol, ServiceEntry } from "../model/NodeRecord.ts"
 import { Catalogue } from "./Catalogue.ts"
@@ -27,14 +27,15 @@ let version = 0
 const entry = (
   peer: PeerKey,
   services: ReadonlyArray<ServiceEntry>,
-  state: NodeRecord["state"] = "serving"
+  state: NodeRecord["state"] = "serving",
+  epoch = 1
 ) => {
   const record: NodeRecord = {
     peer,
     name: NodeName.make(`host-${peer.slice(-1)}`),
     zone: "eu/1a",
     addresses: [],
-    epoch: 1,
+    epoch,
     version: version++,
     signedAt: 1,
     state,
@@ -124,17 +125,76 @@ test("forgets a node that is no longer in the catalogue", () => {
   expect(builder.build(Catalogue.empty, alive).size).toBe(0)
 })
 
-test("where nodes differ about the protocol, most of them decide, and the rest is reported", () => {
-  const builder = new MeshViewBuilder(own!)
-  const view = builder.build(
-    catalogueOf(
-      entry(own!, [offer(payments, [endpoint()], "grpc")]),
-      entry(a!, [offer(payments, [endpoint("0"), endpoint("1")], "tcp")]),
-      entry(b!, [offer(payments, [endpoint()], "grpc")])
-    ),
-    alive
-  )
-  expect(view.get(payments)).toMatchObject({ protocol: "grpc" })
-  expect(view.get(payments)!.endpoints.map(({ peer }) => peer)).toEqual([own, b])
-  expect(builder.conflicts).toEqual([{ service: "payments", used: "grpc", nodes: ["host-2"] }])
+describe("where nodes differ about the protocol", () => {
+  const saying = (peer: PeerKey, protocol: Protocol, epoch = 1) =>
+    entry(peer, [offer(payments, [endpoint()], protocol)], "serving", epoch)
+
+  test("most of them decide, and the rest is left out, told with who says what", () => {
+    const builder = new MeshViewBuilder(own!)
+    const view = builder.build(
+      catalogueOf(
+        entry(own!, [offer(payments, [endpoint()], "grpc")]),
+        entry(a!, [offer(payments, [endpoint("0"), endpoint("1")], "tcp")]),
+        entry(b!, [offer(payments, [endpoint()], "grpc")])
+      ),
+      alive
+    )
+    expect(view.get(payments)).toMatchObject({ protocol: "grpc" })
+    expect(view.get(payments)!.endpoints.map(({ peer }) => peer)).toEqual([own, b])
+    expect(view.get(payments)!.leftOut).toMatchObject([
+      { protocol: "tcp", endpoint: { key: `${a}/payments/0`, node: "host-2" } },
+      { protocol: "tcp", endpoint: { key: `${a}/payments/1`, node: "host-2" } }
+    ])
+    expect(builder.conflicts).toEqual([
+      {
+        service: "payments",
+        used: "grpc",
+        said: [
+          { node: "host-1", protocol: "grpc" },
+          { node: "host-2", protocol: "tcp" },
+          { node: "host-3", protocol: "grpc" }
+        ]
+      }
+    ])
+  })
+
+  test("a newcomer does not take over what one other says", () => {
+    for (const [older, newer] of [
+      ["tcp", "http"],
+      ["http", "tcp"]
+    ] as const) {
+      for (const [first, second] of [
+        [a!, b!],
+        [b!, a!]
+      ] as const) {
+        const entries = [saying(first, older, 100), saying(second, newer, 200)]
+        for (const inOrder of [entries, entries.toReversed()]) {
+          const view = new MeshViewBuilder(own!).build(catalogueOf(...inOrder), alive)
+          expect(view.get(payments)).toMatchObject({ protocol: older })
+        }
+      }
+    }
+  })
+
+  test("the dead have no say, unless all are dead", () => {
+    const catalogue = catalogueOf(saying(own!, "http", 300), saying(a!, "tcp"), saying(b!, "tcp"))
+    const of = (memberOf: MemberLookup, self = own!) =>
+      new MeshViewBuilder(self).build(catalogue, memberOf).get(payments)!.protocol
+    expect(of(alive)).toBe("tcp")
+    expect(of((peer) => (peer === own ? "alive" : "dead"))).toBe("http")
+    const replaced = new MeshViewBuilder(own!)
+    replaced.build(catalogue, (peer) => (peer === own ? "alive" : "dead"))
+    expect(replaced.conflicts).toEqual([])
+    expect(of(() => "dead", PeerKey.make("12D3KooWPeerPeerPeer9"))).toBe("tcp")
+  })
+
+  test("the view stays the same object until one of them says otherwise", () => {
+    const builder = new MeshViewBuilder(own!)
+    const view = builder.build(catalogueOf(saying(a!, "http"), saying(b!, "tcp", 9)), alive)
+    expect(builder.build(catalogueOf(saying(a!, "http"), saying(b!, "tcp", 9)), alive)).toBe(view)
+    const agreed = builder.build(catalogueOf(saying(a!, "http"), saying(b!, "http", 9)), alive)
+    expect(agreed.get(payments)!.leftOut).toBeUndefined()
+    expect(agreed.get(payments)!.endpoints.length).toBe(2)
+    expect(builder.conflicts).toEqual([])
+  })
 })

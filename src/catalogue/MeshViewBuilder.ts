@@ -3,7 +3,7 @@
  * keeps the last result and hands out the same objects again wherever nothing changed, so that
  * plans are only compiled anew for services that did change.
  */
-import type { EndpointView, ServiceView } from "../model/MeshView.ts"
+import type { EndpointView, LeftOut, ServiceView } from "../model/MeshView.ts"
 import type { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import type { Protocol } from "../model/NodeRecord.ts"
 import type { Catalogue } from "./Catalogue.ts"
@@ -15,7 +15,11 @@ type MemberState = EndpointView["member"] | "left"
 export type MemberLookup = (peer: PeerKey) => MemberState | undefined
 
 interface Offer {
+  readonly node: NodeName
   readonly protocol: Protocol
+  /** Start of the node, as its record says. */
+  readonly epoch: number
+  readonly dead: boolean
   readonly endpoints: ReadonlyArray<EndpointView>
 }
 
@@ -29,9 +33,10 @@ interface Contribution {
 /** Nodes that say different protocols for one service. */
 export interface ProtocolConflict {
   readonly service: ServiceName
+  /** The one that calls use; who says another is left out of the view. */
   readonly used: Protocol
-  /** Left out of the view. */
-  readonly nodes: ReadonlyArray<NodeName>
+  /** What each node says, in the order of their names. */
+  readonly said: ReadonlyArray<{ readonly node: NodeName; readonly protocol: Protocol }>
 }
 
 const noOffers: ReadonlyMap<ServiceName, Offer> = new Map()
@@ -80,7 +85,10 @@ export class MeshViewBuilder {
       record.services.map(({ name, protocol, endpoints }) => [
         name,
         {
+          node: record.name,
           protocol,
+          epoch: record.epoch,
+          dead: member === "dead",
           endpoints: endpoints.map(
             ({ id, healthy, draining, weight }): EndpointView => ({
               key: `${record.peer}/${name}/${id}`,
@@ -116,20 +124,30 @@ export class MeshViewBuilder {
     let same = offers.size === this.#services.size
     for (const [name, all] of offers) {
       const protocol = agreedProtocol(all)
-      const endpoints: Array<EndpointView> = []
-      const others = new Set<NodeName>()
-      for (const offer of all) {
-        for (const endpoint of offer.endpoints) {
-          if (offer.protocol === protocol) endpoints.push(endpoint)
-          else others.add(endpoint.node)
-        }
-      }
-      if (others.size > 0) {
-        conflicts.push({ service: name, used: protocol, nodes: Array.from(others) })
+      const endpoints = all.flatMap((offer) => (offer.protocol === protocol ? offer.endpoints : []))
+      const leftOut = all.flatMap((offer): ReadonlyArray<LeftOut> => {
+        if (offer.protocol === protocol) return []
+        return offer.endpoints.map((endpoint) => ({ protocol: offer.protocol, endpoint }))
+      })
+      // What the dead say is no trouble before they are back.
+      const living = all.filter(({ dead }) => !dead)
+      if (living.some((offer) => offer.protocol !== protocol)) {
+        const said = living.map(({ node, protocol }) => ({ node, protocol }))
+        said.sort((a, b) => (a.node < b.node ? -1 : 1))
+        conflicts.push({ service: name, used: protocol, said })
       }
       const before = this.#services.get(name)
-      const view = { name, protocol, endpoints: shared(before?.endpoints, endpoints) }
-      if (before?.protocol === protocol && before.endpoints === view.endpoints) {
+      const view: ServiceView = {
+        name,
+        protocol,
+        endpoints: shared(before?.endpoints, endpoints),
+        ...(leftOut.length === 0 ? {} : { leftOut: sharedLeftOut(before?.leftOut, leftOut) })
+      }
+      if (
+        before?.protocol === protocol &&
+        before.endpoints === view.endpoints &&
+        before.leftOut === view.leftOut
+      ) {
         services.set(name, before)
       } else {
         services.set(name, view)
@@ -141,16 +159,27 @@ export class MeshViewBuilder {
   }
 }
 
-/** What most nodes say; among equals the first by name, so that all nodes decide alike. */
+/**
+ * What most nodes say that are not dead, so that hosts replaced by others with a new protocol do
+ * not outvote them while their records last. Where as many say one as the other, what the node says
+ * that has run longest: a newcomer with a mistake in its config does not take a service over. Every
+ * node decides by the same records and so alike.
+ */
 const agreedProtocol = (offers: ReadonlyArray<Offer>): Protocol => {
-  const votes = new Map<Protocol, number>()
-  for (const { protocol } of offers) votes.set(protocol, (votes.get(protocol) ?? 0) + 1)
-  let best = offers[0]!.protocol
-  for (const [protocol, count] of votes) {
-    const lead = count - votes.get(best)!
-    if (lead > 0 || (lead === 0 && protocol < best)) best = protocol
+  const [first] = offers
+  if (first === undefined || offers.every(({ protocol }) => protocol === first.protocol)) {
+    return first?.protocol ?? "http"
   }
-  return best
+  const living = offers.filter(({ dead }) => !dead)
+  const votes = new Map<Protocol, { count: number; since: number }>()
+  for (const { protocol, epoch } of living.length === 0 ? offers : living) {
+    const { count, since } = votes.get(protocol) ?? { count: 0, since: epoch }
+    votes.set(protocol, { count: count + 1, since: Math.min(since, epoch) })
+  }
+  const [best] = Array.from(votes).sort(
+    ([nameA, a], [nameB, b]) => b.count - a.count || a.since - b.since || (nameA < nameB ? -1 : 1)
+  )
+  return best?.[0] ?? first.protocol
 }
 
 const sameEndpoint = (a: EndpointView, b: EndpointView): boolean =>
@@ -177,4 +206,17 @@ const shared = (
   return merged.length === before.length && merged.every((one, index) => one === before[index])
     ? before
     : merged
+}
+
+const sharedLeftOut = (
+  before: ReadonlyArray<LeftOut> | undefined,
+  next: ReadonlyArray<LeftOut>
+): ReadonlyArray<LeftOut> => {
+  const same =
+    before?.length === next.length &&
+    next.every(
+      ({ endpoint, protocol }, index) =>
+        before[index]?.protocol === protocol && sameEndpoint(before[index].endpoint, endpoint)
+    )
+  return same ? before : next
 }

@@ -1,6 +1,13 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { bytes, counted, latency, rate, share, shortPeer, span } from "./Figures.ts"
+import { bytes, counted, firstOf, latency, rate, share, shortPeer, span } from "./Figures.ts"
+
+describe("a list in one line", () => {
+  it("says how many more there are", () => {
+    expect(firstOf(["a", "b", "c"])).toBe("a, b, c")
+    expect(firstOf(["a", "b", "c", "d", "e"], "; ")).toBe("a; b; c; and 2 more")
+  })
+})
 
 describe("Figures", () => {
   it.each<readonly [string, string]>([

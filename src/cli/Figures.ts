@@ -64,6 +64,12 @@ export const bytes = (count: number): string => {
 export const counted = (count: number, word: string): string =>
   `${count} ${word}${count === 1 ? "" : "s"}`
 
+/** As many as a line has room for, and how many more there are. */
+export const firstOf = (all: ReadonlyArray<string>, separator = ", "): string =>
+  all.length <= 3
+    ? all.join(separator)
+    : `${all.slice(0, 3).join(separator)}${separator}and ${all.length - 3} more`
+
 /** A peer id, short enough for a table and long enough to be found again. */
 export const shortPeer = (peer: string): string =>
   peer.length <= 16 ? peer : `${peer.slice(0, 8)}…${peer.slice(-6)}`

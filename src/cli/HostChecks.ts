@@ -7,22 +7,13 @@ import { loadConfig } from "../config/ConfigFile.ts"
 import { formatHostPort, type HostPort, isLoopback } from "../config/HostPort.ts"
 import { parseMultiaddr } from "../config/Multiaddr.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
+import { runtimeAdvice, runtimeOf } from "../node/Runtime.ts"
 import { type Check, fail, ok, warn } from "./Check.ts"
 import { type CommandFailed, failCommand } from "./CommandFailed.ts"
 
-const leastNode = 22
-
 export const runtimeCheck = (versions: NodeJS.ProcessVersions): Check => {
-  const deno = versions["deno"]
-  if (deno !== undefined) return ok("runtime", `Deno ${deno}`)
-  const major = Number(versions.node.split(".")[0])
-  return major >= leastNode
-    ? ok("runtime", `Node ${versions.node}`)
-    : fail(
-        "runtime",
-        `Node ${versions.node}`,
-        `Skein needs Node ${leastNode} or newer. \`npx skein\` takes the one that came with npm ci.`
-      )
+  const { able, name } = runtimeOf(versions)
+  return able ? ok("runtime", name) : fail("runtime", name, runtimeAdvice)
 }
 
 /** Said before a node starts: else it would fail somewhere within, and of that the log would tell. */
@@ -115,7 +106,7 @@ export const portChecks = (config: NodeConfig): Effect.Effect<ReadonlyArray<Chec
       const address = parseMultiaddr(text)
       return address === undefined ? [] : [["node.listen", address] as const]
     }),
-    ...("host" in admin.listen ? [["admin", admin.listen] as const] : []),
+    ...(admin !== "off" && "host" in admin.listen ? [["admin", admin.listen] as const] : []),
     ...(outbound.http === "off" ? [] : [["outbound.http", outbound.http] as const]),
     ...upstreams.map(({ service, listen }) => [`upstream ${service}`, listen] as const)
   ]

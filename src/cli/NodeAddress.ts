@@ -12,7 +12,7 @@ import type { ConfigError } from "../config/ConfigProblem.ts"
 import type { AdminAddress } from "../config/HostPort.ts"
 import { AdminListen } from "../config/NodeConfig.ts"
 import { explain } from "../model/ExplainIssue.ts"
-import { type CommandFailed, wrongUsage } from "./CommandFailed.ts"
+import { type CommandFailed, failCommand, wrongUsage } from "./CommandFailed.ts"
 
 export const defaultAdmin: AdminAddress = { host: "127.0.0.1", port: 4191 }
 
@@ -75,5 +75,11 @@ export const chosenNode = (
     }
     const file = Option.orElse(choice.config, () => config)
     if (Option.isNone(file)) return defaultAdmin
-    return (yield* loadConfig(file.value)).admin.listen
+    const chosen = (yield* loadConfig(file.value)).admin
+    if (chosen === "off") {
+      return yield* failCommand(
+        `${file.value} has admin: off, so its node cannot be asked or told anything; give it an address like 127.0.0.1:4191`
+      )
+    }
+    return chosen.listen
   })

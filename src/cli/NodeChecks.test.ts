@@ -36,6 +36,15 @@ const announced = (...changes: ReadonlyArray<Partial<AnnouncedAddress>>) =>
 
 const [self, other] = sampleMembers
 if (self === undefined || other === undefined) throw new Error("the sample has two members")
+const payments = sampleServices.find(({ name }) => name === "payments")
+if (payments === undefined) throw new Error("the sample has payments")
+const finding: NodeStatus["findings"][number] = {
+  kind: "protocol_conflict",
+  service: payments.name,
+  nodes: [other.node],
+  message: "payments is http on host-a, but tcp on host-b: calls use http, and host-b gets none",
+  hint: "Set protocol of payments in the config of host-b to http."
+}
 const mesh = (change: Partial<MemberStatus>) =>
   meshChecks(sampleStatus, [self, { ...other, ...change }])
 
@@ -165,6 +174,36 @@ describe("the checks of skein doctor", () => {
       /none of 1 endpoint is healthy/
     ],
     [
+      "nodes that contradict each other",
+      "fail",
+      find(meshChecks({ ...sampleStatus, findings: [finding] }, sampleMembers), "protocols"),
+      /^payments is http on host-a, but tcp on host-b/
+    ],
+    [
+      "one name twice",
+      "warn",
+      find(
+        meshChecks({ ...sampleStatus, findings: [{ ...finding, kind: "name_not_unique" }] }, []),
+        "names"
+      ),
+      /^payments/
+    ],
+    [
+      "a service whose circuits are open",
+      "fail",
+      find(
+        serviceChecks([{ ...payments, endpoints: { total: 2, healthy: 2, inUse: 0 } }]),
+        "payments"
+      ),
+      /2 of 2 endpoints are healthy, but calls from this node have failed/
+    ],
+    [
+      "a service in a panic",
+      "warn",
+      find(serviceChecks([{ ...payments, panic: true }]), "payments"),
+      /^panic: so many of 2 endpoints/
+    ],
+    [
       "a collector that is down",
       "warn",
       find(
@@ -211,6 +250,10 @@ describe("the checks of skein doctor", () => {
     expect(announced({ state: "untried" })).toMatchObject({ state: "ok" })
     expect(announced(untried, {})).toMatchObject({ state: "warn" })
     expect(announced()).toMatchObject({ state: "ok" })
+  })
+
+  it("a link that drains is no trouble: its node has said so", () => {
+    expect(find(mesh({ link: "draining" }), "links").state).toBe("ok")
   })
 
   it("a member that has left is nobody's trouble", () => {

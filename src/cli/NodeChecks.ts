@@ -1,5 +1,5 @@
 /** What a node's own report says of its health. Pure: from the admin API's values to checks. */
-import type { MemberStatus, NodeStatus, ServiceStatus } from "../admin/AdminModel.ts"
+import type { MemberStatus, MeshFinding, NodeStatus, ServiceStatus } from "../admin/AdminModel.ts"
 import { announcedCheck } from "./AnnouncedCheck.ts"
 import { type Check, fail, ok, warn } from "./Check.ts"
 import { clockCheck } from "./ClockCheck.ts"
@@ -93,6 +93,26 @@ export const nodeChecks = (status: NodeStatus): ReadonlyArray<Check> => {
   ]
 }
 
+/** What works now, though not for long or not for all; anything else leaves somebody out. */
+const harmless: ReadonlyArray<MeshFinding["kind"]> = ["name_not_unique", "records_refused"]
+
+const findingNames: Record<MeshFinding["kind"], string> = {
+  protocol_conflict: "protocols",
+  service_not_granted: "grants",
+  name_not_unique: "names",
+  address_not_unique: "addresses",
+  record_contested: "key",
+  records_refused: "records",
+  catalogue_full: "room"
+}
+
+const findingChecks = ({ findings }: NodeStatus): ReadonlyArray<Check> =>
+  findings.length === 0
+    ? [ok("agreement", "nodes do not contradict each other")]
+    : findings.map(({ kind, message, hint }) =>
+        (harmless.includes(kind) ? warn : fail)(findingNames[kind], message, hint)
+      )
+
 export const meshChecks = (
   status: NodeStatus,
   members: ReadonlyArray<MemberStatus>
@@ -101,7 +121,7 @@ export const meshChecks = (
     ({ self, state }) => !self && state !== "left" && state !== "refused"
   )
   const alive = others.filter(({ state }) => state === "alive")
-  const unlinked = alive.filter(({ link }) => link !== null && link !== "open")
+  const unlinked = alive.filter(({ link }) => link === "connecting" || link === "closed")
   const unsynced = alive.filter(({ record }) => record !== null && record.sync !== "synced")
   const names = (list: ReadonlyArray<MemberStatus>) => list.map(({ node }) => node).join(", ")
   return [
@@ -134,29 +154,46 @@ export const meshChecks = (
           unsynced.map(({ node, record }) => `${node}: ${record?.sync}`).join(", "),
           "It is repaired within 30 s when the members can reach each other."
         ),
-    clockCheck(status, members)
+    clockCheck(status, members),
+    ...findingChecks(status)
   ]
+}
+
+const serviceCheck = ({ name, endpoints, nodes, panic }: ServiceStatus): Check => {
+  const { healthy, inUse, total } = endpoints
+  const where = nodes.join(", ")
+  const see = `See \`skein endpoints ${name}\`.`
+  if (healthy === 0) {
+    return fail(
+      name,
+      total === 0 ? "no endpoints" : `none of ${counted(total, "endpoint")} is healthy`,
+      `Calls get no_healthy_endpoint. Are the programs running${where === "" ? "" : ` on ${where}`}? ${see}`
+    )
+  }
+  // What its callers here have met counts for more than what its owners say.
+  if (inUse === 0) {
+    return fail(
+      name,
+      `${healthy} of ${counted(total, "endpoint")} ${healthy === 1 ? "is" : "are"} healthy, but calls from this node have failed too often: no circuit is closed`,
+      `Calls get no_healthy_endpoint until a probe succeeds. ${see}`
+    )
+  }
+  if (panic) {
+    return warn(
+      name,
+      `panic: so many of ${counted(total, "endpoint")} behave badly that the ejected ones are used all the same`,
+      `Look for what they have in common: a database, a release, a network. ${see}`
+    )
+  }
+  return healthy === total
+    ? ok(name, `${counted(total, "healthy endpoint")} on ${where}`)
+    : warn(name, `${healthy} of ${total} endpoints are healthy`, see)
 }
 
 export const serviceChecks = (services: ReadonlyArray<ServiceStatus>): ReadonlyArray<Check> =>
   services.length === 0
     ? [ok("services", "none are offered in this mesh")]
-    : services.map(({ name, endpoints: { healthy, total }, nodes }) => {
-        const where = nodes.join(", ")
-        if (healthy === total && total > 0)
-          return ok(name, `${counted(total, "healthy endpoint")} on ${where}`)
-        return healthy === 0
-          ? fail(
-              name,
-              total === 0 ? "no endpoints" : `none of ${counted(total, "endpoint")} is healthy`,
-              `Calls get no_healthy_endpoint. Are the programs running${where === "" ? "" : ` on ${where}`}? See \`skein endpoints ${name}\`.`
-            )
-          : warn(
-              name,
-              `${healthy} of ${total} endpoints are healthy`,
-              `See \`skein endpoints ${name}\`.`
-            )
-      })
+    : services.map(serviceCheck)
 
 export const telemetryChecks = ({ telemetry }: NodeStatus): ReadonlyArray<Check> => {
   const { collector, reachable, dropped, lastError } = telemetry

@@ -31,7 +31,7 @@ export interface RunningNode {
   readonly listening: ReadonlyArray<string>
   /** Where they are told to connect: multiaddrs. */
   readonly addresses: ReadonlyArray<string>
-  readonly admin: string
+  readonly admin: string | undefined
   readonly proxy: string | undefined
   /** Takes nothing new, and ends when nothing is in flight or the deadline has passed. */
   readonly drain: Effect.Effect<void>

@@ -147,6 +147,14 @@ describe("which node is asked", () => {
     expect((await skein("status")).stderr).toContain(nobody)
   })
 
+  it("a config without admin API: says so instead of asking somebody else", async () => {
+    const path = join(directory, "off.yaml")
+    writeFileSync(path, "admin: off\n")
+    const { code, stderr } = await skein("status", "--config", path)
+    expect(code).toBe(1)
+    expect(stderr).toContain("off.yaml has admin: off")
+  })
+
   it("nobody there: where, why and what to do, exit code 1", async () => {
     expect(await skein("members", "--admin", nobody)).toEqual({
       code: 1,

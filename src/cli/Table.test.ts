@@ -51,34 +51,46 @@ describe("tables", () => {
 
   it("services", () => {
     expect(lines(renderServices(sampleServices, plain))).toEqual([
-      "NAME       PROTOCOL  HEALTHY  SUCCESS    RPS    P50     P95    P99  NODES",
-      "ledger-db  tcp           0/1        -      0      -       -      -  host-b",
-      "payments   http          2/2   99.87%  123.4  1.2ms  12.3ms  1.23s  host-a, host-b",
+      "NAME       PROTOCOL  HEALTHY  IN USE  SUCCESS    RPS    P50     P95    P99  NODES",
+      "ledger-db  tcp           0/1       0        -      0      -       -      -  host-b",
+      "payments   http          2/2       1   99.87%  123.4  1.2ms  12.3ms  1.23s  host-a, host-b",
       ""
     ])
     expect(renderServices([], plain)).toContain("No services")
+    const leftOut = [{ node: "host-c", protocol: "tcp" }] as never
+    const torn = { ...sampleServices[1]!, leftOut }
+    expect(renderServices([torn], plain)).toContain("payments  http (host-c: tcp)  ")
+    const panicking = { ...sampleServices[1]!, panic: true }
+    expect(renderServices([panicking], plain)).toContain("  1 (panic)  ")
   })
 
-  it("endpoints: the first reason why traffic does not go there", () => {
+  it("endpoints: what is in force, for how long, and what is disregarded", () => {
     const [good] = sampleEndpoints
     if (good === undefined) throw new Error("the sample has no endpoints")
+    const until = { stateUntilAt: sampleNow + 30_000, inUse: false }
     const states = [
       good,
-      { ...good, breaker: "half_open" as const },
-      { ...good, ejectedUntilAt: sampleNow + 30_000, breaker: "open" as const },
-      { ...good, ejectedUntilAt: sampleNow - 1 },
-      { ...good, draining: true, ejectedUntilAt: sampleNow + 30_000 },
-      { ...good, healthy: false, draining: true },
-      { ...good, member: "suspect" as const, healthy: false }
+      { ...good, ...until, state: "ejected" as const },
+      { ...good, ...until, state: "ejected" as const, inUse: true, inUseDespite: "panic" as const },
+      { ...good, ...until, state: "unwell" as const, inUse: true },
+      { ...good, ...until, state: "circuit_open" as const },
+      { ...good, state: "probing" as const, breaker: "half_open" as const },
+      { ...good, state: "link_down" as const, inUse: false },
+      { ...good, state: "dead" as const, inUseDespite: "no_other" as const },
+      { ...good, state: "suspect" as const, stateUntilAt: sampleNow - 1 },
+      { ...good, state: "left_out" as const, inUse: false, protocol: "tcp" as const }
     ].map((endpoint) => lines(renderEndpoints([endpoint], plain))[1]?.split(/\s{2,}/)[2])
     expect(states).toEqual([
       "healthy",
-      "breaker half_open",
       "ejected 30s",
-      "healthy",
-      "draining",
-      "unhealthy",
-      "node suspect"
+      "ejected 30s (in use: panic)",
+      "unwell 30s",
+      "circuit open 30s",
+      "circuit on probe",
+      "link down",
+      "node dead (in use: no other)",
+      "node suspect",
+      "left out: says tcp"
     ])
   })
 

@@ -12,7 +12,10 @@ type RunDemo = (options: { readonly once: boolean }) => Effect.Effect<void, Erro
 const loadDemo: Effect.Effect<RunDemo, ReturnType<typeof failCommand>> = Effect.gen(function* () {
   const module: unknown = yield* Effect.tryPromise({
     try: () => import(script.href),
-    catch: (cause) => failCommand(`the demo at ${script.pathname} cannot be loaded: ${cause}`)
+    catch: (cause) =>
+      failCommand(
+        `the demo at ${script.pathname} cannot be loaded: ${cause}\n  Its programs are in a checkout of Skein: npm ci && npm run demo`
+      )
   })
   if (typeof module === "object" && module !== null && "runDemo" in module) {
     // Its file is typed against this very signature; across a computed path nobody checks that.

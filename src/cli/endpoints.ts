@@ -9,18 +9,37 @@ import { readAs } from "./NodeAddress.ts"
 import { type Column, renderTable, type Tone } from "./Table.ts"
 import { type Showing, showView, viewOptions } from "./View.ts"
 
-/** Why traffic does or does not go there: the first reason that holds. */
+type State = EndpointStatus["state"]
+
+/** What is in force, in people's words; the tone is of what gets no requests. */
+const states: Record<State, readonly [words: string, tone: Tone]> = {
+  healthy: ["healthy", "good"],
+  suspect: ["node suspect", "warn"],
+  unwell: ["unwell", "warn"],
+  probing: ["circuit on probe", "warn"],
+  ejected: ["ejected", "bad"],
+  link_down: ["link down", "bad"],
+  dead: ["node dead", "bad"],
+  circuit_open: ["circuit open", "bad"],
+  unhealthy: ["unhealthy", "bad"],
+  draining: ["draining", "warn"],
+  left_out: ["left out", "bad"]
+}
+
+const despite: Record<NonNullable<EndpointStatus["inUseDespite"]>, string> = {
+  panic: " (in use: panic)",
+  no_other: " (in use: no other)"
+}
+
+/** Why traffic does or does not go there, how long, and what is disregarded. */
 const verdict = (endpoint: EndpointStatus, now: number): readonly [string, Tone] => {
-  if (endpoint.member !== "alive") return [`node ${endpoint.member}`, "bad"]
-  if (!endpoint.healthy) return ["unhealthy", "bad"]
-  if (endpoint.draining) return ["draining", "warn"]
-  if (endpoint.ejectedUntilAt !== null && endpoint.ejectedUntilAt > now) {
-    return [`ejected ${span(endpoint.ejectedUntilAt - now)}`, "bad"]
-  }
-  if (endpoint.breaker === "open" || endpoint.breaker === "half_open") {
-    return [`breaker ${endpoint.breaker}`, "warn"]
-  }
-  return ["healthy", "good"]
+  const { state, stateUntilAt, inUseDespite } = endpoint
+  const [words, tone] = states[state]
+  if (state === "left_out") return [`${words}: says ${endpoint.protocol}`, tone]
+  const wait = stateUntilAt !== null && stateUntilAt > now ? ` ${span(stateUntilAt - now)}` : ""
+  return inUseDespite === null
+    ? [`${words}${wait}`, tone]
+    : [`${words}${wait}${despite[inUseDespite]}`, "warn"]
 }
 
 const columns = (now: number): ReadonlyArray<Column<EndpointStatus>> => [

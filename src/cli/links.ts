@@ -7,6 +7,7 @@ import { type Showing, showView, viewOptions } from "./View.ts"
 
 const stateTone: Record<LinkStatus["state"], Tone> = {
   open: "good",
+  draining: "warn",
   connecting: "warn",
   closed: "bad"
 }

@@ -1,19 +1,33 @@
 /** `skein services`: what can be called, and how calls from this node fare. */
 import * as Command from "@effect/cli/Command"
 import type { ServiceStatus } from "../admin/AdminModel.ts"
-import { latency, rate, share } from "./Figures.ts"
+import { firstOf, latency, rate, share } from "./Figures.ts"
 import { type Column, renderTable } from "./Table.ts"
 import { type Showing, showView, viewOptions } from "./View.ts"
 
 const columns: ReadonlyArray<Column<ServiceStatus>> = [
   { title: "NAME", cell: ({ name }) => name },
-  { title: "PROTOCOL", cell: ({ protocol }) => protocol },
+  {
+    title: "PROTOCOL",
+    cell: ({ protocol, leftOut }) =>
+      leftOut.length === 0
+        ? protocol
+        : `${protocol} (${firstOf(leftOut.map((other) => `${other.node}: ${other.protocol}`))})`,
+    tone: ({ leftOut }) => (leftOut.length === 0 ? undefined : "bad")
+  },
   {
     title: "HEALTHY",
     cell: ({ endpoints }) => `${endpoints.healthy}/${endpoints.total}`,
     align: "right",
     tone: ({ endpoints: { healthy, total } }) =>
       healthy === 0 ? "bad" : healthy < total ? "warn" : "good"
+  },
+  {
+    title: "IN USE",
+    cell: ({ endpoints, panic }) => `${endpoints.inUse}${panic ? " (panic)" : ""}`,
+    align: "right",
+    tone: ({ endpoints: { healthy, inUse }, panic }) =>
+      inUse === 0 ? "bad" : panic || inUse < healthy ? "warn" : undefined
   },
   {
     title: "SUCCESS",

@@ -3,7 +3,7 @@ import * as Command from "@effect/cli/Command"
 import type { AnnouncedAddress, NodeStatus } from "../admin/AdminModel.ts"
 import { trialOf } from "./AnnouncedCheck.ts"
 import { clockLine, isClockWell } from "./ClockCheck.ts"
-import { bytes, counted, latency, span } from "./Figures.ts"
+import { bytes, counted, firstOf, latency, span } from "./Figures.ts"
 import { renderPairs, type Tone } from "./Table.ts"
 import { type Showing, showView, viewOptions } from "./View.ts"
 
@@ -29,7 +29,7 @@ const announces = ({ addresses, announced, nowAt }: NodeStatus) => {
 }
 
 export const renderStatus = (status: NodeStatus, { colour }: Showing): string => {
-  const { certificate, counts, memory, nowAt } = status
+  const { certificate, counts, findings, memory, nowAt } = status
   const missing = status.readiness.filter(({ ready }) => !ready)
   const troubled = status.actors.filter(({ state }) => state !== "running")
   const left = certificate.expiresAt - nowAt
@@ -76,6 +76,18 @@ export const renderStatus = (status: NodeStatus, { colour }: Showing): string =>
           counted(counts.links, "link")
         ].join(", ")
       ],
+      ...(findings.length === 0
+        ? []
+        : ([
+            [
+              "wrong",
+              `${firstOf(
+                findings.map(({ message }) => message),
+                "; "
+              )} (see \`skein doctor\`)`,
+              "bad"
+            ]
+          ] as const)),
       ["in flight", String(counts.inFlight)],
       ["memory", `${bytes(memory.rss)} resident, ${bytes(memory.heapUsed)} heap`],
       ["loop delay", latency(status.loopDelayMs)]

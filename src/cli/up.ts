@@ -49,11 +49,11 @@ const startBlock = (node: RunningNode): string => {
     ...lines("mesh", mesh.id),
     ...lines("listens", ...listening),
     ...lines("announces", ...announced),
-    ...lines("admin", admin),
+    ...lines("admin", admin ?? "off"),
     ...(proxy === undefined
       ? []
       : lines("proxy", `${proxy} (curl -x ${proxy} http://SERVICE.mesh/)`)),
-    ...lines("invite", `skein invite --admin ${admin}`)
+    ...(admin === undefined ? [] : lines("invite", `skein invite --admin ${admin}`))
   ].join("\n")
 }
 

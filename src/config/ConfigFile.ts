@@ -52,6 +52,14 @@ const readText = (path: string): Effect.Effect<RawConfig, ConfigError> =>
     })
   })
 
+/** Node reads TypeScript from 22.18 on. */
+const moduleReasonOf = (cause: unknown): string => {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined
+  return code === "ERR_UNKNOWN_FILE_EXTENSION"
+    ? `is TypeScript, which Node ${process.versions.node} does not read (22.18 and newer do); write it as .mjs or .yaml`
+    : `cannot be loaded: ${String(cause)}`
+}
+
 /** A module is loaded again when the file has changed: its time of change is part of the URL. */
 const readModule = (path: string): Effect.Effect<RawConfig, ConfigError> =>
   Effect.gen(function* () {
@@ -61,7 +69,7 @@ const readModule = (path: string): Effect.Effect<RawConfig, ConfigError> =>
     })
     const module: unknown = yield* Effect.tryPromise({
       try: () => import(`${pathToFileURL(path).href}?changed=${mtimeMs}`),
-      catch: (cause) => unreadable(path, `cannot be loaded: ${String(cause)}`)
+      catch: (cause) => unreadable(path, moduleReasonOf(cause))
     })
     if (typeof module !== "object" || module === null || !("default" in module)) {
       return yield* unreadable(

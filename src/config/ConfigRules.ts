@@ -41,7 +41,7 @@ export const uniqueNames = (services: ReadonlyArray<{ readonly name: string }>):
 
 interface Listening {
   readonly node: { readonly listen: ReadonlyArray<string> }
-  readonly admin: { readonly listen: HostPort | { readonly path: string } }
+  readonly admin: { readonly listen: HostPort | { readonly path: string } } | "off"
   readonly outbound: { readonly http: HostPort | "off" }
   readonly upstreams: ReadonlyArray<{ readonly listen: HostPort }>
   readonly services: ReadonlyArray<{
@@ -60,7 +60,9 @@ const listeners = (config: Listening): ReadonlyArray<Listener> => [
     const address = parseMultiaddr(text)
     return address === undefined ? [] : [{ path: ["node", "listen", index], address }]
   }),
-  ...("path" in config.admin.listen ? [] : [{ path: ["admin"], address: config.admin.listen }]),
+  ...(config.admin === "off" || "path" in config.admin.listen
+    ? []
+    : [{ path: ["admin"], address: config.admin.listen }]),
   ...(config.outbound.http === "off"
     ? []
     : [{ path: ["outbound", "http"], address: config.outbound.http }]),

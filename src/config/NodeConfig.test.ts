@@ -84,7 +84,7 @@ const inputs: fc.Arbitrary<NodeConfigInput> = some({
     announce: fc.constant(["/dns4/a.example/tcp/4001"]),
     zone: fc.constantFrom("eu-west/1a", "on", "1e3", "0x10")
   }),
-  admin: fc.constantFrom("127.0.0.1:1", "unix:/run/skein/admin.sock", {
+  admin: fc.constantFrom("off", "127.0.0.1:1", "unix:/run/skein/admin.sock", {
     listen: "0.0.0.0:2",
     allowRemote: true
   }),

@@ -70,7 +70,7 @@ const AdminDetail = Schema.Struct({
 const AdminValue = Schema.typeSchema(AdminDetail)
 
 /** `admin: 127.0.0.1:4191`, or with `allowRemote` as a mapping. Whoever reaches it runs the node. */
-export const Admin = Schema.transform(Schema.Union(AdminListen, AdminDetail), AdminValue, {
+const AdminPort = Schema.transform(Schema.Union(AdminListen, AdminDetail), AdminValue, {
   strict: true,
   decode: (admin) => ("listen" in admin ? admin : { listen: admin, allowRemote: false }),
   encode: (admin) => (admin.allowRemote ? admin : admin.listen)
@@ -84,6 +84,9 @@ export const Admin = Schema.transform(Schema.Union(AdminListen, AdminDetail), Ad
     }
   )
 )
+
+/** `off`: nobody can ask the node anything, `skein status` included. */
+export const Admin = Schema.Union(Schema.Literal("off"), AdminPort)
 
 const HttpCheck = Schema.Struct({
   /** GET must answer 200–399. */

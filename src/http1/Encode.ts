@@ -3,7 +3,7 @@
  * ResponseReader (and, between nodes, decodeRequestHead and decodeResponseHead) read back equal.
  *
  * Heads are trusted: those that our readers made are valid by construction. Whoever makes heads
- * from anything else (HTTP/2, an Effect client) checks them with `unsafePart` first.
+ * from anything else checks them with `unsafePart` first.
  */
 import type { Fields, RequestHead, ResponseHead } from "../model/Exchange.ts"
 import { readAuthority } from "./Authority.ts"

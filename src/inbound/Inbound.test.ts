@@ -93,7 +93,7 @@ describe("Inbound", () => {
     expect(observer.seen).toHaveLength(1)
     expect(observer.seen[0]).toMatchObject({
       info: { direction: "inbound", caller: "host-a", method: "POST", target: "/pay" },
-      endpoint: `${self.peer}/0`,
+      endpoint: `${self.peer}/payments/0`,
       ends: [{ outcome: { kind: "complete", status: 200 }, bytesIn: 3, bytesOut: 5 }]
     })
     expect(inbound.inFlight).toBe(0)
@@ -241,7 +241,9 @@ describe("Inbound", () => {
     expect((await slow).text).toBe("b")
     while (b.sockets.size > 0) await turn()
     const cells = metrics.families.get("skein_inbound_endpoint_in_flight")?.cells
-    expect([...(cells?.keys() ?? [])]).toEqual(['{"service":"payments","endpoint":"a"}'])
+    expect([...(cells?.keys() ?? [])]).toEqual([
+      JSON.stringify({ service: "payments", endpoint: `${self.peer}/payments/a` })
+    ])
   })
 
   it("keeps what is known of an endpoint's health when only its timeouts change", async () => {

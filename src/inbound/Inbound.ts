@@ -40,7 +40,7 @@ export class Inbound {
 
   constructor(options: InboundOptions) {
     this.#options = options
-    this.#metrics = new InboundMetrics(options.metrics)
+    this.#metrics = new InboundMetrics(options.metrics, options.self.peer)
     options.metrics.onCollect(() => {
       for (const endpoint of this.#all()) endpoint.publishGauges()
     })
@@ -73,7 +73,7 @@ export class Inbound {
       observation.end({ kind: "fault", code: chosen.code, message: chosen.message }, 0, 0)
       return new RefusedStream(chosen, receiver)
     }
-    observation.endpoint(`${self.peer}/${chosen.id}`, self.node)
+    observation.endpoint(chosen.key, self.node)
     chosen.inFlight++
     this.#inFlight++
     return new InboundExchange({

@@ -43,6 +43,8 @@ const unknownYet = "not checked yet"
 
 export class LocalEndpoint {
   readonly service: ServiceName
+  /** What the mesh calls it: `<peer>/<service>/<id>`. */
+  readonly key: string
   readonly protocol: Protocol
   #address: LocalAddress
   readonly #http: HttpEndpoint
@@ -59,6 +61,7 @@ export class LocalEndpoint {
   constructor(options: LocalEndpointOptions) {
     const { service, address, node, ticker } = options
     this.service = service.name
+    this.key = options.metrics.keyOf(service.name, address.id)
     this.protocol = service.protocol
     this.#address = address
     this.#metrics = options.metrics

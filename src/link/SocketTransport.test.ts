@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { once } from "node:events"
 import net from "node:net"
 import { afterEach, describe, expect, it, vi } from "@effect/vitest"
@@ -161,6 +162,24 @@ describe("dialling", () => {
     const dialling = dial(address, controller.signal)
     controller.abort()
     await expect(dialling).rejects.toThrow()
+  })
+
+  it("takes what a socket that was given up still has to say", async () => {
+    const { address } = await listen()
+    const sockets: Array<net.Socket> = []
+    const onSocket = (message: unknown): void => {
+      if (typeof message !== "object" || message === null || !("socket" in message)) return
+      if (message.socket instanceof net.Socket) sockets.push(message.socket)
+    }
+    subscribe("net.client.socket", onSocket)
+    const controller = new AbortController()
+    const dialling = dial(address, controller.signal)
+    unsubscribe("net.client.socket", onSocket)
+    controller.abort()
+    await expect(dialling).rejects.toThrow()
+    // Without a listener an error would end the process.
+    const refused = new Error("connect ECONNREFUSED")
+    expect(sockets.map((socket) => socket.emit("error", refused))).toEqual([true])
   })
 
   it("takes TCP addresses, with or without the peer, and no others", () => {

@@ -106,6 +106,8 @@ const connect = (
         resolve(socket)
         return
       }
+      // The attempt may have failed already, or, on Deno, still fail: nobody is there to be told.
+      socket.on("error", () => undefined)
       socket.destroy()
       reject(new Error(`no connection to ${host}:${port}: ${error.message}`, { cause: error }))
     }

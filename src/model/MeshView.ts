@@ -24,10 +24,18 @@ export interface EndpointView {
   readonly local: boolean
 }
 
+/** An endpoint that gets no calls, because its node says another protocol than the service has. */
+export interface LeftOut {
+  readonly protocol: Protocol
+  readonly endpoint: EndpointView
+}
+
 export interface ServiceView {
   readonly name: ServiceName
   readonly protocol: Protocol
   readonly endpoints: ReadonlyArray<EndpointView>
+  /** For people only; absent: none. */
+  readonly leftOut?: ReadonlyArray<LeftOut> | undefined
 }
 
 export interface MeshView {

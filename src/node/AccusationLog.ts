@@ -33,7 +33,7 @@ export interface AccusationLogOptions {
 export class AccusationLog {
   readonly #options: AccusationLogOptions
   readonly #log: (message: string) => void
-  readonly #family: Family<Counter>
+  readonly #family: Family<Counter, "counter", "node">
   /** In the order of their windows' beginning. */
   readonly #accusers = new Map<PeerKey, Accuser>()
 
@@ -42,7 +42,8 @@ export class AccusationLog {
     this.#log = log
     this.#family = options.metrics.counter(
       "skein_membership_accusations_total",
-      "How often another node said that this one is out of reach, by the node that said it."
+      "How often another node said that this one is out of reach, by the node that said it.",
+      ["node"]
     )
   }
 

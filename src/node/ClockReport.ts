@@ -65,7 +65,7 @@ export class ClockReport {
   readonly #options: ClockReportOptions
   readonly #log: (message: string, isWell: boolean) => void
   readonly #refused = new Map<string, Refused>()
-  readonly #counter: Family<Counter>
+  readonly #counter: Family<Counter, "counter", "node" | "what">
   /** Of whose clocks the log has told that they are off. */
   readonly #told = new Set<PeerKey>()
   #toldOwn = false
@@ -82,15 +82,18 @@ export class ClockReport {
     this.#log = log
     this.#counter = metrics.counter(
       "skein_refused_by_time_total",
-      "What this node refused because of time, by whose it was and what it was."
+      "What this node refused because of time, by whose it was and what it was.",
+      ["node", "what"]
     )
     const offset = metrics.gauge(
       "skein_peer_clock_offset_seconds",
-      "How far the clock of another node is ahead of this one's, as pings tell."
+      "How far the clock of another node is ahead of this one's, as pings tell.",
+      ["node"]
     )
     const own = metrics.gauge(
       "skein_clock_offset_seconds",
-      "How far this node's clock is ahead of the median of the other nodes' clocks."
+      "How far this node's clock is ahead of the median of the other nodes' clocks.",
+      []
     )
     let shown = new Set<string>()
     metrics.onCollect(() => {

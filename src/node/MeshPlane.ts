@@ -11,6 +11,7 @@ import { CatalogueStore } from "../catalogue/CatalogueStore.ts"
 import { connectByRpc } from "../catalogue/CatalogueSync.ts"
 import { MeshViewBuilder } from "../catalogue/MeshViewBuilder.ts"
 import { makeRecordDoor } from "../catalogue/RecordDoor.ts"
+import { RefusedRecords } from "../catalogue/RefusedRecords.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import { makeAdmission } from "../identity/Admission.ts"
 import { AdmittedPeers } from "../identity/AdmittedPeers.ts"
@@ -47,6 +48,7 @@ import { ClockReport } from "./ClockReport.ts"
 import { makeDialBack } from "./DialBack.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
 import { meshAnswers } from "./MeshAnswers.ts"
+import { MeshTroubles, tellTroubles } from "./MeshTroubles.ts"
 import { PeerNames } from "./PeerNames.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 
@@ -74,6 +76,9 @@ export interface MeshPlane {
   readonly addressChecks: AddressChecks
   readonly view: MeshViewSource
   readonly nameOf: (peer: PeerKey) => string
+  /** What is wrong between nodes. */
+  readonly troubles: MeshTroubles
+  readonly refused: RefusedRecords
   /** Whether the mesh has been met since the start, as far as one must wait for that. */
   readonly met: () => ReadinessItem
 }
@@ -194,16 +199,19 @@ export const makeMeshPlane = (
       return count
     }
 
+    const refused = new RefusedRecords()
     const catalogue = yield* makeCatalogue({
       self,
       name: identity.current.name,
       zone: node.zone,
       software: options.software,
-      door: makeRecordDoor(identity, {
-        cache,
-        onCertificate: (certificate) => admitted.refresh(certificate),
-        onUntimely: ({ peer, message }) => clockReport.add({ peer, what: "record", message })
-      }),
+      door: refused.watch(
+        makeRecordDoor(identity, {
+          cache,
+          onCertificate: (certificate) => admitted.refresh(certificate),
+          onUntimely: ({ peer, message }) => clockReport.add({ peer, what: "record", message })
+        })
+      ),
       // Alone there is nobody to differ from.
       clock: () => (others() === 0 ? "right" : clocks.verdict),
       connect: connectByRpc(clients),
@@ -301,6 +309,17 @@ export const makeMeshPlane = (
       Effect.forkScoped
     )
 
+    const troubles = new MeshTroubles({
+      name: () => identity.current.name,
+      catalogue: catalogue.current,
+      status: catalogue.status,
+      memberOf: membership.stateOf,
+      conflicts: () => builder.conflicts,
+      refused,
+      now: () => ticker.wall()
+    })
+    yield* tellTroubles(troubles)
+
     const renewal = yield* keepCertificate({
       dataDir: node.dataDir,
       identity,
@@ -353,6 +372,8 @@ export const makeMeshPlane = (
       clocks,
       clockReport,
       addressChecks,
+      troubles,
+      refused,
       view,
       met: () => {
         const known = others()

@@ -15,13 +15,14 @@ import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { IdentityCell, NodeIdentity } from "../identity/NodeIdentity.ts"
 import { maxDepth } from "../identity/SignedChain.ts"
 import type { Inbound } from "../inbound/Inbound.ts"
-import type { PeerLinkStatus } from "../link/LinkPool.ts"
+import type { LeftOut, ServiceView } from "../model/MeshView.ts"
 import { NodeName } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Outbound } from "../outbound/Outbound.ts"
 import type { Telemetry } from "../telemetry/Telemetry.ts"
 import type { Drain } from "./Drain.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
+import { linkStates, observeNode } from "./NodeMetrics.ts"
 import { RateMeter } from "./RateMeter.ts"
 
 export interface NodeSourceOptions {
@@ -45,9 +46,6 @@ export type NodeViews = Pick<
   "status" | "members" | "services" | "endpoints" | "links" | "metrics"
 >
 
-const linkState = (state: PeerLinkStatus["state"]): LinkStatus["state"] =>
-  state === "connecting" ? "connecting" : state === "down" ? "closed" : "open"
-
 const rounded = (value: number | undefined): number | null =>
   value === undefined ? null : Math.round(value)
 
@@ -61,6 +59,23 @@ const admitStatus = ({ authority }: NodeIdentity): NodeStatus["certificate"]["ad
       }
 
 const orNull = <A>(value: A | undefined): A | null => value ?? null
+
+/** What each node says whose endpoints are left out of a service. */
+const leftOutNodes = ({ leftOut = [] }: ServiceView): ServiceStatus["leftOut"] => {
+  const said = new Map(leftOut.map(({ endpoint, protocol }) => [endpoint.node, protocol]))
+  return Array.from(said, ([node, protocol]) => ({ node, protocol }))
+}
+
+/** Nobody calls it, so nothing is known but what its owner says. */
+const leftOutStatus = ({ endpoint, protocol }: LeftOut): EndpointStatus => {
+  const { key, node, peer, zone, local, healthy, draining, member, weight } = endpoint
+  return {
+    ...{ key, node, peer, endpoint: endpoint.endpoint, zone: orNull(zone), local, protocol },
+    ...{ healthy, draining, member, weight, linked: true, breaker: null },
+    ...{ state: "left_out", stateUntilAt: null, inUse: false, inUseDespite: null },
+    ...{ ejectedUntilAt: null, inFlight: 0, ewmaMs: null, success: null, rps: 0 }
+  }
+}
 
 export const makeNodeViews = (
   options: NodeSourceOptions
@@ -110,7 +125,7 @@ export const makeNodeViews = (
           zone: orNull(record.zone),
           addresses: record.addresses,
           sinceAt: member?.since ?? record.signedAt,
-          link: isSelf ? null : linkState(link?.state ?? "down"),
+          link: isSelf ? null : linkStates[link?.state ?? "down"],
           rttMs: orNull(link?.rtt),
           clockAheadMs: isSelf ? null : rounded(clocks.aheadOf(record.peer)),
           software: record.software,
@@ -138,7 +153,7 @@ export const makeNodeViews = (
           zone: null,
           addresses: [],
           sinceAt,
-          link: linkState(link?.state ?? "down"),
+          link: linkStates[link?.state ?? "down"],
           rttMs: orNull(link?.rtt),
           clockAheadMs: rounded(clocks.aheadOf(peer)),
           software: null,
@@ -157,12 +172,15 @@ export const makeNodeViews = (
         return {
           name: service.name,
           protocol: service.protocol,
+          leftOut: leftOutNodes(service),
           endpoints: {
             total: service.endpoints.length,
             healthy: service.endpoints.filter(
               ({ healthy, draining, member }) => healthy && !draining && member !== "dead"
-            ).length
+            ).length,
+            inUse: one?.selected ?? 0
           },
+          panic: one?.panic ?? false,
           nodes: [...new Set(service.endpoints.map(({ node }) => node))].sort(),
           success: called ? one.successRate : null,
           rps: called ? meter.perSecond(now, service.name, one.requests) : 0,
@@ -177,36 +195,45 @@ export const makeNodeViews = (
       Effect.suspend(() => {
         const viewed = view.current.services.get(service)
         if (viewed === undefined) {
+          const why = plane.troubles.whyMissing(service)
           return new AdminNotFound({
             code: "service_not_found",
-            message: `no node of the mesh offers ${service}`,
-            hint: "Check the spelling with `skein services`."
+            message: `no node of the mesh offers ${service}${why === undefined ? "" : `: ${why}`}`,
+            hint:
+              why === undefined
+                ? "Check the spelling with `skein services`."
+                : "See `skein doctor` for the mend."
           })
         }
         const zones = new Map(viewed.endpoints.map(({ key, zone }) => [key, zone]))
         const now = ticker.now()
-        return Effect.succeed(
-          outbound.endpoints(service).map(
-            (one): EndpointStatus => ({
-              key: one.key,
-              node: one.node,
-              peer: one.peer,
-              endpoint: one.endpoint,
-              zone: orNull(zones.get(one.key)),
-              local: one.local,
-              healthy: one.healthy,
-              draining: one.draining,
-              member: one.member,
-              weight: one.weight,
-              breaker: one.breaker ?? "off",
-              ejectedUntilAt: orNull(one.ejectedUntil),
-              inFlight: one.inFlight,
-              ewmaMs: orNull(one.ewma),
-              success: one.requests === 0 ? null : 1 - one.failures / one.requests,
-              rps: meter.perSecond(now, one.key, one.requests)
-            })
-          )
+        const used = outbound.endpoints(service).map(
+          (one): EndpointStatus => ({
+            key: one.key,
+            node: one.node,
+            peer: one.peer,
+            endpoint: one.endpoint,
+            zone: orNull(zones.get(one.key)),
+            local: one.local,
+            protocol: viewed.protocol,
+            healthy: one.healthy,
+            draining: one.draining,
+            member: one.member,
+            weight: one.weight,
+            breaker: one.breaker ?? "off",
+            linked: one.linked,
+            state: one.standing,
+            stateUntilAt: orNull(one.standsUntil),
+            inUse: one.selected,
+            inUseDespite: orNull(one.despite),
+            ejectedUntilAt: orNull(one.ejectedUntil),
+            inFlight: one.inFlight,
+            ewmaMs: orNull(one.ewma),
+            success: one.requests === 0 ? null : 1 - one.failures / one.requests,
+            rps: meter.perSecond(now, one.key, one.requests)
+          })
         )
+        return Effect.succeed([...used, ...(viewed.leftOut ?? []).map(leftOutStatus)])
       })
 
     const linkRows = (): ReadonlyArray<LinkStatus> =>
@@ -214,7 +241,7 @@ export const makeNodeViews = (
         node: orNull(catalogue.current().node(link.peer)?.record.name),
         peer: link.peer,
         direction: link.state === "down" && link.serving > 0 ? "inbound" : "outbound",
-        state: linkState(link.state),
+        state: linkStates[link.state],
         address: orNull(link.addresses[0]),
         rttMs: orNull(link.rtt),
         exchanges: link.exchanges + link.serving,
@@ -260,6 +287,9 @@ export const makeNodeViews = (
         },
         clock: plane.clockReport.status(),
         readiness: options.readiness(),
+        findings: plane.troubles
+          .findings()
+          .map((finding) => ({ ...finding, service: orNull(finding.service) })),
         actors: options.actors().map((actor) => ({ ...actor, lastError: orNull(actor.lastError) })),
         telemetry: telemetry.exportStatus(),
         counts: {
@@ -274,6 +304,25 @@ export const makeNodeViews = (
         loopDelayMs: telemetry.loopDelay()
       }
     }
+
+    observeNode(telemetry.registry, () => ({
+      now: ticker.wall(),
+      ready: options.drain.state === "serving" && options.readiness().every(({ ready }) => ready),
+      members: members().map(({ state, record }) => ({
+        state,
+        signedAt: record?.signedAt ?? ticker.wall()
+      })),
+      links: links.status(),
+      nameOf: plane.nameOf,
+      certificate: {
+        expiresAt: identity.current.certificate.notAfter,
+        renewalFails: plane.renewal.problem() !== undefined
+      },
+      catalogue: catalogue.status(),
+      refused: plane.refused.kinds,
+      findings: plane.troubles.findings(),
+      actors: options.actors()
+    }))
 
     return {
       status: Effect.sync(status),

@@ -15,6 +15,11 @@ describe("StartError", () => {
     expect(error.message).toBe("cannot listen on 127.0.0.1:80")
   })
 
+  it("is itself when it was one", () => {
+    const error = new StartError({ code: "runtime_too_old", message: "m", cause: undefined })
+    expect(StartError.from(error)).toBe(error)
+  })
+
   it("has the tag for a code when there is no other", () => {
     expect(StartError.from({ _tag: "Odd", message: "m" }).code).toBe("Odd")
   })

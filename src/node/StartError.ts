@@ -16,9 +16,11 @@ export class StartError extends Data.TaggedError("StartError")<{
   readonly cause: unknown
 }> {
   static readonly from = (problem: Problem): StartError =>
-    new StartError({
-      code: problem.code ?? problem._tag,
-      message: problem.message,
-      cause: problem
-    })
+    problem instanceof StartError
+      ? problem
+      : new StartError({
+          code: problem.code ?? problem._tag,
+          message: problem.message,
+          cause: problem
+        })
 }

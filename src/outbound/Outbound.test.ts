@@ -1,6 +1,15 @@
 import { describe, expect, it } from "vitest"
+import type { EndpointView } from "../model/MeshView.ts"
+import type { Protocol } from "../model/NodeRecord.ts"
 import { defaultPolicy, makePolicy, type PolicyInput } from "../model/Policy.ts"
-import { endpointView, Fixture, payments, peerKey, serviceView } from "./OutboundFixture.ts"
+import {
+  endpointView,
+  Fixture,
+  microtasks,
+  payments,
+  peerKey,
+  serviceView
+} from "./OutboundFixture.ts"
 
 const two = [endpointView("a"), endpointView("b")]
 const inTurn: PolicyInput = { balance: { kind: "round_robin" } }
@@ -11,6 +20,45 @@ const answer = (mesh: Fixture, status: number, count = 1): void => {
     mesh.last.respond(status)
   }
 }
+
+describe("nodes that contradict each other about the protocol", () => {
+  const torn = (used: Protocol, other: Protocol, member: EndpointView["member"] = "alive") => {
+    const mesh = new Fixture({}, [])
+    const leftOut = [{ protocol: other, endpoint: endpointView("b", { member }) }]
+    mesh.view.set(new Map([[payments, { ...serviceView([endpointView("a")], used), leftOut }]]))
+    return mesh
+  }
+
+  it("a call for what the others say is refused with who says what", async () => {
+    const mesh = torn("tcp", "http")
+    const { receiver } = mesh.request()
+    await microtasks()
+    expect(receiver.fault).toMatchObject({
+      code: "no_healthy_endpoint",
+      sent: false,
+      message:
+        "nodes contradict each other about payments: the mesh uses tcp, and node-b, which says http, gets no calls; see `skein doctor`"
+    })
+    expect(mesh.sent).toEqual([])
+    // Tunnels go where most say.
+    mesh.tunnel()
+    expect(mesh.trail).toBe("a")
+  })
+
+  it("HTTP goes on where the mesh uses it, and once they agree", () => {
+    const mesh = torn("http", "tcp")
+    mesh.request()
+    expect(mesh.trail).toBe("a")
+    // Who is dead contradicts nobody: the call goes on, and the endpoint's node answers it.
+    const dead = torn("tcp", "http", "dead")
+    dead.request()
+    expect(dead.trail).toBe("a")
+    const mended = torn("tcp", "http")
+    mended.show([endpointView("a"), endpointView("b")], "http")
+    mended.request()
+    expect(mended.sent.length).toBe(1)
+  })
+})
 
 describe("the circuit of an endpoint", () => {
   const policy: PolicyInput = { ...inTurn, retry: "off", ejection: "off" }

@@ -12,9 +12,10 @@ import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "../telemetry/Metrics.ts"
 import type { PeerState } from "./EndpointState.ts"
 import { OutboundExchange } from "./OutboundExchange.ts"
-import { routeNotFound } from "./OutboundFaults.ts"
+import { protocolConflict, routeNotFound } from "./OutboundFaults.ts"
 import { PolicyMetrics } from "./PolicyMetrics.ts"
 import { type PlanContext, ServicePlan } from "./ServicePlan.ts"
+import { observeStandings } from "./StandingMetrics.ts"
 import { type EndpointStatus, endpointStatus, type ServiceStats, serviceStats } from "./Status.ts"
 
 export interface OutboundOptions {
@@ -32,6 +33,8 @@ export interface OutboundOptions {
    * and `sent: false`.
    */
   readonly remote: (peer: PeerKey) => Dispatch
+  /** Why a service is not in the view, when that is known; asked only when somebody calls it. */
+  readonly whyMissing?: (service: ServiceName) => string | undefined
 }
 
 export interface Outbound {
@@ -119,6 +122,11 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
       fields: call.head?.fields ?? []
     })
 
+  observeStandings(
+    options.metrics,
+    () => plans.values(),
+    () => ticker.now()
+  )
   follow(view.current)
   const unsubscribe = view.subscribe(follow)
 
@@ -127,7 +135,15 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
       const plan = plans.get(call.service)
       const observation = begin(call, plan === undefined)
       if (plan === undefined) {
-        return new Refusal(routeNotFound(self.node, call.service), receiver, observation)
+        return new Refusal(
+          routeNotFound(self.node, call.service, options.whyMissing?.(call.service)),
+          receiver,
+          observation
+        )
+      }
+      if (plan.httpLeftOut !== undefined && call.kind === "http") {
+        const fault = protocolConflict(self.node, plan, plan.httpLeftOut)
+        return new Refusal(fault, receiver, observation)
       }
       const exchange = new OutboundExchange(exchangeContext, plan, call, receiver, observation)
       exchange.start()

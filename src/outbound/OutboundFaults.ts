@@ -1,12 +1,31 @@
 /** What the outbound stack itself says when it cannot carry an exchange. */
 import type { Fault } from "../model/Fault.ts"
+import type { LeftOut } from "../model/MeshView.ts"
 import type { ServiceName } from "../model/Names.ts"
 import type { PassedLimit } from "./ExchangeLimits.ts"
 import type { ServicePlan } from "./ServicePlan.ts"
 
-export const routeNotFound = (node: string, service: ServiceName): Fault => ({
+/** `why`: what is known of a service that some node means to offer. */
+export const routeNotFound = (
+  node: string,
+  service: ServiceName,
+  why: string | undefined
+): Fault => ({
   code: "route_not_found",
-  message: `no node of the mesh offers a service named ${service}`,
+  message: `no node of the mesh offers a service named ${service}${why === undefined ? "" : `: ${why}`}`,
+  node,
+  service,
+  sent: false
+})
+
+/** An HTTP call to what most nodes say is no HTTP service, though some say so. */
+export const protocolConflict = (
+  node: string,
+  { protocol, service }: ServicePlan,
+  { endpoint }: LeftOut
+): Fault => ({
+  code: "no_healthy_endpoint",
+  message: `nodes contradict each other about ${service}: the mesh uses ${protocol}, and ${endpoint.node}, which says http, gets no calls; see \`skein doctor\``,
   node,
   service,
   sent: false

@@ -13,43 +13,58 @@ export interface EndpointCells {
   readonly inFlight: Gauge
 }
 
+type EndpointLabel = "service" | "endpoint"
+
 export class PolicyMetrics {
-  readonly #retries: Family<Counter>
-  readonly #budgetExhausted: Family<Counter>
-  readonly #transitions: Family<Counter>
-  readonly #breakerState: Family<Gauge>
-  readonly #ejections: Family<Counter>
-  readonly #requests: Family<Counter>
-  readonly #latency: Family<Histogram>
-  readonly #inFlight: Family<Gauge>
+  readonly #retries: Family<Counter, "counter", "service" | "reason">
+  readonly #budgetExhausted: Family<Counter, "counter", "service">
+  readonly #transitions: Family<Counter, "counter", EndpointLabel | "to">
+  readonly #breakerState: Family<Gauge, "gauge", EndpointLabel>
+  readonly #ejections: Family<Counter, "counter", EndpointLabel | "reason">
+  readonly #requests: Family<Counter, "counter", EndpointLabel | "result">
+  readonly #latency: Family<Histogram, "histogram", EndpointLabel>
+  readonly #inFlight: Family<Gauge, "gauge", EndpointLabel>
 
   constructor(registry: MetricRegistry) {
-    this.#retries = registry.counter("skein_retries_total", "Attempts after the first, by reason.")
+    this.#retries = registry.counter(
+      "skein_retries_total",
+      "Attempts after the first, by reason.",
+      ["service", "reason"]
+    )
     this.#budgetExhausted = registry.counter(
       "skein_retry_budget_exhausted_total",
-      "Retries not made because the service's retry budget was spent."
+      "Retries not made because the service's retry budget was spent.",
+      ["service"]
     )
     this.#transitions = registry.counter(
       "skein_breaker_transitions_total",
-      "Changes of an endpoint's circuit, by the state it went to."
+      "Changes of an endpoint's circuit, by the state it went to.",
+      ["service", "endpoint", "to"]
     )
     this.#breakerState = registry.gauge(
       "skein_breaker_state",
-      "An endpoint's circuit: 0 closed, 1 half-open, 2 open. Absent if it never opened."
+      "An endpoint's circuit: 0 closed, 1 half-open, 2 open. Absent if it never opened.",
+      ["service", "endpoint"]
     )
     this.#ejections = registry.counter(
       "skein_ejections_total",
-      "Times an endpoint was taken out of rotation for behaving worse than its peers."
+      "Times an endpoint was taken out of rotation for behaving worse than its peers.",
+      ["service", "endpoint", "reason"]
     )
     this.#requests = registry.counter(
       "skein_endpoint_requests_total",
-      "Attempts sent to an endpoint, by what they counted as."
+      "Attempts sent to an endpoint, by what they counted as.",
+      ["service", "endpoint", "result"]
     )
     this.#latency = registry.histogram(
-      "skein_endpoint_latency_ms",
-      "Milliseconds from sending an attempt to the head of its response."
+      "skein_endpoint_latency_seconds",
+      "Time from sending an attempt to the head of its response.",
+      ["service", "endpoint"]
     )
-    this.#inFlight = registry.gauge("skein_endpoint_in_flight", "Attempts under way.")
+    this.#inFlight = registry.gauge("skein_endpoint_in_flight", "Attempts under way.", [
+      "service",
+      "endpoint"
+    ])
   }
 
   endpoint(service: ServiceName, endpoint: string): EndpointCells {

@@ -1,52 +1,7 @@
 import { describe, expect, it } from "vitest"
-import type { EndpointView } from "../model/MeshView.ts"
-import { Breaker } from "../policy/Breaker.ts"
-import { Score } from "../policy/Score.ts"
-import { MetricRegistry } from "../telemetry/Metrics.ts"
-import { EndpointState } from "./EndpointState.ts"
-import { endpointView, payments } from "./OutboundFixture.ts"
-import { PolicyMetrics } from "./PolicyMetrics.ts"
+import type { EndpointState } from "./EndpointState.ts"
 import { explainNone, select } from "./Selection.ts"
-
-const metrics = new PolicyMetrics(new MetricRegistry())
-const now = 1_000
-
-interface Trouble extends Partial<EndpointView> {
-  readonly down?: boolean
-  /** Ejected until. */
-  readonly ejected?: number
-  /** Has earned an ejection until, and was spared. */
-  readonly spared?: number
-  /** Circuit open until. */
-  readonly open?: number
-}
-
-/** Endpoints a, b, c… with their troubles. */
-const endpoints = (...troubles: ReadonlyArray<Trouble>): ReadonlyArray<EndpointState> =>
-  troubles.map(({ down = false, ejected, spared, open, ...change }, index) => {
-    const view = endpointView("abcdefghjk"[index]!, change)
-    const state = new EndpointState(
-      view,
-      { down },
-      () => {
-        throw new Error("a selection sends nothing")
-      },
-      metrics.endpoint(payments, view.key),
-      new Score({ initial: 30, decay: 10_000 })
-    )
-    if (ejected !== undefined || spared !== undefined) {
-      state.ejection = { until: ejected ?? 0, spared: spared ?? 0, times: 1 }
-    }
-    if (open !== undefined) {
-      state.breaker = new Breaker({
-        consecutiveFailures: 1,
-        open: { base: open, max: open },
-        probe: 1_000
-      })
-      state.breaker.failure("normal", 0, 0.5)
-    }
-    return state
-  })
+import { endpoints, now, type Trouble } from "./TroubledEndpoints.ts"
 
 const chosen = (all: ReadonlyArray<EndpointState>, at = now) =>
   select(all, at)

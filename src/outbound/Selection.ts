@@ -10,6 +10,8 @@
  *    all (Envoy). The same when fewer than half of those left are well: the others are in only
  *    because not all may be ejected, and whoever was ejected first may be well by now.
  */
+import type { LeftOut } from "../model/MeshView.ts"
+import type { Protocol } from "../model/NodeRecord.ts"
 import { Candidates } from "./Candidates.ts"
 import type { EndpointState } from "./EndpointState.ts"
 
@@ -97,4 +99,15 @@ export const explainNone = (all: Iterable<EndpointState>, now: number): string =
     )
   }
   return `of ${total} endpoint${total === 1 ? "" : "s"} ${parts.join(", ")}`
+}
+
+/** Whom nobody calls because their nodes say another protocol; empty: there are none. */
+export const explainLeftOut = (
+  leftOut: ReadonlyArray<LeftOut>,
+  protocol: Protocol | undefined
+): string => {
+  const [first] = leftOut
+  if (first === undefined) return ""
+  const more = leftOut.length === 1 ? "one more is" : `${leftOut.length} more are`
+  return `; ${more} left out, because ${first.endpoint.node} says that it is ${first.protocol} and the mesh uses ${protocol}`
 }

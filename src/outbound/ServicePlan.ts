@@ -5,7 +5,7 @@
  */
 import type { Dispatch } from "../model/Exchange.ts"
 import type { FaultCode } from "../model/Fault.ts"
-import type { EndpointView, ServiceView } from "../model/MeshView.ts"
+import type { EndpointView, LeftOut, ServiceView } from "../model/MeshView.ts"
 import type { ServiceName } from "../model/Names.ts"
 import type { Protocol } from "../model/NodeRecord.ts"
 import type { Outcome } from "../model/Observer.ts"
@@ -18,7 +18,7 @@ import { Histogram, latencyBounds } from "../telemetry/Metrics.ts"
 import { Candidates } from "./Candidates.ts"
 import { EndpointState, type PeerState } from "./EndpointState.ts"
 import type { PolicyMetrics } from "./PolicyMetrics.ts"
-import { explainNone, type Selection, select } from "./Selection.ts"
+import { explainLeftOut, explainNone, type Selection, select } from "./Selection.ts"
 import { compileStack, type Stack, sameValue } from "./Stack.ts"
 import type { Tried } from "./Tried.ts"
 
@@ -62,6 +62,11 @@ export class ServicePlan {
   readonly #context: PlanContext
   readonly #endpoints = new Map<string, EndpointState>()
   #view: ServiceView | undefined = undefined
+  /**
+   * Who offers it over HTTP while the mesh uses another protocol: HTTP calls are then refused here,
+   * where the conflict is known. Undefined: HTTP calls go on.
+   */
+  httpLeftOut: LeftOut | undefined = undefined
   #policy: Policy
   #stack: Stack
   #selection = nobody
@@ -92,6 +97,11 @@ export class ServicePlan {
     return this.#view?.protocol
   }
 
+  /** Endpoints of nodes that say another protocol; nobody calls them. */
+  get leftOut(): ReadonlyArray<LeftOut> {
+    return this.#view?.leftOut ?? []
+  }
+
   get endpoints(): Iterable<EndpointState> {
     return this.#endpoints.values()
   }
@@ -100,6 +110,12 @@ export class ServicePlan {
   update(view: ServiceView, now: number): void {
     if (view === this.#view) return
     this.#view = view
+    this.httpLeftOut =
+      view.protocol === "http"
+        ? undefined
+        : view.leftOut?.find(
+            ({ endpoint, protocol }) => protocol === "http" && endpoint.member !== "dead"
+          )
     const present = new Set<string>()
     for (const endpoint of view.endpoints) {
       present.add(endpoint.key)
@@ -172,7 +188,7 @@ export class ServicePlan {
 
   /** Why `pick` found nobody. */
   explain(now: number): string {
-    return explainNone(this.#endpoints.values(), now)
+    return explainNone(this.#endpoints.values(), now) + explainLeftOut(this.leftOut, this.protocol)
   }
 
   /** Milliseconds after which it is worth asking again, when that is known. */

@@ -4,6 +4,7 @@ import type { Protocol } from "../model/NodeRecord.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { BreakerState } from "../policy/Breaker.ts"
 import type { ServicePlan } from "./ServicePlan.ts"
+import { type Standing, type StandingName, selectedOf, standing } from "./Standing.ts"
 
 export interface EndpointStatus {
   readonly key: string
@@ -21,7 +22,12 @@ export interface EndpointStatus {
   readonly linked: boolean
   /** It may get the next request. */
   readonly selected: boolean
-  /** Wall clock, milliseconds; undefined when it is not ejected. */
+  /** What is in force: the first thing held against it, and whether it is in use all the same. */
+  readonly standing: StandingName
+  readonly despite: Standing["despite"]
+  /** When that ends by itself, wall clock, milliseconds; undefined when time does not end it. */
+  readonly standsUntil: number | undefined
+  /** Wall clock, milliseconds; undefined when it is not ejected. In a panic that is disregarded. */
   readonly ejectedUntil: number | undefined
   readonly timesEjected: number
   /** Undefined when the policy has no breaker. */
@@ -58,9 +64,11 @@ export const endpointStatus = (
   ticker: Ticker
 ): ReadonlyArray<EndpointStatus> => {
   const now = ticker.now()
-  const selected = new Set(plan.selection(now).candidates.all)
+  const selected = selectedOf(plan.selection(now))
+  const wallOf = (time: number): number => ticker.wall() + (time - now)
   return Array.from(plan.endpoints, (endpoint) => {
     const { breaker, ejection, failures, inFlight, key, peer, requests, score, view } = endpoint
+    const { name, inUse, despite, until } = standing(endpoint, selected, now)
     return {
       key,
       peer: view.peer,
@@ -72,11 +80,12 @@ export const endpointStatus = (
       draining: view.draining,
       member: view.member,
       linked: !peer.down,
-      selected: selected.has(endpoint),
+      selected: inUse,
+      standing: name,
+      despite,
+      standsUntil: until === undefined ? undefined : wallOf(until),
       ejectedUntil:
-        ejection !== undefined && ejection.until > now
-          ? ticker.wall() + (ejection.until - now)
-          : undefined,
+        ejection !== undefined && ejection.until > now ? wallOf(ejection.until) : undefined,
       timesEjected: ejection?.times ?? 0,
       breaker: breaker?.state,
       inFlight,

@@ -124,7 +124,8 @@ export class AccessLog {
   constructor(options: AccessLogOptions) {
     const family = options.registry.counter(
       "skein_access_log_lines_total",
-      "Lines of the access log, written or dropped."
+      "Lines of the access log, written or dropped.",
+      ["result"]
     )
     this.#sink = options.sink
     this.#soon = options.soon

@@ -4,38 +4,56 @@
  */
 import { type FaultCode, faultKinds } from "../model/Fault.ts"
 import type { ExchangeInfo, Outcome } from "../model/Observer.ts"
-import type { Counter, Family, Gauge, Histogram, Labels, MetricRegistry } from "./Metrics.ts"
+import type { Counter, Family, Gauge, Histogram, MetricRegistry } from "./Metrics.ts"
 
 /** How an exchange ended, for the mesh: a fault by its code, a 5xx as failure, else success. */
 export type ExchangeResult = "success" | "failure" | FaultCode
 
 type Direction = ExchangeInfo["direction"]
 
+const pairLabels = ["direction", "service", "caller"] as const
+type PairLabel = (typeof pairLabels)[number]
+
 /** The one list of the exchange metrics. */
 export class ExchangeFamilies {
-  readonly requests: Family<Counter>
-  readonly firstByte: Family<Histogram>
-  readonly duration: Family<Histogram>
-  readonly inFlight: Family<Gauge>
-  readonly requestBytes: Family<Counter>
-  readonly responseBytes: Family<Counter>
+  readonly requests: Family<Counter, "counter", PairLabel | "result" | "status_class">
+  readonly firstByte: Family<Histogram, "histogram", PairLabel>
+  readonly duration: Family<Histogram, "histogram", PairLabel>
+  readonly inFlight: Family<Gauge, "gauge", PairLabel>
+  readonly requestBytes: Family<Counter, "counter", PairLabel>
+  readonly responseBytes: Family<Counter, "counter", PairLabel>
 
   constructor(registry: MetricRegistry) {
     this.requests = registry.counter(
       "skein_requests_total",
-      "Exchanges that ended. result: success, failure (5xx) or the code of the mesh's fault."
+      "Exchanges that ended. result: success, failure (5xx) or the code of the mesh's fault.",
+      [...pairLabels, "result", "status_class"]
     )
     this.firstByte = registry.histogram(
-      "skein_request_first_byte_ms",
-      "Milliseconds until the response head."
+      "skein_request_first_byte_seconds",
+      "Time until the response head.",
+      pairLabels
     )
     this.duration = registry.histogram(
-      "skein_request_duration_ms",
-      "Milliseconds until the end of the response; tunnels and upgraded connections not counted."
+      "skein_request_duration_seconds",
+      "Time until the end of the response; tunnels and upgraded connections are not counted.",
+      pairLabels
     )
-    this.inFlight = registry.gauge("skein_requests_in_flight", "Exchanges that have not ended.")
-    this.requestBytes = registry.counter("skein_request_body_bytes_total", "Request body bytes.")
-    this.responseBytes = registry.counter("skein_response_body_bytes_total", "Response body bytes.")
+    this.inFlight = registry.gauge(
+      "skein_requests_in_flight",
+      "Exchanges that have not ended.",
+      pairLabels
+    )
+    this.requestBytes = registry.counter(
+      "skein_request_body_bytes_total",
+      "Request body bytes.",
+      pairLabels
+    )
+    this.responseBytes = registry.counter(
+      "skein_response_body_bytes_total",
+      "Response body bytes.",
+      pairLabels
+    )
   }
 }
 
@@ -50,7 +68,7 @@ export class ExchangeCells {
   /** Ticker milliseconds of the last begin. */
   lastUsed = 0
   readonly #families: ExchangeFamilies
-  readonly #labels: Labels
+  readonly #labels: Readonly<Record<PairLabel, string>>
   /** By result, then by status class 0–5 (0: none). Few of these ever exist. */
   readonly #requests = new Map<ExchangeResult, Array<Counter | undefined>>()
 
@@ -99,7 +117,7 @@ export class ExchangeCells {
     }
   }
 
-  #requestLabels(result: ExchangeResult, statusClass: number): Labels {
+  #requestLabels(result: ExchangeResult, statusClass: number) {
     return {
       ...this.#labels,
       result,

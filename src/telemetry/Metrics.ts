@@ -23,6 +23,9 @@ export class Gauge {
   }
 }
 
+/** Milliseconds in a second: what the cells of durations count, and what the text says. */
+export const millisPerSecond = 1_000
+
 /** Milliseconds, from a loopback call to a long timeout. */
 export const latencyBounds: ReadonlyArray<number> = [
   0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1_000, 2_000, 5_000,
@@ -73,16 +76,22 @@ export class Histogram {
 
 export type MetricKind = "counter" | "gauge" | "histogram"
 
-/** All cells of one metric name, told apart by their labels. */
-export interface Family<Cell, Kind extends MetricKind = MetricKind> {
+/** All cells of one metric name, told apart by their labels, whose names are `Label`. */
+export interface Family<Cell, Kind extends MetricKind = MetricKind, Label extends string = string> {
   readonly name: string
   readonly help: string
   readonly kind: Kind
+  /** Names of the labels; undefined: not declared. */
+  readonly labels: ReadonlyArray<string> | undefined
+  /** The text says what the cells count, divided by this. 1 but for durations. */
+  readonly divisor: number
   readonly cells: ReadonlyMap<string, { readonly labels: Labels; readonly cell: Cell }>
   /** The cell of these labels; made on first use. Hold on to it. Label order matters. */
-  cell(labels: Labels): Cell
+  cell(labels: Readonly<Record<Label, string>>): Cell
   /** Frees a cell, e.g. when its endpoint is gone from the mesh. */
-  remove(labels: Labels): void
+  remove(labels: Readonly<Record<Label, string>>): void
+  /** Frees all cells: for what is found out anew at every scrape. */
+  clear(): void
 }
 
 /** A family of any kind; `kind` tells which. */
@@ -94,18 +103,33 @@ export type AnyFamily =
 /** Label combinations per family; what a mesh with hundreds of services needs, and no more. */
 export const defaultCellLimit = 4_096
 
-class BoundedFamily<Cell, Kind extends MetricKind> implements Family<Cell, Kind> {
+type Declared<Kind, Label extends string> = Pick<
+  Family<unknown, MetricKind, Label>,
+  "name" | "help" | "labels"
+> & { readonly kind: Kind }
+
+class BoundedFamily<Cell, Kind extends MetricKind, Label extends string>
+  implements Family<Cell, Kind, Label>
+{
   readonly name: string
   readonly help: string
   readonly kind: Kind
+  readonly labels: ReadonlyArray<string> | undefined
+  readonly divisor: number
   readonly cells = new Map<string, { readonly labels: Labels; readonly cell: Cell }>()
   readonly #make: () => Cell
   readonly #limit: number
 
-  constructor(kind: Kind, name: string, help: string, make: () => Cell, limit: number) {
-    this.kind = kind
-    this.name = name
-    this.help = help
+  constructor(
+    of: Declared<Kind, Label>,
+    make: () => Cell,
+    { limit, divisor = 1 }: { readonly limit: number; readonly divisor?: number }
+  ) {
+    this.kind = of.kind
+    this.name = of.name
+    this.help = of.help
+    this.labels = of.labels
+    this.divisor = divisor
     this.#make = make
     this.#limit = limit
   }
@@ -122,6 +146,10 @@ class BoundedFamily<Cell, Kind extends MetricKind> implements Family<Cell, Kind>
     this.cells.delete(JSON.stringify(labels))
   }
 
+  clear(): void {
+    this.cells.clear()
+  }
+
   #add(labels: Labels): Cell {
     const cell = this.#make()
     this.cells.set(JSON.stringify(labels), { labels, cell })
@@ -129,7 +157,10 @@ class BoundedFamily<Cell, Kind extends MetricKind> implements Family<Cell, Kind>
   }
 }
 
-/** All metrics of one node. Names: `skein_…`, unit as suffix, `_total` for counters. */
+/**
+ * All metrics of one node. Names: `skein_…`, base unit (seconds, bytes) as suffix, `_total` for
+ * counters and `_info` for what is told in labels alone.
+ */
 export class MetricRegistry {
   readonly families = new Map<string, AnyFamily>()
   readonly #collectors: Array<() => void> = []
@@ -139,23 +170,40 @@ export class MetricRegistry {
     this.#limit = limit
   }
 
-  counter(name: string, help: string): Family<Counter> {
+  counter<Label extends string = string>(
+    name: string,
+    help: string,
+    labels?: ReadonlyArray<Label>
+  ): Family<Counter, "counter", Label> {
     const known = this.families.get(name)
     if (known?.kind === "counter") return known
-    return this.#add(new BoundedFamily("counter", name, help, () => new Counter(), this.#limit))
+    const of = { kind: "counter", name, help, labels } as const
+    return this.#add(new BoundedFamily(of, () => new Counter(), { limit: this.#limit }))
   }
 
-  gauge(name: string, help: string): Family<Gauge> {
+  gauge<Label extends string = string>(
+    name: string,
+    help: string,
+    labels?: ReadonlyArray<Label>
+  ): Family<Gauge, "gauge", Label> {
     const known = this.families.get(name)
     if (known?.kind === "gauge") return known
-    return this.#add(new BoundedFamily("gauge", name, help, () => new Gauge(), this.#limit))
+    const of = { kind: "gauge", name, help, labels } as const
+    return this.#add(new BoundedFamily(of, () => new Gauge(), { limit: this.#limit }))
   }
 
-  histogram(name: string, help: string, bounds = latencyBounds): Family<Histogram> {
+  /** Of durations: cells and bounds are in milliseconds, the text, as `name` says, in seconds. */
+  histogram<Label extends string = string>(
+    name: string,
+    help: string,
+    labels?: ReadonlyArray<Label>,
+    bounds = latencyBounds
+  ): Family<Histogram, "histogram", Label> {
     const known = this.families.get(name)
     if (known?.kind === "histogram") return known
-    const make = () => new Histogram(bounds)
-    return this.#add(new BoundedFamily("histogram", name, help, make, this.#limit))
+    const of = { kind: "histogram", name, help, labels } as const
+    const options = { limit: this.#limit, divisor: millisPerSecond }
+    return this.#add(new BoundedFamily(of, () => new Histogram(bounds), options))
   }
 
   /** Runs before each scrape: sets gauges that are cheaper to compute than to keep. */

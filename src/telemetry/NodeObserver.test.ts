@@ -163,8 +163,8 @@ describe("metrics", () => {
     upgraded.responded(101)
     ticker.time += 60_000
     upgraded.end(complete(101), 0, 0)
-    const duration = registry.histogram("skein_request_duration_ms", "").cell(labels)
-    const firstByte = registry.histogram("skein_request_first_byte_ms", "").cell(labels)
+    const duration = registry.histogram("skein_request_duration_seconds", "").cell(labels)
+    const firstByte = registry.histogram("skein_request_first_byte_seconds", "").cell(labels)
     expect([firstByte.sum, firstByte.count]).toEqual([4, 2])
     expect([duration.sum, duration.count]).toEqual([10, 1])
   })

@@ -4,6 +4,7 @@
  */
 import { Effect, type Scope } from "effect"
 import type { Ticker } from "../model/Time.ts"
+import { descriptorLimit, openDescriptors } from "./FileDescriptors.ts"
 import type { Histogram, MetricRegistry } from "./Metrics.ts"
 
 /** Milliseconds between two looks at the event loop. Seldom enough not to keep a host awake. */
@@ -25,32 +26,53 @@ export const observeProcess = (
   info: ProcessInfo
 ): Effect.Effect<Histogram, never, Scope.Scope> => {
   const resident = registry
-    .gauge("process_resident_memory_bytes", "Resident memory size in bytes.")
+    .gauge("process_resident_memory_bytes", "Resident memory size in bytes.", [])
     .cell({})
   const heap = registry
-    .gauge("nodejs_heap_size_used_bytes", "JavaScript heap in use, in bytes.")
+    .gauge("nodejs_heap_size_used_bytes", "JavaScript heap in use, in bytes.", [])
     .cell({})
   const external = registry
-    .gauge("nodejs_external_memory_bytes", "Buffers outside of the JavaScript heap, in bytes.")
+    .gauge("nodejs_external_memory_bytes", "Buffers outside of the JavaScript heap, in bytes.", [])
     .cell({})
   const processor = registry
-    .counter("process_cpu_seconds_total", "User and system processor time spent, in seconds.")
+    .counter("process_cpu_seconds_total", "User and system processor time spent, in seconds.", [])
     .cell({})
   const started = registry
-    .gauge("process_start_time_seconds", "Start of the process, in seconds since 1970.")
+    .gauge("process_start_time_seconds", "Start of the process, in seconds since 1970.", [])
     .cell({})
-  const uptime = registry.gauge("skein_uptime_seconds", "Seconds since this node started.").cell({})
+  const uptime = registry
+    .gauge("skein_uptime_seconds", "Seconds since this node started.", [])
+    .cell({})
   const delay = registry
     .histogram(
-      "skein_event_loop_delay_ms",
+      "skein_event_loop_delay_seconds",
       `How late a timer of ${lookEvery} ms fired: the time one turn of the event loop took.`,
+      [],
       delayBounds
     )
     .cell({})
   registry
-    .gauge("skein_build_info", "Always 1; the labels say what runs here.")
+    .gauge("skein_build_info", "Always 1; the labels say what runs here.", [
+      "node",
+      "mesh",
+      "version",
+      "runtime"
+    ])
     .cell({ node: info.node, mesh: info.mesh, version: info.version, runtime: process.version })
     .set(1)
+
+  const open = registry.gauge(
+    "process_open_fds",
+    "Open file descriptors: sockets, files and what the runtime needs.",
+    []
+  )
+  const limit = descriptorLimit()
+  if (limit !== undefined) {
+    registry
+      .gauge("process_max_fds", "Open file descriptors that the system allows this process.", [])
+      .cell({})
+      .set(limit)
+  }
 
   const begun = ticker.now()
   started.set(ticker.wall() / 1_000 - process.uptime())
@@ -62,6 +84,8 @@ export const observeProcess = (
     const { user, system } = process.cpuUsage()
     processor.value = (user + system) / 1e6
     uptime.set((ticker.now() - begun) / 1_000)
+    const descriptors = openDescriptors()
+    if (descriptors !== undefined) open.cell({}).set(descriptors)
   })
 
   return Effect.acquireRelease(

@@ -68,24 +68,26 @@ describe("prometheusText", () => {
     const registry = new MetricRegistry()
     registry.counter("skein_a_total", "As.").cell({ service: "x" }).inc(3)
     registry.gauge("skein_b", "Bs.").cell({}).set(-1.5)
-    const histogram = registry.histogram("skein_c_ms", "Cs.", [1, 10]).cell({ service: "x" })
-    for (const value of [0.5, 1, 5, 100]) histogram.record(value)
+    const histogram = registry
+      .histogram("skein_c_seconds", "Cs.", ["service"], [7.5, 10])
+      .cell({ service: "x" })
+    for (const value of [0.5, 7.5, 9, 100]) histogram.record(value)
     registry.gauge("skein_unused", "No cell, no lines.")
 
     const { types, samples } = parse(prometheusText(registry))
     expect(Object.fromEntries(types)).toEqual({
       skein_a_total: "counter",
       skein_b: "gauge",
-      skein_c_ms: "histogram"
+      skein_c_seconds: "histogram"
     })
     expect(samples).toEqual([
       { name: "skein_a_total", labels: { service: "x" }, value: 3 },
       { name: "skein_b", labels: {}, value: -1.5 },
-      { name: "skein_c_ms_count", labels: { service: "x" }, value: 4 },
-      { name: "skein_c_ms_sum", labels: { service: "x" }, value: 106.5 },
-      { name: "skein_c_ms_bucket", labels: { service: "x", le: "1" }, value: 2 },
-      { name: "skein_c_ms_bucket", labels: { service: "x", le: "10" }, value: 3 },
-      { name: "skein_c_ms_bucket", labels: { service: "x", le: "+Inf" }, value: 4 }
+      { name: "skein_c_seconds_count", labels: { service: "x" }, value: 4 },
+      { name: "skein_c_seconds_sum", labels: { service: "x" }, value: 0.117 },
+      { name: "skein_c_seconds_bucket", labels: { service: "x", le: "0.0075" }, value: 2 },
+      { name: "skein_c_seconds_bucket", labels: { service: "x", le: "0.01" }, value: 3 },
+      { name: "skein_c_seconds_bucket", labels: { service: "x", le: "+Inf" }, value: 4 }
     ])
   })
 

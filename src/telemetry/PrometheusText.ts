@@ -58,8 +58,12 @@ const metricData = (family: AnyFamily): MetricData => {
         dataPointType: DataPointType.HISTOGRAM,
         dataPoints: Array.from(family.cells.values(), ({ labels, cell }) =>
           point(labels, {
-            buckets: { boundaries: [...cell.bounds], counts: cell.counts },
-            sum: cell.sum,
+            buckets: {
+              // Divided, not multiplied by a thousandth: the quotient is the decimal's own double.
+              boundaries: cell.bounds.map((bound) => bound / family.divisor),
+              counts: cell.counts
+            },
+            sum: cell.sum / family.divisor,
             count: cell.count
           })
         )

@@ -243,6 +243,8 @@ describe("the rest", () => {
       expect(value("process_resident_memory_bytes")).toBeGreaterThan(10e6)
       expect(value("process_cpu_seconds_total")).toBeGreaterThan(0)
       expect(value("process_start_time_seconds")).toBeGreaterThan(1.7e9)
+      expect(value("process_open_fds")).toBeGreaterThan(2)
+      expect(value("process_max_fds")).toBeGreaterThan(value("process_open_fds"))
       expect(value("skein_uptime_seconds")).toBeGreaterThanOrEqual(0)
       expect(text).toContain('skein_build_info{node="host-a",mesh="demo",version="1.2.3"')
     })

@@ -144,7 +144,8 @@ class LossReport {
   constructor(options: TracingOptions) {
     const family = options.registry.counter(
       "skein_spans_dropped_total",
-      "Spans that did not reach the collector: queue (full) or collector (did not take them)."
+      "Spans that did not reach the collector: queue (full) or collector (did not take them).",
+      ["reason"]
     )
     this.#options = options
     this.#lost = {
@@ -202,9 +203,9 @@ export const makeTracing = (
   Effect.gen(function* () {
     const { registry, ticker } = options
     const exported = registry
-      .counter("skein_spans_exported_total", "Spans the collector took.")
+      .counter("skein_spans_exported_total", "Spans the collector took.", [])
       .cell({})
-    const queued = registry.gauge("skein_spans_queued", "Ended spans not yet sent.").cell({})
+    const queued = registry.gauge("skein_spans_queued", "Ended spans not yet sent.", []).cell({})
     const report = new LossReport(options)
 
     const provider = yield* Effect.acquireRelease(

@@ -18,7 +18,8 @@ import { initMesh } from "../../src/identity/DataDir.ts"
 import { type Program, rawProgram, startProgram } from "../../src/inbound/InboundFixture.ts"
 import { NodeName, ServiceName } from "../../src/model/Names.ts"
 import { localServices } from "../../src/node/LocalServices.ts"
-import { type RunningNode, runNode } from "../../src/node.ts"
+import type { RunningNode } from "../../src/node/RunningNode.ts"
+import { runNode } from "../../src/node.ts"
 import { freePort, until } from "../fixtures/Processes.ts"
 
 /** Policies have a list of their own: src/outbound/PolicyFields.test.ts. */
@@ -59,6 +60,8 @@ const answering = () =>
 
 let a: RunningNode
 let b: RunningNode
+/** Nobody's, and with what is not there. */
+let none: RunningNode
 let config: NodeConfig
 let ports: Record<"listen" | "admin" | "proxy" | "http" | "tcp" | "one" | "two" | "raw", number>
 
@@ -129,6 +132,10 @@ beforeAll(async () => {
   }
   config = makeNodeConfig(input)
   b = await run(runNode({ config, configPath: at("b.json"), join: token }))
+  await run(initMesh({ dataDir: at("none"), meshName: "none", nodeName, now: Date.now() }))
+  const node = { dataDir: at("none"), listen: ["/ip4/127.0.0.1/tcp/0"] }
+  const off = makeNodeConfig({ node, admin: "off", outbound: { http: "off" } })
+  none = await run(runNode({ config: off }))
   // Follows the file, and so does what is told of it.
   writeFileSync(at("b.json"), JSON.stringify({ ...input, drain: { deadline: "1234ms" } }))
   expect(b.drainDeadline()).toBe(20_000)
@@ -211,6 +218,9 @@ const fields: Record<Fields<NodeConfig>, () => Promise<void>> = {
       return rows.find(({ node }) => node === "host-a")?.zone
     })
     expect(zone).toBe("eu/1")
+  },
+  ".admin": async () => {
+    expect(none.admin).toBeUndefined()
   },
   ".admin.listen.path": async () => {
     expect(a.admin).toBe(`unix:${at("admin.sock")}`)

@@ -19,8 +19,10 @@ import { decodeConfig } from "../../src/config/ConfigFile.ts"
 import { parseConfigText } from "../../src/config/ConfigText.ts"
 import { decodeNodeConfig } from "../../src/config/NodeConfig.ts"
 import { InboundMetrics } from "../../src/inbound/InboundMetrics.ts"
+import { PeerKey } from "../../src/model/Names.ts"
 import { decodePolicy, defaultPolicy, Policy, RetryCondition } from "../../src/model/Policy.ts"
 import { PolicyMetrics } from "../../src/outbound/PolicyMetrics.ts"
+import { observeStandings } from "../../src/outbound/StandingMetrics.ts"
 import { verdicts } from "../../src/policy/Classifier.ts"
 import { ExchangeFamilies } from "../../src/telemetry/ExchangeCells.ts"
 import { MetricRegistry } from "../../src/telemetry/Metrics.ts"
@@ -149,7 +151,12 @@ describe("what it points at", () => {
     const registry = new MetricRegistry()
     new PolicyMetrics(registry)
     new ExchangeFamilies(registry)
-    new InboundMetrics(registry)
+    observeStandings(
+      registry,
+      () => [],
+      () => 0
+    )
+    new InboundMetrics(registry, PeerKey.make("12D3KooWTestTestTestTestTest1"))
     const named = new Set(docs.match(/\bskein_[a-z_]+\b/g))
     expect(named.size).toBeGreaterThan(8)
     expect([...named].filter((name) => !registry.families.has(name))).toEqual([])

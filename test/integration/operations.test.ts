@@ -85,7 +85,7 @@ describe("the admin address", () => {
     const text = await (await fetch(`http://${a.admin}/metrics`)).text()
     expect(text).toMatch(/^# TYPE skein_requests_total counter$/m)
     expect(text).toMatch(/^skein_requests_total\{[^}]*service="echo"[^}]*\} \d+/m)
-    expect(text).toMatch(/^skein_request_duration_[a-z_]*bucket\{/m)
+    expect(text).toMatch(/^skein_request_duration_seconds_bucket\{/m)
   })
 
   it("refuses a browser that was tricked into asking", async () => {

@@ -2,7 +2,7 @@
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type App, httpApp } from "../fixtures/Apps.ts"
-import { type Host, root, TestMesh } from "../fixtures/Mesh.ts"
+import { build, type Host, root, TestMesh } from "../fixtures/Mesh.ts"
 import { run, stopAll, until } from "../fixtures/Processes.ts"
 import { program } from "../fixtures/Programs.ts"
 
@@ -65,12 +65,24 @@ describe("Deno", () => {
 })
 
 describe("embedding", () => {
-  it("examples/embed: a node as a layer, its HttpClient through the mesh", async () => {
+  it("examples/embed: a node as a layer, its HttpClient through the mesh, and a good-bye", async () => {
+    await build() // which is what the package's name means to the example
     const { code, stdout, stderr } = await run(process.execPath, [
-      ...[join(root, "examples", "embed", "main.ts"), await a.invite()]
+      ...[join(root, "examples", "embed", "main.ts"), await a.invite(), "on-node", "/where?x=1"]
     ])
     expect(stderr).toBe("")
+    expect(stdout).toMatch(/^200 from on-node by way of embedded-\d+:\n/)
     expect(stdout).toContain("behind-node")
     expect(code).toBe(0)
+    const members: unknown = await a.api("members")
+    const left = { node: expect.stringMatching(/^embedded-/), state: "left" }
+    expect(members).toEqual(expect.arrayContaining([expect.objectContaining(left)]))
+  })
+
+  it("examples/embed: says in a line what is wrong", async () => {
+    const example = join(root, "examples", "embed", "main.ts")
+    const { code, stdout, stderr } = await run(process.execPath, [example, "no-token"])
+    expect(stderr).toBe("an invite token begins with skein1.; this does not\n")
+    expect([code, stdout]).toEqual([1, ""])
   })
 })

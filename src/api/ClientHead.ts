@@ -1,0 +1,42 @@
+/**
+ * The head of a program's request. It is written as a client would write it to the proxy's socket
+ * and read by the rules for clients, so that a program in this process can say, send and break no
+ * more than one behind a socket: `skein-*`, what concerns a connection, limits (docs/http.md).
+ */
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import { StrictBlocks } from "../http1/BlockSource.ts"
+import { isFieldValue, isToken } from "../http1/Characters.ts"
+import { excerpt, Http1Error } from "../http1/Http1Error.ts"
+import { defaultHttp1Limits } from "../http1/Limits.ts"
+import { type ParsedRequest, readRequestHead } from "../http1/RequestHeadText.ts"
+
+/** Not the program's to say, as with fetch: they follow from its URL and its body. */
+const ownFields = new Set(["content-length", "expect", "host", "transfer-encoding"])
+
+const blocks = new StrictBlocks(defaultHttp1Limits, "client")
+
+/** Without a body and an upgrade, which a head alone cannot have here. Throws Http1Error. */
+export const clientHead = (
+  request: HttpClientRequest.HttpClientRequest,
+  url: URL
+): Pick<ParsedRequest, "call" | "head"> => {
+  let text = `${request.method} ${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}\r\n`
+  for (const [name, value] of Object.entries(request.headers)) {
+    // What the text is read back as is only what was meant if neither can end its line.
+    if (!isToken(name)) {
+      const message = `header name ${excerpt(name, 0)} has a character that is no token`
+      throw new Http1Error("bad_field_name", message)
+    }
+    if (!isFieldValue(value)) {
+      const message = `the value of header ${name} has a line break, another control character or one outside Latin-1`
+      throw new Http1Error("bad_field_value", message)
+    }
+    if (!ownFields.has(name.toLowerCase())) text += `${name}: ${value}\r\n`
+  }
+  const { headBytes } = defaultHttp1Limits
+  if (text.length + 2 > headBytes) {
+    throw new Http1Error("head_bytes", `the head is longer than ${headBytes} bytes`)
+  }
+  const { call, head } = readRequestHead(`${text}\r\n`, blocks, defaultHttp1Limits)
+  return { call, head: { ...head, upgrade: undefined } }
+}

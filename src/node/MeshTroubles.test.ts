@@ -1,0 +1,133 @@
+import { Either } from "effect"
+import { describe, expect, it } from "vitest"
+import { Catalogue } from "../catalogue/Catalogue.ts"
+import type { ProtocolConflict } from "../catalogue/MeshViewBuilder.ts"
+import { RecordRefused } from "../catalogue/RecordDoor.ts"
+import { nodeEntry } from "../catalogue/RecordEntry.ts"
+import { RefusedRecords } from "../catalogue/RefusedRecords.ts"
+import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
+import { MeshTroubles } from "./MeshTroubles.ts"
+
+const payments = ServiceName.make("payments")
+const [a, b] = [NodeName.make("host-a"), NodeName.make("host-b")]
+const conflict: ProtocolConflict = {
+  service: payments,
+  used: "http",
+  said: [
+    { node: a, protocol: "http" },
+    { node: b, protocol: "tcp" }
+  ]
+}
+
+const makeTroubles = () => {
+  const world = {
+    now: 1_000_000,
+    conflicts: [] as ReadonlyArray<ProtocolConflict>,
+    contested: 3,
+    full: 0,
+    catalogue: Catalogue.empty,
+    refused: new RefusedRecords()
+  }
+  const troubles = new MeshTroubles({
+    name: () => a,
+    catalogue: () => world.catalogue,
+    status: () => ({
+      ...{ records: 2, bytes: 2, epoch: 1, version: 1, withheld: [] },
+      ...{ refusedFull: world.full, contested: world.contested }
+    }),
+    memberOf: () => "alive",
+    conflicts: () => world.conflicts,
+    refused: world.refused,
+    now: () => world.now
+  })
+  const door = (code: RecordRefused["code"]) =>
+    world.refused.watch({
+      seal: () => Either.left(new RecordRefused({ code, message: "ours" })),
+      recall: () => Either.left(new RecordRefused({ code, message: "on disk" })),
+      admit: () => Either.left(new RecordRefused({ code, message: "the signature is wrong" }))
+    })
+  const news = () => {
+    const { appeared, gone } = troubles.news()
+    return [
+      ...appeared.map(({ kind }) => kind),
+      ...gone.map(({ kind }) => `no longer ${kind}` as const)
+    ]
+  }
+  return { world, troubles, door, news }
+}
+
+describe("troubles of the mesh", () => {
+  it("are told once, and once when they are over", () => {
+    const { world, news } = makeTroubles()
+    expect(news()).toEqual([])
+    world.conflicts = [conflict]
+    expect(news()).toEqual(["protocol_conflict"])
+    world.now += 3_600_000
+    expect(news()).toEqual([])
+    world.conflicts = []
+    expect(news()).toEqual([])
+    world.now += 60_000
+    expect(news()).toEqual(["no longer protocol_conflict"])
+    world.now += 60_000
+    expect(news()).toEqual([])
+  })
+
+  it("that come and go within a minute are told once", () => {
+    const { world, news } = makeTroubles()
+    const told = Array.from({ length: 100 }, (_, n) => {
+      world.conflicts = n % 2 === 0 ? [conflict] : []
+      world.now += 2_000
+      return news()
+    }).flat()
+    expect(told).toEqual(["protocol_conflict"])
+  })
+
+  it("of one's own key and of a full catalogue: when they grow, for a while", () => {
+    const { world, news, troubles } = makeTroubles()
+    // Three from before: a start after a kill meets what it had said itself.
+    expect(news()).toEqual([])
+    world.contested++
+    world.full++
+    // Of the first the catalogue has told the log itself.
+    expect(news()).toEqual(["catalogue_full"])
+    world.now += 299_000
+    expect(troubles.findings().length).toBe(2)
+    world.now += 2_000
+    expect(troubles.findings()).toEqual([])
+  })
+
+  it("of records that are not believed, but not of those that time has ended", () => {
+    const { world, door, troubles } = makeTroubles()
+    expect(Either.isLeft(door("forged").admit(new Uint8Array(), world.now))).toBe(true)
+    door("forged").admit(new Uint8Array(), world.now)
+    door("too_old").admit(new Uint8Array(), world.now)
+    expect(troubles.findings()).toMatchObject([
+      {
+        kind: "records_refused",
+        message: "records from the mesh are not believed (forged, 2 so far): the signature is wrong"
+      }
+    ])
+    expect(Array.from(world.refused.kinds, ([code, { count }]) => [code, count])).toEqual([
+      ["forged", 2],
+      ["too_old", 1]
+    ])
+    world.now += 300_000
+    expect(troubles.findings()).toEqual([])
+  })
+
+  it("say why a service that somebody means to offer is missing", () => {
+    const { world, troubles } = makeTroubles()
+    expect(troubles.whyMissing(payments)).toBeUndefined()
+    const record = {
+      ...{ peer: PeerKey.make("12D3KooWPeerPeerPeer1"), name: b, addresses: [], services: [] },
+      ...{ epoch: 1, version: 1, signedAt: 1, state: "serving" as const, software: "skein/test" }
+    }
+    world.catalogue = Catalogue.empty.merge(nodeEntry(record, [payments], new Uint8Array(1)))[0]
+    expect(troubles.whyMissing(payments)).toBe(
+      "host-b offers it, but its certificate does not grant it"
+    )
+    expect(troubles.findings()).toMatchObject([{ kind: "service_not_granted", service: payments }])
+    world.catalogue = Catalogue.empty
+    expect(troubles.whyMissing(payments)).toBeUndefined()
+  })
+})

@@ -1,0 +1,179 @@
+/**
+ * All that is wrong in the mesh as this node knows it: what the records say, and what this node met
+ * itself lately. Each is told in the log once when it appears and once when it is gone.
+ */
+import { Effect, type Scope } from "effect"
+import type { Catalogue } from "../catalogue/Catalogue.ts"
+import type { CatalogueStatus } from "../catalogue/CatalogueService.ts"
+import { findInMesh, type MeshFinding } from "../catalogue/MeshFindings.ts"
+import type { MemberLookup, ProtocolConflict } from "../catalogue/MeshViewBuilder.ts"
+import { isBlameworthy } from "../catalogue/RecordDoor.ts"
+import type { RefusedRecords } from "../catalogue/RefusedRecords.ts"
+import type { NodeName, ServiceName } from "../model/Names.ts"
+
+export interface MeshTroublesOptions {
+  readonly name: () => NodeName
+  readonly catalogue: () => Catalogue
+  readonly status: () => CatalogueStatus
+  readonly memberOf: MemberLookup
+  readonly conflicts: () => ReadonlyArray<ProtocolConflict>
+  readonly refused: RefusedRecords
+  /** Wall clock, ms. */
+  readonly now: () => number
+}
+
+/** What was met once is shown for so long (ms); what goes on is met again within half a minute. */
+const shownFor = 5 * 60_000
+
+/** Gone for so long (ms), a trouble is over; until then it may come back without a word. */
+const overAfter = 60_000
+
+/** How often the log is told. */
+const toldEvery = "2 seconds"
+
+/** A number that only grows, and when it last did. */
+class Growing {
+  #value: number | undefined
+  #grewAt = Number.NEGATIVE_INFINITY
+
+  /** Has it grown lately? What it was at the first look is nobody's news. */
+  grew(value: number, now: number): boolean {
+    if (this.#value !== undefined && value > this.#value) this.#grewAt = now
+    this.#value = value
+    return now - this.#grewAt < shownFor
+  }
+}
+
+export interface Told {
+  readonly appeared: ReadonlyArray<MeshFinding>
+  readonly gone: ReadonlyArray<MeshFinding>
+}
+
+export class MeshTroubles {
+  readonly #options: MeshTroublesOptions
+  readonly #contested = new Growing()
+  readonly #full = new Growing()
+  /** What was told and is not over, and when it was last found. */
+  readonly #told = new Map<string, { readonly finding: MeshFinding; readonly at: number }>()
+
+  #withheld: {
+    readonly of: Catalogue | undefined
+    readonly nodes: ReadonlyMap<ServiceName, NodeName>
+  } = { of: undefined, nodes: new Map() }
+
+  constructor(options: MeshTroublesOptions) {
+    this.#options = options
+  }
+
+  findings(): ReadonlyArray<MeshFinding> {
+    const { catalogue, conflicts, memberOf } = this.#options
+    return [
+      ...findInMesh({ entries: catalogue().entries(), memberOf, conflicts: conflicts() }),
+      ...this.#own()
+    ]
+  }
+
+  /** What the log has to be told since the last time. */
+  news(): Told {
+    const at = this.#options.now()
+    const appeared: Array<MeshFinding> = []
+    for (const finding of this.findings()) {
+      const key = keyOf(finding)
+      if (!this.#told.has(key) && !this.#isSaidElsewhere(finding)) appeared.push(finding)
+      this.#told.set(key, { finding, at })
+    }
+    const gone: Array<MeshFinding> = []
+    for (const [key, told] of this.#told) {
+      if (at - told.at < overAfter) continue
+      this.#told.delete(key)
+      gone.push(told.finding)
+    }
+    return { appeared, gone }
+  }
+
+  /** The catalogue tells the log of a node's own mistakes when it makes its record. */
+  #isSaidElsewhere({ kind, nodes }: MeshFinding): boolean {
+    return (
+      kind === "record_contested" ||
+      (kind === "service_not_granted" && nodes.includes(this.#options.name()))
+    )
+  }
+
+  /** Why a service that somebody calls is not in the view, when that is known. */
+  whyMissing(service: ServiceName): string | undefined {
+    const node = this.#withheldNow().get(service)
+    return node === undefined
+      ? undefined
+      : `${node} offers it, but its certificate does not grant it`
+  }
+
+  /** Found once per catalogue, which is a value: calls to what nobody offers may be many. */
+  #withheldNow(): ReadonlyMap<ServiceName, NodeName> {
+    const catalogue = this.#options.catalogue()
+    if (this.#withheld.of !== catalogue) {
+      const nodes = new Map<ServiceName, NodeName>()
+      for (const { record, withheld } of catalogue.entries()) {
+        if (record.state === "left") continue
+        for (const service of withheld) nodes.set(service, record.name)
+      }
+      this.#withheld = { of: catalogue, nodes }
+    }
+    return this.#withheld.nodes
+  }
+
+  #own(): ReadonlyArray<MeshFinding> {
+    const { name, now, refused, status } = this.#options
+    const { contested, refusedFull, records } = status()
+    const nodes = [name()]
+    const found: Array<MeshFinding> = []
+    if (this.#contested.grew(contested, now())) {
+      found.push({
+        kind: "record_contested",
+        service: undefined,
+        nodes,
+        message: `the mesh holds records of ${name()} that this process did not write: two processes use its key`,
+        hint: "Was its data directory copied to another host, or restored from a backup? Stop one of the two, remove its data directory and let it join anew."
+      })
+    }
+    for (const [code, { at, count, last }] of refused.kinds) {
+      // Nobody is to blame that a record is over or that a clock is wrong.
+      if (now() - at >= shownFor || !isBlameworthy(last)) continue
+      found.push({
+        kind: "records_refused",
+        service: undefined,
+        nodes,
+        message: `records from the mesh are not believed (${code}, ${count} so far): ${last.message}`,
+        hint: "Does a member run a much newer or older version, or one that is not Skein? The node that signed it is not seen here."
+      })
+    }
+    if (this.#full.grew(refusedFull, now())) {
+      found.push({
+        kind: "catalogue_full",
+        service: undefined,
+        nodes,
+        message: `the catalogue is full with ${records} records: nodes that are new are not seen here`,
+        hint: "Hosts that are gone for good leave with `skein leave`; records of others end after 72 h."
+      })
+    }
+    return found
+  }
+}
+
+/** Tells the log, until the scope closes. */
+export const tellTroubles = (troubles: MeshTroubles): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const { appeared, gone } = troubles.news()
+    return Effect.all([
+      ...appeared.map(({ message, hint }) => Effect.logWarning(`${message}. ${hint}`)),
+      ...gone.map(({ message }) => Effect.logInfo(`no longer so: ${message}`))
+    ])
+  }).pipe(
+    Effect.catchAllDefect((defect) => Effect.logError("the look for troubles failed", defect)),
+    Effect.delay(toldEvery),
+    Effect.forever,
+    Effect.forkScoped,
+    Effect.asVoid
+  )
+
+const keyOf = ({ kind, service, nodes }: MeshFinding): string =>
+  JSON.stringify([kind, service, nodes])

@@ -1,0 +1,55 @@
+/** What a node is started from, and what a program has of one that runs. */
+import type { Effect } from "effect"
+import type { ReloadResult } from "../admin/AdminModel.ts"
+import type { AdminSource } from "../admin/AdminSource.ts"
+import type { ConfigOverride } from "../config/ConfigFile.ts"
+import type { NodeConfig } from "../config/NodeConfig.ts"
+import type { Dispatch } from "../model/Exchange.ts"
+import type { PeerKey, ServiceName } from "../model/Names.ts"
+
+export interface NodeInput {
+  readonly config: NodeConfig
+  /** What `reload` reads again; undefined: the config is a value and cannot change. */
+  readonly configPath?: string | undefined
+  /** Laid over the file again at each reload: what the command line and the environment said. */
+  readonly overrides?: ReadonlyArray<ConfigOverride> | undefined
+  /** An invite token: only used while the data directory holds no identity. */
+  readonly join?: string | undefined
+}
+
+export interface RunningNode {
+  readonly name: string
+  readonly peer: PeerKey
+  readonly mesh: { readonly id: string; readonly name: string }
+  /** What is open on this host for other nodes: multiaddrs, with the port that was got for a 0. */
+  readonly listening: ReadonlyArray<string>
+  /** Where they are told to connect: multiaddrs. */
+  readonly addresses: ReadonlyArray<string>
+  /** `host:port` or `unix:/path` of the admin API; undefined when it is off. */
+  readonly admin: string | undefined
+  /** `host:port` of the proxy; undefined when it is off. */
+  readonly proxy: string | undefined
+  /** Entrance of the outbound stack, for programs in this process. */
+  readonly dispatch: Dispatch
+  /** What the admin API serves. */
+  readonly source: AdminSource["Type"]
+  /**
+   * Done when the node has met its mesh and knows what is offered there; a restarted one that nobody
+   * answers serves from what it last knew after 3 s.
+   */
+  readonly ready: Effect.Effect<void>
+  /** Done as soon as this node knows a healthy endpoint of the service. */
+  readonly awaitService: (service: ServiceName) => Effect.Effect<void>
+  /** Announces, and is done when nothing is in flight or the deadline has passed. */
+  readonly drain: Effect.Effect<void>
+  /**
+   * Drains, and says good-bye: the other nodes forget this one until it is started again, which
+   * takes no token. For programs that end for good; who only stops is waited for by the others.
+   */
+  readonly leave: Effect.Effect<void>
+  /** Milliseconds; as the last reload says. */
+  readonly drainDeadline: () => number
+  readonly reload: Effect.Effect<ReloadResult, Error>
+  /** Done when the node has left, by `leave` or because its admin API was told to. */
+  readonly stopped: Effect.Effect<void>
+}
