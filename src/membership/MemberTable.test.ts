@@ -187,6 +187,13 @@ test("denials come before accusations, which count at no other incarnation", () 
   expect(evidenceOf(again)).toEqual([new Uint8Array([2]), bytes])
 })
 
+test("what a refuted accuser says alone is no evidence", () => {
+  const denied = applyAlive(suspected, a!, 11, new Uint8Array([2]), 0, 0)
+  const again = accuse(denied, b!, 11)
+  expect(about(again)).toBe("alive 11")
+  expect(evidenceOf(again)).toEqual([new Uint8Array([2])])
+})
+
 test("remembers since when it believes what it believes", () => {
   const twice = accuse(accuse(known, b!, 10, 5), c!, 10, 9)
   expect(memberOf(twice, a!)?.since).toBe(5)

@@ -291,8 +291,10 @@ export const postpone = (table: MemberTable, duration: number): MemberTable => {
 export const evidenceOf = (table: MemberTable): ReadonlyArray<Uint8Array> => {
   const accusations: Array<Uint8Array> = []
   const denials: Array<Uint8Array> = []
-  for (const { suspicion, denial } of HashMap.values(table.members)) {
-    if (suspicion !== undefined) accusations.push(...suspicion.accusers.values())
+  for (const { state, suspicion, denial } of HashMap.values(table.members)) {
+    // What a refuted accuser says alone convinced nobody here, and a newcomer could not know why.
+    if (suspicion !== undefined && state !== "alive")
+      accusations.push(...suspicion.accusers.values())
     if (denial !== undefined) denials.push(denial)
   }
   return [...denials, ...accusations]

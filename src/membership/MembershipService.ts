@@ -4,10 +4,8 @@
  */
 import { Context, Effect, Either, Layer, Random, Runtime, type Scope } from "effect"
 import { spawn, tellSurely } from "../actor/Actor.ts"
-import type { Moment } from "../actor/Behaviour.ts"
 import type { Supervisor } from "../actor/Supervisor.ts"
 import { Gossip, type GossipVerdict } from "../link/Gossip.ts"
-import type { MeshRpcClients } from "../link/MeshRpcClients.ts"
 import { MeshRpcError } from "../model/MeshRpc.ts"
 import type { NodeName, PeerKey } from "../model/Names.ts"
 import type { NodeRecord } from "../model/NodeRecord.ts"
@@ -24,44 +22,10 @@ import {
   unavailable
 } from "./MembershipPort.ts"
 import { type MembershipState, makeMembershipState, recoverMembership } from "./MembershipState.ts"
-import {
-  applyAlive,
-  applySuspect,
-  evidenceOf,
-  isAhead,
-  type MemberState,
-  mayAccuse,
-  memberOf
-} from "./MemberTable.ts"
+import { evidenceOf, type MemberState, memberOf } from "./MemberTable.ts"
 import { type MemberView, memberViews } from "./MemberView.ts"
-import type { PeerClocks } from "./PeerClocks.ts"
-import type { Statement, StatementDoor } from "./Statement.ts"
-
-/** The port over the mesh's RPC. Clocks are measured on the way. */
-export const membershipByRpc = (
-  clients: MeshRpcClients["Type"],
-  clocks: PeerClocks
-): MembershipPort => ({
-  ping: (peer, accused) =>
-    Effect.flatMap(clients.client(peer), (client) => {
-      const askedAt = clocks.now()
-      const clock = Math.floor(clocks.wall())
-      return Effect.map(
-        client.Ping({ clock, ...(accused === undefined ? {} : { accused }) }),
-        (answer) => {
-          if (answer.clock !== undefined) clocks.answered(peer, answer.clock, askedAt)
-          return answer
-        }
-      )
-    }),
-  probe: (helper, peer) =>
-    clients.client(helper).pipe(
-      Effect.flatMap((client) => client.Probe({ peer })),
-      Effect.map(({ reachable }) => reachable)
-    ),
-  evidence: (peer) =>
-    Effect.flatMap(clients.client(peer), (client) => client.MembershipEvidence({}))
-})
+import { isNews, isUnknown } from "./News.ts"
+import type { StatementDoor } from "./Statement.ts"
 
 export interface MembershipServiceOptions {
   readonly self: PeerKey
@@ -110,33 +74,6 @@ const maxProbesForOthers = 32
 
 /** Statements verified in one turn of the event loop. */
 const verifyBatch = 8
-
-/** Would it change what we believe? Then it is worth passing on. */
-const isNews = (
-  state: MembershipState,
-  statement: Statement,
-  bytes: Uint8Array,
-  options: MembershipOptions,
-  { now, wall }: Pick<Moment, "now" | "wall">
-): boolean => {
-  const { subject, incarnation } = statement
-  if (statement.kind === "alive") {
-    return subject === state.self
-      ? incarnation > state.incarnation
-      : applyAlive(state, subject, incarnation, bytes, now, wall) !== state
-  }
-  return subject === state.self
-    ? incarnation === state.incarnation && mayAccuse(state, statement.by, subject)
-    : applySuspect(state, { ...statement, bytes }, options.suspicion, now, wall) !== state
-}
-
-/** An accusation that says more than we know: worth a question, but not believed. */
-const isUnknown = (state: MembershipState, statement: Statement, now: number): boolean =>
-  statement.kind === "suspect" &&
-  now >= state.denials.askAt &&
-  (statement.subject === state.self
-    ? statement.incarnation > state.incarnation
-    : isAhead(state, statement))
 
 export const makeMembership = (
   setup: MembershipServiceOptions

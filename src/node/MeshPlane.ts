@@ -28,11 +28,8 @@ import { type LinkPool, makeLinkPool } from "../link/LinkPool.ts"
 import { MeshHost, type MeshHostShape, makeMeshHost } from "../link/MeshHost.ts"
 import { type MeshRpcClients, makeMeshRpcClients } from "../link/MeshRpcClients.ts"
 import { serveMeshRpc } from "../link/MeshRpcServer.ts"
-import {
-  type MembershipShape,
-  makeMembership,
-  membershipByRpc
-} from "../membership/MembershipService.ts"
+import { membershipByRpc } from "../membership/MembershipPort.ts"
+import { type MembershipShape, makeMembership } from "../membership/MembershipService.ts"
 import { PeerClocks } from "../membership/PeerClocks.ts"
 import { makeStatementDoor } from "../membership/Statement.ts"
 import type { Dispatch } from "../model/Exchange.ts"
