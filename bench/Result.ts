@@ -1,5 +1,6 @@
 /** What a run found, as it is written to a file and compared with a later one. */
-import { Schema } from "effect"
+import { Either, Schema } from "effect"
+import { explainInLine } from "../src/model/ExplainIssue.ts"
 
 /** One thing that is measured in each round. */
 export const Measure = Schema.Struct({
@@ -57,8 +58,13 @@ export type ResultFile = typeof ResultFile.Type
 
 const Text = Schema.parseJson(ResultFile, { space: 2 })
 
-/** Throws with what is wrong when the text is not such a file. */
-export const decodeResults: (text: string) => ResultFile = Schema.decodeSync(Text)
+export class NoResults extends Error {}
+
+const decode = Schema.decodeEither(Text)
+
+/** Throws NoResults, with what is wrong, when the text is not such a file. */
+export const decodeResults = (text: string): ResultFile =>
+  Either.getOrThrowWith(decode(text), ({ issue }) => new NoResults(explainInLine(issue)))
 export const encodeResults: (file: ResultFile) => string = Schema.encodeSync(Text)
 
 /** The file with this question's result replaced or added. */

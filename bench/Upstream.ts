@@ -85,16 +85,23 @@ export const startUpstream = async (nginx: string, directory: string): Promise<U
   makeFiles(join(directory, "files"))
   const port = await freePort()
   const sinkPort = await freePort()
-  const sink = start(process.execPath, [sinkProgram], { env: { SINK_PORT: String(sinkPort) } })
+  const sink = start(process.execPath, [sinkProgram], {
+    env: { SINK_PORT: String(sinkPort) },
+    what: "the sink of uploads"
+  })
   const path = join(directory, "nginx.conf")
   writeFileSync(path, config(directory, port, sinkPort))
-  const running = start(nginx, ["-p", directory, "-c", path])
+  const running = start(nginx, ["-p", directory, "-c", path], { what: "nginx as the upstream" })
   const { pid } = running.child
-  await until("nginx answers", async () => {
-    if (running.child.exitCode !== null) throw new Error(running.output())
-    const text = await (await fetch(`http://127.0.0.1:${port}/`)).text()
-    return text === responseBody ? true : undefined
-  })
+  await until(
+    "nginx answers",
+    async () => {
+      const text = await (await fetch(`http://127.0.0.1:${port}/`)).text()
+      return text === responseBody ? true : undefined
+    },
+    20,
+    [running, sink]
+  )
   if (pid === undefined) throw new Error("nginx did not start")
   return {
     address: `127.0.0.1:${port}`,

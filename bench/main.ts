@@ -9,8 +9,10 @@ import { execFileSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { cpus, tmpdir } from "node:os"
 import { join } from "node:path"
-import { stopAll } from "../test/fixtures/Processes.ts"
+import { ChildEnded, describeEnd } from "../test/fixtures/ChildEnd.ts"
+import { endedUnasked, stopAll } from "../test/fixtures/Processes.ts"
 import { compareResults, describeComparison, hasRegressed } from "./Compare.ts"
+import { Interrupted, unlessInterrupted } from "./Interruption.ts"
 import { baseline, type CommandLine, readCommandLine, WrongUsage } from "./Options.ts"
 import type { Bench, Question } from "./Question.ts"
 import { bulk } from "./questions/Bulk.ts"
@@ -21,7 +23,14 @@ import { latency } from "./questions/Latency.ts"
 import { policy } from "./questions/Policy.ts"
 import { soak } from "./questions/Soak.ts"
 import { startup } from "./questions/Startup.ts"
-import { decodeResults, encodeResults, type Result, withResult } from "./Result.ts"
+import {
+  decodeResults,
+  encodeResults,
+  NoResults,
+  type Result,
+  type ResultFile,
+  withResult
+} from "./Result.ts"
 import { describeResult, markdownOf, table } from "./ResultTable.ts"
 import { findTools, MissingTool } from "./Tools.ts"
 
@@ -70,8 +79,6 @@ const ask = async (question: Question, line: CommandLine): Promise<Result> => {
   stack.defer(stopAll)
   const directory = mkdtempSync(join(tmpdir(), "skein-bench-"))
   stack.defer(() => rmSync(directory, { recursive: true, force: true }))
-  const end = () => void stack.disposeAsync().finally(() => process.exit(130))
-  process.once("SIGINT", end).once("SIGTERM", end)
   const bench: Bench = {
     options,
     tools: findTools(question.needs),
@@ -79,7 +86,7 @@ const ask = async (question: Question, line: CommandLine): Promise<Result> => {
     stack,
     say: (text) => process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${text}` : `${text}\n`)
   }
-  const { method, rows, absent } = await question.answer(bench)
+  const { method, rows, absent } = await unlessInterrupted(question.answer(bench))
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K")
   return {
     question: question.name,
@@ -104,14 +111,24 @@ const record = (result: Result): string => {
   return file
 }
 
+/** What is kept in a file. */
+const kept = (file: string): ResultFile => {
+  try {
+    return decodeResults(readFileSync(file, "utf8"))
+  } catch (cause) {
+    if (!(cause instanceof NoResults)) throw cause
+    throw new WrongUsage(`${file} holds no results of a run: ${cause.message}`)
+  }
+}
+
 const save = (file: string, result: Result): void => {
-  const old = existsSync(file) ? decodeResults(readFileSync(file, "utf8")) : undefined
+  const old = existsSync(file) ? kept(file) : undefined
   writeFileSync(file, `${encodeResults(withResult(old, result))}\n`)
 }
 
 /** What is kept, as README.md shows it. */
 const keptTables = (file: string): string =>
-  decodeResults(readFileSync(file, "utf8"))
+  kept(file)
     .results.map(
       (result) =>
         `### ${result.question}\n\n${result.method}; ${result.code}\n\n${markdownOf(result)}`
@@ -119,11 +136,15 @@ const keptTables = (file: string): string =>
     .join("\n\n")
 
 const readBaseline = (file: string, question: string): Result => {
-  const found = decodeResults(readFileSync(file, "utf8")).results.find(
-    (result) => result.question === question
-  )
+  const found = kept(file).results.find((result) => result.question === question)
   if (found === undefined) throw new WrongUsage(`${file} has no result of ${question}`)
   return found
+}
+
+/** Programs that ended on their own: what failed after that, failed for it. `told`: was already. */
+const tellEnds = (told?: string): void => {
+  const crashed = endedUnasked().filter(({ code, command }) => code !== 0 && command !== told)
+  for (const end of crashed.slice(-3)) console.error(`\nbefore that ${describeEnd(end)}`)
 }
 
 /** The exit code: 1 when something became worse. */
@@ -138,6 +159,7 @@ const main = async (): Promise<number> => {
   const before = line.compare === undefined ? undefined : readBaseline(line.compare, question.name)
   const result = await ask(question, line)
   console.log(line.markdown ? markdownOf(result) : describeResult(result))
+  tellEnds()
   console.log(`\nwritten to ${record(result)}`)
   if (line.save !== undefined) save(line.save, result)
   if (before === undefined) return 0
@@ -151,8 +173,14 @@ main().then(
     process.exitCode = code
   },
   (cause: unknown) => {
-    const known = cause instanceof MissingTool || cause instanceof WrongUsage
-    console.error(known ? cause.message : cause)
+    // Where these were found says nothing: what they say is all there is to know.
+    const known = [MissingTool, WrongUsage, Interrupted, ChildEnded].some(
+      (kind) => cause instanceof kind
+    )
+    console.error(known && cause instanceof Error ? cause.message : cause)
+    tellEnds(cause instanceof ChildEnded ? cause.end.command : undefined)
+    // The work that was left does not keep the process.
+    if (cause instanceof Interrupted) process.exit(cause.exitCode)
     process.exitCode = cause instanceof WrongUsage ? 2 : 1
   }
 )

@@ -33,6 +33,7 @@ import { makeMeshPlane } from "./node/MeshPlane.ts"
 import { makeNodeViews } from "./node/NodeSource.ts"
 import { makeOffer } from "./node/Offer.ts"
 import { openIdentity, prepareDataDir } from "./node/OpenIdentity.ts"
+import { PolicyWatch } from "./node/PolicyWatch.ts"
 import type { NodeInput, RunningNode } from "./node/RunningNode.ts"
 import { runtimeAdvice, runtimeOf } from "./node/Runtime.ts"
 import { StartError } from "./node/StartError.ts"
@@ -155,6 +156,7 @@ const assemble = (input: NodeInput) =>
       metrics
     })
     let current = config
+    const reach = yield* PolicyWatch.make({ config: () => current, view: plane.view, ticker })
     const drain = yield* Drain.make({
       catalogue: plane.catalogue,
       links: plane.links,
@@ -193,6 +195,7 @@ const assemble = (input: NodeInput) =>
       inbound,
       drain,
       current: () => current,
+      reach,
       apply: (next) =>
         Effect.gen(function* () {
           yield* listeners.follow(next.upstreams, next.drain.deadline)

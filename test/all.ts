@@ -26,7 +26,10 @@ const run = (command: string, args: ReadonlyArray<string>): Promise<number> =>
       console.error(`cannot run ${command}: ${cause.message}`)
       resolve(127)
     })
-    child.on("exit", (code) => resolve(code ?? 1))
+    child.on("exit", (code, signal) => {
+      if (signal !== null) console.error(`${command} ${args[0]} was ended by ${signal}`)
+      resolve(code ?? 1)
+    })
   })
 
 const check = async (command: string, ...args: ReadonlyArray<string>): Promise<Tally> => {

@@ -1,4 +1,5 @@
 /** Bulk transfers by curl, which throws the bytes away and says how many there were. */
+import { ChildEnded } from "../../test/fixtures/ChildEnd.ts"
 import { type Running, run, start } from "../../test/fixtures/Processes.ts"
 
 export interface Download {
@@ -16,10 +17,16 @@ export const parseDownload = (text: string): Download => {
 
 /** What arrived, also of a download that broke off. */
 export const download = async (curl: string, url: string, host: string): Promise<Download> => {
-  const { stdout } = await run(curl, [
-    ...["--silent", "--header", `Host: ${host}`, "--output", "/dev/null", "--noproxy", "*"],
-    ...["--write-out", "%{http_code} %{size_download}", url]
-  ])
+  const { end, stdout } = await run(
+    curl,
+    [
+      ...["--silent", "--show-error", "--header", `Host: ${host}`, "--output", "/dev/null"],
+      ...["--noproxy", "*", "--write-out", "%{http_code} %{size_download}", url]
+    ],
+    { what: `curl reading ${url}` }
+  )
+  // It says what it has got also when the other side broke off; not when it was ended itself.
+  if (end.signal !== null) throw new ChildEnded(end)
   return parseDownload(stdout)
 }
 
@@ -32,7 +39,7 @@ export const uploadAgainAndAgain = (
   bytesPerSecond: number | undefined
 ): Running =>
   start(curl, [
-    ...["--silent", "--fail", "--header", `Host: ${host}`, "--noproxy", "*"],
+    ...["--silent", "--show-error", "--fail", "--header", `Host: ${host}`, "--noproxy", "*"],
     ...(bytesPerSecond === undefined ? [] : ["--limit-rate", String(bytesPerSecond)]),
     // The files are one and the same: curl repeats a request for as many as a range names.
     ...["--request", "POST", "--upload-file", file, `${url}?[1-1000000]`]

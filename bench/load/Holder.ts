@@ -1,7 +1,7 @@
 /** Many connections at once, held by a process of their own. */
 import { join } from "node:path"
 import { Schema } from "effect"
-import { start, until } from "../../test/fixtures/Processes.ts"
+import { lost, start, until } from "../../test/fixtures/Processes.ts"
 
 export const HolderSettings = Schema.Struct({
   /** host:port */
@@ -34,14 +34,15 @@ export interface Holder {
 
 /** Resolves when all connections are open and have had an answer. */
 export const holdConnections = async (settings: HolderSettings): Promise<Holder> => {
-  const running = start(process.execPath, [program], { env: { HOLDER: encode(settings) } })
+  const running = start(process.execPath, [program], {
+    env: { HOLDER: encode(settings) },
+    what: `the holder of ${settings.connections} connections to ${settings.entry}`
+  })
   await until(
     `${settings.connections} connections to ${settings.entry}`,
-    () => {
-      if (running.child.exitCode !== null) return "ended"
-      return running.output().includes("ready\n") ? "ready" : undefined
-    },
-    60
+    () => (running.output().includes("ready\n") ? true : undefined),
+    60,
+    [running]
   )
   return {
     release: async () => {
@@ -50,7 +51,7 @@ export const holdConnections = async (settings: HolderSettings): Promise<Holder>
         .output()
         .split("\n")
         .find((line) => line.startsWith("{"))
-      if (report === undefined) throw new Error(`the connections' holder: ${running.output()}`)
+      if (report === undefined) throw lost(running)
       return decode(report)
     }
   }

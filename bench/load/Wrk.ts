@@ -1,10 +1,8 @@
 /** wrk as the load: one thread, a number of connections, one kind of request. */
-import { execFile } from "node:child_process"
 import { join } from "node:path"
-import { promisify } from "node:util"
 import { Schema } from "effect"
+import { runWell } from "../../test/fixtures/Processes.ts"
 
-const run = promisify(execFile)
 const script = join(import.meta.dirname, "wrk-report.lua")
 
 export interface Load {
@@ -70,7 +68,9 @@ export const wrkArguments = (load: Load, target: LoadTarget): ReadonlyArray<stri
 ]
 
 export const runWrk = async (load: Load, target: LoadTarget): Promise<LoadResult> => {
-  const { stdout } = await run(target.wrk, wrkArguments(load, target))
+  const { stdout } = await runWell(target.wrk, wrkArguments(load, target), {
+    what: `wrk against ${target.entry}`
+  })
   const report = parseReport(stdout)
   if (report.requests === 0) {
     throw new Error(`${target.entry} answered no request within ${target.seconds} s`)

@@ -4,6 +4,7 @@
  */
 import { accessSync, constants, globSync, mkdirSync, renameSync, rmSync } from "node:fs"
 import { join } from "node:path"
+import { describeEnd } from "../../test/fixtures/ChildEnd.ts"
 import { run } from "../../test/fixtures/Processes.ts"
 import { findTool } from "../Tools.ts"
 import { PeerAbsent } from "./Peer.ts"
@@ -24,10 +25,10 @@ const binaryIn = (directory: string): string | undefined => {
 }
 
 const step = async (what: string, command: string, ...args: ReadonlyArray<string>) => {
-  const { code, stdout, stderr } = await run(command, args)
-  if (code === 0) return
-  const lines = `${stdout}\n${stderr}`.trim().split("\n")
-  throw new PeerAbsent(`${what} failed: ${lines.at(-1) ?? `exit code ${code}`}`)
+  const { end, stdout, stderr } = await run(command, args, { what })
+  if (end.code === 0) return
+  const [last = ""] = `${stdout}\n${stderr}`.trim().split("\n").slice(-1)
+  throw new PeerAbsent(describeEnd({ ...end, output: last }).replaceAll(/\n\s*/g, " "))
 }
 
 /** Path of the binary; throws PeerAbsent with what went wrong. */

@@ -84,14 +84,16 @@ export const answers = async (
   host: string,
   programs: ReadonlyArray<Running>
 ): Promise<void> => {
-  const ended = await until(`${name} relays the upstream's answer`, async () => {
-    const gone = programs.find(({ child }) => (child.exitCode ?? child.signalCode) !== null)
-    if (gone !== undefined) return gone
-    const { text } = await get(entry, host)
-    if (text === responseBody) return "well"
-    throw new Error(`it answered ${JSON.stringify(text.slice(0, 200))}`)
-  })
-  if (ended !== "well") throw new Error(`${name} ended at once:\n${ended.output()}`)
+  await until(
+    `${name} relays the upstream's answer`,
+    async () => {
+      const { text } = await get(entry, host)
+      if (text === responseBody) return true
+      throw new Error(`it answered ${JSON.stringify(text.slice(0, 200))}`)
+    },
+    20,
+    programs
+  )
 }
 
 /** A program that is one side of a pair. */
@@ -108,9 +110,9 @@ export const startPair = async (
   client: Program,
   server: Program
 ): Promise<Pair> => {
-  const run = ({ command, args, env }: Program) =>
-    start(command, args, env === undefined ? {} : { env })
-  const sides = { server: run(server), client: run(client) }
+  const run = (side: string, { command, args, env }: Program) =>
+    start(command, args, { what: `${name}'s ${side} side`, ...(env === undefined ? {} : { env }) })
+  const sides = { server: run("server", server), client: run("client", client) }
   // SIGTERM: a killed nginx master would leave its worker behind.
   const stop = () => Promise.all([sides.client.stop(), sides.server.stop()])
   const entry = `127.0.0.1:${port}`

@@ -2,6 +2,7 @@
  * What do small requests wait for beside a large upload? An open loop of them alone, and the same
  * beside curl, which sends one gibibyte after the other through the same two proxies.
  */
+import { describeEnd } from "../../test/fixtures/ChildEnd.ts"
 import { uploadAgainAndAgain } from "../load/Curl.ts"
 import { runOpenLoop } from "../load/OpenLoop.ts"
 import type { Pair, PeerName } from "../peers/Peer.ts"
@@ -60,7 +61,11 @@ const measure = async (
   const upload = uploadAgainAndAgain(curl, url, host, file, bytesPerSecond)
   const beside = await load(pair, seconds)
   // It ends by itself only when it has failed.
-  if (upload.child.exitCode !== null) row.errors++
+  const end = upload.ended()
+  if (end !== undefined) {
+    row.errors++
+    bench.say(`${describeEnd(end)}\n`)
+  }
   await upload.stop("SIGKILL")
   row.errors += alone.errors + beside.errors
   row.rounds.alone50.push(alone.p50)

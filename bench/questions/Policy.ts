@@ -1,7 +1,7 @@
 /** What does each policy cost a request that goes well? */
 import { join } from "node:path"
 import { Schema } from "effect"
-import { run } from "../../test/fixtures/Processes.ts"
+import { runWell } from "../../test/fixtures/Processes.ts"
 import { isVariant, variants } from "../policy/PolicyVariants.ts"
 import { casesOf, type Question } from "../Question.ts"
 import { figures } from "../Result.ts"
@@ -13,8 +13,8 @@ const decode = Schema.decodeSync(
 )
 
 const measure = async (variant: string, seconds: number) => {
-  const { code, stdout, stderr } = await run(process.execPath, [program, variant, String(seconds)])
-  if (code !== 0) throw new Error(`policy ${variant} ended with ${code}: ${stderr}`)
+  const args = [program, variant, String(seconds)]
+  const { stdout } = await runWell(process.execPath, args, { what: `policy ${variant}` })
   return decode(stdout)
 }
 

@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { createConnection } from "node:net"
 import { join } from "node:path"
+import { ChildEnded } from "../../test/fixtures/ChildEnd.ts"
 import { Host, skein } from "../../test/fixtures/Mesh.ts"
 import { freePort, start } from "../../test/fixtures/Processes.ts"
 import { makeCertificates } from "../Certificates.ts"
@@ -25,8 +26,8 @@ const skeinStarter = async (directory: string, program: string): Promise<Starter
   mkdirSync(directory, { recursive: true })
   const host = new Host("host-a", directory, ports, {})
   host.writeConfig()
-  const { code, stderr } = await skein("init", "--data-dir", host.dataDir, "--name", "host-a")
-  if (code !== 0) throw new Error(`init: ${stderr}`)
+  const { end } = await skein("init", "--data-dir", host.dataDir, "--name", "host-a")
+  if (end.code !== 0) throw new ChildEnded({ ...end, what: "init of host-a" })
   return {
     program: {
       command: process.execPath,
@@ -94,7 +95,8 @@ const measure = async ({ program, serves }: Starter): Promise<number> => {
   const running = start(program.command, program.args)
   try {
     while (performance.now() - began < 30_000) {
-      if (running.child.exitCode !== null) break
+      const end = running.ended()
+      if (end !== undefined) throw new ChildEnded(end)
       if (await serves().catch(() => false)) return performance.now() - began
       await new Promise((resolve) => setTimeout(resolve, 3))
     }

@@ -3,6 +3,7 @@ import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import { type HttpClientError, RequestError, ResponseError } from "@effect/platform/HttpClientError"
 import { Data, Duration, Effect, ParseResult } from "effect"
 import { type AdminAddress, formatAdminAddress, formatHostPort } from "../config/HostPort.ts"
+import { explainInLine } from "../model/ExplainIssue.ts"
 import { AdminApi } from "./AdminApi.ts"
 import { adminTransport } from "./AdminTransport.ts"
 
@@ -42,10 +43,13 @@ const explain = (
   const where = formatAdminAddress(address)
   const start = "Start it with `skein up`, or name its admin address with --admin."
   if (!(error instanceof RequestError)) {
-    const got = error instanceof ResponseError ? `status ${error.response.status}` : error.message
+    const got =
+      error instanceof ResponseError
+        ? `status ${error.response.status}`
+        : explainInLine(error.issue).slice(0, 200)
     return new AdminUnreachable({
       code: "not_skein",
-      message: `what answers at ${where} is not a Skein node of this version (${got.split("\n")[0]})`,
+      message: `what answers at ${where} is not a Skein node of this version (${got})`,
       hint: "Is the address right? Name another with --admin."
     })
   }

@@ -6,6 +6,7 @@
  */
 import { Schema } from "effect"
 import { findingKinds } from "../catalogue/MeshFindings.ts"
+import { grantFields } from "../identity/Grant.ts"
 import { MeshId, NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { Protocol } from "../model/NodeRecord.ts"
 import { standingNames } from "../outbound/Standing.ts"
@@ -309,11 +310,8 @@ export type ReloadResult = typeof ReloadResult.Type
 
 export const InviteRequest = Schema.Struct({
   /** Service names and patterns the new node may offer. */
-  services: Schema.Array(Schema.String.pipe(Schema.maxLength(64))).pipe(
-    Schema.minItems(1),
-    Schema.maxItems(64)
-  ),
-  capabilities: Schema.Array(Schema.Literal("admit", "policy", "revoke")),
+  services: grantFields.services.pipe(Schema.minItems(1)),
+  capabilities: grantFields.capabilities,
   ttlMs: Schema.Int.pipe(Schema.positive())
 })
 export type InviteRequest = typeof InviteRequest.Type

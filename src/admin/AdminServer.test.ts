@@ -141,8 +141,23 @@ describe("the admin server", () => {
   )
 
   it.scoped.each([
-    ["a wrong word", '{"services":["*"],"capabilities":["root"],"ttlMs":1000}', "capabilities"],
-    ["a wrong number", '{"services":["*"],"capabilities":[],"ttlMs":-1}', "ttlMs"],
+    [
+      "a wrong word",
+      '{"services":["*"],"capabilities":["rvoke"],"ttlMs":1000}',
+      'capabilities[0]: "rvoke" is not one of admit, policy, revoke; did you mean revoke?'
+    ],
+    [
+      "a wrong name",
+      '{"services":["We b"],"capabilities":[],"ttlMs":1000}',
+      "services[0]: \"We b\" is not a service pattern; write a service name, a prefix with '*' like shop-*, or *"
+    ],
+    [
+      "a wrong number",
+      '{"services":["*"],"capabilities":[],"ttlMs":-1}',
+      "ttlMs: -1 is not a positive number"
+    ],
+    ["no list", '{"services":"web","capabilities":[],"ttlMs":1}', 'services: "web" is not a list'],
+    ["no body", "null", "is empty; expected a mapping with services, capabilities and ttlMs"],
     ["half of it", '{"services":[', "not JSON"],
     ["nothing", "", "services"],
     ["too much", `{"services":["${"x".repeat(70_000)}"]}`, "65536 bytes"]

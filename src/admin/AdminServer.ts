@@ -15,13 +15,25 @@ import * as HttpServer from "@effect/platform/HttpServer"
 import { RequestError, RouteNotFound } from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Cause, Context, Data, Effect, Layer, Option, type Scope } from "effect"
+import {
+  Cause,
+  Context,
+  Data,
+  Effect,
+  Either,
+  Layer,
+  Option,
+  type ParseResult,
+  Schema,
+  type Scope
+} from "effect"
 import {
   type AdminAddress,
   formatAdminAddress,
   formatHostPort,
   isLoopback
 } from "../config/HostPort.ts"
+import { explainInLine } from "../model/ExplainIssue.ts"
 import { AdminApi } from "./AdminApi.ts"
 import {
   AdminBroken,
@@ -33,6 +45,7 @@ import {
 } from "./AdminError.ts"
 import { type GuardOptions, guard } from "./AdminGuard.ts"
 import { adminHandlers } from "./AdminHandlers.ts"
+import { InviteRequest } from "./AdminModel.ts"
 import type { AdminSource } from "./AdminSource.ts"
 
 export interface AdminServerOptions {
@@ -169,8 +182,34 @@ const isAdminError = (error: unknown): boolean =>
 
 const see = "The paths are /live, /ready, /metrics and /api/v1/…; docs/metrics.md names them all."
 
+/** Bodies of requests, by method and path. */
+const bodies: ReadonlyMap<
+  string,
+  (body: unknown) => Either.Either<unknown, ParseResult.ParseError>
+> = new Map([["POST /api/v1/invite", Schema.decodeUnknownEither(InviteRequest)]])
+
+/** What is wrong with a request: of its body in the words a config gets, which the API has lost. */
+const invalid = (
+  request: HttpServerRequest.HttpServerRequest,
+  { issues }: HttpApiDecodeError
+): Effect.Effect<AdminInvalid> =>
+  Effect.gen(function* () {
+    const decode = bodies.get(`${request.method} ${request.url.replace(/\?.*$/s, "")}`)
+    const body = decode === undefined ? Option.none() : yield* Effect.option(request.json)
+    const read = Option.isSome(body) ? decode?.(body.value) : undefined
+    const message =
+      read !== undefined && Either.isLeft(read)
+        ? explainInLine(read.left.issue)
+        : issues
+            .map(({ path, message }) => [path.join("."), message].filter(Boolean).join(": "))
+            .join("; ")
+    const hint = "Compare the request with the API's fields."
+    return new AdminInvalid({ code: "invalid_request", message, hint })
+  })
+
 /** Whatever went wrong becomes one of the API's own errors, as JSON. */
 const asAdminError = (
+  request: HttpServerRequest.HttpServerRequest,
   cause: Cause.Cause<AdminForbidden | AdminInvalid>
 ): Effect.Effect<never, AdminInvalid | AdminForbidden | AdminNotFound | AdminBroken> => {
   const error = Cause.squash(cause)
@@ -181,13 +220,8 @@ const asAdminError = (
     const message = `there is no ${method} ${url.slice(0, 200)}`
     return Effect.fail(new AdminNotFound({ code: "not_found", message, hint: see }))
   }
-  if (error instanceof HttpApiDecodeError) {
-    const message = error.issues
-      .map(({ path, message }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`))
-      .join("; ")
-    const hint = "Compare the request with the API's fields."
-    return Effect.fail(new AdminInvalid({ code: "invalid_request", message, hint }))
-  }
+  if (error instanceof HttpApiDecodeError)
+    return Effect.flatMap(invalid(request, error), Effect.fail)
   if (error instanceof RequestError) {
     const message = "the request's body is not JSON"
     const hint = "Send application/json."
@@ -233,7 +267,11 @@ const rules = (options: GuardOptions) =>
       HttpIncomingMessage.withMaxBodySize(Option.some(limits.body)),
       Effect.catchAllCause((cause) =>
         // The asker went away: nobody is there to be answered.
-        Cause.isInterruptedOnly(cause) ? Effect.interrupt : asAdminError(cause)
+        Cause.isInterruptedOnly(cause)
+          ? Effect.interrupt
+          : Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+              asAdminError(request, cause)
+            )
       )
     )
   )

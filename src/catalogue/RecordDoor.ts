@@ -18,6 +18,7 @@ import {
 } from "../identity/Envelope.ts"
 import { grantsService } from "../identity/Grant.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
+import { explainInLine } from "../model/ExplainIssue.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import { NodeRecord, recordLimits } from "../model/NodeRecord.ts"
 import { lifetimes, type NodeEntry, nodeEntry } from "./RecordEntry.ts"
@@ -70,7 +71,11 @@ const fromEnvelopeError = ({ code, message }: EnvelopeError): RecordRefused => {
 /** Fields that a later version added are ignored here, and stay in the signed bytes. */
 const decodeRecord = (payload: Uint8Array): Either.Either<NodeRecord, RecordRefused> =>
   decodeCbor(Schema.Unknown, payload, "the record").pipe(
-    Either.flatMap(Schema.decodeUnknownEither(NodeRecord)),
+    Either.flatMap((value) =>
+      Either.mapLeft(Schema.decodeUnknownEither(NodeRecord)(value), ({ issue }) => ({
+        message: explainInLine(issue)
+      }))
+    ),
     Either.mapLeft(
       ({ message }) =>
         new RecordRefused({ code: "malformed", message: `the record cannot be read: ${message}` })

@@ -20,6 +20,10 @@ export const failCommand = (message: string): CommandFailed => new CommandFailed
 export const wrongUsage = (message: string): CommandFailed =>
   new CommandFailed({ message, exitCode: 2 })
 
+/** What is no failure and may yet not be meant. */
+export const warn = (lines: ReadonlyArray<string>): Effect.Effect<void> =>
+  Effect.forEach(lines, (line) => Console.error(`warning: ${line}`), { discard: true })
+
 /** The failure as lines for people; undefined when it was shown already. */
 export const describeFailure = (error: unknown): string | undefined => {
   // The parser of the command line prints what it rejects itself.

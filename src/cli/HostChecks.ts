@@ -3,7 +3,7 @@ import { readdir, stat } from "node:fs/promises"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { loadConfig } from "../config/ConfigFile.ts"
+import { readConfig } from "../config/ConfigFile.ts"
 import { formatHostPort, type HostPort, isLoopback } from "../config/HostPort.ts"
 import { parseMultiaddr } from "../config/Multiaddr.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
@@ -28,7 +28,7 @@ export const requireRuntime = (
 export const configCheck = (
   path: string
 ): Effect.Effect<{ readonly check: Check; readonly config: NodeConfig | undefined }> =>
-  Effect.match(loadConfig(path), {
+  Effect.match(readConfig(path), {
     onFailure: ({ problems, message }) => ({
       check: fail(
         "config",
@@ -37,23 +37,28 @@ export const configCheck = (
       ),
       config: undefined
     }),
-    onSuccess: (config) => ({ check: ok("config", `${path} is valid`), config })
+    onSuccess: ({ config, warnings }) => ({
+      check:
+        warnings.length === 0
+          ? ok("config", `${path} is valid`)
+          : warn("config", warnings.join("\n    "), "The file is valid; is that meant?"),
+      config
+    })
   })
 
-/** Listeners that hand this node's rights in the mesh to whoever can reach them. */
+/** Listeners that hand this node's rights to whoever can reach them: meant, as the config allows it. */
 export const exposureChecks = (config: NodeConfig): ReadonlyArray<Check> => {
-  const proxy = config.outbound.http
-  const open = [
-    ...(proxy === "off" ? [] : [["outbound.http", proxy] as const]),
-    ...config.upstreams.map(({ service, listen }) => [`upstream ${service}`, listen] as const)
-  ].filter(([, { host }]) => !isLoopback(host))
-  return open.map(([name, address]) =>
-    warn(
-      name,
-      `${formatHostPort(address)} can be reached from other hosts`,
-      "Whoever reaches it calls services with this node's rights; use 127.0.0.1 unless that is meant."
+  const { admin, outbound, upstreams } = config
+  const open: ReadonlyArray<readonly [string, HostPort]> = [
+    ...(admin !== "off" && "host" in admin.listen ? [["admin", admin.listen] as const] : []),
+    ...(outbound.http === "off" ? [] : [["outbound.http", outbound.http.listen] as const]),
+    ...upstreams.map(({ service, listen }) => [`upstream ${service}`, listen] as const)
+  ]
+  return open
+    .filter(([, { host }]) => !isLoopback(host))
+    .map(([name, address]) =>
+      ok(name, `${formatHostPort(address)} can be reached from other hosts, as allowRemote says`)
     )
-  )
 }
 
 const systemCode = (cause: unknown): string =>
@@ -107,7 +112,7 @@ export const portChecks = (config: NodeConfig): Effect.Effect<ReadonlyArray<Chec
       return address === undefined ? [] : [["node.listen", address] as const]
     }),
     ...(admin !== "off" && "host" in admin.listen ? [["admin", admin.listen] as const] : []),
-    ...(outbound.http === "off" ? [] : [["outbound.http", outbound.http] as const]),
+    ...(outbound.http === "off" ? [] : [["outbound.http", outbound.http.listen] as const]),
     ...upstreams.map(({ service, listen }) => [`upstream ${service}`, listen] as const)
   ]
   return Effect.forEach(wanted, ([name, address]) =>

@@ -6,12 +6,16 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
 import { Effect, Either, Option, Schema } from "effect"
-import { type ConfigEnvironment, readEnvironment } from "../config/ConfigEnvironment.ts"
+import {
+  type ConfigEnvironment,
+  describeEnvironmentError,
+  readEnvironment
+} from "../config/ConfigEnvironment.ts"
 import { loadConfig } from "../config/ConfigFile.ts"
 import type { ConfigError } from "../config/ConfigProblem.ts"
 import type { AdminAddress } from "../config/HostPort.ts"
 import { AdminListen } from "../config/NodeConfig.ts"
-import { explain } from "../model/ExplainIssue.ts"
+import { explainInLine } from "../model/ExplainIssue.ts"
 import { type CommandFailed, failCommand, wrongUsage } from "./CommandFailed.ts"
 
 export const defaultAdmin: AdminAddress = { host: "127.0.0.1", port: 4191 }
@@ -21,13 +25,7 @@ export const readAs =
   <A, I extends string>(schema: Schema.Schema<A, I>, option: string) =>
   (text: string): Effect.Effect<A, ValidationError.ValidationError> =>
     Either.mapLeft(Schema.decodeUnknownEither(schema)(text), ({ issue }) =>
-      ValidationError.invalidValue(
-        HelpDoc.p(
-          `${option}: ${explain(issue)
-            .map(({ message }) => message)
-            .join("; ")}`
-        )
-      )
+      ValidationError.invalidValue(HelpDoc.p(`${option}: ${explainInLine(issue)}`))
     )
 
 export const configOption = Options.file("config").pipe(
@@ -55,7 +53,7 @@ export interface NodeChoice {
 /** The environment; what it says wrongly is wrong usage. */
 export const environment: Effect.Effect<ConfigEnvironment, CommandFailed> = Effect.mapError(
   readEnvironment,
-  (error) => wrongUsage(`the environment is not usable: ${String(error)}`)
+  (error) => wrongUsage(describeEnvironmentError(error))
 )
 
 export const chosenNode = (
@@ -66,11 +64,7 @@ export const chosenNode = (
     const { admin, config } = yield* environment
     if (Option.isSome(admin)) {
       return yield* Either.mapLeft(Schema.decodeEither(AdminListen)(admin.value), ({ issue }) =>
-        wrongUsage(
-          `SKEIN_ADMIN: ${explain(issue)
-            .map(({ message }) => message)
-            .join("; ")}`
-        )
+        wrongUsage(`SKEIN_ADMIN: ${explainInLine(issue)}`)
       )
     }
     const file = Option.orElse(choice.config, () => config)

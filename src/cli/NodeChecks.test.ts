@@ -2,9 +2,16 @@ import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import type { AnnouncedAddress, MemberStatus, NodeStatus } from "../admin/AdminModel.ts"
 import { sampleMembers, sampleNow, sampleServices, sampleStatus } from "../admin/SampleSource.ts"
+import { makeNodeConfig } from "../config/NodeConfig.ts"
 import { type Check, failures, renderChecks } from "./Check.ts"
-import { requireRuntime, runtimeCheck } from "./HostChecks.ts"
-import { meshChecks, nodeChecks, serviceChecks, telemetryChecks } from "./NodeChecks.ts"
+import { exposureChecks, requireRuntime, runtimeCheck } from "./HostChecks.ts"
+import {
+  meshChecks,
+  nodeChecks,
+  policyChecks,
+  serviceChecks,
+  telemetryChecks
+} from "./NodeChecks.ts"
 
 const find = (checks: ReadonlyArray<Check>, name: string): Check => {
   const check = checks.find((one) => one.name === name)
@@ -63,6 +70,39 @@ const clocks = (own: Partial<NodeStatus["clock"]>, change: Partial<MemberStatus>
 }
 
 describe("the checks of skein doctor", () => {
+  it("what is open to other hosts is named, and no failure: the config says that it is meant", () => {
+    const config = makeNodeConfig({
+      admin: { listen: "0.0.0.0:4191", allowRemote: true },
+      outbound: { http: "127.0.0.1:4140" },
+      upstreams: [{ service: "db", listen: "[::]:5433", allowRemote: true }]
+    })
+    const said = (address: string) =>
+      `${address} can be reached from other hosts, as allowRemote says`
+    expect(exposureChecks(config)).toMatchObject([
+      { name: "admin", state: "ok", detail: said("0.0.0.0:4191") },
+      { name: "upstream db", state: "ok", detail: said("[::]:5433") }
+    ])
+    expect(exposureChecks(makeNodeConfig({}))).toEqual([])
+  })
+
+  it("policies that reach nobody, or nobody who heeds them, are warned of", () => {
+    const config = makeNodeConfig({
+      policies: { payment: {}, "ledger-db": { timeout: { request: "1s" } }, payments: {} }
+    })
+    expect(
+      policyChecks(config, sampleServices).map(({ state, detail }) => [state, detail])
+    ).toEqual([
+      ["warn", "policies.payment: no node of the mesh offers payment; did you mean payments?"],
+      [
+        "warn",
+        "policies.ledger-db: timeout.request: for HTTP only, and the mesh offers ledger-db as tcp; leave it out"
+      ]
+    ])
+    expect(policyChecks(makeNodeConfig({}), sampleServices)).toEqual([])
+    const right = policyChecks(makeNodeConfig({ policies: { payments: {} } }), sampleServices)
+    expect(right).toMatchObject([{ state: "ok", detail: "each of 1 is for a service of the mesh" }])
+  })
+
   it("a healthy node has nothing but √", () => {
     const all = [...nodeChecks(sampleStatus), ...meshChecks(sampleStatus, sampleMembers)]
     expect(all.filter(({ state }) => state !== "ok")).toEqual([])

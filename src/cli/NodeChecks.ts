@@ -1,5 +1,7 @@
 /** What a node's own report says of its health. Pure: from the admin API's values to checks. */
 import type { MemberStatus, MeshFinding, NodeStatus, ServiceStatus } from "../admin/AdminModel.ts"
+import type { NodeConfig } from "../config/NodeConfig.ts"
+import { meshWarnings } from "../config/PolicyReach.ts"
 import { announcedCheck } from "./AnnouncedCheck.ts"
 import { type Check, fail, ok, warn } from "./Check.ts"
 import { clockCheck } from "./ClockCheck.ts"
@@ -194,6 +196,28 @@ export const serviceChecks = (services: ReadonlyArray<ServiceStatus>): ReadonlyA
   services.length === 0
     ? [ok("services", "none are offered in this mesh")]
     : services.map(serviceCheck)
+
+/** Of the config as its file stands: what in it names nobody, or what nobody heeds. */
+export const policyChecks = (
+  config: Pick<NodeConfig, "policies" | "upstreams">,
+  services: ReadonlyArray<ServiceStatus>
+): ReadonlyArray<Check> => {
+  const offered = new Map(services.map((service) => [service.name, service]))
+  const found = meshWarnings(config, offered)
+  const count = Object.keys(config.policies).length
+  if (found.length === 0) {
+    return count === 0 ? [] : [ok("policies", `each of ${count} is for a service of the mesh`)]
+  }
+  return found.map(({ describe, reason }) =>
+    warn(
+      reason === "unknown" ? "unknown service" : "protocol",
+      describe(),
+      reason === "unknown"
+        ? "Correct the name, unless the service is still to come."
+        : "What the message names has no effect as it stands."
+    )
+  )
+}
 
 export const telemetryChecks = ({ telemetry }: NodeStatus): ReadonlyArray<Check> => {
   const { collector, reachable, dropped, lastError } = telemetry

@@ -166,14 +166,38 @@ describe("which node is asked", () => {
 
 describe("wrong usage is exit code 2, and says what is wrong", () => {
   it.each([
-    ["nonsense", /Invalid subcommand for skein/],
-    ["endpoints", /Missing argument <NAME>/],
+    [
+      "nonsense",
+      /^skein: there is no command "nonsense"\n {2}`skein --help` says which there are\./
+    ],
+    ["lynks", /there is no command "lynks"; did you mean links\?/],
+    ["start", /there is no command "start"; did you mean up\?/],
+    ["validate", /did you mean config check\?/],
+    ["config chek", /there is no command "config chek"; did you mean check\?/],
+    ["--verson", /skein has no option --verson; did you mean --version\?/],
+    [
+      "members --wach",
+      /members has no option --wach; did you mean --watch\?\n {2}`skein members --help`/
+    ],
+    ["init --dat-dir=x", /init has no option --dat-dir; did you mean --data-dir\?/],
+    ["status -x", /status has no option -x$/m],
+    ["init extra", /init takes no arguments, and not "extra"/],
+    ["endpoints a b", /endpoints takes NAME and no more, and not "b"/],
+    ["up --config", /--config needs a value: --config file/],
+    ["up --config --admin 127.0.0.1:1", /--config needs a value: --config file/],
+    ["endpoints", /endpoints needs NAME: A service, without \.mesh/],
     ["endpoints No_Name", /NAME: "No_Name": a service name is/],
     ["status --no-such-flag", /--no-such-flag/],
-    ["status -o yaml", /table.*json/s],
+    ["status -o yaml", /-o "yaml" is not one of table, json/],
+    ["status --output=jsn", /--output "jsn" is not one of table, json; did you mean json\?/],
     ["status --admin nowhere", /--admin: "nowhere" is not host:port or unix:\/path/],
     ["invite --ttl soon", /--ttl: "soon" is not a duration/],
-    ["invite --capabilities admit,revok", /revok is none of .*did you mean revoke\?/],
+    [
+      "invite --capabilities admit,revok",
+      /--capabilities: "revok" is not one of admit, policy, revoke; did you mean revoke\?/
+    ],
+    ["invite --services We_b,shop-*", /--services: "We_b" is not a service pattern; write/],
+    ["invite --services ,", /--services: \[\] is not a list with at least one entry/],
     ["join", /TOKEN/],
     ["up", /--config FILE, or SKEIN_CONFIG/],
     ["init", /--data-dir DIR, or SKEIN_DATA_DIR/]
@@ -189,11 +213,67 @@ describe("wrong usage is exit code 2, and says what is wrong", () => {
     vi.stubEnv("SKEIN_ADMIN", "nowhere")
     const wrong = await skein("status")
     expect(wrong.code).toBe(2)
-    expect(wrong.stderr).toContain("SKEIN_ADMIN")
+    expect(wrong.stderr).toBe('skein: SKEIN_ADMIN: "nowhere" is not host:port or unix:/path\n')
     vi.stubEnv("SKEIN_LOG_LEVEL", "loud")
     const loud = await skein("status", "--admin", admin)
     expect(loud.code).toBe(2)
-    expect(loud.stderr).toContain("SKEIN_LOG_LEVEL")
+    expect(loud.stderr).toBe(
+      'skein: SKEIN_LOG_LEVEL: "loud" is not one of trace, debug, info, warning, error, none\n'
+    )
+  })
+})
+
+describe("help", () => {
+  it("of all commands: what each is for, and the options of every one", async () => {
+    for (const words of [[], ["--help"], ["-h"], ["help"]]) {
+      const { code, stdout, stderr } = await skein(...words)
+      expect([code, stderr]).toEqual([0, ""])
+      expect(stdout).toMatch(/^skein \d+\.\d+\.\d+: A service mesh without control plane\n/)
+      expect(stdout).toMatch(/^ {2}skein COMMAND$/m)
+      expect(stdout).toMatch(/^ {2}init +Make a new mesh/m)
+      expect(stdout).toMatch(/^ {2}--log-level all \| trace/m)
+    }
+  })
+
+  it("of one: how it is called, its own options, and nothing twice", async () => {
+    for (const words of [
+      "endpoints --help",
+      "endpoints -h",
+      "--help endpoints",
+      "help endpoints"
+    ]) {
+      const { code, stdout, stderr } = await skein(...words.split(" "))
+      expect([code, stderr]).toEqual([0, ""])
+      expect(stdout).toContain(`
+USAGE
+  skein endpoints NAME [--admin host:port] [--config file] [--output table | json] [--watch]
+`)
+      expect(stdout).toMatch(/^ {2}NAME {2}A service, without \.mesh$/m)
+      expect(stdout).toMatch(/^ {2}-w, --watch +Show again every second, until Ctrl-C$/m)
+      expect(stdout).not.toMatch(/wizard|completions|user-defined|optional/)
+    }
+  })
+
+  it("of every command, each of which says what its options are for", async () => {
+    const all = (await skein()).stdout.match(/^ {2}[a-z]+(?= {2,}[A-Z])/gm) ?? []
+    expect(all.length).toBe(16)
+    for (const name of all.map((line) => line.trim())) {
+      const { stdout } = await skein(name, "--help")
+      expect(stdout).toMatch(new RegExp(`^skein ${name}: .`))
+      for (const line of stdout.split("\n")) {
+        if (/^ {2}(-|[A-Z]+ )/.test(line)) expect(line).toMatch(/ {2}[A-Za-z].{5}/)
+      }
+    }
+  })
+
+  it("of a command within another", async () => {
+    expect((await skein("config")).stdout).toMatch(/^ {2}check +Say every problem/m)
+    expect((await skein("config", "check", "--help")).stdout).toContain("skein config check [FILE]")
+  })
+
+  it("completions and the version are the library's", async () => {
+    expect((await skein("--version")).stdout.trim()).toMatch(/^\d+\.\d+\.\d+$/)
+    expect((await skein("--completions", "bash")).stdout).toContain("invite")
   })
 })
 
@@ -261,6 +341,17 @@ describe("commands that act", () => {
     expect(wrong.stderr).toMatch(/has 2 problems\n.*:1:1: nodes: .*\n.*:2:20: drain\.deadline: /)
     const schema = await skein("config", "schema")
     expect(JSON.parse(schema.stdout)["$defs"]).toBeDefined()
+  })
+
+  it("config check warns of what is right and may not be meant", async () => {
+    const path = join(directory, "empty.yaml")
+    writeFileSync(path, "# nothing yet\n")
+    const { code, stderr } = await skein("config", "check", path)
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/^warning: .*empty\.yaml: nothing stands in it/)
+    expect(stderr).toContain("empty.yaml is right")
+    const doctor = await skein("doctor", "--config", path, "--admin", admin)
+    expect(doctor.stdout).toMatch(/‼ config: .*empty\.yaml: nothing stands in it/)
   })
 
   it("up on a wrong config starts nothing, exit code 1", async () => {

@@ -5,12 +5,15 @@ import * as Command from "@effect/cli/Command"
 import { Effect, Logger } from "effect"
 import { softwareVersion } from "../node/Version.ts"
 import { awaitService } from "./await.ts"
-import { reportFailure } from "./CommandFailed.ts"
+import { reportFailure, wrongUsage } from "./CommandFailed.ts"
+import { readCommandLine } from "./CommandLine.ts"
+import { commandTree } from "./CommandTree.ts"
 import { config } from "./config.ts"
 import { demo } from "./demo.ts"
 import { doctor } from "./doctor.ts"
 import { drain } from "./drain.ts"
 import { endpoints } from "./endpoints.ts"
+import { renderHelp } from "./Help.ts"
 import { init } from "./init.ts"
 import { invite } from "./invite.ts"
 import { join } from "./join.ts"
@@ -22,28 +25,30 @@ import { reload } from "./reload.ts"
 import { services } from "./services.ts"
 import { status } from "./status.ts"
 import { up } from "./up.ts"
-import { useColour } from "./View.ts"
+import { print, useColour } from "./View.ts"
+
+const commands = [
+  demo,
+  init,
+  up,
+  join,
+  invite,
+  status,
+  members,
+  services,
+  endpoints,
+  links,
+  awaitService,
+  drain,
+  leave,
+  reload,
+  doctor,
+  config
+] as const
 
 const skein = Command.make("skein").pipe(
   Command.withDescription("A service mesh without control plane"),
-  Command.withSubcommands([
-    demo,
-    init,
-    up,
-    join,
-    invite,
-    status,
-    members,
-    services,
-    endpoints,
-    links,
-    awaitService,
-    drain,
-    leave,
-    reload,
-    doctor,
-    config
-  ])
+  Command.withSubcommands(commands)
 )
 
 /** Help and usage errors come coloured; into a file or a pipe they must not. */
@@ -58,12 +63,31 @@ const plainWhenPiped = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect
     })
   })
 
+/** What can be said better than the library does is said here; the rest it carries out. */
+const carryOut = (argv: ReadonlyArray<string>) =>
+  Effect.suspend(() => {
+    const tree = commandTree(
+      skein.descriptor,
+      commands.map(({ descriptor }) => descriptor)
+    )
+    const reading = readCommandLine(tree, argv.slice(2))
+    switch (reading.kind) {
+      case "help":
+        return print(`${renderHelp(reading.command, softwareVersion, useColour())}\n`)
+      case "mistake":
+        return wrongUsage(reading.message)
+      case "run":
+        return Command.run(skein, { name: "Skein", version: softwareVersion, executable: "skein" })(
+          argv
+        )
+    }
+  })
+
 /** Runs the command line. Fails with what the exit code is made of; everything was said already. */
 export const runSkein = (argv: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const { logLevel } = yield* environment
-    const version = softwareVersion
-    const ran = Command.run(skein, { name: "Skein", version, executable: "skein" })(argv)
+    const ran = carryOut(argv)
     return yield* logLevel._tag === "Some" ? Logger.withMinimumLogLevel(ran, logLevel.value) : ran
   }).pipe(
     Effect.tapErrorCause(reportFailure),

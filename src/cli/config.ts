@@ -2,9 +2,9 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import { Console, Effect, Option } from "effect"
-import { loadConfig } from "../config/ConfigFile.ts"
+import { readConfig } from "../config/ConfigFile.ts"
 import { configJsonSchema } from "../config/ConfigJsonSchema.ts"
-import { wrongUsage } from "./CommandFailed.ts"
+import { warn, wrongUsage } from "./CommandFailed.ts"
 import { counted } from "./Figures.ts"
 import { environment } from "./NodeAddress.ts"
 import { print } from "./View.ts"
@@ -20,7 +20,9 @@ const check = Command.make("check", { file }, (choice) =>
     const path = Option.orElse(choice.file, () => config)
     if (Option.isNone(path))
       return yield* wrongUsage("name the config to check, or set SKEIN_CONFIG")
-    const { node, services, upstreams, policies } = yield* loadConfig(path.value)
+    const { config: read, warnings } = yield* readConfig(path.value)
+    const { node, services, upstreams, policies } = read
+    yield* warn(warnings)
     yield* Console.error(
       `${path.value} is right: node ${node.name}, ${counted(services.length, "service")}, ${counted(upstreams.length, "upstream")}, policies for ${counted(Object.keys(policies).length, "service")}`
     )

@@ -18,7 +18,13 @@ import {
   type NodeChoice,
   nodeOptions
 } from "./NodeAddress.ts"
-import { meshChecks, nodeChecks, serviceChecks, telemetryChecks } from "./NodeChecks.ts"
+import {
+  meshChecks,
+  nodeChecks,
+  policyChecks,
+  serviceChecks,
+  telemetryChecks
+} from "./NodeChecks.ts"
 import { outputOption, print, useColour } from "./View.ts"
 
 /** An unusable config is a finding, not the end of the examination. */
@@ -67,7 +73,13 @@ const examine = (choice: NodeChoice) =>
       host,
       { name: "this node", checks: nodeChecks(status) },
       { name: "the mesh", checks: meshChecks(status, members) },
-      { name: "services", checks: serviceChecks(services) },
+      {
+        name: "services",
+        checks: [
+          ...serviceChecks(services),
+          ...(found?.config === undefined ? [] : policyChecks(found.config, services))
+        ]
+      },
       { name: "telemetry", checks: telemetryChecks(status) }
     ]
   })

@@ -3,11 +3,11 @@ import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
-import { Clock, Console, Effect } from "effect"
+import { Clock, Console, Effect, Either, Schema } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
 import { InviteRequest } from "../admin/AdminModel.ts"
 import { Millis } from "../model/Duration.ts"
-import { nearest } from "../model/NearestKey.ts"
+import { explain } from "../model/ExplainIssue.ts"
 import { span } from "./Figures.ts"
 import { chosenNode, nodeOptions, readAs } from "./NodeAddress.ts"
 import { print } from "./View.ts"
@@ -18,29 +18,27 @@ const words = (text: string): ReadonlyArray<string> =>
     .map((word) => word.trim())
     .filter((word) => word !== "")
 
-type Capability = InviteRequest["capabilities"][number]
-const known: ReadonlyArray<Capability> = InviteRequest.fields.capabilities.value.literals
+const { services: Services, capabilities: Capabilities } = InviteRequest.fields
 
-const capabilities = (
-  text: string
-): Effect.Effect<ReadonlyArray<Capability>, ValidationError.ValidationError> =>
-  Effect.forEach(text === "none" ? [] : words(text), (word) => {
-    const capability = known.find((one) => one === word)
-    if (capability !== undefined) return Effect.succeed(capability)
-    const meant = nearest(word, known)
-    const hint = meant === undefined ? "" : `; did you mean ${meant}?`
-    return Effect.fail(
-      ValidationError.invalidValue(
-        HelpDoc.p(`--capabilities: ${word} is none of ${known.join(", ")}${hint}`)
-      )
-    )
-  })
+/** The words of an option through a Schema, each problem with the word it is about. */
+const readList =
+  <A, I extends ReadonlyArray<string>>(schema: Schema.Schema<A, I>, option: string) =>
+  (text: string): Effect.Effect<A, ValidationError.ValidationError> =>
+    Either.mapLeft(Schema.decodeUnknownEither(schema)(words(text)), ({ issue }) => {
+      const message = explain(issue)
+        .map(({ message }) => message)
+        .join("; ")
+      return ValidationError.invalidValue(HelpDoc.p(`${option}: ${message}`))
+    })
+
+const readCapabilities = readList(Capabilities, "--capabilities")
 
 const inviteOptions = {
   ...nodeOptions,
   services: Options.text("services").pipe(
     Options.withPseudoName("a,b"),
     Options.withDefault("*"),
+    Options.mapEffect(readList(Services, "--services")),
     Options.withDescription(
       "Services the new node may offer, by name or pattern: payments,shop-* (default: *, all)"
     )
@@ -48,7 +46,7 @@ const inviteOptions = {
   capabilities: Options.text("capabilities").pipe(
     Options.withPseudoName("admit,policy,revoke"),
     Options.withDefault("admit"),
-    Options.mapEffect(capabilities),
+    Options.mapEffect((text) => readCapabilities(text === "none" ? "" : text)),
     Options.withDescription(
       "What else it may do: admit others (the default, so that no node is special), change policies, revoke; or none"
     )
@@ -65,7 +63,7 @@ export const invite = Command.make("invite", inviteOptions, (choice) =>
   Effect.gen(function* () {
     const address = yield* chosenNode(choice)
     const payload = {
-      services: words(choice.services),
+      services: choice.services,
       capabilities: choice.capabilities,
       ttlMs: choice.ttl
     }

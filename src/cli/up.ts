@@ -7,8 +7,8 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { Console, Effect, Option, Runtime } from "effect"
 import { environmentOverrides } from "../config/ConfigEnvironment.ts"
-import { type ConfigOverride, loadConfig } from "../config/ConfigFile.ts"
-import { doneWhenInterrupted, wrongUsage } from "./CommandFailed.ts"
+import { type ConfigOverride, readConfig } from "../config/ConfigFile.ts"
+import { doneWhenInterrupted, warn, wrongUsage } from "./CommandFailed.ts"
 import { span } from "./Figures.ts"
 import { requireRuntime } from "./HostChecks.ts"
 import { configOption, environment } from "./NodeAddress.ts"
@@ -117,7 +117,8 @@ export const runUp = (choice: UpChoice) =>
         source: "--admin"
       }))
     ]
-    const config = yield* loadConfig(path.value, overrides)
+    const { config, warnings } = yield* readConfig(path.value, overrides)
+    yield* warn(warnings)
     const runNode = yield* loadNode
     const node = yield* runNode({
       config,

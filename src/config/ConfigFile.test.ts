@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Either } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { type ConfigOverride, loadConfig } from "./ConfigFile.ts"
+import { type ConfigOverride, loadConfig, readConfig } from "./ConfigFile.ts"
 import type { ConfigError } from "./ConfigProblem.ts"
 import type { NodeConfig } from "./NodeConfig.ts"
 
@@ -36,7 +36,10 @@ describe("a config that is right", () => {
   it("an empty file means every default", async () => {
     const config = await valid("")
     expect(config.admin).toEqual({ listen: { host: "127.0.0.1", port: 4191 }, allowRemote: false })
-    expect(config.outbound.http).toEqual({ host: "127.0.0.1", port: 4140 })
+    expect(config.outbound.http).toEqual({
+      listen: { host: "127.0.0.1", port: 4140 },
+      allowRemote: false
+    })
     expect(config.node.listen).toEqual(["/ip4/0.0.0.0/tcp/4001"])
     expect(config.drain.deadline).toBe(30_000)
     expect(config.telemetry).toEqual({ sample: 0.01, accessLog: "off" })
@@ -75,12 +78,36 @@ policies:
     expect(config.upstreams[0]).toEqual({
       service: "ledger-db",
       listen: { host: "localhost", port: 5433 },
+      allowRemote: false,
       protocol: "tcp"
     })
     expect(Object.values(config.policies)[0]).toMatchObject({
       timeout: { request: 2_000, connect: 1_000 },
       retry: "off"
     })
+  })
+
+  it("opens to other hosts what it is told to", async () => {
+    const config = await valid(`
+outbound: { http: { listen: 0.0.0.0:4140, allowRemote: true } }
+upstreams:
+  - { service: db, listen: "[::]:5433", allowRemote: true }
+`)
+    const proxy = { listen: { host: "0.0.0.0", port: 4140 }, allowRemote: true }
+    expect(config.outbound.http).toEqual(proxy)
+    expect(config.upstreams[0]).toMatchObject({ listen: { host: "::" }, allowRemote: true })
+    expect((await valid("outbound: { http: off }")).outbound.http).toBe("off")
+    expect(await valid("outbound: { http: { listen: 127.0.0.1:1 } }")).toMatchObject({
+      outbound: { http: { listen: { host: "127.0.0.1", port: 1 }, allowRemote: false } }
+    })
+  })
+
+  it("takes for TCP whatever holds there", async () => {
+    const policy = `{ timeout: { connect: 2s, tcpIdle: 1m }, retry: { on: [connect_failure], attempts: 4,
+      bodyLimit: 1024, backoff: { base: 50ms } }, breaker: { consecutiveFailures: 2 },
+      ejection: { consecutive5xx: 3 }, balance: { kind: least_request } }`
+    const service = "{ name: a, address: 127.0.0.1:1, protocol: tcp }"
+    await valid(`services: [${service}]\npolicies:\n  a: ${policy}\n`)
   })
 
   it("counts relative paths from the file, and those of overrides from the current directory", async () => {
@@ -125,6 +152,35 @@ policies:
     expect(Object.values(config.policies).map(({ timeout }) => timeout.request)).toEqual([
       9_000, 9_000
     ])
+  })
+})
+
+describe("a config that is right and may not be meant", () => {
+  const warnings = async (text: string): Promise<ReadonlyArray<string>> => {
+    const path = join(directory, "warned.yaml")
+    writeFileSync(path, text)
+    const { warnings } = await Effect.runPromise(readConfig(path))
+    return warnings.map((line) => line.replace(`${directory}/`, ""))
+  }
+
+  it.each(["", "\n", "# node: { name: a }\n", "---\n"])("is empty: %j", async (text) => {
+    expect(await warnings(text)).toEqual([
+      "warned.yaml: nothing stands in it, so every default holds and no service is offered"
+    ])
+  })
+
+  it("has policies that a local port does not keep to", async () => {
+    const text = `
+upstreams: [{ service: web, listen: 127.0.0.1:5433 }]
+policies: { web: { timeout: { request: 1s } } }
+`
+    expect(await warnings(text)).toEqual([
+      "warned.yaml: policies.web: timeout.request: not for what comes through upstreams[0] (127.0.0.1:5433), which carries TCP; write protocol: http there if web speaks it"
+    ])
+  })
+
+  it.each(["{}", "node: {}"])("is not warned of when it says so: %s", async (text) => {
+    expect(await warnings(text)).toEqual([])
   })
 })
 
@@ -177,6 +233,18 @@ describe("a config that is wrong names file, line, column, the value and what wa
     [
       "services:\n  - { name: a, address: 127.0.0.1:1, protocol: tcp }\npolicies:\n  a: { timeout: { request: 2s } }",
       "4:28: policies.a.timeout.request: holds for HTTP only, not for a, which is tcp (services[0].protocol); leave it out (timeout.tcpIdle limits a tunnel)"
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: tcp }\npolicies:\n  a: { timeout: { idle: 1m } }",
+      "4:25: policies.a.timeout.idle: holds for HTTP only, not for a, which is tcp (services[0].protocol); leave it out (timeout.tcpIdle limits a tunnel)"
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: tcp }\npolicies:\n  a: { retry: { on: [5xx, reset] } }",
+      "4:21: policies.a.retry.on: holds for HTTP only, not for a, which is tcp (services[0].protocol); leave it out (a connection that nobody accepts is tried again all the same)"
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: tcp }\npolicies:\n  a: { retry: { methods: [GET] } }",
+      "4:26: policies.a.retry.methods: holds for HTTP only, not for a, which is tcp (services[0].protocol); leave it out (a connection that nobody accepts is tried again all the same)"
     ],
     [
       "services:\n  - { name: a, addresses: [127.0.0.1:1, db:2, 127.0.0.1:1] }",
@@ -279,6 +347,23 @@ describe("a config that is wrong names file, line, column, the value and what wa
       '1:8: admin: "0.0.0.0:4191" can be reached from other hosts, and whoever reaches it controls this node; use 127.0.0.1, or write { listen: …, allowRemote: true }'
     ],
     [
+      "outbound: { http: 0.0.0.0:4140 }",
+      '1:19: outbound.http: "0.0.0.0:4140" can be reached from other hosts, and whoever reaches it calls services with this node\'s rights; use 127.0.0.1, or write { listen: …, allowRemote: true }'
+    ],
+    [
+      'outbound: { http: { listen: "[2001:db8::1]:4140" } }',
+      '1:19: outbound.http: {"listen":"[2001:db8::1]:4140"} can be reached from other hosts, and whoever reaches it calls services with this node\'s rights; use 127.0.0.1, or write { listen: …, allowRemote: true }'
+    ],
+    [
+      "upstreams:\n  - { service: db, listen: 192.0.2.1:5433 }",
+      '2:28: upstreams[0].listen: "192.0.2.1:5433" can be reached from other hosts, and whoever reaches it calls db with this node\'s rights; use 127.0.0.1, or write allowRemote: true beside it'
+    ],
+    [
+      "outbound: { http: { listen: 0.0.0.0:4140, alowRemote: true } }",
+      "1:43: outbound.http.alowRemote: unknown key alowRemote; did you mean allowRemote?"
+    ],
+    ["outbound: { http: on }", '1:19: outbound.http: "on" is not host:port, like 127.0.0.1:8081'],
+    [
       "admin: nowhere",
       '1:8: admin: "nowhere" is not host:port or unix:/path or a mapping with listen and allowRemote'
     ],
@@ -293,6 +378,40 @@ describe("a config that is wrong names file, line, column, the value and what wa
     [
       "policies:\n  a: { timeout: { request: 1s, perTry: 2s } }",
       "2:40: policies.a.timeout.perTry: 2s is not shorter than timeout.request (1s) and would never apply; shorten it, or leave it out"
+    ],
+    [
+      "policies:\n  a: { balance: round_robin }",
+      '2:17: policies.a.balance: "round_robin" is not a mapping with kind: p2c_ewma, round_robin or least_request; write { kind: round_robin }'
+    ],
+    [
+      "policies:\n  a: { balance: random }",
+      '2:17: policies.a.balance: "random" is not a mapping with kind: p2c_ewma, round_robin or least_request'
+    ],
+    [
+      "policies:\n  a: { balance: { knd: round_robin } }",
+      "2:19: policies.a.balance.knd: unknown key knd; did you mean kind?"
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, health: tcp }",
+      '2:46: services[0].health: "tcp" is not a mapping with http or a mapping with tcp; write { tcp: {} }'
+    ],
+    [
+      "services:\n  - { address: 127.0.0.1:1 }",
+      "2:5: services[0].name: is missing; expected a service's name, like payments"
+    ],
+    [
+      "policies:\n  a: { timeout: { request: } }",
+      "2:19: policies.a.timeout.request: is empty; expected a duration, like 500ms or 2s"
+    ],
+    ["node: { listen: [] }", "1:17: node.listen: [] is not a list with at least one entry"],
+    ['node: { dataDir: "" }', "1:18: node.dataDir: is empty; expected text"],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: '' }",
+      "2:48: services[0].protocol: is empty; expected one of http, tcp"
+    ],
+    [
+      "node: { name: [a] }",
+      "1:15: node.name: [\"a\"]: a node name is 1–128 of A–Z, a–z, 0–9, '.', '_' and '-'"
     ],
     [
       "telemetry: { otlp: 127.0.0.1:4318 }",
@@ -354,12 +473,88 @@ upstreams:
     ])
   })
 
-  it("says what is no YAML at all, with its place", async () => {
-    const found = await problems("node:\n  name: [a\nadmin: 1\n")
-    expect(found[0]).toMatch(/^skein\.yaml:\d+:\d+: /)
-    expect(await problems("node: {}\nnode: {}\n")).toEqual([
-      "skein.yaml:2:1: Map keys must be unique"
-    ])
+  it.each<readonly [text: string, ...problems: ReadonlyArray<string>]>([
+    [
+      "node:\n  name: [a\nadmin: 1\n",
+      "3:1: expected ] before this, to close the [ of line 2, column 9; if this line belongs between them, indent it"
+    ],
+    [
+      "node: { name: a",
+      "1:16: expected } before this, to close the { of line 1, column 7; the file ends without it"
+    ],
+    [
+      "node: { name: '[', listen: [a\n}",
+      "2:1: expected ] before this, to close the [ of line 1, column 28; if this line belongs between them, indent it"
+    ],
+    [
+      "node: { name: a zone: b }\n",
+      "1:15: expected a comma: between { } or [ ] entries stand like { a: 1, b: 2 }, [x, y]"
+    ],
+    [
+      "node: { name: a, listen:\n  - x\n}\n",
+      "2:3: expected a list in brackets: between { } or [ ] it is written [x, y]"
+    ],
+    ["node\n  name: a\n", '1:1: expected a colon behind "node"; write node: and its value'],
+    ["services:\n  - a\nb\n", '3:1: expected a colon behind "b"; write b: and its value'],
+    ["node:\n  name:a\n  zone: b\n", "2:3: expected a space behind the colon; write name: a"],
+    [
+      "admin:127.0.0.1:4191\nnode: {}\n",
+      "1:1: expected a space behind the colon; write admin: 127.0.0.1:4191"
+    ],
+    [
+      "services:\n  -name: a\n   address: b\n",
+      "2:3: expected a space behind the dash; write - name: …"
+    ],
+    ["node:\n\tname: a\n", "2:1: expected spaces, and there is a tab; indent with spaces alone"],
+    [
+      "node:\n  name: a\n zone: b\n",
+      "3:2: indented by 1 space, as no key above it is; align it with name (2 spaces) or node (0 spaces)"
+    ],
+    [
+      "services:\n  - name: a\n  address: b\n",
+      "3:3: indented by 2 spaces, as no key above it is; align it with name (4 spaces) or services (0 spaces)"
+    ],
+    [
+      "node:\n  name: a\n    zone: b\n",
+      '2:9: expected nothing deeper below name, which has the value "a"; the next line is indented too far, or the value is to go'
+    ],
+    [
+      "node:\n  name: a: b\n",
+      '2:9: expected one value, and there is a second colon in "a: b"; put the value in quotes, or begin it on a line of its own'
+    ],
+    ['node:\n  name: "a\nadmin: 1\n', '2:9: this " is never closed; write " behind the text'],
+    [
+      'node: { dataDir: "C:\\data" }\n',
+      "1:21: \\d means nothing between double quotes; use single ones"
+    ],
+    [
+      "node: {}\nadmin: 127.0.0.1:1\nnode: {}\nadmin: 127.0.0.1:1\n",
+      "3:1: node stands here a second time, and in line 1 already; keep one of them",
+      "4:1: admin stands here a second time, and in line 2 already; keep one of them"
+    ],
+    ["node:\n  name: @a\n", "2:9: expected a value, and none begins with @; put it in quotes"],
+    [
+      "node: *a\n",
+      "1:7: *a repeats what &a names, which stands nowhere before; a text that begins with * is put in quotes"
+    ],
+    [
+      "services: *\n",
+      '1:11: expected a name behind * or &; a text that begins with one is written "*"'
+    ],
+    ["node: {} ]\n", "1:10: ] closes nothing; leave it out, or write [ before"],
+    [
+      "node: {}\n---\nadmin: x\n",
+      "2:1: expected the end of the file: a config is one document; leave --- out"
+    ],
+    ["node: !host {}\n", '1:7: "!host" is a tag that means nothing here; leave it out'],
+    [
+      '{ "node": {} "admin": "127.0.0.1:1" }',
+      '1:14: expected a comma or a new entry, and there is "admin"'
+    ],
+    ['{\n  "node": {}\n  "admin": "127.0.0.1:1"\n}', '3:3: expected a comma before "admin"'],
+    ['{ "node" {} }', '1:10: expected a colon or a comma before "{"']
+  ])("says in plain words what is no YAML: %j", async (text, ...found) => {
+    expect(await problems(text)).toEqual(found.map((one) => `skein.yaml:${one}`))
   })
 
   it("refuses aliases that multiply beyond reason", async () => {
@@ -367,7 +562,9 @@ upstreams:
     for (let i = 1; i < 9; i++) {
       lines.push(`a${i}: &a${i} [${Array.from({ length: 10 }, () => `*a${i - 1}`).join(",")}]`)
     }
-    expect((await problems(lines.join("\n")))[0]).toMatch(/alias/i)
+    expect(await problems(lines.join("\n"))).toEqual([
+      "skein.yaml: aliases (*name) stand within each other and make more than 100 values; write them out"
+    ])
   })
 
   it("names the option or variable that said it", async () => {

@@ -10,6 +10,7 @@ import type { ProblemPath } from "../model/Problem.ts"
 import { ConfigError, type PlacedProblem, type Position } from "./ConfigProblem.ts"
 import { parseConfigText } from "./ConfigText.ts"
 import { decodeNodeConfig, type NodeConfig } from "./NodeConfig.ts"
+import { portWarnings } from "./PolicyReach.ts"
 
 /** Said on the command line or in the environment; stronger than the file. */
 export interface ConfigOverride {
@@ -21,6 +22,7 @@ export interface ConfigOverride {
 
 interface RawConfig {
   readonly value: unknown
+  readonly empty?: boolean
   readonly locate: (path: ProblemPath, about: "key" | "value") => Position | undefined
 }
 
@@ -130,15 +132,21 @@ const anchored = (config: NodeConfig, base: string, dataDirBase: string): NodeCo
   }
 }
 
+export interface ReadConfig {
+  readonly config: NodeConfig
+  /** What is right and yet may not be meant, one line each. */
+  readonly warnings: ReadonlyArray<string>
+}
+
 /**
  * Reads `skein.yaml`, `.yml`, `.json`, `.ts`, `.mts`, `.js` or `.mjs`. Paths in the result are
  * absolute: relative ones in the file count from the file, those in overrides from the current
  * directory.
  */
-export const loadConfig = (
+export const readConfig = (
   path: string,
   overrides: ReadonlyArray<ConfigOverride> = []
-): Effect.Effect<NodeConfig, ConfigError> =>
+): Effect.Effect<ReadConfig, ConfigError> =>
   Effect.gen(function* () {
     const full = resolve(path)
     const kind = extname(full)
@@ -154,5 +162,21 @@ export const loadConfig = (
     const moved = overrides.some(
       ({ path: [first, second] }) => first === "node" && second === "dataDir"
     )
-    return anchored(config, dirname(full), moved ? process.cwd() : dirname(full))
+    const warnings = [
+      ...(raw.empty === true
+        ? ["nothing stands in it, so every default holds and no service is offered"]
+        : []),
+      ...portWarnings(config)
+    ]
+    return {
+      config: anchored(config, dirname(full), moved ? process.cwd() : dirname(full)),
+      warnings: warnings.map((warning) => `${path}: ${warning}`)
+    }
   })
+
+/** The same without what may not be meant. */
+export const loadConfig = (
+  path: string,
+  overrides: ReadonlyArray<ConfigOverride> = []
+): Effect.Effect<NodeConfig, ConfigError> =>
+  Effect.map(readConfig(path, overrides), ({ config }) => config)

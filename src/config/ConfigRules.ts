@@ -4,9 +4,11 @@
  * each names the place to change. What concerns one policy is the policy's own (model/Policy.ts).
  */
 import type { Schema } from "effect"
+import type { Policy } from "../model/Policy.ts"
 import { formatPath } from "../model/Problem.ts"
 import { collides, formatHostPort, type HostPort, isLoopback } from "./HostPort.ts"
 import { parseMultiaddr } from "./Multiaddr.ts"
+import { httpParts } from "./PolicyReach.ts"
 
 type Issues = Array<Schema.FilterIssue>
 
@@ -42,7 +44,7 @@ export const uniqueNames = (services: ReadonlyArray<{ readonly name: string }>):
 interface Listening {
   readonly node: { readonly listen: ReadonlyArray<string> }
   readonly admin: { readonly listen: HostPort | { readonly path: string } } | "off"
-  readonly outbound: { readonly http: HostPort | "off" }
+  readonly outbound: { readonly http: { readonly listen: HostPort } | "off" }
   readonly upstreams: ReadonlyArray<{ readonly listen: HostPort }>
   readonly services: ReadonlyArray<{
     readonly name: string
@@ -65,7 +67,7 @@ const listeners = (config: Listening): ReadonlyArray<Listener> => [
     : [{ path: ["admin"], address: config.admin.listen }]),
   ...(config.outbound.http === "off"
     ? []
-    : [{ path: ["outbound", "http"], address: config.outbound.http }]),
+    : [{ path: ["outbound", "http"], address: config.outbound.http.listen }]),
   ...config.upstreams.map(({ listen }, index) => ({
     path: ["upstreams", index, "listen"],
     address: listen
@@ -101,9 +103,7 @@ export const addressRules = (config: Listening): Issues => {
 interface Speaking {
   readonly services: ReadonlyArray<{ readonly name: string; readonly protocol: string }>
   readonly upstreams: ReadonlyArray<{ readonly service: string; readonly protocol: string }>
-  readonly policies: Readonly<
-    Record<string, { readonly timeout: { readonly request?: unknown; readonly perTry?: unknown } }>
-  >
+  readonly policies: Readonly<Record<string, Policy>>
 }
 
 /** What this host offers as TCP is a tunnel to everybody. */
@@ -120,13 +120,12 @@ export const protocolRules = ({ services, upstreams, policies }: Speaking): Issu
     const message = `http cannot reach ${what}: every call would be refused; write tcp`
     issues.push({ path: ["upstreams", index, "protocol"], message })
   })
-  for (const [service, { timeout }] of Object.entries(policies)) {
+  for (const [service, policy] of Object.entries(policies)) {
     const what = tcp.get(service)
     if (what === undefined) continue
-    for (const limit of ["request", "perTry"] as const) {
-      if (timeout[limit] === undefined) continue
-      const message = `holds for HTTP only, not for ${what}; leave it out (timeout.tcpIdle limits a tunnel)`
-      issues.push({ path: ["policies", service, "timeout", limit], message })
+    for (const { mend, path } of httpParts(policy)) {
+      const message = `holds for HTTP only, not for ${what}; ${mend}`
+      issues.push({ path: ["policies", service, ...path], message })
     }
   }
   return issues

@@ -14,9 +14,12 @@ import {
 } from "yaml"
 import type { Problem, ProblemPath } from "../model/Problem.ts"
 import type { Position } from "./ConfigProblem.ts"
+import { yamlMistakes } from "./YamlMistake.ts"
 
 export interface ConfigText {
   readonly value: unknown
+  /** Nothing stands in it, comments apart. */
+  readonly empty: boolean
   /** Where a key or value stands; the nearest enclosing one when it is not written out. */
   readonly locate: (path: ProblemPath, about: Problem["about"]) => Position | undefined
 }
@@ -52,10 +55,14 @@ const offsetOf = (
     if (!isNode(child)) return offset
     node = child
     // An empty value has a range too, but behind its key, often on the next line.
-    if (!(isScalar(child) && child.source === "")) offset = child.range?.[0] ?? offset
+    const [from, to] = child.range ?? [0, 0]
+    if (to > from) offset = from
   }
   return offset
 }
+
+/** A few lines of aliases of aliases could mean more than memory holds. */
+const maxAliases = 100
 
 /** Never throws: a text that is not YAML gives its problems, every one with its position. */
 export const parseConfigText = (text: string): ConfigText | ReadonlyArray<TextProblem> => {
@@ -65,24 +72,21 @@ export const parseConfigText = (text: string): ConfigText | ReadonlyArray<TextPr
     const { line, col } = lines.linePos(offset)
     return { line: Math.max(1, line), column: Math.max(1, col) }
   }
-  if (document.errors.length > 0) {
-    return document.errors.map(({ message, pos: [start] }) => ({
-      message: message.replace(/\.$/, ""),
-      position: position(start)
-    }))
+  const mistakes = yamlMistakes(text, document)
+  if (mistakes.length > 0) {
+    return mistakes.map(({ message, offset }) => ({ message, position: position(offset) }))
   }
   let value: unknown
   try {
-    value = document.toJS({ maxAliasCount: 100 })
-  } catch (cause) {
-    // An alias without an anchor, or aliases that multiply beyond reason.
-    return [
-      { message: cause instanceof Error ? cause.message : String(cause), position: undefined }
-    ]
+    value = document.toJS({ maxAliasCount: maxAliases })
+  } catch {
+    const message = `aliases (*name) stand within each other and make more than ${maxAliases} values; write them out`
+    return [{ message, position: undefined }]
   }
   return {
     // An empty file means: every default.
     value: value ?? {},
+    empty: value === null || value === undefined,
     locate: (path, about) => {
       const offset = offsetOf(document, path, about)
       return offset === undefined ? undefined : position(offset)

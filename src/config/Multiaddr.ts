@@ -33,6 +33,7 @@ export const ListenMultiaddr = Schema.String.pipe(
     },
     {
       identifier: "ListenMultiaddr",
+      description: "/ip4/ADDRESS/tcp/PORT",
       message: ({ actual }) =>
         `${quote(actual)} is not an address to listen on; write /ip4/ADDRESS/tcp/PORT or /ip6/ADDRESS/tcp/PORT`,
       jsonSchema: { pattern: "^/ip[46]/[^/]+/tcp/[0-9]+$" }
@@ -49,6 +50,7 @@ export const AnnounceMultiaddr = Schema.String.pipe(
     },
     {
       identifier: "AnnounceMultiaddr",
+      description: "/ip4/ADDRESS/tcp/PORT or /dns/NAME/tcp/PORT",
       message: ({ actual }) =>
         `${quote(actual)} is not an address others can dial; write /ip4/ADDRESS/tcp/PORT or /dns/NAME/tcp/PORT`,
       jsonSchema: { pattern: "^/(ip4|ip6|dns|dns4|dns6)/[^/]+/tcp/[0-9]+$" }

@@ -48,13 +48,15 @@ const services = fc.uniqueArray(
   { selector: ({ name }) => name, maxLength: 5 }
 )
 
-// Ports apart from each other, so that no two listeners collide; services that are not this host's,
-// which might be TCP.
+/** Not one of this host's, which might be TCP. */
+const elsewhere = service.map((name) => `far-${name}`)
+
+// Ports apart from each other, so that no two listeners collide.
 const upstreams = fc
-  .array(fc.tuple(service, fc.constantFrom("http" as const, "tcp" as const)), { maxLength: 5 })
+  .array(fc.tuple(elsewhere, fc.constantFrom("http" as const, "tcp" as const)), { maxLength: 5 })
   .map((list) =>
     list.map(([service, protocol], index) => ({
-      service: `far-${service}`,
+      service,
       protocol,
       listen: `127.0.0.1:${20_000 + index}`
     }))
@@ -88,10 +90,15 @@ const inputs: fc.Arbitrary<NodeConfigInput> = some({
     listen: "0.0.0.0:2",
     allowRemote: true
   }),
-  outbound: some({ http: fc.constantFrom("off", "[::1]:3", "127.0.0.1:0") }),
+  outbound: some({
+    http: fc.constantFrom("off", "[::1]:3", "127.0.0.1:0", {
+      listen: "[::]:3",
+      allowRemote: true
+    })
+  }),
   services,
   upstreams,
-  policies: fc.dictionary(service, policy, { maxKeys: 4 }),
+  policies: fc.dictionary(elsewhere, policy, { maxKeys: 4 }),
   telemetry: some({
     otlp: fc.constantFrom("http://127.0.0.1:4318", "https://c.example/v1"),
     sample: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -129,6 +136,43 @@ describe("NodeConfig", () => {
       }),
       { numRuns: 200 }
     )
+  })
+
+  it("whatever is no YAML is told with a place in the text", () => {
+    const scraps = fc.constantFrom(
+      ..."{}[]:,-*&!|>'\"\\%@`#?\t\n~".split(""),
+      ...["node", ": ", "- ", "\n  ", "\n---\n", "&a ", "*a", "'", "a", "\\x"]
+    )
+    fc.assert(
+      fc.property(fc.array(scraps, { maxLength: 24 }), (parts) => {
+        const text = parts.join("")
+        const parsed = parseConfigText(text)
+        if ("locate" in parsed) return
+        const lines = text.split("\n")
+        expect(parsed.length).toBeGreaterThan(0)
+        for (const { message, position } of parsed) {
+          expect(message).not.toMatch(/undefined|\n/)
+          expect(position?.line).toBeLessThanOrEqual(lines.length)
+          expect(position?.column).toBeGreaterThan(0)
+        }
+      }),
+      { numRuns: 1_000 }
+    )
+  })
+
+  it("the JSON Schema refuses what is no service's name, also as a key of policies", () => {
+    const { $defs } = JSON.parse(configJsonSchema())
+    const { pattern } = $defs.NodeConfig.properties.policies.propertyNames
+    for (const [name, right] of [
+      ["payments", true],
+      ["a-1", true],
+      ["Pay", false],
+      ["a.mesh", false],
+      ["-a", false]
+    ] as const) {
+      expect(new RegExp(pattern).test(name), name).toBe(right)
+    }
+    expect($defs.UpstreamConfig.properties.service.pattern).toBe(pattern)
   })
 
   it("the published JSON Schema is the Schema's (mend: skein config schema > src/config/skein.schema.json)", () => {

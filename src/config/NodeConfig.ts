@@ -6,14 +6,22 @@
 import { hostname } from "node:os"
 import { Either, Schema } from "effect"
 import { type DurationText, timeLimit } from "../model/Duration.ts"
-import { explain, missedWords, quote } from "../model/ExplainIssue.ts"
+import { explain, quote } from "../model/ExplainIssue.ts"
 import { NodeName, ServiceName } from "../model/Names.ts"
 import { recordLimits } from "../model/NodeRecord.ts"
 import { Policy } from "../model/Policy.ts"
 import type { Problem } from "../model/Problem.ts"
+import { missedWords } from "../model/SchemaWords.ts"
 import { ConfigError } from "./ConfigProblem.ts"
 import { addressRules, noneTwice, protocolRules, uniqueNames } from "./ConfigRules.ts"
-import { DialAddress, formatHostPort, isLoopback, ListenAddress, UnixAddress } from "./HostPort.ts"
+import {
+  type AdminAddress,
+  DialAddress,
+  formatHostPort,
+  isLoopback,
+  ListenAddress,
+  UnixAddress
+} from "./HostPort.ts"
 import { AnnounceMultiaddr, ListenMultiaddr } from "./Multiaddr.ts"
 
 const Time = timeLimit("10ms")
@@ -50,6 +58,7 @@ export const NodeSection = Schema.Struct({
   zone: Schema.optional(
     Schema.String.pipe(
       Schema.pattern(/^[A-Za-z0-9._/-]{1,128}$/, {
+        description: "a zone, like eu-west/1a",
         message: ({ actual }) =>
           `${quote(actual)} is not a zone: 1–128 of letters, digits, '.', '_', '-', '/'`
       })
@@ -62,28 +71,33 @@ export const AdminListen = Schema.Union(UnixAddress, ListenAddress).annotations(
   description: "host:port or unix:/path"
 })
 
-const AdminDetail = Schema.Struct({
-  listen: AdminListen,
-  allowRemote: Schema.optionalWith(Schema.Boolean, { default: () => false })
-})
+/** What a listener beyond this host has to say: nothing may be open to others by oversight. */
+const allowRemote = Schema.optionalWith(Schema.Boolean, { default: () => false })
 
-const AdminValue = Schema.typeSchema(AdminDetail)
+/** `who`: what everybody who reaches the listener can do. */
+const exposed = (listen: unknown, who: string, mend: string): string =>
+  `${quote(listen)} can be reached from other hosts, and whoever reaches it ${who}; use 127.0.0.1, or write ${mend}`
 
-/** `admin: 127.0.0.1:4191`, or with `allowRemote` as a mapping. Whoever reaches it runs the node. */
-const AdminPort = Schema.transform(Schema.Union(AdminListen, AdminDetail), AdminValue, {
-  strict: true,
-  decode: (admin) => ("listen" in admin ? admin : { listen: admin, allowRemote: false }),
-  encode: (admin) => (admin.allowRemote ? admin : admin.listen)
-}).pipe(
-  Schema.filter(
-    ({ listen, allowRemote }) => allowRemote || "path" in listen || isLoopback(listen.host),
-    {
-      message: ({ actual }) =>
-        `${quote(actual)} can be reached from other hosts, and whoever reaches it controls this node; use 127.0.0.1, or write { listen: …, allowRemote: true }`,
-      jsonSchema: {}
-    }
+/** `127.0.0.1:4191`, or with `allowRemote` as a mapping, which an address of others must have. */
+const guarded = <A extends AdminAddress, I>(listen: Schema.Schema<A, I>, who: string) => {
+  const Detail = Schema.Struct({ listen, allowRemote })
+  return Schema.transform(Schema.Union(listen, Detail), Schema.typeSchema(Detail), {
+    strict: true,
+    decode: (written) => ("listen" in written ? written : { listen: written, allowRemote: false }),
+    encode: (value) => (value.allowRemote ? value : value.listen)
+  }).pipe(
+    Schema.filter(
+      ({ listen, allowRemote }) => allowRemote || "path" in listen || isLoopback(listen.host),
+      {
+        message: ({ actual }) => exposed(actual, who, "{ listen: …, allowRemote: true }"),
+        jsonSchema: {}
+      }
+    )
   )
-)
+}
+
+/** Whoever reaches it runs the node. */
+const AdminPort = guarded(AdminListen, "controls this node")
 
 /** `off`: nobody can ask the node anything, `skein status` included. */
 export const Admin = Schema.Union(Schema.Literal("off"), AdminPort)
@@ -93,6 +107,7 @@ const HttpCheck = Schema.Struct({
   path: Schema.optionalWith(
     Schema.String.pipe(
       Schema.pattern(/^\/[!-~]*$/, {
+        description: "a path, like /healthz",
         message: ({ actual }) => `${quote(actual)} is not a path; it starts with /`
       })
     ),
@@ -178,12 +193,25 @@ export type ServiceConfig = typeof ServiceConfig.Type
 export const UpstreamConfig = Schema.Struct({
   service: ServiceName,
   listen: ListenAddress,
+  /** Must be said of an address that other hosts reach. */
+  allowRemote,
   protocol: Schema.optionalWith(CarriedProtocol, { default: () => "tcp" as const })
-}).annotations({ identifier: "UpstreamConfig" })
+}).pipe(
+  Schema.filter(
+    ({ allowRemote, listen, service }) => {
+      if (allowRemote || isLoopback(listen.host)) return []
+      const who = `calls ${service} with this node's rights`
+      const message = exposed(formatHostPort(listen), who, "allowRemote: true beside it")
+      return [{ path: ["listen"], message }]
+    },
+    { identifier: "UpstreamConfig", jsonSchema: {} }
+  )
+)
 export type UpstreamConfig = typeof UpstreamConfig.Type
 
 const CollectorUrl = Schema.String.pipe(
   Schema.filter((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), {
+    description: "a collector's URL, like http://127.0.0.1:4318",
     message: ({ actual }) =>
       `${quote(actual)} is not an http:// or https:// URL of a collector, like http://127.0.0.1:4318`,
     jsonSchema: { format: "uri" }
@@ -212,10 +240,13 @@ export const TelemetryConfig = Schema.Struct({
 }).annotations({ identifier: "TelemetryConfig" })
 export type TelemetryConfig = typeof TelemetryConfig.Type
 
+/** Whoever reaches it calls what this node may call. */
+const Proxy = guarded(ListenAddress, "calls services with this node's rights")
+
 const OutboundConfig = Schema.Struct({
   /** The proxy for `http://<service>.mesh`, by Host or absolute-form. */
-  http: Schema.optionalWith(Schema.Union(Schema.Literal("off"), ListenAddress), {
-    default: () => ({ host: "127.0.0.1", port: 4140 })
+  http: Schema.optionalWith(Schema.Union(Schema.Literal("off"), Proxy), {
+    default: () => ({ listen: { host: "127.0.0.1", port: 4140 }, allowRemote: false })
   })
 }).annotations({ identifier: "OutboundConfig" })
 

@@ -4,6 +4,7 @@
  */
 import { decode, encode } from "cborg"
 import { Either, Schema } from "effect"
+import { explainInLine } from "../model/ExplainIssue.ts"
 import { CertificateError } from "./CertificateError.ts"
 
 const decodeOptions = {
@@ -41,6 +42,6 @@ export const decodeCbor = <A, I>(
   }
   return Either.mapLeft(
     Schema.decodeUnknownEither(schema, { onExcessProperty: "error" })(value),
-    (issue) => malformed(`has the wrong shape: ${issue.message}`)
+    ({ issue }) => malformed(`has the wrong shape: ${explainInLine(issue)}`)
   )
 }

@@ -9,6 +9,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { Either, Schema } from "effect"
+import { explainInLine } from "../model/ExplainIssue.ts"
 import type { MeshId, NodeName, PeerKey } from "../model/Names.ts"
 import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
 import { type ChainCache, defaultSkew, judgeTime } from "./Certificate.ts"
@@ -139,7 +140,7 @@ export const createInvite = (
         notBefore: Math.max(0, Math.floor(options.now) - backdate),
         notAfter: Math.floor(notAfter)
       }),
-      (issue) => chainError("malformed", `this invite cannot be made: ${issue.message}`)
+      ({ issue }) => chainError("malformed", `this invite cannot be made: ${explainInLine(issue)}`)
     )
     const leaf = signStatement(authority.key, "invite", identity.mesh, statement)
     const chain = encodeChain(identity.mesh, authority.delegations, leaf)

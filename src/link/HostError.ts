@@ -1,5 +1,6 @@
 /** Why this node's end of the mesh network could not be opened, or another's not be reached. */
-import { Data } from "effect"
+import { Data, ParseResult } from "effect"
+import { explainInLine } from "../model/ExplainIssue.ts"
 
 export type HostErrorCode =
   /** Another program (or a node still running) listens on the address. */
@@ -69,7 +70,8 @@ export const listenError = (listen: ReadonlyArray<string>, cause: unknown): Host
 export const reasonOf = (error: unknown): string => {
   const parts: Array<string> = []
   for (let at = error; at instanceof Error && parts.length < 4; at = at.cause) {
-    const text = at.message === "" ? at.name : at.message.split("\n", 1)[0]!
+    const told = ParseResult.isParseError(at) ? explainInLine(at.issue) : at.message
+    const text = told === "" ? at.name : told.split("\n", 1)[0]!
     if (!parts.some((part) => part.includes(text))) parts.push(text)
     if (at instanceof AggregateError && at.errors.length > 0) {
       const first: unknown = at.errors[0]

@@ -7,13 +7,16 @@ import { type Call, type Fields, fieldValue, type RequestHead } from "../model/E
 import type { Fault } from "../model/Fault.ts"
 import { authorityOf, meshDomain, type PeerKey, type ServiceName } from "../model/Names.ts"
 import { answerFinally, type OwnAnswer } from "./FinalRecipient.ts"
+import type { PortAuthority } from "./PortAuthority.ts"
 
 export interface HttpCallContext {
   readonly self: { readonly peer: PeerKey; readonly node: string }
   /** The service an authority means. */
   readonly resolve: (authority: string) => ServiceName | undefined
-  /** Every request is for this one, whatever its authority; CONNECT must name it all the same. */
+  /** Every request is for this one, under the authorities below; CONNECT must name it. */
   readonly fixedService: ServiceName | undefined
+  /** Of the fixed service's port. */
+  readonly portAuthority: Pick<PortAuthority, "allows" | "refusal"> | undefined
 }
 
 /**
@@ -26,7 +29,7 @@ const maxTimesThrough = 16
 export const makeHttpCall = (
   { call: said, head }: Pick<ParsedRequest, "call" | "head">,
   clientAddress: string | undefined,
-  { fixedService, resolve, self }: HttpCallContext
+  { fixedService, portAuthority, resolve, self }: HttpCallContext
 ): Call | Fault | OwnAnswer => {
   const { method } = head
   const service = fixedService ?? resolve(head.authority)
@@ -72,6 +75,9 @@ export const makeHttpCall = (
       )
     }
     return makeCall("tcp", service, undefined, self.peer, said)
+  }
+  if (portAuthority?.allows(head.authority) === false) {
+    return refuse("denied", portAuthority.refusal(head.authority))
   }
   if (timesThrough(fields, self.node) >= maxTimesThrough) {
     return refuse(

@@ -198,9 +198,13 @@ describe("requests", () => {
     ["GET / HTTP/1.0\r\nhost:\r\n\r\n", "payments.mesh"],
     ["GET / HTTP/1.1\r\nhost:\r\n\r\n", "payments.mesh"],
     ["OPTIONS * HTTP/1.1\r\nhost: \r\n\r\n", "payments.mesh"],
-    ["GET / HTTP/1.1\r\nhost: shop.example:8080\r\n\r\n", "shop.example:8080"],
-    ["GET http://shop.example:/ HTTP/1.1\r\nhost:\r\n\r\n", "shop.example"]
-  ])("reach the fixed service whatever their Host says: %j", async (text, authority) => {
+    ["GET / HTTP/1.1\r\nhost: PAYMENTS.mesh.:8080\r\n\r\n", "PAYMENTS.mesh.:8080"],
+    ["GET / HTTP/1.1\r\nhost: localhost:5433\r\n\r\n", "localhost:5433"],
+    ["GET / HTTP/1.1\r\nhost: LOCALHOST.\r\n\r\n", "LOCALHOST."],
+    ["GET / HTTP/1.1\r\nhost: 127.9.8.7\r\n\r\n", "127.9.8.7"],
+    ["GET / HTTP/1.1\r\nhost: [::1]:80\r\n\r\n", "[::1]:80"],
+    ["GET http://payments.mesh:/ HTTP/1.1\r\nhost: x.example\r\n\r\n", "payments.mesh"]
+  ])("reach the fixed service under its names and this host's: %j", async (text, authority) => {
     await context.dispose()
     await listen({ fixedService: payments })
     connect().send(text.replace("\r\n\r\n", "\r\nforwarded: for=x\r\n\r\n"))
@@ -209,7 +213,60 @@ describe("requests", () => {
     expect(call.head?.authority).toBe(authority)
     const fields = call.head?.fields ?? []
     expect(fieldValue(fields, "x-forwarded-host")).toBe(authority)
-    expect(fieldValue(fields, "forwarded")).toMatch(new RegExp(`host="?${authority}"?;proto=http$`))
+    const host = `"?${authority.replaceAll(/[[\]]/g, "\\$&")}"?`
+    expect(fieldValue(fields, "forwarded")).toMatch(new RegExp(`host=${host};proto=http$`))
+  })
+
+  it.each([
+    "shop.example",
+    "shop.example:8080",
+    "ledger.mesh",
+    "payments",
+    "mesh",
+    "127.0.0.1.example",
+    "localhost.example",
+    "192.0.2.1",
+    "[2001:db8::1]",
+    "0.0.0.0"
+  ])("do not reach the fixed service under another's name: %s", async (authority) => {
+    await context.dispose()
+    await listen({ fixedService: payments })
+    const client = connect()
+    for (const text of [
+      `GET /1 HTTP/1.1\r\nhost: ${authority}\r\n\r\n`,
+      `GET http://${authority}/2 HTTP/1.1\r\nhost: payments.mesh\r\n\r\n`
+    ]) {
+      client.text = ""
+      client.send(text)
+      await client.receives(/\}\n$/)
+      expect(client.text).toMatch(/^HTTP\/1.1 403 [\s\S]*skein-error: denied/)
+      const { message } = JSON.parse(client.text.split("\r\n\r\n")[1] ?? "")
+      expect(message).toContain(
+        `this port reaches payments alone, and ${authority} is no name of it`
+      )
+      expect(message).toContain("ask for payments.mesh, localhost or 127.0.0.1")
+    }
+    // The connection is as good as before, and what was allowed once is not remembered for others.
+    client.text = ""
+    client.send("GET /3 HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    ;(await callee.next()).respond(200, "ok")
+    await client.receives(/ok$/)
+    client.text = ""
+    client.send(`GET /4 HTTP/1.1\r\nhost: ${authority}\r\n\r\n`)
+    await client.receives(/denied/)
+    expect(callee.exchanges).toHaveLength(1)
+  })
+
+  it("reach the fixed service from other hosts under addresses and the names told", async () => {
+    await context.dispose()
+    await listen({ fixedService: payments, remoteNames: ["host-b"] })
+    for (const authority of ["192.0.2.1:80", "[2001:db8::1]", "Host-B", "payments.mesh"]) {
+      connect().send(`GET / HTTP/1.1\r\nhost: ${authority}\r\n\r\n`)
+      expect((await callee.next()).call.service).toBe("payments")
+    }
+    const client = connect().send("GET / HTTP/1.1\r\nhost: shop.example\r\n\r\n")
+    await client.receives(/\}\n$/)
+    expect(client.text).toContain("an IP address or host-b")
   })
 
   it("for a host with an empty port are for the host", async () => {

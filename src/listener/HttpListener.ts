@@ -1,6 +1,6 @@
 /**
  * The local HTTP/1.1 port: a proxy for `http://NAME.mesh/` (by Host, absolute-form or CONNECT), or
- * with `fixedService` the port of one service whatever the Host says.
+ * with `fixedService` the port of one service, under that service's names and this host's.
  */
 import { Effect, type Scope } from "effect"
 import { KnownBlocks } from "../http1/BlockMemory.ts"
@@ -18,6 +18,7 @@ import { HttpConnection } from "./HttpConnection.ts"
 import type { HttpConnectionContext } from "./HttpConnectionContext.ts"
 import type { ListenError } from "./ListenError.ts"
 import { ListenerMetrics } from "./ListenerMetrics.ts"
+import { PortAuthority } from "./PortAuthority.ts"
 import { Refusals } from "./Refusals.ts"
 import { defaultMaxConnections } from "./TcpListener.ts"
 
@@ -39,8 +40,13 @@ export interface HttpListenerOptions {
   readonly headTimeout?: number | undefined
   /** The service an authority means. Default: `NAME.mesh`. */
   readonly resolve?: ((authority: string) => ServiceName | undefined) | undefined
-  /** Every request is for this service; CONNECT only when it names it. */
+  /** Every request is for this service, if its Host allows it; CONNECT only when it names it. */
   readonly fixedService?: ServiceName | undefined
+  /**
+   * Names, in small letters, under which other hosts reach the port of the fixed service, beside all
+   * addresses. Default: none do, and only its own names and loopback are taken.
+   */
+  readonly remoteNames?: ReadonlyArray<string> | undefined
 }
 
 export interface HttpListener {
@@ -109,6 +115,7 @@ class HttpListenerCore implements HttpConnectionContext {
   readonly headTimeout: number
   readonly resolve: (authority: string) => ServiceName | undefined
   readonly fixedService: ServiceName | undefined
+  readonly portAuthority: PortAuthority | undefined
   draining = false
   #sweep: Timer | undefined = undefined
   #dateSecond = -1
@@ -124,7 +131,11 @@ class HttpListenerCore implements HttpConnectionContext {
     this.idleTimeout = options.idleTimeout ?? defaultIdleTimeout
     this.headTimeout = options.headTimeout ?? defaultHeadTimeout
     this.resolve = options.resolve ?? serviceOfAuthority
-    this.fixedService = options.fixedService
+    const { fixedService, remoteNames } = options
+    const { resolve } = this
+    this.fixedService = fixedService
+    this.portAuthority =
+      fixedService && new PortAuthority({ service: fixedService, resolve, remoteNames })
   }
 
   get date(): string {

@@ -3,9 +3,18 @@
  * words comes from the Schema's own AST: a key added to the Schema is known here at once.
  */
 import { inspect } from "node:util"
-import { SchemaAST as AST, Effect, Option, ParseResult } from "effect"
+import { SchemaAST as AST, Effect, ParseResult } from "effect"
 import { nearest } from "./NearestKey.ts"
-import type { Problem, ProblemPath } from "./Problem.ts"
+import { formatPath, type Problem, type ProblemPath } from "./Problem.ts"
+import {
+  annotated,
+  asMapping,
+  describe,
+  described,
+  literalsOf,
+  missedWords,
+  presentTypes
+} from "./SchemaWords.ts"
 
 /** JSON, and what JSON has no word for as the language writes it: NaN, 5n, a cycle. */
 const written = (value: unknown): string => {
@@ -24,71 +33,9 @@ export const quote = (value: unknown): string => {
   return text.length > 60 ? `${text.slice(0, 59)}…` : text
 }
 
-const annotated = <A>(ast: AST.Annotated, get: (ast: AST.Annotated) => Option.Option<A>) =>
-  Option.getOrUndefined(get(ast))
-
-/** A union's members without the `undefined` that makes a key optional. */
-const presentTypes = (ast: AST.Union): ReadonlyArray<AST.AST> =>
-  ast.types.filter((type) => !AST.isUndefinedKeyword(type))
-
-/** The literals a Schema accepts, if it accepts nothing else: for "expected one of …". */
-const literalsOf = (ast: AST.AST): ReadonlyArray<AST.LiteralValue> | undefined => {
-  if (AST.isLiteral(ast)) return [ast.literal]
-  if (!AST.isUnion(ast)) return undefined
-  const parts = presentTypes(ast).map(literalsOf)
-  return parts.every((part) => part !== undefined) ? parts.flat() : undefined
-}
-
-const listed = (words: ReadonlyArray<string>, last: string): string =>
-  words.length < 2 ? (words[0] ?? "") : `${words.slice(0, -1).join(", ")} ${last} ${words.at(-1)}`
-
-/**
- * Annotation of a Schema of words: those a person may well expect to find among them, each with
- * what to say of it.
- */
-export const missedWords = Symbol.for("skein/missedWords")
-
 const missedWord = (ast: AST.AST, actual: unknown): string | undefined => {
   const words = annotated(ast, AST.getAnnotation<ReadonlyMap<unknown, string>>(missedWords))
   return words?.get(actual)
-}
-
-/** What a value of this Schema looks like, in words. */
-export const describe = (ast: AST.AST): string => {
-  const encoded = AST.isTransformation(ast)
-    ? (annotated(ast, AST.getDescriptionAnnotation) ?? ast.from)
-    : ast
-  if (typeof encoded === "string") return encoded
-  const literals = literalsOf(encoded)
-  if (literals !== undefined)
-    return literals.length === 1 ? String(literals[0]) : `one of ${literals.join(", ")}`
-  switch (encoded._tag) {
-    case "TypeLiteral": {
-      const keys = encoded.propertySignatures.map(({ name }) => String(name))
-      return keys.length === 0 ? "a mapping" : `a mapping with ${listed(keys, "and")}`
-    }
-    case "TupleType":
-      return "a list"
-    case "Union":
-      return (
-        annotated(encoded, AST.getDescriptionAnnotation) ??
-        listed([...new Set(presentTypes(encoded).map(describe))], "or")
-      )
-    case "Transformation":
-      return describe(encoded)
-    case "Refinement":
-      return annotated(encoded, AST.getDescriptionAnnotation) ?? describe(encoded.from)
-    case "StringKeyword":
-      return (
-        annotated(encoded, AST.getDescriptionAnnotation)?.replace(/^a string$/, "text") ?? "text"
-      )
-    case "NumberKeyword":
-      return "a number"
-    case "BooleanKeyword":
-      return "true or false"
-    default:
-      return String(encoded)
-  }
 }
 
 /** The message a Schema carries for exactly this failure, when it was given one. */
@@ -109,7 +56,7 @@ const ownMessage = (issue: ParseResult.ParseIssue): string | undefined => {
 }
 
 const mismatch = (ast: AST.AST, actual: unknown): Pick<Problem, "message" | "suggestion"> => {
-  if (actual === null || actual === undefined) {
+  if (actual === null || actual === undefined || actual === "") {
     return { message: `is empty; expected ${describe(ast)}` }
   }
   const missed = missedWord(ast, actual)
@@ -118,8 +65,10 @@ const mismatch = (ast: AST.AST, actual: unknown): Pick<Problem, "message" | "sug
   const meant =
     typeof actual === "string" && literals !== undefined ? nearest(actual, literals) : undefined
   const alone = AST.isTupleType(ast) && typeof actual !== "object"
+  const mapping = typeof actual === "string" ? asMapping(ast, actual) : undefined
+  const whole = alone ? `[${quote(actual)}]` : mapping
   const hint =
-    meant !== undefined ? `; did you mean ${meant}?` : alone ? `; write [${quote(actual)}]` : ""
+    meant !== undefined ? `; did you mean ${meant}?` : whole === undefined ? "" : `; write ${whole}`
   return { message: `${quote(actual)} is not ${describe(ast)}${hint}`, suggestion: meant }
 }
 
@@ -136,7 +85,11 @@ const told = (
     return { path, about: "value", ...mismatch(issue.ast, issue.actual) }
   }
   const value = quote(actual)
-  const shown = typeof actual === "object" || own.includes(String(actual)) || own.includes(value)
+  // What is said of a mapping or a list as such need not repeat all of it.
+  const shown =
+    typeof actual === "object"
+      ? own.includes(value) || !AST.isStringKeyword(AST.encodedAST(issue.ast))
+      : own.includes(value) || own.includes(String(actual))
   return { path, about: "value", message: shown ? own : `${value}: ${own}` }
 }
 
@@ -195,6 +148,30 @@ const fitted = (
   })
 }
 
+/**
+ * What tells mappings apart is looked at before all else, so a misspelt one is told as missing: it
+ * stands there under another name.
+ */
+const misnamed = (
+  union: AST.Union,
+  actual: unknown,
+  path: ProblemPath,
+  problems: ReadonlyArray<Problem>
+): ReadonlyArray<Problem> => {
+  if (typeof actual !== "object" || actual === null || Array.isArray(actual)) return problems
+  const known = new Set(presentTypes(union).flatMap((type) => keysOf(AST.encodedAST(type))))
+  const unknown = Object.keys(actual).filter((key) => !known.has(key))
+  return problems.map((problem) => {
+    const missing = String(problem.path.at(-1))
+    const own = problem.path.length === path.length + 1
+    if (!own || !problem.message.startsWith("is missing")) return problem
+    const key = unknown.find((key) => nearest(key, [...known]) === missing)
+    if (key === undefined) return problem
+    const message = `unknown key ${key}; did you mean ${missing}?`
+    return { path: [...path, key], about: "key", message, suggestion: missing }
+  })
+}
+
 const partsOf = ({ issues }: ParseResult.Composite): ReadonlyArray<ParseResult.ParseIssue> =>
   "_tag" in issues ? [issues] : issues
 
@@ -218,9 +195,14 @@ const likeliest = (issue: ParseResult.Composite, path: ProblemPath): ReadonlyArr
   }
   // A branch that knew what it was looking at says it best, when only one does.
   const knowing = issues.filter((branch) => leafMessage(branch) !== undefined)
-  if (knowing.length === 1 && typeof issue.actual === "string") return explain(knowing[0]!, path)
+  const [best] = knowing.filter((branch) => typeof issue.actual === "string" || isWhole(branch))
+  if (knowing.length === 1 && best !== undefined) return explain(best, path)
   return [{ path, about: "value", ...mismatch(issue.ast, issue.actual) }]
 }
+
+/** Of the right shape, and refused by a rule about all of it. */
+const isWhole = (issue: ParseResult.ParseIssue): boolean =>
+  issue._tag === "Refinement" && issue.kind === "Predicate"
 
 const leafMessage = (issue: ParseResult.ParseIssue): string | undefined => {
   const own = ownMessage(issue)
@@ -237,7 +219,10 @@ export const explain = (
 ): ReadonlyArray<Problem> => {
   switch (issue._tag) {
     case "Composite": {
-      if (AST.isUnion(issue.ast)) return fitted(issue.ast, path, likeliest(issue, path))
+      if (AST.isUnion(issue.ast)) {
+        const found = misnamed(issue.ast, issue.actual, path, likeliest(issue, path))
+        return fitted(issue.ast, path, found)
+      }
       return withoutEchoes(
         partsOf(issue).flatMap((part) =>
           part._tag === "Pointer" && part.issue._tag === "Unexpected"
@@ -257,7 +242,12 @@ export const explain = (
     }
     case "Refinement": {
       if (issue.issue._tag !== "Type") return explain(issue.issue, path)
-      return [told(issue.issue, path, ownMessage(issue), issue.actual)]
+      // Where nothing stands, what was expected is known best by who asks the most.
+      const { actual, ast, message } = issue.issue
+      const empty = actual === null || actual === undefined
+      const asks = empty && !AST.isTupleType(ast) && described(issue.ast) !== undefined
+      const leaf = new ParseResult.Type(asks ? issue.ast : ast, actual, message)
+      return [told(leaf, path, ownMessage(issue), issue.actual)]
     }
     case "Transformation":
       if (issue.issue._tag !== "Type" || issue.kind !== "Encoded") return explain(issue.issue, path)
@@ -271,3 +261,9 @@ export const explain = (
       return [{ path, about: "value", message: issue.message ?? "is not allowed here" }]
   }
 }
+
+/** All of it on one line, for where there is no file to point into. */
+export const explainInLine = (issue: ParseResult.ParseIssue): string =>
+  explain(issue)
+    .map(({ path, message }) => (path.length === 0 ? message : `${formatPath(path)}: ${message}`))
+    .join("; ")

@@ -34,7 +34,7 @@ export const faultKinds = {
   },
   denied: {
     status: 403,
-    hint: "The caller's node may not call this service; see the rule named in the message."
+    hint: "It may not be called from there, or not under that name; the message names the rule."
   },
   route_not_found: {
     status: 404,

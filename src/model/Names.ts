@@ -9,6 +9,7 @@ const servicePattern = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 /** A DNS label (RFC 1123): what callers write before `.mesh`. At most 63 characters. */
 export const ServiceName = Schema.String.pipe(
   Schema.pattern(servicePattern, {
+    description: "a service's name, like payments",
     message: () => "a service name is 1–63 of a–z, 0–9 and '-', not starting or ending with '-'"
   }),
   Schema.brand("ServiceName")
@@ -18,6 +19,7 @@ export type ServiceName = typeof ServiceName.Type
 /** What people call a node; usually its host name. At most 128 characters. */
 export const NodeName = Schema.String.pipe(
   Schema.pattern(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, {
+    description: "a node's name, like host-a",
     message: () => "a node name is 1–128 of A–Z, a–z, 0–9, '.', '_' and '-'"
   }),
   Schema.brand("NodeName")

@@ -248,7 +248,7 @@ describe("what could never take effect is refused, with the place and the mend",
     ],
     [
       { balance: "round_robin" },
-      'policy.balance: "round_robin" is not a mapping with kind, like { kind: round_robin }'
+      'policy.balance: "round_robin" is not a mapping with kind: p2c_ewma, round_robin or least_request; write { kind: round_robin }'
     ],
     [
       { balance: { kind: "round_robin", decay: "1s" } },
@@ -259,7 +259,7 @@ describe("what could never take effect is refused, with the place and the mend",
       { timeout: { request: "1s", perTry: "1s" }, retry: { methods: ["get"] }, balance: "none" },
       "policy.timeout.perTry: 1s is not shorter than timeout.request (1s) and would never apply; shorten it, or leave it out",
       'policy.retry.methods[0]: "get" is not a method; write it in capitals, like POST, or * for all',
-      'policy.balance: "none" is not a mapping with kind, like { kind: round_robin }'
+      'policy.balance: "none" is not a mapping with kind: p2c_ewma, round_robin or least_request'
     ]
   ])("%j", (input, ...messages) => {
     expect(said(input)).toEqual(messages)

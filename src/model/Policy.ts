@@ -103,6 +103,7 @@ export type RetryCondition = typeof RetryCondition.Type
 const Method = Schema.make<Uppercase<string>>(
   Schema.String.pipe(
     Schema.pattern(/^([A-Z][A-Z-]*|\*)$/, {
+      description: "a method, like POST",
       message: ({ actual }) =>
         `${quote(actual)} is not a method; write it in capitals, like POST, or * for all`
     })
@@ -295,7 +296,7 @@ export const BalancePolicy = Schema.Union(
   Schema.Struct({ kind: Schema.Literal("least_request") })
 ).annotations({
   identifier: "BalancePolicy",
-  description: "a mapping with kind, like { kind: round_robin }"
+  description: "a mapping with kind: p2c_ewma, round_robin or least_request"
 })
 export type BalancePolicy = typeof BalancePolicy.Type
 

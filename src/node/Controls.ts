@@ -3,7 +3,7 @@ import { Clock, Effect, Either } from "effect"
 import { AdminConflict, AdminForbidden, AdminInvalid } from "../admin/AdminError.ts"
 import type { AdminSource } from "../admin/AdminSource.ts"
 import { describeChanges, describeWarnings, diffConfig } from "../config/ConfigDiff.ts"
-import { type ConfigOverride, loadConfig } from "../config/ConfigFile.ts"
+import { type ConfigOverride, readConfig } from "../config/ConfigFile.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { VerifiedCertificate } from "../identity/Certificate.ts"
 import { createInvite, maxBootstrap } from "../identity/Invite.ts"
@@ -21,6 +21,7 @@ import {
   warningsOf
 } from "./Inviting.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
+import type { PolicyWatch } from "./PolicyWatch.ts"
 
 /** A member whose address goes into a token has to answer there, within so many ms… */
 const knockTime = 2_000
@@ -41,6 +42,8 @@ export interface ControlsOptions {
   readonly inbound: Pick<Inbound, "inFlight">
   readonly drain: Drain
   readonly current: () => NodeConfig
+  /** Policies that reach nobody, by the config at hand. */
+  readonly reach: Pick<PolicyWatch, "all">
   /** Makes the changeable part of a config take effect. */
   readonly apply: (next: NodeConfig) => Effect.Effect<void, Error>
 }
@@ -60,7 +63,7 @@ export const makeControls = (options: ControlsOptions): Controls => {
         hint: "Restart the program with the new config."
       })
     }
-    const next = yield* loadConfig(configPath, options.overrides).pipe(
+    const { config: next, warnings } = yield* readConfig(configPath, options.overrides).pipe(
       Effect.mapError(
         ({ message }) =>
           new AdminConflict({
@@ -82,7 +85,10 @@ export const makeControls = (options: ControlsOptions): Controls => {
           })
       )
     )
-    return { changes: describeChanges(diff), warnings: describeWarnings(diff) }
+    return {
+      changes: describeChanges(diff),
+      warnings: [...describeWarnings(diff), ...warnings, ...options.reach.all()]
+    }
   }).pipe(turns.withPermits(1))
 
   /** Members that are there, and what they hold. Where each is reached is found out when it matters. */

@@ -18,7 +18,7 @@ describe("a program's config", () => {
     })
     expect([node.name, node.listen]).toEqual(["billing", listen])
     expect(admin).toMatchObject({ listen: { port: 7002 } })
-    expect(outbound.http).toMatchObject({ port: 7003 })
+    expect(outbound.http).toMatchObject({ listen: { port: 7003 } })
   })
 })
 

@@ -12,7 +12,7 @@ const config = (
 ): NodeConfig => makeNodeConfig({ node: { name: "host-a" }, outbound: { http: "off" }, upstreams })
 
 const upstream = (port: number, service: string, host = "127.0.0.1"): UpstreamConfig =>
-  config([{ service, listen: `${host}:${port}`, protocol: "tcp" }]).upstreams[0]!
+  config([{ service, listen: `${host}:${port}`, allowRemote: host !== "127.0.0.1" }]).upstreams[0]!
 
 const closing: Array<() => Promise<unknown>> = []
 afterEach(async () => {

@@ -2,6 +2,7 @@
  * The local ports of a node: the proxy, and one for each upstream. Upstreams follow the config
  * while the node runs; a port that cannot be had leaves everything as it was.
  */
+import { hostname } from "node:os"
 import { Effect, Exit, Scope } from "effect"
 import { collides, formatHostPort } from "../config/HostPort.ts"
 import type { NodeConfig, UpstreamConfig } from "../config/NodeConfig.ts"
@@ -34,8 +35,8 @@ export interface Listeners {
   readonly drain: (deadline: number) => Effect.Effect<void>
 }
 
-const keyOf = ({ listen, service, protocol }: UpstreamConfig): string =>
-  `${formatHostPort(listen)} ${service} ${protocol}`
+const keyOf = ({ allowRemote, listen, service, protocol }: UpstreamConfig): string =>
+  `${formatHostPort(listen)} ${service} ${protocol}${allowRemote ? " for all hosts" : ""}`
 
 export const makeListeners = (
   config: NodeConfig,
@@ -44,19 +45,21 @@ export const makeListeners = (
   Effect.gen(function* () {
     const parent = yield* Effect.scope
     const { http } = config.outbound
-    const proxy = http === "off" ? undefined : yield* makeHttpListener({ ...context, ...http })
+    const proxy =
+      http === "off" ? undefined : yield* makeHttpListener({ ...context, ...http.listen })
     const open = new Map<string, Open>()
 
     const openOne = (upstream: UpstreamConfig): Effect.Effect<Open, ListenError> =>
       Effect.gen(function* () {
         const scope = yield* Scope.fork(parent, parent.strategy)
-        const { listen, service, protocol } = upstream
+        const { allowRemote, listen, service, protocol } = upstream
+        const remoteNames = allowRemote ? [hostname().toLowerCase()] : undefined
         const listener: Effect.Effect<
           Pick<Open, "drain" | "stop">,
           ListenError,
           Scope.Scope
         > = protocol === "http"
-          ? makeHttpListener({ ...context, ...listen, fixedService: service })
+          ? makeHttpListener({ ...context, ...listen, fixedService: service, remoteNames })
           : makeTcpListener({ ...context, ...listen, service })
         const { drain, stop } = yield* listener.pipe(
           Scope.extend(scope),

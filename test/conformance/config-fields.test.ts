@@ -102,7 +102,7 @@ beforeAll(async () => {
   const input: NodeConfigInput = {
     node: { name: "host-b", dataDir: at("b"), listen: [`/ip4/127.0.0.1/tcp/${listenB}`] },
     admin: { listen: `0.0.0.0:${admin}`, allowRemote: true },
-    outbound: { http: `127.0.0.1:${proxy}` },
+    outbound: { http: { listen: `0.0.0.0:${proxy}`, allowRemote: true } },
     services: [
       {
         name: web,
@@ -119,7 +119,7 @@ beforeAll(async () => {
       { name: sick, address: `127.0.0.1:${one}`, health: { http: {} } }
     ],
     upstreams: [
-      { service: web, listen: `127.0.0.1:${upHttp}`, protocol: "http" },
+      { service: web, listen: `0.0.0.0:${upHttp}`, allowRemote: true, protocol: "http" },
       { service: raw, listen: `127.0.0.1:${upTcp}`, protocol: "tcp" }
     ],
     policies: { [web]: { breaker: "off" } },
@@ -179,7 +179,7 @@ const told = (service: ServiceName) => run(a.source.endpoints(service))
 const checks = () => localServices(config).map(({ endpoints }) => endpoints[0]?.health)
 
 const proxied = async () => {
-  expect(b.proxy).toBe(`127.0.0.1:${ports.proxy}`)
+  expect(b.proxy).toBe(`0.0.0.0:${ports.proxy}`)
   expect(await get(ports.proxy, "web.mesh")).toBe("from web")
 }
 const reached = async () => {
@@ -188,7 +188,8 @@ const reached = async () => {
 }
 const upstreams = async () => {
   seen.traceparent = ""
-  expect(await get(ports.http, "whatever")).toBe("from web")
+  // As another host would ask, which must be allowed.
+  expect(await get(ports.http, "192.0.2.1")).toBe("from web")
   // Only what is read as HTTP is given trace fields: the other way it would be a tunnel.
   expect(seen.traceparent).toMatch(/^00-/)
   expect(await echoed(ports.tcp)).toBe("echo")
@@ -232,8 +233,9 @@ const fields: Record<Fields<NodeConfig>, () => Promise<void>> = {
   ".outbound.http": async () => {
     expect(a.proxy).toBeUndefined()
   },
-  ".outbound.http.host": proxied,
-  ".outbound.http.port": proxied,
+  ".outbound.http.listen.host": proxied,
+  ".outbound.http.listen.port": proxied,
+  ".outbound.http.allowRemote": proxied,
   ".services[].name": async () => {
     const names = (await run(a.source.services)).map(({ name }) => name)
     expect(names.toSorted()).toEqual([raw, sick, web])
@@ -267,6 +269,7 @@ const fields: Record<Fields<NodeConfig>, () => Promise<void>> = {
   ".upstreams[].service": upstreams,
   ".upstreams[].listen.host": upstreams,
   ".upstreams[].listen.port": upstreams,
+  ".upstreams[].allowRemote": upstreams,
   ".upstreams[].protocol": upstreams,
   ".policies": async () => {
     await proxied()

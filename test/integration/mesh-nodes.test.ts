@@ -1,10 +1,22 @@
-/** The shipped node definitions, as they stand: their configs, and what unit and container run. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+/**
+ * The shipped node definitions: their configs, and what unit and container run. Nodes are started
+ * from copies that differ in their ports alone, as other programs of this host may have the shipped
+ * ones.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, describe, expect, it } from "vitest"
 import { root, skein } from "../fixtures/Mesh.ts"
-import { run, start, stopAll, until } from "../fixtures/Processes.ts"
+import {
+  freePort,
+  type Running,
+  run,
+  runWell,
+  start,
+  stopAll,
+  until
+} from "../fixtures/Processes.ts"
 import { program } from "../fixtures/Programs.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "skein-mesh-nodes-"))
@@ -16,11 +28,24 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true })
 })
 
-const ready = (admin: string) =>
+const written = /(?<=127\.0\.0\.1:|\/127\.0\.0\.1\/tcp\/)\d+/g
+
+/** A port of this host for each that the files name, in all of them the same. */
+const freePorts = async (): Promise<ReadonlyMap<string, number>> => {
+  const texts = roles.map((role) => readFileSync(file(role, "skein.yaml"), "utf8"))
+  const ports = new Map<string, number>()
+  for (const [port] of texts.join("").matchAll(written)) {
+    if (!ports.has(port)) ports.set(port, await freePort())
+  }
+  return ports
+}
+
+const ready = (admin: string, node: Running) =>
   until(
     `${admin} ready`,
     async () => ((await fetch(`http://${admin}/ready`)).ok ? true : undefined),
-    30
+    30,
+    [node]
   )
 
 describe("mesh-nodes", () => {
@@ -43,31 +68,64 @@ describe("mesh-nodes", () => {
     expect(seconds).toBeGreaterThan(deadline)
   })
 
-  it("the first node admits the service host, whose service answers through both", async () => {
-    const up = (role: string, ...more: ReadonlyArray<string>) =>
-      start(process.execPath, [
-        ...[join(root, "src", "main.ts"), "up", "--config", file(role, "skein.yaml")],
-        ...["--data-dir", join(directory, role), ...more]
-      ])
-    start(program("python3"), [
-      ...["-m", "http.server", "8081", "--bind", "127.0.0.1", "--directory", directory]
-    ])
-    const init = await skein(
-      ...["init", "--data-dir", join(directory, "first-node"), "--name", "first-node"]
+  it("no shipped port is another one's, on the host that runs both", () => {
+    const ports = roles.flatMap((role) =>
+      readFileSync(file(role, "skein.yaml"), "utf8").replaceAll(/#.*/g, "").match(written)
     )
-    expect(init.code).toBe(0)
+    expect(ports.length).toBe(7)
+    expect(new Set(ports).size).toBe(ports.length)
+  })
+
+  it("the first node admits the service host, whose service answers through both", async () => {
+    const ports = await freePorts()
+    const at = (shipped: number) => `127.0.0.1:${ports.get(String(shipped))}`
+    const config = (role: string): string => {
+      const path = join(directory, `${role}.yaml`)
+      const text = readFileSync(file(role, "skein.yaml"), "utf8")
+      writeFileSync(
+        path,
+        text.replaceAll(written, (port) => String(ports.get(port)))
+      )
+      return path
+    }
+    const up = (role: string, ...more: ReadonlyArray<string>) =>
+      start(
+        process.execPath,
+        [
+          ...[join(root, "src", "main.ts"), "up", "--config", config(role)],
+          ...["--data-dir", join(directory, role), ...more]
+        ],
+        { what: role }
+      )
+    const server = start(
+      program("python3"),
+      [
+        ...["-m", "http.server", String(ports.get("8081")), "--bind", "127.0.0.1"],
+        ...["--directory", directory]
+      ],
+      { what: "the service's program" }
+    )
+    await runWell(process.execPath, [
+      ...[join(root, "src", "main.ts"), "init"],
+      ...["--data-dir", join(directory, "first-node"), "--name", "first-node"]
+    ])
     const first = up("first-node")
-    await ready("127.0.0.1:4191")
-    const { stdout: token } = await skein("invite")
+    await ready(at(4191), first)
+    const { stdout: token } = await skein("invite", "--admin", at(4191))
     const host = up("service-host", "--join", token.trim())
-    await ready("127.0.0.1:4192")
-    await until("hello answers", async () => {
-      const { stdout } = await run(program("curl"), [
-        ...["-sS", "-o", "/dev/null", "-w", "%{http_code}", "-x", "127.0.0.1:4140"],
-        "http://hello.mesh/"
-      ])
-      return stdout === "200" ? true : undefined
-    })
+    await ready(at(4192), host)
+    await until(
+      "hello answers",
+      async () => {
+        const { stdout } = await run(program("curl"), [
+          ...["-sS", "-o", "/dev/null", "-w", "%{http_code}", "-x", at(4140)],
+          "http://hello.mesh/"
+        ])
+        return stdout === "200" ? true : undefined
+      },
+      20,
+      [server, first, host]
+    )
     expect(await host.stop()).toBe(0)
     expect(await first.stop()).toBe(0)
   })

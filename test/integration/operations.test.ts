@@ -167,7 +167,7 @@ describe("what goes wrong at start is said, with exit code 1", () => {
     expect(inUse.code).toBe(1)
     expect(inUse.stderr).toContain(String(port))
     expect(inUse.stderr).toMatch(/in use/i)
-    const notLocal = await upWith(config("192.0.2.1:4140"))
+    const notLocal = await upWith(config("{ listen: 192.0.2.1:4140, allowRemote: true }"))
     expect(notLocal.code).toBe(1)
     expect(notLocal.stderr).toContain("192.0.2.1")
     await new Promise((resolve) => taken.close(resolve))

@@ -81,9 +81,14 @@ beforeAll(async () => {
       { name: "sender", address: `127.0.0.1:${await listen(sender)}` }
     ]
   })
-  for (const port of [fixedPort, echoFixedPort]) {
+  for (const [port, name] of [
+    [fixedPort, "a"],
+    [echoFixedPort, "sender"]
+  ] as const) {
     await until("the program is reachable", async () =>
-      (await ask(port, probe)).startsWith("HTTP/1.1 200") ? true : undefined
+      (await ask(port, probe.replace("a.mesh", `${name}.mesh`))).startsWith("HTTP/1.1 200")
+        ? true
+        : undefined
     )
   }
 })
