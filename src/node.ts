@@ -108,6 +108,7 @@ const assemble = (input: NodeInput) =>
       identity,
       bootstrap: yield* loadBootstrap(config.node.dataDir),
       ticker,
+      metrics,
       software: version,
       serve: inbound.dispatch
     })
@@ -241,9 +242,9 @@ const assemble = (input: NodeInput) =>
         }),
       // The host's own programs come last: they may still need an answer to finish theirs.
       drain: Effect.gen(function* () {
-        const began = yield* Clock.currentTimeMillis
+        const began = ticker.now()
         yield* drain.finished
-        const rest = began + current.drain.deadline - (yield* Clock.currentTimeMillis)
+        const rest = began + current.drain.deadline - ticker.now()
         yield* listeners.drain(Math.max(rest, lastWords))
       }),
       leave: Effect.asVoid(drain.leave),

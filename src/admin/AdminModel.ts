@@ -68,6 +68,31 @@ export const ExportStatus = Schema.Struct({
   lastError: Text
 })
 
+/** Something of another node that this one does not take because of time. */
+export const RefusedByTime = Schema.Struct({
+  node: Schema.String,
+  peer: PeerKey,
+  /** `certificate`: shown at a connection, which one of the two then refused. */
+  what: Schema.Literal("record", "statement", "certificate"),
+  count: Count,
+  sinceAt: Instant,
+  lastAt: Instant,
+  detail: Schema.String
+})
+export type RefusedByTime = typeof RefusedByTime.Type
+
+/** This node's clock beside the others', as pings tell. */
+export const ClockStatus = Schema.Struct({
+  /** How far it is ahead of the median of the others, negative when behind; null: not known. */
+  aheadMs: Rate,
+  /** Others whose clocks are known, and those among them that agree with the median. */
+  measured: Count,
+  agreeing: Count,
+  /** Within the last ten minutes. */
+  refused: Schema.Array(RefusedByTime)
+})
+export type ClockStatus = typeof ClockStatus.Type
+
 /** Where this node tells others that it is reached, and what came of it when they tried. */
 export const AnnouncedAddress = Schema.Struct({
   /** Multiaddr without the peer id. */
@@ -117,6 +142,9 @@ export const NodeStatus = Schema.Struct({
   configPath: Text,
   dataDir: Schema.String,
   certificate: CertificateStatus,
+  clock: Schema.optionalWith(ClockStatus, {
+    default: () => ({ aheadMs: null, measured: 0, agreeing: 0, refused: [] })
+  }),
   readiness: Schema.Array(ReadinessItem),
   findings: Schema.Array(MeshFinding),
   actors: Schema.Array(ActorStatus),
@@ -145,7 +173,8 @@ export const MemberStatus = Schema.Struct({
   node: NodeName,
   peer: PeerKey,
   self: Schema.Boolean,
-  state: Schema.Literal("alive", "suspect", "dead", "left"),
+  /** `refused`: connected, but its record is not taken here because of time. */
+  state: Schema.Literal("alive", "suspect", "dead", "left", "refused"),
   incarnation: Count,
   zone: Text,
   addresses: Schema.Array(Schema.String),
@@ -154,6 +183,8 @@ export const MemberStatus = Schema.Struct({
   /** Null: this very node. */
   link: Schema.NullOr(LinkState),
   rttMs: Rate,
+  /** How far its clock is ahead of this node's, negative when behind; null: not known. */
+  clockAheadMs: Schema.optionalWith(Rate, { default: () => null }),
   software: Text,
   /** Its record as held here. */
   record: Schema.NullOr(

@@ -53,6 +53,7 @@ export const sampleStatus: NodeStatus = Schema.decodeSync(NodeStatus)({
     capabilities: ["admit"],
     admits: { depth: 2, maxDepth: 32, untilAt: sampleNow + hours(24 * 200) }
   },
+  clock: { aheadMs: 3, measured: 1, agreeing: 1, refused: [] },
   readiness: [
     { name: "identity", ready: true, detail: "certificate valid" },
     { name: "listeners", ready: true, detail: "2 open" }
@@ -87,7 +88,7 @@ export const sampleMembers: ReadonlyArray<MemberStatus> = Schema.decodeSync(
   {
     ...{ node: "host-b", peer: peers.b, self: false, state: "alive", incarnation: 3 },
     ...{ zone: null, addresses: ["/ip4/192.0.2.2/tcp/4001"], software: "0.1.0" },
-    ...{ sinceAt: sampleNow - 90_000, link: "open", rttMs: 0.42, record }
+    ...{ sinceAt: sampleNow - 90_000, link: "open", rttMs: 0.42, clockAheadMs: -3, record }
   }
 ])
 

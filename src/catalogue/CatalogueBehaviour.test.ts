@@ -9,6 +9,7 @@ import {
   type CatalogueAction,
   type CatalogueMessage,
   type CatalogueState,
+  type ClockVerdict,
   catalogueBehaviour,
   makeCatalogueState,
   recoverCatalogue
@@ -57,7 +58,8 @@ class Run {
   skew = 0
   state: CatalogueState
   actions: Array<CatalogueAction> = []
-  readonly #step = catalogueBehaviour(own!.peer, door.seal)
+  clock: ClockVerdict = "right"
+  readonly #step = catalogueBehaviour(own!.peer, door.seal, () => this.clock)
 
   constructor(epoch = wallStart, catalogue = Catalogue.empty) {
     this.state = makeCatalogueState(catalogue, makeOwnRecord(factsOf(own!), epoch))
@@ -259,6 +261,48 @@ test("a clock set back by far drops epochs that nobody could beat, its own too",
   expect(run.state.catalogue.node(own!.peer)?.epoch).toBe(run.moment.wall)
 })
 
+test("a clock that is behind, or may be, throws nothing away, and its record goes on above the last", () => {
+  for (const clock of ["wrong", "unknown"] as const) {
+    const run = new Run()
+    run.clock = clock
+    run.change({ services: [payments] })
+    run.tell({ _tag: "Received", entry: signedBy(other!, {}) })
+    run.now = 60_000
+    run.skew = -12 * maxAhead
+    run.tell({ _tag: "Tick" })
+    expect(run.state.catalogue.size).toBe(2)
+    run.change({ services: [] })
+    expect(run.state.catalogue.node(own!.peer)).toMatchObject({ epoch: wallStart, version: 1 })
+    run.clock = "right"
+    run.now += 60_000
+    run.tell({ _tag: "Tick" })
+    expect(run.state.catalogue.size).toBe(1)
+    expect(run.state.catalogue.node(own!.peer)?.epoch).toBe(run.moment.wall)
+  }
+})
+
+test("a clock known to be ahead by days ends no record", () => {
+  const run = new Run()
+  run.tell({ _tag: "Received", entry: signedBy(other!, {}) })
+  run.clock = "wrong"
+  run.now = 60_000
+  run.skew = lifetimes.tombstone
+  run.tell({ _tag: "Tick" })
+  expect(run.state.catalogue.size).toBe(1)
+})
+
+test("an epoch of a clock that was ahead by more than others take ends a second after the clock's", () => {
+  const run = new Run(wallStart + 1.5 * maxAhead)
+  run.clock = "wrong"
+  run.skew = 1.5 * maxAhead
+  run.change({ services: [payments] })
+  run.skew = 0
+  run.clock = "right"
+  run.now = 1_000
+  run.tell({ _tag: "Tick" })
+  expect(run.state.catalogue.node(own!.peer)).toMatchObject({ epoch: run.moment.wall, version: 0 })
+})
+
 test("saves at most once a second, not while it saves, and again after a failure", () => {
   const run = new Run()
   run.tell({ _tag: "Tick" })
@@ -295,7 +339,8 @@ test.each([
   { stored: 50, wall: 100, epoch: 100 },
   { stored: 100, wall: 100, epoch: 101 },
   { stored: 500, wall: 100, epoch: 501 },
-  { stored: 100 + maxAhead, wall: 100, epoch: 100 }
+  // Which of the two clocks was wrong others will tell.
+  { stored: 100 + maxAhead, wall: 100, epoch: 101 + maxAhead }
 ])("the epoch after $stored at $wall is $epoch", ({ stored, wall, epoch }) => {
   expect(nextEpoch(stored, wall)).toBe(epoch)
 })

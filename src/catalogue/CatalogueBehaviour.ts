@@ -87,9 +87,16 @@ export const recoverCatalogue = (last: CatalogueState, { now }: Moment): Step =>
     : [{ _tag: "WakeIn", delay: Math.max(0, last.own.dueAt - now) }]
 ]
 
+/**
+ * What other nodes say of this host's clock; `unknown` while nobody could be asked. Nothing is thrown
+ * away by a clock that may be the wrong one.
+ */
+export type ClockVerdict = "right" | "wrong" | "unknown"
+
 export const catalogueBehaviour = (
   self: PeerKey,
-  seal: RecordDoor["seal"]
+  seal: RecordDoor["seal"],
+  clock: () => ClockVerdict = () => "right"
 ): Behaviour<CatalogueState, CatalogueMessage, CatalogueAction> => {
   const ownKey = nodeKey(self)
 
@@ -172,17 +179,27 @@ export const catalogueBehaviour = (
 
   /** Without what is over, and without what a clock far ahead signed and nobody could beat. */
   const sweep = (state: CatalogueState, { now, wall }: Moment): CatalogueState => {
-    const astray = state.own.publishedAt !== undefined && isEpochAstray(state.own, wall)
-    const catalogue = state.catalogue.filter((entry) =>
-      entry.key === ownKey ? !astray : entry.expiresAt > wall && entry.epoch <= wall + 2 * maxAhead
+    const verdict = clock()
+    const isOver = (entry: NodeEntry) => verdict !== "wrong" && entry.expiresAt <= wall
+    const isAhead = (entry: NodeEntry) => verdict === "right" && entry.epoch > wall + maxAhead
+    const catalogue = state.catalogue.filter(
+      (entry) => entry.key === ownKey || !(isOver(entry) || isAhead(entry))
     )
-    const own = astray ? restartEpoch(state.own, wall, now) : state.own
-    return { ...state, catalogue, own, sweepAt: now + sweepEvery }
+    return { ...state, catalogue, sweepAt: now + sweepEvery }
+  }
+
+  /** The clock is right again: others must not have to wait for the next sweep to believe us. */
+  const setRight = (state: CatalogueState, { now, wall }: Moment): CatalogueState => {
+    const { own } = state
+    const isAstray = own.publishedAt !== undefined && isEpochAstray(own, wall)
+    if (!isAstray || clock() !== "right") return state
+    const catalogue = state.catalogue.filter(({ key }) => key !== ownKey)
+    return { ...state, catalogue, own: restartEpoch(own, wall, now) }
   }
 
   const tick = (state: CatalogueState, moment: Moment): Step => {
     const { now } = moment
-    const swept = now >= state.sweepAt ? sweep(state, moment) : state
+    const swept = setRight(now >= state.sweepAt ? sweep(state, moment) : state, moment)
     const signed = isResignDue(swept.own, now)
       ? { ...swept, own: resignOwn(swept.own, now) }
       : swept

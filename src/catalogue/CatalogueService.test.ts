@@ -1,5 +1,5 @@
 import { expect, it } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Logger, Scope, TestClock } from "effect"
+import { Context, Effect, Either, Exit, Layer, Logger, Scope, TestClock } from "effect"
 import { Crashes } from "../../test/fixtures/Crashes.ts"
 import { makeMembers } from "../../test/fixtures/Members.ts"
 import { Supervisor } from "../actor/Supervisor.ts"
@@ -8,6 +8,7 @@ import { MemoryBus } from "../link/MemoryGossip.ts"
 import { MeshRpcError } from "../model/MeshRpc.ts"
 import { type PeerKey, ServiceName } from "../model/Names.ts"
 import type { ServiceEntry } from "../model/NodeRecord.ts"
+import type { ClockVerdict } from "./CatalogueBehaviour.ts"
 import { type CatalogueShape, makeCatalogue } from "./CatalogueService.ts"
 import { CatalogueStore, CatalogueStoreError } from "./CatalogueStore.ts"
 import { makeRecordDoor } from "./RecordDoor.ts"
@@ -35,7 +36,12 @@ class Mesh {
   }
 
   /** Until the scope closes. `gossip`: on the bus, or alone with anti-entropy. */
-  node(index: number, gossip = this.bus.layer(), supervisor = Supervisor.layer()) {
+  node(
+    index: number,
+    gossip = this.bus.layer(),
+    supervisor = Supervisor.layer(),
+    clock: ClockVerdict = "right"
+  ) {
     const identity = members[index]!
     return Effect.gen(this, function* () {
       const context = yield* Layer.build(Layer.mergeAll(supervisor, gossip, quiet))
@@ -44,6 +50,7 @@ class Mesh {
         name: identity.name,
         software: "skein/test",
         door: makeRecordDoor({ current: identity }),
+        clock: () => clock,
         neighbours: () => Array.from(this.nodes.keys()),
         connect: (peer) => {
           const handlers = this.nodes.get(peer)?.handlers
@@ -187,6 +194,30 @@ it.effect("saves once more when it is stopped", () =>
       expect(again.current().size).toBe(1)
     })
   )
+)
+
+it.scoped("started with a clock two hours behind it keeps what it knew, and is believed", () =>
+  Effect.gen(function* () {
+    const mesh = yield* makeMesh
+    const b = yield* mesh.node(1)
+    yield* b.updateOwn({ services: [offer("shop-cart")] })
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        const a = yield* mesh.node(0)
+        yield* a.updateOwn({ services: [offer("shop-orders")] })
+        yield* a.syncWith(members[1]!.peer)
+        expect(a.current().size).toBe(2)
+      })
+    )
+    yield* TestClock.setTime(start - 2 * 3_600_000)
+    const again = yield* mesh.node(0, mesh.bus.layer(), Supervisor.layer(), "unknown")
+    yield* TestClock.adjust("2 minutes")
+    expect(again.current().node(members[1]!.peer)?.record.services).toEqual([offer("shop-cart")])
+    const { bytes, record } = yield* again.updateOwn({ services: [offer("shop-search")] })
+    expect(record.epoch).toBe(start + 1)
+    const outcome = makeRecordDoor({ current: members[2]! }).admit(bytes, start)
+    expect(Either.isRight(outcome)).toBe(true)
+  })
 )
 
 it.scoped("says what a change was refused for", () =>

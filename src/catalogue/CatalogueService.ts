@@ -14,6 +14,7 @@ import {
   type CatalogueAction,
   type CatalogueMessage,
   type CatalogueState,
+  type ClockVerdict,
   catalogueBehaviour,
   makeCatalogueState,
   recoverCatalogue
@@ -31,6 +32,8 @@ export interface CatalogueOptions extends CatalogueSyncOptions {
   /** Version of the program, for people. */
   readonly software: string
   readonly door: RecordDoor
+  /** What others say of this host's clock. Default: that it is right. */
+  readonly clock?: (() => ClockVerdict) | undefined
 }
 
 export interface CatalogueStatus {
@@ -161,7 +164,7 @@ export const makeCatalogue = (
       initial: (moment) =>
         recoverCatalogue(makeCatalogueState(stored, resignOwn(state.own, moment.now)), moment),
       recover: recoverCatalogue,
-      step: catalogueBehaviour(self, door.seal),
+      step: catalogueBehaviour(self, door.seal, options.clock),
       ticks: [{ every: 1_000, message: { _tag: "Tick" } }],
       publish,
       interpret: (action, context) => {

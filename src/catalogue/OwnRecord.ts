@@ -39,13 +39,13 @@ export interface OwnRecord {
   readonly contested: number
 }
 
-/** The epoch of a start: grows from start to start, also when the clock was set back. */
-export const nextEpoch = (stored: number | undefined, wall: number): number => {
-  const above = Math.max(wall, (stored ?? -1) + 1)
-  // Others refuse what is far ahead. Such an epoch comes from a clock that was wrong then, and
-  // whatever was signed under it is purged everywhere once clocks are right.
-  return above > wall + maxAhead ? wall : above
-}
+/**
+ * The epoch of a start: grows from start to start, also when the clock was set back. One far ahead
+ * comes from a clock that was wrong at the start before, or from one that is behind now; which of the
+ * two is known when others have told the time (`isEpochAstray`).
+ */
+export const nextEpoch = (stored: number | undefined, wall: number): number =>
+  Math.max(wall, (stored ?? -1) + 1)
 
 /** `epoch`: of this start, and stored. */
 export const makeOwnRecord = (facts: OwnFacts, epoch: number): OwnRecord => ({
@@ -98,9 +98,11 @@ export const contestOwn = (own: OwnRecord, seen: EntryOrder, now: number): OwnRe
   return own.wanted ? schedule(jumped, now, ownTimes.contest) : jumped
 }
 
-/** A clock that was far ahead at the start was set right: the epoch taken from it has to go. */
-export const isEpochAstray = (own: OwnRecord, wall: number): boolean =>
-  own.epoch > wall + 2 * maxAhead
+/**
+ * A clock that was far ahead at a start was set right: the epoch taken from it has to go, since others
+ * refuse it. Only to be asked of a clock that is known to be right.
+ */
+export const isEpochAstray = (own: OwnRecord, wall: number): boolean => own.epoch > wall + maxAhead
 
 export const restartEpoch = (own: OwnRecord, wall: number, now: number): OwnRecord =>
   schedule({ ...own, epoch: wall, version: -1 }, now, 0)

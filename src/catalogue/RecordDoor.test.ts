@@ -162,3 +162,38 @@ test("our own record passes the same checks", () => {
   const refused = Either.flip(mine.seal(recordOf(writer!, { services: tooMany }), now))
   expect(Either.getOrThrow(refused).code).toBe("malformed")
 })
+
+test("what this node holds may be ahead of its clock by any time, and must be genuine all the same", () => {
+  const ahead = seal(writer!, recordOf(writer!, { epoch: now, signedAt: now }))
+  expect(codeOf(ahead, now - 30 * hour)).toBe("from_the_future")
+  expect(Either.isRight(door.recall(ahead, now - 30 * hour))).toBe(true)
+  expect(Either.isLeft(door.recall(seal(stranger!, recordOf(stranger!)), now))).toBe(true)
+  expect(Either.isLeft(door.recall(ahead, now + lifetimes.record))).toBe(true)
+})
+
+test("its own word it takes back from whatever time, to go above it", () => {
+  const mine = makeRecordDoor({ current: writer! })
+  const bytes = seal(writer!, recordOf(writer!))
+  expect(Either.isRight(mine.admit(bytes, now - 30 * hour))).toBe(true)
+  expect(Either.isRight(mine.seal(recordOf(writer!), now - 30 * hour))).toBe(true)
+})
+
+test("tells whose record clocks keep out, and only then", () => {
+  const told: Array<string> = []
+  const telling = makeRecordDoor(
+    { current: reader! },
+    { onUntimely: ({ peer, message }) => told.push(`${peer}: ${message}`) }
+  )
+  const bytes = seal(writer!, recordOf(writer!))
+  telling.admit(bytes, now)
+  telling.admit(seal(stranger!, recordOf(stranger!)), now - hour)
+  // Over, and perhaps still on its way from somebody who has not looked yet.
+  telling.admit(bytes, now + lifetimes.tombstone)
+  expect(told).toEqual([])
+  telling.admit(bytes, now - 2 * hour)
+  expect(told.splice(0)).toEqual([
+    expect.stringMatching(`^${writer!.peer}: .* ahead of this node's clock`)
+  ])
+  telling.admit(bytes, now + lifetimes.tombstone + 3 * hour)
+  expect(told.length).toBe(1)
+})

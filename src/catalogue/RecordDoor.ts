@@ -19,7 +19,7 @@ import {
 import { grantsService } from "../identity/Grant.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
 import { explainInLine } from "../model/ExplainIssue.ts"
-import type { ServiceName } from "../model/Names.ts"
+import type { PeerKey, ServiceName } from "../model/Names.ts"
 import { NodeRecord, recordLimits } from "../model/NodeRecord.ts"
 import { lifetimes, type NodeEntry, nodeEntry } from "./RecordEntry.ts"
 
@@ -98,38 +98,63 @@ const duplicateIn = (record: NodeRecord): string | undefined => {
   return undefined
 }
 
+/** A genuine record that was refused because one of two clocks is wrong. */
+export interface UntimelyRecord {
+  readonly peer: PeerKey
+  readonly message: string
+}
+
+/** What ended this long ago, and no longer, may just still be on its way (ms). */
+const passing = 3_600_000
+
+export interface RecordDoorOptions {
+  /** May be shared with the other readers of envelopes. */
+  readonly cache?: EnvelopeCache
+  /** Told whose certificate a genuine record carried: a renewed one is seen here first. */
+  readonly onCertificate?: (certificate: VerifiedCertificate) => void
+  /** Told of every genuine record that clocks keep out. */
+  readonly onUntimely?: (record: UntimelyRecord) => void
+}
+
 export interface RecordDoor {
   /** Wall clock `now`, ms. */
   readonly admit: (bytes: Uint8Array, now: number) => Either.Either<NodeEntry, RecordRefused>
-  /** Signs our own record with the current identity; it passes the same checks as any other. */
+  /**
+   * For what this node holds already: it may be ahead of our clock by any time, since it is our clock
+   * that may be behind. Everything else is judged as ever.
+   */
+  readonly recall: (bytes: Uint8Array, now: number) => Either.Either<NodeEntry, RecordRefused>
+  /** Signs our own record with the current identity; it passes the same checks as what we hold. */
   readonly seal: (record: NodeRecord, now: number) => Either.Either<NodeEntry, RecordRefused>
 }
 
-/**
- * `identity` is read at every call, so that a renewed certificate is used at once. The cache may
- * be shared with the other readers of envelopes. `onCertificate` is told whose certificate a
- * genuine record carried: a renewed one is seen here first.
- */
+/** `identity` is read at every call, so that a renewed certificate is used at once. */
 export const makeRecordDoor = (
   identity: IdentityCell,
-  cache: EnvelopeCache = new EnvelopeCache(),
-  onCertificate: (certificate: VerifiedCertificate) => void = () => undefined
+  {
+    cache = new EnvelopeCache(),
+    onCertificate = () => undefined,
+    onUntimely = () => undefined
+  }: RecordDoorOptions = {}
 ): RecordDoor => {
-  const admit: RecordDoor["admit"] = (bytes, now) =>
+  const open = (bytes: Uint8Array, now: number, skew: number) =>
+    Either.mapLeft(
+      openEnvelope(bytes, {
+        root: identity.current.rootPublicKey,
+        now,
+        kind: recordKind,
+        maxBytes: recordLimits.bytes,
+        skew,
+        // A node that was off over the weekend must still know the others when it starts.
+        expiredGrace: lifetimes.tombstone,
+        cache
+      }),
+      fromEnvelopeError
+    )
+
+  const judge = (bytes: Uint8Array, now: number, skew: number) =>
     Either.gen(function* () {
-      const { peer, certificate, payload } = yield* Either.mapLeft(
-        openEnvelope(bytes, {
-          root: identity.current.rootPublicKey,
-          now,
-          kind: recordKind,
-          maxBytes: recordLimits.bytes,
-          skew: maxAhead,
-          // A node that was off over the weekend must still know the others when it starts.
-          expiredGrace: lifetimes.tombstone,
-          cache
-        }),
-        fromEnvelopeError
-      )
+      const { peer, certificate, payload } = yield* open(bytes, now, skew)
       onCertificate(certificate)
       const record = yield* decodeRecord(payload)
       if (record.peer !== peer) {
@@ -143,7 +168,7 @@ export const makeRecordDoor = (
         return yield* refuse("malformed", `the record of ${record.name} names ${duplicate} twice`)
       }
       const ahead = Math.max(record.epoch, record.signedAt) - now
-      if (ahead > maxAhead) {
+      if (ahead > skew) {
         return yield* refuse(
           "from_the_future",
           `the record of ${record.name} is ${Math.round(ahead / 60_000)} min ahead of this node's clock; check time synchronisation on both hosts`
@@ -164,11 +189,38 @@ export const makeRecordDoor = (
       }
       return entry
     })
+
+  const recall: RecordDoor["recall"] = (bytes, now) => judge(bytes, now, Number.POSITIVE_INFINITY)
+
+  /** What clocks kept out, when it is genuine. */
+  const late = (
+    bytes: Uint8Array,
+    now: number,
+    { code, message }: RecordRefused
+  ): Either.Either<NodeEntry, RecordRefused> | undefined => {
+    if (code !== "from_the_future" && code !== "too_old") return undefined
+    const opened = open(bytes, now, Number.POSITIVE_INFINITY)
+    if (Either.isLeft(opened)) return undefined
+    const { peer, payload } = opened.right
+    // Our own word is no matter of clocks: we have to go above it wherever we said it.
+    if (peer === identity.current.peer) return recall(bytes, now)
+    const record = Either.getOrUndefined(decodeRecord(payload))
+    if (record === undefined) return undefined
+    const isPassing = now - (record.signedAt + lifetimes.tombstone) < passing
+    if (code === "from_the_future" || !isPassing) onUntimely({ peer, message })
+    return undefined
+  }
+
+  const admit: RecordDoor["admit"] = (bytes, now) => {
+    const judged = judge(bytes, now, maxAhead)
+    return Either.isRight(judged) ? judged : (late(bytes, now, judged.left) ?? judged)
+  }
   return {
     admit,
+    recall,
     seal: (record, now) => {
       const payload = encodeCbor(record)
-      return admit(sealEnvelope(identity.current, recordKind, payload), now)
+      return recall(sealEnvelope(identity.current, recordKind, payload), now)
     }
   }
 }

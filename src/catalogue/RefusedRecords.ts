@@ -23,6 +23,7 @@ export class RefusedRecords {
   watch(door: RecordDoor): RecordDoor {
     return {
       seal: door.seal,
+      recall: door.recall,
       admit: (bytes, now) => {
         const admitted = door.admit(bytes, now)
         if (Either.isLeft(admitted)) this.#note(admitted.left, now)

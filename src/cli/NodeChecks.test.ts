@@ -55,6 +55,20 @@ const finding: NodeStatus["findings"][number] = {
 const mesh = (change: Partial<MemberStatus>) =>
   meshChecks(sampleStatus, [self, { ...other, ...change }])
 
+const refused = {
+  node: "host-b",
+  peer: other.peer,
+  what: "record",
+  count: 3,
+  sinceAt: sampleNow - 60_000,
+  lastAt: sampleNow,
+  detail: "it is ahead"
+} as const
+const clocks = (own: Partial<NodeStatus["clock"]>, change: Partial<MemberStatus>) => {
+  const status = { ...sampleStatus, clock: { ...sampleStatus.clock, ...own } }
+  return find(meshChecks(status, [self, { ...other, ...change }]), "clocks")
+}
+
 describe("the checks of skein doctor", () => {
   it("what is open to other hosts is named, and no failure: the config says that it is meant", () => {
     const config = makeNodeConfig({
@@ -151,8 +165,47 @@ describe("the checks of skein doctor", () => {
     [
       "a clock ahead",
       "warn",
-      find(mesh({ record: { ...other.record!, signedAt: sampleNow + 65_000 } }), "clocks"),
-      /host-b is 1m5s ahead/
+      find(mesh({ clockAheadMs: 65_000 }), "clocks"),
+      /^host-b is 1m5s ahead$/
+    ],
+    [
+      "a clock ahead, as a signature tells",
+      "warn",
+      clocks(
+        {},
+        { clockAheadMs: null, record: { ...other.record!, signedAt: sampleNow + 65_000 } }
+      ),
+      /^host-b is 1m5s ahead$/
+    ],
+    [
+      "a clock behind by more than certificates put up with",
+      "fail",
+      clocks({}, { clockAheadMs: -7_200_000 }),
+      /^host-b is 2h behind$/
+    ],
+    [
+      "a record refused",
+      "fail",
+      clocks({ refused: [refused] }, { clockAheadMs: 1_799_998 }),
+      /^host-b is 30m ahead; refused because of time: record of host-b$/
+    ],
+    [
+      "a certificate refused of whom no clock is known",
+      "fail",
+      clocks({ refused: [{ ...refused, what: "certificate" }] }, { clockAheadMs: null }),
+      /^refused because of time: certificate of host-b$/
+    ],
+    [
+      "the own clock",
+      "fail",
+      clocks({ aheadMs: 1_800_000, measured: 3, agreeing: 3 }, { clockAheadMs: -1_800_000 }),
+      /^this host's is 30m ahead, say 3 of 3 members$/
+    ],
+    [
+      "the own clock, by little",
+      "warn",
+      clocks({ aheadMs: -6_000, measured: 3, agreeing: 2 }, { clockAheadMs: 6_000 }),
+      /^this host's is 6s behind, say 2 of 3 members$/
     ],
     [
       "an unhealthy service",

@@ -4,6 +4,7 @@ import type { NodeConfig } from "../config/NodeConfig.ts"
 import { meshWarnings } from "../config/PolicyReach.ts"
 import { announcedCheck } from "./AnnouncedCheck.ts"
 import { type Check, fail, ok, warn } from "./Check.ts"
+import { clockCheck } from "./ClockCheck.ts"
 import { counted, latency, span } from "./Figures.ts"
 
 const certificate = ({ certificate, nowAt }: NodeStatus): Check => {
@@ -114,20 +115,16 @@ const findingChecks = ({ findings }: NodeStatus): ReadonlyArray<Check> =>
         (harmless.includes(kind) ? warn : fail)(findingNames[kind], message, hint)
       )
 
-/** Clocks are compared by what others have just signed: nothing can be signed in the future. */
-const clockTolerance = 5_000
-
 export const meshChecks = (
   status: NodeStatus,
   members: ReadonlyArray<MemberStatus>
 ): ReadonlyArray<Check> => {
-  const others = members.filter(({ self, state }) => !self && state !== "left")
+  const others = members.filter(
+    ({ self, state }) => !self && state !== "left" && state !== "refused"
+  )
   const alive = others.filter(({ state }) => state === "alive")
   const unlinked = alive.filter(({ link }) => link === "connecting" || link === "closed")
   const unsynced = alive.filter(({ record }) => record !== null && record.sync !== "synced")
-  const ahead = others.filter(
-    ({ record }) => record !== null && record.signedAt > status.nowAt + clockTolerance
-  )
   const names = (list: ReadonlyArray<MemberStatus>) => list.map(({ node }) => node).join(", ")
   return [
     others.length === 0
@@ -159,18 +156,7 @@ export const meshChecks = (
           unsynced.map(({ node, record }) => `${node}: ${record?.sync}`).join(", "),
           "It is repaired within 30 s when the members can reach each other."
         ),
-    ahead.length === 0
-      ? ok("clocks", "nobody has signed anything in the future")
-      : warn(
-          "clocks",
-          ahead
-            .map(
-              ({ node, record }) =>
-                `${node} is ${span((record?.signedAt ?? 0) - status.nowAt)} ahead`
-            )
-            .join(", "),
-          "Certificates depend on clocks: run NTP on both hosts."
-        ),
+    clockCheck(status, members),
     ...findingChecks(status)
   ]
 }

@@ -42,9 +42,9 @@ describe("tables", () => {
 
   it("members", () => {
     expect(lines(renderMembers(sampleMembers, plain))).toEqual([
-      "NODE           STATE  SINCE  LINK     RTT  SYNC    ZONE        ADDRESS                  PEER",
-      "host-a (this)  alive   1d2h  -          -  synced  eu-west/1a  /ip4/192.0.2.1/tcp/4001  12D3KooW…aaaaaa",
-      "host-b         alive  1m30s  open  0.42ms  synced  -           /ip4/192.0.2.2/tcp/4001  12D3KooW…bbbbbb",
+      "NODE           STATE  SINCE  LINK     RTT  CLOCK  SYNC    ZONE        ADDRESS                  PEER",
+      "host-a (this)  alive   1d2h  -          -  -      synced  eu-west/1a  /ip4/192.0.2.1/tcp/4001  12D3KooW…aaaaaa",
+      "host-b         alive  1m30s  open  0.42ms  ok     synced  -           /ip4/192.0.2.2/tcp/4001  12D3KooW…bbbbbb",
       ""
     ])
   })

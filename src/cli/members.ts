@@ -1,6 +1,7 @@
 /** `skein members`: who is in the mesh, as this node sees it. */
 import * as Command from "@effect/cli/Command"
 import type { MemberStatus } from "../admin/AdminModel.ts"
+import { ahead } from "./ClockCheck.ts"
 import { latency, missing, shortPeer, span } from "./Figures.ts"
 import { type Column, renderTable, type Tone } from "./Table.ts"
 import { type Showing, showView, viewOptions } from "./View.ts"
@@ -9,7 +10,8 @@ const stateTone: Record<MemberStatus["state"], Tone> = {
   alive: "good",
   suspect: "warn",
   dead: "bad",
-  left: "dim"
+  left: "dim",
+  refused: "bad"
 }
 
 const columns = (now: number): ReadonlyArray<Column<MemberStatus>> => [
@@ -22,6 +24,11 @@ const columns = (now: number): ReadonlyArray<Column<MemberStatus>> => [
     tone: ({ link, state }) => (link === "closed" && state === "alive" ? "bad" : undefined)
   },
   { title: "RTT", cell: ({ rttMs }) => latency(rttMs), align: "right" },
+  {
+    title: "CLOCK",
+    cell: ({ self, clockAheadMs }) => (self ? missing : ahead(clockAheadMs)),
+    tone: ({ clockAheadMs }) => (ahead(clockAheadMs).length > 2 ? "bad" : undefined)
+  },
   {
     title: "SYNC",
     cell: ({ record }) => record?.sync ?? missing,

@@ -2,6 +2,7 @@
 import * as Command from "@effect/cli/Command"
 import type { AnnouncedAddress, NodeStatus } from "../admin/AdminModel.ts"
 import { trialOf } from "./AnnouncedCheck.ts"
+import { clockLine, isClockWell } from "./ClockCheck.ts"
 import { bytes, counted, firstOf, latency, span } from "./Figures.ts"
 import { renderPairs, type Tone } from "./Table.ts"
 import { type Showing, showView, viewOptions } from "./View.ts"
@@ -56,6 +57,7 @@ export const renderStatus = (status: NodeStatus, { colour }: Showing): string =>
         left > 0 ? `expires in ${span(left)}` : `expired ${span(-left)} ago`,
         left > 3_600_000 ? "good" : left > 0 ? "warn" : "bad"
       ],
+      ["clock", clockLine(status), isClockWell(status) ? "good" : "bad"],
       [
         "actors",
         troubled.length === 0

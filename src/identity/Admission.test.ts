@@ -123,6 +123,28 @@ describe("admission", () => {
     expect([...a.refusals, ...b.refusals]).toEqual([])
   })
 
+  it("tells both sides the other's clock, when clocks are what parts them, too", async () => {
+    const first = found(1)
+    const hour = 3_600_000
+    const [atA, atB]: [Array<number>, Array<number>] = [[], []]
+    const a = await launch(first, { onClock: (_, clock) => atA.push(clock) })
+    const b = await launch(member(first, 3), {
+      now: () => start - 2 * hour,
+      onClock: (_, clock) => atB.push(clock)
+    })
+    await expect(b.libp2p.dial(addressOf(a))).rejects.toThrow(/not_yet_valid|is valid from/)
+    await eventually(() => {
+      expect(atA).toEqual([start - 2 * hour])
+      expect(atB).toEqual([start])
+    })
+    expect(b.refusals).toMatchObject([{ code: "not_yet_valid", by: "us" }])
+    await eventually(() => {
+      expect(a.refusals).toMatchObject([
+        { code: "not_yet_valid", by: "peer", clock: start - 2 * hour }
+      ])
+    })
+  })
+
   it("refuses a node of another mesh on both sides before a connection exists", async () => {
     const a = await launch(found(1))
     const stranger = await launch(found(5))

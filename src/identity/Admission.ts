@@ -46,6 +46,8 @@ export interface AdmissionOptions {
   readonly isNameTaken?: (name: NodeName, peer: PeerKey) => boolean
   /** Every refused connection, in both directions. */
   readonly onRefused?: (refusal: Refusal) => void
+  /** A peer's wall clock (ms), before it is known whether the peer is let in. */
+  readonly onClock?: (peer: PeerKey, clock: number) => void
   /** The identity was renewed during a handshake and is to be saved. */
   readonly onRenewed?: (identity: NodeIdentity) => void
   readonly noise?: Omit<NoiseInit, "prologueBytes">
@@ -62,8 +64,10 @@ class MemberConversation implements Conversation {
   }
 
   async introduce(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate> {
-    await channel.send({ type: "member", chain: this.#options.identity.current.chain })
+    const { chain } = this.#options.identity.current
+    await channel.send({ type: "member", chain, clock: this.#clock() })
     const welcome = await channel.receive("welcome")
+    this.#hearClock(peer, welcome.clock)
     // Who is no member in good standing signs nothing for us.
     const { certificate, issued } = orThrow(judgeMember(welcome.chain, peer, this.#context()))
     this.#take(welcome.issued)
@@ -74,12 +78,14 @@ class MemberConversation implements Conversation {
   async answer(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate> {
     const hello = await channel.receive("member", "joiner", "knock")
     if (hello.type === "knock") throw this.#knocked(peer)
+    if (hello.type === "member") this.#hearClock(peer, hello.clock)
     const { certificate, issued }: Admittance = orThrow(
       hello.type === "member"
         ? judgeMember(hello.chain, peer, this.#context())
         : judgeJoiner(hello.claim, hello.name, peer, this.#context())
     )
-    await channel.send({ type: "welcome", chain: this.#options.identity.current.chain, issued })
+    const { chain } = this.#options.identity.current
+    await channel.send({ type: "welcome", chain, issued, clock: this.#clock() })
     const accept = await channel.receive("accept")
     this.#take(accept.issued)
     return certificate
@@ -90,6 +96,14 @@ class MemberConversation implements Conversation {
     return this.#options.admitted.get(peer) === undefined
       ? refusedByUs("protocol", `peer ${peer} knocked, and is not connected otherwise`)
       : new Knocked("a connected peer wanted to know who answers here")
+  }
+
+  #clock(): number {
+    return Math.floor(this.#options.now())
+  }
+
+  #hearClock(peer: PeerKey, clock: number | undefined): void {
+    if (clock !== undefined) this.#options.onClock?.(peer, clock)
   }
 
   #context(): JudgeContext {

@@ -48,6 +48,8 @@ export interface Refusal {
   readonly peer: PeerKey | undefined
   readonly code: AdmissionRefused["code"]
   readonly by: AdmissionRefused["by"]
+  /** The peer's wall clock, when it told (ms). */
+  readonly clock?: number | undefined
   readonly message: string
 }
 
@@ -180,6 +182,7 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
         peer,
         code: refused.code,
         by: refused.by,
+        clock: refused.clock,
         message: refused.message
       })
       throw refused

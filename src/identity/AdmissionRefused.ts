@@ -27,6 +27,8 @@ export class AdmissionRefused extends Data.TaggedError("AdmissionRefused")<{
   readonly code: RefusalCode
   /** Who refused. Also `us` when the connection broke or stayed silent. */
   readonly by: "us" | "peer"
+  /** The peer's wall clock, when it is the peer that refused (ms). */
+  readonly clock?: number
   readonly message: string
 }> {}
 
@@ -69,6 +71,7 @@ export const refusedByPeer = (code: string, clock: number, now: number): Admissi
   return new AdmissionRefused({
     code: known,
     by: "peer",
+    clock,
     message: `refused by the peer (${code}): ${explanations[known]}${clocks}`
   })
 }

@@ -28,12 +28,19 @@ const lengthBytes = 2
 const maxBufferBytes = 128 * 1024
 
 const Issued = Schema.optional(Bytes)
+/** Of the speaker, ms: when clocks part two nodes, both know by how much. */
+const WallClock = Schema.optional(Schema.Int)
 
 export const HandshakeMessage = Schema.Union(
-  Schema.Struct({ type: Schema.Literal("member"), chain: Bytes }),
+  Schema.Struct({ type: Schema.Literal("member"), chain: Bytes, clock: WallClock }),
   Schema.Struct({ type: Schema.Literal("joiner"), name: NodeName, claim: Bytes }),
   Schema.Struct({ type: Schema.Literal("knock") }),
-  Schema.Struct({ type: Schema.Literal("welcome"), chain: Bytes, issued: Issued }),
+  Schema.Struct({
+    type: Schema.Literal("welcome"),
+    chain: Bytes,
+    issued: Issued,
+    clock: WallClock
+  }),
   Schema.Struct({ type: Schema.Literal("accept"), issued: Issued }),
   Schema.Struct({ type: Schema.Literal("keys"), secret: Bytes }),
   Schema.Struct({

@@ -7,7 +7,7 @@
  * invite, for `renewalGrace`. A host that must not come back is revoked, not waited out.
  */
 import { Either } from "effect"
-import { type VerifiedCertificate, verifyChain } from "./Certificate.ts"
+import { defaultSkew, type VerifiedCertificate, verifyChain } from "./Certificate.ts"
 import { type CertificateError, describeInstant, describeSpan } from "./CertificateError.ts"
 import { grantsCapability, uncovered } from "./Grant.ts"
 import {
@@ -38,6 +38,15 @@ export const renewalDueAt = (
   const life = certificate.notAfter - certificate.notBefore
   return certificate.notBefore + life * (0.4 + 0.2 * random)
 }
+
+/**
+ * Was it signed by a clock that was ahead, and has that clock been set right since? Others refuse it
+ * until its time has come, so it is renewed at once, though the new one ends sooner.
+ */
+export const isFromTheFuture = (
+  { notBefore }: Pick<VerifiedCertificate, "notBefore">,
+  now: number
+): boolean => notBefore > now + defaultSkew
 
 const cannotAdmit = (identity: NodeIdentity) =>
   chainError(
@@ -123,7 +132,7 @@ export const acceptRenewal = (
   Either.gen(function* () {
     const { chain, delegations, renewed } = yield* readRenewal(identity, bytes, now)
     const old = identity.certificate
-    if (renewed.notAfter <= old.notAfter) {
+    if (renewed.notAfter <= old.notAfter && !isFromTheFuture(old, now)) {
       return yield* Either.left(
         chainError(
           "expired",

@@ -1,6 +1,7 @@
 import { HashMap } from "effect"
 import { expect, test } from "vitest"
 import { NodeName, PeerKey } from "../model/Names.ts"
+import { maxIncarnationAhead } from "./Incarnation.ts"
 import {
   applyAlive,
   applyRecords,
@@ -10,7 +11,6 @@ import {
   type MemberRecord,
   type MemberTable,
   makeMemberTable,
-  maxMissedDenials,
   memberOf,
   postpone
 } from "./MemberTable.ts"
@@ -40,17 +40,19 @@ const about = (table: MemberTable) => {
 const suspected = accuse(known, b!)
 const dead = applyTime(suspected, defaultSuspicion, 24_000, 24_000)
 
+/** Dead by a record that was taken when the reader's clock was ahead, too. */
+const astray = (() => {
+  const epoch = maxIncarnationAhead + 1
+  const table = accuse(applyRecords(known, [record(a!, epoch), record(b!)], epoch), b!, epoch)
+  return applyTime(table, defaultSuspicion, 24_000, epoch)
+})()
+
 test.each([
   { what: "alive, accused at its incarnation", then: accuse(known, b!), is: "suspect 10" },
   { what: "alive, accused at an old one", then: accuse(known, b!, 9), is: "alive 10" },
   {
-    what: "alive, accused after a denial we missed",
-    then: accuse(known, b!, 12),
-    is: "suspect 12"
-  },
-  {
-    what: "alive, accused at an absurd one",
-    then: accuse(known, b!, 11 + maxMissedDenials),
+    what: "alive, accused at one it has not told us of",
+    then: accuse(known, b!, 11),
     is: "alive 10"
   },
   { what: "alive, accused by itself", then: accuse(known, a!), is: "alive 10" },
@@ -59,10 +61,10 @@ test.each([
     then: accuse(known, PeerKey.make("12D3KooWPeerPeerPeer9")),
     is: "alive 10"
   },
-  { what: "suspect, denying", then: applyAlive(suspected, a!, 11, bytes, 0), is: "alive 11" },
+  { what: "suspect, denying", then: applyAlive(suspected, a!, 11, bytes, 0, 0), is: "alive 11" },
   {
     what: "suspect, alive at the same incarnation",
-    then: applyAlive(suspected, a!, 10, bytes, 0),
+    then: applyAlive(suspected, a!, 10, bytes, 0, 0),
     is: "suspect 10"
   },
   { what: "suspect for its time", then: dead, is: "dead 10" },
@@ -74,10 +76,10 @@ test.each([
   { what: "dead, accused again", then: accuse(dead, c!), is: "dead 10" },
   {
     what: "dead, alive at the same incarnation",
-    then: applyAlive(dead, a!, 10, bytes, 0),
+    then: applyAlive(dead, a!, 10, bytes, 0, 0),
     is: "dead 10"
   },
-  { what: "dead, denying", then: applyAlive(dead, a!, 11, bytes, 0), is: "alive 11" },
+  { what: "dead, denying", then: applyAlive(dead, a!, 11, bytes, 0, 0), is: "alive 11" },
   {
     what: "dead, with the record it had",
     then: applyRecords(dead, [record(a!)], 0),
@@ -104,6 +106,21 @@ test.each([
     is: "alive 20"
   },
   {
+    what: "alive, answering with an incarnation of a clock far ahead",
+    then: applyAlive(known, a!, maxIncarnationAhead + 1, undefined, 0, 0),
+    is: "alive 10"
+  },
+  {
+    what: "dead at an incarnation of a clock far ahead, denying by a right one",
+    then: applyAlive(astray, a!, 12, bytes, 0, 0),
+    is: "alive 12"
+  },
+  {
+    what: "dead at an incarnation of a clock far ahead, with a record by a right one",
+    then: applyRecords(astray, [record(a!, 12)], 0),
+    is: "alive 12"
+  },
+  {
     what: "without a record any more",
     then: applyRecords(known, [record(b!)], 0),
     is: "undefined undefined"
@@ -122,9 +139,33 @@ test("only who is alive or suspect watches and is watched", () => {
 
 test("what changes nothing gives the same table", () => {
   expect(accuse(suspected, b!)).toBe(suspected)
-  expect(applyAlive(known, a!, 10, undefined, 0)).toBe(known)
+  expect(applyAlive(known, a!, 10, undefined, 0, 0)).toBe(known)
   expect(applyRecords(known, [record(a!), record(b!), record(c!)], 0)).toBe(known)
   expect(applyTime(suspected, defaultSuspicion, 1, 1)).toBe(suspected)
+})
+
+test("whom a member has refuted is not believed about it alone for half a minute", () => {
+  const denied = applyAlive(suspected, a!, 11, bytes, 1_000, 0)
+  expect(about(accuse(denied, b!, 11, 30_999)), "again").toBe("alive 11")
+  expect(about(accuse(denied, b!, 11, 31_000)), "later").toBe("suspect 11")
+  expect(about(accuse(denied, c!, 11, 2_000)), "another").toBe("suspect 11")
+  expect(about(accuse(denied, self!, 11, 2_000)), "this node").toBe("suspect 11")
+  const again = accuse(denied, b!, 11, 2_000)
+  expect(accuse(again, b!, 11, 40_000), "what it said once it cannot say anew").toBe(again)
+  const agreed = accuse(again, c!, 11, 9_000)
+  expect(about(agreed), "with another").toBe("suspect 11")
+  expect(memberOf(agreed, a!)?.suspicion).toMatchObject({ startedAt: 9_000 })
+  expect(memberOf(agreed, a!)?.suspicion?.accusers.size).toBe(2)
+})
+
+test("who was refuted is forgotten with time", () => {
+  let table = known
+  for (const [index, by] of [b!, c!, self!].entries()) {
+    const now = index * 40_000
+    const { incarnation } = memberOf(table, a!)!
+    table = applyAlive(accuse(table, by, incarnation, now), a!, incarnation + 1, bytes, now, 0)
+  }
+  expect(Array.from(memberOf(table, a!)!.refuted.keys())).toEqual([self])
 })
 
 test("time in which we could not listen is added to the suspicion", () => {
@@ -135,9 +176,22 @@ test("time in which we could not listen is added to the suspicion", () => {
 
 test("evidence convinces a newcomer, of deaths and of denials", () => {
   expect(evidenceOf(dead)).toEqual([bytes])
-  const denied = applyAlive(suspected, a!, 11, new Uint8Array([2]), 0)
+  const denied = applyAlive(suspected, a!, 11, new Uint8Array([2]), 0, 0)
   expect(evidenceOf(denied)).toEqual([new Uint8Array([2])])
   expect(evidenceOf(known)).toEqual([])
+})
+
+test("denials come before accusations, which count at no other incarnation", () => {
+  const denied = applyAlive(suspected, a!, 11, new Uint8Array([2]), 0, 0)
+  const again = accuse(denied, c!, 11)
+  expect(evidenceOf(again)).toEqual([new Uint8Array([2]), bytes])
+})
+
+test("what a refuted accuser says alone is no evidence", () => {
+  const denied = applyAlive(suspected, a!, 11, new Uint8Array([2]), 0, 0)
+  const again = accuse(denied, b!, 11)
+  expect(about(again)).toBe("alive 11")
+  expect(evidenceOf(again)).toEqual([new Uint8Array([2])])
 })
 
 test("remembers since when it believes what it believes", () => {

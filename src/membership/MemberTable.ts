@@ -4,14 +4,22 @@
  * Every belief belongs to an incarnation, a number that only the member itself raises: it begins
  * at the epoch of its record and grows by one with each denial. Between two statements the higher
  * incarnation wins; at the same one, suspicion beats life, and death beats both.
+ *
+ * An accusation counts at the incarnation that we have from the member itself and at no other, so
+ * that nobody can push it anywhere; from those who watch the member; and not alone from somebody
+ * whom the member has just refuted.
  */
 import { HashMap, Option } from "effect"
 import type { NodeName, PeerKey } from "../model/Names.ts"
+import { isAstray } from "./Incarnation.ts"
 import { ObserverRing } from "./ObserverRing.ts"
 import {
   beginSuspicion,
   confirm,
   isOver,
+  noneRefuted,
+  type Refuted,
+  refute,
   type Suspicion,
   type SuspicionOptions
 } from "./Suspicion.ts"
@@ -25,8 +33,12 @@ export interface Member {
   readonly incarnation: number
   /** Wall clock, ms, when this node came to believe it. */
   readonly since: number
-  /** While suspect; kept when dead, as the evidence that convinces others. */
+  /**
+   * While suspect, and kept when dead, as the evidence that convinces others. One that is alive has
+   * it when nobody but refuted accusers hold something against it.
+   */
   readonly suspicion: Suspicion | undefined
+  readonly refuted: Refuted
   /** The member's own signed denial at this incarnation, if there was one. */
   readonly denial: Uint8Array | undefined
 }
@@ -41,12 +53,6 @@ export interface MemberRecord {
 
 /** Other members known at most; further ones are not watched, and counted. */
 export const maxMembers = 16_384
-
-/**
- * How far an accusation may be ahead of the incarnation we know: denials that we missed. Without a
- * bound an accuser could push a member's incarnation beyond what others accept from it.
- */
-export const maxMissedDenials = 16
 
 export interface MemberTable {
   readonly self: PeerKey
@@ -106,7 +112,7 @@ const withoutMember = (table: MemberTable, peer: PeerKey): MemberTable => ({
 
 /** Alive at an incarnation, nothing held against it. */
 const reborn = (
-  member: Pick<Member, "peer" | "name">,
+  member: Pick<Member, "peer" | "name"> & Partial<Pick<Member, "refuted">>,
   incarnation: number,
   wall: number,
   denial?: Uint8Array
@@ -117,6 +123,7 @@ const reborn = (
   incarnation,
   since: wall,
   suspicion: undefined,
+  refuted: member.refuted ?? noneRefuted,
   denial
 })
 
@@ -131,9 +138,12 @@ const applyRecord = (table: MemberTable, record: MemberRecord, wall: number): Me
     if (known.state === "left") return table
     return withMember(table, { ...reborn(record, known.incarnation, wall), state: "left" })
   }
-  // A higher epoch is a new start of the node: it lives. So does one that had left and is back.
-  if (epoch > known.incarnation || known.state === "left") {
-    return withMember(table, reborn(record, Math.max(epoch, known.incarnation), wall))
+  // A higher epoch is a new start of the node: it lives. So does one that had left and is back, and
+  // one that has a right clock again, or whose reader has.
+  const outdated = isAstray(known.incarnation, wall) && !isAstray(epoch, wall)
+  if (epoch > known.incarnation || known.state === "left" || outdated) {
+    const incarnation = outdated ? epoch : Math.max(epoch, known.incarnation)
+    return withMember(table, reborn(record, incarnation, wall))
   }
   return known.name === name ? table : withMember(table, { ...known, name })
 }
@@ -171,12 +181,17 @@ export const applyAlive = (
   subject: PeerKey,
   incarnation: number,
   denial: Uint8Array | undefined,
+  now: number,
   wall: number
 ): MemberTable => {
   const known = memberOf(table, subject)
-  if (known === undefined || known.state === "left") return table
-  if (incarnation > known.incarnation) {
-    return withMember(table, reborn(known, incarnation, wall, denial))
+  if (known === undefined || known.state === "left" || isAstray(incarnation, wall)) return table
+  if (incarnation > known.incarnation || isAstray(known.incarnation, wall)) {
+    const member = reborn(known, incarnation, wall, denial)
+    // Kept, it had been alive all the time.
+    const since = known.state === "alive" ? known.since : wall
+    const refuted = refute(known.refuted, known.suspicion, now)
+    return withMember(table, { ...member, since, refuted })
   }
   // First heard from the member without its signature, now with it: others can be told.
   if (incarnation === known.incarnation && known.state === "alive" && !known.denial && denial) {
@@ -192,9 +207,22 @@ export interface Accusation {
   readonly bytes: Uint8Array
 }
 
-/** May an accusation at this incarnation concern a member known at that one? */
-export const isCurrent = (incarnation: number, known: number): boolean =>
-  incarnation >= known && incarnation <= known + maxMissedDenials
+/** May this member speak against that one? Those who watch it may, and who is about to. */
+export const mayAccuse = (table: MemberTable, by: PeerKey, subject: PeerKey): boolean =>
+  by === table.self || table.ring.isNear(by, subject)
+
+/** Does it speak of an incarnation of which the member itself has not told us? */
+export const isAhead = (
+  table: MemberTable,
+  { subject, incarnation, by }: Pick<Accusation, "subject" | "incarnation" | "by">
+): boolean => {
+  const known = memberOf(table, subject)
+  return (
+    (known?.state === "alive" || known?.state === "suspect") &&
+    incarnation > known.incarnation &&
+    mayAccuse(table, by, subject)
+  )
+}
 
 /** The same table when it changes nothing. Not for accusations of this node itself. */
 export const applySuspect = (
@@ -207,22 +235,24 @@ export const applySuspect = (
   const { subject, incarnation, by, bytes } = accusation
   const known = memberOf(table, subject)
   if (known === undefined || known.state === "left" || known.state === "dead") return table
-  if (by !== table.self && !HashMap.has(table.members, by)) return table
-  if (by === subject || !isCurrent(incarnation, known.incarnation)) return table
-  if (known.suspicion?.incarnation === incarnation) {
-    const suspicion = confirm(known.suspicion, by, bytes)
-    return suspicion === known.suspicion ? table : withMember(table, { ...known, suspicion })
+  if (by === subject || incarnation !== known.incarnation) return table
+  if (!mayAccuse(table, by, subject)) return table
+  if (known.suspicion === undefined) {
+    const possible = table.ring.observersOf(subject).length
+    const suspicion = beginSuspicion(options, now, incarnation, by, bytes, possible)
+    // Our own eyes are believed all the same.
+    const doubted = by !== table.self && (known.refuted.get(by) ?? now) > now
+    return withMember(
+      table,
+      doubted ? { ...known, suspicion } : { ...known, state: "suspect", since: wall, suspicion }
+    )
   }
-  const possible = table.ring.observersOf(subject).length
-  const suspicion = beginSuspicion(options, now, incarnation, by, bytes, possible)
-  return withMember(table, {
-    ...known,
-    state: "suspect",
-    incarnation,
-    since: known.state === "suspect" ? known.since : wall,
-    suspicion,
-    denial: undefined
-  })
+  const suspicion = confirm(known.suspicion, by, bytes)
+  if (suspicion === known.suspicion) return table
+  if (known.state === "suspect") return withMember(table, { ...known, suspicion })
+  // Another one agrees with whom we doubted: the suspicion begins now.
+  const begun = { ...suspicion, startedAt: now }
+  return withMember(table, { ...known, state: "suspect", since: wall, suspicion: begun })
 }
 
 /** Suspicions that are over make their subjects dead. */
@@ -254,13 +284,18 @@ export const postpone = (table: MemberTable, duration: number): MemberTable => {
   return next
 }
 
-/** Signed statements that let another node come to the same beliefs. */
+/**
+ * Signed statements that let another node come to the same beliefs: denials first, since an
+ * accusation counts only at an incarnation that is known.
+ */
 export const evidenceOf = (table: MemberTable): ReadonlyArray<Uint8Array> => {
   const accusations: Array<Uint8Array> = []
   const denials: Array<Uint8Array> = []
-  for (const { suspicion, denial } of HashMap.values(table.members)) {
-    if (suspicion !== undefined) accusations.push(...suspicion.accusers.values())
+  for (const { state, suspicion, denial } of HashMap.values(table.members)) {
+    // What a refuted accuser says alone convinced nobody here, and a newcomer could not know why.
+    if (suspicion !== undefined && state !== "alive")
+      accusations.push(...suspicion.accusers.values())
     if (denial !== undefined) denials.push(denial)
   }
-  return [...accusations, ...denials]
+  return [...denials, ...accusations]
 }

@@ -181,7 +181,7 @@ test("answers an accusing ping with its denial, made once for all who ask", () =
   const answers: Array<PingAnswer> = []
   const ask = () => {
     const reply = (answer: PingAnswer) => answers.push(answer)
-    for (const action of run.tell({ _tag: "Accused", incarnation: epoch, reply })) {
+    for (const action of run.tell({ _tag: "Accused", by: a!, incarnation: epoch, reply })) {
       if (action._tag === "Reply") action.reply()
     }
   }
@@ -191,12 +191,91 @@ test("answers an accusing ping with its denial, made once for all who ask", () =
   expect(JSON.parse(text(answers[1]!.alive!))).toEqual({ kind: "alive", incarnation: epoch + 1 })
 })
 
-test("does not let itself be driven to an absurd incarnation", () => {
+/** `by` accuses this node to its face; what the node then tells everybody. */
+const face = (run: Run, by: PeerKey, incarnation = run.state.incarnation) =>
+  said(run.tell({ _tag: "Accused", by, incarnation, reply: () => {} }))
+
+test("denies at most once a second, whoever accuses and however often", () => {
   const run = new Run(a!, b!, c!)
-  const incarnation = epoch + 1_000_000
-  const statement = { kind: "suspect", subject: self!, incarnation, by: a! } as const
-  expect(run.tell({ _tag: "Heard", statement, bytes: new Uint8Array() })).toEqual([])
+  let denials = 0
+  for (let n = 0; n < 100_000; n++) {
+    run.now += 0.1
+    denials += face(run, [a!, b!, c!][n % 3]!).length
+  }
+  expect(denials).toBe(10)
+  expect(run.state.incarnation).toBe(epoch + 10)
+})
+
+test("does not let itself be driven to an incarnation it never said, and asks what that rests on", () => {
+  const run = new Run(a!, b!, c!)
+  const statement = { kind: "suspect", subject: self!, incarnation: epoch + 1, by: a! } as const
+  const hear = () => run.tell({ _tag: "Heard", statement, bytes: new Uint8Array() })
+  expect(hear()).toEqual([{ _tag: "PullEvidence", from: a }])
   expect(run.state.incarnation).toBe(epoch)
+  expect(hear(), "not again at once").toEqual([])
+  expect(face(run, a!, epoch + 1_000_000)).toEqual([])
+  run.now += 10_000
+  expect(hear()).toEqual([{ _tag: "PullEvidence", from: a }])
+})
+
+test("goes on from its own word of an earlier life, and denies above it", () => {
+  const run = new Run(a!, b!, c!)
+  const bytes = new Uint8Array([7])
+  const statement = { kind: "alive", subject: self!, incarnation: epoch + 5 } as const
+  run.tell({ _tag: "Heard", statement, bytes })
+  expect([run.state.incarnation, run.state.denial]).toEqual([epoch + 5, bytes])
+  expect(face(run, a!)).toEqual([{ kind: "alive", incarnation: epoch + 6 }])
+})
+
+test("an accusation ahead of what it knows is not believed; it asks for what it missed", () => {
+  const run = new Run(a!, b!, c!)
+  const statement = { kind: "suspect", subject: a!, incarnation: epoch + 1, by: b! } as const
+  const hear = () => run.tell({ _tag: "Heard", statement, bytes: new Uint8Array([1]) })
+  expect(hear()).toEqual([{ _tag: "PullEvidence", from: b }])
+  expect(run.stateOf(a!)).toBe("alive")
+  const denial = { kind: "alive", subject: a!, incarnation: epoch + 1 } as const
+  run.tell({ _tag: "Heard", statement: denial, bytes: new Uint8Array([2]) })
+  hear()
+  expect(run.stateOf(a!)).toBe("suspect")
+})
+
+const letters = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+const crowd = [...letters].map((letter) => PeerKey.make(`12D3KooWPeerPeerPeer${letter}`))
+const strangerTo = (run: Run, peer: PeerKey): PeerKey => {
+  const found = crowd.find((one) => one !== peer && !run.state.ring.isNear(one, peer))
+  if (found === undefined) throw new Error("everybody is near")
+  return found
+}
+
+test("in public only those who watch a member accuse it", () => {
+  const run = new Run(...crowd)
+  const tell = (subject: PeerKey, by: PeerKey) => {
+    const statement = { kind: "suspect", subject, incarnation: epoch, by } as const
+    return run.tell({ _tag: "Heard", statement, bytes: new Uint8Array([1]) })
+  }
+  expect(tell(self!, strangerTo(run, self!))).toEqual([])
+  const subject = crowd[0]!
+  tell(subject, strangerTo(run, subject))
+  expect(run.stateOf(subject)).toBe("alive")
+  tell(subject, run.state.ring.observersOf(subject)[0]!)
+  expect(run.stateOf(subject)).toBe("suspect")
+})
+
+test("who does not watch it is answered to its face once in ten seconds", () => {
+  const run = new Run(...crowd)
+  const stranger = strangerTo(run, self!)
+  let denials = 0
+  for (; run.now < 60_000; run.now += 100) denials += face(run, stranger).length
+  expect(denials).toBe(6)
+})
+
+test("does not accuse whom it does not watch", () => {
+  const run = new Run(...crowd)
+  const peer = crowd.find((one) => !run.state.probes.has(one))!
+  const [ping] = run.tell({ _tag: "LinkDown", peer })
+  const probe = ping?._tag === "Ping" ? ping.probe : 0
+  expect(run.tell({ _tag: "Unanswered", peer, probe })).toEqual([])
+  expect(run.stateOf(peer)).toBe("alive")
 })
 
 test("looks at once at its own subject when another accuses it", () => {

@@ -11,6 +11,8 @@ import { HashMap } from "effect"
 import { type Behaviour, type Moment, noActions } from "../actor/Behaviour.ts"
 import type { PeerKey } from "../model/Names.ts"
 import { applyDelta, awarenessDelta, lateDelta, scaled } from "./Awareness.ts"
+import { denialFor, denialTimes } from "./Denial.ts"
+import { isAstray } from "./Incarnation.ts"
 import type { MembershipAction, MembershipMessage } from "./MembershipMessages.ts"
 import type { MembershipOptions } from "./MembershipOptions.ts"
 import type { MembershipState, Step } from "./MembershipState.ts"
@@ -19,7 +21,7 @@ import {
   applyRecords,
   applySuspect,
   applyTime,
-  isCurrent,
+  isAhead,
   type MemberRecord,
   memberOf,
   postpone
@@ -40,31 +42,58 @@ export const membershipBehaviour = (
     awareness: applyDelta(state.awareness, delta)
   })
 
-  const deny = (state: MembershipState, incarnation: number): Step => {
-    const next = Math.max(state.incarnation, incarnation) + 1
+  /** Somebody accuses this node: by gossip, or to our face with a ping. */
+  const accused = (
+    state: MembershipState,
+    by: PeerKey,
+    incarnation: number,
+    toOurFace: boolean,
+    moment: Moment
+  ): Step => {
+    if (incarnation < state.incarnation) return [state, noActions]
+    // We never said so in this life: there may be a denial of an earlier one.
+    if (incarnation > state.incarnation) return askBack(state, by, moment)
+    const denials = denialFor(state, state.denials, by, toOurFace, moment.now)
+    if (denials === undefined) return [state, noActions]
+    const next = state.incarnation + 1
     const denial = seal({ kind: "alive", incarnation: next })
     return [
-      { ...withAwareness(state, awarenessDelta.accused), incarnation: next, denial },
+      { ...withAwareness(state, awarenessDelta.accused), incarnation: next, denial, denials },
       [{ _tag: "Say", bytes: denial }]
     ]
+  }
+
+  /** What an accusation that is ahead of us rests on, if its author has anything to show. */
+  const askBack = (state: MembershipState, by: PeerKey, { now }: Moment): Step => {
+    if (now < state.denials.askAt || memberOf(state, by)?.state !== "alive") {
+      return [state, noActions]
+    }
+    const denials = { ...state.denials, askAt: now + denialTimes.asking }
+    return [{ ...state, denials }, [{ _tag: "PullEvidence", from: by }]]
   }
 
   const heard = (
     state: MembershipState,
     statement: Statement,
     bytes: Uint8Array,
-    { now, wall }: Moment
+    moment: Moment
   ): Step => {
-    if (statement.subject === state.self) {
-      return statement.kind === "suspect" && isCurrent(statement.incarnation, state.incarnation)
-        ? deny(state, statement.incarnation)
+    const { now, wall } = moment
+    const { subject, incarnation } = statement
+    if (subject === state.self) {
+      if (statement.kind === "suspect") {
+        return accused(state, statement.by, incarnation, false, moment)
+      }
+      // Our own word from an earlier life, of which we lost count: it goes on from there.
+      return incarnation > state.incarnation
+        ? [{ ...state, incarnation, denial: bytes }, noActions]
         : [state, noActions]
     }
     if (statement.kind === "alive") {
-      const { subject, incarnation } = statement
-      const table = applyAlive(state, subject, incarnation, bytes, wall)
+      const table = applyAlive(state, subject, incarnation, bytes, now, wall)
       return [table === state ? state : { ...state, ...table }, noActions]
     }
+    if (isAhead(state, statement)) return askBack(state, statement.by, moment)
     const table = applySuspect(state, { ...statement, bytes }, options.suspicion, now, wall)
     if (table === state) return [state, noActions]
     const next = { ...state, ...table }
@@ -96,6 +125,7 @@ export const membershipBehaviour = (
       peer,
       Math.max(incarnation, signed?.statement.incarnation ?? 0),
       signed?.bytes,
+      moment.now,
       moment.wall
     )
     if (table === landed) return [landed, noActions]
@@ -109,8 +139,9 @@ export const membershipBehaviour = (
     const member = memberOf(state, peer)
     const probe = state.probes.get(peer)
     if (probe?.flight === undefined) return [state, noActions]
-    // Of a dead one nothing more is to be found out.
-    if (member === undefined || member.state === "dead" || member.state === "left") {
+    // Of a dead one nothing more is to be found out, and only who watches somebody accuses.
+    const closed = member === undefined || member.state === "dead" || member.state === "left"
+    if (closed || probe.once) {
       return [land(options, state, peer, undefined, moment), noActions]
     }
     // Its other observers have a connection to it already.
@@ -127,7 +158,8 @@ export const membershipBehaviour = (
   const accuse = (state: MembershipState, peer: PeerKey, moment: Moment): Step => {
     const { now } = moment
     const member = memberOf(state, peer)
-    const said = state.probes.get(peer)?.accusedAt
+    const probe = state.probes.get(peer)
+    const said = probe?.accusedAt
     const open = member?.state === "alive" || member?.state === "suspect"
     const accusers = member?.suspicion?.accusers
     const mine = accusers?.has(state.self) === true
@@ -135,7 +167,9 @@ export const membershipBehaviour = (
     const quiet = mine
       ? said !== undefined && now - said < options.repeat
       : (accusers?.size ?? 0) >= maxEvidence
-    if (!open || quiet) return [land(options, state, peer, said, moment), noActions]
+    // Meanwhile somebody else may have become its observer.
+    if (!open || quiet || probe?.once === true)
+      return [land(options, state, peer, said, moment), noActions]
     const { incarnation } = member
     const started = member.suspicion?.startedAt ?? now
     const repeat = Math.max(0, Math.floor(now - started))
@@ -200,8 +234,10 @@ export const membershipBehaviour = (
     all: ReadonlyArray<MemberRecord>,
     moment: Moment
   ): Step => {
-    const own = all.find(({ peer }) => peer === state.self)
-    const incarnation = Math.max(state.incarnation, own?.epoch ?? 0)
+    const epoch = all.find(({ peer }) => peer === state.self)?.epoch ?? 0
+    // Our clock was ahead and is right again: what we said of ourselves by it nobody believes.
+    const outdated = isAstray(state.incarnation, moment.wall) && !isAstray(epoch, moment.wall)
+    const incarnation = outdated ? epoch : Math.max(state.incarnation, epoch)
     const denial = incarnation === state.incarnation ? state.denial : undefined
     const table = applyRecords(state, all, moment.wall)
     const first = HashMap.isEmpty(state.members) && !HashMap.isEmpty(table.members)
@@ -238,9 +274,8 @@ export const membershipBehaviour = (
         // Somebody else is asked soon: to a newcomer this matters.
         return [{ ...state, pullAt: moment.now + options.interval }, noActions]
       case "Accused": {
-        const [next, actions] = isCurrent(message.incarnation, state.incarnation)
-          ? deny(state, message.incarnation)
-          : [state, noActions]
+        const { by, incarnation } = message
+        const [next, actions] = accused(state, by, incarnation, true, moment)
         const answer = { incarnation: next.incarnation, alive: next.denial }
         return [next, [...actions, { _tag: "Reply", reply: () => message.reply(answer) }]]
       }

@@ -37,6 +37,7 @@ export type MembershipMessage =
   /** A ping told us that we are suspected at this incarnation. */
   | {
       readonly _tag: "Accused"
+      readonly by: PeerKey
       readonly incarnation: number
       readonly reply: (answer: PingAnswer) => void
     }

@@ -3,9 +3,11 @@
  * actor. Nothing here fails: that a node does not answer is the news.
  */
 import { Effect, Either } from "effect"
+import type { MeshRpcClients } from "../link/MeshRpcClients.ts"
 import { MeshRpcError } from "../model/MeshRpc.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { MembershipAction, MembershipMessage } from "./MembershipMessages.ts"
+import type { PeerClocks } from "./PeerClocks.ts"
 import type { Statement, StatementRefused } from "./Statement.ts"
 
 /** Questions to one other node. */
@@ -21,6 +23,32 @@ export interface MembershipPort {
   readonly probe: (helper: PeerKey, peer: PeerKey) => Effect.Effect<boolean, MeshRpcError>
   readonly evidence: (peer: PeerKey) => Effect.Effect<ReadonlyArray<Uint8Array>, MeshRpcError>
 }
+
+/** The port over the mesh's RPC. Clocks are measured on the way. */
+export const membershipByRpc = (
+  clients: MeshRpcClients["Type"],
+  clocks: PeerClocks
+): MembershipPort => ({
+  ping: (peer, accused) =>
+    Effect.flatMap(clients.client(peer), (client) => {
+      const askedAt = clocks.now()
+      const clock = Math.floor(clocks.wall())
+      return Effect.map(
+        client.Ping({ clock, ...(accused === undefined ? {} : { accused }) }),
+        (answer) => {
+          if (answer.clock !== undefined) clocks.answered(peer, answer.clock, askedAt)
+          return answer
+        }
+      )
+    }),
+  probe: (helper, peer) =>
+    clients.client(helper).pipe(
+      Effect.flatMap((client) => client.Probe({ peer })),
+      Effect.map(({ reachable }) => reachable)
+    ),
+  evidence: (peer) =>
+    Effect.flatMap(clients.client(peer), (client) => client.MembershipEvidence({}))
+})
 
 export const unavailable = (message: string): MeshRpcError =>
   new MeshRpcError({ code: "unavailable", message })

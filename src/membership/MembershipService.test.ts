@@ -44,9 +44,9 @@ class Mesh {
     return node === undefined ? Effect.fail(gone) : Effect.succeed(node)
   }
 
-  readonly #port: MembershipPort = {
+  readonly #port = (from: PeerKey): MembershipPort => ({
     ping: (peer, accused) =>
-      Effect.flatMap(this.#reach(peer), ({ handlers }) => handlers.Ping({ accused })),
+      Effect.flatMap(this.#reach(peer), ({ handlers }) => handlers.Ping({ accused }, from)),
     probe: (helper, peer) =>
       this.#reach(helper).pipe(
         Effect.flatMap(({ handlers }) => handlers.Probe({ peer })),
@@ -54,7 +54,7 @@ class Mesh {
       ),
     evidence: (peer) =>
       Effect.flatMap(this.#reach(peer), ({ handlers }) => handlers.MembershipEvidence())
-  }
+  })
 
   start(index: number) {
     const identity = members[index]!
@@ -67,7 +67,7 @@ class Mesh {
         self: identity.peer,
         name: identity.name,
         door: makeStatementDoor({ current: identity }),
-        port: this.#port
+        port: this.#port(identity.peer)
       }).pipe(Effect.provide(context))
       node.setRecords(records)
       this.nodes.set(identity.peer, node)
@@ -153,8 +153,8 @@ it.scoped("answers pings, and probes for others", () =>
   Effect.gen(function* () {
     const { mesh, nodes } = yield* startAll
     const { handlers } = nodes[0]!
-    expect(yield* handlers.Ping({})).toEqual({ incarnation: start - 1_000 })
-    const denial = yield* handlers.Ping({ accused: start - 1_000 })
+    expect(yield* handlers.Ping({}, peers[1]!)).toEqual({ incarnation: start - 1_000 })
+    const denial = yield* handlers.Ping({ accused: start - 1_000 }, peers[1]!)
     expect(denial.incarnation).toBe(start - 999)
     expect(denial.alive).toBeInstanceOf(Uint8Array)
     expect(yield* handlers.Probe({ peer: peers[1]! })).toEqual({ reachable: true })

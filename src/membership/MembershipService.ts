@@ -6,7 +6,6 @@ import { Context, Effect, Either, Layer, Random, Runtime, type Scope } from "eff
 import { spawn, tellSurely } from "../actor/Actor.ts"
 import type { Supervisor } from "../actor/Supervisor.ts"
 import { Gossip, type GossipVerdict } from "../link/Gossip.ts"
-import type { MeshRpcClients } from "../link/MeshRpcClients.ts"
 import { MeshRpcError } from "../model/MeshRpc.ts"
 import type { NodeName, PeerKey } from "../model/Names.ts"
 import type { NodeRecord } from "../model/NodeRecord.ts"
@@ -23,31 +22,10 @@ import {
   unavailable
 } from "./MembershipPort.ts"
 import { type MembershipState, makeMembershipState, recoverMembership } from "./MembershipState.ts"
-import {
-  applyAlive,
-  applySuspect,
-  evidenceOf,
-  isCurrent,
-  type MemberState,
-  memberOf
-} from "./MemberTable.ts"
+import { evidenceOf, type MemberState, memberOf } from "./MemberTable.ts"
 import { type MemberView, memberViews } from "./MemberView.ts"
-import type { Statement, StatementDoor } from "./Statement.ts"
-
-/** The port over the mesh's RPC. */
-export const membershipByRpc = (clients: MeshRpcClients["Type"]): MembershipPort => ({
-  ping: (peer, accused) =>
-    Effect.flatMap(clients.client(peer), (client) =>
-      client.Ping(accused === undefined ? {} : { accused })
-    ),
-  probe: (helper, peer) =>
-    clients.client(helper).pipe(
-      Effect.flatMap((client) => client.Probe({ peer })),
-      Effect.map(({ reachable }) => reachable)
-    ),
-  evidence: (peer) =>
-    Effect.flatMap(clients.client(peer), (client) => client.MembershipEvidence({}))
-})
+import { isNews, isUnknown } from "./News.ts"
+import type { StatementDoor } from "./Statement.ts"
 
 export interface MembershipServiceOptions {
   readonly self: PeerKey
@@ -55,6 +33,8 @@ export interface MembershipServiceOptions {
   readonly door: StatementDoor
   readonly port: MembershipPort
   readonly options?: Partial<MembershipOptions>
+  /** Told of every accusation of this node: by gossip, and to its face. */
+  readonly onAccused?: (by: PeerKey) => void
 }
 
 export interface MembershipShape {
@@ -75,9 +55,10 @@ export interface MembershipShape {
   readonly linkDown: (peer: PeerKey) => void
   /** Answers to the questions of the same names in MeshRpc. */
   readonly handlers: {
-    readonly Ping: (payload: {
-      readonly accused?: number | undefined
-    }) => Effect.Effect<{ readonly incarnation: number; readonly alive?: Uint8Array }, MeshRpcError>
+    readonly Ping: (
+      payload: { readonly accused?: number | undefined },
+      from: PeerKey
+    ) => Effect.Effect<{ readonly incarnation: number; readonly alive?: Uint8Array }, MeshRpcError>
     readonly Probe: (payload: {
       readonly peer: PeerKey
     }) => Effect.Effect<{ readonly reachable: boolean }, MeshRpcError>
@@ -94,27 +75,11 @@ const maxProbesForOthers = 32
 /** Statements verified in one turn of the event loop. */
 const verifyBatch = 8
 
-/** Would it change what we believe? Then it is worth passing on. */
-const isNews = (
-  state: MembershipState,
-  statement: Statement,
-  bytes: Uint8Array,
-  options: MembershipOptions
-): boolean => {
-  if (statement.kind === "alive") {
-    const { subject, incarnation } = statement
-    return applyAlive(state, subject, incarnation, bytes, 0) !== state
-  }
-  return statement.subject === state.self
-    ? isCurrent(statement.incarnation, state.incarnation)
-    : applySuspect(state, { ...statement, bytes }, options.suspicion, 0, 0) !== state
-}
-
 export const makeMembership = (
   setup: MembershipServiceOptions
 ): Effect.Effect<MembershipShape, never, Scope.Scope | Supervisor | Gossip> =>
   Effect.gen(function* () {
-    const { self, door, port } = setup
+    const { self, door, port, onAccused = () => undefined } = setup
     const options: MembershipOptions = { ...defaultMembershipOptions, ...setup.options }
     const gossip = yield* Gossip
     const clock = yield* Effect.clock
@@ -140,6 +105,11 @@ export const makeMembership = (
       }
     }
 
+    // The same clocks as the actor's.
+    const moment = () => ({
+      now: Number(clock.unsafeCurrentTimeNanos()) / 1e6,
+      wall: clock.unsafeCurrentTimeMillis()
+    })
     const admit = (bytes: Uint8Array) => door.admit(bytes, clock.unsafeCurrentTimeMillis())
 
     const hearAll = (
@@ -151,7 +121,7 @@ export const makeMembership = (
           if (index % verifyBatch === verifyBatch - 1) yield* Effect.sleep(0)
           const statement = admit(bytes)
           if (Either.isLeft(statement)) continue
-          if (isNews(state, statement.right, bytes, options)) {
+          if (isNews(state, statement.right, bytes, options, moment())) {
             tell({ _tag: "Heard", statement: statement.right, bytes })
           }
         }
@@ -202,8 +172,13 @@ export const makeMembership = (
       if (Either.isLeft(statement)) {
         return statement.left.code === "forged" ? "reject" : "ignore"
       }
-      if (!isNews(state, statement.right, bytes, options)) return "ignore"
-      return actor.tell({ _tag: "Heard", statement: statement.right, bytes }) ? "accept" : "ignore"
+      const said = statement.right
+      const at = moment()
+      if (said.kind === "suspect" && said.subject === self) onAccused(said.by)
+      const unknown = isUnknown(state, said, at.now)
+      if (!unknown && !isNews(state, said, bytes, options, at)) return "ignore"
+      const told = actor.tell({ _tag: "Heard", statement: said, bytes })
+      return told && !unknown ? "accept" : "ignore"
     })
 
     const deliverRecords = Effect.suspend(() => {
@@ -240,14 +215,20 @@ export const makeMembership = (
       linkUp: (peer) => void actor.tell({ _tag: "LinkUp", peer }),
       linkDown: (peer) => void actor.tell({ _tag: "LinkDown", peer }),
       handlers: {
-        Ping: ({ accused }) => {
+        Ping: ({ accused }, from) => {
           // The usual case: no detour through the mailbox.
           if (accused === undefined) {
             return Effect.sync(() => ({ incarnation: state.incarnation }))
           }
+          onAccused(from)
+          // Answered before.
+          const { incarnation, denial } = state
+          if (accused < incarnation && denial !== undefined) {
+            return Effect.succeed({ incarnation, alive: denial })
+          }
           return actor
             .ask<PingAnswer>(
-              (reply) => ({ _tag: "Accused", incarnation: accused, reply }),
+              (reply) => ({ _tag: "Accused", by: from, incarnation: accused, reply }),
               options.timeout
             )
             .pipe(

@@ -1,6 +1,7 @@
 /** Everything the membership actor remembers. */
 import { noActions } from "../actor/Behaviour.ts"
 import type { PeerKey } from "../model/Names.ts"
+import { type Denials, noDenials } from "./Denial.ts"
 import type { MembershipAction } from "./MembershipMessages.ts"
 import { type MemberTable, makeMemberTable } from "./MemberTable.ts"
 
@@ -22,6 +23,7 @@ export interface MembershipState extends MemberTable {
   readonly incarnation: number
   /** Our signed denial at it. */
   readonly denial: Uint8Array | undefined
+  readonly denials: Denials
   readonly awareness: number
   readonly probes: ReadonlyMap<PeerKey, Probe>
   readonly lastProbe: number
@@ -37,6 +39,7 @@ export const makeMembershipState = (self: PeerKey): MembershipState => ({
   ...makeMemberTable(self),
   incarnation: 0,
   denial: undefined,
+  denials: noDenials,
   awareness: 0,
   probes: new Map(),
   lastProbe: 0,

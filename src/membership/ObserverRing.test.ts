@@ -90,3 +90,22 @@ test("connections between observers reach everybody in a few hops", () => {
   expect(seen.size).toBe(500)
   expect(hops).toBeLessThanOrEqual(6)
 })
+
+test("near are the observers, those next to them, and nobody else", () => {
+  const peers = peersTo(60)
+  const ring = ObserverRing.of(peers)
+  for (const peer of peers.slice(0, 10)) {
+    const near = new Set(peers.filter((other) => ring.isNear(other, peer)))
+    for (const observer of ring.observersOf(peer)) {
+      expect(near.has(observer)).toBe(true)
+      // Without one of them, who takes its place was near before.
+      for (const next of ring.without(observer).observersOf(peer)) {
+        expect(near.has(next)).toBe(true)
+      }
+    }
+    expect(near.size).toBeLessThanOrEqual(2 * observersPerNode)
+    expect(near.has(peer)).toBe(false)
+  }
+  expect(ring.isNear(peerOf(99), peerOf(0)), "not on the ring").toBe(false)
+  expect(ObserverRing.of(peersTo(9)).isNear(peerOf(3), peerOf(4))).toBe(true)
+})

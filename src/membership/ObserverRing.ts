@@ -36,6 +36,12 @@ const placeOf = (peer: PeerKey): Place => {
 const compare = (ring: number, a: Place, b: Place): number =>
   a.at[ring]! - b.at[ring]! || (a.peer < b.peer ? -1 : a.peer > b.peer ? 1 : 0)
 
+/**
+ * Places apart on some ring within which one is near another: its observer, or the next to become
+ * one. Rings differ for a moment when somebody comes or goes.
+ */
+const nearness = 2
+
 /** Index of the first place not before this one. */
 const search = (places: ReadonlyArray<Place>, ring: number, place: Place): number => {
   let low = 0
@@ -117,6 +123,20 @@ export class ObserverRing {
       observers.add(places[after % places.length]!.peer)
     }
     return Array.from(observers)
+  }
+
+  /** Does this member watch that one, or would it if somebody between them were gone? */
+  isNear(one: PeerKey, other: PeerKey): boolean {
+    const place = this.#places.get(one)
+    if (place === undefined || one === other) return false
+    const size = this.#places.size
+    const to = this.#places.get(other) ?? placeOf(other)
+    const others = size - (this.#places.has(other) ? 1 : 0)
+    if (others <= observersPerNode) return true
+    return this.#rings.some((places, ring) => {
+      const apart = Math.abs(search(places, ring, place) - search(places, ring, to))
+      return Math.min(apart, size - apart) <= nearness
+    })
   }
 
   /** Whom this member watches: the same, since watching is mutual. */

@@ -3,7 +3,8 @@ import { expect, test } from "vitest"
 import { makeMembers } from "../../test/fixtures/Members.ts"
 import { encodeCbor } from "../identity/Cbor.ts"
 import { sealEnvelope } from "../identity/Envelope.ts"
-import { makeStatementDoor, maxIncarnationAhead, statementKind } from "./Statement.ts"
+import { maxIncarnationAhead } from "./Incarnation.ts"
+import { makeStatementDoor, statementKind } from "./Statement.ts"
 
 const now = 1_800_000_000_000
 const [reader, writer, other] = makeMembers(3, now)

@@ -11,21 +11,17 @@
  */
 import { Data, Either, Schema } from "effect"
 import { decodeCbor, encodeCbor } from "../identity/Cbor.ts"
+import { describeSpan } from "../identity/CertificateError.ts"
 import { EnvelopeCache, openEnvelope, sealEnvelope } from "../identity/Envelope.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
 import { PeerKey } from "../model/Names.ts"
+import { isAstray } from "./Incarnation.ts"
 
 /** What the envelope of a statement is signed as. */
 export const statementKind = "membership"
 
 /** Encoded bytes of a statement. */
 const maxStatementBytes = 512
-
-/**
- * How far an incarnation may be ahead of our clock (ms). Incarnations begin at the epoch of a
- * node's record, which is a wall clock, and grow by one per denial.
- */
-export const maxIncarnationAhead = 10 * 60_000
 
 const Wire = Schema.Union(
   Schema.Struct({
@@ -63,10 +59,15 @@ export interface StatementDoor {
   readonly seal: (statement: Wire) => Uint8Array
 }
 
-/** The cache may be shared with the other readers of envelopes. */
+/**
+ * The cache may be shared with the other readers of envelopes. `onUntimely` is told of statements
+ * ahead of our clock, and whose they are.
+ */
 export const makeStatementDoor = (
   identity: IdentityCell,
-  cache: EnvelopeCache = new EnvelopeCache()
+  cache: EnvelopeCache = new EnvelopeCache(),
+  onUntimely: (statement: { readonly peer: PeerKey; readonly message: string }) => void = () =>
+    undefined
 ): StatementDoor => ({
   admit: (bytes, now) =>
     Either.gen(function* () {
@@ -88,13 +89,12 @@ export const makeStatementDoor = (
         decodeCbor(Wire, payload, "the statement"),
         ({ message }) => new StatementRefused({ code: "forged", message })
       )
-      if (said.incarnation > now + maxIncarnationAhead) {
-        return yield* Either.left(
-          new StatementRefused({
-            code: "untimely",
-            message: `incarnation ${said.incarnation} is ahead of this node's clock (${now})`
-          })
-        )
+      if (isAstray(said.incarnation, now)) {
+        const ahead = describeSpan(said.incarnation - now)
+        const message = `its incarnation ${said.incarnation} is ${ahead} ahead of this node's clock; one of the two clocks is wrong, or was when that node started`
+        // An accusation is at the incarnation of somebody else.
+        if (said.kind === "alive") onUntimely({ peer, message })
+        return yield* Either.left(new StatementRefused({ code: "untimely", message }))
       }
       const { incarnation } = said
       return said.kind === "alive"

@@ -29,6 +29,12 @@ export const defaultSuspicion: SuspicionOptions = {
   confirmations: 2
 }
 
+/**
+ * For how long whoever accused somebody wrongly is not believed about it alone (ms). Longer than
+ * the accused takes to deny, shorter than honest observers are wrong about the same member twice.
+ */
+export const doubtFor = 30_000
+
 /** Statements kept per suspicion: enough to convince somebody who missed all of it. */
 export const maxEvidence = 3
 
@@ -80,6 +86,25 @@ export const confirm = (suspicion: Suspicion, by: PeerKey, bytes: Uint8Array): S
   suspicion.accusers.has(by) || suspicion.accusers.size >= maxEvidence
     ? suspicion
     : { ...suspicion, accusers: new Map(suspicion.accusers).set(by, bytes) }
+
+/** Accusers whom the accused has refuted, and until when their word alone counts for nothing. */
+export type Refuted = ReadonlyMap<PeerKey, number>
+
+export const noneRefuted: Refuted = new Map()
+
+/** Monotonic `now`, ms. The same value when there is nothing to add. */
+export const refute = (
+  refuted: Refuted,
+  suspicion: Suspicion | undefined,
+  now: number
+): Refuted => {
+  if (suspicion === undefined) return refuted
+  const next = new Map<PeerKey, number>()
+  // Only who may accuse gets here, so that what is kept is bounded by the ring and by time.
+  for (const [peer, until] of refuted) if (until > now) next.set(peer, until)
+  for (const peer of suspicion.accusers.keys()) next.set(peer, now + doubtFor)
+  return next
+}
 
 export const isOver = (
   options: SuspicionOptions,

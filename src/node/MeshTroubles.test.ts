@@ -43,6 +43,7 @@ const makeTroubles = () => {
   const door = (code: RecordRefused["code"]) =>
     world.refused.watch({
       seal: () => Either.left(new RecordRefused({ code, message: "ours" })),
+      recall: () => Either.left(new RecordRefused({ code, message: "on disk" })),
       admit: () => Either.left(new RecordRefused({ code, message: "the signature is wrong" }))
     })
   const news = () => {

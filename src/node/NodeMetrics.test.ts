@@ -81,6 +81,7 @@ describe("what a node knows of itself and the mesh", () => {
       'skein_members{state="suspect"} 0',
       'skein_members{state="dead"} 1',
       'skein_members{state="left"} 0',
+      'skein_members{state="refused"} 0',
       'skein_links{state="open",wanted="true"} 1',
       'skein_links{state="draining",wanted="true"} 1',
       'skein_links{state="connecting",wanted="true"} 0',

@@ -11,7 +11,7 @@ import type { Counter, Family, Gauge, MetricRegistry } from "../telemetry/Metric
 
 /** Of a member, as this node sees it. */
 export interface MemberFacts {
-  readonly state: "alive" | "suspect" | "dead" | "left"
+  readonly state: "alive" | "suspect" | "dead" | "left" | "refused"
   /** Wall clock when its owner signed the record that is held here. */
   readonly signedAt: number
 }
@@ -40,7 +40,13 @@ export interface NodeFacts {
  */
 export const maxPeersTold = 512
 
-const memberStates: ReadonlyArray<MemberFacts["state"]> = ["alive", "suspect", "dead", "left"]
+const memberStates: ReadonlyArray<MemberFacts["state"]> = [
+  "alive",
+  "suspect",
+  "dead",
+  "left",
+  "refused"
+]
 /** What links are called towards people, by their pool's names. */
 export const linkStates = {
   up: "open",

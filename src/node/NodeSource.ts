@@ -16,6 +16,7 @@ import type { IdentityCell, NodeIdentity } from "../identity/NodeIdentity.ts"
 import { maxDepth } from "../identity/SignedChain.ts"
 import type { Inbound } from "../inbound/Inbound.ts"
 import type { LeftOut, ServiceView } from "../model/MeshView.ts"
+import { NodeName } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Outbound } from "../outbound/Outbound.ts"
 import type { Telemetry } from "../telemetry/Telemetry.ts"
@@ -44,6 +45,9 @@ export type NodeViews = Pick<
   AdminSource["Type"],
   "status" | "members" | "services" | "endpoints" | "links" | "metrics"
 >
+
+const rounded = (value: number | undefined): number | null =>
+  value === undefined ? null : Math.round(value)
 
 const admitStatus = ({ authority }: NodeIdentity): NodeStatus["certificate"]["admits"] =>
   authority === undefined
@@ -78,7 +82,7 @@ export const makeNodeViews = (
 ): Effect.Effect<NodeViews, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { config, identity, inbound, outbound, plane, telemetry, ticker } = options
-    const { catalogue, links, membership, view } = plane
+    const { catalogue, clocks, links, membership, view } = plane
     const startedAt = ticker.wall()
     const started = ticker.now()
 
@@ -123,6 +127,7 @@ export const makeNodeViews = (
           sinceAt: member?.since ?? record.signedAt,
           link: isSelf ? null : linkStates[link?.state ?? "down"],
           rttMs: orNull(link?.rtt),
+          clockAheadMs: isSelf ? null : rounded(clocks.aheadOf(record.peer)),
           software: record.software,
           record: {
             epoch: record.epoch,
@@ -133,6 +138,28 @@ export const makeNodeViews = (
           }
         }
       })
+      const held = new Set(rows.map(({ peer }) => peer))
+      // Here all the same, and its operator looks for it.
+      for (const { peer, node, sinceAt } of plane.clockReport.status().refused) {
+        if (held.has(peer)) continue
+        held.add(peer)
+        const link = byPeer.get(peer)
+        rows.push({
+          node: NodeName.make(node),
+          peer,
+          self: false,
+          state: "refused",
+          incarnation: 0,
+          zone: null,
+          addresses: [],
+          sinceAt,
+          link: linkStates[link?.state ?? "down"],
+          rttMs: orNull(link?.rtt),
+          clockAheadMs: rounded(clocks.aheadOf(peer)),
+          software: null,
+          record: null
+        })
+      }
       return rows.sort((a, b) => Number(b.self) - Number(a.self) || a.node.localeCompare(b.node))
     }
 
@@ -258,6 +285,7 @@ export const makeNodeViews = (
           capabilities: certificate.capabilities,
           admits: admitStatus(identity.current)
         },
+        clock: plane.clockReport.status(),
         readiness: options.readiness(),
         findings: plane.troubles
           .findings()

@@ -15,7 +15,7 @@ import type { InviteError } from "../identity/InviteToken.ts"
 import { type JoinError, joinMesh } from "../identity/Join.ts"
 import { type DataDirError, ensureDirectory } from "../identity/KeyFile.ts"
 import type { NodeIdentity } from "../identity/NodeIdentity.ts"
-import { isBeyondRenewal, isRootKeyOfUse, renewSelf } from "../identity/Renewal.ts"
+import { isBeyondRenewal, isFromTheFuture, isRootKeyOfUse, renewSelf } from "../identity/Renewal.ts"
 import { socketTransport } from "../link/SocketTransport.ts"
 import { saveBootstrap } from "./Bootstrap.ts"
 
@@ -109,14 +109,15 @@ const inviteAgain = (
 const refreshed = (dataDir: string, identity: NodeIdentity): Effect.Effect<NodeIdentity> =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
-    const isOver = identity.certificate.notAfter <= now
+    const { certificate } = identity
+    const isOver = certificate.notAfter <= now || isFromTheFuture(certificate, now)
     if (identity.authority === undefined || !(isOver || isRootKeyOfUse(identity, now))) {
       return identity
     }
     const renewed = renewSelf(identity, now)
     if (Either.isLeft(renewed)) {
       yield* Effect.logWarning(
-        `the ${isOver ? "expired certificate" : "right to sign"} cannot be renewed here: ${renewed.left.message}`
+        `the ${isOver ? "certificate, which is over or not valid yet," : "right to sign"} cannot be renewed here: ${renewed.left.message}`
       )
       return identity
     }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Logger, TestClock } from "effect"
+import { Clock, Effect, Logger, TestClock } from "effect"
 import type { Refusal } from "../identity/AdmissionEncrypter.ts"
 import { PeerKey } from "../model/Names.ts"
 import { RefusalLog } from "./RefusalLog.ts"
@@ -59,5 +59,25 @@ describe("RefusalLog", () => {
         expect(lines.at(-1)).not.toContain("more like it")
       })
     )
+  )
+
+  it.effect("is not silenced by a clock that is set back", () =>
+    Effect.gen(function* () {
+      const time = { wall: 1_800_000_000_000, monotonic: 0 }
+      const clock: Clock.Clock = {
+        ...Clock.make(),
+        unsafeCurrentTimeMillis: () => time.wall,
+        unsafeCurrentTimeNanos: () => BigInt(time.monotonic) * 1_000_000n
+      }
+      yield* recorded((log, lines) =>
+        Effect.sync(() => {
+          log.add(refusal())
+          time.wall -= 7_200_000
+          time.monotonic += 60_000
+          log.add(refusal())
+          expect(lines.length).toBe(2)
+        })
+      ).pipe(Effect.withClock(clock))
+    })
   )
 })

@@ -24,7 +24,8 @@ export class RefusalLog {
     const clock = yield* Effect.clock
     return new RefusalLog(
       (message) => void runFork(Effect.logWarning(message)),
-      () => clock.unsafeCurrentTimeMillis()
+      // Monotonic: a wall clock that is set back must not silence the very refusals it causes.
+      () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
     )
   })
 

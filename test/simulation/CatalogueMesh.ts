@@ -20,6 +20,7 @@ import {
   makeCatalogueState
 } from "../../src/catalogue/CatalogueBehaviour.ts"
 import { makeOwnRecord, nextEpoch, type OwnFacts } from "../../src/catalogue/OwnRecord.ts"
+import { maxAhead } from "../../src/catalogue/RecordDoor.ts"
 import { type NodeEntry, nodeEntry } from "../../src/catalogue/RecordEntry.ts"
 import { NodeName, type PeerKey } from "../../src/model/Names.ts"
 import type { NodeRecord } from "../../src/model/NodeRecord.ts"
@@ -138,7 +139,17 @@ export class CatalogueMesh {
 
   #tell(node: Node, message: CatalogueMessage): void {
     if (!node.up) return
-    const step = catalogueBehaviour(node.peer, (record) => Either.right(this.#seal(record)))
+    // As at the door: what is far ahead of the reader's clock does not get in, its own word apart.
+    if (message._tag === "Received" && message.entry.record.peer !== node.peer) {
+      const { epoch, signedAt } = message.entry.record
+      if (Math.max(epoch, signedAt) - this.#wall(node) > maxAhead) return
+    }
+    const step = catalogueBehaviour(
+      node.peer,
+      (record) => Either.right(this.#seal(record)),
+      // As pings tell.
+      () => (Math.abs(node.skew) < 120_000 ? "right" : "wrong")
+    )
     const [state, actions] = step(node.state, message, {
       now: this.queue.now,
       wall: this.#wall(node),

@@ -2,6 +2,7 @@
  * A mesh of membership behaviours on a virtual clock: real decisions, imagined network. Messages
  * take time and get lost, nodes crash, stall and are cut off from each other.
  */
+import { isAstray } from "../../src/membership/Incarnation.ts"
 import { membershipBehaviour } from "../../src/membership/MembershipBehaviour.ts"
 import type {
   MembershipAction,
@@ -38,6 +39,12 @@ interface Node {
   life: number
   /** Its event loop does nothing until then. */
   stalledUntil: number
+  /** What it told everybody, so far. */
+  said: number
+  /** Milliseconds that its wall clock is ahead. */
+  skew: number
+  /** The epoch of its record as the others hold it: one far ahead of their clocks they refuse. */
+  told: number
 }
 
 const letters = "ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -80,13 +87,16 @@ export class MembershipMesh {
       epoch: wallStart,
       up: index < started,
       life: 0,
-      stalledUntil: 0
+      stalledUntil: 0,
+      said: 0,
+      skew: 0,
+      told: wallStart
     }))
     this.#indexes = new Map(this.nodes.map(({ peer, index }) => [peer, index]))
     this.#steps = this.nodes.map(({ peer }) => membershipBehaviour(options, sealAs(peer)))
     for (const node of this.nodes) {
       if (!node.up) continue
-      this.#tell(node, this.#records())
+      this.#tell(node, this.#records(node))
       this.#startTicks(node)
     }
   }
@@ -100,15 +110,31 @@ export class MembershipMesh {
     const node = this.nodes[index]!
     node.up = true
     node.life++
-    node.epoch = wallStart + this.queue.now
     node.state = makeMembershipState(node.peer)
-    this.#tell(node, this.#records())
+    this.#beginEpoch(node)
     this.#startTicks(node)
+  }
+
+  /** Sets a node's clock right, or wrong, while it runs. Its catalogue then begins a new epoch. */
+  setClock(index: number, skew: number): void {
+    const node = this.nodes[index]!
+    node.skew = skew
+    this.#beginEpoch(node)
+  }
+
+  #beginEpoch(node: Node): void {
+    node.epoch = this.#wall(node)
+    if (!isAstray(node.epoch, wallStart + this.queue.now)) node.told = node.epoch
+    this.#tell(node, this.#records(node))
     for (const other of this.nodes) {
       if (other !== node && other.up) {
-        this.queue.after(this.#latency(), () => this.#tell(other, this.#records()))
+        this.queue.after(this.#latency(), () => this.#tell(other, this.#records(other)))
       }
     }
+  }
+
+  #wall(node: Node): number {
+    return wallStart + this.queue.now + node.skew
   }
 
   stall(index: number, duration: number): void {
@@ -117,6 +143,19 @@ export class MembershipMesh {
 
   hint(index: number, kind: "LinkUp" | "LinkDown", about: number): void {
     this.#tell(this.nodes[index]!, { _tag: kind, peer: peerOf(about) })
+  }
+
+  /** A member with a will of its own tells another to its face that it stands accused. */
+  accuseToItsFace(by: number, about: number, incarnation: number): void {
+    const message = { _tag: "Accused", by: peerOf(by), incarnation, reply: () => {} } as const
+    this.#tell(this.nodes[about]!, message)
+  }
+
+  /** Such a one accuses another before everybody. */
+  accusePublicly(by: number, about: number, incarnation: number): void {
+    const repeat = Math.floor(this.random() * 1e9)
+    const said = { kind: "suspect", subject: peerOf(about), incarnation, repeat }
+    this.#say(this.nodes[by]!, sealAs(peerOf(by))(said))
   }
 
   /** What `by` believes of `about`. */
@@ -131,15 +170,15 @@ export class MembershipMesh {
       .map(({ index }) => this.belief(index, about))
   }
 
-  /** Everybody's own records, as a catalogue in sync would hold them. */
-  #records(): MembershipMessage {
+  /** Everybody's own records, as this node's catalogue in sync would hold them. */
+  #records(reader: Node): MembershipMessage {
     const started = this.nodes.filter(({ up, life }) => up || life > 0 || this.queue.now > 0)
     const known = started.length === 0 ? this.nodes : started
     return {
       _tag: "Records",
-      records: known.map(({ peer, epoch, index }) => ({
+      records: known.map(({ peer, epoch, told, index }) => ({
         peer,
-        epoch,
+        epoch: index === reader.index ? epoch : told,
         name: NodeName.make(`node-${index}`),
         left: false
       }))
@@ -170,7 +209,7 @@ export class MembershipMesh {
     const before = node.state
     const [state, actions] = this.#steps[node.index]!(node.state, message, {
       now: this.queue.now,
-      wall: wallStart + this.queue.now,
+      wall: this.#wall(node),
       random: this.random
     })
     node.state = state
@@ -233,20 +272,7 @@ export class MembershipMesh {
         action.reply()
         return
       case "Say":
-        for (const other of this.nodes) {
-          if (other === node) continue
-          const hops = 1 + Math.floor(this.random() * 3)
-          const delay = hops * this.network.latency[1] * this.random()
-          this.queue.after(delay, () =>
-            this.#send(node, other, () =>
-              this.#tell(other, {
-                _tag: "Heard",
-                statement: open(action.bytes),
-                bytes: action.bytes
-              })
-            )
-          )
-        }
+        this.#say(node, action.bytes)
         return
       case "PullEvidence": {
         const from = this.#nodeOf(action.from)
@@ -257,9 +283,7 @@ export class MembershipMesh {
           (reply) => reply(evidenceOf(from.state)),
           (answer) => {
             if (answer === undefined) this.#tell(node, { _tag: "NoEvidence" })
-            for (const bytes of answer ?? []) {
-              this.#tell(node, { _tag: "Heard", statement: open(bytes), bytes })
-            }
+            for (const bytes of answer ?? []) this.#hear(node, bytes)
           }
         )
         return
@@ -272,6 +296,24 @@ export class MembershipMesh {
     }
   }
 
+  #say(node: Node, bytes: Uint8Array): void {
+    node.said++
+    for (const other of this.nodes) {
+      if (other === node) continue
+      const hops = 1 + Math.floor(this.random() * 3)
+      const delay = hops * this.network.latency[1] * this.random()
+      const heard = () => this.#hear(other, bytes)
+      this.queue.after(delay, () => this.#send(node, other, heard))
+    }
+  }
+
+  /** As at the door: what is far ahead of the reader's clock does not get in. */
+  #hear(node: Node, bytes: Uint8Array): void {
+    const statement = open(bytes)
+    if (isAstray(statement.incarnation, this.#wall(node))) return
+    this.#tell(node, { _tag: "Heard", statement, bytes })
+  }
+
   #ping(node: Node, action: Extract<MembershipAction, { readonly _tag: "Ping" }>): void {
     const { peer, probe, timeout, accused } = action
     const to = this.#nodeOf(peer)
@@ -281,12 +323,16 @@ export class MembershipMesh {
       timeout,
       (reply) => {
         if (accused === undefined) reply({ incarnation: to.state.incarnation, alive: undefined })
-        else this.#tell(to, { _tag: "Accused", incarnation: accused, reply })
+        else this.#tell(to, { _tag: "Accused", by: node.peer, incarnation: accused, reply })
       },
       (answer) => {
         if (answer === undefined) return this.#tell(node, { _tag: "Unanswered", peer, probe })
         const { incarnation, alive } = answer
-        const denial = alive && { statement: open(alive), bytes: alive }
+        const statement = alive && open(alive)
+        const denial =
+          statement === undefined || isAstray(statement.incarnation, this.#wall(node))
+            ? undefined
+            : { statement, bytes: alive ?? new Uint8Array() }
         this.#tell(node, { _tag: "Answered", peer, probe, incarnation, denial })
       }
     )

@@ -101,6 +101,41 @@ test("finally: a node without its data directory and with a slow clock is believ
   expect(contentAt(mesh, 0, 4), note).toBe("2")
 })
 
+test.each([
+  { clock: "30 min ahead", skew: 30 * minutes },
+  { clock: "15 min ahead", skew: 15 * minutes },
+  { clock: "9 min ahead", skew: 9 * minutes },
+  { clock: "25 h ahead", skew: 25 * 60 * minutes },
+  { clock: "2 h behind", skew: -120 * minutes },
+  { clock: "25 h behind", skew: -25 * 60 * minutes }
+])(
+  "finally: a node with its clock $clock keeps what it knew, and heals within a minute of it",
+  ({ skew }) => {
+    for (const again of [true, false]) {
+      const mesh = new CatalogueMesh(12, seed + 6)
+      mesh.queue.advance(5 * minutes)
+      mesh.crash(4)
+      const node = mesh.nodes[4]!
+      node.skew = skew
+      mesh.start(4)
+      expect(node.state.catalogue.size, note).toBe(12)
+      mesh.change(4, 2)
+      mesh.change(7, 3)
+      mesh.queue.advance(5 * minutes)
+      expect(node.state.catalogue.size, note).toBe(12)
+      if (again) mesh.crash(4)
+      node.skew = 0
+      if (again) mesh.start(4)
+      mesh.change(4, 4)
+      mesh.queue.advance(1 * minutes)
+      expect(contentAt(mesh, 0, 4), note).toBe("4")
+      expect(contentAt(mesh, 4, 7), note).toBe("3")
+      expect(mesh.opinions(), note).toBe(1)
+      expect(node.state.own.epoch - node.disk.epoch!, note).toBe(0)
+    }
+  }
+)
+
 test("finally: a tombstone beats the record that a node cut off for long still holds", () => {
   const mesh = new CatalogueMesh(5, seed + 5, 100)
   mesh.queue.advance(10 * minutes)
