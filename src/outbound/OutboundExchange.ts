@@ -227,6 +227,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
     // What is the request's fault, or comes of the caller's haste, is no verdict on the endpoint.
     const hasty = fault.code === "upstream_timeout" && this.#limits.callersOwn
     if (verdict === verdicts.refused || hasty) attempt.abandon(now)
+    else if (verdict === verdicts.overflow) attempt.hadNoRoom(now)
     else this.#settle(verdict, now)
     attempt.close(undefined)
     const retryAfter = fault.retryAfter === undefined ? undefined : String(fault.retryAfter)

@@ -122,9 +122,11 @@ export const apply = <E = unknown>(policy: Policy, options: PolicyEffectOptions<
   }
 
   const settle = (permit: Permit, verdict: Verdict | undefined, now: number, random: number) => {
-    // As in the request plane: what is the caller's own fault leaves the circuit as it was.
-    if (verdict === undefined || verdict === verdicts.refused) breaker?.abandon(permit, now)
-    else if (verdict.success) breaker?.success(permit)
+    // As in the request plane: what is the caller's own fault, or never got there for want of room,
+    // leaves the circuit as it was.
+    if (verdict === undefined || verdict === verdicts.refused || verdict === verdicts.overflow) {
+      breaker?.abandon(permit, now)
+    } else if (verdict.success) breaker?.success(permit)
     else breaker?.failure(permit, now, random)
   }
 
