@@ -24,12 +24,14 @@ import { type PeerKey, ServiceName } from "./model/Names.ts"
 import type { Policy } from "./model/Policy.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
 import { makeControls } from "./node/Controls.ts"
+import { type Descriptors, readDescriptors } from "./node/Descriptors.ts"
 import { Drain } from "./node/Drain.ts"
 import { makeListeners } from "./node/Listeners.ts"
 import { makeMeshPlane } from "./node/MeshPlane.ts"
 import { makeNodeViews } from "./node/NodeSource.ts"
 import { makeOffer } from "./node/Offer.ts"
 import { openIdentity, prepareDataDir } from "./node/OpenIdentity.ts"
+import { SocketRoom } from "./node/SocketRoom.ts"
 import { StartError } from "./node/StartError.ts"
 import { softwareVersion } from "./node/Version.ts"
 import { makeOutbound } from "./outbound/Outbound.ts"
@@ -43,6 +45,8 @@ export interface NodeInput {
   readonly overrides?: ReadonlyArray<ConfigOverride> | undefined
   /** An invite token: only used while the data directory holds no identity. */
   readonly join?: string | undefined
+  /** What this process may open, and has open. Default: what the system says. */
+  readonly descriptors?: Descriptors | undefined
 }
 
 export interface RunningNode {
@@ -106,11 +110,20 @@ const assemble = (input: NodeInput) =>
       ticker
     })
     const { observer, registry: metrics } = telemetry
+    const room = yield* SocketRoom.make(input.descriptors ?? readDescriptors())
+    room.follow(config)
 
     const names = { of: (_: PeerKey): string => name }
     const inbound = yield* Effect.acquireRelease(
       Effect.sync(() =>
-        makeInbound({ self, ticker, metrics, observer, callerName: (peer) => names.of(peer) })
+        makeInbound({
+          self,
+          ticker,
+          metrics,
+          observer,
+          callerName: (peer) => names.of(peer),
+          sockets: room.programs
+        })
       ),
       (it) => Effect.sync(() => it.close())
     )
@@ -120,8 +133,10 @@ const assemble = (input: NodeInput) =>
       bootstrap: yield* loadBootstrap(config.node.dataDir),
       ticker,
       software: version,
-      serve: inbound.dispatch
+      serve: inbound.dispatch,
+      maxPending: room.shares?.pending
     })
+    yield* room.followMesh(plane.host)
     names.of = plane.nameOf
 
     const outbound = yield* Effect.acquireRelease(
@@ -162,7 +177,8 @@ const assemble = (input: NodeInput) =>
       dispatch: outbound.dispatch,
       self,
       ticker,
-      metrics
+      metrics,
+      sockets: room.clients
     })
     let current = config
     const drain = yield* Drain.make({
@@ -193,6 +209,7 @@ const assemble = (input: NodeInput) =>
       drain,
       actors: supervisor.actors,
       readiness,
+      room,
       proxy: () => listeners.proxy
     })
     const controls = makeControls({
@@ -205,6 +222,7 @@ const assemble = (input: NodeInput) =>
       current: () => current,
       apply: (next) =>
         Effect.gen(function* () {
+          room.follow(next)
           yield* listeners.follow(next.upstreams, next.drain.deadline)
           outbound.setPolicies(policiesOf(next))
           telemetry.setSample(next.telemetry.sample)

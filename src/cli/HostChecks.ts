@@ -107,8 +107,14 @@ const canListen = ({ host, port }: HostPort): Effect.Effect<string | undefined> 
     server.listen({ host, port }, () => server.close(() => resume(Effect.succeed(undefined))))
   })
 
-/** Only for a node that is not running: a running one holds its ports itself. */
-export const portChecks = (config: NodeConfig): Effect.Effect<ReadonlyArray<Check>> => {
+/**
+ * Only for a node that does not answer: one that answers holds its ports itself. `holder`: the
+ * process that holds its data directory, and so most likely its ports.
+ */
+export const portChecks = (
+  config: NodeConfig,
+  holder: number | undefined
+): Effect.Effect<ReadonlyArray<Check>> => {
   const { admin, node, outbound, upstreams } = config
   const wanted: ReadonlyArray<readonly [string, HostPort]> = [
     ...node.listen.flatMap((text) => {
@@ -123,6 +129,13 @@ export const portChecks = (config: NodeConfig): Effect.Effect<ReadonlyArray<Chec
     Effect.map(canListen(address), (code) => {
       const where = formatHostPort(address)
       if (code === undefined) return ok(name, `${where} is free`)
+      if (code === "EADDRINUSE" && holder !== undefined) {
+        return warn(
+          name,
+          `${where} is in use, most likely by this node itself (pid ${holder})`,
+          "It runs, but its admin API does not answer: its log says why."
+        )
+      }
       return code === "EADDRINUSE"
         ? fail(name, `${where} is in use by another program`, "Stop it, or choose another port.")
         : fail(name, `cannot listen on ${where}: ${code}`, "Use an address of this host.")

@@ -2,6 +2,7 @@
 import * as Command from "@effect/cli/Command"
 import { Effect, Either, Option } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
+import { lockHolder } from "../identity/DataDirLock.ts"
 import { type CheckGroup, fail, failures, renderChecks } from "./Check.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import {
@@ -45,6 +46,7 @@ const examine = (choice: NodeChoice) =>
       undefined
     const found = path === undefined ? undefined : yield* configCheck(path)
     const dataDir = running?.status.dataDir ?? found?.config?.node.dataDir
+    const holder = dataDir === undefined ? undefined : yield* lockHolder(dataDir)
     const host: CheckGroup = {
       name: "this host",
       checks: [
@@ -53,7 +55,7 @@ const examine = (choice: NodeChoice) =>
         ...(found?.config === undefined ? [] : exposureChecks(found.config)),
         ...(dataDir === undefined ? [] : [yield* dataDirCheck(dataDir)]),
         ...(found?.config !== undefined && running === undefined
-          ? yield* portChecks(found.config)
+          ? yield* portChecks(found.config, holder)
           : [])
       ]
     }

@@ -13,6 +13,13 @@ const stateTone: Record<NodeStatus["state"], Tone> = {
   leaving: "warn"
 }
 
+const openFiles = ({ descriptors }: NodeStatus) => {
+  if (descriptors === undefined || descriptors.limit === null) return []
+  const { limit, open, problem, sockets, socketsOpen } = descriptors
+  const text = `${open ?? "some"} of ${limit}; connections of programs ${socketsOpen} of ${sockets}`
+  return [["open files", text, problem === null ? "good" : "warn"] as const]
+}
+
 export const renderStatus = (status: NodeStatus, { colour }: Showing): string => {
   const { certificate, counts, memory, nowAt } = status
   const missing = status.readiness.filter(({ ready }) => !ready)
@@ -60,6 +67,7 @@ export const renderStatus = (status: NodeStatus, { colour }: Showing): string =>
         ].join(", ")
       ],
       ["in flight", String(counts.inFlight)],
+      ...openFiles(status),
       ["memory", `${bytes(memory.rss)} resident, ${bytes(memory.heapUsed)} heap`],
       ["loop delay", latency(status.loopDelayMs)]
     ],

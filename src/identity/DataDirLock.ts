@@ -137,6 +137,18 @@ const take = (path: string, now: number): DataDirError | undefined => {
   }
 }
 
+/** The living process that holds the directory; undefined when none does, or nobody can tell. */
+export const lockHolder = (dataDir: string): Effect.Effect<number | undefined> =>
+  Effect.sync(() => {
+    const path = join(resolve(dataDir), lockFileName)
+    try {
+      const holder = readHolder(path)
+      return holder !== undefined && isAlive(path, holder) ? holder.pid : undefined
+    } catch {
+      return undefined // It may not be read: whoever asks has other checks for that.
+    }
+  })
+
 /**
  * Holds the directory until the scope closes. `now` is the wall clock in ms. Fails with `locked`,
  * naming the pid, while another process (or this one) holds it.

@@ -35,6 +35,7 @@ export class HttpConnection implements ExchangeOwner {
   readonly #context: HttpConnectionContext
   readonly #reader: RequestReader
   readonly #writer: MessageWriter
+  readonly #openedAt: number
   #exchange: ClientExchange | undefined = undefined
   #phase: Phase = "idle"
   /** When the phase began; for `closing`, when our half was really closed. */
@@ -60,6 +61,7 @@ export class HttpConnection implements ExchangeOwner {
     this.#socket = socket
     this.#context = context
     this.#since = context.ticker.now()
+    this.#openedAt = this.#since
     this.#writer = new MessageWriter(socket)
     this.#reader = new RequestReader(
       {
@@ -86,7 +88,7 @@ export class HttpConnection implements ExchangeOwner {
   }
 
   get mayKeepAlive(): boolean {
-    if (this.#context.draining) return false
+    if (this.#context.draining || this.#context.isTurnOver(this.#openedAt)) return false
     // A client that waits for 100 may, after a final answer, send its body or not (RFC 9110
     // §10.1.1): what comes next could not be told apart.
     return this.#requestComplete || !this.#expectsContinue || this.#exchange?.continued === true
@@ -136,6 +138,13 @@ export class HttpConnection implements ExchangeOwner {
   /** The listener drains: a connection that is between requests is not needed any more. */
   closeIfIdle(): void {
     if (this.#phase === "idle") this.#close()
+  }
+
+  /** Makes room for another: true when it had been idle for so long, and is closed. */
+  yieldIfIdle(since: number): boolean {
+    if (this.#phase !== "idle" || this.#since > since) return false
+    this.#socket.destroy()
+    return true
   }
 
   /** Ends it now, e.g. because the node stops. */

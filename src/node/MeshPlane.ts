@@ -52,6 +52,8 @@ export interface MeshPlaneOptions {
   readonly software: string
   /** Where calls of other nodes go. */
   readonly serve: Dispatch
+  /** Nodes at a time that connect and have not shown yet who they are. Default 512. */
+  readonly maxPending?: number | undefined
 }
 
 export interface MeshPlane {
@@ -103,6 +105,7 @@ export const makeMeshPlane = (
       mesh: identity.current.mesh,
       listen: node.listen,
       ...(node.announce === undefined ? {} : { announce: node.announce }),
+      maxPending: options.maxPending,
       encrypter: makeAdmission({
         identity,
         admitted,

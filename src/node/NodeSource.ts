@@ -21,6 +21,7 @@ import type { Telemetry } from "../telemetry/Telemetry.ts"
 import type { Drain } from "./Drain.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { RateMeter } from "./RateMeter.ts"
+import type { SocketRoom } from "./SocketRoom.ts"
 
 export interface NodeSourceOptions {
   readonly config: NodeConfig
@@ -35,6 +36,7 @@ export interface NodeSourceOptions {
   readonly drain: Drain
   readonly actors: () => ReadonlyArray<ActorStatus>
   readonly readiness: () => ReadonlyArray<ReadinessItem>
+  readonly room: SocketRoom
   readonly proxy: () => string | undefined
 }
 
@@ -224,6 +226,7 @@ export const makeNodeViews = (
             inbound.inFlight + outbound.services().reduce((sum, one) => sum + one.inFlight, 0)
         },
         memory: { rss, heapUsed, heapTotal, external },
+        descriptors: options.room.status(),
         loopDelayMs: telemetry.loopDelay()
       }
     }
