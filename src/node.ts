@@ -17,6 +17,7 @@ import { formatHostPort } from "./config/HostPort.ts"
 import { makeNodeConfig, type NodeConfig, type NodeConfigInput } from "./config/NodeConfig.ts"
 import { lockDataDir } from "./identity/DataDirLock.ts"
 import type { IdentityCell } from "./identity/NodeIdentity.ts"
+import { StorageTrouble } from "./identity/StorageTrouble.ts"
 import { makeHealthChecker } from "./inbound/HealthChecker.ts"
 import { makeInbound } from "./inbound/Inbound.ts"
 import type { Dispatch } from "./model/Exchange.ts"
@@ -24,6 +25,7 @@ import { type PeerKey, ServiceName } from "./model/Names.ts"
 import type { Policy } from "./model/Policy.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
 import { makeControls } from "./node/Controls.ts"
+import { keepDataDir } from "./node/DataDirKeeper.ts"
 import { type Descriptors, readDescriptors } from "./node/Descriptors.ts"
 import { Drain } from "./node/Drain.ts"
 import { makeListeners } from "./node/Listeners.ts"
@@ -87,6 +89,7 @@ const assemble = (input: NodeInput) =>
     yield* prepareDataDir(config.node.dataDir, input.join !== undefined)
     yield* lockDataDir(config.node.dataDir, yield* Clock.currentTimeMillis)
     const identity: IdentityCell = { current: yield* openIdentity(config.node, input.join) }
+    const trouble = new StorageTrouble(config.node.dataDir)
     const { name, peer, mesh, meshName } = identity.current
     const self = {
       peer,
@@ -134,9 +137,16 @@ const assemble = (input: NodeInput) =>
       ticker,
       software: version,
       serve: inbound.dispatch,
-      maxPending: room.shares?.pending
+      maxPending: room.shares?.pending,
+      trouble
     })
     yield* room.followMesh(plane.host)
+    yield* keepDataDir({
+      dataDir: config.node.dataDir,
+      identity,
+      trouble,
+      saveCatalogue: plane.catalogue.saveAgain
+    })
     names.of = plane.nameOf
 
     const outbound = yield* Effect.acquireRelease(
@@ -210,6 +220,7 @@ const assemble = (input: NodeInput) =>
       actors: supervisor.actors,
       readiness,
       room,
+      trouble,
       proxy: () => listeners.proxy
     })
     const controls = makeControls({

@@ -81,6 +81,8 @@ export const NodeStatus = Schema.Struct({
   proxy: Text,
   configPath: Text,
   dataDir: Schema.String,
+  /** What of it cannot be written. Absent: a node from before this was told. */
+  dataDirProblem: Schema.optional(Text),
   certificate: CertificateStatus,
   readiness: Schema.Array(ReadinessItem),
   actors: Schema.Array(ActorStatus),

@@ -38,6 +38,7 @@ export const sampleStatus: NodeStatus = Schema.decodeSync(NodeStatus)({
   proxy: "127.0.0.1:4140",
   configPath: null,
   dataDir: "/var/lib/skein",
+  dataDirProblem: null,
   certificate: {
     expiresAt: sampleNow + hours(20),
     renewAt: sampleNow + hours(8),

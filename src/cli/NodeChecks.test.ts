@@ -100,6 +100,12 @@ describe("the checks of skein doctor", () => {
       find(node({ descriptors: { ...roomy, socketsOpen: 60_000 } }), "open files"),
       /60000 of 60864 .*wait or get overflow/
     ],
+    [
+      "a data directory that cannot be written",
+      "warn",
+      find(node({ dataDirProblem: "catalogue.bin cannot be written (ENOSPC)" }), "storage"),
+      /ENOSPC/
+    ],
     ["an old Node", "fail", runtimeCheck({ ...process.versions, node: "20.1.0" }), /Node 20/]
   ])("%s is %s, with a hint", (_, state, check, detail) => {
     expect(check.state).toBe(state)

@@ -31,6 +31,17 @@ const actors = ({ actors }: NodeStatus): ReadonlyArray<Check> => {
   )
 }
 
+const storage = ({ dataDirProblem }: NodeStatus): ReadonlyArray<Check> =>
+  dataDirProblem === undefined || dataDirProblem === null
+    ? []
+    : [
+        warn(
+          "storage",
+          dataDirProblem,
+          "The node serves on from memory, and writes it as soon as it can; until then a restart may lose what it holds."
+        )
+      ]
+
 /** From this share of what is allowed on it is said that it is nearly all. */
 const nearlyAll = 0.9
 
@@ -71,6 +82,7 @@ export const nodeChecks = (status: NodeStatus): ReadonlyArray<Check> => {
           "Traffic should not come here before these are done."
         ),
     certificate(status),
+    ...storage(status),
     ...actors(status),
     ...descriptors(status),
     status.loopDelayMs !== null && status.loopDelayMs > 100

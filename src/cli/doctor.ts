@@ -53,7 +53,7 @@ const examine = (choice: NodeChoice) =>
         runtimeCheck(process.versions),
         ...(found === undefined ? [] : [found.check]),
         ...(found?.config === undefined ? [] : exposureChecks(found.config)),
-        ...(dataDir === undefined ? [] : [yield* dataDirCheck(dataDir)]),
+        ...(dataDir === undefined ? [] : [yield* dataDirCheck(dataDir, running !== undefined)]),
         ...(found?.config !== undefined && running === undefined
           ? yield* portChecks(found.config, holder)
           : [])

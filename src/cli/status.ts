@@ -68,6 +68,9 @@ export const renderStatus = (status: NodeStatus, { colour }: Showing): string =>
       ],
       ["in flight", String(counts.inFlight)],
       ...openFiles(status),
+      ...(status.dataDirProblem === undefined || status.dataDirProblem === null
+        ? []
+        : [["storage", status.dataDirProblem, "warn"] as const]),
       ["memory", `${bytes(memory.rss)} resident, ${bytes(memory.heapUsed)} heap`],
       ["loop delay", latency(status.loopDelayMs)]
     ],

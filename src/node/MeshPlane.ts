@@ -19,6 +19,7 @@ import { saveIdentity } from "../identity/DataDir.ts"
 import { EnvelopeCache } from "../identity/Envelope.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
 import { SealedConnections } from "../identity/SealedConnections.ts"
+import type { StorageTrouble } from "../identity/StorageTrouble.ts"
 import { Gossip } from "../link/Gossip.ts"
 import type { HostError } from "../link/HostError.ts"
 import { layerLibp2p } from "../link/Libp2pGossip.ts"
@@ -54,6 +55,8 @@ export interface MeshPlaneOptions {
   readonly serve: Dispatch
   /** Nodes at a time that connect and have not shown yet who they are. Default 512. */
   readonly maxPending?: number | undefined
+  /** Hears what of the catalogue cannot be stored. */
+  readonly trouble: StorageTrouble
 }
 
 export interface MeshPlane {
@@ -163,7 +166,11 @@ export const makeMeshPlane = (
       connect: connectByRpc(clients),
       neighbours: () => links.connectedPeers()
     }).pipe(
-      Effect.provide(CatalogueStore.layerDisk(node.dataDir).pipe(Layer.provide(NodeContext.layer))),
+      Effect.provide(
+        CatalogueStore.layerDisk(node.dataDir, options.trouble).pipe(
+          Layer.provide(NodeContext.layer)
+        )
+      ),
       Effect.provideService(Gossip, gossip)
     )
     late.catalogue = catalogue

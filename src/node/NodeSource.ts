@@ -13,6 +13,7 @@ import type {
 import type { AdminSource } from "../admin/AdminSource.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
+import type { StorageTrouble } from "../identity/StorageTrouble.ts"
 import type { Inbound } from "../inbound/Inbound.ts"
 import type { PeerLinkStatus } from "../link/LinkPool.ts"
 import type { Ticker } from "../model/Time.ts"
@@ -37,6 +38,7 @@ export interface NodeSourceOptions {
   readonly actors: () => ReadonlyArray<ActorStatus>
   readonly readiness: () => ReadonlyArray<ReadinessItem>
   readonly room: SocketRoom
+  readonly trouble: StorageTrouble
   readonly proxy: () => string | undefined
 }
 
@@ -207,6 +209,7 @@ export const makeNodeViews = (
         proxy: orNull(options.proxy()),
         configPath: orNull(options.configPath),
         dataDir: config.node.dataDir,
+        dataDirProblem: orNull(options.trouble.problem),
         certificate: {
           expiresAt: certificate.notAfter,
           renewAt: orNull(plane.renewal.nextAt()),
