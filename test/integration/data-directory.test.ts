@@ -214,4 +214,13 @@ describe("a running node", () => {
     await host.kill()
     await host.up()
   })
+
+  it("that is lost with its directory comes back at once, under its name", async () => {
+    const [first, host] = [mesh.hosts[0], mesh.hosts.at(-1)]
+    if (first === undefined || host === undefined) throw new Error("there is no host")
+    await host.kill()
+    rmSync(host.dataDir, { recursive: true })
+    await host.up("--join", await first.invite())
+    expect(said(host, /another node of the mesh is called host-b/)).toBe(1)
+  })
 })
