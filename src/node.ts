@@ -244,7 +244,9 @@ const assemble = (input: NodeInput) =>
     })
     const source: AdminSource["Type"] = { ...views, ...controls }
     const admin = yield* Layer.build(
-      adminServer(config.admin).pipe(Layer.provide(Layer.succeed(AdminSource, source)))
+      adminServer({ ...config.admin, connections: room.shares?.admin }).pipe(
+        Layer.provide(Layer.succeed(AdminSource, source))
+      )
     ).pipe(Effect.map((context) => Context.get(context, AdminListening)))
 
     const node: RunningNode = {

@@ -59,6 +59,8 @@ export interface DescriptorShares {
   readonly mesh: number
   /** Of the reserve: nodes at a time that connect and have not shown yet who they are. */
   readonly pending: number
+  /** Of the reserve: connections to the admin API. */
+  readonly admin: number
 }
 
 /** Of what is not in use, one part in so many is the reserve, but at least and at most so many. */
@@ -66,8 +68,8 @@ const reservePart = 4
 const leastReserve = 16
 const mostReserve = 4_608
 
-/** The limits there are anyway; see MeshHost.ts. */
-const most = { spare: 64, mesh: 4_096, pending: 512 } as const
+/** The limits there are anyway; see MeshHost.ts and AdminServer.ts. */
+const most = { spare: 64, mesh: 4_096, pending: 512, admin: 64 } as const
 
 /** Undefined: nothing is limited, for want of a limit. */
 export const shareDescriptors = ({ limit, open }: Descriptors): DescriptorShares | undefined => {
@@ -78,9 +80,10 @@ export const shareDescriptors = ({ limit, open }: Descriptors): DescriptorShares
   return {
     // One each way, or there is no node at all.
     sockets: Math.max(2, free - reserve),
-    spare: Math.min(most.spare, Math.floor(reserve / 4)),
+    spare: Math.min(most.spare, Math.floor(reserve / 8)),
     mesh: Math.min(most.mesh, Math.floor(reserve / 4)),
-    pending: Math.min(most.pending, Math.max(4, Math.floor(reserve / 4)))
+    pending: Math.min(most.pending, Math.floor(reserve / 8)),
+    admin: Math.min(most.admin, Math.floor(reserve / 4))
   }
 }
 
