@@ -1,4 +1,5 @@
 /** A node that gets too little of what it needs: it says so, serves what it can, and recovers. */
+import { readdirSync } from "node:fs"
 import { createServer } from "node:net"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type App, httpApp } from "../fixtures/Apps.ts"
@@ -67,6 +68,39 @@ describe("64 open files", () => {
     expect(a.process?.output()).toMatch(/limit of open files is 64.*LimitNOFILE/)
     expect(a.process?.output()).not.toMatch(/EMFILE/)
     expect(mesh.hosts[1]?.process?.output()).not.toMatch(/unhealthy|EMFILE/)
+  })
+
+  it("taken away behind its back are overflow, no endpoint's failure and no end of the process", async () => {
+    // As in a program that opens files of its own: less is left than the node was told.
+    const leave = async (host: Host, extra: number | undefined) => {
+      const pid = String(host.process?.child.pid)
+      const open = readdirSync(`/proc/${pid}/fd`).length
+      const limit = extra === undefined ? 64 : open + extra
+      const { code, stderr } = await run("prlimit", ["--pid", pid, `--nofile=${limit}:64`])
+      if (code !== 0) throw new Error(`prlimit: ${stderr}`)
+    }
+    const [, b] = mesh.hosts
+    if (b === undefined) throw new Error("there is no host-b")
+    // Begun anew it keeps no connections to the program.
+    await b.stop()
+    await b.up()
+    await until("host-a reaches web", async () =>
+      (await call(a, "web")) === "200" ? true : undefined
+    )
+    await leave(b, 0)
+    const load = new Load(a.proxy, "http://web.mesh/", 20)
+    await until("an overflow of host-b", () =>
+      [...load.tally.failures.keys()].some((failure) => /^503 overflow .*EMFILE/.test(failure))
+        ? true
+        : undefined
+    )
+    const asked = await skein("endpoints", "web", "--admin", a.admin, "-o", "json")
+    expect(JSON.parse(asked.stdout)).toMatchObject([{ healthy: true, breaker: "closed" }])
+    await leave(b, undefined)
+    const { failures } = await load.stop()
+    for (const [failure] of failures) expect(failure).toMatch(/^503 overflow/)
+    expect(await call(a, "web")).toBe("200")
+    expect(b.process?.output()).not.toMatch(/unhealthy/)
   })
 
   it("a node that does not answer is not called another program", async () => {
