@@ -80,6 +80,16 @@ describe("SocketBudget", () => {
     expect(budget.held).toBe(4)
   })
 
+  it("closes what the other lane keeps idle, but not in vain", () => {
+    const budget = new SocketBudget(8)
+    const pool = new Pool(budget.programs)
+    expect(takeAll(budget.programs)).toBe(6)
+    pool.idle = 6
+    expect(takeAll(budget.clients)).toBe(6)
+    expect(pool.idle).toBe(2)
+    expect(budget.held).toBe(8)
+  })
+
   it("says who has more than its share while others wait", () => {
     const budget = new SocketBudget(4)
     budget.clients.used = false

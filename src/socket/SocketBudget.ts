@@ -54,10 +54,15 @@ export class SocketBudget {
     this.wake()
   }
 
+  otherThan(lane: SocketLane): SocketLane {
+    return lane === this.clients ? this.programs : this.clients
+  }
+
   /** The most a lane can have when the other has only what is kept for it. */
   mostOf(lane: SocketLane): number {
-    const other = lane === this.clients ? this.programs : this.clients
-    return other.used ? this.#total - Math.max(1, Math.floor(this.#total / part)) : this.#total
+    return this.otherThan(lane).used
+      ? this.#total - Math.max(1, Math.floor(this.#total / part))
+      : this.#total
   }
 
   hasRoom(lane: SocketLane): boolean {
@@ -98,9 +103,9 @@ export class SocketLane {
     return this.#budget.mostOf(this)
   }
 
-  /** False: there is no room, not even when another keeper of this lane closes what is idle. */
+  /** False: there is no room, not even when somebody closes what is idle. */
   take(): boolean {
-    while (!this.#budget.hasRoom(this)) if (!this.#closeOneIdle()) return false
+    while (!this.#budget.hasRoom(this)) if (!this.#makeRoom()) return false
     this.held++
     return true
   }
@@ -158,7 +163,14 @@ export class SocketLane {
     }
   }
 
-  #closeOneIdle(): boolean {
+  /** Of its own first; of the other's it helps only where this lane is not at its own limit. */
+  #makeRoom(): boolean {
+    return (
+      this.closeOneIdle() || (this.held < this.most && this.#budget.otherThan(this).closeOneIdle())
+    )
+  }
+
+  closeOneIdle(): boolean {
     for (const keeper of this.#keepers) if (keeper.closeOneIdle()) return true
     return false
   }
