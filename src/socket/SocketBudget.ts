@@ -122,6 +122,7 @@ export class SocketLane {
 
   /** Another one waits, and who has `held` of them has more than an even share. */
   owes(keeper: Keeper & Waiter, held: number): boolean {
+    if (this.#waiters.size === 0) return false // as after nearly every request
     const others = this.#waiters.size - (this.#waiters.has(keeper) ? 1 : 0)
     return others > 0 && held * this.#keepers.size > this.held
   }
