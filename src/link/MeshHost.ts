@@ -42,7 +42,7 @@ export interface MeshHostShape {
   /** Where others reach this node: multiaddrs without /p2p, most useful first. */
   readonly addresses: () => ReadonlyArray<string>
   /** Connections with other nodes, in either direction. */
-  readonly connections: () => number
+  readonly connectionCount: () => number
   /** Called when their number has changed; answers how to stop. */
   readonly onConnections: (listener: () => void) => () => void
 }
@@ -175,7 +175,7 @@ export const makeMeshHost = (
       peer: PeerKey.make(libp2p.peerId.toString()),
       mesh: options.mesh,
       libp2p,
-      connections: () => libp2p.getConnections().length,
+      connectionCount: () => libp2p.getConnections().length,
       onConnections: (listener) => {
         libp2p.addEventListener("connection:open", listener)
         libp2p.addEventListener("connection:close", listener)

@@ -2,7 +2,7 @@
  * Who this node is: the identity of an earlier run, or, with a token and none yet, the one a
  * member of the mesh signs for it now.
  */
-import { Clock, Effect, Schedule } from "effect"
+import { Clock, Effect } from "effect"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import {
   hasIdentity,
@@ -18,6 +18,7 @@ import type { NodeIdentity } from "../identity/NodeIdentity.ts"
 import { renewSelf } from "../identity/Renewal.ts"
 import { socketTransport } from "../link/SocketTransport.ts"
 import { saveBootstrap } from "./Bootstrap.ts"
+import { whenNameIsFree } from "./NamePatience.ts"
 
 export type IdentityProblem = DataDirError | InviteError | JoinError
 
@@ -54,34 +55,6 @@ export const openIdentity = (
     yield* saveIdentity(dataDir, identity)
     return identity
   })
-
-/** The mesh gives a node up that died without a word after some 6 s. */
-const knocks = 12
-const knockEvery = "1 second"
-
-/**
- * A host that was lost with its data directory comes back under its name, with a new key, before the
- * mesh has given the old node up: then it waits for that instead of asking for another name.
- */
-export const whenNameIsFree = <A>(
-  name: string,
-  join: Effect.Effect<A, JoinError>
-): Effect.Effect<A, JoinError> =>
-  Effect.catchIf(join, isNameTaken, () =>
-    Effect.zipRight(
-      Effect.logWarning(
-        `another node of the mesh is called ${name}; should it be dead, the mesh gives it up within seconds, so this one knocks again for ${knocks} s`
-      ),
-      Effect.retry(join, {
-        while: isNameTaken,
-        times: knocks,
-        schedule: Schedule.spaced(knockEvery)
-      })
-    )
-  )
-
-const isNameTaken = ({ attempts }: JoinError): boolean =>
-  attempts.some(({ code }) => code === "name_taken")
 
 /**
  * Makes the directory for a node that is about to join; for any other one it must be there, with

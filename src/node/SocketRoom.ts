@@ -62,12 +62,12 @@ export class SocketRoom {
 
   /** Until the scope closes. */
   followMesh(
-    host: Pick<MeshHostShape, "connections" | "onConnections">
+    host: Pick<MeshHostShape, "connectionCount" | "onConnections">
   ): Effect.Effect<void, never, Scope.Scope> {
     const { shares } = this
     if (shares === undefined) return Effect.void
     const look = () => {
-      const beyond = Math.max(0, host.connections() - shares.mesh)
+      const beyond = Math.max(0, host.connectionCount() - shares.mesh)
       this.#budget.resize(Math.max(2, shares.sockets - beyond))
     }
     return Effect.acquireRelease(

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, TestClock } from "effect"
 import { JoinError } from "../identity/Join.ts"
-import { whenNameIsFree } from "./OpenIdentity.ts"
+import { whenNameIsFree } from "./NamePatience.ts"
 
 const refused = (code: "name_taken" | "expired") =>
   new JoinError({ message: code, attempts: [{ address: "a", code, message: "" }] })
