@@ -20,12 +20,15 @@ import { formatAdminAddress } from "./config/HostPort.ts"
 import type { NodeConfig, NodeConfigInput } from "./config/NodeConfig.ts"
 import { lockDataDir } from "./identity/DataDirLock.ts"
 import type { IdentityCell } from "./identity/NodeIdentity.ts"
+import { StorageTrouble } from "./identity/StorageTrouble.ts"
 import { makeHealthChecker } from "./inbound/HealthChecker.ts"
 import { makeInbound } from "./inbound/Inbound.ts"
 import { type PeerKey, ServiceName } from "./model/Names.ts"
 import type { Policy } from "./model/Policy.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
 import { makeControls } from "./node/Controls.ts"
+import { keepDataDir } from "./node/DataDirKeeper.ts"
+import { readDescriptors } from "./node/Descriptors.ts"
 import { Drain } from "./node/Drain.ts"
 import { embeddedInput, untilMet } from "./node/Embedded.ts"
 import { makeListeners } from "./node/Listeners.ts"
@@ -36,6 +39,7 @@ import { openIdentity, prepareDataDir } from "./node/OpenIdentity.ts"
 import { PolicyWatch } from "./node/PolicyWatch.ts"
 import type { NodeInput, RunningNode } from "./node/RunningNode.ts"
 import { runtimeAdvice, runtimeOf } from "./node/Runtime.ts"
+import { SocketRoom } from "./node/SocketRoom.ts"
 import { StartError } from "./node/StartError.ts"
 import { softwareVersion } from "./node/Version.ts"
 import { makeOutbound } from "./outbound/Outbound.ts"
@@ -72,6 +76,7 @@ const assemble = (input: NodeInput) =>
     yield* prepareDataDir(config.node.dataDir, input.join !== undefined)
     yield* lockDataDir(config.node.dataDir, yield* Clock.currentTimeMillis)
     const identity: IdentityCell = { current: yield* openIdentity(config.node, input.join) }
+    const trouble = new StorageTrouble(config.node.dataDir)
     const { name, peer, mesh, meshName } = identity.current
     const self = {
       peer,
@@ -95,11 +100,20 @@ const assemble = (input: NodeInput) =>
       ticker
     })
     const { observer, registry: metrics } = telemetry
+    const room = yield* SocketRoom.make(input.descriptors ?? readDescriptors())
+    room.follow(config)
 
     const names = { of: (_: PeerKey): string => name }
     const inbound = yield* Effect.acquireRelease(
       Effect.sync(() =>
-        makeInbound({ self, ticker, metrics, observer, callerName: (peer) => names.of(peer) })
+        makeInbound({
+          self,
+          ticker,
+          metrics,
+          observer,
+          callerName: (peer) => names.of(peer),
+          sockets: room.programs
+        })
       ),
       (it) => Effect.sync(() => it.close())
     )
@@ -110,7 +124,16 @@ const assemble = (input: NodeInput) =>
       ticker,
       metrics,
       software: version,
-      serve: inbound.dispatch
+      serve: inbound.dispatch,
+      maxPending: room.shares?.pending,
+      trouble
+    })
+    yield* room.followMesh(plane.host)
+    yield* keepDataDir({
+      dataDir: config.node.dataDir,
+      identity,
+      trouble,
+      saveCatalogue: plane.catalogue.saveAgain
     })
     names.of = plane.nameOf
 
@@ -153,7 +176,8 @@ const assemble = (input: NodeInput) =>
       dispatch: outbound.dispatch,
       self,
       ticker,
-      metrics
+      metrics,
+      sockets: room.clients
     })
     let current = config
     const reach = yield* PolicyWatch.make({ config: () => current, view: plane.view, ticker })
@@ -185,6 +209,8 @@ const assemble = (input: NodeInput) =>
       drain,
       actors: supervisor.actors,
       readiness,
+      room,
+      trouble,
       proxy: () => listeners.proxy
     })
     const controls = makeControls({
@@ -198,6 +224,7 @@ const assemble = (input: NodeInput) =>
       reach,
       apply: (next) =>
         Effect.gen(function* () {
+          room.follow(next)
           yield* listeners.follow(next.upstreams, next.drain.deadline)
           outbound.setPolicies(policiesOf(next))
           telemetry.setSample(next.telemetry.sample)
@@ -207,7 +234,10 @@ const assemble = (input: NodeInput) =>
         })
     })
     const source: AdminSource["Type"] = { ...views, ...controls }
-    const admin = config.admin === "off" ? undefined : yield* openAdmin(config.admin, source)
+    const admin =
+      config.admin === "off"
+        ? undefined
+        : yield* openAdmin({ ...config.admin, connections: room.shares?.admin }, source)
 
     const node: RunningNode = {
       name,

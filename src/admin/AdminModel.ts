@@ -120,6 +120,17 @@ export const MeshFinding = Schema.Struct({
 })
 export type MeshFinding = typeof MeshFinding.Type
 
+/** Open files and sockets of the node's process; null where the system does not tell. */
+export const DescriptorStatus = Schema.Struct({
+  limit: Schema.NullOr(Count),
+  open: Schema.NullOr(Count),
+  /** Connections of clients and to programs together: the most there can be, and those there are. */
+  sockets: Schema.NullOr(Count),
+  socketsOpen: Count,
+  /** What to do, when that is little. */
+  problem: Text
+})
+
 export const NodeStatus = Schema.Struct({
   node: NodeName,
   peer: PeerKey,
@@ -141,6 +152,8 @@ export const NodeStatus = Schema.Struct({
   proxy: Text,
   configPath: Text,
   dataDir: Schema.String,
+  /** What of it cannot be written. Absent: a node from before this was told. */
+  dataDirProblem: Schema.optional(Text),
   certificate: CertificateStatus,
   clock: Schema.optionalWith(ClockStatus, {
     default: () => ({ aheadMs: null, measured: 0, agreeing: 0, refused: [] })
@@ -161,6 +174,8 @@ export const NodeStatus = Schema.Struct({
   }),
   /** Bytes. */
   memory: Schema.Struct({ rss: Count, heapUsed: Count, heapTotal: Count, external: Count }),
+  /** What the limit of open files allows. Absent: a node from before this was told. */
+  descriptors: Schema.optional(DescriptorStatus),
   /** How late timers fire: the 99th percentile of the last minute. */
   loopDelayMs: Rate
 })

@@ -52,6 +52,8 @@ export interface AdminServerOptions {
   readonly listen: AdminAddress
   /** Needed for an address that is not loopback. */
   readonly allowRemote: boolean
+  /** Default 64, which is also the most. */
+  readonly connections?: number | undefined
 }
 
 export class AdminListenError extends Data.TaggedError("AdminListenError")<{
@@ -120,13 +122,13 @@ interface Listening {
   readonly goodbye: Effect.Effect<void>
 }
 
-const makeServer = (): Listening => {
+const makeServer = (connections: number): Listening => {
   const server = createServer({
     requestTimeout: limits.arrival,
     headersTimeout: limits.arrival,
     connectionsCheckingInterval: 1_000
   })
-  server.maxConnections = limits.connections
+  server.maxConnections = connections
   let busy = 0
   let onIdle: (() => void) | undefined
   server.on("request", (_, response) => {
@@ -160,7 +162,9 @@ const listenOn = (
       })
     }
     if ("path" in listen) yield* removeStaleSocket(listen.path)
-    const { server, goodbye } = makeServer()
+    const { server, goodbye } = makeServer(
+      Math.min(limits.connections, options.connections ?? limits.connections)
+    )
     const http = yield* NodeHttpServer.make(
       () => server,
       "path" in listen ? { path: listen.path } : { host: listen.host, port: listen.port }

@@ -45,6 +45,7 @@ export const sampleStatus: NodeStatus = Schema.decodeSync(NodeStatus)({
   proxy: "127.0.0.1:4140",
   configPath: null,
   dataDir: "/var/lib/skein",
+  dataDirProblem: null,
   certificate: {
     expiresAt: sampleNow + hours(20),
     renewAt: sampleNow + hours(8),
@@ -66,6 +67,7 @@ export const sampleStatus: NodeStatus = Schema.decodeSync(NodeStatus)({
   telemetry: { collector: null, reachable: null, dropped: 0, lastError: null },
   counts: { members: 2, services: 2, endpoints: 2, links: 1, inFlight: 0 },
   memory: { rss: 104_857_600, heapUsed: 31_457_280, heapTotal: 52_428_800, external: 1_048_576 },
+  descriptors: { limit: 65_536, open: 40, sockets: 60_864, socketsOpen: 12, problem: null },
   loopDelayMs: 1.5
 })
 

@@ -296,7 +296,7 @@ describe("failures", () => {
           Effect.succeed([cause.code, cause.retryAfter, classifyFault(cause).name])
         )
       )
-      expect(caught).toEqual(["overflow", 3, "connect_failure"])
+      expect(caught).toEqual(["overflow", 3, "overflow"])
       const other = yield* Effect.flip(send(callee, HttpClientRequest.get("http://elsewhere/")))
       expect(isMeshError(other)).toBe(false)
       expect(isMeshError(MeshFault.from(noRoute))).toBe(false)

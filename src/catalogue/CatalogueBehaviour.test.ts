@@ -303,7 +303,7 @@ test("an epoch of a clock that was ahead by more than others take ends a second 
   expect(run.state.catalogue.node(own!.peer)).toMatchObject({ epoch: run.moment.wall, version: 0 })
 })
 
-test("saves at most once a second, not while it saves, and again after a failure", () => {
+test("saves at most once a second, not while it saves, and again 5 s after a failure", () => {
   const run = new Run()
   run.tell({ _tag: "Tick" })
   expect(run.did("Save")).toBe(0)
@@ -316,11 +316,26 @@ test("saves at most once a second, not while it saves, and again after a failure
   run.tell({ _tag: "Tick" })
   expect(run.did("Save")).toBe(2)
   run.tell({ _tag: "Saved", failed: true })
+  run.now += 4_999
+  run.tell({ _tag: "Tick" })
+  expect(run.did("Save")).toBe(2)
+  run.now += 1
   run.tell({ _tag: "Tick" })
   expect(run.did("Save")).toBe(3)
   run.tell({ _tag: "Saved", failed: false })
   run.tell({ _tag: "Tick" })
   expect(run.did("Save")).toBe(3)
+})
+
+test("saves again what is told to be gone, also while it saves", () => {
+  const run = new Run()
+  run.tell({ _tag: "Unsaved" })
+  run.tell({ _tag: "Tick" })
+  expect(run.did("Save")).toBe(1)
+  run.tell({ _tag: "Unsaved" })
+  run.tell({ _tag: "Saved", failed: false })
+  run.tell({ _tag: "Tick" })
+  expect(run.did("Save")).toBe(2)
 })
 
 test("after a crash keeps what it knew and what it still has to tell", () => {

@@ -27,6 +27,9 @@ export type OwnReply = (published: Either.Either<NodeEntry, RecordRefused>) => v
 /** Milliseconds between two searches for records that are over. */
 const sweepEvery = 60_000
 
+/** After a failed attempt to save, ms. */
+const saveRetry = 5_000
+
 /** Callers of `updateOwn` that wait for the same record; beyond it the oldest hears nothing. */
 const maxWaiting = 256
 
@@ -38,6 +41,8 @@ export interface CatalogueState {
   /** The catalogue as it is on disk, or as it is just being written; undefined: unknown. */
   readonly saved: Catalogue | undefined
   readonly saving: boolean
+  /** Monotonic ms before which it is not tried again: the last attempt failed. */
+  readonly saveAt: number
   /** Monotonic ms of the next search for records that are over. */
   readonly sweepAt: number
   /** Records that found no room, since the start. */
@@ -54,6 +59,8 @@ export type CatalogueMessage =
   | { readonly _tag: "Resign" }
   | { readonly _tag: "PublishDue" }
   | { readonly _tag: "Saved"; readonly failed: boolean }
+  /** The file is gone. */
+  | { readonly _tag: "Unsaved" }
   /** Once a second. */
   | { readonly _tag: "Tick" }
 
@@ -75,6 +82,7 @@ export const makeCatalogueState = (catalogue: Catalogue, own: OwnRecord): Catalo
   waiting: [],
   saved: catalogue,
   saving: false,
+  saveAt: 0,
   sweepAt: 0,
   refusedFull: 0
 })
@@ -204,7 +212,9 @@ export const catalogueBehaviour = (
       ? { ...swept, own: resignOwn(swept.own, now) }
       : swept
     const [next, actions] = continueWith(signed, state.own, moment)
-    if (next.saving || next.catalogue === next.saved) return [next, actions]
+    if (next.saving || next.catalogue === next.saved || moment.now < next.saveAt) {
+      return [next, actions]
+    }
     return [
       { ...next, saving: true, saved: next.catalogue },
       [...actions, { _tag: "Save", catalogue: next.catalogue }]
@@ -231,10 +241,14 @@ export const catalogueBehaviour = (
         // A timer may fire a fraction early: then it is set again.
         return continueWith(state, { ...state.own, dueAt: undefined }, moment)
       case "Saved": {
-        // After a failure nothing is known of the disk, so the next tick writes again.
-        const saved = message.failed ? undefined : state.saved
-        return [{ ...state, saving: false, saved }, noActions]
+        // After a failure nothing is known of the disk, so it is all written again, a little later.
+        const [saved, saveAt] = message.failed
+          ? [undefined, moment.now + saveRetry]
+          : [state.saved, 0]
+        return [{ ...state, saving: false, saved, saveAt }, noActions]
       }
+      case "Unsaved":
+        return [{ ...state, saved: undefined, saveAt: 0 }, noActions]
       case "Tick":
         return tick(state, moment)
     }

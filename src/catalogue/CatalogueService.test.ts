@@ -291,7 +291,7 @@ it.scoped("a store that cannot be written costs a warning, not the catalogue", (
     })
     const a = yield* new Mesh([broken]).node(0)
     yield* a.updateOwn({})
-    yield* TestClock.adjust("3500 millis")
+    yield* TestClock.adjust("13 seconds")
     expect(tries).toBeGreaterThanOrEqual(3)
     expect(a.current().size).toBe(1)
   })

@@ -61,6 +61,8 @@ export interface CatalogueShape {
   readonly updateOwn: (change: Partial<OwnFacts>) => Effect.Effect<NodeEntry, RecordRefused>
   /** Signs the own record anew: the certificate was renewed. */
   readonly resign: Effect.Effect<void>
+  /** What was on disk is lost: it is written again within a second or two. */
+  readonly saveAgain: Effect.Effect<void>
   /** A record that came on its own, e.g. with a drain notice: verified and merged when done. */
   readonly receive: (bytes: Uint8Array) => Effect.Effect<MergeOutcome, RecordRefused>
   /** Compares with this node now; one comparison per node at a time, two in all. */
@@ -107,8 +109,9 @@ export const makeCatalogue = (
 
     const saveEpoch = (epoch: number) =>
       store.saveEpoch(epoch).pipe(
-        // Without it a later start with a clock set back needs one round to go above this one.
-        Effect.catchAll((error) => Effect.logWarning(error.message))
+        // The store has told it. Without it a later start with a clock set back needs one round to
+        // go above this one.
+        Effect.catchAll((error) => Effect.logDebug(error.message))
       )
     const epoch = nextEpoch(yield* store.loadEpoch, clock.unsafeCurrentTimeMillis())
     yield* saveEpoch(epoch)
@@ -153,7 +156,7 @@ export const makeCatalogue = (
     yield* Effect.addFinalizer(() =>
       state.catalogue === state.saved && !state.saving
         ? Effect.void
-        : Effect.catchAll(saveNow(state.catalogue), (error) => Effect.logWarning(error.message))
+        : Effect.catchAll(saveNow(state.catalogue), (error) => Effect.logDebug(error.message))
     )
 
     const actor = yield* spawn<CatalogueState, CatalogueMessage, CatalogueAction, never, never>({
@@ -184,7 +187,7 @@ export const makeCatalogue = (
             return context.fork(
               saveNow(action.catalogue).pipe(
                 Effect.as(false),
-                Effect.catchAll((error) => Effect.as(Effect.logWarning(error.message), true)),
+                Effect.catchAll((error) => Effect.as(Effect.logDebug(error.message), true)),
                 Effect.flatMap((failed) => tellSurely(context.self, { _tag: "Saved", failed }))
               )
             )
@@ -258,6 +261,10 @@ export const makeCatalogue = (
             Effect.flatten
           ),
       resign: Effect.sync(() => void actor.tell({ _tag: "Resign" })),
+      saveAgain: Effect.suspend(() => {
+        actor.tell({ _tag: "Unsaved" })
+        return saveEpoch(state.own.epoch)
+      }),
       receive,
       syncWith,
       addressesOf: (peer) => {

@@ -7,6 +7,7 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import { Context, Data, Effect, Either, Layer } from "effect"
+import { StorageTrouble } from "../identity/StorageTrouble.ts"
 import { decodeCatalogueFile, encodeCatalogueFile } from "./CatalogueFile.ts"
 
 export class CatalogueStoreError extends Data.TaggedError("CatalogueStoreError")<{
@@ -25,7 +26,8 @@ export interface CatalogueStoreShape {
 
 /** One writer at a time: the owner of the data directory. */
 const makeDiskStore = (
-  dataDir: string
+  dataDir: string,
+  trouble: StorageTrouble
 ): Effect.Effect<CatalogueStoreShape, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -33,7 +35,7 @@ const makeDiskStore = (
     const recordsFile = path.join(dataDir, "catalogue.bin")
     const epochFile = path.join(dataDir, "catalogue.epoch")
 
-    const replace = (file: string, bytes: Uint8Array) =>
+    const replace = (part: "catalogue" | "epoch", file: string, bytes: Uint8Array) =>
       Effect.gen(function* () {
         const beside = `${file}.new`
         yield* Effect.scoped(
@@ -44,14 +46,18 @@ const makeDiskStore = (
           })
         )
         yield* fs.rename(beside, file)
+        yield* trouble.done(part)
       }).pipe(
         Effect.mapError(
           (cause) =>
             new CatalogueStoreError({
-              message: `${file} cannot be written (${cause.message}); is the disk full or read-only?`,
+              message: `${file} cannot be written (${cause.message}); is the disk full or read-only, or the directory gone?`,
               cause
             })
-        )
+        ),
+        // Half a file helps nobody and takes the room that would mend it.
+        Effect.tapError(() => Effect.ignore(fs.remove(`${file}.new`))),
+        Effect.tapError(({ message }) => trouble.failed(part, message))
       )
 
     const setAside = (file: string, problem: string) =>
@@ -91,7 +97,7 @@ const makeDiskStore = (
         if (epoch === undefined) yield* setAside(epochFile, "it is not a number")
         return epoch
       }),
-      saveEpoch: (epoch) => replace(epochFile, new TextEncoder().encode(`${epoch}\n`)),
+      saveEpoch: (epoch) => replace("epoch", epochFile, new TextEncoder().encode(`${epoch}\n`)),
       load: Effect.gen(function* () {
         const bytes = yield* read(recordsFile)
         if (bytes === undefined) return []
@@ -101,7 +107,7 @@ const makeDiskStore = (
         return []
       }),
       save: (envelopes) =>
-        Effect.suspend(() => replace(recordsFile, encodeCatalogueFile(envelopes)))
+        Effect.suspend(() => replace("catalogue", recordsFile, encodeCatalogueFile(envelopes)))
     }
   })
 
@@ -109,10 +115,12 @@ export class CatalogueStore extends Context.Tag("skein/catalogue/CatalogueStore"
   CatalogueStore,
   CatalogueStoreShape
 >() {
+  /** `trouble` hears what cannot be written, and tells it. */
   static layerDisk(
-    dataDir: string
+    dataDir: string,
+    trouble: StorageTrouble = new StorageTrouble(dataDir)
   ): Layer.Layer<CatalogueStore, never, FileSystem.FileSystem | Path.Path> {
-    return Layer.effect(CatalogueStore, makeDiskStore(dataDir))
+    return Layer.effect(CatalogueStore, makeDiskStore(dataDir, trouble))
   }
 
   /** Survives as long as the layer: a restart within one test is a second node on the same one. */

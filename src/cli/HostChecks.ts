@@ -1,5 +1,6 @@
 /** What this host must offer a node: a runtime, a valid config, private files, free ports. */
-import { readdir, stat } from "node:fs/promises"
+import { constants } from "node:fs"
+import { access, readdir, stat, statfs } from "node:fs/promises"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { Effect } from "effect"
@@ -10,6 +11,7 @@ import type { NodeConfig } from "../config/NodeConfig.ts"
 import { runtimeAdvice, runtimeOf } from "../node/Runtime.ts"
 import { type Check, fail, ok, warn } from "./Check.ts"
 import { type CommandFailed, failCommand } from "./CommandFailed.ts"
+import { bytes } from "./Figures.ts"
 
 export const runtimeCheck = (versions: NodeJS.ProcessVersions): Check => {
   const { able, name } = runtimeOf(versions)
@@ -64,36 +66,74 @@ export const exposureChecks = (config: NodeConfig): ReadonlyArray<Check> => {
 const systemCode = (cause: unknown): string =>
   cause instanceof Error && "code" in cause ? String(cause.code) : String(cause)
 
-/** Others on this host must not read the keys. */
-export const dataDirCheck = (dataDir: string): Effect.Effect<Check> =>
-  Effect.tryPromise({
-    try: async () => {
-      const keys = (await readdir(dataDir)).filter((name) => name.endsWith(".key"))
-      const paths = [dataDir, ...keys.map((name) => join(dataDir, name))]
-      const open: Array<string> = []
-      for (const path of paths) if (((await stat(path)).mode & 0o077) !== 0) open.push(path)
-      return open
-    },
-    catch: systemCode
-  }).pipe(
-    Effect.match({
-      onFailure: (code) =>
-        code === "ENOENT"
-          ? warn(
-              "data directory",
-              `${dataDir} does not exist`,
-              "`skein init` or `skein join` makes it."
-            )
-          : warn("data directory", `${dataDir}: ${code}`, "Ask as the user the node runs as."),
-      onSuccess: (open) =>
-        open.length === 0
-          ? ok("data directory", `${dataDir} is private`)
-          : fail(
-              "data directory",
-              `others on this host can read ${open.join(", ")}`,
-              `chmod go-rwx ${open.join(" ")}`
-            )
-    })
+/** Less free space than this, in bytes, is soon none. */
+const littleSpace = 16 * 1024 * 1024
+
+/** Undefined where the system does not tell. */
+const freeSpace = async (path: string): Promise<number | undefined> => {
+  try {
+    const { bavail, bsize } = await statfs(path)
+    return bavail * bsize
+  } catch {
+    return undefined
+  }
+}
+
+const openToOthers = async (dataDir: string): Promise<ReadonlyArray<string>> => {
+  const keys = (await readdir(dataDir)).filter((name) => name.endsWith(".key"))
+  const paths = [dataDir, ...keys.map((name) => join(dataDir, name))]
+  const open: Array<string> = []
+  for (const path of paths) if (((await stat(path)).mode & 0o077) !== 0) open.push(path)
+  return open
+}
+
+/** Others on this host must not read the keys; and what is renewed must be stored. */
+const judgeDataDir = async (dataDir: string): Promise<Check> => {
+  const name = "data directory"
+  const open = await openToOthers(dataDir)
+  if (open.length > 0) {
+    const paths = open.join(" ")
+    return fail(name, `others on this host can read ${open.join(", ")}`, `chmod go-rwx ${paths}`)
+  }
+  const notStored =
+    "What is renewed and learnt is not stored; a running node serves on from memory."
+  try {
+    await access(dataDir, constants.W_OK)
+  } catch (cause) {
+    const mend = "Make it writable (`mount` shows whether its disk is read-only)."
+    return fail(name, `${dataDir} cannot be written: ${systemCode(cause)}`, `${notStored} ${mend}`)
+  }
+  const free = await freeSpace(dataDir)
+  if (free !== undefined && free < littleSpace) {
+    const detail = `${dataDir} is private, but its disk has ${free === 0 ? "no space" : `only ${bytes(free)}`} left`
+    const mend = "Free some."
+    return free === 0
+      ? fail(name, detail, `${notStored} ${mend}`)
+      : warn(name, detail, `Certificate and catalogue are stored there. ${mend}`)
+  }
+  return ok(name, `${dataDir} is private`)
+}
+
+/** `isRunning`: a node that works on it has been asked, and answered. */
+export const dataDirCheck = (dataDir: string, isRunning: boolean): Effect.Effect<Check> =>
+  Effect.tryPromise({ try: () => judgeDataDir(dataDir), catch: systemCode }).pipe(
+    Effect.catchAll((code) =>
+      Effect.succeed(
+        code !== "ENOENT"
+          ? warn("data directory", `${dataDir}: ${code}`, "Ask as the user the node runs as.")
+          : isRunning
+            ? fail(
+                "data directory",
+                `${dataDir} has gone while the node runs`,
+                "The node has all of it in memory and writes it again within seconds, unless its volume is not mounted: then mount it. Do not make a new one."
+              )
+            : warn(
+                "data directory",
+                `${dataDir} does not exist`,
+                "`skein init` or `skein join` makes it."
+              )
+      )
+    )
   )
 
 const canListen = ({ host, port }: HostPort): Effect.Effect<string | undefined> =>
@@ -103,8 +143,14 @@ const canListen = ({ host, port }: HostPort): Effect.Effect<string | undefined> 
     server.listen({ host, port }, () => server.close(() => resume(Effect.succeed(undefined))))
   })
 
-/** Only for a node that is not running: a running one holds its ports itself. */
-export const portChecks = (config: NodeConfig): Effect.Effect<ReadonlyArray<Check>> => {
+/**
+ * Only for a node that does not answer: one that answers holds its ports itself. `holder`: the
+ * process that holds its data directory, and so most likely its ports.
+ */
+export const portChecks = (
+  config: NodeConfig,
+  holder: number | undefined
+): Effect.Effect<ReadonlyArray<Check>> => {
   const { admin, node, outbound, upstreams } = config
   const wanted: ReadonlyArray<readonly [string, HostPort]> = [
     ...node.listen.flatMap((text) => {
@@ -119,6 +165,13 @@ export const portChecks = (config: NodeConfig): Effect.Effect<ReadonlyArray<Chec
     Effect.map(canListen(address), (code) => {
       const where = formatHostPort(address)
       if (code === undefined) return ok(name, `${where} is free`)
+      if (code === "EADDRINUSE" && holder !== undefined) {
+        return warn(
+          name,
+          `${where} is in use, most likely by this node itself (pid ${holder})`,
+          "It runs, but its admin API does not answer: its log says why."
+        )
+      }
       return code === "EADDRINUSE"
         ? fail(name, `${where} is in use by another program`, "Stop it, or choose another port.")
         : fail(name, `cannot listen on ${where}: ${code}`, "Use an address of this host.")

@@ -19,6 +19,7 @@ const find = (checks: ReadonlyArray<Check>, name: string): Check => {
   return check
 }
 
+const roomy = { limit: 65_536, open: 40, sockets: 60_864, socketsOpen: 12, problem: null }
 const node = (change: Partial<NodeStatus>) => nodeChecks({ ...sampleStatus, ...change })
 const certificate = (change: Partial<NodeStatus["certificate"]>) =>
   find(node({ certificate: { ...sampleStatus.certificate, ...change } }), "certificate")
@@ -255,11 +256,37 @@ describe("the checks of skein doctor", () => {
       ),
       /http:\/\/c does not take them: refused \(4 dropped\)/
     ],
+    [
+      "a low limit of open files",
+      "warn",
+      find(
+        node({ descriptors: { ...roomy, limit: 64, sockets: 26, problem: "low" } }),
+        "open files"
+      ),
+      /40 of 64 in use, 12 of 26 .*the limit is low/
+    ],
+    [
+      "a limit of open files that is nearly reached",
+      "warn",
+      find(node({ descriptors: { ...roomy, socketsOpen: 60_000 } }), "open files"),
+      /60000 of 60864 .*wait or get overflow/
+    ],
+    [
+      "a data directory that cannot be written",
+      "warn",
+      find(node({ dataDirProblem: "catalogue.bin cannot be written (ENOSPC)" }), "storage"),
+      /ENOSPC/
+    ],
     ["an old Node", "fail", runtimeCheck({ ...process.versions, node: "20.1.0" }), /Node 20/]
   ])("%s is %s, with a hint", (_, state, check, detail) => {
     expect(check.state).toBe(state)
     expect(check.detail).toMatch(detail)
     expect(check.hint).not.toBeNull()
+  })
+
+  it("a system that does not tell its limit is not asked about it", () => {
+    const unknown = { ...roomy, limit: null, sockets: null }
+    expect(node({ descriptors: unknown }).some(({ name }) => name === "open files")).toBe(false)
   })
 
   it("an old Node runs no node, and says why", () => {

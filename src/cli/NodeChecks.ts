@@ -63,6 +63,38 @@ const actors = ({ actors }: NodeStatus): ReadonlyArray<Check> => {
   )
 }
 
+const storage = ({ dataDirProblem }: NodeStatus): ReadonlyArray<Check> =>
+  dataDirProblem === undefined || dataDirProblem === null
+    ? []
+    : [
+        warn(
+          "storage",
+          dataDirProblem,
+          "The node serves on from memory, and writes it as soon as it can; until then a restart may lose what it holds."
+        )
+      ]
+
+/** From this share of what is allowed on it is said that it is nearly all. */
+const nearlyAll = 0.9
+
+const descriptors = ({ descriptors }: NodeStatus): ReadonlyArray<Check> => {
+  if (descriptors === undefined || descriptors.limit === null) return []
+  const { limit, open, problem, sockets, socketsOpen } = descriptors
+  const used = `${open ?? "some"} of ${limit} in use, ${socketsOpen} of ${sockets} by connections of clients and to programs`
+  const mend =
+    "Raise it: LimitNOFILE=65536 in the systemd unit, --ulimit nofile=65536 for a container, ulimit -n 65536 in a shell."
+  if (sockets !== null && socketsOpen >= sockets * nearlyAll) {
+    return [
+      warn("open files", `${used}: further calls wait or get overflow`, `${mend} Then restart.`)
+    ]
+  }
+  return [
+    problem === null
+      ? ok("open files", used)
+      : warn("open files", `${used}: the limit is low`, mend)
+  ]
+}
+
 export const nodeChecks = (status: NodeStatus): ReadonlyArray<Check> => {
   const missing = status.readiness.filter(({ ready }) => !ready)
   return [
@@ -84,7 +116,9 @@ export const nodeChecks = (status: NodeStatus): ReadonlyArray<Check> => {
     certificate(status),
     ...rightToAdmit(status),
     announcedCheck(status),
+    ...storage(status),
     ...actors(status),
+    ...descriptors(status),
     status.loopDelayMs !== null && status.loopDelayMs > 100
       ? warn(
           "event loop",

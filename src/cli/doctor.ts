@@ -2,6 +2,7 @@
 import * as Command from "@effect/cli/Command"
 import { Effect, Either, Option } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
+import { lockHolder } from "../identity/DataDirLock.ts"
 import { type CheckGroup, fail, failures, renderChecks } from "./Check.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import {
@@ -51,15 +52,16 @@ const examine = (choice: NodeChoice) =>
       undefined
     const found = path === undefined ? undefined : yield* configCheck(path)
     const dataDir = running?.status.dataDir ?? found?.config?.node.dataDir
+    const holder = dataDir === undefined ? undefined : yield* lockHolder(dataDir)
     const host: CheckGroup = {
       name: "this host",
       checks: [
         runtimeCheck(process.versions),
         ...(found === undefined ? [] : [found.check]),
         ...(found?.config === undefined ? [] : exposureChecks(found.config)),
-        ...(dataDir === undefined ? [] : [yield* dataDirCheck(dataDir)]),
+        ...(dataDir === undefined ? [] : [yield* dataDirCheck(dataDir, running !== undefined)]),
         ...(found?.config !== undefined && running === undefined
-          ? yield* portChecks(found.config)
+          ? yield* portChecks(found.config, holder)
           : [])
       ]
     }

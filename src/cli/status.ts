@@ -28,6 +28,13 @@ const announces = ({ addresses, announced, nowAt }: NodeStatus) => {
   return lines.map(([text, tone], at) => [at === 0 ? "announces" : "", text, tone] as const)
 }
 
+const openFiles = ({ descriptors }: NodeStatus) => {
+  if (descriptors === undefined || descriptors.limit === null) return []
+  const { limit, open, problem, sockets, socketsOpen } = descriptors
+  const text = `${open ?? "some"} of ${limit}; connections of programs ${socketsOpen} of ${sockets}`
+  return [["open files", text, problem === null ? "good" : "warn"] as const]
+}
+
 export const renderStatus = (status: NodeStatus, { colour }: Showing): string => {
   const { certificate, counts, findings, memory, nowAt } = status
   const missing = status.readiness.filter(({ ready }) => !ready)
@@ -89,6 +96,10 @@ export const renderStatus = (status: NodeStatus, { colour }: Showing): string =>
             ]
           ] as const)),
       ["in flight", String(counts.inFlight)],
+      ...openFiles(status),
+      ...(status.dataDirProblem === undefined || status.dataDirProblem === null
+        ? []
+        : [["storage", status.dataDirProblem, "warn"] as const]),
       ["memory", `${bytes(memory.rss)} resident, ${bytes(memory.heapUsed)} heap`],
       ["loop delay", latency(status.loopDelayMs)]
     ],

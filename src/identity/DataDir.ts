@@ -78,16 +78,38 @@ export const saveIdentity = (
   dataDir: string,
   identity: NodeIdentity
 ): Effect.Effect<void, DataDirError> =>
-  writePrivateFile(
-    identityPaths(dataDir).identity,
-    encodeCbor({
-      version: 1,
-      meshName: identity.meshName,
-      root: identity.rootPublicKey,
-      chain: identity.chain,
-      delegations: identity.delegations
+  writePrivateFile(identityPaths(dataDir).identity, encodeIdentity(identity))
+
+const encodeIdentity = (identity: NodeIdentity): Uint8Array =>
+  encodeCbor({
+    version: 1,
+    meshName: identity.meshName,
+    root: identity.rootPublicKey,
+    chain: identity.chain,
+    delegations: identity.delegations
+  })
+
+/**
+ * Is this identity what the directory holds? False when it holds none, or an older one of the same
+ * node. Fails when it holds what is not this node's.
+ */
+export const isStored = (
+  dataDir: string,
+  identity: NodeIdentity
+): Effect.Effect<boolean, DataDirError> =>
+  Effect.gen(function* () {
+    const { privateKey, rootKey } = identity
+    const path = identityPaths(dataDir).identity
+    const bytes = yield* readPrivateFile(path, maxIdentityBytes)
+    if (bytes === undefined) return false
+    if (Buffer.from(bytes).equals(encodeIdentity(identity))) return true
+    const stored = Either.gen(function* () {
+      const file = yield* decodeCbor(IdentityFile, bytes, "the stored identity")
+      return yield* makeIdentity({ ...file, rootPublicKey: file.root, privateKey, rootKey })
     })
-  )
+    const known = yield* Either.mapLeft(stored, ({ message }) => corrupted(path, message))
+    return known.certificate.notAfter > identity.certificate.notAfter
+  })
 
 /**
  * The identity of an earlier run, proven to belong together but perhaps expired: see

@@ -1,15 +1,17 @@
 /**
  * One node per data directory. The lock is a file that names its process; a process is known by
  * pid, start time and boot, since pids are used again: after a reboot, and in a container, where
- * every node may be pid 1. A lock whose process is gone is taken over.
+ * every node may be pid 1. A lock whose process is gone is taken over. Where it cannot be written
+ * (the disk is full or read-only) and no other process is seen to hold it, the directory is ours all
+ * the same: a full disk must not keep a node from starting that would have gone on running.
  *
  * It guards against mistakes on one host. Hosts or containers that share a directory do not see
  * each other's processes; do not share one.
  */
-import { closeSync, openSync, readFileSync, rmSync, statSync, writeSync } from "node:fs"
+import { closeSync, openSync, readFileSync, statSync, writeSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { Effect, type Scope } from "effect"
-import { DataDirError, inaccessible, systemCode } from "./KeyFile.ts"
+import { DataDirError, discard, inaccessible, isUnwritable, remove, systemCode } from "./KeyFile.ts"
 
 export const lockFileName = "lock"
 
@@ -83,14 +85,23 @@ const create = (path: string, content: string): boolean => {
   }
   try {
     writeSync(handle, content)
+  } catch (cause) {
+    discard(path) // empty it would be one that is just being made
+    throw cause
   } finally {
     closeSync(handle)
   }
   return true
 }
 
-const locked = (path: string, message: string) =>
-  new DataDirError({ code: "locked", path, message })
+const inUse = (path: string, pid: number | undefined): DataDirError => {
+  const dataDir = dirname(path)
+  const message =
+    pid === undefined
+      ? `another process is just taking the data directory ${dataDir}; try again in a moment`
+      : `the data directory ${dataDir} is in use by the node with pid ${pid}; stop it first, or give this node a directory of its own`
+  return new DataDirError({ code: "locked", path, message })
+}
 
 /** An unreadable lock or guard younger than this (ms) may still be in the making. */
 const settling = 2_000
@@ -106,36 +117,42 @@ const isSettling = (path: string, now: number): boolean => {
 
 /** Undefined when the lock is now ours. */
 const take = (path: string, now: number): DataDirError | undefined => {
-  const dataDir = dirname(path)
   const own = JSON.stringify({ pid: process.pid, started: startOf(process.pid) })
   if (create(path, own)) return undefined
-  const inUse = (holder: Holder | undefined) =>
-    locked(
-      path,
-      holder === undefined
-        ? `another process is just taking the data directory ${dataDir}; try again in a moment`
-        : `the data directory ${dataDir} is in use by the node with pid ${holder.pid}; stop it first, or give this node a directory of its own`
-    )
   const holder = readHolder(path)
-  if (holder === undefined ? isSettling(path, now) : isAlive(path, holder)) return inUse(holder)
+  if (holder === undefined ? isSettling(path, now) : isAlive(path, holder)) {
+    return inUse(path, holder?.pid)
+  }
 
   // Its process is gone. Of several that see this, the one that makes the guard goes on; it looks
   // again under the guard, since the lock may have got a new, living holder in between.
   const guard = `${path}.takeover`
   if (!create(guard, own)) {
-    if (isSettling(guard, now)) return inUse(undefined)
-    rmSync(guard, { force: true }) // left by a process that died within these few lines
-    if (!create(guard, own)) return inUse(undefined)
+    if (isSettling(guard, now)) return inUse(path, undefined)
+    remove(guard) // left by a process that died within these few lines
+    if (!create(guard, own)) return inUse(path, undefined)
   }
   try {
     const current = readHolder(path)
-    if (current !== undefined && isAlive(path, current)) return inUse(current)
-    rmSync(path, { force: true })
-    return create(path, own) ? undefined : inUse(readHolder(path))
+    if (current !== undefined && isAlive(path, current)) return inUse(path, current.pid)
+    remove(path)
+    return create(path, own) ? undefined : inUse(path, readHolder(path)?.pid)
   } finally {
-    rmSync(guard, { force: true })
+    remove(guard)
   }
 }
+
+/** The living process that holds the directory; undefined when none does, or nobody can tell. */
+export const lockHolder = (dataDir: string): Effect.Effect<number | undefined> =>
+  Effect.sync(() => {
+    const path = join(resolve(dataDir), lockFileName)
+    try {
+      const holder = readHolder(path)
+      return holder !== undefined && isAlive(path, holder) ? holder.pid : undefined
+    } catch {
+      return undefined // It may not be read: whoever asks has other checks for that.
+    }
+  })
 
 /**
  * Holds the directory until the scope closes. `now` is the wall clock in ms. Fails with `locked`,
@@ -149,17 +166,54 @@ export const lockDataDir = (
     const path = join(resolve(dataDir), lockFileName)
     const acquire = Effect.suspend(() => {
       try {
-        const refused = take(path, now)
+        const refused = heldHere.has(path) ? inUse(path, process.pid) : take(path, now)
         if (refused !== undefined) return Effect.fail(refused)
         heldHere.add(path)
         return Effect.void
       } catch (cause) {
-        return Effect.fail(inaccessible(path, cause))
+        return isUnwritable(cause)
+          ? withoutFile(path, cause)
+          : Effect.fail(inaccessible(path, cause))
       }
     })
-    const release = Effect.sync(() => {
-      heldHere.delete(path)
-      rmSync(path, { force: true })
-    })
-    return Effect.acquireRelease(acquire, () => release)
+    return Effect.acquireRelease(acquire, () => release(path))
+  })
+
+/** Nobody else holds it, or `take` would have said so before it wrote anything. */
+const withoutFile = (path: string, cause: unknown): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    heldHere.add(path)
+    return Effect.logWarning(
+      `the lock ${path} cannot be written (${systemCode(cause)}); nobody else holds it, so the node starts without. Free some space, or make the disk writable, and it is written then`
+    )
+  })
+
+/** A lock that cannot be removed is taken over by whoever comes next, since we are gone then. */
+const release = (path: string): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    heldHere.delete(path)
+    try {
+      if (readHolder(path)?.pid === process.pid) remove(path)
+      return Effect.void
+    } catch (cause) {
+      return Effect.logWarning(
+        `the lock ${path} cannot be removed (${systemCode(cause)}); the next start takes it over`
+      )
+    }
+  })
+
+/**
+ * Writes the lock that this process holds once more, where it is missing: the disk was full at the
+ * start, or somebody removed it. Fails when another process has taken the directory meanwhile.
+ */
+export const renewLock = (dataDir: string, now: number): Effect.Effect<void, DataDirError> =>
+  Effect.suspend(() => {
+    const path = join(resolve(dataDir), lockFileName)
+    if (!heldHere.has(path)) return Effect.void
+    try {
+      if (readHolder(path)?.pid === process.pid) return Effect.void
+      return take(path, now) ?? Effect.void
+    } catch (cause) {
+      return Effect.fail(inaccessible(path, cause))
+    }
   })

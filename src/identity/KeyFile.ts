@@ -9,8 +9,8 @@ import {
   openSync,
   readFileSync,
   renameSync,
-  rmSync,
   statSync,
+  unlinkSync,
   writeSync
 } from "node:fs"
 import { dirname } from "node:path"
@@ -43,6 +43,11 @@ export class DataDirError extends Data.TaggedError("DataDirError")<{
 /** The system's code of a failed call: `ENOENT`, `EACCES`… */
 export const systemCode = (cause: unknown): string =>
   cause instanceof Error && "code" in cause ? String(cause.code) : "unknown"
+
+const unwritableCodes: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EROFS", "EIO"])
+
+/** The disk is full, read-only or broken: reading may still work, and time may mend it. */
+export const isUnwritable = (cause: unknown): boolean => unwritableCodes.has(systemCode(cause))
 
 export const inaccessible = (path: string, cause: unknown): DataDirError =>
   new DataDirError({
@@ -89,17 +94,44 @@ export const writePrivateFile = (
   attempt(path, () => {
     // The lock admits one writer per directory, so one name for what is being written will do.
     const temporary = `${path}.new`
-    rmSync(temporary, { force: true })
-    const handle = openSync(temporary, "wx", 0o600)
+    remove(temporary)
     try {
-      for (let at = 0; at < content.length; ) at += writeSync(handle, content, at)
-      fsyncSync(handle)
-    } finally {
-      closeSync(handle)
+      writeNew(temporary, content)
+      renameSync(temporary, path)
+    } catch (cause) {
+      discard(temporary)
+      throw cause
     }
-    renameSync(temporary, path)
     syncDirectory(dirname(path))
   })
+
+/** Not `rmSync`, whose errors say no code. */
+export const remove = (path: string): void => {
+  try {
+    unlinkSync(path)
+  } catch (cause) {
+    if (systemCode(cause) !== "ENOENT") throw cause
+  }
+}
+
+const writeNew = (path: string, content: Uint8Array): void => {
+  const handle = openSync(path, "wx", 0o600)
+  try {
+    for (let at = 0; at < content.length; ) at += writeSync(handle, content, at)
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
+}
+
+/** Half a file on a full disk helps nobody, and takes the room that would mend it. */
+export const discard = (path: string): void => {
+  try {
+    remove(path)
+  } catch {
+    // Why it could not be written says all there is to say.
+  }
+}
 
 /** The whole file; undefined when it does not exist. */
 export const readPrivateFile = (

@@ -14,6 +14,7 @@ import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
 import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { Linger } from "../socket/Linger.ts"
+import { isOwnShortage } from "../socket/OwnShortage.ts"
 import { ReadGather } from "../socket/ReadGather.ts"
 import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
@@ -283,7 +284,9 @@ export class EndpointConnection implements RequestCarrier {
     if (request === undefined) return
     const cause = this.#cause === undefined ? "it closed" : describeSocketError(this.#cause)
     if (this.#connected) this.#lost(request, cause)
-    else {
+    else if (isOwnShortage(this.#cause)) {
+      request.fail("overflow", `was not connected to: ${cause}`)
+    } else {
       this.#owner.onConnectFailure()
       request.fail("upstream_connect", `could not be connected to: ${cause}`)
     }

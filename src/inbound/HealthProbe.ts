@@ -2,6 +2,7 @@
 import http from "node:http"
 import net from "node:net"
 import { Effect } from "effect"
+import { isOwnShortage } from "../socket/OwnShortage.ts"
 import type { CheckResult } from "./HealthState.ts"
 import type { HealthCheck } from "./LocalService.ts"
 import { describeSocketError, hostPort } from "./SocketFailure.ts"
@@ -71,5 +72,6 @@ const probeHttp = (
 
 const failed = (what: string, error: Error): CheckResult => ({
   ok: false,
-  reason: `${what}: ${describeSocketError(error)}`
+  reason: `${what}: ${describeSocketError(error)}`,
+  unasked: isOwnShortage(error)
 })

@@ -1,7 +1,8 @@
 /**
  * What the checks of one endpoint add up to. Pure. It takes two failures in a row to lose health,
  * so that one slow answer does not move traffic, and one success to gain it; an endpoint that was
- * never checked is not healthy, and its first check decides.
+ * never checked is not healthy, and its first check decides. A check that could not be made changes
+ * nothing.
  */
 
 export const failuresToUnhealthy = 2
@@ -17,6 +18,8 @@ export interface HealthState {
 export interface CheckResult {
   readonly ok: boolean
   readonly reason: string
+  /** This process could not ask, for want of descriptors: that says nothing of the endpoint. */
+  readonly unasked?: boolean
 }
 
 export const unknownHealth: HealthState = {
@@ -26,6 +29,7 @@ export const unknownHealth: HealthState = {
 }
 
 export const judge = (state: HealthState, result: CheckResult): HealthState => {
+  if (result.unasked === true) return state
   if (result.ok) return { status: "healthy", failures: 0, reason: result.reason }
   const failures = state.failures + 1
   const lost = state.status !== "healthy" || failures >= failuresToUnhealthy

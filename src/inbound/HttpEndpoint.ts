@@ -1,7 +1,9 @@
 /**
  * The kept connections to one HTTP program. The one used last is used first, so that the others
  * grow old and are closed. At the limit of connections requests wait, as long as they would wait
- * for a connection to be made; at the limit of those that wait they are refused.
+ * for a connection to be made; at the limit of those that wait they are refused. So they do when
+ * the node as a whole may open no further connection: one that another endpoint keeps idle is closed
+ * for them, or they have the next that is given back.
  */
 import { KnownBlocks } from "../http1/BlockMemory.ts"
 import type { Call, Fields, ResponseReceiver } from "../model/Exchange.ts"
@@ -9,10 +11,16 @@ import type { Fault } from "../model/Fault.ts"
 import type { ServiceName } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
+import {
+  type Keeper,
+  type SocketLane,
+  unlimitedSockets,
+  type Waiter
+} from "../socket/SocketBudget.ts"
 import { type ConnectionOwner, EndpointConnection } from "./EndpointConnection.ts"
 import { type CallFacts, EndpointRequest, type RequestPool } from "./EndpointRequest.ts"
 import { type EndpointStream, type EndpointTransport, RefusedStream } from "./EndpointStream.ts"
-import { hostPort } from "./SocketFailure.ts"
+import { hostPort, noRoom } from "./SocketFailure.ts"
 
 export interface HttpEndpointOptions {
   readonly service: ServiceName
@@ -29,6 +37,8 @@ export interface HttpEndpointOptions {
   /** Name of this node, for faults. */
   readonly node: string
   readonly ticker: Ticker
+  /** What connections to programs are taken from. Default: without a limit. */
+  readonly sockets?: SocketLane
   readonly onConnectFailure?: () => void
   readonly onStaleRetry?: () => void
   /** A trailer field of a response was dropped: no trailer may be named so. */
@@ -47,8 +57,11 @@ interface Waiting {
   readonly timer: Timer
 }
 
-export class HttpEndpoint implements EndpointTransport, ConnectionOwner, RequestPool {
+export class HttpEndpoint
+  implements EndpointTransport, ConnectionOwner, RequestPool, Keeper, Waiter
+{
   readonly #options: HttpEndpointOptions
+  readonly #sockets: SocketLane
   readonly #maxConnections: number
   readonly #maxWaiting: number
   readonly #blocks = new KnownBlocks()
@@ -63,6 +76,8 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
     this.#options = options
     this.#maxConnections = options.maxConnections ?? defaultMaxConnections
     this.#maxWaiting = options.maxWaiting ?? defaultMaxWaiting
+    this.#sockets = options.sockets ?? unlimitedSockets()
+    this.#sockets.keep(this)
   }
 
   get connections(): number {
@@ -84,9 +99,9 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
       return new RefusedStream(this.fault("bad_request", what, false), receiver)
     }
     const connection = this.#takeIdle()
-    const waits = connection === undefined && this.#all.size >= this.#maxConnections
+    const waits = connection === undefined && !this.#takeRoom()
     if (waits && this.#waiting.size >= this.#maxWaiting) {
-      const what = `has ${this.#all.size} connections in use and ${this.#waiting.size} requests waiting for one, which is the limit`
+      const what = `has ${this.#inUse} and ${this.#waiting.size} requests waiting for one, which is the limit`
       return new RefusedStream(this.fault("overflow", what, false), receiver)
     }
     const { attempt, deadline } = call
@@ -108,10 +123,16 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
   retire(): void {
     this.#retired = true
     this.#sweep?.cancel()
+    this.#sockets.keepNoMore(this)
     for (const connection of this.#idle.splice(0)) connection.close()
   }
 
   onIdle(connection: EndpointConnection): void {
+    if (this.#sockets.owes(this, this.#all.size)) {
+      if (this.#sockets.waitNoMore(this)) this.#waitForRoom() // behind those it is given to
+      connection.close()
+      return
+    }
     const next = this.#nextWaiting()
     if (next !== undefined) connection.begin(next.request)
     else if (this.#retired) connection.close()
@@ -123,27 +144,49 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
   }
 
   onGone(connection: EndpointConnection): void {
-    this.#all.delete(connection)
     const at = this.#idle.indexOf(connection)
     if (at !== -1) this.#idle.splice(at, 1)
+    if (!this.#all.delete(connection)) return
+    this.#sockets.give()
+    this.onRoom()
+  }
+
+  /** A place has come free, here or elsewhere on the node: whoever waits longest has it. */
+  onRoom(): void {
+    if (this.#waiting.size === 0) return
+    if (!this.#takeRoom()) {
+      this.#waitForRoom()
+      return
+    }
     const next = this.#nextWaiting()
     if (next === undefined) return
     this.#connect(next.request, Math.max(1, next.until - this.#options.ticker.now()))
+    if (this.#waiting.size > 0) this.#waitForRoom()
+  }
+
+  closeOneIdle(): boolean {
+    const connection = this.#idle.shift()
+    if (connection === undefined) return false
+    this.#all.delete(connection)
+    connection.close()
+    this.#sockets.give()
+    return true
   }
 
   onConnectFailure(): void {
     this.#options.onConnectFailure?.()
   }
 
-  /** May exceed the limit of connections by the one that is just being closed. */
+  /** May exceed the limits of connections by the one that is just being closed. */
   onStale(request: EndpointRequest): void {
     this.#options.onStaleRetry?.()
+    this.#sockets.takeAnyway()
     this.#connect(request, request.connectTimeout)
   }
 
   forget(request: EndpointRequest): void {
     this.#waiting.get(request)?.timer.cancel()
-    this.#waiting.delete(request)
+    if (this.#waiting.delete(request) && this.#waiting.size === 0) this.#sockets.waitNoMore(this)
   }
 
   fault(code: Fault["code"], what: string, sent: boolean): Fault {
@@ -157,6 +200,21 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
     }
   }
 
+  get #inUse(): string {
+    const few = this.#all.size < this.#maxConnections ? ` (${noRoom(this.#sockets)})` : ""
+    return `${this.#all.size} connections in use${few}`
+  }
+
+  #takeRoom(): boolean {
+    return this.#all.size < this.#maxConnections && this.#sockets.take()
+  }
+
+  /** Its own connections are seen to by itself. */
+  #waitForRoom(): void {
+    if (this.#all.size < this.#maxConnections) this.#sockets.wait(this)
+  }
+
+  /** In a place that was taken. */
   #connect(request: EndpointRequest, timeout: number): void {
     const { onDroppedTrailer = () => undefined } = this.#options
     const options = { ...this.#options, blocks: this.#blocks, onDroppedTrailer }
@@ -167,10 +225,11 @@ export class HttpEndpoint implements EndpointTransport, ConnectionOwner, Request
     const { ticker } = this.#options
     const { connectTimeout } = request
     const timer = ticker.after(connectTimeout, () => {
-      const what = `has ${this.#all.size} connections in use and none came free within ${connectTimeout} ms`
+      const what = `has ${this.#inUse} and none came free within ${connectTimeout} ms`
       request.fail("overflow", what)
     })
     this.#waiting.set(request, { request, until: ticker.now() + connectTimeout, timer })
+    this.#waitForRoom()
   }
 
   #takeIdle(): EndpointConnection | undefined {

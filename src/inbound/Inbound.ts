@@ -8,6 +8,7 @@ import type { Fault } from "../model/Fault.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Observer } from "../model/Observer.ts"
 import type { Ticker } from "../model/Time.ts"
+import type { SocketLane } from "../socket/SocketBudget.ts"
 import type { MetricRegistry } from "../telemetry/Metrics.ts"
 import { RefusedStream } from "./EndpointStream.ts"
 import { InboundExchange } from "./InboundExchange.ts"
@@ -24,6 +25,8 @@ export interface InboundOptions {
   readonly callerName: (peer: PeerKey) => string
   /** May this call be served? A fault says no, and why. Absent: everybody may. */
   readonly authorize?: ((call: Call) => Fault | undefined) | undefined
+  /** What connections to programs are taken from. Default: without a limit. */
+  readonly sockets?: SocketLane | undefined
 }
 
 export const makeInbound = (options: InboundOptions): Inbound => new Inbound(options)
@@ -182,8 +185,9 @@ export class Inbound {
   }
 
   #makeEndpoint(service: LocalService, address: LocalService["endpoints"][number]): LocalEndpoint {
-    const { self, ticker } = this.#options
-    return new LocalEndpoint({ service, address, node: self.node, ticker, metrics: this.#metrics })
+    const { self, sockets, ticker } = this.#options
+    const metrics = this.#metrics
+    return new LocalEndpoint({ service, address, node: self.node, ticker, metrics, sockets })
   }
 
   /** What the health checker found. Ignored for an endpoint that is gone or has no check. */

@@ -2,6 +2,7 @@
 import type { ServiceName } from "../model/Names.ts"
 import type { Protocol } from "../model/NodeRecord.ts"
 import type { Ticker } from "../model/Time.ts"
+import type { SocketLane } from "../socket/SocketBudget.ts"
 import type { EndpointTransport } from "./EndpointStream.ts"
 import { HttpEndpoint } from "./HttpEndpoint.ts"
 import type { InboundMetrics } from "./InboundMetrics.ts"
@@ -36,6 +37,8 @@ export interface LocalEndpointOptions {
   readonly node: string
   readonly ticker: Ticker
   readonly metrics: InboundMetrics
+  /** What connections to programs are taken from. Default: without a limit. */
+  readonly sockets?: SocketLane | undefined
 }
 
 const notChecked = "no health check is configured"
@@ -78,6 +81,7 @@ export class LocalEndpoint {
       connectTimeout: service.connectTimeout ?? defaultConnectTimeout,
       node,
       ticker,
+      ...(options.sockets === undefined ? {} : { sockets: options.sockets }),
       onConnectFailure: () => cells.connectFailures.inc()
     }
     this.#http = new HttpEndpoint({

@@ -1,4 +1,5 @@
 /** Words for what the operating system says about a connection to a program on this host. */
+import type { SocketLane } from "../socket/SocketBudget.ts"
 
 const reasons: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nothing listens there",
@@ -12,6 +13,8 @@ const reasons: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: "this host has no free local port or no such address",
   EMFILE: "this node has no file descriptor left; raise its limit (ulimit -n)",
   ENFILE: "the system has no file descriptor left",
+  ENOBUFS: "the system has no memory left for sockets",
+  ENOMEM: "the system has no memory left",
   EACCES: "the system does not permit it"
 }
 
@@ -29,3 +32,7 @@ export const describeSocketError = (error: Error): string => {
 
 export const hostPort = (host: string, port: number): string =>
   host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
+
+/** Why there is no further connection: of those that this process may have, none is left. */
+export const noRoom = ({ most }: SocketLane): string =>
+  `this node has the ${most} connections to programs that its limit of open files allows; raise it (ulimit -n)`

@@ -18,9 +18,11 @@ import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
 import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { Linger } from "../socket/Linger.ts"
+import { isOwnShortage } from "../socket/OwnShortage.ts"
 import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
-import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
-import { describeSocketError, hostPort } from "./SocketFailure.ts"
+import { type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
+import { type EndpointStream, type EndpointTransport, RefusedStream } from "./EndpointStream.ts"
+import { describeSocketError, hostPort, noRoom } from "./SocketFailure.ts"
 
 export interface TcpEndpointOptions {
   readonly service: ServiceName
@@ -33,17 +35,21 @@ export interface TcpEndpointOptions {
   /** Name of this node, for faults. */
   readonly node: string
   readonly ticker: Ticker
+  /** What connections to programs are taken from. Default: without a limit. */
+  readonly sockets?: SocketLane
   /** A connection was not made. */
   readonly onConnectFailure?: () => void
 }
 
 export class TcpEndpoint implements EndpointTransport {
   readonly #options: TcpEndpointOptions
+  readonly #sockets: SocketLane
   readonly #tunnels = new Set<TcpTunnel>()
   readonly waiting = 0
 
   constructor(options: TcpEndpointOptions) {
     this.#options = options
+    this.#sockets = options.sockets ?? unlimitedSockets()
   }
 
   get connections(): number {
@@ -52,8 +58,14 @@ export class TcpEndpoint implements EndpointTransport {
 
   open(call: Call, _fields: Fields, receiver: ResponseReceiver): EndpointStream {
     const limit = call.connectTimeout ?? this.#options.connectTimeout
+    if (!this.#sockets.take()) {
+      const { service, host, port, node } = this.#options
+      const message = `the program of ${service} at ${hostPort(host, port)} was not connected to: ${noRoom(this.#sockets)}`
+      return new RefusedStream({ code: "overflow", message, node, service, sent: false }, receiver)
+    }
     const tunnel = new TcpTunnel(this.#options, limit, receiver, () => {
       this.#tunnels.delete(tunnel)
+      this.#sockets.give()
     })
     this.#tunnels.add(tunnel)
     return tunnel
@@ -213,7 +225,9 @@ class TcpTunnel implements EndpointStream {
     if (this.#receiver === undefined) return
     const cause = this.#cause === undefined ? "it closed" : describeSocketError(this.#cause)
     if (this.#connected) this.#fail("upstream_reset", `broke off: ${cause}`)
-    else {
+    else if (isOwnShortage(this.#cause)) {
+      this.#fail("overflow", `was not connected to: ${cause}`)
+    } else {
       this.#options.onConnectFailure?.()
       this.#fail("upstream_connect", `could not be connected to: ${cause}`)
     }

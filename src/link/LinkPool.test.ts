@@ -46,6 +46,29 @@ describe("calls to a peer without a link", () => {
     expect(receiver.fault?.message).toContain("1000 ms")
   })
 
+  it("are told overflow when this process has no descriptor for one, which is not the peer's doing", async () => {
+    const { a, network, settle, advance } = makePools()
+    const system = Object.assign(new Error("connect EMFILE"), { code: "EMFILE" })
+    const failed = new AggregateError([new Error("no connection", { cause: system })], "all failed")
+    network.reaches = () => {
+      throw failed
+    }
+    const [waited, came] = [new Recorder(), new Recorder()]
+    a.dispatchTo(bob)(httpCall(), waited)
+    await settle()
+    a.dispatchTo(bob)(httpCall(), came)
+    await settle()
+    for (const { fault } of [waited, came]) {
+      expect(fault).toMatchObject({ code: "overflow", sent: false })
+    }
+    network.reaches = () => true
+    await advance(1_000)
+    const served = new Recorder()
+    a.dispatchTo(bob)(httpCall(), served)
+    await settle()
+    expect(served.over).toBe(false)
+  })
+
   it("give up after the call's own connect timeout, where it has one", async () => {
     const { a, network, advance } = makePools()
     network.swallows = () => true

@@ -31,6 +31,8 @@ export interface MeshHostOptions {
   readonly encrypter: (components: EncrypterComponents) => ConnectionEncrypter & Partial<Knocker>
   /** False for peers that are refused although their handshake is right, e.g. revoked ones. */
   readonly allowPeer?: (peer: PeerKey) => boolean
+  /** Connections at a time that have not shown yet whose they are. Default 512. */
+  readonly maxPending?: number | undefined
 }
 
 export type MeshLibp2p = Libp2p<{ readonly identify: Identify; readonly pubsub: GossipSub }>
@@ -54,6 +56,10 @@ export interface MeshHostShape {
   ) => Promise<void>
   /** The open connections with a peer. */
   readonly connections: (peer: PeerKey) => ReadonlyArray<PeerConnection>
+  /** Connections with other nodes, in either direction. */
+  readonly connectionCount: () => number
+  /** Called when their number has changed; answers how to stop. */
+  readonly onConnections: (listener: () => void) => () => void
 }
 
 export interface PeerConnection {
@@ -65,6 +71,7 @@ export interface PeerConnection {
 
 /** One for the whole mesh: beyond it the least used connections are closed. */
 const maxConnections = 4_096
+const defaultMaxPending = 512
 
 const MiB = 1024 * 1024
 
@@ -171,7 +178,7 @@ export const makeMeshHost = (
             inboundStreamProtocolNegotiationTimeout: 5_000,
             // A rack behind one address that restarts together must get in.
             inboundConnectionThreshold: 1_000,
-            maxIncomingPendingConnections: 512,
+            maxIncomingPendingConnections: options.maxPending ?? defaultMaxPending,
             reconnectRetries: 0
           },
           // Links ping by themselves, faster, and know what it means.
@@ -204,6 +211,15 @@ export const makeMeshHost = (
       peer: PeerKey.make(libp2p.peerId.toString()),
       mesh: options.mesh,
       libp2p,
+      connectionCount: () => libp2p.getConnections().length,
+      onConnections: (listener) => {
+        libp2p.addEventListener("connection:open", listener)
+        libp2p.addEventListener("connection:close", listener)
+        return () => {
+          libp2p.removeEventListener("connection:open", listener)
+          libp2p.removeEventListener("connection:close", listener)
+        }
+      },
       addresses: () => {
         const all = [...new Set(libp2p.getMultiaddrs().map((it) => withoutPeer(it.toString())))]
         const reachable = all.filter((address) => !isLoopback(address))

@@ -10,6 +10,7 @@ import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../model/E
 import type { Fault, FaultCode } from "../model/Fault.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { Timer } from "../model/TimerWheel.ts"
+import { isOwnShortage } from "../socket/OwnShortage.ts"
 import { DialedLink } from "./DialedLink.ts"
 import { reasonOf } from "./HostError.ts"
 import type { LinkStats } from "./LinkOptions.ts"
@@ -49,6 +50,8 @@ export class PeerLink {
   #since: number
   /** Why the last attempt failed or the last link broke. */
   #reason: string | undefined = undefined
+  /** The last attempt failed for want of a descriptor here, which says nothing of the peer. */
+  #short = false
 
   constructor(peer: PeerKey, context: PeerLinkContext) {
     this.peer = peer
@@ -211,7 +214,7 @@ export class PeerLink {
       (error: unknown) => {
         timer.cancel()
         this.#attempt = undefined
-        this.#onFailed(reasonOf(attempt.signal.aborted ? attempt.signal.reason : error))
+        this.#onFailed(attempt.signal.aborted ? attempt.signal.reason : error)
       }
     )
   }
@@ -221,6 +224,7 @@ export class PeerLink {
     const began = ticker.now()
     this.#room = new LinkRoom(link)
     this.#missed = false
+    this.#short = false
     this.#since = ticker.wall()
     link.events = {
       onDraining: () => {
@@ -247,9 +251,11 @@ export class PeerLink {
     onUp(this.peer)
   }
 
-  #onFailed(reason: string): void {
+  #onFailed(error: unknown): void {
+    const reason = reasonOf(error)
     this.#failures++
     this.#reason = reason
+    this.#short = isOwnShortage(error)
     this.#since = this.#context.ticker.wall()
     this.#failWaiting(reason)
     this.#pauseThenDial()
@@ -278,7 +284,7 @@ export class PeerLink {
 
   #connectFault(call: Call): Fault {
     const message = `the node ${this.#name} cannot be reached: ${this.#reason ?? "not yet tried"}`
-    return this.#fault(call, "upstream_connect", message)
+    return this.#fault(call, this.#short ? "overflow" : "upstream_connect", message)
   }
 
   #fault(call: Call, code: FaultCode, message: string): Fault {

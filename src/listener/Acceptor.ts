@@ -1,20 +1,31 @@
 /** A listening socket as a scoped resource: open when the effect succeeds, shut with its scope. */
 import net from "node:net"
 import { Effect, type Scope } from "effect"
+import type { SocketLane } from "../socket/SocketBudget.ts"
 import { type ListenError, makeListenError } from "./ListenError.ts"
+
+/**
+ * Why a connection was not taken: as many as this listener may have are open, or as many as this
+ * node's limit of open files allows; or the system could not accept it.
+ */
+export type Refusal = "max_connections" | "descriptors" | "accept_failed"
 
 export interface AcceptorOptions {
   readonly host: string
   /** 0: the system chooses. */
   readonly port: number
-  /** At this many open connections further ones are closed as they come. */
+  /** At this many open connections there is no room for further ones. */
   readonly maxConnections: number
   /** How many are open. */
   readonly connections: () => number
+  /** What each connection takes one of; whoever it is given to gives it back. */
+  readonly sockets: SocketLane
   /** The socket is paused: who takes it decides how it is read. */
   readonly onConnection: (socket: net.Socket) => void
-  /** A connection was not taken: the limit, or the system (no descriptor left). */
-  readonly onRefused: (reason: "max_connections" | "accept_failed", error?: Error) => void
+  /** There is no room. False: it is closed at once. */
+  readonly onOverflow?: (socket: net.Socket) => boolean
+  /** A connection was not taken. */
+  readonly onRefused: (reason: Refusal, error?: Error) => void
 }
 
 export interface Acceptor {
@@ -51,10 +62,12 @@ const open = (options: AcceptorOptions): Effect.Effect<Acceptor, ListenError> =>
   })
 
 const take = (socket: net.Socket, options: AcceptorOptions): void => {
-  if (options.connections() < options.maxConnections) options.onConnection(socket)
+  const { connections, maxConnections, onConnection, onOverflow, onRefused, sockets } = options
+  const isFull = connections() >= maxConnections
+  if (!isFull && sockets.take()) onConnection(socket)
   else {
-    socket.destroy()
-    options.onRefused("max_connections")
+    onRefused(isFull ? "max_connections" : "descriptors")
+    if (onOverflow?.(socket) !== true) socket.destroy()
   }
 }
 

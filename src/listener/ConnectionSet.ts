@@ -24,6 +24,14 @@ export class ConnectionSet<C extends { destroy(): void }> {
     return [...this.#open]
   }
 
+  /** The oldest, at most `count` of them; nothing may be removed meanwhile. */
+  *first(count: number): Iterable<C> {
+    for (const connection of this.#open) {
+      if (count-- <= 0) return
+      yield connection
+    }
+  }
+
   destroyAll(): void {
     for (const connection of this.all()) connection.destroy()
   }

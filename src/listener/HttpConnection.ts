@@ -18,6 +18,7 @@ import { ReadGather } from "../socket/ReadGather.ts"
 import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
 import { askForReset } from "../socket/UnreadSocket.ts"
+import { Unsent } from "../socket/Unsent.ts"
 import { ClientExchange, type ExchangeOwner } from "./ClientExchange.ts"
 import { writeFault } from "./FaultResponse.ts"
 import { isAnswer, makeHttpCall } from "./HttpCall.ts"
@@ -38,6 +39,7 @@ export class HttpConnection implements ExchangeOwner {
   readonly #context: HttpConnectionContext
   readonly #reader: RequestReader
   readonly #writer: MessageWriter
+  readonly #openedAt: number
   #exchange: ClientExchange | undefined = undefined
   #phase: Phase = "idle"
   /** When the phase began; for `closing`, when our half was really closed. */
@@ -58,6 +60,7 @@ export class HttpConnection implements ExchangeOwner {
   readonly #body = new ReadGather()
   /** The next request is looked at once the socket has taken the last response. */
   #nextOnDrain = false
+  #unsent: Unsent | undefined = undefined
 
   /** `accepted`: not yet read from. */
   constructor(accepted: net.Socket, context: HttpConnectionContext, onClosed: () => void) {
@@ -67,6 +70,7 @@ export class HttpConnection implements ExchangeOwner {
     this.#socket = socket
     this.#context = context
     this.#since = context.ticker.now()
+    this.#openedAt = this.#since
     this.#writer = new MessageWriter(socket)
     this.#reader = new RequestReader(
       {
@@ -93,7 +97,7 @@ export class HttpConnection implements ExchangeOwner {
   }
 
   get mayKeepAlive(): boolean {
-    if (this.#context.draining) return false
+    if (this.#context.draining || this.#context.isTurnOver(this.#openedAt)) return false
     // A client that waits for 100 may, after a final answer, send its body or not (RFC 9110
     // §10.1.1): what comes next could not be told apart.
     return this.#requestComplete || !this.#expectsContinue || this.#exchange?.continued === true
@@ -113,7 +117,8 @@ export class HttpConnection implements ExchangeOwner {
     const age = now - this.#since
     switch (this.#phase) {
       case "idle":
-        if (age >= idleTimeout) this.#close()
+        if (this.#socket.writableLength > 0) this.#awaitTaking(now)
+        else if (age >= idleTimeout) this.#close()
         break
       case "head":
         if (age >= headTimeout) {
@@ -126,8 +131,7 @@ export class HttpConnection implements ExchangeOwner {
         break
       case "closing":
         if (!this.#socket.writableFinished) {
-          // Something of the response is lost: with a FIN it could look like all of it.
-          if (age >= idleTimeout) this.#socket.resetAndDestroy()
+          this.#awaitTaking(now)
         } else if (
           age >= discardLimit ||
           now - Math.max(this.#since, this.#droppedAt) >= lingerTimeout
@@ -141,9 +145,25 @@ export class HttpConnection implements ExchangeOwner {
     }
   }
 
+  /** The client has still to take the end of a response. */
+  #awaitTaking(now: number): void {
+    this.#unsent ??= new Unsent(this.#socket, now)
+    if (this.#unsent.isGivenUp(now)) this.#socket.resetAndDestroy()
+    // The time of what follows begins when it has taken it.
+    else this.#since = now
+  }
+
   /** The listener drains: a connection that is between requests is not needed any more. */
   closeIfIdle(): void {
     if (this.#phase === "idle") this.#close()
+  }
+
+  /** Makes room for another: true when it had been idle for so long, and is closed. */
+  yieldIfIdle(since: number): boolean {
+    if (this.#phase !== "idle" || this.#since > since) return false
+    if (this.#socket.writableLength > 0) return false
+    this.#socket.destroy()
+    return true
   }
 
   /** Ends it now, e.g. because the node stops. */

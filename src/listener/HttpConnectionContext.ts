@@ -18,6 +18,8 @@ export interface HttpConnectionContext extends HttpCallContext {
   readonly headTimeout: number
   /** Every response is the last of its connection. */
   readonly draining: boolean
+  /** Others wait for the place of a connection that has been open since `openedAt`. */
+  readonly isTurnOver: (openedAt: number) => boolean
   /** IMF-fixdate of now. */
   readonly date: string
   /** A request was refused; by which rule of HTTP (or `head_timeout`). */

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { payments, self } from "../inbound/InboundFixture.ts"
 import { accepted, fieldValue, noFields } from "../model/Exchange.ts"
 import type { Fault, FaultCode } from "../model/Fault.ts"
+import { SocketBudget } from "../socket/SocketBudget.ts"
 import { type HttpListener, type HttpListenerOptions, makeHttpListener } from "./HttpListener.ts"
 import { HoldingCallee, makeContext, RawClient, responseHead, turn } from "./ListenerFixture.ts"
 
@@ -941,19 +942,82 @@ describe("drain", () => {
   })
 })
 
-it("closes connections beyond the limit and counts them", async () => {
-  await context.dispose()
-  await listen({ maxConnections: 1 })
-  const first = connect().send(get("/"))
-  const held = await callee.next()
-  const second = connect()
-  await second.until(() => second.ended || second.error !== undefined)
-  held.respond(200, "ok")
-  await first.receives(/ok$/)
-  const cell = [
+describe("without room for a connection", () => {
+  const refusals = () => [
     ...(context.metrics.families.get("skein_listener_refused_total")?.cells.values() ?? [])
   ]
-  expect(cell).toMatchObject([{ labels: { reason: "max_connections" }, cell: { value: 1 } }])
+  const listenWithin = async (change: Partial<HttpListenerOptions>): Promise<void> => {
+    await context.dispose()
+    await listen(change)
+  }
+
+  it.each<[string, string, () => Partial<HttpListenerOptions>]>([
+    ["max_connections", "has 1 connections, its limit", () => ({ maxConnections: 1 })],
+    ["descriptors", "limit of open files", () => ({ sockets: new SocketBudget(2).clients })]
+  ])("(%s) says so to its first request, and counts it", async (reason, words, change) => {
+    await listenWithin(change())
+    const first = connect().send(get("/"))
+    const held = await callee.next()
+    const second = connect().send(get("/"))
+    await second.end()
+    expect(second.text).toMatch(/^HTTP\/1.1 503 [\s\S]*connection: close/i)
+    expect(second.text).toMatch(/skein-error: overflow[\s\S]*skein-node: host-a/)
+    expect(second.text).toContain(words)
+    held.respond(200, "ok")
+    await first.receives(/ok$/)
+    expect(first.text).not.toMatch(/connection: close/i)
+    expect(refusals()).toMatchObject([{ labels: { reason }, cell: { value: 1 } }])
+    expect(callee.exchanges.length).toBe(1)
+  })
+
+  it("closes who says nothing within a second, and who comes when no socket is left for that", async () => {
+    const budget = new SocketBudget(2, 1)
+    await listenWithin({ sockets: budget.clients })
+    connect().send(get("/"))
+    await callee.next()
+    const [silent, late] = [connect(), connect()]
+    await late.until(() => late.ended || late.error !== undefined)
+    expect(silent.ended).toBe(false)
+    context.ticker.advance(2_000)
+    await silent.end()
+    silent.socket.end()
+    while (!budget.clients.borrow()) await turn()
+  })
+
+  it("gives the place of one that was idle for a second", async () => {
+    const budget = new SocketBudget(2)
+    await listenWithin({ sockets: budget.clients })
+    const idle = connect().send(get("/"))
+    ;(await callee.next()).respond(200, "ok")
+    await idle.receives(/ok$/)
+    context.ticker.advance(1_000)
+    const other = connect().send(get("/"))
+    ;(await callee.next()).respond(200, "yes")
+    await other.receives(/yes$/)
+    await idle.end()
+    expect(budget.clients.held).toBe(1)
+    other.socket.end()
+    while (budget.held > 0) await turn()
+  })
+
+  it("ends the turn of one that has had a second while others were refused", async () => {
+    await listenWithin({ sockets: new SocketBudget(2).clients })
+    const first = connect().send(get("/"))
+    const held = await callee.next()
+    context.ticker.advance(1_000)
+    await connect().send(get("/")).end()
+    held.respond(200, "ok")
+    await first.end()
+    expect(first.text).toMatch(/^HTTP\/1.1 200 [\s\S]*connection: close/i)
+    // Nobody is refused any more, so nobody has to go.
+    first.socket.end()
+    context.ticker.advance(2_000)
+    while (listener.connections > 0) await turn()
+    const other = connect().send(get("/"))
+    ;(await callee.next()).respond(200, "ok")
+    await other.receives(/ok$/)
+    expect(other.text).not.toMatch(/connection: close/i)
+  })
 })
 
 it("serves node:http with keep-alive", async () => {

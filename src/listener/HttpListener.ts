@@ -2,6 +2,7 @@
  * The local HTTP/1.1 port: a proxy for `http://NAME.mesh/` (by Host, absolute-form or CONNECT), or
  * with `fixedService` the port of one service, under that service's names and this host's.
  */
+import type net from "node:net"
 import { Effect, type Scope } from "effect"
 import { KnownBlocks } from "../http1/BlockMemory.ts"
 import { defaultHttp1Limits, type Http1Limits } from "../http1/Limits.ts"
@@ -10,14 +11,16 @@ import type { Fault } from "../model/Fault.ts"
 import { type PeerKey, type ServiceName, serviceOfAuthority } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
+import { type Keeper, type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
 import { askInterval } from "../socket/UnreadSocket.ts"
 import type { MetricRegistry } from "../telemetry/Metrics.ts"
-import { type Acceptor, makeAcceptor } from "./Acceptor.ts"
+import { type Acceptor, makeAcceptor, type Refusal } from "./Acceptor.ts"
 import { ConnectionSet } from "./ConnectionSet.ts"
 import { HttpConnection } from "./HttpConnection.ts"
 import type { HttpConnectionContext } from "./HttpConnectionContext.ts"
 import type { ListenError } from "./ListenError.ts"
 import { ListenerMetrics } from "./ListenerMetrics.ts"
+import { OverflowConnections } from "./OverflowConnections.ts"
 import { PortAuthority } from "./PortAuthority.ts"
 import { Refusals } from "./Refusals.ts"
 import { defaultMaxConnections } from "./TcpListener.ts"
@@ -32,8 +35,10 @@ export interface HttpListenerOptions {
   readonly metrics: MetricRegistry
   /** Of heads. Default 32 KiB, 100 fields. */
   readonly limits?: Http1Limits | undefined
-  /** At the limit further connections are closed as they come. Default 10,000. */
+  /** At the limit further connections are told `overflow` and closed. Default 10,000. */
   readonly maxConnections?: number | undefined
+  /** What connections of clients are taken from. Default: without a limit. */
+  readonly sockets?: SocketLane | undefined
   /** Milliseconds a connection may be open with no request on it. Default 60 s. */
   readonly idleTimeout?: number | undefined
   /** Milliseconds from the first byte of a request's head to its last. Default 10 s. */
@@ -66,6 +71,13 @@ const defaultIdleTimeout = 60_000
 const defaultHeadTimeout = 10_000
 /** Timeouts of connections are this much late at most. */
 const sweepInterval = askInterval
+/**
+ * While there is no room for further connections: how long one may be idle, and how long one that
+ * is in use may stay before its next response is its last, ms. So all have a turn.
+ */
+const turnOfFull = 1_000
+/** Connections looked at to find an idle one, of at most 10,000. */
+const maxLooks = 256
 
 export const makeHttpListener = (
   options: HttpListenerOptions
@@ -76,16 +88,19 @@ export const makeHttpListener = (
     const listener = `${host}:${port}`
     const metrics = new ListenerMetrics(options.metrics, listener)
     const now = () => options.ticker.now()
-    const refusals = yield* Refusals.make({ listener, maxConnections, metrics, now })
-    const core = new HttpListenerCore(options, metrics, refusals)
+    const sockets = options.sockets ?? unlimitedSockets()
+    const refusals = yield* Refusals.make({ listener, maxConnections, sockets, metrics, now })
+    const core = new HttpListenerCore(options, sockets, metrics, refusals)
     yield* Effect.addFinalizer(() => Effect.sync(() => core.close()))
     const acceptor: Acceptor = yield* makeAcceptor({
       host,
       port,
       maxConnections,
       connections: () => core.connections.size,
+      sockets,
       onConnection: (socket) => core.accept(socket),
-      onRefused: (reason, error) => refusals.connection(reason, error)
+      onOverflow: (socket) => core.overflow(socket),
+      onRefused: (reason, error) => core.refused(reason, error)
     })
     return {
       address: acceptor.address,
@@ -102,8 +117,15 @@ export const makeHttpListener = (
     }
   })
 
-class HttpListenerCore implements HttpConnectionContext {
+class HttpListenerCore implements HttpConnectionContext, Keeper {
   readonly connections = new ConnectionSet<HttpConnection>()
+  readonly #sockets: SocketLane
+  readonly #overflow: OverflowConnections
+  /** Closed for others, and what they took is given back. */
+  readonly #yielded = new WeakSet<HttpConnection>()
+  /** When a connection was last refused, and why. */
+  #fullAt = Number.NEGATIVE_INFINITY
+  #fullBy: Refusal = "max_connections"
   readonly metrics: ListenerMetrics
   readonly #refusals: Refusals
   readonly dispatch: Dispatch
@@ -121,8 +143,14 @@ class HttpListenerCore implements HttpConnectionContext {
   #dateSecond = -1
   #date = ""
 
-  constructor(options: HttpListenerOptions, metrics: ListenerMetrics, refusals: Refusals) {
+  constructor(
+    options: HttpListenerOptions,
+    sockets: SocketLane,
+    metrics: ListenerMetrics,
+    refusals: Refusals
+  ) {
     this.metrics = metrics
+    this.#sockets = sockets
     this.#refusals = refusals
     this.dispatch = options.dispatch
     this.self = options.self
@@ -136,6 +164,8 @@ class HttpListenerCore implements HttpConnectionContext {
     this.fixedService = fixedService
     this.portAuthority =
       fixedService && new PortAuthority({ service: fixedService, resolve, remoteNames })
+    this.#overflow = new OverflowConnections(this, sockets, () => refusals.noRoom(this.#fullBy))
+    sockets.keep(this)
   }
 
   get date(): string {
@@ -148,15 +178,45 @@ class HttpListenerCore implements HttpConnectionContext {
     return this.#date
   }
 
-  accept(socket: ConstructorParameters<typeof HttpConnection>[0]): void {
+  accept(socket: net.Socket): void {
     this.metrics.accepted.inc()
     this.metrics.open.add(1)
     const connection = new HttpConnection(socket, this, () => {
       this.metrics.open.add(-1)
+      if (!this.#yielded.has(connection)) this.#sockets.give()
       this.connections.delete(connection)
     })
     this.connections.add(connection)
     if (this.#sweep === undefined) this.#scheduleSweep()
+  }
+
+  overflow(socket: net.Socket): boolean {
+    const isTaken = this.#overflow.take(socket)
+    if (isTaken && this.#sweep === undefined) this.#scheduleSweep()
+    return isTaken
+  }
+
+  refused(reason: Refusal, error: Error | undefined): void {
+    this.#fullAt = this.ticker.now()
+    this.#fullBy = reason
+    this.#refusals.connection(reason, error)
+  }
+
+  isTurnOver(openedAt: number): boolean {
+    if (this.#fullAt === Number.NEGATIVE_INFINITY) return false
+    const turnBegan = this.ticker.now() - turnOfFull
+    return this.#fullAt > turnBegan && openedAt <= turnBegan
+  }
+
+  closeOneIdle(): boolean {
+    const since = this.ticker.now() - turnOfFull
+    for (const connection of this.connections.first(maxLooks)) {
+      if (!connection.yieldIfIdle(since)) continue
+      this.#yielded.add(connection)
+      this.#sockets.give()
+      return true
+    }
+    return false
   }
 
   readonly onParseError = (rule: string): void => this.metrics.parseError(rule)
@@ -172,7 +232,9 @@ class HttpListenerCore implements HttpConnectionContext {
 
   close(): void {
     this.#sweep?.cancel()
+    this.#sockets.keepNoMore(this)
     this.connections.destroyAll()
+    this.#overflow.close()
   }
 
   /** Runs only while there are connections, so that an idle node sleeps. */
@@ -181,7 +243,8 @@ class HttpListenerCore implements HttpConnectionContext {
       this.#sweep = undefined
       const now = this.ticker.now()
       for (const connection of this.connections.all()) connection.sweep(now)
-      if (this.connections.size > 0) this.#scheduleSweep()
+      this.#overflow.sweep(now)
+      if (this.connections.size + this.#overflow.size > 0) this.#scheduleSweep()
     })
   }
 }

@@ -26,7 +26,7 @@ export class ListenerMetrics {
       .cell({ listener })
     this.#refused = registry.counter(
       "skein_listener_refused_total",
-      "Connections closed at once: at the limit, or because the system could not accept them.",
+      "Connections of clients that were not taken: as many as the listener may have were open (max_connections), or as many as the limit of open files allows (descriptors), or the system could not accept them.",
       ["listener", "reason"]
     )
     this.#parseErrors = registry.counter(

@@ -6,6 +6,8 @@
 import { Effect, Runtime } from "effect"
 import type { Fault } from "../model/Fault.ts"
 import type { ServiceName } from "../model/Names.ts"
+import type { SocketLane } from "../socket/SocketBudget.ts"
+import type { Refusal } from "./Acceptor.ts"
 import type { ListenerMetrics } from "./ListenerMetrics.ts"
 
 const quietFor = 60_000
@@ -14,6 +16,7 @@ export interface RefusalsOptions {
   /** Its configured address. */
   readonly listener: string
   readonly maxConnections: number
+  readonly sockets: SocketLane
   readonly metrics: ListenerMetrics
   /** Monotonic milliseconds. */
   readonly now: () => number
@@ -36,8 +39,8 @@ export class Refusals {
     })
 
   /** A connection was not taken. */
-  connection(reason: "max_connections" | "accept_failed", error?: Error): void {
-    const { listener, maxConnections, metrics, now, log } = this.#options
+  connection(reason: Refusal, error?: Error): void {
+    const { metrics, now, log } = this.#options
     metrics.refused(reason)
     const told = this.#told.get(reason)
     if (told !== undefined && now() - told.at < quietFor) {
@@ -48,11 +51,19 @@ export class Refusals {
     this.#told.set(reason, { at: now(), since: 0 })
     log(
       error === undefined
-        ? Effect.logWarning(
-            `${listener} has ${maxConnections} connections, its limit, and closes further ones as they come${more}`
+        ? Effect.logWarning(`${this.noRoom(reason)}; further ones are refused as they come${more}`)
+        : Effect.logError(
+            `${this.#options.listener} could not accept a connection: ${error.message}${more}`
           )
-        : Effect.logError(`${listener} could not accept a connection: ${error.message}${more}`)
     )
+  }
+
+  /** Which limit was met, for the log and for the client. */
+  noRoom(reason: Refusal): string {
+    const { listener, maxConnections, sockets } = this.#options
+    return reason === "max_connections"
+      ? `${listener} has ${maxConnections} connections, its limit`
+      : `this node has the ${sockets.most} connections of clients that its limit of open files allows; raise it (ulimit -n, LimitNOFILE)`
   }
 
   /** A tunnel was reset: bytes have no other way to say what happened. */

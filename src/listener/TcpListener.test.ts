@@ -2,6 +2,7 @@ import { Effect, Fiber } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { payments, self } from "../inbound/InboundFixture.ts"
 import { noFields } from "../model/Exchange.ts"
+import { SocketBudget } from "../socket/SocketBudget.ts"
 import { HoldingCallee, makeContext, RawClient, turn } from "./ListenerFixture.ts"
 import { makeTcpListener, type TcpListener } from "./TcpListener.ts"
 
@@ -102,10 +103,12 @@ describe("TcpListener", () => {
     held.receiver.onEnd(noFields)
     client.socket.end()
     await held.until(() => held.trailers !== undefined)
-    context.ticker.advance(29_000)
-    for (let i = 0; i < 20; i++) await turn()
+    for (let waited = 0; waited < 290_000; waited += 10_000) {
+      context.ticker.advance(10_000)
+      await turn()
+    }
     expect(listener.connections).toBe(1)
-    context.ticker.advance(1_100)
+    context.ticker.advance(31_000)
     while (listener.connections > 0) await turn()
     expect(client.bytes).toBeLessThan(size)
   })
@@ -189,4 +192,24 @@ describe("TcpListener", () => {
     await Promise.all([polite.closed, stubborn.closed])
     while (listener.connections > 0) await turn()
   })
+})
+
+it("closes connections for which this node has no descriptor, and counts them", async () => {
+  await context.dispose()
+  context = makeContext()
+  callee = new HoldingCallee()
+  const budget = new SocketBudget(2)
+  const options = { ...context.base, dispatch: callee.dispatch, service: payments }
+  listener = await context.open(makeTcpListener({ ...options, sockets: budget.clients }))
+  const first = connect()
+  const held = await callee.next()
+  const second = connect()
+  await second.until(() => second.ended || second.error !== undefined)
+  const refused = context.metrics.families.get("skein_listener_refused_total")?.cells.values() ?? []
+  expect([...refused]).toMatchObject([{ labels: { reason: "descriptors" }, cell: { value: 1 } }])
+  first.socket.resetAndDestroy()
+  await held.until(() => held.cancelled !== undefined)
+  while (budget.held > 0) await turn()
+  connect().send("again")
+  await (await callee.next()).until(() => callee.exchanges.at(-1)?.text === "again")
 })

@@ -3,6 +3,7 @@ import { Effect, type Scope } from "effect"
 import type { Call, Dispatch } from "../model/Exchange.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
+import { type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
 import type { MetricRegistry } from "../telemetry/Metrics.ts"
 import { makeAcceptor } from "./Acceptor.ts"
 import { ConnectionSet } from "./ConnectionSet.ts"
@@ -22,6 +23,8 @@ export interface TcpListenerOptions {
   readonly metrics: MetricRegistry
   /** At the limit further connections are closed as they come. Default 10,000. */
   readonly maxConnections?: number | undefined
+  /** What connections of clients are taken from. Default: without a limit. */
+  readonly sockets?: SocketLane | undefined
 }
 
 export interface TcpListener {
@@ -45,7 +48,8 @@ export const makeTcpListener = (
     const listener = `${host}:${port}`
     const metrics = new ListenerMetrics(options.metrics, listener)
     const now = () => ticker.now()
-    const refusals = yield* Refusals.make({ listener, maxConnections, metrics, now })
+    const sockets = options.sockets ?? unlimitedSockets()
+    const refusals = yield* Refusals.make({ listener, maxConnections, sockets, metrics, now })
     const connections = new ConnectionSet<TcpConnection>()
     const call: Call = {
       kind: "tcp",
@@ -61,6 +65,7 @@ export const makeTcpListener = (
       host,
       port,
       maxConnections,
+      sockets,
       connections: () => connections.size,
       onRefused: (reason, error) => refusals.connection(reason, error),
       onConnection: (socket) => {
@@ -75,6 +80,7 @@ export const makeTcpListener = (
             onFault: (fault, client) => refusals.tunnel(service, fault, client),
             onClosed: (connection) => {
               metrics.open.add(-1)
+              sockets.give()
               connections.delete(connection)
             }
           })

@@ -10,7 +10,10 @@ import { type HttpListenerOptions, makeHttpListener } from "../listener/HttpList
 import type { ListenError } from "../listener/ListenError.ts"
 import { makeTcpListener } from "../listener/TcpListener.ts"
 
-export type ListenerContext = Pick<HttpListenerOptions, "dispatch" | "self" | "ticker" | "metrics">
+export type ListenerContext = Pick<
+  HttpListenerOptions,
+  "dispatch" | "self" | "ticker" | "metrics" | "sockets"
+>
 
 /** What both kinds of listener have in common. */
 interface Open {

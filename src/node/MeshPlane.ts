@@ -20,6 +20,7 @@ import { saveIdentity } from "../identity/DataDir.ts"
 import { EnvelopeCache } from "../identity/Envelope.ts"
 import type { IdentityCell } from "../identity/NodeIdentity.ts"
 import { SealedConnections } from "../identity/SealedConnections.ts"
+import type { StorageTrouble } from "../identity/StorageTrouble.ts"
 import { Gossip } from "../link/Gossip.ts"
 import type { HostError } from "../link/HostError.ts"
 import { layerLibp2p } from "../link/Libp2pGossip.ts"
@@ -58,6 +59,10 @@ export interface MeshPlaneOptions {
   readonly software: string
   /** Where calls of other nodes go. */
   readonly serve: Dispatch
+  /** Nodes at a time that connect and have not shown yet who they are. Default 512. */
+  readonly maxPending?: number | undefined
+  /** Hears what of the catalogue cannot be stored. */
+  readonly trouble: StorageTrouble
 }
 
 export interface MeshPlane {
@@ -128,6 +133,7 @@ export const makeMeshPlane = (
       mesh: identity.current.mesh,
       listen: node.listen,
       ...(node.announce === undefined ? {} : { announce: node.announce }),
+      maxPending: options.maxPending,
       encrypter: makeAdmission({
         identity,
         admitted,
@@ -214,7 +220,11 @@ export const makeMeshPlane = (
       connect: connectByRpc(clients),
       neighbours: () => links.connectedPeers()
     }).pipe(
-      Effect.provide(CatalogueStore.layerDisk(node.dataDir).pipe(Layer.provide(NodeContext.layer))),
+      Effect.provide(
+        CatalogueStore.layerDisk(node.dataDir, options.trouble).pipe(
+          Layer.provide(NodeContext.layer)
+        )
+      ),
       Effect.provideService(Gossip, gossip)
     )
     late.catalogue = catalogue

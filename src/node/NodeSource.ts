@@ -14,6 +14,7 @@ import type { AdminSource } from "../admin/AdminSource.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { IdentityCell, NodeIdentity } from "../identity/NodeIdentity.ts"
 import { maxDepth } from "../identity/SignedChain.ts"
+import type { StorageTrouble } from "../identity/StorageTrouble.ts"
 import type { Inbound } from "../inbound/Inbound.ts"
 import type { LeftOut, ServiceView } from "../model/MeshView.ts"
 import { NodeName } from "../model/Names.ts"
@@ -24,6 +25,7 @@ import type { Drain } from "./Drain.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { linkStates, observeNode } from "./NodeMetrics.ts"
 import { RateMeter } from "./RateMeter.ts"
+import type { SocketRoom } from "./SocketRoom.ts"
 
 export interface NodeSourceOptions {
   readonly config: NodeConfig
@@ -38,6 +40,8 @@ export interface NodeSourceOptions {
   readonly drain: Drain
   readonly actors: () => ReadonlyArray<ActorStatus>
   readonly readiness: () => ReadonlyArray<ReadinessItem>
+  readonly room: SocketRoom
+  readonly trouble: StorageTrouble
   readonly proxy: () => string | undefined
 }
 
@@ -277,6 +281,7 @@ export const makeNodeViews = (
         proxy: orNull(options.proxy()),
         configPath: orNull(options.configPath),
         dataDir: config.node.dataDir,
+        dataDirProblem: orNull(options.trouble.problem),
         certificate: {
           expiresAt: certificate.notAfter,
           renewAt: orNull(plane.renewal.nextAt()),
@@ -301,6 +306,7 @@ export const makeNodeViews = (
             inbound.inFlight + outbound.services().reduce((sum, one) => sum + one.inFlight, 0)
         },
         memory: { rss, heapUsed, heapTotal, external },
+        descriptors: options.room.status(),
         loopDelayMs: telemetry.loopDelay()
       }
     }

@@ -18,6 +18,7 @@ import type { NodeIdentity } from "../identity/NodeIdentity.ts"
 import { isBeyondRenewal, isFromTheFuture, isRootKeyOfUse, renewSelf } from "../identity/Renewal.ts"
 import { socketTransport } from "../link/SocketTransport.ts"
 import { saveBootstrap } from "./Bootstrap.ts"
+import { whenNameIsFree } from "./NamePatience.ts"
 
 export type IdentityProblem = DataDirError | InviteError | JoinError
 
@@ -61,13 +62,10 @@ const enter = (
   Effect.gen(function* () {
     const privateKey = yield* loadOrCreateNodeKey(dataDir)
     yield* Effect.logInfo(`joining mesh ${invite.meshName} as ${name}`)
-    const identity = yield* joinMesh({
-      invite,
-      privateKey,
+    const identity = yield* whenNameIsFree(
       name,
-      now: Date.now,
-      transports: [socketTransport]
-    })
+      joinMesh({ invite, privateKey, name, now: Date.now, transports: [socketTransport] })
+    )
     yield* saveBootstrap(dataDir, invite.bootstrap)
     yield* saveIdentity(dataDir, identity)
     return identity

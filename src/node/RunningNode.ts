@@ -6,6 +6,7 @@ import type { ConfigOverride } from "../config/ConfigFile.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
+import type { Descriptors } from "./Descriptors.ts"
 
 export interface NodeInput {
   readonly config: NodeConfig
@@ -15,6 +16,8 @@ export interface NodeInput {
   readonly overrides?: ReadonlyArray<ConfigOverride> | undefined
   /** An invite token: only used while the data directory holds no identity. */
   readonly join?: string | undefined
+  /** What this process may open, and has open. Default: what the system says. */
+  readonly descriptors?: Descriptors | undefined
 }
 
 export interface RunningNode {

@@ -79,6 +79,17 @@ export class Attempt implements ResponseReceiver {
     this.#plan.abandon(this.endpoint, this.#breaker, this.#permit, now)
   }
 
+  /**
+   * A node on the way had no room for it. The endpoint was not asked and stays well; but the balancer
+   * looks elsewhere first, since where there was no room there seldom is some a moment later.
+   */
+  hadNoRoom(now: number): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.endpoint.score.failed(now - this.startedAt, now)
+    this.#plan.abandon(this.endpoint, this.#breaker, this.#permit, now)
+  }
+
   /** It is over. With a fault: it is cut short, and the endpoint's side is told. */
   close(fault: Fault | undefined): void {
     if (this.#owner === undefined) return

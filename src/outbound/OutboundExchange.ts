@@ -230,6 +230,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
     const verdict = this.#verdictOf(fault)
     // What is the request's fault, or comes of the caller's haste, is no verdict on the endpoint.
     if (verdict === verdicts.refused || hasty) attempt.abandon(now)
+    else if (verdict === verdicts.overflow) attempt.hadNoRoom(now)
     else this.#settle(verdict, now)
     attempt.close(undefined)
     const retryAfter = fault.retryAfter === undefined ? undefined : String(fault.retryAfter)
@@ -337,7 +338,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
   ): boolean {
     const { retry } = this.#stack
     if (retry === undefined || this.committed || this.#over) return false
-    const unsent = verdict === verdicts.connectFailure
+    const unsent = verdict.conditions[0] === "connect_failure"
     if (unsent ? !this.#body.resendable : !this.#body.repeatable) return false
     if (!retry.allows(verdict, this.#call.head?.method)) return false
     const { node, ticker } = this.#context

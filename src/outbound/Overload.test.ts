@@ -96,3 +96,42 @@ it(`one slow and failing endpoint of two costs no request (seed ${seed})`, () =>
   expect(toA() - before).toBeLessThan(10)
   for (const { status } of mesh.observer.all) expect(status).toBe(200)
 })
+
+it("no room on the way is held against no endpoint", () => {
+  const mesh = new Fixture({ retry: "off" }, all.slice(0, 1))
+  for (let i = 0; i < 50; i++) {
+    const { receiver } = mesh.request()
+    mesh.last.fault("overflow", false)
+    expect(receiver.fault?.code).toBe("overflow")
+  }
+  const [endpoint] = mesh.outbound.endpoints(payments)
+  expect(endpoint).toMatchObject({ breaker: "closed", failures: 0 })
+  expect(endpoint?.ejectedUntil).toBeUndefined()
+})
+
+it("no room on the way is no success either: an open circuit waits for a real answer", () => {
+  const mesh = new Fixture({ retry: "off" }, all.slice(0, 1), { random: () => 0.5 })
+  for (let i = 0; i < 7; i++) {
+    mesh.request()
+    mesh.last.fault("upstream_reset", true)
+  }
+  mesh.ticker.advance(1_000)
+  mesh.request()
+  mesh.last.fault("overflow", false)
+  expect(mesh.outbound.endpoints(payments)[0]?.breaker).toBe("open")
+  mesh.request()
+  mesh.last.respond(200)
+  expect(mesh.outbound.endpoints(payments)[0]?.breaker).toBe("closed")
+})
+
+it("where there was no room is where the balancer looks last", () => {
+  const mesh = new Fixture({ retry: "off" }, all.slice(0, 2))
+  mesh.request()
+  const full = mesh.last.peer
+  mesh.last.fault("overflow", false)
+  for (let i = 0; i < 10; i++) {
+    mesh.request()
+    expect(mesh.last.peer).not.toBe(full)
+    mesh.last.respond(200)
+  }
+})

@@ -1,7 +1,7 @@
 /** The retry step of one service: may this attempt be followed by another, and when? */
 import type { RetryPolicy } from "../model/Policy.ts"
 import { fullJitter } from "../policy/Backoff.ts"
-import { type Verdict, verdicts } from "../policy/Classifier.ts"
+import type { Verdict } from "../policy/Classifier.ts"
 import { longestRetryAfter } from "../policy/RetryAfter.ts"
 import { RetryBudget } from "../policy/RetryBudget.ts"
 import { RetryRules } from "../policy/RetryRules.ts"
@@ -53,7 +53,7 @@ export class RetryStep {
    */
   delay(verdict: Verdict, retries: number, ready: number, random: number): number | undefined {
     // Nobody was reached and there is an endpoint that was not tried: no reason to wait.
-    if (verdict === verdicts.connectFailure && ready === Number.NEGATIVE_INFINITY) return 0
+    if (verdict.conditions[0] === "connect_failure" && ready === Number.NEGATIVE_INFINITY) return 0
     if (ready > longestRetryAfter) return undefined
     return Math.max(ready, fullJitter(this.#policy.backoff, retries, random))
   }

@@ -42,7 +42,7 @@ describe("Classifier", () => {
     ["draining", false, "connect_failure"],
     ["no_healthy_endpoint", false, "connect_failure"],
     ["route_not_found", false, "connect_failure"],
-    ["overflow", false, "connect_failure"],
+    ["overflow", false, "overflow"],
     ["overflow", true, "reset"],
     ["upstream_reset", true, "reset"],
     ["upstream_reset", false, "connect_failure"],

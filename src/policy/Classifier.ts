@@ -15,6 +15,7 @@ export interface Verdict {
     | "connect_failure"
     | "reset"
     | "timeout"
+    | "overflow"
     | "refused"
   /** What breaker and ejection count it as. */
   readonly success: boolean
@@ -42,6 +43,11 @@ export const verdicts = {
   connectFailure: verdict("connect_failure", false, false, "connect_failure"),
   reset: verdict("reset", false, false, "reset"),
   timeout: verdict("timeout", false, false, "timeout"),
+  /**
+   * A node on the way had no room, so the endpoint was not asked: another one may well serve. What
+   * it is to breaker and ejection does not matter, since they are not told.
+   */
+  overflow: verdict("overflow", true, false, "connect_failure"),
   /** The request's own fault (malformed, forbidden): no other endpoint would answer otherwise. */
   refused: verdict("refused", true, false)
 } as const
@@ -88,11 +94,11 @@ const faultVerdicts: Readonly<Record<FaultCode, Verdict>> = {
   version_not_supported: verdicts.refused,
   denied: verdicts.refused,
   rate_limited: verdicts.rateLimited,
-  // The four below come from the endpoint's node before anything reached the endpoint: our view
+  overflow: verdicts.overflow,
+  // The three below come from the endpoint's node before anything reached the endpoint: our view
   // of it is behind, and another endpoint may well serve.
   route_not_found: verdicts.connectFailure,
   no_healthy_endpoint: verdicts.connectFailure,
-  overflow: verdicts.connectFailure,
   draining: verdicts.connectFailure,
   upstream_connect: verdicts.connectFailure,
   upstream_reset: verdicts.reset,
@@ -109,6 +115,8 @@ export const classifyFault = (fault: Fault): Verdict => {
     return verdicts.connectFailure
   }
   // The other way round: a "connect failure" that may have been seen is not safe to repeat.
-  if (fault.sent && found === verdicts.connectFailure) return verdicts.reset
+  if (fault.sent && (found === verdicts.connectFailure || found === verdicts.overflow)) {
+    return verdicts.reset
+  }
   return found
 }

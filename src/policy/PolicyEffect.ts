@@ -122,16 +122,24 @@ export const apply = <E = unknown>(policy: Policy, options: PolicyEffectOptions<
   }
 
   const settle = (permit: Permit, verdict: Verdict | undefined, now: number, random: number) => {
-    // As in the request plane: what is the caller's own fault leaves the circuit as it was.
-    if (verdict === undefined || verdict === verdicts.refused) breaker?.abandon(permit, now)
-    else if (verdict.success) breaker?.success(permit)
+    // As in the request plane: what is the caller's own fault, or never got there for want of room,
+    // leaves the circuit as it was.
+    if (verdict === undefined || verdict === verdicts.refused || verdict === verdicts.overflow) {
+      breaker?.abandon(permit, now)
+    } else if (verdict.success) breaker?.success(permit)
     else breaker?.failure(permit, now, random)
   }
 
-  /** What came of a call that had so many retries: the budget grants less while they do not help. */
-  const settleRetries = (retries: number, verdict: Verdict | undefined, now: number) => {
-    if (retries === 0 || verdict === undefined) return
-    budget?.settled(retries, verdict.conditions.length === 0, now)
+  /** The retries of one call, until it is known what came of it: the budget grants less while they do not help. */
+  class CallRetries {
+    made = 0
+    #settled = false
+
+    settle(verdict: Verdict, now: number): void {
+      if (this.made === 0 || this.#settled) return
+      this.#settled = true
+      budget?.settled(this.made, verdict.conditions.length === 0, now)
+    }
   }
 
   const tooLong = (limit: "perTry" | "request") =>
@@ -209,29 +217,41 @@ export const apply = <E = unknown>(policy: Policy, options: PolicyEffectOptions<
     return budget.withdraw(now) ? delay : undefined
   }
 
-  return <A, E1 extends E, R>(
-    effect: Effect.Effect<A, E1, R>
+  const run = <A, E1 extends E, R>(
+    effect: Effect.Effect<A, E1, R>,
+    call: CallRetries
   ): Effect.Effect<A, E1 | PolicyFailure, R> =>
     Effect.gen(function* () {
       const started = yield* monotonic
       const deadline = started + request
       budget?.deposit(started)
       let last: Exit.Exit<A, E1 | PolicyTimeout> | undefined
-      for (let retries = 0; ; retries++) {
+      for (;;) {
         const ended = yield* attempt(effect, deadline)
         const now = yield* monotonic
         if (ended instanceof BreakerOpen || ended instanceof PolicyTimeout) {
-          settleRetries(retries, verdicts.timeout, now)
+          call.settle(verdicts.timeout, now)
           // Others may have opened the circuit during back-off: what the target said last says more.
           return yield* ended instanceof BreakerOpen ? (last ?? ended) : ended
         }
         last = ended.exit
-        const delay = pause(ended, retries, deadline, now, yield* Random.next)
+        const delay = pause(ended, call.made, deadline, now, yield* Random.next)
         if (delay === undefined) {
-          settleRetries(retries, ended.verdict, now)
+          if (ended.verdict !== undefined) call.settle(ended.verdict, now)
           return yield* last
         }
+        call.made++
         yield* Effect.sleep(delay)
       }
+    })
+
+  return <A, E1 extends E, R>(
+    effect: Effect.Effect<A, E1, R>
+  ): Effect.Effect<A, E1 | PolicyFailure, R> =>
+    Effect.suspend(() => {
+      const call = new CallRetries()
+      // Whatever was run again has not helped a caller that gave up, be it in an attempt or between two.
+      const givenUp = Effect.map(monotonic, (now) => call.settle(verdicts.timeout, now))
+      return Effect.onInterrupt(run(effect, call), () => givenUp)
     })
 }

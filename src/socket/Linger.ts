@@ -5,22 +5,23 @@
 import type net from "node:net"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
+import { Unsent } from "./Unsent.ts"
 
-/** How long nothing may be taken, ms. Long, since what the system takes of one write is not seen. */
-const patience = 30_000
+/** Between two looks, ms; and how long one that has taken everything may leave its half open. */
+const pause = 30_000
 
 /** Cancel the timer when the socket has closed. */
 export class Linger implements Timer {
   readonly #socket: net.Socket
   readonly #ticker: Ticker
-  #left: number
+  readonly #unsent: Unsent
   #timer: Timer
 
   constructor(socket: net.Socket, ticker: Ticker) {
     this.#socket = socket
     this.#ticker = ticker
-    this.#left = socket.writableLength
-    this.#timer = ticker.after(patience, () => this.#look())
+    this.#unsent = new Unsent(socket, ticker.now())
+    this.#timer = ticker.after(pause, () => this.#look())
   }
 
   cancel(): void {
@@ -28,14 +29,14 @@ export class Linger implements Timer {
   }
 
   #look(): void {
-    const left = this.#socket.writableLength
-    if (left === this.#left) {
-      // With a FIN it would look like the end of what was to come.
-      if (left > 0) this.#socket.resetAndDestroy()
-      else this.#socket.destroy()
+    if (this.#socket.writableLength === 0) {
+      this.#socket.destroy()
       return
     }
-    this.#left = left
-    this.#timer = this.#ticker.after(patience, () => this.#look())
+    if (this.#unsent.isGivenUp(this.#ticker.now())) {
+      this.#socket.resetAndDestroy()
+      return
+    }
+    this.#timer = this.#ticker.after(pause, () => this.#look())
   }
 }

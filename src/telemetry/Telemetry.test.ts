@@ -14,8 +14,9 @@ const ticker: Ticker = {
   now: () => performance.now(),
   wall: () => Date.now(),
   random: () => 0,
-  after: () => {
-    throw new Error("telemetry sets no timers on the wheel")
+  after: (delay, callback) => {
+    const timeout = setTimeout(callback, delay)
+    return { cancel: () => clearTimeout(timeout) }
   }
 }
 
@@ -196,6 +197,76 @@ describe("traces", () => {
         expect(lines[0]).toContain(`did not reach the collector ${gone.url}`)
         expect(exportStatus().dropped).toBeGreaterThanOrEqual(3_000 - 2_048)
       })
+  )
+
+  it.scopedLive("what waits is bounded by bytes too", () =>
+    Effect.gen(function* () {
+      const gone = yield* server(() => {})
+      gone.close()
+      const { observer, registry, exportStatus } = yield* makeTelemetry(
+        options({ otlp: gone.url })
+      ).pipe(Effect.provide(Logger.remove(Logger.defaultLogger)))
+      const target = `/${"long".repeat(1_000)}`
+      for (let i = 0; i < 2_000; i++) {
+        const observation = observer.begin(info({ target }))
+        for (let retry = 0; retry < 10; retry++) observation.event("retry", { attempt: retry })
+        observation.end({ kind: "complete", status: 200 }, 0, 0)
+      }
+      registry.collect()
+      // Each is cut to about 6 KiB, of which 4 MiB hold some 700.
+      const queued = registry.gauge("skein_spans_queued", "").cell({}).value
+      expect(queued).toBeGreaterThan(500)
+      expect(queued).toBeLessThan(1_000)
+      expect(exportStatus().dropped).toBe(2_000 - queued)
+      // The trace goes on, for nodes that have room.
+      const { forwardFields } = observer.begin(info({ fields: [] }))
+      expect(forwardFields[1]).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
+    })
+  )
+
+  it.scopedLive("the log says once that spans are lost, and once that this is over", () =>
+    Effect.gen(function* () {
+      let status = 400
+      const asked: Array<number> = []
+      const collector = yield* server((_, response) => {
+        asked.push(status)
+        response.statusCode = status
+        response.end("{}")
+      })
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => {
+        lines.push(String(message))
+      })
+      let ahead = 0
+      const hurried: Ticker = {
+        ...ticker,
+        now: () => performance.now() + ahead,
+        after: (_, callback) => ticker.after(0, callback)
+      }
+      const { observer, exportStatus } = yield* makeTelemetry(
+        options({ otlp: collector.url, ticker: hurried })
+      ).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+      const batch = (wanted: boolean) =>
+        Effect.gen(function* () {
+          for (let i = 0; i < 256; i++) {
+            observer.begin(info()).end({ kind: "complete", status: 200 }, 0, 0)
+          }
+          const before = asked.length
+          while (asked.length === before || exportStatus().reachable !== wanted) {
+            yield* Effect.sleep("5 millis")
+          }
+        })
+      yield* batch(false)
+      yield* batch(false)
+      status = 200
+      yield* batch(true)
+      expect(lines.length).toBe(1)
+      ahead = 10_000
+      yield* batch(true)
+      while (lines.length < 2) yield* Effect.sleep("5 millis")
+      expect(lines[0]).toContain(`256 spans did not reach the collector ${collector.url}`)
+      expect(lines[1]).toContain("takes spans again; 256 more were lost")
+    })
   )
 
   it.scopedLive("a collector that never answers does not hold up closing", () =>

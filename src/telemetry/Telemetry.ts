@@ -95,6 +95,9 @@ export const makeTelemetry = (
     const warn = (message: string): void => {
       Runtime.runFork(runtime)(Effect.logWarning(message))
     }
+    const tell = (message: string): void => {
+      Runtime.runFork(runtime)(Effect.logInfo(message))
+    }
     const registry = new MetricRegistry()
     const loopDelay = yield* observeProcess(registry, ticker, { node, mesh, version })
     const accessLog = yield* makeAccessLog(options, registry, warn)
@@ -103,7 +106,16 @@ export const makeTelemetry = (
         ? undefined
         : yield* Effect.promise(() => import("./Tracing.ts")).pipe(
             Effect.flatMap(({ makeTracing }) =>
-              makeTracing({ otlp, node, mesh, version, ticker, registry, onLoss: warn })
+              makeTracing({
+                otlp,
+                node,
+                mesh,
+                version,
+                ticker,
+                registry,
+                onLoss: warn,
+                onRecovered: tell
+              })
             )
           )
     const observer = new NodeObserver({

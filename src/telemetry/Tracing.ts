@@ -1,7 +1,8 @@
 /**
  * Spans to a collector over OTLP/HTTP. Loaded only when one is configured. A collector that is
- * slow or gone costs spans, never requests: the queue is bounded, what does not fit or does not
- * arrive is counted, and one log line a minute tells of it.
+ * slow or gone costs spans, never requests: what waits is bounded in number and bytes, what does not
+ * fit is not even begun, what does not arrive is counted, and the log says once when that begins and
+ * once when it is over.
  */
 import type { Tracer } from "@opentelemetry/api"
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http"
@@ -10,18 +11,21 @@ import {
   AlwaysOnSampler,
   BasicTracerProvider,
   BatchSpanProcessor,
+  RandomIdGenerator,
   type ReadableSpan,
   type Span,
-  type SpanExporter,
   type SpanProcessor
 } from "@opentelemetry/sdk-trace-base"
 import { Effect, type Scope } from "effect"
 import type { ExchangeInfo } from "../model/Observer.ts"
 import type { Ticker } from "../model/Time.ts"
+import { CollectorExporter, longestPause } from "./CollectorExporter.ts"
 import { HttpSpan, SpanClock } from "./HttpSpan.ts"
 import type { Counter, MetricRegistry } from "./Metrics.ts"
+import { defaultSpanLimits, type SpanLimits, SpanRoom } from "./SpanRoom.ts"
 import type { ExchangeSpan, SpanSource } from "./Spans.ts"
 import type { TraceContext } from "./TraceContext.ts"
+import { UnrecordedSpan } from "./UnrecordedSpan.ts"
 
 export interface TracingOptions {
   /** The collector, e.g. `http://127.0.0.1:4318`; `/v1/traces` is added unless it is there. */
@@ -31,10 +35,11 @@ export interface TracingOptions {
   readonly version: string
   readonly ticker: Ticker
   readonly registry: MetricRegistry
-  /** Called when spans are lost, at most once a minute. */
+  /** Called when the first spans are lost, and `onRecovered` when no more are; then from the start. */
   readonly onLoss: (message: string) => void
-  /** Ended spans waiting or on their way, at most. Default 2,048 (about 4 MB). */
-  readonly maxQueue?: number
+  readonly onRecovered: (message: string) => void
+  /** Ended spans waiting or on their way, at most. */
+  readonly room?: SpanLimits
   /** Longest wait before a batch goes out, ms. Default 1 s. */
   readonly sendEvery?: number
 }
@@ -44,7 +49,8 @@ const flushDeadline = 2_000
 /** One attempt to hand over a batch, with its retries, ms. */
 const exportTimeout = 3_000
 const batchSize = 256
-const quietFor = 60_000
+/** Losses are over when none was seen for so long and a batch was taken, ms. */
+const calmFor = 10_000
 
 /** The URL that takes spans. */
 export const tracesUrl = (otlp: string): string => {
@@ -55,19 +61,15 @@ export const tracesUrl = (otlp: string): string => {
   return url.href
 }
 
-/**
- * Stands before the batches: admits spans while fewer than `limit` are held, whether they wait or
- * are being sent, so that memory is bounded whatever the collector does.
- */
+/** Stands before the batches: admits spans while there is room for them. */
 class BoundedSpans implements SpanProcessor {
   readonly #next: SpanProcessor
-  readonly #limit: number
+  readonly #room: SpanRoom
   readonly #onFull: () => void
-  held = 0
 
-  constructor(next: SpanProcessor, limit: number, onFull: () => void) {
+  constructor(next: SpanProcessor, room: SpanRoom, onFull: () => void) {
     this.#next = next
-    this.#limit = limit
+    this.#room = room
     this.#onFull = onFull
   }
 
@@ -76,12 +78,8 @@ class BoundedSpans implements SpanProcessor {
   }
 
   onEnd(span: ReadableSpan): void {
-    if (this.held >= this.#limit) {
-      this.#onFull()
-      return
-    }
-    this.held++
-    this.#next.onEnd(span)
+    if (this.#room.take(span)) this.#next.onEnd(span)
+    else this.#onFull()
   }
 
   forceFlush(): Promise<void> {
@@ -101,41 +99,13 @@ export interface ExportStatus {
   readonly lastError: string | null
 }
 
-type ExportCallback = Parameters<SpanExporter["export"]>[1]
-
-/** Tells what became of each batch. */
-class WatchedExporter implements SpanExporter {
-  readonly #next: SpanExporter
-  readonly #onSettled: (spans: number, error: Error | undefined) => void
-
-  constructor(next: SpanExporter, onSettled: (spans: number, error: Error | undefined) => void) {
-    this.#next = next
-    this.#onSettled = onSettled
-  }
-
-  export(spans: Array<ReadableSpan>, callback: ExportCallback): void {
-    const count = spans.length
-    this.#next.export(spans, (result) => {
-      const failed = result.code !== 0 // ExportResultCode.SUCCESS
-      this.#onSettled(count, failed ? (result.error ?? new Error("refused")) : undefined)
-      callback(result)
-    })
-  }
-
-  forceFlush(): Promise<void> {
-    return this.#next.forceFlush?.() ?? Promise.resolve()
-  }
-
-  shutdown(): Promise<void> {
-    return this.#next.shutdown()
-  }
-}
-
-/** Counts lost spans and speaks of them seldom. */
+/** Counts lost spans, and says when the losing begins and when it is over. */
 class LossReport {
   readonly #options: TracingOptions
   readonly #lost: { readonly queue: Counter; readonly collector: Counter }
-  #spokeAt = Number.NEGATIVE_INFINITY
+  /** It was told that spans are lost, and not yet that this is over. */
+  #told = false
+  #lastLossAt = Number.NEGATIVE_INFINITY
   #unspoken = 0
   /** Why the last batch was not taken; undefined after one that was. */
   lastError: string | undefined = undefined
@@ -159,12 +129,23 @@ class LossReport {
     this.total += spans
     if (reason === "collector") this.lastError = cause
     this.#unspoken += spans
-    const now = this.#options.ticker.now()
-    if (now - this.#spokeAt < quietFor) return
-    this.#spokeAt = now
+    this.#lastLossAt = this.#options.ticker.now()
+    if (this.#told) return
+    this.#told = true
     this.#options.onLoss(
-      `${this.#unspoken} spans did not reach the collector ${this.#options.otlp} (${cause}). ` +
+      `${this.#unspoken} spans did not reach the collector ${this.#options.otlp} (${cause}), and so on until this log says that it is over. ` +
         "Requests are not affected. Is the collector running and its OTLP/HTTP port right?"
+    )
+    this.#unspoken = 0
+  }
+
+  /** The collector took a batch. It is over when nothing was lost for a while either. */
+  taken(): void {
+    this.lastError = undefined
+    if (!this.#told || this.#options.ticker.now() - this.#lastLossAt < calmFor) return
+    this.#told = false
+    this.#options.onRecovered(
+      `the collector ${this.#options.otlp} takes spans again; ${this.#unspoken} more were lost`
     )
     this.#unspoken = 0
   }
@@ -180,14 +161,24 @@ class Tracing implements SpanSource {
   readonly #tracer: Tracer
   readonly #node: string
   readonly #clock: SpanClock
+  readonly #room: SpanRoom
+  readonly #onFull: () => void
+  readonly #ids = new RandomIdGenerator()
 
-  constructor(tracer: Tracer, node: string, clock: SpanClock) {
+  constructor(tracer: Tracer, node: string, clock: SpanClock, room: SpanRoom, onFull: () => void) {
     this.#tracer = tracer
     this.#node = node
     this.#clock = clock
+    this.#room = room
+    this.#onFull = onFull
   }
 
   start(info: ExchangeInfo, parent: TraceContext | undefined, at: number): ExchangeSpan {
+    // Whatever is made of a span that will be dropped is made for nothing, and has to be collected.
+    if (this.#room.full) {
+      this.#onFull()
+      return new UnrecordedSpan(this.#ids, parent)
+    }
     return new HttpSpan(this.#tracer, this.#clock, this.#node, info, parent, at)
   }
 }
@@ -207,42 +198,50 @@ export const makeTracing = (
       .cell({})
     const queued = registry.gauge("skein_spans_queued", "Ended spans not yet sent.", []).cell({})
     const report = new LossReport(options)
+    const limits = options.room ?? defaultSpanLimits
+    const room = new SpanRoom(limits)
+    const onFull = () => report.lost("queue", 1, "the queue is full")
 
-    const provider = yield* Effect.acquireRelease(
+    const { provider } = yield* Effect.acquireRelease(
       Effect.sync(() => {
-        const maxQueue = options.maxQueue ?? 2_048
-        const maxExportBatchSize = Math.min(batchSize, maxQueue)
-        const exporter = new WatchedExporter(
-          new OTLPTraceExporter({
+        const maxExportBatchSize = Math.min(batchSize, limits.spans)
+        const exporter = new CollectorExporter({
+          ticker,
+          exporter: new OTLPTraceExporter({
             url: tracesUrl(options.otlp),
             timeoutMillis: exportTimeout,
             // At close all that waits goes out at once, besides the batch under way.
-            concurrencyLimit: Math.ceil(maxQueue / maxExportBatchSize) + 1
+            concurrencyLimit: Math.ceil(limits.spans / maxExportBatchSize) + 1
           }),
-          (spans, error) => {
-            bounded.held -= spans
+          onSettled: (spans, error) => {
+            room.give(spans)
             if (error === undefined) {
-              exported.inc(spans)
-              report.lastError = undefined
-            } else report.lost("collector", spans, causeOf(error))
+              exported.inc(spans.length)
+              report.taken()
+            } else report.lost("collector", spans.length, causeOf(error))
           }
-        )
+        })
         const bounded = new BoundedSpans(
           new BatchSpanProcessor(exporter, {
-            maxQueueSize: maxQueue,
+            maxQueueSize: limits.spans,
             maxExportBatchSize,
             scheduledDelayMillis: options.sendEvery ?? 1_000,
-            // Longer than the exporter's own, so that a batch is settled exactly once.
-            exportTimeoutMillis: exportTimeout + 1_000
+            // Longer than a pause and the exporter's own, so that a batch is settled exactly once.
+            exportTimeoutMillis: longestPause + exportTimeout + 1_000
           }),
-          maxQueue,
-          () => report.lost("queue", 1, "the queue is full")
+          room,
+          onFull
         )
-        registry.onCollect(() => queued.set(bounded.held))
-        return new BasicTracerProvider({
+        registry.onCollect(() => queued.set(room.spans))
+        const made = new BasicTracerProvider({
           // Whether to sample is the observer's decision; a span that is started is sampled.
           sampler: new AlwaysOnSampler(),
-          spanLimits: { attributeValueLengthLimit: 1_024, eventCountLimit: 64 },
+          spanLimits: {
+            attributeCountLimit: 32,
+            attributeValueLengthLimit: 1_024,
+            attributePerEventCountLimit: 16,
+            eventCountLimit: 64
+          },
           resource: resourceFromAttributes({
             "service.name": "skein",
             "service.version": options.version,
@@ -252,10 +251,14 @@ export const makeTracing = (
           }),
           spanProcessors: [bounded]
         })
+        return { provider: made, exporter }
       }),
-      (provider) =>
+      ({ provider: made, exporter }) =>
         // A failed flush was counted and told by the exporter already.
-        Effect.tryPromise(() => provider.shutdown()).pipe(
+        Effect.tryPromise(() => {
+          exporter.close()
+          return made.shutdown()
+        }).pipe(
           Effect.disconnect,
           Effect.interruptible, // a finalizer is not, and then a timeout waits
           Effect.timeoutOption(flushDeadline),
@@ -264,7 +267,7 @@ export const makeTracing = (
     )
     const tracer = provider.getTracer("skein", options.version)
     return {
-      spans: new Tracing(tracer, options.node, new SpanClock(ticker)),
+      spans: new Tracing(tracer, options.node, new SpanClock(ticker), room, onFull),
       status: () => ({
         collector: options.otlp,
         reachable: report.lastError !== undefined ? false : exported.value > 0 ? true : null,

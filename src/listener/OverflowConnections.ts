@@ -1,0 +1,76 @@
+/**
+ * Connections that came when there was no room for them. Each is answered, once, that this is so:
+ * its first request gets 503 and `overflow`, and it is closed. They hold sockets lent for that, for
+ * a second or two; when none is left to lend, whoever comes is closed without a word.
+ */
+import type net from "node:net"
+import { refuse } from "../link/RefusedExchange.ts"
+import type { SocketLane } from "../socket/SocketBudget.ts"
+import { ConnectionSet } from "./ConnectionSet.ts"
+import { HttpConnection } from "./HttpConnection.ts"
+import type { HttpConnectionContext } from "./HttpConnectionContext.ts"
+
+/** Who has not said by then what it wants is closed without an answer, ms. */
+const patience = 1_000
+
+export class OverflowConnections {
+  readonly #context: HttpConnectionContext
+  readonly #sockets: SocketLane
+  readonly #connections = new ConnectionSet<HttpConnection>()
+
+  /** `why`: which limit was met. */
+  constructor(context: HttpConnectionContext, sockets: SocketLane, why: () => string) {
+    const { self } = context
+    this.#sockets = sockets
+    this.#context = {
+      self,
+      resolve: context.resolve,
+      fixedService: context.fixedService,
+      portAuthority: context.portAuthority,
+      ticker: context.ticker,
+      limits: context.limits,
+      blocks: context.blocks,
+      onParseError: context.onParseError,
+      onTunnelReset: context.onTunnelReset,
+      onDroppedTrailer: context.onDroppedTrailer,
+      get date() {
+        return context.date
+      },
+      idleTimeout: patience,
+      headTimeout: patience,
+      draining: true,
+      isTurnOver: () => true,
+      dispatch: ({ service }, receiver) =>
+        refuse(receiver, {
+          code: "overflow",
+          message: why(),
+          node: self.node,
+          service,
+          sent: false
+        })
+    }
+  }
+
+  get size(): number {
+    return this.#connections.size
+  }
+
+  /** False: there is no room for that either. */
+  take(socket: net.Socket): boolean {
+    if (!this.#sockets.borrow()) return false
+    const connection = new HttpConnection(socket, this.#context, () => {
+      this.#sockets.giveBack()
+      this.#connections.delete(connection)
+    })
+    this.#connections.add(connection)
+    return true
+  }
+
+  sweep(now: number): void {
+    for (const connection of this.#connections.all()) connection.sweep(now)
+  }
+
+  close(): void {
+    this.#connections.destroyAll()
+  }
+}
