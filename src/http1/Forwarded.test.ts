@@ -5,6 +5,7 @@ import { forwardFields, type Hop, timesThrough } from "./Forwarded.ts"
 const hop: Hop = {
   clientAddress: "10.0.0.9",
   proto: "http",
+  version: 1,
   authority: "a.mesh:80",
   node: "host-a"
 }
@@ -23,6 +24,11 @@ describe("forwardFields", () => {
       "via",
       "1.1 host-a"
     ])
+  })
+
+  it("says in Via what the client spoke", () => {
+    const fields = forwardFields(["Via", "1.1 edge"], { ...hop, version: 0 })
+    expect(fieldValue(fields, "via")).toBe("1.1 edge, 1.0 host-a")
   })
 
   it("appends to what earlier hops said, joined over several fields", () => {

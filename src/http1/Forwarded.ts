@@ -18,6 +18,8 @@ export interface Hop {
   readonly clientAddress: string | undefined
   /** How the client reached this node. */
   readonly proto: "http" | "https"
+  /** HTTP/1.0 or 1.1, as the client said it (RFC 9110 §7.6.3). */
+  readonly version: 0 | 1
   /** What the client asked for. */
   readonly authority: string
   /** This node's name; a token. */
@@ -37,7 +39,8 @@ export const forwardFields = (fields: Fields, hop: Hop): Fields => {
     known.clientAddress === hop.clientAddress &&
     known.authority === hop.authority &&
     known.node === hop.node &&
-    known.proto === hop.proto
+    known.proto === hop.proto &&
+    known.version === hop.version
   ) {
     asSection(known.fields)
     return known.fields
@@ -98,7 +101,7 @@ const addHop = (fields: Fields, hop: Hop): Fields => {
   if (!hasProto) added.push("x-forwarded-proto", hop.proto)
   if (!hasHost && hop.authority !== "") added.push("x-forwarded-host", hop.authority)
   if (forwarded !== "") added.push("forwarded", appended(forwarded, forwardedElement(hop, client)))
-  added.push("via", appended(via, `1.1 ${hop.node}`))
+  added.push("via", appended(via, hop.version === 0 ? `1.0 ${hop.node}` : `1.1 ${hop.node}`))
   return added
 }
 

@@ -108,7 +108,8 @@ const settling = 2_000
 
 const isSettling = (path: string, now: number): boolean => {
   try {
-    return now - statSync(path).mtimeMs < settling
+    // One from the future is of a clock that was wrong, be it then or now.
+    return Math.abs(now - statSync(path).mtimeMs) < settling
   } catch (cause) {
     if (systemCode(cause) === "ENOENT") return false
     throw cause

@@ -27,7 +27,7 @@ const maxTimesThrough = 16
 
 /** `clientAddress`: without port; undefined when the client has gone already. */
 export const makeHttpCall = (
-  { call: said, head }: Pick<ParsedRequest, "call" | "head">,
+  { call: said, head, version }: Pick<ParsedRequest, "call" | "head" | "version">,
   clientAddress: string | undefined,
   { fixedService, portAuthority, resolve, self }: HttpCallContext
 ): Call | Fault | OwnAnswer => {
@@ -85,7 +85,7 @@ export const makeHttpCall = (
       `the request has been through node ${self.node} ${maxTimesThrough} times (see its Via): ${service} sends it back to the mesh in a loop`
     )
   }
-  const hop = { clientAddress, proto: "http", authority, node: self.node } as const
+  const hop = { clientAddress, proto: "http", version, authority, node: self.node } as const
   // Written out: a spread copies property by property, and this is every request.
   const forwarded: RequestHead = {
     method,

@@ -4,7 +4,7 @@
  * have one.
  */
 import type { Ticker } from "../model/Time.ts"
-import type { Verdict } from "../policy/Classifier.ts"
+import { isWell, type Verdict } from "../policy/Classifier.ts"
 import { retryAfterMillis } from "../policy/RetryAfter.ts"
 import type { EndpointState } from "./EndpointState.ts"
 import type { RetryStep } from "./RetryStep.ts"
@@ -66,8 +66,7 @@ export class CallRetries {
   /** What the call came to, with its retries: the budget grants less while they do not help. */
   settle(verdict: Verdict, now: number): void {
     if (this.#unsettled === 0) return
-    const helped = verdict.conditions.length === 0
-    this.#step.settled(this.#unsettled, helped, now)
+    this.#step.settled(this.#unsettled, isWell(verdict), now)
     this.#unsettled = 0
   }
 }

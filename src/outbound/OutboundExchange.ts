@@ -89,7 +89,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
     this.#observation = observation
     this.#startedAt = now
     this.#tunnel = call.kind === "tcp"
-    this.#body = new RequestBody(stack.retry?.bodyLimit ?? 0)
+    this.#body = new RequestBody(stack.retry?.bodyLimit)
     this.#limits = new ExchangeLimits(context.ticker, this, stack, call, now)
   }
 

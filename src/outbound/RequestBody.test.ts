@@ -100,12 +100,21 @@ describe("RequestBody", () => {
     expect(body.resendable).toBe(false)
   })
 
-  it("keeps nothing with a limit of 0, but an empty body can be repeated", () => {
-    const body = new RequestBody(0)
+  it("keeps nothing without a limit, but an empty body can be repeated", () => {
+    const body = new RequestBody(undefined)
     body.sendTo(new Target(plenty))
     expect(body.repeatable).toBe(true)
     body.write(bytes("a"))
     expect(body.repeatable).toBe(false)
+    expect(body.resendable).toBe(false)
+  })
+
+  it("can be sent again to who follows nobody with a limit of 0", () => {
+    const body = new RequestBody(0)
+    body.sendTo(new Target(plenty))
+    body.write(bytes("a"))
+    expect(body.repeatable).toBe(false)
+    expect(body.resendable).toBe(true)
   })
 
   it("keeps what comes while nobody takes it, beyond the limit if need be", () => {

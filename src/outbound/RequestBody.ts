@@ -38,10 +38,10 @@ export class RequestBody {
   /** Bytes received from the caller. */
   received = 0
 
-  /** Bytes to keep; 0 keeps nothing. */
-  constructor(limit: number) {
-    this.#limit = limit
-    this.#most = limit === 0 ? 0 : limit + unread
+  /** Bytes to keep; undefined: there will be one attempt alone, and nothing is kept. */
+  constructor(limit: number | undefined) {
+    this.#limit = limit ?? 0
+    this.#most = limit === undefined ? 0 : limit + unread
   }
 
   /** Within the limit, and nothing was lost: another attempt would get all of it. */

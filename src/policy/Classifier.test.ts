@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest"
 import type { FaultCode } from "../model/Fault.ts"
-import { classifyFault, classifyGrpc, classifyStatus, type Verdict } from "./Classifier.ts"
+import {
+  classifyFault,
+  classifyGrpc,
+  classifyStatus,
+  isWell,
+  type Verdict,
+  verdicts
+} from "./Classifier.ts"
 
 const fault = (code: FaultCode, sent: boolean) =>
   classifyFault({ code, sent, message: "", node: "n", service: undefined })
@@ -75,4 +82,9 @@ describe("Classifier", () => {
   it("counts 'too many requests' as a success, which another endpoint may spare", () => {
     expect(classifyStatus(429)).toMatchObject({ success: true, conditions: ["rate_limited"] })
   })
+})
+
+it("what is well is what nobody would try again, and did not fail by the request itself", () => {
+  const well = Object.values(verdicts).filter(isWell)
+  expect(well).toEqual([verdicts.success, verdicts.declined])
 })

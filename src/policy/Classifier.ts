@@ -52,6 +52,10 @@ export const verdicts = {
   refused: verdict("refused", true, false)
 } as const
 
+/** A caller that was given this has what it came for, as far as the endpoint is concerned. */
+export const isWell = (verdict: Verdict): boolean =>
+  verdict.conditions.length === 0 && verdict !== verdicts.refused
+
 /**
  * By status alone. 4xx is the caller's doing and so a success of the endpoint's; so are 501 and 505,
  * which say that this method or version is not served here, to whoever asks (RFC 9110 §15.6.2).

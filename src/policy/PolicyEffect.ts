@@ -20,7 +20,7 @@ import { Cause, Clock, Duration, Effect, Exit, Option, Random, Schema } from "ef
 import type { Policy } from "../model/Policy.ts"
 import { fullJitter } from "./Backoff.ts"
 import { Breaker, type Permit } from "./Breaker.ts"
-import { type Verdict, verdicts } from "./Classifier.ts"
+import { isWell, type Verdict, verdicts } from "./Classifier.ts"
 import { longestRetryAfter } from "./RetryAfter.ts"
 import { RetryBudget } from "./RetryBudget.ts"
 import { RetryRules } from "./RetryRules.ts"
@@ -138,7 +138,7 @@ export const apply = <E = unknown>(policy: Policy, options: PolicyEffectOptions<
     settle(verdict: Verdict, now: number): void {
       if (this.made === 0 || this.#settled) return
       this.#settled = true
-      budget?.settled(this.made, verdict.conditions.length === 0, now)
+      budget?.settled(this.made, isWell(verdict), now)
     }
   }
 
