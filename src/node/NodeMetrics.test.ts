@@ -39,7 +39,12 @@ const start: NodeFacts = {
     link(4, { state: "down", rtt: undefined, wanted: false })
   ],
   nameOf: (key) => `host-${key.at(-1)}`,
-  certificate: { expiresAt: 1_800_000_086_400_500, renewalFails: false },
+  certificate: {
+    expiresAt: 1_800_000_086_400_500,
+    renewalFails: false,
+    admitsUntil: 1_830_000_000_000
+  },
+  announced: [{ state: "reached" }, { state: "unreached" }],
   catalogue: {
     records: 3,
     bytes: 1_234,
@@ -74,6 +79,12 @@ const scraped = () => {
 }
 
 describe("what a node knows of itself and the mesh", () => {
+  it("says nothing of an end that the right to admit does not have", () => {
+    const certificate = { ...start.certificate, admitsUntil: undefined }
+    const lines = scraped().lines({ certificate })
+    expect(lines.filter((line) => line.startsWith("skein_admit"))).toEqual([])
+  })
+
   it("is told as it is at the scrape", () => {
     expect(scraped().lines()).toEqual([
       "skein_ready 1",
@@ -94,6 +105,10 @@ describe("what a node knows of itself and the mesh", () => {
       `skein_link_rtt_seconds{node="host-2",peer="${peer(2)}"} 0.002`,
       "skein_certificate_expiry_timestamp_seconds 1800000086400.5",
       "skein_certificate_renewal_failing 0",
+      "skein_admit_expiry_timestamp_seconds 1830000000",
+      'skein_announced_addresses{state="reached"} 1',
+      'skein_announced_addresses{state="unreached"} 1',
+      'skein_announced_addresses{state="untried"} 0',
       "skein_catalogue_records 3",
       "skein_catalogue_bytes 1234",
       "skein_catalogue_oldest_record_age_seconds 90",

@@ -16,6 +16,8 @@ export interface MemberFacts {
   readonly signedAt: number
 }
 
+export type AnnouncedState = "untried" | "reached" | "unreached"
+
 export interface NodeFacts {
   /** Wall clock, ms. */
   readonly now: number
@@ -27,7 +29,11 @@ export interface NodeFacts {
     /** Wall clock, ms. */
     readonly expiresAt: number
     readonly renewalFails: boolean
+    /** When the right to admit others ends, wall clock, ms. Undefined: there is none, or no end. */
+    readonly admitsUntil: number | undefined
   }
+  /** Where the node says that it is reached, and what came of it when others tried. */
+  readonly announced: ReadonlyArray<{ readonly state: AnnouncedState }>
   readonly catalogue: CatalogueStatus
   readonly refused: RefusedRecords["kinds"]
   readonly findings: ReadonlyArray<MeshFinding>
@@ -47,6 +53,8 @@ const memberStates: ReadonlyArray<MemberFacts["state"]> = [
   "left",
   "refused"
 ]
+const announcedStates: ReadonlyArray<AnnouncedState> = ["reached", "unreached", "untried"]
+
 /** What links are called towards people, by their pool's names. */
 export const linkStates = {
   up: "open",
@@ -83,6 +91,16 @@ export const observeNode = (registry: MetricRegistry, facts: () => NodeFacts): v
   const renewal = one(
     "skein_certificate_renewal_failing",
     "1 when the last attempt to renew the certificate failed."
+  )
+  const admits = registry.gauge(
+    "skein_admit_expiry_timestamp_seconds",
+    "When this node's right to admit others ends, in seconds since 1970; absent without such a right or without end.",
+    []
+  )
+  const announced = registry.gauge(
+    "skein_announced_addresses",
+    "Addresses that this node announces, by what came of it when other members tried them.",
+    ["state"]
   )
   const records = one("skein_catalogue_records", "Signed records of nodes held here.")
   const recordBytes = one("skein_catalogue_bytes", "Encoded size of the records held here.")
@@ -143,6 +161,12 @@ export const observeNode = (registry: MetricRegistry, facts: () => NodeFacts): v
     setRoundTrips(roundTrip, now)
     expiry.set(now.certificate.expiresAt / 1_000)
     renewal.set(Number(now.certificate.renewalFails))
+    admits.clear()
+    const { admitsUntil } = now.certificate
+    if (admitsUntil !== undefined) admits.cell({}).set(admitsUntil / 1_000)
+    for (const state of announcedStates) {
+      announced.cell({ state }).set(now.announced.filter((one) => one.state === state).length)
+    }
     records.set(now.catalogue.records)
     recordBytes.set(now.catalogue.bytes)
     let signedAt = now.now

@@ -322,8 +322,10 @@ export const makeNodeViews = (
       nameOf: plane.nameOf,
       certificate: {
         expiresAt: identity.current.certificate.notAfter,
-        renewalFails: plane.renewal.problem() !== undefined
+        renewalFails: plane.renewal.problem() !== undefined,
+        admitsUntil: admitStatus(identity.current)?.untilAt ?? undefined
       },
+      announced: plane.addressChecks.reports(),
       catalogue: catalogue.status(),
       refused: plane.refused.kinds,
       findings: plane.troubles.findings(),

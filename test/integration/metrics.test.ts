@@ -27,6 +27,7 @@ const whenAllIsWell: ReadonlyArray<string> = [
   "Retries not made: budget spent A",
   "Contradictions between nodes A",
   "Records not taken in A",
+  "Refused because of time A",
   "Refused and broken at listeners A",
   "Refused and broken at listeners B",
   "Refused and broken at listeners C"
