@@ -28,7 +28,10 @@ export const readAs =
       ValidationError.invalidValue(HelpDoc.p(`${option}: ${explainInLine(issue)}`))
     )
 
-export const configOption = Options.file("config").pipe(
+// Not Options.file: it takes a directory that this user may not enter for a defect, and whoever reads
+// the file says more about why it cannot.
+export const configOption = Options.text("config").pipe(
+  Options.withPseudoName("file"),
   Options.withAlias("c"),
   Options.withDescription("The config file (default: SKEIN_CONFIG)"),
   Options.optional

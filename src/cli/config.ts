@@ -9,7 +9,7 @@ import { counted } from "./Figures.ts"
 import { environment } from "./NodeAddress.ts"
 import { print } from "./View.ts"
 
-const file = Args.file({ name: "FILE" }).pipe(
+const file = Args.text({ name: "FILE" }).pipe(
   Args.withDescription("The config file (default: SKEIN_CONFIG)"),
   Args.optional
 )

@@ -35,6 +35,12 @@ const openFiles = ({ descriptors }: NodeStatus) => {
   return [["open files", text, problem === null ? "good" : "warn"] as const]
 }
 
+/** What this node holds, which is what it may offer and pass on. */
+const grants = ({ certificate: { capabilities, services } }: NodeStatus) =>
+  `services ${services.length === 0 ? "none" : services.join(", ")}; ${
+    capabilities.length === 0 ? "no capabilities" : capabilities.join(", ")
+  }`
+
 export const renderStatus = (status: NodeStatus, { colour }: Showing): string => {
   const { certificate, counts, findings, memory, nowAt } = status
   const missing = status.readiness.filter(({ ready }) => !ready)
@@ -64,6 +70,7 @@ export const renderStatus = (status: NodeStatus, { colour }: Showing): string =>
         left > 0 ? `expires in ${span(left)}` : `expired ${span(-left)} ago`,
         left > 3_600_000 ? "good" : left > 0 ? "warn" : "bad"
       ],
+      ["grants", grants(status)],
       ["clock", clockLine(status), isClockWell(status) ? "good" : "bad"],
       [
         "actors",

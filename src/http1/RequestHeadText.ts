@@ -202,10 +202,19 @@ const targetTooLong = (limits: Http1Limits): Http1Error =>
   new Http1Error("target_bytes", `the target is longer than ${limits.targetBytes} characters`)
 
 /** `text[at]` ended the method too early or is no byte of a method. */
+/** Content type of the record a TLS client begins with (RFC 8446 §5.1). */
+const tlsHandshake = 0x16
+
 export const badMethod = (text: string, at: number): Http1Error => {
   const found = text.charCodeAt(at)
   if (found === LF) return bareLf()
   if (at > 0 && found === CR && text.charCodeAt(at + 1) !== LF) return bareCr()
+  if (at === 0 && found === tlsHandshake) {
+    return new Http1Error(
+      "bad_method",
+      "the connection begins with a TLS handshake, and this port speaks plain HTTP: call http://, not https://"
+    )
+  }
   return new Http1Error(
     "bad_method",
     `the request begins with ${excerpt(text, 0, at + 1)}, which is not an HTTP method`

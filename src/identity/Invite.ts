@@ -125,7 +125,11 @@ export const createInvite = (
       return yield* Either.left(
         chainError(
           "exceeds_grant",
-          `an invite for ${describeSpan(options.ttl)} is not possible; it must end before ${describeInstant(latest)}`
+          `an invite for ${describeSpan(options.ttl)} is not possible: ${
+            latest === authority.notAfter
+              ? `this node's own right to admit ends at ${describeInstant(latest)}`
+              : `the longest is ${describeSpan(maxInviteLifetime)}`
+          }`
         )
       )
     }

@@ -38,7 +38,7 @@ export const faultKinds = {
   },
   route_not_found: {
     status: 404,
-    hint: "No node of the mesh offers this name. Check spelling with `skein services`."
+    hint: "The message says why no node is called for this name. `skein services` lists the names there are."
   },
   rate_limited: { status: 429, hint: "Wait as Retry-After says, or raise the service's limit." },
   upstream_reset: {
@@ -51,7 +51,7 @@ export const faultKinds = {
   },
   upstream_connect: {
     status: 503,
-    hint: "The endpoint's address does not accept connections. Is the program running?"
+    hint: "Nothing was sent: the program or its node, as the message says, takes no connection. Is it running?"
   },
   overflow: {
     status: 503,

@@ -1,7 +1,8 @@
 /**
  * Which peers a node keeps links to: those it observes, so that their end is noticed and gossip
  * has neighbours; in a small mesh everybody, so that no first call waits for a handshake. Others
- * are linked when they are called. Peers that do not answer are tried forever.
+ * are linked when they are called. Peers that do not answer are tried forever; those that drain end
+ * every link at once, and are left alone.
  */
 import type { Catalogue } from "../catalogue/Catalogue.ts"
 import type { LinkPool } from "../link/LinkPool.ts"
@@ -42,13 +43,14 @@ export class LinkKeeper {
     const present: Array<PeerKey> = []
     const gone = new Set<PeerKey>()
     for (const { record } of catalogue().entries()) {
-      if (record.state === "left") gone.add(record.peer)
-      else present.push(record.peer)
+      if (record.state !== "serving") gone.add(record.peer)
+      if (record.state !== "left") present.push(record.peer)
     }
     const wanted = new Set<PeerKey>(present.length <= smallMesh ? present : subjects())
     for (const peer of bootstrap.keys()) {
-      if (present.length <= smallMesh && !gone.has(peer)) wanted.add(peer)
+      if (present.length <= smallMesh) wanted.add(peer)
     }
+    for (const peer of gone) wanted.delete(peer)
     wanted.delete(self)
     for (const peer of this.#wanted) if (!wanted.has(peer)) links.unwant(peer)
     for (const peer of wanted) {

@@ -5,8 +5,8 @@
 import { Effect, Schedule } from "effect"
 import type { JoinError } from "../identity/Join.ts"
 
-/** The mesh gives a node up that died without a word after some 6 s. */
-const knocks = 12
+/** The mesh gives a node up that died without a word after some 6 to 10 s, on busy hosts later. */
+const knocks = 30
 const knockEvery = "1 second"
 
 /** Tries again while only the name is in the way. */
