@@ -77,8 +77,10 @@ export class DataDirCare {
         missing.push("node.key")
       }
       if (!stored) {
+        // One that is there is an older one: what was renewed could not be written.
+        const isGone = !existsSync(paths.identity)
         yield* saveIdentity(this.#dataDir, identity)
-        missing.push("identity.cbor")
+        if (isGone) missing.push("identity.cbor")
       }
       yield* renewLock(this.#dataDir, now)
       this.#hadRootKey = existsSync(paths.rootKey)
