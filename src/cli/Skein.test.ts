@@ -192,6 +192,8 @@ describe("wrong usage is exit code 2, and says what is wrong", () => {
     ["status --output=jsn", /--output "jsn" is not one of table, json; did you mean json\?/],
     ["status --admin nowhere", /--admin: "nowhere" is not host:port or unix:\/path/],
     ["invite --ttl soon", /--ttl: "soon" is not a duration/],
+    ["invite --ttl 0s", /--ttl: .*too short; the least is 1s/],
+    ["invite --ttl 31d", /--ttl: .*too long; the most is 30d/],
     [
       "invite --capabilities admit,revok",
       /--capabilities: "revok" is not one of admit, policy, revoke; did you mean revoke\?/

@@ -6,7 +6,7 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import { Clock, Console, Effect, Either, Schema } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
 import { InviteRequest } from "../admin/AdminModel.ts"
-import { Millis } from "../model/Duration.ts"
+import { timeLimit } from "../model/Duration.ts"
 import { explain } from "../model/ExplainIssue.ts"
 import { span } from "./Figures.ts"
 import { chosenNode, nodeOptions, readAs } from "./NodeAddress.ts"
@@ -54,7 +54,7 @@ const inviteOptions = {
   ttl: Options.text("ttl").pipe(
     Options.withPseudoName("duration"),
     Options.withDefault("1h"),
-    Options.mapEffect(readAs(Millis, "--ttl")),
+    Options.mapEffect(readAs(timeLimit("1s", "30d"), "--ttl")),
     Options.withDescription("How long the token can be used (default: 1h; at most 30d)")
   )
 }
@@ -65,7 +65,7 @@ export const invite = Command.make("invite", inviteOptions, (choice) =>
     const payload = {
       services: choice.services,
       capabilities: choice.capabilities,
-      ttlMs: choice.ttl
+      ttlMs: Math.round(choice.ttl)
     }
     const result = yield* withAdmin(address, (client) => client.actions.invite({ payload }))
     yield* print(`${result.token}\n`)

@@ -73,12 +73,27 @@ const loadOrCreateKey = (dataDir: string, path: string): Effect.Effect<SigningKe
     return key
   })
 
+/** Beside the key of another node an identity would be of no use, and cost that node its own. */
+export const foreign = (dataDir: string): DataDirError =>
+  new DataDirError({
+    code: "corrupted",
+    path: dataDir,
+    message: `the data directory ${dataDir} now holds the key of another node, and is left alone: stop this node if that is meant, or bring its own directory back`
+  })
+
 /** After joining or renewing. Keys are written by `initMesh` and `loadOrCreateNodeKey`. */
 export const saveIdentity = (
   dataDir: string,
   identity: NodeIdentity
 ): Effect.Effect<void, DataDirError> =>
-  writePrivateFile(identityPaths(dataDir).identity, encodeIdentity(identity))
+  Effect.gen(function* () {
+    const { identity: path, nodeKey } = identityPaths(dataDir)
+    const key = yield* Effect.orElseSucceed(readKeyFile(nodeKey), () => undefined)
+    if (key !== undefined && !key.publicKey.equals(identity.privateKey.publicKey)) {
+      return yield* foreign(dataDir)
+    }
+    yield* writePrivateFile(path, encodeIdentity(identity))
+  })
 
 const encodeIdentity = (identity: NodeIdentity): Uint8Array =>
   encodeCbor({

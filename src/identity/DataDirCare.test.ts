@@ -82,7 +82,8 @@ describe("DataDirCare", () => {
 
   it("stores a certificate that was renewed while the disk was full, and keeps a newer one", async () => {
     const renewed = Either.getOrThrow(renewSelf(identity, now + 3_600_000))
-    expect(await run(mend(renewed))).toEqual(["identity.cbor"])
+    // It had not gone: nobody is to be asked who deleted it.
+    expect(await run(mend(renewed))).toEqual([])
     expect(await run(mend(identity))).toEqual([])
     const { certificate } = await run(loadIdentity(dataDir))
     expect(certificate.notAfter).toBe(renewed.certificate.notAfter)
@@ -91,13 +92,24 @@ describe("DataDirCare", () => {
   it("leaves a directory alone that holds the identity, or the key, of another", async () => {
     rmSync(dataDir, { recursive: true })
     const other = await init(dataDir)
-    expect(await failure()).toMatch(/damaged or not a file of this node/)
+    expect(await failure()).toMatch(/holds the key of another node/)
     rmSync(identityPaths(dataDir).identity)
     expect(await failure()).toMatch(/holds the key of another node/)
     await run(saveIdentity(dataDir, other))
     expect((await run(loadIdentity(dataDir))).peer).toBe(other.peer)
+    rmSync(identityPaths(dataDir).nodeKey)
+    expect(await failure()).toMatch(/damaged or not a file of this node/)
     writeFileSync(identityPaths(dataDir).identity, "nonsense")
     expect(await failure()).toMatch(/damaged/)
     expect(readFileSync(identityPaths(dataDir).identity, "utf8")).toBe("nonsense")
+  })
+
+  it("a renewal is not stored over the identity of another node", async () => {
+    rmSync(dataDir, { recursive: true })
+    const other = await init(dataDir)
+    const renewed = Either.getOrThrow(renewSelf(identity, now + 3_600_000))
+    const refused = await run(Effect.flip(saveIdentity(dataDir, renewed)))
+    expect(refused.message).toMatch(/holds the key of another node/)
+    expect((await run(loadIdentity(dataDir))).peer).toBe(other.peer)
   })
 })

@@ -8,7 +8,7 @@ import { existsSync, statSync } from "node:fs"
 import { stat } from "node:fs/promises"
 import { dirname, join, resolve } from "node:path"
 import { Effect } from "effect"
-import { identityPaths, isStored, saveIdentity } from "./DataDir.ts"
+import { foreign, identityPaths, isStored, saveIdentity } from "./DataDir.ts"
 import { lockFileName, renewLock } from "./DataDirLock.ts"
 import {
   DataDirError,
@@ -60,8 +60,12 @@ export class DataDirCare {
     return Effect.gen(this, function* () {
       const missing: Array<string> = []
       yield* this.#ensurePlace
-      const stored = yield* isStored(this.#dataDir, identity)
       const nodeKey = yield* readKeyFile(paths.nodeKey)
+      // Before its certificate: what is another node's is not damaged, and not to be removed.
+      if (nodeKey?.publicKey.equals(identity.privateKey.publicKey) === false) {
+        return yield* foreign(this.#dataDir)
+      }
+      const stored = yield* isStored(this.#dataDir, identity)
       if (nodeKey === undefined) {
         if (!stored && this.#hadRootKey && identity.rootKey !== undefined) {
           if (!existsSync(paths.rootKey)) {
@@ -71,12 +75,12 @@ export class DataDirCare {
         }
         yield* writeKeyFile(paths.nodeKey, identity.privateKey)
         missing.push("node.key")
-      } else if (!nodeKey.publicKey.equals(identity.privateKey.publicKey)) {
-        return yield* foreign(this.#dataDir)
       }
       if (!stored) {
+        // One that is there is an older one: what was renewed could not be written.
+        const isGone = !existsSync(paths.identity)
         yield* saveIdentity(this.#dataDir, identity)
-        missing.push("identity.cbor")
+        if (isGone) missing.push("identity.cbor")
       }
       yield* renewLock(this.#dataDir, now)
       this.#hadRootKey = existsSync(paths.rootKey)
@@ -107,10 +111,3 @@ export class DataDirCare {
     })
   }
 }
-
-const foreign = (dataDir: string): DataDirError =>
-  new DataDirError({
-    code: "corrupted",
-    path: dataDir,
-    message: `the data directory ${dataDir} now holds the key of another node, and is left alone: stop this node if that is meant, or bring its own directory back`
-  })

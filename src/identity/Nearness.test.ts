@@ -4,7 +4,7 @@ import { NodeName, type PeerKey } from "../model/Names.ts"
 import type { VerifiedCertificate } from "./Certificate.ts"
 import { enrol, foundMesh } from "./FoundMesh.ts"
 import type { Grant } from "./Grant.ts"
-import { delegationLifetime } from "./Issue.ts"
+import { delegationLifetime, encodeIssued, issue, issueDelegation } from "./Issue.ts"
 import { bringsNearer, depthOf, distanceOf, renewalOrder } from "./Nearness.ts"
 import { makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
 import { acceptIssued, issueNearer, renewSelf } from "./Renewal.ts"
@@ -98,6 +98,34 @@ describe("members that meet", () => {
     expect(issueNearer(members[2]!, members[2]!.certificate, now)).toBeUndefined()
     expect(issueNearer(members[3]!, members[1]!.certificate, now)).toBeUndefined()
     expect(issueNearer(member(first, 7, plain), members[3]!.certificate, now)).toBeUndefined()
+  })
+
+  it("nobody nearer takes rights from those further away", () => {
+    const members = row(4)
+    const last = members[3]!
+    const host = member(last, 3, plain)
+    const narrow = member(first, 5, { services: ["pay"], capabilities: ["admit"] })
+    for (const of of [last, host]) {
+      const { peer, name } = of
+      for (const grant of [
+        { services: ["pay"], capabilities: of.certificate.capabilities },
+        { services: [], capabilities: [] }
+      ]) {
+        const lesser = encodeIssued(
+          Either.getOrThrow(issue(narrow.authority!, { peer, name, grant }, now))
+        )
+        expect(Either.getOrThrow(acceptIssued(of, lesser, now))).toBeUndefined()
+      }
+    }
+    // Nor from what they may sign, beside a certificate that is right.
+    const one = members[0]!
+    const { chain } = Either.getOrThrow(
+      issue(one.authority!, { ...last.certificate, grant: last.certificate }, now)
+    )
+    const less: Grant = { services: ["pay"], capabilities: ["admit"] }
+    const delegations = Either.getOrThrow(issueDelegation(one.authority!, last.peer, less, now))
+    const mixed = encodeIssued({ chain, delegations })
+    expect(Either.getOrThrow(acceptIssued(last, mixed, now))).toBeUndefined()
   })
 
   it("nearness costs no life that matters", () => {

@@ -106,7 +106,10 @@ describe("renewal by another member", () => {
     expect(accept(signed({ n: 9 }))).toBe("wrong_peer")
     expect(accept(signed({ name: "other" }))).toBe("exceeds_grant")
     expect(accept(signed({ grant: everything }))).toBe("exceeds_grant")
-    expect(accept(signed({ grant: { services: ["shop-a"], capabilities: [] } }))).toBe("ok")
+    expect(accept(signed({ grant: { services: ["shop-a"], capabilities: [] } }))).toBe(
+      "exceeds_grant"
+    )
+    expect(accept(signed({ grant: { services: [], capabilities: [] } }))).toBe("exceeds_grant")
     expect(accept(signed({}), later + 3 * day)).toBe("expired")
     expect(accept(encodeIssued({ chain: old.chain, delegations: [] }), now)).toBe("expired")
     expect(accept(new Uint8Array([1, 2, 3]))).toBe("malformed")

@@ -98,7 +98,11 @@ export const issueNearer = (
     ? Either.getOrUndefined(issueRenewal(identity, peer, now))
     : undefined
 
-/** Same key, same name, no more rights: nobody can use a renewal to change these. */
+/**
+ * Same key, same name, same rights: nobody can use a renewal to change these. Fewer are refused as
+ * well: who holds less than this node could otherwise take from it what it offers, and nobody could
+ * give that back without an invite.
+ */
 const readRenewal = (
   identity: NodeIdentity,
   bytes: Uint8Array,
@@ -112,7 +116,8 @@ const readRenewal = (
       peer: identity.peer
     })
     const old = identity.certificate
-    if (renewed.name !== old.name || uncovered(old, renewed).length > 0) {
+    const isAlike = uncovered(old, renewed).length === 0 && uncovered(renewed, old).length === 0
+    if (renewed.name !== old.name || !isAlike) {
       return yield* Either.left(
         chainError(
           "exceeds_grant",
@@ -200,6 +205,8 @@ const betterDelegation = (
     if (offered.length === 0) return held
     const { rootPublicKey } = identity
     const fresh = yield* followDelegations(rootPublicKey, offered)
+    // It has to reach as far as the certificate, or this node could no longer renew itself by it.
+    if (uncovered(fresh.grant, identity.certificate).length > 0) return held
     if (held.length === 0) return offered
     const old = yield* followDelegations(rootPublicKey, held)
     const isShorter = isBetterPath(

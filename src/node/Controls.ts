@@ -18,6 +18,7 @@ import {
   type Host,
   mendOf,
   ownAddresses,
+  timeOfOthers,
   warningsOf
 } from "./Inviting.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
@@ -149,8 +150,19 @@ export const makeControls = (options: ControlsOptions): Controls => {
         })
       }
       return yield* createInvite(self, { bootstrap, grant, ttl: ttlMs, now }).pipe(
-        // Not printed unless somebody would accept it.
-        Either.flatMap((token) => Either.map(tryInvite(self, token, now), () => token)),
+        // Not printed unless somebody would accept it, here and by the clocks of the others.
+        Either.flatMap((token) =>
+          Either.all([
+            tryInvite(self, token, now),
+            Either.mapLeft(
+              tryInvite(self, token, timeOfOthers(plane.clockReport.status(), now)),
+              ({ message }) => ({
+                code: "clock_wrong",
+                message: `by the clocks of the other members, with which this host's does not agree: ${message}`
+              })
+            )
+          ]).pipe(Either.map(() => token))
+        ),
         Either.map((token) => ({
           ...{ token, bootstrap, expiresAt: now + ttlMs },
           warnings: [...warningsOf(bootstrap), ...own.warnings]

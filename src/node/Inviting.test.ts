@@ -2,7 +2,8 @@ import { Either } from "effect"
 import { describe, expect, it } from "vitest"
 import { enrol, foundMesh } from "../identity/FoundMesh.ts"
 import type { Grant } from "../identity/Grant.ts"
-import { maxBootstrap } from "../identity/Invite.ts"
+import { createInvite, maxBootstrap } from "../identity/Invite.ts"
+import { tryInvite } from "../identity/InviteTrial.ts"
 import type { NodeIdentity } from "../identity/NodeIdentity.ts"
 import { maxDepth } from "../identity/SignedChain.ts"
 import { signingKeyFromSeed } from "../identity/SigningKey.ts"
@@ -14,6 +15,7 @@ import {
   type Host,
   mendOf,
   ownAddresses,
+  timeOfOthers,
   warningsOf
 } from "./Inviting.ts"
 
@@ -117,6 +119,45 @@ describe("which of its own addresses a node puts into a token", () => {
       warnings: [expect.stringMatching(/the token leads nowhere else: see node\.announce/)]
     })
     expect(ownAddresses([], true, false)).toEqual({ carried: [], warnings: [] })
+  })
+})
+
+describe("the time that counts for a token", () => {
+  const minute = 60_000
+  const clocks = (aheadMs: number | null, agreeing = 3, measured = 3) => ({
+    aheadMs,
+    agreeing,
+    measured
+  })
+
+  it("is that of the others where most of them agree, else one's own", () => {
+    expect(timeOfOthers(clocks(40 * minute), now)).toBe(now - 40 * minute)
+    expect(timeOfOthers(clocks(-40 * minute), now)).toBe(now + 40 * minute)
+    expect(timeOfOthers(clocks(null, 0, 0), now)).toBe(now)
+    expect(timeOfOthers(clocks(40 * minute, 1, 1), now)).toBe(now)
+    expect(timeOfOthers(clocks(40 * minute, 2, 4), now)).toBe(now)
+  })
+
+  it.each([
+    [40, "not_yet_valid"],
+    [-90, "expired"],
+    [2, "ok"],
+    [-2, "ok"]
+  ])("a token by a clock %i min ahead is %s", (ahead, expected) => {
+    const wrong = now + ahead * minute
+    const options = { bootstrap: [`/ip4/10.0.0.1/tcp/1/p2p/${one.peer}`], grant: plain }
+    const old = Either.getOrThrow(
+      enrol(first, {
+        privateKey: key(50),
+        name: NodeName.make("old"),
+        grant: admin,
+        now: now - 100 * minute
+      })
+    )
+    const token = Either.getOrThrow(createInvite(old, { ...options, ttl: 60 * minute, now: wrong }))
+    expect(Either.isRight(tryInvite(old, token, wrong))).toBe(true)
+    const judged = tryInvite(old, token, timeOfOthers(clocks(ahead * minute), wrong))
+    expect(Either.isRight(judged) ? "ok" : judged.left.code).toBe(expected)
   })
 })
 

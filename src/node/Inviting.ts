@@ -2,6 +2,7 @@
  * What goes into an invite beside the signature, and what to do when there can be none. Pure: who is
  * there, and what each may grant, is handed in.
  */
+import type { ClockStatus } from "../admin/AdminModel.ts"
 import type { VerifiedCertificate } from "../identity/Certificate.ts"
 import { type Grant, grantsCapability, uncovered } from "../identity/Grant.ts"
 import { maxBootstrap } from "../identity/Invite.ts"
@@ -89,6 +90,15 @@ export const bootstrapOf = (
     )
   ].slice(0, maxBootstrap)
 
+/**
+ * The time by the clocks of the others, when most of them agree with each other: a newcomer judges a
+ * token by it, so a token that is dated by a wrong clock is of no use. Wall clock `now`, ms.
+ */
+export const timeOfOthers = (
+  { aheadMs, agreeing, measured }: Pick<ClockStatus, "aheadMs" | "agreeing" | "measured">,
+  now: number
+): number => (aheadMs !== null && measured > 1 && agreeing * 2 > measured ? now - aheadMs : now)
+
 /** What is to be said of a whole token's addresses. */
 export const warningsOf = (bootstrap: ReadonlyArray<string>): ReadonlyArray<string> =>
   bootstrap.every(isLoopbackAddress)
@@ -114,6 +124,7 @@ export const mendOf = (code: string, admitters: ReadonlyArray<Host>): string => 
         ? "Grant fewer services with --services, or a pattern (shop-*) in place of many names."
         : `Grant fewer services with --services, or invite on ${elsewhere}.`
     case "not_yet_valid":
+    case "clock_wrong":
       return "Check time synchronisation on this host (`skein doctor`)."
     case "expired":
       return elsewhere === "" ? bringRootKey : `Invite on ${elsewhere}. ${bringRootKey}`

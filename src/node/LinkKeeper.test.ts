@@ -121,3 +121,11 @@ describe("LinkKeeper", () => {
     expect(addresses()).toEqual(["/ip4/10.9.9.9/tcp/9", "/ip4/10.0.0.2/tcp/2"])
   })
 })
+
+// Members are tried for forever, at whatever they announce, and the guard of dialling back does not
+// stand here: who announces such an address and goes away has it dialled by everybody.
+it.fails("an address that means this host or its link alone is dialled for nobody", () => {
+  const hostile = ["/ip4/169.254.169.254/tcp/80", "/ip6/fe80::1/tcp/80", "/ip4/10.0.0.1/tcp/1"]
+  const { keeper } = new Fixture().record(1, { addresses: hostile })
+  expect(keeper.addressesOf(peerOf(1))).toEqual(["/ip4/10.0.0.1/tcp/1"])
+})

@@ -15,6 +15,15 @@ nobodys.addSubnet("0.0.0.0", 8)
 // Link-local: cloud providers answer there with their secrets.
 nobodys.addSubnet("169.254.0.0", 16)
 nobodys.addSubnet("fe80::", 10, "ipv6")
+// The same of others, and over IPv6: of Amazon, Google, Alibaba, Azure and Oracle.
+nobodys.addAddress("fd00:ec2::254", "ipv6")
+nobodys.addAddress("fd20:ce::254", "ipv6")
+nobodys.addAddress("100.100.100.200")
+nobodys.addAddress("168.63.129.16")
+nobodys.addSubnet("192.0.0.0", 24)
+// IPv4's loopback and link-local addresses as translators (NAT64) write them.
+nobodys.addSubnet("64:ff9b::7f00:0", 104, "ipv6")
+nobodys.addSubnet("64:ff9b::a9fe:0", 112, "ipv6")
 // Multicast, reserved, broadcast.
 nobodys.addSubnet("224.0.0.0", 3)
 nobodys.addSubnet("ff00::", 8, "ipv6")

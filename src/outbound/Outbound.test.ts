@@ -268,6 +268,24 @@ describe("a new view", () => {
     expect(mesh.outbound.services()).toEqual([])
   })
 
+  it("nothing waits for another try after close, as no clock may tell when its time has come", () => {
+    const mesh = new Fixture({ retry: { attempts: 3, backoff: { base: "1s", max: "2s" } } }, two)
+    const paused = mesh.request()
+    mesh.last.fault("upstream_reset", true)
+    const open = mesh.request()
+    const attempts = mesh.sent.length
+    mesh.outbound.close()
+    expect(paused.receiver.fault).toMatchObject({ code: "draining", sent: false })
+    // One under way ends with what befalls it when the links are closed.
+    expect(open.receiver.fault).toBeUndefined()
+    mesh.last.fault("upstream_reset", true)
+    expect(open.receiver.fault).toMatchObject({ code: "upstream_reset" })
+    const late = mesh.request()
+    mesh.last.fault("draining", false)
+    expect(late.receiver.fault).toMatchObject({ code: "draining" })
+    expect(mesh.sent.length).toBe(attempts + 1)
+  })
+
   it("is not followed any more after close", () => {
     const mesh = new Fixture({}, two)
     mesh.outbound.close()

@@ -11,7 +11,7 @@ import { defaultPolicy, type Policy } from "../model/Policy.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "../telemetry/Metrics.ts"
 import type { PeerState } from "./EndpointState.ts"
-import { OutboundExchange } from "./OutboundExchange.ts"
+import { type ExchangeContext, OutboundExchange } from "./OutboundExchange.ts"
 import { protocolConflict, routeNotFound } from "./OutboundFaults.ts"
 import { PolicyMetrics } from "./PolicyMetrics.ts"
 import { type PlanContext, ServicePlan } from "./ServicePlan.ts"
@@ -51,7 +51,10 @@ export interface Outbound {
   /** Empty for a service that is not in the mesh. */
   readonly endpoints: (service: ServiceName) => ReadonlyArray<EndpointStatus>
   readonly services: () => ReadonlyArray<ServiceStats>
-  /** Stops following the view. Exchanges under way go on. */
+  /**
+   * Stops following the view, and trying again. Attempts under way go on; whoever ends their links
+   * ends them.
+   */
   readonly close: () => void
 }
 
@@ -61,7 +64,12 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
   const plans = new Map<ServiceName, ServicePlan>()
   /** Peers in the view, and those whose link broke since. */
   const peers = new Map<PeerKey, PeerState>()
-  const exchangeContext = { node: self.node, ticker }
+  const exchangeContext: ExchangeContext = {
+    node: self.node,
+    ticker,
+    stopping: false,
+    pausing: new Set()
+  }
 
   const peerState = (peer: PeerKey): PeerState => {
     const known = peers.get(peer)
@@ -163,7 +171,11 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
       return plan === undefined ? [] : endpointStatus(plan, ticker)
     },
     services: () => Array.from(plans.values(), (plan) => serviceStats(plan, ticker.now())),
-    close: unsubscribe
+    close: () => {
+      unsubscribe()
+      exchangeContext.stopping = true
+      for (const exchange of [...exchangeContext.pausing]) exchange.stop()
+    }
   }
 }
 

@@ -27,7 +27,13 @@ import { Attempt, type AttemptOwner } from "./Attempt.ts"
 import { CallRetries } from "./CallRetries.ts"
 import type { EndpointState } from "./EndpointState.ts"
 import { ExchangeLimits, type LimitedExchange, type PassedLimit } from "./ExchangeLimits.ts"
-import { clientTimeout, noHealthyEndpoint, superseded, upstreamTimeout } from "./OutboundFaults.ts"
+import {
+  clientTimeout,
+  noHealthyEndpoint,
+  shuttingDown,
+  superseded,
+  upstreamTimeout
+} from "./OutboundFaults.ts"
 import { RequestBody } from "./RequestBody.ts"
 import type { ServicePlan } from "./ServicePlan.ts"
 import type { Stack } from "./Stack.ts"
@@ -37,6 +43,10 @@ export interface ExchangeContext {
   /** Name of this node. */
   readonly node: string
   readonly ticker: Ticker
+  /** The node stops: nothing is tried again, since the ticker may stop before the pause is over. */
+  stopping: boolean
+  /** Those that wait to try again. */
+  readonly pausing: Set<OutboundExchange>
 }
 
 export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExchange {
@@ -139,6 +149,12 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
     // Whatever was sent again has not helped this caller, unless it got its tunnel by it.
     this.#retries?.settle(this.#told ? verdicts.success : verdicts.timeout, now)
     this.#finish({ kind: "fault", code: fault.code, message: fault.message }, fault)
+  }
+
+  /** The node stops while this waits to try again: it is over. */
+  stop(): void {
+    this.#retries?.settle(verdicts.connectFailure, this.#now())
+    this.#fail(shuttingDown(this.#context.node, this.#call.service))
   }
 
   // ── The attempt under way ───────────────────────────────────────────────────────────────────
@@ -337,7 +353,7 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
     now: number
   ): boolean {
     const { retry } = this.#stack
-    if (retry === undefined || this.committed || this.#over) return false
+    if (retry === undefined || this.committed || this.#over || this.#context.stopping) return false
     const unsent = verdict.conditions[0] === "connect_failure"
     if (unsent ? !this.#body.resendable : !this.#body.repeatable) return false
     if (!retry.allows(verdict, this.#call.head?.method)) return false
@@ -358,7 +374,13 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
     this.#attempt = undefined
     attempt.close(superseded(node, this.#call.service))
     if (delay === 0) this.#again()
-    else this.#limits.backoff(delay, () => this.#again())
+    else {
+      this.#context.pausing.add(this)
+      this.#limits.backoff(delay, () => {
+        this.#context.pausing.delete(this)
+        this.#again()
+      })
+    }
     return true
   }
 
@@ -411,6 +433,8 @@ export class OutboundExchange implements RequestStream, AttemptOwner, LimitedExc
   /** With a fault the attempt under way, if any, is cut short. */
   #finish(outcome: Outcome, fault: Fault | undefined): void {
     this.#over = true
+    // Only who was tried again can be waiting for that.
+    if (this.#retries !== undefined) this.#context.pausing.delete(this)
     this.#limits.cancel()
     this.#body.detach()
     this.#body.release()

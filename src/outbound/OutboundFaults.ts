@@ -18,6 +18,14 @@ export const routeNotFound = (
   sent: false
 })
 
+export const shuttingDown = (node: string, service: ServiceName): Fault => ({
+  code: "draining",
+  message: "this node is shutting down",
+  node,
+  service,
+  sent: false
+})
+
 /** An HTTP call to what most nodes say is no HTTP service, though some say so. */
 export const protocolConflict = (
   node: string,
