@@ -190,6 +190,8 @@ export const MemberStatus = Schema.Struct({
   self: Schema.Boolean,
   /** `refused`: connected, but its record is not taken here because of time. */
   state: Schema.Literal("alive", "suspect", "dead", "left", "refused"),
+  /** It takes no new work, as it says itself (`skein drain`), until it is started again. */
+  draining: Schema.optionalWith(Schema.Boolean, { default: () => false }),
   incarnation: Count,
   zone: Text,
   addresses: Schema.Array(Schema.String),

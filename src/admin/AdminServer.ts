@@ -198,6 +198,11 @@ const invalid = (
   { issues }: HttpApiDecodeError
 ): Effect.Effect<AdminInvalid> =>
   Effect.gen(function* () {
+    const kind = request.headers["content-type"] ?? "none"
+    if (request.method === "POST" && !/^application\/(.+\+)?json\b/i.test(kind)) {
+      const message = `the request's content type is ${kind.slice(0, 100)}, which is not JSON`
+      return new AdminInvalid({ code: "invalid_request", message, hint: "Send application/json." })
+    }
     const decode = bodies.get(`${request.method} ${request.url.replace(/\?.*$/s, "")}`)
     const body = decode === undefined ? Option.none() : yield* Effect.option(request.json)
     const read = Option.isSome(body) ? decode?.(body.value) : undefined

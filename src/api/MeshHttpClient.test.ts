@@ -262,7 +262,7 @@ describe("failures", () => {
       expect(error).toBeInstanceOf(HttpClientError.RequestError)
       expect(error.reason).toBe("Transport")
       expect(error.message).toBe(
-        "Transport: route_not_found from host-a: no node of the mesh offers a service named payments. No node of the mesh offers this name. Check spelling with `skein services`. (GET http://payments.mesh/charge?id=1&q=a|b)"
+        "Transport: route_not_found from host-a: no node of the mesh offers a service named payments. Check its spelling with `skein services`; if a node offers it, the message says why it gets no calls. (GET http://payments.mesh/charge?id=1&q=a|b)"
       )
     })
   )

@@ -334,7 +334,7 @@ describe("the checks of skein doctor", () => {
       [
         "services",
         "× ledger-db: none of 1 endpoint is healthy",
-        "    Calls get no_healthy_endpoint. Are the programs running on host-b? See `skein endpoints ledger-db`.",
+        "    Calls get no_healthy_endpoint. Are the programs running on host-b, and is none of these nodes draining? See `skein endpoints ledger-db`.",
         "√ payments: 2 healthy endpoints on host-a, host-b",
         "",
         "1 failure: see × above.",

@@ -157,6 +157,7 @@ export const meshChecks = (
     ({ self, state }) => !self && state !== "left" && state !== "refused"
   )
   const alive = others.filter(({ state }) => state === "alive")
+  const linked = alive.filter(({ draining }) => !draining)
   const unlinked = alive.filter(({ link }) => link === "connecting" || link === "closed")
   const unsynced = alive.filter(({ record }) => record !== null && record.sync !== "synced")
   const names = (list: ReadonlyArray<MemberStatus>) => list.map(({ node }) => node).join(", ")
@@ -176,7 +177,7 @@ export const meshChecks = (
     unlinked.length === 0
       ? ok(
           "links",
-          alive.length === 0 ? "none needed" : `open to ${counted(alive.length, "member")}`
+          linked.length === 0 ? "none needed" : `open to ${counted(linked.length, "member")}`
         )
       : warn(
           "links",
@@ -203,7 +204,7 @@ const serviceCheck = ({ name, endpoints, nodes, panic }: ServiceStatus): Check =
     return fail(
       name,
       total === 0 ? "no endpoints" : `none of ${counted(total, "endpoint")} is healthy`,
-      `Calls get no_healthy_endpoint. Are the programs running${where === "" ? "" : ` on ${where}`}? ${see}`
+      `Calls get no_healthy_endpoint. Are the programs running${where === "" ? "" : ` on ${where}, and is none of these nodes draining`}? ${see}`
     )
   }
   // What its callers here have met counts for more than what its owners say.

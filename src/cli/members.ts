@@ -16,7 +16,11 @@ const stateTone: Record<MemberStatus["state"], Tone> = {
 
 const columns = (now: number): ReadonlyArray<Column<MemberStatus>> => [
   { title: "NODE", cell: ({ node, self }) => (self ? `${node} (this)` : node) },
-  { title: "STATE", cell: ({ state }) => state, tone: ({ state }) => stateTone[state] },
+  {
+    title: "STATE",
+    cell: ({ draining, state }) => (draining && state === "alive" ? "draining" : state),
+    tone: ({ state }) => stateTone[state]
+  },
   { title: "SINCE", cell: ({ sinceAt }) => span(Math.max(0, now - sinceAt)), align: "right" },
   {
     title: "LINK",

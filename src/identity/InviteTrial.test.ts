@@ -84,7 +84,7 @@ describe("a token that is tried out", () => {
       member(first, 5),
       now + delegationLifetime + hour,
       "exceeds_grant",
-      /must end before/
+      /own right to admit ends/
     ],
     [
       "its maker's clock is behind",

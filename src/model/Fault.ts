@@ -38,7 +38,7 @@ export const faultKinds = {
   },
   route_not_found: {
     status: 404,
-    hint: "The message says why no node is called for this name. `skein services` lists the names there are."
+    hint: "Check its spelling with `skein services`; if a node offers it, the message says why it gets no calls."
   },
   rate_limited: { status: 429, hint: "Wait as Retry-After says, or raise the service's limit." },
   upstream_reset: {

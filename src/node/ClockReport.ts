@@ -17,6 +17,8 @@ export interface UntimelyWord {
   readonly peer: PeerKey
   readonly what: RefusedKind
   readonly message: string
+  /** It is the peer that refuses ours. Default: false. */
+  readonly byPeer?: boolean
 }
 
 /** Milliseconds. */
@@ -134,10 +136,10 @@ export class ClockReport {
       )
     )
 
-  readonly add = ({ peer, what, message }: UntimelyWord): void => {
+  readonly add = ({ peer, what, message, byPeer = false }: UntimelyWord): void => {
     const { clocks, nameOf } = this.#options
     const node = nameOf(peer)
-    this.#counter.cell({ node, what }).inc()
+    if (!byPeer) this.#counter.cell({ node, what }).inc()
     const key = `${what} ${peer}`
     const known = this.#refused.get(key)
     const [last, lastAt] = [clocks.now(), clocks.wall()]
@@ -151,7 +153,7 @@ export class ClockReport {
     if (this.#refused.size >= maxTroubled) return
     this.#refused.set(key, { peer, what, count: 1, message, sinceAt: lastAt, lastAt, last })
     this.#log(
-      `${node} (${peer}): its ${what} is refused because of time: ${message}${this.#stand(peer)}. \`skein doctor\` tells on which host to look`,
+      `${node} (${peer}): ${byPeer ? `it refuses this node's ${what}` : `its ${what} is refused`} because of time: ${message}${this.#stand(peer)}. \`skein doctor\` tells on which host to look`,
       false
     )
   }

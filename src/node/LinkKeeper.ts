@@ -8,6 +8,7 @@ import type { Catalogue } from "../catalogue/Catalogue.ts"
 import type { LinkPool } from "../link/LinkPool.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
+import { mayBeDialled } from "./TriedAddress.ts"
 
 /** Up to so many nodes each one keeps a link to every other. */
 export const smallMesh = 32
@@ -29,12 +30,16 @@ export class LinkKeeper {
     this.#options = options
   }
 
-  /** Where a peer can be dialled: as its own record says, else as the token said. */
+  /**
+   * Where a peer can be dialled: as its own record says, but for what means the dialling host's link
+   * alone, else as the token said.
+   */
   readonly addressesOf = (peer: PeerKey): ReadonlyArray<string> => {
     const record = this.#options.catalogue().node(peer)?.record
     if (record?.state === "left") return []
     const told = this.#options.bootstrap.get(peer) ?? []
-    return record === undefined ? told : [...new Set([...record.addresses, ...told])]
+    if (record === undefined) return told
+    return [...new Set([...record.addresses.filter(mayBeDialled), ...told])]
   }
 
   /** To be called whenever the catalogue or the observed peers changed. */

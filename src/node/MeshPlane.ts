@@ -155,12 +155,12 @@ export const makeMeshPlane = (
         },
         onRefused: (refusal) => {
           refusals.add(refusal)
-          const { clock, code, message, peer } = refusal
+          const { by, clock, code, message, peer } = refusal
           if (peer === undefined || (code !== "expired" && code !== "not_yet_valid")) return
           // Of strangers it is an old invite.
           if (!isKnown(peer)) return
           if (clock !== undefined) clocks.told(peer, clock)
-          clockReport.add({ peer, what: "certificate", message })
+          clockReport.add({ peer, what: "certificate", message, byPeer: by === "peer" })
         },
         onRenewed: (renewed) => {
           runFork(

@@ -120,16 +120,19 @@ export const makeNodeViews = (
           record.state === "left" ? "left" : isSelf ? "alive" : (member?.state ?? "alive")
         // To most of a large mesh there is no link of our own: then membership knows.
         const isReached = link?.wanted === true ? link.state === "up" : state === "alive"
+        const draining = record.state === "draining"
         return {
           node: record.name,
           peer: record.peer,
           self: isSelf,
           state,
+          draining,
           incarnation: member?.incarnation ?? 0,
           zone: orNull(record.zone),
           addresses: record.addresses,
           sinceAt: member?.since ?? record.signedAt,
-          link: isSelf ? null : linkStates[link?.state ?? "down"],
+          // It ends every link that somebody tries.
+          link: isSelf ? null : draining ? "draining" : linkStates[link?.state ?? "down"],
           rttMs: orNull(link?.rtt),
           clockAheadMs: isSelf ? null : rounded(clocks.aheadOf(record.peer)),
           software: record.software,
@@ -153,6 +156,7 @@ export const makeNodeViews = (
           peer,
           self: false,
           state: "refused",
+          draining: false,
           incarnation: 0,
           zone: null,
           addresses: [],

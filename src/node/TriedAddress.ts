@@ -41,6 +41,16 @@ export const isLoopbackIp = (ip: string): boolean => isIP(ip) !== 0 && isIn(loop
 export const mayBeTried = (ip: string, isSameHost: boolean): boolean =>
   isIP(ip) !== 0 && !isIn(nobodys, ip) && (isSameHost || !isIn(loopback, ip))
 
+/**
+ * Links are dialled to whatever a member announces, loopback included, where meshes of one host live.
+ * But nobody has what answers at a link-local address dialled by the whole mesh. Names are not looked
+ * up here.
+ */
+export const mayBeDialled = (address: string): boolean => {
+  const ip = /^\/ip[46]\/([^/]+)\//.exec(address)?.[1]
+  return ip === undefined || mayBeTried(ip, true)
+}
+
 /** Of use on this host alone: a multiaddr of loopback, with or without /p2p. */
 export const isLoopbackAddress = (address: string): boolean =>
   isLoopbackIp(/^\/ip[46]\/([^/]+)\//.exec(address)?.[1] ?? "")
