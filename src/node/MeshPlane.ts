@@ -384,7 +384,12 @@ export const makeMeshPlane = (
       view,
       met: () => {
         const known = others()
-        if (met) return { name: "mesh", ready: true, detail: `${known} other nodes known` }
+        if (met)
+          return {
+            name: "mesh",
+            ready: true,
+            detail: `${known} other ${known === 1 ? "node" : "nodes"} known`
+          }
         const invitersLeft = Array.from(options.bootstrap.keys()).every(
           (peer) => catalogue.current().node(peer)?.record.state === "left"
         )

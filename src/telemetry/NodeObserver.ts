@@ -4,6 +4,7 @@
  * additions; the request's fields pass through untouched.
  */
 import type { Fields } from "../model/Exchange.ts"
+import { faultKinds } from "../model/Fault.ts"
 import type { ExchangeInfo, ExchangeObservation, Observer, Outcome } from "../model/Observer.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { AccessLog } from "./AccessLog.ts"
@@ -138,11 +139,16 @@ class ObservedExchange implements ExchangeObservation {
   }
 
   #log(log: AccessLog, outcome: Outcome, bytesIn: number, bytesOut: number, now: number): void {
-    const { direction, service, caller, method, target, fields } = this.#info
+    const { direction, kind, service, caller, method, target, fields } = this.#info
     const trace = this.#span?.context ?? traceContextOf(fields)
     const query = target.indexOf("?")
-    const status =
-      this.#status !== 0 ? this.#status : outcome.kind === "complete" ? outcome.status : 0
+    const ended =
+      outcome.kind === "complete"
+        ? outcome.status
+        : kind === "http"
+          ? faultKinds[outcome.code].status
+          : 0
+    const status = this.#status === 0 ? ended : this.#status
     log.log({
       time: new Date(this.#observer.ticker.wall()).toISOString(),
       direction,

@@ -1,0 +1,77 @@
+/** The members of the mesh as this node sees them, for people: its records, judged and measured. */
+import type { MemberStatus } from "../admin/AdminModel.ts"
+import { NodeName, type PeerKey } from "../model/Names.ts"
+import type { MeshPlane } from "./MeshPlane.ts"
+import { linkStates } from "./NodeMetrics.ts"
+
+export type MemberSources = Pick<
+  MeshPlane,
+  "catalogue" | "clockReport" | "clocks" | "links" | "membership"
+>
+
+const rounded = (value: number | undefined): number | null =>
+  value === undefined ? null : Math.round(value)
+
+export const memberRows = (
+  { catalogue, clockReport, clocks, links, membership }: MemberSources,
+  self: PeerKey
+): ReadonlyArray<MemberStatus> => {
+  const byPeer = new Map(links.status().map((link) => [link.peer, link]))
+  const judged = new Map(membership.members().map((member) => [member.peer, member]))
+  const rows = Array.from(catalogue.current().entries(), ({ record }): MemberStatus => {
+    const member = judged.get(record.peer)
+    const link = byPeer.get(record.peer)
+    const isSelf = record.peer === self
+    const state = record.state === "left" ? "left" : isSelf ? "alive" : (member?.state ?? "alive")
+    // To most of a large mesh there is no link of our own: then membership knows.
+    const isReached = link?.wanted === true ? link.state === "up" : state === "alive"
+    const draining = record.state === "draining"
+    return {
+      node: record.name,
+      peer: record.peer,
+      self: isSelf,
+      state,
+      draining,
+      incarnation: member?.incarnation ?? 0,
+      zone: record.zone ?? null,
+      addresses: record.addresses,
+      sinceAt: member?.since ?? record.signedAt,
+      // It ends every link that somebody tries.
+      link: isSelf ? null : draining ? "draining" : linkStates[link?.state ?? "down"],
+      rttMs: link?.rtt ?? null,
+      clockAheadMs: isSelf ? null : rounded(clocks.aheadOf(record.peer)),
+      software: record.software,
+      record: {
+        epoch: record.epoch,
+        version: record.version,
+        signedAt: record.signedAt,
+        sync: isReached ? "synced" : "unreachable",
+        checkedMs: null
+      }
+    }
+  })
+  const held = new Set(rows.map(({ peer }) => peer))
+  // Here all the same, and its operator looks for it.
+  for (const { peer, node, sinceAt } of clockReport.status().refused) {
+    if (held.has(peer)) continue
+    held.add(peer)
+    const link = byPeer.get(peer)
+    rows.push({
+      node: NodeName.make(node),
+      peer,
+      self: false,
+      state: "refused",
+      draining: false,
+      incarnation: 0,
+      zone: null,
+      addresses: [],
+      sinceAt,
+      link: linkStates[link?.state ?? "down"],
+      rttMs: link?.rtt ?? null,
+      clockAheadMs: rounded(clocks.aheadOf(peer)),
+      software: null,
+      record: null
+    })
+  }
+  return rows.sort((a, b) => Number(b.self) - Number(a.self) || a.node.localeCompare(b.node))
+}
