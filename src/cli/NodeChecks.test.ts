@@ -321,6 +321,7 @@ describe("the checks of skein doctor", () => {
 
   it("a link that drains is no trouble: its node has said so", () => {
     expect(find(mesh({ link: "draining" }), "links").state).toBe("ok")
+    expect(find(mesh({ link: "draining", draining: true }), "links").detail).toBe("none needed")
   })
 
   it("a member that has left is nobody's trouble", () => {

@@ -70,6 +70,16 @@ class Fixture {
 const peers = (...numbers: ReadonlyArray<number>) => numbers.map(peerOf).sort()
 
 describe("LinkKeeper", () => {
+  it("leaves a node that drains alone until it serves again, but knows where it is", () => {
+    const mesh = new Fixture(new Map([[peerOf(2), ["/ip4/10.0.0.2/tcp/1"]]])).records(3)
+    expect(mesh.follow()).toEqual(peers(1, 2))
+    mesh.record(2, { state: "draining" })
+    expect(mesh.follow()).toEqual(peers(1))
+    expect(mesh.keeper.addressesOf(peerOf(2))).toEqual(["/ip4/10.0.0.2/tcp/1"])
+    mesh.record(2)
+    expect(mesh.follow()).toEqual(peers(1, 2))
+  })
+
   it("links a small mesh fully, but not the node to itself", () => {
     const mesh = new Fixture().records(smallMesh)
     expect(mesh.follow().length).toBe(smallMesh - 1)
