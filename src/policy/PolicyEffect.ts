@@ -100,6 +100,23 @@ interface Ended<A, E> extends Judgement {
   readonly exit: Exit.Exit<A, E>
 }
 
+/** The retries of one call. The budget is told once what came of them: it grants less while they do not help. */
+class CallRetries {
+  made = 0
+  readonly #budget: RetryBudget | undefined
+  #settled = false
+
+  constructor(budget: RetryBudget | undefined) {
+    this.#budget = budget
+  }
+
+  settle(verdict: Verdict, now: number): void {
+    if (this.made === 0 || this.#settled) return
+    this.#settled = true
+    this.#budget?.settled(this.made, isWell(verdict), now)
+  }
+}
+
 export const apply = <E = unknown>(policy: Policy, options: PolicyEffectOptions<E>) => {
   const { name, classify = whatFailed, idempotent = false, retryAfter = whatAsks } = options
   const retry = policy.retry === "off" ? undefined : policy.retry
@@ -128,18 +145,6 @@ export const apply = <E = unknown>(policy: Policy, options: PolicyEffectOptions<
       breaker?.abandon(permit, now)
     } else if (verdict.success) breaker?.success(permit)
     else breaker?.failure(permit, now, random)
-  }
-
-  /** The retries of one call, until it is known what came of it: the budget grants less while they do not help. */
-  class CallRetries {
-    made = 0
-    #settled = false
-
-    settle(verdict: Verdict, now: number): void {
-      if (this.made === 0 || this.#settled) return
-      this.#settled = true
-      budget?.settled(this.made, isWell(verdict), now)
-    }
   }
 
   const tooLong = (limit: "perTry" | "request") =>
@@ -249,7 +254,7 @@ export const apply = <E = unknown>(policy: Policy, options: PolicyEffectOptions<
     effect: Effect.Effect<A, E1, R>
   ): Effect.Effect<A, E1 | PolicyFailure, R> =>
     Effect.suspend(() => {
-      const call = new CallRetries()
+      const call = new CallRetries(budget)
       // Whatever was run again has not helped a caller that gave up, be it in an attempt or between two.
       const givenUp = Effect.map(monotonic, (now) => call.settle(verdicts.timeout, now))
       return Effect.onInterrupt(run(effect, call), () => givenUp)
