@@ -14,11 +14,11 @@ import { createLibp2p } from "libp2p"
 import { type MeshId, PeerKey } from "../../model/Names.ts"
 import { recordLimits } from "../../model/NodeRecord.ts"
 import type { EncrypterComponents } from "../trust/AdmissionEncrypter.ts"
+import { isBound } from "./BoundListener.ts"
 import { gossipsubOptions } from "./GossipsubOptions.ts"
 import { HostError, listenError } from "./HostError.ts"
 import { type Knocker, type KnockOptions, knock } from "./Knock.ts"
-import { SocketListener } from "./SocketListener.ts"
-import { socketTransport } from "./SocketTransport.ts"
+import { type MakeListener, SocketTransport } from "./SocketTransport.ts"
 
 export interface MeshHostOptions {
   readonly privateKey: PrivateKey
@@ -31,6 +31,8 @@ export interface MeshHostOptions {
   readonly encrypter: (components: EncrypterComponents) => ConnectionEncrypter & Partial<Knocker>
   /** False for peers that are refused although their handshake is right, e.g. revoked ones. */
   readonly allowPeer?: (peer: PeerKey) => boolean
+  /** Who listens. Default: this thread, itself. */
+  readonly makeListener?: MakeListener | undefined
   /** Connections at a time that have not shown yet whose they are. Default 512. */
   readonly maxPending?: number | undefined
 }
@@ -152,7 +154,7 @@ export const makeMeshHost = (
           privateKey: options.privateKey,
           nodeInfo: { name: "skein", userAgent: "skein" },
           addresses: { listen, announce: announce.map(String) },
-          transports: [socketTransport],
+          transports: [(components) => new SocketTransport(components, options.makeListener)],
           connectionEncrypters: [
             (components) => {
               const encrypter = options.encrypter(components)
@@ -228,7 +230,7 @@ export const makeMeshHost = (
       },
       listening: () =>
         Array.from(listeners).flatMap((listener) =>
-          listener instanceof SocketListener ? (listener.bound?.toString() ?? []) : []
+          isBound(listener) ? (listener.bound?.toString() ?? []) : []
         ),
       answersAt: (address) =>
         Array.from(listeners).some((listener) =>

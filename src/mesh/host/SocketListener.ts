@@ -1,8 +1,7 @@
-/** Takes the connections that other nodes make, on one address. */
+/** Takes the connections that other nodes make, on one address, where no request thread does. */
 import net from "node:net"
 import {
   type ComponentLogger,
-  type Listener,
   type ListenerEvents,
   type Logger,
   TypedEventEmitter,
@@ -10,10 +9,10 @@ import {
 } from "@libp2p/interface"
 import { getNetConfig, getThinWaistAddresses, ipPortToMultiaddr } from "@libp2p/utils"
 import type { Multiaddr } from "@multiformats/multiaddr"
-import { SocketReads } from "../../request/socket/SocketReads.ts"
+import type { BoundListener } from "./BoundListener.ts"
 import { SocketConnection } from "./SocketConnection.ts"
 
-export class SocketListener extends TypedEventEmitter<ListenerEvents> implements Listener {
+export class SocketListener extends TypedEventEmitter<ListenerEvents> implements BoundListener {
   readonly #upgrader: Upgrader
   readonly #logger: ComponentLogger
   readonly #log: Logger
@@ -29,7 +28,7 @@ export class SocketListener extends TypedEventEmitter<ListenerEvents> implements
     this.#logger = logger
     this.#log = logger.forComponent("skein:tcp:listener")
     this.#server = net.createServer(
-      { noDelay: true, keepAlive: true, pauseOnConnect: true },
+      { noDelay: true, keepAlive: true },
       (socket) => this.#onSocket(socket)
     )
     this.#server.on("listening", () => this.safeDispatchEvent("listening"))
@@ -49,7 +48,6 @@ export class SocketListener extends TypedEventEmitter<ListenerEvents> implements
     this.#address = address
   }
 
-  /** What it is open on: the address it was told, with the port it got. */
   get bound(): Multiaddr | undefined {
     const bound = this.#server.address()
     if (bound === null || typeof bound === "string") return undefined
@@ -72,9 +70,7 @@ export class SocketListener extends TypedEventEmitter<ListenerEvents> implements
     await closed
   }
 
-  #onSocket(accepted: net.Socket): void {
-    const reads = new SocketReads()
-    const socket = reads.accept(accepted)
+  #onSocket(socket: net.Socket): void {
     const { remoteAddress, remotePort } = socket
     if (remoteAddress === undefined || remotePort === undefined) {
       socket.destroy() // it is gone again
@@ -84,7 +80,6 @@ export class SocketListener extends TypedEventEmitter<ListenerEvents> implements
     socket.once("close", () => this.#sockets.delete(socket))
     const connection = new SocketConnection({
       socket,
-      reads,
       remoteAddr: ipPortToMultiaddr(remoteAddress, remotePort),
       direction: "inbound",
       log: this.#logger.forComponent("skein:tcp:connection")

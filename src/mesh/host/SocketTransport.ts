@@ -1,8 +1,8 @@
 /**
- * TCP for libp2p, as @libp2p/tcp is, with connections that can be taken over
- * (SocketConnection.ts).
+ * TCP for libp2p, as @libp2p/tcp is: dialled from this thread, accepted by whoever listens on the
+ * node's port.
  */
-import type net from "node:net"
+import net from "node:net"
 import {
   AbortError,
   type ComponentLogger,
@@ -12,11 +12,12 @@ import {
   type Listener,
   serviceCapabilities,
   type Transport,
-  transportSymbol
+  transportSymbol,
+  type Upgrader
 } from "@libp2p/interface"
 import { getNetConfig } from "@libp2p/utils"
 import type { Multiaddr } from "@multiformats/multiaddr"
-import { SocketReads } from "../../request/socket/SocketReads.ts"
+import type { BoundListener } from "./BoundListener.ts"
 import { SocketConnection } from "./SocketConnection.ts"
 import { SocketListener } from "./SocketListener.ts"
 
@@ -36,14 +37,21 @@ const isTcp = (address: Multiaddr): boolean => {
   )
 }
 
+export type MakeListener = (upgrader: Upgrader, logger: ComponentLogger) => BoundListener
+
+/** The default: this thread listens itself. */
+export const ownListener: MakeListener = (upgrader, logger) => new SocketListener(upgrader, logger)
+
 export class SocketTransport implements Transport {
   readonly [transportSymbol] = true as const
   readonly [Symbol.toStringTag] = "skein-tcp"
   readonly [serviceCapabilities] = ["@libp2p/transport"]
   readonly #logger: ComponentLogger
+  readonly #makeListener: MakeListener
 
-  constructor({ logger }: SocketComponents) {
+  constructor({ logger }: SocketComponents, makeListener: MakeListener = ownListener) {
     this.#logger = logger
+    this.#makeListener = makeListener
   }
 
   async dial(address: Multiaddr, options: DialTransportOptions): Promise<Connection> {
@@ -57,7 +65,7 @@ export class SocketTransport implements Transport {
   }
 
   createListener({ upgrader }: CreateListenerOptions): Listener {
-    return new SocketListener(upgrader, this.#logger)
+    return this.#makeListener(upgrader, this.#logger)
   }
 
   listenFilter(addresses: Array<Multiaddr>): Array<Multiaddr> {
@@ -79,25 +87,19 @@ export const connectSocket = async (
   logger: ComponentLogger,
   signal: AbortSignal
 ): Promise<SocketConnection> => {
-  const reads = new SocketReads()
   return new SocketConnection({
-    socket: await connect(address, reads, signal),
-    reads,
+    socket: await connect(address, signal),
     remoteAddr: address,
     direction: "outbound",
     log: logger.forComponent("skein:tcp:connection")
   })
 }
 
-const connect = (
-  address: Multiaddr,
-  reads: SocketReads,
-  signal: AbortSignal
-): Promise<net.Socket> => {
+const connect = (address: Multiaddr, signal: AbortSignal): Promise<net.Socket> => {
   signal.throwIfAborted()
   const { host, port } = getNetConfig(address)
   if (port === undefined) throw new Error(`${address} has no port`)
-  const socket = reads.connect({ host, port, noDelay: true, keepAlive: true })
+  const socket = net.connect({ host, port, noDelay: true, keepAlive: true })
   return new Promise((resolve, reject) => {
     const settle = (error: Error | undefined): void => {
       socket.removeListener("error", settle)

@@ -20,7 +20,7 @@ import type { ChainCache, VerifiedCertificate } from "./Certificate.ts"
 import type { HandshakeChannel } from "./HandshakeChannel.ts"
 import type { IdentityCell, NodeIdentity } from "./NodeIdentity.ts"
 import { acceptIssued } from "./Renewal.ts"
-import type { SealedConnections } from "./SealedConnections.ts"
+import type { SessionKeys } from "./SessionSecret.ts"
 
 /** Noise and the exchange of certificates together (ms). */
 export const defaultHandshakeTimeout = 5_000
@@ -30,8 +30,8 @@ export interface AdmissionOptions {
   readonly identity: IdentityCell
   /** Filled with the certificates of connected peers. */
   readonly admitted: AdmittedPeers
-  /** Filled with the connections that links open their lanes on. */
-  readonly connections?: SealedConnections
+  /** What a handshake leaves behind: the request threads of both make their links from it. */
+  readonly onSession?: (certificate: VerifiedCertificate, keys: SessionKeys) => void
   /** Wall clock, ms. */
   readonly now: () => number
   /** Default `defaultHandshakeTimeout`. */
@@ -140,7 +140,7 @@ export const makeAdmission =
       mesh: options.identity.current.mesh,
       conversation: new MemberConversation(options),
       admitted: options.admitted,
-      connections: options.connections,
+      onSession: options.onSession,
       now: options.now,
       timeout: options.timeout ?? defaultHandshakeTimeout,
       onRefused: options.onRefused ?? (() => undefined),

@@ -1,7 +1,8 @@
 /**
  * Noise and then a conversation about who we are, as one libp2p connection encrypter. libp2p
  * builds muxer, identify and gossip only on what an encrypter returned, so whoever is refused
- * here has spoken to nothing else. Members and joiners differ only in the conversation.
+ * here has spoken to nothing else. Members and joiners differ only in the conversation. What comes
+ * of it beside the connection is a session, from which the request threads of both make their links.
  */
 import { randomBytes } from "node:crypto"
 import { type NoiseInit, noise } from "@chainsafe/libp2p-noise"
@@ -14,14 +15,11 @@ import {
   serviceCapabilities
 } from "@libp2p/interface"
 import { type MeshId, PeerKey } from "../../model/Names.ts"
-import { recordSecrets, secretLength } from "../../request/wire/RecordCipher.ts"
 import { type AdmissionRefused, refusalOf, refusedByUs } from "./AdmissionRefused.ts"
 import type { AdmittedPeers } from "./AdmittedPeers.ts"
 import type { VerifiedCertificate } from "./Certificate.ts"
 import { HandshakeChannel } from "./HandshakeChannel.ts"
-import { HandshakePipe } from "./HandshakePipe.ts"
-import { SealedConnection, type SealedOptions } from "./SealedConnection.ts"
-import type { SealedConnections } from "./SealedConnections.ts"
+import { contributionBytes, type SessionKeys, sessionKeys } from "./SessionSecret.ts"
 
 /** What a custom Noise needs from libp2p. */
 export type EncrypterComponents = Parameters<ReturnType<typeof noise>>[0]
@@ -57,8 +55,8 @@ export interface EncrypterOptions {
   readonly mesh: MeshId
   readonly conversation: Conversation
   readonly admitted: AdmittedPeers
-  /** Filled with the connections themselves, for who wants lanes on them. */
-  readonly connections?: SealedConnections | undefined
+  /** What links with the peer are made from, from now on. */
+  readonly onSession?: ((certificate: VerifiedCertificate, keys: SessionKeys) => void) | undefined
   /** Wall clock, ms. */
   readonly now: () => number
   /** Noise and conversation together, ms. */
@@ -68,25 +66,24 @@ export interface EncrypterOptions {
   readonly noise: Omit<NoiseInit, "prologueBytes">
 }
 
-/** The secrets for what follows the handshake. The dialler's comes first, like everything of his. */
+/** Both contribute to the session, so neither chooses it. The dialler comes first, as everywhere. */
 const agree = async (
   direction: Refusal["direction"],
   channel: HandshakeChannel
-): Promise<Omit<SealedOptions, "under">> => {
-  const own = randomBytes(secretLength)
+): Promise<SessionKeys> => {
+  const own = randomBytes(contributionBytes)
   if (direction === "outbound") {
     await channel.send({ type: "keys", secret: own })
-    const { dialled, answered } = recordSecrets(own, await theirSecret(channel))
-    return { side: "dialler", sendSecret: dialled, receiveSecret: answered }
+    return sessionKeys(own, await theirSecret(channel))
   }
-  const { dialled, answered } = recordSecrets(await theirSecret(channel), own)
+  const theirs = await theirSecret(channel)
   await channel.send({ type: "keys", secret: own })
-  return { side: "listener", sendSecret: answered, receiveSecret: dialled }
+  return sessionKeys(theirs, own)
 }
 
 const theirSecret = async (channel: HandshakeChannel): Promise<Uint8Array> => {
   const { secret } = await channel.receive("keys")
-  if (secret.length === secretLength) return secret
+  if (secret.length === contributionBytes) return secret
   throw refusedByUs("protocol", `the peer's secret has ${secret.length} bytes`)
 }
 
@@ -98,7 +95,7 @@ const addressOf = (connection: MessageStream): string | undefined =>
   "remoteAddr" in connection ? String(connection.remoteAddr) : undefined
 
 export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
-  readonly protocol = "/skein/noise/1"
+  readonly protocol = "/skein/noise/2"
   readonly [serviceCapabilities] = ["@libp2p/connection-encryption"]
   readonly [Symbol.toStringTag] = "skein-admission"
   readonly #noise: Noise
@@ -148,14 +145,13 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
     const deadline = AbortSignal.timeout(timeout)
     const signal =
       options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline])
-    const pipe = new HandshakePipe(connection)
     let secured: Secured | undefined
     let channel: HandshakeChannel | undefined
     let peer: PeerKey | undefined
     try {
       secured = await (direction === "inbound"
-        ? this.#noise.secureInbound(pipe, { ...options, signal })
-        : this.#noise.secureOutbound(pipe, { ...options, signal }))
+        ? this.#noise.secureInbound(connection, { ...options, signal })
+        : this.#noise.secureOutbound(connection, { ...options, signal }))
       peer = PeerKey.make(secured.remotePeer.toString())
       channel = new HandshakeChannel(secured.connection, signal, now)
       if (!admitted.hasRoomFor(peer)) {
@@ -164,12 +160,11 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
       const certificate = await (direction === "inbound"
         ? conversation.answer(channel, peer)
         : conversation.introduce(channel, peer))
-      const secrets = await agree(direction, channel)
-      pipe.detach()
-      const sealed = new SealedConnection({ under: connection, ...secrets })
-      this.#hold(certificate, sealed)
-      this.#options.connections?.add(peer, sealed)
-      return { ...secured, connection: sealed }
+      const keys = await agree(direction, channel)
+      channel.release()
+      this.#hold(certificate, secured.connection)
+      this.#options.onSession?.(certificate, keys)
+      return secured
     } catch (cause) {
       if (cause instanceof Knocked) throw cause
       const refused = refusalOf(cause)

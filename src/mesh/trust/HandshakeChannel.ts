@@ -7,8 +7,9 @@
  *     dialler ── keys{secret} ─────────────────────────► listener
  *     dialler ◄── keys{secret} | refuse ───────────────── listener
  *
- * and from then on records under keys from both secrets (RecordCipher.ts). Who knocks only wanted to
- * know who answers here, which Noise has proved, and is gone.
+ * and from then on whatever libp2p puts on the connection; the secrets of both become the session
+ * (SessionSecret.ts). Who knocks only wanted to know who answers here, which Noise has proved, and is
+ * gone.
  *
  * The dialler shows itself first, so that a stranger who knocks learns nothing of the mesh. Each
  * message is its length (u16, big-endian) and CBOR, at most `maxMessageBytes`.
@@ -101,6 +102,11 @@ export class HandshakeChannel {
       "protocol",
       `the peer sent a ${right.type} message where ${types.join(" or ")} belongs`
     )
+  }
+
+  /** The conversation is over: what the peer has said beyond it belongs to who reads next. */
+  release(): void {
+    this.#stream.unwrap()
   }
 
   async #read(): Promise<ByteList> {

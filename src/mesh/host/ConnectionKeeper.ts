@@ -1,0 +1,259 @@
+/**
+ * The mesh plane's connections: those it wants it makes, and makes again for ever when they break,
+ * with pauses that grow. Gossip, questions between nodes and handshakes go over them; calls do not.
+ *
+ *     down ──dial──► connecting ──ok──► up ──broken──► down, and at once connecting
+ *       ▲                │
+ *       └── back-off ◄───┘ failed
+ */
+import type { PeerId } from "@libp2p/interface"
+import { peerIdFromString } from "@libp2p/peer-id"
+import { multiaddr } from "@multiformats/multiaddr"
+import { PeerKey } from "../../model/Names.ts"
+import { type RedialLimits, redialPause } from "../../model/RedialPause.ts"
+import type { Ticker } from "../../model/Time.ts"
+import type { Timer } from "../../model/TimerWheel.ts"
+import { reasonOf } from "./HostError.ts"
+import { type MeshHostShape, withoutPeer } from "./MeshHost.ts"
+
+export interface KeeperLimits extends RedialLimits {
+  /** How long an attempt may take, ms. Default 5,000. */
+  readonly dialTimeout: number
+  /** A connection that lived shorter than this counts as a failed attempt, ms. Default 2,000. */
+  readonly stableAfter: number
+}
+
+const defaultLimits: KeeperLimits = {
+  basePause: 100,
+  maxPause: 5_000,
+  dialTimeout: 5_000,
+  stableAfter: 2_000
+}
+
+export interface KeeperOptions {
+  readonly host: Pick<MeshHostShape, "libp2p" | "peer">
+  readonly ticker: Ticker
+  /** Where a peer is dialled; asked at every attempt. */
+  readonly addressesOf: (peer: PeerKey) => ReadonlyArray<string>
+  readonly limits?: Partial<KeeperLimits> | undefined
+}
+
+export type ConnectionState = "up" | "connecting" | "down"
+
+export interface ConnectionStatus {
+  readonly peer: PeerKey
+  readonly state: ConnectionState
+  readonly wanted: boolean
+  /** Wall clock of the last change of state. */
+  readonly since: number
+  /** Why the last attempt failed, or the last connection broke. */
+  readonly reason: string | undefined
+}
+
+interface Entry {
+  readonly peer: PeerKey
+  wanted: boolean
+  up: boolean
+  attempt: Promise<void> | undefined
+  pause: Timer | undefined
+  failures: number
+  since: number
+  upSince: number
+  reason: string | undefined
+}
+
+type PeerListener = (peer: PeerKey) => void
+
+export class ConnectionKeeper {
+  readonly #options: KeeperOptions
+  readonly #limits: KeeperLimits
+  readonly #entries = new Map<PeerKey, Entry>()
+  readonly #upListeners = new Set<PeerListener>()
+  readonly #downListeners = new Set<PeerListener>()
+  readonly #stopping = new AbortController()
+
+  constructor(options: KeeperOptions) {
+    this.#options = options
+    this.#limits = { ...defaultLimits, ...options.limits }
+    const { libp2p } = options.host
+    libp2p.addEventListener("peer:connect", this.#onConnect)
+    libp2p.addEventListener("peer:disconnect", this.#onDisconnect)
+    for (const peer of libp2p.getPeers()) this.#onUp(keyOf(peer))
+  }
+
+  /** Keeps a connection from now on. */
+  want(peer: PeerKey): void {
+    if (peer === this.#options.host.peer) return
+    const entry = this.#entry(peer)
+    entry.wanted = true
+    if (!entry.up && entry.pause === undefined) this.#dial(entry)
+  }
+
+  /** The connection stays while there is one. */
+  unwant(peer: PeerKey): void {
+    const entry = this.#entries.get(peer)
+    if (entry === undefined) return
+    entry.wanted = false
+    entry.pause?.cancel()
+    entry.pause = undefined
+    this.#forgetIfIdle(entry)
+  }
+
+  isUp(peer: PeerKey): boolean {
+    return this.#entries.get(peer)?.up ?? false
+  }
+
+  connectedPeers(): ReadonlyArray<PeerKey> {
+    return Array.from(this.#entries.values()).flatMap(({ peer, up }) => (up ? [peer] : []))
+  }
+
+  /** Done when there is a connection, one that is there included; rejects with the reason. */
+  async connect(peer: PeerKey): Promise<void> {
+    const entry = this.#entry(peer)
+    if (entry.up) return
+    entry.pause?.cancel()
+    entry.pause = undefined
+    await this.#dial(entry)
+    if (!entry.up) throw new Error(entry.reason ?? "the connection was lost again")
+  }
+
+  /** Called synchronously when there is a connection with a peer. Returns how to stop. */
+  onUp(listener: PeerListener): () => void {
+    this.#upListeners.add(listener)
+    return () => void this.#upListeners.delete(listener)
+  }
+
+  /** Called synchronously when there is none any more. Returns how to stop. */
+  onDown(listener: PeerListener): () => void {
+    this.#downListeners.add(listener)
+    return () => void this.#downListeners.delete(listener)
+  }
+
+  /** Breaks all connections with the peer; a wanted one is made again. */
+  disconnect(peer: PeerKey, reason: Error): void {
+    for (const connection of this.#options.host.libp2p.getConnections(peerIdFromString(peer))) {
+      connection.abort(reason)
+    }
+  }
+
+  status(): ReadonlyArray<ConnectionStatus> {
+    return Array.from(
+      this.#entries.values(),
+      ({ attempt, peer, reason, since, up, wanted }): ConnectionStatus => ({
+        peer,
+        state: up ? "up" : attempt === undefined ? "down" : "connecting",
+        wanted,
+        since,
+        reason
+      })
+    )
+  }
+
+  stop(): void {
+    const { libp2p } = this.#options.host
+    libp2p.removeEventListener("peer:connect", this.#onConnect)
+    libp2p.removeEventListener("peer:disconnect", this.#onDisconnect)
+    this.#stopping.abort(new Error("this node is shutting down"))
+    for (const entry of this.#entries.values()) entry.pause?.cancel()
+    this.#entries.clear()
+  }
+
+  readonly #onConnect = ({ detail }: CustomEvent<PeerId>): void => this.#onUp(keyOf(detail))
+
+  readonly #onDisconnect = ({ detail }: CustomEvent<PeerId>): void => {
+    const entry = this.#entries.get(keyOf(detail))
+    if (entry === undefined || !entry.up) return
+    const { ticker } = this.#options
+    entry.up = false
+    entry.since = ticker.wall()
+    entry.reason = "the connection was lost"
+    if (ticker.now() - entry.upSince < this.#limits.stableAfter) entry.failures++
+    else entry.failures = 0
+    for (const listener of [...this.#downListeners]) listener(entry.peer)
+    if (!entry.wanted) this.#forgetIfIdle(entry)
+    else if (entry.failures > 0) this.#pauseThenDial(entry)
+    else this.#dial(entry)
+  }
+
+  #onUp(peer: PeerKey): void {
+    const { ticker } = this.#options
+    const entry = this.#entry(peer)
+    entry.pause?.cancel()
+    entry.pause = undefined
+    if (entry.up) return
+    entry.up = true
+    entry.upSince = ticker.now()
+    entry.since = ticker.wall()
+    for (const listener of [...this.#upListeners]) listener(peer)
+  }
+
+  #dial(entry: Entry): Promise<void> {
+    if (entry.attempt !== undefined) return entry.attempt
+    const { addressesOf, host, ticker } = this.#options
+    entry.since = ticker.wall()
+    const timeout = new AbortController()
+    const timer = ticker.after(this.#limits.dialTimeout, () =>
+      timeout.abort(new Error(`no answer within ${this.#limits.dialTimeout} ms`))
+    )
+    const signal = AbortSignal.any([timeout.signal, this.#stopping.signal])
+    const targets = addressesOf(entry.peer).map((address) =>
+      multiaddr(`${withoutPeer(address)}/p2p/${entry.peer}`)
+    )
+    const dialled =
+      targets.length === 0
+        ? Promise.reject(new Error("no address of the node is known"))
+        : host.libp2p.dial(targets, { signal })
+    entry.attempt = dialled.then(
+      () => {
+        timer.cancel()
+        entry.attempt = undefined
+      },
+      (error: unknown) => {
+        timer.cancel()
+        entry.attempt = undefined
+        if (this.#stopping.signal.aborted || entry.up) return
+        entry.failures++
+        entry.reason = reasonOf(signal.aborted ? signal.reason : error)
+        entry.since = ticker.wall()
+        if (entry.wanted) this.#pauseThenDial(entry)
+        else this.#forgetIfIdle(entry)
+      }
+    )
+    return entry.attempt
+  }
+
+  #pauseThenDial(entry: Entry): void {
+    if (this.#stopping.signal.aborted) return
+    const { ticker } = this.#options
+    const pause = redialPause(entry.failures, ticker.random(), this.#limits)
+    entry.pause = ticker.after(pause, () => {
+      entry.pause = undefined
+      if (entry.wanted && !entry.up) this.#dial(entry)
+    })
+  }
+
+  #entry(peer: PeerKey): Entry {
+    const known = this.#entries.get(peer)
+    if (known !== undefined) return known
+    const entry: Entry = {
+      peer,
+      wanted: false,
+      up: false,
+      attempt: undefined,
+      pause: undefined,
+      failures: 0,
+      since: this.#options.ticker.wall(),
+      upSince: 0,
+      reason: undefined
+    }
+    this.#entries.set(peer, entry)
+    return entry
+  }
+
+  #forgetIfIdle(entry: Entry): void {
+    if (entry.wanted || entry.up || entry.attempt !== undefined) return
+    this.#entries.delete(entry.peer)
+  }
+}
+
+const keyOf = (peer: PeerId): PeerKey => PeerKey.make(peer.toString())

@@ -1,0 +1,146 @@
+/**
+ * What the mesh thread and a request thread say to each other. Plain data: it crosses a MessagePort.
+ * Either side may be late or gone at any time; nobody waits for an answer without a limit, and a
+ * thread that begins anew is told everything again.
+ */
+import type { LocalService } from "../model/LocalService.ts"
+import type { LogFields, LogLevel } from "../model/Log.ts"
+import type { ViewChange } from "../model/MeshView.ts"
+import type { PeerKey, ServiceName } from "../model/Names.ts"
+import type { Policy } from "../model/Policy.ts"
+import type { RelayDown, RelayUp, SocketEnd } from "../model/Relay.ts"
+import type { Session } from "../model/Session.ts"
+import type { AskedRows, Question } from "./PlaneQuestions.ts"
+
+/** What a thread has to know before anything else; all of it stays as long as the thread lives. */
+export interface PlaneSetup {
+  readonly self: {
+    readonly peer: PeerKey
+    readonly node: string
+    readonly zone?: string | undefined
+  }
+  /** Which of the request threads this is, from 0. */
+  readonly index: number
+  /** How many there are. What a host may have once, each has a part of: see `shareOf`. */
+  readonly threads: number
+  /** Services without a policy get this. */
+  readonly defaultPolicy: Policy
+  /** There is an access log somewhere: lines are to be made. */
+  readonly accessLog: boolean
+  /** There is a collector: requests are traced. */
+  readonly traces: boolean
+}
+
+/** A peer that may be called, or calls. */
+export interface PeerFacts {
+  readonly peer: PeerKey
+  /** What people call it. */
+  readonly name: string
+  /** Multiaddrs without /p2p, most useful first. */
+  readonly addresses: ReadonlyArray<string>
+}
+
+/** What is to be listened on, and for what. */
+export type ListenSpec = SocketEnd &
+  (
+    | { readonly kind: "proxy" }
+    | {
+        readonly kind: "http"
+        readonly service: ServiceName
+        readonly remoteNames: ReadonlyArray<string> | undefined
+      }
+    | { readonly kind: "tcp"; readonly service: ServiceName }
+    /** The node's port: links of other nodes' threads, and what begins as libp2p. */
+    | { readonly kind: "mesh"; readonly ipv6Only: boolean }
+  )
+
+/** What one thread has found out and all have to know. Times are wall clock, ms. */
+export type PlaneFact =
+  | {
+      readonly kind: "circuit"
+      readonly service: ServiceName
+      readonly endpoint: string
+      /** Open until then; undefined: it has closed. */
+      readonly openUntil: number | undefined
+    }
+  | {
+      readonly kind: "ejected"
+      readonly service: ServiceName
+      readonly endpoint: string
+      readonly until: number
+    }
+  /** Nothing came from it for too long, on a link that is there. */
+  | { readonly kind: "silent"; readonly peer: PeerKey }
+
+export type ToPlane =
+  | { readonly type: "view"; readonly change: ViewChange }
+  /** Replaces all. */
+  | { readonly type: "policies"; readonly policies: ReadonlyMap<ServiceName, Policy> }
+  /** What this host offers, whole. */
+  | { readonly type: "services"; readonly services: ReadonlyArray<LocalService> }
+  | {
+      readonly type: "health"
+      readonly service: ServiceName
+      readonly endpoint: string
+      readonly healthy: boolean
+      readonly reason: string
+    }
+  | { readonly type: "peer"; readonly facts: PeerFacts }
+  | { readonly type: "peer.gone"; readonly peer: PeerKey }
+  | { readonly type: "session"; readonly session: Session }
+  /** Every link made from sessions with the peer ends at once. */
+  | { readonly type: "session.end"; readonly peer: PeerKey; readonly reason: string }
+  /** To `session.need`: there is none to be had, and why. A session comes as such. */
+  | { readonly type: "session.none"; readonly peer: PeerKey; readonly reason: string }
+  | { readonly type: "fact"; readonly fact: PlaneFact }
+  /** Services that are missing in the view for a reason that is known; replaces all. */
+  | { readonly type: "missing"; readonly reasons: ReadonlyMap<ServiceName, string> }
+  | { readonly type: "sample"; readonly share: number }
+  /** Sockets of programs that this thread may have, and what is kept for whom. */
+  | {
+      readonly type: "sockets"
+      readonly total: number
+      readonly spare: number
+      readonly clients: boolean
+      readonly programs: boolean
+    }
+  | { readonly type: "listen"; readonly id: number; readonly spec: ListenSpec }
+  /** Gives the port free; what is open goes on. */
+  | { readonly type: "listen.stop"; readonly id: number }
+  | { readonly type: "listen.drain"; readonly id: number; readonly deadline: number }
+  | { readonly type: "listen.close"; readonly id: number }
+  /** Takes nothing more from other nodes; `served` follows. */
+  | { readonly type: "drain"; readonly reason: string }
+  | { readonly type: "ask"; readonly id: number; readonly question: Question }
+  | RelayDown
+  /** Everything ends, and the thread with it. */
+  | { readonly type: "stop" }
+
+export type FromPlane =
+  /** It takes messages. */
+  | { readonly type: "ready" }
+  | { readonly type: "listening"; readonly id: number; readonly address: SocketEnd }
+  | {
+      readonly type: "listen.failed"
+      readonly id: number
+      readonly code: string
+      readonly address: string
+      readonly message: string
+    }
+  | { readonly type: "listen.drained"; readonly id: number }
+  | { readonly type: "session.need"; readonly peer: PeerKey }
+  | { readonly type: "fact"; readonly fact: PlaneFact }
+  /** Links to a peer: whether any is up. */
+  | { readonly type: "link"; readonly peer: PeerKey; readonly up: boolean }
+  /** After `drain`: nothing of other nodes runs here any more, and all was answered. */
+  | { readonly type: "served" }
+  | {
+      readonly type: "log"
+      readonly level: LogLevel
+      readonly message: string
+      readonly fields: LogFields | undefined
+    }
+  | { readonly type: "answer"; readonly id: number; readonly rows: AskedRows }
+  | RelayUp
+  | { readonly type: "stopped" }
+

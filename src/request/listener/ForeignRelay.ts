@@ -1,0 +1,117 @@
+/**
+ * Connections that came to the node's port and are not for this thread: they begin as libp2p, and
+ * the mesh thread talks to them. Here they are sockets whose bytes go by message (Relay.ts), and
+ * wait when the other side is slow.
+ */
+import type net from "node:net"
+import { type RelayDown, type RelayUp, relayWindow } from "../../model/Relay.ts"
+
+/** Finds hosts that are gone without a word, ms of silence before it asks. */
+const keepAliveAfter = 15_000
+
+class Foreign {
+  readonly #id: number
+  readonly #socket: net.Socket
+  readonly #post: (message: RelayUp) => void
+  /** Sent to the mesh thread and not yet taken there. */
+  #underway = 0
+
+  constructor(
+    id: number,
+    socket: net.Socket,
+    early: Uint8Array,
+    post: (message: RelayUp) => void,
+    onClosed: () => void
+  ) {
+    this.#id = id
+    this.#socket = socket
+    this.#post = post
+    let reason: string | undefined
+    socket.setKeepAlive(true, keepAliveAfter)
+    socket.on("data", (bytes) => this.#onBytes(bytes))
+    socket.on("error", (error) => {
+      reason = error.message
+    })
+    // Halves of it do not end on their own: the socket answers a FIN with its own.
+    socket.on("end", () => socket.end())
+    socket.once("close", () => {
+      onClosed()
+      post({ type: "relay.closed", id, reason })
+    })
+    this.#onBytes(early)
+    socket.resume()
+  }
+
+  #onBytes(bytes: Uint8Array): void {
+    if (bytes.length === 0) return
+    this.#underway += bytes.length
+    // A copy of its own: what is read next may take the same memory.
+    this.#post({ type: "relay.data", id: this.#id, bytes: Uint8Array.from(bytes) })
+    if (this.#underway >= relayWindow) this.#socket.pause()
+  }
+
+  receive(message: RelayDown): void {
+    const socket = this.#socket
+    switch (message.type) {
+      case "relay.data": {
+        const { length } = message.bytes
+        socket.write(message.bytes, () =>
+          this.#post({ type: "relay.taken", id: this.#id, bytes: length })
+        )
+        return
+      }
+      case "relay.taken":
+        this.#underway -= message.bytes
+        if (this.#underway < relayWindow && socket.isPaused()) socket.resume()
+        return
+      case "relay.end":
+        socket.destroySoon()
+        return
+      case "relay.reset":
+        // A reset cannot follow a FIN that is on its way.
+        if (socket.writableEnded) socket.destroy()
+        else socket.resetAndDestroy()
+    }
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+}
+
+export class ForeignRelay {
+  readonly #post: (message: RelayUp) => void
+  readonly #open = new Map<number, Foreign>()
+  #last = 0
+
+  constructor(post: (message: RelayUp) => void) {
+    this.#post = post
+  }
+
+  /** `early`: what was read of it already. The socket is paused, and nobody listens to it yet. */
+  add(listener: number, socket: net.Socket, early: Uint8Array): void {
+    const { remoteAddress, remotePort } = socket
+    if (remoteAddress === undefined || remotePort === undefined) {
+      socket.destroy() // it is gone again
+      return
+    }
+    const id = ++this.#last
+    const remote = { host: remoteAddress, port: remotePort }
+    this.#post({ type: "relay.open", id, listener, remote })
+    const onClosed = () => void this.#open.delete(id)
+    this.#open.set(id, new Foreign(id, socket, early, this.#post, onClosed))
+  }
+
+  receive(message: RelayDown): void {
+    // Of one that has just closed: the mesh thread does not know yet.
+    this.#open.get(message.id)?.receive(message)
+  }
+
+  get size(): number {
+    return this.#open.size
+  }
+
+  close(): void {
+    for (const foreign of [...this.#open.values()]) foreign.close()
+  }
+}
