@@ -2,6 +2,7 @@ import http from "node:http"
 import { Effect, Fiber } from "effect"
 import { afterEach, describe, expect, it } from "vitest"
 import { type Call, noFields } from "../../model/Exchange.ts"
+import type { LocalAddress, LocalService } from "../../model/LocalService.ts"
 import { type PeerKey, ServiceName } from "../../model/Names.ts"
 import {
   exchange,
@@ -17,7 +18,6 @@ import {
 } from "../../testing/InboundFixture.ts"
 import { MetricRegistry } from "../cells/Metrics.ts"
 import { Inbound, type InboundOptions } from "./Inbound.ts"
-import type { LocalAddress, LocalService } from "./LocalService.ts"
 
 const cleanups: Array<() => Promise<void> | void> = []
 afterEach(async () => {

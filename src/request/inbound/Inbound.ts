@@ -5,6 +5,7 @@
 import { Effect } from "effect"
 import { type Call, type Dispatch, noFields } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
+import type { LocalService } from "../../model/LocalService.ts"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
 import type { Observer } from "../../model/Observer.ts"
 import type { Ticker } from "../../model/Time.ts"
@@ -14,7 +15,6 @@ import { RefusedStream } from "./EndpointStream.ts"
 import { InboundExchange } from "./InboundExchange.ts"
 import { InboundMetrics } from "./InboundMetrics.ts"
 import { type EndpointStatus, LocalEndpoint } from "./LocalEndpoint.ts"
-import type { LocalService } from "./LocalService.ts"
 
 export interface InboundOptions {
   readonly self: { readonly peer: PeerKey; readonly node: string }
