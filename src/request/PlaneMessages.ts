@@ -105,7 +105,7 @@ export type ToPlane =
       readonly programs: boolean
     }
   | { readonly type: "listen"; readonly id: number; readonly spec: ListenSpec }
-  /** Gives the port free; what is open goes on. */
+  /** Gives the port free, `listen.stopped` says when; what is open goes on. */
   | { readonly type: "listen.stop"; readonly id: number }
   | { readonly type: "listen.drain"; readonly id: number; readonly deadline: number }
   | { readonly type: "listen.close"; readonly id: number }
@@ -127,6 +127,7 @@ export type FromPlane =
       readonly address: string
       readonly message: string
     }
+  | { readonly type: "listen.stopped"; readonly id: number }
   | { readonly type: "listen.drained"; readonly id: number }
   | { readonly type: "session.need"; readonly peer: PeerKey }
   | { readonly type: "fact"; readonly fact: PlaneFact }

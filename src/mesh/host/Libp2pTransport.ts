@@ -2,29 +2,10 @@
 import type { Connection, Stream } from "@libp2p/interface"
 import { peerIdFromString } from "@libp2p/peer-id"
 import { multiaddr } from "@multiformats/multiaddr"
-import type { ByteChannel } from "../../model/ByteChannel.ts"
 import { PeerKey } from "../../model/Names.ts"
-import type { LinkProtocol, LinkTransport } from "../../request/link/LinkTransport.ts"
-import type { SealedConnections } from "../trust/SealedConnections.ts"
 import { Libp2pChannel } from "./Libp2pChannel.ts"
 import { type MeshHostShape, withoutPeer } from "./MeshHost.ts"
-import type { RpcProtocol, RpcTransport } from "./RpcTransport.ts"
-
-export type StreamProtocol = LinkProtocol | RpcProtocol
-
-/** Streams for links and for RPC, over the same connections. */
-export interface NodeTransport extends LinkTransport, RpcTransport {
-  open(
-    peer: PeerKey,
-    protocol: StreamProtocol,
-    addresses: ReadonlyArray<string>,
-    signal: AbortSignal
-  ): Promise<ByteChannel>
-  handle(
-    protocol: StreamProtocol,
-    accept: (peer: PeerKey, channel: ByteChannel) => void
-  ): Promise<() => Promise<void>>
-}
+import type { RpcTransport } from "./RpcTransport.ts"
 
 /**
  * Per connection and protocol. One each is in use; the others are those of a peer that has lost
@@ -32,14 +13,7 @@ export interface NodeTransport extends LinkTransport, RpcTransport {
  */
 const streamsPerConnection = 8
 
-/** Links are lanes beside libp2p's streams: they are the request path. The rest are its streams. */
-const onLanes: ReadonlySet<StreamProtocol> = new Set(["/skein/link/2"])
-
-export const makeLibp2pTransport = (
-  host: MeshHostShape,
-  /** Without it links are streams as well. */
-  connections?: SealedConnections
-): NodeTransport => {
+export const makeLibp2pTransport = (host: MeshHostShape): RpcTransport => {
   const { libp2p } = host
   const connectionTo = async (
     peer: PeerKey,
@@ -55,14 +29,8 @@ export const makeLibp2pTransport = (
     return { connection: await libp2p.dial(targets, { signal }), fresh: true }
   }
   return {
-    self: host.peer,
     open: async (peer, protocol, addresses, signal) => {
       const { connection, fresh } = await connectionTo(peer, addresses, signal)
-      if (connections !== undefined && onLanes.has(protocol)) {
-        const lane = connections.open(peer, protocol)
-        if (lane !== undefined) return lane
-        throw new Error("the connection to the node was lost, or has no room for another link")
-      }
       let stream: Stream
       try {
         stream = await connection.newStream(protocol, {
@@ -78,10 +46,6 @@ export const makeLibp2pTransport = (
       return new Libp2pChannel(stream)
     },
     handle: async (protocol, accept) => {
-      if (connections !== undefined && onLanes.has(protocol)) {
-        const stop = connections.handle(protocol, accept)
-        return async () => stop()
-      }
       await libp2p.handle(
         protocol,
         (stream, connection) => {
@@ -91,12 +55,6 @@ export const makeLibp2pTransport = (
         { maxInboundStreams: streamsPerConnection, maxOutboundStreams: streamsPerConnection }
       )
       return () => libp2p.unhandle(protocol)
-    },
-    disconnect: (peer, reason) => {
-      for (const connection of libp2p.getConnections(peerIdFromString(peer))) {
-        connection.abort(reason)
-      }
-    },
-    connectedPeers: () => libp2p.getPeers().map((peer) => PeerKey.make(peer.toString()))
+    }
   }
 }

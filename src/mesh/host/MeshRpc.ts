@@ -6,6 +6,7 @@
 import * as Rpc from "@effect/rpc/Rpc"
 import * as RpcGroup from "@effect/rpc/RpcGroup"
 import { Schema } from "effect"
+import { contributionBytes } from "../trust/SessionSecret.ts"
 import { PeerKey } from "../../model/Names.ts"
 
 /** Refused or not possible right now; the code is stable, the message is for people. */
@@ -16,6 +17,11 @@ export class MeshRpcError extends Schema.TaggedError<MeshRpcError>()("MeshRpcErr
 
 const Bytes = Schema.Uint8ArrayFromSelf
 const Hash = Schema.Uint8ArrayFromSelf.pipe(Schema.filter((bytes) => bytes.length === 16))
+
+/** What one side contributes to a session. */
+const Contribution = Schema.Uint8ArrayFromSelf.pipe(
+  Schema.filter((bytes) => bytes.length === contributionBytes)
+)
 
 /** Which version of which record a catalogue holds. */
 export const RecordVersion = Schema.Struct({
@@ -83,6 +89,15 @@ export class MeshRpc extends RpcGroup.make(
     payload: {},
     /** A certificate chain, and a delegation where there is one: what `acceptRenewal` takes. */
     success: Bytes,
+    error: MeshRpcError
+  }),
+  /**
+   * A new session from the secrets of both (SessionSecret.ts): links are made from it from now on.
+   * The connection has proved who speaks, and nobody else reads it.
+   */
+  Rpc.make("NewSession", {
+    payload: { secret: Contribution },
+    success: Schema.Struct({ secret: Contribution }),
     error: MeshRpcError
   }),
   /**

@@ -1,0 +1,101 @@
+/**
+ * The sessions of a node: what request threads make their links from (model/Session.ts). One comes
+ * of every handshake; while two nodes stay connected they agree on a new one in less than an hour,
+ * and whenever either certificate was renewed. A session outlives its connection, so that links can
+ * be made while the mesh thread is busy or the connection is being made again; it ends when the peer
+ * leaves, is revoked, or shows no newer certificate in time, and every link made from it with it.
+ */
+import type { PeerKey } from "../../model/Names.ts"
+import type { Session } from "../../model/Session.ts"
+import { defaultSkew, type VerifiedCertificate } from "./Certificate.ts"
+import type { SessionKeys } from "./SessionSecret.ts"
+
+/** For so long links can be made from a session, ms. */
+export const sessionLife = 2 * 3_600_000
+
+/** From this age on it is time for another, ms: less than an hour. */
+export const sessionRenewal = 50 * 60_000
+
+export interface SessionBookOptions {
+  /** Wall clock, ms. */
+  readonly now: () => number
+  readonly onSession: (session: Session) => void
+  readonly onEnd: (peer: PeerKey, reason: string) => void
+  /** Peers of which sessions are kept, at most; without room the oldest is ended. Default 16,384. */
+  readonly limit?: number | undefined
+}
+
+interface Entry {
+  certificate: VerifiedCertificate
+  session: Session
+  madeAt: number
+}
+
+export class SessionBook {
+  readonly #options: SessionBookOptions
+  readonly #limit: number
+  /** In the order in which they were made. */
+  readonly #entries = new Map<PeerKey, Entry>()
+
+  constructor(options: SessionBookOptions) {
+    this.#options = options
+    this.#limit = options.limit ?? 16_384
+  }
+
+  /** Both sides have agreed on one. */
+  made(certificate: VerifiedCertificate, { id, secret }: SessionKeys): void {
+    const now = this.#options.now()
+    const { name, notAfter, peer, services } = certificate
+    const session: Session = {
+      id,
+      secret,
+      peer,
+      peerName: name,
+      until: Math.min(now + sessionLife, notAfter + defaultSkew),
+      facts: { services }
+    }
+    this.#entries.delete(peer)
+    const [oldest] = this.#entries.size >= this.#limit ? this.#entries.keys() : []
+    if (oldest !== undefined) this.end(oldest, "there are too many peers")
+    this.#entries.set(peer, { certificate, session, madeAt: now })
+    this.#options.onSession(session)
+  }
+
+  /** The peer has shown a newer certificate. */
+  refresh(certificate: VerifiedCertificate): void {
+    const entry = this.#entries.get(certificate.peer)
+    if (entry === undefined || certificate.notAfter <= entry.certificate.notAfter) return
+    entry.certificate = certificate
+  }
+
+  /** What a thread that begins has to know: of each peer the newest. */
+  all(): ReadonlyArray<Session> {
+    return Array.from(this.#entries.values(), ({ session }) => session)
+  }
+
+  certificateOf(peer: PeerKey): VerifiedCertificate | undefined {
+    return this.#entries.get(peer)?.certificate
+  }
+
+  /** Whether the session with a peer, if there is one, has to be replaced. */
+  isDue(peer: PeerKey): boolean {
+    const entry = this.#entries.get(peer)
+    return entry !== undefined && this.#options.now() - entry.madeAt >= sessionRenewal
+  }
+
+  end(peer: PeerKey, reason: string): void {
+    if (this.#entries.delete(peer)) this.#options.onEnd(peer, reason)
+  }
+
+  /** Ends the sessions of those whose certificate has run out. Who they were. */
+  endExpired(): ReadonlyArray<VerifiedCertificate> {
+    const latest = this.#options.now() - defaultSkew
+    const over = Array.from(this.#entries.values(), ({ certificate }) => certificate).filter(
+      ({ notAfter }) => notAfter < latest
+    )
+    for (const { name, peer } of over) {
+      this.end(peer, `the certificate of ${name} has ended and was not renewed`)
+    }
+    return over
+  }
+}

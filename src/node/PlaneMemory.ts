@@ -1,0 +1,111 @@
+/**
+ * All that a request thread has to know that begins while the others run: the latest word on each
+ * thing that was said, in an order in which it can be understood.
+ */
+import type { ViewChange } from "../model/MeshView.ts"
+import type { PeerKey } from "../model/Names.ts"
+import type { PlaneFact, ToPlane } from "../request/PlaneMessages.ts"
+
+type OfType<Type extends ToPlane["type"]> = Extract<ToPlane, { readonly type: Type }>
+
+/** Facts that are remembered, at most; the oldest are forgotten: they end by themselves. */
+const maxFacts = 4_096
+
+export class PlaneMemory {
+  /** The one latest word of its type. */
+  readonly #latest = new Map<ToPlane["type"], ToPlane>()
+  readonly #health = new Map<string, OfType<"health">>()
+  readonly #peers = new Map<PeerKey, OfType<"peer">>()
+  readonly #sessions = new Map<PeerKey, OfType<"session">>()
+  readonly #listeners = new Map<number, OfType<"listen">>()
+  readonly #facts = new Map<string, OfType<"fact">>()
+  /** The whole view, when somebody begins. */
+  wholeView: () => ViewChange | undefined = () => undefined
+  /** Wall clock, ms. */
+  readonly #now: () => number
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now
+  }
+
+  note(message: ToPlane): void {
+    switch (message.type) {
+      case "policies":
+      case "missing":
+      case "sample":
+      case "sockets":
+      case "drain":
+        this.#latest.set(message.type, message)
+        return
+      case "services":
+        this.#latest.set(message.type, message)
+        this.#keepHealth(message)
+        return
+      case "health":
+        this.#health.set(`${message.service} ${message.endpoint}`, message)
+        return
+      case "peer":
+        this.#peers.set(message.facts.peer, message)
+        return
+      case "peer.gone":
+        this.#peers.delete(message.peer)
+        return
+      case "session":
+        this.#sessions.set(message.session.peer, message)
+        return
+      case "session.end":
+        this.#sessions.delete(message.peer)
+        return
+      case "listen":
+        this.#listeners.set(message.id, message)
+        return
+      case "listen.stop":
+      case "listen.close":
+      case "listen.drain":
+        this.#listeners.delete(message.id)
+        return
+      case "fact":
+        this.#noteFact(message)
+    }
+  }
+
+  /** In the order in which they are to be said. */
+  *all(): Iterable<ToPlane> {
+    const view = this.wholeView()
+    if (view !== undefined) yield { type: "view", change: view }
+    yield* this.#latest.values()
+    yield* this.#health.values()
+    yield* this.#peers.values()
+    yield* this.#sessions.values()
+    const now = this.#now()
+    for (const message of this.#facts.values()) if (endOf(message.fact) > now) yield message
+    yield* this.#listeners.values()
+  }
+
+  #keepHealth({ services }: OfType<"services">): void {
+    const present = new Set(
+      services.flatMap(({ name, endpoints }) => endpoints.map(({ id }) => `${name} ${id}`))
+    )
+    for (const key of this.#health.keys()) if (!present.has(key)) this.#health.delete(key)
+  }
+
+  #noteFact(message: OfType<"fact">): void {
+    const { fact } = message
+    if (fact.kind === "silent") return // a thread that begins finds out by itself
+    const key = `${fact.kind} ${fact.service} ${fact.endpoint}`
+    this.#facts.delete(key)
+    if (endOf(fact) <= this.#now()) return
+    if (this.#facts.size >= maxFacts) {
+      const [oldest] = this.#facts.keys()
+      if (oldest !== undefined) this.#facts.delete(oldest)
+    }
+    this.#facts.set(key, message)
+  }
+}
+
+const endOf = (fact: PlaneFact): number =>
+  fact.kind === "circuit"
+    ? (fact.openUntil ?? 0)
+    : fact.kind === "ejected"
+      ? fact.until
+      : 0

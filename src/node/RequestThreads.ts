@@ -1,0 +1,409 @@
+/**
+ * The request planes of a node, as the mesh thread sees them: as many threads as the config says,
+ * each told the same, each started anew when it crashes. What one has to know from its first moment
+ * on is remembered here and told again to one that begins anew, so that a crash costs the connections
+ * of that thread and nothing else.
+ */
+import { formatHostPort } from "../config/HostPort.ts"
+import type { RelayGate, RelayPipe } from "../mesh/host/RelayListener.ts"
+import type { RelayDown, RelayUp, SocketEnd } from "../model/Relay.ts"
+import type { Ticker } from "../model/Time.ts"
+import type { Timer } from "../model/TimerWheel.ts"
+import type { FromPlane, ListenSpec, PlaneSetup, ToPlane } from "../request/PlaneMessages.ts"
+import type { AskedRows, Question } from "../request/PlaneQuestions.ts"
+import type { PlaneThread, SpawnPlane } from "./PlaneThread.ts"
+import { PlaneMemory } from "./PlaneMemory.ts"
+import { isPortFree } from "./PortCheck.ts"
+
+export interface RequestThreadsOptions {
+  /** At least 1. */
+  readonly count: number
+  readonly spawn: SpawnPlane
+  readonly setup: Omit<PlaneSetup, "index" | "threads">
+  readonly ticker: Ticker
+  readonly onMessage: (message: ThreadMessage, index: number) => void
+  /** A thread has crashed and is started again after `pause` ms. */
+  readonly onCrash: (index: number, error: Error, pause: number) => void
+}
+
+/** What is for others to hear; the rest is dealt with here. */
+export type ThreadMessage = Extract<
+  FromPlane,
+  { readonly type: "log" | "fact" | "link" | "session.need" }
+>
+
+export interface ThreadStatus {
+  readonly index: number
+  readonly state: "running" | "starting" | "restarting"
+  readonly restarts: number
+  /** Wall clock, ms. */
+  readonly since: number
+  /** What ended its last life. */
+  readonly lastError: string | undefined
+}
+
+/** A port that is open in every thread. */
+export interface OpenPort {
+  readonly address: SocketEnd
+  /** Gives it free: done when it can be taken again. What is open goes on. */
+  readonly stop: () => Promise<void>
+  /** Takes nothing new and waits for what runs, at most `deadline` ms. */
+  readonly drain: (deadline: number) => Promise<void>
+  readonly close: () => void
+}
+
+export class PlaneListenError extends Error {
+  override readonly name = "PlaneListenError"
+  readonly code: string
+  readonly address: string
+
+  constructor(code: string, address: string, message: string) {
+    super(message)
+    this.code = code
+    this.address = address
+  }
+}
+
+interface Slot {
+  readonly index: number
+  thread: PlaneThread | undefined
+  state: ThreadStatus["state"]
+  restarts: number
+  since: number
+  startedAt: number
+  lastError: string | undefined
+  failures: number
+  pause: Timer | undefined
+  /** Connections that it relays, by its own numbers. */
+  readonly pipes: Map<number, RelayPipe>
+}
+
+/** Pause before a thread is started again, ms; doubles while it crashes soon after its start. */
+const firstPause = 50
+const longestPause = 5_000
+/** One that ran for so long was well, ms. */
+const stableAfter = 60_000
+
+type Waiting = (message: FromPlane | undefined) => void
+
+export class RequestThreads {
+  readonly #options: RequestThreadsOptions
+  readonly #slots: ReadonlyArray<Slot>
+  readonly #memory = new PlaneMemory()
+  readonly #foreign = new Map<number, (pipe: RelayPipe) => void>()
+  /** Who waits for an answer of a thread: `index what id`. */
+  readonly #waiting = new Map<string, Waiting>()
+  #lastId = 0
+  #stopped = false
+
+  constructor(options: RequestThreadsOptions) {
+    this.#options = options
+    const { count, ticker } = options
+    this.#slots = Array.from({ length: count }, (_, index) => ({
+      ...{ index, thread: undefined, state: "starting", restarts: 0, since: ticker.wall() },
+      ...{ startedAt: 0, lastError: undefined, failures: 0, pause: undefined, pipes: new Map() }
+    }))
+    for (const slot of this.#slots) this.#start(slot)
+  }
+
+  get count(): number {
+    return this.#slots.length
+  }
+
+  /** The plane that runs in this thread, if one does. */
+  get here(): PlaneThread["plane"] {
+    return this.#slots[0]?.thread?.plane
+  }
+
+  /** Tells all, and those that begin later. */
+  post(message: ToPlane): void {
+    this.#memory.note(message)
+    for (const slot of this.#slots) slot.thread?.post(message)
+  }
+
+  /** Tells all but the one that has found it out. */
+  postOthers(message: ToPlane, index: number): void {
+    this.#memory.note(message)
+    for (const slot of this.#slots) if (slot.index !== index) slot.thread?.post(message)
+  }
+
+  status(): ReadonlyArray<ThreadStatus> {
+    return this.#slots.map(({ index, lastError, restarts, since, state }) => ({
+      ...{ index, state, restarts, since, lastError }
+    }))
+  }
+
+  /**
+   * The answers of those that answer within `patience` ms. One that is busy for longer is left out:
+   * nobody waits for a request thread, nor the reverse.
+   */
+  async ask(question: Question, patience: number): Promise<ReadonlyArray<AskedRows>> {
+    const id = ++this.#lastId
+    const answers = await Promise.all(
+      this.#slots.map(async (slot) => {
+        if (slot.thread === undefined) return undefined
+        slot.thread.post({ type: "ask", id, question })
+        const message = await this.#answer(slot, "answer", id, patience)
+        return message?.type === "answer" ? message.rows : undefined
+      })
+    )
+    return answers.filter((rows) => rows !== undefined)
+  }
+
+  /** Opens a port in all threads, or in none: rejects with a `PlaneListenError`. */
+  async open(spec: ListenSpec): Promise<OpenPort> {
+    const id = ++this.#lastId
+    const [first, ...others] = this.#slots
+    if (first === undefined) throw new Error("a node has at least one request plane")
+    // Threads share the port with each other, and would with strangers: two nodes on one port would
+    // each get a part of the connections. Whoever has it already is met here.
+    if (this.#sharePorts && spec.port !== 0) await isPortFree(spec)
+    const address = await this.#openIn(first, id, spec)
+    const bound: ListenSpec = { ...spec, port: address.port }
+    try {
+      await Promise.all(others.map((slot) => this.#openIn(slot, id, bound)))
+    } catch (error) {
+      this.#closePort(id)
+      throw error
+    }
+    this.#memory.note({ type: "listen", id, spec: bound })
+    return {
+      address,
+      stop: async () => {
+        this.#memory.note({ type: "listen.stop", id })
+        await this.#all(id, { type: "listen.stop", id }, "listen.stopped", stopPatience)
+      },
+      drain: async (deadline) => {
+        this.#memory.note({ type: "listen.stop", id })
+        const message = { type: "listen.drain", id, deadline } as const
+        await this.#all(id, message, "listen.drained", deadline + drainGrace)
+      },
+      close: () => this.#closePort(id)
+    }
+  }
+
+  /** For libp2p: the node's port, of which it gets what begins as its own. */
+  readonly gate: RelayGate = {
+    open: async ({ host, ipv6Only, port }, onConnection) => {
+      const id = this.#lastId + 1
+      this.#foreign.set(id, onConnection)
+      try {
+        const opened = await this.open({ kind: "mesh", host, port, ipv6Only })
+        return {
+          address: opened.address,
+          close: async () => {
+            this.#foreign.delete(id)
+            await opened.stop()
+            opened.close()
+          }
+        }
+      } catch (error) {
+        this.#foreign.delete(id)
+        throw error
+      }
+    }
+  }
+
+  /** Takes nothing more from other nodes. Done when nothing of theirs runs here any more. */
+  async drain(reason: string): Promise<void> {
+    this.post({ type: "drain", reason })
+    await Promise.all(
+      this.#slots.map((slot) =>
+        slot.thread === undefined
+          ? undefined
+          : this.#answer(slot, "served", 0, Number.POSITIVE_INFINITY)
+      )
+    )
+  }
+
+  /** Ends all, at once for those that do not end by themselves within `patience` ms. */
+  async stop(patience = 1_000): Promise<void> {
+    this.#stopped = true
+    await Promise.all(
+      this.#slots.map(async (slot) => {
+        slot.pause?.cancel()
+        const { thread } = slot
+        if (thread === undefined) return
+        thread.post({ type: "stop" })
+        await this.#answer(slot, "stopped", 0, patience)
+        await thread.terminate()
+      })
+    )
+  }
+
+  get #sharePorts(): boolean {
+    return this.here === undefined
+  }
+
+  #start(slot: Slot): void {
+    const { setup, spawn, ticker } = this.#options
+    slot.state = "starting"
+    slot.since = ticker.wall()
+    slot.startedAt = ticker.now()
+    const thread = spawn(
+      { ...setup, index: slot.index, threads: this.#options.count },
+      {
+        onMessage: (message) => this.#onMessage(slot, message),
+        onGone: (error) => this.#onGone(slot, error)
+      }
+    )
+    slot.thread = thread
+    for (const message of this.#memory.all()) thread.post(message)
+  }
+
+  #onGone(slot: Slot, error: Error | undefined): void {
+    const { onCrash, ticker } = this.#options
+    slot.thread = undefined
+    slot.lastError = error?.message ?? "it ended by itself"
+    this.#forget(slot)
+    if (this.#stopped) return
+    slot.failures = ticker.now() - slot.startedAt < stableAfter ? slot.failures + 1 : 1
+    const pause = Math.min(longestPause, firstPause * 2 ** (slot.failures - 1))
+    slot.state = "restarting"
+    slot.since = ticker.wall()
+    slot.restarts++
+    onCrash(slot.index, error ?? new Error(slot.lastError), pause)
+    slot.pause = ticker.after(pause, () => {
+      slot.pause = undefined
+      this.#start(slot)
+    })
+  }
+
+  /** Nobody waits any more for one that is gone, and its connections are gone with it. */
+  #forget(slot: Slot): void {
+    for (const [key, wake] of [...this.#waiting]) {
+      if (key.startsWith(`${slot.index} `)) wake(undefined)
+    }
+    const pipes = [...slot.pipes.values()]
+    slot.pipes.clear()
+    for (const pipe of pipes) pipe.onLost("the request thread that had its socket is gone")
+  }
+
+  #onMessage(slot: Slot, message: FromPlane): void {
+    switch (message.type) {
+      case "ready":
+        slot.state = "running"
+        slot.since = this.#options.ticker.wall()
+        return
+      case "relay.open":
+        this.#onForeign(slot, message)
+        return
+      case "relay.data":
+      case "relay.taken":
+      case "relay.closed":
+        slot.pipes.get(message.id)?.onMessage(message)
+        if (message.type === "relay.closed") slot.pipes.delete(message.id)
+        return
+      case "log":
+      case "fact":
+      case "link":
+      case "session.need":
+        this.#options.onMessage(message, slot.index)
+        return
+      case "answer":
+      case "listen.stopped":
+      case "listen.drained":
+        this.#waiting.get(keyOf(slot, message.type, message.id))?.(message)
+        return
+      case "listening":
+      case "listen.failed":
+        this.#waiting.get(keyOf(slot, "listening", message.id))?.(message)
+        return
+      case "served":
+      case "stopped":
+        this.#waiting.get(keyOf(slot, message.type, 0))?.(message)
+    }
+  }
+
+  #onForeign(slot: Slot, message: Extract<RelayUp, { readonly type: "relay.open" }>): void {
+    const { id, listener, remote } = message
+    const post = (down: RelayDown) => slot.thread?.post(down)
+    const take = this.#foreign.get(listener)
+    if (take === undefined) {
+      post({ type: "relay.reset", id })
+      return
+    }
+    const nothing = () => undefined
+    const pipe: RelayPipe = { id, remote, post, onMessage: nothing, onLost: nothing }
+    slot.pipes.set(id, pipe)
+    take(pipe)
+  }
+
+  async #openIn(slot: Slot, id: number, spec: ListenSpec): Promise<SocketEnd> {
+    slot.thread?.post({ type: "listen", id, spec })
+    const answer =
+      slot.thread === undefined
+        ? undefined
+        : await this.#answer(slot, "listening", id, listenPatience)
+    if (answer?.type === "listening") return answer.address
+    const where = formatHostPort(spec)
+    if (answer?.type === "listen.failed") {
+      throw new PlaneListenError(answer.code, answer.address, answer.message)
+    }
+    throw new PlaneListenError(
+      "other",
+      where,
+      `cannot listen on ${where}: request thread ${slot.index} does not answer`
+    )
+  }
+
+  #closePort(id: number): void {
+    this.#foreign.delete(id)
+    this.post({ type: "listen.close", id })
+  }
+
+  async #all(
+    id: number,
+    message: ToPlane,
+    answer: "listen.stopped" | "listen.drained",
+    patience: number
+  ): Promise<void> {
+    await Promise.all(
+      this.#slots.map((slot) => {
+        if (slot.thread === undefined) return undefined
+        slot.thread.post(message)
+        return this.#answer(slot, answer, id, patience)
+      })
+    )
+  }
+
+  /** Undefined: it did not come in time, or the thread is gone. */
+  #answer(
+    slot: Slot,
+    what: FromPlane["type"],
+    id: number,
+    patience: number
+  ): Promise<FromPlane | undefined> {
+    return new Promise((resolve) => {
+      const key = keyOf(slot, what, id)
+      const timer = Number.isFinite(patience)
+        ? this.#options.ticker.after(patience, () => wake(undefined))
+        : undefined
+      const wake: Waiting = (message) => {
+        if (this.#waiting.get(key) === wake) this.#waiting.delete(key)
+        timer?.cancel()
+        resolve(message)
+      }
+      // Who asked the same before gets the same answer.
+      const before = this.#waiting.get(key)
+      this.#waiting.set(
+        key,
+        before === undefined
+          ? wake
+          : (message) => {
+              before(message)
+              wake(message)
+            }
+      )
+    })
+  }
+}
+
+/** For a thread that begins, to open a port: it may still be loading its code. */
+const listenPatience = 10_000
+const stopPatience = 2_000
+/** Beyond the deadline a thread keeps by itself. */
+const drainGrace = 1_000
+
+const keyOf = ({ index }: Slot, what: string, id: number): string => `${index} ${what} ${id}`
+

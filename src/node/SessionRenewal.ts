@@ -1,0 +1,95 @@
+/**
+ * Replaces the sessions of connected peers in time, and all of them when this node's certificate was
+ * renewed. Of two nodes the one whose key sorts first asks, so that it happens once; a question that
+ * fails is asked again a minute later, and the session there is has an hour left then.
+ */
+import { randomBytes } from "node:crypto"
+import { Effect, type Scope } from "effect"
+import type { ConnectionKeeper } from "../mesh/host/ConnectionKeeper.ts"
+import { MeshRpcError } from "../mesh/host/MeshRpc.ts"
+import type { MeshRpcClients } from "../mesh/host/MeshRpcClients.ts"
+import type { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
+import type { SessionBook } from "../mesh/trust/SessionBook.ts"
+import { contributionBytes, sessionKeys } from "../mesh/trust/SessionSecret.ts"
+import type { PeerKey } from "../model/Names.ts"
+
+export interface SessionRenewalOptions {
+  readonly self: PeerKey
+  readonly admitted: Pick<AdmittedPeers, "get">
+  readonly book: SessionBook
+  readonly clients: MeshRpcClients["Type"]
+  readonly keeper: Pick<ConnectionKeeper, "connectedPeers">
+}
+
+const lookEvery = "1 minute"
+const atOnce = 16
+
+export class SessionRenewal {
+  readonly #options: SessionRenewalOptions
+
+  constructor(options: SessionRenewalOptions) {
+    this.#options = options
+  }
+
+  /** Until the scope closes. */
+  get keep(): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.suspend(() => {
+      const { book, keeper, self } = this.#options
+      return this.#replace(
+        keeper.connectedPeers().filter((peer) => self < peer && book.isDue(peer))
+      )
+    }).pipe(
+      Effect.catchAllDefect((defect) => Effect.logError("sessions were not renewed", defect)),
+      Effect.delay(lookEvery),
+      Effect.forever,
+      Effect.forkScoped,
+      Effect.asVoid
+    )
+  }
+
+  /** This node has a new certificate: the facts of every session have changed for the others. */
+  get renewAll(): Effect.Effect<void> {
+    return Effect.suspend(() => this.#replace(this.#options.keeper.connectedPeers()))
+  }
+
+  /** The answer to another node's `NewSession`. */
+  answer(from: PeerKey, secret: Uint8Array): Effect.Effect<{ secret: Uint8Array }, MeshRpcError> {
+    return Effect.suspend(() => {
+      const { admitted, book } = this.#options
+      const certificate = admitted.get(from)
+      if (certificate === undefined) {
+        const message = `the certificate of ${from} is not at hand`
+        return Effect.fail(new MeshRpcError({ code: "refused", message }))
+      }
+      const own = ownSecret()
+      book.made(certificate, sessionKeys(secret, own))
+      return Effect.succeed({ secret: own })
+    })
+  }
+
+  #replace(peers: ReadonlyArray<PeerKey>): Effect.Effect<void> {
+    return Effect.forEach(peers, (peer) => this.#renew(peer), {
+      concurrency: atOnce,
+      discard: true
+    })
+  }
+
+  #renew(peer: PeerKey): Effect.Effect<void> {
+    const { admitted, book, clients } = this.#options
+    return Effect.suspend(() => {
+      const own = ownSecret()
+      return clients.client(peer).pipe(
+        Effect.flatMap((client) => client.NewSession({ secret: own })),
+        Effect.map(({ secret }) => {
+          const certificate = admitted.get(peer)
+          if (certificate !== undefined) book.made(certificate, sessionKeys(own, secret))
+        }),
+        Effect.catchAll(({ message }) =>
+          Effect.logDebug(`no new session with ${peer} yet: ${message}`)
+        )
+      )
+    })
+  }
+}
+
+const ownSecret = (): Uint8Array => Uint8Array.from(randomBytes(contributionBytes))
