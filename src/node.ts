@@ -22,7 +22,7 @@ import { makeHealthChecker } from "./mesh/health/HealthChecker.ts"
 import { lockDataDir } from "./mesh/keys/DataDirLock.ts"
 import { StorageTrouble } from "./mesh/keys/StorageTrouble.ts"
 import type { IdentityCell } from "./mesh/trust/NodeIdentity.ts"
-import { type PeerKey, ServiceName } from "./model/Names.ts"
+import { ServiceName } from "./model/Names.ts"
 import type { Policy } from "./model/Policy.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
 import { makeControls } from "./node/Controls.ts"
@@ -34,15 +34,15 @@ import { makeListeners } from "./node/Listeners.ts"
 import { makeMeshPlane } from "./node/MeshPlane.ts"
 import { makeNodeViews } from "./node/NodeSource.ts"
 import { makeOffer } from "./node/Offer.ts"
+import { makePlanes } from "./node/RequestPlanes.ts"
 import { openIdentity, prepareDataDir } from "./node/OpenIdentity.ts"
 import { PolicyWatch } from "./node/PolicyWatch.ts"
 import type { NodeInput, RunningNode } from "./node/RunningNode.ts"
 import { runtimeAdvice, runtimeOf } from "./node/Runtime.ts"
 import { SocketRoom } from "./node/SocketRoom.ts"
 import { StartError } from "./node/StartError.ts"
+import { threadCount } from "./node/ThreadCount.ts"
 import { softwareVersion } from "./node/Version.ts"
-import { makeInbound } from "./request/inbound/Inbound.ts"
-import { makeOutbound } from "./request/outbound/Outbound.ts"
 import { makeTelemetry } from "./telemetry/Telemetry.ts"
 
 /** Time for the answer to `leave` to get out before the process ends. */
@@ -99,24 +99,21 @@ const assemble = (input: NodeInput) =>
           : { file: accessLog },
       ticker
     })
-    const { observer, registry: metrics } = telemetry
+    const { registry: metrics } = telemetry
     const room = yield* SocketRoom.make(input.descriptors ?? readDescriptors())
     room.follow(config)
 
-    const names = { of: (_: PeerKey): string => name }
-    const inbound = yield* Effect.acquireRelease(
-      Effect.sync(() =>
-        makeInbound({
-          self,
-          ticker,
-          metrics,
-          observer,
-          callerName: (peer) => names.of(peer),
-          sockets: room.programs
-        })
-      ),
-      (it) => Effect.sync(() => it.close())
-    )
+    const workers = threadCount(config.node.threads, room.shares?.sockets)
+    const planes = yield* makePlanes({
+      workers,
+      here: input.embedded ?? false,
+      ticker,
+      setup: { self, defaultPolicy, accessLog: accessLog !== "off", traces: otlp !== undefined }
+    })
+    const { threads } = planes
+    room.tell(threads.count, (message) => threads.post(message))
+    threads.post({ type: "policies", policies: policiesOf(config) })
+    threads.post({ type: "sample", share: sample })
     const plane = yield* makeMeshPlane({
       config,
       identity,
@@ -124,7 +121,9 @@ const assemble = (input: NodeInput) =>
       ticker,
       metrics,
       software: version,
-      serve: inbound.dispatch,
+      gate: threads.gate,
+      onSession: (session) => threads.post({ type: "session", session }),
+      onSessionEnd: (peer, reason) => threads.post({ type: "session.end", peer, reason }),
       maxPending: room.shares?.pending,
       trouble
     })
@@ -135,57 +134,29 @@ const assemble = (input: NodeInput) =>
       trouble,
       saveCatalogue: plane.catalogue.saveAgain
     })
-    names.of = plane.nameOf
-
-    const outbound = yield* Effect.acquireRelease(
-      Effect.sync(() =>
-        makeOutbound({
-          self,
-          view: plane.view,
-          policies: policiesOf(config),
-          ticker,
-          metrics,
-          observer,
-          local: inbound.dispatch,
-          remote: (peer) => plane.links.dispatchTo(peer),
-          whyMissing: (service) => plane.troubles.whyMissing(service)
-        })
-      ),
-      (it) => Effect.sync(() => it.close())
-    )
-    yield* Effect.acquireRelease(
-      Effect.sync(() => [
-        plane.links.onUp((peer) => outbound.peerUp(peer)),
-        plane.links.onDown((peer) => outbound.peerDown(peer))
-      ]),
-      (stops) =>
-        Effect.sync(() => {
-          for (const stop of stops) stop()
-        })
-    )
+    yield* planes.follow(plane)
 
     const offer = yield* makeOffer({
-      inbound,
+      inbound: {
+        setServices: (services) => threads.post({ type: "services", services }),
+        setHealth: (service, endpoint, healthy, reason) =>
+          threads.post({ type: "health", service, endpoint, healthy, reason })
+      },
       catalogue: plane.catalogue,
       addresses: plane.host.addresses,
       makeHealthChecker
     })
     yield* offer.follow(config)
 
-    const listeners = yield* makeListeners(config, {
-      dispatch: outbound.dispatch,
-      self,
-      ticker,
-      metrics,
-      sockets: room.clients
-    })
+    const listeners = yield* makeListeners(config, threads)
     let current = config
     const reach = yield* PolicyWatch.make({ config: () => current, view: plane.view, ticker })
     const drain = yield* Drain.make({
       catalogue: plane.catalogue,
-      links: plane.links,
+      keeper: plane.keeper,
       clients: plane.clients,
-      inbound,
+      threads,
+      inFlight: planes.inFlight,
       deadline: () => current.drain.deadline
     })
     const readiness = (): ReadonlyArray<ReadinessItem> => [
@@ -204,8 +175,7 @@ const assemble = (input: NodeInput) =>
       ticker,
       telemetry,
       plane,
-      inbound,
-      outbound,
+      threads,
       drain,
       actors: supervisor.actors,
       readiness,
@@ -218,7 +188,7 @@ const assemble = (input: NodeInput) =>
       overrides: input.overrides ?? [],
       identity,
       plane,
-      inbound,
+      inFlight: planes.inFlight,
       drain,
       current: () => current,
       reach,
@@ -226,8 +196,8 @@ const assemble = (input: NodeInput) =>
         Effect.gen(function* () {
           room.follow(next)
           yield* listeners.follow(next.upstreams, next.drain.deadline)
-          outbound.setPolicies(policiesOf(next))
-          telemetry.setSample(next.telemetry.sample)
+          threads.post({ type: "policies", policies: policiesOf(next) })
+          threads.post({ type: "sample", share: next.telemetry.sample })
           yield* telemetry.reopenAccessLog
           yield* offer.follow(next)
           current = next
@@ -247,7 +217,8 @@ const assemble = (input: NodeInput) =>
       addresses: plane.host.addresses(),
       admin,
       proxy: listeners.proxy,
-      dispatch: outbound.dispatch,
+      dispatch: planes.dispatch ?? noPlaneHere(name),
+      threads: workers,
       source,
       ready: Effect.asVoid(
         Effect.repeat(

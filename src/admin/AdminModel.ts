@@ -131,6 +131,20 @@ export const DescriptorStatus = Schema.Struct({
   problem: Text
 })
 
+/** A thread that carries requests. */
+export const ThreadStatus = Schema.Struct({
+  /** From 0. */
+  index: Count,
+  state: Schema.Literal("starting", "running", "restarting"),
+  /** Lives after the first. */
+  restarts: Count,
+  /** In this state since. */
+  sinceAt: Instant,
+  /** What ended its last life. */
+  lastError: Text
+})
+export type ThreadStatus = typeof ThreadStatus.Type
+
 export const NodeStatus = Schema.Struct({
   node: NodeName,
   peer: PeerKey,
@@ -159,6 +173,8 @@ export const NodeStatus = Schema.Struct({
     default: () => ({ aheadMs: null, measured: 0, agreeing: 0, refused: [] })
   }),
   readiness: Schema.Array(ReadinessItem),
+  /** Those that carry requests. Absent: a node from before there were any. */
+  threads: Schema.optionalWith(Schema.Array(ThreadStatus), { default: () => [] }),
   findings: Schema.Array(MeshFinding),
   actors: Schema.Array(ActorStatus),
   telemetry: ExportStatus,

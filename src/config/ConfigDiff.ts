@@ -45,6 +45,7 @@ const fixed: ReadonlyArray<readonly [path: string, get: (config: NodeConfig) => 
   ["node.dataDir", ({ node }) => node.dataDir],
   ["node.listen", ({ node }) => node.listen],
   ["node.announce", ({ node }) => node.announce],
+  ["node.threads", ({ node }) => node.threads],
   ["node.zone", ({ node }) => node.zone],
   ["admin", ({ admin }) => admin],
   ["outbound.http", ({ outbound }) => outbound.http],

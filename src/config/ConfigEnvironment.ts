@@ -46,6 +46,8 @@ const environment = Config.all({
   dataDir: text("SKEIN_DATA_DIR"),
   /** Instead of `admin`: host:port or unix:/path. */
   admin: text("SKEIN_ADMIN"),
+  /** Instead of `node.threads`: auto, or a number. */
+  threads: text("SKEIN_THREADS"),
   /** Least level that is logged: trace, debug, info (default), warning, error, none. */
   logLevel
 })
@@ -69,12 +71,19 @@ export const describeEnvironmentError = (error: EffectConfigError.ConfigError): 
 /** The environment's part of a config, to be given to `loadConfig`. */
 export const environmentOverrides = ({
   dataDir,
-  admin
+  admin,
+  threads
 }: ConfigEnvironment): ReadonlyArray<ConfigOverride> => [
   ...Option.toArray(dataDir).map((value) => ({
     path: ["node", "dataDir"],
     value,
     source: "SKEIN_DATA_DIR"
   })),
-  ...Option.toArray(admin).map((value) => ({ path: ["admin"], value, source: "SKEIN_ADMIN" }))
+  ...Option.toArray(admin).map((value) => ({ path: ["admin"], value, source: "SKEIN_ADMIN" })),
+  ...Option.toArray(threads).map((value) => ({
+    path: ["node", "threads"],
+    // As it would be written in a file, where a number is one.
+    value: /^\d+$/.test(value) ? Number(value) : value,
+    source: "SKEIN_THREADS"
+  }))
 ]

@@ -37,6 +37,17 @@ export const hostNodeName = (): NodeName =>
       .slice(0, 128) || "node"
   )
 
+/** More only share processors. */
+export const maxThreads = 64
+
+const Threads = Schema.Union(
+  Schema.Literal("auto"),
+  Schema.Int.pipe(Schema.between(0, maxThreads))
+).annotations({
+  identifier: "Threads",
+  description: `auto, or a number from 0 to ${maxThreads}`
+})
+
 export const NodeSection = Schema.Struct({
   /** Default: the host's name. */
   name: Schema.optionalWith(NodeName, { default: hostNodeName }),
@@ -54,6 +65,13 @@ export const NodeSection = Schema.Struct({
       Schema.filter(noneTwice(String, "once is enough"), { jsonSchema: { uniqueItems: true } })
     )
   ),
+  /**
+   * Threads that carry requests, beside the one that knows the mesh. `auto`: one for each processor
+   * that this process may use, at most 8, and fewer where the limit of open files is low. 0: requests
+   * share the one thread. Default `auto`; 0 for a node inside a program, whose calls are made in the
+   * program's own thread.
+   */
+  threads: Schema.optionalWith(Threads, { default: () => "auto" as const }),
   /** Like `eu-west/1a`: told to the mesh and shown to people. Calls do not prefer a zone yet. */
   zone: Schema.optional(
     Schema.String.pipe(

@@ -9,7 +9,6 @@ import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
 import { createInvite, maxBootstrap } from "../mesh/trust/Invite.ts"
 import { tryInvite } from "../mesh/trust/InviteTrial.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
-import type { Inbound } from "../request/inbound/Inbound.ts"
 import { tryAddress } from "./DialBack.ts"
 import type { Drain } from "./Drain.ts"
 import {
@@ -40,7 +39,8 @@ export interface ControlsOptions {
   readonly overrides: ReadonlyArray<ConfigOverride>
   readonly identity: IdentityCell
   readonly plane: MeshPlane
-  readonly inbound: Pick<Inbound, "inFlight">
+  /** Exchanges of others that run here. */
+  readonly inFlight: Effect.Effect<number>
   readonly drain: Drain
   readonly current: () => NodeConfig
   /** Policies that reach nobody, by the config at hand. */
@@ -52,7 +52,7 @@ export interface ControlsOptions {
 export type Controls = Pick<AdminSource["Type"], "drain" | "leave" | "reload" | "invite">
 
 export const makeControls = (options: ControlsOptions): Controls => {
-  const { configPath, drain, identity, inbound, plane } = options
+  const { configPath, drain, identity, inFlight, plane } = options
 
   // One reload at a time: each compares with what the one before has put into effect.
   const turns = Effect.unsafeMakeSemaphore(1)
@@ -176,8 +176,8 @@ export const makeControls = (options: ControlsOptions): Controls => {
 
   return {
     reload,
-    drain: Effect.map(drain.begin, ({ acknowledged, told }) => ({
-      inFlight: inbound.inFlight,
+    drain: Effect.map(Effect.zip(drain.begin, inFlight), ([{ acknowledged, told }, inFlight]) => ({
+      inFlight,
       acknowledged,
       members: told,
       deadlineMs: options.current().drain.deadline

@@ -10,16 +10,20 @@
 import { Cause, Deferred, Effect, FiberSet, type Scope } from "effect"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
 import type { MeshRpcClients } from "../mesh/host/MeshRpcClients.ts"
-import type { Inbound } from "../request/inbound/Inbound.ts"
-import type { LinkPool } from "../request/link/LinkPool.ts"
+import type { ConnectionKeeper } from "../mesh/host/ConnectionKeeper.ts"
 
 export type NodeState = "serving" | "draining" | "drained" | "leaving"
 
 export interface DrainOptions {
   readonly catalogue: Pick<CatalogueShape, "updateOwn">
-  readonly links: Pick<LinkPool, "goaway" | "connectedPeers" | "serving" | "whenServed">
+  readonly keeper: Pick<ConnectionKeeper, "connectedPeers">
   readonly clients: MeshRpcClients["Type"]
-  readonly inbound: Pick<Inbound, "drain" | "idle" | "inFlight">
+  readonly threads: {
+    /** Takes nothing more from other nodes. Done when nothing of theirs runs here any more. */
+    readonly drain: (reason: string) => Promise<void>
+  }
+  /** Exchanges of others that run here. */
+  readonly inFlight: Effect.Effect<number>
   /** Milliseconds; read when a drain begins. */
   readonly deadline: () => number
 }
@@ -115,14 +119,11 @@ export class Drain {
   }
 
   get #drain(): Effect.Effect<void> {
-    const { inbound, links } = this.#options
     return this.#tell("draining").pipe(
-      Effect.tap((announced) => {
-        links.goaway("the node is draining")
-        inbound.drain()
-        return Deferred.succeed(this.#announced, announced)
+      Effect.flatMap((announced) => {
+        const served = this.#options.threads.drain("the node is draining")
+        return Effect.zipRight(Deferred.succeed(this.#announced, announced), this.#wait(served))
       }),
-      Effect.zipRight(this.#wait),
       // When the node stops meanwhile, those that wait for the drain are not to wait for ever.
       Effect.ensuring(Deferred.succeed(this.#announced, nobody)),
       Effect.ensuring(Deferred.succeed(this.#finished, undefined))
@@ -142,17 +143,17 @@ export class Drain {
     )
   }
 
-  get #wait(): Effect.Effect<void> {
-    const { inbound, links } = this.#options
+  /** `served`: all of the others' exchanges are over, and the last answers have left. */
+  #wait(served: Promise<void>): Effect.Effect<void> {
     const deadline = this.#options.deadline()
-    return inbound.idle.pipe(
-      // The last answers are given, but have not left yet.
-      Effect.zipRight(links.whenServed),
+    return Effect.promise(() => served).pipe(
       Effect.timeoutOption(deadline),
       Effect.tap((done) =>
         done._tag === "None"
-          ? Effect.logWarning(
-              `drain deadline of ${deadline} ms passed with ${Math.max(inbound.inFlight, links.serving())} exchanges in flight; they are cut off when the node stops`
+          ? Effect.flatMap(this.#options.inFlight, (count) =>
+              Effect.logWarning(
+                `drain deadline of ${deadline} ms passed with ${count} exchanges in flight; they are cut off when the node stops`
+              )
             )
           : Effect.void
       ),
@@ -165,11 +166,11 @@ export class Drain {
   }
 
   #tell(state: "draining" | "left"): Effect.Effect<Announced> {
-    const { catalogue, clients, links } = this.#options
+    const { catalogue, clients, keeper } = this.#options
     return catalogue.updateOwn({ state }).pipe(
       Effect.timeout(recordPatience),
       Effect.flatMap(({ bytes }) => {
-        const peers = links.connectedPeers()
+        const peers = keeper.connectedPeers()
         return Effect.forEach(
           peers,
           (peer) =>

@@ -26,7 +26,7 @@ const anyPort = ["/ip4/0.0.0.0/tcp/0"]
 export const embeddedConfig = ({ node, admin, outbound, ...rest }: NodeConfigInput): NodeConfig =>
   makeNodeConfig({
     ...rest,
-    node: { ...node, listen: node?.listen ?? anyPort },
+    node: { ...node, listen: node?.listen ?? anyPort, threads: node?.threads ?? 0 },
     admin: admin ?? "off",
     outbound: { ...outbound, http: outbound?.http ?? "off" }
   })

@@ -1,21 +1,21 @@
 /**
- * Which peers a node keeps links to: those it observes, so that their end is noticed and gossip
- * has neighbours; in a small mesh everybody, so that no first call waits for a handshake. Others
- * are linked when they are called. Peers that do not answer are tried forever; those that drain end
- * every link at once, and are left alone.
+ * Which peers a node keeps connections to: those it observes, so that their end is noticed and
+ * gossip has neighbours; in a small mesh everybody, so that no first call waits for a handshake.
+ * Others are met when they are called. Peers that do not answer are tried forever; those that drain
+ * are left alone.
  */
 import type { Catalogue } from "../mesh/catalogue/Catalogue.ts"
+import type { ConnectionKeeper } from "../mesh/host/ConnectionKeeper.ts"
 import type { PeerKey } from "../model/Names.ts"
-import type { LinkPool } from "../request/link/LinkPool.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { mayBeDialled } from "./TriedAddress.ts"
 
-/** Up to so many nodes each one keeps a link to every other. */
+/** Up to so many nodes each one keeps a connection to every other. */
 export const smallMesh = 32
 
 export interface LinkKeeperOptions {
   readonly self: PeerKey
-  readonly links: Pick<LinkPool, "want" | "unwant">
+  readonly connections: Pick<ConnectionKeeper, "want" | "unwant">
   readonly bootstrap: Bootstrap
   readonly catalogue: () => Catalogue
   /** Those this node observes. */
@@ -44,7 +44,7 @@ export class LinkKeeper {
 
   /** To be called whenever the catalogue or the observed peers changed. */
   follow(): void {
-    const { self, links, bootstrap, catalogue, subjects } = this.#options
+    const { self, connections, bootstrap, catalogue, subjects } = this.#options
     const present: Array<PeerKey> = []
     const gone = new Set<PeerKey>()
     for (const { record } of catalogue().entries()) {
@@ -57,9 +57,9 @@ export class LinkKeeper {
     }
     for (const peer of gone) wanted.delete(peer)
     wanted.delete(self)
-    for (const peer of this.#wanted) if (!wanted.has(peer)) links.unwant(peer)
+    for (const peer of this.#wanted) if (!wanted.has(peer)) connections.unwant(peer)
     for (const peer of wanted) {
-      if (!this.#wanted.has(peer)) links.want(peer, () => this.addressesOf(peer))
+      if (!this.#wanted.has(peer)) connections.want(peer)
     }
     this.#wanted = wanted
   }

@@ -3,24 +3,15 @@
  * while the node runs; a port that cannot be had leaves everything as it was.
  */
 import { hostname } from "node:os"
-import { Effect, Exit, Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import { collides, formatHostPort } from "../config/HostPort.ts"
 import type { NodeConfig, UpstreamConfig } from "../config/NodeConfig.ts"
-import { type HttpListenerOptions, makeHttpListener } from "../request/listener/HttpListener.ts"
-import type { ListenError } from "../request/listener/ListenError.ts"
-import { makeTcpListener } from "../request/listener/TcpListener.ts"
+import type { ListenSpec } from "../request/PlaneMessages.ts"
+import { type OpenPort, PlaneListenError, type RequestThreads } from "./RequestThreads.ts"
 
-export type ListenerContext = Pick<
-  HttpListenerOptions,
-  "dispatch" | "self" | "ticker" | "metrics" | "sockets"
->
-
-/** What both kinds of listener have in common. */
 interface Open {
   readonly upstream: UpstreamConfig
-  readonly scope: Scope.CloseableScope
-  readonly stop: () => void
-  readonly drain: (deadline: number) => Effect.Effect<void>
+  readonly port: OpenPort
 }
 
 export interface Listeners {
@@ -33,7 +24,7 @@ export interface Listeners {
   readonly follow: (
     upstreams: ReadonlyArray<UpstreamConfig>,
     deadline: number
-  ) => Effect.Effect<void, ListenError>
+  ) => Effect.Effect<void, PlaneListenError>
   /** Takes nothing new and waits for what runs, at most `deadline` ms. */
   readonly drain: (deadline: number) => Effect.Effect<void>
 }
@@ -41,38 +32,47 @@ export interface Listeners {
 const keyOf = ({ allowRemote, listen, service, protocol }: UpstreamConfig): string =>
   `${formatHostPort(listen)} ${service} ${protocol}${allowRemote ? " for all hosts" : ""}`
 
+const specOf = ({ allowRemote, listen, protocol, service }: UpstreamConfig): ListenSpec =>
+  protocol === "http"
+    ? {
+        ...{ ...listen, kind: "http", service },
+        remoteNames: allowRemote ? [hostname().toLowerCase()] : undefined
+      }
+    : { ...listen, kind: "tcp", service }
+
 export const makeListeners = (
   config: NodeConfig,
-  context: ListenerContext
-): Effect.Effect<Listeners, ListenError, Scope.Scope> =>
+  threads: Pick<RequestThreads, "open">
+): Effect.Effect<Listeners, PlaneListenError, Scope.Scope> =>
   Effect.gen(function* () {
     const parent = yield* Effect.scope
     const { http } = config.outbound
-    const proxy =
-      http === "off" ? undefined : yield* makeHttpListener({ ...context, ...http.listen })
     const open = new Map<string, Open>()
-
-    const openOne = (upstream: UpstreamConfig): Effect.Effect<Open, ListenError> =>
-      Effect.gen(function* () {
-        const scope = yield* Scope.fork(parent, parent.strategy)
-        const { allowRemote, listen, service, protocol } = upstream
-        const remoteNames = allowRemote ? [hostname().toLowerCase()] : undefined
-        const listener: Effect.Effect<
-          Pick<Open, "drain" | "stop">,
-          ListenError,
-          Scope.Scope
-        > = protocol === "http"
-          ? makeHttpListener({ ...context, ...listen, fixedService: service, remoteNames })
-          : makeTcpListener({ ...context, ...listen, service })
-        const { drain, stop } = yield* listener.pipe(
-          Scope.extend(scope),
-          Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-        )
-        return { upstream, scope, drain, stop }
+    const openPort = (spec: ListenSpec): Effect.Effect<OpenPort, PlaneListenError> =>
+      Effect.tryPromise({
+        try: () => threads.open(spec),
+        catch: (cause) => (cause instanceof PlaneListenError ? cause : refused(spec, cause))
       })
+    const proxy =
+      http === "off"
+        ? undefined
+        : yield* Effect.acquireRelease(openPort({ ...http.listen, kind: "proxy" }), (port) =>
+            Effect.sync(port.close)
+          )
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        for (const { port } of open.values()) port.close()
+      })
+    )
 
-    const close = ({ scope, drain }: Open, deadline: number): Effect.Effect<void> =>
-      Effect.zipRight(drain(deadline), Scope.close(scope, Exit.void))
+    const openOne = (upstream: UpstreamConfig): Effect.Effect<Open, PlaneListenError> =>
+      Effect.map(openPort(specOf(upstream)), (port) => ({ upstream, port }))
+
+    const close = ({ port }: Open, deadline: number): Effect.Effect<void> =>
+      Effect.zipRight(
+        Effect.promise(() => port.drain(deadline)),
+        Effect.sync(port.close)
+      )
 
     /** All of them, or none. */
     const openAll = (upstreams: ReadonlyArray<UpstreamConfig>) =>
@@ -117,7 +117,7 @@ export const makeListeners = (
         const inTheWay = gone.filter((old) => fresh.some((one) => clashes(one, old)))
         const takers = fresh.filter((one) => inTheWay.some((old) => clashes(one, old)))
         const opened = yield* openAll(fresh.filter((one) => !takers.includes(one)))
-        for (const old of inTheWay) old.stop()
+        yield* Effect.forEach(inTheWay, ({ port }) => Effect.promise(port.stop))
         const taken = yield* openAll(takers).pipe(
           Effect.onError(() =>
             Effect.forEach(opened, (it) => close(it, 0), { discard: true }).pipe(
@@ -139,9 +139,15 @@ export const makeListeners = (
       follow,
       drain: (deadline) =>
         Effect.forEach(
-          [...(proxy === undefined ? [] : [proxy]), ...open.values()],
-          (listener) => listener.drain(deadline),
+          [...(proxy === undefined ? [] : [proxy]), ...Array.from(open.values(), ({ port }) => port)],
+          (port) => Effect.promise(() => port.drain(deadline)),
           { concurrency: "unbounded", discard: true }
         )
     }
   })
+
+const refused = (spec: ListenSpec, cause: unknown): PlaneListenError => {
+  const where = formatHostPort(spec)
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return new PlaneListenError("other", where, `cannot listen on ${where}: ${message}`)
+}

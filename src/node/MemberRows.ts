@@ -1,13 +1,14 @@
 /** The members of the mesh as this node sees them, for people: its records, judged and measured. */
 import type { MemberStatus } from "../admin/AdminModel.ts"
 import { NodeName, type PeerKey } from "../model/Names.ts"
+import type { PeerLinkStatus } from "../request/link/LinkPool.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { linkStates } from "./NodeMetrics.ts"
 
-export type MemberSources = Pick<
-  MeshPlane,
-  "catalogue" | "clockReport" | "clocks" | "links" | "membership"
->
+export interface MemberSources
+  extends Pick<MeshPlane, "catalogue" | "clockReport" | "clocks" | "membership"> {
+  readonly links: ReadonlyArray<PeerLinkStatus>
+}
 
 const rounded = (value: number | undefined): number | null =>
   value === undefined ? null : Math.round(value)
@@ -16,7 +17,7 @@ export const memberRows = (
   { catalogue, clockReport, clocks, links, membership }: MemberSources,
   self: PeerKey
 ): ReadonlyArray<MemberStatus> => {
-  const byPeer = new Map(links.status().map((link) => [link.peer, link]))
+  const byPeer = new Map(links.map((link) => [link.peer, link]))
   const judged = new Map(membership.members().map((member) => [member.peer, member]))
   const rows = Array.from(catalogue.current().entries(), ({ record }): MemberStatus => {
     const member = judged.get(record.peer)

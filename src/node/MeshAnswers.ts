@@ -9,6 +9,7 @@ import type { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { issueRenewal } from "../mesh/trust/Renewal.ts"
 import type { DialBack } from "./DialBack.ts"
+import type { SessionRenewal } from "./SessionRenewal.ts"
 
 export interface MeshAnswersOptions {
   readonly identity: IdentityCell
@@ -17,6 +18,7 @@ export interface MeshAnswersOptions {
   readonly membership: Pick<MembershipShape, "handlers">
   readonly clocks: PeerClocks
   readonly dialBack: DialBack
+  readonly sessions: Pick<SessionRenewal, "answer">
 }
 
 export const meshAnswers = ({
@@ -25,7 +27,8 @@ export const meshAnswers = ({
   catalogue,
   clocks,
   membership,
-  dialBack
+  dialBack,
+  sessions
 }: MeshAnswersOptions) =>
   MeshRpc.toLayer({
     ...catalogue.handlers,
@@ -52,6 +55,7 @@ export const meshAnswers = ({
           ({ message }) => new MeshRpcError({ code: "refused", message })
         )
       }),
+    NewSession: ({ secret }, { headers }) => sessions.answer(callingPeer({ headers }), secret),
     DialBack: ({ address }, { headers }) => dialBack(callingPeer({ headers }), address),
     DrainNotice: ({ envelope }) =>
       catalogue.receive(envelope).pipe(

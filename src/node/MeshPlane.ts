@@ -13,6 +13,7 @@ import { connectByRpc } from "../mesh/catalogue/CatalogueSync.ts"
 import { MeshViewBuilder } from "../mesh/catalogue/MeshViewBuilder.ts"
 import { makeRecordDoor } from "../mesh/catalogue/RecordDoor.ts"
 import { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
+import { ConnectionKeeper } from "../mesh/host/ConnectionKeeper.ts"
 import { Gossip } from "../mesh/host/Gossip.ts"
 import type { HostError } from "../mesh/host/HostError.ts"
 import { layerLibp2p } from "../mesh/host/Libp2pGossip.ts"
@@ -20,6 +21,7 @@ import { makeLibp2pTransport } from "../mesh/host/Libp2pTransport.ts"
 import { MeshHost, type MeshHostShape, makeMeshHost } from "../mesh/host/MeshHost.ts"
 import { type MeshRpcClients, makeMeshRpcClients } from "../mesh/host/MeshRpcClients.ts"
 import { serveMeshRpc } from "../mesh/host/MeshRpcServer.ts"
+import { type RelayGate, RelayListener } from "../mesh/host/RelayListener.ts"
 import { saveIdentity } from "../mesh/keys/DataDir.ts"
 import type { StorageTrouble } from "../mesh/keys/StorageTrouble.ts"
 import { membershipByRpc } from "../mesh/membership/MembershipPort.ts"
@@ -31,13 +33,12 @@ import { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
 import { defaultSkew } from "../mesh/trust/Certificate.ts"
 import { EnvelopeCache } from "../mesh/trust/Envelope.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
-import { SealedConnections } from "../mesh/trust/SealedConnections.ts"
-import type { Dispatch } from "../model/Exchange.ts"
+import { SessionBook } from "../mesh/trust/SessionBook.ts"
 import { MeshViewSource } from "../model/MeshView.ts"
 import type { PeerKey } from "../model/Names.ts"
+import type { Session } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
-import { type LinkPool, makeLinkPool } from "../request/link/LinkPool.ts"
 import { AccusationLog } from "./AccusationLog.ts"
 import { type AddressChecks, keepAddresses } from "./AddressChecks.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
@@ -49,6 +50,7 @@ import { meshAnswers } from "./MeshAnswers.ts"
 import { MeshTroubles, tellTroubles } from "./MeshTroubles.ts"
 import { PeerNames } from "./PeerNames.ts"
 import { RefusalLog } from "./RefusalLog.ts"
+import { SessionRenewal } from "./SessionRenewal.ts"
 
 export interface MeshPlaneOptions {
   readonly config: NodeConfig
@@ -57,8 +59,11 @@ export interface MeshPlaneOptions {
   readonly ticker: Ticker
   readonly metrics: MetricRegistry
   readonly software: string
-  /** Where calls of other nodes go. */
-  readonly serve: Dispatch
+  /** The node's port, which request threads have open. */
+  readonly gate: RelayGate
+  /** What links are made from, and what ends them. */
+  readonly onSession: (session: Session) => void
+  readonly onSessionEnd: (peer: PeerKey, reason: string) => void
   /** Nodes at a time that connect and have not shown yet who they are. Default 512. */
   readonly maxPending?: number | undefined
   /** Hears what of the catalogue cannot be stored. */
@@ -67,7 +72,9 @@ export interface MeshPlaneOptions {
 
 export interface MeshPlane {
   readonly host: MeshHostShape
-  readonly links: LinkPool
+  readonly keeper: ConnectionKeeper
+  readonly sessions: SessionBook
+  readonly sessionRenewal: SessionRenewal
   readonly admitted: AdmittedPeers
   readonly clients: MeshRpcClients["Type"]
   readonly catalogue: CatalogueShape
@@ -78,6 +85,8 @@ export interface MeshPlane {
   readonly addressChecks: AddressChecks
   readonly view: MeshViewSource
   readonly nameOf: (peer: PeerKey) => string
+  /** Where a peer can be dialled. */
+  readonly addressesOf: (peer: PeerKey) => ReadonlyArray<string>
   /** What is wrong between nodes. */
   readonly troubles: MeshTroubles
   readonly refused: RefusedRecords
@@ -104,7 +113,11 @@ export const makeMeshPlane = (
       Runtime.runFork(runtime)(effect, { scope })
     }
     const admitted = new AdmittedPeers()
-    const connections = new SealedConnections()
+    const sessions = new SessionBook({
+      now: () => ticker.wall(),
+      onSession: options.onSession,
+      onEnd: options.onSessionEnd
+    })
     const cache = new EnvelopeCache()
     const refusals = yield* RefusalLog.make
     const clocks = new PeerClocks(ticker)
@@ -134,10 +147,11 @@ export const makeMeshPlane = (
       listen: node.listen,
       ...(node.announce === undefined ? {} : { announce: node.announce }),
       maxPending: options.maxPending,
+      makeListener: (upgrader, logger) => new RelayListener(upgrader, logger, options.gate),
       encrypter: makeAdmission({
         identity,
         admitted,
-        connections,
+        onSession: (certificate, keys) => sessions.made(certificate, keys),
         now: () => ticker.wall(),
         cache: cache.chains,
         isNameTaken: (name, peer) =>
@@ -174,20 +188,13 @@ export const makeMeshPlane = (
         }
       })
     })
-    const transport = makeLibp2pTransport(host, connections)
+    const transport = makeLibp2pTransport(host)
     const addressesOf = (peer: PeerKey): ReadonlyArray<string> =>
       late.keeper?.addressesOf(peer) ?? []
-    const links = yield* makeLinkPool({
-      transport,
-      ticker,
-      node: identity.current.name,
-      serve: options.serve,
-      nameOf,
-      addressesOf,
-      onDefect: (error) => {
-        runFork(Effect.logError("a defect on a link; its exchange was reset", error))
-      }
-    })
+    const keeper = yield* Effect.acquireRelease(
+      Effect.sync(() => new ConnectionKeeper({ host, ticker, addressesOf })),
+      (it) => Effect.sync(() => it.stop())
+    )
     const clients = yield* makeMeshRpcClients({ transport, addressesOf })
     const gossip = Context.get(
       yield* Layer.buildWithScope(Layer.provide(layerLibp2p, Layer.succeed(MeshHost, host)), scope),
@@ -211,14 +218,17 @@ export const makeMeshPlane = (
       door: refused.watch(
         makeRecordDoor(identity, {
           cache,
-          onCertificate: (certificate) => admitted.refresh(certificate),
+          onCertificate: (certificate) => {
+            admitted.refresh(certificate)
+            sessions.refresh(certificate)
+          },
           onUntimely: ({ peer, message }) => clockReport.add({ peer, what: "record", message })
         })
       ),
       // Alone there is nobody to differ from.
       clock: () => (others() === 0 ? "right" : clocks.verdict),
       connect: connectByRpc(clients),
-      neighbours: () => links.connectedPeers()
+      neighbours: () => keeper.connectedPeers()
     }).pipe(
       Effect.provide(
         CatalogueStore.layerDisk(node.dataDir, options.trouble).pipe(
@@ -244,14 +254,14 @@ export const makeMeshPlane = (
     }).pipe(Effect.provideService(Gossip, gossip))
 
     late.membership = membership
-    const keeper = new LinkKeeper({
+    const linkKeeper = new LinkKeeper({
       self,
-      links,
+      connections: keeper,
       bootstrap: options.bootstrap,
       catalogue: catalogue.current,
       subjects: membership.subjects
     })
-    late.keeper = keeper
+    late.keeper = linkKeeper
 
     let met = false
     const startedAt = ticker.now()
@@ -266,17 +276,17 @@ export const makeMeshPlane = (
     }
     const onCatalogue = () => {
       membership.setRecords(Array.from(catalogue.current().entries(), ({ record }) => record))
-      keeper.follow()
+      linkKeeper.follow()
       follow()
     }
     yield* Effect.acquireRelease(
       Effect.sync(() => [
         catalogue.subscribe(onCatalogue),
         membership.subscribe(() => {
-          keeper.follow()
+          linkKeeper.follow()
           follow()
         }),
-        links.onUp((peer) => {
+        keeper.onUp((peer) => {
           membership.linkUp(peer)
           // Whoever was away for a moment may have missed gossip, here or there.
           runFork(
@@ -292,7 +302,7 @@ export const makeMeshPlane = (
             )
           )
         }),
-        links.onDown((peer) => membership.linkDown(peer))
+        keeper.onDown((peer) => membership.linkDown(peer))
       ]),
       (stops) =>
         Effect.sync(() => {
@@ -304,10 +314,15 @@ export const makeMeshPlane = (
 
     // A connection that is broken may be made again: then the handshake decides, and renews.
     yield* Effect.sync(() => {
-      for (const { peer, name } of admitted.expired(ticker.wall() - defaultSkew)) {
+      const over = new Map(
+        [...admitted.expired(ticker.wall() - defaultSkew), ...sessions.endExpired()].map(
+          ({ name, peer }) => [peer, name]
+        )
+      )
+      for (const [peer, name] of over) {
         const reason = `the certificate of ${name} has ended and was not renewed`
         runFork(Effect.logWarning(`${reason}; its connections are closed`))
-        transport.disconnect(peer, new Error(reason))
+        keeper.disconnect(peer, new Error(reason))
       }
     }).pipe(
       Effect.delay(expiryCheckEvery),
@@ -327,15 +342,17 @@ export const makeMeshPlane = (
     })
     yield* tellTroubles(troubles)
 
+    const sessionRenewal = new SessionRenewal({ self, admitted, book: sessions, clients, keeper })
+    yield* sessionRenewal.keep
     const renewal = yield* keepCertificate({
       dataDir: node.dataDir,
       identity,
       signers: () => ({
-        peers: links.connectedPeers(),
+        peers: keeper.connectedPeers(),
         certificateOf: (peer) => admitted.get(peer)
       }),
       client: clients.client,
-      onRenewed: catalogue.resign
+      onRenewed: Effect.zipRight(catalogue.resign, sessionRenewal.renewAll)
     })
 
     late.renewal = renewal
@@ -347,7 +364,10 @@ export const makeMeshPlane = (
       },
       now: () => ticker.now()
     })
-    const answers = meshAnswers({ identity, admitted, catalogue, clocks, membership, dialBack })
+    const answers = meshAnswers({
+      ...{ identity, admitted, catalogue, clocks, membership, dialBack },
+      sessions: sessionRenewal
+    })
     yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers)), scope)
 
     const names = new PeerNames({
@@ -360,17 +380,20 @@ export const makeMeshPlane = (
     const addressChecks = yield* keepAddresses({
       addresses: host.addresses,
       isConfigured: node.announce !== undefined,
-      peers: () => links.connectedPeers(),
+      peers: () => keeper.connectedPeers(),
       client: clients.client,
       nameOf: (peer) => names.of(peer)
     })
     yield* Effect.acquireRelease(
-      Effect.sync(() => links.onUp(() => addressChecks.memberUp())),
+      Effect.sync(() => keeper.onUp(() => addressChecks.memberUp())),
       (stop) => Effect.sync(stop)
     )
     return {
       host,
-      links,
+      keeper,
+      sessions,
+      sessionRenewal,
+      addressesOf,
       admitted,
       clients,
       catalogue,

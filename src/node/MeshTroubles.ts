@@ -58,8 +58,8 @@ export class MeshTroubles {
 
   #withheld: {
     readonly of: Catalogue | undefined
-    readonly nodes: ReadonlyMap<ServiceName, NodeName>
-  } = { of: undefined, nodes: new Map() }
+    readonly reasons: ReadonlyMap<ServiceName, string>
+  } = { of: undefined, reasons: new Map() }
 
   constructor(options: MeshTroublesOptions) {
     this.#options = options
@@ -101,24 +101,28 @@ export class MeshTroubles {
 
   /** Why a service that somebody calls is not in the view, when that is known. */
   whyMissing(service: ServiceName): string | undefined {
-    const node = this.#withheldNow().get(service)
-    return node === undefined
-      ? undefined
-      : `${node} offers it, but its certificate does not grant it`
+    return this.missing().get(service)
+  }
+
+  /** The same of all that are missing for a reason that is known; the same value while it is. */
+  missing(): ReadonlyMap<ServiceName, string> {
+    return this.#withheldNow()
   }
 
   /** Found once per catalogue, which is a value: calls to what nobody offers may be many. */
-  #withheldNow(): ReadonlyMap<ServiceName, NodeName> {
+  #withheldNow(): ReadonlyMap<ServiceName, string> {
     const catalogue = this.#options.catalogue()
     if (this.#withheld.of !== catalogue) {
-      const nodes = new Map<ServiceName, NodeName>()
+      const reasons = new Map<ServiceName, string>()
       for (const { record, withheld } of catalogue.entries()) {
         if (record.state === "left") continue
-        for (const service of withheld) nodes.set(service, record.name)
+        for (const service of withheld) {
+          reasons.set(service, `${record.name} offers it, but its certificate does not grant it`)
+        }
       }
-      this.#withheld = { of: catalogue, nodes }
+      this.#withheld = { of: catalogue, reasons }
     }
-    return this.#withheld.nodes
+    return this.#withheld.reasons
   }
 
   #own(): ReadonlyArray<MeshFinding> {

@@ -16,15 +16,17 @@ import type { IdentityCell, NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
 import { maxDepth } from "../mesh/trust/SignedChain.ts"
 import type { LeftOut, ServiceView } from "../model/MeshView.ts"
 import type { Ticker } from "../model/Time.ts"
-import type { Inbound } from "../request/inbound/Inbound.ts"
-import type { Outbound } from "../request/outbound/Outbound.ts"
+import type { PeerLinkStatus } from "../request/link/LinkPool.ts"
+import type { AskedRows, Question } from "../request/PlaneQuestions.ts"
 import type { Telemetry } from "../telemetry/Telemetry.ts"
 import type { Drain } from "./Drain.ts"
 import { memberRows } from "./MemberRows.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { linkStates, observeNode } from "./NodeMetrics.ts"
 import { RateMeter } from "./RateMeter.ts"
+import type { RequestThreads, ThreadStatus } from "./RequestThreads.ts"
 import type { SocketRoom } from "./SocketRoom.ts"
+import { endpointRows, linkRows, loadOf, serviceRows, totalsOf } from "./ThreadRows.ts"
 
 export interface NodeSourceOptions {
   readonly config: NodeConfig
@@ -34,8 +36,7 @@ export interface NodeSourceOptions {
   readonly ticker: Ticker
   readonly telemetry: Telemetry
   readonly plane: MeshPlane
-  readonly inbound: Inbound
-  readonly outbound: Outbound
+  readonly threads: RequestThreads
   readonly drain: Drain
   readonly actors: () => ReadonlyArray<ActorStatus>
   readonly readiness: () => ReadonlyArray<ReadinessItem>
@@ -43,6 +44,12 @@ export interface NodeSourceOptions {
   readonly trouble: StorageTrouble
   readonly proxy: () => string | undefined
 }
+
+/** What a thread has not answered by then is left out, ms: it is busy with requests. */
+const askPatience = 250
+
+/** The same for a scrape, which comes every few seconds. */
+const collectPatience = 100
 
 export type NodeViews = Pick<
   AdminSource["Type"],
@@ -81,33 +88,30 @@ export const makeNodeViews = (
   options: NodeSourceOptions
 ): Effect.Effect<NodeViews, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { config, identity, inbound, outbound, plane, telemetry, ticker } = options
-    const { catalogue, links, view } = plane
+    const { config, identity, plane, telemetry, threads, ticker } = options
+    const { catalogue, keeper, view } = plane
     const startedAt = ticker.wall()
     const started = ticker.now()
 
+    const ask = (question: Question, patience = askPatience) =>
+      Effect.promise(() => threads.ask(question, patience))
+    const linksOf = (answers: ReadonlyArray<AskedRows>): ReadonlyArray<PeerLinkStatus> =>
+      linkRows(keeper.status(), answers, plane.addressesOf)
+
     const meter = new RateMeter()
-    const totals = (): ReadonlyMap<string, number> => {
-      const all = new Map<string, number>()
-      for (const { service, requests } of outbound.services()) {
-        all.set(service, requests)
-        for (const endpoint of outbound.endpoints(service)) all.set(endpoint.key, endpoint.requests)
-      }
-      return all
-    }
-    yield* Effect.forkScoped(
-      Effect.forever(
-        Effect.zipRight(
-          Effect.sync(() => meter.note(ticker.now(), totals())),
-          Effect.sleep("1 second")
-        )
-      )
+    yield* ask({ kind: "totals" }).pipe(
+      Effect.map((answers) => meter.note(ticker.now(), totalsOf(answers))),
+      Effect.catchAllDefect((defect) => Effect.logError("rates were not noted", defect)),
+      Effect.delay("1 second"),
+      Effect.forever,
+      Effect.forkScoped
     )
 
-    const members = () => memberRows(plane, identity.current.peer)
+    const members = (links: ReadonlyArray<PeerLinkStatus>) =>
+      memberRows({ ...plane, links }, identity.current.peer)
 
-    const services = (): ReadonlyArray<ServiceStatus> => {
-      const stats = new Map(outbound.services().map((one) => [one.service, one]))
+    const services = (answers: ReadonlyArray<AskedRows>): ReadonlyArray<ServiceStatus> => {
+      const stats = serviceRows(answers)
       const now = ticker.now()
       return Array.from(view.current.services.values(), (service): ServiceStatus => {
         const one = stats.get(service.name)
@@ -135,7 +139,7 @@ export const makeNodeViews = (
     }
 
     const endpoints: NodeViews["endpoints"] = (service) =>
-      Effect.suspend(() => {
+      Effect.flatMap(ask({ kind: "endpoints", service }), (answers) => {
         const viewed = view.current.services.get(service)
         if (viewed === undefined) {
           const why = plane.troubles.whyMissing(service)
@@ -150,7 +154,7 @@ export const makeNodeViews = (
         }
         const zones = new Map(viewed.endpoints.map(({ key, zone }) => [key, zone]))
         const now = ticker.now()
-        const used = outbound.endpoints(service).map(
+        const used = endpointRows(answers).map(
           (one): EndpointStatus => ({
             key: one.key,
             node: one.node,
@@ -179,8 +183,8 @@ export const makeNodeViews = (
         return Effect.succeed([...used, ...(viewed.leftOut ?? []).map(leftOutStatus)])
       })
 
-    const linkRows = (): ReadonlyArray<LinkStatus> =>
-      links.status().map((link) => ({
+    const shownLinks = (links: ReadonlyArray<PeerLinkStatus>): ReadonlyArray<LinkStatus> =>
+      links.map((link) => ({
         node: orNull(catalogue.current().node(link.peer)?.record.name),
         peer: link.peer,
         direction: link.state === "down" && link.serving > 0 ? "inbound" : "outbound",
@@ -194,10 +198,20 @@ export const makeNodeViews = (
         lastError: orNull(link.reason)
       }))
 
-    const status = (): NodeStatus => {
+    const status = Effect.gen(function* () {
+      const answers = (yield* Effect.all(
+        [ask({ kind: "services" }), ask({ kind: "links" }), ask({ kind: "load" })],
+        { concurrency: "unbounded" }
+      )).flat()
+      return statusOf(answers)
+    })
+
+    const statusOf = (answers: ReadonlyArray<AskedRows>): NodeStatus => {
       const { certificate, name, mesh, meshName, peer } = identity.current
       const { rss, heapUsed, heapTotal, external } = process.memoryUsage()
-      const all = services()
+      const all = services(answers)
+      const links = linksOf(answers)
+      const load = loadOf(answers)
       return {
         node: name,
         peer,
@@ -237,27 +251,29 @@ export const makeNodeViews = (
         actors: options.actors().map((actor) => ({ ...actor, lastError: orNull(actor.lastError) })),
         telemetry: telemetry.exportStatus(),
         counts: {
-          members: members().filter(({ state }) => state === "alive").length,
+          members: members(links).filter(({ state }) => state === "alive").length,
           services: all.length,
           endpoints: all.reduce((sum, one) => sum + one.endpoints.healthy, 0),
-          links: links.status().filter(({ state }) => state === "up").length,
-          inFlight:
-            inbound.inFlight + outbound.services().reduce((sum, one) => sum + one.inFlight, 0)
+          links: links.filter(({ state }) => state === "up").length,
+          inFlight: load.inbound + load.outbound
         },
         memory: { rss, heapUsed, heapTotal, external },
-        descriptors: options.room.status(),
+        descriptors: options.room.status(load.sockets),
+        threads: threadRows(threads.status()),
         loopDelayMs: telemetry.loopDelay()
       }
     }
 
+    /** As the threads have said for the scrape under way. */
+    let scraped: ReadonlyArray<PeerLinkStatus> = []
     observeNode(telemetry.registry, () => ({
       now: ticker.wall(),
       ready: options.drain.state === "serving" && options.readiness().every(({ ready }) => ready),
-      members: members().map(({ state, record }) => ({
+      members: members(scraped).map(({ state, record }) => ({
         state,
         signedAt: record?.signedAt ?? ticker.wall()
       })),
-      links: links.status(),
+      links: scraped,
       nameOf: plane.nameOf,
       certificate: {
         expiresAt: identity.current.certificate.notAfter,
@@ -271,12 +287,26 @@ export const makeNodeViews = (
       actors: options.actors()
     }))
 
+    const metrics = Effect.gen(function* () {
+      const [links] = yield* Effect.all(
+        [ask({ kind: "links" }, collectPatience), ask({ kind: "collect" }, collectPatience)],
+        { concurrency: "unbounded" }
+      )
+      scraped = linksOf(links)
+      return telemetry.prometheus()
+    })
+
     return {
-      status: Effect.sync(status),
-      members: Effect.sync(members),
-      services: Effect.sync(services),
+      status,
+      members: Effect.map(ask({ kind: "links" }), (answers) => members(linksOf(answers))),
+      services: Effect.map(ask({ kind: "services" }), services),
       endpoints,
-      links: Effect.sync(linkRows),
-      metrics: Effect.sync(telemetry.prometheus)
+      links: Effect.map(ask({ kind: "links" }), (answers) => shownLinks(linksOf(answers))),
+      metrics
     }
   })
+
+const threadRows = (threads: ReadonlyArray<ThreadStatus>): NodeStatus["threads"] =>
+  threads.map(({ index, lastError, restarts, since, state }) => ({
+    ...{ index, state, restarts, sinceAt: since, lastError: orNull(lastError) }
+  }))

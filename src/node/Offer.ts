@@ -7,11 +7,20 @@ import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
 import type { HealthChecker, HealthCheckerOptions } from "../mesh/health/HealthChecker.ts"
 import type { LocalService } from "../model/LocalService.ts"
-import type { Inbound } from "../request/inbound/Inbound.ts"
+import type { ServiceName } from "../model/Names.ts"
 import { EndpointHealth, localServices, serviceEntries } from "./LocalServices.ts"
 
 export interface OfferOptions {
-  readonly inbound: Pick<Inbound, "setServices" | "setHealth">
+  /** The request threads, which serve it. */
+  readonly inbound: {
+    readonly setServices: (services: ReadonlyArray<LocalService>) => void
+    readonly setHealth: (
+      service: ServiceName,
+      endpoint: string,
+      healthy: boolean,
+      reason: string
+    ) => void
+  }
   readonly catalogue: Pick<CatalogueShape, "updateOwn">
   /** Where others dial this node. Told together with the services: neither is of use alone. */
   readonly addresses: () => ReadonlyArray<string>

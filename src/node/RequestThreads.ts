@@ -6,6 +6,7 @@
  */
 import { formatHostPort } from "../config/HostPort.ts"
 import type { RelayGate, RelayPipe } from "../mesh/host/RelayListener.ts"
+import type { ViewChange } from "../model/MeshView.ts"
 import type { RelayDown, RelayUp, SocketEnd } from "../model/Relay.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
@@ -16,9 +17,8 @@ import { PlaneMemory } from "./PlaneMemory.ts"
 import { isPortFree } from "./PortCheck.ts"
 
 export interface RequestThreadsOptions {
-  /** At least 1. */
-  readonly count: number
-  readonly spawn: SpawnPlane
+  /** One for each plane, at least one. */
+  readonly spawns: ReadonlyArray<SpawnPlane>
   readonly setup: Omit<PlaneSetup, "index" | "threads">
   readonly ticker: Ticker
   readonly onMessage: (message: ThreadMessage, index: number) => void
@@ -66,6 +66,7 @@ export class PlaneListenError extends Error {
 
 interface Slot {
   readonly index: number
+  readonly spawn: SpawnPlane
   thread: PlaneThread | undefined
   state: ThreadStatus["state"]
   restarts: number
@@ -89,7 +90,7 @@ type Waiting = (message: FromPlane | undefined) => void
 export class RequestThreads {
   readonly #options: RequestThreadsOptions
   readonly #slots: ReadonlyArray<Slot>
-  readonly #memory = new PlaneMemory()
+  readonly #memory: PlaneMemory
   readonly #foreign = new Map<number, (pipe: RelayPipe) => void>()
   /** Who waits for an answer of a thread: `index what id`. */
   readonly #waiting = new Map<string, Waiting>()
@@ -98,9 +99,10 @@ export class RequestThreads {
 
   constructor(options: RequestThreadsOptions) {
     this.#options = options
-    const { count, ticker } = options
-    this.#slots = Array.from({ length: count }, (_, index) => ({
-      ...{ index, thread: undefined, state: "starting", restarts: 0, since: ticker.wall() },
+    const { spawns, ticker } = options
+    this.#memory = new PlaneMemory(() => ticker.wall())
+    this.#slots = spawns.map((spawn, index) => ({
+      ...{ index, spawn, thread: undefined, state: "starting", restarts: 0, since: ticker.wall() },
       ...{ startedAt: 0, lastError: undefined, failures: 0, pause: undefined, pipes: new Map() }
     }))
     for (const slot of this.#slots) this.#start(slot)
@@ -113,6 +115,12 @@ export class RequestThreads {
   /** The plane that runs in this thread, if one does. */
   get here(): PlaneThread["plane"] {
     return this.#slots[0]?.thread?.plane
+  }
+
+  /** Where the whole view is, for a thread that begins. */
+  followView(whole: () => ViewChange): void {
+    this.#memory.wholeView = whole
+    this.post({ type: "view", change: whole() })
   }
 
   /** Tells all, and those that begin later. */
@@ -232,16 +240,16 @@ export class RequestThreads {
   }
 
   get #sharePorts(): boolean {
-    return this.here === undefined
+    return this.count > 1 || this.here === undefined
   }
 
   #start(slot: Slot): void {
-    const { setup, spawn, ticker } = this.#options
+    const { setup, ticker } = this.#options
     slot.state = "starting"
     slot.since = ticker.wall()
     slot.startedAt = ticker.now()
-    const thread = spawn(
-      { ...setup, index: slot.index, threads: this.#options.count },
+    const thread = slot.spawn(
+      { ...setup, index: slot.index, threads: this.count },
       {
         onMessage: (message) => this.#onMessage(slot, message),
         onGone: (error) => this.#onGone(slot, error)

@@ -16,6 +16,8 @@ export interface NodeInput {
   readonly overrides?: ReadonlyArray<ConfigOverride> | undefined
   /** An invite token: only used while the data directory holds no identity. */
   readonly join?: string | undefined
+  /** Calls are made in this process, by `dispatch`. Default false. */
+  readonly embedded?: boolean | undefined
   /** What this process may open, and has open. Default: what the system says. */
   readonly descriptors?: Descriptors | undefined
 }
@@ -32,6 +34,8 @@ export interface RunningNode {
   readonly admin: string | undefined
   /** `host:port` of the proxy; undefined when it is off. */
   readonly proxy: string | undefined
+  /** Threads that carry requests; 0: they share this one. */
+  readonly threads: number
   /** Entrance of the outbound stack, for programs in this process. */
   readonly dispatch: Dispatch
   /** What the admin API serves. */

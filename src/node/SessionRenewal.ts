@@ -18,7 +18,7 @@ export interface SessionRenewalOptions {
   readonly admitted: Pick<AdmittedPeers, "get">
   readonly book: SessionBook
   readonly clients: MeshRpcClients["Type"]
-  readonly keeper: Pick<ConnectionKeeper, "connectedPeers">
+  readonly keeper: Pick<ConnectionKeeper, "connect" | "connectedPeers" | "isUp">
 }
 
 const lookEvery = "1 minute"
@@ -52,6 +52,22 @@ export class SessionRenewal {
     return Effect.suspend(() => this.#replace(this.#options.keeper.connectedPeers()))
   }
 
+  /**
+   * A request thread has none to make a link from, or the peer does not know the one it has: it was
+   * restarted, say. Done when there is a new one; fails with the reason.
+   */
+  need(peer: PeerKey): Effect.Effect<void, Error> {
+    return Effect.suspend(() => {
+      const { keeper } = this.#options
+      if (keeper.isUp(peer)) return this.#agree(peer)
+      // The handshake makes one.
+      return Effect.tryPromise({
+        try: () => keeper.connect(peer),
+        catch: (cause) => (cause instanceof Error ? cause : new Error(String(cause)))
+      })
+    })
+  }
+
   /** The answer to another node's `NewSession`. */
   answer(from: PeerKey, secret: Uint8Array): Effect.Effect<{ secret: Uint8Array }, MeshRpcError> {
     return Effect.suspend(() => {
@@ -75,6 +91,12 @@ export class SessionRenewal {
   }
 
   #renew(peer: PeerKey): Effect.Effect<void> {
+    return Effect.catchAll(this.#agree(peer), ({ message }) =>
+      Effect.logDebug(`no new session with ${peer} yet: ${message}`)
+    )
+  }
+
+  #agree(peer: PeerKey): Effect.Effect<void, Error> {
     const { admitted, book, clients } = this.#options
     return Effect.suspend(() => {
       const own = ownSecret()
@@ -83,10 +105,7 @@ export class SessionRenewal {
         Effect.map(({ secret }) => {
           const certificate = admitted.get(peer)
           if (certificate !== undefined) book.made(certificate, sessionKeys(own, secret))
-        }),
-        Effect.catchAll(({ message }) =>
-          Effect.logDebug(`no new session with ${peer} yet: ${message}`)
-        )
+        })
       )
     })
   }

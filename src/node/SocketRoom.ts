@@ -5,7 +5,7 @@
 import { Effect, type Scope } from "effect"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { MeshHostShape } from "../mesh/host/MeshHost.ts"
-import { SocketBudget, type SocketLane } from "../request/socket/SocketBudget.ts"
+import type { ToPlane } from "../request/PlaneMessages.ts"
 import {
   countOpen,
   type DescriptorShares,
@@ -23,15 +23,24 @@ export interface DescriptorStatus {
   readonly problem: string | null
 }
 
+/** More than a process can have. */
+const unlimited = 2 ** 31
+/** How many clients are told at a time that there is no room, where nothing is limited. */
+const usualSpare = 64
+
+type Sockets = Extract<ToPlane, { readonly type: "sockets" }>
+
 export class SocketRoom {
   readonly #descriptors: Descriptors
-  readonly #budget: SocketBudget
   readonly shares: DescriptorShares | undefined
+  #total: number
+  #used = { clients: true, programs: true }
+  #tell: () => void = () => undefined
 
   private constructor(descriptors: Descriptors) {
     this.#descriptors = descriptors
     this.shares = shareDescriptors(descriptors)
-    this.#budget = new SocketBudget(this.shares?.sockets, this.shares?.spare)
+    this.#total = this.shares?.sockets ?? unlimited
   }
 
   /** Says so when the limit is low. */
@@ -42,22 +51,31 @@ export class SocketRoom {
       return Effect.as(problem === undefined ? Effect.void : Effect.logWarning(problem), room)
     })
 
-  get clients(): SocketLane {
-    return this.#budget.clients
-  }
-
-  get programs(): SocketLane {
-    return this.#budget.programs
+  /** Whom the request threads hear it from, and how many share it: now, and at every change. */
+  tell(threads: number, post: (message: Sockets) => void): void {
+    const share = (whole: number, least: number) => Math.max(least, Math.floor(whole / threads))
+    this.#tell = () =>
+      post({
+        type: "sockets",
+        // One each way, or a thread is of no use.
+        total: share(this.#total, 2),
+        spare: share(this.shares?.spare ?? usualSpare, 1),
+        ...this.#used
+      })
+    this.#tell()
   }
 
   get #problem(): string | undefined {
-    return lowLimit(this.#descriptors, this.#budget.total)
+    return lowLimit(this.#descriptors, this.#total)
   }
 
   /** Nothing is kept for clients without a listener, nor for programs where none is offered. */
   follow({ outbound, services, upstreams }: NodeConfig): void {
-    this.clients.used = outbound.http !== "off" || upstreams.length > 0
-    this.programs.used = services.length > 0
+    this.#used = {
+      clients: outbound.http !== "off" || upstreams.length > 0,
+      programs: services.length > 0
+    }
+    this.#tell()
   }
 
   /** Until the scope closes. */
@@ -68,7 +86,10 @@ export class SocketRoom {
     if (shares === undefined) return Effect.void
     const look = () => {
       const beyond = Math.max(0, host.connectionCount() - shares.mesh)
-      this.#budget.resize(Math.max(2, shares.sockets - beyond))
+      const total = Math.max(2, shares.sockets - beyond)
+      if (total === this.#total) return
+      this.#total = total
+      this.#tell()
     }
     return Effect.acquireRelease(
       Effect.sync(() => {
@@ -79,13 +100,13 @@ export class SocketRoom {
     )
   }
 
-  status(): DescriptorStatus {
+  /** `held`: sockets of clients and programs that are open, over all threads. */
+  status(held: number): DescriptorStatus {
     const { limit } = this.#descriptors
-    const { held, total } = this.#budget
     return {
       limit: limit ?? null,
       open: countOpen() ?? null,
-      sockets: limit === undefined ? null : total,
+      sockets: limit === undefined ? null : this.#total,
       socketsOpen: held,
       problem: this.#problem ?? null
     }

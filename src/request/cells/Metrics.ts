@@ -59,19 +59,30 @@ export class Histogram {
 
   /** The value under which a share `q` of the recordings lie, interpolated within its bucket. */
   quantile(q: number): number {
-    if (this.count === 0) return 0
-    const rank = q * this.count
-    let seen = 0
-    for (let i = 0; i < this.bounds.length; i++) {
-      const here = this.counts[i]!
-      if (seen + here >= rank && here > 0) {
-        const from = i === 0 ? 0 : this.bounds[i - 1]!
-        return from + (this.bounds[i]! - from) * ((rank - seen) / here)
-      }
-      seen += here
-    }
-    return this.bounds[this.bounds.length - 1]!
+    return quantileOf(this.bounds, this.counts, q)
   }
+}
+
+/** The same of counts that came from elsewhere; the last count is of what lies above all bounds. */
+export const quantileOf = (
+  bounds: ReadonlyArray<number>,
+  counts: ArrayLike<number>,
+  q: number
+): number => {
+  let total = 0
+  for (let i = 0; i < counts.length; i++) total += counts[i]!
+  if (total === 0) return 0
+  const rank = q * total
+  let seen = 0
+  for (let i = 0; i < bounds.length; i++) {
+    const here = counts[i]!
+    if (seen + here >= rank && here > 0) {
+      const from = i === 0 ? 0 : bounds[i - 1]!
+      return from + (bounds[i]! - from) * ((rank - seen) / here)
+    }
+    seen += here
+  }
+  return bounds[bounds.length - 1]!
 }
 
 export type MetricKind = "counter" | "gauge" | "histogram"

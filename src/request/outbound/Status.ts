@@ -49,14 +49,11 @@ export interface ServiceStats {
   /** Ejections are disregarded: they left fewer than half of the endpoints, or mostly sick ones. */
   readonly panic: boolean
   readonly inFlight: number
-  /** Calls ended since this node first saw the service. */
+  /** Calls ended since this thread first saw the service, and those with a response below 500. */
   readonly requests: number
-  /** Share of them that ended with a response below 500; 1 when there was none. */
-  readonly successRate: number
-  /** Milliseconds to the response head, as callers here saw it. */
-  readonly p50: number
-  readonly p95: number
-  readonly p99: number
+  readonly successes: number
+  /** How many response heads came within each of `latencyBounds`, as callers here saw it. */
+  readonly latency: ReadonlyArray<number>
 }
 
 export const endpointStatus = (
@@ -112,9 +109,7 @@ export const serviceStats = (plan: ServicePlan, now: number): ServiceStats => {
     panic,
     inFlight,
     requests: plan.requests,
-    successRate: plan.requests === 0 ? 1 : plan.successes / plan.requests,
-    p50: plan.latency.quantile(0.5),
-    p95: plan.latency.quantile(0.95),
-    p99: plan.latency.quantile(0.99)
+    successes: plan.successes,
+    latency: Array.from(plan.latency.counts)
   }
 }

@@ -1,0 +1,180 @@
+/**
+ * The request planes of a node and the mesh plane, joined: what the one learns the others are told,
+ * as changes, and what they ask for or find out is dealt with. Neither waits for the other.
+ */
+import { Effect, Runtime, type Scope } from "effect"
+import type { Dispatch } from "../model/Exchange.ts"
+import { wholeView } from "../model/MeshView.ts"
+import type { PeerKey, ServiceName } from "../model/Names.ts"
+import type { Ticker } from "../model/Time.ts"
+import type { PeerFacts, PlaneFact, PlaneSetup } from "../request/PlaneMessages.ts"
+import { logTo } from "./PlaneLog.ts"
+import type { MeshPlane } from "./MeshPlane.ts"
+import { spawnHere, spawnWorker } from "./PlaneThread.ts"
+import { RequestThreads, type ThreadMessage } from "./RequestThreads.ts"
+import { loadOf } from "./ThreadRows.ts"
+
+export interface RequestPlanesOptions {
+  /** Threads of their own; 0: requests share this one. */
+  readonly workers: number
+  /** A plane in this thread all the same: calls are made here. */
+  readonly here: boolean
+  readonly setup: Omit<PlaneSetup, "index" | "threads">
+  readonly ticker: Ticker
+}
+
+export interface RequestPlanes {
+  readonly threads: RequestThreads
+  /** Calls that are made in this thread; undefined: it has no plane. */
+  readonly dispatch: Dispatch | undefined
+  /** Exchanges of other nodes that run here. */
+  readonly inFlight: Effect.Effect<number>
+  /** Tells the planes what the mesh plane knows, from now on. */
+  readonly follow: (plane: MeshPlane) => Effect.Effect<void, never, Scope.Scope>
+}
+
+const loadPatience = 250
+
+export const makePlanes = (
+  options: RequestPlanesOptions
+): Effect.Effect<RequestPlanes, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { here, setup, ticker, workers } = options
+    const runtime = yield* Effect.runtime<never>()
+    const scope = yield* Effect.scope
+    const runFork = (effect: Effect.Effect<void>): void => {
+      Runtime.runFork(runtime)(effect, { scope })
+    }
+    let plane: MeshPlane | undefined
+
+    /** Peers for which a session is being had: threads ask all at once. */
+    const needed = new Set<PeerKey>()
+    const need = (peer: PeerKey): void => {
+      if (needed.has(peer)) return
+      needed.add(peer)
+      const had =
+        plane === undefined
+          ? Effect.fail(new Error("the node is starting"))
+          : plane.sessionRenewal.need(peer)
+      runFork(
+        had.pipe(
+          Effect.catchAll(({ message }) =>
+            Effect.sync(() => threads.post({ type: "session.none", peer, reason: message }))
+          ),
+          Effect.ensuring(Effect.sync(() => needed.delete(peer)))
+        )
+      )
+    }
+
+    const onFact = (fact: PlaneFact, index: number): void => {
+      threads.postOthers({ type: "fact", fact }, index)
+      // Whether it is there at all is for its observers to find out, now.
+      if (fact.kind === "silent") plane?.membership.linkDown(fact.peer)
+    }
+
+    const onMessage = (message: ThreadMessage, index: number): void => {
+      switch (message.type) {
+        case "log":
+          runFork(logTo(message))
+          return
+        case "fact":
+          onFact(message.fact, index)
+          return
+        case "session.need":
+          need(message.peer)
+      }
+    }
+
+    const threads = yield* Effect.acquireRelease(
+      Effect.sync(
+        () =>
+          new RequestThreads({
+            spawns: [
+              ...(here || workers === 0 ? [spawnHere(ticker)] : []),
+              ...Array.from({ length: workers }, () => spawnWorker)
+            ],
+            setup,
+            ticker,
+            onMessage,
+            onCrash: (index, error, pause) =>
+              runFork(
+                Effect.logError(
+                  `request thread ${index} has crashed, and its connections with it; it is started again in ${pause} ms`,
+                  error
+                )
+              )
+          })
+      ),
+      (it) => Effect.promise(() => it.stop())
+    )
+
+    return {
+      threads,
+      dispatch: threads.here?.dispatch,
+      inFlight: Effect.map(
+        Effect.promise(() => threads.ask({ kind: "load" }, loadPatience)),
+        (answers) => loadOf(answers).inbound
+      ),
+      follow: (joined) =>
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            plane = joined
+            const told = new PeersTold(threads, joined)
+            threads.followView(() => wholeView(joined.view.current))
+            told.follow()
+            return [
+              joined.view.subscribe((_, change) => threads.post({ type: "view", change })),
+              joined.catalogue.subscribe(() => told.follow())
+            ]
+          }),
+          (stops) =>
+            Effect.sync(() => {
+              for (const stop of stops) stop()
+            })
+        ).pipe(Effect.asVoid)
+    }
+  })
+
+/** What threads were told of peers: names, addresses, and why services are missing. */
+class PeersTold {
+  readonly #threads: RequestThreads
+  readonly #plane: MeshPlane
+  readonly #told = new Map<PeerKey, PeerFacts>()
+  #missing: ReadonlyMap<ServiceName, string> = new Map()
+
+  constructor(threads: RequestThreads, plane: MeshPlane) {
+    this.#threads = threads
+    this.#plane = plane
+  }
+
+  follow(): void {
+    const { addressesOf, catalogue, troubles } = this.#plane
+    const present = new Set<PeerKey>()
+    for (const { record } of catalogue.current().entries()) {
+      const { name, peer, state } = record
+      if (state === "left") continue
+      present.add(peer)
+      const facts: PeerFacts = { peer, name, addresses: addressesOf(peer) }
+      const known = this.#told.get(peer)
+      if (known !== undefined && isSame(known, facts)) continue
+      this.#told.set(peer, facts)
+      this.#threads.post({ type: "peer", facts })
+    }
+    for (const peer of this.#told.keys()) {
+      if (present.has(peer)) continue
+      this.#told.delete(peer)
+      this.#plane.sessions.end(peer, "it has left the mesh")
+      this.#threads.post({ type: "peer.gone", peer })
+    }
+    const missing = troubles.missing()
+    if (missing === this.#missing) return
+    const wasEmpty = this.#missing.size === 0
+    this.#missing = missing
+    if (!wasEmpty || missing.size > 0) this.#threads.post({ type: "missing", reasons: missing })
+  }
+}
+
+const isSame = (a: PeerFacts, b: PeerFacts): boolean =>
+  a.name === b.name &&
+  a.addresses.length === b.addresses.length &&
+  a.addresses.every((address, index) => address === b.addresses[index])

@@ -1,0 +1,25 @@
+/** How many request threads a node has. */
+import { availableParallelism } from "node:os"
+import type { NodeConfig } from "../config/NodeConfig.ts"
+
+/** `auto` stops here: beyond it somebody should have measured. */
+const mostByItself = 8
+
+/** Sockets of programs that a thread should have at least: with fewer it mostly waits for some. */
+const leastSockets = 256
+
+/**
+ * `sockets`: what the limit of open files leaves for connections of programs; undefined: nothing
+ * limits them. Processors are those that this process may use: affinity and the limits of its
+ * control group count.
+ */
+export const threadCount = (
+  threads: NodeConfig["node"]["threads"],
+  sockets: number | undefined,
+  processors: number = availableParallelism()
+): number => {
+  if (threads !== "auto") return threads
+  const byProcessors = Math.min(mostByItself, Math.max(1, processors))
+  const bySockets = sockets === undefined ? byProcessors : Math.floor(sockets / leastSockets)
+  return Math.max(1, Math.min(byProcessors, bySockets))
+}
