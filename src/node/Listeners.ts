@@ -7,7 +7,8 @@ import { Effect, type Scope } from "effect"
 import { collides, formatHostPort } from "../config/HostPort.ts"
 import type { NodeConfig, UpstreamConfig } from "../config/NodeConfig.ts"
 import type { ListenSpec } from "../request/PlaneMessages.ts"
-import { type OpenPort, PlaneListenError, type RequestThreads } from "./RequestThreads.ts"
+import { ListenError, makeListenError } from "../request/listener/ListenError.ts"
+import type { OpenPort, RequestThreads } from "./RequestThreads.ts"
 
 interface Open {
   readonly upstream: UpstreamConfig
@@ -24,10 +25,23 @@ export interface Listeners {
   readonly follow: (
     upstreams: ReadonlyArray<UpstreamConfig>,
     deadline: number
-  ) => Effect.Effect<void, PlaneListenError>
+  ) => Effect.Effect<void, ListenError>
   /** Takes nothing new and waits for what runs, at most `deadline` ms. */
   readonly drain: (deadline: number) => Effect.Effect<void>
 }
+
+/** Open while its scope is. */
+const openScoped = <L extends Listener>(
+  open: () => Promise<L>
+): Effect.Effect<L, ListenError, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.tryPromise({ try: open, catch: (error) => error }).pipe(
+      Effect.catchAll((error) =>
+        error instanceof ListenError ? Effect.fail(error) : Effect.die(error)
+      )
+    ),
+    ({ close }) => Effect.sync(close)
+  )
 
 const keyOf = ({ allowRemote, listen, service, protocol }: UpstreamConfig): string =>
   `${formatHostPort(listen)} ${service} ${protocol}${allowRemote ? " for all hosts" : ""}`
@@ -43,15 +57,15 @@ const specOf = ({ allowRemote, listen, protocol, service }: UpstreamConfig): Lis
 export const makeListeners = (
   config: NodeConfig,
   threads: Pick<RequestThreads, "open">
-): Effect.Effect<Listeners, PlaneListenError, Scope.Scope> =>
+): Effect.Effect<Listeners, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
     const parent = yield* Effect.scope
     const { http } = config.outbound
     const open = new Map<string, Open>()
-    const openPort = (spec: ListenSpec): Effect.Effect<OpenPort, PlaneListenError> =>
+    const openPort = (spec: ListenSpec): Effect.Effect<OpenPort, ListenError> =>
       Effect.tryPromise({
         try: () => threads.open(spec),
-        catch: (cause) => (cause instanceof PlaneListenError ? cause : refused(spec, cause))
+        catch: (cause) => (cause instanceof ListenError ? cause : refused(spec, cause))
       })
     const proxy =
       http === "off"
@@ -65,7 +79,7 @@ export const makeListeners = (
       })
     )
 
-    const openOne = (upstream: UpstreamConfig): Effect.Effect<Open, PlaneListenError> =>
+    const openOne = (upstream: UpstreamConfig): Effect.Effect<Open, ListenError> =>
       Effect.map(openPort(specOf(upstream)), (port) => ({ upstream, port }))
 
     const close = ({ port }: Open, deadline: number): Effect.Effect<void> =>
@@ -146,8 +160,5 @@ export const makeListeners = (
     }
   })
 
-const refused = (spec: ListenSpec, cause: unknown): PlaneListenError => {
-  const where = formatHostPort(spec)
-  const message = cause instanceof Error ? cause.message : String(cause)
-  return new PlaneListenError("other", where, `cannot listen on ${where}: ${message}`)
-}
+const refused = ({ host, port }: ListenSpec, cause: unknown): ListenError =>
+  makeListenError(host, port, cause instanceof Error ? cause : new Error(String(cause)))

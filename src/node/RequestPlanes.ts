@@ -8,8 +8,8 @@ import { wholeView } from "../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { PeerFacts, PlaneFact, PlaneSetup } from "../request/PlaneMessages.ts"
-import { logTo } from "./PlaneLog.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
+import { makePlaneLog } from "./PlaneLog.ts"
 import { spawnHere, spawnWorker } from "./PlaneThread.ts"
 import { RequestThreads, type ThreadMessage } from "./RequestThreads.ts"
 import { loadOf } from "./ThreadRows.ts"
@@ -19,7 +19,7 @@ export interface RequestPlanesOptions {
   readonly workers: number
   /** A plane in this thread all the same: calls are made here. */
   readonly here: boolean
-  readonly setup: Omit<PlaneSetup, "index" | "threads">
+  readonly setup: Omit<PlaneSetup, "index" | "threads" | "sharePorts">
   readonly ticker: Ticker
 }
 
@@ -45,6 +45,7 @@ export const makePlanes = (
     const runFork = (effect: Effect.Effect<void>): void => {
       Runtime.runFork(runtime)(effect, { scope })
     }
+    const log = yield* makePlaneLog
     let plane: MeshPlane | undefined
 
     /** Peers for which a session is being had: threads ask all at once. */
@@ -75,7 +76,7 @@ export const makePlanes = (
     const onMessage = (message: ThreadMessage, index: number): void => {
       switch (message.type) {
         case "log":
-          runFork(logTo(message))
+          log(message.level, message.message, message.fields)
           return
         case "fact":
           onFact(message.fact, index)
@@ -94,6 +95,7 @@ export const makePlanes = (
               ...Array.from({ length: workers }, () => spawnWorker)
             ],
             setup,
+            sharePorts: workers > 0,
             ticker,
             onMessage,
             onCrash: (index, error, pause) =>

@@ -10,16 +10,19 @@ import type { ViewChange } from "../model/MeshView.ts"
 import type { RelayDown, RelayUp, SocketEnd } from "../model/Relay.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
+import { ListenError } from "../request/listener/ListenError.ts"
 import type { FromPlane, ListenSpec, PlaneSetup, ToPlane } from "../request/PlaneMessages.ts"
 import type { AskedRows, Question } from "../request/PlaneQuestions.ts"
 import type { PlaneThread, SpawnPlane } from "./PlaneThread.ts"
 import { PlaneMemory } from "./PlaneMemory.ts"
-import { isPortFree } from "./PortCheck.ts"
+import { freePort } from "./FreePort.ts"
 
 export interface RequestThreadsOptions {
   /** One for each plane, at least one. */
   readonly spawns: ReadonlyArray<SpawnPlane>
-  readonly setup: Omit<PlaneSetup, "index" | "threads">
+  readonly setup: Omit<PlaneSetup, "index" | "threads" | "sharePorts">
+  /** They are threads of their own, so several may listen on one port. */
+  readonly sharePorts: boolean
   readonly ticker: Ticker
   readonly onMessage: (message: ThreadMessage, index: number) => void
   /** A thread has crashed and is started again after `pause` ms. */
@@ -50,18 +53,6 @@ export interface OpenPort {
   /** Takes nothing new and waits for what runs, at most `deadline` ms. */
   readonly drain: (deadline: number) => Promise<void>
   readonly close: () => void
-}
-
-export class PlaneListenError extends Error {
-  override readonly name = "PlaneListenError"
-  readonly code: string
-  readonly address: string
-
-  constructor(code: string, address: string, message: string) {
-    super(message)
-    this.code = code
-    this.address = address
-  }
 }
 
 interface Slot {
@@ -158,14 +149,14 @@ export class RequestThreads {
     return answers.filter((rows) => rows !== undefined)
   }
 
-  /** Opens a port in all threads, or in none: rejects with a `PlaneListenError`. */
+  /** Opens a port in all threads, or in none: rejects with a `ListenError`. */
   async open(spec: ListenSpec): Promise<OpenPort> {
     const id = ++this.#lastId
     const [first, ...others] = this.#slots
     if (first === undefined) throw new Error("a node has at least one request plane")
     // Threads share the port with each other, and would with strangers: two nodes on one port would
     // each get a part of the connections. Whoever has it already is met here.
-    if (this.#sharePorts && spec.port !== 0) await isPortFree(spec)
+    if (this.#sharePorts && spec.port !== 0) await freePort(spec)
     const address = await this.#openIn(first, id, spec)
     const bound: ListenSpec = { ...spec, port: address.port }
     try {
@@ -239,8 +230,9 @@ export class RequestThreads {
     )
   }
 
+  /** Also where there is but one: it may be started again before its last life's port is free. */
   get #sharePorts(): boolean {
-    return this.count > 1 || this.here === undefined
+    return this.#options.sharePorts
   }
 
   #start(slot: Slot): void {
@@ -249,7 +241,7 @@ export class RequestThreads {
     slot.since = ticker.wall()
     slot.startedAt = ticker.now()
     const thread = slot.spawn(
-      { ...setup, index: slot.index, threads: this.count },
+      { ...setup, index: slot.index, threads: this.count, sharePorts: this.#sharePorts },
       {
         onMessage: (message) => this.#onMessage(slot, message),
         onGone: (error) => this.#onGone(slot, error)
@@ -344,15 +336,15 @@ export class RequestThreads {
         ? undefined
         : await this.#answer(slot, "listening", id, listenPatience)
     if (answer?.type === "listening") return answer.address
-    const where = formatHostPort(spec)
-    if (answer?.type === "listen.failed") {
-      throw new PlaneListenError(answer.code, answer.address, answer.message)
-    }
-    throw new PlaneListenError(
-      "other",
-      where,
-      `cannot listen on ${where}: request thread ${slot.index} does not answer`
-    )
+    const address = formatHostPort(spec)
+    const { code, message } =
+      answer?.type === "listen.failed"
+        ? answer
+        : {
+            code: "other" as const,
+            message: `cannot listen on ${address}: request thread ${slot.index} does not answer`
+          }
+    throw new ListenError({ code, address, message, cause: new Error(message) })
   }
 
   #closePort(id: number): void {

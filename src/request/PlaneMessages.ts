@@ -4,12 +4,13 @@
  * thread that begins anew is told everything again.
  */
 import type { LocalService } from "../model/LocalService.ts"
-import type { LogFields, LogLevel } from "../model/Log.ts"
+import type { LogLevel } from "../model/Log.ts"
 import type { ViewChange } from "../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Policy } from "../model/Policy.ts"
 import type { RelayDown, RelayUp, SocketEnd } from "../model/Relay.ts"
 import type { Session } from "../model/Session.ts"
+import type { ListenErrorCode } from "./listener/ListenError.ts"
 import type { AskedRows, Question } from "./PlaneQuestions.ts"
 
 /** What a thread has to know before anything else; all of it stays as long as the thread lives. */
@@ -23,6 +24,8 @@ export interface PlaneSetup {
   readonly index: number
   /** How many there are. What a host may have once, each has a part of: see `shareOf`. */
   readonly threads: number
+  /** Other threads of this node listen on the same ports. */
+  readonly sharePorts: boolean
   /** Services without a policy get this. */
   readonly defaultPolicy: Policy
   /** There is an access log somewhere: lines are to be made. */
@@ -123,8 +126,7 @@ export type FromPlane =
   | {
       readonly type: "listen.failed"
       readonly id: number
-      readonly code: string
-      readonly address: string
+      readonly code: ListenErrorCode
       readonly message: string
     }
   | { readonly type: "listen.stopped"; readonly id: number }
@@ -139,7 +141,7 @@ export type FromPlane =
       readonly type: "log"
       readonly level: LogLevel
       readonly message: string
-      readonly fields: LogFields | undefined
+      readonly fields: Readonly<Record<string, string | number | undefined>> | undefined
     }
   | { readonly type: "answer"; readonly id: number; readonly rows: AskedRows }
   | RelayUp

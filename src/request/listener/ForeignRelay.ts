@@ -5,6 +5,7 @@
  */
 import type net from "node:net"
 import { type RelayDown, type RelayUp, relayWindow } from "../../model/Relay.ts"
+import type { SortedConnection } from "../link/MeshPort.ts"
 
 /** Finds hosts that are gone without a word, ms of silence before it asks. */
 const keepAliveAfter = 15_000
@@ -18,8 +19,7 @@ class Foreign {
 
   constructor(
     id: number,
-    socket: net.Socket,
-    early: Uint8Array,
+    { first, reads, socket }: SortedConnection,
     post: (message: RelayUp) => void,
     onClosed: () => void
   ) {
@@ -28,18 +28,15 @@ class Foreign {
     this.#post = post
     let reason: string | undefined
     socket.setKeepAlive(true, keepAliveAfter)
-    socket.on("data", (bytes) => this.#onBytes(bytes))
+    reads.onBytes = (bytes) => this.#onBytes(bytes)
     socket.on("error", (error) => {
       reason = error.message
     })
-    // Halves of it do not end on their own: the socket answers a FIN with its own.
-    socket.on("end", () => socket.end())
     socket.once("close", () => {
       onClosed()
       post({ type: "relay.closed", id, reason })
     })
-    this.#onBytes(early)
-    socket.resume()
+    this.#onBytes(first)
   }
 
   #onBytes(bytes: Uint8Array): void {
@@ -88,8 +85,9 @@ export class ForeignRelay {
     this.#post = post
   }
 
-  /** `early`: what was read of it already. The socket is paused, and nobody listens to it yet. */
-  add(listener: number, socket: net.Socket, early: Uint8Array): void {
+  /** One that came to the port of that number. */
+  add(listener: number, connection: SortedConnection): void {
+    const { socket } = connection
     const { remoteAddress, remotePort } = socket
     if (remoteAddress === undefined || remotePort === undefined) {
       socket.destroy() // it is gone again
@@ -99,7 +97,7 @@ export class ForeignRelay {
     const remote = { host: remoteAddress, port: remotePort }
     this.#post({ type: "relay.open", id, listener, remote })
     const onClosed = () => void this.#open.delete(id)
-    this.#open.set(id, new Foreign(id, socket, early, this.#post, onClosed))
+    this.#open.set(id, new Foreign(id, connection, this.#post, onClosed))
   }
 
   receive(message: RelayDown): void {

@@ -1,0 +1,40 @@
+/** What a request thread knows of the other nodes: their names, and where they are dialled. */
+import type { PeerKey } from "../model/Names.ts"
+import type { PeerFacts } from "./PlaneMessages.ts"
+
+const nowhere: ReadonlyArray<string> = []
+
+export class PeerBook {
+  readonly #self: { readonly peer: PeerKey; readonly node: string }
+  readonly #facts = new Map<PeerKey, PeerFacts>()
+  /** By its certificate, of one whose record is not here yet. */
+  readonly #proved = new Map<PeerKey, string>()
+
+  constructor(self: { readonly peer: PeerKey; readonly node: string }) {
+    this.#self = self
+  }
+
+  put(facts: PeerFacts): void {
+    this.#facts.set(facts.peer, facts)
+    this.#proved.delete(facts.peer)
+  }
+
+  /** Its handshake has shown the name; whoever calls before its record is here has one then. */
+  prove(peer: PeerKey, name: string): void {
+    if (!this.#facts.has(peer)) this.#proved.set(peer, name)
+  }
+
+  forget(peer: PeerKey): void {
+    this.#facts.delete(peer)
+    this.#proved.delete(peer)
+  }
+
+  nameOf(peer: PeerKey): string {
+    if (peer === this.#self.peer) return this.#self.node
+    return this.#facts.get(peer)?.name ?? this.#proved.get(peer) ?? peer
+  }
+
+  addressesOf(peer: PeerKey): ReadonlyArray<string> {
+    return this.#facts.get(peer)?.addresses ?? nowhere
+  }
+}

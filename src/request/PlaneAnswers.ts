@@ -1,0 +1,56 @@
+/** What a request thread answers to people's questions (PlaneQuestions.ts). */
+import type { Ticker } from "../model/Time.ts"
+import type { MetricRegistry } from "./cells/Metrics.ts"
+import type { Inbound } from "./inbound/Inbound.ts"
+import type { LinkPool } from "./link/LinkPool.ts"
+import type { Outbound } from "./outbound/Outbound.ts"
+import type { AskedRows, Question } from "./PlaneQuestions.ts"
+import type { SocketBudget } from "./socket/SocketBudget.ts"
+
+export interface AnswerSources {
+  readonly ticker: Ticker
+  readonly metrics: MetricRegistry
+  readonly inbound: Inbound
+  readonly outbound: Outbound
+  readonly pool: LinkPool
+  readonly sockets: SocketBudget
+}
+
+export const answer = (question: Question, sources: AnswerSources): AskedRows => {
+  const { inbound, metrics, outbound, pool, sockets } = sources
+  switch (question.kind) {
+    case "services":
+      return { kind: "services", rows: outbound.services() }
+    case "endpoints":
+      return { kind: "endpoints", rows: outbound.endpoints(question.service) }
+    case "links":
+      return { kind: "links", rows: pool.status() }
+    case "totals":
+      return { kind: "totals", totals: totalsOf(outbound) }
+    case "load":
+      return {
+        kind: "load",
+        load: {
+          inbound: inbound.inFlight,
+          outbound: outbound.services().reduce((sum, one) => sum + one.inFlight, 0),
+          serving: pool.serving(),
+          sockets: sockets.held
+        }
+      }
+    case "collect":
+      metrics.collect()
+      return { kind: "collect" }
+  }
+}
+
+const totalsOf = (outbound: Outbound): ReadonlyMap<string, number> => {
+  const totals = new Map<string, number>()
+  for (const { service, requests } of outbound.services()) {
+    if (requests === 0) continue
+    totals.set(service, requests)
+    for (const endpoint of outbound.endpoints(service)) {
+      totals.set(endpoint.key, endpoint.requests)
+    }
+  }
+  return totals
+}

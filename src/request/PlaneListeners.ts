@@ -1,0 +1,159 @@
+/** The ports that a request thread has open, by the numbers the mesh thread gave them. */
+import type { Dispatch } from "../model/Exchange.ts"
+import type { Log } from "../model/Log.ts"
+import type { SocketEnd } from "../model/Relay.ts"
+import type { Ticker } from "../model/Time.ts"
+import type { MetricRegistry } from "./cells/Metrics.ts"
+import { MeshPort } from "./link/MeshPort.ts"
+import { MeshPortError } from "./link/MeshPortError.ts"
+import type { SessionTransport } from "./link/SessionTransport.ts"
+import { parseTcpAddress, tcpAddressOf } from "./link/TcpAddress.ts"
+import type { ForeignRelay } from "./listener/ForeignRelay.ts"
+import { openHttpListener } from "./listener/HttpListener.ts"
+import { ListenError, makeListenError } from "./listener/ListenError.ts"
+import { openTcpListener } from "./listener/TcpListener.ts"
+import type { FromPlane, ListenSpec, PlaneSetup, ToPlane } from "./PlaneMessages.ts"
+import type { SocketLane } from "./socket/SocketBudget.ts"
+
+export interface PlaneListenersOptions {
+  readonly setup: PlaneSetup
+  readonly ticker: Ticker
+  readonly metrics: MetricRegistry
+  readonly log: Log
+  readonly dispatch: Dispatch
+  readonly sockets: SocketLane
+  readonly transport: SessionTransport
+  readonly relay: ForeignRelay
+  readonly post: (message: FromPlane) => void
+}
+
+interface Port {
+  readonly address: SocketEnd
+  readonly stop: () => void
+  readonly drain: (deadline: number) => Promise<void>
+  readonly close: () => void
+}
+
+type Listen = Extract<ToPlane, { readonly id: number; readonly type: `listen${string}` }>
+
+/** Connections of clients that a listener has at most, on the whole host. */
+const connectionsPerListener = 10_000
+
+export class PlaneListeners {
+  readonly #options: PlaneListenersOptions
+  readonly #ports = new Map<number, Port>()
+  /** Being opened; true: it is not wanted any more. */
+  readonly #opening = new Map<number, { unwanted: boolean }>()
+
+  constructor(options: PlaneListenersOptions) {
+    this.#options = options
+  }
+
+  receive(message: Listen): void {
+    const { id } = message
+    switch (message.type) {
+      case "listen":
+        void this.#open(id, message.spec)
+        return
+      case "listen.stop":
+        this.#ports.get(id)?.stop()
+        // The system has it back when this turn's sockets are closed.
+        setImmediate(() => this.#options.post({ type: "listen.stopped", id }))
+        return
+      case "listen.drain":
+        void this.#drain(id, message.deadline)
+        return
+      case "listen.close":
+        this.#close(id)
+    }
+  }
+
+  close(): void {
+    for (const id of [...this.#ports.keys(), ...this.#opening.keys()]) this.#close(id)
+  }
+
+  async #open(id: number, spec: ListenSpec): Promise<void> {
+    const { post } = this.#options
+    const opening = { unwanted: false }
+    this.#opening.set(id, opening)
+    try {
+      const port = await this.#openPort(id, spec)
+      if (opening.unwanted) port.close()
+      else {
+        this.#ports.set(id, port)
+        post({ type: "listening", id, address: port.address })
+      }
+    } catch (cause) {
+      const error = listenErrorOf(spec, cause)
+      post({ type: "listen.failed", id, code: error.code, message: error.message })
+    } finally {
+      this.#opening.delete(id)
+    }
+  }
+
+  #openPort(id: number, spec: ListenSpec): Promise<Port> {
+    const { dispatch, log, metrics, setup, sockets, ticker } = this.#options
+    const { host, port } = spec
+    if (spec.kind === "mesh") return this.#openMeshPort(id, spec)
+    const common = {
+      ...{ host, port, dispatch, log, metrics, sockets, ticker, self: setup.self },
+      reusePort: setup.sharePorts,
+      maxConnections: Math.ceil(connectionsPerListener / setup.threads)
+    }
+    switch (spec.kind) {
+      case "proxy":
+        return openHttpListener(common)
+      case "http":
+        return openHttpListener({
+          ...common,
+          fixedService: spec.service,
+          remoteNames: spec.remoteNames
+        })
+      case "tcp":
+        return openTcpListener({ ...common, service: spec.service })
+    }
+  }
+
+  async #openMeshPort(id: number, { host, port }: SocketEnd): Promise<Port> {
+    const { log, relay, setup, ticker, transport } = this.#options
+    const opened = await MeshPort.open({
+      listen: [tcpAddressOf(host, port)],
+      reusePort: setup.sharePorts,
+      ticker,
+      onLink: (connection) => transport.accept(connection),
+      foreign: (connection) => relay.add(id, connection),
+      onTrouble: ({ message }) =>
+        log("error", `the port for other nodes could not accept a connection: ${message}`)
+    })
+    const [bound] = opened.addresses
+    const address = bound === undefined ? undefined : parseTcpAddress(bound)
+    const close = () => void opened.close()
+    return {
+      address: address === undefined ? { host, port } : { host: address.host, port: address.port },
+      stop: close,
+      drain: () => opened.close(),
+      close
+    }
+  }
+
+  async #drain(id: number, deadline: number): Promise<void> {
+    try {
+      await this.#ports.get(id)?.drain(deadline)
+    } finally {
+      this.#options.post({ type: "listen.drained", id })
+    }
+  }
+
+  #close(id: number): void {
+    const opening = this.#opening.get(id)
+    if (opening !== undefined) opening.unwanted = true
+    this.#ports.get(id)?.close()
+    this.#ports.delete(id)
+  }
+}
+
+const listenErrorOf = ({ host, port }: SocketEnd, cause: unknown): ListenError => {
+  if (cause instanceof ListenError) return cause
+  const under = cause instanceof MeshPortError ? cause.cause : cause
+  return makeListenError(host, port, under instanceof Error ? under : new Error(String(cause)))
+}

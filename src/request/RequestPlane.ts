@@ -1,0 +1,249 @@
+/**
+ * All that carries calls, put together: one of these runs in each request thread, or in the one
+ * thread there is. It knows what it was told last (PlaneMessages.ts) and waits for nobody.
+ *
+ *     listeners ─► outbound (plans, policies, balancers) ─► links ══► other nodes
+ *                        └──────────► inbound ◄──────────── links ◄══
+ *                                        └─► programs of this host
+ */
+import type { Dispatch } from "../model/Exchange.ts"
+import type { Log } from "../model/Log.ts"
+import { MeshViewReplica } from "../model/MeshView.ts"
+import type { PeerKey, ServiceName } from "../model/Names.ts"
+import type { Session } from "../model/Session.ts"
+import type { Ticker } from "../model/Time.ts"
+import { MetricRegistry } from "./cells/Metrics.ts"
+import { NodeObserver } from "./cells/NodeObserver.ts"
+import { type Inbound, makeInbound } from "./inbound/Inbound.ts"
+import { LinkPool } from "./link/LinkPool.ts"
+import { Sessions } from "./link/Sessions.ts"
+import { SessionTransport } from "./link/SessionTransport.ts"
+import { ForeignRelay } from "./listener/ForeignRelay.ts"
+import { makeOutbound, type Outbound } from "./outbound/Outbound.ts"
+import { PeerBook } from "./PeerBook.ts"
+import { answer } from "./PlaneAnswers.ts"
+import { PlaneListeners } from "./PlaneListeners.ts"
+import type { FromPlane, PlaneSetup, ToPlane } from "./PlaneMessages.ts"
+import { SessionNeeds } from "./SessionNeeds.ts"
+import { SocketBudget } from "./socket/SocketBudget.ts"
+
+export interface PlaneEnvironment {
+  readonly ticker: Ticker
+  readonly post: (message: FromPlane) => void
+  /** It has ended, and takes no more messages. */
+  readonly onStopped: () => void
+}
+
+export class RequestPlane {
+  readonly metrics = new MetricRegistry()
+  readonly #environment: PlaneEnvironment
+  readonly #observer: NodeObserver
+  readonly #sockets = new SocketBudget()
+  readonly #view = new MeshViewReplica()
+  readonly #peers: PeerBook
+  readonly #sessions: Sessions
+  readonly #needs: SessionNeeds
+  readonly #transport: SessionTransport
+  readonly #pool: LinkPool
+  readonly #inbound: Inbound
+  readonly #outbound: Outbound
+  readonly #relay: ForeignRelay
+  readonly #listeners: PlaneListeners
+  #missing: ReadonlyMap<ServiceName, string> = new Map()
+  #stopped = false
+
+  constructor(setup: PlaneSetup, environment: PlaneEnvironment) {
+    const { post, ticker } = environment
+    const { index, self, threads } = setup
+    this.#environment = environment
+    const log: Log = (level, message, fields) => post({ type: "log", level, message, fields })
+    const onDefect = (error: unknown) =>
+      log(
+        "error",
+        `a defect on a link; its exchange was reset: ${error instanceof Error ? error.stack : error}`
+      )
+    this.#observer = new NodeObserver({
+      node: self.node,
+      registry: this.metrics,
+      ticker,
+      spans: undefined,
+      accessLog: undefined,
+      sample: 0
+    })
+    this.#peers = new PeerBook(self)
+    this.#sessions = new Sessions(() => ticker.wall())
+    this.#needs = new SessionNeeds((peer) => post({ type: "session.need", peer }))
+    this.#inbound = makeInbound({
+      self,
+      ticker,
+      metrics: this.metrics,
+      observer: this.#observer,
+      callerName: (peer) => this.#peers.nameOf(peer),
+      sockets: this.#sockets.programs
+    })
+    this.#transport = new SessionTransport({
+      self: self.peer,
+      sessions: this.#sessions,
+      ticker,
+      thread: index,
+      threads,
+      needSession: (peer, _, signal) => this.#needs.need(peer, signal)
+    })
+    this.#pool = new LinkPool({
+      transport: this.#transport,
+      ticker,
+      node: self.node,
+      serve: this.#inbound.dispatch,
+      nameOf: (peer) => this.#peers.nameOf(peer),
+      addressesOf: (peer) => this.#peers.addressesOf(peer),
+      onDefect
+    })
+    this.#outbound = makeOutbound({
+      self: selfOf(self),
+      view: this.#view,
+      policies: new Map(),
+      defaultPolicy: setup.defaultPolicy,
+      ticker,
+      metrics: this.metrics,
+      observer: this.#observer,
+      local: this.#inbound.dispatch,
+      remote: (peer) => this.#pool.dispatchTo(peer),
+      whyMissing: (service) => this.#missing.get(service)
+    })
+    this.#pool.onUp((peer) => this.#outbound.peerUp(peer))
+    this.#pool.onDown((peer) => this.#outbound.peerDown(peer))
+    this.#relay = new ForeignRelay(post)
+    this.#listeners = new PlaneListeners({
+      ...{ setup, ticker, log, post },
+      metrics: this.metrics,
+      dispatch: this.#outbound.dispatch,
+      sockets: this.#sockets.clients,
+      transport: this.#transport,
+      relay: this.#relay
+    })
+    void this.#pool.listen()
+    post({ type: "ready" })
+  }
+
+  /** For calls of programs in this thread. */
+  get dispatch(): Dispatch {
+    return this.#outbound.dispatch
+  }
+
+  receive(message: ToPlane): void {
+    if (this.#stopped) return
+    switch (message.type) {
+      case "view":
+        this.#view.apply(message.change)
+        return
+      case "policies":
+        this.#outbound.setPolicies(message.policies)
+        return
+      case "services":
+        this.#inbound.setServices(message.services)
+        return
+      case "health":
+        this.#inbound.setHealth(message.service, message.endpoint, message.healthy, message.reason)
+        return
+      case "peer":
+        this.#peers.put(message.facts)
+        return
+      case "peer.gone":
+        this.#forget(message.peer)
+        return
+      case "session":
+        this.#onSession(message.session)
+        return
+      case "session.end":
+        this.#sessions.endPeer(message.peer, message.reason)
+        return
+      case "session.none":
+        this.#needs.none(message.peer, message.reason)
+        return
+      case "fact":
+        return
+      case "missing":
+        this.#missing = message.reasons
+        return
+      case "sample":
+        this.#observer.setSample(message.share)
+        return
+      case "sockets":
+        this.#sockets.clients.used = message.clients
+        this.#sockets.programs.used = message.programs
+        this.#sockets.resize(message.total)
+        return
+      case "listen":
+      case "listen.stop":
+      case "listen.drain":
+      case "listen.close":
+        this.#listeners.receive(message)
+        return
+      case "drain":
+        this.#drain(message.reason)
+        return
+      case "ask":
+        this.#answer(message)
+        return
+      case "relay.data":
+      case "relay.taken":
+      case "relay.end":
+      case "relay.reset":
+        this.#relay.receive(message)
+        return
+      case "stop":
+        this.stop()
+    }
+  }
+
+  stop(): void {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.#listeners.close()
+    this.#outbound.close()
+    this.#pool.stop()
+    this.#transport.stop(new Error("this node is shutting down"))
+    this.#inbound.close()
+    this.#relay.close()
+    this.#environment.post({ type: "stopped" })
+    this.#environment.onStopped()
+  }
+
+  #onSession(session: Session): void {
+    this.#peers.prove(session.peer, session.peerName)
+    this.#sessions.put(session)
+    this.#needs.have(session)
+  }
+
+  #forget(peer: PeerKey): void {
+    this.#peers.forget(peer)
+  }
+
+  /** Others are told to open nothing more here; what runs goes on. */
+  #drain(reason: string): void {
+    this.#pool.goaway(reason)
+    this.#inbound.drain()
+    this.#inbound.whenIdle(() =>
+      // The last answers are given, but have not left yet.
+      this.#pool.whenServed(() => this.#environment.post({ type: "served" }))
+    )
+  }
+
+  #answer({ id, question }: Extract<ToPlane, { readonly type: "ask" }>): void {
+    const rows = answer(question, {
+      ticker: this.#environment.ticker,
+      metrics: this.metrics,
+      inbound: this.#inbound,
+      outbound: this.#outbound,
+      pool: this.#pool,
+      sockets: this.#sockets
+    })
+    this.#environment.post({ type: "answer", id, rows })
+  }
+}
+
+const selfOf = ({ node, peer, zone }: PlaneSetup["self"]) => ({
+  node,
+  peer,
+  ...(zone === undefined ? {} : { zone })
+})
