@@ -4,7 +4,7 @@
  */
 import type { ConnectionStatus } from "../mesh/host/ConnectionKeeper.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
-import { latencyBounds, quantileOf } from "../request/cells/Metrics.ts"
+import { latencyBounds, quantileOf } from "../request/cells/Cells.ts"
 import type { PeerLinkStatus } from "../request/link/LinkPool.ts"
 import { standingNames } from "../request/outbound/Standing.ts"
 import type { EndpointStatus, ServiceStats } from "../request/outbound/Status.ts"

@@ -4,7 +4,8 @@
  */
 import { closeSync, openSync, write } from "node:fs"
 import type { AccessLogEntry, AccessLogSink } from "../request/cells/AccessLogEntry.ts"
-import type { Counter, MetricRegistry } from "../request/cells/Metrics.ts"
+import type { Counter } from "../request/cells/Cells.ts"
+import type { MetricRegistry } from "../request/cells/Metrics.ts"
 
 /** Where text goes; one write at a time. */
 export interface TextSink {
