@@ -38,6 +38,8 @@ export interface SealedChannelOptions {
   readonly keys: LinkKeys
   readonly session: Session
   readonly ticker: Ticker
+  /** Which of the peer's threads has answered, and how many it has, when it was we who dialled. */
+  readonly answeredBy?: { readonly thread: number; readonly threads: number }
   /** The acceptor's link is one: its events are to be set before this returns. */
   readonly onHello?: (channel: SealedChannel) => void
   /** It is over, before its events hear of it. */
@@ -46,6 +48,7 @@ export interface SealedChannelOptions {
 
 export class SealedChannel implements ByteChannel {
   readonly session: Session
+  readonly answeredBy: SealedChannelOptions["answeredBy"]
   /** What is written is sealed at once. */
   readonly copies = true
   readonly #options: SealedChannelOptions
@@ -75,6 +78,7 @@ export class SealedChannel implements ByteChannel {
     this.#options = options
     this.#socket = socket
     this.session = session
+    this.answeredBy = options.answeredBy
     this.#unheard = side === "acceptor"
     this.#sealer = new RecordSealer(keys.send)
     this.#opener = new RecordOpener(keys.receive, (kind, lane, plain) =>

@@ -50,6 +50,9 @@ const anyThread = 0xffff
 /** Threads of a node, at most: indices fit beside `anyThread`. */
 export const maxThreads = anyThread
 
+/** How often a dialler may be sent on to another thread; then it is taken wherever it lands. */
+export const maxThreadTries = 8
+
 /** Why there is no link. Each is a byte on the wire, by its place; the first is not sent. */
 const reasons = [
   "accepted",
