@@ -10,7 +10,7 @@ import { MeshRpcError } from "../mesh/host/MeshRpc.ts"
 import type { MeshRpcClients } from "../mesh/host/MeshRpcClients.ts"
 import type { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
 import type { SessionBook } from "../mesh/trust/SessionBook.ts"
-import { contributionBytes, sessionKeys } from "../mesh/trust/SessionSecret.ts"
+import { contributionBytes, sessionOf } from "../mesh/trust/SessionSecret.ts"
 import type { PeerKey } from "../model/Names.ts"
 
 export interface SessionRenewalOptions {
@@ -78,7 +78,7 @@ export class SessionRenewal {
         return Effect.fail(new MeshRpcError({ code: "refused", message }))
       }
       const own = ownSecret()
-      book.made(certificate, sessionKeys(secret, own))
+      book.made(certificate, sessionOf(secret, own))
       return Effect.succeed({ secret: own })
     })
   }
@@ -104,7 +104,7 @@ export class SessionRenewal {
         Effect.flatMap((client) => client.NewSession({ secret: own })),
         Effect.map(({ secret }) => {
           const certificate = admitted.get(peer)
-          if (certificate !== undefined) book.made(certificate, sessionKeys(own, secret))
+          if (certificate !== undefined) book.made(certificate, sessionOf(own, secret))
         })
       )
     })

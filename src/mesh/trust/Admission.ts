@@ -20,7 +20,7 @@ import type { ChainCache, VerifiedCertificate } from "./Certificate.ts"
 import type { HandshakeChannel } from "./HandshakeChannel.ts"
 import type { IdentityCell, NodeIdentity } from "./NodeIdentity.ts"
 import { acceptIssued } from "./Renewal.ts"
-import type { SessionKeys } from "./SessionSecret.ts"
+import type { SessionSecret } from "./SessionSecret.ts"
 
 /** Noise and the exchange of certificates together (ms). */
 export const defaultHandshakeTimeout = 5_000
@@ -31,7 +31,7 @@ export interface AdmissionOptions {
   /** Filled with the certificates of connected peers. */
   readonly admitted: AdmittedPeers
   /** What a handshake leaves behind: the request threads of both make their links from it. */
-  readonly onSession?: (certificate: VerifiedCertificate, keys: SessionKeys) => void
+  readonly onSession?: (certificate: VerifiedCertificate, keys: SessionSecret) => void
   /** Wall clock, ms. */
   readonly now: () => number
   /** Default `defaultHandshakeTimeout`. */

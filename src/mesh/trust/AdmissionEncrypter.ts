@@ -19,7 +19,7 @@ import { type AdmissionRefused, refusalOf, refusedByUs } from "./AdmissionRefuse
 import type { AdmittedPeers } from "./AdmittedPeers.ts"
 import type { VerifiedCertificate } from "./Certificate.ts"
 import { HandshakeChannel } from "./HandshakeChannel.ts"
-import { contributionBytes, type SessionKeys, sessionKeys } from "./SessionSecret.ts"
+import { contributionBytes, type SessionSecret, sessionOf } from "./SessionSecret.ts"
 
 /** What a custom Noise needs from libp2p. */
 export type EncrypterComponents = Parameters<ReturnType<typeof noise>>[0]
@@ -56,7 +56,7 @@ export interface EncrypterOptions {
   readonly conversation: Conversation
   readonly admitted: AdmittedPeers
   /** What links with the peer are made from, from now on. */
-  readonly onSession?: ((certificate: VerifiedCertificate, keys: SessionKeys) => void) | undefined
+  readonly onSession?: ((certificate: VerifiedCertificate, keys: SessionSecret) => void) | undefined
   /** Wall clock, ms. */
   readonly now: () => number
   /** Noise and conversation together, ms. */
@@ -70,15 +70,15 @@ export interface EncrypterOptions {
 const agree = async (
   direction: Refusal["direction"],
   channel: HandshakeChannel
-): Promise<SessionKeys> => {
+): Promise<SessionSecret> => {
   const own = randomBytes(contributionBytes)
   if (direction === "outbound") {
     await channel.send({ type: "keys", secret: own })
-    return sessionKeys(own, await theirSecret(channel))
+    return sessionOf(own, await theirSecret(channel))
   }
   const theirs = await theirSecret(channel)
   await channel.send({ type: "keys", secret: own })
-  return sessionKeys(theirs, own)
+  return sessionOf(theirs, own)
 }
 
 const theirSecret = async (channel: HandshakeChannel): Promise<Uint8Array> => {

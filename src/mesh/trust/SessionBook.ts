@@ -8,7 +8,7 @@
 import type { PeerKey } from "../../model/Names.ts"
 import type { Session } from "../../model/Session.ts"
 import { defaultSkew, type VerifiedCertificate } from "./Certificate.ts"
-import type { SessionKeys } from "./SessionSecret.ts"
+import type { SessionSecret } from "./SessionSecret.ts"
 
 /** For so long links can be made from a session, ms. */
 export const sessionLife = 2 * 3_600_000
@@ -43,7 +43,7 @@ export class SessionBook {
   }
 
   /** Both sides have agreed on one. */
-  made(certificate: VerifiedCertificate, { id, secret }: SessionKeys): void {
+  made(certificate: VerifiedCertificate, { id, secret }: SessionSecret): void {
     const now = this.#options.now()
     const { name, notAfter, peer, services } = certificate
     const session: Session = {

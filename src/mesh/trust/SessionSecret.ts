@@ -1,7 +1,7 @@
 /**
- * A session from what two nodes have said to each other on a connection that Noise protects and
- * admission has judged: 32 random bytes from each. Whoever did not see both has neither the id nor
- * the secret, and one does not lead to the other.
+ * The session of two nodes, from the secrets that both carried through their handshake
+ * (HandshakeChannel.ts, `keys`), or through a question later on. Whoever did not see both has neither
+ * the id nor the secret, and one does not lead to the other.
  */
 import { hkdfSync } from "node:crypto"
 import { type SessionId, sessionIdBytes, sessionSecretBytes } from "../../model/Session.ts"
@@ -9,18 +9,18 @@ import { type SessionId, sessionIdBytes, sessionSecretBytes } from "../../model/
 /** What each side contributes. */
 export const contributionBytes = 32
 
-export interface SessionKeys {
+export interface SessionSecret {
   readonly id: SessionId
   readonly secret: Uint8Array
 }
 
-/** The same on both sides. `first`: of who dialled, or asked for a new session. */
-export const sessionKeys = (first: Uint8Array, second: Uint8Array): SessionKeys => {
-  const both = Buffer.concat([first, second])
-  const derive = (label: string, length: number): Buffer =>
-    Buffer.from(hkdfSync("sha256", both, "", `skein session ${label}`, length))
+/** Both in the order in which they were sent: the dialler's first. */
+export const sessionOf = (fromDialler: Uint8Array, fromListener: Uint8Array): SessionSecret => {
+  const both = Buffer.concat([fromDialler, fromListener])
+  const derive = (label: string, length: number): Uint8Array =>
+    new Uint8Array(hkdfSync("sha256", both, "", `skein session ${label}`, length))
   return {
-    id: derive("id", sessionIdBytes).toString("hex"),
-    secret: Uint8Array.from(derive("secret", sessionSecretBytes))
+    id: Buffer.from(derive("id", sessionIdBytes)).toString("hex"),
+    secret: derive("secret", sessionSecretBytes)
   }
 }
