@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto"
 import { once } from "node:events"
 import net from "node:net"
 import { afterEach, describe, expect, it, vi } from "@effect/vitest"
+import { isOwnShortage } from "../../model/OwnShortage.ts"
 import type { Session } from "../../model/Session.ts"
 import { ManualTicker } from "../../testing/LinkTestPair.ts"
 import {
@@ -12,7 +13,6 @@ import {
   type SessionPair,
   share
 } from "../../testing/SessionHosts.ts"
-import { isOwnShortage } from "../socket/OwnShortage.ts"
 import { DiallerPreface, encodeRefusal, type LinkRefusal } from "../wire/LinkPreface.ts"
 import { RecordSealer } from "../wire/RecordCipher.ts"
 import { AddressAttempt } from "./AddressAttempt.ts"
@@ -692,12 +692,5 @@ describe("dialling", () => {
     const { name } = new SessionHost("B", ticker)
     expect(isOwnShortage(unreachable(name, [failure(full)]))).toBe(true)
     expect(isOwnShortage(unreachable(name, [failure(new Error("x")), failure(full)]))).toBe(true)
-  })
-
-  it("carries links only", async () => {
-    const { a, b } = await hosts()
-    const signal = AbortSignal.timeout(1_000)
-    await expect(a.transport.open(b.peer, "/skein/rpc/1", b.addresses, signal)).rejects.toThrow()
-    await expect(a.transport.handle("/skein/rpc/1", () => undefined)).rejects.toThrow()
   })
 })
