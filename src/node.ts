@@ -17,13 +17,13 @@ import { MeshCaller } from "./api/MeshCaller.ts"
 import { formatAdminAddress } from "./config/HostPort.ts"
 import type { NodeConfig, NodeConfigInput } from "./config/NodeConfig.ts"
 import { Supervisor } from "./mesh/actor/Supervisor.ts"
-import { makeSystemTicker } from "./node/SystemTicker.ts"
 import { makeHealthChecker } from "./mesh/health/HealthChecker.ts"
 import { lockDataDir } from "./mesh/keys/DataDirLock.ts"
 import { StorageTrouble } from "./mesh/keys/StorageTrouble.ts"
 import type { IdentityCell } from "./mesh/trust/NodeIdentity.ts"
+import type { Dispatch } from "./model/Exchange.ts"
 import { ServiceName } from "./model/Names.ts"
-import type { Policy } from "./model/Policy.ts"
+import { defaultPolicy, type Policy } from "./model/Policy.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
 import { makeControls } from "./node/Controls.ts"
 import { keepDataDir } from "./node/DataDirKeeper.ts"
@@ -34,15 +34,17 @@ import { makeListeners } from "./node/Listeners.ts"
 import { makeMeshPlane } from "./node/MeshPlane.ts"
 import { makeNodeViews } from "./node/NodeSource.ts"
 import { makeOffer } from "./node/Offer.ts"
-import { makePlanes } from "./node/RequestPlanes.ts"
 import { openIdentity, prepareDataDir } from "./node/OpenIdentity.ts"
 import { PolicyWatch } from "./node/PolicyWatch.ts"
+import { makePlanes } from "./node/RequestPlanes.ts"
 import type { NodeInput, RunningNode } from "./node/RunningNode.ts"
 import { runtimeAdvice, runtimeOf } from "./node/Runtime.ts"
 import { SocketRoom } from "./node/SocketRoom.ts"
 import { StartError } from "./node/StartError.ts"
+import { makeSystemTicker } from "./node/SystemTicker.ts"
 import { threadCount } from "./node/ThreadCount.ts"
 import { softwareVersion } from "./node/Version.ts"
+import { refuse } from "./request/link/RefusedExchange.ts"
 import { makeTelemetry } from "./telemetry/Telemetry.ts"
 
 /** Time for the answer to `leave` to get out before the process ends. */
@@ -55,6 +57,18 @@ const readyCheckEvery = "20 millis"
 
 const policiesOf = (config: NodeConfig): ReadonlyMap<ServiceName, Policy> =>
   new Map(Object.entries(config.policies).map(([name, policy]) => [ServiceName.make(name), policy]))
+
+/** Programs of this process have no plane to call through. */
+const noPlaneHere =
+  (node: string): Dispatch =>
+  (call, receiver) =>
+    refuse(receiver, {
+      code: "not_implemented",
+      message: "the requests of this node run in threads of their own; it is not a program's",
+      node,
+      service: call.service,
+      sent: false
+    })
 
 /** Where it listens. */
 const openAdmin = (

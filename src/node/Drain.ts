@@ -9,8 +9,8 @@
  */
 import { Cause, Deferred, Effect, FiberSet, type Scope } from "effect"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
-import type { MeshRpcClients } from "../mesh/host/MeshRpcClients.ts"
 import type { ConnectionKeeper } from "../mesh/host/ConnectionKeeper.ts"
+import type { MeshRpcClients } from "../mesh/host/MeshRpcClients.ts"
 
 export type NodeState = "serving" | "draining" | "drained" | "leaving"
 
@@ -40,13 +40,6 @@ const noticesAtOnce = 64
 
 /** For the own record to be signed and handed to gossip; a catalogue that hangs is not waited for. */
 const recordPatience = "5 seconds"
-
-/** Done when the request plane calls back. */
-const until = (wait: (then: () => void) => () => void): Effect.Effect<void> =>
-  Effect.async<void>((resume) => {
-    const stop = wait(() => resume(Effect.void))
-    return Effect.sync(stop)
-  })
 
 const nobody: Announced = { acknowledged: 0, told: 0 }
 

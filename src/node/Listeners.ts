@@ -6,8 +6,8 @@ import { hostname } from "node:os"
 import { Effect, type Scope } from "effect"
 import { collides, formatHostPort } from "../config/HostPort.ts"
 import type { NodeConfig, UpstreamConfig } from "../config/NodeConfig.ts"
-import type { ListenSpec } from "../request/PlaneMessages.ts"
 import { ListenError, makeListenError } from "../request/listener/ListenError.ts"
+import type { ListenSpec } from "../request/PlaneMessages.ts"
 import type { OpenPort, RequestThreads } from "./RequestThreads.ts"
 
 interface Open {
@@ -29,19 +29,6 @@ export interface Listeners {
   /** Takes nothing new and waits for what runs, at most `deadline` ms. */
   readonly drain: (deadline: number) => Effect.Effect<void>
 }
-
-/** Open while its scope is. */
-const openScoped = <L extends Listener>(
-  open: () => Promise<L>
-): Effect.Effect<L, ListenError, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.tryPromise({ try: open, catch: (error) => error }).pipe(
-      Effect.catchAll((error) =>
-        error instanceof ListenError ? Effect.fail(error) : Effect.die(error)
-      )
-    ),
-    ({ close }) => Effect.sync(close)
-  )
 
 const keyOf = ({ allowRemote, listen, service, protocol }: UpstreamConfig): string =>
   `${formatHostPort(listen)} ${service} ${protocol}${allowRemote ? " for all hosts" : ""}`
@@ -153,7 +140,10 @@ export const makeListeners = (
       follow,
       drain: (deadline) =>
         Effect.forEach(
-          [...(proxy === undefined ? [] : [proxy]), ...Array.from(open.values(), ({ port }) => port)],
+          [
+            ...(proxy === undefined ? [] : [proxy]),
+            ...Array.from(open.values(), ({ port }) => port)
+          ],
           (port) => Effect.promise(() => port.drain(deadline)),
           { concurrency: "unbounded", discard: true }
         )

@@ -104,8 +104,4 @@ export class PlaneMemory {
 }
 
 const endOf = (fact: PlaneFact): number =>
-  fact.kind === "circuit"
-    ? (fact.openUntil ?? 0)
-    : fact.kind === "ejected"
-      ? fact.until
-      : 0
+  fact.kind === "circuit" ? (fact.openUntil ?? 0) : fact.kind === "ejected" ? fact.until : 0

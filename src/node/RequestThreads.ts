@@ -13,9 +13,9 @@ import type { Timer } from "../model/TimerWheel.ts"
 import { ListenError } from "../request/listener/ListenError.ts"
 import type { FromPlane, ListenSpec, PlaneSetup, ToPlane } from "../request/PlaneMessages.ts"
 import type { AskedRows, Question } from "../request/PlaneQuestions.ts"
-import type { PlaneThread, SpawnPlane } from "./PlaneThread.ts"
-import { PlaneMemory } from "./PlaneMemory.ts"
 import { freePort } from "./FreePort.ts"
+import { PlaneMemory } from "./PlaneMemory.ts"
+import type { PlaneThread, SpawnPlane } from "./PlaneThread.ts"
 
 export interface RequestThreadsOptions {
   /** One for each plane, at least one. */
@@ -406,4 +406,3 @@ const stopPatience = 2_000
 const drainGrace = 1_000
 
 const keyOf = ({ index }: Slot, what: string, id: number): string => `${index} ${what} ${id}`
-

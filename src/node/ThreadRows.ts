@@ -15,8 +15,7 @@ type RowsOf<Kind extends AskedRows["kind"]> = Extract<AskedRows, { readonly kind
 const ofKind = <Kind extends AskedRows["kind"]>(
   answers: ReadonlyArray<AskedRows>,
   kind: Kind
-): ReadonlyArray<RowsOf<Kind>> =>
-  answers.filter((rows): rows is RowsOf<Kind> => rows.kind === kind)
+): ReadonlyArray<RowsOf<Kind>> => answers.filter((rows): rows is RowsOf<Kind> => rows.kind === kind)
 
 /** One service over all threads. */
 export interface ServiceRow extends Omit<ServiceStats, "latency" | "successes"> {
@@ -65,9 +64,7 @@ const addServices = (a: ServiceStats, b: ServiceStats): ServiceStats => ({
 })
 
 /** In the order of the first thread. */
-export const endpointRows = (
-  answers: ReadonlyArray<AskedRows>
-): ReadonlyArray<EndpointStatus> => {
+export const endpointRows = (answers: ReadonlyArray<AskedRows>): ReadonlyArray<EndpointStatus> => {
   const rows = new Map<string, EndpointStatus>()
   for (const answer of ofKind(answers, "endpoints")) {
     for (const row of answer.rows) {

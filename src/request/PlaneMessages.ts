@@ -146,4 +146,3 @@ export type FromPlane =
   | { readonly type: "answer"; readonly id: number; readonly rows: AskedRows }
   | RelayUp
   | { readonly type: "stopped" }
-

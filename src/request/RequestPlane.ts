@@ -102,7 +102,6 @@ export class RequestPlane {
       self: selfOf(self),
       view: this.#view,
       policies: new Map(),
-      defaultPolicy: setup.defaultPolicy,
       ticker,
       metrics: this.metrics,
       observer: this.#observer,

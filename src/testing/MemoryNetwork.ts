@@ -3,14 +3,31 @@
  * failures at will.
  */
 
-import type { NodeTransport, StreamProtocol } from "../mesh/host/Libp2pTransport.ts"
+import type { RpcProtocol, RpcTransport } from "../mesh/host/RpcTransport.ts"
 import type { ByteChannel } from "../model/ByteChannel.ts"
 import type { PeerKey } from "../model/Names.ts"
+import type { LinkProtocol, LinkTransport } from "../request/link/LinkTransport.ts"
 import {
   type MemoryChannelOptions,
   type MemoryChannelPair,
   makeMemoryChannels
 } from "./MemoryChannel.ts"
+
+type StreamProtocol = LinkProtocol | RpcProtocol
+
+/** Streams for links and for questions, where nothing is between two nodes but memory. */
+export interface NodeTransport extends LinkTransport, RpcTransport {
+  open(
+    peer: PeerKey,
+    protocol: StreamProtocol,
+    addresses: ReadonlyArray<string>,
+    signal: AbortSignal
+  ): Promise<ByteChannel>
+  handle(
+    protocol: StreamProtocol,
+    accept: (peer: PeerKey, channel: ByteChannel) => void
+  ): Promise<() => Promise<void>>
+}
 
 type Accept = (peer: PeerKey, channel: ByteChannel) => void
 

@@ -6,8 +6,8 @@
 import * as Rpc from "@effect/rpc/Rpc"
 import * as RpcGroup from "@effect/rpc/RpcGroup"
 import { Schema } from "effect"
-import { contributionBytes } from "../trust/SessionSecret.ts"
 import { PeerKey } from "../../model/Names.ts"
+import { contributionBytes } from "../trust/SessionSecret.ts"
 
 /** Refused or not possible right now; the code is stable, the message is for people. */
 export class MeshRpcError extends Schema.TaggedError<MeshRpcError>()("MeshRpcError", {

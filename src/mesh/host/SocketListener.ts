@@ -27,9 +27,8 @@ export class SocketListener extends TypedEventEmitter<ListenerEvents> implements
     this.#upgrader = upgrader
     this.#logger = logger
     this.#log = logger.forComponent("skein:tcp:listener")
-    this.#server = net.createServer(
-      { noDelay: true, keepAlive: true },
-      (socket) => this.#onSocket(socket)
+    this.#server = net.createServer({ noDelay: true, keepAlive: true }, (socket) =>
+      this.#onSocket(socket)
     )
     this.#server.on("listening", () => this.safeDispatchEvent("listening"))
     this.#server.on("error", (detail) => this.safeDispatchEvent("error", { detail }))
