@@ -28,7 +28,6 @@ export {
   type NodeConfigInput
 } from "./config/NodeConfig.ts"
 export { type Fault, type FaultCode, faultKinds } from "./model/Fault.ts"
-export { MeshId, NodeName, PeerKey, ServiceName } from "./model/Names.ts"
 export {
   decodePolicy,
   defaultPolicy,
@@ -50,4 +49,5 @@ export {
 } from "./request/policy/Classifier.ts"
 export { retryAfterMillis } from "./request/policy/RetryAfter.ts"
 export type { DurationText } from "./schema/Duration.ts"
+export { MeshId, NodeName, PeerKey, ServiceName } from "./schema/NamesSchema.ts"
 export { PolicyError } from "./schema/PolicyError.ts"
