@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import type { EndpointView } from "../../model/MeshView.ts"
 import type { Protocol } from "../../model/NodeRecord.ts"
-import { defaultPolicy, makePolicy, type PolicyInput } from "../../model/Policy.ts"
+import { defaultPolicy, makePolicy, type PolicyInput } from "../../schema/PolicySchema.ts"
 import {
   endpointView,
   Fixture,

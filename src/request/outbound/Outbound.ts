@@ -7,7 +7,7 @@ import type { Fault } from "../../model/Fault.ts"
 import type { EndpointView, MeshView, MeshViewCell } from "../../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
 import type { ExchangeObservation, Observer } from "../../model/Observer.ts"
-import { defaultPolicy, type Policy } from "../../model/Policy.ts"
+import type { Policy } from "../../model/Policy.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { MetricRegistry } from "../cells/Metrics.ts"
 import type { PeerState } from "./EndpointState.ts"
@@ -21,8 +21,9 @@ import { type EndpointStatus, endpointStatus, type ServiceStats, serviceStats } 
 export interface OutboundOptions {
   readonly self: { readonly peer: PeerKey; readonly node: string; readonly zone?: string }
   readonly view: MeshViewCell
-  /** Services without one get the default policy. */
   readonly policies: ReadonlyMap<ServiceName, Policy>
+  /** For services that `policies` does not name. */
+  readonly defaultPolicy: Policy
   readonly ticker: Ticker
   readonly metrics: MetricRegistry
   readonly observer: Observer
@@ -59,7 +60,7 @@ export interface Outbound {
 }
 
 export const makeOutbound = (options: OutboundOptions): Outbound => {
-  const { local, observer, remote, self, ticker, view } = options
+  const { defaultPolicy, local, observer, remote, self, ticker, view } = options
   let policies = options.policies
   const plans = new Map<ServiceName, ServicePlan>()
   /** Peers in the view, and those whose link broke since. */
