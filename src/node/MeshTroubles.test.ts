@@ -32,7 +32,7 @@ const makeTroubles = () => {
     name: () => a,
     catalogue: () => world.catalogue,
     status: () => ({
-      ...{ records: 2, bytes: 2, epoch: 1, version: 1, withheld: [] },
+      ...{ records: 2, bytes: 2, epoch: 1, version: 1 },
       ...{ refusedFull: world.full, contested: world.contested }
     }),
     memberOf: () => "alive",
