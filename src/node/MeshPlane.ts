@@ -7,6 +7,7 @@ import { Context, Effect, Layer, Runtime, type Scope } from "effect"
 import type { ReadinessItem } from "../admin/AdminModel.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { Supervisor } from "../mesh/actor/Supervisor.ts"
+import { Catalogue, type EntryChange } from "../mesh/catalogue/Catalogue.ts"
 import { type CatalogueShape, makeCatalogue } from "../mesh/catalogue/CatalogueService.ts"
 import { CatalogueStore } from "../mesh/catalogue/CatalogueStore.ts"
 import { connectByRpc } from "../mesh/catalogue/CatalogueSync.ts"
@@ -264,14 +265,19 @@ export const makeMeshPlane = (
       shown = services
       view.set(services)
     }
-    const onCatalogue = () => {
-      membership.setRecords(Array.from(catalogue.current().entries(), ({ record }) => record))
+    const onCatalogue = (changes: ReadonlyArray<EntryChange>) => {
+      membership.changeRecords(
+        changes.flatMap(({ after }) => after?.record ?? []),
+        changes.flatMap(({ before, after }) =>
+          after === undefined && before !== undefined ? [before.record.peer] : []
+        )
+      )
       keeper.follow()
       follow()
     }
     yield* Effect.acquireRelease(
       Effect.sync(() => [
-        catalogue.subscribe(onCatalogue),
+        catalogue.subscribe((_, changes) => onCatalogue(changes)),
         membership.subscribe(() => {
           keeper.follow()
           follow()
@@ -300,7 +306,7 @@ export const makeMeshPlane = (
         })
     )
     // After subscribing, so that no change falls between the two.
-    onCatalogue()
+    onCatalogue(catalogue.current().changesSince(Catalogue.empty))
 
     // A connection that is broken may be made again: then the handshake decides, and renews.
     yield* Effect.sync(() => {
