@@ -1,10 +1,10 @@
 import { Either } from "effect"
 import { describe, expect, it } from "vitest"
 import { Catalogue } from "../mesh/catalogue/Catalogue.ts"
-import type { ProtocolConflict } from "../mesh/catalogue/MeshViewBuilder.ts"
 import { RecordRefused } from "../mesh/catalogue/RecordDoor.ts"
 import { nodeEntry } from "../mesh/catalogue/RecordEntry.ts"
 import { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
+import type { ProtocolConflict } from "../mesh/catalogue/ServiceOffers.ts"
 import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { MeshTroubles } from "./MeshTroubles.ts"
 

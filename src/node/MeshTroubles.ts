@@ -6,9 +6,10 @@ import { Effect, type Scope } from "effect"
 import type { Catalogue } from "../mesh/catalogue/Catalogue.ts"
 import type { CatalogueStatus } from "../mesh/catalogue/CatalogueService.ts"
 import { findInMesh, type MeshFinding } from "../mesh/catalogue/MeshFindings.ts"
-import type { MemberLookup, ProtocolConflict } from "../mesh/catalogue/MeshViewBuilder.ts"
+import type { MemberLookup } from "../mesh/catalogue/MeshViewBuilder.ts"
 import { isBlameworthy } from "../mesh/catalogue/RecordDoor.ts"
 import type { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
+import type { ProtocolConflict } from "../mesh/catalogue/ServiceOffers.ts"
 import type { NodeName, ServiceName } from "../model/Names.ts"
 
 export interface MeshTroublesOptions {

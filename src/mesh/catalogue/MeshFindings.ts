@@ -5,8 +5,9 @@
  */
 import type { NodeName, ServiceName } from "../../model/Names.ts"
 import type { Protocol } from "../../model/NodeRecord.ts"
-import type { MemberLookup, ProtocolConflict } from "./MeshViewBuilder.ts"
+import type { MemberLookup } from "./MeshViewBuilder.ts"
 import type { NodeEntry } from "./RecordEntry.ts"
+import type { ProtocolConflict } from "./ServiceOffers.ts"
 
 export const findingKinds = [
   /** Nodes offer one service under different protocols. */
