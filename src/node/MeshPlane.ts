@@ -11,6 +11,7 @@ import { Catalogue, type EntryChange } from "../mesh/catalogue/Catalogue.ts"
 import { type CatalogueShape, makeCatalogue } from "../mesh/catalogue/CatalogueService.ts"
 import { CatalogueStore } from "../mesh/catalogue/CatalogueStore.ts"
 import { connectByRpc } from "../mesh/catalogue/CatalogueSync.ts"
+import { MeshFindings } from "../mesh/catalogue/MeshFindings.ts"
 import { makeRecordDoor } from "../mesh/catalogue/RecordDoor.ts"
 import { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
 import { Gossip } from "../mesh/host/Gossip.ts"
@@ -269,8 +270,17 @@ export const makeMeshPlane = (
       memberOf: membership.stateOf,
       later: (run) => void setImmediate(guarded(run))
     })
+    const found = new MeshFindings(membership.stateOf)
+    const names = new PeerNames({
+      self,
+      ownName: () => identity.current.name,
+      catalogue: catalogue.current,
+      admitted: (peer) => admitted.get(peer)?.name
+    })
+    late.names = names
     // Each by itself: what breaks in one of them keeps no change from the others.
     const followers: ReadonlyArray<(changes: ReadonlyArray<EntryChange>) => void> = [
+      (changes) => names.follow(changes),
       (changes) =>
         membership.changeRecords(
           changes.flatMap(({ after }) => after?.record ?? []),
@@ -278,13 +288,15 @@ export const makeMeshPlane = (
             after === undefined && before !== undefined ? [before.record.peer] : []
           )
         ),
-      () => keeper.follow(),
+      (changes) => keeper.followRecords(changes),
+      (changes) => found.records(changes),
       (changes) => viewKeeper.records(changes)
     ]
     yield* Effect.acquireRelease(
       Effect.sync(() => [
         ...followers.map((follow) => catalogue.subscribe((_, changes) => follow(changes))),
         membership.subscribe(() => keeper.follow()),
+        membership.subscribe((moved) => found.members(moved)),
         membership.subscribe((moved) => viewKeeper.members(moved)),
         links.onUp((peer) => {
           membership.linkUp(peer)
@@ -313,6 +325,7 @@ export const makeMeshPlane = (
     yield* Effect.sync(() => {
       const known = catalogue.current().changesSince(Catalogue.empty)
       for (const follow of followers) follow(known)
+      keeper.follow()
       viewKeeper.show()
     })
 
@@ -332,9 +345,8 @@ export const makeMeshPlane = (
 
     const troubles = new MeshTroubles({
       name: () => identity.current.name,
-      catalogue: catalogue.current,
+      found,
       status: catalogue.status,
-      memberOf: membership.stateOf,
       conflicts: () => viewKeeper.conflicts,
       refused,
       now: () => ticker.wall()
@@ -372,13 +384,6 @@ export const makeMeshPlane = (
     })
     yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers)), scope)
 
-    const names = new PeerNames({
-      self,
-      ownName: () => identity.current.name,
-      catalogue: () => catalogue.current(),
-      admitted: (peer) => admitted.get(peer)?.name
-    })
-    late.names = names
     const addressChecks = yield* keepAddresses({
       addresses: host.addresses,
       isConfigured: node.announce !== undefined,
