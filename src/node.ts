@@ -268,7 +268,9 @@ const assemble = (input: NodeInput) =>
             stop()
             resume(Effect.void)
           }
-          const stop = plane.view.subscribe(look)
+          const stop = plane.view.subscribe((_, { services }) => {
+            if (services.some(({ name }) => name === service)) look()
+          })
           look()
           return Effect.sync(stop)
         }),
