@@ -26,6 +26,7 @@ export interface AccessLogEntry {
 
 /** Takes the entries of a thread. */
 export interface AccessLogSink {
+  /** Must neither throw nor wait. */
   log(entry: AccessLogEntry): void
 }
 
