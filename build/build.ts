@@ -7,6 +7,7 @@
  * - `mod.js` is the library. It leaves the peers of package.json outside: a program that embeds a
  *   node has its own effect, and there must be only one. All else is within, as in the command: what
  *   was tested is what runs, and a program's install brings no package that it did not ask for.
+ * - `request.js` is what runs in a request thread: the request plane and nothing else.
  * - `types/` are the library's declarations.
  * - `THIRD-PARTY.txt` are the licences of what is within.
  *
@@ -70,12 +71,18 @@ const isPeer = (specifier: string): boolean =>
 
 try {
   const command = await esbuild.build({ ...common, entryPoints: { skein: "src/main.ts" } })
+  // Apart from the others, so that it shares no chunk with what a request thread must not load.
+  const thread = await esbuild.build({
+    ...common,
+    splitting: false,
+    entryPoints: { request: "src/request/thread.ts" }
+  })
   const library = await esbuild.build({
     ...common,
     entryPoints: { mod: "src/mod.ts" },
     external: peers.flatMap((peer) => [peer, `${peer}/*`])
   })
-  const bundled = [command, library].flatMap(({ metafile }) => Object.keys(metafile.inputs))
+  const bundled = [command, library, thread].flatMap(({ metafile }) => Object.keys(metafile.inputs))
   writeFileSync(join(outdir, "THIRD-PARTY.txt"), thirdParty(root, bundled))
   chmodSync(join(outdir, "skein.js"), 0o755)
   const types = spawnSync(

@@ -23,7 +23,7 @@ import { StorageTrouble } from "./mesh/keys/StorageTrouble.ts"
 import type { IdentityCell } from "./mesh/trust/NodeIdentity.ts"
 import type { Dispatch } from "./model/Exchange.ts"
 import { ServiceName } from "./model/Names.ts"
-import { defaultPolicy, type Policy } from "./model/Policy.ts"
+import type { Policy } from "./model/Policy.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
 import { makeControls } from "./node/Controls.ts"
 import { keepDataDir } from "./node/DataDirKeeper.ts"
@@ -45,6 +45,7 @@ import { makeSystemTicker } from "./node/SystemTicker.ts"
 import { threadCount } from "./node/ThreadCount.ts"
 import { softwareVersion } from "./node/Version.ts"
 import { refuse } from "./request/link/RefusedExchange.ts"
+import { defaultPolicy } from "./schema/PolicySchema.ts"
 import { makeTelemetry } from "./telemetry/Telemetry.ts"
 
 /** Time for the answer to `leave` to get out before the process ends. */
@@ -138,6 +139,7 @@ const assemble = (input: NodeInput) =>
       gate: threads.gate,
       onSession: (session) => threads.post({ type: "session", session }),
       onSessionEnd: (peer, reason) => threads.post({ type: "session.end", peer, reason }),
+      applied: planes.applied,
       maxPending: room.shares?.pending,
       trouble
     })
@@ -251,7 +253,9 @@ const assemble = (input: NodeInput) =>
             stop()
             resume(Effect.void)
           }
-          const stop = plane.view.subscribe(look)
+          const stop = plane.view.subscribe((_, { services }) => {
+            if (services.some(({ name }) => name === service)) look()
+          })
           look()
           return Effect.sync(stop)
         }),

@@ -19,6 +19,8 @@ export interface MeshAnswersOptions {
   readonly clocks: PeerClocks
   readonly dialBack: DialBack
   readonly sessions: Pick<SessionRenewal, "answer">
+  /** Lets calls from here go by what the catalogue holds now; done when they do. */
+  readonly show: Effect.Effect<void>
 }
 
 export const meshAnswers = ({
@@ -28,7 +30,8 @@ export const meshAnswers = ({
   clocks,
   membership,
   dialBack,
-  sessions
+  sessions,
+  show
 }: MeshAnswersOptions) =>
   MeshRpc.toLayer({
     ...catalogue.handlers,
@@ -60,6 +63,8 @@ export const meshAnswers = ({
     DrainNotice: ({ envelope }) =>
       catalogue.receive(envelope).pipe(
         Effect.mapError(({ message }) => new MeshRpcError({ code: "invalid", message })),
+        // Who is answered takes no more calls.
+        Effect.tap(() => show),
         Effect.asVoid
       )
   })

@@ -7,10 +7,11 @@ import { Context, Effect, Layer, Runtime, type Scope } from "effect"
 import type { ReadinessItem } from "../admin/AdminModel.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { Supervisor } from "../mesh/actor/Supervisor.ts"
+import { Catalogue, type EntryChange } from "../mesh/catalogue/Catalogue.ts"
 import { type CatalogueShape, makeCatalogue } from "../mesh/catalogue/CatalogueService.ts"
 import { CatalogueStore } from "../mesh/catalogue/CatalogueStore.ts"
 import { connectByRpc } from "../mesh/catalogue/CatalogueSync.ts"
-import { MeshViewBuilder } from "../mesh/catalogue/MeshViewBuilder.ts"
+import { MeshFindings } from "../mesh/catalogue/MeshFindings.ts"
 import { makeRecordDoor } from "../mesh/catalogue/RecordDoor.ts"
 import { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
 import { ConnectionKeeper } from "../mesh/host/ConnectionKeeper.ts"
@@ -34,7 +35,7 @@ import { defaultSkew } from "../mesh/trust/Certificate.ts"
 import { EnvelopeCache } from "../mesh/trust/Envelope.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { SessionBook } from "../mesh/trust/SessionBook.ts"
-import { MeshViewSource } from "../model/MeshView.ts"
+import type { MeshViewCell } from "../model/MeshView.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { Session } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
@@ -51,6 +52,7 @@ import { MeshTroubles, tellTroubles } from "./MeshTroubles.ts"
 import { PeerNames } from "./PeerNames.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 import { SessionRenewal } from "./SessionRenewal.ts"
+import { ViewKeeper } from "./ViewKeeper.ts"
 
 export interface MeshPlaneOptions {
   readonly config: NodeConfig
@@ -64,6 +66,8 @@ export interface MeshPlaneOptions {
   /** What links are made from, and what ends them. */
   readonly onSession: (session: Session) => void
   readonly onSessionEnd: (peer: PeerKey, reason: string) => void
+  /** Done when the request planes go by what the view says now, or are too busy to be waited for. */
+  readonly applied: Effect.Effect<void>
   /** Nodes at a time that connect and have not shown yet who they are. Default 512. */
   readonly maxPending?: number | undefined
   /** Hears what of the catalogue cannot be stored. */
@@ -83,7 +87,7 @@ export interface MeshPlane {
   readonly clocks: PeerClocks
   readonly clockReport: ClockReport
   readonly addressChecks: AddressChecks
-  readonly view: MeshViewSource
+  readonly view: MeshViewCell
   readonly nameOf: (peer: PeerKey) => string
   /** Where a peer can be dialled. */
   readonly addressesOf: (peer: PeerKey) => ReadonlyArray<string>
@@ -265,27 +269,47 @@ export const makeMeshPlane = (
 
     let met = false
     const startedAt = ticker.now()
-    const view = new MeshViewSource()
-    const builder = new MeshViewBuilder(self)
-    let shown: ReturnType<MeshViewBuilder["build"]> | undefined
-    const follow = () => {
-      const services = builder.build(catalogue.current(), membership.stateOf)
-      if (services === shown) return
-      shown = services
-      view.set(services)
+    /** A bug of whoever follows the view is its own. */
+    const guarded = (run: () => void) => () => {
+      try {
+        run()
+      } catch (cause) {
+        runFork(Effect.logError("a follower of the mesh view failed", cause))
+      }
     }
-    const onCatalogue = () => {
-      membership.setRecords(Array.from(catalogue.current().entries(), ({ record }) => record))
-      linkKeeper.follow()
-      follow()
-    }
+    const viewKeeper = new ViewKeeper({
+      self,
+      memberOf: membership.stateOf,
+      later: (run) => void setImmediate(guarded(run))
+    })
+    const found = new MeshFindings(membership.stateOf)
+    const names = new PeerNames({
+      self,
+      ownName: () => identity.current.name,
+      catalogue: catalogue.current,
+      admitted: (peer) => admitted.get(peer)?.name
+    })
+    late.names = names
+    // Each by itself: what breaks in one of them keeps no change from the others.
+    const followers: ReadonlyArray<(changes: ReadonlyArray<EntryChange>) => void> = [
+      (changes) => names.follow(changes),
+      (changes) =>
+        membership.changeRecords(
+          changes.flatMap(({ after }) => after?.record ?? []),
+          changes.flatMap(({ before, after }) =>
+            after === undefined && before !== undefined ? [before.record.peer] : []
+          )
+        ),
+      (changes) => linkKeeper.followRecords(changes),
+      (changes) => found.records(changes),
+      (changes) => viewKeeper.records(changes)
+    ]
     yield* Effect.acquireRelease(
       Effect.sync(() => [
-        catalogue.subscribe(onCatalogue),
-        membership.subscribe(() => {
-          linkKeeper.follow()
-          follow()
-        }),
+        ...followers.map((follow) => catalogue.subscribe((_, changes) => follow(changes))),
+        membership.subscribe(() => linkKeeper.follow()),
+        membership.subscribe((moved) => found.members(moved)),
+        membership.subscribe((moved) => viewKeeper.members(moved)),
         keeper.onUp((peer) => {
           membership.linkUp(peer)
           // Whoever was away for a moment may have missed gossip, here or there.
@@ -310,7 +334,12 @@ export const makeMeshPlane = (
         })
     )
     // After subscribing, so that no change falls between the two.
-    onCatalogue()
+    yield* Effect.sync(() => {
+      const known = catalogue.current().changesSince(Catalogue.empty)
+      for (const follow of followers) follow(known)
+      linkKeeper.follow()
+      viewKeeper.show()
+    })
 
     // A connection that is broken may be made again: then the handshake decides, and renews.
     yield* Effect.sync(() => {
@@ -333,10 +362,9 @@ export const makeMeshPlane = (
 
     const troubles = new MeshTroubles({
       name: () => identity.current.name,
-      catalogue: catalogue.current,
+      found,
       status: catalogue.status,
-      memberOf: membership.stateOf,
-      conflicts: () => builder.conflicts,
+      conflicts: () => viewKeeper.conflicts,
       refused,
       now: () => ticker.wall()
     })
@@ -366,17 +394,14 @@ export const makeMeshPlane = (
     })
     const answers = meshAnswers({
       ...{ identity, admitted, catalogue, clocks, membership, dialBack },
-      sessions: sessionRenewal
+      sessions: sessionRenewal,
+      show: Effect.zipRight(
+        Effect.sync(guarded(() => viewKeeper.show())),
+        options.applied
+      )
     })
     yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers)), scope)
 
-    const names = new PeerNames({
-      self,
-      ownName: () => identity.current.name,
-      catalogue: () => catalogue.current(),
-      admitted: (peer) => admitted.get(peer)?.name
-    })
-    late.names = names
     const addressChecks = yield* keepAddresses({
       addresses: host.addresses,
       isConfigured: node.announce !== undefined,
@@ -404,7 +429,7 @@ export const makeMeshPlane = (
       addressChecks,
       troubles,
       refused,
-      view,
+      view: viewKeeper.view,
       met: () => {
         const known = others()
         if (met)

@@ -3,7 +3,7 @@
  * thing that was said, in an order in which it can be understood.
  */
 import type { ViewChange } from "../model/MeshView.ts"
-import type { PeerKey } from "../model/Names.ts"
+import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { PlaneFact, ToPlane } from "../request/PlaneMessages.ts"
 
 type OfType<Type extends ToPlane["type"]> = Extract<ToPlane, { readonly type: Type }>
@@ -16,6 +16,7 @@ export class PlaneMemory {
   readonly #latest = new Map<ToPlane["type"], ToPlane>()
   readonly #health = new Map<string, OfType<"health">>()
   readonly #peers = new Map<PeerKey, OfType<"peer">>()
+  readonly #missing = new Map<ServiceName, OfType<"missing">>()
   readonly #sessions = new Map<PeerKey, OfType<"session">>()
   readonly #listeners = new Map<number, OfType<"listen">>()
   readonly #facts = new Map<string, OfType<"fact">>()
@@ -31,7 +32,6 @@ export class PlaneMemory {
   note(message: ToPlane): void {
     switch (message.type) {
       case "policies":
-      case "missing":
       case "sample":
       case "sockets":
       case "drain":
@@ -49,6 +49,10 @@ export class PlaneMemory {
         return
       case "peer.gone":
         this.#peers.delete(message.peer)
+        return
+      case "missing":
+        if (message.reason === undefined) this.#missing.delete(message.service)
+        else this.#missing.set(message.service, message)
         return
       case "session":
         this.#sessions.set(message.session.peer, message)
@@ -76,6 +80,7 @@ export class PlaneMemory {
     yield* this.#latest.values()
     yield* this.#health.values()
     yield* this.#peers.values()
+    yield* this.#missing.values()
     yield* this.#sessions.values()
     const now = this.#now()
     for (const message of this.#facts.values()) if (endOf(message.fact) > now) yield message

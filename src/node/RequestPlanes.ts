@@ -3,11 +3,14 @@
  * as changes, and what they ask for or find out is dealt with. Neither waits for the other.
  */
 import { Effect, Runtime, type Scope } from "effect"
+import type { EntryChange } from "../mesh/catalogue/Catalogue.ts"
+import type { NodeEntry } from "../mesh/catalogue/RecordEntry.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import { wholeView } from "../model/MeshView.ts"
-import type { PeerKey, ServiceName } from "../model/Names.ts"
+import type { PeerKey } from "../model/Names.ts"
+import type { NodeRecord } from "../model/NodeRecord.ts"
 import type { Ticker } from "../model/Time.ts"
-import type { PeerFacts, PlaneFact, PlaneSetup } from "../request/PlaneMessages.ts"
+import type { PlaneFact, PlaneSetup } from "../request/PlaneMessages.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { makePlaneLog } from "./PlaneLog.ts"
 import { spawnHere, spawnWorker } from "./PlaneThread.ts"
@@ -29,6 +32,8 @@ export interface RequestPlanes {
   readonly dispatch: Dispatch | undefined
   /** Exchanges of other nodes that run here. */
   readonly inFlight: Effect.Effect<number>
+  /** Done when all go by what they were told up to now, or have not answered in time. */
+  readonly applied: Effect.Effect<void>
   /** Tells the planes what the mesh plane knows, from now on. */
   readonly follow: (plane: MeshPlane) => Effect.Effect<void, never, Scope.Scope>
 }
@@ -117,16 +122,22 @@ export const makePlanes = (
         Effect.promise(() => threads.ask({ kind: "load" }, loadPatience)),
         (answers) => loadOf(answers).inbound
       ),
+      applied: Effect.asVoid(Effect.promise(() => threads.ask({ kind: "load" }, loadPatience))),
       follow: (joined) =>
         Effect.acquireRelease(
           Effect.sync(() => {
             plane = joined
-            const told = new PeersTold(threads, joined)
+            const news = new PeerNews(threads, joined)
             threads.followView(() => wholeView(joined.view.current))
-            told.follow()
+            news.follow(
+              Array.from(joined.catalogue.current().entries(), (after) => ({
+                before: undefined,
+                after
+              }))
+            )
             return [
               joined.view.subscribe((_, change) => threads.post({ type: "view", change })),
-              joined.catalogue.subscribe(() => told.follow())
+              joined.catalogue.subscribe((_, changes) => news.follow(changes))
             ]
           }),
           (stops) =>
@@ -137,46 +148,49 @@ export const makePlanes = (
     }
   })
 
-/** What threads were told of peers: names, addresses, and why services are missing. */
-class PeersTold {
+/** Tells threads of peers: their names and addresses, and why services of theirs are missing. */
+class PeerNews {
   readonly #threads: RequestThreads
   readonly #plane: MeshPlane
-  readonly #told = new Map<PeerKey, PeerFacts>()
-  #missing: ReadonlyMap<ServiceName, string> = new Map()
 
   constructor(threads: RequestThreads, plane: MeshPlane) {
     this.#threads = threads
     this.#plane = plane
   }
 
-  follow(): void {
-    const { addressesOf, catalogue, troubles } = this.#plane
-    const present = new Set<PeerKey>()
-    for (const { record } of catalogue.current().entries()) {
-      const { name, peer, state } = record
-      if (state === "left") continue
-      present.add(peer)
-      const facts: PeerFacts = { peer, name, addresses: addressesOf(peer) }
-      const known = this.#told.get(peer)
-      if (known !== undefined && isSame(known, facts)) continue
-      this.#told.set(peer, facts)
-      this.#threads.post({ type: "peer", facts })
+  follow(changes: Iterable<EntryChange>): void {
+    for (const { before, after } of changes) {
+      this.#tellPeer(before, after)
+      this.#tellMissing(before, after)
     }
-    for (const peer of this.#told.keys()) {
-      if (present.has(peer)) continue
-      this.#told.delete(peer)
-      this.#plane.sessions.end(peer, "it has left the mesh")
-      this.#threads.post({ type: "peer.gone", peer })
+  }
+
+  #tellPeer(before: NodeEntry | undefined, after: NodeEntry | undefined): void {
+    const { addressesOf, sessions } = this.#plane
+    const record = after?.record
+    if (record !== undefined && record.state !== "left") {
+      const { name, peer } = record
+      const same = before !== undefined && isSame(before.record, record)
+      if (same) return
+      this.#threads.post({ type: "peer", facts: { peer, name, addresses: addressesOf(peer) } })
+      return
     }
-    const missing = troubles.missing()
-    if (missing === this.#missing) return
-    const wasEmpty = this.#missing.size === 0
-    this.#missing = missing
-    if (!wasEmpty || missing.size > 0) this.#threads.post({ type: "missing", reasons: missing })
+    const peer = (after ?? before)?.record.peer
+    if (peer === undefined) return
+    this.#threads.post({ type: "peer.gone", peer })
+    sessions.end(peer, "it has left the mesh")
+  }
+
+  #tellMissing(before: NodeEntry | undefined, after: NodeEntry | undefined): void {
+    for (const service of new Set([...(before?.withheld ?? []), ...(after?.withheld ?? [])])) {
+      const reason = this.#plane.troubles.whyMissing(service)
+      this.#threads.post({ type: "missing", service, reason })
+    }
   }
 }
 
-const isSame = (a: PeerFacts, b: PeerFacts): boolean =>
+const isSame = (a: NodeRecord, b: NodeRecord): boolean =>
   a.name === b.name &&
+  a.state === b.state &&
   a.addresses.length === b.addresses.length &&
   a.addresses.every((address, index) => address === b.addresses[index])

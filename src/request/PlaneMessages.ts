@@ -96,8 +96,8 @@ export type ToPlane =
   /** To `session.need`: there is none to be had, and why. A session comes as such. */
   | { readonly type: "session.none"; readonly peer: PeerKey; readonly reason: string }
   | { readonly type: "fact"; readonly fact: PlaneFact }
-  /** Services that are missing in the view for a reason that is known; replaces all. */
-  | { readonly type: "missing"; readonly reasons: ReadonlyMap<ServiceName, string> }
+  /** Why a service is missing in the view, when that is known; undefined: it is no longer so. */
+  | { readonly type: "missing"; readonly service: ServiceName; readonly reason: string | undefined }
   | { readonly type: "sample"; readonly share: number }
   /** Sockets of programs that this thread may have, and what is kept for whom. */
   | {

@@ -49,7 +49,8 @@ export class RequestPlane {
   readonly #outbound: Outbound
   readonly #relay: ForeignRelay
   readonly #listeners: PlaneListeners
-  #missing: ReadonlyMap<ServiceName, string> = new Map()
+  /** Why services are missing in the view, where that is known. */
+  readonly #missing = new Map<ServiceName, string>()
   #stopped = false
 
   constructor(setup: PlaneSetup, environment: PlaneEnvironment) {
@@ -102,6 +103,7 @@ export class RequestPlane {
       self: selfOf(self),
       view: this.#view,
       policies: new Map(),
+      defaultPolicy: setup.defaultPolicy,
       ticker,
       metrics: this.metrics,
       observer: this.#observer,
@@ -162,7 +164,8 @@ export class RequestPlane {
       case "fact":
         return
       case "missing":
-        this.#missing = message.reasons
+        if (message.reason === undefined) this.#missing.delete(message.service)
+        else this.#missing.set(message.service, message.reason)
         return
       case "sample":
         this.#observer.setSample(message.share)
