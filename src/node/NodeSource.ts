@@ -288,12 +288,8 @@ export const makeNodeViews = (
     }))
 
     const metrics = Effect.gen(function* () {
-      const [links] = yield* Effect.all(
-        [ask({ kind: "links" }, collectPatience), ask({ kind: "collect" }, collectPatience)],
-        { concurrency: "unbounded" }
-      )
-      scraped = linksOf(links)
-      return telemetry.prometheus()
+      scraped = linksOf(yield* ask({ kind: "links" }, collectPatience))
+      return yield* telemetry.prometheus
     })
 
     return {

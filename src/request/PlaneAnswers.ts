@@ -1,6 +1,4 @@
 /** What a request thread answers to people's questions (PlaneQuestions.ts). */
-import type { Ticker } from "../model/Time.ts"
-import type { MetricRegistry } from "./cells/Metrics.ts"
 import type { Inbound } from "./inbound/Inbound.ts"
 import type { LinkPool } from "./link/LinkPool.ts"
 import type { Outbound } from "./outbound/Outbound.ts"
@@ -8,8 +6,6 @@ import type { AskedRows, Question } from "./PlaneQuestions.ts"
 import type { SocketBudget } from "./socket/SocketBudget.ts"
 
 export interface AnswerSources {
-  readonly ticker: Ticker
-  readonly metrics: MetricRegistry
   readonly inbound: Inbound
   readonly outbound: Outbound
   readonly pool: LinkPool
@@ -17,7 +13,7 @@ export interface AnswerSources {
 }
 
 export const answer = (question: Question, sources: AnswerSources): AskedRows => {
-  const { inbound, metrics, outbound, pool, sockets } = sources
+  const { inbound, outbound, pool, sockets } = sources
   switch (question.kind) {
     case "services":
       return { kind: "services", rows: outbound.services() }
@@ -37,9 +33,6 @@ export const answer = (question: Question, sources: AnswerSources): AskedRows =>
           sockets: sockets.held
         }
       }
-    case "collect":
-      metrics.collect()
-      return { kind: "collect" }
   }
 }
 

@@ -13,8 +13,6 @@ export type Question =
   /** Ended calls by service, and attempts by endpoint: rates are made of them. */
   | { readonly kind: "totals" }
   | { readonly kind: "load" }
-  /** Gauges that nobody keeps are to be set: somebody looks at the metrics. */
-  | { readonly kind: "collect" }
 
 export interface PlaneLoad {
   /** Exchanges of other nodes and of this one that run on programs of this host. */
@@ -33,4 +31,3 @@ export type AskedRows =
   | { readonly kind: "links"; readonly rows: ReadonlyArray<PeerLinkStatus> }
   | { readonly kind: "totals"; readonly totals: ReadonlyMap<string, number> }
   | { readonly kind: "load"; readonly load: PlaneLoad }
-  | { readonly kind: "collect" }

@@ -99,6 +99,11 @@ export class MetricRegistry {
     return this.#owner.journal.isWaiting
   }
 
+  /** Called when there is something for the journal's reader, and was nothing before. */
+  set onJournal(onWaiting: (() => void) | undefined) {
+    this.#owner.journal.onWaiting = onWaiting
+  }
+
   /** The reader has applied this batch: what it says was removed makes room. */
   journalApplied(serial: number): void {
     this.#owner.journal.applied(serial)
