@@ -106,9 +106,16 @@ const weighted = (a: EndpointStatus, b: EndpointStatus): number | undefined => {
   return (a.ewma * share + b.ewma * rest) / (share + rest)
 }
 
-export const loadOf = (answers: ReadonlyArray<AskedRows>): PlaneLoad =>
-  ofKind(answers, "load").reduce(
-    (sum, { load }) => ({
+/** What each thread carries. */
+export const loadsOf = (answers: ReadonlyArray<AskedRows>): ReadonlyArray<PlaneLoad> =>
+  ofKind(answers, "load").map(({ load }) => load)
+
+/** The same of all together. */
+export const loadOf = (
+  answers: ReadonlyArray<AskedRows>
+): Pick<PlaneLoad, "inbound" | "outbound" | "serving" | "sockets"> =>
+  loadsOf(answers).reduce(
+    (sum, load) => ({
       inbound: sum.inbound + load.inbound,
       outbound: sum.outbound + load.outbound,
       serving: sum.serving + load.serving,

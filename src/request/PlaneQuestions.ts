@@ -15,6 +15,10 @@ export type Question =
   | { readonly kind: "load" }
 
 export interface PlaneLoad {
+  /** Of the thread. */
+  readonly index: number
+  /** How late its timers fire: the 99th percentile, ms. */
+  readonly loopDelay: number
   /** Exchanges of other nodes and of this one that run on programs of this host. */
   readonly inbound: number
   /** Calls of this host's programs that are under way. */

@@ -13,6 +13,7 @@ import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Session } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
 import { AccessLines } from "./cells/AccessLines.ts"
+import { LoopDelay } from "./cells/LoopDelay.ts"
 import { MetricRegistry } from "./cells/Metrics.ts"
 import { NodeObserver } from "./cells/NodeObserver.ts"
 import { RecordedSpans } from "./cells/RecordedSpan.ts"
@@ -43,6 +44,8 @@ export class RequestPlane {
   readonly #environment: PlaneEnvironment
   readonly #observer: NodeObserver
   readonly #reporter: ThreadReporter
+  readonly #delay: LoopDelay
+  readonly #index: number
   readonly #sockets = new SocketBudget()
   readonly #view = new MeshViewReplica()
   readonly #peers: PeerBook
@@ -62,6 +65,8 @@ export class RequestPlane {
     const { post, ticker } = environment
     const { index, self, threads } = setup
     this.#environment = environment
+    this.#index = index
+    this.#delay = new LoopDelay(this.metrics, String(index))
     const log: Log = (level, message, fields) => post({ type: "log", level, message, fields })
     const onDefect = (error: unknown) =>
       log(
@@ -223,6 +228,7 @@ export class RequestPlane {
     this.#transport.stop(new Error("this node is shutting down"))
     this.#inbound.close()
     this.#relay.close()
+    this.#delay.stop()
     this.#reporter.stop()
     this.#environment.post({ type: "stopped" })
     this.#environment.onStopped()
@@ -250,6 +256,8 @@ export class RequestPlane {
 
   #answer({ id, question }: Extract<ToPlane, { readonly type: "ask" }>): void {
     const rows = answer(question, {
+      index: this.#index,
+      delay: this.#delay,
       inbound: this.#inbound,
       outbound: this.#outbound,
       pool: this.#pool,

@@ -41,7 +41,7 @@ export interface Telemetry {
   readonly reports: ThreadReports
   /** How the sending of traces goes. */
   readonly exportStatus: () => ExportStatus
-  /** How late timers fire, 99th percentile since the start (ms). */
+  /** How late timers of this thread fire, 99th percentile since the start (ms). */
   readonly loopDelay: () => number
   /** Takes effect with the next request. */
   readonly setSample: (sample: number) => void
@@ -141,7 +141,7 @@ export const makeTelemetry = (
       observer,
       prometheus: Effect.async((resume) => reports.scrape((text) => resume(Effect.succeed(text)))),
       reports,
-      loopDelay: () => loopDelay.quantile(0.99),
+      loopDelay: () => loopDelay.p99,
       exportStatus: () =>
         tracing?.status() ?? { collector: null, reachable: null, dropped: 0, lastError: null },
       setSample: (share) => observer.setSample(share),
