@@ -24,10 +24,16 @@ export interface Site {
   readonly built: boolean
   /** Write CPU profiles of both Skein nodes here. */
   readonly profiles: string | undefined
+  /** Threads or workers of each side; undefined: one, and for Skein what it takes by itself. */
+  readonly threads: number | undefined
 }
 
 export interface Pair {
   readonly name: PeerName
+  /** In tables: the name, and how it runs where it runs in several ways. */
+  readonly label: string
+  /** Label of the pair that this one is also divided by: the same with fewer threads. */
+  readonly over: string | undefined
   /** host:port where requests enter. */
   readonly entry: string
   /** What requests carry as Host. */
@@ -37,7 +43,18 @@ export interface Pair {
   stop(): Promise<unknown>
 }
 
-export type StartPair = (site: Site) => Promise<Pair>
+/** What a row of figures about the pair begins with. */
+export const rowHead = (name: string, { label, over }: Pick<Pair, "label" | "over">) => ({
+  case: name,
+  peer: label,
+  ...(over === undefined ? {} : { over }),
+  errors: 0
+})
+
+/** What a peer itself knows of its pair. */
+export type StartedPair = Omit<Pair, "label" | "over">
+
+export type StartPair = (site: Site) => Promise<StartedPair>
 
 /** The peer cannot be had on this machine; the others go on without it. */
 export class PeerAbsent extends Error {
@@ -109,7 +126,7 @@ export const startPair = async (
   port: number,
   client: Program,
   server: Program
-): Promise<Pair> => {
+): Promise<StartedPair> => {
   const run = (side: string, { command, args, env }: Program) =>
     start(command, args, { what: `${name}'s ${side} side`, ...(env === undefined ? {} : { env }) })
   const sides = { server: run("server", server), client: run("client", client) }
