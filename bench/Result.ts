@@ -1,6 +1,6 @@
 /** What a run found, as it is written to a file and compared with a later one. */
 import { Either, Schema } from "effect"
-import { explainInLine } from "../src/model/ExplainIssue.ts"
+import { explainInLine } from "../src/schema/ExplainIssue.ts"
 
 /** One thing that is measured in each round. */
 export const Measure = Schema.Struct({

@@ -12,6 +12,13 @@
 export { MeshCaller } from "./api/MeshCaller.ts"
 export { MeshFault } from "./api/MeshFault.ts"
 export * as MeshHttpClient from "./api/MeshHttpClient.ts"
+export {
+  apply as applyPolicy,
+  BreakerOpen,
+  type PolicyEffectOptions,
+  type PolicyFailure,
+  PolicyTimeout
+} from "./api/PolicyEffect.ts"
 export { loadConfig } from "./config/ConfigFile.ts"
 export { ConfigError, type PlacedProblem } from "./config/ConfigProblem.ts"
 export {
@@ -20,7 +27,6 @@ export {
   NodeConfig,
   type NodeConfigInput
 } from "./config/NodeConfig.ts"
-export type { DurationText } from "./model/Duration.ts"
 export { type Fault, type FaultCode, faultKinds } from "./model/Fault.ts"
 export { MeshId, NodeName, PeerKey, ServiceName } from "./model/Names.ts"
 export {
@@ -31,18 +37,17 @@ export {
   type PolicyInput,
   type RetryCondition
 } from "./model/Policy.ts"
-export { PolicyError } from "./model/PolicyError.ts"
 export type { Problem } from "./model/Problem.ts"
 export { type InitMeshOptions, initMesh } from "./node/InitMesh.ts"
 export type { NodeInput, RunningNode } from "./node/RunningNode.ts"
 export { StartError } from "./node/StartError.ts"
 export { runNode, SkeinNode } from "./node.ts"
-export { classifyFault, classifyStatus, type Verdict, verdicts } from "./policy/Classifier.ts"
 export {
-  apply as applyPolicy,
-  BreakerOpen,
-  type PolicyEffectOptions,
-  type PolicyFailure,
-  PolicyTimeout
-} from "./policy/PolicyEffect.ts"
-export { retryAfterMillis } from "./policy/RetryAfter.ts"
+  classifyFault,
+  classifyStatus,
+  type Verdict,
+  verdicts
+} from "./request/policy/Classifier.ts"
+export { retryAfterMillis } from "./request/policy/RetryAfter.ts"
+export type { DurationText } from "./schema/Duration.ts"
+export { PolicyError } from "./schema/PolicyError.ts"

@@ -5,8 +5,6 @@
  *     identity ─► telemetry ─► inbound ─► mesh plane ─► outbound ─► listeners ─► admin
  */
 import { Clock, Context, Effect, Layer, Schedule, type Scope } from "effect"
-import { Supervisor } from "./actor/Supervisor.ts"
-import { makeSystemTicker } from "./actor/SystemTicker.ts"
 import type { ReadinessItem } from "./admin/AdminModel.ts"
 import {
   type AdminListenError,
@@ -18,11 +16,12 @@ import { AdminSource } from "./admin/AdminSource.ts"
 import { MeshCaller } from "./api/MeshCaller.ts"
 import { formatAdminAddress } from "./config/HostPort.ts"
 import type { NodeConfig, NodeConfigInput } from "./config/NodeConfig.ts"
-import { lockDataDir } from "./identity/DataDirLock.ts"
-import type { IdentityCell } from "./identity/NodeIdentity.ts"
-import { StorageTrouble } from "./identity/StorageTrouble.ts"
-import { makeHealthChecker } from "./inbound/HealthChecker.ts"
-import { makeInbound } from "./inbound/Inbound.ts"
+import { Supervisor } from "./mesh/actor/Supervisor.ts"
+import { makeSystemTicker } from "./mesh/actor/SystemTicker.ts"
+import { makeHealthChecker } from "./mesh/health/HealthChecker.ts"
+import { lockDataDir } from "./mesh/keys/DataDirLock.ts"
+import { StorageTrouble } from "./mesh/keys/StorageTrouble.ts"
+import type { IdentityCell } from "./mesh/trust/NodeIdentity.ts"
 import { type PeerKey, ServiceName } from "./model/Names.ts"
 import type { Policy } from "./model/Policy.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
@@ -42,7 +41,8 @@ import { runtimeAdvice, runtimeOf } from "./node/Runtime.ts"
 import { SocketRoom } from "./node/SocketRoom.ts"
 import { StartError } from "./node/StartError.ts"
 import { softwareVersion } from "./node/Version.ts"
-import { makeOutbound } from "./outbound/Outbound.ts"
+import { makeInbound } from "./request/inbound/Inbound.ts"
+import { makeOutbound } from "./request/outbound/Outbound.ts"
 import { makeTelemetry } from "./telemetry/Telemetry.ts"
 
 /** Time for the answer to `leave` to get out before the process ends. */

@@ -8,37 +8,57 @@ import { dirname, join, relative } from "node:path"
 
 const levels: Readonly<Record<string, number>> = {
   model: 0,
-  actor: 1,
-  config: 1,
-  telemetry: 1,
-  identity: 1,
-  socket: 1,
-  http1: 1,
-  link: 2,
-  policy: 2,
-  membership: 3,
-  catalogue: 3,
-  outbound: 4,
-  inbound: 4,
-  listener: 5,
-  api: 5,
-  entity: 5,
-  admin: 6,
-  testing: 7,
-  node: 7,
-  "node.ts": 8,
-  cli: 9,
-  "main.ts": 10,
-  "mod.ts": 10
+  schema: 1,
+  config: 2,
+  "request/socket": 2,
+  "request/http1": 2,
+  "request/policy": 2,
+  "request/cells": 2,
+  "request/wire": 3,
+  "request/link": 4,
+  "request/outbound": 5,
+  "request/inbound": 5,
+  "request/listener": 6,
+  request: 7,
+  "mesh/actor": 2,
+  "mesh/trust": 2,
+  "mesh/keys": 3,
+  "mesh/host": 3,
+  "mesh/membership": 4,
+  "mesh/catalogue": 4,
+  "mesh/health": 4,
+  telemetry: 8,
+  api: 8,
+  admin: 9,
+  testing: 10,
+  node: 10,
+  "node.ts": 11,
+  cli: 12,
+  "main.ts": 13,
+  "mod.ts": 13
 }
+
+/** The planes: neither knows the other; `node` joins them. */
+const wings = ["request", "mesh"]
+const wingOf = (unit: string): string | undefined =>
+  wings.find((wing) => unit === wing || unit.startsWith(`${wing}/`))
+
+/** What a request thread loads: nothing but itself, plain words and the runtime. */
+const bare = (unit: string): boolean => unit === "model" || wingOf(unit) === "request"
 
 const root = join(import.meta.dirname, "..")
 const source = join(root, "src")
 const files = globSync("**/*.ts", { cwd: source }).filter((file) => !file.endsWith(".test.ts"))
 const problems: Array<string> = []
+/** Between the planes; each goes with the move of what it imports. */
+const crossings: Array<string> = []
 
-const unitOf = (file: string): string => file.split("/")[0]!
-const importPattern = /(?:from|import)\s*\(?\s*"(\.{1,2}\/[^"]+)"/g
+const unitOf = (file: string): string => {
+  const [first, second, third] = file.split("/")
+  if (!wings.includes(first!)) return first!
+  return third === undefined ? first! : `${first}/${second}`
+}
+const importPattern = /(?:from|import)\s*\(?\s*"([@./a-z][^"\\]*)"/g
 
 const graph = new Map<string, Array<string>>()
 for (const file of files) {
@@ -51,15 +71,31 @@ for (const file of files) {
   const text = readFileSync(join(source, file), "utf8")
   const targets: Array<string> = []
   for (const match of text.matchAll(importPattern)) {
-    if (match[1]!.endsWith("/package.json")) continue // beside the sources, not one of them
-    const target = relative(source, join(source, dirname(file), match[1]!))
+    const specifier = match[1]!
+    if (!specifier.startsWith(".")) {
+      if (bare(unit) && !specifier.startsWith("node:")) {
+        crossings.push(`src/${file}: ${unit} is loaded by request threads and imports ${specifier}`)
+      }
+      continue
+    }
+    if (specifier.endsWith("/package.json")) continue // beside the sources, not one of them
+    const target = relative(source, join(source, dirname(file), specifier))
     if (!existsSync(join(source, target))) {
-      problems.push(`src/${file}: imports ${match[1]}, which does not exist`)
+      problems.push(`src/${file}: imports ${specifier}, which does not exist`)
       continue
     }
     targets.push(target)
     const targetUnit = unitOf(target)
     if (targetUnit === unit) continue
+    const [wing, targetWing] = [wingOf(unit), wingOf(targetUnit)]
+    if (wing !== undefined && targetWing !== undefined && wing !== targetWing) {
+      crossings.push(`src/${file} (${wing} plane) imports ${target} of the other plane`)
+      continue
+    }
+    if (bare(unit) && !bare(targetUnit)) {
+      crossings.push(`src/${file}: ${unit} is loaded by request threads and imports ${target}`)
+      continue
+    }
     const targetLevel = levels[targetUnit]
     if (targetLevel === undefined || targetLevel >= level) {
       problems.push(
@@ -83,6 +119,8 @@ const visit = (file: string, trail: ReadonlyArray<string>): void => {
 }
 for (const file of graph.keys()) visit(file, [])
 
-for (const problem of problems) console.error(problem)
-console.log(`levels: ${files.length} files, ${problems.length} problems`)
+for (const problem of [...crossings, ...problems]) console.error(problem)
+console.log(
+  `levels: ${files.length} files, ${problems.length} problems, ${crossings.length} crossings`
+)
 process.exit(problems.length === 0 ? 0 : 1)

@@ -19,15 +19,15 @@ import type { ExchangeObservation, Observer } from "../../src/model/Observer.ts"
 import { makePolicy } from "../../src/model/Policy.ts"
 import type { Ticker } from "../../src/model/Time.ts"
 import { TimerWheel } from "../../src/model/TimerWheel.ts"
-import { makeOutbound } from "../../src/outbound/Outbound.ts"
+import { MetricRegistry } from "../../src/request/cells/Metrics.ts"
+import { makeOutbound } from "../../src/request/outbound/Outbound.ts"
 import {
   endpointView,
   payments,
   requestHead,
   selfPeer,
   serviceView
-} from "../../src/outbound/OutboundFixture.ts"
-import { MetricRegistry } from "../../src/telemetry/Metrics.ts"
+} from "../../src/testing/OutboundFixture.ts"
 import { isVariant, variants } from "./PolicyVariants.ts"
 
 const [name = "", seconds = "1"] = process.argv.slice(2)

@@ -3,7 +3,7 @@ import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import { type HttpClientError, RequestError, ResponseError } from "@effect/platform/HttpClientError"
 import { Data, Duration, Effect, ParseResult } from "effect"
 import { type AdminAddress, formatAdminAddress, formatHostPort } from "../config/HostPort.ts"
-import { explainInLine } from "../model/ExplainIssue.ts"
+import { explainInLine } from "../schema/ExplainIssue.ts"
 import { AdminApi } from "./AdminApi.ts"
 import { adminTransport } from "./AdminTransport.ts"
 

@@ -5,11 +5,11 @@
  * added; those here keep their meaning.
  */
 import { Schema } from "effect"
-import { findingKinds } from "../catalogue/MeshFindings.ts"
-import { grantFields } from "../identity/Grant.ts"
+import { findingKinds } from "../mesh/catalogue/MeshFindings.ts"
+import { grantFields } from "../mesh/trust/Grant.ts"
 import { MeshId, NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { Protocol } from "../model/NodeRecord.ts"
-import { standingNames } from "../outbound/Standing.ts"
+import { standingNames } from "../request/outbound/Standing.ts"
 
 const Count = Schema.Int.pipe(Schema.nonNegative())
 const Rate = Schema.NullOr(Schema.Number)

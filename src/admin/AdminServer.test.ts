@@ -7,11 +7,11 @@ import { it } from "@effect/vitest"
 import { Deferred, Effect, Either, Exit, Fiber, Layer, Scope } from "effect"
 import { describe, expect } from "vitest"
 import type { AdminAddress } from "../config/HostPort.ts"
+import { makeSampleSource, sampleEndpoints, sampleStatus } from "../testing/SampleSource.ts"
 import { withAdmin } from "./AdminClient.ts"
 import { AdminForbidden } from "./AdminError.ts"
 import { AdminListening, adminServer } from "./AdminServer.ts"
 import { AdminSource } from "./AdminSource.ts"
-import { makeSampleSource, sampleEndpoints, sampleStatus } from "./SampleSource.ts"
 
 const anyPort: AdminAddress = { host: "127.0.0.1", port: 0 }
 

@@ -33,7 +33,7 @@ import {
   formatHostPort,
   isLoopback
 } from "../config/HostPort.ts"
-import { explainInLine } from "../model/ExplainIssue.ts"
+import { explainInLine } from "../schema/ExplainIssue.ts"
 import { AdminApi } from "./AdminApi.ts"
 import {
   AdminBroken,

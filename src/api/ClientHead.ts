@@ -4,11 +4,11 @@
  * more than one behind a socket: `skein-*`, what concerns a connection, limits (docs/http.md).
  */
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import { StrictBlocks } from "../http1/BlockSource.ts"
-import { isFieldValue, isToken } from "../http1/Characters.ts"
-import { excerpt, Http1Error } from "../http1/Http1Error.ts"
-import { defaultHttp1Limits } from "../http1/Limits.ts"
-import { type ParsedRequest, readRequestHead } from "../http1/RequestHeadText.ts"
+import { StrictBlocks } from "../request/http1/BlockSource.ts"
+import { isFieldValue, isToken } from "../request/http1/Characters.ts"
+import { excerpt, Http1Error } from "../request/http1/Http1Error.ts"
+import { defaultHttp1Limits } from "../request/http1/Limits.ts"
+import { type ParsedRequest, readRequestHead } from "../request/http1/RequestHeadText.ts"
 
 /** Not the program's to say, as with fetch: they follow from its URL and its body. */
 const ownFields = new Set(["content-length", "expect", "host", "transfer-encoding"])

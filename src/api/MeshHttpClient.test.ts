@@ -10,11 +10,11 @@ import { Effect, Fiber, Stream } from "effect"
 import { noFields } from "../model/Exchange.ts"
 import { type Fault, faultKinds } from "../model/Fault.ts"
 import { PeerKey, ServiceName } from "../model/Names.ts"
-import { classifyFault } from "../policy/Classifier.ts"
+import { classifyFault } from "../request/policy/Classifier.ts"
+import { responseHead, ScriptedCallee, someFault } from "../testing/ScriptedCallee.ts"
 import { MeshCaller } from "./MeshCaller.ts"
 import { isMeshError, MeshFault } from "./MeshFault.ts"
 import * as MeshHttpClient from "./MeshHttpClient.ts"
-import { responseHead, ScriptedCallee, someFault } from "./ScriptedCallee.ts"
 
 const peer = PeerKey.make("12D3KooWGRUVh8NLfSAbc52sBVRLFBqGZxCHsVPVHzQV5FCuaJ8M")
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { noFields } from "../model/Exchange.ts"
+import { httpCall, responseHead, ScriptedCallee, someFault } from "../testing/ScriptedCallee.ts"
 import { MeshFault } from "./MeshFault.ts"
-import { httpCall, responseHead, ScriptedCallee, someFault } from "./ScriptedCallee.ts"
 import { exchangeToResponse, type RequestBody } from "./WebExchange.ts"
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)

@@ -2,8 +2,9 @@
  * What a command line asks for, as far as that can be said better than by the library that carries
  * it out: the help of a command, or what is wrong, with the command or option that was meant.
  */
-import { quote } from "../model/ExplainIssue.ts"
+
 import { nearest } from "../model/NearestKey.ts"
+import { quote } from "../schema/ExplainIssue.ts"
 import {
   type CommandArgument,
   type CommandNode,

@@ -15,7 +15,7 @@ import { loadConfig } from "../config/ConfigFile.ts"
 import type { ConfigError } from "../config/ConfigProblem.ts"
 import type { AdminAddress } from "../config/HostPort.ts"
 import { AdminListen } from "../config/NodeConfig.ts"
-import { explainInLine } from "../model/ExplainIssue.ts"
+import { explainInLine } from "../schema/ExplainIssue.ts"
 import { type CommandFailed, failCommand, wrongUsage } from "./CommandFailed.ts"
 
 export const defaultAdmin: AdminAddress = { host: "127.0.0.1", port: 4191 }

@@ -1,8 +1,8 @@
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import type { AnnouncedAddress, MemberStatus, NodeStatus } from "../admin/AdminModel.ts"
-import { sampleMembers, sampleNow, sampleServices, sampleStatus } from "../admin/SampleSource.ts"
 import { makeNodeConfig } from "../config/NodeConfig.ts"
+import { sampleMembers, sampleNow, sampleServices, sampleStatus } from "../testing/SampleSource.ts"
 import { type Check, failures, renderChecks } from "./Check.ts"
 import { exposureChecks, requireRuntime, runtimeCheck } from "./HostChecks.ts"
 import {

@@ -6,7 +6,7 @@ import {
   sampleMembers,
   sampleNow,
   sampleServices
-} from "../admin/SampleSource.ts"
+} from "../testing/SampleSource.ts"
 import { renderEndpoints } from "./endpoints.ts"
 import { renderLinks } from "./links.ts"
 import { renderMembers } from "./members.ts"

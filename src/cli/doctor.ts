@@ -2,7 +2,7 @@
 import * as Command from "@effect/cli/Command"
 import { Effect, Either, Option } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
-import { lockHolder } from "../identity/DataDirLock.ts"
+import { lockHolder } from "../mesh/keys/DataDirLock.ts"
 import { type CheckGroup, fail, failures, renderChecks } from "./Check.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import {

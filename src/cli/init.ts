@@ -34,7 +34,7 @@ export const init = Command.make("init", initOptions, (choice) =>
         "say where the node's keys shall go: --data-dir DIR, or SKEIN_DATA_DIR"
       )
     }
-    const { initMesh } = yield* Effect.promise(() => import("../identity/DataDir.ts"))
+    const { initMesh } = yield* Effect.promise(() => import("../mesh/keys/DataDir.ts"))
     const identity = yield* initMesh({
       dataDir: directory.value,
       meshName: choice.mesh,

@@ -11,7 +11,7 @@ import {
   Option,
   Schema
 } from "effect"
-import { explainInLine } from "../model/ExplainIssue.ts"
+import { explainInLine } from "../schema/ExplainIssue.ts"
 import type { ConfigOverride } from "./ConfigFile.ts"
 
 const text = (name: string) => Config.option(Config.nonEmptyString(name))

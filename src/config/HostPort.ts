@@ -4,7 +4,7 @@
  */
 import { isIPv4, isIPv6 } from "node:net"
 import { ParseResult, Schema } from "effect"
-import { quote } from "../model/ExplainIssue.ts"
+import { quote } from "../schema/ExplainIssue.ts"
 
 export interface HostPort {
   /** An IP address (IPv6 without brackets) or a host name. */

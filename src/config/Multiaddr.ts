@@ -4,7 +4,7 @@
  */
 import { isIPv4, isIPv6 } from "node:net"
 import { Schema } from "effect"
-import { quote } from "../model/ExplainIssue.ts"
+import { quote } from "../schema/ExplainIssue.ts"
 
 const shape = /^\/(ip4|ip6|dns|dns4|dns6)\/([^/]+)\/tcp\/(\d{1,5})$/
 

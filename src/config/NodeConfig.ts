@@ -5,13 +5,13 @@
  */
 import { hostname } from "node:os"
 import { Either, Schema } from "effect"
-import { type DurationText, timeLimit } from "../model/Duration.ts"
-import { explain, quote } from "../model/ExplainIssue.ts"
 import { NodeName, ServiceName } from "../model/Names.ts"
 import { recordLimits } from "../model/NodeRecord.ts"
 import { Policy } from "../model/Policy.ts"
 import type { Problem } from "../model/Problem.ts"
-import { missedWords } from "../model/SchemaWords.ts"
+import { type DurationText, timeLimit } from "../schema/Duration.ts"
+import { explain, quote } from "../schema/ExplainIssue.ts"
+import { missedWords } from "../schema/SchemaWords.ts"
 import { ConfigError } from "./ConfigProblem.ts"
 import { addressRules, noneTwice, protocolRules, uniqueNames } from "./ConfigRules.ts"
 import {

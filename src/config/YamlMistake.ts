@@ -4,7 +4,7 @@
  * whoever left out a colon; so the place is looked at again here.
  */
 import { type Document, isScalar, Lexer, visit, type YAMLParseError } from "yaml"
-import { quote } from "../model/ExplainIssue.ts"
+import { quote } from "../schema/ExplainIssue.ts"
 
 /** `offset`: in the text. */
 export interface YamlMistake {

@@ -6,9 +6,9 @@
  */
 import { isDeepStrictEqual } from "node:util"
 import { Either, Schema, Struct } from "effect"
-import { type DurationText, formatMillis, timeLimit } from "./Duration.ts"
-import { explain, quote } from "./ExplainIssue.ts"
-import { PolicyError } from "./PolicyError.ts"
+import { type DurationText, formatMillis, timeLimit } from "../schema/Duration.ts"
+import { explain, quote } from "../schema/ExplainIssue.ts"
+import { PolicyError } from "../schema/PolicyError.ts"
 
 const Time = timeLimit()
 const ms = (text: DurationText) => withEmpty(Time, text)

@@ -1,6 +1,6 @@
 /** What the compiler refuses of a policy. `npm run check:types` is what fails. */
 import { describe, expect, expectTypeOf, it } from "vitest"
-import type { DurationText } from "./Duration.ts"
+import type { DurationText } from "../schema/Duration.ts"
 import { makePolicy, type Policy, type PolicyInput, type RetryCondition } from "./Policy.ts"
 
 /** Never run: the lines are for the compiler. */

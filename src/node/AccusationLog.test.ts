@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
 import { PeerKey } from "../model/Names.ts"
-import { MetricRegistry } from "../telemetry/Metrics.ts"
+import { MetricRegistry } from "../request/cells/Metrics.ts"
 import { AccusationLog } from "./AccusationLog.ts"
 
 const letters = "ABCDEFGHJK"

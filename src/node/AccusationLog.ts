@@ -5,7 +5,7 @@
  */
 import { Effect, Runtime } from "effect"
 import type { PeerKey } from "../model/Names.ts"
-import type { Counter, Family, MetricRegistry } from "../telemetry/Metrics.ts"
+import type { Counter, Family, MetricRegistry } from "../request/cells/Metrics.ts"
 
 /** Milliseconds over which accusations are counted. */
 const window = 60_000

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Logger, TestClock } from "effect"
-import { Supervisor } from "../actor/Supervisor.ts"
-import type { MeshRpcClient } from "../link/MeshRpcClients.ts"
-import { MeshRpcError } from "../model/MeshRpc.ts"
+import { Supervisor } from "../mesh/actor/Supervisor.ts"
+import { MeshRpcError } from "../mesh/host/MeshRpc.ts"
+import type { MeshRpcClient } from "../mesh/host/MeshRpcClients.ts"
 import type { PeerKey } from "../model/Names.ts"
 import { keepAddresses } from "./AddressChecks.ts"
 

@@ -3,9 +3,9 @@
  * nobody gets there: a wrong `announce` is otherwise noticed by those who cannot join.
  */
 import { Clock, Effect, Queue, Random, type Scope } from "effect"
-import { Supervisor } from "../actor/Supervisor.ts"
-import type { MeshRpcClient } from "../link/MeshRpcClients.ts"
-import type { MeshRpcError } from "../model/MeshRpc.ts"
+import { Supervisor } from "../mesh/actor/Supervisor.ts"
+import type { MeshRpcError } from "../mesh/host/MeshRpc.ts"
+import type { MeshRpcClient } from "../mesh/host/MeshRpcClients.ts"
 import type { PeerKey } from "../model/Names.ts"
 import {
   type AddressReport,

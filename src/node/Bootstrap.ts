@@ -5,8 +5,8 @@
  */
 import { join } from "node:path"
 import { Effect, Either, Schema } from "effect"
-import type { DataDirError } from "../identity/KeyFile.ts"
-import { readPrivateFile, writePrivateFile } from "../identity/KeyFile.ts"
+import type { DataDirError } from "../mesh/keys/KeyFile.ts"
+import { readPrivateFile, writePrivateFile } from "../mesh/keys/KeyFile.ts"
 import { PeerKey } from "../model/Names.ts"
 
 /** Addresses by peer, without the /p2p suffix. */

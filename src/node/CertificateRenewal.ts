@@ -7,14 +7,14 @@
  * is the time there is for that.
  */
 import { Clock, Effect, Either, Queue, Random, type Scope } from "effect"
-import { Supervisor } from "../actor/Supervisor.ts"
-import { describeSpan } from "../identity/CertificateError.ts"
-import { saveIdentity } from "../identity/DataDir.ts"
-import { renewalOrder, type Signers } from "../identity/Nearness.ts"
-import type { IdentityCell, NodeIdentity } from "../identity/NodeIdentity.ts"
-import { acceptRenewal, isFromTheFuture, renewalDueAt, renewSelf } from "../identity/Renewal.ts"
-import type { MeshRpcClient } from "../link/MeshRpcClients.ts"
-import type { MeshRpcError } from "../model/MeshRpc.ts"
+import { Supervisor } from "../mesh/actor/Supervisor.ts"
+import type { MeshRpcError } from "../mesh/host/MeshRpc.ts"
+import type { MeshRpcClient } from "../mesh/host/MeshRpcClients.ts"
+import { saveIdentity } from "../mesh/keys/DataDir.ts"
+import { describeSpan } from "../mesh/trust/CertificateError.ts"
+import { renewalOrder, type Signers } from "../mesh/trust/Nearness.ts"
+import type { IdentityCell, NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
+import { acceptRenewal, isFromTheFuture, renewalDueAt, renewSelf } from "../mesh/trust/Renewal.ts"
 import type { PeerKey } from "../model/Names.ts"
 
 export interface RenewalOptions {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
-import { PeerClocks } from "../membership/PeerClocks.ts"
+import { PeerClocks } from "../mesh/membership/PeerClocks.ts"
 import { PeerKey } from "../model/Names.ts"
-import { MetricRegistry } from "../telemetry/Metrics.ts"
+import { MetricRegistry } from "../request/cells/Metrics.ts"
 import { prometheusText } from "../telemetry/PrometheusText.ts"
 import { ClockReport, maxTroubled } from "./ClockReport.ts"
 

@@ -5,10 +5,10 @@
  */
 import { Effect, Runtime, type Scope } from "effect"
 import type { ClockStatus, RefusedByTime } from "../admin/AdminModel.ts"
-import { describeSpan } from "../identity/CertificateError.ts"
-import type { PeerClocks } from "../membership/PeerClocks.ts"
+import type { PeerClocks } from "../mesh/membership/PeerClocks.ts"
+import { describeSpan } from "../mesh/trust/CertificateError.ts"
 import type { PeerKey } from "../model/Names.ts"
-import type { Counter, Family, MetricRegistry } from "../telemetry/Metrics.ts"
+import type { Counter, Family, MetricRegistry } from "../request/cells/Metrics.ts"
 
 export type RefusedKind = RefusedByTime["what"]
 

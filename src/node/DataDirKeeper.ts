@@ -3,9 +3,9 @@
  * what cannot be is told once, and tried until it can.
  */
 import { Clock, Effect, type Scope } from "effect"
-import { DataDirCare } from "../identity/DataDirCare.ts"
-import type { IdentityCell } from "../identity/NodeIdentity.ts"
-import type { StorageTrouble } from "../identity/StorageTrouble.ts"
+import { DataDirCare } from "../mesh/keys/DataDirCare.ts"
+import type { StorageTrouble } from "../mesh/keys/StorageTrouble.ts"
+import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 
 export interface DataDirKeeperOptions {
   readonly dataDir: string

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Logger } from "effect"
-import type { MeshHostShape, PeerConnection } from "../link/MeshHost.ts"
+import type { MeshHostShape, PeerConnection } from "../mesh/host/MeshHost.ts"
 import type { PeerKey } from "../model/Names.ts"
 import { type DialBackOptions, makeDialBack } from "./DialBack.ts"
 import { dialBackLimits } from "./DialBackLimits.ts"

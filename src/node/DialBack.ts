@@ -6,9 +6,9 @@
  */
 import { Effect } from "effect"
 import { parseMultiaddr } from "../config/Multiaddr.ts"
-import { reasonOf } from "../link/HostError.ts"
-import type { MeshHostShape } from "../link/MeshHost.ts"
-import { MeshRpcError } from "../model/MeshRpc.ts"
+import { reasonOf } from "../mesh/host/HostError.ts"
+import type { MeshHostShape } from "../mesh/host/MeshHost.ts"
+import { MeshRpcError } from "../mesh/host/MeshRpc.ts"
 import type { PeerKey } from "../model/Names.ts"
 import { DialBackLimits } from "./DialBackLimits.ts"
 import { isLoopbackIp, mayBeTried } from "./TriedAddress.ts"

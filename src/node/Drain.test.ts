@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope, TestClock } from "effect"
 import { makeMembers } from "../../test/fixtures/Members.ts"
-import { makeRecordDoor, RecordRefused } from "../catalogue/RecordDoor.ts"
-import type { MeshRpcClient } from "../link/MeshRpcClients.ts"
-import { MeshRpcError } from "../model/MeshRpc.ts"
+import { makeRecordDoor, RecordRefused } from "../mesh/catalogue/RecordDoor.ts"
+import { MeshRpcError } from "../mesh/host/MeshRpc.ts"
+import type { MeshRpcClient } from "../mesh/host/MeshRpcClients.ts"
 import type { NodeRecord } from "../model/NodeRecord.ts"
 import { Drain, type DrainOptions } from "./Drain.ts"
 

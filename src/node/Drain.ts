@@ -8,10 +8,10 @@
  * own programs keep calling through this node until it really stops.
  */
 import { Cause, Deferred, Effect, FiberSet, type Scope } from "effect"
-import type { CatalogueShape } from "../catalogue/CatalogueService.ts"
-import type { Inbound } from "../inbound/Inbound.ts"
-import type { LinkPool } from "../link/LinkPool.ts"
-import type { MeshRpcClients } from "../link/MeshRpcClients.ts"
+import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
+import type { MeshRpcClients } from "../mesh/host/MeshRpcClients.ts"
+import type { Inbound } from "../request/inbound/Inbound.ts"
+import type { LinkPool } from "../request/link/LinkPool.ts"
 
 export type NodeState = "serving" | "draining" | "drained" | "leaving"
 

@@ -11,7 +11,7 @@ import {
   type NodeConfig,
   type NodeConfigInput
 } from "../config/NodeConfig.ts"
-import { hasIdentity, loadIdentity } from "../identity/DataDir.ts"
+import { hasIdentity, loadIdentity } from "../mesh/keys/DataDir.ts"
 import { NodeName } from "../model/Names.ts"
 import type { NodeInput, RunningNode } from "./RunningNode.ts"
 import { StartError } from "./StartError.ts"

@@ -1,9 +1,9 @@
 /** `skein init` for programs. */
 import { Clock, Effect, Either, Schema } from "effect"
 import { hostNodeName } from "../config/NodeConfig.ts"
-import * as DataDir from "../identity/DataDir.ts"
-import { explain } from "../model/ExplainIssue.ts"
+import * as DataDir from "../mesh/keys/DataDir.ts"
 import { NodeName } from "../model/Names.ts"
+import { explain } from "../schema/ExplainIssue.ts"
 import type { RunningNode } from "./RunningNode.ts"
 import { StartError } from "./StartError.ts"
 

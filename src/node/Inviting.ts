@@ -3,11 +3,11 @@
  * there, and what each may grant, is handed in.
  */
 import type { ClockStatus } from "../admin/AdminModel.ts"
-import type { VerifiedCertificate } from "../identity/Certificate.ts"
-import { type Grant, grantsCapability, uncovered } from "../identity/Grant.ts"
-import { maxBootstrap } from "../identity/Invite.ts"
-import { depthOf } from "../identity/Nearness.ts"
-import { maxDepth } from "../identity/SignedChain.ts"
+import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
+import { type Grant, grantsCapability, uncovered } from "../mesh/trust/Grant.ts"
+import { maxBootstrap } from "../mesh/trust/Invite.ts"
+import { depthOf } from "../mesh/trust/Nearness.ts"
+import { maxDepth } from "../mesh/trust/SignedChain.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { AddressReport } from "./AnnouncedAddresses.ts"
 import { isLoopbackAddress } from "./TriedAddress.ts"

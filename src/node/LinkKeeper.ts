@@ -4,9 +4,9 @@
  * are linked when they are called. Peers that do not answer are tried forever; those that drain end
  * every link at once, and are left alone.
  */
-import type { Catalogue } from "../catalogue/Catalogue.ts"
-import type { LinkPool } from "../link/LinkPool.ts"
+import type { Catalogue } from "../mesh/catalogue/Catalogue.ts"
 import type { PeerKey } from "../model/Names.ts"
+import type { LinkPool } from "../request/link/LinkPool.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { mayBeDialled } from "./TriedAddress.ts"
 

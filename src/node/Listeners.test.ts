@@ -2,9 +2,9 @@ import { createServer, type Server } from "node:net"
 import { Effect, Exit, Scope } from "effect"
 import { afterEach, describe, expect, it } from "vitest"
 import { makeNodeConfig, type NodeConfig, type UpstreamConfig } from "../config/NodeConfig.ts"
-import { freePort, HandTicker, self } from "../inbound/InboundFixture.ts"
-import { HoldingCallee, RawClient } from "../listener/ListenerFixture.ts"
-import { MetricRegistry } from "../telemetry/Metrics.ts"
+import { MetricRegistry } from "../request/cells/Metrics.ts"
+import { freePort, HandTicker, self } from "../testing/InboundFixture.ts"
+import { HoldingCallee, RawClient } from "../testing/ListenerFixture.ts"
 import { type Listeners, makeListeners } from "./Listeners.ts"
 
 const config = (

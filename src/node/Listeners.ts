@@ -6,9 +6,9 @@ import { hostname } from "node:os"
 import { Effect, Exit, Scope } from "effect"
 import { collides, formatHostPort } from "../config/HostPort.ts"
 import type { NodeConfig, UpstreamConfig } from "../config/NodeConfig.ts"
-import { type HttpListenerOptions, makeHttpListener } from "../listener/HttpListener.ts"
-import type { ListenError } from "../listener/ListenError.ts"
-import { makeTcpListener } from "../listener/TcpListener.ts"
+import { type HttpListenerOptions, makeHttpListener } from "../request/listener/HttpListener.ts"
+import type { ListenError } from "../request/listener/ListenError.ts"
+import { makeTcpListener } from "../request/listener/TcpListener.ts"
 
 export type ListenerContext = Pick<
   HttpListenerOptions,

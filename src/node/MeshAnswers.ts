@@ -1,13 +1,13 @@
 /** What this node answers when others ask it over the mesh's RPC. */
 import { Clock, Effect, Either } from "effect"
-import type { CatalogueShape } from "../catalogue/CatalogueService.ts"
-import type { AdmittedPeers } from "../identity/AdmittedPeers.ts"
-import type { IdentityCell } from "../identity/NodeIdentity.ts"
-import { issueRenewal } from "../identity/Renewal.ts"
-import { callingPeer } from "../link/MeshRpcServer.ts"
-import type { MembershipShape } from "../membership/MembershipService.ts"
-import type { PeerClocks } from "../membership/PeerClocks.ts"
-import { MeshRpc, MeshRpcError } from "../model/MeshRpc.ts"
+import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
+import { MeshRpc, MeshRpcError } from "../mesh/host/MeshRpc.ts"
+import { callingPeer } from "../mesh/host/MeshRpcServer.ts"
+import type { MembershipShape } from "../mesh/membership/MembershipService.ts"
+import type { PeerClocks } from "../mesh/membership/PeerClocks.ts"
+import type { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
+import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
+import { issueRenewal } from "../mesh/trust/Renewal.ts"
 import type { DialBack } from "./DialBack.ts"
 
 export interface MeshAnswersOptions {

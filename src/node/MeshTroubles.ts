@@ -3,12 +3,12 @@
  * itself lately. Each is told in the log once when it appears and once when it is gone.
  */
 import { Effect, type Scope } from "effect"
-import type { Catalogue } from "../catalogue/Catalogue.ts"
-import type { CatalogueStatus } from "../catalogue/CatalogueService.ts"
-import { findInMesh, type MeshFinding } from "../catalogue/MeshFindings.ts"
-import type { MemberLookup, ProtocolConflict } from "../catalogue/MeshViewBuilder.ts"
-import { isBlameworthy } from "../catalogue/RecordDoor.ts"
-import type { RefusedRecords } from "../catalogue/RefusedRecords.ts"
+import type { Catalogue } from "../mesh/catalogue/Catalogue.ts"
+import type { CatalogueStatus } from "../mesh/catalogue/CatalogueService.ts"
+import { findInMesh, type MeshFinding } from "../mesh/catalogue/MeshFindings.ts"
+import type { MemberLookup, ProtocolConflict } from "../mesh/catalogue/MeshViewBuilder.ts"
+import { isBlameworthy } from "../mesh/catalogue/RecordDoor.ts"
+import type { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
 import type { NodeName, ServiceName } from "../model/Names.ts"
 
 export interface MeshTroublesOptions {

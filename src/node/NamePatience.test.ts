@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, TestClock } from "effect"
-import { JoinError } from "../identity/Join.ts"
+import { JoinError } from "../mesh/trust/Join.ts"
 import { whenNameIsFree } from "./NamePatience.ts"
 
 const refused = (code: "name_taken" | "expired") =>

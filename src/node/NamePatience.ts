@@ -3,7 +3,7 @@
  * mesh has given the old node up: then it waits for that instead of asking for another name.
  */
 import { Effect, Schedule } from "effect"
-import type { JoinError } from "../identity/Join.ts"
+import type { JoinError } from "../mesh/trust/Join.ts"
 
 /** The mesh gives a node up that died without a word after some 6 to 10 s, on busy hosts later. */
 const knocks = 30

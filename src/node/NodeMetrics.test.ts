@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
-import { RecordRefused } from "../catalogue/RecordDoor.ts"
+import { RecordRefused } from "../mesh/catalogue/RecordDoor.ts"
 import { PeerKey } from "../model/Names.ts"
-import { MetricRegistry } from "../telemetry/Metrics.ts"
+import { MetricRegistry } from "../request/cells/Metrics.ts"
 import { prometheusText } from "../telemetry/PrometheusText.ts"
 import { maxPeersTold, type NodeFacts, observeNode } from "./NodeMetrics.ts"
 

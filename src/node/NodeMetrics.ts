@@ -2,12 +2,12 @@
  * What a node knows of itself and of the mesh, as metrics. Nothing here is counted: each scrape
  * reads the same snapshots that the admin API shows, so the request path pays nothing.
  */
-import type { ActorStatus } from "../actor/Supervisor.ts"
-import type { CatalogueStatus } from "../catalogue/CatalogueService.ts"
-import { findingKinds, type MeshFinding } from "../catalogue/MeshFindings.ts"
-import type { RefusedRecords } from "../catalogue/RefusedRecords.ts"
-import type { PeerLinkStatus } from "../link/LinkPool.ts"
-import type { Counter, Family, Gauge, MetricRegistry } from "../telemetry/Metrics.ts"
+import type { ActorStatus } from "../mesh/actor/Supervisor.ts"
+import type { CatalogueStatus } from "../mesh/catalogue/CatalogueService.ts"
+import { findingKinds, type MeshFinding } from "../mesh/catalogue/MeshFindings.ts"
+import type { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
+import type { Counter, Family, Gauge, MetricRegistry } from "../request/cells/Metrics.ts"
+import type { PeerLinkStatus } from "../request/link/LinkPool.ts"
 
 /** Of a member, as this node sees it. */
 export interface MemberFacts {

@@ -1,6 +1,5 @@
 /** What a running node tells its operator: the admin API's view of everything there is. */
 import { Effect, type Scope } from "effect"
-import type { ActorStatus } from "../actor/Supervisor.ts"
 import { AdminNotFound } from "../admin/AdminError.ts"
 import type {
   EndpointStatus,
@@ -11,13 +10,14 @@ import type {
 } from "../admin/AdminModel.ts"
 import type { AdminSource } from "../admin/AdminSource.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
-import type { IdentityCell, NodeIdentity } from "../identity/NodeIdentity.ts"
-import { maxDepth } from "../identity/SignedChain.ts"
-import type { StorageTrouble } from "../identity/StorageTrouble.ts"
-import type { Inbound } from "../inbound/Inbound.ts"
+import type { ActorStatus } from "../mesh/actor/Supervisor.ts"
+import type { StorageTrouble } from "../mesh/keys/StorageTrouble.ts"
+import type { IdentityCell, NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
+import { maxDepth } from "../mesh/trust/SignedChain.ts"
 import type { LeftOut, ServiceView } from "../model/MeshView.ts"
 import type { Ticker } from "../model/Time.ts"
-import type { Outbound } from "../outbound/Outbound.ts"
+import type { Inbound } from "../request/inbound/Inbound.ts"
+import type { Outbound } from "../request/outbound/Outbound.ts"
 import type { Telemetry } from "../telemetry/Telemetry.ts"
 import type { Drain } from "./Drain.ts"
 import { memberRows } from "./MemberRows.ts"

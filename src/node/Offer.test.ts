@@ -1,11 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import type { CatalogueShape } from "../catalogue/CatalogueService.ts"
-import { RecordRefused } from "../catalogue/RecordDoor.ts"
 import { makeNodeConfig } from "../config/NodeConfig.ts"
-import type { HealthCheckerOptions } from "../inbound/HealthChecker.ts"
-import type { LocalService } from "../inbound/LocalService.ts"
+import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
+import { RecordRefused } from "../mesh/catalogue/RecordDoor.ts"
+import type { HealthCheckerOptions } from "../mesh/health/HealthChecker.ts"
 import { ServiceName } from "../model/Names.ts"
+import type { LocalService } from "../request/inbound/LocalService.ts"
 import { makeOffer } from "./Offer.ts"
 
 type Change = Parameters<CatalogueShape["updateOwn"]>[0]

@@ -3,11 +3,11 @@
  * step with the config and with what the checks find.
  */
 import { Effect, Runtime, type Scope } from "effect"
-import type { CatalogueShape } from "../catalogue/CatalogueService.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
-import type { HealthChecker, HealthCheckerOptions } from "../inbound/HealthChecker.ts"
-import type { Inbound } from "../inbound/Inbound.ts"
-import type { LocalService } from "../inbound/LocalService.ts"
+import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
+import type { HealthChecker, HealthCheckerOptions } from "../mesh/health/HealthChecker.ts"
+import type { Inbound } from "../request/inbound/Inbound.ts"
+import type { LocalService } from "../request/inbound/LocalService.ts"
 import { EndpointHealth, localServices, serviceEntries } from "./LocalServices.ts"
 
 export interface OfferOptions {

@@ -4,19 +4,24 @@
  */
 import { Clock, Effect, Either } from "effect"
 import type { NodeConfig } from "../config/NodeConfig.ts"
+import { socketTransport } from "../mesh/host/SocketTransport.ts"
 import {
   hasIdentity,
   loadIdentity,
   loadOrCreateNodeKey,
   saveIdentity
-} from "../identity/DataDir.ts"
-import { type Invite, parseInvite } from "../identity/Invite.ts"
-import type { InviteError } from "../identity/InviteToken.ts"
-import { type JoinError, joinMesh } from "../identity/Join.ts"
-import { type DataDirError, ensureDirectory } from "../identity/KeyFile.ts"
-import type { NodeIdentity } from "../identity/NodeIdentity.ts"
-import { isBeyondRenewal, isFromTheFuture, isRootKeyOfUse, renewSelf } from "../identity/Renewal.ts"
-import { socketTransport } from "../link/SocketTransport.ts"
+} from "../mesh/keys/DataDir.ts"
+import { type DataDirError, ensureDirectory } from "../mesh/keys/KeyFile.ts"
+import { type Invite, parseInvite } from "../mesh/trust/Invite.ts"
+import type { InviteError } from "../mesh/trust/InviteToken.ts"
+import { type JoinError, joinMesh } from "../mesh/trust/Join.ts"
+import type { NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
+import {
+  isBeyondRenewal,
+  isFromTheFuture,
+  isRootKeyOfUse,
+  renewSelf
+} from "../mesh/trust/Renewal.ts"
 import { saveBootstrap } from "./Bootstrap.ts"
 import { whenNameIsFree } from "./NamePatience.ts"
 

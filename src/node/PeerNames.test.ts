@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { Catalogue } from "../catalogue/Catalogue.ts"
-import { nodeEntry } from "../catalogue/RecordEntry.ts"
+import { Catalogue } from "../mesh/catalogue/Catalogue.ts"
+import { nodeEntry } from "../mesh/catalogue/RecordEntry.ts"
 import { NodeName, PeerKey } from "../model/Names.ts"
 import { PeerNames } from "./PeerNames.ts"
 

@@ -2,7 +2,7 @@
  * What people call a peer. Asked with every request that comes in, so the answer is kept: finding a
  * record in the catalogue hashes its key.
  */
-import type { Catalogue } from "../catalogue/Catalogue.ts"
+import type { Catalogue } from "../mesh/catalogue/Catalogue.ts"
 import type { PeerKey } from "../model/Names.ts"
 
 export interface PeerNamesOptions {

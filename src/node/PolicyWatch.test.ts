@@ -1,10 +1,10 @@
 import { Effect, Exit, Logger, Scope } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { makeNodeConfig, type NodeConfig } from "../config/NodeConfig.ts"
-import { HandTicker } from "../inbound/InboundFixture.ts"
 import { MeshViewSource } from "../model/MeshView.ts"
 import { ServiceName } from "../model/Names.ts"
 import type { Protocol } from "../model/NodeRecord.ts"
+import { HandTicker } from "../testing/InboundFixture.ts"
 import { PolicyWatch, patience } from "./PolicyWatch.ts"
 
 let scope: Scope.CloseableScope

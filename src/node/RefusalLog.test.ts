@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Effect, Logger, TestClock } from "effect"
-import type { Refusal } from "../identity/AdmissionEncrypter.ts"
+import type { Refusal } from "../mesh/trust/AdmissionEncrypter.ts"
 import { PeerKey } from "../model/Names.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 

@@ -3,7 +3,7 @@
  * kind is told at most once a minute, with how many there were since.
  */
 import { Effect, Runtime } from "effect"
-import type { Refusal } from "../identity/AdmissionEncrypter.ts"
+import type { Refusal } from "../mesh/trust/AdmissionEncrypter.ts"
 
 const quietFor = 60_000
 /** Kinds remembered; codes are few, so this is a guard, not a budget. */

@@ -4,8 +4,8 @@
  */
 import { Effect, type Scope } from "effect"
 import type { NodeConfig } from "../config/NodeConfig.ts"
-import type { MeshHostShape } from "../link/MeshHost.ts"
-import { SocketBudget, type SocketLane } from "../socket/SocketBudget.ts"
+import type { MeshHostShape } from "../mesh/host/MeshHost.ts"
+import { SocketBudget, type SocketLane } from "../request/socket/SocketBudget.ts"
 import {
   countOpen,
   type DescriptorShares,

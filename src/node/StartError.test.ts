@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { ListenError } from "../listener/ListenError.ts"
+import { ListenError } from "../request/listener/ListenError.ts"
 import { StartError } from "./StartError.ts"
 
 describe("StartError", () => {

@@ -3,7 +3,7 @@
  * never holds up a request: past the bound, lines are dropped and counted.
  */
 import { closeSync, openSync, write } from "node:fs"
-import type { Counter, MetricRegistry } from "./Metrics.ts"
+import type { Counter, MetricRegistry } from "../request/cells/Metrics.ts"
 
 export interface AccessLogEntry {
   /** RFC 3339, UTC. */

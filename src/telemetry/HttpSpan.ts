@@ -18,8 +18,8 @@ import type { Fault } from "../model/Fault.ts"
 import { meshDomain } from "../model/Names.ts"
 import type { ExchangeInfo, Outcome } from "../model/Observer.ts"
 import type { Ticker } from "../model/Time.ts"
-import type { ExchangeSpan } from "./Spans.ts"
-import { sampledFlag, type TraceContext } from "./TraceContext.ts"
+import type { ExchangeSpan } from "../request/cells/Spans.ts"
+import { sampledFlag, type TraceContext } from "../request/cells/TraceContext.ts"
 
 // Everything else is `_OTHER`, so that a client cannot make up label values.
 const knownMethods: ReadonlySet<string> = new Set(

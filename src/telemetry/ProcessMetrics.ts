@@ -4,8 +4,8 @@
  */
 import { Effect, type Scope } from "effect"
 import type { Ticker } from "../model/Time.ts"
+import type { Histogram, MetricRegistry } from "../request/cells/Metrics.ts"
 import { descriptorLimit, openDescriptors } from "./FileDescriptors.ts"
-import type { Histogram, MetricRegistry } from "./Metrics.ts"
 
 /** Milliseconds between two looks at the event loop. Seldom enough not to keep a host awake. */
 const lookEvery = 200

@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { MetricRegistry } from "./Metrics.ts"
+import { MetricRegistry } from "../request/cells/Metrics.ts"
 import { prometheusText } from "./PrometheusText.ts"
 
 interface Sample {

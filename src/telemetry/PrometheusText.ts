@@ -12,7 +12,7 @@ import {
   DataPointType,
   type MetricData
 } from "@opentelemetry/sdk-metrics"
-import type { AnyFamily, Labels, MetricRegistry } from "./Metrics.ts"
+import type { AnyFamily, Labels, MetricRegistry } from "../request/cells/Metrics.ts"
 
 /** Content type of what `prometheusText` returns. */
 export const prometheusContentType = "text/plain; version=0.0.4; charset=utf-8"

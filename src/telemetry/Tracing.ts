@@ -19,13 +19,13 @@ import {
 import { Effect, type Scope } from "effect"
 import type { ExchangeInfo } from "../model/Observer.ts"
 import type { Ticker } from "../model/Time.ts"
+import type { Counter, MetricRegistry } from "../request/cells/Metrics.ts"
+import type { ExchangeSpan, SpanSource } from "../request/cells/Spans.ts"
+import type { TraceContext } from "../request/cells/TraceContext.ts"
+import { UnrecordedSpan } from "../request/cells/UnrecordedSpan.ts"
 import { CollectorExporter, longestPause } from "./CollectorExporter.ts"
 import { HttpSpan, SpanClock } from "./HttpSpan.ts"
-import type { Counter, MetricRegistry } from "./Metrics.ts"
 import { defaultSpanLimits, type SpanLimits, SpanRoom } from "./SpanRoom.ts"
-import type { ExchangeSpan, SpanSource } from "./Spans.ts"
-import type { TraceContext } from "./TraceContext.ts"
-import { UnrecordedSpan } from "./UnrecordedSpan.ts"
 
 export interface TracingOptions {
   /** The collector, e.g. `http://127.0.0.1:4318`; `/v1/traces` is added unless it is there. */

@@ -1,9 +1,9 @@
 /** Drives the readers in tests and writes down what they say, in a form that is easy to compare. */
 
-import type { Http1Limits } from "../../src/http1/Limits.ts"
-import { type ParsedRequest, RequestReader } from "../../src/http1/RequestReader.ts"
-import { type ParsedResponse, ResponseReader } from "../../src/http1/ResponseReader.ts"
 import type { Fields } from "../../src/model/Exchange.ts"
+import type { Http1Limits } from "../../src/request/http1/Limits.ts"
+import { type ParsedRequest, RequestReader } from "../../src/request/http1/RequestReader.ts"
+import { type ParsedResponse, ResponseReader } from "../../src/request/http1/ResponseReader.ts"
 
 export interface RecordedRequest {
   readonly request: ParsedRequest

@@ -6,26 +6,26 @@
 import type http from "node:http"
 import type net from "node:net"
 import { Effect, Exit, Scope } from "effect"
-import { Inbound } from "../../src/inbound/Inbound.ts"
+import { type EndpointView, MeshViewSource } from "../../src/model/MeshView.ts"
+import { NodeName, PeerKey } from "../../src/model/Names.ts"
+import type { Protocol } from "../../src/model/NodeRecord.ts"
+import { makePolicy, type PolicyInput } from "../../src/model/Policy.ts"
+import { MetricRegistry } from "../../src/request/cells/Metrics.ts"
+import { Inbound } from "../../src/request/inbound/Inbound.ts"
+import { LinkPool } from "../../src/request/link/LinkPool.ts"
+import { type HttpListener, makeHttpListener } from "../../src/request/listener/HttpListener.ts"
+import { makeTcpListener, type TcpListener } from "../../src/request/listener/TcpListener.ts"
+import { makeOutbound, type Outbound } from "../../src/request/outbound/Outbound.ts"
+import type { LinkLimits } from "../../src/request/wire/LinkOptions.ts"
 import {
   HandTicker,
   type Program,
   payments,
   RecordingObserver,
   startProgram
-} from "../../src/inbound/InboundFixture.ts"
-import type { LinkLimits } from "../../src/link/LinkOptions.ts"
-import { LinkPool } from "../../src/link/LinkPool.ts"
-import { MemoryNetwork } from "../../src/link/MemoryNetwork.ts"
-import { type HttpListener, makeHttpListener } from "../../src/listener/HttpListener.ts"
-import { RawClient, turn } from "../../src/listener/ListenerFixture.ts"
-import { makeTcpListener, type TcpListener } from "../../src/listener/TcpListener.ts"
-import { type EndpointView, MeshViewSource } from "../../src/model/MeshView.ts"
-import { NodeName, PeerKey } from "../../src/model/Names.ts"
-import type { Protocol } from "../../src/model/NodeRecord.ts"
-import { makePolicy, type PolicyInput } from "../../src/model/Policy.ts"
-import { makeOutbound, type Outbound } from "../../src/outbound/Outbound.ts"
-import { MetricRegistry } from "../../src/telemetry/Metrics.ts"
+} from "../../src/testing/InboundFixture.ts"
+import { RawClient, turn } from "../../src/testing/ListenerFixture.ts"
+import { MemoryNetwork } from "../../src/testing/MemoryNetwork.ts"
 
 export { payments, RawClient, turn }
 

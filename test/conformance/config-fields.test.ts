@@ -14,15 +14,15 @@ import {
   type NodeConfig,
   type NodeConfigInput
 } from "../../src/config/NodeConfig.ts"
-import { initMesh } from "../../src/identity/DataDir.ts"
-import { type Program, rawProgram, startProgram } from "../../src/inbound/InboundFixture.ts"
+import { initMesh } from "../../src/mesh/keys/DataDir.ts"
 import { NodeName, ServiceName } from "../../src/model/Names.ts"
 import { localServices } from "../../src/node/LocalServices.ts"
 import type { RunningNode } from "../../src/node/RunningNode.ts"
 import { runNode } from "../../src/node.ts"
+import { type Program, rawProgram, startProgram } from "../../src/testing/InboundFixture.ts"
 import { freePort, until } from "../fixtures/Processes.ts"
 
-/** Policies have a list of their own: src/outbound/PolicyFields.test.ts. */
+/** Policies have a list of their own: src/request/outbound/PolicyFields.test.ts. */
 type Fields<T> = T extends string | number | boolean
   ? ""
   : T extends ReadonlyArray<infer Item>

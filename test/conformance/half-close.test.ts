@@ -4,8 +4,8 @@
  */
 import type net from "node:net"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { Flood, rawProgram } from "../../src/inbound/InboundFixture.ts"
-import type { RawClient } from "../../src/listener/ListenerFixture.ts"
+import { Flood, rawProgram } from "../../src/testing/InboundFixture.ts"
+import type { RawClient } from "../../src/testing/ListenerFixture.ts"
 import { request, settled, TwoHosts, turn } from "./TwoHosts.ts"
 
 let mesh: TwoHosts

@@ -1,7 +1,7 @@
 /** What two nodes between a client and a program take out, put in and keep of what both say. */
 import type net from "node:net"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { rawProgram } from "../../src/inbound/InboundFixture.ts"
+import { rawProgram } from "../../src/testing/InboundFixture.ts"
 import { droppedTrailers } from "./Corpus.ts"
 import { request, TwoHosts } from "./TwoHosts.ts"
 

@@ -2,17 +2,6 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import {
-  chunkPrefix,
-  chunkSuffix,
-  encodeRequestHead,
-  encodeResponseHead,
-  lastChunk,
-  responseBodyCoding,
-  unsafePart
-} from "../../src/http1/Encode.ts"
-import { decodeRequestHead } from "../../src/http1/RequestHeadText.ts"
-import { decodeResponseHead } from "../../src/http1/ResponseHeadText.ts"
-import {
   type Fields,
   type Framing,
   noBody,
@@ -20,6 +9,17 @@ import {
   type ResponseHead,
   streamBody
 } from "../../src/model/Exchange.ts"
+import {
+  chunkPrefix,
+  chunkSuffix,
+  encodeRequestHead,
+  encodeResponseHead,
+  lastChunk,
+  responseBodyCoding,
+  unsafePart
+} from "../../src/request/http1/Encode.ts"
+import { decodeRequestHead } from "../../src/request/http1/RequestHeadText.ts"
+import { decodeResponseHead } from "../../src/request/http1/ResponseHeadText.ts"
 import { latin1, readRequests, readResponses, split } from "./Http1Recorder.ts"
 
 const reserved =

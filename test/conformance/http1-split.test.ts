@@ -1,7 +1,7 @@
 /** How the network cuts a byte stream into pieces never changes what is read from it. */
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import type { Http1Limits } from "../../src/http1/Limits.ts"
+import type { Http1Limits } from "../../src/request/http1/Limits.ts"
 import { droppedTrailers, requestCorpus, responseCorpus } from "./Corpus.ts"
 import { readRequests, readResponses, requestCalls, responseCalls, split } from "./Http1Recorder.ts"
 

@@ -4,9 +4,9 @@
  */
 import type net from "node:net"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { rawProgram } from "../../src/inbound/InboundFixture.ts"
-import type { RawClient } from "../../src/listener/ListenerFixture.ts"
 import type { PolicyInput } from "../../src/model/Policy.ts"
+import { rawProgram } from "../../src/testing/InboundFixture.ts"
+import type { RawClient } from "../../src/testing/ListenerFixture.ts"
 import { payments, request, TwoHosts, turn } from "./TwoHosts.ts"
 
 let mesh: TwoHosts

@@ -7,12 +7,12 @@ import { Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import { AdminApi } from "../../src/admin/AdminApi.ts"
 import { EndpointStatus } from "../../src/admin/AdminModel.ts"
-import { findingKinds } from "../../src/catalogue/MeshFindings.ts"
 import { makeNodeConfig } from "../../src/config/NodeConfig.ts"
-import { initMesh } from "../../src/identity/DataDir.ts"
+import { findingKinds } from "../../src/mesh/catalogue/MeshFindings.ts"
+import { initMesh } from "../../src/mesh/keys/DataDir.ts"
 import { NodeName } from "../../src/model/Names.ts"
 import { runNode } from "../../src/node.ts"
-import { type AnyFamily, MetricRegistry } from "../../src/telemetry/Metrics.ts"
+import { type AnyFamily, MetricRegistry } from "../../src/request/cells/Metrics.ts"
 
 const root = join(import.meta.dirname, "../..")
 const docs = readFileSync(join(root, "docs/metrics.md"), "utf8")

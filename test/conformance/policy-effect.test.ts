@@ -5,11 +5,11 @@
 import { Clock, Data, Effect, Exit, Fiber, Random, TestClock, TestContext } from "effect"
 import fc from "fast-check"
 import { expect, it } from "vitest"
+import * as PolicyEffect from "../../src/api/PolicyEffect.ts"
 import { makePolicy, type PolicyInput } from "../../src/model/Policy.ts"
-import { endpointView, Fixture, microtasks } from "../../src/outbound/OutboundFixture.ts"
-import type { SentCall } from "../../src/outbound/OutboundRecorders.ts"
-import { classifyStatus, type Verdict, verdicts } from "../../src/policy/Classifier.ts"
-import * as PolicyEffect from "../../src/policy/PolicyEffect.ts"
+import { classifyStatus, type Verdict, verdicts } from "../../src/request/policy/Classifier.ts"
+import { endpointView, Fixture, microtasks } from "../../src/testing/OutboundFixture.ts"
+import type { SentCall } from "../../src/testing/OutboundRecorders.ts"
 
 /** What the endpoint does with one attempt, `after` ms; `wait`: Retry-After, in ms. */
 interface Status {

@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { afterEach, describe, expect, it } from "vitest"
-import { rawProgram } from "../../src/inbound/InboundFixture.ts"
+import { rawProgram } from "../../src/testing/InboundFixture.ts"
 import { type PlaneHost, payments, request, TwoHosts, turn } from "./TwoHosts.ts"
 
 /**

@@ -2,9 +2,9 @@
 import http from "node:http"
 import net from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
-import { Flood, freePort, rawProgram } from "../../src/inbound/InboundFixture.ts"
-import type { LinkLimits } from "../../src/link/LinkOptions.ts"
 import type { PolicyInput } from "../../src/model/Policy.ts"
+import type { LinkLimits } from "../../src/request/wire/LinkOptions.ts"
+import { Flood, freePort, rawProgram } from "../../src/testing/InboundFixture.ts"
 import { payments, request, TwoHosts, turn } from "./TwoHosts.ts"
 
 let mesh: TwoHosts

@@ -2,8 +2,8 @@
 import http from "node:http"
 import type net from "node:net"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { Flood, rawProgram } from "../../src/inbound/InboundFixture.ts"
-import { heldBytes } from "../../src/listener/ListenerFixture.ts"
+import { Flood, rawProgram } from "../../src/testing/InboundFixture.ts"
+import { heldBytes } from "../../src/testing/ListenerFixture.ts"
 import { RawClient, request, settled, TwoHosts, turn } from "./TwoHosts.ts"
 
 let mesh: TwoHosts

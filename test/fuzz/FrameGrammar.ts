@@ -1,11 +1,12 @@
 /** What a peer may put on a link, right and wrong: frames as they are, mutated, and plain noise. */
-import { encodeRequestHead, encodeResponseHead } from "../../src/http1/Encode.ts"
-import { endsWith, FrameType, headerLength } from "../../src/link/Frame.ts"
-import { encodeFault, encodeOpening, encodeTrailers } from "../../src/link/FramePayload.ts"
+
 import type { Call } from "../../src/model/Exchange.ts"
 import { noBody, noFields, streamBody } from "../../src/model/Exchange.ts"
 import { faultKinds, isFaultCode } from "../../src/model/Fault.ts"
 import { PeerKey, ServiceName } from "../../src/model/Names.ts"
+import { encodeRequestHead, encodeResponseHead } from "../../src/request/http1/Encode.ts"
+import { endsWith, FrameType, headerLength } from "../../src/request/wire/Frame.ts"
+import { encodeFault, encodeOpening, encodeTrailers } from "../../src/request/wire/FramePayload.ts"
 import type { Random } from "./Random.ts"
 
 export const caller = PeerKey.make("12D3KooWTestTestTestTestTest")

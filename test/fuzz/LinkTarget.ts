@@ -3,22 +3,7 @@
  * a ProtocolError: nothing else is thrown, what is held stays within the windows, the contract of
  * Exchange.ts is kept towards this side, and when the link is down nothing is left of it.
  */
-import { HandTicker } from "../../src/inbound/InboundFixture.ts"
-import { AcceptedLink } from "../../src/link/AcceptedLink.ts"
-import { DialedLink } from "../../src/link/DialedLink.ts"
-import { FrameType, ProtocolError } from "../../src/link/Frame.ts"
-import { FrameDecoder } from "../../src/link/FrameDecoder.ts"
-import {
-  decodeFault,
-  decodeOpening,
-  decodeTrailers,
-  encodeFault,
-  encodeTrailers
-} from "../../src/link/FramePayload.ts"
-import { http1Heads } from "../../src/link/Http1Heads.ts"
-import type { LinkOptions } from "../../src/link/LinkOptions.ts"
-import { Pump, Recorder } from "../../src/link/LinkTestPair.ts"
-import { makeMemoryChannels } from "../../src/link/MemoryChannel.ts"
+
 import type {
   Call,
   Dispatch,
@@ -29,6 +14,22 @@ import type {
 import { noBody, noFields, streamBody } from "../../src/model/Exchange.ts"
 import type { Fault } from "../../src/model/Fault.ts"
 import { ServiceName } from "../../src/model/Names.ts"
+import { AcceptedLink } from "../../src/request/link/AcceptedLink.ts"
+import { DialedLink } from "../../src/request/link/DialedLink.ts"
+import { FrameType, ProtocolError } from "../../src/request/wire/Frame.ts"
+import { FrameDecoder } from "../../src/request/wire/FrameDecoder.ts"
+import {
+  decodeFault,
+  decodeOpening,
+  decodeTrailers,
+  encodeFault,
+  encodeTrailers
+} from "../../src/request/wire/FramePayload.ts"
+import { http1Heads } from "../../src/request/wire/Http1Heads.ts"
+import type { LinkOptions } from "../../src/request/wire/LinkOptions.ts"
+import { HandTicker } from "../../src/testing/InboundFixture.ts"
+import { Pump, Recorder } from "../../src/testing/LinkTestPair.ts"
+import { makeMemoryChannels } from "../../src/testing/MemoryChannel.ts"
 import type { Judgement, Target } from "./Differential.ts"
 import {
   caller,

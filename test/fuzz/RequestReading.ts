@@ -1,6 +1,7 @@
 /** Requests as our reader and as llhttp understand them. */
-import { type ParsedRequest, RequestReader } from "../../src/http1/RequestReader.ts"
+
 import type { Framing } from "../../src/model/Exchange.ts"
+import { type ParsedRequest, RequestReader } from "../../src/request/http1/RequestReader.ts"
 import { readLaxly } from "./Laxer.ts"
 import type { RawMessage } from "./Llhttp.ts"
 import { fieldLines, HopFields, type Message, members, type Reading } from "./Reading.ts"

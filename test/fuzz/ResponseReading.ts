@@ -1,6 +1,7 @@
 /** Responses as our reader and as llhttp understand them: all of them answer one method. */
-import { ResponseReader } from "../../src/http1/ResponseReader.ts"
+
 import type { ResponseHead } from "../../src/model/Exchange.ts"
+import { ResponseReader } from "../../src/request/http1/ResponseReader.ts"
 import { readLaxly } from "./Laxer.ts"
 import type { After, RawMessage } from "./Llhttp.ts"
 import { fieldLines, HopFields, type Message, type Reading } from "./Reading.ts"

@@ -2,7 +2,7 @@
 import { join } from "node:path"
 import { Either } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { parseInvite } from "../../src/identity/Invite.ts"
+import { parseInvite } from "../../src/mesh/trust/Invite.ts"
 import { type Host, root, skein, TestMesh } from "../fixtures/Mesh.ts"
 import { freePort, stopAll, until } from "../fixtures/Processes.ts"
 

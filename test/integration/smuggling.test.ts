@@ -5,8 +5,8 @@
  */
 import { connect, createServer, type Server } from "node:net"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { type Http1Rule, http1Rules } from "../../src/http1/Http1Error.ts"
 import { faultKinds } from "../../src/model/Fault.ts"
+import { type Http1Rule, http1Rules } from "../../src/request/http1/Http1Error.ts"
 import { isBodyCase, requestCorpus, responseCorpus } from "../conformance/Corpus.ts"
 import { readResponses } from "../conformance/Http1Recorder.ts"
 import { type Host, TestMesh } from "../fixtures/Mesh.ts"

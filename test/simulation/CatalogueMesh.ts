@@ -10,18 +10,18 @@ import {
   type SyncPort,
   type SyncSelf,
   synchronise
-} from "../../src/catalogue/AntiEntropy.ts"
-import { Catalogue } from "../../src/catalogue/Catalogue.ts"
+} from "../../src/mesh/catalogue/AntiEntropy.ts"
+import { Catalogue } from "../../src/mesh/catalogue/Catalogue.ts"
 import {
   type CatalogueAction,
   type CatalogueMessage,
   type CatalogueState,
   catalogueBehaviour,
   makeCatalogueState
-} from "../../src/catalogue/CatalogueBehaviour.ts"
-import { makeOwnRecord, nextEpoch, type OwnFacts } from "../../src/catalogue/OwnRecord.ts"
-import { maxAhead } from "../../src/catalogue/RecordDoor.ts"
-import { type NodeEntry, nodeEntry } from "../../src/catalogue/RecordEntry.ts"
+} from "../../src/mesh/catalogue/CatalogueBehaviour.ts"
+import { makeOwnRecord, nextEpoch, type OwnFacts } from "../../src/mesh/catalogue/OwnRecord.ts"
+import { maxAhead } from "../../src/mesh/catalogue/RecordDoor.ts"
+import { type NodeEntry, nodeEntry } from "../../src/mesh/catalogue/RecordEntry.ts"
 import { NodeName, type PeerKey } from "../../src/model/Names.ts"
 import type { NodeRecord } from "../../src/model/NodeRecord.ts"
 import { EventQueue, seededRandom } from "./EventQueue.ts"

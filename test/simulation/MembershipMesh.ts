@@ -2,16 +2,19 @@
  * A mesh of membership behaviours on a virtual clock: real decisions, imagined network. Messages
  * take time and get lost, nodes crash, stall and are cut off from each other.
  */
-import { isAstray } from "../../src/membership/Incarnation.ts"
-import { membershipBehaviour } from "../../src/membership/MembershipBehaviour.ts"
+import { isAstray } from "../../src/mesh/membership/Incarnation.ts"
+import { membershipBehaviour } from "../../src/mesh/membership/MembershipBehaviour.ts"
 import type {
   MembershipAction,
   MembershipMessage
-} from "../../src/membership/MembershipMessages.ts"
-import { defaultMembershipOptions } from "../../src/membership/MembershipOptions.ts"
-import { type MembershipState, makeMembershipState } from "../../src/membership/MembershipState.ts"
-import { evidenceOf, type MemberState, memberOf } from "../../src/membership/MemberTable.ts"
-import type { Statement } from "../../src/membership/Statement.ts"
+} from "../../src/mesh/membership/MembershipMessages.ts"
+import { defaultMembershipOptions } from "../../src/mesh/membership/MembershipOptions.ts"
+import {
+  type MembershipState,
+  makeMembershipState
+} from "../../src/mesh/membership/MembershipState.ts"
+import { evidenceOf, type MemberState, memberOf } from "../../src/mesh/membership/MemberTable.ts"
+import type { Statement } from "../../src/mesh/membership/Statement.ts"
 import { NodeName, PeerKey } from "../../src/model/Names.ts"
 import { EventQueue, seededRandom } from "./EventQueue.ts"
 

@@ -3,7 +3,7 @@
  * a failing run is in its message; SEED=<number> runs all of it with that one.
  */
 import { expect, test } from "vitest"
-import { ObserverRing } from "../../src/membership/ObserverRing.ts"
+import { ObserverRing } from "../../src/mesh/membership/ObserverRing.ts"
 import { MembershipMesh, peerOf } from "./MembershipMesh.ts"
 
 const seed = Number(process.env["SEED"] ?? Math.floor(Math.random() * 1e9))

@@ -3,7 +3,7 @@
  * SEED=<number> runs all of it with that one.
  */
 import { expect, test } from "vitest"
-import { lifetimes } from "../../src/catalogue/RecordEntry.ts"
+import { lifetimes } from "../../src/mesh/catalogue/RecordEntry.ts"
 import { CatalogueMesh } from "./CatalogueMesh.ts"
 
 const seed = Number(process.env["SEED"] ?? Math.floor(Math.random() * 1e9))

@@ -4,7 +4,7 @@
  */
 import { HashMap } from "effect"
 import { expect, test } from "vitest"
-import { maxIncarnationAhead } from "../../src/membership/Incarnation.ts"
+import { maxIncarnationAhead } from "../../src/mesh/membership/Incarnation.ts"
 import { MembershipMesh } from "./MembershipMesh.ts"
 
 const seed = Number(process.env["SEED"] ?? Math.floor(Math.random() * 1e9))

@@ -1,0 +1,190 @@
+import { expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as fc from "fast-check"
+import { test } from "vitest"
+import { NodeName, PeerKey } from "../../model/Names.ts"
+import type { NodeRecord } from "../../model/NodeRecord.ts"
+import { MeshRpcError } from "../host/MeshRpc.ts"
+import {
+  answerDigest,
+  answerVersions,
+  answerWanted,
+  compareVersions,
+  type SyncPort,
+  synchronise,
+  syncLimits
+} from "./AntiEntropy.ts"
+import { Catalogue } from "./Catalogue.ts"
+import { bucketCount, nodeEntry } from "./RecordEntry.ts"
+
+const letters = "ABCDEFGHJK"
+const peerOf = (n: number) =>
+  PeerKey.make(
+    `12D3KooWPeerPeer${[...`${n}`.padStart(6, "0")].map((d) => letters[Number(d)]).join("")}`
+  )
+
+const encode = (n: number, version: number, padding = 0) => {
+  const record: NodeRecord = {
+    peer: peerOf(n),
+    name: NodeName.make("host"),
+    addresses: [],
+    epoch: 1,
+    version,
+    signedAt: 1,
+    state: "serving",
+    services: [],
+    software: "x".repeat(padding)
+  }
+  return new TextEncoder().encode(JSON.stringify(record))
+}
+
+const entryOf = (bytes: Uint8Array) => {
+  // Written by `encode` just above.
+  const record = JSON.parse(new TextDecoder().decode(bytes)) as NodeRecord
+  return nodeEntry(record, [], bytes)
+}
+
+interface Held {
+  readonly n: number
+  readonly version: number
+}
+
+/** One side, with what passed over it. */
+class Side {
+  catalogue = Catalogue.empty
+  asked = 0
+  largest = { records: 0, bytes: 0 }
+
+  constructor(held: ReadonlyArray<Held>, padding = 0) {
+    for (const { n, version } of held) this.take([encode(n, version, padding)])
+  }
+
+  take(envelopes: ReadonlyArray<Uint8Array>): number {
+    const before = this.catalogue
+    for (const bytes of envelopes) this.catalogue = this.catalogue.merge(entryOf(bytes))[0]
+    return before === this.catalogue ? 0 : envelopes.length
+  }
+
+  #measure(batch: ReadonlyArray<Uint8Array>): void {
+    this.largest.records = Math.max(this.largest.records, batch.length)
+    const bytes = batch.reduce((sum, { length }) => sum + length, 0)
+    this.largest.bytes = Math.max(this.largest.bytes, bytes)
+  }
+
+  readonly self = {
+    current: () => this.catalogue,
+    receive: (envelopes: ReadonlyArray<Uint8Array>) => Effect.sync(() => this.take(envelopes))
+  }
+
+  readonly port: SyncPort = {
+    digest: (root) =>
+      Effect.sync(() => {
+        this.asked++
+        return answerDigest(this.catalogue, root)
+      }),
+    versions: (buckets) =>
+      Effect.sync(() => {
+        this.asked++
+        expect(buckets.length).toBeLessThanOrEqual(syncLimits.buckets)
+        return answerVersions(this.catalogue, buckets)
+      }),
+    exchange: (wanted, offered) =>
+      Effect.sync(() => {
+        this.asked++
+        expect(wanted.length).toBeLessThanOrEqual(syncLimits.records)
+        this.#measure(offered)
+        this.take(offered)
+        const answer = answerWanted(this.catalogue, wanted)
+        this.#measure(answer)
+        return answer
+      })
+  }
+}
+
+const anyHeld = fc.array(
+  fc.record({ n: fc.integer({ min: 0, max: 300 }), version: fc.integer({ min: 0, max: 3 }) }),
+  { maxLength: 200 }
+)
+
+test("afterwards both hold the newest of both", () => {
+  fc.assert(
+    fc.property(anyHeld, anyHeld, (left, right) => {
+      const [a, b] = [new Side(left), new Side(right)]
+      Effect.runSync(synchronise(a.self, b.port))
+      const both = new Side([...left, ...right]).catalogue.root()
+      expect(a.catalogue.root()).toEqual(both)
+      expect(b.catalogue.root()).toEqual(both)
+    }),
+    { numRuns: 40 }
+  )
+})
+
+const range = (from: number, to: number, version = 0): ReadonlyArray<Held> =>
+  Array.from({ length: to - from }, (_, index) => ({ n: from + index, version }))
+
+it.effect("equal catalogues cost one question", () =>
+  Effect.gen(function* () {
+    const [a, b] = [new Side(range(0, 100)), new Side(range(0, 100))]
+    expect(yield* synchronise(a.self, b.port)).toEqual({ same: true, received: 0, offered: 0 })
+    expect(b.asked).toBe(1)
+  })
+)
+
+it.effect("one difference costs three questions, and moves one record", () =>
+  Effect.gen(function* () {
+    const [a, b] = [new Side(range(0, 500)), new Side([...range(0, 500), { n: 7, version: 1 }])]
+    const report = yield* synchronise(a.self, b.port)
+    expect(report).toEqual({ same: false, received: 1, offered: 0 })
+    expect(b.asked).toBe(3)
+  })
+)
+
+it.effect("a newcomer gets everything in bounded batches, and gives what it has", () =>
+  Effect.gen(function* () {
+    const padding = 20_000
+    const [a, b] = [new Side(range(400, 403), padding), new Side(range(0, 300), padding)]
+    const report = yield* synchronise(a.self, b.port)
+    expect(report).toEqual({ same: false, received: 300, offered: 3 })
+    expect(a.catalogue.root()).toEqual(b.catalogue.root())
+    expect(b.largest.records).toBeLessThanOrEqual(syncLimits.records)
+    expect(b.largest.bytes).toBeLessThanOrEqual(syncLimits.bytes)
+  })
+)
+
+it.effect("ends when the other side names records that it does not give", () =>
+  Effect.gen(function* () {
+    const [a, b] = [new Side([]), new Side(range(0, 200))]
+    const report = yield* synchronise(a.self, { ...b.port, exchange: () => Effect.succeed([]) })
+    expect(report).toEqual({ same: false, received: 0, offered: 0 })
+  })
+)
+
+it.effect("ends when the other side's answers make no sense", () =>
+  Effect.gen(function* () {
+    const [a, b] = [new Side(range(0, 10)), new Side([])]
+    const buckets = [new Uint8Array(16)]
+    const digest = () => Effect.succeed({ same: false, buckets })
+    expect(yield* synchronise(a.self, { ...b.port, digest })).toMatchObject({ received: 0 })
+  })
+)
+
+it.effect("fails with the other side, and keeps what it got until then", () =>
+  Effect.gen(function* () {
+    const [a, b] = [new Side([]), new Side(range(0, 300))]
+    const gone = new MeshRpcError({ code: "unavailable", message: "gone" })
+    const exchange: SyncPort["exchange"] = (wanted, offered) =>
+      b.asked > 6 ? Effect.fail(gone) : b.port.exchange(wanted, offered)
+    expect(yield* Effect.flip(synchronise(a.self, { ...b.port, exchange }))).toBe(gone)
+    expect(a.catalogue.size).toBeGreaterThan(0)
+  })
+)
+
+test("does not want kinds of record that this version cannot read", () => {
+  const hash = new Uint8Array(16)
+  const theirs = [
+    { key: "policy/payments", epoch: 1, version: 1, hash },
+    { key: `node/${peerOf(1)}`, epoch: 1, version: 1, hash }
+  ]
+  const all = Array.from({ length: bucketCount }, (_, index) => index)
+  expect(compareVersions(Catalogue.empty, all, theirs).wanted).toEqual([`node/${peerOf(1)}`])
+})

@@ -1,0 +1,256 @@
+/**
+ * The catalogue as an actor: records that passed the door come in, the own record goes out, time
+ * takes away what is over. Pure; signing is handed in as a function of the record, which Ed25519
+ * is.
+ */
+import { Either } from "effect"
+import type { PeerKey } from "../../model/Names.ts"
+import { type Behaviour, type Moment, noActions } from "../actor/Behaviour.ts"
+import type { Catalogue, MergeOutcome } from "./Catalogue.ts"
+import {
+  changeOwn,
+  contestOwn,
+  isEpochAstray,
+  isResignDue,
+  type OwnFacts,
+  type OwnRecord,
+  publishOwn,
+  resignOwn,
+  restartEpoch
+} from "./OwnRecord.ts"
+import { maxAhead, type RecordDoor, type RecordRefused } from "./RecordDoor.ts"
+import { type NodeEntry, nodeKey } from "./RecordEntry.ts"
+
+/** The envelope now in force, or why the change could not be signed. */
+export type OwnReply = (published: Either.Either<NodeEntry, RecordRefused>) => void
+
+/** Milliseconds between two searches for records that are over. */
+const sweepEvery = 60_000
+
+/** After a failed attempt to save, ms. */
+const saveRetry = 5_000
+
+/** Callers of `updateOwn` that wait for the same record; beyond it the oldest hears nothing. */
+const maxWaiting = 256
+
+export interface CatalogueState {
+  readonly catalogue: Catalogue
+  readonly own: OwnRecord
+  /** Those that changed the own record and wait for it to be out. */
+  readonly waiting: ReadonlyArray<OwnReply>
+  /** The catalogue as it is on disk, or as it is just being written; undefined: unknown. */
+  readonly saved: Catalogue | undefined
+  readonly saving: boolean
+  /** Monotonic ms before which it is not tried again: the last attempt failed. */
+  readonly saveAt: number
+  /** Monotonic ms of the next search for records that are over. */
+  readonly sweepAt: number
+  /** Records that found no room, since the start. */
+  readonly refusedFull: number
+}
+
+export type CatalogueMessage =
+  | {
+      readonly _tag: "Received"
+      readonly entry: NodeEntry
+      readonly reply?: (outcome: MergeOutcome) => void
+    }
+  | { readonly _tag: "OwnChanged"; readonly change: Partial<OwnFacts>; readonly reply: OwnReply }
+  | { readonly _tag: "Resign" }
+  | { readonly _tag: "PublishDue" }
+  | { readonly _tag: "Saved"; readonly failed: boolean }
+  /** The file is gone. */
+  | { readonly _tag: "Unsaved" }
+  /** Once a second. */
+  | { readonly _tag: "Tick" }
+
+export type CatalogueAction =
+  /** To everybody, by gossip. */
+  | { readonly _tag: "Announce"; readonly entry: NodeEntry }
+  /** Before anything is signed under it. */
+  | { readonly _tag: "StoreEpoch"; readonly epoch: number }
+  | { readonly _tag: "WakeIn"; readonly delay: number }
+  | { readonly _tag: "Save"; readonly catalogue: Catalogue }
+  | { readonly _tag: "Reply"; readonly reply: () => void }
+  | { readonly _tag: "Warn"; readonly message: string }
+
+type Step = readonly [CatalogueState, ReadonlyArray<CatalogueAction>]
+
+export const makeCatalogueState = (catalogue: Catalogue, own: OwnRecord): CatalogueState => ({
+  catalogue,
+  own,
+  waiting: [],
+  saved: catalogue,
+  saving: false,
+  saveAt: 0,
+  sweepAt: 0,
+  refusedFull: 0
+})
+
+/** After a crash: what was known stays known; a save under way was interrupted with the life. */
+export const recoverCatalogue = (last: CatalogueState, { now }: Moment): Step => [
+  { ...last, saving: false },
+  last.own.dueAt === undefined
+    ? noActions
+    : [{ _tag: "WakeIn", delay: Math.max(0, last.own.dueAt - now) }]
+]
+
+/**
+ * What other nodes say of this host's clock; `unknown` while nobody could be asked. Nothing is thrown
+ * away by a clock that may be the wrong one.
+ */
+export type ClockVerdict = "right" | "wrong" | "unknown"
+
+export const catalogueBehaviour = (
+  self: PeerKey,
+  seal: RecordDoor["seal"],
+  clock: () => ClockVerdict = () => "right"
+): Behaviour<CatalogueState, CatalogueMessage, CatalogueAction> => {
+  const ownKey = nodeKey(self)
+
+  const publish = (state: CatalogueState, moment: Moment): Step => {
+    const { now, wall } = moment
+    const [own, record] = publishOwn(state.own, self, now, wall)
+    const replies = (published: Either.Either<NodeEntry, RecordRefused>) =>
+      state.waiting.map(
+        (reply): CatalogueAction => ({ _tag: "Reply", reply: () => reply(published) })
+      )
+    const sealed = seal(record, wall)
+    if (Either.isLeft(sealed)) {
+      // The version stays used; the facts stay wanted and are tried again with the next change.
+      const message = `the own record cannot be published: ${sealed.left.message}`
+      return [{ ...state, own, waiting: [] }, [{ _tag: "Warn", message }, ...replies(sealed)]]
+    }
+    const entry = sealed.right
+    const [catalogue, outcome] = state.catalogue.merge(entry)
+    if (outcome === "stale") {
+      // Ours on disk is newer than our stored epoch: go above it at once.
+      const held = state.catalogue.node(self) ?? entry
+      return publish(
+        { ...state, own: { ...own, epoch: held.epoch, version: held.version } },
+        {
+          now,
+          wall,
+          random: () => 0
+        }
+      )
+    }
+    const actions: Array<CatalogueAction> = []
+    const before = state.catalogue.node(self)
+    if (entry.epoch !== state.own.storedEpoch) {
+      actions.push({ _tag: "StoreEpoch", epoch: entry.epoch })
+    }
+    const names = entry.withheld.join(", ")
+    if (names !== "" && names !== before?.withheld.join(", ")) {
+      const message = `the mesh will not see ${names}: this node's certificate does not grant it; ask for an invite with --services ${names}`
+      actions.push({ _tag: "Warn", message })
+    }
+    actions.push({ _tag: "Announce", entry }, ...replies(sealed))
+    return [{ ...state, catalogue, own, waiting: [] }, actions]
+  }
+
+  /** After the own record may have become due. */
+  const continueWith = (state: CatalogueState, before: OwnRecord, moment: Moment): Step => {
+    const dueAt = state.own.dueAt
+    if (dueAt === undefined) return [state, noActions]
+    if (dueAt <= moment.now) return publish(state, moment)
+    if (dueAt === before.dueAt) return [state, noActions]
+    return [state, [{ _tag: "WakeIn", delay: dueAt - moment.now }]]
+  }
+
+  const received = (
+    state: CatalogueState,
+    { entry, reply }: Extract<CatalogueMessage, { readonly _tag: "Received" }>,
+    moment: Moment
+  ): Step => {
+    const [catalogue, outcome] = state.catalogue.merge(entry)
+    const answer: ReadonlyArray<CatalogueAction> =
+      reply === undefined ? noActions : [{ _tag: "Reply", reply: () => reply(outcome) }]
+    if (outcome === "full") {
+      return [{ ...state, refusedFull: state.refusedFull + 1 }, answer]
+    }
+    if (catalogue === state.catalogue) return [state, answer]
+    if (entry.key !== ownKey) return [{ ...state, catalogue }, answer]
+    const own = contestOwn(state.own, entry, moment.now)
+    const [next, actions] = continueWith({ ...state, catalogue, own }, state.own, moment)
+    const contested: ReadonlyArray<CatalogueAction> =
+      own.contested > state.own.contested && state.own.publishedAt !== undefined
+        ? [
+            {
+              _tag: "Warn",
+              message: `the mesh holds a record of this node that this process did not write (epoch ${entry.epoch}, version ${entry.version}): was its data directory copied to another host, or restored from a backup?`
+            }
+          ]
+        : noActions
+    return [next, [...answer, ...contested, ...actions]]
+  }
+
+  /** Without what is over, and without what a clock far ahead signed and nobody could beat. */
+  const sweep = (state: CatalogueState, { now, wall }: Moment): CatalogueState => {
+    const verdict = clock()
+    const isOver = (entry: NodeEntry) => verdict !== "wrong" && entry.expiresAt <= wall
+    const isAhead = (entry: NodeEntry) => verdict === "right" && entry.epoch > wall + maxAhead
+    const catalogue = state.catalogue.filter(
+      (entry) => entry.key === ownKey || !(isOver(entry) || isAhead(entry))
+    )
+    return { ...state, catalogue, sweepAt: now + sweepEvery }
+  }
+
+  /** The clock is right again: others must not have to wait for the next sweep to believe us. */
+  const setRight = (state: CatalogueState, { now, wall }: Moment): CatalogueState => {
+    const { own } = state
+    const isAstray = own.publishedAt !== undefined && isEpochAstray(own, wall)
+    if (!isAstray || clock() !== "right") return state
+    const catalogue = state.catalogue.filter(({ key }) => key !== ownKey)
+    return { ...state, catalogue, own: restartEpoch(own, wall, now) }
+  }
+
+  const tick = (state: CatalogueState, moment: Moment): Step => {
+    const { now } = moment
+    const swept = setRight(now >= state.sweepAt ? sweep(state, moment) : state, moment)
+    const signed = isResignDue(swept.own, now)
+      ? { ...swept, own: resignOwn(swept.own, now) }
+      : swept
+    const [next, actions] = continueWith(signed, state.own, moment)
+    if (next.saving || next.catalogue === next.saved || moment.now < next.saveAt) {
+      return [next, actions]
+    }
+    return [
+      { ...next, saving: true, saved: next.catalogue },
+      [...actions, { _tag: "Save", catalogue: next.catalogue }]
+    ]
+  }
+
+  return (state, message, moment) => {
+    switch (message._tag) {
+      case "Received":
+        return received(state, message, moment)
+      case "OwnChanged": {
+        const own = changeOwn(state.own, message.change, moment.now)
+        const held = state.catalogue.node(self)
+        if (own === state.own && own.dueAt === undefined && held !== undefined) {
+          const reply = () => message.reply(Either.right(held))
+          return [state, [{ _tag: "Reply", reply }]]
+        }
+        const waiting = [...state.waiting.slice(1 - maxWaiting), message.reply]
+        return continueWith({ ...state, own, waiting }, state.own, moment)
+      }
+      case "Resign":
+        return continueWith({ ...state, own: resignOwn(state.own, moment.now) }, state.own, moment)
+      case "PublishDue":
+        // A timer may fire a fraction early: then it is set again.
+        return continueWith(state, { ...state.own, dueAt: undefined }, moment)
+      case "Saved": {
+        // After a failure nothing is known of the disk, so it is all written again, a little later.
+        const [saved, saveAt] = message.failed
+          ? [undefined, moment.now + saveRetry]
+          : [state.saved, 0]
+        return [{ ...state, saving: false, saved, saveAt }, noActions]
+      }
+      case "Unsaved":
+        return [{ ...state, saved: undefined, saveAt: 0 }, noActions]
+      case "Tick":
+        return tick(state, moment)
+    }
+  }
+}

@@ -1,0 +1,324 @@
+import { expect, it } from "@effect/vitest"
+import { Context, Effect, Either, Exit, Layer, Logger, Scope, TestClock } from "effect"
+import { Crashes } from "../../../test/fixtures/Crashes.ts"
+import { makeMembers } from "../../../test/fixtures/Members.ts"
+import { type PeerKey, ServiceName } from "../../model/Names.ts"
+import type { ServiceEntry } from "../../model/NodeRecord.ts"
+import { MemoryBus } from "../../testing/MemoryGossip.ts"
+import { Supervisor } from "../actor/Supervisor.ts"
+import { Gossip, type GossipHandler } from "../host/Gossip.ts"
+import { MeshRpcError } from "../host/MeshRpc.ts"
+import type { ClockVerdict } from "./CatalogueBehaviour.ts"
+import { type CatalogueShape, makeCatalogue } from "./CatalogueService.ts"
+import { CatalogueStore, CatalogueStoreError } from "./CatalogueStore.ts"
+import { makeRecordDoor } from "./RecordDoor.ts"
+
+const start = 1_800_000_000_000
+const members = makeMembers(3, start, { services: ["shop-*"], capabilities: [] })
+const quiet = Logger.remove(Logger.defaultLogger)
+
+const offer = (name: string): ServiceEntry => ({
+  name: ServiceName.make(name),
+  protocol: "http",
+  endpoints: [{ id: "0", healthy: true, draining: false, weight: 100 }]
+})
+
+/** Nodes of one mesh by their peers, for whom a call is a function call. */
+class Mesh {
+  readonly nodes = new Map<PeerKey, CatalogueShape>()
+  readonly bus = new MemoryBus()
+  /** Questions die of a bug, in place of being answered. */
+  broken = false
+  readonly stores: ReadonlyArray<Context.Context<CatalogueStore>>
+
+  constructor(stores: ReadonlyArray<Context.Context<CatalogueStore>>) {
+    this.stores = stores
+  }
+
+  /** Until the scope closes. `gossip`: on the bus, or alone with anti-entropy. */
+  node(
+    index: number,
+    gossip = this.bus.layer(),
+    supervisor = Supervisor.layer(),
+    clock: ClockVerdict = "right"
+  ) {
+    const identity = members[index]!
+    return Effect.gen(this, function* () {
+      const context = yield* Layer.build(Layer.mergeAll(supervisor, gossip, quiet))
+      const catalogue = yield* makeCatalogue({
+        self: identity.peer,
+        name: identity.name,
+        software: "skein/test",
+        door: makeRecordDoor({ current: identity }),
+        clock: () => clock,
+        neighbours: () => Array.from(this.nodes.keys()),
+        connect: (peer) => {
+          const handlers = this.nodes.get(peer)?.handlers
+          const gone = new MeshRpcError({ code: "unavailable", message: "gone" })
+          if (handlers === undefined) return Effect.fail(gone)
+          return Effect.succeed({
+            digest: (root) =>
+              this.broken ? Effect.die("a bug") : handlers.CatalogueDigest({ root }),
+            versions: (buckets) => handlers.CatalogueBuckets({ buckets }),
+            exchange: (wanted, offered) => handlers.CatalogueExchange({ wanted, offered })
+          })
+        }
+      }).pipe(Effect.provide(context))
+      yield* Effect.acquireRelease(
+        Effect.sync(() => this.nodes.set(identity.peer, catalogue)),
+        () => Effect.sync(() => this.nodes.delete(identity.peer))
+      )
+      return catalogue
+    }).pipe(Effect.provide(this.stores[index]!))
+  }
+}
+
+const alone = () => new MemoryBus().layer()
+
+const makeMesh = Effect.gen(function* () {
+  yield* TestClock.setTime(start)
+  const stores = yield* Effect.all(members.map(() => Layer.build(CatalogueStore.layerMemory)))
+  return new Mesh(stores)
+})
+
+const settle = TestClock.adjust(1)
+
+it.scoped("a change reaches the other node by gossip at once", () =>
+  Effect.gen(function* () {
+    const mesh = yield* makeMesh
+    const a = yield* mesh.node(0)
+    const b = yield* mesh.node(1)
+    const entry = yield* a.updateOwn({
+      services: [offer("shop-orders")],
+      addresses: ["/ip4/10.0.0.1/tcp/4001"]
+    })
+    expect(entry.record).toMatchObject({ epoch: start, version: 0, signedAt: start })
+    yield* settle
+    expect(b.current().node(members[0]!.peer)?.record).toEqual(entry.record)
+    expect(b.addressesOf(members[0]!.peer)).toEqual(["/ip4/10.0.0.1/tcp/4001"])
+    expect(b.addressesOf(members[2]!.peer)).toEqual([])
+  })
+)
+
+it.scoped("tells its listeners each new snapshot, and survives a broken one", () =>
+  Effect.gen(function* () {
+    const mesh = yield* makeMesh
+    const a = yield* mesh.node(0)
+    const sizes: Array<number> = []
+    a.subscribe(() => {
+      throw new Error("a bug elsewhere")
+    })
+    const stop = a.subscribe((catalogue) => sizes.push(catalogue.size))
+    yield* a.updateOwn({})
+    const b = yield* mesh.node(1)
+    yield* b.updateOwn({})
+    yield* settle
+    expect(sizes).toEqual([1, 2])
+    stop()
+    yield* TestClock.adjust("1 second")
+    yield* a.updateOwn({ state: "draining" })
+    expect(sizes).toEqual([1, 2])
+  })
+)
+
+it.scoped("catalogues that heard nothing of each other agree after one comparison", () =>
+  Effect.gen(function* () {
+    const mesh = yield* makeMesh
+    const a = yield* mesh.node(0, alone())
+    const b = yield* mesh.node(1, alone())
+    yield* a.updateOwn({})
+    yield* b.updateOwn({})
+    expect(yield* a.syncWith(members[1]!.peer)).toEqual({ same: false, received: 1, offered: 1 })
+    expect(a.current().root()).toEqual(b.current().root())
+    expect(yield* b.syncWith(members[0]!.peer)).toMatchObject({ same: true })
+    expect((yield* Effect.flip(a.syncWith(members[2]!.peer))).code).toBe("unavailable")
+  })
+)
+
+it.scoped("compares with a random neighbour about every 30 s", () =>
+  Effect.gen(function* () {
+    const mesh = yield* makeMesh
+    const a = yield* mesh.node(0, alone())
+    const b = yield* mesh.node(1, alone())
+    yield* a.updateOwn({})
+    yield* TestClock.adjust("20 seconds")
+    expect(b.current().size).toBe(0)
+    yield* TestClock.adjust("17 seconds")
+    expect(b.current().size).toBe(1)
+  })
+)
+
+it.scoped("goes on comparing after a comparison that broke", () =>
+  Effect.gen(function* () {
+    const mesh = yield* makeMesh
+    const a = yield* mesh.node(0, alone())
+    const b = yield* mesh.node(1, alone())
+    yield* a.updateOwn({})
+    mesh.broken = true
+    yield* TestClock.adjust("2 minutes")
+    expect(b.current().size).toBe(0)
+    mesh.broken = false
+    yield* TestClock.adjust("37 seconds")
+    expect(b.current().size).toBe(1)
+  })
+)
+
+it.effect("starts with what it knew, under a new epoch, also after being killed", () =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const mesh = yield* makeMesh
+      const first = yield* Scope.make()
+      const a = yield* Scope.extend(mesh.node(0), first)
+      const b = yield* mesh.node(1)
+      yield* b.updateOwn({ addresses: ["/ip4/10.0.0.2/tcp/4001"] })
+      yield* a.updateOwn({ services: [offer("shop-orders")] })
+      // Not closed: as killed a moment after the second in which it saves.
+      yield* TestClock.adjust("1100 millis")
+      const again = yield* mesh.node(0, alone())
+      expect(again.addressesOf(members[1]!.peer)).toEqual(["/ip4/10.0.0.2/tcp/4001"])
+      expect(again.current().size).toBe(2)
+      const entry = yield* again.updateOwn({ services: [offer("shop-orders")] })
+      expect(entry.epoch).toBeGreaterThan(start)
+      expect(entry.epoch).toBe(again.status().epoch)
+      yield* Scope.close(first, Exit.void)
+    })
+  )
+)
+
+it.effect("saves once more when it is stopped", () =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const mesh = yield* makeMesh
+      yield* Effect.scoped(Effect.flatMap(mesh.node(0), (a) => a.updateOwn({})))
+      const again = yield* mesh.node(0)
+      expect(again.current().size).toBe(1)
+    })
+  )
+)
+
+it.scoped("started with a clock two hours behind it keeps what it knew, and is believed", () =>
+  Effect.gen(function* () {
+    const mesh = yield* makeMesh
+    const b = yield* mesh.node(1)
+    yield* b.updateOwn({ services: [offer("shop-cart")] })
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        const a = yield* mesh.node(0)
+        yield* a.updateOwn({ services: [offer("shop-orders")] })
+        yield* a.syncWith(members[1]!.peer)
+        expect(a.current().size).toBe(2)
+      })
+    )
+    yield* TestClock.setTime(start - 2 * 3_600_000)
+    const again = yield* mesh.node(0, mesh.bus.layer(), Supervisor.layer(), "unknown")
+    yield* TestClock.adjust("2 minutes")
+    expect(again.current().node(members[1]!.peer)?.record.services).toEqual([offer("shop-cart")])
+    const { bytes, record } = yield* again.updateOwn({ services: [offer("shop-search")] })
+    expect(record.epoch).toBe(start + 1)
+    const outcome = makeRecordDoor({ current: members[2]! }).admit(bytes, start)
+    expect(Either.isRight(outcome)).toBe(true)
+  })
+)
+
+it.scoped("says what a change was refused for", () =>
+  Effect.gen(function* () {
+    const mesh = yield* makeMesh
+    const a = yield* mesh.node(0)
+    const addresses = Array.from({ length: 17 }, () => "/ip4/10.0.0.1/tcp/1")
+    const refused = yield* Effect.flip(a.updateOwn({ addresses }))
+    expect(refused.code).toBe("malformed")
+  })
+)
+
+it.scoped("lists services that certificates do not grant", () =>
+  Effect.gen(function* () {
+    const mesh = yield* makeMesh
+    const b = yield* mesh.node(1)
+    yield* b.updateOwn({ services: [offer("payments"), offer("shop-orders")] })
+    expect(b.status().withheld).toEqual([{ node: "host-1", service: "payments" }])
+  })
+)
+
+it.scoped("takes a record that comes on its own, and refuses a forged one", () =>
+  Effect.gen(function* () {
+    const mesh = yield* makeMesh
+    const a = yield* mesh.node(0, alone())
+    const b = yield* mesh.node(1, alone())
+    const { bytes } = yield* b.updateOwn({ state: "draining" })
+    expect(yield* a.receive(bytes)).toBe("added")
+    expect(yield* a.receive(bytes)).toBe("known")
+    const forged = Uint8Array.from(bytes)
+    forged[forged.length - 1]! ^= 1
+    expect((yield* Effect.flip(a.receive(forged))).code).toBe("forged")
+  })
+)
+
+it.scoped("judges gossip: news is passed on, the known is not, forgery is blamed", () =>
+  Effect.gen(function* () {
+    const mesh = yield* makeMesh
+    const sender = yield* mesh.node(1, alone())
+    const { bytes } = yield* sender.updateOwn({})
+    let handler: GossipHandler | undefined
+    const gossip = Layer.succeed(Gossip, {
+      publish: () => Effect.void,
+      subscribe: (_topic, given) =>
+        Effect.sync(() => {
+          handler = given
+        })
+    })
+    yield* mesh.node(0, gossip)
+    const forged = Uint8Array.from(bytes)
+    forged[forged.length - 1]! ^= 1
+    expect(handler?.(forged)).toBe("reject")
+    expect(handler?.(bytes)).toBe("accept")
+    yield* settle
+    expect(handler?.(bytes)).toBe("ignore")
+  })
+)
+
+it.scoped("a store that cannot be written costs a warning, not the catalogue", () =>
+  Effect.gen(function* () {
+    const mesh = yield* makeMesh
+    const store = Context.get(mesh.stores[0]!, CatalogueStore)
+    let tries = 0
+    const broken = Context.make(CatalogueStore, {
+      ...store,
+      save: () =>
+        Effect.suspend(() => {
+          tries++
+          return new CatalogueStoreError({ message: "the disk is full", cause: undefined })
+        })
+    })
+    const a = yield* new Mesh([broken]).node(0)
+    yield* a.updateOwn({})
+    yield* TestClock.adjust("13 seconds")
+    expect(tries).toBeGreaterThanOrEqual(3)
+    expect(a.current().size).toBe(1)
+  })
+)
+
+it.scoped(
+  "keeps all it knew when it has to begin from scratch, and says again what it offers",
+  () =>
+    Effect.gen(function* () {
+      const mesh = yield* makeMesh
+      const crashes = new Crashes()
+      const a = yield* mesh.node(0, mesh.bus.layer(), crashes.layer({ restarts: 0, jitter: 0 }))
+      const b = yield* mesh.node(1)
+      const mine = yield* a.updateOwn({ services: [offer("shop-orders")] })
+      yield* b.updateOwn({ services: [offer("shop-cart")] })
+      // Time to have it on disk, which is what a start from scratch begins with.
+      yield* TestClock.adjust("2 seconds")
+      const sizes: Array<number> = []
+      a.subscribe((catalogue) => sizes.push(catalogue.size))
+      crashes.crash("catalogue")
+      yield* TestClock.adjust("1 minute")
+      // Whoever calls services by what it says never saw it shrink.
+      expect(sizes.filter((size) => size < 2)).toEqual([])
+      expect(a.current().node(members[1]!.peer)?.record.services).toEqual([offer("shop-cart")])
+      const again = a.current().node(members[0]!.peer)?.record
+      expect(again?.services).toEqual([offer("shop-orders")])
+      expect(again?.version).toBeGreaterThan(mine.version)
+      expect(b.current().node(members[0]!.peer)?.record).toEqual(again)
+    })
+)

@@ -1,0 +1,310 @@
+/**
+ * The catalogue as the rest of the node meets it: a snapshot to read, the own record to change,
+ * answers for other nodes, and the loops that keep it in step with theirs.
+ */
+import { Context, Effect, Either, Layer, Runtime, type Scope } from "effect"
+import type { NodeName, PeerKey, ServiceName } from "../../model/Names.ts"
+import { spawn, tellSurely } from "../actor/Actor.ts"
+import type { Supervisor } from "../actor/Supervisor.ts"
+import { Gossip, type GossipVerdict } from "../host/Gossip.ts"
+import type { MeshRpcError, RecordVersion } from "../host/MeshRpc.ts"
+import { answerDigest, answerVersions, answerWanted, type SyncReport } from "./AntiEntropy.ts"
+import type { Catalogue, MergeOutcome } from "./Catalogue.ts"
+import {
+  type CatalogueAction,
+  type CatalogueMessage,
+  type CatalogueState,
+  type ClockVerdict,
+  catalogueBehaviour,
+  makeCatalogueState,
+  recoverCatalogue
+} from "./CatalogueBehaviour.ts"
+import { loadCatalogue, verifyBatch } from "./CatalogueLoading.ts"
+import { CatalogueStore } from "./CatalogueStore.ts"
+import { type CatalogueSyncOptions, makeCatalogueSync } from "./CatalogueSync.ts"
+import { makeOwnRecord, nextEpoch, type OwnFacts, resignOwn } from "./OwnRecord.ts"
+import { isBlameworthy, type RecordDoor, RecordRefused } from "./RecordDoor.ts"
+import type { NodeEntry } from "./RecordEntry.ts"
+
+export interface CatalogueOptions extends CatalogueSyncOptions {
+  readonly name: NodeName
+  readonly zone?: string | undefined
+  /** Version of the program, for people. */
+  readonly software: string
+  readonly door: RecordDoor
+  /** What others say of this host's clock. Default: that it is right. */
+  readonly clock?: (() => ClockVerdict) | undefined
+}
+
+export interface CatalogueStatus {
+  readonly records: number
+  readonly bytes: number
+  /** Records that found no room, since the start. */
+  readonly refusedFull: number
+  /** How often others held a record of ours that this process did not write. */
+  readonly contested: number
+  readonly epoch: number
+  readonly version: number
+  readonly withheld: ReadonlyArray<{ readonly node: NodeName; readonly service: ServiceName }>
+}
+
+export interface CatalogueShape {
+  /** The current snapshot: one property load. */
+  readonly current: () => Catalogue
+  /** Called synchronously with each new snapshot; answers how to stop. */
+  readonly subscribe: (listener: (catalogue: Catalogue) => void) => () => void
+  /**
+   * Changes the own record and tells the mesh. Done when the signed record is in the catalogue and
+   * handed to gossip; nothing is told before the first call. Fails when it cannot be signed or is
+   * over the limits of a record.
+   */
+  readonly updateOwn: (change: Partial<OwnFacts>) => Effect.Effect<NodeEntry, RecordRefused>
+  /** Signs the own record anew: the certificate was renewed. */
+  readonly resign: Effect.Effect<void>
+  /** What was on disk is lost: it is written again within a second or two. */
+  readonly saveAgain: Effect.Effect<void>
+  /** A record that came on its own, e.g. with a drain notice: verified and merged when done. */
+  readonly receive: (bytes: Uint8Array) => Effect.Effect<MergeOutcome, RecordRefused>
+  /** Compares with this node now; one comparison per node at a time, two in all. */
+  readonly syncWith: (peer: PeerKey) => Effect.Effect<SyncReport, MeshRpcError>
+  /** Where a node can be dialled, most useful first; empty when unknown or gone for good. */
+  readonly addressesOf: (peer: PeerKey) => ReadonlyArray<string>
+  readonly status: () => CatalogueStatus
+  /** Answers to the questions of the same names in MeshRpc. */
+  readonly handlers: {
+    readonly CatalogueDigest: (payload: { readonly root: Uint8Array }) => Effect.Effect<{
+      readonly same: boolean
+      readonly buckets: ReadonlyArray<Uint8Array>
+    }>
+    readonly CatalogueBuckets: (payload: {
+      readonly buckets: ReadonlyArray<number>
+    }) => Effect.Effect<ReadonlyArray<RecordVersion>>
+    readonly CatalogueExchange: (payload: {
+      readonly wanted: ReadonlyArray<string>
+      readonly offered: ReadonlyArray<Uint8Array>
+    }) => Effect.Effect<ReadonlyArray<Uint8Array>>
+  }
+}
+
+/** Messages of the actor that may wait. Gossip beyond it is repaired by anti-entropy. */
+const mailboxCapacity = 4_096
+
+/** How long `updateOwn` and `receive` wait for the actor, e.g. while it restarts. */
+const actorPatience = "30 seconds"
+
+const actorBehind = (message: string): RecordRefused => new RecordRefused({ code: "full", message })
+
+export const makeCatalogue = (
+  options: CatalogueOptions
+): Effect.Effect<CatalogueShape, never, Scope.Scope | Supervisor | Gossip | CatalogueStore> =>
+  Effect.gen(function* () {
+    const { self, door, name, zone, software } = options
+    const gossip = yield* Gossip
+    const store = yield* CatalogueStore
+    const clock = yield* Effect.clock
+    const runtime = yield* Effect.runtime()
+    const scope = yield* Effect.scope
+    const runFork = <A, E>(effect: Effect.Effect<A, E>) =>
+      Runtime.runFork(runtime)(effect, { scope })
+
+    const saveEpoch = (epoch: number) =>
+      store.saveEpoch(epoch).pipe(
+        // The store has told it. Without it a later start with a clock set back needs one round to
+        // go above this one.
+        Effect.catchAll((error) => Effect.logDebug(error.message))
+      )
+    const epoch = nextEpoch(yield* store.loadEpoch, clock.unsafeCurrentTimeMillis())
+    yield* saveEpoch(epoch)
+
+    const facts: OwnFacts = {
+      name,
+      ...(zone === undefined ? {} : { zone }),
+      software,
+      addresses: [],
+      services: [],
+      state: "serving"
+    }
+    let state = makeCatalogueState(yield* loadCatalogue(door), makeOwnRecord(facts, epoch))
+
+    const listeners = new Set<(catalogue: Catalogue) => void>()
+    const publish = (next: CatalogueState) => {
+      const changed = next.catalogue !== state.catalogue
+      state = next
+      if (!changed) return
+      for (const listener of listeners) {
+        try {
+          listener(next.catalogue)
+        } catch (cause) {
+          // A listener's bug is its own: the catalogue and the other listeners go on.
+          runFork(Effect.logError("a listener of the catalogue failed", cause))
+        }
+      }
+    }
+
+    /** What the disk holds. */
+    let stored = state.catalogue
+    const saveNow = (catalogue: Catalogue) =>
+      store.save(Array.from(catalogue.entries(), ({ bytes }) => bytes)).pipe(
+        Effect.tap(() =>
+          Effect.sync(() => {
+            stored = catalogue
+          })
+        )
+      )
+
+    // Registered before the actor, so it runs after the actor has stopped.
+    yield* Effect.addFinalizer(() =>
+      state.catalogue === state.saved && !state.saving
+        ? Effect.void
+        : Effect.catchAll(saveNow(state.catalogue), (error) => Effect.logDebug(error.message))
+    )
+
+    const actor = yield* spawn<CatalogueState, CatalogueMessage, CatalogueAction, never, never>({
+      name: "catalogue",
+      mailbox: { capacity: mailboxCapacity, overflow: "reject" },
+      // From scratch is what the disk holds, so that nobody's services are gone for longer than a
+      // moment. What this node offers is said again, above every version that was used.
+      initial: (moment) =>
+        recoverCatalogue(makeCatalogueState(stored, resignOwn(state.own, moment.now)), moment),
+      recover: recoverCatalogue,
+      step: catalogueBehaviour(self, door.seal, options.clock),
+      ticks: [{ every: 1_000, message: { _tag: "Tick" } }],
+      publish,
+      interpret: (action, context) => {
+        switch (action._tag) {
+          case "Announce":
+            return context.fork(gossip.publish("catalogue", action.entry.bytes))
+          case "StoreEpoch":
+            return saveEpoch(action.epoch)
+          case "WakeIn":
+            return context.fork(
+              Effect.zipRight(
+                Effect.sleep(action.delay),
+                Effect.sync(() => context.self.tell({ _tag: "PublishDue" }))
+              )
+            )
+          case "Save":
+            return context.fork(
+              saveNow(action.catalogue).pipe(
+                Effect.as(false),
+                Effect.catchAll((error) => Effect.as(Effect.logDebug(error.message), true)),
+                Effect.flatMap((failed) => tellSurely(context.self, { _tag: "Saved", failed }))
+              )
+            )
+          case "Reply":
+            return Effect.sync(action.reply)
+          case "Warn":
+            return Effect.logWarning(action.message)
+        }
+      }
+    })
+
+    const receive = (bytes: Uint8Array): Effect.Effect<MergeOutcome, RecordRefused> =>
+      Effect.gen(function* () {
+        const entry = yield* door.admit(bytes, clock.unsafeCurrentTimeMillis())
+        const outcome = state.catalogue.judge(entry)
+        if (outcome === "known" || outcome === "stale") return outcome
+        return yield* actor
+          .ask<MergeOutcome>((reply) => ({ _tag: "Received", entry, reply }), actorPatience)
+          .pipe(Effect.mapError(({ message }) => actorBehind(message)))
+      })
+
+    const receiveAll = (envelopes: ReadonlyArray<Uint8Array>): Effect.Effect<number> =>
+      Effect.gen(function* () {
+        let changed = 0
+        for (const [index, bytes] of envelopes.entries()) {
+          if (index % verifyBatch === verifyBatch - 1) yield* Effect.sleep(0)
+          const outcome = yield* receive(bytes).pipe(
+            // One bad record does not spoil the batch; it will be met, and refused, again.
+            Effect.catchAll((refused) =>
+              Effect.as(Effect.logDebug(`record refused: ${refused.message}`), "stale" as const)
+            )
+          )
+          if (outcome === "added" || outcome === "replaced") changed++
+        }
+        return changed
+      })
+
+    /** Synchronous, as gossip needs it: judged against the snapshot, merged a moment later. */
+    const judge = (bytes: Uint8Array): GossipVerdict => {
+      const admitted = door.admit(bytes, clock.unsafeCurrentTimeMillis())
+      if (Either.isLeft(admitted)) return isBlameworthy(admitted.left) ? "reject" : "ignore"
+      const entry = admitted.right
+      const outcome = state.catalogue.judge(entry)
+      if (outcome === "known" || outcome === "stale") return "ignore"
+      const taken = actor.tell({ _tag: "Received", entry })
+      return taken && outcome !== "full" ? "accept" : "ignore"
+    }
+    yield* gossip.subscribe("catalogue", judge)
+
+    const syncWith = yield* makeCatalogueSync(options, {
+      current: () => state.catalogue,
+      receive: receiveAll
+    })
+
+    return {
+      current: () => state.catalogue,
+      subscribe: (listener) => {
+        listeners.add(listener)
+        return () => {
+          listeners.delete(listener)
+        }
+      },
+      updateOwn: (change) =>
+        actor
+          .ask<Either.Either<NodeEntry, RecordRefused>>(
+            (reply) => ({ _tag: "OwnChanged", change, reply }),
+            actorPatience
+          )
+          .pipe(
+            Effect.mapError(({ message }) => actorBehind(message)),
+            Effect.flatten
+          ),
+      resign: Effect.sync(() => void actor.tell({ _tag: "Resign" })),
+      saveAgain: Effect.suspend(() => {
+        actor.tell({ _tag: "Unsaved" })
+        return saveEpoch(state.own.epoch)
+      }),
+      receive,
+      syncWith,
+      addressesOf: (peer) => {
+        const record = state.catalogue.node(peer)?.record
+        return record === undefined || record.state === "left" ? [] : record.addresses
+      },
+      status: () => {
+        const { catalogue, own, refusedFull } = state
+        return {
+          records: catalogue.size,
+          bytes: catalogue.bytes,
+          refusedFull,
+          contested: own.contested,
+          epoch: own.epoch,
+          version: own.version,
+          withheld: Array.from(catalogue.entries()).flatMap(({ record, withheld }) =>
+            withheld.map((service) => ({ node: record.name, service }))
+          )
+        }
+      },
+      handlers: {
+        CatalogueDigest: ({ root }) => Effect.sync(() => answerDigest(state.catalogue, root)),
+        CatalogueBuckets: ({ buckets }) =>
+          Effect.sync(() => answerVersions(state.catalogue, buckets)),
+        CatalogueExchange: ({ wanted, offered }) =>
+          Effect.zipRight(
+            receiveAll(offered),
+            Effect.sync(() => answerWanted(state.catalogue, wanted))
+          )
+      }
+    }
+  })
+
+export class CatalogueService extends Context.Tag("skein/catalogue/CatalogueService")<
+  CatalogueService,
+  CatalogueShape
+>() {
+  static layer(
+    options: CatalogueOptions
+  ): Layer.Layer<CatalogueService, never, Supervisor | Gossip | CatalogueStore> {
+    return Layer.scoped(CatalogueService, makeCatalogue(options))
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * One line of the catalogue: a signed record as it travelled, with what the merge needs of it.
+ *
+ * Keys name the kind and the owner (`node/<peer>`), so other kinds of record can stand beside the
+ * nodes' own: they need a key, an order (epoch, version; a hybrid logical clock is such a pair)
+ * and an end.
+ */
+import { createHash } from "node:crypto"
+import type { PeerKey, ServiceName } from "../../model/Names.ts"
+import type { NodeRecord } from "../../model/NodeRecord.ts"
+
+/** Buckets of the digest; one byte of a key's hash says which. */
+export const bucketCount = 256
+
+/** Bytes of every hash in the digest: enough against accidents and against a member's malice. */
+export const hashLength = 16
+
+const hour = 3_600_000
+
+/** How long records are kept, in milliseconds after they were signed. */
+export const lifetimes = {
+  /** Owners sign anew every few hours: one this old has been gone since long before. */
+  record: 72 * hour,
+  /** A tombstone outlives every record it stands against, wherever that was hidden. */
+  tombstone: (72 + 48) * hour
+} as const
+
+export interface EntryHead {
+  readonly key: string
+  readonly bucket: number
+  readonly epoch: number
+  readonly version: number
+  /** First 16 bytes of SHA-256 over `bytes`. */
+  readonly hash: Uint8Array
+  /** The envelope as its owner signed it. */
+  readonly bytes: Uint8Array
+  /** Wall clock, ms: not kept from then on. */
+  readonly expiresAt: number
+}
+
+export interface NodeEntry extends EntryHead {
+  readonly kind: "node"
+  /** Without the services that its certificate does not grant. */
+  readonly record: NodeRecord
+  /** Those services: named in the record, not granted by the certificate. */
+  readonly withheld: ReadonlyArray<ServiceName>
+}
+
+export type CatalogueEntry = NodeEntry
+
+export const shortHash = (bytes: Uint8Array): Uint8Array =>
+  // A copy, so that a slice does not keep the whole digest alive.
+  new Uint8Array(createHash("sha256").update(bytes).digest().subarray(0, hashLength))
+
+export const nodeKey = (peer: PeerKey): string => `node/${peer}`
+
+/** Could this node read the record? A newer one may know kinds that we do not. */
+export const isKnownKind = (key: string): boolean => key.startsWith("node/")
+
+export const bucketOf = (key: string): number => createHash("sha256").update(key).digest()[0]!
+
+export const nodeEntry = (
+  record: NodeRecord,
+  withheld: ReadonlyArray<ServiceName>,
+  bytes: Uint8Array
+): NodeEntry => {
+  const key = nodeKey(record.peer)
+  const life = record.state === "left" ? lifetimes.tombstone : lifetimes.record
+  return {
+    kind: "node",
+    key,
+    bucket: bucketOf(key),
+    epoch: record.epoch,
+    version: record.version,
+    hash: shortHash(bytes),
+    // Received bytes are a view into a larger chunk, which a kept record must not keep.
+    bytes: bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes),
+    expiresAt: record.signedAt + life,
+    record,
+    withheld
+  }
+}
+
+export type EntryOrder = Pick<EntryHead, "epoch" | "version" | "hash">
+
+/**
+ * Positive when `a` wins over `b`. A total order over (epoch, version, hash): an owner that signs
+ * two things under one version (two nodes with one key) still leaves every catalogue with the
+ * same one. Taking the maximum of a total order is what makes the merge commutative, associative
+ * and idempotent.
+ */
+export const compareEntries = (a: EntryOrder, b: EntryOrder): number => {
+  if (a.epoch !== b.epoch) return a.epoch - b.epoch
+  if (a.version !== b.version) return a.version - b.version
+  return Buffer.compare(a.hash, b.hash)
+}

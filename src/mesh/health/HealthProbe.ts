@@ -1,0 +1,77 @@
+/** One check of one endpoint, on a connection of its own that is closed afterwards. */
+import http from "node:http"
+import net from "node:net"
+import { Effect } from "effect"
+import type { HealthCheck } from "../../request/inbound/LocalService.ts"
+import { describeSocketError, hostPort } from "../../request/inbound/SocketFailure.ts"
+import { isOwnShortage } from "../../request/socket/OwnShortage.ts"
+import type { CheckResult } from "./HealthState.ts"
+
+export type ActiveCheck = Exclude<HealthCheck, { readonly kind: "none" }>
+
+export interface ProbeTarget {
+  readonly host: string
+  readonly port: number
+  readonly check: ActiveCheck
+}
+
+/** Never fails: a failure is a result. Interruption and the check's timeout close the connection. */
+export const probe = ({ host, port, check }: ProbeTarget): Effect.Effect<CheckResult> => {
+  const where = hostPort(host, port)
+  const what = check.kind === "http" ? `GET ${check.path} at ${where}` : `connection to ${where}`
+  return (
+    check.kind === "http" ? probeHttp(host, port, check, what) : probeTcp(host, port, what)
+  ).pipe(
+    Effect.timeoutTo({
+      duration: check.timeout,
+      onSuccess: (result: CheckResult) => result,
+      onTimeout: () => ({ ok: false, reason: `${what}: no answer within ${check.timeout} ms` })
+    })
+  )
+}
+
+const probeTcp = (host: string, port: number, what: string): Effect.Effect<CheckResult> =>
+  Effect.async<CheckResult>((resume) => {
+    const socket = net.connect({ host, port })
+    socket.once("connect", () => {
+      socket.destroy()
+      resume(Effect.succeed({ ok: true, reason: `${what}: accepted` }))
+    })
+    // Stays for the socket's life: after an interruption there may still be an error to swallow.
+    socket.on("error", (error) => resume(Effect.succeed(failed(what, error))))
+    return Effect.sync(() => socket.destroy())
+  })
+
+const probeHttp = (
+  host: string,
+  port: number,
+  check: Extract<ActiveCheck, { readonly kind: "http" }>,
+  what: string
+): Effect.Effect<CheckResult> =>
+  Effect.async<CheckResult>((resume) => {
+    const request = http.get({
+      host,
+      port,
+      path: check.path,
+      agent: false,
+      headers: { host: check.host ?? hostPort(host, port), connection: "close" }
+    })
+    request.on("response", (response) => {
+      const status = response.statusCode ?? 0
+      request.destroy()
+      resume(
+        Effect.succeed({
+          ok: status >= 200 && status < 400,
+          reason: `${what}: status ${status}`
+        })
+      )
+    })
+    request.on("error", (error) => resume(Effect.succeed(failed(what, error))))
+    return Effect.sync(() => request.destroy())
+  })
+
+const failed = (what: string, error: Error): CheckResult => ({
+  ok: false,
+  reason: `${what}: ${describeSocketError(error)}`,
+  unasked: isOwnShortage(error)
+})

@@ -1,0 +1,443 @@
+import { createServer } from "node:net"
+import { noise } from "@chainsafe/libp2p-noise"
+import { describe, expect, it } from "@effect/vitest"
+import { generateKeyPair } from "@libp2p/crypto/keys"
+import { Effect, Layer } from "effect"
+import type { Dispatch } from "../../model/Exchange.ts"
+import { noFields } from "../../model/Exchange.ts"
+import { MeshId, type PeerKey } from "../../model/Names.ts"
+import { makeLinkPool } from "../../request/link/LinkPool.ts"
+import { getHead, httpCall, okHead, Recorder } from "../../testing/LinkTestPair.ts"
+import { makeSystemTicker } from "../actor/SystemTicker.ts"
+import { dialAddresses } from "./Dialer.ts"
+import { Gossip } from "./Gossip.ts"
+import { layerLibp2p } from "./Libp2pGossip.ts"
+import { makeLibp2pTransport } from "./Libp2pTransport.ts"
+import { MeshHost, type MeshHostShape, makeMeshHost } from "./MeshHost.ts"
+import { MeshRpc } from "./MeshRpc.ts"
+import { makeMeshRpcClients } from "./MeshRpcClients.ts"
+import { callingPeer, serveMeshRpc } from "./MeshRpcServer.ts"
+
+const mesh = MeshId.make("00112233445566778899aabbccddeeff")
+const loopback = "/ip4/127.0.0.1/tcp/0"
+const MiB = 1024 * 1024
+
+const makeHost = (
+  listen: ReadonlyArray<string> = [loopback],
+  allowPeer: (peer: PeerKey) => boolean = () => true
+) =>
+  Effect.gen(function* () {
+    const privateKey = yield* Effect.promise(() => generateKeyPair("Ed25519"))
+    return yield* makeMeshHost({ privateKey, mesh, listen, encrypter: noise(), allowPeer })
+  })
+
+const refuseAll: Dispatch = (call, receiver) => {
+  queueMicrotask(() => {
+    const message = "nothing is served here"
+    receiver.onFault({
+      code: "route_not_found",
+      message,
+      node: "host",
+      service: call.service,
+      sent: false
+    })
+  })
+  return { write: () => true, end: () => {}, cancel: () => {}, resume: () => {} }
+}
+
+const makePool = (
+  host: MeshHostShape,
+  options: { readonly serve?: Dispatch; readonly addresses?: () => ReadonlyArray<string> } = {}
+) =>
+  Effect.gen(function* () {
+    const ticker = yield* makeSystemTicker
+    return yield* makeLinkPool({
+      transport: makeLibp2pTransport(host),
+      ticker,
+      node: "host",
+      serve: options.serve ?? refuseAll,
+      addressesOf: options.addresses ?? (() => []),
+      // A handshake takes what the machine takes, beside tests that run at the same time.
+      limits: { connectTimeout: 15_000, dialTimeout: 15_000 }
+    })
+  })
+
+const over = (receiver: Recorder) =>
+  Effect.async<Recorder>((resume) => {
+    receiver.onOver = () => resume(Effect.succeed(receiver))
+  })
+
+describe("two hosts", () => {
+  it.scopedLive("carry calls made on demand, in the name of the node that calls", () =>
+    Effect.gen(function* () {
+      const a = yield* makeHost([])
+      const b = yield* makeHost()
+      let caller: PeerKey | undefined
+      yield* makePool(b, {
+        serve: (call, receiver) => {
+          caller = call.caller
+          queueMicrotask(() => {
+            receiver.onHead(okHead())
+            receiver.onData(Buffer.from(`you asked for ${call.head?.target}`))
+            receiver.onEnd(noFields)
+          })
+          return { write: () => true, end: () => {}, cancel: () => {}, resume: () => {} }
+        }
+      })
+      const pool = yield* makePool(a, { addresses: b.addresses })
+      const receivers = Array.from({ length: 100 }, () => new Recorder())
+      receivers.forEach((receiver, i) => {
+        pool
+          .dispatchTo(b.peer)(httpCall(getHead(`/${i}`)), receiver)
+          .end(noFields)
+      })
+      yield* Effect.all(receivers.map(over), { concurrency: "unbounded" })
+      expect(receivers.map((it) => it.text)).toEqual(receivers.map((_, i) => `you asked for /${i}`))
+      expect(caller).toBe(a.peer)
+      expect(pool.status()).toMatchObject([{ peer: b.peer, state: "up", exchanges: 0 }])
+    })
+  )
+
+  it.scopedLive("move 64 MiB to a slow reader in bounded memory", () =>
+    Effect.gen(function* () {
+      const a = yield* makeHost([])
+      const b = yield* makeHost()
+      const total = 64 * MiB
+      let written = 0
+      yield* makePool(b, {
+        serve: (_call, receiver) => {
+          const chunk = Buffer.alloc(64 * 1024, 1)
+          const fill = () => {
+            while (written < total) {
+              written += chunk.length
+              if (!receiver.onData(chunk)) break
+            }
+            if (written === total) receiver.onEnd(noFields)
+          }
+          queueMicrotask(() => {
+            receiver.onHead(okHead())
+            fill()
+          })
+          return { write: () => true, end: () => {}, cancel: () => {}, resume: fill }
+        }
+      })
+      const pool = yield* makePool(a, { addresses: b.addresses })
+      const receiver = new Recorder(false)
+      let most = 0
+      // Takes a bite, and the next in a later turn of the event loop.
+      receiver.more = () => {
+        most = Math.max(most, written - receiver.bytes)
+        setImmediate(() => stream.resume())
+        return false
+      }
+      const stream = pool.dispatchTo(b.peer)(httpCall(), receiver)
+      stream.end(noFields)
+      yield* over(receiver)
+      expect(receiver.fault).toBeUndefined()
+      expect(receiver.bytes).toBe(total)
+      // Windows and outbox of the exchange; kernel and yamux buffers hold what the link sends.
+      expect(most).toBeLessThan(2 * MiB)
+    })
+  )
+
+  it.scopedLive("keep a wanted link, and make it again at once when it breaks", () =>
+    Effect.gen(function* () {
+      const a = yield* makeHost([])
+      const b = yield* makeHost()
+      yield* makePool(b)
+      const pool = yield* makePool(a)
+      const ups: Array<PeerKey> = []
+      const downs: Array<PeerKey> = []
+      pool.onUp((peer) => ups.push(peer))
+      pool.onDown((peer) => downs.push(peer))
+      pool.want(b.peer, b.addresses)
+      yield* until(() => pool.isUp(b.peer))
+      for (const connection of b.libp2p.getConnections()) connection.abort(new Error("cut"))
+      yield* until(() => ups.length === 2)
+      expect(downs).toEqual([b.peer])
+      expect(pool.connectedPeers()).toEqual([b.peer])
+    })
+  )
+
+  it.scopedLive("fail fast when a peer is known to be away, as unsent", () =>
+    Effect.gen(function* () {
+      const a = yield* makeHost([])
+      const b = yield* makeHost()
+      const pool = yield* makePool(a, { addresses: () => ["/ip4/127.0.0.1/tcp/1"] })
+      const first = new Recorder()
+      pool.dispatchTo(b.peer)(httpCall(), first)
+      yield* over(first)
+      expect(first.fault).toMatchObject({ code: "upstream_connect", sent: false })
+      const second = new Recorder()
+      pool.dispatchTo(b.peer)(httpCall(), second)
+      yield* Effect.promise(() => Promise.resolve())
+      expect(second.fault).toMatchObject({ code: "upstream_connect", sent: false })
+    })
+  )
+
+  it.scopedLive("drain: the peer is told, running calls end, new ones are refused as unsent", () =>
+    Effect.gen(function* () {
+      const a = yield* makeHost([])
+      const b = yield* makeHost()
+      let finish: (() => void) | undefined
+      const serving = yield* makePool(b, {
+        serve: (_call, receiver) => {
+          finish = () => {
+            receiver.onHead(okHead())
+            receiver.onEnd(noFields)
+          }
+          return { write: () => true, end: () => {}, cancel: () => {}, resume: () => {} }
+        }
+      })
+      const pool = yield* makePool(a, { addresses: b.addresses })
+      const running = new Recorder()
+      pool.dispatchTo(b.peer)(httpCall(), running).end(noFields)
+      yield* until(() => finish !== undefined)
+      expect(serving.serving()).toBe(1)
+      serving.goaway()
+      yield* until(() => pool.status()[0]?.state === "draining")
+      const late = new Recorder()
+      pool.dispatchTo(b.peer)(httpCall(), late)
+      yield* over(late)
+      expect(late.fault).toMatchObject({ code: "draining", sent: false })
+      finish?.()
+      yield* over(running)
+      expect(running.trailers).toEqual([])
+    })
+  )
+
+  it.scopedLive("do not speak with a peer that is not allowed", () =>
+    Effect.gen(function* () {
+      const a = yield* makeHost([])
+      const b = yield* makeHost([loopback], () => false)
+      let opened = 0
+      b.libp2p.addEventListener("connection:open", () => opened++)
+      // The dialler may learn of it only after its own end of the handshake is done.
+      yield* Effect.exit(dialAddresses(a, b.addresses()))
+      yield* until(() => a.libp2p.getConnections().length === 0)
+      expect(opened).toBe(0)
+      expect(b.libp2p.getPeers()).toEqual([])
+    })
+  )
+
+  it.scopedLive("find each other by address alone", () =>
+    Effect.gen(function* () {
+      const a = yield* makeHost([])
+      const b = yield* makeHost()
+      const addresses = ["/ip4/127.0.0.1/tcp/1", "not an address", ...b.addresses()]
+      expect(yield* dialAddresses(a, addresses)).toBe(b.peer)
+      const failed = yield* Effect.flip(dialAddresses(a, addresses.slice(0, 2)))
+      expect(failed.code).toBe("unreachable")
+      expect(failed.attempts.map((it) => it.address)).toEqual(addresses.slice(0, 2))
+      expect((yield* Effect.flip(dialAddresses(a, []))).code).toBe("no_address")
+    })
+  )
+
+  it.scopedLive("gossip what handlers accept", () =>
+    Effect.gen(function* () {
+      const hosts = yield* Effect.all([makeHost(), makeHost(), makeHost()])
+      const got: Array<Array<string>> = [[], [], []]
+      const nodes = yield* Effect.forEach(hosts, (host, i) =>
+        Effect.gen(function* () {
+          const context = yield* Layer.build(
+            Layer.provide(layerLibp2p, Layer.succeed(MeshHost, host))
+          )
+          const gossip = yield* Effect.provide(Gossip, context)
+          yield* gossip.subscribe("catalogue", (bytes) => {
+            const text = Buffer.from(bytes).toString()
+            got[i]!.push(text)
+            return text.startsWith("bad") ? "reject" : "accept"
+          })
+          return gossip
+        })
+      )
+      const { pubsub } = hosts[1]!.libp2p.services
+      const grafted = new Set<string>()
+      pubsub.addEventListener("gossipsub:graft", ({ detail }) => {
+        if (detail.topic.endsWith("/catalogue")) grafted.add(detail.peerId)
+      })
+      yield* dialAddresses(hosts[0]!, hosts[1]!.addresses())
+      yield* dialAddresses(hosts[1]!, hosts[2]!.addresses())
+      yield* until(() => grafted.size === 2)
+      yield* nodes[0]!.publish("catalogue", Buffer.from("bad record"))
+      yield* nodes[0]!.publish("catalogue", Buffer.from("good record"))
+      yield* until(() => got[2]!.length > 0)
+      expect(got[1]).toEqual(["bad record", "good record"])
+      // What the one in the middle rejected went no further.
+      expect(got[2]).toEqual(["good record"])
+    })
+  )
+})
+
+describe("questions and answers", () => {
+  let asked = 0
+  const handlers = MeshRpc.toLayer({
+    Ping: (_payload, request) => Effect.succeed({ incarnation: callingPeer(request).length }),
+    CatalogueDigest: () => Effect.die("a bug in a handler"),
+    CatalogueBuckets: () =>
+      Effect.suspend(() => {
+        asked++
+        return Effect.never
+      }),
+    CatalogueExchange: ({ offered }) => Effect.succeed(offered),
+    Probe: () => Effect.succeed({ reachable: true }),
+    MembershipEvidence: () => Effect.succeed([]),
+    RenewCertificate: () => Effect.succeed(Buffer.alloc(2 * MiB)),
+    DialBack: () => Effect.succeed({ reached: true }),
+    DrainNotice: () => Effect.void
+  })
+
+  const makePair = (timeout?: number) =>
+    Effect.gen(function* () {
+      const a = yield* makeHost([])
+      const b = yield* makeHost()
+      yield* Layer.build(serveMeshRpc(makeLibp2pTransport(b)).pipe(Layer.provide(handlers)))
+      const clients = yield* makeMeshRpcClients({
+        transport: makeLibp2pTransport(a),
+        addressesOf: b.addresses,
+        ...(timeout === undefined ? {} : { timeout })
+      })
+      return { a, b, clients }
+    })
+
+  it.scopedLive("know who asks, carry bytes, and share one stream", () =>
+    Effect.gen(function* () {
+      const { a, b, clients } = yield* makePair()
+      const client = yield* clients.client(b.peer)
+      expect(yield* client.Ping({})).toEqual({ incarnation: a.peer.length })
+      const offered = Array.from({ length: 60 }, (_, i) => new Uint8Array(10_000).fill(i))
+      const back = yield* client.CatalogueExchange({ wanted: [], offered })
+      expect(back.map((it) => [...it.subarray(0, 2)])).toEqual(offered.map((_, i) => [i, i]))
+      yield* Effect.all(
+        Array.from({ length: 50 }, () =>
+          Effect.flatMap(clients.client(b.peer), (it) => it.Ping({}))
+        ),
+        { concurrency: "unbounded" }
+      )
+      const streams = a.libp2p.getConnections()[0]?.streams ?? []
+      expect(streams.filter((it) => it.protocol === "/skein/rpc/1").length).toBe(1)
+    })
+  )
+
+  it.scopedLive("end in time and with one kind of error, whatever happens", () =>
+    Effect.gen(function* () {
+      const { b, clients } = yield* makePair()
+      const client = yield* clients.client(b.peer)
+      const digest = yield* Effect.flip(client.CatalogueDigest({ root: new Uint8Array(16) }))
+      expect(digest).toMatchObject({ _tag: "MeshRpcError" })
+      const hasty = yield* makePair(300)
+      const impatient = yield* hasty.clients.client(hasty.b.peer)
+      const slow = yield* Effect.flip(impatient.CatalogueBuckets({ buckets: [1] }))
+      expect(slow).toMatchObject({ _tag: "MeshRpcError", code: "unavailable" })
+      expect(slow.message).toContain("300 ms")
+      const large = yield* Effect.flip(client.RenewCertificate({}))
+      expect(large).toMatchObject({ _tag: "MeshRpcError", code: "invalid" })
+      // The others went on.
+      expect(yield* client.Probe({ peer: b.peer })).toEqual({ reachable: true })
+    })
+  )
+
+  it.scopedLive("are refused beyond what one peer may have running", () =>
+    Effect.gen(function* () {
+      const { b, clients } = yield* makePair()
+      const client = yield* clients.client(b.peer)
+      const refusals: Array<string> = []
+      yield* Effect.forEach(Array.from({ length: 80 }), () =>
+        client.CatalogueBuckets({ buckets: [] }).pipe(
+          Effect.catchAll((error) => Effect.sync(() => refusals.push(error.message))),
+          Effect.forkScoped
+        )
+      )
+      yield* until(() => refusals.length === 16)
+      expect(refusals.every((it) => it.includes("64 questions"))).toBe(true)
+    })
+  )
+
+  it.scopedLive("fail when the node goes, and work again when it is back", () =>
+    Effect.gen(function* () {
+      const { a, b, clients } = yield* makePair()
+      const client = yield* clients.client(b.peer)
+      const before = asked
+      const question = yield* Effect.fork(Effect.flip(client.CatalogueBuckets({ buckets: [] })))
+      yield* until(() => asked > before)
+      for (const connection of a.libp2p.getConnections()) connection.abort(new Error("cut"))
+      expect(yield* question.await).toMatchObject({ value: { code: "unavailable" } })
+      expect(yield* Effect.flip(client.Ping({}))).toMatchObject({ code: "unavailable" })
+      const again = yield* clients.client(b.peer)
+      expect(yield* again.Ping({})).toEqual({ incarnation: a.peer.length })
+    })
+  )
+
+  it.scopedLive("say so when a node cannot be reached", () =>
+    Effect.gen(function* () {
+      const a = yield* makeHost([])
+      const b = yield* makeHost()
+      const clients = yield* makeMeshRpcClients({
+        transport: makeLibp2pTransport(a),
+        addressesOf: () => ["/ip4/127.0.0.1/tcp/1"]
+      })
+      const error = yield* Effect.flip(clients.client(b.peer))
+      expect(error).toMatchObject({ _tag: "MeshRpcError", code: "unavailable" })
+    })
+  )
+})
+
+describe("a host that cannot start says why", () => {
+  it.scopedLive("port in use", () =>
+    Effect.gen(function* () {
+      const server = yield* Effect.acquireRelease(
+        Effect.async<ReturnType<typeof createServer>>((resume) => {
+          const it = createServer()
+          it.listen(0, "127.0.0.1", () => resume(Effect.succeed(it)))
+        }),
+        (it) => Effect.sync(() => it.close())
+      )
+      const address = server.address()
+      const port = typeof address === "object" && address !== null ? address.port : 0
+      const error = yield* Effect.flip(makeHost([`/ip4/127.0.0.1/tcp/${port}`]))
+      expect(error).toMatchObject({
+        _tag: "HostError",
+        code: "port_in_use",
+        value: `/ip4/127.0.0.1/tcp/${port}`
+      })
+      expect(error.message).toContain("another program")
+    })
+  )
+
+  it.scopedLive("an address of another machine, and what is no address", () =>
+    Effect.gen(function* () {
+      const foreign = yield* Effect.flip(makeHost([loopback, "/ip4/192.0.2.7/tcp/0"]))
+      expect(foreign).toMatchObject({ code: "address_not_local", value: "/ip4/192.0.2.7/tcp/0" })
+      for (const text of ["127.0.0.1:4001", "/ip4/127.0.0.1/udp/1", "/ip4/300.0.0.1/tcp/1"]) {
+        const error = yield* Effect.flip(makeHost([text]))
+        expect(error).toMatchObject({ code: "bad_multiaddr", value: text })
+      }
+    })
+  )
+
+  it.scopedLive("keys that would be written to a file", () =>
+    Effect.gen(function* () {
+      process.env["DUMP_SESSION_KEYS"] = "/tmp/keys"
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          delete process.env["DUMP_SESSION_KEYS"]
+        })
+      )
+      expect(yield* Effect.flip(makeHost())).toMatchObject({ code: "session_keys_dumped" })
+    })
+  )
+})
+
+/** Looks again in every turn of the event loop; the test's own timeout ends it. */
+const until = (condition: () => boolean): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    let live = true
+    const look = () => {
+      if (condition()) resume(Effect.void)
+      else if (live) setImmediate(look)
+    }
+    look()
+    return Effect.sync(() => {
+      live = false
+    })
+  })

@@ -1,0 +1,103 @@
+/**
+ * Every question one node asks another, as one typed group. Spoken over a stream of its own
+ * between admitted peers. Signed things travel as the bytes that were signed, so that a relaying
+ * node can neither change nor need to understand them.
+ */
+import * as Rpc from "@effect/rpc/Rpc"
+import * as RpcGroup from "@effect/rpc/RpcGroup"
+import { Schema } from "effect"
+import { PeerKey } from "../../model/Names.ts"
+
+/** Refused or not possible right now; the code is stable, the message is for people. */
+export class MeshRpcError extends Schema.TaggedError<MeshRpcError>()("MeshRpcError", {
+  code: Schema.Literal("refused", "unavailable", "invalid"),
+  message: Schema.String
+}) {}
+
+const Bytes = Schema.Uint8ArrayFromSelf
+const Hash = Schema.Uint8ArrayFromSelf.pipe(Schema.filter((bytes) => bytes.length === 16))
+
+/** Which version of which record a catalogue holds. */
+export const RecordVersion = Schema.Struct({
+  key: Schema.String.pipe(Schema.maxLength(256)),
+  epoch: Schema.Int,
+  version: Schema.Int,
+  /** Of the envelope: tells apart two that claim the same version. */
+  hash: Hash
+})
+export type RecordVersion = typeof RecordVersion.Type
+
+export class MeshRpc extends RpcGroup.make(
+  /** Anti-entropy, first question: are our catalogues the same? `buckets` when not. */
+  Rpc.make("CatalogueDigest", {
+    payload: { root: Hash },
+    success: Schema.Struct({ same: Schema.Boolean, buckets: Schema.Array(Hash) }),
+    error: MeshRpcError
+  }),
+  /** Second: what is in the buckets that differ? At most 16 at a time keep the answer small. */
+  Rpc.make("CatalogueBuckets", {
+    payload: { buckets: Schema.Array(Schema.Int).pipe(Schema.maxItems(16)) },
+    success: Schema.Array(RecordVersion),
+    error: MeshRpcError
+  }),
+  /**
+   * Third: give me these (at most 64), and take these that you lack. Envelopes, signed. The answer
+   * may hold fewer than wanted, to stay within bounds; who still lacks some asks again.
+   */
+  Rpc.make("CatalogueExchange", {
+    payload: {
+      wanted: Schema.Array(Schema.String).pipe(Schema.maxItems(64)),
+      offered: Schema.Array(Bytes).pipe(Schema.maxItems(64))
+    },
+    success: Schema.Array(Bytes),
+    error: MeshRpcError
+  }),
+  /** Can you reach this member right now? Asked by an observer before it suspects. */
+  Rpc.make("Probe", {
+    payload: { peer: PeerKey },
+    success: Schema.Struct({ reachable: Schema.Boolean }),
+    error: MeshRpcError
+  }),
+  /**
+   * Are you there? The answer carries the incarnation the peer claims. One that stands accused is
+   * told so (`accused`, the incarnation it is suspected at) and answers with its signed denial.
+   * `clock`: the speaker's wall clock, ms.
+   */
+  Rpc.make("Ping", {
+    payload: { accused: Schema.optional(Schema.Int), clock: Schema.optional(Schema.Int) },
+    success: Schema.Struct({
+      incarnation: Schema.Int,
+      alive: Schema.optional(Bytes),
+      clock: Schema.optional(Schema.Int)
+    }),
+    error: MeshRpcError
+  }),
+  /** What members said of those that are not simply alive: signed statements, at most 256. */
+  Rpc.make("MembershipEvidence", {
+    payload: {},
+    success: Schema.Array(Bytes).pipe(Schema.maxItems(256)),
+    error: MeshRpcError
+  }),
+  /** A new certificate for the peer that asks: same key, same or fewer rights, new dates. */
+  Rpc.make("RenewCertificate", {
+    payload: {},
+    /** A certificate chain, and a delegation where there is one: what `acceptRenewal` takes. */
+    success: Bytes,
+    error: MeshRpcError
+  }),
+  /**
+   * Can you reach me at this address, one of those my record announces? The answer is no more than
+   * that: whoever could announce other people's addresses learns nothing of what is there.
+   */
+  Rpc.make("DialBack", {
+    payload: { address: Schema.String.pipe(Schema.maxLength(256)) },
+    success: Schema.Struct({ reached: Schema.Boolean }),
+    error: MeshRpcError
+  }),
+  /** The caller is about to take nothing new; the reply means: I have stopped sending you work. */
+  Rpc.make("DrainNotice", {
+    payload: { envelope: Bytes },
+    success: Schema.Void,
+    error: MeshRpcError
+  })
+) {}

@@ -1,0 +1,119 @@
+/**
+ * TCP for libp2p, as @libp2p/tcp is, with connections that can be taken over
+ * (SocketConnection.ts).
+ */
+import type net from "node:net"
+import {
+  AbortError,
+  type ComponentLogger,
+  type Connection,
+  type CreateListenerOptions,
+  type DialTransportOptions,
+  type Listener,
+  serviceCapabilities,
+  type Transport,
+  transportSymbol
+} from "@libp2p/interface"
+import { getNetConfig } from "@libp2p/utils"
+import type { Multiaddr } from "@multiformats/multiaddr"
+import { SocketReads } from "../../request/socket/SocketReads.ts"
+import { SocketConnection } from "./SocketConnection.ts"
+import { SocketListener } from "./SocketListener.ts"
+
+export interface SocketComponents {
+  readonly logger: ComponentLogger
+}
+
+const hosts: ReadonlySet<string> = new Set(["ip4", "ip6", "dns", "dns4", "dns6"])
+
+/** `/ip4/…/tcp/…` and the like, with or without the peer behind it. */
+const isTcp = (address: Multiaddr): boolean => {
+  const [host, transport, ...rest] = address.getComponents().map(({ name }) => name)
+  return (
+    hosts.has(host ?? "") &&
+    transport === "tcp" &&
+    (rest.length === 0 || (rest.length === 1 && rest[0] === "p2p"))
+  )
+}
+
+export class SocketTransport implements Transport {
+  readonly [transportSymbol] = true as const
+  readonly [Symbol.toStringTag] = "skein-tcp"
+  readonly [serviceCapabilities] = ["@libp2p/transport"]
+  readonly #logger: ComponentLogger
+
+  constructor({ logger }: SocketComponents) {
+    this.#logger = logger
+  }
+
+  async dial(address: Multiaddr, options: DialTransportOptions): Promise<Connection> {
+    const connection = await connectSocket(address, this.#logger, options.signal)
+    try {
+      return await options.upgrader.upgradeOutbound(connection, options)
+    } catch (error) {
+      connection.abort(error instanceof Error ? error : new Error(String(error)))
+      throw error
+    }
+  }
+
+  createListener({ upgrader }: CreateListenerOptions): Listener {
+    return new SocketListener(upgrader, this.#logger)
+  }
+
+  listenFilter(addresses: Array<Multiaddr>): Array<Multiaddr> {
+    return addresses.filter(isTcp)
+  }
+
+  dialFilter(addresses: Array<Multiaddr>): Array<Multiaddr> {
+    return addresses.filter(isTcp)
+  }
+}
+
+/** For `createLibp2p`. */
+export const socketTransport = (components: SocketComponents): Transport =>
+  new SocketTransport(components)
+
+/** TCP to an address, before anything is said. */
+export const connectSocket = async (
+  address: Multiaddr,
+  logger: ComponentLogger,
+  signal: AbortSignal
+): Promise<SocketConnection> => {
+  const reads = new SocketReads()
+  return new SocketConnection({
+    socket: await connect(address, reads, signal),
+    reads,
+    remoteAddr: address,
+    direction: "outbound",
+    log: logger.forComponent("skein:tcp:connection")
+  })
+}
+
+const connect = (
+  address: Multiaddr,
+  reads: SocketReads,
+  signal: AbortSignal
+): Promise<net.Socket> => {
+  signal.throwIfAborted()
+  const { host, port } = getNetConfig(address)
+  if (port === undefined) throw new Error(`${address} has no port`)
+  const socket = reads.connect({ host, port, noDelay: true, keepAlive: true })
+  return new Promise((resolve, reject) => {
+    const settle = (error: Error | undefined): void => {
+      socket.removeListener("error", settle)
+      signal.removeEventListener("abort", onAbort)
+      if (error === undefined) {
+        resolve(socket)
+        return
+      }
+      // The attempt may have failed already, or, on Deno, still fail: nobody is there to be told.
+      socket.on("error", () => undefined)
+      socket.destroy()
+      reject(new Error(`no connection to ${host}:${port}: ${error.message}`, { cause: error }))
+    }
+    const onAbort = (): void => settle(new AbortError())
+    socket.once("connect", () => settle(undefined))
+    socket.once("error", settle)
+    signal.addEventListener("abort", onAbort, { once: true })
+  })
+}

@@ -1,0 +1,218 @@
+import { HashMap } from "effect"
+import { expect, test } from "vitest"
+import { NodeName, PeerKey } from "../../model/Names.ts"
+import { maxIncarnationAhead } from "./Incarnation.ts"
+import {
+  applyAlive,
+  applyRecords,
+  applySuspect,
+  applyTime,
+  evidenceOf,
+  type MemberRecord,
+  type MemberTable,
+  makeMemberTable,
+  memberOf,
+  postpone
+} from "./MemberTable.ts"
+import { defaultSuspicion } from "./Suspicion.ts"
+
+const [self, a, b, c] = ["1", "2", "3", "4"].map((n) => PeerKey.make(`12D3KooWPeerPeerPeer${n}`))
+const name = NodeName.make("host")
+const bytes = new Uint8Array([1])
+
+const record = (peer: PeerKey, epoch = 10, left = false): MemberRecord => ({
+  peer,
+  name,
+  epoch,
+  left
+})
+
+const known = applyRecords(makeMemberTable(self!), [record(a!), record(b!), record(c!)], 0)
+
+const accuse = (table: MemberTable, by: PeerKey, incarnation = 10, now = 0) =>
+  applySuspect(table, { subject: a!, incarnation, by, bytes }, defaultSuspicion, now, now)
+
+const about = (table: MemberTable) => {
+  const member = memberOf(table, a!)
+  return `${member?.state} ${member?.incarnation}`
+}
+
+const suspected = accuse(known, b!)
+const dead = applyTime(suspected, defaultSuspicion, 24_000, 24_000)
+
+/** Dead by a record that was taken when the reader's clock was ahead, too. */
+const astray = (() => {
+  const epoch = maxIncarnationAhead + 1
+  const table = accuse(applyRecords(known, [record(a!, epoch), record(b!)], epoch), b!, epoch)
+  return applyTime(table, defaultSuspicion, 24_000, epoch)
+})()
+
+test.each([
+  { what: "alive, accused at its incarnation", then: accuse(known, b!), is: "suspect 10" },
+  { what: "alive, accused at an old one", then: accuse(known, b!, 9), is: "alive 10" },
+  {
+    what: "alive, accused at one it has not told us of",
+    then: accuse(known, b!, 11),
+    is: "alive 10"
+  },
+  { what: "alive, accused by itself", then: accuse(known, a!), is: "alive 10" },
+  {
+    what: "alive, accused by a stranger",
+    then: accuse(known, PeerKey.make("12D3KooWPeerPeerPeer9")),
+    is: "alive 10"
+  },
+  { what: "suspect, denying", then: applyAlive(suspected, a!, 11, bytes, 0, 0), is: "alive 11" },
+  {
+    what: "suspect, alive at the same incarnation",
+    then: applyAlive(suspected, a!, 10, bytes, 0, 0),
+    is: "suspect 10"
+  },
+  { what: "suspect for its time", then: dead, is: "dead 10" },
+  {
+    what: "suspect until just before",
+    then: applyTime(suspected, defaultSuspicion, 23_999, 0),
+    is: "suspect 10"
+  },
+  { what: "dead, accused again", then: accuse(dead, c!), is: "dead 10" },
+  {
+    what: "dead, alive at the same incarnation",
+    then: applyAlive(dead, a!, 10, bytes, 0, 0),
+    is: "dead 10"
+  },
+  { what: "dead, denying", then: applyAlive(dead, a!, 11, bytes, 0, 0), is: "alive 11" },
+  {
+    what: "dead, with the record it had",
+    then: applyRecords(dead, [record(a!)], 0),
+    is: "dead 10"
+  },
+  {
+    what: "dead, started again",
+    then: applyRecords(dead, [record(a!, 11)], 0),
+    is: "alive 11"
+  },
+  {
+    what: "suspect, leaving",
+    then: applyRecords(suspected, [record(a!, 10, true)], 0),
+    is: "left 10"
+  },
+  {
+    what: "left, accused",
+    then: accuse(applyRecords(known, [record(a!, 10, true), record(b!)], 0), b!),
+    is: "left 10"
+  },
+  {
+    what: "left, back under a new epoch",
+    then: applyRecords(applyRecords(known, [record(a!, 10, true)], 0), [record(a!, 20)], 0),
+    is: "alive 20"
+  },
+  {
+    what: "alive, answering with an incarnation of a clock far ahead",
+    then: applyAlive(known, a!, maxIncarnationAhead + 1, undefined, 0, 0),
+    is: "alive 10"
+  },
+  {
+    what: "dead at an incarnation of a clock far ahead, denying by a right one",
+    then: applyAlive(astray, a!, 12, bytes, 0, 0),
+    is: "alive 12"
+  },
+  {
+    what: "dead at an incarnation of a clock far ahead, with a record by a right one",
+    then: applyRecords(astray, [record(a!, 12)], 0),
+    is: "alive 12"
+  },
+  {
+    what: "without a record any more",
+    then: applyRecords(known, [record(b!)], 0),
+    is: "undefined undefined"
+  }
+])("a member that is $what: $is", ({ then, is }) => {
+  expect(about(then)).toBe(is)
+})
+
+test("only who is alive or suspect watches and is watched", () => {
+  expect(known.ring.observersOf(self!)).toHaveLength(3)
+  expect(suspected.ring.observersOf(self!)).toHaveLength(3)
+  expect(dead.ring.observersOf(self!)).toEqual([b, c])
+  const left = applyRecords(known, [record(a!, 10, true), record(b!), record(c!)], 0)
+  expect(left.ring.observersOf(self!)).toEqual([b, c])
+})
+
+test("what changes nothing gives the same table", () => {
+  expect(accuse(suspected, b!)).toBe(suspected)
+  expect(applyAlive(known, a!, 10, undefined, 0, 0)).toBe(known)
+  expect(applyRecords(known, [record(a!), record(b!), record(c!)], 0)).toBe(known)
+  expect(applyTime(suspected, defaultSuspicion, 1, 1)).toBe(suspected)
+})
+
+test("whom a member has refuted is not believed about it alone for half a minute", () => {
+  const denied = applyAlive(suspected, a!, 11, bytes, 1_000, 0)
+  expect(about(accuse(denied, b!, 11, 30_999)), "again").toBe("alive 11")
+  expect(about(accuse(denied, b!, 11, 31_000)), "later").toBe("suspect 11")
+  expect(about(accuse(denied, c!, 11, 2_000)), "another").toBe("suspect 11")
+  expect(about(accuse(denied, self!, 11, 2_000)), "this node").toBe("suspect 11")
+  const again = accuse(denied, b!, 11, 2_000)
+  expect(accuse(again, b!, 11, 40_000), "what it said once it cannot say anew").toBe(again)
+  const agreed = accuse(again, c!, 11, 9_000)
+  expect(about(agreed), "with another").toBe("suspect 11")
+  expect(memberOf(agreed, a!)?.suspicion).toMatchObject({ startedAt: 9_000 })
+  expect(memberOf(agreed, a!)?.suspicion?.accusers.size).toBe(2)
+})
+
+test("who was refuted is forgotten with time", () => {
+  let table = known
+  for (const [index, by] of [b!, c!, self!].entries()) {
+    const now = index * 40_000
+    const { incarnation } = memberOf(table, a!)!
+    table = applyAlive(accuse(table, by, incarnation, now), a!, incarnation + 1, bytes, now, 0)
+  }
+  expect(Array.from(memberOf(table, a!)!.refuted.keys())).toEqual([self])
+})
+
+test("time in which we could not listen is added to the suspicion", () => {
+  const later = postpone(suspected, 5_000)
+  expect(about(applyTime(later, defaultSuspicion, 28_999, 0))).toBe("suspect 10")
+  expect(about(applyTime(later, defaultSuspicion, 29_000, 0))).toBe("dead 10")
+})
+
+test("evidence convinces a newcomer, of deaths and of denials", () => {
+  expect(evidenceOf(dead)).toEqual([bytes])
+  const denied = applyAlive(suspected, a!, 11, new Uint8Array([2]), 0, 0)
+  expect(evidenceOf(denied)).toEqual([new Uint8Array([2])])
+  expect(evidenceOf(known)).toEqual([])
+})
+
+test("denials come before accusations, which count at no other incarnation", () => {
+  const denied = applyAlive(suspected, a!, 11, new Uint8Array([2]), 0, 0)
+  const again = accuse(denied, c!, 11)
+  expect(evidenceOf(again)).toEqual([new Uint8Array([2]), bytes])
+})
+
+test("what a refuted accuser says alone is no evidence", () => {
+  const denied = applyAlive(suspected, a!, 11, new Uint8Array([2]), 0, 0)
+  const again = accuse(denied, b!, 11)
+  expect(about(again)).toBe("alive 11")
+  expect(evidenceOf(again)).toEqual([new Uint8Array([2])])
+})
+
+test("remembers since when it believes what it believes", () => {
+  const twice = accuse(accuse(known, b!, 10, 5), c!, 10, 9)
+  expect(memberOf(twice, a!)?.since).toBe(5)
+  expect(memberOf(twice, a!)?.suspicion?.accusers.size).toBe(2)
+})
+
+test("a table at its limit counts whom it has no room for", () => {
+  const letters = "ABCDEFGHJK"
+  const many = Array.from({ length: 16_390 }, (_, n) =>
+    record(
+      PeerKey.make(
+        `12D3KooWPeerPeer${[...`${n}`.padStart(6, "0")].map((d) => letters[Number(d)]).join("")}`
+      )
+    )
+  )
+  const full = applyRecords(makeMemberTable(self!), many, 0)
+  expect(HashMap.size(full.members)).toBe(16_384)
+  expect(full.ring.size).toBe(16_385)
+  expect(full.beyondLimit).toBe(6)
+  // A place that is free again is given away.
+  expect(applyRecords(full, many.slice(6), 0).beyondLimit).toBe(0)
+})

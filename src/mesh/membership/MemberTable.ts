@@ -1,0 +1,301 @@
+/**
+ * What this node believes of the others, and the rules by which it changes its mind. Pure.
+ *
+ * Every belief belongs to an incarnation, a number that only the member itself raises: it begins
+ * at the epoch of its record and grows by one with each denial. Between two statements the higher
+ * incarnation wins; at the same one, suspicion beats life, and death beats both.
+ *
+ * An accusation counts at the incarnation that we have from the member itself and at no other, so
+ * that nobody can push it anywhere; from those who watch the member; and not alone from somebody
+ * whom the member has just refuted.
+ */
+import { HashMap, Option } from "effect"
+import type { NodeName, PeerKey } from "../../model/Names.ts"
+import { isAstray } from "./Incarnation.ts"
+import { ObserverRing } from "./ObserverRing.ts"
+import {
+  beginSuspicion,
+  confirm,
+  isOver,
+  noneRefuted,
+  type Refuted,
+  refute,
+  type Suspicion,
+  type SuspicionOptions
+} from "./Suspicion.ts"
+
+export type MemberState = "alive" | "suspect" | "dead" | "left"
+
+export interface Member {
+  readonly peer: PeerKey
+  readonly name: NodeName
+  readonly state: MemberState
+  readonly incarnation: number
+  /** Wall clock, ms, when this node came to believe it. */
+  readonly since: number
+  /**
+   * While suspect, and kept when dead, as the evidence that convinces others. One that is alive has
+   * it when nobody but refuted accusers hold something against it.
+   */
+  readonly suspicion: Suspicion | undefined
+  readonly refuted: Refuted
+  /** The member's own signed denial at this incarnation, if there was one. */
+  readonly denial: Uint8Array | undefined
+}
+
+/** What the catalogue says of a node. */
+export interface MemberRecord {
+  readonly peer: PeerKey
+  readonly name: NodeName
+  readonly epoch: number
+  readonly left: boolean
+}
+
+/** Other members known at most; further ones are not watched, and counted. */
+export const maxMembers = 16_384
+
+export interface MemberTable {
+  readonly self: PeerKey
+  /** The others. */
+  readonly members: HashMap.HashMap<PeerKey, Member>
+  /** Who is alive or suspect, and this node. */
+  readonly ring: ObserverRing
+  readonly suspects: ReadonlySet<PeerKey>
+  readonly dead: ReadonlySet<PeerKey>
+  /** Nodes with a record for which there was no room at the last look. */
+  readonly beyondLimit: number
+}
+
+export const makeMemberTable = (self: PeerKey): MemberTable => ({
+  self,
+  members: HashMap.empty(),
+  ring: ObserverRing.empty.with(self),
+  suspects: new Set(),
+  dead: new Set(),
+  beyondLimit: 0
+})
+
+export const memberOf = (table: MemberTable, peer: PeerKey): Member | undefined =>
+  Option.getOrUndefined(HashMap.get(table.members, peer))
+
+const membership = (
+  set: ReadonlySet<PeerKey>,
+  peer: PeerKey,
+  belongs: boolean
+): ReadonlySet<PeerKey> => {
+  if (set.has(peer) === belongs) return set
+  const next = new Set(set)
+  if (belongs) next.add(peer)
+  else next.delete(peer)
+  return next
+}
+
+const withMember = (table: MemberTable, member: Member): MemberTable => {
+  const { peer, state } = member
+  const present = state === "alive" || state === "suspect"
+  return {
+    ...table,
+    members: HashMap.set(table.members, peer, member),
+    ring: present ? table.ring.with(peer) : table.ring.without(peer),
+    suspects: membership(table.suspects, peer, state === "suspect"),
+    dead: membership(table.dead, peer, state === "dead")
+  }
+}
+
+const withoutMember = (table: MemberTable, peer: PeerKey): MemberTable => ({
+  ...table,
+  members: HashMap.remove(table.members, peer),
+  ring: table.ring.without(peer),
+  suspects: membership(table.suspects, peer, false),
+  dead: membership(table.dead, peer, false)
+})
+
+/** Alive at an incarnation, nothing held against it. */
+const reborn = (
+  member: Pick<Member, "peer" | "name"> & Partial<Pick<Member, "refuted">>,
+  incarnation: number,
+  wall: number,
+  denial?: Uint8Array
+): Member => ({
+  peer: member.peer,
+  name: member.name,
+  state: "alive",
+  incarnation,
+  since: wall,
+  suspicion: undefined,
+  refuted: member.refuted ?? noneRefuted,
+  denial
+})
+
+const applyRecord = (table: MemberTable, record: MemberRecord, wall: number): MemberTable => {
+  const { peer, name, epoch, left } = record
+  const known = memberOf(table, peer)
+  if (known === undefined) {
+    const member = reborn(record, epoch, wall)
+    return withMember(table, left ? { ...member, state: "left" } : member)
+  }
+  if (left) {
+    if (known.state === "left") return table
+    return withMember(table, { ...reborn(record, known.incarnation, wall), state: "left" })
+  }
+  // A higher epoch is a new start of the node: it lives. So does one that had left and is back, and
+  // one that has a right clock again, or whose reader has.
+  const outdated = isAstray(known.incarnation, wall) && !isAstray(epoch, wall)
+  if (epoch > known.incarnation || known.state === "left" || outdated) {
+    const incarnation = outdated ? epoch : Math.max(epoch, known.incarnation)
+    return withMember(table, reborn(record, incarnation, wall))
+  }
+  return known.name === name ? table : withMember(table, { ...known, name })
+}
+
+/** All records of the catalogue; who is no longer among them is forgotten. */
+export const applyRecords = (
+  table: MemberTable,
+  records: ReadonlyArray<MemberRecord>,
+  wall: number
+): MemberTable => {
+  const others = records.filter(({ peer }) => peer !== table.self)
+  let next = table
+  // The first fill builds the rings once instead of inserting into them one by one.
+  if (HashMap.isEmpty(table.members)) {
+    const present = others.slice(0, maxMembers).filter(({ left }) => !left)
+    next = { ...next, ring: ObserverRing.of([table.self, ...present.map(({ peer }) => peer)]) }
+  } else {
+    const named = new Set(others.map(({ peer }) => peer))
+    for (const peer of HashMap.keys(table.members)) {
+      if (!named.has(peer)) next = withoutMember(next, peer)
+    }
+  }
+  let beyondLimit = 0
+  for (const record of others) {
+    const full = HashMap.size(next.members) >= maxMembers
+    if (full && !HashMap.has(next.members, record.peer)) beyondLimit++
+    else next = applyRecord(next, record, wall)
+  }
+  return beyondLimit === next.beyondLimit ? next : { ...next, beyondLimit }
+}
+
+/** The member itself says that it lives. The same table when that is no news. */
+export const applyAlive = (
+  table: MemberTable,
+  subject: PeerKey,
+  incarnation: number,
+  denial: Uint8Array | undefined,
+  now: number,
+  wall: number
+): MemberTable => {
+  const known = memberOf(table, subject)
+  if (known === undefined || known.state === "left" || isAstray(incarnation, wall)) return table
+  if (incarnation > known.incarnation || isAstray(known.incarnation, wall)) {
+    const member = reborn(known, incarnation, wall, denial)
+    // Kept, it had been alive all the time.
+    const since = known.state === "alive" ? known.since : wall
+    const refuted = refute(known.refuted, known.suspicion, now)
+    return withMember(table, { ...member, since, refuted })
+  }
+  // First heard from the member without its signature, now with it: others can be told.
+  if (incarnation === known.incarnation && known.state === "alive" && !known.denial && denial) {
+    return withMember(table, { ...known, denial })
+  }
+  return table
+}
+
+export interface Accusation {
+  readonly subject: PeerKey
+  readonly incarnation: number
+  readonly by: PeerKey
+  readonly bytes: Uint8Array
+}
+
+/** May this member speak against that one? Those who watch it may, and who is about to. */
+export const mayAccuse = (table: MemberTable, by: PeerKey, subject: PeerKey): boolean =>
+  by === table.self || table.ring.isNear(by, subject)
+
+/** Does it speak of an incarnation of which the member itself has not told us? */
+export const isAhead = (
+  table: MemberTable,
+  { subject, incarnation, by }: Pick<Accusation, "subject" | "incarnation" | "by">
+): boolean => {
+  const known = memberOf(table, subject)
+  return (
+    (known?.state === "alive" || known?.state === "suspect") &&
+    incarnation > known.incarnation &&
+    mayAccuse(table, by, subject)
+  )
+}
+
+/** The same table when it changes nothing. Not for accusations of this node itself. */
+export const applySuspect = (
+  table: MemberTable,
+  accusation: Accusation,
+  options: SuspicionOptions,
+  now: number,
+  wall: number
+): MemberTable => {
+  const { subject, incarnation, by, bytes } = accusation
+  const known = memberOf(table, subject)
+  if (known === undefined || known.state === "left" || known.state === "dead") return table
+  if (by === subject || incarnation !== known.incarnation) return table
+  if (!mayAccuse(table, by, subject)) return table
+  if (known.suspicion === undefined) {
+    const possible = table.ring.observersOf(subject).length
+    const suspicion = beginSuspicion(options, now, incarnation, by, bytes, possible)
+    // Our own eyes are believed all the same.
+    const doubted = by !== table.self && (known.refuted.get(by) ?? now) > now
+    return withMember(
+      table,
+      doubted ? { ...known, suspicion } : { ...known, state: "suspect", since: wall, suspicion }
+    )
+  }
+  const suspicion = confirm(known.suspicion, by, bytes)
+  if (suspicion === known.suspicion) return table
+  if (known.state === "suspect") return withMember(table, { ...known, suspicion })
+  // Another one agrees with whom we doubted: the suspicion begins now.
+  const begun = { ...suspicion, startedAt: now }
+  return withMember(table, { ...known, state: "suspect", since: wall, suspicion: begun })
+}
+
+/** Suspicions that are over make their subjects dead. */
+export const applyTime = (
+  table: MemberTable,
+  options: SuspicionOptions,
+  now: number,
+  wall: number
+): MemberTable => {
+  let next = table
+  for (const peer of table.suspects) {
+    const member = memberOf(table, peer)
+    if (member?.suspicion === undefined) continue
+    if (!isOver(options, member.suspicion, table.ring.size, now)) continue
+    next = withMember(next, { ...member, state: "dead", since: wall })
+  }
+  return next
+}
+
+/** Time in which this node could not listen does not count against those it suspects. */
+export const postpone = (table: MemberTable, duration: number): MemberTable => {
+  let next = table
+  for (const peer of table.suspects) {
+    const member = memberOf(table, peer)
+    if (member?.suspicion === undefined) continue
+    const startedAt = member.suspicion.startedAt + duration
+    next = withMember(next, { ...member, suspicion: { ...member.suspicion, startedAt } })
+  }
+  return next
+}
+
+/**
+ * Signed statements that let another node come to the same beliefs: denials first, since an
+ * accusation counts only at an incarnation that is known.
+ */
+export const evidenceOf = (table: MemberTable): ReadonlyArray<Uint8Array> => {
+  const accusations: Array<Uint8Array> = []
+  const denials: Array<Uint8Array> = []
+  for (const { state, suspicion, denial } of HashMap.values(table.members)) {
+    // What a refuted accuser says alone convinced nobody here, and a newcomer could not know why.
+    if (suspicion !== undefined && state !== "alive")
+      accusations.push(...suspicion.accusers.values())
+    if (denial !== undefined) denials.push(denial)
+  }
+  return [...denials, ...accusations]
+}

@@ -1,0 +1,379 @@
+import { expect, test } from "vitest"
+import { NodeName, PeerKey } from "../../model/Names.ts"
+import { membershipBehaviour } from "./MembershipBehaviour.ts"
+import type { MembershipAction, MembershipMessage, PingAnswer } from "./MembershipMessages.ts"
+import { defaultMembershipOptions } from "./MembershipOptions.ts"
+import { type MembershipState, makeMembershipState, recoverMembership } from "./MembershipState.ts"
+import { memberOf } from "./MemberTable.ts"
+
+const [self, a, b, c, d, e] = ["1", "2", "3", "4", "5", "6"].map((n) =>
+  PeerKey.make(`12D3KooWPeerPeerPeer${n}`)
+)
+const epoch = 1_800_000_000_000
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+
+/** One node on a clock of its own; what it says is JSON. */
+class Run {
+  now = 0
+  state: MembershipState = makeMembershipState(self!)
+  actions: ReadonlyArray<MembershipAction> = []
+  readonly #step = membershipBehaviour(defaultMembershipOptions, (statement) =>
+    new TextEncoder().encode(JSON.stringify(statement))
+  )
+
+  constructor(...others: ReadonlyArray<PeerKey>) {
+    this.tell({
+      _tag: "Records",
+      records: [self!, ...others].map((peer) => ({
+        peer,
+        epoch,
+        left: false,
+        name: NodeName.make("host")
+      }))
+    })
+  }
+
+  tell(message: MembershipMessage): ReadonlyArray<MembershipAction> {
+    const moment = { now: this.now, wall: epoch + this.now, random: () => 0.5 }
+    const [state, actions] = this.#step(this.state, message, moment)
+    this.state = state
+    this.actions = actions
+    return actions
+  }
+
+  /** Ticks until a ping to this peer goes out. All others answer theirs. */
+  ping(peer: PeerKey): Extract<MembershipAction, { readonly _tag: "Ping" }> {
+    for (let n = 0; n < 100; n++) {
+      this.now += defaultMembershipOptions.tick
+      const pings = this.tell({ _tag: "Tick" }).filter((action) => action._tag === "Ping")
+      const wanted = pings.find((ping) => ping.peer === peer)
+      for (const other of pings) {
+        if (other === wanted) continue
+        const { probe } = other
+        this.tell({ _tag: "Answered", peer: other.peer, probe, incarnation: epoch })
+      }
+      if (wanted !== undefined) return wanted
+    }
+    throw new Error(`no ping to ${peer} within 20 s`)
+  }
+
+  /** A probe of this peer that neither it nor any helper answers. */
+  fail(peer: PeerKey, answered = 2): ReadonlyArray<MembershipAction> {
+    const { probe } = this.ping(peer)
+    const asked = this.tell({ _tag: "Unanswered", peer, probe })
+    if (asked[0]?._tag !== "AskHelpers") return asked
+    return this.tell({ _tag: "Helped", peer, probe, reached: false, answered })
+  }
+
+  stateOf(peer: PeerKey) {
+    return memberOf(this.state, peer)?.state
+  }
+}
+
+const said = (actions: ReadonlyArray<MembershipAction>) =>
+  actions.flatMap((action) => (action._tag === "Say" ? [JSON.parse(text(action.bytes))] : []))
+
+test("asks others before it accuses, and accuses when they reach nobody either", () => {
+  const run = new Run(a!, b!, c!)
+  const { probe, timeout, accused } = run.ping(a!)
+  expect({ timeout, accused }).toEqual({ timeout: 500, accused: undefined })
+  const [asked] = run.tell({ _tag: "Unanswered", peer: a!, probe })
+  expect(asked).toMatchObject({ _tag: "AskHelpers", peer: a, probe, timeout: 1_000 })
+  expect(asked?._tag === "AskHelpers" && new Set(asked.helpers)).toEqual(new Set([b, c]))
+  const actions = run.tell({ _tag: "Helped", peer: a!, probe, reached: false, answered: 2 })
+  expect(said(actions)).toMatchObject([{ kind: "suspect", subject: a, incarnation: epoch }])
+  expect(run.stateOf(a!)).toBe("suspect")
+  expect(run.state.awareness).toBe(0)
+})
+
+test("does not accuse whom others reach, and doubts itself", () => {
+  const run = new Run(a!, b!, c!)
+  const { probe } = run.ping(a!)
+  run.tell({ _tag: "Unanswered", peer: a!, probe })
+  expect(run.tell({ _tag: "Helped", peer: a!, probe, reached: true, answered: 1 })).toEqual([])
+  expect(run.stateOf(a!)).toBe("alive")
+  expect(run.state.awareness).toBe(1)
+  expect(run.tell({ _tag: "LinkDown", peer: b! })).toMatchObject([{ timeout: 1_000 }])
+})
+
+test("doubts itself when no helper answers at all", () => {
+  const run = new Run(a!, b!, c!)
+  run.fail(a!, 0)
+  expect(run.state.awareness).toBe(1)
+})
+
+test("an answer restores its confidence", () => {
+  const run = new Run(a!, b!, c!)
+  run.fail(a!, 0)
+  const { probe } = run.ping(b!)
+  run.tell({ _tag: "Answered", peer: b!, probe, incarnation: epoch })
+  expect(run.state.awareness).toBe(0)
+})
+
+test("accuses again every two seconds while it lasts, each time as a new message", () => {
+  const run = new Run(a!, b!, c!)
+  const times: Array<number> = []
+  const repeats = new Set<number>()
+  while (run.now < 9_000) {
+    for (const statement of said(run.fail(a!))) {
+      times.push(run.now)
+      repeats.add(statement.repeat)
+    }
+  }
+  expect(times.length).toBeGreaterThanOrEqual(3)
+  expect(repeats.size).toBe(times.length)
+  for (const [index, time] of times.slice(1).entries()) {
+    expect(time - times[index]!).toBeGreaterThanOrEqual(2_000)
+  }
+})
+
+test("tells a suspect that it is one, and passes its denial on", () => {
+  const run = new Run(a!, b!, c!)
+  run.fail(a!)
+  const { probe, accused } = run.ping(a!)
+  expect(accused).toBe(epoch)
+  const bytes = new Uint8Array([1])
+  const statement = { kind: "alive", subject: a!, incarnation: epoch + 1 } as const
+  const actions = run.tell({
+    _tag: "Answered",
+    peer: a!,
+    probe,
+    incarnation: epoch + 1,
+    denial: { statement, bytes }
+  })
+  expect(actions).toEqual([{ _tag: "Say", bytes }])
+  expect(run.stateOf(a!)).toBe("alive")
+})
+
+test("believes its own ears also without a signed denial, but has nothing to pass on", () => {
+  const run = new Run(a!, b!, c!)
+  run.fail(a!)
+  const { probe } = run.ping(a!)
+  expect(
+    run.tell({ _tag: "Answered", peer: a!, probe, incarnation: epoch + 1, denial: undefined })
+  ).toEqual([])
+  expect(run.stateOf(a!)).toBe("alive")
+})
+
+test("ignores answers to probes that are over", () => {
+  const run = new Run(a!, b!, c!)
+  const { probe } = run.ping(a!)
+  run.tell({ _tag: "Answered", peer: a!, probe, incarnation: epoch })
+  const before = run.state
+  run.tell({ _tag: "Unanswered", peer: a!, probe })
+  run.tell({ _tag: "Helped", peer: a!, probe, reached: false, answered: 2 })
+  expect(run.state).toBe(before)
+})
+
+test("denies what is said of it, one incarnation higher, and trusts itself less", () => {
+  const run = new Run(a!, b!, c!)
+  const statement = { kind: "suspect", subject: self!, incarnation: epoch, by: a! } as const
+  const actions = run.tell({ _tag: "Heard", statement, bytes: new Uint8Array() })
+  expect(said(actions)).toEqual([{ kind: "alive", incarnation: epoch + 1 }])
+  expect(run.state.incarnation).toBe(epoch + 1)
+  expect(run.state.awareness).toBe(1)
+  // The same again is answered already.
+  expect(run.tell({ _tag: "Heard", statement, bytes: new Uint8Array() })).toEqual([])
+})
+
+test("answers an accusing ping with its denial, made once for all who ask", () => {
+  const run = new Run(a!, b!, c!)
+  const answers: Array<PingAnswer> = []
+  const ask = () => {
+    const reply = (answer: PingAnswer) => answers.push(answer)
+    for (const action of run.tell({ _tag: "Accused", by: a!, incarnation: epoch, reply })) {
+      if (action._tag === "Reply") action.reply()
+    }
+  }
+  ask()
+  ask()
+  expect(answers.map(({ incarnation }) => incarnation)).toEqual([epoch + 1, epoch + 1])
+  expect(JSON.parse(text(answers[1]!.alive!))).toEqual({ kind: "alive", incarnation: epoch + 1 })
+})
+
+/** `by` accuses this node to its face; what the node then tells everybody. */
+const face = (run: Run, by: PeerKey, incarnation = run.state.incarnation) =>
+  said(run.tell({ _tag: "Accused", by, incarnation, reply: () => {} }))
+
+test("denies at most once a second, whoever accuses and however often", () => {
+  const run = new Run(a!, b!, c!)
+  let denials = 0
+  for (let n = 0; n < 100_000; n++) {
+    run.now += 0.1
+    denials += face(run, [a!, b!, c!][n % 3]!).length
+  }
+  expect(denials).toBe(10)
+  expect(run.state.incarnation).toBe(epoch + 10)
+})
+
+test("does not let itself be driven to an incarnation it never said, and asks what that rests on", () => {
+  const run = new Run(a!, b!, c!)
+  const statement = { kind: "suspect", subject: self!, incarnation: epoch + 1, by: a! } as const
+  const hear = () => run.tell({ _tag: "Heard", statement, bytes: new Uint8Array() })
+  expect(hear()).toEqual([{ _tag: "PullEvidence", from: a }])
+  expect(run.state.incarnation).toBe(epoch)
+  expect(hear(), "not again at once").toEqual([])
+  expect(face(run, a!, epoch + 1_000_000)).toEqual([])
+  run.now += 10_000
+  expect(hear()).toEqual([{ _tag: "PullEvidence", from: a }])
+})
+
+test("goes on from its own word of an earlier life, and denies above it", () => {
+  const run = new Run(a!, b!, c!)
+  const bytes = new Uint8Array([7])
+  const statement = { kind: "alive", subject: self!, incarnation: epoch + 5 } as const
+  run.tell({ _tag: "Heard", statement, bytes })
+  expect([run.state.incarnation, run.state.denial]).toEqual([epoch + 5, bytes])
+  expect(face(run, a!)).toEqual([{ kind: "alive", incarnation: epoch + 6 }])
+})
+
+test("an accusation ahead of what it knows is not believed; it asks for what it missed", () => {
+  const run = new Run(a!, b!, c!)
+  const statement = { kind: "suspect", subject: a!, incarnation: epoch + 1, by: b! } as const
+  const hear = () => run.tell({ _tag: "Heard", statement, bytes: new Uint8Array([1]) })
+  expect(hear()).toEqual([{ _tag: "PullEvidence", from: b }])
+  expect(run.stateOf(a!)).toBe("alive")
+  const denial = { kind: "alive", subject: a!, incarnation: epoch + 1 } as const
+  run.tell({ _tag: "Heard", statement: denial, bytes: new Uint8Array([2]) })
+  hear()
+  expect(run.stateOf(a!)).toBe("suspect")
+})
+
+const letters = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+const crowd = [...letters].map((letter) => PeerKey.make(`12D3KooWPeerPeerPeer${letter}`))
+const strangerTo = (run: Run, peer: PeerKey): PeerKey => {
+  const found = crowd.find((one) => one !== peer && !run.state.ring.isNear(one, peer))
+  if (found === undefined) throw new Error("everybody is near")
+  return found
+}
+
+test("in public only those who watch a member accuse it", () => {
+  const run = new Run(...crowd)
+  const tell = (subject: PeerKey, by: PeerKey) => {
+    const statement = { kind: "suspect", subject, incarnation: epoch, by } as const
+    return run.tell({ _tag: "Heard", statement, bytes: new Uint8Array([1]) })
+  }
+  expect(tell(self!, strangerTo(run, self!))).toEqual([])
+  const subject = crowd[0]!
+  tell(subject, strangerTo(run, subject))
+  expect(run.stateOf(subject)).toBe("alive")
+  tell(subject, run.state.ring.observersOf(subject)[0]!)
+  expect(run.stateOf(subject)).toBe("suspect")
+})
+
+test("who does not watch it is answered to its face once in ten seconds", () => {
+  const run = new Run(...crowd)
+  const stranger = strangerTo(run, self!)
+  let denials = 0
+  for (; run.now < 60_000; run.now += 100) denials += face(run, stranger).length
+  expect(denials).toBe(6)
+})
+
+test("does not accuse whom it does not watch", () => {
+  const run = new Run(...crowd)
+  const peer = crowd.find((one) => !run.state.probes.has(one))!
+  const [ping] = run.tell({ _tag: "LinkDown", peer })
+  const probe = ping?._tag === "Ping" ? ping.probe : 0
+  expect(run.tell({ _tag: "Unanswered", peer, probe })).toEqual([])
+  expect(run.stateOf(peer)).toBe("alive")
+})
+
+test("looks at once at its own subject when another accuses it", () => {
+  const run = new Run(a!, b!, c!)
+  const statement = { kind: "suspect", subject: a!, incarnation: epoch, by: b! } as const
+  const actions = run.tell({ _tag: "Heard", statement, bytes: new Uint8Array() })
+  expect(actions).toMatchObject([{ _tag: "Ping", peer: a, accused: epoch }])
+})
+
+test("one that denies by gossip and answers no pings is not looked at in a tight loop", () => {
+  const run = new Run(a!, b!, c!)
+  const bytes = new Uint8Array()
+  const hear = (incarnation: number) => {
+    run.tell({
+      _tag: "Heard",
+      statement: { kind: "alive", subject: a!, incarnation },
+      bytes
+    })
+    const statement = { kind: "suspect", subject: a!, incarnation, by: b! } as const
+    return run.tell({ _tag: "Heard", statement, bytes })
+  }
+  const [ping] = hear(epoch + 1)
+  expect(ping).toMatchObject({ _tag: "Ping" })
+  const probe = ping?._tag === "Ping" ? ping.probe : 0
+  run.tell({ _tag: "Unanswered", peer: a!, probe })
+  run.tell({ _tag: "Helped", peer: a!, probe, reached: false, answered: 2 })
+  expect(hear(epoch + 2)).toEqual([])
+  run.now += defaultMembershipOptions.interval / 2
+  expect(hear(epoch + 3)).toMatchObject([{ _tag: "Ping" }])
+})
+
+test("says nothing when three others have said it", () => {
+  const run = new Run(a!, b!, c!, d!, e!)
+  const pings = [b!, c!, d!].flatMap((by) => {
+    const statement = { kind: "suspect", subject: a!, incarnation: epoch, by } as const
+    return run.tell({ _tag: "Heard", statement, bytes: new Uint8Array([1]) })
+  })
+  expect(pings).toMatchObject([{ _tag: "Ping", peer: a, probe: 1 }])
+  run.tell({ _tag: "Unanswered", peer: a!, probe: 1 })
+  expect(run.tell({ _tag: "Helped", peer: a!, probe: 1, reached: false, answered: 2 })).toEqual([])
+})
+
+test("looks at once at a member whose link broke, and at a suspect whose link came up", () => {
+  const run = new Run(a!, b!, c!)
+  expect(run.tell({ _tag: "LinkDown", peer: a! })).toMatchObject([{ _tag: "Ping", peer: a }])
+  expect(run.tell({ _tag: "LinkDown", peer: a! }), "one is under way").toEqual([])
+  expect(run.tell({ _tag: "LinkUp", peer: b! }), "nothing is held against it").toEqual([])
+  run.fail(b!)
+  expect(run.tell({ _tag: "LinkUp", peer: b! })).toMatchObject([
+    { _tag: "Ping", peer: b, accused: epoch }
+  ])
+})
+
+test("time that it slept is not held against those it suspects, but against itself", () => {
+  const run = new Run(a!, b!, c!)
+  run.fail(a!)
+  run.now += 60_000
+  run.tell({ _tag: "Tick" })
+  expect(run.stateOf(a!)).toBe("suspect")
+  expect(run.state.awareness).toBe(8)
+})
+
+test("keeps trying somebody dead, now and then", () => {
+  const run = new Run(a!, b!, c!)
+  while (run.stateOf(a!) !== "dead") run.fail(a!)
+  expect(run.ping(a!).accused).toBe(epoch)
+})
+
+test("asks for evidence when it first meets members, and another soon if that one is silent", () => {
+  const run = new Run(a!, b!)
+  expect(run.actions).toMatchObject([{ _tag: "PullEvidence" }])
+  run.tell({ _tag: "NoEvidence" })
+  run.now = defaultMembershipOptions.interval
+  expect(run.tell({ _tag: "Tick" })).toContainEqual({
+    _tag: "PullEvidence",
+    from: expect.any(String)
+  })
+})
+
+test("with one other member, nobody is there to ask", () => {
+  const run = new Run(a!)
+  expect(said(run.fail(a!))).toMatchObject([{ kind: "suspect", subject: a }])
+})
+
+test("after a crash of the actor keeps its beliefs and probes anew", () => {
+  const run = new Run(a!, b!, c!)
+  run.fail(a!)
+  run.ping(b!)
+  run.state = recoverMembership(run.state)[0]
+  expect(run.stateOf(a!)).toBe("suspect")
+  run.ping(b!)
+})
+
+test("probes no more those whom it watches no longer", () => {
+  const run = new Run(a!, b!)
+  run.tell({
+    _tag: "Records",
+    records: [{ peer: b!, epoch, left: false, name: NodeName.make("host") }]
+  })
+  expect(Array.from(run.state.probes.keys())).toEqual([b])
+})

@@ -1,0 +1,286 @@
+/**
+ * Membership as an actor: watches its subjects, weighs what others say, denies what is said
+ * wrongly of itself. Pure; signing is handed in as a function, which Ed25519 is.
+ *
+ * A probe goes: ping the subject; no answer: ask up to three others to ping it; none of them
+ * reaches it: accuse it, to everybody. A subject under accusation is told so with every further
+ * ping and answers with its signed denial, which whoever pinged passes on: one observer that
+ * reaches it is enough to clear it, even when it hears no gossip.
+ */
+import { HashMap } from "effect"
+import type { PeerKey } from "../../model/Names.ts"
+import { type Behaviour, type Moment, noActions } from "../actor/Behaviour.ts"
+import { applyDelta, awarenessDelta, lateDelta, scaled } from "./Awareness.ts"
+import { denialFor, denialTimes } from "./Denial.ts"
+import { isAstray } from "./Incarnation.ts"
+import type { MembershipAction, MembershipMessage } from "./MembershipMessages.ts"
+import type { MembershipOptions } from "./MembershipOptions.ts"
+import type { MembershipState, Step } from "./MembershipState.ts"
+import {
+  applyAlive,
+  applyRecords,
+  applySuspect,
+  applyTime,
+  isAhead,
+  type MemberRecord,
+  memberOf,
+  postpone
+} from "./MemberTable.ts"
+import { isFlight, land, launch, sample, withSubjects } from "./Probing.ts"
+import type { Statement, StatementDoor } from "./Statement.ts"
+import { maxEvidence } from "./Suspicion.ts"
+
+/** Time that passed unnoticed, beyond which it is not held against those we suspect (ms). */
+const asleep = 1_000
+
+export const membershipBehaviour = (
+  options: MembershipOptions,
+  seal: StatementDoor["seal"]
+): Behaviour<MembershipState, MembershipMessage, MembershipAction> => {
+  const withAwareness = (state: MembershipState, delta: number): MembershipState => ({
+    ...state,
+    awareness: applyDelta(state.awareness, delta)
+  })
+
+  /** Somebody accuses this node: by gossip, or to our face with a ping. */
+  const accused = (
+    state: MembershipState,
+    by: PeerKey,
+    incarnation: number,
+    toOurFace: boolean,
+    moment: Moment
+  ): Step => {
+    if (incarnation < state.incarnation) return [state, noActions]
+    // We never said so in this life: there may be a denial of an earlier one.
+    if (incarnation > state.incarnation) return askBack(state, by, moment)
+    const denials = denialFor(state, state.denials, by, toOurFace, moment.now)
+    if (denials === undefined) return [state, noActions]
+    const next = state.incarnation + 1
+    const denial = seal({ kind: "alive", incarnation: next })
+    return [
+      { ...withAwareness(state, awarenessDelta.accused), incarnation: next, denial, denials },
+      [{ _tag: "Say", bytes: denial }]
+    ]
+  }
+
+  /** What an accusation that is ahead of us rests on, if its author has anything to show. */
+  const askBack = (state: MembershipState, by: PeerKey, { now }: Moment): Step => {
+    if (now < state.denials.askAt || memberOf(state, by)?.state !== "alive") {
+      return [state, noActions]
+    }
+    const denials = { ...state.denials, askAt: now + denialTimes.asking }
+    return [{ ...state, denials }, [{ _tag: "PullEvidence", from: by }]]
+  }
+
+  const heard = (
+    state: MembershipState,
+    statement: Statement,
+    bytes: Uint8Array,
+    moment: Moment
+  ): Step => {
+    const { now, wall } = moment
+    const { subject, incarnation } = statement
+    if (subject === state.self) {
+      if (statement.kind === "suspect") {
+        return accused(state, statement.by, incarnation, false, moment)
+      }
+      // Our own word from an earlier life, of which we lost count: it goes on from there.
+      return incarnation > state.incarnation
+        ? [{ ...state, incarnation, denial: bytes }, noActions]
+        : [state, noActions]
+    }
+    if (statement.kind === "alive") {
+      const table = applyAlive(state, subject, incarnation, bytes, now, wall)
+      return [table === state ? state : { ...state, ...table }, noActions]
+    }
+    if (isAhead(state, statement)) return askBack(state, statement.by, moment)
+    const table = applySuspect(state, { ...statement, bytes }, options.suspicion, now, wall)
+    if (table === state) return [state, noActions]
+    const next = { ...state, ...table }
+    const probe = next.probes.get(statement.subject)
+    // One of our own subjects: look now, to agree or to clear it. Not faster than we can, though:
+    // a member that hears gossip and answers no pings would be accused and deny in a tight loop.
+    return probe !== undefined && now - probe.startedAt >= options.interval / 2
+      ? launch(options, next, statement.subject, false, now)
+      : [next, noActions]
+  }
+
+  const answered = (
+    state: MembershipState,
+    message: Extract<MembershipMessage, { readonly _tag: "Answered" }>,
+    moment: Moment
+  ): Step => {
+    const { peer, incarnation, denial } = message
+    if (!isFlight(state, peer, message.probe)) return [state, noActions]
+    const landed = land(
+      options,
+      withAwareness(state, awarenessDelta.probeAnswered),
+      peer,
+      undefined,
+      moment
+    )
+    const signed = denial?.statement.subject === peer ? denial : undefined
+    const table = applyAlive(
+      landed,
+      peer,
+      Math.max(incarnation, signed?.statement.incarnation ?? 0),
+      signed?.bytes,
+      moment.now,
+      moment.wall
+    )
+    if (table === landed) return [landed, noActions]
+    return [
+      { ...landed, ...table },
+      signed === undefined ? noActions : [{ _tag: "Say", bytes: signed.bytes }]
+    ]
+  }
+
+  const unanswered = (state: MembershipState, peer: PeerKey, moment: Moment): Step => {
+    const member = memberOf(state, peer)
+    const probe = state.probes.get(peer)
+    if (probe?.flight === undefined) return [state, noActions]
+    // Of a dead one nothing more is to be found out, and only who watches somebody accuses.
+    const closed = member === undefined || member.state === "dead" || member.state === "left"
+    if (closed || probe.once) {
+      return [land(options, state, peer, undefined, moment), noActions]
+    }
+    // Its other observers have a connection to it already.
+    const able = state.ring
+      .observersOf(peer)
+      .filter((other) => other !== state.self && memberOf(state, other)?.state === "alive")
+    const helpers = sample(able, options.helpers, moment.random)
+    if (helpers.length === 0) return accuse(state, peer, moment)
+    // A helper needs the time of a probe, and the question its way there and back.
+    const timeout = 2 * scaled(state.awareness, options.timeout)
+    return [state, [{ _tag: "AskHelpers", peer, probe: probe.flight, helpers, timeout }]]
+  }
+
+  const accuse = (state: MembershipState, peer: PeerKey, moment: Moment): Step => {
+    const { now } = moment
+    const member = memberOf(state, peer)
+    const probe = state.probes.get(peer)
+    const said = probe?.accusedAt
+    const open = member?.state === "alive" || member?.state === "suspect"
+    const accusers = member?.suspicion?.accusers
+    const mine = accusers?.has(state.self) === true
+    // Enough have said it; those who did repeat it, for whom gossip did not reach.
+    const quiet = mine
+      ? said !== undefined && now - said < options.repeat
+      : (accusers?.size ?? 0) >= maxEvidence
+    // Meanwhile somebody else may have become its observer.
+    if (!open || quiet || probe?.once === true)
+      return [land(options, state, peer, said, moment), noActions]
+    const { incarnation } = member
+    const started = member.suspicion?.startedAt ?? now
+    const repeat = Math.max(0, Math.floor(now - started))
+    const bytes = seal({ kind: "suspect", subject: peer, incarnation, repeat })
+    const landed = land(options, state, peer, now, moment)
+    const accusation = { subject: peer, incarnation, by: state.self, bytes }
+    const table = applySuspect(landed, accusation, options.suspicion, now, moment.wall)
+    return [{ ...landed, ...table }, [{ _tag: "Say", bytes }]]
+  }
+
+  const helped = (
+    state: MembershipState,
+    message: Extract<MembershipMessage, { readonly _tag: "Helped" }>,
+    moment: Moment
+  ): Step => {
+    const { peer, probe, reached, answered } = message
+    if (!isFlight(state, peer, probe)) return [state, noActions]
+    // Reached by others and not by us, or nobody answers us: the fault may be ours.
+    const doubtful = reached || answered === 0
+    const next = doubtful ? withAwareness(state, awarenessDelta.probeUnanswered) : state
+    return reached
+      ? [land(options, next, peer, next.probes.get(peer)?.accusedAt, moment), noActions]
+      : accuse(next, peer, moment)
+  }
+
+  const tick = (state: MembershipState, moment: Moment): Step => {
+    const { now, wall, random } = moment
+    const late = state.lastTick === undefined ? 0 : now - state.lastTick - options.tick
+    let next: MembershipState = { ...withAwareness(state, lateDelta(late)), lastTick: now }
+    if (late >= asleep) next = { ...next, ...postpone(next, late) }
+    next = { ...next, ...applyTime(next, options.suspicion, now, wall) }
+    next = withSubjects(options, next, moment)
+    const actions: Array<MembershipAction> = []
+    const run = ([state, more]: Step) => {
+      next = state
+      actions.push(...more)
+    }
+    for (const [peer, probe] of next.probes) {
+      if (probe.flight === undefined && probe.nextAt <= now)
+        run(launch(options, next, peer, probe.once, now))
+    }
+    if (now >= next.retryAt) {
+      next = { ...next, retryAt: now + options.retryDead * (0.5 + random()) }
+      const [peer] = sample(Array.from(next.dead), 1, random)
+      if (peer !== undefined) run(launch(options, next, peer, true, now))
+    }
+    if (now >= next.pullAt) run(pull(next, moment))
+    return [next, actions]
+  }
+
+  const pull = (state: MembershipState, { now, random }: Moment): Step => {
+    const pullAt = now + options.pull * (0.8 + 0.4 * random())
+    const able = state.ring
+      .subjectsOf(state.self)
+      .filter((peer) => memberOf(state, peer)?.state === "alive")
+    const [from] = sample(able, 1, random)
+    return [{ ...state, pullAt }, from === undefined ? noActions : [{ _tag: "PullEvidence", from }]]
+  }
+
+  const records = (
+    state: MembershipState,
+    all: ReadonlyArray<MemberRecord>,
+    moment: Moment
+  ): Step => {
+    const epoch = all.find(({ peer }) => peer === state.self)?.epoch ?? 0
+    // Our clock was ahead and is right again: what we said of ourselves by it nobody believes.
+    const outdated = isAstray(state.incarnation, moment.wall) && !isAstray(epoch, moment.wall)
+    const incarnation = outdated ? epoch : Math.max(state.incarnation, epoch)
+    const denial = incarnation === state.incarnation ? state.denial : undefined
+    const table = applyRecords(state, all, moment.wall)
+    const first = HashMap.isEmpty(state.members) && !HashMap.isEmpty(table.members)
+    const next = withSubjects(options, { ...state, ...table, incarnation, denial }, moment)
+    // A newcomer knows who has a record, but not who of them is dead.
+    return first ? pull(next, moment) : [next, noActions]
+  }
+
+  return (state, message, moment) => {
+    switch (message._tag) {
+      case "Records":
+        return records(state, message.records, moment)
+      case "Heard":
+        return heard(state, message.statement, message.bytes, moment)
+      case "Answered":
+        return answered(state, message, moment)
+      case "Unanswered":
+        return isFlight(state, message.peer, message.probe)
+          ? unanswered(state, message.peer, moment)
+          : [state, noActions]
+      case "Helped":
+        return helped(state, message, moment)
+      case "LinkDown":
+        return memberOf(state, message.peer)?.state === "dead"
+          ? [state, noActions]
+          : launch(options, state, message.peer, true, moment.now)
+      case "LinkUp": {
+        const member = memberOf(state, message.peer)
+        return member === undefined || member.state === "alive"
+          ? [state, noActions]
+          : launch(options, state, message.peer, true, moment.now)
+      }
+      case "NoEvidence":
+        // Somebody else is asked soon: to a newcomer this matters.
+        return [{ ...state, pullAt: moment.now + options.interval }, noActions]
+      case "Accused": {
+        const { by, incarnation } = message
+        const [next, actions] = accused(state, by, incarnation, true, moment)
+        const answer = { incarnation: next.incarnation, alive: next.denial }
+        return [next, [...actions, { _tag: "Reply", reply: () => message.reply(answer) }]]
+      }
+      case "Tick":
+        return tick(state, moment)
+    }
+  }
+}

@@ -1,0 +1,64 @@
+/** What the membership actor is told, and what it wants done. */
+import type { PeerKey } from "../../model/Names.ts"
+import type { MemberRecord } from "./MemberTable.ts"
+import type { Statement } from "./Statement.ts"
+
+export interface PingAnswer {
+  readonly incarnation: number
+  readonly alive: Uint8Array | undefined
+}
+
+export type MembershipMessage =
+  /** Every record of the catalogue. */
+  | { readonly _tag: "Records"; readonly records: ReadonlyArray<MemberRecord> }
+  /** A verified statement, by gossip or as evidence. */
+  | { readonly _tag: "Heard"; readonly statement: Statement; readonly bytes: Uint8Array }
+  | {
+      readonly _tag: "Answered"
+      readonly peer: PeerKey
+      readonly probe: number
+      readonly incarnation: number
+      /** The subject's verified denial. */
+      readonly denial?: { readonly statement: Statement; readonly bytes: Uint8Array } | undefined
+    }
+  | { readonly _tag: "Unanswered"; readonly peer: PeerKey; readonly probe: number }
+  /** `answered`: helpers that gave any answer; `reached`: one of them reached the subject. */
+  | {
+      readonly _tag: "Helped"
+      readonly peer: PeerKey
+      readonly probe: number
+      readonly reached: boolean
+      readonly answered: number
+    }
+  | { readonly _tag: "LinkUp"; readonly peer: PeerKey }
+  | { readonly _tag: "LinkDown"; readonly peer: PeerKey }
+  /** Whoever was asked for evidence did not answer. */
+  | { readonly _tag: "NoEvidence" }
+  /** A ping told us that we are suspected at this incarnation. */
+  | {
+      readonly _tag: "Accused"
+      readonly by: PeerKey
+      readonly incarnation: number
+      readonly reply: (answer: PingAnswer) => void
+    }
+  | { readonly _tag: "Tick" }
+
+export type MembershipAction =
+  | {
+      readonly _tag: "Ping"
+      readonly peer: PeerKey
+      readonly probe: number
+      readonly timeout: number
+      readonly accused: number | undefined
+    }
+  | {
+      readonly _tag: "AskHelpers"
+      readonly peer: PeerKey
+      readonly probe: number
+      readonly helpers: ReadonlyArray<PeerKey>
+      readonly timeout: number
+    }
+  /** To everybody, by gossip. */
+  | { readonly _tag: "Say"; readonly bytes: Uint8Array }
+  | { readonly _tag: "PullEvidence"; readonly from: PeerKey }
+  | { readonly _tag: "Reply"; readonly reply: () => void }

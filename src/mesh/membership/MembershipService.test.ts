@@ -1,0 +1,178 @@
+import { expect, it } from "@effect/vitest"
+import { Effect, Layer, Logger, TestClock } from "effect"
+import { makeMembers } from "../../../test/fixtures/Members.ts"
+import { PeerKey } from "../../model/Names.ts"
+import type { NodeRecord } from "../../model/NodeRecord.ts"
+import { MemoryBus } from "../../testing/MemoryGossip.ts"
+import { Supervisor } from "../actor/Supervisor.ts"
+import { MeshRpcError } from "../host/MeshRpc.ts"
+import type { MembershipPort } from "./MembershipPort.ts"
+import { type MembershipShape, makeMembership } from "./MembershipService.ts"
+import { makeStatementDoor } from "./Statement.ts"
+
+const start = 1_800_000_000_000
+const members = makeMembers(4, start - 60_000)
+const peers = members.map(({ peer }) => peer)
+const quiet = Logger.remove(Logger.defaultLogger)
+const gone = new MeshRpcError({ code: "unavailable", message: "gone" })
+
+const records = members.map(
+  ({ peer, name }): NodeRecord => ({
+    peer,
+    name,
+    addresses: [],
+    epoch: start - 1_000,
+    version: 0,
+    signedAt: start - 1_000,
+    state: "serving",
+    services: [],
+    software: "skein/test"
+  })
+)
+
+/** Nodes for whom a call is a function call. */
+class Mesh {
+  readonly nodes = new Map<PeerKey, MembershipShape>()
+  /** In the order of joining the bus. */
+  readonly #joined: Array<PeerKey> = []
+  readonly bus = new MemoryBus({
+    reaches: (from, to) => [from, to].every((index) => this.nodes.has(this.#joined[index]!))
+  })
+
+  #reach(peer: PeerKey): Effect.Effect<MembershipShape, MeshRpcError> {
+    const node = this.nodes.get(peer)
+    return node === undefined ? Effect.fail(gone) : Effect.succeed(node)
+  }
+
+  readonly #port = (from: PeerKey): MembershipPort => ({
+    ping: (peer, accused) =>
+      Effect.flatMap(this.#reach(peer), ({ handlers }) => handlers.Ping({ accused }, from)),
+    probe: (helper, peer) =>
+      this.#reach(helper).pipe(
+        Effect.flatMap(({ handlers }) => handlers.Probe({ peer })),
+        Effect.map(({ reachable }) => reachable)
+      ),
+    evidence: (peer) =>
+      Effect.flatMap(this.#reach(peer), ({ handlers }) => handlers.MembershipEvidence())
+  })
+
+  start(index: number) {
+    const identity = members[index]!
+    return Effect.gen(this, function* () {
+      this.#joined.push(identity.peer)
+      const context = yield* Layer.build(
+        Layer.mergeAll(Supervisor.layer(), this.bus.layer(), quiet)
+      )
+      const node = yield* makeMembership({
+        self: identity.peer,
+        name: identity.name,
+        door: makeStatementDoor({ current: identity }),
+        port: this.#port(identity.peer)
+      }).pipe(Effect.provide(context))
+      node.setRecords(records)
+      this.nodes.set(identity.peer, node)
+      return node
+    })
+  }
+
+  crash(index: number): void {
+    this.nodes.delete(peers[index]!)
+  }
+}
+
+const startAll = Effect.gen(function* () {
+  yield* TestClock.setTime(start)
+  const mesh = new Mesh()
+  const nodes = yield* Effect.all(members.map((_, index) => mesh.start(index)))
+  yield* TestClock.adjust("3 seconds")
+  return { mesh, nodes }
+})
+
+it.scoped("everybody is alive, watched by everybody else", () =>
+  Effect.gen(function* () {
+    const { nodes } = yield* startAll
+    for (const node of nodes) {
+      expect(node.members().map(({ state }) => state)).toEqual(["alive", "alive", "alive", "alive"])
+      expect(node.awareness()).toBe(0)
+    }
+    const [own] = nodes[0]!.members()
+    expect(own).toMatchObject({ peer: peers[0], name: "host-0", incarnation: start - 1_000 })
+    expect(new Set(own!.observers)).toEqual(new Set(peers.slice(1)))
+    expect(new Set(nodes[0]!.subjects())).toEqual(new Set(peers.slice(1)))
+  })
+)
+
+it.scoped("one that is gone is suspected at a hint, then dead, and its listeners are told", () =>
+  Effect.gen(function* () {
+    const { mesh, nodes } = yield* startAll
+    let told = 0
+    nodes[0]!.subscribe(() => told++)
+    mesh.crash(3)
+    nodes[0]!.linkDown(peers[3]!)
+    yield* TestClock.adjust(10)
+    expect(nodes[0]!.stateOf(peers[3]!)).toBe("suspect")
+    expect(told).toBeGreaterThan(0)
+    yield* TestClock.adjust("15 seconds")
+    for (const node of nodes.slice(0, 3)) expect(node.stateOf(peers[3]!)).toBe("dead")
+  })
+)
+
+it.scoped("one that is back denies its death, and everybody hears of it", () =>
+  Effect.gen(function* () {
+    const { mesh, nodes } = yield* startAll
+    mesh.crash(3)
+    yield* TestClock.adjust("15 seconds")
+    expect(nodes[1]!.stateOf(peers[3]!)).toBe("dead")
+    mesh.nodes.set(peers[3]!, nodes[3]!)
+    nodes[0]!.linkUp(peers[3]!)
+    yield* TestClock.adjust(10)
+    for (const node of nodes.slice(0, 3)) {
+      expect(node.stateOf(peers[3]!)).toBe("alive")
+    }
+  })
+)
+
+it.scoped("a newcomer learns from evidence who is dead", () =>
+  Effect.gen(function* () {
+    yield* TestClock.setTime(start)
+    const mesh = new Mesh()
+    const nodes = yield* Effect.all([0, 1, 3].map((index) => mesh.start(index)))
+    yield* TestClock.adjust("3 seconds")
+    mesh.crash(3)
+    yield* TestClock.adjust("30 seconds")
+    expect(nodes[0]!.stateOf(peers[3]!)).toBe("dead")
+    const evidence = yield* nodes[0]!.handlers.MembershipEvidence()
+    expect(evidence.length).toBeGreaterThanOrEqual(2)
+    const late = yield* mesh.start(2)
+    yield* TestClock.adjust("3 seconds")
+    expect(late.stateOf(peers[3]!)).toBe("suspect")
+  })
+)
+
+it.scoped("answers pings, and probes for others", () =>
+  Effect.gen(function* () {
+    const { mesh, nodes } = yield* startAll
+    const { handlers } = nodes[0]!
+    expect(yield* handlers.Ping({}, peers[1]!)).toEqual({ incarnation: start - 1_000 })
+    const denial = yield* handlers.Ping({ accused: start - 1_000 }, peers[1]!)
+    expect(denial.incarnation).toBe(start - 999)
+    expect(denial.alive).toBeInstanceOf(Uint8Array)
+    expect(yield* handlers.Probe({ peer: peers[1]! })).toEqual({ reachable: true })
+    mesh.crash(1)
+    expect(yield* handlers.Probe({ peer: peers[1]! })).toEqual({ reachable: false })
+    const stranger = PeerKey.make("12D3KooWPeerPeerPeer9")
+    expect((yield* Effect.flip(handlers.Probe({ peer: stranger }))).code).toBe("refused")
+  })
+)
+
+it.scoped("follows the catalogue: who left, who is gone from it", () =>
+  Effect.gen(function* () {
+    const { nodes } = yield* startAll
+    const left = { ...records[1]!, version: 1, state: "left" as const }
+    nodes[0]!.setRecords([records[0]!, left, records[2]!])
+    yield* TestClock.adjust(1)
+    expect(nodes[0]!.stateOf(peers[1]!)).toBe("left")
+    expect(nodes[0]!.stateOf(peers[3]!)).toBeUndefined()
+    expect(nodes[0]!.subjects()).toEqual([peers[2]])
+  })
+)

@@ -1,0 +1,284 @@
+/**
+ * Membership as the rest of the node meets it: beliefs to read, hints to give, answers for other
+ * nodes. Fed with the records of the catalogue by whoever joins the two.
+ */
+import { Context, Effect, Either, Layer, Random, Runtime, type Scope } from "effect"
+import type { NodeName, PeerKey } from "../../model/Names.ts"
+import type { NodeRecord } from "../../model/NodeRecord.ts"
+import { spawn, tellSurely } from "../actor/Actor.ts"
+import type { Supervisor } from "../actor/Supervisor.ts"
+import { Gossip, type GossipVerdict } from "../host/Gossip.ts"
+import { MeshRpcError } from "../host/MeshRpc.ts"
+import { scaled } from "./Awareness.ts"
+import { evidenceAnswer, evidenceLimits } from "./EvidenceAnswer.ts"
+import { membershipBehaviour } from "./MembershipBehaviour.ts"
+import type { MembershipAction, MembershipMessage, PingAnswer } from "./MembershipMessages.ts"
+import { defaultMembershipOptions, type MembershipOptions } from "./MembershipOptions.ts"
+import {
+  type MembershipPort,
+  performAskHelpers,
+  performPing,
+  ping,
+  unavailable
+} from "./MembershipPort.ts"
+import { type MembershipState, makeMembershipState, recoverMembership } from "./MembershipState.ts"
+import { evidenceOf, type MemberState, memberOf } from "./MemberTable.ts"
+import { type MemberView, memberViews } from "./MemberView.ts"
+import { isNews, isUnknown } from "./News.ts"
+import type { StatementDoor } from "./Statement.ts"
+
+export interface MembershipServiceOptions {
+  readonly self: PeerKey
+  readonly name: NodeName
+  readonly door: StatementDoor
+  readonly port: MembershipPort
+  readonly options?: Partial<MembershipOptions>
+  /** Told of every accusation of this node: by gossip, and to its face. */
+  readonly onAccused?: (by: PeerKey) => void
+}
+
+export interface MembershipShape {
+  /** All members, this node first. Computed at each call. */
+  readonly members: () => ReadonlyArray<MemberView>
+  /** Undefined for a node without a record. */
+  readonly stateOf: (peer: PeerKey) => MemberState | undefined
+  /** Those whom this node watches: keep a connection to each. */
+  readonly subjects: () => ReadonlyArray<PeerKey>
+  /** 0 (healthy) to 8: how doubtful this node is of its own judgement. */
+  readonly awareness: () => number
+  /** Called synchronously whenever some member's state may have changed. */
+  readonly subscribe: (listener: () => void) => () => void
+  /** Every record the catalogue holds now; who is missing is forgotten. */
+  readonly setRecords: (records: Iterable<NodeRecord>) => void
+  /** Hints from the link pool: the peer is looked at now rather than at its next turn. */
+  readonly linkUp: (peer: PeerKey) => void
+  readonly linkDown: (peer: PeerKey) => void
+  /** Answers to the questions of the same names in MeshRpc. */
+  readonly handlers: {
+    readonly Ping: (
+      payload: { readonly accused?: number | undefined },
+      from: PeerKey
+    ) => Effect.Effect<{ readonly incarnation: number; readonly alive?: Uint8Array }, MeshRpcError>
+    readonly Probe: (payload: {
+      readonly peer: PeerKey
+    }) => Effect.Effect<{ readonly reachable: boolean }, MeshRpcError>
+    readonly MembershipEvidence: () => Effect.Effect<ReadonlyArray<Uint8Array>>
+  }
+}
+
+/** Messages that may wait. Statements beyond it are repeated or pulled, probes time out. */
+const mailboxCapacity = 4_096
+
+/** Probes for others at the same time. */
+const maxProbesForOthers = 32
+
+/** Statements verified in one turn of the event loop. */
+const verifyBatch = 8
+
+export const makeMembership = (
+  setup: MembershipServiceOptions
+): Effect.Effect<MembershipShape, never, Scope.Scope | Supervisor | Gossip> =>
+  Effect.gen(function* () {
+    const { self, door, port, onAccused = () => undefined } = setup
+    const options: MembershipOptions = { ...defaultMembershipOptions, ...setup.options }
+    const gossip = yield* Gossip
+    const clock = yield* Effect.clock
+    const runtime = yield* Effect.runtime()
+    const scope = yield* Effect.scope
+    const runFork = <A, E>(effect: Effect.Effect<A, E>) =>
+      Runtime.runFork(runtime)(effect, { scope })
+    const startedAt = clock.unsafeCurrentTimeMillis()
+
+    let state = makeMembershipState(self)
+    const listeners = new Set<() => void>()
+    const publish = (next: MembershipState) => {
+      const changed = next.members !== state.members
+      state = next
+      if (!changed) return
+      for (const listener of listeners) {
+        try {
+          listener()
+        } catch (cause) {
+          // A listener's bug is its own: failure detection and the other listeners go on.
+          runFork(Effect.logError("a listener of membership failed", cause))
+        }
+      }
+    }
+
+    // The same clocks as the actor's.
+    const moment = () => ({
+      now: Number(clock.unsafeCurrentTimeNanos()) / 1e6,
+      wall: clock.unsafeCurrentTimeMillis()
+    })
+    const admit = (bytes: Uint8Array) => door.admit(bytes, clock.unsafeCurrentTimeMillis())
+
+    const hearAll = (
+      envelopes: ReadonlyArray<Uint8Array>,
+      tell: (message: MembershipMessage) => boolean
+    ) =>
+      Effect.gen(function* () {
+        for (const [index, bytes] of envelopes.slice(0, evidenceLimits.statements).entries()) {
+          if (index % verifyBatch === verifyBatch - 1) yield* Effect.sleep(0)
+          const statement = admit(bytes)
+          if (Either.isLeft(statement)) continue
+          if (isNews(state, statement.right, bytes, options, moment())) {
+            tell({ _tag: "Heard", statement: statement.right, bytes })
+          }
+        }
+      })
+
+    // The newest list of records wins; one that finds the mailbox full waits for its turn.
+    let records: MembershipMessage | undefined
+    let delivering = false
+    const step = membershipBehaviour(options, door.seal)
+
+    const actor = yield* spawn<MembershipState, MembershipMessage, MembershipAction, never, never>({
+      name: "membership",
+      mailbox: { capacity: mailboxCapacity, overflow: "reject" },
+      initial: (moment) => {
+        const empty = makeMembershipState(self)
+        return records === undefined ? [empty, []] : step(empty, records, moment)
+      },
+      recover: recoverMembership,
+      step,
+      ticks: [{ every: options.tick, message: { _tag: "Tick" } }],
+      publish,
+      interpret: (action, context) => {
+        // A probe without its result would never be started again.
+        const report = (message: MembershipMessage) => tellSurely(context.self, message)
+        switch (action._tag) {
+          case "Ping":
+            return context.fork(Effect.flatMap(performPing(port, action, admit), report))
+          case "AskHelpers":
+            return context.fork(Effect.flatMap(performAskHelpers(port, action), report))
+          case "Say":
+            return context.fork(gossip.publish("membership", action.bytes))
+          case "PullEvidence":
+            return context.fork(
+              port.evidence(action.from).pipe(
+                Effect.flatMap((envelopes) => hearAll(envelopes, context.self.tell)),
+                Effect.catchAll(() => report({ _tag: "NoEvidence" }))
+              )
+            )
+          case "Reply":
+            return Effect.sync(action.reply)
+        }
+      }
+    })
+
+    /** Synchronous, as gossip needs it: judged against the snapshot, applied a moment later. */
+    yield* gossip.subscribe("membership", (bytes): GossipVerdict => {
+      const statement = admit(bytes)
+      if (Either.isLeft(statement)) {
+        return statement.left.code === "forged" ? "reject" : "ignore"
+      }
+      const said = statement.right
+      const at = moment()
+      if (said.kind === "suspect" && said.subject === self) onAccused(said.by)
+      const unknown = isUnknown(state, said, at.now)
+      if (!unknown && !isNews(state, said, bytes, options, at)) return "ignore"
+      const told = actor.tell({ _tag: "Heard", statement: said, bytes })
+      return told && !unknown ? "accept" : "ignore"
+    })
+
+    const deliverRecords = Effect.suspend(() => {
+      delivering = false
+      return records === undefined ? Effect.void : tellSurely(actor, records)
+    })
+    const setRecords = (all: Iterable<NodeRecord>) => {
+      const list = Array.from(all, ({ peer, name, epoch, state }) => ({
+        peer,
+        name,
+        epoch,
+        left: state === "left"
+      }))
+      records = { _tag: "Records", records: list }
+      if (delivering) return
+      delivering = true
+      runFork(deliverRecords)
+    }
+
+    const permits = yield* Effect.makeSemaphore(maxProbesForOthers)
+
+    return {
+      members: () => memberViews(state, { name: setup.name, since: startedAt }),
+      stateOf: (peer) => (peer === self ? "alive" : memberOf(state, peer)?.state),
+      subjects: () => state.ring.subjectsOf(self),
+      awareness: () => state.awareness,
+      subscribe: (listener) => {
+        listeners.add(listener)
+        return () => {
+          listeners.delete(listener)
+        }
+      },
+      setRecords,
+      linkUp: (peer) => void actor.tell({ _tag: "LinkUp", peer }),
+      linkDown: (peer) => void actor.tell({ _tag: "LinkDown", peer }),
+      handlers: {
+        Ping: ({ accused }, from) => {
+          // The usual case: no detour through the mailbox.
+          if (accused === undefined) {
+            return Effect.sync(() => ({ incarnation: state.incarnation }))
+          }
+          onAccused(from)
+          // Answered before.
+          const { incarnation, denial } = state
+          if (accused < incarnation && denial !== undefined) {
+            return Effect.succeed({ incarnation, alive: denial })
+          }
+          return actor
+            .ask<PingAnswer>(
+              (reply) => ({ _tag: "Accused", by: from, incarnation: accused, reply }),
+              options.timeout
+            )
+            .pipe(
+              Effect.mapBoth({
+                onFailure: ({ message }) => unavailable(message),
+                onSuccess: ({ incarnation, alive }) => ({
+                  incarnation,
+                  ...(alive === undefined ? {} : { alive })
+                })
+              })
+            )
+        },
+        Probe: ({ peer }) => {
+          if (peer === self) return Effect.succeed({ reachable: true })
+          if (memberOf(state, peer) === undefined) {
+            const message = `${peer} is no member known here`
+            return Effect.fail(new MeshRpcError({ code: "refused", message }))
+          }
+          const timeout = scaled(state.awareness, options.timeout)
+          return ping(port, peer, undefined, timeout).pipe(
+            Effect.match({
+              onFailure: () => ({ reachable: false }),
+              onSuccess: () => ({ reachable: true })
+            }),
+            permits.withPermitsIfAvailable(1),
+            Effect.flatten,
+            Effect.catchTag("NoSuchElementException", () =>
+              Effect.fail(unavailable("too many probes for others are under way"))
+            )
+          )
+        },
+        MembershipEvidence: () =>
+          Effect.gen(function* () {
+            const all = evidenceOf(state)
+            return evidenceAnswer(
+              all,
+              all.length < 2 ? 0 : yield* Random.nextIntBetween(0, all.length)
+            )
+          })
+      }
+    }
+  })
+
+export class MembershipService extends Context.Tag("skein/membership/MembershipService")<
+  MembershipService,
+  MembershipShape
+>() {
+  static layer(
+    setup: MembershipServiceOptions
+  ): Layer.Layer<MembershipService, never, Supervisor | Gossip> {
+    return Layer.scoped(MembershipService, makeMembership(setup))
+  }
+}

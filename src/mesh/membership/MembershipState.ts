@@ -1,0 +1,56 @@
+/** Everything the membership actor remembers. */
+
+import type { PeerKey } from "../../model/Names.ts"
+import { noActions } from "../actor/Behaviour.ts"
+import { type Denials, noDenials } from "./Denial.ts"
+import type { MembershipAction } from "./MembershipMessages.ts"
+import { type MemberTable, makeMemberTable } from "./MemberTable.ts"
+
+export interface Probe {
+  /** Monotonic ms. */
+  readonly nextAt: number
+  /** Monotonic ms of the last one's start. */
+  readonly startedAt: number
+  /** Id of the probe under way. */
+  readonly flight: number | undefined
+  /** Monotonic ms of our last accusation, while it stands. */
+  readonly accusedAt: number | undefined
+  /** Not one of our subjects: probed this once. */
+  readonly once: boolean
+}
+
+export interface MembershipState extends MemberTable {
+  /** This node's own. */
+  readonly incarnation: number
+  /** Our signed denial at it. */
+  readonly denial: Uint8Array | undefined
+  readonly denials: Denials
+  readonly awareness: number
+  readonly probes: ReadonlyMap<PeerKey, Probe>
+  readonly lastProbe: number
+  /** Monotonic ms; undefined before the first. */
+  readonly lastTick: number | undefined
+  readonly retryAt: number
+  readonly pullAt: number
+}
+
+export type Step = readonly [MembershipState, ReadonlyArray<MembershipAction>]
+
+export const makeMembershipState = (self: PeerKey): MembershipState => ({
+  ...makeMemberTable(self),
+  incarnation: 0,
+  denial: undefined,
+  denials: noDenials,
+  awareness: 0,
+  probes: new Map(),
+  lastProbe: 0,
+  lastTick: undefined,
+  retryAt: 0,
+  pullAt: 0
+})
+
+/** After a crash beliefs stay; probes under way were interrupted with the life. */
+export const recoverMembership = (last: MembershipState): Step => [
+  { ...last, probes: new Map(), lastTick: undefined },
+  noActions
+]

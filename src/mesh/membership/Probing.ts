@@ -1,0 +1,115 @@
+/**
+ * Whom this node is looking at, and when it looks again. Pure; each probe has an id, so that an
+ * answer that comes after its time is not taken for that to a later one.
+ */
+
+import type { PeerKey } from "../../model/Names.ts"
+import { type Moment, noActions } from "../actor/Behaviour.ts"
+import { scaled } from "./Awareness.ts"
+import type { MembershipOptions } from "./MembershipOptions.ts"
+import type { MembershipState, Probe, Step } from "./MembershipState.ts"
+import { memberOf } from "./MemberTable.ts"
+
+const newProbe: Probe = {
+  nextAt: 0,
+  startedAt: Number.NEGATIVE_INFINITY,
+  flight: undefined,
+  accusedAt: undefined,
+  once: false
+}
+
+/** `count` of them at random, or all. */
+export const sample = <A>(
+  items: ReadonlyArray<A>,
+  count: number,
+  random: () => number
+): Array<A> => {
+  const pool = [...items]
+  const chosen: Array<A> = []
+  while (chosen.length < count && pool.length > 0) {
+    chosen.push(...pool.splice(Math.floor(random() * pool.length), 1))
+  }
+  return chosen
+}
+
+const withProbe = (state: MembershipState, peer: PeerKey, probe: Probe | undefined) => {
+  const probes = new Map(state.probes)
+  if (probe === undefined) probes.delete(peer)
+  else probes.set(peer, probe)
+  return { ...state, probes }
+}
+
+/** A ping to this peer now, unless one is under way. */
+export const launch = (
+  options: MembershipOptions,
+  state: MembershipState,
+  peer: PeerKey,
+  once: boolean,
+  now: number
+): Step => {
+  const member = memberOf(state, peer)
+  const current = state.probes.get(peer)
+  if (member === undefined || member.state === "left" || current?.flight !== undefined) {
+    return [state, noActions]
+  }
+  const probe = state.lastProbe + 1
+  const accused = member.state === "alive" ? undefined : member.incarnation
+  const next: Probe = {
+    nextAt: 0,
+    startedAt: now,
+    flight: probe,
+    accusedAt: current?.accusedAt,
+    once: current?.once ?? once
+  }
+  const timeout = scaled(state.awareness, options.timeout)
+  return [
+    { ...withProbe(state, peer, next), lastProbe: probe },
+    [{ _tag: "Ping", peer, probe, timeout, accused }]
+  ]
+}
+
+/** The flight is over; a subject is probed again after the interval, ± 10 %. */
+export const land = (
+  options: MembershipOptions,
+  state: MembershipState,
+  peer: PeerKey,
+  accusedAt: number | undefined,
+  { now, random }: Moment
+): MembershipState => {
+  const probe = state.probes.get(peer)
+  if (probe === undefined || probe.once) return withProbe(state, peer, undefined)
+  const interval = scaled(state.awareness, options.interval) * (0.9 + 0.2 * random())
+  return withProbe(state, peer, {
+    ...probe,
+    nextAt: now + interval,
+    flight: undefined,
+    accusedAt
+  })
+}
+
+export const isFlight = (state: MembershipState, peer: PeerKey, probe: number): boolean =>
+  state.probes.get(peer)?.flight === probe
+
+/** Each subject has a probe, and nobody else but those in flight. */
+export const withSubjects = (
+  options: MembershipOptions,
+  state: MembershipState,
+  { now, random }: Moment
+): MembershipState => {
+  const subjects = new Set(state.ring.subjectsOf(state.self))
+  let probes: Map<PeerKey, Probe> | undefined
+  for (const [peer, probe] of state.probes) {
+    if (subjects.has(peer) === !probe.once) continue
+    probes ??= new Map(state.probes)
+    if (probe.flight !== undefined) probes.set(peer, { ...probe, once: !probe.once })
+    else probes.delete(peer)
+  }
+  for (const peer of subjects) {
+    if (state.probes.has(peer)) continue
+    probes ??= new Map(state.probes)
+    // Spread over the interval, so that pings do not come in volleys.
+    const nextAt = now + random() * options.interval
+    probes.set(peer, { ...newProbe, nextAt })
+  }
+  return probes === undefined ? state : { ...state, probes }
+}

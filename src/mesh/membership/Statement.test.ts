@@ -1,0 +1,71 @@
+import { Either } from "effect"
+import { expect, test } from "vitest"
+import { makeMembers } from "../../../test/fixtures/Members.ts"
+import { encodeCbor } from "../trust/Cbor.ts"
+import { sealEnvelope } from "../trust/Envelope.ts"
+import { maxIncarnationAhead } from "./Incarnation.ts"
+import { makeStatementDoor, statementKind } from "./Statement.ts"
+
+const now = 1_800_000_000_000
+const [reader, writer, other] = makeMembers(3, now)
+const [stranger] = makeMembers(1, now, undefined, 1)
+const door = makeStatementDoor({ current: reader! })
+const writing = makeStatementDoor({ current: writer! })
+
+const codeOf = (bytes: Uint8Array, at = now) =>
+  Either.match(door.admit(bytes, at), { onLeft: ({ code }) => code, onRight: () => "admitted" })
+
+const suspect = { kind: "suspect", subject: other!.peer, incarnation: 7, repeat: 0 } as const
+
+test("an accusation is its signer's", () => {
+  expect(Either.getOrThrow(door.admit(writing.seal(suspect), now))).toEqual({
+    kind: "suspect",
+    subject: other!.peer,
+    incarnation: 7,
+    by: writer!.peer
+  })
+})
+
+test("only the member itself can say that it lives", () => {
+  const bytes = writing.seal({ kind: "alive", incarnation: 7 })
+  expect(Either.getOrThrow(door.admit(bytes, now))).toEqual({
+    kind: "alive",
+    subject: writer!.peer,
+    incarnation: 7
+  })
+})
+
+test("a repeated accusation is another message", () => {
+  expect(writing.seal(suspect)).toEqual(writing.seal(suspect))
+  expect(writing.seal({ ...suspect, repeat: 1 })).not.toEqual(writing.seal(suspect))
+})
+
+test.each([
+  { what: "noise", bytes: new Uint8Array([9]), code: "forged" },
+  {
+    what: "another mesh's",
+    bytes: makeStatementDoor({ current: stranger! }).seal(suspect),
+    code: "forged"
+  },
+  {
+    what: "one signed as another kind",
+    bytes: sealEnvelope(writer!, "node-record", encodeCbor(suspect)),
+    code: "forged"
+  },
+  {
+    what: "an unknown one",
+    bytes: sealEnvelope(writer!, statementKind, encodeCbor({ kind: "dead" })),
+    code: "forged"
+  },
+  {
+    what: "one far ahead of our clock",
+    bytes: writing.seal({ kind: "alive", incarnation: now + maxIncarnationAhead + 1 }),
+    code: "untimely"
+  }
+])("refuses $what", ({ bytes, code }) => {
+  expect(codeOf(bytes)).toBe(code)
+})
+
+test("refuses a statement of somebody whose certificate is over", () => {
+  expect(codeOf(writing.seal(suspect), now + 48 * 3_600_000)).toBe("untimely")
+})

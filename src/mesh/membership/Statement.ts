@@ -1,0 +1,105 @@
+/**
+ * What members say of each other, each in an envelope of its own, so that nobody speaks for
+ * somebody else:
+ *
+ * - `suspect`: "I watch this member at this incarnation and cannot reach it, nor can others for me."
+ * - `alive`: "I live, at this incarnation." Only ever said by the member itself.
+ *
+ * There is no "dead": everybody draws that conclusion from the same accusations by the same rule.
+ * Statements carry no time. An accusation holds for one incarnation and a denial is a later one,
+ * so an old statement that is heard again changes nothing.
+ */
+import { Data, Either, Schema } from "effect"
+import { PeerKey } from "../../model/Names.ts"
+import { decodeCbor, encodeCbor } from "../trust/Cbor.ts"
+import { describeSpan } from "../trust/CertificateError.ts"
+import { EnvelopeCache, openEnvelope, sealEnvelope } from "../trust/Envelope.ts"
+import type { IdentityCell } from "../trust/NodeIdentity.ts"
+import { isAstray } from "./Incarnation.ts"
+
+/** What the envelope of a statement is signed as. */
+export const statementKind = "membership"
+
+/** Encoded bytes of a statement. */
+const maxStatementBytes = 512
+
+const Wire = Schema.Union(
+  Schema.Struct({
+    kind: Schema.Literal("suspect"),
+    subject: PeerKey,
+    incarnation: Schema.Int.pipe(Schema.nonNegative()),
+    /** Makes a repeated accusation another message, which gossip does not take for the first. */
+    repeat: Schema.Int.pipe(Schema.nonNegative())
+  }),
+  Schema.Struct({
+    kind: Schema.Literal("alive"),
+    incarnation: Schema.Int.pipe(Schema.nonNegative())
+  })
+)
+type Wire = typeof Wire.Type
+
+export type Statement =
+  | {
+      readonly kind: "suspect"
+      readonly subject: PeerKey
+      readonly incarnation: number
+      readonly by: PeerKey
+    }
+  | { readonly kind: "alive"; readonly subject: PeerKey; readonly incarnation: number }
+
+export class StatementRefused extends Data.TaggedError("StatementRefused")<{
+  /** `untimely`: a matter of clocks, nobody's fault who passes it on. */
+  readonly code: "forged" | "untimely"
+  readonly message: string
+}> {}
+
+/** Wall clock `now`, ms. */
+export interface StatementDoor {
+  readonly admit: (bytes: Uint8Array, now: number) => Either.Either<Statement, StatementRefused>
+  readonly seal: (statement: Wire) => Uint8Array
+}
+
+/**
+ * The cache may be shared with the other readers of envelopes. `onUntimely` is told of statements
+ * ahead of our clock, and whose they are.
+ */
+export const makeStatementDoor = (
+  identity: IdentityCell,
+  cache: EnvelopeCache = new EnvelopeCache(),
+  onUntimely: (statement: { readonly peer: PeerKey; readonly message: string }) => void = () =>
+    undefined
+): StatementDoor => ({
+  admit: (bytes, now) =>
+    Either.gen(function* () {
+      const { peer, payload } = yield* Either.mapLeft(
+        openEnvelope(bytes, {
+          root: identity.current.rootPublicKey,
+          now,
+          kind: statementKind,
+          maxBytes: maxStatementBytes,
+          cache
+        }),
+        ({ code, message }) =>
+          new StatementRefused({
+            code: code === "expired" || code === "not_yet_valid" ? "untimely" : "forged",
+            message
+          })
+      )
+      const said = yield* Either.mapLeft(
+        decodeCbor(Wire, payload, "the statement"),
+        ({ message }) => new StatementRefused({ code: "forged", message })
+      )
+      if (isAstray(said.incarnation, now)) {
+        const ahead = describeSpan(said.incarnation - now)
+        const message = `its incarnation ${said.incarnation} is ${ahead} ahead of this node's clock; one of the two clocks is wrong, or was when that node started`
+        // An accusation is at the incarnation of somebody else.
+        if (said.kind === "alive") onUntimely({ peer, message })
+        return yield* Either.left(new StatementRefused({ code: "untimely", message }))
+      }
+      const { incarnation } = said
+      return said.kind === "alive"
+        ? { kind: "alive", subject: peer, incarnation }
+        : { kind: "suspect", subject: said.subject, incarnation, by: peer }
+    }),
+  seal: (statement) => sealEnvelope(identity.current, statementKind, encodeCbor(statement))
+})

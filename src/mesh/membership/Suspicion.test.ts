@@ -1,0 +1,69 @@
+import { expect, test } from "vitest"
+import { PeerKey } from "../../model/Names.ts"
+import {
+  beginSuspicion,
+  confirm,
+  defaultSuspicion,
+  isOver,
+  maxEvidence,
+  minTimeout,
+  suspicionTimeout
+} from "./Suspicion.ts"
+
+const peers = ["1", "2", "3", "4", "5"].map((n) => PeerKey.make(`12D3KooWPeerPeerPeer${n}`))
+const bytes = new Uint8Array([1])
+
+test.each([
+  { members: 1, min: 4_000 },
+  { members: 2, min: 4_000 },
+  { members: 10, min: 4_000 },
+  { members: 100, min: 8_000 },
+  { members: 1_000, min: 12_000 }
+])("of $members members one is suspected for at least $min ms", ({ members, min }) => {
+  expect(minTimeout(defaultSuspicion, members)).toBeCloseTo(min)
+})
+
+test.each([
+  { what: "nobody who could confirm", expected: 0, confirmations: 0, timeout: 4_000 },
+  { what: "one accuser of two", expected: 1, confirmations: 0, timeout: 24_000 },
+  { what: "both of two", expected: 1, confirmations: 1, timeout: 4_000 },
+  { what: "one accuser of many", expected: 2, confirmations: 0, timeout: 24_000 },
+  { what: "two of many", expected: 2, confirmations: 1, timeout: 11_381 },
+  { what: "three of many", expected: 2, confirmations: 2, timeout: 4_000 },
+  { what: "more than were expected", expected: 2, confirmations: 5, timeout: 4_000 }
+])("$what: $timeout ms", ({ expected, confirmations, timeout }) => {
+  expect(suspicionTimeout(defaultSuspicion, 5, expected, confirmations)).toBeCloseTo(timeout, 0)
+})
+
+const begin = (possible: number) =>
+  beginSuspicion(defaultSuspicion, 1_000, 7, peers[0]!, bytes, possible)
+
+test("is over when its time is, which confirmations shorten", () => {
+  const alone = begin(8)
+  expect(isOver(defaultSuspicion, alone, 5, 1_000 + 23_999)).toBe(false)
+  expect(isOver(defaultSuspicion, alone, 5, 1_000 + 24_000)).toBe(true)
+  const agreed = confirm(confirm(alone, peers[1]!, bytes), peers[2]!, bytes)
+  expect(isOver(defaultSuspicion, agreed, 5, 1_000 + 3_999)).toBe(false)
+  expect(isOver(defaultSuspicion, agreed, 5, 1_000 + 4_000)).toBe(true)
+})
+
+test("counts everybody once", () => {
+  const first = begin(8)
+  expect(confirm(first, peers[0]!, bytes)).toBe(first)
+  const second = confirm(first, peers[1]!, bytes)
+  expect(confirm(second, peers[1]!, bytes)).toBe(second)
+})
+
+test("keeps no more statements than convince", () => {
+  const all = peers.reduce((suspicion, peer) => confirm(suspicion, peer, bytes), begin(8))
+  expect(all.accusers.size).toBe(maxEvidence)
+})
+
+test.each([
+  { possible: 1, expected: 0 },
+  { possible: 2, expected: 1 },
+  { possible: 3, expected: 2 },
+  { possible: 8, expected: 2 }
+])("with $possible observers expects $expected confirmations", ({ possible, expected }) => {
+  expect(begin(possible).expected).toBe(expected)
+})

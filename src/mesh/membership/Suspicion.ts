@@ -1,0 +1,116 @@
+/**
+ * How long a member may stay suspected before it counts as dead: long while one observer says so,
+ * shorter with each that agrees (Lifeguard, Dadgar et al. 2018, §IV-B).
+ *
+ *     min     = 4 · max(1, log10(n)) · 1 s
+ *     max     = 6 · min
+ *     timeout = max − (max − min) · log(c + 1) / log(k + 1)     c confirmations of k expected
+ *
+ * With nobody who could confirm (two members) the minimum holds at once: there one does decide
+ * alone. Otherwise one accuser alone has to wait the maximum, and a single denial ends it.
+ */
+import type { PeerKey } from "../../model/Names.ts"
+
+export interface SuspicionOptions {
+  /** Factor of the minimum; default 4. */
+  readonly multiplier: number
+  /** The maximum is this many minimums; default 6. */
+  readonly maxMultiplier: number
+  /** Milliseconds that the factors multiply: the interval between probes; default 1,000. */
+  readonly interval: number
+  /** Confirmations beyond the first accuser that bring the timeout down to its minimum. */
+  readonly confirmations: number
+}
+
+export const defaultSuspicion: SuspicionOptions = {
+  multiplier: 4,
+  maxMultiplier: 6,
+  interval: 1_000,
+  confirmations: 2
+}
+
+/**
+ * For how long whoever accused somebody wrongly is not believed about it alone (ms). Longer than
+ * the accused takes to deny, shorter than honest observers are wrong about the same member twice.
+ */
+export const doubtFor = 30_000
+
+/** Statements kept per suspicion: enough to convince somebody who missed all of it. */
+export const maxEvidence = 3
+
+export interface Suspicion {
+  /** Monotonic ms. */
+  readonly startedAt: number
+  readonly incarnation: number
+  /** Accusers, first first, with the bytes they signed. At most `maxEvidence`. */
+  readonly accusers: ReadonlyMap<PeerKey, Uint8Array>
+  /** Confirmations that the first accuser could get, when the suspicion began. */
+  readonly expected: number
+}
+
+/** `members`: alive or suspected ones, this node among them. */
+export const minTimeout = (options: SuspicionOptions, members: number): number =>
+  options.multiplier * Math.max(1, Math.log10(Math.max(1, members))) * options.interval
+
+/** Milliseconds from its start until a suspicion with this many confirmations is over. */
+export const suspicionTimeout = (
+  options: SuspicionOptions,
+  members: number,
+  expected: number,
+  confirmations: number
+): number => {
+  const min = minTimeout(options, members)
+  if (expected < 1) return min
+  const max = min * options.maxMultiplier
+  const share = Math.log(confirmations + 1) / Math.log(expected + 1)
+  return Math.max(min, max - (max - min) * share)
+}
+
+/** `possible`: members that could watch this one, the accuser among them. */
+export const beginSuspicion = (
+  options: SuspicionOptions,
+  now: number,
+  incarnation: number,
+  by: PeerKey,
+  bytes: Uint8Array,
+  possible: number
+): Suspicion => ({
+  startedAt: now,
+  incarnation,
+  accusers: new Map([[by, bytes]]),
+  expected: Math.min(options.confirmations, possible - 1)
+})
+
+/** The same value when it brings nothing new. */
+export const confirm = (suspicion: Suspicion, by: PeerKey, bytes: Uint8Array): Suspicion =>
+  suspicion.accusers.has(by) || suspicion.accusers.size >= maxEvidence
+    ? suspicion
+    : { ...suspicion, accusers: new Map(suspicion.accusers).set(by, bytes) }
+
+/** Accusers whom the accused has refuted, and until when their word alone counts for nothing. */
+export type Refuted = ReadonlyMap<PeerKey, number>
+
+export const noneRefuted: Refuted = new Map()
+
+/** Monotonic `now`, ms. The same value when there is nothing to add. */
+export const refute = (
+  refuted: Refuted,
+  suspicion: Suspicion | undefined,
+  now: number
+): Refuted => {
+  if (suspicion === undefined) return refuted
+  const next = new Map<PeerKey, number>()
+  // Only who may accuse gets here, so that what is kept is bounded by the ring and by time.
+  for (const [peer, until] of refuted) if (until > now) next.set(peer, until)
+  for (const peer of suspicion.accusers.keys()) next.set(peer, now + doubtFor)
+  return next
+}
+
+export const isOver = (
+  options: SuspicionOptions,
+  suspicion: Suspicion,
+  members: number,
+  now: number
+): boolean =>
+  now - suspicion.startedAt >=
+  suspicionTimeout(options, members, suspicion.expected, suspicion.accusers.size - 1)

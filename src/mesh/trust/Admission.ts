@@ -1,0 +1,148 @@
+/**
+ * How members of a mesh recognise each other, whoever calls: each shows its certificate, each
+ * judges the other's, and one whose certificate ran out while it was away gets a new one on the
+ * spot, as does one whose path to the root the other's signature shortens.
+ */
+import type { NoiseInit } from "@chainsafe/libp2p-noise"
+import { Either } from "effect"
+import type { NodeName, PeerKey } from "../../model/Names.ts"
+import {
+  AdmissionEncrypter,
+  type Conversation,
+  type EncrypterComponents,
+  Knocked,
+  type Refusal
+} from "./AdmissionEncrypter.ts"
+import { type Admittance, type JudgeContext, judgeJoiner, judgeMember } from "./AdmissionJudge.ts"
+import { type AdmissionRefused, refusedByUs } from "./AdmissionRefused.ts"
+import type { AdmittedPeers } from "./AdmittedPeers.ts"
+import type { ChainCache, VerifiedCertificate } from "./Certificate.ts"
+import type { HandshakeChannel } from "./HandshakeChannel.ts"
+import type { IdentityCell, NodeIdentity } from "./NodeIdentity.ts"
+import { acceptIssued } from "./Renewal.ts"
+import type { SealedConnections } from "./SealedConnections.ts"
+
+/** Noise and the exchange of certificates together (ms). */
+export const defaultHandshakeTimeout = 5_000
+
+export interface AdmissionOptions {
+  /** Read at every handshake; replaced when a peer renews our certificate. */
+  readonly identity: IdentityCell
+  /** Filled with the certificates of connected peers. */
+  readonly admitted: AdmittedPeers
+  /** Filled with the connections that links open their lanes on. */
+  readonly connections?: SealedConnections
+  /** Wall clock, ms. */
+  readonly now: () => number
+  /** Default `defaultHandshakeTimeout`. */
+  readonly timeout?: number
+  /** Default `defaultSkew`. */
+  readonly skew?: number
+  /** Shared with whoever opens envelopes, so that each chain is checked once. */
+  readonly cache?: ChainCache
+  /** Default: nobody is. */
+  readonly isRevoked?: (peer: PeerKey) => boolean
+  /** Default: none is. Asked only when a new node joins. */
+  readonly isNameTaken?: (name: NodeName, peer: PeerKey) => boolean
+  /** Every refused connection, in both directions. */
+  readonly onRefused?: (refusal: Refusal) => void
+  /** A peer's wall clock (ms), before it is known whether the peer is let in. */
+  readonly onClock?: (peer: PeerKey, clock: number) => void
+  /** The identity was renewed during a handshake and is to be saved. */
+  readonly onRenewed?: (identity: NodeIdentity) => void
+  readonly noise?: Omit<NoiseInit, "prologueBytes">
+}
+
+const orThrow = <A>(judged: Either.Either<A, AdmissionRefused>): A =>
+  Either.getOrThrowWith(judged, (refused) => refused)
+
+class MemberConversation implements Conversation {
+  readonly #options: AdmissionOptions
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options
+  }
+
+  async introduce(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate> {
+    const { chain } = this.#options.identity.current
+    await channel.send({ type: "member", chain, clock: this.#clock() })
+    const welcome = await channel.receive("welcome")
+    this.#hearClock(peer, welcome.clock)
+    // Who is no member in good standing signs nothing for us.
+    const { certificate, issued } = orThrow(judgeMember(welcome.chain, peer, this.#context()))
+    this.#take(welcome.issued)
+    await channel.send({ type: "accept", issued })
+    return certificate
+  }
+
+  async answer(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate> {
+    const hello = await channel.receive("member", "joiner", "knock")
+    if (hello.type === "knock") throw this.#knocked(peer)
+    if (hello.type === "member") this.#hearClock(peer, hello.clock)
+    const { certificate, issued }: Admittance = orThrow(
+      hello.type === "member"
+        ? judgeMember(hello.chain, peer, this.#context())
+        : judgeJoiner(hello.claim, hello.name, peer, this.#context())
+    )
+    const { chain } = this.#options.identity.current
+    await channel.send({ type: "welcome", chain, issued, clock: this.#clock() })
+    const accept = await channel.receive("accept")
+    this.#take(accept.issued)
+    return certificate
+  }
+
+  /** Peers that we asked to try our addresses knock at them; others have no business here. */
+  #knocked(peer: PeerKey): Error {
+    return this.#options.admitted.get(peer) === undefined
+      ? refusedByUs("protocol", `peer ${peer} knocked, and is not connected otherwise`)
+      : new Knocked("a connected peer wanted to know who answers here")
+  }
+
+  #clock(): number {
+    return Math.floor(this.#options.now())
+  }
+
+  #hearClock(peer: PeerKey, clock: number | undefined): void {
+    if (clock !== undefined) this.#options.onClock?.(peer, clock)
+  }
+
+  #context(): JudgeContext {
+    const { identity, now, skew, cache, isRevoked, isNameTaken } = this.#options
+    return {
+      identity: identity.current,
+      now: now(),
+      skew,
+      cache,
+      isRevoked: isRevoked ?? (() => false),
+      isNameTaken: isNameTaken ?? (() => false)
+    }
+  }
+
+  #take(issued: Uint8Array | undefined): void {
+    if (issued === undefined) return
+    const { identity, now, onRenewed } = this.#options
+    // Several handshakes may bring one at once: each is compared with what the one before has left.
+    const better = Either.getOrThrowWith(
+      acceptIssued(identity.current, issued, now()),
+      ({ code, message }) => refusedByUs(code, message)
+    )
+    if (better === undefined) return
+    identity.current = better
+    onRenewed?.(better)
+  }
+}
+
+/** The connection encrypter of a member; the only one a node has. */
+export const makeAdmission =
+  (options: AdmissionOptions): ((components: EncrypterComponents) => AdmissionEncrypter) =>
+  (components) =>
+    new AdmissionEncrypter(components, {
+      mesh: options.identity.current.mesh,
+      conversation: new MemberConversation(options),
+      admitted: options.admitted,
+      connections: options.connections,
+      now: options.now,
+      timeout: options.timeout ?? defaultHandshakeTimeout,
+      onRefused: options.onRefused ?? (() => undefined),
+      noise: options.noise ?? {}
+    })

@@ -1,0 +1,214 @@
+/**
+ * Noise and then a conversation about who we are, as one libp2p connection encrypter. libp2p
+ * builds muxer, identify and gossip only on what an encrypter returned, so whoever is refused
+ * here has spoken to nothing else. Members and joiners differ only in the conversation.
+ */
+import { randomBytes } from "node:crypto"
+import { type NoiseInit, noise } from "@chainsafe/libp2p-noise"
+import {
+  type ConnectionEncrypter,
+  type MessageStream,
+  type PeerId,
+  type SecureConnectionOptions,
+  type SecuredConnection,
+  serviceCapabilities
+} from "@libp2p/interface"
+import { type MeshId, PeerKey } from "../../model/Names.ts"
+import { recordSecrets, secretLength } from "../../request/wire/RecordCipher.ts"
+import { type AdmissionRefused, refusalOf, refusedByUs } from "./AdmissionRefused.ts"
+import type { AdmittedPeers } from "./AdmittedPeers.ts"
+import type { VerifiedCertificate } from "./Certificate.ts"
+import { HandshakeChannel } from "./HandshakeChannel.ts"
+import { HandshakePipe } from "./HandshakePipe.ts"
+import { SealedConnection, type SealedOptions } from "./SealedConnection.ts"
+import type { SealedConnections } from "./SealedConnections.ts"
+
+/** What a custom Noise needs from libp2p. */
+export type EncrypterComponents = Parameters<ReturnType<typeof noise>>[0]
+
+/** Both parts of the talk end with the peer's certificate, or throw `AdmissionRefused`. */
+export interface Conversation {
+  /** We called: we show ourselves first. */
+  introduce(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate>
+  /** We were called. */
+  answer(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate>
+}
+
+/** Somebody asked who is here and has its answer: no connection, and nothing wrong either. */
+export class Knocked extends Error {
+  override readonly name = "Knocked"
+}
+
+/** One refused connection, for logs and counters. Outsiders cause these: rate-limit what you log. */
+export interface Refusal {
+  readonly direction: "inbound" | "outbound"
+  /** Multiaddr, when the transport tells. */
+  readonly address: string | undefined
+  /** Undefined when Noise itself failed. */
+  readonly peer: PeerKey | undefined
+  readonly code: AdmissionRefused["code"]
+  readonly by: AdmissionRefused["by"]
+  /** The peer's wall clock, when it told (ms). */
+  readonly clock?: number | undefined
+  readonly message: string
+}
+
+export interface EncrypterOptions {
+  readonly mesh: MeshId
+  readonly conversation: Conversation
+  readonly admitted: AdmittedPeers
+  /** Filled with the connections themselves, for who wants lanes on them. */
+  readonly connections?: SealedConnections | undefined
+  /** Wall clock, ms. */
+  readonly now: () => number
+  /** Noise and conversation together, ms. */
+  readonly timeout: number
+  readonly onRefused: (refusal: Refusal) => void
+  /** Further settings of Noise, e.g. faster crypto. */
+  readonly noise: Omit<NoiseInit, "prologueBytes">
+}
+
+/** The secrets for what follows the handshake. The dialler's comes first, like everything of his. */
+const agree = async (
+  direction: Refusal["direction"],
+  channel: HandshakeChannel
+): Promise<Omit<SealedOptions, "under">> => {
+  const own = randomBytes(secretLength)
+  if (direction === "outbound") {
+    await channel.send({ type: "keys", secret: own })
+    const { dialled, answered } = recordSecrets(own, await theirSecret(channel))
+    return { side: "dialler", sendSecret: dialled, receiveSecret: answered }
+  }
+  const { dialled, answered } = recordSecrets(await theirSecret(channel), own)
+  await channel.send({ type: "keys", secret: own })
+  return { side: "listener", sendSecret: answered, receiveSecret: dialled }
+}
+
+const theirSecret = async (channel: HandshakeChannel): Promise<Uint8Array> => {
+  const { secret } = await channel.receive("keys")
+  if (secret.length === secretLength) return secret
+  throw refusedByUs("protocol", `the peer's secret has ${secret.length} bytes`)
+}
+
+type Noise = ReturnType<ReturnType<typeof noise>>
+type Secured = Awaited<ReturnType<Noise["secureInbound"]>>
+type Extensions = Secured extends SecuredConnection<infer E> ? E : never
+
+const addressOf = (connection: MessageStream): string | undefined =>
+  "remoteAddr" in connection ? String(connection.remoteAddr) : undefined
+
+export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
+  readonly protocol = "/skein/noise/1"
+  readonly [serviceCapabilities] = ["@libp2p/connection-encryption"]
+  readonly [Symbol.toStringTag] = "skein-admission"
+  readonly #noise: Noise
+  readonly #options: EncrypterOptions
+
+  constructor(components: EncrypterComponents, options: EncrypterOptions) {
+    if (process.env["DUMP_SESSION_KEYS"] !== undefined) {
+      throw new Error(
+        "the environment variable DUMP_SESSION_KEYS is set: session keys would be written to the log, and traffic between nodes could be read; unset it"
+      )
+    }
+    // Mixed into Noise's keys: peers of another mesh fail before either side has shown itself.
+    const prologueBytes = Buffer.from(`skein ${options.mesh}`)
+    this.#noise = noise({ ...options.noise, prologueBytes })(components)
+    this.#options = options
+  }
+
+  secureInbound(connection: MessageStream, options?: SecureConnectionOptions): Promise<Secured> {
+    return this.#secure("inbound", connection, options)
+  }
+
+  secureOutbound(connection: MessageStream, options?: SecureConnectionOptions): Promise<Secured> {
+    return this.#secure("outbound", connection, options)
+  }
+
+  /**
+   * Is it this peer that answers at the other end? Noise proves it, and the mesh with it. Then we
+   * hang up: no certificate is shown or judged, and nothing is kept on either side.
+   */
+  async knock(connection: MessageStream, remotePeer: PeerId, signal: AbortSignal): Promise<void> {
+    const secured = await this.#noise.secureOutbound(connection, {
+      remotePeer,
+      signal,
+      skipStreamMuxerNegotiation: true
+    })
+    const channel = new HandshakeChannel(secured.connection, signal, this.#options.now)
+    await channel.send({ type: "knock" })
+    await secured.connection.close({ signal })
+  }
+
+  async #secure(
+    direction: "inbound" | "outbound",
+    connection: MessageStream,
+    options: SecureConnectionOptions = {}
+  ): Promise<Secured> {
+    const { conversation, admitted, now, timeout, onRefused } = this.#options
+    const deadline = AbortSignal.timeout(timeout)
+    const signal =
+      options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline])
+    const pipe = new HandshakePipe(connection)
+    let secured: Secured | undefined
+    let channel: HandshakeChannel | undefined
+    let peer: PeerKey | undefined
+    try {
+      secured = await (direction === "inbound"
+        ? this.#noise.secureInbound(pipe, { ...options, signal })
+        : this.#noise.secureOutbound(pipe, { ...options, signal }))
+      peer = PeerKey.make(secured.remotePeer.toString())
+      channel = new HandshakeChannel(secured.connection, signal, now)
+      if (!admitted.hasRoomFor(peer)) {
+        throw refusedByUs("full", `${admitted.limit} peers are connected; that is the limit`)
+      }
+      const certificate = await (direction === "inbound"
+        ? conversation.answer(channel, peer)
+        : conversation.introduce(channel, peer))
+      const secrets = await agree(direction, channel)
+      pipe.detach()
+      const sealed = new SealedConnection({ under: connection, ...secrets })
+      this.#hold(certificate, sealed)
+      this.#options.connections?.add(peer, sealed)
+      return { ...secured, connection: sealed }
+    } catch (cause) {
+      if (cause instanceof Knocked) throw cause
+      const refused = refusalOf(cause)
+      if (secured !== undefined && channel !== undefined && refused.by === "us") {
+        await this.#sayGoodbye(channel, secured.connection, refused, signal)
+      }
+      onRefused({
+        direction,
+        address: addressOf(connection),
+        peer,
+        code: refused.code,
+        by: refused.by,
+        clock: refused.clock,
+        message: refused.message
+      })
+      throw refused
+    }
+  }
+
+  #hold(certificate: VerifiedCertificate, connection: MessageStream): void {
+    if (connection.status !== "open") throw refusedByUs("closed", "the peer is gone again")
+    connection.addEventListener("close", this.#options.admitted.hold(certificate), { once: true })
+  }
+
+  /** Tells the reason and closes in order, so that it arrives; libp2p would reset at once. */
+  async #sayGoodbye(
+    channel: HandshakeChannel,
+    connection: MessageStream,
+    refused: AdmissionRefused,
+    signal: AbortSignal
+  ): Promise<void> {
+    if (signal.aborted || connection.status !== "open") return
+    try {
+      const clock = Math.floor(this.#options.now())
+      await channel.send({ type: "refuse", code: refused.code, clock })
+      await connection.close({ signal })
+    } catch {
+      // The peer is gone or does not read: libp2p resets the connection, and the reason that
+      // counts is the refusal being reported.
+    }
+  }
+}

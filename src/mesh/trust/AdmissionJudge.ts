@@ -1,0 +1,130 @@
+/** Decides who gets in. Pure: what it goes by is handed in, what it decides is returned. */
+import { Either } from "effect"
+import type { NodeName, PeerKey } from "../../model/Names.ts"
+import { type AdmissionRefused, refusedByUs } from "./AdmissionRefused.ts"
+import { type ChainCache, type VerifiedCertificate, verifyChain } from "./Certificate.ts"
+import type { CertificateError } from "./CertificateError.ts"
+import { verifyClaim } from "./Invite.ts"
+import { decodeIssued, encodeIssued, issue } from "./Issue.ts"
+import type { NodeIdentity } from "./NodeIdentity.ts"
+import { issueNearer, issueRenewal, renewalGrace } from "./Renewal.ts"
+
+export interface JudgeContext {
+  readonly identity: NodeIdentity
+  /** Wall clock, ms. */
+  readonly now: number
+  /** Default `defaultSkew`. */
+  readonly skew?: number | undefined
+  readonly cache?: ChainCache | undefined
+  /** Was this peer thrown out? Asked for the peer itself and for all that its rights rest on. */
+  readonly isRevoked: (peer: PeerKey) => boolean
+  /** Does another peer bear this name? */
+  readonly isNameTaken: (name: NodeName, peer: PeerKey) => boolean
+}
+
+export interface Admittance {
+  readonly certificate: VerifiedCertificate
+  /** What the peer is to be given: a renewal, a nearer path, or a joiner's first certificate. */
+  readonly issued: Uint8Array | undefined
+}
+
+type Judgement = Either.Either<Admittance, AdmissionRefused>
+
+const refuse = (error: CertificateError) => refusedByUs(error.code, error.message)
+
+const refuseRevoked = (
+  context: JudgeContext,
+  peers: ReadonlyArray<PeerKey>
+): Either.Either<void, AdmissionRefused> => {
+  const revoked = peers.find(context.isRevoked)
+  return revoked === undefined
+    ? Either.void
+    : Either.left(refusedByUs("revoked", `peer ${revoked} was thrown out of the mesh`))
+}
+
+const verifyOptions = (context: JudgeContext, peer: PeerKey) => ({
+  root: context.identity.rootPublicKey,
+  now: context.now,
+  skew: context.skew,
+  cache: context.cache,
+  peer
+})
+
+/**
+ * A member shows its chain. One that slept too long is renewed in place, if we are able to; one whose
+ * path to the root is longer than it would be under ours is signed for anew, if we hold its rights.
+ */
+export const judgeMember = (chain: Uint8Array, peer: PeerKey, context: JudgeContext): Judgement =>
+  Either.gen(function* () {
+    const options = verifyOptions(context, peer)
+    const verified = verifyChain(chain, options)
+    if (Either.isLeft(verified) && verified.left.code !== "expired") {
+      return yield* Either.left(refuse(verified.left))
+    }
+    const certificate = yield* Either.mapLeft(
+      verifyChain(chain, { ...options, expiredGrace: renewalGrace }),
+      refuse
+    )
+    yield* refuseRevoked(context, [peer, ...certificate.issuers])
+    if (Either.isRight(verified)) {
+      // The one it showed counts until it shows the other: it need not take that.
+      return { certificate, issued: issueNearer(context.identity, certificate, context.now) }
+    }
+
+    const issued = yield* Either.mapLeft(
+      issueRenewal(context.identity, certificate, context.now),
+      (cannot) =>
+        refusedByUs("expired", `${verified.left.message}; not renewed here: ${cannot.message}`)
+    )
+    return { certificate: yield* readIssued(issued, peer, context), issued }
+  })
+
+/** A joiner shows its claim to an invite and gets its first certificate. */
+export const judgeJoiner = (
+  claim: Uint8Array,
+  name: NodeName,
+  peer: PeerKey,
+  context: JudgeContext
+): Judgement =>
+  Either.gen(function* () {
+    const { identity, now } = context
+    const invited = yield* Either.mapLeft(
+      verifyClaim(claim, {
+        root: identity.rootPublicKey,
+        now,
+        skew: context.skew,
+        peer,
+        name,
+        cache: context.cache
+      }),
+      refuse
+    )
+    yield* refuseRevoked(context, [peer, ...invited.issuers])
+    if (context.isNameTaken(name, peer)) {
+      return yield* Either.left(
+        refusedByUs("name_taken", `peer ${peer} wants to join as ${name}, which is another node`)
+      )
+    }
+    if (identity.authority === undefined) {
+      return yield* Either.left(
+        refusedByUs("cannot_admit", `node ${identity.name} holds no admit and cannot admit ${name}`)
+      )
+    }
+    const issued = yield* Either.mapLeft(
+      issue(identity.authority, { peer, name, grant: invited.grant }, now),
+      refuse
+    )
+    const bytes = encodeIssued(issued)
+    return { certificate: yield* readIssued(bytes, peer, context), issued: bytes }
+  })
+
+/** Our own signature, read back: what others will see is what we go by. */
+const readIssued = (
+  issued: Uint8Array,
+  peer: PeerKey,
+  context: JudgeContext
+): Either.Either<VerifiedCertificate, AdmissionRefused> =>
+  decodeIssued(issued).pipe(
+    Either.flatMap(({ chain }) => verifyChain(chain, verifyOptions(context, peer))),
+    Either.mapLeft(refuse)
+  )

@@ -1,0 +1,277 @@
+/**
+ * What lets a new host in: a grant with an end and places to knock, signed by a member. Whoever
+ * holds the token may join until it expires.
+ *
+ * The token is a secret (an Ed25519 seed) and a signed chain whose leaf holds the secret's public
+ * half. What a joiner shows is a *claim*: the chain, and a signature by the secret over the
+ * joiner's own peer key. So the token itself never leaves its holder, and a claim overheard,
+ * logged or shown to the wrong peer lets nobody else in.
+ */
+import { randomBytes } from "node:crypto"
+import { Either, Schema } from "effect"
+import type { MeshId, NodeName, PeerKey } from "../../model/Names.ts"
+import { explainInLine } from "../../schema/ExplainIssue.ts"
+import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
+import { type ChainCache, defaultSkew, judgeTime } from "./Certificate.ts"
+import { type CertificateError, describeInstant, describeSpan } from "./CertificateError.ts"
+import { type Grant, uncovered } from "./Grant.ts"
+import { decodeToken, encodeToken, InviteError } from "./InviteToken.ts"
+import { backdate, requireRoom } from "./Issue.ts"
+import type { NodeIdentity } from "./NodeIdentity.ts"
+import {
+  chainError,
+  decodeChain,
+  encodeChain,
+  followDelegations,
+  openStatement,
+  signedBytes,
+  signStatement,
+  statementFields,
+  unverifiedPayload
+} from "./SignedChain.ts"
+import {
+  meshIdOf,
+  publicKeyLength,
+  type SigningKey,
+  seedLength,
+  signBytes,
+  signingKeyFromSeed,
+  verifyBytes
+} from "./SigningKey.ts"
+
+/** Bootstrap addresses in one invite. */
+export const maxBootstrap = 8
+/** The longest an invite may be valid (30 days, in ms). */
+export const maxInviteLifetime = 30 * 86_400_000
+
+const KeyBytes = Bytes.pipe(Schema.filter((bytes) => bytes.length === publicKeyLength))
+
+/** A multiaddr that ends in the peer id that must answer there. */
+const BootstrapAddress = Schema.String.pipe(
+  Schema.maxLength(256),
+  Schema.pattern(/^\/.+\/p2p\/[1-9A-HJ-NP-Za-km-z]{20,128}$/, {
+    message: (issue) =>
+      `${JSON.stringify(issue.actual)} is no bootstrap address; write a multiaddr with a peer id, like /ip4/10.0.0.1/tcp/4001/p2p/12D3Koo…`
+  })
+)
+
+export const MeshName = Schema.String.pipe(
+  Schema.pattern(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, {
+    message: () => "a mesh name is 1–63 of A–Z, a–z, 0–9, '.', '_' and '-'"
+  })
+)
+
+const InviteStatement = Schema.Struct({
+  ...statementFields,
+  root: KeyBytes,
+  meshName: MeshName,
+  bootstrap: Schema.Array(BootstrapAddress).pipe(Schema.minItems(1), Schema.maxItems(maxBootstrap)),
+  holder: KeyBytes
+})
+
+export interface Invite {
+  readonly mesh: MeshId
+  readonly meshName: string
+  readonly rootPublicKey: Uint8Array
+  /** Multiaddrs with peer ids, to be tried in this order. */
+  readonly bootstrap: ReadonlyArray<string>
+  readonly grant: Grant
+  /** Wall clock, ms. */
+  readonly expiresAt: number
+  /** The member that made it; undefined when the root key did. */
+  readonly issuer: PeerKey | undefined
+  /** Public half as signed, private half from the token. */
+  readonly secret: SigningKey
+  readonly chain: Uint8Array
+}
+
+export interface InviteOptions {
+  readonly bootstrap: ReadonlyArray<string>
+  readonly grant: Grant
+  /** Milliseconds. */
+  readonly ttl: number
+  readonly now: number
+  /** 32 random bytes; by default from the system. */
+  readonly seed?: Uint8Array
+}
+
+/** The token, as one line of text. Fails when this node may not grant so much, or for so long. */
+export const createInvite = (
+  identity: NodeIdentity,
+  options: InviteOptions
+): Either.Either<string, CertificateError> =>
+  Either.gen(function* () {
+    const { authority } = identity
+    if (authority === undefined) {
+      return yield* Either.left(
+        chainError(
+          "exceeds_grant",
+          `node ${identity.name} does not hold the capability admit; make the invite on a node that does`
+        )
+      )
+    }
+    const excess = uncovered(authority.grant, options.grant)
+    if (excess.length > 0) {
+      return yield* Either.left(
+        chainError(
+          "exceeds_grant",
+          `node ${identity.name} cannot grant ${excess.join(", ")}: it does not hold that itself`
+        )
+      )
+    }
+    const latest = Math.min(options.now + maxInviteLifetime, authority.notAfter)
+    const notAfter = options.now + options.ttl
+    if (!(options.ttl > 0) || notAfter > latest) {
+      return yield* Either.left(
+        chainError(
+          "exceeds_grant",
+          `an invite for ${describeSpan(options.ttl)} is not possible: ${
+            latest === authority.notAfter
+              ? `this node's own right to admit ends at ${describeInstant(latest)}`
+              : `the longest is ${describeSpan(maxInviteLifetime)}`
+          }`
+        )
+      )
+    }
+    const secret = signingKeyFromSeed(options.seed ?? randomBytes(seedLength))
+    const statement = yield* Either.mapLeft(
+      Schema.validateEither(InviteStatement)({
+        ...options.grant,
+        root: identity.rootPublicKey,
+        meshName: identity.meshName,
+        bootstrap: options.bootstrap,
+        holder: secret.publicKey.raw,
+        notBefore: Math.max(0, Math.floor(options.now) - backdate),
+        notAfter: Math.floor(notAfter)
+      }),
+      ({ issue }) => chainError("malformed", `this invite cannot be made: ${explainInLine(issue)}`)
+    )
+    const leaf = signStatement(authority.key, "invite", identity.mesh, statement)
+    const chain = encodeChain(identity.mesh, authority.delegations, leaf)
+    yield* requireRoom("the invite", authority.delegations.length, chain.length)
+    return encodeToken(Buffer.concat([secret.raw.subarray(0, seedLength), chain]))
+  })
+
+const openInvite = (chain: Uint8Array, root: Uint8Array, cache?: ChainCache) =>
+  Either.gen(function* () {
+    const mesh = meshIdOf(root)
+    const decoded = yield* decodeChain(chain, mesh, "the invite")
+    const path = yield* followDelegations(root, decoded.delegations, cache?.paths)
+    const leaf = yield* openStatement(InviteStatement, "invite", mesh, path, decoded.leaf)
+    return { leaf, path }
+  })
+
+/** The root key that an invite names for itself; only to be believed for a token one was handed. */
+const claimedRoot = (chain: Uint8Array): Either.Either<Uint8Array, CertificateError> =>
+  Either.gen(function* () {
+    const payload = yield* unverifiedPayload(chain, "the invite")
+    return (yield* decodeCbor(InviteStatement, payload, "the invite")).root
+  })
+
+export interface ParseOptions {
+  /** The mesh it must be for, when the node is in one already. */
+  readonly mesh?: MeshId | undefined
+  /** Default `defaultSkew`. */
+  readonly skew?: number | undefined
+}
+
+/** Reads a token. `now` is the wall clock in ms. */
+export const parseInvite = (
+  text: string,
+  now: number,
+  options: ParseOptions = {}
+): Either.Either<Invite, InviteError> =>
+  Either.gen(function* () {
+    const body = yield* decodeToken(text)
+    const refuse = (code: InviteError["code"], message: string) =>
+      new InviteError({ code, message })
+    const forged = (cause: CertificateError) =>
+      refuse(
+        "forged",
+        `the token is complete, but no member of a mesh made it so: ${cause.message}`
+      )
+    const seed = body.slice(0, seedLength)
+    const chain = body.slice(seedLength)
+    const root = yield* Either.mapLeft(claimedRoot(chain), forged)
+    const { leaf, path } = yield* Either.mapLeft(openInvite(chain, root), forged)
+    const secret = signingKeyFromSeed(seed)
+    if (Buffer.compare(secret.publicKey.raw, leaf.holder) !== 0) {
+      return yield* Either.left(refuse("forged", "the token's secret is not that of its invite"))
+    }
+    if (options.mesh !== undefined && meshIdOf(root) !== options.mesh) {
+      return yield* Either.left(
+        refuse(
+          "foreign_mesh",
+          `the token invites to mesh ${leaf.meshName} (${meshIdOf(root)}), but this node is a member of mesh ${options.mesh}; use another data directory to join a second mesh`
+        )
+      )
+    }
+    const window = {
+      notBefore: Math.max(leaf.notBefore, path.notBefore),
+      notAfter: Math.min(leaf.notAfter, path.notAfter)
+    }
+    yield* Either.mapLeft(
+      judgeTime("the invite", window, now, options.skew ?? defaultSkew),
+      ({ code, message }) =>
+        code === "expired"
+          ? refuse("expired", `${message}; otherwise ask a member for a new one`)
+          : refuse("not_yet_valid", message)
+    )
+    return {
+      mesh: meshIdOf(root),
+      meshName: leaf.meshName,
+      rootPublicKey: root,
+      bootstrap: leaf.bootstrap,
+      grant: { services: leaf.services, capabilities: leaf.capabilities },
+      expiresAt: window.notAfter,
+      issuer: path.issuers.at(-1),
+      secret,
+      chain
+    }
+  })
+
+const Claim = Schema.Tuple(Bytes, Bytes)
+
+const claimText = (mesh: MeshId, peer: PeerKey, name: NodeName): Uint8Array =>
+  signedBytes("claim", mesh, Buffer.from(`${peer}\n${name}`))
+
+/** What a joiner shows instead of the token: good for this peer and node name only. */
+export const claimInvite = (invite: Invite, peer: PeerKey, name: NodeName): Uint8Array =>
+  encodeCbor([invite.chain, signBytes(invite.secret, claimText(invite.mesh, peer, name))])
+
+export interface VerifiedClaim {
+  readonly grant: Grant
+  readonly issuers: ReadonlyArray<PeerKey>
+}
+
+/** Judges a claim shown by `peer`, who wants to be called `name`. */
+export const verifyClaim = (
+  bytes: Uint8Array,
+  options: {
+    readonly root: Uint8Array
+    readonly now: number
+    readonly skew?: number | undefined
+    readonly peer: PeerKey
+    readonly name: NodeName
+    readonly cache?: ChainCache | undefined
+  }
+): Either.Either<VerifiedClaim, CertificateError> =>
+  Either.gen(function* () {
+    const [chain, proof] = yield* decodeCbor(Claim, bytes, "the claim to an invite")
+    const { leaf, path } = yield* openInvite(chain, options.root, options.cache)
+    const mesh = meshIdOf(options.root)
+    if (!verifyBytes(leaf.holder, proof, claimText(mesh, options.peer, options.name))) {
+      return yield* Either.left(
+        chainError("wrong_peer", `peer ${options.peer} showed an invite without holding its token`)
+      )
+    }
+    const skew = options.skew ?? defaultSkew
+    yield* judgeTime("a delegation above the invite", path, options.now, skew)
+    // Its end is kept to the millisecond here, where the mesh's clocks decide; the joiner, whose
+    // clock may be wrong, is the one that gives the benefit of the doubt.
+    yield* judgeTime("the invite", leaf, options.now, skew, -skew)
+    return {
+      grant: { services: leaf.services, capabilities: leaf.capabilities },
+      issuers: path.issuers
+    }
+  })

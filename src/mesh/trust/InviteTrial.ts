@@ -1,0 +1,51 @@
+/**
+ * A token is tried out before anybody is given it: the member that made it plays both parts, its
+ * own at the door and that of somebody who comes with the token, with the very rules by which both
+ * will decide. So what is printed is accepted at least here, as long as nothing changes.
+ */
+import { Either } from "effect"
+import { NodeName } from "../../model/Names.ts"
+import { judgeJoiner } from "./AdmissionJudge.ts"
+import { ChainCache, verifyChain } from "./Certificate.ts"
+import { claimInvite, parseInvite } from "./Invite.ts"
+import { decodeIssued } from "./Issue.ts"
+import { makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
+import { generateSigningKey, peerKeyOf } from "./SigningKey.ts"
+
+/** The longest there is: a certificate has to have room for any name. */
+const anyName = NodeName.make("n".repeat(128))
+
+/** Codes are those of certificates, tokens and refusals; the message is for who asked for the invite. */
+export interface InviteRefused {
+  readonly code: string
+  readonly message: string
+}
+
+/** Why nobody could join with this token. Wall clock `now`, ms. */
+export const tryInvite = (
+  identity: NodeIdentity,
+  token: string,
+  now: number
+): Either.Either<void, InviteRefused> =>
+  Either.gen(function* () {
+    const { meshName, peer: self, rootPublicKey: root } = identity
+    const cache = new ChainCache()
+    const privateKey = generateSigningKey()
+    const peer = peerKeyOf(privateKey.publicKey.raw)
+    const invite = yield* parseInvite(token, now)
+    // A joiner looks at our certificate before it takes what we have signed.
+    yield* Either.mapLeft(
+      verifyChain(identity.chain, { root, now, peer: self, cache }),
+      ({ code, message }) => ({ code, message: `nobody would believe this node: ${message}` })
+    )
+    const { issued } = yield* judgeJoiner(claimInvite(invite, peer, anyName), anyName, peer, {
+      identity,
+      now,
+      cache,
+      isRevoked: () => false,
+      isNameTaken: () => false
+    })
+    const parts = yield* decodeIssued(issued ?? new Uint8Array())
+    yield* verifyChain(parts.chain, { root, now, peer, cache })
+    yield* makeIdentity({ privateKey, rootPublicKey: root, meshName, ...parts })
+  })

@@ -1,0 +1,267 @@
+/**
+ * The kept connections to one HTTP program. The one used last is used first, so that the others
+ * grow old and are closed. At the limit of connections requests wait, as long as they would wait
+ * for a connection to be made; at the limit of those that wait they are refused. So they do when
+ * the node as a whole may open no further connection: one that another endpoint keeps idle is closed
+ * for them, or they have the next that is given back.
+ */
+
+import type { Call, Fields, ResponseReceiver } from "../../model/Exchange.ts"
+import type { Fault } from "../../model/Fault.ts"
+import type { ServiceName } from "../../model/Names.ts"
+import type { Ticker } from "../../model/Time.ts"
+import type { Timer } from "../../model/TimerWheel.ts"
+import { KnownBlocks } from "../http1/BlockMemory.ts"
+import {
+  type Keeper,
+  type SocketLane,
+  unlimitedSockets,
+  type Waiter
+} from "../socket/SocketBudget.ts"
+import { type ConnectionOwner, EndpointConnection } from "./EndpointConnection.ts"
+import { type CallFacts, EndpointRequest, type RequestPool } from "./EndpointRequest.ts"
+import { type EndpointStream, type EndpointTransport, RefusedStream } from "./EndpointStream.ts"
+import { hostPort, noRoom } from "./SocketFailure.ts"
+
+export interface HttpEndpointOptions {
+  readonly service: ServiceName
+  readonly host: string
+  readonly port: number
+  /** For a call that brings no limit of its own. */
+  readonly connectTimeout: number
+  /** How long a connection is kept with no request on it. */
+  readonly idleTimeout: number
+  /** Default 1,024. */
+  readonly maxConnections?: number
+  /** Requests waiting for a connection. Default 1,024. */
+  readonly maxWaiting?: number
+  /** Name of this node, for faults. */
+  readonly node: string
+  readonly ticker: Ticker
+  /** What connections to programs are taken from. Default: without a limit. */
+  readonly sockets?: SocketLane
+  readonly onConnectFailure?: () => void
+  readonly onStaleRetry?: () => void
+  /** A trailer field of a response was dropped: no trailer may be named so. */
+  readonly onDroppedTrailer?: () => void
+}
+
+const defaultMaxConnections = 1_024
+const defaultMaxWaiting = 1_024
+
+const noFacts: CallFacts = { until: undefined, attempt: 0 }
+
+/** A request that waits for a connection to come free. */
+interface Waiting {
+  readonly request: EndpointRequest
+  readonly until: number
+  readonly timer: Timer
+}
+
+export class HttpEndpoint
+  implements EndpointTransport, ConnectionOwner, RequestPool, Keeper, Waiter
+{
+  readonly #options: HttpEndpointOptions
+  readonly #sockets: SocketLane
+  readonly #maxConnections: number
+  readonly #maxWaiting: number
+  readonly #blocks = new KnownBlocks()
+  readonly #all = new Set<EndpointConnection>()
+  /** A stack; from bottom to top the times of becoming idle grow. */
+  readonly #idle: Array<EndpointConnection> = []
+  readonly #waiting = new Map<EndpointRequest, Waiting>()
+  #sweep: Timer | undefined = undefined
+  #retired = false
+
+  constructor(options: HttpEndpointOptions) {
+    this.#options = options
+    this.#maxConnections = options.maxConnections ?? defaultMaxConnections
+    this.#maxWaiting = options.maxWaiting ?? defaultMaxWaiting
+    this.#sockets = options.sockets ?? unlimitedSockets()
+    this.#sockets.keep(this)
+  }
+
+  get connections(): number {
+    return this.#all.size
+  }
+
+  get idleConnections(): number {
+    return this.#idle.length
+  }
+
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  open(call: Call, fields: Fields, receiver: ResponseReceiver): EndpointStream {
+    const { head } = call
+    if (head === undefined || head.method === "CONNECT") {
+      const what = "was sent a call that is no HTTP request"
+      return new RefusedStream(this.fault("bad_request", what, false), receiver)
+    }
+    const connection = this.#takeIdle()
+    const waits = connection === undefined && !this.#takeRoom()
+    if (waits && this.#waiting.size >= this.#maxWaiting) {
+      const what = `has ${this.#inUse} and ${this.#waiting.size} requests waiting for one, which is the limit`
+      return new RefusedStream(this.fault("overflow", what, false), receiver)
+    }
+    const { attempt, deadline } = call
+    const until = deadline === undefined ? undefined : this.#options.ticker.now() + deadline
+    const request = new EndpointRequest(
+      fields === head.fields ? head : { ...head, fields },
+      call.connectTimeout ?? this.#options.connectTimeout,
+      until === undefined && attempt === 0 ? noFacts : { until, attempt },
+      receiver,
+      this
+    )
+    if (connection !== undefined) connection.begin(request)
+    else if (waits) this.#wait(request)
+    else this.#connect(request, request.connectTimeout)
+    return request
+  }
+
+  /** Requests that have begun or wait go on; each connection is closed as it becomes idle. */
+  retire(): void {
+    this.#retired = true
+    this.#sweep?.cancel()
+    this.#sockets.keepNoMore(this)
+    for (const connection of this.#idle.splice(0)) connection.close()
+  }
+
+  onIdle(connection: EndpointConnection): void {
+    if (this.#sockets.owes(this, this.#all.size)) {
+      if (this.#sockets.waitNoMore(this)) this.#waitForRoom() // behind those it is given to
+      connection.close()
+      return
+    }
+    const next = this.#nextWaiting()
+    if (next !== undefined) connection.begin(next.request)
+    else if (this.#retired) connection.close()
+    else {
+      connection.idleSince = this.#options.ticker.now()
+      this.#idle.push(connection)
+      if (this.#idle.length === 1) this.#scheduleSweep(this.#options.idleTimeout)
+    }
+  }
+
+  onGone(connection: EndpointConnection): void {
+    const at = this.#idle.indexOf(connection)
+    if (at !== -1) this.#idle.splice(at, 1)
+    if (!this.#all.delete(connection)) return
+    this.#sockets.give()
+    this.onRoom()
+  }
+
+  /** A place has come free, here or elsewhere on the node: whoever waits longest has it. */
+  onRoom(): void {
+    if (this.#waiting.size === 0) return
+    if (!this.#takeRoom()) {
+      this.#waitForRoom()
+      return
+    }
+    const next = this.#nextWaiting()
+    if (next === undefined) return
+    this.#connect(next.request, Math.max(1, next.until - this.#options.ticker.now()))
+    if (this.#waiting.size > 0) this.#waitForRoom()
+  }
+
+  closeOneIdle(): boolean {
+    const connection = this.#idle.shift()
+    if (connection === undefined) return false
+    this.#all.delete(connection)
+    connection.close()
+    this.#sockets.give()
+    return true
+  }
+
+  onConnectFailure(): void {
+    this.#options.onConnectFailure?.()
+  }
+
+  /** May exceed the limits of connections by the one that is just being closed. */
+  onStale(request: EndpointRequest): void {
+    this.#options.onStaleRetry?.()
+    this.#sockets.takeAnyway()
+    this.#connect(request, request.connectTimeout)
+  }
+
+  forget(request: EndpointRequest): void {
+    this.#waiting.get(request)?.timer.cancel()
+    if (this.#waiting.delete(request) && this.#waiting.size === 0) this.#sockets.waitNoMore(this)
+  }
+
+  fault(code: Fault["code"], what: string, sent: boolean): Fault {
+    const { service, host, port, node } = this.#options
+    return {
+      code,
+      message: `the program of ${service} at ${hostPort(host, port)} ${what}`,
+      node,
+      service,
+      sent
+    }
+  }
+
+  get #inUse(): string {
+    const few = this.#all.size < this.#maxConnections ? ` (${noRoom(this.#sockets)})` : ""
+    return `${this.#all.size} connections in use${few}`
+  }
+
+  #takeRoom(): boolean {
+    return this.#all.size < this.#maxConnections && this.#sockets.take()
+  }
+
+  /** Its own connections are seen to by itself. */
+  #waitForRoom(): void {
+    if (this.#all.size < this.#maxConnections) this.#sockets.wait(this)
+  }
+
+  /** In a place that was taken. */
+  #connect(request: EndpointRequest, timeout: number): void {
+    const { onDroppedTrailer = () => undefined } = this.#options
+    const options = { ...this.#options, blocks: this.#blocks, onDroppedTrailer }
+    this.#all.add(new EndpointConnection(options, request, timeout, this))
+  }
+
+  #wait(request: EndpointRequest): void {
+    const { ticker } = this.#options
+    const { connectTimeout } = request
+    const timer = ticker.after(connectTimeout, () => {
+      const what = `has ${this.#inUse} and none came free within ${connectTimeout} ms`
+      request.fail("overflow", what)
+    })
+    this.#waiting.set(request, { request, until: ticker.now() + connectTimeout, timer })
+    this.#waitForRoom()
+  }
+
+  #takeIdle(): EndpointConnection | undefined {
+    const now = this.#options.ticker.now()
+    for (;;) {
+      const connection = this.#idle.pop()
+      if (connection === undefined || connection.usable(now)) return connection
+      connection.close()
+    }
+  }
+
+  #nextWaiting(): Waiting | undefined {
+    for (const waiting of this.#waiting.values()) {
+      this.forget(waiting.request)
+      return waiting
+    }
+    return undefined
+  }
+
+  /** One timer for the pool: it looks at the connection that has been idle longest. */
+  #scheduleSweep(delay: number): void {
+    this.#sweep?.cancel()
+    this.#sweep = this.#options.ticker.after(delay, () => {
+      this.#sweep = undefined
+      const { idleTimeout, ticker } = this.#options
+      const now = ticker.now()
+      while (this.#idle.length > 0 && this.#idle[0]!.idleSince + idleTimeout <= now) {
+        this.#idle.shift()!.close()
+      }
+      const oldest = this.#idle[0]
+      if (oldest !== undefined) this.#scheduleSweep(oldest.idleSince + idleTimeout - now)
+    })
+  }
+}

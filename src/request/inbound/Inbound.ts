@@ -1,0 +1,233 @@
+/**
+ * The end of the way at the endpoint's node. Each call is observed, authorized, given to an
+ * endpoint, and observed once more when it is over.
+ */
+import { Effect } from "effect"
+import { type Call, type Dispatch, noFields } from "../../model/Exchange.ts"
+import type { Fault } from "../../model/Fault.ts"
+import type { PeerKey, ServiceName } from "../../model/Names.ts"
+import type { Observer } from "../../model/Observer.ts"
+import type { Ticker } from "../../model/Time.ts"
+import type { MetricRegistry } from "../cells/Metrics.ts"
+import type { SocketLane } from "../socket/SocketBudget.ts"
+import { RefusedStream } from "./EndpointStream.ts"
+import { InboundExchange } from "./InboundExchange.ts"
+import { InboundMetrics } from "./InboundMetrics.ts"
+import { type EndpointStatus, LocalEndpoint } from "./LocalEndpoint.ts"
+import type { LocalService } from "./LocalService.ts"
+
+export interface InboundOptions {
+  readonly self: { readonly peer: PeerKey; readonly node: string }
+  readonly ticker: Ticker
+  readonly metrics: MetricRegistry
+  readonly observer: Observer
+  /** What people call the node a call came from. */
+  readonly callerName: (peer: PeerKey) => string
+  /** May this call be served? A fault says no, and why. Absent: everybody may. */
+  readonly authorize?: ((call: Call) => Fault | undefined) | undefined
+  /** What connections to programs are taken from. Default: without a limit. */
+  readonly sockets?: SocketLane | undefined
+}
+
+export const makeInbound = (options: InboundOptions): Inbound => new Inbound(options)
+
+export class Inbound {
+  readonly #options: InboundOptions
+  readonly #metrics: InboundMetrics
+  #services: ReadonlyMap<ServiceName, ReadonlyArray<LocalEndpoint>> = new Map()
+  readonly #idleWaiters = new Set<() => void>()
+  #inFlight = 0
+  #draining = false
+  /** Where the search for the least loaded endpoint begins, so that ties take turns. */
+  #turn = 0
+
+  constructor(options: InboundOptions) {
+    this.#options = options
+    this.#metrics = new InboundMetrics(options.metrics, options.self.peer)
+    options.metrics.onCollect(() => {
+      for (const endpoint of this.#all()) endpoint.publishGauges()
+    })
+  }
+
+  /** Exchanges that are not over. */
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  get draining(): boolean {
+    return this.#draining
+  }
+
+  /** A property, so that it can be handed on by itself. */
+  readonly dispatch: Dispatch = (call, receiver) => {
+    const { observer, callerName, self, ticker } = this.#options
+    const observation = observer.begin({
+      direction: "inbound",
+      kind: call.kind,
+      service: call.service,
+      unknown: !this.#services.has(call.service),
+      caller: callerName(call.caller),
+      method: call.head?.method ?? "",
+      target: call.head?.target ?? "",
+      fields: call.head?.fields ?? noFields
+    })
+    const chosen = this.#choose(call)
+    if (!(chosen instanceof LocalEndpoint)) {
+      observation.end({ kind: "fault", code: chosen.code, message: chosen.message }, 0, 0)
+      return new RefusedStream(chosen, receiver)
+    }
+    observation.endpoint(chosen.key, self.node)
+    chosen.inFlight++
+    this.#inFlight++
+    return new InboundExchange({
+      call,
+      receiver,
+      observation,
+      transport: chosen.transport(call.kind),
+      ticker,
+      node: self.node,
+      onOver: () => {
+        chosen.inFlight--
+        if (--this.#inFlight === 0) this.#wakeIdle()
+      }
+    })
+  }
+
+  /** The order of the checks: nothing is said about endpoints to who may not call them. */
+  #choose(call: Call): LocalEndpoint | Fault {
+    if (this.#draining) {
+      return this.#fault("draining", call, `node ${this.#options.self.node} takes nothing new`)
+    }
+    const denied = this.#options.authorize?.(call)
+    if (denied !== undefined) return denied
+    const endpoints = this.#services.get(call.service)
+    if (endpoints === undefined || endpoints.length === 0) {
+      return this.#fault(
+        "no_healthy_endpoint",
+        call,
+        `node ${this.#options.self.node} does not offer ${call.service} (any more)`
+      )
+    }
+    const protocol = endpoints[0]!.protocol
+    if (call.kind === "http" && protocol !== "http") {
+      return this.#fault(
+        "bad_request",
+        call,
+        `${call.service} speaks ${protocol}, not HTTP/1.1; reach it through an upstream with protocol tcp, or with CONNECT`
+      )
+    }
+    return call.endpoint === undefined
+      ? (this.#leastLoaded(endpoints) ??
+          this.#fault(
+            "no_healthy_endpoint",
+            call,
+            `no endpoint of ${call.service} on node ${this.#options.self.node} is healthy: ${endpoints[0]!.reason}`
+          ))
+      : (endpoints.find(({ id }) => id === call.endpoint) ??
+          this.#fault(
+            "no_healthy_endpoint",
+            call,
+            `node ${this.#options.self.node} has no endpoint ${JSON.stringify(call.endpoint)} of ${call.service} (any more)`
+          ))
+  }
+
+  /** Healthy, with the fewest in flight for its weight. */
+  #leastLoaded(endpoints: ReadonlyArray<LocalEndpoint>): LocalEndpoint | undefined {
+    let best: LocalEndpoint | undefined
+    let bestLoad = Number.POSITIVE_INFINITY
+    const start = this.#turn++
+    for (let i = 0; i < endpoints.length; i++) {
+      const endpoint = endpoints[(start + i) % endpoints.length]!
+      if (!endpoint.healthy) continue
+      const load = (endpoint.inFlight + 1) / endpoint.weight
+      if (load < bestLoad) {
+        best = endpoint
+        bestLoad = load
+      }
+    }
+    return best
+  }
+
+  #fault(code: Fault["code"], call: Call, message: string): Fault {
+    return { code, message, node: this.#options.self.node, service: call.service, sent: false }
+  }
+
+  /**
+   * What is offered from now on. Endpoints that are the same keep their connections and their
+   * health; those that are gone finish what they have and close.
+   */
+  setServices(services: ReadonlyArray<LocalService>): void {
+    const left = new Set(this.#all())
+    const next = new Map<ServiceName, ReadonlyArray<LocalEndpoint>>()
+    for (const service of services) {
+      const known = this.#services.get(service.name) ?? []
+      next.set(
+        service.name,
+        service.endpoints.map((address) => {
+          const same = known.find((endpoint) => endpoint.reaches(service, address))
+          if (same === undefined) {
+            const made = this.#makeEndpoint(service, address)
+            for (const endpoint of known) made.inheritHealth(endpoint)
+            return made
+          }
+          left.delete(same)
+          same.adopt(address)
+          return same
+        })
+      )
+    }
+    this.#services = next
+    for (const endpoint of left) {
+      endpoint.retire()
+      const replaced = next.get(endpoint.service)?.some(({ id }) => id === endpoint.id) ?? false
+      if (!replaced) this.#metrics.remove(endpoint.service, endpoint.id)
+    }
+  }
+
+  #makeEndpoint(service: LocalService, address: LocalService["endpoints"][number]): LocalEndpoint {
+    const { self, sockets, ticker } = this.#options
+    const metrics = this.#metrics
+    return new LocalEndpoint({ service, address, node: self.node, ticker, metrics, sockets })
+  }
+
+  /** What the health checker found. Ignored for an endpoint that is gone or has no check. */
+  setHealth(service: ServiceName, id: string, healthy: boolean, reason: string): void {
+    const endpoint = this.#services.get(service)?.find((candidate) => candidate.id === id)
+    if (endpoint?.checked !== true) return
+    endpoint.healthy = healthy
+    endpoint.reason = reason
+  }
+
+  endpoints(): ReadonlyArray<EndpointStatus> {
+    return this.#all().map((endpoint) => endpoint.status())
+  }
+
+  #all(): Array<LocalEndpoint> {
+    return [...this.#services.values()].flat()
+  }
+
+  /** From now on every new call gets `draining`; what is in flight goes on. */
+  drain(): void {
+    this.#draining = true
+  }
+
+  /** Done as soon as nothing is in flight. */
+  readonly idle: Effect.Effect<void> = Effect.async<void>((resume) => {
+    if (this.#inFlight === 0) return resume(Effect.void)
+    const wake = () => resume(Effect.void)
+    this.#idleWaiters.add(wake)
+    return Effect.sync(() => {
+      this.#idleWaiters.delete(wake)
+    })
+  })
+
+  /** Closes the connections nobody uses. After this nothing can be served. */
+  close(): void {
+    this.setServices([])
+  }
+
+  #wakeIdle(): void {
+    for (const wake of this.#idleWaiters) wake()
+    this.#idleWaiters.clear()
+  }
+}

@@ -1,0 +1,178 @@
+/** One program on this host that serves a service: where it is, how it is, and the ways to it. */
+import type { ServiceName } from "../../model/Names.ts"
+import type { Protocol } from "../../model/NodeRecord.ts"
+import type { Ticker } from "../../model/Time.ts"
+import type { SocketLane } from "../socket/SocketBudget.ts"
+import type { EndpointTransport } from "./EndpointStream.ts"
+import { HttpEndpoint } from "./HttpEndpoint.ts"
+import type { InboundMetrics } from "./InboundMetrics.ts"
+import {
+  activeCheck,
+  defaultConnectTimeout,
+  defaultPoolIdleTimeout,
+  type LocalAddress,
+  type LocalService
+} from "./LocalService.ts"
+import { TcpEndpoint } from "./TcpEndpoint.ts"
+
+/** For status and for the node's record. */
+export interface EndpointStatus {
+  readonly service: ServiceName
+  readonly protocol: Protocol
+  readonly id: string
+  readonly host: string
+  readonly port: number
+  readonly weight: number
+  readonly healthy: boolean
+  /** Why it is (not) healthy, for people. */
+  readonly reason: string
+  readonly inFlight: number
+  readonly connections: number
+  readonly waiting: number
+}
+
+export interface LocalEndpointOptions {
+  readonly service: LocalService
+  readonly address: LocalAddress
+  readonly node: string
+  readonly ticker: Ticker
+  readonly metrics: InboundMetrics
+  /** What connections to programs are taken from. Default: without a limit. */
+  readonly sockets?: SocketLane | undefined
+}
+
+const notChecked = "no health check is configured"
+const unknownYet = "not checked yet"
+
+export class LocalEndpoint {
+  readonly service: ServiceName
+  /** What the mesh calls it: `<peer>/<service>/<id>`. */
+  readonly key: string
+  readonly protocol: Protocol
+  #address: LocalAddress
+  readonly #http: HttpEndpoint
+  readonly #tcp: TcpEndpoint
+  readonly #metrics: InboundMetrics
+  readonly #connectTimeout: number | undefined
+  readonly #idleTimeout: number | undefined
+  weight: number
+  healthy: boolean
+  reason: string
+  /** Exchanges that run on it. */
+  inFlight = 0
+
+  constructor(options: LocalEndpointOptions) {
+    const { service, address, node, ticker } = options
+    this.service = service.name
+    this.key = options.metrics.keyOf(service.name, address.id)
+    this.protocol = service.protocol
+    this.#address = address
+    this.#metrics = options.metrics
+    this.#connectTimeout = service.connectTimeout
+    this.#idleTimeout = service.idleTimeout
+    this.weight = address.weight
+    this.healthy = activeCheck(address) === undefined
+    this.reason = this.healthy ? notChecked : unknownYet
+    const cells = options.metrics.endpoint(service.name, address.id)
+    const common = {
+      service: service.name,
+      host: address.host,
+      port: address.port,
+      connectTimeout: service.connectTimeout ?? defaultConnectTimeout,
+      node,
+      ticker,
+      ...(options.sockets === undefined ? {} : { sockets: options.sockets }),
+      onConnectFailure: () => cells.connectFailures.inc()
+    }
+    this.#http = new HttpEndpoint({
+      ...common,
+      idleTimeout:
+        service.protocol === "http"
+          ? (service.idleTimeout ?? defaultPoolIdleTimeout)
+          : defaultPoolIdleTimeout,
+      onStaleRetry: () => cells.staleRetries.inc(),
+      onDroppedTrailer: () => cells.droppedTrailers.inc()
+    })
+    this.#tcp = new TcpEndpoint({
+      ...common,
+      idleTimeout: service.protocol === "tcp" ? service.idleTimeout : undefined
+    })
+  }
+
+  /** Its health is what a check says. */
+  get checked(): boolean {
+    return activeCheck(this.#address) !== undefined
+  }
+
+  get id(): string {
+    return this.#address.id
+  }
+
+  /** A `tcp` call to an HTTP service is a tunnel to its port: what CONNECT asks for. */
+  transport(kind: "http" | "tcp"): EndpointTransport {
+    return kind === "http" ? this.#http : this.#tcp
+  }
+
+  /** True when a reload says of this endpoint nothing that its connections depend on. */
+  reaches(service: LocalService, address: LocalAddress): boolean {
+    const mine = this.#address
+    return (
+      service.protocol === this.protocol &&
+      service.connectTimeout === this.#connectTimeout &&
+      service.idleTimeout === this.#idleTimeout &&
+      address.id === mine.id &&
+      address.host === mine.host &&
+      address.port === mine.port
+    )
+  }
+
+  /** The other things a reload may change of it. */
+  adopt(address: LocalAddress): void {
+    const wasChecked = this.checked
+    this.#address = address
+    this.weight = address.weight
+    if (this.checked === wasChecked) return
+    this.healthy = !this.checked
+    this.reason = this.healthy ? notChecked : unknownYet
+  }
+
+  /** The program is the same; what its last check said stands until the next says otherwise. */
+  inheritHealth(earlier: LocalEndpoint): void {
+    const { id, host, port } = earlier.#address
+    const mine = this.#address
+    if (id !== mine.id || host !== mine.host || port !== mine.port) return
+    if (!this.checked || !earlier.checked) return
+    this.healthy = earlier.healthy
+    this.reason = earlier.reason
+  }
+
+  /** Takes nothing new: what is in flight finishes, then its connections are closed. */
+  retire(): void {
+    this.#http.retire()
+    this.#tcp.retire()
+  }
+
+  publishGauges(): void {
+    const cells = this.#metrics.endpoint(this.service, this.id)
+    cells.inFlight.set(this.inFlight)
+    cells.connections.set(this.#http.connections + this.#tcp.connections)
+    cells.waiting.set(this.#http.waiting)
+    cells.healthy.set(this.healthy ? 1 : 0)
+  }
+
+  status(): EndpointStatus {
+    return {
+      service: this.service,
+      protocol: this.protocol,
+      id: this.id,
+      host: this.#address.host,
+      port: this.#address.port,
+      weight: this.weight,
+      healthy: this.healthy,
+      reason: this.reason,
+      inFlight: this.inFlight,
+      connections: this.#http.connections + this.#tcp.connections,
+      waiting: this.#http.waiting
+    }
+  }
+}

@@ -1,0 +1,59 @@
+/** What this host offers to the mesh, as config says it; times are milliseconds. */
+import type { ServiceName } from "../../model/Names.ts"
+import type { Protocol } from "../../model/NodeRecord.ts"
+
+/** How the owner finds out whether an endpoint can serve. */
+export type HealthCheck =
+  /** `GET path`, healthy when the status is 200–399. `host` is the Host sent; default address. */
+  | {
+      readonly kind: "http"
+      readonly path: string
+      readonly host?: string | undefined
+      readonly interval: number
+      readonly timeout: number
+    }
+  /** Healthy when a connection is accepted. */
+  | { readonly kind: "tcp"; readonly interval: number; readonly timeout: number }
+  /** Always healthy. */
+  | { readonly kind: "none" }
+
+export interface LocalAddress {
+  /** Unique within the service on this node. */
+  readonly id: string
+  readonly host: string
+  readonly port: number
+  /** Relative share of traffic, 1–1000. */
+  readonly weight: number
+  /** Absent: always healthy. */
+  readonly health?: HealthCheck | undefined
+}
+
+export interface LocalService {
+  readonly name: ServiceName
+  readonly protocol: Protocol
+  readonly endpoints: ReadonlyArray<LocalAddress>
+  /**
+   * To get a connection to an endpoint's program, for calls that bring no limit of their own.
+   * Default 300 ms: it runs on this host. A call's own limit holds instead, shorter or longer: it is
+   * the policy somebody wrote for this service and looks at when a call fails, and a lower limit
+   * here would make it untrue where nobody sees why. What patient callers can hold is bounded by
+   * the limits of connections and of those that wait.
+   */
+  readonly connectTimeout?: number | undefined
+  /**
+   * http: how long a connection with no request on it is kept. Default 30 s.
+   * tcp: how long a tunnel may move no byte in either direction. Default: no limit of this node's
+   * own. The caller's node ends it by its `timeout.tcpIdle`, and a caller's node that is gone takes
+   * its link and all tunnels on it along.
+   */
+  readonly idleTimeout?: number | undefined
+}
+
+export const defaultConnectTimeout = 300
+export const defaultPoolIdleTimeout = 30_000
+
+/** The check that is really run: undefined when there is none to run. */
+export const activeCheck = (
+  address: LocalAddress
+): Exclude<HealthCheck, { readonly kind: "none" }> | undefined =>
+  address.health === undefined || address.health.kind === "none" ? undefined : address.health

@@ -1,0 +1,294 @@
+/**
+ * The way to one peer: the link there is, or the attempt to make one, or the pause before the
+ * next. While a peer is wanted the attempts never end. When the link is full, others help out.
+ *
+ *     down ──dial──► connecting ──ok──► up ──goaway──► draining ──► down
+ *       ▲                │               └──broken──► down, and at once connecting
+ *       └── back-off ◄───┘ failed
+ */
+
+import { reasonOf } from "../../mesh/host/HostError.ts"
+import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../../model/Exchange.ts"
+import type { Fault, FaultCode } from "../../model/Fault.ts"
+import type { PeerKey } from "../../model/Names.ts"
+import type { Timer } from "../../model/TimerWheel.ts"
+import { isOwnShortage } from "../socket/OwnShortage.ts"
+import type { LinkStats } from "../wire/LinkOptions.ts"
+import { SilenceError } from "../wire/LinkSession.ts"
+import { DialedLink } from "./DialedLink.ts"
+import { LinkRoom } from "./LinkRoom.ts"
+import type { PeerLinkContext } from "./PeerLinkContext.ts"
+import { redialPause } from "./PeerLinkLimits.ts"
+import { refuse } from "./RefusedExchange.ts"
+import { SpareLinks } from "./SpareLinks.ts"
+import { WaitingExchange } from "./WaitingExchange.ts"
+
+export type PeerLinkState = "up" | "draining" | "connecting" | "down"
+
+export class PeerLink {
+  readonly peer: PeerKey
+  readonly #context: PeerLinkContext
+  readonly #waiting = new Set<WaitingExchange>()
+  #wanted: (() => ReadonlyArray<string>) | undefined = undefined
+  /** The link there is. */
+  #room: LinkRoom | undefined = undefined
+  readonly #spares: SpareLinks
+  #attempt: AbortController | undefined = undefined
+  #pause: Timer | undefined = undefined
+  /** The attempt that is running follows a failed one. */
+  #retrying = false
+  /**
+   * The link was lost, and callers were told. They call elsewhere until they are told that there is
+   * one again, so it is made anew without being asked for, as long as the peer has an address.
+   */
+  #missed = false
+  /** It is being closed because nobody uses it, which says nothing about the peer. */
+  #unused = false
+  #failures = 0
+  #stopped = false
+  #lastUsed: number
+  /** When the present state began, wall clock. */
+  #since: number
+  /** Why the last attempt failed or the last link broke. */
+  #reason: string | undefined = undefined
+  /** The last attempt failed for want of a descriptor here, which says nothing of the peer. */
+  #short = false
+
+  constructor(peer: PeerKey, context: PeerLinkContext) {
+    this.peer = peer
+    this.#context = context
+    this.#spares = new SpareLinks(peer, context, () => this.addresses)
+    this.#lastUsed = context.ticker.now()
+    this.#since = context.ticker.wall()
+  }
+
+  get wanted(): boolean {
+    return this.#wanted !== undefined
+  }
+
+  get state(): PeerLinkState {
+    if (this.#link !== undefined) return this.#link.available ? "up" : "draining"
+    return this.#attempt === undefined ? "down" : "connecting"
+  }
+
+  get #link(): DialedLink | undefined {
+    return this.#room?.link
+  }
+
+  /** Of all links there are. */
+  stats(): ReadonlyArray<LinkStats> {
+    return this.#link === undefined
+      ? this.#spares.stats()
+      : [this.#link.stats(), ...this.#spares.stats()]
+  }
+
+  get since(): number {
+    return this.#since
+  }
+
+  get reason(): string | undefined {
+    return this.#reason
+  }
+
+  get addresses(): ReadonlyArray<string> {
+    return this.#wanted?.() ?? this.#context.addressesOf(this.peer)
+  }
+
+  /** Nobody wants it, nobody uses it: it can be forgotten. */
+  get idle(): boolean {
+    return (
+      !this.#kept &&
+      this.#link === undefined &&
+      this.#attempt === undefined &&
+      this.#waiting.size === 0 &&
+      !this.#spares.inUse &&
+      this.#context.ticker.now() - this.#lastUsed > this.#context.limits.idleAfter
+    )
+  }
+
+  /** Attempts to have a link do not end. */
+  get #kept(): boolean {
+    return this.#wanted !== undefined || (this.#missed && this.addresses.length > 0)
+  }
+
+  want(addresses: () => ReadonlyArray<string>): void {
+    const fresh = this.#wanted === undefined
+    this.#wanted = addresses
+    if (fresh && this.#link === undefined && this.#pause === undefined) this.#dial()
+  }
+
+  unwant(): void {
+    this.#wanted = undefined
+    this.#lastUsed = this.#context.ticker.now()
+    if (this.#missed) return
+    this.#pause?.cancel()
+    this.#pause = undefined
+  }
+
+  /** Something says that it may work now (news of an address, the peer has come to us). */
+  hint(): void {
+    if (this.#pause === undefined) return
+    this.#pause.cancel()
+    this.#pause = undefined
+    this.#dial(true)
+  }
+
+  readonly dispatch: Dispatch = (call, receiver) => {
+    const room = this.#room
+    this.#lastUsed = this.#context.ticker.now()
+    if (room === undefined) return this.#wait(call, receiver)
+    // One that takes nothing new says so itself.
+    if (room.take() || !room.link.available) return room.link.open(call, receiver)
+    return this.#spares.dispatch(call, receiver)
+  }
+
+  closeIfUnused(): void {
+    const { ticker, limits } = this.#context
+    const link = this.#link
+    this.#spares.closeIfUnused()
+    if (this.wanted || link === undefined || link.stats().exchanges > 0) return
+    if (ticker.now() - this.#lastUsed <= limits.idleAfter) return
+    this.#unused = true
+    link.drain("unused")
+  }
+
+  /** Ends everything, for good. */
+  stop(reason: Error): void {
+    this.#stopped = true
+    this.#wanted = undefined
+    this.#pause?.cancel()
+    this.#pause = undefined
+    this.#attempt?.abort(reason)
+    this.#link?.abort(reason)
+    this.#spares.stop(reason)
+    this.#failWaiting(reason.message)
+  }
+
+  #wait(call: Call, receiver: ResponseReceiver): RequestStream {
+    const { limits, ticker } = this.#context
+    if (this.#stopped) {
+      return refuse(receiver, this.#fault(call, "draining", "this node is shutting down"))
+    }
+    if (this.#pause !== undefined || (this.#attempt !== undefined && this.#retrying)) {
+      // Who has just been seen to be down is not waited for; attempts go on in the background.
+      return refuse(receiver, this.#connectFault(call))
+    }
+    if (this.#waiting.size >= limits.waiting) {
+      const message = `${limits.waiting} exchanges wait for a link to ${this.#name}, the limit`
+      return refuse(receiver, this.#fault(call, "overflow", message))
+    }
+    const exchange = new WaitingExchange(call, ticker.now(), receiver, () =>
+      this.#waiting.delete(exchange)
+    )
+    this.#waiting.add(exchange)
+    const patience = call.connectTimeout ?? limits.connectTimeout
+    exchange.timer = ticker.after(patience, () => {
+      this.#waiting.delete(exchange)
+      const message = `no link to the node ${this.#name} within ${patience} ms`
+      exchange.fail(this.#fault(call, "upstream_connect", message))
+    })
+    this.#dial()
+    return exchange
+  }
+
+  #dial(retrying = false): void {
+    if (this.#attempt !== undefined || this.#link !== undefined || this.#stopped) return
+    this.#retrying = retrying
+    const { transport, ticker, limits } = this.#context
+    const attempt = new AbortController()
+    this.#attempt = attempt
+    this.#since = ticker.wall()
+    const timer = ticker.after(limits.dialTimeout, () =>
+      attempt.abort(new Error(`no answer within ${limits.dialTimeout} ms`))
+    )
+    transport.open(this.peer, "/skein/link/2", this.addresses, attempt.signal).then(
+      (channel) => {
+        timer.cancel()
+        this.#attempt = undefined
+        if (this.#stopped) {
+          channel.abort(new Error("this node is shutting down"))
+          return
+        }
+        const { linkOptions, node } = this.#context
+        this.#onUp(new DialedLink({ ...linkOptions, channel, ticker, node, remote: this.peer }))
+      },
+      (error: unknown) => {
+        timer.cancel()
+        this.#attempt = undefined
+        this.#onFailed(attempt.signal.aborted ? attempt.signal.reason : error)
+      }
+    )
+  }
+
+  #onUp(link: DialedLink): void {
+    const { ticker, limits, transport, onUp, onDown } = this.#context
+    const began = ticker.now()
+    this.#room = new LinkRoom(link)
+    this.#missed = false
+    this.#short = false
+    this.#since = ticker.wall()
+    link.events = {
+      onDraining: () => {
+        this.#since = ticker.wall()
+      },
+      onDown: (cause) => {
+        this.#room = undefined
+        this.#reason = cause === undefined ? "closed by agreement" : reasonOf(cause)
+        this.#since = ticker.wall()
+        // The connection carries nothing either: a new stream on it would only wait.
+        if (cause instanceof SilenceError) transport.disconnect(this.peer, cause)
+        if (ticker.now() - began < limits.stableAfter) this.#failures++
+        else this.#failures = 0
+        this.#missed = !this.#unused || cause !== undefined
+        this.#unused = false
+        if (this.#missed) onDown(this.peer, cause)
+        if (this.#failures > 0) this.#pauseThenDial()
+        else if (this.#kept) this.#dial()
+      }
+    }
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const exchange of waiting) exchange.begin(this.dispatch, ticker.now())
+    onUp(this.peer)
+  }
+
+  #onFailed(error: unknown): void {
+    const reason = reasonOf(error)
+    this.#failures++
+    this.#reason = reason
+    this.#short = isOwnShortage(error)
+    this.#since = this.#context.ticker.wall()
+    this.#failWaiting(reason)
+    this.#pauseThenDial()
+  }
+
+  #pauseThenDial(): void {
+    if (this.#stopped) return
+    const { ticker, limits } = this.#context
+    const pause = redialPause(this.#failures, ticker.random(), limits)
+    this.#pause = ticker.after(pause, () => {
+      this.#pause = undefined
+      if (this.#kept) this.#dial(true)
+    })
+  }
+
+  #failWaiting(reason: string): void {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    this.#reason = reason
+    for (const exchange of waiting) exchange.fail(this.#connectFault(exchange.call))
+  }
+
+  get #name(): string {
+    return this.#context.linkOptions.nameOf?.(this.peer) ?? this.peer
+  }
+
+  #connectFault(call: Call): Fault {
+    const message = `the node ${this.#name} cannot be reached: ${this.#reason ?? "not yet tried"}`
+    return this.#fault(call, this.#short ? "overflow" : "upstream_connect", message)
+  }
+
+  #fault(call: Call, code: FaultCode, message: string): Fault {
+    return { code, message, node: this.#context.node, service: call.service, sent: false }
+  }
+}

@@ -1,0 +1,18 @@
+/** What the links to a peer need of the node they belong to. */
+import type { PeerKey } from "../../model/Names.ts"
+import type { Ticker } from "../../model/Time.ts"
+import type { LinkOptions } from "../wire/LinkOptions.ts"
+import type { LinkTransport } from "./LinkTransport.ts"
+import type { PeerLinkLimits } from "./PeerLinkLimits.ts"
+
+export interface PeerLinkContext {
+  readonly transport: LinkTransport
+  readonly ticker: Ticker
+  readonly limits: PeerLinkLimits
+  readonly node: string
+  readonly linkOptions: Pick<LinkOptions, "heads" | "limits" | "defer" | "nameOf" | "onDefect">
+  /** Where a peer that nobody wants yet can be reached. */
+  readonly addressesOf: (peer: PeerKey) => ReadonlyArray<string>
+  readonly onUp: (peer: PeerKey) => void
+  readonly onDown: (peer: PeerKey, cause: Error | undefined) => void
+}

@@ -1,0 +1,122 @@
+/** From a request as a client sent it to the call it means, or to what answers it at once. */
+
+import { type Call, type Fields, fieldValue, type RequestHead } from "../../model/Exchange.ts"
+import type { Fault } from "../../model/Fault.ts"
+import { authorityOf, meshDomain, type PeerKey, type ServiceName } from "../../model/Names.ts"
+import type { CallFields } from "../http1/CallFields.ts"
+import { forwardFields, timesThrough } from "../http1/Forwarded.ts"
+import { maxForwards, withForwardsLeft } from "../http1/MaxForwards.ts"
+import type { ParsedRequest } from "../http1/RequestReader.ts"
+import { answerFinally, type OwnAnswer } from "./FinalRecipient.ts"
+import type { PortAuthority } from "./PortAuthority.ts"
+
+export interface HttpCallContext {
+  readonly self: { readonly peer: PeerKey; readonly node: string }
+  /** The service an authority means. */
+  readonly resolve: (authority: string) => ServiceName | undefined
+  /** Every request is for this one, under the authorities below; CONNECT must name it. */
+  readonly fixedService: ServiceName | undefined
+  /** Of the fixed service's port. */
+  readonly portAuthority: Pick<PortAuthority, "allows" | "refusal"> | undefined
+}
+
+/**
+ * Applications that send a request back into the mesh for ever are stopped here. Those that call
+ * each other and copy all headers look the same for as many calls deep as they are on one host.
+ */
+const maxTimesThrough = 16
+
+/** `clientAddress`: without port; undefined when the client has gone already. */
+export const makeHttpCall = (
+  { call: said, head, version }: Pick<ParsedRequest, "call" | "head" | "version">,
+  clientAddress: string | undefined,
+  { fixedService, portAuthority, resolve, self }: HttpCallContext
+): Call | Fault | OwnAnswer => {
+  const { method } = head
+  const service = fixedService ?? resolve(head.authority)
+  const refuse = (code: Fault["code"], message: string): Fault => ({
+    code,
+    message,
+    node: self.node,
+    service,
+    sent: false
+  })
+  let fields: Fields = head.fields
+  if (method === "TRACE" || method === "OPTIONS") {
+    const left = maxForwards(fields)
+    // Before anybody asks for whom it is: the answer is ours in any case.
+    if (left === 0) return answerFinally(head)
+    if (left !== undefined) {
+      if (Number.isNaN(left)) {
+        return refuse(
+          "bad_request",
+          `max-forwards ${JSON.stringify(fieldValue(fields, "max-forwards"))} is not one number of hops, and ${method} with it is not passed on uncounted`
+        )
+      }
+      fields = withForwardsLeft(fields, left)
+    }
+  }
+  if (service === undefined) {
+    return refuse(
+      "route_not_found",
+      head.authority === ""
+        ? `the request names no service: its Host is empty, where NAME.${meshDomain} is needed`
+        : `${head.authority} is not a name of the mesh: this proxy reaches services as NAME.${meshDomain} and nothing else (set NO_PROXY for other hosts)`
+    )
+  }
+  // HTTP/1.0 may leave Host out, and a target without authority leaves it empty; an empty Host is
+  // what most servers refuse, and X-Forwarded-Host and Forwarded would say nothing.
+  const authority = head.authority === "" ? authorityOf(service) : head.authority
+  if (method === "CONNECT") {
+    // Deceptive routing, in the words of RFC 9110 §15.5.1: the client asks for another's tunnel.
+    if (resolve(authority) !== service) {
+      return refuse(
+        "bad_request",
+        `a tunnel to ${authority} was asked for, and this port reaches ${service} alone: CONNECT ${authorityOf(service)}:80, or use the proxy's port`
+      )
+    }
+    return makeCall("tcp", service, undefined, self.peer, said)
+  }
+  if (portAuthority?.allows(head.authority) === false) {
+    return refuse("denied", portAuthority.refusal(head.authority))
+  }
+  if (timesThrough(fields, self.node) >= maxTimesThrough) {
+    return refuse(
+      "bad_request",
+      `the request has been through node ${self.node} ${maxTimesThrough} times (see its Via): ${service} sends it back to the mesh in a loop`
+    )
+  }
+  const hop = { clientAddress, proto: "http", version, authority, node: self.node } as const
+  // Written out: a spread copies property by property, and this is every request.
+  const forwarded: RequestHead = {
+    method,
+    target: head.target,
+    authority,
+    fields: forwardFields(fields, hop),
+    framing: head.framing,
+    upgrade: head.upgrade,
+    expectsContinue: head.expectsContinue
+  }
+  return makeCall("http", service, forwarded, self.peer, said)
+}
+
+const makeCall = (
+  kind: Call["kind"],
+  service: ServiceName,
+  head: RequestHead | undefined,
+  caller: PeerKey,
+  said: CallFields | undefined
+): Call => ({
+  kind,
+  service,
+  head,
+  endpoint: undefined,
+  caller,
+  deadline: said?.deadline,
+  attempt: said?.attempt ?? 0,
+  connectTimeout: undefined
+})
+
+/** It goes nowhere. */
+export const isAnswer = (made: Call | Fault | OwnAnswer): made is Fault | OwnAnswer =>
+  !("kind" in made)

@@ -1,0 +1,250 @@
+/**
+ * The local HTTP/1.1 port: a proxy for `http://NAME.mesh/` (by Host, absolute-form or CONNECT), or
+ * with `fixedService` the port of one service, under that service's names and this host's.
+ */
+import type net from "node:net"
+import { Effect, type Scope } from "effect"
+import type { Dispatch } from "../../model/Exchange.ts"
+import type { Fault } from "../../model/Fault.ts"
+import { type PeerKey, type ServiceName, serviceOfAuthority } from "../../model/Names.ts"
+import type { Ticker } from "../../model/Time.ts"
+import type { Timer } from "../../model/TimerWheel.ts"
+import type { MetricRegistry } from "../cells/Metrics.ts"
+import { KnownBlocks } from "../http1/BlockMemory.ts"
+import { defaultHttp1Limits, type Http1Limits } from "../http1/Limits.ts"
+import { type Keeper, type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
+import { askInterval } from "../socket/UnreadSocket.ts"
+import { type Acceptor, makeAcceptor, type Refusal } from "./Acceptor.ts"
+import { ConnectionSet } from "./ConnectionSet.ts"
+import { HttpConnection } from "./HttpConnection.ts"
+import type { HttpConnectionContext } from "./HttpConnectionContext.ts"
+import type { ListenError } from "./ListenError.ts"
+import { ListenerMetrics } from "./ListenerMetrics.ts"
+import { OverflowConnections } from "./OverflowConnections.ts"
+import { PortAuthority } from "./PortAuthority.ts"
+import { Refusals } from "./Refusals.ts"
+import { defaultMaxConnections } from "./TcpListener.ts"
+
+export interface HttpListenerOptions {
+  readonly host: string
+  /** 0: the system chooses. */
+  readonly port: number
+  readonly dispatch: Dispatch
+  readonly self: { readonly peer: PeerKey; readonly node: string }
+  readonly ticker: Ticker
+  readonly metrics: MetricRegistry
+  /** Of heads. Default 32 KiB, 100 fields. */
+  readonly limits?: Http1Limits | undefined
+  /** At the limit further connections are told `overflow` and closed. Default 10,000. */
+  readonly maxConnections?: number | undefined
+  /** What connections of clients are taken from. Default: without a limit. */
+  readonly sockets?: SocketLane | undefined
+  /** Milliseconds a connection may be open with no request on it. Default 60 s. */
+  readonly idleTimeout?: number | undefined
+  /** Milliseconds from the first byte of a request's head to its last. Default 10 s. */
+  readonly headTimeout?: number | undefined
+  /** The service an authority means. Default: `NAME.mesh`. */
+  readonly resolve?: ((authority: string) => ServiceName | undefined) | undefined
+  /** Every request is for this service, if its Host allows it; CONNECT only when it names it. */
+  readonly fixedService?: ServiceName | undefined
+  /**
+   * Names, in small letters, under which other hosts reach the port of the fixed service, beside all
+   * addresses. Default: none do, and only its own names and loopback are taken.
+   */
+  readonly remoteNames?: ReadonlyArray<string> | undefined
+}
+
+export interface HttpListener {
+  /** Where it really listens. */
+  readonly address: { readonly host: string; readonly port: number }
+  readonly connections: number
+  /** Accepts nothing more and gives the port free, at once; open connections go on. */
+  readonly stop: () => void
+  /**
+   * Accepts nothing more, closes connections without a request, lets the others finish theirs
+   * (each response says `Connection: close`); after `deadline` ms closes what is left.
+   */
+  readonly drain: (deadline: number) => Effect.Effect<void>
+}
+
+const defaultIdleTimeout = 60_000
+const defaultHeadTimeout = 10_000
+/** Timeouts of connections are this much late at most. */
+const sweepInterval = askInterval
+/**
+ * While there is no room for further connections: how long one may be idle, and how long one that
+ * is in use may stay before its next response is its last, ms. So all have a turn.
+ */
+const turnOfFull = 1_000
+/** Connections looked at to find an idle one, of at most 10,000. */
+const maxLooks = 256
+
+export const makeHttpListener = (
+  options: HttpListenerOptions
+): Effect.Effect<HttpListener, ListenError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { host, port } = options
+    const maxConnections = options.maxConnections ?? defaultMaxConnections
+    const listener = `${host}:${port}`
+    const metrics = new ListenerMetrics(options.metrics, listener)
+    const now = () => options.ticker.now()
+    const sockets = options.sockets ?? unlimitedSockets()
+    const refusals = yield* Refusals.make({ listener, maxConnections, sockets, metrics, now })
+    const core = new HttpListenerCore(options, sockets, metrics, refusals)
+    yield* Effect.addFinalizer(() => Effect.sync(() => core.close()))
+    const acceptor: Acceptor = yield* makeAcceptor({
+      host,
+      port,
+      maxConnections,
+      connections: () => core.connections.size,
+      sockets,
+      onConnection: (socket) => core.accept(socket),
+      onOverflow: (socket) => core.overflow(socket),
+      onRefused: (reason, error) => core.refused(reason, error)
+    })
+    return {
+      address: acceptor.address,
+      get connections() {
+        return core.connections.size
+      },
+      stop: acceptor.stop,
+      drain: (deadline) =>
+        Effect.suspend(() => {
+          acceptor.stop()
+          core.drain()
+          return core.connections.finish(deadline)
+        })
+    }
+  })
+
+class HttpListenerCore implements HttpConnectionContext, Keeper {
+  readonly connections = new ConnectionSet<HttpConnection>()
+  readonly #sockets: SocketLane
+  readonly #overflow: OverflowConnections
+  /** Closed for others, and what they took is given back. */
+  readonly #yielded = new WeakSet<HttpConnection>()
+  /** When a connection was last refused, and why. */
+  #fullAt = Number.NEGATIVE_INFINITY
+  #fullBy: Refusal = "max_connections"
+  readonly metrics: ListenerMetrics
+  readonly #refusals: Refusals
+  readonly dispatch: Dispatch
+  readonly self: { readonly peer: PeerKey; readonly node: string }
+  readonly ticker: Ticker
+  readonly limits: Http1Limits
+  readonly blocks = new KnownBlocks()
+  readonly idleTimeout: number
+  readonly headTimeout: number
+  readonly resolve: (authority: string) => ServiceName | undefined
+  readonly fixedService: ServiceName | undefined
+  readonly portAuthority: PortAuthority | undefined
+  draining = false
+  #sweep: Timer | undefined = undefined
+  #dateSecond = -1
+  #date = ""
+
+  constructor(
+    options: HttpListenerOptions,
+    sockets: SocketLane,
+    metrics: ListenerMetrics,
+    refusals: Refusals
+  ) {
+    this.metrics = metrics
+    this.#sockets = sockets
+    this.#refusals = refusals
+    this.dispatch = options.dispatch
+    this.self = options.self
+    this.ticker = options.ticker
+    this.limits = options.limits ?? defaultHttp1Limits
+    this.idleTimeout = options.idleTimeout ?? defaultIdleTimeout
+    this.headTimeout = options.headTimeout ?? defaultHeadTimeout
+    this.resolve = options.resolve ?? serviceOfAuthority
+    const { fixedService, remoteNames } = options
+    const { resolve } = this
+    this.fixedService = fixedService
+    this.portAuthority =
+      fixedService && new PortAuthority({ service: fixedService, resolve, remoteNames })
+    this.#overflow = new OverflowConnections(this, sockets, () => refusals.noRoom(this.#fullBy))
+    sockets.keep(this)
+  }
+
+  get date(): string {
+    const wall = this.ticker.wall()
+    const second = Math.floor(wall / 1_000)
+    if (second !== this.#dateSecond) {
+      this.#dateSecond = second
+      this.#date = new Date(wall).toUTCString()
+    }
+    return this.#date
+  }
+
+  accept(socket: net.Socket): void {
+    this.metrics.accepted.inc()
+    this.metrics.open.add(1)
+    const connection = new HttpConnection(socket, this, () => {
+      this.metrics.open.add(-1)
+      if (!this.#yielded.has(connection)) this.#sockets.give()
+      this.connections.delete(connection)
+    })
+    this.connections.add(connection)
+    if (this.#sweep === undefined) this.#scheduleSweep()
+  }
+
+  overflow(socket: net.Socket): boolean {
+    const isTaken = this.#overflow.take(socket)
+    if (isTaken && this.#sweep === undefined) this.#scheduleSweep()
+    return isTaken
+  }
+
+  refused(reason: Refusal, error: Error | undefined): void {
+    this.#fullAt = this.ticker.now()
+    this.#fullBy = reason
+    this.#refusals.connection(reason, error)
+  }
+
+  isTurnOver(openedAt: number): boolean {
+    if (this.#fullAt === Number.NEGATIVE_INFINITY) return false
+    const turnBegan = this.ticker.now() - turnOfFull
+    return this.#fullAt > turnBegan && openedAt <= turnBegan
+  }
+
+  closeOneIdle(): boolean {
+    const since = this.ticker.now() - turnOfFull
+    for (const connection of this.connections.first(maxLooks)) {
+      if (!connection.yieldIfIdle(since)) continue
+      this.#yielded.add(connection)
+      this.#sockets.give()
+      return true
+    }
+    return false
+  }
+
+  readonly onParseError = (rule: string): void => this.metrics.parseError(rule)
+
+  readonly onTunnelReset = (fault: Fault, client: string): void =>
+    this.#refusals.tunnel(fault.service, fault, client)
+  readonly onDroppedTrailer = (field: string): void => this.metrics.droppedTrailer(field)
+
+  drain(): void {
+    this.draining = true
+    for (const connection of this.connections.all()) connection.closeIfIdle()
+  }
+
+  close(): void {
+    this.#sweep?.cancel()
+    this.#sockets.keepNoMore(this)
+    this.connections.destroyAll()
+    this.#overflow.close()
+  }
+
+  /** Runs only while there are connections, so that an idle node sleeps. */
+  #scheduleSweep(): void {
+    this.#sweep = this.ticker.after(sweepInterval, () => {
+      this.#sweep = undefined
+      const now = this.ticker.now()
+      for (const connection of this.connections.all()) connection.sweep(now)
+      this.#overflow.sweep(now)
+      if (this.connections.size + this.#overflow.size > 0) this.#scheduleSweep()
+    })
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * One connection of a local application to a fixed port: a byte tunnel to a service. Its FIN
+ * becomes the end of the request while the answer goes on; the end of the answer becomes a FIN.
+ * A fault becomes a reset, so that nobody takes what has come for all there was.
+ */
+import type net from "node:net"
+import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../../model/Exchange.ts"
+import { noFields } from "../../model/Exchange.ts"
+import type { Fault } from "../../model/Fault.ts"
+import { lend, writeOut } from "../../model/Loan.ts"
+import type { Ticker } from "../../model/Time.ts"
+import type { Timer } from "../../model/TimerWheel.ts"
+import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
+import { Linger } from "../socket/Linger.ts"
+import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
+import { askForReset, askInterval } from "../socket/UnreadSocket.ts"
+
+export interface TcpConnectionOptions {
+  readonly call: Call
+  readonly dispatch: Dispatch
+  readonly ticker: Ticker
+  /** Name of this node, for faults. */
+  readonly node: string
+  readonly onFault: (fault: Fault, client: string) => void
+  readonly onClosed: (connection: TcpConnection) => void
+}
+
+export class TcpConnection implements ResponseReceiver {
+  readonly #socket: net.Socket
+  readonly #options: TcpConnectionOptions
+  readonly #client: string
+  /** Undefined when the exchange is over. */
+  #stream: RequestStream | undefined
+  /** `onData` returned false and the callee was not told yet that there is room. */
+  #stalled = false
+  #closing: Timer | undefined = undefined
+  /** Runs while the client is not read, and at most once longer. */
+  #asking: Timer | undefined = undefined
+  /** The client's half has ended; the service's. */
+  #ended = false
+  #answered = false
+  /** Why nothing can be written any more: the client has closed, perhaps with a last word. */
+  #unwritable: Error | undefined = undefined
+
+  /** `socket`: accepted, and not yet read from. */
+  constructor(socket: net.Socket, options: TcpConnectionOptions) {
+    this.#socket = socket
+    this.#options = options
+    this.#client = `${socket.remoteAddress ?? "unknown"}:${socket.remotePort ?? 0}`
+    outliveWrites(socket, (error) => this.#onUnwritable(error))
+    socket.on("data", (chunk) => {
+      lend(chunk)
+      if (this.#stream?.write(chunk) === false) this.#pause()
+    })
+    socket.on("drain", () => this.#onDrain())
+    socket.on("end", () => this.#onSocketEnd())
+    // What follows an error is `close`, which is where it is dealt with.
+    socket.on("error", () => undefined)
+    socket.on("close", () => this.#onClose())
+    this.#stream = options.dispatch(options.call, this)
+    socket.resume()
+  }
+
+  /** Ends it now, e.g. because the node stops. */
+  destroy(): void {
+    const { node, call, onFault } = this.#options
+    const message = `node ${node} stopped while the tunnel was open`
+    const fault: Fault = { code: "draining", message, node, service: call.service, sent: true }
+    if (this.#stream !== undefined) onFault(fault, this.#client)
+    this.#cancel(fault)
+    this.#socket.resetAndDestroy()
+  }
+
+  onInfo(): void {}
+  onHead(): void {}
+
+  onData(chunk: Uint8Array): boolean {
+    const room = writeOut(this.#socket, chunk)
+    if (!room) this.#stalled = true
+    return room
+  }
+
+  /** The client may go on sending. */
+  onEnd(): void {
+    this.#answered = true
+    this.#socket.end()
+    if (this.#ended) this.#over()
+  }
+
+  onFault(fault: Fault): void {
+    this.#stream = undefined
+    this.#options.onFault(fault, this.#client)
+    if (!this.#answered) {
+      resetWhenWritten(this.#socket, this.#options.ticker)
+      return
+    }
+    // The answer was whole and still goes out. Then the system resets what the client sends.
+    this.#closing = new Linger(this.#socket, this.#options.ticker)
+    this.#socket.destroySoon()
+  }
+
+  onWritable(): void {
+    this.#socket.resume()
+  }
+
+  #pause(): void {
+    this.#socket.pause()
+    if (this.#asking === undefined) this.#askLater()
+  }
+
+  #askLater(): void {
+    this.#asking = this.#options.ticker.after(askInterval, () => {
+      this.#asking = undefined
+      if (!this.#socket.isPaused()) return
+      askForReset(this.#socket)
+      this.#askLater()
+    })
+  }
+
+  /**
+   * What the client said before it closed is still to be read, unless its service takes nothing
+   * anyway: then nobody waits for it.
+   */
+  #onUnwritable(error: Error): void {
+    this.#unwritable = error
+    if (this.#ended || this.#socket.isPaused()) this.#socket.destroy(error)
+  }
+
+  #onSocketEnd(): void {
+    const unwritable = this.#unwritable
+    if (unwritable !== undefined && isReset(unwritable)) {
+      this.#socket.destroy(unwritable)
+      return
+    }
+    this.#ended = true
+    this.#stream?.end(noFields)
+    if (this.#answered) this.#over()
+    else if (unwritable !== undefined) this.#socket.destroy(unwritable)
+  }
+
+  /** Both halves have ended: the socket closes once the client has taken the rest. */
+  #over(): void {
+    this.#stream = undefined
+    this.#closing = new Linger(this.#socket, this.#options.ticker)
+  }
+
+  #onDrain(): void {
+    if (!this.#stalled) return
+    this.#stalled = false
+    this.#stream?.resume()
+  }
+
+  #onClose(): void {
+    this.#closing?.cancel()
+    this.#asking?.cancel()
+    const { node, call } = this.#options
+    const message = `${this.#client} closed its connection`
+    this.#cancel({ code: "client_gone", message, node, service: call.service, sent: true })
+    this.#options.onClosed(this)
+  }
+
+  #cancel(fault: Fault): void {
+    const stream = this.#stream
+    this.#stream = undefined
+    stream?.cancel(fault)
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * The outbound half of a node's request plane: takes calls to services and carries each to an
+ * endpoint, as the service's policy says. It follows the mesh view by itself.
+ */
+import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../../model/Exchange.ts"
+import type { Fault } from "../../model/Fault.ts"
+import type { EndpointView, MeshView, MeshViewCell } from "../../model/MeshView.ts"
+import type { PeerKey, ServiceName } from "../../model/Names.ts"
+import type { ExchangeObservation, Observer } from "../../model/Observer.ts"
+import { defaultPolicy, type Policy } from "../../model/Policy.ts"
+import type { Ticker } from "../../model/Time.ts"
+import type { MetricRegistry } from "../cells/Metrics.ts"
+import type { PeerState } from "./EndpointState.ts"
+import { type ExchangeContext, OutboundExchange } from "./OutboundExchange.ts"
+import { protocolConflict, routeNotFound } from "./OutboundFaults.ts"
+import { PolicyMetrics } from "./PolicyMetrics.ts"
+import { type PlanContext, ServicePlan } from "./ServicePlan.ts"
+import { observeStandings } from "./StandingMetrics.ts"
+import { type EndpointStatus, endpointStatus, type ServiceStats, serviceStats } from "./Status.ts"
+
+export interface OutboundOptions {
+  readonly self: { readonly peer: PeerKey; readonly node: string; readonly zone?: string }
+  readonly view: MeshViewCell
+  /** Services without one get the default policy. */
+  readonly policies: ReadonlyMap<ServiceName, Policy>
+  readonly ticker: Ticker
+  readonly metrics: MetricRegistry
+  readonly observer: Observer
+  /** This node's inbound stack: its own endpoints are called without a link. */
+  readonly local: Dispatch
+  /**
+   * To another node; asked once per endpoint. Without a link its calls end with `upstream_connect`
+   * and `sent: false`.
+   */
+  readonly remote: (peer: PeerKey) => Dispatch
+  /** Why a service is not in the view, when that is known; asked only when somebody calls it. */
+  readonly whyMissing?: (service: ServiceName) => string | undefined
+}
+
+export interface Outbound {
+  readonly dispatch: Dispatch
+  /** Replaces all policies. State of the parts that did not change is kept. */
+  readonly setPolicies: (policies: ReadonlyMap<ServiceName, Policy>) => void
+  /**
+   * The link to a peer broke: its endpoints are skipped at once, unless there are no others, until
+   * `peerUp` or until one of them answers. Call it before the exchanges on the link are failed, so
+   * that their retries go elsewhere.
+   */
+  readonly peerDown: (peer: PeerKey) => void
+  readonly peerUp: (peer: PeerKey) => void
+  /** Empty for a service that is not in the mesh. */
+  readonly endpoints: (service: ServiceName) => ReadonlyArray<EndpointStatus>
+  readonly services: () => ReadonlyArray<ServiceStats>
+  /**
+   * Stops following the view, and trying again. Attempts under way go on; whoever ends their links
+   * ends them.
+   */
+  readonly close: () => void
+}
+
+export const makeOutbound = (options: OutboundOptions): Outbound => {
+  const { local, observer, remote, self, ticker, view } = options
+  let policies = options.policies
+  const plans = new Map<ServiceName, ServicePlan>()
+  /** Peers in the view, and those whose link broke since. */
+  const peers = new Map<PeerKey, PeerState>()
+  const exchangeContext: ExchangeContext = {
+    node: self.node,
+    ticker,
+    stopping: false,
+    pausing: new Set()
+  }
+
+  const peerState = (peer: PeerKey): PeerState => {
+    const known = peers.get(peer)
+    if (known !== undefined) return known
+    const state = { down: false }
+    peers.set(peer, state)
+    return state
+  }
+
+  const planContext: PlanContext = {
+    metrics: new PolicyMetrics(options.metrics),
+    random: () => ticker.random(),
+    peer: (endpoint) => peerState(endpoint.peer),
+    answered: (peer) => setDown(peer, false),
+    dispatchTo: (endpoint: EndpointView) => (endpoint.local ? local : remote(endpoint.peer))
+  }
+
+  const follow = (current: MeshView): void => {
+    const now = ticker.now()
+    for (const [name, service] of current.services) {
+      let plan = plans.get(name)
+      if (plan === undefined) {
+        plan = new ServicePlan(name, policies.get(name) ?? defaultPolicy, planContext)
+        plans.set(name, plan)
+      }
+      plan.update(service, now)
+    }
+    const present = new Set<PeerKey>()
+    for (const [name, plan] of plans) {
+      if (!current.services.has(name)) {
+        plans.delete(name)
+        plan.close()
+      } else for (const endpoint of plan.endpoints) present.add(endpoint.view.peer)
+    }
+    for (const peer of peers.keys()) if (!present.has(peer)) peers.delete(peer)
+  }
+
+  const setDown = (peer: PeerState, down: boolean): void => {
+    if (peer.down === down) return
+    peer.down = down
+    const now = ticker.now()
+    for (const plan of plans.values()) {
+      plan.invalidate()
+      if (down) continue
+      for (const endpoint of plan.endpoints) if (endpoint.peer === peer) endpoint.recovered(now)
+    }
+  }
+
+  const begin = (call: Call, unknown: boolean): ExchangeObservation =>
+    observer.begin({
+      direction: "outbound",
+      kind: call.kind,
+      service: call.service,
+      unknown,
+      caller: self.node,
+      method: call.head?.method ?? "",
+      target: call.head?.target ?? "",
+      fields: call.head?.fields ?? []
+    })
+
+  observeStandings(
+    options.metrics,
+    () => plans.values(),
+    () => ticker.now()
+  )
+  follow(view.current)
+  const unsubscribe = view.subscribe(follow)
+
+  return {
+    dispatch: (call, receiver) => {
+      const plan = plans.get(call.service)
+      const observation = begin(call, plan === undefined)
+      if (plan === undefined) {
+        return new Refusal(
+          routeNotFound(self.node, call.service, options.whyMissing?.(call.service)),
+          receiver,
+          observation
+        )
+      }
+      if (plan.httpLeftOut !== undefined && call.kind === "http") {
+        const fault = protocolConflict(self.node, plan, plan.httpLeftOut)
+        return new Refusal(fault, receiver, observation)
+      }
+      const exchange = new OutboundExchange(exchangeContext, plan, call, receiver, observation)
+      exchange.start()
+      return exchange
+    },
+    setPolicies: (next) => {
+      policies = next
+      for (const [name, plan] of plans) plan.setPolicy(next.get(name) ?? defaultPolicy)
+    },
+    peerDown: (peer) => {
+      // Nothing stands between a node and its own endpoints.
+      if (peer !== self.peer) setDown(peerState(peer), true)
+    },
+    peerUp: (peer) => setDown(peerState(peer), false),
+    endpoints: (service) => {
+      const plan = plans.get(service)
+      return plan === undefined ? [] : endpointStatus(plan, ticker)
+    },
+    services: () => Array.from(plans.values(), (plan) => serviceStats(plan, ticker.now())),
+    close: () => {
+      unsubscribe()
+      exchangeContext.stopping = true
+      for (const exchange of [...exchangeContext.pausing]) exchange.stop()
+    }
+  }
+}
+
+/** A call that nobody can carry: its fault follows in a microtask. */
+class Refusal implements RequestStream {
+  #receiver: ResponseReceiver | undefined
+  readonly #observation: ExchangeObservation
+  #received = 0
+
+  constructor(fault: Fault, receiver: ResponseReceiver, observation: ExchangeObservation) {
+    this.#receiver = receiver
+    this.#observation = observation
+    queueMicrotask(() => this.#end(fault)?.onFault(fault))
+  }
+
+  write(chunk: Uint8Array): boolean {
+    this.#received += chunk.length
+    return true
+  }
+
+  end(): void {}
+
+  resume(): void {}
+
+  cancel(fault: Fault): void {
+    this.#end(fault)
+  }
+
+  #end({ code, message }: Fault): ResponseReceiver | undefined {
+    const receiver = this.#receiver
+    if (receiver !== undefined) {
+      this.#receiver = undefined
+      this.#observation.end({ kind: "fault", code, message }, this.#received, 0)
+    }
+    return receiver
+  }
+}

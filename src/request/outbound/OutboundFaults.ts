@@ -1,0 +1,92 @@
+/** What the outbound stack itself says when it cannot carry an exchange. */
+import type { Fault } from "../../model/Fault.ts"
+import type { LeftOut } from "../../model/MeshView.ts"
+import type { ServiceName } from "../../model/Names.ts"
+import type { PassedLimit } from "./ExchangeLimits.ts"
+import type { ServicePlan } from "./ServicePlan.ts"
+
+/** `why`: what is known of a service that some node means to offer. */
+export const routeNotFound = (
+  node: string,
+  service: ServiceName,
+  why: string | undefined
+): Fault => ({
+  code: "route_not_found",
+  message: `no node of the mesh offers a service named ${service}${why === undefined ? "" : `: ${why}`}`,
+  node,
+  service,
+  sent: false
+})
+
+export const shuttingDown = (node: string, service: ServiceName): Fault => ({
+  code: "draining",
+  message: "this node is shutting down",
+  node,
+  service,
+  sent: false
+})
+
+/** An HTTP call to what most nodes say is no HTTP service, though some say so. */
+export const protocolConflict = (
+  node: string,
+  { protocol, service }: ServicePlan,
+  { endpoint }: LeftOut
+): Fault => ({
+  code: "no_healthy_endpoint",
+  message: `nodes contradict each other about ${service}: the mesh uses ${protocol}, and ${endpoint.node}, which says http, gets no calls; see \`skein doctor\``,
+  node,
+  service,
+  sent: false
+})
+
+export const noHealthyEndpoint = (node: string, plan: ServicePlan, now: number): Fault => {
+  const { service } = plan
+  const wait = plan.retryAfter(now)
+  return {
+    code: "no_healthy_endpoint",
+    message: `no endpoint of ${service} can take a request: ${plan.explain(now)}`,
+    node,
+    service,
+    sent: false,
+    ...(wait === undefined ? {} : { retryAfter: Math.max(1, Math.ceil(wait / 1_000)) })
+  }
+}
+
+/** `last`: node of the last endpoint tried. */
+export const upstreamTimeout = (
+  node: string,
+  service: ServiceName,
+  { limit, millis, what }: PassedLimit,
+  { attempts, last }: { readonly attempts: number; readonly last: string | undefined }
+): Fault => ({
+  code: "upstream_timeout",
+  message: `${service} did not ${what} within ${Math.round(millis)} ms (${limit})${
+    attempts > 1 ? `, after ${attempts} attempts` : ""
+  }${last === undefined ? "" : `; last tried on ${last}`}`,
+  node,
+  service,
+  sent: true
+})
+
+/** The caller was waited for, not the endpoint. `received`: bytes of its body so far. */
+export const clientTimeout = (
+  node: string,
+  service: ServiceName,
+  { limit, millis }: PassedLimit,
+  received: number
+): Fault => ({
+  code: "client_timeout",
+  message: `the client had not sent all of its request to ${service} within ${Math.round(millis)} ms (${limit}); ${received} bytes of the body have come`,
+  node,
+  service,
+  sent: true
+})
+
+/** Never answered: told to the endpoint's side of an attempt that is given up for another. */
+export const superseded = (node: string, service: ServiceName): Fault => ({
+  code: "client_gone",
+  message: "the caller's node turned to another attempt",
+  node,
+  service,
+  sent: true
+})

@@ -1,0 +1,300 @@
+import fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import type { Call } from "../../model/Exchange.ts"
+import type { Fault } from "../../model/Fault.ts"
+import { leastLoan, lend } from "../../model/Loan.ts"
+import { PeerKey, ServiceName } from "../../model/Names.ts"
+import { tcpCall } from "../../testing/LinkTestPair.ts"
+import { endsWith, FrameType, frameLimits, headerLength, ProtocolError } from "./Frame.ts"
+import { FrameDecoder } from "./FrameDecoder.ts"
+import {
+  decodeFault,
+  decodeOpening,
+  decodeTrailers,
+  encodeFault,
+  encodeOpening,
+  encodeTrailers
+} from "./FramePayload.ts"
+import { FrameWriter } from "./FrameWriter.ts"
+import { Outbox } from "./Outbox.ts"
+
+interface Seen {
+  readonly type: number
+  readonly exchange: number
+  readonly payload: string
+}
+
+const collect = (chunks: Iterable<Uint8Array>): Array<Seen> => {
+  const seen: Array<Seen> = []
+  const decoder = new FrameDecoder((type, exchange, payload) =>
+    seen.push({ type, exchange, payload: payload.toString("latin1") })
+  )
+  for (const chunk of chunks) decoder.push(chunk)
+  return seen
+}
+
+/** Cuts at the given offsets. */
+const cut = (bytes: Uint8Array, sizes: ReadonlyArray<number>): Array<Uint8Array> => {
+  const chunks: Array<Uint8Array> = []
+  for (let offset = 0, i = 0; offset < bytes.length; i++) {
+    const size = sizes.length === 0 ? bytes.length : sizes[i % sizes.length]!
+    chunks.push(bytes.subarray(offset, offset + size))
+    offset += size
+  }
+  return chunks
+}
+
+const exchange = fc.integer({ min: 0, max: 0xffff_ffff })
+const anyFrame = fc.record({
+  type: fc.constantFrom<FrameType>(FrameType.head, FrameType.data, FrameType.end),
+  exchange,
+  payload: fc.uint8Array({ maxLength: 3_000 })
+})
+
+describe("frames", () => {
+  it("come out as they went in, however the stream is cut", () => {
+    fc.assert(
+      fc.property(
+        fc.array(anyFrame, { maxLength: 20 }),
+        fc.array(fc.integer({ min: 1, max: 5_000 }), { maxLength: 6 }),
+        (frames, sizes) => {
+          const writer = new FrameWriter()
+          for (const it of frames) writer.bytes(it.type, it.exchange, it.payload)
+          const seen = collect(cut(writer.take(), sizes))
+          expect(seen).toEqual(
+            frames.map((it) => ({
+              type: it.type,
+              exchange: it.exchange,
+              payload: Buffer.from(it.payload).toString("latin1")
+            }))
+          )
+        }
+      )
+    )
+  })
+
+  it("are gathered from chunks, whose memory is free as soon as it was copied", () => {
+    const length = fc.oneof(fc.integer({ min: 1, max: 400 }), fc.constant(leastLoan + 1))
+    fc.assert(
+      fc.property(
+        fc.array(length, { minLength: 1, maxLength: 12 }),
+        fc.array(fc.integer({ min: 1, max: 3 * leastLoan }), { minLength: 1 }),
+        (sizes, turns) => {
+          const chunks = sizes.map((size, i) => Buffer.from(new ArrayBuffer(size)).fill(i))
+          const whole = Buffer.concat(chunks).toString("latin1")
+          const outbox = new Outbox(9, whole.length, {
+            onRoom: () => {},
+            onDrained: () => {},
+            onBroken: () => {}
+          })
+          for (const chunk of chunks) {
+            lend(chunk)
+            outbox.put(chunk)
+          }
+          const writer = new FrameWriter()
+          for (let i = 0; outbox.sendable; i++) {
+            outbox.send(writer, Math.min(outbox.pending, turns[i % turns.length]!))
+          }
+          const frames = collect([writer.take()])
+          expect(frames.map(({ payload }) => payload).join("")).toBe(whole)
+          for (const [i, chunk] of chunks.entries()) {
+            expect(chunk.length).toBe(sizes[i]! < leastLoan ? sizes[i] : 0)
+          }
+        }
+      )
+    )
+  })
+
+  it("that were taken are never written to again", () => {
+    const writer = new FrameWriter()
+    writer.bytes(FrameType.data, 1, Buffer.from("first"))
+    const first = writer.take()
+    const before = Buffer.from(first)
+    for (let i = 0; i < 5_000; i++) writer.bytes(FrameType.data, 2, Buffer.from("second"))
+    expect(first.equals(before)).toBe(true)
+    expect(collect([writer.take()]).length).toBe(5_000)
+  })
+
+  it("say the end of their exchange, if they are its last and nothing stands between", () => {
+    const writer = new FrameWriter()
+    writer.text(FrameType.open, 1, undefined, "head")
+    expect(writer.end(2)).toBe(false)
+    expect(writer.end(1)).toBe(true)
+    expect(writer.end(1)).toBe(false)
+    writer.number(FrameType.credit, 1, 7)
+    expect(writer.end(1)).toBe(false)
+    writer.bytes(FrameType.data, 3, Buffer.alloc(40_000, "x"))
+    expect(writer.end(3)).toBe(true)
+    const bytes = writer.take()
+    expect(writer.end(3)).toBe(false)
+    for (const sizes of [[], [1], [7, 30_000]]) {
+      const seen = collect(cut(bytes, sizes)).map(({ type, exchange }) => [type, exchange])
+      expect(seen).toEqual([
+        [FrameType.open, 1],
+        [FrameType.end, 1],
+        [FrameType.credit, 1],
+        [FrameType.data, 3],
+        [FrameType.end, 3]
+      ])
+    }
+  })
+
+  it("of other types cannot say an end", () => {
+    const writer = new FrameWriter()
+    writer.number(FrameType.credit, 1, 7)
+    const bytes = writer.take()
+    bytes[3] = FrameType.credit | endsWith
+    expect(() => collect([bytes])).toThrow(ProtocolError)
+  })
+
+  it("within one chunk are not copied", () => {
+    const writer = new FrameWriter()
+    writer.bytes(FrameType.data, 1, Buffer.from("payload"))
+    const chunk = writer.take()
+    const payloads: Array<Buffer> = []
+    new FrameDecoder((_type, _exchange, payload) => payloads.push(payload)).push(chunk)
+    expect(payloads[0]?.buffer).toBe(chunk.buffer)
+  })
+
+  it("that are garbage throw nothing but a ProtocolError", () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ maxLength: 300 }),
+        fc.integer({ min: 1, max: 50 }),
+        (bytes, size) => {
+          try {
+            collect(cut(bytes, [size]))
+          } catch (error) {
+            expect(error).toBeInstanceOf(ProtocolError)
+          }
+        }
+      ),
+      { numRuns: 2_000 }
+    )
+  })
+
+  it("that are too long are refused before memory is taken for them", () => {
+    const header = Buffer.alloc(headerLength)
+    header.writeUInt32BE((frameLimits.data + 1) * 256 + FrameType.data)
+    expect(() => collect([header])).toThrow(ProtocolError)
+    header.writeUInt32BE(frameLimits.data * 256 + FrameType.data)
+    expect(collect([header])).toEqual([])
+  })
+
+  it("are not handed on after stop", () => {
+    const writer = new FrameWriter()
+    writer.bytes(FrameType.data, 1, Buffer.from("a"))
+    writer.bytes(FrameType.data, 1, Buffer.from("b"))
+    let seen = 0
+    const decoder: FrameDecoder = new FrameDecoder(() => {
+      seen++
+      decoder.stop()
+    })
+    decoder.push(writer.take())
+    decoder.push(Buffer.from("whatever"))
+    expect(seen).toBe(1)
+  })
+})
+
+const call: fc.Arbitrary<Call> = fc.record({
+  kind: fc.constant("tcp"),
+  service: fc
+    .stringMatching(/^[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?$/)
+    .map((name) => ServiceName.make(name)),
+  head: fc.constant(undefined),
+  endpoint: fc.option(fc.string({ maxLength: 64 }), { nil: undefined }),
+  caller: fc.constant(PeerKey.make("12D3KooWA1iceA1iceA1iceA1ice")),
+  deadline: fc.option(fc.integer({ min: 0, max: 10_000_000 }), { nil: undefined }),
+  attempt: fc.integer({ min: 0, max: 255 }),
+  connectTimeout: fc.option(fc.integer({ min: 0, max: 10_000_000 }), { nil: undefined })
+})
+
+describe("payloads", () => {
+  it("of openings come back equal", () => {
+    fc.assert(
+      fc.property(call, (it) => {
+        const section = it.attempt % 129
+        const bytes = encodeOpening(it, section)
+        const { head, ...opening } = decodeOpening(bytes)
+        // A lone surrogate has no UTF-8 form.
+        const { head: _head, caller: _caller, endpoint, ...sent } = it
+        const text = endpoint === undefined ? undefined : Buffer.from(endpoint).toString()
+        expect(opening).toEqual({ ...sent, endpoint: text, section })
+        expect(head).toBe(bytes.length)
+      })
+    )
+  })
+
+  it("of openings round times to what is left of them, and cut what does not fit", () => {
+    const sent = (millis: number | undefined) => {
+      const limits = { deadline: millis, connectTimeout: millis }
+      const opening = decodeOpening(encodeOpening({ ...tcpCall(), ...limits }, 0))
+      expect(opening.connectTimeout).toBe(opening.deadline)
+      return opening.connectTimeout
+    }
+    expect(sent(undefined)).toBeUndefined()
+    expect(sent(299.9)).toBe(299)
+    expect(sent(-1)).toBe(0)
+    // 49 days and more; not "none".
+    expect(sent(1e12)).toBe(0xffff_fffe)
+  })
+
+  it("of trailers come back equal", () => {
+    const field = fc.tuple(
+      fc.stringMatching(/^[A-Za-z0-9-]{1,20}$/),
+      fc.stringMatching(/^[ -~]{0,60}$/)
+    )
+    fc.assert(
+      fc.property(fc.array(field, { maxLength: 20 }), (fields) => {
+        const flat = fields.flat()
+        expect(decodeTrailers(encodeTrailers(flat) ?? Buffer.from("too long"))).toEqual(flat)
+      })
+    )
+  })
+
+  it("of trailers that do not fit, or are not latin-1, are refused when encoding", () => {
+    expect(encodeTrailers(["x", "y".repeat(frameLimits.trailers)])).toBeUndefined()
+    expect(encodeTrailers(["x", "\u010d\u010a"])).toBeUndefined()
+  })
+
+  it("of faults come back equal, and fit", () => {
+    const fault: Fault = {
+      code: "rate_limited",
+      message: "more than 100 per second",
+      node: "host-b",
+      service: ServiceName.make("payments"),
+      sent: false,
+      retryAfter: 2
+    }
+    expect(decodeFault(encodeFault(fault))).toEqual(fault)
+    const { retryAfter: _, ...without } = fault
+    expect(decodeFault(encodeFault({ ...without, service: undefined }))).toEqual({
+      ...without,
+      service: undefined
+    })
+    const long = { ...fault, message: "\u0001".repeat(10_000) }
+    expect(encodeFault(long).length).toBeLessThanOrEqual(frameLimits.reset)
+  })
+
+  it("of a newer peer's fault become the most careful one", () => {
+    const bytes = Buffer.from(
+      '{"code":"brand_new","message":"m","node":"n","service":null,"sent":true}'
+    )
+    expect(decodeFault(bytes).code).toBe("upstream_reset")
+  })
+
+  it("that are garbage throw nothing but a ProtocolError", () => {
+    for (const decode of [decodeOpening, decodeTrailers, decodeFault]) {
+      fc.assert(
+        fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
+          try {
+            decode(Buffer.from(bytes))
+          } catch (error) {
+            expect(error).toBeInstanceOf(ProtocolError)
+          }
+        }),
+        { numRuns: 1_000 }
+      )
+    }
+  })
+})

@@ -1,0 +1,192 @@
+/** Payloads with a shape of their own: open, end (trailers), reset (a fault). */
+import { Option, Schema } from "effect"
+import type { Call, Fields } from "../../model/Exchange.ts"
+import { noFields } from "../../model/Exchange.ts"
+import { type Fault, type FaultCode, isFaultCode } from "../../model/Fault.ts"
+import { isServiceName, type ServiceName } from "../../model/Names.ts"
+import { frameLimits, ProtocolError } from "./Frame.ts"
+
+/** What an open frame says before the head. */
+export interface Opening {
+  readonly kind: Call["kind"]
+  readonly service: ServiceName
+  readonly endpoint: string | undefined
+  readonly deadline: number | undefined
+  readonly attempt: number
+  readonly connectTimeout: number | undefined
+  /** Number of the section that the head's fields are; 0: they stand in its text. */
+  readonly section: number
+  /** Offset in the payload at which the text of the request's head begins; its end for tcp. */
+  readonly head: number
+}
+
+/** In place of a time. */
+const noLimit = 0xffff_ffff
+const noEndpoint = 0xffff
+const openFixed = 14
+
+const wholeMillis = (limit: number | undefined): number =>
+  limit === undefined ? noLimit : Math.max(0, Math.min(noLimit - 1, Math.floor(limit)))
+
+/**
+ * u8 kind (0 http, 1 tcp) | u8 attempt | u32 deadline | u32 connect timeout | u8, u16 lengths of
+ * service and endpoint | u8 section | service | endpoint. The head's text follows it in the frame.
+ */
+export const encodeOpening = (call: Call, section: number): Buffer => {
+  const endpoint = call.endpoint === undefined ? 0 : Buffer.byteLength(call.endpoint)
+  const bytes = Buffer.allocUnsafe(openFixed + call.service.length + endpoint)
+  patchOpening(bytes, call, section)
+  bytes[10] = call.service.length
+  bytes.writeUInt16BE(call.endpoint === undefined ? noEndpoint : endpoint, 11)
+  bytes.write(call.service, openFixed, "latin1")
+  if (call.endpoint !== undefined) bytes.write(call.endpoint, openFixed + call.service.length)
+  return bytes
+}
+
+/** Writes what differs between two calls to one endpoint. */
+export const patchOpening = (opening: Buffer, call: Call, section: number): void => {
+  opening[0] = call.kind === "http" ? 0 : 1
+  opening[1] = Math.min(255, call.attempt)
+  opening.writeUInt32BE(wholeMillis(call.deadline), 2)
+  opening.writeUInt32BE(wholeMillis(call.connectTimeout), 6)
+  opening[13] = section
+}
+
+export interface TargetNames {
+  readonly service: ServiceName
+  /** Empty when there is none, or it is. */
+  readonly endpoint: string
+}
+
+/** The names in an opening's bytes from `start`, where the service's begins. */
+export const targetNames = (
+  payload: Buffer,
+  start: number,
+  serviceEnd: number,
+  end: number
+): TargetNames => {
+  const service = payload.toString("latin1", start, serviceEnd)
+  if (!isServiceName(service)) throw new ProtocolError("open frame for no valid service name")
+  return { service, endpoint: payload.toString("utf8", serviceEnd, end) }
+}
+
+export const decodeOpening = (payload: Buffer, names = targetNames): Opening => {
+  if (payload.length < openFixed) throw new ProtocolError("open frame cut short")
+  const kind = payload[0]!
+  if (kind > 1) throw new ProtocolError(`open frame of unknown kind ${kind}`)
+  const deadline = payload.readUInt32BE(2)
+  const connectTimeout = payload.readUInt32BE(6)
+  const endpointLength = payload.readUInt16BE(11)
+  const serviceEnd = openFixed + payload[10]!
+  const end = endpointLength === noEndpoint ? serviceEnd : serviceEnd + endpointLength
+  if (end > payload.length || end > frameLimits.openPreamble) {
+    throw new ProtocolError("open frame whose names exceed it")
+  }
+  const { endpoint, service } = names(payload, openFixed, serviceEnd, end)
+  if (kind === 1 && end !== payload.length) throw new ProtocolError("tcp open frame with a head")
+  return {
+    kind: kind === 0 ? "http" : "tcp",
+    service,
+    endpoint: endpointLength === noEndpoint ? undefined : endpoint,
+    deadline: deadline === noLimit ? undefined : deadline,
+    attempt: payload[1]!,
+    connectTimeout: connectTimeout === noLimit ? undefined : connectTimeout,
+    section: payload[13]!,
+    head: end
+  }
+}
+
+const none = Buffer.alloc(0)
+
+/** Above U+00FF a character would be cut to its low byte, and become another one on the wire. */
+const beyondLatin1 = /[^\0-\xff]/
+
+/** Whether a head or trailer crosses the link as it is. */
+export const isLatin1 = (text: string): boolean => !beyondLatin1.test(text)
+
+/**
+ * u16 length and latin-1 bytes per string. Undefined when they do not fit a frame or are not
+ * latin-1.
+ */
+export const encodeTrailers = (fields: Fields): Buffer | undefined => {
+  if (fields.length === 0) return none
+  let length = 0
+  for (const field of fields) {
+    if (!isLatin1(field)) return undefined
+    length += 2 + field.length
+  }
+  if (length > frameLimits.trailers) return undefined
+  const bytes = Buffer.allocUnsafe(length)
+  let offset = 0
+  for (const field of fields) {
+    offset = bytes.writeUInt16BE(field.length, offset)
+    offset += bytes.write(field, offset, "latin1")
+  }
+  return bytes
+}
+
+/** Line ends and NUL would let a trailer pass for two on HTTP/1.1 (RFC 9110 §5.5). */
+const forbidden = /[\r\n\0]/
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+
+export const decodeTrailers = (payload: Buffer): Fields => {
+  if (payload.length === 0) return noFields
+  const fields: Array<string> = []
+  let offset = 0
+  while (offset < payload.length) {
+    if (payload.length - offset < 2) throw new ProtocolError("trailers cut short")
+    const end = offset + 2 + payload.readUInt16BE(offset)
+    if (end > payload.length) throw new ProtocolError("trailers cut short")
+    const text = payload.toString("latin1", offset + 2, end)
+    if (fields.length % 2 === 0 ? !token.test(text) : forbidden.test(text)) {
+      throw new ProtocolError("trailer with a forbidden character")
+    }
+    fields.push(text)
+    offset = end
+  }
+  if (fields.length % 2 !== 0) throw new ProtocolError("trailer without a value")
+  return fields
+}
+
+const FaultText = Schema.parseJson(
+  Schema.Struct({
+    code: Schema.String,
+    message: Schema.String,
+    node: Schema.String,
+    service: Schema.NullOr(Schema.String),
+    sent: Schema.Boolean,
+    retryAfter: Schema.optional(Schema.Number.pipe(Schema.between(0, 86_400)))
+  })
+)
+const decodeFaultText = Schema.decodeUnknownOption(FaultText)
+
+export const encodeFault = (fault: Fault): Buffer =>
+  Buffer.from(
+    JSON.stringify({
+      code: fault.code,
+      // At worst six bytes per character: an escaped control character.
+      message: fault.message.slice(0, 512),
+      node: fault.node.slice(0, 128),
+      service: fault.service ?? null,
+      sent: fault.sent,
+      ...(fault.retryAfter === undefined ? {} : { retryAfter: fault.retryAfter })
+    })
+  )
+
+/**
+ * A code this version does not know (a newer peer's) becomes `upstream_reset`: the most careful
+ * of them.
+ */
+export const decodeFault = (payload: Buffer): Fault => {
+  const text = Option.getOrUndefined(decodeFaultText(payload.toString("utf8")))
+  if (text === undefined) throw new ProtocolError("reset frame without a readable fault")
+  const code: FaultCode = isFaultCode(text.code) ? text.code : "upstream_reset"
+  return {
+    code,
+    message: text.message,
+    node: text.node,
+    service: text.service !== null && isServiceName(text.service) ? text.service : undefined,
+    sent: text.sent,
+    ...(text.retryAfter === undefined ? {} : { retryAfter: text.retryAfter })
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * A made-up node, for tests of whatever shows nodes: the admin server, the commands, a dashboard.
+ * Every field has a value that can be told from its neighbours; parts are replaced by `overrides`.
+ */
+import { Effect, Schema } from "effect"
+import { AdminConflict, AdminNotFound } from "../admin/AdminError.ts"
+import {
+  EndpointStatus,
+  LinkStatus,
+  MemberStatus,
+  NodeStatus,
+  ServiceStatus
+} from "../admin/AdminModel.ts"
+import type { AdminSource } from "../admin/AdminSource.ts"
+
+const peers = {
+  a: "12D3KooWAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+  b: "12D3KooWBbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+  c: "12D3KooWCccccccccccccccccccccccccccccccccccccccccccc"
+}
+
+/** The sample's wall clock: 2026-01-02T03:04:05Z. */
+export const sampleNow = 1_767_323_045_000
+
+const hours = (count: number) => count * 3_600_000
+
+export const sampleStatus: NodeStatus = Schema.decodeSync(NodeStatus)({
+  node: "host-a",
+  peer: peers.a,
+  mesh: { id: "00112233445566778899aabbccddeeff", name: "shop" },
+  version: "0.1.0",
+  zone: "eu-west/1a",
+  state: "serving",
+  startedAt: sampleNow - hours(26),
+  uptimeMs: hours(26),
+  nowAt: sampleNow,
+  addresses: ["/ip4/192.0.2.1/tcp/4001"],
+  listening: ["/ip4/0.0.0.0/tcp/4001"],
+  announced: [
+    {
+      ...{ address: "/ip4/192.0.2.1/tcp/4001", configured: true, state: "reached" },
+      ...{ checkedAt: sampleNow - 120_000, by: ["host-b"] }
+    }
+  ],
+  proxy: "127.0.0.1:4140",
+  configPath: null,
+  dataDir: "/var/lib/skein",
+  dataDirProblem: null,
+  certificate: {
+    expiresAt: sampleNow + hours(20),
+    renewAt: sampleNow + hours(8),
+    renewalError: null,
+    services: ["*"],
+    capabilities: ["admit"],
+    admits: { depth: 2, maxDepth: 32, untilAt: sampleNow + hours(24 * 200) }
+  },
+  clock: { aheadMs: 3, measured: 1, agreeing: 1, refused: [] },
+  readiness: [
+    { name: "identity", ready: true, detail: "certificate valid" },
+    { name: "listeners", ready: true, detail: "2 open" }
+  ],
+  findings: [],
+  actors: [
+    { name: "membership", state: "running", restarts: 0, mailbox: 0, dropped: 0, lastError: null },
+    { name: "catalogue", state: "running", restarts: 1, mailbox: 2, dropped: 0, lastError: "boom" }
+  ],
+  telemetry: { collector: null, reachable: null, dropped: 0, lastError: null },
+  counts: { members: 2, services: 2, endpoints: 2, links: 1, inFlight: 0 },
+  memory: { rss: 104_857_600, heapUsed: 31_457_280, heapTotal: 52_428_800, external: 1_048_576 },
+  descriptors: { limit: 65_536, open: 40, sockets: 60_864, socketsOpen: 12, problem: null },
+  loopDelayMs: 1.5
+})
+
+const record = {
+  epoch: 1,
+  version: 7,
+  signedAt: sampleNow - 5_000,
+  sync: "synced",
+  checkedMs: 4_000
+} as const
+
+export const sampleMembers: ReadonlyArray<MemberStatus> = Schema.decodeSync(
+  Schema.Array(MemberStatus)
+)([
+  {
+    ...{ node: "host-a", peer: peers.a, self: true, state: "alive", incarnation: 1 },
+    ...{ zone: "eu-west/1a", addresses: ["/ip4/192.0.2.1/tcp/4001"], software: "0.1.0" },
+    ...{ sinceAt: sampleNow - hours(26), link: null, rttMs: null, record }
+  },
+  {
+    ...{ node: "host-b", peer: peers.b, self: false, state: "alive", incarnation: 3 },
+    ...{ zone: null, addresses: ["/ip4/192.0.2.2/tcp/4001"], software: "0.1.0" },
+    ...{ sinceAt: sampleNow - 90_000, link: "open", rttMs: 0.42, clockAheadMs: -3, record }
+  }
+])
+
+export const sampleServices: ReadonlyArray<ServiceStatus> = Schema.decodeSync(
+  Schema.Array(ServiceStatus)
+)([
+  {
+    ...{
+      name: "ledger-db",
+      protocol: "tcp",
+      leftOut: [],
+      endpoints: { total: 1, healthy: 0, inUse: 0 }
+    },
+    ...{
+      panic: false,
+      nodes: ["host-b"],
+      success: null,
+      rps: 0,
+      p50Ms: null,
+      p95Ms: null,
+      p99Ms: null
+    }
+  },
+  {
+    ...{
+      name: "payments",
+      protocol: "http",
+      leftOut: [],
+      endpoints: { total: 2, healthy: 2, inUse: 1 }
+    },
+    ...{ panic: false, nodes: ["host-a", "host-b"], success: 0.9987, rps: 123.4 },
+    ...{ p50Ms: 1.2, p95Ms: 12.34, p99Ms: 1_234 }
+  }
+])
+
+export const sampleEndpoints: ReadonlyArray<EndpointStatus> = Schema.decodeSync(
+  Schema.Array(EndpointStatus)
+)([
+  {
+    ...{ key: `${peers.a}/0`, node: "host-a", peer: peers.a, endpoint: "0", zone: "eu-west/1a" },
+    ...{
+      protocol: "http",
+      local: true,
+      healthy: true,
+      draining: false,
+      member: "alive",
+      weight: 100
+    },
+    ...{ linked: true, state: "healthy", stateUntilAt: null, inUse: true, inUseDespite: null },
+    ...{ breaker: "closed", ejectedUntilAt: null, inFlight: 3, ewmaMs: 1.1, success: 1, rps: 80 }
+  },
+  {
+    ...{ key: `${peers.b}/0`, node: "host-b", peer: peers.b, endpoint: "0", zone: null },
+    ...{
+      protocol: "http",
+      local: false,
+      healthy: true,
+      draining: true,
+      member: "alive",
+      weight: 50
+    },
+    ...{ linked: true, state: "draining", stateUntilAt: null, inUse: false, inUseDespite: null },
+    ...{ breaker: "open", ejectedUntilAt: sampleNow + 30_000, inFlight: 0, ewmaMs: 55 },
+    ...{ success: 0.5, rps: 43.4 }
+  }
+])
+
+export const sampleLinks: ReadonlyArray<LinkStatus> = Schema.decodeSync(Schema.Array(LinkStatus))([
+  {
+    ...{ node: "host-b", peer: peers.b, direction: "outbound", state: "open" },
+    ...{ address: "/ip4/192.0.2.2/tcp/4001", rttMs: 0.42, exchanges: 2 },
+    ...{ bytesIn: 1_536, bytesOut: 10_485_760, sinceAt: sampleNow - 90_000, lastError: null }
+  }
+])
+
+export const makeSampleSource = (
+  overrides: Partial<AdminSource["Type"]> = {}
+): AdminSource["Type"] => ({
+  status: Effect.succeed(sampleStatus),
+  members: Effect.succeed(sampleMembers),
+  services: Effect.succeed(sampleServices),
+  endpoints: (service) =>
+    service === "payments"
+      ? Effect.succeed(sampleEndpoints)
+      : new AdminNotFound({
+          code: "service_not_found",
+          message: `no node offers ${service}`,
+          hint: "Check spelling with `skein services`."
+        }),
+  links: Effect.succeed(sampleLinks),
+  metrics: Effect.succeed("# TYPE skein_up gauge\nskein_up 1\n"),
+  drain: Effect.succeed({ inFlight: 0, acknowledged: 1, members: 1, deadlineMs: 30_000 }),
+  leave: Effect.succeed({ told: 1 }),
+  reload: new AdminConflict({
+    code: "config_invalid",
+    message: "skein.yaml:5:5: policies.pay.timout: unknown key timout; did you mean timeout?",
+    hint: "Mend the config and reload again; nothing was changed."
+  }),
+  invite: ({ services, capabilities, ttlMs }) =>
+    Effect.succeed({
+      token: `skein1-${[...services, ...capabilities].join(".")}`,
+      expiresAt: sampleNow + ttlMs,
+      bootstrap: ["/ip4/192.0.2.1/tcp/4001"],
+      warnings: []
+    }),
+  ...overrides
+})
