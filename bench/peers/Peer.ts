@@ -3,6 +3,7 @@
  * side, with mutual TLS (Skein: Noise) between them, as a mesh would put them on two hosts.
  */
 import { request } from "node:http"
+import type { Host } from "../../test/fixtures/Mesh.ts"
 import { type Running, start, until } from "../../test/fixtures/Processes.ts"
 import type { Certificates } from "../Certificates.ts"
 import { ProcessTree } from "../ProcessTree.ts"
@@ -40,6 +41,8 @@ export interface Pair {
   readonly host: string
   /** Both proxies; undefined where there are none. */
   readonly sides: { readonly client: ProcessTree; readonly server: ProcessTree } | undefined
+  /** Skein's nodes, the caller's side first. */
+  readonly nodes?: ReadonlyArray<Host>
   stop(): Promise<unknown>
 }
 

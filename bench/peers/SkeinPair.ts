@@ -75,6 +75,7 @@ export const startSkein: StartPair = async (site) => {
       entry: a.proxy,
       host: authority,
       sides: { client: treeOf(client), server: treeOf(server) },
+      nodes: [a, b],
       stop
     }
   } catch (cause) {

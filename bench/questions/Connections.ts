@@ -31,6 +31,7 @@ const checkLimit = (): void => {
 const emptyRow = (name: string, pair: Pair) => ({
   ...rowHead(name, pair),
   rounds: {
+    atRest: figures(),
     clientMemory: figures(),
     serverMemory: figures(),
     perConnection: figures(),
@@ -76,6 +77,8 @@ export const connections: Question = {
   defaults: { rounds: 3, seconds: 20 },
   threads: "pairs",
   measures: [
+    // Before the first of all connections: later rounds find what the ones before have left.
+    { key: "atRest", label: "client MB at rest", digits: 0, better: "lower", judged: false },
     { key: "clientMemory", label: "client side MB", digits: 0, better: "lower", judged: 0.1 },
     { key: "serverMemory", label: "server side MB", digits: 0, better: "lower", judged: 0.1 },
     { key: "perConnection", label: "KiB each", digits: 1, better: "lower", judged: false },
@@ -86,9 +89,14 @@ export const connections: Question = {
     checkLimit()
     const { rounds, seconds } = bench.options
     const { pairs, absent } = await startField(bench, wantedPeers(peers, bench.options.peers))
+    const rest = new Map(pairs.map((pair) => [pair, pair.sides?.client.residentBytes()]))
     const rows: Array<Row> = []
     for (const { name, pieces } of casesOf(cases, bench.options.cases)) {
       const all = pairs.map((pair) => ({ pair, row: emptyRow(name, pair) }))
+      for (const { pair, row } of all) {
+        const bytes = rest.get(pair)
+        if (bytes !== undefined) row.rounds.atRest.push(megabytes(bytes))
+      }
       for (let round = 1; round <= rounds; round++) {
         for (const { pair, row } of all) {
           bench.say(`${name}: round ${round} of ${rounds}, ${pair.label}`)
