@@ -5,6 +5,7 @@
  */
 import { hostname } from "node:os"
 import { Either, Schema } from "effect"
+import { isLoopback } from "../model/Loopback.ts"
 import { NodeName, ServiceName } from "../model/Names.ts"
 import { recordLimits } from "../model/NodeRecord.ts"
 import { Policy } from "../model/Policy.ts"
@@ -18,7 +19,6 @@ import {
   type AdminAddress,
   DialAddress,
   formatHostPort,
-  isLoopback,
   ListenAddress,
   UnixAddress
 } from "./HostPort.ts"

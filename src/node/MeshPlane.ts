@@ -37,7 +37,7 @@ import { MeshViewSource } from "../model/MeshView.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
-import { type LinkPool, makeLinkPool } from "../request/link/LinkPool.ts"
+import { LinkPool } from "../request/link/LinkPool.ts"
 import { AccusationLog } from "./AccusationLog.ts"
 import { type AddressChecks, keepAddresses } from "./AddressChecks.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
@@ -177,17 +177,27 @@ export const makeMeshPlane = (
     const transport = makeLibp2pTransport(host, connections)
     const addressesOf = (peer: PeerKey): ReadonlyArray<string> =>
       late.keeper?.addressesOf(peer) ?? []
-    const links = yield* makeLinkPool({
-      transport,
-      ticker,
-      node: identity.current.name,
-      serve: options.serve,
-      nameOf,
-      addressesOf,
-      onDefect: (error) => {
-        runFork(Effect.logError("a defect on a link; its exchange was reset", error))
-      }
-    })
+    const links = yield* Effect.acquireRelease(
+      Effect.sync(
+        () =>
+          new LinkPool({
+            transport,
+            ticker,
+            node: identity.current.name,
+            serve: options.serve,
+            nameOf,
+            addressesOf,
+            onDefect: (error) => {
+              runFork(Effect.logError("a defect on a link; its exchange was reset", error))
+            }
+          })
+      ),
+      (it) => Effect.sync(() => it.stop())
+    )
+    yield* Effect.acquireRelease(
+      Effect.promise(() => links.listen()),
+      () => Effect.promise(() => links.stopListening())
+    )
     const clients = yield* makeMeshRpcClients({ transport, addressesOf })
     const gossip = Context.get(
       yield* Layer.buildWithScope(Layer.provide(layerLibp2p, Layer.succeed(MeshHost, host)), scope),

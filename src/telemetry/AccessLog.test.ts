@@ -2,8 +2,9 @@ import { mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, expect, test } from "vitest"
+import type { AccessLogEntry } from "../request/cells/AccessLogEntry.ts"
 import { MetricRegistry } from "../request/cells/Metrics.ts"
-import { AccessLog, type AccessLogEntry, FileSink, type TextSink } from "./AccessLog.ts"
+import { AccessLog, FileSink, type TextSink } from "./AccessLog.ts"
 
 const entry = (target: string): AccessLogEntry => ({
   time: "2026-01-01T00:00:00.000Z",

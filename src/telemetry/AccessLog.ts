@@ -3,32 +3,9 @@
  * never holds up a request: past the bound, lines are dropped and counted.
  */
 import { closeSync, openSync, write } from "node:fs"
-import type { Counter, MetricRegistry } from "../request/cells/Metrics.ts"
-
-export interface AccessLogEntry {
-  /** RFC 3339, UTC. */
-  readonly time: string
-  readonly direction: "outbound" | "inbound"
-  readonly service: string
-  readonly caller: string
-  /** Empty for tcp, like target. */
-  readonly method: string
-  /** Path only: query strings carry secrets. */
-  readonly target: string
-  /** Of the response head, the mesh's own included; null for tcp. */
-  readonly status: number | null
-  /** Fault code, when the mesh ended it. */
-  readonly code: string | null
-  readonly durationMs: number
-  /** Request body bytes. */
-  readonly bytesIn: number
-  /** Response body bytes. */
-  readonly bytesOut: number
-  readonly endpoint: string | null
-  readonly node: string
-  /** Trace id, when the request carries one. */
-  readonly trace: string | null
-}
+import type { AccessLogEntry, AccessLogSink } from "../request/cells/AccessLogEntry.ts"
+import type { Counter } from "../request/cells/Cells.ts"
+import type { MetricRegistry } from "../request/cells/Metrics.ts"
 
 /** Where text goes; one write at a time. */
 export interface TextSink {
@@ -104,7 +81,7 @@ export interface AccessLogOptions {
   readonly limit?: number
 }
 
-export class AccessLog {
+export class AccessLog implements AccessLogSink {
   readonly #sink: TextSink
   readonly #soon: (flush: () => void) => void
   readonly #onError: (error: Error) => void

@@ -9,10 +9,9 @@ import type { FromClientEncoded, FromServerEncoded } from "@effect/rpc/RpcMessag
 import * as RpcServer from "@effect/rpc/RpcServer"
 import { Effect, Layer, Mailbox, Option, Runtime, Schema, type Scope } from "effect"
 import { PeerKey } from "../../model/Names.ts"
-import type { LinkTransport } from "../../request/link/LinkTransport.ts"
-import { ProtocolError } from "../../request/wire/Frame.ts"
 import { MeshRpc, type MeshRpcError } from "./MeshRpc.ts"
-import { RpcFrames, rpcMessageLimit } from "./RpcFrames.ts"
+import { ProtocolError, RpcFrames, rpcMessageLimit } from "./RpcFrames.ts"
+import type { RpcTransport } from "./RpcTransport.ts"
 
 export type MeshRpcs = RpcGroup.Rpcs<typeof MeshRpc>
 
@@ -83,7 +82,7 @@ class Asker {
 }
 
 const makeProtocol = (
-  transport: LinkTransport
+  transport: RpcTransport
 ): Effect.Effect<RpcServer.Protocol["Type"], never, Scope.Scope> =>
   RpcServer.Protocol.make((writeRequest) =>
     Effect.gen(function* () {
@@ -167,7 +166,7 @@ const makeProtocol = (
  * asks with `callingPeer(options)`.
  */
 export const serveMeshRpc = (
-  transport: LinkTransport
+  transport: RpcTransport
 ): Layer.Layer<never, never, Rpc.ToHandler<MeshRpcs>> =>
   Layer.scopedDiscard(
     Effect.gen(function* () {

@@ -1,0 +1,28 @@
+/**
+ * What two admitted nodes share: a secret that their handshake derived, and what each has to know of
+ * the other's certificate. Request threads make their links from it, without certificates and
+ * without a node's private key. Plain data: it is sent from thread to thread.
+ */
+import type { NodeName, PeerKey } from "./Names.ts"
+
+/** 16 bytes, as 32 lower-case hex digits. Not secret: it is sent in the clear. */
+export type SessionId = string
+
+export const sessionIdBytes = 16
+export const sessionSecretBytes = 32
+
+/** What of the peer's certificate a request thread decides by. */
+export interface SessionFacts {
+  /** Services that the peer may offer and speak for, as its certificate grants them: `payments`, `shop-*`, `*`. */
+  readonly services: ReadonlyArray<string>
+}
+
+export interface Session {
+  readonly id: SessionId
+  readonly secret: Uint8Array
+  readonly peer: PeerKey
+  readonly peerName: NodeName
+  /** Wall clock, ms: from then on no link is made from it. Links there are stay. */
+  readonly until: number
+  readonly facts: SessionFacts
+}

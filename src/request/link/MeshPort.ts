@@ -1,0 +1,153 @@
+/**
+ * The port that other nodes dial. The mesh threads' connections (libp2p's) and those of request
+ * threads (LinkPreface.ts) come to the same one; the first byte says which it is. With `reusePort`
+ * each thread of a node listens on it, and the system spreads what comes over them.
+ */
+import net from "node:net"
+import type { Ticker } from "../../model/Time.ts"
+import { SocketReads } from "../socket/SocketReads.ts"
+import { prefaceFirstByte } from "../wire/LinkPreface.ts"
+import { MeshPortError, meshPortError } from "./MeshPortError.ts"
+import { Newcomers } from "./Newcomers.ts"
+import { parseTcpAddress, type TcpAddress, tcpAddressOf } from "./TcpAddress.ts"
+
+/** Of libp2p's first words: the length of `/multistream/1.0.0\n`. */
+const multistreamFirstByte = 0x13
+
+/** A connection that has shown what it is. */
+export interface SortedConnection {
+  readonly socket: net.Socket
+  /** What reads it: `onBytes` is to be set before whoever takes the connection returns. */
+  readonly reads: SocketReads
+  /** What has been read, all of it; the bytes are good until then. */
+  readonly first: Buffer
+}
+
+export interface MeshPortOptions {
+  /** `/ip4|ip6/ADDRESS/tcp/PORT`; port 0 takes a free one. */
+  readonly listen: ReadonlyArray<string>
+  /** Others of this process listen there as well. Port 0 is then a port of this one's own. */
+  readonly reusePort: boolean
+  readonly ticker: Ticker
+  /** Connections that have not said a word, at a time. Default 1,024; the oldest makes room. */
+  readonly undecided?: number
+  /** How long one may say nothing, ms. Default 2,000. */
+  readonly patience?: number
+  /** A request thread of another node. */
+  readonly onLink: (connection: SortedConnection) => void
+  /** libp2p: for the mesh thread. */
+  readonly foreign: (connection: SortedConnection) => void
+  /** A connection could not be accepted, for want of descriptors mostly: who dialled comes again. */
+  readonly onTrouble?: (error: Error) => void
+}
+
+/** Since the start. */
+export interface MeshPortCounts {
+  readonly accepted: number
+  /** Began with neither a preface nor libp2p's words. */
+  readonly strange: number
+  /** Said nothing in time. */
+  readonly silent: number
+  /** Made room for others before they had said anything. */
+  readonly displaced: number
+}
+
+export class MeshPort {
+  readonly #options: MeshPortOptions
+  readonly #servers: ReadonlyArray<net.Server>
+  readonly #newcomers: Newcomers
+  #accepted = 0
+  #strange = 0
+
+  /** Opens all addresses or none; rejects with a MeshPortError. */
+  static async open(options: MeshPortOptions): Promise<MeshPort> {
+    const addresses = options.listen.map(listenAddress)
+    const port = new MeshPort(options, addresses.length)
+    const opened = await Promise.allSettled(addresses.map((address, i) => port.#open(address, i)))
+    const failed = opened.find((it) => it.status === "rejected")
+    if (failed === undefined) return port
+    await port.close()
+    throw failed.reason
+  }
+
+  private constructor(options: MeshPortOptions, servers: number) {
+    this.#options = options
+    const { undecided: most = 1_024, patience = 2_000, ticker } = options
+    this.#newcomers = new Newcomers(ticker, { most, patience })
+    // Halves of a link do not end on their own: a socket answers a FIN with its own.
+    const server = { noDelay: true, keepAlive: true, pauseOnConnect: true }
+    this.#servers = Array.from({ length: servers }, () =>
+      net.createServer(server, (socket) => this.#onSocket(socket))
+    )
+  }
+
+  /** Where it is open, with the ports it got; 0.0.0.0 and :: as they are. */
+  get addresses(): ReadonlyArray<string> {
+    return this.#servers.flatMap((server) => {
+      const bound = server.address()
+      if (bound === null || typeof bound === "string") return []
+      return [tcpAddressOf(bound.address, bound.port)]
+    })
+  }
+
+  get counts(): MeshPortCounts {
+    const { late: silent, displaced } = this.#newcomers
+    return { accepted: this.#accepted, strange: this.#strange, silent, displaced }
+  }
+
+  /** Takes nothing more; what it has handed on stays. */
+  async close(): Promise<void> {
+    const closed = this.#servers.map(
+      (server) => new Promise<void>((resolve) => server.close(() => resolve()))
+    )
+    this.#newcomers.close()
+    await Promise.all(closed)
+  }
+
+  #open({ text, host, port, family }: TcpAddress, at: number): Promise<void> {
+    const server = this.#servers[at]!
+    const { reusePort } = this.#options
+    return new Promise((resolve, reject) => {
+      const onError = (error: Error): void => reject(meshPortError(text, error))
+      server.once("error", onError)
+      server.listen({ host, port, ipv6Only: family === 6, ...(reusePort && { reusePort }) }, () => {
+        server.removeListener("error", onError)
+        server.on("error", (error) => this.#options.onTrouble?.(error))
+        resolve()
+      })
+    })
+  }
+
+  #onSocket(accepted: net.Socket): void {
+    const reads = new SocketReads()
+    const socket = reads.accept(accepted)
+    if (socket.remoteAddress === undefined) {
+      socket.destroy() // it is gone again
+      return
+    }
+    this.#accepted++
+    const leave = this.#newcomers.add(socket)
+    const onError = (): void => undefined // `close` follows
+    socket.on("error", onError)
+    reads.onBytes = (first) => {
+      leave()
+      const { onLink, foreign } = this.#options
+      const take = first[0] === prefaceFirstByte ? onLink : foreign
+      if (take === foreign && first[0] !== multistreamFirstByte) {
+        this.#strange++
+        socket.resetAndDestroy()
+        return
+      }
+      reads.onBytes = () => undefined
+      take({ socket, reads, first })
+      socket.removeListener("error", onError)
+    }
+  }
+}
+
+const listenAddress = (text: string): TcpAddress => {
+  const address = parseTcpAddress(text)
+  if (address !== undefined && text.startsWith("/ip")) return address
+  const why = "write /ip4/ADDRESS/tcp/PORT or /ip6/ADDRESS/tcp/PORT"
+  throw new MeshPortError("bad_multiaddr", text, why)
+}
