@@ -16,7 +16,7 @@ import { AdmittedPeers } from "../../src/mesh/trust/AdmittedPeers.ts"
 import { SealedConnections } from "../../src/mesh/trust/SealedConnections.ts"
 import type { Dispatch } from "../../src/model/Exchange.ts"
 import type { PeerKey } from "../../src/model/Names.ts"
-import { type LinkPool, makeLinkPool } from "../../src/request/link/LinkPool.ts"
+import { LinkPool } from "../../src/request/link/LinkPool.ts"
 import type { MadeUpMember } from "./MadeUpMembers.ts"
 
 export interface MadeUpHost {
@@ -90,13 +90,24 @@ export const startMadeUpHost = (
       })
     })
     const transport = makeLibp2pTransport(host, connections)
-    const links = yield* makeLinkPool({
-      transport,
-      ticker: yield* makeSystemTicker,
-      node: identity.name,
-      serve: serveNothing,
-      addressesOf
-    })
+    const ticker = yield* makeSystemTicker
+    const links = yield* Effect.acquireRelease(
+      Effect.sync(
+        () =>
+          new LinkPool({
+            transport,
+            ticker,
+            node: identity.name,
+            serve: serveNothing,
+            addressesOf
+          })
+      ),
+      (it) => Effect.sync(() => it.stop())
+    )
+    yield* Effect.acquireRelease(
+      Effect.promise(() => links.listen()),
+      () => Effect.promise(() => links.stopListening())
+    )
     const clients = yield* makeMeshRpcClients({ transport, addressesOf })
     const scope = yield* Effect.scope
     yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers(member))), scope)
