@@ -4,17 +4,24 @@
  * says `ready` when the nodes have all members and are reached by gossip, and then takes orders.
  */
 import { createServer } from "node:http"
-import { Cause, Context, Effect, Layer, Runtime, Schema } from "effect"
+import { Cause, Context, Effect, Either, Layer, Runtime, Schema } from "effect"
 import { Gossip } from "../../src/mesh/host/Gossip.ts"
 import { topicName } from "../../src/mesh/host/GossipsubOptions.ts"
 import { layerLibp2p } from "../../src/mesh/host/Libp2pGossip.ts"
 import { MeshHost } from "../../src/mesh/host/MeshHost.ts"
 import { loadIdentity } from "../../src/mesh/keys/DataDir.ts"
+import { makeStatementDoor } from "../../src/mesh/membership/Statement.ts"
 import { PeerKey } from "../../src/model/Names.ts"
 import { dueAt } from "../load/Schedule.ts"
 import { ChurnOrder, ChurnReport, ChurnSettings } from "./Churn.ts"
 import { startMadeUpHost } from "./MadeUpHost.ts"
-import { byWatched, changesOf, type MadeUpMember, makeUpMembers } from "./MadeUpMembers.ts"
+import {
+  byWatched,
+  changesOf,
+  denialOf,
+  type MadeUpMember,
+  makeUpMembers
+} from "./MadeUpMembers.ts"
 
 const settings = Schema.decodeSync(Schema.parseJson(ChurnSettings))(process.env["CHURN"] ?? "")
 const decodeOrder = Schema.decodeSync(Schema.parseJson(ChurnOrder))
@@ -45,6 +52,23 @@ const program = Effect.gen(function* () {
   const { host, links, clients } = yield* startMadeUpHost(speaker, addressesOf)
   for (const member of rest) yield* startMadeUpHost(member, () => [])
 
+  const gossip = Context.get(
+    yield* Layer.build(Layer.provide(layerLibp2p, Layer.succeed(MeshHost, host))),
+    Gossip
+  )
+  // One that no host stands behind may be accused all the same, by a node that was late itself.
+  const door = makeStatementDoor({ current: founder })
+  const byPeer = new Map(members.map((member) => [member.identity.peer, member]))
+  yield* gossip.subscribe("membership", (bytes) => {
+    const said = Either.getOrUndefined(door.admit(bytes, Date.now()))
+    if (said === undefined) return "ignore"
+    const accused = said.kind === "suspect" ? byPeer.get(said.subject) : undefined
+    if (accused !== undefined) {
+      runFork(gossip.publish("membership", denialOf(accused, said.incarnation)))
+    }
+    return "accept"
+  })
+
   // The first records go straight to the nodes; gossip promises nothing. And in the order of `members`
   // to all nodes, since they tell each other of what one of them lacks.
   for (const { peer, addresses } of nodes) links.want(peer, () => addresses)
@@ -58,10 +82,6 @@ const program = Effect.gen(function* () {
     })
   yield* tell(watched)
   for (let at = 0; at < others.length; at += atOnce) yield* tell(others.slice(at, at + atOnce))
-  const gossip = Context.get(
-    yield* Layer.build(Layer.provide(layerLibp2p, Layer.succeed(MeshHost, host))),
-    Gossip
-  )
   const topic = topicName(host.mesh, "catalogue")
   const reached = () => host.libp2p.services.pubsub.getSubscribers(topic).length
   while (reached() < nodes.length) yield* Effect.sleep(lookAgain)

@@ -10,14 +10,13 @@ import { type MeshHostShape, makeMeshHost } from "../../src/mesh/host/MeshHost.t
 import { MeshRpc, MeshRpcError } from "../../src/mesh/host/MeshRpc.ts"
 import { type MeshRpcClients, makeMeshRpcClients } from "../../src/mesh/host/MeshRpcClients.ts"
 import { serveMeshRpc } from "../../src/mesh/host/MeshRpcServer.ts"
-import { makeStatementDoor } from "../../src/mesh/membership/Statement.ts"
 import { makeAdmission } from "../../src/mesh/trust/Admission.ts"
 import { AdmittedPeers } from "../../src/mesh/trust/AdmittedPeers.ts"
 import { SealedConnections } from "../../src/mesh/trust/SealedConnections.ts"
 import type { Dispatch } from "../../src/model/Exchange.ts"
 import type { PeerKey } from "../../src/model/Names.ts"
 import { LinkPool } from "../../src/request/link/LinkPool.ts"
-import type { MadeUpMember } from "./MadeUpMembers.ts"
+import { denialOf, type MadeUpMember } from "./MadeUpMembers.ts"
 
 export interface MadeUpHost {
   readonly host: MeshHostShape
@@ -46,18 +45,14 @@ const refuse = Effect.fail(
 
 /**
  * What it says when it is asked: that it is there, and that there is nothing to compare. Accused by a
- * node that had to wait too long, it denies that, or it would soon be dead to all.
+ * node that had to wait too long, it denies that.
  */
-const answers = ({ epoch, identity }: MadeUpMember) => {
-  const door = makeStatementDoor({ current: identity })
-  let incarnation = epoch
-  return MeshRpc.toLayer({
+const answers = (member: MadeUpMember) =>
+  MeshRpc.toLayer({
     Ping: ({ accused }) =>
       Effect.sync(() => {
-        const clock = Date.now()
-        if (accused === undefined) return { incarnation, clock }
-        incarnation = Math.max(incarnation, accused + 1)
-        return { incarnation, clock, alive: door.seal({ kind: "alive", incarnation }) }
+        const denial = accused === undefined ? {} : { alive: denialOf(member, accused) }
+        return { incarnation: member.incarnation, clock: Date.now(), ...denial }
       }),
     Probe: () => Effect.succeed({ reachable: true }),
     MembershipEvidence: () => Effect.succeed([]),
@@ -68,7 +63,6 @@ const answers = ({ epoch, identity }: MadeUpMember) => {
     DialBack: () => refuse,
     DrainNotice: () => Effect.void
   })
-}
 
 /** Listens on loopback, and writes down in the member where. `addressesOf`: whom it may call. */
 export const startMadeUpHost = (

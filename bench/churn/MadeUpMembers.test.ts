@@ -2,8 +2,15 @@ import { Either } from "effect"
 import { describe, expect, test } from "vitest"
 import { makeRecordDoor } from "../../src/mesh/catalogue/RecordDoor.ts"
 import { ObserverRing } from "../../src/mesh/membership/ObserverRing.ts"
+import { makeStatementDoor } from "../../src/mesh/membership/Statement.ts"
 import { makeMembers } from "../../test/fixtures/Members.ts"
-import { byWatched, changesOf, type MadeUpMember, makeUpMembers } from "./MadeUpMembers.ts"
+import {
+  byWatched,
+  changesOf,
+  denialOf,
+  type MadeUpMember,
+  makeUpMembers
+} from "./MadeUpMembers.ts"
 
 const now = 1_800_000_000_000
 const [founder, other] = makeMembers(2, now)
@@ -39,6 +46,16 @@ describe("made-up members", () => {
     ])
     const weights = records.map(({ services }) => services[0]?.endpoints[0]?.weight)
     expect(weights).toEqual([100, 100, 101, 101, 100])
+  })
+
+  test("deny what they are accused of, above the accusation", () => {
+    const [member] = makeUpMembers(founder, 1, now)
+    if (member === undefined) throw new Error("there is one")
+    const door = makeStatementDoor({ current: other })
+    const deny = (accused: number) => Either.getOrThrow(door.admit(denialOf(member, accused), now))
+    expect(deny(now)).toEqual({ kind: "alive", subject: peerOf(member), incarnation: now + 1 })
+    // Heard once more, late: it does not take back what it said since.
+    expect(deny(now - 5)).toMatchObject({ incarnation: now + 1 })
   })
 
   test("those that the nodes watch are few, and stay the same whoever else is known", () => {

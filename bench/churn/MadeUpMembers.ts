@@ -5,6 +5,7 @@
 import { Either } from "effect"
 import { recordKind } from "../../src/mesh/catalogue/RecordDoor.ts"
 import { ObserverRing } from "../../src/mesh/membership/ObserverRing.ts"
+import { makeStatementDoor } from "../../src/mesh/membership/Statement.ts"
 import { encodeCbor } from "../../src/mesh/trust/Cbor.ts"
 import { sealEnvelope } from "../../src/mesh/trust/Envelope.ts"
 import { enrol } from "../../src/mesh/trust/FoundMesh.ts"
@@ -28,6 +29,8 @@ export interface MadeUpMember {
   addresses: ReadonlyArray<string>
   /** Of its next record. */
   version: number
+  /** What it last said of being alive; begins at the epoch. */
+  incarnation: number
 }
 
 /** Let in by `founder`, which must be able to. Wall clock `now`, ms. */
@@ -45,13 +48,13 @@ export const makeUpMembers = (
         now
       })
     )
-    return { identity, epoch: now, index, addresses: [], version: 0 }
+    return { identity, epoch: now, index, addresses: [], version: 0, incarnation: now }
   })
 
 /**
- * Those that one of `nodes` watches, and the others. Who does not answer its watcher is soon dead to
- * all, and the next one on the ring is watched: unless the former answer, the mesh buries its members
- * one by one. They are to be told of first: whoever is nearest among all is so among any of them.
+ * Those that one of `nodes` watches, and the others. Who does not answer its watcher is soon accused,
+ * and if that is the end of it the next one on the ring is watched: unless the former answer, the mesh
+ * buries its members one by one. They are to be told of first: whoever is nearest among all is so among any of them.
  */
 export const byWatched = (
   nodes: ReadonlyArray<PeerKey>,
@@ -64,6 +67,13 @@ export const byWatched = (
     watched: members.filter(isWatched),
     others: members.filter((member) => !isWatched(member))
   }
+}
+
+/** "I live", signed, above the incarnation at which somebody accuses it. */
+export const denialOf = (member: MadeUpMember, accused: number): Uint8Array => {
+  member.incarnation = Math.max(member.incarnation, accused + 1)
+  const door = makeStatementDoor({ current: member.identity })
+  return door.seal({ kind: "alive", incarnation: member.incarnation })
 }
 
 /** Its next record, signed: the one before with another weight. Wall clock `now`, ms. */
