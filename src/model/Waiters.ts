@@ -16,6 +16,8 @@ export class Waiters {
 
   /** It is over for all that wait now; who begins to wait meanwhile waits for the next time. */
   wake(): void {
+    // Mostly nobody waits, and this may be at the end of every request.
+    if (this.#waiting.size === 0) return
     for (const waiter of [...this.#waiting]) {
       // One that was called may have stopped another.
       if (this.#waiting.delete(waiter)) waiter.then()

@@ -1,9 +1,11 @@
 /**
  * One JSON line per exchange, gathered per turn of the event loop into one write. A slow disk
- * never holds up a request: past the bound, lines are dropped and counted.
+ * never holds up a request: past the bound, lines are dropped and counted. Lines of other threads come
+ * by the batch.
  */
 import { closeSync, openSync, write } from "node:fs"
-import type { AccessLogEntry, AccessLogSink } from "../request/cells/AccessLogEntry.ts"
+import type { LinesTaken } from "../request/cells/AccessLines.ts"
+import { type AccessLogEntry, type AccessLogSink, lineOf } from "../request/cells/AccessLogEntry.ts"
 import type { Counter } from "../request/cells/Cells.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
 
@@ -89,6 +91,8 @@ export class AccessLog implements AccessLogSink {
   readonly #written: Counter
   readonly #dropped: Counter
   #waiting: Array<string> = []
+  /** Lines in `#waiting`. */
+  #lines = 0
   /** Characters in `#waiting`. */
   #size = 0
   /** Characters handed to the sink and not yet written; 0 when no write is under way. */
@@ -113,19 +117,21 @@ export class AccessLog implements AccessLogSink {
   }
 
   log(entry: AccessLogEntry): void {
-    const line = `${JSON.stringify(entry)}\n`
-    if (this.#closed || this.#size + this.#writing + line.length > this.#limit) {
-      this.#dropped.inc()
+    this.#add(lineOf(entry), 1)
+  }
+
+  /** Of another thread. Of what there is no room for, the last lines are dropped. */
+  write({ text, lines, dropped }: LinesTaken): void {
+    this.#dropped.inc(dropped)
+    if (text.length <= this.#room) {
+      if (lines > 0) this.#add(text, lines)
       return
     }
-    this.#waiting.push(line)
-    this.#size += line.length
-    if (this.#scheduled || this.#writing > 0) return
-    this.#scheduled = true
-    this.#soon(() => {
-      this.#scheduled = false
-      this.#flush()
-    })
+    const end = this.#room > 0 ? text.lastIndexOf("\n", this.#room - 1) + 1 : 0
+    const fitting = text.slice(0, end)
+    const kept = fitting.split("\n").length - 1
+    if (kept > 0) this.#add(fitting, kept)
+    this.#dropped.inc(lines - kept)
   }
 
   /** Lines from now on go to a file newly opened under the same name. */
@@ -146,6 +152,26 @@ export class AccessLog implements AccessLogSink {
     })
   }
 
+  get #room(): number {
+    return this.#closed ? 0 : this.#limit - this.#size - this.#writing
+  }
+
+  #add(text: string, lines: number): void {
+    if (text.length > this.#room) {
+      this.#dropped.inc(lines)
+      return
+    }
+    this.#waiting.push(text)
+    this.#lines += lines
+    this.#size += text.length
+    if (this.#scheduled || this.#writing > 0) return
+    this.#scheduled = true
+    this.#soon(() => {
+      this.#scheduled = false
+      this.#flush()
+    })
+  }
+
   #flush(): void {
     if (this.#writing > 0) return // its end flushes again
     if (this.#waiting.length === 0) {
@@ -154,9 +180,10 @@ export class AccessLog implements AccessLogSink {
       idle?.()
       return
     }
-    const lines = this.#waiting.length
+    const lines = this.#lines
     const text = this.#waiting.join("")
     this.#waiting = []
+    this.#lines = 0
     this.#size = 0
     this.#writing = text.length
     this.#sink.write(text, (error) => {

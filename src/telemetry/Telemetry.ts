@@ -8,6 +8,7 @@ import type { Observer } from "../model/Observer.ts"
 import type { Ticker } from "../model/Time.ts"
 import { MetricRegistry } from "../request/cells/Metrics.ts"
 import { NodeObserver } from "../request/cells/NodeObserver.ts"
+import { RecordedSpans } from "../request/cells/RecordedSpan.ts"
 import { AccessLog, FileSink, StandardSink } from "./AccessLog.ts"
 import { observeProcess } from "./ProcessMetrics.ts"
 import { prometheusText } from "./PrometheusText.ts"
@@ -122,7 +123,10 @@ export const makeTelemetry = (
       node,
       registry,
       ticker,
-      spans: tracing?.spans,
+      spans:
+        tracing === undefined
+          ? undefined
+          : new RecordedSpans({ sink: tracing.queue, ticker, node }),
       accessLog,
       sample
     })

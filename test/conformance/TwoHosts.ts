@@ -8,7 +8,6 @@ import type net from "node:net"
 import { type EndpointView, MeshViewSource } from "../../src/model/MeshView.ts"
 import { NodeName, PeerKey } from "../../src/model/Names.ts"
 import type { Protocol } from "../../src/model/NodeRecord.ts"
-import { makePolicy, type PolicyInput } from "../../src/model/Policy.ts"
 import { MetricRegistry } from "../../src/request/cells/Metrics.ts"
 import { Inbound } from "../../src/request/inbound/Inbound.ts"
 import { LinkPool } from "../../src/request/link/LinkPool.ts"
@@ -16,6 +15,7 @@ import { type HttpListener, openHttpListener } from "../../src/request/listener/
 import { openTcpListener, type TcpListener } from "../../src/request/listener/TcpListener.ts"
 import { makeOutbound, type Outbound } from "../../src/request/outbound/Outbound.ts"
 import type { LinkLimits } from "../../src/request/wire/LinkOptions.ts"
+import { defaultPolicy, makePolicy, type PolicyInput } from "../../src/schema/PolicySchema.ts"
 import {
   HandTicker,
   type Program,
@@ -62,6 +62,7 @@ export class PlaneHost {
       self,
       view,
       policies: new Map([[payments, makePolicy(policy)]]),
+      defaultPolicy,
       ticker,
       metrics,
       observer,

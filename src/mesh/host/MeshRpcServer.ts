@@ -8,7 +8,7 @@ import type * as RpcGroup from "@effect/rpc/RpcGroup"
 import type { FromClientEncoded, FromServerEncoded } from "@effect/rpc/RpcMessage"
 import * as RpcServer from "@effect/rpc/RpcServer"
 import { Effect, Layer, Mailbox, Option, Runtime, Schema, type Scope } from "effect"
-import { PeerKey } from "../../model/Names.ts"
+import { isPeerKey, type PeerKey } from "../../model/Names.ts"
 import { MeshRpc, type MeshRpcError } from "./MeshRpc.ts"
 import { ProtocolError, RpcFrames, rpcMessageLimit } from "./RpcFrames.ts"
 import type { RpcTransport } from "./RpcTransport.ts"
@@ -19,8 +19,6 @@ export type MeshRpcs = RpcGroup.Rpcs<typeof MeshRpc>
 const inFlightPerPeer = 64
 
 const peerHeader = "skein-peer"
-
-const isPeerKey = Schema.is(PeerKey)
 
 /** The node that asks. For handlers, whose second argument holds the headers. */
 export const callingPeer = (request: { readonly headers: Headers.Headers }): PeerKey => {

@@ -1,4 +1,4 @@
-/** What is logged of one exchange, and who takes it. */
+/** What the access log says of an exchange: one line of JSON, with these fields in this order. */
 export interface AccessLogEntry {
   /** RFC 3339, UTC. */
   readonly time: string
@@ -24,7 +24,10 @@ export interface AccessLogEntry {
   readonly trace: string | null
 }
 
+/** Takes the entries of a thread. */
 export interface AccessLogSink {
   /** Must neither throw nor wait. */
   log(entry: AccessLogEntry): void
 }
+
+export const lineOf = (entry: AccessLogEntry): string => `${JSON.stringify(entry)}\n`
