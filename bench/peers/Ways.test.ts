@@ -45,7 +45,11 @@ describe("the ways a peer runs", () => {
 
   test("the line above the table says so", () => {
     expect(describeWays(nothing)).toBe("")
+    expect(describeThreads(undefined)).toBe("")
     expect(describeThreads([1])).toBe("; Skein with 1 request thread")
+    expect(describeThreads([2, 1])).toBe(
+      "; Skein with 2 and 1 request threads; / own: over the first of its kind"
+    )
     expect(describeWays({ threads: [1, 2, 4], peerThreads: undefined })).toBe(
       "; Skein with 1, 2 and 4 request threads; peers with one; / own: over the first of its kind"
     )

@@ -31,21 +31,25 @@ const list = (counts: ReadonlyArray<number>): string => {
   return counts.length < 2 ? `${last}` : `${counts.slice(0, -1).join(", ")} and ${last}`
 }
 
-/** For the line above a table; empty when nothing was said of threads. */
-export const describeThreads = (threads: Asked["threads"]): string => {
+const ownColumn = "; / own: over the first of its kind"
+
+const ownThreads = (threads: Asked["threads"]): string => {
   if (threads === undefined) return ""
-  const word = threads.at(-1) === 1 ? "thread" : "threads"
+  const word = threads.length === 1 && threads[0] === 1 ? "thread" : "threads"
   return `; Skein with ${list(threads)} request ${word}`
 }
 
-/** The same with what the peers have. */
+/** For the line above a table without peers; empty when nothing was said of threads. */
+export const describeThreads = (threads: Asked["threads"]): string =>
+  ownThreads(threads) + ((threads?.length ?? 0) > 1 ? ownColumn : "")
+
+/** The same where peers stand beside. */
 export const describeWays = ({ threads, peerThreads }: Asked): string => {
   const more = peerThreads?.filter((count) => count > 1) ?? []
   if (threads === undefined && more.length === 0) return ""
   const peers = `; peers with one${more.length === 0 ? "" : `, and with ${list(more)}`}`
-  const own =
-    (threads?.length ?? 0) > 1 || more.length > 0 ? "; / own: over the first of its kind" : ""
-  return `${describeThreads(threads)}${peers}${own}`
+  const own = (threads?.length ?? 0) > 1 || more.length > 0 ? ownColumn : ""
+  return `${ownThreads(threads)}${peers}${own}`
 }
 
 /**
