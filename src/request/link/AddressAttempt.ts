@@ -2,6 +2,7 @@
 import type net from "node:net"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
+import { linkReadMemory } from "../socket/ReadMemory.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
 import type { DiallerPreface, PrefaceAnswer } from "../wire/LinkPreface.ts"
 import type { TcpAddress } from "./TcpAddress.ts"
@@ -41,7 +42,7 @@ export interface AttemptOptions {
 export class AddressAttempt {
   readonly #options: AttemptOptions
   readonly #socket: net.Socket
-  readonly #reads = new SocketReads()
+  readonly #reads = new SocketReads(linkReadMemory)
   readonly #timer: Timer
   #preface: DiallerPreface | undefined = undefined
   #over = false
