@@ -28,15 +28,7 @@ export {
   type NodeConfigInput
 } from "./config/NodeConfig.ts"
 export { type Fault, type FaultCode, faultKinds } from "./model/Fault.ts"
-export { MeshId, NodeName, PeerKey, ServiceName } from "./model/Names.ts"
-export {
-  decodePolicy,
-  defaultPolicy,
-  makePolicy,
-  Policy,
-  type PolicyInput,
-  type RetryCondition
-} from "./model/Policy.ts"
+export type { RetryCondition } from "./model/Policy.ts"
 export type { Problem } from "./model/Problem.ts"
 export { type InitMeshOptions, initMesh } from "./node/InitMesh.ts"
 export type { NodeInput, RunningNode } from "./node/RunningNode.ts"
@@ -50,4 +42,12 @@ export {
 } from "./request/policy/Classifier.ts"
 export { retryAfterMillis } from "./request/policy/RetryAfter.ts"
 export type { DurationText } from "./schema/Duration.ts"
+export { MeshId, NodeName, PeerKey, ServiceName } from "./schema/NamesSchema.ts"
 export { PolicyError } from "./schema/PolicyError.ts"
+export {
+  decodePolicy,
+  defaultPolicy,
+  makePolicy,
+  Policy,
+  type PolicyInput
+} from "./schema/PolicySchema.ts"

@@ -43,6 +43,7 @@ import { StartError } from "./node/StartError.ts"
 import { softwareVersion } from "./node/Version.ts"
 import { makeInbound } from "./request/inbound/Inbound.ts"
 import { makeOutbound } from "./request/outbound/Outbound.ts"
+import { defaultPolicy } from "./schema/PolicySchema.ts"
 import { makeTelemetry } from "./telemetry/Telemetry.ts"
 
 /** Time for the answer to `leave` to get out before the process ends. */
@@ -143,6 +144,7 @@ const assemble = (input: NodeInput) =>
           self,
           view: plane.view,
           policies: policiesOf(config),
+          defaultPolicy,
           ticker,
           metrics,
           observer,
@@ -266,7 +268,9 @@ const assemble = (input: NodeInput) =>
             stop()
             resume(Effect.void)
           }
-          const stop = plane.view.subscribe(look)
+          const stop = plane.view.subscribe((_, { services }) => {
+            if (services.some(({ name }) => name === service)) look()
+          })
           look()
           return Effect.sync(stop)
         }),

@@ -16,11 +16,11 @@ import {
 } from "../../src/model/Exchange.ts"
 import { MeshViewSource } from "../../src/model/MeshView.ts"
 import type { ExchangeObservation, Observer } from "../../src/model/Observer.ts"
-import { makePolicy } from "../../src/model/Policy.ts"
 import type { Ticker } from "../../src/model/Time.ts"
 import { TimerWheel } from "../../src/model/TimerWheel.ts"
 import { MetricRegistry } from "../../src/request/cells/Metrics.ts"
 import { makeOutbound } from "../../src/request/outbound/Outbound.ts"
+import { defaultPolicy, makePolicy } from "../../src/schema/PolicySchema.ts"
 import {
   endpointView,
   payments,
@@ -102,6 +102,7 @@ const outbound = makeOutbound({
   self: { peer: selfPeer, node: "here" },
   view,
   policies: new Map([[payments, makePolicy(variants[name])]]),
+  defaultPolicy,
   ticker,
   metrics: new MetricRegistry(),
   observer,

@@ -1,5 +1,5 @@
 /** The policies whose cost is asked, one on at a time. */
-import type { PolicyInput } from "../../src/model/Policy.ts"
+import type { PolicyInput } from "../../src/schema/PolicySchema.ts"
 
 /** As little as a policy can say. */
 const none: PolicyInput = {

@@ -4,7 +4,7 @@ import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import { Schema } from "effect"
-import { ServiceName } from "../model/Names.ts"
+import { ServiceName } from "../schema/NamesSchema.ts"
 import {
   AdminBroken,
   AdminConflict,

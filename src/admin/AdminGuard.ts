@@ -5,7 +5,7 @@
  * the name in Host, or by Origin. Decided on the head alone, before anything is routed.
  */
 import { isIP } from "node:net"
-import { isLoopback } from "../config/HostPort.ts"
+import { isLoopback } from "../model/Loopback.ts"
 import { AdminForbidden } from "./AdminError.ts"
 
 export interface GuardOptions {

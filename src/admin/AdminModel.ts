@@ -7,9 +7,9 @@
 import { Schema } from "effect"
 import { findingKinds } from "../mesh/catalogue/MeshFindings.ts"
 import { grantFields } from "../mesh/trust/Grant.ts"
-import { MeshId, NodeName, PeerKey, ServiceName } from "../model/Names.ts"
-import { Protocol } from "../model/NodeRecord.ts"
 import { standingNames } from "../request/outbound/Standing.ts"
+import { MeshId, NodeName, PeerKey, ServiceName } from "../schema/NamesSchema.ts"
+import { Protocol } from "../schema/NodeRecordSchema.ts"
 
 const Count = Schema.Int.pipe(Schema.nonNegative())
 const Rate = Schema.NullOr(Schema.Number)

@@ -27,12 +27,8 @@ import {
   Schema,
   type Scope
 } from "effect"
-import {
-  type AdminAddress,
-  formatAdminAddress,
-  formatHostPort,
-  isLoopback
-} from "../config/HostPort.ts"
+import { type AdminAddress, formatAdminAddress, formatHostPort } from "../config/HostPort.ts"
+import { isLoopback } from "../model/Loopback.ts"
 import { explainInLine } from "../schema/ExplainIssue.ts"
 import { AdminApi } from "./AdminApi.ts"
 import {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Clock, Data, Deferred, Effect, Exit, Fiber, TestClock } from "effect"
 import { expectTypeOf } from "vitest"
-import { makePolicy, type PolicyInput } from "../model/Policy.ts"
 import { type Verdict, verdicts } from "../request/policy/Classifier.ts"
+import { makePolicy, type PolicyInput } from "../schema/PolicySchema.ts"
 import * as PolicyEffect from "./PolicyEffect.ts"
 
 class LedgerDown extends Data.TaggedError("LedgerDown")<{ readonly call: number }> {}

@@ -3,7 +3,7 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { Clock, Console, Effect, Option } from "effect"
 import { hostNodeName } from "../config/NodeConfig.ts"
-import { NodeName } from "../model/Names.ts"
+import { NodeName } from "../schema/NamesSchema.ts"
 import { wrongUsage } from "./CommandFailed.ts"
 import { environment, readAs } from "./NodeAddress.ts"
 

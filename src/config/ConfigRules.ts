@@ -4,9 +4,10 @@
  * each names the place to change. What concerns one policy is the policy's own (model/Policy.ts).
  */
 import type { Schema } from "effect"
+import { isLoopback } from "../model/Loopback.ts"
 import type { Policy } from "../model/Policy.ts"
 import { formatPath } from "../model/Problem.ts"
-import { collides, formatHostPort, type HostPort, isLoopback } from "./HostPort.ts"
+import { collides, formatHostPort, type HostPort } from "./HostPort.ts"
 import { parseMultiaddr } from "./Multiaddr.ts"
 import { httpParts } from "./PolicyReach.ts"
 

@@ -111,10 +111,6 @@ export const UnixAddress = Schema.transformOrFail(
   }
 ).annotations({ identifier: "UnixAddress" })
 
-/** Whether only programs on this very host can reach it. */
-export const isLoopback = (host: string): boolean =>
-  host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."))
-
 /** Whether two listeners could not both be open. An unspecified address takes the port on all. */
 export const collides = (a: HostPort, b: HostPort): boolean => {
   if (a.port !== b.port || a.port === 0) return false

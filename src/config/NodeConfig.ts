@@ -5,12 +5,13 @@
  */
 import { hostname } from "node:os"
 import { Either, Schema } from "effect"
-import { NodeName, ServiceName } from "../model/Names.ts"
+import { isLoopback } from "../model/Loopback.ts"
 import { recordLimits } from "../model/NodeRecord.ts"
-import { Policy } from "../model/Policy.ts"
 import type { Problem } from "../model/Problem.ts"
 import { type DurationText, timeLimit } from "../schema/Duration.ts"
 import { explain, quote } from "../schema/ExplainIssue.ts"
+import { NodeName, ServiceName } from "../schema/NamesSchema.ts"
+import { Policy } from "../schema/PolicySchema.ts"
 import { missedWords } from "../schema/SchemaWords.ts"
 import { ConfigError } from "./ConfigProblem.ts"
 import { addressRules, noneTwice, protocolRules, uniqueNames } from "./ConfigRules.ts"
@@ -18,7 +19,6 @@ import {
   type AdminAddress,
   DialAddress,
   formatHostPort,
-  isLoopback,
   ListenAddress,
   UnixAddress
 } from "./HostPort.ts"

@@ -6,8 +6,9 @@
 import { isDeepStrictEqual } from "node:util"
 import { nearest } from "../model/NearestKey.ts"
 import type { Protocol } from "../model/NodeRecord.ts"
-import { defaultPolicy, type Policy } from "../model/Policy.ts"
+import type { Policy } from "../model/Policy.ts"
 import { formatPath, type ProblemPath } from "../model/Problem.ts"
+import { defaultPolicy } from "../schema/PolicySchema.ts"
 import { formatHostPort, type HostPort } from "./HostPort.ts"
 
 /** A part of a policy that a tunnel never meets. */

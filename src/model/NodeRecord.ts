@@ -2,13 +2,11 @@
  * What a node says of itself to the mesh: one record with all its services, replaced whole,
  * signed by the node. Records are ordered by (epoch, version): the epoch is the wall clock in
  * milliseconds at the node's start (never lower than the persisted one plus one), the version
- * counts changes since.
+ * counts changes since. What of another node is taken for one is in schema/NodeRecordSchema.ts.
  */
-import { Schema } from "effect"
-import { NodeName, PeerKey, ServiceName } from "./Names.ts"
+import type { NodeName, PeerKey, ServiceName } from "./Names.ts"
 
-export const Protocol = Schema.Literal("http", "grpc", "tcp")
-export type Protocol = typeof Protocol.Type
+export type Protocol = "http" | "grpc" | "tcp"
 
 /** Bounds that keep one record, and so the whole catalogue, small. */
 export const recordLimits = {
@@ -19,42 +17,37 @@ export const recordLimits = {
   bytes: 64 * 1024
 } as const
 
-export const EndpointEntry = Schema.Struct({
+export interface EndpointEntry {
   /** Unique within (node, service); by default the index in config order. */
-  id: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(64)),
-  healthy: Schema.Boolean,
-  draining: Schema.Boolean,
+  readonly id: string
+  readonly healthy: boolean
+  readonly draining: boolean
   /** Relative share of traffic, 1–1000; 100 is usual. */
-  weight: Schema.Int.pipe(Schema.between(1, 1000))
-})
-export type EndpointEntry = typeof EndpointEntry.Type
+  readonly weight: number
+}
 
-export const ServiceEntry = Schema.Struct({
-  name: ServiceName,
-  protocol: Protocol,
-  endpoints: Schema.Array(EndpointEntry).pipe(Schema.maxItems(recordLimits.endpointsPerService))
-})
-export type ServiceEntry = typeof ServiceEntry.Type
+export interface ServiceEntry {
+  readonly name: ServiceName
+  readonly protocol: Protocol
+  readonly endpoints: ReadonlyArray<EndpointEntry>
+}
 
-export const NodeRecord = Schema.Struct({
-  peer: PeerKey,
-  name: NodeName,
-  zone: Schema.optional(Schema.String.pipe(Schema.maxLength(128))),
+export interface NodeRecord {
+  readonly peer: PeerKey
+  readonly name: NodeName
+  readonly zone?: string | undefined
   /** Multiaddrs without the /p2p suffix, most useful first. */
-  addresses: Schema.Array(Schema.String.pipe(Schema.maxLength(256))).pipe(
-    Schema.maxItems(recordLimits.addresses)
-  ),
-  epoch: Schema.Int.pipe(Schema.nonNegative()),
-  version: Schema.Int.pipe(Schema.nonNegative()),
+  readonly addresses: ReadonlyArray<string>
+  readonly epoch: number
+  readonly version: number
   /** Wall clock of the owner when it signed this version. */
-  signedAt: Schema.Int.pipe(Schema.nonNegative()),
+  readonly signedAt: number
   /** `left` is the owner's own tombstone. */
-  state: Schema.Literal("serving", "draining", "left"),
-  services: Schema.Array(ServiceEntry).pipe(Schema.maxItems(recordLimits.services)),
+  readonly state: "serving" | "draining" | "left"
+  readonly services: ReadonlyArray<ServiceEntry>
   /** Version of the program, for people. */
-  software: Schema.String.pipe(Schema.maxLength(64))
-})
-export type NodeRecord = typeof NodeRecord.Type
+  readonly software: string
+}
 
 /** Positive when `a` is newer than `b`. */
 export const compareRecords = (

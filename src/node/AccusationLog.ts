@@ -5,7 +5,9 @@
  */
 import { Effect, Runtime } from "effect"
 import type { PeerKey } from "../model/Names.ts"
-import type { Counter, Family, MetricRegistry } from "../request/cells/Metrics.ts"
+import type { Counter } from "../request/cells/Cells.ts"
+import type { Family } from "../request/cells/Family.ts"
+import type { MetricRegistry } from "../request/cells/Metrics.ts"
 
 /** Milliseconds over which accusations are counted. */
 const window = 60_000

@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { Effect, Either, Schema } from "effect"
 import type { DataDirError } from "../mesh/keys/KeyFile.ts"
 import { readPrivateFile, writePrivateFile } from "../mesh/keys/KeyFile.ts"
-import { PeerKey } from "../model/Names.ts"
+import { isPeerKey, type PeerKey } from "../model/Names.ts"
 
 /** Addresses by peer, without the /p2p suffix. */
 export type Bootstrap = ReadonlyMap<PeerKey, ReadonlyArray<string>>
@@ -15,7 +15,6 @@ export type Bootstrap = ReadonlyMap<PeerKey, ReadonlyArray<string>>
 const File = Schema.parseJson(Schema.Array(Schema.String.pipe(Schema.maxLength(512))))
 const maxBytes = 16 * 1024
 const pathIn = (dataDir: string): string => join(dataDir, "bootstrap.json")
-const isPeerKey = Schema.is(PeerKey)
 
 /** Multiaddrs that end in /p2p/<peer>. What does not is left out: it names nobody. */
 export const parseBootstrap = (addresses: ReadonlyArray<string>): Bootstrap => {

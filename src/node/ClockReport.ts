@@ -8,7 +8,9 @@ import type { ClockStatus, RefusedByTime } from "../admin/AdminModel.ts"
 import type { PeerClocks } from "../mesh/membership/PeerClocks.ts"
 import { describeSpan } from "../mesh/trust/CertificateError.ts"
 import type { PeerKey } from "../model/Names.ts"
-import type { Counter, Family, MetricRegistry } from "../request/cells/Metrics.ts"
+import type { Counter } from "../request/cells/Cells.ts"
+import type { Family } from "../request/cells/Family.ts"
+import type { MetricRegistry } from "../request/cells/Metrics.ts"
 
 export type RefusedKind = RefusedByTime["what"]
 

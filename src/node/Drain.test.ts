@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Scope, TestClock } from "effect"
+import { Deferred, Effect, Exit, Fiber, FiberId, Scope, TestClock } from "effect"
 import { makeMembers } from "../../test/fixtures/Members.ts"
 import { makeRecordDoor, RecordRefused } from "../mesh/catalogue/RecordDoor.ts"
 import { MeshRpcError } from "../mesh/host/MeshRpc.ts"
@@ -33,6 +33,14 @@ interface Change extends Partial<DrainOptions> {
   readonly served?: Effect.Effect<void>
 }
 
+/** As the request plane tells it. */
+const callingBack =
+  (over: Effect.Effect<void>) =>
+  (then: () => void): (() => void) => {
+    const waiting = Effect.runFork(Effect.tap(over, () => Effect.sync(then)))
+    return () => waiting.unsafeInterruptAsFork(FiberId.none)
+  }
+
 const make = (change: Change = {}) =>
   Effect.gen(function* () {
     const events: Array<string> = []
@@ -50,7 +58,7 @@ const make = (change: Change = {}) =>
         connectedPeers: () => others.map(({ peer }) => peer),
         goaway: () => void events.push("goaway"),
         serving: () => 0,
-        whenServed: served
+        whenServed: callingBack(served)
       },
       clients: {
         // Only this question is ever asked here.
@@ -61,7 +69,7 @@ const make = (change: Change = {}) =>
       },
       inbound: {
         drain: () => void events.push("refuse"),
-        idle: Deferred.await(idle),
+        whenIdle: callingBack(Deferred.await(idle)),
         inFlight: 1
       },
       deadline: () => 30_000,

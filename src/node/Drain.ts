@@ -19,7 +19,7 @@ export interface DrainOptions {
   readonly catalogue: Pick<CatalogueShape, "updateOwn">
   readonly links: Pick<LinkPool, "goaway" | "connectedPeers" | "serving" | "whenServed">
   readonly clients: MeshRpcClients["Type"]
-  readonly inbound: Pick<Inbound, "drain" | "idle" | "inFlight">
+  readonly inbound: Pick<Inbound, "drain" | "whenIdle" | "inFlight">
   /** Milliseconds; read when a drain begins. */
   readonly deadline: () => number
 }
@@ -36,6 +36,13 @@ const noticesAtOnce = 64
 
 /** For the own record to be signed and handed to gossip; a catalogue that hangs is not waited for. */
 const recordPatience = "5 seconds"
+
+/** Done when the request plane calls back. */
+const until = (wait: (then: () => void) => () => void): Effect.Effect<void> =>
+  Effect.async<void>((resume) => {
+    const stop = wait(() => resume(Effect.void))
+    return Effect.sync(stop)
+  })
 
 const nobody: Announced = { acknowledged: 0, told: 0 }
 
@@ -145,9 +152,9 @@ export class Drain {
   get #wait(): Effect.Effect<void> {
     const { inbound, links } = this.#options
     const deadline = this.#options.deadline()
-    return inbound.idle.pipe(
+    return until((then) => inbound.whenIdle(then)).pipe(
       // The last answers are given, but have not left yet.
-      Effect.zipRight(links.whenServed),
+      Effect.zipRight(until((then) => links.whenServed(then))),
       Effect.timeoutOption(deadline),
       Effect.tap((done) =>
         done._tag === "None"

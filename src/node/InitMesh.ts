@@ -2,8 +2,8 @@
 import { Clock, Effect, Either, Schema } from "effect"
 import { hostNodeName } from "../config/NodeConfig.ts"
 import * as DataDir from "../mesh/keys/DataDir.ts"
-import { NodeName } from "../model/Names.ts"
 import { explain } from "../schema/ExplainIssue.ts"
+import { NodeName } from "../schema/NamesSchema.ts"
 import type { RunningNode } from "./RunningNode.ts"
 import { StartError } from "./StartError.ts"
 

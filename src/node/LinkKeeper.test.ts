@@ -17,6 +17,7 @@ class Fixture {
   readonly calls: Array<string> = []
   readonly keeper: LinkKeeper
   #version = 0
+  #seen = Catalogue.empty
 
   constructor(bootstrap: Bootstrap = new Map()) {
     this.keeper = new LinkKeeper({
@@ -62,6 +63,8 @@ class Fixture {
 
   follow(): ReadonlyArray<PeerKey> {
     this.calls.length = 0
+    this.keeper.followRecords(this.catalogue.changesSince(this.#seen))
+    this.#seen = this.catalogue
     this.keeper.follow()
     return [...this.wanted.keys()].sort()
   }
@@ -70,6 +73,26 @@ class Fixture {
 const peers = (...numbers: ReadonlyArray<number>) => numbers.map(peerOf).sort()
 
 describe("LinkKeeper", () => {
+  it("looks at nothing when a record comes in which only the services are new", () => {
+    const mesh = new Fixture().records(smallMesh + 2)
+    let looks = 0
+    Object.defineProperty(mesh, "subjects", {
+      get: () => {
+        looks++
+        return peers(1, 2)
+      }
+    })
+    expect(mesh.follow()).toEqual(peers(1, 2))
+    looks = 0
+    const before = mesh.catalogue
+    mesh.keeper.followRecords(mesh.record(1).catalogue.changesSince(before))
+    expect(looks).toBe(0)
+    const then = mesh.catalogue
+    mesh.keeper.followRecords(mesh.record(1, { state: "left" }).catalogue.changesSince(then))
+    expect(looks).toBe(1)
+    expect([...mesh.wanted.keys()]).toEqual(peers(2))
+  })
+
   it("leaves a node that drains alone until it serves again, but knows where it is", () => {
     const mesh = new Fixture(new Map([[peerOf(2), ["/ip4/10.0.0.2/tcp/1"]]])).records(3)
     expect(mesh.follow()).toEqual(peers(1, 2))

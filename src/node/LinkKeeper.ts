@@ -4,7 +4,7 @@
  * are linked when they are called. Peers that do not answer are tried forever; those that drain end
  * every link at once, and are left alone.
  */
-import type { Catalogue } from "../mesh/catalogue/Catalogue.ts"
+import type { Catalogue, EntryChange } from "../mesh/catalogue/Catalogue.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { LinkPool } from "../request/link/LinkPool.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
@@ -25,6 +25,10 @@ export interface LinkKeeperOptions {
 export class LinkKeeper {
   readonly #options: LinkKeeperOptions
   #wanted = new Set<PeerKey>()
+  /** Those that have not left. */
+  readonly #present = new Set<PeerKey>()
+  /** Those that drain or have left. */
+  readonly #gone = new Set<PeerKey>()
 
   constructor(options: LinkKeeperOptions) {
     this.#options = options
@@ -42,20 +46,27 @@ export class LinkKeeper {
     return [...new Set([...record.addresses.filter(mayBeDialled), ...told])]
   }
 
-  /** To be called whenever the catalogue or the observed peers changed. */
+  /** To be told whenever the catalogue changed. */
+  followRecords(changes: Iterable<EntryChange>): void {
+    let moved = false
+    for (const { before, after } of changes) {
+      const peer = (after ?? before)?.record.peer
+      if (peer === undefined) continue
+      const state = after?.record.state
+      const here = put(this.#present, peer, state !== undefined && state !== "left")
+      const away = put(this.#gone, peer, state !== undefined && state !== "serving")
+      moved ||= here || away
+    }
+    if (moved) this.follow()
+  }
+
+  /** To be called whenever the observed peers may have changed. */
   follow(): void {
-    const { self, links, bootstrap, catalogue, subjects } = this.#options
-    const present: Array<PeerKey> = []
-    const gone = new Set<PeerKey>()
-    for (const { record } of catalogue().entries()) {
-      if (record.state !== "serving") gone.add(record.peer)
-      if (record.state !== "left") present.push(record.peer)
-    }
-    const wanted = new Set<PeerKey>(present.length <= smallMesh ? present : subjects())
-    for (const peer of bootstrap.keys()) {
-      if (present.length <= smallMesh) wanted.add(peer)
-    }
-    for (const peer of gone) wanted.delete(peer)
+    const { self, links, bootstrap, subjects } = this.#options
+    const isSmall = this.#present.size <= smallMesh
+    const wanted = new Set<PeerKey>(isSmall ? this.#present : subjects())
+    if (isSmall) for (const peer of bootstrap.keys()) wanted.add(peer)
+    for (const peer of wanted) if (this.#gone.has(peer)) wanted.delete(peer)
     wanted.delete(self)
     for (const peer of this.#wanted) if (!wanted.has(peer)) links.unwant(peer)
     for (const peer of wanted) {
@@ -63,4 +74,12 @@ export class LinkKeeper {
     }
     this.#wanted = wanted
   }
+}
+
+/** Did that change the set? */
+const put = (set: Set<PeerKey>, peer: PeerKey, belongs: boolean): boolean => {
+  if (set.has(peer) === belongs) return false
+  if (belongs) set.add(peer)
+  else set.delete(peer)
+  return true
 }

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from "vitest"
 import { makeNodeConfig, type NodeConfig, type UpstreamConfig } from "../config/NodeConfig.ts"
 import { MetricRegistry } from "../request/cells/Metrics.ts"
 import { freePort, HandTicker, self } from "../testing/InboundFixture.ts"
-import { HoldingCallee, RawClient } from "../testing/ListenerFixture.ts"
+import { HoldingCallee, RawClient, turn } from "../testing/ListenerFixture.ts"
 import { type Listeners, makeListeners } from "./Listeners.ts"
 
 const config = (
@@ -30,12 +30,13 @@ const connect = async (port: number): Promise<RawClient> => {
 
 const open = async (upstreams: ReadonlyArray<UpstreamConfig>) => {
   const callee = new HoldingCallee()
+  const ticker = new HandTicker()
   const scope = Effect.runSync(Scope.make())
   closing.push(() => Effect.runPromise(Scope.close(scope, Exit.void)))
   const listeners: Listeners = await Effect.runPromise(
     makeListeners(
       { ...config([]), upstreams },
-      { dispatch: callee.dispatch, self, ticker: new HandTicker(), metrics: new MetricRegistry() }
+      { dispatch: callee.dispatch, self, ticker, metrics: new MetricRegistry() }
     ).pipe(Scope.extend(scope))
   )
   /** The service that a new connection to the port reaches; undefined when it is refused. */
@@ -45,7 +46,7 @@ const open = async (upstreams: ReadonlyArray<UpstreamConfig>) => {
   }
   const follow = (next: ReadonlyArray<UpstreamConfig>, deadline = 5_000) =>
     Effect.runPromise(Effect.either(listeners.follow(next, deadline)))
-  return { callee, listeners, reached, follow }
+  return { callee, listeners, reached, follow, ticker }
 }
 
 /** Somebody else's program on the port. */
@@ -143,16 +144,25 @@ describe("upstreams that follow the config", () => {
 
   it("that are gone are cut off at the deadline, and so is a drain in a finalizer", async () => {
     const port = await freePort()
-    const { callee, follow, listeners } = await open([upstream(port, "one")])
+    const { callee, follow, listeners, ticker } = await open([upstream(port, "one")])
     const dial = async () => {
       await connect(port)
       return callee.next()
     }
     const first = await dial()
-    await follow([upstream(port, "two")], 20)
-    await first.until(() => first.cancelled !== undefined)
+    const cutOff = async (held: typeof first) => {
+      while (held.cancelled === undefined) {
+        await turn()
+        ticker.advance(10)
+      }
+    }
+    const begun = ticker.now()
+    await follow([upstream(port, "two")], 1_000)
+    await cutOff(first)
+    expect(ticker.now() - begun).toBeGreaterThanOrEqual(1_000)
     const second = await dial()
-    await Effect.runPromise(Effect.uninterruptible(listeners.drain(20)))
-    await second.until(() => second.cancelled !== undefined)
+    const drained = Effect.runPromise(Effect.uninterruptible(listeners.drain(1_000)))
+    await cutOff(second)
+    await drained
   })
 })

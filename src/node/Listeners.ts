@@ -6,21 +6,27 @@ import { hostname } from "node:os"
 import { Effect, Exit, Scope } from "effect"
 import { collides, formatHostPort } from "../config/HostPort.ts"
 import type { NodeConfig, UpstreamConfig } from "../config/NodeConfig.ts"
-import { type HttpListenerOptions, makeHttpListener } from "../request/listener/HttpListener.ts"
-import type { ListenError } from "../request/listener/ListenError.ts"
-import { makeTcpListener } from "../request/listener/TcpListener.ts"
+import { type HttpListenerOptions, openHttpListener } from "../request/listener/HttpListener.ts"
+import { ListenError } from "../request/listener/ListenError.ts"
+import { openTcpListener } from "../request/listener/TcpListener.ts"
+import { makePlaneLog } from "./PlaneLog.ts"
 
 export type ListenerContext = Pick<
   HttpListenerOptions,
   "dispatch" | "self" | "ticker" | "metrics" | "sockets"
 >
 
-/** What both kinds of listener have in common. */
+/** What both kinds of listener can do. */
+interface Listener {
+  readonly stop: () => void
+  readonly drain: (deadline: number) => Promise<void>
+  readonly close: () => void
+}
+
 interface Open {
   readonly upstream: UpstreamConfig
   readonly scope: Scope.CloseableScope
-  readonly stop: () => void
-  readonly drain: (deadline: number) => Effect.Effect<void>
+  readonly listener: Listener
 }
 
 export interface Listeners {
@@ -38,6 +44,19 @@ export interface Listeners {
   readonly drain: (deadline: number) => Effect.Effect<void>
 }
 
+/** Open while its scope is. */
+const openScoped = <L extends Listener>(
+  open: () => Promise<L>
+): Effect.Effect<L, ListenError, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.tryPromise({ try: open, catch: (error) => error }).pipe(
+      Effect.catchAll((error) =>
+        error instanceof ListenError ? Effect.fail(error) : Effect.die(error)
+      )
+    ),
+    ({ close }) => Effect.sync(close)
+  )
+
 const keyOf = ({ allowRemote, listen, service, protocol }: UpstreamConfig): string =>
   `${formatHostPort(listen)} ${service} ${protocol}${allowRemote ? " for all hosts" : ""}`
 
@@ -47,32 +66,41 @@ export const makeListeners = (
 ): Effect.Effect<Listeners, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
     const parent = yield* Effect.scope
+    const common = { ...context, log: yield* makePlaneLog }
     const { http } = config.outbound
     const proxy =
-      http === "off" ? undefined : yield* makeHttpListener({ ...context, ...http.listen })
+      http === "off"
+        ? undefined
+        : yield* openScoped(() => openHttpListener({ ...common, ...http.listen }))
     const open = new Map<string, Open>()
 
     const openOne = (upstream: UpstreamConfig): Effect.Effect<Open, ListenError> =>
       Effect.gen(function* () {
         const scope = yield* Scope.fork(parent, parent.strategy)
-        const { allowRemote, listen, service, protocol } = upstream
+        const { allowRemote, service, protocol } = upstream
         const remoteNames = allowRemote ? [hostname().toLowerCase()] : undefined
-        const listener: Effect.Effect<
-          Pick<Open, "drain" | "stop">,
-          ListenError,
-          Scope.Scope
-        > = protocol === "http"
-          ? makeHttpListener({ ...context, ...listen, fixedService: service, remoteNames })
-          : makeTcpListener({ ...context, ...listen, service })
-        const { drain, stop } = yield* listener.pipe(
+        const listener = yield* openScoped(
+          (): Promise<Listener> =>
+            protocol === "http"
+              ? openHttpListener({
+                  ...common,
+                  ...upstream.listen,
+                  fixedService: service,
+                  remoteNames
+                })
+              : openTcpListener({ ...common, ...upstream.listen, service })
+        ).pipe(
           Scope.extend(scope),
           Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
         )
-        return { upstream, scope, drain, stop }
+        return { upstream, scope, listener }
       })
 
-    const close = ({ scope, drain }: Open, deadline: number): Effect.Effect<void> =>
-      Effect.zipRight(drain(deadline), Scope.close(scope, Exit.void))
+    const close = ({ scope, listener }: Open, deadline: number): Effect.Effect<void> =>
+      Effect.zipRight(
+        Effect.promise(() => listener.drain(deadline)),
+        Scope.close(scope, Exit.void)
+      )
 
     /** All of them, or none. */
     const openAll = (upstreams: ReadonlyArray<UpstreamConfig>) =>
@@ -117,7 +145,7 @@ export const makeListeners = (
         const inTheWay = gone.filter((old) => fresh.some((one) => clashes(one, old)))
         const takers = fresh.filter((one) => inTheWay.some((old) => clashes(one, old)))
         const opened = yield* openAll(fresh.filter((one) => !takers.includes(one)))
-        for (const old of inTheWay) old.stop()
+        for (const { listener } of inTheWay) listener.stop()
         const taken = yield* openAll(takers).pipe(
           Effect.onError(() =>
             Effect.forEach(opened, (it) => close(it, 0), { discard: true }).pipe(
@@ -139,8 +167,11 @@ export const makeListeners = (
       follow,
       drain: (deadline) =>
         Effect.forEach(
-          [...(proxy === undefined ? [] : [proxy]), ...open.values()],
-          (listener) => listener.drain(deadline),
+          [
+            ...(proxy === undefined ? [] : [proxy]),
+            ...Array.from(open.values(), ({ listener }) => listener)
+          ],
+          (listener) => Effect.promise(() => listener.drain(deadline)),
           { concurrency: "unbounded", discard: true }
         )
     }

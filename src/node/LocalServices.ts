@@ -5,13 +5,9 @@
 import { createHash } from "node:crypto"
 import { formatHostPort, type HostPort } from "../config/HostPort.ts"
 import type { NodeConfig, ServiceConfig } from "../config/NodeConfig.ts"
+import { activeCheck, type HealthCheck, type LocalService } from "../model/LocalService.ts"
 import type { ServiceName } from "../model/Names.ts"
 import type { ServiceEntry } from "../model/NodeRecord.ts"
-import {
-  activeCheck,
-  type HealthCheck,
-  type LocalService
-} from "../request/inbound/LocalService.ts"
 
 const healthCheck = (config: ServiceConfig["health"]): HealthCheck => {
   if (config === undefined) return { kind: "none" }

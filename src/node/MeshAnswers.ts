@@ -17,6 +17,8 @@ export interface MeshAnswersOptions {
   readonly membership: Pick<MembershipShape, "handlers">
   readonly clocks: PeerClocks
   readonly dialBack: DialBack
+  /** Lets calls from here go by what the catalogue holds now. */
+  readonly show: () => void
 }
 
 export const meshAnswers = ({
@@ -25,7 +27,8 @@ export const meshAnswers = ({
   catalogue,
   clocks,
   membership,
-  dialBack
+  dialBack,
+  show
 }: MeshAnswersOptions) =>
   MeshRpc.toLayer({
     ...catalogue.handlers,
@@ -56,6 +59,8 @@ export const meshAnswers = ({
     DrainNotice: ({ envelope }) =>
       catalogue.receive(envelope).pipe(
         Effect.mapError(({ message }) => new MeshRpcError({ code: "invalid", message })),
+        // Who is answered takes no more calls.
+        Effect.tap(() => Effect.sync(show)),
         Effect.asVoid
       )
   })

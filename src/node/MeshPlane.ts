@@ -7,10 +7,11 @@ import { Context, Effect, Layer, Runtime, type Scope } from "effect"
 import type { ReadinessItem } from "../admin/AdminModel.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { Supervisor } from "../mesh/actor/Supervisor.ts"
+import { Catalogue, type EntryChange } from "../mesh/catalogue/Catalogue.ts"
 import { type CatalogueShape, makeCatalogue } from "../mesh/catalogue/CatalogueService.ts"
 import { CatalogueStore } from "../mesh/catalogue/CatalogueStore.ts"
 import { connectByRpc } from "../mesh/catalogue/CatalogueSync.ts"
-import { MeshViewBuilder } from "../mesh/catalogue/MeshViewBuilder.ts"
+import { MeshFindings } from "../mesh/catalogue/MeshFindings.ts"
 import { makeRecordDoor } from "../mesh/catalogue/RecordDoor.ts"
 import { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
 import { Gossip } from "../mesh/host/Gossip.ts"
@@ -33,11 +34,11 @@ import { EnvelopeCache } from "../mesh/trust/Envelope.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { SealedConnections } from "../mesh/trust/SealedConnections.ts"
 import type { Dispatch } from "../model/Exchange.ts"
-import { MeshViewSource } from "../model/MeshView.ts"
+import type { MeshViewCell } from "../model/MeshView.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
-import { type LinkPool, makeLinkPool } from "../request/link/LinkPool.ts"
+import { LinkPool } from "../request/link/LinkPool.ts"
 import { AccusationLog } from "./AccusationLog.ts"
 import { type AddressChecks, keepAddresses } from "./AddressChecks.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
@@ -49,6 +50,7 @@ import { meshAnswers } from "./MeshAnswers.ts"
 import { MeshTroubles, tellTroubles } from "./MeshTroubles.ts"
 import { PeerNames } from "./PeerNames.ts"
 import { RefusalLog } from "./RefusalLog.ts"
+import { ViewKeeper } from "./ViewKeeper.ts"
 
 export interface MeshPlaneOptions {
   readonly config: NodeConfig
@@ -76,7 +78,7 @@ export interface MeshPlane {
   readonly clocks: PeerClocks
   readonly clockReport: ClockReport
   readonly addressChecks: AddressChecks
-  readonly view: MeshViewSource
+  readonly view: MeshViewCell
   readonly nameOf: (peer: PeerKey) => string
   /** What is wrong between nodes. */
   readonly troubles: MeshTroubles
@@ -177,17 +179,27 @@ export const makeMeshPlane = (
     const transport = makeLibp2pTransport(host, connections)
     const addressesOf = (peer: PeerKey): ReadonlyArray<string> =>
       late.keeper?.addressesOf(peer) ?? []
-    const links = yield* makeLinkPool({
-      transport,
-      ticker,
-      node: identity.current.name,
-      serve: options.serve,
-      nameOf,
-      addressesOf,
-      onDefect: (error) => {
-        runFork(Effect.logError("a defect on a link; its exchange was reset", error))
-      }
-    })
+    const links = yield* Effect.acquireRelease(
+      Effect.sync(
+        () =>
+          new LinkPool({
+            transport,
+            ticker,
+            node: identity.current.name,
+            serve: options.serve,
+            nameOf,
+            addressesOf,
+            onDefect: (error) => {
+              runFork(Effect.logError("a defect on a link; its exchange was reset", error))
+            }
+          })
+      ),
+      (it) => Effect.sync(() => it.stop())
+    )
+    yield* Effect.acquireRelease(
+      Effect.promise(() => links.listen()),
+      () => Effect.promise(() => links.stopListening())
+    )
     const clients = yield* makeMeshRpcClients({ transport, addressesOf })
     const gossip = Context.get(
       yield* Layer.buildWithScope(Layer.provide(layerLibp2p, Layer.succeed(MeshHost, host)), scope),
@@ -255,27 +267,47 @@ export const makeMeshPlane = (
 
     let met = false
     const startedAt = ticker.now()
-    const view = new MeshViewSource()
-    const builder = new MeshViewBuilder(self)
-    let shown: ReturnType<MeshViewBuilder["build"]> | undefined
-    const follow = () => {
-      const services = builder.build(catalogue.current(), membership.stateOf)
-      if (services === shown) return
-      shown = services
-      view.set(services)
+    /** A bug of whoever follows the view is its own. */
+    const guarded = (run: () => void) => () => {
+      try {
+        run()
+      } catch (cause) {
+        runFork(Effect.logError("a follower of the mesh view failed", cause))
+      }
     }
-    const onCatalogue = () => {
-      membership.setRecords(Array.from(catalogue.current().entries(), ({ record }) => record))
-      keeper.follow()
-      follow()
-    }
+    const viewKeeper = new ViewKeeper({
+      self,
+      memberOf: membership.stateOf,
+      later: (run) => void setImmediate(guarded(run))
+    })
+    const found = new MeshFindings(membership.stateOf)
+    const names = new PeerNames({
+      self,
+      ownName: () => identity.current.name,
+      catalogue: catalogue.current,
+      admitted: (peer) => admitted.get(peer)?.name
+    })
+    late.names = names
+    // Each by itself: what breaks in one of them keeps no change from the others.
+    const followers: ReadonlyArray<(changes: ReadonlyArray<EntryChange>) => void> = [
+      (changes) => names.follow(changes),
+      (changes) =>
+        membership.changeRecords(
+          changes.flatMap(({ after }) => after?.record ?? []),
+          changes.flatMap(({ before, after }) =>
+            after === undefined && before !== undefined ? [before.record.peer] : []
+          )
+        ),
+      (changes) => keeper.followRecords(changes),
+      (changes) => found.records(changes),
+      (changes) => viewKeeper.records(changes)
+    ]
     yield* Effect.acquireRelease(
       Effect.sync(() => [
-        catalogue.subscribe(onCatalogue),
-        membership.subscribe(() => {
-          keeper.follow()
-          follow()
-        }),
+        ...followers.map((follow) => catalogue.subscribe((_, changes) => follow(changes))),
+        membership.subscribe(() => keeper.follow()),
+        membership.subscribe((moved) => found.members(moved)),
+        membership.subscribe((moved) => viewKeeper.members(moved)),
         links.onUp((peer) => {
           membership.linkUp(peer)
           // Whoever was away for a moment may have missed gossip, here or there.
@@ -300,7 +332,12 @@ export const makeMeshPlane = (
         })
     )
     // After subscribing, so that no change falls between the two.
-    onCatalogue()
+    yield* Effect.sync(() => {
+      const known = catalogue.current().changesSince(Catalogue.empty)
+      for (const follow of followers) follow(known)
+      keeper.follow()
+      viewKeeper.show()
+    })
 
     // A connection that is broken may be made again: then the handshake decides, and renews.
     yield* Effect.sync(() => {
@@ -318,10 +355,9 @@ export const makeMeshPlane = (
 
     const troubles = new MeshTroubles({
       name: () => identity.current.name,
-      catalogue: catalogue.current,
+      found,
       status: catalogue.status,
-      memberOf: membership.stateOf,
-      conflicts: () => builder.conflicts,
+      conflicts: () => viewKeeper.conflicts,
       refused,
       now: () => ticker.wall()
     })
@@ -347,16 +383,17 @@ export const makeMeshPlane = (
       },
       now: () => ticker.now()
     })
-    const answers = meshAnswers({ identity, admitted, catalogue, clocks, membership, dialBack })
+    const answers = meshAnswers({
+      identity,
+      admitted,
+      catalogue,
+      clocks,
+      membership,
+      dialBack,
+      show: guarded(() => viewKeeper.show())
+    })
     yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers)), scope)
 
-    const names = new PeerNames({
-      self,
-      ownName: () => identity.current.name,
-      catalogue: () => catalogue.current(),
-      admitted: (peer) => admitted.get(peer)?.name
-    })
-    late.names = names
     const addressChecks = yield* keepAddresses({
       addresses: host.addresses,
       isConfigured: node.announce !== undefined,
@@ -381,7 +418,7 @@ export const makeMeshPlane = (
       addressChecks,
       troubles,
       refused,
-      view,
+      view: viewKeeper.view,
       met: () => {
         const known = others()
         if (met)

@@ -1,10 +1,10 @@
 import { Either } from "effect"
 import { describe, expect, it } from "vitest"
-import { Catalogue } from "../mesh/catalogue/Catalogue.ts"
-import type { ProtocolConflict } from "../mesh/catalogue/MeshViewBuilder.ts"
+import { MeshFindings } from "../mesh/catalogue/MeshFindings.ts"
 import { RecordRefused } from "../mesh/catalogue/RecordDoor.ts"
 import { nodeEntry } from "../mesh/catalogue/RecordEntry.ts"
 import { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
+import type { ProtocolConflict } from "../mesh/catalogue/ServiceOffers.ts"
 import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { MeshTroubles } from "./MeshTroubles.ts"
 
@@ -25,17 +25,16 @@ const makeTroubles = () => {
     conflicts: [] as ReadonlyArray<ProtocolConflict>,
     contested: 3,
     full: 0,
-    catalogue: Catalogue.empty,
+    found: new MeshFindings(() => "alive"),
     refused: new RefusedRecords()
   }
   const troubles = new MeshTroubles({
     name: () => a,
-    catalogue: () => world.catalogue,
+    found: world.found,
     status: () => ({
-      ...{ records: 2, bytes: 2, epoch: 1, version: 1, withheld: [] },
+      ...{ records: 2, bytes: 2, epoch: 1, version: 1 },
       ...{ refusedFull: world.full, contested: world.contested }
     }),
-    memberOf: () => "alive",
     conflicts: () => world.conflicts,
     refused: world.refused,
     now: () => world.now
@@ -122,12 +121,13 @@ describe("troubles of the mesh", () => {
       ...{ peer: PeerKey.make("12D3KooWPeerPeerPeer1"), name: b, addresses: [], services: [] },
       ...{ epoch: 1, version: 1, signedAt: 1, state: "serving" as const, software: "skein/test" }
     }
-    world.catalogue = Catalogue.empty.merge(nodeEntry(record, [payments], new Uint8Array(1)))[0]
+    const held = nodeEntry(record, [payments], new Uint8Array(1))
+    world.found.records([{ before: undefined, after: held }])
     expect(troubles.whyMissing(payments)).toBe(
       "host-b offers it, but its certificate does not grant it"
     )
     expect(troubles.findings()).toMatchObject([{ kind: "service_not_granted", service: payments }])
-    world.catalogue = Catalogue.empty
+    world.found.records([{ before: held, after: undefined }])
     expect(troubles.whyMissing(payments)).toBeUndefined()
   })
 })

@@ -3,19 +3,18 @@
  * itself lately. Each is told in the log once when it appears and once when it is gone.
  */
 import { Effect, type Scope } from "effect"
-import type { Catalogue } from "../mesh/catalogue/Catalogue.ts"
 import type { CatalogueStatus } from "../mesh/catalogue/CatalogueService.ts"
-import { findInMesh, type MeshFinding } from "../mesh/catalogue/MeshFindings.ts"
-import type { MemberLookup, ProtocolConflict } from "../mesh/catalogue/MeshViewBuilder.ts"
+import type { MeshFinding, MeshFindings } from "../mesh/catalogue/MeshFindings.ts"
 import { isBlameworthy } from "../mesh/catalogue/RecordDoor.ts"
 import type { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
+import type { ProtocolConflict } from "../mesh/catalogue/ServiceOffers.ts"
 import type { NodeName, ServiceName } from "../model/Names.ts"
 
 export interface MeshTroublesOptions {
   readonly name: () => NodeName
-  readonly catalogue: () => Catalogue
+  /** What the records say. */
+  readonly found: MeshFindings
   readonly status: () => CatalogueStatus
-  readonly memberOf: MemberLookup
   readonly conflicts: () => ReadonlyArray<ProtocolConflict>
   readonly refused: RefusedRecords
   /** Wall clock, ms. */
@@ -56,21 +55,13 @@ export class MeshTroubles {
   /** What was told and is not over, and when it was last found. */
   readonly #told = new Map<string, { readonly finding: MeshFinding; readonly at: number }>()
 
-  #withheld: {
-    readonly of: Catalogue | undefined
-    readonly nodes: ReadonlyMap<ServiceName, NodeName>
-  } = { of: undefined, nodes: new Map() }
-
   constructor(options: MeshTroublesOptions) {
     this.#options = options
   }
 
   findings(): ReadonlyArray<MeshFinding> {
-    const { catalogue, conflicts, memberOf } = this.#options
-    return [
-      ...findInMesh({ entries: catalogue().entries(), memberOf, conflicts: conflicts() }),
-      ...this.#own()
-    ]
+    const { conflicts, found } = this.#options
+    return [...found.all(conflicts()), ...this.#own()]
   }
 
   /** What the log has to be told since the last time. */
@@ -99,26 +90,15 @@ export class MeshTroubles {
     )
   }
 
-  /** Why a service that somebody calls is not in the view, when that is known. */
+  /**
+   * Why a service that somebody calls is not in the view, when that is known. Calls to what nobody
+   * offers may be many: it is looked up, not searched for.
+   */
   whyMissing(service: ServiceName): string | undefined {
-    const node = this.#withheldNow().get(service)
+    const node = this.#options.found.withholder(service)
     return node === undefined
       ? undefined
       : `${node} offers it, but its certificate does not grant it`
-  }
-
-  /** Found once per catalogue, which is a value: calls to what nobody offers may be many. */
-  #withheldNow(): ReadonlyMap<ServiceName, NodeName> {
-    const catalogue = this.#options.catalogue()
-    if (this.#withheld.of !== catalogue) {
-      const nodes = new Map<ServiceName, NodeName>()
-      for (const { record, withheld } of catalogue.entries()) {
-        if (record.state === "left") continue
-        for (const service of withheld) nodes.set(service, record.name)
-      }
-      this.#withheld = { of: catalogue, nodes }
-    }
-    return this.#withheld.nodes
   }
 
   #own(): ReadonlyArray<MeshFinding> {

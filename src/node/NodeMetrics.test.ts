@@ -51,8 +51,7 @@ const start: NodeFacts = {
     refusedFull: 2,
     contested: 1,
     epoch: 1,
-    version: 1,
-    withheld: []
+    version: 1
   },
   refused: new Map([
     ["forged", { count: 5, at: 0, last: new RecordRefused({ code: "forged", message: "" }) }]

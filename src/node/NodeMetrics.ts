@@ -6,7 +6,9 @@ import type { ActorStatus } from "../mesh/actor/Supervisor.ts"
 import type { CatalogueStatus } from "../mesh/catalogue/CatalogueService.ts"
 import { findingKinds, type MeshFinding } from "../mesh/catalogue/MeshFindings.ts"
 import type { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
-import type { Counter, Family, Gauge, MetricRegistry } from "../request/cells/Metrics.ts"
+import type { Counter, Gauge } from "../request/cells/Cells.ts"
+import type { Family } from "../request/cells/Family.ts"
+import type { MetricRegistry } from "../request/cells/Metrics.ts"
 import type { PeerLinkStatus } from "../request/link/LinkPool.ts"
 
 /** Of a member, as this node sees it. */

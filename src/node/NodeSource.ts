@@ -277,6 +277,6 @@ export const makeNodeViews = (
       services: Effect.sync(services),
       endpoints,
       links: Effect.sync(linkRows),
-      metrics: Effect.sync(telemetry.prometheus)
+      metrics: telemetry.prometheus
     }
   })

@@ -4,8 +4,8 @@ import { makeNodeConfig } from "../config/NodeConfig.ts"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
 import { RecordRefused } from "../mesh/catalogue/RecordDoor.ts"
 import type { HealthCheckerOptions } from "../mesh/health/HealthChecker.ts"
+import type { LocalService } from "../model/LocalService.ts"
 import { ServiceName } from "../model/Names.ts"
-import type { LocalService } from "../request/inbound/LocalService.ts"
 import { makeOffer } from "./Offer.ts"
 
 type Change = Parameters<CatalogueShape["updateOwn"]>[0]

@@ -6,8 +6,8 @@ import { Effect, Runtime, type Scope } from "effect"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
 import type { HealthChecker, HealthCheckerOptions } from "../mesh/health/HealthChecker.ts"
+import type { LocalService } from "../model/LocalService.ts"
 import type { Inbound } from "../request/inbound/Inbound.ts"
-import type { LocalService } from "../request/inbound/LocalService.ts"
 import { EndpointHealth, localServices, serviceEntries } from "./LocalServices.ts"
 
 export interface OfferOptions {

@@ -35,9 +35,33 @@ describe("PeerNames", () => {
     })
     expect(names.of(peer)).toBe("host-b")
     expect(names.of(peer)).toBe("host-b")
+    const before = catalogue
     catalogue = catalogue.merge(named("host-c", 2))[0]
+    names.follow(catalogue.changesSince(before))
     expect(names.of(peer)).toBe("host-c")
     expect(names.of(self)).toBe("host-a")
+  })
+
+  it("keeps a name while the records of others change", () => {
+    let looks = 0
+    let catalogue = Catalogue.empty.merge(named("host-b", 1))[0]
+    const names = new PeerNames({
+      self,
+      ownName: () => "host-a",
+      catalogue: () => {
+        looks++
+        return catalogue
+      },
+      admitted: () => undefined
+    })
+    expect(names.of(peer)).toBe("host-b")
+    const before = catalogue
+    const other = named("host-c", 1)
+    const record = { ...other.record, peer: PeerKey.make(`12D3KooWThird${"A".repeat(9)}`) }
+    catalogue = catalogue.merge(nodeEntry(record, [], other.bytes))[0]
+    names.follow(catalogue.changesSince(before))
+    expect(names.of(peer)).toBe("host-b")
+    expect(looks).toBe(1)
   })
 
   it("takes the certificate's name without a record, and the key without either", () => {

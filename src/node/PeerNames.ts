@@ -1,8 +1,8 @@
 /**
- * What people call a peer. Asked with every request that comes in, so the answer is kept: finding a
- * record in the catalogue hashes its key.
+ * What people call a peer. Asked with every request that comes in, so the answer is kept until the
+ * peer's record changes: finding a record in the catalogue hashes its key.
  */
-import type { Catalogue } from "../mesh/catalogue/Catalogue.ts"
+import type { Catalogue, EntryChange } from "../mesh/catalogue/Catalogue.ts"
 import type { PeerKey } from "../model/Names.ts"
 
 export interface PeerNamesOptions {
@@ -15,25 +15,25 @@ export interface PeerNamesOptions {
 
 export class PeerNames {
   readonly #options: PeerNamesOptions
-  /** Of the records of `#catalogue`, which is a value: another one means that something changed. */
+  /** Of records as they are in the catalogue. */
   readonly #names = new Map<PeerKey, string>()
-  #catalogue: Catalogue | undefined = undefined
 
   constructor(options: PeerNamesOptions) {
     this.#options = options
   }
 
+  /** To be told whenever the catalogue changed. */
+  follow(changes: Iterable<EntryChange>): void {
+    for (const { before } of changes)
+      if (before !== undefined) this.#names.delete(before.record.peer)
+  }
+
   of(peer: PeerKey): string {
     const { admitted, ownName, self } = this.#options
     if (peer === self) return ownName()
-    const catalogue = this.#options.catalogue()
-    if (catalogue !== this.#catalogue) {
-      this.#catalogue = catalogue
-      this.#names.clear()
-    }
     const known = this.#names.get(peer)
     if (known !== undefined) return known
-    const name = catalogue.node(peer)?.record.name
+    const name = this.#options.catalogue().node(peer)?.record.name
     if (name === undefined) return admitted(peer) ?? peer
     this.#names.set(peer, name)
     return name

@@ -7,7 +7,9 @@
 import { Effect, Runtime, type Scope } from "effect"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import { meshWarnings, type ReachWarning } from "../config/PolicyReach.ts"
-import type { MeshViewCell } from "../model/MeshView.ts"
+import { type MeshViewCell, type ViewChange, wholeView } from "../model/MeshView.ts"
+import type { ServiceName } from "../model/Names.ts"
+import type { Protocol } from "../model/NodeRecord.ts"
 import type { Ticker } from "../model/Time.ts"
 
 /** From the node's start until a service that nobody offers is remarkable (ms). */
@@ -24,6 +26,8 @@ export class PolicyWatch {
   readonly #log: (message: string) => void
   #told: ReadonlySet<string> = new Set()
   #patient = true
+  /** What each service of the view speaks: all that matters of it here. */
+  readonly #spoken = new Map<ServiceName, Protocol>()
 
   private constructor(options: PolicyWatchOptions, log: (message: string) => void) {
     this.#options = options
@@ -36,7 +40,10 @@ export class PolicyWatch {
     Effect.gen(function* () {
       const runFork = Runtime.runFork(yield* Effect.runtime<never>())
       const watch = new PolicyWatch(options, (line) => void runFork(Effect.logWarning(line)))
-      const stop = options.view.subscribe(() => watch.#look())
+      watch.#isNews(wholeView(options.view.current))
+      const stop = options.view.subscribe((_, change) => {
+        if (watch.#isNews(change)) watch.#look()
+      })
       const timer = options.ticker.after(patience, () => {
         watch.#patient = false
         watch.#look()
@@ -54,8 +61,19 @@ export class PolicyWatch {
   /** Everything in vain at the moment, for whoever asks; the log need not repeat it. */
   all(): ReadonlyArray<string> {
     const found = this.#warnings()
-    this.#told = new Set([...this.#told, ...found.map(({ key }) => key)])
+    this.#told = new Set(found.map(({ key }) => key))
     return found.map(({ describe }) => describe())
+  }
+
+  /** Has a service come or gone, or another protocol? */
+  #isNews({ gone, services }: ViewChange): boolean {
+    let isNews = gone.length > 0
+    for (const name of gone) this.#spoken.delete(name)
+    for (const { name, protocol } of services) {
+      isNews ||= this.#spoken.get(name) !== protocol
+      this.#spoken.set(name, protocol)
+    }
+    return isNews
   }
 
   #look(): void {

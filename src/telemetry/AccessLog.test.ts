@@ -2,8 +2,10 @@ import { mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, expect, test } from "vitest"
+import { AccessLines } from "../request/cells/AccessLines.ts"
+import type { AccessLogEntry } from "../request/cells/AccessLogEntry.ts"
 import { MetricRegistry } from "../request/cells/Metrics.ts"
-import { AccessLog, type AccessLogEntry, FileSink, type TextSink } from "./AccessLog.ts"
+import { AccessLog, FileSink, type TextSink } from "./AccessLog.ts"
 
 const entry = (target: string): AccessLogEntry => ({
   time: "2026-01-01T00:00:00.000Z",
@@ -144,6 +146,57 @@ describe("AccessLog", () => {
     expect(sink.closed).toBe(true)
     expect(sink.writes.map(targets)).toEqual([["/1"], ["/2"]])
     expect(lines("dropped")).toBe(1)
+  })
+})
+
+describe("lines of another thread", () => {
+  const size = JSON.stringify(entry("/1")).length + 1
+
+  test("are written as they are, in the order they came, and counted", () => {
+    const { log, sink, tick, lines } = make()
+    const thread = new AccessLines()
+    log.log(entry("/1"))
+    for (const target of ["/2", "/3"]) thread.log(entry(target))
+    log.write(thread.takeLines())
+    log.log(entry("/4"))
+    tick()
+    expect(sink.writes.map(targets)).toEqual([["/1", "/2", "/3", "/4"]])
+    sink.finish()
+    expect([lines("written"), lines("dropped")]).toEqual([4, 0])
+    expect(thread.isWaiting).toBe(false)
+    log.write(thread.takeLines())
+    expect(sink.done).toBeUndefined()
+  })
+
+  test("are bounded there, and what is lost is counted here", () => {
+    const { log, sink, tick, lines } = make()
+    const thread = new AccessLines(2 * size)
+    for (const target of ["/1", "/2", "/3"]) thread.log(entry(target))
+    expect(thread.isWaiting).toBe(true)
+    log.write(thread.takeLines())
+    tick()
+    sink.finish()
+    expect(sink.writes.map(targets)).toEqual([["/1", "/2"]])
+    expect([lines("written"), lines("dropped")]).toEqual([2, 1])
+  })
+
+  test("are cut between lines where there is room for some only, and dropped where for none", async () => {
+    const { log, sink, tick, lines } = make(Math.floor(2.5 * size))
+    const thread = new AccessLines()
+    const batch = () => {
+      for (const target of ["/1", "/2", "/3"]) thread.log(entry(target))
+      return thread.takeLines()
+    }
+    log.write(batch())
+    log.write(batch())
+    tick()
+    expect(sink.writes.map(targets)).toEqual([["/1", "/2"]])
+    expect(lines("dropped")).toBe(4)
+    sink.finish()
+    const closed = log.close()
+    log.write(batch())
+    await closed
+    expect([lines("written"), lines("dropped"), sink.writes.length]).toEqual([2, 7, 1])
   })
 })
 

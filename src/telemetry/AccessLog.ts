@@ -1,34 +1,13 @@
 /**
  * One JSON line per exchange, gathered per turn of the event loop into one write. A slow disk
- * never holds up a request: past the bound, lines are dropped and counted.
+ * never holds up a request: past the bound, lines are dropped and counted. Lines of other threads come
+ * by the batch.
  */
 import { closeSync, openSync, write } from "node:fs"
-import type { Counter, MetricRegistry } from "../request/cells/Metrics.ts"
-
-export interface AccessLogEntry {
-  /** RFC 3339, UTC. */
-  readonly time: string
-  readonly direction: "outbound" | "inbound"
-  readonly service: string
-  readonly caller: string
-  /** Empty for tcp, like target. */
-  readonly method: string
-  /** Path only: query strings carry secrets. */
-  readonly target: string
-  /** Of the response head, the mesh's own included; null for tcp. */
-  readonly status: number | null
-  /** Fault code, when the mesh ended it. */
-  readonly code: string | null
-  readonly durationMs: number
-  /** Request body bytes. */
-  readonly bytesIn: number
-  /** Response body bytes. */
-  readonly bytesOut: number
-  readonly endpoint: string | null
-  readonly node: string
-  /** Trace id, when the request carries one. */
-  readonly trace: string | null
-}
+import type { LinesTaken } from "../request/cells/AccessLines.ts"
+import { type AccessLogEntry, type AccessLogSink, lineOf } from "../request/cells/AccessLogEntry.ts"
+import type { Counter } from "../request/cells/Cells.ts"
+import type { MetricRegistry } from "../request/cells/Metrics.ts"
 
 /** Where text goes; one write at a time. */
 export interface TextSink {
@@ -104,7 +83,7 @@ export interface AccessLogOptions {
   readonly limit?: number
 }
 
-export class AccessLog {
+export class AccessLog implements AccessLogSink {
   readonly #sink: TextSink
   readonly #soon: (flush: () => void) => void
   readonly #onError: (error: Error) => void
@@ -112,6 +91,8 @@ export class AccessLog {
   readonly #written: Counter
   readonly #dropped: Counter
   #waiting: Array<string> = []
+  /** Lines in `#waiting`. */
+  #lines = 0
   /** Characters in `#waiting`. */
   #size = 0
   /** Characters handed to the sink and not yet written; 0 when no write is under way. */
@@ -136,19 +117,21 @@ export class AccessLog {
   }
 
   log(entry: AccessLogEntry): void {
-    const line = `${JSON.stringify(entry)}\n`
-    if (this.#closed || this.#size + this.#writing + line.length > this.#limit) {
-      this.#dropped.inc()
+    this.#add(lineOf(entry), 1)
+  }
+
+  /** Of another thread. Of what there is no room for, the last lines are dropped. */
+  write({ text, lines, dropped }: LinesTaken): void {
+    this.#dropped.inc(dropped)
+    if (text.length <= this.#room) {
+      if (lines > 0) this.#add(text, lines)
       return
     }
-    this.#waiting.push(line)
-    this.#size += line.length
-    if (this.#scheduled || this.#writing > 0) return
-    this.#scheduled = true
-    this.#soon(() => {
-      this.#scheduled = false
-      this.#flush()
-    })
+    const end = this.#room > 0 ? text.lastIndexOf("\n", this.#room - 1) + 1 : 0
+    const fitting = text.slice(0, end)
+    const kept = fitting.split("\n").length - 1
+    if (kept > 0) this.#add(fitting, kept)
+    this.#dropped.inc(lines - kept)
   }
 
   /** Lines from now on go to a file newly opened under the same name. */
@@ -169,6 +152,26 @@ export class AccessLog {
     })
   }
 
+  get #room(): number {
+    return this.#closed ? 0 : this.#limit - this.#size - this.#writing
+  }
+
+  #add(text: string, lines: number): void {
+    if (text.length > this.#room) {
+      this.#dropped.inc(lines)
+      return
+    }
+    this.#waiting.push(text)
+    this.#lines += lines
+    this.#size += text.length
+    if (this.#scheduled || this.#writing > 0) return
+    this.#scheduled = true
+    this.#soon(() => {
+      this.#scheduled = false
+      this.#flush()
+    })
+  }
+
   #flush(): void {
     if (this.#writing > 0) return // its end flushes again
     if (this.#waiting.length === 0) {
@@ -177,9 +180,10 @@ export class AccessLog {
       idle?.()
       return
     }
-    const lines = this.#waiting.length
+    const lines = this.#lines
     const text = this.#waiting.join("")
     this.#waiting = []
+    this.#lines = 0
     this.#size = 0
     this.#writing = text.length
     this.#sink.write(text, (error) => {

@@ -4,7 +4,8 @@
  */
 import { Effect, type Scope } from "effect"
 import type { Ticker } from "../model/Time.ts"
-import type { Histogram, MetricRegistry } from "../request/cells/Metrics.ts"
+import type { Histogram } from "../request/cells/Cells.ts"
+import type { MetricRegistry } from "../request/cells/Metrics.ts"
 import { descriptorLimit, openDescriptors } from "./FileDescriptors.ts"
 
 /** Milliseconds between two looks at the event loop. Seldom enough not to keep a host awake. */
@@ -38,10 +39,10 @@ export const observeProcess = (
     .counter("process_cpu_seconds_total", "User and system processor time spent, in seconds.", [])
     .cell({})
   const started = registry
-    .gauge("process_start_time_seconds", "Start of the process, in seconds since 1970.", [])
+    .gauge("process_start_time_seconds", "Start of the process, in seconds since 1970.", [], "max")
     .cell({})
   const uptime = registry
-    .gauge("skein_uptime_seconds", "Seconds since this node started.", [])
+    .gauge("skein_uptime_seconds", "Seconds since this node started.", [], "max")
     .cell({})
   const delay = registry
     .histogram(
@@ -52,12 +53,12 @@ export const observeProcess = (
     )
     .cell({})
   registry
-    .gauge("skein_build_info", "Always 1; the labels say what runs here.", [
-      "node",
-      "mesh",
-      "version",
-      "runtime"
-    ])
+    .gauge(
+      "skein_build_info",
+      "Always 1; the labels say what runs here.",
+      ["node", "mesh", "version", "runtime"],
+      "max"
+    )
     .cell({ node: info.node, mesh: info.mesh, version: info.version, runtime: process.version })
     .set(1)
 
@@ -69,7 +70,12 @@ export const observeProcess = (
   const limit = descriptorLimit()
   if (limit !== undefined) {
     registry
-      .gauge("process_max_fds", "Open file descriptors that the system allows this process.", [])
+      .gauge(
+        "process_max_fds",
+        "Open file descriptors that the system allows this process.",
+        [],
+        "max"
+      )
       .cell({})
       .set(limit)
   }

@@ -12,7 +12,29 @@ import {
   DataPointType,
   type MetricData
 } from "@opentelemetry/sdk-metrics"
-import type { AnyFamily, Labels, MetricRegistry } from "../request/cells/Metrics.ts"
+import type { Labels } from "../request/cells/FamilyFacts.ts"
+
+interface Rows<Kind, Cell> {
+  readonly name: string
+  readonly help: string
+  readonly kind: Kind
+  readonly divisor: number
+  readonly cells: ReadonlyMap<string, { readonly labels: Labels; readonly cell: Cell }>
+}
+
+/** What the text says of a family, be it of one thread or of all. */
+export type TextFamily =
+  | Rows<"counter", { readonly value: number }>
+  | Rows<"gauge", { readonly value: number }>
+  | Rows<
+      "histogram",
+      {
+        readonly bounds: ReadonlyArray<number>
+        /** One more than bounds. Read once: it may be written meanwhile. */
+        readonly counts: Array<number>
+        readonly sum: number
+      }
+    >
 
 /** Content type of what `prometheusText` returns. */
 export const prometheusContentType = "text/plain; version=0.0.4; charset=utf-8"
@@ -27,7 +49,7 @@ const point = <Value>(labels: Labels, value: Value): DataPoint<Value> => ({
   value
 })
 
-const metricData = (family: AnyFamily): MetricData => {
+const metricData = (family: TextFamily): MetricData => {
   const descriptor = {
     name: family.name,
     description: family.help,
@@ -56,17 +78,18 @@ const metricData = (family: AnyFamily): MetricData => {
         descriptor,
         aggregationTemporality,
         dataPointType: DataPointType.HISTOGRAM,
-        dataPoints: Array.from(family.cells.values(), ({ labels, cell }) =>
-          point(labels, {
+        dataPoints: Array.from(family.cells.values(), ({ labels, cell }) => {
+          const { counts } = cell
+          return point(labels, {
             buckets: {
               // Divided, not multiplied by a thousandth: the quotient is the decimal's own double.
               boundaries: cell.bounds.map((bound) => bound / family.divisor),
-              counts: cell.counts
+              counts
             },
             sum: cell.sum / family.divisor,
-            count: cell.count
+            count: counts.reduce((sum, count) => sum + count, 0)
           })
-        )
+        })
       }
   }
 }
@@ -74,11 +97,16 @@ const metricData = (family: AnyFamily): MetricData => {
 const resource = emptyResource()
 const serializer = new PrometheusSerializer(undefined, false, undefined, true, true)
 
+export interface TextSource {
+  collect(): void
+  readonly families: ReadonlyMap<string, TextFamily>
+}
+
 /** Runs the collectors, then renders every family that has a cell. */
-export const prometheusText = (registry: MetricRegistry): string => {
-  registry.collect()
+export const prometheusText = (source: TextSource): string => {
+  source.collect()
   const metrics: Array<MetricData> = []
-  for (const family of registry.families.values()) {
+  for (const family of source.families.values()) {
     if (family.cells.size > 0) metrics.push(metricData(family))
   }
   return serializer.serialize({

@@ -8,9 +8,10 @@ import type { Observer } from "../model/Observer.ts"
 import type { Ticker } from "../model/Time.ts"
 import { MetricRegistry } from "../request/cells/Metrics.ts"
 import { NodeObserver } from "../request/cells/NodeObserver.ts"
+import { RecordedSpans } from "../request/cells/RecordedSpan.ts"
 import { AccessLog, FileSink, StandardSink } from "./AccessLog.ts"
 import { observeProcess } from "./ProcessMetrics.ts"
-import { prometheusText } from "./PrometheusText.ts"
+import { ThreadReports } from "./ThreadReports.ts"
 import type { ExportStatus } from "./Tracing.ts"
 
 export interface TelemetryOptions {
@@ -31,8 +32,13 @@ export interface TelemetryOptions {
 export interface Telemetry {
   readonly registry: MetricRegistry
   readonly observer: Observer
-  /** What `/metrics` answers, with `prometheusContentType`. */
-  readonly prometheus: () => string
+  /**
+   * What `/metrics` answers, with `prometheusContentType`: of this thread and all that report. Takes as
+   * long as they need to set their gauges, at most 100 ms.
+   */
+  readonly prometheus: Effect.Effect<string>
+  /** Where request threads report. */
+  readonly reports: ThreadReports
   /** How the sending of traces goes. */
   readonly exportStatus: () => ExportStatus
   /** How late timers fire, 99th percentile since the start (ms). */
@@ -122,14 +128,19 @@ export const makeTelemetry = (
       node,
       registry,
       ticker,
-      spans: tracing?.spans,
+      spans:
+        tracing === undefined
+          ? undefined
+          : new RecordedSpans({ sink: tracing.queue, ticker, node }),
       accessLog,
       sample
     })
+    const reports = new ThreadReports({ registry, ticker, accessLog, queue: tracing?.queue })
     return {
       registry,
       observer,
-      prometheus: () => prometheusText(registry),
+      prometheus: Effect.async((resume) => reports.scrape((text) => resume(Effect.succeed(text)))),
+      reports,
       loopDelay: () => loopDelay.quantile(0.99),
       exportStatus: () =>
         tracing?.status() ?? { collector: null, reachable: null, dropped: 0, lastError: null },

@@ -4,28 +4,17 @@
  * fit is not even begun, what does not arrive is counted, and the log says once when that begins and
  * once when it is over.
  */
-import type { Tracer } from "@opentelemetry/api"
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http"
 import { resourceFromAttributes } from "@opentelemetry/resources"
-import {
-  AlwaysOnSampler,
-  BasicTracerProvider,
-  BatchSpanProcessor,
-  RandomIdGenerator,
-  type ReadableSpan,
-  type Span,
-  type SpanProcessor
-} from "@opentelemetry/sdk-trace-base"
+import { BatchSpanProcessor, type SpanProcessor } from "@opentelemetry/sdk-trace-base"
 import { Effect, type Scope } from "effect"
-import type { ExchangeInfo } from "../model/Observer.ts"
 import type { Ticker } from "../model/Time.ts"
-import type { Counter, MetricRegistry } from "../request/cells/Metrics.ts"
-import type { ExchangeSpan, SpanSource } from "../request/cells/Spans.ts"
-import type { TraceContext } from "../request/cells/TraceContext.ts"
-import { UnrecordedSpan } from "../request/cells/UnrecordedSpan.ts"
+import type { Counter } from "../request/cells/Cells.ts"
+import type { MetricRegistry } from "../request/cells/Metrics.ts"
+import type { SpanRecord, SpanSink } from "../request/cells/SpanRecord.ts"
+import { defaultSpanLimits, type SpanLimits, SpanRoom } from "../request/cells/SpanRoom.ts"
+import { CollectedSpan, type SpanOrigin } from "./CollectedSpan.ts"
 import { CollectorExporter, longestPause } from "./CollectorExporter.ts"
-import { HttpSpan, SpanClock } from "./HttpSpan.ts"
-import { defaultSpanLimits, type SpanLimits, SpanRoom } from "./SpanRoom.ts"
 
 export interface TracingOptions {
   /** The collector, e.g. `http://127.0.0.1:4318`; `/v1/traces` is added unless it is there. */
@@ -59,36 +48,6 @@ export const tracesUrl = (otlp: string): string => {
     url.pathname = `${url.pathname.replace(/\/$/, "")}/v1/traces`
   }
   return url.href
-}
-
-/** Stands before the batches: admits spans while there is room for them. */
-class BoundedSpans implements SpanProcessor {
-  readonly #next: SpanProcessor
-  readonly #room: SpanRoom
-  readonly #onFull: () => void
-
-  constructor(next: SpanProcessor, room: SpanRoom, onFull: () => void) {
-    this.#next = next
-    this.#room = room
-    this.#onFull = onFull
-  }
-
-  onStart(span: Span, context: Parameters<SpanProcessor["onStart"]>[1]): void {
-    this.#next.onStart(span, context)
-  }
-
-  onEnd(span: ReadableSpan): void {
-    if (this.#room.take(span)) this.#next.onEnd(span)
-    else this.#onFull()
-  }
-
-  forceFlush(): Promise<void> {
-    return this.#next.forceFlush()
-  }
-
-  shutdown(): Promise<void> {
-    return this.#next.shutdown()
-  }
 }
 
 /** How sending goes. `reachable` is null until a batch was tried. */
@@ -157,40 +116,43 @@ const causeOf = (error: Error): string => {
   return error.message !== "" ? error.message : (code ?? error.name)
 }
 
-class Tracing implements SpanSource {
-  readonly #tracer: Tracer
-  readonly #node: string
-  readonly #clock: SpanClock
+/** Stands before the batches: admits spans while there is room for them. */
+class CollectorQueue implements SpanSink {
+  readonly #next: SpanProcessor
+  readonly #origin: SpanOrigin
   readonly #room: SpanRoom
-  readonly #onFull: () => void
-  readonly #ids = new RandomIdGenerator()
+  readonly #report: LossReport
 
-  constructor(tracer: Tracer, node: string, clock: SpanClock, room: SpanRoom, onFull: () => void) {
-    this.#tracer = tracer
-    this.#node = node
-    this.#clock = clock
+  constructor(next: SpanProcessor, origin: SpanOrigin, room: SpanRoom, report: LossReport) {
+    this.#next = next
+    this.#origin = origin
     this.#room = room
-    this.#onFull = onFull
+    this.#report = report
   }
 
-  start(info: ExchangeInfo, parent: TraceContext | undefined, at: number): ExchangeSpan {
-    // Whatever is made of a span that will be dropped is made for nothing, and has to be collected.
-    if (this.#room.full) {
-      this.#onFull()
-      return new UnrecordedSpan(this.#ids, parent)
-    }
-    return new HttpSpan(this.#tracer, this.#clock, this.#node, info, parent, at)
+  get full(): boolean {
+    return this.#room.full
+  }
+
+  add(record: SpanRecord): void {
+    // Asked first: what is dropped need not be made.
+    if (!this.#room.take(record)) this.drop()
+    else this.#next.onEnd(new CollectedSpan(record, this.#origin))
+  }
+
+  drop(spans = 1): void {
+    if (spans > 0) this.#report.lost("queue", spans, "the queue is full")
   }
 }
 
+export interface Tracing {
+  /** Takes what has ended, in this thread or in another, and how much another has dropped. */
+  readonly queue: SpanSink & { readonly drop: (spans?: number) => void }
+  readonly status: () => ExportStatus
+}
+
 /** The way to the collector, until the scope closes: then the rest is sent, with a deadline. */
-export const makeTracing = (
-  options: TracingOptions
-): Effect.Effect<
-  { readonly spans: SpanSource; readonly status: () => ExportStatus },
-  never,
-  Scope.Scope
-> =>
+export const makeTracing = (options: TracingOptions): Effect.Effect<Tracing, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { registry, ticker } = options
     const exported = registry
@@ -200,9 +162,8 @@ export const makeTracing = (
     const report = new LossReport(options)
     const limits = options.room ?? defaultSpanLimits
     const room = new SpanRoom(limits)
-    const onFull = () => report.lost("queue", 1, "the queue is full")
 
-    const { provider } = yield* Effect.acquireRelease(
+    const { processor } = yield* Effect.acquireRelease(
       Effect.sync(() => {
         const maxExportBatchSize = Math.min(batchSize, limits.spans)
         const exporter = new CollectorExporter({
@@ -221,43 +182,23 @@ export const makeTracing = (
             } else report.lost("collector", spans.length, causeOf(error))
           }
         })
-        const bounded = new BoundedSpans(
-          new BatchSpanProcessor(exporter, {
+        registry.onCollect(() => queued.set(room.spans))
+        return {
+          exporter,
+          processor: new BatchSpanProcessor(exporter, {
             maxQueueSize: limits.spans,
             maxExportBatchSize,
             scheduledDelayMillis: options.sendEvery ?? 1_000,
             // Longer than a pause and the exporter's own, so that a batch is settled exactly once.
             exportTimeoutMillis: longestPause + exportTimeout + 1_000
-          }),
-          room,
-          onFull
-        )
-        registry.onCollect(() => queued.set(room.spans))
-        const made = new BasicTracerProvider({
-          // Whether to sample is the observer's decision; a span that is started is sampled.
-          sampler: new AlwaysOnSampler(),
-          spanLimits: {
-            attributeCountLimit: 32,
-            attributeValueLengthLimit: 1_024,
-            attributePerEventCountLimit: 16,
-            eventCountLimit: 64
-          },
-          resource: resourceFromAttributes({
-            "service.name": "skein",
-            "service.version": options.version,
-            "service.instance.id": options.node,
-            "skein.node": options.node,
-            "skein.mesh": options.mesh
-          }),
-          spanProcessors: [bounded]
-        })
-        return { provider: made, exporter }
+          })
+        }
       }),
-      ({ provider: made, exporter }) =>
+      ({ processor: closing, exporter }) =>
         // A failed flush was counted and told by the exporter already.
         Effect.tryPromise(() => {
           exporter.close()
-          return made.shutdown()
+          return closing.shutdown()
         }).pipe(
           Effect.disconnect,
           Effect.interruptible, // a finalizer is not, and then a timeout waits
@@ -265,9 +206,18 @@ export const makeTracing = (
           Effect.ignore
         )
     )
-    const tracer = provider.getTracer("skein", options.version)
+    const origin: SpanOrigin = {
+      resource: resourceFromAttributes({
+        "service.name": "skein",
+        "service.version": options.version,
+        "service.instance.id": options.node,
+        "skein.node": options.node,
+        "skein.mesh": options.mesh
+      }),
+      instrumentationScope: { name: "skein", version: options.version }
+    }
     return {
-      spans: new Tracing(tracer, options.node, new SpanClock(ticker), room, onFull),
+      queue: new CollectorQueue(processor, origin, room, report),
       status: () => ({
         collector: options.otlp,
         reachable: report.lastError !== undefined ? false : exported.value > 0 ? true : null,

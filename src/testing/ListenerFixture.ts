@@ -2,7 +2,6 @@
 import net from "node:net"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { Effect, Exit, Scope } from "effect"
 import {
   type Call,
   type Dispatch,
@@ -13,6 +12,7 @@ import {
   type ResponseReceiver
 } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
+import type { Log } from "../model/Log.ts"
 import { MetricRegistry } from "../request/cells/Metrics.ts"
 import { HandTicker, self, Watched } from "./InboundFixture.ts"
 
@@ -97,14 +97,23 @@ export class HoldingCallee {
 export const makeContext = () => {
   const ticker = new HandTicker()
   const metrics = new MetricRegistry()
-  const scope: Scope.CloseableScope = Effect.runSync(Scope.make())
+  const opened: Array<{ readonly close: () => void }> = []
+  const logged: Array<Parameters<Log>> = []
+  const log: Log = (...line) => void logged.push(line)
   return {
     ticker,
     metrics,
-    base: { host: "127.0.0.1", port: 0, self, ticker, metrics },
-    open: <A, E>(effect: Effect.Effect<A, E, Scope.Scope>): Promise<A> =>
-      Effect.runPromise(Scope.extend(effect, scope)),
-    dispose: (): Promise<void> => Effect.runPromise(Scope.close(scope, Exit.void))
+    /** What was told, in order. */
+    logged,
+    base: { host: "127.0.0.1", port: 0, self, ticker, metrics, log },
+    open: async <L extends { readonly close: () => void }>(opening: Promise<L>): Promise<L> => {
+      const listener = await opening
+      opened.push(listener)
+      return listener
+    },
+    dispose: (): void => {
+      for (const { close } of opened.splice(0).reverse()) close()
+    }
   }
 }
 

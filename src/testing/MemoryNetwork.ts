@@ -3,9 +3,9 @@
  * failures at will.
  */
 
+import type { NodeTransport, StreamProtocol } from "../mesh/host/Libp2pTransport.ts"
 import type { ByteChannel } from "../model/ByteChannel.ts"
 import type { PeerKey } from "../model/Names.ts"
-import type { LinkProtocol, LinkTransport } from "../request/link/LinkTransport.ts"
 import {
   type MemoryChannelOptions,
   type MemoryChannelPair,
@@ -24,7 +24,7 @@ const joins = ({ ends: [one, other] }: Cable, a: PeerKey, b: PeerKey): boolean =
 
 export class MemoryNetwork {
   readonly #options: MemoryChannelOptions
-  readonly #nodes = new Map<PeerKey, Map<LinkProtocol, Accept>>()
+  readonly #nodes = new Map<PeerKey, Map<StreamProtocol, Accept>>()
   readonly #cables = new Set<Cable>()
   /** Whether a node reaches another now; for streams to be opened. Default: always. */
   reaches: (from: PeerKey, to: PeerKey) => boolean = () => true
@@ -35,8 +35,8 @@ export class MemoryNetwork {
     this.#options = options
   }
 
-  transport(self: PeerKey): LinkTransport {
-    const handlers = new Map<LinkProtocol, Accept>()
+  transport(self: PeerKey): NodeTransport {
+    const handlers = new Map<StreamProtocol, Accept>()
     this.#nodes.set(self, handlers)
     return {
       self,
@@ -82,7 +82,7 @@ export class MemoryNetwork {
   async #open(
     from: PeerKey,
     to: PeerKey,
-    protocol: LinkProtocol,
+    protocol: StreamProtocol,
     signal: AbortSignal
   ): Promise<ByteChannel> {
     if (this.swallows(from, to)) {

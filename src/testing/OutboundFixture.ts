@@ -2,11 +2,11 @@
 import { type Call, type Dispatch, noBody, noFields, type RequestHead } from "../model/Exchange.ts"
 import { type EndpointView, MeshViewSource, type ServiceView } from "../model/MeshView.ts"
 import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
-import { makePolicy, type PolicyInput } from "../model/Policy.ts"
 import type { Ticker } from "../model/Time.ts"
 import { TimerWheel } from "../model/TimerWheel.ts"
 import { MetricRegistry } from "../request/cells/Metrics.ts"
 import { makeOutbound, type Outbound } from "../request/outbound/Outbound.ts"
+import { defaultPolicy, makePolicy, type PolicyInput } from "../schema/PolicySchema.ts"
 import { RecordingObserver, RecordingReceiver, SentCall } from "./OutboundRecorders.ts"
 
 /** mulberry32: small, and the same on every machine. */
@@ -124,6 +124,7 @@ export class Fixture {
       self: { peer: selfPeer, node: "here" },
       view: this.view,
       policies: new Map([[payments, makePolicy(policy)]]),
+      defaultPolicy,
       ticker: this.ticker,
       metrics: this.metrics,
       observer: this.observer,

@@ -2,7 +2,7 @@
  * For tests of what policies do to traffic: an Outbound among programs that take their time, on a
  * clock that jumps from event to event. Everything random comes from one seed.
  */
-import type { PolicyInput } from "../model/Policy.ts"
+import type { PolicyInput } from "../schema/PolicySchema.ts"
 import { endpointView, Fixture, seededRandom } from "./OutboundFixture.ts"
 
 export interface ProgramAnswer {

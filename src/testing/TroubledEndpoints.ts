@@ -27,7 +27,7 @@ export const endpoints = (...troubles: ReadonlyArray<Trouble>): ReadonlyArray<En
     const view = endpointView("abcdefghjk"[index]!, change)
     const state = new EndpointState(
       view,
-      { down },
+      { down, endpoints: new Map() },
       () => {
         throw new Error("a selection sends nothing")
       },

@@ -5,18 +5,17 @@
  */
 import type http from "node:http"
 import type net from "node:net"
-import { Effect, Exit, Scope } from "effect"
 import { type EndpointView, MeshViewSource } from "../../src/model/MeshView.ts"
 import { NodeName, PeerKey } from "../../src/model/Names.ts"
 import type { Protocol } from "../../src/model/NodeRecord.ts"
-import { makePolicy, type PolicyInput } from "../../src/model/Policy.ts"
 import { MetricRegistry } from "../../src/request/cells/Metrics.ts"
 import { Inbound } from "../../src/request/inbound/Inbound.ts"
 import { LinkPool } from "../../src/request/link/LinkPool.ts"
-import { type HttpListener, makeHttpListener } from "../../src/request/listener/HttpListener.ts"
-import { makeTcpListener, type TcpListener } from "../../src/request/listener/TcpListener.ts"
+import { type HttpListener, openHttpListener } from "../../src/request/listener/HttpListener.ts"
+import { openTcpListener, type TcpListener } from "../../src/request/listener/TcpListener.ts"
 import { makeOutbound, type Outbound } from "../../src/request/outbound/Outbound.ts"
 import type { LinkLimits } from "../../src/request/wire/LinkOptions.ts"
+import { defaultPolicy, makePolicy, type PolicyInput } from "../../src/schema/PolicySchema.ts"
 import {
   HandTicker,
   type Program,
@@ -63,6 +62,7 @@ export class PlaneHost {
       self,
       view,
       policies: new Map([[payments, makePolicy(policy)]]),
+      defaultPolicy,
       ticker,
       metrics,
       observer,
@@ -93,7 +93,7 @@ export class TwoHosts {
   readonly c: PlaneHost
   readonly programs: Array<Program> = []
   readonly clients: Array<RawClient> = []
-  readonly #scope: Scope.CloseableScope = Effect.runSync(Scope.make())
+  readonly #listeners: Array<{ readonly close: () => void }> = []
   #listener: HttpListener | undefined
 
   constructor(policy: PolicyInput = {}, linkLimits: Partial<LinkLimits> = {}) {
@@ -118,17 +118,17 @@ export class TwoHosts {
 
   async start(): Promise<this> {
     await Promise.all(this.hosts.map(({ links }) => links.listen()))
-    this.#listener = await this.#open(makeHttpListener(this.#listenerOptions()))
+    this.#listener = await this.#open(openHttpListener(this.#listenerOptions()))
     return this
   }
 
   tcp(): Promise<TcpListener> {
-    return this.#open(makeTcpListener({ ...this.#listenerOptions(), service: payments }))
+    return this.#open(openTcpListener({ ...this.#listenerOptions(), service: payments }))
   }
 
   /** An HTTP port of `payments` alone. */
   fixed(): Promise<HttpListener> {
-    return this.#open(makeHttpListener({ ...this.#listenerOptions(), fixedService: payments }))
+    return this.#open(openHttpListener({ ...this.#listenerOptions(), fixedService: payments }))
   }
 
   /** Starts the program and offers it as `payments` on these hosts (host-b by default). */
@@ -194,7 +194,7 @@ export class TwoHosts {
 
   async stop(): Promise<void> {
     for (const { socket } of this.clients) socket.destroy()
-    await Effect.runPromise(Scope.close(this.#scope, Exit.void))
+    for (const { close } of this.#listeners) close()
     for (const { inbound, links, outbound } of this.hosts) {
       outbound.close()
       links.stop()
@@ -205,11 +205,14 @@ export class TwoHosts {
 
   #listenerOptions() {
     const { self, ticker, metrics, outbound } = this.a
-    return { host: "127.0.0.1", port: 0, self, ticker, metrics, dispatch: outbound.dispatch }
+    const log = () => undefined
+    return { host: "127.0.0.1", port: 0, self, ticker, metrics, log, dispatch: outbound.dispatch }
   }
 
-  #open<A, E>(effect: Effect.Effect<A, E, Scope.Scope>): Promise<A> {
-    return Effect.runPromise(Scope.extend(effect, this.#scope))
+  async #open<L extends { readonly close: () => void }>(opening: Promise<L>): Promise<L> {
+    const listener = await opening
+    this.#listeners.push(listener)
+    return listener
   }
 }
 

@@ -1,7 +1,7 @@
 /** Deadlines and attempts that callers bring go through both hops, to programs and back into calls. */
 import http from "node:http"
 import { afterEach, describe, expect, it } from "vitest"
-import type { PolicyInput } from "../../src/model/Policy.ts"
+import type { PolicyInput } from "../../src/schema/PolicySchema.ts"
 import { rawProgram } from "../../src/testing/InboundFixture.ts"
 import { request, TwoHosts, turn } from "./TwoHosts.ts"
 

@@ -4,7 +4,7 @@
  */
 import type net from "node:net"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import type { PolicyInput } from "../../src/model/Policy.ts"
+import type { PolicyInput } from "../../src/schema/PolicySchema.ts"
 import { rawProgram } from "../../src/testing/InboundFixture.ts"
 import type { RawClient } from "../../src/testing/ListenerFixture.ts"
 import { payments, request, TwoHosts, turn } from "./TwoHosts.ts"

@@ -12,7 +12,8 @@ import { findingKinds } from "../../src/mesh/catalogue/MeshFindings.ts"
 import { initMesh } from "../../src/mesh/keys/DataDir.ts"
 import { NodeName } from "../../src/model/Names.ts"
 import { runNode } from "../../src/node.ts"
-import { type AnyFamily, MetricRegistry } from "../../src/request/cells/Metrics.ts"
+import type { AnyFamily } from "../../src/request/cells/Family.ts"
+import { MetricRegistry } from "../../src/request/cells/Metrics.ts"
 
 const root = join(import.meta.dirname, "../..")
 const docs = readFileSync(join(root, "docs/metrics.md"), "utf8")

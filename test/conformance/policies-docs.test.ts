@@ -19,13 +19,18 @@ import { decodeConfig } from "../../src/config/ConfigFile.ts"
 import { parseConfigText } from "../../src/config/ConfigText.ts"
 import { decodeNodeConfig } from "../../src/config/NodeConfig.ts"
 import { PeerKey } from "../../src/model/Names.ts"
-import { decodePolicy, defaultPolicy, Policy, RetryCondition } from "../../src/model/Policy.ts"
 import { ExchangeFamilies } from "../../src/request/cells/ExchangeCells.ts"
 import { MetricRegistry } from "../../src/request/cells/Metrics.ts"
 import { InboundMetrics } from "../../src/request/inbound/InboundMetrics.ts"
 import { PolicyMetrics } from "../../src/request/outbound/PolicyMetrics.ts"
 import { observeStandings } from "../../src/request/outbound/StandingMetrics.ts"
 import { verdicts } from "../../src/request/policy/Classifier.ts"
+import {
+  decodePolicy,
+  defaultPolicy,
+  Policy,
+  RetryCondition
+} from "../../src/schema/PolicySchema.ts"
 
 const root = join(import.meta.dirname, "../..")
 const docs = readFileSync(join(root, "docs/policies.md"), "utf8")

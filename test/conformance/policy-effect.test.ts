@@ -6,8 +6,8 @@ import { Clock, Data, Effect, Exit, Fiber, Random, TestClock, TestContext } from
 import fc from "fast-check"
 import { expect, it } from "vitest"
 import * as PolicyEffect from "../../src/api/PolicyEffect.ts"
-import { makePolicy, type PolicyInput } from "../../src/model/Policy.ts"
 import { classifyStatus, type Verdict, verdicts } from "../../src/request/policy/Classifier.ts"
+import { makePolicy, type PolicyInput } from "../../src/schema/PolicySchema.ts"
 import { endpointView, Fixture, microtasks } from "../../src/testing/OutboundFixture.ts"
 import type { SentCall } from "../../src/testing/OutboundRecorders.ts"
 

@@ -12,8 +12,9 @@ import { stringify } from "yaml"
 import { loadConfig } from "../../src/config/ConfigFile.ts"
 import { decodeNodeConfig, type NodeConfig } from "../../src/config/NodeConfig.ts"
 import { ServiceName } from "../../src/model/Names.ts"
-import { decodePolicy, type Policy } from "../../src/model/Policy.ts"
+import type { Policy } from "../../src/model/Policy.ts"
 import { formatPath, type Problem } from "../../src/model/Problem.ts"
+import { decodePolicy } from "../../src/schema/PolicySchema.ts"
 
 const payments = ServiceName.make("payments")
 const directory = mkdtempSync(join(tmpdir(), "skein-verdicts-"))

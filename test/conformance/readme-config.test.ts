@@ -11,7 +11,7 @@ import {
   ServiceConfig
 } from "../../src/config/NodeConfig.ts"
 import { ServiceName } from "../../src/model/Names.ts"
-import { defaultPolicy, Policy } from "../../src/model/Policy.ts"
+import { defaultPolicy, Policy } from "../../src/schema/PolicySchema.ts"
 
 const readme = readFileSync(join(import.meta.dirname, "../../README.md"), "utf8")
 const shown: NodeConfigInput = parse(

@@ -2,8 +2,8 @@
 import http from "node:http"
 import net from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
-import type { PolicyInput } from "../../src/model/Policy.ts"
 import type { LinkLimits } from "../../src/request/wire/LinkOptions.ts"
+import type { PolicyInput } from "../../src/schema/PolicySchema.ts"
 import { Flood, freePort, rawProgram } from "../../src/testing/InboundFixture.ts"
 import { payments, request, TwoHosts, turn } from "./TwoHosts.ts"
 

@@ -136,6 +136,25 @@ test("a snapshot does not change with later merges", () => {
   expect(before.root()).toBe(root)
 })
 
+test("what changed between two of them makes the one of the other", () => {
+  fc.assert(
+    fc.property(fc.array(anyEntry), fc.array(anyEntry), fc.subarray(peers), (a, b, removed) => {
+      const before = mergeAll(a)
+      const after = mergeAll(b, before).filter(({ record }) => !removed.includes(record.peer))
+      const held = new Map(Array.from(before.entries(), (entry) => [entry.key, entry]))
+      for (const change of after.changesSince(before)) {
+        expect(change.before).not.toBe(change.after)
+        const key = (change.after ?? change.before)!.key
+        expect(held.get(key)).toBe(change.before)
+        if (change.after === undefined) held.delete(key)
+        else held.set(key, change.after)
+      }
+      expect(new Set(held.values())).toEqual(new Set(after.entries()))
+      expect(after.changesSince(after)).toEqual([])
+    })
+  )
+})
+
 test("tombstones live longer than any record they stand against", () => {
   const record = entryOf(first, 1_000, 0)
   const tombstone = entryOf(first, 1_000, 1, 0, "left")

@@ -37,6 +37,12 @@ export type MergeOutcome =
   /** No room. */
   | "full"
 
+/** One key in two catalogues; undefined: not in that one. */
+export interface EntryChange {
+  readonly before: CatalogueEntry | undefined
+  readonly after: CatalogueEntry | undefined
+}
+
 class Bucket {
   readonly entries: ReadonlyMap<string, CatalogueEntry>
   #hash: Uint8Array | undefined
@@ -161,6 +167,28 @@ export class Catalogue {
       }
     }
     return new Catalogue(buckets, size, bytes, this.limits)
+  }
+
+  /**
+   * What makes this one of `before`. What both share is known by its object, so it costs a look at
+   * each bucket and at the entries of those that changed; and because it is found in two values, no
+   * change can be missed, whatever happened between them.
+   */
+  changesSince(before: Catalogue): ReadonlyArray<EntryChange> {
+    const changes: Array<EntryChange> = []
+    if (before === this) return changes
+    for (let index = 0; index < bucketCount; index++) {
+      const [old, now] = [before.#buckets[index]!, this.#buckets[index]!]
+      if (old === now) continue
+      for (const after of now.entries.values()) {
+        const held = old.entries.get(after.key)
+        if (held !== after) changes.push({ before: held, after })
+      }
+      for (const held of old.entries.values()) {
+        if (!now.entries.has(held.key)) changes.push({ before: held, after: undefined })
+      }
+    }
+    return changes
   }
 
   /** Digest, second level: one hash per bucket. */

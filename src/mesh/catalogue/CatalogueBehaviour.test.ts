@@ -313,6 +313,7 @@ test("saves at most once a second, not while it saves, and again 5 s after a fai
   run.tell({ _tag: "Tick" })
   expect(run.did("Save")).toBe(1)
   run.tell({ _tag: "Saved", failed: false })
+  run.now += 1_000
   run.tell({ _tag: "Tick" })
   expect(run.did("Save")).toBe(2)
   run.tell({ _tag: "Saved", failed: true })
@@ -325,6 +326,24 @@ test("saves at most once a second, not while it saves, and again 5 s after a fai
   run.tell({ _tag: "Saved", failed: false })
   run.tell({ _tag: "Tick" })
   expect(run.did("Save")).toBe(3)
+})
+
+test("writes no more than 1 MiB a second on average", () => {
+  const large = { ...signedBy(other!, {}), bytes: new Uint8Array(3 * 1024 * 1024) }
+  const run = new Run(wallStart, Catalogue.empty.merge(large)[0])
+  const saved: Array<number> = []
+  for (let n = 0; n < 100; n++) {
+    run.change({ addresses: [`/ip4/10.0.0.1/tcp/${n + 1}`] })
+    const before = run.did("Save")
+    run.tell({ _tag: "Tick" })
+    if (run.did("Save") > before) {
+      saved.push(run.now)
+      run.tell({ _tag: "Saved", failed: false })
+    }
+    run.now += 1_000
+  }
+  // A little over 3 MiB each, looked at once a second.
+  expect(saved).toEqual(Array.from({ length: 25 }, (_, n) => n * 4_000))
 })
 
 test("saves again what is told to be gone, also while it saves", () => {

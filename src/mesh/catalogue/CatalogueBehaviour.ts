@@ -30,6 +30,12 @@ const sweepEvery = 60_000
 /** After a failed attempt to save, ms. */
 const saveRetry = 5_000
 
+/**
+ * The file is written whole, so it is written no faster than this on average (bytes per second), and
+ * what is known of a large mesh is a little older there: 16 s at 16 MiB.
+ */
+const savePace = 1024 * 1024
+
 /** Callers of `updateOwn` that wait for the same record; beyond it the oldest hears nothing. */
 const maxWaiting = 256
 
@@ -41,7 +47,7 @@ export interface CatalogueState {
   /** The catalogue as it is on disk, or as it is just being written; undefined: unknown. */
   readonly saved: Catalogue | undefined
   readonly saving: boolean
-  /** Monotonic ms before which it is not tried again: the last attempt failed. */
+  /** Monotonic ms before which it is not written again. */
   readonly saveAt: number
   /** Monotonic ms of the next search for records that are over. */
   readonly sweepAt: number
@@ -244,7 +250,7 @@ export const catalogueBehaviour = (
         // After a failure nothing is known of the disk, so it is all written again, a little later.
         const [saved, saveAt] = message.failed
           ? [undefined, moment.now + saveRetry]
-          : [state.saved, 0]
+          : [state.saved, moment.now + (1_000 * (state.saved?.bytes ?? 0)) / savePace]
         return [{ ...state, saving: false, saved, saveAt }, noActions]
       }
       case "Unsaved":

@@ -3,13 +3,13 @@
  * answers for other nodes, and the loops that keep it in step with theirs.
  */
 import { Context, Effect, Either, Layer, Runtime, type Scope } from "effect"
-import type { NodeName, PeerKey, ServiceName } from "../../model/Names.ts"
+import type { NodeName, PeerKey } from "../../model/Names.ts"
 import { spawn, tellSurely } from "../actor/Actor.ts"
 import type { Supervisor } from "../actor/Supervisor.ts"
 import { Gossip, type GossipVerdict } from "../host/Gossip.ts"
 import type { MeshRpcError, RecordVersion } from "../host/MeshRpc.ts"
 import { answerDigest, answerVersions, answerWanted, type SyncReport } from "./AntiEntropy.ts"
-import type { Catalogue, MergeOutcome } from "./Catalogue.ts"
+import type { Catalogue, EntryChange, MergeOutcome } from "./Catalogue.ts"
 import {
   type CatalogueAction,
   type CatalogueMessage,
@@ -45,14 +45,18 @@ export interface CatalogueStatus {
   readonly contested: number
   readonly epoch: number
   readonly version: number
-  readonly withheld: ReadonlyArray<{ readonly node: NodeName; readonly service: ServiceName }>
 }
 
 export interface CatalogueShape {
   /** The current snapshot: one property load. */
   readonly current: () => Catalogue
-  /** Called synchronously with each new snapshot; answers how to stop. */
-  readonly subscribe: (listener: (catalogue: Catalogue) => void) => () => void
+  /**
+   * Called synchronously with each new snapshot, and what makes it of the one before; answers how to
+   * stop.
+   */
+  readonly subscribe: (
+    listener: (catalogue: Catalogue, changes: ReadonlyArray<EntryChange>) => void
+  ) => () => void
   /**
    * Changes the own record and tells the mesh. Done when the signed record is in the catalogue and
    * handed to gossip; nothing is told before the first call. Fails when it cannot be signed or is
@@ -126,14 +130,14 @@ export const makeCatalogue = (
     }
     let state = makeCatalogueState(yield* loadCatalogue(door), makeOwnRecord(facts, epoch))
 
-    const listeners = new Set<(catalogue: Catalogue) => void>()
+    const listeners = new Set<Parameters<CatalogueShape["subscribe"]>[0]>()
     const publish = (next: CatalogueState) => {
-      const changed = next.catalogue !== state.catalogue
+      const changes = next.catalogue.changesSince(state.catalogue)
       state = next
-      if (!changed) return
+      if (changes.length === 0) return
       for (const listener of listeners) {
         try {
-          listener(next.catalogue)
+          listener(next.catalogue, changes)
         } catch (cause) {
           // A listener's bug is its own: the catalogue and the other listeners go on.
           runFork(Effect.logError("a listener of the catalogue failed", cause))
@@ -279,10 +283,7 @@ export const makeCatalogue = (
           refusedFull,
           contested: own.contested,
           epoch: own.epoch,
-          version: own.version,
-          withheld: Array.from(catalogue.entries()).flatMap(({ record, withheld }) =>
-            withheld.map((service) => ({ node: record.name, service }))
-          )
+          version: own.version
         }
       },
       handlers: {

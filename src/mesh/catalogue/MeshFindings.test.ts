@@ -1,7 +1,8 @@
+import * as fc from "fast-check"
 import { expect, test } from "vitest"
-import { NodeName, PeerKey, ServiceName } from "../../model/Names.ts"
+import { NodeName, type PeerKey as Peer, PeerKey, ServiceName } from "../../model/Names.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
-import { findInMesh, maxTold } from "./MeshFindings.ts"
+import { type MeshFinding, MeshFindings, maxTold } from "./MeshFindings.ts"
 import type { MemberLookup } from "./MeshViewBuilder.ts"
 import { type NodeEntry, nodeEntry } from "./RecordEntry.ts"
 
@@ -29,8 +30,13 @@ const entry = (
 }
 
 const alive: MemberLookup = () => "alive"
-const find = (entries: ReadonlyArray<NodeEntry>, memberOf = alive) =>
-  findInMesh({ entries, memberOf, conflicts: [] })
+const added = (entries: ReadonlyArray<NodeEntry>) =>
+  entries.map((after) => ({ before: undefined, after }))
+const find = (entries: ReadonlyArray<NodeEntry>, memberOf = alive): ReadonlyArray<MeshFinding> => {
+  const findings = new MeshFindings(memberOf)
+  findings.records(added(entries))
+  return findings.all([])
+}
 
 test("nothing is wrong with nodes that agree", () => {
   expect(find([entry(1), entry(2)])).toEqual([])
@@ -42,7 +48,7 @@ test("a conflict names the service, who says what, who gets no calls, and the me
     protocol: n === 2 ? ("tcp" as const) : ("http" as const)
   }))
   const conflicts = [{ service: payments, used: "http" as const, said }]
-  expect(findInMesh({ entries: [], memberOf: alive, conflicts })).toEqual([
+  expect(new MeshFindings(alive).all(conflicts)).toEqual([
     {
       kind: "protocol_conflict",
       service: "payments",
@@ -103,4 +109,61 @@ test("one mistake many times is told so often at most, with so many names", () =
   expect(find(many).length).toBe(maxTold)
   const same = Array.from({ length: 100 }, (_, n) => entry(n + 1, { addresses: ["/ip4/10.0.0.1"] }))
   expect(find(same)[0]?.message).toMatch(/^host-\d+(, host-\d+){4} and 95 more announce/)
+})
+
+test("what was said and taken back leaves nothing: it is as if all were looked at anew", () => {
+  const orders = ServiceName.make("orders")
+  const anyEntry = fc
+    .record({
+      n: fc.integer({ min: 1, max: 5 }),
+      name: fc.constantFrom("host-1", "host-2", "host-9"),
+      address: fc.option(fc.constantFrom("/ip4/10.0.0.1", "/ip4/10.0.0.2")),
+      state: fc.constantFrom("serving" as const, "draining" as const, "left" as const),
+      withheld: fc.subarray([payments, orders])
+    })
+    .map(({ n, name, address, state, withheld }) => {
+      const addresses = address === null ? [] : [address]
+      return entry(n, { name: NodeName.make(name), addresses, state }, withheld)
+    })
+  const anyEvent = fc.oneof(
+    fc.record({ said: anyEntry }),
+    fc.record({ forgotten: anyEntry }),
+    fc.record({ judged: anyEntry, as: fc.constantFrom("alive", "dead", undefined) })
+  )
+  fc.assert(
+    fc.property(fc.array(anyEvent, { maxLength: 40 }), (events) => {
+      const held = new Map<Peer, NodeEntry>()
+      const states = new Map<Peer, ReturnType<MemberLookup>>()
+      const memberOf: MemberLookup = (peer) => states.get(peer)
+      const findings = new MeshFindings(memberOf)
+      for (const event of events) {
+        if ("said" in event) {
+          const { peer } = event.said.record
+          findings.records([{ before: held.get(peer), after: event.said }])
+          held.set(peer, event.said)
+        } else if ("forgotten" in event) {
+          const before = held.get(event.forgotten.record.peer)
+          findings.records([{ before, after: undefined }])
+          held.delete(event.forgotten.record.peer)
+        } else {
+          const { peer } = event.judged.record
+          states.set(peer, event.as as ReturnType<MemberLookup>)
+          findings.members([peer])
+        }
+        const anew = new MeshFindings(memberOf)
+        anew.records(added([...held.values()]))
+        expect(findings.all([])).toEqual(anew.all([]))
+        for (const service of [payments, orders]) {
+          const may = [...held.values()].filter(
+            ({ record, withheld }) => record.state !== "left" && withheld.includes(service)
+          )
+          const names = may.map(({ record }) => record.name)
+          const named = findings.withholder(service)
+          expect(named === undefined ? names : names.includes(named)).toEqual(
+            named === undefined ? [] : true
+          )
+        }
+      }
+    })
+  )
 })

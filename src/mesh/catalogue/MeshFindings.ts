@@ -1,12 +1,15 @@
 /**
  * What is wrong between nodes: each alone is as its operator wanted it, together they contradict.
  * Somebody then gets no calls, and every node leaves out the same, since all read the same records.
- * What is left out is said here, on every node, with who says what and the mend. Pure.
+ * What is left out is said here, on every node, with who says what and the mend. Pure apart from its
+ * memory.
  */
-import type { NodeName, ServiceName } from "../../model/Names.ts"
+import type { NodeName, PeerKey, ServiceName } from "../../model/Names.ts"
 import type { Protocol } from "../../model/NodeRecord.ts"
-import type { MemberLookup, ProtocolConflict } from "./MeshViewBuilder.ts"
+import type { EntryChange } from "./Catalogue.ts"
+import type { MemberLookup } from "./MeshViewBuilder.ts"
 import type { NodeEntry } from "./RecordEntry.ts"
+import type { ProtocolConflict } from "./ServiceOffers.ts"
 
 export const findingKinds = [
   /** Nodes offer one service under different protocols. */
@@ -43,26 +46,114 @@ export const maxTold = 32
 /** Names in one sentence. */
 const maxNames = 5
 
-export interface FindingsInput {
-  readonly entries: Iterable<NodeEntry>
-  readonly memberOf: MemberLookup
-  readonly conflicts: ReadonlyArray<ProtocolConflict>
+/** Nodes that have something in common, by what it is. */
+class Groups {
+  readonly #groups = new Map<string, Map<PeerKey, NodeEntry>>()
+  /** With more than one node. */
+  readonly #shared = new Set<string>()
+
+  put(key: string, entry: NodeEntry): void {
+    const group = this.#groups.get(key) ?? new Map<PeerKey, NodeEntry>()
+    this.#groups.set(key, group.set(entry.record.peer, entry))
+    if (group.size > 1) this.#shared.add(key)
+  }
+
+  take(key: string, { record }: NodeEntry): void {
+    const group = this.#groups.get(key)
+    group?.delete(record.peer)
+    if (group?.size === 0) this.#groups.delete(key)
+    if (group === undefined || group.size < 2) this.#shared.delete(key)
+  }
+
+  any(key: string): NodeEntry | undefined {
+    return this.#groups.get(key)?.values().next().value
+  }
+
+  /** Those of several nodes, in the order of the first ones' keys. */
+  shared(): ReadonlyArray<readonly [string, ReadonlyArray<NodeEntry>]> {
+    const groups = Array.from(this.#shared, (key) => {
+      const group = inOrder(this.#groups.get(key)?.values() ?? [])
+      return [key, group] as const
+    })
+    return groups.sort(([, [a]], [, [b]]) => (a!.record.peer < b!.record.peer ? -1 : 1))
+  }
 }
 
-export const findInMesh = ({ entries, memberOf, conflicts }: FindingsInput) => {
-  const living = Array.from(entries)
-    .filter(({ record }) => record.state !== "left" && !isGone(memberOf(record.peer)))
-    .sort((a, b) => (a.record.peer < b.record.peer ? -1 : 1))
-  return [
-    ...conflicts.slice(0, maxTold).map(ofConflict),
-    ...living
-      .filter(({ withheld }) => withheld.length > 0)
-      .slice(0, maxTold)
-      .map(ofWithheld),
-    ...sharedNames(living).slice(0, maxTold),
-    ...sharedAddresses(living).slice(0, maxTold)
-  ]
+/** Follows the catalogue and membership: a change costs what changed, a look costs what is found. */
+export class MeshFindings {
+  readonly #memberOf: MemberLookup
+  readonly #entries = new Map<PeerKey, NodeEntry>()
+  /** Of those that are not dead. */
+  readonly #living = new Map<PeerKey, NodeEntry>()
+  readonly #names = new Groups()
+  readonly #addresses = new Groups()
+  readonly #withheld = new Groups()
+  readonly #withholding = new Map<PeerKey, NodeEntry>()
+
+  constructor(memberOf: MemberLookup) {
+    this.#memberOf = memberOf
+  }
+
+  /** What changed in the catalogue. */
+  records(changes: Iterable<EntryChange>): void {
+    for (const { before, after } of changes) {
+      const peer = (after ?? before)?.record.peer
+      if (peer === undefined) continue
+      for (const service of this.#entries.get(peer)?.withheld ?? []) {
+        this.#withheld.take(service, this.#entries.get(peer)!)
+      }
+      const present = after?.record.state === "left" ? undefined : after
+      if (present === undefined) this.#entries.delete(peer)
+      else {
+        this.#entries.set(peer, present)
+        for (const service of present.withheld) this.#withheld.put(service, present)
+      }
+      this.#judge(peer)
+    }
+  }
+
+  /** Those of whom membership may say something else than before. */
+  members(peers: Iterable<PeerKey>): void {
+    for (const peer of peers) this.#judge(peer)
+  }
+
+  /** A node that means to offer the service and may not. */
+  withholder(service: ServiceName): NodeName | undefined {
+    return this.#withheld.any(service)?.record.name
+  }
+
+  all(conflicts: ReadonlyArray<ProtocolConflict>): ReadonlyArray<MeshFinding> {
+    return [
+      ...conflicts.slice(0, maxTold).map(ofConflict),
+      ...inOrder(this.#withholding.values()).slice(0, maxTold).map(ofWithheld),
+      ...this.#names.shared().slice(0, maxTold).map(ofSharedName),
+      ...this.#addresses.shared().slice(0, maxTold).map(ofSharedAddresses)
+    ]
+  }
+
+  #judge(peer: PeerKey): void {
+    const before = this.#living.get(peer)
+    const entry = this.#entries.get(peer)
+    const after = entry === undefined || isGone(this.#memberOf(peer)) ? undefined : entry
+    if (before === after) return
+    if (before !== undefined) {
+      this.#names.take(before.record.name, before)
+      this.#addresses.take(addressesOf(before), before)
+      this.#withholding.delete(peer)
+      this.#living.delete(peer)
+    }
+    if (after === undefined) return
+    this.#living.set(peer, after)
+    this.#names.put(after.record.name, after)
+    if (after.record.addresses.length > 0) this.#addresses.put(addressesOf(after), after)
+    if (after.withheld.length > 0) this.#withholding.set(peer, after)
+  }
 }
+
+const inOrder = (entries: Iterable<NodeEntry>): ReadonlyArray<NodeEntry> =>
+  Array.from(entries).sort((a, b) => (a.record.peer < b.record.peer ? -1 : 1))
+
+const addressesOf = ({ record }: NodeEntry): string => record.addresses.toSorted().join(" ")
 
 const isGone = (state: ReturnType<MemberLookup>): boolean => state === "dead" || state === "left"
 
@@ -97,45 +188,28 @@ const ofWithheld = ({ record, withheld }: NodeEntry): MeshFinding => ({
   hint: `Take it off the config of ${record.name}, or let the node join anew with an invite for it: \`skein invite --services ${withheld.slice(0, maxNames).join(",")}\`.`
 })
 
-/** What several have in common, by what it is. */
-const together = (
-  all: ReadonlyArray<NodeEntry>,
-  keyOf: (entry: NodeEntry) => string | undefined
-): ReadonlyArray<readonly [string, ReadonlyArray<NodeEntry>]> => {
-  const groups = new Map<string, Array<NodeEntry>>()
-  for (const entry of all) {
-    const key = keyOf(entry)
-    if (key === undefined) continue
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, [entry])
-    else group.push(entry)
-  }
-  return Array.from(groups).filter(([, group]) => group.length > 1)
-}
-
-const sharedNames = (living: ReadonlyArray<NodeEntry>): ReadonlyArray<MeshFinding> =>
-  together(living, ({ record }) => record.name).map(([name, group]) => ({
-    kind: "name_not_unique",
-    service: undefined,
-    nodes: group.map(({ record }) => record.name),
-    message: `${group.length} nodes are named ${name} (${listed(group.map(({ record }) => record.peer))}): logs, metrics and tables cannot tell them apart`,
-    hint: "Let one of them leave, and join again under another node.name. Calls are not affected."
-  }))
+const ofSharedName = ([name, group]: readonly [string, ReadonlyArray<NodeEntry>]): MeshFinding => ({
+  kind: "name_not_unique",
+  service: undefined,
+  nodes: group.map(({ record }) => record.name),
+  message: `${group.length} nodes are named ${name} (${listed(group.map(({ record }) => record.peer))}): logs, metrics and tables cannot tell them apart`,
+  hint: "Let one of them leave, and join again under another node.name. Calls are not affected."
+})
 
 /**
  * All addresses of one are all those of another. Some may rightly be the same: that of a container
  * bridge is on every host.
  */
-const sharedAddresses = (living: ReadonlyArray<NodeEntry>): ReadonlyArray<MeshFinding> =>
-  together(living, ({ record }) =>
-    record.addresses.length === 0 ? undefined : record.addresses.toSorted().join(" ")
-  ).map(([addresses, group]) => {
-    const nodes = group.map(({ record }) => record.name)
-    return {
-      kind: "address_not_unique",
-      service: undefined,
-      nodes,
-      message: `${listed(nodes)} announce the same addresses (${listed(addresses.split(" "))}): one of them cannot be reached`,
-      hint: "Is node.announce or node.listen copied from another host? Each needs an address of its own."
-    }
-  })
+const ofSharedAddresses = ([addresses, group]: readonly [
+  string,
+  ReadonlyArray<NodeEntry>
+]): MeshFinding => {
+  const nodes = group.map(({ record }) => record.name)
+  return {
+    kind: "address_not_unique",
+    service: undefined,
+    nodes,
+    message: `${listed(nodes)} announce the same addresses (${listed(addresses.split(" "))}): one of them cannot be reached`,
+    hint: "Is node.announce or node.listen copied from another host? Each needs an address of its own."
+  }
+}

@@ -1,222 +1,162 @@
 /**
- * From records and membership to what the request plane sees. Pure apart from its memory: it
- * keeps the last result and hands out the same objects again wherever nothing changed, so that
- * plans are only compiled anew for services that did change.
+ * From records and membership to what the request plane sees, change by change: what one node says
+ * anew touches the services that it offers, or did, and within them its own endpoints. Pure apart from
+ * its memory. Endpoints that say the same as before keep their objects.
  */
-import type { EndpointView, LeftOut, ServiceView } from "../../model/MeshView.ts"
-import type { NodeName, PeerKey, ServiceName } from "../../model/Names.ts"
-import type { Protocol } from "../../model/NodeRecord.ts"
-import type { Catalogue } from "./Catalogue.ts"
+import { type EndpointView, sameEndpoint, type ViewChange } from "../../model/MeshView.ts"
+import type { PeerKey, ServiceName } from "../../model/Names.ts"
+import type { ServiceEntry } from "../../model/NodeRecord.ts"
+import type { EntryChange } from "./Catalogue.ts"
 import type { NodeEntry } from "./RecordEntry.ts"
+import { type Offer, type ProtocolConflict, ServiceOffers } from "./ServiceOffers.ts"
 
 type MemberState = EndpointView["member"] | "left"
 
 /** What membership says; undefined for a node it has not judged, which is then taken as alive. */
 export type MemberLookup = (peer: PeerKey) => MemberState | undefined
 
-interface Offer {
-  readonly node: NodeName
-  readonly protocol: Protocol
-  /** Start of the node, as its record says. */
-  readonly epoch: number
-  readonly dead: boolean
-  readonly endpoints: ReadonlyArray<EndpointView>
-}
+type Offers = ReadonlyMap<ServiceName, Offer>
 
-/** One node's part in the view, kept while its record and its membership stay. */
+/** One node's part in the view. */
 interface Contribution {
   readonly entry: NodeEntry
-  readonly member: MemberState
-  readonly offers: ReadonlyMap<ServiceName, Offer>
+  readonly offers: Offers
 }
 
-/** Nodes that say different protocols for one service. */
-export interface ProtocolConflict {
-  readonly service: ServiceName
-  /** The one that calls use; who says another is left out of the view. */
-  readonly used: Protocol
-  /** What each node says, in the order of their names. */
-  readonly said: ReadonlyArray<{ readonly node: NodeName; readonly protocol: Protocol }>
-}
-
-const noOffers: ReadonlyMap<ServiceName, Offer> = new Map()
+const noOffers: Offers = new Map()
 
 export class MeshViewBuilder {
   readonly #self: PeerKey
-  #contributions = new Map<PeerKey, Contribution>()
-  #services: ReadonlyMap<ServiceName, ServiceView> = new Map()
-  #conflicts: ReadonlyArray<ProtocolConflict> = []
+  readonly #memberOf: MemberLookup
+  readonly #contributions = new Map<PeerKey, Contribution>()
+  readonly #services = new Map<ServiceName, ServiceOffers>()
+  /** Services of which something was said since the last change. */
+  #touched = new Set<ServiceName>()
+  readonly #torn = new Set<ServiceName>()
 
-  constructor(self: PeerKey) {
+  constructor(self: PeerKey, memberOf: MemberLookup) {
     this.#self = self
+    this.#memberOf = memberOf
   }
 
-  /** Of the last build. */
+  /** What changed in the catalogue, in any order of nodes. */
+  records(changes: Iterable<EntryChange>): void {
+    for (const { before, after } of changes) {
+      const entry = after ?? before
+      if (entry !== undefined) this.#take(entry.record.peer, after)
+    }
+  }
+
+  /** Those of whom membership may say something else than before. */
+  members(peers: Iterable<PeerKey>): void {
+    for (const peer of peers) {
+      const held = this.#contributions.get(peer)
+      if (held !== undefined) this.#take(peer, held.entry)
+    }
+  }
+
+  /** The step from the view of that version to one with all that came since; undefined: no step. */
+  change(since: number): ViewChange | undefined {
+    const services: Array<ViewChange["services"][number]> = []
+    const gone: Array<ServiceName> = []
+    for (const name of this.#touched) {
+      const offers = this.#services.get(name)
+      const change = offers?.change()
+      if (change === "gone") gone.push(name)
+      else if (change !== undefined) services.push(change)
+      if (change === "gone" || offers?.isEmpty) this.#services.delete(name)
+      if (offers?.isTorn) this.#torn.add(name)
+      else this.#torn.delete(name)
+    }
+    this.#touched = new Set()
+    if (services.length === 0 && gone.length === 0) return undefined
+    return { version: since + 1, since, services, gone }
+  }
+
+  /** As of the last change, in the order of the services' names; made when somebody asks. */
   get conflicts(): ReadonlyArray<ProtocolConflict> {
-    return this.#conflicts
+    return Array.from(this.#torn)
+      .sort()
+      .flatMap((name) => this.#services.get(name)?.conflict() ?? [])
   }
 
-  /** The very same map as before when nothing changed. */
-  build(catalogue: Catalogue, memberOf: MemberLookup): ReadonlyMap<ServiceName, ServiceView> {
-    const contributions = new Map<PeerKey, Contribution>()
-    let changed = false
-    for (const entry of catalogue.entries()) {
-      if (entry.record.state === "left") continue
-      const { peer } = entry.record
-      const member = peer === this.#self ? "alive" : (memberOf(peer) ?? "alive")
-      const before = this.#contributions.get(peer)
-      if (before?.entry === entry && before.member === member) {
-        contributions.set(peer, before)
-        continue
-      }
-      changed = true
-      const offers = member === "left" ? noOffers : this.#offersOf(entry, member)
-      contributions.set(peer, { entry, member, offers })
+  #take(peer: PeerKey, entry: NodeEntry | undefined): void {
+    const before = this.#contributions.get(peer)?.offers ?? noOffers
+    const offers = this.#offersOf(entry, before)
+    // A tombstone has no part, and is not asked about again.
+    if (entry === undefined || entry.record.state === "left") this.#contributions.delete(peer)
+    else this.#contributions.set(peer, { entry, offers })
+    for (const [name, offer] of offers) {
+      if (before.get(name) !== offer) this.#put(name, peer, offer)
     }
-    changed ||= contributions.size !== this.#contributions.size
-    this.#contributions = contributions
-    if (changed) this.#gather()
-    return this.#services
+    for (const name of before.keys()) if (!offers.has(name)) this.#put(name, peer, undefined)
   }
 
-  #offersOf(entry: NodeEntry, member: EndpointView["member"]): ReadonlyMap<ServiceName, Offer> {
-    const { record } = entry
+  #put(name: ServiceName, peer: PeerKey, offer: Offer | undefined): void {
+    let service = this.#services.get(name)
+    if (service === undefined) {
+      service = new ServiceOffers(name)
+      this.#services.set(name, service)
+    }
+    service.put(peer, offer)
+    this.#touched.add(name)
+  }
+
+  #offersOf(entry: NodeEntry | undefined, before: Offers): Offers {
+    if (entry === undefined || entry.record.state === "left") return noOffers
+    const { peer, services } = entry.record
+    // Whatever others say, this node is here.
+    const member = peer === this.#self ? "alive" : (this.#memberOf(peer) ?? "alive")
+    if (member === "left") return noOffers
     return new Map(
-      record.services.map(({ name, protocol, endpoints }) => [
-        name,
-        {
-          node: record.name,
-          protocol,
-          epoch: record.epoch,
-          dead: member === "dead",
-          endpoints: endpoints.map(
-            ({ id, healthy, draining, weight }): EndpointView => ({
-              key: `${record.peer}/${name}/${id}`,
-              peer: record.peer,
-              node: record.name,
-              zone: record.zone,
-              endpoint: id,
-              healthy,
-              draining: draining || record.state === "draining",
-              member,
-              weight,
-              local: record.peer === this.#self
-            })
-          )
-        }
-      ])
-    )
-  }
-
-  #gather(): void {
-    const offers = new Map<ServiceName, Array<Offer>>()
-    // In order of peers, so that equal catalogues give equal views whatever came first.
-    const inOrder = Array.from(this.#contributions.keys()).sort()
-    for (const peer of inOrder) {
-      for (const [name, offer] of this.#contributions.get(peer)!.offers) {
-        const known = offers.get(name)
-        if (known === undefined) offers.set(name, [offer])
-        else known.push(offer)
-      }
-    }
-    const conflicts: Array<ProtocolConflict> = []
-    const services = new Map<ServiceName, ServiceView>()
-    let same = offers.size === this.#services.size
-    for (const [name, all] of offers) {
-      const protocol = agreedProtocol(all)
-      const endpoints = all.flatMap((offer) => (offer.protocol === protocol ? offer.endpoints : []))
-      const leftOut = all.flatMap((offer): ReadonlyArray<LeftOut> => {
-        if (offer.protocol === protocol) return []
-        return offer.endpoints.map((endpoint) => ({ protocol: offer.protocol, endpoint }))
+      services.map((service) => {
+        const held = before.get(service.name)
+        return [service.name, this.#offer(entry, service, member, held)]
       })
-      // What the dead say is no trouble before they are back.
-      const living = all.filter(({ dead }) => !dead)
-      if (living.some((offer) => offer.protocol !== protocol)) {
-        const said = living.map(({ node, protocol }) => ({ node, protocol }))
-        said.sort((a, b) => (a.node < b.node ? -1 : 1))
-        conflicts.push({ service: name, used: protocol, said })
-      }
-      const before = this.#services.get(name)
-      const view: ServiceView = {
-        name,
-        protocol,
-        endpoints: shared(before?.endpoints, endpoints),
-        ...(leftOut.length === 0 ? {} : { leftOut: sharedLeftOut(before?.leftOut, leftOut) })
-      }
-      if (
-        before?.protocol === protocol &&
-        before.endpoints === view.endpoints &&
-        before.leftOut === view.leftOut
-      ) {
-        services.set(name, before)
-      } else {
-        services.set(name, view)
-        same = false
-      }
-    }
-    this.#conflicts = conflicts
-    if (!same) this.#services = services
-  }
-}
-
-/**
- * What most nodes say that are not dead, so that hosts replaced by others with a new protocol do
- * not outvote them while their records last. Where as many say one as the other, what the node says
- * that has run longest: a newcomer with a mistake in its config does not take a service over. Every
- * node decides by the same records and so alike.
- */
-const agreedProtocol = (offers: ReadonlyArray<Offer>): Protocol => {
-  const [first] = offers
-  if (first === undefined || offers.every(({ protocol }) => protocol === first.protocol)) {
-    return first?.protocol ?? "http"
-  }
-  const living = offers.filter(({ dead }) => !dead)
-  const votes = new Map<Protocol, { count: number; since: number }>()
-  for (const { protocol, epoch } of living.length === 0 ? offers : living) {
-    const { count, since } = votes.get(protocol) ?? { count: 0, since: epoch }
-    votes.set(protocol, { count: count + 1, since: Math.min(since, epoch) })
-  }
-  const [best] = Array.from(votes).sort(
-    ([nameA, a], [nameB, b]) => b.count - a.count || a.since - b.since || (nameA < nameB ? -1 : 1)
-  )
-  return best?.[0] ?? first.protocol
-}
-
-const sameEndpoint = (a: EndpointView, b: EndpointView): boolean =>
-  a === b ||
-  (a.key === b.key &&
-    a.node === b.node &&
-    a.zone === b.zone &&
-    a.healthy === b.healthy &&
-    a.draining === b.draining &&
-    a.member === b.member &&
-    a.weight === b.weight)
-
-/** `next` with the objects of `before` where they say the same; `before` itself when all do. */
-const shared = (
-  before: ReadonlyArray<EndpointView> | undefined,
-  next: ReadonlyArray<EndpointView>
-): ReadonlyArray<EndpointView> => {
-  if (before === undefined) return next
-  const known = new Map(before.map((endpoint) => [endpoint.key, endpoint]))
-  const merged = next.map((endpoint) => {
-    const held = known.get(endpoint.key)
-    return held !== undefined && sameEndpoint(held, endpoint) ? held : endpoint
-  })
-  return merged.length === before.length && merged.every((one, index) => one === before[index])
-    ? before
-    : merged
-}
-
-const sharedLeftOut = (
-  before: ReadonlyArray<LeftOut> | undefined,
-  next: ReadonlyArray<LeftOut>
-): ReadonlyArray<LeftOut> => {
-  const same =
-    before?.length === next.length &&
-    next.every(
-      ({ endpoint, protocol }, index) =>
-        before[index]?.protocol === protocol && sameEndpoint(before[index].endpoint, endpoint)
     )
-  return same ? before : next
+  }
+
+  /** `held` itself when it says the same. */
+  #offer(
+    { record }: NodeEntry,
+    { name, protocol, endpoints }: ServiceEntry,
+    member: EndpointView["member"],
+    held: Offer | undefined
+  ): Offer {
+    const known = new Map(held?.endpoints.map((endpoint) => [endpoint.key, endpoint]))
+    // By their keys, as everybody who follows the view has them.
+    const views = new Map<string, EndpointView>()
+    for (const { id, healthy, draining, weight } of endpoints) {
+      const view: EndpointView = {
+        key: `${record.peer}/${name}/${id}`,
+        peer: record.peer,
+        node: record.name,
+        zone: record.zone,
+        endpoint: id,
+        healthy,
+        draining: draining || record.state === "draining",
+        member,
+        weight,
+        local: record.peer === this.#self
+      }
+      const before = known.get(view.key)
+      views.set(view.key, before !== undefined && sameEndpoint(before, view) ? before : view)
+    }
+    const offer: Offer = {
+      node: record.name,
+      protocol,
+      epoch: record.epoch,
+      dead: member === "dead",
+      endpoints: Array.from(views.values())
+    }
+    return held !== undefined && sameOffer(held, offer) ? held : offer
+  }
 }
+
+const sameOffer = (a: Offer, b: Offer): boolean =>
+  a.node === b.node &&
+  a.protocol === b.protocol &&
+  a.epoch === b.epoch &&
+  a.dead === b.dead &&
+  a.endpoints.length === b.endpoints.length &&
+  a.endpoints.every((endpoint, index) => endpoint === b.endpoints[index])

@@ -9,8 +9,9 @@
  */
 import { Data, Either, Schema } from "effect"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
-import { NodeRecord, recordLimits } from "../../model/NodeRecord.ts"
+import { recordLimits } from "../../model/NodeRecord.ts"
 import { explainInLine } from "../../schema/ExplainIssue.ts"
+import { NodeRecord } from "../../schema/NodeRecordSchema.ts"
 import { decodeCbor, encodeCbor } from "../trust/Cbor.ts"
 import type { VerifiedCertificate } from "../trust/Certificate.ts"
 import { EnvelopeCache, type EnvelopeError, openEnvelope, sealEnvelope } from "../trust/Envelope.ts"

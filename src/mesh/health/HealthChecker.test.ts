@@ -1,7 +1,7 @@
 import http from "node:http"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, TestClock } from "effect"
-import type { HealthCheck, LocalService } from "../../request/inbound/LocalService.ts"
+import type { HealthCheck, LocalService } from "../../model/LocalService.ts"
 import { freePort, payments, rawProgram, startProgram } from "../../testing/InboundFixture.ts"
 import { makeHealthChecker } from "./HealthChecker.ts"
 import { type ProbeTarget, probe } from "./HealthProbe.ts"

@@ -3,8 +3,8 @@
  * in step: every wait is 0.9 to 1.1 of the interval, by chance.
  */
 import { Effect, FiberMap, Random, type Scope } from "effect"
+import { activeCheck, type LocalService } from "../../model/LocalService.ts"
 import type { ServiceName } from "../../model/Names.ts"
-import { activeCheck, type LocalService } from "../../request/inbound/LocalService.ts"
 import { type ActiveCheck, type ProbeTarget, probe } from "./HealthProbe.ts"
 import { type CheckResult, type HealthState, judge, unknownHealth } from "./HealthState.ts"
 

@@ -2,9 +2,9 @@
 import http from "node:http"
 import net from "node:net"
 import { Effect } from "effect"
-import type { HealthCheck } from "../../request/inbound/LocalService.ts"
-import { describeSocketError, hostPort } from "../../request/inbound/SocketFailure.ts"
-import { isOwnShortage } from "../../request/socket/OwnShortage.ts"
+import type { HealthCheck } from "../../model/LocalService.ts"
+import { isOwnShortage } from "../../model/OwnShortage.ts"
+import { describeSocketError, hostPort } from "../../model/SocketFailure.ts"
 import type { CheckResult } from "./HealthState.ts"
 
 export type ActiveCheck = Exclude<HealthCheck, { readonly kind: "none" }>

@@ -1,5 +1,6 @@
 /** Why this node's end of the mesh network could not be opened, or another's not be reached. */
 import { Data, ParseResult } from "effect"
+import { reasonOf as reasonBy } from "../../model/Reason.ts"
 import { explainInLine } from "../../schema/ExplainIssue.ts"
 
 export type HostErrorCode =
@@ -66,18 +67,8 @@ export const listenError = (listen: ReadonlyArray<string>, cause: unknown): Host
   })
 }
 
-/** An error and its causes in one line. */
-export const reasonOf = (error: unknown): string => {
-  const parts: Array<string> = []
-  for (let at = error; at instanceof Error && parts.length < 4; at = at.cause) {
-    const told = ParseResult.isParseError(at) ? explainInLine(at.issue) : at.message
-    const text = told === "" ? at.name : told.split("\n", 1)[0]!
-    if (!parts.some((part) => part.includes(text))) parts.push(text)
-    if (at instanceof AggregateError && at.errors.length > 0) {
-      const first: unknown = at.errors[0]
-      if (first instanceof Error && first.message !== "")
-        parts.push(first.message.split("\n", 1)[0]!)
-    }
-  }
-  return parts.length === 0 ? String(error) : parts.join(": ")
-}
+/** An error and its causes in one line; what does not decode is told in words. */
+export const reasonOf = (error: unknown): string => reasonBy(error, tell)
+
+const tell = (error: Error): string =>
+  ParseResult.isParseError(error) ? explainInLine(error.issue) : error.message

@@ -2,11 +2,29 @@
 import type { Connection, Stream } from "@libp2p/interface"
 import { peerIdFromString } from "@libp2p/peer-id"
 import { multiaddr } from "@multiformats/multiaddr"
+import type { ByteChannel } from "../../model/ByteChannel.ts"
 import { PeerKey } from "../../model/Names.ts"
 import type { LinkProtocol, LinkTransport } from "../../request/link/LinkTransport.ts"
 import type { SealedConnections } from "../trust/SealedConnections.ts"
 import { Libp2pChannel } from "./Libp2pChannel.ts"
 import { type MeshHostShape, withoutPeer } from "./MeshHost.ts"
+import type { RpcProtocol, RpcTransport } from "./RpcTransport.ts"
+
+export type StreamProtocol = LinkProtocol | RpcProtocol
+
+/** Streams for links and for RPC, over the same connections. */
+export interface NodeTransport extends LinkTransport, RpcTransport {
+  open(
+    peer: PeerKey,
+    protocol: StreamProtocol,
+    addresses: ReadonlyArray<string>,
+    signal: AbortSignal
+  ): Promise<ByteChannel>
+  handle(
+    protocol: StreamProtocol,
+    accept: (peer: PeerKey, channel: ByteChannel) => void
+  ): Promise<() => Promise<void>>
+}
 
 /**
  * Per connection and protocol. One each is in use; the others are those of a peer that has lost
@@ -15,13 +33,13 @@ import { type MeshHostShape, withoutPeer } from "./MeshHost.ts"
 const streamsPerConnection = 8
 
 /** Links are lanes beside libp2p's streams: they are the request path. The rest are its streams. */
-const onLanes: ReadonlySet<LinkProtocol> = new Set(["/skein/link/2"])
+const onLanes: ReadonlySet<StreamProtocol> = new Set(["/skein/link/2"])
 
 export const makeLibp2pTransport = (
   host: MeshHostShape,
   /** Without it links are streams as well. */
   connections?: SealedConnections
-): LinkTransport => {
+): NodeTransport => {
   const { libp2p } = host
   const connectionTo = async (
     peer: PeerKey,
@@ -59,7 +77,7 @@ export const makeLibp2pTransport = (
       }
       return new Libp2pChannel(stream)
     },
-    handle: async (protocol: LinkProtocol, accept) => {
+    handle: async (protocol, accept) => {
       if (connections !== undefined && onLanes.has(protocol)) {
         const stop = connections.handle(protocol, accept)
         return async () => stop()

@@ -6,7 +6,7 @@ import { Effect, Layer } from "effect"
 import type { Dispatch } from "../../model/Exchange.ts"
 import { noFields } from "../../model/Exchange.ts"
 import { MeshId, type PeerKey } from "../../model/Names.ts"
-import { makeLinkPool } from "../../request/link/LinkPool.ts"
+import { LinkPool } from "../../request/link/LinkPool.ts"
 import { getHead, httpCall, okHead, Recorder } from "../../testing/LinkTestPair.ts"
 import { makeSystemTicker } from "../actor/SystemTicker.ts"
 import { dialAddresses } from "./Dialer.ts"
@@ -51,7 +51,7 @@ const makePool = (
 ) =>
   Effect.gen(function* () {
     const ticker = yield* makeSystemTicker
-    return yield* makeLinkPool({
+    const pool = new LinkPool({
       transport: makeLibp2pTransport(host),
       ticker,
       node: "host",
@@ -60,6 +60,15 @@ const makePool = (
       // A handshake takes what the machine takes, beside tests that run at the same time.
       limits: { connectTimeout: 15_000, dialTimeout: 15_000 }
     })
+    yield* Effect.acquireRelease(
+      Effect.promise(() => pool.listen()),
+      () =>
+        Effect.promise(async () => {
+          await pool.stopListening()
+          pool.stop()
+        })
+    )
+    return pool
   })
 
 const over = (receiver: Recorder) =>

@@ -6,7 +6,7 @@
 import * as Rpc from "@effect/rpc/Rpc"
 import * as RpcGroup from "@effect/rpc/RpcGroup"
 import { Schema } from "effect"
-import { PeerKey } from "../../model/Names.ts"
+import { PeerKey } from "../../schema/NamesSchema.ts"
 
 /** Refused or not possible right now; the code is stable, the message is for people. */
 export class MeshRpcError extends Schema.TaggedError<MeshRpcError>()("MeshRpcError", {

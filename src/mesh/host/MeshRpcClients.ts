@@ -9,17 +9,16 @@ import type { FromServerEncoded } from "@effect/rpc/RpcMessage"
 import { Context, Deferred, Effect, Exit, Layer, Runtime, Schema, Scope } from "effect"
 import type { ByteChannel } from "../../model/ByteChannel.ts"
 import type { PeerKey } from "../../model/Names.ts"
-import type { LinkTransport } from "../../request/link/LinkTransport.ts"
-import { ProtocolError } from "../../request/wire/Frame.ts"
 import { reasonOf } from "./HostError.ts"
 import { MeshRpc, MeshRpcError } from "./MeshRpc.ts"
 import type { MeshRpcs } from "./MeshRpcServer.ts"
-import { RpcFrames, rpcMessageLimit } from "./RpcFrames.ts"
+import { ProtocolError, RpcFrames, rpcMessageLimit } from "./RpcFrames.ts"
+import type { RpcTransport } from "./RpcTransport.ts"
 
 export type MeshRpcClient = RpcClient.RpcClient<MeshRpcs>
 
 export interface MeshRpcClientsOptions {
-  readonly transport: LinkTransport
+  readonly transport: RpcTransport
   readonly addressesOf: (peer: PeerKey) => ReadonlyArray<string>
   /** For one call, from sending to answer, ms. Default 5,000. */
   readonly timeout?: number

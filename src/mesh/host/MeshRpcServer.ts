@@ -8,11 +8,10 @@ import type * as RpcGroup from "@effect/rpc/RpcGroup"
 import type { FromClientEncoded, FromServerEncoded } from "@effect/rpc/RpcMessage"
 import * as RpcServer from "@effect/rpc/RpcServer"
 import { Effect, Layer, Mailbox, Option, Runtime, Schema, type Scope } from "effect"
-import { PeerKey } from "../../model/Names.ts"
-import type { LinkTransport } from "../../request/link/LinkTransport.ts"
-import { ProtocolError } from "../../request/wire/Frame.ts"
+import { isPeerKey, type PeerKey } from "../../model/Names.ts"
 import { MeshRpc, type MeshRpcError } from "./MeshRpc.ts"
-import { RpcFrames, rpcMessageLimit } from "./RpcFrames.ts"
+import { ProtocolError, RpcFrames, rpcMessageLimit } from "./RpcFrames.ts"
+import type { RpcTransport } from "./RpcTransport.ts"
 
 export type MeshRpcs = RpcGroup.Rpcs<typeof MeshRpc>
 
@@ -20,8 +19,6 @@ export type MeshRpcs = RpcGroup.Rpcs<typeof MeshRpc>
 const inFlightPerPeer = 64
 
 const peerHeader = "skein-peer"
-
-const isPeerKey = Schema.is(PeerKey)
 
 /** The node that asks. For handlers, whose second argument holds the headers. */
 export const callingPeer = (request: { readonly headers: Headers.Headers }): PeerKey => {
@@ -83,7 +80,7 @@ class Asker {
 }
 
 const makeProtocol = (
-  transport: LinkTransport
+  transport: RpcTransport
 ): Effect.Effect<RpcServer.Protocol["Type"], never, Scope.Scope> =>
   RpcServer.Protocol.make((writeRequest) =>
     Effect.gen(function* () {
@@ -167,7 +164,7 @@ const makeProtocol = (
  * asks with `callingPeer(options)`.
  */
 export const serveMeshRpc = (
-  transport: LinkTransport
+  transport: RpcTransport
 ): Layer.Layer<never, never, Rpc.ToHandler<MeshRpcs>> =>
   Layer.scopedDiscard(
     Effect.gen(function* () {

@@ -4,10 +4,14 @@
  */
 import { decode, encode } from "cborg"
 import type { ByteChannel } from "../../model/ByteChannel.ts"
-import { ProtocolError } from "../../request/wire/Frame.ts"
 
 /** Longest message, in bytes: sixteen records at their limit. */
 export const rpcMessageLimit = 1024 * 1024
+
+/** The peer broke the rules of the wire: what it sent cannot be made sense of. Ends the channel. */
+export class ProtocolError extends Error {
+  override readonly name = "ProtocolError"
+}
 
 const headerLength = 4
 

@@ -1,17 +1,18 @@
 import { HashMap } from "effect"
+import * as fc from "fast-check"
 import { expect, test } from "vitest"
 import { NodeName, PeerKey } from "../../model/Names.ts"
 import { maxIncarnationAhead } from "./Incarnation.ts"
+import { applyRecordChanges, applyRecords, type MemberRecord } from "./MemberRecords.ts"
 import {
   applyAlive,
-  applyRecords,
   applySuspect,
   applyTime,
   evidenceOf,
-  type MemberRecord,
   type MemberTable,
   makeMemberTable,
   memberOf,
+  movedIn,
   postpone
 } from "./MemberTable.ts"
 import { defaultSuspicion } from "./Suspicion.ts"
@@ -215,4 +216,55 @@ test("a table at its limit counts whom it has no room for", () => {
   expect(full.beyondLimit).toBe(6)
   // A place that is free again is given away.
   expect(applyRecords(full, many.slice(6), 0).beyondLimit).toBe(0)
+})
+
+test("changes of records make the same as all records do, and who moved is known", () => {
+  const peers = [self!, a!, b!, c!]
+  const anyRecord = fc.record({
+    peer: fc.constantFrom(...peers),
+    epoch: fc.integer({ min: 9, max: 12 }),
+    left: fc.boolean()
+  })
+  const anyChange = fc.record({
+    said: fc.array(anyRecord, { maxLength: 3 }),
+    gone: fc.subarray(peers),
+    accused: fc.boolean()
+  })
+  const statesOf = (table: MemberTable) => peers.map((peer) => memberOf(table, peer)?.state)
+  fc.assert(
+    fc.property(fc.array(anyChange), (changes) => {
+      const held = new Map<PeerKey, MemberRecord>()
+      let stepwise = makeMemberTable(self!)
+      let whole = stepwise
+      for (const { said, gone, accused } of changes) {
+        const before = { ...stepwise, moved: undefined }
+        for (const peer of gone) held.delete(peer)
+        for (const { peer, epoch, left } of said) held.set(peer, record(peer, epoch, left))
+        const named = new Set(said.map(({ peer }) => peer))
+        stepwise = applyRecordChanges(
+          before,
+          Array.from(named, (peer) => held.get(peer)!),
+          gone.filter((peer) => !named.has(peer)),
+          7
+        )
+        whole = applyRecords(whole, Array.from(held.values()), 7)
+        if (accused) {
+          stepwise = accuse(stepwise, b!)
+          whole = accuse(whole, b!)
+        }
+        expect(HashMap.toEntries(stepwise.members).sort()).toEqual(
+          HashMap.toEntries(whole.members).sort()
+        )
+        expect([...stepwise.suspects, ...stepwise.dead]).toEqual([...whole.suspects, ...whole.dead])
+        expect(stepwise.ring.observersOf(self!).toSorted()).toEqual(
+          whole.ring.observersOf(self!).toSorted()
+        )
+        const moved = movedIn(stepwise)
+        const [were, are] = [statesOf(before), statesOf(stepwise)]
+        peers.forEach((peer, index) => {
+          if (were[index] !== are[index]) expect(moved.has(peer)).toBe(true)
+        })
+      }
+    })
+  )
 })

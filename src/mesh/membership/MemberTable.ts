@@ -43,16 +43,11 @@ export interface Member {
   readonly denial: Uint8Array | undefined
 }
 
-/** What the catalogue says of a node. */
-export interface MemberRecord {
+/** Peers whose state is another than it was, or that came or went; the last one first. */
+export interface Moved {
   readonly peer: PeerKey
-  readonly name: NodeName
-  readonly epoch: number
-  readonly left: boolean
+  readonly rest: Moved | undefined
 }
-
-/** Other members known at most; further ones are not watched, and counted. */
-export const maxMembers = 16_384
 
 export interface MemberTable {
   readonly self: PeerKey
@@ -64,6 +59,8 @@ export interface MemberTable {
   readonly dead: ReadonlySet<PeerKey>
   /** Nodes with a record for which there was no room at the last look. */
   readonly beyondLimit: number
+  /** Since whoever follows the table took note: the actor begins each step with none. */
+  readonly moved: Moved | undefined
 }
 
 export const makeMemberTable = (self: PeerKey): MemberTable => ({
@@ -72,11 +69,18 @@ export const makeMemberTable = (self: PeerKey): MemberTable => ({
   ring: ObserverRing.empty.with(self),
   suspects: new Set(),
   dead: new Set(),
-  beyondLimit: 0
+  beyondLimit: 0,
+  moved: undefined
 })
 
 export const memberOf = (table: MemberTable, peer: PeerKey): Member | undefined =>
   Option.getOrUndefined(HashMap.get(table.members, peer))
+
+export const movedIn = ({ moved }: Pick<MemberTable, "moved">): ReadonlySet<PeerKey> => {
+  const peers = new Set<PeerKey>()
+  for (let at = moved; at !== undefined; at = at.rest) peers.add(at.peer)
+  return peers
+}
 
 const membership = (
   set: ReadonlySet<PeerKey>,
@@ -90,28 +94,31 @@ const membership = (
   return next
 }
 
-const withMember = (table: MemberTable, member: Member): MemberTable => {
+export const withMember = (table: MemberTable, member: Member): MemberTable => {
   const { peer, state } = member
+  const stays = memberOf(table, peer)?.state === state
   const present = state === "alive" || state === "suspect"
   return {
     ...table,
     members: HashMap.set(table.members, peer, member),
     ring: present ? table.ring.with(peer) : table.ring.without(peer),
     suspects: membership(table.suspects, peer, state === "suspect"),
-    dead: membership(table.dead, peer, state === "dead")
+    dead: membership(table.dead, peer, state === "dead"),
+    moved: stays ? table.moved : { peer, rest: table.moved }
   }
 }
 
-const withoutMember = (table: MemberTable, peer: PeerKey): MemberTable => ({
+export const withoutMember = (table: MemberTable, peer: PeerKey): MemberTable => ({
   ...table,
   members: HashMap.remove(table.members, peer),
   ring: table.ring.without(peer),
   suspects: membership(table.suspects, peer, false),
-  dead: membership(table.dead, peer, false)
+  dead: membership(table.dead, peer, false),
+  moved: { peer, rest: table.moved }
 })
 
 /** Alive at an incarnation, nothing held against it. */
-const reborn = (
+export const reborn = (
   member: Pick<Member, "peer" | "name"> & Partial<Pick<Member, "refuted">>,
   incarnation: number,
   wall: number,
@@ -126,54 +133,6 @@ const reborn = (
   refuted: member.refuted ?? noneRefuted,
   denial
 })
-
-const applyRecord = (table: MemberTable, record: MemberRecord, wall: number): MemberTable => {
-  const { peer, name, epoch, left } = record
-  const known = memberOf(table, peer)
-  if (known === undefined) {
-    const member = reborn(record, epoch, wall)
-    return withMember(table, left ? { ...member, state: "left" } : member)
-  }
-  if (left) {
-    if (known.state === "left") return table
-    return withMember(table, { ...reborn(record, known.incarnation, wall), state: "left" })
-  }
-  // A higher epoch is a new start of the node: it lives. So does one that had left and is back, and
-  // one that has a right clock again, or whose reader has.
-  const outdated = isAstray(known.incarnation, wall) && !isAstray(epoch, wall)
-  if (epoch > known.incarnation || known.state === "left" || outdated) {
-    const incarnation = outdated ? epoch : Math.max(epoch, known.incarnation)
-    return withMember(table, reborn(record, incarnation, wall))
-  }
-  return known.name === name ? table : withMember(table, { ...known, name })
-}
-
-/** All records of the catalogue; who is no longer among them is forgotten. */
-export const applyRecords = (
-  table: MemberTable,
-  records: ReadonlyArray<MemberRecord>,
-  wall: number
-): MemberTable => {
-  const others = records.filter(({ peer }) => peer !== table.self)
-  let next = table
-  // The first fill builds the rings once instead of inserting into them one by one.
-  if (HashMap.isEmpty(table.members)) {
-    const present = others.slice(0, maxMembers).filter(({ left }) => !left)
-    next = { ...next, ring: ObserverRing.of([table.self, ...present.map(({ peer }) => peer)]) }
-  } else {
-    const named = new Set(others.map(({ peer }) => peer))
-    for (const peer of HashMap.keys(table.members)) {
-      if (!named.has(peer)) next = withoutMember(next, peer)
-    }
-  }
-  let beyondLimit = 0
-  for (const record of others) {
-    const full = HashMap.size(next.members) >= maxMembers
-    if (full && !HashMap.has(next.members, record.peer)) beyondLimit++
-    else next = applyRecord(next, record, wall)
-  }
-  return beyondLimit === next.beyondLimit ? next : { ...next, beyondLimit }
-}
 
 /** The member itself says that it lives. The same table when that is no news. */
 export const applyAlive = (

@@ -13,16 +13,16 @@ import { type Behaviour, type Moment, noActions } from "../actor/Behaviour.ts"
 import { applyDelta, awarenessDelta, lateDelta, scaled } from "./Awareness.ts"
 import { denialFor, denialTimes } from "./Denial.ts"
 import { isAstray } from "./Incarnation.ts"
+import { applyRecordChanges, applyRecords, type MemberRecord } from "./MemberRecords.ts"
 import type { MembershipAction, MembershipMessage } from "./MembershipMessages.ts"
 import type { MembershipOptions } from "./MembershipOptions.ts"
 import type { MembershipState, Step } from "./MembershipState.ts"
 import {
   applyAlive,
-  applyRecords,
   applySuspect,
   applyTime,
   isAhead,
-  type MemberRecord,
+  type MemberTable,
   memberOf,
   postpone
 } from "./MemberTable.ts"
@@ -229,27 +229,40 @@ export const membershipBehaviour = (
     return [{ ...state, pullAt }, from === undefined ? noActions : [{ _tag: "PullEvidence", from }]]
   }
 
-  const records = (
+  /** `epoch`: of our own record; undefined: it is as it was. */
+  const withRecords = (
     state: MembershipState,
-    all: ReadonlyArray<MemberRecord>,
+    table: MemberTable,
+    epoch: number | undefined,
     moment: Moment
   ): Step => {
-    const epoch = all.find(({ peer }) => peer === state.self)?.epoch ?? 0
+    const { wall } = moment
+    const said = epoch ?? state.incarnation
     // Our clock was ahead and is right again: what we said of ourselves by it nobody believes.
-    const outdated = isAstray(state.incarnation, moment.wall) && !isAstray(epoch, moment.wall)
-    const incarnation = outdated ? epoch : Math.max(state.incarnation, epoch)
+    const outdated = isAstray(state.incarnation, wall) && !isAstray(said, wall)
+    const incarnation = outdated ? said : Math.max(state.incarnation, said)
     const denial = incarnation === state.incarnation ? state.denial : undefined
-    const table = applyRecords(state, all, moment.wall)
     const first = HashMap.isEmpty(state.members) && !HashMap.isEmpty(table.members)
     const next = withSubjects(options, { ...state, ...table, incarnation, denial }, moment)
     // A newcomer knows who has a record, but not who of them is dead.
     return first ? pull(next, moment) : [next, noActions]
   }
 
-  return (state, message, moment) => {
+  const step = (state: MembershipState, message: MembershipMessage, moment: Moment): Step => {
+    const epochIn = (records: ReadonlyArray<MemberRecord>) =>
+      records.find(({ peer }) => peer === state.self)?.epoch
     switch (message._tag) {
-      case "Records":
-        return records(state, message.records, moment)
+      case "Records": {
+        const { records } = message
+        const table = applyRecords(state, records, moment.wall)
+        return withRecords(state, table, epochIn(records) ?? 0, moment)
+      }
+      case "RecordsChanged": {
+        const { gone, records } = message
+        const table = applyRecordChanges(state, records, gone, moment.wall)
+        const epoch = epochIn(records) ?? (gone.includes(state.self) ? 0 : undefined)
+        return withRecords(state, table, epoch, moment)
+      }
       case "Heard":
         return heard(state, message.statement, message.bytes, moment)
       case "Answered":
@@ -283,4 +296,6 @@ export const membershipBehaviour = (
         return tick(state, moment)
     }
   }
+  return (state, message, moment) =>
+    step(state.moved === undefined ? state : { ...state, moved: undefined }, message, moment)
 }

@@ -1,6 +1,6 @@
 /** What the membership actor is told, and what it wants done. */
 import type { PeerKey } from "../../model/Names.ts"
-import type { MemberRecord } from "./MemberTable.ts"
+import type { MemberRecord } from "./MemberRecords.ts"
 import type { Statement } from "./Statement.ts"
 
 export interface PingAnswer {
@@ -11,6 +11,12 @@ export interface PingAnswer {
 export type MembershipMessage =
   /** Every record of the catalogue. */
   | { readonly _tag: "Records"; readonly records: ReadonlyArray<MemberRecord> }
+  /** Those that are new or say something new, and whose is gone from the catalogue. */
+  | {
+      readonly _tag: "RecordsChanged"
+      readonly records: ReadonlyArray<MemberRecord>
+      readonly gone: ReadonlyArray<PeerKey>
+    }
   /** A verified statement, by gossip or as evidence. */
   | { readonly _tag: "Heard"; readonly statement: Statement; readonly bytes: Uint8Array }
   | {

@@ -69,7 +69,7 @@ class Mesh {
         door: makeStatementDoor({ current: identity }),
         port: this.#port(identity.peer)
       }).pipe(Effect.provide(context))
-      node.setRecords(records)
+      node.changeRecords(records, [])
       this.nodes.set(identity.peer, node)
       return node
     })
@@ -105,13 +105,13 @@ it.scoped("everybody is alive, watched by everybody else", () =>
 it.scoped("one that is gone is suspected at a hint, then dead, and its listeners are told", () =>
   Effect.gen(function* () {
     const { mesh, nodes } = yield* startAll
-    let told = 0
-    nodes[0]!.subscribe(() => told++)
+    const told = new Set<PeerKey>()
+    nodes[0]!.subscribe((moved) => moved.forEach((peer) => void told.add(peer)))
     mesh.crash(3)
     nodes[0]!.linkDown(peers[3]!)
     yield* TestClock.adjust(10)
     expect(nodes[0]!.stateOf(peers[3]!)).toBe("suspect")
-    expect(told).toBeGreaterThan(0)
+    expect(told).toEqual(new Set([peers[3]]))
     yield* TestClock.adjust("15 seconds")
     for (const node of nodes.slice(0, 3)) expect(node.stateOf(peers[3]!)).toBe("dead")
   })
@@ -169,10 +169,16 @@ it.scoped("follows the catalogue: who left, who is gone from it", () =>
   Effect.gen(function* () {
     const { nodes } = yield* startAll
     const left = { ...records[1]!, version: 1, state: "left" as const }
-    nodes[0]!.setRecords([records[0]!, left, records[2]!])
+    const moved: Array<PeerKey> = []
+    nodes[0]!.subscribe((peers) => moved.push(...peers))
+    nodes[0]!.changeRecords([{ ...records[2]!, version: 1, services: [] }], [])
+    yield* TestClock.adjust(1)
+    expect(moved).toEqual([])
+    nodes[0]!.changeRecords([left], [peers[3]!])
     yield* TestClock.adjust(1)
     expect(nodes[0]!.stateOf(peers[1]!)).toBe("left")
     expect(nodes[0]!.stateOf(peers[3]!)).toBeUndefined()
     expect(nodes[0]!.subjects()).toEqual([peers[2]])
+    expect(new Set(moved)).toEqual(new Set([peers[1], peers[3]]))
   })
 )

@@ -22,9 +22,10 @@ import {
   unavailable
 } from "./MembershipPort.ts"
 import { type MembershipState, makeMembershipState, recoverMembership } from "./MembershipState.ts"
-import { evidenceOf, type MemberState, memberOf } from "./MemberTable.ts"
+import { evidenceOf, type MemberState, memberOf, movedIn } from "./MemberTable.ts"
 import { type MemberView, memberViews } from "./MemberView.ts"
 import { isNews, isUnknown } from "./News.ts"
+import { RecordNews } from "./RecordNews.ts"
 import type { StatementDoor } from "./Statement.ts"
 
 export interface MembershipServiceOptions {
@@ -46,10 +47,13 @@ export interface MembershipShape {
   readonly subjects: () => ReadonlyArray<PeerKey>
   /** 0 (healthy) to 8: how doubtful this node is of its own judgement. */
   readonly awareness: () => number
-  /** Called synchronously whenever some member's state may have changed. */
-  readonly subscribe: (listener: () => void) => () => void
-  /** Every record the catalogue holds now; who is missing is forgotten. */
-  readonly setRecords: (records: Iterable<NodeRecord>) => void
+  /**
+   * Called synchronously when members came or went, or are in another state than before, with those;
+   * answers how to stop.
+   */
+  readonly subscribe: (listener: (moved: ReadonlySet<PeerKey>) => void) => () => void
+  /** Records that came or changed in the catalogue, and peers whose record is gone from it. */
+  readonly changeRecords: (records: Iterable<NodeRecord>, gone: Iterable<PeerKey>) => void
   /** Hints from the link pool: the peer is looked at now rather than at its next turn. */
   readonly linkUp: (peer: PeerKey) => void
   readonly linkDown: (peer: PeerKey) => void
@@ -72,6 +76,12 @@ const mailboxCapacity = 4_096
 /** Probes for others at the same time. */
 const maxProbesForOthers = 32
 
+/**
+ * All records are told anew so often, for what only a clock that was set changes: a member's
+ * incarnation that was believed while this host's clock was ahead.
+ */
+const repeatRecords = "1 minute"
+
 /** Statements verified in one turn of the event loop. */
 const verifyBatch = 8
 
@@ -90,14 +100,14 @@ export const makeMembership = (
     const startedAt = clock.unsafeCurrentTimeMillis()
 
     let state = makeMembershipState(self)
-    const listeners = new Set<() => void>()
+    const listeners = new Set<(moved: ReadonlySet<PeerKey>) => void>()
     const publish = (next: MembershipState) => {
-      const changed = next.members !== state.members
       state = next
-      if (!changed) return
+      const moved = movedIn(next)
+      if (moved.size === 0) return
       for (const listener of listeners) {
         try {
-          listener()
+          listener(moved)
         } catch (cause) {
           // A listener's bug is its own: failure detection and the other listeners go on.
           runFork(Effect.logError("a listener of membership failed", cause))
@@ -127,8 +137,7 @@ export const makeMembership = (
         }
       })
 
-    // The newest list of records wins; one that finds the mailbox full waits for its turn.
-    let records: MembershipMessage | undefined
+    const records = new RecordNews()
     let delivering = false
     const step = membershipBehaviour(options, door.seal)
 
@@ -137,7 +146,7 @@ export const makeMembership = (
       mailbox: { capacity: mailboxCapacity, overflow: "reject" },
       initial: (moment) => {
         const empty = makeMembershipState(self)
-        return records === undefined ? [empty, []] : step(empty, records, moment)
+        return records.isEmpty ? [empty, []] : step(empty, records.all(), moment)
       },
       recover: recoverMembership,
       step,
@@ -181,22 +190,22 @@ export const makeMembership = (
       return told && !unknown ? "accept" : "ignore"
     })
 
-    const deliverRecords = Effect.suspend(() => {
+    // What comes while the mailbox is full goes with the next message.
+    const deliverRecords: Effect.Effect<void> = Effect.suspend(() => {
+      const news = records.take(state.beyondLimit > 0)
+      if (news !== undefined) return Effect.zipRight(tellSurely(actor, news), deliverRecords)
       delivering = false
-      return records === undefined ? Effect.void : tellSurely(actor, records)
+      return Effect.void
     })
-    const setRecords = (all: Iterable<NodeRecord>) => {
-      const list = Array.from(all, ({ peer, name, epoch, state }) => ({
-        peer,
-        name,
-        epoch,
-        left: state === "left"
-      }))
-      records = { _tag: "Records", records: list }
+    const deliver = () => {
       if (delivering) return
       delivering = true
       runFork(deliverRecords)
     }
+    yield* Effect.sync(() => {
+      records.repeat()
+      deliver()
+    }).pipe(Effect.delay(repeatRecords), Effect.forever, Effect.forkScoped)
 
     const permits = yield* Effect.makeSemaphore(maxProbesForOthers)
 
@@ -211,7 +220,9 @@ export const makeMembership = (
           listeners.delete(listener)
         }
       },
-      setRecords,
+      changeRecords: (changed, gone) => {
+        if (records.change(changed, gone)) deliver()
+      },
       linkUp: (peer) => void actor.tell({ _tag: "LinkUp", peer }),
       linkDown: (peer) => void actor.tell({ _tag: "LinkDown", peer }),
       handlers: {

@@ -51,6 +51,6 @@ export const makeMembershipState = (self: PeerKey): MembershipState => ({
 
 /** After a crash beliefs stay; probes under way were interrupted with the life. */
 export const recoverMembership = (last: MembershipState): Step => [
-  { ...last, probes: new Map(), lastTick: undefined },
+  { ...last, probes: new Map(), lastTick: undefined, moved: undefined },
   noActions
 ]

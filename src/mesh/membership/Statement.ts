@@ -10,7 +10,7 @@
  * so an old statement that is heard again changes nothing.
  */
 import { Data, Either, Schema } from "effect"
-import { PeerKey } from "../../model/Names.ts"
+import { PeerKey } from "../../schema/NamesSchema.ts"
 import { decodeCbor, encodeCbor } from "../trust/Cbor.ts"
 import { describeSpan } from "../trust/CertificateError.ts"
 import { EnvelopeCache, openEnvelope, sealEnvelope } from "../trust/Envelope.ts"

@@ -5,7 +5,8 @@
  */
 import { createHash } from "node:crypto"
 import { Either, Schema } from "effect"
-import { type MeshId, NodeName, PeerKey } from "../../model/Names.ts"
+import type { MeshId } from "../../model/Names.ts"
+import { NodeName, PeerKey } from "../../schema/NamesSchema.ts"
 import { BoundedCache } from "./BoundedCache.ts"
 import { type CertificateError, describeInstant, describeSpan } from "./CertificateError.ts"
 import type { Grant } from "./Grant.ts"

@@ -16,7 +16,7 @@
 import type { MessageStream } from "@libp2p/interface"
 import { type LengthPrefixedStream, lpStream } from "@libp2p/utils"
 import { Either, Schema } from "effect"
-import { NodeName } from "../../model/Names.ts"
+import { NodeName } from "../../schema/NamesSchema.ts"
 import { refusedByPeer, refusedByUs } from "./AdmissionRefused.ts"
 import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
 import { maxChainBytes } from "./SignedChain.ts"

@@ -10,7 +10,8 @@
  */
 import { createHash } from "node:crypto"
 import { Either, Schema } from "effect"
-import { type MeshId, PeerKey } from "../../model/Names.ts"
+import type { MeshId } from "../../model/Names.ts"
+import { PeerKey } from "../../schema/NamesSchema.ts"
 import type { BoundedCache } from "./BoundedCache.ts"
 import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
 import { CertificateError, type CertificateErrorCode, describeInstant } from "./CertificateError.ts"

@@ -4,7 +4,9 @@
  */
 import { type FaultCode, faultKinds } from "../../model/Fault.ts"
 import type { ExchangeInfo, Outcome } from "../../model/Observer.ts"
-import type { Counter, Family, Gauge, Histogram, MetricRegistry } from "./Metrics.ts"
+import type { Counter, Gauge, Histogram } from "./Cells.ts"
+import type { Family } from "./Family.ts"
+import type { MetricRegistry } from "./Metrics.ts"
 
 /** How an exchange ended, for the mesh: a fault by its code, a 5xx as failure, else success. */
 export type ExchangeResult = "success" | "failure" | FaultCode

@@ -1,6 +1,13 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { Histogram, latencyBounds, MetricRegistry } from "./Metrics.ts"
+import { type CellBatch, maxEntries } from "./CellJournal.ts"
+import { Histogram, latencyBounds } from "./Cells.ts"
+import { MetricRegistry } from "./Metrics.ts"
+
+const chunkOf = (batch: CellBatch | undefined): SharedArrayBuffer => {
+  for (const entry of batch?.entries ?? []) if (entry.kind === "chunk") return entry.memory
+  throw new Error("no chunk was told of")
+}
 
 describe("MetricRegistry", () => {
   test("the same name and labels are the same cell", () => {
@@ -19,7 +26,7 @@ describe("MetricRegistry", () => {
   })
 
   test("past the limit new label values share one cell, and known ones keep theirs", () => {
-    const registry = new MetricRegistry(2)
+    const registry = new MetricRegistry({ cells: 2 })
     const family = registry.gauge("g", "")
     const first = family.cell({ service: "a" })
     family.cell({ service: "b" })
@@ -34,7 +41,7 @@ describe("MetricRegistry", () => {
   })
 
   test("a removed cell makes room", () => {
-    const registry = new MetricRegistry(1)
+    const registry = new MetricRegistry({ cells: 1 })
     const family = registry.counter("c_total", "")
     family.cell({ endpoint: "a" }).inc()
     family.remove({ endpoint: "a" })
@@ -83,5 +90,109 @@ describe("Histogram", () => {
 
   test("nothing recorded: 0", () => {
     expect(new Histogram([1, 2]).quantile(0.99)).toBe(0)
+  })
+})
+
+describe("the journal", () => {
+  const kinds = (batch: CellBatch | undefined) => batch?.entries.map(({ kind }) => kind)
+
+  test("tells all there is at first, and then what has changed", () => {
+    const registry = new MetricRegistry()
+    const family = registry.gauge("g", "Gs.", ["service"], "max")
+    family.cell({ service: "a" })
+    const first = registry.takeJournal()
+    expect(first?.whole).toBe(true)
+    expect(kinds(first)).toEqual(["chunk", "family", "cell"])
+    expect(first?.entries[1]).toMatchObject({ facts: { name: "g", help: "Gs.", merge: "max" } })
+    expect(registry.takeJournal()).toBeUndefined()
+    family.cell({ service: "a" })
+    expect(registry.hasJournal).toBe(false)
+    family.cell({ service: "b" })
+    family.remove({ service: "a" })
+    registry.histogram("h_seconds", "", [], [1, 2])
+    const next = registry.takeJournal()
+    expect(next?.whole).toBe(false)
+    expect(kinds(next)).toEqual(["cell", "removed", "family"])
+    expect(structuredClone(next)).toEqual(next)
+  })
+
+  test("slots of a removed cell go to another only after the reader knows", () => {
+    const registry = new MetricRegistry({ chunkSlots: 2, chunks: 1 })
+    const family = registry.counter("c_total", "", ["service"])
+    family.cell({ service: "a" }).inc(5)
+    const memory = new Float64Array(chunkOf(registry.takeJournal()))
+    family.remove({ service: "a" })
+    family.cell({ service: "b" }).inc()
+    expect([...memory]).toEqual([5, 1])
+    const batch = registry.takeJournal()!
+    registry.journalApplied(batch.serial - 1)
+    family.remove({ service: "b" })
+    expect(family.cell({ service: "c" }).value).toBe(0)
+    expect([...memory]).toEqual([5, 1]) // the memory is full: this one nobody else sees
+    registry.journalApplied(batch.serial)
+    family.clear()
+    family.cell({ service: "d" }).inc(9)
+    expect([...memory]).toEqual([9, 1])
+  })
+
+  test("who holds a removed cell cannot write into another's", () => {
+    const registry = new MetricRegistry()
+    const family = registry.gauge("g", "", ["endpoint"])
+    const gone = family.cell({ endpoint: "a" })
+    gone.set(3)
+    family.remove({ endpoint: "a" })
+    const next = family.cell({ endpoint: "b" })
+    gone.add(-1)
+    expect([gone.value, next.value]).toEqual([2, 0])
+  })
+
+  test("that nobody takes is bounded, and then begins anew", () => {
+    const registry = new MetricRegistry()
+    const family = registry.counter("c_total", "", ["service"])
+    registry.takeJournal()
+    for (let i = 0; i < maxEntries; i++) {
+      family.cell({ service: `s${i}` })
+      family.remove({ service: `s${i}` })
+    }
+    family.cell({ service: "last" })
+    const batch = registry.takeJournal()
+    expect(batch?.whole).toBe(true)
+    expect(batch?.entries.filter(({ kind }) => kind === "cell").length).toBe(1)
+  })
+
+  test("without a reader nothing is kept", () => {
+    const registry = new MetricRegistry({ chunkSlots: 2, chunks: 1 })
+    const family = registry.counter("c_total", "", ["service"])
+    for (let i = 0; i < 100; i++) {
+      family.cell({ service: `s${i}` }).inc()
+      family.remove({ service: `s${i}` })
+    }
+    family.cell({ service: "last" }).inc(4)
+    expect([...new Float64Array(chunkOf(registry.takeJournal()))]).toContain(4)
+  })
+
+  test("a full memory is like too many labels", () => {
+    const registry = new MetricRegistry({ chunkSlots: 2, chunks: 1 })
+    const family = registry.counter("c_total", "", ["service"])
+    for (let i = 0; i < 5; i++) family.cell({ service: `s${i}` }).inc()
+    expect([...family.cells.values()].map(({ labels, cell }) => [labels, cell.value])).toEqual([
+      [{ service: "s0" }, 1],
+      [{ service: "s1" }, 1],
+      [{ service: "other" }, 3]
+    ])
+  })
+
+  test("a sweep frees what was not asked for since the last one, and tells of nothing else", () => {
+    const registry = new MetricRegistry()
+    const family = registry.gauge("g", "", ["service"])
+    const scrape = (...services: ReadonlyArray<string>) => {
+      for (const service of services) family.cell({ service }).set(1)
+      family.sweep()
+      return kinds(registry.takeJournal())
+    }
+    scrape("a", "b")
+    expect(scrape("a", "b")).toBeUndefined()
+    expect(scrape("b", "c")).toEqual(["cell", "removed"])
+    expect([...family.cells.values()].map(({ labels }) => labels["service"])).toEqual(["b", "c"])
   })
 })

@@ -3,7 +3,7 @@ import type { Fields } from "../../model/Exchange.ts"
 import { ServiceName } from "../../model/Names.ts"
 import type { ExchangeInfo, Outcome } from "../../model/Observer.ts"
 import type { Ticker } from "../../model/Time.ts"
-import { AccessLog, type AccessLogEntry } from "../../telemetry/AccessLog.ts"
+import type { AccessLogEntry } from "./AccessLogEntry.ts"
 import { MetricRegistry } from "./Metrics.ts"
 import { NodeObserver } from "./NodeObserver.ts"
 import type { ExchangeSpan, SpanSource } from "./Spans.ts"
@@ -56,19 +56,7 @@ const make = (options: { sample?: number; traced?: boolean; logged?: boolean } =
   const ticker = new HandTicker()
   const spans = new Spans()
   const lines: Array<AccessLogEntry> = []
-  const accessLog = new AccessLog({
-    registry,
-    soon: (flush) => flush(),
-    onError: () => {},
-    sink: {
-      write: (text, done) => {
-        lines.push(JSON.parse(text))
-        done(undefined)
-      },
-      reopen: () => {},
-      close: () => {}
-    }
-  })
+  const accessLog = { log: (entry: AccessLogEntry) => lines.push(entry) }
   const observer = new NodeObserver({
     node: "host-a",
     registry,

@@ -7,7 +7,7 @@ import type { Fields } from "../../model/Exchange.ts"
 import { faultKinds } from "../../model/Fault.ts"
 import type { ExchangeInfo, ExchangeObservation, Observer, Outcome } from "../../model/Observer.ts"
 import type { Ticker } from "../../model/Time.ts"
-import type { AccessLog } from "../../telemetry/AccessLog.ts"
+import type { AccessLogSink } from "./AccessLogEntry.ts"
 import { type ExchangeCells, ExchangeCellTable } from "./ExchangeCells.ts"
 import type { MetricRegistry } from "./Metrics.ts"
 import type { ExchangeSpan, SpanSource } from "./Spans.ts"
@@ -23,7 +23,7 @@ export interface NodeObserverOptions {
   readonly ticker: Ticker
   /** Undefined: no collector is configured, nothing is traced. */
   readonly spans: SpanSource | undefined
-  readonly accessLog: AccessLog | undefined
+  readonly accessLog: AccessLogSink | undefined
   /** Share of requests without trace context that start a trace, 0–1. */
   readonly sample: number
 }
@@ -31,7 +31,7 @@ export interface NodeObserverOptions {
 export class NodeObserver implements Observer {
   readonly node: string
   readonly ticker: Ticker
-  readonly accessLog: AccessLog | undefined
+  readonly accessLog: AccessLogSink | undefined
   readonly #cells: ExchangeCellTable
   readonly #spans: SpanSource | undefined
   #sample: number
@@ -138,7 +138,7 @@ class ObservedExchange implements ExchangeObservation {
     }
   }
 
-  #log(log: AccessLog, outcome: Outcome, bytesIn: number, bytesOut: number, now: number): void {
+  #log(log: AccessLogSink, outcome: Outcome, bytesIn: number, bytesOut: number, now: number): void {
     const { direction, kind, service, caller, method, target, fields } = this.#info
     const trace = this.#span?.context ?? traceContextOf(fields)
     const query = target.indexOf("?")

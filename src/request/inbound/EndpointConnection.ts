@@ -4,6 +4,8 @@
  */
 import type net from "node:net"
 import type { Fields, ResponseHead } from "../../model/Exchange.ts"
+import { isOwnShortage } from "../../model/OwnShortage.ts"
+import { describeSocketError } from "../../model/SocketFailure.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 import type { KnownBlocks } from "../http1/BlockMemory.ts"
@@ -14,12 +16,10 @@ import { MessageWriter } from "../http1/MessageWriter.ts"
 import { type ParsedResponse, ResponseReader } from "../http1/ResponseReader.ts"
 import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { Linger } from "../socket/Linger.ts"
-import { isOwnShortage } from "../socket/OwnShortage.ts"
 import { ReadGather } from "../socket/ReadGather.ts"
 import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
 import type { EndpointRequest, RequestCarrier } from "./EndpointRequest.ts"
-import { describeSocketError } from "./SocketFailure.ts"
 
 export interface EndpointConnectionOptions {
   readonly host: string

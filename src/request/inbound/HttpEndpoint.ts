@@ -9,6 +9,7 @@
 import type { Call, Fields, ResponseReceiver } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import type { ServiceName } from "../../model/Names.ts"
+import { hostPort, noRoom } from "../../model/SocketFailure.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 import { KnownBlocks } from "../http1/BlockMemory.ts"
@@ -21,7 +22,6 @@ import {
 import { type ConnectionOwner, EndpointConnection } from "./EndpointConnection.ts"
 import { type CallFacts, EndpointRequest, type RequestPool } from "./EndpointRequest.ts"
 import { type EndpointStream, type EndpointTransport, RefusedStream } from "./EndpointStream.ts"
-import { hostPort, noRoom } from "./SocketFailure.ts"
 
 export interface HttpEndpointOptions {
   readonly service: ServiceName

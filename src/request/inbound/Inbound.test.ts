@@ -1,7 +1,7 @@
 import http from "node:http"
-import { Effect, Fiber } from "effect"
 import { afterEach, describe, expect, it } from "vitest"
 import { type Call, noFields } from "../../model/Exchange.ts"
+import type { LocalAddress, LocalService } from "../../model/LocalService.ts"
 import { type PeerKey, ServiceName } from "../../model/Names.ts"
 import {
   exchange,
@@ -17,7 +17,6 @@ import {
 } from "../../testing/InboundFixture.ts"
 import { MetricRegistry } from "../cells/Metrics.ts"
 import { Inbound, type InboundOptions } from "./Inbound.ts"
-import type { LocalAddress, LocalService } from "./LocalService.ts"
 
 const cleanups: Array<() => Promise<void> | void> = []
 afterEach(async () => {
@@ -203,20 +202,24 @@ describe("Inbound", () => {
     const { fault } = await exchange(inbound.dispatch, httpCall())
     expect(fault).toMatchObject({ code: "draining", sent: false })
     let idle = false
-    const waiting = Effect.runFork(
-      Effect.tap(inbound.idle, () =>
-        Effect.sync(() => {
-          idle = true
-        })
-      )
-    )
+    let stopped = false
+    inbound.whenIdle(() => {
+      idle = true
+    })
+    const stop = inbound.whenIdle(() => {
+      stopped = true
+    })
+    stop()
     await turn()
     expect(idle).toBe(false)
     program.release()
     expect((await slow).text).toBe("a")
-    await Effect.runPromise(Fiber.join(waiting))
-    expect(inbound.inFlight).toBe(0)
-    await Effect.runPromise(inbound.idle)
+    expect([idle, stopped, inbound.inFlight]).toEqual([true, false, 0])
+    let still = false
+    inbound.whenIdle(() => {
+      still = true
+    })
+    expect(still).toBe(true)
   })
 
   it("keeps the connections of endpoints that a reload leaves as they are", async () => {

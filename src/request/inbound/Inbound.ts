@@ -2,19 +2,19 @@
  * The end of the way at the endpoint's node. Each call is observed, authorized, given to an
  * endpoint, and observed once more when it is over.
  */
-import { Effect } from "effect"
 import { type Call, type Dispatch, noFields } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
+import type { LocalService } from "../../model/LocalService.ts"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
 import type { Observer } from "../../model/Observer.ts"
 import type { Ticker } from "../../model/Time.ts"
+import { Waiters } from "../../model/Waiters.ts"
 import type { MetricRegistry } from "../cells/Metrics.ts"
 import type { SocketLane } from "../socket/SocketBudget.ts"
 import { RefusedStream } from "./EndpointStream.ts"
 import { InboundExchange } from "./InboundExchange.ts"
 import { InboundMetrics } from "./InboundMetrics.ts"
 import { type EndpointStatus, LocalEndpoint } from "./LocalEndpoint.ts"
-import type { LocalService } from "./LocalService.ts"
 
 export interface InboundOptions {
   readonly self: { readonly peer: PeerKey; readonly node: string }
@@ -35,7 +35,7 @@ export class Inbound {
   readonly #options: InboundOptions
   readonly #metrics: InboundMetrics
   #services: ReadonlyMap<ServiceName, ReadonlyArray<LocalEndpoint>> = new Map()
-  readonly #idleWaiters = new Set<() => void>()
+  readonly #idleWaiters = new Waiters()
   #inFlight = 0
   #draining = false
   /** Where the search for the least loaded endpoint begins, so that ties take turns. */
@@ -88,7 +88,7 @@ export class Inbound {
       node: self.node,
       onOver: () => {
         chosen.inFlight--
-        if (--this.#inFlight === 0) this.#wakeIdle()
+        if (--this.#inFlight === 0) this.#idleWaiters.wake()
       }
     })
   }
@@ -211,23 +211,15 @@ export class Inbound {
     this.#draining = true
   }
 
-  /** Done as soon as nothing is in flight. */
-  readonly idle: Effect.Effect<void> = Effect.async<void>((resume) => {
-    if (this.#inFlight === 0) return resume(Effect.void)
-    const wake = () => resume(Effect.void)
-    this.#idleWaiters.add(wake)
-    return Effect.sync(() => {
-      this.#idleWaiters.delete(wake)
-    })
-  })
+  /** Calls back as soon as nothing is in flight, at once if so now; returns how to stop waiting. */
+  whenIdle(then: () => void): () => void {
+    const stop = this.#idleWaiters.add(then)
+    if (this.#inFlight === 0) this.#idleWaiters.wake()
+    return stop
+  }
 
   /** Closes the connections nobody uses. After this nothing can be served. */
   close(): void {
     this.setServices([])
-  }
-
-  #wakeIdle(): void {
-    for (const wake of this.#idleWaiters) wake()
-    this.#idleWaiters.clear()
   }
 }

@@ -1,6 +1,8 @@
 /** What the owner of endpoints counts of them, beyond what is counted of each exchange. */
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
-import type { Counter, Family, Gauge, MetricRegistry } from "../cells/Metrics.ts"
+import type { Counter, Gauge } from "../cells/Cells.ts"
+import type { Family } from "../cells/Family.ts"
+import type { MetricRegistry } from "../cells/Metrics.ts"
 
 export interface EndpointCells {
   readonly inFlight: Gauge
@@ -46,7 +48,8 @@ export class InboundMetrics {
     this.#healthy = registry.gauge(
       "skein_inbound_endpoint_healthy",
       "1 when the endpoint's health check passes or it has none.",
-      endpointLabels
+      endpointLabels,
+      "max"
     )
     this.#connectFailures = registry.counter(
       "skein_inbound_connect_failures_total",

@@ -1,4 +1,12 @@
 /** One program on this host that serves a service: where it is, how it is, and the ways to it. */
+
+import {
+  activeCheck,
+  defaultConnectTimeout,
+  defaultPoolIdleTimeout,
+  type LocalAddress,
+  type LocalService
+} from "../../model/LocalService.ts"
 import type { ServiceName } from "../../model/Names.ts"
 import type { Protocol } from "../../model/NodeRecord.ts"
 import type { Ticker } from "../../model/Time.ts"
@@ -6,13 +14,6 @@ import type { SocketLane } from "../socket/SocketBudget.ts"
 import type { EndpointTransport } from "./EndpointStream.ts"
 import { HttpEndpoint } from "./HttpEndpoint.ts"
 import type { InboundMetrics } from "./InboundMetrics.ts"
-import {
-  activeCheck,
-  defaultConnectTimeout,
-  defaultPoolIdleTimeout,
-  type LocalAddress,
-  type LocalService
-} from "./LocalService.ts"
 import { TcpEndpoint } from "./TcpEndpoint.ts"
 
 /** For status and for the node's record. */

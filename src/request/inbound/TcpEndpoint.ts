@@ -14,15 +14,15 @@ import {
 import type { Fault } from "../../model/Fault.ts"
 import { lend, writeOut } from "../../model/Loan.ts"
 import type { ServiceName } from "../../model/Names.ts"
+import { isOwnShortage } from "../../model/OwnShortage.ts"
+import { describeSocketError, hostPort, noRoom } from "../../model/SocketFailure.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { Linger } from "../socket/Linger.ts"
-import { isOwnShortage } from "../socket/OwnShortage.ts"
 import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
 import { type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
 import { type EndpointStream, type EndpointTransport, RefusedStream } from "./EndpointStream.ts"
-import { describeSocketError, hostPort, noRoom } from "./SocketFailure.ts"
 
 export interface TcpEndpointOptions {
   readonly service: ServiceName

@@ -1,11 +1,11 @@
 /** The links that other nodes have opened to this one. */
-import { Effect } from "effect"
 import type { PeerKey } from "../../model/Names.ts"
+import { Waiters } from "../../model/Waiters.ts"
 import { AcceptedLink, type AcceptedLinkOptions } from "./AcceptedLink.ts"
 
 export class AcceptedLinks {
   readonly #open = new Set<AcceptedLink>()
-  readonly #waiters = new Set<() => void>()
+  readonly #waiters = new Waiters()
   #draining: string | undefined = undefined
 
   /** Exchanges that run on them now. */
@@ -40,22 +40,18 @@ export class AcceptedLinks {
   }
 
   /**
-   * Done when there is none. After `drain` that means that each peer has all it was answered: what
-   * is over for this node may still wait here, for a turn or for a slow reader.
+   * Calls back when there is none, at once if so now; returns how to stop waiting. After `drain`
+   * that means that each peer has all it was answered: what is over for this node may still wait
+   * here, for a turn or for a slow reader.
    */
-  readonly whenServed: Effect.Effect<void> = Effect.async<void>((resume) => {
-    if (this.#open.size === 0) return resume(Effect.void)
-    const wake = () => resume(Effect.void)
-    this.#waiters.add(wake)
-    return Effect.sync(() => {
-      this.#waiters.delete(wake)
-    })
-  })
+  whenServed(then: () => void): () => void {
+    const stop = this.#waiters.add(then)
+    if (this.#open.size === 0) this.#waiters.wake()
+    return stop
+  }
 
   #delete(link: AcceptedLink): void {
     this.#open.delete(link)
-    if (this.#open.size > 0) return
-    for (const wake of this.#waiters) wake()
-    this.#waiters.clear()
+    if (this.#open.size === 0) this.#waiters.wake()
   }
 }

@@ -1,5 +1,6 @@
 /** One address of a peer: a TCP connection, and on it a preface and its answer. */
 import type net from "node:net"
+import { reasonOf } from "../../model/Reason.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 import { linkReadMemory } from "../socket/ReadMemory.ts"
@@ -21,12 +22,6 @@ export type AttemptOutcome =
   | ({ readonly kind: "linked" } & LinkedSocket)
   | { readonly kind: "refused"; readonly answer: RefusedAnswer }
   | { readonly kind: "failed"; readonly error: Error }
-
-/** Where a name has several addresses, and none answers, Node's error has no text. */
-const reasonOf = (error: Error): string => {
-  if (error.message !== "") return error.message
-  return "code" in error && typeof error.code === "string" ? error.code : error.name
-}
 
 export interface AttemptOptions {
   readonly address: TcpAddress

@@ -1,4 +1,3 @@
-import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { noFields } from "../../model/Exchange.ts"
 import type { PeerKey } from "../../model/Names.ts"
@@ -283,7 +282,7 @@ describe("a pool", () => {
     await settle()
     expect(late.fault).toMatchObject({ code: "draining", sent: false })
     let left = false
-    Effect.runFork(b.whenServed).addObserver(() => {
+    b.whenServed(() => {
       left = true
     })
     served[0]?.answer("done")

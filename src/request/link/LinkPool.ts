@@ -2,7 +2,6 @@
  * All links of a node: the ones it keeps to the peers it wants, the ones it makes when somebody
  * calls, and the ones others have opened to it.
  */
-import { Context, Effect, Layer, type Scope } from "effect"
 import type { Dispatch } from "../../model/Exchange.ts"
 import type { PeerKey } from "../../model/Names.ts"
 import type { Ticker } from "../../model/Time.ts"
@@ -180,9 +179,12 @@ export class LinkPool {
     this.stopListening().catch((error: unknown) => this.#options.onDefect?.(error))
   }
 
-  /** Done when no other node has a link here; after `goaway`, when each has all it was answered. */
-  get whenServed(): Effect.Effect<void> {
-    return this.#accepted.whenServed
+  /**
+   * Calls back when no other node has a link here (after `goaway`: when each has all it was
+   * answered), at once if so now. Returns how to stop waiting.
+   */
+  whenServed(then: () => void): () => void {
+    return this.#accepted.whenServed(then)
   }
 
   /** Breaks all that joins this node with the peer, and wants it no more, e.g. when it is revoked. */
@@ -264,25 +266,4 @@ export class LinkPool {
       this.#keepHouse()
     })
   }
-}
-
-/** A pool that takes links until its scope closes. */
-export const makeLinkPool = (
-  options: LinkPoolOptions
-): Effect.Effect<LinkPool, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const pool = yield* Effect.acquireRelease(
-      Effect.sync(() => new LinkPool(options)),
-      (it) => Effect.sync(() => it.stop())
-    )
-    yield* Effect.acquireRelease(
-      Effect.promise(() => pool.listen()),
-      () => Effect.promise(() => pool.stopListening())
-    )
-    return pool
-  })
-
-export class Links extends Context.Tag("skein/link/Links")<Links, LinkPool>() {
-  static readonly layer = (options: LinkPoolOptions): Layer.Layer<Links> =>
-    Layer.scoped(Links, makeLinkPool(options))
 }

@@ -1,10 +1,9 @@
-/** Streams between nodes, as the link pool and RPC need them: libp2p, or memory. */
-
+/** Streams between nodes, as the link pool needs them: libp2p, or memory. */
 import type { ByteChannel } from "../../model/ByteChannel.ts"
 import type { PeerKey } from "../../model/Names.ts"
 
-/** What is spoken on a stream; each has its own wire format and its own limit of streams. */
-export type LinkProtocol = "/skein/link/2" | "/skein/rpc/1"
+/** What is spoken on a stream; it has its own wire format and its own limit of streams. */
+export type LinkProtocol = "/skein/link/2"
 
 export interface LinkTransport {
   readonly self: PeerKey

@@ -7,12 +7,12 @@
  *       └── back-off ◄───┘ failed
  */
 
-import { reasonOf } from "../../mesh/host/HostError.ts"
 import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../../model/Exchange.ts"
 import type { Fault, FaultCode } from "../../model/Fault.ts"
 import type { PeerKey } from "../../model/Names.ts"
+import { isOwnShortage } from "../../model/OwnShortage.ts"
+import { reasonOf } from "../../model/Reason.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
-import { isOwnShortage } from "../socket/OwnShortage.ts"
 import type { LinkStats } from "../wire/LinkOptions.ts"
 import { SilenceError } from "../wire/LinkSession.ts"
 import { DialedLink } from "./DialedLink.ts"

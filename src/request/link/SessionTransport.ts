@@ -55,8 +55,6 @@ export interface SessionTransportCounts {
 
 type Handler = (peer: PeerKey, channel: ByteChannel) => void
 
-const linkProtocol: LinkProtocol = "/skein/link/2"
-
 export class SessionTransport implements LinkTransport {
   readonly self: PeerKey
   readonly #options: SessionTransportOptions
@@ -106,11 +104,10 @@ export class SessionTransport implements LinkTransport {
   /** A new link, on a connection of its own. Rejects with a LinkDialError, or the signal's reason. */
   async open(
     peer: PeerKey,
-    protocol: LinkProtocol,
+    _protocol: LinkProtocol,
     addresses: ReadonlyArray<string>,
     signal: AbortSignal
   ): Promise<ByteChannel> {
-    if (protocol !== linkProtocol) throw new Error(`request threads carry links, not ${protocol}`)
     if (this.#stopped !== undefined) throw this.#stopped
     const channel = await this.#dialler.dial(peer, addresses, signal)
     if (!signal.aborted) return channel
@@ -119,8 +116,7 @@ export class SessionTransport implements LinkTransport {
     throw reason
   }
 
-  async handle(protocol: LinkProtocol, accept: Handler): Promise<() => Promise<void>> {
-    if (protocol !== linkProtocol) throw new Error(`request threads carry links, not ${protocol}`)
+  async handle(_protocol: LinkProtocol, accept: Handler): Promise<() => Promise<void>> {
     this.#handler = accept
     return async () => {
       if (this.#handler === accept) this.#handler = undefined

@@ -4,10 +4,10 @@
  * the same connection, so they are there within a round trip.
  */
 
-import { reasonOf } from "../../mesh/host/HostError.ts"
 import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import type { PeerKey } from "../../model/Names.ts"
+import { reasonOf } from "../../model/Reason.ts"
 import { defaultLinkLimits, type LinkStats } from "../wire/LinkOptions.ts"
 import { DialedLink } from "./DialedLink.ts"
 import { LinkRoom } from "./LinkRoom.ts"

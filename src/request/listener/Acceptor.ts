@@ -1,8 +1,7 @@
-/** A listening socket as a scoped resource: open when the effect succeeds, shut with its scope. */
+/** A listening socket: open when the promise is kept, until it is stopped. */
 import net from "node:net"
-import { Effect, type Scope } from "effect"
 import type { SocketLane } from "../socket/SocketBudget.ts"
-import { type ListenError, makeListenError } from "./ListenError.ts"
+import { makeListenError } from "./ListenError.ts"
 
 /**
  * Why a connection was not taken: as many as this listener may have are open, or as many as this
@@ -14,6 +13,11 @@ export interface AcceptorOptions {
   readonly host: string
   /** 0: the system chooses. */
   readonly port: number
+  /**
+   * Others of this user may listen there as well, if they say so too, and the system spreads the
+   * connections over all. Default: false.
+   */
+  readonly reusePort?: boolean | undefined
   /** At this many open connections there is no room for further ones. */
   readonly maxConnections: number
   /** How many are open. */
@@ -34,23 +38,19 @@ export interface Acceptor {
   readonly stop: () => void
 }
 
-export const makeAcceptor = (
-  options: AcceptorOptions
-): Effect.Effect<Acceptor, ListenError, Scope.Scope> =>
-  Effect.acquireRelease(open(options), (acceptor) => Effect.sync(acceptor.stop))
-
-const open = (options: AcceptorOptions): Effect.Effect<Acceptor, ListenError> =>
-  Effect.async<Acceptor, ListenError>((resume) => {
-    const { host, port } = options
+/** Rejects with a `ListenError`. */
+export const openAcceptor = (options: AcceptorOptions): Promise<Acceptor> =>
+  new Promise((resolve, reject) => {
+    const { host, port, reusePort = false } = options
     const server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true })
-    const onListenError = (error: Error) => resume(Effect.fail(makeListenError(host, port, error)))
+    const onListenError = (error: Error) => reject(makeListenError(host, port, error))
     server.once("error", onListenError)
-    server.listen({ host, port, backlog: 1_024 }, () => {
+    server.listen({ host, port, backlog: 1_024, reusePort }, () => {
       server.off("error", onListenError)
       // Without a handler, running out of descriptors while accepting would end the process.
       server.on("error", (error) => options.onRefused("accept_failed", error))
       server.on("connection", (socket) => take(socket, options))
-      resume(Effect.succeed({ address: boundAddress(server, host, port), stop }))
+      resolve({ address: boundAddress(server, host, port), stop })
     })
     let stopped = false
     const stop = () => {
@@ -58,7 +58,6 @@ const open = (options: AcceptorOptions): Effect.Effect<Acceptor, ListenError> =>
       stopped = true
       server.close()
     }
-    return Effect.sync(stop)
   })
 
 const take = (socket: net.Socket, options: AcceptorOptions): void => {

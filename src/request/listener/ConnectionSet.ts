@@ -1,9 +1,10 @@
 /** The open connections of one listener. */
-import { Effect } from "effect"
+import type { Ticker } from "../../model/Time.ts"
+import { Waiters } from "../../model/Waiters.ts"
 
 export class ConnectionSet<C extends { destroy(): void }> {
   readonly #open = new Set<C>()
-  readonly #waiters = new Set<() => void>()
+  readonly #waiters = new Waiters()
 
   get size(): number {
     return this.#open.size
@@ -14,9 +15,7 @@ export class ConnectionSet<C extends { destroy(): void }> {
   }
 
   delete(connection: C): void {
-    if (!this.#open.delete(connection) || this.#open.size > 0) return
-    for (const wake of this.#waiters) wake()
-    this.#waiters.clear()
+    if (this.#open.delete(connection) && this.#open.size === 0) this.#waiters.wake()
   }
 
   /** A copy: what is done to a connection may remove it. */
@@ -36,29 +35,27 @@ export class ConnectionSet<C extends { destroy(): void }> {
     for (const connection of this.all()) connection.destroy()
   }
 
-  /** Done as soon as none is open. */
-  readonly whenEmpty: Effect.Effect<void> = Effect.async<void>((resume) => {
-    if (this.#open.size === 0) {
-      resume(Effect.void)
-      return
-    }
-    const wake = () => resume(Effect.void)
-    this.#waiters.add(wake)
-    return Effect.sync(() => {
-      this.#waiters.delete(wake)
-    })
-  })
-
-  /** Waits for the connections to end by themselves; after `deadline` ms destroys the others. */
-  finish(deadline: number): Effect.Effect<void> {
-    return this.whenEmpty.pipe(
-      // Also in a finalizer, where a timeout would otherwise wait for what it is to cut short.
-      Effect.interruptible,
-      Effect.timeoutTo({
-        duration: deadline,
-        onSuccess: () => undefined,
-        onTimeout: () => this.destroyAll()
+  /**
+   * Waits for the connections to end by themselves; after `deadline` ms destroys the others. Done
+   * by then, whatever they do.
+   */
+  finish(deadline: number, ticker: Ticker): Promise<void> {
+    if (this.#open.size === 0) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const stop = this.#waiters.add(() => {
+        timer.cancel()
+        resolve()
       })
-    )
+      const timer = ticker.after(deadline, () => {
+        stop()
+        try {
+          this.destroyAll()
+          resolve()
+        } catch (defect) {
+          // Whoever drains is told, not the clock.
+          reject(defect)
+        }
+      })
+    })
   }
 }

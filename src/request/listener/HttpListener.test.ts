@@ -1,5 +1,4 @@
 import http from "node:http"
-import { Effect, Fiber } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { accepted, fieldValue, noFields } from "../../model/Exchange.ts"
 import type { Fault, FaultCode } from "../../model/Fault.ts"
@@ -12,7 +11,7 @@ import {
   turn
 } from "../../testing/ListenerFixture.ts"
 import { SocketBudget } from "../socket/SocketBudget.ts"
-import { type HttpListener, type HttpListenerOptions, makeHttpListener } from "./HttpListener.ts"
+import { type HttpListener, type HttpListenerOptions, openHttpListener } from "./HttpListener.ts"
 
 let context: ReturnType<typeof makeContext>
 let callee: HoldingCallee
@@ -23,13 +22,13 @@ const listen = async (change: Partial<HttpListenerOptions> = {}): Promise<void> 
   context = makeContext()
   callee = new HoldingCallee()
   listener = await context.open(
-    makeHttpListener({ ...context.base, dispatch: callee.dispatch, ...change })
+    openHttpListener({ ...context.base, dispatch: callee.dispatch, ...change })
   )
 }
 
 beforeEach(() => listen())
 afterEach(async () => {
-  await context.dispose()
+  context.dispose()
   for (const client of clients.splice(0)) client.socket.destroy()
 })
 
@@ -212,7 +211,7 @@ describe("requests", () => {
     ["GET / HTTP/1.1\r\nhost: [::1]:80\r\n\r\n", "[::1]:80"],
     ["GET http://payments.mesh:/ HTTP/1.1\r\nhost: x.example\r\n\r\n", "payments.mesh"]
   ])("reach the fixed service under its names and this host's: %j", async (text, authority) => {
-    await context.dispose()
+    context.dispose()
     await listen({ fixedService: payments })
     connect().send(text.replace("\r\n\r\n", "\r\nforwarded: for=x\r\n\r\n"))
     const { call } = await callee.next()
@@ -236,7 +235,7 @@ describe("requests", () => {
     "[2001:db8::1]",
     "0.0.0.0"
   ])("do not reach the fixed service under another's name: %s", async (authority) => {
-    await context.dispose()
+    context.dispose()
     await listen({ fixedService: payments })
     const client = connect()
     for (const text of [
@@ -265,7 +264,7 @@ describe("requests", () => {
   })
 
   it("reach the fixed service from other hosts under addresses and the names told", async () => {
-    await context.dispose()
+    context.dispose()
     await listen({ fixedService: payments, remoteNames: ["host-b"] })
     for (const authority of ["192.0.2.1:80", "[2001:db8::1]", "Host-B", "payments.mesh"]) {
       connect().send(`GET / HTTP/1.1\r\nhost: ${authority}\r\n\r\n`)
@@ -737,7 +736,7 @@ describe("tunnels", () => {
   })
 
   it("by CONNECT go through the port of one service to that service alone", async () => {
-    await context.dispose()
+    context.dispose()
     await listen({ fixedService: payments })
     const client = connect().send(
       "CONNECT PAYMENTS.mesh.:8080 HTTP/1.1\r\nhost: payments.mesh\r\n\r\n"
@@ -759,7 +758,7 @@ describe("tunnels", () => {
     "by CONNECT to %s are refused on both kinds of ports",
     async (target) => {
       for (const fixedService of [undefined, payments]) {
-        await context.dispose()
+        context.dispose()
         await listen({ fixedService })
         const client = connect().send(`CONNECT ${target} HTTP/1.1\r\nhost: x\r\n\r\n`)
         await client.end()
@@ -925,7 +924,7 @@ describe("drain", () => {
     await idle.receives(/ok$/)
     const busy = connect().send(get("/busy"))
     const held = await callee.next()
-    const draining = Effect.runFork(listener.drain(10_000))
+    const draining = listener.drain(10_000)
     await idle.end()
     idle.socket.end()
     const late = connect()
@@ -935,16 +934,34 @@ describe("drain", () => {
     await busy.end()
     expect(busy.text).toMatch(/connection: close\r\n\r\ndone$/)
     busy.socket.end()
-    await Effect.runPromise(Fiber.join(draining))
+    await draining
     expect(listener.connections).toBe(0)
   })
 
   it("closes what is left at its deadline", async () => {
     const client = connect().send(get("/"))
     const held = await callee.next()
-    await Effect.runPromise(listener.drain(20))
+    const draining = listener.drain(1_000)
+    context.ticker.advance(990)
+    await turn()
+    expect(held.cancelled).toBeUndefined()
+    context.ticker.advance(10)
+    await draining
     await client.end()
     expect(held.cancelled?.code).toBe("draining")
+  })
+
+  it("is over when the listener is closed meanwhile, and can be asked for after that", async () => {
+    const client = connect().send(get("/"))
+    const held = await callee.next()
+    const draining = listener.drain(10_000)
+    listener.close()
+    const late = listener.drain(10_000)
+    await Promise.all([draining, late, client.end()])
+    expect(held.cancelled?.code).toBe("draining")
+    await listener.drain(10_000)
+    listener.close()
+    expect(context.ticker.timers).toBe(0)
   })
 })
 
@@ -953,7 +970,7 @@ describe("without room for a connection", () => {
     ...(context.metrics.families.get("skein_listener_refused_total")?.cells.values() ?? [])
   ]
   const listenWithin = async (change: Partial<HttpListenerOptions>): Promise<void> => {
-    await context.dispose()
+    context.dispose()
     await listen(change)
   }
 

@@ -3,9 +3,9 @@
  * with `fixedService` the port of one service, under that service's names and this host's.
  */
 import type net from "node:net"
-import { Effect, type Scope } from "effect"
 import type { Dispatch } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
+import type { Log } from "../../model/Log.ts"
 import { type PeerKey, type ServiceName, serviceOfAuthority } from "../../model/Names.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
@@ -14,11 +14,10 @@ import { KnownBlocks } from "../http1/BlockMemory.ts"
 import { defaultHttp1Limits, type Http1Limits } from "../http1/Limits.ts"
 import { type Keeper, type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
 import { askInterval } from "../socket/UnreadSocket.ts"
-import { type Acceptor, makeAcceptor, type Refusal } from "./Acceptor.ts"
+import { type Acceptor, openAcceptor, type Refusal } from "./Acceptor.ts"
 import { ConnectionSet } from "./ConnectionSet.ts"
 import { HttpConnection } from "./HttpConnection.ts"
 import type { HttpConnectionContext } from "./HttpConnectionContext.ts"
-import type { ListenError } from "./ListenError.ts"
 import { ListenerMetrics } from "./ListenerMetrics.ts"
 import { OverflowConnections } from "./OverflowConnections.ts"
 import { PortAuthority } from "./PortAuthority.ts"
@@ -33,6 +32,10 @@ export interface HttpListenerOptions {
   readonly self: { readonly peer: PeerKey; readonly node: string }
   readonly ticker: Ticker
   readonly metrics: MetricRegistry
+  /** Hears of what is refused. */
+  readonly log: Log
+  /** Others may listen there as well; see the acceptor's. Default: false. */
+  readonly reusePort?: boolean | undefined
   /** Of heads. Default 32 KiB, 100 fields. */
   readonly limits?: Http1Limits | undefined
   /** At the limit further connections are told `overflow` and closed. Default 10,000. */
@@ -63,8 +66,11 @@ export interface HttpListener {
   /**
    * Accepts nothing more, closes connections without a request, lets the others finish theirs
    * (each response says `Connection: close`); after `deadline` ms closes what is left.
+   * Harmless when repeated, and after `close`.
    */
-  readonly drain: (deadline: number) => Effect.Effect<void>
+  readonly drain: (deadline: number) => Promise<void>
+  /** Gives the port free and closes every connection, at once. Whoever waits for a drain is told. */
+  readonly close: () => void
 }
 
 const defaultIdleTimeout = 60_000
@@ -79,22 +85,22 @@ const turnOfFull = 1_000
 /** Connections looked at to find an idle one, of at most 10,000. */
 const maxLooks = 256
 
-export const makeHttpListener = (
-  options: HttpListenerOptions
-): Effect.Effect<HttpListener, ListenError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const { host, port } = options
-    const maxConnections = options.maxConnections ?? defaultMaxConnections
-    const listener = `${host}:${port}`
-    const metrics = new ListenerMetrics(options.metrics, listener)
-    const now = () => options.ticker.now()
-    const sockets = options.sockets ?? unlimitedSockets()
-    const refusals = yield* Refusals.make({ listener, maxConnections, sockets, metrics, now })
-    const core = new HttpListenerCore(options, sockets, metrics, refusals)
-    yield* Effect.addFinalizer(() => Effect.sync(() => core.close()))
-    const acceptor: Acceptor = yield* makeAcceptor({
+/** Rejects with a `ListenError`. */
+export const openHttpListener = async (options: HttpListenerOptions): Promise<HttpListener> => {
+  const { host, log, port, reusePort, ticker } = options
+  const maxConnections = options.maxConnections ?? defaultMaxConnections
+  const listener = `${host}:${port}`
+  const metrics = new ListenerMetrics(options.metrics, listener)
+  const now = () => ticker.now()
+  const sockets = options.sockets ?? unlimitedSockets()
+  const refusals = new Refusals({ listener, maxConnections, sockets, metrics, now, log })
+  const core = new HttpListenerCore(options, sockets, metrics, refusals)
+  let acceptor: Acceptor
+  try {
+    acceptor = await openAcceptor({
       host,
       port,
+      reusePort,
       maxConnections,
       connections: () => core.connections.size,
       sockets,
@@ -102,20 +108,27 @@ export const makeHttpListener = (
       onOverflow: (socket) => core.overflow(socket),
       onRefused: (reason, error) => core.refused(reason, error)
     })
-    return {
-      address: acceptor.address,
-      get connections() {
-        return core.connections.size
-      },
-      stop: acceptor.stop,
-      drain: (deadline) =>
-        Effect.suspend(() => {
-          acceptor.stop()
-          core.drain()
-          return core.connections.finish(deadline)
-        })
+  } catch (error) {
+    core.close()
+    throw error
+  }
+  return {
+    address: acceptor.address,
+    get connections() {
+      return core.connections.size
+    },
+    stop: acceptor.stop,
+    drain: (deadline) => {
+      acceptor.stop()
+      core.drain()
+      return core.connections.finish(deadline, ticker)
+    },
+    close: () => {
+      acceptor.stop()
+      core.close()
     }
-  })
+  }
+}
 
 class HttpListenerCore implements HttpConnectionContext, Keeper {
   readonly connections = new ConnectionSet<HttpConnection>()

@@ -1,5 +1,4 @@
 /** Why a listener could not be opened, with what to do about it. */
-import { Data } from "effect"
 
 export type ListenErrorCode =
   | "address_in_use"
@@ -8,13 +7,25 @@ export type ListenErrorCode =
   | "unknown_host"
   | "other"
 
-export class ListenError extends Data.TaggedError("ListenError")<{
+export class ListenError extends Error {
+  override readonly name = "ListenError"
+  /** What Effect tells errors apart by. */
+  readonly _tag = "ListenError"
   readonly code: ListenErrorCode
   /** `host:port` as configured. */
   readonly address: string
-  readonly message: string
-  readonly cause: Error
-}> {}
+
+  constructor(what: {
+    readonly code: ListenErrorCode
+    readonly address: string
+    readonly message: string
+    readonly cause: Error
+  }) {
+    super(what.message, { cause: what.cause })
+    this.code = what.code
+    this.address = what.address
+  }
+}
 
 const known: Readonly<Record<string, readonly [ListenErrorCode, string]>> = {
   EADDRINUSE: [

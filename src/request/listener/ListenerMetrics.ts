@@ -1,6 +1,8 @@
 /** What a listener counts. Exchanges are counted behind it, by the outbound stack. */
 import type { FaultCode } from "../../model/Fault.ts"
-import type { Counter, Family, Gauge, MetricRegistry } from "../cells/Metrics.ts"
+import type { Counter, Gauge } from "../cells/Cells.ts"
+import type { Family } from "../cells/Family.ts"
+import type { MetricRegistry } from "../cells/Metrics.ts"
 
 export class ListenerMetrics {
   readonly open: Gauge

@@ -5,7 +5,7 @@
  * it away, for that is the page's own. Addresses typed as such are nobody's to rebind.
  */
 import { isIP } from "node:net"
-import { isLoopback } from "../../config/HostPort.ts"
+import { isLoopback } from "../../model/Loopback.ts"
 import { authorityOf, type ServiceName } from "../../model/Names.ts"
 
 export interface PortAuthorityOptions {

@@ -3,8 +3,8 @@
  * the log. Whoever meets a limit meets it many times, so those are told at most once a minute, with
  * how many there were since.
  */
-import { Effect, Runtime } from "effect"
 import type { Fault } from "../../model/Fault.ts"
+import type { Log } from "../../model/Log.ts"
 import type { ServiceName } from "../../model/Names.ts"
 import type { SocketLane } from "../socket/SocketBudget.ts"
 import type { Refusal } from "./Acceptor.ts"
@@ -20,7 +20,7 @@ export interface RefusalsOptions {
   readonly metrics: ListenerMetrics
   /** Monotonic milliseconds. */
   readonly now: () => number
-  readonly log: (message: Effect.Effect<void>) => void
+  readonly log: Log
 }
 
 export class Refusals {
@@ -30,13 +30,6 @@ export class Refusals {
   constructor(options: RefusalsOptions) {
     this.#options = options
   }
-
-  /** With a log that belongs to the calling effect's runtime. */
-  static readonly make = (options: Omit<RefusalsOptions, "log">): Effect.Effect<Refusals> =>
-    Effect.map(Effect.runtime<never>(), (runtime) => {
-      const runFork = Runtime.runFork(runtime)
-      return new Refusals({ ...options, log: (message) => void runFork(message) })
-    })
 
   /** A connection was not taken. */
   connection(reason: Refusal, error?: Error): void {
@@ -49,13 +42,12 @@ export class Refusals {
     }
     const more = told === undefined || told.since === 0 ? "" : `; ${told.since} more since the last`
     this.#told.set(reason, { at: now(), since: 0 })
-    log(
-      error === undefined
-        ? Effect.logWarning(`${this.noRoom(reason)}; further ones are refused as they come${more}`)
-        : Effect.logError(
-            `${this.#options.listener} could not accept a connection: ${error.message}${more}`
-          )
-    )
+    if (error === undefined) {
+      log("warning", `${this.noRoom(reason)}; further ones are refused as they come${more}`)
+    } else {
+      const { listener } = this.#options
+      log("error", `${listener} could not accept a connection: ${error.message}${more}`)
+    }
   }
 
   /** Which limit was met, for the log and for the client. */
@@ -71,10 +63,7 @@ export class Refusals {
     const { metrics, log } = this.#options
     metrics.tunnelReset(fault.code)
     const { code, node, message } = fault
-    log(
-      Effect.logWarning(`tunnel to ${service ?? "a service"} reset: ${message}`).pipe(
-        Effect.annotateLogs({ code, node, service, client })
-      )
-    )
+    const what = `tunnel to ${service ?? "a service"} reset: ${message}`
+    log("warning", what, { code, node, service, client })
   }
 }

@@ -1,10 +1,9 @@
-import { Effect, Fiber } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { noFields } from "../../model/Exchange.ts"
 import { payments, self } from "../../testing/InboundFixture.ts"
 import { HoldingCallee, makeContext, RawClient, turn } from "../../testing/ListenerFixture.ts"
 import { SocketBudget } from "../socket/SocketBudget.ts"
-import { makeTcpListener, type TcpListener } from "./TcpListener.ts"
+import { openTcpListener, type TcpListener } from "./TcpListener.ts"
 
 let context: ReturnType<typeof makeContext>
 let callee: HoldingCallee
@@ -15,11 +14,11 @@ beforeEach(async () => {
   context = makeContext()
   callee = new HoldingCallee()
   listener = await context.open(
-    makeTcpListener({ ...context.base, dispatch: callee.dispatch, service: payments })
+    openTcpListener({ ...context.base, dispatch: callee.dispatch, service: payments })
   )
 })
 afterEach(async () => {
-  await context.dispose()
+  context.dispose()
   for (const client of clients.splice(0)) client.socket.destroy()
 })
 
@@ -180,27 +179,40 @@ describe("TcpListener", () => {
   it("drains: accepts nothing, waits for open tunnels, resets them at the deadline", async () => {
     const [polite, stubborn] = [connect(), connect()]
     const [first, second] = [await callee.next(), await callee.next()]
-    const draining = Effect.runFork(listener.drain(50))
+    const draining = listener.drain(50)
     const late = connect()
     await late.closed
     expect(late.error).toMatchObject({ code: "ECONNREFUSED" })
     first.receiver.onEnd(noFields)
     await polite.end()
     polite.socket.end()
-    await Effect.runPromise(Fiber.join(draining))
+    await polite.closed
+    expect(second.cancelled).toBeUndefined()
+    context.ticker.advance(50)
+    await draining
     expect(second.cancelled?.code).toBe("draining")
     await Promise.all([polite.closed, stubborn.closed])
     while (listener.connections > 0) await turn()
   })
+
+  it("ends a drain when it is closed, and can be drained after that", async () => {
+    const client = connect()
+    const held = await callee.next()
+    const draining = listener.drain(10_000)
+    listener.close()
+    await Promise.all([draining, listener.drain(10_000), client.closed])
+    expect(held.cancelled?.code).toBe("draining")
+    expect(client.error).toMatchObject({ code: "ECONNRESET" })
+  })
 })
 
 it("closes connections for which this node has no descriptor, and counts them", async () => {
-  await context.dispose()
+  context.dispose()
   context = makeContext()
   callee = new HoldingCallee()
   const budget = new SocketBudget(2)
   const options = { ...context.base, dispatch: callee.dispatch, service: payments }
-  listener = await context.open(makeTcpListener({ ...options, sockets: budget.clients }))
+  listener = await context.open(openTcpListener({ ...options, sockets: budget.clients }))
   const first = connect()
   const held = await callee.next()
   const second = connect()

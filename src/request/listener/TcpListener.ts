@@ -1,13 +1,12 @@
 /** A local port that always reaches one service, as bytes. */
-import { Effect, type Scope } from "effect"
 import type { Call, Dispatch } from "../../model/Exchange.ts"
+import type { Log } from "../../model/Log.ts"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { MetricRegistry } from "../cells/Metrics.ts"
 import { type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
-import { makeAcceptor } from "./Acceptor.ts"
+import { openAcceptor } from "./Acceptor.ts"
 import { ConnectionSet } from "./ConnectionSet.ts"
-import type { ListenError } from "./ListenError.ts"
 import { ListenerMetrics } from "./ListenerMetrics.ts"
 import { Refusals } from "./Refusals.ts"
 import { TcpConnection } from "./TcpConnection.ts"
@@ -21,6 +20,10 @@ export interface TcpListenerOptions {
   readonly self: { readonly peer: PeerKey; readonly node: string }
   readonly ticker: Ticker
   readonly metrics: MetricRegistry
+  /** Hears of what is refused or reset. */
+  readonly log: Log
+  /** Others may listen there as well; see the acceptor's. Default: false. */
+  readonly reusePort?: boolean | undefined
   /** At the limit further connections are closed as they come. Default 10,000. */
   readonly maxConnections?: number | undefined
   /** What connections of clients are taken from. Default: without a limit. */
@@ -33,70 +36,76 @@ export interface TcpListener {
   readonly connections: number
   /** Accepts nothing more and gives the port free, at once; open tunnels go on. */
   readonly stop: () => void
-  /** Accepts nothing more and waits for open tunnels; after `deadline` ms resets the others. */
-  readonly drain: (deadline: number) => Effect.Effect<void>
+  /**
+   * Accepts nothing more and waits for open tunnels; after `deadline` ms resets the others.
+   * Harmless when repeated, and after `close`.
+   */
+  readonly drain: (deadline: number) => Promise<void>
+  /** Gives the port free and resets every tunnel, at once. Whoever waits for a drain is told. */
+  readonly close: () => void
 }
 
 export const defaultMaxConnections = 10_000
 
-export const makeTcpListener = (
-  options: TcpListenerOptions
-): Effect.Effect<TcpListener, ListenError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const { host, port, service, dispatch, self, ticker } = options
-    const maxConnections = options.maxConnections ?? defaultMaxConnections
-    const listener = `${host}:${port}`
-    const metrics = new ListenerMetrics(options.metrics, listener)
-    const now = () => ticker.now()
-    const sockets = options.sockets ?? unlimitedSockets()
-    const refusals = yield* Refusals.make({ listener, maxConnections, sockets, metrics, now })
-    const connections = new ConnectionSet<TcpConnection>()
-    const call: Call = {
-      kind: "tcp",
-      service,
-      head: undefined,
-      endpoint: undefined,
-      caller: self.peer,
-      deadline: undefined,
-      attempt: 0
-    }
-    yield* Effect.addFinalizer(() => Effect.sync(() => connections.destroyAll()))
-    const acceptor = yield* makeAcceptor({
-      host,
-      port,
-      maxConnections,
-      sockets,
-      connections: () => connections.size,
-      onRefused: (reason, error) => refusals.connection(reason, error),
-      onConnection: (socket) => {
-        metrics.accepted.inc()
-        metrics.open.add(1)
-        connections.add(
-          new TcpConnection(socket, {
-            call,
-            dispatch,
-            ticker,
-            node: self.node,
-            onFault: (fault, client) => refusals.tunnel(service, fault, client),
-            onClosed: (connection) => {
-              metrics.open.add(-1)
-              sockets.give()
-              connections.delete(connection)
-            }
-          })
-        )
-      }
-    })
-    return {
-      address: acceptor.address,
-      get connections() {
-        return connections.size
-      },
-      stop: acceptor.stop,
-      drain: (deadline) =>
-        Effect.suspend(() => {
-          acceptor.stop()
-          return connections.finish(deadline)
+/** Rejects with a `ListenError`. */
+export const openTcpListener = async (options: TcpListenerOptions): Promise<TcpListener> => {
+  const { host, port, reusePort, service, dispatch, self, ticker, log } = options
+  const maxConnections = options.maxConnections ?? defaultMaxConnections
+  const listener = `${host}:${port}`
+  const metrics = new ListenerMetrics(options.metrics, listener)
+  const now = () => ticker.now()
+  const sockets = options.sockets ?? unlimitedSockets()
+  const refusals = new Refusals({ listener, maxConnections, sockets, metrics, now, log })
+  const connections = new ConnectionSet<TcpConnection>()
+  const call: Call = {
+    kind: "tcp",
+    service,
+    head: undefined,
+    endpoint: undefined,
+    caller: self.peer,
+    deadline: undefined,
+    attempt: 0
+  }
+  const acceptor = await openAcceptor({
+    host,
+    port,
+    reusePort,
+    maxConnections,
+    sockets,
+    connections: () => connections.size,
+    onRefused: (reason, error) => refusals.connection(reason, error),
+    onConnection: (socket) => {
+      metrics.accepted.inc()
+      metrics.open.add(1)
+      connections.add(
+        new TcpConnection(socket, {
+          call,
+          dispatch,
+          ticker,
+          node: self.node,
+          onFault: (fault, client) => refusals.tunnel(service, fault, client),
+          onClosed: (connection) => {
+            metrics.open.add(-1)
+            sockets.give()
+            connections.delete(connection)
+          }
         })
+      )
     }
   })
+  return {
+    address: acceptor.address,
+    get connections() {
+      return connections.size
+    },
+    stop: acceptor.stop,
+    drain: (deadline) => {
+      acceptor.stop()
+      return connections.finish(deadline, ticker)
+    },
+    close: () => {
+      acceptor.stop()
+      connections.destroyAll()
+    }
+  }
+}

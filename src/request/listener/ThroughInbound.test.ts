@@ -9,7 +9,6 @@ import type net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
-import { Effect } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import type { Protocol } from "../../model/NodeRecord.ts"
 import {
@@ -23,8 +22,8 @@ import {
 } from "../../testing/InboundFixture.ts"
 import { heldBytes, makeContext, RawClient, turn } from "../../testing/ListenerFixture.ts"
 import { Inbound } from "../inbound/Inbound.ts"
-import { type HttpListener, makeHttpListener } from "./HttpListener.ts"
-import { makeTcpListener } from "./TcpListener.ts"
+import { type HttpListener, openHttpListener } from "./HttpListener.ts"
+import { openTcpListener } from "./TcpListener.ts"
 
 const run = promisify(execFile)
 const cleanups: Array<() => Promise<void> | void> = []
@@ -38,10 +37,10 @@ beforeEach(async () => {
   observer = new RecordingObserver()
   const { ticker, metrics } = context
   inbound = new Inbound({ self, ticker, metrics, observer, callerName: () => "host-a" })
-  listener = await context.open(makeHttpListener({ ...context.base, dispatch: inbound.dispatch }))
+  listener = await context.open(openHttpListener({ ...context.base, dispatch: inbound.dispatch }))
 })
 afterEach(async () => {
-  await context.dispose()
+  context.dispose()
   inbound.close()
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 })
@@ -316,7 +315,7 @@ describe("end to end", () => {
       "tcp"
     )
     const tcp = await context.open(
-      makeTcpListener({ ...context.base, dispatch: inbound.dispatch, service: payments })
+      openTcpListener({ ...context.base, dispatch: inbound.dispatch, service: payments })
     )
     const client = new RawClient(tcp.address.port)
     client.socket.end(Buffer.alloc(5_000_000))
@@ -348,6 +347,6 @@ describe("end to end", () => {
     expect(new Set(await Promise.all(asked))).toEqual(new Set([200]))
     agent.destroy()
     inbound.drain()
-    await Effect.runPromise(inbound.idle)
+    await new Promise<void>((resolve) => inbound.whenIdle(resolve))
   })
 })

@@ -1,7 +1,8 @@
 /** One suite for every balancer: what any of them owes, and then what each does besides. */
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { type BalancePolicy, makePolicy, type PolicyInput } from "../../model/Policy.ts"
+import type { BalancePolicy } from "../../model/Policy.ts"
+import { makePolicy, type PolicyInput } from "../../schema/PolicySchema.ts"
 import { seededRandom } from "../../testing/OutboundFixture.ts"
 import { Score } from "../policy/Score.ts"
 import { makeBalancer } from "./Balancer.ts"

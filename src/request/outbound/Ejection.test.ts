@@ -1,6 +1,6 @@
 /** Ejection among few endpoints and many, as callers notice it. */
 import { describe, expect, it } from "vitest"
-import type { PolicyInput } from "../../model/Policy.ts"
+import type { PolicyInput } from "../../schema/PolicySchema.ts"
 import { endpointView, Fixture, payments } from "../../testing/OutboundFixture.ts"
 
 const letters = "abcdefghij"

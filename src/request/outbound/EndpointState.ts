@@ -14,6 +14,8 @@ import type { EndpointCells } from "./PolicyMetrics.ts"
 export interface PeerState {
   /** This node's link to it broke. Its own endpoints have no link and are never down. */
   down: boolean
+  /** With what has to select anew when the peer is down or up. Without any the peer is forgotten. */
+  readonly endpoints: Map<EndpointState, { invalidate(): void }>
 }
 
 export class EndpointState implements Candidate {

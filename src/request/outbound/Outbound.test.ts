@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest"
 import type { EndpointView } from "../../model/MeshView.ts"
+import { ServiceName } from "../../model/Names.ts"
 import type { Protocol } from "../../model/NodeRecord.ts"
-import { defaultPolicy, makePolicy, type PolicyInput } from "../../model/Policy.ts"
+import { defaultPolicy, makePolicy, type PolicyInput } from "../../schema/PolicySchema.ts"
 import {
   endpointView,
   Fixture,
@@ -220,6 +221,75 @@ describe("a link that breaks", () => {
     expect(requests.map(({ receiver }) => receiver.head?.status)).toEqual(
       new Array<number>(40).fill(200)
     )
+  })
+})
+
+describe("a change of the view", () => {
+  const orders = ServiceName.make("orders")
+  const of = (name: ServiceName, letter: string) =>
+    endpointView(letter, { key: `${peerKey(letter)}/${name}/0` })
+  const linked = ({ outbound }: Fixture, service: ServiceName) =>
+    outbound.endpoints(service).map((one) => one.linked)
+
+  it("looks at what changed, not at the rest of the mesh", () => {
+    let looks = 0
+    const watched = (endpoint: EndpointView): EndpointView =>
+      new Proxy(endpoint, {
+        get: (target, field: keyof EndpointView) => {
+          looks++
+          return target[field]
+        }
+      })
+    const mesh = new Fixture(inTurn, [])
+    const many = Array.from({ length: 1_000 }, (_, n) => {
+      const id = String(n).padStart(3, "0")
+      return watched(endpointView("a", { key: `${peerKey("a")}/${id}`, endpoint: id }))
+    })
+    const others = Array.from({ length: 1_000 }, (_, n) =>
+      serviceView([watched(endpointView("b"))], "http", ServiceName.make(`other-${n}`))
+    )
+    mesh.view.set(new Map([serviceView(many), ...others].map((service) => [service.name, service])))
+    const { version } = mesh.view.current
+    looks = 0
+    const sick = endpointView("a", { key: many[500]!.key, endpoint: "500", healthy: false })
+    const set = [sick, endpointView("c")]
+    mesh.view.apply({
+      ...{ since: version, version: version + 1, gone: [] },
+      services: [{ ...{ name: payments, protocol: "http", removed: [many[7]!.key] }, set }]
+    })
+    // Three binary searches among 1,000.
+    expect(looks).toBeLessThan(50)
+    const seen = mesh.outbound.endpoints(payments)
+    expect(seen.length).toBe(1_000)
+    expect(seen.find(({ key }) => key === sick.key)?.healthy).toBe(false)
+  })
+
+  it("keeps a peer down whose endpoint went from one service and came to another", () => {
+    const mesh = new Fixture(inTurn, [of(payments, "a"), of(payments, "b")])
+    mesh.outbound.peerDown(peerKey("a"))
+    const now = [
+      serviceView([of(payments, "b")]),
+      serviceView([of(orders, "a"), of(orders, "b")], "http", orders)
+    ]
+    mesh.view.set(new Map(now.map((service) => [service.name, service])))
+    expect(linked(mesh, orders)).toEqual([false, true])
+  })
+
+  it("forgets that a peer was down when its last endpoint is gone", () => {
+    const mesh = new Fixture(inTurn, two)
+    mesh.outbound.peerDown(peerKey("a"))
+    expect(linked(mesh, payments)).toEqual([false, true])
+    mesh.show([two[1]!])
+    mesh.show([...two])
+    expect(mesh.outbound.endpoints(payments).every((one) => one.linked)).toBe(true)
+  })
+
+  it("brings nobody else back when a link does", () => {
+    const mesh = new Fixture(inTurn, two)
+    mesh.outbound.peerDown(peerKey("a"))
+    mesh.outbound.peerDown(peerKey("b"))
+    mesh.outbound.peerUp(peerKey("a"))
+    expect(linked(mesh, payments)).toEqual([true, false])
   })
 })
 

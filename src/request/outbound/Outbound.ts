@@ -4,10 +4,16 @@
  */
 import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
-import type { EndpointView, MeshView, MeshViewCell } from "../../model/MeshView.ts"
+import {
+  type EndpointView,
+  type MeshView,
+  type MeshViewCell,
+  type ViewChange,
+  wholeView
+} from "../../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
 import type { ExchangeObservation, Observer } from "../../model/Observer.ts"
-import { defaultPolicy, type Policy } from "../../model/Policy.ts"
+import type { Policy } from "../../model/Policy.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { MetricRegistry } from "../cells/Metrics.ts"
 import type { PeerState } from "./EndpointState.ts"
@@ -21,8 +27,9 @@ import { type EndpointStatus, endpointStatus, type ServiceStats, serviceStats } 
 export interface OutboundOptions {
   readonly self: { readonly peer: PeerKey; readonly node: string; readonly zone?: string }
   readonly view: MeshViewCell
-  /** Services without one get the default policy. */
   readonly policies: ReadonlyMap<ServiceName, Policy>
+  /** For services that `policies` does not name. */
+  readonly defaultPolicy: Policy
   readonly ticker: Ticker
   readonly metrics: MetricRegistry
   readonly observer: Observer
@@ -59,11 +66,13 @@ export interface Outbound {
 }
 
 export const makeOutbound = (options: OutboundOptions): Outbound => {
-  const { local, observer, remote, self, ticker, view } = options
+  const { defaultPolicy, local, observer, remote, self, ticker, view } = options
   let policies = options.policies
   const plans = new Map<ServiceName, ServicePlan>()
-  /** Peers in the view, and those whose link broke since. */
+  /** Peers that have endpoints. */
   const peers = new Map<PeerKey, PeerState>()
+  /** Those that lost one since the last look whether they have any left. */
+  const losing = new Set<PeerKey>()
   const exchangeContext: ExchangeContext = {
     node: self.node,
     ticker,
@@ -74,7 +83,7 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
   const peerState = (peer: PeerKey): PeerState => {
     const known = peers.get(peer)
     if (known !== undefined) return known
-    const state = { down: false }
+    const state: PeerState = { down: false, endpoints: new Map() }
     peers.set(peer, state)
     return state
   }
@@ -83,38 +92,40 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
     metrics: new PolicyMetrics(options.metrics),
     random: () => ticker.random(),
     peer: (endpoint) => peerState(endpoint.peer),
+    left: (endpoint) => losing.add(endpoint.peer),
     answered: (peer) => setDown(peer, false),
     dispatchTo: (endpoint: EndpointView) => (endpoint.local ? local : remote(endpoint.peer))
   }
 
-  const follow = (current: MeshView): void => {
+  /** Costs what changed, however large the mesh. */
+  const follow = (current: MeshView, change: ViewChange): void => {
     const now = ticker.now()
-    for (const [name, service] of current.services) {
-      let plan = plans.get(name)
+    for (const news of change.services) {
+      const service = current.services.get(news.name)
+      if (service === undefined) continue
+      let plan = plans.get(news.name)
       if (plan === undefined) {
-        plan = new ServicePlan(name, policies.get(name) ?? defaultPolicy, planContext)
-        plans.set(name, plan)
+        plan = new ServicePlan(news.name, policies.get(news.name) ?? defaultPolicy, planContext)
+        plans.set(news.name, plan)
       }
-      plan.update(service, now)
+      plan.update(service, news, now)
     }
-    const present = new Set<PeerKey>()
-    for (const [name, plan] of plans) {
-      if (!current.services.has(name)) {
-        plans.delete(name)
-        plan.close()
-      } else for (const endpoint of plan.endpoints) present.add(endpoint.view.peer)
+    for (const name of change.gone) {
+      plans.get(name)?.close()
+      plans.delete(name)
     }
-    for (const peer of peers.keys()) if (!present.has(peer)) peers.delete(peer)
+    // Only now: an endpoint may have gone from one service and come to another.
+    for (const peer of losing) if (peers.get(peer)?.endpoints.size === 0) peers.delete(peer)
+    losing.clear()
   }
 
-  const setDown = (peer: PeerState, down: boolean): void => {
-    if (peer.down === down) return
+  const setDown = (peer: PeerState | undefined, down: boolean): void => {
+    if (peer === undefined || peer.down === down) return
     peer.down = down
     const now = ticker.now()
-    for (const plan of plans.values()) {
+    for (const [endpoint, plan] of peer.endpoints) {
       plan.invalidate()
-      if (down) continue
-      for (const endpoint of plan.endpoints) if (endpoint.peer === peer) endpoint.recovered(now)
+      if (!down) endpoint.recovered(now)
     }
   }
 
@@ -135,7 +146,7 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
     () => plans.values(),
     () => ticker.now()
   )
-  follow(view.current)
+  follow(view.current, wholeView(view.current))
   const unsubscribe = view.subscribe(follow)
 
   return {
@@ -163,9 +174,9 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
     },
     peerDown: (peer) => {
       // Nothing stands between a node and its own endpoints.
-      if (peer !== self.peer) setDown(peerState(peer), true)
+      if (peer !== self.peer) setDown(peers.get(peer), true)
     },
-    peerUp: (peer) => setDown(peerState(peer), false),
+    peerUp: (peer) => setDown(peers.get(peer), false),
     endpoints: (service) => {
       const plan = plans.get(service)
       return plan === undefined ? [] : endpointStatus(plan, ticker)

@@ -6,7 +6,7 @@ import fc from "fast-check"
 import { expect, it } from "vitest"
 import { noFields } from "../../model/Exchange.ts"
 import type { FaultCode } from "../../model/Fault.ts"
-import type { PolicyInput } from "../../model/Policy.ts"
+import type { PolicyInput } from "../../schema/PolicySchema.ts"
 import { endpointView, Fixture, peerKey, seededRandom } from "../../testing/OutboundFixture.ts"
 import type { SentCall } from "../../testing/OutboundRecorders.ts"
 

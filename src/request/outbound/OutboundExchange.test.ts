@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { noFields } from "../../model/Exchange.ts"
-import type { PolicyInput } from "../../model/Policy.ts"
+import type { PolicyInput } from "../../schema/PolicySchema.ts"
 import { endpointView, Fixture, microtasks } from "../../testing/OutboundFixture.ts"
 
 const bytes = (text: string) => Buffer.from(text)

@@ -1,6 +1,6 @@
 /** What the policies promise when everything fails at once. */
 import { expect, it } from "vitest"
-import type { PolicyInput } from "../../model/Policy.ts"
+import type { PolicyInput } from "../../schema/PolicySchema.ts"
 import { endpointView, Fixture, payments, seededRandom } from "../../testing/OutboundFixture.ts"
 
 const seed = 42

@@ -4,7 +4,8 @@
  * without an entry does not compile; one that nothing reads any more fails.
  */
 import { describe, expect, it } from "vitest"
-import type { Policy, PolicyInput } from "../../model/Policy.ts"
+import type { Policy } from "../../model/Policy.ts"
+import type { PolicyInput } from "../../schema/PolicySchema.ts"
 import { endpointView, Fixture, payments } from "../../testing/OutboundFixture.ts"
 
 type Fields<T> =

@@ -1,6 +1,8 @@
 /** The policy signals: their names, their cells, and the freeing of them. */
 import type { ServiceName } from "../../model/Names.ts"
-import type { Counter, Family, Gauge, Histogram, MetricRegistry } from "../cells/Metrics.ts"
+import type { Counter, Gauge, Histogram } from "../cells/Cells.ts"
+import type { Family } from "../cells/Family.ts"
+import type { MetricRegistry } from "../cells/Metrics.ts"
 import type { BreakerState } from "../policy/Breaker.ts"
 import type { Verdict } from "../policy/Classifier.ts"
 import type { EjectionReason } from "../policy/OutlierEjection.ts"
@@ -44,7 +46,8 @@ export class PolicyMetrics {
     this.#breakerState = registry.gauge(
       "skein_breaker_state",
       "An endpoint's circuit: 0 closed, 1 half-open, 2 open. Absent if it never opened.",
-      ["service", "endpoint"]
+      ["service", "endpoint"],
+      "max"
     )
     this.#ejections = registry.counter(
       "skein_ejections_total",

@@ -1,6 +1,6 @@
 /** Where a call's retries go: to those it has not tried yet, while there are any. */
 import { describe, expect, it } from "vitest"
-import type { PolicyInput } from "../../model/Policy.ts"
+import type { PolicyInput } from "../../schema/PolicySchema.ts"
 import { endpointView, Fixture, payments, seededRandom } from "../../testing/OutboundFixture.ts"
 
 const kinds = ["p2c_ewma", "least_request", "round_robin"] as const

@@ -3,7 +3,7 @@
  * node with its own retries, and what of it arrives at the last one.
  */
 import { describe, expect, it } from "vitest"
-import type { PolicyInput } from "../../model/Policy.ts"
+import type { PolicyInput } from "../../schema/PolicySchema.ts"
 import { endpointView, Fixture, ManualTicker, seededRandom } from "../../testing/OutboundFixture.ts"
 import type { RecordingReceiver, SentCall } from "../../testing/OutboundRecorders.ts"
 

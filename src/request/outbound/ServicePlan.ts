@@ -5,12 +5,12 @@
  */
 import type { Dispatch } from "../../model/Exchange.ts"
 import type { FaultCode } from "../../model/Fault.ts"
-import type { EndpointView, LeftOut, ServiceView } from "../../model/MeshView.ts"
+import type { EndpointView, LeftOut, ServiceChange, ServiceView } from "../../model/MeshView.ts"
 import type { ServiceName } from "../../model/Names.ts"
 import type { Protocol } from "../../model/NodeRecord.ts"
 import type { Outcome } from "../../model/Observer.ts"
 import type { Policy } from "../../model/Policy.ts"
-import { Histogram, latencyBounds } from "../cells/Metrics.ts"
+import { Histogram, latencyBounds } from "../cells/Cells.ts"
 import type { Breaker, Permit } from "../policy/Breaker.ts"
 import { type Verdict, verdicts } from "../policy/Classifier.ts"
 import type { Ejection } from "../policy/OutlierEjection.ts"
@@ -27,6 +27,8 @@ export interface PlanContext {
   readonly metrics: PolicyMetrics
   readonly random: () => number
   readonly peer: (view: EndpointView) => PeerState
+  /** One of the peer's endpoints left its plan. */
+  readonly left: (view: EndpointView) => void
   /** An endpoint of a peer that counts as down has answered. */
   readonly answered: (peer: PeerState) => void
   readonly dispatchTo: (view: EndpointView) => Dispatch
@@ -106,28 +108,32 @@ export class ServicePlan {
     return this.#endpoints.values()
   }
 
-  /** A new view of the service. Endpoints that stay keep their state. */
-  update(view: ServiceView, now: number): void {
-    if (view === this.#view) return
+  /**
+   * A new view of the service, and what is new in it. Endpoints that stay keep their state; those of
+   * which nothing is said are not looked at.
+   */
+  update(view: ServiceView, { set, removed }: ServiceChange, now: number): void {
+    const before = this.#view
     this.#view = view
-    this.httpLeftOut =
-      view.protocol === "http"
-        ? undefined
-        : view.leftOut?.find(
-            ({ endpoint, protocol }) => protocol === "http" && endpoint.member !== "dead"
-          )
-    const present = new Set<string>()
-    for (const endpoint of view.endpoints) {
-      present.add(endpoint.key)
+    if (before?.leftOut !== view.leftOut || before?.protocol !== view.protocol) {
+      this.httpLeftOut =
+        view.protocol === "http"
+          ? undefined
+          : view.leftOut?.find(
+              ({ endpoint, protocol }) => protocol === "http" && endpoint.member !== "dead"
+            )
+    }
+    for (const endpoint of set) {
       const known = this.#endpoints.get(endpoint.key)
-      if (known === undefined) this.#endpoints.set(endpoint.key, this.#enter(endpoint))
+      if (known === undefined) this.#enter(endpoint)
       else {
         if (endpoint.healthy && !known.view.healthy) known.recovered(now)
         known.view = endpoint
       }
     }
-    for (const endpoint of this.#endpoints.values()) {
-      if (!present.has(endpoint.key)) this.#leave(endpoint)
+    for (const key of removed) {
+      const endpoint = this.#endpoints.get(key)
+      if (endpoint !== undefined) this.#leave(endpoint)
     }
     this.#stale = true
   }
@@ -271,7 +277,7 @@ export class ServicePlan {
     if (outcome.kind === "complete" && outcome.status < 500) this.successes++
   }
 
-  #enter(view: EndpointView): EndpointState {
+  #enter(view: EndpointView): void {
     const { dispatchTo, metrics, peer } = this.#context
     const endpoint = new EndpointState(
       view,
@@ -282,12 +288,15 @@ export class ServicePlan {
     )
     endpoint.breaker = this.#stack.breaker?.()
     endpoint.ejection = this.#stack.ejection?.add()
-    return endpoint
+    this.#endpoints.set(endpoint.key, endpoint)
+    endpoint.peer.endpoints.set(endpoint, this)
   }
 
   #leave(endpoint: EndpointState): void {
     endpoint.gone = true
     this.#endpoints.delete(endpoint.key)
+    endpoint.peer.endpoints.delete(endpoint)
+    this.#context.left(endpoint.view)
     if (endpoint.ejection !== undefined) this.#stack.ejection?.remove(endpoint.ejection)
     this.#context.metrics.removeEndpoint(this.service, endpoint.key)
   }

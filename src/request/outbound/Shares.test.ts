@@ -3,7 +3,7 @@
  * in proportion to how much it fails, relative to the others, and never for long once it is over.
  */
 import { describe, expect, it } from "vitest"
-import type { PolicyInput } from "../../model/Policy.ts"
+import type { PolicyInput } from "../../schema/PolicySchema.ts"
 import { endpointView, Fixture, payments, seededRandom } from "../../testing/OutboundFixture.ts"
 import {
   OutboundSimulation,

@@ -1,7 +1,7 @@
 /** A client that is slow to send its request costs itself time, and nobody else anything. */
 import { describe, expect, it } from "vitest"
 import { streamBody } from "../../model/Exchange.ts"
-import type { PolicyInput } from "../../model/Policy.ts"
+import type { PolicyInput } from "../../schema/PolicySchema.ts"
 import { endpointView, Fixture, payments } from "../../testing/OutboundFixture.ts"
 
 const bytes = (text: string) => Buffer.from(text)

@@ -1,7 +1,9 @@
 /**
  * Who may get requests from here and why, as metrics: read at each scrape from the selections that
- * the next requests would use.
+ * the next requests would use. Each thread judges all endpoints for itself; together they say the most
+ * that any of them does.
  */
+import type { Gauge } from "../cells/Cells.ts"
 import type { MetricRegistry } from "../cells/Metrics.ts"
 import type { ServicePlan } from "./ServicePlan.ts"
 import { selectedOf, standing } from "./Standing.ts"
@@ -14,41 +16,50 @@ export const observeStandings = (
   const endpoints = registry.gauge(
     "skein_service_endpoints",
     "Endpoints of a service by what is held against them, and whether they get requests from here.",
-    ["service", "state", "in_use"]
+    ["service", "state", "in_use"],
+    "max"
   )
   const panic = registry.gauge(
     "skein_service_panic",
     "1 while ejections of a service's endpoints are disregarded because too few would be left.",
-    ["service"]
+    ["service"],
+    "max"
   )
   const inUse = registry.gauge(
     "skein_endpoint_in_use",
     "1 when an endpoint may get the next request from here, 0 when it may not.",
-    ["service", "endpoint"]
+    ["service", "endpoint"],
+    "max"
   )
   const info = registry.gauge(
     "skein_endpoint_info",
     "Always 1; the labels say where an endpoint runs.",
-    ["service", "endpoint", "node", "zone", "local"]
+    ["service", "endpoint", "node", "zone", "local"],
+    "max"
   )
   registry.onCollect(() => {
-    for (const family of [endpoints, panic, inUse, info]) family.clear()
     for (const plan of plans()) {
       const { service } = plan
       const selection = plan.selection(now())
       const selected = selectedOf(selection)
       panic.cell({ service }).set(Number(selection.panic))
-      for (const _ of plan.leftOut) {
-        endpoints.cell({ service, state: "left_out", in_use: "false" }).add(1)
+      const counts = new Map<Gauge, number>()
+      const count = (state: string, inUse: boolean): void => {
+        const cell = endpoints.cell({ service, state, in_use: String(inUse) })
+        counts.set(cell, (counts.get(cell) ?? 0) + 1)
       }
+      for (const _ of plan.leftOut) count("left_out", false)
       for (const endpoint of plan.endpoints) {
         const held = standing(endpoint, selected, now())
         const { key, view } = endpoint
-        endpoints.cell({ service, state: held.name, in_use: String(held.inUse) }).add(1)
+        count(held.name, held.inUse)
         inUse.cell({ service, endpoint: key }).set(Number(held.inUse))
         const { node, zone = "", local } = view
         info.cell({ service, endpoint: key, node, zone, local: String(local) }).set(1)
       }
+      // At once, and not one by one from 0: somebody may be reading.
+      for (const [cell, number] of counts) cell.set(number)
     }
+    for (const family of [endpoints, panic, inUse, info]) family.sweep()
   })
 }

@@ -1,6 +1,6 @@
 /** Weights are shares of traffic, whatever the concurrency, as long as programs keep up. */
 import { describe, expect, it } from "vitest"
-import type { PolicyInput } from "../../model/Policy.ts"
+import type { PolicyInput } from "../../schema/PolicySchema.ts"
 import { exponential, OutboundSimulation, well } from "../../testing/OutboundSimulation.ts"
 
 const kinds = ["p2c_ewma", "least_request", "round_robin"] as const

@@ -1,6 +1,7 @@
 import { Either } from "effect"
 import { describe, expect, it } from "vitest"
-import { decodePolicy, type RetryCondition } from "../../model/Policy.ts"
+import type { RetryCondition } from "../../model/Policy.ts"
+import { decodePolicy } from "../../schema/PolicySchema.ts"
 import { type Verdict, verdicts } from "./Classifier.ts"
 import { RetryRules } from "./RetryRules.ts"
 

@@ -156,6 +156,32 @@ describe("frames", () => {
     expect(payloads[0]?.buffer).toBe(chunk.buffer)
   })
 
+  it("of faults that lack something, or say it wrongly, are refused", () => {
+    const fault = { code: "overflow", message: "m", node: "n", service: "payments", sent: true }
+    const { code: _, ...codeless } = fault
+    const wrong = ["", "{", "null", "[]", "5", JSON.stringify(codeless), JSON.stringify([fault])]
+    for (const change of [
+      ...[{ code: 5 }, { message: null }, { node: {} }, { service: undefined }, { service: false }],
+      ...[{ sent: 1 }, { sent: undefined }, { retryAfter: null }, { retryAfter: "2" }],
+      ...[{ retryAfter: -1 }, { retryAfter: 86_401 }]
+    ]) {
+      wrong.push(JSON.stringify({ ...fault, ...change }))
+    }
+    for (const text of wrong) {
+      expect(() => decodeFault(Buffer.from(text)), text).toThrow(
+        new ProtocolError("reset frame without a readable fault")
+      )
+    }
+    const right = { ...fault, retryAfter: 86_400, later: "what a newer peer says besides" }
+    expect(decodeFault(Buffer.from(JSON.stringify(right)))).toEqual({
+      ...fault,
+      retryAfter: 86_400
+    })
+    expect(decodeFault(Buffer.from(JSON.stringify({ ...fault, service: "A B" }))).service).toBe(
+      undefined
+    )
+  })
+
   it("that are garbage throw nothing but a ProtocolError", () => {
     fc.assert(
       fc.property(
@@ -281,6 +307,32 @@ describe("payloads", () => {
       '{"code":"brand_new","message":"m","node":"n","service":null,"sent":true}'
     )
     expect(decodeFault(bytes).code).toBe("upstream_reset")
+  })
+
+  it("of faults that lack something, or say it wrongly, are refused", () => {
+    const fault = { code: "overflow", message: "m", node: "n", service: "payments", sent: true }
+    const { code: _, ...codeless } = fault
+    const wrong = ["", "{", "null", "[]", "5", JSON.stringify(codeless), JSON.stringify([fault])]
+    for (const change of [
+      ...[{ code: 5 }, { message: null }, { node: {} }, { service: undefined }, { service: false }],
+      ...[{ sent: 1 }, { sent: undefined }, { retryAfter: null }, { retryAfter: "2" }],
+      ...[{ retryAfter: -1 }, { retryAfter: 86_401 }]
+    ]) {
+      wrong.push(JSON.stringify({ ...fault, ...change }))
+    }
+    for (const text of wrong) {
+      expect(() => decodeFault(Buffer.from(text)), text).toThrow(
+        new ProtocolError("reset frame without a readable fault")
+      )
+    }
+    const right = { ...fault, retryAfter: 86_400, later: "what a newer peer says besides" }
+    expect(decodeFault(Buffer.from(JSON.stringify(right)))).toEqual({
+      ...fault,
+      retryAfter: 86_400
+    })
+    expect(decodeFault(Buffer.from(JSON.stringify({ ...fault, service: "A B" }))).service).toBe(
+      undefined
+    )
   })
 
   it("that are garbage throw nothing but a ProtocolError", () => {

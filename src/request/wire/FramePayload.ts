@@ -1,5 +1,4 @@
 /** Payloads with a shape of their own: open, end (trailers), reset (a fault). */
-import { Option, Schema } from "effect"
 import type { Call, Fields } from "../../model/Exchange.ts"
 import { noFields } from "../../model/Exchange.ts"
 import { type Fault, type FaultCode, isFaultCode } from "../../model/Fault.ts"
@@ -148,17 +147,40 @@ export const decodeTrailers = (payload: Buffer): Fields => {
   return fields
 }
 
-const FaultText = Schema.parseJson(
-  Schema.Struct({
-    code: Schema.String,
-    message: Schema.String,
-    node: Schema.String,
-    service: Schema.NullOr(Schema.String),
-    sent: Schema.Boolean,
-    retryAfter: Schema.optional(Schema.Number.pipe(Schema.between(0, 86_400)))
-  })
-)
-const decodeFaultText = Schema.decodeUnknownOption(FaultText)
+/** What a reset frame says, as JSON. */
+interface FaultText {
+  readonly code: string
+  readonly message: string
+  readonly node: string
+  readonly service: string | null
+  readonly sent: boolean
+  /** Seconds, up to a day. */
+  readonly retryAfter?: number
+}
+
+const isFaultText = (value: unknown): value is FaultText => {
+  if (typeof value !== "object" || value === null) return false
+  const text: Partial<Record<keyof FaultText, unknown>> = value
+  const { retryAfter } = text
+  return (
+    typeof text.code === "string" &&
+    typeof text.message === "string" &&
+    typeof text.node === "string" &&
+    (text.service === null || typeof text.service === "string") &&
+    typeof text.sent === "boolean" &&
+    (retryAfter === undefined ||
+      (typeof retryAfter === "number" && retryAfter >= 0 && retryAfter <= 86_400))
+  )
+}
+
+/** Undefined when it is no JSON, and so nothing that a fault could be read from. */
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
 
 export const encodeFault = (fault: Fault): Buffer =>
   Buffer.from(
@@ -178,8 +200,8 @@ export const encodeFault = (fault: Fault): Buffer =>
  * of them.
  */
 export const decodeFault = (payload: Buffer): Fault => {
-  const text = Option.getOrUndefined(decodeFaultText(payload.toString("utf8")))
-  if (text === undefined) throw new ProtocolError("reset frame without a readable fault")
+  const text = parsed(payload.toString("utf8"))
+  if (!isFaultText(text)) throw new ProtocolError("reset frame without a readable fault")
   const code: FaultCode = isFaultCode(text.code) ? text.code : "upstream_reset"
   return {
     code,

@@ -1,5 +1,4 @@
 /** Words for what the operating system says about a connection to a program on this host. */
-import type { SocketLane } from "../socket/SocketBudget.ts"
 
 const reasons: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nothing listens there",
@@ -34,5 +33,5 @@ export const hostPort = (host: string, port: number): string =>
   host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
 
 /** Why there is no further connection: of those that this process may have, none is left. */
-export const noRoom = ({ most }: SocketLane): string =>
+export const noRoom = ({ most }: { readonly most: number }): string =>
   `this node has the ${most} connections to programs that its limit of open files allows; raise it (ulimit -n)`

@@ -1,7 +1,9 @@
 /** What the compiler refuses of a policy. `npm run check:types` is what fails. */
 import { describe, expect, expectTypeOf, it } from "vitest"
-import type { DurationText } from "../schema/Duration.ts"
-import { makePolicy, type Policy, type PolicyInput, type RetryCondition } from "./Policy.ts"
+import type * as Model from "../model/Policy.ts"
+import type { DurationText } from "./Duration.ts"
+import type * as Schemas from "./PolicySchema.ts"
+import { makePolicy, type PolicyInput } from "./PolicySchema.ts"
 
 /** Never run: the lines are for the compiler. */
 const compiled = (_: () => unknown): void => expect(_).toBeTypeOf("function")
@@ -49,7 +51,7 @@ describe("the compiler", () => {
     ])
     // A list may be put together from others as long as one of them has something in it.
     const base = ["reset", "5xx"] as const
-    const more: ReadonlyArray<RetryCondition> = ["rate_limited"]
+    const more: ReadonlyArray<Model.RetryCondition> = ["rate_limited"]
     const { retry } = makePolicy({ retry: { on: [...base, ...more] } })
     expect(retry !== "off" && retry.on).toEqual(["reset", "5xx", "rate_limited"])
   })
@@ -71,8 +73,19 @@ describe("the compiler", () => {
   it("keeps what satisfies knows, and what is made has every field", () => {
     const input = { timeout: { request: "2s" }, retry: "off" } satisfies PolicyInput
     expectTypeOf(input.timeout.request).toExtend<DurationText>()
-    expectTypeOf(makePolicy(input)).toEqualTypeOf<Policy>()
-    expectTypeOf<Policy["timeout"]["connect"]>().toEqualTypeOf<number>()
-    expectTypeOf<Policy["retry"]>().toExtend<"off" | { readonly attempts: number }>()
+    expectTypeOf(makePolicy(input)).toEqualTypeOf<Model.Policy>()
+    expectTypeOf<Model.Policy["timeout"]["connect"]>().toEqualTypeOf<number>()
+    expectTypeOf<Model.Policy["retry"]>().toExtend<"off" | { readonly attempts: number }>()
+  })
+
+  it("sees the model's types in what is decoded, from either side", () => {
+    expectTypeOf<typeof Schemas.TimeoutPolicy.Type>().toEqualTypeOf<Model.TimeoutPolicy>()
+    expectTypeOf<typeof Schemas.RetryCondition.Type>().toEqualTypeOf<Model.RetryCondition>()
+    expectTypeOf<typeof Schemas.RetryBudgetPolicy.Type>().toEqualTypeOf<Model.RetryBudgetPolicy>()
+    expectTypeOf<typeof Schemas.RetryPolicy.Type>().toEqualTypeOf<Model.RetryPolicy>()
+    expectTypeOf<typeof Schemas.BreakerPolicy.Type>().toEqualTypeOf<Model.BreakerPolicy>()
+    expectTypeOf<typeof Schemas.EjectionPolicy.Type>().toEqualTypeOf<Model.EjectionPolicy>()
+    expectTypeOf<typeof Schemas.BalancePolicy.Type>().toEqualTypeOf<Model.BalancePolicy>()
+    expectTypeOf<typeof Schemas.Policy.Type>().toEqualTypeOf<Model.Policy>()
   })
 })

@@ -3,8 +3,15 @@
  * being sent. Bounded by number and by bytes, so that memory is bounded whatever the collector does
  * and however long what clients ask for is.
  */
-import type { Attributes } from "@opentelemetry/api"
-import type { ReadableSpan } from "@opentelemetry/sdk-trace-base"
+
+/** What is looked at: a record, or what is made of it for the collector. */
+export interface HeldSpan {
+  readonly attributes: HeldAttributes
+  readonly events: ReadonlyArray<{ readonly attributes?: HeldAttributes }>
+  readonly status: { readonly message?: string }
+}
+
+type HeldAttributes = Readonly<Record<string, unknown>>
 
 export interface SpanLimits {
   /** Default 2,048. */
@@ -20,7 +27,7 @@ const spanOverhead = 1_024
 const eventOverhead = 192
 const attributeOverhead = 48
 
-const attributeBytes = (attributes: Attributes | undefined): number => {
+const attributeBytes = (attributes: HeldAttributes | undefined): number => {
   let bytes = 0
   for (const name in attributes) {
     const value = attributes[name]
@@ -30,7 +37,7 @@ const attributeBytes = (attributes: Attributes | undefined): number => {
 }
 
 /** About what a span that has ended holds of memory. The same whenever it is asked. */
-export const spanBytes = ({ attributes, events, status }: ReadableSpan): number => {
+export const spanBytes = ({ attributes, events, status }: HeldSpan): number => {
   let bytes = spanOverhead + attributeBytes(attributes) + (status.message?.length ?? 0)
   for (const event of events) bytes += eventOverhead + attributeBytes(event.attributes)
   return bytes
@@ -51,14 +58,14 @@ export class SpanRoom {
   }
 
   /** False: it does not fit, and is not held. */
-  take(span: ReadableSpan): boolean {
+  take(span: HeldSpan): boolean {
     if (this.full) return false
     this.spans++
     this.bytes += spanBytes(span)
     return true
   }
 
-  give(spans: ReadonlyArray<ReadableSpan>): void {
+  give(spans: ReadonlyArray<HeldSpan>): void {
     for (const span of spans) {
       this.spans--
       this.bytes -= spanBytes(span)

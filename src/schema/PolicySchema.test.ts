@@ -1,7 +1,7 @@
 import { Either, Schema } from "effect"
 import { describe, expect, it } from "vitest"
-import type { PolicyError } from "../schema/PolicyError.ts"
-import { decodePolicy, defaultPolicy, makePolicy, Policy } from "./Policy.ts"
+import type { PolicyError } from "./PolicyError.ts"
+import { decodePolicy, defaultPolicy, makePolicy, Policy } from "./PolicySchema.ts"
 
 /** What is said of it, a line for each mistake; nothing when it is right. */
 const said = (input: unknown): ReadonlyArray<string> =>

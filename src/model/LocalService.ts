@@ -1,6 +1,6 @@
 /** What this host offers to the mesh, as config says it; times are milliseconds. */
-import type { ServiceName } from "../../model/Names.ts"
-import type { Protocol } from "../../model/NodeRecord.ts"
+import type { ServiceName } from "./Names.ts"
+import type { Protocol } from "./NodeRecord.ts"
 
 /** How the owner finds out whether an endpoint can serve. */
 export type HealthCheck =

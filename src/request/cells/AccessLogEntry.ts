@@ -1,0 +1,33 @@
+/** What the access log says of an exchange: one line of JSON, with these fields in this order. */
+export interface AccessLogEntry {
+  /** RFC 3339, UTC. */
+  readonly time: string
+  readonly direction: "outbound" | "inbound"
+  readonly service: string
+  readonly caller: string
+  /** Empty for tcp, like target. */
+  readonly method: string
+  /** Path only: query strings carry secrets. */
+  readonly target: string
+  /** Of the response head, the mesh's own included; null for tcp. */
+  readonly status: number | null
+  /** Fault code, when the mesh ended it. */
+  readonly code: string | null
+  readonly durationMs: number
+  /** Request body bytes. */
+  readonly bytesIn: number
+  /** Response body bytes. */
+  readonly bytesOut: number
+  readonly endpoint: string | null
+  readonly node: string
+  /** Trace id, when the request carries one. */
+  readonly trace: string | null
+}
+
+/** Takes the entries of a thread. */
+export interface AccessLogSink {
+  /** Must neither throw nor wait. */
+  log(entry: AccessLogEntry): void
+}
+
+export const lineOf = (entry: AccessLogEntry): string => `${JSON.stringify(entry)}\n`
