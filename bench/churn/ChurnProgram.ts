@@ -49,7 +49,7 @@ const program = Effect.gen(function* () {
   const members = [...watched, ...others]
   const [speaker, ...rest] = watched
   if (speaker === undefined) return yield* Effect.dieMessage("no node watches a made-up member")
-  const { host, links, clients } = yield* startMadeUpHost(speaker, addressesOf)
+  const { host, keeper, clients } = yield* startMadeUpHost(speaker, addressesOf)
   for (const member of rest) yield* startMadeUpHost(member, () => [])
 
   const gossip = Context.get(
@@ -71,7 +71,7 @@ const program = Effect.gen(function* () {
 
   // The first records go straight to the nodes; gossip promises nothing. And in the order of `members`
   // to all nodes, since they tell each other of what one of them lacks.
-  for (const { peer, addresses } of nodes) links.want(peer, () => addresses)
+  for (const { peer } of nodes) keeper.want(peer)
   const tell = (told: ReadonlyArray<MadeUpMember>) =>
     Effect.gen(function* () {
       const offered = changesOf(told, 0, told.length, Date.now())

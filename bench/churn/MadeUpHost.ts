@@ -1,9 +1,9 @@
 /**
  * A made-up member that can be reached: a host on the mesh's network with an identity of its own,
- * which answers pings and keeps links as every node does, and holds no catalogue.
+ * which answers pings and keeps connections as every node does, and holds no catalogue.
  */
 import { Effect, Layer, type Scope } from "effect"
-import { makeSystemTicker } from "../../src/mesh/actor/SystemTicker.ts"
+import { ConnectionKeeper } from "../../src/mesh/host/ConnectionKeeper.ts"
 import type { HostError } from "../../src/mesh/host/HostError.ts"
 import { makeLibp2pTransport } from "../../src/mesh/host/Libp2pTransport.ts"
 import { type MeshHostShape, makeMeshHost } from "../../src/mesh/host/MeshHost.ts"
@@ -12,31 +12,14 @@ import { type MeshRpcClients, makeMeshRpcClients } from "../../src/mesh/host/Mes
 import { serveMeshRpc } from "../../src/mesh/host/MeshRpcServer.ts"
 import { makeAdmission } from "../../src/mesh/trust/Admission.ts"
 import { AdmittedPeers } from "../../src/mesh/trust/AdmittedPeers.ts"
-import { SealedConnections } from "../../src/mesh/trust/SealedConnections.ts"
-import type { Dispatch } from "../../src/model/Exchange.ts"
 import type { PeerKey } from "../../src/model/Names.ts"
-import { LinkPool } from "../../src/request/link/LinkPool.ts"
+import { makeSystemTicker } from "../../src/node/SystemTicker.ts"
 import { denialOf, type MadeUpMember } from "./MadeUpMembers.ts"
 
 export interface MadeUpHost {
   readonly host: MeshHostShape
-  readonly links: LinkPool
+  readonly keeper: ConnectionKeeper
   readonly clients: MeshRpcClients["Type"]
-}
-
-/** Nobody calls a made-up service; who does is told at once. */
-const serveNothing: Dispatch = (call, receiver) => {
-  queueMicrotask(() => {
-    const message = "a made-up member serves nothing"
-    receiver.onFault({
-      code: "route_not_found",
-      message,
-      node: "bench",
-      service: call.service,
-      sent: false
-    })
-  })
-  return { write: () => true, end: () => {}, cancel: () => {}, resume: () => {} }
 }
 
 const refuse = Effect.fail(
@@ -60,6 +43,7 @@ const answers = (member: MadeUpMember) =>
     CatalogueBuckets: () => Effect.succeed([]),
     CatalogueExchange: () => Effect.succeed([]),
     RenewCertificate: () => refuse,
+    NewSession: () => refuse,
     DialBack: () => refuse,
     DrainNotice: () => Effect.void
   })
@@ -71,7 +55,6 @@ export const startMadeUpHost = (
 ): Effect.Effect<MadeUpHost, HostError, Scope.Scope> =>
   Effect.gen(function* () {
     const { identity } = member
-    const connections = new SealedConnections()
     const host = yield* makeMeshHost({
       privateKey: identity.privateKey,
       mesh: identity.mesh,
@@ -79,32 +62,18 @@ export const startMadeUpHost = (
       encrypter: makeAdmission({
         identity: { current: identity },
         admitted: new AdmittedPeers(),
-        connections,
         now: Date.now
       })
     })
-    const transport = makeLibp2pTransport(host, connections)
+    const transport = makeLibp2pTransport(host)
     const ticker = yield* makeSystemTicker
-    const links = yield* Effect.acquireRelease(
-      Effect.sync(
-        () =>
-          new LinkPool({
-            transport,
-            ticker,
-            node: identity.name,
-            serve: serveNothing,
-            addressesOf
-          })
-      ),
+    const keeper = yield* Effect.acquireRelease(
+      Effect.sync(() => new ConnectionKeeper({ host, ticker, addressesOf })),
       (it) => Effect.sync(() => it.stop())
-    )
-    yield* Effect.acquireRelease(
-      Effect.promise(() => links.listen()),
-      () => Effect.promise(() => links.stopListening())
     )
     const clients = yield* makeMeshRpcClients({ transport, addressesOf })
     const scope = yield* Effect.scope
     yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers(member))), scope)
     member.addresses = host.addresses()
-    return { host, links, clients }
+    return { host, keeper, clients }
   })
