@@ -23,6 +23,7 @@ import { type Inbound, makeInbound } from "./inbound/Inbound.ts"
 import { LinkPool } from "./link/LinkPool.ts"
 import { Sessions } from "./link/Sessions.ts"
 import { SessionTransport } from "./link/SessionTransport.ts"
+import { takesLink, threadWish } from "./link/ThreadWish.ts"
 import { ForeignRelay } from "./listener/ForeignRelay.ts"
 import { makeOutbound, type Outbound } from "./outbound/Outbound.ts"
 import { PeerBook } from "./PeerBook.ts"
@@ -106,6 +107,8 @@ export class RequestPlane {
       ticker,
       thread: index,
       threads,
+      wish: () => threadWish(self.peer, index),
+      mayAccept: (tries, wish) => takesLink(setup, tries, wish),
       needSession: (peer, _, signal) => this.#needs.need(peer, signal)
     })
     this.#pool = new LinkPool({
@@ -115,6 +118,7 @@ export class RequestPlane {
       serve: this.#inbound.dispatch,
       nameOf: (peer) => this.#peers.nameOf(peer),
       addressesOf: (peer) => this.#peers.addressesOf(peer),
+      onWait: (service) => this.#warm(service),
       onDefect
     })
     this.#outbound = makeOutbound({
@@ -234,6 +238,17 @@ export class RequestPlane {
     this.#environment.onStopped()
   }
 
+  /**
+   * Links are made when somebody calls, and closed when nobody does. Who calls a service for the
+   * first time, or after a pause, waits for one of them; the others are there when they are picked.
+   */
+  #warm(service: ServiceName): void {
+    const endpoints = this.#view.current.services.get(service)?.endpoints ?? []
+    for (const { local, member, peer } of endpoints.slice(0, warmAtOnce)) {
+      if (!local && member !== "dead") this.#pool.warm(peer)
+    }
+  }
+
   #onSession(session: Session): void {
     this.#peers.prove(session.peer, session.peerName)
     this.#sessions.put(session)
@@ -266,6 +281,9 @@ export class RequestPlane {
     this.#environment.post({ type: "answer", id, rows })
   }
 }
+
+/** Endpoints of a service whose links are made at once: a balancer needs two, and spares. */
+const warmAtOnce = 16
 
 const selfOf = ({ node, peer, zone }: PlaneSetup["self"]) => ({
   node,

@@ -133,6 +133,12 @@ export class PeerLink {
     this.#dial(true)
   }
 
+  /** It will be called soon. */
+  warm(): void {
+    this.#lastUsed = this.#context.ticker.now()
+    if (this.#pause === undefined) this.#dial()
+  }
+
   readonly dispatch: Dispatch = (call, receiver) => {
     const room = this.#room
     this.#lastUsed = this.#context.ticker.now()
@@ -188,6 +194,7 @@ export class PeerLink {
       exchange.fail(this.#fault(call, "upstream_connect", message))
     })
     this.#dial()
+    this.#context.onWait(call.service)
     return exchange
   }
 
