@@ -244,7 +244,11 @@ export class RequestPlane {
    */
   #warm(service: ServiceName): void {
     const endpoints = this.#view.current.services.get(service)?.endpoints ?? []
-    for (const { local, member, peer } of endpoints.slice(0, warmAtOnce)) {
+    const count = Math.min(warmAtOnce, endpoints.length)
+    // Of many some, and not the same as every other thread.
+    const start = Math.floor(this.#environment.ticker.random() * endpoints.length)
+    for (let i = 0; i < count; i++) {
+      const { local, member, peer } = endpoints[(start + i) % endpoints.length]!
       if (!local && member !== "dead") this.#pool.warm(peer)
     }
   }
