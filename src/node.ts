@@ -123,6 +123,7 @@ const assemble = (input: NodeInput) =>
       workers,
       here: input.embedded ?? false,
       ticker,
+      reports: telemetry.reports,
       setup: { self, defaultPolicy, accessLog: accessLog !== "off", traces: otlp !== undefined }
     })
     const { threads } = planes

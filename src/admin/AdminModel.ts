@@ -141,7 +141,9 @@ export const ThreadStatus = Schema.Struct({
   /** In this state since. */
   sinceAt: Instant,
   /** What ended its last life. */
-  lastError: Text
+  lastError: Text,
+  /** How late its timers fire: the 99th percentile since it began. Null: it did not answer in time. */
+  loopDelayMs: Rate
 })
 export type ThreadStatus = typeof ThreadStatus.Type
 
@@ -192,7 +194,7 @@ export const NodeStatus = Schema.Struct({
   memory: Schema.Struct({ rss: Count, heapUsed: Count, heapTotal: Count, external: Count }),
   /** What the limit of open files allows. Absent: a node from before this was told. */
   descriptors: Schema.optional(DescriptorStatus),
-  /** How late timers fire: the 99th percentile of the last minute. */
+  /** How late timers of the mesh thread fire: the 99th percentile since it began. */
   loopDelayMs: Rate
 })
 export type NodeStatus = typeof NodeStatus.Type

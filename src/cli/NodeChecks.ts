@@ -74,6 +74,48 @@ const storage = ({ dataDirProblem }: NodeStatus): ReadonlyArray<Check> =>
         )
       ]
 
+const threads = ({ nowAt, threads }: NodeStatus): ReadonlyArray<Check> => {
+  if (threads.length === 0) return []
+  const troubled = threads.filter(
+    ({ restarts, sinceAt, state }) =>
+      state !== "running" || (restarts > 0 && nowAt - sinceAt < crashIsNews)
+  )
+  if (troubled.length === 0) return [ok("request threads", `${threads.length} running`)]
+  return troubled.map(({ index, lastError, restarts, sinceAt, state }) =>
+    (state === "running" ? warn : fail)(
+      `request thread ${index}`,
+      `${state} for ${span(nowAt - sinceAt)}, ${counted(restarts, "restart")}, last error: ${lastError ?? "none"}`,
+      "A crash costs the connections of that thread; the others carry on. The node's log has the whole error; please report it."
+    )
+  )
+}
+
+/** Ms for which a thread that was started again is worth a warning. */
+const crashIsNews = 3_600_000
+
+/** From so late on people notice, ms. */
+const lateLoop = 100
+
+const eventLoops = ({ loopDelayMs, threads }: NodeStatus): Check => {
+  const worst = threads.reduce((most, one) => Math.max(most, one.loopDelayMs ?? 0), 0)
+  if (worst > lateLoop) {
+    return warn(
+      "event loop",
+      `timers of request threads fire ${latency(worst)} late`,
+      "They get too little CPU; every request through them waits as long."
+    )
+  }
+  return loopDelayMs !== null && loopDelayMs > lateLoop
+    ? warn(
+        "event loop",
+        `timers fire ${latency(loopDelayMs)} late`,
+        threads.length === 0
+          ? "The process gets too little CPU; every request through this node waits as long."
+          : "The mesh thread gets too little CPU. Requests have threads of their own, but others may take this node for ill, and what changes in the mesh is learnt late."
+      )
+    : ok("event loop", `timers fire ${latency(Math.max(worst, loopDelayMs ?? 0))} late`)
+}
+
 /** From this share of what is allowed on it is said that it is nearly all. */
 const nearlyAll = 0.9
 
@@ -118,14 +160,9 @@ export const nodeChecks = (status: NodeStatus): ReadonlyArray<Check> => {
     announcedCheck(status),
     ...storage(status),
     ...actors(status),
+    ...threads(status),
     ...descriptors(status),
-    status.loopDelayMs !== null && status.loopDelayMs > 100
-      ? warn(
-          "event loop",
-          `timers fire ${latency(status.loopDelayMs)} late`,
-          "The process gets too little CPU; every request through this node waits as long."
-        )
-      : ok("event loop", `timers fire ${latency(status.loopDelayMs)} late`)
+    eventLoops(status)
   ]
 }
 

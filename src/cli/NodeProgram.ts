@@ -33,6 +33,8 @@ export interface RunningNode {
   readonly addresses: ReadonlyArray<string>
   readonly admin: string | undefined
   readonly proxy: string | undefined
+  /** That carry requests; 0: they have none of their own. */
+  readonly threads: number
   /** Takes nothing new, and ends when nothing is in flight or the deadline has passed. */
   readonly drain: Effect.Effect<void>
   /** Milliseconds; as the last reload says. */

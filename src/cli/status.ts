@@ -41,6 +41,21 @@ const grants = ({ certificate: { capabilities, services } }: NodeStatus) =>
     capabilities.length === 0 ? "no capabilities" : capabilities.join(", ")
   }`
 
+/** Those that carry requests; one that is down is named. */
+const threadsLine = ({ threads }: NodeStatus) => {
+  if (threads.length === 0) return []
+  const down = threads.filter(({ state }) => state !== "running")
+  const restarts = threads.reduce((sum, one) => sum + one.restarts, 0)
+  const since = restarts === 0 ? "" : `, ${counted(restarts, "restart")}`
+  const text =
+    down.length === 0
+      ? `${threads.length} running${since}`
+      : `${threads.length - down.length} of ${threads.length} running${since}: ${down
+          .map(({ index, lastError, state }) => `${index} ${state}, ${lastError ?? "no error"}`)
+          .join("; ")}`
+  return [["threads", text, down.length > 0 ? "bad" : restarts > 0 ? "warn" : "good"] as const]
+}
+
 export const renderStatus = (status: NodeStatus, { colour }: Showing): string => {
   const { certificate, counts, findings, memory, nowAt } = status
   const missing = status.readiness.filter(({ ready }) => !ready)
@@ -81,6 +96,7 @@ export const renderStatus = (status: NodeStatus, { colour }: Showing): string =>
               .join("; "),
         troubled.length === 0 ? "good" : "bad"
       ],
+      ...threadsLine(status),
       [
         "mesh view",
         [

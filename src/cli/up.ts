@@ -40,7 +40,7 @@ const lines = (name: string, ...values: ReadonlyArray<string>) =>
   values.map((value, index) => `  ${(index === 0 ? name : "").padEnd(9)}  ${value}`)
 
 const startBlock = (node: RunningNode): string => {
-  const { addresses, admin, listening, mesh, name, peer, proxy } = node
+  const { addresses, admin, listening, mesh, name, peer, proxy, threads } = node
   // What others are told is of interest when it is not what is listened on.
   const announced = addresses.join() === listening.join() ? [] : addresses
   return [
@@ -49,6 +49,10 @@ const startBlock = (node: RunningNode): string => {
     ...lines("mesh", mesh.id),
     ...lines("listens", ...listening),
     ...lines("announces", ...announced),
+    ...lines(
+      "threads",
+      threads === 0 ? "none of their own for requests" : `${threads} for requests`
+    ),
     ...lines("admin", admin ?? "off"),
     ...(proxy === undefined
       ? []

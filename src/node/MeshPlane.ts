@@ -395,10 +395,7 @@ export const makeMeshPlane = (
     const answers = meshAnswers({
       ...{ identity, admitted, catalogue, clocks, membership, dialBack },
       sessions: sessionRenewal,
-      show: Effect.zipRight(
-        Effect.sync(guarded(() => viewKeeper.show())),
-        options.applied
-      )
+      show: Effect.zipRight(Effect.sync(guarded(() => viewKeeper.show())), options.applied)
     })
     yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers)), scope)
 

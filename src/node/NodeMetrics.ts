@@ -10,6 +10,7 @@ import type { Counter, Gauge } from "../request/cells/Cells.ts"
 import type { Family } from "../request/cells/Family.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
 import type { PeerLinkStatus } from "../request/link/LinkPool.ts"
+import type { ThreadStatus } from "./RequestThreads.ts"
 
 /** Of a member, as this node sees it. */
 export interface MemberFacts {
@@ -40,6 +41,7 @@ export interface NodeFacts {
   readonly refused: RefusedRecords["kinds"]
   readonly findings: ReadonlyArray<MeshFinding>
   readonly actors: ReadonlyArray<ActorStatus>
+  readonly threads: ReadonlyArray<ThreadStatus>
 }
 
 /**
@@ -153,6 +155,19 @@ export const observeNode = (registry: MetricRegistry, facts: () => NodeFacts): v
     )
   }
 
+  const threads = {
+    running: registry.gauge(
+      "skein_request_thread_running",
+      "1 while a request thread runs; 0: it is being started, again as a rule.",
+      ["thread"]
+    ),
+    restarts: registry.counter(
+      "skein_request_thread_restarts_total",
+      "Lives of a request thread after the first: each crash costs the connections of that thread.",
+      ["thread"]
+    )
+  }
+
   registry.onCollect(() => {
     const now = facts()
     ready.set(Number(now.ready))
@@ -183,6 +198,11 @@ export const observeNode = (registry: MetricRegistry, facts: () => NodeFacts): v
       findings.cell({ kind }).set(now.findings.filter((one) => one.kind === kind).length)
     }
     for (const actor of now.actors) setActor(actors, actor)
+    for (const { index, restarts, state } of now.threads) {
+      const labels = { thread: String(index) }
+      threads.running.cell(labels).set(Number(state === "running"))
+      threads.restarts.cell(labels).value = restarts
+    }
   })
 }
 

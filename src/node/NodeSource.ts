@@ -17,7 +17,7 @@ import { maxDepth } from "../mesh/trust/SignedChain.ts"
 import type { LeftOut, ServiceView } from "../model/MeshView.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { PeerLinkStatus } from "../request/link/LinkPool.ts"
-import type { AskedRows, Question } from "../request/PlaneQuestions.ts"
+import type { AskedRows, PlaneLoad, Question } from "../request/PlaneQuestions.ts"
 import type { Telemetry } from "../telemetry/Telemetry.ts"
 import type { Drain } from "./Drain.ts"
 import { memberRows } from "./MemberRows.ts"
@@ -26,7 +26,7 @@ import { linkStates, observeNode } from "./NodeMetrics.ts"
 import { RateMeter } from "./RateMeter.ts"
 import type { RequestThreads, ThreadStatus } from "./RequestThreads.ts"
 import type { SocketRoom } from "./SocketRoom.ts"
-import { endpointRows, linkRows, loadOf, serviceRows, totalsOf } from "./ThreadRows.ts"
+import { endpointRows, linkRows, loadOf, loadsOf, serviceRows, totalsOf } from "./ThreadRows.ts"
 
 export interface NodeSourceOptions {
   readonly config: NodeConfig
@@ -259,7 +259,7 @@ export const makeNodeViews = (
         },
         memory: { rss, heapUsed, heapTotal, external },
         descriptors: options.room.status(load.sockets),
-        threads: threadRows(threads.status()),
+        threads: threadRows(threads.status(), loadsOf(answers)),
         loopDelayMs: telemetry.loopDelay()
       }
     }
@@ -284,16 +284,13 @@ export const makeNodeViews = (
       catalogue: catalogue.status(),
       refused: plane.refused.kinds,
       findings: plane.troubles.findings(),
-      actors: options.actors()
+      actors: options.actors(),
+      threads: threads.status()
     }))
 
     const metrics = Effect.gen(function* () {
-      const [links] = yield* Effect.all(
-        [ask({ kind: "links" }, collectPatience), ask({ kind: "collect" }, collectPatience)],
-        { concurrency: "unbounded" }
-      )
-      scraped = linksOf(links)
-      return telemetry.prometheus()
+      scraped = linksOf(yield* ask({ kind: "links" }, collectPatience))
+      return yield* telemetry.prometheus
     })
 
     return {
@@ -306,7 +303,11 @@ export const makeNodeViews = (
     }
   })
 
-const threadRows = (threads: ReadonlyArray<ThreadStatus>): NodeStatus["threads"] =>
+const threadRows = (
+  threads: ReadonlyArray<ThreadStatus>,
+  loads: ReadonlyArray<PlaneLoad>
+): NodeStatus["threads"] =>
   threads.map(({ index, lastError, restarts, since, state }) => ({
-    ...{ index, state, restarts, sinceAt: since, lastError: orNull(lastError) }
+    ...{ index, state, restarts, sinceAt: since, lastError: orNull(lastError) },
+    loopDelayMs: orNull(loads.find((load) => load.index === index)?.loopDelay)
   }))

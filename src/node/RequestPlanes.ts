@@ -11,6 +11,7 @@ import type { PeerKey } from "../model/Names.ts"
 import type { NodeRecord } from "../model/NodeRecord.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { PlaneFact, PlaneSetup } from "../request/PlaneMessages.ts"
+import type { ThreadReports } from "../telemetry/ThreadReports.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { makePlaneLog } from "./PlaneLog.ts"
 import { spawnHere, spawnWorker } from "./PlaneThread.ts"
@@ -24,6 +25,7 @@ export interface RequestPlanesOptions {
   readonly here: boolean
   readonly setup: Omit<PlaneSetup, "index" | "threads" | "sharePorts">
   readonly ticker: Ticker
+  readonly reports: ThreadReports
 }
 
 export interface RequestPlanes {
@@ -44,7 +46,7 @@ export const makePlanes = (
   options: RequestPlanesOptions
 ): Effect.Effect<RequestPlanes, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { here, setup, ticker, workers } = options
+    const { here, reports, setup, ticker, workers } = options
     const runtime = yield* Effect.runtime<never>()
     const scope = yield* Effect.scope
     const runFork = (effect: Effect.Effect<void>): void => {
@@ -102,6 +104,7 @@ export const makePlanes = (
             setup,
             sharePorts: workers > 0,
             ticker,
+            reports,
             onMessage,
             onCrash: (index, error, pause) =>
               runFork(

@@ -13,6 +13,7 @@ import type { Timer } from "../model/TimerWheel.ts"
 import { ListenError } from "../request/listener/ListenError.ts"
 import type { FromPlane, ListenSpec, PlaneSetup, ToPlane } from "../request/PlaneMessages.ts"
 import type { AskedRows, Question } from "../request/PlaneQuestions.ts"
+import type { ReportingThread, ThreadReports } from "../telemetry/ThreadReports.ts"
 import { freePort } from "./FreePort.ts"
 import { PlaneMemory } from "./PlaneMemory.ts"
 import type { PlaneThread, SpawnPlane } from "./PlaneThread.ts"
@@ -24,6 +25,8 @@ export interface RequestThreadsOptions {
   /** They are threads of their own, so several may listen on one port. */
   readonly sharePorts: boolean
   readonly ticker: Ticker
+  /** Where they tell what they have counted, traced and logged. */
+  readonly reports: Pick<ThreadReports, "begin">
   readonly onMessage: (message: ThreadMessage, index: number) => void
   /** A thread has crashed and is started again after `pause` ms. */
   readonly onCrash: (index: number, error: Error, pause: number) => void
@@ -59,6 +62,7 @@ interface Slot {
   readonly index: number
   readonly spawn: SpawnPlane
   thread: PlaneThread | undefined
+  telemetry: ReportingThread | undefined
   state: ThreadStatus["state"]
   restarts: number
   since: number
@@ -93,7 +97,15 @@ export class RequestThreads {
     const { spawns, ticker } = options
     this.#memory = new PlaneMemory(() => ticker.wall())
     this.#slots = spawns.map((spawn, index) => ({
-      ...{ index, spawn, thread: undefined, state: "starting", restarts: 0, since: ticker.wall() },
+      ...{
+        index,
+        spawn,
+        thread: undefined,
+        telemetry: undefined,
+        state: "starting",
+        restarts: 0,
+        since: ticker.wall()
+      },
       ...{ startedAt: 0, lastError: undefined, failures: 0, pause: undefined, pipes: new Map() }
     }))
     for (const slot of this.#slots) this.#start(slot)
@@ -249,12 +261,16 @@ export class RequestThreads {
       }
     )
     slot.thread = thread
+    slot.telemetry = this.#options.reports.begin((order) =>
+      thread.post({ type: "telemetry", order })
+    )
     for (const message of this.#memory.all()) thread.post(message)
   }
 
   #onGone(slot: Slot, error: Error | undefined): void {
     const { onCrash, ticker } = this.#options
     slot.thread = undefined
+    slot.telemetry?.end()
     slot.lastError = error?.message ?? "it ended by itself"
     this.#forget(slot)
     if (this.#stopped) return
@@ -294,6 +310,9 @@ export class RequestThreads {
       case "relay.closed":
         slot.pipes.get(message.id)?.onMessage(message)
         if (message.type === "relay.closed") slot.pipes.delete(message.id)
+        return
+      case "telemetry":
+        slot.telemetry?.receive(message.report)
         return
       case "log":
       case "fact":

@@ -102,7 +102,7 @@ export class SessionRenewal {
       const own = ownSecret()
       return clients.client(peer).pipe(
         Effect.flatMap((client) => client.NewSession({ secret: own })),
-        Effect.map(({ secret }) => {
+        Effect.andThen(({ secret }) => {
           const certificate = admitted.get(peer)
           if (certificate !== undefined) book.made(certificate, sessionOf(own, secret))
         })

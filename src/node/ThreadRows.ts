@@ -129,9 +129,16 @@ const meanLatency = (rows: ReadonlyArray<EndpointStatus>): number | undefined =>
   return shares === 0 ? undefined : sum / shares
 }
 
-export const loadOf = (answers: ReadonlyArray<AskedRows>): PlaneLoad =>
-  ofKind(answers, "load").reduce(
-    (sum, { load }) => ({
+/** What each thread carries. */
+export const loadsOf = (answers: ReadonlyArray<AskedRows>): ReadonlyArray<PlaneLoad> =>
+  ofKind(answers, "load").map(({ load }) => load)
+
+/** The same of all together. */
+export const loadOf = (
+  answers: ReadonlyArray<AskedRows>
+): Pick<PlaneLoad, "inbound" | "outbound" | "serving" | "sockets"> =>
+  loadsOf(answers).reduce(
+    (sum, load) => ({
       inbound: sum.inbound + load.inbound,
       outbound: sum.outbound + load.outbound,
       serving: sum.serving + load.serving,

@@ -1,6 +1,5 @@
 /** What a request thread answers to people's questions (PlaneQuestions.ts). */
-import type { Ticker } from "../model/Time.ts"
-import type { MetricRegistry } from "./cells/Metrics.ts"
+import type { LoopDelay } from "./cells/LoopDelay.ts"
 import type { Inbound } from "./inbound/Inbound.ts"
 import type { LinkPool } from "./link/LinkPool.ts"
 import type { Outbound } from "./outbound/Outbound.ts"
@@ -8,8 +7,8 @@ import type { AskedRows, Question } from "./PlaneQuestions.ts"
 import type { SocketBudget } from "./socket/SocketBudget.ts"
 
 export interface AnswerSources {
-  readonly ticker: Ticker
-  readonly metrics: MetricRegistry
+  readonly index: number
+  readonly delay: LoopDelay
   readonly inbound: Inbound
   readonly outbound: Outbound
   readonly pool: LinkPool
@@ -17,7 +16,7 @@ export interface AnswerSources {
 }
 
 export const answer = (question: Question, sources: AnswerSources): AskedRows => {
-  const { inbound, metrics, outbound, pool, sockets } = sources
+  const { delay, inbound, index, outbound, pool, sockets } = sources
   switch (question.kind) {
     case "services":
       return { kind: "services", rows: outbound.services() }
@@ -31,15 +30,14 @@ export const answer = (question: Question, sources: AnswerSources): AskedRows =>
       return {
         kind: "load",
         load: {
+          index,
+          loopDelay: delay.p99,
           inbound: inbound.inFlight,
           outbound: outbound.services().reduce((sum, one) => sum + one.inFlight, 0),
           serving: pool.serving(),
           sockets: sockets.held
         }
       }
-    case "collect":
-      metrics.collect()
-      return { kind: "collect" }
   }
 }
 

@@ -10,6 +10,7 @@ import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Policy } from "../model/Policy.ts"
 import type { RelayDown, RelayUp, SocketEnd } from "../model/Relay.ts"
 import type { Session } from "../model/Session.ts"
+import type { ThreadOrder, ThreadReport } from "./cells/ThreadReport.ts"
 import type { ListenErrorCode } from "./listener/ListenError.ts"
 import type { AskedRows, Question } from "./PlaneQuestions.ts"
 
@@ -114,6 +115,7 @@ export type ToPlane =
   | { readonly type: "listen.close"; readonly id: number }
   /** Takes nothing more from other nodes; `served` follows. */
   | { readonly type: "drain"; readonly reason: string }
+  | { readonly type: "telemetry"; readonly order: ThreadOrder }
   | { readonly type: "ask"; readonly id: number; readonly question: Question }
   | RelayDown
   /** Everything ends, and the thread with it. */
@@ -143,6 +145,7 @@ export type FromPlane =
       readonly message: string
       readonly fields: Readonly<Record<string, string | number | undefined>> | undefined
     }
+  | { readonly type: "telemetry"; readonly report: ThreadReport }
   | { readonly type: "answer"; readonly id: number; readonly rows: AskedRows }
   | RelayUp
   | { readonly type: "stopped" }

@@ -13,10 +13,12 @@ export type Question =
   /** Ended calls by service, and attempts by endpoint: rates are made of them. */
   | { readonly kind: "totals" }
   | { readonly kind: "load" }
-  /** Gauges that nobody keeps are to be set: somebody looks at the metrics. */
-  | { readonly kind: "collect" }
 
 export interface PlaneLoad {
+  /** Of the thread. */
+  readonly index: number
+  /** How late its timers fire: the 99th percentile, ms. */
+  readonly loopDelay: number
   /** Exchanges of other nodes and of this one that run on programs of this host. */
   readonly inbound: number
   /** Calls of this host's programs that are under way. */
@@ -33,4 +35,3 @@ export type AskedRows =
   | { readonly kind: "links"; readonly rows: ReadonlyArray<PeerLinkStatus> }
   | { readonly kind: "totals"; readonly totals: ReadonlyMap<string, number> }
   | { readonly kind: "load"; readonly load: PlaneLoad }
-  | { readonly kind: "collect" }

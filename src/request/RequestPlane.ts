@@ -12,8 +12,13 @@ import { MeshViewReplica } from "../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Session } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
+import { AccessLines } from "./cells/AccessLines.ts"
+import { LoopDelay } from "./cells/LoopDelay.ts"
 import { MetricRegistry } from "./cells/Metrics.ts"
 import { NodeObserver } from "./cells/NodeObserver.ts"
+import { RecordedSpans } from "./cells/RecordedSpan.ts"
+import { SpanBatch } from "./cells/SpanBatch.ts"
+import { ThreadReporter } from "./cells/ThreadReporter.ts"
 import { type Inbound, makeInbound } from "./inbound/Inbound.ts"
 import { LinkPool } from "./link/LinkPool.ts"
 import { Sessions } from "./link/Sessions.ts"
@@ -38,6 +43,9 @@ export class RequestPlane {
   readonly metrics = new MetricRegistry()
   readonly #environment: PlaneEnvironment
   readonly #observer: NodeObserver
+  readonly #reporter: ThreadReporter
+  readonly #delay: LoopDelay
+  readonly #index: number
   readonly #sockets = new SocketBudget()
   readonly #view = new MeshViewReplica()
   readonly #peers: PeerBook
@@ -57,19 +65,29 @@ export class RequestPlane {
     const { post, ticker } = environment
     const { index, self, threads } = setup
     this.#environment = environment
+    this.#index = index
+    this.#delay = new LoopDelay(this.metrics, String(index))
     const log: Log = (level, message, fields) => post({ type: "log", level, message, fields })
     const onDefect = (error: unknown) =>
       log(
         "error",
         `a defect on a link; its exchange was reset: ${error instanceof Error ? error.stack : error}`
       )
+    const spans = setup.traces ? new SpanBatch() : undefined
+    const lines = setup.accessLog ? new AccessLines() : undefined
     this.#observer = new NodeObserver({
       node: self.node,
       registry: this.metrics,
       ticker,
-      spans: undefined,
-      accessLog: undefined,
+      spans: spans && new RecordedSpans({ sink: spans, ticker, node: self.node }),
+      accessLog: lines,
+      // Until it is told otherwise.
       sample: 0
+    })
+    this.#reporter = new ThreadReporter({
+      ...{ spans, lines, ticker },
+      registry: this.metrics,
+      post: (report) => post({ type: "telemetry", report })
     })
     this.#peers = new PeerBook(self)
     this.#sessions = new Sessions(() => ticker.wall())
@@ -184,6 +202,9 @@ export class RequestPlane {
       case "drain":
         this.#drain(message.reason)
         return
+      case "telemetry":
+        this.#reporter.obey(message.order)
+        return
       case "ask":
         this.#answer(message)
         return
@@ -207,6 +228,8 @@ export class RequestPlane {
     this.#transport.stop(new Error("this node is shutting down"))
     this.#inbound.close()
     this.#relay.close()
+    this.#delay.stop()
+    this.#reporter.stop()
     this.#environment.post({ type: "stopped" })
     this.#environment.onStopped()
   }
@@ -233,8 +256,8 @@ export class RequestPlane {
 
   #answer({ id, question }: Extract<ToPlane, { readonly type: "ask" }>): void {
     const rows = answer(question, {
-      ticker: this.#environment.ticker,
-      metrics: this.metrics,
+      index: this.#index,
+      delay: this.#delay,
       inbound: this.#inbound,
       outbound: this.#outbound,
       pool: this.#pool,

@@ -4,15 +4,9 @@
  */
 import { Effect, type Scope } from "effect"
 import type { Ticker } from "../model/Time.ts"
-import type { Histogram } from "../request/cells/Cells.ts"
+import { LoopDelay } from "../request/cells/LoopDelay.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
 import { descriptorLimit, openDescriptors } from "./FileDescriptors.ts"
-
-/** Milliseconds between two looks at the event loop. Seldom enough not to keep a host awake. */
-const lookEvery = 200
-
-/** Milliseconds the loop came too late. */
-const delayBounds: ReadonlyArray<number> = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000]
 
 export interface ProcessInfo {
   readonly node: string
@@ -20,12 +14,12 @@ export interface ProcessInfo {
   readonly version: string
 }
 
-/** Answers with how late timers fire. */
+/** Answers with how late timers of this thread fire. */
 export const observeProcess = (
   registry: MetricRegistry,
   ticker: Ticker,
   info: ProcessInfo
-): Effect.Effect<Histogram, never, Scope.Scope> => {
+): Effect.Effect<LoopDelay, never, Scope.Scope> => {
   const resident = registry
     .gauge("process_resident_memory_bytes", "Resident memory size in bytes.", [])
     .cell({})
@@ -43,14 +37,6 @@ export const observeProcess = (
     .cell({})
   const uptime = registry
     .gauge("skein_uptime_seconds", "Seconds since this node started.", [], "max")
-    .cell({})
-  const delay = registry
-    .histogram(
-      "skein_event_loop_delay_seconds",
-      `How late a timer of ${lookEvery} ms fired: the time one turn of the event loop took.`,
-      [],
-      delayBounds
-    )
     .cell({})
   registry
     .gauge(
@@ -95,16 +81,7 @@ export const observeProcess = (
   })
 
   return Effect.acquireRelease(
-    Effect.sync(() => {
-      let expected = ticker.now() + lookEvery
-      const interval = setInterval(() => {
-        const now = ticker.now()
-        delay.record(Math.max(0, now - expected))
-        expected = now + lookEvery
-      }, lookEvery)
-      interval.unref()
-      return interval
-    }),
-    (interval) => Effect.sync(() => clearInterval(interval))
-  ).pipe(Effect.as(delay))
+    Effect.sync(() => new LoopDelay(registry, "mesh")),
+    (delay) => Effect.sync(() => delay.stop())
+  )
 }

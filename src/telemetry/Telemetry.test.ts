@@ -308,7 +308,7 @@ describe("the rest", () => {
   it.scopedLive("a scrape tells of the process", () =>
     Effect.gen(function* () {
       const { prometheus } = yield* makeTelemetry(options({}))
-      const text = prometheus()
+      const text = yield* prometheus
       const value = (name: string) =>
         Number(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)$`, "m").exec(text)?.[1])
       expect(value("process_resident_memory_bytes")).toBeGreaterThan(10e6)

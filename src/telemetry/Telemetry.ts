@@ -11,7 +11,7 @@ import { NodeObserver } from "../request/cells/NodeObserver.ts"
 import { RecordedSpans } from "../request/cells/RecordedSpan.ts"
 import { AccessLog, FileSink, StandardSink } from "./AccessLog.ts"
 import { observeProcess } from "./ProcessMetrics.ts"
-import { prometheusText } from "./PrometheusText.ts"
+import { ThreadReports } from "./ThreadReports.ts"
 import type { ExportStatus } from "./Tracing.ts"
 
 export interface TelemetryOptions {
@@ -32,11 +32,16 @@ export interface TelemetryOptions {
 export interface Telemetry {
   readonly registry: MetricRegistry
   readonly observer: Observer
-  /** What `/metrics` answers, with `prometheusContentType`. */
-  readonly prometheus: () => string
+  /**
+   * What `/metrics` answers, with `prometheusContentType`: of this thread and all that report. Takes as
+   * long as they need to set their gauges, at most 100 ms.
+   */
+  readonly prometheus: Effect.Effect<string>
+  /** Where request threads report. */
+  readonly reports: ThreadReports
   /** How the sending of traces goes. */
   readonly exportStatus: () => ExportStatus
-  /** How late timers fire, 99th percentile since the start (ms). */
+  /** How late timers of this thread fire, 99th percentile since the start (ms). */
   readonly loopDelay: () => number
   /** Takes effect with the next request. */
   readonly setSample: (sample: number) => void
@@ -130,11 +135,13 @@ export const makeTelemetry = (
       accessLog,
       sample
     })
+    const reports = new ThreadReports({ registry, ticker, accessLog, queue: tracing?.queue })
     return {
       registry,
       observer,
-      prometheus: () => prometheusText(registry),
-      loopDelay: () => loopDelay.quantile(0.99),
+      prometheus: Effect.async((resume) => reports.scrape((text) => resume(Effect.succeed(text)))),
+      reports,
+      loopDelay: () => loopDelay.p99,
       exportStatus: () =>
         tracing?.status() ?? { collector: null, reachable: null, dropped: 0, lastError: null },
       setSample: (share) => observer.setSample(share),

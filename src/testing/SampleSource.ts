@@ -64,6 +64,16 @@ export const sampleStatus: NodeStatus = Schema.decodeSync(NodeStatus)({
     { name: "membership", state: "running", restarts: 0, mailbox: 0, dropped: 0, lastError: null },
     { name: "catalogue", state: "running", restarts: 1, mailbox: 2, dropped: 0, lastError: "boom" }
   ],
+  threads: [
+    {
+      ...{ index: 0, state: "running", restarts: 0, sinceAt: sampleNow - hours(26) },
+      ...{ lastError: null, loopDelayMs: 0.8 }
+    },
+    {
+      ...{ index: 1, state: "running", restarts: 2, sinceAt: sampleNow - hours(5) },
+      ...{ lastError: "boom", loopDelayMs: 1.1 }
+    }
+  ],
   telemetry: { collector: null, reachable: null, dropped: 0, lastError: null },
   counts: { members: 2, services: 2, endpoints: 2, links: 1, inFlight: 0 },
   memory: { rss: 104_857_600, heapUsed: 31_457_280, heapTotal: 52_428_800, external: 1_048_576 },

@@ -18,6 +18,8 @@ export class AccessLines implements AccessLogSink {
   /** Characters in `#waiting`. */
   #size = 0
   #dropped = 0
+  /** Something waits, and nothing did before. */
+  onWaiting: (() => void) | undefined
 
   /** `limit`: characters that may wait. Default 1 Mi, about 3,000 lines. */
   constructor(limit = 1024 * 1024) {
@@ -32,10 +34,12 @@ export class AccessLines implements AccessLogSink {
     const line = lineOf(entry)
     if (this.#size + line.length > this.#limit) {
       this.#dropped++
+      if (this.#dropped === 1) this.onWaiting?.()
       return
     }
     this.#waiting.push(line)
     this.#size += line.length
+    if (this.#waiting.length === 1) this.onWaiting?.()
   }
 
   takeLines(): LinesTaken {

@@ -40,6 +40,8 @@ export class CellJournal {
   readonly #limit: number
   /** Undefined: the next batch tells the whole, as does the first. */
   #waiting: Array<CellEntry> | undefined = undefined
+  /** Something waits, and nothing did before. */
+  onWaiting: (() => void) | undefined
   /** Of the batch that was taken last; 0: there is no reader. */
   #serial = 0
   /** Of cells that were removed, each with the batch that says so, in order. */
@@ -69,6 +71,7 @@ export class CellJournal {
     if (this.#waiting === undefined) return
     if (this.#waiting.length < this.#limit) this.#waiting.push(entry)
     else this.#waiting = undefined
+    if (this.#waiting?.length === 1) this.onWaiting?.()
   }
 
   /** Nobody writes to its slots any more. */

@@ -17,6 +17,8 @@ export class SpanBatch implements SpanSink {
   #dropped = 0
   /** Whoever takes them has no room, as it said last. */
   takerFull = false
+  /** Something waits, and nothing did before. */
+  onWaiting: (() => void) | undefined
 
   constructor(limits: SpanLimits = defaultSpanLimits) {
     this.#room = new SpanRoom(limits)
@@ -31,12 +33,17 @@ export class SpanBatch implements SpanSink {
   }
 
   add(span: SpanRecord): void {
-    if (this.#room.take(span)) this.#spans.push(span)
-    else this.#dropped++
+    if (!this.#room.take(span)) {
+      this.drop()
+      return
+    }
+    this.#spans.push(span)
+    if (this.#spans.length === 1) this.onWaiting?.()
   }
 
   drop(): void {
     this.#dropped++
+    if (this.#dropped === 1) this.onWaiting?.()
   }
 
   takeSpans(): SpansTaken {

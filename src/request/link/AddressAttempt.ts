@@ -1,7 +1,9 @@
 /** One address of a peer: a TCP connection, and on it a preface and its answer. */
 import type net from "node:net"
+import { reasonOf } from "../../model/Reason.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
+import { linkReadMemory } from "../socket/ReadMemory.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
 import type { DiallerPreface, PrefaceAnswer } from "../wire/LinkPreface.ts"
 import type { TcpAddress } from "./TcpAddress.ts"
@@ -21,12 +23,6 @@ export type AttemptOutcome =
   | { readonly kind: "refused"; readonly answer: RefusedAnswer }
   | { readonly kind: "failed"; readonly error: Error }
 
-/** Where a name has several addresses, and none answers, Node's error has no text. */
-const reasonOf = (error: Error): string => {
-  if (error.message !== "") return error.message
-  return "code" in error && typeof error.code === "string" ? error.code : error.name
-}
-
 export interface AttemptOptions {
   readonly address: TcpAddress
   /** Made once there is a connection: keys cost something. */
@@ -41,7 +37,7 @@ export interface AttemptOptions {
 export class AddressAttempt {
   readonly #options: AttemptOptions
   readonly #socket: net.Socket
-  readonly #reads = new SocketReads()
+  readonly #reads = new SocketReads(linkReadMemory)
   readonly #timer: Timer
   #preface: DiallerPreface | undefined = undefined
   #over = false

@@ -31,13 +31,16 @@ export interface AcceptLimits {
   readonly perSecond: number
   /** Accepted links of this thread, at a time; above it `busy`. Default 4,096. */
   readonly links: number
+  /** Of them with one peer: each of its threads has up to four. Default 512. */
+  readonly perPeer: number
 }
 
 export const defaultAcceptLimits: AcceptLimits = {
   handshakes: 256,
   patience: 2_000,
   perSecond: 400,
-  links: 4_096
+  links: 4_096,
+  perPeer: 512
 }
 
 /** When it makes sense to come back to a thread that has all the links it takes, ms. */
@@ -55,6 +58,8 @@ export interface AcceptanceOptions {
   readonly mayAccept: (tries: number, thread: number | undefined) => boolean
   /** Whether somebody takes links. */
   readonly isOpen: () => boolean
+  /** How many links there are with a peer, whoever dialled. */
+  readonly linksWith: (peer: PeerKey) => number
   /** The dialler has said hello: its events are to be set before this returns. */
   readonly onLink: (channel: SealedChannel) => void
   /** A link is over, before its events hear of it. */
@@ -163,10 +168,11 @@ export class LinkAcceptance {
 
   /** All that can be said before there is any cryptography. */
   #judge({ session: id, tries, thread }: LinkClaim): Session | Refused {
-    const { sessions, limits, isOpen, mayAccept, ticker } = this.#options
+    const { sessions, limits, isOpen, linksWith, mayAccept, ticker } = this.#options
     const session = sessions.find(id)
     if (typeof session === "string") return { code: session, wait: 0 }
-    if (!isOpen() || this.links >= limits.links) return { code: "busy", wait: fullWait }
+    const isFull = this.links >= limits.links || linksWith(session.peer) >= limits.perPeer
+    if (isFull || !isOpen()) return { code: "busy", wait: fullWait }
     if (tries < maxThreadTries && !mayAccept(tries, thread))
       return { code: "other_thread", wait: 0 }
     const wait = this.#rate.take(ticker.now())

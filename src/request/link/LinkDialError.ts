@@ -1,5 +1,6 @@
 /** Why there is no link to a peer, with what to do about it. */
 import type { NodeName, PeerKey } from "../../model/Names.ts"
+import { reasonOf } from "../../model/Reason.ts"
 import type { LinkRefusal } from "../wire/LinkPreface.ts"
 
 export type LinkDialErrorCode =
@@ -55,9 +56,9 @@ export const unreachable = (
   attempts: ReadonlyArray<DialFailure>
 ): LinkDialError => {
   const errors = attempts.flatMap(({ error }) => (error === undefined ? [] : [error]))
-  const cause = errors.length === 1 ? errors[0] : new AggregateError(errors)
-  const message = `no address of ${peerName} leads to it: ${told(attempts)}`
-  return new LinkDialError("unreachable", message, attempts, cause)
+  const what = `no address of ${peerName} leads to it`
+  const cause = errors.length === 1 ? errors[0] : new AggregateError(errors, what)
+  return new LinkDialError("unreachable", `${what}: ${told(attempts)}`, attempts, cause)
 }
 
 /** What each refusal means for who reads the log: the likely cause, and the mend. */
@@ -88,7 +89,7 @@ export const refusedBy = (
 }
 
 export const noSession = (peer: PeerKey, cause: unknown): LinkDialError => {
-  const why = cause instanceof Error ? cause.message : String(cause)
+  const why = reasonOf(cause)
   const message = `there is no session with the node ${peer} to make a link from: ${why}`
   return new LinkDialError("no_session", message, [], cause)
 }

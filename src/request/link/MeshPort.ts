@@ -5,6 +5,7 @@
  */
 import net from "node:net"
 import type { Ticker } from "../../model/Time.ts"
+import { linkReadMemory } from "../socket/ReadMemory.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
 import { prefaceFirstByte } from "../wire/LinkPreface.ts"
 import { MeshPortError, meshPortError } from "./MeshPortError.ts"
@@ -119,7 +120,7 @@ export class MeshPort {
   }
 
   #onSocket(accepted: net.Socket): void {
-    const reads = new SocketReads()
+    const reads = new SocketReads(linkReadMemory)
     const socket = reads.accept(accepted)
     if (socket.remoteAddress === undefined) {
       socket.destroy() // it is gone again

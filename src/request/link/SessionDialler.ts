@@ -70,7 +70,8 @@ export class SessionDialler {
       const step = steps.after(refusal.code, refusal.wait)
       if (step === undefined) throw refusedBy(session.peerName, refusal.code, failures)
       if (step === "renew") session = await this.#ask(peer, session, signal)
-      else if (step > 0) await pause(ticker, step, signal)
+      // Those who were sent away together do not come back together.
+      else if (step > 0) await pause(ticker, step * (1 + ticker.random() / 2), signal)
       // Who has answered comes first.
       order = [refusal.address, ...order.filter((it) => it !== refusal.address)]
     }

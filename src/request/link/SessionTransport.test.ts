@@ -2,9 +2,14 @@ import { randomBytes } from "node:crypto"
 import { once } from "node:events"
 import net from "node:net"
 import { afterEach, describe, expect, it, vi } from "@effect/vitest"
+
+import { noFields } from "../../model/Exchange.ts"
+
 import { isOwnShortage } from "../../model/OwnShortage.ts"
+
+import { reasonOf } from "../../model/Reason.ts"
 import type { Session } from "../../model/Session.ts"
-import { ManualTicker } from "../../testing/LinkTestPair.ts"
+import { httpCall, ManualTicker, postHead, Recorder, Served } from "../../testing/LinkTestPair.ts"
 import {
   type ChannelOwner,
   freshSecret,
@@ -17,6 +22,7 @@ import { DiallerPreface, encodeRefusal, type LinkRefusal } from "../wire/LinkPre
 import { RecordSealer } from "../wire/RecordCipher.ts"
 import { AddressAttempt } from "./AddressAttempt.ts"
 import { LinkDialError } from "./LinkDialError.ts"
+import { LinkPool } from "./LinkPool.ts"
 import { recordKinds } from "./SealedChannel.ts"
 import { parseTcpAddress } from "./TcpAddress.ts"
 
@@ -182,6 +188,38 @@ describe("links between request threads", () => {
     a.transport.disconnect(b.peer, new Error("silent"))
     expect(owners.map(({ closed }) => closed)).toEqual(["silent", "enough", "silent"])
     expect(a.transport.connectedPeers()).toEqual([])
+  })
+
+  it("carry the exchanges of link pools", async () => {
+    const pair = await hosts()
+    const { a, b, ticker } = pair
+    share(pair)
+    const served: Array<Served> = []
+    const poolOf = (host: SessionHost) =>
+      new LinkPool({
+        transport: host.transport,
+        ticker,
+        node: host.name,
+        serve: (call, receiver) => {
+          const exchange = new Served(call, receiver)
+          served.push(exchange)
+          return exchange
+        },
+        addressesOf: () => b.addresses
+      })
+    const [near, far] = [poolOf(a), poolOf(b)]
+    await far.listen()
+    const answer = new Recorder()
+    const stream = near.dispatchTo(b.peer)(httpCall(postHead()), answer)
+    stream.write(Buffer.alloc(100_000, "q"))
+    stream.end(noFields)
+    await eventually(() => expect(served[0]?.trailers).toBeDefined())
+    expect(served[0]?.bytes).toBe(100_000)
+    served[0]?.answer("well done")
+    await eventually(() => expect(answer.over).toBe(true))
+    expect(answer.text).toBe("well done")
+    b.sessions.endPeer(a.peer, "revoked")
+    await eventually(() => expect(near.isUp(b.peer)).toBe(false))
   })
 
   it("say which thread has answered, and which one was wished for", async () => {
@@ -527,19 +565,22 @@ describe("who calls", () => {
     expect(refusals(b)).toEqual({ busy: 1 })
   })
 
-  it("when there are all the links there may be is told to come back", async () => {
-    const pair = await hosts({}, { accept: { links: 1 } })
-    const { a, b, ticker } = pair
-    share(pair)
-    const first = await a.dial(b)
-    await acceptedBy(b)
-    const second = a.dial(b)
-    await eventually(() => expect(refusals(b)).toEqual({ busy: 1 }))
-    first.channel.close()
-    await eventually(() => expect(b.transport.counts.links).toBe(0))
-    await withTime(ticker, second)
-    await acceptedBy(b, 2)
-  })
+  it.each([{ links: 1 }, { perPeer: 1 }])(
+    "when there are all the links there may be is told to come back (%o)",
+    async (accept) => {
+      const pair = await hosts({}, { accept })
+      const { a, b, ticker } = pair
+      share(pair)
+      const first = await a.dial(b)
+      await acceptedBy(b)
+      const second = a.dial(b)
+      await eventually(() => expect(refusals(b)).toEqual({ busy: 1 }))
+      first.channel.close()
+      await eventually(() => expect(b.transport.counts.links).toBe(0))
+      await withTime(ticker, second)
+      await acceptedBy(b, 2)
+    }
+  )
 
   it("does not displace who shakes hands and goes on", async () => {
     const pair = await hosts({}, { accept: { handshakes: 2 } })
@@ -691,6 +732,8 @@ describe("dialling", () => {
     })
     const { name } = new SessionHost("B", ticker)
     expect(isOwnShortage(unreachable(name, [failure(full)]))).toBe(true)
-    expect(isOwnShortage(unreachable(name, [failure(new Error("x")), failure(full)]))).toBe(true)
+    const several = unreachable(name, [failure(new Error("x")), failure(full)])
+    expect(reasonOf(several)).not.toContain("AggregateError")
+    expect(isOwnShortage(several)).toBe(true)
   })
 })

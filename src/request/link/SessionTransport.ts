@@ -88,6 +88,7 @@ export class SessionTransport implements LinkTransport {
       limits: { ...defaultAcceptLimits, ...options.accept },
       mayAccept: options.mayAccept ?? (() => true),
       isOpen: () => this.#handler !== undefined && this.#stopped === undefined,
+      linksWith: (peer) => this.#links.get(peer)?.size ?? 0,
       onLink: (channel) => this.#onAccepted(channel),
       onGone: (channel) => this.#forget(channel)
     })

@@ -115,6 +115,21 @@ describe("sessions", () => {
     expect(link.ended).toBeUndefined()
   })
 
+  it("are dialled with for their time, also where a newer one has less of it", () => {
+    const { sut, clock, put } = make()
+    const long = put()
+    put(bob, clock.wall + 1_000)
+    clock.wall += 1_000
+    expect(sut.newest(bob)).toBe(long)
+  })
+
+  it("that no handshake could be made with are a bug, and said so at once", () => {
+    const { sut, session } = make()
+    for (const wrong of [{ secret: randomBytes(31) }, { id: "00" }, { id: "G".repeat(32) }]) {
+      expect(() => sut.put({ ...session(), ...wrong })).toThrow(RangeError)
+    }
+  })
+
   it("may be put twice, and are one", () => {
     const { sut, put } = make()
     const it = put()

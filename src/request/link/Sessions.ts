@@ -8,7 +8,14 @@
  * peer's says.
  */
 import type { NodeName, PeerKey } from "../../model/Names.ts"
-import type { Session, SessionId } from "../../model/Session.ts"
+import {
+  type Session,
+  type SessionId,
+  sessionIdBytes,
+  sessionSecretBytes
+} from "../../model/Session.ts"
+
+const isId = new RegExp(`^[0-9a-f]{${2 * sessionIdBytes}}$`)
 
 export interface SessionLimits {
   /** Of a peer: its oldest is forgotten for a newer one. Its links stay. Default 4. */
@@ -23,7 +30,7 @@ export interface SessionLimits {
   /**
    * Ephemeral keys that are remembered of a session, at most: the oldest goes first. A preface that
    * was recorded before so many others is answered again, once, which is of no use to who sends it:
-   * it cannot say hello (LinkPreface.ts). Default 256.
+   * it cannot say hello (LinkPreface.ts). So is one that comes to another thread. Default 256.
    */
   readonly ephemerals: number
 }
@@ -86,10 +93,13 @@ export class Sessions {
 
   /**
    * Takes a session; it is the one to dial its peer with from now on. False: it was ended before, or
-   * there is no room for another peer.
+   * there is no room for another peer. Throws on one that is malformed, which only a bug can make.
    */
   put(session: Session): boolean {
-    const { id, peer: key, peerName } = session
+    const { id, peer: key, peerName, secret } = session
+    if (!isId.test(id) || secret.length !== sessionSecretBytes) {
+      throw new RangeError(`the session ${id} with ${peerName} has ${secret.length} secret bytes`)
+    }
     if (this.#ended.has(id)) return false
     if (this.#byId.has(id)) return true
     const peer = this.#byPeer.get(key) ?? this.#newPeer(key, peerName)
@@ -111,8 +121,7 @@ export class Sessions {
 
   /** By which to dial. */
   newest(peer: PeerKey): Session | undefined {
-    const session = this.#byPeer.get(peer)?.known.at(-1)?.session
-    return session === undefined || this.#isOver(session) ? undefined : session
+    return this.#byPeer.get(peer)?.known.findLast(({ session }) => !this.#isOver(session))?.session
   }
 
   /** False: a handshake of this session has had this ephemeral key. */

@@ -7,7 +7,7 @@
  */
 import net from "node:net"
 import { free } from "../../model/Loan.ts"
-import { readInto } from "./ReadMemory.ts"
+import { readInto, readMemory } from "./ReadMemory.ts"
 
 const direct =
   process.platform !== "win32" &&
@@ -23,6 +23,12 @@ interface Accepted extends net.Socket {
 export class SocketReads {
   /** To be set before the event loop turns. The bytes are good until it returns. */
   onBytes: (bytes: Buffer) => void = () => undefined
+  readonly #memory: Buffer
+
+  /** `memory`: what is read into, shared with other sockets (ReadMemory.ts). */
+  constructor(memory: Buffer = readMemory) {
+    this.#memory = memory
+  }
 
   connect(options: net.TcpNetConnectOpts): net.Socket {
     if (direct) return net.connect({ ...options, onread: this.#onread })
@@ -39,7 +45,7 @@ export class SocketReads {
   }
 
   get #onread(): net.OnReadOpts {
-    return readInto((bytes) => this.onBytes(bytes))
+    return readInto((bytes) => this.onBytes(bytes), this.#memory)
   }
 
   #listen(socket: net.Socket): net.Socket {

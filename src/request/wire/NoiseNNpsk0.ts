@@ -14,10 +14,10 @@
 import {
   createCipheriv,
   createDecipheriv,
-  createHash,
   createPublicKey,
   diffieHellman,
   generateKeyPairSync,
+  hash,
   hkdfSync,
   type KeyObject
 } from "node:crypto"
@@ -89,7 +89,7 @@ class SymmetricState {
   }
 
   mixHash(data: Uint8Array): void {
-    this.#hash = createHash("sha256").update(this.#hash).update(data).digest()
+    this.#hash = hash("sha256", Buffer.concat([this.#hash, data]), "buffer")
   }
 
   mixKey(material: Uint8Array): void {
@@ -99,9 +99,9 @@ class SymmetricState {
   }
 
   mixKeyAndHash(material: Uint8Array): void {
-    const [chain, hash, key] = this.#derive(material, 3)
+    const [chain, mixed, key] = this.#derive(material, 3)
     this.#chain = chain!
-    this.mixHash(hash!)
+    this.mixHash(mixed!)
     this.#key = key!
   }
 

@@ -1,0 +1,42 @@
+/** How late the event loop of a thread runs: what every request through it waits beside its work. */
+import type { Histogram } from "./Cells.ts"
+import type { MetricRegistry } from "./Metrics.ts"
+
+/** Milliseconds between two looks. Seldom enough not to keep a host awake. */
+const lookEvery = 200
+
+/** Milliseconds the loop came too late. */
+const delayBounds: ReadonlyArray<number> = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000]
+
+export class LoopDelay {
+  readonly #delay: Histogram
+  readonly #interval: NodeJS.Timeout
+
+  /** `thread`: `mesh`, or the number of a request thread. Looks until it is stopped. */
+  constructor(registry: MetricRegistry, thread: string) {
+    this.#delay = registry
+      .histogram(
+        "skein_event_loop_delay_seconds",
+        `How late a timer of ${lookEvery} ms fired: the time one turn of a thread's event loop took. thread: mesh, or the number of a request thread.`,
+        ["thread"],
+        delayBounds
+      )
+      .cell({ thread })
+    let expected = performance.now() + lookEvery
+    this.#interval = setInterval(() => {
+      const now = performance.now()
+      this.#delay.record(Math.max(0, now - expected))
+      expected = now + lookEvery
+    }, lookEvery)
+    this.#interval.unref()
+  }
+
+  /** The 99th percentile since the start, ms. */
+  get p99(): number {
+    return this.#delay.quantile(0.99)
+  }
+
+  stop(): void {
+    clearInterval(this.#interval)
+  }
+}
