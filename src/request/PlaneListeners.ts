@@ -56,6 +56,7 @@ export class PlaneListeners {
         void this.#open(id, message.spec)
         return
       case "listen.stop":
+        this.#unwant(id)
         this.#ports.get(id)?.stop()
         // The system has it back when this turn's sockets are closed.
         setImmediate(() => this.#options.post({ type: "listen.stopped", id }))
@@ -137,6 +138,7 @@ export class PlaneListeners {
   }
 
   async #drain(id: number, deadline: number): Promise<void> {
+    this.#unwant(id)
     try {
       await this.#ports.get(id)?.drain(deadline)
     } finally {
@@ -144,9 +146,14 @@ export class PlaneListeners {
     }
   }
 
-  #close(id: number): void {
+  /** One that is still being opened, by a thread that has just begun, is closed when it is there. */
+  #unwant(id: number): void {
     const opening = this.#opening.get(id)
     if (opening !== undefined) opening.unwanted = true
+  }
+
+  #close(id: number): void {
+    this.#unwant(id)
     this.#ports.get(id)?.close()
     this.#ports.delete(id)
   }
