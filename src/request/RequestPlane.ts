@@ -10,6 +10,7 @@ import type { Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
 import { MeshViewReplica } from "../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
+import type { Policy } from "../model/Policy.ts"
 import type { Session } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
 import { AccessLines } from "./cells/AccessLines.ts"
@@ -29,9 +30,11 @@ import { makeOutbound, type Outbound } from "./outbound/Outbound.ts"
 import { PeerBook } from "./PeerBook.ts"
 import { answer } from "./PlaneAnswers.ts"
 import { PlaneListeners } from "./PlaneListeners.ts"
-import type { FromPlane, PlaneSetup, ToPlane } from "./PlaneMessages.ts"
+import type { FromPlane, PlaneFact, PlaneSetup, ToPlane } from "./PlaneMessages.ts"
+import { policyShare } from "./policy/PolicyShare.ts"
 import { SessionNeeds } from "./SessionNeeds.ts"
 import { SocketBudget } from "./socket/SocketBudget.ts"
+import { SilenceError } from "./wire/LinkSession.ts"
 
 export interface PlaneEnvironment {
   readonly ticker: Ticker
@@ -46,7 +49,7 @@ export class RequestPlane {
   readonly #observer: NodeObserver
   readonly #reporter: ThreadReporter
   readonly #delay: LoopDelay
-  readonly #index: number
+  readonly #setup: PlaneSetup
   readonly #sockets = new SocketBudget()
   readonly #view = new MeshViewReplica()
   readonly #peers: PeerBook
@@ -66,7 +69,7 @@ export class RequestPlane {
     const { post, ticker } = environment
     const { index, self, threads } = setup
     this.#environment = environment
-    this.#index = index
+    this.#setup = setup
     this.#delay = new LoopDelay(this.metrics, String(index))
     const log: Log = (level, message, fields) => post({ type: "log", level, message, fields })
     const onDefect = (error: unknown) =>
@@ -99,6 +102,7 @@ export class RequestPlane {
       metrics: this.metrics,
       observer: this.#observer,
       callerName: (peer) => this.#peers.nameOf(peer),
+      threads,
       sockets: this.#sockets.programs
     })
     this.#transport = new SessionTransport({
@@ -125,7 +129,7 @@ export class RequestPlane {
       self: selfOf(self),
       view: this.#view,
       policies: new Map(),
-      defaultPolicy: setup.defaultPolicy,
+      defaultPolicy: policyShare(setup.defaultPolicy, setup),
       ticker,
       metrics: this.metrics,
       observer: this.#observer,
@@ -134,7 +138,10 @@ export class RequestPlane {
       whyMissing: (service) => this.#missing.get(service)
     })
     this.#pool.onUp((peer) => this.#outbound.peerUp(peer))
-    this.#pool.onDown((peer) => this.#outbound.peerDown(peer))
+    this.#pool.onDown((peer, cause) => {
+      this.#outbound.peerDown(peer)
+      if (cause instanceof SilenceError) post({ type: "fact", fact: { kind: "silent", peer } })
+    })
     this.#relay = new ForeignRelay(post)
     this.#listeners = new PlaneListeners({
       ...{ setup, ticker, log, post },
@@ -160,7 +167,7 @@ export class RequestPlane {
         this.#view.apply(message.change)
         return
       case "policies":
-        this.#outbound.setPolicies(message.policies)
+        this.#outbound.setPolicies(this.#shares(message.policies))
         return
       case "services":
         this.#inbound.setServices(message.services)
@@ -184,6 +191,7 @@ export class RequestPlane {
         this.#needs.none(message.peer, message.reason)
         return
       case "fact":
+        this.#learn(message.fact)
         return
       case "missing":
         if (message.reason === undefined) this.#missing.delete(message.service)
@@ -259,8 +267,23 @@ export class RequestPlane {
     this.#needs.have(session)
   }
 
+  /** What another thread of this node has found out. */
+  #learn(fact: PlaneFact): void {
+    switch (fact.kind) {
+      case "silent":
+        this.#pool.doubt(fact.peer)
+    }
+  }
+
   #forget(peer: PeerKey): void {
     this.#peers.forget(peer)
+  }
+
+  /** What a policy allows the host once, this thread has a part of. */
+  #shares(policies: ReadonlyMap<ServiceName, Policy>): ReadonlyMap<ServiceName, Policy> {
+    return new Map(
+      Array.from(policies, ([service, policy]) => [service, policyShare(policy, this.#setup)])
+    )
   }
 
   /** Others are told to open nothing more here; what runs goes on. */
@@ -275,7 +298,7 @@ export class RequestPlane {
 
   #answer({ id, question }: Extract<ToPlane, { readonly type: "ask" }>): void {
     const rows = answer(question, {
-      index: this.#index,
+      index: this.#setup.index,
       delay: this.#delay,
       inbound: this.#inbound,
       outbound: this.#outbound,

@@ -103,6 +103,11 @@ export class LinkPool {
     if (peer !== this.#options.transport.self) this.#peer(peer).warm()
   }
 
+  /** Another thread finds the peer silent: is it so here? */
+  doubt(peer: PeerKey): void {
+    this.#peers.get(peer)?.doubt()
+  }
+
   /** Where calls for endpoints of this peer go. To be kept: the same for as long as one likes. */
   dispatchTo(peer: PeerKey): Dispatch {
     return (call, receiver) => this.#peer(peer).dispatch(call, receiver)

@@ -148,6 +148,11 @@ export class PeerLink {
     return this.#spares.dispatch(call, receiver)
   }
 
+  /** Another thread finds the peer silent. */
+  doubt(): void {
+    this.#link?.session.doubt()
+  }
+
   closeIfUnused(): void {
     const { ticker, limits } = this.#context
     const link = this.#link
