@@ -76,6 +76,20 @@ describe("a change is judged by the ratio to the reference", () => {
     expect(compareResults(before, failed).missing).toEqual(["get-64: 3 requests failed"])
   })
 
+  test("each way of running Skein is judged, and what it is divided by beside it is not asked", () => {
+    const ways = (two: number) => [
+      row("skein, 1 thread", [80, 80]),
+      row("skein, 2 threads", [two, two], { over: "skein, 1 thread" }),
+      row("haproxy", [20, 20]),
+      row("haproxy, 2 threads", [two, two], { over: "haproxy" })
+    ]
+    const { findings } = compareResults(result(ways(90)), result(ways(120)))
+    expect(findings.map((it) => [it.case, it.regressed])).toEqual([
+      ["get-64, skein, 1 thread", false],
+      ["get-64, skein, 2 threads", true]
+    ])
+  })
+
   test("the text names what became worse", () => {
     const before = result([row("skein", [80, 80]), haproxy])
     const now = result([row("skein", [100, 100]), haproxy])
@@ -94,6 +108,17 @@ describe("results", () => {
     expect(text).toMatch(/^get-64 +skein +80\.0 +×4\.00 +±4 % +12500 +2 FAILED$/m)
     expect(text).toMatch(/^ +haproxy +20\.0 +±0 % +50000$/m)
     expect(text).toContain("absent: envoy: no wheel")
+  })
+
+  test("what is divided by another of its kind has a column for that, and only then", () => {
+    const own = row("skein, 2 threads", [88, 88, 88], { over: "skein, 1 thread" })
+    const text = describeResult(result([row("skein, 1 thread", [80, 80, 80]), own, haproxy]))
+    expect(text).toMatch(/CPU µs\/request +\/ haproxy +\/ own +spread/)
+    expect(text).toMatch(/^get-64 +skein, 1 thread +80\.0 +×4\.00 +±0 % +12500$/m)
+    expect(text).toMatch(/^ +skein, 2 threads +88\.0 +×4\.40 +×1\.10 +±0 % +11364$/m)
+    expect(describeResult(result([haproxy]))).not.toContain("/ own")
+    const lines = markdownOf(result([own, haproxy])).split("\n")
+    expect(new Set(lines.map((line) => line.split("|").length)).size).toBe(1)
   })
 
   test("the document's table has a rule below its head", () => {

@@ -2,7 +2,7 @@
  * Whether a change made something worse. Machines and their moments differ, so what is compared
  * is how far apart two peers were in one run with how far apart they were in another.
  */
-import { findRow, type Measure, type Result, type Row } from "./Result.ts"
+import { findRow, isSkein, type Measure, type Result, type Row } from "./Result.ts"
 import { table } from "./ResultTable.ts"
 import { median, ratios, spread } from "./Statistics.ts"
 
@@ -65,21 +65,22 @@ export const compareResults = (before: Result, now: Result): Comparison => {
   const findings: Array<Finding> = []
   const missing: Array<string> = []
   for (const row of now.rows) {
-    if (row.peer !== "skein") continue
+    if (!isSkein(row)) continue
+    const name = row.peer === "skein" ? row.case : `${row.case}, ${row.peer}`
     const old = findRow(before, row.case, row.peer)
     if (old === undefined) {
-      missing.push(`${row.case}: not in the baseline`)
+      missing.push(`${name}: not in the baseline`)
       continue
     }
-    if (row.errors > 0) missing.push(`${row.case}: ${row.errors} requests failed`)
+    if (row.errors > 0) missing.push(`${name}: ${row.errors} requests failed`)
     for (const measure of now.measures) {
       if (measure.judged === false) continue
       const then = standing(before, old, measure)
       const today = standing(now, row, measure)
       if (then === undefined || today === undefined) {
-        missing.push(`${row.case}, ${measure.label}: no ${now.reference ?? "figures"} in one run`)
+        missing.push(`${name}, ${measure.label}: no ${now.reference ?? "figures"} in one run`)
       } else {
-        findings.push(find(then, today, row.case, measure, measure.judged))
+        findings.push(find(then, today, name, measure, measure.judged))
       }
     }
   }

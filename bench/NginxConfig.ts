@@ -1,13 +1,13 @@
-/** What every nginx of the bench has in common: one worker, no access log, files in a directory. */
+/** What every nginx of the bench has in common: its workers, no access log, files in a directory. */
 
 /** A worker started by root would be another user, who may not read a temporary directory. */
 const user = process.getuid?.() === 0 ? "user root;\n" : ""
 
 /** `http` goes into the http block. */
-export const nginxConfig = (directory: string, http: string): string => `daemon off;
+export const nginxConfig = (directory: string, http: string, workers = 1): string => `daemon off;
 ${user}pid ${directory}/pid;
 error_log ${directory}/error.log;
-worker_processes 1;
+worker_processes ${workers};
 worker_rlimit_nofile 20000;
 events { worker_connections 16384; }
 http {

@@ -3,6 +3,9 @@ import { baseline, readCommandLine, WrongUsage } from "./Options.ts"
 import { wantedPeers } from "./peers/Peers.ts"
 import { casesOf } from "./Question.ts"
 import { http } from "./questions/Http.ts"
+import { policy } from "./questions/Policy.ts"
+import { soak } from "./questions/Soak.ts"
+import { startup } from "./questions/Startup.ts"
 
 const options = (...args: ReadonlyArray<string>) => readCommandLine(args).options(http)
 
@@ -32,7 +35,46 @@ describe("the command line", () => {
     expect(options("http", "--sources").built).toBe(false)
   })
 
+  test("what --quick means is the question's to say", () => {
+    const question = { ...http, quick: { rounds: 3, seconds: 2 } }
+    expect(readCommandLine(["http", "--quick"]).options(question)).toMatchObject(question.quick)
+    expect(readCommandLine(["http"]).options(question)).toMatchObject(http.defaults)
+  })
+
+  test("numbers of threads are kept in the order in which they were said", () => {
+    expect(options("http").threads).toBeUndefined()
+    expect(options("http", "--threads", "1,4,2")).toMatchObject({
+      threads: [1, 4, 2],
+      peerThreads: undefined
+    })
+    expect(options("http", "--threads", "2", "--peer-threads", "1,2")).toMatchObject({
+      threads: [2],
+      peerThreads: [1, 2]
+    })
+  })
+
   test.each([
+    [policy, ["--threads", "1"], "policy runs no node with threads"],
+    [soak, ["--threads", "1,2"], "soak runs with one number of threads"],
+    [soak, ["--peer-threads", "2"], "soak measures no peers with threads"],
+    [startup, ["--peer-threads", "2"], "startup measures no peers with threads"]
+  ])("threads that a question has no use for are refused", (question, args, why) => {
+    const read = () => readCommandLine([question.name, ...args]).options(question)
+    expect(read).toThrow(WrongUsage)
+    expect(read).toThrow(why)
+  })
+
+  test("one number of threads is as good as none to a question that takes one", () => {
+    expect(readCommandLine(["soak", "--threads", "2"]).options(soak).threads).toEqual([2])
+  })
+
+  test.each([
+    [["http", "--threads", "0"], "--threads 0: 0 is not a whole number from 1 to 64"],
+    [["http", "--threads", "1,auto"], "auto is not a whole number"],
+    [["http", "--threads", "1,"], "not a whole number"],
+    [["http", "--threads", "65"], "from 1 to 64"],
+    [["http", "--threads", "2,2"], "stands there twice"],
+    [["http", "--peer-threads", "1.5"], "--peer-threads 1.5"],
     [["http", "--rounds", "0"], "--rounds 0"],
     [["http", "--rounds", "1.5"], "not a whole number"],
     [["http", "--seconds", "x"], "--seconds x"],

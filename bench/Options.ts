@@ -8,6 +8,9 @@ import type { BenchOptions, Question } from "./Question.ts"
 /** Kept in the repository: what `--compare` and `--save` mean when no file is named. */
 export const baseline = join(import.meta.dirname, "baseline.json")
 
+/** Of a node or a peer: more is a slip of the finger, and each is a pair of processes of its own. */
+const mostThreads = 64
+
 export class WrongUsage extends Error {}
 
 export interface CommandLine {
@@ -32,6 +35,17 @@ const whole = (name: string, text: string | undefined): number | undefined => {
   throw new WrongUsage(`--${name} ${text}: not a whole number`)
 }
 
+/** `1,2,4`, each once. */
+const counts = (name: string, text: string | undefined): ReadonlyArray<number> | undefined => {
+  const values = text?.split(",").map((one) => {
+    const value = Number(one)
+    if (Number.isInteger(value) && value >= 1 && value <= mostThreads) return value
+    throw new WrongUsage(`--${name} ${text}: ${one} is not a whole number from 1 to ${mostThreads}`)
+  })
+  if (new Set(values).size === (values?.length ?? 0)) return values
+  throw new WrongUsage(`--${name} ${text}: one of them stands there twice`)
+}
+
 const isPeer = (text: string): text is PeerName => peerNames.some((name) => name === text)
 
 const peersOf = (text: string | undefined): ReadonlyArray<PeerName> | undefined =>
@@ -47,6 +61,24 @@ const withFiles = (args: ReadonlyArray<string>): Array<string> =>
     const bare = (arg === "--compare" || arg === "--save") && (next ?? "--").startsWith("--")
     return bare ? [arg, baseline] : [arg]
   })
+
+const quick = { rounds: 2, seconds: 1 }
+
+/** What a question has no use for is refused: a table without it would look like an answer to it. */
+const checkThreads = (
+  { name, threads: takes }: Question,
+  threads: ReadonlyArray<number> | undefined,
+  peerThreads: ReadonlyArray<number> | undefined
+): void => {
+  if (peerThreads !== undefined && takes !== "pairs") {
+    throw new WrongUsage(`--peer-threads: ${name} measures no peers with threads`)
+  }
+  if (threads === undefined) return
+  if (takes === undefined) throw new WrongUsage(`--threads: ${name} runs no node with threads`)
+  if (takes === "node" && threads.length > 1) {
+    throw new WrongUsage(`--threads ${threads.join(",")}: ${name} runs with one number of threads`)
+  }
+}
 
 /** Throws WrongUsage. */
 export const readCommandLine = (args: ReadonlyArray<string>): CommandLine => {
@@ -64,6 +96,8 @@ export const readCommandLine = (args: ReadonlyArray<string>): CommandLine => {
         peers: text,
         cases: text,
         profile: text,
+        threads: text,
+        "peer-threads": text,
         compare: text,
         save: text,
         quick: flag,
@@ -86,21 +120,29 @@ export const readCommandLine = (args: ReadonlyArray<string>): CommandLine => {
   const seconds = positive("seconds", values.seconds)
   const minutes = positive("minutes", values.minutes)
   const peers = peersOf(values.peers)
+  const threads = counts("threads", values.threads)
+  const peerThreads = counts("peer-threads", values["peer-threads"])
   return {
     // A comparison without a question is about the one that matters most.
     question: positionals[0] ?? (values.compare === undefined ? undefined : "http"),
     compare: values.compare,
     save: values.save,
     markdown: values.markdown,
-    options: ({ defaults }) => ({
-      rounds: rounds ?? (values.quick ? 2 : defaults.rounds),
-      seconds: seconds ?? (values.quick ? 1 : defaults.seconds),
-      minutes: minutes ?? (values.quick ? 2 : 30),
-      quick: values.quick,
-      built: !values.sources,
-      peers,
-      cases: values.cases?.split(","),
-      profiles: values.profile
-    })
+    options: (question) => {
+      checkThreads(question, threads, peerThreads)
+      const usual = values.quick ? (question.quick ?? quick) : question.defaults
+      return {
+        rounds: rounds ?? usual.rounds,
+        seconds: seconds ?? usual.seconds,
+        minutes: minutes ?? (values.quick ? 2 : 30),
+        quick: values.quick,
+        built: !values.sources,
+        peers,
+        cases: values.cases?.split(","),
+        profiles: values.profile,
+        threads,
+        peerThreads
+      }
+    }
   }
 }

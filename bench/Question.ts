@@ -15,6 +15,10 @@ export interface BenchOptions {
   readonly built: boolean
   /** Write CPU profiles of the Skein nodes here. */
   readonly profiles: string | undefined
+  /** Run Skein once for each of these numbers of request threads; undefined: once, as it comes. */
+  readonly threads: ReadonlyArray<number> | undefined
+  /** The same of the peers that have threads or workers; undefined: with one. */
+  readonly peerThreads: ReadonlyArray<number> | undefined
 }
 
 export interface Bench {
@@ -45,6 +49,13 @@ export interface Question {
   readonly cases: ReadonlyArray<string>
   /** What it takes when the command line does not say. */
   readonly defaults: { readonly rounds: number; readonly seconds: number }
+  /** What `--quick` means. Default: 2 rounds of 1 s. */
+  readonly quick?: { readonly rounds: number; readonly seconds: number }
+  /**
+   * Of what threads may be asked: Skein and its peers side by side, several ways of running a node,
+   * one such way. Default: of nothing.
+   */
+  readonly threads?: "pairs" | "nodes" | "node"
   readonly answer: (bench: Bench) => Promise<Answer>
 }
 

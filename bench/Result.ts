@@ -23,9 +23,18 @@ export const Row = Schema.Struct({
   peer: Schema.NonEmptyString,
   rounds: Schema.Record({ key: Schema.String, value: Schema.Array(Schema.Finite) }),
   /** Failed requests in all rounds: figures beside them mean little, and the table marks them. */
-  errors: Schema.NonNegativeInt
+  errors: Schema.NonNegativeInt,
+  /**
+   * The row of the same case, by its peer, that this one is divided by too: the same program with
+   * fewer threads, or without what is asked about.
+   */
+  over: Schema.optionalWith(Schema.NonEmptyString, { exact: true })
 })
 export type Row = typeof Row.Type
+
+/** `skein`, or one of several ways of running it: `skein, 2 threads`. */
+export const isSkein = ({ peer }: Pick<Row, "peer">): boolean =>
+  peer === "skein" || peer.startsWith("skein, ")
 
 export const Result = Schema.Struct({
   question: Schema.NonEmptyString,

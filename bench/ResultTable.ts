@@ -29,9 +29,13 @@ const over = (row: Row, reference: Row | undefined, measure: Measure): string =>
   return Number.isFinite(share) ? `×${share.toFixed(2)}` : ""
 }
 
+/** Some row is divided by another of its own kind. */
+const hasOwn = ({ rows }: Result): boolean => rows.some(({ over }) => over !== undefined)
+
 const cells = (row: Row, result: Result): ReadonlyArray<string> => {
   const reference =
     result.reference === undefined ? undefined : findRow(result, row.case, result.reference)
+  const own = row.over === undefined ? undefined : findRow(result, row.case, row.over)
   return result.measures.flatMap((measure) => {
     const values = row.rounds[measure.key]
     const cell = figure(values, measure.digits)
@@ -39,6 +43,7 @@ const cells = (row: Row, result: Result): ReadonlyArray<string> => {
     return [
       cell,
       ...(result.reference === undefined ? [] : [over(row, reference, measure)]),
+      ...(hasOwn(result) ? [over(row, own, measure)] : []),
       values === undefined || values.length < 2 ? "" : `±${percent(spread(values))}`
     ]
   })
@@ -47,7 +52,12 @@ const cells = (row: Row, result: Result): ReadonlyArray<string> => {
 const heads = (result: Result): ReadonlyArray<string> =>
   result.measures.flatMap(({ label, judged }) => {
     if (judged === false) return [label]
-    return [label, ...(result.reference === undefined ? [] : [`/ ${result.reference}`]), "spread"]
+    return [
+      label,
+      ...(result.reference === undefined ? [] : [`/ ${result.reference}`]),
+      ...(hasOwn(result) ? ["/ own"] : []),
+      "spread"
+    ]
   })
 
 const rowsOf = (result: Result): ReadonlyArray<ReadonlyArray<string>> => [

@@ -14,6 +14,7 @@ import { endedUnasked, stopAll } from "../test/fixtures/Processes.ts"
 import { compareResults, describeComparison, hasRegressed } from "./Compare.ts"
 import { Interrupted, unlessInterrupted } from "./Interruption.ts"
 import { baseline, type CommandLine, readCommandLine, WrongUsage } from "./Options.ts"
+import { threadsVariable } from "./peers/SkeinPair.ts"
 import type { Bench, Question } from "./Question.ts"
 import { bulk } from "./questions/Bulk.ts"
 import { connections } from "./questions/Connections.ts"
@@ -49,7 +50,7 @@ const usage = (): string =>
   [
     "npm run bench -- QUESTION [--quick] [--rounds N] [--seconds N] [--minutes N] [--peers a,b]",
     "                 [--cases a,b] [--sources] [--compare [FILE]] [--save [FILE]]",
-    "                 [--profile DIR] [--markdown]",
+    "                 [--threads 1,2,4] [--peer-threads 1,2,4] [--profile DIR] [--markdown]",
     "",
     table(
       [
@@ -75,6 +76,11 @@ const ask = async (question: Question, line: CommandLine): Promise<Result> => {
     throw new WrongUsage("the bench reads processor time from /proc, which only Linux has")
   }
   const options = line.options(question)
+  if (options.threads === undefined && process.env[threadsVariable] !== undefined) {
+    throw new WrongUsage(
+      `${threadsVariable} is set, and would change what is measured without the result saying so: unset it, or say --threads ${process.env[threadsVariable]}`
+    )
+  }
   await using stack = new AsyncDisposableStack()
   stack.defer(stopAll)
   const directory = mkdtempSync(join(tmpdir(), "skein-bench-"))

@@ -1,4 +1,4 @@
-/** Envoy twice: HTTP/1.1 in, mTLS with HTTP/2 between, HTTP/1.1 out; one worker thread, no logs. */
+/** Envoy twice: HTTP/1.1 in, mTLS with HTTP/2 between, HTTP/1.1 out; one worker thread unless more are asked for, no logs. */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { freePort } from "../../test/fixtures/Processes.ts"
@@ -117,18 +117,19 @@ export const serverConfig = (port: number, upstream: number, certificates: Certi
   }
 })
 
-export const envoyArguments = (file: string): ReadonlyArray<string> => [
-  ...["--config-path", file, "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
+export const envoyArguments = (file: string, workers = 1): ReadonlyArray<string> => [
+  ...["--config-path", file, "--concurrency", String(workers)],
+  ...["--disable-hot-restart", "--log-level", "error"]
 ]
 
-export const startEnvoy: StartPair = async ({ directory, upstream, certificates }) => {
+export const startEnvoy: StartPair = async ({ directory, upstream, certificates, threads }) => {
   const command = await findEnvoy()
   mkdirSync(directory, { recursive: true })
   const ports = { client: await freePort(), server: await freePort() }
   const program = (name: string, config: object): Program => {
     const file = join(directory, `${name}.json`)
     writeFileSync(file, JSON.stringify(config))
-    return { command, args: envoyArguments(file) }
+    return { command, args: envoyArguments(file, threads) }
   }
   const app = Number(upstream.slice(upstream.lastIndexOf(":") + 1))
   return startPair(

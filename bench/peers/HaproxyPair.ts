@@ -1,4 +1,4 @@
-/** HAProxy twice: HTTP/1.1 in, mTLS with HTTP/2 between, HTTP/1.1 out; one thread each, no logs. */
+/** HAProxy twice: HTTP/1.1 in, mTLS with HTTP/2 between, HTTP/1.1 out; one thread each unless more are asked for, no logs. */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { freePort } from "../../test/fixtures/Processes.ts"
@@ -6,8 +6,8 @@ import { type Certificates, serverName } from "../Certificates.ts"
 import { toolOf } from "../Tools.ts"
 import { type Program, type StartPair, startPair } from "./Peer.ts"
 
-const common = `global
-  nbthread 1
+const common = (threads: number): string => `global
+  nbthread ${threads}
   maxconn 8000
 defaults
   mode http
@@ -18,8 +18,13 @@ defaults
   http-reuse always
 `
 
-export const clientConfig = (port: number, server: number, certificates: Certificates): string =>
-  `${common}
+export const clientConfig = (
+  port: number,
+  server: number,
+  certificates: Certificates,
+  threads = 1
+): string =>
+  `${common(threads)}
 frontend in
   bind 127.0.0.1:${port} backlog 16384
   default_backend out
@@ -27,8 +32,13 @@ backend out
   server far 127.0.0.1:${server} ssl alpn h2 crt ${certificates.client.bundle} ca-file ${certificates.ca} verify required sni str(${serverName}) verifyhost ${serverName}
 `
 
-export const serverConfig = (port: number, upstream: string, certificates: Certificates): string =>
-  `${common}
+export const serverConfig = (
+  port: number,
+  upstream: string,
+  certificates: Certificates,
+  threads = 1
+): string =>
+  `${common(threads)}
 frontend in
   bind 127.0.0.1:${port} ssl crt ${certificates.server.bundle} ca-file ${certificates.ca} verify required alpn h2
   default_backend out
@@ -36,7 +46,8 @@ backend out
   server app ${upstream}
 `
 
-export const startHaproxy: StartPair = async ({ directory, upstream, certificates, tools }) => {
+export const startHaproxy: StartPair = async (site) => {
+  const { directory, upstream, certificates, tools, threads = 1 } = site
   mkdirSync(directory, { recursive: true })
   const ports = { client: await freePort(), server: await freePort() }
   const program = (name: string, text: string): Program => {
@@ -47,7 +58,7 @@ export const startHaproxy: StartPair = async ({ directory, upstream, certificate
   return startPair(
     "haproxy",
     ports.client,
-    program("client", clientConfig(ports.client, ports.server, certificates)),
-    program("server", serverConfig(ports.server, upstream, certificates))
+    program("client", clientConfig(ports.client, ports.server, certificates, threads)),
+    program("server", serverConfig(ports.server, upstream, certificates, threads))
   )
 }

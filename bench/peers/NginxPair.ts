@@ -1,6 +1,7 @@
 /**
  * nginx twice: HTTP/1.1 in, mTLS with HTTP/1.1 and keep-alive between (it speaks no HTTP/2 to
- * upstreams), HTTP/1.1 out; one worker each, no logs, nothing buffered on disk.
+ * upstreams), HTTP/1.1 out; one worker each unless more are asked for, no logs, nothing buffered on
+ * disk.
  */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -18,10 +19,18 @@ const relay = `proxy_http_version 1.1;
 const upstreamBlock = (address: string): string =>
   `  upstream next { server ${address}; keepalive 8192; keepalive_requests 100000000; }`
 
-export const clientHttp = (port: number, server: string, certificates: Certificates): string =>
+/** One listening socket shared by several workers would leave most connections to one of them. */
+const sharing = (workers: number): string => (workers > 1 ? " reuseport" : "")
+
+export const clientHttp = (
+  port: number,
+  server: string,
+  certificates: Certificates,
+  workers = 1
+): string =>
   `${upstreamBlock(server)}
   server {
-    listen 127.0.0.1:${port} backlog=16384;
+    listen 127.0.0.1:${port} backlog=16384${sharing(workers)};
     location / {
       proxy_pass https://next;
       proxy_ssl_certificate ${certificates.client.certificate};
@@ -35,10 +44,15 @@ export const clientHttp = (port: number, server: string, certificates: Certifica
     }
   }`
 
-export const serverHttp = (port: number, upstream: string, certificates: Certificates): string =>
+export const serverHttp = (
+  port: number,
+  upstream: string,
+  certificates: Certificates,
+  workers = 1
+): string =>
   `${upstreamBlock(upstream)}
   server {
-    listen 127.0.0.1:${port} ssl backlog=16384;
+    listen 127.0.0.1:${port} ssl backlog=16384${sharing(workers)};
     ssl_certificate ${certificates.server.certificate};
     ssl_certificate_key ${certificates.server.key};
     ssl_client_certificate ${certificates.ca};
@@ -50,20 +64,21 @@ export const serverHttp = (port: number, upstream: string, certificates: Certifi
     }
   }`
 
-export const startNginxPair: StartPair = async ({ directory, upstream, certificates, tools }) => {
+export const startNginxPair: StartPair = async (site) => {
+  const { directory, upstream, certificates, tools, threads: workers = 1 } = site
   const ports = { client: await freePort(), server: await freePort() }
   const program = (name: string, http: string): Program => {
     const own = join(directory, name)
     mkdirSync(own, { recursive: true })
     const file = join(own, "nginx.conf")
-    writeFileSync(file, nginxConfig(own, http))
+    writeFileSync(file, nginxConfig(own, http, workers))
     return { command: toolOf(tools, "nginx"), args: ["-p", own, "-c", file] }
   }
   const far = `127.0.0.1:${ports.server}`
   return startPair(
     "nginx",
     ports.client,
-    program("client", clientHttp(ports.client, far, certificates)),
-    program("server", serverHttp(ports.server, upstream, certificates))
+    program("client", clientHttp(ports.client, far, certificates, workers)),
+    program("server", serverHttp(ports.server, upstream, certificates, workers))
   )
 }

@@ -3,6 +3,7 @@
  * side, with mutual TLS (Skein: Noise) between them, as a mesh would put them on two hosts.
  */
 import { request } from "node:http"
+import type { Host } from "../../test/fixtures/Mesh.ts"
 import { type Running, start, until } from "../../test/fixtures/Processes.ts"
 import type { Certificates } from "../Certificates.ts"
 import { ProcessTree } from "../ProcessTree.ts"
@@ -24,20 +25,39 @@ export interface Site {
   readonly built: boolean
   /** Write CPU profiles of both Skein nodes here. */
   readonly profiles: string | undefined
+  /** Threads or workers of each side; undefined: one, and for Skein what it takes by itself. */
+  readonly threads: number | undefined
 }
 
 export interface Pair {
   readonly name: PeerName
+  /** In tables: the name, and how it runs where it runs in several ways. */
+  readonly label: string
+  /** Label of the pair that this one is also divided by: the same with fewer threads. */
+  readonly over: string | undefined
   /** host:port where requests enter. */
   readonly entry: string
   /** What requests carry as Host. */
   readonly host: string
   /** Both proxies; undefined where there are none. */
   readonly sides: { readonly client: ProcessTree; readonly server: ProcessTree } | undefined
+  /** Skein's nodes, the caller's side first. */
+  readonly nodes?: ReadonlyArray<Host>
   stop(): Promise<unknown>
 }
 
-export type StartPair = (site: Site) => Promise<Pair>
+/** What a row of figures about the pair begins with. */
+export const rowHead = (name: string, { label, over }: Pick<Pair, "label" | "over">) => ({
+  case: name,
+  peer: label,
+  ...(over === undefined ? {} : { over }),
+  errors: 0
+})
+
+/** What a peer itself knows of its pair. */
+export type StartedPair = Omit<Pair, "label" | "over">
+
+export type StartPair = (site: Site) => Promise<StartedPair>
 
 /** The peer cannot be had on this machine; the others go on without it. */
 export class PeerAbsent extends Error {
@@ -109,7 +129,7 @@ export const startPair = async (
   port: number,
   client: Program,
   server: Program
-): Promise<Pair> => {
+): Promise<StartedPair> => {
   const run = (side: string, { command, args, env }: Program) =>
     start(command, args, { what: `${name}'s ${side} side`, ...(env === undefined ? {} : { env }) })
   const sides = { server: run("server", server), client: run("client", client) }

@@ -12,6 +12,7 @@ import { startNginxPair } from "./NginxPair.ts"
 import { startNodePair } from "./NodePair.ts"
 import { type Pair, PeerAbsent, type PeerName, type StartPair } from "./Peer.ts"
 import { startSkein } from "./SkeinPair.ts"
+import { waysOf } from "./Ways.ts"
 
 const starters: Readonly<Record<PeerName, StartPair>> = {
   skein: startSkein,
@@ -39,23 +40,24 @@ export const startField = async (bench: Bench, names: ReadonlyArray<PeerName>): 
   stack.defer(async () => void (await upstream.stop()))
   const pairs: Array<Pair> = []
   const absent: Array<{ peer: string; why: string }> = []
-  for (const name of names) {
-    say(`starting ${name}`)
+  for (const { name, threads, label, over } of names.flatMap((name) => waysOf(name, options))) {
+    say(`starting ${label}`)
     const site = {
-      directory: join(directory, name),
+      directory: join(directory, label.replaceAll(/[, ]+/g, "-")),
       upstream: upstream.address,
       certificates,
       tools,
       built: options.built,
-      profiles: options.profiles
+      profiles: options.profiles,
+      threads
     }
     try {
-      const pair = await starters[name](site)
+      const pair = { ...(await starters[name](site)), label, over }
       stack.defer(async () => void (await pair.stop()))
       pairs.push(pair)
     } catch (cause) {
       if (!(cause instanceof PeerAbsent)) throw cause
-      absent.push({ peer: name, why: cause.message })
+      absent.push({ peer: label, why: cause.message })
     }
   }
   return { upstream, pairs, absent }

@@ -19,15 +19,33 @@ export const builtProgram = (): string => {
   return build
 }
 
-const host = (name: string, { built, profiles }: Site): HostOptions => ({
-  runtime: [
-    process.execPath,
-    ...runtimeFlags,
-    ...(profiles === undefined
-      ? []
-      : ["--cpu-prof", "--cpu-prof-dir", profiles, "--cpu-prof-name", `${name}.cpuprofile`])
-  ],
-  ...(built ? { program: builtProgram() } : {})
+/** What tells a node how many request threads it has. */
+export const threadsVariable = "SKEIN_THREADS"
+
+/** The program and arguments before the node's own; `threads` undefined: as many as it takes itself. */
+export const runtimeOf = (
+  threads: number | undefined,
+  ...flags: ReadonlyArray<string>
+): ReadonlyArray<string> => [
+  // env becomes the node: the process that was started is the one that is measured.
+  ...(threads === undefined ? [] : ["env", `${threadsVariable}=${threads}`]),
+  process.execPath,
+  ...runtimeFlags,
+  ...flags
+]
+
+/** Each thread writes one of its own, under a name of its own. */
+const profiling = (name: string, { profiles, threads }: Site): ReadonlyArray<string> => {
+  if (profiles === undefined) return []
+  if (threads !== undefined) {
+    return ["--cpu-prof", "--cpu-prof-dir", join(profiles, `${name}-${threads}`)]
+  }
+  return ["--cpu-prof", "--cpu-prof-dir", profiles, "--cpu-prof-name", `${name}.cpuprofile`]
+}
+
+const host = (name: string, site: Site): HostOptions => ({
+  runtime: runtimeOf(site.threads, ...profiling(name, site)),
+  ...(site.built ? { program: builtProgram() } : {})
 })
 
 export const startSkein: StartPair = async (site) => {
@@ -57,6 +75,7 @@ export const startSkein: StartPair = async (site) => {
       entry: a.proxy,
       host: authority,
       sides: { client: treeOf(client), server: treeOf(server) },
+      nodes: [a, b],
       stop
     }
   } catch (cause) {

@@ -1,7 +1,8 @@
 /** What does a gibibyte cost? Processor seconds on each side, one stream and eight at once. */
 import { download } from "../load/Curl.ts"
-import type { Pair, PeerName } from "../peers/Peer.ts"
+import { type Pair, type PeerName, rowHead } from "../peers/Peer.ts"
 import { pairTools, startField, wantedPeers } from "../peers/Peers.ts"
+import { describeWays } from "../peers/Ways.ts"
 import { type Bench, casesOf, type Question } from "../Question.ts"
 import { figures, type Row } from "../Result.ts"
 import { toolOf } from "../Tools.ts"
@@ -14,11 +15,10 @@ const cases = [
 
 const peers: ReadonlyArray<PeerName> = ["skein", "haproxy", "nginx", "envoy", "node", "direct"]
 
-const emptyRow = (name: string, { name: peer, sides }: Pair) => ({
-  case: name,
-  peer,
+const emptyRow = (name: string, pair: Pair) => ({
+  ...rowHead(name, pair),
   rounds: {
-    ...(sides === undefined
+    ...(pair.sides === undefined
       ? {}
       : {
           cpu: figures(),
@@ -26,8 +26,7 @@ const emptyRow = (name: string, { name: peer, sides }: Pair) => ({
           server: figures()
         }),
     rate: figures()
-  },
-  errors: 0
+  }
 })
 
 const measure = async (
@@ -69,6 +68,7 @@ export const bulk: Question = {
   reference: "haproxy",
   cases: cases.map(({ name }) => name),
   defaults: { rounds: 3, seconds: 1 },
+  threads: "pairs",
   measures: [
     { key: "cpu", label: "CPU s/GiB", digits: 2, better: "lower", judged: 0.05 },
     { key: "client", label: "client side", digits: 2, better: "lower", judged: false },
@@ -83,7 +83,7 @@ export const bulk: Question = {
       const all = pairs.map((pair) => ({ pair, row: emptyRow(name, pair) }))
       for (let round = 1; round <= rounds; round++) {
         for (const { pair, row } of all) {
-          bench.say(`${name}: round ${round} of ${rounds}, ${pair.name}`)
+          bench.say(`${name}: round ${round} of ${rounds}, ${pair.label}`)
           await measure(bench, pair, streams, row)
         }
       }
@@ -91,7 +91,7 @@ export const bulk: Question = {
     }
     const size = quick ? "128 MiB" : "1 GiB"
     return {
-      method: `curl reads ${size} per stream from nginx, ${rounds} rounds`,
+      method: `curl reads ${size} per stream from nginx, ${rounds} rounds${describeWays(bench.options)}`,
       rows,
       absent
     }

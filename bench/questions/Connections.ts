@@ -1,8 +1,9 @@
 /** What do 5,000 connections cost that do nothing, or hardly anything? */
 import { execFileSync } from "node:child_process"
 import { holdConnections } from "../load/Holder.ts"
-import type { Pair, PeerName } from "../peers/Peer.ts"
+import { type Pair, type PeerName, rowHead } from "../peers/Peer.ts"
 import { pairTools, startField, wantedPeers } from "../peers/Peers.ts"
+import { describeWays } from "../peers/Ways.ts"
 import { type Bench, casesOf, type Question } from "../Question.ts"
 import { figures, type Row } from "../Result.ts"
 
@@ -27,17 +28,16 @@ const checkLimit = (): void => {
   )
 }
 
-const emptyRow = (name: string, peer: PeerName) => ({
-  case: name,
-  peer,
+const emptyRow = (name: string, pair: Pair) => ({
+  ...rowHead(name, pair),
   rounds: {
+    atRest: figures(),
     clientMemory: figures(),
     serverMemory: figures(),
     perConnection: figures(),
     clientCpu: figures(),
     serverCpu: figures()
-  },
-  errors: 0
+  }
 })
 
 const pause = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1_000))
@@ -75,7 +75,10 @@ export const connections: Question = {
   needs: pairTools,
   cases: cases.map(({ name }) => name),
   defaults: { rounds: 3, seconds: 20 },
+  threads: "pairs",
   measures: [
+    // Before the first of all connections: later rounds find what the ones before have left.
+    { key: "atRest", label: "client MB at rest", digits: 0, better: "lower", judged: false },
     { key: "clientMemory", label: "client side MB", digits: 0, better: "lower", judged: 0.1 },
     { key: "serverMemory", label: "server side MB", digits: 0, better: "lower", judged: 0.1 },
     { key: "perConnection", label: "KiB each", digits: 1, better: "lower", judged: false },
@@ -86,19 +89,24 @@ export const connections: Question = {
     checkLimit()
     const { rounds, seconds } = bench.options
     const { pairs, absent } = await startField(bench, wantedPeers(peers, bench.options.peers))
+    const rest = new Map(pairs.map((pair) => [pair, pair.sides?.client.residentBytes()]))
     const rows: Array<Row> = []
     for (const { name, pieces } of casesOf(cases, bench.options.cases)) {
-      const all = pairs.map((pair) => ({ pair, row: emptyRow(name, pair.name) }))
+      const all = pairs.map((pair) => ({ pair, row: emptyRow(name, pair) }))
+      for (const { pair, row } of all) {
+        const bytes = rest.get(pair)
+        if (bytes !== undefined) row.rounds.atRest.push(megabytes(bytes))
+      }
       for (let round = 1; round <= rounds; round++) {
         for (const { pair, row } of all) {
-          bench.say(`${name}: round ${round} of ${rounds}, ${pair.name}`)
+          bench.say(`${name}: round ${round} of ${rounds}, ${pair.label}`)
           await measure(bench, pair, pieces, row)
         }
       }
       rows.push(...all.map(({ row }) => row))
     }
     return {
-      method: `${count} connections that have had one answer; slow ones send a request's head in 7 pieces of 1.2 s; watched for ${seconds} s, ${rounds} rounds`,
+      method: `${count} connections that have had one answer; slow ones send a request's head in 7 pieces of 1.2 s; watched for ${seconds} s, ${rounds} rounds${describeWays(bench.options)}`,
       rows,
       absent
     }

@@ -5,8 +5,9 @@
 import { describeEnd } from "../../test/fixtures/ChildEnd.ts"
 import { uploadAgainAndAgain } from "../load/Curl.ts"
 import { runOpenLoop } from "../load/OpenLoop.ts"
-import type { Pair, PeerName } from "../peers/Peer.ts"
+import { type Pair, type PeerName, rowHead } from "../peers/Peer.ts"
 import { pairTools, startField, wantedPeers } from "../peers/Peers.ts"
+import { describeWays } from "../peers/Ways.ts"
 import { type Bench, casesOf, type Question } from "../Question.ts"
 import { figures, type Row } from "../Result.ts"
 import { toolOf } from "../Tools.ts"
@@ -33,17 +34,15 @@ const load = ({ entry, host }: Pair, seconds: number) =>
     mix: [{ method: "GET", path: paths.small, bodyBytes: 0 }]
   })
 
-const emptyRow = (name: string, { name: peer }: Pair) => ({
-  case: name,
-  peer,
+const emptyRow = (name: string, pair: Pair) => ({
+  ...rowHead(name, pair),
   rounds: {
     alone50: figures(),
     beside50: figures(),
     alone: figures(),
     beside: figures(),
     raised: figures()
-  },
-  errors: 0
+  }
 })
 
 const measure = async (
@@ -82,6 +81,7 @@ export const fairness: Question = {
   reference: "haproxy",
   cases: cases.map(({ name }) => name),
   defaults: { rounds: 5, seconds: 5 },
+  threads: "pairs",
   measures: [
     { key: "alone50", label: "alone p50 ms", digits: 2, better: "lower", judged: false },
     { key: "beside50", label: "beside p50 ms", digits: 2, better: "lower", judged: false },
@@ -100,14 +100,14 @@ export const fairness: Question = {
       const all = pairs.map((pair) => ({ pair, row: emptyRow(name, pair) }))
       for (let round = 1; round <= rounds; round++) {
         for (const { pair, row } of all) {
-          bench.say(`${name}: round ${round} of ${rounds}, ${pair.name}`)
+          bench.say(`${name}: round ${round} of ${rounds}, ${pair.label}`)
           await measure(bench, pair, upstream.gibibyteFile, bytesPerSecond, row)
         }
       }
       rows.push(...all.map(({ row }) => row))
     }
     return {
-      method: `own open loop of 500 GETs per second beside curl, ${rounds} rounds of ${seconds} s each`,
+      method: `own open loop of 500 GETs per second beside curl, ${rounds} rounds of ${seconds} s each${describeWays(bench.options)}`,
       rows,
       absent
     }

@@ -1,8 +1,9 @@
 /** What does an HTTP request cost? Processor time of both proxies per request, and throughput. */
 
 import { type Load, runWrk } from "../load/Wrk.ts"
-import type { Pair, PeerName } from "../peers/Peer.ts"
+import { type Pair, type PeerName, rowHead } from "../peers/Peer.ts"
 import { pairTools, startField, wantedPeers } from "../peers/Peers.ts"
+import { describeWays } from "../peers/Ways.ts"
 import { type Bench, casesOf, type Question } from "../Question.ts"
 import { figures, type Row } from "../Result.ts"
 import { toolOf } from "../Tools.ts"
@@ -38,15 +39,13 @@ const cases: ReadonlyArray<Case> = [
 const peers: ReadonlyArray<PeerName> = ["skein", "haproxy", "nginx", "envoy", "node", "direct"]
 
 const emptyRow = (name: string, pair: Pair) => ({
-  case: name,
-  peer: pair.name,
+  ...rowHead(name, pair),
   rounds: {
     ...(pair.sides === undefined ? {} : { cpu: figures(), client: figures() }),
     rate: figures(),
     p50: figures(),
     p99: figures()
-  },
-  errors: 0
+  }
 })
 
 /** One round of one pair: what wrk saw, and what both sides' processes spent on it. */
@@ -92,7 +91,7 @@ const runCase = async (
   const rows = pairs.map((pair) => ({ pair, row: emptyRow(load.name, pair) }))
   for (let round = 1; round <= rounds; round++) {
     for (const { pair, row } of rows) {
-      bench.say(`${load.name}: round ${round} of ${rounds}, ${pair.name}`)
+      bench.say(`${load.name}: round ${round} of ${rounds}, ${pair.label}`)
       await measure(bench, pair, load, row)
     }
   }
@@ -106,6 +105,7 @@ export const http: Question = {
   reference: "haproxy",
   cases: cases.map(({ name }) => name),
   defaults: { rounds: 5, seconds: 3 },
+  threads: "pairs",
   measures: [
     { key: "cpu", label: "CPU µs/request", digits: 1, better: "lower", judged: 0.03 },
     { key: "client", label: "client side", digits: 1, better: "lower", judged: false },
@@ -121,7 +121,7 @@ export const http: Question = {
       rows.push(...(await runCase(bench, pairs, load)))
     }
     return {
-      method: `wrk with 1 thread, nginx answering, ${rounds} rounds of ${seconds} s each`,
+      method: `wrk with 1 thread, nginx answering, ${rounds} rounds of ${seconds} s each${describeWays(bench.options)}`,
       rows,
       absent
     }

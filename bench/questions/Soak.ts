@@ -7,7 +7,8 @@ import { type Host, TestMesh } from "../../test/fixtures/Mesh.ts"
 import { until } from "../../test/fixtures/Processes.ts"
 import { runOpenLoop } from "../load/OpenLoop.ts"
 import { answers, treeOf } from "../peers/Peer.ts"
-import { builtProgram, runtimeFlags } from "../peers/SkeinPair.ts"
+import { builtProgram, runtimeOf } from "../peers/SkeinPair.ts"
+import { describeThreads } from "../peers/Ways.ts"
 import type { Bench, Question } from "../Question.ts"
 import { figures, type Row } from "../Result.ts"
 import { toolOf } from "../Tools.ts"
@@ -50,7 +51,7 @@ const startMesh = async ({ stack, tools, directory, options }: Bench): Promise<F
   const mesh = new TestMesh()
   stack.defer(() => mesh.stop())
   const shipped = {
-    runtime: [process.execPath, ...runtimeFlags],
+    runtime: runtimeOf(options.threads?.[0]),
     ...(options.built ? { program: builtProgram() } : {})
   }
   const a = await mesh.first("host-a", shipped)
@@ -107,6 +108,7 @@ export const soak: Question = {
   needs: ["nginx"],
   cases: ["host-a", "host-b"],
   defaults: { rounds: 1, seconds: 1 },
+  threads: "node",
   measures: [
     { key: "memory", label: "MB at the end", digits: 0, better: "lower", judged: 0.15 },
     { key: "grown", label: "MB since settled", digits: 1, better: "lower", judged: false },
@@ -114,7 +116,7 @@ export const soak: Question = {
     { key: "more", label: "since settled", digits: 0, better: "lower", judged: false }
   ],
   answer: async (bench) => {
-    const { minutes, quick } = bench.options
+    const { minutes, quick, threads } = bench.options
     const field = await startMesh(bench)
     const { a, b } = field
     const rows = [a, b].map((host) => {
@@ -145,7 +147,7 @@ export const soak: Question = {
     }
     const settled = Math.min(settledAfter, Math.ceil(minutes / 2))
     return {
-      method: `${requests} requests in ${minutes} rounds of ${seconds} s, settled after ${settled}; each with a reload of host-b's endpoints and a restart of host-c, every other one by SIGKILL`,
+      method: `${requests} requests in ${minutes} rounds of ${seconds} s, settled after ${settled}; each with a reload of host-b's endpoints and a restart of host-c, every other one by SIGKILL${describeThreads(threads)}`,
       rows: rows.map(({ row }) => conclude(row, settled - 1)),
       absent: []
     }

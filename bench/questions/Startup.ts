@@ -9,8 +9,9 @@ import { makeCertificates } from "../Certificates.ts"
 import { findEnvoy } from "../peers/EnvoyBinary.ts"
 import { envoyArguments, clientConfig as envoyConfig } from "../peers/EnvoyPair.ts"
 import { clientConfig as haproxyConfig } from "../peers/HaproxyPair.ts"
-import { get, PeerAbsent, type Program } from "../peers/Peer.ts"
-import { builtProgram, runtimeFlags } from "../peers/SkeinPair.ts"
+import { get, PeerAbsent, type Program, rowHead } from "../peers/Peer.ts"
+import { builtProgram, runtimeOf } from "../peers/SkeinPair.ts"
+import { describeThreads, type Way, waysOf } from "../peers/Ways.ts"
 import { type Bench, casesOf, type Question } from "../Question.ts"
 import { figures } from "../Result.ts"
 import { toolOf } from "../Tools.ts"
@@ -21,18 +22,20 @@ interface Starter {
 }
 
 /** A node that has been set up before: what starts is a host that comes back. */
-const skeinStarter = async (directory: string, program: string): Promise<Starter> => {
+const skeinStarter = async (
+  directory: string,
+  program: string,
+  threads: number | undefined
+): Promise<Starter> => {
   const ports = { admin: await freePort(), proxy: await freePort(), mesh: await freePort() }
   mkdirSync(directory, { recursive: true })
   const host = new Host("host-a", directory, ports, {})
   host.writeConfig()
   const { end } = await skein("init", "--data-dir", host.dataDir, "--name", "host-a")
   if (end.code !== 0) throw new ChildEnded({ ...end, what: "init of host-a" })
+  const [command = process.execPath, ...before] = runtimeOf(threads)
   return {
-    program: {
-      command: process.execPath,
-      args: [...runtimeFlags, program, "up", "--config", host.configPath]
-    },
+    program: { command, args: [...before, program, "up", "--config", host.configPath] },
     serves: async () => (await get(host.admin, host.admin, "/ready")).status === 200
   }
 }
@@ -77,13 +80,14 @@ const cases = [
   {
     name: "sources",
     peer: "skein",
-    prepare: ({ directory }: Bench) =>
-      skeinStarter(join(directory, "sources"), join(root, "src", "main.ts"))
+    prepare: ({ directory }: Bench, { label, threads }: Way) =>
+      skeinStarter(join(directory, "sources", label), join(root, "src", "main.ts"), threads)
   },
   {
     name: "build",
     peer: "skein",
-    prepare: ({ directory }: Bench) => skeinStarter(join(directory, "build"), builtProgram())
+    prepare: ({ directory }: Bench, { label, threads }: Way) =>
+      skeinStarter(join(directory, "build", label), builtProgram(), threads)
   },
   { name: "peers", peer: "haproxy", prepare: haproxyStarter },
   { name: "peers", peer: "envoy", prepare: envoyStarter }
@@ -120,36 +124,44 @@ export const startup: Question = {
   reference: "node -e 0",
   cases: ["sources", "build", "peers"],
   defaults: { rounds: 9, seconds: 1 },
+  threads: "nodes",
   measures: [{ key: "ms", label: "ms to ready", digits: 0, better: "lower", judged: 0.1 }],
   answer: async (bench) => {
     const { rounds } = bench.options
     const absent: Array<{ peer: string; why: string }> = []
     const all = []
+    const { threads } = bench.options
     for (const { name, peer, prepare } of casesOf(cases, bench.options.cases)) {
-      bench.say(`preparing ${peer}, ${name}`)
-      try {
-        const starter = await prepare(bench)
-        const row = { case: name, peer, rounds: { ms: figures() }, errors: 0 }
-        const bare = { case: name, peer: "node -e 0", rounds: { ms: figures() }, errors: 0 }
-        all.push({ starter, row, bare })
-      } catch (cause) {
-        if (!(cause instanceof PeerAbsent)) throw cause
-        absent.push({ peer, why: cause.message })
+      // What a program costs that has nothing to do is the same for all ways of one case.
+      const bare = { case: name, peer: "node -e 0", rounds: { ms: figures() }, errors: 0 }
+      const ways = waysOf(peer, { threads, peerThreads: undefined })
+      for (const [index, way] of ways.entries()) {
+        bench.say(`preparing ${way.label}, ${name}`)
+        try {
+          const starter = await prepare(bench, way)
+          const row = { ...rowHead(name, way), rounds: { ms: figures() } }
+          const isLast = peer === "skein" && index === ways.length - 1
+          all.push({ starter, row, bare: isLast ? bare : undefined })
+        } catch (cause) {
+          if (!(cause instanceof PeerAbsent)) throw cause
+          absent.push({ peer, why: cause.message })
+        }
       }
     }
     // Once uncounted: files get into memory, compiled code into its cache.
     for (let round = 0; round <= rounds; round++) {
       for (const { starter, row, bare } of all) {
         bench.say(`${row.case}, ${row.peer}: round ${round} of ${rounds}`)
-        const [ms, least] = [await measure(starter), await bareNode()]
+        const ms = await measure(starter)
+        const least = bare === undefined ? undefined : await bareNode()
         if (round === 0) continue
         row.rounds.ms.push(ms)
-        bare.rounds.ms.push(least)
+        if (least !== undefined) bare?.rounds.ms.push(least)
       }
     }
     return {
-      method: `from the start of the process to its first good answer, ${rounds} rounds`,
-      rows: all.flatMap(({ row, bare }) => (row.peer === "skein" ? [row, bare] : [row])),
+      method: `from the start of the process to its first good answer, ${rounds} rounds${describeThreads(threads)}`,
+      rows: all.flatMap(({ row, bare }) => (bare === undefined ? [row] : [row, bare])),
       absent
     }
   }

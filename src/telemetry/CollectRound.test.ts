@@ -49,6 +49,14 @@ describe("CollectRound", () => {
     expect(done).toEqual(["one at 30"])
   })
 
+  test("is done at once where all answer at once, as a plane in this thread does", () => {
+    const { done, round } = setUp()
+    const begin = () => round.begin(["a", "b"], round.answered.bind(round), () => done.push("done"))
+    begin()
+    begin()
+    expect(done).toEqual(["done", "done"])
+  })
+
   test("waits for a stalled thread as long as its patience, and asks it no second time", () => {
     const { asked, done, pass, round, scrape } = setUp()
     scrape("one")

@@ -86,7 +86,7 @@ const setUp = () => {
     now += ms
     wheel.advance(now)
   }
-  return { begin, scrape, pass, queue, written, wheel }
+  return { begin, reports, scrape, pass, queue, ticker, written, wheel }
 }
 
 const labels = '{direction="outbound",service="payments",caller="host-a"'
@@ -185,6 +185,19 @@ describe("ThreadReports", () => {
     thread.call()
     turns()
     expect([queue.spans.length, queue.dropped]).toEqual([2, 1])
+  })
+
+  test("a plane in this very thread is scraped at once", () => {
+    const { reports, scrape, ticker } = setUp()
+    const mesh = reports.begin((order) => plane.obey(order))
+    const plane = new PlaneTelemetry({
+      ...{ node: "host-a", ticker, traces: true, accessLog: true, sample: 1 },
+      post: (report) => mesh.receive(report)
+    })
+    for (const calls of [1, 2]) {
+      plane.observer.begin(info).end({ kind: "complete", status: 200 }, 1, 2)
+      expect(scrape()[0]).toContain(`status_class="2xx"} ${calls}\n`)
+    }
   })
 
   test("an idle thread sets no timer and says nothing", () => {

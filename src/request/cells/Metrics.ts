@@ -28,7 +28,8 @@ export class MetricRegistry {
   readonly families = new Map<string, AnyFamily>()
   readonly #collectors: Array<() => void> = []
   readonly #owner: CellOwner
-  readonly #told: Array<{ readonly entries: () => Iterable<CellEntry> }> = []
+  /** The families again, by number. */
+  readonly #told: Array<TellingFamily> = []
 
   constructor(limits: MetricRegistryLimits = {}) {
     let ids = 0
@@ -91,7 +92,7 @@ export class MetricRegistry {
    * there are the first time, and when more happened than is kept. Undefined: nothing.
    */
   takeJournal(): CellBatch | undefined {
-    return this.#owner.journal.batch(() => this.#told.flatMap(({ entries }) => [...entries()]))
+    return this.#owner.journal.batch(() => this.#told.flatMap((family) => [...family.entries()]))
   }
 
   /** `takeJournal` would have something to say. */
@@ -116,7 +117,7 @@ export class MetricRegistry {
     }
     this.families.set(family.name, family)
     family.declare(this.#told.length)
-    this.#told.push({ entries: () => family.entries() })
+    this.#told.push(family)
     return family
   }
 }

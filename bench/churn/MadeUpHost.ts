@@ -1,0 +1,110 @@
+/**
+ * A made-up member that can be reached: a host on the mesh's network with an identity of its own,
+ * which answers pings and keeps links as every node does, and holds no catalogue.
+ */
+import { Effect, Layer, type Scope } from "effect"
+import { makeSystemTicker } from "../../src/mesh/actor/SystemTicker.ts"
+import type { HostError } from "../../src/mesh/host/HostError.ts"
+import { makeLibp2pTransport } from "../../src/mesh/host/Libp2pTransport.ts"
+import { type MeshHostShape, makeMeshHost } from "../../src/mesh/host/MeshHost.ts"
+import { MeshRpc, MeshRpcError } from "../../src/mesh/host/MeshRpc.ts"
+import { type MeshRpcClients, makeMeshRpcClients } from "../../src/mesh/host/MeshRpcClients.ts"
+import { serveMeshRpc } from "../../src/mesh/host/MeshRpcServer.ts"
+import { makeAdmission } from "../../src/mesh/trust/Admission.ts"
+import { AdmittedPeers } from "../../src/mesh/trust/AdmittedPeers.ts"
+import { SealedConnections } from "../../src/mesh/trust/SealedConnections.ts"
+import type { Dispatch } from "../../src/model/Exchange.ts"
+import type { PeerKey } from "../../src/model/Names.ts"
+import { LinkPool } from "../../src/request/link/LinkPool.ts"
+import { denialOf, type MadeUpMember } from "./MadeUpMembers.ts"
+
+export interface MadeUpHost {
+  readonly host: MeshHostShape
+  readonly links: LinkPool
+  readonly clients: MeshRpcClients["Type"]
+}
+
+/** Nobody calls a made-up service; who does is told at once. */
+const serveNothing: Dispatch = (call, receiver) => {
+  queueMicrotask(() => {
+    const message = "a made-up member serves nothing"
+    receiver.onFault({
+      code: "route_not_found",
+      message,
+      node: "bench",
+      service: call.service,
+      sent: false
+    })
+  })
+  return { write: () => true, end: () => {}, cancel: () => {}, resume: () => {} }
+}
+
+const refuse = Effect.fail(
+  new MeshRpcError({ code: "refused", message: "a made-up member does not do that" })
+)
+
+/**
+ * What it says when it is asked: that it is there, and that there is nothing to compare. Accused by a
+ * node that had to wait too long, it denies that.
+ */
+const answers = (member: MadeUpMember) =>
+  MeshRpc.toLayer({
+    Ping: ({ accused }) =>
+      Effect.sync(() => {
+        const denial = accused === undefined ? {} : { alive: denialOf(member, accused) }
+        return { incarnation: member.incarnation, clock: Date.now(), ...denial }
+      }),
+    Probe: () => Effect.succeed({ reachable: true }),
+    MembershipEvidence: () => Effect.succeed([]),
+    CatalogueDigest: () => Effect.succeed({ same: true, buckets: [] }),
+    CatalogueBuckets: () => Effect.succeed([]),
+    CatalogueExchange: () => Effect.succeed([]),
+    RenewCertificate: () => refuse,
+    DialBack: () => refuse,
+    DrainNotice: () => Effect.void
+  })
+
+/** Listens on loopback, and writes down in the member where. `addressesOf`: whom it may call. */
+export const startMadeUpHost = (
+  member: MadeUpMember,
+  addressesOf: (peer: PeerKey) => ReadonlyArray<string>
+): Effect.Effect<MadeUpHost, HostError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { identity } = member
+    const connections = new SealedConnections()
+    const host = yield* makeMeshHost({
+      privateKey: identity.privateKey,
+      mesh: identity.mesh,
+      listen: ["/ip4/127.0.0.1/tcp/0"],
+      encrypter: makeAdmission({
+        identity: { current: identity },
+        admitted: new AdmittedPeers(),
+        connections,
+        now: Date.now
+      })
+    })
+    const transport = makeLibp2pTransport(host, connections)
+    const ticker = yield* makeSystemTicker
+    const links = yield* Effect.acquireRelease(
+      Effect.sync(
+        () =>
+          new LinkPool({
+            transport,
+            ticker,
+            node: identity.name,
+            serve: serveNothing,
+            addressesOf
+          })
+      ),
+      (it) => Effect.sync(() => it.stop())
+    )
+    yield* Effect.acquireRelease(
+      Effect.promise(() => links.listen()),
+      () => Effect.promise(() => links.stopListening())
+    )
+    const clients = yield* makeMeshRpcClients({ transport, addressesOf })
+    const scope = yield* Effect.scope
+    yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers(member))), scope)
+    member.addresses = host.addresses()
+    return { host, links, clients }
+  })
