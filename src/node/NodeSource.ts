@@ -84,6 +84,12 @@ const leftOutStatus = ({ endpoint, protocol }: LeftOut): EndpointStatus => {
   }
 }
 
+/** As people look for them: by the names of nodes, and by the numbers in an instance's address. */
+const byPlace = (a: EndpointStatus, b: EndpointStatus): number =>
+  a.node.localeCompare(b.node) ||
+  (a.peer < b.peer ? -1 : a.peer > b.peer ? 1 : 0) ||
+  a.endpoint.localeCompare(b.endpoint, "en", { numeric: true })
+
 export const makeNodeViews = (
   options: NodeSourceOptions
 ): Effect.Effect<NodeViews, never, Scope.Scope> =>
@@ -180,7 +186,10 @@ export const makeNodeViews = (
             rps: meter.perSecond(now, one.key, one.requests)
           })
         )
-        return Effect.succeed([...used, ...(viewed.leftOut ?? []).map(leftOutStatus)])
+        return Effect.succeed([
+          ...used.sort(byPlace),
+          ...(viewed.leftOut ?? []).map(leftOutStatus).sort(byPlace)
+        ])
       })
 
     const shownLinks = (links: ReadonlyArray<PeerLinkStatus>): ReadonlyArray<LinkStatus> =>

@@ -10,6 +10,7 @@ import type { Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
 import { MeshViewReplica } from "../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
+import type { Policy } from "../model/Policy.ts"
 import type { Session } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
 import { AccessLines } from "./cells/AccessLines.ts"
@@ -23,14 +24,17 @@ import { type Inbound, makeInbound } from "./inbound/Inbound.ts"
 import { LinkPool } from "./link/LinkPool.ts"
 import { Sessions } from "./link/Sessions.ts"
 import { SessionTransport } from "./link/SessionTransport.ts"
+import { takesLink, threadWish } from "./link/ThreadWish.ts"
 import { ForeignRelay } from "./listener/ForeignRelay.ts"
 import { makeOutbound, type Outbound } from "./outbound/Outbound.ts"
 import { PeerBook } from "./PeerBook.ts"
 import { answer } from "./PlaneAnswers.ts"
 import { PlaneListeners } from "./PlaneListeners.ts"
-import type { FromPlane, PlaneSetup, ToPlane } from "./PlaneMessages.ts"
+import type { FromPlane, PlaneFact, PlaneSetup, ToPlane } from "./PlaneMessages.ts"
+import { policyShare } from "./policy/PolicyShare.ts"
 import { SessionNeeds } from "./SessionNeeds.ts"
 import { SocketBudget } from "./socket/SocketBudget.ts"
+import { SilenceError } from "./wire/LinkSession.ts"
 
 export interface PlaneEnvironment {
   readonly ticker: Ticker
@@ -45,7 +49,7 @@ export class RequestPlane {
   readonly #observer: NodeObserver
   readonly #reporter: ThreadReporter
   readonly #delay: LoopDelay
-  readonly #index: number
+  readonly #setup: PlaneSetup
   readonly #sockets = new SocketBudget()
   readonly #view = new MeshViewReplica()
   readonly #peers: PeerBook
@@ -65,7 +69,7 @@ export class RequestPlane {
     const { post, ticker } = environment
     const { index, self, threads } = setup
     this.#environment = environment
-    this.#index = index
+    this.#setup = setup
     this.#delay = new LoopDelay(this.metrics, String(index))
     const log: Log = (level, message, fields) => post({ type: "log", level, message, fields })
     const onDefect = (error: unknown) =>
@@ -98,6 +102,7 @@ export class RequestPlane {
       metrics: this.metrics,
       observer: this.#observer,
       callerName: (peer) => this.#peers.nameOf(peer),
+      threads,
       sockets: this.#sockets.programs
     })
     this.#transport = new SessionTransport({
@@ -106,6 +111,8 @@ export class RequestPlane {
       ticker,
       thread: index,
       threads,
+      wish: () => threadWish(self.peer, index),
+      mayAccept: (tries, wish) => takesLink(setup, tries, wish),
       needSession: (peer, _, signal) => this.#needs.need(peer, signal)
     })
     this.#pool = new LinkPool({
@@ -115,13 +122,14 @@ export class RequestPlane {
       serve: this.#inbound.dispatch,
       nameOf: (peer) => this.#peers.nameOf(peer),
       addressesOf: (peer) => this.#peers.addressesOf(peer),
+      onWait: (service) => this.#warm(service),
       onDefect
     })
     this.#outbound = makeOutbound({
       self: selfOf(self),
       view: this.#view,
       policies: new Map(),
-      defaultPolicy: setup.defaultPolicy,
+      defaultPolicy: policyShare(setup.defaultPolicy, setup),
       ticker,
       metrics: this.metrics,
       observer: this.#observer,
@@ -130,7 +138,10 @@ export class RequestPlane {
       whyMissing: (service) => this.#missing.get(service)
     })
     this.#pool.onUp((peer) => this.#outbound.peerUp(peer))
-    this.#pool.onDown((peer) => this.#outbound.peerDown(peer))
+    this.#pool.onDown((peer, cause) => {
+      this.#outbound.peerDown(peer)
+      if (cause instanceof SilenceError) post({ type: "fact", fact: { kind: "silent", peer } })
+    })
     this.#relay = new ForeignRelay(post)
     this.#listeners = new PlaneListeners({
       ...{ setup, ticker, log, post },
@@ -156,7 +167,7 @@ export class RequestPlane {
         this.#view.apply(message.change)
         return
       case "policies":
-        this.#outbound.setPolicies(message.policies)
+        this.#outbound.setPolicies(this.#shares(message.policies))
         return
       case "services":
         this.#inbound.setServices(message.services)
@@ -180,6 +191,7 @@ export class RequestPlane {
         this.#needs.none(message.peer, message.reason)
         return
       case "fact":
+        this.#learn(message.fact)
         return
       case "missing":
         if (message.reason === undefined) this.#missing.delete(message.service)
@@ -234,14 +246,44 @@ export class RequestPlane {
     this.#environment.onStopped()
   }
 
+  /**
+   * Links are made when somebody calls, and closed when nobody does. Who calls a service for the
+   * first time, or after a pause, waits for one of them; the others are there when they are picked.
+   */
+  #warm(service: ServiceName): void {
+    const endpoints = this.#view.current.services.get(service)?.endpoints ?? []
+    const count = Math.min(warmAtOnce, endpoints.length)
+    // Of many some, and not the same as every other thread.
+    const start = Math.floor(this.#environment.ticker.random() * endpoints.length)
+    for (let i = 0; i < count; i++) {
+      const { local, member, peer } = endpoints[(start + i) % endpoints.length]!
+      if (!local && member !== "dead") this.#pool.warm(peer)
+    }
+  }
+
   #onSession(session: Session): void {
     this.#peers.prove(session.peer, session.peerName)
     this.#sessions.put(session)
     this.#needs.have(session)
   }
 
+  /** What another thread of this node has found out. */
+  #learn(fact: PlaneFact): void {
+    switch (fact.kind) {
+      case "silent":
+        this.#pool.doubt(fact.peer)
+    }
+  }
+
   #forget(peer: PeerKey): void {
     this.#peers.forget(peer)
+  }
+
+  /** What a policy allows the host once, this thread has a part of. */
+  #shares(policies: ReadonlyMap<ServiceName, Policy>): ReadonlyMap<ServiceName, Policy> {
+    return new Map(
+      Array.from(policies, ([service, policy]) => [service, policyShare(policy, this.#setup)])
+    )
   }
 
   /** Others are told to open nothing more here; what runs goes on. */
@@ -256,7 +298,7 @@ export class RequestPlane {
 
   #answer({ id, question }: Extract<ToPlane, { readonly type: "ask" }>): void {
     const rows = answer(question, {
-      index: this.#index,
+      index: this.#setup.index,
       delay: this.#delay,
       inbound: this.#inbound,
       outbound: this.#outbound,
@@ -266,6 +308,9 @@ export class RequestPlane {
     this.#environment.post({ type: "answer", id, rows })
   }
 }
+
+/** Endpoints of a service whose links are made at once: a balancer needs two, and spares. */
+const warmAtOnce = 16
 
 const selfOf = ({ node, peer, zone }: PlaneSetup["self"]) => ({
   node,

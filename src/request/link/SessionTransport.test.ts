@@ -672,6 +672,28 @@ describe("dialling", () => {
     expect(refusals(other)).toEqual({ unknown_session: 1 })
   })
 
+  it("takes the word of who knows the session for the peer's, and asks at no other address", async () => {
+    const pair = await hosts({}, { mayAccept: (tries) => tries === 1 })
+    const { a, b } = pair
+    share(pair)
+    const web = await impostor((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"))
+    await a.dial(b, [...b.addresses, web.address])
+    expect(refusals(b)).toEqual({ other_thread: 1 })
+    expect(web.sockets).toHaveLength(0)
+  })
+
+  it("goes on with a newer session when there is one by then", async () => {
+    const pair = await hosts()
+    const { a, b, ticker } = pair
+    a.sessions.put(a.half(b, freshSecret()))
+    const dialling = a.dial(b)
+    await eventually(() => expect(refusals(b)).toEqual({ unknown_session: 1 }))
+    const { atA } = share(pair)
+    const { channel } = await withTime(ticker, dialling)
+    expect(channel).toMatchObject({ session: { id: atA.id } })
+    expect(refusals(b)).toEqual({ unknown_session: 1 })
+  })
+
   it("says that the peer speaks another version", async () => {
     const pair = await hosts()
     share(pair)
