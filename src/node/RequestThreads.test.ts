@@ -56,8 +56,9 @@ class FakeThread implements PlaneThread {
     )
   }
 
+  /** But for what is asked of its counters. */
   get types(): ReadonlyArray<string> {
-    return this.told.map(({ type }) => type)
+    return this.told.flatMap(({ type }) => (type === "telemetry" ? [] : [type]))
   }
 }
 
@@ -66,6 +67,8 @@ const make = (count: number, options: Partial<RequestThreadsOptions> = {}) => {
   const spawned: Array<FakeThread> = []
   const messages: Array<readonly [ThreadMessage, number]> = []
   const crashes: Array<readonly [number, string, number]> = []
+  /** What was counted, by the lives of threads. */
+  const reports: Array<Array<string>> = []
   const spawn: SpawnPlane = (setup, events) => {
     const thread = new FakeThread(setup, events)
     spawned.push(thread)
@@ -76,6 +79,18 @@ const make = (count: number, options: Partial<RequestThreadsOptions> = {}) => {
     setup: { self, defaultPolicy, accessLog: false, traces: false },
     sharePorts: false,
     ticker,
+    reports: {
+      begin: (to) => {
+        const life = reports.length + 1
+        const report: Array<string> = []
+        reports.push(report)
+        to({ kind: "collect" })
+        return {
+          receive: ({ serial }) => report.push(`${life}: ${serial}`),
+          end: () => report.push(`${life}: end`)
+        }
+      }
+    },
     onMessage: (message, index) => messages.push([message, index]),
     onCrash: (index, error, pause) => crashes.push([index, error.message, pause]),
     ...options
@@ -86,7 +101,7 @@ const make = (count: number, options: Partial<RequestThreadsOptions> = {}) => {
     if (found === undefined) throw new Error(`no thread ${index}`)
     return found
   }
-  return { threads, ticker, spawned, messages, crashes, thread }
+  return { threads, ticker, spawned, messages, crashes, reports, thread }
 }
 
 /** What has become of a promise by now. */
@@ -205,9 +220,25 @@ describe("a thread that crashes", () => {
   })
 })
 
+describe("what a thread counts", () => {
+  it("is its own as long as it lives", () => {
+    const { reports, thread, ticker } = make(2)
+    expect(thread(1).of("telemetry")).toEqual([{ type: "telemetry", order: { kind: "collect" } }])
+    const report = { cells: undefined, spans: undefined, lines: undefined, collected: false }
+    thread(1).says({ type: "telemetry", report: { ...report, serial: 7 } })
+    thread(1).crashes()
+    ticker.advance(100)
+    thread(1).says({ type: "telemetry", report: { ...report, serial: 1 } })
+    expect(reports).toEqual([[], ["2: 7", "2: end"], ["3: 1"]])
+  })
+})
+
 describe("a question", () => {
   const rows = (sockets: number) =>
-    ({ kind: "load", load: { inbound: 0, outbound: 0, serving: 0, sockets } }) as const
+    ({
+      kind: "load",
+      load: { index: 0, loopDelay: 0, inbound: 0, outbound: 0, serving: 0, sockets }
+    }) as const
 
   it("is answered by all that answer in time", async () => {
     const { thread, threads, ticker } = make(3)
@@ -371,7 +402,7 @@ describe("a port", () => {
     const { port } = server.address() as net.AddressInfo // a TCP server has one
     const { thread, threads } = make(2, { sharePorts: true })
     await expect(threads.open({ ...proxy, port })).rejects.toMatchObject({ code: "address_in_use" })
-    expect(thread(0).told).toEqual([])
+    expect(thread(0).types).toEqual([])
     await new Promise((resolve) => server.close(resolve))
   })
 })

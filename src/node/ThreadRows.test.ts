@@ -228,7 +228,10 @@ describe("endpoints", () => {
 
 describe("load and totals", () => {
   it("are sums", () => {
-    const load = fc.record({ inbound: count, outbound: count, serving: count, sockets: count })
+    const load = fc.record({
+      ...{ index: count, loopDelay: count },
+      ...{ inbound: count, outbound: count, serving: count, sockets: count }
+    })
     fc.assert(
       fc.property(fc.array(load, { maxLength: 5 }), (all) => {
         const sum = loadOf(all.map((it): AskedRows => ({ kind: "load", load: it })))
@@ -250,7 +253,7 @@ describe("load and totals", () => {
   })
 
   it("take nothing from answers to other questions", () => {
-    const other: AskedRows = { kind: "collect" }
+    const other: AskedRows = { kind: "links", rows: [] }
     expect(loadOf([other])).toEqual({ inbound: 0, outbound: 0, serving: 0, sockets: 0 })
     expect([serviceRows([other]).size, totalsOf([other]).size]).toEqual([0, 0])
     expect(endpointRows([other])).toEqual([])

@@ -115,6 +115,25 @@ describe("a TCP connection between nodes", () => {
     expect(rooms).toBeGreaterThan(0)
   })
 
+  it("stays held when whoever is given what had waited holds it again", async () => {
+    const { dialled, accepted } = await pair()
+    dialled.send(Buffer.from("early"))
+    await eventually(() => expect(accepted.readBufferLength).toBe(5))
+    accepted.pause()
+    let heard = 0
+    accepted.addEventListener("message", ({ data }) => {
+      heard += data.byteLength
+      accepted.pause()
+    })
+    accepted.resume()
+    expect(heard).toBe(5)
+    // More than libp2p lets wait: a socket that went on reading would be broken off.
+    const chunk = Buffer.alloc(256 * 1024, "x")
+    for (let open = true; open; ) open = dialled.send(chunk)
+    for (let turns = 0; turns < 100; turns++) await new Promise(setImmediate)
+    expect([accepted.readBufferLength, accepted.status]).toEqual([0, "open"])
+  })
+
   it("ends in order when one side closes it, and with an error when one breaks it off", async () => {
     const first = await pair()
     const ends = Promise.all([closed(first.dialled), closed(first.accepted)])
