@@ -16,6 +16,7 @@ import type { Ticker } from "../model/Time.ts"
 import { LoopDelay } from "./cells/LoopDelay.ts"
 import { PlaneTelemetry } from "./cells/PlaneTelemetry.ts"
 import { type Inbound, makeInbound } from "./inbound/Inbound.ts"
+import { observeLinks } from "./LinkMetrics.ts"
 import { LinkPool } from "./link/LinkPool.ts"
 import { Sessions } from "./link/Sessions.ts"
 import { SessionTransport } from "./link/SessionTransport.ts"
@@ -135,6 +136,11 @@ export class RequestPlane {
       transport: this.#transport,
       relay: this.#relay
     })
+    observeLinks(
+      registry,
+      () => this.#transport.counts,
+      () => this.#listeners.meshPorts()
+    )
     void this.#pool.listen()
     post({ type: "ready" })
   }
@@ -287,6 +293,7 @@ export class RequestPlane {
       inbound: this.#inbound,
       outbound: this.#outbound,
       pool: this.#pool,
+      transport: this.#transport,
       sockets: this.#sockets
     })
     this.#environment.post({ type: "answer", id, rows })
