@@ -8,7 +8,7 @@
  */
 import type { Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
-import { MeshViewReplica } from "../model/MeshView.ts"
+import { MeshViewReplica, type ViewChange, ViewOutOfStep } from "../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Policy } from "../model/Policy.ts"
 import type { Session } from "../model/Session.ts"
@@ -154,7 +154,7 @@ export class RequestPlane {
     if (this.#stopped) return
     switch (message.type) {
       case "view":
-        this.#view.apply(message.change)
+        this.#follow(message.change)
         return
       case "policies":
         this.#outbound.setPolicies(this.#shares(message.policies))
@@ -248,6 +248,15 @@ export class RequestPlane {
     for (let i = 0; i < count; i++) {
       const { local, member, peer } = endpoints[(start + i) % endpoints.length]!
       if (!local && member !== "dead") this.#pool.warm(peer)
+    }
+  }
+
+  #follow(change: ViewChange): void {
+    try {
+      this.#view.apply(change)
+    } catch (error) {
+      if (!(error instanceof ViewOutOfStep)) throw error
+      this.#environment.post({ type: "view.need" })
     }
   }
 
