@@ -4,7 +4,7 @@
  *
  *     identity ─► telemetry ─► inbound ─► mesh plane ─► outbound ─► listeners ─► admin
  */
-import { Clock, Context, Effect, Layer, Schedule, type Scope } from "effect"
+import { Clock, Context, Effect, Layer, Runtime, Schedule, type Scope } from "effect"
 import type { ReadinessItem } from "./admin/AdminModel.ts"
 import {
   type AdminListenError,
@@ -138,6 +138,7 @@ const assemble = (input: NodeInput) =>
     })
     names.of = plane.nameOf
 
+    const logDefect = Runtime.runFork(yield* Effect.runtime<never>())
     const outbound = yield* Effect.acquireRelease(
       Effect.sync(() =>
         makeOutbound({
@@ -150,7 +151,10 @@ const assemble = (input: NodeInput) =>
           observer,
           local: inbound.dispatch,
           remote: (peer) => plane.links.dispatchTo(peer),
-          whyMissing: (service) => plane.troubles.whyMissing(service)
+          whyMissing: (service) => plane.troubles.whyMissing(service),
+          onDefect: (error, where) => {
+            logDefect(Effect.logError(`a defect in ${where}; it cost that call at most`, error))
+          }
         })
       ),
       (it) => Effect.sync(() => it.close())

@@ -6,6 +6,7 @@ import type { Ticker } from "../model/Time.ts"
 import { TimerWheel } from "../model/TimerWheel.ts"
 import { MetricRegistry } from "../request/cells/Metrics.ts"
 import { makeOutbound, type Outbound } from "../request/outbound/Outbound.ts"
+import type { StackLines } from "../request/outbound/Stack.ts"
 import { defaultPolicy, makePolicy, type PolicyInput } from "../schema/PolicySchema.ts"
 import { RecordingObserver, RecordingReceiver, SentCall } from "./OutboundRecorders.ts"
 
@@ -109,6 +110,9 @@ export class Fixture {
       readonly random?: () => number
       /** In place of one of its own. */
       readonly ticker?: ManualTicker
+      readonly lines?: StackLines
+      /** What throws is put here. Without it, it is thrown again, so that it fails the test. */
+      readonly defects?: Array<unknown>
     } = {}
   ) {
     this.ticker = options.ticker ?? new ManualTicker(options.random)
@@ -129,7 +133,13 @@ export class Fixture {
       metrics: this.metrics,
       observer: this.observer,
       local: remote(selfPeer),
-      remote
+      remote,
+      ...(options.lines === undefined ? {} : { lines: options.lines }),
+      onDefect: (error) => {
+        // Receivers of these tests throw at what the contract forbids.
+        if (options.defects === undefined) throw error
+        options.defects.push(error)
+      }
     })
   }
 

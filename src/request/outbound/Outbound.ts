@@ -17,12 +17,15 @@ import type { Policy } from "../../model/Policy.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { MetricRegistry } from "../cells/Metrics.ts"
 import type { PeerState } from "./EndpointState.ts"
-import { type ExchangeContext, OutboundExchange } from "./OutboundExchange.ts"
+import type { CallContext } from "./OutboundCall.ts"
+import { OutboundExchange } from "./OutboundExchange.ts"
 import { protocolConflict, routeNotFound } from "./OutboundFaults.ts"
 import { PolicyMetrics } from "./PolicyMetrics.ts"
 import { type PlanContext, ServicePlan } from "./ServicePlan.ts"
+import { type StackLines, stackLines } from "./Stack.ts"
 import { observeStandings } from "./StandingMetrics.ts"
 import { type EndpointStatus, endpointStatus, type ServiceStats, serviceStats } from "./Status.ts"
+import type { OnDefect } from "./StepService.ts"
 
 export interface OutboundOptions {
   readonly self: { readonly peer: PeerKey; readonly node: string; readonly zone?: string }
@@ -42,6 +45,13 @@ export interface OutboundOptions {
   readonly remote: (peer: PeerKey) => Dispatch
   /** Why a service is not in the view, when that is known; asked only when somebody calls it. */
   readonly whyMissing?: (service: ServiceName) => string | undefined
+  /**
+   * Told once of each thing that threw behind this: an observer, a step of a policy, a receiver, an
+   * endpoint's side. It has cost at most the call it was thrown in.
+   */
+  readonly onDefect: OnDefect
+  /** What policies are made into; by default `stackLines`. */
+  readonly lines?: StackLines
 }
 
 export interface Outbound {
@@ -73,11 +83,13 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
   const peers = new Map<PeerKey, PeerState>()
   /** Those that lost one since the last look whether they have any left. */
   const losing = new Set<PeerKey>()
-  const exchangeContext: ExchangeContext = {
+  const { onDefect, lines = stackLines } = options
+  const callContext: CallContext = {
     node: self.node,
     ticker,
     stopping: false,
-    pausing: new Set()
+    waiting: new Set(),
+    onDefect
   }
 
   const peerState = (peer: PeerKey): PeerState => {
@@ -89,6 +101,8 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
   }
 
   const planContext: PlanContext = {
+    lines,
+    onDefect,
     metrics: new PolicyMetrics(options.metrics),
     random: () => ticker.random(),
     peer: (endpoint) => peerState(endpoint.peer),
@@ -164,7 +178,7 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
         const fault = protocolConflict(self.node, plan, plan.httpLeftOut)
         return new Refusal(fault, receiver, observation)
       }
-      const exchange = new OutboundExchange(exchangeContext, plan, call, receiver, observation)
+      const exchange = new OutboundExchange(callContext, plan, call, receiver, observation)
       exchange.start()
       return exchange
     },
@@ -184,8 +198,8 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
     services: () => Array.from(plans.values(), (plan) => serviceStats(plan, ticker.now())),
     close: () => {
       unsubscribe()
-      exchangeContext.stopping = true
-      for (const exchange of [...exchangeContext.pausing]) exchange.stop()
+      callContext.stopping = true
+      for (const call of [...callContext.waiting]) call.stop()
     }
   }
 }
