@@ -2,7 +2,7 @@
  * The outbound half of a node's request plane: takes calls to services and carries each to an
  * endpoint, as the service's policy says. It follows the mesh view by itself.
  */
-import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../../model/Exchange.ts"
+import { type Call, type Dispatch, type Fields, noFields } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import {
   type EndpointView,
@@ -21,6 +21,7 @@ import type { CallContext } from "./OutboundCall.ts"
 import { OutboundExchange } from "./OutboundExchange.ts"
 import { protocolConflict, routeNotFound } from "./OutboundFaults.ts"
 import { PolicyMetrics } from "./PolicyMetrics.ts"
+import { Refusal } from "./Refusal.ts"
 import { type PlanContext, ServicePlan } from "./ServicePlan.ts"
 import { type StackLines, stackLines } from "./Stack.ts"
 import { observeStandings } from "./StandingMetrics.ts"
@@ -143,17 +144,38 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
     }
   }
 
-  const begin = (call: Call, unknown: boolean): ExchangeObservation =>
-    observer.begin({
-      direction: "outbound",
-      kind: call.kind,
-      service: call.service,
-      unknown,
-      caller: self.node,
-      method: call.head?.method ?? "",
-      target: call.head?.target ?? "",
-      fields: call.head?.fields ?? []
-    })
+  const begin = (call: Call, unknown: boolean): ExchangeObservation => {
+    const fields = call.head?.fields ?? noFields
+    try {
+      return observer.begin({
+        direction: "outbound",
+        kind: call.kind,
+        service: call.service,
+        unknown,
+        caller: self.node,
+        method: call.head?.method ?? "",
+        target: call.head?.target ?? "",
+        fields
+      })
+    } catch (error) {
+      onDefect(error, `a call to ${call.service}`)
+      return unobserved(fields)
+    }
+  }
+
+  const whyMissing = (service: ServiceName): string | undefined => {
+    try {
+      return options.whyMissing?.(service)
+    } catch (error) {
+      onDefect(error, `a call to ${service}`)
+      return undefined
+    }
+  }
+
+  const whyNot = (service: ServiceName, plan: ServicePlan | undefined): Fault =>
+    plan?.httpLeftOut === undefined
+      ? routeNotFound(self.node, service, whyMissing(service))
+      : protocolConflict(self.node, plan, plan.httpLeftOut)
 
   observeStandings(
     options.metrics,
@@ -167,16 +189,8 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
     dispatch: (call, receiver) => {
       const plan = plans.get(call.service)
       const observation = begin(call, plan === undefined)
-      if (plan === undefined) {
-        return new Refusal(
-          routeNotFound(self.node, call.service, options.whyMissing?.(call.service)),
-          receiver,
-          observation
-        )
-      }
-      if (plan.httpLeftOut !== undefined && call.kind === "http") {
-        const fault = protocolConflict(self.node, plan, plan.httpLeftOut)
-        return new Refusal(fault, receiver, observation)
+      if (plan === undefined || (plan.httpLeftOut !== undefined && call.kind === "http")) {
+        return new Refusal(whyNot(call.service, plan), receiver, observation, onDefect)
       }
       const exchange = new OutboundExchange(callContext, plan, call, receiver, observation)
       exchange.start()
@@ -204,37 +218,11 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
   }
 }
 
-/** A call that nobody can carry: its fault follows in a microtask. */
-class Refusal implements RequestStream {
-  #receiver: ResponseReceiver | undefined
-  readonly #observation: ExchangeObservation
-  #received = 0
-
-  constructor(fault: Fault, receiver: ResponseReceiver, observation: ExchangeObservation) {
-    this.#receiver = receiver
-    this.#observation = observation
-    queueMicrotask(() => this.#end(fault)?.onFault(fault))
-  }
-
-  write(chunk: Uint8Array): boolean {
-    this.#received += chunk.length
-    return true
-  }
-
-  end(): void {}
-
-  resume(): void {}
-
-  cancel(fault: Fault): void {
-    this.#end(fault)
-  }
-
-  #end({ code, message }: Fault): ResponseReceiver | undefined {
-    const receiver = this.#receiver
-    if (receiver !== undefined) {
-      this.#receiver = undefined
-      this.#observation.end({ kind: "fault", code, message }, this.#received, 0)
-    }
-    return receiver
-  }
-}
+/** Of a call whose observer threw at its beginning. */
+const unobserved = (fields: Fields): ExchangeObservation => ({
+  forwardFields: fields,
+  responded: () => undefined,
+  endpoint: () => undefined,
+  event: () => undefined,
+  end: () => undefined
+})
