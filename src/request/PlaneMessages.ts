@@ -13,6 +13,7 @@ import type { Session } from "../model/Session.ts"
 import type { ThreadOrder, ThreadReport } from "./cells/ThreadReport.ts"
 import type { ListenErrorCode } from "./listener/ListenError.ts"
 import type { AskedRows, Question } from "./PlaneQuestions.ts"
+import type { CircuitNews } from "./policy/Breaker.ts"
 
 /** What a thread has to know before anything else; all of it stays as long as the thread lives. */
 export interface PlaneSetup {
@@ -64,13 +65,13 @@ export type PlaneFact =
       readonly kind: "circuit"
       readonly service: ServiceName
       readonly endpoint: string
-      /** Open until then; undefined: it has closed. */
-      readonly openUntil: number | undefined
+      readonly news: CircuitNews
     }
   | {
       readonly kind: "ejected"
       readonly service: ServiceName
       readonly endpoint: string
+      /** No longer in the future: it was found well. */
       readonly until: number
     }
   /** Nothing came from it for too long, on a link that is there. */

@@ -13,13 +13,8 @@ import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Policy } from "../model/Policy.ts"
 import type { Session } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
-import { AccessLines } from "./cells/AccessLines.ts"
 import { LoopDelay } from "./cells/LoopDelay.ts"
-import { MetricRegistry } from "./cells/Metrics.ts"
-import { NodeObserver } from "./cells/NodeObserver.ts"
-import { RecordedSpans } from "./cells/RecordedSpan.ts"
-import { SpanBatch } from "./cells/SpanBatch.ts"
-import { ThreadReporter } from "./cells/ThreadReporter.ts"
+import { PlaneTelemetry } from "./cells/PlaneTelemetry.ts"
 import { type Inbound, makeInbound } from "./inbound/Inbound.ts"
 import { LinkPool } from "./link/LinkPool.ts"
 import { Sessions } from "./link/Sessions.ts"
@@ -44,10 +39,8 @@ export interface PlaneEnvironment {
 }
 
 export class RequestPlane {
-  readonly metrics = new MetricRegistry()
   readonly #environment: PlaneEnvironment
-  readonly #observer: NodeObserver
-  readonly #reporter: ThreadReporter
+  readonly #telemetry: PlaneTelemetry
   readonly #delay: LoopDelay
   readonly #setup: PlaneSetup
   readonly #sockets = new SocketBudget()
@@ -70,37 +63,28 @@ export class RequestPlane {
     const { index, self, threads } = setup
     this.#environment = environment
     this.#setup = setup
-    this.#delay = new LoopDelay(this.metrics, String(index))
     const log: Log = (level, message, fields) => post({ type: "log", level, message, fields })
     const onDefect = (error: unknown) =>
       log(
         "error",
         `a defect on a link; its exchange was reset: ${error instanceof Error ? error.stack : error}`
       )
-    const spans = setup.traces ? new SpanBatch() : undefined
-    const lines = setup.accessLog ? new AccessLines() : undefined
-    this.#observer = new NodeObserver({
-      node: self.node,
-      registry: this.metrics,
-      ticker,
-      spans: spans && new RecordedSpans({ sink: spans, ticker, node: self.node }),
-      accessLog: lines,
+    this.#telemetry = new PlaneTelemetry({
+      ...{ node: self.node, ticker, traces: setup.traces, accessLog: setup.accessLog },
       // Until it is told otherwise.
-      sample: 0
-    })
-    this.#reporter = new ThreadReporter({
-      ...{ spans, lines, ticker },
-      registry: this.metrics,
+      sample: 0,
       post: (report) => post({ type: "telemetry", report })
     })
+    const { observer, registry } = this.#telemetry
+    this.#delay = new LoopDelay(registry, String(index))
     this.#peers = new PeerBook(self)
     this.#sessions = new Sessions(() => ticker.wall())
     this.#needs = new SessionNeeds((peer) => post({ type: "session.need", peer }))
     this.#inbound = makeInbound({
       self,
       ticker,
-      metrics: this.metrics,
-      observer: this.#observer,
+      metrics: registry,
+      observer,
       callerName: (peer) => this.#peers.nameOf(peer),
       threads,
       sockets: this.#sockets.programs
@@ -131,8 +115,8 @@ export class RequestPlane {
       policies: new Map(),
       defaultPolicy: policyShare(setup.defaultPolicy, setup),
       ticker,
-      metrics: this.metrics,
-      observer: this.#observer,
+      metrics: registry,
+      observer,
       local: this.#inbound.dispatch,
       remote: (peer) => this.#pool.dispatchTo(peer),
       whyMissing: (service) => this.#missing.get(service)
@@ -145,7 +129,7 @@ export class RequestPlane {
     this.#relay = new ForeignRelay(post)
     this.#listeners = new PlaneListeners({
       ...{ setup, ticker, log, post },
-      metrics: this.metrics,
+      metrics: registry,
       dispatch: this.#outbound.dispatch,
       sockets: this.#sockets.clients,
       transport: this.#transport,
@@ -198,7 +182,7 @@ export class RequestPlane {
         else this.#missing.set(message.service, message.reason)
         return
       case "sample":
-        this.#observer.setSample(message.share)
+        this.#telemetry.observer.setSample(message.share)
         return
       case "sockets":
         this.#sockets.clients.used = message.clients
@@ -215,7 +199,7 @@ export class RequestPlane {
         this.#drain(message.reason)
         return
       case "telemetry":
-        this.#reporter.obey(message.order)
+        this.#telemetry.obey(message.order)
         return
       case "ask":
         this.#answer(message)
@@ -241,7 +225,7 @@ export class RequestPlane {
     this.#inbound.close()
     this.#relay.close()
     this.#delay.stop()
-    this.#reporter.stop()
+    this.#telemetry.stop()
     this.#environment.post({ type: "stopped" })
     this.#environment.onStopped()
   }
