@@ -302,6 +302,11 @@ export class RequestThreads {
         slot.state = "running"
         slot.since = this.#options.ticker.wall()
         return
+      case "view.need": {
+        const change = this.#memory.wholeView()
+        if (change !== undefined) slot.thread?.post({ type: "view", change })
+        return
+      }
       case "relay.open":
         this.#onForeign(slot, message)
         return

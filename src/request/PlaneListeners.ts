@@ -4,7 +4,7 @@ import type { Log } from "../model/Log.ts"
 import type { SocketEnd } from "../model/Relay.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "./cells/Metrics.ts"
-import { MeshPort } from "./link/MeshPort.ts"
+import { MeshPort, type MeshPortCounts } from "./link/MeshPort.ts"
 import { MeshPortError } from "./link/MeshPortError.ts"
 import type { SessionTransport } from "./link/SessionTransport.ts"
 import { parseTcpAddress, tcpAddressOf } from "./link/TcpAddress.ts"
@@ -28,6 +28,8 @@ export interface PlaneListenersOptions {
 }
 
 interface Port {
+  /** Of a port for other nodes. */
+  readonly counts?: () => MeshPortCounts
   readonly address: SocketEnd
   readonly stop: () => void
   readonly drain: (deadline: number) => Promise<void>
@@ -67,6 +69,11 @@ export class PlaneListeners {
       case "listen.close":
         this.#close(id)
     }
+  }
+
+  /** Of the ports for other nodes that are open. */
+  *meshPorts(): Iterable<MeshPortCounts> {
+    for (const { counts } of this.#ports.values()) if (counts !== undefined) yield counts()
   }
 
   close(): void {
@@ -131,6 +138,7 @@ export class PlaneListeners {
     const close = () => void opened.close()
     return {
       address: address === undefined ? { host, port } : { host: address.host, port: address.port },
+      counts: () => opened.counts,
       stop: close,
       drain: () => opened.close(),
       close

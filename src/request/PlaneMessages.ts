@@ -125,6 +125,8 @@ export type ToPlane =
 export type FromPlane =
   /** It takes messages. */
   | { readonly type: "ready" }
+  /** A change of the view was lost: all of it is to be sent. */
+  | { readonly type: "view.need" }
   | { readonly type: "listening"; readonly id: number; readonly address: SocketEnd }
   | {
       readonly type: "listen.failed"

@@ -8,7 +8,7 @@
  */
 import type { Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
-import { MeshViewReplica } from "../model/MeshView.ts"
+import { MeshViewReplica, type ViewChange, ViewOutOfStep } from "../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Policy } from "../model/Policy.ts"
 import type { Session } from "../model/Session.ts"
@@ -16,6 +16,7 @@ import type { Ticker } from "../model/Time.ts"
 import { LoopDelay } from "./cells/LoopDelay.ts"
 import { PlaneTelemetry } from "./cells/PlaneTelemetry.ts"
 import { type Inbound, makeInbound } from "./inbound/Inbound.ts"
+import { observeLinks } from "./LinkMetrics.ts"
 import { LinkPool } from "./link/LinkPool.ts"
 import { Sessions } from "./link/Sessions.ts"
 import { SessionTransport } from "./link/SessionTransport.ts"
@@ -135,6 +136,11 @@ export class RequestPlane {
       transport: this.#transport,
       relay: this.#relay
     })
+    observeLinks(
+      registry,
+      () => this.#transport.counts,
+      () => this.#listeners.meshPorts()
+    )
     void this.#pool.listen()
     post({ type: "ready" })
   }
@@ -148,7 +154,7 @@ export class RequestPlane {
     if (this.#stopped) return
     switch (message.type) {
       case "view":
-        this.#view.apply(message.change)
+        this.#follow(message.change)
         return
       case "policies":
         this.#outbound.setPolicies(this.#shares(message.policies))
@@ -245,6 +251,15 @@ export class RequestPlane {
     }
   }
 
+  #follow(change: ViewChange): void {
+    try {
+      this.#view.apply(change)
+    } catch (error) {
+      if (!(error instanceof ViewOutOfStep)) throw error
+      this.#environment.post({ type: "view.need" })
+    }
+  }
+
   #onSession(session: Session): void {
     this.#peers.prove(session.peer, session.peerName)
     this.#sessions.put(session)
@@ -287,6 +302,7 @@ export class RequestPlane {
       inbound: this.#inbound,
       outbound: this.#outbound,
       pool: this.#pool,
+      transport: this.#transport,
       sockets: this.#sockets
     })
     this.#environment.post({ type: "answer", id, rows })
