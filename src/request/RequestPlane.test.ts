@@ -194,6 +194,7 @@ describe("two request planes", () => {
     })
     expect(await a.ask({ kind: "totals" })).toEqual({
       kind: "totals",
+      links: 1,
       totals: new Map([
         ["payments", 1],
         [`${b.peer}/0`, 1]
