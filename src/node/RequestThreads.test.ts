@@ -164,10 +164,10 @@ describe("request threads", () => {
   it("say what others hear, with who says it", () => {
     const { messages, thread } = make(2)
     thread(1).says({ type: "session.need", peer: bob })
-    thread(0).says({ type: "link", peer: alice, up: true })
+    thread(0).says({ type: "session.need", peer: alice })
     expect(messages).toEqual([
       [{ type: "session.need", peer: bob }, 1],
-      [{ type: "link", peer: alice, up: true }, 0]
+      [{ type: "session.need", peer: alice }, 0]
     ])
   })
 })

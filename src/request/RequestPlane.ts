@@ -183,6 +183,7 @@ export class RequestPlane {
         return
       case "session.end":
         this.#sessions.endPeer(message.peer, message.reason)
+        this.#peers.disprove(message.peer)
         return
       case "session.none":
         this.#needs.none(message.peer, message.reason)
