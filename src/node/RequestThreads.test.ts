@@ -314,6 +314,7 @@ describe("a port", () => {
 
   it("is not open where a thread does not answer, and that is told", async () => {
     const { thread, threads, ticker } = make(2)
+    thread(1).says({ type: "ready" })
     const opening = watch(threads.open({ ...proxy, port: 5_000 }))
     listening(thread(0))
     await turn()
