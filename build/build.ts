@@ -7,6 +7,8 @@
  * - `mod.js` is the library. It leaves the peers of package.json outside: a program that embeds a
  *   node has its own effect, and there must be only one. All else is within, as in the command: what
  *   was tested is what runs, and a program's install brings no package that it did not ask for.
+ * - `mesh.js` is what runs in the mesh thread of a program's node: a realm of its own, so it has an
+ *   effect of its own within, and is one file, which a program that is bundled can take along.
  * - `request.js` is what runs in a request thread: the request plane and nothing else.
  * - `types/` are the library's declarations.
  * - `THIRD-PARTY.txt` are the licences of what is within.
@@ -77,12 +79,19 @@ try {
     splitting: false,
     entryPoints: { request: "src/request/thread.ts" }
   })
+  const mesh = await esbuild.build({
+    ...common,
+    splitting: false,
+    entryPoints: { mesh: "src/meshThread.ts" }
+  })
   const library = await esbuild.build({
     ...common,
     entryPoints: { mod: "src/mod.ts" },
     external: peers.flatMap((peer) => [peer, `${peer}/*`])
   })
-  const bundled = [command, library, thread].flatMap(({ metafile }) => Object.keys(metafile.inputs))
+  const bundled = [command, library, mesh, thread].flatMap(({ metafile }) =>
+    Object.keys(metafile.inputs)
+  )
   writeFileSync(join(outdir, "THIRD-PARTY.txt"), thirdParty(root, bundled))
   chmodSync(join(outdir, "skein.js"), 0o755)
   const types = spawnSync(

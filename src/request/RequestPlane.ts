@@ -8,7 +8,7 @@
  */
 import type { Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
-import { MeshViewReplica } from "../model/MeshView.ts"
+import { type MeshViewCell, MeshViewReplica } from "../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Session } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
@@ -147,6 +147,11 @@ export class RequestPlane {
   /** For calls of programs in this thread. */
   get dispatch(): Dispatch {
     return this.#outbound.dispatch
+  }
+
+  /** What is known of the mesh, and how it changes: for programs in this thread. */
+  get view(): MeshViewCell {
+    return this.#view
   }
 
   receive(message: ToPlane): void {
