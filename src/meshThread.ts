@@ -22,6 +22,7 @@ const node = Effect.gen(function* () {
   const running = yield* runNode({
     ...(yield* besideInput(start)),
     program: program.side,
+    restarts: start.restarts,
     lock: program.lock,
     onReloaded: ({ drain }) => program.post({ type: "reloaded", drainDeadline: drain.deadline })
   })

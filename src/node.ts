@@ -43,6 +43,7 @@ import { makeSystemTicker } from "./node/SystemTicker.ts"
 import { threadCount } from "./node/ThreadCount.ts"
 import { untilOffered } from "./node/UntilOffered.ts"
 import { softwareVersion } from "./node/Version.ts"
+import type { MetricRegistry } from "./request/cells/Metrics.ts"
 import { refuse } from "./request/link/RefusedExchange.ts"
 import { defaultPolicy } from "./schema/PolicySchema.ts"
 import { makeTelemetry } from "./telemetry/Telemetry.ts"
@@ -69,6 +70,13 @@ const noPlaneHere =
       service: call.service,
       sent: false
     })
+
+/** Each life tells how many there were before it: it counts nothing itself. */
+const countRestarts = (metrics: MetricRegistry, restarts: number): void =>
+  metrics
+    .counter("skein_mesh_thread_restarts_total", "Lives of the mesh thread after the first.", [])
+    .cell({})
+    .inc(restarts)
 
 /** Where it listens. */
 const openAdmin = (
@@ -114,6 +122,7 @@ const assemble = (input: AssemblyInput) =>
       ticker
     })
     const { registry: metrics } = telemetry
+    if (input.restarts !== undefined) countRestarts(metrics, input.restarts)
     const room = yield* SocketRoom.make(input.descriptors ?? readDescriptors())
     room.follow(config)
 

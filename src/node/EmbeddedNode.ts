@@ -27,17 +27,20 @@ export interface EmbeddedInput extends NodeInput {
 /** A good-bye waits so long for a mesh thread that is being started again, ms. */
 const goodbyePatience = 10_000
 
-/**
- * Starts a node; it stops when the scope closes. Draining first is the caller's choice. `file`: the
- * code of its mesh thread.
- */
+/** Of the mesh thread: its code, and its heap in MB. Default: what the package has, and 1,024. */
+export interface EmbeddedThread {
+  readonly file?: URL
+  readonly heap?: number
+}
+
+/** Starts a node; it stops when the scope closes. Draining first is the caller's choice. */
 export const runEmbedded = (
   input: EmbeddedInput,
-  file: Effect.Effect<URL, StartError> = findFile
+  thread: EmbeddedThread = {}
 ): Effect.Effect<RunningNode, StartError, Scope.Scope> =>
   Effect.gen(function* () {
     yield* requireRuntime
-    const code = yield* file
+    const file = thread.file ?? (yield* findFile)
     const log = yield* makePlaneLog
     const toldLog = yield* makeToldLog
     const started = yield* Deferred.make<NodeFacts, StartError>()
@@ -54,7 +57,7 @@ export const runEmbedded = (
       Effect.sync(
         () =>
           new MeshThread({
-            file: code,
+            ...{ file, heap: thread.heap },
             start: {
               ...{ beside, config, configPath, descriptors, join, overrides },
               logFrom: minimum.ordinal

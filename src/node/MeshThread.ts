@@ -18,7 +18,9 @@ import type { ProgramPlane } from "./ProgramPlane.ts"
 export interface MeshThreadOptions {
   /** Its code. */
   readonly file: URL
-  readonly start: Omit<MeshStart, "held" | "draining">
+  /** Its heap, MB at most: what the bounds of the mesh plane allow is less. Default 1,024. */
+  readonly heap?: number | undefined
+  readonly start: Omit<MeshStart, "held" | "draining" | "restarts">
   readonly plane: ProgramPlane
   readonly onLog: (told: ToldLog) => void
   /** Takes the data directory for as long as the node is. Resolves with why not. */
@@ -52,6 +54,11 @@ interface Life {
   readonly end: () => void
 }
 
+/** MB. Past it the thread ends with an error, and the program goes on. */
+const usualHeap = 1_024
+/** As the command has it: three times 2 MB. */
+const youngGeneration = 6
+
 /** Pause before it is started again, ms; doubles while it crashes soon after its start. */
 const firstPause = 50
 const longestPause = 5_000
@@ -67,6 +74,7 @@ export class MeshThread {
   #lastId = 0
   #life: Life | undefined
   #facts: NodeFacts | undefined
+  #restarts = 0
   #failures = 0
   #pause: Timer | undefined
   #stopped = false
@@ -124,14 +132,18 @@ export class MeshThread {
   }
 
   #begin(): void {
-    const { file, onFailed, plane, start } = this.#options
+    const { file, heap = usualHeap, onFailed, plane, start } = this.#options
     const { held, isDraining: draining, ticker } = plane
-    const workerData: MeshStart = { ...start, held, draining }
+    const workerData: MeshStart = { ...start, held, draining, restarts: this.#restarts }
     let worker: Worker
     try {
       worker = new Worker(file, {
         workerData,
         name: "skein mesh",
+        resourceLimits: {
+          maxOldGenerationSizeMb: heap,
+          maxYoungGenerationSizeMb: youngGeneration
+        },
         // A realm of its own: what the program's thread was started with is for its code.
         ...(file.pathname.endsWith(".ts") ? {} : { execArgv: [] })
       })
@@ -232,6 +244,7 @@ export class MeshThread {
     const pause = Math.min(longestPause, firstPause * 2 ** (this.#failures - 1))
     for (const [id, pending] of this.#pending) this.#await(id, pending)
     onCrash(reason, pause)
+    this.#restarts++
     this.#pause = plane.ticker.after(pause, () => this.#begin())
   }
 

@@ -27,6 +27,8 @@ export interface NodeInput {
 export interface AssemblyInput extends NodeInput {
   /** The plane in the program's thread, which makes the calls; undefined: there is no program. */
   readonly program?: ProgramSide | undefined
+  /** Lives of the mesh thread before this one. */
+  readonly restarts?: number | undefined
   /** Takes the data directory. Default: for as long as this node is. */
   readonly lock?: Effect.Effect<void, StartError, Scope.Scope> | undefined
   /** A config that was read again is in effect. */

@@ -6,8 +6,9 @@ import type { ToldLog } from "./NodeMessages.ts"
 class DistantCause extends Error {
   constructor(text: string) {
     const [first = ""] = text.split("\n")
-    super(first)
-    this.name = ""
+    const [, name = "Error", message = first] = /^([\w$]+): (.*)$/.exec(first) ?? []
+    super(message)
+    this.name = name
     this.stack = text
   }
 }

@@ -7,7 +7,6 @@ import { join } from "node:path"
 import { HttpClient } from "@effect/platform"
 import { Context, Effect, Exit, Layer } from "effect"
 import { describe, expect, it } from "vitest"
-import { until } from "../fixtures/Processes.ts"
 import { MeshCaller } from "../../src/api/MeshCaller.ts"
 import * as MeshHttpClient from "../../src/api/MeshHttpClient.ts"
 import { hostNodeName, makeNodeConfig, type NodeConfigInput } from "../../src/config/NodeConfig.ts"
@@ -16,6 +15,7 @@ import { initMesh } from "../../src/node/InitMesh.ts"
 import type { RunningNode } from "../../src/node/RunningNode.ts"
 import { runNode, SkeinNode } from "../../src/SkeinNode.ts"
 import { startProgram } from "../../src/testing/InboundFixture.ts"
+import { until } from "../fixtures/Processes.ts"
 
 const directory = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "skein-program-"))),
