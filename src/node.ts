@@ -149,6 +149,7 @@ const assemble = (input: AssemblyInput) =>
       onSession: (session) => threads.post({ type: "session", session }),
       onSessionEnd: (peer, reason) => threads.post({ type: "session.end", peer, reason }),
       applied: planes.applied,
+      callsBack: input.program !== undefined,
       maxPending: room.shares?.pending,
       trouble
     })

@@ -229,7 +229,7 @@ describe("a start", () => {
     const listen = [`/ip4/0.0.0.0/tcp/${port}`]
     const token = await host.invite()
     expect(await failed({ node: { dataDir, listen } }, token)).toMatchObject({
-      code: "address_in_use",
+      code: "port_in_use",
       message: expect.stringContaining(String(port))
     })
   })
