@@ -19,8 +19,8 @@
 import { spawnSync } from "node:child_process"
 import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { isBuiltin } from "node:module"
-import { join } from "node:path"
-import type { BuildOptions } from "esbuild"
+import { basename, join } from "node:path"
+import type { BuildOptions, Metafile } from "esbuild"
 import manifest from "../package.json" with { type: "json" }
 import { builtinsByRequire } from "./BuiltinsByRequire.ts"
 import { keepReachable } from "./Declarations.ts"
@@ -37,6 +37,28 @@ const esbuild = await import("esbuild").catch((cause: unknown) => {
   )
   process.exit(ifPossible ? 0 : 1)
 })
+
+/** Of each entry, with the chunks that it loads before anything else. */
+const sizesOf = (
+  builds: ReadonlyArray<{ readonly metafile: Metafile }>
+): ReadonlyArray<readonly [name: string, bytes: number]> =>
+  builds.flatMap(({ metafile: { outputs } }) => {
+    const entry = Object.keys(outputs).find(
+      (path) => outputs[path]?.entryPoint !== undefined && !path.includes("/chunks/")
+    )
+    if (entry === undefined) return []
+    const loaded = new Set<string>()
+    const load = (path: string): void => {
+      if (loaded.has(path)) return
+      loaded.add(path)
+      for (const { kind, path: next } of outputs[path]?.imports ?? []) {
+        if (kind === "import-statement" && outputs[next] !== undefined) load(next)
+      }
+    }
+    load(entry)
+    const bytes = [...loaded].reduce((sum, path) => sum + (outputs[path]?.bytes ?? 0), 0)
+    return [[basename(entry), bytes] as const]
+  })
 
 // Beside dist/, so that it can take its place in one step and nobody meets half a build.
 const outdir = mkdtempSync(join(root, "dist-"))
@@ -79,6 +101,12 @@ try {
     splitting: false,
     entryPoints: { request: "src/request/thread.ts" }
   })
+  const foreign = Object.keys(thread.metafile.inputs).filter((it) => it.includes("node_modules/"))
+  if (foreign.length > 0) {
+    throw new Error(
+      `request threads are to load nothing but src/request and src/model, and would load ${foreign.slice(0, 3).join(", ")}`
+    )
+  }
   const mesh = await esbuild.build({
     ...common,
     splitting: false,
@@ -104,6 +132,9 @@ try {
   )
   if (types.status !== 0) throw new Error("the declarations could not be made; tsc says why above")
   keepReachable(join(outdir, "types"), "mod.d.ts", (it) => isPeer(it) || isBuiltin(it))
+  for (const [name, size] of sizesOf([command, library, mesh, thread])) {
+    console.log(`${name.padEnd(12)} ${(size / 1_024).toFixed(0).padStart(6)} KiB`)
+  }
   chmodSync(outdir, 0o755)
   rmSync(dist, { recursive: true, force: true })
   renameSync(outdir, dist)

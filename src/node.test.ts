@@ -63,6 +63,27 @@ describe("a node", () => {
     await Effect.runPromise(Effect.scoped(test))
   })
 
+  it("lists the instances of a service in the order of their ports", async () => {
+    const test = Effect.gen(function* () {
+      const dataDir = yield* directory
+      const nodeName = NodeName.make("host-a")
+      yield* initMesh({ dataDir, meshName: "test", nodeName, now: Date.now() })
+      const addresses = Array.from({ length: 12 }, (_, n) => `127.0.0.1:${n + 9}`)
+      const services = [{ name: "payments", addresses }]
+      const payments = ServiceName.make("payments")
+      const run = Effect.gen(function* () {
+        const node = yield* runNode({ config: config("host-a", dataDir, { services }) })
+        yield* node.awaitService(payments)
+        return yield* node.source.endpoints(payments)
+      })
+      yield* Effect.scoped(run)
+      // From what it knew when it stopped.
+      const listed = yield* run
+      expect(listed.map(({ endpoint }) => endpoint)).toEqual(addresses)
+    })
+    await Effect.runPromise(Effect.scoped(test))
+  })
+
   it("prints no invite that nobody would accept, and says what to do", async () => {
     const test = Effect.gen(function* () {
       const [one, two] = [yield* directory, yield* directory]

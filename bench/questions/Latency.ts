@@ -42,15 +42,16 @@ const peers: ReadonlyArray<PeerName> = ["direct", "skein", "haproxy", "nginx", "
 /** Beside the changes: Skein, and of the others what says what the machine makes of them. */
 const besideChurn: ReadonlyArray<PeerName> = ["direct", "skein", "haproxy"]
 
-const warmUpSeconds = 1
+/** Before each measurement. */
+const warmUpOf = ({ quick }: BenchOptions): number => (quick ? 0.5 : 1)
 
-const load = ({ entry, host }: Pair, rate: number, seconds: number) =>
+const load = ({ entry, host }: Pair, rate: number, seconds: number, options: BenchOptions) =>
   runOpenLoop({
     entry,
     host,
     rate,
     seconds,
-    warmUpSeconds,
+    warmUpSeconds: warmUpOf(options),
     connections: 64,
     mix: [{ method: "GET", path: paths.small, bodyBytes: 0 }]
   })
@@ -95,9 +96,9 @@ const linesOf = (
 
 const measure = async ({ options, say }: Bench, one: Case, line: Line): Promise<LoopReport> => {
   const { pair, row, churn } = line
-  const work = () => load(pair, one.rate, options.seconds)
+  const work = () => load(pair, one.rate, options.seconds, options)
   if (churn === undefined || one.changes === undefined) return work()
-  const seconds = options.seconds + warmUpSeconds
+  const seconds = options.seconds + warmUpOf(options)
   const [found, { applied, published, cpuShare }] = await churn.during(one.changes, seconds, work)
   say(
     `${published.toFixed(0)} changes/s published, ${applied.toFixed(0)} applied; publishing took ${(cpuShare * 100).toFixed(0)} % of a core\n`
@@ -116,7 +117,7 @@ const runCase = async (
   const lines = linesOf(one, pairs, churns)
   bench.say(`${one.name}: warming up`)
   for (const pair of new Set(lines.map(({ pair }) => pair))) {
-    await load(pair, one.rate, quick ? 0.5 : 2)
+    await load(pair, one.rate, quick ? 0.5 : 2, bench.options)
   }
   for (let round = 1; round <= rounds; round++) {
     let direct = 0

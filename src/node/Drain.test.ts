@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, FiberId, Scope, TestClock } from "effect"
+import { Deferred, Effect, Exit, Fiber, Scope, TestClock } from "effect"
 import { makeMembers } from "../../test/fixtures/Members.ts"
 import { makeRecordDoor, RecordRefused } from "../mesh/catalogue/RecordDoor.ts"
 import { MeshRpcError } from "../mesh/host/MeshRpc.ts"
@@ -30,22 +30,13 @@ type Answer = (peer: string) => Effect.Effect<void, MeshRpcError>
 
 interface Change extends Partial<DrainOptions> {
   readonly answer?: Answer
-  readonly served?: Effect.Effect<void>
 }
-
-/** As the request plane tells it. */
-const callingBack =
-  (over: Effect.Effect<void>) =>
-  (then: () => void): (() => void) => {
-    const waiting = Effect.runFork(Effect.tap(over, () => Effect.sync(then)))
-    return () => waiting.unsafeInterruptAsFork(FiberId.none)
-  }
 
 const make = (change: Change = {}) =>
   Effect.gen(function* () {
     const events: Array<string> = []
-    const idle = yield* Deferred.make<void>()
-    const { answer = () => Effect.void, served = Effect.void, ...rest } = change
+    const served = yield* Deferred.make<void>()
+    const { answer = () => Effect.void, ...rest } = change
     const drain = yield* Drain.make({
       catalogue: {
         updateOwn: ({ state = "serving" }) =>
@@ -54,11 +45,12 @@ const make = (change: Change = {}) =>
             return entryOf(state)
           })
       },
-      links: {
-        connectedPeers: () => others.map(({ peer }) => peer),
-        goaway: () => void events.push("goaway"),
-        serving: () => 0,
-        whenServed: callingBack(served)
+      keeper: { connectedPeers: () => others.map(({ peer }) => peer) },
+      threads: {
+        drain: () => {
+          events.push("refuse")
+          return Effect.runPromise(Deferred.await(served))
+        }
       },
       clients: {
         // Only this question is ever asked here.
@@ -67,33 +59,25 @@ const make = (change: Change = {}) =>
             DrainNotice: () => Effect.tap(answer(peer), () => events.push("told"))
           } as Partial<MeshRpcClient> as MeshRpcClient)
       },
-      inbound: {
-        drain: () => void events.push("refuse"),
-        whenIdle: callingBack(Deferred.await(idle)),
-        inFlight: 1
-      },
+      inFlight: Effect.succeed(1),
       deadline: () => 30_000,
       ...rest
     })
-    return { drain, events, idle }
+    return { drain, events, served }
   })
 
-const announcing = ["record draining", "told", "told", "told", "goaway", "refuse"]
+const announcing = ["record draining", "told", "told", "told", "refuse"]
 
 describe("Drain", () => {
-  it.scoped("says it, asks the links to go, refuses, waits for what runs, then for the links", () =>
+  it.scoped("says it, then has the threads refuse, and waits for what runs there", () =>
     Effect.gen(function* () {
-      const served = yield* Deferred.make<void>()
-      const { drain, events, idle } = yield* make({ served: Deferred.await(served) })
+      const { drain, events, served } = yield* make()
       expect(drain.state).toBe("serving")
       expect(yield* drain.begin).toEqual({ acknowledged: 3, told: 3 })
       expect(events).toEqual(announcing)
       expect(drain.state).toBe("draining")
       const finished = yield* Effect.fork(drain.finished)
-      yield* TestClock.adjust("20 seconds")
-      expect(finished.unsafePoll()).toBeNull()
-      yield* Deferred.succeed(idle, undefined)
-      yield* TestClock.adjust("9 seconds")
+      yield* TestClock.adjust("29 seconds")
       expect(finished.unsafePoll()).toBeNull()
       yield* Deferred.succeed(served, undefined)
       yield* Fiber.join(finished)
@@ -120,13 +104,13 @@ describe("Drain", () => {
 
   it.scoped("goes on when whoever asked for it is gone", () =>
     Effect.gen(function* () {
-      const { drain, events, idle } = yield* make({ answer: () => Effect.sleep("500 millis") })
+      const { drain, events, served } = yield* make({ answer: () => Effect.sleep("500 millis") })
       const asked = yield* Effect.fork(drain.begin)
       yield* TestClock.adjust(1)
       yield* Fiber.interrupt(asked)
       yield* TestClock.adjust("1 second")
       expect(events).toEqual(announcing)
-      yield* Deferred.succeed(idle, undefined)
+      yield* Deferred.succeed(served, undefined)
       yield* drain.finished
     })
   )
@@ -144,7 +128,7 @@ describe("Drain", () => {
       const asked = yield* Effect.fork(drain.begin)
       yield* TestClock.adjust("1 second")
       expect(yield* Fiber.join(asked)).toEqual({ acknowledged: 1, told: 3 })
-      expect(events.slice(-2)).toEqual(["goaway", "refuse"])
+      expect(events.slice(-2)).toEqual(["told", "refuse"])
     })
   )
 
@@ -159,7 +143,7 @@ describe("Drain", () => {
         const asked = yield* Effect.fork(drain.begin)
         yield* TestClock.adjust("5 seconds")
         expect(yield* Fiber.join(asked)).toEqual({ acknowledged: 0, told: 0 })
-        expect(events).toEqual(["goaway", "refuse"])
+        expect(events).toEqual(["refuse"])
       })
     )
   }
@@ -198,8 +182,8 @@ describe("Drain", () => {
   it.effect("can be asked for by the finalizer of the scope it lives in", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const { drain, events, idle } = yield* Scope.extend(make(), scope)
-      yield* Deferred.succeed(idle, undefined)
+      const { drain, events, served } = yield* Scope.extend(make(), scope)
+      yield* Deferred.succeed(served, undefined)
       yield* Scope.addFinalizer(scope, drain.finished)
       yield* Scope.close(scope, Exit.void)
       expect(events).toEqual(announcing)
@@ -222,13 +206,13 @@ describe("Drain", () => {
 describe("leaving", () => {
   it.scoped("drains first, then says good-bye, once", () =>
     Effect.gen(function* () {
-      const { drain, events, idle } = yield* make()
+      const { drain, events, served } = yield* make()
       const leaving = yield* Effect.fork(Effect.all([drain.leave, drain.leave], { concurrency: 2 }))
       const left = yield* Effect.fork(drain.left)
       yield* TestClock.adjust("10 seconds")
       expect(events).toEqual(announcing)
       expect(left.unsafePoll()).toBeNull()
-      yield* Deferred.succeed(idle, undefined)
+      yield* Deferred.succeed(served, undefined)
       const same = { acknowledged: 3, told: 3 }
       expect(yield* Fiber.join(leaving)).toEqual([same, same])
       expect(yield* Fiber.join(left)).toEqual(same)
@@ -239,11 +223,11 @@ describe("leaving", () => {
 
   it.scoped("is finished also when whoever asked for it is gone", () =>
     Effect.gen(function* () {
-      const { drain, events, idle } = yield* make()
+      const { drain, events, served } = yield* make()
       const asked = yield* Effect.fork(drain.leave)
       yield* TestClock.adjust(1)
       yield* Fiber.interrupt(asked)
-      yield* Deferred.succeed(idle, undefined)
+      yield* Deferred.succeed(served, undefined)
       yield* drain.left
       expect(events).toContain("record left")
     })

@@ -13,7 +13,7 @@ const self = peerOf(0)
 class Fixture {
   catalogue = Catalogue.empty
   subjects: ReadonlyArray<PeerKey> = []
-  readonly wanted = new Map<PeerKey, () => ReadonlyArray<string>>()
+  readonly wanted = new Set<PeerKey>()
   readonly calls: Array<string> = []
   readonly keeper: LinkKeeper
   #version = 0
@@ -25,10 +25,10 @@ class Fixture {
       bootstrap,
       catalogue: () => this.catalogue,
       subjects: () => this.subjects,
-      links: {
-        want: (peer, addresses) => {
+      connections: {
+        want: (peer) => {
           this.calls.push(`want ${peer}`)
-          this.wanted.set(peer, addresses)
+          this.wanted.add(peer)
         },
         unwant: (peer) => {
           this.calls.push(`unwant ${peer}`)
@@ -66,7 +66,7 @@ class Fixture {
     this.keeper.followRecords(this.catalogue.changesSince(this.#seen))
     this.#seen = this.catalogue
     this.keeper.follow()
-    return [...this.wanted.keys()].sort()
+    return [...this.wanted].sort()
   }
 }
 
@@ -90,7 +90,7 @@ describe("LinkKeeper", () => {
     const then = mesh.catalogue
     mesh.keeper.followRecords(mesh.record(1, { state: "left" }).catalogue.changesSince(then))
     expect(looks).toBe(1)
-    expect([...mesh.wanted.keys()]).toEqual(peers(2))
+    expect([...mesh.wanted]).toEqual(peers(2))
   })
 
   it("leaves a node that drains alone until it serves again, but knows where it is", () => {
@@ -138,7 +138,7 @@ describe("LinkKeeper", () => {
   it("knocks where the token said, until the mesh is large or that node has left", () => {
     const mesh = new Fixture(new Map([[peerOf(9), ["/ip4/10.9.9.9/tcp/9"]]])).records(1)
     expect(mesh.follow()).toEqual(peers(9))
-    expect(mesh.wanted.get(peerOf(9))?.()).toEqual(["/ip4/10.9.9.9/tcp/9"])
+    expect(mesh.keeper.addressesOf(peerOf(9))).toEqual(["/ip4/10.9.9.9/tcp/9"])
     expect(mesh.record(9, { state: "left" }).follow()).toEqual([])
     expect(mesh.keeper.addressesOf(peerOf(9))).toEqual([])
     const large = new Fixture(new Map([[peerOf(999), ["/ip4/10.9.9.9/tcp/9"]]]))
@@ -148,7 +148,7 @@ describe("LinkKeeper", () => {
   it("has the addresses as the record says now, and then those of the token", () => {
     const mesh = new Fixture(new Map([[peerOf(1), ["/ip4/10.9.9.9/tcp/9"]]])).records(2)
     mesh.follow()
-    const addresses = mesh.wanted.get(peerOf(1))!
+    const addresses = () => mesh.keeper.addressesOf(peerOf(1))
     expect(addresses()).toEqual(["/ip4/10.0.0.1/tcp/1", "/ip4/10.9.9.9/tcp/9"])
     mesh.record(1, { addresses: ["/ip4/10.9.9.9/tcp/9", "/ip4/10.0.0.2/tcp/2"] })
     expect(addresses()).toEqual(["/ip4/10.9.9.9/tcp/9", "/ip4/10.0.0.2/tcp/2"])

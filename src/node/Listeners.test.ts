@@ -1,11 +1,15 @@
-import { createServer, type Server } from "node:net"
+import { createServer, type Server, type Socket } from "node:net"
 import { Effect, Exit, Scope } from "effect"
 import { afterEach, describe, expect, it } from "vitest"
 import { makeNodeConfig, type NodeConfig, type UpstreamConfig } from "../config/NodeConfig.ts"
-import { MetricRegistry } from "../request/cells/Metrics.ts"
-import { freePort, HandTicker, self } from "../testing/InboundFixture.ts"
-import { HoldingCallee, RawClient, turn } from "../testing/ListenerFixture.ts"
+import { ServiceName } from "../model/Names.ts"
+import { defaultPolicy } from "../schema/PolicySchema.ts"
+import { freePort, HandTicker, self, startProgram, Watched } from "../testing/InboundFixture.ts"
+import { RawClient, turn } from "../testing/ListenerFixture.ts"
+import { endpointView } from "../testing/OutboundFixture.ts"
 import { type Listeners, makeListeners } from "./Listeners.ts"
+import { spawnHere } from "./PlaneThread.ts"
+import { RequestThreads } from "./RequestThreads.ts"
 
 const config = (
   upstreams: NonNullable<Parameters<typeof makeNodeConfig>[0]["upstreams"]>
@@ -28,25 +32,96 @@ const connect = async (port: number): Promise<RawClient> => {
   return client
 }
 
-const open = async (upstreams: ReadonlyArray<UpstreamConfig>) => {
-  const callee = new HoldingCallee()
+const names = ["one", "two", "three", "four", "five"].map((name) => ServiceName.make(name))
+
+/** A connection as the program sees that it was for. */
+class Arrival extends Watched {
+  readonly service: string
+  text = ""
+  closed = false
+
+  constructor(service: string, socket: Socket) {
+    super()
+    this.service = service
+    socket.on("data", (bytes) => {
+      this.text += bytes.toString()
+      this.happened()
+    })
+    socket.on("error", () => undefined)
+    socket.on("close", () => {
+      this.closed = true
+      this.happened()
+    })
+  }
+}
+
+/** A request plane in this thread, and a program on this host for each service. */
+const makePlane = async () => {
   const ticker = new HandTicker()
+  const threads = new RequestThreads({
+    spawns: [spawnHere(ticker)],
+    setup: { self, defaultPolicy, accessLog: false, traces: false },
+    sharePorts: false,
+    ticker,
+    reports: { begin: () => ({ receive: () => undefined, end: () => undefined }) },
+    onMessage: () => undefined,
+    onCrash: (_, error) => {
+      throw error
+    }
+  })
+  closing.push(() => threads.stop())
+  const arrived: Array<Arrival> = []
+  const waiting: Array<(arrival: Arrival) => void> = []
+  const programs = await Promise.all(
+    names.map(async (name) => {
+      const server = createServer((socket) => {
+        const arrival = new Arrival(name, socket)
+        const wake = waiting.shift()
+        if (wake === undefined) arrived.push(arrival)
+        else wake(arrival)
+      })
+      const program = await startProgram(server)
+      closing.push(() => program.close())
+      return { name, port: program.port }
+    })
+  )
+  threads.post({
+    type: "services",
+    services: programs.map(({ name, port }) => ({
+      ...{ name, protocol: "tcp" },
+      endpoints: [{ id: "0", host: "127.0.0.1", port, weight: 100 }]
+    }))
+  })
+  threads.followView(() => ({
+    ...{ version: 1, since: undefined, gone: [] },
+    services: names.map((name) => ({
+      ...{ name, protocol: "tcp", removed: [] },
+      set: [endpointView("a", { ...self, key: `${self.peer}/0`, local: true })]
+    }))
+  }))
+  const next = (): Promise<Arrival> => {
+    const arrival = arrived.shift()
+    if (arrival !== undefined) return Promise.resolve(arrival)
+    return new Promise((resolve) => waiting.push(resolve))
+  }
+  return { ticker, threads, next }
+}
+
+const open = async (upstreams: ReadonlyArray<UpstreamConfig>) => {
+  const { next, threads, ticker } = await makePlane()
   const scope = Effect.runSync(Scope.make())
   closing.push(() => Effect.runPromise(Scope.close(scope, Exit.void)))
   const listeners: Listeners = await Effect.runPromise(
-    makeListeners(
-      { ...config([]), upstreams },
-      { dispatch: callee.dispatch, self, ticker, metrics: new MetricRegistry() }
-    ).pipe(Scope.extend(scope))
+    makeListeners({ ...config([]), upstreams }, threads).pipe(Scope.extend(scope))
   )
   /** The service that a new connection to the port reaches; undefined when it is refused. */
   const reached = async (port: number): Promise<string | undefined> => {
     const client = await connect(port)
-    return client.error === undefined ? (await callee.next()).call.service : undefined
+    return client.error === undefined ? (await next()).service : undefined
   }
-  const follow = (next: ReadonlyArray<UpstreamConfig>, deadline = 5_000) =>
-    Effect.runPromise(Effect.either(listeners.follow(next, deadline)))
-  return { callee, listeners, reached, follow, ticker }
+  const follow = (wanted: ReadonlyArray<UpstreamConfig>, deadline = 5_000) =>
+    Effect.runPromise(Effect.either(listeners.follow(wanted, deadline)))
+  return { next, listeners, reached, follow, ticker }
 }
 
 /** Somebody else's program on the port. */
@@ -70,24 +145,24 @@ describe("upstreams that follow the config", () => {
 
   it("keep a port that did not change", async () => {
     const port = await freePort()
-    const { callee, follow } = await open([upstream(port, "one")])
+    const { next, follow } = await open([upstream(port, "one")])
     const client = await connect(port)
-    await callee.next()
+    const held = await next()
     await follow([upstream(port, "one")])
     client.socket.write("x")
-    await callee.exchanges[0]!.until(() => callee.exchanges[0]!.text === "x")
+    await held.until(() => held.text === "x")
   })
 
   it("change service on the same port, and what is open goes on", async () => {
     const port = await freePort()
-    const { callee, reached, follow } = await open([upstream(port, "one")])
+    const { next, reached, follow } = await open([upstream(port, "one")])
     const client = await connect(port)
-    const held = await callee.next()
+    const held = await next()
     expect(await follow([upstream(port, "two")])).toMatchObject({ _tag: "Right" })
     expect(await reached(port)).toBe("two")
     client.socket.write("still here")
     await held.until(() => held.text === "still here")
-    expect(held.cancelled).toBeUndefined()
+    expect(held.closed).toBe(false)
   })
 
   it("change hands also when the new address takes the port on all interfaces", async () => {
@@ -144,14 +219,14 @@ describe("upstreams that follow the config", () => {
 
   it("that are gone are cut off at the deadline, and so is a drain in a finalizer", async () => {
     const port = await freePort()
-    const { callee, follow, listeners, ticker } = await open([upstream(port, "one")])
+    const { next, follow, listeners, ticker } = await open([upstream(port, "one")])
     const dial = async () => {
       await connect(port)
-      return callee.next()
+      return next()
     }
     const first = await dial()
     const cutOff = async (held: typeof first) => {
-      while (held.cancelled === undefined) {
+      while (!held.closed) {
         await turn()
         ticker.advance(10)
       }

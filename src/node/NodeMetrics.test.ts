@@ -60,7 +60,11 @@ const start: NodeFacts = {
     { kind: "protocol_conflict", service: undefined, nodes: [], message: "", hint: "" },
     { kind: "protocol_conflict", service: undefined, nodes: [], message: "", hint: "" }
   ],
-  actors: [{ name: "x", state: "failed", restarts: 9, mailbox: 4, dropped: 3, lastError: "boom" }]
+  actors: [{ name: "x", state: "failed", restarts: 9, mailbox: 4, dropped: 3, lastError: "boom" }],
+  threads: [
+    { index: 0, state: "running", restarts: 0, since: 1, lastError: undefined },
+    { index: 1, state: "restarting", restarts: 2, since: 2, lastError: "out of memory" }
+  ]
 }
 
 const scraped = () => {
@@ -124,7 +128,11 @@ describe("what a node knows of itself and the mesh", () => {
       'skein_actor_running{actor="x"} 0',
       'skein_actor_mailbox_messages{actor="x"} 4',
       'skein_actor_restarts_total{actor="x"} 9',
-      'skein_actor_dropped_messages_total{actor="x"} 3'
+      'skein_actor_dropped_messages_total{actor="x"} 3',
+      'skein_request_thread_running{thread="0"} 1',
+      'skein_request_thread_running{thread="1"} 0',
+      'skein_request_thread_restarts_total{thread="0"} 0',
+      'skein_request_thread_restarts_total{thread="1"} 2'
     ])
   })
 

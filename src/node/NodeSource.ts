@@ -26,7 +26,15 @@ import { linkStates, observeNode } from "./NodeMetrics.ts"
 import { RateMeter } from "./RateMeter.ts"
 import type { RequestThreads, ThreadStatus } from "./RequestThreads.ts"
 import type { SocketRoom } from "./SocketRoom.ts"
-import { endpointRows, linkRows, loadOf, loadsOf, serviceRows, totalsOf } from "./ThreadRows.ts"
+import {
+  endpointRows,
+  linkCount,
+  linkRows,
+  loadOf,
+  loadsOf,
+  serviceRows,
+  totalsOf
+} from "./ThreadRows.ts"
 
 export interface NodeSourceOptions {
   readonly config: NodeConfig
@@ -84,6 +92,12 @@ const leftOutStatus = ({ endpoint, protocol }: LeftOut): EndpointStatus => {
   }
 }
 
+/** As people look for them: by the names of nodes, and by the numbers in an instance's address. */
+const byPlace = (a: EndpointStatus, b: EndpointStatus): number =>
+  a.node.localeCompare(b.node) ||
+  (a.peer < b.peer ? -1 : a.peer > b.peer ? 1 : 0) ||
+  a.endpoint.localeCompare(b.endpoint, "en", { numeric: true })
+
 export const makeNodeViews = (
   options: NodeSourceOptions
 ): Effect.Effect<NodeViews, never, Scope.Scope> =>
@@ -100,7 +114,10 @@ export const makeNodeViews = (
 
     const meter = new RateMeter()
     yield* ask({ kind: "totals" }).pipe(
-      Effect.map((answers) => meter.note(ticker.now(), totalsOf(answers))),
+      Effect.andThen((answers) => {
+        meter.note(ticker.now(), totalsOf(answers))
+        options.room.followLinks(linkCount(answers))
+      }),
       Effect.catchAllDefect((defect) => Effect.logError("rates were not noted", defect)),
       Effect.delay("1 second"),
       Effect.forever,
@@ -180,7 +197,10 @@ export const makeNodeViews = (
             rps: meter.perSecond(now, one.key, one.requests)
           })
         )
-        return Effect.succeed([...used, ...(viewed.leftOut ?? []).map(leftOutStatus)])
+        return Effect.succeed([
+          ...used.sort(byPlace),
+          ...(viewed.leftOut ?? []).map(leftOutStatus).sort(byPlace)
+        ])
       })
 
     const shownLinks = (links: ReadonlyArray<PeerLinkStatus>): ReadonlyArray<LinkStatus> =>

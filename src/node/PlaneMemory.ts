@@ -14,6 +14,8 @@ const maxFacts = 4_096
 export class PlaneMemory {
   /** The one latest word of its type. */
   readonly #latest = new Map<ToPlane["type"], ToPlane>()
+  /** Endpoints of this host, by the latest word. What is said of others nobody has heard either. */
+  #present: ReadonlySet<string> = new Set()
   readonly #health = new Map<string, OfType<"health">>()
   readonly #peers = new Map<PeerKey, OfType<"peer">>()
   readonly #missing = new Map<ServiceName, OfType<"missing">>()
@@ -42,7 +44,7 @@ export class PlaneMemory {
         this.#keepHealth(message)
         return
       case "health":
-        this.#health.set(`${message.service} ${message.endpoint}`, message)
+        this.#noteHealth(message)
         return
       case "peer":
         this.#peers.set(message.facts.peer, message)
@@ -88,10 +90,15 @@ export class PlaneMemory {
   }
 
   #keepHealth({ services }: OfType<"services">): void {
-    const present = new Set(
+    this.#present = new Set(
       services.flatMap(({ name, endpoints }) => endpoints.map(({ id }) => `${name} ${id}`))
     )
-    for (const key of this.#health.keys()) if (!present.has(key)) this.#health.delete(key)
+    for (const key of this.#health.keys()) if (!this.#present.has(key)) this.#health.delete(key)
+  }
+
+  #noteHealth(message: OfType<"health">): void {
+    const key = `${message.service} ${message.endpoint}`
+    if (this.#present.has(key)) this.#health.set(key, message)
   }
 
   #noteFact(message: OfType<"fact">): void {
@@ -108,5 +115,8 @@ export class PlaneMemory {
   }
 }
 
-const endOf = (fact: PlaneFact): number =>
-  fact.kind === "circuit" ? (fact.openUntil ?? 0) : fact.kind === "ejected" ? fact.until : 0
+/** A probe is over before a thread that begins could ask. */
+const endOf = (fact: PlaneFact): number => {
+  if (fact.kind === "ejected") return fact.until
+  return fact.kind === "circuit" && fact.news.state === "open" ? fact.news.until : 0
+}

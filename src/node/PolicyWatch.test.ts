@@ -5,6 +5,7 @@ import { MeshViewSource } from "../model/MeshView.ts"
 import { ServiceName } from "../model/Names.ts"
 import type { Protocol } from "../model/NodeRecord.ts"
 import { HandTicker } from "../testing/InboundFixture.ts"
+import { endpointView } from "../testing/OutboundFixture.ts"
 import { PolicyWatch, patience } from "./PolicyWatch.ts"
 
 let scope: Scope.CloseableScope
@@ -13,6 +14,8 @@ let view: MeshViewSource
 let config: NodeConfig
 let watch: PolicyWatch
 let log: Array<string>
+/** How often all policies were looked at. */
+let looks: number
 
 const offer = (offered: Readonly<Record<string, Protocol>>): void =>
   view.set(
@@ -29,15 +32,20 @@ beforeEach(async () => {
   ticker = new HandTicker()
   view = new MeshViewSource()
   log = []
+  looks = 0
   config = makeNodeConfig({
     policies: { web: { timeout: { request: "1s" } }, wbe: {} }
   })
   const logger = Logger.make<unknown, void>(({ message }) => void log.push(String(message)))
   watch = await Effect.runPromise(
-    PolicyWatch.make({ config: () => config, view, ticker }).pipe(
-      Scope.extend(scope),
-      Effect.provide(Logger.replace(Logger.defaultLogger, logger))
-    )
+    PolicyWatch.make({
+      config: () => {
+        looks++
+        return config
+      },
+      view,
+      ticker
+    }).pipe(Scope.extend(scope), Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
   )
 })
 afterEach(() => Effect.runPromise(Scope.close(scope, Exit.void)))
@@ -66,6 +74,16 @@ describe("the log", () => {
     offer({ web: "http", wbe: "http" })
     offer({ web: "tcp", wbe: "http" })
     expect(log).toEqual([tcp, tcp])
+  })
+
+  it("is not bothered by endpoints that come and go", () => {
+    offer({ web: "http" })
+    const name = ServiceName.make("web")
+    const before = looks
+    view.set(new Map([[name, { name, protocol: "http", endpoints: [endpointView("a")] }]]))
+    expect(looks).toBe(before)
+    offer({})
+    expect(looks).toBe(before + 1)
   })
 
   it("does not repeat what whoever reloaded was told", () => {

@@ -35,10 +35,7 @@ export interface RequestThreadsOptions {
 }
 
 /** What is for others to hear; the rest is dealt with here. */
-export type ThreadMessage = Extract<
-  FromPlane,
-  { readonly type: "log" | "fact" | "link" | "session.need" }
->
+export type ThreadMessage = Extract<FromPlane, { readonly type: "log" | "fact" | "session.need" }>
 
 export interface ThreadStatus {
   readonly index: number
@@ -90,7 +87,7 @@ export class RequestThreads {
   readonly #memory: PlaneMemory
   readonly #foreign = new Map<number, (pipe: RelayPipe) => void>()
   /** Who waits for an answer of a thread: `index what id`. */
-  readonly #waiting = new Map<string, Waiting>()
+  readonly #waiting = new Map<string, Set<Waiting>>()
   #lastId = 0
   #stopped = false
 
@@ -174,13 +171,14 @@ export class RequestThreads {
     if (mayBeTaken) await freePort(spec)
     const address = await this.#openIn(first, id, spec)
     const bound: ListenSpec = { ...spec, port: address.port }
+    // From now on: one that crashes while others still open it has it again when it begins.
+    this.#memory.note({ type: "listen", id, spec: bound })
     try {
       await Promise.all(others.map((slot) => this.#openIn(slot, id, bound)))
     } catch (error) {
       this.#closePort(id)
       throw error
     }
-    this.#memory.note({ type: "listen", id, spec: bound })
     return {
       address,
       stop: async () => {
@@ -290,8 +288,8 @@ export class RequestThreads {
 
   /** Nobody waits any more for one that is gone, and its connections are gone with it. */
   #forget(slot: Slot): void {
-    for (const [key, wake] of [...this.#waiting]) {
-      if (key.startsWith(`${slot.index} `)) wake(undefined)
+    for (const key of [...this.#waiting.keys()]) {
+      if (key.startsWith(`${slot.index} `)) this.#wake(key, undefined)
     }
     const pipes = [...slot.pipes.values()]
     slot.pipes.clear()
@@ -304,6 +302,11 @@ export class RequestThreads {
         slot.state = "running"
         slot.since = this.#options.ticker.wall()
         return
+      case "view.need": {
+        const change = this.#memory.wholeView()
+        if (change !== undefined) slot.thread?.post({ type: "view", change })
+        return
+      }
       case "relay.open":
         this.#onForeign(slot, message)
         return
@@ -318,28 +321,47 @@ export class RequestThreads {
         return
       case "log":
       case "fact":
-      case "link":
       case "session.need":
         this.#options.onMessage(message, slot.index)
         return
       case "answer":
       case "listen.stopped":
       case "listen.drained":
-        this.#waiting.get(keyOf(slot, message.type, message.id))?.(message)
+        this.#wake(keyOf(slot, message.type, message.id), message)
         return
       case "listening":
+        this.#wake(keyOf(slot, "listening", message.id), message)
+        return
       case "listen.failed":
-        this.#waiting.get(keyOf(slot, "listening", message.id))?.(message)
+        if (!this.#wake(keyOf(slot, "listening", message.id), message)) {
+          this.#onPortLost(slot, message.message)
+        }
         return
       case "served":
       case "stopped":
-        this.#waiting.get(keyOf(slot, message.type, 0))?.(message)
+        this.#wake(keyOf(slot, message.type, 0), message)
     }
+  }
+
+  /** One that began anew has not got a port again that the others have. */
+  #onPortLost({ index }: Slot, why: string): void {
+    const message = `request thread ${index}, which was started again, takes no connections on a port of this node: ${why}`
+    this.#options.onMessage({ type: "log", level: "error", message, fields: undefined }, index)
+  }
+
+  /** False: nobody waits for it. */
+  #wake(key: string, message: FromPlane | undefined): boolean {
+    const waiting = this.#waiting.get(key)
+    this.#waiting.delete(key)
+    for (const wake of waiting ?? []) wake(message)
+    return waiting !== undefined
   }
 
   #onForeign(slot: Slot, message: Extract<RelayUp, { readonly type: "relay.open" }>): void {
     const { id, listener, remote } = message
-    const post = (down: RelayDown) => slot.thread?.post(down)
+    // The one that begins in its place numbers anew.
+    const { thread } = slot
+    const post = (down: RelayDown) => thread?.post(down)
     const take = this.#foreign.get(listener)
     if (take === undefined) {
       post({ type: "relay.reset", id })
@@ -356,7 +378,12 @@ export class RequestThreads {
     const answer =
       slot.thread === undefined
         ? undefined
-        : await this.#answer(slot, "listening", id, listenPatience)
+        : await this.#answer(
+            slot,
+            "listening",
+            id,
+            slot.state === "running" ? listenPatience : startPatience
+          )
     if (answer?.type === "listening") return answer.address
     const address = formatHostPort(spec)
     const { code, message } =
@@ -401,28 +428,24 @@ export class RequestThreads {
       const timer = Number.isFinite(patience)
         ? this.#options.ticker.after(patience, () => wake(undefined))
         : undefined
+      const waiting = this.#waiting.get(key) ?? new Set()
+      this.#waiting.set(key, waiting)
       const wake: Waiting = (message) => {
-        if (this.#waiting.get(key) === wake) this.#waiting.delete(key)
         timer?.cancel()
+        waiting.delete(wake)
+        if (waiting.size === 0 && this.#waiting.get(key) === waiting) this.#waiting.delete(key)
         resolve(message)
       }
       // Who asked the same before gets the same answer.
-      const before = this.#waiting.get(key)
-      this.#waiting.set(
-        key,
-        before === undefined
-          ? wake
-          : (message) => {
-              before(message)
-              wake(message)
-            }
-      )
+      waiting.add(wake)
     })
   }
 }
 
-/** For a thread that begins, to open a port: it may still be loading its code. */
+/** To open a port, ms. */
 const listenPatience = 10_000
+/** The same of a thread that may still be loading its code, on a host that is busy. */
+const startPatience = 60_000
 const stopPatience = 2_000
 /** Beyond the deadline a thread keeps by itself. */
 const drainGrace = 1_000

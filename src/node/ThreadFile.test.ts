@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { meshFile, presentMeshFile, threadFile } from "./ThreadFile.ts"
 
@@ -11,6 +12,11 @@ describe("the code of threads", () => {
     const built = ["/skein/dist/mesh.js", "/skein/dist/request.js"]
     expect(of("file:///skein/dist/mod.js")).toEqual(built)
     expect(of("file:///skein/dist/chunks/chunk-ABC.js")).toEqual(built)
+    // A directory of that name further up says nothing.
+    expect(threadFile("file:///opt/chunks/skein/dist/skein.js").pathname).toBe(
+      "/opt/chunks/skein/dist/request.js"
+    )
+    expect(existsSync(threadFile())).toBe(true)
   })
 
   it("is there, or the error says what belongs where", () => {

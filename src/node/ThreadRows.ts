@@ -65,45 +65,68 @@ const addServices = (a: ServiceStats, b: ServiceStats): ServiceStats => ({
 
 /** In the order of the first thread. */
 export const endpointRows = (answers: ReadonlyArray<AskedRows>): ReadonlyArray<EndpointStatus> => {
-  const rows = new Map<string, EndpointStatus>()
+  const byKey = new Map<string, Array<EndpointStatus>>()
   for (const answer of ofKind(answers, "endpoints")) {
     for (const row of answer.rows) {
-      const known = rows.get(row.key)
-      rows.set(row.key, known === undefined ? row : addEndpoints(known, row))
+      const rows = byKey.get(row.key)
+      if (rows === undefined) byKey.set(row.key, [row])
+      else rows.push(row)
     }
   }
-  return [...rows.values()]
+  return Array.from(byKey.values(), (rows) => ({
+    ...rows.reduce(addEndpoints),
+    ewma: meanLatency(rows)
+  }))
 }
 
 const addEndpoints = (a: EndpointStatus, b: EndpointStatus): EndpointStatus => {
-  const [worse, better] = rank(a) <= rank(b) ? [a, b] : [b, a]
-  const requests = a.requests + b.requests
+  const worse = isStricter(b, a) ? b : a
+  const other = worse === a ? b : a
   return {
     ...worse,
+    despite: worse.despite ?? (other.standing === worse.standing ? other.despite : undefined),
     linked: a.linked && b.linked,
     selected: a.selected || b.selected,
     ejectedUntil: latest(a.ejectedUntil, b.ejectedUntil),
     timesEjected: Math.max(a.timesEjected, b.timesEjected),
-    breaker: worse.breaker ?? better.breaker,
+    breaker: breakerRank.find((state) => a.breaker === state || b.breaker === state),
     inFlight: a.inFlight + b.inFlight,
-    ewma: weighted(a, b),
-    requests,
+    requests: a.requests + b.requests,
     failures: a.failures + b.failures
   }
+}
+
+/** The standing held against it that comes first, and of the same one the longest. */
+const isStricter = (a: EndpointStatus, b: EndpointStatus): boolean => {
+  const ranks = rank(a) - rank(b)
+  return ranks !== 0 ? ranks < 0 : endOf(a) > endOf(b)
 }
 
 /** The stricter, the lower. */
 const rank = ({ standing }: EndpointStatus): number => standingNames.indexOf(standing)
 
+const endOf = ({ standsUntil }: EndpointStatus): number => standsUntil ?? Number.POSITIVE_INFINITY
+
+/** A thread whose circuit is closed says nothing of the others'. */
+const breakerRank: ReadonlyArray<NonNullable<EndpointStatus["breaker"]>> = [
+  "open",
+  "half_open",
+  "closed"
+]
+
 const latest = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined ? b : b === undefined ? a : Math.max(a, b)
 
-/** The mean by how much each thread has asked. */
-const weighted = (a: EndpointStatus, b: EndpointStatus): number | undefined => {
-  if (a.ewma === undefined) return b.ewma
-  if (b.ewma === undefined) return a.ewma
-  const [share, rest] = [Math.max(1, a.requests), Math.max(1, b.requests)]
-  return (a.ewma * share + b.ewma * rest) / (share + rest)
+/** The mean over the threads that have measured one, by how much each has asked. */
+const meanLatency = (rows: ReadonlyArray<EndpointStatus>): number | undefined => {
+  let [sum, shares] = [0, 0]
+  for (const { ewma, requests } of rows) {
+    if (ewma === undefined) continue
+    const share = Math.max(1, requests)
+    sum += ewma * share
+    shares += share
+  }
+  return shares === 0 ? undefined : sum / shares
 }
 
 /** What each thread carries. */
@@ -132,6 +155,10 @@ export const totalsOf = (answers: ReadonlyArray<AskedRows>): ReadonlyMap<string,
   }
   return all
 }
+
+/** Connections that carry links. */
+export const linkCount = (answers: ReadonlyArray<AskedRows>): number =>
+  ofKind(answers, "totals").reduce((sum, { links }) => sum + links, 0)
 
 /**
  * The ways to each peer: the connection of the mesh plane, which says how it is with the peer, and

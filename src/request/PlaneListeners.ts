@@ -4,7 +4,7 @@ import type { Log } from "../model/Log.ts"
 import type { SocketEnd } from "../model/Relay.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "./cells/Metrics.ts"
-import { MeshPort } from "./link/MeshPort.ts"
+import { MeshPort, type MeshPortCounts } from "./link/MeshPort.ts"
 import { MeshPortError } from "./link/MeshPortError.ts"
 import type { SessionTransport } from "./link/SessionTransport.ts"
 import { parseTcpAddress, tcpAddressOf } from "./link/TcpAddress.ts"
@@ -28,6 +28,8 @@ export interface PlaneListenersOptions {
 }
 
 interface Port {
+  /** Of a port for other nodes. */
+  readonly counts?: () => MeshPortCounts
   readonly address: SocketEnd
   readonly stop: () => void
   readonly drain: (deadline: number) => Promise<void>
@@ -56,6 +58,7 @@ export class PlaneListeners {
         void this.#open(id, message.spec)
         return
       case "listen.stop":
+        this.#unwant(id)
         this.#ports.get(id)?.stop()
         // The system has it back when this turn's sockets are closed.
         setImmediate(() => this.#options.post({ type: "listen.stopped", id }))
@@ -66,6 +69,11 @@ export class PlaneListeners {
       case "listen.close":
         this.#close(id)
     }
+  }
+
+  /** Of the ports for other nodes that are open. */
+  *meshPorts(): Iterable<MeshPortCounts> {
+    for (const { counts } of this.#ports.values()) if (counts !== undefined) yield counts()
   }
 
   close(): void {
@@ -130,6 +138,7 @@ export class PlaneListeners {
     const close = () => void opened.close()
     return {
       address: address === undefined ? { host, port } : { host: address.host, port: address.port },
+      counts: () => opened.counts,
       stop: close,
       drain: () => opened.close(),
       close
@@ -137,6 +146,7 @@ export class PlaneListeners {
   }
 
   async #drain(id: number, deadline: number): Promise<void> {
+    this.#unwant(id)
     try {
       await this.#ports.get(id)?.drain(deadline)
     } finally {
@@ -144,9 +154,14 @@ export class PlaneListeners {
     }
   }
 
-  #close(id: number): void {
+  /** One that is still being opened, by a thread that has just begun, is closed when it is there. */
+  #unwant(id: number): void {
     const opening = this.#opening.get(id)
     if (opening !== undefined) opening.unwanted = true
+  }
+
+  #close(id: number): void {
+    this.#unwant(id)
     this.#ports.get(id)?.close()
     this.#ports.delete(id)
   }

@@ -8,29 +8,35 @@
  */
 import type { Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
-import { type MeshViewCell, MeshViewReplica } from "../model/MeshView.ts"
+import {
+  type MeshViewCell,
+  MeshViewReplica,
+  type ViewChange,
+  ViewOutOfStep
+} from "../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
+import type { Policy } from "../model/Policy.ts"
 import type { Session } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
-import { AccessLines } from "./cells/AccessLines.ts"
 import { LoopDelay } from "./cells/LoopDelay.ts"
-import { MetricRegistry } from "./cells/Metrics.ts"
-import { NodeObserver } from "./cells/NodeObserver.ts"
-import { RecordedSpans } from "./cells/RecordedSpan.ts"
-import { SpanBatch } from "./cells/SpanBatch.ts"
-import { ThreadReporter } from "./cells/ThreadReporter.ts"
+import { PlaneTelemetry } from "./cells/PlaneTelemetry.ts"
 import { type Inbound, makeInbound } from "./inbound/Inbound.ts"
+import { observeLinks } from "./LinkMetrics.ts"
 import { LinkPool } from "./link/LinkPool.ts"
 import { Sessions } from "./link/Sessions.ts"
 import { SessionTransport } from "./link/SessionTransport.ts"
+import { takesLink, threadWish } from "./link/ThreadWish.ts"
 import { ForeignRelay } from "./listener/ForeignRelay.ts"
+import type { EndpointFact } from "./outbound/EndpointStep.ts"
 import { makeOutbound, type Outbound } from "./outbound/Outbound.ts"
 import { PeerBook } from "./PeerBook.ts"
 import { answer } from "./PlaneAnswers.ts"
 import { PlaneListeners } from "./PlaneListeners.ts"
-import type { FromPlane, PlaneSetup, ToPlane } from "./PlaneMessages.ts"
+import type { FromPlane, PlaneFact, PlaneSetup, ToPlane } from "./PlaneMessages.ts"
+import { policyShare } from "./policy/PolicyShare.ts"
 import { SessionNeeds } from "./SessionNeeds.ts"
 import { SocketBudget } from "./socket/SocketBudget.ts"
+import { SilenceError } from "./wire/LinkSession.ts"
 
 export interface PlaneEnvironment {
   readonly ticker: Ticker
@@ -40,12 +46,10 @@ export interface PlaneEnvironment {
 }
 
 export class RequestPlane {
-  readonly metrics = new MetricRegistry()
   readonly #environment: PlaneEnvironment
-  readonly #observer: NodeObserver
-  readonly #reporter: ThreadReporter
+  readonly #telemetry: PlaneTelemetry
   readonly #delay: LoopDelay
-  readonly #index: number
+  readonly #setup: PlaneSetup
   readonly #sockets = new SocketBudget()
   readonly #view = new MeshViewReplica()
   readonly #peers: PeerBook
@@ -65,39 +69,31 @@ export class RequestPlane {
     const { post, ticker } = environment
     const { index, self, threads } = setup
     this.#environment = environment
-    this.#index = index
-    this.#delay = new LoopDelay(this.metrics, String(index))
+    this.#setup = setup
     const log: Log = (level, message, fields) => post({ type: "log", level, message, fields })
-    const onDefect = (error: unknown) =>
+    const onDefect = (error: unknown, where: string) =>
       log(
         "error",
-        `a defect on a link; its exchange was reset: ${error instanceof Error ? error.stack : error}`
+        `a defect in ${where}; it cost that call at most: ${error instanceof Error ? error.stack : error}`
       )
-    const spans = setup.traces ? new SpanBatch() : undefined
-    const lines = setup.accessLog ? new AccessLines() : undefined
-    this.#observer = new NodeObserver({
-      node: self.node,
-      registry: this.metrics,
-      ticker,
-      spans: spans && new RecordedSpans({ sink: spans, ticker, node: self.node }),
-      accessLog: lines,
+    this.#telemetry = new PlaneTelemetry({
+      ...{ node: self.node, ticker, traces: setup.traces, accessLog: setup.accessLog },
       // Until it is told otherwise.
-      sample: 0
-    })
-    this.#reporter = new ThreadReporter({
-      ...{ spans, lines, ticker },
-      registry: this.metrics,
+      sample: 0,
       post: (report) => post({ type: "telemetry", report })
     })
+    const { observer, registry } = this.#telemetry
+    this.#delay = new LoopDelay(registry, String(index))
     this.#peers = new PeerBook(self)
     this.#sessions = new Sessions(() => ticker.wall())
     this.#needs = new SessionNeeds((peer) => post({ type: "session.need", peer }))
     this.#inbound = makeInbound({
       self,
       ticker,
-      metrics: this.metrics,
-      observer: this.#observer,
+      metrics: registry,
+      observer,
       callerName: (peer) => this.#peers.nameOf(peer),
+      threads,
       sockets: this.#sockets.programs
     })
     this.#transport = new SessionTransport({
@@ -106,6 +102,8 @@ export class RequestPlane {
       ticker,
       thread: index,
       threads,
+      wish: () => threadWish(self.peer, index),
+      mayAccept: (tries, wish) => takesLink(setup, tries, wish),
       needSession: (peer, _, signal) => this.#needs.need(peer, signal)
     })
     this.#pool = new LinkPool({
@@ -115,31 +113,46 @@ export class RequestPlane {
       serve: this.#inbound.dispatch,
       nameOf: (peer) => this.#peers.nameOf(peer),
       addressesOf: (peer) => this.#peers.addressesOf(peer),
-      onDefect
+      onWait: (service) => this.#warm(service),
+      onDefect: (error) => onDefect(error, "a link")
     })
     this.#outbound = makeOutbound({
       self: selfOf(self),
       view: this.#view,
       policies: new Map(),
-      defaultPolicy: setup.defaultPolicy,
+      defaultPolicy: policyShare(setup.defaultPolicy, setup),
       ticker,
-      metrics: this.metrics,
-      observer: this.#observer,
+      metrics: registry,
+      observer,
       local: this.#inbound.dispatch,
       remote: (peer) => this.#pool.dispatchTo(peer),
-      whyMissing: (service) => this.#missing.get(service)
+      whyMissing: (service) => this.#missing.get(service),
+      onDefect,
+      onFact: (service, endpoint, fact) => {
+        if (threads === 1) return
+        const told = atWall(fact, ticker.wall() - ticker.now())
+        post({ type: "fact", fact: { ...told, service, endpoint } })
+      }
     })
     this.#pool.onUp((peer) => this.#outbound.peerUp(peer))
-    this.#pool.onDown((peer) => this.#outbound.peerDown(peer))
+    this.#pool.onDown((peer, cause) => {
+      this.#outbound.peerDown(peer)
+      if (cause instanceof SilenceError) post({ type: "fact", fact: { kind: "silent", peer } })
+    })
     this.#relay = new ForeignRelay(post)
     this.#listeners = new PlaneListeners({
       ...{ setup, ticker, log, post },
-      metrics: this.metrics,
+      metrics: registry,
       dispatch: this.#outbound.dispatch,
       sockets: this.#sockets.clients,
       transport: this.#transport,
       relay: this.#relay
     })
+    observeLinks(
+      registry,
+      () => this.#transport.counts,
+      () => this.#listeners.meshPorts()
+    )
     void this.#pool.listen()
     post({ type: "ready" })
   }
@@ -158,10 +171,10 @@ export class RequestPlane {
     if (this.#stopped) return
     switch (message.type) {
       case "view":
-        this.#view.apply(message.change)
+        this.#follow(message.change)
         return
       case "policies":
-        this.#outbound.setPolicies(message.policies)
+        this.#outbound.setPolicies(this.#shares(message.policies))
         return
       case "services":
         this.#inbound.setServices(message.services)
@@ -180,18 +193,20 @@ export class RequestPlane {
         return
       case "session.end":
         this.#sessions.endPeer(message.peer, message.reason)
+        this.#peers.disprove(message.peer)
         return
       case "session.none":
         this.#needs.none(message.peer, message.reason)
         return
       case "fact":
+        this.#learn(message.fact)
         return
       case "missing":
         if (message.reason === undefined) this.#missing.delete(message.service)
         else this.#missing.set(message.service, message.reason)
         return
       case "sample":
-        this.#observer.setSample(message.share)
+        this.#telemetry.observer.setSample(message.share)
         return
       case "sockets":
         this.#sockets.clients.used = message.clients
@@ -208,7 +223,7 @@ export class RequestPlane {
         this.#drain(message.reason)
         return
       case "telemetry":
-        this.#reporter.obey(message.order)
+        this.#telemetry.obey(message.order)
         return
       case "ask":
         this.#answer(message)
@@ -234,9 +249,33 @@ export class RequestPlane {
     this.#inbound.close()
     this.#relay.close()
     this.#delay.stop()
-    this.#reporter.stop()
+    this.#telemetry.stop()
     this.#environment.post({ type: "stopped" })
     this.#environment.onStopped()
+  }
+
+  /**
+   * Links are made when somebody calls, and closed when nobody does. Who calls a service for the
+   * first time, or after a pause, waits for one of them; the others are there when they are picked.
+   */
+  #warm(service: ServiceName): void {
+    const endpoints = this.#view.current.services.get(service)?.endpoints ?? []
+    const count = Math.min(warmAtOnce, endpoints.length)
+    // Of many some, and not the same as every other thread.
+    const start = Math.floor(this.#environment.ticker.random() * endpoints.length)
+    for (let i = 0; i < count; i++) {
+      const { local, member, peer } = endpoints[(start + i) % endpoints.length]!
+      if (!local && member !== "dead") this.#pool.warm(peer)
+    }
+  }
+
+  #follow(change: ViewChange): void {
+    try {
+      this.#view.apply(change)
+    } catch (error) {
+      if (!(error instanceof ViewOutOfStep)) throw error
+      this.#environment.post({ type: "view.need" })
+    }
   }
 
   #onSession(session: Session): void {
@@ -245,8 +284,25 @@ export class RequestPlane {
     this.#needs.have(session)
   }
 
+  /** What another thread of this node has found out. */
+  #learn(fact: PlaneFact): void {
+    const { ticker } = this.#environment
+    if (fact.kind === "silent") this.#pool.doubt(fact.peer)
+    else {
+      const { endpoint, service, ...told } = fact
+      this.#outbound.learn(service, endpoint, atWall(told, ticker.now() - ticker.wall()))
+    }
+  }
+
   #forget(peer: PeerKey): void {
     this.#peers.forget(peer)
+  }
+
+  /** What a policy allows the host once, this thread has a part of. */
+  #shares(policies: ReadonlyMap<ServiceName, Policy>): ReadonlyMap<ServiceName, Policy> {
+    return new Map(
+      Array.from(policies, ([service, policy]) => [service, policyShare(policy, this.#setup)])
+    )
   }
 
   /** Others are told to open nothing more here; what runs goes on. */
@@ -261,15 +317,28 @@ export class RequestPlane {
 
   #answer({ id, question }: Extract<ToPlane, { readonly type: "ask" }>): void {
     const rows = answer(question, {
-      index: this.#index,
+      index: this.#setup.index,
       delay: this.#delay,
       inbound: this.#inbound,
       outbound: this.#outbound,
       pool: this.#pool,
+      transport: this.#transport,
       sockets: this.#sockets
     })
     this.#environment.post({ type: "answer", id, rows })
   }
+}
+
+/** Endpoints of a service whose links are made at once: a balancer needs two, and spares. */
+const warmAtOnce = 16
+
+/** Threads have clocks of their own, which began when they did: between them times are wall clock. */
+const atWall = (fact: EndpointFact, offset: number): EndpointFact => {
+  if (fact.kind === "ejected") return { ...fact, until: fact.until + offset }
+  const { news } = fact
+  return news.state === "closed"
+    ? fact
+    : { kind: "circuit", news: { ...news, until: news.until + offset } }
 }
 
 const selfOf = ({ node, peer, zone }: PlaneSetup["self"]) => ({

@@ -3,7 +3,7 @@
  * memory when it is asked for. Counters and histograms of threads that ended, and of cells that one
  * thread freed and another still has, stay in a base, so that no counter ever goes down.
  */
-import type { FamilyFacts, Labels, Merge, MetricKind } from "../request/cells/FamilyFacts.ts"
+import type { FamilyFacts, Labels, MetricKind } from "../request/cells/FamilyFacts.ts"
 
 /** A cell in the memory of a thread: a view of its slots, and who takes it back. */
 export interface SourceCell {
@@ -16,17 +16,16 @@ export const orphanKept = 60 * 60_000
 
 export class MergedRow {
   readonly labels: Labels
-  readonly #merge: Merge
+  readonly #facts: FamilyFacts
   readonly #sources = new Set<Float64Array>()
-  /** What is left of those that are no more; undefined for gauges. */
-  readonly #base: Float64Array | undefined
+  /** What is left of those that are no more; undefined: nothing, as always of gauges. */
+  #base: Float64Array | undefined
   /** Since when it is only the base, ms; undefined while it has sources. */
   orphanedAt: number | undefined = undefined
 
-  constructor(labels: Labels, { kind, merge, bounds }: FamilyFacts) {
+  constructor(labels: Labels, facts: FamilyFacts) {
     this.labels = labels
-    this.#merge = merge
-    if (kind !== "gauge") this.#base = new Float64Array(kind === "counter" ? 1 : bounds.length + 2)
+    this.#facts = facts
   }
 
   get sources(): number {
@@ -39,13 +38,14 @@ export class MergedRow {
   }
 
   remove(values: Float64Array): void {
-    if (!this.#sources.delete(values) || this.#base === undefined) return
-    for (let i = 0; i < this.#base.length; i++) this.#base[i]! += values[i]!
+    if (!this.#sources.delete(values) || this.#facts.kind === "gauge") return
+    this.#base ??= new Float64Array(values.length)
+    for (let i = 0; i < values.length; i++) this.#base[i]! += values[i]!
   }
 
   /** What slot `i` says in all threads. */
   read(i: number): number {
-    if (this.#merge === "max") {
+    if (this.#facts.merge === "max") {
       let greatest = Number.NEGATIVE_INFINITY
       for (const values of this.#sources) greatest = Math.max(greatest, values[i]!)
       return greatest

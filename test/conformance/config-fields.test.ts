@@ -100,7 +100,12 @@ beforeAll(async () => {
   const grant = { services: ["*"], capabilities: [], ttlMs: 60_000 }
   const { token } = await run(a.source.invite(grant))
   const input: NodeConfigInput = {
-    node: { name: "host-b", dataDir: at("b"), listen: [`/ip4/127.0.0.1/tcp/${listenB}`] },
+    node: {
+      name: "host-b",
+      dataDir: at("b"),
+      listen: [`/ip4/127.0.0.1/tcp/${listenB}`],
+      threads: 3
+    },
     admin: { listen: `0.0.0.0:${admin}`, allowRemote: true },
     outbound: { http: { listen: `0.0.0.0:${proxy}`, allowRemote: true } },
     services: [
@@ -133,7 +138,7 @@ beforeAll(async () => {
   config = makeNodeConfig(input)
   b = await run(runNode({ config, configPath: at("b.json"), join: token }))
   await run(initMesh({ dataDir: at("none"), meshName: "none", nodeName, now: Date.now() }))
-  const node = { dataDir: at("none"), listen: ["/ip4/127.0.0.1/tcp/0"] }
+  const node = { dataDir: at("none"), listen: ["/ip4/127.0.0.1/tcp/0"], threads: 0 }
   const off = makeNodeConfig({ node, admin: "off", outbound: { http: "off" } })
   none = await run(runNode({ config: off }))
   // Follows the file, and so does what is told of it.
@@ -184,7 +189,9 @@ const proxied = async () => {
 }
 const reached = async () => {
   const endpoints = (await told(web)).map(({ endpoint }) => endpoint)
-  expect(endpoints).toEqual([`127.0.0.1:${ports.one}`, `127.0.0.1:${ports.two}`])
+  // Listed by their numbers, which chance has given.
+  const inOrder = [ports.one, ports.two].toSorted((a, b) => a - b)
+  expect(endpoints).toEqual(inOrder.map((port) => `127.0.0.1:${port}`))
 }
 const upstreams = async () => {
   seen.traceparent = ""
@@ -212,6 +219,13 @@ const fields: Record<Fields<NodeConfig>, () => Promise<void>> = {
   },
   ".node.announce[]": async () => {
     expect(a.addresses).toEqual([`/ip4/127.0.0.1/tcp/${ports.listen}`])
+  },
+  ".node.threads": async () => {
+    const threadsOf = async (node: RunningNode) =>
+      (await run(node.source.status)).threads.map(({ index, state }) => `${index} ${state}`)
+    expect(await threadsOf(b)).toEqual(["0 running", "1 running", "2 running"])
+    // This one's requests share the thread of its mesh.
+    expect(await threadsOf(none)).toEqual(["0 running"])
   },
   ".node.zone": async () => {
     const zone = await until("news of host-a", async () => {

@@ -8,7 +8,7 @@
  */
 import type { PeerId } from "@libp2p/interface"
 import { peerIdFromString } from "@libp2p/peer-id"
-import { multiaddr } from "@multiformats/multiaddr"
+import { type Multiaddr, multiaddr } from "@multiformats/multiaddr"
 import { PeerKey } from "../../model/Names.ts"
 import { type RedialLimits, redialPause } from "../../model/RedialPause.ts"
 import type { Ticker } from "../../model/Time.ts"
@@ -83,7 +83,7 @@ export class ConnectionKeeper {
 
   /** Keeps a connection from now on. */
   want(peer: PeerKey): void {
-    if (peer === this.#options.host.peer) return
+    if (peer === this.#options.host.peer || this.#stopping.signal.aborted) return
     const entry = this.#entry(peer)
     entry.wanted = true
     if (!entry.up && entry.pause === undefined) this.#dial(entry)
@@ -109,6 +109,7 @@ export class ConnectionKeeper {
 
   /** Done when there is a connection, one that is there included; rejects with the reason. */
   async connect(peer: PeerKey): Promise<void> {
+    this.#stopping.signal.throwIfAborted()
     const entry = this.#entry(peer)
     if (entry.up) return
     entry.pause?.cancel()
@@ -196,24 +197,23 @@ export class ConnectionKeeper {
       timeout.abort(new Error(`no answer within ${this.#limits.dialTimeout} ms`))
     )
     const signal = AbortSignal.any([timeout.signal, this.#stopping.signal])
-    const targets = addressesOf(entry.peer).map((address) =>
-      multiaddr(`${withoutPeer(address)}/p2p/${entry.peer}`)
-    )
-    const dialled =
-      targets.length === 0
-        ? Promise.reject(new Error("no address of the node is known"))
-        : host.libp2p.dial(targets, { signal })
-    entry.attempt = dialled.then(
+    const dial = async () => {
+      await host.libp2p.dial(targetsOf(entry.peer, addressesOf(entry.peer)), { signal })
+    }
+    entry.attempt = dial().then(
       () => {
         timer.cancel()
         entry.attempt = undefined
+        // It may have been lost already.
+        this.#forgetIfIdle(entry)
       },
       (error: unknown) => {
         timer.cancel()
         entry.attempt = undefined
-        if (this.#stopping.signal.aborted || entry.up) return
-        entry.failures++
+        if (entry.up) return
         entry.reason = reasonOf(signal.aborted ? signal.reason : error)
+        if (this.#stopping.signal.aborted) return
+        entry.failures++
         entry.since = ticker.wall()
         if (entry.wanted) this.#pauseThenDial(entry)
         else this.#forgetIfIdle(entry)
@@ -254,6 +254,21 @@ export class ConnectionKeeper {
     if (entry.wanted || entry.up || entry.attempt !== undefined) return
     this.#entries.delete(entry.peer)
   }
+}
+
+/** What can be dialled of it; throws when that is nothing. */
+const targetsOf = (peer: PeerKey, addresses: ReadonlyArray<string>): Array<Multiaddr> => {
+  const targets: Array<Multiaddr> = []
+  let why = "no address of the node is known"
+  for (const address of addresses) {
+    try {
+      targets.push(multiaddr(`${withoutPeer(address)}/p2p/${peer}`))
+    } catch (cause) {
+      why = `${JSON.stringify(address)} cannot be dialled: ${reasonOf(cause)}`
+    }
+  }
+  if (targets.length === 0) throw new Error(why)
+  return targets
 }
 
 const keyOf = (peer: PeerId): PeerKey => PeerKey.make(peer.toString())

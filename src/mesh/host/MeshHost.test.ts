@@ -3,17 +3,12 @@ import { noise } from "@chainsafe/libp2p-noise"
 import { describe, expect, it } from "@effect/vitest"
 import { generateKeyPair } from "@libp2p/crypto/keys"
 import { Effect, Layer } from "effect"
-import type { Dispatch } from "../../model/Exchange.ts"
-import { noFields } from "../../model/Exchange.ts"
 import { MeshId, type PeerKey } from "../../model/Names.ts"
-import { makeSystemTicker } from "../../node/SystemTicker.ts"
-import { LinkPool } from "../../request/link/LinkPool.ts"
-import { getHead, httpCall, okHead, Recorder } from "../../testing/LinkTestPair.ts"
 import { dialAddresses } from "./Dialer.ts"
 import { Gossip } from "./Gossip.ts"
 import { layerLibp2p } from "./Libp2pGossip.ts"
 import { makeLibp2pTransport } from "./Libp2pTransport.ts"
-import { MeshHost, type MeshHostShape, makeMeshHost } from "./MeshHost.ts"
+import { MeshHost, makeMeshHost } from "./MeshHost.ts"
 import { MeshRpc } from "./MeshRpc.ts"
 import { makeMeshRpcClients } from "./MeshRpcClients.ts"
 import { callingPeer, serveMeshRpc } from "./MeshRpcServer.ts"
@@ -31,190 +26,7 @@ const makeHost = (
     return yield* makeMeshHost({ privateKey, mesh, listen, encrypter: noise(), allowPeer })
   })
 
-const refuseAll: Dispatch = (call, receiver) => {
-  queueMicrotask(() => {
-    const message = "nothing is served here"
-    receiver.onFault({
-      code: "route_not_found",
-      message,
-      node: "host",
-      service: call.service,
-      sent: false
-    })
-  })
-  return { write: () => true, end: () => {}, cancel: () => {}, resume: () => {} }
-}
-
-const makePool = (
-  host: MeshHostShape,
-  options: { readonly serve?: Dispatch; readonly addresses?: () => ReadonlyArray<string> } = {}
-) =>
-  Effect.gen(function* () {
-    const ticker = yield* makeSystemTicker
-    const pool = new LinkPool({
-      transport: makeLibp2pTransport(host),
-      ticker,
-      node: "host",
-      serve: options.serve ?? refuseAll,
-      addressesOf: options.addresses ?? (() => []),
-      // A handshake takes what the machine takes, beside tests that run at the same time.
-      limits: { connectTimeout: 15_000, dialTimeout: 15_000 }
-    })
-    yield* Effect.acquireRelease(
-      Effect.promise(() => pool.listen()),
-      () =>
-        Effect.promise(async () => {
-          await pool.stopListening()
-          pool.stop()
-        })
-    )
-    return pool
-  })
-
-const over = (receiver: Recorder) =>
-  Effect.async<Recorder>((resume) => {
-    receiver.onOver = () => resume(Effect.succeed(receiver))
-  })
-
 describe("two hosts", () => {
-  it.scopedLive("carry calls made on demand, in the name of the node that calls", () =>
-    Effect.gen(function* () {
-      const a = yield* makeHost([])
-      const b = yield* makeHost()
-      let caller: PeerKey | undefined
-      yield* makePool(b, {
-        serve: (call, receiver) => {
-          caller = call.caller
-          queueMicrotask(() => {
-            receiver.onHead(okHead())
-            receiver.onData(Buffer.from(`you asked for ${call.head?.target}`))
-            receiver.onEnd(noFields)
-          })
-          return { write: () => true, end: () => {}, cancel: () => {}, resume: () => {} }
-        }
-      })
-      const pool = yield* makePool(a, { addresses: b.addresses })
-      const receivers = Array.from({ length: 100 }, () => new Recorder())
-      receivers.forEach((receiver, i) => {
-        pool
-          .dispatchTo(b.peer)(httpCall(getHead(`/${i}`)), receiver)
-          .end(noFields)
-      })
-      yield* Effect.all(receivers.map(over), { concurrency: "unbounded" })
-      expect(receivers.map((it) => it.text)).toEqual(receivers.map((_, i) => `you asked for /${i}`))
-      expect(caller).toBe(a.peer)
-      expect(pool.status()).toMatchObject([{ peer: b.peer, state: "up", exchanges: 0 }])
-    })
-  )
-
-  it.scopedLive("move 64 MiB to a slow reader in bounded memory", () =>
-    Effect.gen(function* () {
-      const a = yield* makeHost([])
-      const b = yield* makeHost()
-      const total = 64 * MiB
-      let written = 0
-      yield* makePool(b, {
-        serve: (_call, receiver) => {
-          const chunk = Buffer.alloc(64 * 1024, 1)
-          const fill = () => {
-            while (written < total) {
-              written += chunk.length
-              if (!receiver.onData(chunk)) break
-            }
-            if (written === total) receiver.onEnd(noFields)
-          }
-          queueMicrotask(() => {
-            receiver.onHead(okHead())
-            fill()
-          })
-          return { write: () => true, end: () => {}, cancel: () => {}, resume: fill }
-        }
-      })
-      const pool = yield* makePool(a, { addresses: b.addresses })
-      const receiver = new Recorder(false)
-      let most = 0
-      // Takes a bite, and the next in a later turn of the event loop.
-      receiver.more = () => {
-        most = Math.max(most, written - receiver.bytes)
-        setImmediate(() => stream.resume())
-        return false
-      }
-      const stream = pool.dispatchTo(b.peer)(httpCall(), receiver)
-      stream.end(noFields)
-      yield* over(receiver)
-      expect(receiver.fault).toBeUndefined()
-      expect(receiver.bytes).toBe(total)
-      // Windows and outbox of the exchange; kernel and yamux buffers hold what the link sends.
-      expect(most).toBeLessThan(2 * MiB)
-    })
-  )
-
-  it.scopedLive("keep a wanted link, and make it again at once when it breaks", () =>
-    Effect.gen(function* () {
-      const a = yield* makeHost([])
-      const b = yield* makeHost()
-      yield* makePool(b)
-      const pool = yield* makePool(a)
-      const ups: Array<PeerKey> = []
-      const downs: Array<PeerKey> = []
-      pool.onUp((peer) => ups.push(peer))
-      pool.onDown((peer) => downs.push(peer))
-      pool.want(b.peer, b.addresses)
-      yield* until(() => pool.isUp(b.peer))
-      for (const connection of b.libp2p.getConnections()) connection.abort(new Error("cut"))
-      yield* until(() => ups.length === 2)
-      expect(downs).toEqual([b.peer])
-      expect(pool.connectedPeers()).toEqual([b.peer])
-    })
-  )
-
-  it.scopedLive("fail fast when a peer is known to be away, as unsent", () =>
-    Effect.gen(function* () {
-      const a = yield* makeHost([])
-      const b = yield* makeHost()
-      const pool = yield* makePool(a, { addresses: () => ["/ip4/127.0.0.1/tcp/1"] })
-      const first = new Recorder()
-      pool.dispatchTo(b.peer)(httpCall(), first)
-      yield* over(first)
-      expect(first.fault).toMatchObject({ code: "upstream_connect", sent: false })
-      const second = new Recorder()
-      pool.dispatchTo(b.peer)(httpCall(), second)
-      yield* Effect.promise(() => Promise.resolve())
-      expect(second.fault).toMatchObject({ code: "upstream_connect", sent: false })
-    })
-  )
-
-  it.scopedLive("drain: the peer is told, running calls end, new ones are refused as unsent", () =>
-    Effect.gen(function* () {
-      const a = yield* makeHost([])
-      const b = yield* makeHost()
-      let finish: (() => void) | undefined
-      const serving = yield* makePool(b, {
-        serve: (_call, receiver) => {
-          finish = () => {
-            receiver.onHead(okHead())
-            receiver.onEnd(noFields)
-          }
-          return { write: () => true, end: () => {}, cancel: () => {}, resume: () => {} }
-        }
-      })
-      const pool = yield* makePool(a, { addresses: b.addresses })
-      const running = new Recorder()
-      pool.dispatchTo(b.peer)(httpCall(), running).end(noFields)
-      yield* until(() => finish !== undefined)
-      expect(serving.serving()).toBe(1)
-      serving.goaway()
-      yield* until(() => pool.status()[0]?.state === "draining")
-      const late = new Recorder()
-      pool.dispatchTo(b.peer)(httpCall(), late)
-      yield* over(late)
-      expect(late.fault).toMatchObject({ code: "draining", sent: false })
-      finish?.()
-      yield* over(running)
-      expect(running.trailers).toEqual([])
-    })
-  )
-
   it.scopedLive("do not speak with a peer that is not allowed", () =>
     Effect.gen(function* () {
       const a = yield* makeHost([])
@@ -293,6 +105,7 @@ describe("questions and answers", () => {
     MembershipEvidence: () => Effect.succeed([]),
     RenewCertificate: () => Effect.succeed(Buffer.alloc(2 * MiB)),
     DialBack: () => Effect.succeed({ reached: true }),
+    NewSession: ({ secret }) => Effect.succeed({ secret }),
     DrainNotice: () => Effect.void
   })
 

@@ -104,6 +104,8 @@ export class RelayedConnection extends AbstractMultiaddrConnection implements Mu
   }
 
   sendResume(): void {
+    // Whoever was just given what had waited may have had enough of it.
+    if (this.readStatus === "paused") return
     this.#held = false
     this.#confirm()
   }

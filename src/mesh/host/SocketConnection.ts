@@ -73,6 +73,7 @@ export class SocketConnection extends AbstractMultiaddrConnection implements Mul
   }
 
   sendResume(): void {
-    this.#socket.resume()
+    // Whoever was just given what had waited may have had enough of it.
+    if (this.readStatus !== "paused") this.#socket.resume()
   }
 }

@@ -319,7 +319,7 @@ describe("admission", () => {
     // multistream-select only: asks for our encrypter and then stays silent.
     const line = (text: string) =>
       Buffer.concat([Buffer.from([text.length + 1]), Buffer.from(`${text}\n`)])
-    socket.write(Buffer.concat([line("/multistream/1.0.0"), line("/skein/noise/1")]))
+    socket.write(Buffer.concat([line("/multistream/1.0.0"), line("/skein/noise/2")]))
     await eventually(() => expect(a.refusals).toMatchObject([{ code: "timeout", by: "us" }]))
     await ended
     socket.destroy()
@@ -333,7 +333,7 @@ describe("whoever passes Noise but does not play by the rules", () => {
     const rude = (components: EncrypterComponents): ConnectionEncrypter => {
       const inner = noise({ prologueBytes: Buffer.from(`skein ${mesh}`) })(components)
       return {
-        protocol: "/skein/noise/1",
+        protocol: "/skein/noise/2",
         secureInbound: (connection, options) => inner.secureInbound(connection, options),
         secureOutbound: async (connection, options) => {
           const secured = await inner.secureOutbound(connection, options)

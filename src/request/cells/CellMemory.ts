@@ -2,11 +2,11 @@
  * Where cells count: slots of 64-bit floats in memory that other threads can read while it is written.
  *
  * A slot is written by the thread whose memory it is and by nobody else, so that an addition cannot be
- * lost and needs no Atomics, which would be some ten times as dear. What remains is whether a reader
- * can see half a number. The language leaves that open for floats; the processors do not: a slot is
- * aligned to its eight bytes, the engines for 64-bit machines write it by one instruction, and that is
- * indivisible on x86-64 (Intel SDM vol. 3, 9.1.1) and ARM64 (ARM ARM B2.2.1). A reader may see a number a moment
- * late, and two slots of one moment apart; whoever reads has to be content with that.
+ * lost and needs no Atomics, of which there are none for floats. What remains is whether a reader can see
+ * half a number. The language leaves that open; the processors do not: a slot is aligned to its eight
+ * bytes, engines for 64-bit machines write it by one instruction, and that is indivisible on x86-64
+ * (Intel SDM 3A, "Guaranteed Atomic Operations") and ARM64 (Arm ARM, "single-copy atomicity"). A reader
+ * may see a number a moment late, and two slots of one moment apart, and has to be content with that.
  */
 
 /** Consecutive slots of one cell. */
@@ -36,7 +36,7 @@ export const ownSlots = (size: number): Slots => ({
 export interface CellMemoryLimits {
   /** Slots of a chunk; more than any one cell has. Default 4,096, which are 32 KiB. */
   readonly chunkSlots?: number
-  /** Default 128: 4 MiB, what the exchange metrics take when all their label sets are in use. */
+  /** Default 128: 4 MiB, room for all families of a request plane with every label set in use. */
   readonly chunks?: number
 }
 

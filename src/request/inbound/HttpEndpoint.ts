@@ -46,8 +46,9 @@ export interface HttpEndpointOptions {
   readonly onDroppedTrailer?: () => void
 }
 
-const defaultMaxConnections = 1_024
-const defaultMaxWaiting = 1_024
+/** Of one endpoint, on the whole host. */
+export const defaultMaxConnections = 1_024
+export const defaultMaxWaiting = 1_024
 
 const noFacts: CallFacts = { until: undefined, attempt: 0 }
 

@@ -27,6 +27,8 @@ export interface InboundOptions {
   readonly authorize?: ((call: Call) => Fault | undefined) | undefined
   /** What connections to programs are taken from. Default: without a limit. */
   readonly sockets?: SocketLane | undefined
+  /** Request threads that share what an endpoint may have. Default 1. */
+  readonly threads?: number | undefined
 }
 
 export const makeInbound = (options: InboundOptions): Inbound => new Inbound(options)
@@ -185,9 +187,11 @@ export class Inbound {
   }
 
   #makeEndpoint(service: LocalService, address: LocalService["endpoints"][number]): LocalEndpoint {
-    const { self, sockets, ticker } = this.#options
+    const { self, sockets, threads, ticker } = this.#options
     const metrics = this.#metrics
-    return new LocalEndpoint({ service, address, node: self.node, ticker, metrics, sockets })
+    return new LocalEndpoint({
+      ...{ service, address, node: self.node, ticker, metrics, sockets, threads }
+    })
   }
 
   /** What the health checker found. Ignored for an endpoint that is gone or has no check. */

@@ -12,7 +12,7 @@ import type { Protocol } from "../../model/NodeRecord.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { SocketLane } from "../socket/SocketBudget.ts"
 import type { EndpointTransport } from "./EndpointStream.ts"
-import { HttpEndpoint } from "./HttpEndpoint.ts"
+import { defaultMaxConnections, defaultMaxWaiting, HttpEndpoint } from "./HttpEndpoint.ts"
 import type { InboundMetrics } from "./InboundMetrics.ts"
 import { TcpEndpoint } from "./TcpEndpoint.ts"
 
@@ -40,6 +40,8 @@ export interface LocalEndpointOptions {
   readonly metrics: InboundMetrics
   /** What connections to programs are taken from. Default: without a limit. */
   readonly sockets?: SocketLane | undefined
+  /** Request threads that share what it may have. Default 1. */
+  readonly threads?: number | undefined
 }
 
 const notChecked = "no health check is configured"
@@ -85,8 +87,11 @@ export class LocalEndpoint {
       ...(options.sockets === undefined ? {} : { sockets: options.sockets }),
       onConnectFailure: () => cells.connectFailures.inc()
     }
+    const { threads = 1 } = options
     this.#http = new HttpEndpoint({
       ...common,
+      maxConnections: Math.ceil(defaultMaxConnections / threads),
+      maxWaiting: Math.ceil(defaultMaxWaiting / threads),
       idleTimeout:
         service.protocol === "http"
           ? (service.idleTimeout ?? defaultPoolIdleTimeout)

@@ -10,6 +10,9 @@ import { AddressAttempt, type AttemptOutcome, type LinkedSocket } from "./Addres
 import type { DialFailure } from "./LinkDialError.ts"
 import type { TcpAddress } from "./TcpAddress.ts"
 
+/** Said of a session that is known there: it is the peer, and would say so at any address. */
+const knowsSession: ReadonlySet<LinkRefusal> = new Set(["busy", "other_thread", "session_ended"])
+
 export interface RaceRefusal {
   readonly code: LinkRefusal
   readonly wait: number
@@ -82,9 +85,12 @@ export class AddressRace {
       return
     }
     this.#failed(address, outcome)
-    if (this.#waiting.length > 0) this.#next()
-    if (this.#running.size > 0) return
-    this.#over = true
+    const isPeer = outcome.kind === "refused" && knowsSession.has(outcome.answer.code)
+    if (!isPeer) {
+      if (this.#waiting.length > 0) this.#next()
+      if (this.#running.size > 0) return
+    }
+    this.abort()
     const { onOutcome } = this.#options
     onOutcome({ kind: "failed", failures: this.#failures, refusals: this.#refusals })
   }

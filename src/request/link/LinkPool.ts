@@ -3,7 +3,7 @@
  * calls, and the ones others have opened to it.
  */
 import type { Dispatch } from "../../model/Exchange.ts"
-import type { PeerKey } from "../../model/Names.ts"
+import type { PeerKey, ServiceName } from "../../model/Names.ts"
 import type { Ticker } from "../../model/Time.ts"
 import { http1Heads } from "../wire/Http1Heads.ts"
 import type { LinkLimits, LinkOptions, LinkStats } from "../wire/LinkOptions.ts"
@@ -29,6 +29,8 @@ export interface LinkPoolOptions {
   readonly heads?: LinkOptions["heads"]
   readonly defer?: LinkOptions["defer"]
   readonly onDefect?: (error: unknown) => void
+  /** A call to the service has to wait for a link: others of the service may be about to. */
+  readonly onWait?: (service: ServiceName) => void
 }
 
 export interface PeerLinkStatus {
@@ -75,6 +77,7 @@ export class LinkPool {
       addressesOf,
       limits: { ...defaultPeerLinkLimits, ...options.limits },
       linkOptions: this.#linkOptions(),
+      onWait: (service) => options.onWait?.(service),
       onUp: (peer) => {
         for (const listener of this.#upListeners) listener(peer)
       },
@@ -93,6 +96,16 @@ export class LinkPool {
   /** The link stays as long as it is used. */
   unwant(peer: PeerKey): void {
     this.#peers.get(peer)?.unwant()
+  }
+
+  /** Makes a link to a peer that will soon be called, unless there is one or it is known to be down. */
+  warm(peer: PeerKey): void {
+    if (peer !== this.#options.transport.self) this.#peer(peer).warm()
+  }
+
+  /** Another thread finds the peer silent: is it so here? */
+  doubt(peer: PeerKey): void {
+    this.#peers.get(peer)?.doubt()
   }
 
   /** Where calls for endpoints of this peer go. To be kept: the same for as long as one likes. */

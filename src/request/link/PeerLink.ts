@@ -133,6 +133,12 @@ export class PeerLink {
     this.#dial(true)
   }
 
+  /** It will be called soon. */
+  warm(): void {
+    this.#lastUsed = this.#context.ticker.now()
+    if (this.#pause === undefined) this.#dial()
+  }
+
   readonly dispatch: Dispatch = (call, receiver) => {
     const room = this.#room
     this.#lastUsed = this.#context.ticker.now()
@@ -140,6 +146,11 @@ export class PeerLink {
     // One that takes nothing new says so itself.
     if (room.take() || !room.link.available) return room.link.open(call, receiver)
     return this.#spares.dispatch(call, receiver)
+  }
+
+  /** Another thread finds the peer silent. */
+  doubt(): void {
+    this.#link?.session.doubt()
   }
 
   closeIfUnused(): void {
@@ -188,6 +199,7 @@ export class PeerLink {
       exchange.fail(this.#fault(call, "upstream_connect", message))
     })
     this.#dial()
+    this.#context.onWait(call.service)
     return exchange
   }
 

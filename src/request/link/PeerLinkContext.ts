@@ -1,5 +1,5 @@
 /** What the links to a peer need of the node they belong to. */
-import type { PeerKey } from "../../model/Names.ts"
+import type { PeerKey, ServiceName } from "../../model/Names.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { LinkOptions } from "../wire/LinkOptions.ts"
 import type { LinkTransport } from "./LinkTransport.ts"
@@ -13,6 +13,8 @@ export interface PeerLinkContext {
   readonly linkOptions: Pick<LinkOptions, "heads" | "limits" | "defer" | "nameOf" | "onDefect">
   /** Where a peer that nobody wants yet can be reached. */
   readonly addressesOf: (peer: PeerKey) => ReadonlyArray<string>
+  /** A call to the service has to wait for a link. */
+  readonly onWait: (service: ServiceName) => void
   readonly onUp: (peer: PeerKey) => void
   readonly onDown: (peer: PeerKey, cause: Error | undefined) => void
 }

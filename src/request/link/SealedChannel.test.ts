@@ -6,6 +6,7 @@ import { NodeName, PeerKey } from "../../model/Names.ts"
 import type { Session } from "../../model/Session.ts"
 import { ManualTicker } from "../../testing/LinkTestPair.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
+import { unsentPatience } from "../socket/Unsent.ts"
 import { maxRecordBytes, RecordSealer } from "../wire/RecordCipher.ts"
 import { closeTimeout, recordKinds, SealedChannel } from "./SealedChannel.ts"
 
@@ -306,9 +307,43 @@ describe("a sealed channel", () => {
     ticker.advance(closeTimeout - 100)
     expect(near.owner.closed).toBeUndefined()
     ticker.advance(200)
-    expect(near.owner.closed).toMatch(/^the peer has not closed its end of the link, 5000 ms/)
+    expect(near.owner.closed).toBe("the peer has not closed its end of the link within 5000 ms")
     far.channel.resume()
     await eventually(() => expect(far.owner.closed).toBeDefined())
+  })
+
+  it("waits with its close for who takes what is written, however slowly", async () => {
+    const { near, far, ticker } = await pair()
+    far.channel.pause()
+    let written = 0
+    while (written < 16 * 1024 * 1024) {
+      near.channel.write(Buffer.alloc(60 * 1024))
+      written += 60 * 1024
+    }
+    near.channel.close()
+    const begun = near.socket.writableLength
+    expect(begun).toBeGreaterThan(0)
+    while (near.socket.writableLength > 0) {
+      const before = near.socket.writableLength
+      far.channel.resume()
+      await eventually(() => expect(near.socket.writableLength).toBeLessThan(before))
+      far.channel.pause()
+      ticker.advance(closeTimeout - 100)
+    }
+    expect(near.owner.closed).toBeUndefined()
+    far.channel.resume()
+    await eventually(() => expect(near.owner.closed).toBe("in order"))
+    expect(far.owner.bytes).toBe(written)
+  })
+
+  it("says nothing when there is nothing to say", async () => {
+    const { near, far } = await pair()
+    const chunks: Array<number> = []
+    far.owner.onChunk = () => chunks.push(far.owner.bytes)
+    expect(near.channel.write(Buffer.alloc(0))).toBe(true)
+    near.channel.write(Buffer.from("x"))
+    await eventually(() => expect(far.owner.text).toBe("x"))
+    expect(chunks).toEqual([1])
   })
 
   it("does not keep a socket for a peer that takes nothing after both have closed", async () => {
@@ -318,7 +353,9 @@ describe("a sealed channel", () => {
     far.channel.close()
     await eventually(() => expect(near.owner.closed).toBe("in order"))
     expect(near.socket.destroyed).toBe(false)
-    ticker.advance(closeTimeout + 100)
+    ticker.advance(unsentPatience - closeTimeout)
+    expect(near.socket.destroyed).toBe(false)
+    ticker.advance(2 * closeTimeout)
     expect(near.socket.destroyed).toBe(true)
   })
 

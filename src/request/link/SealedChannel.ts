@@ -14,12 +14,16 @@ import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 import { outliveWrites } from "../socket/FailedWrites.ts"
 import type { SocketReads } from "../socket/SocketReads.ts"
+import { Unsent } from "../socket/Unsent.ts"
 import type { LinkKeys } from "../wire/LinkPreface.ts"
 import { maxRecordBytes, RecordError, RecordOpener, RecordSealer } from "../wire/RecordCipher.ts"
 
 export const recordKinds = { hello: 0, data: 1, close: 2 } as const
 
-/** How long a close may wait: for unsent bytes, and for the peer's own, ms. */
+/**
+ * How long a close may wait for the peer's own once all is sent, ms. As long as the peer takes what
+ * is not, it has time (Unsent.ts).
+ */
 export const closeTimeout = 5_000
 
 /** Links ping twice a second; a connection on which nothing moves for so long is nobody's, ms. */
@@ -115,6 +119,7 @@ export class SealedChannel implements ByteChannel {
 
   write(bytes: Uint8Array): boolean {
     if (this.#closed || this.#closing) return true
+    if (bytes.length === 0) return !this.#full
     const socket = this.#socket
     if (bytes.length <= maxRecordBytes) {
       this.#full = !this.#record(recordKinds.data, bytes)
@@ -145,7 +150,7 @@ export class SealedChannel implements ByteChannel {
   close(): void {
     if (this.#closed || this.#closing) return
     this.#sayClose()
-    this.#expect("the peer has not closed its end of the link")
+    this.#expect(`the peer has not closed its end of the link within ${closeTimeout} ms`)
   }
 
   abort(cause: Error): void {
@@ -258,11 +263,22 @@ export class SealedChannel implements ByteChannel {
   }
 
   #expect(otherwise: string): void {
+    const { ticker } = this.#options
+    const socket = this.#socket
+    const unsent = new Unsent(socket, ticker.now())
+    let wasUnsent = socket.writableLength > 0
+    const look = (): void => {
+      // The peer's own time begins when all is sent.
+      if (wasUnsent && !unsent.isGivenUp(ticker.now())) {
+        wasUnsent = socket.writableLength > 0
+        this.#timer = ticker.after(closeTimeout, look)
+        return
+      }
+      if (this.#closed) socket.destroy()
+      else this.abort(new Error(otherwise))
+    }
     this.#timer?.cancel()
-    this.#timer = this.#options.ticker.after(closeTimeout, () => {
-      if (this.#closed) this.#socket.destroy()
-      else this.abort(new Error(`${otherwise}, ${closeTimeout} ms after this one`))
-    })
+    this.#timer = ticker.after(closeTimeout, look)
   }
 
   #broke(): void {

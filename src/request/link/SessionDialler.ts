@@ -69,9 +69,12 @@ export class SessionDialler {
       if (refusal === undefined) throw unreachable(session.peerName, failures)
       const step = steps.after(refusal.code, refusal.wait)
       if (step === undefined) throw refusedBy(session.peerName, refusal.code, failures)
-      if (step === "renew") session = await this.#ask(peer, session, signal)
       // Those who were sent away together do not come back together.
-      else if (step > 0) await pause(ticker, step * (1 + ticker.random() / 2), signal)
+      if (step !== "renew") await pause(ticker, step * (1 + ticker.random() / 2), signal)
+      // By now there may be another.
+      const newest = sessions.newest(peer)
+      const mayUse = newest !== undefined && (step !== "renew" || newest !== session)
+      session = mayUse ? newest : await this.#ask(peer, session, signal)
       // Who has answered comes first.
       order = [refusal.address, ...order.filter((it) => it !== refusal.address)]
     }
@@ -147,11 +150,13 @@ export class SessionDialler {
   }
 }
 
-const pause = (ticker: Ticker, ms: number, signal: AbortSignal): Promise<void> =>
-  unlessAborted<void>(signal, (done) => {
+const pause = async (ticker: Ticker, ms: number, signal: AbortSignal): Promise<void> => {
+  if (ms === 0) return
+  await unlessAborted<void>(signal, (done) => {
     const timer = ticker.after(ms, () => done())
     return () => timer.cancel()
   })
+}
 
 /** What `begin` ends with, unless the signal says before that nobody waits any more. */
 const unlessAborted = <A>(

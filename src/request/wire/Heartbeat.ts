@@ -37,6 +37,11 @@ export class Heartbeat {
     this.#heard = now
   }
 
+  /** For how long nothing came, ms. */
+  quiet(now: number): number {
+    return now - this.#heard
+  }
+
   /** The peer has pinged. */
   pinged(now: number): void {
     this.#askedBy = now

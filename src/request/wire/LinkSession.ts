@@ -91,6 +91,16 @@ export class LinkSession {
     return this.#heartbeat.rtt
   }
 
+  /**
+   * Somebody else finds the peer silent. Pings come twice a second: where two were missed, the link
+   * is given up now and not at its own next look.
+   */
+  doubt(): void {
+    const quiet = this.#heartbeat.quiet(this.#ticker.now())
+    if (quiet < 2 * this.limits.pingEvery) return
+    this.abort(new SilenceError(`nothing came for ${Math.round(quiet)} ms`))
+  }
+
   /** Counts data that came against the link's window. */
   received(bytes: number): void {
     if (bytes === 0) throw new ProtocolError("empty data frame")

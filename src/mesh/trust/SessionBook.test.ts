@@ -1,0 +1,138 @@
+import { describe, expect, it } from "vitest"
+import { MeshId, NodeName, PeerKey } from "../../model/Names.ts"
+import type { Session } from "../../model/Session.ts"
+import { alice, bob } from "../../testing/LinkTestPair.ts"
+import { freshSecret } from "../../testing/SessionHosts.ts"
+import { defaultSkew, type VerifiedCertificate } from "./Certificate.ts"
+import { SessionBook, sessionLife, sessionRenewal } from "./SessionBook.ts"
+
+const day = 24 * 3_600_000
+
+const certificateOf = (
+  peer: PeerKey,
+  change: Partial<VerifiedCertificate> = {}
+): VerifiedCertificate => ({
+  peer,
+  name: NodeName.make(`host-${peer.at(-1)?.toLowerCase()}`),
+  mesh: MeshId.make("00112233445566778899aabbccddeeff"),
+  services: ["web", "shop-*"],
+  capabilities: [],
+  notBefore: 0,
+  notAfter: day,
+  issuers: [],
+  signerNotAfter: Number.POSITIVE_INFINITY,
+  fingerprint: "0".repeat(32),
+  ...change
+})
+
+const make = (limit?: number) => {
+  const clock = { now: 1_000 }
+  const made: Array<Session> = []
+  const ended: Array<readonly [PeerKey, string]> = []
+  const book = new SessionBook({
+    now: () => clock.now,
+    onSession: (session) => made.push(session),
+    onEnd: (peer, reason) => ended.push([peer, reason]),
+    limit
+  })
+  return { book, clock, made, ended }
+}
+
+describe("a session that two nodes agreed on", () => {
+  it("says whose it is, what the certificate grants, and for how long", () => {
+    const { book, made } = make()
+    const secret = freshSecret()
+    book.made(certificateOf(bob), secret)
+    expect(made).toEqual([
+      {
+        ...secret,
+        peer: bob,
+        peerName: "host-o",
+        until: 1_000 + sessionLife,
+        facts: { services: ["web", "shop-*"] }
+      }
+    ])
+    expect(book.all()).toEqual(made)
+    expect(book.certificateOf(bob)).toEqual(certificateOf(bob))
+  })
+
+  it("lasts no longer than the certificate, with what clocks may differ", () => {
+    const { book, made } = make()
+    book.made(certificateOf(bob, { notAfter: 60_000 }), freshSecret())
+    expect(made[0]?.until).toBe(60_000 + defaultSkew)
+  })
+
+  it("takes the place of the one before, which is not ended: links of it go on", () => {
+    const { book, ended, made } = make()
+    book.made(certificateOf(bob), freshSecret())
+    book.made(certificateOf(bob), freshSecret())
+    expect(made).toHaveLength(2)
+    expect(book.all()).toEqual([made[1]])
+    expect(ended).toEqual([])
+  })
+
+  it("is due for another after its time, and anew from the next on", () => {
+    const { book, clock } = make()
+    expect(book.isDue(bob)).toBe(false)
+    book.made(certificateOf(bob), freshSecret())
+    clock.now += sessionRenewal - 1
+    expect(book.isDue(bob)).toBe(false)
+    clock.now += 1
+    expect(book.isDue(bob)).toBe(true)
+    book.made(certificateOf(bob), freshSecret())
+    expect(book.isDue(bob)).toBe(false)
+  })
+
+  it("is due while there is an hour left", () => {
+    expect(sessionLife - sessionRenewal).toBeGreaterThanOrEqual(3_600_000)
+  })
+})
+
+describe("a session ends", () => {
+  it("once, with the reason, and only where there was one", () => {
+    const { book, ended } = make()
+    book.made(certificateOf(bob), freshSecret())
+    book.end(bob, "it has left the mesh")
+    book.end(bob, "again")
+    book.end(alice, "never there")
+    expect(ended).toEqual([[bob, "it has left the mesh"]])
+    expect([book.all(), book.certificateOf(bob), book.isDue(bob)]).toEqual([[], undefined, false])
+  })
+
+  it("with its certificate, unless the peer has shown a newer one", () => {
+    const { book, clock, ended } = make()
+    book.made(certificateOf(alice), freshSecret())
+    book.made(certificateOf(bob), freshSecret())
+    book.refresh(certificateOf(alice, { notAfter: 2 * day }))
+    clock.now = day + defaultSkew
+    expect(book.endExpired()).toEqual([])
+    clock.now++
+    expect(book.endExpired().map(({ peer }) => peer)).toEqual([bob])
+    expect(ended).toEqual([[bob, "the certificate of host-o has ended and was not renewed"]])
+    expect(book.all().map(({ peer }) => peer)).toEqual([alice])
+    clock.now += day
+    expect(book.endExpired().map(({ peer }) => peer)).toEqual([alice])
+    expect(book.endExpired()).toEqual([])
+  })
+
+  it("not sooner because of an older certificate that comes late", () => {
+    const { book } = make()
+    book.made(certificateOf(bob, { notAfter: 2 * day }), freshSecret())
+    book.refresh(certificateOf(bob, { notAfter: day }))
+    expect(book.certificateOf(bob)?.notAfter).toBe(2 * day)
+    book.refresh(certificateOf(alice)) // of whom there is no session
+    expect(book.certificateOf(alice)).toBeUndefined()
+  })
+
+  it("when there is no room: the one that was made first, counted from its newest", () => {
+    const { book, ended } = make(2)
+    const carol = PeerKey.make("12D3KooWCaroCaroCaroCaroCaroCaroCaroCaroCaroCaroCaro")
+    book.made(certificateOf(alice), freshSecret())
+    book.made(certificateOf(bob), freshSecret())
+    book.made(certificateOf(alice), freshSecret())
+    expect(ended).toEqual([])
+    book.made(certificateOf(carol), freshSecret())
+    expect(ended).toEqual([[bob, "there are too many peers"]])
+    expect(book.all().map(({ peer }) => peer)).toEqual([alice, carol])
+  })
+})
