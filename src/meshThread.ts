@@ -24,7 +24,7 @@ const node = Effect.gen(function* () {
     program: program.side,
     restarts: start.restarts,
     lock: program.lock,
-    onReloaded: ({ drain }) => program.post({ type: "reloaded", drainDeadline: drain.deadline })
+    onReloaded: (config) => program.post({ type: "reloaded", config })
   })
   yield* program.serve(running)
   if (start.draining) yield* Effect.forkScoped(Effect.ignore(running.source.drain))

@@ -36,7 +36,7 @@ import { openIdentity, prepareDataDir } from "./node/OpenIdentity.ts"
 import { PolicyWatch } from "./node/PolicyWatch.ts"
 import { makePlanes } from "./node/RequestPlanes.ts"
 import type { AssemblyInput, RunningNode } from "./node/RunningNode.ts"
-import { runtimeAdvice, runtimeOf } from "./node/Runtime.ts"
+import { runtimeAdvice, runtimeOf, sharesPorts } from "./node/Runtime.ts"
 import { SocketRoom } from "./node/SocketRoom.ts"
 import { StartError } from "./node/StartError.ts"
 import { makeSystemTicker } from "./node/SystemTicker.ts"
@@ -126,7 +126,14 @@ const assemble = (input: AssemblyInput) =>
     const room = yield* SocketRoom.make(input.descriptors ?? readDescriptors())
     room.follow(config)
 
-    const workers = threadCount(config.node.threads, room.shares?.sockets)
+    const wanted = threadCount(config.node.threads, room.shares?.sockets)
+    const alone = input.program === undefined ? 1 : 0
+    const workers = sharesPorts(process.versions) ? wanted : Math.min(wanted, alone)
+    if (workers < wanted) {
+      yield* Effect.logInfo(
+        `${runtime.name} cannot share a port among threads (22.12 and newer can): ${workers} carry requests instead of ${wanted}`
+      )
+    }
     const planes = yield* makePlanes({
       workers,
       program: input.program,

@@ -3,6 +3,7 @@
  * that the one before knew and the program's thread still has. Calls wait while there is none.
  */
 import { Worker } from "node:worker_threads"
+import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { Timer } from "../model/TimerWheel.ts"
 import type { NodeCallName } from "./NodeCalls.ts"
 import type {
@@ -74,6 +75,8 @@ export class MeshThread {
   #lastId = 0
   #life: Life | undefined
   #facts: NodeFacts | undefined
+  /** As it was read last. */
+  #config: NodeConfig
   #restarts = 0
   #failures = 0
   #pause: Timer | undefined
@@ -82,6 +85,7 @@ export class MeshThread {
   /** Its first life begins at once. */
   constructor(options: MeshThreadOptions) {
     this.#options = options
+    this.#config = options.start.config
     this.#begin()
   }
 
@@ -134,7 +138,8 @@ export class MeshThread {
   #begin(): void {
     const { file, heap = usualHeap, onFailed, plane, start } = this.#options
     const { held, isDraining: draining, ticker } = plane
-    const workerData: MeshStart = { ...start, held, draining, restarts: this.#restarts }
+    const config = this.#config
+    const workerData: MeshStart = { ...start, config, held, draining, restarts: this.#restarts }
     let worker: Worker
     try {
       worker = new Worker(file, {
@@ -215,8 +220,9 @@ export class MeshThread {
         plane.met()
         return
       case "reloaded":
+        this.#config = message.config
         if (this.#facts !== undefined) {
-          this.#facts = { ...this.#facts, drainDeadline: message.drainDeadline }
+          this.#facts = { ...this.#facts, drainDeadline: message.config.drain.deadline }
           onStarted(this.#facts)
         }
         return

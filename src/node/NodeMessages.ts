@@ -91,8 +91,8 @@ export type FromMesh =
   | { readonly type: "failed"; readonly failure: ToldFailure }
   /** It has met its mesh, or needs to wait for it no longer. */
   | { readonly type: "met" }
-  /** The config was read again. */
-  | { readonly type: "reloaded"; readonly drainDeadline: number }
+  /** The config was read again: what is in effect now, also for lives to come. */
+  | { readonly type: "reloaded"; readonly config: NodeConfig }
   /** To `call`: an exit, encoded. */
   | { readonly type: "answer"; readonly id: number; readonly exit: unknown }
   | { readonly type: "ended" }

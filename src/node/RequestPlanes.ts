@@ -108,7 +108,7 @@ export const makePlanes = (
             ],
             setup,
             sharePorts: workers > 0,
-            holds: program?.holds ?? (() => false),
+            holds: program?.holds,
             ticker,
             reports,
             onMessage,
