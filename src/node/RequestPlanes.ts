@@ -22,6 +22,8 @@ import { loadOf } from "./ThreadRows.ts"
 export interface RequestPlanesOptions {
   /** Threads of their own; 0: requests share this one. */
   readonly workers: number
+  /** Threads that are kept over the lives of the mesh plane, as many as `workers`. */
+  readonly kept: ReadonlyArray<ProgramSide> | undefined
   /** The plane of a program, in its thread; there are calls made there. */
   readonly program: ProgramSide | undefined
   readonly setup: Omit<PlaneSetup, "index" | "threads" | "sharePorts">
@@ -47,7 +49,7 @@ export const makePlanes = (
   options: RequestPlanesOptions
 ): Effect.Effect<RequestPlanes, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { program, reports, setup, ticker, workers } = options
+    const { kept, program, reports, setup, ticker, workers } = options
     const runtime = yield* Effect.runtime<never>()
     const scope = yield* Effect.scope
     const runFork = (effect: Effect.Effect<void>): void => {
@@ -104,7 +106,8 @@ export const makePlanes = (
                 : workers === 0
                   ? [spawnHere(ticker)]
                   : []),
-              ...Array.from({ length: workers }, () => spawnWorker)
+              ...(kept?.map(({ spawn }) => spawn) ??
+                Array.from({ length: workers }, () => spawnWorker))
             ],
             setup,
             sharePorts: workers > 0,
