@@ -3,7 +3,7 @@
  * life of the mesh plane, and another begins, as after a restart of the node. The request threads, their
  * ports and what runs on them are kept; they go by what they knew last.
  */
-import { Clock, Deferred, Effect, Exit, Queue, Schedule, Scope } from "effect"
+import { Cause, Clock, Deferred, Effect, Exit, Queue, Schedule, Scope } from "effect"
 import { lockDataDir } from "./mesh/keys/DataDirLock.ts"
 import { readDescriptors, shareDescriptors } from "./node/Descriptors.ts"
 import { KeptThreads } from "./node/KeptThreads.ts"
@@ -85,7 +85,11 @@ export const runLives = (input: NodeInput): Effect.Effect<RunningNode, StartErro
         }
       }).pipe(
         Scope.extend(scope),
-        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+        Effect.onError((cause) => {
+          // What it had is the next one's.
+          kept.lost()
+          return Scope.close(scope, Exit.failCause(cause))
+        })
       )
       const inLife = Effect.forkIn(scope)
       if (kept.isDraining) yield* inLife(Effect.ignore(node.source.drain))
@@ -104,7 +108,7 @@ export const runLives = (input: NodeInput): Effect.Effect<RunningNode, StartErro
       const pause = Math.min(longestPause, firstPause * 2 ** (failures - 1))
       yield* Effect.logError(
         `the mesh thread of ${life.node.name} has crashed; calls go on by what was known last, and it is started again in ${pause} ms`,
-        error
+        Cause.die(error)
       )
       kept.lost()
       restarts++
@@ -119,10 +123,9 @@ export const runLives = (input: NodeInput): Effect.Effect<RunningNode, StartErro
       // What was thrown on the way out belongs to the life that is over.
       yield* Queue.takeAll(crashes)
       life = yield* begin.pipe(
-        Effect.tapErrorCause((cause) => {
-          kept.lost()
-          return Effect.logError("the mesh thread could not be started again", cause)
-        }),
+        Effect.tapErrorCause((cause) =>
+          Effect.logError("the mesh thread could not be started again", cause)
+        ),
         Effect.retry(
           Schedule.exponential(firstPause).pipe(Schedule.union(Schedule.spaced(longestPause)))
         )

@@ -6,7 +6,7 @@
 import { Worker } from "node:worker_threads"
 import type { Log } from "../model/Log.ts"
 import type { Ticker } from "../model/Time.ts"
-import type { PlaneSetup } from "../request/PlaneMessages.ts"
+import type { FromPlane, PlaneSetup, ToPlane } from "../request/PlaneMessages.ts"
 import { KeptPlane, type PlaneBody } from "./KeptPlane.ts"
 import { samePort } from "./PlanePorts.ts"
 import type { PlaneThreadEvents, SpawnPlane } from "./PlaneThread.ts"
@@ -61,10 +61,13 @@ class KeptThread {
     const held = this.plane.held
     const spawn: SpawnPlane = (setup: PlaneSetup, events) => {
       this.#events = events
-      this.plane.begin(setup, events.onMessage)
+      // As between threads: nobody is answered while it still speaks.
+      const answer = (message: FromPlane) => queueMicrotask(() => events.onMessage(message))
+      this.plane.begin(setup, answer)
       return {
         post: (message) => {
           if (this.#events === events) this.plane.receive(message)
+          else farewell(message, answer)
         },
         terminate: async () => {
           if (this.#events === events) await this.plane.plane?.terminate()
@@ -84,6 +87,26 @@ class KeptThread {
   async stop(): Promise<void> {
     this.#events = undefined
     await this.plane.plane?.terminate()
+  }
+}
+
+/**
+ * A mesh plane that has crashed and puts away what it had waits for no thread: they are another's by
+ * now, and go on.
+ */
+const farewell = (message: ToPlane, answer: (message: FromPlane) => void): void => {
+  switch (message.type) {
+    case "listen.stop":
+      answer({ type: "listen.stopped", id: message.id })
+      return
+    case "listen.drain":
+      answer({ type: "listen.drained", id: message.id })
+      return
+    case "drain":
+      answer({ type: "served" })
+      return
+    case "stop":
+      answer({ type: "stopped" })
   }
 }
 

@@ -2,7 +2,7 @@
  * The request planes of a node and the mesh plane, joined: what the one learns the others are told,
  * as changes, and what they ask for or find out is dealt with. Neither waits for the other.
  */
-import { Effect, Runtime, type Scope } from "effect"
+import { Cause, Effect, Runtime, type Scope } from "effect"
 import type { EntryChange } from "../mesh/catalogue/Catalogue.ts"
 import type { NodeEntry } from "../mesh/catalogue/RecordEntry.ts"
 import type { Dispatch } from "../model/Exchange.ts"
@@ -111,7 +111,8 @@ export const makePlanes = (
             ],
             setup,
             sharePorts: workers > 0,
-            holds: program?.holds,
+            holds: (spec) =>
+              program?.holds(spec) === true || kept?.some(({ holds }) => holds(spec)) === true,
             ticker,
             reports,
             onMessage,
@@ -119,7 +120,7 @@ export const makePlanes = (
               runFork(
                 Effect.logError(
                   `request thread ${index} has crashed, and its connections with it; it is started again in ${pause} ms`,
-                  error
+                  Cause.die(error)
                 )
               )
           })
