@@ -24,6 +24,7 @@ import type { IdentityCell } from "./mesh/trust/NodeIdentity.ts"
 import type { Dispatch } from "./model/Exchange.ts"
 import { ServiceName } from "./model/Names.ts"
 import type { Policy } from "./model/Policy.ts"
+import { refuse } from "./model/RefusedExchange.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
 import { makeControls } from "./node/Controls.ts"
 import { keepDataDir } from "./node/DataDirKeeper.ts"
@@ -35,6 +36,7 @@ import { makeMeshPlane } from "./node/MeshPlane.ts"
 import { makeNodeViews } from "./node/NodeSource.ts"
 import { makeOffer } from "./node/Offer.ts"
 import { openIdentity, prepareDataDir } from "./node/OpenIdentity.ts"
+import { makePlaneLog } from "./node/PlaneLog.ts"
 import { PolicyWatch } from "./node/PolicyWatch.ts"
 import { makePlanes } from "./node/RequestPlanes.ts"
 import type { NodeInput, RunningNode } from "./node/RunningNode.ts"
@@ -44,7 +46,7 @@ import { StartError } from "./node/StartError.ts"
 import { makeSystemTicker } from "./node/SystemTicker.ts"
 import { threadCount } from "./node/ThreadCount.ts"
 import { softwareVersion } from "./node/Version.ts"
-import { refuse } from "./request/link/RefusedExchange.ts"
+import { DefectLog } from "./request/cells/DefectLog.ts"
 import { defaultPolicy } from "./schema/PolicySchema.ts"
 import { makeTelemetry } from "./telemetry/Telemetry.ts"
 
@@ -115,6 +117,9 @@ const assemble = (input: NodeInput) =>
       ticker
     })
     const { registry: metrics } = telemetry
+    const log = yield* makePlaneLog
+    const { report: onDefect } = new DefectLog({ registry: metrics, log, now: () => ticker.now() })
+    ticker.onDefect = onDefect
     const room = yield* SocketRoom.make(input.descriptors ?? readDescriptors())
     room.follow(config)
 
@@ -124,6 +129,7 @@ const assemble = (input: NodeInput) =>
       here: input.embedded ?? false,
       ticker,
       reports: telemetry.reports,
+      onDefect,
       setup: { self, defaultPolicy, accessLog: accessLog !== "off", traces: otlp !== undefined }
     })
     const { threads } = planes
@@ -141,6 +147,7 @@ const assemble = (input: NodeInput) =>
       onSession: (session) => threads.post({ type: "session", session }),
       onSessionEnd: (peer, reason) => threads.post({ type: "session.end", peer, reason }),
       applied: planes.applied,
+      onDefect,
       maxPending: room.shares?.pending,
       trouble
     })

@@ -5,6 +5,7 @@
 import { Effect, Runtime, type Scope } from "effect"
 import type { EntryChange } from "../mesh/catalogue/Catalogue.ts"
 import type { NodeEntry } from "../mesh/catalogue/RecordEntry.ts"
+import type { OnDefect } from "../model/Defect.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import { wholeView } from "../model/MeshView.ts"
 import type { PeerKey } from "../model/Names.ts"
@@ -26,6 +27,8 @@ export interface RequestPlanesOptions {
   readonly setup: Omit<PlaneSetup, "index" | "threads" | "sharePorts">
   readonly ticker: Ticker
   readonly reports: ThreadReports
+  /** Of the mesh thread. */
+  readonly onDefect: OnDefect
 }
 
 export interface RequestPlanes {
@@ -105,6 +108,7 @@ export const makePlanes = (
             sharePorts: workers > 0,
             ticker,
             reports,
+            onDefect: options.onDefect,
             onMessage,
             onCrash: (index, error, pause) =>
               runFork(

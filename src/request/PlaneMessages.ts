@@ -135,6 +135,8 @@ export type FromPlane =
   | { readonly type: "listen.drained"; readonly id: number }
   | { readonly type: "session.need"; readonly peer: PeerKey }
   | { readonly type: "fact"; readonly fact: PlaneFact }
+  /** A change of the view did not follow what it holds: it is to be told the whole. */
+  | { readonly type: "view.lost" }
   /** Links to a peer: whether any is up. */
   | { readonly type: "link"; readonly peer: PeerKey; readonly up: boolean }
   /** After `drain`: nothing of other nodes runs here any more, and all was answered. */

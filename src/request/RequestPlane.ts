@@ -6,14 +6,16 @@
  *                        └──────────► inbound ◄──────────── links ◄══
  *                                        └─► programs of this host
  */
+import { contain, type OnDefect } from "../model/Defect.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
-import { MeshViewReplica } from "../model/MeshView.ts"
+import { MeshViewReplica, type ViewChange, ViewOutOfStep } from "../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Policy } from "../model/Policy.ts"
 import type { Session } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
 import { AccessLines } from "./cells/AccessLines.ts"
+import { DefectLog } from "./cells/DefectLog.ts"
 import { LoopDelay } from "./cells/LoopDelay.ts"
 import { MetricRegistry } from "./cells/Metrics.ts"
 import { NodeObserver } from "./cells/NodeObserver.ts"
@@ -45,6 +47,8 @@ export interface PlaneEnvironment {
 
 export class RequestPlane {
   readonly metrics = new MetricRegistry()
+  /** Where what throws in this thread is told. */
+  readonly onDefect: OnDefect
   readonly #environment: PlaneEnvironment
   readonly #observer: NodeObserver
   readonly #reporter: ThreadReporter
@@ -63,6 +67,8 @@ export class RequestPlane {
   readonly #listeners: PlaneListeners
   /** Why services are missing in the view, where that is known. */
   readonly #missing = new Map<ServiceName, string>()
+  /** The whole view was asked for. */
+  #viewLost = false
   #stopped = false
 
   constructor(setup: PlaneSetup, environment: PlaneEnvironment) {
@@ -72,11 +78,9 @@ export class RequestPlane {
     this.#setup = setup
     this.#delay = new LoopDelay(this.metrics, String(index))
     const log: Log = (level, message, fields) => post({ type: "log", level, message, fields })
-    const onDefect = (error: unknown) =>
-      log(
-        "error",
-        `a defect on a link; its exchange was reset: ${error instanceof Error ? error.stack : error}`
-      )
+    const defects = new DefectLog({ registry: this.metrics, log, now: () => ticker.now() })
+    const onDefect = defects.report
+    this.onDefect = onDefect
     const spans = setup.traces ? new SpanBatch() : undefined
     const lines = setup.accessLog ? new AccessLines() : undefined
     this.#observer = new NodeObserver({
@@ -85,6 +89,7 @@ export class RequestPlane {
       ticker,
       spans: spans && new RecordedSpans({ sink: spans, ticker, node: self.node }),
       accessLog: lines,
+      onDefect,
       // Until it is told otherwise.
       sample: 0
     })
@@ -103,6 +108,7 @@ export class RequestPlane {
       observer: this.#observer,
       callerName: (peer) => this.#peers.nameOf(peer),
       threads,
+      onDefect,
       sockets: this.#sockets.programs
     })
     this.#transport = new SessionTransport({
@@ -113,7 +119,8 @@ export class RequestPlane {
       threads,
       wish: () => threadWish(self.peer, index),
       mayAccept: (tries, wish) => takesLink(setup, tries, wish),
-      needSession: (peer, _, signal) => this.#needs.need(peer, signal)
+      needSession: (peer, _, signal) => this.#needs.need(peer, signal),
+      onDefect
     })
     this.#pool = new LinkPool({
       transport: this.#transport,
@@ -142,16 +149,16 @@ export class RequestPlane {
       this.#outbound.peerDown(peer)
       if (cause instanceof SilenceError) post({ type: "fact", fact: { kind: "silent", peer } })
     })
-    this.#relay = new ForeignRelay(post)
+    this.#relay = new ForeignRelay(post, onDefect)
     this.#listeners = new PlaneListeners({
-      ...{ setup, ticker, log, post },
+      ...{ setup, ticker, log, onDefect, post },
       metrics: this.metrics,
       dispatch: this.#outbound.dispatch,
       sockets: this.#sockets.clients,
       transport: this.#transport,
       relay: this.#relay
     })
-    void this.#pool.listen()
+    this.#pool.listen().catch((error: unknown) => onDefect(error, "the links' port"))
     post({ type: "ready" })
   }
 
@@ -160,11 +167,20 @@ export class RequestPlane {
     return this.#outbound.dispatch
   }
 
+  /** What throws as one message is taken in is told, and the next is taken in all the same. */
   receive(message: ToPlane): void {
     if (this.#stopped) return
+    try {
+      this.#take(message)
+    } catch (error) {
+      this.onDefect(error, `what a request thread is told (${message.type})`)
+    }
+  }
+
+  #take(message: ToPlane): void {
     switch (message.type) {
       case "view":
-        this.#view.apply(message.change)
+        this.#onView(message.change)
         return
       case "policies":
         this.#outbound.setPolicies(this.#shares(message.policies))
@@ -234,16 +250,33 @@ export class RequestPlane {
   stop(): void {
     if (this.#stopped) return
     this.#stopped = true
-    this.#listeners.close()
-    this.#outbound.close()
-    this.#pool.stop()
-    this.#transport.stop(new Error("this node is shutting down"))
-    this.#inbound.close()
-    this.#relay.close()
-    this.#delay.stop()
-    this.#reporter.stop()
+    const parts: ReadonlyArray<() => void> = [
+      () => this.#listeners.close(),
+      () => this.#outbound.close(),
+      () => this.#pool.stop(),
+      () => this.#transport.stop(new Error("this node is shutting down")),
+      () => this.#inbound.close(),
+      () => this.#relay.close(),
+      () => this.#delay.stop(),
+      () => this.#reporter.stop()
+    ]
+    for (const part of parts) contain(this.onDefect, "the end of a request thread", part)
     this.#environment.post({ type: "stopped" })
     this.#environment.onStopped()
+  }
+
+  /** One that does not follow what is held is worth nothing, nor is what follows it. */
+  #onView(change: ViewChange): void {
+    if (change.since === undefined) this.#viewLost = false
+    try {
+      this.#view.apply(change)
+    } catch (error) {
+      if (error instanceof ViewOutOfStep && !this.#viewLost) {
+        this.#viewLost = true
+        this.#environment.post({ type: "view.lost" })
+      }
+      throw error
+    }
   }
 
   /**

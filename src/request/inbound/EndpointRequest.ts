@@ -20,6 +20,8 @@ export interface RequestPool {
   /** It is not waiting for a connection any more. */
   forget(request: EndpointRequest): void
   fault(code: Fault["code"], what: string, sent: boolean): Fault
+  /** Something behind the request threw. */
+  defect(error: unknown): void
 }
 
 /** What the program is told of the call, so that it can say it in the calls it makes itself. */
@@ -201,7 +203,13 @@ export class EndpointRequest implements EndpointStream {
     const fault = this.#pool.fault("bad_request", what, this.sent)
     this.#release()?.abort()
     // In a microtask, like every fault that is known while the caller is still calling.
-    queueMicrotask(() => receiver?.onFault(fault))
+    queueMicrotask(() => {
+      try {
+        receiver?.onFault(fault)
+      } catch (error) {
+        this.#pool.defect(error)
+      }
+    })
   }
 
   #release(): RequestCarrier | undefined {

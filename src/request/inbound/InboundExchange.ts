@@ -2,6 +2,7 @@
  * One call on its way through the endpoint's node: stands between caller and endpoint, counts what
  * passes, holds the deadline, and records the end exactly once.
  */
+import type { OnDefect } from "../../model/Defect.ts"
 import {
   type Call,
   type Fields,
@@ -12,6 +13,7 @@ import {
 } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import type { ExchangeObservation, Outcome } from "../../model/Observer.ts"
+import { refuse } from "../../model/RefusedExchange.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
@@ -20,15 +22,21 @@ export interface InboundExchangeOptions {
   readonly call: Call
   readonly receiver: ResponseReceiver
   readonly observation: ExchangeObservation
+  /** Key of the endpoint, for the observation. */
+  readonly endpoint: string
   readonly transport: EndpointTransport
   readonly ticker: Ticker
   /** Name of this node, for faults. */
   readonly node: string
+  readonly onDefect: OnDefect
   /** Called once, when the exchange is over. */
   readonly onOver: () => void
 }
 
 const stallTimeout = 600_000
+
+/** Where the observer throws. */
+export const observing = "the observer of inbound exchanges"
 
 export class InboundExchange implements ResponseReceiver, RequestStream {
   readonly #options: InboundExchangeOptions
@@ -53,7 +61,24 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
     this.#timer =
       call.deadline === undefined ? undefined : ticker.after(call.deadline, () => this.#expire())
     // Rule 1: the endpoint calls this object only after the constructor has returned.
-    this.#upstream = options.transport.open(call, options.observation.forwardFields, this)
+    this.#upstream = this.#open()
+  }
+
+  #open(): EndpointStream {
+    const { call, endpoint, node, observation, onDefect, transport } = this.#options
+    try {
+      observation.endpoint(endpoint, node)
+    } catch (error) {
+      onDefect(error, observing)
+    }
+    try {
+      return transport.open(call, observation.forwardFields, this)
+    } catch (error) {
+      onDefect(error, "an endpoint that was called")
+      const message = `node ${node} failed inside as it called the program of ${call.service}`
+      const { service } = call
+      return refuse(this, { code: "upstream_reset", message, node, service, sent: true }, onDefect)
+    }
   }
 
   write(chunk: Uint8Array): boolean {
@@ -96,7 +121,11 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
       // The total timeout ends here, as it does at the caller's node.
       this.#timer?.cancel()
     }
-    this.#options.observation.responded(head.status)
+    try {
+      this.#options.observation.responded(head.status)
+    } catch (error) {
+      this.#options.onDefect(error, observing)
+    }
     this.#receiver?.onHead(head)
   }
 
@@ -180,8 +209,13 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
     if (receiver === undefined) return undefined
     this.#receiver = undefined
     this.#timer?.cancel()
-    this.#options.observation.end(outcome, this.#bytesIn, this.#bytesOut)
-    this.#options.onOver()
+    const { observation, onDefect, onOver } = this.#options
+    try {
+      observation.end(outcome, this.#bytesIn, this.#bytesOut)
+    } catch (error) {
+      onDefect(error, observing)
+    }
+    onOver()
     return receiver
   }
 }

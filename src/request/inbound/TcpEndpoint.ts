@@ -4,6 +4,7 @@
  * while the caller may go on sending (Exchange.ts, rule 7).
  */
 import net from "node:net"
+import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import {
   accepted,
   type Call,
@@ -15,6 +16,7 @@ import type { Fault } from "../../model/Fault.ts"
 import { lend, writeOut } from "../../model/Loan.ts"
 import type { ServiceName } from "../../model/Names.ts"
 import { isOwnShortage } from "../../model/OwnShortage.ts"
+import { refuse } from "../../model/RefusedExchange.ts"
 import { describeSocketError, hostPort, noRoom } from "../../model/SocketFailure.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
@@ -22,7 +24,8 @@ import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { Linger } from "../socket/Linger.ts"
 import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
 import { type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
-import { type EndpointStream, type EndpointTransport, RefusedStream } from "./EndpointStream.ts"
+import { SocketGuard } from "../socket/SocketGuard.ts"
+import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
 
 export interface TcpEndpointOptions {
   readonly service: ServiceName
@@ -37,6 +40,8 @@ export interface TcpEndpointOptions {
   readonly ticker: Ticker
   /** What connections to programs are taken from. Default: without a limit. */
   readonly sockets?: SocketLane
+  /** Hears of what throws: it costs the connection it threw on. Default: it is thrown on. */
+  readonly onDefect?: OnDefect | undefined
   /** A connection was not made. */
   readonly onConnectFailure?: () => void
 }
@@ -61,7 +66,8 @@ export class TcpEndpoint implements EndpointTransport {
     if (!this.#sockets.take()) {
       const { service, host, port, node } = this.#options
       const message = `the program of ${service} at ${hostPort(host, port)} was not connected to: ${noRoom(this.#sockets)}`
-      return new RefusedStream({ code: "overflow", message, node, service, sent: false }, receiver)
+      const fault: Fault = { code: "overflow", message, node, service, sent: false }
+      return refuse(receiver, fault, this.#options.onDefect)
     }
     const tunnel = new TcpTunnel(this.#options, limit, receiver, () => {
       this.#tunnels.delete(tunnel)
@@ -111,18 +117,35 @@ class TcpTunnel implements EndpointStream {
       noDelay: true
     })
     this.#socket = socket
+    const guard = new SocketGuard(options.onDefect ?? uncontained, "a connection to a TCP program")
+    guard.watch(socket)
     outliveWrites(socket, (error) => this.#onUnwritable(error))
     this.#timer = options.ticker.after(connectTimeout, () => {
       socket.destroy(new Error(`no connection within ${connectTimeout} ms`))
     })
-    socket.on("connect", () => this.#onConnect())
-    socket.on("data", (chunk) => this.#onData(chunk))
-    socket.on("drain", () => this.#onDrain())
-    socket.on("end", () => this.#onEnd())
+    socket.on(
+      "connect",
+      guard.handler(() => this.#onConnect())
+    )
+    socket.on(
+      "data",
+      guard.handler((chunk: Buffer) => this.#onData(chunk))
+    )
+    socket.on(
+      "drain",
+      guard.handler(() => this.#onDrain())
+    )
+    socket.on(
+      "end",
+      guard.handler(() => this.#onEnd())
+    )
     socket.on("error", (error) => {
       this.#cause = error
     })
-    socket.on("close", () => this.#onClose())
+    socket.on(
+      "close",
+      guard.handler(() => this.#onClose())
+    )
   }
 
   get sent(): boolean {
