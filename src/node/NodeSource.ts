@@ -26,7 +26,15 @@ import { linkStates, observeNode } from "./NodeMetrics.ts"
 import { RateMeter } from "./RateMeter.ts"
 import type { RequestThreads, ThreadStatus } from "./RequestThreads.ts"
 import type { SocketRoom } from "./SocketRoom.ts"
-import { endpointRows, linkRows, loadOf, loadsOf, serviceRows, totalsOf } from "./ThreadRows.ts"
+import {
+  endpointRows,
+  linkCount,
+  linkRows,
+  loadOf,
+  loadsOf,
+  serviceRows,
+  totalsOf
+} from "./ThreadRows.ts"
 
 export interface NodeSourceOptions {
   readonly config: NodeConfig
@@ -106,7 +114,10 @@ export const makeNodeViews = (
 
     const meter = new RateMeter()
     yield* ask({ kind: "totals" }).pipe(
-      Effect.map((answers) => meter.note(ticker.now(), totalsOf(answers))),
+      Effect.andThen((answers) => {
+        meter.note(ticker.now(), totalsOf(answers))
+        options.room.followLinks(linkCount(answers))
+      }),
       Effect.catchAllDefect((defect) => Effect.logError("rates were not noted", defect)),
       Effect.delay("1 second"),
       Effect.forever,

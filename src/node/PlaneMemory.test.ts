@@ -11,8 +11,10 @@ import { PlaneMemory } from "./PlaneMemory.ts"
 const web = ServiceName.make("web")
 const raw = ServiceName.make("raw")
 
-const endOf = (fact: PlaneFact): number =>
-  fact.kind === "circuit" ? (fact.openUntil ?? 0) : fact.kind === "ejected" ? fact.until : 0
+const endOf = (fact: PlaneFact): number => {
+  if (fact.kind === "ejected") return fact.until
+  return fact.kind === "circuit" && fact.news.state === "open" ? fact.news.until : 0
+}
 
 /** What a request plane knows by what it was told, as its parts keep it. */
 class Told {
@@ -109,7 +111,10 @@ const fact: fc.Arbitrary<PlaneFact> = fc.oneof(
     kind: fc.constant("circuit" as const),
     service,
     endpoint,
-    openUntil: fc.option(time, { nil: undefined })
+    news: fc.oneof(
+      fc.record({ state: fc.constantFrom("open" as const, "probed" as const), until: time }),
+      fc.constant({ state: "closed" as const })
+    )
   }),
   fc.record({ kind: fc.constant("ejected" as const), service, endpoint, until: time }),
   fc.record({ kind: fc.constant("silent" as const), peer })

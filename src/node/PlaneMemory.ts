@@ -115,5 +115,8 @@ export class PlaneMemory {
   }
 }
 
-const endOf = (fact: PlaneFact): number =>
-  fact.kind === "circuit" ? (fact.openUntil ?? 0) : fact.kind === "ejected" ? fact.until : 0
+/** A probe is over before a thread that begins could ask. */
+const endOf = (fact: PlaneFact): number => {
+  if (fact.kind === "ejected") return fact.until
+  return fact.kind === "circuit" && fact.news.state === "open" ? fact.news.until : 0
+}

@@ -166,10 +166,10 @@ describe("request threads", () => {
   it("say what others hear, with who says it", () => {
     const { messages, thread } = make(2)
     thread(1).says({ type: "session.need", peer: bob })
-    thread(0).says({ type: "link", peer: alice, up: true })
+    thread(0).says({ type: "session.need", peer: alice })
     expect(messages).toEqual([
       [{ type: "session.need", peer: bob }, 1],
-      [{ type: "link", peer: alice, up: true }, 0]
+      [{ type: "session.need", peer: alice }, 0]
     ])
   })
 })
@@ -316,6 +316,7 @@ describe("a port", () => {
 
   it("is not open where a thread does not answer, and that is told", async () => {
     const { thread, threads, ticker } = make(2)
+    thread(1).says({ type: "ready" })
     const opening = watch(threads.open({ ...proxy, port: 5_000 }))
     listening(thread(0))
     await turn()
@@ -592,14 +593,4 @@ describe("what throws", () => {
     expect(lost).toEqual([1, 2])
     expect(defects).toEqual([["a relayed connection that was lost", broken]])
   })
-})
-
-it("tells a thread the whole view that has missed a change of it", () => {
-  const { thread, threads } = make(2)
-  const whole = { version: 4, since: undefined, services: [], gone: [] }
-  threads.followView(() => whole)
-  const [before, others] = [thread(0).of("view").length, thread(1).of("view").length]
-  thread(0).says({ type: "view.lost" })
-  expect(thread(0).of("view").slice(before)).toEqual([{ type: "view", change: whole }])
-  expect(thread(1).of("view")).toHaveLength(others)
 })

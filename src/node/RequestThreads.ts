@@ -36,10 +36,7 @@ export interface RequestThreadsOptions {
 }
 
 /** What is for others to hear; the rest is dealt with here. */
-export type ThreadMessage = Extract<
-  FromPlane,
-  { readonly type: "log" | "fact" | "link" | "session.need" }
->
+export type ThreadMessage = Extract<FromPlane, { readonly type: "log" | "fact" | "session.need" }>
 
 export interface ThreadStatus {
   readonly index: number
@@ -319,7 +316,7 @@ export class RequestThreads {
         slot.state = "running"
         slot.since = this.#options.ticker.wall()
         return
-      case "view.lost":
+      case "view.need":
         this.#tellView(slot)
         return
       case "relay.open":
@@ -335,7 +332,6 @@ export class RequestThreads {
         return
       case "log":
       case "fact":
-      case "link":
       case "session.need":
         this.#options.onMessage(message, slot.index)
         return
@@ -411,7 +407,12 @@ export class RequestThreads {
     const answer =
       slot.thread === undefined
         ? undefined
-        : await this.#answer(slot, "listening", id, listenPatience)
+        : await this.#answer(
+            slot,
+            "listening",
+            id,
+            slot.state === "running" ? listenPatience : startPatience
+          )
     if (answer?.type === "listening") return answer.address
     const address = formatHostPort(spec)
     const { code, message } =
@@ -470,8 +471,10 @@ export class RequestThreads {
   }
 }
 
-/** For a thread that begins, to open a port: it may still be loading its code. */
+/** To open a port, ms. */
 const listenPatience = 10_000
+/** The same of a thread that may still be loading its code, on a host that is busy. */
+const startPatience = 60_000
 const stopPatience = 2_000
 /** Beyond the deadline a thread keeps by itself. */
 const drainGrace = 1_000

@@ -34,6 +34,8 @@ export class SocketRoom {
   readonly #descriptors: Descriptors
   readonly shares: DescriptorShares | undefined
   #total: number
+  #connections = 0
+  #links = 0
   #used = { clients: true, programs: true }
   #tell: () => void = () => undefined
 
@@ -85,11 +87,8 @@ export class SocketRoom {
     const { shares } = this
     if (shares === undefined) return Effect.void
     const look = () => {
-      const beyond = Math.max(0, host.connectionCount() - shares.mesh)
-      const total = Math.max(2, shares.sockets - beyond)
-      if (total === this.#total) return
-      this.#total = total
-      this.#tell()
+      this.#connections = host.connectionCount()
+      this.#look(shares)
     }
     return Effect.acquireRelease(
       Effect.sync(() => {
@@ -98,6 +97,20 @@ export class SocketRoom {
       }),
       (stop) => Effect.sync(stop)
     )
+  }
+
+  /** Links need descriptors of the same share as connections of the mesh plane. */
+  followLinks(links: number): void {
+    this.#links = links
+    if (this.shares !== undefined) this.#look(this.shares)
+  }
+
+  #look(shares: DescriptorShares): void {
+    const beyond = Math.max(0, this.#connections + this.#links - shares.mesh)
+    const total = Math.max(2, shares.sockets - beyond)
+    if (total === this.#total) return
+    this.#total = total
+    this.#tell()
   }
 
   /** `held`: sockets of clients and programs that are open, over all threads. */

@@ -243,7 +243,9 @@ describe("load and totals", () => {
     fc.assert(
       fc.property(fc.array(fc.dictionary(fc.constantFrom("a", "b"), count)), (all) => {
         const totals = totalsOf(
-          all.map((it): AskedRows => ({ kind: "totals", totals: new Map(Object.entries(it)) }))
+          all.map(
+            (it): AskedRows => ({ kind: "totals", totals: new Map(Object.entries(it)), links: 1 })
+          )
         )
         for (const key of ["a", "b"]) {
           expect(totals.get(key) ?? 0).toBe(total(all.map((it) => it[key] ?? 0)))

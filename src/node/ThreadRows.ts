@@ -156,6 +156,10 @@ export const totalsOf = (answers: ReadonlyArray<AskedRows>): ReadonlyMap<string,
   return all
 }
 
+/** Connections that carry links. */
+export const linkCount = (answers: ReadonlyArray<AskedRows>): number =>
+  ofKind(answers, "totals").reduce((sum, { links }) => sum + links, 0)
+
 /**
  * The ways to each peer: the connection of the mesh plane, which says how it is with the peer, and
  * the links of all threads, which carry the calls.

@@ -2,6 +2,7 @@
 import type { LoopDelay } from "./cells/LoopDelay.ts"
 import type { Inbound } from "./inbound/Inbound.ts"
 import type { LinkPool } from "./link/LinkPool.ts"
+import type { SessionTransport } from "./link/SessionTransport.ts"
 import type { Outbound } from "./outbound/Outbound.ts"
 import type { AskedRows, Question } from "./PlaneQuestions.ts"
 import type { SocketBudget } from "./socket/SocketBudget.ts"
@@ -12,11 +13,12 @@ export interface AnswerSources {
   readonly inbound: Inbound
   readonly outbound: Outbound
   readonly pool: LinkPool
+  readonly transport: SessionTransport
   readonly sockets: SocketBudget
 }
 
 export const answer = (question: Question, sources: AnswerSources): AskedRows => {
-  const { delay, inbound, index, outbound, pool, sockets } = sources
+  const { delay, inbound, index, outbound, pool, sockets, transport } = sources
   switch (question.kind) {
     case "services":
       return { kind: "services", rows: outbound.services() }
@@ -25,7 +27,7 @@ export const answer = (question: Question, sources: AnswerSources): AskedRows =>
     case "links":
       return { kind: "links", rows: pool.status() }
     case "totals":
-      return { kind: "totals", totals: totalsOf(outbound) }
+      return { kind: "totals", totals: totalsOf(outbound), links: transport.counts.links }
     case "load":
       return {
         kind: "load",

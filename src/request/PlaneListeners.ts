@@ -5,7 +5,7 @@ import type { Log } from "../model/Log.ts"
 import type { SocketEnd } from "../model/Relay.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "./cells/Metrics.ts"
-import { MeshPort } from "./link/MeshPort.ts"
+import { MeshPort, type MeshPortCounts } from "./link/MeshPort.ts"
 import { MeshPortError } from "./link/MeshPortError.ts"
 import type { SessionTransport } from "./link/SessionTransport.ts"
 import { parseTcpAddress, tcpAddressOf } from "./link/TcpAddress.ts"
@@ -31,6 +31,8 @@ export interface PlaneListenersOptions {
 }
 
 interface Port {
+  /** Of a port for other nodes. */
+  readonly counts?: () => MeshPortCounts
   readonly address: SocketEnd
   readonly stop: () => void
   readonly drain: (deadline: number) => Promise<void>
@@ -75,6 +77,11 @@ export class PlaneListeners {
       case "listen.close":
         this.#close(id)
     }
+  }
+
+  /** Of the ports for other nodes that are open. */
+  *meshPorts(): Iterable<MeshPortCounts> {
+    for (const { counts } of this.#ports.values()) if (counts !== undefined) yield counts()
   }
 
   close(): void {
@@ -148,6 +155,7 @@ export class PlaneListeners {
     const close = () => this.#watch(opened.close())
     return {
       address: address === undefined ? { host, port } : { host: address.host, port: address.port },
+      counts: () => opened.counts,
       stop: close,
       drain: () => opened.close(),
       close

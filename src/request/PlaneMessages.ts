@@ -13,6 +13,7 @@ import type { Session } from "../model/Session.ts"
 import type { ThreadOrder, ThreadReport } from "./cells/ThreadReport.ts"
 import type { ListenErrorCode } from "./listener/ListenError.ts"
 import type { AskedRows, Question } from "./PlaneQuestions.ts"
+import type { CircuitNews } from "./policy/Breaker.ts"
 
 /** What a thread has to know before anything else; all of it stays as long as the thread lives. */
 export interface PlaneSetup {
@@ -64,13 +65,13 @@ export type PlaneFact =
       readonly kind: "circuit"
       readonly service: ServiceName
       readonly endpoint: string
-      /** Open until then; undefined: it has closed. */
-      readonly openUntil: number | undefined
+      readonly news: CircuitNews
     }
   | {
       readonly kind: "ejected"
       readonly service: ServiceName
       readonly endpoint: string
+      /** No longer in the future: it was found well. */
       readonly until: number
     }
   /** Nothing came from it for too long, on a link that is there. */
@@ -124,6 +125,8 @@ export type ToPlane =
 export type FromPlane =
   /** It takes messages. */
   | { readonly type: "ready" }
+  /** A change of the view was lost: all of it is to be sent. */
+  | { readonly type: "view.need" }
   | { readonly type: "listening"; readonly id: number; readonly address: SocketEnd }
   | {
       readonly type: "listen.failed"
@@ -135,10 +138,6 @@ export type FromPlane =
   | { readonly type: "listen.drained"; readonly id: number }
   | { readonly type: "session.need"; readonly peer: PeerKey }
   | { readonly type: "fact"; readonly fact: PlaneFact }
-  /** A change of the view did not follow what it holds: it is to be told the whole. */
-  | { readonly type: "view.lost" }
-  /** Links to a peer: whether any is up. */
-  | { readonly type: "link"; readonly peer: PeerKey; readonly up: boolean }
   /** After `drain`: nothing of other nodes runs here any more, and all was answered. */
   | { readonly type: "served" }
   | {

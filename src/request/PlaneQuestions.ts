@@ -10,7 +10,7 @@ export type Question =
   | { readonly kind: "services" }
   | { readonly kind: "endpoints"; readonly service: ServiceName }
   | { readonly kind: "links" }
-  /** Ended calls by service, and attempts by endpoint: rates are made of them. */
+  /** Ended calls by service and attempts by endpoint, of which rates are made; and links. */
   | { readonly kind: "totals" }
   | { readonly kind: "load" }
 
@@ -33,5 +33,10 @@ export type AskedRows =
   | { readonly kind: "services"; readonly rows: ReadonlyArray<ServiceStats> }
   | { readonly kind: "endpoints"; readonly rows: ReadonlyArray<EndpointStatus> }
   | { readonly kind: "links"; readonly rows: ReadonlyArray<PeerLinkStatus> }
-  | { readonly kind: "totals"; readonly totals: ReadonlyMap<string, number> }
+  | {
+      readonly kind: "totals"
+      readonly totals: ReadonlyMap<string, number>
+      /** Connections that carry links. */
+      readonly links: number
+    }
   | { readonly kind: "load"; readonly load: PlaneLoad }

@@ -14,20 +14,16 @@ import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Policy } from "../model/Policy.ts"
 import type { Session } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
-import { AccessLines } from "./cells/AccessLines.ts"
-import { DefectLog } from "./cells/DefectLog.ts"
 import { LoopDelay } from "./cells/LoopDelay.ts"
-import { MetricRegistry } from "./cells/Metrics.ts"
-import { NodeObserver } from "./cells/NodeObserver.ts"
-import { RecordedSpans } from "./cells/RecordedSpan.ts"
-import { SpanBatch } from "./cells/SpanBatch.ts"
-import { ThreadReporter } from "./cells/ThreadReporter.ts"
+import { PlaneTelemetry } from "./cells/PlaneTelemetry.ts"
 import { type Inbound, makeInbound } from "./inbound/Inbound.ts"
+import { observeLinks } from "./LinkMetrics.ts"
 import { LinkPool } from "./link/LinkPool.ts"
 import { Sessions } from "./link/Sessions.ts"
 import { SessionTransport } from "./link/SessionTransport.ts"
 import { takesLink, threadWish } from "./link/ThreadWish.ts"
 import { ForeignRelay } from "./listener/ForeignRelay.ts"
+import type { EndpointFact } from "./outbound/EndpointStep.ts"
 import { makeOutbound, type Outbound } from "./outbound/Outbound.ts"
 import { PeerBook } from "./PeerBook.ts"
 import { answer } from "./PlaneAnswers.ts"
@@ -46,12 +42,10 @@ export interface PlaneEnvironment {
 }
 
 export class RequestPlane {
-  readonly metrics = new MetricRegistry()
   /** Where what throws in this thread is told. */
   readonly onDefect: OnDefect
   readonly #environment: PlaneEnvironment
-  readonly #observer: NodeObserver
-  readonly #reporter: ThreadReporter
+  readonly #telemetry: PlaneTelemetry
   readonly #delay: LoopDelay
   readonly #setup: PlaneSetup
   readonly #sockets = new SocketBudget()
@@ -67,8 +61,6 @@ export class RequestPlane {
   readonly #listeners: PlaneListeners
   /** Why services are missing in the view, where that is known. */
   readonly #missing = new Map<ServiceName, string>()
-  /** The whole view was asked for. */
-  #viewLost = false
   #stopped = false
 
   constructor(setup: PlaneSetup, environment: PlaneEnvironment) {
@@ -76,36 +68,24 @@ export class RequestPlane {
     const { index, self, threads } = setup
     this.#environment = environment
     this.#setup = setup
-    this.#delay = new LoopDelay(this.metrics, String(index))
     const log: Log = (level, message, fields) => post({ type: "log", level, message, fields })
-    const defects = new DefectLog({ registry: this.metrics, log, now: () => ticker.now() })
-    const onDefect = defects.report
-    this.onDefect = onDefect
-    const spans = setup.traces ? new SpanBatch() : undefined
-    const lines = setup.accessLog ? new AccessLines() : undefined
-    this.#observer = new NodeObserver({
-      node: self.node,
-      registry: this.metrics,
-      ticker,
-      spans: spans && new RecordedSpans({ sink: spans, ticker, node: self.node }),
-      accessLog: lines,
-      onDefect,
+    this.#telemetry = new PlaneTelemetry({
+      ...{ node: self.node, ticker, traces: setup.traces, accessLog: setup.accessLog, log },
       // Until it is told otherwise.
-      sample: 0
-    })
-    this.#reporter = new ThreadReporter({
-      ...{ spans, lines, ticker },
-      registry: this.metrics,
+      sample: 0,
       post: (report) => post({ type: "telemetry", report })
     })
+    const { observer, onDefect, registry } = this.#telemetry
+    this.onDefect = onDefect
+    this.#delay = new LoopDelay(registry, String(index))
     this.#peers = new PeerBook(self)
     this.#sessions = new Sessions(() => ticker.wall())
     this.#needs = new SessionNeeds((peer) => post({ type: "session.need", peer }))
     this.#inbound = makeInbound({
       self,
       ticker,
-      metrics: this.metrics,
-      observer: this.#observer,
+      metrics: registry,
+      observer,
       callerName: (peer) => this.#peers.nameOf(peer),
       threads,
       onDefect,
@@ -138,11 +118,17 @@ export class RequestPlane {
       policies: new Map(),
       defaultPolicy: policyShare(setup.defaultPolicy, setup),
       ticker,
-      metrics: this.metrics,
-      observer: this.#observer,
+      metrics: registry,
+      observer,
       local: this.#inbound.dispatch,
       remote: (peer) => this.#pool.dispatchTo(peer),
-      whyMissing: (service) => this.#missing.get(service)
+      whyMissing: (service) => this.#missing.get(service),
+      onDefect,
+      onFact: (service, endpoint, fact) => {
+        if (threads === 1) return
+        const told = atWall(fact, ticker.wall() - ticker.now())
+        post({ type: "fact", fact: { ...told, service, endpoint } })
+      }
     })
     this.#pool.onUp((peer) => this.#outbound.peerUp(peer))
     this.#pool.onDown((peer, cause) => {
@@ -152,12 +138,17 @@ export class RequestPlane {
     this.#relay = new ForeignRelay(post, onDefect)
     this.#listeners = new PlaneListeners({
       ...{ setup, ticker, log, onDefect, post },
-      metrics: this.metrics,
+      metrics: registry,
       dispatch: this.#outbound.dispatch,
       sockets: this.#sockets.clients,
       transport: this.#transport,
       relay: this.#relay
     })
+    observeLinks(
+      registry,
+      () => this.#transport.counts,
+      () => this.#listeners.meshPorts()
+    )
     this.#pool.listen().catch((error: unknown) => onDefect(error, "the links' port"))
     post({ type: "ready" })
   }
@@ -180,7 +171,7 @@ export class RequestPlane {
   #take(message: ToPlane): void {
     switch (message.type) {
       case "view":
-        this.#onView(message.change)
+        this.#follow(message.change)
         return
       case "policies":
         this.#outbound.setPolicies(this.#shares(message.policies))
@@ -202,6 +193,7 @@ export class RequestPlane {
         return
       case "session.end":
         this.#sessions.endPeer(message.peer, message.reason)
+        this.#peers.disprove(message.peer)
         return
       case "session.none":
         this.#needs.none(message.peer, message.reason)
@@ -214,7 +206,7 @@ export class RequestPlane {
         else this.#missing.set(message.service, message.reason)
         return
       case "sample":
-        this.#observer.setSample(message.share)
+        this.#telemetry.observer.setSample(message.share)
         return
       case "sockets":
         this.#sockets.clients.used = message.clients
@@ -231,7 +223,7 @@ export class RequestPlane {
         this.#drain(message.reason)
         return
       case "telemetry":
-        this.#reporter.obey(message.order)
+        this.#telemetry.obey(message.order)
         return
       case "ask":
         this.#answer(message)
@@ -258,25 +250,11 @@ export class RequestPlane {
       () => this.#inbound.close(),
       () => this.#relay.close(),
       () => this.#delay.stop(),
-      () => this.#reporter.stop()
+      () => this.#telemetry.stop()
     ]
     for (const part of parts) contain(this.onDefect, "the end of a request thread", part)
     this.#environment.post({ type: "stopped" })
     this.#environment.onStopped()
-  }
-
-  /** One that does not follow what is held is worth nothing, nor is what follows it. */
-  #onView(change: ViewChange): void {
-    if (change.since === undefined) this.#viewLost = false
-    try {
-      this.#view.apply(change)
-    } catch (error) {
-      if (error instanceof ViewOutOfStep && !this.#viewLost) {
-        this.#viewLost = true
-        this.#environment.post({ type: "view.lost" })
-      }
-      throw error
-    }
   }
 
   /**
@@ -294,6 +272,15 @@ export class RequestPlane {
     }
   }
 
+  #follow(change: ViewChange): void {
+    try {
+      this.#view.apply(change)
+    } catch (error) {
+      if (!(error instanceof ViewOutOfStep)) throw error
+      this.#environment.post({ type: "view.need" })
+    }
+  }
+
   #onSession(session: Session): void {
     this.#peers.prove(session.peer, session.peerName)
     this.#sessions.put(session)
@@ -302,9 +289,11 @@ export class RequestPlane {
 
   /** What another thread of this node has found out. */
   #learn(fact: PlaneFact): void {
-    switch (fact.kind) {
-      case "silent":
-        this.#pool.doubt(fact.peer)
+    const { ticker } = this.#environment
+    if (fact.kind === "silent") this.#pool.doubt(fact.peer)
+    else {
+      const { endpoint, service, ...told } = fact
+      this.#outbound.learn(service, endpoint, atWall(told, ticker.now() - ticker.wall()))
     }
   }
 
@@ -336,6 +325,7 @@ export class RequestPlane {
       inbound: this.#inbound,
       outbound: this.#outbound,
       pool: this.#pool,
+      transport: this.#transport,
       sockets: this.#sockets
     })
     this.#environment.post({ type: "answer", id, rows })
@@ -344,6 +334,15 @@ export class RequestPlane {
 
 /** Endpoints of a service whose links are made at once: a balancer needs two, and spares. */
 const warmAtOnce = 16
+
+/** Threads have clocks of their own, which began when they did: between them times are wall clock. */
+const atWall = (fact: EndpointFact, offset: number): EndpointFact => {
+  if (fact.kind === "ejected") return { ...fact, until: fact.until + offset }
+  const { news } = fact
+  return news.state === "closed"
+    ? fact
+    : { kind: "circuit", news: { ...news, until: news.until + offset } }
+}
 
 const selfOf = ({ node, peer, zone }: PlaneSetup["self"]) => ({
   node,

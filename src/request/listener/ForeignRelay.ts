@@ -12,6 +12,9 @@ import { SocketGuard } from "../socket/SocketGuard.ts"
 /** Finds hosts that are gone without a word, ms of silence before it asks. */
 const keepAliveAfter = 15_000
 
+/** As of connections that the mesh thread dials (SocketConnection.ts), ms. */
+const inactivityTimeout = 30 * 60_000
+
 class Foreign {
   readonly #id: number
   readonly #socket: net.Socket
@@ -31,6 +34,7 @@ class Foreign {
     this.#post = post
     let reason: string | undefined
     socket.setKeepAlive(true, keepAliveAfter)
+    socket.setTimeout(inactivityTimeout, () => socket.destroy())
     const guard = new SocketGuard(onDefect, "a relayed connection")
     guard.watch(socket)
     reads.onBytes = guard.handler((bytes) => this.#onBytes(bytes))

@@ -186,3 +186,84 @@ describe("Breaker", () => {
     )
   })
 })
+
+describe("circuits of several threads around one endpoint", () => {
+  it("open when one of them opens, for as long, and count it as one opening", () => {
+    const [one, other] = [openedAt(1_000), new Breaker(policy)]
+    expect(other.learn(one.news)).toBe(true)
+    expect(other.state).toBe("open")
+    expect(other.openUntil).toBe(one.openUntil)
+    const permit = other.admit(2_000)!
+    other.failure(permit, 2_000, middle)
+    expect(other.openUntil).toBe(2_000 + 2 * policy.open.base)
+  })
+
+  it("let one probe through, whichever asks first, until its time is over", () => {
+    const [one, other] = [openedAt(0), openedAt(0)]
+    one.admit(1_000)
+    expect(other.learn(one.news)).toBe(false)
+    expect(other.admit(1_000)).toBeUndefined()
+    expect(other.admit(1_000 + policy.probe)).toBe(1)
+  })
+
+  it("close when a probe of one of them succeeds; what was under way elsewhere decides nothing", () => {
+    const [one, other] = [openedAt(0), openedAt(0)]
+    const theirs = other.admit(1_000)!
+    one.success(one.admit(1_000)!)
+    expect(other.learn(one.news)).toBe(true)
+    expect(other.state).toBe("closed")
+    expect(other.failure(theirs, 1_100, middle)).toBe(false)
+    expect(other.state).toBe("closed")
+  })
+
+  it("stay open when a probe of one of them fails, and its own is no news any more", () => {
+    const [one, other] = [openedAt(0), openedAt(0)]
+    const theirs = other.admit(1_000)!
+    one.failure(one.admit(1_000)!, 1_000, middle)
+    other.learn(one.news)
+    expect(other.state).toBe("open")
+    expect(other.success(theirs)).toBe(false)
+    expect(other.openUntil).toBe(one.openUntil)
+  })
+
+  it("keep their own probe when they hear of another's", () => {
+    const [one, other] = [openedAt(0), openedAt(0)]
+    const theirs = other.admit(1_000)!
+    one.admit(1_000)
+    other.learn(one.news)
+    expect(other.success(theirs)).toBe(true)
+  })
+
+  it("agree again however their words cross", () => {
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.tuple(
+            fc.integer({ min: 0, max: 2 }),
+            fc.boolean(),
+            fc.integer({ min: 0, max: 3_000 })
+          ),
+          {
+            maxLength: 60
+          }
+        ),
+        (events) => {
+          const all = [new Breaker(policy), new Breaker(policy), new Breaker(policy)]
+          let now = 0
+          for (const [index, well, pause] of events) {
+            now += pause
+            const breaker = all[index]!
+            const permit = breaker.admit(now)
+            if (permit === undefined) continue
+            const moved = well ? breaker.success(permit) : breaker.failure(permit, now, middle)
+            if (!moved && permit === "normal") continue
+            for (const other of all) if (other !== breaker) other.learn(breaker.news)
+          }
+          // One that is open or probing lets nobody through elsewhere either.
+          const shut = all.filter((breaker) => !breaker.ready(now))
+          expect([0, all.length]).toContain(shut.length)
+        }
+      )
+    )
+  })
+})

@@ -11,11 +11,22 @@
  * a time of its own: when that is over without evidence, the next request is another probe. Whichever
  * succeeds first closes the circuit; only the latest can open it again. Results of requests admitted
  * before the circuit opened say nothing about the endpoint now and are ignored.
+ *
+ * A node has several threads, each with a circuit of its own around the endpoint; they tell each other
+ * what they find out (`CircuitNews`), so that what one has learnt costs the others no request, and one
+ * of them probes at a time.
  */
 import type { BreakerPolicy } from "../../model/Policy.ts"
 import { ConsecutiveFailures } from "./ConsecutiveFailures.ts"
 
 export type BreakerState = "closed" | "open" | "half_open"
+
+/** What a circuit elsewhere on this node has become. Times are monotonic milliseconds. */
+export type CircuitNews =
+  | { readonly state: "open"; readonly until: number }
+  /** Its probe is on its way; no other is needed before `until`. */
+  | { readonly state: "probed"; readonly until: number }
+  | { readonly state: "closed" }
 
 /** How a request was let through; handed back with its result. A number: as that probe, from 1 on. */
 export type Permit = "normal" | number
@@ -94,6 +105,35 @@ export class Breaker {
     this.#state = "open"
     this.#until = now
     return true
+  }
+
+  /** What others of this node are to know of the state there is now. */
+  get news(): CircuitNews {
+    return this.#state === "closed"
+      ? { state: "closed" }
+      : { state: this.#state === "open" ? "open" : "probed", until: this.#until }
+  }
+
+  /** Another circuit around the same endpoint has moved. True when the state changed. */
+  learn(news: CircuitNews): boolean {
+    const before = this.#state
+    switch (news.state) {
+      case "closed":
+        this.#state = "closed"
+        this.#openings = 0
+        this.#failures.reset()
+        break
+      case "open":
+        this.#until = news.until
+        this.#openings = Math.min(this.#openings + 1, 32)
+        this.#failures.reset()
+        this.#state = "open"
+        break
+      case "probed":
+        // A probe of our own is evidence as good as theirs.
+        if (before === "open") this.#until = news.until
+    }
+    return this.#state !== before
   }
 
   /** There is news that the endpoint is well again: an open circuit may be probed from `now` on. */

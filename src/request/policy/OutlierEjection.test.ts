@@ -190,3 +190,36 @@ describe("OutlierEjection", () => {
     )
   })
 })
+
+describe("ejections of another thread", () => {
+  it("hold here, and count for how long the next one is", () => {
+    const { ejection, fail, hosts } = group(2)
+    expect(ejection.learn(hosts[0]!, 31_000, 1_000)).toBe(true)
+    expect(ejection.ejected(30_999)).toBe(1)
+    expect(fail(hosts[0]!, 32_000)).toEqual([
+      { record: hosts[0], reason: "consecutive_5xx", duration: 60_000 }
+    ])
+  })
+
+  it("are no news when this one has it out for as long", () => {
+    const { ejection, fail, hosts } = group(2)
+    fail(hosts[0]!, 1_000)
+    const { revision } = ejection
+    expect(ejection.learn(hosts[0]!, 31_000, 1_000)).toBe(false)
+    expect(ejection.revision).toBe(revision)
+  })
+
+  it("end when it is found well there", () => {
+    const { ejection, hosts } = group(2)
+    ejection.learn(hosts[0]!, 31_000, 1_000)
+    expect(ejection.learn(hosts[0]!, 5_000, 5_000)).toBe(true)
+    expect(ejection.ejected(5_000)).toBe(0)
+    expect(ejection.learn(hosts[0]!, 5_000, 6_000)).toBe(false)
+  })
+
+  it("say nothing of an endpoint that left", () => {
+    const { ejection, hosts } = group(2)
+    ejection.remove(hosts[0]!)
+    expect(ejection.learn(hosts[0]!, 31_000, 1_000)).toBe(false)
+  })
+})

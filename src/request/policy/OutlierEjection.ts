@@ -112,6 +112,30 @@ export class OutlierEjection {
     return ejection === undefined ? ejections : [...ejections, ejection]
   }
 
+  /**
+   * Another thread of this node has ejected it until then, or found it well (`until` is not in the
+   * future any more). Whether enough others are left was judged there. True when that is news.
+   */
+  learn(record: EjectionRecord, until: number, now: number): boolean {
+    if (!(record instanceof Host) || !this.#hosts.has(record)) return false
+    if (until <= now) {
+      if (record.until <= now && record.spared <= now) return false
+      record.until = Math.min(record.until, now)
+      record.spared = 0
+    } else {
+      if (record.until >= until) return false
+      if (record.until <= now) record.times++
+      record.until = until
+      record.spared = 0
+      record.consecutive = 0
+      record.found = now
+      record.proved = 0
+      record.proof = this.#policy.consecutive5xx
+    }
+    this.#revision++
+    return true
+  }
+
   /** Endpoints out of rotation at this time. */
   ejected(now: number): number {
     let count = 0
