@@ -14,6 +14,7 @@ import { connectByRpc } from "../mesh/catalogue/CatalogueSync.ts"
 import { MeshFindings } from "../mesh/catalogue/MeshFindings.ts"
 import { makeRecordDoor } from "../mesh/catalogue/RecordDoor.ts"
 import { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
+import { CallBacks } from "../mesh/host/CallBacks.ts"
 import { ConnectionKeeper } from "../mesh/host/ConnectionKeeper.ts"
 import { Gossip } from "../mesh/host/Gossip.ts"
 import type { HostError } from "../mesh/host/HostError.ts"
@@ -71,6 +72,8 @@ export interface MeshPlaneOptions {
   readonly applied: Effect.Effect<void>
   /** Hears of what throws in a listener: the others hear all the same. */
   readonly onDefect: OnDefect
+  /** The port is in a thread that others keep busy: who connects is called back (CallBacks.ts). */
+  readonly callsBack: boolean
   /** Nodes at a time that connect and have not shown yet who they are. Default 512. */
   readonly maxPending?: number | undefined
   /** Hears what of the catalogue cannot be stored. */
@@ -134,6 +137,7 @@ export const makeMeshPlane = (
       membership?: MembershipShape
       keeper?: LinkKeeper
       names?: PeerNames
+      callBacks?: CallBacks
       renewal?: CertificateRenewal
     } = {}
 
@@ -154,6 +158,7 @@ export const makeMeshPlane = (
       listen: node.listen,
       ...(node.announce === undefined ? {} : { announce: node.announce }),
       maxPending: options.maxPending,
+      ...(options.callsBack && { callsBack: (peer) => late.callBacks?.instead(peer) ?? false }),
       makeListener: (upgrader, logger) => new RelayListener(upgrader, logger, options.gate),
       encrypter: makeAdmission({
         identity,
@@ -202,6 +207,12 @@ export const makeMeshPlane = (
       Effect.sync(() => new ConnectionKeeper({ host, ticker, addressesOf, onDefect })),
       (it) => Effect.sync(() => it.stop())
     )
+    late.callBacks = new CallBacks({
+      ticker,
+      isKnown,
+      isUp: (peer) => keeper.isUp(peer),
+      call: (peer) => keeper.connect(peer)
+    })
     const clients = yield* makeMeshRpcClients({ transport, addressesOf })
     const gossip = Context.get(
       yield* Layer.buildWithScope(Layer.provide(layerLibp2p, Layer.succeed(MeshHost, host)), scope),

@@ -78,6 +78,7 @@ const make = (count: number, options: Partial<RequestThreadsOptions> = {}) => {
   const threads = new RequestThreads({
     spawns: Array.from({ length: count }, () => spawn),
     setup: { self, defaultPolicy, accessLog: false, traces: false },
+    holds: () => false,
     sharePorts: false,
     ticker,
     reports: {

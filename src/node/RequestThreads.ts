@@ -25,6 +25,8 @@ export interface RequestThreadsOptions {
   readonly setup: Omit<PlaneSetup, "index" | "threads" | "sharePorts">
   /** They are threads of their own, so several may listen on one port. */
   readonly sharePorts: boolean
+  /** One that the first of them has open already, and gives over when it is asked for. Default: none. */
+  readonly holds?: ((spec: ListenSpec) => boolean) | undefined
   readonly ticker: Ticker
   /** Where they tell what they have counted, traced and logged. */
   readonly reports: Pick<ThreadReports, "begin">
@@ -168,7 +170,9 @@ export class RequestThreads {
     if (first === undefined) throw new Error("a node has at least one request plane")
     // Threads share the port with each other, and would with strangers: two nodes on one port would
     // each get a part of the connections. Whoever has it already is met here.
-    if (this.#sharePorts && spec.port !== 0) await freePort(spec)
+    const mayBeTaken =
+      this.#sharePorts && spec.port !== 0 && !(this.#options.holds?.(spec) ?? false)
+    if (mayBeTaken) await freePort(spec)
     const address = await this.#openIn(first, id, spec)
     const bound: ListenSpec = { ...spec, port: address.port }
     // From now on: one that crashes while others still open it has it again when it begins.

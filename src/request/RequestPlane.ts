@@ -9,7 +9,12 @@
 import { contain, type OnDefect } from "../model/Defect.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
-import { MeshViewReplica, type ViewChange, ViewOutOfStep } from "../model/MeshView.ts"
+import {
+  type MeshViewCell,
+  MeshViewReplica,
+  type ViewChange,
+  ViewOutOfStep
+} from "../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Policy } from "../model/Policy.ts"
 import type { Session } from "../model/Session.ts"
@@ -156,6 +161,11 @@ export class RequestPlane {
   /** For calls of programs in this thread. */
   get dispatch(): Dispatch {
     return this.#outbound.dispatch
+  }
+
+  /** What is known of the mesh, and how it changes: for programs in this thread. */
+  get view(): MeshViewCell {
+    return this.#view
   }
 
   /** What throws as one message is taken in is told, and the next is taken in all the same. */
