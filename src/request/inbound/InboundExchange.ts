@@ -12,6 +12,15 @@ import {
   type ResponseReceiver
 } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
+import {
+  asTunnel,
+  endRequest,
+  endResponse,
+  type Halves,
+  isOver,
+  isRequestEnded,
+  openHalves
+} from "../../model/Halves.ts"
 import type { ExchangeObservation, Outcome } from "../../model/Observer.ts"
 import { refuse } from "../../model/RefusedExchange.ts"
 import type { Ticker } from "../../model/Time.ts"
@@ -44,9 +53,7 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
   readonly #upstream: EndpointStream
   /** The deadline; in a tunnel of which only the request's half is left, the wait for the program. */
   #timer: Timer | undefined
-  #tunnel: boolean
-  #requestEnded = false
-  #responseEnded = false
+  #halves: Halves
   /** The program does not take what the caller has sent. */
   #stalled = false
   #status = 0
@@ -57,7 +64,7 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
     const { call, ticker } = options
     this.#options = options
     this.#receiver = options.receiver
-    this.#tunnel = call.kind === "tcp"
+    this.#halves = openHalves(call.kind === "tcp")
     this.#timer =
       call.deadline === undefined ? undefined : ticker.after(call.deadline, () => this.#expire())
     // Rule 1: the endpoint calls this object only after the constructor has returned.
@@ -90,10 +97,10 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
   }
 
   end(trailers: Fields): void {
-    if (this.#receiver === undefined || this.#requestEnded) return
-    this.#requestEnded = true
+    if (this.#receiver === undefined || isRequestEnded(this.#halves)) return
+    this.#halves = endRequest(this.#halves)
     this.#upstream.end(trailers)
-    if (this.#responseEnded) this.#finish({ kind: "complete", status: this.#status })
+    if (isOver(this.#halves)) this.#finish({ kind: "complete", status: this.#status })
   }
 
   cancel(fault: Fault): void {
@@ -117,7 +124,7 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
     }
     this.#status = head.status
     if (head.status === 101) {
-      this.#tunnel = true
+      this.#halves = asTunnel(this.#halves)
       // The total timeout ends here, as it does at the caller's node.
       this.#timer?.cancel()
     }
@@ -135,11 +142,13 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
   }
 
   onEnd(trailers: Fields): void {
-    if (this.#tunnel && !this.#requestEnded) {
-      this.#responseEnded = true
-      this.#watchStall()
-      this.#receiver?.onEnd(trailers)
-    } else this.#finish({ kind: "complete", status: this.#status })?.onEnd(trailers)
+    this.#halves = endResponse(this.#halves)
+    if (isOver(this.#halves)) {
+      this.#finish({ kind: "complete", status: this.#status })?.onEnd(trailers)
+      return
+    }
+    this.#watchStall()
+    this.#receiver?.onEnd(trailers)
   }
 
   onFault(fault: Fault): void {
@@ -175,7 +184,12 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
   #expire(): void {
     const { call, node } = this.#options
     // The program has all that has come and takes more: it waits for the client, as we do.
-    if (!this.#requestEnded && !this.#stalled && call.head !== undefined && hasBody(call.head)) {
+    if (
+      !isRequestEnded(this.#halves) &&
+      !this.#stalled &&
+      call.head !== undefined &&
+      hasBody(call.head)
+    ) {
       this.#break({
         code: "client_timeout",
         message: `the client had not sent all of its request to ${call.service} within the ${Math.round(call.deadline ?? 0)} ms that were left of the call's time (timeout.request or its caller's deadline, where the call came from)`,

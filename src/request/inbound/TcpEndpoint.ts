@@ -13,6 +13,14 @@ import {
   type ResponseReceiver
 } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
+import {
+  endRequest,
+  endResponse,
+  isOver,
+  isRequestEnded,
+  isResponseEnded,
+  openHalves
+} from "../../model/Halves.ts"
 import { lend, writeOut } from "../../model/Loan.ts"
 import type { ServiceName } from "../../model/Names.ts"
 import { isOwnShortage } from "../../model/OwnShortage.ts"
@@ -88,9 +96,7 @@ class TcpTunnel implements EndpointStream {
   #receiver: ResponseReceiver | undefined
   #connected = false
   #written = false
-  #ended = false
-  /** The program has closed its half. */
-  #answered = false
+  #halves = openHalves(true)
   /** `write` returned false and nobody was told yet that there is room. */
   #stalled = false
   #lastMove: number
@@ -153,7 +159,7 @@ class TcpTunnel implements EndpointStream {
   }
 
   write(chunk: Uint8Array): boolean {
-    if (this.#receiver === undefined || this.#ended) return true
+    if (this.#receiver === undefined || isRequestEnded(this.#halves)) return true
     this.#written = true
     this.#lastMove = this.#options.ticker.now()
     if (writeOut(this.#socket, chunk)) return true
@@ -162,10 +168,10 @@ class TcpTunnel implements EndpointStream {
   }
 
   end(): void {
-    if (this.#receiver === undefined || this.#ended) return
-    this.#ended = true
+    if (this.#receiver === undefined || isRequestEnded(this.#halves)) return
+    this.#halves = endRequest(this.#halves)
     this.#socket.end()
-    if (this.#answered) this.#close()
+    if (isOver(this.#halves)) this.#close()
   }
 
   /** With a reset, so that the program does not take what it has for all there was to come. */
@@ -217,7 +223,7 @@ class TcpTunnel implements EndpointStream {
   /** What the program said before it closed is still to be read. */
   #onUnwritable(error: Error): void {
     this.#unwritable = error
-    if (this.#answered) this.#socket.destroy(error)
+    if (isResponseEnded(this.#halves)) this.#socket.destroy(error)
   }
 
   #onEnd(): void {
@@ -228,8 +234,8 @@ class TcpTunnel implements EndpointStream {
       this.#socket.destroy(unwritable)
       return
     }
-    this.#answered = true
-    if (this.#ended) this.#close()
+    this.#halves = endResponse(this.#halves)
+    if (isOver(this.#halves)) this.#close()
     receiver.onEnd(noFields)
     // It takes none of what the caller goes on to say.
     if (unwritable !== undefined) this.#socket.destroy(unwritable)

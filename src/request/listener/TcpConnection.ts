@@ -8,6 +8,14 @@ import type { OnDefect } from "../../model/Defect.ts"
 import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../../model/Exchange.ts"
 import { noFields } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
+import {
+  endRequest,
+  endResponse,
+  isOver,
+  isRequestEnded,
+  isResponseEnded,
+  openHalves
+} from "../../model/Halves.ts"
 import { lend, writeOut } from "../../model/Loan.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
@@ -39,9 +47,7 @@ export class TcpConnection implements ResponseReceiver {
   #closing: Timer | undefined = undefined
   /** Runs while the client is not read, and at most once longer. */
   #asking: Timer | undefined = undefined
-  /** The client's half has ended; the service's. */
-  #ended = false
-  #answered = false
+  #halves = openHalves(true)
   /** Why nothing can be written any more: the client has closed, perhaps with a last word. */
   #unwritable: Error | undefined = undefined
 
@@ -108,15 +114,15 @@ export class TcpConnection implements ResponseReceiver {
 
   /** The client may go on sending. */
   onEnd(): void {
-    this.#answered = true
+    this.#halves = endResponse(this.#halves)
     this.#socket.end()
-    if (this.#ended) this.#over()
+    if (isOver(this.#halves)) this.#over()
   }
 
   onFault(fault: Fault): void {
     this.#stream = undefined
     this.#options.onFault(fault, this.#client)
-    if (!this.#answered) {
+    if (!isResponseEnded(this.#halves)) {
       resetWhenWritten(this.#socket, this.#options.ticker)
       return
     }
@@ -149,7 +155,7 @@ export class TcpConnection implements ResponseReceiver {
    */
   #onUnwritable(error: Error): void {
     this.#unwritable = error
-    if (this.#ended || this.#socket.isPaused()) this.#socket.destroy(error)
+    if (isRequestEnded(this.#halves) || this.#socket.isPaused()) this.#socket.destroy(error)
   }
 
   #onSocketEnd(): void {
@@ -158,9 +164,9 @@ export class TcpConnection implements ResponseReceiver {
       this.#socket.destroy(unwritable)
       return
     }
-    this.#ended = true
+    this.#halves = endRequest(this.#halves)
     this.#stream?.end(noFields)
-    if (this.#answered) this.#over()
+    if (isOver(this.#halves)) this.#over()
     else if (unwritable !== undefined) this.#socket.destroy(unwritable)
   }
 
