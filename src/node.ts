@@ -278,7 +278,10 @@ const assemble = (input: AssemblyInput) =>
       leave: Effect.asVoid(drain.leave),
       drainDeadline: () => current.drain.deadline,
       reload: controls.reload,
-      stopped: Effect.zipRight(drain.left, Effect.sleep(farewell))
+      stopped: Effect.raceFirst(
+        Effect.zipRight(drain.left, Effect.sleep(farewell)),
+        supervisor.broken
+      )
     }
     return node
   })
