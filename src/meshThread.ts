@@ -38,7 +38,8 @@ const node = Effect.gen(function* () {
   })
   yield* running.ready
   program.post({ type: "met" })
-  return yield* Effect.never
+  // One that has left still answers; one that cannot go on is begun anew.
+  return yield* Effect.zipRight(running.stopped, Effect.never)
 }).pipe(
   Effect.scoped,
   Logger.withMinimumLogLevel(

@@ -1,9 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Effect, Either } from "effect"
+import { Effect, Either, Layer } from "effect"
 import { describe, expect, it } from "vitest"
+import { exitCodeOf } from "./cli/CommandFailed.ts"
 import { makeNodeConfig, type NodeConfigInput } from "./config/NodeConfig.ts"
+import { Supervisor, SupervisorBroken } from "./mesh/actor/Supervisor.ts"
 import { initMesh, loadOrCreateNodeKey, saveIdentity } from "./mesh/keys/DataDir.ts"
 import { enrol } from "./mesh/trust/FoundMesh.ts"
 import type { Grant } from "./mesh/trust/Grant.ts"
@@ -12,7 +14,7 @@ import { maxDepth } from "./mesh/trust/SignedChain.ts"
 import { generateSigningKey } from "./mesh/trust/SigningKey.ts"
 import { NodeName, ServiceName } from "./model/Names.ts"
 import { saveBootstrap } from "./node/Bootstrap.ts"
-import { runNode } from "./node.ts"
+import { runNode, runSupervised } from "./node.ts"
 
 const directory = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "skein-node-"))),
@@ -61,6 +63,24 @@ describe("a node", () => {
       expect(certificate.expiresAt).toBeGreaterThan(Date.now())
     })
     await Effect.runPromise(Effect.scoped(test))
+  })
+
+  it("ends as failed when what keeps its parts alive has failed", async () => {
+    const supervisor = Layer.effect(
+      Supervisor,
+      Effect.map(Supervisor, (real) => ({
+        ...{ supervise: real.supervise, actors: real.actors },
+        broken: Effect.die(new SupervisorBroken("catalogue", new Error("by the test")))
+      }))
+    ).pipe(Layer.provide(Supervisor.layer()))
+    const test = Effect.gen(function* () {
+      const dataDir = yield* directory
+      const nodeName = NodeName.make("host-a")
+      yield* initMesh({ dataDir, meshName: "test", nodeName, now: Date.now() })
+      const node = yield* runSupervised({ config: config("host-a", dataDir) })
+      return yield* node.stopped
+    }).pipe(Effect.provide(supervisor))
+    expect(exitCodeOf(await Effect.runPromiseExit(Effect.scoped(test)))).toBe(1)
   })
 
   it("lists the instances of a service in the order of their ports", async () => {

@@ -23,6 +23,7 @@ import type { IdentityCell } from "./mesh/trust/NodeIdentity.ts"
 import type { Dispatch } from "./model/Exchange.ts"
 import { ServiceName } from "./model/Names.ts"
 import type { Policy } from "./model/Policy.ts"
+import { refuse } from "./model/RefusedExchange.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
 import { makeControls } from "./node/Controls.ts"
 import { keepDataDir } from "./node/DataDirKeeper.ts"
@@ -33,6 +34,7 @@ import { makeMeshPlane } from "./node/MeshPlane.ts"
 import { makeNodeViews } from "./node/NodeSource.ts"
 import { makeOffer } from "./node/Offer.ts"
 import { openIdentity, prepareDataDir } from "./node/OpenIdentity.ts"
+import { makePlaneLog } from "./node/PlaneLog.ts"
 import { PolicyWatch } from "./node/PolicyWatch.ts"
 import { makePlanes } from "./node/RequestPlanes.ts"
 import type { AssemblyInput, RunningNode } from "./node/RunningNode.ts"
@@ -43,8 +45,8 @@ import { makeSystemTicker } from "./node/SystemTicker.ts"
 import { sharedThreads, threadCount } from "./node/ThreadCount.ts"
 import { untilOffered } from "./node/UntilOffered.ts"
 import { softwareVersion } from "./node/Version.ts"
+import { DefectLog } from "./request/cells/DefectLog.ts"
 import type { MetricRegistry } from "./request/cells/Metrics.ts"
-import { refuse } from "./request/link/RefusedExchange.ts"
 import { defaultPolicy } from "./schema/PolicySchema.ts"
 import { makeTelemetry } from "./telemetry/Telemetry.ts"
 
@@ -122,6 +124,9 @@ const assemble = (input: AssemblyInput) =>
       ticker
     })
     const { registry: metrics } = telemetry
+    const log = yield* makePlaneLog
+    const { report: onDefect } = new DefectLog({ registry: metrics, log, now: () => ticker.now() })
+    ticker.onDefect = onDefect
     if (input.restarts !== undefined) countRestarts(metrics, input.restarts)
     const room = yield* SocketRoom.make(input.descriptors ?? readDescriptors())
     room.follow(config)
@@ -141,6 +146,7 @@ const assemble = (input: AssemblyInput) =>
       kept: input.planes,
       ticker,
       reports: telemetry.reports,
+      onDefect,
       setup: { self, defaultPolicy, accessLog: accessLog !== "off", traces: otlp !== undefined }
     })
     const { threads } = planes
@@ -158,6 +164,7 @@ const assemble = (input: AssemblyInput) =>
       onSession: (session) => threads.post({ type: "session", session }),
       onSessionEnd: (peer, reason) => threads.post({ type: "session.end", peer, reason }),
       applied: planes.applied,
+      onDefect,
       callsBack: input.program !== undefined,
       maxPending: room.shares?.pending,
       trouble
@@ -273,7 +280,10 @@ const assemble = (input: AssemblyInput) =>
       leave: Effect.asVoid(drain.leave),
       drainDeadline: () => current.drain.deadline,
       reload: controls.reload,
-      stopped: Effect.zipRight(drain.left, Effect.sleep(farewell))
+      stopped: Effect.raceFirst(
+        Effect.zipRight(drain.left, Effect.sleep(farewell)),
+        supervisor.broken
+      )
     }
     return node
   })

@@ -49,3 +49,14 @@ export interface ExchangeObservation {
 export interface Observer {
   begin(info: ExchangeInfo): ExchangeObservation
 }
+
+const nothing = (): void => undefined
+
+/** Of an exchange whose observer could not begin: it runs as it would, and nobody is told. */
+export const unobserved = (forwardFields: Fields): ExchangeObservation => ({
+  forwardFields,
+  responded: nothing,
+  endpoint: nothing,
+  event: nothing,
+  end: nothing
+})

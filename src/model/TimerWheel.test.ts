@@ -29,6 +29,37 @@ describe("TimerWheel", () => {
     expect(wheel.size).toBe(0)
   })
 
+  it.each([1, 5_000])("fires the others of %s ms that are due when one throws", (apart) => {
+    const wheel = new TimerWheel(0)
+    const fired: Array<number> = []
+    const defects: Array<unknown> = []
+    wheel.onDefect = (error) => defects.push(error)
+    for (const n of [1, 2, 3, 4]) {
+      wheel.schedule(0, n * apart, () => {
+        fired.push(n)
+        if (n % 2 === 0) throw n
+      })
+    }
+    wheel.advance(40_000)
+    expect(fired.sort()).toEqual([1, 2, 3, 4])
+    expect(defects.sort()).toEqual([2, 4])
+    expect(wheel.size).toBe(0)
+  })
+
+  it("throws the first failure when all have fired, if nobody takes it", () => {
+    const wheel = new TimerWheel(0)
+    let fired = 0
+    for (const n of [1, 2, 3]) {
+      wheel.schedule(0, n * 100, () => {
+        fired++
+        throw new Error(`timer ${n}`)
+      })
+    }
+    expect(() => wheel.advance(1_000)).toThrow("timer 1")
+    expect(fired).toBe(3)
+    expect(wheel.next()).toBeUndefined()
+  })
+
   it("lets a callback schedule again", () => {
     const wheel = new TimerWheel(0)
     const at: Array<number> = []

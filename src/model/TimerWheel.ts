@@ -45,6 +45,8 @@ export class TimerWheel {
   #asleepUntil = Number.POSITIVE_INFINITY
   /** A timer is due (at this time) before the driver means to come back. */
   onWake: ((at: number) => void) | undefined = undefined
+  /** A callback threw; the others that are due fire all the same. Unset: `advance` throws it then. */
+  onDefect: ((error: unknown) => void) | undefined = undefined
 
   constructor(now: number, resolution = 10, slots = 1024) {
     this.resolution = resolution
@@ -98,7 +100,7 @@ export class TimerWheel {
     return end
   }
 
-  /** Fires what is due. A callback may schedule and cancel. */
+  /** Fires what is due. A callback may schedule and cancel, and what it throws is its own. */
   advance(now: number): void {
     const target = Math.floor(now / this.resolution)
     if (target <= this.#tick) return
@@ -107,6 +109,7 @@ export class TimerWheel {
     this.#tick = target
     // Whatever is scheduled meanwhile is found by the `next` that follows.
     this.#asleepUntil = Number.NEGATIVE_INFINITY
+    let failure: { readonly error: unknown } | undefined
     for (let tick = first; tick <= target && this.#size > 0; tick++) {
       let entry = this.#slots[tick % this.#slots.length]
       const due: Array<Entry> = []
@@ -116,9 +119,15 @@ export class TimerWheel {
         if (callback === undefined) continue // cancelled by an earlier callback of this advance
         due[i]!.callback = undefined
         this.unlink(due[i]!)
-        callback()
+        try {
+          callback()
+        } catch (error) {
+          if (this.onDefect === undefined) failure ??= { error }
+          else this.onDefect(error)
+        }
       }
     }
+    if (failure !== undefined) throw failure.error
   }
 
   /** For Entry only. */

@@ -66,6 +66,9 @@ const makePlane = async () => {
     ticker,
     reports: { begin: () => ({ receive: () => undefined, end: () => undefined }) },
     onMessage: () => undefined,
+    onDefect: (error) => {
+      throw error
+    },
     onCrash: (_, error) => {
       throw error
     }

@@ -36,6 +36,7 @@ import { defaultSkew } from "../mesh/trust/Certificate.ts"
 import { EnvelopeCache } from "../mesh/trust/Envelope.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { SessionBook } from "../mesh/trust/SessionBook.ts"
+import { contain, type OnDefect } from "../model/Defect.ts"
 import type { MeshViewCell } from "../model/MeshView.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { Session } from "../model/Session.ts"
@@ -69,6 +70,8 @@ export interface MeshPlaneOptions {
   readonly onSessionEnd: (peer: PeerKey, reason: string) => void
   /** Done when the request planes go by what the view says now, or are too busy to be waited for. */
   readonly applied: Effect.Effect<void>
+  /** Hears of what throws in a listener: the others hear all the same. */
+  readonly onDefect: OnDefect
   /** The port is in a thread that others keep busy: who connects is called back (CallBacks.ts). */
   readonly callsBack: boolean
   /** Nodes at a time that connect and have not shown yet who they are. Default 512. */
@@ -111,7 +114,7 @@ export const makeMeshPlane = (
   options: MeshPlaneOptions
 ): Effect.Effect<MeshPlane, HostError, Scope.Scope | Supervisor> =>
   Effect.gen(function* () {
-    const { config, identity, metrics, ticker } = options
+    const { config, identity, metrics, onDefect, ticker } = options
     const { node } = config
     const self = identity.current.peer
     const scope = yield* Effect.scope
@@ -201,7 +204,7 @@ export const makeMeshPlane = (
     const addressesOf = (peer: PeerKey): ReadonlyArray<string> =>
       late.keeper?.addressesOf(peer) ?? []
     const keeper = yield* Effect.acquireRelease(
-      Effect.sync(() => new ConnectionKeeper({ host, ticker, addressesOf })),
+      Effect.sync(() => new ConnectionKeeper({ host, ticker, addressesOf, onDefect })),
       (it) => Effect.sync(() => it.stop())
     )
     late.callBacks = new CallBacks({
@@ -281,13 +284,7 @@ export const makeMeshPlane = (
     let met = false
     const startedAt = ticker.now()
     /** A bug of whoever follows the view is its own. */
-    const guarded = (run: () => void) => () => {
-      try {
-        run()
-      } catch (cause) {
-        runFork(Effect.logError("a follower of the mesh view failed", cause))
-      }
-    }
+    const guarded = (run: () => void) => () => contain(onDefect, "a follower of the mesh view", run)
     const viewKeeper = new ViewKeeper({
       self,
       memberOf: membership.stateOf,
@@ -349,7 +346,7 @@ export const makeMeshPlane = (
       const known = catalogue.current().changesSince(Catalogue.empty)
       for (const follow of followers) follow(known)
       linkKeeper.follow()
-      viewKeeper.show()
+      guarded(() => viewKeeper.show())()
     })
 
     // A connection that is broken may be made again: then the handshake decides, and renews.

@@ -5,6 +5,7 @@
 import { Cause, Effect, Runtime, type Scope } from "effect"
 import type { EntryChange } from "../mesh/catalogue/Catalogue.ts"
 import type { NodeEntry } from "../mesh/catalogue/RecordEntry.ts"
+import type { OnDefect } from "../model/Defect.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import { wholeView } from "../model/MeshView.ts"
 import type { PeerKey } from "../model/Names.ts"
@@ -29,6 +30,8 @@ export interface RequestPlanesOptions {
   readonly setup: Omit<PlaneSetup, "index" | "threads" | "sharePorts">
   readonly ticker: Ticker
   readonly reports: ThreadReports
+  /** Of the mesh thread. */
+  readonly onDefect: OnDefect
 }
 
 export interface RequestPlanes {
@@ -115,6 +118,7 @@ export const makePlanes = (
               program?.holds(spec) === true || kept?.some(({ holds }) => holds(spec)) === true,
             ticker,
             reports,
+            onDefect: options.onDefect,
             onMessage,
             onCrash: (index, error, pause) =>
               runFork(

@@ -67,6 +67,7 @@ const make = (count: number, options: Partial<RequestThreadsOptions> = {}) => {
   const spawned: Array<FakeThread> = []
   const messages: Array<readonly [ThreadMessage, number]> = []
   const crashes: Array<readonly [number, string, number]> = []
+  const defects: Array<readonly [string, unknown]> = []
   /** What was counted, by the lives of threads. */
   const reports: Array<Array<string>> = []
   const spawn: SpawnPlane = (setup, events) => {
@@ -92,6 +93,7 @@ const make = (count: number, options: Partial<RequestThreadsOptions> = {}) => {
         }
       }
     },
+    onDefect: (error, where) => defects.push([where, error]),
     onMessage: (message, index) => messages.push([message, index]),
     onCrash: (index, error, pause) => crashes.push([index, error.message, pause]),
     ...options
@@ -102,7 +104,7 @@ const make = (count: number, options: Partial<RequestThreadsOptions> = {}) => {
     if (found === undefined) throw new Error(`no thread ${index}`)
     return found
   }
-  return { threads, ticker, spawned, messages, crashes, reports, thread }
+  return { threads, ticker, spawned, messages, crashes, defects, reports, thread }
 }
 
 /** What has become of a promise by now. */
@@ -525,5 +527,71 @@ describe("stopping", () => {
     ticker.advance(60_000)
     expect(spawned).toHaveLength(3)
     expect(crashes).toHaveLength(1)
+  })
+})
+
+describe("what throws", () => {
+  const broken = new Error("thrown by the test")
+  const breaks = (): never => {
+    throw broken
+  }
+
+  it("as a message is taken in costs that message", () => {
+    const heard: Array<string> = []
+    const { defects, thread } = make(1, {
+      onMessage: (message) => {
+        if (message.type === "log") breaks()
+        heard.push(message.type)
+      }
+    })
+    thread(0).says({ type: "log", level: "info", message: "x", fields: undefined })
+    thread(0).says({ type: "session.need", peer: bob })
+    expect(heard).toEqual(["session.need"])
+    expect(defects).toEqual([["what a request thread says (log)", broken]])
+  })
+
+  it("in who hears of a crash keeps no thread from being started again", () => {
+    const { defects, spawned, thread, ticker } = make(1, { onCrash: breaks })
+    thread(0).crashes()
+    ticker.advance(50)
+    expect(spawned).toHaveLength(2)
+    expect(defects).toEqual([["who hears of crashes", broken]])
+  })
+
+  it("where a connection is handed over closes it", async () => {
+    const { defects, thread, threads } = make(1)
+    const opened = threads.gate.open({ host: "127.0.0.1", port: 0, ipv6Only: false }, breaks)
+    const { id } = thread(0).of("listen")[0]!
+    thread(0).says({ type: "listening", id, address: { host: "127.0.0.1", port: 7 } })
+    await opened
+    thread(0).says({
+      type: "relay.open",
+      id: 3,
+      listener: id,
+      remote: { host: "127.0.0.1", port: 9 }
+    })
+    expect(thread(0).of("relay.reset")).toEqual([{ type: "relay.reset", id: 3 }])
+    expect(defects).toEqual([["what a request thread says (relay.open)", broken]])
+  })
+
+  it("in one connection of a thread that is gone keeps no other from hearing of it", async () => {
+    const lost: Array<number> = []
+    const { defects, thread, threads } = make(1)
+    const opened = threads.gate.open({ host: "127.0.0.1", port: 0, ipv6Only: false }, (pipe) => {
+      pipe.onLost = () => {
+        lost.push(pipe.id)
+        if (pipe.id === 1) breaks()
+      }
+    })
+    const { id } = thread(0).of("listen")[0]!
+    thread(0).says({ type: "listening", id, address: { host: "127.0.0.1", port: 7 } })
+    await opened
+    for (const pipe of [1, 2]) {
+      const remote = { host: "127.0.0.1", port: 9 }
+      thread(0).says({ type: "relay.open", id: pipe, listener: id, remote })
+    }
+    thread(0).crashes()
+    expect(lost).toEqual([1, 2])
+    expect(defects).toEqual([["a relayed connection that was lost", broken]])
   })
 })

@@ -6,6 +6,7 @@
  */
 import { formatHostPort } from "../config/HostPort.ts"
 import type { RelayGate, RelayPipe } from "../mesh/host/RelayListener.ts"
+import { contain, type OnDefect } from "../model/Defect.ts"
 import type { ViewChange } from "../model/MeshView.ts"
 import type { RelayDown, RelayUp, SocketEnd } from "../model/Relay.ts"
 import type { Ticker } from "../model/Time.ts"
@@ -30,6 +31,8 @@ export interface RequestThreadsOptions {
   /** Where they tell what they have counted, traced and logged. */
   readonly reports: Pick<ThreadReports, "begin">
   readonly onMessage: (message: ThreadMessage, index: number) => void
+  /** Hears of what throws as a thread is listened to: the message is lost, the next is taken in. */
+  readonly onDefect: OnDefect
   /** A thread has crashed and is started again after `pause` ms. */
   readonly onCrash: (index: number, error: Error, pause: number) => void
 }
@@ -257,7 +260,7 @@ export class RequestThreads {
     const thread = slot.spawn(
       { ...setup, index: slot.index, threads: this.count, sharePorts: this.#sharePorts },
       {
-        onMessage: (message) => this.#onMessage(slot, message),
+        onMessage: (message) => this.#receive(slot, message),
         onGone: (error) => this.#onGone(slot, error)
       }
     )
@@ -271,7 +274,7 @@ export class RequestThreads {
   #onGone(slot: Slot, error: Error | undefined): void {
     const { onCrash, ticker } = this.#options
     slot.thread = undefined
-    slot.telemetry?.end()
+    contain(this.#options.onDefect, "the reports of a request thread", () => slot.telemetry?.end())
     slot.lastError = error?.message ?? "it ended by itself"
     this.#forget(slot)
     if (this.#stopped) return
@@ -280,7 +283,8 @@ export class RequestThreads {
     slot.state = "restarting"
     slot.since = ticker.wall()
     slot.restarts++
-    onCrash(slot.index, error ?? new Error(slot.lastError), pause)
+    const crash = error ?? new Error(slot.lastError)
+    contain(this.#options.onDefect, "who hears of crashes", () => onCrash(slot.index, crash, pause))
     slot.pause = ticker.after(pause, () => {
       slot.pause = undefined
       this.#start(slot)
@@ -294,7 +298,20 @@ export class RequestThreads {
     }
     const pipes = [...slot.pipes.values()]
     slot.pipes.clear()
-    for (const pipe of pipes) pipe.onLost("the request thread that had its socket is gone")
+    const { onDefect } = this.#options
+    for (const pipe of pipes) {
+      contain(onDefect, "a relayed connection that was lost", () =>
+        pipe.onLost("the request thread that had its socket is gone")
+      )
+    }
+  }
+
+  #receive(slot: Slot, message: FromPlane): void {
+    try {
+      this.#onMessage(slot, message)
+    } catch (error) {
+      this.#options.onDefect(error, `what a request thread says (${message.type})`)
+    }
   }
 
   #onMessage(slot: Slot, message: FromPlane): void {
@@ -303,19 +320,16 @@ export class RequestThreads {
         slot.state = "running"
         slot.since = this.#options.ticker.wall()
         return
-      case "view.need": {
-        const change = this.#memory.wholeView()
-        if (change !== undefined) slot.thread?.post({ type: "view", change })
+      case "view.need":
+        this.#tellView(slot)
         return
-      }
       case "relay.open":
         this.#onForeign(slot, message)
         return
       case "relay.data":
       case "relay.taken":
       case "relay.closed":
-        slot.pipes.get(message.id)?.onMessage(message)
-        if (message.type === "relay.closed") slot.pipes.delete(message.id)
+        this.#onRelayed(slot, message)
         return
       case "telemetry":
         slot.telemetry?.receive(message.report)
@@ -342,6 +356,17 @@ export class RequestThreads {
       case "stopped":
         this.#wake(keyOf(slot, message.type, 0), message)
     }
+  }
+
+  #tellView(slot: Slot): void {
+    const change = this.#memory.wholeView()
+    if (change !== undefined) slot.thread?.post({ type: "view", change })
+  }
+
+  #onRelayed(slot: Slot, message: Exclude<RelayUp, { readonly type: "relay.open" }>): void {
+    const pipe = slot.pipes.get(message.id)
+    if (message.type === "relay.closed") slot.pipes.delete(message.id)
+    pipe?.onMessage(message)
   }
 
   /** One that began anew has not got a port again that the others have. */
@@ -371,7 +396,14 @@ export class RequestThreads {
     const nothing = () => undefined
     const pipe: RelayPipe = { id, remote, post, onMessage: nothing, onLost: nothing }
     slot.pipes.set(id, pipe)
-    take(pipe)
+    try {
+      take(pipe)
+    } catch (error) {
+      // Nobody would ever close it.
+      slot.pipes.delete(id)
+      post({ type: "relay.reset", id })
+      throw error
+    }
   }
 
   async #openIn(slot: Slot, id: number, spec: ListenSpec): Promise<SocketEnd> {

@@ -78,6 +78,9 @@ export interface RunningNode {
   /** Milliseconds; as the last reload says. */
   readonly drainDeadline: () => number
   readonly reload: Effect.Effect<ReloadResult, Error>
-  /** Done when the node has left, by `leave` or because its admin API was told to. */
+  /**
+   * Done when the node has left, by `leave` or because its admin API was told to. Dies when the node
+   * cannot go on, because what keeps its parts alive has failed: then it is to be closed.
+   */
   readonly stopped: Effect.Effect<void>
 }

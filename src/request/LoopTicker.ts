@@ -4,6 +4,7 @@
  * answers apart. The wheel is advanced when its next timer is due and not before: an idle node
  * sleeps.
  */
+import type { OnDefect } from "../model/Defect.ts"
 import type { Ticker } from "../model/Time.ts"
 import { type Timer, TimerWheel } from "../model/TimerWheel.ts"
 
@@ -16,6 +17,11 @@ export class LoopTicker implements Ticker {
 
   constructor() {
     this.#wheel.onWake = (at) => this.#wakeAt(at)
+  }
+
+  /** Hears of timers whose callback throws. Unset: that is thrown on, when all that is due has fired. */
+  set onDefect(onDefect: OnDefect) {
+    this.#wheel.onDefect = (error) => onDefect(error, "a timer")
   }
 
   readonly now = (): number => {
@@ -44,8 +50,11 @@ export class LoopTicker implements Ticker {
   }
 
   readonly #wake = (): void => {
-    this.#wheel.advance(performance.now())
-    this.#wakeAt(this.#wheel.next())
+    try {
+      this.#wheel.advance(performance.now())
+    } finally {
+      this.#wakeAt(this.#wheel.next())
+    }
   }
 
   #wakeAt(at: number | undefined): void {

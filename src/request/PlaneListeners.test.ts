@@ -1,6 +1,7 @@
 import { once } from "node:events"
 import net from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
+import type { OnDefect } from "../model/Defect.ts"
 import { ServiceName } from "../model/Names.ts"
 import { defaultPolicy } from "../schema/PolicySchema.ts"
 import { freePort, payments, self } from "../testing/InboundFixture.ts"
@@ -17,7 +18,7 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close()
 })
 
-const make = (sharePorts = false) => {
+const make = (sharePorts = false, onDefect?: OnDefect) => {
   const { ticker, metrics, base, dispose } = makeContext()
   const callee = new HoldingCallee()
   const posted: Array<FromPlane> = []
@@ -33,7 +34,7 @@ const make = (sharePorts = false) => {
       ...{ self, index: 0, threads: 1, sharePorts, defaultPolicy },
       ...{ accessLog: false, traces: false }
     },
-    ...{ ticker, metrics, log: base.log, post, relay },
+    ...{ ticker, metrics, log: base.log, onDefect, post, relay },
     dispatch: callee.dispatch,
     sockets: new SocketBudget().clients,
     transport: host.transport
@@ -231,5 +232,23 @@ describe("the port for other nodes", () => {
     const socket = net.connect({ host: "::1", port })
     closing.push(() => void socket.destroy())
     await once(socket, "connect")
+  })
+})
+
+describe("what throws", () => {
+  it("as a port is drained is reported, and the answer comes all the same", async () => {
+    const defects: Array<unknown> = []
+    const { listeners, callee, open, said, ticker } = make(false, (error) => defects.push(error))
+    const port = await open(1, tcp())
+    await connect(port)
+    const held = await callee.next()
+    held.cancel = () => {
+      throw new Error("thrown by the test")
+    }
+    listeners.receive({ type: "listen.drain", id: 1, deadline: 100 })
+    ticker.advance(200)
+    await said("listen.drained", 1)
+    await turn()
+    expect(defects.map(String)).toEqual(["Error: thrown by the test"])
   })
 })

@@ -1,4 +1,5 @@
 /** The ports that a request thread has open, by the numbers the mesh thread gave them. */
+import { contain, type OnDefect, uncontained } from "../model/Defect.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
 import type { SocketEnd } from "../model/Relay.ts"
@@ -20,6 +21,8 @@ export interface PlaneListenersOptions {
   readonly ticker: Ticker
   readonly metrics: MetricRegistry
   readonly log: Log
+  /** Hears of what throws: it costs the connection it threw on. Default: it is thrown on. */
+  readonly onDefect?: OnDefect | undefined
   readonly dispatch: Dispatch
   readonly sockets: SocketLane
   readonly transport: SessionTransport
@@ -38,33 +41,38 @@ interface Port {
 
 type Listen = Extract<ToPlane, { readonly id: number; readonly type: `listen${string}` }>
 
+/** Where its ports throw. */
+const where = "a port of a request thread"
+
 /** Connections of clients that a listener has at most, on the whole host. */
 const connectionsPerListener = 10_000
 
 export class PlaneListeners {
   readonly #options: PlaneListenersOptions
+  readonly #onDefect: OnDefect
   readonly #ports = new Map<number, Port>()
   /** Being opened; true: it is not wanted any more. */
   readonly #opening = new Map<number, { unwanted: boolean }>()
 
   constructor(options: PlaneListenersOptions) {
     this.#options = options
+    this.#onDefect = options.onDefect ?? uncontained
   }
 
   receive(message: Listen): void {
     const { id } = message
     switch (message.type) {
       case "listen":
-        void this.#open(id, message.spec)
+        this.#watch(this.#open(id, message.spec))
         return
       case "listen.stop":
         this.#unwant(id)
-        this.#ports.get(id)?.stop()
+        contain(this.#onDefect, where, () => this.#ports.get(id)?.stop())
         // The system has it back when this turn's sockets are closed.
         setImmediate(() => this.#options.post({ type: "listen.stopped", id }))
         return
       case "listen.drain":
-        void this.#drain(id, message.deadline)
+        this.#watch(this.#drain(id, message.deadline))
         return
       case "listen.close":
         this.#close(id)
@@ -77,7 +85,14 @@ export class PlaneListeners {
   }
 
   close(): void {
-    for (const id of [...this.#ports.keys(), ...this.#opening.keys()]) this.#close(id)
+    for (const id of [...this.#ports.keys(), ...this.#opening.keys()]) {
+      contain(this.#onDefect, where, () => this.#close(id))
+    }
+  }
+
+  /** Nobody waits for it here: who asked for it hears by message. */
+  #watch(done: Promise<void>): void {
+    done.catch((error: unknown) => this.#onDefect(error, where))
   }
 
   async #open(id: number, spec: ListenSpec): Promise<void> {
@@ -104,6 +119,7 @@ export class PlaneListeners {
     const { host, port } = spec
     if (spec.kind === "mesh") return this.#openMeshPort(id, spec)
     const common = {
+      onDefect: this.#onDefect,
       ...{ host, port, dispatch, log, metrics, sockets, ticker, self: setup.self },
       reusePort: setup.sharePorts,
       maxConnections: Math.ceil(connectionsPerListener / setup.threads)
@@ -130,12 +146,13 @@ export class PlaneListeners {
       ticker,
       onLink: (connection) => transport.accept(connection),
       foreign: (connection) => relay.add(id, connection),
+      onDefect: this.#onDefect,
       onTrouble: ({ message }) =>
         log("error", `the port for other nodes could not accept a connection: ${message}`)
     })
     const [bound] = opened.addresses
     const address = bound === undefined ? undefined : parseTcpAddress(bound)
-    const close = () => void opened.close()
+    const close = () => this.#watch(opened.close())
     return {
       address: address === undefined ? { host, port } : { host: address.host, port: address.port },
       counts: () => opened.counts,
@@ -162,8 +179,9 @@ export class PlaneListeners {
 
   #close(id: number): void {
     this.#unwant(id)
-    this.#ports.get(id)?.close()
+    const port = this.#ports.get(id)
     this.#ports.delete(id)
+    port?.close()
   }
 }
 

@@ -6,6 +6,7 @@
  *                        └──────────► inbound ◄──────────── links ◄══
  *                                        └─► programs of this host
  */
+import { contain, type OnDefect } from "../model/Defect.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
 import {
@@ -46,6 +47,8 @@ export interface PlaneEnvironment {
 }
 
 export class RequestPlane {
+  /** Where what throws in this thread is told. */
+  readonly onDefect: OnDefect
   readonly #environment: PlaneEnvironment
   readonly #telemetry: PlaneTelemetry
   readonly #delay: LoopDelay
@@ -71,18 +74,14 @@ export class RequestPlane {
     this.#environment = environment
     this.#setup = setup
     const log: Log = (level, message, fields) => post({ type: "log", level, message, fields })
-    const onDefect = (error: unknown, where: string) =>
-      log(
-        "error",
-        `a defect in ${where}; it cost that call at most: ${error instanceof Error ? error.stack : error}`
-      )
     this.#telemetry = new PlaneTelemetry({
-      ...{ node: self.node, ticker, traces: setup.traces, accessLog: setup.accessLog },
+      ...{ node: self.node, ticker, traces: setup.traces, accessLog: setup.accessLog, log },
       // Until it is told otherwise.
       sample: 0,
       post: (report) => post({ type: "telemetry", report })
     })
-    const { observer, registry } = this.#telemetry
+    const { observer, onDefect, registry } = this.#telemetry
+    this.onDefect = onDefect
     this.#delay = new LoopDelay(registry, String(index))
     this.#peers = new PeerBook(self)
     this.#sessions = new Sessions(() => ticker.wall())
@@ -94,6 +93,7 @@ export class RequestPlane {
       observer,
       callerName: (peer) => this.#peers.nameOf(peer),
       threads,
+      onDefect,
       sockets: this.#sockets.programs
     })
     this.#transport = new SessionTransport({
@@ -104,7 +104,8 @@ export class RequestPlane {
       threads,
       wish: () => threadWish(self.peer, index),
       mayAccept: (tries, wish) => takesLink(setup, tries, wish),
-      needSession: (peer, _, signal) => this.#needs.need(peer, signal)
+      needSession: (peer, _, signal) => this.#needs.need(peer, signal),
+      onDefect
     })
     this.#pool = new LinkPool({
       transport: this.#transport,
@@ -114,7 +115,7 @@ export class RequestPlane {
       nameOf: (peer) => this.#peers.nameOf(peer),
       addressesOf: (peer) => this.#peers.addressesOf(peer),
       onWait: (service) => this.#warm(service),
-      onDefect: (error) => onDefect(error, "a link")
+      onDefect
     })
     this.#outbound = makeOutbound({
       self: selfOf(self),
@@ -139,9 +140,9 @@ export class RequestPlane {
       this.#outbound.peerDown(peer)
       if (cause instanceof SilenceError) post({ type: "fact", fact: { kind: "silent", peer } })
     })
-    this.#relay = new ForeignRelay(post)
+    this.#relay = new ForeignRelay(post, onDefect)
     this.#listeners = new PlaneListeners({
-      ...{ setup, ticker, log, post },
+      ...{ setup, ticker, log, onDefect, post },
       metrics: registry,
       dispatch: this.#outbound.dispatch,
       sockets: this.#sockets.clients,
@@ -153,7 +154,7 @@ export class RequestPlane {
       () => this.#transport.counts,
       () => this.#listeners.meshPorts()
     )
-    void this.#pool.listen()
+    this.#pool.listen().catch((error: unknown) => onDefect(error, "the links' port"))
     post({ type: "ready" })
   }
 
@@ -167,8 +168,17 @@ export class RequestPlane {
     return this.#view
   }
 
+  /** What throws as one message is taken in is told, and the next is taken in all the same. */
   receive(message: ToPlane): void {
     if (this.#stopped) return
+    try {
+      this.#take(message)
+    } catch (error) {
+      this.onDefect(error, `what a request thread is told (${message.type})`)
+    }
+  }
+
+  #take(message: ToPlane): void {
     switch (message.type) {
       case "view":
         this.#follow(message.change)
@@ -242,14 +252,17 @@ export class RequestPlane {
   stop(): void {
     if (this.#stopped) return
     this.#stopped = true
-    this.#listeners.close()
-    this.#outbound.close()
-    this.#pool.stop()
-    this.#transport.stop(new Error("this node is shutting down"))
-    this.#inbound.close()
-    this.#relay.close()
-    this.#delay.stop()
-    this.#telemetry.stop()
+    const parts: ReadonlyArray<() => void> = [
+      () => this.#listeners.close(),
+      () => this.#outbound.close(),
+      () => this.#pool.stop(),
+      () => this.#transport.stop(new Error("this node is shutting down")),
+      () => this.#inbound.close(),
+      () => this.#relay.close(),
+      () => this.#delay.stop(),
+      () => this.#telemetry.stop()
+    ]
+    for (const part of parts) contain(this.onDefect, "the end of a request thread", part)
     this.#environment.post({ type: "stopped" })
     this.#environment.onStopped()
   }

@@ -24,4 +24,5 @@ const plane = new RequestPlane(setup, {
   }
 })
 
+ticker.onDefect = plane.onDefect
 port.on("message", (message: ToPlane) => plane.receive(message))

@@ -61,6 +61,7 @@ const setUp = () => {
     const mesh = reports.begin((order) => toThread.push(order))
     const plane = new PlaneTelemetry({
       ...{ node: "host-a", ticker, traces: true, accessLog: true, sample: 1 },
+      log: () => undefined,
       post: (report) => toMesh.push(report)
     })
     return {
@@ -219,6 +220,7 @@ describe("ThreadReports", () => {
     const mesh = reports.begin((order) => plane.obey(order))
     const plane = new PlaneTelemetry({
       ...{ node: "host-a", ticker, traces: true, accessLog: true, sample: 1 },
+      log: () => undefined,
       post: (report) => mesh.receive(report)
     })
     for (const calls of [1, 2]) {

@@ -4,7 +4,7 @@
  * The n-th crash in a row waits base · 2^(n-1), at most `max`, of which the share `jitter` is left
  * to chance, so that actors that crash together do not come back together. An actor that ran for
  * `quiet` is forgiven its past. More than `restarts` crashes within `window` are not bad luck any
- * more: they are handed upwards.
+ * more: the actor is to begin from scratch, after a rest (Supervisor.ts).
  */
 export interface RestartPolicy {
   /** Milliseconds before the first restart; default 100. */

@@ -1,5 +1,5 @@
 import { expect, it } from "@effect/vitest"
-import { Effect, Logger, TestClock } from "effect"
+import { Cause, Effect, Exit, Fiber, Logger, LogLevel, Random, TestClock } from "effect"
 import { type Child, Supervisor } from "./Supervisor.ts"
 
 const quiet = Logger.remove(Logger.defaultLogger)
@@ -36,39 +36,52 @@ it.scoped("the root never gives up: it waits its longest and begins from scratch
   }).pipe(Effect.provide([Supervisor.layer(policy), quiet]))
 )
 
-it.scoped("a group restarts all its children when one is escalated; the rest stays", () =>
+it.scoped("says when it has failed itself, and not before", () =>
   Effect.gen(function* () {
     const root = yield* Supervisor
-    const outside = mortal("outside", 1e9)
-    yield* root.supervise(outside.child)
-    const group = yield* root.group("mesh")
-    const sick = mortal("sick", 1)
-    const healthy = mortal("healthy", 1e9)
-    yield* group.supervise(sick.child)
-    yield* group.supervise(healthy.child)
-    yield* TestClock.adjust(304)
-    expect(healthy.births).toEqual([true])
-    yield* TestClock.adjust(200)
-    expect(healthy.births).toEqual([true, true])
-    expect(sick.births.slice(0, 4)).toEqual([true, false, false, true])
-    expect(outside.births).toEqual([true])
-    expect(root.actors().map(({ name }) => name)).toEqual(["outside", "mesh/sick", "mesh/healthy"])
-  }).pipe(Effect.provide([Supervisor.layer(policy), quiet]))
+    const told: Array<string> = []
+    const listening = Logger.replace(
+      Logger.defaultLogger,
+      Logger.make(({ logLevel, message }) => {
+        if (logLevel === LogLevel.Fatal) told.push(String(message))
+      })
+    )
+    const broken = yield* Effect.fork(root.broken)
+    yield* root.supervise(mortal("well", 1).child).pipe(Effect.provide(listening))
+    yield* TestClock.adjust(1)
+    expect(broken.unsafePoll()).toBeNull()
+    // What chooses the pause before the next life throws.
+    yield* root.supervise(mortal("odd", 1).child).pipe(
+      Effect.withRandom({
+        ...Random.fixed([0.5]),
+        get next(): never {
+          throw new TypeError("no dice")
+        }
+      }),
+      Effect.provide(listening)
+    )
+    yield* TestClock.adjust(1)
+    const exit = yield* Fiber.await(broken)
+    expect(String(Exit.isFailure(exit) && Cause.squash(exit.cause))).toMatch(
+      /^SupervisorBroken: what keeps the actor odd alive has itself failed: no dice/
+    )
+    expect(told).toHaveLength(1)
+    expect(root.actors()).toMatchObject([
+      { name: "well", state: "restarting" },
+      { name: "odd", state: "failed" }
+    ])
+  }).pipe(Effect.provide(Supervisor.layer(policy)))
 )
 
-it.scoped("a group that restarts too often is escalated itself", () =>
+it.scoped("takes a life that cannot begin for one that has crashed", () =>
   Effect.gen(function* () {
     const root = yield* Supervisor
-    const group = yield* root.group("mesh")
-    const sick = mortal("sick", 1)
-    const healthy = mortal("healthy", 1e9)
-    yield* group.supervise(sick.child)
-    yield* group.supervise(healthy.child)
-    // A round takes 303 ms and the group waits 100, then 200 ms; the third goes to the root.
-    yield* TestClock.adjust(1_210 + policy.max - 5)
-    expect(healthy.births.length).toBe(3)
+    const live = () => {
+      throw new TypeError("no life")
+    }
+    yield* root.supervise({ name: "a", mailbox, live })
     yield* TestClock.adjust(10)
-    expect(healthy.births.length).toBe(4)
+    expect(root.actors()).toMatchObject([{ state: "restarting", lastError: "TypeError: no life" }])
   }).pipe(Effect.provide([Supervisor.layer(policy), quiet]))
 )
 

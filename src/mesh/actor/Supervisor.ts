@@ -2,17 +2,16 @@
  * Keeps actors alive. Each child runs lives: when one ends in a failure or defect, the next begins
  * after a back-off. Siblings notice nothing.
  *
- * A child that keeps crashing is escalated. A *group* answers by restarting all its children from
- * scratch, since state they share may be what is broken; a group that has to do that too often
- * escalates to its own supervisor. The root has nobody above it and a mesh must not give up: it
- * reports the child as failed, waits the longest back-off and tries again, forever.
+ * A child that keeps crashing is reported as failed; then it waits the longest back-off and is tried
+ * again from scratch, forever: a mesh must not give up. What can fail for good is the supervisor
+ * itself, by a bug in it. Then nobody would begin the next life of that child, and a node that only
+ * looks well is worse than one that ends: it says so, and `broken` fails.
  */
 import { Cause, Clock, Context, Deferred, Effect, Layer, Random, type Scope } from "effect"
 import {
   decideRestart,
   defaultRestartPolicy,
   noRestarts,
-  type RestartHistory,
   type RestartPolicy
 } from "./RestartPolicy.ts"
 
@@ -25,7 +24,6 @@ export interface Child {
 }
 
 export interface ActorStatus {
-  /** With the names of its groups: `mesh/catalogue`. */
   readonly name: string
   readonly state: "running" | "restarting" | "failed"
   /** Since the start of the process. */
@@ -36,27 +34,30 @@ export interface ActorStatus {
   readonly lastError: string | undefined
 }
 
-class GroupRestart {
-  readonly _tag = "GroupRestart"
-}
-
 interface Entry {
   readonly child: Child
   state: ActorStatus["state"]
   restarts: number
   lastError: string | undefined
-  /** Failing it ends the current life from outside. */
-  reset: Deferred.Deferred<never, GroupRestart>
+}
+
+/** The supervisor has failed, and does not keep that actor any more. */
+export class SupervisorBroken extends Error {
+  override readonly name = "SupervisorBroken"
+
+  constructor(actor: string, cause: unknown) {
+    super(
+      `what keeps the actor ${actor} alive has itself failed: ${cause instanceof Error ? cause.message : String(cause)}. The node cannot go on; have it started again, and report this`,
+      { cause }
+    )
+  }
 }
 
 export interface SupervisorShape {
   /** Runs the child until the scope closes. */
   readonly supervise: (child: Child) => Effect.Effect<void, never, Scope.Scope>
-  /** A supervisor below this one, whose children are restarted together when one is escalated. */
-  readonly group: (
-    name: string,
-    policy?: Partial<RestartPolicy>
-  ) => Effect.Effect<SupervisorShape, never, Scope.Scope>
+  /** Never done; dies with `SupervisorBroken` when the supervisor itself has failed. */
+  readonly broken: Effect.Effect<never>
   readonly actors: () => ReadonlyArray<ActorStatus>
 }
 
@@ -69,145 +70,83 @@ const oneLine = (cause: Cause.Cause<unknown>): string => {
 }
 
 class Supervision implements SupervisorShape {
-  readonly #path: string
   readonly #policy: RestartPolicy
-  readonly #parent: Supervision | undefined
   readonly #entries = new Set<Entry>()
-  readonly #groups = new Set<Supervision>()
-  #history: RestartHistory = noRestarts
-  #startedAt = 0
-  /** Present while this group is about to restart all its children. */
-  #restarting: Deferred.Deferred<void> | undefined
+  readonly #broken: Deferred.Deferred<never>
+  readonly broken: Effect.Effect<never>
 
-  constructor(path: string, policy: RestartPolicy, parent: Supervision | undefined) {
-    this.#path = path
+  constructor(policy: RestartPolicy, broken: Deferred.Deferred<never>) {
     this.#policy = policy
-    this.#parent = parent
+    this.#broken = broken
+    this.broken = Deferred.await(broken)
   }
 
   readonly supervise = (child: Child): Effect.Effect<void, never, Scope.Scope> =>
     Effect.gen(this, function* () {
-      const entry: Entry = {
-        child,
-        state: "running",
-        restarts: 0,
-        lastError: undefined,
-        reset: yield* Deferred.make<never, GroupRestart>()
-      }
+      const entry: Entry = { child, state: "running", restarts: 0, lastError: undefined }
       yield* Effect.acquireRelease(
         Effect.sync(() => this.#entries.add(entry)),
         () => Effect.sync(() => this.#entries.delete(entry))
       )
-      yield* Effect.forkScoped(this.#lives(entry))
+      yield* Effect.forkScoped(
+        Effect.catchAllCause(this.#lives(entry), (cause) => this.#fail(entry, cause))
+      )
     })
 
-  readonly group = (name: string, policy: Partial<RestartPolicy> = {}) =>
-    Effect.acquireRelease(
-      Effect.map(monotonic, (now) => {
-        const group = new Supervision(`${this.#path}${name}/`, { ...this.#policy, ...policy }, this)
-        group.#startedAt = now
-        this.#groups.add(group)
-        return group
-      }),
-      (group) => Effect.sync(() => this.#groups.delete(group))
-    )
-
-  readonly actors = (): ReadonlyArray<ActorStatus> => [
-    ...Array.from(this.#entries, ({ child, state, restarts, lastError }) => {
+  readonly actors = (): ReadonlyArray<ActorStatus> =>
+    Array.from(this.#entries, ({ child, state, restarts, lastError }) => {
       const { size, dropped } = child.mailbox()
-      const name = this.#path + child.name
-      return { name, state, restarts, mailbox: size, dropped, lastError }
-    }),
-    ...Array.from(this.#groups).flatMap((group) => group.actors())
-  ]
+      return { name: child.name, state, restarts, mailbox: size, dropped, lastError }
+    })
+
+  #fail(entry: Entry, cause: Cause.Cause<never>): Effect.Effect<void> {
+    // Its scope closes.
+    if (Cause.isInterruptedOnly(cause)) return Effect.failCause(cause)
+    entry.state = "failed"
+    entry.lastError = oneLine(cause)
+    const broken = new SupervisorBroken(entry.child.name, Cause.squash(cause))
+    return Effect.zipRight(
+      Effect.logFatal(broken.message, cause),
+      Deferred.die(this.#broken, broken)
+    )
+  }
 
   #lives(entry: Entry): Effect.Effect<never> {
     return Effect.gen(this, function* () {
+      const { child } = entry
       let history = noRestarts
       let fresh = true
       while (true) {
-        entry.reset = yield* Deferred.make<never, GroupRestart>()
         entry.state = "running"
         const startedAt = yield* monotonic
-        const cause = yield* entry.child
-          .live(fresh)
-          .pipe(Effect.raceFirst(Deferred.await(entry.reset)), Effect.sandbox, Effect.flip)
+        const cause = yield* Effect.suspend(() => child.live(fresh)).pipe(
+          Effect.sandbox,
+          Effect.flip
+        )
         entry.state = "restarting"
         entry.restarts++
-        const failure = Cause.squash(cause)
-        if (failure instanceof GroupRestart) {
-          history = noRestarts
-          fresh = true
-          continue
-        }
         entry.lastError = oneLine(cause)
         const now = yield* monotonic
         const random = yield* Random.next
         const decision = decideRestart(this.#policy, history, startedAt, now, random)
         history = decision.history
         fresh = decision.kind === "escalate"
-        yield* Effect.logWarning(
-          `actor ${this.#path}${entry.child.name} crashed: ${entry.lastError}`
-        ).pipe(Effect.annotateLogs({ next: decision.kind, inMillis: Math.round(decision.delay) }))
+        yield* Effect.logWarning(`actor ${child.name} crashed: ${entry.lastError}`).pipe(
+          Effect.annotateLogs({ next: decision.kind, inMillis: Math.round(decision.delay) })
+        )
         if (decision.kind === "restart") yield* Effect.sleep(decision.delay)
-        else yield* this.#escalated(entry)
+        else yield* this.#giveRest(entry)
       }
     })
   }
 
   /** Returns when the child may start again, from scratch. */
-  #escalated(entry: Entry): Effect.Effect<void> {
-    return Effect.gen(this, function* () {
-      entry.state = "failed"
-      yield* this.#await(`${this.#path}${entry.child.name}`)
-      // This child begins anew by itself; the restart meant for its siblings must not hit it too.
-      entry.reset = yield* Deferred.make<never, GroupRestart>()
-    })
-  }
-
-  #await(who: string): Effect.Effect<void> {
-    return Effect.gen(this, function* () {
-      if (this.#parent === undefined) {
-        yield* Effect.logError(`actor ${who} keeps crashing; it is tried again later`).pipe(
-          Effect.annotateLogs({ inMillis: this.#policy.max })
-        )
-        return yield* Effect.sleep(this.#policy.max)
-      }
-      if (this.#restarting !== undefined) return yield* Deferred.await(this.#restarting)
-      const restarting = yield* Deferred.make<void>()
-      this.#restarting = restarting
-      yield* this.#restartAll(this.#parent).pipe(
-        // Also when the one that waits here is stopped: others may wait for the same restart.
-        Effect.ensuring(
-          Effect.suspend(() => {
-            this.#restarting = undefined
-            return Deferred.succeed(restarting, undefined)
-          })
-        )
-      )
-    })
-  }
-
-  #restartAll(parent: Supervision): Effect.Effect<void> {
-    return Effect.gen(this, function* () {
-      const now = yield* monotonic
-      const random = yield* Random.next
-      const decision = decideRestart(this.#policy, this.#history, this.#startedAt, now, random)
-      this.#history = decision.history
-      if (decision.kind === "restart") yield* Effect.sleep(decision.delay)
-      else yield* parent.#await(this.#path)
-      this.#startedAt = yield* monotonic
-      this.#reset()
-    })
-  }
-
-  #reset(): void {
-    for (const entry of this.#entries) {
-      if (entry.state === "running") {
-        Deferred.unsafeDone(entry.reset, Effect.fail(new GroupRestart()))
-      }
-    }
-    for (const group of this.#groups) group.#reset()
+  #giveRest(entry: Entry): Effect.Effect<void> {
+    const { max } = this.#policy
+    entry.state = "failed"
+    return Effect.logError(
+      `actor ${entry.child.name} keeps crashing; it is tried again later`
+    ).pipe(Effect.annotateLogs({ inMillis: max }), Effect.zipRight(Effect.sleep(max)))
   }
 }
 
@@ -215,22 +154,13 @@ export class Supervisor extends Context.Tag("skein/actor/Supervisor")<
   Supervisor,
   SupervisorShape
 >() {
-  /** The root of a node's tree. */
   static layer(policy: Partial<RestartPolicy> = {}): Layer.Layer<Supervisor> {
-    return Layer.sync(
+    return Layer.effect(
       Supervisor,
-      () => new Supervision("", { ...defaultRestartPolicy, ...policy }, undefined)
-    )
-  }
-
-  /** For what is built with it: a group of its own below the supervisor in the context. */
-  static group(
-    name: string,
-    policy: Partial<RestartPolicy> = {}
-  ): Layer.Layer<Supervisor, never, Supervisor> {
-    return Layer.scoped(
-      Supervisor,
-      Effect.flatMap(Supervisor, (parent) => parent.group(name, policy))
+      Effect.map(
+        Deferred.make<never>(),
+        (broken) => new Supervision({ ...defaultRestartPolicy, ...policy }, broken)
+      )
     )
   }
 }

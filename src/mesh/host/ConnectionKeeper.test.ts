@@ -1,7 +1,7 @@
 import { once } from "node:events"
 import { type AddressInfo, createServer, type Socket } from "node:net"
 import { noise } from "@chainsafe/libp2p-noise"
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import { generateKeyPair } from "@libp2p/crypto/keys"
 import { Effect } from "effect"
 import { MeshId, type PeerKey } from "../../model/Names.ts"
@@ -340,3 +340,31 @@ describe("the keeper of connections", () => {
     })
   )
 })
+
+it.scopedLive("tells all listeners, and libp2p nothing, when one of them throws", () =>
+  Effect.gen(function* () {
+    const [here, there] = [yield* makeHost(), yield* makeHost()]
+    const defects: Array<unknown> = []
+    const { keeper, where, events } = yield* keep(here, {
+      onDefect: (error, place) => defects.push([place, String(error)])
+    })
+    const heard: Array<string> = []
+    keeper.onUp(() => {
+      throw new Error("up")
+    })
+    keeper.onDown(() => {
+      throw new Error("down")
+    })
+    keeper.onUp(() => heard.push("up"))
+    keeper.onDown(() => heard.push("down"))
+    where.addresses = there.addresses()
+    yield* Effect.promise(() => keeper.connect(there.peer))
+    keeper.disconnect(there.peer, new Error("by the test"))
+    yield* Effect.promise(() => vi.waitFor(() => expect(heard).toEqual(["up", "down"])))
+    expect(events.map(([what]) => what)).toEqual(["up", "down"])
+    expect(defects).toEqual([
+      ["who hears of the mesh's connections", "Error: up"],
+      ["who hears of the mesh's connections", "Error: down"]
+    ])
+  })
+)

@@ -9,6 +9,7 @@
 import type { PeerId } from "@libp2p/interface"
 import { peerIdFromString } from "@libp2p/peer-id"
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr"
+import { contain, type OnDefect, uncontained } from "../../model/Defect.ts"
 import { PeerKey } from "../../model/Names.ts"
 import { type RedialLimits, redialPause } from "../../model/RedialPause.ts"
 import type { Ticker } from "../../model/Time.ts"
@@ -36,7 +37,12 @@ export interface KeeperOptions {
   /** Where a peer is dialled; asked at every attempt. */
   readonly addressesOf: (peer: PeerKey) => ReadonlyArray<string>
   readonly limits?: Partial<KeeperLimits> | undefined
+  /** Hears of what a listener throws: the others hear all the same. Default: it is thrown on. */
+  readonly onDefect?: OnDefect | undefined
 }
+
+/** Where listeners throw. */
+const hearing = "who hears of the mesh's connections"
 
 export type ConnectionState = "up" | "connecting" | "down"
 
@@ -170,7 +176,7 @@ export class ConnectionKeeper {
     entry.reason = "the connection was lost"
     if (ticker.now() - entry.upSince < this.#limits.stableAfter) entry.failures++
     else entry.failures = 0
-    for (const listener of [...this.#downListeners]) listener(entry.peer)
+    this.#tell(this.#downListeners, entry.peer)
     if (!entry.wanted) this.#forgetIfIdle(entry)
     else if (entry.failures > 0) this.#pauseThenDial(entry)
     else this.#dial(entry)
@@ -185,7 +191,13 @@ export class ConnectionKeeper {
     entry.up = true
     entry.upSince = ticker.now()
     entry.since = ticker.wall()
-    for (const listener of [...this.#upListeners]) listener(peer)
+    this.#tell(this.#upListeners, peer)
+  }
+
+  /** libp2p calls us within its own work: nothing may be thrown into that. */
+  #tell(listeners: ReadonlySet<PeerListener>, peer: PeerKey): void {
+    const { onDefect = uncontained } = this.#options
+    for (const listener of [...listeners]) contain(onDefect, hearing, () => listener(peer))
   }
 
   #dial(entry: Entry): Promise<void> {

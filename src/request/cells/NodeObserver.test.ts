@@ -287,3 +287,39 @@ describe("access log", () => {
     expect(lines[0]).toMatchObject({ status: 403, code: "denied", endpoint: null, trace: null })
   })
 })
+
+describe("what throws", () => {
+  const broken = new Error("thrown by the test")
+  const breaks = (): never => {
+    throw broken
+  }
+
+  test.each(["start", "responded", "endpoint", "event", "end", "log"] as const)(
+    "in spans or the access log (%s) leaves the counts right",
+    (what) => {
+      const defects: Array<unknown> = []
+      const registry = new MetricRegistry()
+      const spans = new Spans()
+      const start = spans.start.bind(spans)
+      spans.start = what === "start" ? breaks : (...told) => ({ ...start(...told), [what]: breaks })
+      const observer = new NodeObserver({
+        ...{ node: "host-a", registry, ticker: new HandTicker(), spans, sample: 1 },
+        accessLog: { log: () => (what === "log" ? breaks() : undefined) },
+        onDefect: (error) => defects.push(error)
+      })
+      const observation = observer.begin(info([]))
+      observation.endpoint("key", "host-b")
+      observation.event("retry")
+      observation.responded(200)
+      observation.end({ kind: "complete", status: 200 }, 1, 2)
+      expect(defects).toEqual([broken])
+      const counted: Array<readonly [string, number]> = []
+      for (const { kind, name, cells } of registry.families.values()) {
+        if (kind === "histogram") continue
+        for (const { cell } of cells.values()) if ("value" in cell) counted.push([name, cell.value])
+      }
+      expect(counted).toContainEqual(["skein_requests_in_flight", 0])
+      expect(counted).toContainEqual(["skein_requests_total", 1])
+    }
+  )
+})

@@ -3,6 +3,7 @@
  * when sampled. Not sampled and not logged it costs one object, two clock reads and some
  * additions; the request's fields pass through untouched.
  */
+import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Fields } from "../../model/Exchange.ts"
 import { faultKinds } from "../../model/Fault.ts"
 import type { ExchangeInfo, ExchangeObservation, Observer, Outcome } from "../../model/Observer.ts"
@@ -26,12 +27,21 @@ export interface NodeObserverOptions {
   readonly accessLog: AccessLogSink | undefined
   /** Share of requests without trace context that start a trace, 0–1. */
   readonly sample: number
+  /**
+   * Hears when a span or the access log throws: the exchange is counted all the same. Default: it is
+   * thrown on.
+   */
+  readonly onDefect?: OnDefect | undefined
 }
+
+/** Where spans and the access log throw. */
+const where = "a span or a line of the access log"
 
 export class NodeObserver implements Observer {
   readonly node: string
   readonly ticker: Ticker
   readonly accessLog: AccessLogSink | undefined
+  readonly #onDefect: OnDefect
   readonly #cells: ExchangeCellTable
   readonly #spans: SpanSource | undefined
   #sample: number
@@ -40,6 +50,7 @@ export class NodeObserver implements Observer {
     this.node = options.node
     this.ticker = options.ticker
     this.accessLog = options.accessLog
+    this.#onDefect = options.onDefect ?? uncontained
     this.#spans = options.spans
     this.#sample = options.sample
     this.#cells = new ExchangeCellTable(options.registry)
@@ -54,8 +65,13 @@ export class NodeObserver implements Observer {
     const now = this.ticker.now()
     const service = info.unknown === true ? unknownService : info.service
     const cells = this.#cells.of(info.direction, service, info.caller, now)
+    const span = this.#startSpan(info, now)
     cells.inFlight.value++
-    return new ObservedExchange(this, cells, info, now, this.#startSpan(info, now))
+    return new ObservedExchange(this, cells, info, now, span)
+  }
+
+  defect(error: unknown): void {
+    this.#onDefect(error, where)
   }
 
   /**
@@ -64,12 +80,21 @@ export class NodeObserver implements Observer {
    */
   #startSpan(info: ExchangeInfo, now: number): ExchangeSpan | undefined {
     if (this.#spans === undefined) return undefined
+    try {
+      return this.#sampledSpan(this.#spans, info, now)
+    } catch (error) {
+      this.defect(error)
+      return undefined
+    }
+  }
+
+  #sampledSpan(spans: SpanSource, info: ExchangeInfo, now: number): ExchangeSpan | undefined {
     const parent: TraceContext | undefined = traceContextOf(info.fields)
     const sampled =
       parent === undefined
         ? this.#sample > 0 && this.ticker.random() < this.#sample
         : (parent.parent.flags & sampledFlag) !== 0
-    return sampled ? this.#spans.start(info, parent, now) : undefined
+    return sampled ? spans.start(info, parent, now) : undefined
   }
 }
 
@@ -106,18 +131,18 @@ class ObservedExchange implements ExchangeObservation {
     this.#status = status
     const now = this.#observer.ticker.now()
     this.#cells.firstByte.record(now - this.#begun)
-    this.#span?.responded(status, now)
+    if (this.#span !== undefined) this.#tell((span) => span.responded(status, now))
   }
 
   endpoint(key: string, node: string): void {
     if (this.#ended) return
     this.#endpoint = key
-    this.#span?.endpoint(key, node)
+    if (this.#span !== undefined) this.#tell((span) => span.endpoint(key, node))
   }
 
   event(name: string, attributes?: Readonly<Record<string, string | number | boolean>>): void {
     if (this.#span === undefined || this.#ended) return
-    this.#span.event(name, attributes, this.#observer.ticker.now())
+    this.#tell((span) => span.event(name, attributes, this.#observer.ticker.now()))
   }
 
   end(outcome: Outcome, bytesIn: number, bytesOut: number): void {
@@ -132,9 +157,21 @@ class ObservedExchange implements ExchangeObservation {
     cells.requestBytes.value += bytesIn
     cells.responseBytes.value += bytesOut
     if (this.#info.kind === "http" && this.#status !== 101) cells.duration.record(now - this.#begun)
-    this.#span?.end(outcome, bytesIn, bytesOut, now)
-    if (this.#observer.accessLog !== undefined) {
+    if (this.#span !== undefined) this.#tell((span) => span.end(outcome, bytesIn, bytesOut, now))
+    if (this.#observer.accessLog === undefined) return
+    try {
       this.#log(this.#observer.accessLog, outcome, bytesIn, bytesOut, now)
+    } catch (error) {
+      this.#observer.defect(error)
+    }
+  }
+
+  /** Only where there is a span, so that who has none pays nothing for it. */
+  #tell(what: (span: ExchangeSpan) => void): void {
+    try {
+      if (this.#span !== undefined) what(this.#span)
+    } catch (error) {
+      this.#observer.defect(error)
     }
   }
 

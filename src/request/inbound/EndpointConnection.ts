@@ -3,6 +3,7 @@
  * without copying.
  */
 import type net from "node:net"
+import type { OnDefect } from "../../model/Defect.ts"
 import type { Fields, ResponseHead } from "../../model/Exchange.ts"
 import { isOwnShortage } from "../../model/OwnShortage.ts"
 import { describeSocketError } from "../../model/SocketFailure.ts"
@@ -18,6 +19,7 @@ import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { Linger } from "../socket/Linger.ts"
 import { ReadGather } from "../socket/ReadGather.ts"
 import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
+import { SocketGuard } from "../socket/SocketGuard.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
 import type { EndpointRequest, RequestCarrier } from "./EndpointRequest.ts"
 
@@ -27,6 +29,7 @@ export interface EndpointConnectionOptions {
   /** What the program says again and again. */
   readonly blocks: KnownBlocks
   readonly ticker: Ticker
+  readonly onDefect: OnDefect
   /** A trailer field of a response was dropped: no trailer may be named so. */
   readonly onDroppedTrailer: () => void
 }
@@ -103,22 +106,35 @@ export class EndpointConnection implements RequestCarrier {
       defaultHttp1Limits,
       blocks
     )
+    const guard = new SocketGuard(options.onDefect, "a connection to an HTTP program")
     const reads = new SocketReads()
-    reads.onBytes = (bytes) => this.#onData(bytes)
-    const socket = reads.connect({ host, port, allowHalfOpen: true, noDelay: true })
+    reads.onBytes = guard.handler((bytes) => this.#onData(bytes))
+    const socket = guard.watch(reads.connect({ host, port, allowHalfOpen: true, noDelay: true }))
     this.#socket = socket
     outliveWrites(socket, (error) => this.#onUnwritable(error))
     this.#writer = new MessageWriter(socket)
     this.#timer = ticker.after(connectTimeout, () => {
       socket.destroy(new Error(`no connection within ${connectTimeout} ms`))
     })
-    socket.on("connect", () => this.#onConnect())
-    socket.on("drain", () => this.#request?.onDrain())
-    socket.on("end", () => this.#onSocketEnd())
+    socket.on(
+      "connect",
+      guard.handler(() => this.#onConnect())
+    )
+    socket.on(
+      "drain",
+      guard.handler(() => this.#request?.onDrain())
+    )
+    socket.on(
+      "end",
+      guard.handler(() => this.#onSocketEnd())
+    )
     socket.on("error", (error) => {
       this.#cause = error
     })
-    socket.on("close", () => this.#onClose())
+    socket.on(
+      "close",
+      guard.handler(() => this.#onClose())
+    )
   }
 
   /**
@@ -280,8 +296,14 @@ export class EndpointConnection implements RequestCarrier {
     const request = this.#request
     this.#request = undefined
     this.#reader.stop()
-    this.#owner.onGone(this)
-    if (request === undefined) return
+    try {
+      this.#owner.onGone(this)
+    } finally {
+      if (request !== undefined) this.#fail(request)
+    }
+  }
+
+  #fail(request: EndpointRequest): void {
     const cause = this.#cause === undefined ? "it closed" : describeSocketError(this.#cause)
     if (this.#connected) this.#lost(request, cause)
     else if (isOwnShortage(this.#cause)) {

@@ -4,6 +4,15 @@
  */
 import type { Fields, RequestHead, ResponseHead, ResponseReceiver } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
+import {
+  asTunnel,
+  endRequest,
+  endResponse,
+  isOver,
+  isRequestEnded,
+  isTunnel,
+  openHalves
+} from "../../model/Halves.ts"
 import type { EndpointStream } from "./EndpointStream.ts"
 
 /** What a request needs of the connection it goes through. */
@@ -20,6 +29,8 @@ export interface RequestPool {
   /** It is not waiting for a connection any more. */
   forget(request: EndpointRequest): void
   fault(code: Fault["code"], what: string, sent: boolean): Fault
+  /** Something behind the request threw. */
+  defect(error: unknown): void
 }
 
 /** What the program is told of the call, so that it can say it in the calls it makes itself. */
@@ -48,9 +59,7 @@ export class EndpointRequest implements EndpointStream {
   #left: number
   /** `write` returned false and nobody was told yet that there is room. */
   #stalled = false
-  #switched = false
-  /** Of a tunnel: the program has closed its half, and the caller has not. */
-  #answered = false
+  #halves = openHalves(false)
   /** It was sent a second time, after a kept connection turned out to be closed. */
   retried = false
   sent = false
@@ -76,7 +85,7 @@ export class EndpointRequest implements EndpointStream {
 
   /** The last byte of the request was given. */
   get complete(): boolean {
-    return this.head.framing.kind === "stream" ? this.#trailers !== undefined : this.#left === 0
+    return this.head.framing.kind === "stream" ? this.ended : this.#left === 0
   }
 
   /** It may be sent again if the first time nobody answered: it has no body and asks for no effect. */
@@ -99,9 +108,9 @@ export class EndpointRequest implements EndpointStream {
   }
 
   write(chunk: Uint8Array): boolean {
-    if (this.#receiver === undefined || this.#trailers !== undefined) return true
+    if (this.#receiver === undefined || this.ended) return true
     if (chunk.length === 0) return !this.#stalled
-    if (!this.#switched && this.head.framing.kind !== "stream") {
+    if (!isTunnel(this.#halves) && this.head.framing.kind !== "stream") {
       this.#left -= chunk.length
       // On a shared connection the surplus would be read as the next request.
       if (this.#left < 0) {
@@ -120,13 +129,14 @@ export class EndpointRequest implements EndpointStream {
   }
 
   end(trailers: Fields): void {
-    if (this.#receiver === undefined || this.#trailers !== undefined) return
-    if (this.#left > 0 && !this.#switched) {
+    if (this.#receiver === undefined || this.ended) return
+    if (this.#left > 0 && !isTunnel(this.#halves)) {
       this.#refuse("the request's body is shorter than its head says")
       return
     }
     this.#trailers = trailers
-    const carrier = this.#answered ? this.#release() : this.#carrier
+    this.#halves = endRequest(this.#halves)
+    const carrier = isOver(this.#halves) ? this.#release() : this.#carrier
     carrier?.end(trailers)
   }
 
@@ -168,7 +178,7 @@ export class EndpointRequest implements EndpointStream {
   }
 
   onHead(head: ResponseHead): void {
-    if (head.status === 101) this.#switched = true
+    if (head.status === 101) this.#halves = asTunnel(this.#halves)
     this.#receiver?.onHead(head)
   }
 
@@ -177,15 +187,15 @@ export class EndpointRequest implements EndpointStream {
     return this.#receiver?.onData(chunk) ?? true
   }
 
-  /** Of a tunnel: the caller has closed its half. */
+  /** The caller has said all; of a tunnel: it has closed its half. */
   get ended(): boolean {
-    return this.#trailers !== undefined
+    return isRequestEnded(this.#halves)
   }
 
   onEnd(trailers: Fields): void {
     const receiver = this.#receiver
-    if (this.#switched && !this.ended) this.#answered = true
-    else this.#release()
+    this.#halves = endResponse(this.#halves)
+    if (isOver(this.#halves)) this.#release()
     receiver?.onEnd(trailers)
   }
 
@@ -201,7 +211,13 @@ export class EndpointRequest implements EndpointStream {
     const fault = this.#pool.fault("bad_request", what, this.sent)
     this.#release()?.abort()
     // In a microtask, like every fault that is known while the caller is still calling.
-    queueMicrotask(() => receiver?.onFault(fault))
+    queueMicrotask(() => {
+      try {
+        receiver?.onFault(fault)
+      } catch (error) {
+        this.#pool.defect(error)
+      }
+    })
   }
 
   #release(): RequestCarrier | undefined {

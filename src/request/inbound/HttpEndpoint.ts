@@ -6,9 +6,11 @@
  * for them, or they have the next that is given back.
  */
 
+import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Call, Fields, ResponseReceiver } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import type { ServiceName } from "../../model/Names.ts"
+import { refuse } from "../../model/RefusedExchange.ts"
 import { hostPort, noRoom } from "../../model/SocketFailure.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
@@ -21,7 +23,7 @@ import {
 } from "../socket/SocketBudget.ts"
 import { type ConnectionOwner, EndpointConnection } from "./EndpointConnection.ts"
 import { type CallFacts, EndpointRequest, type RequestPool } from "./EndpointRequest.ts"
-import { type EndpointStream, type EndpointTransport, RefusedStream } from "./EndpointStream.ts"
+import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
 
 export interface HttpEndpointOptions {
   readonly service: ServiceName
@@ -40,6 +42,8 @@ export interface HttpEndpointOptions {
   readonly ticker: Ticker
   /** What connections to programs are taken from. Default: without a limit. */
   readonly sockets?: SocketLane
+  /** Hears of what throws: it costs the connection it threw on. Default: it is thrown on. */
+  readonly onDefect?: OnDefect | undefined
   readonly onConnectFailure?: () => void
   readonly onStaleRetry?: () => void
   /** A trailer field of a response was dropped: no trailer may be named so. */
@@ -98,13 +102,13 @@ export class HttpEndpoint
     const { head } = call
     if (head === undefined || head.method === "CONNECT") {
       const what = "was sent a call that is no HTTP request"
-      return new RefusedStream(this.fault("bad_request", what, false), receiver)
+      return refuse(receiver, this.fault("bad_request", what, false), this.#options.onDefect)
     }
     const connection = this.#takeIdle()
     const waits = connection === undefined && !this.#takeRoom()
     if (waits && this.#waiting.size >= this.#maxWaiting) {
       const what = `has ${this.#inUse} and ${this.#waiting.size} requests waiting for one, which is the limit`
-      return new RefusedStream(this.fault("overflow", what, false), receiver)
+      return refuse(receiver, this.fault("overflow", what, false), this.#options.onDefect)
     }
     const { attempt, deadline } = call
     const until = deadline === undefined ? undefined : this.#options.ticker.now() + deadline
@@ -202,6 +206,11 @@ export class HttpEndpoint
     }
   }
 
+  defect(error: unknown): void {
+    const { onDefect = uncontained } = this.#options
+    onDefect(error, "the receiver of a request to a program")
+  }
+
   get #inUse(): string {
     const few = this.#all.size < this.#maxConnections ? ` (${noRoom(this.#sockets)})` : ""
     return `${this.#all.size} connections in use${few}`
@@ -218,8 +227,8 @@ export class HttpEndpoint
 
   /** In a place that was taken. */
   #connect(request: EndpointRequest, timeout: number): void {
-    const { onDroppedTrailer = () => undefined } = this.#options
-    const options = { ...this.#options, blocks: this.#blocks, onDroppedTrailer }
+    const { onDefect = uncontained, onDroppedTrailer = () => undefined } = this.#options
+    const options = { ...this.#options, blocks: this.#blocks, onDroppedTrailer, onDefect }
     this.#all.add(new EndpointConnection(options, request, timeout, this))
   }
 

@@ -16,6 +16,7 @@ import {
   tcpCall
 } from "../../testing/InboundFixture.ts"
 import { MetricRegistry } from "../cells/Metrics.ts"
+import { unlimitedSockets } from "../socket/SocketBudget.ts"
 import { Inbound, type InboundOptions } from "./Inbound.ts"
 
 const cleanups: Array<() => Promise<void> | void> = []
@@ -293,5 +294,85 @@ describe("Inbound", () => {
       }
     ])
     while (program.sockets.size > 0) await turn()
+  })
+})
+
+describe("what throws", () => {
+  const broken = new Error("thrown by the test")
+  const breaks = (): never => {
+    throw broken
+  }
+  const setUp = (change: Partial<InboundOptions> = {}) => {
+    const defects: Array<unknown> = []
+    const made = makeInbound({ onDefect: (error) => defects.push(error), ...change })
+    return { ...made, defects }
+  }
+
+  it.each(["begin", "endpoint", "responded", "end"] as const)(
+    "in an observer (%s) costs no call anything",
+    async (method) => {
+      const program = await app("yes")
+      const observer = new RecordingObserver()
+      const begin = observer.begin.bind(observer)
+      observer.begin =
+        method === "begin" ? breaks : (info) => ({ ...begin(info), [method]: breaks })
+      const { inbound, defects } = setUp({ observer })
+      inbound.setServices([service([{ id: "0", port: program.port }])])
+      const answer = await exchange(inbound.dispatch, httpCall())
+      expect(answer.text).toBe("yes")
+      expect(inbound.inFlight).toBe(0)
+      expect(defects).toEqual([broken])
+    }
+  )
+
+  it("in an observer of a call that is refused costs it nothing", async () => {
+    const observer = new RecordingObserver()
+    const begin = observer.begin.bind(observer)
+    observer.begin = (info) => ({ ...begin(info), end: breaks })
+    const { inbound, defects } = setUp({ observer })
+    const answer = await exchange(inbound.dispatch, httpCall())
+    expect(answer.fault?.code).toBe("no_healthy_endpoint")
+    expect(defects).toEqual([broken])
+  })
+
+  it("as an endpoint is called fails the call and leaves nothing in flight", async () => {
+    const { inbound, defects, ticker } = setUp({
+      sockets: Object.assign(unlimitedSockets(), { take: breaks })
+    })
+    inbound.setServices([service([{ id: "0", port: 1 }])])
+    const answer = await exchange(inbound.dispatch, httpCall({}, { deadline: 1_000 }))
+    expect(answer.fault).toMatchObject({ code: "upstream_reset", node: "host-a" })
+    expect(inbound.inFlight).toBe(0)
+    expect(ticker.timers).toBe(0)
+    expect(defects).toEqual([broken])
+  })
+
+  it("in a receiver costs its exchange and the connection, and nothing stays", async () => {
+    const program = await app("yes")
+    const { inbound, defects } = setUp()
+    inbound.setServices([service([{ id: "0", port: program.port }])])
+    const bad = new RecordingReceiver()
+    bad.onHead = breaks
+    inbound.dispatch(httpCall(), bad).end(noFields)
+    await bad.done
+    expect(bad.fault?.code).toBe("upstream_reset")
+    expect(inbound.inFlight).toBe(0)
+    const good = await exchange(inbound.dispatch, httpCall())
+    expect(good.text).toBe("yes")
+    expect(defects).toEqual([broken])
+  })
+
+  it("in a receiver of a tunnel costs that tunnel", async () => {
+    const program = await startProgram(rawProgram((socket) => socket.end("hello")))
+    cleanups.push(program.close)
+    const { inbound, defects } = setUp()
+    inbound.setServices([service([{ id: "0", port: program.port }], { protocol: "tcp" })])
+    const bad = new RecordingReceiver()
+    bad.onData = breaks
+    inbound.dispatch(tcpCall(), bad)
+    await bad.done
+    expect(bad.fault?.code).toBe("upstream_reset")
+    expect(inbound.inFlight).toBe(0)
+    expect(defects).toEqual([broken])
   })
 })

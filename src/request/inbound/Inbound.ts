@@ -2,17 +2,18 @@
  * The end of the way at the endpoint's node. Each call is observed, authorized, given to an
  * endpoint, and observed once more when it is over.
  */
+import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import { type Call, type Dispatch, noFields } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import type { LocalService } from "../../model/LocalService.ts"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
-import type { Observer } from "../../model/Observer.ts"
+import { type ExchangeObservation, type Observer, unobserved } from "../../model/Observer.ts"
+import { refuse } from "../../model/RefusedExchange.ts"
 import type { Ticker } from "../../model/Time.ts"
 import { Waiters } from "../../model/Waiters.ts"
 import type { MetricRegistry } from "../cells/Metrics.ts"
 import type { SocketLane } from "../socket/SocketBudget.ts"
-import { RefusedStream } from "./EndpointStream.ts"
-import { InboundExchange } from "./InboundExchange.ts"
+import { InboundExchange, observing } from "./InboundExchange.ts"
 import { InboundMetrics } from "./InboundMetrics.ts"
 import { type EndpointStatus, LocalEndpoint } from "./LocalEndpoint.ts"
 
@@ -27,6 +28,8 @@ export interface InboundOptions {
   readonly authorize?: ((call: Call) => Fault | undefined) | undefined
   /** What connections to programs are taken from. Default: without a limit. */
   readonly sockets?: SocketLane | undefined
+  /** Hears of what throws: it costs the call it threw in. Default: it is thrown on, as a crash. */
+  readonly onDefect?: OnDefect | undefined
   /** Request threads that share what an endpoint may have. Default 1. */
   readonly threads?: number | undefined
 }
@@ -36,6 +39,7 @@ export const makeInbound = (options: InboundOptions): Inbound => new Inbound(opt
 export class Inbound {
   readonly #options: InboundOptions
   readonly #metrics: InboundMetrics
+  readonly #onDefect: OnDefect
   #services: ReadonlyMap<ServiceName, ReadonlyArray<LocalEndpoint>> = new Map()
   readonly #idleWaiters = new Waiters()
   #inFlight = 0
@@ -45,6 +49,7 @@ export class Inbound {
 
   constructor(options: InboundOptions) {
     this.#options = options
+    this.#onDefect = options.onDefect ?? uncontained
     this.#metrics = new InboundMetrics(options.metrics, options.self.peer)
     options.metrics.onCollect(() => {
       for (const endpoint of this.#all()) endpoint.publishGauges()
@@ -62,37 +67,56 @@ export class Inbound {
 
   /** A property, so that it can be handed on by itself. */
   readonly dispatch: Dispatch = (call, receiver) => {
-    const { observer, callerName, self, ticker } = this.#options
-    const observation = observer.begin({
-      direction: "inbound",
-      kind: call.kind,
-      service: call.service,
-      unknown: !this.#services.has(call.service),
-      caller: callerName(call.caller),
-      method: call.head?.method ?? "",
-      target: call.head?.target ?? "",
-      fields: call.head?.fields ?? noFields
-    })
+    const { self, ticker } = this.#options
+    const observation = this.#observe(call)
     const chosen = this.#choose(call)
     if (!(chosen instanceof LocalEndpoint)) {
-      observation.end({ kind: "fault", code: chosen.code, message: chosen.message }, 0, 0)
-      return new RefusedStream(chosen, receiver)
+      this.#endRefused(observation, chosen)
+      return refuse(receiver, chosen, this.#onDefect)
     }
-    observation.endpoint(chosen.key, self.node)
     chosen.inFlight++
     this.#inFlight++
     return new InboundExchange({
       call,
       receiver,
       observation,
+      endpoint: chosen.key,
       transport: chosen.transport(call.kind),
       ticker,
       node: self.node,
+      onDefect: this.#onDefect,
       onOver: () => {
         chosen.inFlight--
         if (--this.#inFlight === 0) this.#idleWaiters.wake()
       }
     })
+  }
+
+  #observe(call: Call): ExchangeObservation {
+    const { observer, callerName } = this.#options
+    try {
+      return observer.begin({
+        direction: "inbound",
+        kind: call.kind,
+        service: call.service,
+        unknown: !this.#services.has(call.service),
+        caller: callerName(call.caller),
+        method: call.head?.method ?? "",
+        target: call.head?.target ?? "",
+        fields: call.head?.fields ?? noFields
+      })
+    } catch (error) {
+      this.#onDefect(error, observing)
+      return unobserved(call.head?.fields ?? noFields)
+    }
+  }
+
+  #endRefused(observation: ExchangeObservation, { code, message }: Fault): void {
+    try {
+      observation.end({ kind: "fault", code, message }, 0, 0)
+    } catch (error) {
+      this.#onDefect(error, observing)
+    }
   }
 
   /** The order of the checks: nothing is said about endpoints to who may not call them. */
@@ -190,7 +214,8 @@ export class Inbound {
     const { self, sockets, threads, ticker } = this.#options
     const metrics = this.#metrics
     return new LocalEndpoint({
-      ...{ service, address, node: self.node, ticker, metrics, sockets, threads }
+      ...{ service, address, node: self.node, ticker, metrics, sockets, threads },
+      onDefect: this.#onDefect
     })
   }
 

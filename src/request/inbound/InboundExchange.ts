@@ -2,6 +2,7 @@
  * One call on its way through the endpoint's node: stands between caller and endpoint, counts what
  * passes, holds the deadline, and records the end exactly once.
  */
+import type { OnDefect } from "../../model/Defect.ts"
 import {
   type Call,
   type Fields,
@@ -11,7 +12,17 @@ import {
   type ResponseReceiver
 } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
+import {
+  asTunnel,
+  endRequest,
+  endResponse,
+  type Halves,
+  isOver,
+  isRequestEnded,
+  openHalves
+} from "../../model/Halves.ts"
 import type { ExchangeObservation, Outcome } from "../../model/Observer.ts"
+import { refuse } from "../../model/RefusedExchange.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
@@ -20,15 +31,21 @@ export interface InboundExchangeOptions {
   readonly call: Call
   readonly receiver: ResponseReceiver
   readonly observation: ExchangeObservation
+  /** Key of the endpoint, for the observation. */
+  readonly endpoint: string
   readonly transport: EndpointTransport
   readonly ticker: Ticker
   /** Name of this node, for faults. */
   readonly node: string
+  readonly onDefect: OnDefect
   /** Called once, when the exchange is over. */
   readonly onOver: () => void
 }
 
 const stallTimeout = 600_000
+
+/** Where the observer throws. */
+export const observing = "the observer of inbound exchanges"
 
 export class InboundExchange implements ResponseReceiver, RequestStream {
   readonly #options: InboundExchangeOptions
@@ -36,9 +53,7 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
   readonly #upstream: EndpointStream
   /** The deadline; in a tunnel of which only the request's half is left, the wait for the program. */
   #timer: Timer | undefined
-  #tunnel: boolean
-  #requestEnded = false
-  #responseEnded = false
+  #halves: Halves
   /** The program does not take what the caller has sent. */
   #stalled = false
   #status = 0
@@ -49,11 +64,28 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
     const { call, ticker } = options
     this.#options = options
     this.#receiver = options.receiver
-    this.#tunnel = call.kind === "tcp"
+    this.#halves = openHalves(call.kind === "tcp")
     this.#timer =
       call.deadline === undefined ? undefined : ticker.after(call.deadline, () => this.#expire())
     // Rule 1: the endpoint calls this object only after the constructor has returned.
-    this.#upstream = options.transport.open(call, options.observation.forwardFields, this)
+    this.#upstream = this.#open()
+  }
+
+  #open(): EndpointStream {
+    const { call, endpoint, node, observation, onDefect, transport } = this.#options
+    try {
+      observation.endpoint(endpoint, node)
+    } catch (error) {
+      onDefect(error, observing)
+    }
+    try {
+      return transport.open(call, observation.forwardFields, this)
+    } catch (error) {
+      onDefect(error, "an endpoint that was called")
+      const message = `node ${node} failed inside as it called the program of ${call.service}`
+      const { service } = call
+      return refuse(this, { code: "upstream_reset", message, node, service, sent: true }, onDefect)
+    }
   }
 
   write(chunk: Uint8Array): boolean {
@@ -65,10 +97,10 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
   }
 
   end(trailers: Fields): void {
-    if (this.#receiver === undefined || this.#requestEnded) return
-    this.#requestEnded = true
+    if (this.#receiver === undefined || isRequestEnded(this.#halves)) return
+    this.#halves = endRequest(this.#halves)
     this.#upstream.end(trailers)
-    if (this.#responseEnded) this.#finish({ kind: "complete", status: this.#status })
+    if (isOver(this.#halves)) this.#finish({ kind: "complete", status: this.#status })
   }
 
   cancel(fault: Fault): void {
@@ -92,11 +124,15 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
     }
     this.#status = head.status
     if (head.status === 101) {
-      this.#tunnel = true
+      this.#halves = asTunnel(this.#halves)
       // The total timeout ends here, as it does at the caller's node.
       this.#timer?.cancel()
     }
-    this.#options.observation.responded(head.status)
+    try {
+      this.#options.observation.responded(head.status)
+    } catch (error) {
+      this.#options.onDefect(error, observing)
+    }
     this.#receiver?.onHead(head)
   }
 
@@ -106,11 +142,13 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
   }
 
   onEnd(trailers: Fields): void {
-    if (this.#tunnel && !this.#requestEnded) {
-      this.#responseEnded = true
-      this.#watchStall()
-      this.#receiver?.onEnd(trailers)
-    } else this.#finish({ kind: "complete", status: this.#status })?.onEnd(trailers)
+    this.#halves = endResponse(this.#halves)
+    if (isOver(this.#halves)) {
+      this.#finish({ kind: "complete", status: this.#status })?.onEnd(trailers)
+      return
+    }
+    this.#watchStall()
+    this.#receiver?.onEnd(trailers)
   }
 
   onFault(fault: Fault): void {
@@ -146,7 +184,12 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
   #expire(): void {
     const { call, node } = this.#options
     // The program has all that has come and takes more: it waits for the client, as we do.
-    if (!this.#requestEnded && !this.#stalled && call.head !== undefined && hasBody(call.head)) {
+    if (
+      !isRequestEnded(this.#halves) &&
+      !this.#stalled &&
+      call.head !== undefined &&
+      hasBody(call.head)
+    ) {
       this.#break({
         code: "client_timeout",
         message: `the client had not sent all of its request to ${call.service} within the ${Math.round(call.deadline ?? 0)} ms that were left of the call's time (timeout.request or its caller's deadline, where the call came from)`,
@@ -180,8 +223,13 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
     if (receiver === undefined) return undefined
     this.#receiver = undefined
     this.#timer?.cancel()
-    this.#options.observation.end(outcome, this.#bytesIn, this.#bytesOut)
-    this.#options.onOver()
+    const { observation, onDefect, onOver } = this.#options
+    try {
+      observation.end(outcome, this.#bytesIn, this.#bytesOut)
+    } catch (error) {
+      onDefect(error, observing)
+    }
+    onOver()
     return receiver
   }
 }

@@ -1,5 +1,6 @@
 /** One program on this host that serves a service: where it is, how it is, and the ways to it. */
 
+import type { OnDefect } from "../../model/Defect.ts"
 import {
   activeCheck,
   defaultConnectTimeout,
@@ -40,6 +41,7 @@ export interface LocalEndpointOptions {
   readonly metrics: InboundMetrics
   /** What connections to programs are taken from. Default: without a limit. */
   readonly sockets?: SocketLane | undefined
+  readonly onDefect?: OnDefect | undefined
   /** Request threads that share what it may have. Default 1. */
   readonly threads?: number | undefined
 }
@@ -85,6 +87,7 @@ export class LocalEndpoint {
       node,
       ticker,
       ...(options.sockets === undefined ? {} : { sockets: options.sockets }),
+      onDefect: options.onDefect,
       onConnectFailure: () => cells.connectFailures.inc()
     }
     const { threads = 1 } = options

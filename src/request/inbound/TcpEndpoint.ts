@@ -4,6 +4,7 @@
  * while the caller may go on sending (Exchange.ts, rule 7).
  */
 import net from "node:net"
+import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import {
   accepted,
   type Call,
@@ -12,9 +13,18 @@ import {
   type ResponseReceiver
 } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
+import {
+  endRequest,
+  endResponse,
+  isOver,
+  isRequestEnded,
+  isResponseEnded,
+  openHalves
+} from "../../model/Halves.ts"
 import { lend, writeOut } from "../../model/Loan.ts"
 import type { ServiceName } from "../../model/Names.ts"
 import { isOwnShortage } from "../../model/OwnShortage.ts"
+import { refuse } from "../../model/RefusedExchange.ts"
 import { describeSocketError, hostPort, noRoom } from "../../model/SocketFailure.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
@@ -22,7 +32,8 @@ import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { Linger } from "../socket/Linger.ts"
 import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
 import { type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
-import { type EndpointStream, type EndpointTransport, RefusedStream } from "./EndpointStream.ts"
+import { SocketGuard } from "../socket/SocketGuard.ts"
+import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
 
 export interface TcpEndpointOptions {
   readonly service: ServiceName
@@ -37,6 +48,8 @@ export interface TcpEndpointOptions {
   readonly ticker: Ticker
   /** What connections to programs are taken from. Default: without a limit. */
   readonly sockets?: SocketLane
+  /** Hears of what throws: it costs the connection it threw on. Default: it is thrown on. */
+  readonly onDefect?: OnDefect | undefined
   /** A connection was not made. */
   readonly onConnectFailure?: () => void
 }
@@ -61,7 +74,8 @@ export class TcpEndpoint implements EndpointTransport {
     if (!this.#sockets.take()) {
       const { service, host, port, node } = this.#options
       const message = `the program of ${service} at ${hostPort(host, port)} was not connected to: ${noRoom(this.#sockets)}`
-      return new RefusedStream({ code: "overflow", message, node, service, sent: false }, receiver)
+      const fault: Fault = { code: "overflow", message, node, service, sent: false }
+      return refuse(receiver, fault, this.#options.onDefect)
     }
     const tunnel = new TcpTunnel(this.#options, limit, receiver, () => {
       this.#tunnels.delete(tunnel)
@@ -82,9 +96,7 @@ class TcpTunnel implements EndpointStream {
   #receiver: ResponseReceiver | undefined
   #connected = false
   #written = false
-  #ended = false
-  /** The program has closed its half. */
-  #answered = false
+  #halves = openHalves(true)
   /** `write` returned false and nobody was told yet that there is room. */
   #stalled = false
   #lastMove: number
@@ -111,18 +123,35 @@ class TcpTunnel implements EndpointStream {
       noDelay: true
     })
     this.#socket = socket
+    const guard = new SocketGuard(options.onDefect ?? uncontained, "a connection to a TCP program")
+    guard.watch(socket)
     outliveWrites(socket, (error) => this.#onUnwritable(error))
     this.#timer = options.ticker.after(connectTimeout, () => {
       socket.destroy(new Error(`no connection within ${connectTimeout} ms`))
     })
-    socket.on("connect", () => this.#onConnect())
-    socket.on("data", (chunk) => this.#onData(chunk))
-    socket.on("drain", () => this.#onDrain())
-    socket.on("end", () => this.#onEnd())
+    socket.on(
+      "connect",
+      guard.handler(() => this.#onConnect())
+    )
+    socket.on(
+      "data",
+      guard.handler((chunk: Buffer) => this.#onData(chunk))
+    )
+    socket.on(
+      "drain",
+      guard.handler(() => this.#onDrain())
+    )
+    socket.on(
+      "end",
+      guard.handler(() => this.#onEnd())
+    )
     socket.on("error", (error) => {
       this.#cause = error
     })
-    socket.on("close", () => this.#onClose())
+    socket.on(
+      "close",
+      guard.handler(() => this.#onClose())
+    )
   }
 
   get sent(): boolean {
@@ -130,7 +159,7 @@ class TcpTunnel implements EndpointStream {
   }
 
   write(chunk: Uint8Array): boolean {
-    if (this.#receiver === undefined || this.#ended) return true
+    if (this.#receiver === undefined || isRequestEnded(this.#halves)) return true
     this.#written = true
     this.#lastMove = this.#options.ticker.now()
     if (writeOut(this.#socket, chunk)) return true
@@ -139,10 +168,10 @@ class TcpTunnel implements EndpointStream {
   }
 
   end(): void {
-    if (this.#receiver === undefined || this.#ended) return
-    this.#ended = true
+    if (this.#receiver === undefined || isRequestEnded(this.#halves)) return
+    this.#halves = endRequest(this.#halves)
     this.#socket.end()
-    if (this.#answered) this.#close()
+    if (isOver(this.#halves)) this.#close()
   }
 
   /** With a reset, so that the program does not take what it has for all there was to come. */
@@ -194,7 +223,7 @@ class TcpTunnel implements EndpointStream {
   /** What the program said before it closed is still to be read. */
   #onUnwritable(error: Error): void {
     this.#unwritable = error
-    if (this.#answered) this.#socket.destroy(error)
+    if (isResponseEnded(this.#halves)) this.#socket.destroy(error)
   }
 
   #onEnd(): void {
@@ -205,8 +234,8 @@ class TcpTunnel implements EndpointStream {
       this.#socket.destroy(unwritable)
       return
     }
-    this.#answered = true
-    if (this.#ended) this.#close()
+    this.#halves = endResponse(this.#halves)
+    if (isOver(this.#halves)) this.#close()
     receiver.onEnd(noFields)
     // It takes none of what the caller goes on to say.
     if (unwritable !== undefined) this.#socket.destroy(unwritable)

@@ -12,6 +12,15 @@ import type {
   ResponseReceiver
 } from "../../model/Exchange.ts"
 import type { Fault, FaultCode } from "../../model/Fault.ts"
+import {
+  asTunnel,
+  endRequest,
+  endResponse,
+  type Halves,
+  isOver,
+  isResponseEnded,
+  openHalves
+} from "../../model/Halves.ts"
 import type { ServiceName } from "../../model/Names.ts"
 import { sectionOf } from "../http1/FieldSection.ts"
 import { FrameType, frameLimits, ProtocolError } from "../wire/Frame.ts"
@@ -34,11 +43,9 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
   #upstream: RequestStream | undefined = undefined
   #open = true
   #endSeen = false
-  /** Its halves end on their own (Exchange.ts, rule 7). */
-  #tunnel: boolean
-  /** Of a tunnel: the callee has the whole request; has ended the response; its end is sent. */
-  #requestEnded = false
-  #responseEnded = false
+  /** As the callee has them: it has the whole request, it has ended the response. */
+  #halves: Halves
+  /** The response's end is sent. */
   #endSent = false
   /** What broke the exchange while some of the response was still to be sent. */
   #fault: Fault | undefined = undefined
@@ -48,7 +55,7 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
     this.service = call.service
     this.#link = link
     this.#method = call.head?.method ?? "CONNECT"
-    this.#tunnel = call.kind === "tcp"
+    this.#halves = openHalves(call.kind === "tcp")
     this.#outbox = new Outbox(id, link.session.limits.window.first, this)
   }
 
@@ -122,7 +129,7 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
   }
 
   onHead(head: ResponseHead): void {
-    if (head.status === 101) this.#tunnel = true
+    if (head.status === 101) this.#halves = asTunnel(this.#halves)
     this.#sendHead(FrameType.head, head)
   }
 
@@ -133,10 +140,10 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
 
   onEnd(trailers: Fields): void {
     if (!this.#open) return
-    this.#responseEnded = true
+    this.#halves = endResponse(this.#halves)
     // Unless it is a tunnel's, the rest of the request is nobody's any more; what comes of it is
     // dropped and credited.
-    if (!this.#tunnel || this.#requestEnded) this.#upstream = undefined
+    if (isOver(this.#halves)) this.#upstream = undefined
     this.#outbox.end(trailers)
   }
 
@@ -145,7 +152,7 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
     if (!this.#open) return
     this.#upstream = undefined
     this.#fault = fault
-    if (!this.#responseEnded) this.#outbox.break("all")
+    if (!isResponseEnded(this.#halves)) this.#outbox.break("all")
     else if (this.#endSent) this.onBroken()
   }
 
@@ -171,7 +178,7 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
     }
     this.#endSent = true
     if (this.#fault !== undefined) this.onBroken()
-    else if (!this.#tunnel || this.#requestEnded) this.#free()
+    else if (isOver(this.#halves)) this.#free()
   }
 
   onBroken(): void {
@@ -189,9 +196,9 @@ export class AcceptedExchange implements ResponseReceiver, OutboxOwner, InboxOwn
   }
 
   deliverEnd(trailers: Fields): void {
-    this.#requestEnded = true
+    this.#halves = endRequest(this.#halves)
     const upstream = this.#upstream
-    if (this.#responseEnded) this.#upstream = undefined
+    if (isOver(this.#halves)) this.#upstream = undefined
     upstream?.end(trailers)
     if (this.#endSent) this.#free()
   }

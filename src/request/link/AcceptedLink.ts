@@ -2,6 +2,7 @@
  * The serving end of a link: each exchange the peer opens becomes a call of the inbound stack,
  * in the name of the peer the handshake has proved.
  */
+import { contain, type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Call, Dispatch, RequestHead } from "../../model/Exchange.ts"
 import type { Fault, FaultCode } from "../../model/Fault.ts"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
@@ -31,7 +32,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
   readonly #exchanges = new Map<number, AcceptedExchange>()
   readonly #onDown: (cause: Error | undefined) => void
   readonly #nameOf: ((peer: PeerKey) => string) | undefined
-  readonly #onDefect: (error: unknown) => void
+  readonly #onDefect: OnDefect
   /** The highest id opened so far. */
   #last = 0
   #draining = false
@@ -45,7 +46,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
     this.#serve = options.serve
     this.#onDown = options.onDown ?? (() => {})
     this.#nameOf = options.nameOf
-    this.#onDefect = options.onDefect ?? (() => {})
+    this.#onDefect = options.onDefect ?? uncontained
     this.session = new LinkSession(options, this, true)
     this.sections = new LinkSections(this.session.output)
   }
@@ -101,7 +102,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
     for (const exchange of [...this.#exchanges.values()]) {
       exchange.cancel(this.fault("client_gone", message, exchange.service, true))
     }
-    this.#onDown(cause)
+    contain(this.#onDefect, "who hears of the state of a link", () => this.#onDown(cause))
   }
 
   onFailed(id: number, error: unknown): void {
@@ -114,7 +115,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
   }
 
   defect(error: unknown): void {
-    this.#onDefect(error)
+    this.#onDefect(error, "an exchange on a link")
   }
 
   fault(code: FaultCode, message: string, service: ServiceName, sent: boolean): Fault {

@@ -11,6 +11,16 @@ import {
   type ResponseReceiver
 } from "../../model/Exchange.ts"
 import type { Fault, FaultCode } from "../../model/Fault.ts"
+import {
+  asTunnel,
+  endRequest,
+  endResponse,
+  type Halves,
+  isOver,
+  isResponseEnded,
+  isTunnel,
+  openHalves
+} from "../../model/Halves.ts"
 import type { ServiceName } from "../../model/Names.ts"
 import { FrameType, ProtocolError } from "../wire/Frame.ts"
 import { decodeFault, decodeTrailers, encodeFault } from "../wire/FramePayload.ts"
@@ -42,11 +52,8 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
   #headSeen = false
   #endSeen = false
   #infoBytes = 0
-  /** Its halves end on their own (Exchange.ts, rule 7). */
-  #tunnel: boolean
-  /** Of a tunnel: our end is sent; the receiver was told the response's. */
-  #endSent = false
-  #answered = false
+  /** The request's has ended when its end is sent, the response's when the receiver was told. */
+  #halves: Halves
   /** What broke it, while some of the response was still to be told. */
   #fault: Fault | undefined = undefined
   /** Why the caller gave up, while some of what it had said was still to be sent. */
@@ -58,7 +65,7 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
     this.#link = link
     this.#service = call.service
     this.#method = call.head?.method ?? "CONNECT"
-    this.#tunnel = call.head === undefined
+    this.#halves = openHalves(call.head === undefined)
     this.#receiver = receiver
     this.#batch = output.batch
     this.#inbox = new Inbox(limits.window, growth, this)
@@ -83,7 +90,7 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
     this.#receiver = undefined
     this.#cancelled = fault
     // In a tunnel what the caller said before is still the endpoint's, as far as that takes it now.
-    if (this.#tunnel && this.#outbox !== undefined) this.#outbox.break("credit")
+    if (isTunnel(this.#halves) && this.#outbox !== undefined) this.#outbox.break("credit")
     else this.onBroken()
   }
 
@@ -166,8 +173,8 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
 
   onDrained(trailers: Fields): void {
     if (this.#link.session.output.end(this.id, trailers)) {
-      this.#endSent = true
-      if (this.#answered) this.#free()
+      this.#halves = endRequest(this.#halves)
+      if (isOver(this.#halves)) this.#free()
       return
     }
     const fault = this.#decide("head_too_large", "the request's trailers cannot cross a link", true)
@@ -192,8 +199,8 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
 
   deliverEnd(trailers: Fields): void {
     const receiver = this.#receiver
-    if (this.#tunnel && !this.#endSent) this.#answered = true
-    else this.#free()
+    this.#halves = endResponse(this.#halves)
+    if (isOver(this.#halves)) this.#free()
     receiver?.onEnd(trailers)
   }
 
@@ -222,15 +229,16 @@ export class DialedExchange implements RequestStream, OutboxOwner, InboxOwner {
     }
     const interim = head.status < 200 && head.status !== 101
     this.#expect(interim === (type === FrameType.info), `status ${head.status} out of place`)
-    if (head.status === 101) this.#tunnel = true
-    else if (this.#tunnel) this.#expect(head.status === accepted.status, "an answer to a tcp call")
+    if (head.status === 101) this.#halves = asTunnel(this.#halves)
+    else if (isTunnel(this.#halves))
+      this.#expect(head.status === accepted.status, "an answer to a tcp call")
     if (type === FrameType.info) this.#receiver?.onInfo(head)
     else this.#receiver?.onHead(head)
   }
 
   /** Both halves have ended for the caller; what it wrote may still be on its way out. */
   get #callerDone(): boolean {
-    return this.#written && this.#answered
+    return this.#written && isResponseEnded(this.#halves)
   }
 
   /**

@@ -3,9 +3,11 @@
  * `Dispatch`; what the peer's end does with a call is in `AcceptedLink`.
  */
 
+import { contain, type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Call, Dispatch } from "../../model/Exchange.ts"
 import type { Fault, FaultCode } from "../../model/Fault.ts"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
+import { refuse } from "../../model/RefusedExchange.ts"
 import { sectionOf } from "../http1/FieldSection.ts"
 import { FrameType, frameLimits, ProtocolError } from "../wire/Frame.ts"
 import { isLatin1 } from "../wire/FramePayload.ts"
@@ -15,7 +17,6 @@ import { LinkSession, type SessionHandler } from "../wire/LinkSession.ts"
 import { SentTargets } from "../wire/OpeningTargets.ts"
 import { DialedExchange } from "./DialedExchange.ts"
 import type { ExchangeHost } from "./ExchangeHost.ts"
-import { refuse } from "./RefusedExchange.ts"
 
 export interface DialedLinkEvents {
   /** The peer, or this end, takes nothing new on this link; what runs goes on. */
@@ -23,6 +24,9 @@ export interface DialedLinkEvents {
   /** The link is gone; every exchange on it has had its fault. */
   onDown(cause: Error | undefined): void
 }
+
+/** Where the events' owner throws. */
+const hearing = "who hears of the state of a link"
 
 /** Ids are never used twice on a link; one that has used them up is replaced. */
 const lastExchange = 0xffff_ffff
@@ -37,7 +41,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
   readonly #targets = new SentTargets()
   readonly #exchanges = new Map<number, DialedExchange>()
   readonly #nameOf: ((peer: PeerKey) => string) | undefined
-  readonly #onDefect: (error: unknown) => void
+  readonly #onDefect: OnDefect
   #next = 1
   #draining = false
 
@@ -46,7 +50,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
     this.heads = options.heads
     this.node = options.node
     this.#nameOf = options.nameOf
-    this.#onDefect = options.onDefect ?? (() => {})
+    this.#onDefect = options.onDefect ?? uncontained
     this.session = new LinkSession(options, this, false)
     this.sections = new LinkSections(this.session.output)
   }
@@ -72,7 +76,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
 
   readonly open: Dispatch = (call, receiver) => {
     const fault = this.#refusal(call)
-    if (fault !== undefined) return refuse(receiver, fault)
+    if (fault !== undefined) return refuse(receiver, fault, this.#onDefect)
     let text = ""
     let number = 0
     if (call.head !== undefined) {
@@ -82,11 +86,19 @@ export class DialedLink implements SessionHandler, ExchangeHost {
       if (text.length > frameLimits.head) {
         const most = `at most ${frameLimits.head} bytes cross a link`
         const message = `the request's head has ${text.length} bytes; ${most}`
-        return refuse(receiver, this.fault("head_too_large", message, call.service, false))
+        return refuse(
+          receiver,
+          this.fault("head_too_large", message, call.service, false),
+          this.#onDefect
+        )
       }
       if (!isLatin1(text)) {
         const message = "the request's head has characters that HTTP/1.1 cannot carry"
-        return refuse(receiver, this.fault("bad_request", message, call.service, false))
+        return refuse(
+          receiver,
+          this.fault("bad_request", message, call.service, false),
+          this.#onDefect
+        )
       }
     }
     const exchange = new DialedExchange(this, this.#next++, call, receiver)
@@ -100,7 +112,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
     if (this.#draining || !this.session.up) return
     this.#draining = true
     this.session.output.text(FrameType.goaway, 0, undefined, reason.slice(0, frameLimits.goaway))
-    this.events?.onDraining(reason)
+    contain(this.#onDefect, hearing, () => this.events?.onDraining(reason))
     this.#closeWhenDone()
   }
 
@@ -131,7 +143,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
   onDown(cause: Error | undefined): void {
     const why = cause === undefined ? "the peer closed it" : cause.message
     // Told first, so that what is retried because of these faults goes to another node.
-    this.events?.onDown(cause)
+    contain(this.#onDefect, hearing, () => this.events?.onDown(cause))
     for (const exchange of [...this.#exchanges.values()]) exchange.onLinkDown(why)
   }
 
@@ -145,7 +157,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
   }
 
   defect(error: unknown): void {
-    this.#onDefect(error)
+    this.#onDefect(error, "an exchange on a link")
   }
 
   fault(code: FaultCode, message: string, service: ServiceName, sent: boolean): Fault {

@@ -5,9 +5,11 @@
  * not for long.
  */
 import type net from "node:net"
+import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { PeerKey } from "../../model/Names.ts"
 import type { Session } from "../../model/Session.ts"
 import type { Ticker } from "../../model/Time.ts"
+import { SocketGuard } from "../socket/SocketGuard.ts"
 import {
   AcceptorPreface,
   answerClaim,
@@ -64,6 +66,8 @@ export interface AcceptanceOptions {
   readonly onLink: (channel: SealedChannel) => void
   /** A link is over, before its events hear of it. */
   readonly onGone: (channel: SealedChannel) => void
+  /** Hears of what throws in a handshake: it costs that connection. Default: it is thrown on. */
+  readonly onDefect?: OnDefect | undefined
 }
 
 interface Refused {
@@ -96,14 +100,16 @@ export class LinkAcceptance {
     const leave = this.#newcomers.add(socket)
     const preface = new AcceptorPreface()
     socket.on("error", () => undefined) // `close` follows
-    const onBytes = (bytes: Uint8Array): void => {
+    const guard = new SocketGuard(this.#options.onDefect ?? uncontained, "the handshake of a link")
+    guard.watch(socket)
+    const onBytes = guard.handler((bytes: Uint8Array): void => {
       const claim = preface.push(bytes)
       if (claim === undefined) return
       // What follows is not for us: the channel reads it, or nobody.
       reads.onBytes = () => undefined
       if (typeof claim === "string") this.#refuse(socket, { code: claim, wait: 0 })
       else this.#onClaim(claim, socket, reads, leave)
-    }
+    })
     reads.onBytes = onBytes
     onBytes(first)
   }

@@ -195,3 +195,36 @@ it("a tunnel whose program answers otherwise than by accepting ends the link", (
   pump.settle()
   expect(receiver.fault).toMatchObject({ code: "upstream_reset" })
 })
+
+describe("what throws as a link goes down", () => {
+  const broken = new Error("thrown by the test")
+  const breaks = (): never => {
+    throw broken
+  }
+
+  it("in its owner keeps no exchange from its fault", () => {
+    const { dialed, defects, pump } = makeLinkPair()
+    const receiver = new Recorder()
+    dialed.events = { onDraining: breaks, onDown: breaks }
+    dialed.open(httpCall(), receiver)
+    pump.settle()
+    dialed.drain("by the test")
+    dialed.abort(new Error("the network went away"))
+    expect(receiver.fault).toMatchObject({ code: "upstream_reset" })
+    expect(defects).toEqual([broken, broken])
+  })
+
+  it("as what was gathered is written ends the link, and every exchange on it", () => {
+    const { dialed, accepted: serving, channels, defects, pump, served } = makeLinkPair()
+    const receiver = new Recorder()
+    dialed.open(httpCall(), receiver)
+    pump.settle()
+    channels.left.write = breaks
+    dialed.open(httpCall(), new Recorder())
+    pump.settle()
+    expect(receiver.fault).toMatchObject({ code: "upstream_reset" })
+    expect(served[0]?.cancelled).toMatchObject({ code: "client_gone" })
+    expect(defects).toEqual([broken])
+    expect(serving.stats().exchanges).toBe(0)
+  })
+})

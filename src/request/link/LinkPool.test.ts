@@ -334,3 +334,77 @@ it("pauses between attempts double up to a bound, with jitter of half", () => {
   ])
   expect(redialPause(3, 0, limits)).toBe(200)
 })
+
+describe("what throws", () => {
+  const broken = new Error("thrown by the test")
+  const breaks = (): never => {
+    throw broken
+  }
+
+  it("in one who hears of links keeps neither the others nor the calls that wait", async () => {
+    const defects: Array<unknown> = []
+    const { a, network, served, settle } = makePools({
+      onDefect: (error, where) => defects.push([where, error])
+    })
+    const heard: Array<string> = []
+    a.onUp(breaks)
+    a.onUp(() => heard.push("up"))
+    a.onDown(breaks)
+    a.onDown(() => heard.push("down"))
+    const receiver = new Recorder()
+    a.dispatchTo(bob)(httpCall(), receiver)
+    await settle()
+    expect(served).toHaveLength(1)
+    network.reaches = () => false
+    a.disconnect(bob, "by the test")
+    await settle()
+    expect(receiver.fault?.code).toBe("upstream_reset")
+    expect(heard).toEqual(["up", "down"])
+    const told = ["who hears of links", broken]
+    expect(defects).toEqual([told, told])
+  })
+
+  it("in a call that waits for a link costs that call, and not those that wait with it", async () => {
+    const defects: Array<unknown> = []
+    const { a, served, settle } = makePools({ onDefect: (error) => defects.push(error) })
+    const [bad, good] = [new Recorder(), new Recorder()]
+    const stream = a.dispatchTo(bob)(httpCall(postHead()), bad)
+    stream.write(Buffer.from("said while it waits"))
+    bad.onWritable = breaks
+    a.dispatchTo(bob)(httpCall(), good)
+    await settle()
+    expect(bad.fault).toMatchObject({ code: "upstream_reset" })
+    served.at(-1)?.answer("yes")
+    await settle()
+    expect(outcome(good)).toBe("yes")
+    expect(defects).toEqual([broken])
+    expect(a.status()[0]?.exchanges).toBe(0)
+  })
+
+  it("as waiting calls are told that there is no link costs one call", async () => {
+    const defects: Array<unknown> = []
+    const { a, network, settle } = makePools({ onDefect: (error) => defects.push(error) })
+    network.reaches = () => false
+    const [bad, good] = [new Recorder(), new Recorder()]
+    bad.onOver = breaks
+    a.dispatchTo(bob)(httpCall(), bad)
+    a.dispatchTo(bob)(httpCall(), good)
+    await settle()
+    expect(good.fault).toMatchObject({ code: "upstream_connect" })
+    expect(defects).toEqual([broken])
+  })
+
+  it("in a call that is refused at once goes no further", async () => {
+    const defects: Array<unknown> = []
+    const { a, network, settle } = makePools({ onDefect: (error) => defects.push(error) })
+    network.reaches = () => false
+    a.dispatchTo(bob)(httpCall(), new Recorder())
+    await settle()
+    const refused = new Recorder()
+    refused.onOver = breaks
+    a.dispatchTo(bob)(httpCall(), refused)
+    await settle()
+    expect(refused.fault).toMatchObject({ code: "upstream_connect" })
+    expect(defects).toEqual([broken])
+  })
+})

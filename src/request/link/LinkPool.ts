@@ -2,6 +2,7 @@
  * All links of a node: the ones it keeps to the peers it wants, the ones it makes when somebody
  * calls, and the ones others have opened to it.
  */
+import { contain, type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Dispatch } from "../../model/Exchange.ts"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
 import type { Ticker } from "../../model/Time.ts"
@@ -28,7 +29,8 @@ export interface LinkPoolOptions {
   readonly linkLimits?: Partial<LinkLimits>
   readonly heads?: LinkOptions["heads"]
   readonly defer?: LinkOptions["defer"]
-  readonly onDefect?: (error: unknown) => void
+  /** Hears of what throws: it costs its exchange, or its link. Default: it is thrown on. */
+  readonly onDefect?: OnDefect | undefined
   /** A call to the service has to wait for a link: others of the service may be about to. */
   readonly onWait?: (service: ServiceName) => void
 }
@@ -54,11 +56,15 @@ export interface PeerLinkStatus {
 
 const housekeepingEvery = 5_000
 
+/** Where listeners throw. */
+const hearing = "who hears of links"
+
 const sum = (all: ReadonlyArray<LinkStats>, what: "exchanges" | "bytesIn" | "bytesOut"): number =>
   all.reduce((total, stats) => total + stats[what], 0)
 
 export class LinkPool {
   readonly #options: LinkPoolOptions
+  readonly #onDefect: OnDefect
   readonly #context: PeerLinkContext
   readonly #peers = new Map<PeerKey, PeerLink>()
   readonly #accepted = new AcceptedLinks()
@@ -69,6 +75,8 @@ export class LinkPool {
 
   constructor(options: LinkPoolOptions) {
     this.#options = options
+    const onDefect = options.onDefect ?? uncontained
+    this.#onDefect = onDefect
     const { transport, ticker, node, addressesOf } = options
     this.#context = {
       transport,
@@ -77,12 +85,16 @@ export class LinkPool {
       addressesOf,
       limits: { ...defaultPeerLinkLimits, ...options.limits },
       linkOptions: this.#linkOptions(),
-      onWait: (service) => options.onWait?.(service),
+      onWait: (service) => contain(onDefect, hearing, () => options.onWait?.(service)),
       onUp: (peer) => {
-        for (const listener of this.#upListeners) listener(peer)
+        for (const listener of this.#upListeners) {
+          contain(onDefect, hearing, () => listener(peer))
+        }
       },
       onDown: (peer, cause) => {
-        for (const listener of this.#downListeners) listener(peer, cause)
+        for (const listener of this.#downListeners) {
+          contain(onDefect, hearing, () => listener(peer, cause))
+        }
       }
     }
     this.#keepHouse()
@@ -189,7 +201,7 @@ export class LinkPool {
   /** Asks every peer to open nothing new here. What runs goes on; own calls go on. */
   goaway(reason = "the node is draining"): void {
     this.#accepted.drain(reason)
-    this.stopListening().catch((error: unknown) => this.#options.onDefect?.(error))
+    this.stopListening().catch((error: unknown) => this.#onDefect(error, "the links' port"))
   }
 
   /**
@@ -220,9 +232,14 @@ export class LinkPool {
       return
     }
     const { ticker, node, serve } = this.#options
-    this.#accepted.add({ ...this.#linkOptions(), channel, ticker, node, remote: peer, serve })
-    // Whoever reaches us can be reached.
-    this.#peers.get(peer)?.hint()
+    try {
+      this.#accepted.add({ ...this.#linkOptions(), channel, ticker, node, remote: peer, serve })
+      // Whoever reaches us can be reached.
+      this.#peers.get(peer)?.hint()
+    } catch (error) {
+      channel.abort(error instanceof Error ? error : new Error(String(error)))
+      this.#onDefect(error, "a link that was accepted")
+    }
   }
 
   stop(): void {
@@ -234,13 +251,13 @@ export class LinkPool {
   }
 
   #linkOptions(): PeerLinkContext["linkOptions"] {
-    const { defer, heads, linkLimits, nameOf, onDefect } = this.#options
+    const { defer, heads, linkLimits, nameOf } = this.#options
     return {
       heads: heads ?? http1Heads,
       ...(linkLimits === undefined ? {} : { limits: linkLimits }),
       ...(nameOf === undefined ? {} : { nameOf }),
       ...(defer === undefined ? {} : { defer }),
-      ...(onDefect === undefined ? {} : { onDefect })
+      onDefect: this.#onDefect
     }
   }
 
@@ -272,11 +289,11 @@ export class LinkPool {
   #keepHouse(): void {
     this.#options.ticker.after(housekeepingEvery, () => {
       if (this.#stopped) return
+      this.#keepHouse()
       for (const entry of this.#peers.values()) {
         entry.closeIfUnused()
         if (entry.idle) this.#peers.delete(entry.peer)
       }
-      this.#keepHouse()
     })
   }
 }

@@ -151,3 +151,24 @@ describe("the port for other nodes", () => {
     expect(port.addresses).toEqual([])
   })
 })
+
+it("gives up a connection whose taker throws, and takes the next", async () => {
+  const defects: Array<unknown> = []
+  let taken = 0
+  const { connect } = await open({
+    onDefect: (error, where) => defects.push([where, String(error)]),
+    onLink: () => {
+      taken++
+      throw new Error("thrown by the test")
+    }
+  })
+  for (const times of [1, 2]) {
+    const { socket, end } = await connect()
+    socket.write(link, "latin1")
+    await eventually(() => expect(end.closed).toBe(true))
+    expect(taken).toBe(times)
+  }
+  expect(defects).toEqual(
+    new Array(2).fill(["the port for other nodes", "Error: thrown by the test"])
+  )
+})

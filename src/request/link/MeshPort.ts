@@ -4,8 +4,10 @@
  * each thread of a node listens on it, and the system spreads what comes over them.
  */
 import net from "node:net"
+import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Ticker } from "../../model/Time.ts"
 import { linkReadMemory } from "../socket/ReadMemory.ts"
+import { SocketGuard } from "../socket/SocketGuard.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
 import { prefaceFirstByte } from "../wire/LinkPreface.ts"
 import { MeshPortError, meshPortError } from "./MeshPortError.ts"
@@ -38,6 +40,8 @@ export interface MeshPortOptions {
   readonly onLink: (connection: SortedConnection) => void
   /** libp2p: for the mesh thread. */
   readonly foreign: (connection: SortedConnection) => void
+  /** Hears of what throws as a connection is handed on: it costs that connection. */
+  readonly onDefect?: OnDefect | undefined
   /** A connection could not be accepted, for want of descriptors mostly: who dialled comes again. */
   readonly onTrouble?: (error: Error) => void
 }
@@ -130,7 +134,9 @@ export class MeshPort {
     const leave = this.#newcomers.add(socket)
     const onError = (): void => undefined // `close` follows
     socket.on("error", onError)
-    reads.onBytes = (first) => {
+    const guard = new SocketGuard(this.#options.onDefect ?? uncontained, "the port for other nodes")
+    guard.watch(socket)
+    reads.onBytes = guard.handler((first) => {
       leave()
       const { onLink, foreign } = this.#options
       const take = first[0] === prefaceFirstByte ? onLink : foreign
@@ -142,7 +148,7 @@ export class MeshPort {
       reads.onBytes = () => undefined
       take({ socket, reads, first })
       socket.removeListener("error", onError)
-    }
+    })
   }
 }
 

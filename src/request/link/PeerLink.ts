@@ -7,11 +7,13 @@
  *       └── back-off ◄───┘ failed
  */
 
+import { contain } from "../../model/Defect.ts"
 import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../../model/Exchange.ts"
 import type { Fault, FaultCode } from "../../model/Fault.ts"
 import type { PeerKey } from "../../model/Names.ts"
 import { isOwnShortage } from "../../model/OwnShortage.ts"
 import { reasonOf } from "../../model/Reason.ts"
+import { refuse } from "../../model/RefusedExchange.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 import type { LinkStats } from "../wire/LinkOptions.ts"
 import { SilenceError } from "../wire/LinkSession.ts"
@@ -19,11 +21,12 @@ import { DialedLink } from "./DialedLink.ts"
 import { LinkRoom } from "./LinkRoom.ts"
 import type { PeerLinkContext } from "./PeerLinkContext.ts"
 import { redialPause } from "./PeerLinkLimits.ts"
-import { refuse } from "./RefusedExchange.ts"
 import { SpareLinks } from "./SpareLinks.ts"
 import { WaitingExchange } from "./WaitingExchange.ts"
 
 export type PeerLinkState = "up" | "draining" | "connecting" | "down"
+
+const waitingFor = "a call that waited for a link"
 
 export class PeerLink {
   readonly peer: PeerKey
@@ -178,15 +181,15 @@ export class PeerLink {
   #wait(call: Call, receiver: ResponseReceiver): RequestStream {
     const { limits, ticker } = this.#context
     if (this.#stopped) {
-      return refuse(receiver, this.#fault(call, "draining", "this node is shutting down"))
+      return this.#refuse(receiver, this.#fault(call, "draining", "this node is shutting down"))
     }
     if (this.#pause !== undefined || (this.#attempt !== undefined && this.#retrying)) {
       // Who has just been seen to be down is not waited for; attempts go on in the background.
-      return refuse(receiver, this.#connectFault(call))
+      return this.#refuse(receiver, this.#connectFault(call))
     }
     if (this.#waiting.size >= limits.waiting) {
       const message = `${limits.waiting} exchanges wait for a link to ${this.#name}, the limit`
-      return refuse(receiver, this.#fault(call, "overflow", message))
+      return this.#refuse(receiver, this.#fault(call, "overflow", message))
     }
     const exchange = new WaitingExchange(call, ticker.now(), receiver, () =>
       this.#waiting.delete(exchange)
@@ -203,6 +206,10 @@ export class PeerLink {
     return exchange
   }
 
+  #refuse(receiver: ResponseReceiver, fault: Fault): RequestStream {
+    return refuse(receiver, fault, this.#context.linkOptions.onDefect)
+  }
+
   #dial(retrying = false): void {
     if (this.#attempt !== undefined || this.#link !== undefined || this.#stopped) return
     this.#retrying = retrying
@@ -213,27 +220,30 @@ export class PeerLink {
     const timer = ticker.after(limits.dialTimeout, () =>
       attempt.abort(new Error(`no answer within ${limits.dialTimeout} ms`))
     )
-    transport.open(this.peer, "/skein/link/2", this.addresses, attempt.signal).then(
-      (channel) => {
-        timer.cancel()
-        this.#attempt = undefined
-        if (this.#stopped) {
-          channel.abort(new Error("this node is shutting down"))
-          return
+    transport
+      .open(this.peer, "/skein/link/2", this.addresses, attempt.signal)
+      .then(
+        (channel) => {
+          timer.cancel()
+          this.#attempt = undefined
+          if (this.#stopped) {
+            channel.abort(new Error("this node is shutting down"))
+            return
+          }
+          const { linkOptions, node } = this.#context
+          this.#onUp(new DialedLink({ ...linkOptions, channel, ticker, node, remote: this.peer }))
+        },
+        (error: unknown) => {
+          timer.cancel()
+          this.#attempt = undefined
+          this.#onFailed(attempt.signal.aborted ? attempt.signal.reason : error)
         }
-        const { linkOptions, node } = this.#context
-        this.#onUp(new DialedLink({ ...linkOptions, channel, ticker, node, remote: this.peer }))
-      },
-      (error: unknown) => {
-        timer.cancel()
-        this.#attempt = undefined
-        this.#onFailed(attempt.signal.aborted ? attempt.signal.reason : error)
-      }
-    )
+      )
+      .catch((error: unknown) => this.#context.linkOptions.onDefect(error, "a new link"))
   }
 
   #onUp(link: DialedLink): void {
-    const { ticker, limits, transport, onUp, onDown } = this.#context
+    const { ticker, limits, linkOptions, transport, onUp, onDown } = this.#context
     const began = ticker.now()
     this.#room = new LinkRoom(link)
     this.#missed = false
@@ -260,7 +270,11 @@ export class PeerLink {
     }
     const waiting = [...this.#waiting]
     this.#waiting.clear()
-    for (const exchange of waiting) exchange.begin(this.dispatch, ticker.now())
+    for (const exchange of waiting) {
+      contain(linkOptions.onDefect, waitingFor, () =>
+        exchange.begin(this.dispatch, ticker.now(), (call, error) => this.#defectFault(call, error))
+      )
+    }
     onUp(this.peer)
   }
 
@@ -288,7 +302,16 @@ export class PeerLink {
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     this.#reason = reason
-    for (const exchange of waiting) exchange.fail(this.#connectFault(exchange.call))
+    const { onDefect } = this.#context.linkOptions
+    for (const exchange of waiting) {
+      contain(onDefect, waitingFor, () => exchange.fail(this.#connectFault(exchange.call)))
+    }
+  }
+
+  #defectFault(call: Call, error: unknown): Fault {
+    this.#context.linkOptions.onDefect(error, waitingFor)
+    const message = `the node ${this.#context.node} failed inside as the call to ${this.#name} began`
+    return this.#fault(call, "upstream_reset", message)
   }
 
   get #name(): string {

@@ -1,4 +1,5 @@
 /** What the links to a peer need of the node they belong to. */
+import type { OnDefect } from "../../model/Defect.ts"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { LinkOptions } from "../wire/LinkOptions.ts"
@@ -10,7 +11,9 @@ export interface PeerLinkContext {
   readonly ticker: Ticker
   readonly limits: PeerLinkLimits
   readonly node: string
-  readonly linkOptions: Pick<LinkOptions, "heads" | "limits" | "defer" | "nameOf" | "onDefect">
+  readonly linkOptions: Pick<LinkOptions, "heads" | "limits" | "defer" | "nameOf"> & {
+    readonly onDefect: OnDefect
+  }
   /** Where a peer that nobody wants yet can be reached. */
   readonly addressesOf: (peer: PeerKey) => ReadonlyArray<string>
   /** A call to the service has to wait for a link. */

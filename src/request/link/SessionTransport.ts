@@ -3,6 +3,7 @@
  * nodes, made from sessions. What it accepts comes from the mesh port (MeshPort.ts).
  */
 import type { ByteChannel } from "../../model/ByteChannel.ts"
+import type { OnDefect } from "../../model/Defect.ts"
 import type { PeerKey } from "../../model/Names.ts"
 import type { Session } from "../../model/Session.ts"
 import type { Ticker } from "../../model/Time.ts"
@@ -40,6 +41,8 @@ export interface SessionTransportOptions {
   readonly wish?: (peer: PeerKey) => number | undefined
   readonly dial?: Partial<DialLimits>
   readonly accept?: Partial<AcceptLimits>
+  /** Hears of what throws in a handshake: it costs that connection. Default: it is thrown on. */
+  readonly onDefect?: OnDefect | undefined
 }
 
 /** Since the start, but for `links`, which are open now. */
@@ -90,7 +93,8 @@ export class SessionTransport implements LinkTransport {
       isOpen: () => this.#handler !== undefined && this.#stopped === undefined,
       linksWith: (peer) => this.#links.get(peer)?.size ?? 0,
       onLink: (channel) => this.#onAccepted(channel),
-      onGone: (channel) => this.#forget(channel)
+      onGone: (channel) => this.#forget(channel),
+      onDefect: options.onDefect
     })
   }
 

@@ -4,16 +4,19 @@
  * the same connection, so they are there within a round trip.
  */
 
+import { contain } from "../../model/Defect.ts"
 import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import type { PeerKey } from "../../model/Names.ts"
 import { reasonOf } from "../../model/Reason.ts"
+import { refuse } from "../../model/RefusedExchange.ts"
 import { defaultLinkLimits, type LinkStats } from "../wire/LinkOptions.ts"
 import { DialedLink } from "./DialedLink.ts"
 import { LinkRoom } from "./LinkRoom.ts"
 import type { PeerLinkContext } from "./PeerLinkContext.ts"
-import { refuse } from "./RefusedExchange.ts"
 import { WaitingExchange } from "./WaitingExchange.ts"
+
+const waitingFor = "a call that waited for a link"
 
 export class SpareLinks {
   readonly #peer: PeerKey
@@ -72,11 +75,11 @@ export class SpareLinks {
     const { limits, ticker } = this.#context
     // With the one there always is. Those that are being closed count: they still hold memory.
     if (this.#spares.size + 1 >= limits.links) {
-      return refuse(receiver, this.#overflow(call, `the most are ${limits.links}`))
+      return this.#refuse(call, receiver, `the most are ${limits.links}`)
     }
-    if (now < this.#notBefore) return refuse(receiver, this.#overflow(call, this.#reason))
+    if (now < this.#notBefore) return this.#refuse(call, receiver, this.#reason)
     if (this.#waiting.size >= limits.waiting) {
-      return refuse(receiver, this.#overflow(call, `${limits.waiting} wait for another link`))
+      return this.#refuse(call, receiver, `${limits.waiting} wait for another link`)
     }
     const exchange = new WaitingExchange(call, now, receiver, () => this.#waiting.delete(exchange))
     this.#waiting.add(exchange)
@@ -89,6 +92,10 @@ export class SpareLinks {
     return exchange
   }
 
+  #refuse(call: Call, receiver: ResponseReceiver, why: string): RequestStream {
+    return refuse(receiver, this.#overflow(call, why), this.#context.linkOptions.onDefect)
+  }
+
   #dial(): void {
     if (this.#attempt !== undefined) return
     const { transport, ticker, limits, linkOptions, node } = this.#context
@@ -97,23 +104,26 @@ export class SpareLinks {
     const timer = ticker.after(limits.dialTimeout, () =>
       attempt.abort(new Error(`no answer within ${limits.dialTimeout} ms`))
     )
-    transport.open(this.#peer, "/skein/link/2", this.#addresses(), attempt.signal).then(
-      (channel) => {
-        timer.cancel()
-        this.#attempt = undefined
-        if (attempt.signal.aborted) {
-          channel.abort(new Error("it is not wanted any more"))
-          this.#onFailed(reasonOf(attempt.signal.reason))
-          return
+    transport
+      .open(this.#peer, "/skein/link/2", this.#addresses(), attempt.signal)
+      .then(
+        (channel) => {
+          timer.cancel()
+          this.#attempt = undefined
+          if (attempt.signal.aborted) {
+            channel.abort(new Error("it is not wanted any more"))
+            this.#onFailed(reasonOf(attempt.signal.reason))
+            return
+          }
+          this.#onUp(new DialedLink({ ...linkOptions, channel, ticker, node, remote: this.#peer }))
+        },
+        (error: unknown) => {
+          timer.cancel()
+          this.#attempt = undefined
+          this.#onFailed(reasonOf(attempt.signal.aborted ? attempt.signal.reason : error))
         }
-        this.#onUp(new DialedLink({ ...linkOptions, channel, ticker, node, remote: this.#peer }))
-      },
-      (error: unknown) => {
-        timer.cancel()
-        this.#attempt = undefined
-        this.#onFailed(reasonOf(attempt.signal.aborted ? attempt.signal.reason : error))
-      }
-    )
+      )
+      .catch((error: unknown) => linkOptions.onDefect(error, "a new link"))
   }
 
   #onUp(link: DialedLink): void {
@@ -127,7 +137,16 @@ export class SpareLinks {
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     // More than one link takes may have waited; the rest goes on waiting, for the next.
-    for (const exchange of waiting) exchange.begin(this.dispatch, now)
+    const { node, linkOptions } = this.#context
+    for (const exchange of waiting) {
+      contain(linkOptions.onDefect, waitingFor, () =>
+        exchange.begin(this.dispatch, now, ({ service }, error) => {
+          linkOptions.onDefect(error, waitingFor)
+          const message = `the node ${node} failed inside as the call began`
+          return { code: "upstream_reset", message, node, service, sent: false }
+        })
+      )
+    }
   }
 
   #onFailed(reason: string): void {
@@ -140,7 +159,10 @@ export class SpareLinks {
     this.#reason = reason
     const waiting = [...this.#waiting]
     this.#waiting.clear()
-    for (const exchange of waiting) exchange.fail(this.#overflow(exchange.call, reason))
+    const { onDefect } = this.#context.linkOptions
+    for (const exchange of waiting) {
+      contain(onDefect, waitingFor, () => exchange.fail(this.#overflow(exchange.call, reason)))
+    }
   }
 
   #overflow(call: Call, why: string): Fault {

@@ -36,10 +36,24 @@ export class WaitingExchange implements RequestStream {
     this.#onOver = onOver
   }
 
-  /** There is a link: from now on this only forwards. The call's times go on where they are. */
-  begin(open: Dispatch, now: number): void {
+  /**
+   * There is a link: from now on this only forwards. The call's times go on where they are.
+   * `failed`: something threw, and this is what the caller is told.
+   */
+  begin(open: Dispatch, now: number, failed: (call: Call, error: unknown) => Fault): void {
     const receiver = this.#leave()
     if (receiver === undefined) return
+    try {
+      this.#forward(open, now, receiver)
+    } catch (error) {
+      const fault = failed(this.call, error)
+      this.#chunks = []
+      this.#stream?.cancel(fault)
+      receiver.onFault(fault)
+    }
+  }
+
+  #forward(open: Dispatch, now: number, receiver: ResponseReceiver): void {
     const { connectTimeout, deadline } = this.call
     const waited = now - this.since
     const stream = open(

@@ -1,5 +1,6 @@
 /** A listening socket: open when the promise is kept, until it is stopped. */
 import net from "node:net"
+import type { OnDefect } from "../../model/Defect.ts"
 import type { SocketLane } from "../socket/SocketBudget.ts"
 import { makeListenError } from "./ListenError.ts"
 
@@ -24,7 +25,9 @@ export interface AcceptorOptions {
   readonly connections: () => number
   /** What each connection takes one of; whoever it is given to gives it back. */
   readonly sockets: SocketLane
-  /** The socket is paused: who takes it decides how it is read. */
+  /** Hears of what throws when a connection is taken: it costs that connection. */
+  readonly onDefect: OnDefect
+  /** The socket is paused: who takes it decides how it is read. Throws: it was not taken. */
   readonly onConnection: (socket: net.Socket) => void
   /** There is no room. False: it is closed at once. */
   readonly onOverflow?: (socket: net.Socket) => boolean
@@ -63,10 +66,19 @@ export const openAcceptor = (options: AcceptorOptions): Promise<Acceptor> =>
 const take = (socket: net.Socket, options: AcceptorOptions): void => {
   const { connections, maxConnections, onConnection, onOverflow, onRefused, sockets } = options
   const isFull = connections() >= maxConnections
-  if (!isFull && sockets.take()) onConnection(socket)
-  else {
-    onRefused(isFull ? "max_connections" : "descriptors")
-    if (onOverflow?.(socket) !== true) socket.destroy()
+  let taken = false
+  try {
+    if (!isFull && sockets.take()) {
+      taken = true
+      onConnection(socket)
+    } else {
+      onRefused(isFull ? "max_connections" : "descriptors")
+      if (onOverflow?.(socket) !== true) socket.destroy()
+    }
+  } catch (error) {
+    socket.destroy()
+    if (taken) sockets.give()
+    options.onDefect(error, "a listener")
   }
 }
 

@@ -13,6 +13,15 @@ import type {
 } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import {
+  asTunnel,
+  endRequest,
+  endResponse,
+  isOver,
+  isResponseEnded,
+  isTunnel,
+  openHalves
+} from "../../model/Halves.ts"
+import {
   type BodyCoding,
   encodeResponseHead,
   lastChunk,
@@ -60,9 +69,7 @@ export class ClientExchange implements ResponseReceiver {
   continued = false
   /** `onData` returned false and the callee was not told yet that there is room. */
   #stalled = false
-  #requestEnded = false
-  /** Of a tunnel: the endpoint's half has ended, the client's has not (Exchange.ts, rule 7). */
-  #answered = false
+  #halves = openHalves(false)
 
   constructor(
     socket: net.Socket,
@@ -85,9 +92,9 @@ export class ClientExchange implements ResponseReceiver {
   }
 
   end(trailers: Fields): void {
-    this.#requestEnded = true
+    this.#halves = endRequest(this.#halves)
     this.#stream?.end(trailers)
-    if (!this.#answered || this.#over) return
+    if (this.#over || !isOver(this.#halves)) return
     this.#finish()
     this.#owner.onFinished(false)
   }
@@ -141,7 +148,9 @@ export class ClientExchange implements ResponseReceiver {
     if (coding === "none" || (coding === "length" && this.#left === 0)) this.#writer.head(text)
     else if (coding === "length") this.#writer.headOfContent(text)
     else this.#writer.headOfMore(text)
-    if (coding === "tunnel") this.#owner.onSwitched()
+    if (coding !== "tunnel") return
+    this.#halves = asTunnel(this.#halves)
+    this.#owner.onSwitched()
   }
 
   onData(chunk: Uint8Array): boolean {
@@ -157,9 +166,9 @@ export class ClientExchange implements ResponseReceiver {
       this.#cutOff(undefined)
       return
     }
-    if (this.#coding === "tunnel" && !this.#requestEnded) {
-      this.#answered = true // the client's half goes on
-      this.#socket.end()
+    this.#halves = endResponse(this.#halves)
+    if (!isOver(this.#halves)) {
+      this.#socket.end() // the client's half goes on
       return
     }
     this.#finish()
@@ -219,11 +228,11 @@ export class ClientExchange implements ResponseReceiver {
     }
     this.#finish()
     this.#writer.flush()
-    if (this.#coding === "tunnel" && fault !== undefined) this.#owner.onTunnelFault(fault)
+    if (isTunnel(this.#halves) && fault !== undefined) this.#owner.onTunnelFault(fault)
     // With length and chunks the client sees what is missing. Where closing is the end, only a
     // reset tells that it was not meant.
     this.#owner.onTruncated(
-      this.#coding === "until_close" || (this.#coding === "tunnel" && !this.#answered)
+      this.#coding === "until_close" || (isTunnel(this.#halves) && !isResponseEnded(this.#halves))
     )
   }
 

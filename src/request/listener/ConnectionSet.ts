@@ -18,9 +18,17 @@ export class ConnectionSet<C extends { destroy(): void }> {
     if (this.#open.delete(connection) && this.#open.size === 0) this.#waiters.wake()
   }
 
-  /** A copy: what is done to a connection may remove it. */
-  all(): ReadonlyArray<C> {
-    return [...this.#open]
+  /** Each of them, also after one has thrown; that is thrown on at the end. It may be removed meanwhile. */
+  each(what: (connection: C) => void): void {
+    let failure: { readonly error: unknown } | undefined
+    for (const connection of [...this.#open]) {
+      try {
+        what(connection)
+      } catch (error) {
+        failure ??= { error }
+      }
+    }
+    if (failure !== undefined) throw failure.error
   }
 
   /** The oldest, at most `count` of them; nothing may be removed meanwhile. */
@@ -32,7 +40,7 @@ export class ConnectionSet<C extends { destroy(): void }> {
   }
 
   destroyAll(): void {
-    for (const connection of this.all()) connection.destroy()
+    this.each((connection) => connection.destroy())
   }
 
   /**

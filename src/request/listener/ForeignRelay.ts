@@ -4,8 +4,10 @@
  * wait when the other side is slow.
  */
 import type net from "node:net"
+import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import { type RelayDown, type RelayUp, relayWindow } from "../../model/Relay.ts"
 import type { SortedConnection } from "../link/MeshPort.ts"
+import { SocketGuard } from "../socket/SocketGuard.ts"
 
 /** Finds hosts that are gone without a word, ms of silence before it asks. */
 const keepAliveAfter = 15_000
@@ -24,6 +26,7 @@ class Foreign {
     id: number,
     { first, reads, socket }: SortedConnection,
     post: (message: RelayUp) => void,
+    onDefect: OnDefect,
     onClosed: () => void
   ) {
     this.#id = id
@@ -32,7 +35,9 @@ class Foreign {
     let reason: string | undefined
     socket.setKeepAlive(true, keepAliveAfter)
     socket.setTimeout(inactivityTimeout, () => socket.destroy())
-    reads.onBytes = (bytes) => this.#onBytes(bytes)
+    const guard = new SocketGuard(onDefect, "a relayed connection")
+    guard.watch(socket)
+    reads.onBytes = guard.handler((bytes) => this.#onBytes(bytes))
     socket.on("error", (error) => {
       reason = error.message
     })
@@ -82,11 +87,14 @@ class Foreign {
 
 export class ForeignRelay {
   readonly #post: (message: RelayUp) => void
+  readonly #onDefect: OnDefect
   readonly #open = new Map<number, Foreign>()
   #last = 0
 
-  constructor(post: (message: RelayUp) => void) {
+  /** `onDefect` hears of what throws: it costs its connection. */
+  constructor(post: (message: RelayUp) => void, onDefect: OnDefect = uncontained) {
     this.#post = post
+    this.#onDefect = onDefect
   }
 
   /** One that came to the port of that number. */
@@ -101,7 +109,7 @@ export class ForeignRelay {
     const remote = { host: remoteAddress, port: remotePort }
     this.#post({ type: "relay.open", id, listener, remote })
     const onClosed = () => void this.#open.delete(id)
-    this.#open.set(id, new Foreign(id, connection, this.#post, onClosed))
+    this.#open.set(id, new Foreign(id, connection, this.#post, this.#onDefect, onClosed))
   }
 
   receive(message: RelayDown): void {

@@ -16,6 +16,7 @@ import { type ParsedRequest, RequestReader } from "../http1/RequestReader.ts"
 import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { ReadGather } from "../socket/ReadGather.ts"
 import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
+import { SocketGuard } from "../socket/SocketGuard.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
 import { askForReset } from "../socket/UnreadSocket.ts"
 import { Unsent } from "../socket/Unsent.ts"
@@ -64,9 +65,10 @@ export class HttpConnection implements ExchangeOwner {
 
   /** `accepted`: not yet read from. */
   constructor(accepted: net.Socket, context: HttpConnectionContext, onClosed: () => void) {
+    const guard = new SocketGuard(context.onDefect, "a connection of an HTTP client")
     const reads = new SocketReads()
-    reads.onBytes = (bytes) => this.#onData(bytes)
-    const socket = reads.accept(accepted)
+    reads.onBytes = guard.handler((bytes) => this.#onData(bytes))
+    const socket = guard.watch(reads.accept(accepted))
     this.#socket = socket
     this.#context = context
     this.#since = context.ticker.now()
@@ -83,17 +85,29 @@ export class HttpConnection implements ExchangeOwner {
       context.limits,
       context.blocks
     )
-    socket.on("drain", () => this.#onDrain())
-    socket.on("end", () => this.#onSocketEnd())
+    socket.on(
+      "drain",
+      guard.handler(() => this.#onDrain())
+    )
+    socket.on(
+      "end",
+      guard.handler(() => this.#onSocketEnd())
+    )
     // What follows an error is `close`, which is where it is dealt with.
     socket.on("error", () => undefined)
     socket.on("finish", () => {
       this.#since = context.ticker.now()
     })
-    socket.on("close", () => {
-      this.#onClose()
-      onClosed()
-    })
+    socket.on(
+      "close",
+      guard.handler(() => {
+        try {
+          this.#onClose()
+        } finally {
+          onClosed()
+        }
+      })
+    )
   }
 
   get mayKeepAlive(): boolean {
@@ -173,8 +187,11 @@ export class HttpConnection implements ExchangeOwner {
       const { node } = this
       this.onTunnelFault({ code: "draining", message, node, service: undefined, sent: true })
     }
-    this.#cancel("draining", message)
-    this.#socket.destroy()
+    try {
+      this.#cancel("draining", message)
+    } finally {
+      this.#socket.destroy()
+    }
   }
 
   onSwitched(): void {

@@ -1,5 +1,6 @@
 /** What all HTTP connections of one listener share. */
 
+import type { OnDefect } from "../../model/Defect.ts"
 import type { Dispatch } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import type { Ticker } from "../../model/Time.ts"
@@ -13,6 +14,8 @@ export interface HttpConnectionContext extends HttpCallContext {
   readonly limits: Http1Limits
   /** What clients say again and again. */
   readonly blocks: KnownBlocks
+  /** Hears of what throws: it costs the connection it threw on. */
+  readonly onDefect: OnDefect
   /** Milliseconds a connection may be open with no request on it. */
   readonly idleTimeout: number
   /** Milliseconds from the first byte of a head to its last. */

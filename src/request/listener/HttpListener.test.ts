@@ -1068,3 +1068,51 @@ it("serves node:http with keep-alive", async () => {
   expect(listener.connections).toBe(1)
   agent.destroy()
 })
+
+describe("what throws", () => {
+  it.each(["dispatch", "write", "end", "cancel"] as const)(
+    "(%s) costs the connection it threw on",
+    async (what) => {
+      const defects: Array<unknown> = []
+      const budget = new SocketBudget()
+      const breaks = (): never => {
+        throw new Error("thrown by the test")
+      }
+      context.dispose()
+      await listen({
+        sockets: budget.clients,
+        onDefect: (error, where) => defects.push([where, String(error)]),
+        dispatch: (call, receiver) => {
+          if (what === "dispatch") breaks()
+          return Object.assign(callee.dispatch(call, receiver), { [what]: breaks })
+        }
+      })
+      for (const times of [1, 2]) {
+        const client = connect().send(`${post(3)}abc`)
+        if (what === "cancel") {
+          await callee.next()
+          client.socket.resetAndDestroy()
+        }
+        while (listener.connections > 0 || defects.length < times) await turn()
+      }
+      expect(budget.held).toBe(0)
+      const told = ["a connection of an HTTP client", "Error: thrown by the test"]
+      expect(defects.slice(0, 2)).toEqual([told, told])
+    }
+  )
+
+  it("as connections are looked at does not end the looking", async () => {
+    const { ticker } = context
+    const client = connect()
+    while (listener.connections === 0) await turn()
+    const now = ticker.now.bind(ticker)
+    ticker.now = () => {
+      ticker.now = now
+      throw new Error("thrown by the test")
+    }
+    expect(() => ticker.advance(500)).toThrow("thrown by the test")
+    ticker.advance(60_000)
+    ticker.advance(500)
+    await client.end()
+  })
+})

@@ -3,6 +3,7 @@
  * with `fixedService` the port of one service, under that service's names and this host's.
  */
 import type net from "node:net"
+import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Dispatch } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import type { Log } from "../../model/Log.ts"
@@ -34,6 +35,8 @@ export interface HttpListenerOptions {
   readonly metrics: MetricRegistry
   /** Hears of what is refused. */
   readonly log: Log
+  /** Hears of what throws: it costs the connection it threw on. Default: it is thrown on. */
+  readonly onDefect?: OnDefect | undefined
   /** Others may listen there as well; see the acceptor's. Default: false. */
   readonly reusePort?: boolean | undefined
   /** Of heads. Default 32 KiB, 100 fields. */
@@ -104,6 +107,7 @@ export const openHttpListener = async (options: HttpListenerOptions): Promise<Ht
       maxConnections,
       connections: () => core.connections.size,
       sockets,
+      onDefect: core.onDefect,
       onConnection: (socket) => core.accept(socket),
       onOverflow: (socket) => core.overflow(socket),
       onRefused: (reason, error) => core.refused(reason, error)
@@ -144,6 +148,7 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
   readonly dispatch: Dispatch
   readonly self: { readonly peer: PeerKey; readonly node: string }
   readonly ticker: Ticker
+  readonly onDefect: OnDefect
   readonly limits: Http1Limits
   readonly blocks = new KnownBlocks()
   readonly idleTimeout: number
@@ -168,6 +173,7 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
     this.dispatch = options.dispatch
     this.self = options.self
     this.ticker = options.ticker
+    this.onDefect = options.onDefect ?? uncontained
     this.limits = options.limits ?? defaultHttp1Limits
     this.idleTimeout = options.idleTimeout ?? defaultIdleTimeout
     this.headTimeout = options.headTimeout ?? defaultHeadTimeout
@@ -193,12 +199,12 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
 
   accept(socket: net.Socket): void {
     this.metrics.accepted.inc()
-    this.metrics.open.add(1)
     const connection = new HttpConnection(socket, this, () => {
       this.metrics.open.add(-1)
       if (!this.#yielded.has(connection)) this.#sockets.give()
       this.connections.delete(connection)
     })
+    this.metrics.open.add(1)
     this.connections.add(connection)
     if (this.#sweep === undefined) this.#scheduleSweep()
   }
@@ -240,7 +246,7 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
 
   drain(): void {
     this.draining = true
-    for (const connection of this.connections.all()) connection.closeIfIdle()
+    this.connections.each((connection) => connection.closeIfIdle())
   }
 
   close(): void {
@@ -254,10 +260,13 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
   #scheduleSweep(): void {
     this.#sweep = this.ticker.after(sweepInterval, () => {
       this.#sweep = undefined
-      const now = this.ticker.now()
-      for (const connection of this.connections.all()) connection.sweep(now)
-      this.#overflow.sweep(now)
-      if (this.connections.size + this.#overflow.size > 0) this.#scheduleSweep()
+      try {
+        const now = this.ticker.now()
+        this.connections.each((connection) => connection.sweep(now))
+        this.#overflow.sweep(now)
+      } finally {
+        if (this.connections.size + this.#overflow.size > 0) this.#scheduleSweep()
+      }
     })
   }
 }

@@ -4,7 +4,7 @@
  * a second or two; when none is left to lend, whoever comes is closed without a word.
  */
 import type net from "node:net"
-import { refuse } from "../link/RefusedExchange.ts"
+import { refuse } from "../../model/RefusedExchange.ts"
 import type { SocketLane } from "../socket/SocketBudget.ts"
 import { ConnectionSet } from "./ConnectionSet.ts"
 import { HttpConnection } from "./HttpConnection.ts"
@@ -30,6 +30,7 @@ export class OverflowConnections {
       ticker: context.ticker,
       limits: context.limits,
       blocks: context.blocks,
+      onDefect: context.onDefect,
       onParseError: context.onParseError,
       onTunnelReset: context.onTunnelReset,
       onDroppedTrailer: context.onDroppedTrailer,
@@ -41,13 +42,11 @@ export class OverflowConnections {
       draining: true,
       isTurnOver: () => true,
       dispatch: ({ service }, receiver) =>
-        refuse(receiver, {
-          code: "overflow",
-          message: why(),
-          node: self.node,
-          service,
-          sent: false
-        })
+        refuse(
+          receiver,
+          { code: "overflow", message: why(), node: self.node, service, sent: false },
+          context.onDefect
+        )
     }
   }
 
@@ -67,7 +66,7 @@ export class OverflowConnections {
   }
 
   sweep(now: number): void {
-    for (const connection of this.#connections.all()) connection.sweep(now)
+    this.#connections.each((connection) => connection.sweep(now))
   }
 
   close(): void {

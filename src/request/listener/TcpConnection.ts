@@ -4,21 +4,32 @@
  * A fault becomes a reset, so that nobody takes what has come for all there was.
  */
 import type net from "node:net"
+import type { OnDefect } from "../../model/Defect.ts"
 import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../../model/Exchange.ts"
 import { noFields } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
+import {
+  endRequest,
+  endResponse,
+  isOver,
+  isRequestEnded,
+  isResponseEnded,
+  openHalves
+} from "../../model/Halves.ts"
 import { lend, writeOut } from "../../model/Loan.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { Linger } from "../socket/Linger.ts"
 import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
+import { SocketGuard } from "../socket/SocketGuard.ts"
 import { askForReset, askInterval } from "../socket/UnreadSocket.ts"
 
 export interface TcpConnectionOptions {
   readonly call: Call
   readonly dispatch: Dispatch
   readonly ticker: Ticker
+  readonly onDefect: OnDefect
   /** Name of this node, for faults. */
   readonly node: string
   readonly onFault: (fault: Fault, client: string) => void
@@ -36,9 +47,7 @@ export class TcpConnection implements ResponseReceiver {
   #closing: Timer | undefined = undefined
   /** Runs while the client is not read, and at most once longer. */
   #asking: Timer | undefined = undefined
-  /** The client's half has ended; the service's. */
-  #ended = false
-  #answered = false
+  #halves = openHalves(true)
   /** Why nothing can be written any more: the client has closed, perhaps with a last word. */
   #unwritable: Error | undefined = undefined
 
@@ -48,17 +57,32 @@ export class TcpConnection implements ResponseReceiver {
     this.#options = options
     this.#client = `${socket.remoteAddress ?? "unknown"}:${socket.remotePort ?? 0}`
     outliveWrites(socket, (error) => this.#onUnwritable(error))
-    socket.on("data", (chunk) => {
-      lend(chunk)
-      if (this.#stream?.write(chunk) === false) this.#pause()
-    })
-    socket.on("drain", () => this.#onDrain())
-    socket.on("end", () => this.#onSocketEnd())
+    const guard = new SocketGuard(options.onDefect, "a connection of a TCP client")
+    guard.watch(socket)
+    socket.on(
+      "data",
+      guard.handler((chunk: Buffer) => this.#onData(chunk))
+    )
+    socket.on(
+      "drain",
+      guard.handler(() => this.#onDrain())
+    )
+    socket.on(
+      "end",
+      guard.handler(() => this.#onSocketEnd())
+    )
     // What follows an error is `close`, which is where it is dealt with.
     socket.on("error", () => undefined)
-    socket.on("close", () => this.#onClose())
-    this.#stream = options.dispatch(options.call, this)
-    socket.resume()
+    socket.on(
+      "close",
+      guard.handler(() => this.#onClose())
+    )
+    try {
+      this.#stream = options.dispatch(options.call, this)
+      socket.resume()
+    } catch (error) {
+      guard.failed(error)
+    }
   }
 
   /** Ends it now, e.g. because the node stops. */
@@ -66,9 +90,17 @@ export class TcpConnection implements ResponseReceiver {
     const { node, call, onFault } = this.#options
     const message = `node ${node} stopped while the tunnel was open`
     const fault: Fault = { code: "draining", message, node, service: call.service, sent: true }
-    if (this.#stream !== undefined) onFault(fault, this.#client)
-    this.#cancel(fault)
-    this.#socket.resetAndDestroy()
+    try {
+      if (this.#stream !== undefined) onFault(fault, this.#client)
+      this.#cancel(fault)
+    } finally {
+      this.#socket.resetAndDestroy()
+    }
+  }
+
+  #onData(chunk: Buffer): void {
+    lend(chunk)
+    if (this.#stream?.write(chunk) === false) this.#pause()
   }
 
   onInfo(): void {}
@@ -82,15 +114,15 @@ export class TcpConnection implements ResponseReceiver {
 
   /** The client may go on sending. */
   onEnd(): void {
-    this.#answered = true
+    this.#halves = endResponse(this.#halves)
     this.#socket.end()
-    if (this.#ended) this.#over()
+    if (isOver(this.#halves)) this.#over()
   }
 
   onFault(fault: Fault): void {
     this.#stream = undefined
     this.#options.onFault(fault, this.#client)
-    if (!this.#answered) {
+    if (!isResponseEnded(this.#halves)) {
       resetWhenWritten(this.#socket, this.#options.ticker)
       return
     }
@@ -123,7 +155,7 @@ export class TcpConnection implements ResponseReceiver {
    */
   #onUnwritable(error: Error): void {
     this.#unwritable = error
-    if (this.#ended || this.#socket.isPaused()) this.#socket.destroy(error)
+    if (isRequestEnded(this.#halves) || this.#socket.isPaused()) this.#socket.destroy(error)
   }
 
   #onSocketEnd(): void {
@@ -132,9 +164,9 @@ export class TcpConnection implements ResponseReceiver {
       this.#socket.destroy(unwritable)
       return
     }
-    this.#ended = true
+    this.#halves = endRequest(this.#halves)
     this.#stream?.end(noFields)
-    if (this.#answered) this.#over()
+    if (isOver(this.#halves)) this.#over()
     else if (unwritable !== undefined) this.#socket.destroy(unwritable)
   }
 
@@ -155,8 +187,11 @@ export class TcpConnection implements ResponseReceiver {
     this.#asking?.cancel()
     const { node, call } = this.#options
     const message = `${this.#client} closed its connection`
-    this.#cancel({ code: "client_gone", message, node, service: call.service, sent: true })
-    this.#options.onClosed(this)
+    try {
+      this.#cancel({ code: "client_gone", message, node, service: call.service, sent: true })
+    } finally {
+      this.#options.onClosed(this)
+    }
   }
 
   #cancel(fault: Fault): void {

@@ -225,3 +225,39 @@ it("closes connections for which this node has no descriptor, and counts them", 
   connect().send("again")
   await (await callee.next()).until(() => callee.exchanges.at(-1)?.text === "again")
 })
+
+describe("what throws", () => {
+  it.each(["dispatch", "write", "cancel"] as const)(
+    "(%s) costs the connection it threw on",
+    async (what) => {
+      const defects: Array<unknown> = []
+      const budget = new SocketBudget()
+      const breaks = (): never => {
+        throw new Error("thrown by the test")
+      }
+      listener = await context.open(
+        openTcpListener({
+          ...context.base,
+          sockets: budget.clients,
+          onDefect: (error, where) => defects.push([where, String(error)]),
+          dispatch: (call, receiver) => {
+            if (what === "dispatch") breaks()
+            return Object.assign(callee.dispatch(call, receiver), { [what]: breaks })
+          },
+          service: payments
+        })
+      )
+      for (const times of [1, 2]) {
+        const client = connect().send("x")
+        if (what === "cancel") {
+          await callee.next()
+          client.socket.resetAndDestroy()
+        }
+        while (listener.connections > 0 || defects.length < times) await turn()
+      }
+      expect(budget.held).toBe(0)
+      const told = ["a connection of a TCP client", "Error: thrown by the test"]
+      expect(defects.slice(0, 2)).toEqual([told, told])
+    }
+  )
+})

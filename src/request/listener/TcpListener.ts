@@ -1,4 +1,5 @@
 /** A local port that always reaches one service, as bytes. */
+import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Call, Dispatch } from "../../model/Exchange.ts"
 import type { Log } from "../../model/Log.ts"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
@@ -22,6 +23,8 @@ export interface TcpListenerOptions {
   readonly metrics: MetricRegistry
   /** Hears of what is refused or reset. */
   readonly log: Log
+  /** Hears of what throws: it costs the connection it threw on. Default: it is thrown on. */
+  readonly onDefect?: OnDefect | undefined
   /** Others may listen there as well; see the acceptor's. Default: false. */
   readonly reusePort?: boolean | undefined
   /** At the limit further connections are closed as they come. Default 10,000. */
@@ -56,6 +59,7 @@ export const openTcpListener = async (options: TcpListenerOptions): Promise<TcpL
   const now = () => ticker.now()
   const sockets = options.sockets ?? unlimitedSockets()
   const refusals = new Refusals({ listener, maxConnections, sockets, metrics, now, log })
+  const onDefect = options.onDefect ?? uncontained
   const connections = new ConnectionSet<TcpConnection>()
   const call: Call = {
     kind: "tcp",
@@ -72,25 +76,26 @@ export const openTcpListener = async (options: TcpListenerOptions): Promise<TcpL
     reusePort,
     maxConnections,
     sockets,
+    onDefect,
     connections: () => connections.size,
     onRefused: (reason, error) => refusals.connection(reason, error),
     onConnection: (socket) => {
       metrics.accepted.inc()
+      const connection = new TcpConnection(socket, {
+        call,
+        dispatch,
+        ticker,
+        onDefect,
+        node: self.node,
+        onFault: (fault, client) => refusals.tunnel(service, fault, client),
+        onClosed: (connection) => {
+          metrics.open.add(-1)
+          sockets.give()
+          connections.delete(connection)
+        }
+      })
       metrics.open.add(1)
-      connections.add(
-        new TcpConnection(socket, {
-          call,
-          dispatch,
-          ticker,
-          node: self.node,
-          onFault: (fault, client) => refusals.tunnel(service, fault, client),
-          onClosed: (connection) => {
-            metrics.open.add(-1)
-            sockets.give()
-            connections.delete(connection)
-          }
-        })
-      )
+      connections.add(connection)
     }
   })
   return {

@@ -2,6 +2,8 @@
  * The outbound half of a node's request plane: takes calls to services and carries each to an
  * endpoint, as the service's policy says. It follows the mesh view by itself.
  */
+
+import type { OnDefect } from "../../model/Defect.ts"
 import { type Call, type Dispatch, type Fields, noFields } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import {
@@ -14,6 +16,7 @@ import {
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
 import type { ExchangeObservation, Observer } from "../../model/Observer.ts"
 import type { Policy } from "../../model/Policy.ts"
+import { refuse } from "../../model/RefusedExchange.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { MetricRegistry } from "../cells/Metrics.ts"
 import type { PeerState } from "./EndpointState.ts"
@@ -22,12 +25,10 @@ import type { CallContext } from "./OutboundCall.ts"
 import { OutboundExchange } from "./OutboundExchange.ts"
 import { protocolConflict, routeNotFound } from "./OutboundFaults.ts"
 import { PolicyMetrics } from "./PolicyMetrics.ts"
-import { Refusal } from "./Refusal.ts"
 import { type PlanContext, ServicePlan } from "./ServicePlan.ts"
 import { type StackLines, stackLines } from "./Stack.ts"
 import { observeStandings } from "./StandingMetrics.ts"
 import { type EndpointStatus, endpointStatus, type ServiceStats, serviceStats } from "./Status.ts"
-import type { OnDefect } from "./StepService.ts"
 
 export interface OutboundOptions {
   readonly self: { readonly peer: PeerKey; readonly node: string; readonly zone?: string }
@@ -196,7 +197,13 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
       const plan = plans.get(call.service)
       const observation = begin(call, plan === undefined)
       if (plan === undefined || (plan.httpLeftOut !== undefined && call.kind === "http")) {
-        return new Refusal(whyNot(call.service, plan), receiver, observation, onDefect)
+        return refuse(
+          receiver,
+          whyNot(call.service, plan),
+          onDefect,
+          ({ code, message }, received) =>
+            observation.end({ kind: "fault", code, message }, received, 0)
+        )
       }
       const exchange = new OutboundExchange(callContext, plan, call, receiver, observation)
       exchange.start()

@@ -6,6 +6,8 @@
  * The two add methods alone, and none that is private: a field or a private method there would have
  * the engine make each call in three steps.
  */
+
+import type { OnDefect } from "../../model/Defect.ts"
 import {
   type Call,
   type Fields,
@@ -28,7 +30,6 @@ import { RequestBody } from "./RequestBody.ts"
 import type { Selection } from "./Selection.ts"
 import type { ServicePlan } from "./ServicePlan.ts"
 import type { Stack } from "./Stack.ts"
-import type { OnDefect } from "./StepService.ts"
 import type { Tried } from "./Tried.ts"
 
 /** What calls need of the node. */

@@ -3,6 +3,8 @@
  * changes: the stack, the endpoints with their state, and the current selection of them. The
  * request path reads it; exchanges hold on to it and see later changes.
  */
+
+import type { OnDefect } from "../../model/Defect.ts"
 import type { Dispatch } from "../../model/Exchange.ts"
 import type { FaultCode } from "../../model/Fault.ts"
 import type { EndpointView, LeftOut, ServiceChange, ServiceView } from "../../model/MeshView.ts"
@@ -18,7 +20,7 @@ import type { EndpointFact } from "./EndpointStep.ts"
 import type { PolicyMetrics } from "./PolicyMetrics.ts"
 import { explainLeftOut, explainNone, type Selection, select } from "./Selection.ts"
 import { compileStack, type Stack, type StackLines, sameValue } from "./Stack.ts"
-import type { OnDefect, StepService } from "./StepService.ts"
+import type { StepService } from "./StepService.ts"
 import type { Tried } from "./Tried.ts"
 
 /** What a plan needs of the node. */

@@ -1,10 +1,8 @@
 /** What steps of either kind may know and use of the service they are compiled for. */
+import type { OnDefect } from "../../model/Defect.ts"
 import type { ServiceName } from "../../model/Names.ts"
 import type { EndpointFact } from "./EndpointStep.ts"
 import type { PolicyMetrics } from "./PolicyMetrics.ts"
-
-/** Told of what throws and is nobody's doing but the program's own, and where that was. */
-export type OnDefect = (error: unknown, where: string) => void
 
 export interface StepService {
   readonly service: ServiceName

@@ -1,6 +1,7 @@
 /** What both ends of a link need, and the sizes they agree on. */
 
 import type { ByteChannel } from "../../model/ByteChannel.ts"
+import type { OnDefect } from "../../model/Defect.ts"
 import type { RequestHead, ResponseHead } from "../../model/Exchange.ts"
 import type { PeerKey } from "../../model/Names.ts"
 import type { Ticker } from "../../model/Time.ts"
@@ -103,8 +104,11 @@ export interface LinkOptions {
    * event loop, and before it sleeps.
    */
   readonly defer?: (task: () => void) => void
-  /** A receiver, stream or dispatch threw: a bug behind the link. Its exchange is reset. */
-  readonly onDefect?: (error: unknown) => void
+  /**
+   * A receiver, stream or dispatch threw: a bug behind the link. Its exchange is reset. What throws
+   * in the link itself ends the link. Default: it is thrown on.
+   */
+  readonly onDefect?: OnDefect | undefined
 }
 
 export interface LinkStats {

@@ -26,6 +26,8 @@ export interface LinkOutputOptions {
   readonly onFailed: (exchange: number, error: unknown) => void
   /** The channel takes more again. */
   readonly onRelieved: () => void
+  /** What was gathered could not be sent, because of a bug. */
+  readonly onDefect: (error: unknown) => void
 }
 
 export class LinkOutput {
@@ -151,7 +153,15 @@ export class LinkOutput {
   #schedule(): void {
     if (this.#scheduled || this.#full || this.#stopped) return
     this.#scheduled = true
-    this.#options.defer(() => this.#flush())
+    this.#options.defer(this.#flushNow)
+  }
+
+  readonly #flushNow = (): void => {
+    try {
+      this.#flush()
+    } catch (error) {
+      this.#options.onDefect(error)
+    }
   }
 
   #flush(): void {

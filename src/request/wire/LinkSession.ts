@@ -4,6 +4,7 @@
  */
 
 import type { ByteChannel } from "../../model/ByteChannel.ts"
+import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 import { FrameType, ProtocolError } from "./Frame.ts"
 import { FrameDecoder } from "./FrameDecoder.ts"
@@ -51,6 +52,7 @@ export class LinkSession {
   /** Passed on and not yet credited to the peer. */
   #owed = 0
   #timer: Timer
+  readonly #onDefect: OnDefect
 
   /** `yields`: leaves the pings to the peer. */
   constructor(options: LinkOptions, handler: SessionHandler, yields: boolean) {
@@ -58,6 +60,7 @@ export class LinkSession {
     const limits = { ...defaultLinkLimits, ...options.limits }
     this.limits = limits
     this.growth = { left: limits.growth }
+    this.#onDefect = options.onDefect ?? uncontained
     this.#channel = channel
     this.#ticker = ticker
     this.#handler = handler
@@ -67,16 +70,17 @@ export class LinkSession {
       limits,
       defer,
       onFailed: (exchange, error) => handler.onFailed(exchange, error),
-      onRelieved: () => this.#resume()
+      onRelieved: () => this.#resume(),
+      onDefect: (error) => this.#broke(error)
     })
     this.#decoder = new FrameDecoder((type, exchange, payload) =>
       this.#onFrame(type, exchange, payload)
     )
     this.#heartbeat = new Heartbeat(limits, yields, ticker.now())
-    this.#timer = ticker.after(limits.pingEvery, () => this.#beat())
+    this.#timer = ticker.after(limits.pingEvery, this.#onBeat)
     channel.events = {
       onData: (bytes) => this.#onData(bytes),
-      onDrain: () => this.output.onDrain(),
+      onDrain: () => this.#onDrain(),
       onClose: (cause) => this.#down(cause)
     }
     this.#ping()
@@ -136,7 +140,8 @@ export class LinkSession {
     try {
       this.#decoder.push(bytes)
     } catch (error) {
-      this.abort(error instanceof Error ? error : new Error(String(error)))
+      if (error instanceof ProtocolError) this.abort(error)
+      else this.#broke(error)
       return
     }
     if (this.#up && !this.#paused && this.output.congested) {
@@ -174,7 +179,32 @@ export class LinkSession {
       return
     }
     this.#ping()
-    this.#timer = this.#ticker.after(this.limits.pingEvery, () => this.#beat())
+    this.#timer = this.#ticker.after(this.limits.pingEvery, this.#onBeat)
+  }
+
+  readonly #onBeat = (): void => {
+    try {
+      this.#beat()
+    } catch (error) {
+      this.#broke(error)
+    }
+  }
+
+  #onDrain(): void {
+    try {
+      this.output.onDrain()
+    } catch (error) {
+      this.#broke(error)
+    }
+  }
+
+  /** A bug of this end: nobody knows what the link would say next. */
+  #broke(error: unknown): void {
+    try {
+      this.#onDefect(error, "a link")
+    } finally {
+      this.abort(error instanceof Error ? error : new Error(String(error)))
+    }
   }
 
   #ping(): void {

@@ -1,0 +1,44 @@
+/**
+ * What throws in a handler of a socket costs that socket and what it carries, and not the thread: it
+ * is reported, and the socket destroyed, so that `close` frees the rest.
+ */
+import type net from "node:net"
+import type { OnDefect } from "../../model/Defect.ts"
+
+export class SocketGuard {
+  readonly #onDefect: OnDefect
+  readonly #where: string
+  #socket: net.Socket | undefined = undefined
+
+  /** `where`: what kind of socket it is. */
+  constructor(onDefect: OnDefect, where: string) {
+    this.#onDefect = onDefect
+    this.#where = where
+  }
+
+  /** The socket it is about; at once, or as soon as it is made. */
+  watch(socket: net.Socket): net.Socket {
+    this.#socket = socket
+    return socket
+  }
+
+  /** A handler that does not throw. */
+  handler<Event>(handle: (event: Event) => void): (event: Event) => void {
+    return (event) => {
+      try {
+        handle(event)
+      } catch (error) {
+        this.failed(error)
+      }
+    }
+  }
+
+  failed(error: unknown): void {
+    try {
+      this.#onDefect(error, this.#where)
+    } finally {
+      // The listener of `error` is its owner's; `close` follows.
+      this.#socket?.destroy(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+}
