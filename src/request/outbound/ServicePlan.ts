@@ -233,7 +233,15 @@ export class ServicePlan {
       endpoint.failures++
       endpoint.cells.failure.inc()
     }
-    if (endpoint.peer.down && !brokenOff.has(verdict)) this.#context.answered(endpoint.peer)
+    if (endpoint.peer.down) {
+      if (brokenOff.has(verdict)) {
+        // The link's end, which is one event however many calls it ends, and is seen to already: the
+        // peer is down. A crash of one thread of that node must not close the endpoint to all of ours.
+        this.abandon(endpoint, breaker, permit, now)
+        return undefined
+      }
+      this.#context.answered(endpoint.peer)
+    }
     let event: "breaker_open" | "ejected" | undefined
     if (breaker !== undefined) {
       const moved = verdict.success
