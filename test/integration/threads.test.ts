@@ -14,6 +14,7 @@ const connections = 48
 /** With what it takes to make the new ones. */
 const stableAfter = defaultPeerLinkLimits.stableAfter + 500
 let app: App
+let sickApp: App
 let built: Pick<HostOptions, "runtime" | "program">
 let a: Host
 let b: Host
@@ -75,14 +76,23 @@ const flowing = async (load: HeldClients) => {
 beforeAll(async () => {
   built = await build()
   app = await httpApp("on-b", (_, response) => response.end("ok"))
+  sickApp = await httpApp("sick", (_, response) => response.writeHead(500).end())
   const runtime = [...(built.runtime ?? []), inspected]
   const options = { ...built, runtime, threads: threads.length }
   upstream = await freePort()
   a = await mesh.first("host-a", {
     ...options,
-    upstreams: [{ service: "echo", listen: `127.0.0.1:${upstream}`, protocol: "http" }]
+    upstreams: [{ service: "echo", listen: `127.0.0.1:${upstream}`, protocol: "http" }],
+    // Open for longer than the test looks at it.
+    policies: { sick: { retry: "off", breaker: { open: { base: "20s", max: "60s" } } } }
   })
-  b = await mesh.join("host-b", { ...options, services: [{ name: "echo", address: app.address }] })
+  b = await mesh.join("host-b", {
+    ...options,
+    services: [
+      { name: "echo", address: app.address },
+      { name: "sick", address: sickApp.address }
+    ]
+  })
   await until("host-a knows echo", async () =>
     JSON.stringify(await a.api("services")).includes("echo") ? true : undefined
   )
@@ -92,7 +102,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const inspector of inspectors.values()) inspector.close()
   await mesh.stop()
-  await app.close()
+  await Promise.all([app.close(), sickApp.close()])
   await stopAll()
 })
 
@@ -224,6 +234,24 @@ describe("nobody waits for", () => {
     await Promise.all([load.stop(), watch.stop()])
     expect(load.failures).toEqual([])
     expect(watch.losses).toEqual([])
+  })
+})
+
+describe("what one thread has found out", () => {
+  it("all go by: a circuit that opens in one lets nothing through in the others", async () => {
+    const sick = new HeldClients({ proxy: a.proxy, url: "http://sick.mesh/", count: 1, pause: 1 })
+    kept(sick)
+    const refused = (load: HeldClients) =>
+      load.failures.some(({ why }) => why.startsWith("503 no_healthy_endpoint"))
+    await until("the circuit opens", () => refused(sick) || undefined)
+    const asked = sickApp.requests
+    const all = kept(
+      new HeldClients({ proxy: a.proxy, url: "http://sick.mesh/", count: connections, pause: 1 })
+    )
+    await until("each is answered", () => all.failures.length > 2 * connections || undefined)
+    // Each thread would have asked seven times to find out by itself.
+    expect(sickApp.requests - asked).toBeLessThan(threads.length)
+    expect(all.failures.filter(({ why }) => !why.startsWith("503 no_healthy_endpoint"))).toEqual([])
   })
 })
 
