@@ -7,6 +7,8 @@
  * - `mod.js` is the library. It leaves the peers of package.json outside: a program that embeds a
  *   node has its own effect, and there must be only one. All else is within, as in the command: what
  *   was tested is what runs, and a program's install brings no package that it did not ask for.
+ * - `mesh.js` is what runs in the mesh thread of a program's node: a realm of its own, so it has an
+ *   effect of its own within, and is one file, which a program that is bundled can take along.
  * - `request.js` is what runs in a request thread: the request plane and nothing else.
  * - `types/` are the library's declarations.
  * - `THIRD-PARTY.txt` are the licences of what is within.
@@ -105,12 +107,19 @@ try {
       `request threads are to load nothing but src/request and src/model, and would load ${foreign.slice(0, 3).join(", ")}`
     )
   }
+  const mesh = await esbuild.build({
+    ...common,
+    splitting: false,
+    entryPoints: { mesh: "src/meshThread.ts" }
+  })
   const library = await esbuild.build({
     ...common,
     entryPoints: { mod: "src/mod.ts" },
     external: peers.flatMap((peer) => [peer, `${peer}/*`])
   })
-  const bundled = [command, library, thread].flatMap(({ metafile }) => Object.keys(metafile.inputs))
+  const bundled = [command, library, mesh, thread].flatMap(({ metafile }) =>
+    Object.keys(metafile.inputs)
+  )
   writeFileSync(join(outdir, "THIRD-PARTY.txt"), thirdParty(root, bundled))
   chmodSync(join(outdir, "skein.js"), 0o755)
   const types = spawnSync(
@@ -123,7 +132,7 @@ try {
   )
   if (types.status !== 0) throw new Error("the declarations could not be made; tsc says why above")
   keepReachable(join(outdir, "types"), "mod.d.ts", (it) => isPeer(it) || isBuiltin(it))
-  for (const [name, size] of sizesOf([command, library, thread])) {
+  for (const [name, size] of sizesOf([command, library, mesh, thread])) {
     console.log(`${name.padEnd(12)} ${(size / 1_024).toFixed(0).padStart(6)} KiB`)
   }
   chmodSync(outdir, 0o755)

@@ -33,7 +33,6 @@ export type { Problem } from "./model/Problem.ts"
 export { type InitMeshOptions, initMesh } from "./node/InitMesh.ts"
 export type { NodeInput, RunningNode } from "./node/RunningNode.ts"
 export { StartError } from "./node/StartError.ts"
-export { runNode, SkeinNode } from "./node.ts"
 export {
   classifyFault,
   classifyStatus,
@@ -41,6 +40,7 @@ export {
   verdicts
 } from "./request/policy/Classifier.ts"
 export { retryAfterMillis } from "./request/policy/RetryAfter.ts"
+export { runNode, SkeinNode } from "./SkeinNode.ts"
 export type { DurationText } from "./schema/Duration.ts"
 export { MeshId, NodeName, PeerKey, ServiceName } from "./schema/NamesSchema.ts"
 export { PolicyError } from "./schema/PolicyError.ts"

@@ -13,9 +13,8 @@ import {
   adminServer
 } from "./admin/AdminServer.ts"
 import { AdminSource } from "./admin/AdminSource.ts"
-import { MeshCaller } from "./api/MeshCaller.ts"
 import { formatAdminAddress } from "./config/HostPort.ts"
-import type { NodeConfig, NodeConfigInput } from "./config/NodeConfig.ts"
+import type { NodeConfig } from "./config/NodeConfig.ts"
 import { Supervisor } from "./mesh/actor/Supervisor.ts"
 import { makeHealthChecker } from "./mesh/health/HealthChecker.ts"
 import { lockDataDir } from "./mesh/keys/DataDirLock.ts"
@@ -29,7 +28,6 @@ import { makeControls } from "./node/Controls.ts"
 import { keepDataDir } from "./node/DataDirKeeper.ts"
 import { readDescriptors } from "./node/Descriptors.ts"
 import { Drain } from "./node/Drain.ts"
-import { embeddedInput, untilMet } from "./node/Embedded.ts"
 import { makeListeners } from "./node/Listeners.ts"
 import { makeMeshPlane } from "./node/MeshPlane.ts"
 import { makeNodeViews } from "./node/NodeSource.ts"
@@ -37,13 +35,15 @@ import { makeOffer } from "./node/Offer.ts"
 import { openIdentity, prepareDataDir } from "./node/OpenIdentity.ts"
 import { PolicyWatch } from "./node/PolicyWatch.ts"
 import { makePlanes } from "./node/RequestPlanes.ts"
-import type { NodeInput, RunningNode } from "./node/RunningNode.ts"
-import { runtimeAdvice, runtimeOf } from "./node/Runtime.ts"
+import type { AssemblyInput, RunningNode } from "./node/RunningNode.ts"
+import { runtimeAdvice, runtimeOf, sharesPorts } from "./node/Runtime.ts"
 import { SocketRoom } from "./node/SocketRoom.ts"
 import { StartError } from "./node/StartError.ts"
 import { makeSystemTicker } from "./node/SystemTicker.ts"
 import { threadCount } from "./node/ThreadCount.ts"
+import { untilOffered } from "./node/UntilOffered.ts"
 import { softwareVersion } from "./node/Version.ts"
+import type { MetricRegistry } from "./request/cells/Metrics.ts"
 import { refuse } from "./request/link/RefusedExchange.ts"
 import { defaultPolicy } from "./schema/PolicySchema.ts"
 import { makeTelemetry } from "./telemetry/Telemetry.ts"
@@ -59,7 +59,7 @@ const readyCheckEvery = "20 millis"
 const policiesOf = (config: NodeConfig): ReadonlyMap<ServiceName, Policy> =>
   new Map(Object.entries(config.policies).map(([name, policy]) => [ServiceName.make(name), policy]))
 
-/** Programs of this process have no plane to call through. */
+/** The plane that carries calls of programs is not in this thread. */
 const noPlaneHere =
   (node: string): Dispatch =>
   (call, receiver) =>
@@ -71,6 +71,13 @@ const noPlaneHere =
       sent: false
     })
 
+/** Each life tells how many there were before it: it counts nothing itself. */
+const countRestarts = (metrics: MetricRegistry, restarts: number): void =>
+  metrics
+    .counter("skein_mesh_thread_restarts_total", "Lives of the mesh thread after the first.", [])
+    .cell({})
+    .inc(restarts)
+
 /** Where it listens. */
 const openAdmin = (
   options: AdminServerOptions,
@@ -80,7 +87,7 @@ const openAdmin = (
     Effect.map((context) => formatAdminAddress(Context.get(context, AdminListening)))
   )
 
-const assemble = (input: NodeInput) =>
+const assemble = (input: AssemblyInput) =>
   Effect.gen(function* () {
     const { config } = input
     const runtime = runtimeOf(process.versions)
@@ -89,7 +96,7 @@ const assemble = (input: NodeInput) =>
       return yield* new StartError({ code: "runtime_too_old", message, cause: undefined })
     }
     yield* prepareDataDir(config.node.dataDir, input.join !== undefined)
-    yield* lockDataDir(config.node.dataDir, yield* Clock.currentTimeMillis)
+    yield* input.lock ?? lockDataDir(config.node.dataDir, yield* Clock.currentTimeMillis)
     const identity: IdentityCell = { current: yield* openIdentity(config.node, input.join) }
     const trouble = new StorageTrouble(config.node.dataDir)
     const { name, peer, mesh, meshName } = identity.current
@@ -115,13 +122,21 @@ const assemble = (input: NodeInput) =>
       ticker
     })
     const { registry: metrics } = telemetry
+    if (input.restarts !== undefined) countRestarts(metrics, input.restarts)
     const room = yield* SocketRoom.make(input.descriptors ?? readDescriptors())
     room.follow(config)
 
-    const workers = threadCount(config.node.threads, room.shares?.sockets)
+    const wanted = threadCount(config.node.threads, room.shares?.sockets)
+    const alone = input.program === undefined ? 1 : 0
+    const workers = sharesPorts(process.versions) ? wanted : Math.min(wanted, alone)
+    if (workers < wanted) {
+      yield* Effect.logInfo(
+        `${runtime.name} cannot share a port among threads (22.12 and newer can): ${workers} carry requests instead of ${wanted}`
+      )
+    }
     const planes = yield* makePlanes({
       workers,
-      here: input.embedded ?? false,
+      program: input.program,
       ticker,
       reports: telemetry.reports,
       setup: { self, defaultPolicy, accessLog: accessLog !== "off", traces: otlp !== undefined }
@@ -141,6 +156,7 @@ const assemble = (input: NodeInput) =>
       onSession: (session) => threads.post({ type: "session", session }),
       onSessionEnd: (peer, reason) => threads.post({ type: "session.end", peer, reason }),
       applied: planes.applied,
+      callsBack: input.program !== undefined,
       maxPending: room.shares?.pending,
       trouble
     })
@@ -218,6 +234,7 @@ const assemble = (input: NodeInput) =>
           yield* telemetry.reopenAccessLog
           yield* offer.follow(next)
           current = next
+          input.onReloaded?.(next)
         })
     })
     const source: AdminSource["Type"] = { ...views, ...controls }
@@ -243,23 +260,7 @@ const assemble = (input: NodeInput) =>
           { until: (ready) => ready, schedule: Schedule.spaced(readyCheckEvery) }
         )
       ),
-      awaitService: (service) =>
-        Effect.async<void>((resume) => {
-          const look = () => {
-            const endpoints = plane.view.current.services.get(service)?.endpoints ?? []
-            const able = endpoints.some(
-              ({ healthy, draining, member }) => healthy && !draining && member !== "dead"
-            )
-            if (!able) return
-            stop()
-            resume(Effect.void)
-          }
-          const stop = plane.view.subscribe((_, { services }) => {
-            if (services.some(({ name }) => name === service)) look()
-          })
-          look()
-          return Effect.sync(stop)
-        }),
+      awaitService: (service) => untilOffered(plane.view, service),
       // The host's own programs come last: they may still need an answer to finish theirs.
       drain: Effect.gen(function* () {
         const began = ticker.now()
@@ -277,39 +278,14 @@ const assemble = (input: NodeInput) =>
 
 /** Starts a node whose actors are kept alive by the supervisor at hand. */
 export const runSupervised = (
-  input: NodeInput
+  input: AssemblyInput
 ): Effect.Effect<RunningNode, StartError, Scope.Scope | Supervisor> =>
   Effect.mapError(assemble(input), StartError.from)
 
 /** Starts a node; it stops when the scope closes. Draining first is the caller's choice. */
-export const runNode = (input: NodeInput): Effect.Effect<RunningNode, StartError, Scope.Scope> =>
+export const runNode = (
+  input: AssemblyInput
+): Effect.Effect<RunningNode, StartError, Scope.Scope> =>
   Effect.flatMap(Layer.build(Supervisor.layer()), (supervisor) =>
     Effect.provide(runSupervised(input), supervisor)
   )
-
-/**
- * A node as a layer, for Effect programs. It is built when the node has met its mesh, so that the
- * first call finds its service, and drained before it is released.
- */
-export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, RunningNode>() {
-  /**
-   * From a config value, as it would be written in `skein.yaml`, but with the defaults of a node
-   * beside others: any free port on all interfaces (`node.listen`), no admin API, no proxy, and a
-   * name of its own. `join` is an invite token, needed until `node.dataDir` holds an identity.
-   */
-  static readonly layer = (
-    config: NodeConfigInput,
-    options: { readonly join?: string | undefined } = {}
-  ): Layer.Layer<SkeinNode | MeshCaller, StartError> => {
-    const caller = Layer.effect(
-      MeshCaller,
-      Effect.map(SkeinNode, ({ dispatch, peer }) => ({ dispatch, peer }))
-    )
-    const node = embeddedInput(config, options.join).pipe(
-      Effect.flatMap(runNode),
-      Effect.tap((running) => Effect.addFinalizer(() => running.drain)),
-      Effect.tap(untilMet)
-    )
-    return Layer.provideMerge(caller, Layer.scoped(SkeinNode, node))
-  }
-}

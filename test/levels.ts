@@ -33,6 +33,8 @@ const levels: Readonly<Record<string, number>> = {
   testing: 10,
   node: 10,
   "node.ts": 11,
+  "meshThread.ts": 12,
+  "SkeinNode.ts": 12,
   cli: 12,
   "main.ts": 13,
   "mod.ts": 13

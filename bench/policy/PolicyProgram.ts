@@ -107,7 +107,10 @@ const outbound = makeOutbound({
   metrics: new MetricRegistry(),
   observer,
   local: endpoint,
-  remote: () => endpoint
+  remote: () => endpoint,
+  onDefect: (error) => {
+    throw error
+  }
 })
 const head: RequestHead = requestHead("GET")
 const call: Call = {

@@ -1,19 +1,12 @@
 /**
  * What a node inside a program is, where the program says nothing: one beside others. The host may
  * run a node of its own, and further programs theirs, so it takes no fixed port and not the host's
- * name, and opens no port but the one that makes it a member.
+ * name (BesideIdentity.ts), and opens no port but the one that makes it a member.
  */
-import { Effect, Option, Random } from "effect"
+import { Effect, Option } from "effect"
 import { ConfigError } from "../config/ConfigProblem.ts"
-import {
-  hostNodeName,
-  makeNodeConfig,
-  type NodeConfig,
-  type NodeConfigInput
-} from "../config/NodeConfig.ts"
-import { hasIdentity, loadIdentity } from "../mesh/keys/DataDir.ts"
-import { NodeName } from "../model/Names.ts"
-import type { NodeInput, RunningNode } from "./RunningNode.ts"
+import { makeNodeConfig, type NodeConfig, type NodeConfigInput } from "../config/NodeConfig.ts"
+import type { RunningNode } from "./RunningNode.ts"
 import { StartError } from "./StartError.ts"
 
 /**
@@ -31,47 +24,14 @@ export const embeddedConfig = ({ node, admin, outbound, ...rest }: NodeConfigInp
     outbound: { ...outbound, http: outbound?.http ?? "off" }
   })
 
-/** Of the host's name: with the hyphen and the digits a name has at most 128 characters. */
-const mostOfHost = 121
-
-/** The host's own node has the host's name: it is most likely a member already. */
-const nameBeside: Effect.Effect<NodeName> = Effect.map(
-  Random.nextIntBetween(0, 0x100_0000),
-  (random) => {
-    const digits = random.toString(16).padStart(6, "0")
-    return NodeName.make(`${hostNodeName().slice(0, mostOfHost)}-${digits}`)
-  }
-)
-
 const invalidConfig = (cause: unknown): StartError => {
   if (!(cause instanceof ConfigError)) throw cause
   return new StartError({ code: "invalid_config", message: cause.message, cause })
 }
 
-/** For a program, what `skein init` and `skein join` are to a host. */
-const noIdentity = (dataDir: string): StartError =>
-  new StartError({
-    code: "no_identity",
-    message: `no node identity in ${dataDir}, and no token to get one with: give what \`skein invite\` prints as SkeinNode.layer(config, { join: token }); it is needed once`,
-    cause: undefined
-  })
-
-/** What the node is started from. One that has an identity has a name, too. */
-export const embeddedInput = (
-  input: NodeConfigInput,
-  join: string | undefined
-): Effect.Effect<NodeInput, StartError> =>
-  Effect.gen(function* () {
-    const config = yield* Effect.try({ try: () => embeddedConfig(input), catch: invalidConfig })
-    const { dataDir } = config.node
-    const known = yield* Effect.mapError(hasIdentity(dataDir), StartError.from)
-    if (!known && join === undefined) return yield* noIdentity(dataDir)
-    if (input.node?.name !== undefined) return { config, join }
-    const name = known
-      ? (yield* Effect.mapError(loadIdentity(dataDir), StartError.from)).name
-      : yield* nameBeside
-    return { config: { ...config, node: { ...config.node, name } }, join }
-  })
+/** The same for an effect. */
+export const decodeEmbedded = (input: NodeConfigInput): Effect.Effect<NodeConfig, StartError> =>
+  Effect.try({ try: () => embeddedConfig(input), catch: invalidConfig })
 
 /** A program's start waits no longer for its mesh. */
 const meetPatience = "10 seconds"

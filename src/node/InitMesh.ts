@@ -1,7 +1,6 @@
 /** `skein init` for programs. */
 import { Clock, Effect, Either, Schema } from "effect"
 import { hostNodeName } from "../config/NodeConfig.ts"
-import * as DataDir from "../mesh/keys/DataDir.ts"
 import { explain } from "../schema/ExplainIssue.ts"
 import { NodeName } from "../schema/NamesSchema.ts"
 import type { RunningNode } from "./RunningNode.ts"
@@ -32,6 +31,8 @@ export const initMesh = (
       return new StartError({ code: "invalid_name", message, cause })
     })
     const now = yield* Clock.currentTimeMillis
+    // Keys and certificates take libp2p's code, which a program needs for nothing else.
+    const DataDir = yield* Effect.promise(() => import("../mesh/keys/DataDir.ts"))
     const identity = yield* Effect.mapError(
       DataDir.initMesh({ dataDir, meshName, nodeName, now }),
       StartError.from

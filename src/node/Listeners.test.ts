@@ -62,6 +62,7 @@ const makePlane = async () => {
     spawns: [spawnHere(ticker)],
     setup: { self, defaultPolicy, accessLog: false, traces: false },
     sharePorts: false,
+    holds: () => false,
     ticker,
     reports: { begin: () => ({ receive: () => undefined, end: () => undefined }) },
     onMessage: () => undefined,

@@ -14,6 +14,7 @@ import { connectByRpc } from "../mesh/catalogue/CatalogueSync.ts"
 import { MeshFindings } from "../mesh/catalogue/MeshFindings.ts"
 import { makeRecordDoor } from "../mesh/catalogue/RecordDoor.ts"
 import { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
+import { CallBacks } from "../mesh/host/CallBacks.ts"
 import { ConnectionKeeper } from "../mesh/host/ConnectionKeeper.ts"
 import { Gossip } from "../mesh/host/Gossip.ts"
 import type { HostError } from "../mesh/host/HostError.ts"
@@ -68,6 +69,8 @@ export interface MeshPlaneOptions {
   readonly onSessionEnd: (peer: PeerKey, reason: string) => void
   /** Done when the request planes go by what the view says now, or are too busy to be waited for. */
   readonly applied: Effect.Effect<void>
+  /** The port is in a thread that others keep busy: who connects is called back (CallBacks.ts). */
+  readonly callsBack: boolean
   /** Nodes at a time that connect and have not shown yet who they are. Default 512. */
   readonly maxPending?: number | undefined
   /** Hears what of the catalogue cannot be stored. */
@@ -131,6 +134,7 @@ export const makeMeshPlane = (
       membership?: MembershipShape
       keeper?: LinkKeeper
       names?: PeerNames
+      callBacks?: CallBacks
       renewal?: CertificateRenewal
     } = {}
 
@@ -151,6 +155,7 @@ export const makeMeshPlane = (
       listen: node.listen,
       ...(node.announce === undefined ? {} : { announce: node.announce }),
       maxPending: options.maxPending,
+      ...(options.callsBack && { callsBack: (peer) => late.callBacks?.instead(peer) ?? false }),
       makeListener: (upgrader, logger) => new RelayListener(upgrader, logger, options.gate),
       encrypter: makeAdmission({
         identity,
@@ -199,6 +204,12 @@ export const makeMeshPlane = (
       Effect.sync(() => new ConnectionKeeper({ host, ticker, addressesOf })),
       (it) => Effect.sync(() => it.stop())
     )
+    late.callBacks = new CallBacks({
+      ticker,
+      isKnown,
+      isUp: (peer) => keeper.isUp(peer),
+      call: (peer) => keeper.connect(peer)
+    })
     const clients = yield* makeMeshRpcClients({ transport, addressesOf })
     const gossip = Context.get(
       yield* Layer.buildWithScope(Layer.provide(layerLibp2p, Layer.succeed(MeshHost, host)), scope),

@@ -114,7 +114,7 @@ export const makeNodeViews = (
 
     const meter = new RateMeter()
     yield* ask({ kind: "totals" }).pipe(
-      Effect.map((answers) => {
+      Effect.andThen((answers) => {
         meter.note(ticker.now(), totalsOf(answers))
         options.room.followLinks(linkCount(answers))
       }),

@@ -16,13 +16,14 @@ import type { MeshPlane } from "./MeshPlane.ts"
 import { makePlaneLog } from "./PlaneLog.ts"
 import { spawnHere, spawnWorker } from "./PlaneThread.ts"
 import { RequestThreads, type ThreadMessage } from "./RequestThreads.ts"
+import type { ProgramSide } from "./RunningNode.ts"
 import { loadOf } from "./ThreadRows.ts"
 
 export interface RequestPlanesOptions {
   /** Threads of their own; 0: requests share this one. */
   readonly workers: number
-  /** A plane in this thread all the same: calls are made here. */
-  readonly here: boolean
+  /** The plane of a program, in its thread; there are calls made there. */
+  readonly program: ProgramSide | undefined
   readonly setup: Omit<PlaneSetup, "index" | "threads" | "sharePorts">
   readonly ticker: Ticker
   readonly reports: ThreadReports
@@ -46,7 +47,7 @@ export const makePlanes = (
   options: RequestPlanesOptions
 ): Effect.Effect<RequestPlanes, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { here, reports, setup, ticker, workers } = options
+    const { program, reports, setup, ticker, workers } = options
     const runtime = yield* Effect.runtime<never>()
     const scope = yield* Effect.scope
     const runFork = (effect: Effect.Effect<void>): void => {
@@ -98,11 +99,16 @@ export const makePlanes = (
         () =>
           new RequestThreads({
             spawns: [
-              ...(here || workers === 0 ? [spawnHere(ticker)] : []),
+              ...(program !== undefined
+                ? [program.spawn]
+                : workers === 0
+                  ? [spawnHere(ticker)]
+                  : []),
               ...Array.from({ length: workers }, () => spawnWorker)
             ],
             setup,
             sharePorts: workers > 0,
+            holds: program?.holds,
             ticker,
             reports,
             onMessage,

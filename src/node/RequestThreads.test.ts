@@ -77,6 +77,7 @@ const make = (count: number, options: Partial<RequestThreadsOptions> = {}) => {
   const threads = new RequestThreads({
     spawns: Array.from({ length: count }, () => spawn),
     setup: { self, defaultPolicy, accessLog: false, traces: false },
+    holds: () => false,
     sharePorts: false,
     ticker,
     reports: {
@@ -164,10 +165,10 @@ describe("request threads", () => {
   it("say what others hear, with who says it", () => {
     const { messages, thread } = make(2)
     thread(1).says({ type: "session.need", peer: bob })
-    thread(0).says({ type: "link", peer: alice, up: true })
+    thread(0).says({ type: "session.need", peer: alice })
     expect(messages).toEqual([
       [{ type: "session.need", peer: bob }, 1],
-      [{ type: "link", peer: alice, up: true }, 0]
+      [{ type: "session.need", peer: alice }, 0]
     ])
   })
 })
@@ -314,6 +315,7 @@ describe("a port", () => {
 
   it("is not open where a thread does not answer, and that is told", async () => {
     const { thread, threads, ticker } = make(2)
+    thread(1).says({ type: "ready" })
     const opening = watch(threads.open({ ...proxy, port: 5_000 }))
     listening(thread(0))
     await turn()

@@ -24,6 +24,8 @@ export interface RequestThreadsOptions {
   readonly setup: Omit<PlaneSetup, "index" | "threads" | "sharePorts">
   /** They are threads of their own, so several may listen on one port. */
   readonly sharePorts: boolean
+  /** One that the first of them has open already, and gives over when it is asked for. Default: none. */
+  readonly holds?: ((spec: ListenSpec) => boolean) | undefined
   readonly ticker: Ticker
   /** Where they tell what they have counted, traced and logged. */
   readonly reports: Pick<ThreadReports, "begin">
@@ -33,10 +35,7 @@ export interface RequestThreadsOptions {
 }
 
 /** What is for others to hear; the rest is dealt with here. */
-export type ThreadMessage = Extract<
-  FromPlane,
-  { readonly type: "log" | "fact" | "link" | "session.need" }
->
+export type ThreadMessage = Extract<FromPlane, { readonly type: "log" | "fact" | "session.need" }>
 
 export interface ThreadStatus {
   readonly index: number
@@ -168,7 +167,9 @@ export class RequestThreads {
     if (first === undefined) throw new Error("a node has at least one request plane")
     // Threads share the port with each other, and would with strangers: two nodes on one port would
     // each get a part of the connections. Whoever has it already is met here.
-    if (this.#sharePorts && spec.port !== 0) await freePort(spec)
+    const mayBeTaken =
+      this.#sharePorts && spec.port !== 0 && !(this.#options.holds?.(spec) ?? false)
+    if (mayBeTaken) await freePort(spec)
     const address = await this.#openIn(first, id, spec)
     const bound: ListenSpec = { ...spec, port: address.port }
     // From now on: one that crashes while others still open it has it again when it begins.
@@ -321,7 +322,6 @@ export class RequestThreads {
         return
       case "log":
       case "fact":
-      case "link":
       case "session.need":
         this.#options.onMessage(message, slot.index)
         return
@@ -379,7 +379,12 @@ export class RequestThreads {
     const answer =
       slot.thread === undefined
         ? undefined
-        : await this.#answer(slot, "listening", id, listenPatience)
+        : await this.#answer(
+            slot,
+            "listening",
+            id,
+            slot.state === "running" ? listenPatience : startPatience
+          )
     if (answer?.type === "listening") return answer.address
     const address = formatHostPort(spec)
     const { code, message } =
@@ -438,8 +443,10 @@ export class RequestThreads {
   }
 }
 
-/** For a thread that begins, to open a port: it may still be loading its code. */
+/** To open a port, ms. */
 const listenPatience = 10_000
+/** The same of a thread that may still be loading its code, on a host that is busy. */
+const startPatience = 60_000
 const stopPatience = 2_000
 /** Beyond the deadline a thread keeps by itself. */
 const drainGrace = 1_000

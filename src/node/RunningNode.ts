@@ -1,12 +1,15 @@
 /** What a node is started from, and what a program has of one that runs. */
-import type { Effect } from "effect"
+import type { Effect, Scope } from "effect"
 import type { ReloadResult } from "../admin/AdminModel.ts"
 import type { AdminSource } from "../admin/AdminSource.ts"
 import type { ConfigOverride } from "../config/ConfigFile.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
+import type { ListenSpec } from "../request/PlaneMessages.ts"
 import type { Descriptors } from "./Descriptors.ts"
+import type { SpawnPlane } from "./PlaneThread.ts"
+import type { StartError } from "./StartError.ts"
 
 export interface NodeInput {
   readonly config: NodeConfig
@@ -16,10 +19,26 @@ export interface NodeInput {
   readonly overrides?: ReadonlyArray<ConfigOverride> | undefined
   /** An invite token: only used while the data directory holds no identity. */
   readonly join?: string | undefined
-  /** Calls are made in this process, by `dispatch`. Default false. */
-  readonly embedded?: boolean | undefined
   /** What this process may open, and has open. Default: what the system says. */
   readonly descriptors?: Descriptors | undefined
+}
+
+/** What the mesh thread of a program's node is started from besides. */
+export interface AssemblyInput extends NodeInput {
+  /** The plane in the program's thread, which makes the calls; undefined: there is no program. */
+  readonly program?: ProgramSide | undefined
+  /** Lives of the mesh thread before this one. */
+  readonly restarts?: number | undefined
+  /** Takes the data directory. Default: for as long as this node is. */
+  readonly lock?: Effect.Effect<void, StartError, Scope.Scope> | undefined
+  /** A config that was read again is in effect. */
+  readonly onReloaded?: ((config: NodeConfig) => void) | undefined
+}
+
+export interface ProgramSide {
+  readonly spawn: SpawnPlane
+  /** Its plane has this port open already, from before this thread began. */
+  readonly holds: (spec: ListenSpec) => boolean
 }
 
 export interface RunningNode {

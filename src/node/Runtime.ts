@@ -16,4 +16,11 @@ export const runtimeOf = (
   return { name: `Node ${versions.node}`, able }
 }
 
+/** Whether threads can share a port (`reusePort`): on Node from 22.12 and 23.1 on. */
+export const sharesPorts = (versions: NodeJS.ProcessVersions): boolean => {
+  if (versions["deno"] !== undefined) return true
+  const [major = 0, minor = 0] = versions.node.split(".").map(Number)
+  return major > 23 || (major === 23 ? minor >= 1 : major === 22 && minor >= 12)
+}
+
 export const runtimeAdvice = `Skein needs Node ${leastNode} or newer. In a checkout \`npx skein\` takes the one that came with npm ci; elsewhere \`npm install node@24\` puts one beside Skein, for npx and npm scripts.`

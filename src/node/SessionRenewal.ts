@@ -74,8 +74,7 @@ export class SessionRenewal {
       const { admitted, book } = this.#options
       const certificate = admitted.get(from)
       if (certificate === undefined) {
-        const message = `the certificate of ${from} is not at hand`
-        return Effect.fail(new MeshRpcError({ code: "refused", message }))
+        return Effect.fail(new MeshRpcError({ code: "refused", message: notAtHand(from) }))
       }
       const own = ownSecret()
       book.made(certificate, sessionOf(secret, own))
@@ -102,13 +101,17 @@ export class SessionRenewal {
       const own = ownSecret()
       return clients.client(peer).pipe(
         Effect.flatMap((client) => client.NewSession({ secret: own })),
-        Effect.andThen(({ secret }) => {
+        Effect.flatMap(({ secret }) => {
           const certificate = admitted.get(peer)
-          if (certificate !== undefined) book.made(certificate, sessionOf(own, secret))
+          // The connection broke meanwhile. Somebody waits for a session, or to be told.
+          if (certificate === undefined) return Effect.fail(new Error(notAtHand(peer)))
+          return Effect.sync(() => book.made(certificate, sessionOf(own, secret)))
         })
       )
     })
   }
 }
+
+const notAtHand = (peer: PeerKey): string => `the certificate of ${peer} is not at hand`
 
 const ownSecret = (): Uint8Array => Uint8Array.from(randomBytes(contributionBytes))

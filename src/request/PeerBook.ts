@@ -24,6 +24,11 @@ export class PeerBook {
     if (!this.#facts.has(peer)) this.#proved.set(peer, name)
   }
 
+  /** Nothing is spoken with it any more by what its handshake has shown. */
+  disprove(peer: PeerKey): void {
+    this.#proved.delete(peer)
+  }
+
   forget(peer: PeerKey): void {
     this.#facts.delete(peer)
     this.#proved.delete(peer)

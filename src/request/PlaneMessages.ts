@@ -138,8 +138,6 @@ export type FromPlane =
   | { readonly type: "listen.drained"; readonly id: number }
   | { readonly type: "session.need"; readonly peer: PeerKey }
   | { readonly type: "fact"; readonly fact: PlaneFact }
-  /** Links to a peer: whether any is up. */
-  | { readonly type: "link"; readonly peer: PeerKey; readonly up: boolean }
   /** After `drain`: nothing of other nodes runs here any more, and all was answered. */
   | { readonly type: "served" }
   | {

@@ -8,7 +8,12 @@
  */
 import type { Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
-import { MeshViewReplica, type ViewChange, ViewOutOfStep } from "../model/MeshView.ts"
+import {
+  type MeshViewCell,
+  MeshViewReplica,
+  type ViewChange,
+  ViewOutOfStep
+} from "../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Policy } from "../model/Policy.ts"
 import type { Session } from "../model/Session.ts"
@@ -22,6 +27,7 @@ import { Sessions } from "./link/Sessions.ts"
 import { SessionTransport } from "./link/SessionTransport.ts"
 import { takesLink, threadWish } from "./link/ThreadWish.ts"
 import { ForeignRelay } from "./listener/ForeignRelay.ts"
+import type { EndpointFact } from "./outbound/EndpointStep.ts"
 import { makeOutbound, type Outbound } from "./outbound/Outbound.ts"
 import { PeerBook } from "./PeerBook.ts"
 import { answer } from "./PlaneAnswers.ts"
@@ -65,10 +71,10 @@ export class RequestPlane {
     this.#environment = environment
     this.#setup = setup
     const log: Log = (level, message, fields) => post({ type: "log", level, message, fields })
-    const onDefect = (error: unknown) =>
+    const onDefect = (error: unknown, where: string) =>
       log(
         "error",
-        `a defect on a link; its exchange was reset: ${error instanceof Error ? error.stack : error}`
+        `a defect in ${where}; it cost that call at most: ${error instanceof Error ? error.stack : error}`
       )
     this.#telemetry = new PlaneTelemetry({
       ...{ node: self.node, ticker, traces: setup.traces, accessLog: setup.accessLog },
@@ -108,7 +114,7 @@ export class RequestPlane {
       nameOf: (peer) => this.#peers.nameOf(peer),
       addressesOf: (peer) => this.#peers.addressesOf(peer),
       onWait: (service) => this.#warm(service),
-      onDefect
+      onDefect: (error) => onDefect(error, "a link")
     })
     this.#outbound = makeOutbound({
       self: selfOf(self),
@@ -120,7 +126,13 @@ export class RequestPlane {
       observer,
       local: this.#inbound.dispatch,
       remote: (peer) => this.#pool.dispatchTo(peer),
-      whyMissing: (service) => this.#missing.get(service)
+      whyMissing: (service) => this.#missing.get(service),
+      onDefect,
+      onFact: (service, endpoint, fact) => {
+        if (threads === 1) return
+        const told = atWall(fact, ticker.wall() - ticker.now())
+        post({ type: "fact", fact: { ...told, service, endpoint } })
+      }
     })
     this.#pool.onUp((peer) => this.#outbound.peerUp(peer))
     this.#pool.onDown((peer, cause) => {
@@ -150,6 +162,11 @@ export class RequestPlane {
     return this.#outbound.dispatch
   }
 
+  /** What is known of the mesh, and how it changes: for programs in this thread. */
+  get view(): MeshViewCell {
+    return this.#view
+  }
+
   receive(message: ToPlane): void {
     if (this.#stopped) return
     switch (message.type) {
@@ -176,6 +193,7 @@ export class RequestPlane {
         return
       case "session.end":
         this.#sessions.endPeer(message.peer, message.reason)
+        this.#peers.disprove(message.peer)
         return
       case "session.none":
         this.#needs.none(message.peer, message.reason)
@@ -273,9 +291,11 @@ export class RequestPlane {
 
   /** What another thread of this node has found out. */
   #learn(fact: PlaneFact): void {
-    switch (fact.kind) {
-      case "silent":
-        this.#pool.doubt(fact.peer)
+    const { ticker } = this.#environment
+    if (fact.kind === "silent") this.#pool.doubt(fact.peer)
+    else {
+      const { endpoint, service, ...told } = fact
+      this.#outbound.learn(service, endpoint, atWall(told, ticker.now() - ticker.wall()))
     }
   }
 
@@ -316,6 +336,15 @@ export class RequestPlane {
 
 /** Endpoints of a service whose links are made at once: a balancer needs two, and spares. */
 const warmAtOnce = 16
+
+/** Threads have clocks of their own, which began when they did: between them times are wall clock. */
+const atWall = (fact: EndpointFact, offset: number): EndpointFact => {
+  if (fact.kind === "ejected") return { ...fact, until: fact.until + offset }
+  const { news } = fact
+  return news.state === "closed"
+    ? fact
+    : { kind: "circuit", news: { ...news, until: news.until + offset } }
+}
 
 const selfOf = ({ node, peer, zone }: PlaneSetup["self"]) => ({
   node,

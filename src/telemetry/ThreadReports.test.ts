@@ -113,6 +113,33 @@ describe("ThreadReports", () => {
     expect(texts[0]).toContain('skein_access_log_lines_total{result="written"} 1\n')
   })
 
+  test("a mesh thread that begins anew is told all that a thread has, whatever the last had taken in", () => {
+    const { begin, pass, ticker } = setUp()
+    const thread = begin()
+    thread.call()
+    pass(30)
+    // This report was under way when the mesh thread ended.
+    expect(thread.toMesh.splice(0)).toHaveLength(1)
+    thread.call()
+    pass(30)
+    expect(thread.toMesh).toEqual([])
+
+    const registry = new MetricRegistry()
+    const later = new ThreadReports({ registry, ticker, accessLog: undefined, queue: undefined })
+    const orders: Array<ThreadOrder> = []
+    const mesh = later.begin((order) => orders.push(order))
+    thread.plane.obey({ kind: "anew" })
+    pass(30)
+    for (const report of thread.toMesh.splice(0)) mesh.receive(structuredClone(report))
+    expect(later.render()).toContain(
+      `skein_requests_total${labels},result="success",status_class="2xx"} 2\n`
+    )
+    for (const order of orders.splice(0)) thread.plane.obey(order)
+    thread.call()
+    pass(30)
+    expect(thread.toMesh).toHaveLength(1)
+  })
+
   test("gauges that are only set for a scrape are set for it, in cells that are new as well", () => {
     const { begin, scrape } = setUp()
     const thread = begin()

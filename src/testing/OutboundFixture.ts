@@ -5,7 +5,8 @@ import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import { TimerWheel } from "../model/TimerWheel.ts"
 import { MetricRegistry } from "../request/cells/Metrics.ts"
-import { makeOutbound, type Outbound } from "../request/outbound/Outbound.ts"
+import { makeOutbound, type Outbound, type OutboundOptions } from "../request/outbound/Outbound.ts"
+import type { StackLines } from "../request/outbound/Stack.ts"
 import { defaultPolicy, makePolicy, type PolicyInput } from "../schema/PolicySchema.ts"
 import { RecordingObserver, RecordingReceiver, SentCall } from "./OutboundRecorders.ts"
 
@@ -109,6 +110,11 @@ export class Fixture {
       readonly random?: () => number
       /** In place of one of its own. */
       readonly ticker?: ManualTicker
+      readonly lines?: StackLines
+      /** What other threads of the node would be told. */
+      readonly onFact?: OutboundOptions["onFact"]
+      /** What throws is put here. Without it, it is thrown again, so that it fails the test. */
+      readonly defects?: Array<unknown>
     } = {}
   ) {
     this.ticker = options.ticker ?? new ManualTicker(options.random)
@@ -129,7 +135,14 @@ export class Fixture {
       metrics: this.metrics,
       observer: this.observer,
       local: remote(selfPeer),
-      remote
+      remote,
+      ...(options.lines === undefined ? {} : { lines: options.lines }),
+      ...(options.onFact === undefined ? {} : { onFact: options.onFact }),
+      onDefect: (error) => {
+        // Receivers of these tests throw at what the contract forbids.
+        if (options.defects === undefined) throw error
+        options.defects.push(error)
+      }
     })
   }
 

@@ -3,11 +3,22 @@ import type { EndpointView } from "../model/MeshView.ts"
 import { MetricRegistry } from "../request/cells/Metrics.ts"
 import { EndpointState } from "../request/outbound/EndpointState.ts"
 import { PolicyMetrics } from "../request/outbound/PolicyMetrics.ts"
+import type { StepService } from "../request/outbound/StepService.ts"
 import { Breaker } from "../request/policy/Breaker.ts"
-import { Score } from "../request/policy/Score.ts"
 import { endpointView, payments } from "./OutboundFixture.ts"
 
 const metrics = new PolicyMetrics(new MetricRegistry())
+export const stepService: StepService = {
+  service: payments,
+  metrics,
+  random: () => 0.5,
+  onDefect: (error) => {
+    throw error
+  },
+  closed: false,
+  tell: () => undefined,
+  invalidate: () => undefined
+}
 /** The time of the tests. */
 export const now = 1_000
 
@@ -32,7 +43,8 @@ export const endpoints = (...troubles: ReadonlyArray<Trouble>): ReadonlyArray<En
         throw new Error("a selection sends nothing")
       },
       metrics.endpoint(payments, view.key),
-      new Score({ initial: 30, decay: 10_000 })
+      [],
+      stepService
     )
     if (ejected !== undefined || spared !== undefined) {
       state.ejection = { until: ejected ?? 0, spared: spared ?? 0, times: 1 }

@@ -67,7 +67,8 @@ export class PlaneHost {
       metrics,
       observer,
       local: this.inbound.dispatch,
-      remote: (peer) => this.links.dispatchTo(peer)
+      remote: (peer) => this.links.dispatchTo(peer),
+      onDefect: (error) => this.defects.push(error)
     })
     this.links.onUp((peer) => this.outbound.peerUp(peer))
     this.links.onDown((peer) => this.outbound.peerDown(peer))

@@ -43,16 +43,20 @@ beforeAll(async () => {
       now: Date.now()
     })
     const config = makeNodeConfig({
-      node: { name: "host-a", dataDir: directory, listen: ["/ip4/127.0.0.1/tcp/0"] },
+      // Requests in this thread, so that what they count is seen here as well.
+      node: { name: "host-a", dataDir: directory, listen: ["/ip4/127.0.0.1/tcp/0"], threads: 0 },
       admin: "127.0.0.1:0",
       outbound: { http: "127.0.0.1:0" },
       telemetry: { otlp: "http://127.0.0.1:9", accessLog: join(directory, "access.log") }
     })
     const node = yield* runNode({ config })
     yield* node.source.metrics
-    const [registry] = collect.mock.contexts
-    if (!(registry instanceof MetricRegistry)) throw new Error("nothing was collected")
-    families = [...registry.families.values()]
+    const byName = new Map<string, AnyFamily>()
+    for (const registry of collect.mock.contexts) {
+      if (!(registry instanceof MetricRegistry)) throw new Error("not what is collected")
+      for (const [name, family] of registry.families) byName.set(name, family)
+    }
+    families = [...byName.values()]
   })
   await Effect.runPromise(Effect.scoped(test))
   collect.mockRestore()

@@ -116,4 +116,47 @@ describe("the library", () => {
     expect(library).toMatch(/from"effect"/)
     expect(library).not.toContain('Symbol.for("effect/Effect")')
   })
+
+  it("loads no libp2p into a program: that is the mesh thread's, which has an effect of its own", () => {
+    const read = (file: string) => readFileSync(join(root, "dist", file), "utf8")
+    const loaded = new Set(["mod.js"])
+    for (const file of loaded) {
+      for (const [, next = ""] of read(file).matchAll(
+        /(?:from|import) ?"\.\/((?:chunks\/)?[^"]+\.js)"/g
+      )) {
+        loaded.add(next.includes("/") || file === "mod.js" ? next : join("chunks", next))
+      }
+    }
+    const all = Array.from(loaded, read).join("\n")
+    expect([all, read("mesh.js")].map((it) => it.includes("@libp2p/peer-id"))).toEqual([
+      false,
+      true
+    ])
+    expect(read("mesh.js")).not.toMatch(/from ?"(effect|@effect\/platform)[/"]/)
+  })
+
+  it("says what a program that is bundled has to take along", async () => {
+    const esbuild = join(root, "node_modules", ".bin", "esbuild")
+    const source = join(alone, "program.mjs")
+    const text = `import { Effect } from "effect"
+import { SkeinNode } from "skein"
+const failed = Effect.provide(Effect.void, SkeinNode.layer({ node: { dataDir: "./none" } }))
+console.log((await Effect.runPromise(Effect.flip(failed))).code)
+`
+    writeFileSync(source, text)
+    const bundle = join(alone, "bundle", "program.mjs")
+    const made = await run(esbuild, [
+      ...[source, "--bundle", "--platform=node", "--format=esm", `--outfile=${bundle}`],
+      ...[`--alias:skein=${join(root, "dist", "mod.js")}`],
+      ...["effect", "@effect/platform"].map(
+        (it) => `--alias:${it}=${join(root, "node_modules", it)}`
+      )
+    ])
+    expect(made.code, made.stderr).toBe(0)
+    const first = await run(process.execPath, [bundle], { cwd: alone })
+    expect(first.stdout, first.stderr).toBe("mesh_thread_missing\n")
+    cpSync(join(root, "dist", "mesh.js"), join(alone, "bundle", "mesh.js"))
+    const second = await run(process.execPath, [bundle], { cwd: alone })
+    expect(second.stdout, second.stderr).toBe("no_identity\n")
+  })
 })

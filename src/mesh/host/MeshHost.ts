@@ -31,6 +31,8 @@ export interface MeshHostOptions {
   readonly encrypter: (components: EncrypterComponents) => ConnectionEncrypter & Partial<Knocker>
   /** False for peers that are refused although their handshake is right, e.g. revoked ones. */
   readonly allowPeer?: (peer: PeerKey) => boolean
+  /** Whoever connects and is refused all the same: this node connects to it instead. */
+  readonly callsBack?: ((peer: PeerKey) => boolean) | undefined
   /** Who listens. Default: this thread, itself. */
   readonly makeListener?: MakeListener | undefined
   /** Connections at a time that have not shown yet whose they are. Default 512. */
@@ -167,7 +169,8 @@ export const makeMeshHost = (
             // Private and loopback addresses are where meshes live.
             denyDialMultiaddr: () => false,
             denyDialPeer: refused,
-            denyInboundEncryptedConnection: refused,
+            denyInboundEncryptedConnection: (peer) =>
+              refused(peer) || (options.callsBack?.(PeerKey.make(peer.toString())) ?? false),
             denyOutboundEncryptedConnection: refused
           },
           connectionManager: {

@@ -23,11 +23,10 @@ import {
   corrupted,
   DataDirError,
   ensureDirectory,
-  readKeyFile,
   readPrivateFile,
-  writeKeyFile,
   writePrivateFile
 } from "./KeyFile.ts"
+import { readKeyFile, writeKeyFile } from "./SigningKeyFile.ts"
 
 export const identityPaths = (dataDir: string) => ({
   rootKey: join(dataDir, "root.key"),

@@ -11,14 +11,8 @@ import { Effect } from "effect"
 import type { NodeIdentity } from "../trust/NodeIdentity.ts"
 import { foreign, identityPaths, isStored, saveIdentity } from "./DataDir.ts"
 import { lockFileName, renewLock } from "./DataDirLock.ts"
-import {
-  DataDirError,
-  ensureDirectory,
-  inaccessible,
-  readKeyFile,
-  systemCode,
-  writeKeyFile
-} from "./KeyFile.ts"
+import { DataDirError, ensureDirectory, inaccessible, systemCode } from "./KeyFile.ts"
+import { readKeyFile, writeKeyFile } from "./SigningKeyFile.ts"
 
 const deviceOf = (path: string): number | undefined =>
   statSync(path, { throwIfNoEntry: false })?.dev

@@ -180,6 +180,19 @@ export const lockDataDir = (
     return Effect.acquireRelease(acquire, () => release(path))
   })
 
+/**
+ * For a thread of the process that holds the directory: it counts as held here too, until the scope
+ * closes, and `renewLock` looks after the file. Taking and giving it free are for who holds it.
+ */
+export const adoptLock = (dataDir: string): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const path = join(resolve(dataDir), lockFileName)
+    return Effect.acquireRelease(
+      Effect.sync(() => void heldHere.add(path)),
+      () => Effect.sync(() => void heldHere.delete(path))
+    )
+  })
+
 /** Nobody else holds it, or `take` would have said so before it wrote anything. */
 const withoutFile = (path: string, cause: unknown): Effect.Effect<void> =>
   Effect.suspend(() => {

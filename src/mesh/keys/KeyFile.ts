@@ -15,7 +15,6 @@ import {
 } from "node:fs"
 import { dirname } from "node:path"
 import { Data, Effect } from "effect"
-import { decodePem, encodePem, type SigningKey } from "../trust/SigningKey.ts"
 
 export type DataDirErrorCode =
   /** No identity here yet. */
@@ -63,7 +62,7 @@ export const corrupted = (path: string, why: string): DataDirError =>
     message: `${path} is damaged or not a file of this node: ${why}; restore it from a backup, or remove the data directory and join again with an invite`
   })
 
-const attempt = <A>(path: string, run: () => A): Effect.Effect<A, DataDirError> =>
+export const attempt = <A>(path: string, run: () => A): Effect.Effect<A, DataDirError> =>
   Effect.try({ try: run, catch: (cause) => inaccessible(path, cause) })
 
 /** Makes the directory, for its owner only, where it does not exist. */
@@ -151,29 +150,3 @@ export const readPrivateFile = (
         : Effect.fail(inaccessible(path, cause))
     }
   })
-
-const maxKeyFileBytes = 4_096
-const othersMask = 0o077
-
-/** A key in PEM; undefined when the file does not exist. */
-export const readKeyFile = (path: string): Effect.Effect<SigningKey | undefined, DataDirError> =>
-  Effect.gen(function* () {
-    const bytes = yield* readPrivateFile(path, maxKeyFileBytes)
-    if (bytes === undefined) return undefined
-    const mode = yield* attempt(path, () => statSync(path).mode)
-    // Windows has no such bits and reports all files as open to everybody.
-    if (process.platform !== "win32" && (mode & othersMask) !== 0) {
-      return yield* new DataDirError({
-        code: "too_open",
-        path,
-        message: `the private key ${path} can be read by other users of this host (mode ${(mode & 0o777).toString(8)}); run: chmod 600 ${path}`
-      })
-    }
-    return yield* Effect.try({
-      try: () => decodePem(new TextDecoder().decode(bytes)),
-      catch: (cause) => corrupted(path, cause instanceof Error ? cause.message : String(cause))
-    })
-  })
-
-export const writeKeyFile = (path: string, key: SigningKey): Effect.Effect<void, DataDirError> =>
-  writePrivateFile(path, new TextEncoder().encode(encodePem(key)))

@@ -74,6 +74,11 @@ export class CellJournal {
     if (this.#waiting?.length === 1) this.onWaiting?.()
   }
 
+  /** There is another reader, who knows nothing: the next batch tells the whole. */
+  anew(): void {
+    this.#waiting = undefined
+  }
+
   /** Nobody writes to its slots any more. */
   removed(cell: number, slots: Slots): void {
     if (this.#serial === 0) {

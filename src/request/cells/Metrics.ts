@@ -105,6 +105,11 @@ export class MetricRegistry {
     this.#owner.journal.onWaiting = onWaiting
   }
 
+  /** The journal has another reader, who knows nothing: the next time tells all there are. */
+  tellAnew(): void {
+    this.#owner.journal.anew()
+  }
+
   /** The reader has applied this batch: what it says was removed makes room. */
   journalApplied(serial: number): void {
     this.#owner.journal.applied(serial)

@@ -18,6 +18,8 @@ export interface ThreadReport {
 }
 
 export type ThreadOrder =
+  /** Who reads the reports is another than before, and knows nothing yet: all there is, from the start. */
+  | { readonly kind: "anew" }
   /** Set the gauges that are only set for a scrape, and say when that is done. */
   | { readonly kind: "collect" }
   /** The report has been taken in. */

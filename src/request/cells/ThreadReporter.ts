@@ -54,6 +54,10 @@ export class ThreadReporter {
   obey(order: ThreadOrder): void {
     if (this.#stopped) return
     const { registry, spans } = this.#options
+    if (order.kind === "anew") {
+      this.#begin()
+      return
+    }
     if (order.kind === "collect") {
       registry.collect()
       // At once, whatever is on its way: somebody waits for it. One is asked for at a time.
@@ -68,6 +72,17 @@ export class ThreadReporter {
     this.#asking = order.spansFull
       ? this.#options.ticker.after(askAgain, () => this.#report(false))
       : undefined
+  }
+
+  /** What was on its way to who read them before is lost; nobody will say that it was taken in. */
+  #begin(): void {
+    const { registry, spans } = this.#options
+    this.#taken = this.#serial
+    this.#asking?.cancel()
+    this.#asking = undefined
+    if (spans !== undefined) spans.takerFull = false
+    registry.tellAnew()
+    this.#wake()
   }
 
   /** The last report: of what is counted in new cells, traced or logged from now on nobody learns. */

@@ -10,6 +10,9 @@ import type { SortedConnection } from "../link/MeshPort.ts"
 /** Finds hosts that are gone without a word, ms of silence before it asks. */
 const keepAliveAfter = 15_000
 
+/** As of connections that the mesh thread dials (SocketConnection.ts), ms. */
+const inactivityTimeout = 30 * 60_000
+
 class Foreign {
   readonly #id: number
   readonly #socket: net.Socket
@@ -28,6 +31,7 @@ class Foreign {
     this.#post = post
     let reason: string | undefined
     socket.setKeepAlive(true, keepAliveAfter)
+    socket.setTimeout(inactivityTimeout, () => socket.destroy())
     reads.onBytes = (bytes) => this.#onBytes(bytes)
     socket.on("error", (error) => {
       reason = error.message

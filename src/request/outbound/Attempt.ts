@@ -1,16 +1,16 @@
 /**
- * One attempt of an exchange at one endpoint: the receiver its response comes to, and its account
- * with the endpoint (in flight, circuit, latency, verdict). Settled at most once, released exactly
- * once; after it is closed nothing it is told reaches the exchange.
+ * One attempt of a call at one endpoint: the receiver its response comes to, and its account with
+ * the endpoint and its guards. Settled at most once, released exactly once; after it is closed
+ * nothing it is told reaches the call. What throws behind it ends its call, and goes no further.
  */
 import type { Fields, RequestStream, ResponseHead, ResponseReceiver } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
-import type { Breaker, Permit } from "../policy/Breaker.ts"
-import type { Verdict } from "../policy/Classifier.ts"
+import { isBrokenOff, type Verdict } from "../policy/Classifier.ts"
+import type { EndpointGuards } from "./EndpointGuards.ts"
 import type { EndpointState } from "./EndpointState.ts"
-import type { ServicePlan } from "./ServicePlan.ts"
+import type { Abandonment, GuardedAttempt } from "./EndpointStep.ts"
 
-/** The exchange, as its attempts see it. */
+/** The call, as its attempts see it. */
 export interface AttemptOwner {
   attemptInfo(head: ResponseHead): void
   attemptHead(attempt: Attempt, head: ResponseHead): void
@@ -18,120 +18,153 @@ export interface AttemptOwner {
   attemptEnd(trailers: Fields): void
   attemptFault(attempt: Attempt, fault: Fault): void
   attemptWritable(): void
+  /** The attempt has its verdict. */
+  attemptSettled(endpoint: EndpointState, verdict: Verdict): void
+  event(name: string): void
+  /** Something threw that had no right to; with the call it is over. */
+  broke(error: unknown): void
+  /** The same, where nothing but the report is left to do. */
+  defect(error: unknown): void
 }
 
-export class Attempt implements ResponseReceiver {
+export class Attempt implements ResponseReceiver, GuardedAttempt {
   readonly endpoint: EndpointState
   readonly startedAt: number
   /** Set as soon as the endpoint's dispatch has returned, which is before any response. */
   stream: RequestStream | undefined = undefined
-  readonly #plan: ServicePlan
-  /** The circuit that admitted it; a change of policy may give the endpoint another meanwhile. */
-  readonly #breaker: Breaker | undefined
-  readonly #permit: Permit
+  slots: Array<unknown> | undefined = undefined
+  probing = false
+  answer: Verdict | undefined = undefined
+  /** Undefined once one of them has refused it. */
+  #guards: EndpointGuards | undefined
   #owner: AttemptOwner | undefined
   #settled = false
-  /** What it has counted as in the endpoint's score, at its head. */
-  #scored: Verdict | undefined = undefined
 
-  constructor(owner: AttemptOwner, plan: ServicePlan, endpoint: EndpointState, now: number) {
+  constructor(owner: AttemptOwner, endpoint: EndpointState, now: number) {
     this.#owner = owner
-    this.#plan = plan
     this.endpoint = endpoint
     this.startedAt = now
-    this.#breaker = endpoint.breaker
-    this.#permit = plan.admit(endpoint, now)
+    this.#guards = endpoint.guards
     endpoint.inFlight++
     endpoint.cells.inFlight.add(1)
   }
 
-  /** Half-open circuits wait for its verdict. */
-  get probing(): boolean {
-    return this.#permit !== "normal"
+  /** Before it is sent. A fault: a guard of the endpoint refuses it. */
+  admit(now: number): Fault | undefined {
+    const fault = this.#guards?.admit(this, now)
+    if (fault === undefined) return undefined
+    // Those that had let it through know; what comes of it is no business of the endpoint's.
+    this.#settled = true
+    this.#guards = undefined
+    return fault
   }
 
   /** The response head is here. How the response will end is not known yet. */
   answered(verdict: Verdict, now: number): void {
     this.endpoint.cells.latency.record(now - this.startedAt)
-    if (verdict.served) this.endpoint.score.answered(now - this.startedAt, now)
-    else scoreWithoutWork(this, verdict, now)
-    this.#scored = verdict
+    this.#guards?.answered(this, verdict, now)
+    this.answer = verdict
   }
 
-  /** Its one verdict; later ones are ignored. Returns what it led to, if anything. */
-  settle(verdict: Verdict, now: number): "breaker_open" | "ejected" | undefined {
-    if (this.#settled) return undefined
-    this.#settled = true
-    if (this.#scored === undefined) {
-      if (verdict.served) this.endpoint.score.working(now)
-      else scoreWithoutWork(this, verdict, now)
-    } else if (!verdict.served && verdict !== this.#scored) {
-      this.endpoint.score.retract(isFailure(verdict))
-    }
-    return this.#plan.settle(this, this.#breaker, this.#permit, verdict, now)
-  }
-
-  /** Nobody wants the response any more; that is no verdict on the endpoint. */
-  abandon(now: number): void {
+  /** Its one verdict; later ones are ignored. */
+  settle(verdict: Verdict, now: number): void {
     if (this.#settled) return
     this.#settled = true
-    this.endpoint.score.abandoned(now - this.startedAt, now)
-    this.#plan.abandon(this.endpoint, this.#breaker, this.#permit, now)
+    this.#owner?.attemptSettled(this.endpoint, verdict)
+    // The end of a link is one event, however many calls it ends, and is seen to already: the peer is
+    // down. A crash of one thread of that node must not close the endpoint to all threads of ours.
+    if (this.endpoint.peer.down && isBrokenOff(verdict)) {
+      this.#guards?.abandoned(this, now, "link_lost")
+    } else this.#guards?.settled(this, verdict, now)
   }
 
-  /**
-   * A node on the way had no room for it. The endpoint was not asked and stays well; but the balancer
-   * looks elsewhere first, since where there was no room there seldom is some a moment later.
-   */
-  hadNoRoom(now: number): void {
+  /** It ends without a verdict on the endpoint. */
+  abandon(now: number, why: Abandonment = "unwanted"): void {
     if (this.#settled) return
     this.#settled = true
-    this.endpoint.score.failed(now - this.startedAt, now)
-    this.#plan.abandon(this.endpoint, this.#breaker, this.#permit, now)
+    this.#guards?.abandoned(this, now, why)
+  }
+
+  event(name: string): void {
+    this.#owner?.event(name)
   }
 
   /** It is over. With a fault: it is cut short, and the endpoint's side is told. */
   close(fault: Fault | undefined): void {
-    if (this.#owner === undefined) return
+    const owner = this.#owner
+    if (owner === undefined) return
     this.#owner = undefined
     this.endpoint.inFlight--
     this.endpoint.cells.inFlight.add(-1)
+    this.#guards?.closed(this)
     const stream = this.stream
     this.stream = undefined
-    if (fault !== undefined) stream?.cancel(fault)
+    if (fault === undefined || stream === undefined) return
+    try {
+      stream.cancel(fault)
+    } catch (error) {
+      owner.defect(error)
+    }
   }
 
   onInfo(head: ResponseHead): void {
-    this.#owner?.attemptInfo(head)
+    const owner = this.#owner
+    if (owner === undefined) return
+    try {
+      owner.attemptInfo(head)
+    } catch (error) {
+      owner.broke(error)
+    }
   }
 
   onHead(head: ResponseHead): void {
-    this.#owner?.attemptHead(this, head)
+    const owner = this.#owner
+    if (owner === undefined) return
+    try {
+      owner.attemptHead(this, head)
+    } catch (error) {
+      owner.broke(error)
+    }
   }
 
   onData(chunk: Uint8Array): boolean {
-    return this.#owner?.attemptData(chunk) ?? true
+    const owner = this.#owner
+    if (owner === undefined) return true
+    try {
+      return owner.attemptData(chunk)
+    } catch (error) {
+      owner.broke(error)
+      return true
+    }
   }
 
   onEnd(trailers: Fields): void {
-    this.#owner?.attemptEnd(trailers)
+    const owner = this.#owner
+    if (owner === undefined) return
+    try {
+      owner.attemptEnd(trailers)
+    } catch (error) {
+      owner.broke(error)
+    }
   }
 
   onFault(fault: Fault): void {
-    this.#owner?.attemptFault(this, fault)
+    const owner = this.#owner
+    if (owner === undefined) return
+    try {
+      owner.attemptFault(this, fault)
+    } catch (error) {
+      owner.broke(error)
+    }
   }
 
   onWritable(): void {
-    this.#owner?.attemptWritable()
+    const owner = this.#owner
+    if (owner === undefined) return
+    try {
+      owner.attemptWritable()
+    } catch (error) {
+      owner.broke(error)
+    }
   }
 }
-
-const scoreWithoutWork = (attempt: Attempt, verdict: Verdict, now: number): void => {
-  const { score } = attempt.endpoint
-  const latency = now - attempt.startedAt
-  if (isFailure(verdict)) score.failed(latency, now)
-  else score.declined(latency, now)
-}
-
-/** To the balancer: what another endpoint might have done better. */
-const isFailure = ({ conditions }: Verdict): boolean => conditions.length > 0

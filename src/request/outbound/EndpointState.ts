@@ -6,9 +6,13 @@ import type { Dispatch } from "../../model/Exchange.ts"
 import type { EndpointView } from "../../model/MeshView.ts"
 import type { Breaker } from "../policy/Breaker.ts"
 import type { EjectionRecord } from "../policy/OutlierEjection.ts"
-import type { Score } from "../policy/Score.ts"
+import { Score } from "../policy/Score.ts"
 import type { Candidate } from "./Candidate.ts"
+import { EndpointGuards } from "./EndpointGuards.ts"
+import type { EndpointStep, GuardedEndpoint } from "./EndpointStep.ts"
 import type { EndpointCells } from "./PolicyMetrics.ts"
+import { usualScore } from "./ScoreStep.ts"
+import type { StepService } from "./StepService.ts"
 
 /** Shared by all endpoints of a peer. */
 export interface PeerState {
@@ -18,14 +22,16 @@ export interface PeerState {
   readonly endpoints: Map<EndpointState, { invalidate(): void }>
 }
 
-export class EndpointState implements Candidate {
+export class EndpointState implements Candidate, GuardedEndpoint {
   readonly key: string
   readonly peer: PeerState
   /** To the endpoint's node: the inbound stack here, or a link there. */
   readonly dispatch: Dispatch
   readonly cells: EndpointCells
   view: EndpointView
-  /** The three below are replaced when their part of the policy changes. */
+  /** What the steps of its policy make of it; attempts end with those they began with. */
+  guards: EndpointGuards
+  /** The three below are put here by their steps, and replaced when their part of the policy changes. */
   score: Score
   breaker: Breaker | undefined
   ejection: EjectionRecord | undefined
@@ -42,14 +48,27 @@ export class EndpointState implements Candidate {
     peer: PeerState,
     dispatch: Dispatch,
     cells: EndpointCells,
-    score: Score
+    steps: ReadonlyArray<EndpointStep>,
+    service: StepService
   ) {
     this.key = view.key
     this.view = view
     this.peer = peer
     this.dispatch = dispatch
     this.cells = cells
-    this.score = score
+    this.score = new Score(usualScore)
+    this.guards = new EndpointGuards(steps, this, service)
+  }
+
+  /** The policy has changed; steps that it still has keep their guards. */
+  follow(steps: ReadonlyArray<EndpointStep>, service: StepService): void {
+    this.guards = new EndpointGuards(steps, this, service, this.guards)
+  }
+
+  /** Left the mesh. */
+  leave(): void {
+    this.gone = true
+    this.guards.leave()
   }
 
   get weight(): number {
@@ -63,10 +82,6 @@ export class EndpointState implements Candidate {
 
   /** Its owner, or its link, says that it is back: what was held against it is from before. */
   recovered(now: number): void {
-    const { breaker, ejection } = this
-    breaker?.probeFrom(now)
-    if (ejection === undefined) return
-    ejection.until = Math.min(ejection.until, now)
-    ejection.spared = 0
+    this.guards.recovered(now)
   }
 }

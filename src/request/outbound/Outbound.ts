@@ -2,7 +2,7 @@
  * The outbound half of a node's request plane: takes calls to services and carries each to an
  * endpoint, as the service's policy says. It follows the mesh view by itself.
  */
-import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../../model/Exchange.ts"
+import { type Call, type Dispatch, type Fields, noFields } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import {
   type EndpointView,
@@ -17,12 +17,17 @@ import type { Policy } from "../../model/Policy.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { MetricRegistry } from "../cells/Metrics.ts"
 import type { PeerState } from "./EndpointState.ts"
-import { type ExchangeContext, OutboundExchange } from "./OutboundExchange.ts"
+import type { EndpointFact } from "./EndpointStep.ts"
+import type { CallContext } from "./OutboundCall.ts"
+import { OutboundExchange } from "./OutboundExchange.ts"
 import { protocolConflict, routeNotFound } from "./OutboundFaults.ts"
 import { PolicyMetrics } from "./PolicyMetrics.ts"
+import { Refusal } from "./Refusal.ts"
 import { type PlanContext, ServicePlan } from "./ServicePlan.ts"
+import { type StackLines, stackLines } from "./Stack.ts"
 import { observeStandings } from "./StandingMetrics.ts"
 import { type EndpointStatus, endpointStatus, type ServiceStats, serviceStats } from "./Status.ts"
+import type { OnDefect } from "./StepService.ts"
 
 export interface OutboundOptions {
   readonly self: { readonly peer: PeerKey; readonly node: string; readonly zone?: string }
@@ -42,6 +47,15 @@ export interface OutboundOptions {
   readonly remote: (peer: PeerKey) => Dispatch
   /** Why a service is not in the view, when that is known; asked only when somebody calls it. */
   readonly whyMissing?: (service: ServiceName) => string | undefined
+  /**
+   * Told once of each thing that threw behind this: an observer, a step of a policy, a receiver, an
+   * endpoint's side. It has cost at most the call it was thrown in.
+   */
+  readonly onDefect: OnDefect
+  /** Told what other threads of this node have to know of an endpoint. Default: there are none. */
+  readonly onFact?: (service: ServiceName, endpoint: string, fact: EndpointFact) => void
+  /** What policies are made into; by default `stackLines`. */
+  readonly lines?: StackLines
 }
 
 export interface Outbound {
@@ -55,6 +69,8 @@ export interface Outbound {
    */
   readonly peerDown: (peer: PeerKey) => void
   readonly peerUp: (peer: PeerKey) => void
+  /** What another thread of this node has found out. */
+  readonly learn: (service: ServiceName, endpoint: string, fact: EndpointFact) => void
   /** Empty for a service that is not in the mesh. */
   readonly endpoints: (service: ServiceName) => ReadonlyArray<EndpointStatus>
   readonly services: () => ReadonlyArray<ServiceStats>
@@ -73,11 +89,13 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
   const peers = new Map<PeerKey, PeerState>()
   /** Those that lost one since the last look whether they have any left. */
   const losing = new Set<PeerKey>()
-  const exchangeContext: ExchangeContext = {
+  const { onDefect, lines = stackLines } = options
+  const callContext: CallContext = {
     node: self.node,
     ticker,
     stopping: false,
-    pausing: new Set()
+    waiting: new Set(),
+    onDefect
   }
 
   const peerState = (peer: PeerKey): PeerState => {
@@ -89,12 +107,15 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
   }
 
   const planContext: PlanContext = {
+    lines,
+    onDefect,
     metrics: new PolicyMetrics(options.metrics),
     random: () => ticker.random(),
     peer: (endpoint) => peerState(endpoint.peer),
     left: (endpoint) => losing.add(endpoint.peer),
     answered: (peer) => setDown(peer, false),
-    dispatchTo: (endpoint: EndpointView) => (endpoint.local ? local : remote(endpoint.peer))
+    dispatchTo: (endpoint: EndpointView) => (endpoint.local ? local : remote(endpoint.peer)),
+    tell: (service, endpoint, fact) => options.onFact?.(service, endpoint, fact)
   }
 
   /** Costs what changed, however large the mesh. */
@@ -129,17 +150,38 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
     }
   }
 
-  const begin = (call: Call, unknown: boolean): ExchangeObservation =>
-    observer.begin({
-      direction: "outbound",
-      kind: call.kind,
-      service: call.service,
-      unknown,
-      caller: self.node,
-      method: call.head?.method ?? "",
-      target: call.head?.target ?? "",
-      fields: call.head?.fields ?? []
-    })
+  const begin = (call: Call, unknown: boolean): ExchangeObservation => {
+    const fields = call.head?.fields ?? noFields
+    try {
+      return observer.begin({
+        direction: "outbound",
+        kind: call.kind,
+        service: call.service,
+        unknown,
+        caller: self.node,
+        method: call.head?.method ?? "",
+        target: call.head?.target ?? "",
+        fields
+      })
+    } catch (error) {
+      onDefect(error, `a call to ${call.service}`)
+      return unobserved(fields)
+    }
+  }
+
+  const whyMissing = (service: ServiceName): string | undefined => {
+    try {
+      return options.whyMissing?.(service)
+    } catch (error) {
+      onDefect(error, `a call to ${service}`)
+      return undefined
+    }
+  }
+
+  const whyNot = (service: ServiceName, plan: ServicePlan | undefined): Fault =>
+    plan?.httpLeftOut === undefined
+      ? routeNotFound(self.node, service, whyMissing(service))
+      : protocolConflict(self.node, plan, plan.httpLeftOut)
 
   observeStandings(
     options.metrics,
@@ -153,18 +195,10 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
     dispatch: (call, receiver) => {
       const plan = plans.get(call.service)
       const observation = begin(call, plan === undefined)
-      if (plan === undefined) {
-        return new Refusal(
-          routeNotFound(self.node, call.service, options.whyMissing?.(call.service)),
-          receiver,
-          observation
-        )
+      if (plan === undefined || (plan.httpLeftOut !== undefined && call.kind === "http")) {
+        return new Refusal(whyNot(call.service, plan), receiver, observation, onDefect)
       }
-      if (plan.httpLeftOut !== undefined && call.kind === "http") {
-        const fault = protocolConflict(self.node, plan, plan.httpLeftOut)
-        return new Refusal(fault, receiver, observation)
-      }
-      const exchange = new OutboundExchange(exchangeContext, plan, call, receiver, observation)
+      const exchange = new OutboundExchange(callContext, plan, call, receiver, observation)
       exchange.start()
       return exchange
     },
@@ -177,6 +211,7 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
       if (peer !== self.peer) setDown(peers.get(peer), true)
     },
     peerUp: (peer) => setDown(peers.get(peer), false),
+    learn: (service, endpoint, fact) => plans.get(service)?.learn(endpoint, fact, ticker.now()),
     endpoints: (service) => {
       const plan = plans.get(service)
       return plan === undefined ? [] : endpointStatus(plan, ticker)
@@ -184,43 +219,17 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
     services: () => Array.from(plans.values(), (plan) => serviceStats(plan, ticker.now())),
     close: () => {
       unsubscribe()
-      exchangeContext.stopping = true
-      for (const exchange of [...exchangeContext.pausing]) exchange.stop()
+      callContext.stopping = true
+      for (const call of [...callContext.waiting]) call.stop()
     }
   }
 }
 
-/** A call that nobody can carry: its fault follows in a microtask. */
-class Refusal implements RequestStream {
-  #receiver: ResponseReceiver | undefined
-  readonly #observation: ExchangeObservation
-  #received = 0
-
-  constructor(fault: Fault, receiver: ResponseReceiver, observation: ExchangeObservation) {
-    this.#receiver = receiver
-    this.#observation = observation
-    queueMicrotask(() => this.#end(fault)?.onFault(fault))
-  }
-
-  write(chunk: Uint8Array): boolean {
-    this.#received += chunk.length
-    return true
-  }
-
-  end(): void {}
-
-  resume(): void {}
-
-  cancel(fault: Fault): void {
-    this.#end(fault)
-  }
-
-  #end({ code, message }: Fault): ResponseReceiver | undefined {
-    const receiver = this.#receiver
-    if (receiver !== undefined) {
-      this.#receiver = undefined
-      this.#observation.end({ kind: "fault", code, message }, this.#received, 0)
-    }
-    return receiver
-  }
-}
+/** Of a call whose observer threw at its beginning. */
+const unobserved = (fields: Fields): ExchangeObservation => ({
+  forwardFields: fields,
+  responded: () => undefined,
+  endpoint: () => undefined,
+  event: () => undefined,
+  end: () => undefined
+})

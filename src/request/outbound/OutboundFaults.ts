@@ -2,8 +2,18 @@
 import type { Fault } from "../../model/Fault.ts"
 import type { LeftOut } from "../../model/MeshView.ts"
 import type { ServiceName } from "../../model/Names.ts"
-import type { PassedLimit } from "./ExchangeLimits.ts"
-import type { ServicePlan } from "./ServicePlan.ts"
+import type { Protocol } from "../../model/NodeRecord.ts"
+import type { PassedLimit } from "./CallStep.ts"
+
+/** A service, as faults tell of it. */
+interface ToldService {
+  readonly service: ServiceName
+  readonly protocol: Protocol | undefined
+  /** Why it has nobody who could take a request. */
+  explain(now: number): string
+  /** Milliseconds after which it is worth asking again, when that is known. */
+  retryAfter(now: number): number | undefined
+}
 
 /** `why`: what is known of a service that some node means to offer. */
 export const routeNotFound = (
@@ -29,7 +39,7 @@ export const shuttingDown = (node: string, service: ServiceName): Fault => ({
 /** An HTTP call to what most nodes say is no HTTP service, though some say so. */
 export const protocolConflict = (
   node: string,
-  { protocol, service }: ServicePlan,
+  { protocol, service }: ToldService,
   { endpoint }: LeftOut
 ): Fault => ({
   code: "no_healthy_endpoint",
@@ -39,7 +49,7 @@ export const protocolConflict = (
   sent: false
 })
 
-export const noHealthyEndpoint = (node: string, plan: ServicePlan, now: number): Fault => {
+export const noHealthyEndpoint = (node: string, plan: ToldService, now: number): Fault => {
   const { service } = plan
   const wait = plan.retryAfter(now)
   return {
@@ -89,4 +99,16 @@ export const superseded = (node: string, service: ServiceName): Fault => ({
   node,
   service,
   sent: true
+})
+
+/**
+ * Something in this node threw: a step, a receiver, the endpoint's side. Its own log says what.
+ * `sent`: an attempt may have reached an endpoint.
+ */
+export const brokenInside = (node: string, service: ServiceName, sent: boolean): Fault => ({
+  code: "upstream_reset",
+  message: `${node} itself failed while it carried a call to ${service}; its log says what broke`,
+  node,
+  service,
+  sent
 })

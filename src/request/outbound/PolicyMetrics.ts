@@ -15,6 +15,11 @@ export interface EndpointCells {
   readonly inFlight: Gauge
 }
 
+export interface EndpointPlace {
+  readonly service: ServiceName
+  readonly endpoint: string
+}
+
 type EndpointLabel = "service" | "endpoint"
 
 export class PolicyMetrics {
@@ -87,8 +92,14 @@ export class PolicyMetrics {
     this.#budgetExhausted.cell({ service }).inc()
   }
 
-  breaker(service: ServiceName, endpoint: string, to: BreakerState): void {
-    this.#transitions.cell({ service, endpoint, to }).inc()
+  /** An endpoint's circuit has moved. */
+  breaker(place: EndpointPlace, to: BreakerState): void {
+    this.#transitions.cell({ service: place.service, endpoint: place.endpoint, to }).inc()
+    this.breakerState(place, to)
+  }
+
+  /** The same, found out and counted elsewhere. */
+  breakerState({ endpoint, service }: EndpointPlace, to: BreakerState): void {
     this.#breakerState.cell({ service, endpoint }).set(breakerStates.indexOf(to))
   }
 

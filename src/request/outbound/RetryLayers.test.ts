@@ -177,6 +177,15 @@ describe("a call that is a retry further up", () => {
     expect(mesh.sent).toHaveLength(10)
   })
 
+  it("nor does one that comes too late to be sent", () => {
+    const mesh = make(1, 0)
+    for (let i = 0; i < 10; i++) mesh.request("GET", { deadline: 0 })
+    expect(mesh.sent).toHaveLength(0)
+    request(mesh, 0)
+    // The one it has earned itself.
+    expect(mesh.sent).toHaveLength(2)
+  })
+
   it("may take of what others earned", () => {
     const mesh = make(1, 0)
     mesh.request()

@@ -1,47 +1,113 @@
-/** The retry step of one service: may this attempt be followed by another, and when? */
+/**
+ * Retry, with its budget: may this attempt be followed by another, and when? The rules and the budget
+ * are one service's; what a call has had of them is its own, made at the first failure that may be
+ * retried: most calls never have one.
+ */
 import type { RetryPolicy } from "../../model/Policy.ts"
 import { fullJitter } from "../policy/Backoff.ts"
-import type { Verdict } from "../policy/Classifier.ts"
-import { longestRetryAfter } from "../policy/RetryAfter.ts"
+import { isWell, type Verdict } from "../policy/Classifier.ts"
+import { longestRetryAfter, retryAfterMillis } from "../policy/RetryAfter.ts"
 import { RetryBudget } from "../policy/RetryBudget.ts"
 import { RetryRules } from "../policy/RetryRules.ts"
+import type { CallInFlight, CallStep, FailedAttempt } from "./CallStep.ts"
+import type { EndpointState } from "./EndpointState.ts"
+import type { StepService } from "./StepService.ts"
+import { StepSlot } from "./StepSlot.ts"
+import { Tried } from "./Tried.ts"
 
-export class RetryStep {
-  readonly attempts: number
-  readonly bodyLimit: number
+/** The retries of one call. */
+class CallRetries {
+  /** Whom the next one passes over. */
+  readonly tried = new Tried<EndpointState>()
+  made = 0
+  /** Those of which the budget has not been told yet what came of them. */
+  unsettled = 0
+}
+
+const calls = new StepSlot<CallRetries>()
+
+export class RetryStep implements CallStep {
+  readonly bodyKept: number
   readonly #policy: RetryPolicy
   readonly #rules: RetryRules
   readonly #budget: RetryBudget
+  readonly #service: StepService
 
-  constructor(policy: RetryPolicy) {
-    this.attempts = policy.attempts
-    this.bodyLimit = policy.bodyLimit
+  constructor(policy: RetryPolicy, service: StepService) {
+    this.bodyKept = policy.bodyLimit
     this.#policy = policy
     this.#rules = new RetryRules(policy)
     this.#budget = new RetryBudget(policy.budget)
+    this.#service = service
   }
 
   /**
-   * Once per exchange: earns a share of a retry. A call that is itself a retry further up (`attempt`
-   * above 0) earns nothing: it is there because of a failure, and so would be its retries.
+   * Earns a share of a retry. A call that is itself a retry further up (`attempt` above 0) earns
+   * nothing: it is there because of a failure, and so would be its retries.
    */
-  deposit(attempt: number, now: number): void {
-    if (attempt === 0) this.#budget.deposit(now)
+  begin({ call }: CallInFlight, now: number): undefined {
+    if (call.attempt === 0) this.#budget.deposit(now)
   }
 
-  /** Takes one retry out of the budget, if there is one for such a call. */
-  withdraw(attempt: number, now: number): boolean {
-    return this.#budget.withdraw(now, attempt === 0)
+  failed(call: CallInFlight, failure: FailedAttempt, now: number): number | undefined {
+    const { verdict } = failure
+    // What was sent into a tunnel, which has no method, is never sent again.
+    const method = call.call.head?.method
+    const repeatable = method !== undefined && this.#rules.repeatable(method)
+    if (!this.#rules.allow(verdict, repeatable)) return undefined
+    let retries = calls.of(call)
+    if (retries === undefined) {
+      retries = new CallRetries()
+      calls.put(call, retries)
+    }
+    const delay = this.#wait(call, retries, failure, now)
+    if (delay === undefined) return undefined
+    // Asked last, so that nothing is withdrawn in vain.
+    if (!this.#budget.withdraw(now, call.call.attempt === 0)) {
+      if (!this.#service.closed) this.#service.metrics.budgetExhausted(this.#service.service)
+      call.event("retry_budget_exhausted")
+      return undefined
+    }
+    retries.made++
+    retries.unsettled++
+    call.tried = retries.tried
+    if (!this.#service.closed) this.#service.metrics.retry(this.#service.service, verdict)
+    call.event("retry", {
+      attempt: retries.made,
+      reason: verdict.name,
+      endpoint: failure.endpoint.key,
+      delay
+    })
+    return delay
   }
 
-  /** What came of a call that had so many retries. */
-  settled(retries: number, helped: boolean, now: number): void {
-    this.#budget.settled(retries, helped, now)
+  /** The budget grants less while retries do not help. */
+  judged(call: CallInFlight, verdict: Verdict, now: number): void {
+    const retries = calls.of(call)
+    if (retries === undefined || retries.unsettled === 0) return
+    this.#budget.settled(retries.unsettled, isWell(verdict), now)
+    retries.unsettled = 0
   }
 
-  /** `method` is undefined for a tunnel: what was sent into it is never sent again. */
-  allows(verdict: Verdict, method: string | undefined): boolean {
-    return this.#rules.allow(verdict, method !== undefined && this.#rules.repeatable(method))
+  /**
+   * Milliseconds until the next attempt; undefined: there is to be none. It has to be within the
+   * policy, before the deadline and with somebody to send it to.
+   */
+  #wait(
+    call: CallInFlight,
+    { made, tried }: CallRetries,
+    { endpoint, retryAfter, verdict }: FailedAttempt,
+    now: number
+  ): number | undefined {
+    if (made >= this.#policy.attempts) return undefined
+    const { candidates } = call.selection(now)
+    if (candidates.all.length === 0) return undefined
+    const asked = retryAfter === undefined ? 0 : (retryAfterMillis(retryAfter, call.wall()) ?? 0)
+    tried.add(endpoint, now + asked)
+    const ready = tried.readyAt(candidates) - now
+    const delay = this.#delay(verdict, made, ready, this.#service.random())
+    if (delay === undefined || call.deadline === undefined) return delay
+    return now + delay >= call.deadline ? undefined : delay
   }
 
   /**
@@ -51,7 +117,7 @@ export class RetryStep {
    * nothing to it, but after an answer it is given the usual back-off all the same, because what
    * made one fail (load, as a rule) may be theirs in common.
    */
-  delay(verdict: Verdict, retries: number, ready: number, random: number): number | undefined {
+  #delay(verdict: Verdict, retries: number, ready: number, random: number): number | undefined {
     // Nobody was reached and there is an endpoint that was not tried: no reason to wait.
     if (verdict.conditions[0] === "connect_failure" && ready === Number.NEGATIVE_INFINITY) return 0
     if (ready > longestRetryAfter) return undefined

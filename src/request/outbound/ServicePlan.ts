@@ -11,20 +11,21 @@ import type { Protocol } from "../../model/NodeRecord.ts"
 import type { Outcome } from "../../model/Observer.ts"
 import type { Policy } from "../../model/Policy.ts"
 import { Histogram, latencyBounds } from "../cells/Cells.ts"
-import type { Breaker, Permit } from "../policy/Breaker.ts"
-import { type Verdict, verdicts } from "../policy/Classifier.ts"
-import type { Ejection } from "../policy/OutlierEjection.ts"
-import { Score, type ScoreParameters } from "../policy/Score.ts"
+import { isBrokenOff, type Verdict } from "../policy/Classifier.ts"
 import { Candidates } from "./Candidates.ts"
 import { EndpointState, type PeerState } from "./EndpointState.ts"
+import type { EndpointFact } from "./EndpointStep.ts"
 import type { PolicyMetrics } from "./PolicyMetrics.ts"
 import { explainLeftOut, explainNone, type Selection, select } from "./Selection.ts"
-import { compileStack, type Stack, sameValue } from "./Stack.ts"
+import { compileStack, type Stack, type StackLines, sameValue } from "./Stack.ts"
+import type { OnDefect, StepService } from "./StepService.ts"
 import type { Tried } from "./Tried.ts"
 
 /** What a plan needs of the node. */
 export interface PlanContext {
+  readonly lines: StackLines
   readonly metrics: PolicyMetrics
+  readonly onDefect: OnDefect
   readonly random: () => number
   readonly peer: (view: EndpointView) => PeerState
   /** One of the peer's endpoints left its plan. */
@@ -32,12 +33,8 @@ export interface PlanContext {
   /** An endpoint of a peer that counts as down has answered. */
   readonly answered: (peer: PeerState) => void
   readonly dispatchTo: (view: EndpointView) => Dispatch
-}
-
-/** What a plan needs to know of an attempt that has its verdict. */
-export interface SettledAttempt {
-  readonly endpoint: EndpointState
-  readonly startedAt: number
+  /** What other threads of this node have to know of an endpoint. */
+  readonly tell: (service: ServiceName, endpoint: string, fact: EndpointFact) => void
 }
 
 const nobody: Selection = {
@@ -46,20 +43,9 @@ const nobody: Selection = {
   panic: false
 }
 
-/** Scores are kept for every balancer, because people look at latencies. */
-const scoreParameters = (policy: Policy): ScoreParameters =>
-  policy.balance.kind === "p2c_ewma" ? policy.balance : { initial: 30, decay: 10_000 }
-
-/** Verdicts without a word from the endpoint's node: what a broken link leaves behind. */
-const brokenOff: ReadonlySet<Verdict> = new Set([
-  verdicts.connectFailure,
-  verdicts.reset,
-  verdicts.timeout
-])
-
 const ofCaller: ReadonlySet<FaultCode> = new Set(["client_gone", "client_timeout"])
 
-export class ServicePlan {
+export class ServicePlan implements StepService {
   readonly service: ServiceName
   readonly #context: PlanContext
   readonly #endpoints = new Map<string, EndpointState>()
@@ -69,12 +55,11 @@ export class ServicePlan {
    * where the conflict is known. Undefined: HTTP calls go on.
    */
   httpLeftOut: LeftOut | undefined = undefined
-  #policy: Policy
   #stack: Stack
   #selection = nobody
   #stale = true
   /** The service left the mesh; exchanges under way may still hold the plan. */
-  #closed = false
+  closed = false
   /**
    * Ended exchanges, and those of them that were neither faults nor 5xx. A caller that left, or did
    * not send its request, says nothing of the service and is in neither.
@@ -87,8 +72,28 @@ export class ServicePlan {
   constructor(service: ServiceName, policy: Policy, context: PlanContext) {
     this.service = service
     this.#context = context
-    this.#policy = policy
-    this.#stack = compileStack(policy, context.random)
+    this.#stack = compileStack(policy, this, context.lines)
+  }
+
+  get metrics(): PolicyMetrics {
+    return this.#context.metrics
+  }
+
+  get random(): () => number {
+    return this.#context.random
+  }
+
+  get onDefect(): OnDefect {
+    return this.#context.onDefect
+  }
+
+  tell(endpoint: string, fact: EndpointFact): void {
+    this.#context.tell(this.service, endpoint, fact)
+  }
+
+  /** Another thread of this node has found it out. */
+  learn(endpoint: string, fact: EndpointFact, now: number): void {
+    this.#endpoints.get(endpoint)?.guards.learn(fact, now)
   }
 
   get stack(): Stack {
@@ -140,32 +145,22 @@ export class ServicePlan {
 
   /** State of the parts that do not change is kept. */
   setPolicy(policy: Policy): void {
-    const previous = this.#policy
-    if (sameValue(previous, policy)) return
-    const stack = compileStack(policy, this.#context.random, {
-      policy: previous,
-      stack: this.#stack
-    })
-    for (const endpoint of this.#endpoints.values()) {
-      if (!sameValue(previous.breaker, policy.breaker)) endpoint.breaker = stack.breaker?.()
-      if (stack.ejection !== this.#stack.ejection) endpoint.ejection = stack.ejection?.add()
-      if (!sameValue(scoreParameters(previous), scoreParameters(policy))) {
-        endpoint.score = new Score(scoreParameters(policy))
-      }
-    }
-    this.#policy = policy
+    const previous = this.#stack
+    if (sameValue(previous.policy, policy)) return
+    const stack = compileStack(policy, this, previous.lines, previous)
+    for (const endpoint of this.#endpoints.values()) endpoint.follow(stack.endpoints, this)
     this.#stack = stack
     this.#stale = true
   }
 
-  /** A peer's link broke or came back: its endpoints are judged anew. */
+  /** A peer's link broke or came back, or a step says so: the endpoints are judged anew. */
   invalidate(): void {
     this.#stale = true
   }
 
   /** The service left the mesh. */
   close(): void {
-    this.#closed = true
+    this.closed = true
     for (const endpoint of this.#endpoints.values()) this.#leave(endpoint)
     this.#view = undefined
     this.#context.metrics.removeService(this.service)
@@ -203,79 +198,15 @@ export class ServicePlan {
     return Number.isFinite(validUntil) ? validUntil - now : undefined
   }
 
-  /** Before an attempt is sent. The endpoint was picked, so its circuit lets it through. */
-  admit(endpoint: EndpointState, now: number): Permit {
-    const { breaker } = endpoint
-    if (breaker === undefined || breaker.state === "closed") return "normal"
-    const before = breaker.state
-    const permit = breaker.admit(now) ?? "normal"
-    // Further probes of a half-open circuit are no transition, but the selection waits anew.
-    if (before === "open") this.#breakerMoved(endpoint)
-    else this.#stale = true
-    return permit
-  }
-
-  /**
-   * The one verdict of an attempt. `breaker` is the circuit it was admitted by. Returns the name of
-   * the event when this one took the endpoint out.
-   */
-  settle(
-    attempt: SettledAttempt,
-    breaker: Breaker | undefined,
-    permit: Permit,
-    verdict: Verdict,
-    now: number
-  ): "breaker_open" | "ejected" | undefined {
-    const { endpoint } = attempt
+  /** The one verdict of an attempt: what is counted of every endpoint, whatever its steps. */
+  settled(endpoint: EndpointState, verdict: Verdict): void {
     endpoint.requests++
     if (verdict.success) endpoint.cells.success.inc()
     else {
       endpoint.failures++
       endpoint.cells.failure.inc()
     }
-    if (endpoint.peer.down) {
-      if (brokenOff.has(verdict)) {
-        // The link's end, which is one event however many calls it ends, and is seen to already: the
-        // peer is down. A crash of one thread of that node must not close the endpoint to all of ours.
-        this.abandon(endpoint, breaker, permit, now)
-        return undefined
-      }
-      this.#context.answered(endpoint.peer)
-    }
-    let event: "breaker_open" | "ejected" | undefined
-    if (breaker !== undefined) {
-      const moved = verdict.success
-        ? breaker.success(permit)
-        : breaker.failure(permit, now, this.#context.random())
-      if (moved && breaker === endpoint.breaker) {
-        this.#breakerMoved(endpoint)
-        if (!verdict.success) event = "breaker_open"
-      }
-    }
-    const { ejection } = this.#stack
-    if (ejection !== undefined && endpoint.ejection !== undefined) {
-      const { revision } = ejection
-      for (const out of ejection.result(endpoint.ejection, verdict.success, now, attempt)) {
-        if (this.#ejected(out) === endpoint) event = "ejected"
-      }
-      if (ejection.revision !== revision) this.#stale = true
-    }
-    return event
-  }
-
-  /** An attempt that was given up before it had a verdict. */
-  abandon(endpoint: EndpointState, breaker: Breaker | undefined, permit: Permit, now: number) {
-    if (breaker?.abandon(permit, now) === true && breaker === endpoint.breaker) {
-      this.#breakerMoved(endpoint)
-    }
-  }
-
-  retried(verdict: Verdict): void {
-    if (!this.#closed) this.#context.metrics.retry(this.service, verdict)
-  }
-
-  budgetExhausted(): void {
-    if (!this.#closed) this.#context.metrics.budgetExhausted(this.service)
+    if (endpoint.peer.down && !isBrokenOff(verdict)) this.#context.answered(endpoint.peer)
   }
 
   /** An exchange is over. */
@@ -292,36 +223,19 @@ export class ServicePlan {
       peer(view),
       dispatchTo(view),
       metrics.endpoint(this.service, view.key),
-      new Score(scoreParameters(this.#policy))
+      this.#stack.endpoints,
+      this
     )
-    endpoint.breaker = this.#stack.breaker?.()
-    endpoint.ejection = this.#stack.ejection?.add()
     this.#endpoints.set(endpoint.key, endpoint)
     endpoint.peer.endpoints.set(endpoint, this)
   }
 
   #leave(endpoint: EndpointState): void {
-    endpoint.gone = true
+    endpoint.leave()
     this.#endpoints.delete(endpoint.key)
     endpoint.peer.endpoints.delete(endpoint)
     this.#context.left(endpoint.view)
-    if (endpoint.ejection !== undefined) this.#stack.ejection?.remove(endpoint.ejection)
     this.#context.metrics.removeEndpoint(this.service, endpoint.key)
-  }
-
-  #breakerMoved(endpoint: EndpointState): void {
-    this.#stale = true
-    if (endpoint.breaker === undefined || endpoint.gone) return
-    this.#context.metrics.breaker(this.service, endpoint.key, endpoint.breaker.state)
-  }
-
-  #ejected(ejection: Ejection): EndpointState | undefined {
-    for (const endpoint of this.#endpoints.values()) {
-      if (endpoint.ejection !== ejection.record) continue
-      this.#context.metrics.ejection(this.service, endpoint.key, ejection.reason)
-      return endpoint
-    }
-    return undefined
   }
 
   /**

@@ -1,0 +1,56 @@
+/**
+ * Who connects to this node is called back instead, where that can be done. The mesh thread of a
+ * program's node listens by way of the program's thread, and what comes that way stands still while
+ * the program is busy; a connection that it has made itself does not. Whoever cannot be reached from
+ * here, and a node that does the same, is let in: the call that came to nothing is remembered.
+ */
+import type { PeerKey } from "../../model/Names.ts"
+import type { Ticker } from "../../model/Time.ts"
+
+export interface CallBacksOptions {
+  readonly ticker: Pick<Ticker, "now">
+  readonly isUp: (peer: PeerKey) => boolean
+  /** It has an address. */
+  readonly isKnown: (peer: PeerKey) => boolean
+  /** Connects to it. Rejects when that cannot be. */
+  readonly call: (peer: PeerKey) => Promise<void>
+}
+
+/** Whoever could not be called is let in for so long, ms. */
+const letInFor = 600_000
+const mostRemembered = 1_024
+
+export class CallBacks {
+  readonly #options: CallBacksOptions
+  readonly #calling = new Set<PeerKey>()
+  /** Since when, the latest last. */
+  readonly #failed = new Map<PeerKey, number>()
+
+  constructor(options: CallBacksOptions) {
+    this.#options = options
+  }
+
+  /** A peer has connected and shown who it is. True: it is refused, and called back. */
+  instead(peer: PeerKey): boolean {
+    const { call, isKnown, isUp, ticker } = this.#options
+    if (isUp(peer) || !isKnown(peer)) return false
+    const failed = this.#failed.get(peer)
+    if (failed !== undefined && ticker.now() - failed < letInFor) return false
+    if (this.#calling.has(peer)) return true
+    this.#calling.add(peer)
+    call(peer)
+      .then(
+        () => this.#failed.delete(peer),
+        () => this.#remember(peer)
+      )
+      .finally(() => this.#calling.delete(peer))
+    return true
+  }
+
+  #remember(peer: PeerKey): void {
+    this.#failed.delete(peer)
+    const [oldest] = this.#failed.size >= mostRemembered ? this.#failed.keys() : []
+    if (oldest !== undefined) this.#failed.delete(oldest)
+    this.#failed.set(peer, this.#options.ticker.now())
+  }
+}

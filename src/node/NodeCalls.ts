@@ -1,0 +1,79 @@
+/**
+ * What a program asks of its node across threads: each with the Schemas by which question, answer and
+ * failure cross, those of the admin API.
+ */
+import { Cause, Effect, Exit, Schema } from "effect"
+import { AdminConflict, AdminForbidden, AdminInvalid, AdminNotFound } from "../admin/AdminError.ts"
+import {
+  DrainResult,
+  EndpointStatus,
+  InviteRequest,
+  InviteResult,
+  LeaveResult,
+  LinkStatus,
+  MemberStatus,
+  NodeStatus,
+  ReloadResult,
+  ServiceStatus
+} from "../admin/AdminModel.ts"
+import { ServiceName } from "../schema/NamesSchema.ts"
+
+export interface NodeCall<Ask, AskText, Answer, AnswerText, Failure, FailureText> {
+  readonly ask: Schema.Schema<Ask, AskText>
+  readonly exit: Schema.Schema<
+    Exit.Exit<Answer, Failure>,
+    Schema.ExitEncoded<AnswerText, FailureText, unknown>
+  >
+}
+
+const call = <Ask, AskText, Answer, AnswerText, Failure, FailureText>(
+  ask: Schema.Schema<Ask, AskText>,
+  success: Schema.Schema<Answer, AnswerText>,
+  failure: Schema.Schema<Failure, FailureText>
+): NodeCall<Ask, AskText, Answer, AnswerText, Failure, FailureText> => ({
+  ask,
+  exit: Schema.Exit({ success, failure, defect: Schema.Defect })
+})
+
+const read = <A, I>(success: Schema.Schema<A, I>) => call(Schema.Void, success, Schema.Never)
+
+export const nodeCalls = {
+  // Of AdminSource
+  status: read(NodeStatus),
+  members: read(Schema.Array(MemberStatus)),
+  services: read(Schema.Array(ServiceStatus)),
+  endpoints: call(ServiceName, Schema.Array(EndpointStatus), AdminNotFound),
+  links: read(Schema.Array(LinkStatus)),
+  metrics: read(Schema.String),
+  beginDrain: call(Schema.Void, DrainResult, AdminConflict),
+  sayGoodbye: call(Schema.Void, LeaveResult, AdminConflict),
+  reload: call(Schema.Void, ReloadResult, AdminConflict),
+  invite: call(InviteRequest, InviteResult, Schema.Union(AdminForbidden, AdminInvalid)),
+  // Of RunningNode
+  ready: read(Schema.Void),
+  drain: read(Schema.Void),
+  leave: read(Schema.Void),
+  stopped: read(Schema.Void)
+} as const
+
+export type NodeCallName = keyof typeof nodeCalls
+
+/** Where it is answered: what came is decoded, and the exit as it crosses. Never fails. */
+export const answerCall =
+  <Ask, AskText, A, AI, E, EI>(
+    { ask, exit }: NodeCall<Ask, AskText, A, AI, E, EI>,
+    answer: (ask: Ask) => Effect.Effect<A, E>
+  ) =>
+  (payload: unknown): Effect.Effect<unknown> =>
+    Schema.decodeUnknown(ask)(payload).pipe(
+      Effect.orDie,
+      Effect.flatMap(answer),
+      Effect.exit,
+      Effect.flatMap(Schema.encode(exit)),
+      // What it answers is not what its Schema says: a defect of the node.
+      Effect.catchAll((error) => Effect.succeed(encodedDefect(error)))
+    )
+
+/** The exit of a call that came to nothing. */
+export const encodedDefect = (error: unknown): unknown =>
+  Schema.encodeSync(nodeCalls.ready.exit)(Exit.failCause(Cause.die(error)))

@@ -1,0 +1,173 @@
+/**
+ * The attempts of a call, one after the other: past the steps that stand before the first, to an
+ * endpoint the balancer picks, past its guards, and on to the next while a step says so.
+ */
+import type { Fault } from "../../model/Fault.ts"
+import { type Verdict, verdicts } from "../policy/Classifier.ts"
+import { Attempt } from "./Attempt.ts"
+import { type CallStep, held, type PassedLimit } from "./CallStep.ts"
+import { OutboundCall } from "./OutboundCall.ts"
+import { noHealthyEndpoint, shuttingDown, superseded } from "./OutboundFaults.ts"
+
+export abstract class CallAttempts extends OutboundCall {
+  /** Called once, before dispatch returns: the receiver is not to be called before. */
+  start(): void {
+    try {
+      const now = this.startedAt
+      const fault = this.enter(this.stack.calls.begin(this, now), now)
+      if (fault !== undefined) this.failSoon(fault)
+    } catch (error) {
+      this.brokeSoon(error)
+    }
+  }
+
+  /** The node stops while this waits for its next attempt: it is over. */
+  stop(): void {
+    this.judge(verdicts.connectFailure, this.clock.active())
+    this.fail(shuttingDown(this.node, this.call.service))
+  }
+
+  proceed(step: CallStep): void {
+    // A call that has begun an attempt waits for something else.
+    if (this.over || !this.waits || this.attempts > 0) return
+    this.wait(false)
+    const now = this.clock.active()
+    const fault = this.enter(this.stack.calls.beginAfter(step, this, now), now)
+    if (fault === undefined) this.tellCaller()
+    else this.fail(fault)
+  }
+
+  tryTimedOut(passed: PassedLimit): void {
+    const { attempt } = this
+    if (attempt === undefined) return
+    const now = this.context.ticker.now()
+    attempt.settle(verdicts.timeout, now)
+    if (!this.followed(verdicts.timeout, attempt, undefined, now)) this.limitPassed(passed)
+  }
+
+  /** The first attempt, if the steps that begin a call have nothing against it. A fault: they have. */
+  protected enter(answer: Fault | typeof held | undefined, now: number): Fault | undefined {
+    if (answer !== held) return answer ?? this.next(now)
+    this.wait(true)
+    return undefined
+  }
+
+  /** Begins the next attempt. A fault: there is nobody to send it to. */
+  protected next(now: number): Fault | undefined {
+    const endpoint = this.plan.pick(now, this.tried)
+    if (endpoint === undefined) return noHealthyEndpoint(this.node, this.plan, now)
+    const attempt = new Attempt(this, endpoint, now)
+    this.attempt = attempt
+    this.toldSent = false
+    this.clock.begun()
+    const number = this.call.attempt + this.attempts++
+    const refusal = attempt.admit(now)
+    if (refusal !== undefined) refuseSoon(attempt, refusal)
+    else this.send(attempt, number, now)
+    return undefined
+  }
+
+  protected send(attempt: Attempt, number: number, now: number): void {
+    const { endpoint } = attempt
+    const { caller, kind, service } = this.call
+    try {
+      this.observation.endpoint(endpoint.key, endpoint.view.node)
+    } catch (error) {
+      this.defect(error)
+    }
+    const left = this.deadline === undefined ? undefined : Math.floor(this.deadline - now)
+    const stream = endpoint.dispatch(
+      {
+        kind,
+        service,
+        head: this.head,
+        endpoint: endpoint.view.endpoint,
+        caller,
+        deadline: left === undefined ? undefined : Math.max(1, left),
+        attempt: number,
+        connectTimeout: this.stack.connectTimeout
+      },
+      attempt
+    )
+    attempt.stream = stream
+    this.body.sendTo(stream)
+    this.tellSent()
+  }
+
+  /**
+   * Once the endpoint's side has been given all of the request: until then it may be the caller that
+   * is waited for. Asked whenever that may have come to pass.
+   */
+  protected tellSent(): void {
+    if (!this.stack.calls.watchSent || this.committed) return
+    const { attempt } = this
+    if (attempt?.stream === undefined || this.toldSent) return
+    if (!this.body.sent && this.hasBody) return
+    this.toldSent = true
+    this.stack.calls.sent(this)
+  }
+
+  /**
+   * Follows an attempt with another, if a step says so and what is needed of the body is still held.
+   * False: what we have is what the caller gets.
+   */
+  protected followed(
+    verdict: Verdict,
+    attempt: Attempt,
+    retryAfter: string | undefined,
+    now: number
+  ): boolean {
+    if (this.committed || this.over || this.context.stopping) return false
+    const unsent = verdict.conditions[0] === "connect_failure"
+    if (unsent ? !this.body.resendable : !this.body.repeatable) return false
+    const { endpoint } = attempt
+    const wait = this.stack.calls.failed(this, { endpoint, verdict, retryAfter }, now)
+    if (wait === undefined) return false
+    this.repeated = true
+    this.body.detach()
+    this.attempt = undefined
+    attempt.close(superseded(this.node, this.call.service))
+    if (wait === 0) this.again()
+    else {
+      this.wait(true)
+      this.pause = this.context.ticker.after(wait, () => {
+        try {
+          this.wait(false)
+          this.again()
+        } catch (error) {
+          this.broke(error)
+        }
+      })
+    }
+    return true
+  }
+
+  protected again(): void {
+    const now = this.clock.active()
+    const fault = this.next(now)
+    if (fault === undefined) this.tellCaller()
+    else {
+      this.judge(verdicts.connectFailure, now)
+      this.fail(fault)
+    }
+  }
+
+  /** Once: the caller need not be held back any longer. */
+  protected tellCaller(): void {
+    if (!this.over && this.body.callerMayGoOn()) this.receiver.onWritable()
+  }
+
+  // What waits for a microtask is not told where it comes up: a closure there would cost every call.
+
+  protected failSoon(fault: Fault): void {
+    queueMicrotask(() => this.fail(fault))
+  }
+
+  protected brokeSoon(error: unknown): void {
+    queueMicrotask(() => this.broke(error))
+  }
+}
+
+const refuseSoon = (attempt: Attempt, fault: Fault): void => {
+  queueMicrotask(() => attempt.onFault(fault))
+}
