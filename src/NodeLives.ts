@@ -5,7 +5,7 @@
  */
 import { Cause, Clock, Deferred, Effect, Exit, Queue, Schedule, Scope } from "effect"
 import { lockDataDir } from "./mesh/keys/DataDirLock.ts"
-import { readDescriptors, shareDescriptors } from "./node/Descriptors.ts"
+import { readDescriptors, shareDescriptors, withThreads } from "./node/Descriptors.ts"
 import { KeptThreads } from "./node/KeptThreads.ts"
 import { makePlaneLog } from "./node/PlaneLog.ts"
 import type { NodeInput, RunningNode } from "./node/RunningNode.ts"
@@ -47,10 +47,11 @@ const uncaught: Effect.Effect<Queue.Dequeue<Error>, never, Scope.Scope> = Effect
  */
 export const runLives = (input: NodeInput): Effect.Effect<RunningNode, StartError, Scope.Scope> =>
   Effect.gen(function* () {
-    const descriptors = input.descriptors ?? readDescriptors()
+    const now = input.descriptors ?? readDescriptors()
     const { dataDir, threads } = input.config.node
-    const wanted = threadCount(threads, shareDescriptors(descriptors)?.sockets)
+    const wanted = threadCount(threads, shareDescriptors(now)?.sockets)
     const count = sharedThreads(wanted, 1, process.versions)
+    const descriptors = withThreads(now, count)
     if (count === 0) return yield* runNode({ ...input, descriptors })
     const outer = yield* Effect.scope
     const ticker = yield* makeSystemTicker

@@ -12,6 +12,7 @@ import { config } from "./config.ts"
 import { demo } from "./demo.ts"
 import { doctor } from "./doctor.ts"
 import { drain } from "./drain.ts"
+import { tellErrors } from "./ErrorLog.ts"
 import { endpoints } from "./endpoints.ts"
 import { renderHelp } from "./Help.ts"
 import { init } from "./init.ts"
@@ -95,6 +96,6 @@ export const runSkein = (argv: ReadonlyArray<string>) =>
     Effect.provide(CliConfig.layer({ isCaseSensitive: true })),
     // stdout is for data alone.
     Effect.provide(
-      Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.logfmtLogger))
+      Logger.replace(Logger.defaultLogger, Logger.withConsoleError(tellErrors(Logger.logfmtLogger)))
     )
   )

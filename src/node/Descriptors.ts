@@ -50,6 +50,15 @@ export const countOpen = (): number | undefined => {
 
 export const readDescriptors = (): Descriptors => ({ limit: readLimit(), open: countOpen() })
 
+/** What a request thread needs for itself: its event loop and the like, and the ports it has open. */
+const perThread = 8
+
+/** As they will be when so many request threads have begun. */
+export const withThreads = ({ limit, open }: Descriptors, threads: number): Descriptors => ({
+  limit,
+  open: (open ?? usuallyOpen) + threads * perThread
+})
+
 export interface DescriptorShares {
   /** For connections of clients and to programs. */
   readonly sockets: number

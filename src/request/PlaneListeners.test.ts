@@ -133,6 +133,20 @@ describe("ports of a request thread", () => {
     await held.until(() => held.text === "still here")
   })
 
+  it("are all given free at once when the thread is about to end, also those being opened", async () => {
+    const { callee, listeners, open } = make()
+    const port = await open(1, tcp())
+    const client = await connect(port)
+    const held = await callee.next()
+    const late = await freePort()
+    listeners.receive({ type: "listen", id: 2, spec: tcp(late) })
+    listeners.stop()
+    expect(await open(3, tcp(port))).toBe(port)
+    expect((await connect(late)).error).toBeDefined()
+    client.socket.write("still here")
+    await held.until(() => held.text === "still here")
+  })
+
   it("are drained: nothing new, and cut off at the deadline", async () => {
     const { callee, listeners, said, open, posted, ticker } = make()
     const port = await open(1, tcp())

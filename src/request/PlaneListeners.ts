@@ -84,6 +84,12 @@ export class PlaneListeners {
     for (const { counts } of this.#ports.values()) if (counts !== undefined) yield counts()
   }
 
+  /** Gives all of them free; what is open goes on. */
+  stop(): void {
+    for (const id of this.#opening.keys()) this.#unwant(id)
+    for (const port of this.#ports.values()) port.stop()
+  }
+
   close(): void {
     for (const id of [...this.#ports.keys(), ...this.#opening.keys()]) {
       contain(this.#onDefect, where, () => this.#close(id))

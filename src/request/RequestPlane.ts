@@ -249,6 +249,11 @@ export class RequestPlane {
     }
   }
 
+  /** Gives all ports free, at once: the thread is about to end. What is open goes on until then. */
+  refuseConnections(): void {
+    this.#listeners.stop()
+  }
+
   stop(): void {
     if (this.#stopped) return
     this.#stopped = true

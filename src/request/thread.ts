@@ -25,4 +25,8 @@ const plane = new RequestPlane(setup, {
 })
 
 ticker.onDefect = plane.onDefect
+
+// Whoever loses its connection comes again at once: not to the port of a thread that is about to end.
+process.once("uncaughtExceptionMonitor", () => plane.refuseConnections())
+
 port.on("message", (message: ToPlane) => plane.receive(message))

@@ -2,6 +2,7 @@
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type App, httpApp } from "../fixtures/Apps.ts"
+import { Inspector, inspected } from "../fixtures/Inspector.ts"
 import { build, type Host, root, TestMesh } from "../fixtures/Mesh.ts"
 import { run, stopAll, until } from "../fixtures/Processes.ts"
 import { program } from "../fixtures/Programs.ts"
@@ -47,7 +48,8 @@ describe("Deno", () => {
       services: [
         { name: "on-deno", address: onDeno.address, health: { http: { path: "/healthz" } } }
       ],
-      runtime: [denoProgram, "run", "-A"]
+      runtime: [denoProgram, "run", "-A", inspected],
+      threads: 3
     })
     await until("answer through Deno", async () =>
       (await get(a, "on-deno")).includes("behind-deno") ? true : undefined
@@ -55,6 +57,19 @@ describe("Deno", () => {
     await until("answer through Node", async () =>
       (await get(deno, "on-node")).includes("behind-node") ? true : undefined
     )
+    const threads = async () =>
+      ((await deno.api("status")) as { threads: ReadonlyArray<unknown> }).threads
+    const well = (restarts: number) => expect.objectContaining({ state: "running", restarts })
+    expect(await threads()).toEqual([well(0), well(0), well(0)])
+    const inspector = await Inspector.open(deno)
+    await inspector.crash(1, "crashed by the test")
+    inspector.close()
+    await until("the thread runs again", async () => {
+      expect(await threads()).toEqual([well(0), well(1), well(0)])
+      return true
+    })
+    expect(deno.process?.output()).toMatch(/request thread 1 has crashed.*crashed by the test/)
+    expect(await get(a, "on-deno")).toContain("behind-deno")
     await deno.kill()
     await deno.up()
     await until("answer through Deno again", async () =>

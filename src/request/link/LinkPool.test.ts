@@ -188,6 +188,21 @@ describe("a wanted link", () => {
     expect(a.isUp(bob)).toBe(true)
   })
 
+  it("that breaks young is made again at once, and calls wait for it", async () => {
+    // One of the peer's threads has crashed soon after it came; another takes the next link.
+    const { a, network, served, settle } = makePools()
+    a.dispatchTo(bob)(httpCall(), new Recorder())
+    await settle()
+    network.cut(alice, bob, new Error("broken"))
+    const next = new Recorder()
+    a.dispatchTo(bob)(httpCall(), next)
+    await settle()
+    expect(next.fault).toBeUndefined()
+    served.at(-1)?.answer("ok")
+    await settle()
+    expect(outcome(next)).toBe("ok")
+  })
+
   it("that breaks again and again is not tried in a circle", async () => {
     const { a, network, settle, advance } = makePools()
     let ups = 0
@@ -300,10 +315,12 @@ describe("a pool", () => {
   })
 
   it("breaks off with a peer when told", async () => {
-    const { a, b, served, settle } = makePools()
+    const { a, b, network, served, settle } = makePools()
     const receiver = new Recorder()
     a.dispatchTo(bob)(httpCall(), receiver)
     await settle()
+    // As when its session has ended: it comes again at once, and does not get in.
+    network.reaches = () => false
     b.disconnect(alice, "its certificate was revoked")
     await settle()
     expect(receiver.fault).toMatchObject({ code: "upstream_reset", sent: true })

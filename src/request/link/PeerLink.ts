@@ -264,7 +264,9 @@ export class PeerLink {
         this.#missed = !this.#unused || cause !== undefined
         this.#unused = false
         if (this.#missed) onDown(this.peer, cause)
-        if (this.#failures > 0) this.#pauseThenDial()
+        // Once is no sign of trouble with the peer: one of its threads may have crashed, and the
+        // others take the next link at once.
+        if (this.#failures > 1) this.#pauseThenDial()
         else if (this.#kept) this.#dial()
       }
     }

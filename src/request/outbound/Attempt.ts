@@ -5,7 +5,7 @@
  */
 import type { Fields, RequestStream, ResponseHead, ResponseReceiver } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
-import type { Verdict } from "../policy/Classifier.ts"
+import { isBrokenOff, type Verdict } from "../policy/Classifier.ts"
 import type { EndpointGuards } from "./EndpointGuards.ts"
 import type { EndpointState } from "./EndpointState.ts"
 import type { Abandonment, GuardedAttempt } from "./EndpointStep.ts"
@@ -71,7 +71,11 @@ export class Attempt implements ResponseReceiver, GuardedAttempt {
     if (this.#settled) return
     this.#settled = true
     this.#owner?.attemptSettled(this.endpoint, verdict)
-    this.#guards?.settled(this, verdict, now)
+    // The end of a link is one event, however many calls it ends, and is seen to already: the peer is
+    // down. A crash of one thread of that node must not close the endpoint to all threads of ours.
+    if (this.endpoint.peer.down && isBrokenOff(verdict)) {
+      this.#guards?.abandoned(this, now, "link_lost")
+    } else this.#guards?.settled(this, verdict, now)
   }
 
   /** It ends without a verdict on the endpoint. */

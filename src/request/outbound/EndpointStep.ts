@@ -57,8 +57,11 @@ export interface EndpointStep {
   enter(endpoint: GuardedEndpoint): EndpointGuard
 }
 
-/** Why an attempt has no verdict: nobody wants its response, or a node on the way had no room. */
-export type Abandonment = "unwanted" | "no_room"
+/**
+ * Why an attempt has no verdict: nobody wants its response, a node on the way had no room, or the link
+ * to the endpoint's node is lost, which takes all its endpoints out until there is one again.
+ */
+export type Abandonment = "unwanted" | "no_room" | "link_lost"
 
 export interface EndpointGuard {
   /**

@@ -194,6 +194,39 @@ describe("a link that breaks", () => {
     })
   })
 
+  it("is no verdict on its endpoints: one break ends many calls, and opens no circuit", () => {
+    const policy: PolicyInput = {
+      ...{ ...inTurn, retry: "off" },
+      breaker: { consecutiveFailures: 2 },
+      ejection: { consecutive5xx: 2 }
+    }
+    const mesh = new Fixture(policy, [endpointView("a")])
+    for (let n = 0; n < 6; n++) mesh.request()
+    mesh.outbound.peerDown(peerKey("a"))
+    const [reset, refused] = [mesh.sent.slice(0, 3), mesh.sent.slice(3)]
+    for (const sent of reset) sent.fault("upstream_reset", true)
+    for (const sent of refused) sent.fault("upstream_connect", false)
+    expect(mesh.outbound.endpoints(payments)[0]).toMatchObject({
+      ...{ linked: false, breaker: "closed", ejectedUntil: undefined, failures: 6 }
+    })
+    // What it answers counts, and from then on what breaks off as well.
+    for (let n = 0; n < 3; n++) answer(mesh, 500)
+    expect(mesh.outbound.endpoints(payments)[0]).toMatchObject({ linked: true, breaker: "open" })
+  })
+
+  it("leaves the probe of a circuit undecided, and the next call is another", () => {
+    const policy: PolicyInput = { ...inTurn, retry: "off", breaker: { consecutiveFailures: 1 } }
+    const mesh = new Fixture(policy, [endpointView("a")])
+    answer(mesh, 500)
+    mesh.ticker.advance(2_000)
+    mesh.request()
+    mesh.outbound.peerDown(peerKey("a"))
+    mesh.sent.at(-1)?.fault("upstream_reset", true)
+    mesh.outbound.peerUp(peerKey("a"))
+    answer(mesh, 200)
+    expect(mesh.outbound.endpoints(payments)[0]).toMatchObject({ breaker: "closed" })
+  })
+
   it("is tried all the same when there is nothing else, and is up when that works", () => {
     const mesh = new Fixture(inTurn, [endpointView("a")])
     mesh.outbound.peerDown(peerKey("a"))

@@ -13,7 +13,7 @@ import type { Protocol } from "../../model/NodeRecord.ts"
 import type { Outcome } from "../../model/Observer.ts"
 import type { Policy } from "../../model/Policy.ts"
 import { Histogram, latencyBounds } from "../cells/Cells.ts"
-import { type Verdict, verdicts } from "../policy/Classifier.ts"
+import { isBrokenOff, type Verdict } from "../policy/Classifier.ts"
 import { Candidates } from "./Candidates.ts"
 import { EndpointState, type PeerState } from "./EndpointState.ts"
 import type { EndpointFact } from "./EndpointStep.ts"
@@ -44,13 +44,6 @@ const nobody: Selection = {
   validUntil: Number.POSITIVE_INFINITY,
   panic: false
 }
-
-/** Verdicts without a word from the endpoint's node: what a broken link leaves behind. */
-const brokenOff: ReadonlySet<Verdict> = new Set([
-  verdicts.connectFailure,
-  verdicts.reset,
-  verdicts.timeout
-])
 
 const ofCaller: ReadonlySet<FaultCode> = new Set(["client_gone", "client_timeout"])
 
@@ -215,7 +208,7 @@ export class ServicePlan implements StepService {
       endpoint.failures++
       endpoint.cells.failure.inc()
     }
-    if (endpoint.peer.down && !brokenOff.has(verdict)) this.#context.answered(endpoint.peer)
+    if (endpoint.peer.down && !isBrokenOff(verdict)) this.#context.answered(endpoint.peer)
   }
 
   /** An exchange is over. */

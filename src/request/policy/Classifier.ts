@@ -56,6 +56,10 @@ export const verdicts = {
 export const isWell = (verdict: Verdict): boolean =>
   verdict.conditions.length === 0 && verdict !== verdicts.refused
 
+/** Without a word from the endpoint's node: what a broken link leaves behind. */
+export const isBrokenOff = (verdict: Verdict): boolean =>
+  verdict === verdicts.connectFailure || verdict === verdicts.reset || verdict === verdicts.timeout
+
 /**
  * By status alone. 4xx is the caller's doing and so a success of the endpoint's; so are 501 and 505,
  * which say that this method or version is not served here, to whoever asks (RFC 9110 §15.6.2).
