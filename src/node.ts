@@ -38,11 +38,11 @@ import { makePlaneLog } from "./node/PlaneLog.ts"
 import { PolicyWatch } from "./node/PolicyWatch.ts"
 import { makePlanes } from "./node/RequestPlanes.ts"
 import type { AssemblyInput, RunningNode } from "./node/RunningNode.ts"
-import { runtimeAdvice, runtimeOf, sharesPorts } from "./node/Runtime.ts"
+import { runtimeAdvice, runtimeOf } from "./node/Runtime.ts"
 import { SocketRoom } from "./node/SocketRoom.ts"
 import { StartError } from "./node/StartError.ts"
 import { makeSystemTicker } from "./node/SystemTicker.ts"
-import { threadCount } from "./node/ThreadCount.ts"
+import { sharedThreads, threadCount } from "./node/ThreadCount.ts"
 import { untilOffered } from "./node/UntilOffered.ts"
 import { softwareVersion } from "./node/Version.ts"
 import { DefectLog } from "./request/cells/DefectLog.ts"
@@ -132,8 +132,9 @@ const assemble = (input: AssemblyInput) =>
     room.follow(config)
 
     const wanted = threadCount(config.node.threads, room.shares?.sockets)
-    const alone = input.program === undefined ? 1 : 0
-    const workers = sharesPorts(process.versions) ? wanted : Math.min(wanted, alone)
+    const workers =
+      input.planes?.length ??
+      sharedThreads(wanted, input.program === undefined ? 1 : 0, process.versions)
     if (workers < wanted) {
       yield* Effect.logInfo(
         `${runtime.name} cannot share a port among threads (22.12 and newer can): ${workers} carry requests instead of ${wanted}`
@@ -142,6 +143,7 @@ const assemble = (input: AssemblyInput) =>
     const planes = yield* makePlanes({
       workers,
       program: input.program,
+      kept: input.planes,
       ticker,
       reports: telemetry.reports,
       onDefect,

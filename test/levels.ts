@@ -33,11 +33,12 @@ const levels: Readonly<Record<string, number>> = {
   testing: 10,
   node: 10,
   "node.ts": 11,
+  "NodeLives.ts": 12,
   "meshThread.ts": 12,
   "SkeinNode.ts": 12,
-  cli: 12,
-  "main.ts": 13,
-  "mod.ts": 13
+  cli: 13,
+  "main.ts": 14,
+  "mod.ts": 14
 }
 
 /** The planes: neither knows the other; `node` joins them. */

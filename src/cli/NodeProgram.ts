@@ -49,6 +49,6 @@ export type RunNode = (
 ) => Effect.Effect<RunningNode, NodeStartFailure, Scope.Scope>
 
 export const loadNode: Effect.Effect<RunNode> = Effect.promise(async () => {
-  const { runNode } = await import("../node.ts")
-  return runNode
+  const { runLives } = await import("../NodeLives.ts")
+  return runLives
 })

@@ -2,7 +2,7 @@
  * The request planes of a node and the mesh plane, joined: what the one learns the others are told,
  * as changes, and what they ask for or find out is dealt with. Neither waits for the other.
  */
-import { Effect, Runtime, type Scope } from "effect"
+import { Cause, Effect, Runtime, type Scope } from "effect"
 import type { EntryChange } from "../mesh/catalogue/Catalogue.ts"
 import type { NodeEntry } from "../mesh/catalogue/RecordEntry.ts"
 import type { OnDefect } from "../model/Defect.ts"
@@ -23,6 +23,8 @@ import { loadOf } from "./ThreadRows.ts"
 export interface RequestPlanesOptions {
   /** Threads of their own; 0: requests share this one. */
   readonly workers: number
+  /** Threads that are kept over the lives of the mesh plane, as many as `workers`. */
+  readonly kept: ReadonlyArray<ProgramSide> | undefined
   /** The plane of a program, in its thread; there are calls made there. */
   readonly program: ProgramSide | undefined
   readonly setup: Omit<PlaneSetup, "index" | "threads" | "sharePorts">
@@ -50,7 +52,7 @@ export const makePlanes = (
   options: RequestPlanesOptions
 ): Effect.Effect<RequestPlanes, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { program, reports, setup, ticker, workers } = options
+    const { kept, program, reports, setup, ticker, workers } = options
     const runtime = yield* Effect.runtime<never>()
     const scope = yield* Effect.scope
     const runFork = (effect: Effect.Effect<void>): void => {
@@ -107,11 +109,13 @@ export const makePlanes = (
                 : workers === 0
                   ? [spawnHere(ticker)]
                   : []),
-              ...Array.from({ length: workers }, () => spawnWorker)
+              ...(kept?.map(({ spawn }) => spawn) ??
+                Array.from({ length: workers }, () => spawnWorker))
             ],
             setup,
             sharePorts: workers > 0,
-            holds: program?.holds,
+            holds: (spec) =>
+              program?.holds(spec) === true || kept?.some(({ holds }) => holds(spec)) === true,
             ticker,
             reports,
             onDefect: options.onDefect,
@@ -120,7 +124,7 @@ export const makePlanes = (
               runFork(
                 Effect.logError(
                   `request thread ${index} has crashed, and its connections with it; it is started again in ${pause} ms`,
-                  error
+                  Cause.die(error)
                 )
               )
           })

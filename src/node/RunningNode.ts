@@ -27,6 +27,8 @@ export interface NodeInput {
 export interface AssemblyInput extends NodeInput {
   /** The plane in the program's thread, which makes the calls; undefined: there is no program. */
   readonly program?: ProgramSide | undefined
+  /** Request threads that there are already, or that outlive this mesh plane. Default: it makes its own. */
+  readonly planes?: ReadonlyArray<ProgramSide> | undefined
   /** Lives of the mesh thread before this one. */
   readonly restarts?: number | undefined
   /** Takes the data directory. Default: for as long as this node is. */

@@ -1,6 +1,7 @@
 /** How many request threads a node has. */
 import { availableParallelism } from "node:os"
 import type { NodeConfig } from "../config/NodeConfig.ts"
+import { sharesPorts } from "./Runtime.ts"
 
 /** `auto` stops here: beyond it somebody should have measured. */
 const mostByItself = 8
@@ -23,3 +24,10 @@ export const threadCount = (
   const bySockets = sockets === undefined ? byProcessors : Math.floor(sockets / leastSockets)
   return Math.max(1, Math.min(byProcessors, bySockets))
 }
+
+/** Of so many threads those that there can be: `alone` where they cannot share a port. */
+export const sharedThreads = (
+  wanted: number,
+  alone: number,
+  versions: NodeJS.ProcessVersions
+): number => (sharesPorts(versions) ? wanted : Math.min(wanted, alone))

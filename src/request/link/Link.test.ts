@@ -185,7 +185,7 @@ describe("back-pressure", () => {
       if (receiver.writables > before) fill()
     }
     // One chunk was taken, of at most a batch; a window's worth and an outbox's worth wait.
-    expect(written).toBeLessThanOrEqual(64 * KiB + 64 * KiB + 128 * KiB)
+    expect(written).toBeLessThanOrEqual(128 * KiB + 64 * KiB + 256 * KiB)
     exchange.more = () => true
     exchange.receiver.onWritable()
     const before = receiver.writables
@@ -271,7 +271,7 @@ describe("back-pressure", () => {
       pump.turn()
     }
     expect(receiver.text).toBe("quick")
-    // 32 MiB in batches of 64 KiB would be 512 writes before it, were it queued behind.
+    // 32 MiB in batches of 124 KiB would be 264 writes before it, were it queued behind.
     expect(turns).toBeLessThan(12)
   })
 
@@ -284,8 +284,76 @@ describe("back-pressure", () => {
       exchange.receiver.onHead(okHead())
       exchange.receiver.onData(bulk(4 * MiB))
     }
-    while (Math.max(...receivers.map((it) => it.bytes)) < 2 * MiB) pump.turn()
-    expect(Math.min(...receivers.map((it) => it.bytes))).toBeGreaterThan(1.8 * MiB)
+    const upTo = (bytes: number): ReadonlyArray<number> => {
+      while (Math.max(...receivers.map((it) => it.bytes)) < bytes) pump.turn()
+      return receivers.map((it) => it.bytes)
+    }
+    // Whoever's first window grew first is ahead by it from then on, and by no more.
+    const before = upTo(MiB)
+    expect(Math.min(...before)).toBeGreaterThan(0.6 * MiB)
+    const after = upTo(3.5 * MiB)
+    const got = after.map((bytes, i) => bytes - before[i]!)
+    expect(Math.min(...got)).toBeGreaterThan(0.9 * Math.max(...got))
+  })
+
+  it("writes a round of a large body in one turn, in batches", () => {
+    const limits = { window: { first: 512 * KiB, least: 512 * KiB, most: 512 * KiB } }
+    const { dialed, channels, served, pump } = makeLinkPair({ limits })
+    dialed.open(httpCall(), new Recorder(false))
+    pump.settle()
+    const writes: Array<number> = []
+    const write = channels.right.write.bind(channels.right)
+    channels.right.write = (bytes) => {
+      writes.push(bytes.length)
+      return write(bytes)
+    }
+    served[0]!.receiver.onHead(okHead())
+    served[0]!.receiver.onData(bulk(400 * KiB))
+    pump.turn()
+    expect(writes.map((bytes) => Math.floor(bytes / KiB))).toEqual([124, 124])
+    pump.turn()
+    expect(writes.map((bytes) => Math.floor(bytes / KiB))).toEqual([124, 124, 124, 28])
+  })
+
+  it("stops within a round when the channel is full", () => {
+    const limits = { window: { first: 512 * KiB, least: 512 * KiB, most: 512 * KiB } }
+    const channel = { capacity: 100 * KiB }
+    const { dialed, channels, served, pump } = makeLinkPair({ limits, channel })
+    dialed.open(httpCall(), new Recorder(false))
+    pump.settle()
+    let writes = 0
+    const write = channels.right.write.bind(channels.right)
+    channels.right.write = (bytes) => {
+      writes++
+      return write(bytes)
+    }
+    served[0]!.receiver.onHead(okHead())
+    served[0]!.receiver.onData(bulk(400 * KiB))
+    pump.turn()
+    expect(writes).toBe(1)
+    pump.settle()
+    expect(writes).toBeGreaterThan(3)
+  })
+
+  it("gives few exchanges large turns, and many small ones", () => {
+    const sizes = (count: number): ReadonlyArray<number> => {
+      const { dialed, served, pump } = makeLinkPair()
+      const found: Array<number> = []
+      for (let i = 0; i < count; i++) {
+        const receiver = new Recorder(false)
+        receiver.more = ({ length }) => found.push(length) > 0
+        dialed.open(httpCall(), receiver)
+      }
+      pump.settle()
+      for (const exchange of served) {
+        exchange.receiver.onHead(okHead())
+        exchange.receiver.onData(bulk(60 * KiB))
+      }
+      pump.settle()
+      return found
+    }
+    expect(Math.max(...sizes(8).slice(0, 4))).toBe(31 * KiB)
+    expect(Math.max(...sizes(64).slice(0, 8))).toBe(15 * KiB)
   })
 
   it("moves 64 MiB through a reader that stops and goes, holding little", () => {

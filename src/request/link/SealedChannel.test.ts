@@ -399,7 +399,8 @@ describe("a sealed channel", () => {
 
   it("breaks when what comes is not genuine, or of another lane or kind", async () => {
     const bad: ReadonlyArray<(sealer: RecordSealer) => Buffer> = [
-      () => Buffer.alloc(64, 1),
+      // As a length this is more than any record has.
+      () => Buffer.alloc(64, 0xff),
       (sealer) => sealer.seal(recordKinds.data, 1, Buffer.from("x")),
       (sealer) => sealer.seal(7, 0, Buffer.from("x"))
     ]

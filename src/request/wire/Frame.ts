@@ -42,7 +42,7 @@ export type FrameType = (typeof FrameType)[keyof typeof FrameType]
 
 /** Longest payloads, in bytes. A peer that exceeds one loses the link. */
 export const frameLimits = {
-  data: 64 * 1024,
+  data: 128 * 1024,
   /** A head's text. */
   head: 64 * 1024,
   /** What an open frame holds besides the head: fixed part, service, endpoint. */

@@ -9,7 +9,7 @@ import { endsWith, FrameType, headerLength, mayEnd } from "./Frame.ts"
 const slabSize = 16 * 1024
 
 /** A slab that is given back and is larger than this is let go: it was for an unusual batch. */
-const mostKept = 128 * 1024
+const mostKept = 160 * 1024
 
 const noSlab = Buffer.alloc(0)
 

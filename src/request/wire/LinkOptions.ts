@@ -45,7 +45,10 @@ export interface LinkLimits {
   readonly linkWindow: number
   /** What windows may grow by beyond their first size, over all exchanges. Default 8 MiB. */
   readonly growth: number
-  /** Written but unsent bytes of one exchange at which `write` and `onData` answer false: 128 KiB. */
+  /**
+   * Written but unsent bytes of one exchange at which `write` and `onData` answer false: 248 KiB, as
+   * much as leaves in a round. With less a fast source is stopped and started again for each write.
+   */
   readonly outbox: number
   /** Unsent bytes of all exchanges at which each of them may keep only an eighth: 8 MiB. */
   readonly outboxes: number
@@ -54,11 +57,17 @@ export interface LinkLimits {
    * and the peer is not read either. Default 4 MiB.
    */
   readonly backlog: number
-  /** Data of one exchange before it is another's turn, if another waits: 15 KiB. */
+  /** Data of one exchange before it is another's turn, if another waits, at least: 15 KiB. */
   readonly turn: number
   /**
+   * Data per turn of the event loop, in writes of `batch`, while the channel takes it at once: 248 KiB.
+   * Where few exchanges wait, their turns are larger, so that all have had one within a round: each
+   * turn is a frame, and the frame a chunk for everybody behind the link.
+   */
+  readonly round: number
+  /**
    * Data per write: what a small frame has to wait for at most, apart from what the channel
-   * buffers itself. Default 60 KiB, which with its headers fits one record.
+   * buffers itself. Default 124 KiB, which with its headers and small frames fits one record.
    */
   readonly batch: number
   /** Time between pings, ms: 500. They come from the calling end (Heartbeat.ts). */
@@ -78,11 +87,12 @@ export const defaultLinkLimits: LinkLimits = {
   window: { first: 64 * KiB, least: 16 * KiB, most: MiB },
   linkWindow: 16 * MiB,
   growth: 8 * MiB,
-  outbox: 128 * KiB,
+  outbox: 248 * KiB,
   outboxes: 8 * MiB,
   backlog: 4 * MiB,
   turn: 15 * KiB,
-  batch: 60 * KiB,
+  round: 248 * KiB,
+  batch: 124 * KiB,
   pingEvery: 500,
   deadAfter: 2_500
 }

@@ -1,8 +1,9 @@
 /**
  * What goes out on a link, and in which order. Everything of one turn of the event loop goes in
  * one write: frames without bulk (opens, heads, ends, resets, credit, pings) first and in order,
- * then data, one turn per exchange, round robin, up to a batch. While the channel is full
- * everything waits here, within limits.
+ * then data, one turn per exchange, round robin, up to a batch. Where there is more data, more
+ * batches follow at once, up to a round. While the channel is full everything waits here, within
+ * limits.
  */
 
 import type { ByteChannel } from "../../model/ByteChannel.ts"
@@ -46,6 +47,8 @@ export class LinkOutput {
   #pending = 0
   /** Outboxes with something to send and the credit for it. */
   #ready: Array<Outbox> = []
+  /** Outboxes that have room again, and whose owners are told at the end of this flush. */
+  #relieved: Array<Outbox> = noOutboxes
   #pong: number | undefined = undefined
 
   constructor(options: LinkOutputOptions) {
@@ -172,14 +175,15 @@ export class LinkOutput {
       this.#writer.number(FrameType.pong, 0, this.#pong)
       this.#pong = undefined
     }
-    const relieved = this.#gatherData()
-    if (this.#writer.length > 0) {
-      const bytes = this.#writer.take()
-      this.batch++
-      this.bytes += bytes.length
-      this.#full = !channel.write(bytes)
-      if (channel.copies === true) this.#writer.giveBack()
+    const { round } = this.#options.limits
+    let data = this.#gatherData()
+    this.#write()
+    while (data < round && this.#ready.length > 0 && this.#credit > 0 && !this.#full) {
+      data += this.#gatherData()
+      this.#write()
     }
+    const relieved = this.#relieved
+    this.#relieved = noOutboxes
     if (this.#closing) {
       this.#stopped = true // nothing may be written after this
       channel.close()
@@ -197,11 +201,20 @@ export class LinkOutput {
     }
   }
 
-  /** Puts data of as many outboxes as have their turn into the batch; returns those with room. */
-  #gatherData(): ReadonlyArray<Outbox> {
-    const { batch, turn } = this.#options.limits
+  #write(): void {
+    if (this.#writer.length === 0) return
+    const { channel } = this.#options
+    const bytes = this.#writer.take()
+    this.batch++
+    this.bytes += bytes.length
+    this.#full = !channel.write(bytes)
+    if (channel.copies === true) this.#writer.giveBack()
+  }
+
+  /** Puts data of as many outboxes as have their turn into the batch; returns how much. */
+  #gatherData(): number {
+    const { batch } = this.#options.limits
     let room = batch
-    let relieved: Array<Outbox> = noOutboxes
     if (this.#ready.length > 0) this.#writer.reserve(Math.min(room, this.#pending) + 1024)
     while (room > 0 && this.#credit > 0) {
       const outbox = this.#ready.shift()
@@ -209,7 +222,8 @@ export class LinkOutput {
       outbox.queued = false
       if (!outbox.sendable) continue
       // Turns are for when somebody else waits; one large frame costs less than four small ones.
-      const share = this.#ready.length === 0 ? room : turn
+      const waiting = this.#ready.length
+      const share = waiting === 0 ? room : turnOf(waiting + 1, this.#options.limits)
       const length = Math.min(share, room, this.#credit, outbox.pending, outbox.credit)
       outbox.send(this.#writer, length)
       this.#pending -= length
@@ -217,10 +231,14 @@ export class LinkOutput {
       room -= length
       this.#enqueue(outbox)
       if (outbox.full && outbox.pending <= this.#outboxLimit() / 2) {
-        if (relieved === noOutboxes) relieved = []
-        if (!relieved.includes(outbox)) relieved.push(outbox)
+        if (this.#relieved === noOutboxes) this.#relieved = []
+        if (!this.#relieved.includes(outbox)) this.#relieved.push(outbox)
       }
     }
-    return relieved
+    return batch - room
   }
 }
+
+/** Turns of one size fill a batch, so that none is cut short, and all have theirs in one round. */
+const turnOf = (exchanges: number, { batch, round, turn }: LinkLimits): number =>
+  Math.max(turn, Math.floor(batch / Math.ceil((exchanges * batch) / round)))

@@ -22,7 +22,7 @@ export const recordHeader = 8
 const lengthBytes = 3
 const tagLength = 16
 /** Plain bytes in one record, at most. */
-export const maxRecordBytes = 64 * 1024
+export const maxRecordBytes = 128 * 1024
 /** What the length field may say. */
 const maxLength = maxRecordBytes + tagLength + recordHeader - lengthBytes
 const minLength = tagLength + recordHeader - lengthBytes
@@ -31,10 +31,10 @@ const algorithm = "aes-256-gcm"
 export const secretLength = 32
 
 /**
- * Records sealed with one key. RFC 8446 §5.5 allows 2^24.5 records of 16 KiB; ours are up to four
- * times as long, so this stays far below at no price.
+ * Records sealed with one key. RFC 8446 §5.5 allows 2^24.5 records of 16 KiB; ours are up to
+ * eight times as long, which leaves 2^21.5 of them, and this stays far below at no price.
  */
-export const recordsPerKey = 2 ** 20
+export const recordsPerKey = 2 ** 18
 
 /** The peer's bytes are not records of this connection: somebody has changed them, or a bug. */
 export class RecordError extends Error {
