@@ -95,7 +95,14 @@ export const runLives = (input: NodeInput): Effect.Effect<RunningNode, StartErro
       const inLife = Effect.forkIn(scope)
       if (kept.isDraining) yield* inLife(Effect.ignore(node.source.drain))
       yield* inLife(Effect.andThen(node.ready, () => kept.met()))
-      yield* inLife(Effect.andThen(node.stopped, () => Deferred.succeed(left, undefined)))
+      yield* inLife(
+        Effect.matchCauseEffect(node.stopped, {
+          onSuccess: () => Deferred.succeed(left, undefined),
+          // It cannot go on, and would not again; a life that is over is only interrupted.
+          onFailure: (cause) =>
+            Cause.isInterruptedOnly(cause) ? Effect.void : Deferred.failCause(left, cause)
+        })
+      )
       return { node, scope, startedAt: ticker.now() } satisfies Life
     })
 

@@ -19,7 +19,7 @@ import { denialOf, type MadeUpMember } from "./MadeUpMembers.ts"
 export interface MadeUpHost {
   readonly host: MeshHostShape
   readonly keeper: ConnectionKeeper
-  readonly clients: MeshRpcClients["Type"]
+  readonly clients: MeshRpcClients
 }
 
 const refuse = Effect.fail(

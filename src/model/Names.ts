@@ -84,7 +84,3 @@ export const serviceOfAuthority = (authority: string): ServiceName | undefined =
 
 /** The authority that means a service: what callers write who are told to write nothing else. */
 export const authorityOf = (service: ServiceName): string => `${service}.${meshDomain}`
-
-/** SPIFFE id of a service in a mesh: `spiffe://<mesh id>/service/<name>`. */
-export const spiffeId = (mesh: MeshId, service: ServiceName): string =>
-  `spiffe://${mesh}/service/${service}`

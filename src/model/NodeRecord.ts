@@ -48,9 +48,3 @@ export interface NodeRecord {
   /** Version of the program, for people. */
   readonly software: string
 }
-
-/** Positive when `a` is newer than `b`. */
-export const compareRecords = (
-  a: Pick<NodeRecord, "epoch" | "version">,
-  b: Pick<NodeRecord, "epoch" | "version">
-): number => (a.epoch === b.epoch ? a.version - b.version : a.epoch - b.epoch)

@@ -17,7 +17,7 @@ export type NodeState = "serving" | "draining" | "drained" | "leaving"
 export interface DrainOptions {
   readonly catalogue: Pick<CatalogueShape, "updateOwn">
   readonly keeper: Pick<ConnectionKeeper, "connectedPeers">
-  readonly clients: MeshRpcClients["Type"]
+  readonly clients: MeshRpcClients
   readonly threads: {
     /** Takes nothing more from other nodes. Done when nothing of theirs runs here any more. */
     readonly drain: (reason: string) => Promise<void>

@@ -86,7 +86,7 @@ export interface MeshPlane {
   readonly sessions: SessionBook
   readonly sessionRenewal: SessionRenewal
   readonly admitted: AdmittedPeers
-  readonly clients: MeshRpcClients["Type"]
+  readonly clients: MeshRpcClients
   readonly catalogue: CatalogueShape
   readonly membership: MembershipShape
   readonly renewal: CertificateRenewal

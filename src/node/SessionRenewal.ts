@@ -17,7 +17,7 @@ export interface SessionRenewalOptions {
   readonly self: PeerKey
   readonly admitted: Pick<AdmittedPeers, "get">
   readonly book: SessionBook
-  readonly clients: MeshRpcClients["Type"]
+  readonly clients: MeshRpcClients
   readonly keeper: Pick<ConnectionKeeper, "connect" | "connectedPeers" | "isUp">
 }
 

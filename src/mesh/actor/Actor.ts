@@ -7,7 +7,7 @@
  * effects are interrupted, and the next life begins from `recover(last good state)` where that is
  * given, else from `initial`. The last good state is the one the last complete step returned.
  */
-import { Clock, Data, Effect, FiberSet, Schedule, type Scope } from "effect"
+import { Data, Effect, FiberSet, Schedule, type Scope } from "effect"
 import type { DurationInput } from "effect/Duration"
 import type { Behaviour, Moment } from "./Behaviour.ts"
 import { Mailbox, type Overflow } from "./Mailbox.ts"
@@ -184,13 +184,3 @@ const nextMessage = <Message>(box: Mailbox<Message>): Effect.Effect<void> =>
     box.onNext(() => resume(Effect.void))
     return Effect.sync(() => box.forget())
   })
-
-/** The moment outside an actor, for shells that call pure parts themselves. */
-export const currentMoment: Effect.Effect<Moment> = Effect.gen(function* () {
-  const random = yield* Effect.random
-  return {
-    now: Number(yield* Clock.currentTimeNanos) / 1e6,
-    wall: yield* Clock.currentTimeMillis,
-    random: () => Effect.runSync(random.next)
-  }
-})

@@ -2,7 +2,7 @@
  * The catalogue as the rest of the node meets it: a snapshot to read, the own record to change,
  * answers for other nodes, and the loops that keep it in step with theirs.
  */
-import { Context, Effect, Either, Layer, Runtime, type Scope } from "effect"
+import { Effect, Either, Runtime, type Scope } from "effect"
 import type { NodeName, PeerKey } from "../../model/Names.ts"
 import { spawn, tellSurely } from "../actor/Actor.ts"
 import type { Supervisor } from "../actor/Supervisor.ts"
@@ -298,14 +298,3 @@ export const makeCatalogue = (
       }
     }
   })
-
-export class CatalogueService extends Context.Tag("skein/catalogue/CatalogueService")<
-  CatalogueService,
-  CatalogueShape
->() {
-  static layer(
-    options: CatalogueOptions
-  ): Layer.Layer<CatalogueService, never, Supervisor | Gossip | CatalogueStore> {
-    return Layer.scoped(CatalogueService, makeCatalogue(options))
-  }
-}

@@ -25,7 +25,7 @@ const maxAtOnce = 2
 
 /** `connect` over the mesh's RPC. */
 export const connectByRpc =
-  (clients: MeshRpcClients["Type"]): CatalogueSyncOptions["connect"] =>
+  (clients: MeshRpcClients): CatalogueSyncOptions["connect"] =>
   (peer) =>
     Effect.map(clients.client(peer), (client) => ({
       digest: (root) => client.CatalogueDigest({ root }),

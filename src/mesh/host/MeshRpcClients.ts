@@ -6,7 +6,7 @@
 import * as RpcClient from "@effect/rpc/RpcClient"
 import { RpcClientError } from "@effect/rpc/RpcClientError"
 import type { FromServerEncoded } from "@effect/rpc/RpcMessage"
-import { Context, Deferred, Effect, Exit, Layer, Runtime, Schema, Scope } from "effect"
+import { Deferred, Effect, Exit, Runtime, Schema, Scope } from "effect"
 import type { ByteChannel } from "../../model/ByteChannel.ts"
 import type { PeerKey } from "../../model/Names.ts"
 import { reasonOf } from "./HostError.ts"
@@ -26,18 +26,12 @@ export interface MeshRpcClientsOptions {
   readonly connectTimeout?: number
 }
 
-export class MeshRpcClients extends Context.Tag("skein/link/MeshRpcClients")<
-  MeshRpcClients,
-  {
-    /**
-     * The client of a peer: the one there is, or a new one. Ask for it at every use: it ends with
-     * its connection, and its calls then fail.
-     */
-    readonly client: (peer: PeerKey) => Effect.Effect<MeshRpcClient, MeshRpcError>
-  }
->() {
-  static readonly layer = (options: MeshRpcClientsOptions): Layer.Layer<MeshRpcClients> =>
-    Layer.scoped(MeshRpcClients, makeMeshRpcClients(options))
+export interface MeshRpcClients {
+  /**
+   * The client of a peer: the one there is, or a new one. Ask for it at every use: it ends with
+   * its connection, and its calls then fail.
+   */
+  readonly client: (peer: PeerKey) => Effect.Effect<MeshRpcClient, MeshRpcError>
 }
 
 const unavailable = (message: string) => new MeshRpcError({ code: "unavailable", message })
@@ -136,7 +130,7 @@ const bounded = (peer: PeerKey, raw: RawClient, wire: Wire, timeout: number): Me
 
 export const makeMeshRpcClients = (
   options: MeshRpcClientsOptions
-): Effect.Effect<MeshRpcClients["Type"], never, Scope.Scope> =>
+): Effect.Effect<MeshRpcClients, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { transport, addressesOf, timeout = 5_000, connectTimeout = 5_000 } = options
     const scope = yield* Effect.scope

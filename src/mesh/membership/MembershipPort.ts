@@ -25,10 +25,7 @@ export interface MembershipPort {
 }
 
 /** The port over the mesh's RPC. Clocks are measured on the way. */
-export const membershipByRpc = (
-  clients: MeshRpcClients["Type"],
-  clocks: PeerClocks
-): MembershipPort => ({
+export const membershipByRpc = (clients: MeshRpcClients, clocks: PeerClocks): MembershipPort => ({
   ping: (peer, accused) =>
     Effect.flatMap(clients.client(peer), (client) => {
       const askedAt = clocks.now()

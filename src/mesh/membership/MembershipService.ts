@@ -2,7 +2,7 @@
  * Membership as the rest of the node meets it: beliefs to read, hints to give, answers for other
  * nodes. Fed with the records of the catalogue by whoever joins the two.
  */
-import { Context, Effect, Either, Layer, Random, Runtime, type Scope } from "effect"
+import { Effect, Either, Random, Runtime, type Scope } from "effect"
 import type { NodeName, PeerKey } from "../../model/Names.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
 import { spawn, tellSurely } from "../actor/Actor.ts"
@@ -282,14 +282,3 @@ export const makeMembership = (
       }
     }
   })
-
-export class MembershipService extends Context.Tag("skein/membership/MembershipService")<
-  MembershipService,
-  MembershipShape
->() {
-  static layer(
-    setup: MembershipServiceOptions
-  ): Layer.Layer<MembershipService, never, Supervisor | Gossip> {
-    return Layer.scoped(MembershipService, makeMembership(setup))
-  }
-}
