@@ -221,7 +221,7 @@ export class RequestPlane {
       case "sockets":
         this.#sockets.clients.used = message.clients
         this.#sockets.programs.used = message.programs
-        this.#sockets.resize(message.total)
+        this.#sockets.resize(message.total, message.spare)
         return
       case "listen":
       case "listen.stop":

@@ -109,6 +109,17 @@ describe("SocketBudget", () => {
     expect(budget.clients.borrow()).toBe(true)
   })
 
+  it("lends more or fewer when it is told so, those that are lent counted", () => {
+    const budget = new SocketBudget(4, 3)
+    expect([1, 2].map(() => budget.clients.borrow())).toEqual([true, true])
+    budget.resize(4, 1)
+    expect(budget.clients.borrow()).toBe(false)
+    budget.clients.giveBack()
+    expect(budget.clients.borrow()).toBe(false)
+    budget.clients.giveBack()
+    expect([1, 2].map(() => budget.clients.borrow())).toEqual([true, false])
+  })
+
   it("wakes those that wait when it grows, and takes nothing away when it shrinks", () => {
     const budget = new SocketBudget(2)
     budget.clients.used = false

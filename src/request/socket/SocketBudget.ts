@@ -30,12 +30,16 @@ export class SocketBudget {
   readonly clients: SocketLane
   readonly programs: SocketLane
   #total: number
+  /** Not lent at the moment. */
   #spare: number
+  /** With those that are. */
+  #spares: number
 
   /** `spare`: how many clients are told at a time that there is no room. */
   constructor(total: number = unlimited, spare = 64) {
     this.#total = total
     this.#spare = spare
+    this.#spares = spare
     this.clients = new SocketLane(this)
     this.programs = new SocketLane(this)
   }
@@ -48,9 +52,13 @@ export class SocketBudget {
     return this.clients.held + this.programs.held
   }
 
-  /** What is open stays open, also above the new total. */
-  resize(total: number): void {
+  /** What is open stays open, also above the new numbers. */
+  resize(total: number, spare?: number): void {
     this.#total = total
+    if (spare !== undefined) {
+      this.#spare += spare - this.#spares
+      this.#spares = spare
+    }
     this.wake()
   }
 
