@@ -127,7 +127,7 @@ const assemble = (input: AssemblyInput) =>
     const log = yield* makePlaneLog
     const { report: onDefect } = new DefectLog({ registry: metrics, log, now: () => ticker.now() })
     ticker.onDefect = onDefect
-    if (input.restarts !== undefined) countRestarts(metrics, input.restarts)
+    countRestarts(metrics, input.restarts ?? 0)
     const room = yield* SocketRoom.make(input.descriptors ?? readDescriptors())
     room.follow(config)
 

@@ -237,6 +237,42 @@ describe("nobody waits for", () => {
   })
 })
 
+describe("a mesh thread that crashes", () => {
+  it.each(["host-a", "host-b"])(
+    "%s: no call fails, and it is started again in the same process",
+    async (name) => {
+      const host = name === a.name ? a : b
+      const { startedAt } = (await host.api("status")) as { startedAt: number }
+      const load = clients(a)
+      await flowing(load)
+      await inspectorOf(host).crashMesh("boom in the mesh thread")
+      await until(`another mesh thread of ${name}`, async () => {
+        const status = (await host.api("status")) as { startedAt: number }
+        return status.startedAt > startedAt ? true : undefined
+      })
+      await host.ready()
+      await flowing(load)
+      // Whoever comes now finds the same ports, and what the mesh says is heard again.
+      const late = clients(a)
+      await flowing(late)
+      for (const one of [a, b]) {
+        await until(`${one.name} sees both members`, async () => {
+          const members = (await one.api("members")) as ReadonlyArray<{ state: string }>
+          return members.filter(({ state }) => state === "alive").length === 2 ? true : undefined
+        })
+      }
+      await Promise.all([load.stop(), late.stop()])
+      expect([...load.failures, ...late.failures]).toEqual([])
+      expect(host.process?.output()).toMatch(
+        new RegExp(`mesh thread of ${name} has crashed.*boom in the mesh thread`, "s")
+      )
+      const metrics = await (await fetch(`http://${host.admin}/metrics`)).text()
+      expect(metrics).toMatch(/^skein_mesh_thread_restarts_total 1$/m)
+      expect((await threadRows(host)).map((row) => row.state)).toEqual(threads.map(() => "running"))
+    }
+  )
+})
+
 describe("what one thread has found out", () => {
   it("all go by: a circuit that opens in one lets nothing through in the others", async () => {
     const sick = new HeldClients({ proxy: a.proxy, url: "http://sick.mesh/", count: 1, pause: 1 })
