@@ -51,7 +51,7 @@ const longestPause = 60_000
 /** What waits for a first answer waits no longer: two rounds in which nobody gets anywhere. */
 const patience = "7 seconds"
 
-const monotonic = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e6)
+const monotonic = Effect.map(Effect.clock, (clock) => Number(clock.unsafeCurrentTimeNanos()) / 1e6)
 
 export const keepAddresses = (
   options: AddressChecksOptions

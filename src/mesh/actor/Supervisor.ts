@@ -7,7 +7,7 @@
  * itself, by a bug in it. Then nobody would begin the next life of that child, and a node that only
  * looks well is worse than one that ends: it says so, and `broken` fails.
  */
-import { Cause, Clock, Context, Deferred, Effect, Layer, Random, type Scope } from "effect"
+import { Cause, Context, Deferred, Effect, Layer, Random, type Scope } from "effect"
 import {
   decideRestart,
   defaultRestartPolicy,
@@ -61,7 +61,7 @@ export interface SupervisorShape {
   readonly actors: () => ReadonlyArray<ActorStatus>
 }
 
-const monotonic = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e6)
+const monotonic = Effect.map(Effect.clock, (clock) => Number(clock.unsafeCurrentTimeNanos()) / 1e6)
 
 const oneLine = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
