@@ -11,6 +11,7 @@ import { RelayedConnection } from "../../src/mesh/host/RelayedConnection.ts"
 import { type RelayDown, type RelayUp, relayWindow } from "../../src/model/Relay.ts"
 import { MeshPort } from "../../src/request/link/MeshPort.ts"
 import { ForeignRelay } from "../../src/request/listener/ForeignRelay.ts"
+import { linkReadMemory } from "../../src/request/socket/ReadMemory.ts"
 import { ManualTicker } from "../../src/testing/LinkTestPair.ts"
 
 const { log } = multiaddrConnectionPair({ delay: 0 })[0]
@@ -131,10 +132,10 @@ describe("a relayed connection", () => {
     expect(heard.bytes).toBe(hello.length)
     expect(underway.up).toBeGreaterThanOrEqual(relayWindow)
     // One read more than the window: a socket gives what it has read.
-    expect(underway.mostUp).toBeLessThanOrEqual(relayWindow + 64 * KiB)
+    expect(underway.mostUp).toBeLessThanOrEqual(relayWindow + linkReadMemory.length)
     connection.resume()
     await eventually(() => expect(heard.bytes).toBe(hello.length + written))
-    expect(underway.mostUp).toBeLessThanOrEqual(relayWindow + 64 * KiB)
+    expect(underway.mostUp).toBeLessThanOrEqual(relayWindow + linkReadMemory.length)
   })
 
   it("stays stopped when whoever is given what had waited stops again", async () => {

@@ -21,6 +21,7 @@ import { DialedLink } from "./DialedLink.ts"
 import { LinkRoom } from "./LinkRoom.ts"
 import type { PeerLinkContext } from "./PeerLinkContext.ts"
 import { redialPause } from "./PeerLinkLimits.ts"
+import { SessionEnded } from "./Sessions.ts"
 import { SpareLinks } from "./SpareLinks.ts"
 import { WaitingExchange } from "./WaitingExchange.ts"
 
@@ -266,7 +267,10 @@ export class PeerLink {
         if (this.#missed) onDown(this.peer, cause)
         // Once is no sign of trouble with the peer: one of its threads may have crashed, and the
         // others take the next link at once.
-        if (this.#failures > 1) this.#pauseThenDial()
+        const isOver = cause instanceof SessionEnded
+        if (isOver) this.#failures = Math.max(1, this.#failures)
+        // Without a session there is nothing to make one from; whoever calls is told so.
+        if (isOver || this.#failures > 1) this.#pauseThenDial()
         else if (this.#kept) this.#dial()
       }
     }
