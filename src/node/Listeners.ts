@@ -8,7 +8,8 @@ import { collides, formatHostPort } from "../config/HostPort.ts"
 import type { NodeConfig, UpstreamConfig } from "../config/NodeConfig.ts"
 import { ListenError, makeListenError } from "../request/listener/ListenError.ts"
 import type { ListenSpec } from "../request/PlaneMessages.ts"
-import type { OpenPort, RequestThreads } from "./RequestThreads.ts"
+import type { RequestThreads } from "./RequestThreads.ts"
+import type { OpenPort } from "./ThreadPorts.ts"
 
 interface Open {
   readonly upstream: UpstreamConfig

@@ -10,7 +10,7 @@ import type { Counter, Gauge } from "../request/cells/Cells.ts"
 import type { Family } from "../request/cells/Family.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
 import type { PeerLinkStatus } from "../request/link/LinkPool.ts"
-import type { ThreadStatus } from "./RequestThreads.ts"
+import type { ThreadStatus } from "./ThreadSlot.ts"
 
 /** Of a member, as this node sees it. */
 export interface MemberFacts {

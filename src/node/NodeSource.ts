@@ -24,7 +24,7 @@ import { memberRows } from "./MemberRows.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { linkStates, observeNode } from "./NodeMetrics.ts"
 import { RateMeter } from "./RateMeter.ts"
-import type { RequestThreads, ThreadStatus } from "./RequestThreads.ts"
+import type { RequestThreads } from "./RequestThreads.ts"
 import type { SocketRoom } from "./SocketRoom.ts"
 import {
   endpointRows,
@@ -35,6 +35,7 @@ import {
   serviceRows,
   totalsOf
 } from "./ThreadRows.ts"
+import type { ThreadStatus } from "./ThreadSlot.ts"
 
 export interface NodeSourceOptions {
   readonly config: NodeConfig
