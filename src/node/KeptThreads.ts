@@ -7,6 +7,7 @@ import { Worker } from "node:worker_threads"
 import type { Log } from "../model/Log.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { FromPlane, PlaneSetup, ToPlane } from "../request/PlaneMessages.ts"
+import { runMemory } from "../request/policy/HostRuns.ts"
 import { KeptPlane, type PlaneBody } from "./KeptPlane.ts"
 import { samePort } from "./PlanePorts.ts"
 import type { PlaneThreadEvents, SpawnPlane } from "./PlaneThread.ts"
@@ -26,10 +27,12 @@ export interface KeptThreadsOptions {
 
 class KeptThread {
   readonly plane: KeptPlane<WorkerBody>
+  readonly #runs: SharedArrayBuffer
   /** Of the mesh plane there is. */
   #events: PlaneThreadEvents | undefined
 
-  constructor({ log, ticker }: KeptThreadsOptions) {
+  constructor({ log, ticker }: KeptThreadsOptions, runs: SharedArrayBuffer) {
+    this.#runs = runs
     this.plane = new KeptPlane({
       ...{ log, ticker, endsWithMesh: true },
       make: (setup, post) => {
@@ -75,7 +78,11 @@ class KeptThread {
         plane: undefined
       }
     }
-    return { spawn, holds: (spec) => held.some((one) => samePort(one, spec)) }
+    return {
+      spawn,
+      holds: (spec) => held.some((one) => samePort(one, spec)),
+      runs: this.#runs
+    }
   }
 
   /** The mesh plane has crashed: what it still says is not heard. */
@@ -114,7 +121,8 @@ export class KeptThreads {
   readonly #threads: ReadonlyArray<KeptThread>
 
   constructor(options: KeptThreadsOptions) {
-    this.#threads = Array.from({ length: options.count }, () => new KeptThread(options))
+    const runs = runMemory()
+    this.#threads = Array.from({ length: options.count }, () => new KeptThread(options, runs))
   }
 
   /** For a mesh plane that begins. */

@@ -21,7 +21,7 @@ export interface MeshThreadOptions {
   readonly file: URL
   /** Its heap, MB at most: what the bounds of the mesh plane allow is less. Default 1,024. */
   readonly heap?: number | undefined
-  readonly start: Omit<MeshStart, "held" | "draining" | "restarts">
+  readonly start: Omit<MeshStart, "held" | "runs" | "draining" | "restarts">
   readonly plane: ProgramPlane
   readonly onLog: (told: ToldLog) => void
   /** Takes the data directory for as long as the node is. Resolves with why not. */
@@ -137,9 +137,12 @@ export class MeshThread {
 
   #begin(): void {
     const { file, heap = usualHeap, onFailed, plane, start } = this.#options
-    const { held, isDraining: draining, ticker } = plane
+    const { runs, held, isDraining: draining, ticker } = plane
     const config = this.#config
-    const workerData: MeshStart = { ...start, config, held, draining, restarts: this.#restarts }
+    const workerData: MeshStart = {
+      ...{ ...start, config, held, runs, draining },
+      restarts: this.#restarts
+    }
     let worker: Worker
     try {
       worker = new Worker(file, {

@@ -25,6 +25,8 @@ export interface MeshStart {
   readonly logFrom: number
   /** Ports that the program's plane has open already, as a life before this one asked for them. */
   readonly held: ReadonlyArray<ListenSpec>
+  /** Where the program's plane counts results in a row. */
+  readonly runs: SharedArrayBuffer
   /** Lives before this one. */
   readonly restarts: number
   /** A life before this one was draining. */

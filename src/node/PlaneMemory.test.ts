@@ -12,8 +12,9 @@ const web = ServiceName.make("web")
 const raw = ServiceName.make("raw")
 
 const endOf = (fact: PlaneFact): number => {
-  if (fact.kind === "ejected") return fact.until
-  return fact.kind === "circuit" && fact.news.state === "open" ? fact.news.until : 0
+  if (fact.kind === "silent") return 0
+  const { news } = fact
+  return news.state === "open" || news.state === "out" || news.state === "spared" ? news.until : 0
 }
 
 /** What a request plane knows by what it was told, as its parts keep it. */
@@ -116,7 +117,19 @@ const fact: fc.Arbitrary<PlaneFact> = fc.oneof(
       fc.constant({ state: "closed" as const })
     )
   }),
-  fc.record({ kind: fc.constant("ejected" as const), service, endpoint, until: time }),
+  fc.record({
+    kind: fc.constant("ejection" as const),
+    service,
+    endpoint,
+    news: fc.oneof(
+      fc.record({
+        state: fc.constantFrom("out" as const, "spared" as const),
+        until: time,
+        reason: fc.constantFrom("consecutive_5xx" as const, "success_rate" as const)
+      }),
+      fc.constant({ state: "well" as const })
+    )
+  }),
   fc.record({ kind: fc.constant("silent" as const), peer })
 )
 
@@ -267,11 +280,16 @@ describe("what is remembered is bounded", () => {
     for (let n = 0; n < 5_000; n++) {
       memory.note({
         type: "fact",
-        fact: { kind: "ejected", service: web, endpoint: String(n), until: 1 }
+        fact: {
+          kind: "circuit",
+          service: web,
+          endpoint: String(n),
+          news: { state: "open", until: 1 }
+        }
       })
     }
     const kept = [...memory.all()].flatMap((it) =>
-      it.type === "fact" && it.fact.kind === "ejected" ? [it.fact.endpoint] : []
+      it.type === "fact" && it.fact.kind === "circuit" ? [it.fact.endpoint] : []
     )
     expect([kept.length, kept[0], kept.at(-1)]).toEqual([4_096, "904", "4999"])
   })

@@ -117,6 +117,7 @@ export class PlaneMemory {
 
 /** A probe is over before a thread that begins could ask. */
 const endOf = (fact: PlaneFact): number => {
-  if (fact.kind === "ejected") return fact.until
-  return fact.kind === "circuit" && fact.news.state === "open" ? fact.news.until : 0
+  if (fact.kind === "silent") return 0
+  if (fact.kind === "ejection") return fact.news.state === "well" ? 0 : fact.news.until
+  return fact.news.state === "open" ? fact.news.until : 0
 }

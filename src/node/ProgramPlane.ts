@@ -1,6 +1,7 @@
 /** The request plane in a program's own thread, whose node has its mesh plane in another. */
 import type { Log } from "../model/Log.ts"
 import { LoopTicker } from "../request/LoopTicker.ts"
+import { runMemory } from "../request/policy/HostRuns.ts"
 import { RequestPlane } from "../request/RequestPlane.ts"
 import { KeptPlane } from "./KeptPlane.ts"
 
@@ -10,6 +11,8 @@ export interface ProgramPlaneOptions {
 
 export class ProgramPlane extends KeptPlane<RequestPlane> {
   readonly ticker: LoopTicker
+  /** Where all planes of the node count results in a row, over all lives of the mesh thread. */
+  readonly runs = runMemory()
 
   constructor({ log }: ProgramPlaneOptions) {
     const ticker = new LoopTicker()

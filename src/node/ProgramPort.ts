@@ -25,6 +25,8 @@ export class ProgramPort {
   #onLocked: (failure: ToldFailure | undefined) => void = () => undefined
   /** Undefined: the node is starting. */
   #calls: { readonly run: (call: Call) => void; readonly cancel: (id: number) => void } | undefined
+  /** The plane in the program's thread. It is there as long as the program is. */
+  readonly side: ProgramSide
   /** The node is to end. */
   onStop: () => void = () => undefined
 
@@ -32,25 +34,24 @@ export class ProgramPort {
     this.#port = port
     this.#start = start
     this.log = new MeshLog((message) => this.post(message))
+    this.side = {
+      spawn: (setup, events) => {
+        this.#plane = events
+        this.post({ type: "plane.begin", setup })
+        return {
+          post: (message) => this.post({ type: "plane", message }),
+          terminate: async () => undefined,
+          plane: undefined
+        }
+      },
+      holds: (spec) => start.held.some((one) => samePort(one, spec)),
+      runs: start.runs
+    }
     port.on("message", (message: ToMesh) => this.#receive(message))
   }
 
   post(message: FromMesh): void {
     this.#port.postMessage(message)
-  }
-
-  /** The plane in the program's thread. It is there as long as the program is. */
-  readonly side: ProgramSide = {
-    spawn: (setup, events) => {
-      this.#plane = events
-      this.post({ type: "plane.begin", setup })
-      return {
-        post: (message) => this.post({ type: "plane", message }),
-        terminate: async () => undefined,
-        plane: undefined
-      }
-    },
-    holds: (spec) => this.#start.held.some((one) => samePort(one, spec))
   }
 
   /** The data directory is the program's, over all lives of this thread. */

@@ -12,6 +12,7 @@ import type { PeerKey } from "../model/Names.ts"
 import type { NodeRecord } from "../model/NodeRecord.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { PlaneFact, PlaneSetup } from "../request/PlaneMessages.ts"
+import { runMemory } from "../request/policy/HostRuns.ts"
 import type { ThreadReports } from "../telemetry/ThreadReports.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { makePlaneLog } from "./PlaneLog.ts"
@@ -27,7 +28,7 @@ export interface RequestPlanesOptions {
   readonly kept: ReadonlyArray<ProgramSide> | undefined
   /** The plane of a program, in its thread; there are calls made there. */
   readonly program: ProgramSide | undefined
-  readonly setup: Omit<PlaneSetup, "index" | "threads" | "sharePorts">
+  readonly setup: Omit<PlaneSetup, "index" | "threads" | "sharePorts" | "runs">
   readonly ticker: Ticker
   readonly reports: ThreadReports
   /** Of the mesh thread. */
@@ -112,7 +113,10 @@ export const makePlanes = (
               ...(kept?.map(({ spawn }) => spawn) ??
                 Array.from({ length: workers }, () => spawnWorker))
             ],
-            setup,
+            setup: {
+              ...setup,
+              runs: program?.runs ?? kept?.[0]?.runs ?? runMemory()
+            },
             sharePorts: workers > 0,
             holds: (spec) =>
               program?.holds(spec) === true || kept?.some(({ holds }) => holds(spec)) === true,

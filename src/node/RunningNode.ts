@@ -41,6 +41,8 @@ export interface ProgramSide {
   readonly spawn: SpawnPlane
   /** Its plane has this port open already, from before this thread began. */
   readonly holds: (spec: ListenSpec) => boolean
+  /** Where it counts results in a row: the node's other planes are to count there, too. */
+  readonly runs: SharedArrayBuffer
 }
 
 export interface RunningNode {

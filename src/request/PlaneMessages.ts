@@ -12,8 +12,8 @@ import type { RelayDown, RelayUp, SocketEnd } from "../model/Relay.ts"
 import type { Session } from "../model/Session.ts"
 import type { ThreadOrder, ThreadReport } from "./cells/ThreadReport.ts"
 import type { ListenErrorCode } from "./listener/ListenError.ts"
+import type { EndpointFact } from "./outbound/EndpointStep.ts"
 import type { AskedRows, Question } from "./PlaneQuestions.ts"
-import type { CircuitNews } from "./policy/Breaker.ts"
 
 /** What a thread has to know before anything else; all of it stays as long as the thread lives. */
 export interface PlaneSetup {
@@ -28,6 +28,8 @@ export interface PlaneSetup {
   readonly threads: number
   /** Other threads of this node listen on the same ports. */
   readonly sharePorts: boolean
+  /** Where all of them count results in a row (HostRuns); absent: each counts its own. */
+  readonly runs?: SharedArrayBuffer | undefined
   /** Services without a policy get this. */
   readonly defaultPolicy: Policy
   /** There is an access log somewhere: lines are to be made. */
@@ -61,19 +63,7 @@ export type ListenSpec = SocketEnd &
 
 /** What one thread has found out and all have to know. Times are wall clock, ms. */
 export type PlaneFact =
-  | {
-      readonly kind: "circuit"
-      readonly service: ServiceName
-      readonly endpoint: string
-      readonly news: CircuitNews
-    }
-  | {
-      readonly kind: "ejected"
-      readonly service: ServiceName
-      readonly endpoint: string
-      /** No longer in the future: it was found well. */
-      readonly until: number
-    }
+  | (EndpointFact & { readonly service: ServiceName; readonly endpoint: string })
   /** Nothing came from it for too long, on a link that is there. */
   | { readonly kind: "silent"; readonly peer: PeerKey }
 

@@ -34,6 +34,7 @@ import { PeerBook } from "./PeerBook.ts"
 import { answer } from "./PlaneAnswers.ts"
 import { PlaneListeners } from "./PlaneListeners.ts"
 import type { FromPlane, PlaneFact, PlaneSetup, ToPlane } from "./PlaneMessages.ts"
+import { HostRuns } from "./policy/HostRuns.ts"
 import { policyShare } from "./policy/PolicyShare.ts"
 import { SessionNeeds } from "./SessionNeeds.ts"
 import { SocketBudget } from "./socket/SocketBudget.ts"
@@ -129,6 +130,7 @@ export class RequestPlane {
       remote: (peer) => this.#pool.dispatchTo(peer),
       whyMissing: (service) => this.#missing.get(service),
       onDefect,
+      ...(threads > 1 && setup.runs !== undefined ? { runs: new HostRuns(setup.runs) } : {}),
       onFact: (service, endpoint, fact) => {
         if (threads === 1) return
         const told = atWall(fact, ticker.wall() - ticker.now())
@@ -352,11 +354,12 @@ const warmAtOnce = 16
 
 /** Threads have clocks of their own, which began when they did: between them times are wall clock. */
 const atWall = (fact: EndpointFact, offset: number): EndpointFact => {
-  if (fact.kind === "ejected") return { ...fact, until: fact.until + offset }
+  if (fact.kind === "ejection") {
+    const { news } = fact
+    return news.state === "well" ? fact : { ...fact, news: { ...news, until: news.until + offset } }
+  }
   const { news } = fact
-  return news.state === "closed"
-    ? fact
-    : { kind: "circuit", news: { ...news, until: news.until + offset } }
+  return news.state === "closed" ? fact : { ...fact, news: { ...news, until: news.until + offset } }
 }
 
 const selfOf = ({ node, peer, zone }: PlaneSetup["self"]) => ({

@@ -7,6 +7,7 @@ import { TimerWheel } from "../model/TimerWheel.ts"
 import { MetricRegistry } from "../request/cells/Metrics.ts"
 import { makeOutbound, type Outbound, type OutboundOptions } from "../request/outbound/Outbound.ts"
 import type { StackLines } from "../request/outbound/Stack.ts"
+import type { HostRuns } from "../request/policy/HostRuns.ts"
 import { defaultPolicy, makePolicy, type PolicyInput } from "../schema/PolicySchema.ts"
 import { RecordingObserver, RecordingReceiver, SentCall } from "./OutboundRecorders.ts"
 
@@ -113,6 +114,8 @@ export class Fixture {
       readonly lines?: StackLines
       /** What other threads of the node would be told. */
       readonly onFact?: OutboundOptions["onFact"]
+      /** Where they count results in a row. */
+      readonly runs?: HostRuns
       /** What throws is put here. Without it, it is thrown again, so that it fails the test. */
       readonly defects?: Array<unknown>
     } = {}
@@ -137,6 +140,7 @@ export class Fixture {
       local: remote(selfPeer),
       remote,
       ...(options.lines === undefined ? {} : { lines: options.lines }),
+      ...(options.runs === undefined ? {} : { runs: options.runs }),
       ...(options.onFact === undefined ? {} : { onFact: options.onFact }),
       onDefect: (error) => {
         // Receivers of these tests throw at what the contract forbids.

@@ -5,6 +5,7 @@ import { EndpointState } from "../request/outbound/EndpointState.ts"
 import { PolicyMetrics } from "../request/outbound/PolicyMetrics.ts"
 import type { StepService } from "../request/outbound/StepService.ts"
 import { Breaker } from "../request/policy/Breaker.ts"
+import { OwnRunCount } from "../request/policy/RunCount.ts"
 import { endpointView, payments } from "./OutboundFixture.ts"
 
 const metrics = new PolicyMetrics(new MetricRegistry())
@@ -16,6 +17,7 @@ export const stepService: StepService = {
     throw error
   },
   closed: false,
+  runCount: () => new OwnRunCount(),
   tell: () => undefined,
   invalidate: () => undefined
 }

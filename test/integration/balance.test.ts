@@ -42,7 +42,7 @@ beforeAll(async () => {
   })
   a = await mesh.first("host-a", {
     ...offer(apps[0]),
-    // Threads count failures and take turns each for itself: here it is about exact numbers.
+    // Threads take turns each for itself: here it is about exact numbers.
     threads: 1,
     policies: {
       turns: { balance: { kind: "round_robin" } },

@@ -70,7 +70,7 @@ beforeAll(async () => {
   apps.push(await httpApp("well"))
   const breaker = { open: { base: `${base}ms`, max: "60s" } }
   a = await mesh.first("host-a", {
-    // Threads count failures and take turns each for itself: here it is about exact numbers.
+    // Here it is about exactly one probe; two threads may each send one at the same moment.
     threads: 1,
     policies: {
       patient: { breaker },

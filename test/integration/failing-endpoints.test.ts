@@ -55,8 +55,7 @@ beforeAll(async () => {
   for (const each of programs) await each.start()
   const nobody = async () => `127.0.0.1:${await freePort()}`
   a = await mesh.first("host-a", {
-    // Threads count failures and take turns each for itself: here it is about exact numbers.
-    threads: 1,
+    threads: 2,
     policies: {
       "two-refuse": { ...bare, retry: generous, balance: { kind: "round_robin" } },
       "one-busy": {

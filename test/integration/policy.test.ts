@@ -44,8 +44,7 @@ beforeAll(async () => {
     response.end('{"app":"bad"}')
   })
   a = await mesh.first("host-a", {
-    // Threads count failures and take turns each for itself: here it is about exact numbers.
-    threads: 1,
+    threads: 2,
     policies: {
       slow: { timeout: { request: "300ms" } },
       "slow-try": { timeout: { perTry: "1s" }, retry: { attempts: 1, on: ["timeout"] } },

@@ -28,7 +28,8 @@ export class BreakerStep implements EndpointStep {
   }
 
   enter(endpoint: GuardedEndpoint): EndpointGuard {
-    const breaker = new Breaker(this.#policy)
+    const failures = this.#service.runCount(endpoint.key, "circuit_failures")
+    const breaker = new Breaker(this.#policy, failures)
     endpoint.breaker = breaker
     return new BreakerGuard(endpoint, breaker, this.#service)
   }
@@ -93,6 +94,7 @@ class BreakerGuard implements EndpointGuard {
   }
 
   leave(): void {
+    this.#breaker.forget()
     this.#endpoint.breaker = undefined
   }
 

@@ -5,7 +5,12 @@
  */
 import type { EjectionPolicy } from "../../model/Policy.ts"
 import type { Verdict } from "../policy/Classifier.ts"
-import { type Ejection, type EjectionRecord, OutlierEjection } from "../policy/OutlierEjection.ts"
+import {
+  type Ejection,
+  type EjectionNews,
+  type EjectionRecord,
+  OutlierEjection
+} from "../policy/OutlierEjection.ts"
 import type {
   EndpointFact,
   EndpointGuard,
@@ -26,16 +31,19 @@ export class EjectionStep implements EndpointStep {
   }
 
   enter(endpoint: GuardedEndpoint): EndpointGuard {
-    const record = this.#ejection.add()
+    const record = this.#ejection.add({
+      failures: this.#service.runCount(endpoint.key, "ejection_failures"),
+      proof: this.#service.runCount(endpoint.key, "ejection_proof")
+    })
     endpoint.ejection = record
     this.#endpoints.set(record, endpoint)
     return new EjectionGuard(this, this.#ejection, record)
   }
 
   /** It has proved that it is well. */
-  returned(record: EjectionRecord, now: number): void {
+  returned(record: EjectionRecord): void {
     const endpoint = this.#endpoints.get(record)
-    if (endpoint !== undefined) this.#service.tell(endpoint.key, { kind: "ejected", until: now })
+    if (endpoint !== undefined) this.#tell(endpoint, { state: "well" })
   }
 
   /** Who is out is another now, as another thread says, which has counted it. */
@@ -50,16 +58,22 @@ export class EjectionStep implements EndpointStep {
     if (endpoint?.ejection === record) endpoint.ejection = undefined
   }
 
-  /** Who is out or unwell has changed. The end of an interval may take out others than `asked`. */
+  /** Who is out or unwell has changed. The end of an interval may find others than `asked`. */
   moved(ejections: ReadonlyArray<Ejection>, asked: EjectionRecord, attempt: GuardedAttempt): void {
     this.#service.invalidate()
-    for (const { record, reason } of ejections) {
+    for (const { reason, record, state } of ejections) {
       const endpoint = this.#endpoints.get(record)
       if (endpoint === undefined) continue
+      const until = state === "out" ? record.until : record.spared
+      this.#tell(endpoint, { state, until, reason })
+      if (state === "spared") continue
       this.#service.metrics.ejection(this.#service.service, endpoint.key, reason)
-      this.#service.tell(endpoint.key, { kind: "ejected", until: record.until })
       if (record === asked) attempt.event("ejected")
     }
+  }
+
+  #tell(endpoint: GuardedEndpoint, news: EjectionNews): void {
+    this.#service.tell(endpoint.key, { kind: "ejection", news })
   }
 }
 
@@ -82,12 +96,12 @@ class EjectionGuard implements EndpointGuard {
     const ejections = this.#ejection.result(this.#record, verdict.success, now, attempt)
     if (this.#ejection.revision === revision) return
     this.#step.moved(ejections, this.#record, attempt)
-    if (wasOut && !this.#isOut(now)) this.#step.returned(this.#record, now)
+    if (wasOut && !this.#isOut(now)) this.#step.returned(this.#record)
   }
 
   learn(fact: EndpointFact, now: number): void {
-    if (this.#left || fact.kind !== "ejected") return
-    if (this.#ejection.learn(this.#record, fact.until, now)) this.#step.learnt()
+    if (this.#left || fact.kind !== "ejection") return
+    if (this.#ejection.learn(this.#record, fact.news, now)) this.#step.learnt()
   }
 
   #isOut(now: number): boolean {

@@ -13,7 +13,7 @@ import type { Fault } from "../../model/Fault.ts"
 import type { EndpointView } from "../../model/MeshView.ts"
 import type { Breaker, CircuitNews } from "../policy/Breaker.ts"
 import type { Verdict } from "../policy/Classifier.ts"
-import type { EjectionRecord } from "../policy/OutlierEjection.ts"
+import type { EjectionNews, EjectionRecord } from "../policy/OutlierEjection.ts"
 import type { Score } from "../policy/Score.ts"
 import type { SlotHolder } from "./StepSlot.ts"
 
@@ -49,8 +49,7 @@ export interface GuardedAttempt extends SlotHolder {
  */
 export type EndpointFact =
   | { readonly kind: "circuit"; readonly news: CircuitNews }
-  /** `until` no longer in the future: it was found well. */
-  | { readonly kind: "ejected"; readonly until: number }
+  | { readonly kind: "ejection"; readonly news: EjectionNews }
 
 export interface EndpointStep {
   /** An endpoint is there, or the step is new to it. */

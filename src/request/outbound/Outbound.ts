@@ -19,6 +19,8 @@ import type { Policy } from "../../model/Policy.ts"
 import { refuse } from "../../model/RefusedExchange.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { MetricRegistry } from "../cells/Metrics.ts"
+import type { HostRuns } from "../policy/HostRuns.ts"
+import { OwnRunCount } from "../policy/RunCount.ts"
 import type { PeerState } from "./EndpointState.ts"
 import type { EndpointFact } from "./EndpointStep.ts"
 import type { CallContext } from "./OutboundCall.ts"
@@ -55,6 +57,8 @@ export interface OutboundOptions {
   readonly onDefect: OnDefect
   /** Told what other threads of this node have to know of an endpoint. Default: there are none. */
   readonly onFact?: (service: ServiceName, endpoint: string, fact: EndpointFact) => void
+  /** Where all threads of this node count results in a row. Default: this one counts its own. */
+  readonly runs?: HostRuns
   /** What policies are made into; by default `stackLines`. */
   readonly lines?: StackLines
 }
@@ -116,6 +120,7 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
     left: (endpoint) => losing.add(endpoint.peer),
     answered: (peer) => setDown(peer, false),
     dispatchTo: (endpoint: EndpointView) => (endpoint.local ? local : remote(endpoint.peer)),
+    runCount: (name) => options.runs?.count(name) ?? new OwnRunCount(),
     tell: (service, endpoint, fact) => options.onFact?.(service, endpoint, fact)
   }
 

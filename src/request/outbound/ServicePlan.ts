@@ -14,13 +14,14 @@ import type { Outcome } from "../../model/Observer.ts"
 import type { Policy } from "../../model/Policy.ts"
 import { Histogram, latencyBounds } from "../cells/Cells.ts"
 import { isBrokenOff, type Verdict } from "../policy/Classifier.ts"
+import type { RunCount } from "../policy/RunCount.ts"
 import { Candidates } from "./Candidates.ts"
 import { EndpointState, type PeerState } from "./EndpointState.ts"
 import type { EndpointFact } from "./EndpointStep.ts"
 import type { PolicyMetrics } from "./PolicyMetrics.ts"
 import { explainLeftOut, explainNone, type Selection, select } from "./Selection.ts"
 import { compileStack, type Stack, type StackLines, sameValue } from "./Stack.ts"
-import type { StepService } from "./StepService.ts"
+import type { RunKind, StepService } from "./StepService.ts"
 import type { Tried } from "./Tried.ts"
 
 /** What a plan needs of the node. */
@@ -35,6 +36,8 @@ export interface PlanContext {
   /** An endpoint of a peer that counts as down has answered. */
   readonly answered: (peer: PeerState) => void
   readonly dispatchTo: (view: EndpointView) => Dispatch
+  /** Where results in a row are counted under that name. */
+  readonly runCount: (name: string) => RunCount
   /** What other threads of this node have to know of an endpoint. */
   readonly tell: (service: ServiceName, endpoint: string, fact: EndpointFact) => void
 }
@@ -87,6 +90,10 @@ export class ServicePlan implements StepService {
 
   get onDefect(): OnDefect {
     return this.#context.onDefect
+  }
+
+  runCount(endpoint: string, kind: RunKind): RunCount {
+    return this.#context.runCount(`${kind} ${endpoint}`)
   }
 
   tell(endpoint: string, fact: EndpointFact): void {

@@ -1,7 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { Breaker, type Permit } from "./Breaker.ts"
-import { ConsecutiveFailures } from "./ConsecutiveFailures.ts"
+import { OwnRunCount } from "./RunCount.ts"
 
 const policy = { consecutiveFailures: 3, open: { base: 1_000, max: 60_000 }, probe: 500 }
 /** In the middle of the jitter: exactly base, 2·base, … */
@@ -13,14 +13,13 @@ const openedAt = (now: number): Breaker => {
   return breaker
 }
 
-describe("ConsecutiveFailures", () => {
-  it("counts failures with no success between them", () => {
-    const failures = new ConsecutiveFailures(2)
-    expect(failures.failure()).toBe(false)
-    failures.success()
-    expect(failures.failure()).toBe(false)
-    expect(failures.failure()).toBe(true)
-    expect(failures.count).toBe(2)
+describe("failures of a thread", () => {
+  it("count while no success is between them, and anew when there are enough", () => {
+    const failures = new OwnRunCount()
+    expect(failures.add(2)).toBe(false)
+    failures.clear()
+    expect([failures.add(2), failures.value]).toEqual([false, 1])
+    expect([failures.add(2), failures.value]).toEqual([true, 0])
   })
 })
 

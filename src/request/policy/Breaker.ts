@@ -1,5 +1,5 @@
 /**
- * The circuit around one endpoint; when it opens is ConsecutiveFailures' business.
+ * The circuit around one endpoint. So many failures with no success between them open it.
  *
  *     closed ──threshold reached──► open ──its time is over, next request──► half_open
  *       ▲                            ▲                                           │
@@ -12,12 +12,12 @@
  * succeeds first closes the circuit; only the latest can open it again. Results of requests admitted
  * before the circuit opened say nothing about the endpoint now and are ignored.
  *
- * A node has several threads, each with a circuit of its own around the endpoint; they tell each other
- * what they find out (`CircuitNews`), so that what one has learnt costs the others no request, and one
- * of them probes at a time.
+ * A node has several threads, each with a circuit of its own around the endpoint. They may share the
+ * count of failures, and tell each other what they find out (`CircuitNews`), so that what one has learnt
+ * costs the others no request, and one of them probes at a time.
  */
 import type { BreakerPolicy } from "../../model/Policy.ts"
-import { ConsecutiveFailures } from "./ConsecutiveFailures.ts"
+import { OwnRunCount, type RunCount } from "./RunCount.ts"
 
 export type BreakerState = "closed" | "open" | "half_open"
 
@@ -35,7 +35,8 @@ export class Breaker {
   readonly #base: number
   readonly #max: number
   readonly #probeTime: number
-  readonly #failures: ConsecutiveFailures
+  readonly #threshold: number
+  readonly #failures: RunCount
   #state: BreakerState = "closed"
   /** Times it opened since it was last closed. */
   #openings = 0
@@ -45,11 +46,12 @@ export class Breaker {
   /** Open: no probe before this. Half-open: no other probe before this. */
   #until = 0
 
-  constructor(policy: BreakerPolicy) {
+  constructor(policy: BreakerPolicy, failures: RunCount = new OwnRunCount()) {
     this.#base = policy.open.base
     this.#max = policy.open.max
     this.#probeTime = policy.probe
-    this.#failures = new ConsecutiveFailures(policy.consecutiveFailures)
+    this.#threshold = policy.consecutiveFailures
+    this.#failures = failures
   }
 
   get state(): BreakerState {
@@ -80,20 +82,20 @@ export class Breaker {
   /** True when the state changed. */
   success(permit: Permit): boolean {
     if (permit === "normal") {
-      if (this.#state === "closed") this.#failures.success()
+      if (this.#state === "closed") this.#failures.clear()
       return false
     }
     if (this.#state !== "half_open" || permit < this.#firstProbe) return false
     this.#state = "closed"
     this.#openings = 0
-    this.#failures.reset()
+    this.#failures.clear()
     return true
   }
 
   /** True when the state changed. `random` in [0, 1). */
   failure(permit: Permit, now: number, random: number): boolean {
     if (permit === "normal") {
-      if (this.#state !== "closed" || !this.#failures.failure()) return false
+      if (this.#state !== "closed" || !this.#failures.add(this.#threshold)) return false
     } else if (!this.#decides(permit)) return false
     this.#open(now, random)
     return true
@@ -121,12 +123,12 @@ export class Breaker {
       case "closed":
         this.#state = "closed"
         this.#openings = 0
-        this.#failures.reset()
+        this.#failures.clear()
         break
       case "open":
         this.#until = news.until
         this.#openings = Math.min(this.#openings + 1, 32)
-        this.#failures.reset()
+        this.#failures.clear()
         this.#state = "open"
         break
       case "probed":
@@ -141,6 +143,11 @@ export class Breaker {
     this.#until = Math.min(this.#until, now)
   }
 
+  /** Nobody goes by it any more: what it has counted is over. */
+  forget(): void {
+    this.#failures.clear()
+  }
+
   #decides(probe: number): boolean {
     return this.#state === "half_open" && probe === this.#probe
   }
@@ -150,7 +157,7 @@ export class Breaker {
     // ± 50 %: callers that opened together do not probe together.
     this.#until = now + time * (0.5 + random)
     this.#openings = Math.min(this.#openings + 1, 32)
-    this.#failures.reset()
+    this.#failures.clear()
     this.#state = "open"
   }
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import type { EjectionPolicy } from "../../model/Policy.ts"
-import { type EjectionRecord, OutlierEjection } from "./OutlierEjection.ts"
+import { type EjectionNews, type EjectionRecord, OutlierEjection } from "./OutlierEjection.ts"
 
 const policy: EjectionPolicy = {
   consecutive5xx: 5,
@@ -31,7 +31,7 @@ describe("OutlierEjection", () => {
     const { ejection, fail, hosts } = group(2)
     expect(fail(hosts[0]!, 1_000, 4)).toEqual([])
     expect(ejection.result(hosts[0]!, false, 1_000)).toEqual([
-      { record: hosts[0], reason: "consecutive_5xx", duration: 30_000 }
+      { record: hosts[0], reason: "consecutive_5xx", duration: 30_000, state: "out" }
     ])
     expect(hosts[0]!.until).toBe(31_000)
     expect(ejection.ejected(30_999)).toBe(1)
@@ -104,7 +104,7 @@ describe("OutlierEjection", () => {
     const test = group(6)
     interval(test, [1, 1, 0.99, 1, 0.5, 1], 100, 0)
     expect(test.ejection.result(test.hosts[0]!, true, 10_000)).toEqual([
-      { record: test.hosts[4], reason: "success_rate", duration: 30_000 }
+      { record: test.hosts[4], reason: "success_rate", duration: 30_000, state: "out" }
     ])
   })
 
@@ -129,7 +129,10 @@ describe("OutlierEjection", () => {
     const test = group(5)
     interval(test, [1, 0.6, 1, 0.6, 1], 120, 0)
     const ejections = test.ejection.result(test.hosts[0]!, true, 10_000)
-    expect(ejections).toMatchObject([{ reason: "success_rate" }])
+    expect(ejections.map(({ reason, state }) => [state, reason]).toSorted()).toEqual([
+      ["out", "success_rate"],
+      ["spared", "success_rate"]
+    ])
     // One is spared, because no more may be out; it counts as unwell for as long.
     const [b, d] = [test.hosts[1]!, test.hosts[3]!]
     expect([b.until, d.until].toSorted()).toEqual([0, 40_000])
@@ -191,13 +194,15 @@ describe("OutlierEjection", () => {
   })
 })
 
+const out: EjectionNews = { state: "out", until: 31_000, reason: "consecutive_5xx" }
+
 describe("ejections of another thread", () => {
   it("hold here, and count for how long the next one is", () => {
     const { ejection, fail, hosts } = group(2)
-    expect(ejection.learn(hosts[0]!, 31_000, 1_000)).toBe(true)
+    expect(ejection.learn(hosts[0]!, out, 1_000)).toBe(true)
     expect(ejection.ejected(30_999)).toBe(1)
     expect(fail(hosts[0]!, 32_000)).toEqual([
-      { record: hosts[0], reason: "consecutive_5xx", duration: 60_000 }
+      { record: hosts[0], reason: "consecutive_5xx", duration: 60_000, state: "out" }
     ])
   })
 
@@ -205,21 +210,41 @@ describe("ejections of another thread", () => {
     const { ejection, fail, hosts } = group(2)
     fail(hosts[0]!, 1_000)
     const { revision } = ejection
-    expect(ejection.learn(hosts[0]!, 31_000, 1_000)).toBe(false)
+    expect(ejection.learn(hosts[0]!, out, 1_000)).toBe(false)
     expect(ejection.revision).toBe(revision)
   })
 
   it("end when it is found well there", () => {
     const { ejection, hosts } = group(2)
-    ejection.learn(hosts[0]!, 31_000, 1_000)
-    expect(ejection.learn(hosts[0]!, 5_000, 5_000)).toBe(true)
+    ejection.learn(hosts[0]!, out, 1_000)
+    expect(ejection.learn(hosts[0]!, { state: "well" }, 5_000)).toBe(true)
     expect(ejection.ejected(5_000)).toBe(0)
-    expect(ejection.learn(hosts[0]!, 5_000, 6_000)).toBe(false)
+    expect(ejection.learn(hosts[0]!, { state: "well" }, 6_000)).toBe(false)
+  })
+
+  it("may have been spared there: then it is unwell here, too, and in rotation", () => {
+    const { ejection, hosts } = group(2)
+    const spared: EjectionNews = { ...out, state: "spared" }
+    expect(ejection.learn(hosts[0]!, spared, 1_000)).toBe(true)
+    expect([hosts[0]!.spared, hosts[0]!.until]).toEqual([31_000, 0])
+    expect(ejection.learn(hosts[0]!, spared, 1_000)).toBe(false)
+    // Who is out here is out, whatever another thread had to spare.
+    ejection.learn(hosts[1]!, out, 1_000)
+    expect(ejection.learn(hosts[1]!, { ...spared, until: 40_000 }, 2_000)).toBe(false)
+  })
+
+  it("ask here for as long a proof as there", () => {
+    const { ejection, hosts } = group(2)
+    ejection.learn(hosts[0]!, { ...out, reason: "success_rate" }, 1_000)
+    for (let i = 0; i < 99; i++) ejection.result(hosts[0]!, true, 2_000)
+    expect(hosts[0]!.until).toBe(31_000)
+    ejection.result(hosts[0]!, true, 2_000)
+    expect(hosts[0]!.until).toBe(2_000)
   })
 
   it("say nothing of an endpoint that left", () => {
     const { ejection, hosts } = group(2)
     ejection.remove(hosts[0]!)
-    expect(ejection.learn(hosts[0]!, 31_000, 1_000)).toBe(false)
+    expect(ejection.learn(hosts[0]!, out, 1_000)).toBe(false)
   })
 })

@@ -15,6 +15,7 @@
  * No timer: intervals are noticed when results come in. Without results there is nothing to judge.
  */
 import type { EjectionPolicy } from "../../model/Policy.ts"
+import { OwnRunCount, type RunCount } from "./RunCount.ts"
 import { outliers } from "./SuccessRates.ts"
 
 export type EjectionReason = "consecutive_5xx" | "success_rate"
@@ -29,19 +30,36 @@ export interface EjectionRecord {
   readonly times: number
 }
 
+/** Where results in a row are counted. Threads that share these share one run. */
+export interface EjectionRuns {
+  readonly failures: RunCount
+  /** Successes since an endpoint was last found unwell. */
+  readonly proof: RunCount
+}
+
+const ownRuns = (): EjectionRuns => ({ failures: new OwnRunCount(), proof: new OwnRunCount() })
+
 class Host implements EjectionRecord {
+  readonly runs: EjectionRuns
   until = 0
   spared = 0
   times = 0
-  consecutive = 0
   /** Results in the current interval. */
   successes = 0
   total = 0
   /** When it was last found unwell; what was sent before says nothing of it since. */
   found = 0
-  /** Successes in a row since, and how many of them are a proof. */
-  proved = 0
+  /** How many successes in a row since are a proof. */
   proof = 0
+
+  constructor(runs: EjectionRuns) {
+    this.runs = runs
+  }
+
+  forgetRuns(): void {
+    this.runs.failures.clear()
+    this.runs.proof.clear()
+  }
 }
 
 export interface Ejection {
@@ -49,7 +67,18 @@ export interface Ejection {
   readonly reason: EjectionReason
   /** Milliseconds. */
   readonly duration: number
+  /** It has earned it, and is spared because enough others are out. */
+  readonly state: "out" | "spared"
 }
+
+/** What another thread of this node has found out of an endpoint. `until`: monotonic milliseconds. */
+export type EjectionNews =
+  | {
+      readonly state: "out" | "spared"
+      readonly until: number
+      readonly reason: EjectionReason
+    }
+  | { readonly state: "well" }
 
 /** When it was sent; by default just now. */
 export interface JudgedAttempt {
@@ -75,17 +104,17 @@ export class OutlierEjection {
   }
 
   /** A new endpoint. */
-  add(): EjectionRecord {
-    const host = new Host()
+  add(runs = ownRuns()): EjectionRecord {
+    const host = new Host(runs)
     this.#hosts.add(host)
     return host
   }
 
   remove(record: EjectionRecord): void {
-    if (record instanceof Host) this.#hosts.delete(record)
+    if (record instanceof Host && this.#hosts.delete(record)) record.forgetRuns()
   }
 
-  /** The result of one attempt. Returns whom it, or the end of an interval, ejected. */
+  /** The result of one attempt. Returns whom it, or the end of an interval, found unwell. */
   result(
     record: EjectionRecord,
     success: boolean,
@@ -101,36 +130,36 @@ export class OutlierEjection {
     record.total++
     if (success) {
       record.successes++
-      record.consecutive = 0
+      record.runs.failures.clear()
       if (record.until > now || record.spared > now) this.#prove(record, now, attempt)
       return ejections
     }
-    record.proved = 0
-    if (++record.consecutive < this.#policy.consecutive5xx) return ejections
-    record.consecutive = 0
+    record.runs.proof.clear()
+    if (!record.runs.failures.add(this.#policy.consecutive5xx)) return ejections
     const ejection = this.#eject(record, "consecutive_5xx", now)
     return ejection === undefined ? ejections : [...ejections, ejection]
   }
 
-  /**
-   * Another thread of this node has ejected it until then, or found it well (`until` is not in the
-   * future any more). Whether enough others are left was judged there. True when that is news.
-   */
-  learn(record: EjectionRecord, until: number, now: number): boolean {
+  /** From another thread; whether enough others are left was judged there. True when that is news. */
+  learn(record: EjectionRecord, news: EjectionNews, now: number): boolean {
     if (!(record instanceof Host) || !this.#hosts.has(record)) return false
-    if (until <= now) {
-      if (record.until <= now && record.spared <= now) return false
-      record.until = Math.min(record.until, now)
-      record.spared = 0
-    } else {
-      if (record.until >= until) return false
-      if (record.until <= now) record.times++
-      record.until = until
-      record.spared = 0
-      record.consecutive = 0
-      record.found = now
-      record.proved = 0
-      record.proof = this.#policy.consecutive5xx
+    switch (news.state) {
+      case "well":
+        if (record.until <= now && record.spared <= now) return false
+        record.until = Math.min(record.until, now)
+        record.spared = 0
+        break
+      case "out":
+        if (record.until >= news.until) return false
+        if (record.until <= now) record.times++
+        this.#find(record, news.reason, now)
+        record.until = news.until
+        record.spared = 0
+        break
+      case "spared":
+        if (record.until > now || record.spared >= news.until) return false
+        this.#find(record, news.reason, now)
+        record.spared = news.until
     }
     this.#revision++
     return true
@@ -145,27 +174,32 @@ export class OutlierEjection {
 
   #eject(host: Host, reason: EjectionReason, now: number): Ejection | undefined {
     if (host.until > now) return undefined
-    const { base, consecutive5xx, max, maxPercent, minRequests } = this.#policy
+    const { base, max, maxPercent } = this.#policy
     const duration = Math.min(base * (host.times + 1), max)
-    host.consecutive = 0
-    host.found = now
-    host.proved = 0
-    host.proof = reason === "consecutive_5xx" ? consecutive5xx : minRequests
+    this.#find(host, reason, now)
     this.#revision++
     const out = this.ejected(now)
     if (out > 0 && (out + 1) * 100 > maxPercent * this.#hosts.size) {
       host.spared = now + duration
-      return undefined
+      return { record: host, reason, duration, state: "spared" }
     }
     host.times++
     host.until = now + duration
     host.spared = 0
-    return { record: host, reason, duration }
+    return { record: host, reason, duration, state: "out" }
+  }
+
+  /** It is unwell as of now: what it does from here on is another run. */
+  #find(host: Host, reason: EjectionReason, now: number): void {
+    const { consecutive5xx, minRequests } = this.#policy
+    host.forgetRuns()
+    host.found = now
+    host.proof = reason === "consecutive_5xx" ? consecutive5xx : minRequests
   }
 
   #prove(host: Host, now: number, attempt: JudgedAttempt | undefined): void {
     if (attempt !== undefined && attempt.startedAt < host.found) return
-    if (++host.proved < host.proof) return
+    if (!host.runs.proof.add(host.proof)) return
     host.until = Math.min(host.until, now)
     host.spared = 0
     this.#revision++
