@@ -18,6 +18,11 @@ export interface ByteChannel {
   readonly copies?: boolean
   /** False: the buffer is full, wait for onDrain. The bytes were taken; see `copies`. */
   write(bytes: Uint8Array): boolean
+  /**
+   * The same of bytes that lie in several places, one after the other; the channel then `copies`.
+   * Absent: they are to be gathered for `write`.
+   */
+  writeParts?(parts: ReadonlyArray<Uint8Array>): boolean
   /** Stops onData; the channel then stops its peer. */
   pause(): void
   resume(): void

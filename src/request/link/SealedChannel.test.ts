@@ -171,6 +171,20 @@ describe("a sealed channel", () => {
     expect(got.equals(Buffer.concat([Buffer.from("a"), large, Buffer.from("b")]))).toBe(true)
   })
 
+  it("carries what lies in several places, whatever its size, and has its own copy of it", async () => {
+    const { near, far } = await pair()
+    const sizes = [1, 0, 50_000, maxRecordBytes, 3, 2 * maxRecordBytes + 9, maxRecordBytes - 1, 7]
+    const parts = sizes.map((size) => randomBytes(size))
+    const whole = Buffer.concat(parts)
+    near.channel.writeParts(parts)
+    for (const part of parts) part.fill(0)
+    near.channel.write(Buffer.from("b"))
+    await eventually(() => expect(far.owner.bytes).toBe(whole.length + 1))
+    expect(Buffer.concat(far.owner.chunks).equals(Buffer.concat([whole, Buffer.from("b")]))).toBe(
+      true
+    )
+  })
+
   it("has its own copy of what is written", async () => {
     const { near, far } = await pair()
     const memory = Buffer.alloc(100_000, "x")

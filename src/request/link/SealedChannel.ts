@@ -17,6 +17,7 @@ import type { SocketReads } from "../socket/SocketReads.ts"
 import { Unsent } from "../socket/Unsent.ts"
 import type { LinkKeys } from "../wire/LinkPreface.ts"
 import { maxRecordBytes, RecordError, RecordOpener, RecordSealer } from "../wire/RecordCipher.ts"
+import { ofAtMost } from "../wire/RecordParts.ts"
 
 export const recordKinds = { hello: 0, data: 1, close: 2 } as const
 
@@ -129,6 +130,21 @@ export class SealedChannel implements ByteChannel {
     let room = true
     for (let at = 0; at < bytes.length; at += maxRecordBytes) {
       room = this.#record(recordKinds.data, bytes.subarray(at, at + maxRecordBytes))
+    }
+    socket.uncork()
+    this.#full = !room
+    return room
+  }
+
+  writeParts(parts: ReadonlyArray<Uint8Array>): boolean {
+    if (this.#closed || this.#closing) return true
+    const socket = this.#socket
+    socket.cork()
+    let room = true
+    for (const record of ofAtMost(maxRecordBytes, parts)) {
+      for (const piece of this.#sealer.sealParts(recordKinds.data, lane, record)) {
+        room = writeOut(socket, piece)
+      }
     }
     socket.uncork()
     this.#full = !room

@@ -105,6 +105,50 @@ describe("frames", () => {
     )
   })
 
+  it("are the same bytes in parts, where large data is not copied, and free when given back", () => {
+    const length = fc.oneof(
+      fc.integer({ min: 1, max: 400 }),
+      fc.integer({ min: 16_000, max: 32_000 })
+    )
+    const step = fc.record({
+      sizes: fc.array(length, { maxLength: 4 }),
+      small: fc.boolean(),
+      end: fc.boolean()
+    })
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 8 }), (steps) => {
+        const [apart, together] = [new FrameWriter(true), new FrameWriter()]
+        const lent: Array<Buffer> = []
+        const copied: Array<Buffer> = []
+        for (const [exchange, { end, sizes, small }] of steps.entries()) {
+          for (const writer of [apart, together]) {
+            const chunks = sizes.map((size, i) => Buffer.from(new ArrayBuffer(size)).fill(i + 1))
+            const total = sizes.reduce((sum, size) => sum + size, 0)
+            writer.beginData(exchange, total)
+            for (const chunk of chunks) {
+              lend(chunk)
+              writer.append(chunk)
+              const isHeld = writer === apart && chunk.length >= 16 * 1024
+              ;(isHeld ? lent : copied).push(chunk)
+            }
+            // Which frame says the end may differ.
+            if (end && !writer.end(exchange)) {
+              writer.bytes(FrameType.end, exchange, Buffer.alloc(0))
+            }
+            if (small) writer.text(FrameType.head, exchange, undefined, "head")
+          }
+        }
+        const parts = apart.isParted ? apart.takeParts() : [apart.take()]
+        expect(apart.length).toBe(0)
+        expect(collect(parts)).toEqual(collect([together.take()]))
+        for (const chunk of lent) expect(parts.includes(chunk)).toBe(true)
+        expect(copied.every((chunk) => chunk.length < leastLoan)).toBe(true)
+        apart.giveBack()
+        expect(lent.every((chunk) => chunk.length === 0)).toBe(true)
+      })
+    )
+  })
+
   it("that were taken are never written to again", () => {
     const writer = new FrameWriter()
     writer.bytes(FrameType.data, 1, Buffer.from("first"))

@@ -36,7 +36,7 @@ export class LinkOutput {
   batch = 0
   bytes = 0
   readonly #options: LinkOutputOptions
-  readonly #writer = new FrameWriter()
+  readonly #writer: FrameWriter
   #scheduled = false
   #full = false
   #stopped = false
@@ -53,6 +53,7 @@ export class LinkOutput {
 
   constructor(options: LinkOutputOptions) {
     this.#options = options
+    this.#writer = new FrameWriter(options.channel.writeParts !== undefined)
     this.#credit = options.limits.linkWindow
   }
 
@@ -204,10 +205,13 @@ export class LinkOutput {
   #write(): void {
     if (this.#writer.length === 0) return
     const { channel } = this.#options
-    const bytes = this.#writer.take()
     this.batch++
-    this.bytes += bytes.length
-    this.#full = !channel.write(bytes)
+    this.bytes += this.#writer.length
+    const room =
+      this.#writer.isParted && channel.writeParts !== undefined
+        ? channel.writeParts(this.#writer.takeParts())
+        : channel.write(this.#writer.take())
+    this.#full = !room
     if (channel.copies === true) this.#writer.giveBack()
   }
 
@@ -215,7 +219,7 @@ export class LinkOutput {
   #gatherData(): number {
     const { batch } = this.#options.limits
     let room = batch
-    if (this.#ready.length > 0) this.#writer.reserve(Math.min(room, this.#pending) + 1024)
+    if (this.#ready.length > 0) this.#writer.reserveData(Math.min(room, this.#pending))
     while (room > 0 && this.#credit > 0) {
       const outbox = this.#ready.shift()
       if (outbox === undefined) break

@@ -3,7 +3,6 @@
  * and how much of it goes out is the link's decision.
  */
 import type { Fields } from "../../model/Exchange.ts"
-import { done } from "../../model/Loan.ts"
 import type { FrameWriter } from "./FrameWriter.ts"
 
 export interface OutboxOwner {
@@ -80,7 +79,6 @@ export class Outbox {
       }
       const part = from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to)
       writer.append(part)
-      done(part)
     }
     if (this.pending === 0) {
       this.#chunks = []
