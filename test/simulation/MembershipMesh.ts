@@ -325,8 +325,10 @@ export class MembershipMesh {
       to,
       timeout,
       (reply) => {
-        if (accused === undefined) reply({ incarnation: to.state.incarnation, alive: undefined })
-        else this.#tell(to, { _tag: "Accused", by: node.peer, incarnation: accused, reply })
+        if (accused === undefined) {
+          this.#tell(to, { _tag: "Pinged", peer: node.peer })
+          reply({ incarnation: to.state.incarnation, alive: undefined })
+        } else this.#tell(to, { _tag: "Accused", by: node.peer, incarnation: accused, reply })
       },
       (answer) => {
         if (answer === undefined) return this.#tell(node, { _tag: "Unanswered", peer, probe })

@@ -3,7 +3,6 @@
  * (Noise, then admission), yamux, identify and gossipsub. What libp2p does about connections by
  * itself (dialling, keeping, pruning, watching) is off: the link pool and membership decide that.
  */
-import { yamux } from "@chainsafe/libp2p-yamux"
 import { type GossipSub, gossipsub } from "@libp2p/gossipsub"
 import { type Identify, identify } from "@libp2p/identify"
 import type { ConnectionEncrypter, Libp2p, Listener, PeerId, PrivateKey } from "@libp2p/interface"
@@ -18,6 +17,7 @@ import { isBound } from "./BoundListener.ts"
 import { gossipsubOptions } from "./GossipsubOptions.ts"
 import { HostError, listenError } from "./HostError.ts"
 import { type Knocker, type KnockOptions, knock } from "./Knock.ts"
+import { quietYamux } from "./QuietYamux.ts"
 import { type MakeListener, SocketTransport } from "./SocketTransport.ts"
 
 export interface MeshHostOptions {
@@ -79,7 +79,7 @@ const defaultMaxPending = 512
 
 const MiB = 1024 * 1024
 
-const muxer = yamux({
+const muxer = quietYamux({
   // Links, RPC, gossip and identify: a handful of streams per connection, and room for restarts.
   maxInboundStreams: 128,
   maxOutboundStreams: 128,

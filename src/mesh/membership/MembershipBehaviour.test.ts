@@ -377,3 +377,35 @@ test("probes no more those whom it watches no longer", () => {
   })
   expect(Array.from(run.state.probes.keys())).toEqual([b])
 })
+
+test("does not ping in an interval in which the subject has pinged it", () => {
+  const run = new Run(a!, b!)
+  const pings = (): number => {
+    let count = 0
+    for (let n = 0; n < 50; n++) {
+      run.now += defaultMembershipOptions.tick
+      // Just before its turn comes.
+      if (n % 4 === 3) run.tell({ _tag: "Pinged", peer: a! })
+      for (const action of run.tell({ _tag: "Tick" })) {
+        if (action._tag !== "Ping") continue
+        if (action.peer === a) count++
+        const { peer, probe } = action
+        run.tell({ _tag: "Answered", peer, probe, incarnation: epoch })
+      }
+    }
+    return count
+  }
+  // Ten seconds: it would be ten, and is two because of who asks and does not answer.
+  expect(pings()).toBeLessThanOrEqual(3)
+  expect(pings()).toBeGreaterThan(0)
+})
+
+test("is not put off when there is something against the subject, or nobody watches it", () => {
+  const run = new Run(a!, b!, c!)
+  run.fail(a!)
+  const before = run.state
+  run.tell({ _tag: "Pinged", peer: a! })
+  expect(run.state.probes).toBe(before.probes)
+  run.tell({ _tag: "Pinged", peer: e! })
+  expect(run.state.probes).toBe(before.probes)
+})

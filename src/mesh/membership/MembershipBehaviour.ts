@@ -5,7 +5,8 @@
  * A probe goes: ping the subject; no answer: ask up to three others to ping it; none of them
  * reaches it: accuse it, to everybody. A subject under accusation is told so with every further
  * ping and answers with its signed denial, which whoever pinged passes on: one observer that
- * reaches it is enough to clear it, even when it hears no gossip.
+ * reaches it is enough to clear it, even when it hears no gossip. A ping of the subject itself puts
+ * the next one off: it is there.
  */
 import { HashMap } from "effect"
 import type { PeerKey } from "../../model/Names.ts"
@@ -26,7 +27,7 @@ import {
   memberOf,
   postpone
 } from "./MemberTable.ts"
-import { isFlight, land, launch, sample, withSubjects } from "./Probing.ts"
+import { isFlight, land, launch, putOff, sample, withSubjects } from "./Probing.ts"
 import type { Statement, StatementDoor } from "./Statement.ts"
 import { maxEvidence } from "./Suspicion.ts"
 
@@ -286,6 +287,8 @@ export const membershipBehaviour = (
       case "NoEvidence":
         // Somebody else is asked soon: to a newcomer this matters.
         return [{ ...state, pullAt: moment.now + options.interval }, noActions]
+      case "Pinged":
+        return [putOff(options, state, message.peer, moment), noActions]
       case "Accused": {
         const { by, incarnation } = message
         const [next, actions] = accused(state, by, incarnation, true, moment)

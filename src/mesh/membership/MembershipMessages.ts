@@ -40,6 +40,8 @@ export type MembershipMessage =
   | { readonly _tag: "LinkDown"; readonly peer: PeerKey }
   /** Whoever was asked for evidence did not answer. */
   | { readonly _tag: "NoEvidence" }
+  /** It has pinged us, and has nothing to say against us. */
+  | { readonly _tag: "Pinged"; readonly peer: PeerKey }
   /** A ping told us that we are suspected at this incarnation. */
   | {
       readonly _tag: "Accused"

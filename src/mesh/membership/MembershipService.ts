@@ -227,9 +227,12 @@ export const makeMembership = (
       linkDown: (peer) => void actor.tell({ _tag: "LinkDown", peer }),
       handlers: {
         Ping: ({ accused }, from) => {
-          // The usual case: no detour through the mailbox.
+          // The usual case: answered without a detour through the mailbox.
           if (accused === undefined) {
-            return Effect.sync(() => ({ incarnation: state.incarnation }))
+            return Effect.sync(() => {
+              void actor.tell({ _tag: "Pinged", peer: from })
+              return { incarnation: state.incarnation }
+            })
           }
           onAccused(from)
           // Answered before.

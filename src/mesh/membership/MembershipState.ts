@@ -15,6 +15,8 @@ export interface Probe {
   readonly flight: number | undefined
   /** Monotonic ms of our last accusation, while it stands. */
   readonly accusedAt: number | undefined
+  /** Times in a row that a ping of its own has put ours off. */
+  readonly heard: number
   /** Not one of our subjects: probed this once. */
   readonly once: boolean
 }

@@ -15,8 +15,16 @@ const newProbe: Probe = {
   startedAt: Number.NEGATIVE_INFINITY,
   flight: undefined,
   accusedAt: undefined,
+  heard: 0,
   once: false
 }
+
+/**
+ * Watching is mutual, so whoever is pinged by its subject need not ping it in that interval: one
+ * question and one answer tell both. Not more often than so many times in a row, for a member that
+ * asks and does not answer.
+ */
+const mostHeard = 4
 
 /** `count` of them at random, or all. */
 export const sample = <A>(
@@ -59,6 +67,7 @@ export const launch = (
     startedAt: now,
     flight: probe,
     accusedAt: current?.accusedAt,
+    heard: 0,
     once: current?.once ?? once
   }
   const timeout = scaled(state.awareness, options.timeout)
@@ -68,7 +77,11 @@ export const launch = (
   ]
 }
 
-/** The flight is over; a subject is probed again after the interval, ± 10 %. */
+/** Times a doubtful node waits longer; ± 10 %. */
+const intervalOf = (options: MembershipOptions, state: MembershipState, random: () => number) =>
+  scaled(state.awareness, options.interval) * (0.9 + 0.2 * random())
+
+/** The flight is over; a subject is probed again after the interval. */
 export const land = (
   options: MembershipOptions,
   state: MembershipState,
@@ -78,13 +91,27 @@ export const land = (
 ): MembershipState => {
   const probe = state.probes.get(peer)
   if (probe === undefined || probe.once) return withProbe(state, peer, undefined)
-  const interval = scaled(state.awareness, options.interval) * (0.9 + 0.2 * random())
   return withProbe(state, peer, {
     ...probe,
-    nextAt: now + interval,
+    nextAt: now + intervalOf(options, state, random),
     flight: undefined,
     accusedAt
   })
+}
+
+/** The subject has pinged us: it is there, and we look after it an interval from now. */
+export const putOff = (
+  options: MembershipOptions,
+  state: MembershipState,
+  peer: PeerKey,
+  { now, random }: Moment
+): MembershipState => {
+  const probe = state.probes.get(peer)
+  if (probe === undefined || probe.once || probe.flight !== undefined) return state
+  if (probe.heard >= mostHeard || memberOf(state, peer)?.state !== "alive") return state
+  const nextAt = now + intervalOf(options, state, random)
+  if (nextAt <= probe.nextAt) return state
+  return withProbe(state, peer, { ...probe, nextAt, heard: probe.heard + 1 })
 }
 
 export const isFlight = (state: MembershipState, peer: PeerKey, probe: number): boolean =>
