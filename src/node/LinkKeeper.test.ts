@@ -103,7 +103,7 @@ describe("LinkKeeper", () => {
     expect(mesh.follow()).toEqual(peers(1, 2))
   })
 
-  it("links a small mesh fully, but not the node to itself", () => {
+  it("links a mesh in which everybody observes everybody fully, but not the node to itself", () => {
     const mesh = new Fixture().records(smallMesh)
     expect(mesh.follow().length).toBe(smallMesh - 1)
     expect(mesh.wanted.has(self)).toBe(false)

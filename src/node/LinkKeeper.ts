@@ -1,17 +1,17 @@
 /**
  * Which peers a node keeps connections to: those it observes, so that their end is noticed and
- * gossip has neighbours; in a small mesh everybody, so that no first call waits for a handshake.
- * Others are met when they are called. Peers that do not answer are tried forever; those that drain
+ * gossip has neighbours; which is everybody in a mesh of nine. Others are met when they are called. Peers that do not answer are tried forever; those that drain
  * are left alone.
  */
 import type { Catalogue, EntryChange } from "../mesh/catalogue/Catalogue.ts"
 import type { ConnectionKeeper } from "../mesh/host/ConnectionKeeper.ts"
+import { observersPerNode } from "../mesh/membership/ObserverRing.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { mayBeDialled } from "./TriedAddress.ts"
 
-/** Up to so many nodes each one keeps a connection to every other. */
-export const smallMesh = 32
+/** Up to so many nodes each one observes every other. */
+export const smallMesh = observersPerNode + 1
 
 export interface LinkKeeperOptions {
   readonly self: PeerKey

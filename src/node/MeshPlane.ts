@@ -204,7 +204,13 @@ export const makeMeshPlane = (
     const addressesOf = (peer: PeerKey): ReadonlyArray<string> =>
       late.keeper?.addressesOf(peer) ?? []
     const keeper = yield* Effect.acquireRelease(
-      Effect.sync(() => new ConnectionKeeper({ host, ticker, addressesOf, onDefect })),
+      Effect.sync(
+        () =>
+          new ConnectionKeeper({
+            ...{ host, ticker, addressesOf, onDefect },
+            doubt: () => late.membership?.awareness() ?? 0
+          })
+      ),
       (it) => Effect.sync(() => it.stop())
     )
     late.callBacks = new CallBacks({
@@ -316,6 +322,9 @@ export const makeMeshPlane = (
       Effect.sync(() => [
         ...followers.map((follow) => catalogue.subscribe((_, changes) => follow(changes))),
         membership.subscribe(() => linkKeeper.follow()),
+        membership.subscribe((moved) => {
+          for (const peer of moved) if (membership.stateOf(peer) === "alive") keeper.wake(peer)
+        }),
         membership.subscribe((moved) => found.members(moved)),
         membership.subscribe((moved) => viewKeeper.members(moved)),
         keeper.onUp((peer) => {

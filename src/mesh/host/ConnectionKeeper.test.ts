@@ -4,7 +4,7 @@ import { noise } from "@chainsafe/libp2p-noise"
 import { describe, expect, it, vi } from "@effect/vitest"
 import { generateKeyPair } from "@libp2p/crypto/keys"
 import { Effect } from "effect"
-import { MeshId, type PeerKey } from "../../model/Names.ts"
+import { MeshId, PeerKey } from "../../model/Names.ts"
 import { alice, ManualTicker } from "../../testing/LinkTestPair.ts"
 import { ConnectionKeeper, type KeeperOptions } from "./ConnectionKeeper.ts"
 import { type MeshHostShape, makeMeshHost } from "./MeshHost.ts"
@@ -139,8 +139,8 @@ describe("a connection that is wanted", () => {
       yield* cut(b)
       yield* until(() => events.length === 2)
       expect(stateOf(b.peer)).toMatchObject({ state: "down", reason: "the connection was lost" })
-      // By `redialPause`: the base, and of that three quarters with this chance.
-      ticker.advance(70)
+      // By `redialPause`: of the base, half with this chance.
+      ticker.advance(40)
       expect(dialled).toEqual([0])
       ticker.advance(20)
       expect(dialled).toHaveLength(2)
@@ -155,13 +155,13 @@ describe("a connection that is wanted", () => {
         const { b, dialled, keeper, stateOf, ticker, where } = yield* pair()
         where.addresses = [nowhere]
         keeper.want(b.peer)
-        for (let attempt = 1; attempt <= 9; attempt++) {
+        for (let attempt = 1; attempt <= 11; attempt++) {
           yield* until(() => stateOf(b.peer)?.state === "down")
           expect(stateOf(b.peer)?.reason).toContain("ECONNREFUSED")
           while (dialled.length === attempt) ticker.advance(10)
         }
         const pauses = dialled.slice(1).map((at, n) => at - dialled[n]!)
-        const expected = [75, 150, 300, 600, 1_200, 2_400, 3_750, 3_750, 3_750]
+        const expected = [50, 100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 15_000, 15_000]
         for (const [n, pause] of pauses.entries()) {
           // On the wheel's steps.
           expect(pause).toBeGreaterThanOrEqual(expected[n]!)
@@ -169,7 +169,7 @@ describe("a connection that is wanted", () => {
         }
         where.addresses = b.addresses()
         yield* until(() => stateOf(b.peer)?.state === "down")
-        ticker.advance(5_000)
+        ticker.advance(15_100)
         yield* until(() => keeper.isUp(b.peer))
       })
   )
@@ -204,6 +204,57 @@ describe("a connection that is wanted", () => {
     })
   )
 
+  it.scopedLive("is tried soon when there is news that the peer is well", () =>
+    Effect.gen(function* () {
+      const { b, dialled, keeper, stateOf, ticker, where } = yield* pair()
+      where.addresses = [nowhere]
+      keeper.want(b.peer)
+      for (let attempt = 1; attempt <= 9; attempt++) {
+        yield* until(() => stateOf(b.peer)?.state === "down")
+        while (dialled.length === attempt) ticker.advance(10)
+      }
+      yield* until(() => stateOf(b.peer)?.state === "down")
+      where.addresses = b.addresses()
+      keeper.wake(b.peer)
+      ticker.advance(100)
+      yield* until(() => keeper.isUp(b.peer))
+      keeper.wake(b.peer) // it is up
+      keeper.wake(alice) // of whom nobody has heard
+    })
+  )
+
+  it.scopedLive("waits longer while this node doubts itself", () =>
+    Effect.gen(function* () {
+      const { b, dialled, keeper, stateOf, ticker, where } = yield* pair({ doubt: () => 3 })
+      where.addresses = [nowhere]
+      keeper.want(b.peer)
+      yield* until(() => stateOf(b.peer)?.state === "down")
+      ticker.advance(380)
+      expect(dialled).toHaveLength(1)
+      ticker.advance(60)
+      expect(dialled).toHaveLength(2)
+    })
+  )
+
+  it.scopedLive("is tried with all others at a rate, but for one that a call waits for", () =>
+    Effect.gen(function* () {
+      const limits = { dialsPerSecond: 1, dialBurst: 2 }
+      const { b, dialled, keeper, ticker } = yield* pair({ limits })
+      const others = ["1", "2", "3", "4"].map((n) => PeerKey.make(`${alice.slice(0, -1)}${n}`))
+      for (const peer of others) keeper.want(peer)
+      expect(dialled).toEqual([0, 0])
+      yield* Effect.promise(() => keeper.connect(b.peer))
+      expect(dialled).toEqual([0, 0, 0])
+      for (const peer of others) keeper.unwant(peer)
+      ticker.advance(10_000)
+      for (const peer of others) keeper.want(peer)
+      expect(dialled).toHaveLength(5)
+      ticker.advance(20_000)
+      expect(dialled.length).toBeGreaterThanOrEqual(7)
+      expect(dialled.length).toBeLessThanOrEqual(5 + 20)
+    })
+  )
+
   it.scopedLive("is never one with this node itself", () =>
     Effect.gen(function* () {
       const { a, dialled, keeper } = yield* pair()
@@ -226,6 +277,23 @@ describe("a connection that is wanted no more", () => {
       yield* until(() => events.length === 2)
       ticker.advance(60_000)
       expect([dialled.length, keeper.status()]).toEqual([1, []])
+    })
+  )
+
+  it.scopedLive("is closed when nobody has needed it for a while, by who has made it", () =>
+    Effect.gen(function* () {
+      const { a, b, events, keeper, ticker } = yield* pair()
+      const other = yield* keep(b)
+      yield* Effect.promise(() => keeper.connect(b.peer))
+      yield* until(() => other.keeper.isUp(a.peer))
+      other.ticker.advance(3_600_000)
+      ticker.advance(280_000)
+      yield* Effect.promise(() => keeper.connect(b.peer))
+      ticker.advance(280_000)
+      expect(keeper.isUp(b.peer)).toBe(true)
+      ticker.advance(60_000)
+      yield* until(() => !keeper.isUp(b.peer) && !other.keeper.isUp(a.peer))
+      expect(events.map(([what]) => what)).toEqual(["up", "down"])
     })
   )
 

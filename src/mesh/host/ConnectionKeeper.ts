@@ -1,6 +1,7 @@
 /**
  * The mesh plane's connections: those it wants it makes, and makes again for ever when they break,
  * with pauses that grow. Gossip, questions between nodes and handshakes go over them; calls do not.
+ * All attempts share a rate: a node that loses everybody at once does not dial everybody at once.
  *
  *     down ──dial──► connecting ──ok──► up ──broken──► down, and at once connecting
  *       ▲                │
@@ -11,24 +12,33 @@ import { peerIdFromString } from "@libp2p/peer-id"
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr"
 import { contain, type OnDefect, uncontained } from "../../model/Defect.ts"
 import { PeerKey } from "../../model/Names.ts"
-import { type RedialLimits, redialPause } from "../../model/RedialPause.ts"
+import { Rate } from "../../model/Rate.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 import { reasonOf } from "./HostError.ts"
 import { type MeshHostShape, withoutPeer } from "./MeshHost.ts"
+import { type RedialLimits, redialPause } from "./RedialPause.ts"
 
 export interface KeeperLimits extends RedialLimits {
   /** How long an attempt may take, ms. Default 5,000. */
   readonly dialTimeout: number
   /** A connection that lived shorter than this counts as a failed attempt, ms. Default 2,000. */
   readonly stableAfter: number
+  /** Attempts a second, over all peers, and how many may come at once. Default 8 and 16. */
+  readonly dialsPerSecond: number
+  readonly dialBurst: number
+  /** A connection that this node made and does not want is closed when nobody needed it for so long, ms. Default 5 minutes. */
+  readonly idleAfter: number
 }
 
 const defaultLimits: KeeperLimits = {
   basePause: 100,
-  maxPause: 5_000,
+  maxPause: 30_000,
   dialTimeout: 5_000,
-  stableAfter: 2_000
+  stableAfter: 2_000,
+  dialsPerSecond: 8,
+  dialBurst: 16,
+  idleAfter: 300_000
 }
 
 export interface KeeperOptions {
@@ -37,9 +47,14 @@ export interface KeeperOptions {
   /** Where a peer is dialled; asked at every attempt. */
   readonly addressesOf: (peer: PeerKey) => ReadonlyArray<string>
   readonly limits?: Partial<KeeperLimits> | undefined
+  /** How far this node doubts itself, from 0 on (Awareness.ts). Default: it does not. */
+  readonly doubt?: (() => number) | undefined
   /** Hears of what a listener throws: the others hear all the same. Default: it is thrown on. */
   readonly onDefect?: OnDefect | undefined
 }
+
+/** Milliseconds between two looks for connections that nobody needs. */
+const sweepEvery = 30_000
 
 /** Where listeners throw. */
 const hearing = "who hears of the mesh's connections"
@@ -65,6 +80,8 @@ interface Entry {
   failures: number
   since: number
   upSince: number
+  /** Monotonic: when it was wanted or asked for last. */
+  neededAt: number
   reason: string | undefined
 }
 
@@ -77,10 +94,14 @@ export class ConnectionKeeper {
   readonly #upListeners = new Set<PeerListener>()
   readonly #downListeners = new Set<PeerListener>()
   readonly #stopping = new AbortController()
+  readonly #rate: Rate
+  #sweep: Timer
 
   constructor(options: KeeperOptions) {
     this.#options = options
     this.#limits = { ...defaultLimits, ...options.limits }
+    this.#rate = new Rate(this.#limits.dialsPerSecond, this.#limits.dialBurst)
+    this.#sweep = options.ticker.after(sweepEvery, this.#closeIdle)
     const { libp2p } = options.host
     libp2p.addEventListener("peer:connect", this.#onConnect)
     libp2p.addEventListener("peer:disconnect", this.#onDisconnect)
@@ -92,7 +113,7 @@ export class ConnectionKeeper {
     if (peer === this.#options.host.peer || this.#stopping.signal.aborted) return
     const entry = this.#entry(peer)
     entry.wanted = true
-    if (!entry.up && entry.pause === undefined) this.#dial(entry)
+    if (!entry.up && entry.pause === undefined) this.#dialInTurn(entry)
   }
 
   /** The connection stays while there is one. */
@@ -100,6 +121,7 @@ export class ConnectionKeeper {
     const entry = this.#entries.get(peer)
     if (entry === undefined) return
     entry.wanted = false
+    entry.neededAt = this.#options.ticker.now()
     entry.pause?.cancel()
     entry.pause = undefined
     this.#forgetIfIdle(entry)
@@ -117,11 +139,23 @@ export class ConnectionKeeper {
   async connect(peer: PeerKey): Promise<void> {
     this.#stopping.signal.throwIfAborted()
     const entry = this.#entry(peer)
+    entry.neededAt = this.#options.ticker.now()
     if (entry.up) return
     entry.pause?.cancel()
     entry.pause = undefined
+    // A call waits for it: it is not put off, and those that nobody waits for are.
+    this.#rate.force(entry.neededAt)
     await this.#dial(entry)
     if (!entry.up) throw new Error(entry.reason ?? "the connection was lost again")
+  }
+
+  /** There is news that the peer is well: one that is wanted is tried soon, whatever happened before. */
+  wake(peer: PeerKey): void {
+    const entry = this.#entries.get(peer)
+    if (entry === undefined || entry.pause === undefined || entry.failures <= 1) return
+    entry.failures = 1
+    entry.pause.cancel()
+    this.#pauseThenDial(entry)
   }
 
   /** Called synchronously when there is a connection with a peer. Returns how to stop. */
@@ -161,6 +195,7 @@ export class ConnectionKeeper {
     libp2p.removeEventListener("peer:connect", this.#onConnect)
     libp2p.removeEventListener("peer:disconnect", this.#onDisconnect)
     this.#stopping.abort(new Error("this node is shutting down"))
+    this.#sweep.cancel()
     for (const entry of this.#entries.values()) entry.pause?.cancel()
     this.#entries.clear()
   }
@@ -179,7 +214,7 @@ export class ConnectionKeeper {
     this.#tell(this.#downListeners, entry.peer)
     if (!entry.wanted) this.#forgetIfIdle(entry)
     else if (entry.failures > 0) this.#pauseThenDial(entry)
-    else this.#dial(entry)
+    else this.#dialInTurn(entry)
   }
 
   #onUp(peer: PeerKey): void {
@@ -198,6 +233,22 @@ export class ConnectionKeeper {
   #tell(listeners: ReadonlySet<PeerListener>, peer: PeerKey): void {
     const { onDefect = uncontained } = this.#options
     for (const listener of [...listeners]) contain(onDefect, hearing, () => listener(peer))
+  }
+
+  /** When the rate allows it. */
+  #dialInTurn(entry: Entry): void {
+    const { ticker } = this.#options
+    if (entry.attempt !== undefined) return
+    const wait = this.#rate.take(ticker.now())
+    if (wait === 0) {
+      this.#dial(entry)
+      return
+    }
+    // Many wait for few turns: by chance, so that none is always too late.
+    entry.pause = ticker.after(wait * (1 + ticker.random()), () => {
+      entry.pause = undefined
+      if (entry.wanted && !entry.up) this.#dialInTurn(entry)
+    })
   }
 
   #dial(entry: Entry): Promise<void> {
@@ -236,12 +287,29 @@ export class ConnectionKeeper {
 
   #pauseThenDial(entry: Entry): void {
     if (this.#stopping.signal.aborted) return
-    const { ticker } = this.#options
-    const pause = redialPause(entry.failures, ticker.random(), this.#limits)
+    const { doubt = () => 0, ticker } = this.#options
+    const pause = redialPause(entry.failures, ticker.random(), this.#limits, doubt())
     entry.pause = ticker.after(pause, () => {
       entry.pause = undefined
-      if (entry.wanted && !entry.up) this.#dial(entry)
+      if (entry.wanted && !entry.up) this.#dialInTurn(entry)
     })
+  }
+
+  /**
+   * Only those that this node has made: whoever else wants one has made it, or makes it again, and then
+   * it is that node's to close.
+   */
+  readonly #closeIdle = (): void => {
+    const { host, ticker } = this.#options
+    this.#sweep = ticker.after(sweepEvery, this.#closeIdle)
+    const since = ticker.now() - this.#limits.idleAfter
+    for (const { neededAt, peer, up, wanted } of this.#entries.values()) {
+      if (wanted || !up || neededAt > since) continue
+      for (const connection of host.libp2p.getConnections(peerIdFromString(peer))) {
+        if (connection.direction !== "outbound") continue
+        connection.close().catch((error: Error) => connection.abort(error))
+      }
+    }
   }
 
   #entry(peer: PeerKey): Entry {
@@ -256,6 +324,7 @@ export class ConnectionKeeper {
       failures: 0,
       since: this.#options.ticker.wall(),
       upSince: 0,
+      neededAt: this.#options.ticker.now(),
       reason: undefined
     }
     this.#entries.set(peer, entry)

@@ -7,6 +7,7 @@
 import type net from "node:net"
 import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { PeerKey } from "../../model/Names.ts"
+import { Rate } from "../../model/Rate.ts"
 import type { Session } from "../../model/Session.ts"
 import type { Ticker } from "../../model/Time.ts"
 import { SocketGuard } from "../socket/SocketGuard.ts"
@@ -18,7 +19,6 @@ import {
   type LinkRefusal,
   maxThreadTries
 } from "../wire/LinkPreface.ts"
-import { HandshakeRate } from "./HandshakeRate.ts"
 import type { SortedConnection } from "./MeshPort.ts"
 import { Newcomers } from "./Newcomers.ts"
 import { SealedChannel } from "./SealedChannel.ts"
@@ -82,13 +82,17 @@ export class LinkAcceptance {
   readonly refused = new Map<LinkRefusal, number>()
   readonly #options: AcceptanceOptions
   readonly #newcomers: Newcomers
-  readonly #rate: HandshakeRate
+  /**
+   * Each handshake is two operations on a curve, dearer than anything else a peer can ask for: who
+   * comes too soon is told when to come back, before there was any cryptography.
+   */
+  readonly #rate: Rate
 
   constructor(options: AcceptanceOptions) {
     const { handshakes: most, patience, perSecond } = options.limits
     this.#options = options
     this.#newcomers = new Newcomers(options.ticker, { most, patience })
-    this.#rate = new HandshakeRate(perSecond, perSecond)
+    this.#rate = new Rate(perSecond, perSecond)
   }
 
   /** Connections that were given up before they had become links. */

@@ -1,9 +1,8 @@
 /**
- * How many handshakes a thread does a second, whoever asks for them. Each is two operations on a
- * curve, dearer than anything else a peer can ask for; who comes too soon is told when to come back,
- * before there was any cryptography. The generic cell rate algorithm: one number is all its state.
+ * So many a second and no more, evenly, but for a burst. The generic cell rate algorithm: one number
+ * is all its state.
  */
-export class HandshakeRate {
+export class Rate {
   readonly #interval: number
   readonly #burst: number
   /** When the last one that was taken would have been due, had they come evenly. */
@@ -23,6 +22,11 @@ export class HandshakeRate {
     if (wait > 1e-3) return wait
     this.#due = due + this.#interval
     return 0
+  }
+
+  /** Takes a turn that is not put off: those that come later wait for it. */
+  force(now: number): void {
+    this.#due = Math.max(this.#due, now) + this.#interval
   }
 
   /** The turn cost next to nothing after all. */
