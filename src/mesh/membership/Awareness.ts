@@ -18,6 +18,12 @@ export const awarenessDelta = {
 /** Lateness of our own clock tick beyond which it counts as one more point each (ms). */
 export const latePerPoint = 500
 
+/**
+ * For how long a node that was late accuses nobody, ms: what it did not hear in time may have waited
+ * here. Twice as long as it was late, and not so long that a host which slept is blind for minutes.
+ */
+export const lateFor = (late: number): number => Math.min(10_000, 2 * late)
+
 export const applyDelta = (score: number, delta: number): number =>
   Math.min(maxAwareness, Math.max(0, score + delta))
 

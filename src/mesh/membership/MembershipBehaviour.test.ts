@@ -409,3 +409,22 @@ test("is not put off when there is something against the subject, or nobody watc
   run.tell({ _tag: "Pinged", peer: e! })
   expect(run.state.probes).toBe(before.probes)
 })
+
+test("accuses nobody while it is late itself, and then whoever is still silent", () => {
+  const run = new Run(a!, b!, c!)
+  const tick = () => {
+    for (const action of run.tell({ _tag: "Tick" })) {
+      if (action._tag !== "Ping") continue
+      const { peer, probe } = action
+      run.tell({ _tag: "Answered", peer, probe, incarnation: epoch })
+    }
+  }
+  tick()
+  run.now += 3_000
+  tick()
+  run.fail(a!)
+  expect(run.stateOf(a!)).toBe("alive")
+  for (let n = 0; n < 40 && run.stateOf(a!) === "alive"; n++) run.fail(a!)
+  expect(run.stateOf(a!)).toBe("suspect")
+  expect(run.now).toBeGreaterThanOrEqual(3_000 + 2 * 2_800)
+})

@@ -11,7 +11,7 @@
 import { HashMap } from "effect"
 import type { PeerKey } from "../../model/Names.ts"
 import { type Behaviour, type Moment, noActions } from "../actor/Behaviour.ts"
-import { applyDelta, awarenessDelta, lateDelta, scaled } from "./Awareness.ts"
+import { applyDelta, awarenessDelta, lateDelta, lateFor, scaled } from "./Awareness.ts"
 import { denialFor, denialTimes } from "./Denial.ts"
 import { isAstray } from "./Incarnation.ts"
 import { applyRecordChanges, applyRecords, type MemberRecord } from "./MemberRecords.ts"
@@ -164,6 +164,8 @@ export const membershipBehaviour = (
     const open = member?.state === "alive" || member?.state === "suspect"
     const accusers = member?.suspicion?.accusers
     const mine = accusers?.has(state.self) === true
+    // Its silence may be our own lateness.
+    if (now < state.lateUntil) return [land(options, state, peer, said, moment), noActions]
     // Enough have said it; those who did repeat it, for whom gossip did not reach.
     const quiet = mine
       ? said !== undefined && now - said < options.repeat
@@ -199,7 +201,9 @@ export const membershipBehaviour = (
   const tick = (state: MembershipState, moment: Moment): Step => {
     const { now, wall, random } = moment
     const late = state.lastTick === undefined ? 0 : now - state.lastTick - options.tick
-    let next: MembershipState = { ...withAwareness(state, lateDelta(late)), lastTick: now }
+    const delta = lateDelta(late)
+    const lateUntil = delta === 0 ? state.lateUntil : Math.max(state.lateUntil, now + lateFor(late))
+    let next: MembershipState = { ...withAwareness(state, delta), lateUntil, lastTick: now }
     if (late >= asleep) next = { ...next, ...postpone(next, late) }
     next = { ...next, ...applyTime(next, options.suspicion, now, wall) }
     next = withSubjects(options, next, moment)

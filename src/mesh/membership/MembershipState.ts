@@ -30,6 +30,8 @@ export interface MembershipState extends MemberTable {
   readonly awareness: number
   readonly probes: ReadonlyMap<PeerKey, Probe>
   readonly lastProbe: number
+  /** Monotonic ms up to which this node counts as late: it accuses nobody. */
+  readonly lateUntil: number
   /** Monotonic ms; undefined before the first. */
   readonly lastTick: number | undefined
   readonly retryAt: number
@@ -46,6 +48,7 @@ export const makeMembershipState = (self: PeerKey): MembershipState => ({
   awareness: 0,
   probes: new Map(),
   lastProbe: 0,
+  lateUntil: Number.NEGATIVE_INFINITY,
   lastTick: undefined,
   retryAt: 0,
   pullAt: 0
