@@ -126,6 +126,24 @@ it.scoped("tells its listeners each new snapshot, and survives a broken one", ()
   })
 )
 
+it.scoped.each([
+  { age: "0 seconds", told: true },
+  { age: "31 seconds", told: false }
+] as const)("what is met in a comparison at an age of $age is told on: $told", ({ age, told }) =>
+  Effect.gen(function* () {
+    const mesh = yield* makeMesh
+    const b = yield* mesh.node(1, alone())
+    yield* b.updateOwn({})
+    yield* TestClock.adjust(age)
+    const a = yield* mesh.node(0)
+    const c = yield* mesh.node(2)
+    yield* a.syncWith(members[1]!.peer)
+    yield* settle
+    expect(a.current().node(members[1]!.peer)).toBeDefined()
+    expect(c.current().node(members[1]!.peer) !== undefined).toBe(told)
+  })
+)
+
 it.scoped("catalogues that heard nothing of each other agree after one comparison", () =>
   Effect.gen(function* () {
     const mesh = yield* makeMesh

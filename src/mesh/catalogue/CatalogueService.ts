@@ -93,6 +93,13 @@ export interface CatalogueShape {
 /** Messages of the actor that may wait. Gossip beyond it is repaired by anti-entropy. */
 const mailboxCapacity = 4_096
 
+/**
+ * A record that was signed so long ago was gossip already, ms; and so many younger ones of one
+ * comparison are told on: a whole mesh that starts at once is not told by everybody of everybody.
+ */
+const newsFor = 30_000
+const mostToldOn = 4
+
 /** How long `updateOwn` and `receive` wait for the actor, e.g. while it restarts. */
 const actorPatience = "30 seconds"
 
@@ -203,28 +210,46 @@ export const makeCatalogue = (
       }
     })
 
-    const receive = (bytes: Uint8Array): Effect.Effect<MergeOutcome, RecordRefused> =>
-      Effect.gen(function* () {
-        const entry = yield* door.admit(bytes, clock.unsafeCurrentTimeMillis())
+    const merge = (entry: NodeEntry): Effect.Effect<MergeOutcome, RecordRefused> =>
+      Effect.suspend(() => {
         const outcome = state.catalogue.judge(entry)
-        if (outcome === "known" || outcome === "stale") return outcome
-        return yield* actor
+        if (outcome === "known" || outcome === "stale") return Effect.succeed(outcome)
+        return actor
           .ask<MergeOutcome>((reply) => ({ _tag: "Received", entry, reply }), actorPatience)
           .pipe(Effect.mapError(({ message }) => actorBehind(message)))
+      })
+    const admit = (bytes: Uint8Array) =>
+      Effect.suspend(() => door.admit(bytes, clock.unsafeCurrentTimeMillis()))
+    const receive = (bytes: Uint8Array): Effect.Effect<MergeOutcome, RecordRefused> =>
+      Effect.flatMap(admit(bytes), merge)
+
+    /** Met in a comparison: merged, and told on while it is news. */
+    const receiveMet = (bytes: Uint8Array, toldOn: number) =>
+      Effect.gen(function* () {
+        const entry = yield* admit(bytes)
+        const outcome = yield* merge(entry)
+        const changed = outcome === "added" || outcome === "replaced"
+        const age = clock.unsafeCurrentTimeMillis() - entry.record.signedAt
+        const tellOn = changed && age < newsFor && toldOn < mostToldOn
+        // Gossip passes by who knows a record already, so it ends at those who met it here.
+        if (tellOn) runFork(gossip.publish("catalogue", entry.bytes))
+        return { changed, tellOn }
       })
 
     const receiveAll = (envelopes: ReadonlyArray<Uint8Array>): Effect.Effect<number> =>
       Effect.gen(function* () {
         let changed = 0
+        let toldOn = 0
         for (const [index, bytes] of envelopes.entries()) {
           if (index % verifyBatch === verifyBatch - 1) yield* Effect.sleep(0)
-          const outcome = yield* receive(bytes).pipe(
+          const met = yield* receiveMet(bytes, toldOn).pipe(
             // One bad record does not spoil the batch; it will be met, and refused, again.
             Effect.catchAll((refused) =>
-              Effect.as(Effect.logDebug(`record refused: ${refused.message}`), "stale" as const)
+              Effect.as(Effect.logDebug(`record refused: ${refused.message}`), undefined)
             )
           )
-          if (outcome === "added" || outcome === "replaced") changed++
+          if (met?.changed === true) changed++
+          if (met?.tellOn === true) toldOn++
         }
         return changed
       })
