@@ -97,6 +97,9 @@ export const makePlanes = (
           return
         case "session.need":
           need(message.peer)
+          return
+        case "sessions.used":
+          if (plane !== undefined) runFork(plane.sessionRenewal.used(message.peers))
       }
     }
 

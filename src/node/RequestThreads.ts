@@ -37,7 +37,10 @@ export interface RequestThreadsOptions {
 }
 
 /** What is for others to hear; the rest is dealt with here. */
-export type ThreadMessage = Extract<FromPlane, { readonly type: "log" | "fact" | "session.need" }>
+export type ThreadMessage = Extract<
+  FromPlane,
+  { readonly type: "log" | "fact" | "session.need" | "sessions.used" }
+>
 
 /** Pause before a thread is started again, ms; doubles while it crashes soon after its start. */
 const firstPause = 50
@@ -230,6 +233,7 @@ export class RequestThreads {
       case "log":
       case "fact":
       case "session.need":
+      case "sessions.used":
         this.#options.onMessage(message, slot.index)
         return
       case "answer":

@@ -26,6 +26,7 @@ class Side {
   readonly sessions: Array<Session> = []
   readonly asked: Array<PeerKey> = []
   readonly connected = new Set<PeerKey>()
+  readonly used: Array<PeerKey> = []
   readonly admitted = new Map<PeerKey, VerifiedCertificate>()
   connect: (peer: PeerKey) => Promise<void> = () => Promise.reject(new Error("no route"))
   answer: (
@@ -61,7 +62,8 @@ class Side {
       keeper: {
         connect: (peer) => this.connect(peer),
         connectedPeers: () => [...this.connected],
-        isUp: (peer) => this.connected.has(peer)
+        isUp: (peer) => this.connected.has(peer),
+        use: (peer) => this.used.push(peer)
       }
     })
   }
@@ -88,6 +90,24 @@ describe("a session is replaced", () => {
       expect(side.sessions.map(({ peer }) => peer)).toEqual([last])
       yield* TestClock.adjust("5 minutes")
       expect(side.asked).toHaveLength(1)
+    })
+  )
+
+  it.effect("by a handshake when links are in use and there is no connection any more", () =>
+    Effect.gen(function* () {
+      const side = new Side(self).meets(first).meets(last)
+      side.connected.clear()
+      const dialled: Array<PeerKey> = []
+      side.connect = (peer) => {
+        dialled.push(peer)
+        return Promise.reject(new Error("no route"))
+      }
+      yield* side.renewal.used([first, last])
+      expect([side.used, dialled]).toEqual([[first, last], []])
+      side.now = sessionRenewal
+      yield* side.renewal.used([first, last])
+      // By the one of both whose key sorts first; that it failed is nobody's business here.
+      expect([dialled, side.asked]).toEqual([[last], []])
     })
   )
 

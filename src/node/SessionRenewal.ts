@@ -18,7 +18,7 @@ export interface SessionRenewalOptions {
   readonly admitted: Pick<AdmittedPeers, "get">
   readonly book: SessionBook
   readonly clients: MeshRpcClients
-  readonly keeper: Pick<ConnectionKeeper, "connect" | "connectedPeers" | "isUp">
+  readonly keeper: Pick<ConnectionKeeper, "connect" | "connectedPeers" | "isUp" | "use">
 }
 
 const lookEvery = "1 minute"
@@ -50,6 +50,26 @@ export class SessionRenewal {
   /** This node has a new certificate: the facts of every session have changed for the others. */
   get renewAll(): Effect.Effect<void> {
     return Effect.suspend(() => this.#replace(this.#options.keeper.connectedPeers()))
+  }
+
+  /**
+   * Request threads have links of sessions with them: the connections that there are stay, and where
+   * there is none a session that is due is replaced by another handshake.
+   */
+  used(peers: ReadonlyArray<PeerKey>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { book, keeper, self } = this.#options
+      for (const peer of peers) keeper.use(peer)
+      const due = peers.filter((peer) => self < peer && !keeper.isUp(peer) && book.isDue(peer))
+      return Effect.forEach(
+        due,
+        (peer) =>
+          Effect.catchAll(this.need(peer), ({ message }) =>
+            Effect.logDebug(`no new session with ${peer} yet: ${message}`)
+          ),
+        { concurrency: atOnce, discard: true }
+      )
+    })
   }
 
   /**

@@ -127,6 +127,8 @@ export type FromPlane =
   | { readonly type: "listen.stopped"; readonly id: number }
   | { readonly type: "listen.drained"; readonly id: number }
   | { readonly type: "session.need"; readonly peer: PeerKey }
+  /** Links of sessions with them are open: said every other minute. */
+  | { readonly type: "sessions.used"; readonly peers: ReadonlyArray<PeerKey> }
   | { readonly type: "fact"; readonly fact: PlaneFact }
   /** After `drain`: nothing of other nodes runs here any more, and all was answered. */
   | { readonly type: "served" }

@@ -126,8 +126,17 @@ const share = (a: PlaneHost, b: PlaneHost, alsoAtB = true): void => {
 
 /** b offers payments, which a calls; who asks a program is told what he asked for. */
 const pair = async () => {
-  const ticker = new LoopTicker()
-  closing.push(() => ticker.stop())
+  const loop = new LoopTicker()
+  closing.push(() => loop.stop())
+  /** Timers of minutes, which fire when the test says so. */
+  const minutes: Array<() => void> = []
+  const ticker: Ticker = {
+    ...{ now: loop.now, wall: loop.wall, random: loop.random },
+    after: (delay, callback) => {
+      if (delay >= 60_000) minutes.push(callback)
+      return loop.after(delay, callback)
+    }
+  }
   const [a, b] = [new PlaneHost("A", ticker), new PlaneHost("B", ticker)]
   const held: Array<http.ServerResponse> = []
   const program = await startProgram(
@@ -174,7 +183,7 @@ const pair = async () => {
     while (held.length === before) await turn()
     return { receiver, response: held.at(-1)! }
   }
-  return { a, b, program, port, call, hold }
+  return { a, b, minutes, program, port, call, hold }
 }
 
 describe("two request planes", () => {
@@ -239,6 +248,21 @@ describe("without a session", () => {
       "you asked for /two"
     ])
     expect(a.of("session.need")).toHaveLength(1)
+  })
+
+  it("none is replaced that nobody uses, and those in use are told again and again", async () => {
+    const { a, b, call, minutes } = await pair()
+    const later = () => {
+      for (const fire of minutes.splice(0)) fire()
+    }
+    share(a, b)
+    later()
+    await call("/one")
+    expect(a.of("sessions.used")).toEqual([])
+    later()
+    expect(await a.says("sessions.used")).toEqual({ type: "sessions.used", peers: [b.peer] })
+    later()
+    await a.until(() => a.of("sessions.used").length === 2)
   })
 
   it("a call fails with what the mesh thread says, as unsent", async () => {

@@ -19,6 +19,7 @@ import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Policy } from "../model/Policy.ts"
 import type { Session } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
+import type { Timer } from "../model/TimerWheel.ts"
 import { LoopDelay } from "./cells/LoopDelay.ts"
 import { PlaneTelemetry } from "./cells/PlaneTelemetry.ts"
 import { type Inbound, makeInbound } from "./inbound/Inbound.ts"
@@ -68,6 +69,7 @@ export class RequestPlane {
   /** Why services are missing in the view, where that is known. */
   readonly #missing = new Map<ServiceName, string>()
   #stopped = false
+  #sayUsed: Timer
 
   constructor(setup: PlaneSetup, environment: PlaneEnvironment) {
     const { post, ticker } = environment
@@ -156,6 +158,7 @@ export class RequestPlane {
       () => this.#transport.counts,
       () => this.#listeners.meshPorts()
     )
+    this.#sayUsed = ticker.after(usedEvery, this.#onUsed)
     this.#pool.listen().catch((error: unknown) => onDefect(error, "the links' port"))
     post({ type: "ready" })
   }
@@ -259,6 +262,7 @@ export class RequestPlane {
   stop(): void {
     if (this.#stopped) return
     this.#stopped = true
+    this.#sayUsed.cancel()
     const parts: ReadonlyArray<() => void> = [
       () => this.#listeners.close(),
       () => this.#outbound.close(),
@@ -287,6 +291,13 @@ export class RequestPlane {
       const { local, member, peer } = endpoints[(start + i) % endpoints.length]!
       if (!local && member !== "dead") this.#pool.warm(peer)
     }
+  }
+
+  readonly #onUsed = (): void => {
+    const { post, ticker } = this.#environment
+    this.#sayUsed = ticker.after(usedEvery, this.#onUsed)
+    const peers = this.#pool.connectedPeers()
+    if (peers.length > 0) post({ type: "sessions.used", peers })
   }
 
   #follow(change: ViewChange): void {
@@ -348,6 +359,12 @@ export class RequestPlane {
     this.#environment.post({ type: "answer", id, rows })
   }
 }
+
+/**
+ * How often the mesh thread is told whose links are open, ms: it keeps connections to them, over which
+ * sessions are replaced, and drops others after five minutes (ConnectionKeeper.ts).
+ */
+const usedEvery = 120_000
 
 /** Endpoints of a service whose links are made at once: a balancer needs two, and spares. */
 const warmAtOnce = 16

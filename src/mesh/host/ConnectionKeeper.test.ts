@@ -290,7 +290,10 @@ describe("a connection that is wanted no more", () => {
       ticker.advance(280_000)
       yield* Effect.promise(() => keeper.connect(b.peer))
       ticker.advance(280_000)
+      keeper.use(b.peer)
+      ticker.advance(280_000)
       expect(keeper.isUp(b.peer)).toBe(true)
+      keeper.use(alice) // of whom nobody has heard
       ticker.advance(60_000)
       yield* until(() => !keeper.isUp(b.peer) && !other.keeper.isUp(a.peer))
       expect(events.map(([what]) => what)).toEqual(["up", "down"])

@@ -127,6 +127,12 @@ export class ConnectionKeeper {
     this.#forgetIfIdle(entry)
   }
 
+  /** A connection that is there is of use, also where it is not wanted. */
+  use(peer: PeerKey): void {
+    const entry = this.#entries.get(peer)
+    if (entry !== undefined) entry.neededAt = this.#options.ticker.now()
+  }
+
   isUp(peer: PeerKey): boolean {
     return this.#entries.get(peer)?.up ?? false
   }
