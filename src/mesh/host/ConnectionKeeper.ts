@@ -9,37 +9,16 @@
  */
 import type { PeerId } from "@libp2p/interface"
 import { peerIdFromString } from "@libp2p/peer-id"
-import { type Multiaddr, multiaddr } from "@multiformats/multiaddr"
 import { contain, type OnDefect, uncontained } from "../../model/Defect.ts"
 import { PeerKey } from "../../model/Names.ts"
 import { Rate } from "../../model/Rate.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
+import { targetsOf } from "./DialTargets.ts"
 import { reasonOf } from "./HostError.ts"
-import { type MeshHostShape, withoutPeer } from "./MeshHost.ts"
-import { type RedialLimits, redialPause } from "./RedialPause.ts"
-
-export interface KeeperLimits extends RedialLimits {
-  /** How long an attempt may take, ms. Default 5,000. */
-  readonly dialTimeout: number
-  /** A connection that lived shorter than this counts as a failed attempt, ms. Default 2,000. */
-  readonly stableAfter: number
-  /** Attempts a second, over all peers, and how many may come at once. Default 8 and 16. */
-  readonly dialsPerSecond: number
-  readonly dialBurst: number
-  /** A connection that this node made and does not want is closed when nobody needed it for so long, ms. Default 5 minutes. */
-  readonly idleAfter: number
-}
-
-const defaultLimits: KeeperLimits = {
-  basePause: 100,
-  maxPause: 30_000,
-  dialTimeout: 5_000,
-  stableAfter: 2_000,
-  dialsPerSecond: 8,
-  dialBurst: 16,
-  idleAfter: 300_000
-}
+import { defaultLimits, type KeeperLimits } from "./KeeperLimits.ts"
+import type { MeshHostShape } from "./MeshHost.ts"
+import { redialPause } from "./RedialPause.ts"
 
 export interface KeeperOptions {
   readonly host: Pick<MeshHostShape, "libp2p" | "peer">
@@ -341,21 +320,6 @@ export class ConnectionKeeper {
     if (entry.wanted || entry.up || entry.attempt !== undefined) return
     this.#entries.delete(entry.peer)
   }
-}
-
-/** What can be dialled of it; throws when that is nothing. */
-const targetsOf = (peer: PeerKey, addresses: ReadonlyArray<string>): Array<Multiaddr> => {
-  const targets: Array<Multiaddr> = []
-  let why = "no address of the node is known"
-  for (const address of addresses) {
-    try {
-      targets.push(multiaddr(`${withoutPeer(address)}/p2p/${peer}`))
-    } catch (cause) {
-      why = `${JSON.stringify(address)} cannot be dialled: ${reasonOf(cause)}`
-    }
-  }
-  if (targets.length === 0) throw new Error(why)
-  return targets
 }
 
 const keyOf = (peer: PeerId): PeerKey => PeerKey.make(peer.toString())
