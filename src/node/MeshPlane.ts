@@ -158,7 +158,10 @@ export const makeMeshPlane = (
       listen: node.listen,
       ...(node.announce === undefined ? {} : { announce: node.announce }),
       maxPending: options.maxPending,
-      ...(options.callsBack && { callsBack: (peer) => late.callBacks?.instead(peer) ?? false }),
+      // Before it is known who has which address, nobody can be called back: they call again.
+      ...(options.callsBack && {
+        callsBack: (peer) => late.keeper === undefined || (late.callBacks?.instead(peer) ?? false)
+      }),
       makeListener: (upgrader, logger) => new RelayListener(upgrader, logger, options.gate),
       encrypter: makeAdmission({
         identity,
@@ -216,7 +219,7 @@ export const makeMeshPlane = (
     late.callBacks = new CallBacks({
       ticker,
       isKnown,
-      isUp: (peer) => keeper.isUp(peer),
+      upFor: (peer) => keeper.upFor(peer),
       call: (peer) => keeper.connect(peer)
     })
     const clients = yield* makeMeshRpcClients({ transport, addressesOf })

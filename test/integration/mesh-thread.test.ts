@@ -194,7 +194,11 @@ describe("a program that stalls", () => {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_000)
     // Whoever is suspected has to answer with a higher incarnation.
     const { incarnation } = before
-    expect(await seen()).toMatchObject({ incarnation, state: "alive" })
+    const after = await seen()
+    const accusers = (await Effect.runPromise(node.source.metrics)).match(
+      /^skein_membership_accusations_total.*$/gm
+    )
+    expect(after, `accused by ${accusers}`).toMatchObject({ incarnation, state: "alive" })
   })
 })
 

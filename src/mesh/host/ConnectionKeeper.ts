@@ -116,6 +116,12 @@ export class ConnectionKeeper {
     return this.#entries.get(peer)?.up ?? false
   }
 
+  /** Milliseconds since there has been a connection; undefined when there is none. */
+  upFor(peer: PeerKey): number | undefined {
+    const entry = this.#entries.get(peer)
+    return entry?.up === true ? this.#options.ticker.now() - entry.upSince : undefined
+  }
+
   connectedPeers(): ReadonlyArray<PeerKey> {
     return Array.from(this.#entries.values()).flatMap(({ peer, up }) => (up ? [peer] : []))
   }
