@@ -4,7 +4,6 @@ import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
 import { MeshRpc, MeshRpcError } from "../mesh/host/MeshRpc.ts"
 import { callingPeer } from "../mesh/host/MeshRpcServer.ts"
 import type { MembershipShape } from "../mesh/membership/MembershipService.ts"
-import type { PeerClocks } from "../mesh/membership/PeerClocks.ts"
 import type { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { issueRenewal } from "../mesh/trust/Renewal.ts"
@@ -16,7 +15,6 @@ export interface MeshAnswersOptions {
   readonly admitted: AdmittedPeers
   readonly catalogue: Pick<CatalogueShape, "handlers" | "receive">
   readonly membership: Pick<MembershipShape, "handlers">
-  readonly clocks: PeerClocks
   readonly dialBack: DialBack
   readonly sessions: Pick<SessionRenewal, "answer">
   /** Lets calls from here go by what the catalogue holds now; done when they do. */
@@ -27,7 +25,6 @@ export const meshAnswers = ({
   identity,
   admitted,
   catalogue,
-  clocks,
   membership,
   dialBack,
   sessions,
@@ -36,14 +33,6 @@ export const meshAnswers = ({
   MeshRpc.toLayer({
     ...catalogue.handlers,
     ...membership.handlers,
-    Ping: ({ accused, clock }, { headers }) => {
-      const from = callingPeer({ headers })
-      if (clock !== undefined) clocks.told(from, clock)
-      return Effect.map(membership.handlers.Ping({ accused }, from), (answer) => ({
-        ...answer,
-        clock: Math.floor(clocks.wall())
-      }))
-    },
     RenewCertificate: (_, { headers }) =>
       Effect.gen(function* () {
         const peer = callingPeer({ headers })

@@ -26,9 +26,10 @@ import { serveMeshRpc } from "../mesh/host/MeshRpcServer.ts"
 import { type RelayGate, RelayListener } from "../mesh/host/RelayListener.ts"
 import { saveIdentity } from "../mesh/keys/DataDir.ts"
 import type { StorageTrouble } from "../mesh/keys/StorageTrouble.ts"
-import { membershipByRpc } from "../mesh/membership/MembershipPort.ts"
+import { makeMembershipPort } from "../mesh/membership/MembershipPort.ts"
 import { type MembershipShape, makeMembership } from "../mesh/membership/MembershipService.ts"
 import { PeerClocks } from "../mesh/membership/PeerClocks.ts"
+import { Pings } from "../mesh/membership/Pings.ts"
 import { makeStatementDoor } from "../mesh/membership/Statement.ts"
 import { makeAdmission } from "../mesh/trust/Admission.ts"
 import { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
@@ -265,6 +266,19 @@ export const makeMeshPlane = (
       Effect.provideService(Gossip, gossip)
     )
     late.catalogue = catalogue
+    const pings = yield* Effect.acquireRelease(
+      Effect.sync(
+        () =>
+          new Pings({
+            transport,
+            ticker,
+            clocks,
+            addressesOf,
+            connect: (peer) => keeper.reach(peer)
+          })
+      ),
+      (it) => Effect.sync(() => it.stop())
+    )
     const accusations = yield* AccusationLog.make({
       metrics,
       nameOf,
@@ -276,7 +290,7 @@ export const makeMeshPlane = (
       door: makeStatementDoor(identity, cache, ({ peer, message }) =>
         clockReport.add({ peer, what: "statement", message })
       ),
-      port: membershipByRpc(clients, clocks),
+      port: makeMembershipPort(pings, clients),
       onAccused: accusations.add
     }).pipe(Effect.provideService(Gossip, gossip))
 
@@ -413,10 +427,14 @@ export const makeMeshPlane = (
       now: () => ticker.now()
     })
     const answers = meshAnswers({
-      ...{ identity, admitted, catalogue, clocks, membership, dialBack },
+      ...{ identity, admitted, catalogue, membership, dialBack },
       sessions: sessionRenewal,
       show: Effect.zipRight(Effect.sync(guarded(() => viewKeeper.show())), options.applied)
     })
+    yield* Effect.acquireRelease(
+      Effect.promise(() => pings.listen(membership.answerPing)),
+      (stop) => Effect.promise(stop)
+    )
     yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers)), scope)
 
     const addressChecks = yield* keepAddresses({

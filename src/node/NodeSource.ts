@@ -23,7 +23,7 @@ import type { Drain } from "./Drain.ts"
 import { memberRows } from "./MemberRows.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { linkStates, observeNode } from "./NodeMetrics.ts"
-import { RateMeter } from "./RateMeter.ts"
+import { noteEvery, RateMeter } from "./RateMeter.ts"
 import type { RequestThreads } from "./RequestThreads.ts"
 import type { SocketRoom } from "./SocketRoom.ts"
 import {
@@ -120,7 +120,7 @@ export const makeNodeViews = (
         options.room.followLinks(linkCount(answers))
       }),
       Effect.catchAllDefect((defect) => Effect.logError("rates were not noted", defect)),
-      Effect.delay("1 second"),
+      Effect.delay(noteEvery),
       Effect.forever,
       Effect.forkScoped
     )

@@ -140,6 +140,19 @@ export class ConnectionKeeper {
     if (!entry.up) throw new Error(entry.reason ?? "the connection was lost again")
   }
 
+  /**
+   * The same for who can do without: a peer that could not be reached a moment ago is left alone until
+   * its pause is over.
+   */
+  async reach(peer: PeerKey): Promise<void> {
+    const entry = this.#entries.get(peer)
+    if (entry?.up === true) return
+    if (entry?.pause !== undefined && entry.attempt === undefined) {
+      throw new Error(entry.reason ?? "it will be tried again in a moment")
+    }
+    await this.connect(peer)
+  }
+
   /** There is news that the peer is well: one that is wanted is tried soon, whatever happened before. */
   wake(peer: PeerKey): void {
     const entry = this.#entries.get(peer)

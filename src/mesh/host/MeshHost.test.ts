@@ -93,7 +93,6 @@ describe("two hosts", () => {
 describe("questions and answers", () => {
   let asked = 0
   const handlers = MeshRpc.toLayer({
-    Ping: (_payload, request) => Effect.succeed({ incarnation: callingPeer(request).length }),
     CatalogueDigest: () => Effect.die("a bug in a handler"),
     CatalogueBuckets: () =>
       Effect.suspend(() => {
@@ -102,12 +101,15 @@ describe("questions and answers", () => {
       }),
     CatalogueExchange: ({ offered }) => Effect.succeed(offered),
     Probe: () => Effect.succeed({ reachable: true }),
-    MembershipEvidence: () => Effect.succeed([]),
+    MembershipEvidence: (_payload, request) =>
+      Effect.succeed([Uint8Array.from(Buffer.from(callingPeer(request)))]),
     RenewCertificate: () => Effect.succeed(Buffer.alloc(2 * MiB)),
     DialBack: () => Effect.succeed({ reached: true }),
     NewSession: ({ secret }) => Effect.succeed({ secret }),
     DrainNotice: () => Effect.void
   })
+
+  const saying = (peer: string) => [Uint8Array.from(Buffer.from(peer))]
 
   const makePair = (timeout?: number) =>
     Effect.gen(function* () {
@@ -126,13 +128,13 @@ describe("questions and answers", () => {
     Effect.gen(function* () {
       const { a, b, clients } = yield* makePair()
       const client = yield* clients.client(b.peer)
-      expect(yield* client.Ping({})).toEqual({ incarnation: a.peer.length })
+      expect(yield* client.MembershipEvidence({})).toEqual(saying(a.peer))
       const offered = Array.from({ length: 60 }, (_, i) => new Uint8Array(10_000).fill(i))
       const back = yield* client.CatalogueExchange({ wanted: [], offered })
       expect(back.map((it) => [...it.subarray(0, 2)])).toEqual(offered.map((_, i) => [i, i]))
       yield* Effect.all(
         Array.from({ length: 50 }, () =>
-          Effect.flatMap(clients.client(b.peer), (it) => it.Ping({}))
+          Effect.flatMap(clients.client(b.peer), (it) => it.MembershipEvidence({}))
         ),
         { concurrency: "unbounded" }
       )
@@ -184,9 +186,11 @@ describe("questions and answers", () => {
       yield* until(() => asked > before)
       for (const connection of a.libp2p.getConnections()) connection.abort(new Error("cut"))
       expect(yield* question.await).toMatchObject({ value: { code: "unavailable" } })
-      expect(yield* Effect.flip(client.Ping({}))).toMatchObject({ code: "unavailable" })
+      expect(yield* Effect.flip(client.MembershipEvidence({}))).toMatchObject({
+        code: "unavailable"
+      })
       const again = yield* clients.client(b.peer)
-      expect(yield* again.Ping({})).toEqual({ incarnation: a.peer.length })
+      expect(yield* again.MembershipEvidence({})).toEqual(saying(a.peer))
     })
   )
 

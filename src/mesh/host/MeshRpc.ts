@@ -64,20 +64,6 @@ export class MeshRpc extends RpcGroup.make(
     success: Schema.Struct({ reachable: Schema.Boolean }),
     error: MeshRpcError
   }),
-  /**
-   * Are you there? The answer carries the incarnation the peer claims. One that stands accused is
-   * told so (`accused`, the incarnation it is suspected at) and answers with its signed denial.
-   * `clock`: the speaker's wall clock, ms.
-   */
-  Rpc.make("Ping", {
-    payload: { accused: Schema.optional(Schema.Int), clock: Schema.optional(Schema.Int) },
-    success: Schema.Struct({
-      incarnation: Schema.Int,
-      alive: Schema.optional(Bytes),
-      clock: Schema.optional(Schema.Int)
-    }),
-    error: MeshRpcError
-  }),
   /** What members said of those that are not simply alive: signed statements, at most 256. */
   Rpc.make("MembershipEvidence", {
     payload: {},

@@ -6,6 +6,7 @@ import type { NodeRecord } from "../../model/NodeRecord.ts"
 import { MemoryBus } from "../../testing/MemoryGossip.ts"
 import { Supervisor } from "../actor/Supervisor.ts"
 import { MeshRpcError } from "../host/MeshRpc.ts"
+import type { PingAnswer } from "./MembershipMessages.ts"
 import type { MembershipPort } from "./MembershipPort.ts"
 import { type MembershipShape, makeMembership } from "./MembershipService.ts"
 import { makeStatementDoor } from "./Statement.ts"
@@ -45,8 +46,11 @@ class Mesh {
   }
 
   readonly #port = (from: PeerKey): MembershipPort => ({
-    ping: (peer, accused) =>
-      Effect.flatMap(this.#reach(peer), ({ handlers }) => handlers.Ping({ accused }, from)),
+    ping: (peer, accused, _timeout, done) => {
+      const node = this.nodes.get(peer)
+      if (node === undefined) done(undefined)
+      else node.answerPing(from, accused, done)
+    },
     probe: (helper, peer) =>
       this.#reach(helper).pipe(
         Effect.flatMap(({ handlers }) => handlers.Probe({ peer })),
@@ -152,9 +156,13 @@ it.scoped("a newcomer learns from evidence who is dead", () =>
 it.scoped("answers pings, and probes for others", () =>
   Effect.gen(function* () {
     const { mesh, nodes } = yield* startAll
-    const { handlers } = nodes[0]!
-    expect(yield* handlers.Ping({}, peers[1]!)).toEqual({ incarnation: start - 1_000 })
-    const denial = yield* handlers.Ping({ accused: start - 1_000 }, peers[1]!)
+    const { answerPing, handlers } = nodes[0]!
+    const ping = (accused?: number) =>
+      Effect.async<PingAnswer>((resume) =>
+        answerPing(peers[1]!, accused, (answer) => resume(Effect.succeed(answer)))
+      )
+    expect(yield* ping()).toEqual({ incarnation: start - 1_000 })
+    const denial = yield* ping(start - 1_000)
     expect(denial.incarnation).toBe(start - 999)
     expect(denial.alive).toBeInstanceOf(Uint8Array)
     expect(yield* handlers.Probe({ peer: peers[1]! })).toEqual({ reachable: true })

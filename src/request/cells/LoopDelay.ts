@@ -3,7 +3,7 @@ import type { Histogram } from "./Cells.ts"
 import type { MetricRegistry } from "./Metrics.ts"
 
 /** Milliseconds between two looks. Seldom enough not to keep a host awake. */
-const lookEvery = 200
+const lookEvery = 1_000
 
 /** Milliseconds the loop came too late. */
 const delayBounds: ReadonlyArray<number> = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000]
@@ -17,7 +17,7 @@ export class LoopDelay {
     this.#delay = registry
       .histogram(
         "skein_event_loop_delay_seconds",
-        `How late a timer of ${lookEvery} ms fired: the time one turn of a thread's event loop took. thread: mesh, or the number of a request thread.`,
+        `How late a timer of a second fired: the time one turn of a thread's event loop took. thread: mesh, or the number of a request thread.`,
         ["thread"],
         delayBounds
       )
