@@ -35,6 +35,7 @@ import { makeAdmission } from "../mesh/trust/Admission.ts"
 import { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
 import { defaultSkew } from "../mesh/trust/Certificate.ts"
 import { EnvelopeCache } from "../mesh/trust/Envelope.ts"
+import { HandshakeGate } from "../mesh/trust/HandshakeGate.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { SessionBook } from "../mesh/trust/SessionBook.ts"
 import { contain, type OnDefect } from "../model/Defect.ts"
@@ -130,7 +131,7 @@ export const makeMeshPlane = (
       onEnd: options.onSessionEnd
     })
     const cache = new EnvelopeCache()
-    const refusals = yield* RefusalLog.make
+    const refusals = yield* RefusalLog.make(metrics)
     const clocks = new PeerClocks(ticker)
     // Peers may knock as soon as the host listens, before there is a catalogue to ask.
     const late: {
@@ -139,6 +140,7 @@ export const makeMeshPlane = (
       keeper?: LinkKeeper
       names?: PeerNames
       callBacks?: CallBacks
+      connections?: ConnectionKeeper
       renewal?: CertificateRenewal
     } = {}
 
@@ -165,6 +167,7 @@ export const makeMeshPlane = (
       }),
       makeListener: (upgrader, logger) => new RelayListener(upgrader, logger, options.gate),
       encrypter: makeAdmission({
+        gate: new HandshakeGate(ticker),
         identity,
         admitted,
         onSession: (certificate, keys) => sessions.made(certificate, keys),
@@ -185,8 +188,12 @@ export const makeMeshPlane = (
         },
         onRefused: (refusal) => {
           refusals.add(refusal)
-          const { by, clock, code, message, peer } = refusal
-          if (peer === undefined || (code !== "expired" && code !== "not_yet_valid")) return
+          const { by, clock, code, message, peer, retryAfter } = refusal
+          if (peer === undefined) return
+          if (by === "peer" && retryAfter !== undefined) {
+            late.connections?.askedToWait(peer, retryAfter)
+          }
+          if (code !== "expired" && code !== "not_yet_valid") return
           // Of strangers it is an old invite.
           if (!isKnown(peer)) return
           if (clock !== undefined) clocks.told(peer, clock)
@@ -217,6 +224,7 @@ export const makeMeshPlane = (
       ),
       (it) => Effect.sync(() => it.stop())
     )
+    late.connections = keeper
     late.callBacks = new CallBacks({
       ticker,
       isKnown,
