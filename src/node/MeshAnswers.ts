@@ -7,6 +7,7 @@ import type { MembershipShape } from "../mesh/membership/MembershipService.ts"
 import type { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { issueRenewal } from "../mesh/trust/Renewal.ts"
+import type { Convergence } from "./Convergence.ts"
 import type { DialBack } from "./DialBack.ts"
 import type { SessionRenewal } from "./SessionRenewal.ts"
 
@@ -15,6 +16,7 @@ export interface MeshAnswersOptions {
   readonly admitted: AdmittedPeers
   readonly catalogue: Pick<CatalogueShape, "handlers" | "receive">
   readonly membership: Pick<MembershipShape, "handlers">
+  readonly convergence: Pick<Convergence, "looked">
   readonly dialBack: DialBack
   readonly sessions: Pick<SessionRenewal, "answer">
   /** Lets calls from here go by what the catalogue holds now; done when they do. */
@@ -25,6 +27,7 @@ export const meshAnswers = ({
   identity,
   admitted,
   catalogue,
+  convergence,
   membership,
   dialBack,
   sessions,
@@ -33,6 +36,10 @@ export const meshAnswers = ({
   MeshRpc.toLayer({
     ...catalogue.handlers,
     ...membership.handlers,
+    CatalogueDigest: (asked, { headers }) =>
+      Effect.tap(catalogue.handlers.CatalogueDigest(asked), ({ same }) =>
+        Effect.sync(() => convergence.looked(callingPeer({ headers }), same))
+      ),
     RenewCertificate: (_, { headers }) =>
       Effect.gen(function* () {
         const peer = callingPeer({ headers })

@@ -49,6 +49,7 @@ import { type AddressChecks, keepAddresses } from "./AddressChecks.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
 import { ClockReport } from "./ClockReport.ts"
+import { Convergence } from "./Convergence.ts"
 import { makeDialBack } from "./DialBack.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
 import { meshAnswers } from "./MeshAnswers.ts"
@@ -94,6 +95,7 @@ export interface MeshPlane {
   readonly renewal: CertificateRenewal
   readonly clocks: PeerClocks
   readonly clockReport: ClockReport
+  readonly convergence: Convergence
   readonly addressChecks: AddressChecks
   readonly view: MeshViewCell
   readonly nameOf: (peer: PeerKey) => string
@@ -246,6 +248,7 @@ export const makeMeshPlane = (
     }
 
     const refused = new RefusedRecords()
+    const convergence = new Convergence({ clocks, metrics })
     const catalogue = yield* makeCatalogue({
       self,
       name: identity.current.name,
@@ -264,7 +267,9 @@ export const makeMeshPlane = (
       // Alone there is nobody to differ from.
       clock: () => (others() === 0 ? "right" : clocks.verdict),
       connect: connectByRpc(clients),
-      neighbours: () => keeper.connectedPeers()
+      neighbours: () => keeper.connectedPeers(),
+      onFirstSeen: (record, way) => convergence.firstSeen(record, way),
+      onCompared: (peer, result) => convergence.compared(peer, result)
     }).pipe(
       Effect.provide(
         CatalogueStore.layerDisk(node.dataDir, options.trouble).pipe(
@@ -435,7 +440,7 @@ export const makeMeshPlane = (
       now: () => ticker.now()
     })
     const answers = meshAnswers({
-      ...{ identity, admitted, catalogue, membership, dialBack },
+      ...{ identity, admitted, catalogue, convergence, membership, dialBack },
       sessions: sessionRenewal,
       show: Effect.zipRight(Effect.sync(guarded(() => viewKeeper.show())), options.applied)
     })
@@ -469,6 +474,7 @@ export const makeMeshPlane = (
       renewal,
       clocks,
       clockReport,
+      convergence,
       addressChecks,
       troubles,
       refused,

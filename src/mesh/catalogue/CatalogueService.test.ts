@@ -29,6 +29,8 @@ class Mesh {
   readonly bus = new MemoryBus()
   /** Questions die of a bug, in place of being answered. */
   broken = false
+  /** What nodes have seen and what their comparisons came to, as they told it. */
+  readonly told: Array<string> = []
   readonly stores: ReadonlyArray<Context.Context<CatalogueStore>>
 
   constructor(stores: ReadonlyArray<Context.Context<CatalogueStore>>) {
@@ -51,6 +53,10 @@ class Mesh {
         software: "skein/test",
         door: makeRecordDoor({ current: identity }),
         clock: () => clock,
+        onFirstSeen: ({ name, version }, way) => {
+          this.told.push(`${identity.name} saw ${name} ${version} by ${way}`)
+        },
+        onCompared: (_, result) => void this.told.push(`${identity.name}: ${result}`),
         neighbours: () => Array.from(this.nodes.keys()),
         connect: (peer) => {
           const handlers = this.nodes.get(peer)?.handlers
@@ -344,4 +350,40 @@ it.scoped(
       expect(again?.version).toBeGreaterThan(mine.version)
       expect(b.current().node(members[0]!.peer)?.record).toEqual(again)
     })
+)
+
+it.scoped("tells of each record of another node once, how it came, and of each comparison", () =>
+  Effect.gen(function* () {
+    const mesh = yield* makeMesh
+    const [gossips, listens, isAlone] = members.map(({ name }) => name)
+    const a = yield* mesh.node(0)
+    const b = yield* mesh.node(1)
+    const c = yield* mesh.node(2, alone())
+    yield* a.updateOwn({ services: [offer("shop-a")] })
+    yield* settle
+    expect(mesh.told.splice(0)).toEqual([`${listens} saw ${gossips} 0 by gossip`])
+    yield* c.updateOwn({ services: [offer("shop-c")] })
+    yield* b.syncWith(members[2]!.peer)
+    yield* settle
+    expect(mesh.told.splice(0)).toEqual([
+      `${isAlone} saw ${gossips} 0 by comparison`,
+      `${listens} saw ${isAlone} 0 by comparison`,
+      `${listens}: changed`,
+      `${gossips} saw ${isAlone} 0 by gossip`
+    ])
+    yield* b.syncWith(members[2]!.peer)
+    mesh.broken = true
+    yield* Effect.exit(b.syncWith(members[2]!.peer))
+    yield* TestClock.adjust(1_000)
+    const leaving = yield* a.updateOwn({ state: "draining" })
+    yield* c.receive(leaving.bytes)
+    yield* c.receive(leaving.bytes)
+    yield* settle
+    expect(mesh.told).toEqual([
+      `${listens}: same`,
+      `${listens}: failed`,
+      `${listens} saw ${gossips} 1 by gossip`,
+      `${isAlone} saw ${gossips} 1 by notice`
+    ])
+  })
 )

@@ -4,6 +4,7 @@
  */
 import { Effect, Either, Runtime, type Scope } from "effect"
 import type { NodeName, PeerKey } from "../../model/Names.ts"
+import type { NodeRecord } from "../../model/NodeRecord.ts"
 import { spawn, tellSurely } from "../actor/Actor.ts"
 import type { Supervisor } from "../actor/Supervisor.ts"
 import { Gossip, type GossipVerdict } from "../host/Gossip.ts"
@@ -34,7 +35,12 @@ export interface CatalogueOptions extends CatalogueSyncOptions {
   readonly door: RecordDoor
   /** What others say of this host's clock. Default: that it is right. */
   readonly clock?: (() => ClockVerdict) | undefined
+  /** Hears of each record of another node that was not held here, and how it came. */
+  readonly onFirstSeen?: ((record: NodeRecord, way: RecordWay) => void) | undefined
 }
+
+/** By gossip, in a comparison of catalogues, or with a node's notice that it drains. */
+export type RecordWay = "gossip" | "comparison" | "notice"
 
 export interface CatalogueStatus {
   readonly records: number
@@ -220,15 +226,24 @@ export const makeCatalogue = (
       })
     const admit = (bytes: Uint8Array) =>
       Effect.suspend(() => door.admit(bytes, clock.unsafeCurrentTimeMillis()))
+    const noteSeen = ({ record }: NodeEntry, outcome: MergeOutcome, way: RecordWay) => {
+      const isNew = outcome === "added" || outcome === "replaced"
+      if (isNew && record.peer !== self) options.onFirstSeen?.(record, way)
+      return isNew
+    }
     const receive = (bytes: Uint8Array): Effect.Effect<MergeOutcome, RecordRefused> =>
-      Effect.flatMap(admit(bytes), merge)
+      Effect.gen(function* () {
+        const entry = yield* admit(bytes)
+        const outcome = yield* merge(entry)
+        noteSeen(entry, outcome, "notice")
+        return outcome
+      })
 
     /** Met in a comparison: merged, and told on while it is news. */
     const receiveMet = (bytes: Uint8Array, toldOn: number) =>
       Effect.gen(function* () {
         const entry = yield* admit(bytes)
-        const outcome = yield* merge(entry)
-        const changed = outcome === "added" || outcome === "replaced"
+        const changed = noteSeen(entry, yield* merge(entry), "comparison")
         const age = clock.unsafeCurrentTimeMillis() - entry.record.signedAt
         const tellOn = changed && age < newsFor && toldOn < mostToldOn
         // Gossip passes by who knows a record already, so it ends at those who met it here.
@@ -262,6 +277,7 @@ export const makeCatalogue = (
       const outcome = state.catalogue.judge(entry)
       if (outcome === "known" || outcome === "stale") return "ignore"
       const taken = actor.tell({ _tag: "Received", entry })
+      if (taken) noteSeen(entry, outcome, "gossip")
       return taken && outcome !== "full" ? "accept" : "ignore"
     }
     yield* gossip.subscribe("catalogue", judge)
