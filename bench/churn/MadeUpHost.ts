@@ -46,6 +46,7 @@ const answers = MeshRpc.toLayer({
   RenewCertificate: () => refuse,
   NewSession: () => refuse,
   DialBack: () => refuse,
+  PeerStatus: () => refuse,
   DrainNotice: () => Effect.void
 })
 

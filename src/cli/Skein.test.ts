@@ -12,7 +12,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import { AdminListening, adminServer } from "../admin/AdminServer.ts"
 import { AdminSource } from "../admin/AdminSource.ts"
 import { formatAdminAddress } from "../config/HostPort.ts"
-import { makeSampleSource, sampleMembers, sampleStatus } from "../testing/SampleSource.ts"
+import {
+  makeSampleSource,
+  sampleMembers,
+  samplePeers,
+  sampleStatus
+} from "../testing/SampleSource.ts"
 import { exitCodeOf } from "./CommandFailed.ts"
 import { runSkein } from "./Skein.ts"
 
@@ -94,6 +99,7 @@ describe("commands that show", () => {
   it.each([
     ["status", /^state +serving$/m],
     ["members", /^host-b +alive/m],
+    ["peers", /^host-b +STALE +alive +late +800ms +12\.5ms/m],
     ["services", /^payments +http +2\/2/m],
     ["endpoints payments", /^host-b +0 +draining/m],
     ["links", /^host-b +open +outbound/m]
@@ -118,6 +124,15 @@ describe("commands that show", () => {
   it("members -o json is what the API says", async () => {
     const { stdout } = await asking("members", "-o", "json")
     expect(JSON.parse(stdout)).toEqual(sampleMembers)
+  })
+
+  it("peers asks those that are connected, and with --all the others, too", async () => {
+    const some = await asking("peers")
+    expect(some.stdout).toMatch(/^host-c +UNKNOWN .* not asked: .*--all asks it/m)
+    expect(some.stdout).toMatch(/^host-b .*differ, .*; it has record 1\.9$/m)
+    const all = await asking("peers", "--all")
+    expect(all.stdout).toMatch(/^host-c +SYNCED +alive/m)
+    expect(JSON.parse((await asking("peers", "-o", "json")).stdout)).toEqual(samplePeers)
   })
 
   it("an unknown service: the node's own words and hint, exit code 1", async () => {
@@ -258,7 +273,7 @@ USAGE
 
   it("of every command, each of which says what its options are for", async () => {
     const all = (await skein()).stdout.match(/^ {2}[a-z]+(?= {2,}[A-Z])/gm) ?? []
-    expect(all.length).toBe(16)
+    expect(all.length).toBe(17)
     for (const name of all.map((line) => line.trim())) {
       const { stdout } = await skein(name, "--help")
       expect(stdout).toMatch(new RegExp(`^skein ${name}: .`))

@@ -1,7 +1,7 @@
 /** What this node answers when others ask it over the mesh's RPC. */
 import { Clock, Effect, Either } from "effect"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
-import { MeshRpc, MeshRpcError } from "../mesh/host/MeshRpc.ts"
+import { MeshRpc, MeshRpcError, type PeerFigures } from "../mesh/host/MeshRpc.ts"
 import { callingPeer } from "../mesh/host/MeshRpcServer.ts"
 import type { MembershipShape } from "../mesh/membership/MembershipService.ts"
 import type { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
@@ -19,6 +19,8 @@ export interface MeshAnswersOptions {
   readonly convergence: Pick<Convergence, "looked">
   readonly dialBack: DialBack
   readonly sessions: Pick<SessionRenewal, "answer">
+  /** How this node fares. */
+  readonly figures: () => PeerFigures
   /** Lets calls from here go by what the catalogue holds now; done when they do. */
   readonly show: Effect.Effect<void>
 }
@@ -31,6 +33,7 @@ export const meshAnswers = ({
   membership,
   dialBack,
   sessions,
+  figures,
   show
 }: MeshAnswersOptions) =>
   MeshRpc.toLayer({
@@ -56,6 +59,7 @@ export const meshAnswers = ({
       }),
     NewSession: ({ secret }, { headers }) => sessions.answer(callingPeer({ headers }), secret),
     DialBack: ({ address }, { headers }) => dialBack(callingPeer({ headers }), address),
+    PeerStatus: () => Effect.sync(figures),
     DrainNotice: ({ envelope }) =>
       catalogue.receive(envelope).pipe(
         Effect.mapError(({ message }) => new MeshRpcError({ code: "invalid", message })),

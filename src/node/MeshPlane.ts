@@ -6,7 +6,7 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import { Context, Effect, Layer, Runtime, type Scope } from "effect"
 import type { ReadinessItem } from "../admin/AdminModel.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
-import type { Supervisor } from "../mesh/actor/Supervisor.ts"
+import { Supervisor } from "../mesh/actor/Supervisor.ts"
 import { Catalogue, type EntryChange } from "../mesh/catalogue/Catalogue.ts"
 import { type CatalogueShape, makeCatalogue } from "../mesh/catalogue/CatalogueService.ts"
 import { CatalogueStore } from "../mesh/catalogue/CatalogueStore.ts"
@@ -21,6 +21,7 @@ import type { HostError } from "../mesh/host/HostError.ts"
 import { layerLibp2p } from "../mesh/host/Libp2pGossip.ts"
 import { makeLibp2pTransport } from "../mesh/host/Libp2pTransport.ts"
 import { MeshHost, type MeshHostShape, makeMeshHost } from "../mesh/host/MeshHost.ts"
+import type { PeerFigures } from "../mesh/host/MeshRpc.ts"
 import { type MeshRpcClients, makeMeshRpcClients } from "../mesh/host/MeshRpcClients.ts"
 import { serveMeshRpc } from "../mesh/host/MeshRpcServer.ts"
 import { type RelayGate, RelayListener } from "../mesh/host/RelayListener.ts"
@@ -55,6 +56,7 @@ import { LinkKeeper } from "./LinkKeeper.ts"
 import { meshAnswers } from "./MeshAnswers.ts"
 import { MeshTroubles, tellTroubles } from "./MeshTroubles.ts"
 import { PeerNames } from "./PeerNames.ts"
+import { makePeerSurvey, type PeerSurvey, peerPortByRpc } from "./PeerSurvey.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 import { SessionRenewal } from "./SessionRenewal.ts"
 import { ViewKeeper } from "./ViewKeeper.ts"
@@ -66,6 +68,8 @@ export interface MeshPlaneOptions {
   readonly ticker: Ticker
   readonly metrics: MetricRegistry
   readonly software: string
+  /** The most that timers of this thread were late lately, ms. */
+  readonly loopLate: () => number
   /** The node's port, which request threads have open. */
   readonly gate: RelayGate
   /** What links are made from, and what ends them. */
@@ -96,6 +100,9 @@ export interface MeshPlane {
   readonly clocks: PeerClocks
   readonly clockReport: ClockReport
   readonly convergence: Convergence
+  /** How this node fares, as it tells others. */
+  readonly figures: () => PeerFigures
+  readonly survey: PeerSurvey
   readonly addressChecks: AddressChecks
   readonly view: MeshViewCell
   readonly nameOf: (peer: PeerKey) => string
@@ -439,8 +446,18 @@ export const makeMeshPlane = (
       },
       now: () => ticker.now()
     })
+    const supervisor = yield* Supervisor
+    const figures = (): PeerFigures => {
+      const { epoch, version } = catalogue.status()
+      return {
+        ...{ epoch, version, software: options.software },
+        lateMs: Math.round(options.loopLate()),
+        doubt: membership.awareness(),
+        waiting: supervisor.actors().reduce((sum, { mailbox }) => sum + mailbox, 0)
+      }
+    }
     const answers = meshAnswers({
-      ...{ identity, admitted, catalogue, convergence, membership, dialBack },
+      ...{ identity, admitted, catalogue, convergence, membership, dialBack, figures },
       sessions: sessionRenewal,
       show: Effect.zipRight(Effect.sync(guarded(() => viewKeeper.show())), options.applied)
     })
@@ -475,6 +492,13 @@ export const makeMeshPlane = (
       clocks,
       clockReport,
       convergence,
+      figures,
+      survey: yield* makePeerSurvey({
+        connect: peerPortByRpc(clients),
+        isConnected: (peer) => keeper.isUp(peer),
+        catalogue: catalogue.current,
+        onLooked: (peer, same) => convergence.looked(peer, same)
+      }),
       addressChecks,
       troubles,
       refused,

@@ -106,6 +106,8 @@ describe("questions and answers", () => {
     RenewCertificate: () => Effect.succeed(Buffer.alloc(2 * MiB)),
     DialBack: () => Effect.succeed({ reached: true }),
     NewSession: ({ secret }) => Effect.succeed({ secret }),
+    PeerStatus: () =>
+      Effect.succeed({ software: "0", epoch: 1, version: 2, lateMs: 3, doubt: 4, waiting: 5 }),
     DrainNotice: () => Effect.void
   })
 
