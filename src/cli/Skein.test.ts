@@ -49,12 +49,22 @@ const source = makeSampleSource({
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "skein-cli-"))
   scope = Effect.runSync(Scope.make())
-  const server = adminServer({ listen: { host: "127.0.0.1", port: 0 }, allowRemote: false }).pipe(
-    Layer.provide(Layer.succeed(AdminSource, source))
+  admin = await serving(source)
+})
+
+/** Where a made-up node answers, until all tests are over. */
+const serving = async (parts: Partial<AdminSource["Type"]>): Promise<string> => {
+  const listen = { host: "127.0.0.1", port: 0 }
+  const server = adminServer({ listen, allowRemote: false }).pipe(
+    Layer.provide(Layer.succeed(AdminSource, makeSampleSource(parts)))
   )
   const context = await Effect.runPromise(Scope.extend(Layer.build(server), scope))
-  admin = formatAdminAddress(Context.get(context, AdminListening))
-})
+  return formatAdminAddress(Context.get(context, AdminListening))
+}
+
+const manyLinks = Effect.map(sample.links, (links) =>
+  Array.from({ length: 4_000 }, () => links).flat()
+)
 
 afterAll(async () => {
   await Effect.runPromise(Scope.close(scope, Exit.void))
@@ -76,8 +86,9 @@ interface Ran {
 const skein = async (...words: ReadonlyArray<string>): Promise<Ran> => {
   let stdout = ""
   let stderr = ""
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+  vi.spyOn(process.stdout, "write").mockImplementation((text, _encoding, done) => {
     stdout += String(text)
+    done?.()
     return true
   })
   vi.spyOn(console, "log").mockImplementation((text) => {
@@ -448,6 +459,18 @@ describe("as a process", () => {
     expect(JSON.parse(done.stdout)).toHaveLength(1)
     expect([done.stderr, failed.stdout, wrong.stdout]).toEqual(["", "", ""])
     expect(failed.stderr).not.toMatch(/\bat .*:\d+:\d+/)
+  })
+
+  it("says all it has to say, however slowly it is read", async () => {
+    const child = start("links", "-o", "json", "--admin", await serving({ links: manyLinks }))
+    const reading = ended(child)
+    child.stdout?.pause()
+    await new Promise((resolve) => child.stdout?.once("readable", resolve))
+    child.stdout?.resume()
+    const { code, stdout } = await reading
+    expect(code).toBe(0)
+    expect(stdout.length).toBeGreaterThan(2 ** 20)
+    expect(JSON.parse(stdout)).toEqual(await Effect.runPromise(manyLinks))
   })
 
   it("--watch shows again until Ctrl-C, which is success; JSON one value per line", async () => {
