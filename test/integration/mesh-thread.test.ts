@@ -135,6 +135,9 @@ describe("a mesh thread that crashes", () => {
       /^skein_mesh_thread_restarts_total(\{[^}]*\})? 1$/m
     )
     await Effect.runPromise(node.ready)
+    const [itself, ...others] = await Effect.runPromise(node.source.peers({ all: true }))
+    expect(itself).toMatchObject({ node: name, self: true, sync: "synced" })
+    expect(others.map((one) => one.node)).toContain(host.name)
     expect(await call(node, "stock")).toContain("on-the-host")
     await answered(service, "on-the-program")
     const { stdout } = await run(program("curl"), [
