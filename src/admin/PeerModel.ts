@@ -23,7 +23,7 @@ export const PeerStatus = Schema.Struct({
   draining: Schema.Boolean,
   /** There is a connection of the mesh threads. */
   connected: Schema.Boolean,
-  /** `late`: its loop was late by 500 ms or more within the last 10 to 20 s. `busy`: messages wait for its actors. */
+  /** `late`: its loop was late by 500 ms or more within the last 10 to 20 s. `busy`: messages wait for its actors, or it has no time for a handshake. */
   load: Schema.NullOr(Schema.Literal("ok", "late", "busy")),
   /** The most that its mesh thread was late within the last 10 to 20 s. */
   lateMs: Amount,

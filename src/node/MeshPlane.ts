@@ -48,6 +48,7 @@ import type { MetricRegistry } from "../request/cells/Metrics.ts"
 import { AccusationLog } from "./AccusationLog.ts"
 import { type AddressChecks, keepAddresses } from "./AddressChecks.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
+import { BusyPeers } from "./BusyPeers.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
 import { ClockReport } from "./ClockReport.ts"
 import { Convergence } from "./Convergence.ts"
@@ -142,6 +143,7 @@ export const makeMeshPlane = (
     const cache = new EnvelopeCache()
     const refusals = yield* RefusalLog.make(metrics)
     const clocks = new PeerClocks(ticker)
+    const busy = new BusyPeers(() => ticker.now())
     // Peers may knock as soon as the host listens, before there is a catalogue to ask.
     const late: {
       catalogue?: CatalogueShape
@@ -200,6 +202,7 @@ export const makeMeshPlane = (
           const { by, clock, code, message, peer, retryAfter } = refusal
           if (peer === undefined) return
           if (by === "peer" && retryAfter !== undefined) {
+            busy.told(peer, retryAfter)
             late.connections?.askedToWait(peer, retryAfter)
           }
           if (code !== "expired" && code !== "not_yet_valid") return
@@ -496,6 +499,7 @@ export const makeMeshPlane = (
       survey: yield* makePeerSurvey({
         connect: peerPortByRpc(clients),
         isConnected: (peer) => keeper.isUp(peer),
+        isBusy: busy.isBusy,
         catalogue: catalogue.current,
         onLooked: (peer, same) => convergence.looked(peer, same)
       }),

@@ -4,7 +4,7 @@ import type { PeerStatus } from "../admin/PeerModel.ts"
 import type { SyncBook } from "../mesh/catalogue/SyncBook.ts"
 import type { PeerFigures } from "../mesh/host/MeshRpc.ts"
 import type { PeerKey } from "../model/Names.ts"
-import { judgeLoad, judgePeer, type PeerAnswer } from "./PeerVerdict.ts"
+import { judgeAnswer, judgeLoad, judgePeer, type PeerAnswer } from "./PeerVerdict.ts"
 
 export interface PeerSources {
   readonly members: ReadonlyArray<MemberStatus>
@@ -69,7 +69,7 @@ export const peerRows = (sources: PeerSources): ReadonlyArray<PeerStatus> => {
       return {
         ...{ node, peer, self, sync, state, draining, connected },
         detail: detail?.replaceAll(peer, node) ?? null,
-        load: judgeLoad(said) ?? null,
+        load: (self ? judgeLoad(own) : judgeAnswer(answer)) ?? null,
         lateMs: figures === undefined ? null : Math.round(figures.lateMs),
         doubt: figures?.doubt ?? null,
         waiting: figures?.waiting ?? null,

@@ -17,6 +17,7 @@ class Mesh {
   own = 1
   readonly held = new Map<PeerKey, () => number>()
   readonly connected = new Set<PeerKey>()
+  readonly busy = new Set<PeerKey>()
   readonly looked: Array<string> = []
   /** Peers that were asked, in their order; and how many at a time at most. */
   readonly asked: Array<PeerKey> = []
@@ -34,6 +35,7 @@ class Mesh {
   get survey() {
     return makePeerSurvey({
       isConnected: (one) => this.connected.has(one),
+      isBusy: (one) => this.busy.has(one),
       catalogue: () => {
         const { own } = this
         return { root: () => hash(own), bucketHashes: () => buckets(own) }
@@ -168,6 +170,26 @@ describe("a survey of peers", () => {
       expect(answers.size).toBeLessThanOrEqual(most)
       expect(answers.size).toBeGreaterThanOrEqual(most - 1)
     })
+  )
+
+  it.effect(
+    "does not take it for silence that one asks for a moment, and leaves that one alone",
+    () =>
+      Effect.gen(function* () {
+        const mesh = new Mesh()
+        const refuses = Effect.suspend(() => {
+          mesh.busy.add(peer(1))
+          return Effect.fail(gone)
+        })
+        mesh.add(1, () => 1, { digest: () => refuses }, false)
+        mesh.add(2, () => 1)
+        mesh.busy.add(peer(2))
+        for (const asked of [2, 3]) {
+          const answers = yield* mesh.ask(0)
+          const kinds = [1, 2].map((n) => answers.get(peer(n))?.outcome.kind)
+          expect([kinds, mesh.asked.length]).toEqual([["busy", "equal"], asked])
+        }
+      })
   )
 
   it.effect("gives one that is to be connected more time", () =>

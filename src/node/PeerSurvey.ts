@@ -27,6 +27,8 @@ export interface PeerSurveyOptions {
   /** Makes a connection where there is none. */
   readonly connect: (peer: PeerKey) => Effect.Effect<PeerPort, MeshRpcError>
   readonly isConnected: (peer: PeerKey) => boolean
+  /** It has asked this node to wait before it connects. */
+  readonly isBusy: (peer: PeerKey) => boolean
   readonly catalogue: () => Pick<Catalogue, "root" | "bucketHashes">
   /** Hears of each answer, whether both held the same. */
   readonly onLooked: (peer: PeerKey, same: boolean) => void
@@ -73,6 +75,11 @@ interface Looked {
   readonly difference: CatalogueLook | undefined
 }
 
+const busy: Looked = {
+  answer: { outcome: { kind: "busy" }, answerMs: undefined, figures: undefined },
+  difference: undefined
+}
+
 const failed = ({ code, message }: MeshRpcError): Looked => ({
   answer: {
     outcome: { kind: code === "invalid" ? "puzzled" : "silent", reason: message },
@@ -84,7 +91,7 @@ const failed = ({ code, message }: MeshRpcError): Looked => ({
 
 export const makePeerSurvey = (options: PeerSurveyOptions): Effect.Effect<PeerSurvey> =>
   Effect.gen(function* () {
-    const { catalogue, connect, isConnected, onLooked } = options
+    const { catalogue, connect, isBusy, isConnected, onLooked } = options
     const permits = yield* Effect.makeSemaphore(surveyLimits.atOnce)
     const dials = new Rate(surveyLimits.dialsPerSecond, surveyLimits.dialBurst)
 
@@ -145,8 +152,13 @@ export const makePeerSurvey = (options: PeerSurveyOptions): Effect.Effect<PeerSu
             difference === undefined ? { kind: "equal" } : { kind: "differs", standing: undefined }
           return { answer: { outcome, answerMs, figures }, difference }
         })
-        const asked = inTime(up ? surveyTimes.answer : surveyTimes.dial, look)
-        return up ? asked : Effect.zipRight(dialTurn, asked)
+        if (up) return inTime(surveyTimes.answer, look)
+        if (isBusy(peer)) return Effect.succeed(busy)
+        return Effect.zipRight(dialTurn, inTime(surveyTimes.dial, look)).pipe(
+          Effect.map((looked) =>
+            looked.answer.outcome.kind === "silent" && isBusy(peer) ? busy : looked
+          )
+        )
       })
 
     /** One that answers no more has answered once: what was said then stays. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
 import {
+  judgeAnswer,
   judgeLoad,
   judgePeer,
   type PeerAnswer,
@@ -63,6 +64,19 @@ describe("a peer that was asked", () => {
       sync: "unknown",
       detail: "it knows no such question"
     })
+  })
+})
+
+describe("a peer that is busy with handshakes", () => {
+  it("is that, and no more is known of it", () => {
+    const busy = answered({ kind: "busy" }, undefined)
+    expect(judge({ answer: busy, connected: false })).toEqual({
+      sync: "unknown",
+      detail: "busy with handshakes: it has asked to come back in a moment"
+    })
+    expect([judgeAnswer(busy), judgeAnswer(equal), judgeAnswer(undefined)]).toEqual([
+      ...["busy", "ok", undefined]
+    ])
   })
 })
 

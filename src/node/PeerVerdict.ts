@@ -8,6 +8,8 @@ export type PeerOutcome =
   /** `standing`: parts that stayed different, see `standingDifferences`; undefined: looked at once. */
   | { readonly kind: "differs"; readonly standing: number | undefined }
   | { readonly kind: "silent"; readonly reason: string }
+  /** It has too many handshakes at once, and has asked this node to come back in a moment. */
+  | { readonly kind: "busy" }
   /** It answered, and not what was asked. */
   | { readonly kind: "puzzled"; readonly reason: string }
 
@@ -51,6 +53,8 @@ const ofOutcome = (outcome: PeerOutcome, isRefused: boolean): PeerVerdict => {
       return verdict("synced")
     case "silent":
       return verdict("unreachable", outcome.reason)
+    case "busy":
+      return verdict("unknown", "busy with handshakes: it has asked to come back in a moment")
     case "puzzled":
       return verdict("unknown", outcome.reason)
     case "differs": {
@@ -88,9 +92,13 @@ export const judgePeer = ({ answer, connected, equalFor, state }: PeerFacts): Pe
   )
 }
 
-/** Undefined: nothing is known of that. */
+/** By what it says of itself. Undefined: nothing is known of that. */
 export const judgeLoad = (figures: PeerAnswer["figures"]): "ok" | "late" | "busy" | undefined => {
   if (figures === undefined || figures === "older") return undefined
   if (figures.lateMs >= verdictLimits.late) return "late"
   return figures.waiting >= verdictLimits.waiting ? "busy" : "ok"
 }
+
+/** By what came of asking it. */
+export const judgeAnswer = (answer: PeerAnswer | undefined): ReturnType<typeof judgeLoad> =>
+  answer?.outcome.kind === "busy" ? "busy" : judgeLoad(answer?.figures)
