@@ -24,6 +24,16 @@ export default defineConfig({
           pool: "forks",
           poolOptions: { forks: { singleFork: true } }
         }
+      },
+      {
+        test: {
+          name: "long",
+          include: ["test/long/**/*.test.ts"],
+          testTimeout: 900_000,
+          hookTimeout: 120_000,
+          pool: "forks",
+          poolOptions: { forks: { singleFork: true } }
+        }
       }
     ]
   }
