@@ -3,6 +3,7 @@ import { expect, test } from "vitest"
 import { NodeName, PeerKey } from "../../model/Names.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
 import { Catalogue, type MergeOutcome } from "./Catalogue.ts"
+import { storedChanges } from "./CatalogueLoading.ts"
 import { lifetimes, type NodeEntry, nodeEntry, nodeKey } from "./RecordEntry.ts"
 
 const peers = Array.from({ length: 6 }, (_, n) =>
@@ -151,6 +152,29 @@ test("what changed between two of them makes the one of the other", () => {
       }
       expect(new Set(held.values())).toEqual(new Set(after.entries()))
       expect(after.changesSince(after)).toEqual([])
+    })
+  )
+})
+
+test("what is stored of a change makes the same catalogue when it is read", () => {
+  fc.assert(
+    fc.property(fc.array(anyEntry), fc.array(anyEntry), fc.subarray(peers), (a, b, removed) => {
+      const before = mergeAll(a)
+      const after = mergeAll(
+        b,
+        before.filter(({ record }) => !removed.includes(record.peer))
+      )
+      const byBytes = new Map(b.map((entry) => [entry.bytes, entry]))
+      const read = storedChanges(after.changesSince(before)).reduce(
+        (catalogue, change) =>
+          change._tag === "Gone"
+            ? catalogue.without(change.key)
+            : catalogue.merge(byBytes.get(change.bytes)!)[0],
+        before
+      )
+      expect(contentOf(read)).toBe(contentOf(after))
+      expect([read.size, read.bytes]).toEqual([after.size, after.bytes])
+      expect(read.root()).toEqual(after.root())
     })
   )
 })

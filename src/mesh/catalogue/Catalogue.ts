@@ -154,6 +154,19 @@ export class Catalogue {
     return [next, outcome]
   }
 
+  /** The same value when it is not there. */
+  without(key: string): Catalogue {
+    const held = this.get(key)
+    if (held === undefined) return this
+    const bucket = this.#buckets[held.bucket]!.filter((entry) => entry !== held)
+    return new Catalogue(
+      this.#buckets.with(held.bucket, bucket),
+      this.size - 1,
+      this.bytes - held.bytes.length,
+      this.limits
+    )
+  }
+
   /** The same value when everything stays. */
   filter(keep: (entry: CatalogueEntry) => boolean): Catalogue {
     const buckets = this.#buckets.map((bucket) => bucket.filter(keep))

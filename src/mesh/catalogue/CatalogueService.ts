@@ -20,7 +20,7 @@ import {
   makeCatalogueState,
   recoverCatalogue
 } from "./CatalogueBehaviour.ts"
-import { loadCatalogue, verifyBatch } from "./CatalogueLoading.ts"
+import { loadCatalogue, storedChanges, verifyBatch } from "./CatalogueLoading.ts"
 import { CatalogueStore } from "./CatalogueStore.ts"
 import { type CatalogueSyncOptions, makeCatalogueSync } from "./CatalogueSync.ts"
 import { makeOwnRecord, nextEpoch, type OwnFacts, resignOwn } from "./OwnRecord.ts"
@@ -160,20 +160,28 @@ export const makeCatalogue = (
 
     /** What the disk holds. */
     let stored = state.catalogue
-    const saveNow = (catalogue: Catalogue) =>
-      store.save(Array.from(catalogue.entries(), ({ bytes }) => bytes)).pipe(
-        Effect.tap(() =>
-          Effect.sync(() => {
-            stored = catalogue
-          })
+    /** Answers how many bytes were written. */
+    const saveNow = (catalogue: Catalogue, whole: boolean) =>
+      store
+        .save(
+          () => Array.from(catalogue.entries(), ({ bytes }) => bytes),
+          whole ? undefined : storedChanges(catalogue.changesSince(stored))
         )
-      )
+        .pipe(
+          Effect.tap(() =>
+            Effect.sync(() => {
+              stored = catalogue
+            })
+          )
+        )
 
     // Registered before the actor, so it runs after the actor has stopped.
     yield* Effect.addFinalizer(() =>
       state.catalogue === state.saved && !state.saving
         ? Effect.void
-        : Effect.catchAll(saveNow(state.catalogue), (error) => Effect.logDebug(error.message))
+        : Effect.catchAll(saveNow(state.catalogue, state.saved === undefined), (error) =>
+            Effect.logDebug(error.message)
+          )
     )
 
     const actor = yield* spawn<CatalogueState, CatalogueMessage, CatalogueAction, never, never>({
@@ -202,10 +210,12 @@ export const makeCatalogue = (
             )
           case "Save":
             return context.fork(
-              saveNow(action.catalogue).pipe(
-                Effect.as(false),
-                Effect.catchAll((error) => Effect.as(Effect.logDebug(error.message), true)),
-                Effect.flatMap((failed) => tellSurely(context.self, { _tag: "Saved", failed }))
+              saveNow(action.catalogue, action.whole).pipe(
+                Effect.map((bytes) => ({ failed: false, bytes })),
+                Effect.catchAll((error) =>
+                  Effect.as(Effect.logDebug(error.message), { failed: true })
+                ),
+                Effect.flatMap((saved) => tellSurely(context.self, { _tag: "Saved", ...saved }))
               )
             )
           case "Reply":
