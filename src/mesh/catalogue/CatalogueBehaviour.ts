@@ -19,7 +19,7 @@ import {
   restartEpoch
 } from "./OwnRecord.ts"
 import { maxAhead, type RecordDoor, type RecordRefused } from "./RecordDoor.ts"
-import { type NodeEntry, nodeKey } from "./RecordEntry.ts"
+import { type CatalogueEntry, type NodeEntry, nodeKey } from "./RecordEntry.ts"
 
 /** The envelope now in force, or why the change could not be signed. */
 export type OwnReply = (published: Either.Either<NodeEntry, RecordRefused>) => void
@@ -53,12 +53,14 @@ export interface CatalogueState {
   readonly sweepAt: number
   /** Records that found no room, since the start. */
   readonly refusedFull: number
+  /** Those of kinds that this version does not know. */
+  readonly furtherRefused: number
 }
 
 export type CatalogueMessage =
   | {
       readonly _tag: "Received"
-      readonly entry: NodeEntry
+      readonly entry: CatalogueEntry
       readonly reply?: (outcome: MergeOutcome) => void
     }
   | { readonly _tag: "OwnChanged"; readonly change: Partial<OwnFacts>; readonly reply: OwnReply }
@@ -92,7 +94,8 @@ export const makeCatalogueState = (catalogue: Catalogue, own: OwnRecord): Catalo
   saving: false,
   saveAt: 0,
   sweepAt: 0,
-  refusedFull: 0
+  refusedFull: 0,
+  furtherRefused: 0
 })
 
 /** After a crash: what was known stays known; a save under way was interrupted with the life. */
@@ -175,7 +178,10 @@ export const catalogueBehaviour = (
     const answer: ReadonlyArray<CatalogueAction> =
       reply === undefined ? noActions : [{ _tag: "Reply", reply: () => reply(outcome) }]
     if (outcome === "full") {
-      return [{ ...state, refusedFull: state.refusedFull + 1 }, answer]
+      const { refusedFull, furtherRefused } = state
+      return entry.kind === "node"
+        ? [{ ...state, refusedFull: refusedFull + 1 }, answer]
+        : [{ ...state, furtherRefused: furtherRefused + 1 }, answer]
     }
     if (catalogue === state.catalogue) return [state, answer]
     if (entry.key !== ownKey) return [{ ...state, catalogue }, answer]
@@ -196,8 +202,8 @@ export const catalogueBehaviour = (
   /** Without what is over, and without what a clock far ahead signed and nobody could beat. */
   const sweep = (state: CatalogueState, { now, wall }: Moment): CatalogueState => {
     const verdict = clock()
-    const isOver = (entry: NodeEntry) => verdict !== "wrong" && entry.expiresAt <= wall
-    const isAhead = (entry: NodeEntry) => verdict === "right" && entry.epoch > wall + maxAhead
+    const isOver = (entry: CatalogueEntry) => verdict !== "wrong" && entry.expiresAt <= wall
+    const isAhead = (entry: CatalogueEntry) => verdict === "right" && entry.epoch > wall + maxAhead
     const catalogue = state.catalogue.filter(
       (entry) => entry.key === ownKey || !(isOver(entry) || isAhead(entry))
     )

@@ -5,14 +5,14 @@
  */
 import { Effect, Either } from "effect"
 import { describeSpan } from "../trust/CertificateError.ts"
-import { Catalogue, type EntryChange } from "./Catalogue.ts"
+import { type AnyChange, Catalogue } from "./Catalogue.ts"
 import type { StoredChange } from "./CatalogueLog.ts"
 import { CatalogueStore } from "./CatalogueStore.ts"
 import { maxAhead, type RecordDoor } from "./RecordDoor.ts"
 import { compareEntries } from "./RecordEntry.ts"
 
 /** What leads from one catalogue to another when it is read again, in this order. */
-export const storedChanges = (changes: ReadonlyArray<EntryChange>): ReadonlyArray<StoredChange> =>
+export const storedChanges = (changes: ReadonlyArray<AnyChange>): ReadonlyArray<StoredChange> =>
   changes.flatMap(({ before, after }): ReadonlyArray<StoredChange> => {
     const kept: ReadonlyArray<StoredChange> =
       after === undefined ? [] : [{ _tag: "Kept", bytes: after.bytes }]
@@ -42,7 +42,7 @@ export const loadCatalogue = (door: RecordDoor): Effect.Effect<Catalogue, never,
       const now = clock.unsafeCurrentTimeMillis()
       const admitted = door.recall(change.bytes, now)
       if (Either.isRight(admitted)) {
-        ahead = Math.max(ahead, admitted.right.record.signedAt - now)
+        ahead = Math.max(ahead, admitted.right.signedAt - now)
         const [next] = catalogue.merge(admitted.right)
         catalogue = next
       } else if (admitted.left.code !== "too_old") {
