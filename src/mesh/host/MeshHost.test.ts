@@ -12,6 +12,7 @@ import { MeshHost, makeMeshHost } from "./MeshHost.ts"
 import { MeshRpc } from "./MeshRpc.ts"
 import { makeMeshRpcClients } from "./MeshRpcClients.ts"
 import { callingPeer, serveMeshRpc } from "./MeshRpcServer.ts"
+import { RpcFrames } from "./RpcFrames.ts"
 
 const mesh = MeshId.make("00112233445566778899aabbccddeeff")
 const loopback = "/ip4/127.0.0.1/tcp/0"
@@ -160,6 +161,29 @@ describe("questions and answers", () => {
       expect(large).toMatchObject({ _tag: "MeshRpcError", code: "invalid" })
       // The others went on.
       expect(yield* client.Probe({ peer: b.peer })).toEqual({ reachable: true })
+    })
+  )
+
+  it.scopedLive("that a later version asks are answered, as are those with more in them", () =>
+    Effect.gen(function* () {
+      const { a, b } = yield* makePair()
+      const channel = yield* Effect.promise((signal) =>
+        makeLibp2pTransport(a).open(b.peer, "/skein/rpc/1", b.addresses(), signal)
+      )
+      const answers: Array<unknown> = []
+      const frames = new RpcFrames(channel, {
+        onMessage: (message) => answers.push(message),
+        onClose: () => answers.push("closed")
+      })
+      const ask = (id: string, tag: string, more = {}) =>
+        frames.send({ _tag: "Request", id, tag, payload: { color: "red" }, headers: [], ...more })
+      ask("1", "Later")
+      ask("2", "MembershipEvidence", { urgency: 7 })
+      yield* until(() => answers.length === 2)
+      expect(answers).toMatchObject([
+        { requestId: "1", exit: { cause: { error: { code: "invalid" } } } },
+        { requestId: "2", exit: { _tag: "Success" } }
+      ])
     })
   )
 

@@ -48,7 +48,7 @@ export interface MembershipShape {
   /** 0 (healthy) to 8: how doubtful this node is of its own judgement. */
   readonly awareness: () => number
   /**
-   * Called synchronously when members came or went, or are in another state than before, with those;
+   * Called synchronously when members came or went, or are in another state or zone, with those;
    * answers how to stop.
    */
   readonly subscribe: (listener: (moved: ReadonlySet<PeerKey>) => void) => () => void
