@@ -7,7 +7,6 @@ import { Context, Effect, Layer, Runtime, type Scope } from "effect"
 import type { ReadinessItem } from "../admin/AdminModel.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import { Supervisor } from "../mesh/actor/Supervisor.ts"
-import { Catalogue, type EntryChange } from "../mesh/catalogue/Catalogue.ts"
 import { type CatalogueShape, makeCatalogue } from "../mesh/catalogue/CatalogueService.ts"
 import { CatalogueStore } from "../mesh/catalogue/CatalogueStore.ts"
 import { connectByRpc } from "../mesh/catalogue/CatalogueSync.ts"
@@ -25,18 +24,14 @@ import type { PeerFigures } from "../mesh/host/MeshRpc.ts"
 import { type MeshRpcClients, makeMeshRpcClients } from "../mesh/host/MeshRpcClients.ts"
 import { serveMeshRpc } from "../mesh/host/MeshRpcServer.ts"
 import { type RelayGate, RelayListener } from "../mesh/host/RelayListener.ts"
-import { saveIdentity } from "../mesh/keys/DataDir.ts"
 import type { StorageTrouble } from "../mesh/keys/StorageTrouble.ts"
 import { makeMembershipPort } from "../mesh/membership/MembershipPort.ts"
 import { type MembershipShape, makeMembership } from "../mesh/membership/MembershipService.ts"
 import { PeerClocks } from "../mesh/membership/PeerClocks.ts"
 import { Pings } from "../mesh/membership/Pings.ts"
 import { makeStatementDoor } from "../mesh/membership/Statement.ts"
-import { makeAdmission } from "../mesh/trust/Admission.ts"
 import { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
-import { defaultSkew } from "../mesh/trust/Certificate.ts"
 import { EnvelopeCache } from "../mesh/trust/Envelope.ts"
-import { HandshakeGate } from "../mesh/trust/HandshakeGate.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { SessionBook } from "../mesh/trust/SessionBook.ts"
 import { contain, type OnDefect } from "../model/Defect.ts"
@@ -53,8 +48,12 @@ import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.t
 import { ClockReport } from "./ClockReport.ts"
 import { Convergence } from "./Convergence.ts"
 import { makeDialBack } from "./DialBack.ts"
+import { watchExpiry } from "./ExpiryWatch.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
 import { meshAnswers } from "./MeshAnswers.ts"
+import { meshDoor } from "./MeshDoor.ts"
+import { followMesh } from "./MeshFollowers.ts"
+import { MeshMet, othersIn } from "./MeshMet.ts"
 import { MeshTroubles, tellTroubles } from "./MeshTroubles.ts"
 import { PeerNames } from "./PeerNames.ts"
 import { makePeerSurvey, type PeerSurvey, peerPortByRpc } from "./PeerSurvey.ts"
@@ -116,12 +115,6 @@ export interface MeshPlane {
   readonly met: () => ReadinessItem
 }
 
-/** How long a restarted node waits to meet the mesh before it serves from what it knew (ms). */
-const patience = 3_000
-
-/** How often connections to peers whose certificate has ended are looked for. */
-const expiryCheckEvery = "30 seconds"
-
 export const makeMeshPlane = (
   options: MeshPlaneOptions
 ): Effect.Effect<MeshPlane, HostError, Scope.Scope | Supervisor> =>
@@ -177,50 +170,18 @@ export const makeMeshPlane = (
         callsBack: (peer) => late.keeper === undefined || (late.callBacks?.instead(peer) ?? false)
       }),
       makeListener: (upgrader, logger) => new RelayListener(upgrader, logger, options.gate),
-      encrypter: makeAdmission({
-        gate: new HandshakeGate(ticker),
-        identity,
-        admitted,
-        onSession: (certificate, keys) => sessions.made(certificate, keys),
-        now: () => ticker.wall(),
+      encrypter: meshDoor({
+        ...{ identity, admitted, ticker, refusals, clocks, clockReport, isKnown, runFork },
+        dataDir: node.dataDir,
         cache: cache.chains,
-        isNameTaken: (name, peer) =>
-          Array.from(late.catalogue?.current().entries() ?? []).some(
-            // One that is dead gave its name free: a host set up anew has a new key.
-            ({ record }) =>
-              record.name === name &&
-              record.peer !== peer &&
-              record.state !== "left" &&
-              late.membership?.stateOf(record.peer) !== "dead"
-          ),
-        // Whoever knocks may name any time: strangers have no say in what the time is.
-        onClock: (peer, clock) => {
-          if (isKnown(peer)) clocks.told(peer, clock)
+        onSession: (certificate, keys) => sessions.made(certificate, keys),
+        catalogue: () => late.catalogue?.current(),
+        stateOf: (peer) => late.membership?.stateOf(peer),
+        onBusy: (peer, retryAfter) => {
+          busy.told(peer, retryAfter)
+          late.connections?.askedToWait(peer, retryAfter)
         },
-        onRefused: (refusal) => {
-          refusals.add(refusal)
-          const { by, clock, code, message, peer, retryAfter } = refusal
-          if (peer === undefined) return
-          if (by === "peer" && retryAfter !== undefined) {
-            busy.told(peer, retryAfter)
-            late.connections?.askedToWait(peer, retryAfter)
-          }
-          if (code !== "expired" && code !== "not_yet_valid") return
-          // Of strangers it is an old invite.
-          if (!isKnown(peer)) return
-          if (clock !== undefined) clocks.told(peer, clock)
-          clockReport.add({ peer, what: "certificate", message, byPeer: by === "peer" })
-        },
-        onRenewed: (renewed) => {
-          runFork(
-            saveIdentity(node.dataDir, renewed).pipe(
-              Effect.catchAll(({ message }) =>
-                Effect.logError(`the renewed certificate cannot be stored: ${message}`)
-              ),
-              Effect.zipRight(Effect.suspend(() => late.catalogue?.resign ?? Effect.void))
-            )
-          )
-        }
+        resign: Effect.suspend(() => late.catalogue?.resign ?? Effect.void)
       })
     })
     const transport = makeLibp2pTransport(host)
@@ -249,14 +210,6 @@ export const makeMeshPlane = (
       Gossip
     )
 
-    const others = () => {
-      let count = 0
-      for (const { record } of late.catalogue?.current().entries() ?? []) {
-        if (record.peer !== self && record.state !== "left") count++
-      }
-      return count
-    }
-
     const refused = new RefusedRecords()
     const convergence = new Convergence({ clocks, metrics })
     const catalogue = yield* makeCatalogue({
@@ -275,7 +228,10 @@ export const makeMeshPlane = (
         })
       ),
       // Alone there is nobody to differ from.
-      clock: () => (others() === 0 ? "right" : clocks.verdict),
+      clock: () =>
+        late.catalogue === undefined || othersIn(late.catalogue.current(), self) === 0
+          ? "right"
+          : clocks.verdict,
       connect: connectByRpc(clients),
       neighbours: () => keeper.connectedPeers(),
       onFirstSeen: (record, way) => convergence.firstSeen(record, way),
@@ -327,8 +283,10 @@ export const makeMeshPlane = (
     })
     late.keeper = linkKeeper
 
-    let met = false
-    const startedAt = ticker.now()
+    const met = new MeshMet({
+      ...{ self, bootstrap: options.bootstrap, catalogue: catalogue.current },
+      now: () => ticker.now()
+    })
     /** A bug of whoever follows the view is its own. */
     const guarded = (run: () => void) => () => contain(onDefect, "a follower of the mesh view", run)
     const viewKeeper = new ViewKeeper({
@@ -344,78 +302,11 @@ export const makeMeshPlane = (
       admitted: (peer) => admitted.get(peer)?.name
     })
     late.names = names
-    // Each by itself: what breaks in one of them keeps no change from the others.
-    const followers: ReadonlyArray<(changes: ReadonlyArray<EntryChange>) => void> = [
-      (changes) => names.follow(changes),
-      (changes) =>
-        membership.changeRecords(
-          changes.flatMap(({ after }) => after?.record ?? []),
-          changes.flatMap(({ before, after }) =>
-            after === undefined && before !== undefined ? [before.record.peer] : []
-          )
-        ),
-      (changes) => linkKeeper.followRecords(changes),
-      (changes) => found.records(changes),
-      (changes) => viewKeeper.records(changes)
-    ]
-    yield* Effect.acquireRelease(
-      Effect.sync(() => [
-        ...followers.map((follow) => catalogue.subscribe((_, changes) => follow(changes))),
-        membership.subscribe(() => linkKeeper.follow()),
-        membership.subscribe((moved) => {
-          for (const peer of moved) if (membership.stateOf(peer) === "alive") keeper.wake(peer)
-        }),
-        membership.subscribe((moved) => found.members(moved)),
-        membership.subscribe((moved) => viewKeeper.members(moved)),
-        keeper.onUp((peer) => {
-          membership.linkUp(peer)
-          // Whoever was away for a moment may have missed gossip, here or there.
-          runFork(
-            catalogue.syncWith(peer).pipe(
-              Effect.tap(() =>
-                Effect.sync(() => {
-                  met = true
-                })
-              ),
-              Effect.catchAll(({ message }) =>
-                Effect.logDebug(`no comparison of catalogues with ${peer}: ${message}`)
-              )
-            )
-          )
-        }),
-        keeper.onDown((peer) => membership.linkDown(peer))
-      ]),
-      (stops) =>
-        Effect.sync(() => {
-          for (const stop of stops) stop()
-        })
-    )
-    // After subscribing, so that no change falls between the two.
-    yield* Effect.sync(() => {
-      const known = catalogue.current().changesSince(Catalogue.empty)
-      for (const follow of followers) follow(known)
-      linkKeeper.follow()
-      guarded(() => viewKeeper.show())()
+    yield* followMesh({
+      ...{ catalogue, membership, keeper, names, linkKeeper, found, viewKeeper, met, runFork }
     })
-
-    // A connection that is broken may be made again: then the handshake decides, and renews.
-    yield* Effect.sync(() => {
-      const over = new Map(
-        [...admitted.expired(ticker.wall() - defaultSkew), ...sessions.endExpired()].map(
-          ({ name, peer }) => [peer, name]
-        )
-      )
-      for (const [peer, name] of over) {
-        const reason = `the certificate of ${name} has ended and was not renewed`
-        runFork(Effect.logWarning(`${reason}; its connections are closed`))
-        keeper.disconnect(peer, new Error(reason))
-      }
-    }).pipe(
-      Effect.delay(expiryCheckEvery),
-      Effect.catchAllDefect((defect) => Effect.logError("the check for expiry failed", defect)),
-      Effect.forever,
-      Effect.forkScoped
-    )
+    yield* Effect.sync(guarded(() => viewKeeper.show()))
+    yield* watchExpiry({ admitted, sessions, keeper, wall: () => ticker.wall() })
 
     const troubles = new MeshTroubles({
       name: () => identity.current.name,
@@ -507,25 +398,7 @@ export const makeMeshPlane = (
       troubles,
       refused,
       view: viewKeeper.view,
-      met: () => {
-        const known = others()
-        if (met)
-          return {
-            name: "mesh",
-            ready: true,
-            detail: `${known} other ${known === 1 ? "node" : "nodes"} known`
-          }
-        const invitersLeft = Array.from(options.bootstrap.keys()).every(
-          (peer) => catalogue.current().node(peer)?.record.state === "left"
-        )
-        if (known === 0 && invitersLeft) {
-          return { name: "mesh", ready: true, detail: "the only node so far" }
-        }
-        // What is known from before is good enough to serve from, should nobody answer.
-        const patient = ticker.now() - startedAt < patience
-        const detail = `no other node has answered yet; ${known} known from before`
-        return { name: "mesh", ready: !patient && known > 0, detail }
-      },
+      met: met.item,
       nameOf: (peer) => names.of(peer)
     }
   })

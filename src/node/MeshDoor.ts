@@ -1,0 +1,88 @@
+/**
+ * Who is let in by this node's mesh plane, and who hears what of those that are not: the log and the
+ * counters, the keeper of connections when a peer is busy, the report of clocks when it was time that
+ * parted the two.
+ */
+import { Effect } from "effect"
+import type { Catalogue } from "../mesh/catalogue/Catalogue.ts"
+import { saveIdentity } from "../mesh/keys/DataDir.ts"
+import type { MemberState } from "../mesh/membership/MemberTable.ts"
+import type { PeerClocks } from "../mesh/membership/PeerClocks.ts"
+import { type AdmissionOptions, makeAdmission } from "../mesh/trust/Admission.ts"
+import type { Refusal } from "../mesh/trust/AdmissionEncrypter.ts"
+import { HandshakeGate } from "../mesh/trust/HandshakeGate.ts"
+import type { NodeName, PeerKey } from "../model/Names.ts"
+import type { Ticker } from "../model/Time.ts"
+import type { ClockReport } from "./ClockReport.ts"
+import type { RefusalLog } from "./RefusalLog.ts"
+
+export interface MeshDoorOptions
+  extends Pick<AdmissionOptions, "admitted" | "cache" | "identity" | "onSession"> {
+  readonly dataDir: string
+  readonly ticker: Ticker
+  readonly refusals: RefusalLog
+  readonly clocks: PeerClocks
+  readonly clockReport: ClockReport
+  /** Peers knock as soon as the host listens: undefined before there is a catalogue. */
+  readonly catalogue: () => Catalogue | undefined
+  readonly stateOf: (peer: PeerKey) => MemberState | undefined
+  /** A member with an address. */
+  readonly isKnown: (peer: PeerKey) => boolean
+  /** A peer that was called has asked for so many ms. */
+  readonly onBusy: (peer: PeerKey, retryAfter: number) => void
+  /** The own certificate is another one: what is signed with it is to be signed anew. */
+  readonly resign: Effect.Effect<void>
+  readonly runFork: (effect: Effect.Effect<void>) => void
+}
+
+/** What encrypts this node's connections and admits its peers. */
+export const meshDoor = (options: MeshDoorOptions): ReturnType<typeof makeAdmission> => {
+  const { admitted, cache, catalogue, clocks, identity, isKnown, onSession, stateOf, ticker } =
+    options
+
+  const isNameTaken = (name: NodeName, peer: PeerKey): boolean =>
+    Array.from(catalogue()?.entries() ?? []).some(
+      // One that is dead gave its name free: a host set up anew has a new key.
+      ({ record }) =>
+        record.name === name &&
+        record.peer !== peer &&
+        record.state !== "left" &&
+        stateOf(record.peer) !== "dead"
+    )
+
+  const onRefused = (refusal: Refusal): void => {
+    options.refusals.add(refusal)
+    const { by, clock, code, message, peer, retryAfter } = refusal
+    if (peer === undefined) return
+    if (by === "peer" && retryAfter !== undefined) options.onBusy(peer, retryAfter)
+    if (code !== "expired" && code !== "not_yet_valid") return
+    // Of strangers it is an old invite.
+    if (!isKnown(peer)) return
+    if (clock !== undefined) clocks.told(peer, clock)
+    options.clockReport.add({ peer, what: "certificate", message, byPeer: by === "peer" })
+  }
+
+  return makeAdmission({
+    gate: new HandshakeGate(ticker),
+    identity,
+    admitted,
+    ...(onSession && { onSession }),
+    now: () => ticker.wall(),
+    ...(cache && { cache }),
+    isNameTaken,
+    // Whoever knocks may name any time: strangers have no say in what the time is.
+    onClock: (peer, clock) => {
+      if (isKnown(peer)) clocks.told(peer, clock)
+    },
+    onRefused,
+    onRenewed: (renewed) =>
+      options.runFork(
+        saveIdentity(options.dataDir, renewed).pipe(
+          Effect.catchAll(({ message }) =>
+            Effect.logError(`the renewed certificate cannot be stored: ${message}`)
+          ),
+          Effect.zipRight(options.resign)
+        )
+      )
+  })
+}
