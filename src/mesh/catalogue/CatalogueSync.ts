@@ -20,8 +20,12 @@ export interface CatalogueSyncOptions {
 
 export type SyncWith = (peer: PeerKey) => Effect.Effect<SyncReport, MeshRpcError>
 
-/** Comparisons under way, whoever asked for them. */
-const maxAtOnce = 2
+export const syncTimes = {
+  /** Between two comparisons with a random neighbour, ms, ± 20 %. */
+  every: 30_000,
+  /** Comparisons under way, whoever asked for them. */
+  atOnce: 2
+} as const
 
 /** `connect` over the mesh's RPC. */
 export const connectByRpc =
@@ -38,8 +42,8 @@ export const makeCatalogueSync = (
   own: SyncSelf
 ): Effect.Effect<SyncWith, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { self, connect, neighbours, syncEvery = 30_000 } = options
-    const permits = yield* Effect.makeSemaphore(maxAtOnce)
+    const { self, connect, neighbours, syncEvery = syncTimes.every } = options
+    const permits = yield* Effect.makeSemaphore(syncTimes.atOnce)
     const scope = yield* Effect.scope
     const underWay = new Map<PeerKey, Fiber.RuntimeFiber<SyncReport, MeshRpcError>>()
 

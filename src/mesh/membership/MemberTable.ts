@@ -214,6 +214,16 @@ export const applySuspect = (
   return withMember(table, { ...known, state: "suspect", since: wall, suspicion: begun })
 }
 
+/** Is there somebody who watches the member, could speak against it, and does not? This node itself counts. */
+const othersCould = (table: MemberTable, { peer, suspicion }: Member): boolean =>
+  table.ring
+    .observersOf(peer)
+    .some(
+      (other) =>
+        suspicion?.accusers.has(other) === false &&
+        (other === table.self || memberOf(table, other)?.state === "alive")
+    )
+
 /** Suspicions that are over make their subjects dead. */
 export const applyTime = (
   table: MemberTable,
@@ -225,7 +235,8 @@ export const applyTime = (
   for (const peer of table.suspects) {
     const member = memberOf(table, peer)
     if (member?.suspicion === undefined) continue
-    if (!isOver(options, member.suspicion, table.ring.size, now)) continue
+    const { size } = table.ring
+    if (!isOver(options, member.suspicion, size, othersCould(table, member), now)) continue
     next = withMember(next, { ...member, state: "dead", since: wall })
   }
   return next

@@ -65,6 +65,20 @@ class Run {
     return this.tell({ _tag: "Helped", peer, probe, reached: false, answered })
   }
 
+  /** Ticks until somebody dead is tried. */
+  nextDead() {
+    for (let n = 0; n < 100; n++) {
+      this.now += defaultMembershipOptions.tick
+      for (const action of this.tell({ _tag: "Tick" })) {
+        if (action._tag !== "Ping") continue
+        if (this.stateOf(action.peer) === "dead") return action
+        const { peer, probe } = action
+        this.tell({ _tag: "Answered", peer, probe, incarnation: epoch })
+      }
+    }
+    throw new Error("nobody dead was tried within 20 s")
+  }
+
   stateOf(peer: PeerKey) {
     return memberOf(this.state, peer)?.state
   }
@@ -72,6 +86,15 @@ class Run {
 
 const said = (actions: ReadonlyArray<MembershipAction>) =>
   actions.flatMap((action) => (action._tag === "Say" ? [JSON.parse(text(action.bytes))] : []))
+
+/** By this node and another one that watches it. */
+const makeDead = (run: Run, peer: PeerKey, by: PeerKey) => {
+  run.fail(peer)
+  const statement = { kind: "suspect", subject: peer, incarnation: epoch, by } as const
+  run.tell({ _tag: "Heard", statement, bytes: new Uint8Array([1]) })
+  for (let n = 0; n < 60 && run.stateOf(peer) !== "dead"; n++) run.fail(peer)
+  expect(run.stateOf(peer)).toBe("dead")
+}
 
 test("asks others before it accuses, and accuses when they reach nobody either", () => {
   const run = new Run(a!, b!, c!)
@@ -340,8 +363,19 @@ test("time that it slept is not held against those it suspects, but against itse
 
 test("keeps trying somebody dead, now and then", () => {
   const run = new Run(a!, b!, c!)
-  while (run.stateOf(a!) !== "dead") run.fail(a!)
+  makeDead(run, a!, b!)
   expect(run.ping(a!).accused).toBe(epoch)
+})
+
+test("of several dead ones tries the next at once when one of them answers", () => {
+  const run = new Run(a!, b!, c!, d!)
+  makeDead(run, a!, c!)
+  makeDead(run, b!, c!)
+  const first = run.nextDead()
+  run.tell({ _tag: "Answered", peer: first.peer, probe: first.probe, incarnation: epoch + 1 })
+  const answeredAt = run.now
+  expect(run.nextDead().peer).not.toBe(first.peer)
+  expect(run.now - answeredAt).toBeLessThanOrEqual(defaultMembershipOptions.tick)
 })
 
 test("asks for evidence when it first meets members, and another soon if that one is silent", () => {

@@ -113,6 +113,7 @@ export const membershipBehaviour = (
   ): Step => {
     const { peer, incarnation, denial } = message
     if (!isFlight(state, peer, message.probe)) return [state, noActions]
+    const member = memberOf(state, peer)
     const landed = land(
       options,
       withAwareness(state, awarenessDelta.probeAnswered),
@@ -130,8 +131,11 @@ export const membershipBehaviour = (
       moment.wall
     )
     if (table === landed) return [landed, noActions]
+    // One of the dead is there: a network has healed, or a host woke up, and others will be there, too.
+    const isBack = member?.state === "dead" && memberOf(table, peer)?.state === "alive"
+    const retryAt = isBack ? moment.now : landed.retryAt
     return [
-      { ...landed, ...table },
+      { ...landed, ...table, retryAt },
       signed === undefined ? noActions : [{ _tag: "Say", bytes: signed.bytes }]
     ]
   }

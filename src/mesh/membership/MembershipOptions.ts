@@ -9,6 +9,11 @@ export interface MembershipOptions {
   readonly timeout: number
   /** Other members asked to try when a probe failed. */
   readonly helpers: number
+  /**
+   * For the answer to a probe that another member asked for; multiplied by this node's awareness plus one.
+   * Shorter than for its own: it observes the subject and has a connection, and somebody waits.
+   */
+  readonly helperTimeout: number
   readonly suspicion: SuspicionOptions
   /** Between two looks at the clock. */
   readonly tick: number
@@ -24,6 +29,7 @@ export const defaultMembershipOptions: MembershipOptions = {
   interval: 1_000,
   timeout: 500,
   helpers: 3,
+  helperTimeout: 350,
   suspicion: defaultSuspicion,
   tick: 200,
   repeat: 2_000,

@@ -261,7 +261,7 @@ export const makeMembership = (
             const message = `${peer} is no member known here`
             return Effect.fail(new MeshRpcError({ code: "refused", message }))
           }
-          const timeout = scaled(state.awareness, options.timeout)
+          const timeout = scaled(state.awareness, options.helperTimeout)
           return ping(port, peer, undefined, timeout).pipe(
             Effect.match({
               onFailure: () => ({ reachable: false }),

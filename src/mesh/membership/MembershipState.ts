@@ -5,6 +5,7 @@ import { noActions } from "../actor/Behaviour.ts"
 import { type Denials, noDenials } from "./Denial.ts"
 import type { MembershipAction } from "./MembershipMessages.ts"
 import { type MemberTable, makeMemberTable } from "./MemberTable.ts"
+import type { ObserverRing } from "./ObserverRing.ts"
 
 export interface Probe {
   /** Monotonic ms. */
@@ -29,6 +30,8 @@ export interface MembershipState extends MemberTable {
   readonly denials: Denials
   readonly awareness: number
   readonly probes: ReadonlyMap<PeerKey, Probe>
+  /** The ring by which there are these probes. */
+  readonly probedBy: ObserverRing | undefined
   readonly lastProbe: number
   /** Monotonic ms up to which this node counts as late: it accuses nobody. */
   readonly lateUntil: number
@@ -47,6 +50,7 @@ export const makeMembershipState = (self: PeerKey): MembershipState => ({
   denials: noDenials,
   awareness: 0,
   probes: new Map(),
+  probedBy: undefined,
   lastProbe: 0,
   lateUntil: Number.NEGATIVE_INFINITY,
   lastTick: undefined,
@@ -56,6 +60,6 @@ export const makeMembershipState = (self: PeerKey): MembershipState => ({
 
 /** After a crash beliefs stay; probes under way were interrupted with the life. */
 export const recoverMembership = (last: MembershipState): Step => [
-  { ...last, probes: new Map(), lastTick: undefined, moved: undefined },
+  { ...last, probes: new Map(), probedBy: undefined, lastTick: undefined, moved: undefined },
   noActions
 ]

@@ -123,6 +123,8 @@ export const withSubjects = (
   state: MembershipState,
   { now, random }: Moment
 ): MembershipState => {
+  // Probes of subjects stay until the ring changes.
+  if (state.probedBy === state.ring) return state
   const subjects = new Set(state.ring.subjectsOf(state.self))
   let probes: Map<PeerKey, Probe> | undefined
   for (const [peer, probe] of state.probes) {
@@ -138,5 +140,5 @@ export const withSubjects = (
     const nextAt = now + random() * options.interval
     probes.set(peer, { ...newProbe, nextAt })
   }
-  return probes === undefined ? state : { ...state, probes }
+  return { ...state, probes: probes ?? state.probes, probedBy: state.ring }
 }
