@@ -274,7 +274,8 @@ export const makeMeshPlane = (
         clockReport.add({ peer, what: "statement", message })
       ),
       port: membershipByRpc(clients, clocks),
-      onAccused: accusations.add
+      onAccused: accusations.add,
+      onGivenUp: (peer) => keeper.disconnect(peer, new Error("it has not answered for too long"))
     }).pipe(Effect.provideService(Gossip, gossip))
 
     late.membership = membership

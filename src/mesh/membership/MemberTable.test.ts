@@ -86,7 +86,22 @@ test.each([
   },
   {
     what: "accused by one alone of those who watch it",
-    then: applyTime(suspected, defaultSuspicion, 3_600_000, 0),
+    then: applyTime(suspected, defaultSuspicion, 24_000, 0),
+    is: "alive 10"
+  },
+  {
+    what: "accused by one alone, again and again",
+    then: accuse(applyTime(suspected, defaultSuspicion, 24_000, 0), b!, 10, 60_000),
+    is: "alive 10"
+  },
+  {
+    what: "accused by one alone, with whom another agrees much later",
+    then: accuse(applyTime(suspected, defaultSuspicion, 24_000, 0), c!, 10, 60_000),
+    is: "suspect 10"
+  },
+  {
+    what: "accused by us alone of those who watch it",
+    then: applyTime(accuse(known, self!), defaultSuspicion, 24_000, 0),
     is: "suspect 10"
   },
   {

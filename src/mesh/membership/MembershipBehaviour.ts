@@ -119,7 +119,8 @@ export const membershipBehaviour = (
       withAwareness(state, awarenessDelta.probeAnswered),
       peer,
       undefined,
-      moment
+      moment,
+      true
     )
     const signed = denial?.statement.subject === peer ? denial : undefined
     const table = applyAlive(
@@ -138,6 +139,18 @@ export const membershipBehaviour = (
       { ...landed, ...table, retryAt },
       signed === undefined ? noActions : [{ _tag: "Say", bytes: signed.bytes }]
     ]
+  }
+
+  /** One that has been silent for long may be there on another connection. */
+  const silent = (state: MembershipState, peer: PeerKey, moment: Moment): Step => {
+    const [next, actions] = unanswered(state, peer, moment)
+    const probe = next.probes.get(peer)
+    const since = probe?.silentSince
+    const patience = scaled(next.awareness, options.giveUp)
+    if (probe === undefined || since === undefined) return [next, actions]
+    if (moment.now < next.lateUntil || moment.now - since < patience) return [next, actions]
+    const probes = new Map(next.probes).set(peer, { ...probe, silentSince: moment.now })
+    return [{ ...next, probes }, [...actions, { _tag: "GiveUp", peer }]]
   }
 
   const unanswered = (state: MembershipState, peer: PeerKey, moment: Moment): Step => {
@@ -170,15 +183,15 @@ export const membershipBehaviour = (
     const mine = accusers?.has(state.self) === true
     // Its silence may be our own lateness.
     if (now < state.lateUntil) return [land(options, state, peer, said, moment), noActions]
+    const started = member?.suspicion?.startedAt ?? now
     // Enough have said it; those who did repeat it, for whom gossip did not reach.
     const quiet = mine
-      ? said !== undefined && now - said < options.repeat
+      ? said !== undefined && now - said < Math.max(options.repeat, (said - started) / 4)
       : (accusers?.size ?? 0) >= maxEvidence
     // Meanwhile somebody else may have become its observer.
     if (!open || quiet || probe?.once === true)
       return [land(options, state, peer, said, moment), noActions]
     const { incarnation } = member
-    const started = member.suspicion?.startedAt ?? now
     const repeat = Math.max(0, Math.floor(now - started))
     const bytes = seal({ kind: "suspect", subject: peer, incarnation, repeat })
     const landed = land(options, state, peer, now, moment)
@@ -209,9 +222,10 @@ export const membershipBehaviour = (
     const lateUntil = delta === 0 ? state.lateUntil : Math.max(state.lateUntil, now + lateFor(late))
     let next: MembershipState = { ...withAwareness(state, delta), lateUntil, lastTick: now }
     if (late >= asleep) next = { ...next, ...postpone(next, late) }
-    next = { ...next, ...applyTime(next, options.suspicion, now, wall) }
-    next = withSubjects(options, next, moment)
+    const judged = applyTime(next, options.suspicion, now, wall)
     const actions: Array<MembershipAction> = []
+    for (const peer of judged.dead) if (!next.dead.has(peer)) actions.push({ _tag: "GiveUp", peer })
+    next = withSubjects(options, { ...next, ...judged }, moment)
     const run = ([state, more]: Step) => {
       next = state
       actions.push(...more)
@@ -278,7 +292,7 @@ export const membershipBehaviour = (
         return answered(state, message, moment)
       case "Unanswered":
         return isFlight(state, message.peer, message.probe)
-          ? unanswered(state, message.peer, moment)
+          ? silent(state, message.peer, moment)
           : [state, noActions]
       case "Helped":
         return helped(state, message, moment)

@@ -14,6 +14,11 @@ export interface MembershipOptions {
    * Shorter than for its own: it observes the subject and has a connection, and somebody waits.
    */
   readonly helperTimeout: number
+  /**
+   * A connection to one that has not answered for so long is given up; multiplied by this node's awareness
+   * plus one. TCP waits as long again as it has waited: after a cut of a minute for up to another.
+   */
+  readonly giveUp: number
   readonly suspicion: SuspicionOptions
   /** Between two looks at the clock. */
   readonly tick: number
@@ -30,6 +35,7 @@ export const defaultMembershipOptions: MembershipOptions = {
   timeout: 500,
   helpers: 3,
   helperTimeout: 350,
+  giveUp: 10_000,
   suspicion: defaultSuspicion,
   tick: 200,
   repeat: 2_000,

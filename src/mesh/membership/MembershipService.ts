@@ -36,6 +36,8 @@ export interface MembershipServiceOptions {
   readonly options?: Partial<MembershipOptions>
   /** Told of every accusation of this node: by gossip, and to its face. */
   readonly onAccused?: (by: PeerKey) => void
+  /** Told of a peer that has been silent for so long that its connection is better made anew. */
+  readonly onGivenUp?: (peer: PeerKey) => void
 }
 
 export interface MembershipShape {
@@ -89,7 +91,7 @@ export const makeMembership = (
   setup: MembershipServiceOptions
 ): Effect.Effect<MembershipShape, never, Scope.Scope | Supervisor | Gossip> =>
   Effect.gen(function* () {
-    const { self, door, port, onAccused = () => undefined } = setup
+    const { self, door, port, onAccused = () => undefined, onGivenUp = () => undefined } = setup
     const options: MembershipOptions = { ...defaultMembershipOptions, ...setup.options }
     const gossip = yield* Gossip
     const clock = yield* Effect.clock
@@ -171,6 +173,8 @@ export const makeMembership = (
             )
           case "Reply":
             return Effect.sync(action.reply)
+          case "GiveUp":
+            return Effect.sync(() => onGivenUp(action.peer))
         }
       }
     })

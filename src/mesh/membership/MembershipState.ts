@@ -16,6 +16,8 @@ export interface Probe {
   readonly flight: number | undefined
   /** Monotonic ms of our last accusation, while it stands. */
   readonly accusedAt: number | undefined
+  /** Monotonic ms since when it has not answered, while it does not. */
+  readonly silentSince: number | undefined
   /** Times in a row that a ping of its own has put ours off. */
   readonly heard: number
   /** Not one of our subjects: probed this once. */

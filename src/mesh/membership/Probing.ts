@@ -15,6 +15,7 @@ const newProbe: Probe = {
   startedAt: Number.NEGATIVE_INFINITY,
   flight: undefined,
   accusedAt: undefined,
+  silentSince: undefined,
   heard: 0,
   once: false
 }
@@ -67,6 +68,7 @@ export const launch = (
     startedAt: now,
     flight: probe,
     accusedAt: current?.accusedAt,
+    silentSince: current?.silentSince,
     heard: 0,
     once: current?.once ?? once
   }
@@ -81,13 +83,14 @@ export const launch = (
 const intervalOf = (options: MembershipOptions, state: MembershipState, random: () => number) =>
   scaled(state.awareness, options.interval) * (0.9 + 0.2 * random())
 
-/** The flight is over; a subject is probed again after the interval. */
+/** The flight is over; a subject is probed again after the interval. `answered`: by the subject itself. */
 export const land = (
   options: MembershipOptions,
   state: MembershipState,
   peer: PeerKey,
   accusedAt: number | undefined,
-  { now, random }: Moment
+  { now, random }: Moment,
+  answered = false
 ): MembershipState => {
   const probe = state.probes.get(peer)
   if (probe === undefined || probe.once) return withProbe(state, peer, undefined)
@@ -95,6 +98,7 @@ export const land = (
     ...probe,
     nextAt: now + intervalOf(options, state, random),
     flight: undefined,
+    silentSince: answered ? undefined : (probe.silentSince ?? probe.startedAt),
     accusedAt
   })
 }
@@ -126,6 +130,11 @@ export const withSubjects = (
   // Probes of subjects stay until the ring changes.
   if (state.probedBy === state.ring) return state
   const subjects = new Set(state.ring.subjectsOf(state.self))
+  // Whom we accused we go on looking at, also when others have become its observers.
+  for (const peer of state.suspects) {
+    if (!state.probes.has(peer)) continue
+    if (memberOf(state, peer)?.suspicion?.accusers.has(state.self)) subjects.add(peer)
+  }
   let probes: Map<PeerKey, Probe> | undefined
   for (const [peer, probe] of state.probes) {
     if (subjects.has(peer) === !probe.once) continue

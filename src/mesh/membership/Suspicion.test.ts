@@ -4,10 +4,10 @@ import {
   beginSuspicion,
   confirm,
   defaultSuspicion,
-  isOver,
   maxEvidence,
   minTimeout,
-  suspicionTimeout
+  suspicionTimeout,
+  verdictOf
 } from "./Suspicion.ts"
 
 const peers = ["1", "2", "3", "4", "5"].map((n) => PeerKey.make(`12D3KooWPeerPeerPeer${n}`))
@@ -42,17 +42,18 @@ const begin = (possible: number) =>
 
 test("is over when its time is, which confirmations shorten", () => {
   const alone = begin(8)
-  expect(isOver(defaultSuspicion, alone, 5, false, 1_000 + 23_999)).toBe(false)
-  expect(isOver(defaultSuspicion, alone, 5, false, 1_000 + 24_000)).toBe(true)
+  expect(verdictOf(defaultSuspicion, alone, 5, false, 1_000 + 23_999)).toBe("open")
+  expect(verdictOf(defaultSuspicion, alone, 5, false, 1_000 + 24_000)).toBe("dead")
   const agreed = confirm(confirm(alone, peers[1]!, bytes), peers[2]!, bytes)
-  expect(isOver(defaultSuspicion, agreed, 5, true, 1_000 + 3_999)).toBe(false)
-  expect(isOver(defaultSuspicion, agreed, 5, true, 1_000 + 4_000)).toBe(true)
+  expect(verdictOf(defaultSuspicion, agreed, 5, true, 1_000 + 3_999)).toBe("open")
+  expect(verdictOf(defaultSuspicion, agreed, 5, true, 1_000 + 4_000)).toBe("dead")
 })
 
-test("is never over on one word while somebody else could agree", () => {
-  expect(isOver(defaultSuspicion, begin(8), 5, true, Number.MAX_SAFE_INTEGER)).toBe(false)
+test("kills nobody on one word while somebody else could agree", () => {
+  expect(verdictOf(defaultSuspicion, begin(8), 5, true, 1_000 + 23_999)).toBe("open")
+  expect(verdictOf(defaultSuspicion, begin(8), 5, true, Number.MAX_SAFE_INTEGER)).toBe("unheeded")
   // Of two members nobody else could.
-  expect(isOver(defaultSuspicion, begin(1), 2, false, 1_000 + 4_000)).toBe(true)
+  expect(verdictOf(defaultSuspicion, begin(1), 2, false, 1_000 + 4_000)).toBe("dead")
 })
 
 test("counts everybody once", () => {

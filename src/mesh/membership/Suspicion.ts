@@ -7,9 +7,9 @@
  *     timeout = max − (max − min) · log(c + 1) / log(k + 1)     c confirmations of k expected
  *
  * One accuser alone removes nobody while somebody else who watches the member could agree and does not:
- * the member stays suspected until another one agrees or it denies. With nobody who could (two members,
- * or all its other observers are gone from here, too) one does decide alone: with two members after the
- * minimum, else after the maximum. A single denial ends any suspicion.
+ * at the maximum the accusation goes unheeded, and counts again with the next who agrees. With nobody who
+ * could (two members, or all its other observers are gone from here, too) one does decide alone: with two
+ * members after the minimum, else after the maximum. A single denial ends any suspicion.
  */
 import type { PeerKey } from "../../model/Names.ts"
 
@@ -114,14 +114,18 @@ export const refute = (
   return next
 }
 
+/** What has come of a suspicion by now. */
+export type Verdict = "open" | "dead" | "unheeded"
+
 /** `othersCould`: somebody else watches the member, is not suspected here, and has said nothing. */
-export const isOver = (
+export const verdictOf = (
   options: SuspicionOptions,
-  suspicion: Suspicion,
+  { accusers, expected, startedAt }: Suspicion,
   members: number,
   othersCould: boolean,
   now: number
-): boolean =>
-  (suspicion.accusers.size > 1 || suspicion.expected < 1 || !othersCould) &&
-  now - suspicion.startedAt >=
-    suspicionTimeout(options, members, suspicion.expected, suspicion.accusers.size - 1)
+): Verdict => {
+  const timeout = suspicionTimeout(options, members, expected, accusers.size - 1)
+  if (now - startedAt < timeout) return "open"
+  return accusers.size > 1 || expected < 1 || !othersCould ? "dead" : "unheeded"
+}

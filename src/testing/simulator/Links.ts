@@ -18,8 +18,6 @@ export interface LinkOptions {
   readonly toAll?: boolean
   /** A connection on which nothing came for so long is given up, ms. Default: never. */
   readonly dropSilentAfter?: number
-  /** A connection to one that is believed dead is given up. */
-  readonly dropDead?: boolean
 }
 
 interface Entry {

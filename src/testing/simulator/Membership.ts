@@ -141,6 +141,9 @@ export class Membership implements NodeMembership {
       case "AskHelpers":
         this.#askHelpers(action)
         return
+      case "GiveUp":
+        node.links.drop(node.world.nodeOf(action.peer))
+        return
     }
   }
 

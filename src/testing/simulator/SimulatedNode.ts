@@ -299,7 +299,6 @@ export class SimulatedNode implements MeshNode {
     const about = this.world.nodeOf(peer)
     const state = this.belief(about)
     if (state === "alive") this.links.wake(about)
-    if (state === "dead" && this.#setup.links.dropDead) this.links.drop(about)
     this.world.onBelief(this, about, state)
   }
 
