@@ -16,6 +16,16 @@ export default defineConfig({
         }
       },
       {
+        // Hours on one core: `npm run test:long`.
+        test: {
+          name: "long",
+          include: ["test/long/**/*.test.ts"],
+          testTimeout: 4 * 3_600_000,
+          pool: "forks",
+          poolOptions: { forks: { singleFork: true } }
+        }
+      },
+      {
         test: {
           name: "integration",
           include: ["test/integration/**/*.test.ts"],

@@ -31,6 +31,9 @@ import { isFlight, land, launch, putOff, sample, withSubjects } from "./Probing.
 import type { Statement, StatementDoor } from "./Statement.ts"
 import { maxEvidence } from "./Suspicion.ts"
 
+/** So late may be why answers did not come in time: half of a probe's patience (ms). */
+const heldBack = 250
+
 /** Time that passed unnoticed, beyond which it is not held against those we suspect (ms). */
 const asleep = 1_000
 
@@ -159,8 +162,11 @@ export const membershipBehaviour = (
     if (probe?.flight === undefined) return [state, noActions]
     // Of a dead one nothing more is to be found out, and only who watches somebody accuses.
     const closed = member === undefined || member.state === "dead" || member.state === "left"
-    if (closed || probe.once) {
-      return [land(options, state, peer, undefined, moment), noActions]
+    // While we are late we accuse nobody, and asking others would make them and us later.
+    const late = moment.now < state.lateUntil
+    if (closed || probe.once || late) {
+      const said = closed ? undefined : probe.accusedAt
+      return [land(options, state, peer, said, moment), noActions]
     }
     // Its other observers have a connection to it already.
     const able = state.ring
@@ -219,7 +225,8 @@ export const membershipBehaviour = (
     const { now, wall, random } = moment
     const late = state.lastTick === undefined ? 0 : now - state.lastTick - options.tick
     const delta = lateDelta(late)
-    const lateUntil = delta === 0 ? state.lateUntil : Math.max(state.lateUntil, now + lateFor(late))
+    const lateUntil =
+      late < heldBack ? state.lateUntil : Math.max(state.lateUntil, now + lateFor(late))
     let next: MembershipState = { ...withAwareness(state, delta), lateUntil, lastTick: now }
     if (late >= asleep) next = { ...next, ...postpone(next, late) }
     const judged = applyTime(next, options.suspicion, now, wall)

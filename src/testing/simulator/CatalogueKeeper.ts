@@ -17,7 +17,7 @@ import {
   type CatalogueState,
   catalogueBehaviour
 } from "../../mesh/catalogue/CatalogueBehaviour.ts"
-import { syncTimes } from "../../mesh/catalogue/CatalogueSync.ts"
+import { eagerAfter, nextComparison, syncTimes } from "../../mesh/catalogue/CatalogueSync.ts"
 import type { OwnFacts } from "../../mesh/catalogue/OwnRecord.ts"
 import { maxAhead } from "../../mesh/catalogue/RecordDoor.ts"
 import type { NodeEntry } from "../../mesh/catalogue/RecordEntry.ts"
@@ -65,6 +65,8 @@ export class CatalogueKeeper implements NodeCatalogue {
   readonly #underWay = new Set<number>()
   readonly #waiting: Array<MeshNode> = []
   #running = 0
+  #eager = 0
+  #rounds = 0
   #lookAt = Number.POSITIVE_INFINITY
   #looks = 0
 
@@ -85,18 +87,21 @@ export class CatalogueKeeper implements NodeCatalogue {
 
   begin(): void {
     const { random } = this.#node.world
-    const every = (interval: () => number, run: () => void): void => {
-      const again = (): void => {
-        run()
-        this.#node.later(interval(), again)
-      }
-      this.#node.later(interval() * random(), again)
-    }
-    every(
-      () => syncTimes.every * (0.8 + 0.4 * random()),
-      () => this.#compareWithSomebody()
-    )
+    this.#compareIn(syncTimes.every * random())
     this.look()
+  }
+
+  #compareIn(wait: number): void {
+    const round = ++this.#rounds
+    this.#node.later(wait, () => {
+      if (round !== this.#rounds) return
+      this.#compareWithSomebody()
+      this.#compareLater()
+    })
+  }
+
+  #compareLater(): void {
+    this.#compareIn(nextComparison(this.#eager, this.#node.world.random(), syncTimes.every))
   }
 
   /** Once a second in a node; here when the tick finds something to do, at the latest in a minute. */
@@ -196,6 +201,12 @@ export class CatalogueKeeper implements NodeCatalogue {
       toldOn++
       node.gossip.publish(node.world.records.message(bytes))
     }
+    // Others may lack what nobody is told by gossip.
+    if (changed > toldOn) {
+      const isNews = this.#eager === 0
+      this.#eager = syncTimes.sames
+      if (isNews) this.#compareLater()
+    }
     return changed
   }
 
@@ -231,7 +242,10 @@ export class CatalogueKeeper implements NodeCatalogue {
       if (this.#node.life !== life) return
       this.#running--
       this.#underWay.delete(other.index)
-      if (exit._tag === "Success") this.comparisons++
+      if (exit._tag === "Success") {
+        this.comparisons++
+        this.#eager = eagerAfter(this.#eager, exit.value)
+      } else this.#eager = eagerAfter(this.#eager, { same: true })
       this.#nextComparison()
     })
     this.#scheduler.drain()

@@ -50,10 +50,12 @@ export const handshake = (node: MeshNode, gate: Gate, call: Call): void => {
     }
     const connected = (): void => {
       const wire = new Connection(caller, node, queue.now)
+      caller.loop.charge(cost.admit)
       caller.links.opened(wire)
       done(caller.links.open.get(node.index))
       pass(caller, node, 0, () => {
         end(true)
+        node.loop.charge(cost.admit)
         if (wire.open) node.links.opened(wire)
       })
     }

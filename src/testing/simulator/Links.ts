@@ -16,7 +16,7 @@ export interface LinkOptions {
   readonly gate?: Partial<GateLimits>
   /** Connections to all that are known, however many. Default false: up to nine, and to the observed ones. */
   readonly toAll?: boolean
-  /** A connection on which nothing came for so long is given up, ms. Default: never. */
+  /** Connections are pinged each second, and one on which nothing came for so long is given up, ms. Default: not. */
   readonly dropSilentAfter?: number
 }
 

@@ -15,6 +15,7 @@ import { NodeName, type PeerKey } from "../../model/Names.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
 import { CatalogueKeeper, type Disk } from "./CatalogueKeeper.ts"
 import { Gossip } from "./Gossip.ts"
+import { pingLinks } from "./LinkPings.ts"
 import { type LinkOptions, Links } from "./Links.ts"
 import { Membership } from "./Membership.ts"
 import { catalogueTopic, type Message } from "./Message.ts"
@@ -135,8 +136,7 @@ export class SimulatedNode implements MeshNode {
   }
 
   #begin(inviter: MeshNode | undefined): void {
-    this.membership.begin()
-    this.catalogue.begin()
+    this.begin()
     this.recordsChanged(this.disk.catalogue.changesSince(Catalogue.empty))
     this.catalogue.change(this.facts(0))
     if (inviter !== undefined) this.#join(inviter)
@@ -147,6 +147,14 @@ export class SimulatedNode implements MeshNode {
       if (connection !== undefined || !this.up) return
       this.later(1_000 * (0.5 + this.world.random()), () => this.#join(inviter))
     })
+  }
+
+  /** What it does by the clock begins. */
+  begin(): void {
+    this.membership.begin()
+    this.catalogue.begin()
+    const { dropSilentAfter } = this.#setup.links
+    if (dropSilentAfter !== undefined) pingLinks(this, dropSilentAfter)
   }
 
   /** Takes a place in a mesh that has long been running. */

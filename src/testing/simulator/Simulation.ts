@@ -201,22 +201,18 @@ export class Simulation implements World {
     return up.length === 0 ? 1 : Math.max(...counts.values()) / up.length
   }
 
-  /** Beliefs that are wrong now: of those that are up, and of those that are not. */
+  /** Beliefs that are wrong now: of those that are up, and how many of those that are not are taken for alive. */
   errors(): { readonly suspected: number; readonly dead: number; readonly missed: number } {
     let suspected = 0
     let dead = 0
     let missed = 0
+    const down = this.nodes.filter(({ up }) => !up)
     for (const node of this.nodes) {
       if (!node.up) continue
-      const { dead: gone, members, ring, suspects } = node.membership.state
+      const { dead: gone, ring, suspects } = node.membership.state
       for (const peer of suspects) if (this.nodeOf(peer).up) suspected++
-      let found = 0
-      for (const peer of gone) {
-        if (this.nodeOf(peer).up) dead++
-        else found++
-      }
-      const left = HashMap.size(members) + 1 - ring.size - gone.size
-      missed += this.nodes.length - this.#upCount() - found - left
+      for (const peer of gone) if (this.nodeOf(peer).up) dead++
+      for (const { peer } of down) if (ring.has(peer)) missed++
     }
     return { suspected, dead, missed }
   }
@@ -337,10 +333,7 @@ export class Simulation implements World {
       node.settle()
     }
     this.#connect(nodes, options.links?.toAll === true, ring)
-    for (const node of nodes) {
-      node.membership.begin()
-      node.catalogue.begin()
-    }
+    for (const node of nodes) node.begin()
   }
 
   #connect(nodes: ReadonlyArray<SimulatedNode>, toAll: boolean, ring: ObserverRing): void {
