@@ -68,11 +68,11 @@ export class Links implements NodeLinks {
     return count
   }
 
-  /** Wanted ones that are not there. */
+  /** Wanted ones that are not there, of nodes that are. */
   get missing(): number {
     let count = 0
     for (const { peer, wanted } of this.#entries.values()) {
-      if (wanted && !this.open.has(peer.index)) count++
+      if (wanted && peer.up && !this.open.has(peer.index)) count++
     }
     return count
   }
