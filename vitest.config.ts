@@ -16,20 +16,20 @@ export default defineConfig({
         }
       },
       {
-        // Hours on one core: `npm run test:long`.
         test: {
-          name: "long",
-          include: ["test/long/**/*.test.ts"],
-          testTimeout: 4 * 3_600_000,
+          name: "integration",
+          include: ["test/integration/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           pool: "forks",
           poolOptions: { forks: { singleFork: true } }
         }
       },
       {
         test: {
-          name: "integration",
-          include: ["test/integration/**/*.test.ts"],
-          testTimeout: 120_000,
+          name: "long",
+          include: ["test/long/**/*.test.ts"],
+          testTimeout: 900_000,
           hookTimeout: 120_000,
           pool: "forks",
           poolOptions: { forks: { singleFork: true } }

@@ -160,6 +160,7 @@ const assemble = (input: AssemblyInput) =>
       ticker,
       metrics,
       software: version,
+      loopLate: telemetry.loopLate,
       gate: threads.gate,
       onSession: (session) => threads.post({ type: "session", session }),
       onSessionEnd: (peer, reason) => threads.post({ type: "session.end", peer, reason }),

@@ -10,6 +10,8 @@ import { type MeshHostShape, makeMeshHost } from "../../src/mesh/host/MeshHost.t
 import { MeshRpc, MeshRpcError } from "../../src/mesh/host/MeshRpc.ts"
 import { type MeshRpcClients, makeMeshRpcClients } from "../../src/mesh/host/MeshRpcClients.ts"
 import { serveMeshRpc } from "../../src/mesh/host/MeshRpcServer.ts"
+import { PeerClocks } from "../../src/mesh/membership/PeerClocks.ts"
+import { type AnswerPing, Pings } from "../../src/mesh/membership/Pings.ts"
 import { makeAdmission } from "../../src/mesh/trust/Admission.ts"
 import { AdmittedPeers } from "../../src/mesh/trust/AdmittedPeers.ts"
 import type { PeerKey } from "../../src/model/Names.ts"
@@ -26,27 +28,27 @@ const refuse = Effect.fail(
   new MeshRpcError({ code: "refused", message: "a made-up member does not do that" })
 )
 
-/**
- * What it says when it is asked: that it is there, and that there is nothing to compare. Accused by a
- * node that had to wait too long, it denies that.
- */
-const answers = (member: MadeUpMember) =>
-  MeshRpc.toLayer({
-    Ping: ({ accused }) =>
-      Effect.sync(() => {
-        const denial = accused === undefined ? {} : { alive: denialOf(member, accused) }
-        return { incarnation: member.incarnation, clock: Date.now(), ...denial }
-      }),
-    Probe: () => Effect.succeed({ reachable: true }),
-    MembershipEvidence: () => Effect.succeed([]),
-    CatalogueDigest: () => Effect.succeed({ same: true, buckets: [] }),
-    CatalogueBuckets: () => Effect.succeed([]),
-    CatalogueExchange: () => Effect.succeed([]),
-    RenewCertificate: () => refuse,
-    NewSession: () => refuse,
-    DialBack: () => refuse,
-    DrainNotice: () => Effect.void
-  })
+/** What it says when it is pinged. Accused by a node that had to wait too long, it denies that. */
+const answerPing =
+  (member: MadeUpMember): AnswerPing =>
+  (_from, accused, reply) => {
+    const alive = accused === undefined ? undefined : denialOf(member, accused)
+    reply({ incarnation: member.incarnation, alive })
+  }
+
+/** What it says when it is asked: that there is nothing to compare. */
+const answers = MeshRpc.toLayer({
+  Probe: () => Effect.succeed({ reachable: true }),
+  MembershipEvidence: () => Effect.succeed([]),
+  CatalogueDigest: () => Effect.succeed({ same: true, buckets: [] }),
+  CatalogueBuckets: () => Effect.succeed([]),
+  CatalogueExchange: () => Effect.succeed([]),
+  RenewCertificate: () => refuse,
+  NewSession: () => refuse,
+  DialBack: () => refuse,
+  PeerStatus: () => refuse,
+  DrainNotice: () => Effect.void
+})
 
 /** Listens on loopback, and writes down in the member where. `addressesOf`: whom it may call. */
 export const startMadeUpHost = (
@@ -73,7 +75,16 @@ export const startMadeUpHost = (
     )
     const clients = yield* makeMeshRpcClients({ transport, addressesOf })
     const scope = yield* Effect.scope
-    yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers(member))), scope)
+    const pings = yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const clocks = new PeerClocks(ticker)
+        const connect = (peer: PeerKey) => keeper.reach(peer)
+        return new Pings({ transport, ticker, clocks, addressesOf, connect })
+      }),
+      (it) => Effect.sync(() => it.stop())
+    )
+    yield* Effect.promise(() => pings.listen(answerPing(member)))
+    yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers)), scope)
     member.addresses = host.addresses()
     return { host, keeper, clients }
   })

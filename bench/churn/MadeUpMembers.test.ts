@@ -17,8 +17,11 @@ const [founder, other] = makeMembers(2, now)
 if (founder === undefined || other === undefined) throw new Error("there are two members")
 const nodes = [founder.peer, other.peer]
 
-const admit = (bytes: Uint8Array) =>
-  Either.getOrThrow(makeRecordDoor({ current: other }).admit(bytes, now)).record
+const admit = (bytes: Uint8Array) => {
+  const entry = Either.getOrThrow(makeRecordDoor({ current: other }).admit(bytes, now))
+  if (entry.kind !== "node") throw new Error(`${entry.key} is no node's record`)
+  return entry.record
+}
 
 const peerOf = ({ identity }: MadeUpMember) => identity.peer
 

@@ -26,6 +26,7 @@ import {
   ReloadResult,
   ServiceStatus
 } from "./AdminModel.ts"
+import { PeerStatus, PeersChoice } from "./PeerModel.ts"
 
 /** For supervisors and scrapers: no prefix, nothing but GET. */
 const probes = HttpApiGroup.make("probes")
@@ -51,6 +52,11 @@ const probes = HttpApiGroup.make("probes")
 const views = HttpApiGroup.make("views")
   .add(HttpApiEndpoint.get("status", "/status").addSuccess(NodeStatus))
   .add(HttpApiEndpoint.get("members", "/members").addSuccess(Schema.Array(MemberStatus)))
+  .add(
+    HttpApiEndpoint.get("peers", "/peers")
+      .setUrlParams(PeersChoice)
+      .addSuccess(Schema.Array(PeerStatus))
+  )
   .add(HttpApiEndpoint.get("services", "/services").addSuccess(Schema.Array(ServiceStatus)))
   .add(
     HttpApiEndpoint.get("endpoints", "/services/:name/endpoints")

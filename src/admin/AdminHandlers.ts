@@ -37,6 +37,7 @@ const views = HttpApiBuilder.group(AdminApi, "views", (handlers) =>
     handlers
       .handle("status", () => source.status)
       .handle("members", () => source.members)
+      .handle("peers", ({ urlParams: { all = false } }) => source.peers({ all }))
       .handle("services", () => source.services)
       .handle("endpoints", ({ path }) => source.endpoints(path.name))
       .handle("links", () => source.links)

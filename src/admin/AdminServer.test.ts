@@ -112,7 +112,9 @@ describe("the admin server", () => {
           client.views
             .endpoints({ path: { name: sampleEndpoints[0]!.node as never } })
             .pipe(Effect.catchTag("AdminNotFound", ({ code }) => Effect.succeed(code))),
-          client.views.links({})
+          client.views.links({}),
+          client.views.peers({ urlParams: {} }),
+          client.views.peers({ urlParams: { all: true } })
         ])
       )
       const source = makeSampleSource()
@@ -120,6 +122,8 @@ describe("the admin server", () => {
       expect(seen.slice(0, 3)).toEqual(said)
       expect(seen[3]).toBe("service_not_found")
       expect(seen[4]).toEqual(yield* source.links)
+      expect(seen[5]).toEqual(yield* source.peers({ all: false }))
+      expect(seen[6]).toEqual(yield* source.peers({ all: true }))
     })
   )
 
@@ -128,6 +132,7 @@ describe("the admin server", () => {
     ["DELETE", "/api/v1/status", 404, "not_found"],
     ["GET", "/api/v1/services/nobody/endpoints", 404, "service_not_found"],
     ["GET", "/api/v1/services/Bad_Name/endpoints", 400, "invalid_request"],
+    ["GET", "/api/v1/peers?all=perhaps", 400, "invalid_request"],
     ["POST", "/api/v1/reload", 409, "config_invalid"]
   ] as const)("%s %s answers %d with code %s, message and hint", ([method, path, status, code]) =>
     Effect.gen(function* () {

@@ -1,6 +1,6 @@
 /**
  * What the admin API needs of a node. The composition root implements it; tests hand in a fake.
- * Views are cheap: they read snapshots and counters, and wait for nothing.
+ * Views are cheap: they read snapshots and counters, and wait for nothing, but for `peers`.
  */
 import { Context, type Effect } from "effect"
 import type { ServiceName } from "../model/Names.ts"
@@ -17,6 +17,7 @@ import type {
   ReloadResult,
   ServiceStatus
 } from "./AdminModel.ts"
+import type { PeerStatus } from "./PeerModel.ts"
 
 export class AdminSource extends Context.Tag("skein/admin/AdminSource")<
   AdminSource,
@@ -24,6 +25,11 @@ export class AdminSource extends Context.Tag("skein/admin/AdminSource")<
     readonly status: Effect.Effect<NodeStatus>
     /** This node first. */
     readonly members: Effect.Effect<ReadonlyArray<MemberStatus>>
+    /**
+     * How the others stand to this node, itself first. Asks those that are connected, or `all`, for which
+     * connections are made, but to the dead; takes 3 s at most.
+     */
+    readonly peers: (choice: { readonly all: boolean }) => Effect.Effect<ReadonlyArray<PeerStatus>>
     readonly services: Effect.Effect<ReadonlyArray<ServiceStatus>>
     readonly endpoints: (
       service: ServiceName

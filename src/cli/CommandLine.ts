@@ -41,7 +41,6 @@ const elsewhere: ReadonlyMap<string, string> = new Map([
   ["stop", "drain or leave (SIGTERM ends the process)"],
   ["token", "invite"],
   ["nodes", "members"],
-  ["peers", "members"],
   ["ls", "services"],
   ["list", "services"],
   ["check", "doctor, or config check"],

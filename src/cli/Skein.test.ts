@@ -12,7 +12,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import { AdminListening, adminServer } from "../admin/AdminServer.ts"
 import { AdminSource } from "../admin/AdminSource.ts"
 import { formatAdminAddress } from "../config/HostPort.ts"
-import { makeSampleSource, sampleMembers, sampleStatus } from "../testing/SampleSource.ts"
+import {
+  makeSampleSource,
+  sampleMembers,
+  samplePeers,
+  sampleStatus
+} from "../testing/SampleSource.ts"
 import { exitCodeOf } from "./CommandFailed.ts"
 import { runSkein } from "./Skein.ts"
 
@@ -44,12 +49,22 @@ const source = makeSampleSource({
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "skein-cli-"))
   scope = Effect.runSync(Scope.make())
-  const server = adminServer({ listen: { host: "127.0.0.1", port: 0 }, allowRemote: false }).pipe(
-    Layer.provide(Layer.succeed(AdminSource, source))
+  admin = await serving(source)
+})
+
+/** Where a made-up node answers, until all tests are over. */
+const serving = async (parts: Partial<AdminSource["Type"]>): Promise<string> => {
+  const listen = { host: "127.0.0.1", port: 0 }
+  const server = adminServer({ listen, allowRemote: false }).pipe(
+    Layer.provide(Layer.succeed(AdminSource, makeSampleSource(parts)))
   )
   const context = await Effect.runPromise(Scope.extend(Layer.build(server), scope))
-  admin = formatAdminAddress(Context.get(context, AdminListening))
-})
+  return formatAdminAddress(Context.get(context, AdminListening))
+}
+
+const manyLinks = Effect.map(sample.links, (links) =>
+  Array.from({ length: 4_000 }, () => links).flat()
+)
 
 afterAll(async () => {
   await Effect.runPromise(Scope.close(scope, Exit.void))
@@ -71,8 +86,9 @@ interface Ran {
 const skein = async (...words: ReadonlyArray<string>): Promise<Ran> => {
   let stdout = ""
   let stderr = ""
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+  vi.spyOn(process.stdout, "write").mockImplementation((text, _encoding, done) => {
     stdout += String(text)
+    done?.()
     return true
   })
   vi.spyOn(console, "log").mockImplementation((text) => {
@@ -94,6 +110,7 @@ describe("commands that show", () => {
   it.each([
     ["status", /^state +serving$/m],
     ["members", /^host-b +alive/m],
+    ["peers", /^host-b +STALE +alive +late +800ms +12\.5ms/m],
     ["services", /^payments +http +2\/2/m],
     ["endpoints payments", /^host-b +0 +draining/m],
     ["links", /^host-b +open +outbound/m]
@@ -118,6 +135,15 @@ describe("commands that show", () => {
   it("members -o json is what the API says", async () => {
     const { stdout } = await asking("members", "-o", "json")
     expect(JSON.parse(stdout)).toEqual(sampleMembers)
+  })
+
+  it("peers asks those that are connected, and with --all the others, too", async () => {
+    const some = await asking("peers")
+    expect(some.stdout).toMatch(/^host-c +UNKNOWN .* not asked: .*--all asks it/m)
+    expect(some.stdout).toMatch(/^host-b .*differ, .*; it has record 1\.9$/m)
+    const all = await asking("peers", "--all")
+    expect(all.stdout).toMatch(/^host-c +SYNCED +alive/m)
+    expect(JSON.parse((await asking("peers", "-o", "json")).stdout)).toEqual(samplePeers)
   })
 
   it("an unknown service: the node's own words and hint, exit code 1", async () => {
@@ -258,7 +284,7 @@ USAGE
 
   it("of every command, each of which says what its options are for", async () => {
     const all = (await skein()).stdout.match(/^ {2}[a-z]+(?= {2,}[A-Z])/gm) ?? []
-    expect(all.length).toBe(16)
+    expect(all.length).toBe(17)
     for (const name of all.map((line) => line.trim())) {
       const { stdout } = await skein(name, "--help")
       expect(stdout).toMatch(new RegExp(`^skein ${name}: .`))
@@ -433,6 +459,18 @@ describe("as a process", () => {
     expect(JSON.parse(done.stdout)).toHaveLength(1)
     expect([done.stderr, failed.stdout, wrong.stdout]).toEqual(["", "", ""])
     expect(failed.stderr).not.toMatch(/\bat .*:\d+:\d+/)
+  })
+
+  it("says all it has to say, however slowly it is read", async () => {
+    const child = start("links", "-o", "json", "--admin", await serving({ links: manyLinks }))
+    const reading = ended(child)
+    child.stdout?.pause()
+    await new Promise((resolve) => child.stdout?.once("readable", resolve))
+    child.stdout?.resume()
+    const { code, stdout } = await reading
+    expect(code).toBe(0)
+    expect(stdout.length).toBeGreaterThan(2 ** 20)
+    expect(JSON.parse(stdout)).toEqual(await Effect.runPromise(manyLinks))
   })
 
   it("--watch shows again until Ctrl-C, which is success; JSON one value per line", async () => {

@@ -22,6 +22,7 @@ import { leave } from "./leave.ts"
 import { links } from "./links.ts"
 import { members } from "./members.ts"
 import { environment } from "./NodeAddress.ts"
+import { peers } from "./peers.ts"
 import { reload } from "./reload.ts"
 import { services } from "./services.ts"
 import { status } from "./status.ts"
@@ -36,6 +37,7 @@ const commands = [
   invite,
   status,
   members,
+  peers,
   services,
   endpoints,
   links,

@@ -33,10 +33,13 @@ export interface ViewChoice extends NodeChoice {
 export const useColour = (): boolean =>
   process.stdout.isTTY === true && (process.env["NO_COLOR"] ?? "") === ""
 
-/** Data, to stdout, without anything added. */
+/**
+ * Data, to stdout, without anything added. Done when it is out: a command that has ended leaves at once,
+ * and what a pipe has not taken by then is lost.
+ */
 export const print = (text: string): Effect.Effect<void> =>
-  Effect.sync(() => {
-    process.stdout.write(text)
+  Effect.async((resume) => {
+    process.stdout.write(text, "utf8", () => resume(Effect.void))
   })
 
 export interface Showing {

@@ -9,6 +9,12 @@
 /** Bytes on their way that were not taken yet, at most, per connection and direction. */
 export const relayWindow = 256 * 1024
 
+/**
+ * What was taken is told when it comes to so much: a connection on which little is said costs one
+ * message for each of its messages, and not two.
+ */
+export const relayTold = relayWindow / 2
+
 export interface SocketEnd {
   readonly host: string
   readonly port: number

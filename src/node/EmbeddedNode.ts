@@ -196,6 +196,7 @@ const programNode = (mesh: MeshThread, plane: Plane, facts: () => NodeFacts): Ru
     source: {
       status: ask("status", nodeCalls.status, undefined),
       members: ask("members", nodeCalls.members, undefined),
+      peers: (choice) => ask("peers", nodeCalls.peers, choice),
       services: ask("services", nodeCalls.services, undefined),
       endpoints: (service) => ask("endpoints", nodeCalls.endpoints, service),
       links: ask("links", nodeCalls.links, undefined),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { Catalogue } from "../mesh/catalogue/Catalogue.ts"
-import { nodeEntry } from "../mesh/catalogue/RecordEntry.ts"
+import { nodeEntry, nodeKey } from "../mesh/catalogue/RecordEntry.ts"
 import { NodeName, PeerKey } from "../model/Names.ts"
 import type { NodeRecord } from "../model/NodeRecord.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
@@ -131,7 +131,7 @@ describe("LinkKeeper", () => {
     const mesh = new Fixture().records(4)
     mesh.follow()
     expect(mesh.record(2, { state: "left" }).follow()).toEqual(peers(1, 3))
-    mesh.catalogue = mesh.catalogue.filter(({ record }) => record.peer !== peerOf(3))
+    mesh.catalogue = mesh.catalogue.without(nodeKey(peerOf(3)))
     expect(mesh.follow()).toEqual(peers(1))
   })
 

@@ -6,7 +6,7 @@ import type { MeshPlane } from "./MeshPlane.ts"
 import { linkStates } from "./NodeMetrics.ts"
 
 export interface MemberSources
-  extends Pick<MeshPlane, "catalogue" | "clockReport" | "clocks" | "membership"> {
+  extends Pick<MeshPlane, "catalogue" | "clockReport" | "clocks" | "convergence" | "membership"> {
   readonly links: ReadonlyArray<PeerLinkStatus>
 }
 
@@ -14,7 +14,7 @@ const rounded = (value: number | undefined): number | null =>
   value === undefined ? null : Math.round(value)
 
 export const memberRows = (
-  { catalogue, clockReport, clocks, links, membership }: MemberSources,
+  { catalogue, clockReport, clocks, convergence, links, membership }: MemberSources,
   self: PeerKey
 ): ReadonlyArray<MemberStatus> => {
   const byPeer = new Map(links.map((link) => [link.peer, link]))
@@ -26,6 +26,7 @@ export const memberRows = (
     const state = record.state === "left" ? "left" : isSelf ? "alive" : (member?.state ?? "alive")
     // To most of a large mesh there is no link of our own: then membership knows.
     const isReached = link?.wanted === true ? link.state === "up" : state === "alive"
+    const equalAt = convergence.book.of(record.peer)?.equalAt
     const draining = record.state === "draining"
     return {
       node: record.name,
@@ -47,7 +48,7 @@ export const memberRows = (
         version: record.version,
         signedAt: record.signedAt,
         sync: isReached ? "synced" : "unreachable",
-        checkedMs: null
+        checkedMs: equalAt === undefined ? null : Math.round(clocks.now() - equalAt)
       }
     }
   })

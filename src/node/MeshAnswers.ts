@@ -1,13 +1,13 @@
 /** What this node answers when others ask it over the mesh's RPC. */
 import { Clock, Effect, Either } from "effect"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
-import { MeshRpc, MeshRpcError } from "../mesh/host/MeshRpc.ts"
+import { MeshRpc, MeshRpcError, type PeerFigures } from "../mesh/host/MeshRpc.ts"
 import { callingPeer } from "../mesh/host/MeshRpcServer.ts"
 import type { MembershipShape } from "../mesh/membership/MembershipService.ts"
-import type { PeerClocks } from "../mesh/membership/PeerClocks.ts"
 import type { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { issueRenewal } from "../mesh/trust/Renewal.ts"
+import type { Convergence } from "./Convergence.ts"
 import type { DialBack } from "./DialBack.ts"
 import type { SessionRenewal } from "./SessionRenewal.ts"
 
@@ -16,9 +16,11 @@ export interface MeshAnswersOptions {
   readonly admitted: AdmittedPeers
   readonly catalogue: Pick<CatalogueShape, "handlers" | "receive">
   readonly membership: Pick<MembershipShape, "handlers">
-  readonly clocks: PeerClocks
+  readonly convergence: Pick<Convergence, "looked">
   readonly dialBack: DialBack
   readonly sessions: Pick<SessionRenewal, "answer">
+  /** How this node fares. */
+  readonly figures: () => PeerFigures
   /** Lets calls from here go by what the catalogue holds now; done when they do. */
   readonly show: Effect.Effect<void>
 }
@@ -27,23 +29,20 @@ export const meshAnswers = ({
   identity,
   admitted,
   catalogue,
-  clocks,
+  convergence,
   membership,
   dialBack,
   sessions,
+  figures,
   show
 }: MeshAnswersOptions) =>
   MeshRpc.toLayer({
     ...catalogue.handlers,
     ...membership.handlers,
-    Ping: ({ accused, clock }, { headers }) => {
-      const from = callingPeer({ headers })
-      if (clock !== undefined) clocks.told(from, clock)
-      return Effect.map(membership.handlers.Ping({ accused }, from), (answer) => ({
-        ...answer,
-        clock: Math.floor(clocks.wall())
-      }))
-    },
+    CatalogueDigest: (asked, { headers }) =>
+      Effect.tap(catalogue.handlers.CatalogueDigest(asked), ({ same }) =>
+        Effect.sync(() => convergence.looked(callingPeer({ headers }), same))
+      ),
     RenewCertificate: (_, { headers }) =>
       Effect.gen(function* () {
         const peer = callingPeer({ headers })
@@ -60,6 +59,7 @@ export const meshAnswers = ({
       }),
     NewSession: ({ secret }, { headers }) => sessions.answer(callingPeer({ headers }), secret),
     DialBack: ({ address }, { headers }) => dialBack(callingPeer({ headers }), address),
+    PeerStatus: () => Effect.sync(figures),
     DrainNotice: ({ envelope }) =>
       catalogue.receive(envelope).pipe(
         Effect.mapError(({ message }) => new MeshRpcError({ code: "invalid", message })),

@@ -6,7 +6,7 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import { Context, Effect, Layer, Runtime, type Scope } from "effect"
 import type { ReadinessItem } from "../admin/AdminModel.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
-import type { Supervisor } from "../mesh/actor/Supervisor.ts"
+import { Supervisor } from "../mesh/actor/Supervisor.ts"
 import { Catalogue, type EntryChange } from "../mesh/catalogue/Catalogue.ts"
 import { type CatalogueShape, makeCatalogue } from "../mesh/catalogue/CatalogueService.ts"
 import { CatalogueStore } from "../mesh/catalogue/CatalogueStore.ts"
@@ -21,19 +21,22 @@ import type { HostError } from "../mesh/host/HostError.ts"
 import { layerLibp2p } from "../mesh/host/Libp2pGossip.ts"
 import { makeLibp2pTransport } from "../mesh/host/Libp2pTransport.ts"
 import { MeshHost, type MeshHostShape, makeMeshHost } from "../mesh/host/MeshHost.ts"
+import type { PeerFigures } from "../mesh/host/MeshRpc.ts"
 import { type MeshRpcClients, makeMeshRpcClients } from "../mesh/host/MeshRpcClients.ts"
 import { serveMeshRpc } from "../mesh/host/MeshRpcServer.ts"
 import { type RelayGate, RelayListener } from "../mesh/host/RelayListener.ts"
 import { saveIdentity } from "../mesh/keys/DataDir.ts"
 import type { StorageTrouble } from "../mesh/keys/StorageTrouble.ts"
-import { membershipByRpc } from "../mesh/membership/MembershipPort.ts"
+import { makeMembershipPort } from "../mesh/membership/MembershipPort.ts"
 import { type MembershipShape, makeMembership } from "../mesh/membership/MembershipService.ts"
 import { PeerClocks } from "../mesh/membership/PeerClocks.ts"
+import { Pings } from "../mesh/membership/Pings.ts"
 import { makeStatementDoor } from "../mesh/membership/Statement.ts"
 import { makeAdmission } from "../mesh/trust/Admission.ts"
 import { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
 import { defaultSkew } from "../mesh/trust/Certificate.ts"
 import { EnvelopeCache } from "../mesh/trust/Envelope.ts"
+import { HandshakeGate } from "../mesh/trust/HandshakeGate.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { SessionBook } from "../mesh/trust/SessionBook.ts"
 import { contain, type OnDefect } from "../model/Defect.ts"
@@ -45,13 +48,16 @@ import type { MetricRegistry } from "../request/cells/Metrics.ts"
 import { AccusationLog } from "./AccusationLog.ts"
 import { type AddressChecks, keepAddresses } from "./AddressChecks.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
+import { BusyPeers } from "./BusyPeers.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
 import { ClockReport } from "./ClockReport.ts"
+import { Convergence } from "./Convergence.ts"
 import { makeDialBack } from "./DialBack.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
 import { meshAnswers } from "./MeshAnswers.ts"
 import { MeshTroubles, tellTroubles } from "./MeshTroubles.ts"
 import { PeerNames } from "./PeerNames.ts"
+import { makePeerSurvey, type PeerSurvey, peerPortByRpc } from "./PeerSurvey.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 import { SessionRenewal } from "./SessionRenewal.ts"
 import { ViewKeeper } from "./ViewKeeper.ts"
@@ -63,6 +69,8 @@ export interface MeshPlaneOptions {
   readonly ticker: Ticker
   readonly metrics: MetricRegistry
   readonly software: string
+  /** The most that timers of this thread were late lately, ms. */
+  readonly loopLate: () => number
   /** The node's port, which request threads have open. */
   readonly gate: RelayGate
   /** What links are made from, and what ends them. */
@@ -92,6 +100,10 @@ export interface MeshPlane {
   readonly renewal: CertificateRenewal
   readonly clocks: PeerClocks
   readonly clockReport: ClockReport
+  readonly convergence: Convergence
+  /** How this node fares, as it tells others. */
+  readonly figures: () => PeerFigures
+  readonly survey: PeerSurvey
   readonly addressChecks: AddressChecks
   readonly view: MeshViewCell
   readonly nameOf: (peer: PeerKey) => string
@@ -129,8 +141,9 @@ export const makeMeshPlane = (
       onEnd: options.onSessionEnd
     })
     const cache = new EnvelopeCache()
-    const refusals = yield* RefusalLog.make
+    const refusals = yield* RefusalLog.make(metrics)
     const clocks = new PeerClocks(ticker)
+    const busy = new BusyPeers(() => ticker.now())
     // Peers may knock as soon as the host listens, before there is a catalogue to ask.
     const late: {
       catalogue?: CatalogueShape
@@ -138,6 +151,7 @@ export const makeMeshPlane = (
       keeper?: LinkKeeper
       names?: PeerNames
       callBacks?: CallBacks
+      connections?: ConnectionKeeper
       renewal?: CertificateRenewal
     } = {}
 
@@ -158,9 +172,13 @@ export const makeMeshPlane = (
       listen: node.listen,
       ...(node.announce === undefined ? {} : { announce: node.announce }),
       maxPending: options.maxPending,
-      ...(options.callsBack && { callsBack: (peer) => late.callBacks?.instead(peer) ?? false }),
+      // Before it is known who has which address, nobody can be called back: they call again.
+      ...(options.callsBack && {
+        callsBack: (peer) => late.keeper === undefined || (late.callBacks?.instead(peer) ?? false)
+      }),
       makeListener: (upgrader, logger) => new RelayListener(upgrader, logger, options.gate),
       encrypter: makeAdmission({
+        gate: new HandshakeGate(ticker),
         identity,
         admitted,
         onSession: (certificate, keys) => sessions.made(certificate, keys),
@@ -181,8 +199,13 @@ export const makeMeshPlane = (
         },
         onRefused: (refusal) => {
           refusals.add(refusal)
-          const { by, clock, code, message, peer } = refusal
-          if (peer === undefined || (code !== "expired" && code !== "not_yet_valid")) return
+          const { by, clock, code, message, peer, retryAfter } = refusal
+          if (peer === undefined) return
+          if (by === "peer" && retryAfter !== undefined) {
+            busy.told(peer, retryAfter)
+            late.connections?.askedToWait(peer, retryAfter)
+          }
+          if (code !== "expired" && code !== "not_yet_valid") return
           // Of strangers it is an old invite.
           if (!isKnown(peer)) return
           if (clock !== undefined) clocks.told(peer, clock)
@@ -213,10 +236,11 @@ export const makeMeshPlane = (
       ),
       (it) => Effect.sync(() => it.stop())
     )
+    late.connections = keeper
     late.callBacks = new CallBacks({
       ticker,
       isKnown,
-      isUp: (peer) => keeper.isUp(peer),
+      upFor: (peer) => keeper.upFor(peer),
       call: (peer) => keeper.connect(peer)
     })
     const clients = yield* makeMeshRpcClients({ transport, addressesOf })
@@ -234,6 +258,7 @@ export const makeMeshPlane = (
     }
 
     const refused = new RefusedRecords()
+    const convergence = new Convergence({ clocks, metrics })
     const catalogue = yield* makeCatalogue({
       self,
       name: identity.current.name,
@@ -252,7 +277,9 @@ export const makeMeshPlane = (
       // Alone there is nobody to differ from.
       clock: () => (others() === 0 ? "right" : clocks.verdict),
       connect: connectByRpc(clients),
-      neighbours: () => keeper.connectedPeers()
+      neighbours: () => keeper.connectedPeers(),
+      onFirstSeen: (record, way) => convergence.firstSeen(record, way),
+      onCompared: (peer, result) => convergence.compared(peer, result)
     }).pipe(
       Effect.provide(
         CatalogueStore.layerDisk(node.dataDir, options.trouble).pipe(
@@ -262,6 +289,19 @@ export const makeMeshPlane = (
       Effect.provideService(Gossip, gossip)
     )
     late.catalogue = catalogue
+    const pings = yield* Effect.acquireRelease(
+      Effect.sync(
+        () =>
+          new Pings({
+            transport,
+            ticker,
+            clocks,
+            addressesOf,
+            connect: (peer) => keeper.reach(peer)
+          })
+      ),
+      (it) => Effect.sync(() => it.stop())
+    )
     const accusations = yield* AccusationLog.make({
       metrics,
       nameOf,
@@ -273,7 +313,7 @@ export const makeMeshPlane = (
       door: makeStatementDoor(identity, cache, ({ peer, message }) =>
         clockReport.add({ peer, what: "statement", message })
       ),
-      port: membershipByRpc(clients, clocks),
+      port: makeMembershipPort(pings, clients),
       onAccused: accusations.add,
       onGivenUp: (peer) => keeper.disconnect(peer, new Error("it has not answered for too long"))
     }).pipe(Effect.provideService(Gossip, gossip))
@@ -410,11 +450,25 @@ export const makeMeshPlane = (
       },
       now: () => ticker.now()
     })
+    const supervisor = yield* Supervisor
+    const figures = (): PeerFigures => {
+      const { epoch, version } = catalogue.status()
+      return {
+        ...{ epoch, version, software: options.software },
+        lateMs: Math.round(options.loopLate()),
+        doubt: membership.awareness(),
+        waiting: supervisor.actors().reduce((sum, { mailbox }) => sum + mailbox, 0)
+      }
+    }
     const answers = meshAnswers({
-      ...{ identity, admitted, catalogue, clocks, membership, dialBack },
+      ...{ identity, admitted, catalogue, convergence, membership, dialBack, figures },
       sessions: sessionRenewal,
       show: Effect.zipRight(Effect.sync(guarded(() => viewKeeper.show())), options.applied)
     })
+    yield* Effect.acquireRelease(
+      Effect.promise(() => pings.listen(membership.answerPing)),
+      (stop) => Effect.promise(stop)
+    )
     yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers)), scope)
 
     const addressChecks = yield* keepAddresses({
@@ -441,6 +495,15 @@ export const makeMeshPlane = (
       renewal,
       clocks,
       clockReport,
+      convergence,
+      figures,
+      survey: yield* makePeerSurvey({
+        connect: peerPortByRpc(clients),
+        isConnected: (peer) => keeper.isUp(peer),
+        isBusy: busy.isBusy,
+        catalogue: catalogue.current,
+        onLooked: (peer, same) => convergence.looked(peer, same)
+      }),
       addressChecks,
       troubles,
       refused,

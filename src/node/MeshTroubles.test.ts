@@ -25,6 +25,7 @@ const makeTroubles = () => {
     conflicts: [] as ReadonlyArray<ProtocolConflict>,
     contested: 3,
     full: 0,
+    furtherFull: 0,
     found: new MeshFindings(() => "alive"),
     refused: new RefusedRecords()
   }
@@ -33,7 +34,8 @@ const makeTroubles = () => {
     found: world.found,
     status: () => ({
       ...{ records: 2, bytes: 2, epoch: 1, version: 1 },
-      ...{ refusedFull: world.full, contested: world.contested }
+      ...{ refusedFull: world.full, contested: world.contested },
+      further: { records: 4_096, refusedFull: world.furtherFull }
     }),
     conflicts: () => world.conflicts,
     refused: world.refused,
@@ -112,6 +114,18 @@ describe("troubles of the mesh", () => {
     ])
     world.now += 300_000
     expect(troubles.findings()).toEqual([])
+  })
+
+  it("of what a newer version says and this one cannot read or keep", () => {
+    const { world, door, troubles, news } = makeTroubles()
+    expect(news()).toEqual([])
+    door("unreadable").admit(new Uint8Array(), world.now)
+    world.furtherFull++
+    expect(news()).toEqual(["records_refused", "catalogue_full"])
+    expect(troubles.findings().map(({ message }) => message)).toEqual([
+      expect.stringContaining("(unreadable, 1 so far)"),
+      expect.stringContaining("no room for more than 4096 records of kinds")
+    ])
   })
 
   it("say why a service that somebody means to offer is missing", () => {

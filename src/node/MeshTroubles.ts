@@ -52,6 +52,7 @@ export class MeshTroubles {
   readonly #options: MeshTroublesOptions
   readonly #contested = new Growing()
   readonly #full = new Growing()
+  readonly #furtherFull = new Growing()
   /** What was told and is not over, and when it was last found. */
   readonly #told = new Map<string, { readonly finding: MeshFinding; readonly at: number }>()
 
@@ -103,7 +104,7 @@ export class MeshTroubles {
 
   #own(): ReadonlyArray<MeshFinding> {
     const { name, now, refused, status } = this.#options
-    const { contested, refusedFull, records } = status()
+    const { contested, refusedFull, records, further } = status()
     const nodes = [name()]
     const found: Array<MeshFinding> = []
     if (this.#contested.grew(contested, now())) {
@@ -117,7 +118,7 @@ export class MeshTroubles {
     }
     for (const [code, { at, count, last }] of refused.kinds) {
       // Nobody is to blame that a record is over or that a clock is wrong.
-      if (now() - at >= shownFor || !isBlameworthy(last)) continue
+      if (now() - at >= shownFor || !(isBlameworthy(last) || code === "unreadable")) continue
       found.push({
         kind: "records_refused",
         service: undefined,
@@ -133,6 +134,15 @@ export class MeshTroubles {
         nodes,
         message: `the catalogue is full with ${records} records: nodes that are new are not seen here`,
         hint: "Hosts that are gone for good leave with `skein leave`; records of others end after 72 h."
+      })
+    }
+    if (this.#furtherFull.grew(further.refusedFull, now())) {
+      found.push({
+        kind: "catalogue_full",
+        service: undefined,
+        nodes,
+        message: `there is no room for more than ${further.records} records of kinds that this version does not know`,
+        hint: "Nodes of a newer version get them from each other. Upgrade this node."
       })
     }
     return found

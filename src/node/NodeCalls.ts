@@ -16,6 +16,7 @@ import {
   ReloadResult,
   ServiceStatus
 } from "../admin/AdminModel.ts"
+import { PeerStatus } from "../admin/PeerModel.ts"
 import { ServiceName } from "../schema/NamesSchema.ts"
 
 export interface NodeCall<Ask, AskText, Answer, AnswerText, Failure, FailureText> {
@@ -41,6 +42,7 @@ export const nodeCalls = {
   // Of AdminSource
   status: read(NodeStatus),
   members: read(Schema.Array(MemberStatus)),
+  peers: call(Schema.Struct({ all: Schema.Boolean }), Schema.Array(PeerStatus), Schema.Never),
   services: read(Schema.Array(ServiceStatus)),
   endpoints: call(ServiceName, Schema.Array(EndpointStatus), AdminNotFound),
   links: read(Schema.Array(LinkStatus)),

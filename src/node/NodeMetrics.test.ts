@@ -48,6 +48,7 @@ const start: NodeFacts = {
   catalogue: {
     records: 3,
     bytes: 1_234,
+    further: { records: 0, refusedFull: 0 },
     refusedFull: 2,
     contested: 1,
     epoch: 1,

@@ -15,6 +15,7 @@ import type { StorageTrouble } from "../mesh/keys/StorageTrouble.ts"
 import type { IdentityCell, NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
 import { maxDepth } from "../mesh/trust/SignedChain.ts"
 import type { LeftOut, ServiceView } from "../model/MeshView.ts"
+import type { PeerKey } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { PeerLinkStatus } from "../request/link/LinkPool.ts"
 import type { AskedRows, PlaneLoad, Question } from "../request/PlaneQuestions.ts"
@@ -23,7 +24,8 @@ import type { Drain } from "./Drain.ts"
 import { memberRows } from "./MemberRows.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { linkStates, observeNode } from "./NodeMetrics.ts"
-import { RateMeter } from "./RateMeter.ts"
+import { askable, peerRows } from "./PeerRows.ts"
+import { noteEvery, RateMeter } from "./RateMeter.ts"
 import type { RequestThreads } from "./RequestThreads.ts"
 import type { SocketRoom } from "./SocketRoom.ts"
 import {
@@ -62,7 +64,7 @@ const collectPatience = 100
 
 export type NodeViews = Pick<
   AdminSource["Type"],
-  "status" | "members" | "services" | "endpoints" | "links" | "metrics"
+  "status" | "members" | "peers" | "services" | "endpoints" | "links" | "metrics"
 >
 
 const admitStatus = ({ authority }: NodeIdentity): NodeStatus["certificate"]["admits"] =>
@@ -120,13 +122,25 @@ export const makeNodeViews = (
         options.room.followLinks(linkCount(answers))
       }),
       Effect.catchAllDefect((defect) => Effect.logError("rates were not noted", defect)),
-      Effect.delay("1 second"),
+      Effect.delay(noteEvery),
       Effect.forever,
       Effect.forkScoped
     )
 
     const members = (links: ReadonlyArray<PeerLinkStatus>) =>
       memberRows({ ...plane, links }, identity.current.peer)
+
+    const isConnected = (peer: PeerKey) => keeper.isUp(peer)
+    const peers: NodeViews["peers"] = ({ all }) =>
+      Effect.gen(function* () {
+        const asked = askable(members([]), all, isConnected)
+        const answers = yield* plane.survey(Array.from(asked))
+        // As they are now that all have been asked.
+        const rows = members(linksOf(yield* ask({ kind: "links" })))
+        const { book } = plane.convergence
+        const [own, now] = [plane.figures(), ticker.now()]
+        return peerRows({ members: rows, asked, answers, isConnected, book, own, now })
+      })
 
     const services = (answers: ReadonlyArray<AskedRows>): ReadonlyArray<ServiceStatus> => {
       const stats = serviceRows(answers)
@@ -316,6 +330,7 @@ export const makeNodeViews = (
 
     return {
       status,
+      peers,
       members: Effect.map(ask({ kind: "links" }), (answers) => members(linksOf(answers))),
       services: Effect.map(ask({ kind: "services" }), services),
       endpoints,

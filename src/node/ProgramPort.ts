@@ -113,6 +113,7 @@ const answersOf = (node: RunningNode): Answers => {
   return {
     status: answerCall(nodeCalls.status, () => source.status),
     members: answerCall(nodeCalls.members, () => source.members),
+    peers: answerCall(nodeCalls.peers, (choice) => source.peers(choice)),
     services: answerCall(nodeCalls.services, () => source.services),
     endpoints: answerCall(nodeCalls.endpoints, (service) => source.endpoints(service)),
     links: answerCall(nodeCalls.links, () => source.links),

@@ -19,10 +19,10 @@ describe("RateMeter", () => {
     expect(meter.perSecond(2_000, "a", 140)).toBe(20)
   })
 
-  it("looks back ten notes, no further", () => {
+  it("looks back five notes, no further", () => {
     const meter = new RateMeter()
     for (let second = 0; second <= 20; second++) meter.note(second * 1_000, totals(second * 3))
-    // Had the notes before the last ten counted, a burst of long ago would show.
+    // Had the notes before the last five counted, a burst of long ago would show.
     meter.note(21_000, totals(63))
     expect(meter.perSecond(22_000, "a", 66)).toBe(3)
     for (let second = 22; second <= 40; second++) meter.note(second * 1_000, totals(63))

@@ -1,10 +1,13 @@
 /**
- * Rates out of counters: totals are noted once a second, and a rate is what came since the oldest
+ * Rates out of counters: totals are noted every two seconds, and a rate is what came since the oldest
  * note, over the time since then. Notes of things that are gone are dropped.
  */
 
-/** Seconds over which a rate is taken. */
-const span = 10
+/** Milliseconds between two notes. To ask the request threads for them wakes all of them up. */
+export const noteEvery = 2_000
+
+/** Notes kept: a rate is taken over ten seconds. */
+const span = 5
 
 interface Note {
   readonly at: number

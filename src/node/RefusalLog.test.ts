@@ -2,6 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Clock, Effect, Logger, TestClock } from "effect"
 import type { Refusal } from "../mesh/trust/AdmissionEncrypter.ts"
 import { PeerKey } from "../model/Names.ts"
+import { MetricRegistry } from "../request/cells/Metrics.ts"
+import { prometheusText } from "../telemetry/PrometheusText.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 
 const peer = PeerKey.make("12D3KooWGRUVh8NLfSAbc52sBVRLFBqGZxCHsVPVHzQV5FCuaJ8M")
@@ -15,11 +17,14 @@ const refusal = (change: Partial<Refusal> = {}): Refusal => ({
   ...change
 })
 
-const recorded = <A>(run: (log: RefusalLog, lines: Array<string>) => Effect.Effect<A>) =>
+const recorded = <A>(
+  run: (log: RefusalLog, lines: Array<string>) => Effect.Effect<A>,
+  metrics = new MetricRegistry()
+) =>
   Effect.gen(function* () {
     const lines: Array<string> = []
     const logger = Logger.make(({ message }) => lines.push(String(message)))
-    return yield* Effect.flatMap(RefusalLog.make, (log) => run(log, lines)).pipe(
+    return yield* Effect.flatMap(RefusalLog.make(metrics), (log) => run(log, lines)).pipe(
       Effect.provide(Logger.replace(Logger.defaultLogger, logger))
     )
   })
@@ -60,6 +65,25 @@ describe("RefusalLog", () => {
       })
     )
   )
+
+  it.effect("counts them all", () => {
+    const metrics = new MetricRegistry()
+    return recorded(
+      (log) =>
+        Effect.sync(() => {
+          for (let i = 0; i < 3; i++) log.add(refusal())
+          log.add(refusal({ direction: "outbound", by: "peer", code: "busy" }))
+          const lines = prometheusText(metrics).split("\n")
+          const of = (labels: string) =>
+            lines.find(
+              (line) => line.startsWith("skein_handshakes_refused_total") && line.includes(labels)
+            )
+          expect(of('direction="inbound",by="us",code="expired"')).toMatch(/ 3$/)
+          expect(of('direction="outbound",by="peer",code="busy"')).toMatch(/ 1$/)
+        }),
+      metrics
+    )
+  })
 
   it.effect("is not silenced by a clock that is set back", () =>
     Effect.gen(function* () {

@@ -43,6 +43,8 @@ export interface Telemetry {
   readonly exportStatus: () => ExportStatus
   /** How late timers of this thread fire, 99th percentile since the start (ms). */
   readonly loopDelay: () => number
+  /** The most that they were late within the last 10 to 20 s (ms). */
+  readonly loopLate: () => number
   /** Takes effect with the next request. */
   readonly setSample: (sample: number) => void
   /** After a log rotator moved the access log away. */
@@ -142,6 +144,7 @@ export const makeTelemetry = (
       prometheus: Effect.async((resume) => reports.scrape((text) => resume(Effect.succeed(text)))),
       reports,
       loopDelay: () => loopDelay.p99,
+      loopLate: () => loopDelay.recent,
       exportStatus: () =>
         tracing?.status() ?? { collector: null, reachable: null, dropped: 0, lastError: null },
       setSample: (share) => observer.setSample(share),

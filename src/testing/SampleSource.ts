@@ -12,6 +12,7 @@ import {
   ServiceStatus
 } from "../admin/AdminModel.ts"
 import type { AdminSource } from "../admin/AdminSource.ts"
+import { PeerStatus } from "../admin/PeerModel.ts"
 
 const peers = {
   a: "12D3KooWAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -104,6 +105,31 @@ export const sampleMembers: ReadonlyArray<MemberStatus> = Schema.decodeSync(
   }
 ])
 
+export const samplePeers: ReadonlyArray<PeerStatus> = Schema.decodeSync(Schema.Array(PeerStatus))([
+  {
+    ...{ node: "host-a", peer: peers.a, self: true, sync: "synced", detail: null },
+    ...{ state: "alive", draining: false, connected: false, load: "ok", lateMs: 2, doubt: 0 },
+    ...{ waiting: 0, software: "0.1.0", newer: null, comparedMs: null, equalMs: null },
+    ...{ rttMs: null, answerMs: null },
+    record: { epoch: 1, version: 7, signedAt: sampleNow - 5_000 }
+  },
+  {
+    ...{ node: "host-b", peer: peers.b, self: false, sync: "stale" },
+    detail: "3 of 256 parts of the catalogues differ, and neither side changes them",
+    ...{ state: "alive", draining: false, connected: true, load: "late", lateMs: 800, doubt: 2 },
+    ...{ waiting: 1, software: "0.1.0", comparedMs: 40, equalMs: 95_000 },
+    ...{ rttMs: 0.42, answerMs: 12.5, newer: { epoch: 1, version: 9 } },
+    record: { epoch: 1, version: 7, signedAt: sampleNow - 5_000 }
+  },
+  {
+    ...{ node: "host-c", peer: peers.c, self: false, sync: "unknown" },
+    detail: "not asked: this node has no connection to it (--all asks it)",
+    ...{ state: "alive", draining: false, connected: false, load: null, lateMs: null, doubt: null },
+    ...{ waiting: null, software: "0.1.0", newer: null, comparedMs: null, equalMs: null },
+    ...{ rttMs: null, answerMs: null, record: null }
+  }
+])
+
 export const sampleServices: ReadonlyArray<ServiceStatus> = Schema.decodeSync(
   Schema.Array(ServiceStatus)
 )([
@@ -181,6 +207,13 @@ export const makeSampleSource = (
 ): AdminSource["Type"] => ({
   status: Effect.succeed(sampleStatus),
   members: Effect.succeed(sampleMembers),
+  // Asked, the last one answers.
+  peers: ({ all }) =>
+    Effect.succeed(
+      samplePeers.map((row) =>
+        all && row.sync === "unknown" ? { ...row, sync: "synced", detail: null } : row
+      )
+    ),
   services: Effect.succeed(sampleServices),
   endpoints: (service) =>
     service === "payments"

@@ -7,6 +7,7 @@ import { Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import { AdminApi } from "../../src/admin/AdminApi.ts"
 import { EndpointStatus } from "../../src/admin/AdminModel.ts"
+import { PeerStatus } from "../../src/admin/PeerModel.ts"
 import { makeNodeConfig } from "../../src/config/NodeConfig.ts"
 import { findingKinds } from "../../src/mesh/catalogue/MeshFindings.ts"
 import { initMesh } from "../../src/mesh/keys/DataDir.ts"
@@ -86,6 +87,7 @@ describe("docs/metrics.md", () => {
       EndpointStatus.fields.state.literals.toSorted()
     )
     expect(names("| kind | meaning |")).toEqual(findingKinds)
+    expect(names("| sync | meaning |")).toEqual(PeerStatus.fields.sync.literals)
   })
 
   it("names every path of the admin API, and shows an example of each", () => {

@@ -95,6 +95,6 @@ describe("the examples", () => {
 
   it("are there", () => {
     expect(examplesIn(read("README.md")).length).toBeGreaterThan(4)
-    expect(examplesIn(read("docs/metrics.md")).length).toBe(13)
+    expect(examplesIn(read("docs/metrics.md")).length).toBe(14)
   })
 })

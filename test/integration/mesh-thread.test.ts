@@ -135,6 +135,9 @@ describe("a mesh thread that crashes", () => {
       /^skein_mesh_thread_restarts_total(\{[^}]*\})? 1$/m
     )
     await Effect.runPromise(node.ready)
+    const [itself, ...others] = await Effect.runPromise(node.source.peers({ all: true }))
+    expect(itself).toMatchObject({ node: name, self: true, sync: "synced" })
+    expect(others.map((one) => one.node)).toContain(host.name)
     expect(await call(node, "stock")).toContain("on-the-host")
     await answered(service, "on-the-program")
     const { stdout } = await run(program("curl"), [
@@ -194,7 +197,11 @@ describe("a program that stalls", () => {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_000)
     // Whoever is suspected has to answer with a higher incarnation.
     const { incarnation } = before
-    expect(await seen()).toMatchObject({ incarnation, state: "alive" })
+    const after = await seen()
+    const accusers = (await Effect.runPromise(node.source.metrics)).match(
+      /^skein_membership_accusations_total.*$/gm
+    )
+    expect(after, `accused by ${accusers}`).toMatchObject({ incarnation, state: "alive" })
   })
 })
 

@@ -157,6 +157,8 @@ describe("Prometheus", () => {
     ])
     const call = () =>
       run(program("curl"), ["-sS", "-o", "/dev/null", "-x", a.proxy, "http://echo.mesh/"])
+    // Two catalogues are seen to be equal, which by itself comes after half a minute.
+    await a.api("peers")
     await until("Prometheus has seen both nodes count calls", async () => {
       await call()
       const seen = await query(

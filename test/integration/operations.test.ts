@@ -3,6 +3,8 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync 
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import type { MemberStatus } from "../../src/admin/AdminModel.ts"
+import type { PeerStatus } from "../../src/admin/PeerModel.ts"
 import { type App, httpApp } from "../fixtures/Apps.ts"
 import { type Host, root, skein, TestMesh } from "../fixtures/Mesh.ts"
 import { freePort, run, start, stopAll, until } from "../fixtures/Processes.ts"
@@ -29,7 +31,7 @@ afterAll(async () => {
 })
 
 describe("looking", () => {
-  it.each(["status", "members", "services", "links", "endpoints echo"])(
+  it.each(["status", "members", "peers", "services", "links", "endpoints echo"])(
     "skein %s: a table for people, JSON for programs",
     async (words) => {
       const table = await skein(...words.split(" "), "--admin", a.admin)
@@ -102,6 +104,55 @@ describe("the admin address", () => {
       `http://${a.admin}/api/v1/drain`
     ])
     expect(forged.stdout).toMatch(/^HTTP\/1.1 403/)
+  })
+})
+
+describe("skein peers", () => {
+  const rowOf = async (host: Host, ...words: ReadonlyArray<string>) => {
+    const began = performance.now()
+    const { stdout } = await skein("peers", "-o", "json", "--admin", a.admin, ...words)
+    const all = JSON.parse(stdout) as ReadonlyArray<PeerStatus>
+    const row = all.find(({ node }) => node === host.name)
+    if (row === undefined) throw new Error(stdout)
+    return { ...row, tookMs: performance.now() - began }
+  }
+
+  it("a peer in step says so itself, and its comparison is remembered", async () => {
+    const row = await until("host-b is in step", async () => {
+      const row = await rowOf(b)
+      return row.sync === "synced" && row.answerMs !== null ? row : undefined
+    })
+    expect(row).toMatchObject({ state: "alive", connected: true, detail: null, newer: null })
+    expect(row.equalMs).toBeLessThan(1_000)
+    expect(row.software).toMatch(/^\d+\.\d+\.\d+/)
+    expect(row.record?.version).toBeGreaterThanOrEqual(0)
+    expect(await rowOf(a)).toMatchObject({ self: true, sync: "synced", answerMs: null })
+    const members = (await a.api("members")) as ReadonlyArray<MemberStatus>
+    const checked = members.find(({ node }) => node === b.name)?.record?.checkedMs
+    expect(checked).toEqual(expect.any(Number))
+    const metrics = await (await fetch(`http://${a.admin}/metrics`)).text()
+    expect(metrics).toMatch(/^skein_catalogue_record_age_seconds_count\{way="comparison"\} [1-9]/m)
+    expect(metrics).toMatch(/^skein_catalogue_last_equal_timestamp_seconds [1-9]/m)
+  })
+
+  it("a peer that was stopped is out of reach, and tells how late it was when it goes on", async () => {
+    b.process?.child.kill("SIGSTOP")
+    const stopped = await rowOf(b)
+    expect(stopped).toMatchObject({ sync: "unreachable", answerMs: null, load: null, lateMs: null })
+    expect(stopped.detail).toMatch(/no answer within 1 s|suspect/)
+    // Bounded, with the start of the command.
+    expect(stopped.tookMs).toBeLessThan(6_000)
+    await until("it is found dead", async () =>
+      (await rowOf(b)).state === "dead" ? true : undefined
+    )
+    expect(await rowOf(b, "--all")).toMatchObject({ sync: "unreachable" })
+    b.process?.child.kill("SIGCONT")
+    const back = await until("it is in step again", async () => {
+      const row = await rowOf(b)
+      return row.sync === "synced" && row.load !== null ? row : undefined
+    })
+    expect([back.state, back.load]).toEqual(["alive", "late"])
+    expect(back.lateMs).toBeGreaterThan(1_000)
   })
 })
 

@@ -9,6 +9,8 @@ import * as scenarios from "../simulation/Scenarios.ts"
 const seed = Number(process.env["SEED"] ?? Math.floor(Math.random() * 1e9))
 const seconds = 1_000
 const minutes = 60 * seconds
+/** An hour of a thousand nodes takes minutes, many times that where a failing run is shortened. */
+const patience = 120 * minutes
 
 const full = [
   scenarios.wholeRestart(300, false),
@@ -37,7 +39,11 @@ const full = [
   scenarios.twoVersions(300)
 ]
 
-test.each(full.map((scenario) => ({ name: scenario.name, scenario })))("$name", ({ scenario }) => {
-  const { violation } = checkScenario(scenario, seed)
-  expect(violation, `seed ${seed}`).toBeUndefined()
-})
+test.each(full.map((scenario) => ({ name: scenario.name, scenario })))(
+  "$name",
+  ({ scenario }) => {
+    const { violation } = checkScenario(scenario, seed)
+    expect(violation, `seed ${seed}`).toBeUndefined()
+  },
+  patience
+)

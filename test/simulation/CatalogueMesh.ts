@@ -21,7 +21,7 @@ import {
 } from "../../src/mesh/catalogue/CatalogueBehaviour.ts"
 import { makeOwnRecord, nextEpoch, type OwnFacts } from "../../src/mesh/catalogue/OwnRecord.ts"
 import { maxAhead } from "../../src/mesh/catalogue/RecordDoor.ts"
-import { type NodeEntry, nodeEntry } from "../../src/mesh/catalogue/RecordEntry.ts"
+import { type NodeEntry, nodeEntry, nodeKey } from "../../src/mesh/catalogue/RecordEntry.ts"
 import { NodeName, type PeerKey } from "../../src/model/Names.ts"
 import type { NodeRecord } from "../../src/model/NodeRecord.ts"
 import { EventQueue, seededRandom } from "../../src/testing/simulator/EventQueue.ts"
@@ -140,8 +140,8 @@ export class CatalogueMesh {
   #tell(node: Node, message: CatalogueMessage): void {
     if (!node.up) return
     // As at the door: what is far ahead of the reader's clock does not get in, its own word apart.
-    if (message._tag === "Received" && message.entry.record.peer !== node.peer) {
-      const { epoch, signedAt } = message.entry.record
+    if (message._tag === "Received" && message.entry.key !== nodeKey(node.peer)) {
+      const { epoch, signedAt } = message.entry
       if (Math.max(epoch, signedAt) - this.#wall(node) > maxAhead) return
     }
     const step = catalogueBehaviour(

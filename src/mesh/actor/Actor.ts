@@ -9,6 +9,7 @@
  */
 import { Data, Effect, FiberSet, Schedule, type Scope } from "effect"
 import type { DurationInput } from "effect/Duration"
+import { PCGRandom } from "effect/Utils"
 import type { Behaviour, Moment } from "./Behaviour.ts"
 import { Mailbox, type Overflow } from "./Mailbox.ts"
 import { Supervisor } from "./Supervisor.ts"
@@ -72,10 +73,13 @@ export const spawn = <State, Message, Action, E, R>(
       })
     )
 
+    // Of the runtime's own there is one draw, since each of them is a program to be run.
+    const dice = new PCGRandom(yield* random.nextIntBetween(0, 2 ** 31))
+    const now = () => Number(clock.unsafeCurrentTimeNanos()) / 1e6
     const moment = (): Moment => ({
-      now: Number(clock.unsafeCurrentTimeNanos()) / 1e6,
+      now: now(),
       wall: clock.unsafeCurrentTimeMillis(),
-      random: () => Effect.runSync(random.next)
+      random: () => dice.number()
     })
 
     const self: ActorRef<Message> = {
@@ -130,7 +134,7 @@ export const spawn = <State, Message, Action, E, R>(
             forked,
             Effect.forever(
               Effect.zipRight(
-                Effect.sleep(tick.every),
+                Effect.suspend(() => Effect.sleep(untilTick(tick.every, now()))),
                 Effect.sync(() => self.tell(tick.message))
               )
             )
@@ -178,6 +182,15 @@ export const tellSurely = <Message>(
     Effect.repeat({ until: (taken) => taken, schedule: Schedule.spaced("100 millis") }),
     Effect.asVoid
   )
+
+/**
+ * All actors of a process tick at the same multiples of their intervals: it wakes up once for them,
+ * and not for each. A timer that fires early must not tick twice.
+ */
+const untilTick = (every: number, now: number): number => {
+  const left = every - (now % every)
+  return left < every / 4 ? left + every : left
+}
 
 const nextMessage = <Message>(box: Mailbox<Message>): Effect.Effect<void> =>
   Effect.async<void>((resume) => {

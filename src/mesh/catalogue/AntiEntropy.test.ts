@@ -179,12 +179,17 @@ it.effect("fails with the other side, and keeps what it got until then", () =>
   })
 )
 
-test("does not want kinds of record that this version cannot read", () => {
+test("wants records of kinds that this version cannot read, of which it knows whose they are", () => {
   const hash = new Uint8Array(16)
   const theirs = [
     { key: "policy/payments", epoch: 1, version: 1, hash },
+    { key: `policy/${peerOf(1)}/payments`, epoch: 1, version: 1, hash },
     { key: `node/${peerOf(1)}`, epoch: 1, version: 1, hash }
   ]
   const all = Array.from({ length: bucketCount }, (_, index) => index)
-  expect(compareVersions(Catalogue.empty, all, theirs).wanted).toEqual([`node/${peerOf(1)}`])
+  const wanted = [`policy/${peerOf(1)}/payments`, `node/${peerOf(1)}`]
+  expect(compareVersions(Catalogue.empty, all, theirs).wanted).toEqual(wanted)
+  const none = { records: 0, bytes: 0, perSigner: { records: 0, bytes: 0 } }
+  const full = Catalogue.withLimits({ records: 10, bytes: 1_000 }, none)
+  expect(compareVersions(full, all, theirs).wanted).toEqual(wanted.slice(1))
 })

@@ -6,7 +6,7 @@
 import { Effect } from "effect"
 import type { MeshRpcError, RecordVersion } from "../host/MeshRpc.ts"
 import type { Catalogue } from "./Catalogue.ts"
-import { bucketCount, type CatalogueEntry, compareEntries, isKnownKind } from "./RecordEntry.ts"
+import { bucketCount, type CatalogueEntry, compareEntries } from "./RecordEntry.ts"
 
 /** Bounds of one question and of its answer. */
 export const syncLimits = {
@@ -109,7 +109,7 @@ export const compareVersions = (
   for (const version of theirs) {
     const held = mine.get(version.key)
     if (held === undefined) {
-      if (isKnownKind(version.key)) wanted.push(version.key)
+      if (mine.isOpenTo(version.key)) wanted.push(version.key)
       continue
     }
     const order = compareEntries(version, held)

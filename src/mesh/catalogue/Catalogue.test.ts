@@ -3,7 +3,14 @@ import { expect, test } from "vitest"
 import { NodeName, PeerKey } from "../../model/Names.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
 import { Catalogue, type MergeOutcome } from "./Catalogue.ts"
-import { lifetimes, type NodeEntry, nodeEntry, nodeKey } from "./RecordEntry.ts"
+import { storedChanges } from "./CatalogueLoading.ts"
+import {
+  type CatalogueEntry,
+  lifetimes,
+  type NodeEntry,
+  nodeEntry,
+  nodeKey
+} from "./RecordEntry.ts"
 
 const peers = Array.from({ length: 6 }, (_, n) =>
   PeerKey.make(`12D3KooWPeer${"A".repeat(10)}${n + 1}`)
@@ -41,6 +48,12 @@ const anyEntry = fc
 
 const mergeAll = (entries: ReadonlyArray<NodeEntry>, start = Catalogue.empty): Catalogue =>
   entries.reduce((catalogue, entry) => catalogue.merge(entry)[0], start)
+
+/** Of nobody among these. */
+const isNot =
+  (peers: ReadonlyArray<PeerKey>) =>
+  ({ key }: CatalogueEntry): boolean =>
+    !peers.some((peer) => nodeKey(peer) === key)
 
 const contentOf = (catalogue: Catalogue) =>
   Array.from(catalogue.entries(), ({ key, hash }) => `${key} ${Buffer.from(hash).toString("hex")}`)
@@ -80,7 +93,7 @@ test("equal roots mean equal content", () => {
 test("size and bytes are those of the entries, also after removal", () => {
   fc.assert(
     fc.property(fc.array(anyEntry), fc.subarray(peers), (entries, removed) => {
-      const kept = mergeAll(entries).filter(({ record }) => !removed.includes(record.peer))
+      const kept = mergeAll(entries).filter(isNot(removed))
       const left = Array.from(kept.entries())
       expect(kept.size).toBe(left.length)
       expect(kept.bytes).toBe(left.reduce((sum, { bytes }) => sum + bytes.length, 0))
@@ -140,7 +153,7 @@ test("what changed between two of them makes the one of the other", () => {
   fc.assert(
     fc.property(fc.array(anyEntry), fc.array(anyEntry), fc.subarray(peers), (a, b, removed) => {
       const before = mergeAll(a)
-      const after = mergeAll(b, before).filter(({ record }) => !removed.includes(record.peer))
+      const after = mergeAll(b, before).filter(isNot(removed))
       const held = new Map(Array.from(before.entries(), (entry) => [entry.key, entry]))
       for (const change of after.changesSince(before)) {
         expect(change.before).not.toBe(change.after)
@@ -151,6 +164,26 @@ test("what changed between two of them makes the one of the other", () => {
       }
       expect(new Set(held.values())).toEqual(new Set(after.entries()))
       expect(after.changesSince(after)).toEqual([])
+    })
+  )
+})
+
+test("what is stored of a change makes the same catalogue when it is read", () => {
+  fc.assert(
+    fc.property(fc.array(anyEntry), fc.array(anyEntry), fc.subarray(peers), (a, b, removed) => {
+      const before = mergeAll(a)
+      const after = mergeAll(b, before.filter(isNot(removed)))
+      const byBytes = new Map(b.map((entry) => [entry.bytes, entry]))
+      const read = storedChanges(after.changesSince(before)).reduce(
+        (catalogue, change) =>
+          change._tag === "Gone"
+            ? catalogue.without(change.key)
+            : catalogue.merge(byBytes.get(change.bytes)!)[0],
+        before
+      )
+      expect(contentOf(read)).toBe(contentOf(after))
+      expect([read.size, read.bytes]).toEqual([after.size, after.bytes])
+      expect(read.root()).toEqual(after.root())
     })
   )
 })

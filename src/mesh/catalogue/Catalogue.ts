@@ -5,14 +5,18 @@
  */
 import { createHash } from "node:crypto"
 import type { PeerKey } from "../../model/Names.ts"
+import { type FurtherLimits, FurtherTally, furtherLimits, type Room } from "./FurtherTally.ts"
 import {
   bucketCount,
   bucketOf,
   type CatalogueEntry,
   compareEntries,
+  type FurtherEntry,
   hashLength,
+  isKnownKind,
   type NodeEntry,
-  nodeKey
+  nodeKey,
+  signerIn
 } from "./RecordEntry.ts"
 
 export const catalogueLimits = {
@@ -38,10 +42,29 @@ export type MergeOutcome =
   | "full"
 
 /** One key in two catalogues; undefined: not in that one. */
-export interface EntryChange {
+export interface AnyChange {
   readonly before: CatalogueEntry | undefined
   readonly after: CatalogueEntry | undefined
 }
+
+/** One node's. */
+export interface EntryChange {
+  readonly before: NodeEntry | undefined
+  readonly after: NodeEntry | undefined
+}
+
+const nodeIn = (entry: CatalogueEntry | undefined): NodeEntry | undefined =>
+  entry?.kind === "node" ? entry : undefined
+
+const furtherIn = (entry: CatalogueEntry | undefined): FurtherEntry | undefined =>
+  entry?.kind === "further" ? entry : undefined
+
+/** Without what this version cannot read. */
+export const nodeChanges = (changes: ReadonlyArray<AnyChange>): ReadonlyArray<EntryChange> =>
+  changes.flatMap(({ before, after }) => {
+    const change = { before: nodeIn(before), after: nodeIn(after) }
+    return change.before === undefined && change.after === undefined ? [] : [change]
+  })
 
 class Bucket {
   readonly entries: ReadonlyMap<string, CatalogueEntry>
@@ -85,30 +108,40 @@ export class Catalogue {
     new Array<Bucket>(bucketCount).fill(emptyBucket),
     0,
     0,
-    catalogueLimits
+    catalogueLimits,
+    FurtherTally.none(furtherLimits)
   )
 
+  /** Nodes' records. */
   readonly size: number
-  /** Bytes of all envelopes. */
+  /** Bytes of their envelopes. */
   readonly bytes: number
   readonly limits: CatalogueLimits
   readonly #buckets: ReadonlyArray<Bucket>
+  readonly #further: FurtherTally
   #root: Uint8Array | undefined
 
   private constructor(
     buckets: ReadonlyArray<Bucket>,
     size: number,
     bytes: number,
-    limits: CatalogueLimits
+    limits: CatalogueLimits,
+    further: FurtherTally
   ) {
     this.#buckets = buckets
     this.size = size
     this.bytes = bytes
     this.limits = limits
+    this.#further = further
   }
 
-  static withLimits(limits: CatalogueLimits): Catalogue {
-    return new Catalogue(Catalogue.empty.#buckets, 0, 0, limits)
+  static withLimits(limits: CatalogueLimits, further: FurtherLimits = furtherLimits): Catalogue {
+    return new Catalogue(Catalogue.empty.#buckets, 0, 0, limits, FurtherTally.none(further))
+  }
+
+  /** Records of kinds that this version does not know. */
+  get further(): Room {
+    return this.#further.all
   }
 
   get(key: string): CatalogueEntry | undefined {
@@ -116,11 +149,23 @@ export class Catalogue {
   }
 
   node(peer: PeerKey): NodeEntry | undefined {
-    return this.get(nodeKey(peer))
+    return nodeIn(this.get(nodeKey(peer)))
   }
 
-  *entries(): IterableIterator<CatalogueEntry> {
+  /** Those of nodes. */
+  *entries(): IterableIterator<NodeEntry> {
+    for (const entry of this.all()) if (entry.kind === "node") yield entry
+  }
+
+  /** Also those that this version cannot read. */
+  *all(): IterableIterator<CatalogueEntry> {
     for (const bucket of this.#buckets) yield* bucket.entries.values()
+  }
+
+  /** Could a record of another key find room here? */
+  isOpenTo(key: string): boolean {
+    const signer = signerIn(key)
+    return signer === undefined ? isKnownKind(key) : this.#further.isOpen(signer)
   }
 
   /** Entries of one bucket of the digest. */
@@ -131,12 +176,35 @@ export class Catalogue {
   /** What `merge` would make of it. */
   judge(entry: CatalogueEntry): MergeOutcome {
     const held = this.#buckets[entry.bucket]!.entries.get(entry.key)
-    const room = this.bytes - (held?.bytes.length ?? 0) + entry.bytes.length <= this.limits.bytes
-    if (held === undefined) return room && this.size < this.limits.records ? "added" : "full"
-    const order = compareEntries(entry, held)
+    const order = held === undefined ? 1 : compareEntries(entry, held)
     if (order === 0) return "known"
     if (order < 0) return "stale"
-    return room ? "replaced" : "full"
+    if (!this.#hasRoom(held, entry)) return "full"
+    return held === undefined ? "added" : "replaced"
+  }
+
+  #hasRoom(held: CatalogueEntry | undefined, entry: CatalogueEntry): boolean {
+    if (entry.kind === "further") return this.#further.hasRoom(furtherIn(held), entry)
+    const bytes = this.bytes - (held?.bytes.length ?? 0) + entry.bytes.length
+    const isKey = held !== undefined || this.size < this.limits.records
+    return isKey && bytes <= this.limits.bytes
+  }
+
+  /** One bucket in place of another that differs from it in one key. */
+  #replaced(
+    index: number,
+    bucket: Bucket,
+    before: CatalogueEntry | undefined,
+    after: CatalogueEntry | undefined
+  ): Catalogue {
+    const [old, now] = [nodeIn(before), nodeIn(after)]
+    return new Catalogue(
+      this.#buckets.with(index, bucket),
+      this.size + Number(now !== undefined) - Number(old !== undefined),
+      this.bytes + (now?.bytes.length ?? 0) - (old?.bytes.length ?? 0),
+      this.limits,
+      this.#further.with(furtherIn(before), furtherIn(after))
+    )
   }
 
   /** The newer one stays. Within the limits the order in which entries arrive does not matter. */
@@ -145,28 +213,39 @@ export class Catalogue {
     if (outcome !== "added" && outcome !== "replaced") return [this, outcome]
     const bucket = this.#buckets[entry.bucket]!
     const held = bucket.entries.get(entry.key)
-    const next = new Catalogue(
-      this.#buckets.with(entry.bucket, bucket.with(entry)),
-      held === undefined ? this.size + 1 : this.size,
-      this.bytes - (held?.bytes.length ?? 0) + entry.bytes.length,
-      this.limits
-    )
-    return [next, outcome]
+    return [this.#replaced(entry.bucket, bucket.with(entry), held, entry), outcome]
+  }
+
+  /** The same value when it is not there. */
+  without(key: string): Catalogue {
+    const held = this.get(key)
+    if (held === undefined) return this
+    const bucket = this.#buckets[held.bucket]!.filter((entry) => entry !== held)
+    return this.#replaced(held.bucket, bucket, held, undefined)
   }
 
   /** The same value when everything stays. */
   filter(keep: (entry: CatalogueEntry) => boolean): Catalogue {
     const buckets = this.#buckets.map((bucket) => bucket.filter(keep))
     if (buckets.every((bucket, index) => bucket === this.#buckets[index])) return this
-    let size = 0
-    let bytes = 0
-    for (const bucket of buckets) {
-      for (const entry of bucket.entries.values()) {
-        size++
-        bytes += entry.bytes.length
+    let { size, bytes } = this
+    let further = this.#further
+    for (const [index, bucket] of buckets.entries()) {
+      if (bucket === this.#buckets[index]) continue
+      for (const entry of this.#buckets[index]!.entries.values()) {
+        if (bucket.entries.has(entry.key)) continue
+        further = further.with(furtherIn(entry), undefined)
+        if (entry.kind !== "node") continue
+        size--
+        bytes -= entry.bytes.length
       }
     }
-    return new Catalogue(buckets, size, bytes, this.limits)
+    return new Catalogue(buckets, size, bytes, this.limits, further)
+  }
+
+  /** What makes this one of `before`, of what this version can read. */
+  changesSince(before: Catalogue): ReadonlyArray<EntryChange> {
+    return nodeChanges(this.allChangesSince(before))
   }
 
   /**
@@ -174,8 +253,8 @@ export class Catalogue {
    * each bucket and at the entries of those that changed; and because it is found in two values, no
    * change can be missed, whatever happened between them.
    */
-  changesSince(before: Catalogue): ReadonlyArray<EntryChange> {
-    const changes: Array<EntryChange> = []
+  allChangesSince(before: Catalogue): ReadonlyArray<AnyChange> {
+    const changes: Array<AnyChange> = []
     if (before === this) return changes
     for (let index = 0; index < bucketCount; index++) {
       const [old, now] = [before.#buckets[index]!, this.#buckets[index]!]

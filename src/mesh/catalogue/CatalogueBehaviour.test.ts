@@ -346,6 +346,33 @@ test("writes no more than 1 MiB a second on average", () => {
   expect(saved).toEqual(Array.from({ length: 25 }, (_, n) => n * 4_000))
 })
 
+test("what changed is written at once where little of it is written", () => {
+  const large = { ...signedBy(other!, {}), bytes: new Uint8Array(3 * 1024 * 1024) }
+  const run = new Run(wallStart, Catalogue.empty.merge(large)[0])
+  for (let n = 0; n < 10; n++) {
+    run.change({ addresses: [`/ip4/10.0.0.1/tcp/${n + 1}`] })
+    run.tell({ _tag: "Tick" })
+    expect(run.did("Save")).toBe(n + 1)
+    run.tell({ _tag: "Saved", failed: false, bytes: 1_000 })
+    run.now += 1_000
+  }
+})
+
+test("all is written when what the disk holds is unknown", () => {
+  const run = new Run()
+  const isWhole = (): boolean | undefined => {
+    run.change({ addresses: [`/ip4/10.0.0.1/tcp/${run.did("Save") + 1}`] })
+    run.now += 10_000
+    const save = run.tell({ _tag: "Tick" }).find(({ _tag }) => _tag === "Save")
+    return save?._tag === "Save" ? save.whole : undefined
+  }
+  expect(isWhole()).toBe(false)
+  run.tell({ _tag: "Saved", failed: true })
+  expect(isWhole()).toBe(true)
+  run.tell({ _tag: "Saved", failed: false })
+  expect(isWhole()).toBe(false)
+})
+
 test("saves again what is told to be gone, also while it saves", () => {
   const run = new Run()
   run.tell({ _tag: "Unsaved" })
@@ -364,6 +391,7 @@ test("after a crash keeps what it knew and what it still has to tell", () => {
   run.change({ services: [payments] })
   const [state, actions] = recoverCatalogue({ ...run.state, saving: true }, run.moment)
   expect(state.saving).toBe(false)
+  expect(state.saved, "what was interrupted may not be on disk").toBeUndefined()
   expect(state.catalogue).toBe(run.state.catalogue)
   expect(actions).toEqual([{ _tag: "WakeIn", delay: 15 }])
 })

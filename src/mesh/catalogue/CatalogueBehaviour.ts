@@ -19,7 +19,7 @@ import {
   restartEpoch
 } from "./OwnRecord.ts"
 import { maxAhead, type RecordDoor, type RecordRefused } from "./RecordDoor.ts"
-import { type NodeEntry, nodeKey } from "./RecordEntry.ts"
+import { type CatalogueEntry, type NodeEntry, nodeKey } from "./RecordEntry.ts"
 
 /** The envelope now in force, or why the change could not be signed. */
 export type OwnReply = (published: Either.Either<NodeEntry, RecordRefused>) => void
@@ -31,8 +31,8 @@ const sweepEvery = 60_000
 const saveRetry = 5_000
 
 /**
- * The file is written whole, so it is written no faster than this on average (bytes per second), and
- * what is known of a large mesh is a little older there: 16 s at 16 MiB.
+ * The disk is written no faster than this on average (bytes per second): after all of a large mesh was
+ * written, what is known is a little older there, 16 s at 16 MiB.
  */
 const savePace = 1024 * 1024
 
@@ -53,19 +53,22 @@ export interface CatalogueState {
   readonly sweepAt: number
   /** Records that found no room, since the start. */
   readonly refusedFull: number
+  /** Those of kinds that this version does not know. */
+  readonly furtherRefused: number
 }
 
 export type CatalogueMessage =
   | {
       readonly _tag: "Received"
-      readonly entry: NodeEntry
+      readonly entry: CatalogueEntry
       readonly reply?: (outcome: MergeOutcome) => void
     }
   | { readonly _tag: "OwnChanged"; readonly change: Partial<OwnFacts>; readonly reply: OwnReply }
   | { readonly _tag: "Resign" }
   | { readonly _tag: "PublishDue" }
-  | { readonly _tag: "Saved"; readonly failed: boolean }
-  /** The file is gone. */
+  /** `bytes`: how many were written; default all of the catalogue. */
+  | { readonly _tag: "Saved"; readonly failed: boolean; readonly bytes?: number }
+  /** The files are gone. */
   | { readonly _tag: "Unsaved" }
   /** Once a second. */
   | { readonly _tag: "Tick" }
@@ -76,7 +79,8 @@ export type CatalogueAction =
   /** Before anything is signed under it. */
   | { readonly _tag: "StoreEpoch"; readonly epoch: number }
   | { readonly _tag: "WakeIn"; readonly delay: number }
-  | { readonly _tag: "Save"; readonly catalogue: Catalogue }
+  /** `whole`: what the disk holds is unknown, so what changed is not enough. */
+  | { readonly _tag: "Save"; readonly catalogue: Catalogue; readonly whole: boolean }
   | { readonly _tag: "Reply"; readonly reply: () => void }
   | { readonly _tag: "Warn"; readonly message: string }
 
@@ -90,12 +94,13 @@ export const makeCatalogueState = (catalogue: Catalogue, own: OwnRecord): Catalo
   saving: false,
   saveAt: 0,
   sweepAt: 0,
-  refusedFull: 0
+  refusedFull: 0,
+  furtherRefused: 0
 })
 
 /** After a crash: what was known stays known; a save under way was interrupted with the life. */
 export const recoverCatalogue = (last: CatalogueState, { now }: Moment): Step => [
-  { ...last, saving: false },
+  { ...last, saving: false, saved: last.saving ? undefined : last.saved },
   last.own.dueAt === undefined
     ? noActions
     : [{ _tag: "WakeIn", delay: Math.max(0, last.own.dueAt - now) }]
@@ -173,7 +178,10 @@ export const catalogueBehaviour = (
     const answer: ReadonlyArray<CatalogueAction> =
       reply === undefined ? noActions : [{ _tag: "Reply", reply: () => reply(outcome) }]
     if (outcome === "full") {
-      return [{ ...state, refusedFull: state.refusedFull + 1 }, answer]
+      const { refusedFull, furtherRefused } = state
+      return entry.kind === "node"
+        ? [{ ...state, refusedFull: refusedFull + 1 }, answer]
+        : [{ ...state, furtherRefused: furtherRefused + 1 }, answer]
     }
     if (catalogue === state.catalogue) return [state, answer]
     if (entry.key !== ownKey) return [{ ...state, catalogue }, answer]
@@ -194,8 +202,8 @@ export const catalogueBehaviour = (
   /** Without what is over, and without what a clock far ahead signed and nobody could beat. */
   const sweep = (state: CatalogueState, { now, wall }: Moment): CatalogueState => {
     const verdict = clock()
-    const isOver = (entry: NodeEntry) => verdict !== "wrong" && entry.expiresAt <= wall
-    const isAhead = (entry: NodeEntry) => verdict === "right" && entry.epoch > wall + maxAhead
+    const isOver = (entry: CatalogueEntry) => verdict !== "wrong" && entry.expiresAt <= wall
+    const isAhead = (entry: CatalogueEntry) => verdict === "right" && entry.epoch > wall + maxAhead
     const catalogue = state.catalogue.filter(
       (entry) => entry.key === ownKey || !(isOver(entry) || isAhead(entry))
     )
@@ -223,7 +231,7 @@ export const catalogueBehaviour = (
     }
     return [
       { ...next, saving: true, saved: next.catalogue },
-      [...actions, { _tag: "Save", catalogue: next.catalogue }]
+      [...actions, { _tag: "Save", catalogue: next.catalogue, whole: next.saved === undefined }]
     ]
   }
 
@@ -248,9 +256,10 @@ export const catalogueBehaviour = (
         return continueWith(state, { ...state.own, dueAt: undefined }, moment)
       case "Saved": {
         // After a failure nothing is known of the disk, so it is all written again, a little later.
-        const [saved, saveAt] = message.failed
+        const { failed, bytes = state.saved?.bytes ?? 0 } = message
+        const [saved, saveAt] = failed
           ? [undefined, moment.now + saveRetry]
-          : [state.saved, moment.now + (1_000 * (state.saved?.bytes ?? 0)) / savePace]
+          : [state.saved, moment.now + (1_000 * bytes) / savePace]
         return [{ ...state, saving: false, saved, saveAt }, noActions]
       }
       case "Unsaved":

@@ -1,5 +1,5 @@
 /**
- * The catalogue as bytes on disk: a line that names the format, the SHA-256 of the rest, then each
+ * All of the catalogue as bytes on disk: a line that names the format, the SHA-256 of the rest, then each
  * envelope after its length (u32, big-endian). The checksum tells a torn or rotten file from a
  * good one; whether a record is genuine is the door's business, here as everywhere.
  */
@@ -9,6 +9,13 @@ import { Either } from "effect"
 const magic = Buffer.from("skein catalogue 1\n")
 const checksumLength = 32
 const headLength = magic.length + checksumLength
+
+/** Bytes of the id by which a log names the snapshot that it goes on from. */
+export const idLength = 16
+
+/** Of a whole file: the beginning of its checksum. */
+export const snapshotId = (file: Uint8Array): Uint8Array =>
+  file.slice(magic.length, magic.length + idLength)
 
 const checksum = (body: Uint8Array): Uint8Array => createHash("sha256").update(body).digest()
 

@@ -5,9 +5,21 @@
  */
 import { Effect, Either } from "effect"
 import { describeSpan } from "../trust/CertificateError.ts"
-import { Catalogue } from "./Catalogue.ts"
+import { type AnyChange, Catalogue } from "./Catalogue.ts"
+import type { StoredChange } from "./CatalogueLog.ts"
 import { CatalogueStore } from "./CatalogueStore.ts"
 import { maxAhead, type RecordDoor } from "./RecordDoor.ts"
+import { compareEntries } from "./RecordEntry.ts"
+
+/** What leads from one catalogue to another when it is read again, in this order. */
+export const storedChanges = (changes: ReadonlyArray<AnyChange>): ReadonlyArray<StoredChange> =>
+  changes.flatMap(({ before, after }): ReadonlyArray<StoredChange> => {
+    const kept: ReadonlyArray<StoredChange> =
+      after === undefined ? [] : [{ _tag: "Kept", bytes: after.bytes }]
+    // An older one in its place (of a clock that was set right) would not win against what is there.
+    const wins = after !== undefined && (before === undefined || compareEntries(after, before) > 0)
+    return before === undefined || wins ? kept : [{ _tag: "Gone", key: before.key }, ...kept]
+  })
 
 /** Envelopes verified in one turn of the event loop, about 200 µs each the first time. */
 export const verifyBatch = 8
@@ -21,12 +33,16 @@ export const loadCatalogue = (door: RecordDoor): Effect.Effect<Catalogue, never,
     let refused = 0
     let first: string | undefined
     let ahead = 0
-    for (const [index, envelope] of (yield* store.load).entries()) {
+    for (const [index, change] of (yield* store.load).entries()) {
+      if (change._tag === "Gone") {
+        catalogue = catalogue.without(change.key)
+        continue
+      }
       if (index % verifyBatch === verifyBatch - 1) yield* Effect.sleep(0)
       const now = clock.unsafeCurrentTimeMillis()
-      const admitted = door.recall(envelope, now)
+      const admitted = door.recall(change.bytes, now)
       if (Either.isRight(admitted)) {
-        ahead = Math.max(ahead, admitted.right.record.signedAt - now)
+        ahead = Math.max(ahead, admitted.right.signedAt - now)
         const [next] = catalogue.merge(admitted.right)
         catalogue = next
       } else if (admitted.left.code !== "too_old") {

@@ -1,21 +1,18 @@
 import { expect, it } from "@effect/vitest"
-import { Context, Effect, Either, Exit, Layer, Logger, Scope, TestClock } from "effect"
+import { Context, Effect, Either, Exit, Layer, Scope, TestClock } from "effect"
+import { Catalogues } from "../../../test/fixtures/Catalogues.ts"
 import { Crashes } from "../../../test/fixtures/Crashes.ts"
 import { makeMembers } from "../../../test/fixtures/Members.ts"
-import { type PeerKey, ServiceName } from "../../model/Names.ts"
+import { ServiceName } from "../../model/Names.ts"
 import type { ServiceEntry } from "../../model/NodeRecord.ts"
 import { MemoryBus } from "../../testing/MemoryGossip.ts"
 import { Supervisor } from "../actor/Supervisor.ts"
 import { Gossip, type GossipHandler } from "../host/Gossip.ts"
-import { MeshRpcError } from "../host/MeshRpc.ts"
-import type { ClockVerdict } from "./CatalogueBehaviour.ts"
-import { type CatalogueShape, makeCatalogue } from "./CatalogueService.ts"
 import { CatalogueStore, CatalogueStoreError } from "./CatalogueStore.ts"
 import { makeRecordDoor } from "./RecordDoor.ts"
 
 const start = 1_800_000_000_000
 const members = makeMembers(3, start, { services: ["shop-*"], capabilities: [] })
-const quiet = Logger.remove(Logger.defaultLogger)
 
 const offer = (name: string): ServiceEntry => ({
   name: ServiceName.make(name),
@@ -23,62 +20,12 @@ const offer = (name: string): ServiceEntry => ({
   endpoints: [{ id: "0", healthy: true, draining: false, weight: 100 }]
 })
 
-/** Nodes of one mesh by their peers, for whom a call is a function call. */
-class Mesh {
-  readonly nodes = new Map<PeerKey, CatalogueShape>()
-  readonly bus = new MemoryBus()
-  /** Questions die of a bug, in place of being answered. */
-  broken = false
-  readonly stores: ReadonlyArray<Context.Context<CatalogueStore>>
-
-  constructor(stores: ReadonlyArray<Context.Context<CatalogueStore>>) {
-    this.stores = stores
-  }
-
-  /** Until the scope closes. `gossip`: on the bus, or alone with anti-entropy. */
-  node(
-    index: number,
-    gossip = this.bus.layer(),
-    supervisor = Supervisor.layer(),
-    clock: ClockVerdict = "right"
-  ) {
-    const identity = members[index]!
-    return Effect.gen(this, function* () {
-      const context = yield* Layer.build(Layer.mergeAll(supervisor, gossip, quiet))
-      const catalogue = yield* makeCatalogue({
-        self: identity.peer,
-        name: identity.name,
-        software: "skein/test",
-        door: makeRecordDoor({ current: identity }),
-        clock: () => clock,
-        neighbours: () => Array.from(this.nodes.keys()),
-        connect: (peer) => {
-          const handlers = this.nodes.get(peer)?.handlers
-          const gone = new MeshRpcError({ code: "unavailable", message: "gone" })
-          if (handlers === undefined) return Effect.fail(gone)
-          return Effect.succeed({
-            digest: (root) =>
-              this.broken ? Effect.die("a bug") : handlers.CatalogueDigest({ root }),
-            versions: (buckets) => handlers.CatalogueBuckets({ buckets }),
-            exchange: (wanted, offered) => handlers.CatalogueExchange({ wanted, offered })
-          })
-        }
-      }).pipe(Effect.provide(context))
-      yield* Effect.acquireRelease(
-        Effect.sync(() => this.nodes.set(identity.peer, catalogue)),
-        () => Effect.sync(() => this.nodes.delete(identity.peer))
-      )
-      return catalogue
-    }).pipe(Effect.provide(this.stores[index]!))
-  }
-}
-
 const alone = () => new MemoryBus().layer()
 
 const makeMesh = Effect.gen(function* () {
   yield* TestClock.setTime(start)
   const stores = yield* Effect.all(members.map(() => Layer.build(CatalogueStore.layerMemory)))
-  return new Mesh(stores)
+  return new Catalogues(members, stores)
 })
 
 const settle = TestClock.adjust(1)
@@ -249,7 +196,7 @@ it.scoped("says what a change was refused for", () =>
     const a = yield* mesh.node(0)
     const addresses = Array.from({ length: 17 }, () => "/ip4/10.0.0.1/tcp/1")
     const refused = yield* Effect.flip(a.updateOwn({ addresses }))
-    expect(refused.code).toBe("malformed")
+    expect(refused.code).toBe("unreadable")
   })
 )
 
@@ -312,7 +259,7 @@ it.scoped("a store that cannot be written costs a warning, not the catalogue", (
           return new CatalogueStoreError({ message: "the disk is full", cause: undefined })
         })
     })
-    const a = yield* new Mesh([broken]).node(0)
+    const a = yield* new Catalogues(members, [broken]).node(0)
     yield* a.updateOwn({})
     yield* TestClock.adjust("13 seconds")
     expect(tries).toBeGreaterThanOrEqual(3)
@@ -344,4 +291,40 @@ it.scoped(
       expect(again?.version).toBeGreaterThan(mine.version)
       expect(b.current().node(members[0]!.peer)?.record).toEqual(again)
     })
+)
+
+it.scoped("tells of each record of another node once, how it came, and of each comparison", () =>
+  Effect.gen(function* () {
+    const mesh = yield* makeMesh
+    const [gossips, listens, isAlone] = members.map(({ name }) => name)
+    const a = yield* mesh.node(0)
+    const b = yield* mesh.node(1)
+    const c = yield* mesh.node(2, alone())
+    yield* a.updateOwn({ services: [offer("shop-a")] })
+    yield* settle
+    expect(mesh.told.splice(0)).toEqual([`${listens} saw ${gossips} 0 by gossip`])
+    yield* c.updateOwn({ services: [offer("shop-c")] })
+    yield* b.syncWith(members[2]!.peer)
+    yield* settle
+    expect(mesh.told.splice(0)).toEqual([
+      `${isAlone} saw ${gossips} 0 by comparison`,
+      `${listens} saw ${isAlone} 0 by comparison`,
+      `${listens}: changed`,
+      `${gossips} saw ${isAlone} 0 by gossip`
+    ])
+    yield* b.syncWith(members[2]!.peer)
+    mesh.broken = true
+    yield* Effect.exit(b.syncWith(members[2]!.peer))
+    yield* TestClock.adjust(1_000)
+    const leaving = yield* a.updateOwn({ state: "draining" })
+    yield* c.receive(leaving.bytes)
+    yield* c.receive(leaving.bytes)
+    yield* settle
+    expect(mesh.told).toEqual([
+      `${listens}: same`,
+      `${listens}: failed`,
+      `${listens} saw ${gossips} 1 by gossip`,
+      `${isAlone} saw ${gossips} 1 by notice`
+    ])
+  })
 )

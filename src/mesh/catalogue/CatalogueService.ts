@@ -4,6 +4,7 @@
  */
 import { Effect, Either, Runtime, type Scope } from "effect"
 import type { NodeName, PeerKey } from "../../model/Names.ts"
+import type { NodeRecord } from "../../model/NodeRecord.ts"
 import { spawn, tellSurely } from "../actor/Actor.ts"
 import type { Supervisor } from "../actor/Supervisor.ts"
 import { Gossip, type GossipVerdict } from "../host/Gossip.ts"
@@ -19,12 +20,12 @@ import {
   makeCatalogueState,
   recoverCatalogue
 } from "./CatalogueBehaviour.ts"
-import { loadCatalogue, verifyBatch } from "./CatalogueLoading.ts"
+import { loadCatalogue, storedChanges, verifyBatch } from "./CatalogueLoading.ts"
 import { CatalogueStore } from "./CatalogueStore.ts"
 import { type CatalogueSyncOptions, makeCatalogueSync } from "./CatalogueSync.ts"
 import { makeOwnRecord, nextEpoch, type OwnFacts, resignOwn } from "./OwnRecord.ts"
 import { isBlameworthy, type RecordDoor, RecordRefused } from "./RecordDoor.ts"
-import type { NodeEntry } from "./RecordEntry.ts"
+import type { CatalogueEntry, NodeEntry } from "./RecordEntry.ts"
 
 export interface CatalogueOptions extends CatalogueSyncOptions {
   readonly name: NodeName
@@ -34,11 +35,21 @@ export interface CatalogueOptions extends CatalogueSyncOptions {
   readonly door: RecordDoor
   /** What others say of this host's clock. Default: that it is right. */
   readonly clock?: (() => ClockVerdict) | undefined
+  /** Hears of each record of another node that was not held here, and how it came. */
+  readonly onFirstSeen?: ((record: NodeRecord, way: RecordWay) => void) | undefined
 }
+
+/** By gossip, in a comparison of catalogues, or with a node's notice that it drains. */
+export type RecordWay = "gossip" | "comparison" | "notice"
 
 export interface CatalogueStatus {
   readonly records: number
   readonly bytes: number
+  /**
+   * Records of kinds that this version does not know, kept for those that do, and how many found no
+   * room, since the start.
+   */
+  readonly further: { readonly records: number; readonly refusedFull: number }
   /** Records that found no room, since the start. */
   readonly refusedFull: number
   /** How often others held a record of ours that this process did not write. */
@@ -154,20 +165,28 @@ export const makeCatalogue = (
 
     /** What the disk holds. */
     let stored = state.catalogue
-    const saveNow = (catalogue: Catalogue) =>
-      store.save(Array.from(catalogue.entries(), ({ bytes }) => bytes)).pipe(
-        Effect.tap(() =>
-          Effect.sync(() => {
-            stored = catalogue
-          })
+    /** Answers how many bytes were written. */
+    const saveNow = (catalogue: Catalogue, whole: boolean) =>
+      store
+        .save(
+          () => Array.from(catalogue.all(), ({ bytes }) => bytes),
+          whole ? undefined : storedChanges(catalogue.allChangesSince(stored))
         )
-      )
+        .pipe(
+          Effect.tap(() =>
+            Effect.sync(() => {
+              stored = catalogue
+            })
+          )
+        )
 
     // Registered before the actor, so it runs after the actor has stopped.
     yield* Effect.addFinalizer(() =>
       state.catalogue === state.saved && !state.saving
         ? Effect.void
-        : Effect.catchAll(saveNow(state.catalogue), (error) => Effect.logDebug(error.message))
+        : Effect.catchAll(saveNow(state.catalogue, state.saved === undefined), (error) =>
+            Effect.logDebug(error.message)
+          )
     )
 
     const actor = yield* spawn<CatalogueState, CatalogueMessage, CatalogueAction, never, never>({
@@ -196,10 +215,12 @@ export const makeCatalogue = (
             )
           case "Save":
             return context.fork(
-              saveNow(action.catalogue).pipe(
-                Effect.as(false),
-                Effect.catchAll((error) => Effect.as(Effect.logDebug(error.message), true)),
-                Effect.flatMap((failed) => tellSurely(context.self, { _tag: "Saved", failed }))
+              saveNow(action.catalogue, action.whole).pipe(
+                Effect.map((bytes) => ({ failed: false, bytes })),
+                Effect.catchAll((error) =>
+                  Effect.as(Effect.logDebug(error.message), { failed: true })
+                ),
+                Effect.flatMap((saved) => tellSurely(context.self, { _tag: "Saved", ...saved }))
               )
             )
           case "Reply":
@@ -210,7 +231,7 @@ export const makeCatalogue = (
       }
     })
 
-    const merge = (entry: NodeEntry): Effect.Effect<MergeOutcome, RecordRefused> =>
+    const merge = (entry: CatalogueEntry): Effect.Effect<MergeOutcome, RecordRefused> =>
       Effect.suspend(() => {
         const outcome = state.catalogue.judge(entry)
         if (outcome === "known" || outcome === "stale") return Effect.succeed(outcome)
@@ -220,16 +241,27 @@ export const makeCatalogue = (
       })
     const admit = (bytes: Uint8Array) =>
       Effect.suspend(() => door.admit(bytes, clock.unsafeCurrentTimeMillis()))
+    const noteSeen = (entry: CatalogueEntry, outcome: MergeOutcome, way: RecordWay) => {
+      const isNew = outcome === "added" || outcome === "replaced"
+      if (isNew && entry.kind === "node" && entry.record.peer !== self) {
+        options.onFirstSeen?.(entry.record, way)
+      }
+      return isNew
+    }
     const receive = (bytes: Uint8Array): Effect.Effect<MergeOutcome, RecordRefused> =>
-      Effect.flatMap(admit(bytes), merge)
+      Effect.gen(function* () {
+        const entry = yield* admit(bytes)
+        const outcome = yield* merge(entry)
+        noteSeen(entry, outcome, "notice")
+        return outcome
+      })
 
     /** Met in a comparison: merged, and told on while it is news. */
     const receiveMet = (bytes: Uint8Array, toldOn: number) =>
       Effect.gen(function* () {
         const entry = yield* admit(bytes)
-        const outcome = yield* merge(entry)
-        const changed = outcome === "added" || outcome === "replaced"
-        const age = clock.unsafeCurrentTimeMillis() - entry.record.signedAt
+        const changed = noteSeen(entry, yield* merge(entry), "comparison")
+        const age = clock.unsafeCurrentTimeMillis() - entry.signedAt
         const tellOn = changed && age < newsFor && toldOn < mostToldOn
         // Gossip passes by who knows a record already, so it ends at those who met it here.
         if (tellOn) runFork(gossip.publish("catalogue", entry.bytes))
@@ -263,6 +295,7 @@ export const makeCatalogue = (
       const outcome = state.catalogue.judge(entry)
       if (outcome === "known" || outcome === "stale") return "ignore"
       const taken = actor.tell({ _tag: "Received", entry })
+      if (taken) noteSeen(entry, outcome, "gossip")
       return taken && outcome !== "full" ? "accept" : "ignore"
     }
     yield* gossip.subscribe("catalogue", judge)
@@ -302,10 +335,11 @@ export const makeCatalogue = (
         return record === undefined || record.state === "left" ? [] : record.addresses
       },
       status: () => {
-        const { catalogue, own, refusedFull } = state
+        const { catalogue, own, refusedFull, furtherRefused } = state
         return {
           records: catalogue.size,
           bytes: catalogue.bytes,
+          further: { records: catalogue.further.records, refusedFull: furtherRefused },
           refusedFull,
           contested: own.contested,
           epoch: own.epoch,

@@ -3,7 +3,7 @@
  * neighbour, and every second while comparisons bring what gossip does not carry any more: after a
  * partition most nodes have no new link, and would hear of the other side in rounds of 30 s.
  */
-import { Effect, Fiber, Random, type Scope } from "effect"
+import { Effect, Exit, Fiber, Random, type Scope } from "effect"
 import type { PeerKey } from "../../model/Names.ts"
 import type { MeshRpcError } from "../host/MeshRpc.ts"
 import type { MeshRpcClients } from "../host/MeshRpcClients.ts"
@@ -17,7 +17,12 @@ export interface CatalogueSyncOptions {
   readonly neighbours: () => ReadonlyArray<PeerKey>
   /** Milliseconds between comparisons with a random neighbour, ± 20 %; default 30 s. */
   readonly syncEvery?: number
+  /** Hears what each comparison that this node began came to. */
+  readonly onCompared?: ((peer: PeerKey, result: ComparisonResult) => void) | undefined
 }
+
+/** `same`: both held the same. `changed`: one of the two lacked something. */
+export type ComparisonResult = "same" | "changed" | "failed"
 
 /** Comparisons to be made soon. */
 export const eagerAfter = (eager: number, { same }: Pick<SyncReport, "same">): number =>
@@ -61,13 +66,26 @@ export const makeCatalogueSync = (
   own: SyncSelf
 ): Effect.Effect<CatalogueSync, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { self, connect, neighbours, syncEvery = syncTimes.every } = options
+    const { self, connect, neighbours, syncEvery = syncTimes.every, onCompared } = options
     const permits = yield* Effect.makeSemaphore(syncTimes.atOnce)
     const scope = yield* Effect.scope
     const underWay = new Map<PeerKey, Fiber.RuntimeFiber<SyncReport, MeshRpcError>>()
 
     const compare = (peer: PeerKey) =>
-      permits.withPermits(1)(Effect.flatMap(connect(peer), (port) => synchronise(own, port)))
+      permits
+        .withPermits(1)(Effect.flatMap(connect(peer), (port) => synchronise(own, port)))
+        .pipe(
+          Effect.onExit((exit) =>
+            Effect.sync(() => {
+              // The node stops.
+              if (Exit.isInterrupted(exit)) return
+              onCompared?.(
+                peer,
+                Exit.isFailure(exit) ? "failed" : exit.value.same ? "same" : "changed"
+              )
+            })
+          )
+        )
 
     /** Who asks while one with the same peer is under way waits for that one. */
     const syncWith: SyncWith = (peer) =>

@@ -5,7 +5,7 @@ import { NodeName, PeerKey, ServiceName } from "../../model/Names.ts"
 import type { EndpointEntry, NodeRecord, Protocol, ServiceEntry } from "../../model/NodeRecord.ts"
 import { Catalogue } from "./Catalogue.ts"
 import { MeshViewBuilder as Builder, type MemberLookup } from "./MeshViewBuilder.ts"
-import { nodeEntry } from "./RecordEntry.ts"
+import { nodeEntry, nodeKey } from "./RecordEntry.ts"
 
 const [own, a, b] = ["1", "2", "3"].map((n) => PeerKey.make(`12D3KooWPeerPeerPeer${n}`))
 const payments = ServiceName.make("payments")
@@ -381,13 +381,13 @@ describe("whatever is said, in whatever order", () => {
         for (const event of events) {
           if (event.what === "show") show()
           else if (event.what === "forget") {
-            follow(catalogue.filter(({ record }) => record.peer !== event.peer))
+            follow(catalogue.without(nodeKey(event.peer)))
           } else if (event.what === "member") {
             members.set(event.peer, event.state)
             builder.members([event.peer])
           } else {
             const { peer, offers, state, epoch } = event
-            follow(catalogue.filter(({ record }) => record.peer !== peer))
+            follow(catalogue.without(nodeKey(peer)))
             follow(catalogue.merge(entry(peer, offers, state, epoch))[0])
           }
         }

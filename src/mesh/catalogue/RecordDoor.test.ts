@@ -37,6 +37,11 @@ const seal = (identity: NodeIdentity, record: unknown) =>
   sealEnvelope(identity, recordKind, encodeCbor(record))
 
 const door = makeRecordDoor({ current: reader! })
+const nodeOf = (bytes: Uint8Array) => {
+  const entry = Either.getOrThrow(door.admit(bytes, now))
+  if (entry.kind !== "node") throw new Error(`${entry.key} is no node's record`)
+  return entry
+}
 const refusal = (bytes: Uint8Array, at = now) => Either.flip(door.admit(bytes, at))
 const codeOf = (bytes: Uint8Array, at = now) =>
   Either.match(refusal(bytes, at), {
@@ -46,7 +51,7 @@ const codeOf = (bytes: Uint8Array, at = now) =>
 
 test("admits what its owner signed, and keeps the bytes as they came", () => {
   const bytes = seal(writer!, recordOf(writer!))
-  const entry = Either.getOrThrow(door.admit(bytes, now))
+  const entry = nodeOf(bytes)
   expect(entry.record).toEqual(recordOf(writer!))
   expect(entry.bytes).toEqual(bytes)
   expect(entry.withheld).toEqual([])
@@ -62,7 +67,7 @@ test("does not keep the chunk alive that a record came in", () => {
 
 test("leaves out services that the certificate does not grant, and says which", () => {
   const services = [offer("shop-orders"), offer("payments")]
-  const entry = Either.getOrThrow(door.admit(seal(writer!, recordOf(writer!, { services })), now))
+  const entry = nodeOf(seal(writer!, recordOf(writer!, { services })))
   expect(entry.record.services.map(({ name }) => name)).toEqual(["shop-orders"])
   expect(entry.withheld).toEqual(["payments"])
 })
@@ -88,10 +93,11 @@ test.each<{ what: string; bytes: Uint8Array; code: string; blame: boolean }>([
   },
   { what: "noise", bytes: new Uint8Array([1, 2, 3]), code: "malformed", blame: true },
   {
+    // Perhaps a later version's record, passed on by one that reads it.
     what: "a signed something",
     bytes: seal(writer!, { hello: "world" }),
-    code: "malformed",
-    blame: true
+    code: "unreadable",
+    blame: false
   },
   {
     what: "a service named twice",
@@ -160,7 +166,7 @@ test("our own record passes the same checks", () => {
   expect(Either.isRight(mine.seal(recordOf(writer!), now))).toBe(true)
   const tooMany = Array.from({ length: 257 }, (_, n) => offer(`shop-${n}`))
   const refused = Either.flip(mine.seal(recordOf(writer!, { services: tooMany }), now))
-  expect(Either.getOrThrow(refused).code).toBe("malformed")
+  expect(Either.getOrThrow(refused).code).toBe("unreadable")
 })
 
 test("what this node holds may be ahead of its clock by any time, and must be genuine all the same", () => {

@@ -6,18 +6,28 @@
  * the rest of the record stands: when a grant shrinks at renewal, the node's other services must
  * not vanish with it. Every node reads the same certificate in the same envelope and so leaves
  * out the same.
+ *
+ * What newer nodes say is genuine when its signature is: records of kinds that are not known here
+ * pass as far as they can be judged (FurtherRecord.ts), and of a node's record what is not known is
+ * left out. One that cannot be read at all is no fault of whoever passed it on.
  */
-import { Data, Either, Schema } from "effect"
+import { Data, Either } from "effect"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
-import { recordLimits } from "../../model/NodeRecord.ts"
-import { explainInLine } from "../../schema/ExplainIssue.ts"
-import { NodeRecord } from "../../schema/NodeRecordSchema.ts"
-import { decodeCbor, encodeCbor } from "../trust/Cbor.ts"
+import { type NodeRecord, recordLimits } from "../../model/NodeRecord.ts"
+import { encodeCbor } from "../trust/Cbor.ts"
 import type { VerifiedCertificate } from "../trust/Certificate.ts"
-import { EnvelopeCache, type EnvelopeError, openEnvelope, sealEnvelope } from "../trust/Envelope.ts"
+import {
+  EnvelopeCache,
+  type EnvelopeError,
+  type OpenedEnvelope,
+  openEnvelope,
+  sealEnvelope
+} from "../trust/Envelope.ts"
 import { grantsService } from "../trust/Grant.ts"
 import type { IdentityCell } from "../trust/NodeIdentity.ts"
-import { lifetimes, type NodeEntry, nodeEntry } from "./RecordEntry.ts"
+import { decodeFurther, furtherKind } from "./FurtherRecord.ts"
+import { duplicateIn, readNodeRecord } from "./NodeRecordReader.ts"
+import { type CatalogueEntry, lifetimes, type NodeEntry, nodeEntry } from "./RecordEntry.ts"
 
 /** What the envelope of a node record is signed as. */
 export const recordKind = "node-record"
@@ -32,6 +42,8 @@ export class RecordRefused extends Data.TaggedError("RecordRefused")<{
   readonly code:
     | "forged"
     | "malformed"
+    /** Genuine, and said in a way that this version does not understand. */
+    | "unreadable"
     | "too_large"
     | "wrong_owner"
     /** Genuine but over: nobody's fault who passes it on. */
@@ -43,9 +55,9 @@ export class RecordRefused extends Data.TaggedError("RecordRefused")<{
   readonly message: string
 }> {}
 
-/** Does it speak against whoever passed it on? Time does not: clocks and delays differ. */
-export const isBlameworthy = (refused: RecordRefused): boolean =>
-  refused.code !== "too_old" && refused.code !== "from_the_future" && refused.code !== "full"
+/** Does it speak against whoever passed it on? Time does not, nor do versions: both differ. */
+export const isBlameworthy = ({ code }: RecordRefused): boolean =>
+  code === "forged" || code === "malformed" || code === "too_large" || code === "wrong_owner"
 
 const refuse = (code: RecordRefused["code"], message: string) =>
   Either.left(new RecordRefused({ code, message }))
@@ -62,36 +74,6 @@ const fromEnvelopeError = ({ code, message }: EnvelopeError): RecordRefused => {
     default:
       return new RecordRefused({ code: "forged", message })
   }
-}
-
-/** Fields that a later version added are ignored here, and stay in the signed bytes. */
-const decodeRecord = (payload: Uint8Array): Either.Either<NodeRecord, RecordRefused> =>
-  decodeCbor(Schema.Unknown, payload, "the record").pipe(
-    Either.flatMap((value) =>
-      Either.mapLeft(Schema.decodeUnknownEither(NodeRecord)(value), ({ issue }) => ({
-        message: explainInLine(issue)
-      }))
-    ),
-    Either.mapLeft(
-      ({ message }) =>
-        new RecordRefused({ code: "malformed", message: `the record cannot be read: ${message}` })
-    )
-  )
-
-/** Two entries of one name in a list that must name each thing once. */
-const duplicateOf = (names: ReadonlyArray<string>): string | undefined => {
-  const seen = new Set<string>()
-  return names.find((name) => seen.size === seen.add(name).size)
-}
-
-const duplicateIn = (record: NodeRecord): string | undefined => {
-  const service = duplicateOf(record.services.map(({ name }) => name))
-  if (service !== undefined) return `service ${service}`
-  for (const { name, endpoints } of record.services) {
-    const endpoint = duplicateOf(endpoints.map(({ id }) => id))
-    if (endpoint !== undefined) return `endpoint ${endpoint} of service ${name}`
-  }
-  return undefined
 }
 
 /** A genuine record that was refused because one of two clocks is wrong. */
@@ -114,12 +96,12 @@ export interface RecordDoorOptions {
 
 export interface RecordDoor {
   /** Wall clock `now`, ms. */
-  readonly admit: (bytes: Uint8Array, now: number) => Either.Either<NodeEntry, RecordRefused>
+  readonly admit: (bytes: Uint8Array, now: number) => Either.Either<CatalogueEntry, RecordRefused>
   /**
    * For what this node holds already: it may be ahead of our clock by any time, since it is our clock
    * that may be behind. Everything else is judged as ever.
    */
-  readonly recall: (bytes: Uint8Array, now: number) => Either.Either<NodeEntry, RecordRefused>
+  readonly recall: (bytes: Uint8Array, now: number) => Either.Either<CatalogueEntry, RecordRefused>
   /** Signs our own record with the current identity; it passes the same checks as what we hold. */
   readonly seal: (record: NodeRecord, now: number) => Either.Either<NodeEntry, RecordRefused>
 }
@@ -133,26 +115,67 @@ export const makeRecordDoor = (
     onUntimely = () => undefined
   }: RecordDoorOptions = {}
 ): RecordDoor => {
+  const openAs = (kind: string, bytes: Uint8Array, now: number, skew: number) =>
+    openEnvelope(bytes, {
+      root: identity.current.rootPublicKey,
+      now,
+      kind,
+      maxBytes: recordLimits.bytes,
+      skew,
+      // A node that was off over the weekend must still know the others when it starts.
+      expiredGrace: lifetimes.tombstone,
+      cache
+    })
   const open = (bytes: Uint8Array, now: number, skew: number) =>
-    Either.mapLeft(
-      openEnvelope(bytes, {
-        root: identity.current.rootPublicKey,
-        now,
-        kind: recordKind,
-        maxBytes: recordLimits.bytes,
-        skew,
-        // A node that was off over the weekend must still know the others when it starts.
-        expiredGrace: lifetimes.tombstone,
-        cache
-      }),
-      fromEnvelopeError
-    )
+    openAs(recordKind, bytes, now, skew)
 
-  const judge = (bytes: Uint8Array, now: number, skew: number) =>
+  /** Neither is the kind said beside the signature, nor is it believed before that was checked. */
+  const judge = (
+    bytes: Uint8Array,
+    now: number,
+    skew: number
+  ): Either.Either<CatalogueEntry, RecordRefused> => {
+    const opened = open(bytes, now, skew)
+    if (Either.isRight(opened)) return judgeNode(opened.right, bytes, now, skew)
+    if (opened.left.code === "bad_signature") {
+      const further = openAs(furtherKind, bytes, now, skew)
+      if (Either.isRight(further)) return judgeFurther(further.right, bytes, now, skew)
+    }
+    return Either.left(fromEnvelopeError(opened.left))
+  }
+
+  const judgeFurther = (
+    { peer, certificate, payload }: OpenedEnvelope,
+    bytes: Uint8Array,
+    now: number,
+    skew: number
+  ) =>
     Either.gen(function* () {
-      const { peer, certificate, payload } = yield* open(bytes, now, skew)
       onCertificate(certificate)
-      const record = yield* decodeRecord(payload)
+      const entry = yield* Either.mapLeft(
+        decodeFurther(payload, bytes),
+        (message) => new RecordRefused({ code: "unreadable", message })
+      )
+      if (entry.signer !== peer) {
+        const message = `the record ${entry.key} is signed by ${peer}; only owners write their records`
+        return yield* refuse("wrong_owner", message)
+      }
+      yield* inTime(`the record ${entry.key}`, entry, certificate, now, skew)
+      return entry
+    })
+
+  const judgeNode = (
+    { peer, certificate, payload }: OpenedEnvelope,
+    bytes: Uint8Array,
+    now: number,
+    skew: number
+  ): Either.Either<NodeEntry, RecordRefused> =>
+    Either.gen(function* () {
+      onCertificate(certificate)
+      const record = yield* Either.mapLeft(
+        readNodeRecord(payload),
+        (message) => new RecordRefused({ code: "unreadable", message })
+      )
       if (record.peer !== peer) {
         return yield* refuse(
           "wrong_owner",
@@ -163,26 +186,8 @@ export const makeRecordDoor = (
       if (duplicate !== undefined) {
         return yield* refuse("malformed", `the record of ${record.name} names ${duplicate} twice`)
       }
-      const ahead = Math.max(record.epoch, record.signedAt) - now
-      if (ahead > skew) {
-        return yield* refuse(
-          "from_the_future",
-          `the record of ${record.name} is ${Math.round(ahead / 60_000)} min ahead of this node's clock; check time synchronisation on both hosts`
-        )
-      }
-      if (record.signedAt > certificate.notAfter + maxAhead) {
-        return yield* refuse(
-          "forged",
-          `the record of ${record.name} was signed after its certificate had ended`
-        )
-      }
       const entry = granted(record, bytes, (service) => grantsService(certificate, service))
-      if (entry.expiresAt <= now) {
-        return yield* refuse(
-          "too_old",
-          `the record of ${record.name} was signed ${Math.round((now - record.signedAt) / 3_600_000)} h ago`
-        )
-      }
+      yield* inTime(`the record of ${record.name}`, entry, certificate, now, skew)
       return entry
     })
 
@@ -193,14 +198,14 @@ export const makeRecordDoor = (
     bytes: Uint8Array,
     now: number,
     { code, message }: RecordRefused
-  ): Either.Either<NodeEntry, RecordRefused> | undefined => {
+  ): Either.Either<CatalogueEntry, RecordRefused> | undefined => {
     if (code !== "from_the_future" && code !== "too_old") return undefined
     const opened = open(bytes, now, Number.POSITIVE_INFINITY)
     if (Either.isLeft(opened)) return undefined
     const { peer, payload } = opened.right
     // Our own word is no matter of clocks: we have to go above it wherever we said it.
     if (peer === identity.current.peer) return recall(bytes, now)
-    const record = Either.getOrUndefined(decodeRecord(payload))
+    const record = Either.getOrUndefined(readNodeRecord(payload))
     if (record === undefined) return undefined
     const isPassing = now - (record.signedAt + lifetimes.tombstone) < passing
     if (code === "from_the_future" || !isPassing) onUntimely({ peer, message })
@@ -215,10 +220,38 @@ export const makeRecordDoor = (
     admit,
     recall,
     seal: (record, now) => {
-      const payload = encodeCbor(record)
-      return recall(sealEnvelope(identity.current, recordKind, payload), now)
+      const bytes = sealEnvelope(identity.current, recordKind, encodeCbor(record))
+      return Either.flatMap(
+        Either.mapLeft(open(bytes, now, Number.POSITIVE_INFINITY), fromEnvelopeError),
+        (opened) => judgeNode(opened, bytes, now, Number.POSITIVE_INFINITY)
+      )
     }
   }
+}
+
+/** What signatures cannot say: that it is neither ahead of the clock nor over. */
+const inTime = (
+  what: string,
+  entry: CatalogueEntry,
+  certificate: VerifiedCertificate,
+  now: number,
+  skew: number
+): Either.Either<void, RecordRefused> => {
+  const { epoch, signedAt, expiresAt } = entry
+  const ahead = Math.max(epoch, signedAt) - now
+  if (ahead > skew) {
+    const minutes = Math.round(ahead / 60_000)
+    return refuse(
+      "from_the_future",
+      `${what} is ${minutes} min ahead of this node's clock; check time synchronisation on both hosts`
+    )
+  }
+  if (signedAt > certificate.notAfter + maxAhead) {
+    return refuse("forged", `${what} was signed after its certificate had ended`)
+  }
+  return expiresAt <= now
+    ? refuse("too_old", `${what} was signed ${Math.round((now - signedAt) / 3_600_000)} h ago`)
+    : Either.void
 }
 
 const granted = (

@@ -1,12 +1,12 @@
 /**
  * One line of the catalogue: a signed record as it travelled, with what the merge needs of it.
  *
- * Keys name the kind and the owner (`node/<peer>`), so other kinds of record can stand beside the
+ * Keys name the kind and who writes it (`node/<peer>`), so other kinds of record can stand beside the
  * nodes' own: they need a key, an order (epoch, version; a hybrid logical clock is such a pair)
- * and an end.
+ * and an end. Those of newer nodes stand here too, unread (FurtherRecord.ts).
  */
 import { createHash } from "node:crypto"
-import type { PeerKey, ServiceName } from "../../model/Names.ts"
+import { isPeerKey, type PeerKey, type ServiceName } from "../../model/Names.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
 
 /** Buckets of the digest; one byte of a key's hash says which. */
@@ -34,6 +34,8 @@ export interface EntryHead {
   readonly hash: Uint8Array
   /** The envelope as its owner signed it. */
   readonly bytes: Uint8Array
+  /** Wall clock of its signer, ms. */
+  readonly signedAt: number
   /** Wall clock, ms: not kept from then on. */
   readonly expiresAt: number
 }
@@ -46,7 +48,13 @@ export interface NodeEntry extends EntryHead {
   readonly withheld: ReadonlyArray<ServiceName>
 }
 
-export type CatalogueEntry = NodeEntry
+/** Of a kind that this version does not know: for other nodes. */
+export interface FurtherEntry extends EntryHead {
+  readonly kind: "further"
+  readonly signer: PeerKey
+}
+
+export type CatalogueEntry = NodeEntry | FurtherEntry
 
 export const shortHash = (bytes: Uint8Array): Uint8Array =>
   // A copy, so that a slice does not keep the whole digest alive.
@@ -57,7 +65,34 @@ export const nodeKey = (peer: PeerKey): string => `node/${peer}`
 /** Could this node read the record? A newer one may know kinds that we do not. */
 export const isKnownKind = (key: string): boolean => key.startsWith("node/")
 
+const furtherKey = /^[a-z][a-z0-9-]{0,31}\/([^/]+)(?:\/[^\0]{1,128})?$/
+
+/** Who signs a record of a further kind, by its key; undefined: it is no such key. */
+export const signerIn = (key: string): PeerKey | undefined => {
+  if (isKnownKind(key)) return undefined
+  const signer = furtherKey.exec(key)?.[1]
+  return signer !== undefined && isPeerKey(signer) ? signer : undefined
+}
+
 export const bucketOf = (key: string): number => createHash("sha256").update(key).digest()[0]!
+
+// Received bytes are a view into a larger chunk, which a kept record must not keep.
+const ownCopy = (bytes: Uint8Array): Uint8Array =>
+  bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes)
+
+/** Its key is one (`signerIn`). */
+export const furtherEntry = (
+  head: Pick<EntryHead, "key" | "epoch" | "version" | "signedAt">,
+  bytes: Uint8Array
+): FurtherEntry => {
+  const { key, epoch, version, signedAt } = head
+  const signer = signerIn(key)
+  if (signer === undefined) throw new Error(`not the key of a further record: ${key}`)
+  return {
+    ...{ kind: "further", signer, key, bucket: bucketOf(key), epoch, version, signedAt },
+    ...{ hash: shortHash(bytes), bytes: ownCopy(bytes), expiresAt: signedAt + lifetimes.record }
+  }
+}
 
 export const nodeEntry = (
   record: NodeRecord,
@@ -73,8 +108,8 @@ export const nodeEntry = (
     epoch: record.epoch,
     version: record.version,
     hash: shortHash(bytes),
-    // Received bytes are a view into a larger chunk, which a kept record must not keep.
-    bytes: bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes),
+    bytes: ownCopy(bytes),
+    signedAt: record.signedAt,
     expiresAt: record.signedAt + life,
     record,
     withheld

@@ -4,12 +4,12 @@ import { CallBacks } from "./CallBacks.ts"
 
 const peer = PeerKey.make("12D3KooWKF6X2KPTPHQSgDgd6jQNQ3rLyy9J3FJvguN8ugfxZVKh")
 
-const setUp = (at: { isUp?: boolean; isKnown?: boolean } = {}) => {
+const setUp = (at: { upFor?: number; isKnown?: boolean } = {}) => {
   const calls: Array<PromiseWithResolvers<void>> = []
   const clock = { now: 0 }
   const callBacks = new CallBacks({
     ticker: { now: () => clock.now },
-    isUp: () => at.isUp ?? false,
+    upFor: () => at.upFor,
     isKnown: () => at.isKnown ?? true,
     call: () => {
       const call = Promise.withResolvers<void>()
@@ -44,5 +44,11 @@ it("lets in whom it could not call, for 10 min", async () => {
 
 it("lets in who has no address, and who is there already", () => {
   expect(setUp({ isKnown: false }).callBacks.instead(peer)).toBe(false)
-  expect(setUp({ isUp: true }).callBacks.instead(peer)).toBe(false)
+  expect(setUp({ upFor: 2_000 }).callBacks.instead(peer)).toBe(false)
+})
+
+it("refuses what is begun at the moment in which its own call succeeds, and calls nobody again", () => {
+  const { calls, callBacks } = setUp({ upFor: 1_999 })
+  expect(callBacks.instead(peer)).toBe(true)
+  expect(calls).toHaveLength(0)
 })

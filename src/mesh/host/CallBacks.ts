@@ -9,7 +9,8 @@ import type { Ticker } from "../../model/Time.ts"
 
 export interface CallBacksOptions {
   readonly ticker: Pick<Ticker, "now">
-  readonly isUp: (peer: PeerKey) => boolean
+  /** Milliseconds since there has been a connection with it; undefined when there is none. */
+  readonly upFor: (peer: PeerKey) => number | undefined
   /** It has an address. */
   readonly isKnown: (peer: PeerKey) => boolean
   /** Connects to it. Rejects when that cannot be. */
@@ -18,6 +19,11 @@ export interface CallBacksOptions {
 
 /** Whoever could not be called is let in for so long, ms. */
 const letInFor = 600_000
+/**
+ * Two that come up together call each other at the same moment, and what the other has begun would
+ * be a second connection, and the one that stands still. Whoever calls later has lost the first one.
+ */
+const sameMoment = 2_000
 const mostRemembered = 1_024
 
 export class CallBacks {
@@ -32,8 +38,10 @@ export class CallBacks {
 
   /** A peer has connected and shown who it is. True: it is refused, and called back. */
   instead(peer: PeerKey): boolean {
-    const { call, isKnown, isUp, ticker } = this.#options
-    if (isUp(peer) || !isKnown(peer)) return false
+    const { call, isKnown, ticker, upFor } = this.#options
+    const up = upFor(peer)
+    if (up !== undefined) return up < sameMoment
+    if (!isKnown(peer)) return false
     const failed = this.#failed.get(peer)
     if (failed !== undefined && ticker.now() - failed < letInFor) return false
     if (this.#calling.has(peer)) return true

@@ -346,6 +346,43 @@ describe("a connection that is needed now", () => {
     })
   )
 
+  it.scopedLive(
+    "dials nobody who has asked for a moment before it is over, and holds it against nobody",
+    () =>
+      Effect.gen(function* () {
+        const { b, dialled, keeper, stateOf, ticker, where } = yield* pair()
+        where.addresses = [nowhere]
+        keeper.want(b.peer)
+        keeper.askedToWait(b.peer, 3_000)
+        yield* until(() => stateOf(b.peer)?.state === "down")
+        where.addresses = b.addresses()
+        yield* Effect.promise(() => expect(keeper.connect(b.peer)).rejects.toThrow("ECONNREFUSED"))
+        keeper.wake(b.peer)
+        ticker.advance(2_999)
+        expect(dialled).toHaveLength(1)
+        ticker.advance(3_001)
+        yield* until(() => keeper.isUp(b.peer))
+        expect(dialled).toHaveLength(2)
+      })
+  )
+
+  it.scopedLive("leaves alone who is to be tried again in a moment, where it can do without", () =>
+    Effect.gen(function* () {
+      const { b, dialled, keeper, stateOf, ticker, where } = yield* pair()
+      where.addresses = [nowhere]
+      keeper.want(b.peer)
+      yield* until(() => stateOf(b.peer)?.state === "down")
+      where.addresses = b.addresses()
+      yield* Effect.promise(() => expect(keeper.reach(b.peer)).rejects.toThrow("ECONNREFUSED"))
+      expect(dialled).toHaveLength(1)
+      ticker.advance(200)
+      // The attempt is under way now, and serves whoever asks.
+      yield* Effect.promise(() => keeper.reach(b.peer))
+      expect([dialled.length, keeper.isUp(b.peer)]).toEqual([2, true])
+      yield* Effect.promise(() => keeper.reach(b.peer))
+    })
+  )
+
   it.scopedLive("fails with the reason, and nothing is kept of it", () =>
     Effect.gen(function* () {
       const { b, keeper, where } = yield* pair()

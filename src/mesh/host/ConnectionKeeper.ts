@@ -61,6 +61,8 @@ interface Entry {
   upSince: number
   /** Monotonic: when it was wanted or asked for last. */
   neededAt: number
+  /** Monotonic: the peer has asked for that much time. */
+  notBefore: number
   reason: string | undefined
 }
 
@@ -116,6 +118,12 @@ export class ConnectionKeeper {
     return this.#entries.get(peer)?.up ?? false
   }
 
+  /** Milliseconds since there has been a connection; undefined when there is none. */
+  upFor(peer: PeerKey): number | undefined {
+    const entry = this.#entries.get(peer)
+    return entry?.up === true ? this.#options.ticker.now() - entry.upSince : undefined
+  }
+
   connectedPeers(): ReadonlyArray<PeerKey> {
     return Array.from(this.#entries.values()).flatMap(({ peer, up }) => (up ? [peer] : []))
   }
@@ -126,6 +134,7 @@ export class ConnectionKeeper {
     const entry = this.#entry(peer)
     entry.neededAt = this.#options.ticker.now()
     if (entry.up) return
+    if (entry.notBefore > entry.neededAt) throw new Error(entry.reason)
     entry.pause?.cancel()
     entry.pause = undefined
     // A call waits for it: it is not put off, and those that nobody waits for are.
@@ -134,10 +143,37 @@ export class ConnectionKeeper {
     if (!entry.up) throw new Error(entry.reason ?? "the connection was lost again")
   }
 
+  /**
+   * The same for who can do without: a peer that could not be reached a moment ago is left alone until
+   * its pause is over.
+   */
+  async reach(peer: PeerKey): Promise<void> {
+    const entry = this.#entries.get(peer)
+    if (entry?.up === true) return
+    if (entry?.pause !== undefined && entry.attempt === undefined) {
+      throw new Error(entry.reason ?? "it will be tried again in a moment")
+    }
+    await this.connect(peer)
+  }
+
+  /**
+   * The peer is busy and has said when it may have time, in ms from now: it is no failure, and it is
+   * not dialled before, whoever asks for it.
+   */
+  askedToWait(peer: PeerKey, ms: number): void {
+    const { ticker } = this.#options
+    const entry = this.#entries.get(peer)
+    // By chance, so that those who were told the same do not come back together.
+    if (entry === undefined) return
+    entry.notBefore = ticker.now() + ms * (1 + ticker.random())
+    entry.reason = "it is busy and has asked for a moment"
+  }
+
   /** There is news that the peer is well: one that is wanted is tried soon, whatever happened before. */
   wake(peer: PeerKey): void {
     const entry = this.#entries.get(peer)
     if (entry === undefined || entry.pause === undefined || entry.failures <= 1) return
+    if (entry.notBefore > this.#options.ticker.now()) return
     entry.failures = 1
     entry.pause.cancel()
     this.#pauseThenDial(entry)
@@ -261,7 +297,7 @@ export class ConnectionKeeper {
         if (entry.up) return
         entry.reason = reasonOf(signal.aborted ? signal.reason : error)
         if (this.#stopping.signal.aborted) return
-        entry.failures++
+        if (entry.notBefore <= ticker.now()) entry.failures++
         entry.since = ticker.wall()
         if (entry.wanted) this.#pauseThenDial(entry)
         else this.#forgetIfIdle(entry)
@@ -273,7 +309,9 @@ export class ConnectionKeeper {
   #pauseThenDial(entry: Entry): void {
     if (this.#stopping.signal.aborted) return
     const { doubt = () => 0, ticker } = this.#options
-    const pause = redialPause(entry.failures, ticker.random(), this.#limits, doubt())
+    const asked = entry.notBefore - ticker.now()
+    const pause =
+      asked > 0 ? asked : redialPause(entry.failures, ticker.random(), this.#limits, doubt())
     entry.pause = ticker.after(pause, () => {
       entry.pause = undefined
       if (entry.wanted && !entry.up) this.#dialInTurn(entry)
@@ -310,6 +348,7 @@ export class ConnectionKeeper {
       since: this.#options.ticker.wall(),
       upSince: 0,
       neededAt: this.#options.ticker.now(),
+      notBefore: 0,
       reason: undefined
     }
     this.#entries.set(peer, entry)

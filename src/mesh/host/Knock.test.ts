@@ -152,7 +152,7 @@ describe("a knock", () => {
       const why = yield* asked(a, { ...b, address: web.address })
       expect(why).toBeDefined()
       expect(why).not.toContain("secret")
-      expect(web.heard().toString("latin1")).toBe("\x13/multistream/1.0.0\n\x0f/skein/noise/2\n")
+      expect(web.heard().toString("latin1")).toBe("\x13/multistream/1.0.0\n\x0f/skein/noise/3\n")
       const given = AbortSignal.timeout(100)
       const waited = yield* Effect.promise(() =>
         a.host

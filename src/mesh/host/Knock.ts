@@ -5,12 +5,14 @@
  */
 import { lookup } from "node:dns/promises"
 import { isIPv4 } from "node:net"
+import { setTimeout } from "node:timers/promises"
 import type { ComponentLogger, MessageStream, PeerId } from "@libp2p/interface"
 import { peerIdFromString } from "@libp2p/peer-id"
 import { lpStream } from "@libp2p/utils"
 import { multiaddr } from "@multiformats/multiaddr"
 import { parseMultiaddr } from "../../config/Multiaddr.ts"
 import type { PeerKey } from "../../model/Names.ts"
+import { AdmissionRefused } from "../trust/AdmissionRefused.ts"
 import { connectSocket } from "./SocketTransport.ts"
 
 /** A connection encrypter that can end after it has proved who is there. */
@@ -104,11 +106,18 @@ const knockAt = async (
   address: string,
   { encrypter, logger, signal }: KnockOptions
 ): Promise<void> => {
-  const connection = await connectSocket(multiaddr(address), logger, signal)
-  try {
-    await agreeOn(encrypter.protocol, connection, signal)
-    await encrypter.knock(connection, peerIdFromString(peer), signal)
-  } finally {
-    connection.abort(new Error("the question was answered"))
+  for (;;) {
+    const connection = await connectSocket(multiaddr(address), logger, signal)
+    try {
+      await agreeOn(encrypter.protocol, connection, signal)
+      await encrypter.knock(connection, peerIdFromString(peer), signal)
+      return
+    } catch (cause) {
+      // Somebody is there and has no time to prove who it is.
+      if (!(cause instanceof AdmissionRefused) || cause.retryAfter === undefined) throw cause
+      await setTimeout(cause.retryAfter, undefined, { signal })
+    } finally {
+      connection.abort(new Error("the question was answered"))
+    }
   }
 }

@@ -12,6 +12,7 @@ import { MeshHost, makeMeshHost } from "./MeshHost.ts"
 import { MeshRpc } from "./MeshRpc.ts"
 import { makeMeshRpcClients } from "./MeshRpcClients.ts"
 import { callingPeer, serveMeshRpc } from "./MeshRpcServer.ts"
+import { RpcFrames } from "./RpcFrames.ts"
 
 const mesh = MeshId.make("00112233445566778899aabbccddeeff")
 const loopback = "/ip4/127.0.0.1/tcp/0"
@@ -93,7 +94,6 @@ describe("two hosts", () => {
 describe("questions and answers", () => {
   let asked = 0
   const handlers = MeshRpc.toLayer({
-    Ping: (_payload, request) => Effect.succeed({ incarnation: callingPeer(request).length }),
     CatalogueDigest: () => Effect.die("a bug in a handler"),
     CatalogueBuckets: () =>
       Effect.suspend(() => {
@@ -102,12 +102,17 @@ describe("questions and answers", () => {
       }),
     CatalogueExchange: ({ offered }) => Effect.succeed(offered),
     Probe: () => Effect.succeed({ reachable: true }),
-    MembershipEvidence: () => Effect.succeed([]),
+    MembershipEvidence: (_payload, request) =>
+      Effect.succeed([Uint8Array.from(Buffer.from(callingPeer(request)))]),
     RenewCertificate: () => Effect.succeed(Buffer.alloc(2 * MiB)),
     DialBack: () => Effect.succeed({ reached: true }),
     NewSession: ({ secret }) => Effect.succeed({ secret }),
+    PeerStatus: () =>
+      Effect.succeed({ software: "0", epoch: 1, version: 2, lateMs: 3, doubt: 4, waiting: 5 }),
     DrainNotice: () => Effect.void
   })
+
+  const saying = (peer: string) => [Uint8Array.from(Buffer.from(peer))]
 
   const makePair = (timeout?: number) =>
     Effect.gen(function* () {
@@ -126,13 +131,13 @@ describe("questions and answers", () => {
     Effect.gen(function* () {
       const { a, b, clients } = yield* makePair()
       const client = yield* clients.client(b.peer)
-      expect(yield* client.Ping({})).toEqual({ incarnation: a.peer.length })
+      expect(yield* client.MembershipEvidence({})).toEqual(saying(a.peer))
       const offered = Array.from({ length: 60 }, (_, i) => new Uint8Array(10_000).fill(i))
       const back = yield* client.CatalogueExchange({ wanted: [], offered })
       expect(back.map((it) => [...it.subarray(0, 2)])).toEqual(offered.map((_, i) => [i, i]))
       yield* Effect.all(
         Array.from({ length: 50 }, () =>
-          Effect.flatMap(clients.client(b.peer), (it) => it.Ping({}))
+          Effect.flatMap(clients.client(b.peer), (it) => it.MembershipEvidence({}))
         ),
         { concurrency: "unbounded" }
       )
@@ -156,6 +161,29 @@ describe("questions and answers", () => {
       expect(large).toMatchObject({ _tag: "MeshRpcError", code: "invalid" })
       // The others went on.
       expect(yield* client.Probe({ peer: b.peer })).toEqual({ reachable: true })
+    })
+  )
+
+  it.scopedLive("that a later version asks are answered, as are those with more in them", () =>
+    Effect.gen(function* () {
+      const { a, b } = yield* makePair()
+      const channel = yield* Effect.promise((signal) =>
+        makeLibp2pTransport(a).open(b.peer, "/skein/rpc/1", b.addresses(), signal)
+      )
+      const answers: Array<unknown> = []
+      const frames = new RpcFrames(channel, {
+        onMessage: (message) => answers.push(message),
+        onClose: () => answers.push("closed")
+      })
+      const ask = (id: string, tag: string, more = {}) =>
+        frames.send({ _tag: "Request", id, tag, payload: { color: "red" }, headers: [], ...more })
+      ask("1", "Later")
+      ask("2", "MembershipEvidence", { urgency: 7 })
+      yield* until(() => answers.length === 2)
+      expect(answers).toMatchObject([
+        { requestId: "1", exit: { cause: { error: { code: "invalid" } } } },
+        { requestId: "2", exit: { _tag: "Success" } }
+      ])
     })
   )
 
@@ -184,9 +212,11 @@ describe("questions and answers", () => {
       yield* until(() => asked > before)
       for (const connection of a.libp2p.getConnections()) connection.abort(new Error("cut"))
       expect(yield* question.await).toMatchObject({ value: { code: "unavailable" } })
-      expect(yield* Effect.flip(client.Ping({}))).toMatchObject({ code: "unavailable" })
+      expect(yield* Effect.flip(client.MembershipEvidence({}))).toMatchObject({
+        code: "unavailable"
+      })
       const again = yield* clients.client(b.peer)
-      expect(yield* again.Ping({})).toEqual({ incarnation: a.peer.length })
+      expect(yield* again.MembershipEvidence({})).toEqual(saying(a.peer))
     })
   )
 

@@ -33,6 +33,22 @@ export const RecordVersion = Schema.Struct({
 })
 export type RecordVersion = typeof RecordVersion.Type
 
+/** How a node fares, as it says itself. */
+export const PeerFigures = Schema.Struct({
+  /** Version of its program. */
+  software: Schema.String.pipe(Schema.maxLength(64)),
+  /** Of the newest record of itself; version -1: it has told none yet. */
+  epoch: Schema.Int,
+  version: Schema.Int,
+  /** The most that its mesh thread was late within the last 10 to 20 s, ms. */
+  lateMs: Schema.Number.pipe(Schema.nonNegative()),
+  /** 0 (healthy) to 8: how far it doubts its own judgement of others. */
+  doubt: Schema.Number.pipe(Schema.nonNegative()),
+  /** Messages that wait for its actors. */
+  waiting: Schema.Number.pipe(Schema.nonNegative())
+})
+export type PeerFigures = typeof PeerFigures.Type
+
 export class MeshRpc extends RpcGroup.make(
   /** Anti-entropy, first question: are our catalogues the same? `buckets` when not. */
   Rpc.make("CatalogueDigest", {
@@ -62,20 +78,6 @@ export class MeshRpc extends RpcGroup.make(
   Rpc.make("Probe", {
     payload: { peer: PeerKey },
     success: Schema.Struct({ reachable: Schema.Boolean }),
-    error: MeshRpcError
-  }),
-  /**
-   * Are you there? The answer carries the incarnation the peer claims. One that stands accused is
-   * told so (`accused`, the incarnation it is suspected at) and answers with its signed denial.
-   * `clock`: the speaker's wall clock, ms.
-   */
-  Rpc.make("Ping", {
-    payload: { accused: Schema.optional(Schema.Int), clock: Schema.optional(Schema.Int) },
-    success: Schema.Struct({
-      incarnation: Schema.Int,
-      alive: Schema.optional(Bytes),
-      clock: Schema.optional(Schema.Int)
-    }),
     error: MeshRpcError
   }),
   /** What members said of those that are not simply alive: signed statements, at most 256. */
@@ -109,6 +111,11 @@ export class MeshRpc extends RpcGroup.make(
     success: Schema.Struct({ reached: Schema.Boolean }),
     error: MeshRpcError
   }),
+  /**
+   * How do you fare? Asked for people who look (`skein peers`), by no loop: the answer is numbers that
+   * are at hand. Nodes from before this was asked answer `invalid`.
+   */
+  Rpc.make("PeerStatus", { payload: {}, success: PeerFigures, error: MeshRpcError }),
   /** The caller is about to take nothing new; the reply means: I have stopped sending you work. */
   Rpc.make("DrainNotice", {
     payload: { envelope: Bytes },

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "@effect/vitest"
 import type { Upgrader } from "@libp2p/interface"
 import { multiaddrConnectionPair } from "@libp2p/utils"
 import { multiaddr } from "@multiformats/multiaddr"
-import type { RelayDown, SocketEnd } from "../../model/Relay.ts"
+import { type RelayDown, relayWindow, type SocketEnd } from "../../model/Relay.ts"
 import { RelayedConnection } from "./RelayedConnection.ts"
 import { RelayListener, type RelayPipe, type RelayPort } from "./RelayListener.ts"
 
@@ -95,7 +95,13 @@ describe("the node's port as libp2p sees it", () => {
     })
     pipe.onMessage({ type: "relay.data", id: 3, bytes: Buffer.from("hello") })
     expect(heard).toBe("hello")
-    expect(posted).toEqual([{ type: "relay.taken", id: 3, bytes: 5 }])
+    // Little is not worth a message of its own.
+    expect(posted).toEqual([])
+    const half = relayWindow / 2
+    pipe.onMessage({ type: "relay.data", id: 3, bytes: Buffer.alloc(half - 6) })
+    expect(posted).toEqual([])
+    pipe.onMessage({ type: "relay.data", id: 3, bytes: Buffer.alloc(1) })
+    expect(posted).toEqual([{ type: "relay.taken", id: 3, bytes: half }])
     pipe.onMessage({ type: "relay.closed", id: 3, reason: undefined })
     expect(made[0]?.status).toBe("closed")
   })

@@ -4,7 +4,7 @@
  */
 import type { AbortOptions, MultiaddrConnection } from "@libp2p/interface"
 import { AbstractMultiaddrConnection, type AbstractMultiaddrConnectionInit } from "@libp2p/utils"
-import { type RelayDown, type RelayUp, relayWindow } from "../../model/Relay.ts"
+import { type RelayDown, type RelayUp, relayTold, relayWindow } from "../../model/Relay.ts"
 
 type Sent = ReturnType<AbstractMultiaddrConnection["sendData"]>
 type Outgoing = Parameters<AbstractMultiaddrConnection["sendData"]>[0]
@@ -20,7 +20,7 @@ export class RelayedConnection extends AbstractMultiaddrConnection implements Mu
   readonly #post: (message: RelayDown) => void
   /** Sent and not yet taken by the socket. */
   #underway = 0
-  /** Came while nobody read, and is not yet confirmed. */
+  /** Came and is not yet confirmed. */
   #owed = 0
   #held = false
   #gone = false
@@ -65,7 +65,7 @@ export class RelayedConnection extends AbstractMultiaddrConnection implements Mu
   }
 
   #confirm(): void {
-    if (this.#owed === 0 || this.#gone) return
+    if (this.#owed < relayTold || this.#gone) return
     this.#post({ type: "relay.taken", id: this.#id, bytes: this.#owed })
     this.#owed = 0
   }

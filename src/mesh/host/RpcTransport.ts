@@ -2,8 +2,8 @@
 import type { ByteChannel } from "../../model/ByteChannel.ts"
 import type { PeerKey } from "../../model/Names.ts"
 
-/** What is spoken on a stream; it has its own wire format and its own limit of streams. */
-export type RpcProtocol = "/skein/rpc/1"
+/** What is spoken on a stream; each has its own wire format and its own limit of streams. */
+export type RpcProtocol = "/skein/rpc/1" | "/skein/ping/1"
 
 export interface RpcTransport {
   /**

@@ -1,5 +1,5 @@
 /**
- * What the catalogue's records say of members: who is there, who left, who has begun a new life. Pure.
+ * What the catalogue's records say of members: who is there and where, who left, who has begun a new life. Pure.
  */
 import { HashMap } from "effect"
 import type { NodeName, PeerKey } from "../../model/Names.ts"
@@ -11,6 +11,8 @@ import { ObserverRing } from "./ObserverRing.ts"
 export interface MemberRecord {
   readonly peer: PeerKey
   readonly name: NodeName
+  /** Undefined: it names none. */
+  readonly zone?: string | undefined
   readonly epoch: number
   readonly left: boolean
 }
@@ -19,7 +21,7 @@ export interface MemberRecord {
 export const maxMembers = 16_384
 
 const applyRecord = (table: MemberTable, record: MemberRecord, wall: number): MemberTable => {
-  const { peer, name, epoch, left } = record
+  const { peer, name, zone, epoch, left } = record
   const known = memberOf(table, peer)
   if (known === undefined) {
     const member = reborn(record, epoch, wall)
@@ -36,7 +38,18 @@ const applyRecord = (table: MemberTable, record: MemberRecord, wall: number): Me
     const incarnation = outdated ? epoch : Math.max(epoch, known.incarnation)
     return withMember(table, reborn(record, incarnation, wall))
   }
-  return known.name === name ? table : withMember(table, { ...known, name })
+  return known.name === name && known.zone === zone
+    ? table
+    : withMember(table, { ...known, name, zone })
+}
+
+/** This node stands on the ring, too, and its own record is where others read its zone. */
+const withOwnZone = (table: MemberTable, records: ReadonlyArray<MemberRecord>): MemberTable => {
+  const own = records.find(({ peer }) => peer === table.self)
+  const ring = own === undefined ? table.ring : table.ring.with(own.peer, own.zone)
+  return ring === table.ring
+    ? table
+    : { ...table, ring, moved: { peer: table.self, rest: table.moved } }
 }
 
 /** All records of the catalogue; who is no longer among them is forgotten. */
@@ -46,11 +59,14 @@ export const applyRecords = (
   wall: number
 ): MemberTable => {
   const others = records.filter(({ peer }) => peer !== table.self)
-  let next = table
+  let next = withOwnZone(table, records)
   // The first fill builds the rings once instead of inserting into them one by one.
   if (HashMap.isEmpty(table.members)) {
     const present = others.slice(0, maxMembers).filter(({ left }) => !left)
-    next = { ...next, ring: ObserverRing.of([table.self, ...present.map(({ peer }) => peer)]) }
+    const peers = [table.self, ...present.map(({ peer }) => peer)]
+    const zones = new Map(others.map(({ peer, zone }) => [peer, zone]))
+    zones.set(table.self, next.ring.zoneOf(table.self))
+    next = { ...next, ring: ObserverRing.of(peers, (peer) => zones.get(peer)) }
   } else {
     const named = new Set(others.map(({ peer }) => peer))
     for (const peer of HashMap.keys(table.members)) {
@@ -71,7 +87,7 @@ export const applyRecordChanges = (
   wall: number
 ): MemberTable => {
   if (HashMap.isEmpty(table.members)) return applyRecords(table, records, wall)
-  let next = table
+  let next = withOwnZone(table, records)
   for (const peer of gone) if (HashMap.has(next.members, peer)) next = withoutMember(next, peer)
   return applyEach(
     next,

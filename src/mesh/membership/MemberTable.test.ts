@@ -21,11 +21,8 @@ const [self, a, b, c] = ["1", "2", "3", "4"].map((n) => PeerKey.make(`12D3KooWPe
 const name = NodeName.make("host")
 const bytes = new Uint8Array([1])
 
-const record = (peer: PeerKey, epoch = 10, left = false): MemberRecord => ({
-  peer,
-  name,
-  epoch,
-  left
+const record = (peer: PeerKey, epoch = 10, left = false, zone?: string): MemberRecord => ({
+  ...{ peer, name, zone, epoch, left }
 })
 
 const known = applyRecords(makeMemberTable(self!), [record(a!), record(b!), record(c!)], 0)
@@ -168,9 +165,35 @@ test.each([
 test("only who is alive or suspect watches and is watched", () => {
   expect(known.ring.observersOf(self!)).toHaveLength(3)
   expect(suspected.ring.observersOf(self!)).toHaveLength(3)
-  expect(dead.ring.observersOf(self!)).toEqual([b, c])
+  expect(dead.ring.observersOf(self!).toSorted()).toEqual([b, c])
   const left = applyRecords(known, [record(a!, 10, true), record(b!), record(c!)], 0)
-  expect(left.ring.observersOf(self!)).toEqual([b, c])
+  expect(left.ring.observersOf(self!).toSorted()).toEqual([b, c])
+})
+
+test("members stand on the ring in the zones of their records, this node as well", () => {
+  const zonesOf = ({ ring }: MemberTable) => [self!, a!, b!].map((peer) => ring.zoneOf(peer))
+  // Its own record is the first it knows.
+  const alone = applyRecords(makeMemberTable(self!), [record(self!, 10, false, "eu/1")], 0)
+  const met = applyRecordChanges(alone, [record(a!, 10, false, "us/1"), record(b!)], [], 0)
+  expect(zonesOf(met)).toEqual(["eu/1", "us/1", ""])
+  const moved = applyRecordChanges(
+    { ...met, moved: undefined },
+    [record(a!, 10, false, "us/2")],
+    [],
+    0
+  )
+  expect(zonesOf(moved)).toEqual(["eu/1", "us/2", ""])
+  expect(about(moved)).toBe("alive 10")
+  // Others watch it now, and it others.
+  expect(movedIn(moved)).toEqual(new Set([a]))
+  // Dead and back, it stands where it stood.
+  const agreed = accuse(accuse(moved, b!), self!)
+  const gone = applyTime(agreed, defaultSuspicion, 24_000, 24_000)
+  expect(zonesOf(gone)).toEqual(["eu/1", undefined, ""])
+  const back = applyAlive(gone, a!, 11, bytes, 25_000, 0)
+  expect(zonesOf(back)).toEqual(["eu/1", "us/2", ""])
+  const own = applyRecords(back, [record(self!), record(a!, 11), record(b!)], 0)
+  expect(zonesOf(own)).toEqual(["", "", ""])
 })
 
 test("what changes nothing gives the same table", () => {
@@ -259,7 +282,8 @@ test("changes of records make the same as all records do, and who moved is known
   const anyRecord = fc.record({
     peer: fc.constantFrom(...peers),
     epoch: fc.integer({ min: 9, max: 12 }),
-    left: fc.boolean()
+    left: fc.boolean(),
+    zone: fc.constantFrom("eu/1", "us/1", undefined)
   })
   const anyChange = fc.record({
     said: fc.array(anyRecord, { maxLength: 3 }),
@@ -275,7 +299,9 @@ test("changes of records make the same as all records do, and who moved is known
       for (const { said, gone, accused } of changes) {
         const before = { ...stepwise, moved: undefined }
         for (const peer of gone) held.delete(peer)
-        for (const { peer, epoch, left } of said) held.set(peer, record(peer, epoch, left))
+        for (const { peer, epoch, left, zone } of said) {
+          held.set(peer, record(peer, epoch, left, zone))
+        }
         const named = new Set(said.map(({ peer }) => peer))
         stepwise = applyRecordChanges(
           before,
@@ -292,9 +318,7 @@ test("changes of records make the same as all records do, and who moved is known
           HashMap.toEntries(whole.members).sort()
         )
         expect([...stepwise.suspects, ...stepwise.dead]).toEqual([...whole.suspects, ...whole.dead])
-        expect(stepwise.ring.observersOf(self!).toSorted()).toEqual(
-          whole.ring.observersOf(self!).toSorted()
-        )
+        expect(stepwise.ring.places).toEqual(whole.ring.places)
         const moved = movedIn(stepwise)
         const [were, are] = [statesOf(before), statesOf(stepwise)]
         peers.forEach((peer, index) => {

@@ -29,6 +29,8 @@ export type MemberState = "alive" | "suspect" | "dead" | "left"
 export interface Member {
   readonly peer: PeerKey
   readonly name: NodeName
+  /** As its record says; undefined: unknown. */
+  readonly zone: string | undefined
   readonly state: MemberState
   readonly incarnation: number
   /** Wall clock, ms, when this node came to believe it. */
@@ -43,7 +45,7 @@ export interface Member {
   readonly denial: Uint8Array | undefined
 }
 
-/** Peers whose state is another than it was, or that came or went; the last one first. */
+/** Peers whose state or zone is another than it was, or that came or went; the last one first. */
 export interface Moved {
   readonly peer: PeerKey
   readonly rest: Moved | undefined
@@ -95,13 +97,14 @@ const membership = (
 }
 
 export const withMember = (table: MemberTable, member: Member): MemberTable => {
-  const { peer, state } = member
-  const stays = memberOf(table, peer)?.state === state
+  const { peer, zone, state } = member
+  const held = memberOf(table, peer)
+  const stays = held?.state === state && held.zone === zone
   const present = state === "alive" || state === "suspect"
   return {
     ...table,
     members: HashMap.set(table.members, peer, member),
-    ring: present ? table.ring.with(peer) : table.ring.without(peer),
+    ring: present ? table.ring.with(peer, zone) : table.ring.without(peer),
     suspects: membership(table.suspects, peer, state === "suspect"),
     dead: membership(table.dead, peer, state === "dead"),
     moved: stays ? table.moved : { peer, rest: table.moved }
@@ -119,13 +122,14 @@ export const withoutMember = (table: MemberTable, peer: PeerKey): MemberTable =>
 
 /** Alive at an incarnation, nothing held against it. */
 export const reborn = (
-  member: Pick<Member, "peer" | "name"> & Partial<Pick<Member, "refuted">>,
+  member: Pick<Member, "peer" | "name"> & Partial<Pick<Member, "zone" | "refuted">>,
   incarnation: number,
   wall: number,
   denial?: Uint8Array
 ): Member => ({
   peer: member.peer,
   name: member.name,
+  zone: member.zone,
   state: "alive",
   incarnation,
   since: wall,

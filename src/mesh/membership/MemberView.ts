@@ -22,8 +22,8 @@ export const memberViews = (
   own: Pick<MemberView, "name" | "since">
 ): ReadonlyArray<MemberView> => [
   { ...own, peer: self, state: "alive", incarnation, observers: ring.observersOf(self) },
-  ...Array.from(HashMap.values(members), ({ peer, name, state, incarnation, since }) => {
-    const observers = state === "left" ? [] : ring.observersOf(peer)
+  ...Array.from(HashMap.values(members), ({ peer, name, zone, state, incarnation, since }) => {
+    const observers = state === "left" ? [] : ring.observersOf(peer, zone)
     return { peer, name, state, incarnation, since, observers }
   })
 ]

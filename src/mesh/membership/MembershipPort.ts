@@ -6,38 +6,30 @@ import { Effect, Either } from "effect"
 import type { PeerKey } from "../../model/Names.ts"
 import { MeshRpcError } from "../host/MeshRpc.ts"
 import type { MeshRpcClients } from "../host/MeshRpcClients.ts"
-import type { MembershipAction, MembershipMessage } from "./MembershipMessages.ts"
-import type { PeerClocks } from "./PeerClocks.ts"
+import type { MembershipAction, MembershipMessage, PingAnswer } from "./MembershipMessages.ts"
+import type { Pings } from "./Pings.ts"
 import type { Statement, StatementRefused } from "./Statement.ts"
 
 /** Questions to one other node. */
 export interface MembershipPort {
+  /** Calls back once: with the answer, or with undefined when there is none within `timeout` ms. */
   readonly ping: (
     peer: PeerKey,
-    accused: number | undefined
-  ) => Effect.Effect<
-    { readonly incarnation: number; readonly alive?: Uint8Array | undefined },
-    MeshRpcError
-  >
+    accused: number | undefined,
+    timeout: number,
+    done: (answer: PingAnswer | undefined) => void
+  ) => void
   /** Asks `helper` whether it reaches `peer`. */
   readonly probe: (helper: PeerKey, peer: PeerKey) => Effect.Effect<boolean, MeshRpcError>
   readonly evidence: (peer: PeerKey) => Effect.Effect<ReadonlyArray<Uint8Array>, MeshRpcError>
 }
 
-/** The port over the mesh's RPC. Clocks are measured on the way. */
-export const membershipByRpc = (clients: MeshRpcClients, clocks: PeerClocks): MembershipPort => ({
-  ping: (peer, accused) =>
-    Effect.flatMap(clients.client(peer), (client) => {
-      const askedAt = clocks.now()
-      const clock = Math.floor(clocks.wall())
-      return Effect.map(
-        client.Ping({ clock, ...(accused === undefined ? {} : { accused }) }),
-        (answer) => {
-          if (answer.clock !== undefined) clocks.answered(peer, answer.clock, askedAt)
-          return answer
-        }
-      )
-    }),
+/** Pings on their own streams, everything else by the mesh's RPC. */
+export const makeMembershipPort = (
+  pings: Pick<Pings, "ping">,
+  clients: MeshRpcClients
+): MembershipPort => ({
+  ping: (peer, accused, timeout, done) => pings.ping(peer, accused, timeout, done),
   probe: (helper, peer) =>
     clients.client(helper).pipe(
       Effect.flatMap((client) => client.Probe({ peer })),
@@ -50,36 +42,19 @@ export const membershipByRpc = (clients: MeshRpcClients, clocks: PeerClocks): Me
 export const unavailable = (message: string): MeshRpcError =>
   new MeshRpcError({ code: "unavailable", message })
 
-/** `timeout` in milliseconds. */
-export const ping = (
-  port: MembershipPort,
-  peer: PeerKey,
-  accused: number | undefined,
-  timeout: number
-) =>
-  port.ping(peer, accused).pipe(
-    Effect.timeoutFail({
-      duration: timeout,
-      onTimeout: () => unavailable(`${peer} did not answer within ${timeout} ms`)
-    })
-  )
-
-export const performPing = (
-  port: MembershipPort,
+/** The answer to a ping, as the actor takes it. Why there is none does not matter here. */
+export const pingResult = (
   action: Extract<MembershipAction, { readonly _tag: "Ping" }>,
+  answer: PingAnswer | undefined,
   admit: (bytes: Uint8Array) => Either.Either<Statement, StatementRefused>
-): Effect.Effect<MembershipMessage> => {
-  const { peer, probe, timeout, accused } = action
-  return ping(port, peer, accused, timeout).pipe(
-    Effect.map(({ incarnation, alive }): MembershipMessage => {
-      const statement = alive === undefined ? undefined : Either.getOrUndefined(admit(alive))
-      const denial =
-        alive === undefined || statement?.kind !== "alive" ? undefined : { statement, bytes: alive }
-      return { _tag: "Answered", peer, probe, incarnation, denial }
-    }),
-    // Why does not matter here; the link pool reports it.
-    Effect.catchAll(() => Effect.succeed<MembershipMessage>({ _tag: "Unanswered", peer, probe }))
-  )
+): MembershipMessage => {
+  const { peer, probe } = action
+  if (answer === undefined) return { _tag: "Unanswered", peer, probe }
+  const { alive, incarnation } = answer
+  const statement = alive === undefined ? undefined : Either.getOrUndefined(admit(alive))
+  const denial =
+    alive === undefined || statement?.kind !== "alive" ? undefined : { statement, bytes: alive }
+  return { _tag: "Answered", peer, probe, incarnation, denial }
 }
 
 export const performAskHelpers = (

@@ -5,10 +5,14 @@ import { PeerKey } from "../../model/Names.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
 import { MemoryBus } from "../../testing/MemoryGossip.ts"
 import { Supervisor } from "../actor/Supervisor.ts"
+import { Gossip, type GossipHandler } from "../host/Gossip.ts"
 import { MeshRpcError } from "../host/MeshRpc.ts"
+import { encodeCbor } from "../trust/Cbor.ts"
+import { sealEnvelope } from "../trust/Envelope.ts"
+import type { PingAnswer } from "./MembershipMessages.ts"
 import type { MembershipPort } from "./MembershipPort.ts"
 import { type MembershipShape, makeMembership } from "./MembershipService.ts"
-import { makeStatementDoor } from "./Statement.ts"
+import { makeStatementDoor, statementKind } from "./Statement.ts"
 
 const start = 1_800_000_000_000
 const members = makeMembers(4, start - 60_000)
@@ -45,8 +49,11 @@ class Mesh {
   }
 
   readonly #port = (from: PeerKey): MembershipPort => ({
-    ping: (peer, accused) =>
-      Effect.flatMap(this.#reach(peer), ({ handlers }) => handlers.Ping({ accused }, from)),
+    ping: (peer, accused, _timeout, done) => {
+      const node = this.nodes.get(peer)
+      if (node === undefined) done(undefined)
+      else node.answerPing(from, accused, done)
+    },
     probe: (helper, peer) =>
       this.#reach(helper).pipe(
         Effect.flatMap(({ handlers }) => handlers.Probe({ peer })),
@@ -152,9 +159,13 @@ it.scoped("a newcomer learns from evidence who is dead", () =>
 it.scoped("answers pings, and probes for others", () =>
   Effect.gen(function* () {
     const { mesh, nodes } = yield* startAll
-    const { handlers } = nodes[0]!
-    expect(yield* handlers.Ping({}, peers[1]!)).toEqual({ incarnation: start - 1_000 })
-    const denial = yield* handlers.Ping({ accused: start - 1_000 }, peers[1]!)
+    const { answerPing, handlers } = nodes[0]!
+    const ping = (accused?: number) =>
+      Effect.async<PingAnswer>((resume) =>
+        answerPing(peers[1]!, accused, (answer) => resume(Effect.succeed(answer)))
+      )
+    expect(yield* ping()).toEqual({ incarnation: start - 1_000 })
+    const denial = yield* ping(start - 1_000)
     expect(denial.incarnation).toBe(start - 999)
     expect(denial.alive).toBeInstanceOf(Uint8Array)
     expect(yield* handlers.Probe({ peer: peers[1]! })).toEqual({ reachable: true })
@@ -180,5 +191,41 @@ it.scoped("follows the catalogue: who left, who is gone from it", () =>
     expect(nodes[0]!.stateOf(peers[3]!)).toBeUndefined()
     expect(nodes[0]!.subjects()).toEqual([peers[2]])
     expect(new Set(moved)).toEqual(new Set([peers[1], peers[3]]))
+  })
+)
+
+it.scoped("what a later version says is neither believed nor blamed on who passed it on", () =>
+  Effect.gen(function* () {
+    yield* TestClock.setTime(start)
+    let heard: GossipHandler = () => "reject"
+    const gossip = Layer.succeed(Gossip, {
+      publish: () => Effect.void,
+      subscribe: (_topic, handler) =>
+        Effect.sync(() => {
+          heard = handler
+        })
+    })
+    const [reader, writer, subject] = members
+    const context = yield* Layer.build(Layer.mergeAll(Supervisor.layer(), gossip, quiet))
+    const node = yield* makeMembership({
+      ...{ self: reader!.peer, name: reader!.name },
+      door: makeStatementDoor({ current: reader! }),
+      port: {
+        ping: () => Effect.fail(gone),
+        probe: () => Effect.fail(gone),
+        evidence: () => Effect.fail(gone)
+      }
+    }).pipe(Effect.provide(context))
+    node.changeRecords(records, [])
+    yield* TestClock.adjust(1)
+    const said = (statement: unknown) =>
+      heard(sealEnvelope(writer!, statementKind, encodeCbor(statement)))
+    expect(said({ kind: "busy", subject: subject!.peer, until: start })).toBe("ignore")
+    expect(said({ incarnation: start })).toBe("reject")
+    expect(node.stateOf(subject!.peer)).toBe("alive")
+    const suspect = { kind: "suspect", subject: subject!.peer, incarnation: start - 1_000 }
+    expect(said({ ...suspect, repeat: 0, reason: "late" })).toBe("accept")
+    yield* TestClock.adjust(1)
+    expect(node.stateOf(subject!.peer)).toBe("suspect")
   })
 )

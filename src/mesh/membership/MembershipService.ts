@@ -12,19 +12,19 @@ import { MeshRpcError } from "../host/MeshRpc.ts"
 import { scaled } from "./Awareness.ts"
 import { evidenceAnswer, evidenceLimits } from "./EvidenceAnswer.ts"
 import { membershipBehaviour } from "./MembershipBehaviour.ts"
-import type { MembershipAction, MembershipMessage, PingAnswer } from "./MembershipMessages.ts"
+import type { MembershipAction, MembershipMessage } from "./MembershipMessages.ts"
 import { defaultMembershipOptions, type MembershipOptions } from "./MembershipOptions.ts"
 import {
   type MembershipPort,
   performAskHelpers,
-  performPing,
-  ping,
+  pingResult,
   unavailable
 } from "./MembershipPort.ts"
 import { type MembershipState, makeMembershipState, recoverMembership } from "./MembershipState.ts"
 import { evidenceOf, type MemberState, memberOf, movedIn } from "./MemberTable.ts"
 import { type MemberView, memberViews } from "./MemberView.ts"
 import { isNews, isUnknown } from "./News.ts"
+import type { AnswerPing } from "./Pings.ts"
 import { RecordNews } from "./RecordNews.ts"
 import type { StatementDoor } from "./Statement.ts"
 
@@ -50,7 +50,7 @@ export interface MembershipShape {
   /** 0 (healthy) to 8: how doubtful this node is of its own judgement. */
   readonly awareness: () => number
   /**
-   * Called synchronously when members came or went, or are in another state than before, with those;
+   * Called synchronously when members came or went, or are in another state or zone, with those;
    * answers how to stop.
    */
   readonly subscribe: (listener: (moved: ReadonlySet<PeerKey>) => void) => () => void
@@ -59,12 +59,10 @@ export interface MembershipShape {
   /** Hints from the link pool: the peer is looked at now rather than at its next turn. */
   readonly linkUp: (peer: PeerKey) => void
   readonly linkDown: (peer: PeerKey) => void
+  /** Answers the ping of `from`: at once, but for one that accuses; not at all when it is behind. */
+  readonly answerPing: AnswerPing
   /** Answers to the questions of the same names in MeshRpc. */
   readonly handlers: {
-    readonly Ping: (
-      payload: { readonly accused?: number | undefined },
-      from: PeerKey
-    ) => Effect.Effect<{ readonly incarnation: number; readonly alive?: Uint8Array }, MeshRpcError>
     readonly Probe: (payload: {
       readonly peer: PeerKey
     }) => Effect.Effect<{ readonly reachable: boolean }, MeshRpcError>
@@ -159,7 +157,12 @@ export const makeMembership = (
         const report = (message: MembershipMessage) => tellSurely(context.self, message)
         switch (action._tag) {
           case "Ping":
-            return context.fork(Effect.flatMap(performPing(port, action, admit), report))
+            return Effect.sync(() =>
+              port.ping(action.peer, action.accused, action.timeout, (answer) => {
+                const result = pingResult(action, answer, admit)
+                if (!context.self.tell(result)) runFork(report(result))
+              })
+            )
           case "AskHelpers":
             return context.fork(Effect.flatMap(performAskHelpers(port, action), report))
           case "Say":
@@ -229,36 +232,21 @@ export const makeMembership = (
       },
       linkUp: (peer) => void actor.tell({ _tag: "LinkUp", peer }),
       linkDown: (peer) => void actor.tell({ _tag: "LinkDown", peer }),
+      answerPing: (from, accused, reply) => {
+        const { incarnation, denial } = state
+        // The usual case: answered without a detour through the mailbox.
+        if (accused === undefined) {
+          actor.tell({ _tag: "Pinged", peer: from })
+          return reply({ incarnation, alive: undefined })
+        }
+        onAccused(from)
+        // Answered before.
+        if (accused < incarnation && denial !== undefined) {
+          return reply({ incarnation, alive: denial })
+        }
+        actor.tell({ _tag: "Accused", by: from, incarnation: accused, reply })
+      },
       handlers: {
-        Ping: ({ accused }, from) => {
-          // The usual case: answered without a detour through the mailbox.
-          if (accused === undefined) {
-            return Effect.sync(() => {
-              void actor.tell({ _tag: "Pinged", peer: from })
-              return { incarnation: state.incarnation }
-            })
-          }
-          onAccused(from)
-          // Answered before.
-          const { incarnation, denial } = state
-          if (accused < incarnation && denial !== undefined) {
-            return Effect.succeed({ incarnation, alive: denial })
-          }
-          return actor
-            .ask<PingAnswer>(
-              (reply) => ({ _tag: "Accused", by: from, incarnation: accused, reply }),
-              options.timeout
-            )
-            .pipe(
-              Effect.mapBoth({
-                onFailure: ({ message }) => unavailable(message),
-                onSuccess: ({ incarnation, alive }) => ({
-                  incarnation,
-                  ...(alive === undefined ? {} : { alive })
-                })
-              })
-            )
-        },
         Probe: ({ peer }) => {
           if (peer === self) return Effect.succeed({ reachable: true })
           if (memberOf(state, peer) === undefined) {
@@ -266,11 +254,11 @@ export const makeMembership = (
             return Effect.fail(new MeshRpcError({ code: "refused", message }))
           }
           const timeout = scaled(state.awareness, options.helperTimeout)
-          return ping(port, peer, undefined, timeout).pipe(
-            Effect.match({
-              onFailure: () => ({ reachable: false }),
-              onSuccess: () => ({ reachable: true })
-            }),
+          return Effect.async<{ readonly reachable: boolean }>((resume) =>
+            port.ping(peer, undefined, timeout, (answer) =>
+              resume(Effect.succeed({ reachable: answer !== undefined }))
+            )
+          ).pipe(
             permits.withPermitsIfAvailable(1),
             Effect.flatten,
             Effect.catchTag("NoSuchElementException", () =>

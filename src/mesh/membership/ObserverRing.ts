@@ -1,146 +1,193 @@
 /**
  * Who watches whom. Each member stands on four rings, each ordered by another hash of its peer
- * id, and on each it watches, and is watched by, the one before and the one after it: K = 8.
+ * id, and watches, and is watched by, those beside it.
  *
- * - Everybody computes the same from the same set of members; nothing is negotiated.
- * - Watching is mutual, so eight long-lived connections serve both directions.
+ * - Everybody computes the same from the same set of members and their zones; nothing is negotiated.
+ * - Watching is mutual, so the same long-lived connections serve both directions.
+ * - On the first ring members of a zone stand together: each is watched by the one before and the
+ *   one after it, so from near, whenever its zone has another member. All members are on one circle.
+ * - On the other three zones are mixed, and who watches is sought across zones: the member beside
+ *   it, or the one behind that when the first is of the same zone. Of two neighbours of one zone
+ *   that both see across, neither watches the other there. So a zone that is cut off is seen from
+ *   outside by nearly everybody, and hangs on the others by more connections than it has members,
+ *   as long as there are as many outside.
  * - The rings together are a random graph of degree 8: no group of members is loosely attached, so
  *   gossip over these connections reaches everybody within a few hops, and the observers of one
- *   member do not stand close to each other (one host, one rack) except by chance.
- * - A member that comes or goes changes the observers of at most eight others.
+ *   member do not stand close to each other except by chance.
+ * - A member that comes, goes or changes its zone changes the observers of about nine others, whatever
+ *   the size of the mesh.
  *
- * With up to nine members everybody watches everybody.
+ * Without zones all four rings are alike. With up to nine members everybody watches everybody.
  */
-import { createHash } from "node:crypto"
 import type { PeerKey } from "../../model/Names.ts"
+import { comparePlaces, type Place, placeOf, ringCount } from "./RingPlace.ts"
+import { RingsAlike } from "./RingsAlike.ts"
 
-const ringCount = 4
-
-/** Observers of one member, at most. */
+/** Observers of one member on average; so many others are all watched. */
 export const observersPerNode = 2 * ringCount
 
-interface Place {
-  readonly peer: PeerKey
-  /** Six bytes of a hash per ring: exact as a number. */
-  readonly at: ReadonlyArray<number>
-}
-
-const placeOf = (peer: PeerKey): Place => {
-  const hash = createHash("sha256").update(peer).digest()
-  return {
-    peer,
-    at: Array.from({ length: ringCount }, (_, ring) => hash.readUIntBE(ring * 6, 6))
-  }
-}
-
-const compare = (ring: number, a: Place, b: Place): number =>
-  a.at[ring]! - b.at[ring]! || (a.peer < b.peer ? -1 : a.peer > b.peer ? 1 : 0)
+/** Observers of one member at most: two on the first ring, four on each of the others. */
+export const mostObservers = 2 + 4 * (ringCount - 1)
 
 /**
- * Places apart on some ring within which one is near another: its observer, or the next to become
- * one. Rings differ for a moment when somebody comes or goes.
+ * Places apart on a ring within which one is near another: its observer, or the next to become
+ * one. Rings differ for a moment when somebody comes or goes. Only the first depends on zones: whoever
+ * has not heard yet that a member is in another one still knows most of its observers.
  */
-const nearness = 2
+const nearness = (ring: number): number => (ring === 0 ? 2 : 3)
+
+type Ring = ReadonlyArray<Place>
 
 /** Index of the first place not before this one. */
-const search = (places: ReadonlyArray<Place>, ring: number, place: Place): number => {
+const search = (places: Ring, ring: number, place: Place): number => {
   let low = 0
   let high = places.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (compare(ring, places[middle]!, place) < 0) low = middle + 1
+    if (comparePlaces(ring, places[middle]!, place) < 0) low = middle + 1
     else high = middle
   }
   return low
 }
 
-/** Immutable; a change copies the four rings. */
+/** On the ring where zones stand together. */
+const beside = (places: Ring, at: number): ReadonlyArray<Place> => {
+  const size = places.length
+  return [places[(at - 1 + size) % size]!, places[(at + 1) % size]!]
+}
+
+/** On one where they are mixed. Looks at three places to each side. */
+const across = (places: Ring, at: number): ReadonlyArray<Place> => {
+  const size = places.length
+  const place = (offset: number) => places[(at + offset + size) % size]!
+  const differ = (one: number, other: number) => place(one).zone !== place(other).zone
+  /** From here to the next but one: when that is the first of another zone, for either of them. */
+  const leaps = (from: number) =>
+    differ(from, from + 2) && !(differ(from, from + 1) && differ(from + 1, from + 2))
+  const seesAcross = (offset: number) =>
+    differ(offset, offset + 1) || differ(offset - 1, offset) || leaps(offset) || leaps(offset - 2)
+  const here = seesAcross(0)
+  const watched: Array<Place> = []
+  if (leaps(-2)) watched.push(place(-2))
+  if (differ(-1, 0) || !(here && seesAcross(-1))) watched.push(place(-1))
+  if (differ(0, 1) || !(here && seesAcross(1))) watched.push(place(1))
+  if (leaps(0)) watched.push(place(2))
+  return watched
+}
+
+const alike = new RingsAlike<ObserverRing>()
+
+/** Immutable; a change copies four arrays, unless a ring of the same members is at hand. */
 export class ObserverRing {
-  static readonly empty = new ObserverRing(
-    Array.from({ length: ringCount }, () => []),
-    new Map()
-  )
+  static readonly empty = new ObserverRing(Array.from({ length: ringCount }, () => []))
 
-  readonly #rings: ReadonlyArray<ReadonlyArray<Place>>
-  readonly #places: ReadonlyMap<PeerKey, Place>
+  readonly #rings: ReadonlyArray<Ring>
+  /** Of those who were asked for: a node asks for its own at every tick. */
+  readonly #observers = new Map<PeerKey, ReadonlyArray<PeerKey>>()
 
-  private constructor(
-    rings: ReadonlyArray<ReadonlyArray<Place>>,
-    places: ReadonlyMap<PeerKey, Place>
-  ) {
+  private constructor(rings: ReadonlyArray<Ring>) {
     this.#rings = rings
-    this.#places = places
   }
 
-  static of(peers: Iterable<PeerKey>): ObserverRing {
-    const places = new Map(Array.from(peers, (peer) => [peer, placeOf(peer)]))
-    const rings = Array.from({ length: ringCount }, (_, ring) =>
-      Array.from(places.values()).sort((a, b) => compare(ring, a, b))
-    )
-    return new ObserverRing(rings, places)
+  /** Zones that are unknown count as one. */
+  static of(
+    peers: Iterable<PeerKey>,
+    zoneOf: (peer: PeerKey) => string | undefined = () => undefined
+  ): ObserverRing {
+    const places = Array.from(new Set(peers), (peer) => placeOf(peer, zoneOf(peer)))
+    return alike.find(places, () => {
+      const rings = Array.from({ length: ringCount }, (_, ring) =>
+        places.toSorted((a, b) => comparePlaces(ring, a, b))
+      )
+      return new ObserverRing(rings)
+    })
   }
 
   get size(): number {
-    return this.#places.size
+    return this.#rings[0]!.length
+  }
+
+  /** All members, in an order of its own. */
+  get places(): ReadonlyArray<Place> {
+    return this.#rings[1]!
   }
 
   has(peer: PeerKey): boolean {
-    return this.#places.has(peer)
+    return this.#held(peer) !== undefined
   }
 
-  with(peer: PeerKey): ObserverRing {
-    if (this.#places.has(peer)) return this
-    const place = placeOf(peer)
-    const rings = this.#rings.map((places, ring) =>
-      places.toSpliced(search(places, ring, place), 0, place)
-    )
-    return new ObserverRing(rings, new Map(this.#places).set(peer, place))
+  /** Empty when unknown; undefined for who is not on the ring. */
+  zoneOf(peer: PeerKey): string | undefined {
+    return this.#held(peer)?.zone
+  }
+
+  /** The same ring when it stands there already. */
+  with(peer: PeerKey, zone?: string): ObserverRing {
+    const held = this.#held(peer)
+    const place = placeOf(peer, zone)
+    if (held?.zone === place.zone) return this
+    const base = held === undefined ? this : this.without(peer)
+    return alike.change(base, { place, comes: true }, () => {
+      const rings = base.#rings.map((places, ring) =>
+        places.toSpliced(search(places, ring, place), 0, place)
+      )
+      return new ObserverRing(rings)
+    })
   }
 
   without(peer: PeerKey): ObserverRing {
-    const place = this.#places.get(peer)
+    const place = this.#held(peer)
     if (place === undefined) return this
-    const rings = this.#rings.map((places, ring) =>
-      places.toSpliced(search(places, ring, place), 1)
-    )
-    const places = new Map(this.#places)
-    places.delete(peer)
-    return new ObserverRing(rings, places)
+    return alike.change(this, { place, comes: false }, () => {
+      const rings = this.#rings.map((places, ring) =>
+        places.toSpliced(search(places, ring, place), 1)
+      )
+      return new ObserverRing(rings)
+    })
   }
 
-  /** Who watches this member. Also of one that is not on the ring: who would. */
-  observersOf(peer: PeerKey): ReadonlyArray<PeerKey> {
-    const others = this.#places.size - (this.#places.has(peer) ? 1 : 0)
-    if (others <= observersPerNode) {
-      return Array.from(this.#places.keys()).filter((other) => other !== peer)
+  /** Who watches this member. Also of one that is not on the ring: who would, in that zone. */
+  observersOf(peer: PeerKey, zone?: string): ReadonlyArray<PeerKey> {
+    const known = this.#observers.get(peer)
+    if (known !== undefined) return known
+    const place = this.#held(peer)
+    if (this.size - (place === undefined ? 0 : 1) <= observersPerNode) {
+      return this.places.flatMap((other) => (other.peer === peer ? [] : [other.peer]))
     }
-    const place = this.#places.get(peer) ?? placeOf(peer)
+    if (place === undefined) return this.with(peer, zone).observersOf(peer)
     const observers = new Set<PeerKey>()
     for (const [ring, places] of this.#rings.entries()) {
       const at = search(places, ring, place)
-      const after = places[at]?.peer === peer ? at + 1 : at
-      observers.add(places[(at - 1 + places.length) % places.length]!.peer)
-      observers.add(places[after % places.length]!.peer)
+      const found = ring === 0 ? beside(places, at) : across(places, at)
+      for (const other of found) observers.add(other.peer)
     }
-    return Array.from(observers)
+    const found = Array.from(observers)
+    this.#observers.set(peer, found)
+    return found
   }
 
   /** Does this member watch that one, or would it if somebody between them were gone? */
   isNear(one: PeerKey, other: PeerKey): boolean {
-    const place = this.#places.get(one)
+    const place = this.#held(one)
     if (place === undefined || one === other) return false
-    const size = this.#places.size
-    const to = this.#places.get(other) ?? placeOf(other)
-    const others = size - (this.#places.has(other) ? 1 : 0)
-    if (others <= observersPerNode) return true
+    const held = this.#held(other)
+    const size = this.size
+    if (size - (held === undefined ? 0 : 1) <= observersPerNode) return true
+    const to = held ?? placeOf(other)
     return this.#rings.some((places, ring) => {
       const apart = Math.abs(search(places, ring, place) - search(places, ring, to))
-      return Math.min(apart, size - apart) <= nearness
+      return Math.min(apart, size - apart) <= nearness(ring)
     })
   }
 
   /** Whom this member watches: the same, since watching is mutual. */
   subjectsOf(peer: PeerKey): ReadonlyArray<PeerKey> {
     return this.observersOf(peer)
+  }
+
+  /** Where a member stands; the second ring is ordered by peers alone. */
+  #held(peer: PeerKey): Place | undefined {
+    const found = this.places[search(this.places, 1, placeOf(peer))]
+    return found?.peer === peer ? found : undefined
   }
 }

@@ -10,7 +10,9 @@ const record = (peer: PeerKey, change: Partial<NodeRecord> = {}): NodeRecord => 
   ...{ state: "serving", services: [], software: "" },
   ...change
 })
-const told = (peer: PeerKey, epoch = 1, left = false) => ({ peer, name: "host", epoch, left })
+const told = (peer: PeerKey, epoch = 1, left = false, zone?: string) => ({
+  ...{ peer, name: "host", epoch, left, zone }
+})
 
 test("tells what is new of a member, and nothing of its services", () => {
   const news = new RecordNews()
@@ -27,6 +29,15 @@ test("tells what is new of a member, and nothing of its services", () => {
     ...{ _tag: "RecordsChanged", gone: [b] },
     records: [told(a!, 1, true)]
   })
+})
+
+test("tells of a zone, and of a change of it", () => {
+  const news = new RecordNews()
+  news.change([record(a!, { zone: "eu/1" })], [])
+  expect(news.take(false)).toMatchObject({ records: [told(a!, 1, false, "eu/1")] })
+  expect(news.change([record(a!, { version: 2, zone: "eu/1" })], [])).toBe(false)
+  expect(news.change([record(a!, { version: 3, zone: "eu/2" })], [])).toBe(true)
+  expect(news.take(false)).toMatchObject({ records: [told(a!, 1, false, "eu/2")] })
 })
 
 test("tells several changes of one as what it is now", () => {

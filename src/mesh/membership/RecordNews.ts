@@ -1,6 +1,6 @@
 /**
- * What membership has to be told of the catalogue. Of a record it cares for the owner's name and start,
- * and whether it left: records of which only the services changed are no news.
+ * What membership has to be told of the catalogue. Of a record it cares for the owner's name, zone and
+ * start, and whether it left: records of which only the services changed are no news.
  */
 import type { PeerKey } from "../../model/Names.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
@@ -20,11 +20,12 @@ export class RecordNews {
 
   /** Is there anything to tell? */
   change(records: Iterable<NodeRecord>, gone: Iterable<PeerKey>): boolean {
-    for (const { peer, name, epoch, state } of records) {
+    for (const { peer, name, zone, epoch, state } of records) {
       const left = state === "left"
       const held = this.#held.get(peer)
-      if (held?.name === name && held.epoch === epoch && held.left === left) continue
-      this.#held.set(peer, { peer, name, epoch, left })
+      const same = held?.name === name && held.zone === zone
+      if (same && held.epoch === epoch && held.left === left) continue
+      this.#held.set(peer, { peer, name, zone, epoch, left })
       this.#changed.add(peer)
     }
     for (const peer of gone) if (this.#held.delete(peer)) this.#changed.add(peer)

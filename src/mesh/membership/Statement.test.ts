@@ -35,6 +35,11 @@ test("only the member itself can say that it lives", () => {
   })
 })
 
+test("fields that a later version added are ignored", () => {
+  const bytes = sealEnvelope(writer!, statementKind, encodeCbor({ ...suspect, reason: "late" }))
+  expect(door.admit(bytes, now)).toEqual(door.admit(writing.seal(suspect), now))
+})
+
 test("a repeated accusation is another message", () => {
   expect(writing.seal(suspect)).toEqual(writing.seal(suspect))
   expect(writing.seal({ ...suspect, repeat: 1 })).not.toEqual(writing.seal(suspect))
@@ -53,8 +58,13 @@ test.each([
     code: "forged"
   },
   {
-    what: "an unknown one",
-    bytes: sealEnvelope(writer!, statementKind, encodeCbor({ kind: "dead" })),
+    what: "one of a kind that a later version may know",
+    bytes: sealEnvelope(writer!, statementKind, encodeCbor({ kind: "busy", until: 7 })),
+    code: "unknown"
+  },
+  {
+    what: "one of no kind",
+    bytes: sealEnvelope(writer!, statementKind, encodeCbor({ incarnation: 7 })),
     code: "forged"
   },
   {

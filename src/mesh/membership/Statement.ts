@@ -48,10 +48,32 @@ export type Statement =
   | { readonly kind: "alive"; readonly subject: PeerKey; readonly incarnation: number }
 
 export class StatementRefused extends Data.TaggedError("StatementRefused")<{
-  /** `untimely`: a matter of clocks, nobody's fault who passes it on. */
-  readonly code: "forged" | "untimely"
+  /**
+   * `untimely`: a matter of clocks, and `unknown`: genuine, of a kind that a later version added;
+   * nobody's fault who passes it on.
+   */
+  readonly code: "forged" | "untimely" | "unknown"
   readonly message: string
 }> {}
+
+/** A kind that this version does not know. */
+const Later = Schema.Struct({
+  kind: Schema.String.pipe(Schema.filter((kind) => kind !== "suspect" && kind !== "alive"))
+})
+const isLater = Schema.is(Later)
+
+/** Fields that a later version added are ignored. */
+const readStatement = (payload: Uint8Array): Either.Either<Wire, StatementRefused> =>
+  Either.gen(function* () {
+    const forged = ({ message }: { readonly message: string }) =>
+      new StatementRefused({ code: "forged", message })
+    const said = yield* Either.mapLeft(decodeCbor(Schema.Unknown, payload, "the statement"), forged)
+    if (isLater(said)) {
+      const message = `the statement is of kind ${said.kind}, which this version does not know`
+      return yield* Either.left(new StatementRefused({ code: "unknown", message }))
+    }
+    return yield* Either.mapLeft(Schema.decodeUnknownEither(Wire)(said), forged)
+  })
 
 /** Wall clock `now`, ms. */
 export interface StatementDoor {
@@ -85,10 +107,7 @@ export const makeStatementDoor = (
             message
           })
       )
-      const said = yield* Either.mapLeft(
-        decodeCbor(Wire, payload, "the statement"),
-        ({ message }) => new StatementRefused({ code: "forged", message })
-      )
+      const said = yield* readStatement(payload)
       if (isAstray(said.incarnation, now)) {
         const ahead = describeSpan(said.incarnation - now)
         const message = `its incarnation ${said.incarnation} is ${ahead} ahead of this node's clock; one of the two clocks is wrong, or was when that node started`

@@ -7,6 +7,7 @@ import { Effect, Either } from "effect"
 import { createLibp2p, type Libp2p } from "libp2p"
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { NodeName } from "../../model/Names.ts"
+import { ManualTicker } from "../../testing/LinkTestPair.ts"
 import { socketTransport } from "../host/SocketTransport.ts"
 import { type AdmissionOptions, makeAdmission } from "./Admission.ts"
 import type { EncrypterComponents, Refusal } from "./AdmissionEncrypter.ts"
@@ -14,6 +15,8 @@ import { AdmittedPeers } from "./AdmittedPeers.ts"
 import { encodeCbor } from "./Cbor.ts"
 import { enrol, foundMesh } from "./FoundMesh.ts"
 import type { Grant } from "./Grant.ts"
+import { HandshakeGate } from "./HandshakeGate.ts"
+import { readStatus } from "./HandshakeStatus.ts"
 import { createInvite, parseInvite } from "./Invite.ts"
 import { certificateLifetime } from "./Issue.ts"
 import { joinMesh } from "./Join.ts"
@@ -310,6 +313,32 @@ describe("admission", () => {
     await eventually(() => expect(c.refusals).toMatchObject([{ by: "peer", code: "full" }]))
   })
 
+  it("tells who calls while it is busy when to come back, before either has shown itself", async () => {
+    const first = found(1)
+    const gate = new HandshakeGate(new ManualTicker(), { atOnce: 1, strangers: 1, waiting: 0 })
+    const a = await launch(first, { gate })
+    const b = await launch(member(first, 3))
+    const leave = await gate.enter("10.0.0.9", new AbortController().signal)
+    const peer = first.peer
+    const target = addressOf(a)
+    await expect(b.libp2p.dial(target)).rejects.toThrow("busy")
+    await eventually(() => {
+      expect(a.refusals).toMatchObject([
+        { direction: "inbound", by: "us", code: "busy", peer: undefined }
+      ])
+      expect(b.refusals).toMatchObject([
+        { direction: "outbound", by: "peer", code: "busy", peer, retryAfter: 100 }
+      ])
+    })
+    leave(true)
+    await b.libp2p.dial(target)
+    expect([a.admitted.size, gate.running]).toEqual([1, 0])
+    // Whoever fails gives its place back, too.
+    const stranger = await launch(found(21))
+    await expect(stranger.libp2p.dial(addressOf(a))).rejects.toThrow()
+    await eventually(() => expect(gate.running).toBe(0))
+  })
+
   it("gives up on a peer that says nothing", async () => {
     const first = found(1)
     const a = await launch(first, { timeout: 100 })
@@ -319,7 +348,7 @@ describe("admission", () => {
     // multistream-select only: asks for our encrypter and then stays silent.
     const line = (text: string) =>
       Buffer.concat([Buffer.from([text.length + 1]), Buffer.from(`${text}\n`)])
-    socket.write(Buffer.concat([line("/multistream/1.0.0"), line("/skein/noise/2")]))
+    socket.write(Buffer.concat([line("/multistream/1.0.0"), line("/skein/noise/3")]))
     await eventually(() => expect(a.refusals).toMatchObject([{ code: "timeout", by: "us" }]))
     await ended
     socket.destroy()
@@ -333,9 +362,10 @@ describe("whoever passes Noise but does not play by the rules", () => {
     const rude = (components: EncrypterComponents): ConnectionEncrypter => {
       const inner = noise({ prologueBytes: Buffer.from(`skein ${mesh}`) })(components)
       return {
-        protocol: "/skein/noise/2",
+        protocol: "/skein/noise/3",
         secureInbound: (connection, options) => inner.secureInbound(connection, options),
         secureOutbound: async (connection, options) => {
+          await readStatus(connection, AbortSignal.timeout(5_000))
           const secured = await inner.secureOutbound(connection, options)
           words(secured.connection)
           return secured
@@ -431,6 +461,17 @@ describe("joining", () => {
     const joined = await launch(identity)
     await joined.libp2p.dial(addressOf(b))
     expect(joined.admitted.get(b.cell.current.peer)?.name).toBe("node-3")
+  })
+
+  it("comes again to a member that is busy", async () => {
+    const first = found(1)
+    const gate = new HandshakeGate(new ManualTicker(), { atOnce: 1, strangers: 1, waiting: 0 })
+    const a = await launch(first, { gate })
+    const leave = await gate.enter("10.0.0.9", new AbortController().signal)
+    const identity = Effect.runPromise(join(invite(first, [a], plain), 7))
+    await eventually(() => expect(gate.refused).toBeGreaterThan(1))
+    leave(true)
+    expect(await identity).toMatchObject({ name: "joined-7" })
   })
 
   it("hands on admit, so that a mesh lives on without its first node", async () => {

@@ -18,6 +18,7 @@ import { type AdmissionRefused, refusedByUs } from "./AdmissionRefused.ts"
 import type { AdmittedPeers } from "./AdmittedPeers.ts"
 import type { ChainCache, VerifiedCertificate } from "./Certificate.ts"
 import type { HandshakeChannel } from "./HandshakeChannel.ts"
+import type { HandshakeGate } from "./HandshakeGate.ts"
 import type { IdentityCell, NodeIdentity } from "./NodeIdentity.ts"
 import { acceptIssued } from "./Renewal.ts"
 import type { SessionSecret } from "./SessionSecret.ts"
@@ -50,6 +51,8 @@ export interface AdmissionOptions {
   readonly onClock?: (peer: PeerKey, clock: number) => void
   /** The identity was renewed during a handshake and is to be saved. */
   readonly onRenewed?: (identity: NodeIdentity) => void
+  /** Bounds the handshakes of callers. Default: nothing does. */
+  readonly gate?: HandshakeGate | undefined
   readonly noise?: Omit<NoiseInit, "prologueBytes">
 }
 
@@ -140,6 +143,7 @@ export const makeAdmission =
       mesh: options.identity.current.mesh,
       conversation: new MemberConversation(options),
       admitted: options.admitted,
+      gate: options.gate,
       onSession: options.onSession,
       now: options.now,
       timeout: options.timeout ?? defaultHandshakeTimeout,

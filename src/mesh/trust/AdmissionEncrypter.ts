@@ -15,10 +15,12 @@ import {
   serviceCapabilities
 } from "@libp2p/interface"
 import { type MeshId, PeerKey } from "../../model/Names.ts"
-import { type AdmissionRefused, refusalOf, refusedByUs } from "./AdmissionRefused.ts"
+import { type AdmissionRefused, busyFor, refusalOf, refusedByUs } from "./AdmissionRefused.ts"
 import type { AdmittedPeers } from "./AdmittedPeers.ts"
 import type { VerifiedCertificate } from "./Certificate.ts"
 import { HandshakeChannel } from "./HandshakeChannel.ts"
+import { Busy, type HandshakeGate, type Leave } from "./HandshakeGate.ts"
+import { readStatus, sendStatus } from "./HandshakeStatus.ts"
 import { contributionBytes, type SessionSecret, sessionOf } from "./SessionSecret.ts"
 
 /** What a custom Noise needs from libp2p. */
@@ -48,6 +50,8 @@ export interface Refusal {
   readonly by: AdmissionRefused["by"]
   /** The peer's wall clock, when it told (ms). */
   readonly clock?: number | undefined
+  /** Of `busy`: to be tried again in so many ms, at the earliest. */
+  readonly retryAfter?: number | undefined
   readonly message: string
 }
 
@@ -55,6 +59,8 @@ export interface EncrypterOptions {
   readonly mesh: MeshId
   readonly conversation: Conversation
   readonly admitted: AdmittedPeers
+  /** Bounds the handshakes of callers. Undefined: for a host that takes no calls. */
+  readonly gate: HandshakeGate | undefined
   /** What links with the peer are made from, from now on. */
   readonly onSession?: ((certificate: VerifiedCertificate, keys: SessionSecret) => void) | undefined
   /** Wall clock, ms. */
@@ -94,8 +100,14 @@ type Extensions = Secured extends SecuredConnection<infer E> ? E : never
 const addressOf = (connection: MessageStream): string | undefined =>
   "remoteAddr" in connection ? String(connection.remoteAddr) : undefined
 
+/** The host that calls, without its port. */
+const hostOf = (connection: MessageStream): string => addressOf(connection)?.split("/")[2] ?? ""
+
+const calledPeer = ({ remotePeer }: SecureConnectionOptions): PeerKey | undefined =>
+  remotePeer && PeerKey.make(remotePeer.toString())
+
 export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
-  readonly protocol = "/skein/noise/2"
+  readonly protocol = "/skein/noise/3"
   readonly [serviceCapabilities] = ["@libp2p/connection-encryption"]
   readonly [Symbol.toStringTag] = "skein-admission"
   readonly #noise: Noise
@@ -126,6 +138,7 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
    * hang up: no certificate is shown or judged, and nothing is kept on either side.
    */
   async knock(connection: MessageStream, remotePeer: PeerId, signal: AbortSignal): Promise<void> {
+    await this.#untilWelcome(connection, signal)
     const secured = await this.#noise.secureOutbound(connection, {
       remotePeer,
       signal,
@@ -148,7 +161,10 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
     let secured: Secured | undefined
     let channel: HandshakeChannel | undefined
     let peer: PeerKey | undefined
+    let leave: Leave | undefined
     try {
+      if (direction === "inbound") leave = await this.#enter(connection, signal)
+      else await this.#untilWelcome(connection, signal)
       secured = await (direction === "inbound"
         ? this.#noise.secureInbound(connection, { ...options, signal })
         : this.#noise.secureOutbound(connection, { ...options, signal }))
@@ -164,8 +180,10 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
       channel.release()
       this.#hold(certificate, secured.connection)
       this.#options.onSession?.(certificate, keys)
+      leave?.(true)
       return secured
     } catch (cause) {
+      leave?.(false)
       if (cause instanceof Knocked) throw cause
       const refused = refusalOf(cause)
       if (secured !== undefined && channel !== undefined && refused.by === "us") {
@@ -174,14 +192,38 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
       onRefused({
         direction,
         address: addressOf(connection),
-        peer,
+        // Whoever is busy has not shown itself: it is the one that was called.
+        peer: peer ?? (refused.code === "busy" ? calledPeer(options) : undefined),
         code: refused.code,
         by: refused.by,
         clock: refused.clock,
+        retryAfter: refused.retryAfter,
         message: refused.message
       })
       throw refused
     }
+  }
+
+  /** When it is the caller's turn it is told so; when that is too far, when to come back. */
+  async #enter(connection: MessageStream, signal: AbortSignal): Promise<Leave | undefined> {
+    const { gate } = this.#options
+    let leave: Leave | undefined
+    try {
+      leave = await gate?.enter(hostOf(connection), signal)
+    } catch (cause) {
+      if (!(cause instanceof Busy)) throw cause
+      sendStatus(connection, cause.retryAfter)
+      // In order, so that it arrives: libp2p would reset at once.
+      await connection.close({ signal })
+      throw cause
+    }
+    sendStatus(connection, undefined)
+    return leave
+  }
+
+  async #untilWelcome(connection: MessageStream, signal: AbortSignal): Promise<void> {
+    const retryAfter = await readStatus(connection, signal)
+    if (retryAfter !== undefined) throw busyFor("peer", retryAfter)
   }
 
   #hold(certificate: VerifiedCertificate, connection: MessageStream): void {

@@ -5,6 +5,7 @@
  */
 import { Data } from "effect"
 import { type CertificateErrorCode, describeInstant, describeSpan } from "./CertificateError.ts"
+import { Busy } from "./HandshakeGate.ts"
 
 export type RefusalCode =
   | CertificateErrorCode
@@ -16,6 +17,8 @@ export type RefusalCode =
   | "name_taken"
   /** The table of connected peers is full. */
   | "full"
+  /** Too many handshakes at once; nothing was looked at, and it is to be tried again. */
+  | "busy"
   /** Not the message that belongs here. */
   | "protocol"
   /** The other side was silent for too long. */
@@ -29,6 +32,8 @@ export class AdmissionRefused extends Data.TaggedError("AdmissionRefused")<{
   readonly by: "us" | "peer"
   /** The peer's wall clock, when it is the peer that refused (ms). */
   readonly clock?: number
+  /** Of `busy`: to be tried again in so many ms, at the earliest. */
+  readonly retryAfter?: number
   readonly message: string
 }> {}
 
@@ -50,6 +55,7 @@ const explanations: Readonly<Record<RefusalCode, string>> = {
   cannot_admit: "that peer does not hold the capability admit; ask another member",
   name_taken: "another node of the mesh has this node's name; choose another node.name",
   full: "that peer has no room for more connections; try another",
+  busy: "that peer has too many handshakes at once; it is tried again in a moment",
   protocol: "that peer did not expect this; check that both run the same version",
   timeout: "that peer waited for this node in vain; the network or one of the hosts is overloaded",
   closed: "the connection broke during the handshake"
@@ -79,9 +85,19 @@ export const refusedByPeer = (code: string, clock: number, now: number): Admissi
 export const refusedByUs = (code: RefusalCode, message: string): AdmissionRefused =>
   new AdmissionRefused({ code, by: "us", message })
 
+/** Busy with other handshakes: told before anything was looked at (HandshakeStatus.ts). */
+export const busyFor = (by: AdmissionRefused["by"], retryAfter: number): AdmissionRefused => {
+  const message =
+    by === "us"
+      ? `busy with other handshakes; told to come back in ${Math.ceil(retryAfter)} ms`
+      : `refused by the peer (busy): ${explanations.busy} (${Math.ceil(retryAfter)} ms)`
+  return new AdmissionRefused({ code: "busy", by, retryAfter, message })
+}
+
 /** libp2p's and Noise's own failures, in our words. */
 export const refusalOf = (cause: unknown): AdmissionRefused => {
   if (cause instanceof AdmissionRefused) return cause
+  if (cause instanceof Busy) return busyFor("us", cause.retryAfter)
   const error = cause instanceof Error ? cause : new Error(String(cause))
   if (error.name === "TimeoutError") {
     return refusedByUs("timeout", "the peer did not finish the handshake in time")

@@ -6,7 +6,7 @@
 import { yamux } from "@chainsafe/libp2p-yamux"
 import type { ConnectionEncrypter } from "@libp2p/interface"
 import { multiaddr } from "@multiformats/multiaddr"
-import { Data, Effect, Either } from "effect"
+import { Data, Effect, Either, Random } from "effect"
 import { createLibp2p, type Libp2pOptions } from "libp2p"
 import type { NodeName, PeerKey } from "../../model/Names.ts"
 import { defaultHandshakeTimeout } from "./Admission.ts"
@@ -37,6 +37,10 @@ export interface JoinOptions {
   /** How members are reached. */
   readonly transports: NonNullable<Libp2pOptions["transports"]>
 }
+
+/** For how long a member that is busy is asked again, ms, and how soon at the earliest. */
+const busyPatience = 30_000
+const leastPause = 50
 
 /** One address that did not let us in. `unreachable`: nobody answered there. */
 export interface FailedAttempt {
@@ -116,6 +120,7 @@ export const joinMesh = (options: JoinOptions): Effect.Effect<NodeIdentity, Join
           mesh: invite.mesh,
           conversation,
           admitted: new AdmittedPeers(),
+          gate: undefined,
           now: options.now,
           timeout: Math.min(timeout, defaultHandshakeTimeout),
           onRefused: (refused) => {
@@ -142,13 +147,13 @@ export const joinMesh = (options: JoinOptions): Effect.Effect<NodeIdentity, Join
         (node) => Effect.promise(async () => node.stop())
       )
       const attempts: Array<FailedAttempt> = []
-      for (const address of invite.bootstrap) {
-        refusal = undefined
-        const failed = yield* Effect.tryPromise((signal) =>
-          libp2p.dial(multiaddr(address), {
+      const knock = (address: string) =>
+        Effect.tryPromise((signal) => {
+          refusal = undefined
+          return libp2p.dial(multiaddr(address), {
             signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)])
           })
-        ).pipe(
+        }).pipe(
           Effect.as(undefined),
           Effect.catchAll(({ error }) =>
             Effect.succeed<FailedAttempt>({
@@ -158,6 +163,22 @@ export const joinMesh = (options: JoinOptions): Effect.Effect<NodeIdentity, Join
             })
           )
         )
+      /** Who is busy has not refused: it has said when there may be time. */
+      const patiently = (
+        address: string,
+        patience: number
+      ): Effect.Effect<FailedAttempt | undefined> =>
+        Effect.gen(function* () {
+          const failed = yield* knock(address)
+          const wait = refusal?.retryAfter
+          if (failed === undefined || wait === undefined || patience <= 0) return failed
+          // By chance, so that those who were told the same do not come back together.
+          const pause = Math.max(leastPause, wait) * (1 + (yield* Random.next))
+          yield* Effect.sleep(pause)
+          return yield* patiently(address, patience - pause)
+        })
+      for (const address of invite.bootstrap) {
+        const failed = yield* patiently(address, busyPatience)
         // The certificate is ours from the moment it was signed, whatever befell the connection.
         if (conversation.identity !== undefined) return conversation.identity
         if (failed !== undefined) attempts.push(failed)

@@ -1,15 +1,20 @@
 /** How late the event loop of a thread runs: what every request through it waits beside its work. */
 import type { Histogram } from "./Cells.ts"
 import type { MetricRegistry } from "./Metrics.ts"
+import { RecentMost } from "./RecentMost.ts"
 
 /** Milliseconds between two looks. Seldom enough not to keep a host awake. */
-const lookEvery = 200
+const lookEvery = 1_000
 
 /** Milliseconds the loop came too late. */
 const delayBounds: ReadonlyArray<number> = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000]
 
+/** For so long others are told that it was late, ms. */
+const lateFor = 10_000
+
 export class LoopDelay {
   readonly #delay: Histogram
+  readonly #late = new RecentMost(lateFor)
   readonly #interval: NodeJS.Timeout
 
   /** `thread`: `mesh`, or the number of a request thread. Looks until it is stopped. */
@@ -17,7 +22,7 @@ export class LoopDelay {
     this.#delay = registry
       .histogram(
         "skein_event_loop_delay_seconds",
-        `How late a timer of ${lookEvery} ms fired: the time one turn of a thread's event loop took. thread: mesh, or the number of a request thread.`,
+        `How late a timer of a second fired: the time one turn of a thread's event loop took. thread: mesh, or the number of a request thread.`,
         ["thread"],
         delayBounds
       )
@@ -25,7 +30,9 @@ export class LoopDelay {
     let expected = performance.now() + lookEvery
     this.#interval = setInterval(() => {
       const now = performance.now()
-      this.#delay.record(Math.max(0, now - expected))
+      const late = Math.max(0, now - expected)
+      this.#delay.record(late)
+      this.#late.note(now, late)
       expected = now + lookEvery
     }, lookEvery)
     this.#interval.unref()
@@ -34,6 +41,11 @@ export class LoopDelay {
   /** The 99th percentile since the start, ms. */
   get p99(): number {
     return this.#delay.quantile(0.99)
+  }
+
+  /** The most that it was late within the last 10 to 20 s, ms. */
+  get recent(): number {
+    return this.#late.at(performance.now())
   }
 
   stop(): void {

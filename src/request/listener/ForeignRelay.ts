@@ -5,7 +5,7 @@
  */
 import type net from "node:net"
 import { type OnDefect, uncontained } from "../../model/Defect.ts"
-import { type RelayDown, type RelayUp, relayWindow } from "../../model/Relay.ts"
+import { type RelayDown, type RelayUp, relayTold, relayWindow } from "../../model/Relay.ts"
 import type { SortedConnection } from "../link/MeshPort.ts"
 import { SocketGuard } from "../socket/SocketGuard.ts"
 
@@ -21,6 +21,8 @@ class Foreign {
   readonly #post: (message: RelayUp) => void
   /** Sent to the mesh thread and not yet taken there. */
   #underway = 0
+  /** Taken by the socket, and the mesh thread not told yet. */
+  #taken = 0
 
   constructor(
     id: number,
@@ -61,9 +63,7 @@ class Foreign {
     switch (message.type) {
       case "relay.data": {
         const { length } = message.bytes
-        socket.write(message.bytes, () =>
-          this.#post({ type: "relay.taken", id: this.#id, bytes: length })
-        )
+        socket.write(message.bytes, () => this.#onTaken(length))
         return
       }
       case "relay.taken":
@@ -78,6 +78,13 @@ class Foreign {
         if (socket.writableEnded) socket.destroy()
         else socket.resetAndDestroy()
     }
+  }
+
+  #onTaken(bytes: number): void {
+    this.#taken += bytes
+    if (this.#taken < relayTold) return
+    this.#post({ type: "relay.taken", id: this.#id, bytes: this.#taken })
+    this.#taken = 0
   }
 
   close(): void {

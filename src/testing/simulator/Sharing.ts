@@ -1,11 +1,10 @@
 /**
- * Nodes that know the same hold the same objects. Catalogues and rings are immutable values; when two
- * nodes come to equal ones in different ways, both get the first. So ten thousand nodes that know ten
- * thousand cost one catalogue and one ring, and a change of all costs one of each.
+ * Nodes that know the same hold the same catalogue. It is an immutable value; when two nodes come to equal
+ * ones in different ways, both get the first. So ten thousand nodes that know ten thousand cost one
+ * catalogue, and a change at all of them costs one more. Rings of observers do so by themselves.
  */
 import type { Catalogue, EntryChange } from "../../mesh/catalogue/Catalogue.ts"
 import type { CatalogueEntry } from "../../mesh/catalogue/RecordEntry.ts"
-import { ObserverRing } from "../../mesh/membership/ObserverRing.ts"
 
 /** A set's identity: the exclusive or of its elements' random numbers, in two halves of 30 bits. */
 interface Identity {
@@ -100,34 +99,3 @@ export class Sharing {
     return identity
   }
 }
-
-/**
- * Rings are made by the membership's own table, deep in a step; so their two ways to make another are
- * changed to remember what they made, for as long as this process lives. Results are the same.
- */
-let rings = new Interned<ObserverRing>()
-let isInstalled = false
-
-/** Forgets those of an earlier run: a run must not depend on what was before it. */
-export const shareRings = (): void => {
-  rings = new Interned()
-  if (isInstalled) return
-  isInstalled = true
-  for (const name of ["with", "without"] as const) {
-    const make = ObserverRing.prototype[name]
-    ObserverRing.prototype[name] = function (...args: Parameters<typeof make>): ObserverRing {
-      const present = this.has(args[0])
-      if (this.size < fewest || present === (name === "with")) return make.apply(this, args)
-      let identity = rings.identity(this)
-      // What was made in another way, all at once say, is told apart by a number of its own.
-      if (identity === none) {
-        identity = identityOf("ring", ++unnamed)
-        rings.add(this, identity)
-      }
-      const next = combine(identity, identityOf(JSON.stringify(args), 0))
-      return rings.find(next) ?? rings.add(make.apply(this, args), next)
-    }
-  }
-}
-
-let unnamed = 0

@@ -27,7 +27,7 @@ import { type Cut, Network, type NetworkOptions } from "./Network.ts"
 import { Host } from "./Processor.ts"
 import { defaultProfile, type Profile } from "./Profile.ts"
 import { Records } from "./Records.ts"
-import { Sharing, shareRings } from "./Sharing.ts"
+import { Sharing } from "./Sharing.ts"
 import { SimulatedNode } from "./SimulatedNode.ts"
 import { Statements } from "./Statements.ts"
 import type { MeshNode, World } from "./World.ts"
@@ -85,7 +85,6 @@ export class Simulation implements World {
   #messages: Array<Message> = []
 
   constructor(options: SimulationOptions) {
-    shareRings()
     const { cores = 2, nodes: size, nodesPerHost = 1, seed, zoneOf = () => "zone" } = options
     this.seed = seed
     this.random = seededRandom(seed)

@@ -110,6 +110,12 @@ describe("a host whose clock is wrong", () => {
     expect(await call(a, "orders")).toBe("404")
     const seen = await member(a, "host-c")
     expect(Math.abs((seen?.clockAheadMs ?? 0) - 1_800_000)).toBeLessThan(5_000)
+    await until("host-a knows who is in step with it", async () => {
+      const { stdout } = await skein("peers", "--admin", a.admin)
+      const stale = /^host-c +STALE .* 1 of 256 parts of .* differ.*; it has record \d+\.\d+$/m
+      if (!/^host-b +SYNCED/m.test(stdout) || !stale.test(stdout)) throw new Error(stdout)
+      return true
+    })
     const bound = Date.now() + 600_000
     expect(seen?.incarnation).toBeLessThan(bound)
     const metrics = await (await fetch(`http://${a.admin}/metrics`)).text()

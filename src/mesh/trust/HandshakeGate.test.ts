@@ -1,0 +1,124 @@
+import fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { ManualTicker } from "../../testing/LinkTestPair.ts"
+import { Busy, HandshakeGate, type Leave } from "./HandshakeGate.ts"
+
+const never = new AbortController().signal
+
+/** A gate, who has entered, in order, and how to leave. */
+const gate = (limits: ConstructorParameters<typeof HandshakeGate>[1] = {}) => {
+  const ticker = new ManualTicker()
+  const sut = new HandshakeGate(ticker, limits)
+  const entered: Array<string> = []
+  const leaves = new Map<string, Leave>()
+  const refused: Array<string> = []
+  const come = (name: string, address = name, signal = never) => {
+    sut.enter(address, signal).then(
+      (leave) => {
+        entered.push(name)
+        leaves.set(name, leave)
+      },
+      (error: unknown) => refused.push(error instanceof Busy ? name : `${name} aborted`)
+    )
+    return settle()
+  }
+  const leave = (name: string, letIn = true) => {
+    leaves.get(name)?.(letIn)
+    return settle()
+  }
+  return { sut, ticker, entered, refused, come, leave }
+}
+
+const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+describe("the gate of handshakes", () => {
+  it("lets a few in at a time, and the next when one leaves, in the order in which they came", async () => {
+    const { come, entered, leave } = gate({ atOnce: 2, strangers: 2 })
+    for (const name of ["a", "b", "c", "d"]) await come(name)
+    expect(entered).toEqual(["a", "b"])
+    await leave("a")
+    await leave("b")
+    expect(entered).toEqual(["a", "b", "c", "d"])
+  })
+
+  it("keeps room for those from where members came, and lets them go first", async () => {
+    const { come, entered, leave, sut } = gate({ atOnce: 2, strangers: 1 })
+    await come("member", "10.0.0.1")
+    await leave("member")
+    await come("stranger")
+    await come("another stranger")
+    await come("member again", "10.0.0.1")
+    expect(entered).toEqual(["member", "stranger", "member again"])
+    await come("member 3", "10.0.0.1")
+    expect(sut.waiting).toBe(2)
+    await leave("stranger", false)
+    expect(entered.at(-1)).toBe("member 3")
+    await leave("member 3")
+    expect(entered.at(-1)).toBe("another stranger")
+  })
+
+  it("tells who would wait too long to come back, by how long handshakes take", async () => {
+    const { come, entered, leave, refused, sut, ticker } = gate({
+      atOnce: 1,
+      strangers: 1,
+      counts: 10_000
+    })
+    await come("a")
+    ticker.advance(4_000)
+    await leave("a")
+    await come("b")
+    for (let n = 0; n < 4; n++) await come(`c${n}`)
+    expect([entered.length, sut.waiting, refused]).toEqual([2, 2, ["c2", "c3"]])
+    await expect(sut.enter("d", never)).rejects.toMatchObject({ retryAfter: expect.any(Number) })
+    expect(sut.refused).toBe(3)
+  })
+
+  it("no longer counts who is slow to speak", async () => {
+    const { come, entered, leave, sut, ticker } = gate({ atOnce: 2, strangers: 1 })
+    await come("silent")
+    await come("b")
+    expect(entered).toEqual(["silent"])
+    ticker.advance(1_000)
+    await settle()
+    expect(entered).toEqual(["silent", "b"])
+    await leave("silent", false)
+    expect(sut.running).toBe(1)
+    await leave("b")
+    expect(sut.running).toBe(0)
+  })
+
+  it("forgets who waits no longer", async () => {
+    const { come, entered, leave, refused } = gate({ atOnce: 1, strangers: 1 })
+    const gone = new AbortController()
+    await come("a")
+    await come("b", "b", gone.signal)
+    await come("c")
+    gone.abort(new Error("it hung up"))
+    await settle()
+    expect(refused).toEqual(["b aborted"])
+    await leave("a")
+    expect(entered).toEqual(["a", "c"])
+  })
+
+  it("never has more than it may, and nobody waits while there is room", async () => {
+    const step = fc.record({ come: fc.boolean(), who: fc.nat(9), letIn: fc.boolean() })
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+        const { come, entered, leave, sut } = gate({ atOnce: 3, strangers: 2, waiting: 4 })
+        let n = 0
+        for (const { come: comes, letIn, who } of steps) {
+          if (comes) await come(`${n++}`, `host ${who}`)
+          else await leave(entered[who] ?? "", letIn)
+          expect(sut.running).toBeLessThanOrEqual(3)
+          expect(sut.waiting).toBeLessThanOrEqual(8)
+          if (sut.running === 0) expect(sut.waiting).toBe(0)
+        }
+        for (const name of entered) await leave(name)
+        for (const name of entered) await leave(name)
+        for (const name of entered) await leave(name)
+        for (const name of [...entered]) await leave(name)
+      }),
+      { numRuns: 50 }
+    )
+  })
+})
