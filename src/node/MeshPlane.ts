@@ -270,7 +270,8 @@ export const makeMeshPlane = (
         clockReport.add({ peer, what: "statement", message })
       ),
       port: makeMembershipPort(pings, clients),
-      onAccused: accusations.add
+      onAccused: accusations.add,
+      onGivenUp: (peer) => keeper.disconnect(peer, new Error("it has not answered for too long"))
     }).pipe(Effect.provideService(Gossip, gossip))
 
     late.membership = membership

@@ -24,7 +24,7 @@ import { maxAhead } from "../../src/mesh/catalogue/RecordDoor.ts"
 import { type NodeEntry, nodeEntry, nodeKey } from "../../src/mesh/catalogue/RecordEntry.ts"
 import { NodeName, type PeerKey } from "../../src/model/Names.ts"
 import type { NodeRecord } from "../../src/model/NodeRecord.ts"
-import { EventQueue, seededRandom } from "./EventQueue.ts"
+import { EventQueue, seededRandom } from "../../src/testing/simulator/EventQueue.ts"
 import { peerOf } from "./MembershipMesh.ts"
 
 const wallStart = 1_800_000_000_000

@@ -16,7 +16,7 @@ import {
 import { evidenceOf, type MemberState, memberOf } from "../../src/mesh/membership/MemberTable.ts"
 import type { Statement } from "../../src/mesh/membership/Statement.ts"
 import { NodeName, PeerKey } from "../../src/model/Names.ts"
-import { EventQueue, seededRandom } from "./EventQueue.ts"
+import { EventQueue, seededRandom } from "../../src/testing/simulator/EventQueue.ts"
 
 const options = defaultMembershipOptions
 

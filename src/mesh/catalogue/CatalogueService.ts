@@ -283,6 +283,7 @@ export const makeCatalogue = (
           if (met?.changed === true) changed++
           if (met?.tellOn === true) toldOn++
         }
+        if (changed > toldOn) spread()
         return changed
       })
 
@@ -299,9 +300,9 @@ export const makeCatalogue = (
     }
     yield* gossip.subscribe("catalogue", judge)
 
-    const syncWith = yield* makeCatalogueSync(options, {
+    const { spread, syncWith } = yield* makeCatalogueSync(options, {
       current: () => state.catalogue,
-      receive: receiveAll
+      receive: (envelopes) => receiveAll(envelopes)
     })
 
     return {

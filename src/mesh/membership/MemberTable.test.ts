@@ -36,13 +36,23 @@ const about = (table: MemberTable) => {
 }
 
 const suspected = accuse(known, b!)
-const dead = applyTime(suspected, defaultSuspicion, 24_000, 24_000)
+const agreed = accuse(suspected, c!)
+/** Two of the three that could agree. */
+const twoOfThree = 11_382
+const dead = applyTime(agreed, defaultSuspicion, twoOfThree, twoOfThree)
+
+/** This node reaches none of the others. */
+const alone = [a!, b!, c!].reduce(
+  (table, subject) =>
+    applySuspect(table, { subject, incarnation: 10, by: self!, bytes }, defaultSuspicion, 0, 0),
+  known
+)
 
 /** Dead by a record that was taken when the reader's clock was ahead, too. */
 const astray = (() => {
   const epoch = maxIncarnationAhead + 1
   const table = accuse(applyRecords(known, [record(a!, epoch), record(b!)], epoch), b!, epoch)
-  return applyTime(table, defaultSuspicion, 24_000, epoch)
+  return applyTime(accuse(table, self!, epoch), defaultSuspicion, 24_000, epoch)
 })()
 
 test.each([
@@ -68,8 +78,33 @@ test.each([
   { what: "suspect for its time", then: dead, is: "dead 10" },
   {
     what: "suspect until just before",
-    then: applyTime(suspected, defaultSuspicion, 23_999, 0),
+    then: applyTime(agreed, defaultSuspicion, twoOfThree - 1, 0),
     is: "suspect 10"
+  },
+  {
+    what: "accused by one alone of those who watch it",
+    then: applyTime(suspected, defaultSuspicion, 24_000, 0),
+    is: "alive 10"
+  },
+  {
+    what: "accused by one alone, again and again",
+    then: accuse(applyTime(suspected, defaultSuspicion, 24_000, 0), b!, 10, 60_000),
+    is: "alive 10"
+  },
+  {
+    what: "accused by one alone, with whom another agrees much later",
+    then: accuse(applyTime(suspected, defaultSuspicion, 24_000, 0), c!, 10, 60_000),
+    is: "suspect 10"
+  },
+  {
+    what: "accused by us alone of those who watch it",
+    then: applyTime(accuse(known, self!), defaultSuspicion, 24_000, 0),
+    is: "suspect 10"
+  },
+  {
+    what: "accused by us alone, where nobody else is left",
+    then: applyTime(alone, defaultSuspicion, 24_000, 0),
+    is: "dead 10"
   },
   { what: "dead, accused again", then: accuse(dead, c!), is: "dead 10" },
   {
@@ -152,7 +187,8 @@ test("members stand on the ring in the zones of their records, this node as well
   // Others watch it now, and it others.
   expect(movedIn(moved)).toEqual(new Set([a]))
   // Dead and back, it stands where it stood.
-  const gone = applyTime(accuse(moved, b!), defaultSuspicion, 24_000, 24_000)
+  const agreed = accuse(accuse(moved, b!), self!)
+  const gone = applyTime(agreed, defaultSuspicion, 24_000, 24_000)
   expect(zonesOf(gone)).toEqual(["eu/1", undefined, ""])
   const back = applyAlive(gone, a!, 11, bytes, 25_000, 0)
   expect(zonesOf(back)).toEqual(["eu/1", "us/2", ""])
@@ -192,13 +228,14 @@ test("who was refuted is forgotten with time", () => {
 })
 
 test("time in which we could not listen is added to the suspicion", () => {
-  const later = postpone(suspected, 5_000)
-  expect(about(applyTime(later, defaultSuspicion, 28_999, 0))).toBe("suspect 10")
-  expect(about(applyTime(later, defaultSuspicion, 29_000, 0))).toBe("dead 10")
+  const later = postpone(agreed, 5_000)
+  const end = twoOfThree + 5_000
+  expect(about(applyTime(later, defaultSuspicion, end - 1, 0))).toBe("suspect 10")
+  expect(about(applyTime(later, defaultSuspicion, end, 0))).toBe("dead 10")
 })
 
 test("evidence convinces a newcomer, of deaths and of denials", () => {
-  expect(evidenceOf(dead)).toEqual([bytes])
+  expect(evidenceOf(dead)).toEqual([bytes, bytes])
   const denied = applyAlive(suspected, a!, 11, new Uint8Array([2]), 0, 0)
   expect(evidenceOf(denied)).toEqual([new Uint8Array([2])])
   expect(evidenceOf(known)).toEqual([])

@@ -16,12 +16,12 @@ import { ObserverRing } from "./ObserverRing.ts"
 import {
   beginSuspicion,
   confirm,
-  isOver,
   noneRefuted,
   type Refuted,
   refute,
   type Suspicion,
-  type SuspicionOptions
+  type SuspicionOptions,
+  verdictOf
 } from "./Suspicion.ts"
 
 export type MemberState = "alive" | "suspect" | "dead" | "left"
@@ -37,7 +37,7 @@ export interface Member {
   readonly since: number
   /**
    * While suspect, and kept when dead, as the evidence that convinces others. One that is alive has
-   * it when nobody but refuted accusers hold something against it.
+   * it when nobody but refuted accusers, or one to whom nobody agreed, hold something against it.
    */
   readonly suspicion: Suspicion | undefined
   readonly refuted: Refuted
@@ -218,7 +218,17 @@ export const applySuspect = (
   return withMember(table, { ...known, state: "suspect", since: wall, suspicion: begun })
 }
 
-/** Suspicions that are over make their subjects dead. */
+/** Is there somebody who watches the member, could speak against it, and does not? This node itself counts. */
+const othersCould = (table: MemberTable, { peer, suspicion }: Member): boolean =>
+  table.ring
+    .observersOf(peer)
+    .some(
+      (other) =>
+        suspicion?.accusers.has(other) === false &&
+        (other === table.self || memberOf(table, other)?.state === "alive")
+    )
+
+/** Suspicions whose time is up make their subjects dead, or, where one spoke alone, are not heeded any more. */
 export const applyTime = (
   table: MemberTable,
   options: SuspicionOptions,
@@ -229,8 +239,14 @@ export const applyTime = (
   for (const peer of table.suspects) {
     const member = memberOf(table, peer)
     if (member?.suspicion === undefined) continue
-    if (!isOver(options, member.suspicion, table.ring.size, now)) continue
-    next = withMember(next, { ...member, state: "dead", since: wall })
+    const { suspicion } = member
+    const others = othersCould(table, member)
+    const verdict = verdictOf(options, suspicion, table.ring.size, others, now)
+    // Our own eyes are believed all the same.
+    if (verdict === "open" || (verdict === "unheeded" && suspicion.accusers.has(table.self)))
+      continue
+    const state = verdict === "dead" ? "dead" : "alive"
+    next = withMember(next, { ...member, state, since: wall })
   }
   return next
 }

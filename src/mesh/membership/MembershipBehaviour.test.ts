@@ -17,6 +17,8 @@ class Run {
   now = 0
   state: MembershipState = makeMembershipState(self!)
   actions: ReadonlyArray<MembershipAction> = []
+  /** What ticks had it do, so far. */
+  readonly ticked: Array<MembershipAction> = []
   readonly #step = membershipBehaviour(defaultMembershipOptions, (statement) =>
     new TextEncoder().encode(JSON.stringify(statement))
   )
@@ -45,7 +47,8 @@ class Run {
   ping(peer: PeerKey): Extract<MembershipAction, { readonly _tag: "Ping" }> {
     for (let n = 0; n < 100; n++) {
       this.now += defaultMembershipOptions.tick
-      const pings = this.tell({ _tag: "Tick" }).filter((action) => action._tag === "Ping")
+      this.ticked.push(...this.tell({ _tag: "Tick" }))
+      const pings = this.actions.filter((action) => action._tag === "Ping")
       const wanted = pings.find((ping) => ping.peer === peer)
       for (const other of pings) {
         if (other === wanted) continue
@@ -65,6 +68,20 @@ class Run {
     return this.tell({ _tag: "Helped", peer, probe, reached: false, answered })
   }
 
+  /** Ticks until somebody dead is tried. */
+  nextDead() {
+    for (let n = 0; n < 100; n++) {
+      this.now += defaultMembershipOptions.tick
+      for (const action of this.tell({ _tag: "Tick" })) {
+        if (action._tag !== "Ping") continue
+        if (this.stateOf(action.peer) === "dead") return action
+        const { peer, probe } = action
+        this.tell({ _tag: "Answered", peer, probe, incarnation: epoch })
+      }
+    }
+    throw new Error("nobody dead was tried within 20 s")
+  }
+
   stateOf(peer: PeerKey) {
     return memberOf(this.state, peer)?.state
   }
@@ -72,6 +89,15 @@ class Run {
 
 const said = (actions: ReadonlyArray<MembershipAction>) =>
   actions.flatMap((action) => (action._tag === "Say" ? [JSON.parse(text(action.bytes))] : []))
+
+/** By this node and another one that watches it. */
+const makeDead = (run: Run, peer: PeerKey, by: PeerKey) => {
+  run.fail(peer)
+  const statement = { kind: "suspect", subject: peer, incarnation: epoch, by } as const
+  run.tell({ _tag: "Heard", statement, bytes: new Uint8Array([1]) })
+  for (let n = 0; n < 60 && run.stateOf(peer) !== "dead"; n++) run.fail(peer)
+  expect(run.stateOf(peer)).toBe("dead")
+}
 
 test("asks others before it accuses, and accuses when they reach nobody either", () => {
   const run = new Run(a!, b!, c!)
@@ -108,6 +134,60 @@ test("an answer restores its confidence", () => {
   const { probe } = run.ping(b!)
   run.tell({ _tag: "Answered", peer: b!, probe, incarnation: epoch })
   expect(run.state.awareness).toBe(0)
+})
+
+test("gives up the connection to one that is silent for long, and to one that is dead", () => {
+  const run = new Run(a!, b!, c!)
+  const times: Array<number> = []
+  while (run.now < 25_000) {
+    const { probe } = run.ping(a!)
+    const actions = [...run.tell({ _tag: "Unanswered", peer: a!, probe })]
+    if (actions.some(({ _tag }) => _tag === "AskHelpers")) {
+      actions.push(...run.tell({ _tag: "Helped", peer: a!, probe, reached: true, answered: 1 }))
+    }
+    if (actions.some(({ _tag }) => _tag === "GiveUp")) times.push(run.now)
+  }
+  expect(run.stateOf(a!)).toBe("alive")
+  expect(times.length).toBeGreaterThanOrEqual(1)
+  expect(times[0]).toBeGreaterThanOrEqual(defaultMembershipOptions.giveUp)
+  const dying = new Run(a!, b!, c!)
+  makeDead(dying, a!, b!)
+  expect(dying.ticked).toContainEqual({ _tag: "GiveUp", peer: a })
+})
+
+test("keeps the connection to one that answers now and then", () => {
+  const run = new Run(a!, b!, c!)
+  for (let n = 0; n < 40; n++) {
+    const { probe } = run.ping(a!)
+    const asked = run.tell(
+      n % 5 === 4
+        ? { _tag: "Answered", peer: a!, probe, incarnation: epoch }
+        : { _tag: "Unanswered", peer: a!, probe }
+    )
+    expect(asked.some(({ _tag }) => _tag === "GiveUp")).toBe(false)
+    if (n % 5 === 4) continue
+    const told = run.tell({ _tag: "Helped", peer: a!, probe, reached: true, answered: 1 })
+    expect(told).toEqual([])
+    // It doubts itself for what others reached; here that is not what is looked at.
+    run.state = { ...run.state, awareness: 0 }
+  }
+})
+
+test("goes on looking at whom it accused when others have become its observers", () => {
+  const others = Array.from({ length: 40 }, (_, n) =>
+    PeerKey.make(`12D3KooWMany${"ABCDEFGHJK"[Math.floor(n / 10)]}${"ABCDEFGHJK"[n % 10]}xxxxxxx`)
+  )
+  const run = new Run(...others.slice(0, 12))
+  const subject = run.state.ring.subjectsOf(self!)[0]!
+  run.fail(subject)
+  expect(run.stateOf(subject)).toBe("suspect")
+  run.tell({
+    _tag: "RecordsChanged",
+    records: others.map((peer) => ({ peer, epoch, left: false, name: NodeName.make("host") })),
+    gone: []
+  })
+  expect(run.state.ring.subjectsOf(self!)).not.toContain(subject)
+  expect(run.ping(subject).accused).toBe(epoch)
 })
 
 test("accuses again every two seconds while it lasts, each time as a new message", () => {
@@ -340,8 +420,19 @@ test("time that it slept is not held against those it suspects, but against itse
 
 test("keeps trying somebody dead, now and then", () => {
   const run = new Run(a!, b!, c!)
-  while (run.stateOf(a!) !== "dead") run.fail(a!)
+  makeDead(run, a!, b!)
   expect(run.ping(a!).accused).toBe(epoch)
+})
+
+test("of several dead ones tries the next at once when one of them answers", () => {
+  const run = new Run(a!, b!, c!, d!)
+  makeDead(run, a!, c!)
+  makeDead(run, b!, c!)
+  const first = run.nextDead()
+  run.tell({ _tag: "Answered", peer: first.peer, probe: first.probe, incarnation: epoch + 1 })
+  const answeredAt = run.now
+  expect(run.nextDead().peer).not.toBe(first.peer)
+  expect(run.now - answeredAt).toBeLessThanOrEqual(defaultMembershipOptions.tick)
 })
 
 test("asks for evidence when it first meets members, and another soon if that one is silent", () => {

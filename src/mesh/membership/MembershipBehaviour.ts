@@ -31,6 +31,9 @@ import { isFlight, land, launch, putOff, sample, withSubjects } from "./Probing.
 import type { Statement, StatementDoor } from "./Statement.ts"
 import { maxEvidence } from "./Suspicion.ts"
 
+/** So late may be why answers did not come in time: half of a probe's patience (ms). */
+const heldBack = 250
+
 /** Time that passed unnoticed, beyond which it is not held against those we suspect (ms). */
 const asleep = 1_000
 
@@ -113,12 +116,14 @@ export const membershipBehaviour = (
   ): Step => {
     const { peer, incarnation, denial } = message
     if (!isFlight(state, peer, message.probe)) return [state, noActions]
+    const member = memberOf(state, peer)
     const landed = land(
       options,
       withAwareness(state, awarenessDelta.probeAnswered),
       peer,
       undefined,
-      moment
+      moment,
+      true
     )
     const signed = denial?.statement.subject === peer ? denial : undefined
     const table = applyAlive(
@@ -130,10 +135,25 @@ export const membershipBehaviour = (
       moment.wall
     )
     if (table === landed) return [landed, noActions]
+    // One of the dead is there: a network has healed, or a host woke up, and others will be there, too.
+    const isBack = member?.state === "dead" && memberOf(table, peer)?.state === "alive"
+    const retryAt = isBack ? moment.now : landed.retryAt
     return [
-      { ...landed, ...table },
+      { ...landed, ...table, retryAt },
       signed === undefined ? noActions : [{ _tag: "Say", bytes: signed.bytes }]
     ]
+  }
+
+  /** One that has been silent for long may be there on another connection. */
+  const silent = (state: MembershipState, peer: PeerKey, moment: Moment): Step => {
+    const [next, actions] = unanswered(state, peer, moment)
+    const probe = next.probes.get(peer)
+    const since = probe?.silentSince
+    const patience = scaled(next.awareness, options.giveUp)
+    if (probe === undefined || since === undefined) return [next, actions]
+    if (moment.now < next.lateUntil || moment.now - since < patience) return [next, actions]
+    const probes = new Map(next.probes).set(peer, { ...probe, silentSince: moment.now })
+    return [{ ...next, probes }, [...actions, { _tag: "GiveUp", peer }]]
   }
 
   const unanswered = (state: MembershipState, peer: PeerKey, moment: Moment): Step => {
@@ -142,8 +162,11 @@ export const membershipBehaviour = (
     if (probe?.flight === undefined) return [state, noActions]
     // Of a dead one nothing more is to be found out, and only who watches somebody accuses.
     const closed = member === undefined || member.state === "dead" || member.state === "left"
-    if (closed || probe.once) {
-      return [land(options, state, peer, undefined, moment), noActions]
+    // While we are late we accuse nobody, and asking others would make them and us later.
+    const late = moment.now < state.lateUntil
+    if (closed || probe.once || late) {
+      const said = closed ? undefined : probe.accusedAt
+      return [land(options, state, peer, said, moment), noActions]
     }
     // Its other observers have a connection to it already.
     const able = state.ring
@@ -166,15 +189,15 @@ export const membershipBehaviour = (
     const mine = accusers?.has(state.self) === true
     // Its silence may be our own lateness.
     if (now < state.lateUntil) return [land(options, state, peer, said, moment), noActions]
+    const started = member?.suspicion?.startedAt ?? now
     // Enough have said it; those who did repeat it, for whom gossip did not reach.
     const quiet = mine
-      ? said !== undefined && now - said < options.repeat
+      ? said !== undefined && now - said < Math.max(options.repeat, (said - started) / 4)
       : (accusers?.size ?? 0) >= maxEvidence
     // Meanwhile somebody else may have become its observer.
     if (!open || quiet || probe?.once === true)
       return [land(options, state, peer, said, moment), noActions]
     const { incarnation } = member
-    const started = member.suspicion?.startedAt ?? now
     const repeat = Math.max(0, Math.floor(now - started))
     const bytes = seal({ kind: "suspect", subject: peer, incarnation, repeat })
     const landed = land(options, state, peer, now, moment)
@@ -202,12 +225,14 @@ export const membershipBehaviour = (
     const { now, wall, random } = moment
     const late = state.lastTick === undefined ? 0 : now - state.lastTick - options.tick
     const delta = lateDelta(late)
-    const lateUntil = delta === 0 ? state.lateUntil : Math.max(state.lateUntil, now + lateFor(late))
+    const lateUntil =
+      late < heldBack ? state.lateUntil : Math.max(state.lateUntil, now + lateFor(late))
     let next: MembershipState = { ...withAwareness(state, delta), lateUntil, lastTick: now }
     if (late >= asleep) next = { ...next, ...postpone(next, late) }
-    next = { ...next, ...applyTime(next, options.suspicion, now, wall) }
-    next = withSubjects(options, next, moment)
+    const judged = applyTime(next, options.suspicion, now, wall)
     const actions: Array<MembershipAction> = []
+    for (const peer of judged.dead) if (!next.dead.has(peer)) actions.push({ _tag: "GiveUp", peer })
+    next = withSubjects(options, { ...next, ...judged }, moment)
     const run = ([state, more]: Step) => {
       next = state
       actions.push(...more)
@@ -274,7 +299,7 @@ export const membershipBehaviour = (
         return answered(state, message, moment)
       case "Unanswered":
         return isFlight(state, message.peer, message.probe)
-          ? unanswered(state, message.peer, moment)
+          ? silent(state, message.peer, moment)
           : [state, noActions]
       case "Helped":
         return helped(state, message, moment)

@@ -69,4 +69,6 @@ export type MembershipAction =
   /** To everybody, by gossip. */
   | { readonly _tag: "Say"; readonly bytes: Uint8Array }
   | { readonly _tag: "PullEvidence"; readonly from: PeerKey }
+  /** It has been silent for long: a connection to it may lead nowhere, and another one be better. */
+  | { readonly _tag: "GiveUp"; readonly peer: PeerKey }
   | { readonly _tag: "Reply"; readonly reply: () => void }

@@ -3,12 +3,25 @@ import { defaultSuspicion, type SuspicionOptions } from "./Suspicion.ts"
 
 /** Times in milliseconds. */
 export interface MembershipOptions {
-  /** Between two probes of one subject. Shorter: faster detection, more messages (8 per node). */
+  /**
+   * Between two probes of one subject, where up to four observe it; a quarter more where eight do. Shorter:
+   * faster detection, more messages (8 per node).
+   */
   readonly interval: number
   /** For the answer to a probe; multiplied by this node's awareness plus one. */
   readonly timeout: number
   /** Other members asked to try when a probe failed. */
   readonly helpers: number
+  /**
+   * For the answer to a probe that another member asked for; multiplied by this node's awareness plus one.
+   * Shorter than for its own: it observes the subject and has a connection, and somebody waits.
+   */
+  readonly helperTimeout: number
+  /**
+   * A connection to one that has not answered for so long is given up; multiplied by this node's awareness
+   * plus one. TCP waits as long again as it has waited: after a cut of a minute for up to another.
+   */
+  readonly giveUp: number
   readonly suspicion: SuspicionOptions
   /** Between two looks at the clock. */
   readonly tick: number
@@ -24,6 +37,8 @@ export const defaultMembershipOptions: MembershipOptions = {
   interval: 1_000,
   timeout: 500,
   helpers: 3,
+  helperTimeout: 350,
+  giveUp: 10_000,
   suspicion: defaultSuspicion,
   tick: 200,
   repeat: 2_000,

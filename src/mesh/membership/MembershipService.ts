@@ -36,6 +36,8 @@ export interface MembershipServiceOptions {
   readonly options?: Partial<MembershipOptions>
   /** Told of every accusation of this node: by gossip, and to its face. */
   readonly onAccused?: (by: PeerKey) => void
+  /** Told of a peer that has been silent for so long that its connection is better made anew. */
+  readonly onGivenUp?: (peer: PeerKey) => void
 }
 
 export interface MembershipShape {
@@ -87,7 +89,7 @@ export const makeMembership = (
   setup: MembershipServiceOptions
 ): Effect.Effect<MembershipShape, never, Scope.Scope | Supervisor | Gossip> =>
   Effect.gen(function* () {
-    const { self, door, port, onAccused = () => undefined } = setup
+    const { self, door, port, onAccused = () => undefined, onGivenUp = () => undefined } = setup
     const options: MembershipOptions = { ...defaultMembershipOptions, ...setup.options }
     const gossip = yield* Gossip
     const clock = yield* Effect.clock
@@ -174,6 +176,8 @@ export const makeMembership = (
             )
           case "Reply":
             return Effect.sync(action.reply)
+          case "GiveUp":
+            return Effect.sync(() => onGivenUp(action.peer))
         }
       }
     })
@@ -249,7 +253,7 @@ export const makeMembership = (
             const message = `${peer} is no member known here`
             return Effect.fail(new MeshRpcError({ code: "refused", message }))
           }
-          const timeout = scaled(state.awareness, options.timeout)
+          const timeout = scaled(state.awareness, options.helperTimeout)
           return Effect.async<{ readonly reachable: boolean }>((resume) =>
             port.ping(peer, undefined, timeout, (answer) =>
               resume(Effect.succeed({ reachable: answer !== undefined }))

@@ -5,6 +5,7 @@ import { noActions } from "../actor/Behaviour.ts"
 import { type Denials, noDenials } from "./Denial.ts"
 import type { MembershipAction } from "./MembershipMessages.ts"
 import { type MemberTable, makeMemberTable } from "./MemberTable.ts"
+import type { ObserverRing } from "./ObserverRing.ts"
 
 export interface Probe {
   /** Monotonic ms. */
@@ -15,6 +16,8 @@ export interface Probe {
   readonly flight: number | undefined
   /** Monotonic ms of our last accusation, while it stands. */
   readonly accusedAt: number | undefined
+  /** Monotonic ms since when it has not answered, while it does not. */
+  readonly silentSince: number | undefined
   /** Times in a row that a ping of its own has put ours off. */
   readonly heard: number
   /** Not one of our subjects: probed this once. */
@@ -29,6 +32,8 @@ export interface MembershipState extends MemberTable {
   readonly denials: Denials
   readonly awareness: number
   readonly probes: ReadonlyMap<PeerKey, Probe>
+  /** The ring by which there are these probes. */
+  readonly probedBy: ObserverRing | undefined
   readonly lastProbe: number
   /** Monotonic ms up to which this node counts as late: it accuses nobody. */
   readonly lateUntil: number
@@ -47,6 +52,7 @@ export const makeMembershipState = (self: PeerKey): MembershipState => ({
   denials: noDenials,
   awareness: 0,
   probes: new Map(),
+  probedBy: undefined,
   lastProbe: 0,
   lateUntil: Number.NEGATIVE_INFINITY,
   lastTick: undefined,
@@ -56,6 +62,6 @@ export const makeMembershipState = (self: PeerKey): MembershipState => ({
 
 /** After a crash beliefs stay; probes under way were interrupted with the life. */
 export const recoverMembership = (last: MembershipState): Step => [
-  { ...last, probes: new Map(), lastTick: undefined, moved: undefined },
+  { ...last, probes: new Map(), probedBy: undefined, lastTick: undefined, moved: undefined },
   noActions
 ]

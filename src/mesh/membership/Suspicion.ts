@@ -2,18 +2,25 @@
  * How long a member may stay suspected before it counts as dead: long while one observer says so,
  * shorter with each that agrees (Lifeguard, Dadgar et al. 2018, §IV-B).
  *
- *     min     = 4 · max(1, log10(n)) · 1 s
+ *     min     = max(4, 2.5 · log10(n)) · 1 s
  *     max     = 6 · min
  *     timeout = max − (max − min) · log(c + 1) / log(k + 1)     c confirmations of k expected
  *
- * With nobody who could confirm (two members) the minimum holds at once: there one does decide
- * alone. Otherwise one accuser alone has to wait the maximum, and a single denial ends it.
+ * One accuser alone removes nobody while somebody else who watches the member could agree and does not:
+ * at the maximum the accusation goes unheeded, and counts again with the next who agrees. With nobody who
+ * could (two members, or all its other observers are gone from here, too) one does decide alone: with two
+ * members after the minimum, else after the maximum. A single denial ends any suspicion.
  */
 import type { PeerKey } from "../../model/Names.ts"
 
 export interface SuspicionOptions {
-  /** Factor of the minimum; default 4. */
+  /** The minimum in a small mesh, in intervals; default 4. */
   readonly multiplier: number
+  /**
+   * The minimum of a larger one, in intervals for each power of ten of its members; default 2.5. Gossip
+   * takes a hop more for each factor of three, and a hop is a tenth of an interval: most of it is reserve.
+   */
+  readonly growth: number
   /** The maximum is this many minimums; default 6. */
   readonly maxMultiplier: number
   /** Milliseconds that the factors multiply: the interval between probes; default 1,000. */
@@ -24,6 +31,7 @@ export interface SuspicionOptions {
 
 export const defaultSuspicion: SuspicionOptions = {
   multiplier: 4,
+  growth: 2.5,
   maxMultiplier: 6,
   interval: 1_000,
   confirmations: 2
@@ -50,7 +58,7 @@ export interface Suspicion {
 
 /** `members`: alive or suspected ones, this node among them. */
 export const minTimeout = (options: SuspicionOptions, members: number): number =>
-  options.multiplier * Math.max(1, Math.log10(Math.max(1, members))) * options.interval
+  Math.max(options.multiplier, options.growth * Math.log10(Math.max(1, members))) * options.interval
 
 /** Milliseconds from its start until a suspicion with this many confirmations is over. */
 export const suspicionTimeout = (
@@ -106,11 +114,18 @@ export const refute = (
   return next
 }
 
-export const isOver = (
+/** What has come of a suspicion by now. */
+export type Verdict = "open" | "dead" | "unheeded"
+
+/** `othersCould`: somebody else watches the member, is not suspected here, and has said nothing. */
+export const verdictOf = (
   options: SuspicionOptions,
-  suspicion: Suspicion,
+  { accusers, expected, startedAt }: Suspicion,
   members: number,
+  othersCould: boolean,
   now: number
-): boolean =>
-  now - suspicion.startedAt >=
-  suspicionTimeout(options, members, suspicion.expected, suspicion.accusers.size - 1)
+): Verdict => {
+  const timeout = suspicionTimeout(options, members, expected, accusers.size - 1)
+  if (now - startedAt < timeout) return "open"
+  return accusers.size > 1 || expected < 1 || !othersCould ? "dead" : "unheeded"
+}

@@ -1,0 +1,230 @@
+/**
+ * Gossip as gossipsub does it with the mesh's settings: each node has about four neighbours per topic
+ * among its connections, to whom it hands on what is news to it; once a second it tells those that are
+ * none which messages it had, and they ask for what they lack.
+ */
+import { catalogueTopic, type Message, membershipTopic, type Topic } from "./Message.ts"
+import type { MeshNode, NodeGossip } from "./World.ts"
+
+/** Those of GossipsubOptions.ts, and gossipsub's own where that leaves them. */
+export const gossipNumbers = {
+  neighbours: 4,
+  fewest: 3,
+  most: 6,
+  /** Told of messages at least, if there are so many. */
+  lazy: 6,
+  heartbeat: 1_000,
+  /** Heartbeats in which a message is told of. */
+  told: 3,
+  pruneBackoff: 60_000
+} as const
+
+interface Recent {
+  readonly message: Message
+  left: number
+}
+
+export class Gossip implements NodeGossip {
+  readonly #node: MeshNode
+  readonly #neighbours: readonly [Set<number>, Set<number>] = [new Set(), new Set()]
+  readonly #backoff = new Map<number, number>()
+  #recent: Array<Recent> = []
+  #beating = false
+  /** Messages that were news here. */
+  heard = 0
+
+  constructor(node: MeshNode) {
+    this.#node = node
+  }
+
+  neighbours(topic: Topic): ReadonlySet<number> {
+    return this.#neighbours[topic]
+  }
+
+  /** Tells everybody. */
+  publish(message: Message): void {
+    if (message.isSeen(this.#node.index)) return
+    message.see(this.#node.index)
+    const to = new Set(this.#neighbours[message.topic])
+    const { neighbours } = gossipNumbers
+    if (to.size < neighbours) {
+      for (const index of this.#others(message.topic)) {
+        if (to.size >= neighbours) break
+        to.add(index)
+      }
+    }
+    this.#remember(message)
+    for (const index of to) this.#pass(message, index)
+  }
+
+  receive(message: Message, from: number): void {
+    if (message.isSeen(this.#node.index)) return
+    message.see(this.#node.index)
+    this.#node.loop.charge(this.#node.world.profile.cost.verify)
+    if (this.#node.judge(message) !== "accept") return
+    this.heard++
+    this.#remember(message)
+    for (const index of this.#neighbours[message.topic]) {
+      if (index !== from) this.#pass(message, index)
+    }
+  }
+
+  connected(): void {
+    this.#beat()
+  }
+
+  lost(index: number): void {
+    for (const neighbours of this.#neighbours) neighbours.delete(index)
+    this.#beat()
+  }
+
+  /** Makes it a neighbour as if it had long been one. */
+  place(topic: Topic, index: number): void {
+    this.#neighbours[topic].add(index)
+  }
+
+  #remember(message: Message): void {
+    this.#recent.push({ message, left: gossipNumbers.told })
+    this.#beat()
+  }
+
+  #pass(message: Message, index: number): void {
+    const node = this.#node
+    const connection = node.links.open.get(index)
+    if (connection === undefined) return
+    const { network, profile, random } = node.world
+    node.loop.charge(profile.cost.forward)
+    const to = connection.other(node)
+    const size = message.size + profile.size.gossip
+    const { receive } = profile.cost
+    if (message.isSeen(index) && to.loop.pausedUntil === 0) {
+      // It will be thrown away there: only what that costs counts.
+      node.bytesOut += size
+      to.bytesIn += size
+      if (to.up) to.loop.charge(receive)
+      return
+    }
+    const times = network.duplication > 0 && random() < network.duplication ? 2 : 1
+    for (let time = 0; time < times; time++) {
+      connection.send(node, size, receive, () => to.gossip.receive(message, node.index))
+    }
+  }
+
+  /** Connected ones that are no neighbours, in an order of chance. */
+  #others(topic: Topic): Array<number> {
+    const neighbours = this.#neighbours[topic]
+    const others = Array.from(this.#node.links.open.keys()).filter((it) => !neighbours.has(it))
+    const { random } = this.#node.world
+    for (let at = others.length - 1; at > 0; at--) {
+      const other = Math.floor(random() * (at + 1))
+      const held = others[at]!
+      others[at] = others[other]!
+      others[other] = held
+    }
+    return others
+  }
+
+  /** Soon there is something to do at a heartbeat; those at which there is nothing are left out. */
+  #beat(): void {
+    if (this.#beating) return
+    this.#beating = true
+    const { heartbeat } = gossipNumbers
+    const { now } = this.#node.world.queue
+    const phase = this.#node.phase * heartbeat
+    const wait = heartbeat - ((((now - phase) % heartbeat) + heartbeat) % heartbeat)
+    this.#node.later(wait, () => {
+      this.#beating = false
+      this.#heartbeat()
+    })
+  }
+
+  #heartbeat(): void {
+    let more = false
+    for (const topic of [catalogueTopic, membershipTopic]) if (this.#tend(topic)) more = true
+    for (const topic of [catalogueTopic, membershipTopic]) this.#tell(topic)
+    for (const recent of this.#recent) recent.left--
+    this.#recent = this.#recent.filter(({ left }) => left > 0)
+    if (more || this.#recent.length > 0) this.#beat()
+  }
+
+  /** Takes neighbours on, or leaves some. Is there more to be done later? */
+  #tend(topic: Topic): boolean {
+    const neighbours = this.#neighbours[topic]
+    const { fewest, most, neighbours: good, pruneBackoff } = gossipNumbers
+    const { now } = this.#node.world.queue
+    if (neighbours.size > most) {
+      const all = Array.from(neighbours)
+      for (const index of all.slice(good)) {
+        neighbours.delete(index)
+        this.#backoff.set(2 * index + topic, now + pruneBackoff)
+        this.#control(index, (it, from) => it.pruned(topic, from))
+      }
+    }
+    if (neighbours.size >= fewest) return false
+    for (const index of this.#others(topic)) {
+      if (neighbours.size >= good) break
+      if ((this.#backoff.get(2 * index + topic) ?? 0) > now) continue
+      neighbours.add(index)
+      this.#control(index, (it, from) => it.grafted(topic, from))
+    }
+    return neighbours.size < fewest && this.#node.links.open.size > neighbours.size
+  }
+
+  grafted(topic: Topic, from: number): void {
+    const neighbours = this.#neighbours[topic]
+    const { now } = this.#node.world.queue
+    if (neighbours.has(from) || !this.#node.links.open.has(from)) return
+    const refused = neighbours.size >= gossipNumbers.most
+    if (refused || (this.#backoff.get(2 * from + topic) ?? 0) > now) {
+      this.#backoff.set(2 * from + topic, now + gossipNumbers.pruneBackoff)
+      this.#control(from, (it, index) => it.pruned(topic, index))
+    } else neighbours.add(from)
+  }
+
+  pruned(topic: Topic, from: number): void {
+    this.#neighbours[topic].delete(from)
+    const until = this.#node.world.queue.now + gossipNumbers.pruneBackoff
+    this.#backoff.set(2 * from + topic, until)
+    this.#beat()
+  }
+
+  #control(index: number, task: (it: NodeGossip, from: number) => void): void {
+    const node = this.#node
+    const connection = node.links.open.get(index)
+    const { cost, size } = node.world.profile
+    connection?.send(node, size.control, cost.receive, () =>
+      task(connection.other(node).gossip, node.index)
+    )
+  }
+
+  /** "I had these", to those that are no neighbours; they ask for what they lack. */
+  #tell(topic: Topic): void {
+    const messages = this.#recent.flatMap(({ message }) => (message.topic === topic ? message : []))
+    if (messages.length === 0) return
+    const node = this.#node
+    const { cost, size } = node.world.profile
+    for (const index of this.#others(topic).slice(0, gossipNumbers.lazy)) {
+      const connection = node.links.open.get(index)!
+      const to = connection.other(node)
+      const bytes = size.control + messages.length * size.id
+      if (messages.every((message) => message.isSeen(index)) && to.loop.pausedUntil === 0) {
+        node.bytesOut += bytes
+        to.bytesIn += bytes
+        if (to.up) to.loop.charge(cost.receive)
+        continue
+      }
+      connection.send(node, bytes, cost.receive, () => {
+        const wanted = messages.filter((message) => !message.isSeen(to.index))
+        if (wanted.length === 0) return
+        const asked = size.control + wanted.length * size.id
+        connection.send(to, asked, cost.receive, () => {
+          for (const message of wanted) {
+            connection.send(node, message.size + size.gossip, cost.receive, () =>
+              to.gossip.receive(message, node.index)
+            )
+          }
+        })
+      })
+    }
+  }
+}
