@@ -2,8 +2,9 @@
  * How fast and how well the mesh agrees, as this node meets it: how old a record is when it is first
  * seen here, what comparisons of catalogues come to, and when the last one found both equal.
  */
-import type { RecordWay } from "../mesh/catalogue/CatalogueService.ts"
+
 import type { ComparisonResult } from "../mesh/catalogue/CatalogueSync.ts"
+import type { RecordWay } from "../mesh/catalogue/RecordIntake.ts"
 import { SyncBook } from "../mesh/catalogue/SyncBook.ts"
 import type { PeerClocks } from "../mesh/membership/PeerClocks.ts"
 import type { PeerKey } from "../model/Names.ts"

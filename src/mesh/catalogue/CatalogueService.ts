@@ -2,12 +2,12 @@
  * The catalogue as the rest of the node meets it: a snapshot to read, the own record to change,
  * answers for other nodes, and the loops that keep it in step with theirs.
  */
-import { Effect, Either, Runtime, type Scope } from "effect"
+import { Effect, type Either, Runtime, type Scope } from "effect"
 import type { NodeName, PeerKey } from "../../model/Names.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
 import { spawn, tellSurely } from "../actor/Actor.ts"
 import type { Supervisor } from "../actor/Supervisor.ts"
-import { Gossip, type GossipVerdict } from "../host/Gossip.ts"
+import { Gossip } from "../host/Gossip.ts"
 import type { MeshRpcError, RecordVersion } from "../host/MeshRpc.ts"
 import { answerDigest, answerVersions, answerWanted, type SyncReport } from "./AntiEntropy.ts"
 import type { Catalogue, EntryChange, MergeOutcome } from "./Catalogue.ts"
@@ -20,12 +20,13 @@ import {
   makeCatalogueState,
   recoverCatalogue
 } from "./CatalogueBehaviour.ts"
-import { loadCatalogue, storedChanges, verifyBatch } from "./CatalogueLoading.ts"
+import { loadCatalogue, storedChanges } from "./CatalogueLoading.ts"
 import { CatalogueStore } from "./CatalogueStore.ts"
 import { type CatalogueSyncOptions, makeCatalogueSync } from "./CatalogueSync.ts"
 import { makeOwnRecord, nextEpoch, type OwnFacts, resignOwn } from "./OwnRecord.ts"
-import { isBlameworthy, type RecordDoor, RecordRefused } from "./RecordDoor.ts"
-import type { CatalogueEntry, NodeEntry } from "./RecordEntry.ts"
+import type { RecordDoor, RecordRefused } from "./RecordDoor.ts"
+import type { NodeEntry } from "./RecordEntry.ts"
+import { actorBehind, actorPatience, RecordIntake, type RecordWay } from "./RecordIntake.ts"
 
 export interface CatalogueOptions extends CatalogueSyncOptions {
   readonly name: NodeName
@@ -38,9 +39,6 @@ export interface CatalogueOptions extends CatalogueSyncOptions {
   /** Hears of each record of another node that was not held here, and how it came. */
   readonly onFirstSeen?: ((record: NodeRecord, way: RecordWay) => void) | undefined
 }
-
-/** By gossip, in a comparison of catalogues, or with a node's notice that it drains. */
-export type RecordWay = "gossip" | "comparison" | "notice"
 
 export interface CatalogueStatus {
   readonly records: number
@@ -103,18 +101,6 @@ export interface CatalogueShape {
 
 /** Messages of the actor that may wait. Gossip beyond it is repaired by anti-entropy. */
 const mailboxCapacity = 4_096
-
-/**
- * A record that was signed so long ago was gossip already, ms; and so many younger ones of one
- * comparison are told on: a whole mesh that starts at once is not told by everybody of everybody.
- */
-const newsFor = 30_000
-const mostToldOn = 4
-
-/** How long `updateOwn` and `receive` wait for the actor, e.g. while it restarts. */
-const actorPatience = "30 seconds"
-
-const actorBehind = (message: string): RecordRefused => new RecordRefused({ code: "full", message })
 
 export const makeCatalogue = (
   options: CatalogueOptions
@@ -231,78 +217,17 @@ export const makeCatalogue = (
       }
     })
 
-    const merge = (entry: CatalogueEntry): Effect.Effect<MergeOutcome, RecordRefused> =>
-      Effect.suspend(() => {
-        const outcome = state.catalogue.judge(entry)
-        if (outcome === "known" || outcome === "stale") return Effect.succeed(outcome)
-        return actor
-          .ask<MergeOutcome>((reply) => ({ _tag: "Received", entry, reply }), actorPatience)
-          .pipe(Effect.mapError(({ message }) => actorBehind(message)))
-      })
-    const admit = (bytes: Uint8Array) =>
-      Effect.suspend(() => door.admit(bytes, clock.unsafeCurrentTimeMillis()))
-    const noteSeen = (entry: CatalogueEntry, outcome: MergeOutcome, way: RecordWay) => {
-      const isNew = outcome === "added" || outcome === "replaced"
-      if (isNew && entry.kind === "node" && entry.record.peer !== self) {
-        options.onFirstSeen?.(entry.record, way)
-      }
-      return isNew
-    }
-    const receive = (bytes: Uint8Array): Effect.Effect<MergeOutcome, RecordRefused> =>
-      Effect.gen(function* () {
-        const entry = yield* admit(bytes)
-        const outcome = yield* merge(entry)
-        noteSeen(entry, outcome, "notice")
-        return outcome
-      })
-
-    /** Met in a comparison: merged, and told on while it is news. */
-    const receiveMet = (bytes: Uint8Array, toldOn: number) =>
-      Effect.gen(function* () {
-        const entry = yield* admit(bytes)
-        const changed = noteSeen(entry, yield* merge(entry), "comparison")
-        const age = clock.unsafeCurrentTimeMillis() - entry.signedAt
-        const tellOn = changed && age < newsFor && toldOn < mostToldOn
-        // Gossip passes by who knows a record already, so it ends at those who met it here.
-        if (tellOn) runFork(gossip.publish("catalogue", entry.bytes))
-        return { changed, tellOn }
-      })
-
-    const receiveAll = (envelopes: ReadonlyArray<Uint8Array>): Effect.Effect<number> =>
-      Effect.gen(function* () {
-        let changed = 0
-        let toldOn = 0
-        for (const [index, bytes] of envelopes.entries()) {
-          if (index % verifyBatch === verifyBatch - 1) yield* Effect.sleep(0)
-          const met = yield* receiveMet(bytes, toldOn).pipe(
-            // One bad record does not spoil the batch; it will be met, and refused, again.
-            Effect.catchAll((refused) =>
-              Effect.as(Effect.logDebug(`record refused: ${refused.message}`), undefined)
-            )
-          )
-          if (met?.changed === true) changed++
-          if (met?.tellOn === true) toldOn++
-        }
-        if (changed > toldOn) spread()
-        return changed
-      })
-
-    /** Synchronous, as gossip needs it: judged against the snapshot, merged a moment later. */
-    const judge = (bytes: Uint8Array): GossipVerdict => {
-      const admitted = door.admit(bytes, clock.unsafeCurrentTimeMillis())
-      if (Either.isLeft(admitted)) return isBlameworthy(admitted.left) ? "reject" : "ignore"
-      const entry = admitted.right
-      const outcome = state.catalogue.judge(entry)
-      if (outcome === "known" || outcome === "stale") return "ignore"
-      const taken = actor.tell({ _tag: "Received", entry })
-      if (taken) noteSeen(entry, outcome, "gossip")
-      return taken && outcome !== "full" ? "accept" : "ignore"
-    }
-    yield* gossip.subscribe("catalogue", judge)
+    const intake = new RecordIntake({
+      ...{ self, door, actor, clock, onFirstSeen: options.onFirstSeen },
+      current: () => state.catalogue,
+      tellOn: (bytes) => runFork(gossip.publish("catalogue", bytes)),
+      spread: () => spread()
+    })
+    yield* gossip.subscribe("catalogue", intake.judge)
 
     const { spread, syncWith } = yield* makeCatalogueSync(options, {
       current: () => state.catalogue,
-      receive: (envelopes) => receiveAll(envelopes)
+      receive: (envelopes) => intake.receiveAll(envelopes)
     })
 
     return {
@@ -328,7 +253,7 @@ export const makeCatalogue = (
         actor.tell({ _tag: "Unsaved" })
         return saveEpoch(state.own.epoch)
       }),
-      receive,
+      receive: (bytes) => intake.receive(bytes),
       syncWith,
       addressesOf: (peer) => {
         const record = state.catalogue.node(peer)?.record
@@ -352,7 +277,7 @@ export const makeCatalogue = (
           Effect.sync(() => answerVersions(state.catalogue, buckets)),
         CatalogueExchange: ({ wanted, offered }) =>
           Effect.zipRight(
-            receiveAll(offered),
+            intake.receiveAll(offered),
             Effect.sync(() => answerWanted(state.catalogue, wanted))
           )
       }
