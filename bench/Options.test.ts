@@ -3,6 +3,7 @@ import { baseline, readCommandLine, WrongUsage } from "./Options.ts"
 import { wantedPeers } from "./peers/Peers.ts"
 import { casesOf } from "./Question.ts"
 import { http } from "./questions/Http.ts"
+import { idle } from "./questions/Idle.ts"
 import { policy } from "./questions/Policy.ts"
 import { soak } from "./questions/Soak.ts"
 import { startup } from "./questions/Startup.ts"
@@ -64,6 +65,16 @@ describe("the command line", () => {
     expect(read).toThrow(why)
   })
 
+  test("of how many nodes is asked only where that matters", () => {
+    const nodes = (...args: ReadonlyArray<string>) =>
+      readCommandLine(["idle", ...args]).options(idle).nodes
+    expect(nodes()).toEqual(idle.defaults.nodes)
+    expect(nodes("--quick")).toEqual(idle.quick?.nodes)
+    expect(nodes("--quick", "--nodes", "50,3")).toEqual([50, 3])
+    expect(options("http").nodes).toEqual([])
+    expect(() => options("http", "--nodes", "3")).toThrow("http is not asked of a number of nodes")
+  })
+
   test("one number of threads is as good as none to a question that takes one", () => {
     expect(readCommandLine(["soak", "--threads", "2"]).options(soak).threads).toEqual([2])
   })
@@ -75,6 +86,9 @@ describe("the command line", () => {
     [["http", "--threads", "65"], "from 1 to 64"],
     [["http", "--threads", "2,2"], "stands there twice"],
     [["http", "--peer-threads", "1.5"], "--peer-threads 1.5"],
+    [["idle", "--nodes", "2"], "from 3 to 200"],
+    [["idle", "--nodes", "201"], "from 3 to 200"],
+    [["idle", "--nodes", "3,3"], "stands there twice"],
     [["http", "--rounds", "0"], "--rounds 0"],
     [["http", "--rounds", "1.5"], "not a whole number"],
     [["http", "--seconds", "x"], "--seconds x"],

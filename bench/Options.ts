@@ -11,6 +11,10 @@ export const baseline = join(import.meta.dirname, "baseline.json")
 /** Of a node or a peer: more is a slip of the finger, and each is a pair of processes of its own. */
 const mostThreads = 64
 
+/** One that is killed, one that sees it, one more; and what a large host has the memory for. */
+const fewestNodes = 3
+const mostNodes = 200
+
 export class WrongUsage extends Error {}
 
 export interface CommandLine {
@@ -36,11 +40,16 @@ const whole = (name: string, text: string | undefined): number | undefined => {
 }
 
 /** `1,2,4`, each once. */
-const counts = (name: string, text: string | undefined): ReadonlyArray<number> | undefined => {
+const counts = (
+  name: string,
+  text: string | undefined,
+  least = 1,
+  most = mostThreads
+): ReadonlyArray<number> | undefined => {
   const values = text?.split(",").map((one) => {
     const value = Number(one)
-    if (Number.isInteger(value) && value >= 1 && value <= mostThreads) return value
-    throw new WrongUsage(`--${name} ${text}: ${one} is not a whole number from 1 to ${mostThreads}`)
+    if (Number.isInteger(value) && value >= least && value <= most) return value
+    throw new WrongUsage(`--${name} ${text}: ${one} is not a whole number from ${least} to ${most}`)
   })
   if (new Set(values).size === (values?.length ?? 0)) return values
   throw new WrongUsage(`--${name} ${text}: one of them stands there twice`)
@@ -62,7 +71,7 @@ const withFiles = (args: ReadonlyArray<string>): Array<string> =>
     return bare ? [arg, baseline] : [arg]
   })
 
-const quick = { rounds: 2, seconds: 1 }
+const quick: Question["defaults"] = { rounds: 2, seconds: 1 }
 
 /** What a question has no use for is refused: a table without it would look like an answer to it. */
 const checkThreads = (
@@ -97,6 +106,7 @@ export const readCommandLine = (args: ReadonlyArray<string>): CommandLine => {
         cases: text,
         profile: text,
         threads: text,
+        nodes: text,
         "peer-threads": text,
         compare: text,
         save: text,
@@ -122,6 +132,7 @@ export const readCommandLine = (args: ReadonlyArray<string>): CommandLine => {
   const peers = peersOf(values.peers)
   const threads = counts("threads", values.threads)
   const peerThreads = counts("peer-threads", values["peer-threads"])
+  const nodes = counts("nodes", values.nodes, fewestNodes, mostNodes)
   return {
     // A comparison without a question is about the one that matters most.
     question: positionals[0] ?? (values.compare === undefined ? undefined : "http"),
@@ -131,6 +142,9 @@ export const readCommandLine = (args: ReadonlyArray<string>): CommandLine => {
     options: (question) => {
       checkThreads(question, threads, peerThreads)
       const usual = values.quick ? (question.quick ?? quick) : question.defaults
+      if (nodes !== undefined && question.defaults.nodes === undefined) {
+        throw new WrongUsage(`--nodes: ${question.name} is not asked of a number of nodes`)
+      }
       return {
         rounds: rounds ?? usual.rounds,
         seconds: seconds ?? usual.seconds,
@@ -141,7 +155,8 @@ export const readCommandLine = (args: ReadonlyArray<string>): CommandLine => {
         cases: values.cases?.split(","),
         profiles: values.profile,
         threads,
-        peerThreads
+        peerThreads,
+        nodes: nodes ?? usual.nodes ?? []
       }
     }
   }

@@ -19,6 +19,16 @@ export interface BenchOptions {
   readonly threads: ReadonlyArray<number> | undefined
   /** The same of the peers that have threads or workers; undefined: with one. */
   readonly peerThreads: ReadonlyArray<number> | undefined
+  /** Of how many nodes the question is asked, one after the other; empty where that is no matter. */
+  readonly nodes: ReadonlyArray<number>
+}
+
+/** What a question takes when the command line does not say. */
+interface Usual {
+  readonly rounds: number
+  readonly seconds: number
+  /** Default: it is not asked of a number of nodes. */
+  readonly nodes?: ReadonlyArray<number>
 }
 
 export interface Bench {
@@ -47,10 +57,9 @@ export interface Question {
   /** The peer others are divided by. */
   readonly reference?: string
   readonly cases: ReadonlyArray<string>
-  /** What it takes when the command line does not say. */
-  readonly defaults: { readonly rounds: number; readonly seconds: number }
+  readonly defaults: Usual
   /** What `--quick` means. Default: 2 rounds of 1 s. */
-  readonly quick?: { readonly rounds: number; readonly seconds: number }
+  readonly quick?: Usual
   /**
    * Of what threads may be asked: Skein and its peers side by side, several ways of running a node,
    * one such way. Default: of nothing.

@@ -9,7 +9,8 @@ const packages = {
   haproxy: ["haproxy", "haproxy"],
   openssl: ["openssl", "openssl"],
   curl: ["curl", "curl"],
-  python3: ["python3-venv", "python"]
+  python3: ["python3-venv", "python"],
+  serf: ["serf", "serf"]
 } as const
 
 export type ToolName = keyof typeof packages

@@ -20,6 +20,7 @@ import { bulk } from "./questions/Bulk.ts"
 import { connections } from "./questions/Connections.ts"
 import { fairness } from "./questions/Fairness.ts"
 import { http } from "./questions/Http.ts"
+import { idle } from "./questions/Idle.ts"
 import { latency } from "./questions/Latency.ts"
 import { policy } from "./questions/Policy.ts"
 import { soak } from "./questions/Soak.ts"
@@ -43,6 +44,7 @@ const questions: ReadonlyArray<Question> = [
   connections,
   policy,
   startup,
+  idle,
   soak
 ]
 
@@ -50,7 +52,8 @@ const usage = (): string =>
   [
     "npm run bench -- QUESTION [--quick] [--rounds N] [--seconds N] [--minutes N] [--peers a,b]",
     "                 [--cases a,b] [--sources] [--compare [FILE]] [--save [FILE]]",
-    "                 [--threads 1,2,4] [--peer-threads 1,2,4] [--profile DIR] [--markdown]",
+    "                 [--threads 1,2,4] [--peer-threads 1,2,4] [--nodes 3,16,30] [--profile DIR]",
+    "                 [--markdown]",
     "",
     table(
       [
