@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type App, httpApp } from "../fixtures/Apps.ts"
 import { Load } from "../fixtures/Load.ts"
 import { type Host, TestMesh } from "../fixtures/Mesh.ts"
+import { Ledger, Orders } from "../fixtures/Orders.ts"
 import { freePort, stopAll, until } from "../fixtures/Processes.ts"
 
 const mesh = new TestMesh()
@@ -18,6 +19,7 @@ const sockets = new Set<Socket>()
 /** Takes whatever comes, for ever. */
 let sink: Server
 let swallowed = 0
+const ledger = new Ledger()
 let a: Host
 let b: Host
 
@@ -35,11 +37,32 @@ const linkTo = async (host: Host): Promise<LinkRow> => {
   return found
 }
 
+interface EndpointRow {
+  readonly node: string
+  readonly member: string
+  readonly state: string
+  readonly inUse: boolean
+}
+
+const endpointsOf = async (service: string) =>
+  (await a.api(`services/${service}/endpoints`)) as ReadonlyArray<EndpointRow>
+
+/** What host-a holds against host-b's endpoints: nothing, when it is empty. */
+const heldAgainstB = async (): Promise<ReadonlyArray<EndpointRow>> => {
+  const all = [...(await endpointsOf("echo")), ...(await endpointsOf("ledger"))]
+  return all.filter(
+    ({ inUse, member, node, state }) =>
+      node === b.name && !(inUse && member === "alive" && state === "healthy")
+  )
+}
+
 beforeAll(async () => {
   apps.push(await httpApp("on-b"), await httpApp("on-c"))
   for (let i = 0; i < 3; i++) {
     apps.push(await httpApp("patient", (_request, response) => void held.add(response)))
   }
+  const ledgers = [await ledger.program("on-b", 50), await ledger.program("on-c", 50)]
+  const [ledgerOnB, ledgerOnC] = ledgers.map(({ address }) => address)
   sink = createServer((socket) => {
     sockets.add(socket)
     socket.on("error", () => socket.destroy())
@@ -50,9 +73,11 @@ beforeAll(async () => {
   const sinkPort = await freePort()
   await new Promise<void>((resolve) => sink.listen(sinkPort, "127.0.0.1", resolve))
   const [onB, onC, ...patient] = apps.map(({ address }) => address)
+  apps.push(...ledgers)
   a = await mesh.first("host-a", {
     policies: {
       echo: { balance: { kind: "round_robin" } },
+      ledger: { balance: { kind: "round_robin" } },
       patient: { balance: { kind: "round_robin" } }
     }
   })
@@ -60,14 +85,20 @@ beforeAll(async () => {
     services: [
       { name: "echo", address: onB },
       { name: "small", address: onB },
+      { name: "ledger", address: ledgerOnB },
       { name: "patient", addresses: patient },
       { name: "sink", address: `127.0.0.1:${sinkPort}` }
     ]
   })
-  await mesh.join("host-c", { services: [{ name: "echo", address: onC }] })
-  await until("host-a knows both endpoints of echo", async () => {
-    const endpoints = (await a.api("services/echo/endpoints")) as ReadonlyArray<unknown>
-    return endpoints.length === 2 ? true : undefined
+  await mesh.join("host-c", {
+    services: [
+      { name: "echo", address: onC },
+      { name: "ledger", address: ledgerOnC }
+    ]
+  })
+  await until("host-a knows both endpoints of both services", async () => {
+    const all = [...(await endpointsOf("echo")), ...(await endpointsOf("ledger"))]
+    return all.length === 4 ? true : undefined
   })
 })
 
@@ -157,29 +188,77 @@ describe("an upload without end", () => {
 })
 
 describe("a node that falls silent", () => {
-  it("is found within 3 s, and its calls go elsewhere; when it wakes up it is called again", async () => {
+  /** For so long host-b is watched after it is back, ms. */
+  const watched = 3_000
+
+  it("is found within 3 s, and its calls go elsewhere, none of them twice unless it may; when it wakes up it is called again, and stays", async () => {
     const load = new Load(a.proxy, "http://echo.mesh/")
+    const orders = new Orders(a.proxy, "http://ledger.mesh/", 8)
     const answersOf = (app: string) => load.tally.by.get(app) ?? 0
     await until("both answer", () =>
       answersOf("on-b") > 50 && answersOf("on-c") > 50 ? true : undefined
     )
-    b.process?.child.kill("SIGSTOP")
+    // Its programs carry on. Of an order that one of them has, nobody can know whether it was
+    // placed, and whoever tried it elsewhere would place it twice.
+    await until("host-b's program has an order", () => {
+      if (ledger.inHand("on-b") === 0) return undefined
+      b.process?.child.kill("SIGSTOP")
+      return true
+    })
+    const stopped = performance.now()
     const silence = await until("the link is given up", async () => {
       const said = /nothing came for (\d+) ms/.exec((await linkTo(b)).lastError ?? "")
       return said === null ? undefined : Number(said[1])
     })
+    const givenUp = performance.now()
     // host-a looks every 500 ms, and leaves out of account what it was itself late by, from 250 ms.
     expect(silence).toBeGreaterThanOrEqual(2_500)
     expect(silence).toBeLessThanOrEqual(3_250)
     const before = answersOf("on-c")
+    const ordersBefore = ledger.countOf("on-c")
     await until("host-c answers for both", () =>
-      answersOf("on-c") > before + 100 ? true : undefined
+      answersOf("on-c") > before + 100 && ledger.countOf("on-c") > ordersBefore + 20
+        ? true
+        : undefined
     )
+    await until("host-b is taken for dead", async () =>
+      (await endpointsOf("echo")).some(({ member, node }) => node === b.name && member === "dead")
+        ? true
+        : undefined
+    )
+    const moved = Math.max(...orders.failed.map(({ ended }) => ended)) - stopped
+    console.log(
+      `a host stopped: ${orders.failed.length} POSTs were broken off, and all succeed after ${moved.toFixed(0)} ms`
+    )
+
     b.process?.child.kill("SIGCONT")
-    const asleep = answersOf("on-b")
-    await until("host-b answers again", () => (answersOf("on-b") > asleep + 50 ? true : undefined))
+    const [asleep, ordersAsleep, woken] = [
+      answersOf("on-b"),
+      ledger.countOf("on-b"),
+      performance.now()
+    ]
+    await until("host-b answers again, and nothing is held against it", async () =>
+      answersOf("on-b") > asleep + 50 &&
+      ledger.countOf("on-b") > ordersAsleep + 10 &&
+      (await heldAgainstB()).length === 0
+        ? true
+        : undefined
+    )
+    const back = performance.now()
+    console.log(`a host that goes on is called as before after ${(back - woken).toFixed(0)} ms`)
+    await until("it was watched for a while", async () => {
+      expect(await heldAgainstB()).toEqual([])
+      return performance.now() > back + watched ? true : undefined
+    })
     const { failures, ok, sent } = await load.stop()
+    await orders.stop()
     expect([...failures]).toEqual([])
     expect(ok).toBe(sent)
+    // Only what was sent to host-b before it was found silent was broken off; some of it was placed.
+    expect(orders.failed.filter(({ begun }) => begun > givenUp)).toEqual([])
+    expect(orders.failed.some(({ id }) => ledger.given.has(id))).toBe(true)
+    expect(ledger.repeated).toEqual([])
+    const well = orders.over.filter(({ why }) => why === undefined)
+    expect(well.filter(({ id }) => !ledger.given.has(id))).toEqual([])
   })
 })
