@@ -1,6 +1,7 @@
 /** The numbers of docs/membership.md, at a thousand nodes and at ten thousand. It prints what it measured. */
 import { expect, test } from "vitest"
-import { measure } from "../simulation/Targets.ts"
+import { runSimulation } from "../fixtures/Simulations.ts"
+import type { measure } from "../simulation/Targets.ts"
 
 const seed = Number(process.env["SEED"] ?? Math.floor(Math.random() * 1e9))
 
@@ -9,9 +10,9 @@ test.each([
   { nodes: 10_000, crashes: 1, seen: 3_000, suspected: 3_000, dead: 13_000, idle: 5 }
 ])(
   "$nodes nodes tell, doubt and bury in time, and are quiet at rest",
-  (target) => {
-    const measured = measure(target.nodes, seed, { changes: 5, crashes: target.crashes, rest: 60 })
-    const note = JSON.stringify(measured)
+  async (target) => {
+    const note = await runSimulation("targets", target.nodes, target.crashes, seed)
+    const measured: ReturnType<typeof measure> = JSON.parse(note)
     console.log(note)
     expect(measured.seen, note).toBeLessThanOrEqual(target.seen)
     expect(measured.killed.suspected, note).toBeLessThanOrEqual(target.suspected)
