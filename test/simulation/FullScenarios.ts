@@ -15,7 +15,6 @@ export const fullScenarios: ReadonlyArray<Scenario> = [
   scenarios.massJoin(200, 200),
   scenarios.halves(300, 60 * seconds),
   scenarios.halves(300, 10 * minutes),
-  scenarios.halves(1_000, 60 * seconds),
   scenarios.minority(300, 60 * seconds),
   scenarios.minority(300, 10 * minutes),
   scenarios.bridge(100, 60 * seconds),
