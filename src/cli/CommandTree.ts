@@ -120,39 +120,44 @@ const descriptions = (doc: HelpDoc.HelpDoc): ReadonlyArray<readonly [string, str
   }
 }
 
-/** Descriptions are read when somebody asks for them: most command lines are right. */
+/** Made when it is first asked for, and kept. */
+const once = <A>(make: () => A): (() => A) => {
+  let made: { readonly value: A } | undefined
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
+}
+
+/**
+ * Of most command lines only the names on their way down matter, and those are right: what a command
+ * takes, and how it is described, is read when somebody asks.
+ */
 const nodeOf = (
   path: string,
   descriptor: Descriptor,
-  subcommands: ReadonlyArray<CommandNode>
+  subcommandsOf: () => ReadonlyArray<CommandNode>
 ): CommandNode => {
-  let read: HelpDoc.HelpDoc | undefined
-  const help = () => {
-    read ??= CommandDescriptor.getHelp(descriptor, CliConfig.defaultConfig)
-    return read
-  }
+  const help = once(() => CommandDescriptor.getHelp(descriptor, CliConfig.defaultConfig))
   const about = (part: Part): string => {
     const found = descriptions(help()).find(([text]) =>
       part.names.some((name) => text.split(/[ (),]+/).includes(name))
     )
     return found?.[1] ?? ""
   }
-  const own = parts(CommandDescriptor.getUsage(descriptor)).slice(1)
-  return {
-    name: path.split(" ").at(-1) ?? path,
-    path,
-    get about() {
-      return paragraphs(help())[0] ?? ""
-    },
-    options: own
+  const own = once(() => parts(CommandDescriptor.getUsage(descriptor)).slice(1))
+  const options = once(() =>
+    own()
       .filter(({ names }) => names[0]?.startsWith("-"))
       .map((part) => ({
         ...part,
         get about() {
           return about(part)
         }
-      })),
-    arguments: own
+      }))
+  )
+  const args = once(() =>
+    own()
       .filter(({ names }) => names[0]?.startsWith("<"))
       .map((part) => ({
         name: part.names[0]?.replace(/[<>]/g, "") ?? "",
@@ -160,8 +165,24 @@ const nodeOf = (
         get about() {
           return about(part)
         }
-      })),
-    subcommands
+      }))
+  )
+  const subcommands = once(subcommandsOf)
+  return {
+    name: path.split(" ").at(-1) ?? path,
+    path,
+    get about() {
+      return paragraphs(help())[0] ?? ""
+    },
+    get options() {
+      return options()
+    },
+    get arguments() {
+      return args()
+    },
+    get subcommands() {
+      return subcommands()
+    }
   }
 }
 
@@ -178,10 +199,13 @@ const nameOf = (descriptor: Descriptor): string =>
 export const commandTree = (root: Descriptor, commands: ReadonlyArray<Descriptor>): CommandNode => {
   const rootName = nameOf(root)
   const children = commands.map((command) => {
-    const path = `${rootName} ${nameOf(command)}`
-    const nested = below(command).filter(([name]) => name !== nameOf(command))
-    const deeper = nested.map(([name, child]) => nodeOf(`${path} ${name}`, child, []))
+    const name = nameOf(command)
+    const path = `${rootName} ${name}`
+    const deeper = () =>
+      below(command)
+        .filter(([nested]) => nested !== name)
+        .map(([nested, child]) => nodeOf(`${path} ${nested}`, child, () => []))
     return nodeOf(path, command, deeper)
   })
-  return nodeOf(rootName, root, children)
+  return nodeOf(rootName, root, () => children)
 }
