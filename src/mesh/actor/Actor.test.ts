@@ -188,6 +188,52 @@ it.scoped("interrupts what it forked when it crashes, and disturbs no sibling", 
   }).pipe(Effect.provide([Supervisor.layer(), quiet]))
 )
 
+it.scoped("does in its order what is done at once and what is waited for", () =>
+  Effect.gen(function* () {
+    const gate = yield* Deferred.make<void>()
+    const done: Array<string> = []
+    const ref = yield* spawn<number, string, string, never, never>({
+      name: "scribe",
+      mailbox: { capacity: 8, overflow: "reject" },
+      initial: () => [0, []],
+      step: (count, word) => [count + 1, [`${word} 1`, `${word} 2`]],
+      interpret: (action) => {
+        if (action === "b 1") {
+          return Effect.zipRight(
+            Deferred.await(gate),
+            Effect.sync(() => {
+              done.push(action)
+            })
+          )
+        }
+        done.push(action)
+        return undefined
+      }
+    })
+    for (const word of ["a", "b", "c"]) ref.tell(word)
+    yield* TestClock.adjust(0)
+    expect(done).toEqual(["a 1", "a 2"])
+    yield* Deferred.succeed(gate, undefined)
+    yield* TestClock.adjust(0)
+    expect(done).toEqual(["a 1", "a 2", "b 1", "b 2", "c 1", "c 2"])
+  }).pipe(Effect.provide(Supervisor.layer()))
+)
+
+it.scoped("takes a defect of what is done at once for a crash", () =>
+  Effect.gen(function* () {
+    const ref = yield* spawn({
+      ...counter(),
+      interpret: () => {
+        throw new Error("broken interpreter")
+      }
+    })
+    ref.tell(get(() => undefined))
+    yield* crashed()
+    const supervisor = yield* Supervisor
+    expect(supervisor.actors()[0]?.lastError).toContain("broken interpreter")
+  }).pipe(Effect.provide(Supervisor.layer()), Effect.provide(quiet))
+)
+
 it.scoped("sends itself its ticks, also after a restart", () =>
   Effect.gen(function* () {
     const ref = yield* spawn(counter({ ticks: [{ every: 1_000, message: add(1) }] }))

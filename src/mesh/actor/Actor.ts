@@ -1,6 +1,7 @@
 /**
  * Runs a behaviour: takes messages out of a mailbox one at a time, steps, and hands the actions to
- * an interpreter. One fiber per actor; nothing of it is shared.
+ * an interpreter. One fiber per actor, which is woken by what there is to wait for (Turns.ts); nothing
+ * of it is shared.
  *
  * A crash is a step that throws, an interpreter that fails, or a failing effect that was forked
  * with `fork`. The message at hand is gone (it may be what kills), the mailbox stays, forked
@@ -13,6 +14,7 @@ import { PCGRandom } from "effect/Utils"
 import type { Behaviour, Moment } from "./Behaviour.ts"
 import { Mailbox, type Overflow } from "./Mailbox.ts"
 import { Supervisor } from "./Supervisor.ts"
+import { Turns } from "./Turns.ts"
 
 export class AskError extends Data.TaggedError("AskError")<{
   readonly reason: "mailbox_full" | "stopped" | "timeout"
@@ -46,15 +48,16 @@ export interface ActorDefinition<State, Message, Action, E, R> {
   readonly initial: (moment: Moment) => readonly [State, ReadonlyArray<Action>]
   readonly recover?: (lastGood: State, moment: Moment) => readonly [State, ReadonlyArray<Action>]
   readonly step: Behaviour<State, Message, Action>
-  readonly interpret: (action: Action, context: ActorContext<Message>) => Effect.Effect<void, E, R>
+  /** Does at once what can be done at once; what takes an effect is waited for. */
+  readonly interpret: (
+    action: Action,
+    context: ActorContext<Message>
+  ) => Effect.Effect<void, E, R> | undefined
   /** Messages the actor sends itself; `every` in milliseconds, the first after one interval. */
   readonly ticks?: ReadonlyArray<{ readonly every: number; readonly message: Message }>
   /** Called with each new state before its actions are done: the place to publish a snapshot. */
   readonly publish?: (state: State) => void
 }
-
-/** Messages handled before the event loop gets a turn: a full mailbox must not stall requests. */
-const batch = 64
 
 /** The actor lives until the scope closes. */
 export const spawn = <State, Message, Action, E, R>(
@@ -113,22 +116,17 @@ export const spawn = <State, Message, Action, E, R>(
           self,
           fork: (effect) => Effect.asVoid(FiberSet.run(forked, effect))
         }
-        const perform = (next: readonly [State, ReadonlyArray<Action>]) => {
-          lastGood = next[0]
-          definition.publish?.(next[0])
-          return Effect.forEach(
-            next[1],
-            (action) => definition.interpret(action, interpreterContext),
-            { discard: true }
-          )
-        }
-        let state: State
         const first =
           fresh || lastGood === undefined || definition.recover === undefined
             ? definition.initial(moment())
             : definition.recover(lastGood, moment())
-        state = first[0]
-        yield* perform(first)
+        const publish = (state: State) => {
+          lastGood = state
+          definition.publish?.(state)
+        }
+        const interpret = (action: Action) => definition.interpret(action, interpreterContext)
+        const { step } = definition
+        const turns = new Turns({ box, step, moment, publish, interpret }, first)
         for (const tick of definition.ticks ?? []) {
           yield* FiberSet.run(
             forked,
@@ -140,28 +138,7 @@ export const spawn = <State, Message, Action, E, R>(
             )
           )
         }
-        const loop = Effect.gen(function* () {
-          let handled = 0
-          while (true) {
-            if (box.size === 0) {
-              handled = 0
-              yield* nextMessage(box)
-              continue
-            }
-            if (handled++ === batch) {
-              handled = 0
-              // Zero milliseconds on the clock is a turn of the event loop; a yield would not be.
-              yield* Effect.sleep(0)
-              continue
-            }
-            const message = box.take()
-            // `size` was not 0; undefined would be a message type that includes it.
-            const next = definition.step(state, message as Message, moment())
-            if (next[0] === state && next[1].length === 0) continue
-            state = next[0]
-            yield* perform(next)
-          }
-        })
+        const loop = Effect.forever(Effect.flatten(turns.next))
         return yield* Effect.raceFirst(loop, Effect.zipRight(FiberSet.join(forked), Effect.never))
       }).pipe(Effect.scoped, Effect.provide(context))
 
@@ -191,9 +168,3 @@ const untilTick = (every: number, now: number): number => {
   const left = every - (now % every)
   return left < every / 4 ? left + every : left
 }
-
-const nextMessage = <Message>(box: Mailbox<Message>): Effect.Effect<void> =>
-  Effect.async<void>((resume) => {
-    box.onNext(() => resume(Effect.void))
-    return Effect.sync(() => box.forget())
-  })

@@ -210,7 +210,8 @@ export const makeCatalogue = (
               )
             )
           case "Reply":
-            return Effect.sync(action.reply)
+            action.reply()
+            return undefined
           case "Warn":
             return Effect.logWarning(action.message)
         }

@@ -157,12 +157,11 @@ export const makeMembership = (
         const report = (message: MembershipMessage) => tellSurely(context.self, message)
         switch (action._tag) {
           case "Ping":
-            return Effect.sync(() =>
-              port.ping(action.peer, action.accused, action.timeout, (answer) => {
-                const result = pingResult(action, answer, admit)
-                if (!context.self.tell(result)) runFork(report(result))
-              })
-            )
+            port.ping(action.peer, action.accused, action.timeout, (answer) => {
+              const result = pingResult(action, answer, admit)
+              if (!context.self.tell(result)) runFork(report(result))
+            })
+            return undefined
           case "AskHelpers":
             return context.fork(Effect.flatMap(performAskHelpers(port, action), report))
           case "Say":
@@ -175,9 +174,11 @@ export const makeMembership = (
               )
             )
           case "Reply":
-            return Effect.sync(action.reply)
+            action.reply()
+            return undefined
           case "GiveUp":
-            return Effect.sync(() => onGivenUp(action.peer))
+            onGivenUp(action.peer)
+            return undefined
         }
       }
     })
