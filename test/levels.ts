@@ -26,6 +26,7 @@ const levels: Readonly<Record<string, number>> = {
   "mesh/host": 3,
   "mesh/membership": 4,
   "mesh/catalogue": 4,
+  "mesh/settings": 4,
   "mesh/health": 4,
   telemetry: 8,
   api: 8,

@@ -167,13 +167,18 @@ export const nodeChecks = (status: NodeStatus): ReadonlyArray<Check> => {
 }
 
 /** What works now, though not for long or not for all; anything else leaves somebody out. */
-const harmless: ReadonlyArray<MeshFinding["kind"]> = ["name_not_unique", "records_refused"]
+const harmless: ReadonlyArray<MeshFinding["kind"]> = [
+  "name_not_unique",
+  "setting_conflict",
+  "records_refused"
+]
 
 const findingNames: Record<MeshFinding["kind"], string> = {
   protocol_conflict: "protocols",
   service_not_granted: "grants",
   name_not_unique: "names",
   address_not_unique: "addresses",
+  setting_conflict: "settings",
   record_contested: "key",
   records_refused: "records",
   catalogue_full: "room"

@@ -54,6 +54,7 @@ import { meshAnswers } from "./MeshAnswers.ts"
 import { meshDoor } from "./MeshDoor.ts"
 import { followMesh } from "./MeshFollowers.ts"
 import { MeshMet, othersIn } from "./MeshMet.ts"
+import { MeshSettings, settingJudge } from "./MeshSettings.ts"
 import { MeshTroubles, tellTroubles } from "./MeshTroubles.ts"
 import { PeerNames } from "./PeerNames.ts"
 import { makePeerSurvey, type PeerSurvey, peerPortByRpc } from "./PeerSurvey.ts"
@@ -95,6 +96,7 @@ export interface MeshPlane {
   readonly admitted: AdmittedPeers
   readonly clients: MeshRpcClients
   readonly catalogue: CatalogueShape
+  readonly settings: MeshSettings
   readonly membership: MembershipShape
   readonly renewal: CertificateRenewal
   readonly clocks: PeerClocks
@@ -224,9 +226,11 @@ export const makeMeshPlane = (
             admitted.refresh(certificate)
             sessions.refresh(certificate)
           },
-          onUntimely: ({ peer, message }) => clockReport.add({ peer, what: "record", message })
+          onUntimely: ({ peer, message }) => clockReport.add({ peer, what: "record", message }),
+          settings: settingJudge
         })
       ),
+      settingsOver: settingJudge.over,
       // Alone there is nobody to differ from.
       clock: () =>
         late.catalogue === undefined || othersIn(late.catalogue.current(), self) === 0
@@ -245,6 +249,13 @@ export const makeMeshPlane = (
       Effect.provideService(Gossip, gossip)
     )
     late.catalogue = catalogue
+    const settings = new MeshSettings({
+      ...{ identity, catalogue, onDefect },
+      holders: (capability) =>
+        admitted
+          .certificates()
+          .flatMap(({ capabilities, name }) => (capabilities.includes(capability) ? [name] : []))
+    })
     const pings = yield* Effect.acquireRelease(
       Effect.sync(
         () =>
@@ -314,6 +325,7 @@ export const makeMeshPlane = (
       found,
       status: catalogue.status,
       conflicts: () => viewKeeper.conflicts,
+      settings: () => settings.table.conflicts(),
       refused,
       now: () => ticker.wall()
     })
@@ -382,6 +394,7 @@ export const makeMeshPlane = (
       admitted,
       clients,
       catalogue,
+      settings,
       membership,
       renewal,
       clocks,

@@ -1,10 +1,12 @@
 import { Either } from "effect"
 import { describe, expect, it } from "vitest"
+import { signers, write } from "../../test/fixtures/Settings.ts"
 import { MeshFindings } from "../mesh/catalogue/MeshFindings.ts"
 import { RecordRefused } from "../mesh/catalogue/RecordDoor.ts"
 import { nodeEntry } from "../mesh/catalogue/RecordEntry.ts"
 import { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
 import type { ProtocolConflict } from "../mesh/catalogue/ServiceOffers.ts"
+import { type SettledName, settle } from "../mesh/settings/SettledName.ts"
 import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { MeshTroubles } from "./MeshTroubles.ts"
 
@@ -26,6 +28,7 @@ const makeTroubles = () => {
     contested: 3,
     full: 0,
     furtherFull: 0,
+    settings: [] as ReadonlyArray<SettledName>,
     found: new MeshFindings(() => "alive"),
     refused: new RefusedRecords()
   }
@@ -35,9 +38,11 @@ const makeTroubles = () => {
     status: () => ({
       ...{ records: 2, bytes: 2, epoch: 1, version: 1 },
       ...{ refusedFull: world.full, contested: world.contested },
-      further: { records: 4_096, refusedFull: world.furtherFull }
+      further: { records: 4_096, refusedFull: world.furtherFull },
+      settings: { records: 0, bytes: 0, refusedFull: 0 }
     }),
     conflicts: () => world.conflicts,
+    settings: () => world.settings,
     refused: world.refused,
     now: () => world.now
   })
@@ -126,6 +131,25 @@ describe("troubles of the mesh", () => {
       expect.stringContaining("(unreadable, 1 so far)"),
       expect.stringContaining("no room for more than 4096 records of kinds")
     ])
+  })
+
+  it("of settings that two changed apart, each for as long as nobody settles it", () => {
+    const { world, troubles, news } = makeTroubles()
+    const [left, right] = [signers[0]!, signers[1]!].map((by, index) =>
+      write(by, [], { body: { retry: { attempts: index } }, wall: world.now + index })
+    )
+    world.settings = [settle([left!, right!])]
+    expect(news()).toEqual(["setting_conflict"])
+    expect(troubles.findings()).toMatchObject([
+      {
+        nodes: ["host-b", "host-a"],
+        message:
+          "policy payments was set apart by ann on host-b, which is the later and holds, and by ann on host-a"
+      }
+    ])
+    world.settings = []
+    world.now += 60_000
+    expect(news()).toEqual(["no longer setting_conflict"])
   })
 
   it("say why a service that somebody means to offer is missing", () => {

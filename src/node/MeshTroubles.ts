@@ -4,10 +4,11 @@
  */
 import { Effect, type Scope } from "effect"
 import type { CatalogueStatus } from "../mesh/catalogue/CatalogueService.ts"
-import type { MeshFinding, MeshFindings } from "../mesh/catalogue/MeshFindings.ts"
+import { type MeshFinding, type MeshFindings, maxTold } from "../mesh/catalogue/MeshFindings.ts"
 import { isBlameworthy } from "../mesh/catalogue/RecordDoor.ts"
 import type { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
 import type { ProtocolConflict } from "../mesh/catalogue/ServiceOffers.ts"
+import type { SettledName } from "../mesh/settings/SettledName.ts"
 import type { NodeName, ServiceName } from "../model/Names.ts"
 
 export interface MeshTroublesOptions {
@@ -16,6 +17,8 @@ export interface MeshTroublesOptions {
   readonly found: MeshFindings
   readonly status: () => CatalogueStatus
   readonly conflicts: () => ReadonlyArray<ProtocolConflict>
+  /** Of which two holders said different things apart. */
+  readonly settings: () => ReadonlyArray<SettledName>
   readonly refused: RefusedRecords
   /** Wall clock, ms. */
   readonly now: () => number
@@ -53,6 +56,7 @@ export class MeshTroubles {
   readonly #contested = new Growing()
   readonly #full = new Growing()
   readonly #furtherFull = new Growing()
+  readonly #settingsFull = new Growing()
   /** What was told and is not over, and when it was last found. */
   readonly #told = new Map<string, { readonly finding: MeshFinding; readonly at: number }>()
 
@@ -61,8 +65,12 @@ export class MeshTroubles {
   }
 
   findings(): ReadonlyArray<MeshFinding> {
-    const { conflicts, found } = this.#options
-    return [...found.all(conflicts()), ...this.#own()]
+    const { conflicts, found, settings } = this.#options
+    return [
+      ...found.all(conflicts()),
+      ...settings().slice(0, maxTold).map(ofSettingConflict),
+      ...this.#own()
+    ]
   }
 
   /** What the log has to be told since the last time. */
@@ -104,7 +112,7 @@ export class MeshTroubles {
 
   #own(): ReadonlyArray<MeshFinding> {
     const { name, now, refused, status } = this.#options
-    const { contested, refusedFull, records, further } = status()
+    const { contested, refusedFull, records, further, settings } = status()
     const nodes = [name()]
     const found: Array<MeshFinding> = []
     if (this.#contested.grew(contested, now())) {
@@ -118,13 +126,17 @@ export class MeshTroubles {
     }
     for (const [code, { at, count, last }] of refused.kinds) {
       // Nobody is to blame that a record is over or that a clock is wrong.
-      if (now() - at >= shownFor || !(isBlameworthy(last) || code === "unreadable")) continue
+      const isWrong = isBlameworthy(last) || code === "unreadable" || code === "not_granted"
+      if (now() - at >= shownFor || !isWrong) continue
       found.push({
         kind: "records_refused",
         service: undefined,
         nodes,
         message: `records from the mesh are not believed (${code}, ${count} so far): ${last.message}`,
-        hint: "Does a member run a much newer or older version, or one that is not Skein? The node that signed it is not seen here."
+        hint:
+          code === "not_granted"
+            ? "It does not hold here, nor on any node that knows settings. Whoever may set it does so from a node whose certificate grants it."
+            : "Does a member run a much newer or older version, or one that is not Skein? The node that signed it is not seen here."
       })
     }
     if (this.#full.grew(refusedFull, now())) {
@@ -143,6 +155,15 @@ export class MeshTroubles {
         nodes,
         message: `there is no room for more than ${further.records} records of kinds that this version does not know`,
         hint: "Nodes of a newer version get them from each other. Upgrade this node."
+      })
+    }
+    if (this.#settingsFull.grew(settings.refusedFull, now())) {
+      found.push({
+        kind: "catalogue_full",
+        service: undefined,
+        nodes,
+        message: `there is no room for more than ${settings.records} mesh-wide settings: what is new is not seen here`,
+        hint: "Delete what is not needed: `skein get` lists it."
       })
     }
     return found
@@ -165,5 +186,17 @@ export const tellTroubles = (troubles: MeshTroubles): Effect.Effect<void, never,
     Effect.asVoid
   )
 
-const keyOf = ({ kind, service, nodes }: MeshFinding): string =>
-  JSON.stringify([kind, service, nodes])
+/** Of a setting several nodes may be at odds more than once. */
+const keyOf = ({ kind, message, service, nodes }: MeshFinding): string =>
+  JSON.stringify([kind, service, nodes, kind === "setting_conflict" ? message : ""])
+
+const ofSettingConflict = ({ kind, name, inForce, conflict }: SettledName): MeshFinding => {
+  const others = conflict.map(({ author, node }) => `${author} on ${node}`).join(", ")
+  return {
+    kind: "setting_conflict",
+    service: undefined,
+    nodes: Array.from(new Set([inForce, ...conflict].map(({ node }) => node))),
+    message: `${kind} ${name} was set apart by ${inForce.author} on ${inForce.node}, which is the later and holds, and by ${others}`,
+    hint: `\`skein history ${kind} ${name}\` shows what each says. Apply the one that is meant, or \`skein rollback ${kind} ${name} VERSION\`: that settles it.`
+  }
+}

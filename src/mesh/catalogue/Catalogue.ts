@@ -5,7 +5,13 @@
  */
 import { createHash } from "node:crypto"
 import type { PeerKey } from "../../model/Names.ts"
-import { type FurtherLimits, FurtherTally, furtherLimits, type Room } from "./FurtherTally.ts"
+import {
+  type FurtherLimits,
+  FurtherTally,
+  furtherLimits,
+  type Room,
+  settingsRoom
+} from "./FurtherTally.ts"
 import {
   bucketCount,
   bucketOf,
@@ -14,8 +20,10 @@ import {
   type FurtherEntry,
   hashLength,
   isKnownKind,
+  isSettingKey,
   type NodeEntry,
   nodeKey,
+  type SettingEntry,
   signerIn
 } from "./RecordEntry.ts"
 
@@ -56,15 +64,32 @@ export interface EntryChange {
 const nodeIn = (entry: CatalogueEntry | undefined): NodeEntry | undefined =>
   entry?.kind === "node" ? entry : undefined
 
+/** One setting of one signer. */
+export interface SettingChange {
+  readonly before: SettingEntry | undefined
+  readonly after: SettingEntry | undefined
+}
+
+const settingIn = (entry: CatalogueEntry | undefined): SettingEntry | undefined =>
+  entry?.kind === "setting" ? entry : undefined
+
 const furtherIn = (entry: CatalogueEntry | undefined): FurtherEntry | undefined =>
   entry?.kind === "further" ? entry : undefined
 
-/** Without what this version cannot read. */
-export const nodeChanges = (changes: ReadonlyArray<AnyChange>): ReadonlyArray<EntryChange> =>
-  changes.flatMap(({ before, after }) => {
-    const change = { before: nodeIn(before), after: nodeIn(after) }
-    return change.before === undefined && change.after === undefined ? [] : [change]
-  })
+const only =
+  <Entry>(pick: (entry: CatalogueEntry | undefined) => Entry | undefined) =>
+  (changes: ReadonlyArray<AnyChange>) =>
+    changes.flatMap(({ before, after }) => {
+      const change = { before: pick(before), after: pick(after) }
+      return change.before === undefined && change.after === undefined ? [] : [change]
+    })
+
+/** Those of nodes. */
+export const nodeChanges: (changes: ReadonlyArray<AnyChange>) => ReadonlyArray<EntryChange> =
+  only(nodeIn)
+
+export const settingChanges: (changes: ReadonlyArray<AnyChange>) => ReadonlyArray<SettingChange> =
+  only(settingIn)
 
 class Bucket {
   readonly entries: ReadonlyMap<string, CatalogueEntry>
@@ -109,7 +134,8 @@ export class Catalogue {
     0,
     0,
     catalogueLimits,
-    FurtherTally.none(furtherLimits)
+    FurtherTally.none(furtherLimits),
+    FurtherTally.none(settingsRoom)
   )
 
   /** Nodes' records. */
@@ -119,6 +145,7 @@ export class Catalogue {
   readonly limits: CatalogueLimits
   readonly #buckets: ReadonlyArray<Bucket>
   readonly #further: FurtherTally
+  readonly #settings: FurtherTally
   #root: Uint8Array | undefined
 
   private constructor(
@@ -126,22 +153,34 @@ export class Catalogue {
     size: number,
     bytes: number,
     limits: CatalogueLimits,
-    further: FurtherTally
+    further: FurtherTally,
+    settings: FurtherTally
   ) {
     this.#buckets = buckets
     this.size = size
     this.bytes = bytes
     this.limits = limits
     this.#further = further
+    this.#settings = settings
   }
 
-  static withLimits(limits: CatalogueLimits, further: FurtherLimits = furtherLimits): Catalogue {
-    return new Catalogue(Catalogue.empty.#buckets, 0, 0, limits, FurtherTally.none(further))
+  static withLimits(
+    limits: CatalogueLimits,
+    further: FurtherLimits = furtherLimits,
+    settings: FurtherLimits = settingsRoom
+  ): Catalogue {
+    const tallies = [FurtherTally.none(further), FurtherTally.none(settings)] as const
+    return new Catalogue(Catalogue.empty.#buckets, 0, 0, limits, ...tallies)
   }
 
   /** Records of kinds that this version does not know. */
   get further(): Room {
     return this.#further.all
+  }
+
+  /** What mesh-wide settings take. */
+  get settingsHeld(): Room {
+    return this.#settings.all
   }
 
   get(key: string): CatalogueEntry | undefined {
@@ -157,6 +196,11 @@ export class Catalogue {
     for (const entry of this.all()) if (entry.kind === "node") yield entry
   }
 
+  /** Each signer's of each name. */
+  *settings(): IterableIterator<SettingEntry> {
+    for (const entry of this.all()) if (entry.kind === "setting") yield entry
+  }
+
   /** Also those that this version cannot read. */
   *all(): IterableIterator<CatalogueEntry> {
     for (const bucket of this.#buckets) yield* bucket.entries.values()
@@ -165,7 +209,8 @@ export class Catalogue {
   /** Could a record of another key find room here? */
   isOpenTo(key: string): boolean {
     const signer = signerIn(key)
-    return signer === undefined ? isKnownKind(key) : this.#further.isOpen(signer)
+    if (signer === undefined) return isKnownKind(key)
+    return isSettingKey(key) ? this.#settings.isOpen(signer) : this.#further.isOpen(signer)
   }
 
   /** Entries of one bucket of the digest. */
@@ -185,8 +230,10 @@ export class Catalogue {
 
   #hasRoom(held: CatalogueEntry | undefined, entry: CatalogueEntry): boolean {
     if (entry.kind === "further") return this.#further.hasRoom(furtherIn(held), entry)
-    const bytes = this.bytes - (held?.bytes.length ?? 0) + entry.bytes.length
-    const isKey = held !== undefined || this.size < this.limits.records
+    if (entry.kind === "setting") return this.#settings.hasRoom(settingIn(held), entry)
+    const before = nodeIn(held)
+    const bytes = this.bytes - (before?.bytes.length ?? 0) + entry.bytes.length
+    const isKey = before !== undefined || this.size < this.limits.records
     return isKey && bytes <= this.limits.bytes
   }
 
@@ -203,7 +250,8 @@ export class Catalogue {
       this.size + Number(now !== undefined) - Number(old !== undefined),
       this.bytes + (now?.bytes.length ?? 0) - (old?.bytes.length ?? 0),
       this.limits,
-      this.#further.with(furtherIn(before), furtherIn(after))
+      this.#further.with(furtherIn(before), furtherIn(after)),
+      this.#settings.with(settingIn(before), settingIn(after))
     )
   }
 
@@ -230,17 +278,19 @@ export class Catalogue {
     if (buckets.every((bucket, index) => bucket === this.#buckets[index])) return this
     let { size, bytes } = this
     let further = this.#further
+    let settings = this.#settings
     for (const [index, bucket] of buckets.entries()) {
       if (bucket === this.#buckets[index]) continue
       for (const entry of this.#buckets[index]!.entries.values()) {
         if (bucket.entries.has(entry.key)) continue
         further = further.with(furtherIn(entry), undefined)
+        settings = settings.with(settingIn(entry), undefined)
         if (entry.kind !== "node") continue
         size--
         bytes -= entry.bytes.length
       }
     }
-    return new Catalogue(buckets, size, bytes, this.limits, further)
+    return new Catalogue(buckets, size, bytes, this.limits, further, settings)
   }
 
   /** What makes this one of `before`, of what this version can read. */

@@ -19,7 +19,7 @@ import {
   restartEpoch
 } from "./OwnRecord.ts"
 import { maxAhead, type RecordDoor, type RecordRefused } from "./RecordDoor.ts"
-import { type CatalogueEntry, type NodeEntry, nodeKey } from "./RecordEntry.ts"
+import { type CatalogueEntry, type NodeEntry, nodeKey, type SettingEntry } from "./RecordEntry.ts"
 
 /** The envelope now in force, or why the change could not be signed. */
 export type OwnReply = (published: Either.Either<NodeEntry, RecordRefused>) => void
@@ -55,6 +55,7 @@ export interface CatalogueState {
   readonly refusedFull: number
   /** Those of kinds that this version does not know. */
   readonly furtherRefused: number
+  readonly settingsRefused: number
 }
 
 export type CatalogueMessage =
@@ -95,7 +96,8 @@ export const makeCatalogueState = (catalogue: Catalogue, own: OwnRecord): Catalo
   saveAt: 0,
   sweepAt: 0,
   refusedFull: 0,
-  furtherRefused: 0
+  furtherRefused: 0,
+  settingsRefused: 0
 })
 
 /** After a crash: what was known stays known; a save under way was interrupted with the life. */
@@ -112,10 +114,33 @@ export const recoverCatalogue = (last: CatalogueState, { now }: Moment): Step =>
  */
 export type ClockVerdict = "right" | "wrong" | "unknown"
 
+/** Of settings, those that need not be kept any more: they end by each other, and not by time alone. */
+export type SettingsOver = (
+  held: Iterable<SettingEntry>,
+  wall: number
+) => ReadonlySet<SettingEntry["setting"]>
+
+const noneOver: SettingsOver = () => new Set()
+
+const oneMoreRefused = (
+  state: CatalogueState,
+  { kind }: CatalogueEntry
+): Partial<CatalogueState> => {
+  switch (kind) {
+    case "node":
+      return { refusedFull: state.refusedFull + 1 }
+    case "setting":
+      return { settingsRefused: state.settingsRefused + 1 }
+    case "further":
+      return { furtherRefused: state.furtherRefused + 1 }
+  }
+}
+
 export const catalogueBehaviour = (
   self: PeerKey,
   seal: RecordDoor["seal"],
-  clock: () => ClockVerdict = () => "right"
+  clock: () => ClockVerdict = () => "right",
+  settingsOver: SettingsOver = noneOver
 ): Behaviour<CatalogueState, CatalogueMessage, CatalogueAction> => {
   const ownKey = nodeKey(self)
 
@@ -178,10 +203,7 @@ export const catalogueBehaviour = (
     const answer: ReadonlyArray<CatalogueAction> =
       reply === undefined ? noActions : [{ _tag: "Reply", reply: () => reply(outcome) }]
     if (outcome === "full") {
-      const { refusedFull, furtherRefused } = state
-      return entry.kind === "node"
-        ? [{ ...state, refusedFull: refusedFull + 1 }, answer]
-        : [{ ...state, furtherRefused: furtherRefused + 1 }, answer]
+      return [{ ...state, ...oneMoreRefused(state, entry) }, answer]
     }
     if (catalogue === state.catalogue) return [state, answer]
     if (entry.key !== ownKey) return [{ ...state, catalogue }, answer]
@@ -202,7 +224,10 @@ export const catalogueBehaviour = (
   /** Without what is over, and without what a clock far ahead signed and nobody could beat. */
   const sweep = (state: CatalogueState, { now, wall }: Moment): CatalogueState => {
     const verdict = clock()
-    const isOver = (entry: CatalogueEntry) => verdict !== "wrong" && entry.expiresAt <= wall
+    const settings = settingsOver(state.catalogue.settings(), wall)
+    const isOver = (entry: CatalogueEntry) =>
+      verdict !== "wrong" &&
+      (entry.expiresAt <= wall || (entry.kind === "setting" && settings.has(entry.setting)))
     const isAhead = (entry: CatalogueEntry) => verdict === "right" && entry.epoch > wall + maxAhead
     const catalogue = state.catalogue.filter(
       (entry) => entry.key === ownKey || !(isOver(entry) || isAhead(entry))

@@ -10,7 +10,14 @@ import type { Supervisor } from "../actor/Supervisor.ts"
 import { Gossip } from "../host/Gossip.ts"
 import type { MeshRpcError, RecordVersion } from "../host/MeshRpc.ts"
 import { answerDigest, answerVersions, answerWanted, type SyncReport } from "./AntiEntropy.ts"
-import type { Catalogue, EntryChange, MergeOutcome } from "./Catalogue.ts"
+import {
+  type Catalogue,
+  type EntryChange,
+  type MergeOutcome,
+  nodeChanges,
+  type SettingChange,
+  settingChanges
+} from "./Catalogue.ts"
 import {
   type CatalogueAction,
   type CatalogueMessage,
@@ -18,7 +25,8 @@ import {
   type ClockVerdict,
   catalogueBehaviour,
   makeCatalogueState,
-  recoverCatalogue
+  recoverCatalogue,
+  type SettingsOver
 } from "./CatalogueBehaviour.ts"
 import { loadCatalogue, storedChanges } from "./CatalogueLoading.ts"
 import { CatalogueStore } from "./CatalogueStore.ts"
@@ -36,6 +44,8 @@ export interface CatalogueOptions extends CatalogueSyncOptions {
   readonly door: RecordDoor
   /** What others say of this host's clock. Default: that it is right. */
   readonly clock?: (() => ClockVerdict) | undefined
+  /** Which settings need not be kept any more. Default: all are kept. */
+  readonly settingsOver?: SettingsOver | undefined
   /** Hears of each record of another node that was not held here, and how it came. */
   readonly onFirstSeen?: ((record: NodeRecord, way: RecordWay) => void) | undefined
 }
@@ -48,6 +58,12 @@ export interface CatalogueStatus {
    * room, since the start.
    */
   readonly further: { readonly records: number; readonly refusedFull: number }
+  /** Mesh-wide settings: each signer's of each name. */
+  readonly settings: {
+    readonly records: number
+    readonly bytes: number
+    readonly refusedFull: number
+  }
   /** Records that found no room, since the start. */
   readonly refusedFull: number
   /** How often others held a record of ours that this process did not write. */
@@ -66,6 +82,10 @@ export interface CatalogueShape {
   readonly subscribe: (
     listener: (catalogue: Catalogue, changes: ReadonlyArray<EntryChange>) => void
   ) => () => void
+  /** The same for mesh-wide settings. */
+  readonly subscribeSettings: (
+    listener: (changes: ReadonlyArray<SettingChange>) => void
+  ) => () => void
   /**
    * Changes the own record and tells the mesh. Done when the signed record is in the catalogue and
    * handed to gossip; nothing is told before the first call. Fails when it cannot be signed or is
@@ -78,6 +98,8 @@ export interface CatalogueShape {
   readonly saveAgain: Effect.Effect<void>
   /** A record that came on its own, e.g. with a drain notice: verified and merged when done. */
   readonly receive: (bytes: Uint8Array) => Effect.Effect<MergeOutcome, RecordRefused>
+  /** One that this node signed beside its own record: the same, and told to everybody by gossip. */
+  readonly announce: (bytes: Uint8Array) => Effect.Effect<MergeOutcome, RecordRefused>
   /** Compares with this node now; one comparison per node at a time, two in all. */
   readonly syncWith: (peer: PeerKey) => Effect.Effect<SyncReport, MeshRpcError>
   /** Where a node can be dialled, most useful first; empty when unknown or gone for good. */
@@ -135,17 +157,25 @@ export const makeCatalogue = (
     let state = makeCatalogueState(yield* loadCatalogue(door), makeOwnRecord(facts, epoch))
 
     const listeners = new Set<Parameters<CatalogueShape["subscribe"]>[0]>()
+    const settingListeners = new Set<Parameters<CatalogueShape["subscribeSettings"]>[0]>()
+    // A listener's bug is its own: the catalogue and the other listeners go on.
+    const contained = (run: () => void) => {
+      try {
+        run()
+      } catch (cause) {
+        runFork(Effect.logError("a listener of the catalogue failed", cause))
+      }
+    }
     const publish = (next: CatalogueState) => {
-      const changes = next.catalogue.changesSince(state.catalogue)
+      const changes = next.catalogue.allChangesSince(state.catalogue)
       state = next
       if (changes.length === 0) return
-      for (const listener of listeners) {
-        try {
-          listener(next.catalogue, changes)
-        } catch (cause) {
-          // A listener's bug is its own: the catalogue and the other listeners go on.
-          runFork(Effect.logError("a listener of the catalogue failed", cause))
-        }
+      const [nodes, settings] = [nodeChanges(changes), settingChanges(changes)]
+      if (nodes.length > 0) {
+        for (const listener of listeners) contained(() => listener(next.catalogue, nodes))
+      }
+      if (settings.length > 0) {
+        for (const listener of settingListeners) contained(() => listener(settings))
       }
     }
 
@@ -183,7 +213,7 @@ export const makeCatalogue = (
       initial: (moment) =>
         recoverCatalogue(makeCatalogueState(stored, resignOwn(state.own, moment.now)), moment),
       recover: recoverCatalogue,
-      step: catalogueBehaviour(self, door.seal, options.clock),
+      step: catalogueBehaviour(self, door.seal, options.clock, options.settingsOver),
       ticks: [{ every: 1_000, message: { _tag: "Tick" } }],
       publish,
       interpret: (action, context) => {
@@ -239,6 +269,12 @@ export const makeCatalogue = (
           listeners.delete(listener)
         }
       },
+      subscribeSettings: (listener) => {
+        settingListeners.add(listener)
+        return () => {
+          settingListeners.delete(listener)
+        }
+      },
       updateOwn: (change) =>
         actor
           .ask<Either.Either<NodeEntry, RecordRefused>>(
@@ -255,17 +291,24 @@ export const makeCatalogue = (
         return saveEpoch(state.own.epoch)
       }),
       receive: (bytes) => intake.receive(bytes),
+      announce: (bytes) =>
+        Effect.tap(intake.receive(bytes), (outcome) =>
+          outcome === "added" || outcome === "replaced"
+            ? gossip.publish("catalogue", bytes)
+            : Effect.void
+        ),
       syncWith,
       addressesOf: (peer) => {
         const record = state.catalogue.node(peer)?.record
         return record === undefined || record.state === "left" ? [] : record.addresses
       },
       status: () => {
-        const { catalogue, own, refusedFull, furtherRefused } = state
+        const { catalogue, own, refusedFull, furtherRefused, settingsRefused } = state
         return {
           records: catalogue.size,
           bytes: catalogue.bytes,
           further: { records: catalogue.further.records, refusedFull: furtherRefused },
+          settings: { ...catalogue.settingsHeld, refusedFull: settingsRefused },
           refusedFull,
           contested: own.contested,
           epoch: own.epoch,

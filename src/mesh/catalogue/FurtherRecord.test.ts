@@ -1,6 +1,6 @@
 import { Either } from "effect"
 import { expect, test } from "vitest"
-import { sealFurther, settingOf } from "../../../test/fixtures/LaterVersion.ts"
+import { laterRecordOf, sealFurther } from "../../../test/fixtures/LaterVersion.ts"
 import { makeMembers } from "../../../test/fixtures/Members.ts"
 import { encodeCbor } from "../trust/Cbor.ts"
 import { sealEnvelope } from "../trust/Envelope.ts"
@@ -13,7 +13,7 @@ const hour = 3_600_000
 const [reader, writer, other] = makeMembers(3, now)
 const [stranger] = makeMembers(1, now, undefined, 1)
 const door = makeRecordDoor({ current: reader! })
-const payments = settingOf(writer!.peer, "payments", now, { retries: 3 })
+const payments = laterRecordOf(writer!.peer, "payments", now, { retries: 3 })
 
 test("a record of a later kind is admitted as far as it can be judged, with its bytes as they came", () => {
   const bytes = sealFurther(writer!, payments)
@@ -26,7 +26,7 @@ test("a record of a later kind is admitted as far as it can be judged, with its 
 test.each([
   {
     what: "of another mesh",
-    bytes: sealFurther(stranger!, settingOf(stranger!.peer, "payments", now)),
+    bytes: sealFurther(stranger!, laterRecordOf(stranger!.peer, "payments", now)),
     code: "forged",
     blame: true
   },
@@ -113,7 +113,7 @@ test("no altered byte is admitted", () => {
 })
 
 const entryOf = (identity: typeof writer, name: string, change = {}): FurtherEntry => {
-  const bytes = sealFurther(identity!, { ...settingOf(identity!.peer, name, now), ...change })
+  const bytes = sealFurther(identity!, { ...laterRecordOf(identity!.peer, name, now), ...change })
   const entry = Either.getOrThrow(door.admit(bytes, now))
   if (entry.kind !== "further") throw new Error(`${entry.key} is known`)
   return entry
@@ -154,7 +154,7 @@ test("nobody takes all the room there is for them, and they none of the nodes'",
     return outcome
   }
   const isOpen = (identity: typeof writer) =>
-    catalogue.isOpenTo(settingOf(identity!.peer, "more", now).key)
+    catalogue.isOpenTo(laterRecordOf(identity!.peer, "more", now).key)
   expect([take(entryOf(writer, "a")), take(entryOf(writer, "b"))]).toEqual(["added", "added"])
   expect(isOpen(writer)).toBe(false)
   expect(take(entryOf(writer, "c"))).toBe("full")

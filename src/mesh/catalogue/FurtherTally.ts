@@ -1,9 +1,11 @@
 /**
  * What the catalogue keeps for newer nodes has room of its own, so that it takes none of what this
- * node can read, and each signer has a share of it, so that nobody fills it alone. Immutable.
+ * node can read, and each signer has a share of it, so that nobody fills it alone. So have settings, of
+ * which one signer may hold all: whoever may write them may delete them, too. Immutable.
  */
 import type { PeerKey } from "../../model/Names.ts"
-import type { FurtherEntry } from "./RecordEntry.ts"
+import { settingLimits } from "../../model/Setting.ts"
+import type { FurtherEntry, SettingEntry } from "./RecordEntry.ts"
 
 export interface Room {
   /** Keys. */
@@ -22,13 +24,16 @@ export const furtherLimits: FurtherLimits = {
   perSigner: { records: 256, bytes: 2 * 1024 * 1024 }
 }
 
+const settingRoom: Room = { records: settingLimits.records, bytes: settingLimits.bytes }
+
+export const settingsRoom: FurtherLimits = { ...settingRoom, perSigner: settingRoom }
+
+/** What is kept by its signer. */
+type Signed = FurtherEntry | SettingEntry
+
 const none: Room = { records: 0, bytes: 0 }
 
-const changed = (
-  room: Room,
-  before: FurtherEntry | undefined,
-  after: FurtherEntry | undefined
-): Room => ({
+const changed = (room: Room, before: Signed | undefined, after: Signed | undefined): Room => ({
   records: room.records + Number(after !== undefined) - Number(before !== undefined),
   bytes: room.bytes + (after?.bytes.length ?? 0) - (before?.bytes.length ?? 0)
 })
@@ -52,7 +57,7 @@ export class FurtherTally {
   }
 
   /** One key's record in place of another, or of none. */
-  with(before: FurtherEntry | undefined, after: FurtherEntry | undefined): FurtherTally {
+  with(before: Signed | undefined, after: Signed | undefined): FurtherTally {
     const signer = (after ?? before)?.signer
     if (signer === undefined) return this
     const bySigner = new Map(this.#bySigner)
@@ -63,7 +68,7 @@ export class FurtherTally {
   }
 
   /** May it be taken in place of what its key has? */
-  hasRoom(before: FurtherEntry | undefined, after: FurtherEntry): boolean {
+  hasRoom(before: Signed | undefined, after: Signed): boolean {
     const held = this.#bySigner.get(after.signer) ?? none
     return (
       isWithin(changed(held, before, after), this.limits.perSigner) &&

@@ -7,7 +7,7 @@ import { Effect, Either, Layer, TestClock } from "effect"
 import * as fc from "fast-check"
 import { test } from "vitest"
 import { Catalogues } from "../../../test/fixtures/Catalogues.ts"
-import { sealFurther, settingOf } from "../../../test/fixtures/LaterVersion.ts"
+import { laterRecordOf, sealFurther } from "../../../test/fixtures/LaterVersion.ts"
 import { makeMembers } from "../../../test/fixtures/Members.ts"
 import { MemoryBus } from "../../testing/MemoryGossip.ts"
 import type { CatalogueShape } from "./CatalogueService.ts"
@@ -137,7 +137,7 @@ test("whoever still takes the record, nobody near it in time has dropped the tom
 test("a record of a kind that is not known ends before what replaced it, too", () => {
   const door = makeRecordDoor({ current: away! })
   const endOf = (version: number, signedAt: number) => {
-    const setting = { ...settingOf(gone!.peer, "payments", start), version, signedAt }
+    const setting = { ...laterRecordOf(gone!.peer, "payments", start), version, signedAt }
     return Either.getOrThrow(door.admit(sealFurther(gone!, setting), start)).expiresAt
   }
   expect(endOf(1, start + maxAhead)).toBeGreaterThan(endOf(0, start))

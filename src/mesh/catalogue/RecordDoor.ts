@@ -27,7 +27,16 @@ import { grantsService } from "../trust/Grant.ts"
 import type { IdentityCell } from "../trust/NodeIdentity.ts"
 import { decodeFurther, furtherKind } from "./FurtherRecord.ts"
 import { duplicateIn, readNodeRecord } from "./NodeRecordReader.ts"
-import { type CatalogueEntry, lifetimes, type NodeEntry, nodeEntry } from "./RecordEntry.ts"
+import {
+  type CatalogueEntry,
+  lifetimes,
+  mayBeSetting,
+  type NodeEntry,
+  nodeEntry,
+  type SettingEntry,
+  settingEntry
+} from "./RecordEntry.ts"
+import type { SettingReader } from "./SettingReader.ts"
 
 /** What the envelope of a node record is signed as. */
 export const recordKind = "node-record"
@@ -50,6 +59,8 @@ export class RecordRefused extends Data.TaggedError("RecordRefused")<{
     | "too_old"
     /** One of the two clocks is wrong. */
     | "from_the_future"
+    /** Genuine, and not its signer's to say. Who passes it on may know no better. */
+    | "not_granted"
     /** The catalogue's limit. */
     | "full"
   readonly message: string
@@ -92,6 +103,8 @@ export interface RecordDoorOptions {
   readonly onCertificate?: (certificate: VerifiedCertificate) => void
   /** Told of every genuine record that clocks keep out. */
   readonly onUntimely?: (record: UntimelyRecord) => void
+  /** Default: settings are not known here, and kept for those who know them. */
+  readonly settings?: SettingReader
 }
 
 export interface RecordDoor {
@@ -112,7 +125,8 @@ export const makeRecordDoor = (
   {
     cache = new EnvelopeCache(),
     onCertificate = () => undefined,
-    onUntimely = () => undefined
+    onUntimely = () => undefined,
+    settings
   }: RecordDoorOptions = {}
 ): RecordDoor => {
   const openAs = (kind: string, bytes: Uint8Array, now: number, skew: number) =>
@@ -137,11 +151,53 @@ export const makeRecordDoor = (
   ): Either.Either<CatalogueEntry, RecordRefused> => {
     const opened = open(bytes, now, skew)
     if (Either.isRight(opened)) return judgeNode(opened.right, bytes, now, skew)
+    const setting = judgeSetting(bytes, now, skew)
+    if (setting !== undefined) return setting
     if (opened.left.code === "bad_signature") {
       const further = openAs(furtherKind, bytes, now, skew)
       if (Either.isRight(further)) return judgeFurther(further.right, bytes, now, skew)
     }
     return Either.left(fromEnvelopeError(opened.left))
+  }
+
+  /** A setting, whenever it was signed; none that can be read here: undefined. */
+  const openSetting = (bytes: Uint8Array, now: number) => {
+    if (settings === undefined || !mayBeSetting(bytes)) return undefined
+    const opened = openAs(furtherKind, bytes, now, Number.POSITIVE_INFINITY)
+    if (Either.isLeft(opened)) return undefined
+    const { certificate, payload, peer } = opened.right
+    const read = settings.read(payload, certificate)
+    return Either.isLeft(read) && read.left.code === "unreadable"
+      ? undefined
+      : { certificate, peer, read }
+  }
+
+  const judgeSetting = (
+    bytes: Uint8Array,
+    now: number,
+    skew: number
+  ): Either.Either<SettingEntry, RecordRefused> | undefined => {
+    const opened = openSetting(bytes, now)
+    if (opened === undefined) return undefined
+    const { certificate, peer, read } = opened
+    return Either.gen(function* () {
+      const setting = yield* Either.mapLeft(
+        read,
+        ({ code, message }) => new RecordRefused({ code, message })
+      )
+      const what = `${setting.kind} ${setting.name} of ${certificate.name}`
+      if (setting.signer !== peer) {
+        return yield* refuse("wrong_owner", `${what} stands under a key of ${setting.signer}`)
+      }
+      const entry = settingEntry(setting, bytes)
+      yield* inTime(what, entry, certificate, now, skew)
+      // Whoever holds an old key must not say something new with it.
+      const lead = setting.epoch - setting.signedAt
+      if (lead < 0 || lead > maxAhead || setting.signedAt < certificate.notBefore - maxAhead) {
+        return yield* refuse("not_granted", `${what} was not signed when it says it was`)
+      }
+      return entry
+    })
   }
 
   const judgeFurther = (
@@ -200,6 +256,12 @@ export const makeRecordDoor = (
     { code, message }: RecordRefused
   ): Either.Either<CatalogueEntry, RecordRefused> | undefined => {
     if (code !== "from_the_future" && code !== "too_old") return undefined
+    const setting = openSetting(bytes, now)
+    if (setting !== undefined) {
+      if (setting.peer === identity.current.peer) return recall(bytes, now)
+      onUntimely({ peer: setting.peer, message })
+      return undefined
+    }
     const opened = open(bytes, now, Number.POSITIVE_INFINITY)
     if (Either.isLeft(opened)) return undefined
     const { peer, payload } = opened.right

@@ -3,11 +3,13 @@
  *
  * Keys name the kind and who writes it (`node/<peer>`), so other kinds of record can stand beside the
  * nodes' own: they need a key, an order (epoch, version; a hybrid logical clock is such a pair)
- * and an end. Those of newer nodes stand here too, unread (FurtherRecord.ts).
+ * and an end. Mesh-wide settings stand here (`setting/<peer>/<kind>.<name>`, model/Setting.ts), and those
+ * of newer nodes, unread (FurtherRecord.ts).
  */
 import { createHash } from "node:crypto"
 import { isPeerKey, type PeerKey, type ServiceName } from "../../model/Names.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
+import { type Setting, settingKey } from "../../model/Setting.ts"
 
 /** Buckets of the digest; one byte of a key's hash says which. */
 export const bucketCount = 256
@@ -54,7 +56,14 @@ export interface FurtherEntry extends EntryHead {
   readonly signer: PeerKey
 }
 
-export type CatalogueEntry = NodeEntry | FurtherEntry
+/** A mesh-wide setting. Time does not end it by itself (SettingReader.ts). */
+export interface SettingEntry extends EntryHead {
+  readonly kind: "setting"
+  readonly signer: PeerKey
+  readonly setting: Setting
+}
+
+export type CatalogueEntry = NodeEntry | SettingEntry | FurtherEntry
 
 export const shortHash = (bytes: Uint8Array): Uint8Array =>
   // A copy, so that a slice does not keep the whole digest alive.
@@ -64,6 +73,14 @@ export const nodeKey = (peer: PeerKey): string => `node/${peer}`
 
 /** Could this node read the record? A newer one may know kinds that we do not. */
 export const isKnownKind = (key: string): boolean => key.startsWith("node/")
+
+/** Of those that nodes from before there were settings know as a further kind. */
+const settingPrefix = "setting/"
+export const isSettingKey = (key: string): boolean => key.startsWith(settingPrefix)
+
+/** Can there be a setting in it? Asked of every envelope before anything is verified. */
+export const mayBeSetting = (bytes: Uint8Array): boolean =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(settingPrefix)
 
 const furtherKey = /^[a-z][a-z0-9-]{0,31}\/([^/]+)(?:\/[^\0]{1,128})?$/
 
@@ -91,6 +108,15 @@ export const furtherEntry = (
   return {
     ...{ kind: "further", signer, key, bucket: bucketOf(key), epoch, version, signedAt },
     ...{ hash: shortHash(bytes), bytes: ownCopy(bytes), expiresAt: signedAt + lifetimes.record }
+  }
+}
+
+export const settingEntry = (setting: Setting, bytes: Uint8Array): SettingEntry => {
+  const { signer, epoch, version, signedAt } = setting
+  const key = settingKey(setting)
+  return {
+    ...{ kind: "setting", signer, setting, key, bucket: bucketOf(key), epoch, version, signedAt },
+    ...{ hash: shortHash(bytes), bytes: ownCopy(bytes), expiresAt: Number.POSITIVE_INFINITY }
   }
 }
 

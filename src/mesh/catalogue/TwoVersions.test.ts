@@ -5,9 +5,9 @@ import { Catalogues } from "../../../test/fixtures/Catalogues.ts"
 import {
   laterDoor,
   laterField,
+  laterRecordOf,
   laterService,
-  sealFurther,
-  settingOf
+  sealFurther
 } from "../../../test/fixtures/LaterVersion.ts"
 import { makeMembers } from "../../../test/fixtures/Members.ts"
 import { ServiceName } from "../../model/Names.ts"
@@ -54,7 +54,7 @@ const saidIn = (catalogue: Catalogue, key: string, kind: string) => {
   )
 }
 
-const setting = settingOf(later!.peer, "payments", start, { retries: { attempts: 3 } })
+const route = laterRecordOf(later!.peer, "payments", start, { retries: { attempts: 3 } })
 
 it.scoped("comparisons carry what a node cannot read from one that can to another", () =>
   Effect.gen(function* () {
@@ -63,7 +63,7 @@ it.scoped("comparisons carry what a node cannot read from one that can to anothe
     const b = yield* mesh.node(1, alone())
     const c = yield* mesh.node(2, alone())
     yield* a.updateOwn({ services: [offer] })
-    expect(yield* a.receive(sealFurther(later!, setting))).toBe("added")
+    expect(yield* a.receive(sealFurther(later!, route))).toBe("added")
     yield* b.syncWith(later!.peer)
     // Of what it cannot read the one between shows nothing.
     expect(Array.from(b.current().entries(), ({ key }) => key)).toEqual([nodeKey(later!.peer)])
@@ -74,19 +74,19 @@ it.scoped("comparisons carry what a node cannot read from one that can to anothe
       ...laterField,
       services: [offer, laterService]
     })
-    expect(saidIn(c.current(), setting.key, furtherKind)).toEqual(setting)
+    expect(saidIn(c.current(), route.key, furtherKind)).toEqual(route)
     // All are equal, so a further comparison costs one question.
     expect(b.current().root()).toEqual(a.current().root())
     expect(c.current().root()).toEqual(a.current().root())
     expect(yield* c.syncWith(older!.peer)).toMatchObject({ same: true })
     // A newer one goes the same way, and nobody's older one comes back.
-    const changed = { ...setting, version: 1, retries: { attempts: 5 } }
+    const changed = { ...route, version: 1, retries: { attempts: 5 } }
     yield* a.receive(sealFurther(later!, changed))
     yield* c.syncWith(older!.peer)
     yield* b.syncWith(later!.peer)
     yield* b.syncWith(third!.peer)
-    expect(saidIn(c.current(), setting.key, furtherKind)).toEqual(changed)
-    expect(saidIn(a.current(), setting.key, furtherKind)).toEqual(changed)
+    expect(saidIn(c.current(), route.key, furtherKind)).toEqual(changed)
+    expect(saidIn(a.current(), route.key, furtherKind)).toEqual(changed)
   })
 )
 
@@ -107,10 +107,10 @@ it.scoped("gossip passes on what a node cannot read, once, and blames nobody", (
     const verdicts: Array<GossipVerdict> = []
     for (const bytes of [
       own.bytes,
-      sealFurther(later!, setting),
-      sealFurther(later!, setting),
+      sealFurther(later!, route),
+      sealFurther(later!, route),
       // Of a form that not even that can be read of.
-      sealFurther(later!, { key: "setting", at: { physical: start, logical: 1 } })
+      sealFurther(later!, { key: "route", at: { physical: start, logical: 1 } })
     ]) {
       verdicts.push(heard(bytes))
       yield* TestClock.adjust(1)
@@ -123,7 +123,7 @@ it.scoped("gossip passes on what a node cannot read, once, and blames nobody", (
 it.scoped("what a node cannot read survives its restart, and ends with its time", () =>
   Effect.gen(function* () {
     const mesh = yield* makeMesh
-    const old = { ...setting, signedAt: start - lifetimes.record + 60_000 }
+    const old = { ...route, signedAt: start - lifetimes.record + 60_000 }
     yield* Effect.scoped(
       Effect.flatMap(mesh.node(1, alone()), (b) => b.receive(sealFurther(later!, old)))
     )

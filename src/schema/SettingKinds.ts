@@ -1,0 +1,60 @@
+/**
+ * The kinds of mesh-wide settings that this version knows. A kind is a file with the Schema of its body, and
+ * a line here. Kinds that are not here come from newer nodes: they are kept and passed on, and not set from
+ * here.
+ */
+import { Either, Schema } from "effect"
+import { isJson } from "../model/Json.ts"
+import { isServiceName, ServiceName } from "../model/Names.ts"
+import type { Problem } from "../model/Problem.ts"
+import { isSettingName, settingRules } from "../model/Setting.ts"
+import { explain } from "./ExplainIssue.ts"
+import { Policy } from "./PolicySchema.ts"
+
+export interface SettingKind {
+  /** Of what stands beside `kind`, `name` and `why`. What is stored is its encoded side, as written. */
+  readonly body: Schema.Schema.AnyNoContext
+  /** What the certificate of its signer must grant. */
+  readonly capability: "policy" | "revoke"
+  /** What it is for, a few words. */
+  readonly about: string
+  /** A name that cannot be this kind's: why; default: every name can. */
+  readonly nameProblem?: (name: string) => string | undefined
+}
+
+export const settingKinds: Readonly<Record<string, SettingKind>> = {
+  policy: {
+    body: Policy,
+    capability: "policy",
+    about: "how calls to the service of that name are made resilient",
+    nameProblem: (name) => (isServiceName(name) ? undefined : ServiceName.rule)
+  }
+}
+
+export const kindOf = (kind: string): SettingKind | undefined =>
+  Object.hasOwn(settingKinds, kind) ? settingKinds[kind] : undefined
+
+/** One of these its signer must hold. Those of newer nodes ask for one, too, and here nobody knows which. */
+export const capabilitiesFor = (kind: string): ReadonlyArray<SettingKind["capability"]> => {
+  const known = kindOf(kind)
+  return known === undefined ? ["policy", "revoke"] : [known.capability]
+}
+
+/** What is wrong with a name of this kind; undefined: nothing. */
+export const nameProblem = (kind: string, name: string): string | undefined =>
+  isSettingName(name) ? kindOf(kind)?.nameProblem?.(name) : settingRules.name
+
+/**
+ * Every mistake in a body of a known kind: unknown keys are mistakes to whoever writes, though not to who
+ * reads what a newer node wrote.
+ */
+export const bodyProblems = (kind: SettingKind, body: unknown): ReadonlyArray<Problem> => {
+  const decoded = Schema.decodeUnknownEither(kind.body)(body, {
+    errors: "all",
+    onExcessProperty: "error"
+  })
+  if (Either.isLeft(decoded)) return explain(decoded.left.issue)
+  return isJson(body)
+    ? []
+    : [{ path: [], about: "value", message: "holds what JSON has no word for, or is too deep" }]
+}
