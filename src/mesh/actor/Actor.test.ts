@@ -221,12 +221,13 @@ it.scoped("does in its order what is done at once and what is waited for", () =>
 
 it.scoped("takes a defect of what is done at once for a crash", () =>
   Effect.gen(function* () {
-    const ref = yield* spawn({
-      ...counter(),
-      interpret: () => {
-        throw new Error("broken interpreter")
-      }
-    })
+    const ref = yield* spawn(
+      counter({
+        interpret: () => {
+          throw new Error("broken interpreter")
+        }
+      })
+    )
     ref.tell(get(() => undefined))
     yield* crashed()
     const supervisor = yield* Supervisor
