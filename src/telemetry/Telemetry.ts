@@ -141,7 +141,14 @@ export const makeTelemetry = (
     return {
       registry,
       observer,
-      prometheus: Effect.async((resume) => reports.scrape((text) => resume(Effect.succeed(text)))),
+      // The first scrape loads what writes the text: most starts are waited for, and few scrapes.
+      prometheus: Effect.flatMap(
+        Effect.promise(() => import("./PrometheusText.ts")),
+        ({ prometheusText }) =>
+          Effect.async((resume) =>
+            reports.scrape((metrics) => resume(Effect.succeed(prometheusText(metrics))))
+          )
+      ),
       reports,
       loopDelay: () => loopDelay.p99,
       loopLate: () => loopDelay.recent,

@@ -8,6 +8,7 @@ import { PlaneTelemetry } from "../request/cells/PlaneTelemetry.ts"
 import type { SpanRecord } from "../request/cells/SpanRecord.ts"
 import type { ThreadOrder, ThreadReport } from "../request/cells/ThreadReport.ts"
 import { AccessLog } from "./AccessLog.ts"
+import { prometheusText } from "./PrometheusText.ts"
 import { ThreadReports } from "./ThreadReports.ts"
 
 const info: ExchangeInfo = {
@@ -80,7 +81,7 @@ const setUp = () => {
   }
   const scrape = () => {
     const texts: Array<string> = []
-    reports.scrape((text) => texts.push(text))
+    reports.scrape((metrics) => texts.push(prometheusText(metrics)))
     return texts
   }
   const pass = (ms: number) => {
@@ -132,7 +133,7 @@ describe("ThreadReports", () => {
     thread.plane.obey({ kind: "anew" })
     pass(30)
     for (const report of thread.toMesh.splice(0)) mesh.receive(structuredClone(report))
-    expect(later.render()).toContain(
+    expect(prometheusText(later.metrics)).toContain(
       `skein_requests_total${labels},result="success",status_class="2xx"} 2\n`
     )
     for (const order of orders.splice(0)) thread.plane.obey(order)

@@ -8,7 +8,7 @@ import type { ThreadOrder, ThreadReport } from "../request/cells/ThreadReport.ts
 import type { AccessLog } from "./AccessLog.ts"
 import { CollectRound } from "./CollectRound.ts"
 import { MergedMetrics } from "./MergedMetrics.ts"
-import { prometheusText } from "./PrometheusText.ts"
+import type { TextSource } from "./PrometheusText.ts"
 import type { ThreadCells } from "./ThreadCells.ts"
 import type { Tracing } from "./Tracing.ts"
 
@@ -60,18 +60,18 @@ export class ThreadReports {
     }
   }
 
-  /** What `/metrics` answers, when all threads have answered or the patience is over. */
-  scrape(done: (text: string) => void): void {
+  /** What `/metrics` tells, when all threads have answered or the patience is over. */
+  scrape(done: (metrics: TextSource) => void): void {
     this.#round.begin(
       this.#posts,
       (post) => post({ kind: "collect" }),
-      () => done(this.render())
+      () => done(this.#merged)
     )
   }
 
   /** The same with the gauges of the threads as they are. */
-  render(): string {
-    return prometheusText(this.#merged)
+  get metrics(): TextSource {
+    return this.#merged
   }
 
   #receive(report: ThreadReport, to: ThreadCells, post: Post): void {

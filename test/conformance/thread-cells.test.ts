@@ -1,10 +1,12 @@
 /** Telemetry of real threads: what they count, log and trace is the node's, whatever becomes of them. */
+
 import { Worker } from "node:worker_threads"
 import { afterEach, describe, expect, it } from "vitest"
 import type { Ticker } from "../../src/model/Time.ts"
 import { MetricRegistry } from "../../src/request/cells/Metrics.ts"
 import type { SpanRecord } from "../../src/request/cells/SpanRecord.ts"
 import { AccessLog } from "../../src/telemetry/AccessLog.ts"
+import { prometheusText } from "../../src/telemetry/PrometheusText.ts"
 import { ThreadReports } from "../../src/telemetry/ThreadReports.ts"
 import type { FromCounting, ToCounting } from "../fixtures/CountingThread.ts"
 import { until } from "../fixtures/Processes.ts"
@@ -76,7 +78,8 @@ const setUp = () => {
     )
     return { tell, seen, ended }
   }
-  const scrape = () => new Promise<string>((resolve) => reports.scrape(resolve))
+  const scrape = () =>
+    new Promise<string>((resolve) => reports.scrape((metrics) => resolve(prometheusText(metrics))))
   return { begin, scrape, log, queue }
 }
 
