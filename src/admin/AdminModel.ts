@@ -6,7 +6,7 @@
  */
 import { Schema } from "effect"
 import { findingKinds } from "../mesh/catalogue/MeshFindings.ts"
-import { grantFields } from "../mesh/trust/Grant.ts"
+import { requestFields } from "../mesh/trust/Grant.ts"
 import { standingNames } from "../request/outbound/Standing.ts"
 import { MeshId, NodeName, PeerKey, ServiceName } from "../schema/NamesSchema.ts"
 import { Protocol } from "../schema/NodeRecordSchema.ts"
@@ -345,8 +345,8 @@ export type ReloadResult = typeof ReloadResult.Type
 
 export const InviteRequest = Schema.Struct({
   /** Service names and patterns the new node may offer. */
-  services: grantFields.services.pipe(Schema.minItems(1)),
-  capabilities: grantFields.capabilities,
+  services: requestFields.services.pipe(Schema.minItems(1)),
+  capabilities: requestFields.capabilities,
   ttlMs: Schema.Int.pipe(Schema.positive())
 })
 export type InviteRequest = typeof InviteRequest.Type

@@ -2,7 +2,7 @@ import { createServer } from "node:net"
 import { noise } from "@chainsafe/libp2p-noise"
 import { describe, expect, it } from "@effect/vitest"
 import { generateKeyPair } from "@libp2p/crypto/keys"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { MeshId, type PeerKey } from "../../model/Names.ts"
 import { dialAddresses } from "./Dialer.ts"
 import { Gossip } from "./Gossip.ts"
@@ -178,12 +178,59 @@ describe("questions and answers", () => {
       const ask = (id: string, tag: string, more = {}) =>
         frames.send({ _tag: "Request", id, tag, payload: { color: "red" }, headers: [], ...more })
       ask("1", "Later")
+      // No question of anybody: nothing is answered, and nothing breaks.
+      frames.send({ _tag: "Hint", id: "7", load: 3 })
       ask("2", "MembershipEvidence", { urgency: 7 })
       yield* until(() => answers.length === 2)
       expect(answers).toMatchObject([
         { requestId: "1", exit: { cause: { error: { code: "invalid" } } } },
         { requestId: "2", exit: { _tag: "Success" } }
       ])
+    })
+  )
+
+  it.scopedLive("that a later version answers are understood as far as they can be", () =>
+    Effect.gen(function* () {
+      const a = yield* makeHost([])
+      const b = yield* makeHost()
+      const exits: Record<string, unknown> = {
+        Probe: { _tag: "Success", value: { reachable: true, by: "relay" }, took: 3 },
+        MembershipEvidence: {
+          _tag: "Failure",
+          cause: {
+            _tag: "Fail",
+            error: { _tag: "MeshRpcError", code: "asleep", message: "later", until: 9 }
+          }
+        },
+        CatalogueDigest: { _tag: "Postponed" }
+      }
+      const unhandle = yield* Effect.promise(() =>
+        makeLibp2pTransport(b).handle("/skein/rpc/1", (_peer, channel) => {
+          const frames: RpcFrames = new RpcFrames(channel, {
+            onMessage: (message) => {
+              const { id: requestId, tag } = Schema.decodeUnknownSync(Asked)(message)
+              frames.send({ _tag: "Hint", requestId })
+              frames.send({ _tag: "Exit", requestId, exit: exits[tag], hurry: false })
+            },
+            onClose: () => undefined
+          })
+        })
+      )
+      yield* Effect.addFinalizer(() => Effect.promise(async () => unhandle()))
+      const clients = yield* makeMeshRpcClients({
+        transport: makeLibp2pTransport(a),
+        addressesOf: b.addresses
+      })
+      const client = yield* clients.client(b.peer)
+      expect(yield* client.Probe({ peer: b.peer })).toEqual({ reachable: true })
+      expect(yield* Effect.flip(client.MembershipEvidence({}))).toMatchObject({
+        code: "unavailable",
+        message: "MembershipEvidence: later"
+      })
+      const postponed = yield* Effect.flip(client.CatalogueDigest({ root: new Uint8Array(16) }))
+      expect(postponed.code).toBe("invalid")
+      // One answer that cannot be read costs that question, and no other.
+      expect(yield* client.Probe({ peer: b.peer })).toEqual({ reachable: true })
     })
   )
 
@@ -279,6 +326,8 @@ describe("a host that cannot start says why", () => {
     })
   )
 })
+
+const Asked = Schema.Struct({ id: Schema.String, tag: Schema.String })
 
 /** Looks again in every turn of the event loop; the test's own timeout ends it. */
 const until = (condition: () => boolean): Effect.Effect<void> =>

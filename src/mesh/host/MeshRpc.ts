@@ -2,6 +2,10 @@
  * Every question one node asks another, as one typed group. Spoken over a stream of its own
  * between admitted peers. Signed things travel as the bytes that were signed, so that a relaying
  * node can neither change nor need to understand them.
+ *
+ * Nodes of several versions ask each other: fields that one does not know are ignored, in questions
+ * and in answers, a question that it does not know is answered `invalid`, and a field that a later
+ * version adds is optional to it.
  */
 import * as Rpc from "@effect/rpc/Rpc"
 import * as RpcGroup from "@effect/rpc/RpcGroup"
@@ -9,9 +13,19 @@ import { Schema } from "effect"
 import { PeerKey } from "../../schema/NamesSchema.ts"
 import { contributionBytes } from "../trust/SessionSecret.ts"
 
+const Code = Schema.Literal("refused", "unavailable", "invalid")
+const isCode = Schema.is(Code)
+
+/** A reason that a later version added: what was asked for was not possible, and may be later. */
+const AnyCode = Schema.transform(Schema.String.pipe(Schema.maxLength(64)), Code, {
+  strict: true,
+  decode: (code) => (isCode(code) ? code : "unavailable"),
+  encode: (code) => code
+})
+
 /** Refused or not possible right now; the code is stable, the message is for people. */
 export class MeshRpcError extends Schema.TaggedError<MeshRpcError>()("MeshRpcError", {
-  code: Schema.Literal("refused", "unavailable", "invalid"),
+  code: AnyCode,
   message: Schema.String
 }) {}
 

@@ -47,6 +47,15 @@ const FromServer = Schema.Union(
 )
 const isFromServer = Schema.is(FromServer)
 
+const answerTags: ReadonlyArray<string> = FromServer.members.map(
+  ({ fields }) => fields._tag.literals[0]
+)
+
+/** A message of a kind that a later version added. It is passed over: it answers nothing. */
+const isLater = Schema.is(
+  Schema.Struct({ _tag: Schema.String.pipe(Schema.filter((tag) => !answerTags.includes(tag))) })
+)
+
 interface Wire {
   readonly protocol: RpcClient.Protocol["Type"]
   readonly closed: () => boolean
@@ -63,7 +72,10 @@ const makeWire = (
     let write: (response: FromServerEncoded) => Effect.Effect<void> = () => Effect.void
     const frames = new RpcFrames(channel, {
       onMessage: (message) => {
-        if (!isFromServer(message)) throw new ProtocolError("not an answer of the mesh's RPC")
+        if (!isFromServer(message)) {
+          if (isLater(message)) return
+          throw new ProtocolError("not an answer of the mesh's RPC")
+        }
         // The client decodes `exit` by the question's schema; what does not fit fails that call.
         runFork(write(message as FromServerEncoded))
       },

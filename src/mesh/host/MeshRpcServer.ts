@@ -28,7 +28,7 @@ export const callingPeer = (request: { readonly headers: Headers.Headers }): Pee
   return peer
 }
 
-/** The only messages a peer may send; anything else breaks the channel. */
+/** The messages a peer may send, with what a later version adds to them left out. */
 const FromPeer = Schema.Union(
   Schema.Struct({
     _tag: Schema.Literal("Request"),
@@ -46,6 +46,15 @@ const FromPeer = Schema.Union(
   })
 )
 const decodeFromPeer = Schema.decodeUnknownOption(FromPeer)
+
+const messageTags: ReadonlyArray<string> = FromPeer.members.map(
+  ({ fields }) => fields._tag.literals[0]
+)
+
+/** A message of a kind that a later version added. It is passed over: nobody waits for an answer. */
+const isLater = Schema.is(
+  Schema.Struct({ _tag: Schema.String.pipe(Schema.filter((tag) => !messageTags.includes(tag))) })
+)
 
 /** An answer made by the protocol itself, in the group's own error type. */
 const failure = (
@@ -91,7 +100,10 @@ const makeProtocol = (
 
       const onMessage = (id: number, asker: Asker, raw: unknown): void => {
         const message = Option.getOrUndefined(decodeFromPeer(raw))
-        if (message === undefined) throw new ProtocolError("not a message of the mesh's RPC")
+        if (message === undefined) {
+          if (isLater(raw)) return
+          throw new ProtocolError("not a message of the mesh's RPC")
+        }
         if (message._tag === "Interrupt") {
           runFork(writeRequest(id, message))
           return

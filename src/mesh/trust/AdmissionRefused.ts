@@ -50,6 +50,8 @@ const explanations: Readonly<Record<RefusalCode, string>> = {
     "the certificate would be too large with all that that peer's right rests on; ask for an invite with fewer services, or of another member",
   exceeds_grant: "more is asked for than that peer may grant; ask a member with wider rights",
   wrong_peer: "the certificate or invite shown by this node was made out to another key",
+  too_new:
+    "this node's certificate (or the invite it used) says what that peer's version does not understand and must; update that peer",
   malformed: "that peer cannot read what this node showed; check that both run the same version",
   revoked: "this node, or a member that admitted it, was thrown out of the mesh",
   cannot_admit: "that peer does not hold the capability admit; ask another member",

@@ -1,6 +1,7 @@
 /**
- * CBOR as strict as it comes: definite lengths, shortest forms, each key once, and nothing that a
- * schema does not know. What is signed has one encoding, and what is read has one meaning.
+ * CBOR as strict as it comes: definite lengths, shortest forms, each key once. What is signed has one
+ * encoding, and what is read has one meaning. Fields that a schema does not know are those of a later
+ * version, and are left out of what is read; they stay in the bytes.
  */
 import { decode, encode } from "cborg"
 import { Either, Schema } from "effect"
@@ -40,8 +41,7 @@ export const decodeCbor = <A, I>(
   } catch (cause) {
     return Either.left(malformed(`is not readable: ${String(cause)}`))
   }
-  return Either.mapLeft(
-    Schema.decodeUnknownEither(schema, { onExcessProperty: "error" })(value),
-    ({ issue }) => malformed(`has the wrong shape: ${explainInLine(issue)}`)
+  return Either.mapLeft(Schema.decodeUnknownEither(schema)(value), ({ issue }) =>
+    malformed(`has the wrong shape: ${explainInLine(issue)}`)
   )
 }

@@ -6,7 +6,7 @@ import { NodeName } from "../../model/Names.ts"
 import { encodeCbor } from "./Cbor.ts"
 import { ChainCache, defaultSkew, type VerifyOptions, verifyChain } from "./Certificate.ts"
 import { enrol, foundMesh } from "./FoundMesh.ts"
-import { everything, type Grant, uncovered } from "./Grant.ts"
+import { everything, type Grant, rootHolding, uncovered } from "./Grant.ts"
 import {
   backdate,
   certificateLifetime,
@@ -45,7 +45,7 @@ const rootAuthority: Authority = {
   mesh,
   key: rootKey,
   delegations: [],
-  grant: everything,
+  grant: rootHolding,
   notAfter: Number.POSITIVE_INFINITY
 }
 const subject: Subject = {
@@ -64,7 +64,7 @@ const delegate = (from: Authority, to: SigningKey, grant: Grant, at = now): Auth
 /** An authority that signs without asking what it may. */
 const lawless = (authority: Authority): Authority => ({
   ...authority,
-  grant: everything,
+  grant: rootHolding,
   notAfter: Number.POSITIVE_INFINITY
 })
 /** A path of so many delegations, each with all of `admin`. */
@@ -239,12 +239,11 @@ describe("verifyChain", () => {
         {}
       ],
       ["another peer's", "wrong_peer", () => good, { peer: peerOf(key(7)) }],
-      ["fields it does not know", "malformed", () => forge(rootAuthority, { caveat: "none" }), {}],
       ["a name that is none", "malformed", () => forge(rootAuthority, { name: "a b" }), {}],
       [
-        "a pattern that is none",
+        "a pattern that is none in any version",
         "malformed",
-        () => forge(rootAuthority, { services: ["s*p"] }),
+        () => forge(rootAuthority, { services: ["s p"] }),
         {}
       ],
       [
@@ -363,10 +362,11 @@ describe("verifyChain", () => {
 })
 
 describe("attenuation", () => {
-  const service = fc.constantFrom("*", "shop-*", "shop-a*", "shop-a", "pay", "pay*")
+  const service = fc.constantFrom("*", "shop-*", "shop-a*", "shop-a", "pay", "team/pay*", "team/*")
   const grant = fc.record({
     services: fc.uniqueArray(service, { maxLength: 3 }),
-    capabilities: fc.uniqueArray(fc.constantFrom("admit", "policy", "revoke"), { maxLength: 3 })
+    // One of them is a later version's.
+    capabilities: fc.uniqueArray(fc.constantFrom("admit", "policy", "gateway"), { maxLength: 3 })
   })
 
   it("holds along every path: what is verified was granted at each step", () => {
@@ -375,19 +375,17 @@ describe("attenuation", () => {
         let authority: Authority = rootAuthority
         let isLawful = true
         for (const [depth, next] of path.entries()) {
-          const holder = { ...next, capabilities: [...new Set([...next.capabilities, "admit"])] }
-          const held = holder as Grant // fast-check widens the literals
+          const held = { ...next, capabilities: [...new Set([...next.capabilities, "admit"])] }
           if (uncovered(authority.grant, held).length > 0) isLawful = false
           const issued = delegate(lawless(authority), key(30 + depth), held)
           authority = { ...issued, grant: held }
         }
-        const asked = wanted as Grant
-        if (uncovered(authority.grant, asked).length > 0) isLawful = false
-        const bytes = certify(lawless(authority), { ...subject, grant: asked })
+        if (uncovered(authority.grant, wanted).length > 0) isLawful = false
+        const bytes = certify(lawless(authority), { ...subject, grant: wanted })
         expect(codeOf(verify(bytes))).toBe(isLawful ? "ok" : "exceeds_grant")
         // An honest signer does not even make what would not be believed.
-        const honest = issueCertificate(authority, { ...subject, grant: asked }, now)
-        expect(Either.isRight(honest)).toBe(uncovered(authority.grant, asked).length === 0)
+        const honest = issueCertificate(authority, { ...subject, grant: wanted }, now)
+        expect(Either.isRight(honest)).toBe(uncovered(authority.grant, wanted).length === 0)
       }),
       { seed: 15, numRuns: 150 }
     )

@@ -21,6 +21,8 @@ export type CertificateErrorCode =
   | "exceeds_grant"
   /** Genuine, but another peer's. */
   | "wrong_peer"
+  /** Says what has to be understood, and is not by this version. */
+  | "too_new"
   /** Not the encoding of a chain. */
   | "malformed"
 

@@ -5,7 +5,7 @@
 import { Either } from "effect"
 import type { NodeName } from "../../model/Names.ts"
 import type { CertificateError } from "./CertificateError.ts"
-import { everything, type Grant } from "./Grant.ts"
+import { everything, type Grant, rootHolding } from "./Grant.ts"
 import { issue } from "./Issue.ts"
 import { makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
 import { chainError } from "./SignedChain.ts"
@@ -28,7 +28,7 @@ export const foundMesh = (options: FoundOptions): Either.Either<NodeIdentity, Ce
     mesh: meshIdOf(rootPublicKey),
     key: rootKey,
     delegations: [],
-    grant: everything,
+    grant: rootHolding,
     notAfter: Number.POSITIVE_INFINITY
   }
   const subject = { peer: peerKeyOf(privateKey.publicKey.raw), name: nodeName, grant: everything }

@@ -14,7 +14,7 @@ import { explainInLine } from "../../schema/ExplainIssue.ts"
 import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
 import { type ChainCache, defaultSkew, judgeTime } from "./Certificate.ts"
 import { type CertificateError, describeInstant, describeSpan } from "./CertificateError.ts"
-import { type Grant, uncovered } from "./Grant.ts"
+import { type Grant, requestFields, uncovered } from "./Grant.ts"
 import { decodeToken, encodeToken, InviteError } from "./InviteToken.ts"
 import { backdate, requireRoom } from "./Issue.ts"
 import type { NodeIdentity } from "./NodeIdentity.ts"
@@ -65,9 +65,19 @@ const InviteStatement = Schema.Struct({
   ...statementFields,
   root: KeyBytes,
   meshName: MeshName,
-  bootstrap: Schema.Array(BootstrapAddress).pipe(Schema.minItems(1), Schema.maxItems(maxBootstrap)),
+  /** Of forms that this version does not know, too: those are passed over. */
+  bootstrap: Schema.Array(Schema.String.pipe(Schema.maxLength(512))).pipe(Schema.maxItems(64)),
   holder: KeyBytes
 })
+
+/** What this version signs. */
+const OwnInvite = Schema.Struct({
+  ...InviteStatement.fields,
+  ...requestFields,
+  bootstrap: Schema.Array(BootstrapAddress).pipe(Schema.minItems(1), Schema.maxItems(maxBootstrap))
+})
+
+const isBootstrapAddress = Schema.is(BootstrapAddress)
 
 export interface Invite {
   readonly mesh: MeshId
@@ -135,7 +145,7 @@ export const createInvite = (
     }
     const secret = signingKeyFromSeed(options.seed ?? randomBytes(seedLength))
     const statement = yield* Either.mapLeft(
-      Schema.validateEither(InviteStatement)({
+      Schema.validateEither(OwnInvite)({
         ...options.grant,
         root: identity.rootPublicKey,
         meshName: identity.meshName,
@@ -185,11 +195,10 @@ export const parseInvite = (
     const body = yield* decodeToken(text)
     const refuse = (code: InviteError["code"], message: string) =>
       new InviteError({ code, message })
-    const forged = (cause: CertificateError) =>
-      refuse(
-        "forged",
-        `the token is complete, but no member of a mesh made it so: ${cause.message}`
-      )
+    const forged = ({ code, message }: CertificateError) =>
+      code === "too_new"
+        ? refuse("too_new", message)
+        : refuse("forged", `the token is complete, but no member of a mesh made it so: ${message}`)
     const seed = body.slice(0, seedLength)
     const chain = body.slice(seedLength)
     const root = yield* Either.mapLeft(claimedRoot(chain), forged)
@@ -206,6 +215,14 @@ export const parseInvite = (
         )
       )
     }
+    const bootstrap = leaf.bootstrap
+      .filter((text) => isBootstrapAddress(text))
+      .slice(0, maxBootstrap)
+    if (bootstrap.length === 0) {
+      const message =
+        "the token leads to no address that this version knows how to reach: update it"
+      return yield* Either.left(refuse("too_new", message))
+    }
     const window = {
       notBefore: Math.max(leaf.notBefore, path.notBefore),
       notAfter: Math.min(leaf.notAfter, path.notAfter)
@@ -221,7 +238,7 @@ export const parseInvite = (
       mesh: meshIdOf(root),
       meshName: leaf.meshName,
       rootPublicKey: root,
-      bootstrap: leaf.bootstrap,
+      bootstrap,
       grant: { services: leaf.services, capabilities: leaf.capabilities },
       expiresAt: window.notAfter,
       issuer: path.issuers.at(-1),
@@ -230,7 +247,8 @@ export const parseInvite = (
     }
   })
 
-const Claim = Schema.Tuple(Bytes, Bytes)
+/** What a later version adds at the end is passed over: this goes from one node to one other. */
+const Claim = Schema.Tuple([Bytes, Bytes], Schema.Unknown)
 
 const claimText = (mesh: MeshId, peer: PeerKey, name: NodeName): Uint8Array =>
   signedBytes("claim", mesh, Buffer.from(`${peer}\n${name}`))

@@ -17,6 +17,8 @@ export type InviteErrorCode =
   | "foreign_mesh"
   | "expired"
   | "not_yet_valid"
+  /** Made by a later version, for what this one does not know. */
+  | "too_new"
 
 /** Why a token is refused; told to whoever typed it. */
 export class InviteError extends Data.TaggedError("InviteError")<{

@@ -135,7 +135,8 @@ export interface Issued {
   readonly delegations: ReadonlyArray<Uint8Array>
 }
 
-const IssuedForm = Schema.Tuple(Schema.Literal(1), Bytes, Schema.Array(Bytes))
+/** What a later version adds at the end is passed over: this goes from one node to one other. */
+const IssuedForm = Schema.Tuple([Schema.Literal(1), Bytes, Schema.Array(Bytes)], Schema.Unknown)
 
 export const encodeIssued = (issued: Issued): Uint8Array =>
   encodeCbor([1, issued.chain, issued.delegations])

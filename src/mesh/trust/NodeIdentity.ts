@@ -7,7 +7,7 @@ import { Either } from "effect"
 import type { MeshId, NodeName, PeerKey } from "../../model/Names.ts"
 import { ChainCache, type VerifiedCertificate, verifyChain } from "./Certificate.ts"
 import type { CertificateError } from "./CertificateError.ts"
-import { everything, type Grant } from "./Grant.ts"
+import { type Holding, rootHolding } from "./Grant.ts"
 import { chainError, followDelegations, maxDepth } from "./SignedChain.ts"
 import { meshIdOf, peerKeyOf, type SigningKey } from "./SigningKey.ts"
 
@@ -19,7 +19,7 @@ export interface Authority {
   /** Path from the root to `key`; empty for the root. */
   readonly delegations: ReadonlyArray<Uint8Array>
   /** What may be handed on. */
-  readonly grant: Grant
+  readonly grant: Holding
   /** Wall clock, ms; infinite for the root. */
   readonly notAfter: number
 }
@@ -102,7 +102,7 @@ export const makeIdentity = (parts: IdentityParts): Either.Either<NodeIdentity, 
         mesh,
         key: rootKey,
         delegations: [],
-        grant: everything,
+        grant: rootHolding,
         notAfter: Number.POSITIVE_INFINITY
       }
     }

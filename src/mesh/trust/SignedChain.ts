@@ -7,6 +7,12 @@
  * A signature covers a prefix naming the kind of statement and the mesh, then the payload exactly
  * as it travels: nothing is encoded again before it is checked. The prefix keeps a statement of
  * one kind or mesh from passing for one of another.
+ *
+ * A later version may add fields to a statement: they are signed with the rest, and ignored by who
+ * does not know them. Where that would give away more than is meant (a field that narrows a grant), it
+ * names them in `critical`, and who does not know one of those believes nothing of the statement, nor
+ * renews it without them. What is around the payloads has one form and takes no additions: nobody has
+ * signed it, and two encodings of one statement would be two records of one version.
  */
 import { createHash } from "node:crypto"
 import { Either, Schema } from "effect"
@@ -15,7 +21,14 @@ import { PeerKey } from "../../schema/NamesSchema.ts"
 import type { BoundedCache } from "./BoundedCache.ts"
 import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
 import { CertificateError, type CertificateErrorCode, describeInstant } from "./CertificateError.ts"
-import { everything, type Grant, grantFields, grantsCapability, uncovered } from "./Grant.ts"
+import {
+  type Grant,
+  grantFields,
+  grantsCapability,
+  type Holding,
+  rootHolding,
+  uncovered
+} from "./Grant.ts"
 import { meshIdOf, publicKeyOf, type SigningKey, signBytes, verifyBytes } from "./SigningKey.ts"
 
 /**
@@ -31,8 +44,18 @@ export type StatementKind = "delegation" | "certificate" | "invite"
 
 const Instant = Schema.Int.pipe(Schema.nonNegative())
 
-/** What every statement says: to whom what is granted, and from when until when (ms, wall clock). */
-export const statementFields = { ...grantFields, notBefore: Instant, notAfter: Instant }
+/**
+ * What every statement says: to whom what is granted, from when until when (ms, wall clock), and which
+ * of its further fields must be understood.
+ */
+export const statementFields = {
+  ...grantFields,
+  notBefore: Instant,
+  notAfter: Instant,
+  critical: Schema.optional(
+    Schema.Array(Schema.String.pipe(Schema.maxLength(64))).pipe(Schema.maxItems(16))
+  )
+}
 
 /** Lets `peer` hand on at most this grant. Holding one is what the capability `admit` means. */
 const Delegation = Schema.Struct({ ...statementFields, peer: PeerKey })
@@ -46,7 +69,7 @@ export interface Window {
 export interface Authorized extends Window {
   /** Raw public key that must have signed the leaf. */
   readonly signer: Uint8Array
-  readonly grant: Grant
+  readonly grant: Holding
   /** Peers on the path, root first; empty when the root itself signs. */
   readonly issuers: ReadonlyArray<PeerKey>
 }
@@ -118,9 +141,13 @@ export const unverifiedPayload = (
     Either.map(([payload]) => payload)
   )
 
+interface Said extends Grant, Window {
+  readonly critical?: ReadonlyArray<string> | undefined
+}
+
 /** Reads one statement that must be signed by `under.signer` and stay within `under.grant`. */
-export const openStatement = <A extends Grant & Window, I>(
-  schema: Schema.Schema<A, I>,
+export const openStatement = <A extends Said, I>(
+  schema: Schema.Schema<A, I> & { readonly fields: Readonly<Record<string, unknown>> },
   kind: StatementKind,
   mesh: MeshId,
   under: Authorized,
@@ -136,6 +163,14 @@ export const openStatement = <A extends Grant & Window, I>(
       )
     }
     const statement = yield* decodeCbor(schema, payload, `the ${kind}`)
+    const unknown =
+      statement.critical?.filter((field) => !Object.hasOwn(schema.fields, field)) ?? []
+    if (unknown.length > 0) {
+      return yield* fail(
+        "too_new",
+        `the ${kind} says ${unknown.map((field) => JSON.stringify(field)).join(", ")}, which must be understood and is not by this version: update this node`
+      )
+    }
     if (statement.notAfter <= statement.notBefore) {
       return yield* fail(
         "malformed",
@@ -187,7 +222,7 @@ export const followDelegations = (
     const names = cache === undefined ? [] : namePaths(root, delegations)
     let under: Authorized = {
       signer: root,
-      grant: everything,
+      grant: rootHolding,
       issuers: [],
       notBefore: 0,
       notAfter: Number.POSITIVE_INFINITY

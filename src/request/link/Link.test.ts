@@ -623,7 +623,9 @@ describe("a peer that breaks the rules loses the link and nothing else happens",
   const openFrame = (id: number) =>
     frame((it) => it.text(FrameType.open, id, encodeOpening(tcpCall(), 0), ""))
   const attacks: Record<string, Buffer> = {
-    "an unknown type": Buffer.from([0, 0, 0, 200, 0, 0, 0, 1]),
+    "no type": Buffer.from([0, 0, 0, 0, 0, 0, 0, 1]),
+    "an end of a type that is not known": Buffer.from([0, 0, 0, 200, 0, 0, 0, 1]),
+    "too much of a type that is not known": Buffer.from([1, 0, 0, 72, 0, 0, 0, 1]),
     "an endless frame": Buffer.from([255, 255, 255, 4, 0, 0, 0, 1]),
     "data on an exchange that was never opened": frame((it) =>
       it.bytes(FrameType.data, 77, Buffer.from("x"))

@@ -191,6 +191,18 @@ describe("frames", () => {
     expect(() => collect([bytes])).toThrow(ProtocolError)
   })
 
+  it("of types that a later version added are passed over, however the stream is cut", () => {
+    const later = Buffer.from([0, 0, 5, 0x7f, 0, 0, 0, 9, ...Buffer.from("hello")])
+    const writer = new FrameWriter()
+    writer.number(FrameType.ping, 0, 1)
+    const known = writer.take()
+    const bytes = Buffer.concat([later, known, later, later, known])
+    for (let size = 1; size <= bytes.length; size++) {
+      const seen = collect(cut(bytes, [size]))
+      expect(seen.map(({ type }) => type)).toEqual([FrameType.ping, FrameType.ping])
+    }
+  })
+
   it("within one chunk are not copied", () => {
     const writer = new FrameWriter()
     writer.bytes(FrameType.data, 1, Buffer.from("payload"))

@@ -7,6 +7,9 @@
  * own: of the five frames of a small exchange that saves two.
  * All numbers are big-endian. The side that opened the channel opens exchanges, with ids that only
  * grow; the other side answers on the same id. Text is latin-1, as HTTP/1.1 heads are.
+ *
+ * Frames of types that are not known, those of a later version, are passed over: what a peer must
+ * understand is agreed on by the version of the preface.
  */
 
 export const headerLength = 8
@@ -40,6 +43,9 @@ export const FrameType = {
 
 export type FrameType = (typeof FrameType)[keyof typeof FrameType]
 
+/** Types above it are those of a later version, up to 127. */
+export const lastType = FrameType.section
+
 /** Longest payloads, in bytes. A peer that exceeds one loses the link. */
 export const frameLimits = {
   data: 128 * 1024,
@@ -52,7 +58,9 @@ export const frameLimits = {
   /** An encoded fault. */
   reset: 4 * 1024,
   goaway: 256,
-  section: 4 * 1024
+  section: 4 * 1024,
+  /** Of a type that is not known. */
+  later: 16 * 1024
 } as const
 
 const maxPayload: ReadonlyArray<number> = [
@@ -79,10 +87,13 @@ export class ProtocolError extends Error {
 export const mayEnd = (type: number): boolean =>
   type === FrameType.data || type === FrameType.open || type === FrameType.head
 
-/** Checks what a header claims, before anything is allocated for it. */
+/**
+ * Checks what a header claims, before anything is allocated for it. A type above `lastType` passes,
+ * for who hands on none of those.
+ */
 export function assertHeader(type: number, length: number): asserts type is FrameType {
-  const most = maxPayload[type]
-  if (most === undefined || most < 0) throw new ProtocolError(`unknown frame type ${type}`)
+  const most = maxPayload[type] ?? frameLimits.later
+  if (most < 0) throw new ProtocolError(`unknown frame type ${type}`)
   if (length > most) {
     throw new ProtocolError(`frame of type ${type} with ${length} bytes; at most ${most} allowed`)
   }

@@ -3,7 +3,15 @@
  * only one that straddles chunks is copied, once, into memory of its exact size.
  */
 import { doneWith } from "../../model/Loan.ts"
-import { assertHeader, endsWith, FrameType, headerLength, mayEnd, ProtocolError } from "./Frame.ts"
+import {
+  assertHeader,
+  endsWith,
+  FrameType,
+  headerLength,
+  lastType,
+  mayEnd,
+  ProtocolError
+} from "./Frame.ts"
 
 /** The payload is only valid to keep under rule 6 of the exchange contract: retain, never write. */
 export type FrameSink = (type: FrameType, exchange: number, payload: Buffer) => void
@@ -84,6 +92,7 @@ export class FrameDecoder {
   }
 
   #handOn(payload: Buffer): void {
+    if (this.#type > lastType) return
     this.#sink(this.#type, this.#exchange, payload)
     if (this.#ends && !this.#stopped) this.#sink(FrameType.end, this.#exchange, nothing)
   }

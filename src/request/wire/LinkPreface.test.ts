@@ -261,9 +261,9 @@ describe("an answer", () => {
     expect(() => sut.push(bytes)).toThrow(/version 2/)
   })
 
-  it("with a reason nobody knows is refused", () => {
-    const refusal = encodeRefusal("busy", 5)
+  it("with a later version's reason says when to come back", () => {
+    const refusal = encodeRefusal("session_ended", 250)
     refusal[5] = 99
-    expect(() => dial().push(refusal)).toThrow(/unknown code 99/)
+    expect(dial().push(refusal)).toMatchObject({ linked: false, code: "busy", wait: 250 })
   })
 })

@@ -8,7 +8,8 @@
  *     dialler  ── hello, the first sealed record ─────────────────────────► acceptor
  *
  * The first byte is none that libp2p begins with, nor TLS or HTTP: it alone tells who is calling.
- * `magic`, the place of the version and the form of a refusal stay in all versions.
+ * `magic`, the place of the version and the form of a refusal stay in all versions. A refusal says which
+ * version the acceptor speaks, so that a later dialler can come again with that one.
  *
  * All of it that is in the clear goes into the handshake's hash, and so do the names of both nodes:
  * who changes any of it, or leads a node's words back to itself, gets no link. A refusal is not
@@ -174,10 +175,9 @@ export class DiallerPreface {
   }
 
   #refused(version: number, byte: number): PrefaceAnswer | undefined {
-    const code = reasons[byte]
-    if (code === undefined || code === "accepted") {
-      throw new PrefaceError(`the node refuses with the unknown code ${byte}`)
-    }
+    // A reason that a later version added: it is to be tried again when it says so, as who is busy.
+    const known = reasons[byte]
+    const code = known === undefined || known === "accepted" ? "busy" : known
     const { data, length } = this.#answer
     if (length < refusalLength) return undefined
     return { linked: false, code, wait: data.readUInt32BE(answerAt), version }
