@@ -17,6 +17,7 @@ import { evidenceOf, type MemberState, memberOf } from "../../src/mesh/membershi
 import type { Statement } from "../../src/mesh/membership/Statement.ts"
 import { NodeName, PeerKey } from "../../src/model/Names.ts"
 import { EventQueue, seededRandom } from "../../src/testing/simulator/EventQueue.ts"
+import { SharedRings } from "../../src/testing/simulator/SharedRings.ts"
 
 const options = defaultMembershipOptions
 
@@ -77,6 +78,7 @@ export class MembershipMesh {
   readonly network: Network = { loss: 0, latency: [0.5, 5], reaches: () => true }
   /** Every change of mind: who, about whom, to what. */
   readonly onChange: Array<(by: number, about: number, state: MemberState) => void> = []
+  readonly #nobody = new SharedRings().empty
   readonly #steps: ReadonlyArray<ReturnType<typeof membershipBehaviour>>
   readonly #indexes: ReadonlyMap<PeerKey, number>
 
@@ -86,7 +88,7 @@ export class MembershipMesh {
     this.nodes = Array.from({ length: size }, (_, index) => ({
       index,
       peer: peerOf(index),
-      state: makeMembershipState(peerOf(index)),
+      state: makeMembershipState(peerOf(index), this.#nobody),
       epoch: wallStart,
       up: index < started,
       life: 0,
@@ -113,7 +115,7 @@ export class MembershipMesh {
     const node = this.nodes[index]!
     node.up = true
     node.life++
-    node.state = makeMembershipState(node.peer)
+    node.state = makeMembershipState(node.peer, this.#nobody)
     this.#beginEpoch(node)
     this.#startTicks(node)
   }

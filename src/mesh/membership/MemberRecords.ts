@@ -5,7 +5,6 @@ import { HashMap } from "effect"
 import type { NodeName, PeerKey } from "../../model/Names.ts"
 import { isAstray } from "./Incarnation.ts"
 import { type MemberTable, memberOf, reborn, withMember, withoutMember } from "./MemberTable.ts"
-import { ObserverRing } from "./ObserverRing.ts"
 
 /** What the catalogue says of a node. */
 export interface MemberRecord {
@@ -66,7 +65,7 @@ export const applyRecords = (
     const peers = [table.self, ...present.map(({ peer }) => peer)]
     const zones = new Map(others.map(({ peer, zone }) => [peer, zone]))
     zones.set(table.self, next.ring.zoneOf(table.self))
-    next = { ...next, ring: ObserverRing.of(peers, (peer) => zones.get(peer)) }
+    next = { ...next, ring: next.ring.filled(peers, (peer) => zones.get(peer)) }
   } else {
     const named = new Set(others.map(({ peer }) => peer))
     for (const peer of HashMap.keys(table.members)) {

@@ -65,10 +65,11 @@ export interface MemberTable {
   readonly moved: Moved | undefined
 }
 
-export const makeMemberTable = (self: PeerKey): MemberTable => ({
+/** `nobody`: the empty ring that its own come of. */
+export const makeMemberTable = (self: PeerKey, nobody = ObserverRing.empty): MemberTable => ({
   self,
   members: HashMap.empty(),
-  ring: ObserverRing.empty.with(self),
+  ring: nobody.with(self),
   suspects: new Set(),
   dead: new Set(),
   beyondLimit: 0,

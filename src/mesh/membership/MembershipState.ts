@@ -45,8 +45,9 @@ export interface MembershipState extends MemberTable {
 
 export type Step = readonly [MembershipState, ReadonlyArray<MembershipAction>]
 
-export const makeMembershipState = (self: PeerKey): MembershipState => ({
-  ...makeMemberTable(self),
+/** `nobody`: as in `makeMemberTable`. */
+export const makeMembershipState = (self: PeerKey, nobody?: ObserverRing): MembershipState => ({
+  ...makeMemberTable(self, nobody),
   incarnation: 0,
   denial: undefined,
   denials: noDenials,

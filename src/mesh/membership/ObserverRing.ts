@@ -21,7 +21,6 @@
  */
 import type { PeerKey } from "../../model/Names.ts"
 import { comparePlaces, type Place, placeOf, ringCount } from "./RingPlace.ts"
-import { RingsAlike } from "./RingsAlike.ts"
 
 /** Observers of one member on average; so many others are all watched. */
 export const observersPerNode = 2 * ringCount
@@ -75,18 +74,39 @@ const across = (places: Ring, at: number): ReadonlyArray<Place> => {
   return watched
 }
 
-const alike = new RingsAlike<ObserverRing>()
+/** A memory of rings that many tables in one process share, so that equal ones are one: see the simulator. */
+export interface KnownRings {
+  /** The ring of these places that there is, or the one made now. */
+  readonly find: (places: ReadonlyArray<Place>, make: () => ObserverRing) => ObserverRing
+  /** The ring that differs from this one by a place that comes or goes. */
+  readonly change: (
+    ring: ObserverRing,
+    change: { readonly place: Place; readonly comes: boolean },
+    make: () => ObserverRing
+  ) => ObserverRing
+}
 
-/** Immutable; a change copies four arrays, unless a ring of the same members is at hand. */
+const noneKnown: KnownRings = { find: (_, make) => make(), change: (_, __, make) => make() }
+
+const noPlaces: ReadonlyArray<Ring> = Array.from({ length: ringCount }, () => [])
+
+/** Immutable; a change copies four arrays. */
 export class ObserverRing {
-  static readonly empty = new ObserverRing(Array.from({ length: ringCount }, () => []))
+  static readonly empty = new ObserverRing(noPlaces, noneKnown)
 
   readonly #rings: ReadonlyArray<Ring>
+  readonly #known: KnownRings
   /** Of those who were asked for: a node asks for its own at every tick. */
   readonly #observers = new Map<PeerKey, ReadonlyArray<PeerKey>>()
 
-  private constructor(rings: ReadonlyArray<Ring>) {
+  private constructor(rings: ReadonlyArray<Ring>, known: KnownRings) {
     this.#rings = rings
+    this.#known = known
+  }
+
+  /** Nobody's; all that comes of it is shared by `known`. */
+  static sharedBy(known: KnownRings): ObserverRing {
+    return new ObserverRing(noPlaces, known)
   }
 
   /** Zones that are unknown count as one. */
@@ -94,12 +114,20 @@ export class ObserverRing {
     peers: Iterable<PeerKey>,
     zoneOf: (peer: PeerKey) => string | undefined = () => undefined
   ): ObserverRing {
+    return ObserverRing.empty.filled(peers, zoneOf)
+  }
+
+  /** One of these instead, in the same memory. */
+  filled(
+    peers: Iterable<PeerKey>,
+    zoneOf: (peer: PeerKey) => string | undefined = () => undefined
+  ): ObserverRing {
     const places = Array.from(new Set(peers), (peer) => placeOf(peer, zoneOf(peer)))
-    return alike.find(places, () => {
+    return this.#known.find(places, () => {
       const rings = Array.from({ length: ringCount }, (_, ring) =>
         places.toSorted((a, b) => comparePlaces(ring, a, b))
       )
-      return new ObserverRing(rings)
+      return new ObserverRing(rings, this.#known)
     })
   }
 
@@ -127,22 +155,22 @@ export class ObserverRing {
     const place = placeOf(peer, zone)
     if (held?.zone === place.zone) return this
     const base = held === undefined ? this : this.without(peer)
-    return alike.change(base, { place, comes: true }, () => {
+    return this.#known.change(base, { place, comes: true }, () => {
       const rings = base.#rings.map((places, ring) =>
         places.toSpliced(search(places, ring, place), 0, place)
       )
-      return new ObserverRing(rings)
+      return new ObserverRing(rings, this.#known)
     })
   }
 
   without(peer: PeerKey): ObserverRing {
     const place = this.#held(peer)
     if (place === undefined) return this
-    return alike.change(this, { place, comes: false }, () => {
+    return this.#known.change(this, { place, comes: false }, () => {
       const rings = this.#rings.map((places, ring) =>
         places.toSpliced(search(places, ring, place), 1)
       )
-      return new ObserverRing(rings)
+      return new ObserverRing(rings, this.#known)
     })
   }
 

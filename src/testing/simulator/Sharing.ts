@@ -1,10 +1,12 @@
 /**
  * Nodes that know the same hold the same catalogue. It is an immutable value; when two nodes come to equal
  * ones in different ways, both get the first. So ten thousand nodes that know ten thousand cost one
- * catalogue, and a change at all of them costs one more. Rings of observers do so by themselves.
+ * catalogue, and a change at all of them costs one more. So do rings of observers (SharedRings.ts).
  */
 import type { Catalogue, EntryChange } from "../../mesh/catalogue/Catalogue.ts"
 import type { CatalogueEntry } from "../../mesh/catalogue/RecordEntry.ts"
+import { Remembered } from "./Remembered.ts"
+import { SharedRings } from "./SharedRings.ts"
 
 /** A set's identity: the exclusive or of its elements' random numbers, in two halves of 30 bits. */
 interface Identity {
@@ -38,31 +40,30 @@ const identityOf = (text: string, salt: number): Identity => {
   return { high: Math.imul(high, 0x2c1b3c6d), low: Math.imul(low, 0x297a2d39) }
 }
 
+/** Catalogues that can be found: two for each of a thousand nodes of different minds. */
+const mostCatalogues = 2_048
+
 class Interned<A extends object> {
   readonly #identities = new WeakMap<A, Identity>()
-  readonly #values = new Map<number, WeakRef<A>>()
-  #added = 0
+  readonly #values = new Remembered<A>(mostCatalogues)
 
   identity(value: A): Identity {
     return this.#identities.get(value) ?? none
   }
 
   find(identity: Identity): A | undefined {
-    return this.#values.get(keyOf(identity))?.deref()
+    return this.#values.get(keyOf(identity))
   }
 
   add(value: A, identity: Identity): A {
     this.#identities.set(value, identity)
-    this.#values.set(keyOf(identity), new WeakRef(value))
-    if (++this.#added % 4_096 === 0) {
-      for (const [key, held] of this.#values)
-        if (held.deref() === undefined) this.#values.delete(key)
-    }
+    this.#values.set(keyOf(identity), value)
     return value
   }
 }
 
 export class Sharing {
+  readonly rings = new SharedRings()
   readonly #catalogues = new Interned<Catalogue>()
   readonly #entries = new WeakMap<CatalogueEntry, Identity>()
   #made = 0

@@ -93,7 +93,8 @@ export class SimulatedNode implements MeshNode {
   }
 
   #makeMembership(): Membership {
-    return new Membership(this, this.#setup.membership, makeMembershipState(this.peer))
+    const state = makeMembershipState(this.peer, this.world.sharing.rings.empty)
+    return new Membership(this, this.#setup.membership, state)
   }
 
   #makeCatalogue(epoch: number): CatalogueKeeper {

@@ -15,7 +15,7 @@ import {
 } from "../../mesh/membership/MembershipOptions.ts"
 import { makeMembershipState } from "../../mesh/membership/MembershipState.ts"
 import { type MemberState, reborn } from "../../mesh/membership/MemberTable.ts"
-import { ObserverRing, observersPerNode } from "../../mesh/membership/ObserverRing.ts"
+import { type ObserverRing, observersPerNode } from "../../mesh/membership/ObserverRing.ts"
 import { PeerKey } from "../../model/Names.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
 import { Connection } from "./Connection.ts"
@@ -306,7 +306,7 @@ export class Simulation implements World {
       catalogue.changesSince(Catalogue.empty)
     )
     const epoch = this.wallStart - 86_400_000
-    const ring = ObserverRing.of(nodes.map(({ peer }) => peer))
+    const ring = this.sharing.rings.empty.filled(nodes.map(({ peer }) => peer))
     const members = HashMap.fromIterable(
       nodes.map(({ index, peer }) => {
         const name = this.node(index).facts(0).name
@@ -322,7 +322,7 @@ export class Simulation implements World {
         publishedAt: -ages[node.index]!
       })
       node.membership.state = {
-        ...makeMembershipState(node.peer),
+        ...makeMembershipState(node.peer, this.sharing.rings.empty),
         ring,
         members: HashMap.remove(members, node.peer),
         incarnation: epoch,
