@@ -7,6 +7,7 @@ import type { MembershipShape } from "../mesh/membership/MembershipService.ts"
 import type { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { issueRenewal } from "../mesh/trust/Renewal.ts"
+import { describeRevocation, type RevocationsCell } from "../mesh/trust/Revocations.ts"
 import type { Convergence } from "./Convergence.ts"
 import type { DialBack } from "./DialBack.ts"
 import type { SessionRenewal } from "./SessionRenewal.ts"
@@ -14,6 +15,7 @@ import type { SessionRenewal } from "./SessionRenewal.ts"
 export interface MeshAnswersOptions {
   readonly identity: IdentityCell
   readonly admitted: AdmittedPeers
+  readonly revocations: RevocationsCell
   readonly catalogue: Pick<CatalogueShape, "handlers" | "receive">
   readonly membership: Pick<MembershipShape, "handlers">
   readonly convergence: Pick<Convergence, "looked">
@@ -28,6 +30,7 @@ export interface MeshAnswersOptions {
 export const meshAnswers = ({
   identity,
   admitted,
+  revocations,
   catalogue,
   convergence,
   membership,
@@ -48,6 +51,10 @@ export const meshAnswers = ({
         const peer = callingPeer({ headers })
         const certificate = admitted.get(peer)
         const now = yield* Clock.currentTimeMillis
+        const out = certificate && revocations.current.outBy(certificate)
+        if (out !== undefined) {
+          return yield* new MeshRpcError({ code: "refused", message: describeRevocation(out) })
+        }
         const renewed =
           certificate === undefined
             ? Either.left({ message: `the certificate of ${peer} is not at hand` })

@@ -17,7 +17,10 @@ import type { ClockReport } from "./ClockReport.ts"
 import type { RefusalLog } from "./RefusalLog.ts"
 
 export interface MeshDoorOptions
-  extends Pick<AdmissionOptions, "admitted" | "cache" | "identity" | "onSession"> {
+  extends Pick<
+    AdmissionOptions,
+    "admitted" | "cache" | "heard" | "identity" | "onSession" | "revocations"
+  > {
   readonly dataDir: string
   readonly ticker: Ticker
   readonly refusals: RefusalLog
@@ -70,6 +73,8 @@ export const meshDoor = (options: MeshDoorOptions): ReturnType<typeof makeAdmiss
     now: () => ticker.wall(),
     ...(cache && { cache }),
     isNameTaken,
+    revocations: options.revocations,
+    heard: options.heard,
     // Whoever knocks may name any time: strangers have no say in what the time is.
     onClock: (peer, clock) => {
       if (isKnown(peer)) clocks.told(peer, clock)

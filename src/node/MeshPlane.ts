@@ -33,6 +33,7 @@ import { makeStatementDoor } from "../mesh/membership/Statement.ts"
 import { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
 import { EnvelopeCache } from "../mesh/trust/Envelope.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
+import { Revocations, type RevocationsCell } from "../mesh/trust/Revocations.ts"
 import { SessionBook } from "../mesh/trust/SessionBook.ts"
 import { contain, type OnDefect } from "../model/Defect.ts"
 import type { MeshViewCell } from "../model/MeshView.ts"
@@ -130,7 +131,10 @@ export const makeMeshPlane = (
       Runtime.runFork(runtime)(effect, { scope })
     }
     const admitted = new AdmittedPeers()
+    const revocations: RevocationsCell = { current: Revocations.none }
+    const heard = Promise.withResolvers<void>()
     const sessions = new SessionBook({
+      revocations,
       now: () => ticker.wall(),
       onSession: options.onSession,
       onEnd: options.onSessionEnd
@@ -173,6 +177,7 @@ export const makeMeshPlane = (
       }),
       makeListener: (upgrader, logger) => new RelayListener(upgrader, logger, options.gate),
       encrypter: meshDoor({
+        ...{ revocations, heard: heard.promise },
         ...{ identity, admitted, ticker, refusals, clocks, clockReport, isKnown, runFork },
         dataDir: node.dataDir,
         cache: cache.chains,
@@ -222,6 +227,7 @@ export const makeMeshPlane = (
       door: refused.watch(
         makeRecordDoor(identity, {
           cache,
+          revocations,
           onCertificate: (certificate) => {
             admitted.refresh(certificate)
             sessions.refresh(certificate)
@@ -256,6 +262,7 @@ export const makeMeshPlane = (
           .certificates()
           .flatMap(({ capabilities, name }) => (capabilities.includes(capability) ? [name] : []))
     })
+    yield* Effect.sync(() => heard.resolve())
     const pings = yield* Effect.acquireRelease(
       Effect.sync(
         () =>
@@ -277,8 +284,11 @@ export const makeMeshPlane = (
     const membership = yield* makeMembership({
       self,
       name: identity.current.name,
-      door: makeStatementDoor(identity, cache, ({ peer, message }) =>
-        clockReport.add({ peer, what: "statement", message })
+      door: makeStatementDoor(
+        identity,
+        cache,
+        ({ peer, message }) => clockReport.add({ peer, what: "statement", message }),
+        revocations
       ),
       port: makeMembershipPort(pings, clients),
       onAccused: accusations.add,
@@ -364,7 +374,8 @@ export const makeMeshPlane = (
       }
     }
     const answers = meshAnswers({
-      ...{ identity, admitted, catalogue, convergence, membership, dialBack, figures },
+      ...{ identity, admitted, revocations, catalogue, convergence, membership },
+      ...{ dialBack, figures },
       sessions: sessionRenewal,
       show: Effect.zipRight(Effect.sync(guarded(() => viewKeeper.show())), options.applied)
     })

@@ -64,6 +64,12 @@ export type CatalogueMessage =
       readonly entry: CatalogueEntry
       readonly reply?: (outcome: MergeOutcome) => void
     }
+  /** What is held is judged otherwise now: without some services or with them; undefined: thrown out. */
+  | {
+      readonly _tag: "Rejudged"
+      readonly held: CatalogueEntry
+      readonly entry: NodeEntry | undefined
+    }
   | { readonly _tag: "OwnChanged"; readonly change: Partial<OwnFacts>; readonly reply: OwnReply }
   | { readonly _tag: "Resign" }
   | { readonly _tag: "PublishDue" }
@@ -221,6 +227,16 @@ export const catalogueBehaviour = (
     return [next, [...answer, ...contested, ...actions]]
   }
 
+  const rejudged = (
+    state: CatalogueState,
+    { entry, held }: Extract<CatalogueMessage, { readonly _tag: "Rejudged" }>
+  ): CatalogueState => {
+    // A newer one has been judged by what is known now.
+    if (state.catalogue.get(held.key) !== held) return state
+    const without = state.catalogue.without(held.key)
+    return { ...state, catalogue: entry === undefined ? without : without.merge(entry)[0] }
+  }
+
   /** Without what is over, and without what a clock far ahead signed and nobody could beat. */
   const sweep = (state: CatalogueState, { now, wall }: Moment): CatalogueState => {
     const verdict = clock()
@@ -264,6 +280,8 @@ export const catalogueBehaviour = (
     switch (message._tag) {
       case "Received":
         return received(state, message, moment)
+      case "Rejudged":
+        return [rejudged(state, message), noActions]
       case "OwnChanged": {
         const own = changeOwn(state.own, message.change, moment.now)
         const held = state.catalogue.node(self)

@@ -3,11 +3,13 @@ import { Context, Effect, Either, Exit, Layer, Scope, TestClock } from "effect"
 import { Catalogues } from "../../../test/fixtures/Catalogues.ts"
 import { Crashes } from "../../../test/fixtures/Crashes.ts"
 import { makeMembers } from "../../../test/fixtures/Members.ts"
+import { nodeOut, revoking } from "../../../test/fixtures/Revoking.ts"
 import { ServiceName } from "../../model/Names.ts"
 import type { ServiceEntry } from "../../model/NodeRecord.ts"
 import { MemoryBus } from "../../testing/MemoryGossip.ts"
 import { Supervisor } from "../actor/Supervisor.ts"
 import { Gossip, type GossipHandler } from "../host/Gossip.ts"
+import { Revocations } from "../trust/Revocations.ts"
 import { CatalogueStore, CatalogueStoreError } from "./CatalogueStore.ts"
 import { makeRecordDoor } from "./RecordDoor.ts"
 
@@ -45,6 +47,48 @@ it.scoped("a change reaches the other node by gossip at once", () =>
     expect(b.addressesOf(members[0]!.peer)).toEqual(["/ip4/10.0.0.1/tcp/4001"])
     expect(b.addressesOf(members[2]!.peer)).toEqual([])
   })
+)
+
+it.scoped(
+  "lets go of what it holds of somebody who is thrown out, and of services that are taken away",
+  () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(start)
+      const stores = yield* Effect.all(members.map(() => Layer.build(CatalogueStore.layerMemory)))
+      const revocations = { current: Revocations.none }
+      const mesh = new Catalogues(members, stores, (identity) =>
+        makeRecordDoor({ current: identity }, identity === members[0] ? { revocations } : {})
+      )
+      const a = yield* mesh.node(0)
+      const [b, c] = [yield* mesh.node(1), yield* mesh.node(2)]
+      const two = [offer("shop-orders"), offer("shop-cart")]
+      yield* Effect.all([a, b, c].map((node) => node.updateOwn({ services: two })))
+      yield* settle
+      const [, outcast, other] = members
+      const seen: Array<string> = []
+      a.subscribe((_, changes) => {
+        for (const { before, after } of changes) {
+          const names = after?.record.services.map(({ name }) => name).join() ?? "gone"
+          seen.push(`${before?.record.name}: ${names}`)
+        }
+      })
+      const grant = { revoke: "grant", peer: other!.peer, service: "shop-cart" } as const
+      revocations.current = revoking(nodeOut(outcast!.peer), grant)
+      yield* a.rejudge([outcast!.peer])
+      yield* settle
+      expect(seen).toEqual(["host-1: gone", "host-2: shop-orders"])
+      // What others still hold does not come back.
+      yield* Effect.either(a.syncWith(outcast!.peer))
+      yield* settle
+      expect(a.current().node(outcast!.peer)).toBeUndefined()
+      // What was given back is there again; who is let in again says so itself.
+      revocations.current = Revocations.none
+      yield* a.rejudge([other!.peer])
+      yield* Effect.either(a.syncWith(outcast!.peer))
+      yield* settle
+      expect(a.current().node(other!.peer)?.record.services).toEqual(two)
+      expect(a.current().node(outcast!.peer)?.record.services).toEqual(two)
+    })
 )
 
 it.scoped("tells its listeners each new snapshot, and survives a broken one", () =>

@@ -35,6 +35,7 @@ import { makeOwnRecord, nextEpoch, type OwnFacts, resignOwn } from "./OwnRecord.
 import type { RecordDoor, RecordRefused } from "./RecordDoor.ts"
 import type { NodeEntry } from "./RecordEntry.ts"
 import { actorBehind, actorPatience, RecordIntake, type RecordWay } from "./RecordIntake.ts"
+import { rejudge } from "./Rejudging.ts"
 
 export interface CatalogueOptions extends CatalogueSyncOptions {
   readonly name: NodeName
@@ -100,6 +101,11 @@ export interface CatalogueShape {
   readonly receive: (bytes: Uint8Array) => Effect.Effect<MergeOutcome, RecordRefused>
   /** One that this node signed beside its own record: the same, and told to everybody by gossip. */
   readonly announce: (bytes: Uint8Array) => Effect.Effect<MergeOutcome, RecordRefused>
+  /**
+   * Judges what is held anew, these nodes first: somebody was thrown out, or is back, or has other
+   * services. What is refused now is gone when this is done. Those that are back say so themselves.
+   */
+  readonly rejudge: (first: ReadonlyArray<PeerKey>) => Effect.Effect<void>
   /** Compares with this node now; one comparison per node at a time, two in all. */
   readonly syncWith: (peer: PeerKey) => Effect.Effect<SyncReport, MeshRpcError>
   /** Where a node can be dialled, most useful first; empty when unknown or gone for good. */
@@ -297,6 +303,7 @@ export const makeCatalogue = (
             ? gossip.publish("catalogue", bytes)
             : Effect.void
         ),
+      rejudge: (first) => rejudge(first, { door, actor, clock, current: () => state.catalogue }),
       syncWith,
       addressesOf: (peer) => {
         const record = state.catalogue.node(peer)?.record

@@ -1,6 +1,7 @@
 import { Either } from "effect"
 import { expect, test } from "vitest"
 import { makeMembers } from "../../../test/fixtures/Members.ts"
+import { nodeOut, revoking } from "../../../test/fixtures/Revoking.ts"
 import { ServiceName } from "../../model/Names.ts"
 import type { NodeRecord, ServiceEntry } from "../../model/NodeRecord.ts"
 import { encodeCbor } from "../trust/Cbor.ts"
@@ -70,6 +71,29 @@ test("leaves out services that the certificate does not grant, and says which", 
   const entry = nodeOf(seal(writer!, recordOf(writer!, { services })))
   expect(entry.record.services.map(({ name }) => name)).toEqual(["shop-orders"])
   expect(entry.withheld).toEqual(["payments"])
+})
+
+test("refuses what somebody says who was thrown out, and leaves out what was taken from the others", () => {
+  const grant = {
+    revoke: "grant",
+    peer: other!.peer,
+    service: "shop-orders"
+  } as const
+  const revocations = { current: revoking(nodeOut(writer!.peer), grant) }
+  const seen: Array<string> = []
+  const sut = makeRecordDoor(
+    { current: reader! },
+    { revocations, onCertificate: ({ name }) => seen.push(name) }
+  )
+  const refused = Either.getOrThrow(Either.flip(sut.admit(seal(writer!, recordOf(writer!)), now)))
+  expect([refused.code, isBlameworthy(refused)]).toEqual(["revoked", false])
+  const further = { key: `more/${writer!.peer}`, epoch: now, version: 0, signedAt: now }
+  const signed = sealEnvelope(writer!, "record", encodeCbor(further))
+  expect(Either.flip(sut.admit(signed, now))).toMatchObject({ right: { code: "revoked" } })
+  const services = [offer("shop-orders"), offer("shop-cart")]
+  const entry = Either.getOrThrow(sut.admit(seal(other!, recordOf(other!, { services })), now))
+  expect(entry).toMatchObject({ withheld: ["shop-orders"] })
+  expect(seen).toEqual([other!.name])
 })
 
 test.each<{ what: string; bytes: Uint8Array; code: string; blame: boolean }>([

@@ -2,7 +2,11 @@
  * The door of the catalogue: nothing is merged that did not pass here, whichever way it came
  * (gossip, anti-entropy, a notice, the disk, ourselves). Pure: the wall clock comes in as `now`.
  *
- * Services that the signer's certificate does not grant are left out of what this node sees, and
+ * Records of who was thrown out do not get in. What it set before in the mesh stays, and what it said about
+ * trust gets in whenever it was: what counts of that has to come out the same on every node, whatever was
+ * heard first (Revocations.ts).
+ *
+ * Services that the signer's certificate does not grant, or that were taken from it, are left out of what this node sees, and
  * the rest of the record stands: when a grant shrinks at renewal, the node's other services must
  * not vanish with it. Every node reads the same certificate in the same envelope and so leaves
  * out the same.
@@ -25,6 +29,7 @@ import {
 } from "../trust/Envelope.ts"
 import { grantsService } from "../trust/Grant.ts"
 import type { IdentityCell } from "../trust/NodeIdentity.ts"
+import { describeRevocation, Revocations, type RevocationsCell } from "../trust/Revocations.ts"
 import { decodeFurther, furtherKind } from "./FurtherRecord.ts"
 import { duplicateIn, readNodeRecord } from "./NodeRecordReader.ts"
 import {
@@ -55,6 +60,8 @@ export class RecordRefused extends Data.TaggedError("RecordRefused")<{
     | "unreadable"
     | "too_large"
     | "wrong_owner"
+    /** Genuine, of somebody who was thrown out: who passed it on may not have heard. */
+    | "revoked"
     /** Genuine but over: nobody's fault who passes it on. */
     | "too_old"
     /** One of the two clocks is wrong. */
@@ -99,6 +106,8 @@ const passing = 3_600_000
 export interface RecordDoorOptions {
   /** May be shared with the other readers of envelopes. */
   readonly cache?: EnvelopeCache
+  /** Read at every record. Default: nobody is thrown out. */
+  readonly revocations?: RevocationsCell | undefined
   /** Told whose certificate a genuine record carried: a renewed one is seen here first. */
   readonly onCertificate?: (certificate: VerifiedCertificate) => void
   /** Told of every genuine record that clocks keep out. */
@@ -124,6 +133,7 @@ export const makeRecordDoor = (
   identity: IdentityCell,
   {
     cache = new EnvelopeCache(),
+    revocations = { current: Revocations.none },
     onCertificate = () => undefined,
     onUntimely = () => undefined,
     settings
@@ -196,8 +206,19 @@ export const makeRecordDoor = (
       if (lead < 0 || lead > maxAhead || setting.signedAt < certificate.notBefore - maxAhead) {
         return yield* refuse("not_granted", `${what} was not signed when it says it was`)
       }
+      const out = setting.kind === "trust" ? undefined : revocations.current.outBy(certificate)
+      if (out !== undefined && setting.epoch >= out.epoch) {
+        return yield* refuse("revoked", describeRevocation(out))
+      }
       return entry
     })
+  }
+
+  const inGoodStanding = (certificate: VerifiedCertificate): Either.Either<void, RecordRefused> => {
+    const out = revocations.current.outBy(certificate)
+    if (out !== undefined) return refuse("revoked", describeRevocation(out))
+    onCertificate(certificate)
+    return Either.void
   }
 
   const judgeFurther = (
@@ -207,7 +228,6 @@ export const makeRecordDoor = (
     skew: number
   ) =>
     Either.gen(function* () {
-      onCertificate(certificate)
       const entry = yield* Either.mapLeft(
         decodeFurther(payload, bytes),
         (message) => new RecordRefused({ code: "unreadable", message })
@@ -216,6 +236,7 @@ export const makeRecordDoor = (
         const message = `the record ${entry.key} is signed by ${peer}; only owners write their records`
         return yield* refuse("wrong_owner", message)
       }
+      yield* inGoodStanding(certificate)
       yield* inTime(`the record ${entry.key}`, entry, certificate, now, skew)
       return entry
     })
@@ -227,7 +248,7 @@ export const makeRecordDoor = (
     skew: number
   ): Either.Either<NodeEntry, RecordRefused> =>
     Either.gen(function* () {
-      onCertificate(certificate)
+      yield* inGoodStanding(certificate)
       const record = yield* Either.mapLeft(
         readNodeRecord(payload),
         (message) => new RecordRefused({ code: "unreadable", message })
@@ -242,7 +263,13 @@ export const makeRecordDoor = (
       if (duplicate !== undefined) {
         return yield* refuse("malformed", `the record of ${record.name} names ${duplicate} twice`)
       }
-      const entry = granted(record, bytes, (service) => grantsService(certificate, service))
+      const entry = granted(
+        record,
+        bytes,
+        (service) =>
+          grantsService(certificate, service) &&
+          revocations.current.grant(peer, service) === undefined
+      )
       yield* inTime(`the record of ${record.name}`, entry, certificate, now, skew)
       return entry
     })

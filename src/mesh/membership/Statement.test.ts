@@ -1,6 +1,7 @@
 import { Either } from "effect"
 import { expect, test } from "vitest"
 import { makeMembers } from "../../../test/fixtures/Members.ts"
+import { nodeOut, revoking } from "../../../test/fixtures/Revoking.ts"
 import { encodeCbor } from "../trust/Cbor.ts"
 import { sealEnvelope } from "../trust/Envelope.ts"
 import { maxIncarnationAhead } from "./Incarnation.ts"
@@ -33,6 +34,15 @@ test("only the member itself can say that it lives", () => {
     subject: writer!.peer,
     incarnation: 7
   })
+})
+
+test("what somebody says who was thrown out counts for nothing, and is not held against the messenger", () => {
+  const cell = { current: revoking(nodeOut(writer!.peer)) }
+  const sut = makeStatementDoor({ current: reader! }, undefined, undefined, cell)
+  const refused = Either.flip(sut.admit(writing.seal(suspect), now))
+  expect(Either.getOrThrow(refused).code).toBe("revoked")
+  cell.current = revoking()
+  expect(Either.isRight(sut.admit(writing.seal(suspect), now))).toBe(true)
 })
 
 test("fields that a later version added are ignored", () => {

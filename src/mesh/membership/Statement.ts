@@ -15,6 +15,7 @@ import { decodeCbor, encodeCbor } from "../trust/Cbor.ts"
 import { describeSpan } from "../trust/CertificateError.ts"
 import { EnvelopeCache, openEnvelope, sealEnvelope } from "../trust/Envelope.ts"
 import type { IdentityCell } from "../trust/NodeIdentity.ts"
+import { describeRevocation, Revocations, type RevocationsCell } from "../trust/Revocations.ts"
 import { isAstray } from "./Incarnation.ts"
 
 /** What the envelope of a statement is signed as. */
@@ -50,9 +51,10 @@ export type Statement =
 export class StatementRefused extends Data.TaggedError("StatementRefused")<{
   /**
    * `untimely`: a matter of clocks, and `unknown`: genuine, of a kind that a later version added;
-   * nobody's fault who passes it on.
+   * nobody's fault who passes it on. `revoked`: of somebody who was thrown out, which who passed it on
+   * may not have heard.
    */
-  readonly code: "forged" | "untimely" | "unknown"
+  readonly code: "forged" | "untimely" | "unknown" | "revoked"
   readonly message: string
 }> {}
 
@@ -89,11 +91,12 @@ export const makeStatementDoor = (
   identity: IdentityCell,
   cache: EnvelopeCache = new EnvelopeCache(),
   onUntimely: (statement: { readonly peer: PeerKey; readonly message: string }) => void = () =>
-    undefined
+    undefined,
+  revocations: RevocationsCell = { current: Revocations.none }
 ): StatementDoor => ({
   admit: (bytes, now) =>
     Either.gen(function* () {
-      const { peer, payload } = yield* Either.mapLeft(
+      const { certificate, peer, payload } = yield* Either.mapLeft(
         openEnvelope(bytes, {
           root: identity.current.rootPublicKey,
           now,
@@ -107,6 +110,11 @@ export const makeStatementDoor = (
             message
           })
       )
+      const out = revocations.current.outBy(certificate)
+      if (out !== undefined) {
+        const message = describeRevocation(out)
+        return yield* Either.left(new StatementRefused({ code: "revoked", message }))
+      }
       const said = yield* readStatement(payload)
       if (isAstray(said.incarnation, now)) {
         const ahead = describeSpan(said.incarnation - now)

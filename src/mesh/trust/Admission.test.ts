@@ -6,6 +6,7 @@ import { multiaddr } from "@multiformats/multiaddr"
 import { Effect, Either } from "effect"
 import { createLibp2p, type Libp2p } from "libp2p"
 import { afterEach, describe, expect, it, vi } from "vitest"
+import { nodeOut, revoking } from "../../../test/fixtures/Revoking.ts"
 import { NodeName } from "../../model/Names.ts"
 import { ManualTicker } from "../../testing/LinkTestPair.ts"
 import { socketTransport } from "../host/SocketTransport.ts"
@@ -283,17 +284,44 @@ describe("admission", () => {
     let far = near
     for (let n = 10; n < 15; n++) far = member(far, n, admin)
     const revoked = await launch(near)
-    const b = await launch(far, { isRevoked: (peer) => peer === near.peer })
+    const b = await launch(far, { revocations: { current: revoking(nodeOut(near.peer)) } })
     await expect(b.libp2p.dial(addressOf(revoked))).rejects.toThrow()
     expect(b.cell.current).toBe(far)
     expect(b.renewed).toEqual([])
+  })
+
+  it("judges nobody before what is on disk of revocations was read", async () => {
+    const first = found(1)
+    const thrownOut = member(first, 3)
+    const cell = { current: revoking() }
+    const heard = Promise.withResolvers<void>()
+    const a = await launch(first, { revocations: cell, heard: heard.promise })
+    const b = await launch(thrownOut)
+    const dialled = b.libp2p.dial(addressOf(a))
+    await eventually(() => expect(a.libp2p.getConnections()).toHaveLength(0))
+    cell.current = revoking(nodeOut(thrownOut.peer))
+    heard.resolve()
+    await expect(dialled).rejects.toThrow(/revoked/)
+    expect(a.opened).toBe(0)
+  })
+
+  it("lets in whom a revoked member admitted and who stays", async () => {
+    const first = found(1)
+    const helper = member(first, 5, { services: ["*"], capabilities: ["admit"] })
+    const admitted = member(helper, 7)
+    const a = await launch(first, {
+      revocations: { current: revoking(nodeOut(helper.peer, admitted.peer)) }
+    })
+    const b = await launch(admitted)
+    await b.libp2p.dial(addressOf(a))
+    expect(a.admitted.get(admitted.peer)?.name).toBe("node-7")
   })
 
   it("refuses the revoked, and those they admitted", async () => {
     const first = found(1)
     const helper = member(first, 3, { services: ["*"], capabilities: ["admit"] })
     const viaHelper = member(helper, 5)
-    const a = await launch(first, { isRevoked: (peer) => peer === helper.peer })
+    const a = await launch(first, { revocations: { current: revoking(nodeOut(helper.peer)) } })
     for (const identity of [helper, viaHelper]) {
       const b = await launch(identity)
       await expect(b.libp2p.dial(addressOf(a))).rejects.toThrow(/revoked/)
@@ -531,10 +559,26 @@ describe("joining", () => {
     expect(error.attempts).toMatchObject([{ code: "name_taken" }])
   })
 
+  it("is not possible with a token that was taken back", async () => {
+    const first = found(1)
+    const cell = { current: revoking() }
+    const a = await launch(first, { revocations: cell })
+    const token = invite(first, [a], plain)
+    cell.current = revoking({
+      revoke: "invite",
+      invite: Either.getOrThrow(parseInvite(token, start)).id
+    })
+    const error = await failure(join(token, 7))
+    expect(error.attempts).toMatchObject([{ code: "revoked" }])
+    // Another one of the same member is none the worse.
+    const other = await Effect.runPromise(join(invite(first, [a], plain), 7))
+    expect(other.name).toBe("joined-7")
+  })
+
   it("is not possible with what a revoked member signed", async () => {
     const first = found(1)
     const helper = member(first, 3, { services: ["*"], capabilities: ["admit"] })
-    const a = await launch(first, { isRevoked: (peer) => peer === helper.peer })
+    const a = await launch(first, { revocations: { current: revoking(nodeOut(helper.peer)) } })
     const error = await failure(join(invite(helper, [a], plain), 7))
     expect(error.attempts).toMatchObject([{ code: "revoked" }])
   })

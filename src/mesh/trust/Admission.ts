@@ -21,6 +21,7 @@ import type { HandshakeChannel } from "./HandshakeChannel.ts"
 import type { HandshakeGate } from "./HandshakeGate.ts"
 import type { IdentityCell, NodeIdentity } from "./NodeIdentity.ts"
 import { acceptIssued } from "./Renewal.ts"
+import { Revocations, type RevocationsCell } from "./Revocations.ts"
 import type { SessionSecret } from "./SessionSecret.ts"
 
 /** Noise and the exchange of certificates together (ms). */
@@ -41,8 +42,10 @@ export interface AdmissionOptions {
   readonly skew?: number
   /** Shared with whoever opens envelopes, so that each chain is checked once. */
   readonly cache?: ChainCache
-  /** Default: nobody is. */
-  readonly isRevoked?: (peer: PeerKey) => boolean
+  /** Read at every handshake. Default: nobody is thrown out. */
+  readonly revocations?: RevocationsCell | undefined
+  /** Done when what is on disk of them was read: nobody is judged before. */
+  readonly heard?: Promise<void> | undefined
   /** Default: none is. Asked only when a new node joins. */
   readonly isNameTaken?: (name: NodeName, peer: PeerKey) => boolean
   /** Every refused connection, in both directions. */
@@ -67,6 +70,7 @@ class MemberConversation implements Conversation {
   }
 
   async introduce(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate> {
+    await this.#options.heard
     const { chain } = this.#options.identity.current
     await channel.send({ type: "member", chain, clock: this.#clock() })
     const welcome = await channel.receive("welcome")
@@ -82,6 +86,7 @@ class MemberConversation implements Conversation {
     const hello = await channel.receive("member", "joiner", "knock")
     if (hello.type === "knock") throw this.#knocked(peer)
     if (hello.type === "member") this.#hearClock(peer, hello.clock)
+    await this.#options.heard
     const { certificate, issued }: Admittance = orThrow(
       hello.type === "member"
         ? judgeMember(hello.chain, peer, this.#context())
@@ -110,13 +115,13 @@ class MemberConversation implements Conversation {
   }
 
   #context(): JudgeContext {
-    const { identity, now, skew, cache, isRevoked, isNameTaken } = this.#options
+    const { identity, now, skew, cache, revocations, isNameTaken } = this.#options
     return {
       identity: identity.current,
       now: now(),
       skew,
       cache,
-      isRevoked: isRevoked ?? (() => false),
+      revocations: revocations?.current ?? Revocations.none,
       isNameTaken: isNameTaken ?? (() => false)
     }
   }

@@ -8,6 +8,7 @@ import { verifyClaim } from "./Invite.ts"
 import { decodeIssued, encodeIssued, issue } from "./Issue.ts"
 import type { NodeIdentity } from "./NodeIdentity.ts"
 import { issueNearer, issueRenewal, renewalGrace } from "./Renewal.ts"
+import { describeRevocation, type Revocation, type Revocations } from "./Revocations.ts"
 
 export interface JudgeContext {
   readonly identity: NodeIdentity
@@ -16,8 +17,7 @@ export interface JudgeContext {
   /** Default `defaultSkew`. */
   readonly skew?: number | undefined
   readonly cache?: ChainCache | undefined
-  /** Was this peer thrown out? Asked for the peer itself and for all that its rights rest on. */
-  readonly isRevoked: (peer: PeerKey) => boolean
+  readonly revocations: Revocations
   /** Does another peer bear this name? */
   readonly isNameTaken: (name: NodeName, peer: PeerKey) => boolean
 }
@@ -33,14 +33,11 @@ type Judgement = Either.Either<Admittance, AdmissionRefused>
 const refuse = (error: CertificateError) => refusedByUs(error.code, error.message)
 
 const refuseRevoked = (
-  context: JudgeContext,
-  peers: ReadonlyArray<PeerKey>
-): Either.Either<void, AdmissionRefused> => {
-  const revoked = peers.find(context.isRevoked)
-  return revoked === undefined
+  revocation: Revocation | undefined
+): Either.Either<void, AdmissionRefused> =>
+  revocation === undefined
     ? Either.void
-    : Either.left(refusedByUs("revoked", `peer ${revoked} was thrown out of the mesh`))
-}
+    : Either.left(refusedByUs("revoked", describeRevocation(revocation)))
 
 const verifyOptions = (context: JudgeContext, peer: PeerKey) => ({
   root: context.identity.rootPublicKey,
@@ -65,7 +62,7 @@ export const judgeMember = (chain: Uint8Array, peer: PeerKey, context: JudgeCont
       verifyChain(chain, { ...options, expiredGrace: renewalGrace }),
       refuse
     )
-    yield* refuseRevoked(context, [peer, ...certificate.issuers])
+    yield* refuseRevoked(context.revocations.outBy(certificate))
     if (Either.isRight(verified)) {
       // The one it showed counts until it shows the other: it need not take that.
       return { certificate, issued: issueNearer(context.identity, certificate, context.now) }
@@ -99,7 +96,8 @@ export const judgeJoiner = (
       }),
       refuse
     )
-    yield* refuseRevoked(context, [peer, ...invited.issuers])
+    yield* refuseRevoked(context.revocations.invite(invited.id))
+    yield* refuseRevoked(context.revocations.outBy({ peer, issuers: invited.issuers }))
     if (context.isNameTaken(name, peer)) {
       return yield* Either.left(
         refusedByUs("name_taken", `peer ${peer} wants to join as ${name}, which is another node`)

@@ -15,6 +15,7 @@ import { decodeIssued } from "./Issue.ts"
 import { depthOf, renewalOrder } from "./Nearness.ts"
 import { makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
 import { acceptIssued, acceptRenewal, issueRenewal, renewSelf } from "./Renewal.ts"
+import { Revocations } from "./Revocations.ts"
 import { maxChainBytes } from "./SignedChain.ts"
 import { peerKeyOf, signingKeyFromSeed } from "./SigningKey.ts"
 
@@ -50,7 +51,7 @@ const admit = (by: NodeIdentity, n: number, grant = admin, at = now): NodeIdenti
     judgeJoiner(claimInvite(invite, peer, name), name, peer, {
       identity: by,
       now: at,
-      isRevoked: () => false,
+      revocations: Revocations.none,
       isNameTaken: () => false
     })
   )
@@ -168,7 +169,7 @@ class History {
           identity: by.identity,
           now: this.now + by.skew,
           cache: this.cache,
-          isRevoked: () => false,
+          revocations: Revocations.none,
           isNameTaken: () => false
         }),
         (refused) => refused

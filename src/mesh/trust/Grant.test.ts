@@ -2,14 +2,8 @@ import { Schema } from "effect"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { ServiceName } from "../../model/Names.ts"
-import {
-  everything,
-  type Grant,
-  grantsCapability,
-  grantsService,
-  ServicePattern,
-  uncovered
-} from "./Grant.ts"
+import { ServicePattern } from "../../schema/ServicePattern.ts"
+import { everything, type Grant, grantsCapability, grantsService, uncovered } from "./Grant.ts"
 
 const only = (...services: ReadonlyArray<string>): Grant => ({ services, capabilities: [] })
 const name = (text: string) => ServiceName.make(text)

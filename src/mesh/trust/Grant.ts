@@ -9,17 +9,10 @@
  */
 import { Schema } from "effect"
 import type { ServiceName } from "../../model/Names.ts"
+import { ServicePattern } from "../../schema/ServicePattern.ts"
 
 /** Patterns in one grant. */
 export const maxPatterns = 64
-
-/** `payments` (that one), `shop-*` (every name that starts so) or `*` (all). */
-export const ServicePattern = Schema.String.pipe(
-  Schema.pattern(/^(\*|[a-z0-9][a-z0-9-]{0,61}\*|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$/, {
-    message: (issue) =>
-      `${JSON.stringify(issue.actual)} is not a service pattern; write a service name, a prefix with '*' like shop-*, or *`
-  })
-)
 
 /** A pattern as some version may write it: printable, without blanks. */
 const AnyPattern = Schema.String.pipe(Schema.pattern(/^[!-~]{1,128}$/))
@@ -71,7 +64,7 @@ const isKnownPattern = Schema.is(ServicePattern)
 const prefixOf = (pattern: string): string | undefined =>
   pattern.endsWith("*") ? pattern.slice(0, -1) : undefined
 
-const matches = (pattern: string, service: string): boolean => {
+export const matchesService = (pattern: string, service: string): boolean => {
   const prefix = prefixOf(pattern)
   return prefix === undefined ? pattern === service : service.startsWith(prefix)
 }
@@ -82,7 +75,7 @@ const patternCovers = (outer: string, inner: string): boolean => {
   // What an unknown form matches is for those to say who know it.
   if (!isKnownPattern(outer) || !isKnownPattern(inner)) return false
   const innerPrefix = prefixOf(inner)
-  if (innerPrefix === undefined) return matches(outer, inner)
+  if (innerPrefix === undefined) return matchesService(outer, inner)
   const outerPrefix = prefixOf(outer)
   return outerPrefix !== undefined && innerPrefix.startsWith(outerPrefix)
 }
@@ -102,7 +95,7 @@ export const uncovered = (held: Holding, wanted: Grant): ReadonlyArray<string> =
 
 /** May the holder offer this service? */
 export const grantsService = (grant: Pick<Grant, "services">, service: ServiceName): boolean =>
-  grant.services.some((pattern) => matches(pattern, service) && isKnownPattern(pattern))
+  grant.services.some((pattern) => matchesService(pattern, service) && isKnownPattern(pattern))
 
 export const grantsCapability = (
   grant: Pick<Holding, "capabilities">,

@@ -7,10 +7,11 @@
  * joiner's own peer key. So the token itself never leaves its holder, and a claim overheard,
  * logged or shown to the wrong peer lets nobody else in.
  */
-import { randomBytes } from "node:crypto"
+import { createHash, randomBytes } from "node:crypto"
 import { Either, Schema } from "effect"
 import type { MeshId, NodeName, PeerKey } from "../../model/Names.ts"
 import { explainInLine } from "../../schema/ExplainIssue.ts"
+import { InviteId } from "../../schema/TrustSchema.ts"
 import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
 import { type ChainCache, defaultSkew, judgeTime } from "./Certificate.ts"
 import { type CertificateError, describeInstant, describeSpan } from "./CertificateError.ts"
@@ -78,8 +79,14 @@ const OwnInvite = Schema.Struct({
 })
 
 const isBootstrapAddress = Schema.is(BootstrapAddress)
+/** By what an invite is named where its secret must not be: in settings, logs and lists. */
+const inviteIdOf = (holder: Uint8Array): InviteId =>
+  InviteId.make(
+    createHash("sha256").update("skein invite\n").update(holder).digest("hex").slice(0, 32)
+  )
 
 export interface Invite {
+  readonly id: InviteId
   readonly mesh: MeshId
   readonly meshName: string
   readonly rootPublicKey: Uint8Array
@@ -235,6 +242,7 @@ export const parseInvite = (
           : refuse("not_yet_valid", message)
     )
     return {
+      id: inviteIdOf(leaf.holder),
       mesh: meshIdOf(root),
       meshName: leaf.meshName,
       rootPublicKey: root,
@@ -258,6 +266,7 @@ export const claimInvite = (invite: Invite, peer: PeerKey, name: NodeName): Uint
   encodeCbor([invite.chain, signBytes(invite.secret, claimText(invite.mesh, peer, name))])
 
 export interface VerifiedClaim {
+  readonly id: InviteId
   readonly grant: Grant
   readonly issuers: ReadonlyArray<PeerKey>
 }
@@ -289,6 +298,7 @@ export const verifyClaim = (
     // clock may be wrong, is the one that gives the benefit of the doubt.
     yield* judgeTime("the invite", leaf, options.now, skew, -skew)
     return {
+      id: inviteIdOf(leaf.holder),
       grant: { services: leaf.services, capabilities: leaf.capabilities },
       issuers: path.issuers
     }

@@ -10,6 +10,7 @@ import { ChainCache, verifyChain } from "./Certificate.ts"
 import { claimInvite, parseInvite } from "./Invite.ts"
 import { decodeIssued } from "./Issue.ts"
 import { makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
+import { Revocations } from "./Revocations.ts"
 import { generateSigningKey, peerKeyOf } from "./SigningKey.ts"
 
 /** The longest there is: a certificate has to have room for any name. */
@@ -25,7 +26,8 @@ export interface InviteRefused {
 export const tryInvite = (
   identity: NodeIdentity,
   token: string,
-  now: number
+  now: number,
+  revocations = Revocations.none
 ): Either.Either<void, InviteRefused> =>
   Either.gen(function* () {
     const { meshName, peer: self, rootPublicKey: root } = identity
@@ -42,7 +44,7 @@ export const tryInvite = (
       identity,
       now,
       cache,
-      isRevoked: () => false,
+      revocations,
       isNameTaken: () => false
     })
     const parts = yield* decodeIssued(issued ?? new Uint8Array())

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { nodeOut, revoking } from "../../../test/fixtures/Revoking.ts"
 import { MeshId, NodeName, PeerKey } from "../../model/Names.ts"
 import type { Session } from "../../model/Session.ts"
 import { alice, bob } from "../../testing/LinkTestPair.ts"
@@ -54,6 +55,21 @@ describe("a session that two nodes agreed on", () => {
     ])
     expect(book.all()).toEqual(made)
     expect(book.certificateOf(bob)).toEqual(certificateOf(bob))
+  })
+
+  it("is none with somebody who was thrown out", () => {
+    const made: Array<Session> = []
+    const sut = new SessionBook({
+      now: () => 1_000,
+      onSession: (session) => made.push(session),
+      onEnd: () => undefined,
+      revocations: { current: revoking(nodeOut(bob)) }
+    })
+    sut.made(certificateOf(bob), freshSecret())
+    sut.made(certificateOf(alice, { issuers: [bob] }), freshSecret())
+    expect(made).toEqual([])
+    sut.made(certificateOf(alice), freshSecret())
+    expect(made.map(({ peer }) => peer)).toEqual([alice])
   })
 
   it("lasts no longer than the certificate, with what clocks may differ", () => {

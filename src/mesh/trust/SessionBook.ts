@@ -8,6 +8,7 @@
 import type { PeerKey } from "../../model/Names.ts"
 import type { Session } from "../../model/Session.ts"
 import { defaultSkew, type VerifiedCertificate } from "./Certificate.ts"
+import type { RevocationsCell } from "./Revocations.ts"
 import type { SessionSecret } from "./SessionSecret.ts"
 
 /** For so long links can be made from a session, ms. */
@@ -21,6 +22,8 @@ export interface SessionBookOptions {
   readonly now: () => number
   readonly onSession: (session: Session) => void
   readonly onEnd: (peer: PeerKey, reason: string) => void
+  /** With whom there is none, whatever was agreed. Default: nobody is thrown out. */
+  readonly revocations?: RevocationsCell | undefined
   /** Peers of which sessions are kept, at most; without room the oldest is ended. Default 16,384. */
   readonly limit?: number | undefined
 }
@@ -44,6 +47,7 @@ export class SessionBook {
 
   /** Both sides have agreed on one. */
   made(certificate: VerifiedCertificate, { id, secret }: SessionSecret): void {
+    if (this.#options.revocations?.current.outBy(certificate) !== undefined) return
     const now = this.#options.now()
     const { name, notAfter, peer, services } = certificate
     const session: Session = {
@@ -81,6 +85,10 @@ export class SessionBook {
   isDue(peer: PeerKey): boolean {
     const entry = this.#entries.get(peer)
     return entry !== undefined && this.#options.now() - entry.madeAt >= sessionRenewal
+  }
+
+  certificates(): ReadonlyArray<VerifiedCertificate> {
+    return Array.from(this.#entries.values(), ({ certificate }) => certificate)
   }
 
   end(peer: PeerKey, reason: string): void {

@@ -1,0 +1,57 @@
+/**
+ * The body of a setting of kind `trust`: a right that is taken away. Why, when, by whom and on which
+ * node is said by the setting around it, as of every setting; to give the right back the setting is
+ * deleted.
+ */
+import { createHash } from "node:crypto"
+import { Schema } from "effect"
+import { NodeName, PeerKey } from "./NamesSchema.ts"
+import { ServicePattern } from "./ServicePattern.ts"
+
+/** Members that one revocation names as staying: what fits into a setting. */
+export const maxStaying = 512
+
+/** Names an invite without giving its secret away: 32 hex digits. */
+export const InviteId = Schema.String.pipe(
+  Schema.pattern(/^[0-9a-f]{32}$/, { message: () => "an invite's id is 32 hex digits" }),
+  Schema.brand("InviteId")
+)
+export type InviteId = typeof InviteId.Type
+
+const RevokedNode = Schema.Struct({
+  revoke: Schema.Literal("node"),
+  peer: PeerKey,
+  /** For people: the node's name then. */
+  called: Schema.optional(NodeName),
+  /** Those it has signed for that stay members all the same. */
+  stay: Schema.Array(PeerKey).pipe(Schema.maxItems(maxStaying))
+})
+
+const RevokedGrant = Schema.Struct({
+  revoke: Schema.Literal("grant"),
+  peer: PeerKey,
+  called: Schema.optional(NodeName),
+  /** Every service that it matches. */
+  service: ServicePattern
+})
+
+const RevokedInvite = Schema.Struct({ revoke: Schema.Literal("invite"), invite: InviteId })
+
+export const TrustBody = Schema.Union(RevokedNode, RevokedGrant, RevokedInvite)
+export type TrustBody = typeof TrustBody.Type
+
+/** Names of settings are short and in lower case; peers' keys are neither. */
+const digest = (text: string): string =>
+  createHash("sha256").update(text).digest("hex").slice(0, 32)
+
+/** What the setting is called, so that two who revoke the same speak of one thing. */
+export const trustName = (body: TrustBody): string => {
+  switch (body.revoke) {
+    case "node":
+      return `node.${digest(body.peer)}`
+    case "grant":
+      return `grant.${digest(`${body.peer}\n${body.service}`)}`
+    case "invite":
+      return `invite.${body.invite}`
+  }
+}
