@@ -53,7 +53,7 @@ const program = Effect.gen(function* () {
   for (const member of rest) yield* startMadeUpHost(member, () => [])
 
   const gossip = Context.get(
-    yield* Layer.build(Layer.provide(layerLibp2p, Layer.succeed(MeshHost, host))),
+    yield* Layer.build(Layer.provide(layerLibp2p(), Layer.succeed(MeshHost, host))),
     Gossip
   )
   // One that no host stands behind may be accused all the same, by a node that was late itself.

@@ -181,6 +181,7 @@ const findingNames: Record<MeshFinding["kind"], string> = {
   setting_conflict: "settings",
   record_contested: "key",
   records_refused: "records",
+  peer_misbehaves: "conduct",
   catalogue_full: "room"
 }
 

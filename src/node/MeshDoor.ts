@@ -19,7 +19,7 @@ import type { RefusalLog } from "./RefusalLog.ts"
 export interface MeshDoorOptions
   extends Pick<
     AdmissionOptions,
-    "admitted" | "cache" | "heard" | "identity" | "onSession" | "revocations"
+    "admitted" | "cache" | "cutOffFor" | "heard" | "identity" | "onSession" | "revocations"
   > {
   readonly dataDir: string
   readonly ticker: Ticker
@@ -75,6 +75,7 @@ export const meshDoor = (options: MeshDoorOptions): ReturnType<typeof makeAdmiss
     isNameTaken,
     revocations: options.revocations,
     heard: options.heard,
+    cutOffFor: options.cutOffFor,
     // Whoever knocks may name any time: strangers have no say in what the time is.
     onClock: (peer, clock) => {
       if (isKnown(peer)) clocks.told(peer, clock)

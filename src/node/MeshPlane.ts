@@ -47,6 +47,7 @@ import type { Bootstrap } from "./Bootstrap.ts"
 import { BusyPeers } from "./BusyPeers.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
 import { ClockReport } from "./ClockReport.ts"
+import { keepConduct } from "./ConductLog.ts"
 import { Convergence } from "./Convergence.ts"
 import { makeDialBack } from "./DialBack.ts"
 import { watchExpiry } from "./ExpiryWatch.ts"
@@ -156,6 +157,13 @@ export const makeMeshPlane = (
 
     const nameOf = (peer: PeerKey) => late.names?.of(peer) ?? peer
     const isKnown = (peer: PeerKey) => (late.keeper?.addressesOf(peer) ?? []).length > 0
+    const conduct = yield* keepConduct({
+      ...{ metrics, nameOf, now: () => ticker.now() },
+      disconnect: (peer, reason) => {
+        sessions.end(peer, reason)
+        late.connections?.disconnect(peer, new Error(reason))
+      }
+    })
     const clockReport = yield* ClockReport.keep({
       clocks,
       metrics,
@@ -178,6 +186,7 @@ export const makeMeshPlane = (
       makeListener: (upgrader, logger) => new RelayListener(upgrader, logger, options.gate),
       encrypter: meshDoor({
         ...{ revocations, heard: heard.promise },
+        cutOffFor: (peer) => conduct.cutOffFor(peer),
         ...{ identity, admitted, ticker, refusals, clocks, clockReport, isKnown, runFork },
         dataDir: node.dataDir,
         cache: cache.chains,
@@ -213,7 +222,10 @@ export const makeMeshPlane = (
     })
     const clients = yield* makeMeshRpcClients({ transport, addressesOf })
     const gossip = Context.get(
-      yield* Layer.buildWithScope(Layer.provide(layerLibp2p, Layer.succeed(MeshHost, host)), scope),
+      yield* Layer.buildWithScope(
+        Layer.provide(layerLibp2p(conduct), Layer.succeed(MeshHost, host)),
+        scope
+      ),
       Gossip
     )
 
@@ -221,6 +233,7 @@ export const makeMeshPlane = (
     const convergence = new Convergence({ clocks, metrics })
     const catalogue = yield* makeCatalogue({
       self,
+      conduct,
       name: identity.current.name,
       zone: node.zone,
       software: options.software,
@@ -283,6 +296,7 @@ export const makeMeshPlane = (
     })
     const membership = yield* makeMembership({
       self,
+      conduct,
       name: identity.current.name,
       door: makeStatementDoor(
         identity,
@@ -336,12 +350,19 @@ export const makeMeshPlane = (
       status: catalogue.status,
       conflicts: () => viewKeeper.conflicts,
       settings: () => settings.table.conflicts(),
-      refused,
+      ...{ refused, conduct, nameOf },
       now: () => ticker.wall()
     })
     yield* tellTroubles(troubles)
 
-    const sessionRenewal = new SessionRenewal({ self, admitted, book: sessions, clients, keeper })
+    const sessionRenewal = new SessionRenewal({
+      self,
+      admitted,
+      conduct,
+      book: sessions,
+      clients,
+      keeper
+    })
     yield* sessionRenewal.keep
     const renewal = yield* keepCertificate({
       dataDir: node.dataDir,
@@ -383,7 +404,10 @@ export const makeMeshPlane = (
       Effect.promise(() => pings.listen(membership.answerPing)),
       (stop) => Effect.promise(stop)
     )
-    yield* Layer.buildWithScope(serveMeshRpc(transport).pipe(Layer.provide(answers)), scope)
+    yield* Layer.buildWithScope(
+      serveMeshRpc(transport, conduct).pipe(Layer.provide(answers)),
+      scope
+    )
 
     const addressChecks = yield* keepAddresses({
       addresses: host.addresses,

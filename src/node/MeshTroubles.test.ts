@@ -7,6 +7,7 @@ import { nodeEntry } from "../mesh/catalogue/RecordEntry.ts"
 import { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
 import type { ProtocolConflict } from "../mesh/catalogue/ServiceOffers.ts"
 import { type SettledName, settle } from "../mesh/settings/SettledName.ts"
+import { PeerConduct } from "../mesh/trust/PeerConduct.ts"
 import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { MeshTroubles } from "./MeshTroubles.ts"
 
@@ -30,7 +31,8 @@ const makeTroubles = () => {
     furtherFull: 0,
     settings: [] as ReadonlyArray<SettledName>,
     found: new MeshFindings(() => "alive"),
-    refused: new RefusedRecords()
+    refused: new RefusedRecords(),
+    conduct: new PeerConduct({ now: () => 0 })
   }
   const troubles = new MeshTroubles({
     name: () => a,
@@ -44,6 +46,8 @@ const makeTroubles = () => {
     conflicts: () => world.conflicts,
     settings: () => world.settings,
     refused: world.refused,
+    conduct: world.conduct,
+    nameOf: (peer) => `name-of-${peer.slice(-1)}`,
     now: () => world.now
   })
   const door = (code: RecordRefused["code"]) =>
@@ -63,6 +67,23 @@ const makeTroubles = () => {
 }
 
 describe("troubles of the mesh", () => {
+  it("name members that misbehave, and say when one is cut off", () => {
+    const { troubles, world } = makeTroubles()
+    const peer = PeerKey.make("12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5")
+    for (let n = 0; n < 3; n++) world.conduct.note(peer, "forged")
+    expect(troubles.findings()).toMatchObject([
+      {
+        kind: "peer_misbehaves",
+        nodes: ["name-of-5"],
+        message: `name-of-5 (${peer}) is behaving badly: it passed on what nobody has signed (3)`
+      }
+    ])
+    for (let n = 0; n < 7; n++) world.conduct.note(peer, "garbage")
+    expect(troubles.findings()[0]?.message).toBe(
+      `name-of-5 (${peer}) is cut off from this node for ten minutes: it passed on what nobody has signed (3), sent what is not the mesh's language (7)`
+    )
+  })
+
   it("are told once, and once when they are over", () => {
     const { world, news } = makeTroubles()
     expect(news()).toEqual([])

@@ -9,7 +9,8 @@ import { isBlameworthy } from "../mesh/catalogue/RecordDoor.ts"
 import type { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
 import type { ProtocolConflict } from "../mesh/catalogue/ServiceOffers.ts"
 import type { SettledName } from "../mesh/settings/SettledName.ts"
-import type { NodeName, ServiceName } from "../model/Names.ts"
+import type { Offence, PeerConduct } from "../mesh/trust/PeerConduct.ts"
+import { isNodeName, type NodeName, type PeerKey, type ServiceName } from "../model/Names.ts"
 
 export interface MeshTroublesOptions {
   readonly name: () => NodeName
@@ -20,8 +21,18 @@ export interface MeshTroublesOptions {
   /** Of which two holders said different things apart. */
   readonly settings: () => ReadonlyArray<SettledName>
   readonly refused: RefusedRecords
+  readonly conduct: Pick<PeerConduct, "offenders">
+  readonly nameOf: (peer: PeerKey) => string
   /** Wall clock, ms. */
   readonly now: () => number
+}
+
+/** Of a member: what it has done. */
+const offenceNames: Record<Offence, string> = {
+  forged: "passed on what nobody has signed",
+  garbage: "sent what is not the mesh's language",
+  equivocated: "signed two things as one version",
+  flooded: "told or asked more than its share"
 }
 
 /** What was met once is shown for so long (ms); what goes on is met again within half a minute. */
@@ -111,7 +122,7 @@ export class MeshTroubles {
   }
 
   #own(): ReadonlyArray<MeshFinding> {
-    const { name, now, refused, status } = this.#options
+    const { conduct, name, nameOf, now, refused, status } = this.#options
     const { contested, refusedFull, records, further, settings } = status()
     const nodes = [name()]
     const found: Array<MeshFinding> = []
@@ -137,6 +148,17 @@ export class MeshTroubles {
           code === "not_granted"
             ? "It does not hold here, nor on any node that knows settings. Whoever may set it does so from a node whose certificate grants it."
             : "Does a member run a much newer or older version, or one that is not Skein? The node that signed it is not seen here."
+      })
+    }
+    for (const { counts, isCutOff, peer } of conduct.offenders().slice(0, maxTold)) {
+      const what = Array.from(counts, ([kind, count]) => `${offenceNames[kind]} (${count})`)
+      const who = nameOf(peer)
+      found.push({
+        kind: "peer_misbehaves",
+        service: undefined,
+        nodes: isNodeName(who) ? [who] : [],
+        message: `${who} (${peer}) ${isCutOff ? "is cut off from this node for ten minutes" : "is behaving badly"}: it ${what.join(", ")}`,
+        hint: "Does its host run what it should? `skein revoke` throws it out of the mesh. Two processes with one key sign two things as one version, too."
       })
     }
     if (this.#full.grew(refusedFull, now())) {

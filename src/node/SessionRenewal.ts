@@ -9,6 +9,7 @@ import type { ConnectionKeeper } from "../mesh/host/ConnectionKeeper.ts"
 import { MeshRpcError } from "../mesh/host/MeshRpc.ts"
 import type { MeshRpcClients } from "../mesh/host/MeshRpcClients.ts"
 import type { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
+import { type Conduct, noConduct } from "../mesh/trust/PeerConduct.ts"
 import type { SessionBook } from "../mesh/trust/SessionBook.ts"
 import { contributionBytes, sessionOf } from "../mesh/trust/SessionSecret.ts"
 import type { PeerKey } from "../model/Names.ts"
@@ -16,6 +17,8 @@ import type { PeerKey } from "../model/Names.ts"
 export interface SessionRenewalOptions {
   readonly self: PeerKey
   readonly admitted: Pick<AdmittedPeers, "get">
+  /** Each session is told to all request threads. Default: nobody is counted. */
+  readonly conduct?: Conduct | undefined
   readonly book: SessionBook
   readonly clients: MeshRpcClients
   readonly keeper: Pick<ConnectionKeeper, "connect" | "connectedPeers" | "isUp" | "use">
@@ -91,7 +94,11 @@ export class SessionRenewal {
   /** The answer to another node's `NewSession`. */
   answer(from: PeerKey, secret: Uint8Array): Effect.Effect<{ secret: Uint8Array }, MeshRpcError> {
     return Effect.suspend(() => {
-      const { admitted, book } = this.#options
+      const { admitted, book, conduct = noConduct } = this.#options
+      if (!conduct.allows(from, "session")) {
+        const message = "there was a new session a moment ago; use that one"
+        return Effect.fail(new MeshRpcError({ code: "unavailable", message }))
+      }
       const certificate = admitted.get(from)
       if (certificate === undefined) {
         return Effect.fail(new MeshRpcError({ code: "refused", message: notAtHand(from) }))

@@ -5,10 +5,11 @@ import { Crashes } from "../../../test/fixtures/Crashes.ts"
 import { makeMembers } from "../../../test/fixtures/Members.ts"
 import { nodeOut, revoking } from "../../../test/fixtures/Revoking.ts"
 import { ServiceName } from "../../model/Names.ts"
-import type { ServiceEntry } from "../../model/NodeRecord.ts"
+import type { NodeRecord, ServiceEntry } from "../../model/NodeRecord.ts"
 import { MemoryBus } from "../../testing/MemoryGossip.ts"
 import { Supervisor } from "../actor/Supervisor.ts"
 import { Gossip, type GossipHandler } from "../host/Gossip.ts"
+import type { Conduct } from "../trust/PeerConduct.ts"
 import { Revocations } from "../trust/Revocations.ts"
 import { CatalogueStore, CatalogueStoreError } from "./CatalogueStore.ts"
 import { makeRecordDoor } from "./RecordDoor.ts"
@@ -287,6 +288,34 @@ it.scoped("judges gossip: news is passed on, the known is not, forgery is blamed
     expect(handler?.(bytes)).toBe("accept")
     yield* settle
     expect(handler?.(bytes)).toBe("ignore")
+  })
+)
+
+it.scoped("blames who signs two things as one version", () =>
+  Effect.gen(function* () {
+    const mesh = yield* makeMesh
+    const [, other] = members
+    const door = makeRecordDoor({ current: other! })
+    const record = {
+      ...{ peer: other!.peer, name: other!.name, addresses: [], epoch: start, signedAt: start },
+      ...{ state: "serving" as const, services: [], software: "skein/test" }
+    }
+    const say = (version: number, change: Partial<NodeRecord> = {}) =>
+      Either.getOrThrow(door.seal({ ...record, version, ...change }, start)).bytes
+    const noted: Array<string> = []
+    const conduct: Conduct = {
+      allows: () => true,
+      note: (peer, what) => void noted.push(`${peer === other!.peer ? "host-1" : peer} ${what}`)
+    }
+    const a = yield* mesh.node(0, alone(), Supervisor.layer(), "right", conduct)
+    yield* a.receive(say(1))
+    yield* a.receive(say(1))
+    yield* a.receive(say(0))
+    expect(noted).toEqual([])
+    yield* Effect.either(a.receive(say(1, { zone: "one" })))
+    yield* Effect.either(a.receive(say(1, { zone: "two" })))
+    // Whichever of them stays, the other ones are not it.
+    expect(new Set(noted)).toEqual(new Set(["host-1 equivocated"]))
   })
 )
 

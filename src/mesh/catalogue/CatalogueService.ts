@@ -9,6 +9,7 @@ import { spawn, tellSurely } from "../actor/Actor.ts"
 import type { Supervisor } from "../actor/Supervisor.ts"
 import { Gossip } from "../host/Gossip.ts"
 import type { MeshRpcError, RecordVersion } from "../host/MeshRpc.ts"
+import { type Conduct, noConduct } from "../trust/PeerConduct.ts"
 import { answerDigest, answerVersions, answerWanted, type SyncReport } from "./AntiEntropy.ts"
 import {
   type Catalogue,
@@ -47,6 +48,8 @@ export interface CatalogueOptions extends CatalogueSyncOptions {
   readonly clock?: (() => ClockVerdict) | undefined
   /** Which settings need not be kept any more. Default: all are kept. */
   readonly settingsOver?: SettingsOver | undefined
+  /** Default: nobody is counted. */
+  readonly conduct?: Conduct | undefined
   /** Hears of each record of another node that was not held here, and how it came. */
   readonly onFirstSeen?: ((record: NodeRecord, way: RecordWay) => void) | undefined
 }
@@ -256,6 +259,7 @@ export const makeCatalogue = (
 
     const intake = new RecordIntake({
       ...{ self, door, actor, clock, onFirstSeen: options.onFirstSeen },
+      conduct: options.conduct ?? noConduct,
       current: () => state.catalogue,
       tellOn: (bytes) => runFork(gossip.publish("catalogue", bytes)),
       spread: () => spread()

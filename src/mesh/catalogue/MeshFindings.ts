@@ -26,6 +26,8 @@ export const findingKinds = [
   "record_contested",
   /** Records from the mesh that this node did not believe, lately. */
   "records_refused",
+  /** A member sends what no honest one sends, or far too much. */
+  "peer_misbehaves",
   /** Records found no room. */
   "catalogue_full"
 ] as const

@@ -8,6 +8,7 @@ import type { PeerKey } from "../../model/Names.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
 import type { ActorRef } from "../actor/Actor.ts"
 import type { GossipVerdict } from "../host/Gossip.ts"
+import type { Conduct } from "../trust/PeerConduct.ts"
 import type { Catalogue, MergeOutcome } from "./Catalogue.ts"
 import type { CatalogueMessage } from "./CatalogueBehaviour.ts"
 import { verifyBatch } from "./CatalogueLoading.ts"
@@ -27,6 +28,8 @@ export interface RecordIntakeOptions {
   readonly tellOn: (bytes: Uint8Array) => void
   /** A comparison brought what nobody is told by gossip: others may lack it, too. */
   readonly spread: () => void
+  /** Whose words are counted, and who signs two things as one version. */
+  readonly conduct: Conduct
   /** A version of another node's record is here for the first time. */
   readonly onFirstSeen: ((record: NodeRecord, way: RecordWay) => void) | undefined
 }
@@ -44,6 +47,9 @@ export const actorPatience = "30 seconds"
 export const actorBehind = (message: string): RecordRefused =>
   new RecordRefused({ code: "full", message })
 
+const signerOf = (entry: CatalogueEntry): PeerKey =>
+  entry.kind === "node" ? entry.record.peer : entry.signer
+
 export class RecordIntake {
   readonly #options: RecordIntakeOptions
 
@@ -58,7 +64,10 @@ export class RecordIntake {
     if (Either.isLeft(admitted)) return isBlameworthy(admitted.left) ? "reject" : "ignore"
     const entry = admitted.right
     const outcome = current().judge(entry)
+    this.#compare(entry, outcome)
     if (outcome === "known" || outcome === "stale") return "ignore"
+    // Anti-entropy brings the last of many words.
+    if (!this.#options.conduct.allows(signerOf(entry), "said")) return "ignore"
     const taken = actor.tell({ _tag: "Received", entry })
     if (taken) this.#note(entry, outcome, "gossip")
     return taken && outcome !== "full" ? "accept" : "ignore"
@@ -68,6 +77,7 @@ export class RecordIntake {
   receive(bytes: Uint8Array): Effect.Effect<MergeOutcome, RecordRefused> {
     return Effect.gen(this, function* () {
       const entry = yield* this.#admit(bytes)
+      this.#compare(entry, this.#options.current().judge(entry))
       const outcome = yield* this.#merge(entry)
       this.#note(entry, outcome, "notice")
       return outcome
@@ -98,8 +108,9 @@ export class RecordIntake {
   /** Met in a comparison: merged, and told on while it is news. */
   #receiveMet(bytes: Uint8Array, toldOn: number) {
     return Effect.gen(this, function* () {
-      const { clock, tellOn: tell } = this.#options
+      const { clock, current, tellOn: tell } = this.#options
       const entry = yield* this.#admit(bytes)
+      this.#compare(entry, current().judge(entry))
       const changed = this.#note(entry, yield* this.#merge(entry), "comparison")
       const age = clock.unsafeCurrentTimeMillis() - entry.signedAt
       const tellOn = changed && age < newsFor && toldOn < mostToldOn
@@ -107,6 +118,15 @@ export class RecordIntake {
       if (tellOn) tell(entry.bytes)
       return { changed, tellOn }
     })
+  }
+
+  /** Did its signer say something else as the very same version? */
+  #compare(entry: CatalogueEntry, outcome: MergeOutcome): void {
+    const { conduct, current, self } = this.#options
+    if (outcome !== "stale" && outcome !== "replaced") return
+    const held = current().get(entry.key)
+    const isSame = held?.epoch === entry.epoch && held.version === entry.version
+    if (isSame && signerOf(entry) !== self) conduct.note(signerOf(entry), "equivocated")
   }
 
   #admit(bytes: Uint8Array): Effect.Effect<CatalogueEntry, RecordRefused> {

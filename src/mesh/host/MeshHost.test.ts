@@ -62,7 +62,7 @@ describe("two hosts", () => {
       const nodes = yield* Effect.forEach(hosts, (host, i) =>
         Effect.gen(function* () {
           const context = yield* Layer.build(
-            Layer.provide(layerLibp2p, Layer.succeed(MeshHost, host))
+            Layer.provide(layerLibp2p(), Layer.succeed(MeshHost, host))
           )
           const gossip = yield* Effect.provide(Gossip, context)
           yield* gossip.subscribe("catalogue", (bytes) => {

@@ -9,6 +9,7 @@ import type { FromClientEncoded, FromServerEncoded } from "@effect/rpc/RpcMessag
 import * as RpcServer from "@effect/rpc/RpcServer"
 import { Effect, Layer, Mailbox, Option, Runtime, Schema, type Scope } from "effect"
 import { isPeerKey, type PeerKey } from "../../model/Names.ts"
+import { type Conduct, noConduct } from "../trust/PeerConduct.ts"
 import { MeshRpc, type MeshRpcError } from "./MeshRpc.ts"
 import { ProtocolError, RpcFrames, rpcMessageLimit } from "./RpcFrames.ts"
 import type { RpcTransport } from "./RpcTransport.ts"
@@ -89,7 +90,8 @@ class Asker {
 }
 
 const makeProtocol = (
-  transport: RpcTransport
+  transport: RpcTransport,
+  conduct: Conduct
 ): Effect.Effect<RpcServer.Protocol["Type"], never, Scope.Scope> =>
   RpcServer.Protocol.make((writeRequest) =>
     Effect.gen(function* () {
@@ -111,6 +113,9 @@ const makeProtocol = (
         if (asker.running.has(message.id)) throw new ProtocolError("request id used twice")
         if (!MeshRpc.requests.has(message.tag)) {
           asker.send(failure(message.id, "invalid", `this node knows no question ${message.tag}`))
+        } else if (!conduct.allows(asker.peer, "asked")) {
+          const most = "this node has answered more questions of yours than anybody needs to ask"
+          asker.send(failure(message.id, "unavailable", most))
         } else if (asker.running.size >= inFlightPerPeer) {
           const most = `${inFlightPerPeer} questions of one node are answered at a time`
           asker.send(failure(message.id, "unavailable", most))
@@ -130,7 +135,8 @@ const makeProtocol = (
             const id = next++
             const frames = new RpcFrames(channel, {
               onMessage: (message) => onMessage(id, asker, message),
-              onClose: () => {
+              onClose: (cause) => {
+                if (cause instanceof ProtocolError) conduct.note(peer, "garbage")
                 askers.delete(id)
                 disconnects.unsafeOffer(id)
               }
@@ -176,11 +182,12 @@ const makeProtocol = (
  * asks with `callingPeer(options)`.
  */
 export const serveMeshRpc = (
-  transport: RpcTransport
+  transport: RpcTransport,
+  conduct: Conduct = noConduct
 ): Layer.Layer<never, never, Rpc.ToHandler<MeshRpcs>> =>
   Layer.scopedDiscard(
     Effect.gen(function* () {
-      const protocol = yield* makeProtocol(transport)
+      const protocol = yield* makeProtocol(transport, conduct)
       yield* RpcServer.make(MeshRpc, {
         // One defect would otherwise end every call of that peer.
         disableFatalDefects: true,

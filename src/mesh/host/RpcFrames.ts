@@ -15,6 +15,14 @@ export class ProtocolError extends Error {
 
 const headerLength = 4
 
+const readMessage = (body: Uint8Array): unknown => {
+  try {
+    return decode(body)
+  } catch (cause) {
+    throw new ProtocolError(`not CBOR: ${cause instanceof Error ? cause.message : String(cause)}`)
+  }
+}
+
 export interface RpcFramesEvents {
   /** May throw, which breaks the channel. */
   onMessage(message: unknown): void
@@ -134,7 +142,7 @@ export class RpcFrames {
       if (end > data.length) break
       const body = data.subarray(offset + headerLength, end)
       offset = end
-      this.#events.onMessage(decode(body))
+      this.#events.onMessage(readMessage(body))
     }
     return offset
   }

@@ -9,6 +9,7 @@ import { spawn, tellSurely } from "../actor/Actor.ts"
 import type { Supervisor } from "../actor/Supervisor.ts"
 import { Gossip, type GossipVerdict } from "../host/Gossip.ts"
 import { MeshRpcError } from "../host/MeshRpc.ts"
+import { type Conduct, noConduct } from "../trust/PeerConduct.ts"
 import { scaled } from "./Awareness.ts"
 import { evidenceAnswer, evidenceLimits } from "./EvidenceAnswer.ts"
 import { membershipBehaviour } from "./MembershipBehaviour.ts"
@@ -34,6 +35,8 @@ export interface MembershipServiceOptions {
   readonly door: StatementDoor
   readonly port: MembershipPort
   readonly options?: Partial<MembershipOptions>
+  /** Default: nobody's words are counted. */
+  readonly conduct?: Conduct | undefined
   /** Told of every accusation of this node: by gossip, and to its face. */
   readonly onAccused?: (by: PeerKey) => void
   /** Told of a peer that has been silent for so long that its connection is better made anew. */
@@ -90,6 +93,7 @@ export const makeMembership = (
 ): Effect.Effect<MembershipShape, never, Scope.Scope | Supervisor | Gossip> =>
   Effect.gen(function* () {
     const { self, door, port, onAccused = () => undefined, onGivenUp = () => undefined } = setup
+    const conduct = setup.conduct ?? noConduct
     const options: MembershipOptions = { ...defaultMembershipOptions, ...setup.options }
     const gossip = yield* Gossip
     const clock = yield* Effect.clock
@@ -194,6 +198,8 @@ export const makeMembership = (
       if (said.kind === "suspect" && said.subject === self) onAccused(said.by)
       const unknown = isUnknown(state, said, at.now)
       if (!unknown && !isNews(state, said, bytes, options, at)) return "ignore"
+      const signer = said.kind === "suspect" ? said.by : said.subject
+      if (!conduct.allows(signer, "said")) return "ignore"
       const told = actor.tell({ _tag: "Heard", statement: said, bytes })
       return told && !unknown ? "accept" : "ignore"
     })

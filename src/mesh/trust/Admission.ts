@@ -17,6 +17,7 @@ import { type Admittance, type JudgeContext, judgeJoiner, judgeMember } from "./
 import { type AdmissionRefused, refusedByUs } from "./AdmissionRefused.ts"
 import type { AdmittedPeers } from "./AdmittedPeers.ts"
 import type { ChainCache, VerifiedCertificate } from "./Certificate.ts"
+import { describeSpan } from "./CertificateError.ts"
 import type { HandshakeChannel } from "./HandshakeChannel.ts"
 import type { HandshakeGate } from "./HandshakeGate.ts"
 import type { IdentityCell, NodeIdentity } from "./NodeIdentity.ts"
@@ -48,6 +49,8 @@ export interface AdmissionOptions {
   readonly heard?: Promise<void> | undefined
   /** Default: none is. Asked only when a new node joins. */
   readonly isNameTaken?: (name: NodeName, peer: PeerKey) => boolean
+  /** For how long nothing is wanted of a peer, ms; undefined: it may come. Default: everybody may. */
+  readonly cutOffFor?: ((peer: PeerKey) => number | undefined) | undefined
   /** Every refused connection, in both directions. */
   readonly onRefused?: (refusal: Refusal) => void
   /** A peer's wall clock (ms), before it is known whether the peer is let in. */
@@ -70,6 +73,7 @@ class MemberConversation implements Conversation {
   }
 
   async introduce(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate> {
+    this.#expectDecency(peer)
     await this.#options.heard
     const { chain } = this.#options.identity.current
     await channel.send({ type: "member", chain, clock: this.#clock() })
@@ -85,6 +89,7 @@ class MemberConversation implements Conversation {
   async answer(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate> {
     const hello = await channel.receive("member", "joiner", "knock")
     if (hello.type === "knock") throw this.#knocked(peer)
+    this.#expectDecency(peer)
     if (hello.type === "member") this.#hearClock(peer, hello.clock)
     await this.#options.heard
     const { certificate, issued }: Admittance = orThrow(
@@ -104,6 +109,12 @@ class MemberConversation implements Conversation {
     return this.#options.admitted.get(peer) === undefined
       ? refusedByUs("protocol", `peer ${peer} knocked, and is not connected otherwise`)
       : new Knocked("a connected peer wanted to know who answers here")
+  }
+
+  #expectDecency(peer: PeerKey): void {
+    const left = this.#options.cutOffFor?.(peer)
+    if (left === undefined) return
+    throw refusedByUs("cut_off", `nothing is wanted of it for another ${describeSpan(left)}`)
   }
 
   #clock(): number {

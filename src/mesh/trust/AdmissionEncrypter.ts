@@ -171,7 +171,7 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
       peer = PeerKey.make(secured.remotePeer.toString())
       channel = new HandshakeChannel(secured.connection, signal, now)
       if (!admitted.hasRoomFor(peer)) {
-        throw refusedByUs("full", `${admitted.limit} peers are connected; that is the limit`)
+        throw refusedByUs("full", admitted.fullFor(peer))
       }
       const certificate = await (direction === "inbound"
         ? conversation.answer(channel, peer)

@@ -17,6 +17,8 @@ export type RefusalCode =
   | "name_taken"
   /** The table of connected peers is full. */
   | "full"
+  /** What the peer has sent lately was forged, garbage or far too much (PeerConduct.ts). */
+  | "cut_off"
   /** Too many handshakes at once; nothing was looked at, and it is to be tried again. */
   | "busy"
   /** Not the message that belongs here. */
@@ -57,6 +59,8 @@ const explanations: Readonly<Record<RefusalCode, string>> = {
   cannot_admit: "that peer does not hold the capability admit; ask another member",
   name_taken: "another node of the mesh has this node's name; choose another node.name",
   full: "that peer has no room for more connections; try another",
+  cut_off:
+    "that peer wants nothing of this node for ten minutes: what came from here was forged, garbled or too much; its log says which. Is this node's program what it should be?",
   busy: "that peer has too many handshakes at once; it is tried again in a moment",
   protocol: "that peer did not expect this; check that both run the same version",
   timeout: "that peer waited for this node in vain; the network or one of the hosts is overloaded",

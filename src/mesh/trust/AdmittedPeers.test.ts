@@ -50,6 +50,15 @@ describe("AdmittedPeers", () => {
     expect(others.expired(a.certificate.notAfter + 1)).toEqual([])
   })
 
+  it("has room for some connections of one peer, and not for any number", () => {
+    const peers = new AdmittedPeers()
+    const held = Array.from({ length: 16 }, () => peers.hold(a.certificate))
+    expect(peers.hasRoomFor(a.peer)).toBe(false)
+    expect(peers.hasRoomFor(b.peer)).toBe(true)
+    held[0]?.()
+    expect(peers.hasRoomFor(a.peer)).toBe(true)
+  })
+
   it("has room up to its limit, and for peers it knows", () => {
     const peers = new AdmittedPeers(1)
     expect(peers.hasRoomFor(a.peer)).toBe(true)

@@ -6,6 +6,9 @@
 import type { PeerKey } from "../../model/Names.ts"
 import type { VerifiedCertificate } from "./Certificate.ts"
 
+/** Two that dialled each other at once have two, and so have those that try addresses. */
+const maxConnectionsOfOne = 16
+
 interface Entry {
   certificate: VerifiedCertificate
   connections: number
@@ -43,7 +46,17 @@ export class AdmittedPeers {
   }
 
   hasRoomFor(peer: PeerKey): boolean {
-    return this.#entries.size < this.limit || this.#entries.has(peer)
+    const known = this.#entries.get(peer)
+    return known === undefined
+      ? this.#entries.size < this.limit
+      : known.connections < maxConnectionsOfOne
+  }
+
+  /** Why there is no room. */
+  fullFor(peer: PeerKey): string {
+    return this.#entries.has(peer)
+      ? `peer ${peer} has ${maxConnectionsOfOne} connections with this node; that is the limit`
+      : `${this.limit} peers are connected; that is the limit`
   }
 
   /** Counts a new connection. Returns what to call, once, when it is closed. */
