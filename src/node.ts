@@ -6,13 +6,11 @@
  */
 import { Clock, Context, Effect, Layer, Schedule, type Scope } from "effect"
 import type { ReadinessItem } from "./admin/AdminModel.ts"
-import {
-  type AdminListenError,
-  AdminListening,
-  type AdminServerOptions,
-  adminServer
-} from "./admin/AdminServer.ts"
+import type { AdminListenError } from "./admin/AdminPort.ts"
+import { AdminListening, type AdminServerOptions, adminServer } from "./admin/AdminServer.ts"
 import { AdminSource } from "./admin/AdminSource.ts"
+import { AdminToken } from "./admin/AdminToken.ts"
+import { controlToken } from "./admin/ControlPlace.ts"
 import { formatAdminAddress } from "./config/HostPort.ts"
 import type { NodeConfig } from "./config/NodeConfig.ts"
 import { Supervisor } from "./mesh/actor/Supervisor.ts"
@@ -25,6 +23,7 @@ import { ServiceName } from "./model/Names.ts"
 import type { Policy } from "./model/Policy.ts"
 import { refuse } from "./model/RefusedExchange.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
+import { ControlSocket } from "./node/ControlSocket.ts"
 import { makeControls } from "./node/Controls.ts"
 import { keepDataDir } from "./node/DataDirKeeper.ts"
 import { readDescriptors } from "./node/Descriptors.ts"
@@ -210,6 +209,7 @@ const assemble = (input: AssemblyInput) =>
       },
       plane.met()
     ]
+    let control: ControlSocket | undefined
     const views = yield* makeNodeViews({
       config,
       configPath: input.configPath,
@@ -224,7 +224,8 @@ const assemble = (input: AssemblyInput) =>
       readiness,
       room,
       trouble,
-      proxy: () => listeners.proxy
+      proxy: () => listeners.proxy,
+      control: () => control?.path
     })
     const controls = makeControls({
       configPath: input.configPath,
@@ -248,10 +249,18 @@ const assemble = (input: AssemblyInput) =>
         })
     })
     const source: AdminSource["Type"] = { ...views, ...controls }
-    const admin =
-      config.admin === "off"
-        ? undefined
-        : yield* openAdmin({ ...config.admin, connections: room.shares?.admin }, source)
+    let admin: string | undefined
+    if (config.admin !== "off") {
+      const token = new AdminToken(controlToken(config.node.dataDir))
+      const connections = room.shares?.admin
+      const port = { ...config.admin, connections, holdsToken: token.isHeldBy }
+      admin = yield* openAdmin(port, source)
+      control = yield* ControlSocket.make({
+        dataDir: config.node.dataDir,
+        token,
+        open: (path) => openAdmin({ listen: { path }, allowRemote: false, connections }, source)
+      })
+    }
 
     const node: RunningNode = {
       name,

@@ -1,5 +1,7 @@
 /** A mesh of Skein nodes with default config that offer nothing and are asked nothing. */
+import { readFileSync } from "node:fs"
 import { Schema } from "effect"
+import { controlToken } from "../../src/admin/ControlPlace.ts"
 import { type Host, type HostOptions, TestMesh } from "../../test/fixtures/Mesh.ts"
 import { treeOf } from "../peers/Peer.ts"
 import { builtProgram, runtimeOf } from "../peers/SkeinPair.ts"
@@ -25,10 +27,11 @@ const lookEveryMs = 100
 const members = async (host: Host) => decodeMembers(await host.api("members"))
 
 /** What `skein invite` does, without a process for each. */
-const invite = async ({ admin }: Host): Promise<string> => {
+const invite = async ({ admin, dataDir }: Host): Promise<string> => {
+  const control = readFileSync(controlToken(dataDir), "utf8").trim()
   const answer = await fetch(`http://${admin}/api/v1/invite`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", authorization: `Bearer ${control}` },
     body: JSON.stringify({ services: ["*"], capabilities: ["admit"], ttlMs: 600_000 })
   })
   const text = await answer.text()

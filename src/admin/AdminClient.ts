@@ -1,6 +1,8 @@
 /** The admin API from the other side, derived from the same value as the server. */
 import * as HttpApiClient from "@effect/platform/HttpApiClient"
+import * as HttpClient from "@effect/platform/HttpClient"
 import { type HttpClientError, RequestError, ResponseError } from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { Data, Duration, Effect, ParseResult } from "effect"
 import { type AdminAddress, formatAdminAddress, formatHostPort } from "../config/HostPort.ts"
 import { explainInLine } from "../schema/ExplainIssue.ts"
@@ -14,10 +16,18 @@ export class AdminUnreachable extends Data.TaggedError("AdminUnreachable")<{
   readonly hint: string
 }> {}
 
-const makeClient = (address: AdminAddress) => {
-  const to = "path" in address ? address : reachable(address)
+/** An address, and the node's token where the address alone may not change anything. */
+export type AdminTarget = AdminAddress & { readonly token?: string | undefined }
+
+const makeClient = (target: AdminTarget) => {
+  const { token } = target
+  const to = "path" in target ? target : reachable(target)
+  const transport = adminTransport(to)
   return HttpApiClient.makeWith(AdminApi, {
-    httpClient: adminTransport(to),
+    httpClient:
+      token === undefined
+        ? transport
+        : HttpClient.mapRequest(transport, HttpClientRequest.bearerToken(token)),
     baseUrl: "path" in to ? "http://localhost" : `http://${formatHostPort(to)}`
   })
 }
@@ -84,11 +94,11 @@ const explain = (
 }
 
 /**
- * Asks the node at `address`. `patience` bounds the whole use (default 10 s). Errors of the API
+ * Asks the node at `address`, or tells it. `patience` bounds the whole use (default 10 s). Errors of the API
  * itself (AdminNotFound, …) pass through; everything else is told as AdminUnreachable.
  */
 export const withAdmin = <A, E>(
-  address: AdminAddress,
+  address: AdminTarget,
   use: (client: AdminClient) => Effect.Effect<A, E>,
   patience: Duration.DurationInput = "10 seconds"
 ): Effect.Effect<A, AdminUnreachable | Exclude<E, HttpClientError | ParseResult.ParseError>> =>

@@ -168,6 +168,11 @@ export const NodeStatus = Schema.Struct({
   proxy: Text,
   configPath: Text,
   dataDir: Schema.String,
+  /**
+   * Path of the unix socket at which it takes changes; null: there is none for now. Absent: a node from
+   * before changes needed one.
+   */
+  control: Schema.optional(Text),
   /** What of it cannot be written. Absent: a node from before this was told. */
   dataDirProblem: Schema.optional(Text),
   certificate: CertificateStatus,

@@ -13,6 +13,8 @@ import { AdminForbidden } from "./AdminError.ts"
 import { AdminListening, adminServer } from "./AdminServer.ts"
 import { AdminSource } from "./AdminSource.ts"
 
+const token = "sample"
+const bearer = `Bearer ${token}`
 const anyPort: AdminAddress = { host: "127.0.0.1", port: 0 }
 
 /** A server until the test's scope closes; gives where it listens. */
@@ -22,7 +24,7 @@ const serve = (
   allowRemote = false
 ) =>
   Layer.build(
-    adminServer({ listen, allowRemote }).pipe(
+    adminServer({ listen, allowRemote, holdsToken: (text) => text === bearer }).pipe(
       Layer.provide(Layer.succeed(AdminSource, makeSampleSource(overrides)))
     )
   ).pipe(Effect.map((context) => context.unsafeMap.get(AdminListening.key) as AdminAddress))
@@ -33,7 +35,7 @@ interface Answer {
   readonly body: string
 }
 
-/** A request with exactly these headers: fetch would not let a test set Host. */
+/** A request with these headers and the token: fetch would not let a test set Host. */
 const ask = (
   address: AdminAddress,
   path: string,
@@ -43,17 +45,21 @@ const ask = (
     () =>
       new Promise((resolve, reject) => {
         const { body, ...rest } = options
+        const headers = { authorization: bearer, ...options.headers }
         const target = "path" in address ? { socketPath: address.path } : address
-        const outgoing = httpRequest({ ...target, ...rest, path, agent: false }, (response) => {
-          let text = ""
-          response.setEncoding("utf8")
-          response.on("data", (chunk) => {
-            text += chunk
-          })
-          response.on("end", () =>
-            resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text })
-          )
-        })
+        const outgoing = httpRequest(
+          { ...target, ...rest, headers, path, agent: false },
+          (response) => {
+            let text = ""
+            response.setEncoding("utf8")
+            response.on("data", (chunk) => {
+              text += chunk
+            })
+            response.on("end", () =>
+              resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text })
+            )
+          }
+        )
         outgoing.on("error", reject)
         outgoing.end(body)
       })
@@ -183,12 +189,14 @@ describe("the admin server", () => {
     Effect.gen(function* () {
       const payload = { services: ["payments"], capabilities: ["admit"] as const, ttlMs: 1_000 }
       const open = yield* serve()
-      const { token } = yield* withAdmin(open, (client) => client.actions.invite({ payload }))
-      expect(token).toBe("skein1-payments.admit")
+      const invited = yield* withAdmin({ ...open, token }, (client) =>
+        client.actions.invite({ payload })
+      )
+      expect(invited.token).toBe("skein1-payments.admit")
       const refusal = new AdminForbidden({ code: "exceeds_grant", message: "no", hint: "ask" })
       const closed = yield* serve({ invite: () => refusal })
       const refused = yield* Effect.either(
-        withAdmin(closed, (client) => client.actions.invite({ payload }))
+        withAdmin({ ...closed, token }, (client) => client.actions.invite({ payload }))
       )
       expect(Either.isLeft(refused) && refused.left).toEqual(refusal)
     })
@@ -217,6 +225,32 @@ describe("the admin server", () => {
     })
   )
 
+  it.scoped("a port shows and changes nothing; a socket and the token do", () =>
+    Effect.gen(function* () {
+      const directory = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "skein-admin-"))),
+        (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+      )
+      let drains = 0
+      const drain = Effect.sync(() => {
+        drains++
+        return { inFlight: 0, acknowledged: 0, members: 0, deadlineMs: 1 }
+      })
+      const port = yield* serve({ drain })
+      const socket = yield* serve({ drain }, { path: join(directory, "admin.sock") })
+      const post = (address: AdminAddress, authorization: string) =>
+        ask(address, "/api/v1/drain", { method: "POST", headers: { authorization } })
+      const refused = yield* post(port, "Bearer guess")
+      expect([refused.status, JSON.parse(refused.body).code]).toEqual([403, "wrong_token"])
+      const bare = yield* Effect.flip(withAdmin(port, (client) => client.actions.drain({})))
+      expect(bare).toMatchObject({ code: "control_needed" })
+      expect(drains).toBe(0)
+      expect((yield* post(port, bearer)).status).toBe(200)
+      expect((yield* withAdmin(socket, (client) => client.actions.drain({}))).deadlineMs).toBe(1)
+      expect(drains).toBe(2)
+    })
+  )
+
   it.scoped("an action goes on when its asker goes away", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
@@ -232,7 +266,9 @@ describe("the admin server", () => {
       })
       const port = "port" in address ? address.port : 0
       const asker = connect(port, "127.0.0.1")
-      asker.write("POST /api/v1/drain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+      asker.write(
+        `POST /api/v1/drain HTTP/1.1\r\nHost: localhost\r\nAuthorization: ${bearer}\r\nContent-Length: 0\r\n\r\n`
+      )
       yield* Deferred.await(begun)
       asker.destroy()
       yield* Effect.promise(() => new Promise((resolve) => asker.once("close", resolve)))
@@ -319,7 +355,9 @@ describe("where it listens", () => {
         }).pipe(Scope.extend(scope))
         const idle = connect("port" in address ? address.port : 0, "127.0.0.1")
         yield* Effect.promise(() => new Promise((resolve) => idle.once("connect", resolve)))
-        const answer = yield* Effect.fork(withAdmin(address, (client) => client.actions.leave({})))
+        const answer = yield* Effect.fork(
+          withAdmin({ ...address, token }, (client) => client.actions.leave({}))
+        )
         yield* Deferred.await(begun)
         const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
         yield* Deferred.succeed(release, undefined)

@@ -3,9 +3,6 @@
  * for an operator and a scraper, so it is small in every respect: 64 connections, 64 KiB of body,
  * five seconds for a request to arrive.
  */
-import { chmod, unlink } from "node:fs/promises"
-import { createServer, type Server } from "node:http"
-import { connect } from "node:net"
 import { hostname } from "node:os"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import { HttpApiDecodeError } from "@effect/platform/HttpApiError"
@@ -15,20 +12,8 @@ import * as HttpServer from "@effect/platform/HttpServer"
 import { RequestError, RouteNotFound } from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import {
-  Cause,
-  Context,
-  Data,
-  Effect,
-  Either,
-  Layer,
-  Option,
-  type ParseResult,
-  Schema,
-  type Scope
-} from "effect"
-import { type AdminAddress, formatAdminAddress, formatHostPort } from "../config/HostPort.ts"
-import { isLoopback } from "../model/Loopback.ts"
+import { Cause, Context, Effect, Either, Layer, Option, type ParseResult, Schema } from "effect"
+import type { AdminAddress } from "../config/HostPort.ts"
 import { explainInLine } from "../schema/ExplainIssue.ts"
 import { AdminApi } from "./AdminApi.ts"
 import {
@@ -39,141 +24,24 @@ import {
   AdminNotFound,
   NotReady
 } from "./AdminError.ts"
-import { type GuardOptions, guard } from "./AdminGuard.ts"
+import { type GuardOptions, guard, type RequestFacts } from "./AdminGuard.ts"
 import { adminHandlers } from "./AdminHandlers.ts"
 import { InviteRequest } from "./AdminModel.ts"
+import { type AdminListenError, type AdminPortOptions, listenOn } from "./AdminPort.ts"
 import type { AdminSource } from "./AdminSource.ts"
 
-export interface AdminServerOptions {
-  readonly listen: AdminAddress
-  /** Needed for an address that is not loopback. */
-  readonly allowRemote: boolean
-  /** Default 64, which is also the most. */
-  readonly connections?: number | undefined
+export interface AdminServerOptions extends AdminPortOptions {
+  /** Whether an `authorization` field has this node's token. Default: a port takes no changes at all. */
+  readonly holdsToken?: ((authorization: string) => boolean) | undefined
 }
 
-export class AdminListenError extends Data.TaggedError("AdminListenError")<{
-  readonly code: "port_in_use" | "address_not_local" | "not_permitted" | "listen_failed"
-  readonly message: string
-}> {}
+const maxBody = 64 * 1024
 
 /** Where the server really listens: with the port it got when 0 was asked for. */
 export class AdminListening extends Context.Tag("skein/admin/AdminListening")<
   AdminListening,
   AdminAddress
 >() {}
-
-const limits = { connections: 64, body: 64 * 1024, arrival: 5_000, goodbye: 1_000 } as const
-
-const listenError = (listen: AdminAddress, cause: unknown): AdminListenError => {
-  const where = formatAdminAddress(listen)
-  const system = cause instanceof Error && "code" in cause ? cause.code : undefined
-  switch (system) {
-    case "EADDRINUSE":
-      return new AdminListenError({
-        code: "port_in_use",
-        message: `the admin address ${where} is in use: another node or program listens there; stop it, or set admin to another port`
-      })
-    case "EADDRNOTAVAIL":
-    case "ENOTFOUND":
-      return new AdminListenError({
-        code: "address_not_local",
-        message: `the admin address ${where} is not an address of this host; use 127.0.0.1`
-      })
-    case "EACCES":
-    case "EPERM":
-      return new AdminListenError({
-        code: "not_permitted",
-        message: `this user may not listen on the admin address ${where}; use a port above 1023, or a socket in a directory of its own`
-      })
-    default:
-      return new AdminListenError({
-        code: "listen_failed",
-        message: `cannot listen on the admin address ${where}: ${cause instanceof Error ? cause.message : String(cause)}`
-      })
-  }
-}
-
-/** A socket file that nobody answers on was left by a node that was killed. */
-const removeStaleSocket = (path: string): Effect.Effect<void> =>
-  Effect.async<boolean>((resume) => {
-    const probe = connect(path)
-    probe.once("connect", () => {
-      probe.destroy()
-      resume(Effect.succeed(false))
-    })
-    probe.once("error", (cause) =>
-      resume(Effect.succeed("code" in cause && cause.code === "ECONNREFUSED"))
-    )
-  }).pipe(
-    Effect.flatMap((stale) =>
-      // Could not be removed: then listening fails, and says so better.
-      stale ? Effect.ignore(Effect.tryPromise(() => unlink(path))) : Effect.void
-    )
-  )
-
-interface Listening {
-  readonly server: Server
-  /** Ends when the answers now being given are out, or after a second. */
-  readonly goodbye: Effect.Effect<void>
-}
-
-const makeServer = (connections: number): Listening => {
-  const server = createServer({
-    requestTimeout: limits.arrival,
-    headersTimeout: limits.arrival,
-    connectionsCheckingInterval: 1_000
-  })
-  server.maxConnections = connections
-  let busy = 0
-  let onIdle: (() => void) | undefined
-  server.on("request", (_, response) => {
-    busy++
-    response.once("close", () => {
-      if (--busy === 0) onIdle?.()
-    })
-  })
-  const idle = Effect.async<void>((resume) => {
-    if (busy === 0) resume(Effect.void)
-    else onIdle = () => resume(Effect.void)
-  })
-  return {
-    server,
-    goodbye: idle.pipe(
-      Effect.timeoutOption(limits.goodbye),
-      Effect.ensuring(Effect.sync(() => server.closeAllConnections()))
-    )
-  }
-}
-
-const listenOn = (
-  options: AdminServerOptions
-): Effect.Effect<HttpServer.HttpServer, AdminListenError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const { listen } = options
-    if ("host" in listen && !options.allowRemote && !isLoopback(listen.host)) {
-      return yield* new AdminListenError({
-        code: "not_permitted",
-        message: `the admin address ${formatHostPort(listen)} can be reached from other hosts; use 127.0.0.1, or allow it with admin: { listen: ${formatHostPort(listen)}, allowRemote: true }`
-      })
-    }
-    if ("path" in listen) yield* removeStaleSocket(listen.path)
-    const { server, goodbye } = makeServer(
-      Math.min(limits.connections, options.connections ?? limits.connections)
-    )
-    const http = yield* NodeHttpServer.make(
-      () => server,
-      "path" in listen ? { path: listen.path } : { host: listen.host, port: listen.port }
-    ).pipe(Effect.mapError(({ cause }) => listenError(listen, cause)))
-    if ("path" in listen) {
-      yield* Effect.tryPromise({
-        try: () => chmod(listen.path, 0o600),
-        catch: (cause) => listenError(listen, cause)
-      })
-    }
-    yield* Effect.addFinalizer(() => goodbye)
-    return http
-  })
 
 const isAdminError = (error: unknown): boolean =>
   [AdminInvalid, AdminForbidden, AdminNotFound, AdminConflict, AdminBroken, NotReady].some(
@@ -246,7 +114,7 @@ const asAdminError = (
 
 const tooLarge = new AdminInvalid({
   code: "invalid_request",
-  message: `the request's body is longer than ${limits.body} bytes`,
+  message: `the request's body is longer than ${maxBody} bytes`,
   hint: "No request of this API needs that much."
 })
 
@@ -255,11 +123,17 @@ const refusalOf = (
   options: GuardOptions
 ): AdminForbidden | AdminInvalid | undefined => {
   const path = url.replace(/\?.*$/s, "")
-  const facts = { method, path, host: headers["host"], origin: headers["origin"] }
+  const facts: RequestFacts = {
+    method,
+    path,
+    host: headers["host"],
+    origin: headers["origin"],
+    authorization: headers["authorization"]
+  }
   const refusal = guard(facts, options)
   if (refusal !== undefined) return refusal
   // A body that grows beyond the limit without having said so is cut off while it is read.
-  return Number(headers["content-length"] ?? 0) > limits.body ? tooLarge : undefined
+  return Number(headers["content-length"] ?? 0) > maxBody ? tooLarge : undefined
 }
 
 /** Guard before, error bodies after; between them nothing but the handlers. */
@@ -269,7 +143,7 @@ const rules = (options: GuardOptions) =>
       const refusal = refusalOf(request, options)
       return refusal === undefined ? app : Effect.fail(refusal)
     }).pipe(
-      HttpIncomingMessage.withMaxBodySize(Option.some(limits.body)),
+      HttpIncomingMessage.withMaxBodySize(Option.some(maxBody)),
       Effect.catchAllCause((cause) =>
         // The asker went away: nobody is there to be answered.
         Cause.isInterruptedOnly(cause)
@@ -281,8 +155,9 @@ const rules = (options: GuardOptions) =>
     )
   )
 
-const guardOptions = ({ listen, allowRemote }: AdminServerOptions): GuardOptions => ({
+const guardOptions = ({ listen, allowRemote, holdsToken }: AdminServerOptions): GuardOptions => ({
   unix: "path" in listen,
+  holdsToken: holdsToken ?? (() => false),
   remoteNames: allowRemote
     ? [hostname().toLowerCase(), ...("host" in listen ? [listen.host.toLowerCase()] : [])]
     : undefined

@@ -1,11 +1,14 @@
 /**
- * Which node a command talks to: --admin, else SKEIN_ADMIN, else the `admin` of the config named by
- * --config or SKEIN_CONFIG, else the default port of this host.
+ * Which node a command talks to: --admin, else --data-dir, else SKEIN_ADMIN, else the node of the
+ * config named by --config or SKEIN_CONFIG, else that of SKEIN_DATA_DIR, else who is found on this
+ * host. A node on this host is asked at the socket in its data directory.
  */
+import { accessSync, constants } from "node:fs"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
 import { Effect, Either, Option, Schema } from "effect"
+import { controlSocket } from "../admin/ControlPlace.ts"
 import {
   type ConfigEnvironment,
   describeEnvironmentError,
@@ -41,16 +44,25 @@ export const adminOption = Options.text("admin").pipe(
   Options.withPseudoName("host:port"),
   Options.mapEffect(readAs(AdminListen, "--admin")),
   Options.withDescription(
-    "The node to ask, as host:port or unix:/path (default: SKEIN_ADMIN, the config's admin, 127.0.0.1:4191)"
+    "The node to ask, as host:port or unix:/path (default: SKEIN_ADMIN, the config's node, 127.0.0.1:4191)"
   ),
   Options.optional
 )
 
-export const nodeOptions = { admin: adminOption, config: configOption }
+const dataDirOption = Options.text("data-dir").pipe(
+  Options.withPseudoName("directory"),
+  Options.withDescription(
+    "The node to ask, by its data directory on this host (also: SKEIN_DATA_DIR)"
+  ),
+  Options.optional
+)
+
+export const nodeOptions = { admin: adminOption, config: configOption, dataDir: dataDirOption }
 
 export interface NodeChoice {
   readonly admin: Option.Option<AdminAddress>
   readonly config: Option.Option<string>
+  readonly dataDir: Option.Option<string>
 }
 
 /** The environment; what it says wrongly is wrong usage. */
@@ -59,24 +71,49 @@ export const environment: Effect.Effect<ConfigEnvironment, CommandFailed> = Effe
   (error) => wrongUsage(describeEnvironmentError(error))
 )
 
-export const chosenNode = (
-  choice: NodeChoice
+/** Whether this user may open the socket, if anybody listens there. */
+export const mayOpen = (path: string): "yes" | "missing" | "forbidden" => {
+  try {
+    accessSync(path, constants.W_OK)
+    return "yes"
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined
+    return code === "ENOENT" || code === "ENOTDIR" ? "missing" : "forbidden"
+  }
+}
+
+const nodeOfConfig = (
+  file: string,
+  dataDir: Option.Option<string>
 ): Effect.Effect<AdminAddress, CommandFailed | ConfigError> =>
   Effect.gen(function* () {
-    if (Option.isSome(choice.admin)) return choice.admin.value
-    const { admin, config } = yield* environment
+    const { admin, node } = yield* loadConfig(file)
+    if (admin === "off") {
+      return yield* failCommand(
+        `${file} has admin: off, so its node cannot be asked or told anything; give it an address like 127.0.0.1:4191`
+      )
+    }
+    const path = controlSocket(Option.getOrElse(dataDir, () => node.dataDir))
+    return "host" in admin.listen && mayOpen(path) === "yes" ? { path } : admin.listen
+  })
+
+/** The node that was named; none: nobody said which. */
+export const namedNode = (
+  choice: NodeChoice
+): Effect.Effect<Option.Option<AdminAddress>, CommandFailed | ConfigError> =>
+  Effect.gen(function* () {
+    if (Option.isSome(choice.admin)) return choice.admin
+    if (Option.isSome(choice.dataDir)) {
+      return Option.some({ path: controlSocket(choice.dataDir.value) })
+    }
+    const { admin, config, dataDir } = yield* environment
     if (Option.isSome(admin)) {
-      return yield* Either.mapLeft(Schema.decodeEither(AdminListen)(admin.value), ({ issue }) =>
+      const read = Either.mapLeft(Schema.decodeEither(AdminListen)(admin.value), ({ issue }) =>
         wrongUsage(`SKEIN_ADMIN: ${explainInLine(issue)}`)
       )
+      return Option.some(yield* read)
     }
     const file = Option.orElse(choice.config, () => config)
-    if (Option.isNone(file)) return defaultAdmin
-    const chosen = (yield* loadConfig(file.value)).admin
-    if (chosen === "off") {
-      return yield* failCommand(
-        `${file.value} has admin: off, so its node cannot be asked or told anything; give it an address like 127.0.0.1:4191`
-      )
-    }
-    return chosen.listen
+    if (Option.isSome(file)) return Option.some(yield* nodeOfConfig(file.value, dataDir))
+    return Option.map(dataDir, (directory) => ({ path: controlSocket(directory) }))
   })

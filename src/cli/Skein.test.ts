@@ -3,26 +3,31 @@
  * what depends on being a process (exit codes, signals, pipes) runs as one.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
-import { Context, Effect, Exit, Layer, Scope } from "effect"
+import { Context, Effect, Exit, Layer, Option, Schema, Scope } from "effect"
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest"
 import { AdminListening, adminServer } from "../admin/AdminServer.ts"
 import { AdminSource } from "../admin/AdminSource.ts"
-import { formatAdminAddress } from "../config/HostPort.ts"
+import { AdminToken } from "../admin/AdminToken.ts"
+import { type AdminAddress, formatAdminAddress, ListenAddress } from "../config/HostPort.ts"
+import { NodeName, PeerKey } from "../model/Names.ts"
 import {
   makeSampleSource,
   sampleMembers,
   samplePeers,
   sampleStatus
 } from "../testing/SampleSource.ts"
+import { controlledNode } from "./ChosenNode.ts"
 import { exitCodeOf } from "./CommandFailed.ts"
 import { runSkein } from "./Skein.ts"
 
 let scope: Scope.CloseableScope
 let admin: string
+/** Path of its socket. */
+let control: string
 let directory: string
 let inFlight: Array<number> = []
 /** Questions for endpoints so far. */
@@ -42,6 +47,7 @@ const source = makeSampleSource({
     })),
   status: Effect.sync(() => ({
     ...sampleStatus,
+    control,
     counts: { ...sampleStatus.counts, inFlight: inFlight.shift() ?? 0 }
   }))
 })
@@ -49,13 +55,19 @@ const source = makeSampleSource({
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "skein-cli-"))
   scope = Effect.runSync(Scope.make())
+  mkdirSync(join(directory, "node"))
+  control = join(directory, "node", "admin.sock")
+  await serving(source, { path: control })
   admin = await serving(source)
 })
 
 /** Where a made-up node answers, until all tests are over. */
-const serving = async (parts: Partial<AdminSource["Type"]>): Promise<string> => {
-  const listen = { host: "127.0.0.1", port: 0 }
-  const server = adminServer({ listen, allowRemote: false }).pipe(
+const serving = async (
+  parts: Partial<AdminSource["Type"]>,
+  listen: AdminAddress = { host: "127.0.0.1", port: 0 },
+  holdsToken?: (authorization: string) => boolean
+): Promise<string> => {
+  const server = adminServer({ listen, allowRemote: false, holdsToken }).pipe(
     Layer.provide(Layer.succeed(AdminSource, makeSampleSource(parts)))
   )
   const context = await Effect.runPromise(Scope.extend(Layer.build(server), scope))
@@ -190,6 +202,79 @@ describe("which node is asked", () => {
   })
 })
 
+describe("what changes a node", () => {
+  it("goes to the socket that the port tells of", async () => {
+    const { code, stdout } = await asking("invite")
+    expect([code, stdout]).toEqual([0, "skein1-*.admit\n"])
+  })
+
+  it("goes to the socket of a data directory, or of the config's", async () => {
+    const dataDir = join(directory, "node")
+    expect((await skein("reload", "--data-dir", dataDir)).stderr).toContain("timout")
+    const path = join(directory, "control.yaml")
+    // Nobody is at its port: it is not asked.
+    writeFileSync(path, "node: { dataDir: node }\nadmin: 127.0.0.1:1\n")
+    expect((await skein("drain", "--config", path)).code).toBe(0)
+    expect((await skein("status", "--config", path)).code).toBe(0)
+    vi.stubEnv("SKEIN_DATA_DIR", dataDir)
+    expect((await skein("drain", "--no-wait")).code).toBe(0)
+    const nobody = await skein("drain", "--data-dir", directory)
+    expect(nobody.stderr).toContain(`no node answers at unix:${directory}/admin.sock`)
+  })
+
+  const elsewhere = (path: string | null) =>
+    serving({ status: Effect.succeed({ ...sampleStatus, control: path }) })
+
+  it("is refused where there is no socket, with what can be done", async () => {
+    const gone = await skein("drain", "--admin", await elsewhere("/nowhere/admin.sock"))
+    expect(gone.code).toBe(1)
+    expect(gone.stderr).toContain(
+      "takes changes at the socket /nowhere/admin.sock, which is not here"
+    )
+    expect(gone.stderr).toContain("run this command there")
+    expect(gone.stderr).toContain("--admin-token FILE")
+    const none = await skein("drain", "--admin", await elsewhere(null))
+    expect(none.stderr).toContain("has no control socket for now; its log says why")
+  })
+
+  it("goes over the port with the token, which no message shows", async () => {
+    const tokens = new AdminToken(join(directory, "admin.token"))
+    await Effect.runPromise(tokens.keep)
+    const at = await serving({}, undefined, tokens.isHeldBy)
+    const invite = (file: string) => skein("invite", "--admin", at, "--admin-token", file)
+    expect((await invite(tokens.path)).code).toBe(0)
+    vi.stubEnv("SKEIN_ADMIN_TOKEN_FILE", tokens.path)
+    expect((await skein("invite", "--admin", at)).code).toBe(0)
+    const other = new AdminToken(join(directory, "other.token"))
+    await Effect.runPromise(other.keep)
+    const wrong = await invite(other.path)
+    expect(wrong.code).toBe(1)
+    expect(wrong.stderr).toContain("a token that is not this node's")
+    writeFileSync(other.path, "secret")
+    const broken = await invite(other.path)
+    expect(broken.stderr).toContain(`${other.path} holds no admin token`)
+    expect(wrong.stderr + broken.stderr).not.toMatch(/secret|skein-admin-/)
+    expect((await invite(join(directory, "no.token"))).stderr).toContain("ENOENT")
+  })
+
+  it("is not done before one of several nodes on the host is chosen", async () => {
+    const status = { ...sampleStatus, node: NodeName.make("host-z"), dataDir: "/srv/z" }
+    const peer = PeerKey.make(samplePeers[1]?.peer ?? "")
+    const second = await serving({ status: Effect.succeed({ ...status, peer }) })
+    const places = [admin, second].map((text) => Schema.decodeSync(ListenAddress)(text))
+    const nothing = { admin: Option.none(), config: Option.none(), dataDir: Option.none() }
+    const chosen = await Effect.runPromise(Effect.flip(controlledNode(nothing, places)))
+    expect(chosen.message).toMatch(
+      /^there is more than one node on this host: host-a \(data directory \/var\/lib\/skein\), host-z \(data directory \/srv\/z\); say which with --data-dir/
+    )
+    // The same node at two places is one.
+    const one = await Effect.runPromise(
+      controlledNode(nothing, [{ path: control }, ...places.slice(0, 1)])
+    )
+    expect(one).toEqual({ path: control })
+  })
+})
+
 describe("wrong usage is exit code 2, and says what is wrong", () => {
   it.each([
     [
@@ -274,7 +359,7 @@ describe("help", () => {
       expect([code, stderr]).toEqual([0, ""])
       expect(stdout).toContain(`
 USAGE
-  skein endpoints NAME [--admin host:port] [--config file] [--output table | json] [--watch]
+  skein endpoints NAME [--admin host:port] [--config file] [--data-dir directory] [--output table | json] [--watch]
 `)
       expect(stdout).toMatch(/^ {2}NAME {2}A service, without \.mesh$/m)
       expect(stdout).toMatch(/^ {2}-w, --watch +Show again every second, until Ctrl-C$/m)

@@ -6,8 +6,9 @@ import * as Options from "@effect/cli/Options"
 import { Clock, Console, Effect, Schedule } from "effect"
 import { type AdminClient, withAdmin } from "../admin/AdminClient.ts"
 import type { AdminAddress } from "../config/HostPort.ts"
+import { chosenNode } from "./ChosenNode.ts"
 import { describeFailure, doneWhenInterrupted } from "./CommandFailed.ts"
-import { chosenNode, type NodeChoice, nodeOptions } from "./NodeAddress.ts"
+import { type NodeChoice, nodeOptions } from "./NodeAddress.ts"
 
 export const outputOption = Options.choice("output", ["table", "json"]).pipe(
   Options.withAlias("o"),

@@ -4,10 +4,11 @@ import * as Options from "@effect/cli/Options"
 import { Console, Duration, Effect, Schedule } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
 import { Millis } from "../schema/Duration.ts"
+import { chosenNode } from "./ChosenNode.ts"
 import { failCommand } from "./CommandFailed.ts"
 import { serviceArgument } from "./endpoints.ts"
 import { counted, span } from "./Figures.ts"
-import { chosenNode, nodeOptions, readAs } from "./NodeAddress.ts"
+import { nodeOptions, readAs } from "./NodeAddress.ts"
 
 const awaitOptions = {
   ...nodeOptions,

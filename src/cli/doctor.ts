@@ -4,6 +4,7 @@ import { Effect, Either, Option } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
 import { lockHolder } from "../mesh/keys/DataDirLock.ts"
 import { type CheckGroup, fail, failures, renderChecks } from "./Check.ts"
+import { chosenNode } from "./ChosenNode.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import {
   configCheck,
@@ -12,13 +13,7 @@ import {
   portChecks,
   runtimeCheck
 } from "./HostChecks.ts"
-import {
-  chosenNode,
-  defaultAdmin,
-  environment,
-  type NodeChoice,
-  nodeOptions
-} from "./NodeAddress.ts"
+import { defaultAdmin, environment, type NodeChoice, nodeOptions } from "./NodeAddress.ts"
 import {
   meshChecks,
   nodeChecks,

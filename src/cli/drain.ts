@@ -3,27 +3,27 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { Console, Effect, Schedule } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
+import { chosenControl, controlOptions } from "./ChosenNode.ts"
 import { failCommand } from "./CommandFailed.ts"
 import { counted, span } from "./Figures.ts"
-import { chosenNode, nodeOptions } from "./NodeAddress.ts"
 
 export const drain = Command.make(
   "drain",
   {
-    ...nodeOptions,
+    ...controlOptions,
     noWait: Options.boolean("no-wait").pipe(
       Options.withDescription("Return at once, not when nothing is in flight any more")
     )
   },
   (choice) =>
     Effect.gen(function* () {
-      const address = yield* chosenNode(choice)
-      const begun = yield* withAdmin(address, (client) => client.actions.drain({}), "1 minute")
+      const control = yield* chosenControl(choice)
+      const begun = yield* withAdmin(control, (client) => client.actions.drain({}), "1 minute")
       yield* Console.error(
         `draining: announced to ${begun.acknowledged} of ${counted(begun.members, "member")}, ${counted(begun.inFlight, "exchange")} in flight`
       )
       if (choice.noWait) return
-      const idle = withAdmin(address, (client) => client.views.status({})).pipe(
+      const idle = withAdmin(control, (client) => client.views.status({})).pipe(
         Effect.flatMap(({ counts }) =>
           counts.inFlight === 0 ? Effect.void : Effect.fail("busy" as const)
         )

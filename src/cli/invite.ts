@@ -8,8 +8,9 @@ import { withAdmin } from "../admin/AdminClient.ts"
 import { InviteRequest } from "../admin/AdminModel.ts"
 import { timeLimit } from "../schema/Duration.ts"
 import { explain } from "../schema/ExplainIssue.ts"
+import { chosenControl, controlOptions } from "./ChosenNode.ts"
 import { span } from "./Figures.ts"
-import { chosenNode, nodeOptions, readAs } from "./NodeAddress.ts"
+import { readAs } from "./NodeAddress.ts"
 import { print } from "./View.ts"
 
 const words = (text: string): ReadonlyArray<string> =>
@@ -34,7 +35,7 @@ const readList =
 const readCapabilities = readList(Capabilities, "--capabilities")
 
 const inviteOptions = {
-  ...nodeOptions,
+  ...controlOptions,
   services: Options.text("services").pipe(
     Options.withPseudoName("a,b"),
     Options.withDefault("*"),
@@ -61,13 +62,13 @@ const inviteOptions = {
 
 export const invite = Command.make("invite", inviteOptions, (choice) =>
   Effect.gen(function* () {
-    const address = yield* chosenNode(choice)
+    const control = yield* chosenControl(choice)
     const payload = {
       services: choice.services,
       capabilities: choice.capabilities,
       ttlMs: Math.round(choice.ttl)
     }
-    const result = yield* withAdmin(address, (client) => client.actions.invite({ payload }))
+    const result = yield* withAdmin(control, (client) => client.actions.invite({ payload }))
     yield* print(`${result.token}\n`)
     for (const warning of result.warnings) yield* Console.error(`warning: ${warning}`)
     const left = result.expiresAt - (yield* Clock.currentTimeMillis)

@@ -2,12 +2,12 @@
 import * as Command from "@effect/cli/Command"
 import { Console, Effect } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
-import { chosenNode, nodeOptions } from "./NodeAddress.ts"
+import { chosenControl, controlOptions } from "./ChosenNode.ts"
 
-export const reload = Command.make("reload", nodeOptions, (choice) =>
+export const reload = Command.make("reload", controlOptions, (choice) =>
   Effect.gen(function* () {
-    const address = yield* chosenNode(choice)
-    const result = yield* withAdmin(address, (client) => client.actions.reload({}), "1 minute")
+    const control = yield* chosenControl(choice)
+    const result = yield* withAdmin(control, (client) => client.actions.reload({}), "1 minute")
     yield* Console.error(result.changes.length === 0 ? "nothing changed" : "reloaded")
     yield* Effect.forEach(result.changes, (line) => Console.error(`  ${line}`))
     yield* Effect.forEach(result.warnings, (line) => Console.error(`  warning: ${line}`))

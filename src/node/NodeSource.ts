@@ -54,6 +54,8 @@ export interface NodeSourceOptions {
   readonly room: SocketRoom
   readonly trouble: StorageTrouble
   readonly proxy: () => string | undefined
+  /** Path of the socket at which it takes changes. */
+  readonly control: () => string | undefined
 }
 
 /** What a thread has not answered by then is left out, ms: it is busy with requests. */
@@ -269,6 +271,7 @@ export const makeNodeViews = (
         proxy: orNull(options.proxy()),
         configPath: orNull(options.configPath),
         dataDir: config.node.dataDir,
+        control: orNull(options.control()),
         dataDirProblem: orNull(options.trouble.problem),
         certificate: {
           expiresAt: certificate.notAfter,

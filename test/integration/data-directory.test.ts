@@ -171,7 +171,9 @@ describe("a running node", () => {
 
     // Deleted.
     for (const name of readdirSync(disk.path)) rmSync(join(disk.path, name))
-    await until("all files again", () => (has(disk.path) ? true : undefined))
+    await until("all files again", () =>
+      has(disk.path) && existsSync(join(disk.path, "admin.sock")) ? true : undefined
+    )
     expect(readFileSync(join(disk.path, "node.key"), "utf8")).toBe(key)
     expect(statSync(join(disk.path, "node.key")).mode & 0o777).toBe(0o600)
     expect(said(host, /had gone from the data directory/)).toBe(1)
@@ -190,6 +192,8 @@ describe("a running node", () => {
     await until("the log", () => (said(host, /not on the file system/) > 0 ? true : undefined))
     expect((await doctor(host)).stdout).toMatch(/‼ storage: .*mount its volume again/)
     expect(readdirSync(disk.path).filter((name) => !name.startsWith("catalogue."))).toEqual([])
+    // It can be told what to do all the same.
+    expect((await skein("reload", "--data-dir", host.dataDir)).code).toBe(0)
     expect(await served(host)).toBe(true)
     expect(said(host, /not on the file system/)).toBe(1)
   })
@@ -218,9 +222,11 @@ describe("a running node", () => {
   it("that is lost with its directory comes back at once, under its name", async () => {
     const [first, host] = [mesh.hosts[0], mesh.hosts.at(-1)]
     if (first === undefined || host === undefined) throw new Error("there is no host")
+    // Before: the others must not have missed it yet when it comes back.
+    const token = await first.invite()
     await host.kill()
     rmSync(host.dataDir, { recursive: true })
-    await host.up("--join", await first.invite())
+    await host.up("--join", token)
     expect(said(host, /another node of the mesh is called host-b/)).toBe(1)
   })
 })

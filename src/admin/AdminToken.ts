@@ -1,0 +1,80 @@
+/**
+ * The secret that stands for the unix socket where there is none: another host that may ask
+ * (`allowRemote`), a container beside the node's. 32 random bytes in a file that only the node's user
+ * can read, the same over restarts; a file that was removed is written anew with another secret.
+ */
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto"
+import { existsSync, readFileSync, statSync } from "node:fs"
+import { Data, Effect } from "effect"
+import { type DataDirError, readPrivateFile, writePrivateFile } from "../mesh/keys/KeyFile.ts"
+
+const shape = /^skein-admin-[A-Za-z0-9_-]{43}$/
+const maxFile = 1_024
+
+const makeToken = (): string => `skein-admin-${randomBytes(32).toString("base64url")}`
+
+const sha256 = (text: string): Buffer => createHash("sha256").update(text).digest()
+
+export class AdminToken {
+  readonly path: string
+  /** Of what the file says, and not the secret itself. */
+  #digest: Buffer | undefined
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  /** Whether an `authorization` field is the bearer's. Takes the same time for every wrong one. */
+  readonly isHeldBy = (authorization: string): boolean => {
+    const [, token] = /^bearer +(\S{1,200})$/i.exec(authorization) ?? []
+    return (
+      token !== undefined &&
+      this.#digest !== undefined &&
+      timingSafeEqual(sha256(token), this.#digest)
+    )
+  }
+
+  /** Reads the file, or makes it. What is no token, or was open to others, is replaced. */
+  readonly keep: Effect.Effect<void, DataDirError> = Effect.suspend(() =>
+    Effect.gen(this, function* () {
+      const bytes = yield* readPrivateFile(this.path, maxFile)
+      const text = bytes === undefined ? "" : Buffer.from(bytes).toString("utf8").trim()
+      const isPrivate = bytes !== undefined && (statSync(this.path).mode & 0o077) === 0
+      if (shape.test(text) && isPrivate) {
+        this.#digest = sha256(text)
+        return
+      }
+      const token = makeToken()
+      yield* writePrivateFile(this.path, Buffer.from(`${token}\n`))
+      this.#digest = sha256(token)
+    })
+  )
+
+  get isThere(): boolean {
+    return existsSync(this.path)
+  }
+}
+
+export class TokenFileError extends Data.TaggedError("TokenFileError")<{
+  readonly code: "unreadable" | "no_token"
+  readonly message: string
+}> {}
+
+/** What a file of a command line holds. Never part of a message. */
+export const readAdminToken = (path: string): Effect.Effect<string, TokenFileError> =>
+  Effect.suspend(() => {
+    let text: string
+    try {
+      text = readFileSync(path, "utf8").slice(0, maxFile).trim()
+    } catch (cause) {
+      const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause)
+      const message = `the token file ${path} cannot be read: ${code}`
+      return new TokenFileError({ code: "unreadable", message })
+    }
+    return shape.test(text)
+      ? Effect.succeed(text)
+      : new TokenFileError({
+          code: "no_token",
+          message: `${path} holds no admin token; the node's is in admin.token of its data directory`
+        })
+  })
