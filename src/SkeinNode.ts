@@ -2,6 +2,8 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import { MeshCaller } from "./api/MeshCaller.ts"
 import type { NodeConfigInput } from "./config/NodeConfig.ts"
+import { hostCaller } from "./model/Caller.ts"
+import { NodeName } from "./model/Names.ts"
 import { decodeEmbedded, untilMet } from "./node/Embedded.ts"
 import { runEmbedded } from "./node/EmbeddedNode.ts"
 import type { NodeInput, RunningNode } from "./node/RunningNode.ts"
@@ -32,7 +34,10 @@ export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, Running
   ): Layer.Layer<SkeinNode | MeshCaller, StartError> => {
     const caller = Layer.effect(
       MeshCaller,
-      Effect.map(SkeinNode, ({ dispatch, peer }) => ({ dispatch, peer }))
+      Effect.map(SkeinNode, ({ dispatch, name, peer }) => ({
+        ...{ dispatch, peer },
+        identity: hostCaller(NodeName.make(name))
+      }))
     )
     const beside = config.node?.name === undefined ? "unnamed" : "named"
     const node = decodeEmbedded(config).pipe(

@@ -18,6 +18,7 @@ import { makeHealthChecker } from "./mesh/health/HealthChecker.ts"
 import { lockDataDir } from "./mesh/keys/DataDirLock.ts"
 import { StorageTrouble } from "./mesh/keys/StorageTrouble.ts"
 import type { IdentityCell } from "./mesh/trust/NodeIdentity.ts"
+import { factsOf } from "./mesh/trust/SessionBook.ts"
 import type { Dispatch } from "./model/Exchange.ts"
 import { ServiceName } from "./model/Names.ts"
 import type { Policy } from "./model/Policy.ts"
@@ -152,6 +153,7 @@ const assemble = (input: AssemblyInput) =>
     room.tell(threads.count, (message) => threads.post(message))
     threads.post({ type: "policies", policies: policiesOf(config) })
     threads.post({ type: "sample", share: sample })
+    threads.post({ type: "rights", facts: factsOf(identity.current.certificate) })
     const plane = yield* makeMeshPlane({
       config,
       identity,

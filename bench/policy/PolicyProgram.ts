@@ -4,6 +4,7 @@
  * from one policy cannot speed up or slow down another. Argument: the variant's name and how long
  * to measure, in seconds.
  */
+import { hostCaller } from "../../src/model/Caller.ts"
 import {
   type Call,
   type Dispatch,
@@ -15,6 +16,7 @@ import {
   type ResponseReceiver
 } from "../../src/model/Exchange.ts"
 import { MeshViewSource } from "../../src/model/MeshView.ts"
+import { NodeName } from "../../src/model/Names.ts"
 import type { ExchangeObservation, Observer } from "../../src/model/Observer.ts"
 import type { Ticker } from "../../src/model/Time.ts"
 import { TimerWheel } from "../../src/model/TimerWheel.ts"
@@ -119,6 +121,7 @@ const call: Call = {
   head,
   endpoint: undefined,
   caller: selfPeer,
+  identity: hostCaller(NodeName.make("host-a")),
   deadline: undefined,
   attempt: 0
 }

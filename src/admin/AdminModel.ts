@@ -54,6 +54,8 @@ export const CertificateStatus = Schema.Struct({
   /** Why the last renewal failed. */
   renewalError: Text,
   services: Schema.Array(Schema.String),
+  /** What it may speak for beside them. */
+  speaks: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] }),
   capabilities: Schema.Array(Schema.String),
   /** Null: this node lets nobody in. */
   admits: Schema.optionalWith(Schema.NullOr(AdmitStatus), { default: () => null })
@@ -351,6 +353,8 @@ export type ReloadResult = typeof ReloadResult.Type
 export const InviteRequest = Schema.Struct({
   /** Service names and patterns the new node may offer. */
   services: requestFields.services.pipe(Schema.minItems(1)),
+  /** Those that it may speak for beside them, and need not offer. */
+  speaks: requestFields.speaks,
   capabilities: requestFields.capabilities,
   ttlMs: Schema.Int.pipe(Schema.positive())
 })

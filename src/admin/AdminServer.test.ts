@@ -168,7 +168,11 @@ describe("the admin server", () => {
       "ttlMs: -1 is not a positive number"
     ],
     ["no list", '{"services":"web","capabilities":[],"ttlMs":1}', 'services: "web" is not a list'],
-    ["no body", "null", "is empty; expected a mapping with services, capabilities and ttlMs"],
+    [
+      "no body",
+      "null",
+      "is empty; expected a mapping with services, speaks, capabilities and ttlMs"
+    ],
     ["half of it", '{"services":[', "not JSON"],
     ["nothing", "", "services"],
     ["too much", `{"services":["${"x".repeat(70_000)}"]}`, "65536 bytes"]

@@ -15,6 +15,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { Effect, Layer, Stream } from "effect"
+import { hostCaller } from "../model/Caller.ts"
 import {
   type Call,
   type Fields,
@@ -23,7 +24,7 @@ import {
   noBody,
   streamBody
 } from "../model/Exchange.ts"
-import { serviceOfAuthority } from "../model/Names.ts"
+import { NodeName, serviceOfAuthority } from "../model/Names.ts"
 import { clientHead } from "./ClientHead.ts"
 import { MeshCaller } from "./MeshCaller.ts"
 import { MeshResponse } from "./MeshResponse.ts"
@@ -122,8 +123,9 @@ const withType = (fields: Fields, type: string | undefined): Fields =>
 
 export const make: Effect.Effect<HttpClient.HttpClient, never, MeshCaller> = Effect.map(
   MeshCaller,
-  (caller) =>
-    HttpClient.make((request, url, signal) => {
+  (caller) => {
+    const identity = caller.identity ?? hostCaller(NodeName.make(caller.peer))
+    return HttpClient.make((request, url, signal) => {
       const service = url.protocol === "http:" ? serviceOfAuthority(url.host) : undefined
       if (service === undefined) {
         return Effect.fail(
@@ -142,6 +144,7 @@ export const make: Effect.Effect<HttpClient.HttpClient, never, MeshCaller> = Eff
           head: { ...head, fields: withType(head.fields, type), framing },
           endpoint: undefined,
           caller: caller.peer,
+          identity,
           deadline: said?.deadline,
           attempt: said?.attempt ?? 0
         }
@@ -151,6 +154,7 @@ export const make: Effect.Effect<HttpClient.HttpClient, never, MeshCaller> = Eff
         }).pipe(Effect.map((response) => new MeshResponse(request, response)))
       })
     })
+  }
 )
 
 /** The mesh as the program's `HttpClient`. */

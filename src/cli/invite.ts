@@ -6,6 +6,7 @@ import * as ValidationError from "@effect/cli/ValidationError"
 import { Clock, Console, Effect, Either, Schema } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
 import { InviteRequest } from "../admin/AdminModel.ts"
+import { requestPatterns } from "../mesh/trust/Grant.ts"
 import { timeLimit } from "../schema/Duration.ts"
 import { explain } from "../schema/ExplainIssue.ts"
 import { chosenControl, controlOptions } from "./ChosenNode.ts"
@@ -44,6 +45,14 @@ const inviteOptions = {
       "Services the new node may offer, by name or pattern: payments,shop-* (default: *, all)"
     )
   ),
+  as: Options.text("as").pipe(
+    Options.withPseudoName("a,b"),
+    Options.withDefault(""),
+    Options.mapEffect(readList(requestPatterns, "--as")),
+    Options.withDescription(
+      "Services the new node may speak for in calls beside those it may offer, by name or pattern"
+    )
+  ),
   capabilities: Options.text("capabilities").pipe(
     Options.withPseudoName("admit,policy,revoke"),
     Options.withDefault("admit"),
@@ -65,6 +74,7 @@ export const invite = Command.make("invite", inviteOptions, (choice) =>
     const control = yield* chosenControl(choice)
     const payload = {
       services: choice.services,
+      speaks: choice.as,
       capabilities: choice.capabilities,
       ttlMs: Math.round(choice.ttl)
     }

@@ -36,10 +36,10 @@ const openFiles = ({ descriptors }: NodeStatus) => {
 }
 
 /** What this node holds, which is what it may offer and pass on. */
-const grants = ({ certificate: { capabilities, services } }: NodeStatus) =>
+const grants = ({ certificate: { capabilities, services, speaks } }: NodeStatus) =>
   `services ${services.length === 0 ? "none" : services.join(", ")}; ${
-    capabilities.length === 0 ? "no capabilities" : capabilities.join(", ")
-  }`
+    speaks.length === 0 ? "" : `speaks for ${speaks.join(", ")}; `
+  }${capabilities.length === 0 ? "no capabilities" : capabilities.join(", ")}`
 
 /** Those that carry requests; one that is down is named. */
 const threadsLine = ({ threads }: NodeStatus) => {

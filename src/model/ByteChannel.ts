@@ -16,6 +16,8 @@ export interface ByteChannel {
   events: ByteChannelEvents | undefined
   /** `write` has its own copy of the bytes when it returns, and the writer may reuse their memory. */
   readonly copies?: boolean
+  /** What is spoken on it has room for whom a call speaks for. Absent: calls are the host's. */
+  readonly carriesIdentity?: boolean
   /** False: the buffer is full, wait for onDrain. The bytes were taken; see `copies`. */
   write(bytes: Uint8Array): boolean
   /**

@@ -28,6 +28,7 @@
  * 8. A fault, or a `cancel` of a tunnel, comes after what was said before it: bytes that were taken
  *    are not lost to a break that follows them.
  */
+import type { Caller } from "./Caller.ts"
 import type { Fault } from "./Fault.ts"
 import type { PeerKey, ServiceName } from "./Names.ts"
 
@@ -93,6 +94,11 @@ export interface Call {
   readonly endpoint: string | undefined
   /** The node the call came from: authenticated by the link; own peer for local callers. */
   readonly caller: PeerKey
+  /**
+   * Who it speaks for. Over a link it is what the caller's node says, until `Inbound` has looked whether
+   * that node may; whoever comes after can rely on it.
+   */
+  readonly identity: Caller
   /** Milliseconds left of the total timeout when this was sent; undefined: none. */
   readonly deadline: number | undefined
   /** 0 for the first attempt. */

@@ -3,7 +3,7 @@
  * the other's certificate. Request threads make their links from it, without certificates and
  * without a node's private key. Plain data: it is sent from thread to thread.
  */
-import type { NodeName, PeerKey } from "./Names.ts"
+import type { NodeName, PeerKey, ServiceName } from "./Names.ts"
 
 /** 16 bytes, as 32 lower-case hex digits. Not secret: it is sent in the clear. */
 export type SessionId = string
@@ -13,9 +13,20 @@ export const sessionSecretBytes = 32
 
 /** What of the peer's certificate a request thread decides by. */
 export interface SessionFacts {
-  /** Services that the peer may offer and speak for, as its certificate grants them: `payments`, `shop-*`, `*`. */
+  /** Services that the peer may offer, as its certificate grants them: `payments`, `shop-*`, `*`. */
   readonly services: ReadonlyArray<string>
+  /** Those that it may speak for beside them, in the same form. */
+  readonly speaks: ReadonlyArray<string>
 }
+
+/** Does a pattern of a certificate mean this service? */
+export const matchesService = (pattern: string, service: string): boolean =>
+  pattern.endsWith("*") ? service.startsWith(pattern.slice(0, -1)) : pattern === service
+
+/** Who offers a service may make calls in its name, and who may do that alone need not offer it. */
+export const maySpeakFor = ({ services, speaks }: SessionFacts, service: ServiceName): boolean =>
+  services.some((pattern) => matchesService(pattern, service)) ||
+  speaks.some((pattern) => matchesService(pattern, service))
 
 export interface Session {
   readonly id: SessionId

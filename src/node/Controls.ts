@@ -123,9 +123,9 @@ export const makeControls = (options: ControlsOptions): Controls => {
         )
   }
 
-  const invite: Controls["invite"] = ({ services, capabilities, ttlMs }) =>
+  const invite: Controls["invite"] = ({ services, speaks, capabilities, ttlMs }) =>
     Effect.gen(function* () {
-      const grant = { services, capabilities }
+      const grant = { services, speaks, capabilities }
       const candidates = admittersOf(grant, others()).slice(0, 2 * maxBootstrap)
       const [admitters] = yield* Effect.all(
         [

@@ -127,6 +127,7 @@ describe("what a node knows of itself and the mesh", () => {
       'skein_mesh_findings{kind="setting_conflict"} 0',
       'skein_mesh_findings{kind="record_contested"} 0',
       'skein_mesh_findings{kind="records_refused"} 0',
+      'skein_mesh_findings{kind="peer_misbehaves"} 0',
       'skein_mesh_findings{kind="catalogue_full"} 0',
       'skein_actor_running{actor="x"} 0',
       'skein_actor_mailbox_messages{actor="x"} 4',

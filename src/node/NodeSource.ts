@@ -278,6 +278,7 @@ export const makeNodeViews = (
           renewAt: orNull(plane.renewal.nextAt()),
           renewalError: orNull(plane.renewal.problem()),
           services: certificate.services,
+          speaks: certificate.speaks ?? [],
           capabilities: certificate.capabilities,
           admits: admitStatus(identity.current)
         },

@@ -32,6 +32,7 @@ class Told {
     switch (message.type) {
       case "view":
       case "policies":
+      case "rights":
       case "sample":
       case "sockets":
       case "drain":
@@ -141,6 +142,10 @@ const message: fc.Arbitrary<ToPlane> = fc.oneof(
   fc.record({ type: fc.constant("sample" as const), share: fc.constantFrom(0, 0.5, 1) }),
   fc.record({ type: fc.constant("drain" as const), reason }),
   fc.record({
+    type: fc.constant("rights" as const),
+    facts: fc.constantFrom({ services: ["*"], speaks: [] }, { services: [], speaks: ["web"] })
+  }),
+  fc.record({
     type: fc.constant("sockets" as const),
     total: fc.nat(9),
     spare: fc.nat(9),
@@ -186,7 +191,7 @@ const message: fc.Arbitrary<ToPlane> = fc.oneof(
       peer,
       peerName: fc.constant(NodeName.make("host")),
       until: time,
-      facts: fc.constant({ services: [] })
+      facts: fc.constant({ services: [], speaks: [] })
     })
   }),
   fc.record({ type: fc.constant("session.end" as const), peer, reason }),

@@ -41,7 +41,7 @@ const malformed: Session = {
   peer: bob,
   peerName: NodeName.make("host-b"),
   until: 0,
-  facts: { services: [] }
+  facts: { services: [], speaks: [] }
 }
 
 describe("what throws in a request plane", () => {

@@ -9,7 +9,7 @@ import type { ViewChange } from "../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Policy } from "../model/Policy.ts"
 import type { RelayDown, RelayUp, SocketEnd } from "../model/Relay.ts"
-import type { Session } from "../model/Session.ts"
+import type { Session, SessionFacts } from "../model/Session.ts"
 import type { ThreadOrder, ThreadReport } from "./cells/ThreadReport.ts"
 import type { ListenErrorCode } from "./listener/ListenError.ts"
 import type { EndpointFact } from "./outbound/EndpointStep.ts"
@@ -71,6 +71,8 @@ export type ToPlane =
   | { readonly type: "view"; readonly change: ViewChange }
   /** Replaces all. */
   | { readonly type: "policies"; readonly policies: ReadonlyMap<ServiceName, Policy> }
+  /** What this node's own certificate grants. */
+  | { readonly type: "rights"; readonly facts: SessionFacts }
   /** What this host offers, whole. */
   | { readonly type: "services"; readonly services: ReadonlyArray<LocalService> }
   | {

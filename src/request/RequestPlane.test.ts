@@ -113,7 +113,13 @@ class PlaneHost extends Watched {
   /** This node's half of what it shares with another. */
   half(other: PlaneHost, shared: Pick<Session, "id" | "secret">): Session {
     const until = this.#ticker.wall() + hour
-    return { ...shared, peer: other.peer, peerName: other.node, until, facts: { services: ["*"] } }
+    return {
+      ...shared,
+      peer: other.peer,
+      peerName: other.node,
+      until,
+      facts: { services: ["*"], speaks: [] }
+    }
   }
 }
 

@@ -37,6 +37,7 @@ import { PlaneListeners } from "./PlaneListeners.ts"
 import type { FromPlane, PlaneFact, PlaneSetup, ToPlane } from "./PlaneMessages.ts"
 import { HostRuns } from "./policy/HostRuns.ts"
 import { policyShare } from "./policy/PolicyShare.ts"
+import { SpeakingRights } from "./policy/SpeakingRights.ts"
 import { SessionNeeds } from "./SessionNeeds.ts"
 import { SocketBudget } from "./socket/SocketBudget.ts"
 import { SilenceError } from "./wire/LinkSession.ts"
@@ -59,6 +60,7 @@ export class RequestPlane {
   readonly #view = new MeshViewReplica()
   readonly #peers: PeerBook
   readonly #sessions: Sessions
+  readonly #rights: SpeakingRights
   readonly #needs: SessionNeeds
   readonly #transport: SessionTransport
   readonly #pool: LinkPool
@@ -88,6 +90,11 @@ export class RequestPlane {
     this.#delay = new LoopDelay(registry, String(index))
     this.#peers = new PeerBook(self)
     this.#sessions = new Sessions(() => ticker.wall())
+    this.#rights = new SpeakingRights({
+      self,
+      factsOf: (peer) => this.#sessions.factsOf(peer),
+      nameOf: (peer) => this.#peers.nameOf(peer)
+    })
     this.#needs = new SessionNeeds((peer) => post({ type: "session.need", peer }))
     this.#inbound = makeInbound({
       self,
@@ -95,6 +102,7 @@ export class RequestPlane {
       metrics: registry,
       observer,
       callerName: (peer) => this.#peers.nameOf(peer),
+      speaksFor: this.#rights.refusal,
       threads,
       onDefect,
       sockets: this.#sockets.programs
@@ -116,6 +124,7 @@ export class RequestPlane {
       node: self.node,
       serve: this.#inbound.dispatch,
       nameOf: (peer) => this.#peers.nameOf(peer),
+      hostOf: (peer) => this.#sessions.hostOf(peer),
       addressesOf: (peer) => this.#peers.addressesOf(peer),
       onWait: (service) => this.#warm(service),
       onDefect
@@ -131,6 +140,7 @@ export class RequestPlane {
       local: this.#inbound.dispatch,
       remote: (peer) => this.#pool.dispatchTo(peer),
       whyMissing: (service) => this.#missing.get(service),
+      speaksFor: this.#rights.refusal,
       onDefect,
       ...(threads > 1 && setup.runs !== undefined ? { runs: new HostRuns(setup.runs) } : {}),
       onFact: (service, endpoint, fact) => {
@@ -190,6 +200,9 @@ export class RequestPlane {
         return
       case "policies":
         this.#outbound.setPolicies(this.#shares(message.policies))
+        return
+      case "rights":
+        this.#rights.own = message.facts
         return
       case "services":
         this.#inbound.setServices(message.services)

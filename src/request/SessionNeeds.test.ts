@@ -10,7 +10,7 @@ const sessionWith = (peer: PeerKey): Session => ({
   peer,
   peerName: NodeName.make("host"),
   until: 1,
-  facts: { services: [] }
+  facts: { services: [], speaks: [] }
 })
 
 const make = () => {

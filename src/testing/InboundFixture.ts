@@ -1,6 +1,8 @@
 /** For tests of this folder and of the listeners: a clock by hand, programs, callers that record. */
+
 import { randomInt } from "node:crypto"
 import net from "node:net"
+import { hostCaller } from "../model/Caller.ts"
 import {
   type Call,
   type Dispatch,
@@ -91,6 +93,7 @@ export const httpCall = (head: Partial<RequestHead> = {}, change: Partial<Call> 
   head: requestHead(head),
   endpoint: undefined,
   caller: self.peer,
+  identity: hostCaller(NodeName.make(self.node)),
   deadline: undefined,
   attempt: 0,
   ...change

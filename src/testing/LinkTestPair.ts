@@ -1,4 +1,5 @@
 /** For the tests of this folder: two ends of a link in memory, on a clock and a pump of their own. */
+import { hostCaller } from "../model/Caller.ts"
 import type {
   Call,
   Dispatch,
@@ -10,7 +11,7 @@ import type {
 } from "../model/Exchange.ts"
 import { noBody, noFields, streamBody } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
-import { PeerKey, ServiceName } from "../model/Names.ts"
+import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import { TimerWheel } from "../model/TimerWheel.ts"
 import { AcceptedLink } from "../request/link/AcceptedLink.ts"
@@ -125,6 +126,7 @@ export const httpCall = (head: RequestHead = getHead()): Call => ({
   head,
   endpoint: "0",
   caller: alice,
+  identity: hostCaller(NodeName.make(alice)),
   deadline: 1_500,
   attempt: 1
 })
@@ -135,6 +137,7 @@ export const tcpCall = (): Call => ({
   head: undefined,
   endpoint: undefined,
   caller: alice,
+  identity: hostCaller(NodeName.make(alice)),
   deadline: undefined,
   attempt: 0
 })
@@ -266,12 +269,16 @@ export interface LinkPairOptions {
   readonly acceptedLimits?: Partial<LinkLimits>
   readonly channel?: Omit<MemoryChannelOptions, "defer">
   readonly serve?: Dispatch
+  /** The link is of a version that says for whom calls speak. Default: no. */
+  readonly carriesIdentity?: boolean
 }
 
 export const makeLinkPair = (options: LinkPairOptions = {}) => {
   const pump = new Pump()
   const ticker = new ManualTicker()
   const channels = makeMemoryChannels({ ...options.channel, defer: pump.defer })
+  const { carriesIdentity = false } = options
+  for (const end of [channels.left, channels.right]) Object.assign(end, { carriesIdentity })
   const served: Array<Served> = []
   const defects: Array<unknown> = []
   const downs: Array<Error | undefined> = []

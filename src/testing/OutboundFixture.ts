@@ -1,4 +1,5 @@
 /** For tests of the outbound stack: a clock moved by hand, scripted endpoints. */
+import { hostCaller } from "../model/Caller.ts"
 import { type Call, type Dispatch, noBody, noFields, type RequestHead } from "../model/Exchange.ts"
 import { type EndpointView, MeshViewSource, type ServiceView } from "../model/MeshView.ts"
 import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
@@ -111,6 +112,7 @@ export class Fixture {
       readonly random?: () => number
       /** In place of one of its own. */
       readonly ticker?: ManualTicker
+      readonly speaksFor?: OutboundOptions["speaksFor"]
       readonly lines?: StackLines
       /** What other threads of the node would be told. */
       readonly onFact?: OutboundOptions["onFact"]
@@ -139,6 +141,7 @@ export class Fixture {
       observer: this.observer,
       local: remote(selfPeer),
       remote,
+      ...(options.speaksFor === undefined ? {} : { speaksFor: options.speaksFor }),
       ...(options.lines === undefined ? {} : { lines: options.lines }),
       ...(options.runs === undefined ? {} : { runs: options.runs }),
       ...(options.onFact === undefined ? {} : { onFact: options.onFact }),
@@ -210,6 +213,7 @@ export class Fixture {
         head,
         endpoint: undefined,
         caller: selfPeer,
+        identity: hostCaller(NodeName.make("host-a")),
         deadline,
         attempt
       },

@@ -1,4 +1,5 @@
 /** The other side of an exchange, played by a test: it answers when and as it is told. */
+import { hostCaller } from "../model/Caller.ts"
 import type {
   Call,
   Dispatch,
@@ -31,6 +32,7 @@ export const httpCall = (method = "GET"): Call => ({
   },
   endpoint: undefined,
   caller: PeerKey.make("12D3KooWGRUVh8NLfSAbc52sBVRLFBqGZxCHsVPVHzQV5FCuaJ8M"),
+  identity: hostCaller(NodeName.make("host-a")),
   deadline: undefined,
   attempt: 0
 })

@@ -122,7 +122,7 @@ export class SessionHost {
       peer: other.peer,
       peerName: other.name,
       until: this.ticker.wall() + lasts,
-      facts: { services: [] }
+      facts: { services: [], speaks: [] }
     }
   }
 

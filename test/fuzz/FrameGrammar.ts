@@ -1,9 +1,10 @@
 /** What a peer may put on a link, right and wrong: frames as they are, mutated, and plain noise. */
 
+import { hostCaller } from "../../src/model/Caller.ts"
 import type { Call } from "../../src/model/Exchange.ts"
 import { noBody, noFields, streamBody } from "../../src/model/Exchange.ts"
 import { faultKinds, isFaultCode } from "../../src/model/Fault.ts"
-import { PeerKey, ServiceName } from "../../src/model/Names.ts"
+import { NodeName, PeerKey, ServiceName } from "../../src/model/Names.ts"
 import { encodeRequestHead, encodeResponseHead } from "../../src/request/http1/Encode.ts"
 import { endsWith, FrameType, headerLength } from "../../src/request/wire/Frame.ts"
 import { encodeFault, encodeOpening, encodeTrailers } from "../../src/request/wire/FramePayload.ts"
@@ -48,6 +49,7 @@ const callOf = (random: Random): Call => {
     head: kind === "tcp" ? undefined : head,
     endpoint: random.pick([undefined, "0", "", "é€", "x".repeat(300)]),
     caller,
+    identity: hostCaller(NodeName.make(caller)),
     deadline: random.pick([undefined, 0, 1, 5_000]),
     attempt: random.below(300)
   }

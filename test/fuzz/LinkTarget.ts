@@ -4,6 +4,7 @@
  * Exchange.ts is kept towards this side, and when the link is down nothing is left of it.
  */
 
+import { hostCaller } from "../../src/model/Caller.ts"
 import type {
   Call,
   Dispatch,
@@ -13,7 +14,7 @@ import type {
 } from "../../src/model/Exchange.ts"
 import { noBody, noFields, streamBody } from "../../src/model/Exchange.ts"
 import type { Fault } from "../../src/model/Fault.ts"
-import { ServiceName } from "../../src/model/Names.ts"
+import { NodeName, ServiceName } from "../../src/model/Names.ts"
 import { AcceptedLink } from "../../src/request/link/AcceptedLink.ts"
 import { DialedLink } from "../../src/request/link/DialedLink.ts"
 import { FrameType, ProtocolError } from "../../src/request/wire/Frame.ts"
@@ -308,6 +309,7 @@ const calling: Target = {
             },
       endpoint: undefined,
       caller,
+      identity: hostCaller(NodeName.make(caller)),
       deadline: undefined,
       attempt: 0
     })

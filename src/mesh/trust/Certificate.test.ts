@@ -100,6 +100,16 @@ const forge = (by: Authority, changes: Record<string, unknown>) =>
   )
 
 describe("verifyChain", () => {
+  it("reads for whom a certificate lets speak, and nothing where it was made without", () => {
+    const speaks = ["orders", "web-*"]
+    const bytes = certify(rootAuthority, { ...subject, grant: { ...subject.grant, speaks } })
+    expect(Either.getOrThrow(verify(bytes)).speaks).toEqual(speaks)
+    expect(Either.getOrThrow(verify(certify(rootAuthority))).speaks).toBeUndefined()
+    // Byte for byte what was signed before there was such a right.
+    const none = certify(rootAuthority, { ...subject, grant: { ...subject.grant, speaks: [] } })
+    expect(Buffer.from(none).equals(certify(rootAuthority))).toBe(true)
+  })
+
   it("reads a certificate by the root", () => {
     const certificate = Either.getOrThrow(verify(certify(rootAuthority), { peer: subject.peer }))
     expect(certificate).toMatchObject({
@@ -365,6 +375,7 @@ describe("attenuation", () => {
   const service = fc.constantFrom("*", "shop-*", "shop-a*", "shop-a", "pay", "team/pay*", "team/*")
   const grant = fc.record({
     services: fc.uniqueArray(service, { maxLength: 3 }),
+    speaks: fc.option(fc.uniqueArray(service, { maxLength: 2 }), { nil: undefined }),
     // One of them is a later version's.
     capabilities: fc.uniqueArray(fc.constantFrom("admit", "policy", "gateway"), { maxLength: 3 })
   })

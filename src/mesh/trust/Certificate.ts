@@ -9,7 +9,7 @@ import type { MeshId } from "../../model/Names.ts"
 import { NodeName, PeerKey } from "../../schema/NamesSchema.ts"
 import { BoundedCache } from "./BoundedCache.ts"
 import { type CertificateError, describeInstant, describeSpan } from "./CertificateError.ts"
-import type { Grant } from "./Grant.ts"
+import { type Grant, grantOf } from "./Grant.ts"
 import {
   chainError,
   decodeChain,
@@ -97,8 +97,7 @@ const checkSignatures = (
         peer: leaf.peer,
         name: leaf.name,
         mesh,
-        services: leaf.services,
-        capabilities: leaf.capabilities,
+        ...grantOf(leaf),
         notBefore: Math.max(path.notBefore, leaf.notBefore),
         notAfter: Math.min(path.notAfter, leaf.notAfter),
         issuers: path.issuers,

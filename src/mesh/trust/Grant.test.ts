@@ -3,7 +3,14 @@ import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { ServiceName } from "../../model/Names.ts"
 import { ServicePattern } from "../../schema/ServicePattern.ts"
-import { everything, type Grant, grantsCapability, grantsService, uncovered } from "./Grant.ts"
+import {
+  everything,
+  type Grant,
+  grantOf,
+  grantsCapability,
+  grantsService,
+  uncovered
+} from "./Grant.ts"
 
 const only = (...services: ReadonlyArray<string>): Grant => ({ services, capabilities: [] })
 const name = (text: string) => ServiceName.make(text)
@@ -30,6 +37,26 @@ describe("Grant", () => {
     const held: Grant = { services: ["shop-*"], capabilities: ["admit"] }
     const wanted: Grant = { services: ["shop-a", "*"], capabilities: ["admit", "revoke"] }
     expect(uncovered(held, wanted)).toEqual(["service *", "capability revoke"])
+  })
+
+  it("lets speak for what it lets offer, and for what it lets speak for alone", () => {
+    const held: Grant = { services: ["shop-*"], speaks: ["orders"], capabilities: [] }
+    const speaking = (...speaks: ReadonlyArray<string>): Grant => ({ ...only(), speaks })
+    expect(uncovered(held, speaking("shop-a", "orders"))).toEqual([])
+    expect(uncovered(held, speaking("orders-*", "web"))).toEqual([
+      "speaking for orders-*",
+      "speaking for web"
+    ])
+    expect(uncovered(held, only("orders"))).toEqual(["service orders"])
+    expect(uncovered(only(), speaking("a"))).toEqual(["speaking for a"])
+    expect(uncovered(everything, speaking("*"))).toEqual([])
+  })
+
+  it("is written without a right that it does not give, as it was before there was one", () => {
+    const old: Grant = { services: ["a"], capabilities: ["admit"] }
+    expect(grantOf({ ...old, speaks: [] })).toStrictEqual(old)
+    expect(grantOf(old)).toStrictEqual(old)
+    expect(grantOf({ ...old, speaks: ["b"] })).toStrictEqual({ ...old, speaks: ["b"] })
   })
 
   it.each(["", "-a", "a-", "A", "sh*p", "**", "-*", "a.b", "x".repeat(64), `${"x".repeat(63)}*`])(

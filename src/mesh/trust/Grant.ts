@@ -1,6 +1,7 @@
 /**
- * What somebody may do in the mesh: offer services, by pattern, and act by capability. Grants
- * only shrink on their way down a chain: nobody hands on more than it holds.
+/**
+ * What somebody may do in the mesh: offer services, by pattern, speak for them in calls, and act by
+ * capability. Grants only shrink on their way down a chain: nobody hands on more than it holds.
  *
  * A later version may grant what this one does not know, and what a right is handed on by stays the
  * same in all versions: a capability is a name, and who signs for it holds it by that name; a pattern
@@ -9,6 +10,7 @@
  */
 import { Schema } from "effect"
 import type { ServiceName } from "../../model/Names.ts"
+import { matchesService } from "../../model/Session.ts"
 import { ServicePattern } from "../../schema/ServicePattern.ts"
 
 /** Patterns in one grant. */
@@ -30,19 +32,29 @@ export const maxCapabilities = 16
 /** The name of a capability, known here or not. */
 const CapabilityName = Schema.String.pipe(Schema.pattern(/^[a-z][a-z0-9-]{0,31}$/))
 
+const anyPatterns = Schema.Array(AnyPattern).pipe(Schema.maxItems(maxPatterns))
+
 /** The fields of a grant as signed statements carry them, from whichever version. */
 export const grantFields = {
-  services: Schema.Array(AnyPattern).pipe(Schema.maxItems(maxPatterns)),
-  capabilities: Schema.Array(CapabilityName).pipe(Schema.maxItems(maxCapabilities))
+  services: anyPatterns,
+  capabilities: Schema.Array(CapabilityName).pipe(Schema.maxItems(maxCapabilities)),
+  /**
+   * Services that the holder may speak for beside those it may offer, and which it need not offer.
+   * Absent, as in all that was signed before there was such a right: none.
+   */
+  speaks: Schema.optional(anyPatterns)
 }
 
 export const Grant = Schema.Struct(grantFields)
 export type Grant = typeof Grant.Type
 
+export const requestPatterns = Schema.Array(ServicePattern).pipe(Schema.maxItems(maxPatterns))
+
 /** The fields of a grant that is asked for here: nothing that this version does not know. */
 export const requestFields = {
-  services: Schema.Array(ServicePattern).pipe(Schema.maxItems(maxPatterns)),
-  capabilities: Schema.Array(Capability).pipe(Schema.maxItems(Capability.literals.length))
+  services: requestPatterns,
+  capabilities: Schema.Array(Capability).pipe(Schema.maxItems(Capability.literals.length)),
+  speaks: Schema.optional(requestPatterns)
 }
 
 export const GrantRequest = Schema.Struct(requestFields)
@@ -50,11 +62,16 @@ export const GrantRequest = Schema.Struct(requestFields)
 /** What may be handed on. `all`: by the root, of later versions' capabilities, too. */
 export interface Holding {
   readonly services: ReadonlyArray<string>
+  readonly speaks?: ReadonlyArray<string> | undefined
   readonly capabilities: ReadonlyArray<string> | "all"
 }
 
 /** Every right that this version knows: what the first node of a mesh is granted. */
 export const everything: Grant = { services: ["*"], capabilities: Capability.literals }
+
+/** The grant alone, as it is signed: without what it does not grant, so that others can read it too. */
+export const grantOf = ({ services, capabilities, speaks = [] }: Grant): Grant =>
+  speaks.length === 0 ? { services, capabilities } : { services, capabilities, speaks }
 
 /** What the root holds. */
 export const rootHolding: Holding = { services: ["*"], capabilities: "all" }
@@ -63,11 +80,6 @@ const isKnownPattern = Schema.is(ServicePattern)
 
 const prefixOf = (pattern: string): string | undefined =>
   pattern.endsWith("*") ? pattern.slice(0, -1) : undefined
-
-export const matchesService = (pattern: string, service: string): boolean => {
-  const prefix = prefixOf(pattern)
-  return prefix === undefined ? pattern === service : service.startsWith(prefix)
-}
 
 /** Every name `inner` matches, `outer` matches too. */
 const patternCovers = (outer: string, inner: string): boolean => {
@@ -88,9 +100,18 @@ export const uncovered = (held: Holding, wanted: Grant): ReadonlyArray<string> =
   ...wanted.services
     .filter((inner) => !held.services.some((outer) => patternCovers(outer, inner)))
     .map((pattern) => `service ${pattern}`),
+  ...(wanted.speaks ?? [])
+    .filter((inner) => !spokenFor(held).some((outer) => patternCovers(outer, inner)))
+    .map((pattern) => `speaking for ${pattern}`),
   ...wanted.capabilities
     .filter((capability) => held.capabilities !== "all" && !held.capabilities.includes(capability))
     .map((capability) => `capability ${capability}`)
+]
+
+/** Who may offer a service may speak for it. */
+const spokenFor = ({ services, speaks = [] }: Holding): ReadonlyArray<string> => [
+  ...services,
+  ...speaks
 ]
 
 /** May the holder offer this service? */

@@ -71,6 +71,14 @@ describe("an invite token", () => {
     })
   })
 
+  it("carries for whom a new host may speak", () => {
+    const speaking: Grant = { ...grant, speaks: ["shop-web"] }
+    const text = Either.getOrThrow(createInvite(helper, { ...options, grant: speaking }))
+    expect(Either.getOrThrow(parseInvite(text, now)).grant).toEqual(speaking)
+    const other = createInvite(helper, { ...options, grant: { ...grant, speaks: ["orders"] } })
+    expect(Either.isLeft(other) && other.left.message).toMatch(/cannot grant speaking for orders/)
+  })
+
   it("may be wrapped over lines", () => {
     const wrapped = `  ${token.replace(/(.{60})/g, "$1\r\n  ")}\n`
     expect(codeOf(wrapped)).toBe("ok")

@@ -15,7 +15,7 @@ import { InviteId } from "../../schema/TrustSchema.ts"
 import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
 import { type ChainCache, defaultSkew, judgeTime } from "./Certificate.ts"
 import { type CertificateError, describeInstant, describeSpan } from "./CertificateError.ts"
-import { type Grant, requestFields, uncovered } from "./Grant.ts"
+import { type Grant, grantOf, requestFields, uncovered } from "./Grant.ts"
 import { decodeToken, encodeToken, InviteError } from "./InviteToken.ts"
 import { backdate, requireRoom } from "./Issue.ts"
 import type { NodeIdentity } from "./NodeIdentity.ts"
@@ -153,7 +153,7 @@ export const createInvite = (
     const secret = signingKeyFromSeed(options.seed ?? randomBytes(seedLength))
     const statement = yield* Either.mapLeft(
       Schema.validateEither(OwnInvite)({
-        ...options.grant,
+        ...grantOf(options.grant),
         root: identity.rootPublicKey,
         meshName: identity.meshName,
         bootstrap: options.bootstrap,
@@ -247,7 +247,7 @@ export const parseInvite = (
       meshName: leaf.meshName,
       rootPublicKey: root,
       bootstrap,
-      grant: { services: leaf.services, capabilities: leaf.capabilities },
+      grant: grantOf(leaf),
       expiresAt: window.notAfter,
       issuer: path.issuers.at(-1),
       secret,
@@ -299,7 +299,7 @@ export const verifyClaim = (
     yield* judgeTime("the invite", leaf, options.now, skew, -skew)
     return {
       id: inviteIdOf(leaf.holder),
-      grant: { services: leaf.services, capabilities: leaf.capabilities },
+      grant: grantOf(leaf),
       issuers: path.issuers
     }
   })

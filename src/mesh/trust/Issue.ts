@@ -7,7 +7,7 @@ import type { NodeName, PeerKey } from "../../model/Names.ts"
 import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
 import { maxCertificateLifetime } from "./Certificate.ts"
 import { type CertificateError, describeInstant } from "./CertificateError.ts"
-import { type Grant, grantsCapability, uncovered } from "./Grant.ts"
+import { type Grant, grantOf, grantsCapability, uncovered } from "./Grant.ts"
 import type { Authority } from "./NodeIdentity.ts"
 import { chainError, encodeChain, maxChainBytes, maxDepth, signStatement } from "./SignedChain.ts"
 
@@ -82,8 +82,7 @@ export const issueCertificate = (
     const leaf = signStatement(authority.key, "certificate", authority.mesh, {
       peer: subject.peer,
       name: subject.name,
-      services: subject.grant.services,
-      capabilities: subject.grant.capabilities,
+      ...grantOf(subject.grant),
       notBefore,
       notAfter: Math.min(now + lifetime, notBefore + maxCertificateLifetime, authority.notAfter)
     })
@@ -116,8 +115,7 @@ export const issueDelegation = (
     }
     const delegation = signStatement(authority.key, "delegation", authority.mesh, {
       peer,
-      services: grant.services,
-      capabilities: grant.capabilities,
+      ...grantOf(grant),
       notBefore: Math.max(0, now - backdate),
       notAfter: Math.min(now + lifetime, authority.notAfter)
     })

@@ -65,6 +65,17 @@ describe("renewal by another member", () => {
     expect(renewed.delegations).toEqual([])
   })
 
+  it("keeps for whom the node may speak, and is not taken without", () => {
+    const old = member(first, 3, { ...plain, speaks: ["orders"] })
+    const later = now + day / 2
+    const bytes = Either.getOrThrow(issueRenewal(first, old.certificate, later))
+    const renewed = Either.getOrThrow(acceptRenewal(old, bytes, later))
+    expect(renewed.certificate.speaks).toEqual(["orders"])
+    const { speaks: _, ...fewer } = old.certificate
+    const less = Either.getOrThrow(issueRenewal(first, fewer, later))
+    expect(codeOf(acceptRenewal(old, less, later))).toBe("exceeds_grant")
+  })
+
   it("needs admit, and as many rights as are renewed", () => {
     const old = member(first, 3, plain)
     expect(codeOf(issueRenewal(old, first.certificate, now))).toBe("exceeds_grant")

@@ -14,9 +14,10 @@
  * - escapes by throwing out who threw it out, though it date that back: of the two the one nearer to the
  *   root is believed, and at the same distance both are out until somebody else takes one back.
  */
+
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
+import { matchesService } from "../../model/Session.ts"
 import { type InviteId, type TrustBody, trustName } from "../../schema/TrustSchema.ts"
-import { matchesService } from "./Grant.ts"
 
 /** What somebody has signed about trust: the newest under this name of this signer. */
 export interface TrustStatement {

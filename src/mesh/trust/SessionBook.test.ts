@@ -50,7 +50,7 @@ describe("a session that two nodes agreed on", () => {
         peer: bob,
         peerName: "host-o",
         until: 1_000 + sessionLife,
-        facts: { services: ["web", "shop-*"] }
+        facts: { services: ["web", "shop-*"], speaks: [] }
       }
     ])
     expect(book.all()).toEqual(made)

@@ -6,8 +6,9 @@
  * leaves, is revoked, or shows no newer certificate in time, and every link made from it with it.
  */
 import type { PeerKey } from "../../model/Names.ts"
-import type { Session } from "../../model/Session.ts"
+import type { Session, SessionFacts } from "../../model/Session.ts"
 import { defaultSkew, type VerifiedCertificate } from "./Certificate.ts"
+import type { Grant } from "./Grant.ts"
 import type { RevocationsCell } from "./Revocations.ts"
 import type { SessionSecret } from "./SessionSecret.ts"
 
@@ -16,6 +17,9 @@ export const sessionLife = 2 * 3_600_000
 
 /** From this age on it is time for another, ms: less than an hour. */
 export const sessionRenewal = 50 * 60_000
+
+/** What request threads are told of a certificate. */
+export const factsOf = ({ services, speaks = [] }: Grant): SessionFacts => ({ services, speaks })
 
 export interface SessionBookOptions {
   /** Wall clock, ms. */
@@ -49,14 +53,14 @@ export class SessionBook {
   made(certificate: VerifiedCertificate, { id, secret }: SessionSecret): void {
     if (this.#options.revocations?.current.outBy(certificate) !== undefined) return
     const now = this.#options.now()
-    const { name, notAfter, peer, services } = certificate
+    const { name, notAfter, peer } = certificate
     const session: Session = {
       id,
       secret,
       peer,
       peerName: name,
       until: Math.min(now + sessionLife, notAfter + defaultSkew),
-      facts: { services }
+      facts: factsOf(certificate)
     }
     this.#entries.delete(peer)
     const [oldest] = this.#entries.size >= this.#limit ? this.#entries.keys() : []

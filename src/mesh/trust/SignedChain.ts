@@ -24,6 +24,7 @@ import { CertificateError, type CertificateErrorCode, describeInstant } from "./
 import {
   type Grant,
   grantFields,
+  grantOf,
   grantsCapability,
   type Holding,
   rootHolding,
@@ -264,7 +265,7 @@ const followDelegation = (
     }
     return {
       signer,
-      grant: { services: delegation.services, capabilities: delegation.capabilities },
+      grant: grantOf(delegation),
       issuers: [...under.issuers, delegation.peer],
       notBefore: Math.max(under.notBefore, delegation.notBefore),
       notAfter: Math.min(under.notAfter, delegation.notAfter)

@@ -1,5 +1,6 @@
 import http from "node:http"
 import { afterEach, describe, expect, it } from "vitest"
+import { serviceCaller } from "../../model/Caller.ts"
 import { type Call, noFields } from "../../model/Exchange.ts"
 import type { LocalAddress, LocalService } from "../../model/LocalService.ts"
 import { type PeerKey, ServiceName } from "../../model/Names.ts"
@@ -172,6 +173,24 @@ describe("Inbound", () => {
     })
     const { fault } = await exchange(inbound.dispatch, httpCall())
     expect(fault?.code).toBe("denied")
+    expect(observer.seen[0]?.ends[0]?.outcome).toMatchObject({ kind: "fault", code: "denied" })
+  })
+
+  it("asks first whether its node may speak for whom the call says", async () => {
+    const orders = serviceCaller(ServiceName.make("orders"))
+    const asked: Array<unknown> = []
+    const { inbound, observer } = makeInbound({
+      speaksFor: ({ identity, service }) => {
+        asked.push(identity)
+        return { code: "denied", message: "not it", node: "host-a", service, sent: false }
+      },
+      authorize: () => {
+        throw new Error("nobody is to be judged by a name that is not its own")
+      }
+    })
+    const { fault } = await exchange(inbound.dispatch, httpCall({}, { identity: orders }))
+    expect(fault).toMatchObject({ code: "denied", message: "not it" })
+    expect(asked).toEqual([orders])
     expect(observer.seen[0]?.ends[0]?.outcome).toMatchObject({ kind: "fault", code: "denied" })
   })
 

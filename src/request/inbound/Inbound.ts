@@ -24,6 +24,8 @@ export interface InboundOptions {
   readonly observer: Observer
   /** What people call the node a call came from. */
   readonly callerName: (peer: PeerKey) => string
+  /** May its node speak for whom the call says? A fault says no, and why. Absent: it may. */
+  readonly speaksFor?: ((call: Call) => Fault | undefined) | undefined
   /** May this call be served? A fault says no, and why. Absent: everybody may. */
   readonly authorize?: ((call: Call) => Fault | undefined) | undefined
   /** What connections to programs are taken from. Default: without a limit. */
@@ -124,7 +126,8 @@ export class Inbound {
     if (this.#draining) {
       return this.#fault("draining", call, `node ${this.#options.self.node} takes nothing new`)
     }
-    const denied = this.#options.authorize?.(call)
+    // What it rests on comes first: for whom the call really is.
+    const denied = this.#options.speaksFor?.(call) ?? this.#options.authorize?.(call)
     if (denied !== undefined) return denied
     const endpoints = this.#services.get(call.service)
     if (endpoints === undefined || endpoints.length === 0) {

@@ -2,10 +2,11 @@
  * The serving end of a link: each exchange the peer opens becomes a call of the inbound stack,
  * in the name of the peer the handshake has proved.
  */
+import { type HostCaller, hostCaller } from "../../model/Caller.ts"
 import { contain, type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Call, Dispatch, RequestHead } from "../../model/Exchange.ts"
 import type { Fault, FaultCode } from "../../model/Fault.ts"
-import type { PeerKey, ServiceName } from "../../model/Names.ts"
+import { NodeName, type PeerKey, type ServiceName } from "../../model/Names.ts"
 import { FrameType, frameLimits, ProtocolError } from "../wire/Frame.ts"
 import { decodeOpening, encodeFault } from "../wire/FramePayload.ts"
 import type { HeadCodec, LinkOptions, LinkStats } from "../wire/LinkOptions.ts"
@@ -18,6 +19,8 @@ import type { ExchangeHost } from "./ExchangeHost.ts"
 export interface AcceptedLinkOptions extends LinkOptions {
   /** Where calls go. */
   readonly serve: Dispatch
+  /** Whom calls speak for that say nothing of it. Default: a host called as its key. */
+  readonly host?: HostCaller | undefined
   readonly onDown?: (cause: Error | undefined) => void
 }
 
@@ -28,6 +31,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
   readonly session: LinkSession
   readonly sections: LinkSections
   readonly #serve: Dispatch
+  readonly #host: HostCaller
   readonly #targets = new ReceivedTargets()
   readonly #exchanges = new Map<number, AcceptedExchange>()
   readonly #onDown: (cause: Error | undefined) => void
@@ -44,6 +48,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
     this.heads = options.heads
     this.node = options.node
     this.#serve = options.serve
+    this.#host = options.host ?? hostCaller(NodeName.make(options.remote))
     this.#onDown = options.onDown ?? (() => {})
     this.#nameOf = options.nameOf
     this.#onDefect = options.onDefect ?? uncontained
@@ -150,8 +155,18 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
       }
     }
     const { kind, endpoint, deadline, attempt, connectTimeout } = opening
-    const caller = this.remote
-    const call: Call = { kind, service, head, endpoint, caller, deadline, attempt, connectTimeout }
+    // Written out, in the order in which everybody makes calls: they all have one shape.
+    const call: Call = {
+      kind,
+      service,
+      head,
+      endpoint,
+      caller: this.remote,
+      identity: opening.identity ?? this.#host,
+      deadline,
+      attempt,
+      connectTimeout
+    }
     const exchange = new AcceptedExchange(this, id, call)
     this.#exchanges.set(id, exchange)
     exchange.begin(this.#serve, call)

@@ -1,11 +1,17 @@
 /**
  * Several addresses of one peer, one after the other with a short stagger (RFC 8305, §5): one that
  * does not answer costs no more than that, and one that fails starts the next at once. The first
- * that leads to a link wins, and the others are given up.
+ * that leads to a link wins, and the others are given up. Who speaks an older version there is asked
+ * once more, in that one.
  */
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
-import type { DiallerPreface, LinkRefusal } from "../wire/LinkPreface.ts"
+import {
+  type DiallerPreface,
+  type LinkRefusal,
+  oldestPreface,
+  prefaceVersion
+} from "../wire/LinkPreface.ts"
 import { AddressAttempt, type AttemptOutcome, type LinkedSocket } from "./AddressAttempt.ts"
 import type { DialFailure } from "./LinkDialError.ts"
 import type { TcpAddress } from "./TcpAddress.ts"
@@ -30,7 +36,8 @@ export type RaceOutcome =
 export interface RaceOptions {
   /** At least one, the best first. */
   readonly addresses: ReadonlyArray<TcpAddress>
-  readonly preface: () => DiallerPreface
+  /** In which version is told. */
+  readonly preface: (version: number) => DiallerPreface
   readonly ticker: Ticker
   /** Between one start and the next, ms. */
   readonly stagger: number
@@ -68,17 +75,30 @@ export class AddressRace {
     this.#timer?.cancel()
     const address = this.#waiting.shift()
     if (address === undefined) return
-    const { preface, ticker, patience, stagger } = this.#options
-    const onOutcome = (outcome: AttemptOutcome): void => this.#onOutcome(address, outcome)
+    const { ticker, stagger } = this.#options
+    this.#begin(address, prefaceVersion)
+    if (this.#waiting.length > 0) this.#timer = ticker.after(stagger, () => this.#next())
+  }
+
+  #begin(address: TcpAddress, version: number): void {
+    const { ticker, patience } = this.#options
+    const preface = (): DiallerPreface => this.#options.preface(version)
+    const onOutcome = (outcome: AttemptOutcome): void => this.#onOutcome(address, version, outcome)
     this.#running.set(
       address,
       new AddressAttempt({ address, preface, ticker, patience, onOutcome })
     )
-    if (this.#waiting.length > 0) this.#timer = ticker.after(stagger, () => this.#next())
   }
 
-  #onOutcome(address: TcpAddress, outcome: AttemptOutcome): void {
+  #onOutcome(address: TcpAddress, asked: number, outcome: AttemptOutcome): void {
     this.#running.delete(address)
+    if (outcome.kind === "refused" && outcome.answer.code === "version") {
+      const { version } = outcome.answer
+      if (version >= oldestPreface && version < asked) {
+        this.#begin(address, version)
+        return
+      }
+    }
     if (outcome.kind === "linked") {
       this.abort()
       this.#options.onOutcome({ ...outcome, address })

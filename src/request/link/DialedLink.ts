@@ -3,6 +3,7 @@
  * `Dispatch`; what the peer's end does with a call is in `AcceptedLink`.
  */
 
+import type { Caller } from "../../model/Caller.ts"
 import { contain, type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Call, Dispatch } from "../../model/Exchange.ts"
 import type { Fault, FaultCode } from "../../model/Fault.ts"
@@ -39,6 +40,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
   readonly sections: LinkSections
   events: DialedLinkEvents | undefined = undefined
   readonly #targets = new SentTargets()
+  readonly #carriesIdentity: boolean
   readonly #exchanges = new Map<number, DialedExchange>()
   readonly #nameOf: ((peer: PeerKey) => string) | undefined
   readonly #onDefect: OnDefect
@@ -49,6 +51,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
     this.remote = options.remote
     this.heads = options.heads
     this.node = options.node
+    this.#carriesIdentity = options.channel.carriesIdentity === true
     this.#nameOf = options.nameOf
     this.#onDefect = options.onDefect ?? uncontained
     this.session = new LinkSession(options, this, false)
@@ -103,7 +106,8 @@ export class DialedLink implements SessionHandler, ExchangeHost {
     }
     const exchange = new DialedExchange(this, this.#next++, call, receiver)
     this.#exchanges.set(exchange.id, exchange)
-    this.session.output.text(FrameType.open, exchange.id, this.#targets.opening(call, number), text)
+    const opening = this.#targets.opening(call, number, this.#speaker(call))
+    this.session.output.text(FrameType.open, exchange.id, opening, text)
     return exchange
   }
 
@@ -162,6 +166,11 @@ export class DialedLink implements SessionHandler, ExchangeHost {
 
   fault(code: FaultCode, message: string, service: ServiceName, sent: boolean): Fault {
     return { code, message, node: this.node, service, sent }
+  }
+
+  /** Undefined: the host, which nobody has to be told. */
+  #speaker({ identity }: Call): Caller | undefined {
+    return this.#carriesIdentity && identity.kind === "service" ? identity : undefined
   }
 
   #refusal(call: Call): Fault | undefined {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest"
+import { hostCaller, serviceCaller } from "../../model/Caller.ts"
 import { accepted as acceptedHead, noFields } from "../../model/Exchange.ts"
+import { NodeName, ServiceName } from "../../model/Names.ts"
 import {
   clientGone,
   getHead,
@@ -49,6 +51,30 @@ describe("an exchange over a link", () => {
     dialed.open({ ...httpCall(), caller: dialed.remote }, new Recorder())
     pump.settle()
     expect(served[0]?.call.caller).toBe(accepted.remote)
+  })
+
+  it("says for which service a call speaks, and nothing of a host", () => {
+    const { dialed, served, pump, accepted } = makeLinkPair({ carriesIdentity: true })
+    const orders = serviceCaller(ServiceName.make("orders"))
+    for (const identity of [orders, hostCaller(NodeName.make("host-z")), orders]) {
+      dialed.open({ ...httpCall(), identity }, new Recorder())
+      dialed.open({ ...tcpCall(), identity }, new Recorder())
+    }
+    pump.settle()
+    const seen = served.map(({ call }) => call.identity)
+    const itself = hostCaller(NodeName.make(accepted.remote))
+    expect(seen).toEqual([orders, orders, itself, itself, orders, orders])
+    // The same objects each time: whoever decides by them may remember.
+    expect(seen[4]).toBe(seen[0])
+    expect(seen[3]).toBe(seen[2])
+  })
+
+  it("carries a call in the host's name where there is no room for another", () => {
+    const { dialed, served, pump, accepted } = makeLinkPair()
+    const identity = serviceCaller(ServiceName.make("orders"))
+    dialed.open({ ...httpCall(), identity }, new Recorder())
+    pump.settle()
+    expect(served[0]?.call.identity).toEqual(hostCaller(NodeName.make(accepted.remote)))
   })
 
   it("carries a tunnel both ways", () => {

@@ -156,6 +156,7 @@ export class LinkAcceptance {
       side: "acceptor",
       keys: answer.keys,
       session,
+      version: claim.version,
       ticker,
       onHello: (channel) => {
         leave()

@@ -2,6 +2,7 @@
  * All links of a node: the ones it keeps to the peers it wants, the ones it makes when somebody
  * calls, and the ones others have opened to it.
  */
+import type { HostCaller } from "../../model/Caller.ts"
 import { contain, type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Dispatch } from "../../model/Exchange.ts"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
@@ -21,6 +22,8 @@ export interface LinkPoolOptions {
   readonly node: string
   /** Names of the others, for the same. */
   readonly nameOf?: (peer: PeerKey) => string
+  /** As what the others speak, by their certificates; by default, and for those it does not know, by their keys. */
+  readonly hostOf?: (peer: PeerKey) => HostCaller | undefined
   /** Where calls of other nodes go. */
   readonly serve: Dispatch
   /** Addresses of peers that are called without being wanted, e.g. from the catalogue. */
@@ -231,9 +234,18 @@ export class LinkPool {
       channel.abort(new Error("this node is shutting down"))
       return
     }
-    const { ticker, node, serve } = this.#options
+    const { hostOf, ticker, node, serve } = this.#options
+    const host = hostOf?.(peer)
     try {
-      this.#accepted.add({ ...this.#linkOptions(), channel, ticker, node, remote: peer, serve })
+      this.#accepted.add({
+        ...this.#linkOptions(),
+        channel,
+        ticker,
+        node,
+        remote: peer,
+        host,
+        serve
+      })
       // Whoever reaches us can be reached.
       this.#peers.get(peer)?.hint()
     } catch (error) {

@@ -7,6 +7,7 @@ import type { Session } from "../../model/Session.ts"
 import { ManualTicker } from "../../testing/LinkTestPair.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
 import { unsentPatience } from "../socket/Unsent.ts"
+import { prefaceVersion } from "../wire/LinkPreface.ts"
 import { maxRecordBytes, RecordSealer } from "../wire/RecordCipher.ts"
 import { closeTimeout, recordKinds, SealedChannel } from "./SealedChannel.ts"
 
@@ -18,7 +19,7 @@ const session: Session = {
   peer: PeerKey.make("12D3KooWBobBobBobBobBobBobBobBobBobBobBobBobBobBobBo"),
   peerName: NodeName.make("host-b"),
   until: Number.POSITIVE_INFINITY,
-  facts: { services: [] }
+  facts: { services: [], speaks: [] }
 }
 
 const closers: Array<() => void> = []
@@ -99,6 +100,7 @@ const pair = async () => {
   const common = { session, ticker, onClosed }
   let farOwner: Owner | undefined
   const accepted = new SealedChannel({
+    version: prefaceVersion,
     ...common,
     socket: far,
     reads: reads.far,
@@ -109,6 +111,7 @@ const pair = async () => {
     }
   })
   const dialled = new SealedChannel({
+    version: prefaceVersion,
     ...common,
     socket: near,
     reads: reads.near,
@@ -132,6 +135,7 @@ const acceptor = async () => {
   let heard = 0
   let over = 0
   const channel = new SealedChannel({
+    version: prefaceVersion,
     socket: far,
     reads: reads.far,
     side: "acceptor",
@@ -252,6 +256,7 @@ describe("a sealed channel", () => {
     const ticker = new ManualTicker()
     const common = { session, ticker, onClosed: () => undefined }
     const accepted = new SealedChannel({
+      version: prefaceVersion,
       ...common,
       socket: far,
       reads: reads.far,
@@ -264,6 +269,7 @@ describe("a sealed channel", () => {
       }
     })
     const dialled = new SealedChannel({
+      version: prefaceVersion,
       ...common,
       socket: near,
       reads: reads.near,

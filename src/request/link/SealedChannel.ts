@@ -15,7 +15,7 @@ import type { Timer } from "../../model/TimerWheel.ts"
 import { outliveWrites } from "../socket/FailedWrites.ts"
 import type { SocketReads } from "../socket/SocketReads.ts"
 import { Unsent } from "../socket/Unsent.ts"
-import type { LinkKeys } from "../wire/LinkPreface.ts"
+import { carriesIdentity, type LinkKeys } from "../wire/LinkPreface.ts"
 import { maxRecordBytes, RecordError, RecordOpener, RecordSealer } from "../wire/RecordCipher.ts"
 import { ofAtMost } from "../wire/RecordParts.ts"
 
@@ -42,6 +42,8 @@ export interface SealedChannelOptions {
   readonly side: "dialler" | "acceptor"
   readonly keys: LinkKeys
   readonly session: Session
+  /** Of the preface. */
+  readonly version: number
   readonly ticker: Ticker
   /** Which of the peer's threads has answered, and how many it has, when it was we who dialled. */
   readonly answeredBy?: { readonly thread: number; readonly threads: number }
@@ -53,6 +55,8 @@ export interface SealedChannelOptions {
 
 export class SealedChannel implements ByteChannel {
   readonly session: Session
+  /** The calling end may say for whom its calls speak. */
+  readonly carriesIdentity: boolean
   readonly answeredBy: SealedChannelOptions["answeredBy"]
   /** What is written is sealed at once. */
   readonly copies = true
@@ -83,6 +87,7 @@ export class SealedChannel implements ByteChannel {
     this.#options = options
     this.#socket = socket
     this.session = session
+    this.carriesIdentity = carriesIdentity(options.version)
     this.answeredBy = options.answeredBy
     this.#unheard = side === "acceptor"
     this.#sealer = new RecordSealer(keys.send)

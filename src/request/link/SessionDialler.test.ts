@@ -1,3 +1,4 @@
+import net from "node:net"
 import { afterEach, describe, expect, it, vi } from "@effect/vitest"
 import { isOwnShortage } from "../../model/OwnShortage.ts"
 import { reasonOf } from "../../model/Reason.ts"
@@ -12,7 +13,7 @@ import {
   withTime
 } from "../../testing/SessionCallers.ts"
 import { type ChannelOwner, freshSecret, SessionHost, share } from "../../testing/SessionHosts.ts"
-import { encodeRefusal } from "../wire/LinkPreface.ts"
+import { encodeRefusal, oldestPreface, prefaceVersion } from "../wire/LinkPreface.ts"
 import { AddressAttempt } from "./AddressAttempt.ts"
 import { LinkDialError, unreachable } from "./LinkDialError.ts"
 import { parseTcpAddress } from "./TcpAddress.ts"
@@ -85,6 +86,63 @@ describe("dialling", () => {
     const { a, b } = pair
     await expect(a.dial(b, [])).rejects.toMatchObject({ code: "no_address" })
     await expect(a.dial(b, ["/ip4/10.0.0.1/udp/1"])).rejects.toThrow(/\/ip4\/10\.0\.0\.1\/udp\/1/)
+  })
+
+  it("asks who speaks an older version once more, in that one, and at that address alone", async () => {
+    const pair = await hosts()
+    const { a, b } = pair
+    share(pair)
+    const asked: Array<number> = []
+    const older = await impostor((socket, preface) => {
+      asked.push(preface[4]!)
+      const isNew = preface[4] !== oldestPreface
+      const refusal = encodeRefusal(isNew ? "version" : "unknown_session")
+      refusal[4] = oldestPreface
+      socket.end(refusal)
+    })
+    const { channel } = await a.dial(b, [older.address, ...b.addresses])
+    expect(asked).toEqual([prefaceVersion, oldestPreface])
+    expect(channel.carriesIdentity).toBe(true)
+    expect((await acceptedBy(b)).channel.carriesIdentity).toBe(true)
+  })
+
+  it("makes a link of an older version that tells nobody for whom calls speak", async () => {
+    const pair = await hosts()
+    const { a, b } = pair
+    share(pair)
+    const to = parseTcpAddress(b.addresses[0]!)!
+    const older = await impostor((socket, bytes) => {
+      if (socket.listenerCount("data") > 1) return // on its way to b
+      if (bytes[4] !== oldestPreface) {
+        const refusal = encodeRefusal("version")
+        refusal[4] = oldestPreface
+        socket.end(refusal)
+        return
+      }
+      const through = net.connect(to.port, to.host)
+      through.write(bytes)
+      socket.pipe(through).pipe(socket)
+      through.on("error", () => socket.destroy())
+      socket.on("close", () => through.destroy())
+    })
+    const { channel } = await a.dial(b, [older.address])
+    expect(channel.carriesIdentity).toBe(false)
+    expect((await acceptedBy(b)).channel.carriesIdentity).toBe(false)
+  })
+
+  it("gives up where a version is asked for that is none", async () => {
+    const pair = await hosts()
+    const { a, b } = pair
+    share(pair)
+    for (const version of [0, prefaceVersion, 9]) {
+      const strange = await impostor((socket) => {
+        const refusal = encodeRefusal("version")
+        refusal[4] = version
+        socket.end(refusal)
+      })
+      await expect(a.dial(b, [strange.address])).rejects.toMatchObject({ code: "refused" })
+      expect(strange.sockets).toHaveLength(1)
+    }
   })
 
   it("goes on at another address when one is another node's by now", async () => {

@@ -104,10 +104,10 @@ export class SessionDialler {
   ) {
     const { self, ticker, limits, wish, adopt } = this.#options
     const { id, secret, peer } = session
-    const preface = (): DiallerPreface => {
+    const preface = (version: number): DiallerPreface => {
       const thread = wish(peer)
       const parties = { dialler: self, acceptor: peer }
-      return new DiallerPreface({ session: id, secret, ...parties, thread, tries })
+      return new DiallerPreface({ session: id, secret, ...parties, thread, tries, version })
     }
     type Failed = Extract<RaceOutcome, { readonly kind: "failed" }>
     type Linked = {

@@ -162,6 +162,7 @@ export class SessionTransport implements LinkTransport {
       side: "dialler",
       keys: answer.keys,
       session,
+      version: answer.version,
       ticker,
       answeredBy: { thread: answer.thread, threads: answer.threads },
       onClosed: (channel) => {

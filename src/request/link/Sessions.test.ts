@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto"
 import { describe, expect, it } from "@effect/vitest"
+import { hostCaller } from "../../model/Caller.ts"
 import { NodeName, PeerKey } from "../../model/Names.ts"
 import type { Session } from "../../model/Session.ts"
 import { type SessionLimits, Sessions } from "./Sessions.ts"
@@ -18,7 +19,7 @@ const make = (limits: Partial<SessionLimits> = {}) => {
     peer,
     peerName: NodeName.make("host-b"),
     until,
-    facts: { services: [] }
+    facts: { services: [], speaks: [] }
   })
   const put = (peer: PeerKey = bob, until = clock.wall + hour): Session => {
     const it = session(peer, until)
@@ -45,6 +46,24 @@ class Link {
 }
 
 describe("sessions", () => {
+  it("tell as what a peer speaks and for whom, by the newest, as long as there is any or a link", () => {
+    const { sut, put, session } = make()
+    expect([sut.hostOf(bob), sut.factsOf(bob)]).toEqual([undefined, undefined])
+    const first = put()
+    const link = new Link(sut, first)
+    const host = sut.hostOf(bob)
+    expect(host).toEqual(hostCaller(NodeName.make("host-b")))
+    put()
+    expect(sut.hostOf(bob)).toBe(host)
+    const facts = { services: ["orders"], speaks: ["web"] }
+    sut.put({ ...session(), peerName: NodeName.make("host-c"), facts })
+    expect(sut.hostOf(bob)?.name).toBe("host-c")
+    expect(sut.factsOf(bob)).toBe(facts)
+    sut.endPeer(bob, "it has left")
+    expect(link.ended).toMatch(/it has left/)
+    expect([sut.hostOf(bob), sut.factsOf(bob)]).toEqual([undefined, undefined])
+  })
+
   it("are found by id to accept, and by peer to dial: the newest", () => {
     const { sut, put, session } = make()
     const [first, second, other] = [put(), put(), put(peerOf("C"))]

@@ -7,9 +7,11 @@
  * more, and are accepted until their time is over. Time is this host's wall clock, whatever the
  * peer's says.
  */
+import { type HostCaller, hostCaller } from "../../model/Caller.ts"
 import type { NodeName, PeerKey } from "../../model/Names.ts"
 import {
   type Session,
+  type SessionFacts,
   type SessionId,
   sessionIdBytes,
   sessionSecretBytes
@@ -68,6 +70,9 @@ interface Held {
 
 interface Peer {
   name: NodeName
+  host: HostCaller
+  /** What its newest certificate says. */
+  facts: SessionFacts
   /** The newest last. */
   readonly known: Array<Known>
   /** Of forgotten sessions too. */
@@ -102,9 +107,11 @@ export class Sessions {
     }
     if (this.#ended.has(id)) return false
     if (this.#byId.has(id)) return true
-    const peer = this.#byPeer.get(key) ?? this.#newPeer(key, peerName)
+    const peer = this.#byPeer.get(key) ?? this.#newPeer(session)
     if (peer === undefined) return false
+    if (peer.name !== peerName) peer.host = hostCaller(peerName)
     peer.name = peerName
+    peer.facts = session.facts
     const known: Known = { session, ephemerals: new Set() }
     this.#byId.set(id, known)
     peer.known.push(known)
@@ -124,6 +131,16 @@ export class Sessions {
     return this.#byPeer.get(peer)?.known.findLast(({ session }) => !this.#isOver(session))?.session
   }
 
+  /** What a peer with whom there are sessions or links is called, by its newest certificate. */
+  hostOf(peer: PeerKey): HostCaller | undefined {
+    return this.#byPeer.get(peer)?.host
+  }
+
+  /** What that certificate grants. */
+  factsOf(peer: PeerKey): SessionFacts | undefined {
+    return this.#byPeer.get(peer)?.facts
+  }
+
   /** False: a handshake of this session has had this ephemeral key. */
   isFresh(id: SessionId, ephemeral: Buffer): boolean {
     const ephemerals = this.#byId.get(id)?.ephemerals
@@ -137,9 +154,10 @@ export class Sessions {
   }
 
   /** A link that is to end with its session. Returns how to let go of it; undefined: it has ended. */
-  hold({ id, peer: key, peerName }: Session, link: SessionLink): (() => void) | undefined {
+  hold(session: Session, link: SessionLink): (() => void) | undefined {
+    const { id, peer: key } = session
     if (this.#ended.has(id)) return undefined
-    const peer = this.#byPeer.get(key) ?? this.#newPeer(key, peerName)
+    const peer = this.#byPeer.get(key) ?? this.#newPeer(session)
     if (peer === undefined) return undefined
     const held: Held = { id, link }
     peer.links.add(held)
@@ -192,9 +210,9 @@ export class Sessions {
     return this.#wall() >= until
   }
 
-  #newPeer(key: PeerKey, name: NodeName): Peer | undefined {
+  #newPeer({ facts, peer: key, peerName: name }: Session): Peer | undefined {
     if (this.#byPeer.size >= this.#limits.peers && !this.#forgetPeer()) return undefined
-    const peer: Peer = { name, known: [], links: new Set() }
+    const peer: Peer = { name, host: hostCaller(name), facts, known: [], links: new Set() }
     this.#byPeer.set(key, peer)
     return peer
   }

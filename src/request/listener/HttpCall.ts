@@ -1,5 +1,6 @@
 /** From a request as a client sent it to the call it means, or to what answers it at once. */
 
+import type { Caller } from "../../model/Caller.ts"
 import { type Call, type Fields, fieldValue, type RequestHead } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import { authorityOf, meshDomain, type PeerKey, type ServiceName } from "../../model/Names.ts"
@@ -12,6 +13,8 @@ import type { PortAuthority } from "./PortAuthority.ts"
 
 export interface HttpCallContext {
   readonly self: { readonly peer: PeerKey; readonly node: string }
+  /** Who its clients speak for. */
+  readonly identity: Caller
   /** The service an authority means. */
   readonly resolve: (authority: string) => ServiceName | undefined
   /** Every request is for this one, under the authorities below; CONNECT must name it. */
@@ -30,7 +33,7 @@ const maxTimesThrough = 16
 export const makeHttpCall = (
   { call: said, head, version }: Pick<ParsedRequest, "call" | "head" | "version">,
   clientAddress: string | undefined,
-  { fixedService, portAuthority, resolve, self }: HttpCallContext
+  { fixedService, identity, portAuthority, resolve, self }: HttpCallContext
 ): Call | Fault | OwnAnswer => {
   const { method } = head
   const service = fixedService ?? resolve(head.authority)
@@ -75,7 +78,7 @@ export const makeHttpCall = (
         `a tunnel to ${authority} was asked for, and this port reaches ${service} alone: CONNECT ${authorityOf(service)}:80, or use the proxy's port`
       )
     }
-    return makeCall("tcp", service, undefined, self.peer, said)
+    return makeCall("tcp", service, undefined, self.peer, identity, said)
   }
   if (portAuthority?.allows(head.authority) === false) {
     return refuse("denied", portAuthority.refusal(head.authority))
@@ -97,7 +100,7 @@ export const makeHttpCall = (
     upgrade: head.upgrade,
     expectsContinue: head.expectsContinue
   }
-  return makeCall("http", service, forwarded, self.peer, said)
+  return makeCall("http", service, forwarded, self.peer, identity, said)
 }
 
 const makeCall = (
@@ -105,6 +108,7 @@ const makeCall = (
   service: ServiceName,
   head: RequestHead | undefined,
   caller: PeerKey,
+  identity: Caller,
   said: CallFields | undefined
 ): Call => ({
   kind,
@@ -112,6 +116,7 @@ const makeCall = (
   head,
   endpoint: undefined,
   caller,
+  identity,
   deadline: said?.deadline,
   attempt: said?.attempt ?? 0,
   connectTimeout: undefined

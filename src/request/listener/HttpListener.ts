@@ -3,11 +3,12 @@
  * with `fixedService` the port of one service, under that service's names and this host's.
  */
 import type net from "node:net"
+import { type Caller, hostCaller } from "../../model/Caller.ts"
 import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Dispatch } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import type { Log } from "../../model/Log.ts"
-import { type PeerKey, type ServiceName, serviceOfAuthority } from "../../model/Names.ts"
+import { NodeName, type PeerKey, type ServiceName, serviceOfAuthority } from "../../model/Names.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 import type { MetricRegistry } from "../cells/Metrics.ts"
@@ -31,6 +32,8 @@ export interface HttpListenerOptions {
   readonly port: number
   readonly dispatch: Dispatch
   readonly self: { readonly peer: PeerKey; readonly node: string }
+  /** Who its clients speak for. Default: this host. */
+  readonly identity?: Caller | undefined
   readonly ticker: Ticker
   readonly metrics: MetricRegistry
   /** Hears of what is refused. */
@@ -147,6 +150,7 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
   readonly #refusals: Refusals
   readonly dispatch: Dispatch
   readonly self: { readonly peer: PeerKey; readonly node: string }
+  readonly identity: Caller
   readonly ticker: Ticker
   readonly onDefect: OnDefect
   readonly limits: Http1Limits
@@ -172,6 +176,7 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
     this.#refusals = refusals
     this.dispatch = options.dispatch
     this.self = options.self
+    this.identity = options.identity ?? hostCaller(NodeName.make(options.self.node))
     this.ticker = options.ticker
     this.onDefect = options.onDefect ?? uncontained
     this.limits = options.limits ?? defaultHttp1Limits

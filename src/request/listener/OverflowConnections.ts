@@ -24,6 +24,7 @@ export class OverflowConnections {
     this.#sockets = sockets
     this.#context = {
       self,
+      identity: context.identity,
       resolve: context.resolve,
       fixedService: context.fixedService,
       portAuthority: context.portAuthority,

@@ -1,8 +1,9 @@
 /** A local port that always reaches one service, as bytes. */
+import { type Caller, hostCaller } from "../../model/Caller.ts"
 import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Call, Dispatch } from "../../model/Exchange.ts"
 import type { Log } from "../../model/Log.ts"
-import type { PeerKey, ServiceName } from "../../model/Names.ts"
+import { NodeName, type PeerKey, type ServiceName } from "../../model/Names.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { MetricRegistry } from "../cells/Metrics.ts"
 import { type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
@@ -19,6 +20,8 @@ export interface TcpListenerOptions {
   readonly service: ServiceName
   readonly dispatch: Dispatch
   readonly self: { readonly peer: PeerKey; readonly node: string }
+  /** Who its clients speak for. Default: this host. */
+  readonly identity?: Caller | undefined
   readonly ticker: Ticker
   readonly metrics: MetricRegistry
   /** Hears of what is refused or reset. */
@@ -67,6 +70,7 @@ export const openTcpListener = async (options: TcpListenerOptions): Promise<TcpL
     head: undefined,
     endpoint: undefined,
     caller: self.peer,
+    identity: options.identity ?? hostCaller(NodeName.make(self.node)),
     deadline: undefined,
     attempt: 0
   }

@@ -69,7 +69,7 @@ export abstract class CallAttempts extends OutboundCall {
 
   protected send(attempt: Attempt, number: number, now: number): void {
     const { endpoint } = attempt
-    const { caller, kind, service } = this.call
+    const { caller, identity, kind, service } = this.call
     try {
       this.observation.endpoint(endpoint.key, endpoint.view.node)
     } catch (error) {
@@ -83,6 +83,7 @@ export abstract class CallAttempts extends OutboundCall {
         head: this.head,
         endpoint: endpoint.view.endpoint,
         caller,
+        identity,
         deadline: left === undefined ? undefined : Math.max(1, left),
         attempt: number,
         connectTimeout: this.stack.connectTimeout

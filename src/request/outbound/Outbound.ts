@@ -4,7 +4,14 @@
  */
 
 import type { OnDefect } from "../../model/Defect.ts"
-import { type Call, type Dispatch, type Fields, noFields } from "../../model/Exchange.ts"
+import {
+  type Call,
+  type Dispatch,
+  type Fields,
+  noFields,
+  type RequestStream,
+  type ResponseReceiver
+} from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import {
   type EndpointView,
@@ -50,6 +57,8 @@ export interface OutboundOptions {
   readonly remote: (peer: PeerKey) => Dispatch
   /** Why a service is not in the view, when that is known; asked only when somebody calls it. */
   readonly whyMissing?: (service: ServiceName) => string | undefined
+  /** May this node speak for whom the call says? A fault says no, and why. Absent: it may. */
+  readonly speaksFor?: (call: Call) => Fault | undefined
   /**
    * Told once of each thing that threw behind this: an observer, a step of a policy, a receiver, an
    * endpoint's side. It has cost at most the call it was thrown in.
@@ -184,6 +193,15 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
     }
   }
 
+  const refused = (
+    receiver: ResponseReceiver,
+    fault: Fault,
+    observation: ExchangeObservation
+  ): RequestStream =>
+    refuse(receiver, fault, onDefect, ({ code, message }, received) =>
+      observation.end({ kind: "fault", code, message }, received, 0)
+    )
+
   const whyNot = (service: ServiceName, plan: ServicePlan | undefined): Fault =>
     plan?.httpLeftOut === undefined
       ? routeNotFound(self.node, service, whyMissing(service))
@@ -201,14 +219,10 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
     dispatch: (call, receiver) => {
       const plan = plans.get(call.service)
       const observation = begin(call, plan === undefined)
+      const denied = options.speaksFor?.(call)
+      if (denied !== undefined) return refused(receiver, denied, observation)
       if (plan === undefined || (plan.httpLeftOut !== undefined && call.kind === "http")) {
-        return refuse(
-          receiver,
-          whyNot(call.service, plan),
-          onDefect,
-          ({ code, message }, received) =>
-            observation.end({ kind: "fault", code, message }, received, 0)
-        )
+        return refused(receiver, whyNot(call.service, plan), observation)
       }
       const exchange = new OutboundExchange(callContext, plan, call, receiver, observation)
       exchange.start()

@@ -549,6 +549,19 @@ describe("nowhere to go", () => {
     expect(observed.ends).toMatchObject([{ outcome: { code: "route_not_found" } }])
   })
 
+  it("for whom this node may not speak, and then nothing is sent", async () => {
+    const mesh = new Fixture({ retry: { attempts: 3 } }, two, {
+      speaksFor: ({ service }) => ({
+        ...{ code: "denied", message: "not it", node: "here", service, sent: false }
+      })
+    })
+    const { observed, receiver } = mesh.request()
+    await microtasks()
+    expect(receiver.fault).toMatchObject({ code: "denied", message: "not it", sent: false })
+    expect(observed.ends).toMatchObject([{ outcome: { code: "denied" } }])
+    expect(mesh.sent).toEqual([])
+  })
+
   it("no such service, and the caller leaves before it is told", async () => {
     const mesh = new Fixture({}, two)
     mesh.view.set(new Map())

@@ -1,9 +1,10 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { hostCaller, serviceCaller } from "../../model/Caller.ts"
 import type { Call } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import { leastLoan, lend } from "../../model/Loan.ts"
-import { PeerKey, ServiceName } from "../../model/Names.ts"
+import { NodeName, PeerKey, ServiceName } from "../../model/Names.ts"
 import { tcpCall } from "../../testing/LinkTestPair.ts"
 import { endsWith, FrameType, frameLimits, headerLength, ProtocolError } from "./Frame.ts"
 import { FrameDecoder } from "./FrameDecoder.ts"
@@ -286,6 +287,11 @@ const call: fc.Arbitrary<Call> = fc.record({
   head: fc.constant(undefined),
   endpoint: fc.option(fc.string({ maxLength: 64 }), { nil: undefined }),
   caller: fc.constant(PeerKey.make("12D3KooWA1iceA1iceA1iceA1ice")),
+  identity: fc.constantFrom(
+    hostCaller(NodeName.make("host-a")),
+    serviceCaller(ServiceName.make("orders")),
+    serviceCaller(ServiceName.make("x".repeat(63)))
+  ),
   deadline: fc.option(fc.integer({ min: 0, max: 10_000_000 }), { nil: undefined }),
   attempt: fc.integer({ min: 0, max: 255 }),
   connectTimeout: fc.option(fc.integer({ min: 0, max: 10_000_000 }), { nil: undefined })
@@ -296,15 +302,37 @@ describe("payloads", () => {
     fc.assert(
       fc.property(call, (it) => {
         const section = it.attempt % 129
-        const bytes = encodeOpening(it, section)
+        const said = it.identity.kind === "service" ? it.identity : undefined
+        const bytes = encodeOpening(it, section, said)
         const { head, ...opening } = decodeOpening(bytes)
         // A lone surrogate has no UTF-8 form.
         const { head: _head, caller: _caller, endpoint, ...sent } = it
         const text = endpoint === undefined ? undefined : Buffer.from(endpoint).toString()
-        expect(opening).toEqual({ ...sent, endpoint: text, section })
+        expect(opening).toEqual({ ...sent, endpoint: text, identity: said, section })
         expect(head).toBe(bytes.length)
       })
     )
+  })
+
+  it("of openings speak for a service of this mesh or for nobody", () => {
+    const orders = serviceCaller(ServiceName.make("orders"))
+    const call: Call = { ...tcpCall(), endpoint: "0" }
+    for (const bad of ["host/db-1", "Orders", "", `${"0".repeat(32)}//service/orders`, "a b"]) {
+      const good = encodeOpening(call, 0, orders)
+      const start = good.length - "orders".length - 1
+      const bytes = Buffer.concat([
+        good.subarray(0, start),
+        Buffer.of(bad.length),
+        Buffer.from(bad)
+      ])
+      expect(() => decodeOpening(bytes), bad).toThrow(ProtocolError)
+    }
+    const cut = encodeOpening(call, 0, orders)
+    for (let length = 14; length < cut.length; length++) {
+      expect(() => decodeOpening(cut.subarray(0, length)), `${length}`).toThrow(ProtocolError)
+    }
+    cut[0] = 4
+    expect(() => decodeOpening(cut)).toThrow(/unknown kind 4/)
   })
 
   it("of openings round times to what is left of them, and cut what does not fit", () => {

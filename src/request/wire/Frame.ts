@@ -51,8 +51,8 @@ export const frameLimits = {
   data: 128 * 1024,
   /** A head's text. */
   head: 64 * 1024,
-  /** What an open frame holds besides the head: fixed part, service, endpoint. */
-  openPreamble: 513,
+  /** What an open frame holds besides the head: fixed part, service, endpoint, identity. */
+  openPreamble: 769,
   /** Encoded trailers. */
   trailers: 16 * 1024,
   /** An encoded fault. */

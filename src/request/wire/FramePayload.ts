@@ -1,4 +1,5 @@
 /** Payloads with a shape of their own: open, end (trailers), reset (a fault). */
+import { type Caller, formatCaller, parseCaller } from "../../model/Caller.ts"
 import type { Call, Fields } from "../../model/Exchange.ts"
 import { noFields } from "../../model/Exchange.ts"
 import { type Fault, type FaultCode, isFaultCode } from "../../model/Fault.ts"
@@ -10,6 +11,8 @@ export interface Opening {
   readonly kind: Call["kind"]
   readonly service: ServiceName
   readonly endpoint: string | undefined
+  /** Undefined: the peer itself, as a host. */
+  readonly identity: Caller | undefined
   readonly deadline: number | undefined
   readonly attempt: number
   readonly connectTimeout: number | undefined
@@ -23,28 +26,46 @@ export interface Opening {
 const noLimit = 0xffff_ffff
 const noEndpoint = 0xffff
 const openFixed = 14
+/** Of the kind: who the call speaks for stands after the endpoint. */
+const speaks = 2
 
 const wholeMillis = (limit: number | undefined): number =>
   limit === undefined ? noLimit : Math.max(0, Math.min(noLimit - 1, Math.floor(limit)))
 
 /**
- * u8 kind (0 http, 1 tcp) | u8 attempt | u32 deadline | u32 connect timeout | u8, u16 lengths of
- * service and endpoint | u8 section | service | endpoint. The head's text follows it in the frame.
+ * u8 kind (0 http, 1 tcp; and 2: an identity is there) | u8 attempt | u32 deadline | u32 connect
+ * timeout | u8, u16 lengths of service and endpoint | u8 section | service | endpoint | u8 length of
+ * identity | identity. The head's text follows it in the frame.
  */
-export const encodeOpening = (call: Call, section: number): Buffer => {
+export const encodeOpening = (
+  call: Call,
+  section: number,
+  identity: Caller | undefined = undefined
+): Buffer => {
   const endpoint = call.endpoint === undefined ? 0 : Buffer.byteLength(call.endpoint)
-  const bytes = Buffer.allocUnsafe(openFixed + call.service.length + endpoint)
-  patchOpening(bytes, call, section)
+  const end = openFixed + call.service.length + endpoint
+  const speaker = identity === undefined ? "" : formatCaller(identity)
+  const bytes = Buffer.allocUnsafe(identity === undefined ? end : end + 1 + speaker.length)
+  patchOpening(bytes, call, section, identity)
   bytes[10] = call.service.length
   bytes.writeUInt16BE(call.endpoint === undefined ? noEndpoint : endpoint, 11)
   bytes.write(call.service, openFixed, "latin1")
   if (call.endpoint !== undefined) bytes.write(call.endpoint, openFixed + call.service.length)
+  if (identity !== undefined) {
+    bytes[end] = speaker.length
+    bytes.write(speaker, end + 1, "latin1")
+  }
   return bytes
 }
 
-/** Writes what differs between two calls to one endpoint. */
-export const patchOpening = (opening: Buffer, call: Call, section: number): void => {
-  opening[0] = call.kind === "http" ? 0 : 1
+/** Writes what differs between two calls to one endpoint in the name of one caller. */
+export const patchOpening = (
+  opening: Buffer,
+  call: Call,
+  section: number,
+  identity: Caller | undefined = undefined
+): void => {
+  opening[0] = (call.kind === "http" ? 0 : 1) + (identity === undefined ? 0 : speaks)
   opening[1] = Math.min(255, call.attempt)
   opening.writeUInt32BE(wholeMillis(call.deadline), 2)
   opening.writeUInt32BE(wholeMillis(call.connectTimeout), 6)
@@ -55,38 +76,59 @@ export interface TargetNames {
   readonly service: ServiceName
   /** Empty when there is none, or it is. */
   readonly endpoint: string
+  readonly identity: Caller | undefined
 }
 
-/** The names in an opening's bytes from `start`, where the service's begins. */
+/**
+ * The names in an opening's bytes from `start`, where the service's begins, to `end`. An identity,
+ * with its length, is what lies between `endpointEnd` and `end`.
+ */
 export const targetNames = (
   payload: Buffer,
   start: number,
   serviceEnd: number,
+  endpointEnd: number,
   end: number
 ): TargetNames => {
   const service = payload.toString("latin1", start, serviceEnd)
   if (!isServiceName(service)) throw new ProtocolError("open frame for no valid service name")
-  return { service, endpoint: payload.toString("utf8", serviceEnd, end) }
+  return {
+    service,
+    endpoint: payload.toString("utf8", serviceEnd, endpointEnd),
+    identity:
+      end === endpointEnd ? undefined : speaker(payload.toString("latin1", endpointEnd + 1, end))
+  }
+}
+
+/** As a host every node speaks for itself alone, and says nothing. */
+const speaker = (text: string): Caller => {
+  const caller = parseCaller(text)
+  if (caller?.kind === "service" && caller.mesh === undefined) return caller
+  throw new ProtocolError("open frame that speaks for no service of this mesh")
 }
 
 export const decodeOpening = (payload: Buffer, names = targetNames): Opening => {
   if (payload.length < openFixed) throw new ProtocolError("open frame cut short")
-  const kind = payload[0]!
-  if (kind > 1) throw new ProtocolError(`open frame of unknown kind ${kind}`)
+  const flags = payload[0]!
+  if (flags > 1 + speaks) throw new ProtocolError(`open frame of unknown kind ${flags}`)
+  const kind = flags & 1
   const deadline = payload.readUInt32BE(2)
   const connectTimeout = payload.readUInt32BE(6)
   const endpointLength = payload.readUInt16BE(11)
   const serviceEnd = openFixed + payload[10]!
-  const end = endpointLength === noEndpoint ? serviceEnd : serviceEnd + endpointLength
-  if (end > payload.length || end > frameLimits.openPreamble) {
+  const endpointEnd = endpointLength === noEndpoint ? serviceEnd : serviceEnd + endpointLength
+  // A length that is not there is not a number, and neither is the end then.
+  const end = flags > 1 ? endpointEnd + 1 + (payload[endpointEnd] ?? Number.NaN) : endpointEnd
+  if (!(end <= payload.length && end <= frameLimits.openPreamble)) {
     throw new ProtocolError("open frame whose names exceed it")
   }
-  const { endpoint, service } = names(payload, openFixed, serviceEnd, end)
+  const { endpoint, identity, service } = names(payload, openFixed, serviceEnd, endpointEnd, end)
   if (kind === 1 && end !== payload.length) throw new ProtocolError("tcp open frame with a head")
   return {
     kind: kind === 0 ? "http" : "tcp",
     service,
     endpoint: endpointLength === noEndpoint ? undefined : endpoint,
+    identity,
     deadline: deadline === noLimit ? undefined : deadline,
     attempt: payload[1]!,
     connectTimeout: connectTimeout === noLimit ? undefined : connectTimeout,

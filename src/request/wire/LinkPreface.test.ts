@@ -6,14 +6,17 @@ import {
   AcceptorPreface,
   type AnswerOptions,
   answerClaim,
+  carriesIdentity,
   DiallerPreface,
   encodeRefusal,
   type LinkClaim,
   linkRefusals,
+  oldestPreface,
   PrefaceError,
   type PrefaceOptions,
   prefaceFirstByte,
-  prefaceLength
+  prefaceLength,
+  prefaceVersion
 } from "./LinkPreface.ts"
 
 const dialler = PeerKey.make("12D3KooWA1iceA1iceA1iceA1iceA1iceA1iceA1iceA1iceA1ic")
@@ -146,9 +149,26 @@ describe("a preface", () => {
   })
 
   it("of another version is refused before all of it is there", () => {
-    const bytes = dial().bytes.subarray(0, 5)
-    bytes[4] = 2
-    expect(readBy(new AcceptorPreface(), pieces(bytes, [1]))).toBe("version")
+    for (const version of [oldestPreface - 1, prefaceVersion + 1, 255]) {
+      const bytes = dial().bytes.subarray(0, 5)
+      bytes[4] = version
+      expect(readBy(new AcceptorPreface(), pieces(bytes, [1]))).toBe("version")
+    }
+  })
+
+  it("of an older version is answered in it, and both ends know what the link carries", () => {
+    for (const version of [oldestPreface, prefaceVersion]) {
+      const sut = dial({ version })
+      expect(claimOf(sut.bytes).version).toBe(version)
+      expect(sut.push(accepted(sut.bytes).bytes)).toMatchObject({ linked: true, version })
+    }
+    expect([1, 2].map(carriesIdentity)).toEqual([false, true])
+  })
+
+  it("is not genuine when somebody made it an older one on its way", () => {
+    const { bytes } = dial()
+    bytes[4] = oldestPreface
+    expect(answer(bytes)).toEqual({ accepted: false, code: "not_genuine" })
   })
 
   it("is not genuine when any bit of it was changed, whatever it says", () => {
@@ -220,7 +240,7 @@ describe("an answer", () => {
         const cut = make()
         expect(answeredBy(cut.sut, pieces(cut.bytes, by))).toBe(once)
         if (kind === "accepted") expect(once).toBe("1 of 4")
-        if (kind === "refused") expect(once).toBe(`${code} ${wait} 1`)
+        if (kind === "refused") expect(once).toBe(`${code} ${wait} ${prefaceVersion}`)
       }),
       { numRuns: 100 }
     )
@@ -253,12 +273,14 @@ describe("an answer", () => {
 
   it("in another version is refused, unless it is a refusal", () => {
     const refusal = encodeRefusal("version")
-    refusal[4] = 2
-    expect(dial().push(refusal)).toEqual({ linked: false, code: "version", wait: 0, version: 2 })
-    const sut = dial()
-    const { bytes } = accepted(sut.bytes)
-    bytes[4] = 2
-    expect(() => sut.push(bytes)).toThrow(/version 2/)
+    refusal[4] = 3
+    expect(dial().push(refusal)).toEqual({ linked: false, code: "version", wait: 0, version: 3 })
+    for (const version of [1, 3]) {
+      const sut = dial()
+      const { bytes } = accepted(sut.bytes)
+      bytes[4] = version
+      expect(() => sut.push(bytes)).toThrow(new RegExp(`version ${version}`))
+    }
   })
 
   it("with a later version's reason says when to come back", () => {

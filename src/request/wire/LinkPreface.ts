@@ -8,8 +8,10 @@
  *     dialler  ── hello, the first sealed record ─────────────────────────► acceptor
  *
  * The first byte is none that libp2p begins with, nor TLS or HTTP: it alone tells who is calling.
- * `magic`, the place of the version and the form of a refusal stay in all versions. A refusal says which
- * version the acceptor speaks, so that a later dialler can come again with that one.
+ * `magic`, the place of the version and the form of a refusal stay in all versions. An acceptor
+ * answers in the version it was asked in, and refuses what is newer than it is, saying which version it
+ * speaks; who is refused so may ask again in that one. Version 2 differs from 1 in what an open frame may
+ * say: for whom the call speaks (FramePayload.ts).
  *
  * All of it that is in the clear goes into the handshake's hash, and so do the names of both nodes:
  * who changes any of it, or leads a node's words back to itself, gets no link. A refusal is not
@@ -31,7 +33,14 @@ import {
 /** Not ASCII, not 0x13 (multistream) and not 0x16 (TLS). */
 export const prefaceFirstByte = 0xd3
 const magic = Buffer.of(prefaceFirstByte, 0x53, 0x4b, 0x4c)
-export const prefaceVersion = 1
+export const prefaceVersion = 2
+/** The oldest that is still spoken. */
+export const oldestPreface = 1
+/** From this version on an open frame may say for whom the call speaks. */
+const identities = 2
+
+/** Does a link of this version carry who its calls speak for? */
+export const carriesIdentity = (version: number): boolean => version >= identities
 
 const versionAt = magic.length
 const sessionAt = versionAt + 1
@@ -109,6 +118,8 @@ export interface PrefaceOptions extends Parties {
   readonly thread: number | undefined
   /** How many times it was sent to another thread before; 255 at most. */
   readonly tries: number
+  /** Of the preface. Default: the newest. */
+  readonly version?: number
   /** For tests. */
   readonly ephemeral?: EphemeralKey
 }
@@ -120,6 +131,8 @@ export type PrefaceAnswer =
       /** Index of the thread that answered, and how many the node has. */
       readonly thread: number
       readonly threads: number
+      /** Of the preface, and so of the link. */
+      readonly version: number
       /** What came behind the answer. */
       readonly rest: Buffer
     }
@@ -135,14 +148,16 @@ export type PrefaceAnswer =
 export class DiallerPreface {
   /** What to send. */
   readonly bytes: Buffer
+  readonly #version: number
   readonly #noise: NoiseInitiator
   readonly #answer = new Collector(answerLength)
 
   constructor(options: PrefaceOptions) {
-    const { session, secret, thread, tries, ephemeral } = options
+    const { session, secret, thread, tries, ephemeral, version = prefaceVersion } = options
+    this.#version = version
     const clear = Buffer.alloc(clearLength)
     magic.copy(clear)
-    clear[versionAt] = prefaceVersion
+    clear[versionAt] = version
     clear.write(session, sessionAt, sessionIdBytes, "hex")
     clear.writeUInt16BE(thread ?? anyThread, threadAt)
     clear[triesAt] = tries
@@ -165,13 +180,13 @@ export class DiallerPreface {
     const version = data[versionAt]!
     const code = data[codeAt]!
     if (code !== acceptedCode) return this.#refused(version, code)
-    if (version !== prefaceVersion) {
+    if (version !== this.#version) {
       throw new PrefaceError(`the node answers in version ${version}, which was not offered`)
     }
     if (length < answerLength) return undefined
     const { payload, keys } = this.#read(data.subarray(answerAt))
     const thread = payload.readUInt16BE(0)
-    return { linked: true, keys, thread, threads: payload.readUInt16BE(2), rest }
+    return { linked: true, keys, thread, threads: payload.readUInt16BE(2), version, rest }
   }
 
   #refused(version: number, byte: number): PrefaceAnswer | undefined {
@@ -195,6 +210,7 @@ export class DiallerPreface {
 
 /** A whole preface, as it came: nothing in it is proved yet. */
 export interface LinkClaim {
+  readonly version: number
   readonly session: SessionId
   readonly thread: number | undefined
   readonly tries: number
@@ -217,11 +233,12 @@ export class AcceptorPreface {
     const rest = preface.take(bytes)
     if (!preface.beginsWithMagic()) return "malformed"
     const { data, length } = preface
-    // Another version may go on as it likes, and is refused before it has.
-    if (length > versionAt && data[versionAt] !== prefaceVersion) return "version"
+    // A newer version may go on as it likes, and is refused before it has.
+    if (length > versionAt && !isSpoken(data[versionAt]!)) return "version"
     if (length < prefaceLength) return undefined
     const thread = data.readUInt16BE(threadAt)
     return {
+      version: data[versionAt]!,
       session: data.toString("hex", sessionAt, threadAt),
       thread: thread === anyThread ? undefined : thread,
       tries: data[triesAt]!,
@@ -262,14 +279,18 @@ export const answerClaim = (claim: LinkClaim, options: AnswerOptions): ClaimAnsw
     noise.read(claim.message)
     if (!isFresh(noise.theirs)) return { accepted: false, code: "replayed" }
     const { message, keys } = noise.write(payload)
-    return { accepted: true, bytes: Buffer.concat([answerHead(acceptedCode), message]), keys }
+    const head = answerHead(acceptedCode, claim.version)
+    return { accepted: true, bytes: Buffer.concat([head, message]), keys }
   } catch (error) {
     if (error instanceof NoiseError) return { accepted: false, code: "not_genuine" }
     throw error
   }
 }
 
-const answerHead = (code: number): Buffer => Buffer.concat([magic, Buffer.of(prefaceVersion, code)])
+const isSpoken = (version: number): boolean => version >= oldestPreface && version <= prefaceVersion
+
+const answerHead = (code: number, version = prefaceVersion): Buffer =>
+  Buffer.concat([magic, Buffer.of(version, code)])
 
 /** What to send before closing. `wait`: before it makes sense to come back, ms. */
 export const encodeRefusal = (code: LinkRefusal, wait = 0): Buffer => {

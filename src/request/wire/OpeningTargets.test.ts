@@ -1,5 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { type Caller, serviceCaller } from "../../model/Caller.ts"
 import type { Call } from "../../model/Exchange.ts"
 import { ServiceName } from "../../model/Names.ts"
 import { tcpCall } from "../../testing/LinkTestPair.ts"
@@ -18,14 +19,18 @@ const call: fc.Arbitrary<Call> = fc
   })
   .map(({ service, ...rest }) => ({ ...tcpCall(), ...rest, service: ServiceName.make(service) }))
 const section = fc.integer({ min: 0, max: 128 })
+const identity: fc.Arbitrary<Caller | undefined> = fc.constantFrom(
+  undefined,
+  ...["orders", "web", "0", "payments"].map((name) => serviceCaller(ServiceName.make(name)))
+)
 
 describe("targets that were met before", () => {
   it("change nothing of what is written", () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(call, section), { maxLength: 60 }), (calls) => {
+      fc.property(fc.array(fc.tuple(call, section, identity), { maxLength: 60 }), (calls) => {
         const targets = new SentTargets()
-        for (const [it, number] of calls) {
-          expect(targets.opening(it, number).equals(encodeOpening(it, number))).toBe(true)
+        for (const [it, number, who] of calls) {
+          expect(targets.opening(it, number, who).equals(encodeOpening(it, number, who))).toBe(true)
         }
       })
     )
@@ -33,10 +38,10 @@ describe("targets that were met before", () => {
 
   it("change nothing of what is read", () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(call, section), { maxLength: 60 }), (calls) => {
+      fc.property(fc.array(fc.tuple(call, section, identity), { maxLength: 60 }), (calls) => {
         const targets = new ReceivedTargets()
-        for (const [it, number] of calls) {
-          const bytes = encodeOpening(it, number)
+        for (const [it, number, who] of calls) {
+          const bytes = encodeOpening(it, number, who)
           expect(decodeOpening(bytes, targets.names)).toEqual(decodeOpening(bytes))
         }
       })

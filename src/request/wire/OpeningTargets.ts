@@ -1,8 +1,9 @@
 /**
- * Services and endpoints as calls name them: the same few on every link, again and again. Each end
- * keeps those it has met, so that a name is encoded, decoded and checked once and not per call, and
- * is the same string each time, whose hash the maps it is looked up in know already.
+ * Services, endpoints and callers as calls name them: the same few on every link, again and again.
+ * Each end keeps those it has met, so that a name is encoded, decoded and checked once and not per
+ * call, and is the same string each time, whose hash the maps it is looked up in know already.
  */
+import type { Caller } from "../../model/Caller.ts"
 import type { Call } from "../../model/Exchange.ts"
 import { encodeOpening, patchOpening, type TargetNames, targetNames } from "./FramePayload.ts"
 
@@ -12,6 +13,8 @@ const places = 64
 interface SentTarget {
   readonly service: string
   readonly endpoint: string | undefined
+  /** Undefined: none is said. */
+  readonly identity: Caller | undefined
   /** An open frame's beginning; what is not the target's is written anew each time. */
   readonly opening: Buffer
 }
@@ -23,18 +26,24 @@ export class SentTargets {
   )
 
   /** As `encodeOpening`. The bytes are good until the next call. */
-  opening(call: Call, section: number): Buffer {
+  opening(call: Call, section: number, identity: Caller | undefined): Buffer {
     const { endpoint, service } = call
     const last = endpoint === undefined ? 0 : endpoint.charCodeAt(endpoint.length - 1)
-    const place = (service.length * 7 + last) % places
+    const own = identity === undefined ? 0 : identity.name.length * 5
+    const place = (service.length * 7 + last + own) % places
     // An empty endpoint has no last character.
     const met = Number.isNaN(place) ? undefined : this.#met[place]
-    if (met !== undefined && met.service === service && met.endpoint === endpoint) {
-      patchOpening(met.opening, call, section)
+    if (
+      met !== undefined &&
+      met.service === service &&
+      met.endpoint === endpoint &&
+      met.identity === identity
+    ) {
+      patchOpening(met.opening, call, section, identity)
       return met.opening
     }
-    const opening = encodeOpening(call, section)
-    if (!Number.isNaN(place)) this.#met[place] = { service, endpoint, opening }
+    const opening = encodeOpening(call, section, identity)
+    if (!Number.isNaN(place)) this.#met[place] = { service, endpoint, identity, opening }
     return opening
   }
 }
@@ -42,6 +51,7 @@ export class SentTargets {
 interface ReceivedTarget {
   readonly bytes: Buffer
   readonly serviceLength: number
+  readonly endpointLength: number
   readonly names: TargetNames
 }
 
@@ -52,7 +62,7 @@ export class ReceivedTargets {
   ).fill(undefined)
 
   /** A property, so that it can be handed on by itself. */
-  readonly names: typeof targetNames = (payload, start, serviceEnd, end) => {
+  readonly names: typeof targetNames = (payload, start, serviceEnd, endpointEnd, end) => {
     const length = end - start
     const place = (length * 7 + (payload[end - 1] ?? 0)) % places
     const met = this.#met[place]
@@ -60,13 +70,15 @@ export class ReceivedTargets {
       met !== undefined &&
       met.bytes.length === length &&
       met.serviceLength === serviceEnd - start &&
+      met.endpointLength === endpointEnd - serviceEnd &&
       payload.compare(met.bytes, 0, length, start, end) === 0
     ) {
       return met.names
     }
-    const names = targetNames(payload, start, serviceEnd, end)
+    const names = targetNames(payload, start, serviceEnd, endpointEnd, end)
     const bytes = Buffer.from(payload.subarray(start, end))
-    this.#met[place] = { bytes, serviceLength: serviceEnd - start, names }
+    const [serviceLength, endpointLength] = [serviceEnd - start, endpointEnd - serviceEnd]
+    this.#met[place] = { bytes, serviceLength, endpointLength, names }
     return names
   }
 }
