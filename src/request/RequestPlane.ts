@@ -326,6 +326,7 @@ export class RequestPlane {
     this.#peers.prove(session.peer, session.peerName)
     this.#sessions.put(session)
     this.#needs.have(session)
+    this.#pool.met(session.peer)
   }
 
   /** What another thread of this node has found out. */

@@ -188,6 +188,56 @@ describe("a wanted link", () => {
     expect(a.isUp(bob)).toBe(true)
   })
 
+  it("is tried at once when there is a new session, unless that came of an attempt", async () => {
+    const { a, network, settle, advance } = makePools()
+    network.reaches = () => false
+    a.want(bob, () => [])
+    await settle()
+    // Long enough for pauses of seconds.
+    await advance(30_000)
+    for (let waited = 0; a.status()[0]?.state !== "connecting" && waited < 60; waited++) {
+      let attempts = 0
+      network.reaches = () => {
+        attempts++
+        return false
+      }
+      a.met(bob)
+      await settle()
+      if (attempts > 0) break
+      await advance(100)
+    }
+    network.reaches = () => true
+    // Just now one has failed.
+    a.met(bob)
+    await settle()
+    expect(a.isUp(bob)).toBe(false)
+    await advance(1_000)
+    expect(a.isUp(bob)).toBe(false)
+    a.met(bob)
+    await settle()
+    expect(a.isUp(bob)).toBe(true)
+  })
+
+  it("that cannot be made is told of before those who wait for it, once", async () => {
+    const { a, network, advance } = makePools()
+    const seen: Array<string> = []
+    a.onUp(() => seen.push("up"))
+    a.onDown((_, cause) => seen.push(`down: ${cause?.message}`))
+    network.swallows = () => true
+    const receivers = [new Recorder(), new Recorder()]
+    for (const receiver of receivers) {
+      receiver.onOver = () => seen.push("fault")
+      a.dispatchTo(bob)(httpCall(), receiver)
+    }
+    await advance(6_000)
+    const message = receivers[0]?.fault?.message.replace(/.*: /, "")
+    expect(seen).toEqual([`down: ${message}`, "fault", "fault"])
+    network.swallows = () => false
+    // The attempt under way ends, and a pause.
+    await advance(6_000)
+    expect(seen.slice(3)).toEqual(["up"])
+  })
+
   it("that breaks young is made again at once, and calls wait for it", async () => {
     // One of the peer's threads has crashed soon after it came; another takes the next link.
     const { a, network, served, settle } = makePools()

@@ -59,6 +59,12 @@ export interface PeerLinkStatus {
 
 const housekeepingEvery = 5_000
 
+/**
+ * A new session is no reason to try again so soon after an attempt that failed, ms: that may be what it
+ * was asked for, by this thread or another.
+ */
+const leastAfterFailure = 1_000
+
 /** Where listeners throw. */
 const hearing = "who hears of links"
 
@@ -118,6 +124,11 @@ export class LinkPool {
     if (peer !== this.#options.transport.self) this.#peer(peer).warm()
   }
 
+  /** There is a new session with the peer: it was reached a moment ago. */
+  met(peer: PeerKey): void {
+    this.#peers.get(peer)?.hint(leastAfterFailure)
+  }
+
   /** Another thread finds the peer silent: is it so here? */
   doubt(peer: PeerKey): void {
     this.#peers.get(peer)?.doubt()
@@ -140,9 +151,10 @@ export class LinkPool {
   }
 
   /**
-   * Called synchronously when the link to the peer was lost, before its exchanges have their
-   * faults. A link that was closed because nobody used it was not lost. `onUp` follows as soon as
-   * the peer can be reached again, wanted or not.
+   * Called synchronously when the link to the peer was lost or could not be made, before its exchanges
+   * have their faults. A link that was closed because nobody used it was not lost, and one for which
+   * this process had no descriptor says nothing of the peer. `onUp` follows as soon as the peer can be
+   * reached again, wanted or not.
    */
   onDown(listener: (peer: PeerKey, cause: Error | undefined) => void): () => void {
     this.#downListeners.add(listener)

@@ -42,13 +42,16 @@ export class PeerLink {
   /** The attempt that is running follows a failed one. */
   #retrying = false
   /**
-   * The link was lost, and callers were told. They call elsewhere until they are told that there is
-   * one again, so it is made anew without being asked for, as long as the peer has an address.
+   * The link was lost, or could not be made in time, and callers were told. They call elsewhere until
+   * they are told that there is one again, so it is made without being asked for, as long as the peer
+   * has an address.
    */
   #missed = false
   /** It is being closed because nobody uses it, which says nothing about the peer. */
   #unused = false
   #failures = 0
+  /** When the last attempt failed or the last link broke, monotonic. */
+  #failedAt = Number.NEGATIVE_INFINITY
   #stopped = false
   #lastUsed: number
   /** When the present state began, wall clock. */
@@ -129,9 +132,12 @@ export class PeerLink {
     this.#pause = undefined
   }
 
-  /** Something says that it may work now (news of an address, the peer has come to us). */
-  hint(): void {
-    if (this.#pause === undefined) return
+  /**
+   * Something says that it may work now (the peer has come to us, there is a new session). `least`: not
+   * if an attempt has failed within so many ms, where the news may come of that.
+   */
+  hint(least = 0): void {
+    if (this.#pause === undefined || this.#context.ticker.now() - this.#failedAt < least) return
     this.#pause.cancel()
     this.#pause = undefined
     this.#dial(true)
@@ -200,6 +206,8 @@ export class PeerLink {
     exchange.timer = ticker.after(patience, () => {
       this.#waiting.delete(exchange)
       const message = `no link to the node ${this.#name} within ${patience} ms`
+      // Who comes next need not wait as long for nothing.
+      this.#miss(new Error(message))
       exchange.fail(this.#fault(call, "upstream_connect", message))
     })
     this.#dial()
@@ -244,7 +252,7 @@ export class PeerLink {
   }
 
   #onUp(link: DialedLink): void {
-    const { ticker, limits, linkOptions, transport, onUp, onDown } = this.#context
+    const { ticker, limits, linkOptions, transport, onUp } = this.#context
     const began = ticker.now()
     this.#room = new LinkRoom(link)
     this.#missed = false
@@ -262,9 +270,9 @@ export class PeerLink {
         if (cause instanceof SilenceError) transport.disconnect(this.peer, cause)
         if (ticker.now() - began < limits.stableAfter) this.#failures++
         else this.#failures = 0
-        this.#missed = !this.#unused || cause !== undefined
+        const missed = !this.#unused || cause !== undefined
         this.#unused = false
-        if (this.#missed) onDown(this.peer, cause)
+        if (missed) this.#miss(cause)
         // Once is no sign of trouble with the peer: one of its threads may have crashed, and the
         // others take the next link at once.
         const isOver = cause instanceof SessionEnded
@@ -290,13 +298,25 @@ export class PeerLink {
     this.#reason = reason
     this.#short = isOwnShortage(error)
     this.#since = this.#context.ticker.wall()
+    // Before those who waited are told, so that they go on elsewhere.
+    if (!this.#short && !this.#stopped) {
+      this.#miss(error instanceof Error ? error : new Error(reason))
+    }
     this.#failWaiting(reason)
     this.#pauseThenDial()
+  }
+
+  /** Nothing reaches the peer: whatever is called there has not failed, and is not asked. */
+  #miss(cause: Error | undefined): void {
+    if (this.#missed) return
+    this.#missed = true
+    this.#context.onDown(this.peer, cause)
   }
 
   #pauseThenDial(): void {
     if (this.#stopped) return
     const { ticker, limits } = this.#context
+    this.#failedAt = ticker.now()
     const pause = redialPause(this.#failures, ticker.random(), limits)
     this.#pause = ticker.after(pause, () => {
       this.#pause = undefined

@@ -71,8 +71,8 @@ export class Attempt implements ResponseReceiver, GuardedAttempt {
     if (this.#settled) return
     this.#settled = true
     this.#owner?.attemptSettled(this.endpoint, verdict)
-    // The end of a link is one event, however many calls it ends, and is seen to already: the peer is
-    // down. A crash of one thread of that node must not close the endpoint to all threads of ours.
+    // That there is no link is one event, however many calls it ends, and is seen to already: the peer
+    // is down. A crash of one thread of that node must not close the endpoint to all threads of ours.
     if (this.endpoint.peer.down && isBrokenOff(verdict)) {
       this.#guards?.abandoned(this, now, "link_lost")
     } else this.#guards?.settled(this, verdict, now)

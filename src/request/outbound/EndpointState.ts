@@ -16,7 +16,7 @@ import type { StepService } from "./StepService.ts"
 
 /** Shared by all endpoints of a peer. */
 export interface PeerState {
-  /** This node's link to it broke. Its own endpoints have no link and are never down. */
+  /** This node's link to it broke, or could not be made. Its own endpoints have no link and are never down. */
   down: boolean
   /** With what has to select anew when the peer is down or up. Without any the peer is forgotten. */
   readonly endpoints: Map<EndpointState, { invalidate(): void }>

@@ -57,8 +57,8 @@ export interface EndpointStep {
 }
 
 /**
- * Why an attempt has no verdict: nobody wants its response, a node on the way had no room, or the link
- * to the endpoint's node is lost, which takes all its endpoints out until there is one again.
+ * Why an attempt has no verdict: nobody wants its response, a node on the way had no room, or there is
+ * no link to the endpoint's node, which takes all its endpoints out until there is one again.
  */
 export type Abandonment = "unwanted" | "no_room" | "link_lost"
 

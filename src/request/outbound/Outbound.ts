@@ -77,8 +77,9 @@ export interface Outbound {
   /** Replaces all policies. State of the parts that did not change is kept. */
   readonly setPolicies: (policies: ReadonlyMap<ServiceName, Policy>) => void
   /**
-   * The link to a peer broke: its endpoints are skipped at once, unless there are no others, until
-   * `peerUp` or until one of them answers. Call it before the exchanges on the link are failed, so
+   * There is no link to a peer, since it broke or could not be made: its endpoints are skipped at once,
+   * unless there are no others, until `peerUp` or until one of them answers. What fails meanwhile is
+   * held against none of them. Call it before the exchanges on the link are failed, so
    * that their retries go elsewhere.
    */
   readonly peerDown: (peer: PeerKey) => void

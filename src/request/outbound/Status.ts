@@ -18,7 +18,7 @@ export interface EndpointStatus {
   readonly draining: boolean
   /** As membership says of its node. */
   readonly member: "alive" | "suspect" | "dead"
-  /** This node's link to it: false after it broke. */
+  /** This node's link to it: false after it broke, or could not be made. */
   readonly linked: boolean
   /** It may get the next request. */
   readonly selected: boolean
