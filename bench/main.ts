@@ -16,6 +16,7 @@ import { Interrupted, unlessInterrupted } from "./Interruption.ts"
 import { baseline, type CommandLine, readCommandLine, WrongUsage } from "./Options.ts"
 import { threadsVariable } from "./peers/SkeinPair.ts"
 import type { Bench, Question } from "./Question.ts"
+import { access } from "./questions/Access.ts"
 import { bulk } from "./questions/Bulk.ts"
 import { connections } from "./questions/Connections.ts"
 import { fairness } from "./questions/Fairness.ts"
@@ -43,6 +44,7 @@ const questions: ReadonlyArray<Question> = [
   bulk,
   connections,
   policy,
+  access,
   startup,
   idle,
   soak

@@ -14,6 +14,7 @@ const levels: Readonly<Record<string, number>> = {
   "request/http1": 2,
   "request/policy": 2,
   "request/cells": 2,
+  "request/access": 2,
   "request/wire": 3,
   "request/link": 4,
   "request/outbound": 5,

@@ -71,44 +71,44 @@ export class PathReading {
   #decode(path: string): void {
     let text = ""
     let beyond = false
-    let i = 0
-    while (i < path.length && this.trouble === undefined) {
-      if (path.charCodeAt(i) !== percent) {
-        text += path[i++]
-        continue
-      }
+    /** What is taken so far. */
+    let from = 0
+    let i = path.indexOf("%")
+    while (i !== -1 && this.trouble === undefined) {
+      text += path.slice(from, i)
       const byte = byteAt(path, i)
       if (byte >= 0x80) {
-        const end = runEnd(path, i)
-        const run = decoded(path.slice(i, end))
+        from = runEnd(path, i)
+        const run = decoded(path.slice(i, from))
         this.trouble = run === undefined ? "utf8" : troubleBeyond(run)
         text += run
         beyond = true
-        i = end
       } else {
         this.trouble = troubleOf(byte, path, i)
         text += String.fromCharCode(byte)
-        i += 3
+        from = i + 3
       }
+      i = path.indexOf("%", from)
     }
+    text += path.slice(from)
     this.text = beyond ? text.normalize("NFC") : text
     this.end = this.text.length
   }
 }
 
 const [slash, question, dot, percent, semicolon] = [0x2f, 0x3f, 0x2e, 0x25, 0x3b]
-const [backslash, space, del, hash] = [0x5c, 0x20, 0x7f, 0x23]
+const [backslash, space, del, hash, zero] = [0x5c, 0x20, 0x7f, 0x23, 0x30]
 
-const hexDigits = /^[0-9A-Fa-f]{2}$/
-const unreserved = /^[A-Za-z0-9._~-]$/
-/** C1: programs that take bytes for latin1 act on them as on C0. */
-const isControl = /[\u0080-\u009f]/
-
-/** NaN: no escape. */
-const byteAt = (path: string, at: number): number => {
-  const digits = path.slice(at + 1, at + 3)
-  return hexDigits.test(digits) ? Number.parseInt(digits, 16) : Number.NaN
+/** NaN: none. */
+const hexDigit = (code: number): number => {
+  if (code >= zero && code <= 0x39) return code - zero
+  const small = code | 0x20
+  return small >= 0x61 && small <= 0x66 ? small - 0x57 : Number.NaN
 }
+
+/** Of the escape at `at`. NaN: there is none. */
+const byteAt = (path: string, at: number): number =>
+  hexDigit(path.charCodeAt(at + 1)) * 16 + hexDigit(path.charCodeAt(at + 2))
 
 /** Where escapes of bytes beyond ASCII end that begin at `at`. */
 const runEnd = (path: string, at: number): number => {
@@ -126,6 +126,9 @@ const decoded = (run: string): string | undefined => {
   }
 }
 
+/** C1: programs that take bytes for latin1 act on them as on C0. */
+const isControl = /[\u0080-\u009f]/
+
 /**
  * File systems, databases and whole platforms put characters into their compatible forms: some of
  * them are then a slash, a dot or another that means something in a path. And a few are letters of
@@ -133,19 +136,22 @@ const decoded = (run: string): string | undefined => {
  */
 const troubleBeyond = (run: string): PathTrouble | undefined => {
   if (isControl.test(run)) return "control"
-  for (const character of run) {
-    if (/[/\\.;?#%]/.test(character.normalize("NFKC"))) return "lookalike"
-    if (character.normalize("NFC").charCodeAt(0) < 0x80) return "lookalike"
-  }
-  return undefined
+  if (/[/\\.;?#%]/.test(run.normalize("NFKC"))) return "lookalike"
+  return /[!-~]/.test(run.normalize("NFC")) ? "lookalike" : undefined
 }
+
+const unreserved = new Set(
+  Array.from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~", (one) =>
+    one.charCodeAt(0)
+  )
+)
 
 const troubleOf = (byte: number, path: string, at: number): PathTrouble | undefined => {
   if (Number.isNaN(byte)) return "escape"
   if (byte < space || byte === del) return "control"
   if (byte === slash || byte === backslash) return "slash"
   if (byte === semicolon || byte === question || byte === hash) return "delimiter"
-  if (unreserved.test(String.fromCharCode(byte))) return "needless"
-  if (byte === percent && hexDigits.test(path.slice(at + 3, at + 5))) return "twice"
+  if (unreserved.has(byte)) return "needless"
+  if (byte === percent && !Number.isNaN(byteAt(path, at + 2))) return "twice"
   return undefined
 }
