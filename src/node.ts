@@ -23,6 +23,7 @@ import type { Dispatch } from "./model/Exchange.ts"
 import { ServiceName } from "./model/Names.ts"
 import type { Policy } from "./model/Policy.ts"
 import { refuse } from "./model/RefusedExchange.ts"
+import { followAccessRules } from "./node/AccessRules.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
 import { ControlSocket } from "./node/ControlSocket.ts"
 import { makeControls } from "./node/Controls.ts"
@@ -179,6 +180,11 @@ const assemble = (input: AssemblyInput) =>
       saveCatalogue: plane.catalogue.saveAgain
     })
     yield* planes.follow(plane)
+    // Before anything is served: nobody gets through who may not.
+    yield* followAccessRules(plane.settings, {
+      ...{ mesh, log },
+      tell: (settings) => threads.post({ type: "access", settings })
+    })
 
     const offer = yield* makeOffer({
       inbound: {

@@ -4,7 +4,6 @@
  * cannot speed up or slow down another. Arguments: the variant's name, and seconds to measure.
  */
 import { type Caller, parseCaller } from "../../src/model/Caller.ts"
-import type { Call } from "../../src/model/Exchange.ts"
 import { AccessBook } from "../../src/request/access/AccessBook.ts"
 import { httpCall } from "../../src/testing/InboundFixture.ts"
 import { decideNaively } from "../../src/testing/NaiveAccess.ts"
@@ -28,14 +27,10 @@ const callerOf = (text: string): Caller => {
 const fields = ["user-agent", "curl/8", "accept", "*/*", "via", "1.1 host-a", "x-request-id", "17"]
 const asked = variant.asked.map(({ caller, method, target }) => ({
   caller: callerOf(caller),
-  call: httpCall({ method, target, fields })
+  call: httpCall({ method, target, fields }, { identity: callerOf(caller) })
 }))
-const speaking = new Map<Call, Caller>(asked.map(({ call, caller }) => [call, caller]))
 
-const book = new AccessBook({
-  callerOf: (call) => speaking.get(call) ?? callerOf("nobody"),
-  hostOf: () => "host-b"
-})
+const book = new AccessBook(() => "host-b")
 book.set(settings)
 const scan = new LinearScan(settings)
 

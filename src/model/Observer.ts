@@ -38,6 +38,8 @@ export interface ExchangeObservation {
   readonly forwardFields: Fields
   /** A response head arrived (the one that is forwarded to the caller). */
   responded(status: number): void
+  /** What access rules say of it, and which one; last call wins. Absent: nobody asks. */
+  decided?(decision: string, rule: string): void
   /** The endpoint the exchange ended up on; last call wins. */
   endpoint(key: string, node: string): void
   /** Something worth a span event: `retry`, `ejected`, `breaker_open`… Free when not sampled. */

@@ -33,6 +33,7 @@ class Told {
       case "view":
       case "policies":
       case "rights":
+      case "access":
       case "sample":
       case "sockets":
       case "drain":
@@ -141,6 +142,13 @@ const message: fc.Arbitrary<ToPlane> = fc.oneof(
   }),
   fc.record({ type: fc.constant("sample" as const), share: fc.constantFrom(0, 0.5, 1) }),
   fc.record({ type: fc.constant("drain" as const), reason }),
+  fc.record({
+    type: fc.constant("access" as const),
+    settings: fc.subarray([
+      { name: "a", mode: "enforce" as const, services: ["web"], allow: [], deny: [] },
+      { name: "b", mode: "audit" as const, services: ["*"], allow: [], deny: [] }
+    ])
+  }),
   fc.record({
     type: fc.constant("rights" as const),
     facts: fc.constantFrom({ services: ["*"], speaks: [] }, { services: [], speaks: ["web"] })

@@ -34,6 +34,7 @@ export class PlaneMemory {
   note(message: ToPlane): void {
     switch (message.type) {
       case "policies":
+      case "access":
       case "rights":
       case "sample":
       case "sockets":

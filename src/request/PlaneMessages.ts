@@ -3,6 +3,7 @@
  * Either side may be late or gone at any time; nobody waits for an answer without a limit, and a
  * thread that begins anew is told everything again.
  */
+import type { AccessSetting } from "../model/Access.ts"
 import type { LocalService } from "../model/LocalService.ts"
 import type { LogLevel } from "../model/Log.ts"
 import type { ViewChange } from "../model/MeshView.ts"
@@ -73,6 +74,8 @@ export type ToPlane =
   | { readonly type: "policies"; readonly policies: ReadonlyMap<ServiceName, Policy> }
   /** What this node's own certificate grants. */
   | { readonly type: "rights"; readonly facts: SessionFacts }
+  /** Who may call what. Replaces all; what runs and is no longer allowed ends. */
+  | { readonly type: "access"; readonly settings: ReadonlyArray<AccessSetting> }
   /** What this host offers, whole. */
   | { readonly type: "services"; readonly services: ReadonlyArray<LocalService> }
   | {

@@ -226,6 +226,31 @@ describe("two request planes", () => {
     await client.receives(/you asked for \/from-outside/)
   })
 
+  it("let through whom access rules allow, and end what they no longer do, over the link", async () => {
+    const { a, b, call, hold } = await pair()
+    share(a, b)
+    const { receiver, response } = await hold()
+    const allow = [
+      {
+        from: [{ kind: "host" as const, name: a.node, open: false }],
+        path: [{ segments: ["pay"], open: false }]
+      }
+    ]
+    const only = { name: "only", mode: "enforce" as const, services: ["payments"], deny: [] }
+    b.tell({ type: "access", settings: [{ ...only, allow }] })
+    await receiver.done
+    expect(receiver.fault).toMatchObject({ code: "denied", node: b.node, sent: true })
+    expect((await call("/pay")).text).toBe("you asked for /pay")
+    const { fault } = await call("/refund")
+    expect(fault).toMatchObject({ code: "denied", node: b.node, sent: false })
+    expect(fault?.message).toBe(
+      `host/${a.node} may not GET /refund of payments: no rule allows it, and only names payments`
+    )
+    b.tell({ type: "access", settings: [] })
+    expect((await call("/refund")).text).toBe("you asked for /refund")
+    expect(response.destroyed).toBe(true)
+  })
+
   it("tell what is in flight, on both sides", async () => {
     const { a, b, hold } = await pair()
     share(a, b)

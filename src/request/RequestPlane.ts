@@ -22,6 +22,7 @@ import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
 import { LoopDelay } from "./cells/LoopDelay.ts"
 import { PlaneTelemetry } from "./cells/PlaneTelemetry.ts"
+import { AccessGuard } from "./inbound/AccessGuard.ts"
 import { type Inbound, makeInbound } from "./inbound/Inbound.ts"
 import { observeLinks } from "./LinkMetrics.ts"
 import { LinkPool } from "./link/LinkPool.ts"
@@ -64,6 +65,7 @@ export class RequestPlane {
   readonly #needs: SessionNeeds
   readonly #transport: SessionTransport
   readonly #pool: LinkPool
+  readonly #access: AccessGuard
   readonly #inbound: Inbound
   readonly #outbound: Outbound
   readonly #relay: ForeignRelay
@@ -96,6 +98,11 @@ export class RequestPlane {
       nameOf: (peer) => this.#peers.nameOf(peer)
     })
     this.#needs = new SessionNeeds((peer) => post({ type: "session.need", peer }))
+    this.#access = new AccessGuard({
+      node: self.node,
+      metrics: registry,
+      hostOf: (call) => this.#peers.nameOf(call.caller)
+    })
     this.#inbound = makeInbound({
       self,
       ticker,
@@ -103,6 +110,7 @@ export class RequestPlane {
       observer,
       callerName: (peer) => this.#peers.nameOf(peer),
       speaksFor: this.#rights.refusal,
+      access: this.#access,
       threads,
       onDefect,
       sockets: this.#sockets.programs
@@ -203,6 +211,10 @@ export class RequestPlane {
         return
       case "rights":
         this.#rights.own = message.facts
+        return
+      case "access":
+        this.#access.set(message.settings)
+        this.#inbound.recheckAccess()
         return
       case "services":
         this.#inbound.setServices(message.services)

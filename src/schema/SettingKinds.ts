@@ -8,6 +8,7 @@ import { isJson } from "../model/Json.ts"
 import { isServiceName, ServiceName } from "../model/Names.ts"
 import type { Problem } from "../model/Problem.ts"
 import { isSettingName, settingRules } from "../model/Setting.ts"
+import { AccessBody } from "./AccessSchema.ts"
 import { explain } from "./ExplainIssue.ts"
 import { Policy } from "./PolicySchema.ts"
 
@@ -23,6 +24,11 @@ export interface SettingKind {
 }
 
 export const settingKinds: Readonly<Record<string, SettingKind>> = {
+  access: {
+    body: AccessBody,
+    capability: "policy",
+    about: "who may call which services, and what of them"
+  },
   policy: {
     body: Policy,
     capability: "policy",

@@ -16,6 +16,8 @@ const entry = (target: string): AccessLogEntry => ({
   target,
   status: 200,
   code: null,
+  access: null,
+  rule: null,
   durationMs: 1,
   bytesIn: 0,
   bytesOut: 0,

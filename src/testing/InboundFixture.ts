@@ -61,12 +61,14 @@ export interface Observed {
 export class RecordingObserver implements Observer {
   readonly seen: Array<Observed> = []
   extra: Fields = noFields
+  onDecided: (decision: string, rule: string) => void = () => undefined
   begin(info: ExchangeInfo): ReturnType<Observer["begin"]> {
     const observed: Observed = { info, ends: [], endpoint: undefined }
     this.seen.push(observed)
     return {
       forwardFields: this.extra.length === 0 ? info.fields : [...info.fields, ...this.extra],
       responded: () => undefined,
+      decided: (decision, rule) => this.onDecided(decision, rule),
       endpoint: (key) => {
         observed.endpoint = key
       },

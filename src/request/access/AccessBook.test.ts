@@ -24,29 +24,23 @@ const callerOf = (text: string): Caller => {
   return caller
 }
 
-interface Who {
-  caller: Caller
-  host: string
-}
-
 const bookOf = (settings: ReadonlyArray<AccessSetting>) => {
-  const who: Who = { caller: callerOf("orders"), host: "host-b" }
-  const book = new AccessBook({ callerOf: () => who.caller, hostOf: () => who.host })
+  const who = { host: "host-b" }
+  const book = new AccessBook(() => who.host)
   book.set(settings)
   return {
     book,
     /** `orders POST /charge`, and what is not said by it. */
     ask: (text: string, head: Parameters<typeof httpCall>[0] = {}, change: Partial<Call> = {}) => {
       const [caller = "", method = "GET", target = "/"] = text.split(" ")
-      who.caller = callerOf(caller)
-      const call = httpCall({ method, target, ...head }, change)
+      const identity = callerOf(caller)
+      const call = httpCall({ method, target, ...head }, { identity, ...change })
       const verdict = book.decide(call, 8081)
       return verdict && `${verdict.decision} ${verdict.rule}`
     },
     decide: (call: Call, caller: Caller, host: string, port: number) => {
-      who.caller = caller
       who.host = host
-      return book.decide(call, port)
+      return book.decide({ ...call, identity: caller }, port)
     }
   }
 }
@@ -116,7 +110,9 @@ describe("access rules", () => {
       setting("a", { service: "payments", allow: [{ from: "web", path: "/a" }] }),
       setting("b", { service: "payments", deny: [{ from: "orders", methods: "PUT" }] })
     ])
-    const why = (head: Parameters<typeof httpCall>[0]) => book.decide(httpCall(head), 0)?.why
+    const identity = callerOf("orders")
+    const why = (head: Parameters<typeof httpCall>[0]) =>
+      book.decide(httpCall(head, { identity }), 0)?.why
     expect(why({})).toBe("no rule allows it, and a, b name payments")
     expect(why({ method: "PUT" })).toBe("rule b.deny[0] denies it")
     const paths = bookOf([
@@ -259,7 +255,7 @@ describe("deny rules are wide, and allow rules narrow", () => {
 describe("a tunnel", () => {
   const ask = (body: AccessBodyInput) => {
     const { book } = bookOf([setting("a", body)])
-    return book.decide(tcpCall(), 8081)?.decision
+    return book.decide(tcpCall({ identity: callerOf("orders") }), 8081)?.decision
   }
   it.each<[string, AccessBodyInput["allow"], AccessBodyInput["deny"], string]>([
     ["is let through by a rule about callers alone", [{ from: "orders" }], undefined, "allow"],

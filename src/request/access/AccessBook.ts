@@ -7,19 +7,19 @@ import type { Call } from "../../model/Exchange.ts"
 import type { ServiceName } from "../../model/Names.ts"
 import { PathReading } from "../../model/PathReading.ts"
 import type { AccessVerdict } from "./AccessVerdict.ts"
-import { type CallFacts, ServiceAccess } from "./ServiceAccess.ts"
+import { type HostOf, ServiceAccess } from "./ServiceAccess.ts"
 
 /** More names than a node offers: callers ask for what is not here, too. */
 const maxServices = 1_024
 
 export class AccessBook {
-  readonly #facts: CallFacts
+  readonly #hostOf: HostOf
   readonly #reading = new PathReading()
   readonly #services = new Map<ServiceName, ServiceAccess>()
   #settings: ReadonlyArray<AccessSetting> = []
 
-  constructor(facts: CallFacts) {
-    this.#facts = facts
+  constructor(hostOf: HostOf) {
+    this.#hostOf = hostOf
   }
 
   get settings(): ReadonlyArray<AccessSetting> {
@@ -36,7 +36,7 @@ export class AccessBook {
   decide(call: Call, port: number): AccessVerdict | undefined {
     if (this.#settings.length === 0) return undefined
     const access = this.#services.get(call.service) ?? this.#compile(call.service)
-    return access.decide(call, port, this.#facts)
+    return access.decide(call, port, this.#hostOf)
   }
 
   #compile(service: ServiceName): ServiceAccess {

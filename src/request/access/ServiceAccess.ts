@@ -17,13 +17,8 @@ import { AccessVerdict } from "./AccessVerdict.ts"
 import { CallerRules, type Otherwise } from "./CallerRules.ts"
 import { CompiledRule } from "./CompiledRule.ts"
 
-/** What is known of who calls. */
-export interface CallFacts {
-  /** Who a call speaks for. The same object as long as it may be: what it meets is kept by it. */
-  readonly callerOf: (call: Call) => Caller
-  /** The node that it came from, as its certificate names it. */
-  readonly hostOf: (call: Call) => string
-}
+/** The node that a call came from, as its certificate names it. */
+export type HostOf = (call: Call) => string
 
 interface Candidate {
   readonly from: ReadonlyArray<CallerPattern>
@@ -62,10 +57,9 @@ class RuleSet {
     }
   }
 
-  decide(call: Call, port: number, facts: CallFacts): AccessVerdict {
+  decide(call: Call, port: number, hostOf: HostOf): AccessVerdict {
     if (!this.#named) return this.#otherwise.unmatched
-    const caller = facts.callerOf(call)
-    const rules = this.#callers.get(caller) ?? this.#rulesOf(caller, facts.hostOf(call))
+    const rules = this.#callers.get(call.identity) ?? this.#rulesOf(call.identity, hostOf(call))
     return rules.decide(call, port)
   }
 
@@ -163,10 +157,10 @@ export class ServiceAccess {
     this.#whole = audited ? new RuleSet(service, settings, reading) : undefined
   }
 
-  decide(call: Call, port: number, facts: CallFacts): AccessVerdict {
-    const verdict = this.#enforced.decide(call, port, facts)
+  decide(call: Call, port: number, hostOf: HostOf): AccessVerdict {
+    const verdict = this.#enforced.decide(call, port, hostOf)
     if (this.#whole === undefined || verdict.decision === "deny") return verdict
-    const whole = this.#whole.decide(call, port, facts)
+    const whole = this.#whole.decide(call, port, hostOf)
     return whole.decision === "deny" ? whole.would : whole
   }
 }

@@ -13,6 +13,10 @@ export interface AccessLogEntry {
   readonly status: number | null
   /** Fault code, when the mesh ended it. */
   readonly code: string | null
+  /** At the endpoint's node: `allow`, `deny` or `would_deny`; null where there are no access rules. */
+  readonly access: string | null
+  /** The access rule that decided. */
+  readonly rule: string | null
   readonly durationMs: number
   /** Request body bytes. */
   readonly bytesIn: number

@@ -271,6 +271,8 @@ describe("access log", () => {
         target: "/pay",
         status: 200,
         code: "client_gone",
+        access: null,
+        rule: null,
         durationMs: 12.346,
         bytesIn: 1,
         bytesOut: 2,
@@ -283,8 +285,11 @@ describe("access log", () => {
 
   test("nothing sent is null, not zero", () => {
     const { observer, lines } = make({ logged: true })
-    observer.begin(info([])).end({ kind: "fault", code: "denied", message: "" }, 0, 0)
+    const observed = observer.begin(info([]))
+    observed.decided?.("deny", "payments-charge.deny[0]")
+    observed.end({ kind: "fault", code: "denied", message: "" }, 0, 0)
     expect(lines[0]).toMatchObject({ status: 403, code: "denied", endpoint: null, trace: null })
+    expect(lines[0]).toMatchObject({ access: "deny", rule: "payments-charge.deny[0]" })
   })
 })
 

@@ -108,6 +108,8 @@ class ObservedExchange implements ExchangeObservation {
   /** 0 until a response head arrived. */
   #status = 0
   #endpoint: string | undefined = undefined
+  #decision: string | undefined = undefined
+  #rule: string | undefined = undefined
   #ended = false
 
   constructor(
@@ -132,6 +134,12 @@ class ObservedExchange implements ExchangeObservation {
     const now = this.#observer.ticker.now()
     this.#cells.firstByte.record(now - this.#begun)
     if (this.#span !== undefined) this.#tell((span) => span.responded(status, now))
+  }
+
+  decided(decision: string, rule: string): void {
+    if (this.#ended) return
+    this.#decision = decision
+    this.#rule = rule
   }
 
   endpoint(key: string, node: string): void {
@@ -195,6 +203,8 @@ class ObservedExchange implements ExchangeObservation {
       target: query === -1 ? target : target.slice(0, query),
       status: status === 0 ? null : status,
       code: outcome.kind === "fault" ? outcome.code : null,
+      access: this.#decision ?? null,
+      rule: this.#rule ?? null,
       durationMs: Math.round((now - this.#begun) * 1_000) / 1_000,
       bytesIn,
       bytesOut,

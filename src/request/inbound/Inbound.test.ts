@@ -18,6 +18,7 @@ import {
 } from "../../testing/InboundFixture.ts"
 import { MetricRegistry } from "../cells/Metrics.ts"
 import { unlimitedSockets } from "../socket/SocketBudget.ts"
+import { AccessGuard } from "./AccessGuard.ts"
 import { Inbound, type InboundOptions } from "./Inbound.ts"
 
 const cleanups: Array<() => Promise<void> | void> = []
@@ -161,36 +162,24 @@ describe("Inbound", () => {
     expect(observer.seen[0]?.ends).toHaveLength(1)
   })
 
-  it("asks for authorization before it says anything about endpoints", async () => {
-    const { inbound, observer } = makeInbound({
-      authorize: (call) => ({
-        code: "denied",
-        message: "rule 3",
-        node: "host-a",
-        service: call.service,
-        sent: false
-      })
-    })
-    const { fault } = await exchange(inbound.dispatch, httpCall())
-    expect(fault?.code).toBe("denied")
-    expect(observer.seen[0]?.ends[0]?.outcome).toMatchObject({ kind: "fault", code: "denied" })
-  })
-
   it("asks first whether its node may speak for whom the call says", async () => {
     const orders = serviceCaller(ServiceName.make("orders"))
     const asked: Array<unknown> = []
+    const metrics = new MetricRegistry()
+    const access = new AccessGuard({ node: "host-a", metrics, hostOf: () => "host-b" })
+    access.set([{ name: "closed", mode: "enforce", services: ["*"], allow: [], deny: [] }])
     const { inbound, observer } = makeInbound({
       speaksFor: ({ identity, service }) => {
         asked.push(identity)
         return { code: "denied", message: "not it", node: "host-a", service, sent: false }
       },
-      authorize: () => {
-        throw new Error("nobody is to be judged by a name that is not its own")
-      }
+      access
     })
     const { fault } = await exchange(inbound.dispatch, httpCall({}, { identity: orders }))
     expect(fault).toMatchObject({ code: "denied", message: "not it" })
     expect(asked).toEqual([orders])
+    // Nobody is judged by a name that is not its own.
+    expect(metrics.families.get("skein_access_decisions_total")?.cells.size).toBe(0)
     expect(observer.seen[0]?.ends[0]?.outcome).toMatchObject({ kind: "fault", code: "denied" })
   })
 

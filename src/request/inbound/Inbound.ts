@@ -2,7 +2,7 @@
  * The end of the way at the endpoint's node. Each call is observed, authorized, given to an
  * endpoint, and observed once more when it is over.
  */
-import { type OnDefect, uncontained } from "../../model/Defect.ts"
+import { contain, type OnDefect, uncontained } from "../../model/Defect.ts"
 import { type Call, type Dispatch, noFields } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import type { LocalService } from "../../model/LocalService.ts"
@@ -13,6 +13,7 @@ import type { Ticker } from "../../model/Time.ts"
 import { Waiters } from "../../model/Waiters.ts"
 import type { MetricRegistry } from "../cells/Metrics.ts"
 import type { SocketLane } from "../socket/SocketBudget.ts"
+import type { AccessGuard } from "./AccessGuard.ts"
 import { InboundExchange, observing } from "./InboundExchange.ts"
 import { InboundMetrics } from "./InboundMetrics.ts"
 import { type EndpointStatus, LocalEndpoint } from "./LocalEndpoint.ts"
@@ -26,8 +27,8 @@ export interface InboundOptions {
   readonly callerName: (peer: PeerKey) => string
   /** May its node speak for whom the call says? A fault says no, and why. Absent: it may. */
   readonly speaksFor?: ((call: Call) => Fault | undefined) | undefined
-  /** May this call be served? A fault says no, and why. Absent: everybody may. */
-  readonly authorize?: ((call: Call) => Fault | undefined) | undefined
+  /** Who may call what. Absent: everybody may. */
+  readonly access?: AccessGuard | undefined
   /** What connections to programs are taken from. Default: without a limit. */
   readonly sockets?: SocketLane | undefined
   /** Hears of what throws: it costs the call it threw in. Default: it is thrown on, as a crash. */
@@ -44,7 +45,8 @@ export class Inbound {
   readonly #onDefect: OnDefect
   #services: ReadonlyMap<ServiceName, ReadonlyArray<LocalEndpoint>> = new Map()
   readonly #idleWaiters = new Waiters()
-  #inFlight = 0
+  /** Exchanges that are not over. */
+  readonly #live = new Set<InboundExchange>()
   #draining = false
   /** Where the search for the least loaded endpoint begins, so that ties take turns. */
   #turn = 0
@@ -60,7 +62,7 @@ export class Inbound {
 
   /** Exchanges that are not over. */
   get inFlight(): number {
-    return this.#inFlight
+    return this.#live.size
   }
 
   get draining(): boolean {
@@ -71,27 +73,44 @@ export class Inbound {
   readonly dispatch: Dispatch = (call, receiver) => {
     const { self, ticker } = this.#options
     const observation = this.#observe(call)
-    const chosen = this.#choose(call)
+    const chosen = this.#choose(call, observation)
     if (!(chosen instanceof LocalEndpoint)) {
       this.#endRefused(observation, chosen)
       return refuse(receiver, chosen, this.#onDefect)
     }
     chosen.inFlight++
-    this.#inFlight++
-    return new InboundExchange({
+    const exchange = new InboundExchange({
       call,
       receiver,
       observation,
       endpoint: chosen.key,
       transport: chosen.transport(call.kind),
+      port: chosen.port,
       ticker,
       node: self.node,
       onDefect: this.#onDefect,
       onOver: () => {
         chosen.inFlight--
-        if (--this.#inFlight === 0) this.#idleWaiters.wake()
+        this.#live.delete(exchange)
+        if (this.#live.size === 0) this.#idleWaiters.wake()
       }
     })
+    this.#live.add(exchange)
+    return exchange
+  }
+
+  /** Access rules have changed: what they no longer allow ends now, with what is said of it. */
+  recheckAccess(): void {
+    const { access } = this.#options
+    if (access === undefined) return
+    for (const exchange of this.#live) {
+      const { call, port } = exchange
+      const verdict = access.judgeAgain(call, port)
+      if (verdict === undefined) continue
+      contain(this.#onDefect, "the end of an exchange that rules forbid", () =>
+        exchange.deny((sent) => access.refusal(call, verdict, sent))
+      )
+    }
   }
 
   #observe(call: Call): ExchangeObservation {
@@ -122,13 +141,30 @@ export class Inbound {
   }
 
   /** The order of the checks: nothing is said about endpoints to who may not call them. */
-  #choose(call: Call): LocalEndpoint | Fault {
+  #choose(call: Call, observation: ExchangeObservation): LocalEndpoint | Fault {
     if (this.#draining) {
       return this.#fault("draining", call, `node ${this.#options.self.node} takes nothing new`)
     }
     // What it rests on comes first: for whom the call really is.
-    const denied = this.#options.speaksFor?.(call) ?? this.#options.authorize?.(call)
-    if (denied !== undefined) return denied
+    const untrue = this.#options.speaksFor?.(call)
+    if (untrue !== undefined) return untrue
+    const found = this.#find(call)
+    return this.#denied(call, found instanceof LocalEndpoint ? found.port : 0, observation) ?? found
+  }
+
+  #denied(call: Call, port: number, observation: ExchangeObservation): Fault | undefined {
+    const { access } = this.#options
+    const verdict = access?.judge(call, port, this.#services.has(call.service))
+    if (verdict === undefined) return undefined
+    try {
+      observation.decided?.(verdict.decision, verdict.rule)
+    } catch (error) {
+      this.#onDefect(error, observing)
+    }
+    return verdict.decision === "deny" ? access?.refusal(call, verdict) : undefined
+  }
+
+  #find(call: Call): LocalEndpoint | Fault {
     const endpoints = this.#services.get(call.service)
     if (endpoints === undefined || endpoints.length === 0) {
       return this.#fault(
@@ -246,7 +282,7 @@ export class Inbound {
   /** Calls back as soon as nothing is in flight, at once if so now; returns how to stop waiting. */
   whenIdle(then: () => void): () => void {
     const stop = this.#idleWaiters.add(then)
-    if (this.#inFlight === 0) this.#idleWaiters.wake()
+    if (this.#live.size === 0) this.#idleWaiters.wake()
     return stop
   }
 

@@ -34,6 +34,8 @@ export interface InboundExchangeOptions {
   /** Key of the endpoint, for the observation. */
   readonly endpoint: string
   readonly transport: EndpointTransport
+  /** Where the program listens. */
+  readonly port: number
   readonly ticker: Ticker
   /** Name of this node, for faults. */
   readonly node: string
@@ -86,6 +88,19 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
       const { service } = call
       return refuse(this, { code: "upstream_reset", message, node, service, sent: true }, onDefect)
     }
+  }
+
+  get call(): Call {
+    return this.#options.call
+  }
+
+  get port(): number {
+    return this.#options.port
+  }
+
+  /** It may not go on. `refusal` is told whether the program may have seen some of it. */
+  deny(refusal: (sent: boolean) => Fault): void {
+    this.#break(refusal(this.#upstream.sent))
   }
 
   write(chunk: Uint8Array): boolean {

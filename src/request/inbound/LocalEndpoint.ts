@@ -117,6 +117,11 @@ export class LocalEndpoint {
     return this.#address.id
   }
 
+  /** Where the program listens. */
+  get port(): number {
+    return this.#address.port
+  }
+
   /** A `tcp` call to an HTTP service is a tunnel to its port: what CONNECT asks for. */
   transport(kind: "http" | "tcp"): EndpointTransport {
     return kind === "http" ? this.#http : this.#tcp
