@@ -233,7 +233,8 @@ const assemble = (input: AssemblyInput) =>
       room,
       trouble,
       proxy: () => listeners.proxy,
-      control: () => control?.path
+      control: () => control?.path,
+      callers: () => listeners.callers()
     })
     const controls = makeControls({
       configPath: input.configPath,
@@ -247,7 +248,7 @@ const assemble = (input: AssemblyInput) =>
       apply: (next) =>
         Effect.gen(function* () {
           room.follow(next)
-          yield* listeners.follow(next.upstreams, next.drain.deadline)
+          yield* listeners.follow(next, next.drain.deadline)
           threads.post({ type: "policies", policies: policiesOf(next) })
           threads.post({ type: "sample", share: next.telemetry.sample })
           yield* telemetry.reopenAccessLog

@@ -47,6 +47,16 @@ export const AdmitStatus = Schema.Struct({
   untilAt: Schema.NullOr(Instant)
 })
 
+/** A local port whose clients speak for a service, or (null) for the host. */
+export const CallerStatus = Schema.Struct({
+  /** `host:port`, or `unix:/path`. */
+  address: Schema.String,
+  as: Text,
+  /** The certificate lets this node speak for it; else its calls are refused. */
+  granted: Schema.Boolean
+})
+export type CallerStatus = typeof CallerStatus.Type
+
 export const CertificateStatus = Schema.Struct({
   expiresAt: Instant,
   /** When renewal is next tried. */
@@ -168,6 +178,8 @@ export const NodeStatus = Schema.Struct({
   /** The same as `addresses`, with what is known of each. */
   announced: Schema.optionalWith(Schema.Array(AnnouncedAddress), { default: () => [] }),
   proxy: Text,
+  /** Further local ports, and for whom their clients speak. */
+  callers: Schema.optionalWith(Schema.Array(CallerStatus), { default: () => [] }),
   configPath: Text,
   dataDir: Schema.String,
   /**

@@ -49,12 +49,23 @@ export const configCheck = (
     })
   })
 
+/** Ports of proxies, and what to call them. */
+const proxies = ({
+  http,
+  listeners
+}: NodeConfig["outbound"]): ReadonlyArray<readonly [string, HostPort]> => [
+  ...(http === "off" ? [] : [["outbound.http", http.listen] as const]),
+  ...listeners.flatMap(({ as, listen }) =>
+    "path" in listen ? [] : [[as === undefined ? "listener" : `listener as ${as}`, listen] as const]
+  )
+]
+
 /** Listeners that hand this node's rights to whoever can reach them: meant, as the config allows it. */
 export const exposureChecks = (config: NodeConfig): ReadonlyArray<Check> => {
   const { admin, outbound, upstreams } = config
   const open: ReadonlyArray<readonly [string, HostPort]> = [
     ...(admin !== "off" && "host" in admin.listen ? [["admin", admin.listen] as const] : []),
-    ...(outbound.http === "off" ? [] : [["outbound.http", outbound.http.listen] as const]),
+    ...proxies(outbound),
     ...upstreams.map(({ service, listen }) => [`upstream ${service}`, listen] as const)
   ]
   return open
@@ -159,7 +170,7 @@ export const portChecks = (
       return address === undefined ? [] : [["node.listen", address] as const]
     }),
     ...(admin !== "off" && "host" in admin.listen ? [["admin", admin.listen] as const] : []),
-    ...(outbound.http === "off" ? [] : [["outbound.http", outbound.http.listen] as const]),
+    ...proxies(outbound),
     ...upstreams.map(({ service, listen }) => [`upstream ${service}`, listen] as const)
   ]
   return Effect.forEach(wanted, ([name, address]) =>

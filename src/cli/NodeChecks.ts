@@ -23,6 +23,18 @@ const certificate = ({ certificate, nowAt }: NodeStatus): Check => {
   return ok("certificate", detail)
 }
 
+/** A port that asks for what the certificate does not let: each call through it is refused. */
+const callers = ({ callers }: NodeStatus): ReadonlyArray<Check> =>
+  callers
+    .filter(({ granted }) => !granted)
+    .map(({ address, as }) =>
+      fail(
+        `listener ${address}`,
+        `speaks for ${as ?? "the host"}, which this node's certificate does not grant: its calls are refused`,
+        `Invite it with --as ${as}, or write another \`as\`.`
+      )
+    )
+
 const day = 86_400_000
 
 /** Nobody can be let in, and no certificate renewed, when all such rights have ended. */
@@ -157,6 +169,7 @@ export const nodeChecks = (status: NodeStatus): ReadonlyArray<Check> => {
         ),
     certificate(status),
     ...rightToAdmit(status),
+    ...callers(status),
     announcedCheck(status),
     ...storage(status),
     ...actors(status),

@@ -41,6 +41,18 @@ const grants = ({ certificate: { capabilities, services, speaks } }: NodeStatus)
     speaks.length === 0 ? "" : `speaks for ${speaks.join(", ")}; `
   }${capabilities.length === 0 ? "no capabilities" : capabilities.join(", ")}`
 
+/** Ports whose clients speak for something; those for which this node may not speak are told. */
+const callers = ({ callers, node }: NodeStatus) => {
+  if (callers.length === 0) return []
+  const each = callers.map(
+    ({ address, as, granted }) =>
+      `${address} as ${as ?? `host/${node}`}${granted ? "" : " (not granted: refused)"}`
+  )
+  return [
+    ["callers", each.join(", "), callers.every(({ granted }) => granted) ? "good" : "bad"] as const
+  ]
+}
+
 /** Those that carry requests; one that is down is named. */
 const threadsLine = ({ threads }: NodeStatus) => {
   if (threads.length === 0) return []
@@ -80,6 +92,7 @@ export const renderStatus = (status: NodeStatus, { colour }: Showing): string =>
       ...(status.listening.length === 0 ? [] : [["listens", status.listening.join(", ")] as const]),
       ...announces(status),
       ...(status.proxy === null ? [] : [["proxy", status.proxy] as const]),
+      ...callers(status),
       [
         "certificate",
         left > 0 ? `expires in ${span(left)}` : `expired ${span(-left)} ago`,

@@ -3,7 +3,7 @@
  * lost; the rest was fixed at the start and is reported, not half-applied.
  */
 import { isDeepStrictEqual } from "node:util"
-import { formatHostPort } from "./HostPort.ts"
+import { formatAdminAddress, formatHostPort } from "./HostPort.ts"
 import type { NodeConfig } from "./NodeConfig.ts"
 
 export interface KeyedChange {
@@ -18,6 +18,8 @@ export interface ConfigDiff {
   readonly policies: KeyedChange
   /** By listen address. */
   readonly upstreams: KeyedChange
+  /** Of `outbound.listeners`, by address. */
+  readonly listeners: KeyedChange
   /** Paths of single live values that changed: `telemetry.sample`, `drain.deadline`. */
   readonly settings: ReadonlyArray<string>
   /** Paths whose change waits for a restart. */
@@ -38,6 +40,9 @@ const services = ({ services }: NodeConfig) => new Map(services.map((one) => [on
 const policies = ({ policies }: NodeConfig) => new Map(Object.entries(policies))
 const upstreams = ({ upstreams }: NodeConfig) =>
   new Map(upstreams.map((one) => [formatHostPort(one.listen), one]))
+
+const listeners = ({ outbound }: NodeConfig) =>
+  new Map(outbound.listeners.map((one) => [formatAdminAddress(one.listen), one]))
 
 /** Fixed while a node runs: its identity, its listeners, its exporters. */
 const fixed: ReadonlyArray<readonly [path: string, get: (config: NodeConfig) => unknown]> = [
@@ -65,6 +70,7 @@ export const diffConfig = (before: NodeConfig, after: NodeConfig): ConfigDiff =>
     services: keyed(services(before), services(after)),
     policies: keyed(policies(before), policies(after)),
     upstreams: keyed(upstreams(before), upstreams(after)),
+    listeners: keyed(listeners(before), listeners(after)),
     settings: differing(live),
     restart: differing(fixed),
     effective: {
@@ -72,6 +78,7 @@ export const diffConfig = (before: NodeConfig, after: NodeConfig): ConfigDiff =>
       services: after.services,
       policies: after.policies,
       upstreams: after.upstreams,
+      outbound: { ...before.outbound, listeners: after.outbound.listeners },
       telemetry: { ...before.telemetry, sample: after.telemetry.sample },
       drain: after.drain
     }
@@ -89,6 +96,7 @@ export const describeChanges = (diff: ConfigDiff): ReadonlyArray<string> => [
   ...inWords("service", diff.services),
   ...inWords("policy", diff.policies),
   ...inWords("upstream", diff.upstreams),
+  ...inWords("listener", diff.listeners),
   ...diff.settings.map((path) => `${path} changed`)
 ]
 

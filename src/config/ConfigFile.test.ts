@@ -362,6 +362,38 @@ describe("a config that is wrong names file, line, column, the value and what wa
       "outbound: { http: { listen: 0.0.0.0:4140, alowRemote: true } }",
       "1:43: outbound.http.alowRemote: unknown key alowRemote; did you mean allowRemote?"
     ],
+    [
+      "outbound: { listeners: [{ listen: 127.0.0.1:4141, as: Orders }] }",
+      "1:55: outbound.listeners[0].as: \"Orders\": a service name is 1–63 of a–z, 0–9 and '-', not starting or ending with '-'"
+    ],
+    [
+      "outbound: { listeners: [{ listen: 0.0.0.0:4141, as: orders }] }",
+      '1:35: outbound.listeners[0].listen: "0.0.0.0:4141" can be reached from other hosts, and whoever reaches it speaks for orders; use 127.0.0.1, or write allowRemote: true beside it'
+    ],
+    [
+      'outbound: { listeners: [{ listen: "unix:/run/o.sock", mode: 0660 }] }',
+      '1:61: outbound.listeners[0].mode: 660 is not a mode in octal digits; write it like "0660"'
+    ],
+    [
+      'outbound: { listeners: [{ listen: "unix:/run/o.sock", owner: "a b" }] }',
+      '1:62: outbound.listeners[0].owner: "a b" is not an owner; write user, user:group or :group, by name or number'
+    ],
+    [
+      'outbound: { listeners: [{ listen: "unix:/run/o.sock", uid: 5 }] }',
+      "1:60: outbound.listeners[0].uid: is for ports; of a unix socket its mode and its owner say who may connect, and the system sees to it"
+    ],
+    [
+      'outbound: { listeners: [{ listen: 127.0.0.1:4141, mode: "0660" }] }',
+      "1:57: outbound.listeners[0].mode: is for unix sockets; of a port write uid"
+    ],
+    [
+      "outbound: { listeners: [{ listen: 127.0.0.1:4140 }] }",
+      "1:35: outbound.listeners[0].listen: 127.0.0.1:4140 is taken by outbound.http (127.0.0.1:4140); choose another port"
+    ],
+    [
+      'outbound: { listeners: [{ listen: "unix:/a" }, { listen: "unix:/a" }] }',
+      "1:58: outbound.listeners[1].listen: unix:/a is taken by outbound.listeners[0].listen; choose another path"
+    ],
     ["outbound: { http: on }", '1:19: outbound.http: "on" is not host:port, like 127.0.0.1:8081'],
     [
       "admin: nowhere",

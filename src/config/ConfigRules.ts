@@ -7,7 +7,13 @@ import type { Schema } from "effect"
 import { isLoopback } from "../model/Loopback.ts"
 import type { Policy } from "../model/Policy.ts"
 import { formatPath } from "../model/Problem.ts"
-import { collides, formatHostPort, type HostPort } from "./HostPort.ts"
+import {
+  type AdminAddress,
+  collides,
+  formatAdminAddress,
+  formatHostPort,
+  type HostPort
+} from "./HostPort.ts"
 import { parseMultiaddr } from "./Multiaddr.ts"
 import { httpParts } from "./PolicyReach.ts"
 
@@ -45,7 +51,10 @@ export const uniqueNames = (services: ReadonlyArray<{ readonly name: string }>):
 interface Listening {
   readonly node: { readonly listen: ReadonlyArray<string> }
   readonly admin: { readonly listen: HostPort | { readonly path: string } } | "off"
-  readonly outbound: { readonly http: { readonly listen: HostPort } | "off" }
+  readonly outbound: {
+    readonly http: { readonly listen: HostPort } | "off"
+    readonly listeners: ReadonlyArray<{ readonly listen: AdminAddress }>
+  }
   readonly upstreams: ReadonlyArray<{ readonly listen: HostPort }>
   readonly services: ReadonlyArray<{
     readonly name: string
@@ -69,6 +78,9 @@ const listeners = (config: Listening): ReadonlyArray<Listener> => [
   ...(config.outbound.http === "off"
     ? []
     : [{ path: ["outbound", "http"], address: config.outbound.http.listen }]),
+  ...config.outbound.listeners.flatMap(({ listen }, index) =>
+    "path" in listen ? [] : [{ path: ["outbound", "listeners", index, "listen"], address: listen }]
+  ),
   ...config.upstreams.map(({ listen }, index) => ({
     path: ["upstreams", index, "listen"],
     address: listen
@@ -85,6 +97,22 @@ export const addressRules = (config: Listening): Issues => {
     issues.push({
       path: [...listener.path],
       message: `${formatHostPort(listener.address)} is taken by ${formatPath(other.path)} (${formatHostPort(other.address)}); choose another port`
+    })
+  })
+  const sockets = [
+    ...(config.admin === "off" ? [] : [{ path: ["admin"], listen: config.admin.listen }]),
+    ...config.outbound.listeners.map(({ listen }, index) => ({
+      path: ["outbound", "listeners", index, "listen"],
+      listen
+    }))
+  ].flatMap(({ listen, path }) => ("path" in listen ? [{ path, text: listen.path }] : []))
+  sockets.forEach(({ path, text }, index) => {
+    const other = sockets.slice(0, index).find((one) => one.text === text)
+    if (other === undefined) return
+    const taken = formatAdminAddress({ path: text })
+    issues.push({
+      path,
+      message: `${taken} is taken by ${formatPath(other.path)}; choose another path`
     })
   })
   config.services.forEach(({ name, addresses }, index) => {

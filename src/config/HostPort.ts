@@ -47,8 +47,9 @@ const parse = (text: string, anyName: boolean, minPort: number): HostPort | stri
   return `has the name ${host}; to listen, write an IP address of this host or localhost`
 }
 
+/** Also of where a listener really is, which may be a unix socket (model/Relay.ts). */
 export const formatHostPort = ({ host, port }: HostPort): string =>
-  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
+  host.startsWith(unixPrefix) ? host : host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
 
 export const formatAdminAddress = (address: AdminAddress): string =>
   "path" in address ? `${unixPrefix}${address.path}` : formatHostPort(address)

@@ -91,6 +91,14 @@ const inputs: fc.Arbitrary<NodeConfigInput> = some({
     allowRemote: true
   }),
   outbound: some({
+    listeners: fc.constantFrom(
+      [],
+      [
+        { listen: "127.0.0.1:19000", as: "orders", uid: "www-data" },
+        { listen: "unix:/run/skein/o.sock", as: "orders", mode: "0660", owner: "a:b" },
+        { listen: "0.0.0.0:19001", uid: 1000, allowRemote: true }
+      ]
+    ),
     http: fc.constantFrom("off", "[::1]:3", "127.0.0.1:0", {
       listen: "[::]:3",
       allowRemote: true
@@ -201,6 +209,7 @@ describe("diffConfig", () => {
   it("takes over what can change live and reports the rest", () => {
     const after = makeNodeConfig({
       node: { name: "renamed" },
+      outbound: { listeners: [{ listen: "unix:/run/o.sock", as: "orders" }] },
       admin: "127.0.0.1:5",
       services: [
         { name: "b", address: "127.0.0.1:3" },
@@ -219,6 +228,7 @@ describe("diffConfig", () => {
       "policy c added",
       "policy a changed",
       "upstream 127.0.0.1:20000 changed",
+      "listener unix:/run/o.sock added",
       "telemetry.sample changed",
       "drain.deadline changed"
     ])

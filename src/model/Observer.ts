@@ -2,6 +2,7 @@
  * What the request plane tells of an exchange. One observation object per exchange and side; it
  * feeds metrics, access log and (when sampled) a span. Every exchange is ended exactly once.
  */
+import type { Caller } from "./Caller.ts"
 import type { Fields } from "./Exchange.ts"
 import type { FaultCode } from "./Fault.ts"
 import type { ServiceName } from "./Names.ts"
@@ -18,6 +19,8 @@ export interface ExchangeInfo {
   readonly unknown?: boolean
   /** Name of the node the call came from (own name when outbound). */
   readonly caller: string
+  /** Who the call speaks for; inbound also when its node may not, and then it is refused. */
+  readonly identity: Caller
   /** Empty for tcp. */
   readonly method: string
   readonly target: string

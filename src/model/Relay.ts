@@ -16,6 +16,7 @@ export const relayWindow = 256 * 1024
 export const relayTold = relayWindow / 2
 
 export interface SocketEnd {
+  /** An address of the host; or `unix:/path` of a socket, and the port is 0 then. */
   readonly host: string
   readonly port: number
 }

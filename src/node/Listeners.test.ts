@@ -124,7 +124,9 @@ const open = async (upstreams: ReadonlyArray<UpstreamConfig>) => {
     return client.error === undefined ? (await next()).service : undefined
   }
   const follow = (wanted: ReadonlyArray<UpstreamConfig>, deadline = 5_000) =>
-    Effect.runPromise(Effect.either(listeners.follow(wanted, deadline)))
+    Effect.runPromise(
+      Effect.either(listeners.follow({ ...config([]), upstreams: wanted }, deadline))
+    )
   return { next, listeners, reached, follow, ticker }
 }
 

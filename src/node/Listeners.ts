@@ -1,46 +1,103 @@
 /**
- * The local ports of a node: the proxy, and one for each upstream. Upstreams follow the config
- * while the node runs; a port that cannot be had leaves everything as it was.
+ * The local ports of a node: the proxy, those of programs that speak for a service, and one for each
+ * upstream. All but the first follow the config while the node runs; a port that cannot be had leaves
+ * everything as it was.
  */
 import { hostname } from "node:os"
 import { Effect, type Scope } from "effect"
-import { collides, formatHostPort } from "../config/HostPort.ts"
-import type { NodeConfig, UpstreamConfig } from "../config/NodeConfig.ts"
+import {
+  type AdminAddress,
+  collides,
+  formatAdminAddress,
+  formatHostPort
+} from "../config/HostPort.ts"
+import type { CallerListenerConfig, NodeConfig, UpstreamConfig } from "../config/NodeConfig.ts"
+import type { ServiceName } from "../model/Names.ts"
 import { ListenError, makeListenError } from "../request/listener/ListenError.ts"
 import type { ListenSpec } from "../request/PlaneMessages.ts"
 import type { RequestThreads } from "./RequestThreads.ts"
+import { ownerIds, userId } from "./SystemUsers.ts"
 import type { OpenPort } from "./ThreadPorts.ts"
 
+/** A port as the config wants it. */
+interface Wanted {
+  /** Says all that is wanted of it, for people too. */
+  readonly key: string
+  readonly listen: AdminAddress
+  readonly as: ServiceName | undefined
+  /** It reaches every service, and not one alone. */
+  readonly isProxy: boolean
+  /** Throws where the host knows no such user. */
+  readonly spec: () => ListenSpec
+}
+
 interface Open {
-  readonly upstream: UpstreamConfig
+  readonly wanted: Wanted
   readonly port: OpenPort
+}
+
+/** Where programs speak for a service, or for the host. */
+export interface OpenListener {
+  readonly address: string
+  readonly as: ServiceName | undefined
 }
 
 export interface Listeners {
   /** `host:port` of the proxy; undefined when it is off. */
   readonly proxy: string | undefined
+  /** Those of `outbound.listeners`, and upstreams that speak for a service. */
+  readonly callers: () => ReadonlyArray<OpenListener>
   /**
    * Opens what is new and drains what is gone, with `deadline` in ms for the latter. One at a
    * time: the next one waits.
    */
   readonly follow: (
-    upstreams: ReadonlyArray<UpstreamConfig>,
+    config: Pick<NodeConfig, "outbound" | "upstreams">,
     deadline: number
   ) => Effect.Effect<void, ListenError>
   /** Takes nothing new and waits for what runs, at most `deadline` ms. */
   readonly drain: (deadline: number) => Effect.Effect<void>
 }
 
-const keyOf = ({ allowRemote, listen, service, protocol }: UpstreamConfig): string =>
-  `${formatHostPort(listen)} ${service} ${protocol}${allowRemote ? " for all hosts" : ""}`
+const asText = (as: ServiceName | undefined): string => (as === undefined ? "" : ` as ${as}`)
 
-const specOf = ({ allowRemote, listen, protocol, service }: UpstreamConfig): ListenSpec =>
-  protocol === "http"
-    ? {
-        ...{ ...listen, kind: "http", service },
-        remoteNames: allowRemote ? [hostname().toLowerCase()] : undefined
-      }
-    : { ...listen, kind: "tcp", service }
+const wantedUpstream = (upstream: UpstreamConfig): Wanted => {
+  const { allowRemote, as, listen, protocol, service } = upstream
+  const spec: ListenSpec =
+    protocol === "http"
+      ? {
+          ...{ ...listen, kind: "http", as, service },
+          remoteNames: allowRemote ? [hostname().toLowerCase()] : undefined
+        }
+      : { ...listen, kind: "tcp", as, service }
+  const who = allowRemote ? " for all hosts" : ""
+  const key = `upstream ${formatHostPort(listen)} ${service} ${protocol}${asText(as)}${who}`
+  return { key, listen, as, isProxy: false, spec: () => spec }
+}
+
+/** Permissions of a socket where nothing is said: only the user of the node may connect. */
+const ownMode = "0600"
+
+const wantedListener = (listener: CallerListenerConfig): Wanted => {
+  const { as, listen, mode = ownMode, owner, uid } = listener
+  const isPath = "path" in listen
+  const who = isPath ? ` ${mode} ${owner ?? ""}` : uid === undefined ? "" : ` of user ${uid}`
+  return {
+    key: `listener ${formatAdminAddress(listen)}${asText(as)}${who}`,
+    ...{ listen, as, isProxy: true },
+    spec: () =>
+      isPath
+        ? {
+            ...{ kind: "proxy", as, host: formatAdminAddress(listen), port: 0 },
+            unix: { path: listen.path, mode: Number.parseInt(mode, 8), ...ownerIds(owner) }
+          }
+        : { ...listen, kind: "proxy", as, uid: uid === undefined ? undefined : userId(uid) }
+  }
+}
+
+/** Both cannot be open at a time. */
+const clash = (a: AdminAddress, b: AdminAddress): boolean =>
+  "path" in a ? "path" in b && a.path === b.path : !("path" in b) && collides(a, b)
 
 export const makeListeners = (
   config: NodeConfig,
@@ -67,8 +124,11 @@ export const makeListeners = (
       })
     )
 
-    const openOne = (upstream: UpstreamConfig): Effect.Effect<Open, ListenError> =>
-      Effect.map(openPort(specOf(upstream)), (port) => ({ upstream, port }))
+    const openOne = (wanted: Wanted): Effect.Effect<Open, ListenError> =>
+      Effect.try({ try: wanted.spec, catch: (cause) => unknownUser(wanted, cause) }).pipe(
+        Effect.flatMap(openPort),
+        Effect.map((port) => ({ wanted, port }))
+      )
 
     const close = ({ port }: Open, deadline: number): Effect.Effect<void> =>
       Effect.zipRight(
@@ -77,12 +137,12 @@ export const makeListeners = (
       )
 
     /** All of them, or none. */
-    const openAll = (upstreams: ReadonlyArray<UpstreamConfig>) =>
+    const openAll = (all: ReadonlyArray<Wanted>) =>
       Effect.gen(function* () {
         const opened: Array<Open> = []
         yield* Effect.forEach(
-          upstreams,
-          (upstream) => Effect.map(openOne(upstream), (it) => opened.push(it)),
+          all,
+          (wanted) => Effect.map(openOne(wanted), (it) => opened.push(it)),
           { discard: true }
         ).pipe(
           Effect.onError(() => Effect.forEach(opened, (it) => close(it, 0), { discard: true }))
@@ -94,28 +154,26 @@ export const makeListeners = (
       Effect.forkIn(Effect.interruptible(close(old, deadline)), parent)
 
     /** The port was ours a moment ago; should somebody have been faster, it is lost, and told. */
-    const reopen = ({ upstream }: Open) =>
-      openOne(upstream).pipe(
-        Effect.tap((it) => Effect.sync(() => open.set(keyOf(upstream), it))),
+    const reopen = ({ wanted }: Open) =>
+      openOne(wanted).pipe(
+        Effect.tap((it) => Effect.sync(() => open.set(wanted.key, it))),
         Effect.asVoid,
         Effect.catchAll(({ message }) => {
-          open.delete(keyOf(upstream))
-          return Effect.logError(`the upstream ${keyOf(upstream)} was lost: ${message}`)
+          open.delete(wanted.key)
+          return Effect.logError(`the ${wanted.key} was lost: ${message}`)
         })
       )
 
     const turns = yield* Effect.makeSemaphore(1)
-    const follow: Listeners["follow"] = (upstreams, deadline) =>
+    const follow: Listeners["follow"] = ({ outbound, upstreams }, deadline) =>
       Effect.gen(function* () {
-        const wanted = new Map(upstreams.map((upstream) => [keyOf(upstream), upstream]))
-        const gone = Array.from(open.values()).filter(
-          ({ upstream }) => !wanted.has(keyOf(upstream))
-        )
-        const fresh = Array.from(wanted.values()).filter((one) => !open.has(keyOf(one)))
+        const all = [...upstreams.map(wantedUpstream), ...outbound.listeners.map(wantedListener)]
+        const wanted = new Map(all.map((one) => [one.key, one]))
+        const gone = Array.from(open.values()).filter((old) => !wanted.has(old.wanted.key))
+        const fresh = Array.from(wanted.values()).filter(({ key }) => !open.has(key))
         // A port that changes hands must be free before it can be taken again. That comes last,
         // when nothing else can fail any more.
-        const clashes = (one: UpstreamConfig, { upstream }: Open) =>
-          collides(one.listen, upstream.listen)
+        const clashes = (one: Wanted, old: Open) => clash(one.listen, old.wanted.listen)
         const inTheWay = gone.filter((old) => fresh.some((one) => clashes(one, old)))
         const takers = fresh.filter((one) => inTheWay.some((old) => clashes(one, old)))
         const opened = yield* openAll(fresh.filter((one) => !takers.includes(one)))
@@ -129,15 +187,20 @@ export const makeListeners = (
           )
         )
         for (const old of gone) {
-          open.delete(keyOf(old.upstream))
+          open.delete(old.wanted.key)
           yield* closeLater(old, deadline)
         }
-        for (const it of [...opened, ...taken]) open.set(keyOf(it.upstream), it)
+        for (const it of [...opened, ...taken]) open.set(it.wanted.key, it)
       }).pipe(Effect.uninterruptible, turns.withPermits(1))
 
-    yield* follow(config.upstreams, 0)
+    yield* follow(config, 0)
     return {
       proxy: proxy === undefined ? undefined : formatHostPort(proxy.address),
+      callers: () =>
+        Array.from(open.values(), ({ port, wanted }) => ({ ...wanted, port })).flatMap(
+          ({ as, isProxy, port }) =>
+            isProxy || as !== undefined ? [{ address: formatHostPort(port.address), as }] : []
+        ),
       follow,
       drain: (deadline) =>
         Effect.forEach(
@@ -153,3 +216,10 @@ export const makeListeners = (
 
 const refused = ({ host, port }: ListenSpec, cause: unknown): ListenError =>
   makeListenError(host, port, cause instanceof Error ? cause : new Error(String(cause)))
+
+const unknownUser = ({ listen }: Wanted, cause: unknown): ListenError => {
+  const error = cause instanceof Error ? cause : new Error(String(cause))
+  const address = formatAdminAddress(listen)
+  const message = `cannot listen on ${address}: ${error.message}`
+  return new ListenError({ code: "other", address, message, cause: error })
+}

@@ -13,14 +13,17 @@ import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { ActorStatus } from "../mesh/actor/Supervisor.ts"
 import type { StorageTrouble } from "../mesh/keys/StorageTrouble.ts"
 import type { IdentityCell, NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
+import { factsOf } from "../mesh/trust/SessionBook.ts"
 import { maxDepth } from "../mesh/trust/SignedChain.ts"
 import type { LeftOut, ServiceView } from "../model/MeshView.ts"
 import type { PeerKey } from "../model/Names.ts"
+import { maySpeakFor } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { PeerLinkStatus } from "../request/link/LinkPool.ts"
 import type { AskedRows, PlaneLoad, Question } from "../request/PlaneQuestions.ts"
 import type { Telemetry } from "../telemetry/Telemetry.ts"
 import type { Drain } from "./Drain.ts"
+import type { OpenListener } from "./Listeners.ts"
 import { memberRows } from "./MemberRows.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { linkStates, observeNode } from "./NodeMetrics.ts"
@@ -56,6 +59,7 @@ export interface NodeSourceOptions {
   readonly proxy: () => string | undefined
   /** Path of the socket at which it takes changes. */
   readonly control: () => string | undefined
+  readonly callers: () => ReadonlyArray<OpenListener>
 }
 
 /** What a thread has not answered by then is left out, ms: it is busy with requests. */
@@ -269,6 +273,11 @@ export const makeNodeViews = (
           by: by.map((one) => plane.nameOf(one))
         })),
         proxy: orNull(options.proxy()),
+        callers: options.callers().map(({ address, as }) => ({
+          address,
+          as: orNull(as),
+          granted: as === undefined || maySpeakFor(factsOf(certificate), as)
+        })),
         configPath: orNull(options.configPath),
         dataDir: config.node.dataDir,
         control: orNull(options.control()),

@@ -5,6 +5,7 @@
  */
 import type { SocketEnd } from "../model/Relay.ts"
 import type { ListenSpec } from "../request/PlaneMessages.ts"
+import type { UnixSpec } from "../request/socket/UnixPath.ts"
 
 interface Port {
   /** As it was asked for. */
@@ -84,12 +85,15 @@ const keyOf = (spec: ListenSpec): string => {
   const { host, kind, port } = spec
   switch (spec.kind) {
     case "proxy":
-      return `${kind} ${host} ${port}`
+      return `${kind} ${host} ${port} ${spec.as ?? "host"} ${spec.uid ?? "all"} ${unixKey(spec.unix)}`
     case "mesh":
       return `${kind} ${host} ${port} ${spec.ipv6Only}`
     case "http":
-      return `${kind} ${host} ${port} ${spec.service} ${spec.remoteNames?.join() ?? "local"}`
+      return `${kind} ${host} ${port} ${spec.service} ${spec.remoteNames?.join() ?? "local"} ${spec.as ?? "host"}`
     case "tcp":
-      return `${kind} ${host} ${port} ${spec.service}`
+      return `${kind} ${host} ${port} ${spec.service} ${spec.as ?? "host"}`
   }
 }
+
+const unixKey = (unix: UnixSpec | undefined): string =>
+  unix === undefined ? "port" : `${unix.mode} ${unix.uid} ${unix.gid}`

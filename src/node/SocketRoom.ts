@@ -74,7 +74,7 @@ export class SocketRoom {
   /** Nothing is kept for clients without a listener, nor for programs where none is offered. */
   follow({ outbound, services, upstreams }: NodeConfig): void {
     this.#used = {
-      clients: outbound.http !== "off" || upstreams.length > 0,
+      clients: outbound.http !== "off" || outbound.listeners.length + upstreams.length > 0,
       programs: services.length > 0
     }
     this.#tell()

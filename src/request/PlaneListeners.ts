@@ -1,4 +1,5 @@
 /** The ports that a request thread has open, by the numbers the mesh thread gave them. */
+import { serviceCaller } from "../model/Caller.ts"
 import { contain, type OnDefect, uncontained } from "../model/Defect.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
@@ -124,15 +125,23 @@ export class PlaneListeners {
     const { dispatch, log, metrics, setup, sockets, ticker } = this.#options
     const { host, port } = spec
     if (spec.kind === "mesh") return this.#openMeshPort(id, spec)
+    if (spec.kind === "proxy" && spec.unix !== undefined && !this.#isMine(spec.unix.path)) {
+      return Promise.resolve(elsewhere(spec))
+    }
     const common = {
       onDefect: this.#onDefect,
       ...{ host, port, dispatch, log, metrics, sockets, ticker, self: setup.self },
+      identity: spec.as === undefined ? undefined : serviceCaller(spec.as),
       reusePort: setup.sharePorts,
       maxConnections: Math.ceil(connectionsPerListener / setup.threads)
     }
     switch (spec.kind) {
       case "proxy":
-        return openHttpListener(common)
+        return openHttpListener({
+          ...common,
+          ...(spec.unix === undefined ? {} : { unix: spec.unix, maxConnections: undefined }),
+          uid: spec.uid
+        })
       case "http":
         return openHttpListener({
           ...common,
@@ -142,6 +151,13 @@ export class PlaneListeners {
       case "tcp":
         return openTcpListener({ ...common, service: spec.service })
     }
+  }
+
+  /** Of several threads one listens at a path, and not at every path the same. */
+  #isMine(path: string): boolean {
+    const { index, sharePorts, threads } = this.#options.setup
+    if (!sharePorts) return true
+    return Buffer.from(path).reduce((sum, byte) => sum + byte, 0) % threads === index
   }
 
   async #openMeshPort(id: number, { host, port }: SocketEnd): Promise<Port> {
@@ -190,6 +206,14 @@ export class PlaneListeners {
     port?.close()
   }
 }
+
+/** What another thread has open. */
+const elsewhere = ({ host, port }: SocketEnd): Port => ({
+  address: { host, port },
+  stop: () => undefined,
+  drain: () => Promise.resolve(),
+  close: () => undefined
+})
 
 const listenErrorOf = ({ host, port }: SocketEnd, cause: unknown): ListenError => {
   if (cause instanceof ListenError) return cause

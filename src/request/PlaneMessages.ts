@@ -15,6 +15,7 @@ import type { ThreadOrder, ThreadReport } from "./cells/ThreadReport.ts"
 import type { ListenErrorCode } from "./listener/ListenError.ts"
 import type { EndpointFact } from "./outbound/EndpointStep.ts"
 import type { AskedRows, Question } from "./PlaneQuestions.ts"
+import type { UnixSpec } from "./socket/UnixPath.ts"
 
 /** What a thread has to know before anything else; all of it stays as long as the thread lives. */
 export interface PlaneSetup {
@@ -48,16 +49,28 @@ export interface PeerFacts {
   readonly addresses: ReadonlyArray<string>
 }
 
-/** What is to be listened on, and for what. */
+/** What is to be listened on, and for what. `as`: the service clients speak for; absent: the host. */
 export type ListenSpec = SocketEnd &
   (
-    | { readonly kind: "proxy" }
+    | {
+        readonly kind: "proxy"
+        readonly as?: ServiceName | undefined
+        /** The only user whose processes may connect to the port. */
+        readonly uid?: number | undefined
+        /** One request thread alone listens: a path cannot be shared as ports can. */
+        readonly unix?: UnixSpec | undefined
+      }
     | {
         readonly kind: "http"
+        readonly as?: ServiceName | undefined
         readonly service: ServiceName
         readonly remoteNames: ReadonlyArray<string> | undefined
       }
-    | { readonly kind: "tcp"; readonly service: ServiceName }
+    | {
+        readonly kind: "tcp"
+        readonly as?: ServiceName | undefined
+        readonly service: ServiceName
+      }
     /** The node's port: links of other nodes' threads, and what begins as libp2p. */
     | { readonly kind: "mesh"; readonly ipv6Only: boolean }
   )

@@ -12,6 +12,7 @@ const entry = (target: string): AccessLogEntry => ({
   direction: "outbound",
   service: "payments",
   caller: "host-a",
+  as: "host/host-a",
   method: "GET",
   target,
   status: 200,

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Logger, Runtime, Scope } from "effect"
-import { ServiceName } from "../model/Names.ts"
+import { hostCaller } from "../model/Caller.ts"
+import { NodeName, ServiceName } from "../model/Names.ts"
 import type { ExchangeInfo } from "../model/Observer.ts"
 import type { Ticker } from "../model/Time.ts"
 import { makeTelemetry, type TelemetryOptions } from "./Telemetry.ts"
@@ -90,6 +91,7 @@ const info = (more: Partial<ExchangeInfo> = {}): ExchangeInfo => ({
   kind: "http",
   service: ServiceName.make("payments"),
   caller: "host-a",
+  identity: hostCaller(NodeName.make("host-a")),
   method: "GET",
   target: "/pay?card=1234",
   fields: [],
@@ -143,6 +145,7 @@ describe("traces", () => {
         "skein.node": "host-a",
         "skein.service": "payments",
         "skein.caller": "host-a",
+        "skein.as": "host/host-a",
         "skein.endpoint": "peer/0",
         "skein.endpoint.node": "host-b",
         "peer.service": "payments",
@@ -159,7 +162,8 @@ describe("traces", () => {
       expect(attributesOf(server_!.attributes)).toMatchObject({
         "http.response.status_code": 503,
         "error.type": "503",
-        "skein.caller": "host-b"
+        "skein.caller": "host-b",
+        "skein.as": "host/host-a"
       })
       const took = (span: OtlpSpan) =>
         Number(BigInt(span.endTimeUnixNano) - BigInt(span.startTimeUnixNano))

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest"
-import { ServiceName } from "../model/Names.ts"
+import { hostCaller } from "../model/Caller.ts"
+import { NodeName, ServiceName } from "../model/Names.ts"
 import type { ExchangeInfo } from "../model/Observer.ts"
 import type { Ticker } from "../model/Time.ts"
 import { TimerWheel } from "../model/TimerWheel.ts"
@@ -16,6 +17,7 @@ const info: ExchangeInfo = {
   kind: "http",
   service: ServiceName.make("payments"),
   caller: "host-a",
+  identity: hostCaller(NodeName.make("host-a")),
   method: "GET",
   target: "/pay",
   fields: []

@@ -44,6 +44,10 @@ export const sampleStatus: NodeStatus = Schema.decodeSync(NodeStatus)({
     }
   ],
   proxy: "127.0.0.1:4140",
+  callers: [
+    { address: "127.0.0.1:4141", as: "orders", granted: true },
+    { address: "unix:/run/skein/web.sock", as: null, granted: true }
+  ],
   configPath: null,
   dataDir: "/var/lib/skein",
   dataDirProblem: null,

@@ -2,7 +2,7 @@
  * Every field of a node's config, seen from outside two running nodes: each is given a value that
  * is not its default, and shows. A field that is added without an entry does not compile.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import http from "node:http"
 import net from "node:net"
 import { tmpdir } from "node:os"
@@ -43,17 +43,23 @@ const programs: Array<Program> = []
 const run = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>): Promise<A> =>
   Effect.runPromise(Scope.extend(effect, scope))
 
-const seen = { path: "", traceparent: "" }
+const seen = { path: "", traceparent: "", caller: "" }
 const program = async (server: net.Server): Promise<number> => {
   const started = await startProgram(server)
   programs.push(started)
   return started.port
 }
+const ownUid = process.getuid?.() ?? 0
+const ownGid = process.getgid?.() ?? 0
+
 /** Well at /well only. */
 const answering = () =>
   http.createServer((request, response) => {
     if (request.url === "/well") seen.path = request.url
-    else seen.traceparent = String(request.headers["traceparent"])
+    else {
+      seen.traceparent = String(request.headers["traceparent"])
+      seen.caller = String(request.headers["skein-caller"])
+    }
     response.statusCode = request.url === "/" ? 500 : 200
     response.end("from web")
   })
@@ -63,11 +69,14 @@ let b: RunningNode
 /** Nobody's, and with what is not there. */
 let none: RunningNode
 let config: NodeConfig
-let ports: Record<"listen" | "admin" | "proxy" | "http" | "tcp" | "one" | "two" | "raw", number>
+let ports: Record<
+  "listen" | "admin" | "proxy" | "http" | "tcp" | "one" | "two" | "raw" | "caller",
+  number
+>
 
 beforeAll(async () => {
-  const [listen, admin, proxy, upHttp, upTcp, listenB] = await Promise.all(
-    Array.from({ length: 6 }, () => freePort())
+  const [listen, admin, proxy, upHttp, upTcp, listenB, caller] = await Promise.all(
+    Array.from({ length: 7 }, () => freePort())
   )
   const [one, two] = [await program(answering()), await program(answering())]
   const echo = await program(rawProgram((socket) => socket.pipe(socket)))
@@ -77,6 +86,7 @@ beforeAll(async () => {
     proxy: proxy!,
     http: upHttp!,
     tcp: upTcp!,
+    caller: caller!,
     one,
     two,
     raw: echo
@@ -107,7 +117,13 @@ beforeAll(async () => {
       threads: 3
     },
     admin: { listen: `0.0.0.0:${admin}`, allowRemote: true },
-    outbound: { http: { listen: `0.0.0.0:${proxy}`, allowRemote: true } },
+    outbound: {
+      http: { listen: `0.0.0.0:${proxy}`, allowRemote: true },
+      listeners: [
+        { listen: `0.0.0.0:${caller}`, as: "orders", uid: ownUid, allowRemote: true },
+        { listen: `unix:${at("callers.sock")}`, as: "shop", mode: "0640", owner: `:${ownGid}` }
+      ]
+    },
     services: [
       {
         name: web,
@@ -124,7 +140,7 @@ beforeAll(async () => {
       { name: sick, address: `127.0.0.1:${one}`, health: { http: {} } }
     ],
     upstreams: [
-      { service: web, listen: `0.0.0.0:${upHttp}`, allowRemote: true, protocol: "http" },
+      { service: web, listen: `0.0.0.0:${upHttp}`, as: "ops", allowRemote: true, protocol: "http" },
       { service: raw, listen: `127.0.0.1:${upTcp}`, protocol: "tcp" }
     ],
     policies: { [web]: { breaker: "off" } },
@@ -156,10 +172,11 @@ afterAll(async () => {
   rmSync(directory, { recursive: true })
 })
 
-const get = (port: number, host: string): Promise<string> =>
+const get = (port: number | string, host: string): Promise<string> =>
   new Promise((resolve, reject) => {
+    const to = typeof port === "string" ? { socketPath: port } : { port, host: "127.0.0.1" }
     http
-      .get({ port, host: "127.0.0.1", path: "/x", headers: { host }, agent: false }, (response) => {
+      .get({ ...to, path: "/x", headers: { host }, agent: false }, (response) => {
         let text = ""
         response.on("data", (chunk) => {
           text += chunk
@@ -192,6 +209,16 @@ const reached = async () => {
   // Listed by their numbers, which chance has given.
   const inOrder = [ports.one, ports.two].toSorted((a, b) => a - b)
   expect(endpoints).toEqual(inOrder.map((port) => `127.0.0.1:${port}`))
+}
+const asOrders = async () => {
+  expect(await get(ports.caller, "web.mesh")).toBe("from web")
+  expect(seen.caller).toBe("orders")
+}
+const asShop = async () => {
+  expect(await get(at("callers.sock"), "web.mesh")).toBe("from web")
+  expect(seen.caller).toBe("shop")
+  expect(statSync(at("callers.sock"))).toMatchObject({ gid: ownGid })
+  expect(statSync(at("callers.sock")).mode & 0o777).toBe(0o640)
 }
 const upstreams = async () => {
   seen.traceparent = ""
@@ -244,6 +271,15 @@ const fields: Record<Fields<NodeConfig>, () => Promise<void>> = {
   ".admin.listen.host": adminOpen,
   ".admin.listen.port": adminOpen,
   ".admin.allowRemote": adminOpen,
+  ".outbound.listeners[].listen.host": asOrders,
+  ".outbound.listeners[].listen.port": asOrders,
+  ".outbound.listeners[].as": asOrders,
+  // Others are turned away: CallerListeners.test.ts.
+  ".outbound.listeners[].uid": asOrders,
+  ".outbound.listeners[].allowRemote": asOrders,
+  ".outbound.listeners[].listen.path": asShop,
+  ".outbound.listeners[].mode": asShop,
+  ".outbound.listeners[].owner": asShop,
   ".outbound.http": async () => {
     expect(a.proxy).toBeUndefined()
   },
@@ -279,6 +315,10 @@ const fields: Record<Fields<NodeConfig>, () => Promise<void>> = {
   },
   ".services[].health.tcp.timeout": async () => {
     expect(checks()[1]).toMatchObject({ kind: "tcp", timeout: 700 })
+  },
+  ".upstreams[].as": async () => {
+    await upstreams()
+    expect(seen.caller).toBe("ops")
   },
   ".upstreams[].service": upstreams,
   ".upstreams[].listen.host": upstreams,

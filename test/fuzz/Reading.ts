@@ -68,7 +68,8 @@ export class HopFields {
   readonly #reserved: RegExp
 
   constructor(raw: ReadonlyArray<string>, kind: "request" | "response") {
-    this.#reserved = kind === "response" ? /^skein-/ : /^skein-(error|node|deadline|attempt)$/
+    this.#reserved =
+      kind === "response" ? /^skein-/ : /^skein[-_](error|node|deadline|attempt|caller)$/
     for (let i = 0; i < raw.length; i += 2) {
       if (raw[i]!.toLowerCase() !== "connection") continue
       for (const option of members(raw[i + 1]!)) {

@@ -4,7 +4,10 @@ export interface AccessLogEntry {
   readonly time: string
   readonly direction: "outbound" | "inbound"
   readonly service: string
+  /** Name of the node the call came from. */
   readonly caller: string
+  /** Who it spoke for: a service, or `host/NAME`. */
+  readonly as: string
   /** Empty for tcp, like target. */
   readonly method: string
   /** Path only: query strings carry secrets. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest"
+import { hostCaller } from "../../model/Caller.ts"
 import type { Fields } from "../../model/Exchange.ts"
-import { ServiceName } from "../../model/Names.ts"
+import { NodeName, ServiceName } from "../../model/Names.ts"
 import type { ExchangeInfo, Outcome } from "../../model/Observer.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { AccessLogEntry } from "./AccessLogEntry.ts"
@@ -73,6 +74,7 @@ const info = (fields: Fields, more: Partial<ExchangeInfo> = {}): ExchangeInfo =>
   kind: "http",
   service: ServiceName.make("payments"),
   caller: "host-a",
+  identity: hostCaller(NodeName.make("host-a")),
   method: "GET",
   target: "/pay?card=1234",
   fields,
@@ -267,6 +269,7 @@ describe("access log", () => {
         direction: "outbound",
         service: "payments",
         caller: "host-a",
+        as: "host/host-a",
         method: "GET",
         target: "/pay",
         status: 200,

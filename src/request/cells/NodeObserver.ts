@@ -3,6 +3,7 @@
  * when sampled. Not sampled and not logged it costs one object, two clock reads and some
  * additions; the request's fields pass through untouched.
  */
+import { formatCaller } from "../../model/Caller.ts"
 import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Fields } from "../../model/Exchange.ts"
 import { faultKinds } from "../../model/Fault.ts"
@@ -184,7 +185,7 @@ class ObservedExchange implements ExchangeObservation {
   }
 
   #log(log: AccessLogSink, outcome: Outcome, bytesIn: number, bytesOut: number, now: number): void {
-    const { direction, kind, service, caller, method, target, fields } = this.#info
+    const { direction, kind, service, caller, identity, method, target, fields } = this.#info
     const trace = this.#span?.context ?? traceContextOf(fields)
     const query = target.indexOf("?")
     const ended =
@@ -199,6 +200,7 @@ class ObservedExchange implements ExchangeObservation {
       direction,
       service,
       caller,
+      as: formatCaller(identity),
       method,
       target: query === -1 ? target : target.slice(0, query),
       status: status === 0 ? null : status,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest"
-import { ServiceName } from "../../model/Names.ts"
+import { hostCaller } from "../../model/Caller.ts"
+import { NodeName, ServiceName } from "../../model/Names.ts"
 import type { ExchangeInfo } from "../../model/Observer.ts"
 import type { Ticker } from "../../model/Time.ts"
 import { RecordedSpans } from "./RecordedSpan.ts"
@@ -38,6 +39,7 @@ const info = (more: Partial<ExchangeInfo> = {}): ExchangeInfo => ({
   kind: "http",
   service: ServiceName.make("payments"),
   caller: "host-a",
+  identity: hostCaller(NodeName.make("host-a")),
   method: "GET",
   target: "/pay?card=1234",
   fields: [],
@@ -73,6 +75,7 @@ describe("a span", () => {
         "skein.node": "host-a",
         "skein.service": "payments",
         "skein.caller": "host-a",
+        "skein.as": "host/host-a",
         "skein.endpoint": "peer/0",
         "skein.endpoint.node": "host-b",
         "peer.service": "payments",
@@ -134,6 +137,7 @@ describe("a span", () => {
         "skein.node": "host-a",
         "skein.service": "payments",
         "skein.caller": "host-a",
+        "skein.as": "host/host-a",
         "network.transport": "tcp",
         "http.request.body.size": 3,
         "http.response.body.size": 4,

@@ -3,6 +3,7 @@
  * OpenTelemetry's semantic conventions for HTTP. Query strings are left out: that is where secrets
  * travel. What clients choose is cut to a length, and events to a number.
  */
+import { formatCaller } from "../../model/Caller.ts"
 import type { FaultCode } from "../../model/Fault.ts"
 import { meshDomain } from "../../model/Names.ts"
 import type { ExchangeInfo, Outcome } from "../../model/Observer.ts"
@@ -55,7 +56,8 @@ const attributesOf = (info: ExchangeInfo, node: string): Attributes => {
   const attributes: Attributes = {
     "skein.node": node,
     "skein.service": info.service,
-    "skein.caller": info.caller
+    "skein.caller": info.caller,
+    "skein.as": formatCaller(info.identity)
   }
   if (info.direction === "outbound") {
     attributes["peer.service"] = info.service

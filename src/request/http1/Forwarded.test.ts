@@ -54,7 +54,7 @@ describe("forwardFields", () => {
     expect(fieldValue(fields, "x-forwarded-host")).toBe("shop.example")
     expect(fieldValue(fields, "via")).toBe("1.0 edge, 1.1 host-a")
     expect(fieldValue(fields, "forwarded")).toBe(
-      'for=192.0.2.1, for=10.0.0.9;host="a.mesh:80";proto=http'
+      'for=192.0.2.1, by=_host-a;for=10.0.0.9;host="a.mesh:80";proto=http'
     )
     expect(fields).toHaveLength(10)
   })
@@ -81,7 +81,7 @@ describe("forwardFields", () => {
   ])("writes the address %s", (clientAddress, plain, element) => {
     const fields = forwardFields(["Forwarded", "for=x"], { ...hop, clientAddress, authority: "" })
     expect(fieldValue(fields, "x-forwarded-for")).toBe(plain)
-    expect(fieldValue(fields, "forwarded")).toBe(`for=x, ${element};proto=http`)
+    expect(fieldValue(fields, "forwarded")).toBe(`for=x, by=_host-a;${element};proto=http`)
     expect(fieldValue(fields, "x-forwarded-host")).toBeUndefined()
   })
 

@@ -128,11 +128,11 @@ const appended = (list: string, value: string): string =>
 const plainAddress = (address: string): string =>
   address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address
 
-/** `for`, `host`, `proto`; what is no token is quoted, IPv6 also bracketed (RFC 7239 §4, §6). */
+/** By which node, as a name that is no address; `for`, `host`, `proto`; what is no token is quoted, IPv6 also bracketed (RFC 7239 §4, §6). */
 const forwardedElement = (hop: Hop, client: string | undefined): string => {
   const node = client === undefined ? "unknown" : client.includes(":") ? `"[${client}]"` : client
   const host = isToken(hop.authority) ? hop.authority : `"${hop.authority}"`
   return hop.authority === ""
-    ? `for=${node};proto=${hop.proto}`
-    : `for=${node};host=${host};proto=${hop.proto}`
+    ? `by=_${hop.node};for=${node};proto=${hop.proto}`
+    : `by=_${hop.node};for=${node};host=${host};proto=${hop.proto}`
 }

@@ -13,16 +13,22 @@ export const meshPrefix = "skein-"
 /**
  * Names by which the mesh speaks of itself. A program that could send them would pass its answer off
  * as the mesh's, so all of `skein-*` is taken out of responses; of what a client sends, what says
- * nothing in a request.
+ * nothing in a request, or is for its own node alone to say; and of what another node sends, what this
+ * one says to its program. Where a program is called, an underscore may be read as a hyphen.
  */
 export const isReserved = (name: string, sender: Sender): boolean => {
   if (name.length < meshPrefix.length || (name.charCodeAt(1) | 0x20) !== 0x6b) return false
   const lower = name.toLowerCase()
-  if (!lower.startsWith(meshPrefix)) return false
-  return sender === "program" || (sender === "client" && ofAnswers.has(lower))
+  if (sender === "program") return lower.startsWith(meshPrefix)
+  const plain = lower.replaceAll("_", "-")
+  if (sender === "node") return ofCalls.has(plain)
+  return ofAnswers.has(plain) || (plain !== lower && ofCalls.has(plain))
 }
 
-const ofAnswers = new Set(["skein-error", "skein-node"])
+/** What a node tells a program of a call it gets. A client says the last two of its own calls. */
+const ofCalls = new Set(["skein-caller", "skein-attempt", "skein-deadline"])
+
+const ofAnswers = new Set(["skein-caller", "skein-error", "skein-node"])
 
 /**
  * A client's field that CGI, WSGI and their kind cannot tell from one that this node answers for,

@@ -49,6 +49,8 @@ export class EndpointRequest implements EndpointStream {
   /** Milliseconds it may be without a connection to the program. */
   readonly connectTimeout: number
   readonly #facts: CallFacts
+  /** Field line with who calls. */
+  readonly #caller: string
   readonly #pool: RequestPool
   #receiver: ResponseReceiver | undefined
   #carrier: RequestCarrier | undefined
@@ -68,12 +70,14 @@ export class EndpointRequest implements EndpointStream {
     head: RequestHead,
     connectTimeout: number,
     facts: CallFacts,
+    caller: string,
     receiver: ResponseReceiver,
     pool: RequestPool
   ) {
     this.head = head
     this.connectTimeout = connectTimeout
     this.#facts = facts
+    this.#caller = caller
     this.#receiver = receiver
     this.#pool = pool
     this.#left = head.framing.kind === "length" ? head.framing.length : 0
@@ -102,9 +106,11 @@ export class EndpointRequest implements EndpointStream {
   /** Field lines, made as the head is sent: time has passed since the call came. */
   told(now: number): string {
     const { attempt, until } = this.#facts
-    const deadline =
-      until === undefined ? "" : `skein-deadline: ${Math.max(1, Math.floor(until - now))}\r\n`
-    return attempt === 0 ? deadline : `${deadline}skein-attempt: ${attempt}\r\n`
+    const limit =
+      until === undefined
+        ? this.#caller
+        : `${this.#caller}skein-deadline: ${Math.max(1, Math.floor(until - now))}\r\n`
+    return attempt === 0 ? limit : `${limit}skein-attempt: ${attempt}\r\n`
   }
 
   write(chunk: Uint8Array): boolean {

@@ -1,6 +1,7 @@
 import http from "node:http"
 import type net from "node:net"
 import { afterEach, describe, expect, it, vi } from "vitest"
+import { hostCaller, serviceCaller } from "../../model/Caller.ts"
 import {
   type Call,
   type Fields,
@@ -8,6 +9,7 @@ import {
   type ResponseReceiver,
   streamBody
 } from "../../model/Exchange.ts"
+import { NodeName, ServiceName } from "../../model/Names.ts"
 import {
   exchange,
   freePort,
@@ -310,6 +312,28 @@ describe("HttpEndpoint", () => {
     expect(endpoint.idleConnections).toBe(0)
   })
 
+  it("tells the program who calls, which nobody else can say", async () => {
+    const heads: Array<string> = []
+    const app = await program(
+      rawProgram((socket) => {
+        socket.on("data", (chunk) => {
+          heads.push(chunk.toString("latin1"))
+          socket.write(ok)
+        })
+      })
+    )
+    const { dispatch } = endpointAt(app.port)
+    const orders = serviceCaller(ServiceName.make("orders"))
+    for (const identity of [orders, hostCaller(NodeName.make("db-1")), orders]) {
+      await exchange(dispatch, httpCall({}, { identity }))
+    }
+    expect(heads.map((head) => /\r\nskein-caller: (.*)\r\n\r\n$/.exec(head)?.[1])).toEqual([
+      "orders",
+      "host/db-1",
+      "orders"
+    ])
+  })
+
   it("tells the program the time that is left, and which attempt this is", async () => {
     const heads: Array<string> = []
     const app = await program(
@@ -324,7 +348,7 @@ describe("HttpEndpoint", () => {
     await exchange(dispatch, httpCall())
     await exchange(dispatch, httpCall({}, { deadline: 1_499.7 }))
     await exchange(dispatch, httpCall({}, { deadline: 0.2, attempt: 2 }))
-    expect(heads[0]).not.toContain("skein-")
+    expect(heads[0]).toMatch(/\r\nskein-caller: host\/host-a\r\n\r\n$/)
     expect(heads[1]).toMatch(/\r\nskein-deadline: 1499\r\n\r\n$/)
     expect(heads[2]).toMatch(/\r\nskein-deadline: 1\r\nskein-attempt: 2\r\n\r\n$/)
   })

@@ -6,6 +6,7 @@
  * for them, or they have the next that is given back.
  */
 
+import { type Caller, formatCaller } from "../../model/Caller.ts"
 import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Call, Fields, ResponseReceiver } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
@@ -76,6 +77,9 @@ export class HttpEndpoint
   readonly #idle: Array<EndpointConnection> = []
   readonly #waiting = new Map<EndpointRequest, Waiting>()
   #sweep: Timer | undefined = undefined
+  /** Who called last, and the field line that says so: most calls are of few callers. */
+  #caller: Caller | undefined = undefined
+  #callerLine = ""
   #retired = false
 
   constructor(options: HttpEndpointOptions) {
@@ -116,6 +120,7 @@ export class HttpEndpoint
       fields === head.fields ? head : { ...head, fields },
       call.connectTimeout ?? this.#options.connectTimeout,
       until === undefined && attempt === 0 ? noFacts : { until, attempt },
+      this.#lineOf(call.identity),
       receiver,
       this
     )
@@ -123,6 +128,14 @@ export class HttpEndpoint
     else if (waits) this.#wait(request)
     else this.#connect(request, request.connectTimeout)
     return request
+  }
+
+  #lineOf(caller: Caller): string {
+    if (caller !== this.#caller) {
+      this.#caller = caller
+      this.#callerLine = `skein-caller: ${formatCaller(caller)}\r\n`
+    }
+    return this.#callerLine
   }
 
   /** Requests that have begun or wait go on; each connection is closed as it becomes idle. */

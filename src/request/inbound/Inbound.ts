@@ -122,6 +122,7 @@ export class Inbound {
         service: call.service,
         unknown: !this.#services.has(call.service),
         caller: callerName(call.caller),
+        identity: call.identity,
         method: call.head?.method ?? "",
         target: call.head?.target ?? "",
         fields: call.head?.fields ?? noFields

@@ -2,16 +2,20 @@
 import net from "node:net"
 import type { OnDefect } from "../../model/Defect.ts"
 import type { SocketLane } from "../socket/SocketBudget.ts"
+import { clearPath, ownPath, type UnixSpec } from "../socket/UnixPath.ts"
 import { makeListenError } from "./ListenError.ts"
 
 /**
  * Why a connection was not taken: as many as this listener may have are open, or as many as this
- * node's limit of open files allows; or the system could not accept it.
+ * node's limit of open files allows; or the system could not accept it; or it is of another user's
+ * process than the one the listener is for.
  */
-export type Refusal = "max_connections" | "descriptors" | "accept_failed"
+export type Refusal = "max_connections" | "descriptors" | "accept_failed" | "other_user"
 
 export interface AcceptorOptions {
+  /** An address; of a unix socket `unix:/path`, which is made as `unix` says. */
   readonly host: string
+  readonly unix?: UnixSpec | undefined
   /** 0: the system chooses. */
   readonly port: number
   /**
@@ -43,12 +47,33 @@ export interface Acceptor {
 
 /** Rejects with a `ListenError`. */
 export const openAcceptor = (options: AcceptorOptions): Promise<Acceptor> =>
+  options.unix === undefined ? listen(options) : listenAtPath(options, options.unix)
+
+const listenAtPath = async (options: AcceptorOptions, unix: UnixSpec): Promise<Acceptor> => {
+  const { host, port } = options
+  const failed = (error: unknown) => makeListenError(host, port, asError(error))
+  await clearPath(unix.path).catch((error: unknown) => Promise.reject(failed(error)))
+  const acceptor = await listen(options)
+  try {
+    await ownPath(unix)
+    return acceptor
+  } catch (error) {
+    acceptor.stop()
+    throw failed(error)
+  }
+}
+
+const asError = (error: unknown): Error =>
+  error instanceof Error ? error : new Error(String(error))
+
+const listen = (options: AcceptorOptions): Promise<Acceptor> =>
   new Promise((resolve, reject) => {
-    const { host, port, reusePort = false } = options
+    const { host, port, reusePort = false, unix } = options
+    const where = unix === undefined ? { host, port, reusePort } : { path: unix.path }
     const server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true })
     const onListenError = (error: Error) => reject(makeListenError(host, port, error))
     server.once("error", onListenError)
-    server.listen({ host, port, backlog: 1_024, reusePort }, () => {
+    server.listen({ ...where, backlog: 1_024 }, () => {
       server.off("error", onListenError)
       // Without a handler, running out of descriptors while accepting would end the process.
       server.on("error", (error) => options.onRefused("accept_failed", error))

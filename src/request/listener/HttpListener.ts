@@ -15,19 +15,27 @@ import type { MetricRegistry } from "../cells/Metrics.ts"
 import { KnownBlocks } from "../http1/BlockMemory.ts"
 import { defaultHttp1Limits, type Http1Limits } from "../http1/Limits.ts"
 import { type Keeper, type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
+import { SocketOwners, whyNoOwners } from "../socket/SocketOwners.ts"
+import type { UnixSpec } from "../socket/UnixPath.ts"
 import { askInterval } from "../socket/UnreadSocket.ts"
 import { type Acceptor, openAcceptor, type Refusal } from "./Acceptor.ts"
 import { ConnectionSet } from "./ConnectionSet.ts"
 import { HttpConnection } from "./HttpConnection.ts"
 import type { HttpConnectionContext } from "./HttpConnectionContext.ts"
+import { makeListenError } from "./ListenError.ts"
 import { ListenerMetrics } from "./ListenerMetrics.ts"
 import { OverflowConnections } from "./OverflowConnections.ts"
 import { PortAuthority } from "./PortAuthority.ts"
 import { Refusals } from "./Refusals.ts"
 import { defaultMaxConnections } from "./TcpListener.ts"
+import { UserGate } from "./UserGate.ts"
 
 export interface HttpListenerOptions {
+  /** An address; of a unix socket `unix:/path`, which is made as `unix` says. */
   readonly host: string
+  readonly unix?: UnixSpec | undefined
+  /** The only user whose processes may connect to the port; others are told `denied`. Default: all. */
+  readonly uid?: number | undefined
   /** 0: the system chooses. */
   readonly port: number
   readonly dispatch: Dispatch
@@ -93,25 +101,29 @@ const maxLooks = 256
 
 /** Rejects with a `ListenError`. */
 export const openHttpListener = async (options: HttpListenerOptions): Promise<HttpListener> => {
-  const { host, log, port, reusePort, ticker } = options
+  const { host, log, port, reusePort, ticker, uid, unix } = options
   const maxConnections = options.maxConnections ?? defaultMaxConnections
-  const listener = `${host}:${port}`
+  const listener = unix === undefined ? `${host}:${port}` : host
   const metrics = new ListenerMetrics(options.metrics, listener)
   const now = () => ticker.now()
   const sockets = options.sockets ?? unlimitedSockets()
   const refusals = new Refusals({ listener, maxConnections, sockets, metrics, now, log })
   const core = new HttpListenerCore(options, sockets, metrics, refusals)
+  const gate = uid === undefined ? undefined : core.gateFor(uid, listener)
   let acceptor: Acceptor
   try {
+    const problem = gate === undefined ? undefined : await whyNoOwners()
+    if (problem !== undefined) throw makeListenError(host, port, problem)
     acceptor = await openAcceptor({
       host,
+      unix,
       port,
       reusePort,
       maxConnections,
-      connections: () => core.connections.size,
+      connections: () => core.connections.size + (gate?.waiting ?? 0),
       sockets,
       onDefect: core.onDefect,
-      onConnection: (socket) => core.accept(socket),
+      onConnection: (socket) => (gate === undefined ? core.accept(socket) : gate.take(socket)),
       onOverflow: (socket) => core.overflow(socket),
       onRefused: (reason, error) => core.refused(reason, error)
     })
@@ -137,10 +149,16 @@ export const openHttpListener = async (options: HttpListenerOptions): Promise<Ht
   }
 }
 
+/** One for all listeners of a thread: what it reads is of the whole host. */
+const ownersOfHost = new SocketOwners()
+
 class HttpListenerCore implements HttpConnectionContext, Keeper {
   readonly connections = new ConnectionSet<HttpConnection>()
   readonly #sockets: SocketLane
   readonly #overflow: OverflowConnections
+  /** Those of other users than the one the listener is for. */
+  #strangers: OverflowConnections | undefined = undefined
+  #gate: UserGate | undefined = undefined
   /** Closed for others, and what they took is given back. */
   readonly #yielded = new WeakSet<HttpConnection>()
   /** When a connection was last refused, and why. */
@@ -214,6 +232,30 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
     if (this.#sweep === undefined) this.#scheduleSweep()
   }
 
+  /** What connections pass before they are accepted. */
+  gateFor(uid: number, listener: string): UserGate {
+    const why = `${listener} is for processes of user ${uid} alone, and this connection is of another`
+    const strangers = new OverflowConnections(this, this.#sockets, () => why, "denied")
+    this.#strangers = strangers
+    this.#gate = new UserGate({
+      uid,
+      ticker: this.ticker,
+      owners: ownersOfHost,
+      onAdmitted: (socket) => this.accept(socket),
+      onStranger: (socket, found) => {
+        this.#sockets.give()
+        this.#refusals.stranger(found)
+        if (!strangers.take(socket)) socket.destroy()
+        else if (this.#sweep === undefined) this.#scheduleSweep()
+      },
+      onGone: (error) => {
+        this.#sockets.give()
+        if (error !== undefined) this.#refusals.connection("other_user", error)
+      }
+    })
+    return this.#gate
+  }
+
   overflow(socket: net.Socket): boolean {
     const isTaken = this.#overflow.take(socket)
     if (isTaken && this.#sweep === undefined) this.#scheduleSweep()
@@ -257,8 +299,10 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
   close(): void {
     this.#sweep?.cancel()
     this.#sockets.keepNoMore(this)
+    this.#gate?.close()
     this.connections.destroyAll()
     this.#overflow.close()
+    this.#strangers?.close()
   }
 
   /** Runs only while there are connections, so that an idle node sleeps. */
@@ -269,8 +313,10 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
         const now = this.ticker.now()
         this.connections.each((connection) => connection.sweep(now))
         this.#overflow.sweep(now)
+        this.#strangers?.sweep(now)
       } finally {
-        if (this.connections.size + this.#overflow.size > 0) this.#scheduleSweep()
+        const { size = 0 } = this.#strangers ?? {}
+        if (this.connections.size + this.#overflow.size + size > 0) this.#scheduleSweep()
       }
     })
   }

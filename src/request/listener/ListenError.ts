@@ -45,10 +45,30 @@ const known: Readonly<Record<string, readonly [ListenErrorCode, string]>> = {
   EAI_AGAIN: ["unknown_host", "the name service does not answer; write an IP address"]
 }
 
+/** The same of a unix socket. */
+const knownOfPaths: typeof known = {
+  EADDRINUSE: ["address_in_use", "another program listens there, perhaps another node"],
+  EACCES: ["permission_denied", "this user may not create a socket in that directory"],
+  EPERM: [
+    "permission_denied",
+    "this user may not give the socket to another: only root can, or leave owner out and let a group have it"
+  ],
+  ENOENT: ["other", "its directory does not exist; create it first"],
+  ENOTSOCK: [
+    "address_in_use",
+    "there is a file that is no socket; remove it, or choose another path"
+  ]
+}
+
+const isPath = (host: string): boolean => host.startsWith("unix:")
+
+const textOf = (host: string, port: number): string =>
+  isPath(host) ? host : host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
+
 export const makeListenError = (host: string, port: number, cause: Error): ListenError => {
-  const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
+  const address = textOf(host, port)
   const system = "code" in cause && typeof cause.code === "string" ? cause.code : ""
-  const [code, mend] = known[system] ?? ["other", cause.message]
+  const [code, mend] = (isPath(host) ? knownOfPaths : known)[system] ?? ["other", cause.message]
   return new ListenError({
     code,
     address,

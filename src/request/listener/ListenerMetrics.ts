@@ -28,7 +28,7 @@ export class ListenerMetrics {
       .cell({ listener })
     this.#refused = registry.counter(
       "skein_listener_refused_total",
-      "Connections of clients that were not taken: as many as the listener may have were open (max_connections), or as many as the limit of open files allows (descriptors), or the system could not accept them.",
+      "Connections of clients that were not taken: as many as the listener may have were open (max_connections), or as many as the limit of open files allows (descriptors), or the system could not accept them (accept_failed), or they are of another user than the listener is for (other_user).",
       ["listener", "reason"]
     )
     this.#parseErrors = registry.counter(

@@ -1,7 +1,8 @@
 /**
- * Connections that came when there was no room for them. Each is answered, once, that this is so:
- * its first request gets 503 and `overflow`, and it is closed. They hold sockets lent for that, for
- * a second or two; when none is left to lend, whoever comes is closed without a word.
+ * Connections that came when there was no room for them, or that are not let in. Each is answered,
+ * once, that this is so: its first request gets the fault (503 and `overflow`, 403 and `denied`), and
+ * it is closed. They hold sockets lent for that, for a second or two; when none is left to lend,
+ * whoever comes is closed without a word.
  */
 import type net from "node:net"
 import { refuse } from "../../model/RefusedExchange.ts"
@@ -18,8 +19,13 @@ export class OverflowConnections {
   readonly #sockets: SocketLane
   readonly #connections = new ConnectionSet<HttpConnection>()
 
-  /** `why`: which limit was met. */
-  constructor(context: HttpConnectionContext, sockets: SocketLane, why: () => string) {
+  /** `why`: which limit was met, or what is asked of clients. */
+  constructor(
+    context: HttpConnectionContext,
+    sockets: SocketLane,
+    why: () => string,
+    code: "overflow" | "denied" = "overflow"
+  ) {
     const { self } = context
     this.#sockets = sockets
     this.#context = {
@@ -45,7 +51,7 @@ export class OverflowConnections {
       dispatch: ({ service }, receiver) =>
         refuse(
           receiver,
-          { code: "overflow", message: why(), node: self.node, service, sent: false },
+          { code, message: why(), node: self.node, service, sent: false },
           context.onDefect
         )
     }

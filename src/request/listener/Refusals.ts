@@ -33,21 +33,39 @@ export class Refusals {
 
   /** A connection was not taken. */
   connection(reason: Refusal, error?: Error): void {
-    const { metrics, now, log } = this.#options
-    metrics.refused(reason)
-    const told = this.#told.get(reason)
-    if (told !== undefined && now() - told.at < quietFor) {
-      told.since++
-      return
-    }
-    const more = told === undefined || told.since === 0 ? "" : `; ${told.since} more since the last`
-    this.#told.set(reason, { at: now(), since: 0 })
+    const more = this.#count(reason)
+    if (more === undefined) return
+    const { log } = this.#options
     if (error === undefined) {
       log("warning", `${this.noRoom(reason)}; further ones are refused as they come${more}`)
     } else {
       const { listener } = this.#options
       log("error", `${listener} could not accept a connection: ${error.message}${more}`)
     }
+  }
+
+  /** Its process is of another user; undefined: nobody can tell of which. */
+  stranger(uid: number | undefined): void {
+    const more = this.#count("other_user")
+    if (more === undefined) return
+    const whose = uid === undefined ? "no user of this host that can be told" : `user ${uid}`
+    this.#options.log(
+      "warning",
+      `${this.#options.listener} refused a connection of ${whose}${more}`
+    )
+  }
+
+  /** What to add to what is told; undefined: nothing is, so soon after the last. */
+  #count(reason: Refusal): string | undefined {
+    const { metrics, now } = this.#options
+    metrics.refused(reason)
+    const told = this.#told.get(reason)
+    if (told !== undefined && now() - told.at < quietFor) {
+      told.since++
+      return undefined
+    }
+    this.#told.set(reason, { at: now(), since: 0 })
+    return told === undefined || told.since === 0 ? "" : `; ${told.since} more since the last`
   }
 
   /** Which limit was met, for the log and for the client. */

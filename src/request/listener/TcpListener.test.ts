@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { hostCaller } from "../../model/Caller.ts"
 import { noFields } from "../../model/Exchange.ts"
+import { NodeName } from "../../model/Names.ts"
 import { payments, self } from "../../testing/InboundFixture.ts"
 import { HoldingCallee, makeContext, RawClient, turn } from "../../testing/ListenerFixture.ts"
 import { SocketBudget } from "../socket/SocketBudget.ts"
@@ -38,6 +40,7 @@ describe("TcpListener", () => {
       head: undefined,
       endpoint: undefined,
       caller: self.peer,
+      identity: hostCaller(NodeName.make(self.node)),
       deadline: undefined,
       attempt: 0
     })

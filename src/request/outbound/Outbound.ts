@@ -175,6 +175,7 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
         service: call.service,
         unknown,
         caller: self.node,
+        identity: call.identity,
         method: call.head?.method ?? "",
         target: call.head?.target ?? "",
         fields

@@ -1,0 +1,37 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, describe, expect, it } from "vitest"
+import { groupId, ownerIds, userId } from "./SystemUsers.ts"
+
+const dir = mkdtempSync(join(tmpdir(), "users-"))
+afterAll(() => rmSync(dir, { recursive: true }))
+const passwd = join(dir, "passwd")
+const group = join(dir, "group")
+writeFileSync(passwd, "root:x:0:0::/root:/bin/sh\norders:x:1001:1002::/:/bin/false\nbad:x:\n")
+writeFileSync(group, "root:x:0:\nshop:x:2001:orders\n")
+
+describe("users of this host", () => {
+  it("are known by name, and numbers mean themselves", () => {
+    expect(userId("orders", passwd)).toBe(1001)
+    expect(userId("1234", passwd)).toBe(1234)
+    expect(userId(7, passwd)).toBe(7)
+    expect(groupId("shop", group)).toBe(2001)
+  })
+
+  it("that nobody knows are told", () => {
+    expect(() => userId("nobody-here", passwd)).toThrow(/passwd has no user nobody-here/)
+    expect(() => userId("bad", passwd)).toThrow(/no user bad/)
+    expect(() => groupId("orders", group)).toThrow(/no group orders/)
+  })
+
+  it.each([
+    [undefined, undefined, undefined],
+    ["orders", 1001, undefined],
+    ["orders:shop", 1001, 2001],
+    [":shop", undefined, 2001],
+    ["5:6", 5, 6]
+  ])("of %s are uid %s and gid %s", (owner, uid, gid) => {
+    expect(ownerIds(owner, passwd, group)).toEqual({ uid, gid })
+  })
+})
