@@ -51,3 +51,4 @@ export {
   Policy,
   type PolicyInput
 } from "./schema/PolicySchema.ts"
+export { defineSetting, type SettingInput } from "./schema/SettingKinds.ts"

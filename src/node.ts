@@ -40,6 +40,7 @@ import { PolicyWatch } from "./node/PolicyWatch.ts"
 import { makePlanes } from "./node/RequestPlanes.ts"
 import type { AssemblyInput, RunningNode } from "./node/RunningNode.ts"
 import { runtimeAdvice, runtimeOf } from "./node/Runtime.ts"
+import { makeSettingControls } from "./node/SettingControls.ts"
 import { SocketRoom } from "./node/SocketRoom.ts"
 import { StartError } from "./node/StartError.ts"
 import { makeSystemTicker } from "./node/SystemTicker.ts"
@@ -257,7 +258,12 @@ const assemble = (input: AssemblyInput) =>
           input.onReloaded?.(next)
         })
     })
-    const source: AdminSource["Type"] = { ...views, ...controls }
+    const settingControls = makeSettingControls({
+      settings: plane.settings,
+      spread: plane.settingSpread,
+      nameOf: plane.nameOf
+    })
+    const source: AdminSource["Type"] = { ...views, ...controls, ...settingControls }
     let admin: string | undefined
     if (config.admin !== "off") {
       const token = new AdminToken(controlToken(config.node.dataDir))

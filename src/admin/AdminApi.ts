@@ -27,6 +27,14 @@ import {
   ServiceStatus
 } from "./AdminModel.ts"
 import { PeerStatus, PeersChoice } from "./PeerModel.ts"
+import {
+  SettingHistory,
+  SettingName,
+  SettingStatus,
+  SettingsChange,
+  SettingsChanged,
+  SettingsChoice
+} from "./SettingsModel.ts"
 
 /** For supervisors and scrapers: no prefix, nothing but GET. */
 const probes = HttpApiGroup.make("probes")
@@ -80,10 +88,35 @@ const actions = HttpApiGroup.make("actions")
   )
   .prefix("/api/v1")
 
+/** What holds in the whole mesh. */
+const settings = HttpApiGroup.make("settings")
+  .add(
+    HttpApiEndpoint.get("list", "/settings")
+      .setUrlParams(SettingsChoice)
+      .addSuccess(Schema.Array(SettingStatus))
+  )
+  .add(
+    HttpApiEndpoint.get("history", "/settings/:kind/:name/history")
+      .setPath(SettingName)
+      .addSuccess(SettingHistory)
+      .addError(AdminNotFound)
+  )
+  .add(
+    HttpApiEndpoint.post("change", "/settings")
+      .setPayload(SettingsChange)
+      .addSuccess(SettingsChanged)
+      .addError(AdminForbidden)
+      .addError(AdminInvalid)
+      .addError(AdminNotFound)
+      .addError(AdminConflict)
+  )
+  .prefix("/api/v1")
+
 export class AdminApi extends HttpApi.make("skein-admin")
   .add(probes)
   .add(views)
   .add(actions)
+  .add(settings)
   .addError(AdminInvalid)
   .addError(AdminForbidden)
   .addError(AdminNotFound)

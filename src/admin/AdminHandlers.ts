@@ -57,6 +57,16 @@ const actions = HttpApiBuilder.group(AdminApi, "actions", (handlers) =>
   )
 )
 
+const settings = HttpApiBuilder.group(AdminApi, "settings", (handlers) =>
+  Effect.map(AdminSource, (source) =>
+    handlers
+      .handle("list", ({ urlParams }) => source.settings(urlParams))
+      .handle("history", ({ path }) => source.settingHistory(path))
+      // It is set whole by itself; who goes away need not be waited for.
+      .handle("change", ({ payload }) => source.changeSettings(payload))
+  )
+)
+
 export const adminHandlers = HttpApiBuilder.api(AdminApi).pipe(
-  Layer.provide([probes, views, actions])
+  Layer.provide([probes, views, actions, settings])
 )

@@ -18,6 +18,14 @@ import type {
   ServiceStatus
 } from "./AdminModel.ts"
 import type { PeerStatus } from "./PeerModel.ts"
+import type {
+  SettingHistory,
+  SettingName,
+  SettingStatus,
+  SettingsChange,
+  SettingsChanged,
+  SettingsChoice
+} from "./SettingsModel.ts"
 
 export class AdminSource extends Context.Tag("skein/admin/AdminSource")<
   AdminSource,
@@ -46,5 +54,15 @@ export class AdminSource extends Context.Tag("skein/admin/AdminSource")<
     readonly invite: (
       request: InviteRequest
     ) => Effect.Effect<InviteResult, AdminForbidden | AdminInvalid>
+    /** What holds in the whole mesh: all, of a kind, or one. What was deleted only while that is contradicted. */
+    readonly settings: (choice: SettingsChoice) => Effect.Effect<ReadonlyArray<SettingStatus>>
+    readonly settingHistory: (setting: SettingName) => Effect.Effect<SettingHistory, AdminNotFound>
+    /** Sets and deletes, all of it or nothing, and waits until the others have it, if asked to. */
+    readonly changeSettings: (
+      change: SettingsChange
+    ) => Effect.Effect<
+      SettingsChanged,
+      AdminForbidden | AdminInvalid | AdminNotFound | AdminConflict
+    >
   }
 >() {}

@@ -31,7 +31,8 @@ export const describeFailure = (error: unknown): string | undefined => {
   if (error instanceof CommandFailed && error.silent === true) return undefined
   if (error instanceof ConfigError) {
     const count = error.problems.length
-    const head = count === 1 ? "the config cannot be used" : `the config has ${count} problems`
+    const { what = "the config" } = error
+    const head = count === 1 ? `${what} cannot be used` : `${what} has ${count} problems`
     return `skein: ${head}\n${error.message.replaceAll(/^/gm, "  ")}`
   }
   if (!(error instanceof Error)) return `skein: ${String(error)}`

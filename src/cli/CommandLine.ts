@@ -101,7 +101,7 @@ const wrongArguments = (
     return mistake(command, what, "what it takes")
   }
   const surplus = words[command.arguments.length]
-  if (surplus === undefined) return undefined
+  if (surplus === undefined || command.arguments.at(-1)?.repeated === true) return undefined
   const takes = command.arguments.map(({ name }) => name).join(" ")
   const but = takes === "" ? "takes no arguments" : `takes ${takes} and no more`
   return mistake(command, `${label(command)} ${but}, and not ${quote(surplus)}`, "what it takes")

@@ -19,6 +19,8 @@ export interface CommandArgument {
   /** `NAME` */
   readonly name: string
   readonly required: boolean
+  /** Any number of them may stand there; it is the last one. */
+  readonly repeated: boolean
   readonly about: string
 }
 
@@ -57,6 +59,7 @@ interface Part {
   readonly names: ReadonlyArray<string>
   readonly value: string | undefined
   readonly required: boolean
+  readonly repeated?: boolean
 }
 
 /** Options and arguments, in their order; the command's own name comes first. */
@@ -67,7 +70,7 @@ const parts = (usage: Usage.Usage, required = true): ReadonlyArray<Part> => {
     case "Optional":
       return parts(usage.usage, false)
     case "Repeated":
-      return parts(usage.usage, required)
+      return parts(usage.usage, false).map((part) => ({ ...part, repeated: true }))
     case "Concat":
       return [...parts(usage.left, required), ...parts(usage.right, required)]
     case "Alternation":
@@ -162,6 +165,7 @@ const nodeOf = (
       .map((part) => ({
         name: part.names[0]?.replace(/[<>]/g, "") ?? "",
         required: part.required,
+        repeated: part.repeated === true,
         get about() {
           return about(part)
         }

@@ -11,7 +11,10 @@ const usageOf = (command: CommandNode): string => {
     const text = `${option.names.at(-1)}${option.value === undefined ? "" : ` ${option.value}`}`
     return option.required ? text : `[${text}]`
   })
-  const args = command.arguments.map(({ name, required }) => (required ? name : `[${name}]`))
+  const args = command.arguments.map(({ name, repeated, required }) => {
+    const text = repeated ? `${name}…` : name
+    return required ? text : `[${text}]`
+  })
   return [command.path, ...args, ...options].join(" ")
 }
 

@@ -4,17 +4,22 @@ import * as CliConfig from "@effect/cli/CliConfig"
 import * as Command from "@effect/cli/Command"
 import { Effect, Logger } from "effect"
 import { softwareVersion } from "../node/Version.ts"
+import { apply } from "./apply.ts"
 import { awaitService } from "./await.ts"
 import { reportFailure, wrongUsage } from "./CommandFailed.ts"
 import { readCommandLine } from "./CommandLine.ts"
 import { commandTree } from "./CommandTree.ts"
 import { config } from "./config.ts"
+import { deleteSetting } from "./delete.ts"
 import { demo } from "./demo.ts"
+import { diff } from "./diff.ts"
 import { doctor } from "./doctor.ts"
 import { drain } from "./drain.ts"
 import { tellErrors } from "./ErrorLog.ts"
 import { endpoints } from "./endpoints.ts"
+import { get } from "./get.ts"
 import { renderHelp } from "./Help.ts"
+import { history } from "./history.ts"
 import { init } from "./init.ts"
 import { invite } from "./invite.ts"
 import { join } from "./join.ts"
@@ -24,6 +29,7 @@ import { members } from "./members.ts"
 import { environment } from "./NodeAddress.ts"
 import { peers } from "./peers.ts"
 import { reload } from "./reload.ts"
+import { rollback } from "./rollback.ts"
 import { services } from "./services.ts"
 import { status } from "./status.ts"
 import { up } from "./up.ts"
@@ -42,6 +48,12 @@ const commands = [
   endpoints,
   links,
   awaitService,
+  apply,
+  get,
+  diff,
+  deleteSetting,
+  history,
+  rollback,
   drain,
   leave,
   reload,

@@ -2,13 +2,19 @@
  * From a path to a config a node can run on: read, decode, check, apply overrides. Either a whole
  * config or every problem it has; nothing in between.
  */
-import { readFile, stat } from "node:fs/promises"
-import { basename, dirname, extname, resolve } from "node:path"
-import { pathToFileURL } from "node:url"
+import { basename, dirname, resolve } from "node:path"
 import { Effect, Either } from "effect"
 import type { ProblemPath } from "../model/Problem.ts"
-import { ConfigError, type PlacedProblem, type Position } from "./ConfigProblem.ts"
-import { parseConfigText } from "./ConfigText.ts"
+import { ConfigError, type PlacedProblem } from "./ConfigProblem.ts"
+import {
+  type FileWords,
+  isModuleName,
+  isTextName,
+  type RawConfig,
+  readModule,
+  readText,
+  unreadable
+} from "./ConfigSource.ts"
 import { decodeNodeConfig, type NodeConfig } from "./NodeConfig.ts"
 import { portWarnings } from "./PolicyReach.ts"
 
@@ -20,67 +26,7 @@ export interface ConfigOverride {
   readonly source: string
 }
 
-interface RawConfig {
-  readonly value: unknown
-  readonly empty?: boolean
-  readonly locate: (path: ProblemPath, about: "key" | "value") => Position | undefined
-}
-
-const unreadable = (file: string, message: string): ConfigError =>
-  new ConfigError({
-    code: "config_unreadable",
-    problems: [{ path: [], about: "value", message, source: file, position: undefined }]
-  })
-
-const reasonOf = (cause: unknown): string => {
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined
-  if (code === "ENOENT") return "there is no such file; name one with --config FILE"
-  if (code === "EACCES") return "may not be read by this user; check its owner and mode"
-  if (code === "EISDIR") return "is a directory; name the file in it"
-  return `cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`
-}
-
-const readText = (path: string): Effect.Effect<RawConfig, ConfigError> =>
-  Effect.gen(function* () {
-    const text = yield* Effect.tryPromise({
-      try: () => readFile(path, "utf8"),
-      catch: (cause) => unreadable(path, reasonOf(cause))
-    })
-    const parsed = parseConfigText(text)
-    if ("locate" in parsed) return parsed
-    return yield* new ConfigError({
-      code: "config_syntax",
-      problems: parsed.map((problem) => ({ ...problem, path: [], about: "value", source: path }))
-    })
-  })
-
-/** Node reads TypeScript from 22.18 on. */
-const moduleReasonOf = (cause: unknown): string => {
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined
-  return code === "ERR_UNKNOWN_FILE_EXTENSION"
-    ? `is TypeScript, which Node ${process.versions.node} does not read (22.18 and newer do); write it as .mjs or .yaml`
-    : `cannot be loaded: ${String(cause)}`
-}
-
-/** A module is loaded again when the file has changed: its time of change is part of the URL. */
-const readModule = (path: string): Effect.Effect<RawConfig, ConfigError> =>
-  Effect.gen(function* () {
-    const { mtimeMs } = yield* Effect.tryPromise({
-      try: () => stat(path),
-      catch: (cause) => unreadable(path, reasonOf(cause))
-    })
-    const module: unknown = yield* Effect.tryPromise({
-      try: () => import(`${pathToFileURL(path).href}?changed=${mtimeMs}`),
-      catch: (cause) => unreadable(path, moduleReasonOf(cause))
-    })
-    if (typeof module !== "object" || module === null || !("default" in module)) {
-      return yield* unreadable(
-        path,
-        "has no default export; write export default defineConfig({ … })"
-      )
-    }
-    return { value: module.default, locate: () => undefined }
-  })
+const configWords: FileWords = { option: "--config FILE", define: "defineConfig" }
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
@@ -149,15 +95,14 @@ export const readConfig = (
 ): Effect.Effect<ReadConfig, ConfigError> =>
   Effect.gen(function* () {
     const full = resolve(path)
-    const kind = extname(full)
-    const text = [".yaml", ".yml", ".json"].includes(kind)
-    if (!text && ![".ts", ".mts", ".js", ".mjs"].includes(kind)) {
+    const text = isTextName(full)
+    if (!text && !isModuleName(full)) {
       return yield* unreadable(
         path,
         `${basename(path)} is not a config file: its name must end in .yaml, .yml, .json or .ts`
       )
     }
-    const raw = yield* text ? readText(full) : readModule(full)
+    const raw = yield* text ? readText(full, configWords) : readModule(full, configWords)
     const config = yield* decodeConfig(raw, path, overrides)
     const moved = overrides.some(
       ({ path: [first, second] }) => first === "node" && second === "dataDir"

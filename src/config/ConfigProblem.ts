@@ -22,11 +22,13 @@ export const formatProblem = ({ source, position, path, message }: PlacedProblem
   return at === "" ? `${place}: ${message}` : `${place}: ${at}: ${message}`
 }
 
-/** The config cannot be used. `problems` is never empty; the message lists them all. */
+/** The config, or whatever else was read as one is, cannot be used. `problems` is never empty; the message lists them all. */
 export class ConfigError extends Data.TaggedError("ConfigError")<{
   /** `config_unreadable`: no such file, no right to read, not a known kind of file. */
   readonly code: "config_unreadable" | "config_syntax" | "config_invalid"
   readonly problems: ReadonlyArray<PlacedProblem>
+  /** What cannot be used; default: the config. */
+  readonly what?: string
 }> {
   override get message(): string {
     return this.problems.map(formatProblem).join("\n")

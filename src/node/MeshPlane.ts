@@ -62,6 +62,7 @@ import { PeerNames } from "./PeerNames.ts"
 import { makePeerSurvey, type PeerSurvey, peerPortByRpc } from "./PeerSurvey.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 import { SessionRenewal } from "./SessionRenewal.ts"
+import { makeSettingSpread, type SettingSpread } from "./SettingSpread.ts"
 import { ViewKeeper } from "./ViewKeeper.ts"
 
 export interface MeshPlaneOptions {
@@ -99,6 +100,7 @@ export interface MeshPlane {
   readonly clients: MeshRpcClients
   readonly catalogue: CatalogueShape
   readonly settings: MeshSettings
+  readonly settingSpread: SettingSpread
   readonly membership: MembershipShape
   readonly renewal: CertificateRenewal
   readonly clocks: PeerClocks
@@ -430,6 +432,17 @@ export const makeMeshPlane = (
       clients,
       catalogue,
       settings,
+      settingSpread: makeSettingSpread({
+        members: () =>
+          membership
+            .members()
+            .flatMap(({ peer, state }) =>
+              peer === self || state === "left" ? [] : [{ peer, isThere: state !== "dead" }]
+            ),
+        isConnected: (peer) => keeper.isUp(peer),
+        versions: (peer, buckets) =>
+          Effect.flatMap(clients.client(peer), (client) => client.CatalogueBuckets({ buckets }))
+      }),
       membership,
       renewal,
       clocks,

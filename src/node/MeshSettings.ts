@@ -27,10 +27,10 @@ import {
 import {
   bodyProblems,
   capabilitiesFor,
+  kindNames,
   kindOf,
   nameProblem,
-  type SettingKind,
-  settingKinds
+  type SettingKind
 } from "../schema/SettingKinds.ts"
 import { SettingNotWritten } from "./SettingNotWritten.ts"
 
@@ -133,7 +133,7 @@ export class MeshSettings {
     return Effect.suspend((): Either.Either<void, SettingNotWritten> => {
       const known = kindOf(kind)
       if (known === undefined) {
-        const kinds = Object.keys(settingKinds).join(", ")
+        const kinds = kindNames().join(", ")
         const message = `this node knows no settings of the kind ${kind}; it knows ${kinds}`
         const hint = "Set it from a node of the version that knows it."
         return Either.left(notWritten("unknown_kind", message, hint))

@@ -17,6 +17,14 @@ import {
   ServiceStatus
 } from "../admin/AdminModel.ts"
 import { PeerStatus } from "../admin/PeerModel.ts"
+import {
+  SettingHistory,
+  SettingName,
+  SettingStatus,
+  SettingsChange,
+  SettingsChanged,
+  SettingsChoice
+} from "../admin/SettingsModel.ts"
 import { ServiceName } from "../schema/NamesSchema.ts"
 
 export interface NodeCall<Ask, AskText, Answer, AnswerText, Failure, FailureText> {
@@ -51,6 +59,13 @@ export const nodeCalls = {
   sayGoodbye: call(Schema.Void, LeaveResult, AdminConflict),
   reload: call(Schema.Void, ReloadResult, AdminConflict),
   invite: call(InviteRequest, InviteResult, Schema.Union(AdminForbidden, AdminInvalid)),
+  settings: call(SettingsChoice, Schema.Array(SettingStatus), Schema.Never),
+  settingHistory: call(SettingName, SettingHistory, AdminNotFound),
+  changeSettings: call(
+    SettingsChange,
+    SettingsChanged,
+    Schema.Union(AdminForbidden, AdminInvalid, AdminNotFound, AdminConflict)
+  ),
   // Of RunningNode
   ready: read(Schema.Void),
   drain: read(Schema.Void),

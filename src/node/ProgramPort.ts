@@ -122,6 +122,11 @@ const answersOf = (node: RunningNode): Answers => {
     sayGoodbye: answerCall(nodeCalls.sayGoodbye, () => source.leave),
     reload: answerCall(nodeCalls.reload, () => source.reload),
     invite: answerCall(nodeCalls.invite, (request) => source.invite(request)),
+    settings: answerCall(nodeCalls.settings, (choice) => source.settings(choice)),
+    settingHistory: answerCall(nodeCalls.settingHistory, (setting) =>
+      source.settingHistory(setting)
+    ),
+    changeSettings: answerCall(nodeCalls.changeSettings, (change) => source.changeSettings(change)),
     ready: answerCall(nodeCalls.ready, () => node.ready),
     drain: answerCall(nodeCalls.drain, () => node.drain),
     leave: answerCall(nodeCalls.leave, () => node.leave),

@@ -7,7 +7,7 @@ import { Either, Schema } from "effect"
 import { isJson } from "../model/Json.ts"
 import { isServiceName, ServiceName } from "../model/Names.ts"
 import type { Problem } from "../model/Problem.ts"
-import { isSettingName, settingRules } from "../model/Setting.ts"
+import { isSettingName, type SettingBody, settingRules } from "../model/Setting.ts"
 import { AccessBody } from "./AccessSchema.ts"
 import { explain } from "./ExplainIssue.ts"
 import { Policy } from "./PolicySchema.ts"
@@ -17,28 +17,50 @@ export interface SettingKind {
   readonly body: Schema.Schema.AnyNoContext
   /** What the certificate of its signer must grant. */
   readonly capability: "policy" | "revoke"
-  /** What it is for, a few words. */
-  readonly about: string
+  /** Whom one of this name and body concerns, in words; what is not written is not there. */
+  readonly concerns: (name: string, body: SettingBody) => string
   /** A name that cannot be this kind's: why; default: every name can. */
   readonly nameProblem?: (name: string) => string | undefined
 }
 
-export const settingKinds: Readonly<Record<string, SettingKind>> = {
+export const settingKinds = {
   access: {
     body: AccessBody,
     capability: "policy",
-    about: "who may call which services, and what of them"
+    concerns: (_, { service }) =>
+      service === undefined
+        ? "calls to all services that no rules name"
+        : `calls to ${[service].flat().join(", ")}`
   },
   policy: {
     body: Policy,
     capability: "policy",
-    about: "how calls to the service of that name are made resilient",
+    concerns: (name) => `calls to ${name} from every node`,
     nameProblem: (name) => (isServiceName(name) ? undefined : ServiceName.rule)
   }
-}
+} as const satisfies Readonly<Record<string, SettingKind>>
+
+/** A setting as a program writes it, in `export default defineSetting({ … })`. */
+export type SettingInput = {
+  readonly [Kind in keyof typeof settingKinds]: {
+    readonly kind: Kind
+    readonly name: string
+    /** Why it is set, for who reads its history. */
+    readonly why?: string
+  } & Schema.Schema.Encoded<(typeof settingKinds)[Kind]["body"]>
+}[keyof typeof settingKinds]
+
+/** For files that are applied: gives the literal its type, so the compiler checks it. */
+export const defineSetting = <const Input extends SettingInput | ReadonlyArray<SettingInput>>(
+  input: Input
+): Input => input
+
+const table: Readonly<Record<string, SettingKind>> = settingKinds
+
+export const kindNames = (): ReadonlyArray<string> => Object.keys(table)
 
 export const kindOf = (kind: string): SettingKind | undefined =>
-  Object.hasOwn(settingKinds, kind) ? settingKinds[kind] : undefined
+  Object.hasOwn(table, kind) ? table[kind] : undefined
 
 /** One of these its signer must hold. Those of newer nodes ask for one, too, and here nobody knows which. */
 export const capabilitiesFor = (kind: string): ReadonlyArray<SettingKind["capability"]> => {

@@ -13,6 +13,7 @@ import {
 } from "../admin/AdminModel.ts"
 import type { AdminSource } from "../admin/AdminSource.ts"
 import { PeerStatus } from "../admin/PeerModel.ts"
+import { SettingHistory, SettingStatus } from "../admin/SettingsModel.ts"
 
 const peers = {
   a: "12D3KooWAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -206,6 +207,33 @@ export const sampleLinks: ReadonlyArray<LinkStatus> = Schema.decodeSync(Schema.A
   }
 ])
 
+const sampleVersion = {
+  ...{ id: "0a1b2c3d", epoch: sampleNow - hours(2), version: 0, signer: peers.a },
+  ...{ signedAt: sampleNow - hours(2), author: "ann", node: "host-a", why: "slow on Mondays" },
+  body: { timeout: { request: "2s" } }
+} as const
+const sampleApart = {
+  ...{ ...sampleVersion, id: "4e5f6071", epoch: sampleNow - hours(3), signer: peers.b },
+  ...{ signedAt: sampleNow - hours(3), author: "bob", node: "host-b", why: null },
+  body: { timeout: { request: "5s" } }
+}
+
+export const sampleSettings: ReadonlyArray<SettingStatus> = Schema.decodeSync(
+  Schema.Array(SettingStatus)
+)([
+  { kind: "policy", name: "orders", ...sampleVersion, body: { retry: "off" }, conflict: [] },
+  { kind: "policy", name: "payments", ...sampleVersion, conflict: [sampleApart] }
+])
+
+export const sampleHistory: SettingHistory = Schema.decodeSync(SettingHistory)([
+  { ...sampleVersion, state: "in_force" },
+  { ...sampleApart, state: "apart" },
+  {
+    ...{ ...sampleVersion, id: "8899aabb", epoch: sampleNow - hours(30), state: "past" },
+    ...{ signedAt: sampleNow - hours(30), body: null, why: null }
+  }
+])
+
 export const makeSampleSource = (
   overrides: Partial<AdminSource["Type"]> = {}
 ): AdminSource["Type"] => ({
@@ -242,6 +270,22 @@ export const makeSampleSource = (
       expiresAt: sampleNow + ttlMs,
       bootstrap: ["/ip4/192.0.2.1/tcp/4001"],
       warnings: []
+    }),
+  settings: ({ kind, name }) =>
+    Effect.succeed(
+      sampleSettings.filter(
+        (one) =>
+          (kind === undefined || one.kind === kind) && (name === undefined || one.name === name)
+      )
+    ),
+  settingHistory: () => Effect.succeed(sampleHistory),
+  changeSettings: ({ changes, waitMs }) =>
+    Effect.succeed({
+      results: changes.map(({ body, kind, name }) => ({
+        ...{ kind, name, id: "ccddeeff", settles: 0 },
+        outcome: body === null ? ("deleted" as const) : ("changed" as const)
+      })),
+      seen: waitMs === 0 ? null : { nodes: 2, of: 3, missing: ["host-c"], away: ["host-d"] }
     }),
   ...overrides
 })

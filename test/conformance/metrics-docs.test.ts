@@ -102,7 +102,9 @@ describe("docs/metrics.md", () => {
       const [method = "", url = ""] = path.split(" ")
       // What changes something is asked for at the socket.
       const at = method === "GET" ? "127.0.0.1:4191" : "localhost"
-      expect(docs).toContain(`http://${at}${url.replace(":name", "web")}`)
+      expect(docs).toContain(
+        `http://${at}${url.replace(":kind", "policy").replace(":name", "web")}`
+      )
     }
   })
 

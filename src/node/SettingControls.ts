@@ -1,0 +1,166 @@
+/** What an operator sees of the mesh's settings and does to them. */
+import { createHash } from "node:crypto"
+import { isDeepStrictEqual } from "node:util"
+import { Effect } from "effect"
+import { AdminConflict, AdminForbidden, AdminInvalid, AdminNotFound } from "../admin/AdminError.ts"
+import type { AdminSource } from "../admin/AdminSource.ts"
+import type {
+  SettingStatus,
+  SettingsChange,
+  SettingsChanged,
+  SettingVersionStatus
+} from "../admin/SettingsModel.ts"
+import type { SettledName } from "../mesh/settings/SettledName.ts"
+import type { PeerKey } from "../model/Names.ts"
+import {
+  isSameStamp,
+  type SettingStamp,
+  type SettingVersion,
+  settingKey
+} from "../model/Setting.ts"
+import type { MeshSettings } from "./MeshSettings.ts"
+import type { SettingNotWritten } from "./SettingNotWritten.ts"
+import type { SettingSpread, WantedVersion } from "./SettingSpread.ts"
+
+export interface SettingControlsOptions {
+  readonly settings: MeshSettings
+  readonly spread: SettingSpread
+  readonly nameOf: (peer: PeerKey) => string
+}
+
+export type SettingControls = Pick<
+  AdminSource["Type"],
+  "settings" | "settingHistory" | "changeSettings"
+>
+
+/** Short enough to be typed: eight hex digits, of who wrote it and when. */
+export const versionId = ({ signer, epoch, version }: SettingStamp): string =>
+  createHash("sha256").update(`${signer} ${epoch} ${version}`).digest("hex").slice(0, 8)
+
+const versionStatus = (one: SettingVersion): SettingVersionStatus => {
+  const { signer, epoch, version, signedAt, author, node, why = null, body = null } = one
+  return { id: versionId(one), signer, epoch, version, signedAt, author, node, why, body }
+}
+
+const statusOf = ({ kind, name, inForce, conflict }: SettledName): SettingStatus => ({
+  ...{ kind, name },
+  ...versionStatus(inForce),
+  conflict: conflict.map(versionStatus)
+})
+
+const adminError = ({ code, message, hint }: SettingNotWritten) => {
+  const told = { code, message, hint }
+  switch (code) {
+    case "not_granted":
+      return new AdminForbidden(told)
+    case "not_there":
+      return new AdminNotFound(told)
+    case "full":
+    case "clock_behind":
+    case "refused":
+      return new AdminConflict(told)
+    case "invalid":
+    case "too_large":
+    case "unknown_kind":
+      return new AdminInvalid(told)
+  }
+}
+
+type Change = SettingsChange["changes"][number]
+
+export const makeSettingControls = ({
+  nameOf,
+  settings,
+  spread
+}: SettingControlsOptions): SettingControls => {
+  const { table } = settings
+  // One command at a time: what it compares with is what it changes.
+  const turns = Effect.unsafeMakeSemaphore(1)
+
+  const write = ({ kind, name, body, why }: Change, author: string) =>
+    Effect.gen(function* () {
+      const before = table.settled(kind, name)
+      const settles = before?.conflict.length ?? 0
+      const wanted = body ?? undefined
+      if (before !== undefined && settles === 0 && isDeepStrictEqual(before.inForce.body, wanted)) {
+        const { inForce } = before
+        return { kind, name, inForce, outcome: "unchanged" as const, settles }
+      }
+      const inForce = yield* settings.write({ kind, name, body: wanted, author, why })
+      const outcome =
+        wanted === undefined
+          ? ("deleted" as const)
+          : before?.inForce.body === undefined
+            ? ("created" as const)
+            : ("changed" as const)
+      return { kind, name, inForce, outcome, settles }
+    })
+
+  const seenBy = (wanted: ReadonlyArray<WantedVersion>, waitMs: number) =>
+    Effect.map(spread(wanted, waitMs), ({ away, missing, seen }) => ({
+      // And this one.
+      nodes: seen.length + 1,
+      of: seen.length + missing.length + 1,
+      missing: missing.map(nameOf),
+      away: away.map(nameOf)
+    }))
+
+  return {
+    settings: ({ kind, name }) =>
+      Effect.sync(() =>
+        table
+          .all()
+          .filter(
+            (one) =>
+              (kind === undefined || one.kind === kind) &&
+              (name === undefined || one.name === name) &&
+              // A deletion is shown as long as somebody contradicts it.
+              (one.inForce.body !== undefined || one.conflict.length > 0)
+          )
+          .map(statusOf)
+      ),
+    settingHistory: ({ kind, name }) =>
+      Effect.suspend(() => {
+        const settled = table.settled(kind, name)
+        if (settled === undefined) {
+          const message = `there never was a ${kind} ${name}, as far as this node knows`
+          const hint =
+            "`skein get` lists what there is; what was deleted is forgotten after a month."
+          return Effect.fail(new AdminNotFound({ code: "not_there", message, hint }))
+        }
+        const { conflict, inForce } = settled
+        return Effect.succeed(
+          table.history(kind, name).map((one) => ({
+            ...versionStatus(one),
+            state: isSameStamp(one, inForce)
+              ? ("in_force" as const)
+              : conflict.some((other) => isSameStamp(one, other))
+                ? ("apart" as const)
+                : ("past" as const)
+          }))
+        )
+      }),
+    changeSettings: ({ changes, author, waitMs }) =>
+      Effect.gen(function* () {
+        const results = yield* Effect.gen(function* () {
+          for (const { body, kind, name } of changes) {
+            yield* settings.check({ kind, name, body: body ?? undefined })
+          }
+          return yield* Effect.forEach(changes, (change) => write(change, author))
+        }).pipe(Effect.mapError(adminError), turns.withPermits(1), Effect.uninterruptible)
+        const wanted = results.map(({ inForce, kind, name }) => ({
+          key: settingKey({ signer: inForce.signer, kind, name }),
+          epoch: inForce.epoch,
+          version: inForce.version
+        }))
+        // Who asked may go away while it is waited; what is set is set.
+        const seen = waitMs === 0 ? null : yield* seenBy(wanted, waitMs)
+        return {
+          results: results.map(({ inForce, kind, name, outcome, settles }) => ({
+            ...{ kind, name, id: versionId(inForce), outcome, settles }
+          })),
+          seen
+        } satisfies SettingsChanged
+      })
+  }
+}
