@@ -182,7 +182,7 @@ const assemble = (input: AssemblyInput) =>
     })
     yield* planes.follow(plane)
     // Before anything is served: nobody gets through who may not.
-    yield* followAccessRules(plane.settings, {
+    const accessRules = yield* followAccessRules(plane.settings, {
       ...{ mesh, log },
       tell: (settings) => threads.post({ type: "access", settings })
     })
@@ -228,6 +228,7 @@ const assemble = (input: AssemblyInput) =>
       telemetry,
       plane,
       threads,
+      accessRules,
       drain,
       actors: supervisor.actors,
       readiness,

@@ -6,6 +6,13 @@ import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import { Schema } from "effect"
 import { ServiceName } from "../schema/NamesSchema.ts"
 import {
+  AccessAnswer,
+  AccessFinding,
+  AccessQuestion,
+  AccessSuggestions,
+  SuggestionChoice
+} from "./AccessModel.ts"
+import {
   AdminBroken,
   AdminConflict,
   AdminForbidden,
@@ -75,6 +82,22 @@ const views = HttpApiGroup.make("views")
   .add(HttpApiEndpoint.get("links", "/links").addSuccess(Schema.Array(LinkStatus)))
   .prefix("/api/v1")
 
+/** Of the access rules that this node holds. */
+const access = HttpApiGroup.make("access")
+  .add(
+    HttpApiEndpoint.get("check", "/access/check")
+      .setUrlParams(AccessQuestion)
+      .addSuccess(AccessAnswer)
+      .addError(AdminInvalid)
+  )
+  .add(HttpApiEndpoint.get("lint", "/access/lint").addSuccess(Schema.Array(AccessFinding)))
+  .add(
+    HttpApiEndpoint.get("suggest", "/access/suggest")
+      .setUrlParams(SuggestionChoice)
+      .addSuccess(AccessSuggestions)
+  )
+  .prefix("/api/v1")
+
 const actions = HttpApiGroup.make("actions")
   .add(HttpApiEndpoint.post("drain", "/drain").addSuccess(DrainResult).addError(AdminConflict))
   .add(HttpApiEndpoint.post("leave", "/leave").addSuccess(LeaveResult).addError(AdminConflict))
@@ -115,6 +138,7 @@ const settings = HttpApiGroup.make("settings")
 export class AdminApi extends HttpApi.make("skein-admin")
   .add(probes)
   .add(views)
+  .add(access)
   .add(actions)
   .add(settings)
   .addError(AdminInvalid)

@@ -44,6 +44,15 @@ const views = HttpApiBuilder.group(AdminApi, "views", (handlers) =>
   )
 )
 
+const access = HttpApiBuilder.group(AdminApi, "access", (handlers) =>
+  Effect.map(AdminSource, ({ access }) =>
+    handlers
+      .handle("check", ({ urlParams }) => access.check(urlParams))
+      .handle("lint", () => access.lint)
+      .handle("suggest", ({ urlParams: { service } }) => access.suggest(service))
+  )
+)
+
 // What was asked for is done though the asker goes away: a drain is not half a drain.
 const whole = { uninterruptible: true }
 
@@ -68,5 +77,5 @@ const settings = HttpApiBuilder.group(AdminApi, "settings", (handlers) =>
 )
 
 export const adminHandlers = HttpApiBuilder.api(AdminApi).pipe(
-  Layer.provide([probes, views, actions, settings])
+  Layer.provide([probes, views, access, actions, settings])
 )

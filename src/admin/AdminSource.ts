@@ -4,6 +4,12 @@
  */
 import { Context, type Effect } from "effect"
 import type { ServiceName } from "../model/Names.ts"
+import type {
+  AccessAnswer,
+  AccessFinding,
+  AccessQuestion,
+  AccessSuggestions
+} from "./AccessModel.ts"
 import type { AdminConflict, AdminForbidden, AdminInvalid, AdminNotFound } from "./AdminError.ts"
 import type {
   DrainResult,
@@ -27,6 +33,16 @@ import type {
   SettingsChoice
 } from "./SettingsModel.ts"
 
+/** Of the access rules that the node holds. */
+export interface AccessSource {
+  /** What they say of a call that is not made. */
+  readonly check: (question: AccessQuestion) => Effect.Effect<AccessAnswer, AdminInvalid>
+  /** What is wrong with rules that are each in order. */
+  readonly lint: Effect.Effect<ReadonlyArray<AccessFinding>>
+  /** Rules that allow what was called here of services in audit. */
+  readonly suggest: (service: ServiceName | undefined) => Effect.Effect<AccessSuggestions>
+}
+
 export class AdminSource extends Context.Tag("skein/admin/AdminSource")<
   AdminSource,
   {
@@ -43,6 +59,7 @@ export class AdminSource extends Context.Tag("skein/admin/AdminSource")<
       service: ServiceName
     ) => Effect.Effect<ReadonlyArray<EndpointStatus>, AdminNotFound>
     readonly links: Effect.Effect<ReadonlyArray<LinkStatus>>
+    readonly access: AccessSource
     /** Prometheus text format 0.0.4. */
     readonly metrics: Effect.Effect<string>
     /** Announces the drain and returns; what is in flight goes on. Harmless when repeated. */

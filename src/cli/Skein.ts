@@ -4,6 +4,7 @@ import * as CliConfig from "@effect/cli/CliConfig"
 import * as Command from "@effect/cli/Command"
 import { Effect, Logger } from "effect"
 import { softwareVersion } from "../node/Version.ts"
+import { access } from "./access.ts"
 import { apply } from "./apply.ts"
 import { awaitService } from "./await.ts"
 import { reportFailure, wrongUsage } from "./CommandFailed.ts"
@@ -47,6 +48,7 @@ const commands = [
   services,
   endpoints,
   links,
+  access,
   awaitService,
   apply,
   get,

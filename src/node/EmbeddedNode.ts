@@ -200,6 +200,12 @@ const programNode = (mesh: MeshThread, plane: Plane, facts: () => NodeFacts): Ru
       services: ask("services", nodeCalls.services, undefined),
       endpoints: (service) => ask("endpoints", nodeCalls.endpoints, service),
       links: ask("links", nodeCalls.links, undefined),
+      access: {
+        check: (question) => ask("checkAccess", nodeCalls.checkAccess, question),
+        lint: ask("lintAccess", nodeCalls.lintAccess, undefined),
+        suggest: (service) =>
+          ask("suggestAccess", nodeCalls.suggestAccess, service === undefined ? {} : { service })
+      },
       metrics: ask("metrics", nodeCalls.metrics, undefined),
       drain: ask("beginDrain", nodeCalls.beginDrain, undefined),
       leave: ask("sayGoodbye", nodeCalls.sayGoodbye, undefined),

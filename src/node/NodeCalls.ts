@@ -3,6 +3,13 @@
  * failure cross, those of the admin API.
  */
 import { Cause, Effect, Exit, Schema } from "effect"
+import {
+  AccessAnswer,
+  AccessFinding,
+  AccessQuestion,
+  AccessSuggestions,
+  SuggestionChoice
+} from "../admin/AccessModel.ts"
 import { AdminConflict, AdminForbidden, AdminInvalid, AdminNotFound } from "../admin/AdminError.ts"
 import {
   DrainResult,
@@ -54,6 +61,9 @@ export const nodeCalls = {
   services: read(Schema.Array(ServiceStatus)),
   endpoints: call(ServiceName, Schema.Array(EndpointStatus), AdminNotFound),
   links: read(Schema.Array(LinkStatus)),
+  checkAccess: call(AccessQuestion, AccessAnswer, AdminInvalid),
+  lintAccess: read(Schema.Array(AccessFinding)),
+  suggestAccess: call(SuggestionChoice, AccessSuggestions, Schema.Never),
   metrics: read(Schema.String),
   beginDrain: call(Schema.Void, DrainResult, AdminConflict),
   sayGoodbye: call(Schema.Void, LeaveResult, AdminConflict),

@@ -22,6 +22,8 @@ import type { Ticker } from "../model/Time.ts"
 import type { PeerLinkStatus } from "../request/link/LinkPool.ts"
 import type { AskedRows, PlaneLoad, Question } from "../request/PlaneQuestions.ts"
 import type { Telemetry } from "../telemetry/Telemetry.ts"
+import type { AccessRules } from "./AccessRules.ts"
+import { makeAccessViews } from "./AccessViews.ts"
 import type { Drain } from "./Drain.ts"
 import type { OpenListener } from "./Listeners.ts"
 import { memberRows } from "./MemberRows.ts"
@@ -32,6 +34,7 @@ import { noteEvery, RateMeter } from "./RateMeter.ts"
 import type { RequestThreads } from "./RequestThreads.ts"
 import type { SocketRoom } from "./SocketRoom.ts"
 import {
+  accessUse,
   endpointRows,
   linkCount,
   linkRows,
@@ -51,6 +54,7 @@ export interface NodeSourceOptions {
   readonly telemetry: Telemetry
   readonly plane: MeshPlane
   readonly threads: RequestThreads
+  readonly accessRules: AccessRules
   readonly drain: Drain
   readonly actors: () => ReadonlyArray<ActorStatus>
   readonly readiness: () => ReadonlyArray<ReadinessItem>
@@ -70,7 +74,7 @@ const collectPatience = 100
 
 export type NodeViews = Pick<
   AdminSource["Type"],
-  "status" | "members" | "peers" | "services" | "endpoints" | "links" | "metrics"
+  "status" | "members" | "peers" | "services" | "endpoints" | "links" | "access" | "metrics"
 >
 
 const admitStatus = ({ authority }: NodeIdentity): NodeStatus["certificate"]["admits"] =>
@@ -348,6 +352,12 @@ export const makeNodeViews = (
       services: Effect.map(ask({ kind: "services" }), services),
       endpoints,
       links: Effect.map(ask({ kind: "links" }), (answers) => shownLinks(linksOf(answers))),
+      access: makeAccessViews({
+        self: { peer: identity.current.peer, node: identity.current.name },
+        settings: () => options.accessRules.current,
+        view: () => view.current,
+        use: Effect.map(ask({ kind: "access" }), accessUse)
+      }),
       metrics
     }
   })

@@ -117,6 +117,11 @@ const answersOf = (node: RunningNode): Answers => {
     services: answerCall(nodeCalls.services, () => source.services),
     endpoints: answerCall(nodeCalls.endpoints, (service) => source.endpoints(service)),
     links: answerCall(nodeCalls.links, () => source.links),
+    checkAccess: answerCall(nodeCalls.checkAccess, (question) => source.access.check(question)),
+    lintAccess: answerCall(nodeCalls.lintAccess, () => source.access.lint),
+    suggestAccess: answerCall(nodeCalls.suggestAccess, ({ service }) =>
+      source.access.suggest(service)
+    ),
     metrics: answerCall(nodeCalls.metrics, () => source.metrics),
     beginDrain: answerCall(nodeCalls.beginDrain, () => source.drain),
     sayGoodbye: answerCall(nodeCalls.sayGoodbye, () => source.leave),

@@ -5,6 +5,7 @@
 import type { ConnectionStatus } from "../mesh/host/ConnectionKeeper.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import { latencyBounds, quantileOf } from "../request/cells/Cells.ts"
+import type { AccessUse } from "../request/inbound/AccessGuard.ts"
 import type { PeerLinkStatus } from "../request/link/LinkPool.ts"
 import { standingNames } from "../request/outbound/Standing.ts"
 import type { EndpointStatus, ServiceStats } from "../request/outbound/Status.ts"
@@ -16,6 +17,10 @@ const ofKind = <Kind extends AskedRows["kind"]>(
   answers: ReadonlyArray<AskedRows>,
   kind: Kind
 ): ReadonlyArray<RowsOf<Kind>> => answers.filter((rows): rows is RowsOf<Kind> => rows.kind === kind)
+
+/** How each thread's access rules are used. */
+export const accessUse = (answers: ReadonlyArray<AskedRows>): ReadonlyArray<AccessUse> =>
+  ofKind(answers, "access").map(({ use }) => use)
 
 /** One service over all threads. */
 export interface ServiceRow extends Omit<ServiceStats, "latency" | "successes"> {

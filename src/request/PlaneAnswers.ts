@@ -1,5 +1,6 @@
 /** What a request thread answers to people's questions (PlaneQuestions.ts). */
 import type { LoopDelay } from "./cells/LoopDelay.ts"
+import type { AccessGuard } from "./inbound/AccessGuard.ts"
 import type { Inbound } from "./inbound/Inbound.ts"
 import type { LinkPool } from "./link/LinkPool.ts"
 import type { SessionTransport } from "./link/SessionTransport.ts"
@@ -8,6 +9,7 @@ import type { AskedRows, Question } from "./PlaneQuestions.ts"
 import type { SocketBudget } from "./socket/SocketBudget.ts"
 
 export interface AnswerSources {
+  readonly access: AccessGuard
   readonly index: number
   readonly delay: LoopDelay
   readonly inbound: Inbound
@@ -18,7 +20,7 @@ export interface AnswerSources {
 }
 
 export const answer = (question: Question, sources: AnswerSources): AskedRows => {
-  const { delay, inbound, index, outbound, pool, sockets, transport } = sources
+  const { access, delay, inbound, index, outbound, pool, sockets, transport } = sources
   switch (question.kind) {
     case "services":
       return { kind: "services", rows: outbound.services() }
@@ -28,6 +30,8 @@ export const answer = (question: Question, sources: AnswerSources): AskedRows =>
       return { kind: "links", rows: pool.status() }
     case "totals":
       return { kind: "totals", totals: totalsOf(outbound), links: transport.counts.links }
+    case "access":
+      return { kind: "access", use: access.use() }
     case "load":
       return {
         kind: "load",

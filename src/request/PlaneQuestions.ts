@@ -3,6 +3,7 @@
  * `endpoints`, `links`. Each thread answers for itself; node/ThreadRows.ts puts the answers together.
  */
 import type { ServiceName } from "../model/Names.ts"
+import type { AccessUse } from "./inbound/AccessGuard.ts"
 import type { PeerLinkStatus } from "./link/LinkPool.ts"
 import type { EndpointStatus, ServiceStats } from "./outbound/Status.ts"
 
@@ -13,6 +14,8 @@ export type Question =
   /** Ended calls by service and attempts by endpoint, of which rates are made; and links. */
   | { readonly kind: "totals" }
   | { readonly kind: "load" }
+  /** How access rules are used. */
+  | { readonly kind: "access" }
 
 export interface PlaneLoad {
   /** Of the thread. */
@@ -40,3 +43,4 @@ export type AskedRows =
       readonly links: number
     }
   | { readonly kind: "load"; readonly load: PlaneLoad }
+  | { readonly kind: "access"; readonly use: AccessUse }

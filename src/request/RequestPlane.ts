@@ -375,6 +375,7 @@ export class RequestPlane {
   #answer({ id, question }: Extract<ToPlane, { readonly type: "ask" }>): void {
     const rows = answer(question, {
       index: this.#setup.index,
+      access: this.#access,
       delay: this.#delay,
       inbound: this.#inbound,
       outbound: this.#outbound,

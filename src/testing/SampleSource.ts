@@ -11,9 +11,10 @@ import {
   NodeStatus,
   ServiceStatus
 } from "../admin/AdminModel.ts"
-import type { AdminSource } from "../admin/AdminSource.ts"
+import type { AccessSource, AdminSource } from "../admin/AdminSource.ts"
 import { PeerStatus } from "../admin/PeerModel.ts"
 import { SettingHistory, SettingStatus } from "../admin/SettingsModel.ts"
+import { ServiceName } from "../model/Names.ts"
 
 const peers = {
   a: "12D3KooWAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -234,6 +235,45 @@ export const sampleHistory: SettingHistory = Schema.decodeSync(SettingHistory)([
   }
 ])
 
+const sampleAccess: AccessSource = {
+  check: ({ from, to, method, path }) =>
+    Effect.succeed({
+      decision: from === "orders" ? "allow" : "deny",
+      rule: from === "orders" ? "payments-charge.allow[0]" : "unmatched",
+      why:
+        from === "orders"
+          ? "rule payments-charge.allow[0] allows it"
+          : `no rule allows it, and payments-charge names ${to}`,
+      rules:
+        from === "orders"
+          ? [
+              {
+                ...{ rule: "payments-charge.allow[0]", list: "allow", mode: "enforce" },
+                written: { from, methods: [method ?? "POST"], path: path ?? "/charge" }
+              }
+            ]
+          : []
+    }),
+  lint: Effect.succeed([
+    {
+      kind: "shadowed",
+      rule: "payments-charge.allow[1]",
+      message: "payments-charge.allow[0] allows all that it does: take it out"
+    }
+  ]),
+  suggest: (service = ServiceName.make("payments")) =>
+    Effect.succeed({
+      node: "host-a",
+      left: 0,
+      suggestions: [
+        {
+          ...{ service, name: "payments" },
+          rules: [{ rule: { from: "orders", methods: ["POST"], path: "/charge" }, calls: 120 }]
+        }
+      ]
+    })
+}
+
 export const makeSampleSource = (
   overrides: Partial<AdminSource["Type"]> = {}
 ): AdminSource["Type"] => ({
@@ -256,6 +296,7 @@ export const makeSampleSource = (
           hint: "Check spelling with `skein services`."
         }),
   links: Effect.succeed(sampleLinks),
+  access: sampleAccess,
   metrics: Effect.succeed("# TYPE skein_up gauge\nskein_up 1\n"),
   drain: Effect.succeed({ inFlight: 0, acknowledged: 1, members: 1, deadlineMs: 30_000 }),
   leave: Effect.succeed({ told: 1 }),

@@ -32,6 +32,12 @@ export class AccessBook {
     this.#services.clear()
   }
 
+  /** Something that is said of the service is in audit. */
+  isAudited(service: ServiceName): boolean {
+    if (this.#settings.length === 0) return false
+    return (this.#services.get(service) ?? this.#compile(service)).isAudited
+  }
+
   /** Undefined: there are no rules at all. `port`: where the program listens; 0: nobody knows. */
   decide(call: Call, port: number): AccessVerdict | undefined {
     if (this.#settings.length === 0) return undefined

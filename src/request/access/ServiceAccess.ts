@@ -157,6 +157,11 @@ export class ServiceAccess {
     this.#whole = audited ? new RuleSet(service, settings, reading) : undefined
   }
 
+  /** Something of it is in audit. */
+  get isAudited(): boolean {
+    return this.#whole !== undefined
+  }
+
   decide(call: Call, port: number, hostOf: HostOf): AccessVerdict {
     const verdict = this.#enforced.decide(call, port, hostOf)
     if (this.#whole === undefined || verdict.decision === "deny") return verdict

@@ -7,8 +7,10 @@ import { formatCaller } from "../../model/Caller.ts"
 import type { Call } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import type { ServiceName } from "../../model/Names.ts"
+import { PathReading } from "../../model/PathReading.ts"
 import { AccessBook } from "../access/AccessBook.ts"
 import type { AccessVerdict } from "../access/AccessVerdict.ts"
+import { Traffic, type TrafficSeen } from "../access/Traffic.ts"
 import type { Counter } from "../cells/Cells.ts"
 import type { Family } from "../cells/Family.ts"
 import type { MetricRegistry } from "../cells/Metrics.ts"
@@ -24,6 +26,14 @@ export interface AccessGuardOptions {
 const labels = ["service", "rule", "decision"] as const
 type Labels = Readonly<Record<(typeof labels)[number], string>>
 
+/** What this thread knows of how rules are used. */
+export interface AccessUse {
+  /** Decisions by rule. */
+  readonly rules: ReadonlyMap<string, number>
+  /** Of services in audit. */
+  readonly traffic: TrafficSeen
+}
+
 /** Of a service that is not offered here the name is whatever a caller made up. */
 const unknownService = "unknown"
 
@@ -34,6 +44,7 @@ export class AccessGuard {
   /** Found once for each verdict, and by its labels, to be freed when the rule is gone. */
   #counters = new WeakMap<AccessVerdict, Counter>()
   readonly #counted = new Map<string, Labels>()
+  readonly #traffic = new Traffic(new PathReading())
 
   constructor(options: AccessGuardOptions) {
     this.#options = options
@@ -55,6 +66,16 @@ export class AccessGuard {
       this.#decisions.remove(counted)
       this.#counted.delete(key)
     }
+    this.#traffic.keep((service) => this.#book.isAudited(service))
+  }
+
+  use(): AccessUse {
+    const rules = new Map<string, number>()
+    for (const { cell, labels: of } of this.#decisions.cells.values()) {
+      const { rule = "" } = of
+      rules.set(rule, (rules.get(rule) ?? 0) + cell.value)
+    }
+    return { rules, traffic: this.#traffic.seen() }
   }
 
   /**
@@ -63,7 +84,9 @@ export class AccessGuard {
    */
   judge(call: Call, port: number, offered: boolean): AccessVerdict | undefined {
     const verdict = this.#book.decide(call, port)
-    if (verdict !== undefined) this.#count(call.service, verdict, offered)
+    if (verdict === undefined) return undefined
+    this.#count(call.service, verdict, offered)
+    if (offered && this.#book.isAudited(call.service)) this.#traffic.note(call)
     return verdict
   }
 

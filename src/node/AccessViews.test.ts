@@ -1,0 +1,124 @@
+import { Effect, Either, Schema } from "effect"
+import { describe, expect, it } from "vitest"
+import type { AccessSetting } from "../model/Access.ts"
+import type { MeshView } from "../model/MeshView.ts"
+import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
+import type { AccessUse } from "../request/inbound/AccessGuard.ts"
+import { AccessBody, type AccessBodyInput, accessSetting } from "../schema/AccessSchema.ts"
+import { endpointView, serviceView } from "../testing/OutboundFixture.ts"
+import { makeAccessViews } from "./AccessViews.ts"
+
+const decode = Schema.decodeSync(AccessBody)
+const setting = (name: string, body: AccessBodyInput): AccessSetting =>
+  accessSetting(name, decode(body))
+
+const payments = ServiceName.make("payments")
+const used = (
+  rules: Readonly<Record<string, number>>,
+  change: Partial<AccessUse> = {}
+): AccessUse => ({
+  rules: new Map(Object.entries(rules)),
+  traffic: { rows: [], left: 0 },
+  ...change
+})
+
+const views = (settings: ReadonlyArray<AccessSetting>, use: ReadonlyArray<AccessUse> = []) => {
+  const view: MeshView = {
+    version: 1,
+    services: new Map([[payments, serviceView([endpointView("a", { local: true })])]])
+  }
+  return makeAccessViews({
+    self: { peer: PeerKey.make("1".repeat(20)), node: NodeName.make("host-a") },
+    settings: () => settings,
+    view: () => view,
+    use: Effect.succeed(use)
+  })
+}
+
+const charge = setting("payments-charge", {
+  service: "payments",
+  allow: [{ from: "orders", methods: ["POST"], path: "/charge" }, { from: "host/ops-*" }],
+  deny: [{ from: "host/ops-9" }]
+})
+
+const check = (question: Parameters<ReturnType<typeof views>["check"]>[0], settings = [charge]) =>
+  Effect.runSync(Effect.either(views(settings).check(question)))
+
+describe("what a node answers about its access rules", () => {
+  it("says the decision, and the rules about caller and service", () => {
+    const answer = check({ from: "orders", to: payments, method: "POST", path: "/charge?a=1" })
+    expect(answer).toEqual(
+      Either.right({
+        decision: "allow",
+        rule: "payments-charge.allow[0]",
+        why: "rule payments-charge.allow[0] allows it",
+        rules: [
+          {
+            ...{ rule: "payments-charge.allow[0]", list: "allow", mode: "enforce" },
+            written: { from: "orders", methods: "POST", path: "/charge" }
+          }
+        ]
+      })
+    )
+  })
+
+  it("judges a call without a method as a tunnel, and a service by the host that is named", () => {
+    const decision = (question: Parameters<typeof check>[0]) =>
+      Either.map(check(question), (answer) => `${answer.decision} ${answer.rule}`)
+    expect(decision({ from: "orders", to: payments })).toEqual(Either.right("deny unmatched"))
+    expect(decision({ from: "host/ops-1", to: payments })).toEqual(
+      Either.right("allow payments-charge.allow[1]")
+    )
+    expect(decision({ from: "host/ops-9", to: payments })).toEqual(
+      Either.right("deny payments-charge.deny[0]")
+    )
+    const orders = { from: "orders", to: payments, method: "POST", path: "/charge" }
+    expect(decision({ ...orders, host: "ops-9" })).toEqual(
+      Either.right("deny payments-charge.deny[0]")
+    )
+    expect(decision({ ...orders, path: "/a//b" })).toEqual(Either.right("deny ambiguous"))
+  })
+
+  it("says that there are no rules", () => {
+    expect(check({ from: "orders", to: payments }, [])).toEqual(
+      Either.right({ decision: "allow", rule: null, why: "there are no access rules", rules: [] })
+    )
+  })
+
+  it.each([
+    [{ from: "Orders", to: payments }, '"Orders" is no caller'],
+    [{ from: "orders", to: payments, host: "a b" }, '"a b" is no node\'s name'],
+    [
+      { from: "orders", to: payments, method: "GET", path: "charge" },
+      'the path "charge" does not begin with /'
+    ]
+  ])("says what cannot be asked: %j", (question, message) => {
+    expect(Either.flip(check(question))).toMatchObject(Either.right({ message }))
+  })
+
+  it("adds up what threads have counted, for lint", () => {
+    const use = [used({ "payments-charge.allow[0]": 1 }), used({ "payments-charge.allow[1]": 2 })]
+    const findings = Effect.runSync(views([charge], use).lint)
+    expect(findings.map(({ kind, rule }) => `${kind} ${rule}`)).toEqual([
+      "unused payments-charge.deny[0]"
+    ])
+  })
+
+  it("suggests what any thread has seen, under the name of the setting in audit", () => {
+    const row = { caller: "orders", service: payments, method: "POST", path: ["charge"], calls: 3 }
+    const other = { ...row, service: ServiceName.make("refunds") }
+    const use = [
+      used({}, { traffic: { rows: [row], left: 1 } }),
+      used({}, { traffic: { rows: [row, other], left: 1 } })
+    ]
+    const audit = setting("pay-audit", { service: "payments", mode: "audit", allow: [] })
+    const rule = { from: "orders", methods: ["POST"], path: "/charge" }
+    expect(Effect.runSync(views([audit], use).suggest(payments))).toEqual({
+      node: "host-a",
+      left: 2,
+      suggestions: [{ service: "payments", name: "pay-audit", rules: [{ rule, calls: 6 }] }]
+    })
+    const all = Effect.runSync(views([audit], use).suggest(undefined))
+    expect(all.suggestions.map(({ name }) => name)).toEqual(["pay-audit", "refunds"])
+  })
+})
