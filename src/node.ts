@@ -24,6 +24,7 @@ import { ServiceName } from "./model/Names.ts"
 import type { Policy } from "./model/Policy.ts"
 import { refuse } from "./model/RefusedExchange.ts"
 import { followAccessRules } from "./node/AccessRules.ts"
+import { keepAudit } from "./node/AuditKeeper.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
 import { ControlSocket } from "./node/ControlSocket.ts"
 import { makeControls } from "./node/Controls.ts"
@@ -127,6 +128,7 @@ const assemble = (input: AssemblyInput) =>
     })
     const { registry: metrics } = telemetry
     const log = yield* makePlaneLog
+    const audit = yield* keepAudit({ config, node: name, ticker, metrics })
     const { report: onDefect } = new DefectLog({ registry: metrics, log, now: () => ticker.now() })
     ticker.onDefect = onDefect
     countRestarts(metrics, input.restarts ?? 0)
@@ -171,7 +173,8 @@ const assemble = (input: AssemblyInput) =>
       onDefect,
       callsBack: input.program !== undefined,
       maxPending: room.shares?.pending,
-      trouble
+      trouble,
+      audit
     })
     yield* room.followMesh(plane.host)
     yield* keepDataDir({
@@ -243,6 +246,7 @@ const assemble = (input: AssemblyInput) =>
       overrides: input.overrides ?? [],
       identity,
       plane,
+      audit,
       inFlight: planes.inFlight,
       drain,
       current: () => current,
@@ -269,12 +273,13 @@ const assemble = (input: AssemblyInput) =>
     if (config.admin !== "off") {
       const token = new AdminToken(controlToken(config.node.dataDir))
       const connections = room.shares?.admin
-      const port = { ...config.admin, connections, holdsToken: token.isHeldBy }
+      const port = { ...config.admin, connections, audit, holdsToken: token.isHeldBy }
       admin = yield* openAdmin(port, source)
       control = yield* ControlSocket.make({
         dataDir: config.node.dataDir,
         token,
-        open: (path) => openAdmin({ listen: { path }, allowRemote: false, connections }, source)
+        open: (path) =>
+          openAdmin({ listen: { path }, allowRemote: false, connections, audit }, source)
       })
     }
 

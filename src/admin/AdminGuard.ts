@@ -40,7 +40,7 @@ const refuse = (message: string, hint: string, code = "forbidden") =>
   new AdminForbidden({ code, message, hint })
 
 /** What only shows. Everything else changes something, or may with the next version. */
-const isReading = (method: string): boolean => method === "GET" || method === "HEAD"
+export const isReading = (method: string): boolean => method === "GET" || method === "HEAD"
 
 const socketOrToken =
   "Use the node's unix socket (the skein command does, as the user the node runs as; it is admin.sock in the data directory), or send its token: skein … --admin-token FILE, with admin.token of the data directory."

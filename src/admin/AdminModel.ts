@@ -187,6 +187,8 @@ export const NodeStatus = Schema.Struct({
    * before changes needed one.
    */
   control: Schema.optional(Text),
+  /** Null: it keeps none. Absent: a node from before there was one. */
+  auditFile: Schema.optional(Text),
   /** What of it cannot be written. Absent: a node from before this was told. */
   dataDirProblem: Schema.optional(Text),
   certificate: CertificateStatus,

@@ -12,8 +12,19 @@ import * as HttpServer from "@effect/platform/HttpServer"
 import { RequestError, RouteNotFound } from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Cause, Context, Effect, Either, Layer, Option, type ParseResult, Schema } from "effect"
+import {
+  Cause,
+  Context,
+  Effect,
+  Either,
+  Exit,
+  Layer,
+  Option,
+  type ParseResult,
+  Schema
+} from "effect"
 import type { AdminAddress } from "../config/HostPort.ts"
+import { type AuditEvent, noAudit, type RecordAudit } from "../model/AuditEvent.ts"
 import { explainInLine } from "../schema/ExplainIssue.ts"
 import { AdminApi } from "./AdminApi.ts"
 import {
@@ -24,7 +35,7 @@ import {
   AdminNotFound,
   NotReady
 } from "./AdminError.ts"
-import { type GuardOptions, guard, type RequestFacts } from "./AdminGuard.ts"
+import { type GuardOptions, guard, isReading, type RequestFacts } from "./AdminGuard.ts"
 import { adminHandlers } from "./AdminHandlers.ts"
 import { InviteRequest } from "./AdminModel.ts"
 import { type AdminListenError, type AdminPortOptions, listenOn } from "./AdminPort.ts"
@@ -33,6 +44,8 @@ import type { AdminSource } from "./AdminSource.ts"
 export interface AdminServerOptions extends AdminPortOptions {
   /** Whether an `authorization` field has this node's token. Default: a port takes no changes at all. */
   readonly holdsToken?: ((authorization: string) => boolean) | undefined
+  /** Hears of every request that may change something, once it is answered. */
+  readonly audit?: RecordAudit | undefined
 }
 
 const maxBody = 64 * 1024
@@ -137,11 +150,16 @@ const refusalOf = (
 }
 
 /** Guard before, error bodies after; between them nothing but the handlers. */
-const rules = (options: GuardOptions) =>
+const rules = (options: GuardOptions, record: RecordAudit) =>
   HttpApiBuilder.middleware(AdminApi, (app) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
       const refusal = refusalOf(request, options)
-      return refusal === undefined ? app : Effect.fail(refusal)
+      const told = refusal === undefined ? app : Effect.fail(refusal)
+      return isReading(request.method)
+        ? told
+        : Effect.onExit(told, (exit) =>
+            Effect.sync(() => record(controlEvent(request, options, exit)))
+          )
     }).pipe(
       HttpIncomingMessage.withMaxBodySize(Option.some(maxBody)),
       Effect.catchAllCause((cause) =>
@@ -154,6 +172,21 @@ const rules = (options: GuardOptions) =>
       )
     )
   )
+
+const controlEvent = (
+  request: HttpServerRequest.HttpServerRequest,
+  { unix }: GuardOptions,
+  exit: Exit.Exit<unknown, unknown>
+): AuditEvent => {
+  const from = unix ? "socket" : Option.getOrElse(request.remoteAddress, () => "unknown")
+  const about = `${request.method} ${request.url.replace(/\?.*$/s, "")}`
+  if (Exit.isSuccess(exit)) return { event: "control.done", from, about }
+  const error = Cause.squash(exit.cause)
+  const code =
+    typeof error === "object" && error !== null && "code" in error ? String(error.code) : "failed"
+  const message = error instanceof Error ? error.message : undefined
+  return { event: "control.refused", from, about, code, message }
+}
 
 const guardOptions = ({ listen, allowRemote, holdsToken }: AdminServerOptions): GuardOptions => ({
   unix: "path" in listen,
@@ -182,7 +215,7 @@ export const adminServer = (
   return HttpApiBuilder.serve().pipe(
     // An operator's looking is not part of the traffic that is traced.
     HttpMiddleware.withTracerDisabledWhen(() => true),
-    Layer.provide(rules(guardOptions(options))),
+    Layer.provide(rules(guardOptions(options), options.audit ?? noAudit)),
     Layer.provide(adminHandlers),
     Layer.merge(address),
     Layer.provide(listening),

@@ -6,6 +6,7 @@ import { Effect, Logger } from "effect"
 import { softwareVersion } from "../node/Version.ts"
 import { access } from "./access.ts"
 import { apply } from "./apply.ts"
+import { audit } from "./audit.ts"
 import { awaitService } from "./await.ts"
 import { reportFailure, wrongUsage } from "./CommandFailed.ts"
 import { readCommandLine } from "./CommandLine.ts"
@@ -59,6 +60,7 @@ const commands = [
   drain,
   leave,
   reload,
+  audit,
   doctor,
   config
 ] as const

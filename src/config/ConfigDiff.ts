@@ -55,7 +55,8 @@ const fixed: ReadonlyArray<readonly [path: string, get: (config: NodeConfig) => 
   ["admin", ({ admin }) => admin],
   ["outbound.http", ({ outbound }) => outbound.http],
   ["telemetry.otlp", ({ telemetry }) => telemetry.otlp],
-  ["telemetry.accessLog", ({ telemetry }) => telemetry.accessLog]
+  ["telemetry.accessLog", ({ telemetry }) => telemetry.accessLog],
+  ["audit", ({ audit }) => audit]
 ]
 
 const live: typeof fixed = [

@@ -68,8 +68,13 @@ export const decodeConfig = (
 /** Relative paths in a config mean: from where the config is. */
 const anchored = (config: NodeConfig, base: string, dataDirBase: string): NodeConfig => {
   const { accessLog } = config.telemetry
+  const { audit } = config
   return {
     ...config,
+    audit:
+      audit === "off" || audit.file === undefined
+        ? audit
+        : { ...audit, file: resolve(base, audit.file) },
     node: { ...config.node, dataDir: resolve(dataDirBase, config.node.dataDir) },
     telemetry: {
       ...config.telemetry,

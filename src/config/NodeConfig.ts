@@ -337,6 +337,22 @@ const OutboundConfig = Schema.Struct({
   })
 }).annotations({ identifier: "OutboundConfig" })
 
+/** Who came in, was refused or denied, and what was changed by whom: one JSON line each. */
+const AuditConfig = Schema.Union(
+  Schema.Literal("off"),
+  Schema.Struct({
+    /** Relative to the config file. Default: `audit.log` in the data directory. */
+    file: Schema.optional(Schema.NonEmptyString),
+    /** A file is moved aside (`audit.log.1`, …) before it has more bytes than this. 64 KiB–1 GiB. */
+    maxBytes: Schema.optionalWith(Schema.Int.pipe(Schema.between(65_536, 1_073_741_824)), {
+      default: () => 8_388_608
+    }),
+    /** Files there are at most, the one that is written among them. */
+    files: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 100)), { default: () => 4 })
+  }).annotations({ identifier: "AuditConfig" })
+)
+export type AuditConfig = typeof AuditConfig.Type
+
 const DrainConfig = Schema.Struct({
   /** What is still running then is cut off. */
   deadline: time("30s")
@@ -365,6 +381,7 @@ const Fields = Schema.Struct({
     default: () => ({})
   }),
   telemetry: Schema.optionalWith(TelemetryConfig, { default: () => TelemetryConfig.make({}) }),
+  audit: Schema.optionalWith(AuditConfig, { default: () => ({ maxBytes: 8_388_608, files: 4 }) }),
   drain: Schema.optionalWith(DrainConfig, { default: () => DrainConfig.make({}) })
 })
 

@@ -9,6 +9,7 @@ import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
 import { createInvite, maxBootstrap } from "../mesh/trust/Invite.ts"
 import { tryInvite } from "../mesh/trust/InviteTrial.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
+import type { RecordAudit } from "../model/AuditEvent.ts"
 import { tryAddress } from "./DialBack.ts"
 import type { Drain } from "./Drain.ts"
 import {
@@ -38,6 +39,7 @@ export interface ControlsOptions {
   readonly configPath: string | undefined
   readonly overrides: ReadonlyArray<ConfigOverride>
   readonly identity: IdentityCell
+  readonly audit: RecordAudit
   readonly plane: MeshPlane
   /** Exchanges of others that run here. */
   readonly inFlight: Effect.Effect<number>
@@ -167,6 +169,14 @@ export const makeControls = (options: ControlsOptions): Controls => {
           ...{ token, bootstrap, expiresAt: now + ttlMs },
           warnings: [...warningsOf(bootstrap), ...own.warnings]
         })),
+        Either.map((made) => {
+          options.audit({
+            event: "key.invite",
+            by: self.name,
+            more: { services, capabilities, expires: new Date(made.expiresAt).toISOString() }
+          })
+          return made
+        }),
         Either.mapLeft(
           ({ code, message }) =>
             new AdminForbidden({ code, message, hint: mendOf(code, admitters) })

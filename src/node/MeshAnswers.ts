@@ -8,12 +8,15 @@ import type { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { issueRenewal } from "../mesh/trust/Renewal.ts"
 import { describeRevocation, type RevocationsCell } from "../mesh/trust/Revocations.ts"
+import type { RecordAudit } from "../model/AuditEvent.ts"
+import { signedEvent } from "./AuditEvents.ts"
 import type { Convergence } from "./Convergence.ts"
 import type { DialBack } from "./DialBack.ts"
 import type { SessionRenewal } from "./SessionRenewal.ts"
 
 export interface MeshAnswersOptions {
   readonly identity: IdentityCell
+  readonly audit: RecordAudit
   readonly admitted: AdmittedPeers
   readonly revocations: RevocationsCell
   readonly catalogue: Pick<CatalogueShape, "handlers" | "receive">
@@ -29,6 +32,7 @@ export interface MeshAnswersOptions {
 
 export const meshAnswers = ({
   identity,
+  audit,
   admitted,
   revocations,
   catalogue,
@@ -59,6 +63,9 @@ export const meshAnswers = ({
           certificate === undefined
             ? Either.left({ message: `the certificate of ${peer} is not at hand` })
             : issueRenewal(identity.current, certificate, now)
+        if (certificate !== undefined && Either.isRight(renewed)) {
+          audit(signedEvent(certificate, "renewed"))
+        }
         return yield* Either.mapLeft(
           renewed,
           ({ message }) => new MeshRpcError({ code: "refused", message })

@@ -11,8 +11,10 @@ import type { PeerClocks } from "../mesh/membership/PeerClocks.ts"
 import { type AdmissionOptions, makeAdmission } from "../mesh/trust/Admission.ts"
 import type { Refusal } from "../mesh/trust/AdmissionEncrypter.ts"
 import { HandshakeGate } from "../mesh/trust/HandshakeGate.ts"
+import type { RecordAudit } from "../model/AuditEvent.ts"
 import type { NodeName, PeerKey } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
+import { admittedEvent, isWeather, refusedEvent, renewedEvent, signedEvent } from "./AuditEvents.ts"
 import type { ClockReport } from "./ClockReport.ts"
 import type { RefusalLog } from "./RefusalLog.ts"
 
@@ -21,6 +23,7 @@ export interface MeshDoorOptions
     AdmissionOptions,
     "admitted" | "cache" | "cutOffFor" | "heard" | "identity" | "onSession" | "revocations"
   > {
+  readonly audit: RecordAudit
   readonly dataDir: string
   readonly ticker: Ticker
   readonly refusals: RefusalLog
@@ -40,8 +43,7 @@ export interface MeshDoorOptions
 
 /** What encrypts this node's connections and admits its peers. */
 export const meshDoor = (options: MeshDoorOptions): ReturnType<typeof makeAdmission> => {
-  const { admitted, cache, catalogue, clocks, identity, isKnown, onSession, stateOf, ticker } =
-    options
+  const { admitted, audit, cache, catalogue, clocks, identity, isKnown, stateOf, ticker } = options
 
   const isNameTaken = (name: NodeName, peer: PeerKey): boolean =>
     Array.from(catalogue()?.entries() ?? []).some(
@@ -55,6 +57,8 @@ export const meshDoor = (options: MeshDoorOptions): ReturnType<typeof makeAdmiss
 
   const onRefused = (refusal: Refusal): void => {
     options.refusals.add(refusal)
+    // That somebody is not reached, or busy, is no decision about who it is.
+    if (!isWeather(refusal.code)) audit(refusedEvent(refusal))
     const { by, clock, code, message, peer, retryAfter } = refusal
     if (peer === undefined) return
     if (by === "peer" && retryAfter !== undefined) options.onBusy(peer, retryAfter)
@@ -69,7 +73,11 @@ export const meshDoor = (options: MeshDoorOptions): ReturnType<typeof makeAdmiss
     gate: new HandshakeGate(ticker),
     identity,
     admitted,
-    ...(onSession && { onSession }),
+    onSession: (certificate, keys) => {
+      audit(admittedEvent(certificate))
+      options.onSession?.(certificate, keys)
+    },
+    onSigned: (certificate, why) => audit(signedEvent(certificate, why)),
     now: () => ticker.wall(),
     ...(cache && { cache }),
     isNameTaken,
@@ -81,7 +89,8 @@ export const meshDoor = (options: MeshDoorOptions): ReturnType<typeof makeAdmiss
       if (isKnown(peer)) clocks.told(peer, clock)
     },
     onRefused,
-    onRenewed: (renewed) =>
+    onRenewed: (renewed) => {
+      audit(renewedEvent(renewed))
       options.runFork(
         saveIdentity(options.dataDir, renewed).pipe(
           Effect.catchAll(({ message }) =>
@@ -90,5 +99,6 @@ export const meshDoor = (options: MeshDoorOptions): ReturnType<typeof makeAdmiss
           Effect.zipRight(options.resign)
         )
       )
+    }
   })
 }

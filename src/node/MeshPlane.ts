@@ -35,6 +35,7 @@ import { EnvelopeCache } from "../mesh/trust/Envelope.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { Revocations, type RevocationsCell } from "../mesh/trust/Revocations.ts"
 import { SessionBook } from "../mesh/trust/SessionBook.ts"
+import type { RecordAudit } from "../model/AuditEvent.ts"
 import { contain, type OnDefect } from "../model/Defect.ts"
 import type { MeshViewCell } from "../model/MeshView.ts"
 import type { PeerKey } from "../model/Names.ts"
@@ -43,6 +44,7 @@ import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
 import { AccusationLog } from "./AccusationLog.ts"
 import { type AddressChecks, keepAddresses } from "./AddressChecks.ts"
+import { renewedEvent } from "./AuditEvents.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { BusyPeers } from "./BusyPeers.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
@@ -89,6 +91,8 @@ export interface MeshPlaneOptions {
   readonly maxPending?: number | undefined
   /** Hears what of the catalogue cannot be stored. */
   readonly trouble: StorageTrouble
+  /** Hears who came in, who was refused, and what keys were used for. */
+  readonly audit: RecordAudit
 }
 
 export interface MeshPlane {
@@ -125,7 +129,7 @@ export const makeMeshPlane = (
   options: MeshPlaneOptions
 ): Effect.Effect<MeshPlane, HostError, Scope.Scope | Supervisor> =>
   Effect.gen(function* () {
-    const { config, identity, metrics, onDefect, ticker } = options
+    const { audit, config, identity, metrics, onDefect, ticker } = options
     const { node } = config
     const self = identity.current.peer
     const scope = yield* Effect.scope
@@ -189,7 +193,7 @@ export const makeMeshPlane = (
       encrypter: meshDoor({
         ...{ revocations, heard: heard.promise },
         cutOffFor: (peer) => conduct.cutOffFor(peer),
-        ...{ identity, admitted, ticker, refusals, clocks, clockReport, isKnown, runFork },
+        ...{ identity, admitted, ticker, refusals, clocks, clockReport, isKnown, runFork, audit },
         dataDir: node.dataDir,
         cache: cache.chains,
         onSession: (certificate, keys) => sessions.made(certificate, keys),
@@ -374,7 +378,10 @@ export const makeMeshPlane = (
         certificateOf: (peer) => admitted.get(peer)
       }),
       client: clients.client,
-      onRenewed: Effect.zipRight(catalogue.resign, sessionRenewal.renewAll)
+      onRenewed: Effect.suspend(() => {
+        audit(renewedEvent(identity.current))
+        return Effect.zipRight(catalogue.resign, sessionRenewal.renewAll)
+      })
     })
 
     late.renewal = renewal
@@ -398,7 +405,7 @@ export const makeMeshPlane = (
     }
     const answers = meshAnswers({
       ...{ identity, admitted, revocations, catalogue, convergence, membership },
-      ...{ dialBack, figures },
+      ...{ dialBack, figures, audit },
       sessions: sessionRenewal,
       show: Effect.zipRight(Effect.sync(guarded(() => viewKeeper.show())), options.applied)
     })

@@ -24,6 +24,7 @@ import type { AskedRows, PlaneLoad, Question } from "../request/PlaneQuestions.t
 import type { Telemetry } from "../telemetry/Telemetry.ts"
 import type { AccessRules } from "./AccessRules.ts"
 import { makeAccessViews } from "./AccessViews.ts"
+import { auditFileOf } from "./AuditKeeper.ts"
 import type { Drain } from "./Drain.ts"
 import type { OpenListener } from "./Listeners.ts"
 import { memberRows } from "./MemberRows.ts"
@@ -285,6 +286,7 @@ export const makeNodeViews = (
         configPath: orNull(options.configPath),
         dataDir: config.node.dataDir,
         control: orNull(options.control()),
+        auditFile: orNull(auditFileOf(config)),
         dataDirProblem: orNull(options.trouble.problem),
         certificate: {
           expiresAt: certificate.notAfter,

@@ -149,13 +149,17 @@ beforeAll(async () => {
       sample: 1,
       accessLog: at("access.log")
     },
+    audit: { file: at("audit.log"), maxBytes: 65_536, files: 2 },
     drain: { deadline: "20s" }
   }
+  // From an earlier run, with no room for a further line.
+  writeFileSync(at("audit.log"), `${"x".repeat(65_535)}\n`)
+  writeFileSync(at("audit.log.1"), "older\n")
   config = makeNodeConfig(input)
   b = await run(runNode({ config, configPath: at("b.json"), join: token }))
   await run(initMesh({ dataDir: at("none"), meshName: "none", nodeName, now: Date.now() }))
   const node = { dataDir: at("none"), listen: ["/ip4/127.0.0.1/tcp/0"], threads: 0 }
-  const off = makeNodeConfig({ node, admin: "off", outbound: { http: "off" } })
+  const off = makeNodeConfig({ node, admin: "off", audit: "off", outbound: { http: "off" } })
   none = await run(runNode({ config: off }))
   // Follows the file, and so does what is told of it.
   writeFileSync(at("b.json"), JSON.stringify({ ...input, drain: { deadline: "1234ms" } }))
@@ -342,6 +346,24 @@ const fields: Record<Fields<NodeConfig>, () => Promise<void>> = {
     const line = () =>
       /"service":"web"/.test(readFileSync(at("access.log"), "utf8")) ? 1 : undefined
     expect(await until("a line in the access log", line)).toBe(1)
+  },
+  ".audit": async () => {
+    expect((await run(none.source.status)).auditFile).toBeNull()
+    expect(existsSync(join(at("none"), "audit.log"))).toBe(false)
+    // The default is in the data directory.
+    await until("a line of host-a", () =>
+      /"key.invite"/.test(readFileSync(join(at("a"), "audit.log"), "utf8")) ? true : undefined
+    )
+  },
+  ".audit.file": async () => {
+    expect((await run(b.source.status)).auditFile).toBe(at("audit.log"))
+    expect(readFileSync(at("audit.log"), "utf8")).toMatch(/"event":"node.started"/)
+  },
+  ".audit.maxBytes": async () => {
+    expect(readFileSync(at("audit.log.1"), "utf8")).toMatch(/^x{65535}\n$/)
+  },
+  ".audit.files": async () => {
+    expect(existsSync(at("audit.log.2"))).toBe(false)
   },
   ".drain.deadline": async () => {
     // A tunnel that nobody ends is cut off then, and not after the default's thirty seconds.

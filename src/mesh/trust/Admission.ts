@@ -51,6 +51,8 @@ export interface AdmissionOptions {
   readonly isNameTaken?: (name: NodeName, peer: PeerKey) => boolean
   /** For how long nothing is wanted of a peer, ms; undefined: it may come. Default: everybody may. */
   readonly cutOffFor?: ((peer: PeerKey) => number | undefined) | undefined
+  /** This node signed a certificate for a peer: its first, a renewal, or one nearer to the root. */
+  readonly onSigned?: (certificate: VerifiedCertificate, why: "joined" | "renewed") => void
   /** Every refused connection, in both directions. */
   readonly onRefused?: (refusal: Refusal) => void
   /** A peer's wall clock (ms), before it is known whether the peer is let in. */
@@ -97,6 +99,9 @@ class MemberConversation implements Conversation {
         ? judgeMember(hello.chain, peer, this.#context())
         : judgeJoiner(hello.claim, hello.name, peer, this.#context())
     )
+    if (issued !== undefined) {
+      this.#options.onSigned?.(certificate, hello.type === "joiner" ? "joined" : "renewed")
+    }
     const { chain } = this.#options.identity.current
     await channel.send({ type: "welcome", chain, issued, clock: this.#clock() })
     const accept = await channel.receive("accept")

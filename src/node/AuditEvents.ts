@@ -1,0 +1,56 @@
+/** What the mesh's door and its keys put into the audit log. */
+import type { Refusal } from "../mesh/trust/AdmissionEncrypter.ts"
+import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
+import type { NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
+import type { AuditEvent, AuditValue } from "../model/AuditEvent.ts"
+
+/** Nobody was judged: the network, or too many at once. */
+export const isWeather = (code: Refusal["code"]): boolean =>
+  code === "busy" || code === "closed" || code === "timeout" || code === "full"
+
+const rightsOf = (
+  certificate: Pick<VerifiedCertificate, "capabilities" | "notAfter" | "services">
+): Readonly<Record<string, AuditValue>> => ({
+  services: certificate.services,
+  capabilities: certificate.capabilities,
+  until: new Date(certificate.notAfter).toISOString()
+})
+
+export const admittedEvent = (certificate: VerifiedCertificate): AuditEvent => ({
+  event: "door.admitted",
+  about: certificate.name,
+  from: certificate.peer
+})
+
+export const refusedEvent = ({
+  address,
+  by,
+  code,
+  direction,
+  message,
+  peer
+}: Refusal): AuditEvent => ({
+  event: "door.refused",
+  ...(peer !== undefined && { about: peer }),
+  ...(address !== undefined && { from: address }),
+  code,
+  message,
+  more: { by, direction }
+})
+
+export const signedEvent = (
+  certificate: VerifiedCertificate,
+  why: "joined" | "renewed"
+): AuditEvent => ({
+  event: why === "joined" ? "door.joined" : "key.signed",
+  about: certificate.name,
+  from: certificate.peer,
+  more: rightsOf(certificate)
+})
+
+export const renewedEvent = ({ authority, certificate, name, peer }: NodeIdentity): AuditEvent => ({
+  event: "key.renewed",
+  about: name,
+  from: peer,
+  more: { ...rightsOf(certificate), admits: authority !== undefined }
+})
