@@ -7,6 +7,7 @@ import { Console, Effect, Either, type Scope } from "effect"
 import { killedNode, showTrace, sickPayment } from "./demo/Acts.ts"
 import { DemoFailed } from "./demo/DemoFailed.ts"
 import { makeNarrator, type Narrator } from "./demo/Narrator.ts"
+import { onlyOrderPays } from "./demo/Rules.ts"
 import { openShop, type Shop, whatIsWhere } from "./demo/Shop.ts"
 
 export { DemoFailed }
@@ -48,7 +49,10 @@ const acts = (shop: Shop, narrator: Narrator): Effect.Effect<void, DemoFailed, S
     )
     yield* Effect.raceFirst(
       shoppers,
-      sickPayment(shop, narrator).pipe(Effect.zipRight(killedNode(shop, narrator)))
+      onlyOrderPays(shop, narrator).pipe(
+        Effect.zipRight(sickPayment(shop, narrator)),
+        Effect.zipRight(killedNode(shop, narrator))
+      )
     )
   })
 

@@ -63,7 +63,7 @@ const served = (tally: Tally, ...instances: ReadonlyArray<string>): string =>
   instances.map((instance) => `${instance} ${tally.by.get(instance) ?? 0}`).join(", ")
 
 /** The tally; fails when an order has failed since the count began. */
-const noneFailed = (customer: Customer): Effect.Effect<Tally, DemoFailed> =>
+export const noneFailed = (customer: Customer): Effect.Effect<Tally, DemoFailed> =>
   Effect.suspend(() => {
     const { tally } = customer
     if (tally.failed === 0) return Effect.succeed(tally)
@@ -75,7 +75,7 @@ const noneFailed = (customer: Customer): Effect.Effect<Tally, DemoFailed> =>
 /** Orders that all must succeed before a step counts as done. */
 const enough = 60
 
-const ordersGoOn = (customer: Customer) =>
+export const ordersGoOn = (customer: Customer) =>
   Effect.suspend(() => {
     const from = customer.tally.confirmed
     return eventually(

@@ -77,9 +77,15 @@ export const startChild = (options: ChildOptions): Effect.Effect<Child, never, S
     }))
   )
 
-/** A child that is expected to end by itself, with 0; gives what it wrote to stdout. */
-export const runChild = (options: ChildOptions): Effect.Effect<string, DemoFailed> =>
-  Effect.async<string, DemoFailed>((resume) => {
+/** What a child wrote: its data, and all that it said. */
+interface Written {
+  readonly stdout: string
+  readonly output: string
+}
+
+/** A child that is expected to end by itself, with 0. */
+export const runChild = (options: ChildOptions): Effect.Effect<Written, DemoFailed> =>
+  Effect.async<Written, DemoFailed>((resume) => {
     const { child, output } = start(options)
     let stdout = ""
     child.stdout.on("data", (text: string) => {
@@ -91,7 +97,7 @@ export const runChild = (options: ChildOptions): Effect.Effect<string, DemoFaile
     child.once("close", (code) =>
       resume(
         code === 0
-          ? Effect.succeed(stdout.trim())
+          ? Effect.succeed({ stdout: stdout.trim(), output: output() })
           : new DemoFailed({ message: `${options.name} ended with ${code}:\n${output()}` })
       )
     )

@@ -52,6 +52,8 @@ export interface ShopLayout {
   readonly hosts: Readonly<Record<HostName, Host>>
   /** On host-a: an ordinary URL that always reaches the order service. */
   readonly shopAddress: string
+  /** On host-a: the proxy of the order service alone. Whoever uses it speaks for that service. */
+  readonly orderProxy: string
 }
 
 /**
@@ -83,7 +85,7 @@ const freePorts = (count: number): Effect.Effect<ReadonlyArray<number>, DemoFail
   })
 
 export const planLayout = (directory: string): Effect.Effect<ShopLayout, DemoFailed> =>
-  Effect.map(freePorts(10), (ports) => {
+  Effect.map(freePorts(11), (ports) => {
     const host = (name: HostName, first: number): Host => ({
       name,
       directory: join(directory, name),
@@ -97,7 +99,8 @@ export const planLayout = (directory: string): Effect.Effect<ShopLayout, DemoFai
         "host-b": host("host-b", 3),
         "host-c": host("host-c", 6)
       },
-      shopAddress: `127.0.0.1:${ports[9]}`
+      shopAddress: `127.0.0.1:${ports[9]}`,
+      orderProxy: `127.0.0.1:${ports[10]}`
     }
   })
 
@@ -124,7 +127,10 @@ const configOf = (
       listen: [`/ip4/127.0.0.1/tcp/${host.mesh}`]
     },
     admin: host.admin,
-    outbound: { http: host.proxy },
+    outbound: {
+      http: host.proxy,
+      ...(host.name === "host-a" ? { listeners: [{ listen: layout.orderProxy, as: "order" }] } : {})
+    },
     services: placements
       .filter((placement) => placement.host === host.name)
       .map(({ service, instance }) => ({
@@ -157,13 +163,15 @@ export const writeConfigs = (
   })
 
 /** A program of the shop; gives it with the address it says it listens on. */
-export const startProgram = (placement: Placement, host: Host) =>
+export const startProgram = (placement: Placement, layout: ShopLayout) =>
   Effect.gen(function* () {
+    const proxy =
+      placement.service === "order" ? layout.orderProxy : layout.hosts[placement.host].proxy
     const child = yield* startChild({
       name: placement.instance,
       script: join(shop, `${placement.service}.js`),
       args: ["--name", placement.instance, "--port", "0"],
-      env: { HTTP_PROXY: `http://${host.proxy}` }
+      env: { HTTP_PROXY: `http://${proxy}` }
     })
     const address = yield* eventually(
       `${placement.instance} listens`,
@@ -174,7 +182,7 @@ export const startProgram = (placement: Placement, host: Host) =>
   })
 
 /** `skein init` for the mesh's first host. */
-export const initMesh = (host: Host): Effect.Effect<string, DemoFailed> =>
+export const initMesh = (host: Host) =>
   runChild({
     name: "skein init",
     script: skein,
@@ -191,7 +199,35 @@ export const initMesh = (host: Host): Effect.Effect<string, DemoFailed> =>
 
 /** `skein invite` on a member: a token that lets one host in. */
 export const invite = (member: Host): Effect.Effect<string, DemoFailed> =>
-  runChild({ name: "skein invite", script: skein, args: ["invite", "--admin", member.admin] })
+  Effect.map(
+    runChild({ name: "skein invite", script: skein, args: ["invite", "--admin", member.admin] }),
+    ({ stdout }) => stdout
+  )
+
+/** `skein apply` on a member: holds in the whole mesh from then on. Gives by how many it was seen. */
+export const applySettings = (member: Host, settings: object) =>
+  Effect.suspend(() => {
+    const file = join(member.directory, "settings.yaml")
+    writeFileSync(file, stringify(settings))
+    return runChild({
+      name: "skein apply",
+      script: skein,
+      args: ["apply", "-f", file, "--config", configPath(member)]
+    })
+  }).pipe(Effect.map(({ output }) => /^seen by .*$/m.exec(output)?.[0] ?? output))
+
+/** What a node has counted under this name, all labels together. */
+export const counted = (asked: Host, metric: string, label: string) =>
+  Effect.tryPromise({
+    try: async (signal) => {
+      const text = await (await fetch(`http://${asked.admin}/metrics`, { signal })).text()
+      return text
+        .split("\n")
+        .filter((line) => line.startsWith(`${metric}{`) && line.includes(label))
+        .reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0)
+    },
+    catch: (cause) => new DemoFailed({ message: `the metrics of ${asked.name}: ${cause}` })
+  })
 
 /** Starts a node and waits until it says that it is ready. */
 export const startNode = (

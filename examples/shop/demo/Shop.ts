@@ -73,11 +73,9 @@ export const openShop = ({ step, say }: Narrator): Effect.Effect<Shop, DemoFaile
     )
     const programs = yield* step(
       "the shop's programs run",
-      Effect.forEach(
-        placements,
-        (placement) => startProgram(placement, layout.hosts[placement.host]),
-        { concurrency: "unbounded" }
-      ),
+      Effect.forEach(placements, (placement) => startProgram(placement, layout), {
+        concurrency: "unbounded"
+      }),
       (all) => `${all.length} programs of ${serviceNames.length} services`
     )
     const addresses = new Map(programs.map(({ instance, address }) => [instance, address]))
