@@ -6,10 +6,11 @@ import {
   HttpClientResponse
 } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Stream } from "effect"
+import { Effect, Fiber, Layer, Stream } from "effect"
+import { hostCaller, serviceCaller } from "../model/Caller.ts"
 import { noFields } from "../model/Exchange.ts"
 import { type Fault, faultKinds } from "../model/Fault.ts"
-import { PeerKey, ServiceName } from "../model/Names.ts"
+import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { classifyFault } from "../request/policy/Classifier.ts"
 import { responseHead, ScriptedCallee, someFault } from "../testing/ScriptedCallee.ts"
 import { MeshCaller } from "./MeshCaller.ts"
@@ -73,6 +74,27 @@ describe("a request", () => {
     })
   )
 
+  it.effect("speaks for the host, or for the service it says", () =>
+    Effect.gen(function* () {
+      const identity = hostCaller(NodeName.make("host-a"))
+      const orders = ServiceName.make("orders")
+      const seen: Array<unknown> = []
+      for (const [given, as] of [
+        [{}, undefined],
+        [{ identity }, undefined],
+        [{ identity }, orders]
+      ] as const) {
+        const callee = echo()
+        const node = Layer.succeed(MeshCaller, { dispatch: callee.dispatch, peer, ...given })
+        const caller = as === undefined ? node : Layer.provide(MeshCaller.as(as), node)
+        const client = Layer.provide(MeshHttpClient.layer, caller)
+        yield* HttpClient.get(url).pipe(Effect.scoped, Effect.provide(client))
+        seen.push(callee.call?.identity)
+      }
+      expect(seen).toEqual([hostCaller(NodeName.make(peer)), identity, serviceCaller(orders)])
+    })
+  )
+
   for (const target of ["http://payments.example/", "https://payments.mesh/", "http://mesh/"]) {
     it.effect(`to ${target} is no call to a service`, () =>
       Effect.gen(function* () {
@@ -87,6 +109,7 @@ describe("a request", () => {
   // As a client on a socket would have it read: docs/http.md.
   const taken: ReadonlyArray<readonly [given: Record<string, string>, sent: object]> = [
     [{ "skein-error": "overflow", "Skein-Node": "host-z", "x-a": "1" }, { "x-a": "1" }],
+    [{ "skein-caller": "admin", skein_caller: "admin", "x-a": "1" }, { "x-a": "1" }],
     [
       { connection: "close, x-hop", "x-hop": "1", "keep-alive": "timeout=5", "x-a": "1" },
       { "x-a": "1" }

@@ -1,8 +1,9 @@
 import http from "node:http"
 import net from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
+import { type Caller, hostCaller, serviceCaller } from "../model/Caller.ts"
 import { noFields } from "../model/Exchange.ts"
-import { NodeName, PeerKey } from "../model/Names.ts"
+import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import type { Session } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
 import { type PlaneThread, spawnHere } from "../node/PlaneThread.ts"
@@ -193,6 +194,39 @@ const pair = async () => {
 }
 
 describe("two request planes", () => {
+  it("let nobody speak for a service that its certificate does not grant, whatever it thinks", async () => {
+    const { a, b } = await pair()
+    const shared = freshSecret()
+    a.tell({ type: "session", session: a.half(b, shared) })
+    const granted = (speaks: ReadonlyArray<string>) =>
+      b.tell({
+        type: "session",
+        session: { ...b.half(a, freshSecret()), facts: { services: [], speaks } }
+      })
+    b.tell({ type: "session", session: b.half(a, shared) })
+    granted([])
+    const orders = serviceCaller(ServiceName.make("orders"))
+    const call = async (identity: Caller) => {
+      const head = { target: "/x", authority: "payments.mesh" }
+      const made = httpCall(head, { caller: a.peer, identity })
+      const { fault, ...answer } = await exchange(a.plane.dispatch, made)
+      return fault === undefined ? answer.head?.status : `${fault.code} by ${fault.node}: ${fault.message}`
+    }
+    // Its own node asks first…
+    expect(await call(orders)).toMatch(/^denied by host-a: node host-a may not speak for orders/)
+    // …and one that does not ask, or believes that it may, is refused where the call ends.
+    a.tell({ type: "rights", facts: { services: ["*"], speaks: [] } })
+    expect(await call(orders)).toMatch(
+      /^denied by host-b: node host-a may not speak for orders: its certificate grants speaking for no service/
+    )
+    expect(await call(hostCaller(a.node))).toBe(200)
+    // Links stay when a certificate is renewed; what it grants by then counts.
+    granted(["orders"])
+    expect(await call(orders)).toBe(200)
+    granted(["web"])
+    expect(await call(orders)).toMatch(/^denied by host-b/)
+  })
+
   it("carry a call through a link of their own to a program at the other", async () => {
     const { a, b, call } = await pair()
     share(a, b)
