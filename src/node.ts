@@ -169,6 +169,7 @@ const assemble = (input: AssemblyInput) =>
       gate: threads.gate,
       onSession: (session) => threads.post({ type: "session", session }),
       onSessionEnd: (peer, reason) => threads.post({ type: "session.end", peer, reason }),
+      onMissing: (service, reason) => threads.post({ type: "missing", service, reason }),
       applied: planes.applied,
       onDefect,
       callsBack: input.program !== undefined,
@@ -213,13 +214,18 @@ const assemble = (input: AssemblyInput) =>
       inFlight: planes.inFlight,
       deadline: () => current.drain.deadline
     })
+    const thrownOut = (): ReadonlyArray<ReadinessItem> => {
+      const detail = plane.thrownOut()
+      return detail === undefined ? [] : [{ name: "member", ready: false, detail }]
+    }
     const readiness = (): ReadonlyArray<ReadinessItem> => [
       {
         name: "serving",
         ready: drain.state === "serving",
         detail: drain.state === "serving" ? "takes requests" : `the node is ${drain.state}`
       },
-      plane.met()
+      plane.met(),
+      ...thrownOut()
     ]
     let control: ControlSocket | undefined
     const views = yield* makeNodeViews({

@@ -42,6 +42,7 @@ import {
   SettingsChanged,
   SettingsChoice
 } from "./SettingsModel.ts"
+import { RevocationStatus, RevokeRequest, RevokeResult } from "./TrustModel.ts"
 
 /** For supervisors and scrapers: no prefix, nothing but GET. */
 const probes = HttpApiGroup.make("probes")
@@ -79,6 +80,7 @@ const views = HttpApiGroup.make("views")
       .addSuccess(Schema.Array(EndpointStatus))
       .addError(AdminNotFound)
   )
+  .add(HttpApiEndpoint.get("revoked", "/revoked").addSuccess(Schema.Array(RevocationStatus)))
   .add(HttpApiEndpoint.get("links", "/links").addSuccess(Schema.Array(LinkStatus)))
   .prefix("/api/v1")
 
@@ -108,6 +110,14 @@ const actions = HttpApiGroup.make("actions")
       .addSuccess(InviteResult)
       .addError(AdminForbidden)
       .addError(AdminInvalid)
+  )
+  .add(
+    HttpApiEndpoint.post("revoke", "/revoke")
+      .setPayload(RevokeRequest)
+      .addSuccess(RevokeResult)
+      .addError(AdminForbidden)
+      .addError(AdminInvalid)
+      .addError(AdminNotFound)
   )
   .prefix("/api/v1")
 

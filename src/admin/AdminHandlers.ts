@@ -40,6 +40,7 @@ const views = HttpApiBuilder.group(AdminApi, "views", (handlers) =>
       .handle("peers", ({ urlParams: { all = false } }) => source.peers({ all }))
       .handle("services", () => source.services)
       .handle("endpoints", ({ path }) => source.endpoints(path.name))
+      .handle("revoked", () => source.revoked)
       .handle("links", () => source.links)
   )
 )
@@ -63,6 +64,7 @@ const actions = HttpApiBuilder.group(AdminApi, "actions", (handlers) =>
       .handle("leave", () => source.leave, whole)
       .handle("reload", () => source.reload, whole)
       .handle("invite", ({ payload }) => source.invite(payload))
+      .handle("revoke", ({ payload }) => source.revoke(payload), whole)
   )
 )
 

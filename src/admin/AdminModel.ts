@@ -227,8 +227,11 @@ export const MemberStatus = Schema.Struct({
   node: NodeName,
   peer: PeerKey,
   self: Schema.Boolean,
-  /** `refused`: connected, but its record is not taken here because of time. */
-  state: Schema.Literal("alive", "suspect", "dead", "left", "refused"),
+  /**
+   * `refused`: connected, but its record is not taken here because of time. `revoked`: thrown out of the
+   * mesh, see `skein revoke`.
+   */
+  state: Schema.Literal("alive", "suspect", "dead", "left", "refused", "revoked"),
   /** It takes no new work, as it says itself (`skein drain`), until it is started again. */
   draining: Schema.optionalWith(Schema.Boolean, { default: () => false }),
   incarnation: Count,

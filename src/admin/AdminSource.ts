@@ -43,6 +43,8 @@ export interface AccessSource {
   readonly suggest: (service: ServiceName | undefined) => Effect.Effect<AccessSuggestions>
 }
 
+import type { RevocationStatus, RevokeRequest, RevokeResult } from "./TrustModel.ts"
+
 export class AdminSource extends Context.Tag("skein/admin/AdminSource")<
   AdminSource,
   {
@@ -81,5 +83,11 @@ export class AdminSource extends Context.Tag("skein/admin/AdminSource")<
       SettingsChanged,
       AdminForbidden | AdminInvalid | AdminNotFound | AdminConflict
     >
+    /** Says in the mesh that something is thrown out; done when it holds here. */
+    readonly revoke: (
+      request: RevokeRequest
+    ) => Effect.Effect<RevokeResult, AdminForbidden | AdminInvalid | AdminNotFound>
+    /** What is thrown out, as far as this node has heard. */
+    readonly revoked: Effect.Effect<ReadonlyArray<RevocationStatus>>
   }
 >() {}

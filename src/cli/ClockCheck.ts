@@ -52,7 +52,9 @@ export const clockCheck = (status: NodeStatus, members: ReadonlyArray<MemberStat
       "Set it right here: run NTP (`timedatectl` tells whether it does). The others take what this node says when it is right again, and need no restart."
     )
   }
-  const others = members.filter(({ self, state }) => !self && state !== "left")
+  const others = members.filter(
+    ({ self, state }) => !self && state !== "left" && state !== "revoked"
+  )
   /** Nothing can be signed in the future. */
   const behindSignature = ({ clockAheadMs, record }: MemberStatus) =>
     clockAheadMs ?? (record === null ? 0 : Math.max(0, record.signedAt - status.nowAt))

@@ -183,6 +183,7 @@ export const nodeChecks = (status: NodeStatus): ReadonlyArray<Check> => {
 const harmless: ReadonlyArray<MeshFinding["kind"]> = [
   "name_not_unique",
   "setting_conflict",
+  "peer_misbehaves",
   "records_refused"
 ]
 
@@ -195,6 +196,7 @@ const findingNames: Record<MeshFinding["kind"], string> = {
   record_contested: "key",
   records_refused: "records",
   peer_misbehaves: "conduct",
+  thrown_out: "trust",
   catalogue_full: "room"
 }
 
@@ -210,7 +212,7 @@ export const meshChecks = (
   members: ReadonlyArray<MemberStatus>
 ): ReadonlyArray<Check> => {
   const others = members.filter(
-    ({ self, state }) => !self && state !== "left" && state !== "refused"
+    ({ self, state }) => !self && state !== "left" && state !== "refused" && state !== "revoked"
   )
   const alive = others.filter(({ state }) => state === "alive")
   const linked = alive.filter(({ draining }) => !draining)

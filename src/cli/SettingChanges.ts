@@ -70,6 +70,10 @@ export interface Sending {
   readonly wait: number
 }
 
+/** So long the node waits, ms. */
+export const waitOf = ({ wait }: Pick<Sending, "wait">): number =>
+  Math.min(Math.round(wait), longestWait)
+
 /** Sends them, says what came of each, and fails when somebody who is there has not got it in time. */
 export const sendChanges = (
   control: AdminTarget,
@@ -80,7 +84,7 @@ export const sendChanges = (
     if (Option.isSome(why) && why.value.length > settingLimits.why) {
       return yield* wrongUsage(`--why takes at most ${settingLimits.why} characters`)
     }
-    const waitMs = Math.min(Math.round(wait), longestWait)
+    const waitMs = waitOf({ wait })
     const said = changes.map((change) =>
       Option.isSome(why) ? { ...change, why: why.value } : change
     )
@@ -102,7 +106,7 @@ export const sendChanges = (
     yield* tellSeen(seen, wait)
   })
 
-const tellSeen = (seen: ReadonlyArray<NonNullable<SettingsChanged["seen"]>>, wait: number) =>
+export const tellSeen = (seen: ReadonlyArray<NonNullable<SettingsChanged["seen"]>>, wait: number) =>
   Effect.gen(function* () {
     const [first] = seen
     if (first === undefined) return

@@ -31,6 +31,7 @@ import { members } from "./members.ts"
 import { environment } from "./NodeAddress.ts"
 import { peers } from "./peers.ts"
 import { reload } from "./reload.ts"
+import { revoke } from "./revoke.ts"
 import { rollback } from "./rollback.ts"
 import { services } from "./services.ts"
 import { status } from "./status.ts"
@@ -43,6 +44,7 @@ const commands = [
   up,
   join,
   invite,
+  revoke,
   status,
   members,
   peers,

@@ -11,7 +11,8 @@ const stateTone: Record<MemberStatus["state"], Tone> = {
   suspect: "warn",
   dead: "bad",
   left: "dim",
-  refused: "bad"
+  refused: "bad",
+  revoked: "dim"
 }
 
 const columns = (now: number): ReadonlyArray<Column<MemberStatus>> => [

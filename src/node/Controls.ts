@@ -23,6 +23,7 @@ import {
 } from "./Inviting.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import type { PolicyWatch } from "./PolicyWatch.ts"
+import { makeRevoke } from "./RevokeControl.ts"
 
 /** A member whose address goes into a token has to answer there, within so many ms… */
 const knockTime = 2_000
@@ -51,7 +52,7 @@ export interface ControlsOptions {
   readonly apply: (next: NodeConfig) => Effect.Effect<void, Error>
 }
 
-export type Controls = Pick<AdminSource["Type"], "drain" | "leave" | "reload" | "invite">
+export type Controls = Pick<AdminSource["Type"], "drain" | "leave" | "reload" | "invite" | "revoke">
 
 export const makeControls = (options: ControlsOptions): Controls => {
   const { configPath, drain, identity, inFlight, plane } = options
@@ -155,7 +156,7 @@ export const makeControls = (options: ControlsOptions): Controls => {
         // Not printed unless somebody would accept it, here and by the clocks of the others.
         Either.flatMap((token) =>
           Either.all([
-            tryInvite(self, token, now),
+            tryInvite(self, token, now, plane.revocations.current),
             Either.mapLeft(
               tryInvite(self, token, timeOfOthers(plane.clockReport.status(), now)),
               ({ message }) => ({
@@ -186,6 +187,7 @@ export const makeControls = (options: ControlsOptions): Controls => {
 
   return {
     reload,
+    revoke: makeRevoke({ identity: () => identity.current, plane }),
     drain: Effect.map(Effect.zip(drain.begin, inFlight), ([{ acknowledged, told }, inFlight]) => ({
       inFlight,
       acknowledged,

@@ -25,6 +25,7 @@ const make = () => {
       hearRevocations(next, {
         self: self!.peer,
         cell,
+        thrownOut: () => (cell.current.node(self!.peer) === undefined ? undefined : "it is out"),
         admitted: { certificates: () => certificates },
         sessions: {
           certificates: () => certificates.slice(0, 1),
@@ -81,6 +82,16 @@ describe("who is thrown out", () => {
     expect(done.at(-1)).toBe("records, host-1 first")
     expect(logged).toHaveLength(1)
   })
+})
+
+it("cuts off everybody when it is this node itself", () => {
+  const { done, hear } = make()
+  hear(revoking(nodeOut(self!.peer)))
+  expect(done.filter((what) => what.startsWith("connections"))).toEqual([
+    "connections of host-1",
+    "connections of host-2",
+    "connections of host-3"
+  ])
 })
 
 describe("a service that was taken away", () => {

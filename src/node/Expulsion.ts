@@ -21,6 +21,8 @@ export interface ExpulsionOptions {
   readonly self: PeerKey
   /** Where everybody looks who judges somebody. */
   readonly cell: RevocationsCell
+  /** By what this node itself is out, as the cell has it. */
+  readonly thrownOut: () => string | undefined
   readonly admitted: Pick<AdmittedPeers, "certificates">
   readonly sessions: Pick<SessionBook, "certificates" | "end">
   readonly keeper: Pick<ConnectionKeeper, "disconnect">
@@ -44,14 +46,15 @@ const peersIn = (revocations: ReadonlyArray<Revocation>): ReadonlyArray<PeerKey>
 const cut = (before: Revocations, options: ExpulsionOptions): void => {
   const { admitted, cell, keeper, onSessionEnd, sessions } = options
   const now = cell.current
+  const thrownOut = options.thrownOut()
   for (const { body } of without(now.all, before.all)) {
     if (body.revoke === "node") onSessionEnd(body.peer, "it was thrown out of the mesh")
   }
   const met = [...sessions.certificates(), ...admitted.certificates()]
   for (const [peer, certificate] of new Map(met.map((one) => [one.peer, one]))) {
     const out = now.outBy(certificate)
-    if (out !== undefined) {
-      const reason = describeRevocation(out)
+    const reason = thrownOut ?? (out && describeRevocation(out))
+    if (reason !== undefined) {
       sessions.end(peer, reason)
       keeper.disconnect(peer, new Error(reason))
     } else if (!now.agree(before, certificate)) {
@@ -61,34 +64,35 @@ const cut = (before: Revocations, options: ExpulsionOptions): void => {
   }
 }
 
-/** From now on the mesh is as these say. Done when no record speaks against them. */
+/**
+ * From now on the mesh is as these say: when this returns, whoever is out is cut off. What is left to do is
+ * done when no record speaks against them.
+ */
 export const hearRevocations = (
   next: Revocations,
   options: ExpulsionOptions
-): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const { catalogue, cell, self } = options
-    const before = cell.current
-    if (next === before) return Effect.void
-    const [made, gone] = [without(next.all, before.all), without(before.all, next.all)]
-    if (made.length === 0 && gone.length === 0) return Effect.void
-    cell.current = next
-    cut(before, options)
-    const changed = peersIn([...made, ...gone])
-    const told = Effect.forEach(
-      [
-        ...made.map(describeRevocation),
-        ...gone.map((one) => `it holds no longer that ${describeRevocation(one)}`)
-      ].slice(0, mostTold),
-      (message) => Effect.logWarning(message),
-      { discard: true }
-    )
-    return told.pipe(
-      Effect.zipRight(catalogue.rejudge(changed.filter((peer) => peer !== self))),
-      // What of it others see is another now.
-      Effect.zipRight(changed.includes(self) ? catalogue.resign : Effect.void)
-    )
-  })
+): Effect.Effect<void> => {
+  const { catalogue, cell, self } = options
+  const before = cell.current
+  const [made, gone] = [without(next.all, before.all), without(before.all, next.all)]
+  if (made.length === 0 && gone.length === 0) return Effect.void
+  cell.current = next
+  cut(before, options)
+  const changed = peersIn([...made, ...gone])
+  const told = Effect.forEach(
+    [
+      ...made.map(describeRevocation),
+      ...gone.map((one) => `it holds no longer that ${describeRevocation(one)}`)
+    ].slice(0, mostTold),
+    (message) => Effect.logWarning(message),
+    { discard: true }
+  )
+  return told.pipe(
+    Effect.zipRight(catalogue.rejudge(changed.filter((peer) => peer !== self))),
+    // What of it others see is another now.
+    Effect.zipRight(changed.includes(self) ? catalogue.resign : Effect.void)
+  )
+}
 
 /** In one go; a node that was away for long hears of many. */
 const mostTold = 32

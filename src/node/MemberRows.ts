@@ -6,7 +6,10 @@ import type { MeshPlane } from "./MeshPlane.ts"
 import { linkStates } from "./NodeMetrics.ts"
 
 export interface MemberSources
-  extends Pick<MeshPlane, "catalogue" | "clockReport" | "clocks" | "convergence" | "membership"> {
+  extends Pick<
+    MeshPlane,
+    "catalogue" | "clockReport" | "clocks" | "convergence" | "membership" | "revocations"
+  > {
   readonly links: ReadonlyArray<PeerLinkStatus>
 }
 
@@ -14,7 +17,7 @@ const rounded = (value: number | undefined): number | null =>
   value === undefined ? null : Math.round(value)
 
 export const memberRows = (
-  { catalogue, clockReport, clocks, convergence, links, membership }: MemberSources,
+  { catalogue, clockReport, clocks, convergence, links, membership, revocations }: MemberSources,
   self: PeerKey
 ): ReadonlyArray<MemberStatus> => {
   const byPeer = new Map(links.map((link) => [link.peer, link]))
@@ -73,6 +76,18 @@ export const memberRows = (
       clockAheadMs: rounded(clocks.aheadOf(peer)),
       software: null,
       record: null
+    })
+  }
+  for (const { at, body } of revocations.current.all) {
+    if (body.revoke !== "node" || held.has(body.peer)) continue
+    rows.push({
+      ...{
+        node: body.called ?? NodeName.make(body.peer),
+        peer: body.peer,
+        self: body.peer === self
+      },
+      ...{ state: "revoked", draining: false, incarnation: 0, zone: null, addresses: [] },
+      ...{ sinceAt: at, link: null, rttMs: null, clockAheadMs: null, software: null, record: null }
     })
   }
   return rows.sort((a, b) => Number(b.self) - Number(a.self) || a.node.localeCompare(b.node))

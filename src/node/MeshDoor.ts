@@ -21,7 +21,14 @@ import type { RefusalLog } from "./RefusalLog.ts"
 export interface MeshDoorOptions
   extends Pick<
     AdmissionOptions,
-    "admitted" | "cache" | "cutOffFor" | "heard" | "identity" | "onSession" | "revocations"
+    | "admitted"
+    | "cache"
+    | "cutOffFor"
+    | "heard"
+    | "identity"
+    | "onSession"
+    | "revocations"
+    | "trust"
   > {
   readonly audit: RecordAudit
   readonly dataDir: string
@@ -57,9 +64,10 @@ export const meshDoor = (options: MeshDoorOptions): ReturnType<typeof makeAdmiss
 
   const onRefused = (refusal: Refusal): void => {
     options.refusals.add(refusal)
+    const { by, clock, code, message, peer, records, retryAfter } = refusal
     // That somebody is not reached, or busy, is no decision about who it is.
-    if (!isWeather(refusal.code)) audit(refusedEvent(refusal))
-    const { by, clock, code, message, peer, retryAfter } = refusal
+    if (!isWeather(code)) audit(refusedEvent(refusal))
+    if (records !== undefined) void options.trust?.()?.take(records)
     if (peer === undefined) return
     if (by === "peer" && retryAfter !== undefined) options.onBusy(peer, retryAfter)
     if (code !== "expired" && code !== "not_yet_valid") return
@@ -83,6 +91,7 @@ export const meshDoor = (options: MeshDoorOptions): ReturnType<typeof makeAdmiss
     isNameTaken,
     revocations: options.revocations,
     heard: options.heard,
+    trust: options.trust,
     cutOffFor: options.cutOffFor,
     // Whoever knocks may name any time: strangers have no say in what the time is.
     onClock: (peer, clock) => {

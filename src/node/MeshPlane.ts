@@ -7,6 +7,7 @@ import { Context, Effect, Layer, Runtime, type Scope } from "effect"
 import type { ReadinessItem } from "../admin/AdminModel.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import { Supervisor } from "../mesh/actor/Supervisor.ts"
+import { catalogueLimits } from "../mesh/catalogue/Catalogue.ts"
 import { type CatalogueShape, makeCatalogue } from "../mesh/catalogue/CatalogueService.ts"
 import { CatalogueStore } from "../mesh/catalogue/CatalogueStore.ts"
 import { connectByRpc } from "../mesh/catalogue/CatalogueSync.ts"
@@ -31,14 +32,16 @@ import { PeerClocks } from "../mesh/membership/PeerClocks.ts"
 import { Pings } from "../mesh/membership/Pings.ts"
 import { makeStatementDoor } from "../mesh/membership/Statement.ts"
 import { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
+import { BoundedCache } from "../mesh/trust/BoundedCache.ts"
+import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
 import { EnvelopeCache } from "../mesh/trust/Envelope.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
-import { Revocations, type RevocationsCell } from "../mesh/trust/Revocations.ts"
+import { describeRevocation, Revocations, type RevocationsCell } from "../mesh/trust/Revocations.ts"
 import { SessionBook } from "../mesh/trust/SessionBook.ts"
 import type { RecordAudit } from "../model/AuditEvent.ts"
 import { contain, type OnDefect } from "../model/Defect.ts"
 import type { MeshViewCell } from "../model/MeshView.ts"
-import type { PeerKey } from "../model/Names.ts"
+import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Session } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
@@ -53,6 +56,7 @@ import { keepConduct } from "./ConductLog.ts"
 import { Convergence } from "./Convergence.ts"
 import { makeDialBack } from "./DialBack.ts"
 import { watchExpiry } from "./ExpiryWatch.ts"
+import { hearRevocations } from "./Expulsion.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
 import { meshAnswers } from "./MeshAnswers.ts"
 import { meshDoor } from "./MeshDoor.ts"
@@ -65,6 +69,7 @@ import { makePeerSurvey, type PeerSurvey, peerPortByRpc } from "./PeerSurvey.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 import { SessionRenewal } from "./SessionRenewal.ts"
 import { makeSettingSpread, type SettingSpread } from "./SettingSpread.ts"
+import { TrustKeeper } from "./TrustKeeper.ts"
 import { ViewKeeper } from "./ViewKeeper.ts"
 
 export interface MeshPlaneOptions {
@@ -81,6 +86,8 @@ export interface MeshPlaneOptions {
   /** What links are made from, and what ends them. */
   readonly onSession: (session: Session) => void
   readonly onSessionEnd: (peer: PeerKey, reason: string) => void
+  /** Why nobody offers a service to this node; undefined: somebody does, or nobody knows why. */
+  readonly onMissing: (service: ServiceName, reason: string | undefined) => void
   /** Done when the request planes go by what the view says now, or are too busy to be waited for. */
   readonly applied: Effect.Effect<void>
   /** Hears of what throws in a listener: the others hear all the same. */
@@ -121,6 +128,12 @@ export interface MeshPlane {
   /** What is wrong between nodes. */
   readonly troubles: MeshTroubles
   readonly refused: RefusedRecords
+  /** Who and what is thrown out. */
+  readonly revocations: RevocationsCell
+  /** By what this node itself is out, if it is. */
+  readonly thrownOut: () => string | undefined
+  /** As it was shown last: at a handshake, or with a record. */
+  readonly certificateOf: (peer: PeerKey) => VerifiedCertificate | undefined
   /** Whether the mesh has been met since the start, as far as one must wait for that. */
   readonly met: () => ReadinessItem
 }
@@ -138,10 +151,16 @@ export const makeMeshPlane = (
       Runtime.runFork(runtime)(effect, { scope })
     }
     const admitted = new AdmittedPeers()
+    const shown = new BoundedCache<VerifiedCertificate>(catalogueLimits.records)
     const revocations: RevocationsCell = { current: Revocations.none }
     const heard = Promise.withResolvers<void>()
+    const thrownOut = () => {
+      const out = revocations.current.outBy(identity.current.certificate)
+      return out && describeRevocation(out)
+    }
     const sessions = new SessionBook({
       revocations,
+      isOut: () => thrownOut() !== undefined,
       now: () => ticker.wall(),
       onSession: options.onSession,
       onEnd: options.onSessionEnd
@@ -157,6 +176,8 @@ export const makeMeshPlane = (
       keeper?: LinkKeeper
       names?: PeerNames
       callBacks?: CallBacks
+      trust?: TrustKeeper
+      view?: ViewKeeper
       connections?: ConnectionKeeper
       renewal?: CertificateRenewal
     } = {}
@@ -192,6 +213,7 @@ export const makeMeshPlane = (
       makeListener: (upgrader, logger) => new RelayListener(upgrader, logger, options.gate),
       encrypter: meshDoor({
         ...{ revocations, heard: heard.promise },
+        trust: () => late.trust,
         cutOffFor: (peer) => conduct.cutOffFor(peer),
         ...{ identity, admitted, ticker, refusals, clocks, clockReport, isKnown, runFork, audit },
         dataDir: node.dataDir,
@@ -248,6 +270,7 @@ export const makeMeshPlane = (
           cache,
           revocations,
           onCertificate: (certificate) => {
+            shown.set(certificate.peer, certificate)
             admitted.refresh(certificate)
             sessions.refresh(certificate)
           },
@@ -280,6 +303,29 @@ export const makeMeshPlane = (
         admitted
           .certificates()
           .flatMap(({ capabilities, name }) => (capabilities.includes(capability) ? [name] : []))
+    })
+    /** Nobody else's services are there for a node that does not belong to the mesh, and they are again. */
+    const standing = () => {
+      const others = Array.from(catalogue.current().entries(), ({ record }) => record).filter(
+        ({ peer }) => peer !== self
+      )
+      late.view?.members(others.map(({ peer }) => peer))
+      const services = new Set(others.flatMap((record) => record.services.map(({ name }) => name)))
+      for (const service of services) options.onMissing(service, thrownOut())
+    }
+    late.trust = new TrustKeeper({
+      ...{ identity, catalogue, cache },
+      run: (effect) => Runtime.runPromise(runtime)(effect),
+      hear: (next) => {
+        const before = thrownOut()
+        runFork(
+          hearRevocations(next, {
+            ...{ self, cell: revocations, admitted, sessions, keeper, catalogue, thrownOut },
+            onSessionEnd: options.onSessionEnd
+          })
+        )
+        if (thrownOut() !== before) standing()
+      }
     })
     yield* Effect.sync(() => heard.resolve())
     const pings = yield* Effect.acquireRelease(
@@ -333,9 +379,11 @@ export const makeMeshPlane = (
     const guarded = (run: () => void) => () => contain(onDefect, "a follower of the mesh view", run)
     const viewKeeper = new ViewKeeper({
       self,
-      memberOf: membership.stateOf,
+      memberOf: (peer) =>
+        thrownOut() === undefined || peer === self ? membership.stateOf(peer) : "left",
       later: (run) => void setImmediate(guarded(run))
     })
+    late.view = viewKeeper
     const found = new MeshFindings(membership.stateOf)
     const names = new PeerNames({
       self,
@@ -356,7 +404,7 @@ export const makeMeshPlane = (
       status: catalogue.status,
       conflicts: () => viewKeeper.conflicts,
       settings: () => settings.table.conflicts(),
-      ...{ refused, conduct, nameOf },
+      ...{ refused, conduct, nameOf, thrownOut },
       now: () => ticker.wall()
     })
     yield* tellTroubles(troubles)
@@ -366,6 +414,7 @@ export const makeMeshPlane = (
       admitted,
       conduct,
       book: sessions,
+      thrownOut,
       clients,
       keeper
     })
@@ -466,6 +515,9 @@ export const makeMeshPlane = (
       addressChecks,
       troubles,
       refused,
+      revocations,
+      thrownOut,
+      certificateOf: (peer) => admitted.get(peer) ?? shown.get(peer),
       view: viewKeeper.view,
       met: met.item,
       nameOf: (peer) => names.of(peer)

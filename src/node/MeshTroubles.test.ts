@@ -32,7 +32,8 @@ const makeTroubles = () => {
     settings: [] as ReadonlyArray<SettledName>,
     found: new MeshFindings(() => "alive"),
     refused: new RefusedRecords(),
-    conduct: new PeerConduct({ now: () => 0 })
+    conduct: new PeerConduct({ now: () => 0 }),
+    thrownOut: undefined as string | undefined
   }
   const troubles = new MeshTroubles({
     name: () => a,
@@ -47,6 +48,7 @@ const makeTroubles = () => {
     settings: () => world.settings,
     refused: world.refused,
     conduct: world.conduct,
+    thrownOut: () => world.thrownOut,
     nameOf: (peer) => `name-of-${peer.slice(-1)}`,
     now: () => world.now
   })
@@ -67,6 +69,15 @@ const makeTroubles = () => {
 }
 
 describe("troubles of the mesh", () => {
+  it("say that this node was thrown out, by whom and why", () => {
+    const { news, troubles, world } = makeTroubles()
+    world.thrownOut = "host-a was thrown out of the mesh by ops on host-b: its disk was stolen"
+    expect(news()).toEqual(["thrown_out"])
+    expect(troubles.findings()[0]?.message).toBe(
+      "this node does not belong to the mesh any more: host-a was thrown out of the mesh by ops on host-b: its disk was stolen"
+    )
+  })
+
   it("name members that misbehave, and say when one is cut off", () => {
     const { troubles, world } = makeTroubles()
     const peer = PeerKey.make("12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5")

@@ -21,6 +21,8 @@ export interface MeshTroublesOptions {
   /** Of which two holders said different things apart. */
   readonly settings: () => ReadonlyArray<SettledName>
   readonly refused: RefusedRecords
+  /** By what this node itself is out. */
+  readonly thrownOut: () => string | undefined
   readonly conduct: Pick<PeerConduct, "offenders">
   readonly nameOf: (peer: PeerKey) => string
   /** Wall clock, ms. */
@@ -126,6 +128,16 @@ export class MeshTroubles {
     const { contested, refusedFull, records, further, settings } = status()
     const nodes = [name()]
     const found: Array<MeshFinding> = []
+    const thrownOut = this.#options.thrownOut()
+    if (thrownOut !== undefined) {
+      found.push({
+        kind: "thrown_out",
+        service: undefined,
+        nodes,
+        message: `this node does not belong to the mesh any more: ${thrownOut}`,
+        hint: "No member takes anything from it, and it serves nobody but its own host. If that is a mistake, a member with the capability revoke takes it back (`skein delete trust NAME`), and this node is in again by itself."
+      })
+    }
     if (this.#contested.grew(contested, now())) {
       found.push({
         kind: "record_contested",

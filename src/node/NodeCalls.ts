@@ -32,6 +32,7 @@ import {
   SettingsChanged,
   SettingsChoice
 } from "../admin/SettingsModel.ts"
+import { RevocationStatus, RevokeRequest, RevokeResult } from "../admin/TrustModel.ts"
 import { ServiceName } from "../schema/NamesSchema.ts"
 
 export interface NodeCall<Ask, AskText, Answer, AnswerText, Failure, FailureText> {
@@ -76,6 +77,12 @@ export const nodeCalls = {
     SettingsChanged,
     Schema.Union(AdminForbidden, AdminInvalid, AdminNotFound, AdminConflict)
   ),
+  revoke: call(
+    RevokeRequest,
+    RevokeResult,
+    Schema.Union(AdminForbidden, AdminInvalid, AdminNotFound)
+  ),
+  revoked: read(Schema.Array(RevocationStatus)),
   // Of RunningNode
   ready: read(Schema.Void),
   drain: read(Schema.Void),

@@ -14,7 +14,7 @@ import type { ThreadStatus } from "./ThreadSlot.ts"
 
 /** Of a member, as this node sees it. */
 export interface MemberFacts {
-  readonly state: "alive" | "suspect" | "dead" | "left" | "refused"
+  readonly state: "alive" | "suspect" | "dead" | "left" | "refused" | "revoked"
   /** Wall clock when its owner signed the record that is held here. */
   readonly signedAt: number
 }
@@ -55,7 +55,8 @@ const memberStates: ReadonlyArray<MemberFacts["state"]> = [
   "suspect",
   "dead",
   "left",
-  "refused"
+  "refused",
+  "revoked"
 ]
 const announcedStates: ReadonlyArray<AnnouncedState> = ["reached", "unreached", "untried"]
 

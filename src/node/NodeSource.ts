@@ -33,6 +33,7 @@ import { linkStates, observeNode } from "./NodeMetrics.ts"
 import { askable, peerRows } from "./PeerRows.ts"
 import { noteEvery, RateMeter } from "./RateMeter.ts"
 import type { RequestThreads } from "./RequestThreads.ts"
+import { revocationRow } from "./RevokeControl.ts"
 import type { SocketRoom } from "./SocketRoom.ts"
 import {
   accessUse,
@@ -75,7 +76,15 @@ const collectPatience = 100
 
 export type NodeViews = Pick<
   AdminSource["Type"],
-  "status" | "members" | "peers" | "services" | "endpoints" | "links" | "access" | "metrics"
+  | "status"
+  | "members"
+  | "peers"
+  | "services"
+  | "endpoints"
+  | "links"
+  | "access"
+  | "metrics"
+  | "revoked"
 >
 
 const admitStatus = ({ authority }: NodeIdentity): NodeStatus["certificate"]["admits"] =>
@@ -353,6 +362,7 @@ export const makeNodeViews = (
       members: Effect.map(ask({ kind: "links" }), (answers) => members(linksOf(answers))),
       services: Effect.map(ask({ kind: "services" }), services),
       endpoints,
+      revoked: Effect.sync(() => plane.revocations.current.all.map(revocationRow)),
       links: Effect.map(ask({ kind: "links" }), (answers) => shownLinks(linksOf(answers))),
       access: makeAccessViews({
         self: { peer: identity.current.peer, node: identity.current.name },

@@ -29,7 +29,10 @@ export const askable = (
   isConnected: (peer: PeerKey) => boolean
 ): ReadonlySet<PeerKey> => {
   const isAsked = ({ peer, self, state }: MemberStatus) =>
-    !self && state !== "left" && (isConnected(peer) || (all && state !== "dead"))
+    !self &&
+    state !== "left" &&
+    state !== "revoked" &&
+    (isConnected(peer) || (all && state !== "dead"))
   return new Set(members.filter(isAsked).map(({ peer }) => peer))
 }
 

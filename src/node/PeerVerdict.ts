@@ -22,7 +22,7 @@ export interface PeerAnswer {
 }
 
 export interface PeerFacts {
-  readonly state: "alive" | "suspect" | "dead" | "left" | "refused"
+  readonly state: "alive" | "suspect" | "dead" | "left" | "refused" | "revoked"
   readonly connected: boolean
   /** `pending`: there was no time to ask it. Undefined: it was not to be asked. */
   readonly answer: PeerAnswer | "pending" | undefined
@@ -73,6 +73,7 @@ const ofOutcome = (outcome: PeerOutcome, isRefused: boolean): PeerVerdict => {
 }
 
 export const judgePeer = ({ answer, connected, equalFor, state }: PeerFacts): PeerVerdict => {
+  if (state === "revoked") return verdict("unreachable", "it was thrown out of the mesh")
   if (state === "left") return verdict("unreachable", "it has left")
   if (answer !== undefined && answer !== "pending") {
     const judged = ofOutcome(answer.outcome, state === "refused")

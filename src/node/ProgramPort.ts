@@ -132,6 +132,8 @@ const answersOf = (node: RunningNode): Answers => {
       source.settingHistory(setting)
     ),
     changeSettings: answerCall(nodeCalls.changeSettings, (change) => source.changeSettings(change)),
+    revoke: answerCall(nodeCalls.revoke, (request) => source.revoke(request)),
+    revoked: answerCall(nodeCalls.revoked, () => source.revoked),
     ready: answerCall(nodeCalls.ready, () => node.ready),
     drain: answerCall(nodeCalls.drain, () => node.drain),
     leave: answerCall(nodeCalls.leave, () => node.leave),

@@ -17,6 +17,8 @@ import type { PeerKey } from "../model/Names.ts"
 export interface SessionRenewalOptions {
   readonly self: PeerKey
   readonly admitted: Pick<AdmittedPeers, "get">
+  /** Why nobody makes any with this node. Default: everybody does. */
+  readonly thrownOut?: (() => string | undefined) | undefined
   /** Each session is told to all request threads. Default: nobody is counted. */
   readonly conduct?: Conduct | undefined
   readonly book: SessionBook
@@ -81,7 +83,9 @@ export class SessionRenewal {
    */
   need(peer: PeerKey): Effect.Effect<void, Error> {
     return Effect.suspend(() => {
-      const { keeper } = this.#options
+      const { keeper, thrownOut } = this.#options
+      const out = thrownOut?.()
+      if (out !== undefined) return Effect.fail(new Error(out))
       if (keeper.isUp(peer)) return this.#agree(peer)
       // The handshake makes one.
       return Effect.tryPromise({

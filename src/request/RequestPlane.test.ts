@@ -210,7 +210,9 @@ describe("two request planes", () => {
       const head = { target: "/x", authority: "payments.mesh" }
       const made = httpCall(head, { caller: a.peer, identity })
       const { fault, ...answer } = await exchange(a.plane.dispatch, made)
-      return fault === undefined ? answer.head?.status : `${fault.code} by ${fault.node}: ${fault.message}`
+      return fault === undefined
+        ? answer.head?.status
+        : `${fault.code} by ${fault.node}: ${fault.message}`
     }
     // Its own node asks first…
     expect(await call(orders)).toMatch(/^denied by host-a: node host-a may not speak for orders/)

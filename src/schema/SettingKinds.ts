@@ -11,6 +11,7 @@ import { isSettingName, type SettingBody, settingRules } from "../model/Setting.
 import { AccessBody } from "./AccessSchema.ts"
 import { explain } from "./ExplainIssue.ts"
 import { Policy } from "./PolicySchema.ts"
+import { isTrustName, TrustBody, trustNameRule } from "./TrustSchema.ts"
 
 export interface SettingKind {
   /** Of what stands beside `kind`, `name` and `why`. What is stored is its encoded side, as written. */
@@ -37,6 +38,15 @@ export const settingKinds = {
     capability: "policy",
     concerns: (name) => `calls to ${name} from every node`,
     nameProblem: (name) => (isServiceName(name) ? undefined : ServiceName.rule)
+  },
+  trust: {
+    body: TrustBody,
+    capability: "revoke",
+    concerns: (_, { called, peer, revoke, service }) =>
+      revoke === "invite"
+        ? "whoever comes with that invite"
+        : `${called ?? peer}${service === undefined ? "" : ` and its ${service}`}, on every node`,
+    nameProblem: (name) => (isTrustName(name) ? undefined : trustNameRule)
   }
 } as const satisfies Readonly<Record<string, SettingKind>>
 

@@ -44,6 +44,11 @@ export type TrustBody = typeof TrustBody.Type
 const digest = (text: string): string =>
   createHash("sha256").update(text).digest("hex").slice(0, 32)
 
+/** A setting whose name is another than that of its body counts for nothing (Revocations.ts). */
+export const isTrustName = (name: string): boolean =>
+  /^(node|grant|invite)\.[0-9a-f]{32}$/.test(name)
+export const trustNameRule = "settings of trust are named after what they say; `skein revoke` does"
+
 /** What the setting is called, so that two who revoke the same speak of one thing. */
 export const trustName = (body: TrustBody): string => {
   switch (body.revoke) {

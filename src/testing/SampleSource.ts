@@ -328,5 +328,18 @@ export const makeSampleSource = (
       })),
       seen: waitMs === 0 ? null : { nodes: 2, of: 3, missing: ["host-c"], away: ["host-d"] }
     }),
+  revoke: ({ target }) =>
+    target === "host-z"
+      ? new AdminNotFound({
+          code: "not_there",
+          message: "there is no node host-z in the mesh",
+          hint: "`skein members` lists them."
+        })
+      : Effect.succeed({
+          revoked: [`${target} was thrown out of the mesh by ops on host-a`],
+          stay: ["host-c"],
+          seen: { nodes: 3, of: 3, missing: [], away: [] }
+        }),
+  revoked: Effect.succeed([]),
   ...overrides
 })

@@ -28,6 +28,8 @@ export const findingKinds = [
   "records_refused",
   /** A member sends what no honest one sends, or far too much. */
   "peer_misbehaves",
+  /** This node does not belong to the mesh any more. */
+  "thrown_out",
   /** Records found no room. */
   "catalogue_full"
 ] as const

@@ -216,7 +216,10 @@ export const makeRecordDoor = (
 
   const inGoodStanding = (certificate: VerifiedCertificate): Either.Either<void, RecordRefused> => {
     const out = revocations.current.outBy(certificate)
-    if (out !== undefined) return refuse("revoked", describeRevocation(out))
+    // A node that was thrown out serves its own host as before.
+    if (out !== undefined && certificate.peer !== identity.current.peer) {
+      return refuse("revoked", describeRevocation(out))
+    }
     onCertificate(certificate)
     return Either.void
   }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto"
 import { connect } from "node:net"
 import { noise } from "@chainsafe/libp2p-noise"
 import { yamux } from "@chainsafe/libp2p-yamux"
@@ -7,7 +8,7 @@ import { Effect, Either } from "effect"
 import { createLibp2p, type Libp2p } from "libp2p"
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { nodeOut, revoking } from "../../../test/fixtures/Revoking.ts"
-import { NodeName } from "../../model/Names.ts"
+import { NodeName, PeerKey } from "../../model/Names.ts"
 import { ManualTicker } from "../../testing/LinkTestPair.ts"
 import { socketTransport } from "../host/SocketTransport.ts"
 import { type AdmissionOptions, makeAdmission } from "./Admission.ts"
@@ -23,7 +24,9 @@ import { certificateLifetime } from "./Issue.ts"
 import { joinMesh } from "./Join.ts"
 import type { IdentityCell, NodeIdentity } from "./NodeIdentity.ts"
 import { renewalGrace, renewSelf } from "./Renewal.ts"
+import type { RevocationsCell } from "./Revocations.ts"
 import { signingKeyFromSeed } from "./SigningKey.ts"
+import type { TrustTalk } from "./TrustTalk.ts"
 
 const start = 1_800_000_000_000
 const day = 86_400_000
@@ -315,6 +318,97 @@ describe("admission", () => {
     const b = await launch(admitted)
     await b.libp2p.dial(addressOf(a))
     expect(a.admitted.get(admitted.peer)?.name).toBe("node-7")
+  })
+
+  /** Holds what it was told, as `who out` each; what it takes is in force at once. */
+  const talkOf = (...said: ReadonlyArray<NodeIdentity>) => {
+    const cell: RevocationsCell = { current: revoking(...said.map(({ peer }) => nodeOut(peer))) }
+    const held = new Set<string>(said.map(({ peer }) => peer))
+    const talk: TrustTalk = {
+      digest: () =>
+        new Uint8Array(
+          createHash("sha256")
+            .update([...held].sort().join())
+            .digest()
+            .subarray(0, 16)
+        ),
+      records: () => Array.from(held, (peer) => new TextEncoder().encode(peer)),
+      about: (peer) => (held.has(peer) ? [new TextEncoder().encode(peer)] : []),
+      take: async (records) => {
+        for (const bytes of records) held.add(new TextDecoder().decode(bytes))
+        cell.current = revoking(...Array.from(held, (peer) => nodeOut(PeerKey.make(peer))))
+      }
+    }
+    return { cell, held, options: { revocations: cell, trust: () => talk } }
+  }
+
+  it.each(["inbound", "outbound"])(
+    "lets two that meet (%s) hear from each other who is out",
+    async (way) => {
+      const first = found(1)
+      const [one, other] = [member(first, 5), member(first, 7)]
+      // So many that they do not fit into one message.
+      const more = Array.from(
+        { length: 1_200 },
+        (_, n) =>
+          `1${String(10_000 + n)
+            .padStart(45, "2")
+            .replaceAll("0", "z")}`
+      )
+      const [near, far] = [talkOf(one), talkOf(other)]
+      for (const peer of more) far.held.add(peer)
+      const a = await launch(first, near.options)
+      const b = await launch(member(first, 3), far.options)
+      const [from, to] = way === "outbound" ? [a, b] : [b, a]
+      await from.libp2p.dial(addressOf(to))
+      expect(near.held.size).toBe(1_202)
+      expect(far.held.size).toBe(1_202)
+      await expect((await launch(other)).libp2p.dial(addressOf(a))).rejects.toThrow(/revoked/)
+    }
+  )
+
+  it("shows who is out by whose word", async () => {
+    const first = found(1)
+    const outcast = member(first, 3)
+    const { options } = talkOf(outcast)
+    const a = await launch(first, options)
+    const b = await launch(outcast)
+    await expect(b.libp2p.dial(addressOf(a))).rejects.toThrow(/revoked/)
+    const [refusal] = b.refusals
+    expect(refusal?.records?.map((bytes) => new TextDecoder().decode(bytes))).toEqual([
+      outcast.peer
+    ])
+  })
+
+  it("refuses a peer of which it hears only from itself that it is out", async () => {
+    const first = found(1)
+    const outcast = member(first, 3)
+    const a = await launch(first, talkOf().options)
+    const b = await launch(outcast, talkOf(outcast).options)
+    await b.libp2p.dial(addressOf(a)).catch(() => undefined)
+    await eventually(() => expect(a.refusals).toMatchObject([{ code: "revoked", by: "us" }]))
+    expect(a.opened).toBe(0)
+  })
+
+  it("meets nodes from before there was anything to tell about trust", async () => {
+    const first = found(1)
+    const a = await launch(first, talkOf(member(first, 9)).options)
+    const b = await launch(member(first, 3))
+    await b.libp2p.dial(addressOf(a))
+    await a.libp2p.hangUp(b.libp2p.peerId)
+    await a.libp2p.dial(addressOf(b))
+    expect(a.admitted.get(b.cell.current.peer)?.name).toBe("node-3")
+  })
+
+  it("wants nothing of a peer that has gone too far", async () => {
+    const first = found(1)
+    const rude = member(first, 3)
+    const a = await launch(first, {
+      cutOffFor: (peer) => (peer === rude.peer ? 60_000 : undefined)
+    })
+    const b = await launch(rude)
+    await expect(b.libp2p.dial(addressOf(a))).rejects.toThrow(/cut_off/)
+    await expect(a.libp2p.dial(addressOf(b))).rejects.toThrow(/another 1 min/)
   })
 
   it("refuses the revoked, and those they admitted", async () => {

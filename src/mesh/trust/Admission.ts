@@ -13,7 +13,13 @@ import {
   Knocked,
   type Refusal
 } from "./AdmissionEncrypter.ts"
-import { type Admittance, type JudgeContext, judgeJoiner, judgeMember } from "./AdmissionJudge.ts"
+import {
+  type Admittance,
+  type JudgeContext,
+  judgeJoiner,
+  judgeMember,
+  refuseRevoked
+} from "./AdmissionJudge.ts"
 import { type AdmissionRefused, refusedByUs } from "./AdmissionRefused.ts"
 import type { AdmittedPeers } from "./AdmittedPeers.ts"
 import type { ChainCache, VerifiedCertificate } from "./Certificate.ts"
@@ -24,6 +30,7 @@ import type { IdentityCell, NodeIdentity } from "./NodeIdentity.ts"
 import { acceptIssued } from "./Renewal.ts"
 import { Revocations, type RevocationsCell } from "./Revocations.ts"
 import type { SessionSecret } from "./SessionSecret.ts"
+import { differ, hearTrust, type TrustTalk, tellTrust } from "./TrustTalk.ts"
 
 /** Noise and the exchange of certificates together (ms). */
 export const defaultHandshakeTimeout = 5_000
@@ -45,6 +52,8 @@ export interface AdmissionOptions {
   readonly cache?: ChainCache
   /** Read at every handshake. Default: nobody is thrown out. */
   readonly revocations?: RevocationsCell | undefined
+  /** What is said about trust when two nodes meet. Undefined: nothing is known of it yet, or ever. */
+  readonly trust?: (() => TrustTalk | undefined) | undefined
   /** Done when what is on disk of them was read: nobody is judged before. */
   readonly heard?: Promise<void> | undefined
   /** Default: none is. Asked only when a new node joins. */
@@ -64,9 +73,6 @@ export interface AdmissionOptions {
   readonly noise?: Omit<NoiseInit, "prologueBytes">
 }
 
-const orThrow = <A>(judged: Either.Either<A, AdmissionRefused>): A =>
-  Either.getOrThrowWith(judged, (refused) => refused)
-
 class MemberConversation implements Conversation {
   readonly #options: AdmissionOptions
 
@@ -78,14 +84,20 @@ class MemberConversation implements Conversation {
     this.#expectDecency(peer)
     await this.#options.heard
     const { chain } = this.#options.identity.current
-    await channel.send({ type: "member", chain, clock: this.#clock() })
+    const trust = this.#options.trust?.()?.digest()
+    await channel.send({ type: "member", chain, clock: this.#clock(), ...(trust && { trust }) })
     const welcome = await channel.receive("welcome")
     this.#hearClock(peer, welcome.clock)
     // Who is no member in good standing signs nothing for us.
-    const { certificate, issued } = orThrow(judgeMember(welcome.chain, peer, this.#context()))
+    const { certificate, issued } = this.#admit(judgeMember(welcome.chain, peer, this.#context()))
     this.#take(welcome.issued)
     await channel.send({ type: "accept", issued })
-    return certificate
+    const talk = this.#options.trust?.()
+    if (talk !== undefined && differ(trust, welcome.trust)) {
+      await tellTrust(channel, talk.records())
+      await hearTrust(channel, talk)
+    }
+    return this.#stillIn(certificate)
   }
 
   async answer(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate> {
@@ -94,7 +106,7 @@ class MemberConversation implements Conversation {
     this.#expectDecency(peer)
     if (hello.type === "member") this.#hearClock(peer, hello.clock)
     await this.#options.heard
-    const { certificate, issued }: Admittance = orThrow(
+    const { certificate, issued }: Admittance = this.#admit(
       hello.type === "member"
         ? judgeMember(hello.chain, peer, this.#context())
         : judgeJoiner(hello.claim, hello.name, peer, this.#context())
@@ -103,9 +115,33 @@ class MemberConversation implements Conversation {
       this.#options.onSigned?.(certificate, hello.type === "joiner" ? "joined" : "renewed")
     }
     const { chain } = this.#options.identity.current
-    await channel.send({ type: "welcome", chain, issued, clock: this.#clock() })
+    const trust = this.#options.trust?.()?.digest()
+    await channel.send({
+      ...{ type: "welcome", chain, issued, clock: this.#clock() },
+      ...(trust && { trust })
+    })
     const accept = await channel.receive("accept")
     this.#take(accept.issued)
+    const talk = this.#options.trust?.()
+    if (talk !== undefined && hello.type === "member" && differ(trust, hello.trust)) {
+      await hearTrust(channel, talk)
+      await tellTrust(channel, talk.records())
+    }
+    return this.#stillIn(certificate)
+  }
+
+  /** Who was thrown out is shown by whom: it need not take our word for it. */
+  #admit<A>(judged: Either.Either<A, AdmissionRefused>): A {
+    return Either.getOrThrowWith(judged, (refused) =>
+      refused.code === "revoked" && refused.outcast !== undefined
+        ? refusedByUs("revoked", refused.message, this.#options.trust?.()?.about(refused.outcast))
+        : refused
+    )
+  }
+
+  /** After what was heard about trust since it was judged. */
+  #stillIn(certificate: VerifiedCertificate): VerifiedCertificate {
+    this.#admit(refuseRevoked(this.#context().revocations.outBy(certificate)))
     return certificate
   }
 

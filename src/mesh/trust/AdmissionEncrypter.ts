@@ -50,6 +50,8 @@ export interface Refusal {
   readonly by: AdmissionRefused["by"]
   /** The peer's wall clock, when it told (ms). */
   readonly clock?: number | undefined
+  /** Of `revoked`: the signed settings that say so, when the peer has sent them. */
+  readonly records?: ReadonlyArray<Uint8Array> | undefined
   /** Of `busy`: to be tried again in so many ms, at the earliest. */
   readonly retryAfter?: number | undefined
   readonly message: string
@@ -197,6 +199,7 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
         code: refused.code,
         by: refused.by,
         clock: refused.clock,
+        records: refused.by === "peer" ? refused.records : undefined,
         retryAfter: refused.retryAfter,
         message: refused.message
       })
@@ -241,7 +244,8 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
     if (signal.aborted || connection.status !== "open") return
     try {
       const clock = Math.floor(this.#options.now())
-      await channel.send({ type: "refuse", code: refused.code, clock })
+      const { code, records } = refused
+      await channel.send({ type: "refuse", code, clock, ...(records && { records }) })
       await connection.close({ signal })
     } catch {
       // The peer is gone or does not read: libp2p resets the connection, and the reason that

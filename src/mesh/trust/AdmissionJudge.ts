@@ -1,7 +1,7 @@
 /** Decides who gets in. Pure: what it goes by is handed in, what it decides is returned. */
 import { Either } from "effect"
 import type { NodeName, PeerKey } from "../../model/Names.ts"
-import { type AdmissionRefused, refusedByUs } from "./AdmissionRefused.ts"
+import { AdmissionRefused, refusedByUs } from "./AdmissionRefused.ts"
 import { type ChainCache, type VerifiedCertificate, verifyChain } from "./Certificate.ts"
 import type { CertificateError } from "./CertificateError.ts"
 import { verifyClaim } from "./Invite.ts"
@@ -32,12 +32,17 @@ type Judgement = Either.Either<Admittance, AdmissionRefused>
 
 const refuse = (error: CertificateError) => refusedByUs(error.code, error.message)
 
-const refuseRevoked = (
+export const refuseRevoked = (
   revocation: Revocation | undefined
 ): Either.Either<void, AdmissionRefused> =>
   revocation === undefined
     ? Either.void
-    : Either.left(refusedByUs("revoked", describeRevocation(revocation)))
+    : Either.left(
+        new AdmissionRefused({
+          ...{ code: "revoked", by: "us", message: describeRevocation(revocation) },
+          outcast: revocation.body.revoke === "node" ? revocation.body.peer : undefined
+        })
+      )
 
 const verifyOptions = (context: JudgeContext, peer: PeerKey) => ({
   root: context.identity.rootPublicKey,

@@ -4,6 +4,7 @@
  * an honest node gets the text that belongs to it.
  */
 import { Data } from "effect"
+import type { PeerKey } from "../../model/Names.ts"
 import { type CertificateErrorCode, describeInstant, describeSpan } from "./CertificateError.ts"
 import { Busy } from "./HandshakeGate.ts"
 
@@ -34,6 +35,10 @@ export class AdmissionRefused extends Data.TaggedError("AdmissionRefused")<{
   readonly by: "us" | "peer"
   /** The peer's wall clock, when it is the peer that refused (ms). */
   readonly clock?: number
+  /** Of `revoked`, by us: who was thrown out, the peer or somebody it rests on. */
+  readonly outcast?: PeerKey | undefined
+  /** Of `revoked`: the signed settings that say so. */
+  readonly records?: ReadonlyArray<Uint8Array> | undefined
   /** Of `busy`: to be tried again in so many ms, at the earliest. */
   readonly retryAfter?: number
   readonly message: string
@@ -73,7 +78,12 @@ const isRefusalCode = (code: string): code is RefusalCode => Object.hasOwn(expla
 const noteworthySkew = 30_000
 
 /** The error for a refusal received from a peer. `clock` is the peer's, `now` our own (ms). */
-export const refusedByPeer = (code: string, clock: number, now: number): AdmissionRefused => {
+export const refusedByPeer = (
+  code: string,
+  clock: number,
+  now: number,
+  records?: ReadonlyArray<Uint8Array>
+): AdmissionRefused => {
   const known = isRefusalCode(code) ? code : "protocol"
   const apart = clock - now
   const clocks =
@@ -84,12 +94,16 @@ export const refusedByPeer = (code: string, clock: number, now: number): Admissi
     code: known,
     by: "peer",
     clock,
+    records,
     message: `refused by the peer (${code}): ${explanations[known]}${clocks}`
   })
 }
 
-export const refusedByUs = (code: RefusalCode, message: string): AdmissionRefused =>
-  new AdmissionRefused({ code, by: "us", message })
+export const refusedByUs = (
+  code: RefusalCode,
+  message: string,
+  records?: ReadonlyArray<Uint8Array>
+): AdmissionRefused => new AdmissionRefused({ code, by: "us", message, records })
 
 /** Busy with other handshakes: told before anything was looked at (HandshakeStatus.ts). */
 export const busyFor = (by: AdmissionRefused["by"], retryAfter: number): AdmissionRefused => {

@@ -4,6 +4,8 @@
  *     dialler ── member{chain} | joiner{name, claim} | knock ──► listener
  *     dialler ◄── welcome{chain, issued?} | refuse ───── listener
  *     dialler ── accept{issued?} | refuse ─────────────► listener
+ *     dialler ── trust{records} … ─────────────────────► listener    when they hold different things
+ *     dialler ◄── trust{records} … | refuse ───────────── listener    about trust (TrustTalk.ts)
  *     dialler ── keys{secret} ─────────────────────────► listener
  *     dialler ◄── keys{secret} | refuse ───────────────── listener
  *
@@ -24,6 +26,8 @@ import { maxChainBytes } from "./SignedChain.ts"
 
 /** A welcome holds up to three paths: the member's own, the newcomer's, and its delegation's. */
 export const maxMessageBytes = 3 * maxChainBytes + 1_024
+/** Records in one message about trust. */
+export const mostRecords = 512
 const lengthBytes = 2
 /** What may lie unread before the handshake is over: our messages and a muxer's first words. */
 const maxBufferBytes = 128 * 1024
@@ -32,23 +36,40 @@ const Issued = Schema.optional(Bytes)
 /** Of the speaker, ms: when clocks part two nodes, both know by how much. */
 const WallClock = Schema.optional(Schema.Int)
 
+/** Of what the speaker holds about trust; from before nodes told each other of it there is none. */
+const Digest = Schema.optional(Bytes.pipe(Schema.filter((bytes) => bytes.length === 16)))
+
 export const HandshakeMessage = Schema.Union(
-  Schema.Struct({ type: Schema.Literal("member"), chain: Bytes, clock: WallClock }),
+  Schema.Struct({
+    type: Schema.Literal("member"),
+    chain: Bytes,
+    clock: WallClock,
+    trust: Digest
+  }),
   Schema.Struct({ type: Schema.Literal("joiner"), name: NodeName, claim: Bytes }),
   Schema.Struct({ type: Schema.Literal("knock") }),
   Schema.Struct({
     type: Schema.Literal("welcome"),
     chain: Bytes,
     issued: Issued,
-    clock: WallClock
+    clock: WallClock,
+    trust: Digest
   }),
   Schema.Struct({ type: Schema.Literal("accept"), issued: Issued }),
+  Schema.Struct({
+    type: Schema.Literal("trust"),
+    records: Schema.Array(Bytes).pipe(Schema.maxItems(mostRecords)),
+    /** Another such message follows. */
+    more: Schema.Boolean
+  }),
   Schema.Struct({ type: Schema.Literal("keys"), secret: Bytes }),
   Schema.Struct({
     type: Schema.Literal("refuse"),
     code: Schema.String.pipe(Schema.pattern(/^[a-z_]{1,32}$/)),
     /** Wall clock of the node that refuses, ms. */
-    clock: Schema.Int
+    clock: Schema.Int,
+    /** Signed settings that say why, for who was thrown out. */
+    records: Schema.optional(Schema.Array(Bytes).pipe(Schema.maxItems(16)))
   })
 )
 export type HandshakeMessage = typeof HandshakeMessage.Type
@@ -97,7 +118,9 @@ export class HandshakeChannel {
     if (Either.isLeft(message)) throw refusedByUs("protocol", message.left.message)
     const { right } = message
     if (isOneOf(right, types)) return right
-    if (right.type === "refuse") throw refusedByPeer(right.code, right.clock, this.#now())
+    if (right.type === "refuse") {
+      throw refusedByPeer(right.code, right.clock, this.#now(), right.records)
+    }
     throw refusedByUs(
       "protocol",
       `the peer sent a ${right.type} message where ${types.join(" or ")} belongs`

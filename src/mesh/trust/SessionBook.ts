@@ -28,6 +28,8 @@ export interface SessionBookOptions {
   readonly onEnd: (peer: PeerKey, reason: string) => void
   /** With whom there is none, whatever was agreed. Default: nobody is thrown out. */
   readonly revocations?: RevocationsCell | undefined
+  /** This node itself does not belong to the mesh any more. */
+  readonly isOut?: (() => boolean) | undefined
   /** Peers of which sessions are kept, at most; without room the oldest is ended. Default 16,384. */
   readonly limit?: number | undefined
 }
@@ -51,7 +53,8 @@ export class SessionBook {
 
   /** Both sides have agreed on one. */
   made(certificate: VerifiedCertificate, { id, secret }: SessionSecret): void {
-    if (this.#options.revocations?.current.outBy(certificate) !== undefined) return
+    const { isOut, revocations } = this.#options
+    if (isOut?.() === true || revocations?.current.outBy(certificate) !== undefined) return
     const now = this.#options.now()
     const { name, notAfter, peer } = certificate
     const session: Session = {
