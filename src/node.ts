@@ -150,6 +150,7 @@ const assemble = (input: AssemblyInput) =>
       kept: input.planes,
       ticker,
       reports: telemetry.reports,
+      audit,
       onDefect,
       setup: { self, defaultPolicy, accessLog: accessLog !== "off", traces: otlp !== undefined }
     })

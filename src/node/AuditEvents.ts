@@ -3,6 +3,7 @@ import type { Refusal } from "../mesh/trust/AdmissionEncrypter.ts"
 import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
 import type { NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
 import type { AuditEvent, AuditValue } from "../model/AuditEvent.ts"
+import type { Denial } from "../request/inbound/Denials.ts"
 
 /** Nobody was judged: the network, or too many at once. */
 export const isWeather = (code: Refusal["code"]): boolean =>
@@ -36,6 +37,23 @@ export const refusedEvent = ({
   code,
   message,
   more: { by, direction }
+})
+
+export const deniedEvent = ({
+  caller,
+  count,
+  host,
+  message,
+  rule,
+  service
+}: Denial): AuditEvent => ({
+  event: "access.denied",
+  ...(caller !== undefined && { by: caller }),
+  ...(host !== undefined && { from: host }),
+  about: service ?? "others",
+  code: rule,
+  message,
+  count
 })
 
 export const signedEvent = (

@@ -5,6 +5,7 @@
 import { Cause, Effect, Runtime, type Scope } from "effect"
 import type { EntryChange } from "../mesh/catalogue/Catalogue.ts"
 import type { NodeEntry } from "../mesh/catalogue/RecordEntry.ts"
+import type { RecordAudit } from "../model/AuditEvent.ts"
 import type { OnDefect } from "../model/Defect.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import { wholeView } from "../model/MeshView.ts"
@@ -14,6 +15,7 @@ import type { Ticker } from "../model/Time.ts"
 import type { PlaneFact, PlaneSetup } from "../request/PlaneMessages.ts"
 import { runMemory } from "../request/policy/HostRuns.ts"
 import type { ThreadReports } from "../telemetry/ThreadReports.ts"
+import { deniedEvent } from "./AuditEvents.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { makePlaneLog } from "./PlaneLog.ts"
 import { spawnHere, spawnWorker } from "./PlaneThread.ts"
@@ -31,6 +33,7 @@ export interface RequestPlanesOptions {
   readonly setup: Omit<PlaneSetup, "index" | "threads" | "sharePorts" | "runs">
   readonly ticker: Ticker
   readonly reports: ThreadReports
+  readonly audit: RecordAudit
   /** Of the mesh thread. */
   readonly onDefect: OnDefect
 }
@@ -97,6 +100,9 @@ export const makePlanes = (
           return
         case "session.need":
           need(message.peer)
+          return
+        case "denied":
+          for (const denial of message.denials) options.audit(deniedEvent(denial))
           return
         case "sessions.used":
           if (plane !== undefined) runFork(plane.sessionRenewal.used(message.peers))

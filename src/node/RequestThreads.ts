@@ -39,7 +39,7 @@ export interface RequestThreadsOptions {
 /** What is for others to hear; the rest is dealt with here. */
 export type ThreadMessage = Extract<
   FromPlane,
-  { readonly type: "log" | "fact" | "session.need" | "sessions.used" }
+  { readonly type: "log" | "fact" | "session.need" | "sessions.used" | "denied" }
 >
 
 /** Pause before a thread is started again, ms; doubles while it crashes soon after its start. */
@@ -234,6 +234,7 @@ export class RequestThreads {
       case "fact":
       case "session.need":
       case "sessions.used":
+      case "denied":
         this.#options.onMessage(message, slot.index)
         return
       case "answer":

@@ -12,6 +12,7 @@ import type { Policy } from "../model/Policy.ts"
 import type { RelayDown, RelayUp, SocketEnd } from "../model/Relay.ts"
 import type { Session, SessionFacts } from "../model/Session.ts"
 import type { ThreadOrder, ThreadReport } from "./cells/ThreadReport.ts"
+import type { Denial } from "./inbound/Denials.ts"
 import type { ListenErrorCode } from "./listener/ListenError.ts"
 import type { EndpointFact } from "./outbound/EndpointStep.ts"
 import type { AskedRows, Question } from "./PlaneQuestions.ts"
@@ -148,6 +149,8 @@ export type FromPlane =
   /** Links of sessions with them are open: said every other minute. */
   | { readonly type: "sessions.used"; readonly peers: ReadonlyArray<PeerKey> }
   | { readonly type: "fact"; readonly fact: PlaneFact }
+  /** Calls that were denied here, those of the last second. */
+  | { readonly type: "denied"; readonly denials: ReadonlyArray<Denial> }
   /** After `drain`: nothing of other nodes runs here any more, and all was answered. */
   | { readonly type: "served" }
   | {

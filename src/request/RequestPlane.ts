@@ -7,7 +7,7 @@
  *                                        └─► programs of this host
  */
 import { contain, type OnDefect } from "../model/Defect.ts"
-import type { Dispatch } from "../model/Exchange.ts"
+import type { Call, Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
 import {
   type MeshViewCell,
@@ -23,6 +23,7 @@ import type { Timer } from "../model/TimerWheel.ts"
 import { LoopDelay } from "./cells/LoopDelay.ts"
 import { PlaneTelemetry } from "./cells/PlaneTelemetry.ts"
 import { AccessGuard } from "./inbound/AccessGuard.ts"
+import { Denials } from "./inbound/Denials.ts"
 import { type Inbound, makeInbound } from "./inbound/Inbound.ts"
 import { observeLinks } from "./LinkMetrics.ts"
 import { LinkPool } from "./link/LinkPool.ts"
@@ -66,6 +67,7 @@ export class RequestPlane {
   readonly #transport: SessionTransport
   readonly #pool: LinkPool
   readonly #access: AccessGuard
+  readonly #denials: Denials
   readonly #inbound: Inbound
   readonly #outbound: Outbound
   readonly #relay: ForeignRelay
@@ -98,10 +100,14 @@ export class RequestPlane {
       nameOf: (peer) => this.#peers.nameOf(peer)
     })
     this.#needs = new SessionNeeds((peer) => post({ type: "session.need", peer }))
-    this.#access = new AccessGuard({
-      node: self.node,
-      metrics: registry,
-      hostOf: (call) => this.#peers.nameOf(call.caller)
+    // By its certificate, while there is a session to go by.
+    const hostOf = ({ caller }: Call): string =>
+      (caller === self.peer ? undefined : this.#sessions.hostOf(caller)?.name) ??
+      this.#peers.nameOf(caller)
+    this.#access = new AccessGuard({ node: self.node, metrics: registry, hostOf })
+    this.#denials = new Denials({
+      ...{ ticker, hostOf },
+      post: (denials) => post({ type: "denied", denials })
     })
     this.#inbound = makeInbound({
       self,
@@ -111,6 +117,7 @@ export class RequestPlane {
       callerName: (peer) => this.#peers.nameOf(peer),
       speaksFor: this.#rights.refusal,
       access: this.#access,
+      onDenied: (call, rule, message) => this.#denials.note(call, rule, message),
       threads,
       onDefect,
       sockets: this.#sockets.programs
@@ -294,6 +301,7 @@ export class RequestPlane {
       () => this.#pool.stop(),
       () => this.#transport.stop(new Error("this node is shutting down")),
       () => this.#inbound.close(),
+      () => this.#denials.stop(),
       () => this.#relay.close(),
       () => this.#delay.stop(),
       () => this.#telemetry.stop()

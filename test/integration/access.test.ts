@@ -164,6 +164,22 @@ describe("access rules", () => {
     ])
   })
 
+  it("are in the audit log of that node when they deny", async () => {
+    const lines = await until("the audit log has them", () => {
+      const found = readFileSync(join(b.dataDir, "audit.log"), "utf8")
+        .split("\n")
+        .filter((line) => line.includes('"access.denied"'))
+        .map((line): unknown => JSON.parse(line))
+      return Promise.resolve(found.length >= 4 ? found : undefined)
+    })
+    expect(lines).toContainEqual({
+      ...{ time: expect.any(String), node: "host-b", event: "access.denied" },
+      ...{ by: "service/web", from: "host-a", about: "payments", code: "unmatched" },
+      message:
+        "web (on host-a) may not POST /charge of payments: no rule allows it, and payments-charge names payments"
+    })
+  })
+
   it("refuse paths that the program could read differently", async () => {
     const before = payments.requests
     for (const path of [

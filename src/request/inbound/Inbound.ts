@@ -29,6 +29,8 @@ export interface InboundOptions {
   readonly speaksFor?: ((call: Call) => Fault | undefined) | undefined
   /** Who may call what. Absent: everybody may. */
   readonly access?: AccessGuard | undefined
+  /** Hears of calls that are denied, by which rule, and what the caller is told. */
+  readonly onDenied?: ((call: Call, rule: string, message: string) => void) | undefined
   /** What connections to programs are taken from. Default: without a limit. */
   readonly sockets?: SocketLane | undefined
   /** Hears of what throws: it costs the call it threw in. Default: it is thrown on, as a crash. */
@@ -108,7 +110,7 @@ export class Inbound {
       const verdict = access.judgeAgain(call, port)
       if (verdict === undefined) continue
       contain(this.#onDefect, "the end of an exchange that rules forbid", () =>
-        exchange.deny((sent) => access.refusal(call, verdict, sent))
+        exchange.deny((sent) => this.#told(call, verdict.rule, access.refusal(call, verdict, sent)))
       )
     }
   }
@@ -148,7 +150,7 @@ export class Inbound {
     }
     // What it rests on comes first: for whom the call really is.
     const untrue = this.#options.speaksFor?.(call)
-    if (untrue !== undefined) return untrue
+    if (untrue !== undefined) return this.#told(call, "identity", untrue)
     const found = this.#find(call)
     return this.#denied(call, found instanceof LocalEndpoint ? found.port : 0, observation) ?? found
   }
@@ -162,7 +164,15 @@ export class Inbound {
     } catch (error) {
       this.#onDefect(error, observing)
     }
-    return verdict.decision === "deny" ? access?.refusal(call, verdict) : undefined
+    if (access === undefined || verdict.decision !== "deny") return undefined
+    return this.#told(call, verdict.rule, access.refusal(call, verdict))
+  }
+
+  #told(call: Call, rule: string, fault: Fault): Fault {
+    contain(this.#onDefect, "who hears of denied calls", () =>
+      this.#options.onDenied?.(call, rule, fault.message)
+    )
+    return fault
   }
 
   #find(call: Call): LocalEndpoint | Fault {
