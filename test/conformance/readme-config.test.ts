@@ -44,7 +44,7 @@ describe("the README's config", () => {
       Object.keys(Schema.encodeSync(NodeConfig)(byDefault)).toSorted()
     )
     expect(config.admin).toEqual(byDefault.admin)
-    expect(config.outbound).toEqual(byDefault.outbound)
+    expect(config.outbound.http).toEqual(byDefault.outbound.http)
     expect(config.drain).toEqual(byDefault.drain)
     expect(config.node.listen).toEqual(byDefault.node.listen)
     expect(config.node.dataDir).toEqual(byDefault.node.dataDir)

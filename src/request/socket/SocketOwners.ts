@@ -24,19 +24,23 @@ interface Asked {
 
 /** Bytes of both tables together, at most: some 100,000 sockets. */
 const mostBytes = 16 * 1024 * 1024
-const pieceBytes = 256 * 1024
+const firstBytes = 64 * 1024
 
-/** Reads in pieces: what the system makes of it is not known before, and has no length. */
+/** The file has no length before it is read, and the system gives a page of it at a time. */
 const readTable = async (path: string, most: number): Promise<Buffer> => {
   const file = await open(path)
   try {
-    const pieces: Array<Buffer> = []
+    let table = Buffer.allocUnsafe(firstBytes)
     for (let length = 0; ; ) {
-      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(pieceBytes), 0, pieceBytes)
-      if (bytesRead === 0) return Buffer.concat(pieces)
+      if (length === table.length) {
+        if (length >= most) throw new Error(`${path} has more than ${most} bytes: too many sockets`)
+        const larger = Buffer.allocUnsafe(Math.min(most, 2 * length))
+        table.copy(larger)
+        table = larger
+      }
+      const { bytesRead } = await file.read(table, length, table.length - length, null)
+      if (bytesRead === 0) return table.subarray(0, length)
       length += bytesRead
-      if (length > most) throw new Error(`${path} has more than ${most} bytes: too many sockets`)
-      pieces.push(buffer.subarray(0, bytesRead))
     }
   } finally {
     await file.close()
