@@ -31,7 +31,7 @@ import { makeControls } from "./node/Controls.ts"
 import { keepDataDir } from "./node/DataDirKeeper.ts"
 import { readDescriptors } from "./node/Descriptors.ts"
 import { Drain } from "./node/Drain.ts"
-import { makeListeners } from "./node/Listeners.ts"
+import { makeListeners, ungranted } from "./node/Listeners.ts"
 import { makeMeshPlane } from "./node/MeshPlane.ts"
 import { makeNodeViews } from "./node/NodeSource.ts"
 import { makeOffer } from "./node/Offer.ts"
@@ -205,6 +205,8 @@ const assemble = (input: AssemblyInput) =>
     yield* offer.follow(config)
 
     const listeners = yield* makeListeners(config, threads)
+    const notGranted = () => ungranted(listeners.callers(), factsOf(identity.current.certificate))
+    yield* Effect.forEach(notGranted(), (line) => Effect.logWarning(line), { discard: true })
     let current = config
     const reach = yield* PolicyWatch.make({ config: () => current, view: plane.view, ticker })
     const drain = yield* Drain.make({
@@ -258,6 +260,7 @@ const assemble = (input: AssemblyInput) =>
       drain,
       current: () => current,
       reach,
+      ungranted: notGranted,
       apply: (next) =>
         Effect.gen(function* () {
           room.follow(next)

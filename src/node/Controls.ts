@@ -48,6 +48,8 @@ export interface ControlsOptions {
   readonly current: () => NodeConfig
   /** Policies that reach nobody, by the config at hand. */
   readonly reach: Pick<PolicyWatch, "all">
+  /** Listeners of the config at hand for which this node may not speak. */
+  readonly ungranted: () => ReadonlyArray<string>
   /** Makes the changeable part of a config take effect. */
   readonly apply: (next: NodeConfig) => Effect.Effect<void, Error>
 }
@@ -91,7 +93,12 @@ export const makeControls = (options: ControlsOptions): Controls => {
     )
     return {
       changes: describeChanges(diff),
-      warnings: [...describeWarnings(diff), ...warnings, ...options.reach.all()]
+      warnings: [
+        ...describeWarnings(diff),
+        ...warnings,
+        ...options.reach.all(),
+        ...options.ungranted()
+      ]
     }
   }).pipe(turns.withPermits(1))
 

@@ -13,6 +13,7 @@ import {
 } from "../config/HostPort.ts"
 import type { CallerListenerConfig, NodeConfig, UpstreamConfig } from "../config/NodeConfig.ts"
 import type { ServiceName } from "../model/Names.ts"
+import { maySpeakFor, type SessionFacts } from "../model/Session.ts"
 import { ListenError, makeListenError } from "../request/listener/ListenError.ts"
 import type { ListenSpec } from "../request/PlaneMessages.ts"
 import type { RequestThreads } from "./RequestThreads.ts"
@@ -41,6 +42,19 @@ export interface OpenListener {
   readonly address: string
   readonly as: ServiceName | undefined
 }
+
+/** Those for which this node may not speak, as people are told. */
+export const ungranted = (
+  callers: ReadonlyArray<OpenListener>,
+  facts: SessionFacts
+): ReadonlyArray<string> =>
+  callers.flatMap(({ address, as }) =>
+    as === undefined || maySpeakFor(facts, as)
+      ? []
+      : [
+          `${address} speaks for ${as}, which this node's certificate does not grant: its calls are refused; an invite with --as ${as} gives a node that right`
+        ]
+  )
 
 export interface Listeners {
   /** `host:port` of the proxy; undefined when it is off. */

@@ -149,6 +149,8 @@ describe("what is not granted", () => {
       granted: false
     })
     expect(status.callers).toContainEqual({ address: `unix:${socket}`, as: "web", granted: true })
+    const log = a.process?.output() ?? ""
+    expect(log).toMatch(/speaks for billing, which this node's certificate does not grant/)
     const { stdout } = await skein("doctor", "--admin", a.admin)
     expect(stdout).toMatch(/speaks for billing, which this node's certificate does not grant/)
   })
@@ -188,13 +190,24 @@ describe("an answer", () => {
 
 describe("a reload", () => {
   it("changes for whom a listener's clients speak", async () => {
-    const [orders, ...others] = a.options.listeners as ReadonlyArray<object>
-    a.options = { ...a.options, listeners: [{ ...orders, as: "shop-2" }, ...others] }
+    const [orders, web, ...others] = a.options.listeners as ReadonlyArray<object>
+    const listeners = [
+      { ...orders, as: "shop-2" },
+      { ...web, as: "shop-3", mode: "0640", owner: `:${process.getgid?.() ?? 0}` },
+      { listen: `127.0.0.1:${ports.billing}` },
+      ...others.slice(1)
+    ]
+    a.options = { ...a.options, listeners }
     a.writeConfig()
     const { code, stderr } = await skein("reload", "--config", a.configPath)
     expect(code, stderr).toBe(0)
     expect(stderr).toMatch(new RegExp(`listener 127.0.0.1:${ports.orders} changed`))
     const headers = told(await curl("-x", `127.0.0.1:${ports.orders}`))
     expect(headers["skein-caller"]).toBe("shop-2")
+    // At the same path, with other permissions; and one that asked for too much is a host's by now.
+    expect(told(await curl("--unix-socket", socket))["skein-caller"]).toBe("shop-3")
+    expect(statSync(socket).mode & 0o777).toBe(0o640)
+    const billing = await curl("-x", `127.0.0.1:${ports.billing}`)
+    expect(told(billing)["skein-caller"]).toBe("host/host-a")
   })
 })

@@ -10,6 +10,9 @@ export type Sender =
 
 export const meshPrefix = "skein-"
 
+export const isMeshName = (name: string): boolean =>
+  name.toLowerCase().replaceAll("_", "-").startsWith(meshPrefix)
+
 /**
  * Names by which the mesh speaks of itself. A program that could send them would pass its answer off
  * as the mesh's, so all of `skein-*` is taken out of responses; of what a client sends, what says

@@ -362,6 +362,11 @@ describe("payloads", () => {
     )
   })
 
+  it("of trailers say nothing in the mesh's name", () => {
+    const sent = ["a", "1", "skein-error", "denied", "Skein_Caller", "root", "b", "skein-x"]
+    expect(decodeTrailers(encodeTrailers(sent)!)).toEqual(["a", "1", "b", "skein-x"])
+  })
+
   it("of trailers that do not fit, or are not latin-1, are refused when encoding", () => {
     expect(encodeTrailers(["x", "y".repeat(frameLimits.trailers)])).toBeUndefined()
     expect(encodeTrailers(["x", "\u010d\u010a"])).toBeUndefined()

@@ -4,6 +4,7 @@ import type { Call, Fields } from "../../model/Exchange.ts"
 import { noFields } from "../../model/Exchange.ts"
 import { type Fault, type FaultCode, isFaultCode } from "../../model/Fault.ts"
 import { isServiceName, type ServiceName } from "../../model/Names.ts"
+import { isMeshName } from "../http1/Sender.ts"
 import { frameLimits, ProtocolError } from "./Frame.ts"
 
 /** What an open frame says before the head. */
@@ -170,6 +171,7 @@ export const encodeTrailers = (fields: Fields): Buffer | undefined => {
 const forbidden = /[\r\n\0]/
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
+/** Of what the mesh says of itself and of calls nothing is said behind a body, by no node either. */
 export const decodeTrailers = (payload: Buffer): Fields => {
   if (payload.length === 0) return noFields
   const fields: Array<string> = []
@@ -186,7 +188,8 @@ export const decodeTrailers = (payload: Buffer): Fields => {
     offset = end
   }
   if (fields.length % 2 !== 0) throw new ProtocolError("trailer without a value")
-  return fields
+  const isMeshs = (_: string, at: number): boolean => isMeshName(fields[at - (at % 2)] ?? "")
+  return fields.some(isMeshs) ? fields.filter((text, at) => !isMeshs(text, at)) : fields
 }
 
 /** What a reset frame says, as JSON. */
