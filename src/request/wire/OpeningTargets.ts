@@ -64,7 +64,9 @@ export class ReceivedTargets {
   /** A property, so that it can be handed on by itself. */
   readonly names: typeof targetNames = (payload, start, serviceEnd, endpointEnd, end) => {
     const length = end - start
-    const place = (length * 7 + (payload[end - 1] ?? 0)) % places
+    // By both last characters: endpoints of one service differ in theirs, and so do callers.
+    const last = end === endpointEnd ? 0 : payload[end - 1]! * 5
+    const place = (length * 7 + (payload[endpointEnd - 1] ?? 0) + last) % places
     const met = this.#met[place]
     if (
       met !== undefined &&
