@@ -64,7 +64,7 @@ const actions = HttpApiBuilder.group(AdminApi, "actions", (handlers) =>
       .handle("leave", () => source.leave, whole)
       .handle("reload", () => source.reload, whole)
       .handle("invite", ({ payload }) => source.invite(payload))
-      .handle("revoke", ({ payload }) => source.revoke(payload), whole)
+      .handle("revoke", ({ payload }) => source.revoke(payload))
   )
 )
 

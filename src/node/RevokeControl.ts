@@ -74,8 +74,10 @@ export const makeRevoke =
           )
       const theirs =
         body.revoke === "node" ? revocations.all.filter(({ signer }) => signer === body.peer) : []
-      const said = yield* Effect.forEach(theirs, (one) => say(one.body, one.why))
-      const wanted = [...said, yield* say(body, why)]
+      // All of it, though the asker goes away. Its own last: with it the other's word is over.
+      const wanted = yield* Effect.uninterruptible(
+        Effect.forEach([...theirs, { body, why }], (one) => say(one.body, one.why))
+      )
       const names = [body, ...theirs.map((one) => one.body)].map(trustName)
       return {
         revoked: plane.revocations.current.all
