@@ -9,15 +9,15 @@ const comments = /\/\*[\s\S]*?\*\//g
 const imported = /\b(?:from|import)\s*\(?\s*"([^"]+)"/g
 
 /**
- * Removes the files below `directory` that `entry` does not reach. `provided` says which packages a
+ * Removes the files below `directory` that none of `entries` reaches. `provided` says which packages a
  * program that uses the library has; one that it has not is an error which says where it is needed.
  */
 export const keepReachable = (
   directory: string,
-  entry: string,
+  entries: ReadonlyArray<string>,
   provided: (specifier: string) => boolean
 ): void => {
-  const reached = new Set([join(directory, entry)])
+  const reached = new Set(entries.map((entry) => join(directory, entry)))
   for (const file of reached) {
     for (const [, specifier = ""] of readFileSync(file, "utf8")
       .replace(comments, "")

@@ -9,8 +9,10 @@
  *   was tested is what runs, and a program's install brings no package that it did not ask for.
  * - `mesh.js` is what runs in the mesh thread of a program's node: a realm of its own, so it has an
  *   effect of its own within, and is one file, which a program that is bundled can take along.
+ * - `testing.js` is the simulator, for programs that import `skein/testing`: like the library, with
+ *   the peers outside, and apart from it, so that neither loads what only the other needs.
  * - `request.js` is what runs in a request thread: the request plane and nothing else.
- * - `types/` are the library's declarations.
+ * - `types/` are the declarations of both, without what is marked `@internal`.
  * - `THIRD-PARTY.txt` are the licences of what is within.
  *
  * npm runs this after every install (`prepare`, with `--if-possible`): where the development
@@ -90,6 +92,7 @@ const common = {
 
 /** Of a program that embeds a node, and of no other copy. */
 const peers = Object.keys(manifest.peerDependencies)
+const outside = peers.flatMap((peer) => [peer, `${peer}/*`])
 const isPeer = (specifier: string): boolean =>
   peers.some((peer) => specifier === peer || specifier.startsWith(`${peer}/`))
 
@@ -115,11 +118,15 @@ try {
   const library = await esbuild.build({
     ...common,
     entryPoints: { mod: "src/mod.ts" },
-    external: peers.flatMap((peer) => [peer, `${peer}/*`])
+    external: outside
   })
-  const bundled = [command, library, mesh, thread].flatMap(({ metafile }) =>
-    Object.keys(metafile.inputs)
-  )
+  const testing = await esbuild.build({
+    ...common,
+    entryPoints: { testing: "src/testing/simulator/mod.ts" },
+    external: outside
+  })
+  const all = [command, library, testing, mesh, thread]
+  const bundled = all.flatMap(({ metafile }) => Object.keys(metafile.inputs))
   writeFileSync(join(outdir, "THIRD-PARTY.txt"), thirdParty(root, bundled))
   chmodSync(join(outdir, "skein.js"), 0o755)
   const types = spawnSync(
@@ -131,8 +138,12 @@ try {
     { stdio: "inherit" }
   )
   if (types.status !== 0) throw new Error("the declarations could not be made; tsc says why above")
-  keepReachable(join(outdir, "types"), "mod.d.ts", (it) => isPeer(it) || isBuiltin(it))
-  for (const [name, size] of sizesOf([command, library, mesh, thread])) {
+  keepReachable(
+    join(outdir, "types"),
+    ["mod.d.ts", "testing/simulator/mod.d.ts"],
+    (it) => isPeer(it) || isBuiltin(it)
+  )
+  for (const [name, size] of sizesOf(all)) {
     console.log(`${name.padEnd(12)} ${(size / 1_024).toFixed(0).padStart(6)} KiB`)
   }
   chmodSync(outdir, 0o755)

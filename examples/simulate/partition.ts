@@ -1,8 +1,8 @@
 /**
  * Two zones lose each other for a minute while both sides change, and nobody restarts anything:
- * `npm run simulate -- examples/simulate/partition.ts`
+ * `npm run simulate -- examples/simulate/partition.ts` in a checkout; see docs/simulator.md.
  */
-import { defineScenario, invariants, type Simulation } from "../../src/testing/simulator/mod.ts"
+import { defineScenario, invariants, type Simulation } from "skein/testing"
 
 const seconds = 1_000
 const zoneOf = (index: number) => (index < 20 ? "north" : "south")

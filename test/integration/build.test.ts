@@ -117,6 +117,15 @@ describe("the library", () => {
     expect(library).not.toContain('Symbol.for("effect/Effect")')
   })
 
+  it("has the simulator beside it, which needs a program's effect and nothing else", () => {
+    const simulator = readFileSync(join(root, "dist", "testing.js"), "utf8")
+    const imported = [...simulator.matchAll(/\bfrom ?"([^"]+)"/g)].map(([, name = ""]) => name)
+    expect(imported).toContain("effect")
+    expect(imported.filter((name) => !/^(effect(\/|$)|node:)/.test(name))).toEqual([])
+    expect(simulator).not.toContain("libp2p")
+    accessSync(join(root, manifest.exports["./testing"].types))
+  })
+
   it("loads no libp2p into a program: that is the mesh thread's, which has an effect of its own", () => {
     const read = (file: string) => readFileSync(join(root, "dist", file), "utf8")
     const loaded = new Set(["mod.js"])

@@ -71,7 +71,8 @@ const ends = [
   ]
 ] as const
 
-const programs = [...programsOf("README.md"), ...programsOf("docs/library.md")]
+const simulations = programsOf("docs/simulator.md")
+const programs = [...programsOf("README.md"), ...programsOf("docs/library.md"), ...simulations]
 const example = {
   file: "embed.ts",
   text: readFileSync(join(root, "examples/embed/main.ts"), "utf8"),
@@ -243,6 +244,15 @@ describe("on Deno", () => {
   })
 })
 
+describe("the simulator on Deno", () => {
+  it.each(simulations)("$file prints the same", async ({ file, output }) => {
+    const deno = join(root, "node_modules", ".bin", "deno")
+    const result = await runIn(join(directory, "newest"), [deno, "run", "-A", file])
+    expect(result.output).toBe(output)
+    expect(result.code).toBe(0)
+  })
+})
+
 describe("on a Node that is too old", () => {
   const at = join(directory, "newest")
   let node: string
@@ -278,6 +288,7 @@ describe("what is packed", () => {
     const at = join(directory, "newest", "node_modules", manifest.name)
     const files = globSync("**/*.{ts,js}", { cwd: at })
     expect(files).toContain(join("examples", "embed", "main.ts"))
+    expect(files).toContain(join("examples", "simulate", "partition.ts"))
     const own = [manifest.name, ...Object.keys(peers)]
     const missing = files.flatMap((file) => {
       // Chunks are minified, and hold texts of all kinds; the compiler of chunks has resolved them.

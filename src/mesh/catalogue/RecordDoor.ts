@@ -128,7 +128,11 @@ export interface RecordDoor {
   readonly seal: (record: NodeRecord, now: number) => Either.Either<NodeEntry, RecordRefused>
 }
 
-/** `identity` is read at every call, so that a renewed certificate is used at once. */
+/**
+ * `identity` is read at every call, so that a renewed certificate is used at once.
+ *
+ * @internal its keys are of libp2p's types, which whoever has only the declarations lacks
+ */
 export const makeRecordDoor = (
   identity: IdentityCell,
   {

@@ -86,6 +86,8 @@ export interface StatementDoor {
 /**
  * The cache may be shared with the other readers of envelopes. `onUntimely` is told of statements
  * ahead of our clock, and whose they are.
+ *
+ * @internal its keys are of libp2p's types, which whoever has only the declarations lacks
  */
 export const makeStatementDoor = (
   identity: IdentityCell,

@@ -34,7 +34,11 @@ const signedText = (
     Buffer.concat([createHash("sha256").update(chain).digest(), payload])
   )
 
-/** Signed bytes for others to open with the same `kind` (e.g. `node-record`). */
+/**
+ * Signed bytes for others to open with the same `kind` (e.g. `node-record`).
+ *
+ * @internal its keys are of libp2p's types, which whoever has only the declarations lacks
+ */
 export const sealEnvelope = (
   identity: NodeIdentity,
   kind: string,

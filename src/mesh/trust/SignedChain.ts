@@ -96,6 +96,7 @@ const meshBytes = (mesh: MeshId): Uint8Array => new Uint8Array(Buffer.from(mesh,
 export const signedBytes = (kind: string, mesh: MeshId, payload: Uint8Array): Uint8Array =>
   Buffer.concat([Buffer.from(`skein ${kind} 1 ${mesh}\n`), payload])
 
+/** @internal its key is of libp2p's types, which whoever has only the declarations lacks */
 export const signStatement = (
   key: SigningKey,
   kind: StatementKind,

@@ -64,6 +64,16 @@ export const peerOf = (index: number): PeerKey =>
     `12D3KooWSimu1ation${Array.from(index.toString().padStart(6, "0"), (digit) => letters[Number(digit)]).join("")}`
   )
 
+/** In an order of chance, by as many numbers as there are: a sort asks as its engine likes. */
+const shuffled = <A>(items: ReadonlyArray<A>, random: () => number): ReadonlyArray<A> => {
+  const order = [...items]
+  for (let last = order.length - 1; last > 0; last--) {
+    const other = Math.floor(random() * (last + 1))
+    ;[order[last], order[other]] = [order[other]!, order[last]!]
+  }
+  return order
+}
+
 export class Simulation implements World {
   readonly queue = new EventQueue()
   readonly random: () => number
@@ -352,7 +362,7 @@ export class Simulation implements World {
     }
     for (const topic of [catalogueTopic, membershipTopic] as const) {
       for (const node of nodes) {
-        const others = Array.from(node.links.open.keys()).sort(() => this.random() - 0.5)
+        const others = shuffled([...node.links.open.keys()], this.random)
         for (const index of others) {
           const other = this.node(index)
           const { neighbours, most } = gossipNumbers

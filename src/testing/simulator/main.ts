@@ -7,6 +7,7 @@ import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
 import { convergenceChart } from "./ConvergenceChart.ts"
+import { describeOutcome } from "./Report.ts"
 import { runScenario, ScenarioFailed, shorten } from "./Run.ts"
 import type { Scenario } from "./Scenario.ts"
 
@@ -41,17 +42,11 @@ if (!isScenario(scenario)) {
 
 const began = performance.now()
 const outcome = runScenario(scenario, seed)
-const { facts, faults, held, sim, violation } = outcome
+const { facts, faults, violation } = outcome
 const svg = values.svg ?? `${file.replace(/\.[^./]*$/, "")}.svg`
 writeFileSync(svg, convergenceChart(`${scenario.name}, seed ${seed}`, facts.samples, faults))
-console.log(
-  `${scenario.name}: ${scenario.mesh.nodes} nodes, ${sim.now / 1_000} s in ${((performance.now() - began) / 1_000).toFixed(1)} s, seed ${seed}`
-)
-for (const [name, after] of held) console.log(`  ${name}: after ${after / 1_000} s`)
-console.log(
-  `  ${sim.handshakes} handshakes, ${facts.falseSuspicions} false suspicions, ${facts.falseDeaths.length} false deaths, worst loop ${Math.round(facts.worst)} ms late`
-)
-console.log(`  drawn in ${svg}`)
+console.log(describeOutcome(scenario, outcome))
+console.log(`  in ${((performance.now() - began) / 1_000).toFixed(1)} s, drawn in ${svg}`)
 if (violation !== undefined) {
   console.error(new ScenarioFailed(scenario, shorten(scenario, outcome)).message)
   process.exit(1)

@@ -1,10 +1,11 @@
-/** The simulator for those who write scenarios of their own; `npm run simulate -- scenario.ts` runs one. */
+/** `skein/testing`: the simulator, for those who write scenarios of their own. See docs/simulator.md. */
 export { convergenceChart } from "./ConvergenceChart.ts"
 export { Facts, type FalseDeath, type Sample } from "./Facts.ts"
 export type { GateLimits } from "./Gate.ts"
 export type { LinkOptions } from "./Links.ts"
 export type { Cut, Latency, NetworkOptions } from "./Network.ts"
 export { defaultProfile, type Profile } from "./Profile.ts"
+export { describeOutcome } from "./Report.ts"
 export { checkScenario, type Outcome, runScenario, ScenarioFailed, type Violation } from "./Run.ts"
 export {
   defineScenario,
