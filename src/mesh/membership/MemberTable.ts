@@ -241,7 +241,7 @@ export const applyTime = (
     const member = memberOf(table, peer)
     if (member?.suspicion === undefined) continue
     const { suspicion } = member
-    const others = othersCould(table, member)
+    const others = () => othersCould(table, member)
     const verdict = verdictOf(options, suspicion, table.ring.size, others, now)
     // Our own eyes are believed all the same.
     if (verdict === "open" || (verdict === "unheeded" && suspicion.accusers.has(table.self)))

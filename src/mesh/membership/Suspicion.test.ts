@@ -42,18 +42,20 @@ const begin = (possible: number) =>
 
 test("is over when its time is, which confirmations shorten", () => {
   const alone = begin(8)
-  expect(verdictOf(defaultSuspicion, alone, 5, false, 1_000 + 23_999)).toBe("open")
-  expect(verdictOf(defaultSuspicion, alone, 5, false, 1_000 + 24_000)).toBe("dead")
+  expect(verdictOf(defaultSuspicion, alone, 5, () => false, 1_000 + 23_999)).toBe("open")
+  expect(verdictOf(defaultSuspicion, alone, 5, () => false, 1_000 + 24_000)).toBe("dead")
   const agreed = confirm(confirm(alone, peers[1]!, bytes), peers[2]!, bytes)
-  expect(verdictOf(defaultSuspicion, agreed, 5, true, 1_000 + 3_999)).toBe("open")
-  expect(verdictOf(defaultSuspicion, agreed, 5, true, 1_000 + 4_000)).toBe("dead")
+  expect(verdictOf(defaultSuspicion, agreed, 5, () => true, 1_000 + 3_999)).toBe("open")
+  expect(verdictOf(defaultSuspicion, agreed, 5, () => true, 1_000 + 4_000)).toBe("dead")
 })
 
 test("kills nobody on one word while somebody else could agree", () => {
-  expect(verdictOf(defaultSuspicion, begin(8), 5, true, 1_000 + 23_999)).toBe("open")
-  expect(verdictOf(defaultSuspicion, begin(8), 5, true, Number.MAX_SAFE_INTEGER)).toBe("unheeded")
+  expect(verdictOf(defaultSuspicion, begin(8), 5, () => true, 1_000 + 23_999)).toBe("open")
+  expect(verdictOf(defaultSuspicion, begin(8), 5, () => true, Number.MAX_SAFE_INTEGER)).toBe(
+    "unheeded"
+  )
   // Of two members nobody else could.
-  expect(verdictOf(defaultSuspicion, begin(1), 2, false, 1_000 + 4_000)).toBe("dead")
+  expect(verdictOf(defaultSuspicion, begin(1), 2, () => false, 1_000 + 4_000)).toBe("dead")
 })
 
 test("counts everybody once", () => {

@@ -117,15 +117,15 @@ export const refute = (
 /** What has come of a suspicion by now. */
 export type Verdict = "open" | "dead" | "unheeded"
 
-/** `othersCould`: somebody else watches the member, is not suspected here, and has said nothing. */
+/** `othersCould`: does somebody else watch the member, is not suspected here, and has said nothing? */
 export const verdictOf = (
   options: SuspicionOptions,
   { accusers, expected, startedAt }: Suspicion,
   members: number,
-  othersCould: boolean,
+  othersCould: () => boolean,
   now: number
 ): Verdict => {
   const timeout = suspicionTimeout(options, members, expected, accusers.size - 1)
   if (now - startedAt < timeout) return "open"
-  return accusers.size > 1 || expected < 1 || !othersCould ? "dead" : "unheeded"
+  return accusers.size > 1 || expected < 1 || !othersCould() ? "dead" : "unheeded"
 }
