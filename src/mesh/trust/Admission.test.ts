@@ -461,6 +461,24 @@ describe("admission", () => {
     await eventually(() => expect(gate.running).toBe(0))
   })
 
+  it("keeps no place in line for who has hung up", async () => {
+    const first = found(1)
+    const gate = new HandshakeGate(new ManualTicker(), { atOnce: 1, strangers: 1 })
+    const a = await launch(first, { gate })
+    const b = await launch(member(first, 3))
+    const leave = await gate.enter("10.0.0.9", new AbortController().signal)
+    const patience = new AbortController()
+    const dialled = b.libp2p.dial(addressOf(a), { signal: patience.signal })
+    await eventually(() => expect(gate.waiting).toBe(1))
+    patience.abort()
+    await expect(dialled).rejects.toThrow()
+    await eventually(() => expect(gate.waiting).toBe(0))
+    leave(true)
+    expect(gate.running).toBe(0)
+    await b.libp2p.dial(addressOf(a))
+    expect(a.admitted.size).toBe(1)
+  })
+
   it("gives up on a peer that says nothing", async () => {
     const first = found(1)
     const a = await launch(first, { timeout: 100 })

@@ -210,17 +210,27 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
   /** When it is the caller's turn it is told so; when that is too far, when to come back. */
   async #enter(connection: MessageStream, signal: AbortSignal): Promise<Leave | undefined> {
     const { gate } = this.#options
+    const here = new AbortController()
+    const onClose = () => here.abort(refusedByUs("closed", "the caller did not wait for its turn"))
+    connection.addEventListener("close", onClose, { once: true })
     let leave: Leave | undefined
     try {
-      leave = await gate?.enter(hostOf(connection), signal)
+      leave = await gate?.enter(hostOf(connection), AbortSignal.any([signal, here.signal]))
     } catch (cause) {
       if (!(cause instanceof Busy)) throw cause
       sendStatus(connection, cause.retryAfter)
       // In order, so that it arrives: libp2p would reset at once.
       await connection.close({ signal })
       throw cause
+    } finally {
+      connection.removeEventListener("close", onClose)
     }
-    sendStatus(connection, undefined)
+    try {
+      sendStatus(connection, undefined)
+    } catch (cause) {
+      leave?.(false)
+      throw cause
+    }
     return leave
   }
 

@@ -12,31 +12,7 @@
  */
 import type { Ticker } from "../../model/Time.ts"
 import { BoundedCache } from "./BoundedCache.ts"
-
-export interface GateLimits {
-  /** Handshakes at a time. Default 6: enough to use the time in which peers are waited for. */
-  readonly atOnce: number
-  /** Of them, those of addresses from which nobody was let in yet. Default 4. */
-  readonly strangers: number
-  /** In line. Default 128. */
-  readonly waiting: number
-  /** Who would wait longer is told to come back, ms. Default 1,500. */
-  readonly patience: number
-  /** For so long a handshake counts as one under way, ms. Default 1,000. */
-  readonly counts: number
-}
-
-const defaultLimits: GateLimits = {
-  atOnce: 6,
-  strangers: 4,
-  waiting: 128,
-  patience: 1_500,
-  counts: 1_000
-}
-
-/** What somebody is told to wait, ms: never nothing, and never so long that a busy hour is a closed door. */
-const leastPause = 100
-const mostPause = 10_000
+import { type GateLimits, HandshakeLine } from "./HandshakeLine.ts"
 
 /** Addresses from which members were let in. */
 const maxKnown = 4_096
@@ -55,34 +31,28 @@ export class Busy extends Error {
 /** `letIn`: it has become a connection of a member. */
 export type Leave = (letIn: boolean) => void
 
-interface Waiting {
-  readonly known: boolean
-  readonly begin: () => void
-}
-
 export class HandshakeGate {
-  /** Told to come back. */
-  refused = 0
-  readonly #limits: GateLimits
-  readonly #ticker: Pick<Ticker, "after" | "now">
   readonly #known = new BoundedCache<true>(maxKnown)
-  readonly #line: Array<Waiting> = []
-  #running = 0
-  #strangers = 0
-  /** What a handshake takes, ms: a moving average. */
-  #usual = 50
+  readonly #line: HandshakeLine
 
   constructor(ticker: Pick<Ticker, "after" | "now">, limits: Partial<GateLimits> = {}) {
-    this.#ticker = ticker
-    this.#limits = { ...defaultLimits, ...limits }
+    this.#line = new HandshakeLine(
+      { now: () => ticker.now(), after: (delay, run) => ticker.after(delay, run) },
+      limits
+    )
+  }
+
+  /** Told to come back. */
+  get refused(): number {
+    return this.#line.refused
   }
 
   get running(): number {
-    return this.#running
+    return this.#line.running
   }
 
   get waiting(): number {
-    return this.#line.length
+    return this.#line.waiting
   }
 
   /**
@@ -91,74 +61,27 @@ export class HandshakeGate {
    */
   enter(address: string, signal: AbortSignal): Promise<Leave> {
     const known = this.#known.get(address) !== undefined
-    if (this.#hasRoom(known) && !this.#line.some((one) => one.known || !known)) {
-      return Promise.resolve(this.#begin(known, address))
-    }
-    const before = known ? this.#line.filter((one) => one.known).length : this.#line.length
-    const wait = ((before + 1) * this.#usual) / this.#limits.atOnce
-    if (before >= this.#limits.waiting || wait > this.#limits.patience) return this.#refuse(wait)
     return new Promise((resolve, reject) => {
       const onAbort = () => {
-        const at = this.#line.indexOf(waiting)
-        if (at !== -1) this.#line.splice(at, 1)
+        withdraw()
         reject(signal.reason)
       }
-      const waiting: Waiting = {
-        known,
-        begin: () => {
-          signal.removeEventListener("abort", onAbort)
-          resolve(this.#begin(known, address))
-        }
-      }
       signal.addEventListener("abort", onAbort, { once: true })
-      this.#line.splice(before, 0, waiting)
+      const over = () => signal.removeEventListener("abort", onAbort)
+      const withdraw = this.#line.enter({
+        known,
+        begin: (leave) => {
+          over()
+          resolve((letIn) => {
+            if (letIn) this.#known.set(address, true)
+            leave()
+          })
+        },
+        refuse: (retryAfter) => {
+          over()
+          reject(new Busy(retryAfter))
+        }
+      })
     })
-  }
-
-  #refuse(wait: number): Promise<never> {
-    this.refused++
-    return Promise.reject(new Busy(Math.min(mostPause, Math.max(leastPause, wait))))
-  }
-
-  #hasRoom(known: boolean): boolean {
-    const { atOnce, strangers } = this.#limits
-    return this.#running < atOnce && (known || this.#strangers < strangers)
-  }
-
-  #begin(known: boolean, address: string): Leave {
-    this.#running++
-    if (!known) this.#strangers++
-    const began = this.#ticker.now()
-    let counts = true
-    const release = () => {
-      if (!counts) return
-      counts = false
-      this.#running--
-      if (!known) this.#strangers--
-      this.#next()
-    }
-    const timer = this.#ticker.after(this.#limits.counts, release)
-    let left = false
-    return (letIn) => {
-      if (left) return
-      left = true
-      timer.cancel()
-      if (letIn) this.#known.set(address, true)
-      const took = Math.min(this.#limits.counts, this.#ticker.now() - began)
-      this.#usual += (took - this.#usual) / 8
-      release()
-    }
-  }
-
-  #next(): void {
-    for (let at = 0; at < this.#line.length; ) {
-      const waiting = this.#line[at]!
-      if (this.#running >= this.#limits.atOnce) return
-      if (!this.#hasRoom(waiting.known)) at++
-      else {
-        this.#line.splice(at, 1)
-        waiting.begin()
-      }
-    }
   }
 }

@@ -1,10 +1,10 @@
 /**
  * A handshake, once TCP has connected the two: the gate of the one that is called decides when it begins;
- * then each side works twice, in turns, with a way between them each time. A caller that has hung up
- * meanwhile is found out only by the next message to it, and what was done until then was done for nothing.
+ * then each side works twice, in turns, with a way between them each time. What was done for a caller that
+ * has hung up meanwhile was done for nothing.
  */
+import type { HandshakeLine } from "../../mesh/trust/HandshakeLine.ts"
 import { Connection } from "./Connection.ts"
-import type { Gate } from "./Gate.ts"
 import type { Dialled, MeshNode } from "./World.ts"
 
 export interface Call {
@@ -16,7 +16,8 @@ export interface Call {
   readonly patience: number
 }
 
-export const handshake = (node: MeshNode, gate: Gate, call: Call): void => {
+/** What it returns is for a caller that has hung up: its kernel says so to the one that was called. */
+export const handshake = (node: MeshNode, gate: HandshakeLine, call: Call): (() => void) => {
   const { caller, done, isOver, patience } = call
   const { network, profile, queue } = node.world
   const { cost, size } = profile
@@ -34,16 +35,19 @@ export const handshake = (node: MeshNode, gate: Gate, call: Call): void => {
       if (livesOn(to)) to.loop.run(work, task)
     })
   }
-  const work = (leave: (now: number) => void): void => {
+  /** What the one that was called does when it hears that the caller has hung up. */
+  let hungUp = (): void => withdraw()
+  const work = (leave: () => void): void => {
     caller.links.handshakes++
     let over = false
     const end = (letIn: boolean): void => {
       if (over) return
       over = true
       if (!letIn) caller.links.wasted++
-      leave(queue.now)
+      leave()
     }
     node.later(patience, () => end(false))
+    hungUp = () => end(false)
     for (const one of [node, caller]) {
       one.bytesOut += size.handshake / 2
       one.bytesIn += size.handshake / 2
@@ -71,12 +75,17 @@ export const handshake = (node: MeshNode, gate: Gate, call: Call): void => {
       if (livesOn(node)) node.loop.run(half, () => pass(node, caller, half, proceed))
     })
   }
-  gate.enter(queue.now, {
+  let refused = false
+  const withdraw = gate.enter({
     known: node.hasMet(caller),
     begin: work,
     refuse: (retryAfter) => {
+      refused = true
       node.loop.charge(cost.refuse)
       pass(node, caller, cost.refuse, () => done(undefined, retryAfter))
     }
   })
+  return () => {
+    if (!refused && livesOn(caller)) pass(caller, node, 0, () => hungUp())
+  }
 }

@@ -5,8 +5,8 @@
  */
 import { defaultLimits, type KeeperLimits } from "../../mesh/host/KeeperLimits.ts"
 import { redialPause } from "../../mesh/host/RedialPause.ts"
+import { type GateLimits, HandshakeLine } from "../../mesh/trust/HandshakeLine.ts"
 import { Rate } from "../../model/Rate.ts"
-import { defaultGateLimits, Gate, type GateLimits } from "./Gate.ts"
 import { handshake } from "./Handshake.ts"
 import type { Dialled, MeshNode, NodeLinks, Wire } from "./World.ts"
 
@@ -32,6 +32,7 @@ interface Entry {
 
 interface Attempt {
   over: boolean
+  hangUp: () => void
   readonly waiting: Array<(connection: Wire | undefined) => void>
 }
 
@@ -44,7 +45,7 @@ const synRetries = [0, 1_000, 3_000]
 export class Links implements NodeLinks {
   /** By the index of the other node. */
   readonly open = new Map<number, Wire>()
-  readonly gate: Gate
+  readonly gate: HandshakeLine
   /** Handshakes that this node began as dialler, and those that came to nothing. */
   handshakes = 0
   wasted = 0
@@ -58,7 +59,16 @@ export class Links implements NodeLinks {
   constructor(node: MeshNode, options: LinkOptions) {
     this.#node = node
     this.limits = { ...defaultLimits, ...options.keeper }
-    this.gate = new Gate({ ...defaultGateLimits, ...options.gate })
+    const after = (delay: number, run: () => void) => {
+      let due: (() => void) | undefined = run
+      node.later(delay, () => due?.())
+      return {
+        cancel: () => {
+          due = undefined
+        }
+      }
+    }
+    this.gate = new HandshakeLine({ now: () => this.#now, after }, options.gate)
     this.#rate = new Rate(this.limits.dialsPerSecond, this.limits.dialBurst)
   }
 
@@ -219,12 +229,13 @@ export class Links implements NodeLinks {
 
   #dial(entry: Entry): Attempt {
     const { peer } = entry
-    const attempt: Attempt = { over: false, waiting: [] }
+    const attempt: Attempt = { over: false, hangUp: () => {}, waiting: [] }
     this.#attempts.set(peer.index, attempt)
     const finish = (connection: Wire | undefined, retryAfter = 0): void => {
       if (attempt.over) return
       attempt.over = true
       this.#attempts.delete(peer.index)
+      if (connection === undefined) attempt.hangUp()
       if (connection === undefined && !this.open.has(peer.index)) {
         entry.failures++
         if (entry.wanted) this.#pauseThenDial(entry, retryAfter)
@@ -257,15 +268,20 @@ export class Links implements NodeLinks {
     const life = peer.life
     queue.after(2 * there + back, () => {
       if (attempt.over || !peer.up || peer.life !== life) return
-      peer.loop.run(peer.world.profile.cost.refuse, () =>
-        peer.links.answer(node, () => attempt.over, finish)
-      )
+      peer.loop.run(peer.world.profile.cost.refuse, () => {
+        attempt.hangUp = peer.links.answer(node, () => attempt.over, finish)
+      })
     })
   }
 
   /** Somebody calls: the gate decides, then both sides do their part. */
-  answer(caller: MeshNode, isOver: () => boolean, done: Dialled): void {
-    handshake(this.#node, this.gate, { caller, isOver, done, patience: this.limits.dialTimeout })
+  answer(caller: MeshNode, isOver: () => boolean, done: Dialled): () => void {
+    return handshake(this.#node, this.gate, {
+      caller,
+      isOver,
+      done,
+      patience: this.limits.dialTimeout
+    })
   }
 
   /** Closes what this node made, does not want, and needed for nothing in five minutes. */

@@ -1,7 +1,7 @@
 /**
  * A mesh on a virtual clock. The decisions are those of production, by the same code: membership, the
- * catalogue and its comparisons, who watches whom, the pauses and the rate of dials. The rest (network,
- * processors, disks, gossip's overlay, the handshake gate) is imagined after the real one.
+ * catalogue and its comparisons, who watches whom, the pauses and the rate of dials, the handshake gate. The
+ * rest (network, processors, disks, gossip's overlay) is imagined after the real one.
  *
  * A seed and the calls that are made give the same run on every machine.
  */

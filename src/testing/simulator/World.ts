@@ -62,8 +62,8 @@ export interface NodeLinks {
   readonly wanted: number
   readonly missing: number
   readonly connect: (peer: MeshNode, done: (wire: Wire | undefined) => void) => void
-  /** Somebody calls. `isOver`: it has hung up. */
-  readonly answer: (caller: MeshNode, isOver: () => boolean, done: Dialled) => void
+  /** Somebody calls. `isOver`: it has hung up; what is returned is called then. */
+  readonly answer: (caller: MeshNode, isOver: () => boolean, done: Dialled) => () => void
   readonly opened: (wire: Wire) => void
   readonly closed: (wire: Wire) => void
   readonly drop: (peer: MeshNode) => void

@@ -1,7 +1,7 @@
 /** `skein/testing`: the simulator, for those who write scenarios of their own. See docs/simulator.md. */
+export type { GateLimits } from "../../mesh/trust/HandshakeLine.ts"
 export { convergenceChart } from "./ConvergenceChart.ts"
 export { Facts, type FalseDeath, type Sample } from "./Facts.ts"
-export type { GateLimits } from "./Gate.ts"
 export type { LinkOptions } from "./Links.ts"
 export type { Cut, Latency, NetworkOptions } from "./Network.ts"
 export { defaultProfile, type Profile } from "./Profile.ts"
