@@ -12,7 +12,6 @@ import { AdminSource } from "./admin/AdminSource.ts"
 import { AdminToken } from "./admin/AdminToken.ts"
 import { controlToken } from "./admin/ControlPlace.ts"
 import { formatAdminAddress } from "./config/HostPort.ts"
-import type { NodeConfig } from "./config/NodeConfig.ts"
 import { Supervisor } from "./mesh/actor/Supervisor.ts"
 import { makeHealthChecker } from "./mesh/health/HealthChecker.ts"
 import { lockDataDir } from "./mesh/keys/DataDirLock.ts"
@@ -20,8 +19,6 @@ import { StorageTrouble } from "./mesh/keys/StorageTrouble.ts"
 import type { IdentityCell } from "./mesh/trust/NodeIdentity.ts"
 import { factsOf } from "./mesh/trust/SessionBook.ts"
 import type { Dispatch } from "./model/Exchange.ts"
-import { ServiceName } from "./model/Names.ts"
-import type { Policy } from "./model/Policy.ts"
 import { refuse } from "./model/RefusedExchange.ts"
 import { followAccessRules } from "./node/AccessRules.ts"
 import { keepAudit } from "./node/AuditKeeper.ts"
@@ -41,6 +38,7 @@ import { PolicyWatch } from "./node/PolicyWatch.ts"
 import { makePlanes } from "./node/RequestPlanes.ts"
 import type { AssemblyInput, RunningNode } from "./node/RunningNode.ts"
 import { runtimeAdvice, runtimeOf } from "./node/Runtime.ts"
+import { ServicePolicies } from "./node/ServicePolicies.ts"
 import { makeSettingControls } from "./node/SettingControls.ts"
 import { SocketRoom } from "./node/SocketRoom.ts"
 import { StartError } from "./node/StartError.ts"
@@ -60,9 +58,6 @@ const farewell = "200 millis"
 const lastWords = 1_000
 
 const readyCheckEvery = "20 millis"
-
-const policiesOf = (config: NodeConfig): ReadonlyMap<ServiceName, Policy> =>
-  new Map(Object.entries(config.policies).map(([name, policy]) => [ServiceName.make(name), policy]))
 
 /** The plane that carries calls of programs is not in this thread. */
 const noPlaneHere =
@@ -156,7 +151,6 @@ const assemble = (input: AssemblyInput) =>
     })
     const { threads } = planes
     room.tell(threads.count, (message) => threads.post(message))
-    threads.post({ type: "policies", policies: policiesOf(config) })
     threads.post({ type: "sample", share: sample })
     threads.post({ type: "rights", facts: factsOf(identity.current.certificate) })
     const plane = yield* makeMeshPlane({
@@ -184,6 +178,13 @@ const assemble = (input: AssemblyInput) =>
       identity,
       trouble,
       saveCatalogue: plane.catalogue.saveAgain
+    })
+    const policies = new ServicePolicies({
+      config,
+      configName: input.configPath ?? "the program",
+      settings: plane.settings,
+      catalogue: plane.catalogue,
+      tell: (policies) => threads.post({ type: "policies", policies })
     })
     yield* planes.follow(plane)
     // Before anything is served: nobody gets through who may not.
@@ -265,7 +266,7 @@ const assemble = (input: AssemblyInput) =>
         Effect.gen(function* () {
           room.follow(next)
           yield* listeners.follow(next, next.drain.deadline)
-          threads.post({ type: "policies", policies: policiesOf(next) })
+          policies.follow(next)
           threads.post({ type: "sample", share: next.telemetry.sample })
           yield* telemetry.reopenAccessLog
           yield* offer.follow(next)
@@ -274,6 +275,7 @@ const assemble = (input: AssemblyInput) =>
         })
     })
     const settingControls = makeSettingControls({
+      policies,
       settings: plane.settings,
       spread: plane.settingSpread,
       nameOf: plane.nameOf

@@ -34,6 +34,7 @@ import {
   ServiceStatus
 } from "./AdminModel.ts"
 import { PeerStatus, PeersChoice } from "./PeerModel.ts"
+import { PolicyExplained } from "./PolicyModel.ts"
 import {
   SettingHistory,
   SettingName,
@@ -81,6 +82,11 @@ const views = HttpApiGroup.make("views")
       .addError(AdminNotFound)
   )
   .add(HttpApiEndpoint.get("revoked", "/revoked").addSuccess(Schema.Array(RevocationStatus)))
+  .add(
+    HttpApiEndpoint.get("policy", "/policies/:name")
+      .setPath(Schema.Struct({ name: ServiceName }))
+      .addSuccess(PolicyExplained)
+  )
   .add(HttpApiEndpoint.get("links", "/links").addSuccess(Schema.Array(LinkStatus)))
   .prefix("/api/v1")
 

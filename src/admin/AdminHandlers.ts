@@ -41,6 +41,7 @@ const views = HttpApiBuilder.group(AdminApi, "views", (handlers) =>
       .handle("services", () => source.services)
       .handle("endpoints", ({ path }) => source.endpoints(path.name))
       .handle("revoked", () => source.revoked)
+      .handle("policy", ({ path }) => source.policy(path.name))
       .handle("links", () => source.links)
   )
 )

@@ -24,6 +24,7 @@ import type {
   ServiceStatus
 } from "./AdminModel.ts"
 import type { PeerStatus } from "./PeerModel.ts"
+import type { PolicyExplained } from "./PolicyModel.ts"
 import type {
   SettingHistory,
   SettingName,
@@ -62,6 +63,8 @@ export class AdminSource extends Context.Tag("skein/admin/AdminSource")<
     ) => Effect.Effect<ReadonlyArray<EndpointStatus>, AdminNotFound>
     readonly links: Effect.Effect<ReadonlyArray<LinkStatus>>
     readonly access: AccessSource
+    /** For calls from this node; all defaults when nobody says anything of the service. */
+    readonly policy: (service: ServiceName) => Effect.Effect<PolicyExplained>
     /** Prometheus text format 0.0.4. */
     readonly metrics: Effect.Effect<string>
     /** Announces the drain and returns; what is in flight goes on. Harmless when repeated. */

@@ -174,6 +174,20 @@ test("delete takes back, and says why", async () => {
   ])
 })
 
+test("policy explain says each value, and whose it is", async () => {
+  const { code, stdout } = await skein("policy", "explain", "payments")
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/^timeout\.request +2s +the mesh +ann on host-a$/m)
+  expect(stdout).toMatch(/^timeout\.perTry +none +default +-$/m)
+  expect(stdout).toMatch(/^retry +off +this node's config +\/etc\/skein\.yaml$/m)
+  expect(stdout).toContain("retry of its own node (host-b) does not hold: it makes no policy\n")
+  const json = await skein("policy", "explain", "payments", "-o", "json")
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    service: "payments",
+    leftOut: [{ part: "retry" }]
+  })
+})
+
 test("history names versions, and rollback goes back to one", async () => {
   const table = await skein("history", "policy", "payments")
   expect(table.stdout).toMatch(/^0a1b2c3d +in force +\S+ +ann on host-a +slow on Mondays/m)

@@ -30,6 +30,7 @@ import { links } from "./links.ts"
 import { members } from "./members.ts"
 import { environment } from "./NodeAddress.ts"
 import { peers } from "./peers.ts"
+import { policy } from "./policy.ts"
 import { reload } from "./reload.ts"
 import { revoke } from "./revoke.ts"
 import { rollback } from "./rollback.ts"
@@ -59,6 +60,7 @@ const commands = [
   deleteSetting,
   history,
   rollback,
+  policy,
   drain,
   leave,
   reload,

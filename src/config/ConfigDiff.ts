@@ -37,7 +37,9 @@ const keyed = <A>(before: ReadonlyMap<string, A>, after: ReadonlyMap<string, A>)
 })
 
 const services = ({ services }: NodeConfig) => new Map(services.map((one) => [one.name, one]))
-const policies = ({ policies }: NodeConfig) => new Map(Object.entries(policies))
+/** What is written again though it is the default may say something that others do not. */
+const policies = ({ policies, writtenPolicies }: NodeConfig) =>
+  new Map<string, unknown>(Object.entries(writtenPolicies ?? policies))
 const upstreams = ({ upstreams }: NodeConfig) =>
   new Map(upstreams.map((one) => [formatHostPort(one.listen), one]))
 
@@ -78,6 +80,7 @@ export const diffConfig = (before: NodeConfig, after: NodeConfig): ConfigDiff =>
       ...before,
       services: after.services,
       policies: after.policies,
+      ...(after.writtenPolicies === undefined ? {} : { writtenPolicies: after.writtenPolicies }),
       upstreams: after.upstreams,
       outbound: { ...before.outbound, listeners: after.outbound.listeners },
       telemetry: { ...before.telemetry, sample: after.telemetry.sample },

@@ -5,6 +5,7 @@ import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { stringify } from "yaml"
 import { formatMillis } from "../schema/Duration.ts"
+import { defaultPolicy } from "../schema/PolicySchema.ts"
 import { describeChanges, describeWarnings, diffConfig } from "./ConfigDiff.ts"
 import { decodeConfig } from "./ConfigFile.ts"
 import { configJsonSchema } from "./ConfigJsonSchema.ts"
@@ -127,11 +128,20 @@ describe("NodeConfig", () => {
       fc.property(inputs, (input) => {
         const config = makeNodeConfig(input)
         const encoded = Schema.encodeSync(NodeConfig)(config)
-        expect(load(stringify(encoded))).toEqual(config)
-        expect(load(JSON.stringify(encoded))).toEqual(config)
+        // What is written out has every default in it, and says so.
+        const said = { ...config, writtenPolicies: encoded.policies }
+        expect(load(stringify(encoded))).toEqual(said)
+        expect(load(JSON.stringify(encoded))).toEqual(said)
       }),
       { numRuns: 60 }
     )
+  })
+
+  it("policies are kept as they are written, too: what they leave out others may say", () => {
+    const { policies, writtenPolicies } = load("policies: { payments: { retry: { attempts: 2 } } }")
+    expect(writtenPolicies).toEqual({ payments: { retry: { attempts: 2 } } })
+    expect(policies).toEqual({ payments: defaultPolicy })
+    expect(load("").writtenPolicies).toEqual({})
   })
 
   it("nothing a file could hold makes loading throw anything but a ConfigError", () => {

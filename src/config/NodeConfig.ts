@@ -11,7 +11,8 @@ import type { Problem } from "../model/Problem.ts"
 import { type DurationText, timeLimit } from "../schema/Duration.ts"
 import { explain, quote } from "../schema/ExplainIssue.ts"
 import { NodeName, ServiceName } from "../schema/NamesSchema.ts"
-import { Policy } from "../schema/PolicySchema.ts"
+import { Policy, type PolicyInput } from "../schema/PolicySchema.ts"
+import { PolicyWritten } from "../schema/PolicyWritten.ts"
 import { missedWords } from "../schema/SchemaWords.ts"
 import { ConfigError } from "./ConfigProblem.ts"
 import { addressRules, noneTwice, protocolRules, uniqueNames } from "./ConfigRules.ts"
@@ -169,7 +170,9 @@ const serviceFields = {
   protocol: Schema.optionalWith(CarriedProtocol, { default: () => "http" as const }),
   health: Schema.optional(HealthCheck),
   /** Relative share of traffic of each endpoint, 1–1000. */
-  weight: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1_000)), { default: () => 100 })
+  weight: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1_000)), { default: () => 100 }),
+  /** For calls to it from anywhere, under what holds in the mesh and what a caller's config says. */
+  policy: Schema.optional(PolicyWritten)
 }
 const Addresses = Schema.Array(DialAddress).pipe(
   Schema.minItems(1),
@@ -385,13 +388,38 @@ const Fields = Schema.Struct({
   drain: Schema.optionalWith(DrainConfig, { default: () => DrainConfig.make({}) })
 })
 
-/** A whole node's config. Unknown keys are errors. */
-export const NodeConfig = Fields.pipe(
+const Checked = Fields.pipe(
   Schema.filter((config) => [...addressRules(config), ...protocolRules(config)], {
     identifier: "NodeConfig",
     jsonSchema: {},
     parseOptions: { errors: "all", onExcessProperty: "error" }
   })
+)
+
+const Written = Schema.Struct({
+  /**
+   * `policies` as they stand in the config: what they leave out may be said by the mesh, or by the service's own
+   * node. Absent in a config that nobody wrote; then all of `policies` counts as said.
+   */
+  writtenPolicies: Schema.optional(
+    Schema.Record({ key: Schema.String, value: Schema.encodedSchema(Policy) })
+  )
+})
+
+/** Without keys that are undefined, so that it can go to another thread as it is. */
+const plain = (
+  policies: Readonly<Record<string, PolicyInput>>
+): Readonly<Record<string, PolicyInput>> => JSON.parse(JSON.stringify(policies))
+
+/** A whole node's config. Unknown keys are errors. */
+export const NodeConfig = Schema.transform(
+  Checked,
+  Schema.extend(Schema.typeSchema(Fields), Written),
+  {
+    strict: true,
+    decode: (config, { policies = {} }) => ({ ...config, writtenPolicies: plain(policies) }),
+    encode: ({ writtenPolicies: _, ...config }) => config
+  }
 )
 export type NodeConfig = typeof NodeConfig.Type
 /** As written in a file: everything optional, durations and addresses as text. */

@@ -32,6 +32,8 @@ export interface LocalService {
   readonly name: ServiceName
   readonly protocol: Protocol
   readonly endpoints: ReadonlyArray<LocalAddress>
+  /** What the mesh is told of how calls to it are made resilient by default, as written. */
+  readonly policy?: Readonly<Record<string, unknown>> | undefined
   /**
    * To get a connection to an endpoint's program, for calls that bring no limit of their own.
    * Default 300 ms: it runs on this host. A call's own limit holds instead, shorter or longer: it is

@@ -210,6 +210,7 @@ const programNode = (mesh: MeshThread, plane: Plane, facts: () => NodeFacts): Ru
       drain: ask("beginDrain", nodeCalls.beginDrain, undefined),
       leave: ask("sayGoodbye", nodeCalls.sayGoodbye, undefined),
       invite: (request) => ask("invite", nodeCalls.invite, request),
+      policy: (service) => ask("policy", nodeCalls.policy, service),
       settings: (choice) => ask("settings", nodeCalls.settings, choice),
       settingHistory: (setting) => ask("settingHistory", nodeCalls.settingHistory, setting),
       changeSettings: (change) => ask("changeSettings", nodeCalls.changeSettings, change),

@@ -36,6 +36,7 @@ export const localServices = (config: NodeConfig): ReadonlyArray<LocalService> =
   config.services.map((service) => ({
     name: service.name,
     protocol: service.protocol,
+    ...(service.policy === undefined ? {} : { policy: { ...service.policy } }),
     endpoints: service.addresses.map((address) => ({
       id: endpointId(address),
       host: address.host,
@@ -72,9 +73,10 @@ export const serviceEntries = (
   services: ReadonlyArray<LocalService>,
   health: EndpointHealth
 ): ReadonlyArray<ServiceEntry> =>
-  services.map(({ name, protocol, endpoints }) => ({
+  services.map(({ name, protocol, endpoints, policy }) => ({
     name,
     protocol,
+    ...(policy === undefined ? {} : { policy }),
     endpoints: endpoints.map((endpoint) => ({
       id: endpoint.id,
       healthy: health.isHealthy(name, endpoint),

@@ -24,6 +24,7 @@ import {
   ServiceStatus
 } from "../admin/AdminModel.ts"
 import { PeerStatus } from "../admin/PeerModel.ts"
+import { PolicyExplained } from "../admin/PolicyModel.ts"
 import {
   SettingHistory,
   SettingName,
@@ -70,6 +71,7 @@ export const nodeCalls = {
   sayGoodbye: call(Schema.Void, LeaveResult, AdminConflict),
   reload: call(Schema.Void, ReloadResult, AdminConflict),
   invite: call(InviteRequest, InviteResult, Schema.Union(AdminForbidden, AdminInvalid)),
+  policy: call(ServiceName, PolicyExplained, Schema.Never),
   settings: call(SettingsChoice, Schema.Array(SettingStatus), Schema.Never),
   settingHistory: call(SettingName, SettingHistory, AdminNotFound),
   changeSettings: call(

@@ -127,6 +127,7 @@ const answersOf = (node: RunningNode): Answers => {
     sayGoodbye: answerCall(nodeCalls.sayGoodbye, () => source.leave),
     reload: answerCall(nodeCalls.reload, () => source.reload),
     invite: answerCall(nodeCalls.invite, (request) => source.invite(request)),
+    policy: answerCall(nodeCalls.policy, (service) => source.policy(service)),
     settings: answerCall(nodeCalls.settings, (choice) => source.settings(choice)),
     settingHistory: answerCall(nodeCalls.settingHistory, (setting) =>
       source.settingHistory(setting)

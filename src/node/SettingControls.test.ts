@@ -5,6 +5,7 @@ import { makeMembers } from "../../test/fixtures/Members.ts"
 import { CatalogueStore } from "../mesh/catalogue/CatalogueStore.ts"
 import { makeRecordDoor } from "../mesh/catalogue/RecordDoor.ts"
 import { everything } from "../mesh/trust/Grant.ts"
+import { layerPolicies } from "../schema/LayeredPolicy.ts"
 import { MemoryBus } from "../testing/MemoryGossip.ts"
 import { MeshSettings, settingJudge } from "./MeshSettings.ts"
 import { makeSettingControls } from "./SettingControls.ts"
@@ -28,6 +29,7 @@ const makeNode = (index: number, mesh: Catalogues, bus: MemoryBus) =>
           asked.push(...wanted)
           return { seen: [], missing: [members[1]!.peer], away: [] }
         }),
+      policies: { explain: () => layerPolicies([]) },
       nameOf: (peer) => members.find((one) => one.peer === peer)?.name ?? peer
     })
     return { asked, catalogue, controls, settings }

@@ -12,13 +12,16 @@ import type {
 } from "../admin/SettingsModel.ts"
 import type { SettledName } from "../mesh/settings/SettledName.ts"
 import type { PeerKey } from "../model/Names.ts"
+import { formatPath } from "../model/Problem.ts"
 import {
   isSameStamp,
   type SettingStamp,
   type SettingVersion,
   settingKey
 } from "../model/Setting.ts"
+import { explainPolicy } from "../schema/LayeredPolicy.ts"
 import type { MeshSettings } from "./MeshSettings.ts"
+import type { ServicePolicies } from "./ServicePolicies.ts"
 import type { SettingNotWritten } from "./SettingNotWritten.ts"
 import type { SettingSpread, WantedVersion } from "./SettingSpread.ts"
 
@@ -26,11 +29,12 @@ export interface SettingControlsOptions {
   readonly settings: MeshSettings
   readonly spread: SettingSpread
   readonly nameOf: (peer: PeerKey) => string
+  readonly policies: Pick<ServicePolicies, "explain">
 }
 
 export type SettingControls = Pick<
   AdminSource["Type"],
-  "settings" | "settingHistory" | "changeSettings"
+  "settings" | "settingHistory" | "changeSettings" | "policy"
 >
 
 /** Short enough to be typed: eight hex digits, of who wrote it and when. */
@@ -70,6 +74,7 @@ type Change = SettingsChange["changes"][number]
 
 export const makeSettingControls = ({
   nameOf,
+  policies,
   settings,
   spread
 }: SettingControlsOptions): SettingControls => {
@@ -106,6 +111,19 @@ export const makeSettingControls = ({
     }))
 
   return {
+    policy: (service) =>
+      Effect.sync(() => {
+        const layered = policies.explain(service)
+        return {
+          service,
+          values: explainPolicy(layered).map(({ by, path, source, value = null }) => ({
+            ...{ path: formatPath(path), value, source, by }
+          })),
+          leftOut: layered.leftOut.map(({ layer: { by, source }, part, reason }) => ({
+            ...{ part, source, by, reason }
+          }))
+        }
+      }),
     settings: ({ kind, name }) =>
       Effect.sync(() =>
         table

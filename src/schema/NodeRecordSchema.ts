@@ -17,7 +17,8 @@ export const EndpointEntry = Schema.Struct({
 export const ServiceEntry = Schema.Struct({
   name: ServiceName,
   protocol: Protocol,
-  endpoints: Schema.Array(EndpointEntry).pipe(Schema.maxItems(recordLimits.endpointsPerService))
+  endpoints: Schema.Array(EndpointEntry).pipe(Schema.maxItems(recordLimits.endpointsPerService)),
+  policy: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
 })
 
 export const NodeRecord = Schema.Struct({

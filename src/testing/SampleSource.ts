@@ -312,6 +312,16 @@ export const makeSampleSource = (
       bootstrap: ["/ip4/192.0.2.1/tcp/4001"],
       warnings: []
     }),
+  policy: (service) =>
+    Effect.succeed({
+      service,
+      values: [
+        { path: "timeout.request", value: "2s", source: "mesh", by: "ann on host-a" },
+        { path: "timeout.perTry", value: null, source: "default", by: "" },
+        { path: "retry", value: "off", source: "config", by: "/etc/skein.yaml" }
+      ],
+      leftOut: [{ part: "retry", source: "owner", by: "host-b", reason: "it makes no policy" }]
+    }),
   settings: ({ kind, name }) =>
     Effect.succeed(
       sampleSettings.filter(

@@ -28,8 +28,8 @@ type Fields<T> = T extends string | number | boolean
   : T extends ReadonlyArray<infer Item>
     ? `[]${Fields<Item>}`
     : {
-        [K in keyof T & string]-?: K extends "policies"
-          ? ".policies"
+        [K in keyof T & string]-?: K extends "policies" | "policy"
+          ? `.${K}`
           : `.${K}${Fields<Exclude<T[K], undefined>>}`
       }[keyof T & string]
 
@@ -129,6 +129,7 @@ beforeAll(async () => {
         name: web,
         addresses: [`127.0.0.1:${one}`, `127.0.0.1:${two}`],
         weight: 7,
+        policy: { timeout: { request: "7s" } },
         health: { http: { path: "/well", interval: "150ms", timeout: "700ms" } }
       },
       {
@@ -237,7 +238,7 @@ const adminOpen = async () => {
   expect(await get(ports.admin, "127.0.0.1")).toContain("/api/v1")
 }
 
-const fields: Record<Fields<NodeConfig>, () => Promise<void>> = {
+const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<void>> = {
   ".node.name": async () => {
     expect(b.name).toBe("host-b")
   },
@@ -302,6 +303,12 @@ const fields: Record<Fields<NodeConfig>, () => Promise<void>> = {
   ".services[].addresses[].port": reached,
   ".services[].weight": async () => {
     expect((await told(web)).map(({ weight }) => weight)).toEqual([7, 7])
+  },
+  ".services[].policy": async () => {
+    const { values } = await run(a.source.policy(web))
+    expect(values.find(({ path }) => path === "timeout.request")).toMatchObject({
+      ...{ value: "7s", source: "owner", by: "host-b" }
+    })
   },
   ".services[].health.http.path": async () => {
     expect(seen.path).toBe("/well")

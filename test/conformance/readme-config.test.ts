@@ -57,7 +57,8 @@ describe("the README's config", () => {
     const service = Schema.decodeSync(ServiceConfig)({
       name: "payments",
       address: "127.0.0.1:8081",
-      health: { http: { path: "/healthz" } }
+      health: { http: { path: "/healthz" } },
+      policy: { timeout: { request: "4s" } }
     })
     expect(config.services).toEqual([service])
     const { addresses: _, ...all } = Schema.encodeSync(ServiceConfig)(service)
