@@ -7,6 +7,7 @@
 import { Schema } from "effect"
 import { findingKinds } from "../mesh/catalogue/MeshFindings.ts"
 import { requestFields } from "../mesh/trust/Grant.ts"
+import { inviteLimits } from "../mesh/trust/InviteLimits.ts"
 import { standingNames } from "../request/outbound/Standing.ts"
 import { MeshId, NodeName, PeerKey, ServiceName } from "../schema/NamesSchema.ts"
 import { Protocol } from "../schema/NodeRecordSchema.ts"
@@ -373,12 +374,18 @@ export const InviteRequest = Schema.Struct({
   /** Those that it may speak for beside them, and need not offer. */
   speaks: requestFields.speaks,
   capabilities: requestFields.capabilities,
-  ttlMs: Schema.Int.pipe(Schema.positive())
+  ttlMs: Schema.Int.pipe(Schema.positive()),
+  /** How many hosts may join with it; absent: any number. */
+  uses: inviteLimits.uses,
+  /** What a host that joins with it must be called; absent: it may choose. */
+  names: inviteLimits.names
 })
 export type InviteRequest = typeof InviteRequest.Type
 
 export const InviteResult = Schema.Struct({
   token: Schema.String,
+  /** By what it is named where it must not be shown: in the audit log, to revoke it. */
+  id: Schema.optional(Schema.String),
   expiresAt: Instant,
   /** Where the token leads: multiaddrs with peer ids. */
   bootstrap: Schema.Array(Schema.String),

@@ -24,8 +24,16 @@ export const wrongUsage = (message: string): CommandFailed =>
 export const warn = (lines: ReadonlyArray<string>): Effect.Effect<void> =>
   Effect.forEach(lines, (line) => Console.error(`warning: ${line}`), { discard: true })
 
+/** A token is a secret, wherever it was typed. */
+export const hideTokens = (text: string): string => text.replace(/skein1\.[\w-]+/g, "skein1.…")
+
 /** The failure as lines for people; undefined when it was shown already. */
 export const describeFailure = (error: unknown): string | undefined => {
+  const text = describe(error)
+  return text === undefined ? undefined : hideTokens(text)
+}
+
+const describe = (error: unknown): string | undefined => {
   // The parser of the command line prints what it rejects itself.
   if (ValidationError.isValidationError(error)) return undefined
   if (error instanceof CommandFailed && error.silent === true) return undefined

@@ -182,6 +182,7 @@ export const nodeChecks = (status: NodeStatus): ReadonlyArray<Check> => {
 /** What works now, though not for long or not for all; anything else leaves somebody out. */
 const harmless: ReadonlyArray<MeshFinding["kind"]> = [
   "name_not_unique",
+  "invite_overused",
   "setting_conflict",
   "peer_misbehaves",
   "records_refused"
@@ -192,6 +193,7 @@ const findingNames: Record<MeshFinding["kind"], string> = {
   service_not_granted: "grants",
   name_not_unique: "names",
   address_not_unique: "addresses",
+  invite_overused: "tokens",
   setting_conflict: "settings",
   record_contested: "key",
   records_refused: "records",

@@ -7,8 +7,10 @@ import { Clock, Console, Effect, Either, Schema } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
 import { InviteRequest } from "../admin/AdminModel.ts"
 import { requestPatterns } from "../mesh/trust/Grant.ts"
+import { maxInviteNames, maxInviteUses } from "../mesh/trust/InviteLimits.ts"
 import { timeLimit } from "../schema/Duration.ts"
 import { explain } from "../schema/ExplainIssue.ts"
+import { NodeName } from "../schema/NamesSchema.ts"
 import { chosenControl, controlOptions } from "./ChosenNode.ts"
 import { span } from "./Figures.ts"
 import { readAs } from "./NodeAddress.ts"
@@ -32,6 +34,15 @@ const readList =
         .join("; ")
       return ValidationError.invalidValue(HelpDoc.p(`${option}: ${message}`))
     })
+
+const Uses = Schema.Int.pipe(Schema.between(1, maxInviteUses))
+const Names = Schema.Array(NodeName).pipe(Schema.minItems(1), Schema.maxItems(maxInviteNames))
+
+const hosts = (uses: number | undefined): string =>
+  uses === undefined ? "any number of hosts" : uses === 1 ? "one host" : `${uses} hosts`
+
+const as = (names: ReadonlyArray<string> | undefined): string =>
+  names === undefined ? "" : ` called ${names.join(" or ")}`
 
 const readCapabilities = readList(Capabilities, "--capabilities")
 
@@ -61,6 +72,26 @@ const inviteOptions = {
       "What else it may do: admit others (the default, so that no node is special), change policies, revoke; or none"
     )
   ),
+  uses: Options.text("uses").pipe(
+    Options.withPseudoName("number"),
+    Options.withDefault("1"),
+    Options.mapEffect((text) =>
+      text === "any"
+        ? Effect.succeed(undefined)
+        : readAs(Schema.compose(Schema.NumberFromString, Uses), "--uses")(text)
+    ),
+    Options.withDescription("How many hosts may join with it (default: 1), or any")
+  ),
+  name: Options.text("name").pipe(
+    Options.withPseudoName("a,b"),
+    Options.withDefault(""),
+    Options.mapEffect((text) =>
+      text === "" ? Effect.succeed(undefined) : readList(Names, "--name")(text)
+    ),
+    Options.withDescription(
+      "What the new node must be called: one of these (default: it may choose)"
+    )
+  ),
   ttl: Options.text("ttl").pipe(
     Options.withPseudoName("duration"),
     Options.withDefault("1h"),
@@ -76,14 +107,16 @@ export const invite = Command.make("invite", inviteOptions, (choice) =>
       services: choice.services,
       speaks: choice.as,
       capabilities: choice.capabilities,
-      ttlMs: Math.round(choice.ttl)
+      ttlMs: Math.round(choice.ttl),
+      ...(choice.uses !== undefined && { uses: choice.uses }),
+      ...(choice.name !== undefined && { names: choice.name })
     }
     const result = yield* withAdmin(control, (client) => client.actions.invite({ payload }))
     yield* print(`${result.token}\n`)
     for (const warning of result.warnings) yield* Console.error(`warning: ${warning}`)
     const left = result.expiresAt - (yield* Clock.currentTimeMillis)
     yield* Console.error(
-      `whoever has this token can join for ${span(left)}; on the new host: skein join TOKEN --config FILE`
+      `whoever has this token can join for ${span(left)}, ${hosts(choice.uses)}${as(choice.name)}; on the new host: skein join TOKEN --config FILE (or --token-file FILE: what stands in a command line, others see)`
     )
   })
 ).pipe(Command.withDescription("Print a token that lets a new host join"))

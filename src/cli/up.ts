@@ -11,6 +11,7 @@ import { type ConfigOverride, readConfig } from "../config/ConfigFile.ts"
 import { doneWhenInterrupted, warn, wrongUsage } from "./CommandFailed.ts"
 import { span } from "./Figures.ts"
 import { requireRuntime } from "./HostChecks.ts"
+import { joinToken } from "./JoinToken.ts"
 import { configOption, environment } from "./NodeAddress.ts"
 import { loadNode, type RunningNode } from "./NodeProgram.ts"
 
@@ -28,11 +29,22 @@ export const upOptions = {
   )
 }
 
+/** An invite token, in a way that nobody else on the host sees. */
+export const tokenFileOption = Options.text("token-file").pipe(
+  Options.withPseudoName("file"),
+  Options.withDescription(
+    "A file with the token, for its owner's eyes; - is standard input (also: SKEIN_TOKEN)"
+  ),
+  Options.optional
+)
+
 export interface UpChoice {
   readonly config: Option.Option<string>
   readonly dataDir: Option.Option<string>
   readonly admin: Option.Option<string>
+  /** The token itself. */
   readonly join: Option.Option<string>
+  readonly tokenFile: Option.Option<string>
 }
 
 /** Under each other, behind their name. */
@@ -123,12 +135,13 @@ export const runUp = (choice: UpChoice) =>
     ]
     const { config, warnings } = yield* readConfig(path.value, overrides)
     yield* warn(warnings)
+    const join = yield* joinToken(choice)
     const runNode = yield* loadNode
     const node = yield* runNode({
       config,
       configPath: resolve(path.value),
       overrides,
-      join: Option.getOrUndefined(choice.join)
+      join
     })
     const runFork = Runtime.runFork(yield* Effect.runtime())
     yield* on("SIGHUP", () => runFork(reload(node)))
@@ -143,9 +156,12 @@ export const up = Command.make(
     ...upOptions,
     join: Options.text("join").pipe(
       Options.withPseudoName("token"),
-      Options.withDescription("An invite token: join this mesh first. Ignored once joined to it"),
+      Options.withDescription(
+        "An invite token: join this mesh first. Ignored once joined to it. Others on the host see it in the list of processes for a moment: better is --token-file"
+      ),
       Options.optional
-    )
+    ),
+    tokenFile: tokenFileOption
   },
   runUp
 ).pipe(Command.withDescription("Run a node"))

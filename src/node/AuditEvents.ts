@@ -58,12 +58,13 @@ export const deniedEvent = ({
 
 export const signedEvent = (
   certificate: VerifiedCertificate,
-  why: "joined" | "renewed"
+  /** Id of the invite that it joined with; undefined: it was a member before. */
+  invite: string | undefined
 ): AuditEvent => ({
-  event: why === "joined" ? "door.joined" : "key.signed",
+  event: invite === undefined ? "key.signed" : "door.joined",
   about: certificate.name,
   from: certificate.peer,
-  more: rightsOf(certificate)
+  more: { ...rightsOf(certificate), ...(invite !== undefined && { invite }) }
 })
 
 export const renewedEvent = ({ authority, certificate, name, peer }: NodeIdentity): AuditEvent => ({

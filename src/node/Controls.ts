@@ -6,7 +6,7 @@ import { describeChanges, describeWarnings, diffConfig } from "../config/ConfigD
 import { type ConfigOverride, readConfig } from "../config/ConfigFile.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
-import { createInvite, maxBootstrap } from "../mesh/trust/Invite.ts"
+import { createInvite, maxBootstrap, parseInvite } from "../mesh/trust/Invite.ts"
 import { tryInvite } from "../mesh/trust/InviteTrial.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import type { RecordAudit } from "../model/AuditEvent.ts"
@@ -133,7 +133,7 @@ export const makeControls = (options: ControlsOptions): Controls => {
         )
   }
 
-  const invite: Controls["invite"] = ({ services, speaks, capabilities, ttlMs }) =>
+  const invite: Controls["invite"] = ({ services, speaks, capabilities, names, ttlMs, uses }) =>
     Effect.gen(function* () {
       const grant = { services, speaks, capabilities }
       const candidates = admittersOf(grant, others()).slice(0, 2 * maxBootstrap)
@@ -159,7 +159,10 @@ export const makeControls = (options: ControlsOptions): Controls => {
           hint: "Give it node.listen or node.announce in its config."
         })
       }
-      return yield* createInvite(self, { bootstrap, grant, ttl: ttlMs, now }).pipe(
+      return yield* createInvite(self, {
+        ...{ bootstrap, grant, ttl: ttlMs, now },
+        limits: { names, uses }
+      }).pipe(
         // Not printed unless somebody would accept it, here and by the clocks of the others.
         Either.flatMap((token) =>
           Either.all([
@@ -175,13 +178,21 @@ export const makeControls = (options: ControlsOptions): Controls => {
         ),
         Either.map((token) => ({
           ...{ token, bootstrap, expiresAt: now + ttlMs },
+          ...Either.match(parseInvite(token, now), {
+            onLeft: () => ({}),
+            onRight: ({ id }) => ({ id })
+          }),
           warnings: [...warningsOf(bootstrap), ...own.warnings]
         })),
         Either.map((made) => {
           options.audit({
             event: "key.invite",
             by: self.name,
-            more: { services, capabilities, expires: new Date(made.expiresAt).toISOString() }
+            about: made.id,
+            more: {
+              ...{ services, capabilities, uses: uses ?? "any", names: names ?? "any" },
+              expires: new Date(made.expiresAt).toISOString()
+            }
           })
           return made
         }),

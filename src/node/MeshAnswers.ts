@@ -64,7 +64,7 @@ export const meshAnswers = ({
             ? Either.left({ message: `the certificate of ${peer} is not at hand` })
             : issueRenewal(identity.current, certificate, now)
         if (certificate !== undefined && Either.isRight(renewed)) {
-          audit(signedEvent(certificate, "renewed"))
+          audit(signedEvent(certificate, undefined))
         }
         return yield* Either.mapLeft(
           renewed,

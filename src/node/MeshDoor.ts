@@ -11,9 +11,11 @@ import type { PeerClocks } from "../mesh/membership/PeerClocks.ts"
 import { type AdmissionOptions, makeAdmission } from "../mesh/trust/Admission.ts"
 import type { Refusal } from "../mesh/trust/AdmissionEncrypter.ts"
 import { HandshakeGate } from "../mesh/trust/HandshakeGate.ts"
+import type { InviteUses } from "../mesh/trust/InviteUses.ts"
 import type { RecordAudit } from "../model/AuditEvent.ts"
 import type { NodeName, PeerKey } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
+import type { InviteUse } from "../schema/UsesSchema.ts"
 import { admittedEvent, isWeather, refusedEvent, renewedEvent, signedEvent } from "./AuditEvents.ts"
 import type { ClockReport } from "./ClockReport.ts"
 import type { RefusalLog } from "./RefusalLog.ts"
@@ -31,6 +33,9 @@ export interface MeshDoorOptions
     | "trust"
   > {
   readonly audit: RecordAudit
+  /** A token that only so many hosts may use was used. */
+  readonly onUse: (use: InviteUse) => void
+  readonly mayUse: InviteUses["mayUse"]
   readonly dataDir: string
   readonly ticker: Ticker
   readonly refusals: RefusalLog
@@ -85,7 +90,15 @@ export const meshDoor = (options: MeshDoorOptions): ReturnType<typeof makeAdmiss
       audit(admittedEvent(certificate))
       options.onSession?.(certificate, keys)
     },
-    onSigned: (certificate, why) => audit(signedEvent(certificate, why)),
+    onSigned: (certificate, claim) => {
+      audit(signedEvent(certificate, claim?.id))
+      if (claim?.uses === undefined) return
+      const { id: invite, uses: limit, until } = claim
+      const { name, peer } = certificate
+      const use = { invite, limit, until, peer, name, at: Math.floor(ticker.wall()) }
+      options.onUse(use)
+    },
+    mayUse: (invite, limit, peer) => options.mayUse(invite, limit, peer),
     now: () => ticker.wall(),
     ...(cache && { cache }),
     isNameTaken,

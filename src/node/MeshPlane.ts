@@ -57,6 +57,7 @@ import { Convergence } from "./Convergence.ts"
 import { makeDialBack } from "./DialBack.ts"
 import { watchExpiry } from "./ExpiryWatch.ts"
 import { hearRevocations } from "./Expulsion.ts"
+import { InviteUsesKeeper } from "./InviteUsesKeeper.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
 import { meshAnswers } from "./MeshAnswers.ts"
 import { meshDoor } from "./MeshDoor.ts"
@@ -180,6 +181,7 @@ export const makeMeshPlane = (
       view?: ViewKeeper
       connections?: ConnectionKeeper
       renewal?: CertificateRenewal
+      uses?: InviteUsesKeeper
     } = {}
 
     const nameOf = (peer: PeerKey) => late.names?.of(peer) ?? peer
@@ -216,6 +218,9 @@ export const makeMeshPlane = (
         trust: () => late.trust,
         cutOffFor: (peer) => conduct.cutOffFor(peer),
         ...{ identity, admitted, ticker, refusals, clocks, clockReport, isKnown, runFork, audit },
+        onUse: (use) => late.uses?.uses.use(use) && runFork(late.uses.tell(use)),
+        // Nobody is judged before there are settings to ask.
+        mayUse: (...use) => late.uses?.uses.mayUse(...use) ?? false,
         dataDir: node.dataDir,
         cache: cache.chains,
         onSession: (certificate, keys) => sessions.made(certificate, keys),
@@ -327,6 +332,8 @@ export const makeMeshPlane = (
         if (thrownOut() !== before) standing()
       }
     })
+    const uses = new InviteUsesKeeper(settings, self, identity.current.name)
+    late.uses = uses
     yield* Effect.sync(() => heard.resolve())
     const pings = yield* Effect.acquireRelease(
       Effect.sync(
@@ -404,6 +411,7 @@ export const makeMeshPlane = (
       status: catalogue.status,
       conflicts: () => viewKeeper.conflicts,
       settings: () => settings.table.conflicts(),
+      overused: () => uses.uses.overused(),
       ...{ refused, conduct, nameOf, thrownOut },
       now: () => ticker.wall()
     })

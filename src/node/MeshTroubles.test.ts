@@ -7,6 +7,7 @@ import { nodeEntry } from "../mesh/catalogue/RecordEntry.ts"
 import { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
 import type { ProtocolConflict } from "../mesh/catalogue/ServiceOffers.ts"
 import { type SettledName, settle } from "../mesh/settings/SettledName.ts"
+import type { OverusedInvite } from "../mesh/trust/InviteUses.ts"
 import { PeerConduct } from "../mesh/trust/PeerConduct.ts"
 import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { MeshTroubles } from "./MeshTroubles.ts"
@@ -30,6 +31,7 @@ const makeTroubles = () => {
     full: 0,
     furtherFull: 0,
     settings: [] as ReadonlyArray<SettledName>,
+    overused: [] as ReadonlyArray<OverusedInvite>,
     found: new MeshFindings(() => "alive"),
     refused: new RefusedRecords(),
     conduct: new PeerConduct({ now: () => 0 }),
@@ -46,6 +48,7 @@ const makeTroubles = () => {
     }),
     conflicts: () => world.conflicts,
     settings: () => world.settings,
+    overused: () => world.overused,
     refused: world.refused,
     conduct: world.conduct,
     thrownOut: () => world.thrownOut,

@@ -9,6 +9,7 @@ import { isBlameworthy } from "../mesh/catalogue/RecordDoor.ts"
 import type { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
 import type { ProtocolConflict } from "../mesh/catalogue/ServiceOffers.ts"
 import type { SettledName } from "../mesh/settings/SettledName.ts"
+import type { OverusedInvite } from "../mesh/trust/InviteUses.ts"
 import type { Offence, PeerConduct } from "../mesh/trust/PeerConduct.ts"
 import { isNodeName, type NodeName, type PeerKey, type ServiceName } from "../model/Names.ts"
 
@@ -20,6 +21,7 @@ export interface MeshTroublesOptions {
   readonly conflicts: () => ReadonlyArray<ProtocolConflict>
   /** Of which two holders said different things apart. */
   readonly settings: () => ReadonlyArray<SettledName>
+  readonly overused: () => ReadonlyArray<OverusedInvite>
   readonly refused: RefusedRecords
   /** By what this node itself is out. */
   readonly thrownOut: () => string | undefined
@@ -78,10 +80,11 @@ export class MeshTroubles {
   }
 
   findings(): ReadonlyArray<MeshFinding> {
-    const { conflicts, found, settings } = this.#options
+    const { conflicts, found, overused, settings } = this.#options
     return [
       ...found.all(conflicts()),
       ...settings().slice(0, maxTold).map(ofSettingConflict),
+      ...overused().slice(0, maxTold).map(ofOveruse),
       ...this.#own()
     ]
   }
@@ -222,7 +225,20 @@ export const tellTroubles = (troubles: MeshTroubles): Effect.Effect<void, never,
 
 /** Of a setting several nodes may be at odds more than once. */
 const keyOf = ({ kind, message, service, nodes }: MeshFinding): string =>
-  JSON.stringify([kind, service, nodes, kind === "setting_conflict" ? message : ""])
+  JSON.stringify([
+    kind,
+    service,
+    nodes,
+    kind === "setting_conflict" || kind === "invite_overused" ? message : ""
+  ])
+
+const ofOveruse = ({ invite, limit, nodes }: OverusedInvite): MeshFinding => ({
+  kind: "invite_overused",
+  service: undefined,
+  nodes,
+  message: `the token ${invite} was good for ${limit === 1 ? "one host" : `${limit} hosts`} and let in ${nodes.join(", ")}: members that did not hear each other counted apart`,
+  hint: "Does each of them belong here? `skein revoke` throws out the one that does not."
+})
 
 const ofSettingConflict = ({ kind, name, inForce, conflict }: SettledName): MeshFinding => {
   const others = conflict.map(({ author, node }) => `${author} on ${node}`).join(", ")

@@ -13,7 +13,7 @@ import {
 } from "../mesh/keys/DataDir.ts"
 import { type DataDirError, ensureDirectory } from "../mesh/keys/KeyFile.ts"
 import { type Invite, parseInvite } from "../mesh/trust/Invite.ts"
-import type { InviteError } from "../mesh/trust/InviteToken.ts"
+import { InviteError } from "../mesh/trust/InviteToken.ts"
 import { type JoinError, joinMesh } from "../mesh/trust/Join.ts"
 import type { NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
 import {
@@ -65,6 +65,12 @@ const enter = (
   invite: Invite
 ): Effect.Effect<NodeIdentity, IdentityProblem> =>
   Effect.gen(function* () {
+    if (invite.names !== undefined && !invite.names.includes(name)) {
+      return yield* new InviteError({
+        code: "wrong_name",
+        message: `the token is for ${invite.names.join(" or ")}, and this node is called ${name}; set node.name, or ask for a token of its own`
+      })
+    }
     const privateKey = yield* loadOrCreateNodeKey(dataDir)
     yield* Effect.logInfo(`joining mesh ${invite.meshName} as ${name}`)
     const identity = yield* whenNameIsFree(

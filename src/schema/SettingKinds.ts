@@ -12,12 +12,13 @@ import { AccessBody } from "./AccessSchema.ts"
 import { explain } from "./ExplainIssue.ts"
 import { Policy } from "./PolicySchema.ts"
 import { isTrustName, TrustBody, trustNameRule } from "./TrustSchema.ts"
+import { UsesBody } from "./UsesSchema.ts"
 
 export interface SettingKind {
   /** Of what stands beside `kind`, `name` and `why`. What is stored is its encoded side, as written. */
   readonly body: Schema.Schema.AnyNoContext
   /** What the certificate of its signer must grant. */
-  readonly capability: "policy" | "revoke"
+  readonly capability: "admit" | "policy" | "revoke"
   /** Whom one of this name and body concerns, in words; what is not written is not there. */
   readonly concerns: (name: string, body: SettingBody) => string
   /** A name that cannot be this kind's: why; default: every name can. */
@@ -50,6 +51,15 @@ export const settingKinds = {
   }
 } as const satisfies Readonly<Record<string, SettingKind>>
 
+/** Written by nodes themselves, and by nobody else. */
+const nodeKinds: Readonly<Record<string, SettingKind>> = {
+  uses: {
+    body: UsesBody,
+    capability: "admit",
+    concerns: () => "tokens that only so many hosts may join with"
+  }
+}
+
 /** A setting as a program writes it, in `export default defineSetting({ … })`. */
 export type SettingInput = {
   readonly [Kind in keyof typeof settingKinds]: {
@@ -65,9 +75,10 @@ export const defineSetting = <const Input extends SettingInput | ReadonlyArray<S
   input: Input
 ): Input => input
 
-const table: Readonly<Record<string, SettingKind>> = settingKinds
+const table: Readonly<Record<string, SettingKind>> = { ...settingKinds, ...nodeKinds }
 
-export const kindNames = (): ReadonlyArray<string> => Object.keys(table)
+/** Of those that people set. */
+export const kindNames = (): ReadonlyArray<string> => Object.keys(settingKinds)
 
 export const kindOf = (kind: string): SettingKind | undefined =>
   Object.hasOwn(table, kind) ? table[kind] : undefined

@@ -20,6 +20,8 @@ export const findingKinds = [
   "name_not_unique",
   /** Everything under which a node can be reached, another announces too. */
   "address_not_unique",
+  /** A token has let in more hosts than it may: members that did not hear each other did. */
+  "invite_overused",
   /** A mesh-wide setting was changed apart by two who did not know of each other. */
   "setting_conflict",
   /** Another process uses this node's key. */

@@ -26,6 +26,7 @@ import type { ChainCache, VerifiedCertificate } from "./Certificate.ts"
 import { describeSpan } from "./CertificateError.ts"
 import type { HandshakeChannel } from "./HandshakeChannel.ts"
 import type { HandshakeGate } from "./HandshakeGate.ts"
+import type { VerifiedClaim } from "./Invite.ts"
 import type { IdentityCell, NodeIdentity } from "./NodeIdentity.ts"
 import { acceptIssued } from "./Renewal.ts"
 import { Revocations, type RevocationsCell } from "./Revocations.ts"
@@ -61,7 +62,12 @@ export interface AdmissionOptions {
   /** For how long nothing is wanted of a peer, ms; undefined: it may come. Default: everybody may. */
   readonly cutOffFor?: ((peer: PeerKey) => number | undefined) | undefined
   /** This node signed a certificate for a peer: its first, a renewal, or one nearer to the root. */
-  readonly onSigned?: (certificate: VerifiedCertificate, why: "joined" | "renewed") => void
+  readonly onSigned?: (
+    certificate: VerifiedCertificate,
+    /** What it joined with; undefined: it was a member before. */
+    claim: VerifiedClaim | undefined
+  ) => void
+  readonly mayUse?: JudgeContext["mayUse"]
   /** Every refused connection, in both directions. */
   readonly onRefused?: (refusal: Refusal) => void
   /** A peer's wall clock (ms), before it is known whether the peer is let in. */
@@ -106,14 +112,13 @@ class MemberConversation implements Conversation {
     this.#expectDecency(peer)
     if (hello.type === "member") this.#hearClock(peer, hello.clock)
     await this.#options.heard
-    const { certificate, issued }: Admittance = this.#admit(
+    const { certificate, claim, issued }: Admittance = this.#admit(
       hello.type === "member"
         ? judgeMember(hello.chain, peer, this.#context())
         : judgeJoiner(hello.claim, hello.name, peer, this.#context())
     )
-    if (issued !== undefined) {
-      this.#options.onSigned?.(certificate, hello.type === "joiner" ? "joined" : "renewed")
-    }
+    // Before anything is waited for: the next who comes with the same token is judged after this.
+    if (issued !== undefined) this.#options.onSigned?.(certificate, claim)
     const { chain } = this.#options.identity.current
     const trust = this.#options.trust?.()?.digest()
     await channel.send({
@@ -167,8 +172,9 @@ class MemberConversation implements Conversation {
   }
 
   #context(): JudgeContext {
-    const { identity, now, skew, cache, revocations, isNameTaken } = this.#options
+    const { identity, now, skew, cache, revocations, isNameTaken, mayUse } = this.#options
     return {
+      mayUse,
       identity: identity.current,
       now: now(),
       skew,

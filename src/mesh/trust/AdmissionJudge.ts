@@ -1,10 +1,11 @@
 /** Decides who gets in. Pure: what it goes by is handed in, what it decides is returned. */
 import { Either } from "effect"
 import type { NodeName, PeerKey } from "../../model/Names.ts"
+import type { InviteId } from "../../schema/TrustSchema.ts"
 import { AdmissionRefused, refusedByUs } from "./AdmissionRefused.ts"
 import { type ChainCache, type VerifiedCertificate, verifyChain } from "./Certificate.ts"
 import type { CertificateError } from "./CertificateError.ts"
-import { verifyClaim } from "./Invite.ts"
+import { type VerifiedClaim, verifyClaim } from "./Invite.ts"
 import { decodeIssued, encodeIssued, issue } from "./Issue.ts"
 import type { NodeIdentity } from "./NodeIdentity.ts"
 import { issueNearer, issueRenewal, renewalGrace } from "./Renewal.ts"
@@ -20,12 +21,16 @@ export interface JudgeContext {
   readonly revocations: Revocations
   /** Does another peer bear this name? */
   readonly isNameTaken: (name: NodeName, peer: PeerKey) => boolean
+  /** May this peer come in with an invite that has a limit? Default: it may. */
+  readonly mayUse?: ((invite: InviteId, limit: number, peer: PeerKey) => boolean) | undefined
 }
 
 export interface Admittance {
   readonly certificate: VerifiedCertificate
   /** What the peer is to be given: a renewal, a nearer path, or a joiner's first certificate. */
   readonly issued: Uint8Array | undefined
+  /** What it came with, when it has joined just now. */
+  readonly claim?: VerifiedClaim | undefined
 }
 
 type Judgement = Either.Either<Admittance, AdmissionRefused>
@@ -103,6 +108,15 @@ export const judgeJoiner = (
     )
     yield* refuseRevoked(context.revocations.invite(invited.id))
     yield* refuseRevoked(context.revocations.outBy({ peer, issuers: invited.issuers }))
+    const { id, uses } = invited
+    if (uses !== undefined && context.mayUse?.(id, uses, peer) === false) {
+      return yield* Either.left(
+        refusedByUs(
+          "used_up",
+          `peer ${peer} wants to join as ${name} with the invite ${id}, which has let in as many as it may (${uses})`
+        )
+      )
+    }
     if (context.isNameTaken(name, peer)) {
       return yield* Either.left(
         refusedByUs("name_taken", `peer ${peer} wants to join as ${name}, which is another node`)
@@ -118,7 +132,8 @@ export const judgeJoiner = (
       refuse
     )
     const bytes = encodeIssued(issued)
-    return { certificate: yield* readIssued(bytes, peer, context), issued: bytes }
+    const certificate = yield* readIssued(bytes, peer, context)
+    return { certificate, issued: bytes, claim: invited }
   })
 
 /** Our own signature, read back: what others will see is what we go by. */

@@ -16,6 +16,8 @@ export type RefusalCode =
   | "cannot_admit"
   /** Another node of the mesh bears the wanted name. */
   | "name_taken"
+  /** The invite has let in as many hosts as it may. */
+  | "used_up"
   /** The table of connected peers is full. */
   | "full"
   /** What the peer has sent lately was forged, garbage or far too much (PeerConduct.ts). */
@@ -63,6 +65,7 @@ const explanations: Readonly<Record<RefusalCode, string>> = {
   revoked: "this node, or a member that admitted it, was thrown out of the mesh",
   cannot_admit: "that peer does not hold the capability admit; ask another member",
   name_taken: "another node of the mesh has this node's name; choose another node.name",
+  used_up: "the token has let in as many hosts as it may; ask a member for a new one",
   full: "that peer has no room for more connections; try another",
   cut_off:
     "that peer wants nothing of this node for ten minutes: what came from here was forged, garbled or too much; its log says which. Is this node's program what it should be?",

@@ -16,6 +16,7 @@ import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
 import { type ChainCache, defaultSkew, judgeTime } from "./Certificate.ts"
 import { type CertificateError, describeInstant, describeSpan } from "./CertificateError.ts"
 import { type Grant, grantOf, requestFields, uncovered } from "./Grant.ts"
+import { type InviteLimits, inviteLimits } from "./InviteLimits.ts"
 import { decodeToken, encodeToken, InviteError } from "./InviteToken.ts"
 import { backdate, requireRoom } from "./Issue.ts"
 import type { NodeIdentity } from "./NodeIdentity.ts"
@@ -64,6 +65,7 @@ export const MeshName = Schema.String.pipe(
 
 const InviteStatement = Schema.Struct({
   ...statementFields,
+  ...inviteLimits,
   root: KeyBytes,
   meshName: MeshName,
   /** Of forms that this version does not know, too: those are passed over. */
@@ -85,7 +87,14 @@ const inviteIdOf = (holder: Uint8Array): InviteId =>
     createHash("sha256").update("skein invite\n").update(holder).digest("hex").slice(0, 32)
   )
 
-export interface Invite {
+/** Of the limits, those that there are: who does not know one must not let anybody in by it. */
+const limitsOf = ({ names, uses }: InviteLimits) => {
+  const limits = { ...(names !== undefined && { names }), ...(uses !== undefined && { uses }) }
+  const critical = Object.keys(limits)
+  return { ...limits, ...(critical.length > 0 && { critical }) }
+}
+
+export interface Invite extends InviteLimits {
   readonly id: InviteId
   readonly mesh: MeshId
   readonly meshName: string
@@ -105,6 +114,7 @@ export interface Invite {
 export interface InviteOptions {
   readonly bootstrap: ReadonlyArray<string>
   readonly grant: Grant
+  readonly limits?: InviteLimits | undefined
   /** Milliseconds. */
   readonly ttl: number
   readonly now: number
@@ -158,6 +168,7 @@ export const createInvite = (
         meshName: identity.meshName,
         bootstrap: options.bootstrap,
         holder: secret.publicKey.raw,
+        ...limitsOf(options.limits ?? {}),
         notBefore: Math.max(0, Math.floor(options.now) - backdate),
         notAfter: Math.floor(notAfter)
       }),
@@ -243,6 +254,8 @@ export const parseInvite = (
     )
     return {
       id: inviteIdOf(leaf.holder),
+      uses: leaf.uses,
+      names: leaf.names,
       mesh: meshIdOf(root),
       meshName: leaf.meshName,
       rootPublicKey: root,
@@ -267,6 +280,10 @@ export const claimInvite = (invite: Invite, peer: PeerKey, name: NodeName): Uint
 
 export interface VerifiedClaim {
   readonly id: InviteId
+  /** How many hosts it lets in; undefined: any number. */
+  readonly uses: number | undefined
+  /** Wall clock, ms. */
+  readonly until: number
   readonly grant: Grant
   readonly issuers: ReadonlyArray<PeerKey>
 }
@@ -292,6 +309,14 @@ export const verifyClaim = (
         chainError("wrong_peer", `peer ${options.peer} showed an invite without holding its token`)
       )
     }
+    if (leaf.names !== undefined && !leaf.names.includes(options.name)) {
+      return yield* Either.left(
+        chainError(
+          "exceeds_grant",
+          `peer ${options.peer} wants to join as ${options.name}, and its invite is for ${leaf.names.join(", ")}`
+        )
+      )
+    }
     const skew = options.skew ?? defaultSkew
     yield* judgeTime("a delegation above the invite", path, options.now, skew)
     // Its end is kept to the millisecond here, where the mesh's clocks decide; the joiner, whose
@@ -299,6 +324,8 @@ export const verifyClaim = (
     yield* judgeTime("the invite", leaf, options.now, skew, -skew)
     return {
       id: inviteIdOf(leaf.holder),
+      uses: leaf.uses,
+      until: Math.min(leaf.notAfter, path.notAfter),
       grant: grantOf(leaf),
       issuers: path.issuers
     }

@@ -13,6 +13,8 @@ export type InviteErrorCode =
   | "truncated"
   | "corrupted"
   | "forged"
+  /** For nodes of other names. */
+  | "wrong_name"
   /** Of another mesh than the one this node is in. */
   | "foreign_mesh"
   | "expired"

@@ -40,7 +40,8 @@ export const tryInvite = (
       verifyChain(identity.chain, { root, now, peer: self, cache }),
       ({ code, message }) => ({ code, message: `nobody would believe this node: ${message}` })
     )
-    const { issued } = yield* judgeJoiner(claimInvite(invite, peer, anyName), anyName, peer, {
+    const name = invite.names?.[0] ?? anyName
+    const { issued } = yield* judgeJoiner(claimInvite(invite, peer, name), name, peer, {
       identity,
       now,
       cache,
