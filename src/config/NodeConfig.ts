@@ -411,8 +411,14 @@ const plain = (
   policies: Readonly<Record<string, PolicyInput>>
 ): Readonly<Record<string, PolicyInput>> => JSON.parse(JSON.stringify(policies))
 
+/** Its type is said, since declarations cannot name all that it is made of. */
+type Whole = Schema.Schema<
+  Schema.Schema.Type<typeof Fields> & Schema.Schema.Type<typeof Written>,
+  Schema.Schema.Encoded<typeof Checked>
+>
+
 /** A whole node's config. Unknown keys are errors. */
-export const NodeConfig = Schema.transform(
+export const NodeConfig: Whole = Schema.transform(
   Checked,
   Schema.extend(Schema.typeSchema(Fields), Written),
   {

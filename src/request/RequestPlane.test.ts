@@ -207,6 +207,8 @@ describe("two request planes", () => {
     granted([])
     const orders = serviceCaller(ServiceName.make("orders"))
     const call = async (identity: Caller) => {
+      // What they were told before this was asked, they have taken in when they answer.
+      for (const host of [a, b]) await host.ask({ kind: "links" })
       const head = { target: "/x", authority: "payments.mesh" }
       const made = httpCall(head, { caller: a.peer, identity })
       const { fault, ...answer } = await exchange(a.plane.dispatch, made)
