@@ -216,11 +216,20 @@ export type ServiceConfig = typeof ServiceConfig.Type
  */
 const as = Schema.optional(ServiceName)
 
+const systemName = "[a-z_][a-z0-9_.-]{0,31}\\$?|[0-9]{1,10}"
+
+const Uid = Schema.Union(
+  Schema.Int.pipe(Schema.between(0, 2 ** 32 - 2)),
+  Schema.String.pipe(Schema.pattern(new RegExp(`^(${systemName})$`, "i")))
+).annotations({ identifier: "Uid", description: "a user of this host, by name or number" })
+
 /** A local port that always reaches one service. */
 export const UpstreamConfig = Schema.Struct({
   service: ServiceName,
   listen: ListenAddress,
   as,
+  /** The user whose processes may connect (Linux). Default: all of this host. */
+  uid: Schema.optional(Uid),
   /** Must be said of an address that other hosts reach. */
   allowRemote,
   protocol: Schema.optionalWith(CarriedProtocol, { default: () => "tcp" as const })
@@ -278,8 +287,6 @@ const Mode = Schema.String.pipe(
   })
 )
 
-const systemName = "[a-z_][a-z0-9_.-]{0,31}\\$?|[0-9]{1,10}"
-
 const Owner = Schema.String.pipe(
   Schema.pattern(new RegExp(`^(${systemName})?(:(${systemName}))?$`, "i"), {
     description: "user, user:group or :group, by name or number",
@@ -288,11 +295,6 @@ const Owner = Schema.String.pipe(
   }),
   Schema.minLength(1)
 )
-
-const Uid = Schema.Union(
-  Schema.Int.pipe(Schema.between(0, 2 ** 32 - 2)),
-  Schema.String.pipe(Schema.pattern(new RegExp(`^(${systemName})$`, "i")))
-).annotations({ identifier: "Uid", description: "a user of this host, by name or number" })
 
 /** Whoever reaches one of these speaks for its service. */
 export const CallerListenerConfig = Schema.Struct({

@@ -76,17 +76,19 @@ export interface Listeners {
 const asText = (as: ServiceName | undefined): string => (as === undefined ? "" : ` as ${as}`)
 
 const wantedUpstream = (upstream: UpstreamConfig): Wanted => {
-  const { allowRemote, as, listen, protocol, service } = upstream
-  const spec: ListenSpec =
-    protocol === "http"
+  const { allowRemote, as, listen, protocol, service, uid } = upstream
+  const spec = (): ListenSpec => {
+    const common = { ...listen, as, service, uid: uid === undefined ? undefined : userId(uid) }
+    return protocol === "http"
       ? {
-          ...{ ...listen, kind: "http", as, service },
+          ...{ ...common, kind: protocol },
           remoteNames: allowRemote ? [hostname().toLowerCase()] : undefined
         }
-      : { ...listen, kind: "tcp", as, service }
-  const who = allowRemote ? " for all hosts" : ""
+      : { ...common, kind: protocol }
+  }
+  const who = `${allowRemote ? " for all hosts" : ""}${uid === undefined ? "" : ` of user ${uid}`}`
   const key = `upstream ${formatHostPort(listen)} ${service} ${protocol}${asText(as)}${who}`
-  return { key, listen, as, isProxy: false, spec: () => spec }
+  return { key, listen, as, isProxy: false, spec }
 }
 
 /** Permissions of a socket where nothing is said: only the user of the node may connect. */

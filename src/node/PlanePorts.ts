@@ -85,15 +85,24 @@ const keyOf = (spec: ListenSpec): string => {
   const { host, kind, port } = spec
   switch (spec.kind) {
     case "proxy":
-      return `${kind} ${host} ${port} ${spec.as ?? "host"} ${spec.uid ?? "all"} ${unixKey(spec.unix)}`
+      return `${kind} ${host} ${port} ${callers(spec)} ${unixKey(spec.unix)}`
     case "mesh":
       return `${kind} ${host} ${port} ${spec.ipv6Only}`
     case "http":
-      return `${kind} ${host} ${port} ${spec.service} ${spec.remoteNames?.join() ?? "local"} ${spec.as ?? "host"}`
+      return `${kind} ${host} ${port} ${spec.service} ${spec.remoteNames?.join() ?? "local"} ${callers(spec)}`
     case "tcp":
-      return `${kind} ${host} ${port} ${spec.service} ${spec.as ?? "host"}`
+      return `${kind} ${host} ${port} ${spec.service} ${callers(spec)}`
   }
 }
+
+/** Whom clients speak for, and who may be one. */
+const callers = ({
+  as = "host",
+  uid
+}: {
+  readonly as?: string | undefined
+  readonly uid?: number | undefined
+}): string => `${as} ${uid ?? "all"}`
 
 const unixKey = (unix: UnixSpec | undefined): string =>
   unix === undefined ? "port" : `${unix.mode} ${unix.uid} ${unix.gid}`

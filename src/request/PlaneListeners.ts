@@ -132,6 +132,7 @@ export class PlaneListeners {
       onDefect: this.#onDefect,
       ...{ host, port, dispatch, log, metrics, sockets, ticker, self: setup.self },
       identity: spec.as === undefined ? undefined : serviceCaller(spec.as),
+      uid: spec.uid,
       reusePort: setup.sharePorts,
       maxConnections: Math.ceil(connectionsPerListener / setup.threads)
     }
@@ -139,8 +140,7 @@ export class PlaneListeners {
       case "proxy":
         return openHttpListener({
           ...common,
-          ...(spec.unix === undefined ? {} : { unix: spec.unix, maxConnections: undefined }),
-          uid: spec.uid
+          ...(spec.unix === undefined ? {} : { unix: spec.unix, maxConnections: undefined })
         })
       case "http":
         return openHttpListener({

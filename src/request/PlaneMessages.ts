@@ -50,13 +50,15 @@ export interface PeerFacts {
   readonly addresses: ReadonlyArray<string>
 }
 
-/** What is to be listened on, and for what. `as`: the service clients speak for; absent: the host. */
+/**
+ * What is to be listened on, and for what. `as`: the service clients speak for; absent: the host.
+ * `uid`: the only user whose processes may connect to the port.
+ */
 export type ListenSpec = SocketEnd &
   (
     | {
         readonly kind: "proxy"
         readonly as?: ServiceName | undefined
-        /** The only user whose processes may connect to the port. */
         readonly uid?: number | undefined
         /** One request thread alone listens: a path cannot be shared as ports can. */
         readonly unix?: UnixSpec | undefined
@@ -64,12 +66,14 @@ export type ListenSpec = SocketEnd &
     | {
         readonly kind: "http"
         readonly as?: ServiceName | undefined
+        readonly uid?: number | undefined
         readonly service: ServiceName
         readonly remoteNames: ReadonlyArray<string> | undefined
       }
     | {
         readonly kind: "tcp"
         readonly as?: ServiceName | undefined
+        readonly uid?: number | undefined
         readonly service: ServiceName
       }
     /** The node's port: links of other nodes' threads, and what begins as libp2p. */

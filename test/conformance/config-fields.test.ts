@@ -142,7 +142,7 @@ beforeAll(async () => {
     ],
     upstreams: [
       { service: web, listen: `0.0.0.0:${upHttp}`, as: "ops", allowRemote: true, protocol: "http" },
-      { service: raw, listen: `127.0.0.1:${upTcp}`, protocol: "tcp" }
+      { service: raw, listen: `127.0.0.1:${upTcp}`, protocol: "tcp", uid: ownUid }
     ],
     policies: { [web]: { breaker: "off" } },
     telemetry: {
@@ -331,6 +331,8 @@ const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<
     await upstreams()
     expect(seen.caller).toBe("ops")
   },
+  // Others are turned away: CallerListeners.test.ts.
+  ".upstreams[].uid": upstreams,
   ".upstreams[].service": upstreams,
   ".upstreams[].listen.host": upstreams,
   ".upstreams[].listen.port": upstreams,

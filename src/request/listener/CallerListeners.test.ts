@@ -10,6 +10,7 @@ import { NodeName, ServiceName } from "../../model/Names.ts"
 import { self } from "../../testing/InboundFixture.ts"
 import { HoldingCallee, makeContext } from "../../testing/ListenerFixture.ts"
 import { type HttpListener, type HttpListenerOptions, openHttpListener } from "./HttpListener.ts"
+import { openTcpListener } from "./TcpListener.ts"
 
 const orders = serviceCaller(ServiceName.make("orders"))
 const request =
@@ -112,6 +113,23 @@ describe.skipIf(process.platform !== "linux")("a listener for one user", () => {
     const answers = [1, 2, 3].map(() => ask({ host: "127.0.0.1", port: address.port }))
     for (const _ of answers) (await callee.next()).respond(200, "well")
     for (const answer of answers) expect(await answer).toMatch(/well$/)
+  })
+
+  it("of one service carries that user's tunnels and resets others", async () => {
+    const common = { ...context.base, dispatch: callee.dispatch, identity: orders }
+    const tunnel = { ...common, service: ServiceName.make("ledger") }
+    const own = await context.open(openTcpListener({ ...tunnel, uid }))
+    const client = net.connect(own.address.port, "127.0.0.1", () => client.write("well"))
+    clients.push(client)
+    const held = await callee.next()
+    expect(held.call).toMatchObject({ kind: "tcp", service: "ledger", identity: orders })
+    await held.until(() => held.text === "well")
+    const other = await context.open(openTcpListener({ ...tunnel, uid: uid + 1 }))
+    const stranger = net.connect(other.address.port, "127.0.0.1")
+    clients.push(stranger)
+    const [error] = (await once(stranger, "error")) as [NodeJS.ErrnoException]
+    expect(error.code).toBe("ECONNRESET")
+    expect(callee.exchanges).toHaveLength(1)
   })
 
   it("tells others that it is not for them", async () => {

@@ -15,20 +15,18 @@ import type { MetricRegistry } from "../cells/Metrics.ts"
 import { KnownBlocks } from "../http1/BlockMemory.ts"
 import { defaultHttp1Limits, type Http1Limits } from "../http1/Limits.ts"
 import { type Keeper, type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
-import { SocketOwners, whyNoOwners } from "../socket/SocketOwners.ts"
 import type { UnixSpec } from "../socket/UnixPath.ts"
 import { askInterval } from "../socket/UnreadSocket.ts"
 import { type Acceptor, openAcceptor, type Refusal } from "./Acceptor.ts"
 import { ConnectionSet } from "./ConnectionSet.ts"
 import { HttpConnection } from "./HttpConnection.ts"
 import type { HttpConnectionContext } from "./HttpConnectionContext.ts"
-import { makeListenError } from "./ListenError.ts"
 import { ListenerMetrics } from "./ListenerMetrics.ts"
 import { OverflowConnections } from "./OverflowConnections.ts"
 import { PortAuthority } from "./PortAuthority.ts"
 import { Refusals } from "./Refusals.ts"
 import { defaultMaxConnections } from "./TcpListener.ts"
-import { UserGate } from "./UserGate.ts"
+import { assertOwners, UserGate } from "./UserGate.ts"
 
 export interface HttpListenerOptions {
   /** An address; of a unix socket `unix:/path`, which is made as `unix` says. */
@@ -112,8 +110,7 @@ export const openHttpListener = async (options: HttpListenerOptions): Promise<Ht
   const gate = uid === undefined ? undefined : core.gateFor(uid, listener)
   let acceptor: Acceptor
   try {
-    const problem = gate === undefined ? undefined : await whyNoOwners()
-    if (problem !== undefined) throw makeListenError(host, port, problem)
+    if (gate !== undefined) await assertOwners(host, port)
     acceptor = await openAcceptor({
       host,
       unix,
@@ -148,9 +145,6 @@ export const openHttpListener = async (options: HttpListenerOptions): Promise<Ht
     }
   }
 }
-
-/** One for all listeners of a thread: what it reads is of the whole host. */
-const ownersOfHost = new SocketOwners()
 
 class HttpListenerCore implements HttpConnectionContext, Keeper {
   readonly connections = new ConnectionSet<HttpConnection>()
@@ -240,7 +234,6 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
     this.#gate = new UserGate({
       uid,
       ticker: this.ticker,
-      owners: ownersOfHost,
       onAdmitted: (socket) => this.accept(socket),
       onStranger: (socket, found) => {
         this.#sockets.give()

@@ -1,4 +1,5 @@
 /** A local port that always reaches one service, as bytes. */
+import type net from "node:net"
 import { type Caller, hostCaller } from "../../model/Caller.ts"
 import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Call, Dispatch } from "../../model/Exchange.ts"
@@ -12,6 +13,7 @@ import { ConnectionSet } from "./ConnectionSet.ts"
 import { ListenerMetrics } from "./ListenerMetrics.ts"
 import { Refusals } from "./Refusals.ts"
 import { TcpConnection } from "./TcpConnection.ts"
+import { assertOwners, UserGate } from "./UserGate.ts"
 
 export interface TcpListenerOptions {
   readonly host: string
@@ -22,6 +24,8 @@ export interface TcpListenerOptions {
   readonly self: { readonly peer: PeerKey; readonly node: string }
   /** Who its clients speak for. Default: this host. */
   readonly identity?: Caller | undefined
+  /** The only user whose processes may connect; others are reset. Default: all. */
+  readonly uid?: number | undefined
   readonly ticker: Ticker
   readonly metrics: MetricRegistry
   /** Hears of what is refused or reset. */
@@ -74,6 +78,43 @@ export const openTcpListener = async (options: TcpListenerOptions): Promise<TcpL
     deadline: undefined,
     attempt: 0
   }
+  const accept = (socket: net.Socket): void => {
+    metrics.accepted.inc()
+    const connection = new TcpConnection(socket, {
+      call,
+      dispatch,
+      ticker,
+      onDefect,
+      node: self.node,
+      onFault: (fault, client) => refusals.tunnel(service, fault, client),
+      onClosed: (connection) => {
+        metrics.open.add(-1)
+        sockets.give()
+        connections.delete(connection)
+      }
+    })
+    metrics.open.add(1)
+    connections.add(connection)
+  }
+  const gate =
+    options.uid === undefined
+      ? undefined
+      : new UserGate({
+          uid: options.uid,
+          ticker,
+          onAdmitted: accept,
+          // Bytes have no way to say why; the log has it.
+          onStranger: (socket, uid) => {
+            sockets.give()
+            refusals.stranger(uid)
+            socket.resetAndDestroy()
+          },
+          onGone: (error) => {
+            sockets.give()
+            if (error !== undefined) refusals.connection("other_user", error)
+          }
+        })
+  if (gate !== undefined) await assertOwners(host, port)
   const acceptor = await openAcceptor({
     host,
     port,
@@ -81,26 +122,9 @@ export const openTcpListener = async (options: TcpListenerOptions): Promise<TcpL
     maxConnections,
     sockets,
     onDefect,
-    connections: () => connections.size,
+    connections: () => connections.size + (gate?.waiting ?? 0),
     onRefused: (reason, error) => refusals.connection(reason, error),
-    onConnection: (socket) => {
-      metrics.accepted.inc()
-      const connection = new TcpConnection(socket, {
-        call,
-        dispatch,
-        ticker,
-        onDefect,
-        node: self.node,
-        onFault: (fault, client) => refusals.tunnel(service, fault, client),
-        onClosed: (connection) => {
-          metrics.open.add(-1)
-          sockets.give()
-          connections.delete(connection)
-        }
-      })
-      metrics.open.add(1)
-      connections.add(connection)
-    }
+    onConnection: (socket) => (gate === undefined ? accept(socket) : gate.take(socket))
   })
   return {
     address: acceptor.address,
@@ -114,6 +138,7 @@ export const openTcpListener = async (options: TcpListenerOptions): Promise<TcpL
     },
     close: () => {
       acceptor.stop()
+      gate?.close()
       connections.destroyAll()
     }
   }

@@ -5,7 +5,8 @@
 import type net from "node:net"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
-import { SocketOwners } from "../socket/SocketOwners.ts"
+import { SocketOwners, whyNoOwners } from "../socket/SocketOwners.ts"
+import { makeListenError } from "./ListenError.ts"
 
 /** Connections that wait at a time. */
 const mostWaiting = 1_024
@@ -24,6 +25,15 @@ export interface UserGateOptions {
   readonly onGone: (error: Error | undefined) => void
 }
 
+/** One for all listeners of a thread: what it reads is of the whole host. */
+const ownersOfHost = new SocketOwners()
+
+/** Rejects with a `ListenError` where the system does not tell. */
+export const assertOwners = async (host: string, port: number): Promise<void> => {
+  const problem = await whyNoOwners()
+  if (problem !== undefined) throw makeListenError(host, port, problem)
+}
+
 export class UserGate {
   readonly #options: UserGateOptions
   readonly #owners: SocketOwners
@@ -31,7 +41,7 @@ export class UserGate {
 
   constructor(options: UserGateOptions) {
     this.#options = options
-    this.#owners = options.owners ?? new SocketOwners()
+    this.#owners = options.owners ?? ownersOfHost
   }
 
   get waiting(): number {
