@@ -1,6 +1,6 @@
 /** What a peer may put on a link, right and wrong: frames as they are, mutated, and plain noise. */
 
-import { hostCaller } from "../../src/model/Caller.ts"
+import { hostCaller, serviceCaller } from "../../src/model/Caller.ts"
 import type { Call } from "../../src/model/Exchange.ts"
 import { noBody, noFields, streamBody } from "../../src/model/Exchange.ts"
 import { faultKinds, isFaultCode } from "../../src/model/Fault.ts"
@@ -40,6 +40,14 @@ const head = {
   upgrade: undefined,
   expectsContinue: false
 }
+
+/** One is none that a node may speak for on a link. */
+const identities = [
+  undefined,
+  undefined,
+  ...services.map((name) => serviceCaller(name)),
+  hostCaller(NodeName.make("host-z"))
+]
 
 const callOf = (random: Random): Call => {
   const kind = random.chance(0.3) ? "tcp" : "http"
@@ -93,7 +101,8 @@ const sections = [
 export const opening = (random: Random): Buffer => {
   const call = callOf(random)
   const text = call.kind === "tcp" ? "" : requestText(random)
-  return Buffer.concat([encodeOpening(call, numberOf(random)), Buffer.from(text, "latin1")])
+  const frame = encodeOpening(call, numberOf(random), random.pick(identities))
+  return Buffer.concat([frame, Buffer.from(text, "latin1")])
 }
 
 export const trailers = (random: Random): Buffer =>
