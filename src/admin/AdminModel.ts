@@ -68,6 +68,11 @@ export const CertificateStatus = Schema.Struct({
   /** What it may speak for beside them. */
   speaks: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] }),
   capabilities: Schema.Array(Schema.String),
+  /**
+   * Connected members that could renew it, this node among them when it may sign for itself. Null: nobody
+   * was met yet.
+   */
+  renewers: Schema.optionalWith(Schema.NullOr(Count), { default: () => null }),
   /** Null: this node lets nobody in. */
   admits: Schema.optionalWith(Schema.NullOr(AdmitStatus), { default: () => null })
 })

@@ -111,6 +111,7 @@ describe("the checks of skein doctor", () => {
 
   it.each<readonly [string, Check["state"], Check, RegExp]>([
     ["expired", "fail", certificate({ expiresAt: sampleNow - 60_000 }), /expired 1m ago/],
+    ["nobody could renew", "warn", certificate({ renewers: 0 }), /nobody at hand could renew it/],
     ["renewal failed", "warn", certificate({ renewalError: "nobody" }), /failed: nobody/],
     ["renewal late", "warn", certificate({ renewAt: sampleNow - 7_200_000 }), /late by 2h/],
     ["right to admit ended", "fail", admits({ untilAt: sampleNow - 60_000 }), /ended 1m ago/],

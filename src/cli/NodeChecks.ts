@@ -8,7 +8,7 @@ import { clockCheck } from "./ClockCheck.ts"
 import { counted, latency, span } from "./Figures.ts"
 
 const certificate = ({ certificate, nowAt }: NodeStatus): Check => {
-  const { expiresAt, renewAt, renewalError } = certificate
+  const { expiresAt, renewAt, renewalError, renewers } = certificate
   const left = expiresAt - nowAt
   const mend =
     "It is renewed by any member with the capability admit: see that one is reachable (`skein members`)."
@@ -19,6 +19,13 @@ const certificate = ({ certificate, nowAt }: NodeStatus): Check => {
   }
   if (renewAt !== null && nowAt > renewAt + 3_600_000) {
     return warn("certificate", `${detail}, but renewal is late by ${span(nowAt - renewAt)}`, mend)
+  }
+  if (renewers === 0) {
+    return warn(
+      "certificate",
+      `${detail}, and nobody at hand could renew it: no connected member holds the capability admit with this node's rights and a right to sign that outlasts it`,
+      "Start such a member, or bring the root key to one (`skein root import`); `skein invite --capabilities admit` makes more."
+    )
   }
   return ok("certificate", detail)
 }

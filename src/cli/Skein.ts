@@ -34,6 +34,7 @@ import { policy } from "./policy.ts"
 import { reload } from "./reload.ts"
 import { revoke } from "./revoke.ts"
 import { rollback } from "./rollback.ts"
+import { root } from "./root.ts"
 import { services } from "./services.ts"
 import { status } from "./status.ts"
 import { up } from "./up.ts"
@@ -46,6 +47,7 @@ const commands = [
   join,
   invite,
   revoke,
+  root,
   status,
   members,
   peers,

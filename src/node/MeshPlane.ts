@@ -35,6 +35,7 @@ import { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
 import { BoundedCache } from "../mesh/trust/BoundedCache.ts"
 import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
 import { EnvelopeCache } from "../mesh/trust/Envelope.ts"
+import type { Signers } from "../mesh/trust/Nearness.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { describeRevocation, Revocations, type RevocationsCell } from "../mesh/trust/Revocations.ts"
 import { SessionBook } from "../mesh/trust/SessionBook.ts"
@@ -115,6 +116,8 @@ export interface MeshPlane {
   readonly settingSpread: SettingSpread
   readonly membership: MembershipShape
   readonly renewal: CertificateRenewal
+  /** Who at hand could sign for this node. */
+  readonly signers: () => Signers
   readonly clocks: PeerClocks
   readonly clockReport: ClockReport
   readonly convergence: Convergence
@@ -427,13 +430,14 @@ export const makeMeshPlane = (
       keeper
     })
     yield* sessionRenewal.keep
+    const signers = () => ({
+      peers: keeper.connectedPeers(),
+      certificateOf: (peer: PeerKey) => admitted.get(peer)
+    })
     const renewal = yield* keepCertificate({
       dataDir: node.dataDir,
       identity,
-      signers: () => ({
-        peers: keeper.connectedPeers(),
-        certificateOf: (peer) => admitted.get(peer)
-      }),
+      signers,
       client: clients.client,
       onRenewed: Effect.suspend(() => {
         audit(renewedEvent(identity.current))
@@ -509,6 +513,7 @@ export const makeMeshPlane = (
       }),
       membership,
       renewal,
+      signers,
       clocks,
       clockReport,
       convergence,

@@ -12,6 +12,7 @@ import type { AdminSource } from "../admin/AdminSource.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { ActorStatus } from "../mesh/actor/Supervisor.ts"
 import type { StorageTrouble } from "../mesh/keys/StorageTrouble.ts"
+import { renewersOf } from "../mesh/trust/Nearness.ts"
 import type { IdentityCell, NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
 import { factsOf } from "../mesh/trust/SessionBook.ts"
 import { maxDepth } from "../mesh/trust/SignedChain.ts"
@@ -263,6 +264,8 @@ export const makeNodeViews = (
 
     const statusOf = (answers: ReadonlyArray<AskedRows>): NodeStatus => {
       const { certificate, name, mesh, meshName, peer } = identity.current
+      const signers = plane.signers()
+      const able = renewersOf(identity.current, signers, ticker.wall()).length
       const { rss, heapUsed, heapTotal, external } = process.memoryUsage()
       const all = services(answers)
       const links = linksOf(answers)
@@ -301,6 +304,8 @@ export const makeNodeViews = (
           expiresAt: certificate.notAfter,
           renewAt: orNull(plane.renewal.nextAt()),
           renewalError: orNull(plane.renewal.problem()),
+          // Whoever has met nobody cannot say.
+          renewers: able === 0 && signers.peers.length === 0 ? null : able,
           services: certificate.services,
           speaks: certificate.speaks ?? [],
           capabilities: certificate.capabilities,

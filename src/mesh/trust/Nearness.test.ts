@@ -5,7 +5,7 @@ import type { VerifiedCertificate } from "./Certificate.ts"
 import { enrol, foundMesh } from "./FoundMesh.ts"
 import type { Grant } from "./Grant.ts"
 import { delegationLifetime, encodeIssued, issue, issueDelegation } from "./Issue.ts"
-import { bringsNearer, depthOf, distanceOf, renewalOrder } from "./Nearness.ts"
+import { bringsNearer, depthOf, distanceOf, renewalOrder, renewersOf } from "./Nearness.ts"
 import { makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
 import { acceptIssued, issueNearer, renewSelf } from "./Renewal.ts"
 import { signingKeyFromSeed } from "./SigningKey.ts"
@@ -163,6 +163,30 @@ describe("members that meet", () => {
       expect(nearer?.delegations).toHaveLength(2)
     }
   })
+})
+
+it("knows who could renew a certificate: who holds its rights, for longer than it lasts", () => {
+  const plainOne = member(first, 40, plain)
+  const others = new Map([
+    [1, member(first, 41, admin)],
+    [2, member(first, 42, { services: ["other"], capabilities: ["admit"] })],
+    [3, member(first, 43, { services: ["*"], capabilities: [] })]
+  ])
+  const at = (...numbers: ReadonlyArray<number>) => {
+    const known = numbers.map((n) => others.get(n)!)
+    return {
+      peers: known.map(({ peer }) => peer),
+      certificateOf: (peer: PeerKey) => known.find((one) => one.peer === peer)?.certificate
+    }
+  }
+  const able = others.get(1)!.peer
+  expect(renewersOf(plainOne, at(1, 2, 3), now)).toEqual([able])
+  expect(renewersOf(plainOne, at(2, 3), now)).toEqual([])
+  // By its own hand, as long as its right outlasts what it would sign.
+  expect(renewersOf(first, at(), now)).toEqual([first.peer])
+  const late = withoutRootKey(first)
+  expect(renewersOf(late, at(), now)).toEqual([late.peer])
+  expect(renewersOf(late, at(), now + delegationLifetime)).toEqual([])
 })
 
 describe("whom to ask for a renewal", () => {

@@ -102,6 +102,30 @@ const nearerSigners = (
 }
 
 /**
+ * Who could renew this node's certificate, of those whose certificates are at hand: itself, and members that
+ * hold its rights and whose own right to sign outlasts it. Wall clock `now`, ms.
+ */
+export const renewersOf = (
+  identity: NodeIdentity,
+  { peers, certificateOf }: Signers,
+  now: number
+): ReadonlyArray<PeerKey> => {
+  const { authority, certificate, peer: self } = identity
+  const outlasts = (until: number): boolean => until > Math.max(now, certificate.notAfter)
+  const own = authority !== undefined && outlasts(authority.notAfter) ? [self] : []
+  const others = peers.filter((peer) => {
+    const theirs = certificateOf(peer)
+    return (
+      theirs !== undefined &&
+      grantsCapability(theirs, "admit") &&
+      uncovered(theirs, certificate).length === 0 &&
+      outlasts(theirs.signerNotAfter)
+    )
+  })
+  return [...own, ...others]
+}
+
+/**
  * In which order to try for a new certificate: by one's own hand unless somebody else would bring
  * this node nearer to the root, or its own right to sign is late and only others can renew that.
  */

@@ -1,0 +1,50 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { NodeName } from "../../model/Names.ts"
+import { identityPaths, initMesh, loadIdentity } from "./DataDir.ts"
+import { exportRootKey, importRootKey, removeRootKey, writeSealed } from "./RootKeyFile.ts"
+
+const directory = mkdtempSync(join(tmpdir(), "skein-root-"))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+const passphrase = "correct horse battery"
+const init = (name: string) =>
+  initMesh({
+    ...{ dataDir: join(directory, name), meshName: name, nodeName: NodeName.make(name) },
+    now: 1_800_000_000_000
+  })
+
+it.effect(
+  "a root key leaves a data directory under a passphrase, and comes back into that of its mesh",
+  () =>
+    Effect.gen(function* () {
+      const [one, other] = [yield* init("one"), yield* init("other")]
+      const dataDir = join(directory, "one")
+      const path = join(directory, "sealed")
+      const { meshName, text } = yield* exportRootKey(dataDir, passphrase)
+      expect(meshName).toBe("one")
+      yield* writeSealed(path, text, passphrase)
+      expect(statSync(path).mode & 0o777).toBe(0o600)
+      yield* removeRootKey(dataDir)
+      expect(existsSync(identityPaths(dataDir).rootKey)).toBe(false)
+      // The node goes on by its delegation.
+      expect((yield* loadIdentity(dataDir)).authority?.delegations).toHaveLength(1)
+      expect((yield* Effect.flip(exportRootKey(dataDir, passphrase))).message).toContain(
+        "no root key"
+      )
+
+      const sealed = readFileSync(path, "utf8")
+      const wrong = yield* Effect.flip(importRootKey(join(directory, "other"), sealed, passphrase))
+      expect(wrong.message).toContain("belongs to mesh other")
+      expect((yield* loadIdentity(join(directory, "other"))).rootKey?.raw).toEqual(
+        other.rootKey?.raw
+      )
+
+      expect(yield* importRootKey(dataDir, sealed, passphrase)).toBe("one")
+      expect((yield* loadIdentity(dataDir)).rootKey?.raw).toEqual(one.rootKey?.raw)
+      expect(statSync(identityPaths(dataDir).rootKey).mode & 0o777).toBe(0o600)
+    })
+)
