@@ -15,6 +15,7 @@ import { generateSigningKey } from "./mesh/trust/SigningKey.ts"
 import { NodeName, ServiceName } from "./model/Names.ts"
 import { saveBootstrap } from "./node/Bootstrap.ts"
 import { runNode, runSupervised } from "./node.ts"
+import { freePort } from "./testing/InboundFixture.ts"
 
 const directory = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "skein-node-"))),
@@ -61,6 +62,36 @@ describe("a node", () => {
       yield* a.awaitService(payments)
       const { certificate } = yield* b.source.status
       expect(certificate.expiresAt).toBeGreaterThan(Date.now())
+    })
+    await Effect.runPromise(Effect.scoped(test))
+  })
+
+  it("that is new offers nothing before it has met the mesh, whose rules it does not know", async () => {
+    const payments = ServiceName.make("payments")
+    const test = Effect.gen(function* () {
+      const [one, two] = [yield* directory, yield* directory]
+      const now = Date.now()
+      const founder = yield* initMesh({
+        ...{ dataDir: one, meshName: "test", nodeName: NodeName.make("host-a"), now }
+      })
+      const newcomer = Either.getOrThrow(
+        enrol(founder, {
+          privateKey: yield* loadOrCreateNodeKey(two),
+          name: NodeName.make("host-b"),
+          grant: { services: ["payments"], capabilities: [] },
+          now
+        })
+      )
+      yield* saveIdentity(two, newcomer)
+      const listen = [`/ip4/127.0.0.1/tcp/${yield* Effect.promise(freePort)}`]
+      yield* saveBootstrap(two, [`${listen[0]}/p2p/${founder.peer}`])
+      const services = [{ name: payments, address: "127.0.0.1:9" }]
+      const b = yield* runNode({ config: config("host-b", two, { services }) })
+      expect(yield* b.source.services).toEqual([])
+      const node = { name: "host-a", dataDir: one, listen }
+      const a = yield* runNode({ config: config("host-a", one, { node }) })
+      yield* a.awaitService(payments)
+      expect((yield* b.source.services).map(({ name }) => name)).toEqual([payments])
     })
     await Effect.runPromise(Effect.scoped(test))
   })

@@ -29,6 +29,7 @@ import { keepDataDir } from "./node/DataDirKeeper.ts"
 import { readDescriptors } from "./node/Descriptors.ts"
 import { Drain } from "./node/Drain.ts"
 import { makeListeners, ungranted } from "./node/Listeners.ts"
+import { othersIn } from "./node/MeshMet.ts"
 import { makeMeshPlane } from "./node/MeshPlane.ts"
 import { makeNodeViews } from "./node/NodeSource.ts"
 import { makeOffer } from "./node/Offer.ts"
@@ -203,12 +204,28 @@ const assemble = (input: AssemblyInput) =>
       addresses: plane.host.addresses,
       makeHealthChecker
     })
-    yield* offer.follow(config)
+    let current = config
+    const met = Effect.asVoid(
+      Effect.repeat(
+        Effect.sync(() => plane.met().ready),
+        { until: (ready) => ready, schedule: Schedule.spaced(readyCheckEvery) }
+      )
+    )
+    if (plane.met().ready || othersIn(plane.catalogue.current(), peer) > 0) {
+      yield* offer.follow(config)
+    } else {
+      // A newcomer has yet to hear who may call what.
+      yield* Effect.forkScoped(
+        Effect.zipRight(
+          met,
+          Effect.suspend(() => offer.follow(current))
+        )
+      )
+    }
 
     const listeners = yield* makeListeners(config, threads)
     const notGranted = () => ungranted(listeners.callers(), factsOf(identity.current.certificate))
     yield* Effect.forEach(notGranted(), (line) => Effect.logWarning(line), { discard: true })
-    let current = config
     const reach = yield* PolicyWatch.make({ config: () => current, view: plane.view, ticker })
     const drain = yield* Drain.make({
       catalogue: plane.catalogue,
@@ -306,12 +323,7 @@ const assemble = (input: AssemblyInput) =>
       dispatch: planes.dispatch ?? noPlaneHere(name),
       threads: workers,
       source,
-      ready: Effect.asVoid(
-        Effect.repeat(
-          Effect.sync(() => plane.met().ready),
-          { until: (ready) => ready, schedule: Schedule.spaced(readyCheckEvery) }
-        )
-      ),
+      ready: met,
       awaitService: (service) => untilOffered(plane.view, service),
       // The host's own programs come last: they may still need an answer to finish theirs.
       drain: Effect.gen(function* () {
