@@ -1,5 +1,29 @@
 import { defineConfig } from "vitest/config"
 
+/** Integration tests that measure how soon, how evenly or at what cost: nothing runs beside them. */
+const timed = [
+  "back-pressure",
+  "balance",
+  "breaker",
+  "churn",
+  "failing-endpoints",
+  "failure",
+  "last-words",
+  "links",
+  "many-nodes",
+  "mesh-thread",
+  "policy",
+  "resources",
+  "revoke",
+  "shared-policies",
+  "slow-clients",
+  "thread-cells",
+  "threads",
+  "timeouts",
+  "traffic",
+  "weights"
+].map((name) => `test/integration/${name}.test.ts`)
+
 export default defineConfig({
   test: {
     projects: [
@@ -19,6 +43,18 @@ export default defineConfig({
         test: {
           name: "integration",
           include: ["test/integration/**/*.test.ts"],
+          exclude: timed,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          pool: "forks",
+          // Most of their time they wait for processes.
+          poolOptions: { forks: { minForks: 1, maxForks: 2 } }
+        }
+      },
+      {
+        test: {
+          name: "timed",
+          include: timed,
           testTimeout: 120_000,
           hookTimeout: 120_000,
           pool: "forks",

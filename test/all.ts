@@ -66,6 +66,7 @@ const steps: ReadonlyArray<readonly [name: string, step: () => Promise<Tally>]> 
   ["build", () => check(process.execPath, "build/build.ts")],
   ["unit", () => vitest("unit")],
   ["integration", () => vitest("integration")],
+  ["timed", () => vitest("timed")],
   ["demo", () => check(process.execPath, "dist/skein.js", "demo", "--once")]
 ]
 
