@@ -6,6 +6,7 @@ import { readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type App, httpApp } from "../fixtures/Apps.ts"
+import { Inspector, inspected } from "../fixtures/Inspector.ts"
 import { type Host, skein, TestMesh } from "../fixtures/Mesh.ts"
 import { freePort, run, stopAll, until } from "../fixtures/Processes.ts"
 
@@ -209,5 +210,50 @@ describe("a reload", () => {
     expect(statSync(socket).mode & 0o777).toBe(0o640)
     const billing = await curl("-x", `127.0.0.1:${ports.billing}`)
     expect(told(billing)["skein-caller"]).toBe("host/host-a")
+  })
+})
+
+describe("sockets at paths", () => {
+  it("are opened again by the request thread that listened there, when it has crashed", async () => {
+    const paths = ["one", "two"].map((name) => join(mesh.directory, `${name}.sock`))
+    const c = await mesh.join("host-c", {
+      runtime: [process.execPath, inspected],
+      threads: 2,
+      listeners: paths.map((path, index) => ({ listen: `unix:${path}`, as: `crew-${index}` }))
+    })
+    const served = () =>
+      Promise.all(
+        paths.map((path, index) =>
+          until(`an answer at ${path}`, async () => {
+            const answer = await curl("--unix-socket", path)
+            if (answer.status !== 200) return undefined
+            expect(told(answer)["skein-caller"]).toBe(`crew-${index}`)
+            return true
+          })
+        )
+      )
+    await served()
+    const inspector = await Inspector.open(c)
+    for (const thread of [0, 1]) {
+      await inspector.crash(thread, `crash ${thread}`)
+      await until("it is started again", () =>
+        c.process?.output().includes(`request thread ${thread} has crashed`) ? true : undefined
+      )
+      await served()
+    }
+    inspector.close()
+  })
+})
+
+describe("a node that was killed", () => {
+  it("takes over the socket that it left", async () => {
+    await a.kill()
+    expect(statSync(socket).isSocket()).toBe(true)
+    await a.up()
+    const answer = await until("an answer at the socket", async () => {
+      const answer = await curl("--unix-socket", socket)
+      return answer.status === 200 ? answer : undefined
+    })
+    expect(told(answer)["skein-caller"]).toBe("shop-3")
   })
 })
