@@ -70,7 +70,14 @@ const decide = (settings: ReadonlyArray<AccessSetting>, question: NaiveQuestion)
     ...allows.filter(({ rule }) => rule.from.some((one) => isCaller(one, question.caller)))
   ]
   const isAboutPaths = mine.some(({ rule }) => (rule.path ?? rule.grpc) !== undefined)
-  const isAmbiguous = head !== undefined && isAboutPaths && reading.trouble !== undefined
+  const isAboutMethods = mine.some(({ rule }) => (rule.methods ?? rule.grpc) !== undefined)
+  const has = (...names: ReadonlyArray<string>) =>
+    head !== undefined && names.some((name) => valuesOf(head, name).length > 0)
+  const isMisleading =
+    (isAboutPaths && has("x-original-url", "x-rewrite-url")) ||
+    (isAboutMethods && has("x-http-method-override", "x-http-method", "x-method-override"))
+  const isAmbiguous =
+    isMisleading || (head !== undefined && isAboutPaths && reading.trouble !== undefined)
   const path = isAmbiguous || reading.end === 0 ? undefined : reading.text.slice(0, reading.end)
   const denied = denies.find(
     ({ rule }) =>

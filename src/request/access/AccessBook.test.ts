@@ -166,6 +166,44 @@ describe("a path that programs read differently", () => {
   })
 })
 
+describe("a field that programs take for another path or method", () => {
+  const { ask } = bookOf([
+    setting("a", {
+      service: "payments",
+      allow: [
+        { from: "orders", path: "/public/*" },
+        { from: "shop", methods: "POST" },
+        { from: "web" }
+      ]
+    })
+  ])
+  it.each([
+    ["X-Original-URL", "orders"],
+    ["X-Rewrite-URL", "orders"],
+    ["x_original_url", "orders"],
+    ["X-HTTP-Method-Override", "shop"],
+    ["X-HTTP-Method", "shop"],
+    ["X-Method-Override", "shop"]
+  ])("%s is refused where a rule about that is about the caller", (name, caller) => {
+    const fields = [name, "DELETE"]
+    for (const one of ["orders", "shop"]) {
+      const plain = `allow a.allow[${one === "orders" ? 0 : 1}]`
+      const verdict = ask(`${one} POST /public/x`, { fields })
+      expect([one, verdict]).toEqual([one, one === caller ? "deny ambiguous" : plain])
+    }
+    expect(ask("web POST /public/x", { fields })).toBe("allow a.allow[2]")
+  })
+
+  it("is named", () => {
+    const { book } = bookOf([
+      setting("a", { service: "payments", allow: [{ from: "*", path: "/a" }] })
+    ])
+    expect(book.decide(httpCall({ target: "/a", fields: ["x-rewrite-url", "/b"] }), 0)?.why).toBe(
+      "it has the field x-rewrite-url, which some programs take for its path, and there are rules about paths of payments"
+    )
+  })
+})
+
 describe("deny rules are wide, and allow rules narrow", () => {
   const both = (body: Omit<NonNullable<AccessBodyInput["deny"]>[number], "from">) => ({
     allowing: bookOf([setting("a", { service: "payments", allow: [{ from: "orders", ...body }] })]),
@@ -326,7 +364,9 @@ describe("compiled rules", () => {
     ),
     fields: few<ReadonlyArray<string>>(
       ...[[], ["x-a", "b"], ["X_A", "bc"], ["x-a", "b", "x-a", "c"], ["x-a", "c, B"]],
-      ["content-type", "application/grpc"]
+      ["content-type", "application/grpc"],
+      ["X-Original-Url", "/a"],
+      ["x_http_method_override", "DELETE"]
     )
   })
   const calls = fc.oneof(

@@ -1,15 +1,18 @@
 /** The rules about one service that a caller may meet, and what they say of its calls. */
 import type { Call } from "../../model/Exchange.ts"
-import type { PathReading } from "../../model/PathReading.ts"
+import type { PathReading, PathTrouble } from "../../model/PathReading.ts"
 import type { AccessVerdict } from "./AccessVerdict.ts"
 import type { CompiledRule } from "./CompiledRule.ts"
+import { type Misled, misleadingField } from "./MisleadingFields.ts"
 import { PathTree } from "./PathTree.ts"
 
 export interface Otherwise {
   /** No rule meets the call. */
   readonly unmatched: AccessVerdict
   /** Programs may read its path differently. */
-  readonly ambiguous: (reading: PathReading) => AccessVerdict
+  readonly ambiguous: (trouble: PathTrouble) => AccessVerdict
+  /** It has a field by which programs may take it for another request. */
+  readonly misleading: (name: string, about: Misled) => AccessVerdict
 }
 
 /** Allow rules, or deny rules, in order. */
@@ -58,7 +61,7 @@ export class CallerRules {
   readonly #deny: RuleList
   readonly #otherwise: Otherwise
   readonly #reading: PathReading
-  readonly #isAboutPaths: boolean
+  readonly #isAbout: Readonly<Record<Misled, boolean>>
 
   constructor(
     rules: {
@@ -72,7 +75,10 @@ export class CallerRules {
     this.#deny = new RuleList(rules.deny, true)
     this.#otherwise = otherwise
     this.#reading = reading
-    this.#isAboutPaths = this.#allow.isAboutPaths || this.#deny.isAboutPaths
+    this.#isAbout = {
+      paths: this.#allow.isAboutPaths || this.#deny.isAboutPaths,
+      methods: [...rules.allow, ...rules.deny].some(({ isAboutMethods }) => isAboutMethods)
+    }
   }
 
   /** `port`: where the program listens; 0: nobody knows. */
@@ -83,16 +89,18 @@ export class CallerRules {
     }
     let denied = this.#deny.ofAnyPath(head, port)
     const reading = this.#reading
-    if (this.#isAboutPaths) {
+    const misled = misleadingField(head.fields, this.#isAbout)
+    if (misled !== undefined) return denied?.verdict ?? this.#otherwise.misleading(...misled)
+    if (this.#isAbout.paths) {
       reading.read(head.target)
       if (reading.trouble !== undefined) {
-        return denied?.verdict ?? this.#otherwise.ambiguous(reading)
+        return denied?.verdict ?? this.#otherwise.ambiguous(reading.trouble)
       }
       denied = first(denied, this.#deniedByPath(head, port))
     }
     if (denied !== undefined) return denied.verdict
     let allowed = this.#allow.ofAnyPath(head, port)
-    if (this.#isAboutPaths) {
+    if (this.#isAbout.paths) {
       allowed = first(allowed, this.#allow.ofPath(head, port, reading.text, reading.end))
     }
     return allowed?.verdict ?? this.#otherwise.unmatched

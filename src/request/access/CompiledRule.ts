@@ -7,6 +7,7 @@ import type { AccessRule, HeaderPattern } from "../../model/Access.ts"
 import type { RequestHead } from "../../model/Exchange.ts"
 import type { PathPattern } from "../../model/PathPattern.ts"
 import type { AccessVerdict } from "./AccessVerdict.ts"
+import { sameFolded, sameName, startsFolded } from "./FoldedText.ts"
 
 export class CompiledRule {
   /** Of several that meet a call, the first is named. */
@@ -15,6 +16,8 @@ export class CompiledRule {
   readonly verdict: AccessVerdict
   /** Undefined: of any path, or none. */
   readonly paths: ReadonlyArray<PathPattern> | undefined
+  /** It asks for a method. */
+  readonly isAboutMethods: boolean
   /** An allow rule that lets tunnels through: it says nothing of what nobody sees in them. */
   readonly opensTunnels: boolean
   readonly #methods: ReadonlyArray<string> | undefined
@@ -29,6 +32,7 @@ export class CompiledRule {
     this.verdict = verdict
     this.paths =
       grpc === undefined ? path : grpc.map(({ method, service }) => grpcPath(service, method, wide))
+    this.isAboutMethods = (methods ?? grpc) !== undefined
     this.opensTunnels =
       this.paths === undefined &&
       headers === undefined &&
@@ -108,32 +112,3 @@ const meetsValue = ({ open, value }: HeaderPattern, text: string, wide: boolean)
     .split(",")
     .some((entry) => (open ? startsFolded(entry.trim(), value) : sameFolded(value, entry.trim())))
 }
-
-const A = 0x41
-const Z = 0x5a
-const hyphen = 0x2d
-const underscore = 0x5f
-
-export const folded = (code: number): number => (code >= A && code <= Z ? code + 0x20 : code)
-
-const startsFolded = (text: string, start: string): boolean => {
-  if (text.length < start.length) return false
-  for (let i = 0; i < start.length; i++) {
-    if (folded(text.charCodeAt(i)) !== folded(start.charCodeAt(i))) return false
-  }
-  return true
-}
-
-const sameFolded = (a: string, b: string): boolean => a.length === b.length && startsFolded(a, b)
-
-/** `name` is in small letters. */
-const sameName = (name: string, written: string): boolean => {
-  if (name.length !== written.length) return false
-  for (let i = 0; i < name.length; i++) {
-    const [one, other] = [name.charCodeAt(i), folded(written.charCodeAt(i))]
-    if (one !== other && !(isJoin(one) && isJoin(other))) return false
-  }
-  return true
-}
-
-const isJoin = (code: number): boolean => code === hyphen || code === underscore

@@ -8,7 +8,8 @@
  */
 import type { RequestHead } from "../../model/Exchange.ts"
 import type { PathPattern } from "../../model/PathPattern.ts"
-import { type CompiledRule, folded } from "./CompiledRule.ts"
+import type { CompiledRule } from "./CompiledRule.ts"
+import { folded } from "./FoldedText.ts"
 
 interface PathNode {
   readonly segment: string

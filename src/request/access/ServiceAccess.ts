@@ -12,10 +12,11 @@ import {
 import type { Caller } from "../../model/Caller.ts"
 import { type CallerPattern, meetsCaller } from "../../model/CallerPattern.ts"
 import type { Call } from "../../model/Exchange.ts"
-import { type PathReading, type PathTrouble, pathTroubles } from "../../model/PathReading.ts"
+import { type PathReading, pathTroubles } from "../../model/PathReading.ts"
 import { AccessVerdict } from "./AccessVerdict.ts"
 import { CallerRules, type Otherwise } from "./CallerRules.ts"
 import { CompiledRule } from "./CompiledRule.ts"
+import type { Misled } from "./MisleadingFields.ts"
 
 /** The node that a call came from, as its certificate names it. */
 export type HostOf = (call: Call) => string
@@ -53,7 +54,7 @@ class RuleSet {
     }
     this.#otherwise = {
       unmatched: this.#named ? unmatched(service, about) : byDefault(service, settings),
-      ambiguous: ambiguities(service)
+      ...ambiguities(service)
     }
   }
 
@@ -127,16 +128,23 @@ const listed = (settings: ReadonlyArray<AccessSetting>): string => {
   return more > 0 ? `${names.join(", ")} and ${more} more` : names.join(", ")
 }
 
-const ambiguities = (service: string): Otherwise["ambiguous"] => {
-  const made = new Map<PathTrouble, AccessVerdict>()
-  return ({ trouble = "raw" }) => {
-    let verdict = made.get(trouble)
-    if (verdict === undefined) {
-      const why = `its path has ${pathTroubles[trouble]}, and there are rules about paths of ${service}`
-      verdict = new AccessVerdict("deny", "ambiguous", why)
-      made.set(trouble, verdict)
-    }
-    return verdict
+const ambiguities = (service: string): Pick<Otherwise, "ambiguous" | "misleading"> => {
+  const made = new Map<string, AccessVerdict>()
+  const verdict = (what: string, about: Misled): AccessVerdict => {
+    const known = made.get(what)
+    if (known !== undefined) return known
+    const why = `${what}, and there are rules about ${about} of ${service}`
+    const fresh = new AccessVerdict("deny", "ambiguous", why)
+    made.set(what, fresh)
+    return fresh
+  }
+  return {
+    ambiguous: (trouble) => verdict(`its path has ${pathTroubles[trouble]}`, "paths"),
+    misleading: (name, about) =>
+      verdict(
+        `it has the field ${name}, which some programs take for its ${about === "paths" ? "path" : "method"}`,
+        about
+      )
   }
 }
 
