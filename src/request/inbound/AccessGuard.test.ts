@@ -207,6 +207,33 @@ describe("a change of the rules", () => {
     expect(inbound.inFlight).toBe(1)
   })
 
+  it("ends what was upgraded, which is judged by the request that asked for it", async () => {
+    const { server } = app()
+    server.on("upgrade", (_, socket) => {
+      socket.write(
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n"
+      )
+      socket.on("data", (chunk) => socket.write(chunk))
+    })
+    const { inbound, program, set } = await start(server)
+    const headers = [{ name: "upgrade", value: "websocket", open: false }]
+    const path = [{ segments: ["live"], open: false }]
+    set(rules({ allow: [{ from: from("web"), path, headers }] }))
+    const plain = await exchange(inbound.dispatch, httpCall({ target: "/live" }, { identity: web }))
+    expect(plain.fault?.code).toBe("denied")
+    const receiver = new RecordingReceiver()
+    const call = httpCall({ target: "/live", upgrade: "websocket" }, { identity: web })
+    const stream = inbound.dispatch(call, receiver)
+    await receiver.until(() => receiver.head !== undefined)
+    expect(receiver.head?.status).toBe(101)
+    stream.write(Buffer.from("ping"))
+    await receiver.until(() => receiver.text === "ping")
+    set(rules({ allow: [{ from: from("web"), path }], deny: [{ from: from("*"), headers }] }))
+    expect(receiver.fault).toMatchObject({ code: "denied", sent: true })
+    expect(receiver.fault?.message).toContain("rule payments-charge.deny[0] denies it")
+    while (program.sockets.size > 0) await turn()
+  })
+
   it("ends tunnels, and nothing that is in audit", async () => {
     const ended: Array<string> = []
     const { inbound, program, set } = await start(
