@@ -46,9 +46,7 @@ export default defineConfig({
           exclude: timed,
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          pool: "forks",
-          // Most of their time they wait for processes.
-          poolOptions: { forks: { minForks: 1, maxForks: 2 } }
+          pool: "forks"
         }
       },
       {

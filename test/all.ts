@@ -37,8 +37,11 @@ const check = async (command: string, ...args: ReadonlyArray<string>): Promise<T
   return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 }
 }
 
+/** Left to itself vitest leaves one processor alone, which of two is half. */
+const workers = ["--minWorkers=1", "--maxWorkers=2"]
+
 /** Counts come from the report; a runner that dies without one, or runs nothing, has failed. */
-const vitest = async (project: string): Promise<Tally> => {
+const vitest = async (project: string, ...options: ReadonlyArray<string>): Promise<Tally> => {
   const report = join(scratch, `${project}.json`)
   const code = await run(process.execPath, [
     join(import.meta.dirname, "..", "node_modules", "vitest", "vitest.mjs"),
@@ -47,7 +50,8 @@ const vitest = async (project: string): Promise<Tally> => {
     project,
     "--reporter=default",
     "--reporter=json",
-    `--outputFile.json=${report}`
+    `--outputFile.json=${report}`,
+    ...options
   ])
   try {
     const { numPassedTests, numTotalTests } = JSON.parse(readFileSync(report, "utf8"))
@@ -64,8 +68,9 @@ const steps: ReadonlyArray<readonly [name: string, step: () => Promise<Tally>]> 
   ["types", () => check(bin("tsc"))],
   ["levels", () => check(process.execPath, "test/levels.ts")],
   ["build", () => check(process.execPath, "build/build.ts")],
-  ["unit", () => vitest("unit")],
-  ["integration", () => vitest("integration")],
+  ["unit", () => vitest("unit", ...workers)],
+  // They wait for processes most of their time.
+  ["integration", () => vitest("integration", ...workers)],
   ["timed", () => vitest("timed")],
   ["demo", () => check(process.execPath, "dist/skein.js", "demo", "--once")]
 ]
