@@ -41,7 +41,7 @@ export const access: Question = {
       }
     }
     return {
-      method: `the rules of one service alone, asked by callers in turn, ${options.rounds} rounds of ${options.seconds} s in processes of their own; the linear scan goes through all rules as they stand`,
+      method: `the rules of one service alone, asked by callers in turn, ${options.rounds} rounds of ${options.seconds} s in processes of their own, by processor time; the linear scan goes through all rules as they stand`,
       rows: rows.flatMap(({ own, scan }) => [own, scan]),
       absent: []
     }

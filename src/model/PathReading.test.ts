@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { PathReading, type PathTrouble } from "./PathReading.ts"
+import { PathReading, type PathTrouble, plainLetters } from "./PathReading.ts"
 
 const read = (target: string): string | { readonly trouble: PathTrouble } => {
   const reading = new PathReading()
@@ -97,6 +97,18 @@ describe("the path of a request", () => {
       }),
       { numRuns: 5_000 }
     )
+  })
+
+  it("has plain letters, which are the same in every form and are no lookalikes", () => {
+    for (let code = 0x80; code < 0x10000; code++) {
+      const letter = String.fromCharCode(code)
+      if (!plainLetters.test(letter)) continue
+      expect([letter, letter.normalize("NFC")]).toEqual([letter, letter])
+      expect(letter.normalize("NFKC")).not.toMatch(/[\p{Cc}/\\.;?#%]/u)
+      for (const other of ["a", "e", "가", "カ"]) {
+        expect((other + letter).normalize("NFC")).toBe(other + letter)
+      }
+    }
   })
 
   it("is read once more as the same", () => {

@@ -80,9 +80,12 @@ export class PathReading {
       if (byte >= 0x80) {
         from = runEnd(path, i)
         const run = decoded(path.slice(i, from))
-        this.trouble = run === undefined ? "utf8" : troubleBeyond(run)
         text += run
-        beyond = true
+        if (run === undefined) this.trouble = "utf8"
+        else if (!plainLetters.test(run)) {
+          this.trouble = troubleBeyond(run)
+          beyond = true
+        }
       } else {
         this.trouble = troubleOf(byte, path, i)
         text += String.fromCharCode(byte)
@@ -125,6 +128,13 @@ const decoded = (run: string): string | undefined => {
     return undefined
   }
 }
+
+/**
+ * Latin, Cyrillic, kana, Han, Hangul: each is one character in every form, and joins with no other. To
+ * know that of what most paths have beside ASCII saves the most of reading them.
+ */
+export const plainLetters =
+  /^[\u00c0-\u017e\u0400-\u0482\u048a-\u04ff\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3]+$/
 
 /** C1: programs that take bytes for latin1 act on them as on C0. */
 const isControl = /[\u0080-\u009f]/
