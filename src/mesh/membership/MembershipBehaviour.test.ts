@@ -446,6 +446,30 @@ test("asks for evidence when it first meets members, and another soon if that on
   })
 })
 
+test("while it suspects somebody for longer than gossip takes, it asks what others know", () => {
+  const run = new Run(a!, b!, c!, d!)
+  run.now = 5_000
+  run.tell({ _tag: "Tick" })
+  const statement = { kind: "suspect", subject: a!, incarnation: epoch, by: b! } as const
+  run.tell({ _tag: "Heard", statement, bytes: new Uint8Array([1]) })
+  const asked: Array<number> = []
+  for (; run.now < 12_000; run.now += defaultMembershipOptions.tick) {
+    const actions = run.tell({ _tag: "Tick" })
+    for (const action of actions) {
+      if (action._tag !== "PullEvidence") continue
+      expect(action.from).not.toBe(a)
+      asked.push(run.now)
+    }
+  }
+  expect(asked, "half of the least time that a suspicion lasts").toEqual([7_000, 9_000, 11_000])
+  const denial = { kind: "alive", subject: a!, incarnation: epoch + 1 } as const
+  run.tell({ _tag: "Heard", statement: denial, bytes: new Uint8Array([2]) })
+  run.now = 13_000
+  expect(run.tell({ _tag: "Tick" })).not.toContainEqual(
+    expect.objectContaining({ _tag: "PullEvidence" })
+  )
+})
+
 test("with one other member, nobody is there to ask", () => {
   const run = new Run(a!)
   expect(said(run.fail(a!))).toMatchObject([{ kind: "suspect", subject: a }])

@@ -29,7 +29,7 @@ import {
 } from "./MemberTable.ts"
 import { isFlight, land, launch, putOff, sample, withSubjects } from "./Probing.ts"
 import type { Statement, StatementDoor } from "./Statement.ts"
-import { maxEvidence } from "./Suspicion.ts"
+import { maxEvidence, minTimeout } from "./Suspicion.ts"
 
 /** So late may be why answers did not come in time: half of a probe's patience (ms). */
 const heldBack = 250
@@ -246,8 +246,23 @@ export const membershipBehaviour = (
       const [peer] = sample(Array.from(next.dead), 1, random)
       if (peer !== undefined) run(launch(options, next, peer, true, now))
     }
-    if (now >= next.pullAt) run(pull(next, moment))
+    if (now >= next.pullAt || isInDoubt(next, now)) run(pull(next, moment))
     return [next, actions]
+  }
+
+  /**
+   * Does this node suspect somebody for longer than a denial takes to come by gossip? It may be the one
+   * that gossip left out, and would bury a member that everybody else knows to live: others are asked
+   * before the suspicion's time is up, and again as long as it lasts.
+   */
+  const isInDoubt = (state: MembershipState, now: number): boolean => {
+    if (state.suspects.size === 0) return false
+    const before = now - minTimeout(options.suspicion, state.ring.size) / 2
+    if (state.pulledAt > before) return false
+    return Array.from(state.suspects).some((peer) => {
+      const suspicion = memberOf(state, peer)?.suspicion
+      return suspicion !== undefined && suspicion.startedAt <= before
+    })
   }
 
   const pull = (state: MembershipState, { now, random }: Moment): Step => {
@@ -256,7 +271,8 @@ export const membershipBehaviour = (
       .subjectsOf(state.self)
       .filter((peer) => memberOf(state, peer)?.state === "alive")
     const [from] = sample(able, 1, random)
-    return [{ ...state, pullAt }, from === undefined ? noActions : [{ _tag: "PullEvidence", from }]]
+    const next = { ...state, pullAt, pulledAt: now }
+    return [next, from === undefined ? noActions : [{ _tag: "PullEvidence", from }]]
   }
 
   /** `epoch`: of our own record; undefined: it is as it was. */

@@ -41,6 +41,8 @@ export interface MembershipState extends MemberTable {
   readonly lastTick: number | undefined
   readonly retryAt: number
   readonly pullAt: number
+  /** Monotonic ms of the last request for others' evidence. */
+  readonly pulledAt: number
 }
 
 export type Step = readonly [MembershipState, ReadonlyArray<MembershipAction>]
@@ -58,7 +60,8 @@ export const makeMembershipState = (self: PeerKey, nobody?: ObserverRing): Membe
   lateUntil: Number.NEGATIVE_INFINITY,
   lastTick: undefined,
   retryAt: 0,
-  pullAt: 0
+  pullAt: 0,
+  pulledAt: Number.NEGATIVE_INFINITY
 })
 
 /** After a crash beliefs stay; probes under way were interrupted with the life. */
