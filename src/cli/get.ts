@@ -6,7 +6,7 @@ import { Clock, Console, Effect, Option } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
 import type { SettingStatus } from "../admin/SettingsModel.ts"
 import { nearest } from "../model/NearestKey.ts"
-import { kindNames } from "../schema/SettingKinds.ts"
+import { isOfNodes, kindNames } from "../schema/SettingKinds.ts"
 import { chosenNode } from "./ChosenNode.ts"
 import { failCommand } from "./CommandFailed.ts"
 import { missing, span } from "./Figures.ts"
@@ -70,7 +70,8 @@ export const get = Command.make("get", getOptions, (choice) =>
     if (kind !== undefined) yield* requireKind(kind, all)
     const shown = all.filter(
       (one) =>
-        (kind === undefined || one.kind === kind) && (name === undefined || one.name === name)
+        (kind === undefined ? !isOfNodes(one.kind) : one.kind === kind) &&
+        (name === undefined || one.name === name)
     )
     if (kind !== undefined && name !== undefined && shown.length === 0) {
       return yield* noSuch(kind, name, all)

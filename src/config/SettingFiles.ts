@@ -9,7 +9,7 @@ import { nearest } from "../model/NearestKey.ts"
 import type { Problem, ProblemPath } from "../model/Problem.ts"
 import { type SettingBody, settingLimits } from "../model/Setting.ts"
 import { quote } from "../schema/ExplainIssue.ts"
-import { bodyProblems, kindNames, kindOf, nameProblem } from "../schema/SettingKinds.ts"
+import { bodyProblems, isOfNodes, kindNames, kindOf, nameProblem } from "../schema/SettingKinds.ts"
 import { ConfigError, type PlacedProblem } from "./ConfigProblem.ts"
 import {
   type FileWords,
@@ -120,7 +120,7 @@ const decodeDocument = (
   }
   const { kind, name, why, ...body } = value
   const problems: Array<Problem> = []
-  const known = typeof kind === "string" ? kindOf(kind) : undefined
+  const known = typeof kind === "string" && !isOfNodes(kind) ? kindOf(kind) : undefined
   if (known === undefined) {
     const kinds = kindNames()
     const near = typeof kind === "string" ? nearest(kind, kinds) : undefined

@@ -3,7 +3,9 @@ import type { Refusal } from "../mesh/trust/AdmissionEncrypter.ts"
 import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
 import type { NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
 import type { AuditEvent, AuditValue } from "../model/AuditEvent.ts"
+import type { Setting } from "../model/Setting.ts"
 import type { Denial } from "../request/inbound/Denials.ts"
+import { versionId } from "./SettingControls.ts"
 
 /** Nobody was judged: the network, or too many at once. */
 export const isWeather = (code: Refusal["code"]): boolean =>
@@ -55,6 +57,22 @@ export const deniedEvent = ({
   message,
   count
 })
+
+/** `holds`: it is in force; else another one was written apart from it, and is the later. */
+export const settingEvent = (setting: Setting, holds: boolean): AuditEvent => {
+  const { author, body, kind, name, node, signer, why } = setting
+  return {
+    event: "setting.changed",
+    by: author,
+    from: node,
+    about: `${kind} ${name}`,
+    ...(why !== undefined && { message: why }),
+    more: {
+      ...{ version: versionId(setting), signer, holds },
+      says: body === undefined ? "deleted" : JSON.stringify(body)
+    }
+  }
+}
 
 export const signedEvent = (
   certificate: VerifiedCertificate,

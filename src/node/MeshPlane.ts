@@ -46,9 +46,10 @@ import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Session } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
+import { isOfNodes } from "../schema/SettingKinds.ts"
 import { AccusationLog } from "./AccusationLog.ts"
 import { type AddressChecks, keepAddresses } from "./AddressChecks.ts"
-import { renewedEvent } from "./AuditEvents.ts"
+import { renewedEvent, settingEvent } from "./AuditEvents.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { BusyPeers } from "./BusyPeers.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
@@ -307,6 +308,9 @@ export const makeMeshPlane = (
     late.catalogue = catalogue
     const settings = new MeshSettings({
       ...{ identity, catalogue, onDefect },
+      onWritten: (setting, holds) => {
+        if (!isOfNodes(setting.kind)) audit(settingEvent(setting, holds))
+      },
       holders: (capability) =>
         admitted
           .certificates()

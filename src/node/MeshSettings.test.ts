@@ -36,13 +36,16 @@ const makeMesh = ({ identities = members, doors }: MeshOptions = {}) =>
 const settingsOf = (
   catalogue: CatalogueShape,
   identity = members[0]!,
-  broken: Array<string> = []
+  broken: Array<string> = [],
+  told: Array<string> = []
 ) =>
   new MeshSettings({
     identity: { current: identity },
     catalogue,
     holders: () => [NodeName.make("host-0")],
-    onDefect: (error) => broken.push(String(error))
+    onDefect: (error) => broken.push(String(error)),
+    onWritten: ({ body, node }, holds) =>
+      told.push(`${node} ${JSON.stringify(body)}${holds ? "" : ", which does not hold"}`)
   })
 
 const set = (settings: MeshSettings, body: SettingBody | undefined, name = "payments") =>
@@ -84,7 +87,8 @@ it.scoped("two sides of a partition change one name: both show both, until it is
   Effect.gen(function* () {
     const mesh = yield* makeMesh()
     const nodes = [yield* mesh.node(0, alone()), yield* mesh.node(1, alone())] as const
-    const [a, b] = [settingsOf(nodes[0], members[0]), settingsOf(nodes[1], members[1])]
+    const told: Array<string> = []
+    const [a, b] = [settingsOf(nodes[0], members[0], [], told), settingsOf(nodes[1], members[1])]
     const heal = nodes[0].syncWith(members[1]!.peer)
     yield* set(a, retries(1))
     yield* heal
@@ -100,6 +104,14 @@ it.scoped("two sides of a partition change one name: both show both, until it is
       ])
     }
     expect(a.table.conflicts()).toEqual(b.table.conflicts())
+    // Each version was told once, from wherever it came.
+    expect(told).toEqual(
+      [
+        ["0", 1],
+        ["0", 2],
+        ["1", 3]
+      ].map(([node, n]) => `host-${node} {"retry":{"attempts":${n}}}`)
+    )
     yield* set(a, retries(2))
     yield* heal
     for (const settings of [a, b]) {

@@ -44,8 +44,8 @@ export interface MeshSettingsOptions {
   readonly holders: (capability: SettingKind["capability"]) => ReadonlyArray<NodeName>
   /** Hears of what throws in a listener. */
   readonly onDefect: OnDefect
-  /** Does what was set hold still? Default: it does, whoever signed it. */
-  readonly counts?: ((setting: Setting) => boolean) | undefined
+  /** Hears of each version that was not held here, from wherever it came, and whether it is in force. */
+  readonly onWritten?: ((setting: Setting, holds: boolean) => void) | undefined
 }
 
 type OfKind = ReadonlyMap<string, SettingInForce>
@@ -57,7 +57,7 @@ const notWritten = (code: SettingNotWritten["code"], message: string, hint: stri
   new SettingNotWritten({ code, message, hint })
 
 export class MeshSettings {
-  readonly table: SettingsTable
+  readonly table = new SettingsTable()
   readonly #options: MeshSettingsOptions
   readonly #listeners = new Map<string, Set<KindListener>>()
   // One at a time: each goes above the one before.
@@ -66,9 +66,16 @@ export class MeshSettings {
   /** Knows at once what the catalogue holds, and follows it for as long as that lives. */
   constructor(options: MeshSettingsOptions) {
     this.#options = options
-    this.table = new SettingsTable(options.counts)
-    const { catalogue } = options
-    catalogue.subscribeSettings((changes) => this.#tell(this.table.follow(changes)))
+    const { catalogue, onWritten } = options
+    catalogue.subscribeSettings((changes) => {
+      const kinds = this.table.follow(changes)
+      this.#tell(kinds)
+      for (const { after } of changes) {
+        if (after === undefined) continue
+        const { kind, name } = after.setting
+        onWritten?.(after.setting, this.table.settled(kind, name)?.inForce === after.setting)
+      }
+    })
     this.table.follow(
       Array.from(catalogue.current().settings(), (after) => ({ before: undefined, after }))
     )
@@ -89,11 +96,6 @@ export class MeshSettings {
     return () => {
       listeners.delete(listener)
     }
-  }
-
-  /** After `counts` may say something else. */
-  recount(): void {
-    this.#tell(this.table.recount())
   }
 
   /** Signs it, holds it and tells the mesh; done when it holds here. */

@@ -95,6 +95,12 @@ it.scoped("takes all of it or nothing", () =>
       controls.changeSettings({ ...by, changes: [policy("a", {}), policy("b", null)] })
     )
     expect(gone).toMatchObject({ _tag: "AdminNotFound", code: "not_there" })
+    const kept = yield* Effect.flip(
+      controls.changeSettings({
+        ...{ ...by, changes: [{ kind: "uses", name: "a", body: { uses: [] } }] }
+      })
+    )
+    expect(kept).toMatchObject({ _tag: "AdminInvalid", code: "invalid" })
     const never = yield* Effect.flip(controls.settingHistory({ kind: "policy", name: "a" }))
     expect(never).toMatchObject({ _tag: "AdminNotFound" })
   })

@@ -20,9 +20,10 @@ import {
   settingKey
 } from "../model/Setting.ts"
 import { explainPolicy } from "../schema/LayeredPolicy.ts"
+import { isOfNodes } from "../schema/SettingKinds.ts"
 import type { MeshSettings } from "./MeshSettings.ts"
 import type { ServicePolicies } from "./ServicePolicies.ts"
-import type { SettingNotWritten } from "./SettingNotWritten.ts"
+import { SettingNotWritten } from "./SettingNotWritten.ts"
 import type { SettingSpread, WantedVersion } from "./SettingSpread.ts"
 
 export interface SettingControlsOptions {
@@ -71,6 +72,13 @@ const adminError = ({ code, message, hint }: SettingNotWritten) => {
 }
 
 type Change = SettingsChange["changes"][number]
+
+const notForPeople = (kind: string) =>
+  new SettingNotWritten({
+    code: "invalid",
+    message: `settings of the kind ${kind} are kept by nodes for each other, and not to be changed`,
+    hint: "Nothing was changed."
+  })
 
 export const makeSettingControls = ({
   nameOf,
@@ -162,6 +170,7 @@ export const makeSettingControls = ({
       Effect.gen(function* () {
         const results = yield* Effect.gen(function* () {
           for (const { body, kind, name } of changes) {
+            if (isOfNodes(kind)) return yield* notForPeople(kind)
             yield* settings.check({ kind, name, body: body ?? undefined })
           }
           return yield* Effect.forEach(changes, (change) => write(change, author))

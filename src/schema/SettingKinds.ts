@@ -80,6 +80,9 @@ const table: Readonly<Record<string, SettingKind>> = { ...settingKinds, ...nodeK
 /** Of those that people set. */
 export const kindNames = (): ReadonlyArray<string> => Object.keys(settingKinds)
 
+/** It is kept by nodes for each other, and nobody's to set. */
+export const isOfNodes = (kind: string): boolean => Object.hasOwn(nodeKinds, kind)
+
 export const kindOf = (kind: string): SettingKind | undefined =>
   Object.hasOwn(table, kind) ? table[kind] : undefined
 

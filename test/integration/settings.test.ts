@@ -1,5 +1,5 @@
 /** What holds in the whole mesh, with real nodes: set on one, held by all, through cuts and restarts. */
-import { writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type Host, skein, TestMesh } from "../fixtures/Mesh.ts"
@@ -63,6 +63,17 @@ describe("settings of the mesh", () => {
     for (const other of others) expect(other).toEqual(first)
     const { stdout } = await on(c, "get", "policy", "-o", "json")
     expect(JSON.parse(stdout)).toEqual(first)
+    // Who set what stands in the audit log of each, whoever was asked.
+    const line = await until("the audit log of host-b has it", async () =>
+      readFileSync(join(b.dataDir, "audit.log"), "utf8")
+        .split("\n")
+        .find((text) => text.includes('"about":"policy payments"'))
+    )
+    expect(JSON.parse(line)).toMatchObject({
+      ...{ event: "setting.changed", from: "host-a", about: "policy payments" },
+      ...{ message: "a start", node: "host-b" },
+      more: { holds: true, says: '{"retry":{"attempts":1}}' }
+    })
   })
 
   it("are not for a node whose certificate does not grant it", async () => {

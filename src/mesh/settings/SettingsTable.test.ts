@@ -44,23 +44,6 @@ test("what is deleted does not hold, and is not forgotten", () => {
   expect(table.seen).toEqual({ epoch: start + 1, version: 0 })
 })
 
-test("what a signer wrote holds no more when it does not count", () => {
-  const out = new Set<string>()
-  const table = new SettingsTable(({ signer }) => !out.has(signer))
-  const first = write(a!, [], { body: { retry: "off" }, wall: start })
-  const second = write(b!, [first], { body: {}, wall: start + 1 })
-  table.follow([added(first), added(second)])
-  out.add(b!.signer)
-  expect(table.recount()).toEqual(new Set(["policy"]))
-  expect(table.view.get("policy")?.get("payments")?.body).toEqual({ retry: "off" })
-  out.add(a!.signer)
-  table.recount()
-  expect(namesOf(table)).toEqual([])
-  out.clear()
-  table.recount()
-  expect(table.view.get("policy")?.get("payments")?.body).toEqual({})
-})
-
 test("two tables that were told the same in any order show the same", () => {
   const written = fc.array(
     fc.record({ by: fc.nat(3), name: fc.constantFrom("x", "y"), content: fc.nat(2) }),

@@ -22,17 +22,11 @@ export interface HeldChange {
 type Group = Map<PeerKey, HeldSetting>
 
 export class SettingsTable {
-  /** By kind and name, then by signer; also those that do not count. */
+  /** By kind and name, then by signer. */
   readonly #groups = new Map<string, Group>()
   readonly #settled = new Map<string, SettledName>()
-  readonly #counts: (setting: Setting) => boolean
   #view: SettingsView = new Map()
   #seen: HybridTime | undefined
-
-  /** `counts`: does what its signer wrote hold? Default: whatever the catalogue took does. */
-  constructor(counts: (setting: Setting) => boolean = () => true) {
-    this.#counts = counts
-  }
 
   /** The same value until something changes. */
   get view(): SettingsView {
@@ -64,16 +58,10 @@ export class SettingsTable {
     return this.#settle(touched.values())
   }
 
-  /** After `counts` may say something else. */
-  recount(): ReadonlySet<string> {
-    const all = Array.from(this.#groups.values(), (group) => Array.from(group.values())[0]!.setting)
-    return this.#settle(all)
-  }
-
-  /** What the signers wrote of it, as far as it counts. */
+  /** What the signers wrote of it. */
   held(kind: string, name: string): ReadonlyArray<HeldSetting> {
     const group = this.#groups.get(keyOf({ kind, name }))
-    return Array.from(group?.values() ?? []).filter(({ setting }) => this.#counts(setting))
+    return Array.from(group?.values() ?? [])
   }
 
   settled(kind: string, name: string): SettledName | undefined {
