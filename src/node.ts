@@ -18,6 +18,7 @@ import { lockDataDir } from "./mesh/keys/DataDirLock.ts"
 import { StorageTrouble } from "./mesh/keys/StorageTrouble.ts"
 import type { IdentityCell } from "./mesh/trust/NodeIdentity.ts"
 import { factsOf } from "./mesh/trust/SessionBook.ts"
+import { contain } from "./model/Defect.ts"
 import type { Dispatch } from "./model/Exchange.ts"
 import { refuse } from "./model/RefusedExchange.ts"
 import { followAccessRules } from "./node/AccessRules.ts"
@@ -185,7 +186,8 @@ const assemble = (input: AssemblyInput) =>
       configName: input.configPath ?? "the program",
       settings: plane.settings,
       catalogue: plane.catalogue,
-      tell: (policies) => threads.post({ type: "policies", policies })
+      tell: (policies) => threads.post({ type: "policies", policies }),
+      later: (run) => void setImmediate(() => contain(onDefect, "a policy of the mesh", run))
     })
     yield* planes.follow(plane)
     // Before anything is served: nobody gets through who may not.

@@ -35,6 +35,10 @@ const settingOf = (body: SettingBody): SettingInForce => ({
 
 const make = (config: NodeConfig, catalogue = Catalogue.empty) => {
   const told: Array<ReadonlyMap<ServiceName, Policy>> = []
+  const turn: Array<() => void> = []
+  const endTurn = () => {
+    for (const run of turn.splice(0)) run()
+  }
   let follow: (catalogue: Catalogue, changes: ReadonlyArray<EntryChange>) => void = () => {}
   let settings: KindListener = () => {}
   const policies = new ServicePolicies({
@@ -53,12 +57,17 @@ const make = (config: NodeConfig, catalogue = Catalogue.empty) => {
         return () => {}
       }
     },
-    tell: (policies) => told.push(policies)
+    tell: (policies) => told.push(policies),
+    later: (run) => turn.push(run)
   })
   return {
     told,
     policies,
-    latest: () => told.at(-1)?.get(payments),
+    endTurn,
+    latest: () => {
+      endTurn()
+      return told.at(-1)?.get(payments)
+    },
     set: (body: SettingBody | undefined) =>
       settings(new Map(body === undefined ? [] : [[payments, settingOf(body)]])),
     change: (...changes: ReadonlyArray<EntryChange>) => follow(catalogue, changes)
@@ -84,15 +93,21 @@ test("the config goes before the mesh, that before the service's own node, live"
   expect(world.told.at(-1)?.size).toBe(0)
 })
 
-test("request threads are told when something else holds, and not when a record is said anew", () => {
+test("request threads are told once a turn when something else holds, and only then", () => {
   const first = entryOf(1, 5, { breaker: "off" })
   const world = make(makeNodeConfig({}), Catalogue.empty.merge(first)[0])
-  const count = world.told.length
+  expect(world.told).toHaveLength(1)
   world.change({ before: first, after: entryOf(1, 6, { breaker: "off" }) })
   world.set({})
-  expect(world.told.length).toBe(count)
+  world.endTurn()
+  expect(world.told).toHaveLength(1)
+  world.set({ retry: { attempts: 1 } })
   world.set({ retry: "off" })
-  expect(world.told.length).toBe(count + 1)
+  world.endTurn()
+  expect(world.told).toHaveLength(2)
+  // Who asked for another config is answered when it is in effect.
+  world.policies.follow(withPolicy({ retry: { attempts: 4 } }))
+  expect(world.told).toHaveLength(3)
 })
 
 test("of nodes that say different things the one that has run longest is believed", () => {

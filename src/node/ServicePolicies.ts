@@ -22,8 +22,10 @@ export interface ServicePoliciesOptions {
   readonly configName: string
   readonly settings: Pick<MeshSettings, "subscribe">
   readonly catalogue: Pick<CatalogueShape, "current" | "subscribe">
-  /** Hears of all policies that are not the default, at once and whenever one changed. */
+  /** Hears of all policies that somebody says anything of, at once and when one changed. */
   readonly tell: (policies: ReadonlyMap<ServiceName, Policy>) => void
+  /** Runs it at the end of this turn: what many say in one is told once. */
+  readonly later: (run: () => void) => void
 }
 
 const encode = Schema.encodeSync(PolicySchema)
@@ -31,9 +33,12 @@ const encode = Schema.encodeSync(PolicySchema)
 export class ServicePolicies {
   readonly #options: ServicePoliciesOptions
   readonly #owners = new OwnerPolicies()
+  readonly #policies = new Map<ServiceName, Policy>()
   #config: NodeConfig
   #settings: ReadonlyMap<string, SettingInForce> = new Map()
-  #told: ReadonlyMap<ServiceName, Policy> | undefined
+  /** Of which something else may be said than was looked at. */
+  #touched = new Set<string>()
+  #isDue = false
 
   /** Follows what there is for as long as the catalogue lives. */
   constructor(options: ServicePoliciesOptions) {
@@ -41,18 +46,27 @@ export class ServicePolicies {
     this.#options = options
     this.#config = config
     this.#owners.follow(catalogue.current().changesSince(Catalogue.empty))
-    catalogue.subscribe((_, changes) => {
-      if (this.#owners.follow(changes).size > 0) this.#tell()
-    })
+    catalogue.subscribe((_, changes) => this.#touch(this.#owners.follow(changes)))
     settings.subscribe("policy", (ofKind) => {
+      const before = this.#settings
       this.#settings = ofKind
-      this.#tell()
+      const names = new Set([...before.keys(), ...ofKind.keys()])
+      this.#touch(Array.from(names).filter((name) => before.get(name) !== ofKind.get(name)))
     })
+    for (const name of [...this.#owners.services(), ...Object.keys(config.policies)]) {
+      this.#touched.add(name)
+    }
+    this.#settle()
+    options.tell(new Map(this.#policies))
   }
 
-  /** Another config is in effect. */
+  /** Another config is in effect; done when request threads are told. */
   follow(config: NodeConfig): void {
+    const before = this.#config
     this.#config = config
+    for (const { policies } of [before, config]) {
+      for (const name of Object.keys(policies)) this.#touched.add(name)
+    }
     this.#tell()
   }
 
@@ -80,16 +94,34 @@ export class ServicePolicies {
     return layers
   }
 
+  #touch(names: Iterable<string>): void {
+    for (const name of names) this.#touched.add(name)
+    if (this.#touched.size === 0 || this.#isDue) return
+    this.#isDue = true
+    this.#options.later(() => {
+      this.#isDue = false
+      this.#tell()
+    })
+  }
+
   #tell(): void {
-    const names = new Set<ServiceName>(this.#owners.services())
-    for (const name of [...Object.keys(this.#config.policies), ...this.#settings.keys()]) {
-      if (isServiceName(name)) names.add(name)
+    if (this.#settle()) this.#options.tell(new Map(this.#policies))
+  }
+
+  /** Looks at what was touched; does anything else hold? */
+  #settle(): boolean {
+    let isNews = false
+    for (const name of this.#touched) {
+      if (!isServiceName(name)) continue
+      const layers = this.#layers(name)
+      const before = this.#policies.get(name)
+      const after = layers.length === 0 ? undefined : layerPolicies(layers).policy
+      if (isDeepStrictEqual(before, after)) continue
+      isNews = true
+      if (after === undefined) this.#policies.delete(name)
+      else this.#policies.set(name, after)
     }
-    const policies = new Map(
-      Array.from(names, (name) => [name, layerPolicies(this.#layers(name)).policy])
-    )
-    if (isDeepStrictEqual(policies, this.#told)) return
-    this.#told = policies
-    this.#options.tell(policies)
+    this.#touched = new Set()
+    return isNews
   }
 }

@@ -60,11 +60,31 @@ const under = (strong: unknown, weak: unknown): unknown => {
 const decode = Schema.decodeUnknownEither(Policy)
 const encode = Schema.encodeSync(Policy)
 
+/** Without what is no part of a policy here. */
+const partsOf = (written: PolicyInput): PolicyInput =>
+  Object.fromEntries(
+    parts.flatMap((part) => (written[part] === undefined ? [] : [[part, written[part]]]))
+  )
+
 /**
- * Some of them are not there. What is read from other nodes may be of a newer version: parts that cannot be read here
- * are left out, too. The strongest layer, of this host's config, is right by itself.
+ * Strongest first; some of them are not there. What is read from other nodes may be of a newer version: parts that
+ * cannot be read here are left out, too. The strongest layer, of this host's config, is right by itself.
  */
 export const layerPolicies = (layers: ReadonlyArray<PolicyLayer>): LayeredPolicy => {
+  const held = layers.map((layer) => ({ ...layer, written: partsOf(layer.written) }))
+  // What decodes is of the encoded side.
+  const written = held.reduce<PolicyInput>(
+    (strong, layer) => under(strong, layer.written) as PolicyInput,
+    {}
+  )
+  const decoded = decode(written)
+  return Either.isRight(decoded)
+    ? { policy: decoded.right, written, layers: held, leftOut: [] }
+    : layerByParts(layers)
+}
+
+/** Not all of it goes together: what does, part by part. */
+const layerByParts = (layers: ReadonlyArray<PolicyLayer>): LayeredPolicy => {
   let written: PolicyInput = {}
   let policy = defaultPolicy
   const leftOut: Array<LeftOutPart> = []
@@ -80,7 +100,6 @@ export const layerPolicies = (layers: ReadonlyArray<PolicyLayer>): LayeredPolicy
         leftOut.push({ layer, part, reason: explainInLine(decoded.left.issue) })
         continue
       }
-      // What decodes is of the encoded side.
       written = next as PolicyInput
       policy = decoded.right
       kept = { ...kept, [part]: said }

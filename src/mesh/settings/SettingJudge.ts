@@ -7,7 +7,7 @@ import type { Setting } from "../../model/Setting.ts"
 import type { VerifiedCertificate } from "../trust/Certificate.ts"
 import { type Capability, grantsCapability } from "../trust/Grant.ts"
 import { readSetting } from "./SettingRecord.ts"
-import { type HeldSetting, overIn } from "./SettledName.ts"
+import { type HeldSetting, overIn, settingLifetimes } from "./SettledName.ts"
 
 export interface SettingRefused {
   readonly code: "unreadable" | "not_granted"
@@ -44,8 +44,12 @@ export class SettingJudge {
 
   /** Those that need not be kept any more, of all names. */
   readonly over = (held: Iterable<HeldSetting>, wall: number): ReadonlySet<Setting> => {
+    const all = Array.from(held)
+    const isOld = ({ setting }: HeldSetting) =>
+      setting.signedAt + settingLifetimes.superseded <= wall
+    if (!all.some(isOld)) return new Set()
     const names = new Map<string, Array<HeldSetting>>()
-    for (const one of held) {
+    for (const one of all) {
       const key = `${one.setting.kind}.${one.setting.name}`
       const group = names.get(key)
       if (group === undefined) names.set(key, [one])

@@ -76,6 +76,9 @@ const nameOf = ({ signer, epoch, version }: SettingStamp) => `${signer} ${epoch}
  * time, and a deletion that stands against nothing any more. Never one side of a conflict.
  */
 export const overIn = (held: ReadonlyArray<HeldSetting>, wall: number): ReadonlyArray<Setting> => {
+  const [first, second] = held
+  // Most names are of one signer, who says something.
+  if (second === undefined && first?.setting.body !== undefined) return []
   const { inForce } = settle(held)
   if (inForce.signedAt + settingLifetimes.superseded > wall) return []
   const over = held.flatMap(({ setting }) => (supersedes(inForce, setting) ? [setting] : []))
