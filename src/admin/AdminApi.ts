@@ -23,6 +23,8 @@ import {
 import {
   DrainResult,
   EndpointStatus,
+  ForgetRequest,
+  ForgetResult,
   InviteRequest,
   InviteResult,
   LeaveResult,
@@ -116,6 +118,15 @@ const actions = HttpApiGroup.make("actions")
       .addSuccess(InviteResult)
       .addError(AdminForbidden)
       .addError(AdminInvalid)
+  )
+  .add(
+    HttpApiEndpoint.post("forget", "/forget")
+      .setPayload(ForgetRequest)
+      .addSuccess(ForgetResult)
+      .addError(AdminForbidden)
+      .addError(AdminInvalid)
+      .addError(AdminNotFound)
+      .addError(AdminConflict)
   )
   .add(
     HttpApiEndpoint.post("revoke", "/revoke")

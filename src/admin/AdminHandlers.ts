@@ -65,6 +65,7 @@ const actions = HttpApiBuilder.group(AdminApi, "actions", (handlers) =>
       .handle("leave", () => source.leave, whole)
       .handle("reload", () => source.reload, whole)
       .handle("invite", ({ payload }) => source.invite(payload))
+      .handle("forget", ({ payload }) => source.forget(payload))
       .handle("revoke", ({ payload }) => source.revoke(payload))
   )
 )

@@ -8,6 +8,7 @@ import { Schema } from "effect"
 import { findingKinds } from "../mesh/catalogue/MeshFindings.ts"
 import { requestFields } from "../mesh/trust/Grant.ts"
 import { inviteLimits } from "../mesh/trust/InviteLimits.ts"
+import { settingLimits } from "../model/Setting.ts"
 import { standingNames } from "../request/outbound/Standing.ts"
 import { MeshId, NodeName, PeerKey, ServiceName } from "../schema/NamesSchema.ts"
 import { Protocol } from "../schema/NodeRecordSchema.ts"
@@ -372,6 +373,17 @@ export const ReloadResult = Schema.Struct({
   warnings: Schema.Array(Schema.String)
 })
 export type ReloadResult = typeof ReloadResult.Type
+
+export const ForgetRequest = Schema.Struct({
+  /** Name or peer id. */
+  node: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(256)),
+  /** Who asks, as the command tells it. */
+  author: Schema.String.pipe(Schema.maxLength(settingLimits.author))
+})
+export type ForgetRequest = typeof ForgetRequest.Type
+
+export const ForgetResult = Schema.Struct({ node: NodeName, peer: PeerKey })
+export type ForgetResult = typeof ForgetResult.Type
 
 export const InviteRequest = Schema.Struct({
   /** Service names and patterns the new node may offer. */

@@ -14,6 +14,8 @@ import type { AdminConflict, AdminForbidden, AdminInvalid, AdminNotFound } from 
 import type {
   DrainResult,
   EndpointStatus,
+  ForgetRequest,
+  ForgetResult,
   InviteRequest,
   InviteResult,
   LeaveResult,
@@ -86,6 +88,10 @@ export class AdminSource extends Context.Tag("skein/admin/AdminSource")<
       SettingsChanged,
       AdminForbidden | AdminInvalid | AdminNotFound | AdminConflict
     >
+    /** Takes a dead node off the lists of the whole mesh; done when it is off this one's. */
+    readonly forget: (
+      request: ForgetRequest
+    ) => Effect.Effect<ForgetResult, AdminForbidden | AdminInvalid | AdminNotFound | AdminConflict>
     /** Says in the mesh that something is thrown out; done when it holds here. */
     readonly revoke: (
       request: RevokeRequest

@@ -239,7 +239,7 @@ export const meshChecks = (
               .filter(({ state }) => state !== "alive")
               .map(({ node, state }) => `${node} is ${state}`)
               .join(", "),
-            "Is the process running, and its address reachable from here? A host gone for good leaves with `skein leave`."
+            "Is the process running, and its address reachable from here? A host gone for good leaves with `skein leave`; one that cannot say so any more is taken off with `skein forget NODE`."
           ),
     unlinked.length === 0
       ? ok(

@@ -19,6 +19,7 @@ import { doctor } from "./doctor.ts"
 import { drain } from "./drain.ts"
 import { tellErrors } from "./ErrorLog.ts"
 import { endpoints } from "./endpoints.ts"
+import { forget } from "./forget.ts"
 import { get } from "./get.ts"
 import { renderHelp } from "./Help.ts"
 import { history } from "./history.ts"
@@ -48,6 +49,7 @@ const commands = [
   invite,
   revoke,
   root,
+  forget,
   status,
   members,
   peers,

@@ -12,6 +12,7 @@ import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import type { RecordAudit } from "../model/AuditEvent.ts"
 import { tryAddress } from "./DialBack.ts"
 import type { Drain } from "./Drain.ts"
+import { makeForget } from "./ForgetControl.ts"
 import {
   admittersOf,
   bootstrapOf,
@@ -54,7 +55,10 @@ export interface ControlsOptions {
   readonly apply: (next: NodeConfig) => Effect.Effect<void, Error>
 }
 
-export type Controls = Pick<AdminSource["Type"], "drain" | "leave" | "reload" | "invite" | "revoke">
+export type Controls = Pick<
+  AdminSource["Type"],
+  "drain" | "leave" | "reload" | "invite" | "forget" | "revoke"
+>
 
 export const makeControls = (options: ControlsOptions): Controls => {
   const { configPath, drain, identity, inFlight, plane } = options
@@ -205,6 +209,7 @@ export const makeControls = (options: ControlsOptions): Controls => {
 
   return {
     reload,
+    forget: makeForget({ plane, self: () => identity.current, audit: options.audit }),
     revoke: makeRevoke({ identity: () => identity.current, plane }),
     drain: Effect.map(Effect.zip(drain.begin, inFlight), ([{ acknowledged, told }, inFlight]) => ({
       inFlight,

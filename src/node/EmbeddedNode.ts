@@ -214,6 +214,7 @@ const programNode = (mesh: MeshThread, plane: Plane, facts: () => NodeFacts): Ru
       settings: (choice) => ask("settings", nodeCalls.settings, choice),
       settingHistory: (setting) => ask("settingHistory", nodeCalls.settingHistory, setting),
       changeSettings: (change) => ask("changeSettings", nodeCalls.changeSettings, change),
+      forget: (request) => ask("forget", nodeCalls.forget, request),
       revoke: (request) => ask("revoke", nodeCalls.revoke, request),
       revoked: ask("revoked", nodeCalls.revoked, undefined),
       reload

@@ -59,6 +59,7 @@ import { Convergence } from "./Convergence.ts"
 import { makeDialBack } from "./DialBack.ts"
 import { watchExpiry } from "./ExpiryWatch.ts"
 import { hearRevocations } from "./Expulsion.ts"
+import { ForgottenNodes, followForgotten } from "./ForgottenNodes.ts"
 import { InviteUsesKeeper } from "./InviteUsesKeeper.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
 import { meshAnswers } from "./MeshAnswers.ts"
@@ -171,6 +172,7 @@ export const makeMeshPlane = (
       onEnd: options.onSessionEnd
     })
     const cache = new EnvelopeCache()
+    const forgotten = new ForgottenNodes()
     const refusals = yield* RefusalLog.make(metrics)
     const clocks = new PeerClocks(ticker)
     const busy = new BusyPeers(() => ticker.now())
@@ -278,6 +280,7 @@ export const makeMeshPlane = (
         makeRecordDoor(identity, {
           cache,
           revocations,
+          forgotten: forgotten.why,
           onCertificate: (certificate) => {
             shown.set(certificate.peer, certificate)
             admitted.refresh(certificate)
@@ -339,6 +342,7 @@ export const makeMeshPlane = (
         if (thrownOut() !== before) standing()
       }
     })
+    followForgotten({ forgotten, settings, catalogue, self, runFork })
     const uses = new InviteUsesKeeper(settings, self, identity.current.name)
     late.uses = uses
     yield* Effect.sync(() => heard.resolve())

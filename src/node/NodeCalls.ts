@@ -14,6 +14,8 @@ import { AdminConflict, AdminForbidden, AdminInvalid, AdminNotFound } from "../a
 import {
   DrainResult,
   EndpointStatus,
+  ForgetRequest,
+  ForgetResult,
   InviteRequest,
   InviteResult,
   LeaveResult,
@@ -77,6 +79,11 @@ export const nodeCalls = {
   changeSettings: call(
     SettingsChange,
     SettingsChanged,
+    Schema.Union(AdminForbidden, AdminInvalid, AdminNotFound, AdminConflict)
+  ),
+  forget: call(
+    ForgetRequest,
+    ForgetResult,
     Schema.Union(AdminForbidden, AdminInvalid, AdminNotFound, AdminConflict)
   ),
   revoke: call(

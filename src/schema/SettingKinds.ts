@@ -10,6 +10,7 @@ import type { Problem } from "../model/Problem.ts"
 import { isSettingName, type SettingBody, settingRules } from "../model/Setting.ts"
 import { AccessBody } from "./AccessSchema.ts"
 import { explain } from "./ExplainIssue.ts"
+import { ForgottenBody } from "./ForgottenSchema.ts"
 import { Policy } from "./PolicySchema.ts"
 import { isTrustName, TrustBody, trustNameRule } from "./TrustSchema.ts"
 import { UsesBody } from "./UsesSchema.ts"
@@ -53,6 +54,11 @@ export const settingKinds = {
 
 /** Written by nodes themselves, and by nobody else. */
 const nodeKinds: Readonly<Record<string, SettingKind>> = {
+  forgotten: {
+    body: ForgottenBody,
+    capability: "admit",
+    concerns: () => "hosts that are gone for good"
+  },
   uses: {
     body: UsesBody,
     capability: "admit",

@@ -14,7 +14,7 @@ import {
 import type { AccessSource, AdminSource } from "../admin/AdminSource.ts"
 import { PeerStatus } from "../admin/PeerModel.ts"
 import { SettingHistory, SettingStatus } from "../admin/SettingsModel.ts"
-import { ServiceName } from "../model/Names.ts"
+import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 
 const peers = {
   a: "12D3KooWAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -338,6 +338,14 @@ export const makeSampleSource = (
       })),
       seen: waitMs === 0 ? null : { nodes: 2, of: 3, missing: ["host-c"], away: ["host-d"] }
     }),
+  forget: ({ node }) =>
+    node === "host-z"
+      ? new AdminNotFound({
+          code: "not_there",
+          message: "there is no node host-z in the mesh",
+          hint: "`skein members` lists those there are."
+        })
+      : Effect.succeed({ node: NodeName.make(node), peer: PeerKey.make(peers.c) }),
   revoke: ({ target }) =>
     target === "host-z"
       ? new AdminNotFound({

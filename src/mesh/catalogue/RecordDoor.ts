@@ -62,6 +62,8 @@ export class RecordRefused extends Data.TaggedError("RecordRefused")<{
     | "wrong_owner"
     /** Genuine, of somebody who was thrown out: who passed it on may not have heard. */
     | "revoked"
+    /** Genuine, of somebody who is gone for good: who passed it on may not have heard. */
+    | "forgotten"
     /** Genuine but over: nobody's fault who passes it on. */
     | "too_old"
     /** One of the two clocks is wrong. */
@@ -108,6 +110,8 @@ export interface RecordDoorOptions {
   readonly cache?: EnvelopeCache
   /** Read at every record. Default: nobody is thrown out. */
   readonly revocations?: RevocationsCell | undefined
+  /** Why this record counts no more: its node was forgotten. Read at every record. Default: none was. */
+  readonly forgotten?: ((record: NodeRecord) => string | undefined) | undefined
   /** Told whose certificate a genuine record carried: a renewed one is seen here first. */
   readonly onCertificate?: (certificate: VerifiedCertificate) => void
   /** Told of every genuine record that clocks keep out. */
@@ -138,6 +142,7 @@ export const makeRecordDoor = (
   {
     cache = new EnvelopeCache(),
     revocations = { current: Revocations.none },
+    forgotten = () => undefined,
     onCertificate = () => undefined,
     onUntimely = () => undefined,
     settings
@@ -266,6 +271,9 @@ export const makeRecordDoor = (
           `the record is about ${record.peer} but signed by ${peer}; only owners write their records`
         )
       }
+      // What this node says of itself it says anew when it was forgotten.
+      const gone = peer === identity.current.peer ? undefined : forgotten(record)
+      if (gone !== undefined) return yield* refuse("forgotten", gone)
       const duplicate = duplicateIn(record)
       if (duplicate !== undefined) {
         return yield* refuse("malformed", `the record of ${record.name} names ${duplicate} twice`)

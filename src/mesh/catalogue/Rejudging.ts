@@ -23,7 +23,8 @@ const judged = (
 ): CatalogueMessage | undefined => {
   const again = door.recall(held.bytes, now)
   if (Either.isLeft(again)) {
-    return again.left.code === "revoked" ? { _tag: "Rejudged", held, entry: undefined } : undefined
+    const isOut = again.left.code === "revoked" || again.left.code === "forgotten"
+    return isOut ? { _tag: "Rejudged", held, entry: undefined } : undefined
   }
   const entry = again.right
   if (entry.kind !== "node" || held.kind !== "node") return undefined

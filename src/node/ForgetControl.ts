@@ -1,0 +1,69 @@
+/** `skein forget`: says in the mesh that a host is gone for good, which it did not say itself. */
+import { createHash } from "node:crypto"
+import { Clock, Effect } from "effect"
+import { AdminConflict, AdminForbidden, AdminInvalid, AdminNotFound } from "../admin/AdminError.ts"
+import type { AdminSource } from "../admin/AdminSource.ts"
+import type { RecordAudit } from "../model/AuditEvent.ts"
+import { isPeerKey, type PeerKey } from "../model/Names.ts"
+import { maxForgotten } from "../schema/ForgottenSchema.ts"
+import { nodesIn } from "./ForgottenNodes.ts"
+import type { MeshPlane } from "./MeshPlane.ts"
+
+/** A record is over by then, and a certificate that long ago (ms). */
+const remembered = 30 * 86_400_000
+
+export interface ForgetOptions {
+  readonly plane: Pick<MeshPlane, "catalogue" | "membership" | "settings">
+  readonly self: () => { readonly peer: PeerKey; readonly name: string }
+  readonly audit: RecordAudit
+}
+
+type Forget = AdminSource["Type"]["forget"]
+
+/** The record of who is called so, or of the peer. Of several of one name, the one that is not alive. */
+const recordOf = ({ catalogue, membership }: ForgetOptions["plane"], node: string) => {
+  const all = Array.from(catalogue.current().entries(), ({ record }) => record)
+  const meant = all.filter(({ name, peer }) => (isPeerKey(node) ? peer === node : name === node))
+  return meant.find(({ peer }) => membership.stateOf(peer) !== "alive") ?? meant[0]
+}
+
+/** `skein forget`. */
+export const makeForget =
+  ({ audit, plane, self }: ForgetOptions): Forget =>
+  ({ author, node }) =>
+    Effect.gen(function* () {
+      const record = recordOf(plane, node)
+      if (record === undefined) {
+        const hint = "`skein members` lists those there are."
+        const message = `there is no node ${node} in the mesh`
+        return yield* new AdminNotFound({ code: "not_there", message, hint })
+      }
+      const state = record.state === "left" ? "left" : plane.membership.stateOf(record.peer)
+      if (record.peer === self().peer || state === "alive" || state === "suspect") {
+        return yield* new AdminConflict({
+          code: "still_there",
+          message: `${record.name} is ${state ?? "this node"}, and would be back at once`,
+          hint: `On its host: \`skein leave\`. Against its will: \`skein revoke ${record.name}\`.`
+        })
+      }
+      const at = yield* Clock.currentTimeMillis
+      const name = createHash("sha256").update(self().peer).digest("hex").slice(0, 32)
+      const held = plane.settings.view().get("forgotten")?.get(name)
+      const { epoch, peer, version } = record
+      const mark = { peer, called: record.name, epoch, version, at }
+      const nodes = [
+        ...nodesIn(held?.body).filter((one) => one.peer !== peer && one.at + remembered > at),
+        mark
+      ].slice(-maxForgotten)
+      yield* plane.settings
+        .write({ kind: "forgotten", name, body: { nodes }, author, why: undefined })
+        .pipe(
+          Effect.mapError(({ code, hint, message }) =>
+            code === "not_granted"
+              ? new AdminForbidden({ code, message, hint })
+              : new AdminInvalid({ code, message, hint })
+          )
+        )
+      audit({ event: "member.forgotten", by: author, from: self().name, about: record.name })
+      return { node: record.name, peer }
+    })

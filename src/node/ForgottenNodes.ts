@@ -1,0 +1,71 @@
+/**
+ * Hosts that will never say good-bye. Who is asked to forget one says so in the mesh; from then on
+ * nobody holds that one's record, and so it is in no list and no call is sent to it. Its next record is
+ * a later one, whoever it is of: a host that comes back after all is a member as before.
+ */
+import { type Effect, Either, Schema } from "effect"
+import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
+import type { PeerKey } from "../model/Names.ts"
+import type { NodeRecord } from "../model/NodeRecord.ts"
+import { ForgottenBody, type ForgottenNode } from "../schema/ForgottenSchema.ts"
+import type { MeshSettings } from "./MeshSettings.ts"
+
+type Order = Pick<NodeRecord, "epoch" | "version">
+
+const decode = Schema.decodeUnknownEither(ForgottenBody)
+
+export const nodesIn = (body: unknown): ReadonlyArray<ForgottenNode> =>
+  Either.match(decode(body), { onLeft: () => [], onRight: ({ nodes }) => nodes })
+
+const isUpTo = (record: Order, mark: Order): boolean =>
+  record.epoch < mark.epoch || (record.epoch === mark.epoch && record.version <= mark.version)
+
+/** Read at every record; filled when there are settings to be heard. */
+export class ForgottenNodes {
+  #marks: ReadonlyMap<PeerKey, ForgottenNode> = new Map()
+
+  /** Why this record is not held; undefined: it is. */
+  readonly why = (record: Pick<NodeRecord, "peer" | "name"> & Order): string | undefined => {
+    const mark = this.#marks.get(record.peer)
+    return mark === undefined || !isUpTo(record, mark)
+      ? undefined
+      : `${record.name} was forgotten, and has said nothing since`
+  }
+
+  /** Those that were not forgotten before, or not so far. */
+  hear(nodes: Iterable<ForgottenNode>): ReadonlyArray<PeerKey> {
+    const before = this.#marks
+    const marks = new Map<PeerKey, ForgottenNode>()
+    for (const node of nodes) {
+      const known = marks.get(node.peer)
+      if (known === undefined || isUpTo(known, node)) marks.set(node.peer, node)
+    }
+    this.#marks = marks
+    return Array.from(marks.values()).flatMap((node) => {
+      const known = before.get(node.peer)
+      return known === undefined || !isUpTo(node, known) ? [node.peer] : []
+    })
+  }
+}
+
+export interface ForgetfulOptions {
+  readonly forgotten: ForgottenNodes
+  readonly settings: MeshSettings
+  readonly catalogue: Pick<CatalogueShape, "rejudge" | "resign">
+  readonly self: PeerKey
+  readonly runFork: (effect: Effect.Effect<void>) => void
+}
+
+/** From now on what the mesh says is forgotten is so here. */
+export const followForgotten = (options: ForgetfulOptions): void => {
+  const { catalogue, forgotten, self } = options
+  options.settings.subscribe("forgotten", (ofKind) => {
+    const said = Array.from(ofKind.values()).flatMap(({ body }) => nodesIn(body))
+    const news = forgotten.hear(said)
+    if (news.length === 0) return
+    const others = news.filter((peer) => peer !== self)
+    // Forgotten and alive: the next record says so.
+    if (news.includes(self)) options.runFork(catalogue.resign)
+    if (others.length > 0) options.runFork(catalogue.rejudge(others))
+  })
+}

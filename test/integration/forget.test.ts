@@ -1,0 +1,84 @@
+/** A host that is dead and will never say that it leaves is taken off the lists of a mesh of real nodes. */
+import { Schema } from "effect"
+import { afterAll, beforeAll, expect, it } from "vitest"
+import { type App, httpApp } from "../fixtures/Apps.ts"
+import { type Host, skein, TestMesh } from "../fixtures/Mesh.ts"
+import { stopAll, until } from "../fixtures/Processes.ts"
+
+const mesh = new TestMesh()
+let app: App
+let a: Host
+let b: Host
+let dead: Host
+
+const Members = Schema.Array(Schema.Struct({ node: Schema.String, state: Schema.String }))
+const stateOf = async (asked: Host, name: string) =>
+  Schema.decodeUnknownSync(Members)(await asked.api("members")).find(({ node }) => node === name)
+    ?.state
+
+beforeAll(async () => {
+  app = await httpApp("gone")
+  a = await mesh.first("host-a")
+  b = await mesh.join("host-b")
+  dead = await mesh.join("host-d", { services: [{ name: "gone", address: app.address }] })
+})
+
+afterAll(async () => {
+  await mesh.stop()
+  await app.close()
+  await stopAll()
+})
+
+const forget = (node: string, at = a) => skein("forget", node, "--admin", at.admin)
+
+it("not one that is there, nor one that nobody knows", async () => {
+  await until("host-d is known", async () => (await stateOf(a, "host-d")) === "alive" || undefined)
+  const there = await forget("host-d")
+  expect([there.code, there.stderr]).toEqual([
+    1,
+    "skein: host-d is alive, and would be back at once\n  On its host: `skein leave`. Against its will: `skein revoke host-d`.\n"
+  ])
+  expect((await forget("host-x")).stderr).toContain("there is no node host-x in the mesh")
+})
+
+it("a dead one, from any node, in the whole mesh: doctor has nothing to say about it", async () => {
+  await dead.kill()
+  for (const host of [a, b]) {
+    await until(
+      "host-d is dead",
+      async () => (await stateOf(host, "host-d")) === "dead" || undefined
+    )
+  }
+  const before = await skein("doctor", "--admin", a.admin)
+  expect(before.stdout).toContain("host-d is dead")
+  expect((await forget("host-d", b)).code).toBe(0)
+  for (const host of [a, b]) {
+    await until("host-d is off the list", async () =>
+      (await stateOf(host, "host-d")) === undefined ? true : undefined
+    )
+    expect(JSON.stringify(await host.api("services"))).not.toContain("gone")
+    const { code, stdout } = await skein("doctor", "--admin", host.admin)
+    expect([code, stdout.includes("host-d")]).toEqual([0, false])
+  }
+})
+
+it("also over a restart of those that forgot it, and for one that joins later", async () => {
+  await a.stop()
+  await a.up()
+  const c = await mesh.join("host-c", {}, b)
+  expect(await stateOf(a, "host-d")).toBeUndefined()
+  expect(await stateOf(c, "host-d")).toBeUndefined()
+  const { stdout } = await skein("audit", "--admin", b.admin, "-o", "json", "-n", "1000")
+  expect(stdout).toMatch(/"event":"member.forgotten".*"about":"host-d"/)
+})
+
+it("until it comes back: then it is a member as before", async () => {
+  await dead.up()
+  for (const host of [a, b]) {
+    await until(
+      "host-d is back",
+      async () => (await stateOf(host, "host-d")) === "alive" || undefined
+    )
+  }
+  expect(JSON.stringify(await a.api("services"))).toContain("gone")
+})
