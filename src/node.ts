@@ -248,6 +248,7 @@ const assemble = (input: AssemblyInput) =>
         detail: drain.state === "serving" ? "takes requests" : `the node is ${drain.state}`
       },
       plane.met(),
+      ...plane.clockReport.readiness(),
       ...thrownOut()
     ]
     let control: ControlSocket | undefined

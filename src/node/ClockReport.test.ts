@@ -69,6 +69,24 @@ describe("ClockReport", () => {
     })
   )
 
+  it.effect("keeps a node from being ready whose clock is beyond what others put up with", () =>
+    Effect.gen(function* () {
+      const { look, report, time } = yield* run
+      expect(report.readiness()).toEqual([])
+      yield* look(0, 0, 0)
+      time.skew = minutes
+      yield* look(0, 0, 0)
+      expect(report.readiness()).toEqual([])
+      time.skew = 30 * minutes
+      yield* look(0, 0, 0)
+      const detail = "the clock of this host is 30 min ahead of those of 3 of 3 other nodes"
+      expect(report.readiness()).toEqual([{ name: "clock", ready: false, detail }])
+      // Nobody knows whose is wrong when each says something else.
+      yield* look(90 * minutes, -90 * minutes, 0)
+      expect(report.readiness()).toEqual([])
+    })
+  )
+
   it.effect(
     "knows its own clock for the wrong one when the others agree, and says that alone",
     () =>

@@ -4,8 +4,9 @@
  * `doctor` and the metrics. Thin: clocks are measured in PeerClocks, refused at the doors.
  */
 import { Effect, Runtime, type Scope } from "effect"
-import type { ClockStatus, RefusedByTime } from "../admin/AdminModel.ts"
+import type { ClockStatus, ReadinessItem, RefusedByTime } from "../admin/AdminModel.ts"
 import type { PeerClocks } from "../mesh/membership/PeerClocks.ts"
+import { defaultSkew } from "../mesh/trust/Certificate.ts"
 import { describeSpan } from "../mesh/trust/CertificateError.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { Counter } from "../request/cells/Cells.ts"
@@ -196,6 +197,19 @@ export class ClockReport {
       }
     }
     this.#forget()
+  }
+
+  /**
+   * What `/ready` says: nothing while the clock is right enough, or nobody could say. With one that is
+   * further off than certificates put up with, in the eyes of most others, traffic should go elsewhere:
+   * they refuse what this node says, and will not renew it.
+   */
+  readiness(): ReadonlyArray<ReadinessItem> {
+    const { agreeing, ahead, measured } = this.#options.clocks.own()
+    const isBy = measured > 1 && agreeing * 2 > measured
+    if (!isBy || ahead === undefined || Math.abs(ahead) < defaultSkew) return []
+    const detail = `the clock of this host is ${apart(ahead)} those of ${agreeing} of ${measured} other nodes`
+    return [{ name: "clock", ready: false, detail }]
   }
 
   status(): ClockStatus {

@@ -107,6 +107,11 @@ describe("a host whose clock is wrong", () => {
     await restart("+30m", "payments", "orders")
     await says(a, /^× clocks: .*host-c is 30m ahead.*refused.*record of host-c/)
     await says(c, /^× clocks: this host's is 30m ahead, say 2 of 2 members/)
+    const ready = await fetch(`http://${c.admin}/ready`)
+    expect(ready.status).toBe(503)
+    expect(await ready.text()).toContain(
+      "the clock of this host is 30 min ahead of those of 2 of 2"
+    )
     expect(await call(a, "orders")).toBe("404")
     const seen = await member(a, "host-c")
     expect(Math.abs((seen?.clockAheadMs ?? 0) - 1_800_000)).toBeLessThan(5_000)
