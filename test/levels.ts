@@ -25,6 +25,7 @@ const levels: Readonly<Record<string, number>> = {
   "mesh/trust": 2,
   "mesh/keys": 3,
   "mesh/host": 3,
+  "mesh/discovery": 3,
   "mesh/membership": 4,
   "mesh/catalogue": 4,
   "mesh/settings": 4,

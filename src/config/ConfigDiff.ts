@@ -54,6 +54,7 @@ const fixed: ReadonlyArray<readonly [path: string, get: (config: NodeConfig) => 
   ["node.announce", ({ node }) => node.announce],
   ["node.threads", ({ node }) => node.threads],
   ["node.zone", ({ node }) => node.zone],
+  ["node.discovery", ({ node }) => node.discovery],
   ["admin", ({ admin }) => admin],
   ["outbound.http", ({ outbound }) => outbound.http],
   ["telemetry.otlp", ({ telemetry }) => telemetry.otlp],

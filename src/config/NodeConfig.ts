@@ -49,6 +49,15 @@ const Threads = Schema.Union(
   description: `auto, or a number from 0 to ${maxThreads}`
 })
 
+/** How other nodes of the mesh are found besides by what is known of them. */
+const Discovery = Schema.Struct({
+  /**
+   * Nodes of one mesh on one LAN tell each other where they are, by multicast DNS: each its port and its
+   * peer id, and a hash of the mesh. Default false.
+   */
+  mdns: Schema.optionalWith(Schema.Boolean, { default: () => false })
+}).annotations({ identifier: "Discovery" })
+
 export const NodeSection = Schema.Struct({
   /** Default: the host's name. */
   name: Schema.optionalWith(NodeName, { default: hostNodeName }),
@@ -82,7 +91,8 @@ export const NodeSection = Schema.Struct({
           `${quote(actual)} is not a zone: 1–128 of letters, digits, '.', '_', '-', '/'`
       })
     )
-  )
+  ),
+  discovery: Schema.optionalWith(Discovery, { default: () => ({ mdns: false }) })
 }).annotations({ identifier: "NodeSection" })
 
 /** Where the admin API listens, and where commands look for it. */

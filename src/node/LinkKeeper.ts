@@ -18,6 +18,8 @@ export interface LinkKeeperOptions {
   readonly connections: Pick<ConnectionKeeper, "want" | "unwant">
   readonly bootstrap: Bootstrap
   readonly catalogue: () => Catalogue
+  /** Where a peer was heard on the LAN. Default: nobody listens there. */
+  readonly nearby?: (peer: PeerKey) => ReadonlyArray<string>
   /** Those this node observes. */
   readonly subjects: () => Iterable<PeerKey>
 }
@@ -35,15 +37,16 @@ export class LinkKeeper {
   }
 
   /**
-   * Where a peer can be dialled: as its own record says, but for what means the dialling host's link
-   * alone, else as the token said.
+   * Where a peer can be dialled: where it was heard on the LAN, which is the latest that is known, as its
+   * own record says, but for what means the dialling host's link alone, or as the token said.
    */
   readonly addressesOf = (peer: PeerKey): ReadonlyArray<string> => {
     const record = this.#options.catalogue().node(peer)?.record
     if (record?.state === "left") return []
     const told = this.#options.bootstrap.get(peer) ?? []
-    if (record === undefined) return told
-    return [...new Set([...record.addresses.filter(mayBeDialled), ...told])]
+    const nearby = this.#options.nearby?.(peer) ?? []
+    const announced = record?.addresses ?? []
+    return [...new Set([...[...nearby, ...announced].filter(mayBeDialled), ...told])]
   }
 
   /** To be told whenever the catalogue changed. */

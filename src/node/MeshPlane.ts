@@ -14,6 +14,7 @@ import { connectByRpc } from "../mesh/catalogue/CatalogueSync.ts"
 import { MeshFindings } from "../mesh/catalogue/MeshFindings.ts"
 import { makeRecordDoor } from "../mesh/catalogue/RecordDoor.ts"
 import { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
+import type { LanDiscovery } from "../mesh/discovery/LanDiscovery.ts"
 import { CallBacks } from "../mesh/host/CallBacks.ts"
 import { ConnectionKeeper } from "../mesh/host/ConnectionKeeper.ts"
 import { Gossip } from "../mesh/host/Gossip.ts"
@@ -61,6 +62,7 @@ import { watchExpiry } from "./ExpiryWatch.ts"
 import { hearRevocations } from "./Expulsion.ts"
 import { ForgottenNodes, followForgotten } from "./ForgottenNodes.ts"
 import { InviteUsesKeeper } from "./InviteUsesKeeper.ts"
+import { meetOnLan } from "./LanMeeting.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
 import { meshAnswers } from "./MeshAnswers.ts"
 import { meshDoor } from "./MeshDoor.ts"
@@ -186,6 +188,7 @@ export const makeMeshPlane = (
       trust?: TrustKeeper
       view?: ViewKeeper
       connections?: ConnectionKeeper
+      lan?: LanDiscovery | undefined
       renewal?: CertificateRenewal
       uses?: InviteUsesKeeper
     } = {}
@@ -385,6 +388,7 @@ export const makeMeshPlane = (
       connections: keeper,
       bootstrap: options.bootstrap,
       catalogue: catalogue.current,
+      nearby: (peer) => late.lan?.addressesOf(peer) ?? [],
       subjects: membership.subjects
     })
     late.keeper = linkKeeper
@@ -487,6 +491,14 @@ export const makeMeshPlane = (
       scope
     )
 
+    if (node.discovery.mdns) {
+      late.lan = yield* meetOnLan({
+        ...{ mesh: identity.current.mesh, self, keeper, ticker },
+        ...{ catalogue: catalogue.current, listen: node.listen, addresses: host.addresses() },
+        isDead: (peer) => membership.stateOf(peer) === "dead",
+        warn: (message) => runFork(Effect.logWarning(message))
+      })
+    }
     const addressChecks = yield* keepAddresses({
       addresses: host.addresses,
       isConfigured: node.announce !== undefined,

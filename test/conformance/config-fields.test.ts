@@ -2,6 +2,7 @@
  * Every field of a node's config, seen from outside two running nodes: each is given a value that
  * is not its default, and shows. A field that is added without an entry does not compile.
  */
+import dgram from "node:dgram"
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import http from "node:http"
 import net from "node:net"
@@ -14,8 +15,9 @@ import {
   type NodeConfig,
   type NodeConfigInput
 } from "../../src/config/NodeConfig.ts"
+import { decodeLanMessage, encodeQuestion } from "../../src/mesh/discovery/LanMessage.ts"
 import { initMesh } from "../../src/mesh/keys/DataDir.ts"
-import { NodeName, ServiceName } from "../../src/model/Names.ts"
+import { MeshId, NodeName, ServiceName } from "../../src/model/Names.ts"
 import { localServices } from "../../src/node/LocalServices.ts"
 import type { RunningNode } from "../../src/node/RunningNode.ts"
 import { runNode } from "../../src/node.ts"
@@ -100,7 +102,8 @@ beforeAll(async () => {
           dataDir: at("a"),
           listen: [`/ip4/0.0.0.0/tcp/${listen}`],
           announce: [`/ip4/127.0.0.1/tcp/${listen}`],
-          zone: "eu/1"
+          zone: "eu/1",
+          discovery: { mdns: true }
         },
         admin: `unix:${at("admin.sock")}`,
         outbound: { http: "off" }
@@ -258,6 +261,23 @@ const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<
     expect(await threadsOf(b)).toEqual(["0 running", "1 running", "2 running"])
     // This one's requests share the thread of its mesh.
     expect(await threadsOf(none)).toEqual(["0 running"])
+  },
+  ".node.discovery.mdns": async () => {
+    // Somebody of the mesh asks, on this host's own network.
+    const lan = dgram.createSocket({ type: "udp4", reuseAddr: true })
+    const heard = new Promise<unknown>((resolve) => {
+      lan.on("message", (bytes) => {
+        const message = decodeLanMessage(bytes, MeshId.make(a.mesh.id))
+        if (message?.kind === "answer") resolve(message.words)
+      })
+    })
+    lan.bind(5353, () => {
+      lan.addMembership("224.0.0.251", "127.0.0.1")
+      lan.setMulticastInterface("127.0.0.1")
+      lan.send(encodeQuestion(MeshId.make(a.mesh.id)), 5353, "224.0.0.251")
+    })
+    expect(await heard).toEqual([{ peer: a.peer, port: ports.listen, ttl: 900 }])
+    lan.close()
   },
   ".node.zone": async () => {
     const zone = await until("news of host-a", async () => {
