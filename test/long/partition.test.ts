@@ -64,6 +64,12 @@ interface Row {
   readonly record: { readonly epoch: number; readonly version: number } | null
 }
 
+interface Judged {
+  readonly node: string
+  readonly ejectedUntilAt: number | null
+  readonly breaker: string | null
+}
+
 const mesh = new NamespaceMesh(nodes)
 const loads: Array<NamespaceLoad> = []
 const sleepFor = (ms: number) => new Promise<undefined>((wake) => setTimeout(wake, ms))
@@ -239,6 +245,13 @@ describe(`${nodes} nodes in ${zones.length} zones, cut into halves`, () => {
     )
     console.log(`all catalogues the same after ${seconds(performance.now() - began)}`)
     await allCalled("after the heal")
+    // What could not be reached while they were cut has not failed: nothing is held against it.
+    for (const { host } of loads) {
+      const all = (await host.api("services/stock/endpoints")) as ReadonlyArray<Judged>
+      for (const { breaker, ejectedUntilAt, node } of all) {
+        expect([node, ejectedUntilAt, breaker]).toEqual([node, null, "closed"])
+      }
+    }
     for (const host of mesh.hosts) {
       for (const { novelist, novelty } of halves) {
         expect(JSON.parse(await host.call(novelty))).toEqual({ app: `app-${novelist}` })
