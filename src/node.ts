@@ -166,6 +166,7 @@ const assemble = (input: AssemblyInput) =>
       gate: threads.gate,
       onSession: (session) => threads.post({ type: "session", session }),
       onSessionEnd: (peer, reason) => threads.post({ type: "session.end", peer, reason }),
+      onRights: (facts) => threads.post({ type: "rights", facts }),
       onMissing: (service, reason) => threads.post({ type: "missing", service, reason }),
       applied: planes.applied,
       onDefect,
@@ -226,7 +227,7 @@ const assemble = (input: AssemblyInput) =>
     }
 
     const listeners = yield* makeListeners(config, threads)
-    const notGranted = () => ungranted(listeners.callers(), factsOf(identity.current.certificate))
+    const notGranted = () => ungranted(listeners.callers(), plane.ownRights())
     yield* Effect.forEach(notGranted(), (line) => Effect.logWarning(line), { discard: true })
     const reach = yield* PolicyWatch.make({ config: () => current, view: plane.view, ticker })
     const drain = yield* Drain.make({

@@ -17,6 +17,8 @@ export interface SessionFacts {
   readonly services: ReadonlyArray<string>
   /** Those that it may speak for beside them, in the same form. */
   readonly speaks: ReadonlyArray<string>
+  /** Those that were taken from it since (`skein revoke NODE/SERVICE`), whatever it was granted. */
+  readonly withheld?: ReadonlyArray<string>
 }
 
 /** Does a pattern of a certificate mean this service? */
@@ -24,9 +26,13 @@ export const matchesService = (pattern: string, service: string): boolean =>
   pattern.endsWith("*") ? service.startsWith(pattern.slice(0, -1)) : pattern === service
 
 /** Who offers a service may make calls in its name, and who may do that alone need not offer it. */
-export const maySpeakFor = ({ services, speaks }: SessionFacts, service: ServiceName): boolean =>
-  services.some((pattern) => matchesService(pattern, service)) ||
-  speaks.some((pattern) => matchesService(pattern, service))
+export const maySpeakFor = (
+  { services, speaks, withheld = [] }: SessionFacts,
+  service: ServiceName
+): boolean =>
+  (services.some((pattern) => matchesService(pattern, service)) ||
+    speaks.some((pattern) => matchesService(pattern, service))) &&
+  !withheld.some((pattern) => matchesService(pattern, service))
 
 export interface Session {
   readonly id: SessionId

@@ -39,12 +39,12 @@ import { EnvelopeCache } from "../mesh/trust/Envelope.ts"
 import type { Signers } from "../mesh/trust/Nearness.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { describeRevocation, Revocations, type RevocationsCell } from "../mesh/trust/Revocations.ts"
-import { SessionBook } from "../mesh/trust/SessionBook.ts"
+import { factsOf, SessionBook } from "../mesh/trust/SessionBook.ts"
 import type { RecordAudit } from "../model/AuditEvent.ts"
 import { contain, type OnDefect } from "../model/Defect.ts"
 import type { MeshViewCell } from "../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
-import type { Session } from "../model/Session.ts"
+import type { Session, SessionFacts } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
 import { isOfNodes } from "../schema/SettingKinds.ts"
@@ -92,6 +92,8 @@ export interface MeshPlaneOptions {
   /** What links are made from, and what ends them. */
   readonly onSession: (session: Session) => void
   readonly onSessionEnd: (peer: PeerKey, reason: string) => void
+  /** What this node itself may offer and speak for is another now. */
+  readonly onRights: (facts: SessionFacts) => void
   /** Why nobody offers a service to this node; undefined: somebody does, or nobody knows why. */
   readonly onMissing: (service: ServiceName, reason: string | undefined) => void
   /** Done when the request planes go by what the view says now, or are too busy to be waited for. */
@@ -138,6 +140,8 @@ export interface MeshPlane {
   readonly refused: RefusedRecords
   /** Who and what is thrown out. */
   readonly revocations: RevocationsCell
+  /** What this node itself may offer and speak for. */
+  readonly ownRights: () => SessionFacts
   /** By what this node itself is out, if it is. */
   readonly thrownOut: () => string | undefined
   /** As it was shown last: at a handshake, or with a record. */
@@ -331,6 +335,8 @@ export const makeMeshPlane = (
       const services = new Set(others.flatMap((record) => record.services.map(({ name }) => name)))
       for (const service of services) options.onMissing(service, thrownOut())
     }
+    const ownRights = () =>
+      factsOf(identity.current.certificate, revocations.current.withheldFrom(self))
     late.trust = new TrustKeeper({
       ...{ identity, catalogue, cache },
       run: (effect) => Runtime.runPromise(runtime)(effect),
@@ -343,6 +349,7 @@ export const makeMeshPlane = (
           })
         )
         if (thrownOut() !== before) standing()
+        options.onRights(ownRights())
       }
     })
     followForgotten({ forgotten, settings, catalogue, self, runFork })
@@ -428,6 +435,10 @@ export const makeMeshPlane = (
       settings: () => settings.table.conflicts(),
       overused: () => uses.uses.overused(),
       ...{ refused, conduct, nameOf, thrownOut },
+      taken: (service) => {
+        const one = revocations.current.anyGrant(service)
+        return one && describeRevocation(one)
+      },
       now: () => ticker.wall()
     })
     yield* tellTroubles(troubles)
@@ -549,7 +560,7 @@ export const makeMeshPlane = (
       troubles,
       refused,
       revocations,
-      thrownOut,
+      ...{ ownRights, thrownOut },
       certificateOf: (peer) => admitted.get(peer) ?? shown.get(peer),
       view: viewKeeper.view,
       met: met.item,

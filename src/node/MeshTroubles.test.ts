@@ -51,6 +51,7 @@ const makeTroubles = () => {
     overused: () => world.overused,
     refused: world.refused,
     conduct: world.conduct,
+    taken: () => undefined,
     thrownOut: () => world.thrownOut,
     nameOf: (peer) => `name-of-${peer.slice(-1)}`,
     now: () => world.now

@@ -23,6 +23,8 @@ export interface MeshTroublesOptions {
   readonly settings: () => ReadonlyArray<SettledName>
   readonly overused: () => ReadonlyArray<OverusedInvite>
   readonly refused: RefusedRecords
+  /** By what a service was taken from a node, if it was. */
+  readonly taken: (service: ServiceName) => string | undefined
   /** By what this node itself is out. */
   readonly thrownOut: () => string | undefined
   readonly conduct: Pick<PeerConduct, "offenders">
@@ -120,10 +122,10 @@ export class MeshTroubles {
    * offers may be many: it is looked up, not searched for.
    */
   whyMissing(service: ServiceName): string | undefined {
-    const node = this.#options.found.withholder(service)
-    return node === undefined
-      ? undefined
-      : `${node} offers it, but its certificate does not grant it`
+    const { found, taken } = this.#options
+    const node = found.withholder(service)
+    if (node === undefined) return undefined
+    return taken(service) ?? `${node} offers it, but its certificate does not grant it`
   }
 
   #own(): ReadonlyArray<MeshFinding> {

@@ -14,7 +14,6 @@ import type { ActorStatus } from "../mesh/actor/Supervisor.ts"
 import type { StorageTrouble } from "../mesh/keys/StorageTrouble.ts"
 import { renewersOf } from "../mesh/trust/Nearness.ts"
 import type { IdentityCell, NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
-import { factsOf } from "../mesh/trust/SessionBook.ts"
 import { maxDepth } from "../mesh/trust/SignedChain.ts"
 import type { LeftOut, ServiceView } from "../model/MeshView.ts"
 import type { PeerKey } from "../model/Names.ts"
@@ -293,7 +292,7 @@ export const makeNodeViews = (
         callers: options.callers().map(({ address, as }) => ({
           address,
           as: orNull(as),
-          granted: as === undefined || maySpeakFor(factsOf(certificate), as)
+          granted: as === undefined || maySpeakFor(plane.ownRights(), as)
         })),
         configPath: orNull(options.configPath),
         dataDir: config.node.dataDir,

@@ -170,3 +170,48 @@ it("is known to a node that was away before it serves, and outlives restarts", a
   await a.up()
   expect((await rows(a, "members")).find(({ node }) => node === "outcast")?.state).toBe("revoked")
 })
+
+it("takes one service from a node, which keeps the others", async () => {
+  expect((await call(c, "pay")).status).toBe(200)
+  const { end } = await skein("revoke", "host-b/pay", "--why", "moved", "--admin", a.admin)
+  expect(end.code).toBe(0)
+  await until("host-c sends nothing there", async () =>
+    (await call(c, "pay")).status === 200 ? undefined : true
+  )
+  const { body, status } = await call(c, "pay")
+  expect(status).toBe(404)
+  expect(body).toMatch(/pay was taken from host-b by .*: moved/)
+  const services = await rows(c, "services/echo/endpoints")
+  expect(services.map(({ node }) => node)).toEqual(["host-b"])
+  // Given back by whoever may.
+  const { stdout } = await skein("revoke", "--admin", c.admin)
+  const [, setting = ""] = /delete trust (grant\.\w+)/.exec(stdout) ?? []
+  expect((await skein("delete", "trust", setting, "--admin", a.admin)).code).toBe(0)
+  await until("host-c sends there again", async () =>
+    (await call(c, "pay")).status === 200 ? true : undefined
+  )
+})
+
+it("takes an invite back", async () => {
+  const token = await a.invite()
+  const { stdout } = await skein("revoke", token, "--admin", a.admin)
+  expect(stdout).toContain("the invite was taken back")
+  const late = await mesh.prepare("late", { threads: 1 })
+  await expect(late.up("--join", token)).rejects.toThrow(/revoked|ended/)
+})
+
+it("is heard by a node that slept, as soon as it wakes up", async () => {
+  c.process?.child.kill("SIGSTOP")
+  const { end } = await skein("revoke", "away", "--why", "sold", "--admin", a.admin)
+  // It is not waited for: it does not answer.
+  expect(end.code).toBe(0)
+  c.process?.child.kill("SIGCONT")
+  const woken = performance.now()
+  await until("host-c has thrown it out", async () => {
+    const known = await rows(c, "members")
+    return known.find(({ node }) => node === "away")?.state === "revoked" ? true : undefined
+  })
+  expect(performance.now() - woken).toBeLessThan(2_000)
+  const links = (await c.api("links")) as ReadonlyArray<{ node: string }>
+  expect(links.filter(({ node }) => node === "away")).toEqual([])
+})

@@ -62,7 +62,8 @@ const explanations: Readonly<Record<RefusalCode, string>> = {
   too_new:
     "this node's certificate (or the invite it used) says what that peer's version does not understand and must; update that peer",
   malformed: "that peer cannot read what this node showed; check that both run the same version",
-  revoked: "this node, or a member that admitted it, was thrown out of the mesh",
+  revoked:
+    "this node or a member that admitted it was thrown out of the mesh, or the invite was taken back",
   cannot_admit: "that peer does not hold the capability admit; ask another member",
   name_taken: "another node of the mesh has this node's name; choose another node.name",
   used_up: "the token has let in as many hosts as it may; ask a member for a new one",

@@ -172,6 +172,11 @@ export class Revocations {
     return this.#grants.get(peer)?.find(({ body }) => matchesService(body.service, service))
   }
 
+  /** One by which it was taken from some peer. */
+  anyGrant(service: ServiceName): GrantRevocation | undefined {
+    return this.all.filter(isGrant).find(({ body }) => matchesService(body.service, service))
+  }
+
   /** Patterns of services that were taken from a peer. */
   withheldFrom(peer: PeerKey): ReadonlyArray<string> {
     return this.#grants.get(peer)?.map(({ body }) => body.service) ?? []

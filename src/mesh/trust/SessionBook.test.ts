@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { nodeOut, revoking } from "../../../test/fixtures/Revoking.ts"
-import { MeshId, NodeName, PeerKey } from "../../model/Names.ts"
-import type { Session } from "../../model/Session.ts"
+import { MeshId, NodeName, PeerKey, ServiceName } from "../../model/Names.ts"
+import { maySpeakFor, type Session } from "../../model/Session.ts"
 import { alice, bob } from "../../testing/LinkTestPair.ts"
 import { freshSecret } from "../../testing/SessionHosts.ts"
 import { defaultSkew, type VerifiedCertificate } from "./Certificate.ts"
@@ -55,6 +55,20 @@ describe("a session that two nodes agreed on", () => {
     ])
     expect(book.all()).toEqual(made)
     expect(book.certificateOf(bob)).toEqual(certificateOf(bob))
+  })
+
+  it("says what was taken from the peer since it was granted", () => {
+    const made: Array<Session> = []
+    const grant = { revoke: "grant", peer: bob, service: "shop-cart" } as const
+    const sut = new SessionBook({
+      ...{ now: () => 1_000, onSession: (session) => made.push(session), onEnd: () => undefined },
+      revocations: { current: revoking(grant) }
+    })
+    sut.made(certificateOf(bob), freshSecret())
+    const [session] = made
+    expect(session?.facts.withheld).toEqual(["shop-cart"])
+    const may = (service: string) => maySpeakFor(session!.facts, ServiceName.make(service))
+    expect([may("shop-orders"), may("shop-cart"), may("web")]).toEqual([true, false, true])
   })
 
   it("is none with somebody who was thrown out", () => {

@@ -19,7 +19,10 @@ export const sessionLife = 2 * 3_600_000
 export const sessionRenewal = 50 * 60_000
 
 /** What request threads are told of a certificate. */
-export const factsOf = ({ services, speaks = [] }: Grant): SessionFacts => ({ services, speaks })
+export const factsOf = (
+  { services, speaks = [] }: Grant,
+  withheld: ReadonlyArray<string> = []
+): SessionFacts => ({ services, speaks, ...(withheld.length > 0 && { withheld }) })
 
 export interface SessionBookOptions {
   /** Wall clock, ms. */
@@ -63,7 +66,7 @@ export class SessionBook {
       peer,
       peerName: name,
       until: Math.min(now + sessionLife, notAfter + defaultSkew),
-      facts: factsOf(certificate)
+      facts: factsOf(certificate, revocations?.current.withheldFrom(peer))
     }
     this.#entries.delete(peer)
     const [oldest] = this.#entries.size >= this.#limit ? this.#entries.keys() : []

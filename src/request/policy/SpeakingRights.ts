@@ -7,7 +7,7 @@ import type { Caller } from "../../model/Caller.ts"
 import type { Call } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import type { PeerKey } from "../../model/Names.ts"
-import { maySpeakFor, type SessionFacts } from "../../model/Session.ts"
+import { matchesService, maySpeakFor, type SessionFacts } from "../../model/Session.ts"
 
 export interface SpeakingRightsOptions {
   readonly self: { readonly peer: PeerKey; readonly node: string }
@@ -49,15 +49,19 @@ export class SpeakingRights {
     return this.#denied(call, identity.name, facts)
   }
 
-  #denied({ caller, service }: Call, name: string, { services, speaks }: SessionFacts): Fault {
+  #denied({ caller, service }: Call, name: string, facts: SessionFacts): Fault {
+    const { services, speaks, withheld = [] } = facts
     const { nameOf, self } = this.#options
     const granted = [...services, ...speaks]
     const shown = granted.slice(0, maxShown).join(", ")
     const more = granted.length > maxShown ? ` and ${granted.length - maxShown} more` : ""
     const held = shown === "" ? "speaking for no service" : `speaking for ${shown}${more}`
+    const isTaken = withheld.some((pattern) => matchesService(pattern, name))
     return {
       code: "denied",
-      message: `node ${nameOf(caller)} may not speak for ${name}: its certificate grants ${held}; an invite with --as ${name} gives a node that right`,
+      message: isTaken
+        ? `node ${nameOf(caller)} may not speak for ${name} any more: that was revoked`
+        : `node ${nameOf(caller)} may not speak for ${name}: its certificate grants ${held}; an invite with --as ${name} gives a node that right`,
       node: self.node,
       service,
       sent: false
