@@ -55,6 +55,7 @@ const fixed: ReadonlyArray<readonly [path: string, get: (config: NodeConfig) => 
   ["node.threads", ({ node }) => node.threads],
   ["node.zone", ({ node }) => node.zone],
   ["node.discovery", ({ node }) => node.discovery],
+  ["node.ephemeral", ({ node }) => node.ephemeral],
   ["admin", ({ admin }) => admin],
   ["outbound.http", ({ outbound }) => outbound.http],
   ["telemetry.otlp", ({ telemetry }) => telemetry.otlp],

@@ -82,6 +82,11 @@ export const NodeSection = Schema.Struct({
    * program's own thread.
    */
   threads: Schema.optionalWith(Threads, { default: () => "auto" as const }),
+  /**
+   * It may end at any time and not come back, like a job or an instance that was scaled: when it is dead,
+   * the mesh forgets it within a minute, without being told. Default: false.
+   */
+  ephemeral: Schema.optionalWith(Schema.Boolean, { default: () => false }),
   /** Like `eu-west/1a`: told to the mesh and shown to people. Calls do not prefer a zone yet. */
   zone: Schema.optional(
     Schema.String.pipe(

@@ -47,6 +47,8 @@ export interface NodeRecord {
   /** `left` is the owner's own tombstone. */
   readonly state: "serving" | "draining" | "left"
   readonly services: ReadonlyArray<ServiceEntry>
+  /** It may end at any time and not come back: once dead, it is off the lists soon. Absent: no. */
+  readonly ephemeral?: boolean | undefined
   /** Version of the program, for people. */
   readonly software: string
 }

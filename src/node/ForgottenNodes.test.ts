@@ -6,13 +6,37 @@ import { ForgottenNodes } from "./ForgottenNodes.ts"
 const peer = PeerKey.make(`12D3KooW${"A".repeat(44)}`)
 const other = PeerKey.make(`12D3KooW${"B".repeat(44)}`)
 const name = NodeName.make("host-d")
+const make = () => {
+  const world = { now: 0, up: new Set<PeerKey>() }
+  const isUp = (peer: PeerKey) => world.up.has(peer)
+  return { world, forgotten: new ForgottenNodes({ now: () => world.now, isUp }) }
+}
 const mark = (epoch: number, version: number, of = peer) => ({
   ...{ peer: of, called: name, epoch, version, at: 0 }
 })
 
+describe("a node that is forgotten for a while", () => {
+  it("is not held meanwhile, unless it says something new or is there", () => {
+    const { forgotten, world } = make()
+    const why = (epoch: number, version: number) => forgotten.why({ peer, name, epoch, version })
+    forgotten.forgetUntil(mark(5, 5), 100)
+    expect(why(5, 5)).toBeDefined()
+    expect(why(5, 6)).toBeUndefined()
+    world.now = 100
+    expect(why(5, 5)).toBeUndefined()
+    forgotten.forgetUntil(mark(5, 5), 200)
+    expect(why(5, 5)).toBeDefined()
+    world.up.add(peer)
+    expect(why(5, 5)).toBeUndefined()
+    // It had come back: what was forgotten is over.
+    world.up.delete(peer)
+    expect(why(5, 5)).toBeUndefined()
+  })
+})
+
 describe("a node that was forgotten", () => {
   it("is not held up to the record that was known, and is back with any later one", () => {
-    const forgotten = new ForgottenNodes()
+    const { forgotten } = make()
     const why = (epoch: number, version: number, of = peer) =>
       forgotten.why({ peer: of, name, epoch, version })
     expect(why(5, 5)).toBeUndefined()
@@ -26,7 +50,7 @@ describe("a node that was forgotten", () => {
   })
 
   it("is news once, and again when it was forgotten further", () => {
-    const forgotten = new ForgottenNodes()
+    const { forgotten } = make()
     expect(forgotten.hear([mark(5, 5)])).toEqual([peer])
     expect(forgotten.hear([mark(5, 5), mark(1, 1, other)])).toEqual([other])
     expect(forgotten.hear([mark(5, 4), mark(6, 0), mark(1, 1, other)])).toEqual([peer])
@@ -37,7 +61,7 @@ describe("a node that was forgotten", () => {
     const order = fc.record({ epoch: fc.nat(5), version: fc.nat(5) })
     fc.assert(
       fc.property(fc.array(order, { minLength: 1 }), order, (said, asked) => {
-        const forgotten = new ForgottenNodes()
+        const { forgotten } = make()
         forgotten.hear(said.map(({ epoch, version }) => mark(epoch, version)))
         const number = ({ epoch, version }: { epoch: number; version: number }) =>
           epoch * 10 + version

@@ -20,16 +20,49 @@ export const nodesIn = (body: unknown): ReadonlyArray<ForgottenNode> =>
 const isUpTo = (record: Order, mark: Order): boolean =>
   record.epoch < mark.epoch || (record.epoch === mark.epoch && record.version <= mark.version)
 
+export interface ForgottenOptions {
+  /** A clock that only goes forward, ms. */
+  readonly now: () => number
+  /** Connected with this node. */
+  readonly isUp: (peer: PeerKey) => boolean
+}
+
+/** Nodes that are forgotten for a while. */
+const maxPassing = 4_096
+
 /** Read at every record; filled when there are settings to be heard. */
 export class ForgottenNodes {
   #marks: ReadonlyMap<PeerKey, ForgottenNode> = new Map()
+  /** By this node alone, and for a while. */
+  readonly #passing = new Map<PeerKey, Order & { readonly until: number }>()
+  readonly #options: ForgottenOptions
+
+  constructor(options: ForgottenOptions) {
+    this.#options = options
+  }
 
   /** Why this record is not held; undefined: it is. */
   readonly why = (record: Pick<NodeRecord, "peer" | "name"> & Order): string | undefined => {
     const mark = this.#marks.get(record.peer)
-    return mark === undefined || !isUpTo(record, mark)
-      ? undefined
-      : `${record.name} was forgotten, and has said nothing since`
+    const isOut = (mark !== undefined && isUpTo(record, mark)) || this.#isPassing(record)
+    return isOut ? `${record.name} was forgotten, and has said nothing since` : undefined
+  }
+
+  /** `until`: on the clock of `now`. At the limit the oldest is given up: its record is shown again. */
+  forgetUntil({ epoch, peer, version }: Pick<NodeRecord, "peer"> & Order, until: number): void {
+    this.#passing.delete(peer)
+    const [oldest] = this.#passing.keys()
+    if (this.#passing.size >= maxPassing && oldest !== undefined) this.#passing.delete(oldest)
+    this.#passing.set(peer, { epoch, version, until })
+  }
+
+  #isPassing(record: Pick<NodeRecord, "peer"> & Order): boolean {
+    const mark = this.#passing.get(record.peer)
+    if (mark === undefined) return false
+    // Here it is.
+    const isOver = mark.until <= this.#options.now() || this.#options.isUp(record.peer)
+    if (isOver) this.#passing.delete(record.peer)
+    return !isOver && isUpTo(record, mark)
   }
 
   /** Those that were not forgotten before, or not so far. */

@@ -58,6 +58,7 @@ import { ClockReport } from "./ClockReport.ts"
 import { keepConduct } from "./ConductLog.ts"
 import { Convergence } from "./Convergence.ts"
 import { makeDialBack } from "./DialBack.ts"
+import { keepEphemeral } from "./EphemeralNodes.ts"
 import { watchExpiry } from "./ExpiryWatch.ts"
 import { hearRevocations } from "./Expulsion.ts"
 import { ForgottenNodes, followForgotten } from "./ForgottenNodes.ts"
@@ -178,7 +179,10 @@ export const makeMeshPlane = (
       onEnd: options.onSessionEnd
     })
     const cache = new EnvelopeCache()
-    const forgotten = new ForgottenNodes()
+    const forgotten = new ForgottenNodes({
+      now: () => ticker.now(),
+      isUp: (peer) => late.connections?.isUp(peer) ?? false
+    })
     const refusals = yield* RefusalLog.make(metrics)
     const clocks = new PeerClocks(ticker)
     const busy = new BusyPeers(() => ticker.now())
@@ -282,6 +286,7 @@ export const makeMeshPlane = (
       conduct,
       name: identity.current.name,
       zone: node.zone,
+      ephemeral: node.ephemeral,
       software: options.software,
       door: refused.watch(
         makeRecordDoor(identity, {
@@ -425,6 +430,7 @@ export const makeMeshPlane = (
       ...{ catalogue, membership, keeper, names, linkKeeper, found, viewKeeper, met, runFork }
     })
     yield* Effect.sync(guarded(() => viewKeeper.show()))
+    yield* keepEphemeral({ forgotten, catalogue, membership, ticker })
     yield* watchExpiry({ admitted, sessions, keeper, wall: () => ticker.wall() })
 
     const troubles = new MeshTroubles({

@@ -33,6 +33,7 @@ export const NodeRecord = Schema.Struct({
   signedAt: Schema.Int.pipe(Schema.nonNegative()),
   state: Schema.Literal("serving", "draining", "left"),
   services: Schema.Array(ServiceEntry).pipe(Schema.maxItems(recordLimits.services)),
+  ephemeral: Schema.optional(Schema.Boolean),
   software: Schema.String.pipe(Schema.maxLength(64))
 })
 export type NodeRecord = Model.NodeRecord

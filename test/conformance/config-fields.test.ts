@@ -117,7 +117,8 @@ beforeAll(async () => {
       name: "host-b",
       dataDir: at("b"),
       listen: [`/ip4/127.0.0.1/tcp/${listenB}`],
-      threads: 3
+      threads: 3,
+      ephemeral: true
     },
     admin: { listen: `0.0.0.0:${admin}`, allowRemote: true },
     outbound: {
@@ -278,6 +279,15 @@ const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<
     })
     expect(await heard).toEqual([{ peer: a.peer, port: ports.listen, ttl: 900 }])
     lan.close()
+  },
+  ".node.ephemeral": async () => {
+    // As host-a holds it, signed by its node: what follows when it is dead, forget.test.ts.
+    const told = await until("the catalogue of host-a", () => {
+      const bytes = readFileSync(join(at("a"), "catalogue.bin"))
+      const log = readFileSync(join(at("a"), "catalogue.log"))
+      return Buffer.concat([bytes, log]).includes("ephemeral") ? true : undefined
+    })
+    expect(told).toBe(true)
   },
   ".node.zone": async () => {
     const zone = await until("news of host-a", async () => {

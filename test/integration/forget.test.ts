@@ -72,6 +72,24 @@ it("also over a restart of those that forgot it, and for one that joins later", 
   expect(stdout).toMatch(/"event":"member.forgotten".*"about":"host-d"/)
 })
 
+it("an ephemeral one goes by itself within a minute, and so do its services", async () => {
+  const job = await mesh.join("job", { ephemeral: true }, b)
+  await until("it is known", async () => (await stateOf(a, "job")) === "alive" || undefined)
+  const at = performance.now()
+  await job.kill()
+  const isGone = async (host: Host) => (await stateOf(host, "job")) === undefined || undefined
+  for (const host of [a, b]) await until("it is gone", () => isGone(host), 70)
+  expect(performance.now() - at).toBeLessThan(60_000)
+  // It does not come back by others who still know it.
+  await a.stop()
+  await a.up()
+  expect(await isGone(a)).toBe(true)
+  await job.up()
+  for (const host of [a, b]) {
+    await until("it is back", async () => (await stateOf(host, "job")) === "alive" || undefined)
+  }
+})
+
 it("until it comes back: then it is a member as before", async () => {
   await dead.up()
   for (const host of [a, b]) {

@@ -41,6 +41,8 @@ import { rejudge } from "./Rejudging.ts"
 export interface CatalogueOptions extends CatalogueSyncOptions {
   readonly name: NodeName
   readonly zone?: string | undefined
+  /** Default: false. */
+  readonly ephemeral?: boolean | undefined
   /** Version of the program, for people. */
   readonly software: string
   readonly door: RecordDoor
@@ -137,7 +139,7 @@ export const makeCatalogue = (
   options: CatalogueOptions
 ): Effect.Effect<CatalogueShape, never, Scope.Scope | Supervisor | Gossip | CatalogueStore> =>
   Effect.gen(function* () {
-    const { self, door, name, zone, software } = options
+    const { self, door, ephemeral = false, name, zone, software } = options
     const gossip = yield* Gossip
     const store = yield* CatalogueStore
     const clock = yield* Effect.clock
@@ -158,6 +160,7 @@ export const makeCatalogue = (
     const facts: OwnFacts = {
       name,
       ...(zone === undefined ? {} : { zone }),
+      ...(ephemeral && { ephemeral }),
       software,
       addresses: [],
       services: [],

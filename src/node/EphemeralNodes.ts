@@ -1,0 +1,53 @@
+/**
+ * Nodes that say of themselves that they may end at any time (`node.ephemeral`) are forgotten by every
+ * node on its own once they are dead. For a while only: those who think so later still pass the record on,
+ * and by then they think so too; and after a partition it may be that it lives.
+ */
+import { Effect, type Scope } from "effect"
+import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
+import type { MembershipShape } from "../mesh/membership/MembershipService.ts"
+import type { Ticker } from "../model/Time.ts"
+import type { ForgottenNodes } from "./ForgottenNodes.ts"
+
+/** Milliseconds. */
+export const ephemeralTimes = {
+  /** It may have been stalled, or cut off. */
+  deadFor: 30_000,
+  /** Within this all others have found it dead, too. */
+  forgottenFor: 300_000,
+  look: 5_000
+} as const
+
+export interface EphemeralOptions {
+  readonly forgotten: ForgottenNodes
+  readonly catalogue: Pick<CatalogueShape, "current" | "rejudge">
+  readonly membership: Pick<MembershipShape, "members">
+  readonly ticker: Pick<Ticker, "now" | "wall">
+}
+
+/** Looks at those that are dead, once. */
+export const forgetEphemeral = (options: EphemeralOptions): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const { catalogue, forgotten, membership, ticker } = options
+    const gone = membership.members().flatMap(({ peer, since, state }) => {
+      if (state !== "dead" || ticker.wall() - since < ephemeralTimes.deadFor) return []
+      const record = catalogue.current().node(peer)?.record
+      return record?.ephemeral === true ? [record] : []
+    })
+    if (gone.length === 0) return Effect.void
+    const until = ticker.now() + ephemeralTimes.forgottenFor
+    for (const record of gone) forgotten.forgetUntil(record, until)
+    return catalogue.rejudge(gone.map(({ peer }) => peer))
+  })
+
+/** Until the scope closes. */
+export const keepEphemeral = (options: EphemeralOptions): Effect.Effect<void, never, Scope.Scope> =>
+  forgetEphemeral(options).pipe(
+    Effect.catchAllDefect((defect) =>
+      Effect.logError("ephemeral nodes were not forgotten", defect)
+    ),
+    Effect.delay(ephemeralTimes.look),
+    Effect.forever,
+    Effect.forkScoped,
+    Effect.asVoid
+  )
