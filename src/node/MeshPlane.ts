@@ -7,7 +7,6 @@ import { Context, Effect, Layer, Runtime, type Scope } from "effect"
 import type { ReadinessItem } from "../admin/AdminModel.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import { Supervisor } from "../mesh/actor/Supervisor.ts"
-import { catalogueLimits } from "../mesh/catalogue/Catalogue.ts"
 import { type CatalogueShape, makeCatalogue } from "../mesh/catalogue/CatalogueService.ts"
 import { CatalogueStore } from "../mesh/catalogue/CatalogueStore.ts"
 import { connectByRpc } from "../mesh/catalogue/CatalogueSync.ts"
@@ -32,14 +31,13 @@ import { type MembershipShape, makeMembership } from "../mesh/membership/Members
 import { PeerClocks } from "../mesh/membership/PeerClocks.ts"
 import { Pings } from "../mesh/membership/Pings.ts"
 import { makeStatementDoor } from "../mesh/membership/Statement.ts"
-import { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
-import { BoundedCache } from "../mesh/trust/BoundedCache.ts"
+import type { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
 import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
 import { EnvelopeCache } from "../mesh/trust/Envelope.ts"
 import type { Signers } from "../mesh/trust/Nearness.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
-import { describeRevocation, Revocations, type RevocationsCell } from "../mesh/trust/Revocations.ts"
-import { factsOf, SessionBook } from "../mesh/trust/SessionBook.ts"
+import { describeRevocation, type RevocationsCell } from "../mesh/trust/Revocations.ts"
+import type { SessionBook } from "../mesh/trust/SessionBook.ts"
 import type { RecordAudit } from "../model/AuditEvent.ts"
 import { contain, type OnDefect } from "../model/Defect.ts"
 import type { MeshViewCell } from "../model/MeshView.ts"
@@ -60,7 +58,6 @@ import { Convergence } from "./Convergence.ts"
 import { makeDialBack } from "./DialBack.ts"
 import { keepEphemeral } from "./EphemeralNodes.ts"
 import { watchExpiry } from "./ExpiryWatch.ts"
-import { hearRevocations } from "./Expulsion.ts"
 import { ForgottenNodes, followForgotten } from "./ForgottenNodes.ts"
 import { InviteUsesKeeper } from "./InviteUsesKeeper.ts"
 import { meetOnLan } from "./LanMeeting.ts"
@@ -71,12 +68,12 @@ import { followMesh } from "./MeshFollowers.ts"
 import { MeshMet, othersIn } from "./MeshMet.ts"
 import { MeshSettings, settingJudge } from "./MeshSettings.ts"
 import { MeshTroubles, tellTroubles } from "./MeshTroubles.ts"
+import { MeshTrust } from "./MeshTrust.ts"
 import { PeerNames } from "./PeerNames.ts"
 import { makePeerSurvey, type PeerSurvey, peerPortByRpc } from "./PeerSurvey.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 import { SessionRenewal } from "./SessionRenewal.ts"
 import { makeSettingSpread, type SettingSpread } from "./SettingSpread.ts"
-import { TrustKeeper } from "./TrustKeeper.ts"
 import { ViewKeeper } from "./ViewKeeper.ts"
 
 export interface MeshPlaneOptions {
@@ -163,21 +160,13 @@ export const makeMeshPlane = (
     const runFork = (effect: Effect.Effect<void>): void => {
       Runtime.runFork(runtime)(effect, { scope })
     }
-    const admitted = new AdmittedPeers()
-    const shown = new BoundedCache<VerifiedCertificate>(catalogueLimits.records)
-    const revocations: RevocationsCell = { current: Revocations.none }
-    const heard = Promise.withResolvers<void>()
-    const thrownOut = () => {
-      const out = revocations.current.outBy(identity.current.certificate)
-      return out && describeRevocation(out)
-    }
-    const sessions = new SessionBook({
-      revocations,
-      isOut: () => thrownOut() !== undefined,
-      now: () => ticker.wall(),
+    const trust = new MeshTrust({
+      ...{ identity, onMissing: options.onMissing, onRights: options.onRights },
+      wall: () => ticker.wall(),
       onSession: options.onSession,
-      onEnd: options.onSessionEnd
+      onSessionEnd: options.onSessionEnd
     })
+    const { admitted, revocations, sessions, thrownOut } = trust
     const cache = new EnvelopeCache()
     const forgotten = new ForgottenNodes({
       now: () => ticker.now(),
@@ -193,7 +182,6 @@ export const makeMeshPlane = (
       keeper?: LinkKeeper
       names?: PeerNames
       callBacks?: CallBacks
-      trust?: TrustKeeper
       view?: ViewKeeper
       connections?: ConnectionKeeper
       lan?: LanDiscovery | undefined
@@ -231,8 +219,8 @@ export const makeMeshPlane = (
       }),
       makeListener: (upgrader, logger) => new RelayListener(upgrader, logger, options.gate),
       encrypter: meshDoor({
-        ...{ revocations, heard: heard.promise },
-        trust: () => late.trust,
+        ...{ revocations, heard: trust.heard },
+        trust: () => trust.keeper,
         cutOffFor: (peer) => conduct.cutOffFor(peer),
         ...{ identity, admitted, ticker, refusals, clocks, clockReport, isKnown, runFork, audit },
         onUse: (use) => late.uses?.uses.use(use) && runFork(late.uses.tell(use)),
@@ -293,11 +281,7 @@ export const makeMeshPlane = (
           cache,
           revocations,
           forgotten: forgotten.why,
-          onCertificate: (certificate) => {
-            shown.set(certificate.peer, certificate)
-            admitted.refresh(certificate)
-            sessions.refresh(certificate)
-          },
+          onCertificate: trust.showed,
           onUntimely: ({ peer, message }) => clockReport.add({ peer, what: "record", message }),
           settings: settingJudge
         })
@@ -326,41 +310,17 @@ export const makeMeshPlane = (
       onWritten: (setting, holds) => {
         if (!isOfNodes(setting.kind)) audit(settingEvent(setting, holds))
       },
-      holders: (capability) =>
-        admitted
-          .certificates()
-          .flatMap(({ capabilities, name }) => (capabilities.includes(capability) ? [name] : []))
+      holders: trust.holders
     })
-    /** Nobody else's services are there for a node that does not belong to the mesh, and they are again. */
-    const standing = () => {
-      const others = Array.from(catalogue.current().entries(), ({ record }) => record).filter(
-        ({ peer }) => peer !== self
-      )
-      late.view?.members(others.map(({ peer }) => peer))
-      const services = new Set(others.flatMap((record) => record.services.map(({ name }) => name)))
-      for (const service of services) options.onMissing(service, thrownOut())
-    }
-    const ownRights = () =>
-      factsOf(identity.current.certificate, revocations.current.withheldFrom(self))
-    late.trust = new TrustKeeper({
-      ...{ identity, catalogue, cache },
+    trust.follow({
+      ...{ catalogue, cache, runFork, connections: keeper },
       run: (effect) => Runtime.runPromise(runtime)(effect),
-      hear: (next) => {
-        const before = thrownOut()
-        runFork(
-          hearRevocations(next, {
-            ...{ self, cell: revocations, admitted, sessions, keeper, catalogue, thrownOut },
-            onSessionEnd: options.onSessionEnd
-          })
-        )
-        if (thrownOut() !== before) standing()
-        options.onRights(ownRights())
-      }
+      lookAnew: (members) => late.view?.members(members)
     })
     followForgotten({ forgotten, settings, catalogue, self, runFork })
     const uses = new InviteUsesKeeper(settings, self, identity.current.name)
     late.uses = uses
-    yield* Effect.sync(() => heard.resolve())
+    yield* Effect.sync(() => trust.begin())
     const pings = yield* Effect.acquireRelease(
       Effect.sync(
         () =>
@@ -566,8 +526,8 @@ export const makeMeshPlane = (
       troubles,
       refused,
       revocations,
-      ...{ ownRights, thrownOut },
-      certificateOf: (peer) => admitted.get(peer) ?? shown.get(peer),
+      ...{ ownRights: trust.ownRights, thrownOut },
+      certificateOf: trust.certificateOf,
       view: viewKeeper.view,
       met: met.item,
       nameOf: (peer) => names.of(peer)

@@ -1,0 +1,142 @@
+/**
+ * Who belongs to the mesh, as this node has met them, what it shares with them, and who is thrown out of
+ * it, this node itself among them. It is there before anybody is met; what was said about trust comes with
+ * the catalogue.
+ */
+import type { Effect } from "effect"
+import { catalogueLimits } from "../mesh/catalogue/Catalogue.ts"
+import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
+import type { ConnectionKeeper } from "../mesh/host/ConnectionKeeper.ts"
+import { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
+import { BoundedCache } from "../mesh/trust/BoundedCache.ts"
+import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
+import type { EnvelopeCache } from "../mesh/trust/Envelope.ts"
+import type { Capability } from "../mesh/trust/Grant.ts"
+import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
+import { describeRevocation, Revocations, type RevocationsCell } from "../mesh/trust/Revocations.ts"
+import { factsOf, SessionBook } from "../mesh/trust/SessionBook.ts"
+import type { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
+import type { Session, SessionFacts } from "../model/Session.ts"
+import { hearRevocations } from "./Expulsion.ts"
+import { TrustKeeper } from "./TrustKeeper.ts"
+
+export interface MeshTrustOptions {
+  readonly identity: IdentityCell
+  /** Wall clock, ms. */
+  readonly wall: () => number
+  readonly onSession: (session: Session) => void
+  readonly onSessionEnd: (peer: PeerKey, reason: string) => void
+  /** Why nobody offers a service to this node; undefined: somebody does, or nobody knows why. */
+  readonly onMissing: (service: ServiceName, reason: string | undefined) => void
+  /** What this node may do has changed. */
+  readonly onRights: (rights: SessionFacts) => void
+}
+
+export interface TrustFollowing {
+  readonly catalogue: CatalogueShape
+  readonly connections: ConnectionKeeper
+  readonly cache: EnvelopeCache
+  readonly run: <A>(effect: Effect.Effect<A>) => Promise<A>
+  readonly runFork: (effect: Effect.Effect<void>) => void
+  /** These are seen with other eyes from now on. */
+  readonly lookAnew: (members: ReadonlyArray<PeerKey>) => void
+}
+
+export class MeshTrust {
+  readonly admitted = new AdmittedPeers()
+  readonly revocations: RevocationsCell = { current: Revocations.none }
+  readonly sessions: SessionBook
+  readonly #options: MeshTrustOptions
+  /** Certificates that came with records. */
+  readonly #shown = new BoundedCache<VerifiedCertificate>(catalogueLimits.records)
+  readonly #heard = Promise.withResolvers<void>()
+  #keeper: TrustKeeper | undefined
+
+  constructor(options: MeshTrustOptions) {
+    this.#options = options
+    this.sessions = new SessionBook({
+      revocations: this.revocations,
+      isOut: () => this.thrownOut() !== undefined,
+      now: options.wall,
+      onSession: options.onSession,
+      onEnd: options.onSessionEnd
+    })
+  }
+
+  /** What was said about trust, once the catalogue is there. */
+  get keeper(): TrustKeeper | undefined {
+    return this.#keeper
+  }
+
+  /** Done when all is known that the disk holds: before that nobody is judged. */
+  get heard(): Promise<void> {
+    return this.#heard.promise
+  }
+
+  /** By what this node itself is out, if it is. */
+  readonly thrownOut = (): string | undefined => {
+    const { identity } = this.#options
+    const out = this.revocations.current.outBy(identity.current.certificate)
+    return out && describeRevocation(out)
+  }
+
+  /** What this node may offer and speak for. */
+  readonly ownRights = (): SessionFacts => {
+    const { certificate, peer } = this.#options.identity.current
+    return factsOf(certificate, this.revocations.current.withheldFrom(peer))
+  }
+
+  /** As it was shown last: at a handshake, or with a record. */
+  readonly certificateOf = (peer: PeerKey): VerifiedCertificate | undefined =>
+    this.admitted.get(peer) ?? this.#shown.get(peer)
+
+  /** A record brought this certificate, which may be newer than the one of the handshake. */
+  readonly showed = (certificate: VerifiedCertificate): void => {
+    this.#shown.set(certificate.peer, certificate)
+    this.admitted.refresh(certificate)
+    this.sessions.refresh(certificate)
+  }
+
+  /** Members at hand whose certificates grant it. */
+  readonly holders = (capability: Capability): ReadonlyArray<NodeName> =>
+    this.admitted
+      .certificates()
+      .flatMap(({ capabilities, name }) => (capabilities.includes(capability) ? [name] : []))
+
+  /** Goes by what the catalogue holds, at once and from now on. */
+  follow(following: TrustFollowing): void {
+    const { admitted, revocations: cell, sessions, thrownOut } = this
+    const { cache, catalogue, connections: keeper, run, runFork } = following
+    const { identity, onRights, onSessionEnd } = this.#options
+    const self = identity.current.peer
+    this.#keeper = new TrustKeeper({
+      ...{ identity, catalogue, cache, run },
+      hear: (next) => {
+        const before = thrownOut()
+        runFork(
+          hearRevocations(next, {
+            ...{ self, cell, admitted, sessions, keeper, catalogue, thrownOut, onSessionEnd }
+          })
+        )
+        if (thrownOut() !== before) this.#standAnew(following)
+        onRights(this.ownRights())
+      }
+    })
+  }
+
+  /** From now on others may be judged. */
+  begin(): void {
+    this.#heard.resolve()
+  }
+
+  /** Nobody else's services are there for a node that does not belong to the mesh, and they are again. */
+  #standAnew({ catalogue, lookAnew }: TrustFollowing): void {
+    const { identity, onMissing } = this.#options
+    const others = Array.from(catalogue.current().entries(), ({ record }) => record).filter(
+      ({ peer }) => peer !== identity.current.peer
+    )
+    lookAnew(others.map(({ peer }) => peer))
+    const services = new Set(others.flatMap((record) => record.services.map(({ name }) => name)))
+    for (const service of services) onMissing(service, this.thrownOut())
+  }
+}
