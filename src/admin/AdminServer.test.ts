@@ -171,7 +171,7 @@ describe("the admin server", () => {
     [
       "no body",
       "null",
-      "is empty; expected a mapping with services, speaks, capabilities and ttlMs"
+      "is empty; expected a mapping with services, speaks, capabilities, ttlMs, uses and name"
     ],
     ["half of it", '{"services":[', "not JSON"],
     ["nothing", "", "services"],
