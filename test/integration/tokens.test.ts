@@ -114,9 +114,12 @@ describe("a host is given its token", () => {
   it("on standard input", async () => {
     const host = await mesh.prepare("by-input", {})
     const token = await a.invite()
-    const script = `printf %s "$T" | exec "$0" "$1" join --token-file - --config "$2"`
-    const words = ["-c", script, process.execPath, main, host.configPath]
-    host.process = start("sh", words, { env: { T: token }, what: "by-input" })
+    const file = join(mesh.directory, "input")
+    writeFileSync(file, token)
+    // In the shell's place, so that it ends with the test.
+    const script = `exec "$0" "$1" join --token-file - --config "$2" < "$3"`
+    const words = ["-c", script, process.execPath, main, host.configPath, file]
+    host.process = start("sh", words, { what: "by-input" })
     await host.ready()
   })
 
