@@ -12,7 +12,7 @@ export const fullScenarios: ReadonlyArray<Scenario> = [
   scenarios.flapping(300, 40),
   scenarios.tenthCrashes(1_000),
   scenarios.rollingRestart(100),
-  scenarios.massJoin(200, 200),
+  scenarios.massJoin(500, 500),
   scenarios.halves(300, 60 * seconds),
   scenarios.halves(300, 10 * minutes),
   scenarios.minority(300, 60 * seconds),
