@@ -13,7 +13,7 @@ export const fullScenarios: ReadonlyArray<Scenario> = [
   scenarios.tenthCrashes(1_000),
   scenarios.rollingRestart(100),
   scenarios.massJoin(500, 500),
-  scenarios.halves(300, 60 * seconds),
+  scenarios.halves(1_000, 60 * seconds),
   scenarios.halves(300, 10 * minutes),
   scenarios.minority(300, 60 * seconds),
   scenarios.minority(300, 10 * minutes),
