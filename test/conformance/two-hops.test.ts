@@ -168,7 +168,8 @@ describe("messages", () => {
       "x-forwarded-for",
       "x-forwarded-proto",
       "x-forwarded-host",
-      "via"
+      "via",
+      "skein-caller"
     ])
     expect(names(client.text)).toEqual(["x-end", "date", "content-length", "connection"])
   })
