@@ -86,7 +86,7 @@ it("says at the node that judged it that another one is of a foreign mesh", asyn
   )
   const address = `/ip4/127.0.0.1/tcp/${a.meshPort}/p2p/${peer}`
   writeFileSync(join(stranger.dataDir, "bootstrap.json"), JSON.stringify([address]))
-  const main = join(root, "src", "main.ts")
+  const main = join(root, "dist", "skein.js")
   const up = start(process.execPath, [main, "up", "--config", stranger.configPath])
   expect(await seen(stranger, "door.refused")).toMatchObject({
     code: "foreign_mesh",
@@ -100,7 +100,7 @@ it("is shown by a command that goes on when the file is moved away", async () =>
   const shown = await skein("audit", "--config", a.configPath, "-n", "1000")
   expect(shown.code).toBe(0)
   expect(shown.stdout).toMatch(/^\S+Z {2}door\.joined +host-b {2}from 12D3\S+ {2}services \* /m)
-  const main = join(root, "src", "main.ts")
+  const main = join(root, "dist", "skein.js")
   const following = start(process.execPath, [main, "audit", "-f", "-o", "json", "--admin", a.admin])
   await until("what there is", () =>
     following.output().includes("door.joined") ? true : undefined

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type Host, root, skein, TestMesh } from "../fixtures/Mesh.ts"
 import { run, start, stopAll, until } from "../fixtures/Processes.ts"
 
-const main = join(root, "src", "main.ts")
+const main = join(root, "dist", "skein.js")
 const mesh = new TestMesh()
 let a: Host
 let b: Host
