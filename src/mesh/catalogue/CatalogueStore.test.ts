@@ -272,7 +272,7 @@ test("whatever was cut off, altered, or not written yet: a start finds what came
               ? Buffer.concat([log.subarray(0, index), Buffer.alloc(zeros)])
               : Buffer.from(log.map((byte, n) => (n === index ? byte ^ flip : byte)))
           // Zeros in place of zeros are no damage.
-          fc.pre(!damaged.subarray(0, log.length).equals(log))
+          if (damaged.subarray(0, log.length).equals(log)) return
           writeFileSync(file("catalogue.log"), damaged)
           const first = snapshot.map((bytes): StoredChange => ({ _tag: "Kept", bytes }))
           const all = [...first, keep(0), ...batches.flat()]
