@@ -21,20 +21,22 @@ import {
   NotReady
 } from "./AdminError.ts"
 import {
-  DrainResult,
   EndpointStatus,
+  LinkStatus,
+  MemberStatus,
+  NodeStatus,
+  Readiness,
+  ServiceStatus
+} from "./AdminModel.ts"
+import {
+  DrainResult,
   ForgetRequest,
   ForgetResult,
   InviteRequest,
   InviteResult,
   LeaveResult,
-  LinkStatus,
-  MemberStatus,
-  NodeStatus,
-  Readiness,
-  ReloadResult,
-  ServiceStatus
-} from "./AdminModel.ts"
+  ReloadResult
+} from "./ControlModel.ts"
 import { PeerStatus, PeersChoice } from "./PeerModel.ts"
 import { PolicyExplained } from "./PolicyModel.ts"
 import {

@@ -37,9 +37,9 @@ import {
 } from "./AdminError.ts"
 import { type GuardOptions, guard, isReading, type RequestFacts } from "./AdminGuard.ts"
 import { adminHandlers } from "./AdminHandlers.ts"
-import { InviteRequest } from "./AdminModel.ts"
 import { type AdminListenError, type AdminPortOptions, listenOn } from "./AdminPort.ts"
 import type { AdminSource } from "./AdminSource.ts"
+import { InviteRequest } from "./ControlModel.ts"
 
 export interface AdminServerOptions extends AdminPortOptions {
   /** Whether an `authorization` field has this node's token. Default: a port takes no changes at all. */

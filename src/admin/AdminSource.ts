@@ -12,19 +12,21 @@ import type {
 } from "./AccessModel.ts"
 import type { AdminConflict, AdminForbidden, AdminInvalid, AdminNotFound } from "./AdminError.ts"
 import type {
-  DrainResult,
   EndpointStatus,
+  LinkStatus,
+  MemberStatus,
+  NodeStatus,
+  ServiceStatus
+} from "./AdminModel.ts"
+import type {
+  DrainResult,
   ForgetRequest,
   ForgetResult,
   InviteRequest,
   InviteResult,
   LeaveResult,
-  LinkStatus,
-  MemberStatus,
-  NodeStatus,
-  ReloadResult,
-  ServiceStatus
-} from "./AdminModel.ts"
+  ReloadResult
+} from "./ControlModel.ts"
 import type { PeerStatus } from "./PeerModel.ts"
 import type { PolicyExplained } from "./PolicyModel.ts"
 import type {

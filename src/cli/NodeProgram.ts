@@ -3,7 +3,7 @@
  * takes most of a second to load, which `skein status` need not wait for.
  */
 import { Effect, type Scope } from "effect"
-import type { ReloadResult } from "../admin/AdminModel.ts"
+import type { ReloadResult } from "../admin/ControlModel.ts"
 import type { ConfigOverride } from "../config/ConfigFile.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 

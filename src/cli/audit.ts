@@ -89,15 +89,18 @@ const readFrom = (path: string, place: Place | undefined) =>
         await file.close()
       }
     },
-    catch: (cause) => failCommand(`the audit log ${path} cannot be read: ${codeOf(cause)}`)
+    catch: codeOf
   })
+
+const unreadable = (path: string) => (code: string) =>
+  failCommand(`the audit log ${path} cannot be read: ${code}`)
 
 export const audit = Command.make("audit", options, (choice) =>
   Effect.gen(function* () {
     const path = Option.getOrUndefined(choice.file) ?? (yield* auditFile(choice))
     const show = (text: string) =>
       print(choice.output === "json" ? text : renderAudit(readAuditRows(text), useColour()))
-    const first = yield* readFrom(path, undefined)
+    const first = yield* Effect.mapError(readFrom(path, undefined), unreadable(path))
     const lines = first.text.split("\n").filter((line) => line !== "")
     const last = lines.slice(Math.max(0, lines.length - choice.lines))
     if (last.length > 0) yield* show(`${last.join("\n")}\n`)
@@ -108,8 +111,12 @@ export const audit = Command.make("audit", options, (choice) =>
         place = read.place
         return read.text === "" ? Effect.void : show(read.text)
       }),
-      // Moved aside just now, or its directory is being made again.
-      Effect.catchAll(() => Effect.void),
+      // Moved aside just now, or its directory is being made again; all else would not end by itself.
+      Effect.catchIf(
+        (code) => code === "ENOENT",
+        () => Effect.void
+      ),
+      Effect.mapError(unreadable(path)),
       Effect.repeat(Schedule.spaced(lookEvery))
     )
   }).pipe(choice.follow ? doneWhenInterrupted : (self) => self)

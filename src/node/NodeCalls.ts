@@ -12,19 +12,21 @@ import {
 } from "../admin/AccessModel.ts"
 import { AdminConflict, AdminForbidden, AdminInvalid, AdminNotFound } from "../admin/AdminError.ts"
 import {
-  DrainResult,
   EndpointStatus,
+  LinkStatus,
+  MemberStatus,
+  NodeStatus,
+  ServiceStatus
+} from "../admin/AdminModel.ts"
+import {
+  DrainResult,
   ForgetRequest,
   ForgetResult,
   InviteRequest,
   InviteResult,
   LeaveResult,
-  LinkStatus,
-  MemberStatus,
-  NodeStatus,
-  ReloadResult,
-  ServiceStatus
-} from "../admin/AdminModel.ts"
+  ReloadResult
+} from "../admin/ControlModel.ts"
 import { PeerStatus } from "../admin/PeerModel.ts"
 import { PolicyExplained } from "../admin/PolicyModel.ts"
 import {

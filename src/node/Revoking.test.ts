@@ -9,12 +9,9 @@ import { NodeName, type PeerKey } from "../model/Names.ts"
 import { bodyOf, type Known, type RevokeSources, signedFor } from "./Revoking.ts"
 
 const now = 1_800_000_000_000
-const [founder, b, c, d] = makeMembers(4, now) as unknown as readonly [
-  NodeIdentity,
-  NodeIdentity,
-  NodeIdentity,
-  NodeIdentity
-]
+const made = makeMembers(4, now)
+const member = (index: number): NodeIdentity => made[index]!
+const [founder, b, c, d] = [member(0), member(1), member(2), member(3)]
 
 const known = ({ certificate }: NodeIdentity, ...issuers: ReadonlyArray<PeerKey>): Known => ({
   certificate: { peer: certificate.peer, name: certificate.name, issuers }

@@ -1,7 +1,7 @@
 /** What a node is started from, and what a program has of one that runs. */
 import type { Effect, Scope } from "effect"
-import type { ReloadResult } from "../admin/AdminModel.ts"
 import type { AdminSource } from "../admin/AdminSource.ts"
+import type { ReloadResult } from "../admin/ControlModel.ts"
 import type { ConfigOverride } from "../config/ConfigFile.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { Dispatch } from "../model/Exchange.ts"

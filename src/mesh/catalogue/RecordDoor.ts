@@ -168,10 +168,11 @@ export const makeRecordDoor = (
     now: number,
     skew: number
   ): Either.Either<CatalogueEntry, RecordRefused> => {
-    const opened = open(bytes, now, skew)
-    if (Either.isRight(opened)) return judgeNode(opened.right, bytes, now, skew)
+    // What looks like a setting is tried as one first: each try costs a signature.
     const setting = judgeSetting(bytes, now, skew)
     if (setting !== undefined) return setting
+    const opened = open(bytes, now, skew)
+    if (Either.isRight(opened)) return judgeNode(opened.right, bytes, now, skew)
     if (opened.left.code === "bad_signature") {
       const further = openAs(furtherKind, bytes, now, skew)
       if (Either.isRight(further)) return judgeFurther(further.right, bytes, now, skew)
