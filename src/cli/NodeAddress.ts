@@ -16,8 +16,8 @@ import {
 } from "../config/ConfigEnvironment.ts"
 import { loadConfig } from "../config/ConfigFile.ts"
 import type { ConfigError } from "../config/ConfigProblem.ts"
+import { AdminListen } from "../config/GuardedListen.ts"
 import type { AdminAddress } from "../config/HostPort.ts"
-import { AdminListen } from "../config/NodeConfig.ts"
 import { explainInLine } from "../schema/ExplainIssue.ts"
 import { type CommandFailed, failCommand, wrongUsage } from "./CommandFailed.ts"
 

@@ -5,29 +5,18 @@
  */
 import { hostname } from "node:os"
 import { Either, Schema } from "effect"
-import { isLoopback } from "../model/Loopback.ts"
 import { recordLimits } from "../model/NodeRecord.ts"
 import type { Problem } from "../model/Problem.ts"
-import { type DurationText, timeLimit } from "../schema/Duration.ts"
 import { explain, quote } from "../schema/ExplainIssue.ts"
 import { NodeName, ServiceName } from "../schema/NamesSchema.ts"
 import { Policy, type PolicyInput } from "../schema/PolicySchema.ts"
-import { PolicyWritten } from "../schema/PolicyWritten.ts"
-import { missedWords } from "../schema/SchemaWords.ts"
 import { ConfigError } from "./ConfigProblem.ts"
 import { addressRules, noneTwice, protocolRules, uniqueNames } from "./ConfigRules.ts"
-import {
-  type AdminAddress,
-  DialAddress,
-  formatHostPort,
-  ListenAddress,
-  UnixAddress
-} from "./HostPort.ts"
+import { time } from "./ConfigTime.ts"
+import { AdminListen, guarded } from "./GuardedListen.ts"
 import { AnnounceMultiaddr, ListenMultiaddr } from "./Multiaddr.ts"
-
-const Time = timeLimit("10ms")
-const time = (text: DurationText) =>
-  Schema.optionalWith(Time, { default: () => Schema.decodeSync(Time)(text) })
+import { OutboundConfig, UpstreamConfig } from "./OutboundConfig.ts"
+import { ServiceConfig } from "./ServiceConfig.ts"
 
 /** The host's name made fit to be a node's: what a node is called when nobody says. */
 export const hostNodeName = (): NodeName =>
@@ -100,166 +89,11 @@ export const NodeSection = Schema.Struct({
   discovery: Schema.optionalWith(Discovery, { default: () => ({ mdns: false }) })
 }).annotations({ identifier: "NodeSection" })
 
-/** Where the admin API listens, and where commands look for it. */
-export const AdminListen = Schema.Union(UnixAddress, ListenAddress).annotations({
-  description: "host:port or unix:/path"
-})
-
-/** What a listener beyond this host has to say: nothing may be open to others by oversight. */
-const allowRemote = Schema.optionalWith(Schema.Boolean, { default: () => false })
-
-/** `who`: what everybody who reaches the listener can do. */
-const exposed = (listen: unknown, who: string, mend: string): string =>
-  `${quote(listen)} can be reached from other hosts, and whoever reaches it ${who}; use 127.0.0.1, or write ${mend}`
-
-/** `127.0.0.1:4191`, or with `allowRemote` as a mapping, which an address of others must have. */
-const guarded = <A extends AdminAddress, I>(listen: Schema.Schema<A, I>, who: string) => {
-  const Detail = Schema.Struct({ listen, allowRemote })
-  return Schema.transform(Schema.Union(listen, Detail), Schema.typeSchema(Detail), {
-    strict: true,
-    decode: (written) => ("listen" in written ? written : { listen: written, allowRemote: false }),
-    encode: (value) => (value.allowRemote ? value : value.listen)
-  }).pipe(
-    Schema.filter(
-      ({ listen, allowRemote }) => allowRemote || "path" in listen || isLoopback(listen.host),
-      {
-        message: ({ actual }) => exposed(actual, who, "{ listen: …, allowRemote: true }"),
-        jsonSchema: {}
-      }
-    )
-  )
-}
-
 /** Whoever reaches it runs the node. */
 const AdminPort = guarded(AdminListen, "controls this node")
 
 /** `off`: nobody can ask the node anything, `skein status` included. */
 export const Admin = Schema.Union(Schema.Literal("off"), AdminPort)
-
-const HttpCheck = Schema.Struct({
-  /** GET must answer 200–399. */
-  path: Schema.optionalWith(
-    Schema.String.pipe(
-      Schema.pattern(/^\/[!-~]*$/, {
-        description: "a path, like /healthz",
-        message: ({ actual }) => `${quote(actual)} is not a path; it starts with /`
-      })
-    ),
-    { default: () => "/" }
-  ),
-  interval: time("2s"),
-  timeout: time("1s")
-}).annotations({ identifier: "HttpCheck" })
-
-const TcpCheck = Schema.Struct({
-  interval: time("2s"),
-  timeout: time("1s")
-}).annotations({ identifier: "TcpCheck" })
-
-/** How the owner asks its endpoint whether it is well: exactly one kind. None: taken as healthy. */
-export const HealthCheck = Schema.Union(
-  Schema.Struct({ http: HttpCheck }),
-  Schema.Struct({ tcp: TcpCheck })
-).annotations({ identifier: "HealthCheck" })
-export type HealthCheck = typeof HealthCheck.Type
-
-const notYet =
-  "is not carried yet; write tcp, which carries its connections as they are: balanced as a whole, without timeouts or retries of single calls"
-const sealed =
-  "cannot be read on its way; write tcp, which carries its connections as they are, or http if the program also speaks it"
-
-/** What a node can carry. Records of other nodes may say more (model/NodeRecord.ts). */
-const CarriedProtocol = Schema.Literal("http", "tcp").annotations({
-  [missedWords]: new Map([
-    ["grpc", notYet],
-    ["http2", notYet],
-    ["h2", notYet],
-    ["h2c", notYet],
-    ["https", sealed],
-    ["tls", sealed]
-  ])
-})
-
-const serviceFields = {
-  name: ServiceName,
-  protocol: Schema.optionalWith(CarriedProtocol, { default: () => "http" as const }),
-  health: Schema.optional(HealthCheck),
-  /** Relative share of traffic of each endpoint, 1–1000. */
-  weight: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1_000)), { default: () => 100 }),
-  /** For calls to it from anywhere, under what holds in the mesh and what a caller's config says. */
-  policy: Schema.optional(PolicyWritten)
-}
-const Addresses = Schema.Array(DialAddress).pipe(
-  Schema.minItems(1),
-  Schema.maxItems(recordLimits.endpointsPerService),
-  Schema.filter(noneTwice(formatHostPort, "it is one instance all the same"), {
-    jsonSchema: { uniqueItems: true }
-  })
-)
-
-/** A service this host offers: `address` for one instance, `addresses` for several. */
-export const ServiceConfig = Schema.transform(
-  Schema.Struct({
-    ...serviceFields,
-    address: Schema.optional(DialAddress),
-    addresses: Schema.optional(Addresses)
-  }).pipe(
-    Schema.filter(
-      ({ address, addresses }) =>
-        (address === undefined) !== (addresses === undefined) ||
-        (address === undefined
-          ? "has no address; write address: 127.0.0.1:PORT"
-          : "has both address and addresses; keep one"),
-      { jsonSchema: {} }
-    )
-  ),
-  Schema.typeSchema(Schema.Struct({ ...serviceFields, addresses: Addresses })),
-  {
-    strict: true,
-    decode: ({ address, addresses, ...rest }) => ({
-      ...rest,
-      addresses: addresses ?? (address === undefined ? [] : [address])
-    }),
-    encode: (service) => service
-  }
-).annotations({ identifier: "ServiceConfig" })
-export type ServiceConfig = typeof ServiceConfig.Type
-
-/**
- * The service that programs who use a listener are, and for which their calls speak. The node's
- * certificate has to grant it. Absent: they speak for the host.
- */
-const as = Schema.optional(ServiceName)
-
-const systemName = "[a-z_][a-z0-9_.-]{0,31}\\$?|[0-9]{1,10}"
-
-const Uid = Schema.Union(
-  Schema.Int.pipe(Schema.between(0, 2 ** 32 - 2)),
-  Schema.String.pipe(Schema.pattern(new RegExp(`^(${systemName})$`, "i")))
-).annotations({ identifier: "Uid", description: "a user of this host, by name or number" })
-
-/** A local port that always reaches one service. */
-export const UpstreamConfig = Schema.Struct({
-  service: ServiceName,
-  listen: ListenAddress,
-  as,
-  /** The user whose processes may connect (Linux). Default: all of this host. */
-  uid: Schema.optional(Uid),
-  /** Must be said of an address that other hosts reach. */
-  allowRemote,
-  protocol: Schema.optionalWith(CarriedProtocol, { default: () => "tcp" as const })
-}).pipe(
-  Schema.filter(
-    ({ allowRemote, listen, service }) => {
-      if (allowRemote || isLoopback(listen.host)) return []
-      const who = `calls ${service} with this node's rights`
-      const message = exposed(formatHostPort(listen), who, "allowRemote: true beside it")
-      return [{ path: ["listen"], message }]
-    },
-    { identifier: "UpstreamConfig", jsonSchema: {} }
-  )
-)
-export type UpstreamConfig = typeof UpstreamConfig.Type
 
 const CollectorUrl = Schema.String.pipe(
   Schema.filter((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), {
@@ -291,71 +125,6 @@ export const TelemetryConfig = Schema.Struct({
   accessLog: Schema.optionalWith(AccessLog, { default: () => "off" as const })
 }).annotations({ identifier: "TelemetryConfig" })
 export type TelemetryConfig = typeof TelemetryConfig.Type
-
-/** Whoever reaches it calls what this node may call. */
-const Proxy = guarded(ListenAddress, "calls services with this node's rights")
-
-const Mode = Schema.String.pipe(
-  Schema.pattern(/^0?[0-7]{3}$/, {
-    description: "permissions of a socket in octal digits, like 0660",
-    message: ({ actual }) => `${quote(actual)} is not a mode in octal digits; write it like "0660"`
-  })
-)
-
-const Owner = Schema.String.pipe(
-  Schema.pattern(new RegExp(`^(${systemName})?(:(${systemName}))?$`, "i"), {
-    description: "user, user:group or :group, by name or number",
-    message: ({ actual }) =>
-      `${quote(actual)} is not an owner; write user, user:group or :group, by name or number`
-  }),
-  Schema.minLength(1)
-)
-
-/** Whoever reaches one of these speaks for its service. */
-export const CallerListenerConfig = Schema.Struct({
-  listen: AdminListen,
-  as,
-  /** Of a unix socket: who may connect. Default: only the user of the node, "0600". */
-  mode: Schema.optional(Mode),
-  /** Of a unix socket: whose it becomes, which only root can say of others than itself. */
-  owner: Schema.optional(Owner),
-  /** Of a port: the user whose processes may connect (Linux). Default: all of this host. */
-  uid: Schema.optional(Uid),
-  /** Must be said of an address that other hosts reach. */
-  allowRemote
-}).pipe(
-  Schema.filter(
-    ({ allowRemote, as, listen, mode, owner, uid }) => {
-      if ("path" in listen) {
-        const message =
-          "is for ports; of a unix socket its mode and its owner say who may connect, and the system sees to it"
-        return uid === undefined ? [] : [{ path: ["uid"], message }]
-      }
-      const issues = Object.entries({ mode, owner }).flatMap(([key, value]) =>
-        value === undefined
-          ? []
-          : [{ path: [key], message: "is for unix sockets; of a port write uid" }]
-      )
-      if (allowRemote || isLoopback(listen.host)) return issues
-      const who = as === undefined ? "calls services with this node's rights" : `speaks for ${as}`
-      const message = exposed(formatHostPort(listen), who, "allowRemote: true beside it")
-      return [...issues, { path: ["listen"], message }]
-    },
-    { identifier: "CallerListenerConfig", jsonSchema: {} }
-  )
-)
-export type CallerListenerConfig = typeof CallerListenerConfig.Type
-
-const OutboundConfig = Schema.Struct({
-  /** The same for programs that speak for a service: each listener says for which. */
-  listeners: Schema.optionalWith(Schema.Array(CallerListenerConfig).pipe(Schema.maxItems(256)), {
-    default: () => []
-  }),
-  /** The proxy for `http://<service>.mesh`, by Host or absolute-form. */
-  http: Schema.optionalWith(Schema.Union(Schema.Literal("off"), Proxy), {
-    default: () => ({ listen: { host: "127.0.0.1", port: 4140 }, allowRemote: false })
-  })
-}).annotations({ identifier: "OutboundConfig" })
 
 /** Who came in, was refused or denied, and what was changed by whom: one JSON line each. */
 const AuditConfig = Schema.Union(

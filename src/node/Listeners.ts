@@ -11,7 +11,8 @@ import {
   formatAdminAddress,
   formatHostPort
 } from "../config/HostPort.ts"
-import type { CallerListenerConfig, NodeConfig, UpstreamConfig } from "../config/NodeConfig.ts"
+import type { NodeConfig } from "../config/NodeConfig.ts"
+import type { CallerListenerConfig, UpstreamConfig } from "../config/OutboundConfig.ts"
 import type { ServiceName } from "../model/Names.ts"
 import { maySpeakFor, type SessionFacts } from "../model/Session.ts"
 import { ListenError, makeListenError } from "../request/listener/ListenError.ts"

@@ -4,7 +4,8 @@
  */
 import { createHash } from "node:crypto"
 import { formatHostPort, type HostPort } from "../config/HostPort.ts"
-import type { NodeConfig, ServiceConfig } from "../config/NodeConfig.ts"
+import type { NodeConfig } from "../config/NodeConfig.ts"
+import type { ServiceConfig } from "../config/ServiceConfig.ts"
 import { activeCheck, type HealthCheck, type LocalService } from "../model/LocalService.ts"
 import type { ServiceName } from "../model/Names.ts"
 import type { ServiceEntry } from "../model/NodeRecord.ts"

@@ -4,12 +4,8 @@ import { join } from "node:path"
 import { Schema } from "effect"
 import { describe, expect, it } from "vitest"
 import { parse } from "yaml"
-import {
-  makeNodeConfig,
-  NodeConfig,
-  type NodeConfigInput,
-  ServiceConfig
-} from "../../src/config/NodeConfig.ts"
+import { makeNodeConfig, NodeConfig, type NodeConfigInput } from "../../src/config/NodeConfig.ts"
+import { ServiceConfig } from "../../src/config/ServiceConfig.ts"
 import { ServiceName } from "../../src/model/Names.ts"
 import { defaultPolicy, Policy } from "../../src/schema/PolicySchema.ts"
 

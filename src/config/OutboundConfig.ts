@@ -1,0 +1,109 @@
+/** Where this host's programs hand calls to their node, and for whom they speak there. */
+import { Schema } from "effect"
+import { isLoopback } from "../model/Loopback.ts"
+import { quote } from "../schema/ExplainIssue.ts"
+import { ServiceName } from "../schema/NamesSchema.ts"
+import { AdminListen, allowRemote, exposed, guarded } from "./GuardedListen.ts"
+import { formatHostPort, ListenAddress } from "./HostPort.ts"
+import { CarriedProtocol } from "./ServiceConfig.ts"
+
+/**
+ * The service that programs who use a listener are, and for which their calls speak. The node's
+ * certificate has to grant it. Absent: they speak for the host.
+ */
+const as = Schema.optional(ServiceName)
+
+const systemName = "[a-z_][a-z0-9_.-]{0,31}\\$?|[0-9]{1,10}"
+
+const Uid = Schema.Union(
+  Schema.Int.pipe(Schema.between(0, 2 ** 32 - 2)),
+  Schema.String.pipe(Schema.pattern(new RegExp(`^(${systemName})$`, "i")))
+).annotations({ identifier: "Uid", description: "a user of this host, by name or number" })
+
+/** A local port that always reaches one service. */
+export const UpstreamConfig = Schema.Struct({
+  service: ServiceName,
+  listen: ListenAddress,
+  as,
+  /** The user whose processes may connect (Linux). Default: all of this host. */
+  uid: Schema.optional(Uid),
+  /** Must be said of an address that other hosts reach. */
+  allowRemote,
+  protocol: Schema.optionalWith(CarriedProtocol, { default: () => "tcp" as const })
+}).pipe(
+  Schema.filter(
+    ({ allowRemote, listen, service }) => {
+      if (allowRemote || isLoopback(listen.host)) return []
+      const who = `calls ${service} with this node's rights`
+      const message = exposed(formatHostPort(listen), who, "allowRemote: true beside it")
+      return [{ path: ["listen"], message }]
+    },
+    { identifier: "UpstreamConfig", jsonSchema: {} }
+  )
+)
+export type UpstreamConfig = typeof UpstreamConfig.Type
+
+/** Whoever reaches it calls what this node may call. */
+const Proxy = guarded(ListenAddress, "calls services with this node's rights")
+
+const Mode = Schema.String.pipe(
+  Schema.pattern(/^0?[0-7]{3}$/, {
+    description: "permissions of a socket in octal digits, like 0660",
+    message: ({ actual }) => `${quote(actual)} is not a mode in octal digits; write it like "0660"`
+  })
+)
+
+const Owner = Schema.String.pipe(
+  Schema.pattern(new RegExp(`^(${systemName})?(:(${systemName}))?$`, "i"), {
+    description: "user, user:group or :group, by name or number",
+    message: ({ actual }) =>
+      `${quote(actual)} is not an owner; write user, user:group or :group, by name or number`
+  }),
+  Schema.minLength(1)
+)
+
+/** Whoever reaches one of these speaks for its service. */
+export const CallerListenerConfig = Schema.Struct({
+  listen: AdminListen,
+  as,
+  /** Of a unix socket: who may connect. Default: only the user of the node, "0600". */
+  mode: Schema.optional(Mode),
+  /** Of a unix socket: whose it becomes, which only root can say of others than itself. */
+  owner: Schema.optional(Owner),
+  /** Of a port: the user whose processes may connect (Linux). Default: all of this host. */
+  uid: Schema.optional(Uid),
+  /** Must be said of an address that other hosts reach. */
+  allowRemote
+}).pipe(
+  Schema.filter(
+    ({ allowRemote, as, listen, mode, owner, uid }) => {
+      if ("path" in listen) {
+        const message =
+          "is for ports; of a unix socket its mode and its owner say who may connect, and the system sees to it"
+        return uid === undefined ? [] : [{ path: ["uid"], message }]
+      }
+      const issues = Object.entries({ mode, owner }).flatMap(([key, value]) =>
+        value === undefined
+          ? []
+          : [{ path: [key], message: "is for unix sockets; of a port write uid" }]
+      )
+      if (allowRemote || isLoopback(listen.host)) return issues
+      const who = as === undefined ? "calls services with this node's rights" : `speaks for ${as}`
+      const message = exposed(formatHostPort(listen), who, "allowRemote: true beside it")
+      return [...issues, { path: ["listen"], message }]
+    },
+    { identifier: "CallerListenerConfig", jsonSchema: {} }
+  )
+)
+export type CallerListenerConfig = typeof CallerListenerConfig.Type
+
+export const OutboundConfig = Schema.Struct({
+  /** The same for programs that speak for a service: each listener says for which. */
+  listeners: Schema.optionalWith(Schema.Array(CallerListenerConfig).pipe(Schema.maxItems(256)), {
+    default: () => []
+  }),
+  /** The proxy for `http://<service>.mesh`, by Host or absolute-form. */
+  http: Schema.optionalWith(Schema.Union(Schema.Literal("off"), Proxy), {
+    default: () => ({ listen: { host: "127.0.0.1", port: 4140 }, allowRemote: false })
+  })
+}).annotations({ identifier: "OutboundConfig" })

@@ -1,0 +1,99 @@
+/** What this host offers, and how its node finds out whether it is well. */
+import { Schema } from "effect"
+import { recordLimits } from "../model/NodeRecord.ts"
+import { quote } from "../schema/ExplainIssue.ts"
+import { ServiceName } from "../schema/NamesSchema.ts"
+import { PolicyWritten } from "../schema/PolicyWritten.ts"
+import { missedWords } from "../schema/SchemaWords.ts"
+import { noneTwice } from "./ConfigRules.ts"
+import { time } from "./ConfigTime.ts"
+import { DialAddress, formatHostPort } from "./HostPort.ts"
+
+const HttpCheck = Schema.Struct({
+  /** GET must answer 200–399. */
+  path: Schema.optionalWith(
+    Schema.String.pipe(
+      Schema.pattern(/^\/[!-~]*$/, {
+        description: "a path, like /healthz",
+        message: ({ actual }) => `${quote(actual)} is not a path; it starts with /`
+      })
+    ),
+    { default: () => "/" }
+  ),
+  interval: time("2s"),
+  timeout: time("1s")
+}).annotations({ identifier: "HttpCheck" })
+
+const TcpCheck = Schema.Struct({
+  interval: time("2s"),
+  timeout: time("1s")
+}).annotations({ identifier: "TcpCheck" })
+
+/** How the owner asks its endpoint whether it is well: exactly one kind. None: taken as healthy. */
+export const HealthCheck = Schema.Union(
+  Schema.Struct({ http: HttpCheck }),
+  Schema.Struct({ tcp: TcpCheck })
+).annotations({ identifier: "HealthCheck" })
+export type HealthCheck = typeof HealthCheck.Type
+
+const notYet =
+  "is not carried yet; write tcp, which carries its connections as they are: balanced as a whole, without timeouts or retries of single calls"
+const sealed =
+  "cannot be read on its way; write tcp, which carries its connections as they are, or http if the program also speaks it"
+
+/** What a node can carry. Records of other nodes may say more (model/NodeRecord.ts). */
+export const CarriedProtocol = Schema.Literal("http", "tcp").annotations({
+  [missedWords]: new Map([
+    ["grpc", notYet],
+    ["http2", notYet],
+    ["h2", notYet],
+    ["h2c", notYet],
+    ["https", sealed],
+    ["tls", sealed]
+  ])
+})
+
+const serviceFields = {
+  name: ServiceName,
+  protocol: Schema.optionalWith(CarriedProtocol, { default: () => "http" as const }),
+  health: Schema.optional(HealthCheck),
+  /** Relative share of traffic of each endpoint, 1–1000. */
+  weight: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1_000)), { default: () => 100 }),
+  /** For calls to it from anywhere, under what holds in the mesh and what a caller's config says. */
+  policy: Schema.optional(PolicyWritten)
+}
+const Addresses = Schema.Array(DialAddress).pipe(
+  Schema.minItems(1),
+  Schema.maxItems(recordLimits.endpointsPerService),
+  Schema.filter(noneTwice(formatHostPort, "it is one instance all the same"), {
+    jsonSchema: { uniqueItems: true }
+  })
+)
+
+/** A service this host offers: `address` for one instance, `addresses` for several. */
+export const ServiceConfig = Schema.transform(
+  Schema.Struct({
+    ...serviceFields,
+    address: Schema.optional(DialAddress),
+    addresses: Schema.optional(Addresses)
+  }).pipe(
+    Schema.filter(
+      ({ address, addresses }) =>
+        (address === undefined) !== (addresses === undefined) ||
+        (address === undefined
+          ? "has no address; write address: 127.0.0.1:PORT"
+          : "has both address and addresses; keep one"),
+      { jsonSchema: {} }
+    )
+  ),
+  Schema.typeSchema(Schema.Struct({ ...serviceFields, addresses: Addresses })),
+  {
+    strict: true,
+    decode: ({ address, addresses, ...rest }) => ({
+      ...rest,
+      addresses: addresses ?? (address === undefined ? [] : [address])
+    }),
+    encode: (service) => service
+  }
+).annotations({ identifier: "ServiceConfig" })
+export type ServiceConfig = typeof ServiceConfig.Type
