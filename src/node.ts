@@ -29,6 +29,7 @@ import { makeControls } from "./node/Controls.ts"
 import { keepDataDir } from "./node/DataDirKeeper.ts"
 import { readDescriptors } from "./node/Descriptors.ts"
 import { Drain } from "./node/Drain.ts"
+import { makeFirstOffer } from "./node/FirstOffer.ts"
 import { makeListeners, ungranted } from "./node/Listeners.ts"
 import { othersIn } from "./node/MeshMet.ts"
 import { makeMeshPlane } from "./node/MeshPlane.ts"
@@ -208,23 +209,21 @@ const assemble = (input: AssemblyInput) =>
       makeHealthChecker
     })
     let current = config
-    const met = Effect.asVoid(
-      Effect.repeat(
-        Effect.sync(() => plane.met().ready),
-        { until: (ready) => ready, schedule: Schedule.spaced(readyCheckEvery) }
-      )
+    const firstOffer = yield* makeFirstOffer(
+      {
+        offer,
+        isNewcomer: !plane.met().ready && othersIn(plane.catalogue.current(), peer) === 0,
+        met: Effect.asVoid(
+          Effect.repeat(
+            Effect.sync(() => plane.met().ready),
+            { until: (ready) => ready, schedule: Schedule.spaced(readyCheckEvery) }
+          )
+        ),
+        peers: () => plane.keeper.connectedPeers(),
+        syncWith: plane.catalogue.syncWith
+      },
+      config
     )
-    if (plane.met().ready || othersIn(plane.catalogue.current(), peer) > 0) {
-      yield* offer.follow(config)
-    } else {
-      // A newcomer has yet to hear who may call what.
-      yield* Effect.forkScoped(
-        Effect.zipRight(
-          met,
-          Effect.suspend(() => offer.follow(current))
-        )
-      )
-    }
 
     const listeners = yield* makeListeners(config, threads)
     const notGranted = () => ungranted(listeners.callers(), plane.ownRights())
@@ -249,6 +248,7 @@ const assemble = (input: AssemblyInput) =>
         detail: drain.state === "serving" ? "takes requests" : `the node is ${drain.state}`
       },
       plane.met(),
+      ...firstOffer.missing(),
       ...plane.clockReport.readiness(),
       ...thrownOut()
     ]
@@ -290,7 +290,7 @@ const assemble = (input: AssemblyInput) =>
           policies.follow(next)
           threads.post({ type: "sample", share: next.telemetry.sample })
           yield* telemetry.reopenAccessLog
-          yield* offer.follow(next)
+          yield* firstOffer.follow(next)
           current = next
           input.onReloaded?.(next)
         })
@@ -327,7 +327,7 @@ const assemble = (input: AssemblyInput) =>
       dispatch: planes.dispatch ?? noPlaneHere(name),
       threads: workers,
       source,
-      ready: met,
+      ready: firstOffer.ready,
       awaitService: (service) => untilOffered(plane.view, service),
       // The host's own programs come last: they may still need an answer to finish theirs.
       drain: Effect.gen(function* () {
