@@ -327,7 +327,8 @@ const assemble = (input: AssemblyInput) =>
       dispatch: planes.dispatch ?? noPlaneHere(name),
       threads: workers,
       source,
-      ready: firstOffer.ready,
+      // What was heard of the mesh is shown in a moment: who is told of it calls at once.
+      ready: Effect.zipRight(firstOffer.ready, plane.show),
       awaitService: (service) => untilOffered(plane.view, service),
       // The host's own programs come last: they may still need an answer to finish theirs.
       drain: Effect.gen(function* () {

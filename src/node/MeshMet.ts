@@ -12,7 +12,7 @@ export interface MeshMetOptions {
   readonly now: () => number
 }
 
-/** How long a restarted node waits to meet the mesh before it serves from what it knew (ms). */
+/** How long a restarted node waits to meet the mesh before it serves from what it knew, ms. */
 const patience = 3_000
 
 /** Nodes of the catalogue beside this one that have not left. */
@@ -27,11 +27,14 @@ export const othersIn = (catalogue: Catalogue, self: PeerKey): number => {
 export class MeshMet {
   readonly #options: MeshMetOptions
   readonly #startedAt: number
+  /** Other nodes that were on its disk. A newcomer hears of some before it knows all. */
+  readonly #knownBefore: number
   #met = false
 
   constructor(options: MeshMetOptions) {
     this.#options = options
     this.#startedAt = options.now()
+    this.#knownBefore = othersIn(options.catalogue(), options.self)
   }
 
   /** A member has answered. */
@@ -54,7 +57,8 @@ export class MeshMet {
     }
     // What is known from before is good enough to serve from, should nobody answer.
     const patient = now() - this.#startedAt < patience
-    const detail = `no other node has answered yet; ${known} known from before`
-    return { name: "mesh", ready: !patient && known > 0, detail }
+    const before = this.#knownBefore
+    const detail = `no other node has answered yet; ${before} known from before`
+    return { name: "mesh", ready: !patient && before > 0, detail }
   }
 }

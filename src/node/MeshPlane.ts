@@ -146,6 +146,8 @@ export interface MeshPlane {
   readonly certificateOf: (peer: PeerKey) => VerifiedCertificate | undefined
   /** Whether the mesh has been met since the start, as far as one must wait for that. */
   readonly met: () => ReadinessItem
+  /** Done when every request thread goes by what the catalogue holds now. */
+  readonly show: Effect.Effect<void>
 }
 
 export const makeMeshPlane = (
@@ -453,11 +455,12 @@ export const makeMeshPlane = (
         waiting: supervisor.actors().reduce((sum, { mailbox }) => sum + mailbox, 0)
       }
     }
+    const show = Effect.zipRight(Effect.sync(guarded(() => viewKeeper.show())), options.applied)
     const answers = meshAnswers({
       ...{ identity, admitted, revocations, catalogue, convergence, membership },
       ...{ dialBack, figures, audit },
       sessions: sessionRenewal,
-      show: Effect.zipRight(Effect.sync(guarded(() => viewKeeper.show())), options.applied)
+      show
     })
     yield* Effect.acquireRelease(
       Effect.promise(() => pings.listen(membership.answerPing)),
@@ -529,6 +532,7 @@ export const makeMeshPlane = (
       ...{ ownRights: trust.ownRights, thrownOut },
       certificateOf: trust.certificateOf,
       view: viewKeeper.view,
+      show,
       met: met.item,
       nameOf: (peer) => names.of(peer)
     }
