@@ -47,6 +47,7 @@ import { SocketRoom } from "./node/SocketRoom.ts"
 import { StartError } from "./node/StartError.ts"
 import { makeSystemTicker } from "./node/SystemTicker.ts"
 import { sharedThreads, threadCount } from "./node/ThreadCount.ts"
+import { accessUse } from "./node/ThreadRows.ts"
 import { untilOffered } from "./node/UntilOffered.ts"
 import { softwareVersion } from "./node/Version.ts"
 import { DefectLog } from "./request/cells/DefectLog.ts"
@@ -174,7 +175,8 @@ const assemble = (input: AssemblyInput) =>
       callsBack: input.program !== undefined,
       maxPending: room.shares?.pending,
       trouble,
-      audit
+      audit,
+      accessUse: accessUse(threads)
     })
     yield* room.followMesh(plane.host)
     yield* keepDataDir({

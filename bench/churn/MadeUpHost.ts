@@ -47,6 +47,7 @@ const answers = MeshRpc.toLayer({
   NewSession: () => refuse,
   DialBack: () => refuse,
   PeerStatus: () => refuse,
+  AccessUse: () => refuse,
   DrainNotice: () => Effect.void
 })
 

@@ -50,7 +50,22 @@ export const AccessFinding = Schema.Struct({
 })
 export type AccessFinding = typeof AccessFinding.Type
 
-/** Absent: of all services that are in audit here. */
+/** Which nodes have said how rules are met at them: each node counts what it decides. */
+export const NodesAsked = Schema.Struct({
+  /** By name, the node asked by the command among them if it offers what is asked about. */
+  answered: Schema.Array(Schema.String),
+  /** They offer it too, and what they have counted is not in this. */
+  silent: Schema.Array(Schema.Struct({ node: Schema.String, reason: Schema.String }))
+})
+export type NodesAsked = typeof NodesAsked.Type
+
+export const AccessFindings = Schema.Struct({
+  findings: Schema.Array(AccessFinding),
+  nodes: NodesAsked
+})
+export type AccessFindings = typeof AccessFindings.Type
+
+/** Absent: of all services that are in audit. */
 export const SuggestionChoice = Schema.Struct({ service: Schema.optional(ServiceName) })
 
 export const AccessSuggestion = Schema.Struct({
@@ -61,7 +76,7 @@ export const AccessSuggestion = Schema.Struct({
   rules: Schema.Array(Schema.Struct({ rule: RuleWritten, calls: Count }))
 })
 export const AccessSuggestions = Schema.Struct({
-  node: Schema.String,
+  nodes: NodesAsked,
   suggestions: Schema.Array(AccessSuggestion),
   /** Calls that there was no room to remember, or whose path no rule can be about. */
   left: Count

@@ -7,7 +7,7 @@ import { Schema } from "effect"
 import { ServiceName } from "../schema/NamesSchema.ts"
 import {
   AccessAnswer,
-  AccessFinding,
+  AccessFindings,
   AccessQuestion,
   AccessSuggestions,
   SuggestionChoice
@@ -102,7 +102,7 @@ const access = HttpApiGroup.make("access")
       .addSuccess(AccessAnswer)
       .addError(AdminInvalid)
   )
-  .add(HttpApiEndpoint.get("lint", "/access/lint").addSuccess(Schema.Array(AccessFinding)))
+  .add(HttpApiEndpoint.get("lint", "/access/lint").addSuccess(AccessFindings))
   .add(
     HttpApiEndpoint.get("suggest", "/access/suggest")
       .setUrlParams(SuggestionChoice)

@@ -1,12 +1,13 @@
 /**
  * What the admin API needs of a node. The composition root implements it; tests hand in a fake.
- * Views are cheap: they read snapshots and counters, and wait for nothing, but for `peers`.
+ * Views are cheap: they read snapshots and counters, and wait for nothing, but for
+ * `peers` and what others have counted of `access`.
  */
 import { Context, type Effect } from "effect"
 import type { ServiceName } from "../model/Names.ts"
 import type {
   AccessAnswer,
-  AccessFinding,
+  AccessFindings,
   AccessQuestion,
   AccessSuggestions
 } from "./AccessModel.ts"
@@ -42,9 +43,9 @@ import type {
 export interface AccessSource {
   /** What they say of a call that is not made. */
   readonly check: (question: AccessQuestion) => Effect.Effect<AccessAnswer, AdminInvalid>
-  /** What is wrong with rules that are each in order. */
-  readonly lint: Effect.Effect<ReadonlyArray<AccessFinding>>
-  /** Rules that allow what was called here of services in audit. */
+  /** What is wrong with rules that are each in order. Asks the nodes that offer what they are about; 5 s at most. */
+  readonly lint: Effect.Effect<AccessFindings>
+  /** Rules that allow what was called of services in audit. Asks the nodes that offer them; 5 s at most. */
   readonly suggest: (service: ServiceName | undefined) => Effect.Effect<AccessSuggestions>
 }
 

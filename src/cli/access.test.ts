@@ -45,8 +45,12 @@ beforeAll(async () => {
   empty = await serving({
     access: {
       ...sample.access,
-      lint: Effect.succeed([]),
-      suggest: () => Effect.succeed({ node: "host-a", left: 3, suggestions: [] })
+      lint: Effect.succeed({ findings: [], nodes: { answered: [], silent: [] } }),
+      suggest: () =>
+        Effect.succeed({
+          nodes: { answered: ["host-a"], silent: [{ node: "host-b", reason: "gone" }] },
+          ...{ left: 3, suggestions: [] }
+        })
     }
   })
 })
@@ -121,12 +125,16 @@ describe("skein access check", () => {
 
 describe("skein access lint", () => {
   it("lists what is wrong, and ends with 1", async () => {
-    const { code, stdout } = await skein(admin, "lint")
+    const { code, stderr, stdout } = await skein(admin, "lint")
     expect(code).toBe(1)
+    expect(stderr).toBe(
+      "warning: of 2 nodes asked, 1 did not say what they have seen:\nwarning:   host-b: no answer within 2 s\n"
+    )
     expect(stdout).toMatch(
       /^shadowed +payments-charge\.allow\[1\] +payments-charge\.allow\[0\] allows all/m
     )
-    expect(JSON.parse((await skein(admin, "lint", "-o", "json")).stdout)).toHaveLength(1)
+    const said: unknown = JSON.parse((await skein(admin, "lint", "-o", "json")).stdout)
+    expect(said).toEqual(await Effect.runPromise(sample.access.lint))
   })
 
   it("ends with 0 when nothing is", async () => {
@@ -155,9 +163,8 @@ describe("skein access suggest", () => {
     const { code, stderr, stdout } = await skein(empty, "suggest", "ledger")
     expect([code, stdout]).toEqual([1, ""])
     expect(stderr).toContain("3 calls are not in it")
-    expect(stderr).toContain("nothing was called here of ledger while it was in audit")
-    expect((await skein(empty, "suggest")).stderr).toContain(
-      "no service that host-a offers is in audit"
-    )
+    expect(stderr).toContain("host-b: gone")
+    expect(stderr).toContain("nothing was seen to be called of ledger while it was in audit")
+    expect((await skein(empty, "suggest")).stderr).toContain("no service is in audit")
   })
 })

@@ -7,7 +7,12 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { Effect, Option } from "effect"
 import { stringify } from "yaml"
-import type { AccessAnswer, AccessFinding, AccessSuggestions } from "../admin/AccessModel.ts"
+import type {
+  AccessAnswer,
+  AccessFinding,
+  AccessSuggestions,
+  NodesAsked
+} from "../admin/AccessModel.ts"
 import { withAdmin } from "../admin/AdminClient.ts"
 import { ServiceName } from "../schema/NamesSchema.ts"
 import { chosenNode } from "./ChosenNode.ts"
@@ -119,18 +124,33 @@ const columns: ReadonlyArray<Column<AccessFinding>> = [
   { title: "WHY", cell: ({ message }) => message }
 ]
 
+/** Who did not say what it has counted. */
+const silentLines = ({ answered, silent }: NodesAsked): ReadonlyArray<string> =>
+  silent.length === 0
+    ? []
+    : [
+        `of ${counted(answered.length + silent.length, "node")} asked, ${silent.length} did not say what they have seen:`,
+        ...silent.slice(0, maxSilent).map(({ node, reason }) => `  ${node}: ${reason}`),
+        ...(silent.length > maxSilent ? [`  and ${silent.length - maxSilent} more`] : [])
+      ]
+
+/** Named at most. */
+const maxSilent = 16
+
 export const renderFindings = (findings: ReadonlyArray<AccessFinding>, colour: boolean): string =>
   renderTable(columns, findings, { colour, empty: "Nothing to say about the access rules." })
 
 const lint = Command.make("lint", { ...nodeOptions, output: outputOption }, (choice) =>
   Effect.gen(function* () {
     const address = yield* chosenNode(choice)
-    const findings = yield* withAdmin(address, (client) => client.access.lint({}))
-    yield* print(
-      choice.output === "json"
-        ? `${JSON.stringify(findings, undefined, 2)}\n`
-        : renderFindings(findings, useColour())
-    )
+    const found = yield* withAdmin(address, (client) => client.access.lint({}))
+    const { findings, nodes } = found
+    if (choice.output === "json") yield* print(`${JSON.stringify(found, undefined, 2)}\n`)
+    else {
+      yield* print(renderFindings(findings, useColour()))
+      const lines = silentLines(nodes)
+      if (lines.length > 0) yield* warn(lines)
+    }
     if (findings.some(({ kind }) => kind !== "unused")) {
       const message = counted(findings.length, "finding")
       return yield* new CommandFailed({ message, silent: true })
@@ -142,13 +162,18 @@ const lint = Command.make("lint", { ...nodeOptions, output: outputOption }, (cho
   )
 )
 
+const placesOf = ({ answered }: NodesAsked): string =>
+  answered.length <= 3
+    ? answered.join(", ")
+    : `${answered.slice(0, 2).join(", ")} and ${answered.length - 2} more nodes`
+
 /** A document for each service, as `skein apply` takes them. */
-export const renderSuggestions = ({ node, suggestions }: AccessSuggestions): string =>
+export const renderSuggestions = ({ nodes, suggestions }: AccessSuggestions): string =>
   suggestions
     .map(({ name, rules, service }) => {
       const calls = rules.reduce((sum, rule) => sum + rule.calls, 0)
       return [
-        `# ${counted(calls, "call")} seen at ${node}. Look it over, apply it, and leave mode out when it is right.`,
+        `# ${counted(calls, "call")} seen at ${placesOf(nodes)}. Look it over, apply it, and leave mode out when it is right.`,
         "kind: access",
         `name: ${name}`,
         `service: ${service}`,
@@ -161,7 +186,7 @@ export const renderSuggestions = ({ node, suggestions }: AccessSuggestions): str
     .join("---\n")
 
 const nothingSeen = (service: string) => [
-  `nothing was called here of ${service} while it was in audit; to have it seen, apply and wait:`,
+  `nothing was seen to be called of ${service} while it was in audit; to have it seen, apply and wait:`,
   `  kind: access`,
   `  name: ${service}`,
   `  service: ${service}`,
@@ -195,11 +220,13 @@ const suggest = Command.make(
           `${counted(found.left, "call")} are not in it: there was no room, or no rule can be about their paths`
         ])
       }
+      const silent = silentLines(found.nodes)
+      if (silent.length > 0) yield* warn(silent)
       if (found.suggestions.length === 0) {
         const about = Option.getOrElse(choice.service, () => "any service")
         const lines =
           about === "any service"
-            ? [`no service that ${found.node} offers is in audit, or nothing called one`]
+            ? ["no service is in audit, or nothing called one that is"]
             : nothingSeen(about)
         return yield* new CommandFailed({ message: lines.join("\n") })
       }

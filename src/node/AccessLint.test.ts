@@ -13,7 +13,7 @@ const facts: LintFacts = {
     ["payments", "http"],
     ["ledger", "tcp"]
   ]),
-  here: new Set(),
+  counted: new Map(),
   used: new Map()
 }
 
@@ -136,12 +136,12 @@ describe("lint", () => {
     expect(lint({ a: { service, allow: [] } })).toEqual([])
   })
 
-  it("finds what no call here has met, of services that are offered here", () => {
+  it("finds what no call has met, of services whose nodes have said so", () => {
     const allow = [{ from: "orders" }, { from: "web" }]
     const used = new Map([["a.allow[0]", 7]])
     expect(lint({ a: { service, allow } }, { used })).toEqual([])
-    expect(lint({ a: { service, allow } }, { used, here: new Set([service]) })).toEqual([
-      "unused a.allow[1]: no call to payments at this node has met it since it is held: is it needed?"
+    expect(lint({ a: { service, allow } }, { used, counted: new Map([[service, 2]]) })).toEqual([
+      "unused a.allow[1]: no call to payments (2 nodes) has met it since it is held: is it needed?"
     ])
   })
 })

@@ -29,9 +29,9 @@ export interface LintFinding {
 export interface LintFacts {
   /** Services of the mesh, with what they speak. */
   readonly services: ReadonlyMap<string, Protocol>
-  /** Services that are offered here: of others nothing is counted here. */
-  readonly here: ReadonlySet<string>
-  /** Decisions by rule at this node, since rules or the node were changed last. */
+  /** At how many nodes that offer a service it is known how its rules were met; of others nothing is. */
+  readonly counted: ReadonlyMap<string, number>
+  /** Decisions by rule at all of them, since rules or the nodes were changed last. */
   readonly used: ReadonlyMap<string, number>
 }
 
@@ -86,9 +86,10 @@ const lintRule = (
   }
   const unmet = unmetBy(placed, facts)
   if (unmet !== undefined) return [{ kind: "unreachable", rule, message: unmet }]
-  const here = [...facts.here].filter((one) => isAbout(placed.setting, one))
-  if (here.length === 0 || (facts.used.get(rule) ?? 0) > 0) return []
-  const message = `no call to ${here.join(", ")} at this node has met it since it is held: is it needed?`
+  const counted = [...facts.counted].filter(([one]) => isAbout(placed.setting, one))
+  if (counted.length === 0 || (facts.used.get(rule) ?? 0) > 0) return []
+  const calls = counted.map(([one, nodes]) => `${one} (${nodes} ${nodes === 1 ? "node" : "nodes"})`)
+  const message = `no call to ${calls.join(", ")} has met it since it is held: is it needed?`
   return [{ kind: "unused", rule, message }]
 }
 

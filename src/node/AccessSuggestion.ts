@@ -1,7 +1,8 @@
 /** Rules that allow what was seen, and nothing else, for a person to look over. */
+
+import type { PeerTraffic } from "../mesh/host/MeshRpc.ts"
 import { parseCaller } from "../model/Caller.ts"
 import { formatPathPattern } from "../model/PathPattern.ts"
-import type { TrafficRow } from "../request/access/Traffic.ts"
 import type { AccessBodyInput } from "../schema/AccessSchema.ts"
 
 type RuleInput = NonNullable<AccessBodyInput["allow"]>[number]
@@ -15,8 +16,8 @@ export interface SuggestedRule {
 /** From so many on, what differs in one place of a path is taken for an id. */
 const manyValues = 8
 
-/** Of one service: the busiest first. Rows of several threads may say the same. */
-export const suggestRules = (rows: ReadonlyArray<TrafficRow>): ReadonlyArray<SuggestedRule> => {
+/** Of one service: the busiest first. Rows of several nodes may say the same. */
+export const suggestRules = (rows: ReadonlyArray<PeerTraffic>): ReadonlyArray<SuggestedRule> => {
   const rules = new Map<
     string,
     { from: string; path: string | undefined; methods: Map<string, number> }
@@ -61,7 +62,7 @@ export const suggestRules = (rows: ReadonlyArray<TrafficRow>): ReadonlyArray<Sug
 /** Others could not be written in a rule. */
 const isMethod = (method: string): boolean => /^[A-Z][A-Z-]{0,31}$/.test(method)
 
-const sumOf = (rows: ReadonlyArray<TrafficRow>): number =>
+const sumOf = (rows: ReadonlyArray<PeerTraffic>): number =>
   rows.reduce((sum, { calls }) => sum + calls, 0)
 
 const groupBy = <A>(items: ReadonlyArray<A>, keyOf: (item: A) => string) => {
@@ -76,7 +77,7 @@ const groupBy = <A>(items: ReadonlyArray<A>, keyOf: (item: A) => string) => {
 }
 
 /** One caller's rows, in which a place that has many values has any. */
-const joinIds = (rows: ReadonlyArray<TrafficRow>): ReadonlyArray<TrafficRow> => {
+const joinIds = (rows: ReadonlyArray<PeerTraffic>): ReadonlyArray<PeerTraffic> => {
   const longest = Math.max(0, ...rows.map(({ path }) => path?.length ?? 0))
   let joined = rows
   for (let place = 0; place < longest; place++) {
@@ -91,7 +92,7 @@ const joinIds = (rows: ReadonlyArray<TrafficRow>): ReadonlyArray<TrafficRow> => 
   return joined
 }
 
-const keyWithout = ({ method, path }: TrafficRow, place: number): string =>
+const keyWithout = ({ method, path }: PeerTraffic, place: number): string =>
   JSON.stringify([
     method,
     path === undefined || path.length <= place ? place : null,

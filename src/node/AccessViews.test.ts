@@ -2,10 +2,11 @@ import { Effect, Either, Schema } from "effect"
 import { describe, expect, it } from "vitest"
 import type { AccessSetting } from "../model/Access.ts"
 import type { MeshView } from "../model/MeshView.ts"
-import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
+import { NodeName, type PeerKey, ServiceName } from "../model/Names.ts"
 import type { AccessUse } from "../request/inbound/AccessGuard.ts"
 import { AccessBody, type AccessBodyInput, accessSetting } from "../schema/AccessSchema.ts"
 import { endpointView, serviceView } from "../testing/OutboundFixture.ts"
+import type { SurveyedUse } from "./AccessSurvey.ts"
 import { makeAccessViews } from "./AccessViews.ts"
 
 const decode = Schema.decodeSync(AccessBody)
@@ -22,16 +23,31 @@ const used = (
   ...change
 })
 
-const views = (settings: ReadonlyArray<AccessSetting>, use: ReadonlyArray<AccessUse> = []) => {
-  const view: MeshView = {
-    version: 1,
-    services: new Map([[payments, serviceView([endpointView("a", { local: true })])]])
-  }
+const own = endpointView("a", { node: NodeName.make("host-a"), local: true })
+const there = endpointView("b", { node: NodeName.make("host-b") })
+/** Offers it, and says nothing. */
+const mute = endpointView("c", { node: NodeName.make("host-c") })
+
+type Others = ReadonlyMap<PeerKey, SurveyedUse>
+const nobody: Others = new Map()
+
+const views = (
+  settings: ReadonlyArray<AccessSetting>,
+  use: ReadonlyArray<AccessUse> = [],
+  others = nobody,
+  asked: Array<unknown> = []
+) => {
+  const endpoints = [own, own, there, mute].filter(({ local, peer }) => local || others.has(peer))
+  const view: MeshView = { version: 1, services: new Map([[payments, serviceView(endpoints)]]) }
   return makeAccessViews({
-    self: { peer: PeerKey.make("1".repeat(20)), node: NodeName.make("host-a") },
+    self: { peer: own.peer, node: NodeName.make("host-a") },
     settings: () => settings,
     view: () => view,
-    use: Effect.succeed(use)
+    use: Effect.succeed(use),
+    survey: (peers, question) => {
+      asked.push({ peers, ...question })
+      return Effect.succeed(others)
+    }
   })
 }
 
@@ -98,10 +114,51 @@ describe("what a node answers about its access rules", () => {
 
   it("adds up what threads have counted, for lint", () => {
     const use = [used({ "payments-charge.allow[0]": 1 }), used({ "payments-charge.allow[1]": 2 })]
-    const findings = Effect.runSync(views([charge], use).lint)
+    const { findings, nodes } = Effect.runSync(views([charge], use).lint)
     expect(findings.map(({ kind, rule }) => `${kind} ${rule}`)).toEqual([
       "unused payments-charge.deny[0]"
     ])
+    expect(nodes).toEqual({ answered: ["host-a"], silent: [] })
+  })
+
+  it("asks the others that offer what rules are about: a rule that one has met is used", () => {
+    const use = { rules: [{ rule: "payments-charge.deny[0]", calls: 2 }], traffic: [], left: 0 }
+    const others: Others = new Map([
+      [there.peer, { kind: "use", use }],
+      [mute.peer, { kind: "silent", reason: "gone" }]
+    ])
+    const asked: Array<unknown> = []
+    const { lint } = views([charge], [used({ "payments-charge.allow[0]": 1 })], others, asked)
+    const { findings, nodes } = Effect.runSync(lint)
+    expect(findings.map(({ kind, message, rule }) => `${kind} ${rule}: ${message}`)).toEqual([
+      "unused payments-charge.allow[1]: no call to payments (2 nodes) has met it since it is held: is it needed?"
+    ])
+    expect(nodes).toEqual({
+      answered: ["host-a", "host-b"],
+      silent: [{ node: NodeName.make("host-c"), reason: "gone" }]
+    })
+    expect(asked).toEqual([{ peers: [there.peer, mute.peer], traffic: false }])
+  })
+
+  it("asks nobody about services that no rule is about", () => {
+    const ledger = setting("ledger", { service: "ledger", allow: [] })
+    const asked: Array<unknown> = []
+    const { lint } = views([ledger], [], nobody, asked)
+    Effect.runSync(lint)
+    expect(asked).toEqual([{ peers: [], traffic: false }])
+  })
+
+  it("suggests what others have seen, too", () => {
+    const row = { caller: "orders", service: payments, method: "POST", path: ["charge"], calls: 3 }
+    const others: Others = new Map([
+      [there.peer, { kind: "use", use: { rules: [], traffic: [row], left: 4 } }]
+    ])
+    const use = [used({}, { traffic: { rows: [row], left: 0 } })]
+    const found = Effect.runSync(views([], use, others).suggest(payments))
+    expect(found).toMatchObject({
+      ...{ left: 4, nodes: { answered: ["host-a", "host-b"], silent: [] } },
+      suggestions: [{ rules: [{ calls: 6 }] }]
+    })
   })
 
   it("suggests what any thread has seen, under the name of the setting in audit", () => {
@@ -114,7 +171,7 @@ describe("what a node answers about its access rules", () => {
     const audit = setting("pay-audit", { service: "payments", mode: "audit", allow: [] })
     const rule = { from: "orders", methods: ["POST"], path: "/charge" }
     expect(Effect.runSync(views([audit], use).suggest(payments))).toEqual({
-      node: "host-a",
+      nodes: { answered: ["host-a"], silent: [] },
       left: 2,
       suggestions: [{ service: "payments", name: "pay-audit", rules: [{ rule, calls: 6 }] }]
     })

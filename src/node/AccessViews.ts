@@ -2,13 +2,15 @@
 import { Effect, Schema } from "effect"
 import type {
   AccessAnswer,
-  AccessFinding,
+  AccessFindings,
   AccessQuestion,
   AccessRuleRow,
-  AccessSuggestions
+  AccessSuggestions,
+  NodesAsked
 } from "../admin/AccessModel.ts"
 import { AdminInvalid } from "../admin/AdminError.ts"
 import type { AccessSource } from "../admin/AdminSource.ts"
+import type { PeerAccessUse, PeerTraffic } from "../mesh/host/MeshRpc.ts"
 import { type AccessSetting, namesService, ruleName } from "../model/Access.ts"
 import { type Caller, hostCaller, parseCaller } from "../model/Caller.ts"
 import { meetsCaller } from "../model/CallerPattern.ts"
@@ -17,11 +19,12 @@ import type { MeshView } from "../model/MeshView.ts"
 import { isNodeName, type NodeName, type PeerKey, type ServiceName } from "../model/Names.ts"
 import type { Protocol } from "../model/NodeRecord.ts"
 import { AccessBook } from "../request/access/AccessBook.ts"
-import type { TrafficRow } from "../request/access/Traffic.ts"
 import type { AccessUse } from "../request/inbound/AccessGuard.ts"
 import { AccessRule } from "../schema/AccessSchema.ts"
 import { lintAccess } from "./AccessLint.ts"
 import { suggestRules } from "./AccessSuggestion.ts"
+import type { AccessSurvey, AccessUseQuestion } from "./AccessSurvey.ts"
+import { accessUseAnswer } from "./AccessUseAnswer.ts"
 
 export interface AccessViewsOptions {
   readonly self: { readonly peer: PeerKey; readonly node: NodeName }
@@ -30,12 +33,26 @@ export interface AccessViewsOptions {
   readonly view: () => MeshView
   /** Of each request thread. */
   readonly use: Effect.Effect<ReadonlyArray<AccessUse>>
+  /** Asks other nodes. */
+  readonly survey: AccessSurvey
 }
 
 export const makeAccessViews = (options: AccessViewsOptions): AccessSource => ({
   check: (question) => Effect.suspend(() => check(options, question)),
-  lint: Effect.map(options.use, (use) => lint(options, use)),
-  suggest: (service) => Effect.map(options.use, (use) => suggest(options, use, service))
+  lint: Effect.map(
+    Effect.suspend(() => gather(options, aboutRules(options), { traffic: false })),
+    (gathered) => lint(options, gathered)
+  ),
+  suggest: (service) =>
+    Effect.map(
+      Effect.suspend(() =>
+        gather(options, inAudit(options, service), {
+          traffic: true,
+          ...(service === undefined ? {} : { service })
+        })
+      ),
+      (gathered) => suggest(options, gathered)
+    )
 })
 
 const invalid = (message: string, hint: string) =>
@@ -119,40 +136,95 @@ const rulesAbout = (
     )
 }
 
+/** What nodes have counted, by the node. */
+interface Gathered {
+  readonly uses: ReadonlyMap<PeerKey, PeerAccessUse>
+  readonly nodes: NodesAsked
+}
+
+type IsAsked = (service: ServiceName) => boolean
+
+/** Services that any rule is about. */
+const aboutRules =
+  ({ settings }: AccessViewsOptions): IsAsked =>
+  (service) =>
+    settings().some(({ services }) => services.some((pattern) => namesService(pattern, service)))
+
+/** The service that is asked for, or all of which somebody keeps what is called. */
+const inAudit =
+  ({ settings }: AccessViewsOptions, only: ServiceName | undefined): IsAsked =>
+  (service) =>
+    only === undefined
+      ? settings().some(
+          ({ mode, services }) =>
+            mode === "audit" && services.some((pattern) => namesService(pattern, service))
+        )
+      : service === only
+
+/** Of all nodes that offer such a service: nobody else has counted anything of it. */
+const gather = (
+  { self, survey, use, view }: AccessViewsOptions,
+  isAsked: IsAsked,
+  question: AccessUseQuestion
+): Effect.Effect<Gathered> =>
+  Effect.gen(function* () {
+    const names = new Map<PeerKey, string>()
+    for (const { endpoints, name } of view().services.values()) {
+      if (!isAsked(name)) continue
+      for (const { node, peer } of endpoints) names.set(peer, node)
+    }
+    const others = Array.from(names.keys()).filter((peer) => peer !== self.peer)
+    const [own, answers] = yield* Effect.all([use, survey(others, question)], {
+      concurrency: "unbounded"
+    })
+    const uses = new Map<PeerKey, PeerAccessUse>()
+    if (names.has(self.peer)) {
+      uses.set(self.peer, accessUseAnswer(own, question.traffic, question.service))
+    }
+    const silent: Array<NodesAsked["silent"][number]> = []
+    for (const [peer, answer] of answers) {
+      if (answer.kind === "use") uses.set(peer, answer.use)
+      else silent.push({ node: names.get(peer) ?? peer, reason: answer.reason })
+    }
+    const answered = Array.from(uses.keys(), (peer) => names.get(peer) ?? peer).sort()
+    return { uses, nodes: { answered, silent } }
+  })
+
 const lint = (
   { settings, view }: AccessViewsOptions,
-  use: ReadonlyArray<AccessUse>
-): ReadonlyArray<AccessFinding> => {
+  { nodes, uses }: Gathered
+): AccessFindings => {
   const services = new Map<string, Protocol>()
-  const here = new Set<string>()
+  const counted = new Map<string, number>()
   for (const { endpoints, name, protocol } of view().services.values()) {
     services.set(name, protocol)
-    if (endpoints.some(({ local }) => local)) here.add(name)
+    const known = new Set(endpoints.map(({ peer }) => peer).filter((peer) => uses.has(peer)))
+    if (known.size > 0) counted.set(name, known.size)
   }
   const used = new Map<string, number>()
-  for (const { rules } of use) {
-    for (const [rule, count] of rules) used.set(rule, (used.get(rule) ?? 0) + count)
+  for (const { rules } of uses.values()) {
+    for (const { calls, rule } of rules) used.set(rule, (used.get(rule) ?? 0) + calls)
   }
-  return lintAccess(settings(), { services, here, used })
+  return { findings: lintAccess(settings(), { services, counted, used }), nodes }
 }
 
 const suggest = (
-  { self, settings }: AccessViewsOptions,
-  use: ReadonlyArray<AccessUse>,
-  only: ServiceName | undefined
+  { settings }: AccessViewsOptions,
+  { nodes, uses }: Gathered
 ): AccessSuggestions => {
-  const byService = new Map<ServiceName, Array<TrafficRow>>()
-  for (const { traffic } of use) {
-    for (const row of traffic.rows) {
-      if (only !== undefined && row.service !== only) continue
+  const byService = new Map<ServiceName, Array<PeerTraffic>>()
+  let left = 0
+  for (const use of uses.values()) {
+    left += use.left
+    for (const row of use.traffic) {
       const rows = byService.get(row.service)
       if (rows === undefined) byService.set(row.service, [row])
       else rows.push(row)
     }
   }
   return {
-    node: self.node,
-    left: use.reduce((sum, { traffic }) => sum + traffic.left, 0),
+    nodes,
+    left,
     suggestions: Array.from(byService, ([service, rows]) => ({
       service,
       name: nameFor(settings(), service),

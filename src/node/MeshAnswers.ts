@@ -9,6 +9,8 @@ import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { issueRenewal } from "../mesh/trust/Renewal.ts"
 import { describeRevocation, type RevocationsCell } from "../mesh/trust/Revocations.ts"
 import type { RecordAudit } from "../model/AuditEvent.ts"
+import type { AccessUse } from "../request/inbound/AccessGuard.ts"
+import { accessUseAnswer, mayHearTraffic } from "./AccessUseAnswer.ts"
 import { signedEvent } from "./AuditEvents.ts"
 import type { Convergence } from "./Convergence.ts"
 import type { DialBack } from "./DialBack.ts"
@@ -26,6 +28,8 @@ export interface MeshAnswersOptions {
   readonly sessions: Pick<SessionRenewal, "answer">
   /** How this node fares. */
   readonly figures: () => PeerFigures
+  /** How each request thread has met the access rules. */
+  readonly accessUse: Effect.Effect<ReadonlyArray<AccessUse>>
   /** Lets calls from here go by what the catalogue holds now; done when they do. */
   readonly show: Effect.Effect<void>
 }
@@ -41,6 +45,7 @@ export const meshAnswers = ({
   dialBack,
   sessions,
   figures,
+  accessUse,
   show
 }: MeshAnswersOptions) =>
   MeshRpc.toLayer({
@@ -74,6 +79,14 @@ export const meshAnswers = ({
     NewSession: ({ secret }, { headers }) => sessions.answer(callingPeer({ headers }), secret),
     DialBack: ({ address }, { headers }) => dialBack(callingPeer({ headers }), address),
     PeerStatus: () => Effect.sync(figures),
+    AccessUse: ({ service, traffic }, { headers }) =>
+      Effect.suspend(() => {
+        if (traffic && !mayHearTraffic(admitted.get(callingPeer({ headers })))) {
+          const message = "what was called here is told to nodes with the capability policy"
+          return new MeshRpcError({ code: "refused", message })
+        }
+        return Effect.map(accessUse, (use) => accessUseAnswer(use, traffic, service))
+      }),
     DrainNotice: ({ envelope }) =>
       catalogue.receive(envelope).pipe(
         Effect.mapError(({ message }) => new MeshRpcError({ code: "invalid", message })),

@@ -45,7 +45,9 @@ import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Session, SessionFacts } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
+import type { AccessUse } from "../request/inbound/AccessGuard.ts"
 import { isOfNodes } from "../schema/SettingKinds.ts"
+import { type AccessSurvey, askUseByRpc, makeAccessSurvey } from "./AccessSurvey.ts"
 import { AccusationLog } from "./AccusationLog.ts"
 import { type AddressChecks, keepAddresses } from "./AddressChecks.ts"
 import { renewedEvent, settingEvent } from "./AuditEvents.ts"
@@ -106,6 +108,8 @@ export interface MeshPlaneOptions {
   readonly trouble: StorageTrouble
   /** Hears who came in, who was refused, and what keys were used for. */
   readonly audit: RecordAudit
+  /** How each request thread has met the access rules. */
+  readonly accessUse: Effect.Effect<ReadonlyArray<AccessUse>>
 }
 
 export interface MeshPlane {
@@ -128,6 +132,7 @@ export interface MeshPlane {
   /** How this node fares, as it tells others. */
   readonly figures: () => PeerFigures
   readonly survey: PeerSurvey
+  readonly accessSurvey: AccessSurvey
   readonly addressChecks: AddressChecks
   readonly view: MeshViewCell
   readonly nameOf: (peer: PeerKey) => string
@@ -458,7 +463,7 @@ export const makeMeshPlane = (
     const show = Effect.zipRight(Effect.sync(guarded(() => viewKeeper.show())), options.applied)
     const answers = meshAnswers({
       ...{ identity, admitted, revocations, catalogue, convergence, membership },
-      ...{ dialBack, figures, audit },
+      ...{ dialBack, figures, audit, accessUse: options.accessUse },
       sessions: sessionRenewal,
       show
     })
@@ -524,6 +529,10 @@ export const makeMeshPlane = (
         isBusy: busy.isBusy,
         catalogue: catalogue.current,
         onLooked: (peer, same) => convergence.looked(peer, same)
+      }),
+      accessSurvey: makeAccessSurvey({
+        ask: askUseByRpc(clients),
+        isConnected: (peer) => keeper.isUp(peer)
       }),
       addressChecks,
       troubles,

@@ -5,7 +5,7 @@
 import { Cause, Effect, Exit, Schema } from "effect"
 import {
   AccessAnswer,
-  AccessFinding,
+  AccessFindings,
   AccessQuestion,
   AccessSuggestions,
   SuggestionChoice
@@ -68,7 +68,7 @@ export const nodeCalls = {
   endpoints: call(ServiceName, Schema.Array(EndpointStatus), AdminNotFound),
   links: read(Schema.Array(LinkStatus)),
   checkAccess: call(AccessQuestion, AccessAnswer, AdminInvalid),
-  lintAccess: read(Schema.Array(AccessFinding)),
+  lintAccess: read(AccessFindings),
   suggestAccess: call(SuggestionChoice, AccessSuggestions, Schema.Never),
   metrics: read(Schema.String),
   beginDrain: call(Schema.Void, DrainResult, AdminConflict),

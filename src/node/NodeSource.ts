@@ -37,6 +37,7 @@ import { revocationRow } from "./RevokeControl.ts"
 import type { SocketRoom } from "./SocketRoom.ts"
 import {
   accessUse,
+  askPatience,
   endpointRows,
   linkCount,
   linkRows,
@@ -67,9 +68,6 @@ export interface NodeSourceOptions {
   readonly control: () => string | undefined
   readonly callers: () => ReadonlyArray<OpenListener>
 }
-
-/** What a thread has not answered by then is left out, ms: it is busy with requests. */
-const askPatience = 250
 
 /** The same for a scrape, which comes every few seconds. */
 const collectPatience = 100
@@ -372,7 +370,8 @@ export const makeNodeViews = (
         self: { peer: identity.current.peer, node: identity.current.name },
         settings: () => options.accessRules.current,
         view: () => view.current,
-        use: Effect.map(ask({ kind: "access" }), accessUse)
+        use: accessUse(threads),
+        survey: plane.accessSurvey
       }),
       metrics
     }

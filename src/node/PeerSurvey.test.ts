@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, TestClock } from "effect"
 import { MeshRpcError } from "../mesh/host/MeshRpc.ts"
 import type { PeerKey } from "../model/Names.ts"
+import { dialLimits } from "./DialTurn.ts"
 import { makePeerSurvey, type PeerPort, surveyLimits, surveyTimes } from "./PeerSurvey.ts"
 
 const figures = { software: "1", epoch: 1, version: 1, lateMs: 3, doubt: 0, waiting: 0 }
@@ -165,8 +166,8 @@ describe("a survey of peers", () => {
       for (let n = 0; n < 200; n++) mesh.add(n, () => 1, {}, n >= 190)
       const answers = yield* mesh.ask(surveyTimes.whole)
       expect(mesh.asked.slice(0, 10)).toEqual(Array.from({ length: 10 }, (_, n) => peer(190 + n)))
-      const { dialBurst, dialsPerSecond } = surveyLimits
-      const most = 10 + dialBurst + (dialsPerSecond * surveyTimes.whole) / 1_000
+      const { burst, perSecond } = dialLimits
+      const most = 10 + burst + (perSecond * surveyTimes.whole) / 1_000
       expect(answers.size).toBeLessThanOrEqual(most)
       expect(answers.size).toBeGreaterThanOrEqual(most - 1)
     })

@@ -3,13 +3,13 @@
  * However large the mesh and however often it is asked for, it costs a bounded amount: so many questions
  * at a time, so many connections made for it a second, and an end.
  */
-import { Clock, Effect, Fiber } from "effect"
+import { Effect, Fiber } from "effect"
 import type { Catalogue } from "../mesh/catalogue/Catalogue.ts"
 import { type CatalogueLook, standingDifferences } from "../mesh/catalogue/CatalogueLook.ts"
 import type { MeshRpcError, PeerFigures } from "../mesh/host/MeshRpc.ts"
 import type { MeshRpcClients } from "../mesh/host/MeshRpcClients.ts"
 import type { PeerKey } from "../model/Names.ts"
-import { Rate } from "../model/Rate.ts"
+import { makeDialTurn, monotonic } from "./DialTurn.ts"
 import type { PeerAnswer, PeerOutcome } from "./PeerVerdict.ts"
 
 /** The questions, put to one node. */
@@ -52,10 +52,7 @@ export const surveyTimes = {
 
 export const surveyLimits = {
   /** Nodes asked at a time, over all who look. */
-  atOnce: 16,
-  /** Connections made for it: a handshake is the dearest thing that a node can ask of another. */
-  dialsPerSecond: 16,
-  dialBurst: 32
+  atOnce: 16
 } as const
 
 /** The questions over the mesh's RPC. */
@@ -66,8 +63,6 @@ export const peerPortByRpc =
       digest: (root) => client.CatalogueDigest({ root }),
       figures: client.PeerStatus({})
     }))
-
-const monotonic = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 interface Looked {
   readonly answer: PeerAnswer
@@ -93,14 +88,7 @@ export const makePeerSurvey = (options: PeerSurveyOptions): Effect.Effect<PeerSu
   Effect.gen(function* () {
     const { catalogue, connect, isBusy, isConnected, onLooked } = options
     const permits = yield* Effect.makeSemaphore(surveyLimits.atOnce)
-    const dials = new Rate(surveyLimits.dialsPerSecond, surveyLimits.dialBurst)
-
-    const waitForDial: Effect.Effect<void> = Effect.flatMap(monotonic, (now) => {
-      const wait = dials.take(now)
-      return wait === 0 ? Effect.void : Effect.zipRight(Effect.sleep(wait), waitForDial)
-    })
-    // One waits for the rate, and the others for that one.
-    const dialTurn = (yield* Effect.makeSemaphore(1)).withPermits(1)(waitForDial)
+    const dialTurn = makeDialTurn()
 
     const compare = (peer: PeerKey, port: PeerPort) =>
       Effect.gen(function* () {

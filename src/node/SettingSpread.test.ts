@@ -3,6 +3,7 @@ import { Effect, Fiber, TestClock } from "effect"
 import { shortHash } from "../mesh/catalogue/RecordEntry.ts"
 import { MeshRpcError, type RecordVersion } from "../mesh/host/MeshRpc.ts"
 import { PeerKey } from "../model/Names.ts"
+import { dialLimits } from "./DialTurn.ts"
 import { makeSettingSpread, spreadLimits, type WantedVersion } from "./SettingSpread.ts"
 
 const peerOf = (index: number) =>
@@ -95,7 +96,7 @@ it.effect("makes connections at a rate", () =>
     )
     const fiber = yield* Effect.fork(spread([wanted], 60_000))
     yield* TestClock.adjust(200)
-    expect(asked.length).toBeLessThan(spreadLimits.dialBurst + 8)
+    expect(asked.length).toBeLessThan(dialLimits.burst + 8)
     yield* TestClock.adjust(5_000)
     expect((yield* Fiber.join(fiber)).seen).toHaveLength(59)
   })

@@ -2,12 +2,12 @@
  * Who has what was set: asks the members until all have it or the time is over, a bounded number at a
  * time. Nodes of the last release can be asked, too: they hold it without knowing what it is.
  */
-import { Clock, Effect, Schedule } from "effect"
+import { Effect, Schedule } from "effect"
 import { bucketOf } from "../mesh/catalogue/RecordEntry.ts"
 import type { MeshRpcError, RecordVersion } from "../mesh/host/MeshRpc.ts"
 import type { PeerKey } from "../model/Names.ts"
-import { Rate } from "../model/Rate.ts"
 import { compareStamps, type SettingStamp } from "../model/Setting.ts"
+import { makeDialTurn } from "./DialTurn.ts"
 
 /** A key of the catalogue, and what of it a member is to have: that, or something later. */
 export interface WantedVersion extends Pick<SettingStamp, "epoch" | "version"> {
@@ -43,9 +43,6 @@ export const spreadTimes = {
 export const spreadLimits = {
   /** Members asked at a time. */
   atOnce: 16,
-  /** Connections made for it: a handshake is the dearest thing that a node can ask of another. */
-  dialsPerSecond: 16,
-  dialBurst: 32,
   /** Buckets in one question, as the mesh's RPC allows. */
   buckets: 16
 } as const
@@ -54,13 +51,7 @@ type Answer = "seen" | "missing" | "away"
 
 export const makeSettingSpread = ({ members, isConnected, versions }: SettingSpreadOptions) => {
   const permits = Effect.unsafeMakeSemaphore(spreadLimits.atOnce)
-  const dials = new Rate(spreadLimits.dialsPerSecond, spreadLimits.dialBurst)
-
-  const monotonic = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e6)
-  const dialTurn: Effect.Effect<void> = Effect.flatMap(monotonic, (now) => {
-    const wait = dials.take(now)
-    return wait === 0 ? Effect.void : Effect.zipRight(Effect.sleep(wait), dialTurn)
-  })
+  const dialTurn = makeDialTurn()
 
   const ask = (peer: PeerKey, wanted: ReadonlyArray<WantedVersion>): Effect.Effect<Answer> =>
     Effect.gen(function* () {

@@ -2,6 +2,7 @@
  * What the request threads answer to people's questions, put together: sums where things add up, and
  * where they contradict each other what is worse, for that is what somebody looks for.
  */
+import { Effect } from "effect"
 import type { ConnectionStatus } from "../mesh/host/ConnectionKeeper.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import { latencyBounds, quantileOf } from "../request/cells/Cells.ts"
@@ -10,6 +11,7 @@ import type { PeerLinkStatus } from "../request/link/LinkPool.ts"
 import { standingNames } from "../request/outbound/Standing.ts"
 import type { EndpointStatus, ServiceStats } from "../request/outbound/Status.ts"
 import type { AskedRows, PlaneLoad } from "../request/PlaneQuestions.ts"
+import type { RequestThreads } from "./RequestThreads.ts"
 
 type RowsOf<Kind extends AskedRows["kind"]> = Extract<AskedRows, { readonly kind: Kind }>
 
@@ -18,9 +20,17 @@ const ofKind = <Kind extends AskedRows["kind"]>(
   kind: Kind
 ): ReadonlyArray<RowsOf<Kind>> => answers.filter((rows): rows is RowsOf<Kind> => rows.kind === kind)
 
+/** What a thread has not answered by then is left out, ms: it is busy with requests. */
+export const askPatience = 250
+
 /** How each thread's access rules are used. */
-export const accessUse = (answers: ReadonlyArray<AskedRows>): ReadonlyArray<AccessUse> =>
-  ofKind(answers, "access").map(({ use }) => use)
+export const accessUse = (
+  threads: Pick<RequestThreads, "ask">
+): Effect.Effect<ReadonlyArray<AccessUse>> =>
+  Effect.map(
+    Effect.promise(() => threads.ask({ kind: "access" }, askPatience)),
+    (answers) => ofKind(answers, "access").map(({ use }) => use)
+  )
 
 /** One service over all threads. */
 export interface ServiceRow extends Omit<ServiceStats, "latency" | "successes"> {

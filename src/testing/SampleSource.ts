@@ -254,16 +254,19 @@ const sampleAccess: AccessSource = {
             ]
           : []
     }),
-  lint: Effect.succeed([
-    {
-      kind: "shadowed",
-      rule: "payments-charge.allow[1]",
-      message: "payments-charge.allow[0] allows all that it does: take it out"
-    }
-  ]),
+  lint: Effect.succeed({
+    findings: [
+      {
+        kind: "shadowed",
+        rule: "payments-charge.allow[1]",
+        message: "payments-charge.allow[0] allows all that it does: take it out"
+      }
+    ],
+    nodes: { answered: ["host-a"], silent: [{ node: "host-b", reason: "no answer within 2 s" }] }
+  }),
   suggest: (service = ServiceName.make("payments")) =>
     Effect.succeed({
-      node: "host-a",
+      nodes: { answered: ["host-a"], silent: [] },
       left: 0,
       suggestions: [
         {

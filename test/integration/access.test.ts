@@ -289,8 +289,10 @@ describe("rules in audit", () => {
     }
     expect(await curl(as.orders, "/charge", ...post)).toMatchObject({ status: 200 })
     expect(await decisions("unmatched", "would_deny")).toBe(3)
-    const suggested = await skein("access", "suggest", "payments", "--data-dir", b.dataDir)
+    // Asked at a node that offers none of it: it asks the one that does.
+    const suggested = await skein("access", "suggest", "payments", "--data-dir", a.dataDir)
     expect([suggested.code, suggested.stderr]).toEqual([0, ""])
+    expect(suggested.stdout).toContain("# 3 calls seen at host-b.")
     expect(parse(suggested.stdout)).toEqual({
       ...{ kind: "access", name: "payments-charge", service: "payments", mode: "audit" },
       allow: [
@@ -301,9 +303,20 @@ describe("rules in audit", () => {
     await apply(suggested.stdout.replace("mode: audit\n", ""))
     expect(await curl(as.orders, "/orders/19")).toMatchObject({ status: 200 })
     expect(await curl(as.web, "/orders/19")).toEqual(denied("web (on host-a) may not GET"))
-    const lint = await skein("access", "lint", "--data-dir", b.dataDir)
-    expect(lint.stdout).toMatch(/^unused +payments-charge\.allow\[1\]/m)
-    expect(lint.code).toBe(0)
+    for (const host of [a, b]) {
+      const lint = await skein("access", "lint", "--data-dir", host.dataDir)
+      expect(lint.stdout).toMatch(/^unused +payments-charge\.allow\[1\]/m)
+      expect(lint.stdout).not.toContain("payments-charge.allow[0]")
+      expect([lint.code, lint.stderr]).toEqual([0, ""])
+    }
+    await b.kill()
+    const alone = await skein("access", "lint", "--data-dir", a.dataDir)
+    expect(alone.stdout).toBe("Nothing to say about the access rules.\n")
+    expect(alone.stderr).toMatch(/of 1 node asked, 1 did not say what they have seen:\n.*host-b: /)
+    await b.up()
+    await until("payments is there again", async () =>
+      (await curl(as.orders, "/charge", ...post)).status === 200 ? true : undefined
+    )
   })
 
   it("are gone when they are deleted", async () => {

@@ -10,7 +10,7 @@
 import * as Rpc from "@effect/rpc/Rpc"
 import * as RpcGroup from "@effect/rpc/RpcGroup"
 import { Schema } from "effect"
-import { PeerKey } from "../../schema/NamesSchema.ts"
+import { PeerKey, ServiceName } from "../../schema/NamesSchema.ts"
 import { contributionBytes } from "../trust/SessionSecret.ts"
 
 const Code = Schema.Literal("refused", "unavailable", "invalid")
@@ -62,6 +62,32 @@ export const PeerFigures = Schema.Struct({
   waiting: Schema.Number.pipe(Schema.nonNegative())
 })
 export type PeerFigures = typeof PeerFigures.Type
+
+const Count = Schema.Int.pipe(Schema.nonNegative())
+const Text = Schema.String.pipe(Schema.maxLength(16_384))
+
+/** What was called of a service in audit: the caller, and its path as a template. */
+export const PeerTraffic = Schema.Struct({
+  caller: Schema.String.pipe(Schema.maxLength(512)),
+  service: ServiceName,
+  /** Absent: a tunnel, or TCP. */
+  method: Schema.optional(Text),
+  /** Null: any one segment. */
+  path: Schema.optional(Schema.Array(Schema.NullOr(Text)).pipe(Schema.maxItems(16))),
+  calls: Count
+})
+export type PeerTraffic = typeof PeerTraffic.Type
+
+/** How the access rules were met at a node, over its threads. The busiest first. */
+export const PeerAccessUse = Schema.Struct({
+  rules: Schema.Array(
+    Schema.Struct({ rule: Schema.String.pipe(Schema.maxLength(256)), calls: Count })
+  ).pipe(Schema.maxItems(4_096)),
+  traffic: Schema.Array(PeerTraffic).pipe(Schema.maxItems(1_024)),
+  /** Calls of services in audit that are in none of the rows. */
+  left: Count
+})
+export type PeerAccessUse = typeof PeerAccessUse.Type
 
 export class MeshRpc extends RpcGroup.make(
   /** Anti-entropy, first question: are our catalogues the same? `buckets` when not. */
@@ -130,6 +156,16 @@ export class MeshRpc extends RpcGroup.make(
    * are at hand. Nodes from before this was asked answer `invalid`.
    */
   Rpc.make("PeerStatus", { payload: {}, success: PeerFigures, error: MeshRpcError }),
+  /**
+   * How are the access rules met at your programs? Asked for people who look (`skein access lint`,
+   * `suggest`). `traffic`: what was called of services in audit too (of `service` alone, if it is there),
+   * which is told to holders of `policy`: whoever may write rules. At most 256 KiB.
+   */
+  Rpc.make("AccessUse", {
+    payload: { traffic: Schema.Boolean, service: Schema.optional(ServiceName) },
+    success: PeerAccessUse,
+    error: MeshRpcError
+  }),
   /** The caller is about to take nothing new; the reply means: I have stopped sending you work. */
   Rpc.make("DrainNotice", {
     payload: { envelope: Bytes },
