@@ -1,6 +1,7 @@
 /** What the mesh's door and its keys put into the audit log. */
 import type { Refusal } from "../mesh/trust/AdmissionEncrypter.ts"
 import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
+import type { OverusedInvite } from "../mesh/trust/InviteUses.ts"
 import type { NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
 import type { AuditEvent, AuditValue } from "../model/AuditEvent.ts"
 import type { Setting } from "../model/Setting.ts"
@@ -83,6 +84,14 @@ export const signedEvent = (
   about: certificate.name,
   from: certificate.peer,
   more: { ...rightsOf(certificate), ...(invite !== undefined && { invite }) }
+})
+
+/** Members that did not hear each other counted apart. */
+export const overusedEvent = ({ invite, limit, nodes }: OverusedInvite): AuditEvent => ({
+  event: "invite.overused",
+  about: invite,
+  count: nodes.length,
+  more: { limit, nodes }
 })
 
 export const renewedEvent = ({ authority, certificate, name, peer }: NodeIdentity): AuditEvent => ({

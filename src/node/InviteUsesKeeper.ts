@@ -1,7 +1,7 @@
 /** Uses of tokens between the door, which counts them, and the mesh's settings, which spread them. */
 import { createHash } from "node:crypto"
 import { Clock, Effect, Either, Schema } from "effect"
-import { InviteUses } from "../mesh/trust/InviteUses.ts"
+import { InviteUses, type OverusedInvite } from "../mesh/trust/InviteUses.ts"
 import type { PeerKey } from "../model/Names.ts"
 import { type InviteUse, maxUses, UsesBody } from "../schema/UsesSchema.ts"
 import type { MeshSettings } from "./MeshSettings.ts"
@@ -14,21 +14,45 @@ const decode = Schema.decodeUnknownEither(UsesBody)
 const usesIn = (body: unknown): ReadonlyArray<InviteUse> =>
   Either.match(decode(body), { onLeft: () => [], onRight: ({ uses }) => uses })
 
+export interface InviteUsesKeeperOptions {
+  readonly settings: Pick<MeshSettings, "subscribe" | "view" | "write">
+  readonly self: PeerKey
+  readonly author: string
+  /** Hears once of each token that let in too many, and again when there are more of them. */
+  readonly onOverused: (found: OverusedInvite) => void
+}
+
 export class InviteUsesKeeper {
   readonly uses = new InviteUses()
-  readonly #settings: MeshSettings
+  readonly #settings: InviteUsesKeeperOptions["settings"]
   readonly #self: PeerKey
   readonly #author: string
+  readonly #onOverused: InviteUsesKeeperOptions["onOverused"]
+  /** How many hosts came with each token that let in too many. Undefined: nobody has looked yet. */
+  #found: ReadonlyMap<string, number> | undefined
   // One at a time: each is written above the one before.
   readonly #turns = Effect.unsafeMakeSemaphore(1)
 
-  constructor(settings: MeshSettings, self: PeerKey, author: string) {
+  constructor({ author, onOverused, self, settings }: InviteUsesKeeperOptions) {
     this.#settings = settings
     this.#self = self
     this.#author = author
-    settings.subscribe("uses", (ofKind) =>
+    this.#onOverused = onOverused
+    settings.subscribe("uses", (ofKind) => {
       this.uses.follow(Array.from(ofKind.values()).flatMap(({ body }) => usesIn(body)))
-    )
+      this.#find()
+    })
+  }
+
+  /** What the disk holds was found before. */
+  #find(): void {
+    const before = this.#found
+    const overused = this.uses.overused()
+    this.#found = new Map(overused.map(({ invite, nodes }) => [invite, nodes.length]))
+    if (before === undefined) return
+    for (const one of overused) {
+      if (one.nodes.length > (before.get(one.invite) ?? 0)) this.#onOverused(one)
+    }
   }
 
   /** Tells the mesh of a use that was counted here. */

@@ -50,7 +50,7 @@ import { isOfNodes } from "../schema/SettingKinds.ts"
 import { type AccessSurvey, askUseByRpc, makeAccessSurvey } from "./AccessSurvey.ts"
 import { AccusationLog } from "./AccusationLog.ts"
 import { type AddressChecks, keepAddresses } from "./AddressChecks.ts"
-import { renewedEvent, settingEvent } from "./AuditEvents.ts"
+import { overusedEvent, renewedEvent, settingEvent } from "./AuditEvents.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { BusyPeers } from "./BusyPeers.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
@@ -325,7 +325,10 @@ export const makeMeshPlane = (
       lookAnew: (members) => late.view?.members(members)
     })
     followForgotten({ forgotten, settings, catalogue, self, runFork })
-    const uses = new InviteUsesKeeper(settings, self, identity.current.name)
+    const uses = new InviteUsesKeeper({
+      ...{ settings, self, author: identity.current.name },
+      onOverused: (found) => audit(overusedEvent(found))
+    })
     late.uses = uses
     yield* Effect.sync(() => trust.begin())
     const pings = yield* Effect.acquireRelease(

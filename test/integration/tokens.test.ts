@@ -37,6 +37,13 @@ const overuse = async (host: Host) =>
     ({ kind }) => kind === "invite_overused"
   )
 
+/** What the audit log says of tokens that let in too many. */
+const overuses = (host: Host): ReadonlyArray<unknown> =>
+  readFileSync(join(host.dataDir, "audit.log"), "utf8")
+    .split("\n")
+    .filter((line) => line.includes('"invite.overused"'))
+    .map((line): unknown => JSON.parse(line))
+
 describe("a token", () => {
   it("lets one host in, by whichever member, also after a restart, and that one again", async () => {
     const token = await a.invite()
@@ -82,10 +89,24 @@ describe("a token", () => {
     expect(await overuse(a)).toBeUndefined()
     await b.up()
     await here.up()
+    const nodes = ["here", "there"]
     for (const host of [a, b, here, there]) {
       const { message } = await until(`${host.name} finds it`, () => overuse(host))
-      expect(message).toMatch(/was good for one host and let in here, there/)
+      expect(message).toContain(`was good for one host and let in ${nodes.join(", ")}`)
     }
+    for (const host of [a, b, here, there]) {
+      const audited = await until(`${host.name} has written it down`, async () => {
+        const lines = overuses(host)
+        return Promise.resolve(lines.length > 0 ? lines : undefined)
+      })
+      expect(audited).toEqual([
+        expect.objectContaining({ node: host.name, count: 2, more: { limit: 1, nodes } })
+      ])
+    }
+    await b.stop()
+    await b.up()
+    await until("host-b finds it on its disk", () => overuse(b))
+    expect(overuses(b)).toHaveLength(1)
     const { stdout } = await skein("doctor", "--admin", b.admin)
     expect(stdout).toMatch(/‼ tokens: the token [0-9a-f]{32} was good for one host/)
   })
