@@ -20,6 +20,7 @@ import type { IdentityCell } from "./mesh/trust/NodeIdentity.ts"
 import { factsOf } from "./mesh/trust/SessionBook.ts"
 import { contain } from "./model/Defect.ts"
 import type { Dispatch } from "./model/Exchange.ts"
+import { isServiceName } from "./model/Names.ts"
 import { refuse } from "./model/RefusedExchange.ts"
 import { followAccessRules } from "./node/AccessRules.ts"
 import { keepAudit } from "./node/AuditKeeper.ts"
@@ -301,6 +302,8 @@ const assemble = (input: AssemblyInput) =>
       policies,
       settings: plane.settings,
       spread: plane.settingSpread,
+      protocolOf: (service) =>
+        isServiceName(service) ? plane.view.current.services.get(service)?.protocol : undefined,
       nameOf: plane.nameOf
     })
     const source: AdminSource["Type"] = { ...views, ...controls, ...settingControls }

@@ -133,6 +133,11 @@ test("a dry run says what would change and for whom, and changes nothing", async
     "warning: host-a may not do it: its certificate does not grant the capability policy\n2 settings would change; nothing was\n"
   )
   expect(asked).toEqual([])
+  const vain = "kind: policy\nname: ledger-db\ntimeout: { request: 3s }\n"
+  const refused = await skein("apply", "-f", file("vain.yaml", vain), "--dry-run")
+  expect(refused.stderr).toContain(
+    "warning: policy ledger-db would be refused: timeout.request: for HTTP only, and the mesh offers ledger-db as tcp; leave it out\n"
+  )
   const settled = await skein("apply", "-f", payments("2s"), "--dry-run")
   expect(settled.stdout).toMatch(/^policy payments would be settled/)
 })

@@ -4,9 +4,10 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { Console, Effect } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
-import type { NodeStatus } from "../admin/AdminModel.ts"
+import type { NodeStatus, ServiceStatus } from "../admin/AdminModel.ts"
 import type { SettingStatus } from "../admin/SettingsModel.ts"
 import type { ConfigError } from "../config/ConfigProblem.ts"
+import { inVain, writtenHttpParts } from "../config/PolicyReach.ts"
 import { loadSettings, type SettingDocument } from "../config/SettingFiles.ts"
 import { kindOf } from "../schema/SettingKinds.ts"
 import { chosenControl, chosenNode } from "./ChosenNode.ts"
@@ -59,10 +60,15 @@ export const apply = Command.make("apply", applyOptions, (choice) =>
       return yield* sendChanges(control, documents.map(changeOf), choice)
     }
     const address = yield* chosenNode(choice)
-    const [current, status] = yield* withAdmin(address, (client) =>
-      Effect.all([client.settings.list({ urlParams: {} }), client.views.status({})])
+    const [current, status, services] = yield* withAdmin(address, (client) =>
+      Effect.all([
+        client.settings.list({ urlParams: {} }),
+        client.views.status({}),
+        client.views.services({})
+      ])
     )
     yield* print(renderPlan(documents, current, useColour()))
+    yield* warn(wouldBeInVain(documents, services))
     yield* warn(rightsMissing(documents, status))
     const count = documents.filter((one) => outlook(current, one).outlook !== "nothing").length
     yield* Console.error(
@@ -103,6 +109,18 @@ export const renderPlan = (
       return `${head}${concerns}\n${lines.map((line) => `  ${line}\n`).join("")}`
     })
     .join("")
+
+/** What would be refused, by what the mesh offers. */
+const wouldBeInVain = (
+  documents: ReadonlyArray<SettingDocument>,
+  services: ReadonlyArray<ServiceStatus>
+): ReadonlyArray<string> =>
+  documents.flatMap(({ body, kind, name }) => {
+    if (kind !== "policy") return []
+    const spoken = services.find((one) => one.name === name)?.protocol
+    const vain = inVain(name, writtenHttpParts(body), spoken)
+    return vain === undefined ? [] : [`${kind} ${name} would be refused: ${vain}`]
+  })
 
 /** What this node could not set. */
 const rightsMissing = (

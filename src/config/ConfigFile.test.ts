@@ -247,6 +247,14 @@ describe("a config that is wrong names file, line, column, the value and what wa
       "4:26: policies.a.retry.methods: holds for HTTP only, not for a, which is tcp (services[0].protocol); leave it out (a connection that nobody accepts is tried again all the same)"
     ],
     [
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: tcp, policy: { timeout: { request: 2s } } }",
+      "2:83: services[0].policy.timeout.request: holds for HTTP only, not for a, which is tcp (services[0].protocol); leave it out (timeout.tcpIdle limits a tunnel)"
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: tcp, policy: { retry: { on: [5xx] }, timeout: { tcpIdle: 1m } } }",
+      "2:76: services[0].policy.retry.on: holds for HTTP only, not for a, which is tcp (services[0].protocol); leave it out (a connection that nobody accepts is tried again all the same)"
+    ],
+    [
       "services:\n  - { name: a, addresses: [127.0.0.1:1, db:2, 127.0.0.1:1] }",
       "2:47: services[0].addresses[2]: 127.0.0.1:1 stands twice; it is one instance all the same"
     ],

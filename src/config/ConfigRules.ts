@@ -6,7 +6,7 @@
 import type { Schema } from "effect"
 import { isLoopback } from "../model/Loopback.ts"
 import type { Policy } from "../model/Policy.ts"
-import { formatPath } from "../model/Problem.ts"
+import { formatPath, type ProblemPath } from "../model/Problem.ts"
 import {
   type AdminAddress,
   collides,
@@ -15,7 +15,7 @@ import {
   type HostPort
 } from "./HostPort.ts"
 import { parseMultiaddr } from "./Multiaddr.ts"
-import { httpParts } from "./PolicyReach.ts"
+import { type HttpPart, httpParts, writtenHttpParts } from "./PolicyReach.ts"
 
 type Issues = Array<Schema.FilterIssue>
 
@@ -130,7 +130,12 @@ export const addressRules = (config: Listening): Issues => {
 }
 
 interface Speaking {
-  readonly services: ReadonlyArray<{ readonly name: string; readonly protocol: string }>
+  readonly services: ReadonlyArray<{
+    readonly name: string
+    readonly protocol: string
+    /** As it is written. */
+    readonly policy?: unknown
+  }>
   readonly upstreams: ReadonlyArray<{ readonly service: string; readonly protocol: string }>
   readonly policies: Readonly<Record<string, Policy>>
 }
@@ -149,13 +154,20 @@ export const protocolRules = ({ services, upstreams, policies }: Speaking): Issu
     const message = `http cannot reach ${what}: every call would be refused; write tcp`
     issues.push({ path: ["upstreams", index, "protocol"], message })
   })
+  const refuse = (at: ProblemPath, what: string, parts: ReadonlyArray<HttpPart>): void => {
+    for (const { mend, path } of parts) {
+      const message = `holds for HTTP only, not for ${what}; ${mend}`
+      issues.push({ path: [...at, ...path], message })
+    }
+  }
+  services.forEach(({ name, policy }, index) => {
+    const what = tcp.get(name)
+    if (what === undefined || policy === undefined) return
+    refuse(["services", index, "policy"], what, writtenHttpParts(policy))
+  })
   for (const [service, policy] of Object.entries(policies)) {
     const what = tcp.get(service)
-    if (what === undefined) continue
-    for (const { mend, path } of httpParts(policy)) {
-      const message = `holds for HTTP only, not for ${what}; ${mend}`
-      issues.push({ path: ["policies", service, ...path], message })
-    }
+    if (what !== undefined) refuse(["policies", service], what, httpParts(policy))
   }
   return issues
 }

@@ -4,11 +4,12 @@
  * know, or what may be meant, is a warning.
  */
 import { isDeepStrictEqual } from "node:util"
+import { Either, Schema } from "effect"
 import { nearest } from "../model/NearestKey.ts"
 import type { Protocol } from "../model/NodeRecord.ts"
 import type { Policy } from "../model/Policy.ts"
 import { formatPath, type ProblemPath } from "../model/Problem.ts"
-import { defaultPolicy } from "../schema/PolicySchema.ts"
+import { defaultPolicy, Policy as PolicySchema } from "../schema/PolicySchema.ts"
 import { formatHostPort, type HostPort } from "./HostPort.ts"
 
 /** A part of a policy that a tunnel never meets. */
@@ -42,6 +43,24 @@ export const httpParts = ({ retry, timeout }: Policy): ReadonlyArray<HttpPart> =
     parts.push({ path: ["retry", "methods"], mend })
   }
   return parts
+}
+
+const decode = Schema.decodeUnknownEither(PolicySchema)
+
+/** The same of a policy as it is written. What is none is for its Schema to say. */
+export const writtenHttpParts = (written: unknown): ReadonlyArray<HttpPart> =>
+  Either.match(decode(written), { onLeft: () => [], onRight: httpParts })
+
+/** By what the mesh offers under its name. Undefined: nothing of it is in vain. */
+export const inVain = (
+  service: string,
+  parts: ReadonlyArray<HttpPart>,
+  spoken: Protocol | undefined
+): string | undefined => {
+  if (spoken !== "tcp" || parts.length === 0) return undefined
+  const mend = `leave ${parts.length === 1 ? "it" : "them"} out`
+  const paths = listed(parts.map(({ path }) => path))
+  return `${paths}: for HTTP only, and the mesh offers ${service} as tcp; ${mend}`
 }
 
 interface Written {
@@ -105,12 +124,8 @@ export const meshWarnings = (
     const where = `policies.${service}`
     const spoken = offered.get(service)?.protocol
     if (spoken === undefined) warnings.push(unknown(where, service, offered))
-    if (spoken !== "tcp") continue
-    const parts = httpParts(policy).map(({ path }) => path)
-    if (parts.length === 0) continue
-    const mend = `leave ${parts.length === 1 ? "it" : "them"} out`
-    const message = `${listed(parts)}: for HTTP only, and the mesh offers ${service} as tcp; ${mend}`
-    warnings.push(protocol(where, message))
+    const message = inVain(service, httpParts(policy), spoken)
+    if (message !== undefined) warnings.push(protocol(where, message))
   }
   upstreams.forEach(({ protocol: wanted, service }, index) => {
     const where = `upstreams[${index}]`

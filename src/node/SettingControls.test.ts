@@ -30,6 +30,7 @@ const makeNode = (index: number, mesh: Catalogues, bus: MemoryBus) =>
           return { seen: [], missing: [members[1]!.peer], away: [] }
         }),
       policies: { explain: () => layerPolicies([]) },
+      protocolOf: (service) => (service === "ledger" ? "tcp" : undefined),
       nameOf: (peer) => members.find((one) => one.peer === peer)?.name ?? peer
     })
     return { asked, catalogue, controls, settings }
@@ -126,4 +127,30 @@ it.scoped("shows a conflict on both sides, and saying again what holds settles i
     expect(results).toMatchObject([{ outcome: "changed", settles: 1 }])
     expect(yield* a.controls.settings({})).toMatchObject([{ conflict: [] }])
   })
+)
+
+it.scoped(
+  "refuses a policy of which a service that is offered as tcp meets nothing, all or nothing",
+  () =>
+    Effect.gen(function* () {
+      const { controls } = yield* makeNode(0, yield* makeMesh, new MemoryBus())
+      const set = (...changes: ReadonlyArray<ReturnType<typeof policy>>) =>
+        controls.changeSettings({ ...by, changes })
+      const vain = { timeout: { request: "2s", tcpIdle: "1m" }, retry: { methods: ["GET"] } }
+      const refused = yield* Effect.flip(set(policy("payments", {}), policy("ledger", vain)))
+      expect(refused).toMatchObject({
+        _tag: "AdminInvalid",
+        code: "invalid",
+        message:
+          "policy ledger: timeout.request, retry.methods: for HTTP only, and the mesh offers ledger as tcp; leave them out"
+      })
+      expect(yield* controls.settings({})).toEqual([])
+      // What holds of tunnels may be said; of what nobody offers, or as http, anything.
+      yield* set(
+        policy("ledger", { timeout: { tcpIdle: "1m" }, ejection: "off" }),
+        policy("payments", vain)
+      )
+      expect(yield* controls.settings({})).toHaveLength(2)
+      yield* set(policy("ledger", null))
+    })
 )

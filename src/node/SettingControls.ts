@@ -10,8 +10,10 @@ import type {
   SettingsChanged,
   SettingVersionStatus
 } from "../admin/SettingsModel.ts"
+import { inVain, writtenHttpParts } from "../config/PolicyReach.ts"
 import type { SettledName } from "../mesh/settings/SettledName.ts"
 import type { PeerKey } from "../model/Names.ts"
+import type { Protocol } from "../model/NodeRecord.ts"
 import { formatPath } from "../model/Problem.ts"
 import {
   isSameStamp,
@@ -31,6 +33,8 @@ export interface SettingControlsOptions {
   readonly spread: SettingSpread
   readonly nameOf: (peer: PeerKey) => string
   readonly policies: Pick<ServicePolicies, "explain">
+  /** What the mesh offers a service as; undefined: nobody offers it. */
+  readonly protocolOf: (service: string) => Protocol | undefined
 }
 
 export type SettingControls = Pick<
@@ -80,9 +84,17 @@ const notForPeople = (kind: string) =>
     hint: "Nothing was changed."
   })
 
+const inVainFor = (setting: string, message: string) =>
+  new SettingNotWritten({
+    code: "invalid",
+    message: `${setting}: ${message}`,
+    hint: "Nothing was changed. Of TCP nobody sees requests, methods or statuses."
+  })
+
 export const makeSettingControls = ({
   nameOf,
   policies,
+  protocolOf,
   settings,
   spread
 }: SettingControlsOptions): SettingControls => {
@@ -172,6 +184,9 @@ export const makeSettingControls = ({
           for (const { body, kind, name } of changes) {
             if (isOfNodes(kind)) return yield* notForPeople(kind)
             yield* settings.check({ kind, name, body: body ?? undefined })
+            const vain =
+              kind === "policy" ? inVain(name, writtenHttpParts(body), protocolOf(name)) : undefined
+            if (vain !== undefined) return yield* inVainFor(`${kind} ${name}`, vain)
           }
           return yield* Effect.forEach(changes, (change) => write(change, author))
         }).pipe(Effect.mapError(adminError), turns.withPermits(1), Effect.uninterruptible)

@@ -22,7 +22,8 @@ beforeAll(async () => {
   // Calls that take too long are no reason here to leave the endpoint alone.
   const policy = { timeout: { request: "5s" }, breaker: "off", ejection: "off" }
   const slow = { name: "slow", address: app.address, policy }
-  a = await mesh.first("host-a", { services: [slow], threads: 1 })
+  const tunnel = { name: "tunnel", address: app.address, protocol: "tcp" } as const
+  a = await mesh.first("host-a", { services: [slow, tunnel], threads: 1 })
   b = await mesh.join("host-b", { threads: 2 })
   await until("host-b knows the service", async () =>
     JSON.stringify(await b.api("services")).includes('"healthy":1') ? true : undefined
@@ -92,4 +93,18 @@ it("what is taken back holds no more", async () => {
   await skein("delete", "policy", "slow", "--admin", a.admin)
   expect(await calls()).toEqual(new Set(["200 -"]))
   expect(await explained()).toBe("5s, its own node, host-a")
+})
+
+it("what a tunnel never meets is refused where it is said for the whole mesh", async () => {
+  const path = join(mesh.directory, "tunnel.yaml")
+  writeFileSync(path, "kind: policy\nname: tunnel\ntimeout: { perTry: 1s }\n")
+  const { code, stderr } = await skein("apply", "-f", path, "--admin", a.admin)
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringContaining(
+      "policy tunnel: timeout.perTry: for HTTP only, and the mesh offers tunnel as tcp; leave it out"
+    )
+  ])
+  writeFileSync(path, "kind: policy\nname: tunnel\ntimeout: { tcpIdle: 1m }\n")
+  expect((await skein("apply", "-f", path, "--admin", a.admin)).code).toBe(0)
 })
