@@ -150,7 +150,7 @@ const assemble = (input: AssemblyInput) =>
       kept: input.planes,
       ticker,
       reports: telemetry.reports,
-      audit,
+      ...{ audit, mesh },
       onDefect,
       setup: { self, defaultPolicy, accessLog: accessLog !== "off", traces: otlp !== undefined }
     })

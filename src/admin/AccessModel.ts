@@ -10,7 +10,7 @@ export const RuleWritten = Schema.encodedSchema(AccessRule)
 
 /** A call that is not made: may it be? */
 export const AccessQuestion = Schema.Struct({
-  /** `orders`, `host/ops-1`. */
+  /** `orders`, `host/ops-1`, `spiffe://MESH/service/orders`. */
   from: Schema.String,
   to: ServiceName,
   /** Absent: a tunnel, or TCP. */
@@ -33,6 +33,8 @@ export const AccessRuleRow = Schema.Struct({
 export type AccessRuleRow = typeof AccessRuleRow.Type
 
 export const AccessAnswer = Schema.Struct({
+  /** Who would call: as rules and programs name it, and its SPIFFE ID. */
+  caller: Schema.Struct({ name: Schema.String, id: Schema.String }),
   decision: Schema.Literal("allow", "deny", "would_deny"),
   /** The rule; `default`, `unmatched` or `ambiguous` without one; null: there are none at all. */
   rule: Schema.NullOr(Schema.String),

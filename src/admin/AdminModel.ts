@@ -51,6 +51,8 @@ export const CallerStatus = Schema.Struct({
   /** `host:port`, or `unix:/path`. */
   address: Schema.String,
   as: Text,
+  /** The same as a SPIFFE ID. */
+  id: Schema.String,
   /** The certificate lets this node speak for it; else its calls are refused. */
   granted: Schema.Boolean
 })

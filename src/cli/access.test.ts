@@ -91,6 +91,7 @@ describe("skein access check", () => {
     expect(stdout).toBe(
       [
         "allowed: rule payments-charge.allow[0] allows it",
+        `caller: orders (spiffe://${"0f".repeat(16)}/service/orders)`,
         "rules about them:",
         "  → allow payments-charge.allow[0]  { from: orders, methods: [ POST ], path: /charge }",
         ""
@@ -103,7 +104,9 @@ describe("skein access check", () => {
     const words = ["web", "payments", "--host", "web-1", "--port", "8081"]
     const { code, stdout } = await skein(admin, "check", ...words)
     expect(code).toBe(1)
-    expect(stdout).toBe("denied: no rule allows it, and payments-charge names payments\n")
+    expect(stdout).toBe(
+      `denied: no rule allows it, and payments-charge names payments\ncaller: web (spiffe://${"0f".repeat(16)}/service/web)\n`
+    )
     expect(asked.pop()).toEqual({ from: "web", to: "payments", host: "web-1", port: 8081 })
   })
 

@@ -39,11 +39,17 @@ export const renderAnswer = (answer: AccessAnswer, colour: boolean): string => {
       `  ${rule === answer.rule ? "→" : " "} ${list.padEnd(5)} ${rule}  ${flow(written)}${mode === "audit" ? "  (audit)" : ""}`
   )
   const about = rules.length === 0 ? [] : ["rules about them:", ...rules]
-  return `${[`${tinted(words, tone, colour)}: ${answer.why}`, ...about].join("\n")}\n`
+  const { id, name } = answer.caller
+  const lines = [
+    `${tinted(words, tone, colour)}: ${answer.why}`,
+    `caller: ${name} (${id})`,
+    ...about
+  ]
+  return `${lines.join("\n")}\n`
 }
 
 const callerArgument = Args.text({ name: "FROM" }).pipe(
-  Args.withDescription("Who calls: a service (orders) or a host (host/ops-1)")
+  Args.withDescription("Who calls: a service (orders), a host (host/ops-1), or a SPIFFE ID")
 )
 const serviceText = (name: string) =>
   Args.text({ name }).pipe(

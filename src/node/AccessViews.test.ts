@@ -2,7 +2,7 @@ import { Effect, Either, Schema } from "effect"
 import { describe, expect, it } from "vitest"
 import type { AccessSetting } from "../model/Access.ts"
 import type { MeshView } from "../model/MeshView.ts"
-import { NodeName, type PeerKey, ServiceName } from "../model/Names.ts"
+import { MeshId, NodeName, type PeerKey, ServiceName } from "../model/Names.ts"
 import type { AccessUse } from "../request/inbound/AccessGuard.ts"
 import { AccessBody, type AccessBodyInput, accessSetting } from "../schema/AccessSchema.ts"
 import { endpointView, serviceView } from "../testing/OutboundFixture.ts"
@@ -23,6 +23,8 @@ const used = (
   ...change
 })
 
+const mesh = MeshId.make("0f".repeat(16))
+const foreign = MeshId.make("a1".repeat(16))
 const own = endpointView("a", { node: NodeName.make("host-a"), local: true })
 const there = endpointView("b", { node: NodeName.make("host-b") })
 /** Offers it, and says nothing. */
@@ -40,7 +42,7 @@ const views = (
   const endpoints = [own, own, there, mute].filter(({ local, peer }) => local || others.has(peer))
   const view: MeshView = { version: 1, services: new Map([[payments, serviceView(endpoints)]]) }
   return makeAccessViews({
-    self: { peer: own.peer, node: NodeName.make("host-a") },
+    self: { peer: own.peer, node: NodeName.make("host-a"), mesh },
     settings: () => settings,
     view: () => view,
     use: Effect.succeed(use),
@@ -65,6 +67,7 @@ describe("what a node answers about its access rules", () => {
     const answer = check({ from: "orders", to: payments, method: "POST", path: "/charge?a=1" })
     expect(answer).toEqual(
       Either.right({
+        caller: { name: "orders", id: `spiffe://${mesh}/service/orders` },
         decision: "allow",
         rule: "payments-charge.allow[0]",
         why: "rule payments-charge.allow[0] allows it",
@@ -95,14 +98,31 @@ describe("what a node answers about its access rules", () => {
     expect(decision({ ...orders, path: "/a//b" })).toEqual(Either.right("deny ambiguous"))
   })
 
+  it.each([
+    [`spiffe://${mesh}/service/orders`, "orders", "allow payments-charge.allow[0]"],
+    [`${mesh}//service/orders`, "orders", "allow payments-charge.allow[0]"],
+    [`spiffe://${mesh}/host/ops-9`, "host/ops-9", "deny payments-charge.deny[0]"],
+    // Whoever has the name in another mesh is somebody else.
+    [`spiffe://${foreign}/service/orders`, `${foreign}//service/orders`, "deny unmatched"]
+  ])("takes a caller as other systems write it: %s", (from, name, decision) => {
+    const answer = check({ from, to: payments, method: "POST", path: "/charge" })
+    expect(
+      Either.map(answer, ({ caller, decision, rule }) => [caller.name, `${decision} ${rule}`])
+    ).toEqual(Either.right([name, decision]))
+  })
+
   it("says that there are no rules", () => {
-    expect(check({ from: "orders", to: payments }, [])).toEqual(
+    expect(check({ from: "orders", to: payments }, [])).toMatchObject(
       Either.right({ decision: "allow", rule: null, why: "there are no access rules", rules: [] })
     )
   })
 
   it.each([
     [{ from: "Orders", to: payments }, '"Orders" is no caller'],
+    [
+      { from: "spiffe://shop/service/orders", to: payments },
+      '"spiffe://shop/service/orders" is no caller'
+    ],
     [{ from: "orders", to: payments, host: "a b" }, '"a b" is no node\'s name'],
     [
       { from: "orders", to: payments, method: "GET", path: "charge" },

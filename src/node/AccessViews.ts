@@ -12,11 +12,24 @@ import { AdminInvalid } from "../admin/AdminError.ts"
 import type { AccessSource } from "../admin/AdminSource.ts"
 import type { PeerAccessUse, PeerTraffic } from "../mesh/host/MeshRpc.ts"
 import { type AccessSetting, namesService, ruleName } from "../model/Access.ts"
-import { type Caller, hostCaller, parseCaller } from "../model/Caller.ts"
+import {
+  type Caller,
+  callerOfSpiffeId,
+  formatCaller,
+  hostCaller,
+  parseCaller,
+  spiffeIdOf
+} from "../model/Caller.ts"
 import { meetsCaller } from "../model/CallerPattern.ts"
 import { type Call, noBody, noFields } from "../model/Exchange.ts"
 import type { MeshView } from "../model/MeshView.ts"
-import { isNodeName, type NodeName, type PeerKey, type ServiceName } from "../model/Names.ts"
+import {
+  isNodeName,
+  type MeshId,
+  type NodeName,
+  type PeerKey,
+  type ServiceName
+} from "../model/Names.ts"
 import type { Protocol } from "../model/NodeRecord.ts"
 import { AccessBook } from "../request/access/AccessBook.ts"
 import type { AccessUse } from "../request/inbound/AccessGuard.ts"
@@ -27,7 +40,7 @@ import type { AccessSurvey, AccessUseQuestion } from "./AccessSurvey.ts"
 import { accessUseAnswer } from "./AccessUseAnswer.ts"
 
 export interface AccessViewsOptions {
-  readonly self: { readonly peer: PeerKey; readonly node: NodeName }
+  readonly self: { readonly peer: PeerKey; readonly node: NodeName; readonly mesh: MeshId }
   /** In the order of their names. */
   readonly settings: () => ReadonlyArray<AccessSetting>
   readonly view: () => MeshView
@@ -62,11 +75,11 @@ const check = (
   { self, settings }: AccessViewsOptions,
   { from, host, method, path, port = 0, to }: AccessQuestion
 ): Effect.Effect<AccessAnswer, AdminInvalid> => {
-  const caller = parseCaller(from)
+  const caller = readCaller(from, self.mesh)
   if (caller === undefined) {
     return invalid(
       `${JSON.stringify(from)} is no caller`,
-      "Write a service (orders) or a host (host/ops-1)."
+      `Write a service (orders) or a host (host/ops-1), or its SPIFFE ID (spiffe://${self.mesh}/service/orders).`
     )
   }
   if (host !== undefined && !isNodeName(host)) {
@@ -81,11 +94,18 @@ const check = (
   book.set(settings())
   const verdict = book.decide(call, port)
   return Effect.succeed({
+    caller: { name: formatCaller(caller), id: spiffeIdOf(caller, self.mesh) },
     decision: verdict?.decision ?? "allow",
     rule: verdict?.rule ?? null,
     why: verdict?.why ?? "there are no access rules",
     rules: rulesAbout(settings(), caller, from_, to)
   })
+}
+
+/** As people write it, or as other systems do. Callers of our own mesh name none. */
+const readCaller = (text: string, own: MeshId): Caller | undefined => {
+  const caller = parseCaller(text)
+  return callerOfSpiffeId(caller === undefined ? text : spiffeIdOf(caller, own), own)
 }
 
 const callOf = (

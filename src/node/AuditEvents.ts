@@ -4,6 +4,8 @@ import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
 import type { OverusedInvite } from "../mesh/trust/InviteUses.ts"
 import type { NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
 import type { AuditEvent, AuditValue } from "../model/AuditEvent.ts"
+import { formatCaller, spiffeIdOf } from "../model/Caller.ts"
+import type { MeshId } from "../model/Names.ts"
 import type { Setting } from "../model/Setting.ts"
 import type { Denial } from "../request/inbound/Denials.ts"
 import { versionId } from "./SettingControls.ts"
@@ -42,16 +44,16 @@ export const refusedEvent = ({
   more: { by, direction }
 })
 
-export const deniedEvent = ({
-  caller,
-  count,
-  host,
-  message,
-  rule,
-  service
-}: Denial): AuditEvent => ({
+/** `mesh`: our own. */
+export const deniedEvent = (
+  { caller, count, host, message, rule, service }: Denial,
+  mesh: MeshId
+): AuditEvent => ({
   event: "access.denied",
-  ...(caller !== undefined && { by: caller }),
+  ...(caller !== undefined && {
+    by: caller.mesh === undefined ? `${caller.kind}/${caller.name}` : formatCaller(caller),
+    more: { id: spiffeIdOf(caller, mesh) }
+  }),
   ...(host !== undefined && { from: host }),
   about: service ?? "others",
   code: rule,

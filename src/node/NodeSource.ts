@@ -15,6 +15,7 @@ import type { StorageTrouble } from "../mesh/keys/StorageTrouble.ts"
 import { renewersOf } from "../mesh/trust/Nearness.ts"
 import type { IdentityCell, NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
 import { maxDepth } from "../mesh/trust/SignedChain.ts"
+import { hostCaller, serviceCaller, spiffeIdOf } from "../model/Caller.ts"
 import type { LeftOut, ServiceView } from "../model/MeshView.ts"
 import type { PeerKey } from "../model/Names.ts"
 import { maySpeakFor } from "../model/Session.ts"
@@ -290,6 +291,7 @@ export const makeNodeViews = (
         callers: options.callers().map(({ address, as }) => ({
           address,
           as: orNull(as),
+          id: spiffeIdOf(as === undefined ? hostCaller(name) : serviceCaller(as), mesh),
           granted: as === undefined || maySpeakFor(plane.ownRights(), as)
         })),
         configPath: orNull(options.configPath),
@@ -367,7 +369,10 @@ export const makeNodeViews = (
       revoked: Effect.sync(() => plane.revocations.current.all.map(revocationRow)),
       links: Effect.map(ask({ kind: "links" }), (answers) => shownLinks(linksOf(answers))),
       access: makeAccessViews({
-        self: { peer: identity.current.peer, node: identity.current.name },
+        self: {
+          ...{ peer: identity.current.peer, node: identity.current.name },
+          mesh: identity.current.mesh
+        },
         settings: () => options.accessRules.current,
         view: () => view.current,
         use: accessUse(threads),

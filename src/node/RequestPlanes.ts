@@ -9,7 +9,7 @@ import type { RecordAudit } from "../model/AuditEvent.ts"
 import type { OnDefect } from "../model/Defect.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import { wholeView } from "../model/MeshView.ts"
-import type { PeerKey } from "../model/Names.ts"
+import type { MeshId, PeerKey } from "../model/Names.ts"
 import type { NodeRecord } from "../model/NodeRecord.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { PlaneFact, PlaneSetup } from "../request/PlaneMessages.ts"
@@ -34,6 +34,7 @@ export interface RequestPlanesOptions {
   readonly ticker: Ticker
   readonly reports: ThreadReports
   readonly audit: RecordAudit
+  readonly mesh: MeshId
   /** Of the mesh thread. */
   readonly onDefect: OnDefect
 }
@@ -102,7 +103,7 @@ export const makePlanes = (
           need(message.peer)
           return
         case "denied":
-          for (const denial of message.denials) options.audit(deniedEvent(denial))
+          for (const denial of message.denials) options.audit(deniedEvent(denial, options.mesh))
           return
         case "sessions.used":
           if (plane !== undefined) runFork(plane.sessionRenewal.used(message.peers))

@@ -47,8 +47,14 @@ export const sampleStatus: NodeStatus = Schema.decodeSync(NodeStatus)({
   ],
   proxy: "127.0.0.1:4140",
   callers: [
-    { address: "127.0.0.1:4141", as: "orders", granted: true },
-    { address: "unix:/run/skein/web.sock", as: null, granted: true }
+    {
+      ...{ address: "127.0.0.1:4141", as: "orders", granted: true },
+      id: `spiffe://${"0f".repeat(16)}/service/orders`
+    },
+    {
+      ...{ address: "unix:/run/skein/web.sock", as: null, granted: true },
+      id: `spiffe://${"0f".repeat(16)}/host/host-a`
+    }
   ],
   configPath: null,
   dataDir: "/var/lib/skein",
@@ -238,6 +244,7 @@ export const sampleHistory: SettingHistory = Schema.decodeSync(SettingHistory)([
 const sampleAccess: AccessSource = {
   check: ({ from, to, method, path }) =>
     Effect.succeed({
+      caller: { name: from, id: `spiffe://${"0f".repeat(16)}/service/${from}` },
       decision: from === "orders" ? "allow" : "deny",
       rule: from === "orders" ? "payments-charge.allow[0]" : "unmatched",
       why:

@@ -60,6 +60,11 @@ const denied = (message: string) => ({
   message: expect.stringContaining(message)
 })
 
+const meshId = async (): Promise<string> => {
+  const { stdout } = await skein("status", "-o", "json", "--data-dir", a.dataDir)
+  return /"id": "([0-9a-f]{32})"/.exec(stdout)?.[1] ?? ""
+}
+
 const metric = async (host: Host, line: string): Promise<number> => {
   const text = await (await fetch(`http://${host.admin}/metrics`)).text()
   const found = text.split("\n").find((one) => one.startsWith(`${line} `))
@@ -175,6 +180,7 @@ describe("access rules", () => {
     expect(lines).toContainEqual({
       ...{ time: expect.any(String), node: "host-b", event: "access.denied" },
       ...{ by: "service/web", from: "host-a", about: "payments", code: "unmatched" },
+      more: { id: `spiffe://${await meshId()}/service/web` },
       message:
         "web (on host-a) may not POST /charge of payments: no rule allows it, and payments-charge names payments"
     })
@@ -211,16 +217,27 @@ describe("access rules", () => {
   it("are what `skein access check` says, at any node", async () => {
     const check = (host: Host, ...words: ReadonlyArray<string>) =>
       skein("access", "check", ...words, "--data-dir", host.dataDir)
+    const id = `spiffe://${await meshId()}/service`
     const allowed = await check(a, "orders", "payments", "POST", "/charge")
     expect([allowed.code, allowed.stdout]).toEqual([
       0,
-      "allowed: rule payments-charge.allow[0] allows it\nrules about them:\n  → allow payments-charge.allow[0]  { from: orders, methods: POST, path: /charge }\n"
+      `allowed: rule payments-charge.allow[0] allows it\ncaller: orders (${id}/orders)\nrules about them:\n  → allow payments-charge.allow[0]  { from: orders, methods: POST, path: /charge }\n`
     ])
     const refused = await check(b, "web", "payments", "POST", "/charge")
     expect([refused.code, refused.stdout]).toEqual([
       1,
-      "denied: no rule allows it, and payments-charge names payments\n"
+      `denied: no rule allows it, and payments-charge names payments\ncaller: web (${id}/web)\n`
     ])
+  })
+
+  it("name callers as other systems do, too", async () => {
+    const id = `spiffe://${await meshId()}/service/orders`
+    await apply(rules.replace("from: orders", `from: "${id}"`))
+    expect(await curl(as.orders, "/charge", ...post)).toMatchObject({ status: 200 })
+    expect(await curl(as.web, "/charge", ...post)).toEqual(denied("web (on host-a) may not POST"))
+    const words = ["access", "check", id, "payments", "POST", "/charge", "--data-dir", b.dataDir]
+    expect((await skein(...words)).stdout).toContain(`caller: orders (${id})`)
+    await apply(rules)
   })
 
   it("hold at a node that comes back, from its disk, before anything is served", async () => {

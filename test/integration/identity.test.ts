@@ -147,9 +147,12 @@ describe("what is not granted", () => {
     expect(status.callers).toContainEqual({
       address: `127.0.0.1:${ports.billing}`,
       as: "billing",
+      id: expect.stringMatching(/^spiffe:\/\/[0-9a-f]{32}\/service\/billing$/),
       granted: false
     })
-    expect(status.callers).toContainEqual({ address: `unix:${socket}`, as: "web", granted: true })
+    expect(status.callers).toContainEqual(
+      expect.objectContaining({ address: `unix:${socket}`, as: "web", granted: true })
+    )
     const log = a.process?.output() ?? ""
     expect(log).toMatch(/speaks for billing, which this node's certificate does not grant/)
     const { stdout } = await skein("doctor", "--admin", a.admin)

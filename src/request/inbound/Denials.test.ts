@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { serviceCaller } from "../../model/Caller.ts"
-import { ServiceName } from "../../model/Names.ts"
+import { hostCaller, serviceCaller } from "../../model/Caller.ts"
+import { NodeName, ServiceName } from "../../model/Names.ts"
 import { HandTicker, httpCall } from "../../testing/InboundFixture.ts"
 import { type Denial, Denials } from "./Denials.ts"
 
@@ -20,7 +20,8 @@ const web = httpCall({}, { identity: serviceCaller(ServiceName.make("web")) })
 describe("denials", () => {
   it("are told at once the first time, then once a second with their counts", () => {
     const { denials, posted, ticker } = start()
-    const one = { caller: "service/web", host: "host-b", service: "payments", rule: "unmatched" }
+    const caller = serviceCaller(ServiceName.make("web"))
+    const one = { caller, host: "host-b", service: "payments", rule: "unmatched" }
     denials.note(web, "unmatched", "GET /1")
     expect(posted).toEqual([[{ ...one, message: "GET /1", count: 1 }]])
     for (const path of [2, 3, 4]) denials.note(web, "unmatched", `GET /${path}`)
@@ -29,7 +30,13 @@ describe("denials", () => {
     ticker.advance(1_010)
     expect(posted[1]).toEqual([
       { ...one, message: "GET /4", count: 3 },
-      { ...one, caller: "host/host-a", rule: "a.deny[0]", message: "GET /", count: 1 }
+      {
+        ...one,
+        caller: hostCaller(NodeName.make("host-a")),
+        rule: "a.deny[0]",
+        message: "GET /",
+        count: 1
+      }
     ])
     // Quiet for a while, so the next is told at once again.
     ticker.advance(1_010)

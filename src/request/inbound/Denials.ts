@@ -3,14 +3,13 @@
  * which the same are counted together. Bounded: what is too much to tell apart is counted by service.
  */
 import type { Caller } from "../../model/Caller.ts"
-import { formatCaller } from "../../model/Caller.ts"
 import type { Call } from "../../model/Exchange.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 
 export interface Denial {
-  /** `service/orders`, `host/ops-1`; undefined: several. */
-  readonly caller: string | undefined
+  /** Undefined: several. */
+  readonly caller: Caller | undefined
   /** The node that it came from; undefined: several. */
   readonly host: string | undefined
   /** Undefined: several. */
@@ -46,14 +45,13 @@ export class Denials {
   note(call: Call, rule: string, message: string): void {
     const { identity, service } = call
     const host = this.#options.hostOf(call)
-    const caller = nameOf(identity)
-    const key = JSON.stringify([caller, host, service, rule])
+    const key = JSON.stringify([identity, host, service, rule])
     const known = this.#waiting.get(key)
     if (known !== undefined) {
       known.message = message
       known.count++
     } else if (this.#waiting.size < maxKinds) {
-      this.#waiting.set(key, { caller, host, service, rule, message, count: 1 })
+      this.#waiting.set(key, { caller: identity, host, service, rule, message, count: 1 })
     } else this.#rest(message)
     if (this.#timer === undefined) this.#tell()
   }
@@ -82,6 +80,3 @@ export class Denials {
     this.#timer = this.#options.ticker.after(every, this.#tell)
   }
 }
-
-const nameOf = (caller: Caller): string =>
-  caller.mesh === undefined ? `${caller.kind}/${caller.name}` : formatCaller(caller)
