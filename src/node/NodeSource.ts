@@ -90,7 +90,7 @@ const admitStatus = ({ authority }: NodeIdentity): NodeStatus["certificate"]["ad
   authority === undefined
     ? null
     : {
-        depth: authority.delegations.length,
+        depth: authority.depth,
         maxDepth,
         untilAt: Number.isFinite(authority.notAfter) ? authority.notAfter : null
       }

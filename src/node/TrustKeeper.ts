@@ -105,11 +105,12 @@ export class TrustKeeper implements TrustTalk {
   #statementOf({ bytes, setting }: SettingEntry): TrustStatement | undefined {
     const { cache, identity } = this.#options
     const opened = openEnvelope(bytes, {
-      root: identity.current.rootPublicKey,
+      roots: identity.current.roots,
       now: setting.signedAt,
       kind: furtherKind,
       maxBytes: settingLimits.body + settingLimits.pastBytes + settingHeadBytes,
       skew: Number.POSITIVE_INFINITY,
+      evenWithdrawn: true,
       expiredGrace: Number.POSITIVE_INFINITY,
       cache
     })

@@ -18,6 +18,13 @@ export const InviteId = Schema.String.pipe(
 )
 export type InviteId = typeof InviteId.Type
 
+/** Names a root of the mesh: 32 hex digits of its key's hash, as the mesh's id is of its first root's. */
+export const RootId = Schema.String.pipe(
+  Schema.pattern(/^[0-9a-f]{32}$/, { message: () => "a root's id is 32 hex digits" }),
+  Schema.brand("RootId")
+)
+export type RootId = typeof RootId.Type
+
 const RevokedNode = Schema.Struct({
   revoke: Schema.Literal("node"),
   peer: PeerKey,

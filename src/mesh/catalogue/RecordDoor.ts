@@ -30,6 +30,7 @@ import {
 import { grantsService } from "../trust/Grant.ts"
 import type { IdentityCell } from "../trust/NodeIdentity.ts"
 import { describeRevocation, Revocations, type RevocationsCell } from "../trust/Revocations.ts"
+import { settingMark } from "../trust/RootStatement.ts"
 import { decodeFurther, furtherKind } from "./FurtherRecord.ts"
 import { duplicateIn, readNodeRecord } from "./NodeRecordReader.ts"
 import {
@@ -60,7 +61,7 @@ export class RecordRefused extends Data.TaggedError("RecordRefused")<{
     | "unreadable"
     | "too_large"
     | "wrong_owner"
-    /** Genuine, of somebody who was thrown out: who passed it on may not have heard. */
+    /** Genuine, of somebody who was thrown out, or whose root was: who passed it on may not have heard. */
     | "revoked"
     /** Genuine, of somebody who is gone for good: who passed it on may not have heard. */
     | "forgotten"
@@ -88,6 +89,8 @@ const fromEnvelopeError = ({ code, message }: EnvelopeError): RecordRefused => {
       return new RecordRefused({ code: "too_old", message })
     case "not_yet_valid":
       return new RecordRefused({ code: "from_the_future", message })
+    case "root_withdrawn":
+      return new RecordRefused({ code: "revoked", message })
     case "malformed":
     case "too_large":
       return new RecordRefused({ code, message })
@@ -148,9 +151,16 @@ export const makeRecordDoor = (
     settings
   }: RecordDoorOptions = {}
 ): RecordDoor => {
-  const openAs = (kind: string, bytes: Uint8Array, now: number, skew: number) =>
+  const openAs = (
+    kind: string,
+    bytes: Uint8Array,
+    now: number,
+    skew: number,
+    evenWithdrawn = false
+  ) =>
     openEnvelope(bytes, {
-      root: identity.current.rootPublicKey,
+      roots: identity.current.roots,
+      evenWithdrawn,
       now,
       kind,
       maxBytes: recordLimits.bytes,
@@ -183,9 +193,12 @@ export const makeRecordDoor = (
   /** A setting, whenever it was signed; none that can be read here: undefined. */
   const openSetting = (bytes: Uint8Array, now: number) => {
     if (settings === undefined || !mayBeSetting(bytes)) return undefined
-    const opened = openAs(furtherKind, bytes, now, Number.POSITIVE_INFINITY)
+    const { roots } = identity.current
+    const opened = openAs(furtherKind, bytes, now, Number.POSITIVE_INFINITY, true)
     if (Either.isLeft(opened)) return undefined
     const { certificate, payload, peer } = opened.right
+    // When its signer's root counts no more it holds on if it was there as that was withdrawn.
+    if (!roots.isInForce(certificate.root) && !roots.keeps(settingMark(bytes))) return undefined
     const read = settings.read(payload, certificate)
     return Either.isLeft(read) && read.left.code === "unreadable"
       ? undefined

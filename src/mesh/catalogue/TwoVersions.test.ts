@@ -45,7 +45,7 @@ const makeMesh = Effect.gen(function* () {
 const saidIn = (catalogue: Catalogue, key: string, kind: string) => {
   const bytes = catalogue.get(key)?.bytes ?? new Uint8Array()
   const opened = openEnvelope(bytes, {
-    ...{ root: third!.rootPublicKey, now: start, kind, maxBytes: 100_000 }
+    ...{ roots: third!.roots, now: start, kind, maxBytes: 100_000 }
   })
   return opened.pipe(
     (envelope) => (envelope._tag === "Right" ? envelope.right.payload : new Uint8Array()),

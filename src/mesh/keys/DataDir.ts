@@ -5,6 +5,7 @@
  *       root.key            the mesh's root key; only where `skein init` ran. It may be moved to
  *                           a safe place: this node then goes on by its delegation (a year), and
  *                           putting the key back for one start renews that.
+ *       root.next.key       the key of a root that is just being added: root.key in a moment
  *       node.key            the node's own key
  *       identity.cbor       mesh, certificate chain, delegation
  *       lock                names the running process (see DataDirLock)
@@ -18,6 +19,8 @@ import { Bytes, decodeCbor, encodeCbor } from "../trust/Cbor.ts"
 import { foundMesh } from "../trust/FoundMesh.ts"
 import { MeshName } from "../trust/Invite.ts"
 import { makeIdentity, type NodeIdentity } from "../trust/NodeIdentity.ts"
+import { rootLimits } from "../trust/RootStatement.ts"
+import { maxRoots, Roots, rootIdOf } from "../trust/Roots.ts"
 import { generateSigningKey, type SigningKey } from "../trust/SigningKey.ts"
 import {
   corrupted,
@@ -30,19 +33,27 @@ import { readKeyFile, writeKeyFile } from "./SigningKeyFile.ts"
 
 export const identityPaths = (dataDir: string) => ({
   rootKey: join(dataDir, "root.key"),
+  nextRootKey: join(dataDir, "root.next.key"),
   nodeKey: join(dataDir, "node.key"),
   identity: join(dataDir, "identity.cbor")
 })
 
-const maxIdentityBytes = 64 * 1024
+/** With all that the roots of a mesh can ever have said. */
+const maxIdentityBytes = 64 * 1024 + 2 * maxRoots * rootLimits.bytes
 
 const IdentityFile = Schema.Struct({
   version: Schema.Literal(1),
   meshName: MeshName,
   root: Bytes,
   chain: Bytes,
-  delegations: Schema.Array(Bytes)
+  delegations: Schema.Array(Bytes),
+  /** What was said of roots since the first; absent: nothing. */
+  roots: Schema.optional(Schema.Array(Bytes).pipe(Schema.maxItems(2 * maxRoots)))
 })
+
+type IdentityFile = typeof IdentityFile.Type
+
+const rootsIn = ({ root, roots = [] }: IdentityFile): Roots => Roots.founded(root).hear(roots)
 
 const noIdentity = (path: string, dataDir: string) =>
   new DataDirError({
@@ -98,9 +109,10 @@ const encodeIdentity = (identity: NodeIdentity): Uint8Array =>
   encodeCbor({
     version: 1,
     meshName: identity.meshName,
-    root: identity.rootPublicKey,
+    root: identity.roots.founder,
     chain: identity.chain,
-    delegations: identity.delegations
+    delegations: identity.delegations,
+    ...(identity.roots.log.length > 0 && { roots: identity.roots.log })
   })
 
 /**
@@ -119,7 +131,7 @@ export const isStored = (
     if (Buffer.from(bytes).equals(encodeIdentity(identity))) return true
     const stored = Either.gen(function* () {
       const file = yield* decodeCbor(IdentityFile, bytes, "the stored identity")
-      return yield* makeIdentity({ ...file, rootPublicKey: file.root, privateKey, rootKey })
+      return yield* makeIdentity({ ...file, roots: rootsIn(file), privateKey, rootKey })
     })
     const known = yield* Either.mapLeft(stored, ({ message }) => corrupted(path, message))
     return known.certificate.notAfter > identity.certificate.notAfter
@@ -141,10 +153,13 @@ export const loadIdentity = (dataDir: string): Effect.Effect<NodeIdentity, DataD
         "it is missing, while the certificate made out to it is here"
       )
     }
-    const rootKey = yield* readKeyFile(paths.rootKey)
+    const [kept, next] = [yield* readKeyFile(paths.rootKey), yield* readKeyFile(paths.nextRootKey)]
     const identity = Either.gen(function* () {
       const file = yield* decodeCbor(IdentityFile, bytes, "the stored identity")
-      return yield* makeIdentity({ ...file, rootPublicKey: file.root, privateKey, rootKey })
+      const roots = rootsIn(file)
+      // A rotation ended before the key was in its place; one that was not begun has added no root.
+      const isAdded = next !== undefined && roots.isInForce(rootIdOf(next.publicKey.raw))
+      return yield* makeIdentity({ ...file, roots, privateKey, rootKey: isAdded ? next : kept })
     })
     return yield* Either.mapLeft(identity, ({ message }) => corrupted(paths.identity, message))
   })

@@ -1,6 +1,8 @@
 /** The mesh's root key of a data directory, out of it and into it. */
+import { existsSync, renameSync } from "node:fs"
 import { Effect } from "effect"
-import { meshIdOf } from "../trust/SigningKey.ts"
+import { rootIdOf } from "../trust/Roots.ts"
+import type { SigningKey } from "../trust/SigningKey.ts"
 import { identityPaths, loadIdentity } from "./DataDir.ts"
 import { attempt, DataDirError, readPrivateFile, remove, writePrivateFile } from "./KeyFile.ts"
 import { openRootKey, type SealedKeyError, sealRootKey } from "./SealedKey.ts"
@@ -43,8 +45,22 @@ export const writeSealed = (
   })
 
 export const removeRootKey = (dataDir: string): Effect.Effect<void, DataDirError> => {
-  const path = identityPaths(dataDir).rootKey
-  return attempt(path, () => remove(path))
+  const { nextRootKey, rootKey } = identityPaths(dataDir)
+  return Effect.forEach([rootKey, nextRootKey], (path) => attempt(path, () => remove(path)), {
+    discard: true
+  })
+}
+
+/** The key of a root that is about to be added, beside that of the one there is. */
+export const stageRootKey = (dataDir: string, key: SigningKey): Effect.Effect<void, DataDirError> =>
+  Effect.zipRight(settleRootKey(dataDir), writeKeyFile(identityPaths(dataDir).nextRootKey, key))
+
+/** It is added, and the identity that says so is on the disk: it takes the old one's place. */
+export const settleRootKey = (dataDir: string): Effect.Effect<void, DataDirError> => {
+  const { nextRootKey, rootKey } = identityPaths(dataDir)
+  return attempt(rootKey, () => {
+    if (existsSync(nextRootKey)) renameSync(nextRootKey, rootKey)
+  })
 }
 
 /** Only beside an identity of the same mesh. Answers what people call that. */
@@ -54,15 +70,23 @@ export const importRootKey = (
   passphrase: string
 ): Effect.Effect<string, DataDirError | SealedKeyError> =>
   Effect.gen(function* () {
-    const { mesh, meshName } = yield* loadIdentity(dataDir)
+    const { mesh, meshName, roots } = yield* loadIdentity(dataDir)
     const key = yield* openRootKey(text, passphrase)
     const path = identityPaths(dataDir).rootKey
-    const theirs = meshIdOf(key.publicKey.raw)
-    if (theirs !== mesh) {
+    const theirs = rootIdOf(key.publicKey.raw)
+    const withdrawn = roots.whyWithdrawn(theirs)
+    if (withdrawn !== undefined) {
       return yield* new DataDirError({
         code: "corrupted",
         path,
-        message: `that is the root key of mesh ${theirs}, and the node in ${dataDir} belongs to mesh ${meshName} (${mesh}): nothing was changed`
+        message: `that key signs nothing any more: ${withdrawn}; nothing was changed`
+      })
+    }
+    if (!roots.isInForce(theirs)) {
+      return yield* new DataDirError({
+        code: "corrupted",
+        path,
+        message: `that is the root key ${theirs}, and the node in ${dataDir} belongs to mesh ${meshName} (${mesh}), which has no such root as far as is known there: nothing was changed`
       })
     }
     yield* writeKeyFile(path, key)

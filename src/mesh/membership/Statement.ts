@@ -13,7 +13,7 @@ import { Data, Either, Schema } from "effect"
 import { PeerKey } from "../../schema/NamesSchema.ts"
 import { decodeCbor, encodeCbor } from "../trust/Cbor.ts"
 import { describeSpan } from "../trust/CertificateError.ts"
-import { EnvelopeCache, openEnvelope, sealEnvelope } from "../trust/Envelope.ts"
+import { EnvelopeCache, type EnvelopeError, openEnvelope, sealEnvelope } from "../trust/Envelope.ts"
 import type { IdentityCell } from "../trust/NodeIdentity.ts"
 import { describeRevocation, Revocations, type RevocationsCell } from "../trust/Revocations.ts"
 import { isAstray } from "./Incarnation.ts"
@@ -77,6 +77,12 @@ const readStatement = (payload: Uint8Array): Either.Either<Wire, StatementRefuse
     return yield* Either.mapLeft(Schema.decodeUnknownEither(Wire)(said), forged)
   })
 
+/** Who passes on what stands under a withdrawn root may not have heard of that. */
+const refusedFor = (code: EnvelopeError["code"]): StatementRefused["code"] => {
+  if (code === "expired" || code === "not_yet_valid") return "untimely"
+  return code === "root_withdrawn" ? "revoked" : "forged"
+}
+
 /** Wall clock `now`, ms. */
 export interface StatementDoor {
   readonly admit: (bytes: Uint8Array, now: number) => Either.Either<Statement, StatementRefused>
@@ -100,17 +106,13 @@ export const makeStatementDoor = (
     Either.gen(function* () {
       const { certificate, peer, payload } = yield* Either.mapLeft(
         openEnvelope(bytes, {
-          root: identity.current.rootPublicKey,
+          roots: identity.current.roots,
           now,
           kind: statementKind,
           maxBytes: maxStatementBytes,
           cache
         }),
-        ({ code, message }) =>
-          new StatementRefused({
-            code: code === "expired" || code === "not_yet_valid" ? "untimely" : "forged",
-            message
-          })
+        ({ code, message }) => new StatementRefused({ code: refusedFor(code), message })
       )
       const out = revocations.current.outBy(certificate)
       if (out !== undefined) {

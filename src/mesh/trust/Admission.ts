@@ -27,9 +27,10 @@ import { describeSpan } from "./CertificateError.ts"
 import type { HandshakeChannel } from "./HandshakeChannel.ts"
 import type { HandshakeGate } from "./HandshakeGate.ts"
 import type { VerifiedClaim } from "./Invite.ts"
-import type { IdentityCell, NodeIdentity } from "./NodeIdentity.ts"
+import { hearOfRoots, type IdentityCell, type NodeIdentity } from "./NodeIdentity.ts"
 import { acceptIssued } from "./Renewal.ts"
 import { Revocations, type RevocationsCell } from "./Revocations.ts"
+import { hearRoots, tellRoots } from "./RootTalk.ts"
 import type { SessionSecret } from "./SessionSecret.ts"
 import { differ, hearTrust, type TrustTalk, tellTrust } from "./TrustTalk.ts"
 
@@ -57,6 +58,8 @@ export interface AdmissionOptions {
   readonly trust?: (() => TrustTalk | undefined) | undefined
   /** Done when what is on disk of them was read: nobody is judged before. */
   readonly heard?: Promise<void> | undefined
+  /** What a peer told of the mesh's roots was news, and is in the identity now: to be carried out. */
+  readonly onRoots?: (() => void) | undefined
   /** Default: none is. Asked only when a new node joins. */
   readonly isNameTaken?: (name: NodeName, peer: PeerKey) => boolean
   /** For how long nothing is wanted of a peer, ms; undefined: it may come. Default: everybody may. */
@@ -89,10 +92,19 @@ class MemberConversation implements Conversation {
   async introduce(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate> {
     this.#expectDecency(peer)
     await this.#options.heard
-    const { chain } = this.#options.identity.current
+    const { chain, roots } = this.#options.identity.current
     const trust = this.#options.trust?.()?.digest()
-    await channel.send({ type: "member", chain, clock: this.#clock(), ...(trust && { trust }) })
-    const welcome = await channel.receive("welcome")
+    await channel.send({
+      ...{ type: "member", chain, clock: this.#clock(), roots: roots.digest() },
+      ...(trust && { trust })
+    })
+    const answer = await channel.receive("welcome", "roots")
+    if (answer.type === "roots") {
+      const told = await hearRoots(channel, answer)
+      await tellRoots(channel, roots.log)
+      this.#hearOfRoots(told)
+    }
+    const welcome = answer.type === "welcome" ? answer : await channel.receive("welcome")
     this.#hearClock(peer, welcome.clock)
     // Who is no member in good standing signs nothing for us.
     const { certificate, issued } = this.#admit(judgeMember(welcome.chain, peer, this.#context()))
@@ -112,6 +124,11 @@ class MemberConversation implements Conversation {
     this.#expectDecency(peer)
     if (hello.type === "member") this.#hearClock(peer, hello.clock)
     await this.#options.heard
+    const { roots } = this.#options.identity.current
+    if (differ(roots.digest(), hello.roots)) {
+      await tellRoots(channel, roots.log)
+      this.#hearOfRoots(await hearRoots(channel))
+    }
     const { certificate, claim, issued }: Admittance = this.#admit(
       hello.type === "member"
         ? judgeMember(hello.chain, peer, this.#context())
@@ -133,6 +150,10 @@ class MemberConversation implements Conversation {
       await tellTrust(channel, talk.records())
     }
     return this.#stillIn(certificate)
+  }
+
+  #hearOfRoots(told: ReadonlyArray<Uint8Array>): void {
+    if (hearOfRoots(this.#options.identity, told)) this.#options.onRoots?.()
   }
 
   /** Who was thrown out is shown by whom: it need not take our word for it. */

@@ -10,6 +10,8 @@ import { decodeIssued, encodeIssued, issue } from "./Issue.ts"
 import type { NodeIdentity } from "./NodeIdentity.ts"
 import { issueNearer, issueRenewal, renewalGrace } from "./Renewal.ts"
 import { describeRevocation, type Revocation, type Revocations } from "./Revocations.ts"
+import { memberMark } from "./RootStatement.ts"
+import type { Roots } from "./Roots.ts"
 
 export interface JudgeContext {
   readonly identity: NodeIdentity
@@ -50,28 +52,47 @@ export const refuseRevoked = (
       )
 
 const verifyOptions = (context: JudgeContext, peer: PeerKey) => ({
-  root: context.identity.rootPublicKey,
+  roots: context.identity.roots,
   now: context.now,
   skew: context.skew,
   cache: context.cache,
   peer
 })
 
+/** Under a withdrawn root only those come over whom the withdrawal names, with the rights they had then. */
+const refuseLeft = (
+  roots: Roots,
+  certificate: VerifiedCertificate
+): Either.Either<void, AdmissionRefused> => {
+  const withdrawn = roots.whyWithdrawn(certificate.root)
+  return withdrawn === undefined || roots.stays(certificate.root, memberMark(certificate))
+    ? Either.void
+    : Either.left(
+        refusedByUs(
+          "root_withdrawn",
+          `${certificate.name} (${certificate.peer}) is not one of those that came over: ${withdrawn}`
+        )
+      )
+}
+
 /**
- * A member shows its chain. One that slept too long is renewed in place, if we are able to; one whose
- * path to the root is longer than it would be under ours is signed for anew, if we hold its rights.
+ * A member shows its chain. One that slept too long, or through the end of its root, is renewed in place,
+ * if we are able to; one whose path to the root is longer than it would be under ours, or whose root is
+ * being replaced, is signed for anew, if we hold its rights.
  */
 export const judgeMember = (chain: Uint8Array, peer: PeerKey, context: JudgeContext): Judgement =>
   Either.gen(function* () {
     const options = verifyOptions(context, peer)
     const verified = verifyChain(chain, options)
-    if (Either.isLeft(verified) && verified.left.code !== "expired") {
+    const mayBeMended = ["expired", "root_withdrawn"]
+    if (Either.isLeft(verified) && !mayBeMended.includes(verified.left.code)) {
       return yield* Either.left(refuse(verified.left))
     }
     const certificate = yield* Either.mapLeft(
-      verifyChain(chain, { ...options, expiredGrace: renewalGrace }),
+      verifyChain(chain, { ...options, expiredGrace: renewalGrace, evenWithdrawn: true }),
       refuse
     )
+    yield* refuseLeft(context.identity.roots, certificate)
     yield* refuseRevoked(context.revocations.outBy(certificate))
     if (Either.isRight(verified)) {
       // The one it showed counts until it shows the other: it need not take that.
@@ -81,7 +102,10 @@ export const judgeMember = (chain: Uint8Array, peer: PeerKey, context: JudgeCont
     const issued = yield* Either.mapLeft(
       issueRenewal(context.identity, certificate, context.now),
       (cannot) =>
-        refusedByUs("expired", `${verified.left.message}; not renewed here: ${cannot.message}`)
+        refusedByUs(
+          verified.left.code,
+          `${verified.left.message}; not renewed here: ${cannot.message}`
+        )
     )
     return { certificate: yield* readIssued(issued, peer, context), issued }
   })
@@ -97,7 +121,7 @@ export const judgeJoiner = (
     const { identity, now } = context
     const invited = yield* Either.mapLeft(
       verifyClaim(claim, {
-        root: identity.rootPublicKey,
+        roots: identity.roots,
         now,
         skew: context.skew,
         peer,

@@ -61,6 +61,8 @@ const explanations: Readonly<Record<RefusalCode, string>> = {
   wrong_peer: "the certificate or invite shown by this node was made out to another key",
   too_new:
     "this node's certificate (or the invite it used) says what that peer's version does not understand and must; update that peer",
+  root_withdrawn:
+    "this node's certificate (or the invite it used) stands under a root of the mesh that was withdrawn, and that peer cannot move it: another member with the capability admit may, else join with a new token",
   malformed: "that peer cannot read what this node showed; check that both run the same version",
   revoked:
     "this node or a member that admitted it was thrown out of the mesh, or the invite was taken back",

@@ -16,6 +16,7 @@ import {
   type Subject
 } from "./Issue.ts"
 import type { Authority, NodeIdentity } from "./NodeIdentity.ts"
+import { Roots } from "./Roots.ts"
 import { encodeChain, maxChainBytes, maxDepth, signStatement } from "./SignedChain.ts"
 import { meshIdOf, peerKeyOf, type SigningKey, signingKeyFromSeed } from "./SigningKey.ts"
 
@@ -41,10 +42,13 @@ const admin: Grant = { services: ["*"], capabilities: ["admit"] }
 const rootKey = key(1)
 const root = rootKey.publicKey.raw
 const mesh = meshIdOf(root)
+const roots = Roots.founded(root)
 const rootAuthority: Authority = {
   mesh,
+  root: roots.newest.id,
   key: rootKey,
   delegations: [],
+  depth: 0,
   grant: rootHolding,
   notAfter: Number.POSITIVE_INFINITY
 }
@@ -56,7 +60,9 @@ const subject: Subject = {
 
 const delegate = (from: Authority, to: SigningKey, grant: Grant, at = now): Authority => ({
   mesh,
+  root: from.root,
   key: to,
+  depth: from.depth + 1,
   delegations: Either.getOrThrow(issueDelegation(from, peerOf(to), grant, at)),
   grant,
   notAfter: Math.min(from.notAfter, at + delegationLifetime)
@@ -78,7 +84,7 @@ const wideBytes = () => new Uint8Array(5_000)
 const certify = (by: Authority, who = subject, at = now, lifetime?: number) =>
   Either.getOrThrow(issueCertificate(by, who, at, lifetime))
 const verify = (bytes: Uint8Array, options: Partial<VerifyOptions> = {}) =>
-  verifyChain(bytes, { root, now, ...options })
+  verifyChain(bytes, { roots, now, ...options })
 const codeOf = (result: ReturnType<typeof verify>) =>
   Either.isLeft(result) ? result.left.code : "ok"
 const messageOf = (result: ReturnType<typeof verify>) =>
@@ -299,7 +305,9 @@ describe("verifyChain", () => {
     expect(codeOf(verify(bytes, { cache }))).toBe("ok")
     expect(codeOf(verify(bytes, { cache, now: now + 2 * certificateLifetime }))).toBe("expired")
     expect(codeOf(verify(bytes, { cache, peer: peerOf(key(7)) }))).toBe("wrong_peer")
-    expect(codeOf(verify(bytes, { cache, root: key(9).publicKey.raw }))).toBe("foreign_mesh")
+    expect(codeOf(verify(bytes, { cache, roots: Roots.founded(key(9).publicKey.raw) }))).toBe(
+      "foreign_mesh"
+    )
     const altered = bytes.slice()
     altered[altered.length - 1]! ^= 1
     expect(codeOf(verify(altered, { cache }))).toBe("bad_signature")
@@ -324,7 +332,12 @@ describe("verifyChain", () => {
     expect(checked(certify(delegatedTo(7), subject, now + 2))).toBe(1)
     // Another root knows nothing of it, and a path that was altered is another path.
     expect(
-      codeOf(verify(certify(deep, subject, now + 3), { cache, root: key(9).publicKey.raw }))
+      codeOf(
+        verify(certify(deep, subject, now + 3), {
+          cache,
+          roots: Roots.founded(key(9).publicKey.raw)
+        })
+      )
     ).toBe("foreign_mesh")
     const altered = deep.delegations.with(19, deep.delegations[19]!.slice())
     altered[19]![altered[19]!.length - 1]! ^= 1

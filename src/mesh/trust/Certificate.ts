@@ -7,19 +7,19 @@ import { createHash } from "node:crypto"
 import { Either, Schema } from "effect"
 import type { MeshId } from "../../model/Names.ts"
 import { NodeName, PeerKey } from "../../schema/NamesSchema.ts"
+import type { RootId } from "../../schema/TrustSchema.ts"
 import { BoundedCache } from "./BoundedCache.ts"
 import { type CertificateError, describeInstant, describeSpan } from "./CertificateError.ts"
+import { type PathCache, underRoots } from "./DelegationPath.ts"
 import { type Grant, grantOf } from "./Grant.ts"
+import type { Roots } from "./Roots.ts"
 import {
   chainError,
   decodeChain,
-  followDelegations,
   openStatement,
-  type PathCache,
   statementFields,
   type Window
 } from "./SignedChain.ts"
-import { meshIdOf } from "./SigningKey.ts"
 
 /** How far the clocks of two nodes may be apart before it matters (ms). */
 export const defaultSkew = 120_000
@@ -41,6 +41,8 @@ export interface VerifiedCertificate extends Grant, Window {
   readonly peer: PeerKey
   readonly name: NodeName
   readonly mesh: MeshId
+  /** Which of the mesh's roots it stands under. */
+  readonly root: RootId
   /** Start and end over the whole chain (ms, wall clock): the narrowest of all its statements. */
   readonly notBefore: number
   readonly notAfter: number
@@ -75,15 +77,23 @@ export class ChainCache {
 
 const checkSignatures = (
   bytes: Uint8Array,
-  root: Uint8Array,
+  roots: Roots,
   fingerprint: string,
   cache: ChainCache | undefined
 ): Either.Either<CheckedChain, CertificateError> =>
   Either.gen(function* () {
-    const mesh = meshIdOf(root)
+    const { mesh } = roots
     const chain = yield* decodeChain(bytes, mesh, "the certificate chain")
-    const path = yield* followDelegations(root, chain.delegations, cache?.paths)
-    const leaf = yield* openStatement(CertificateStatement, "certificate", mesh, path, chain.leaf)
+    const [path, leaf] = yield* underRoots(
+      roots,
+      chain.delegations,
+      (under) =>
+        Either.map(
+          openStatement(CertificateStatement, "certificate", mesh, under, chain.leaf),
+          (said) => [under, said] as const
+        ),
+      cache?.paths
+    )
     if (leaf.notAfter - leaf.notBefore > maxCertificateLifetime) {
       return yield* Either.left(
         chainError(
@@ -97,6 +107,7 @@ const checkSignatures = (
         peer: leaf.peer,
         name: leaf.name,
         mesh,
+        root: path.root,
         ...grantOf(leaf),
         notBefore: Math.max(path.notBefore, leaf.notBefore),
         notAfter: Math.min(path.notAfter, leaf.notAfter),
@@ -136,8 +147,12 @@ export const judgeTime = (
 }
 
 export interface VerifyOptions {
-  /** The mesh's root public key, raw. */
-  readonly root: Uint8Array
+  readonly roots: Roots
+  /**
+   * Believes what stands under a withdrawn root too (default: no): for signing anew for members that come
+   * over, and for settings that hold on. The caller judges whether it is one of those.
+   */
+  readonly evenWithdrawn?: boolean | undefined
   /** Wall clock, ms. */
   readonly now: number
   /** Default `defaultSkew`. */
@@ -157,10 +172,13 @@ export const verifyChain = (
   options: VerifyOptions
 ): Either.Either<VerifiedCertificate, CertificateError> =>
   Either.gen(function* () {
-    const hash = createHash("sha256").update(options.root).update(bytes).digest("hex")
+    const { roots } = options
+    // Under further roots the same chain may begin at another one.
+    const hash = createHash("sha256").update(roots.keys).update(bytes).digest("hex")
     let checked = options.cache?.checked.get(hash)
     if (checked === undefined) {
-      checked = yield* checkSignatures(bytes, options.root, hash.slice(0, 32), options.cache)
+      const fingerprint = createHash("sha256").update(roots.founder).update(bytes).digest("hex")
+      checked = yield* checkSignatures(bytes, roots, fingerprint.slice(0, 32), options.cache)
       options.cache?.checked.set(hash, checked)
     }
     const { certificate, path } = checked
@@ -171,6 +189,12 @@ export const verifyChain = (
           `the certificate is that of peer ${certificate.peer} (${certificate.name}), but it was shown by peer ${options.peer}`
         )
       )
+    }
+    const withdrawn =
+      options.evenWithdrawn === true ? undefined : roots.whyWithdrawn(certificate.root)
+    if (withdrawn !== undefined) {
+      const message = `the certificate of ${certificate.name} counts for nothing: ${withdrawn}`
+      return yield* Either.left(chainError("root_withdrawn", message))
     }
     const skew = options.skew ?? defaultSkew
     yield* judgeTime(

@@ -23,6 +23,8 @@ export type CertificateErrorCode =
   | "wrong_peer"
   /** Says what has to be understood, and is not by this version. */
   | "too_new"
+  /** Rooted in what was a root of this mesh, and was withdrawn. */
+  | "root_withdrawn"
   /** Not the encoding of a chain. */
   | "malformed"
 

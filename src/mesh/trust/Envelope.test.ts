@@ -28,7 +28,7 @@ const second = Either.getOrThrow(
 )
 const payload = new TextEncoder().encode("what a node says of itself")
 const options: OpenOptions = {
-  root: first.rootPublicKey,
+  roots: first.roots,
   now,
   kind: "node-record",
   maxBytes: 1_024
@@ -49,7 +49,7 @@ describe("an envelope", () => {
 
   it("is good for its kind, its mesh and its time", () => {
     expect(codeOf(sealed, { kind: "policy" })).toBe("bad_signature")
-    expect(codeOf(sealed, { root: found(9).rootPublicKey })).toBe("foreign_mesh")
+    expect(codeOf(sealed, { roots: found(9).roots })).toBe("foreign_mesh")
     const later = now + 2 * certificateLifetime
     expect(codeOf(sealed, { now: later })).toBe("expired")
     expect(codeOf(sealed, { now: later, expiredGrace: certificateLifetime })).toBe("ok")

@@ -1,6 +1,6 @@
 /**
  * A record signed by the node that says it, with that node's certificate chain inside: whoever
- * holds the mesh's root key can check it, whichever way it came. On the wire: CBOR
+ * knows the mesh's roots can check it, whichever way it came. On the wire: CBOR
  * [1, chain, payload, signature]; the signature covers kind, mesh, chain and payload as they travel,
  * so that nobody can put an older, wider chain of the same signer in place of the one it used.
  */
@@ -12,8 +12,9 @@ import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
 import { ChainCache, type VerifiedCertificate, verifyChain } from "./Certificate.ts"
 import type { CertificateErrorCode } from "./CertificateError.ts"
 import type { NodeIdentity } from "./NodeIdentity.ts"
+import type { Roots } from "./Roots.ts"
 import { maxChainBytes, signedBytes } from "./SignedChain.ts"
-import { meshIdOf, publicKeyOf, signBytes, verifyBytes } from "./SigningKey.ts"
+import { publicKeyOf, signBytes, verifyBytes } from "./SigningKey.ts"
 
 export class EnvelopeError extends Data.TaggedError("EnvelopeError")<{
   readonly code: CertificateErrorCode | "too_large"
@@ -57,7 +58,7 @@ export const sealEnvelope = (
  */
 export class EnvelopeCache {
   readonly chains: ChainCache
-  /** By hash of root, kind and bytes. */
+  /** By hash of mesh, kind and bytes. */
   readonly signatures: BoundedCache<true>
 
   constructor(limit = 8_192, chains = new ChainCache()) {
@@ -67,8 +68,9 @@ export class EnvelopeCache {
 }
 
 export interface OpenOptions {
-  /** The mesh's root public key, raw. */
-  readonly root: Uint8Array
+  readonly roots: Roots
+  /** Reads what stands under a withdrawn root too (default: no); see `VerifyOptions`. */
+  readonly evenWithdrawn?: boolean | undefined
   /** Wall clock, ms. */
   readonly now: number
   readonly kind: string
@@ -99,7 +101,7 @@ export const openEnvelope = (
   options: OpenOptions
 ): Either.Either<OpenedEnvelope, EnvelopeError> =>
   Either.gen(function* () {
-    const { root, now, kind, maxBytes, cache } = options
+    const { roots, now, kind, maxBytes, cache } = options
     const what = `the signed ${kind}`
     const envelopeOverhead = 128
     if (bytes.length > maxBytes + maxChainBytes + envelopeOverhead) {
@@ -113,20 +115,21 @@ export const openEnvelope = (
       )
     }
     const certificate = yield* verifyChain(chain, {
-      root,
+      roots,
+      evenWithdrawn: options.evenWithdrawn,
       now,
       skew: options.skew,
       expiredGrace: options.expiredGrace,
       cache: cache?.chains
     })
     const hash = createHash("sha256")
-      .update(root)
+      .update(roots.mesh)
       .update(`${kind}\n`)
       .update(bytes)
       .digest("base64")
     if (cache?.signatures.get(hash) !== true) {
       const signer = publicKeyOf(certificate.peer)
-      const signed = signedText(kind, meshIdOf(root), chain, payload)
+      const signed = signedText(kind, roots.mesh, chain, payload)
       if (signer === undefined || !verifyBytes(signer, signature, signed)) {
         return yield* fail(
           "bad_signature",

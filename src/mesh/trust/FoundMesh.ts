@@ -8,8 +8,9 @@ import type { CertificateError } from "./CertificateError.ts"
 import { everything, type Grant, rootHolding } from "./Grant.ts"
 import { issue } from "./Issue.ts"
 import { makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
+import { Roots } from "./Roots.ts"
 import { chainError } from "./SignedChain.ts"
-import { meshIdOf, peerKeyOf, type SigningKey } from "./SigningKey.ts"
+import { peerKeyOf, type SigningKey } from "./SigningKey.ts"
 
 export interface FoundOptions {
   readonly rootKey: SigningKey
@@ -23,17 +24,19 @@ export interface FoundOptions {
 /** The first node of a mesh. It holds every right, and the root key. */
 export const foundMesh = (options: FoundOptions): Either.Either<NodeIdentity, CertificateError> => {
   const { rootKey, privateKey, meshName, nodeName, now } = options
-  const rootPublicKey = rootKey.publicKey.raw
+  const roots = Roots.founded(rootKey.publicKey.raw)
   const root = {
-    mesh: meshIdOf(rootPublicKey),
+    mesh: roots.mesh,
+    root: roots.newest.id,
     key: rootKey,
     delegations: [],
+    depth: 0,
     grant: rootHolding,
     notAfter: Number.POSITIVE_INFINITY
   }
   const subject = { peer: peerKeyOf(privateKey.publicKey.raw), name: nodeName, grant: everything }
   return Either.flatMap(issue(root, subject, now), (issued) =>
-    makeIdentity({ privateKey, rootPublicKey, meshName, rootKey, ...issued })
+    makeIdentity({ privateKey, roots, meshName, rootKey, ...issued })
   )
 }
 
@@ -60,7 +63,7 @@ export const enrol = (
   return Either.flatMap(issue(by.authority, subject, now), (issued) =>
     makeIdentity({
       privateKey,
-      rootPublicKey: by.rootPublicKey,
+      roots: by.roots,
       meshName: by.meshName,
       ...issued
     })

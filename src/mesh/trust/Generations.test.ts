@@ -59,7 +59,7 @@ const admit = (by: NodeIdentity, n: number, grant = admin, at = now): NodeIdenti
   return Either.getOrThrow(
     makeIdentity({
       privateKey,
-      rootPublicKey: by.rootPublicKey,
+      roots: by.roots,
       meshName: by.meshName,
       ...parts
     })
@@ -68,13 +68,13 @@ const admit = (by: NodeIdentity, n: number, grant = admin, at = now): NodeIdenti
 
 describe("generations of invites, each inviter gone", () => {
   it("twenty: the last one admits like the first, and its certificate is of bounded size", () => {
-    const root = founder().rootPublicKey
+    const { roots } = founder()
     let last = founder()
     for (let n = 2; n <= 21; n++) last = admit(last, n)
     expect(last.delegations).toHaveLength(20)
     const plain = admit(last, 22, { services: ["shop-*"], capabilities: [] })
     for (const { chain, peer } of [last, plain]) {
-      expect(Either.isRight(verifyChain(chain, { root, now, peer }))).toBe(true)
+      expect(Either.isRight(verifyChain(chain, { roots, now, peer }))).toBe(true)
       expect(chain.length).toBeLessThan(maxChainBytes)
     }
   })
@@ -215,10 +215,10 @@ class History {
   /** What must hold of everybody at any moment. */
   check(): void {
     for (const { identity, grant } of this.alive) {
-      const { certificate, chain, delegations, peer, rootPublicKey } = identity
+      const { certificate, chain, delegations, peer, roots } = identity
       // By a clock that is right, by whoever has never met it.
       const verified = verifyChain(chain, {
-        root: rootPublicKey,
+        roots,
         now: this.now,
         peer,
         cache: this.cache

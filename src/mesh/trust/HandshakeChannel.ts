@@ -2,6 +2,8 @@
  * The few messages that two nodes exchange right after Noise, before anything else is spoken:
  *
  *     dialler ── member{chain} | joiner{name, claim} | knock ──► listener
+ *     dialler ◄── roots{statements} … ───────────────── listener    when they hold different things
+ *     dialler ── roots{statements} … ──────────────────► listener    of the mesh's roots (RootTalk.ts)
  *     dialler ◄── welcome{chain, issued?} | refuse ───── listener
  *     dialler ── accept{issued?} | refuse ─────────────► listener
  *     dialler ── trust{records} … ─────────────────────► listener    when they hold different things
@@ -36,7 +38,7 @@ const Issued = Schema.optional(Bytes)
 /** Of the speaker, ms: when clocks part two nodes, both know by how much. */
 const WallClock = Schema.optional(Schema.Int)
 
-/** Of what the speaker holds about trust; from before nodes told each other of it there is none. */
+/** Of what the speaker holds about trust, or roots; from before nodes told each other of it there is none. */
 const Digest = Schema.optional(Bytes.pipe(Schema.filter((bytes) => bytes.length === 16)))
 
 export const HandshakeMessage = Schema.Union(
@@ -44,9 +46,21 @@ export const HandshakeMessage = Schema.Union(
     type: Schema.Literal("member"),
     chain: Bytes,
     clock: WallClock,
-    trust: Digest
+    trust: Digest,
+    roots: Digest
   }),
-  Schema.Struct({ type: Schema.Literal("joiner"), name: NodeName, claim: Bytes }),
+  Schema.Struct({
+    type: Schema.Literal("joiner"),
+    name: NodeName,
+    claim: Bytes,
+    roots: Digest
+  }),
+  Schema.Struct({
+    type: Schema.Literal("roots"),
+    statements: Schema.Array(Bytes).pipe(Schema.maxItems(mostRecords)),
+    /** Another such message follows. */
+    more: Schema.Boolean
+  }),
   Schema.Struct({ type: Schema.Literal("knock") }),
   Schema.Struct({
     type: Schema.Literal("welcome"),

@@ -15,6 +15,7 @@ import {
 import { decodeToken, encodeToken } from "./InviteToken.ts"
 import { delegationLifetime } from "./Issue.ts"
 import type { NodeIdentity } from "./NodeIdentity.ts"
+import { Roots } from "./Roots.ts"
 import { peerKeyOf, signingKeyFromSeed } from "./SigningKey.ts"
 
 const now = 1_800_000_000_000
@@ -63,7 +64,7 @@ describe("an invite token", () => {
     expect(Either.getOrThrow(parseInvite(token, now))).toMatchObject({
       mesh: first.mesh,
       meshName: "shop",
-      rootPublicKey: first.rootPublicKey,
+      rootPublicKey: first.roots.founder,
       bootstrap: options.bootstrap,
       grant,
       expiresAt: now + hour,
@@ -207,7 +208,7 @@ describe("a claim", () => {
   const name = NodeName.make("new")
   const claim = claimInvite(invite, peer, name)
   const judge = (changes: Partial<Parameters<typeof verifyClaim>[1]>, bytes = claim) => {
-    const verified = verifyClaim(bytes, { root: first.rootPublicKey, now, peer, name, ...changes })
+    const verified = verifyClaim(bytes, { roots: first.roots, now, peer, name, ...changes })
     return Either.isLeft(verified) ? verified.left.code : "ok"
   }
 
@@ -216,7 +217,7 @@ describe("a claim", () => {
     expect(judge({ peer: peerKeyOf(key(41).publicKey.raw) })).toBe("wrong_peer")
     expect(judge({ name: NodeName.make("admin") })).toBe("wrong_peer")
     expect(judge({ now: now + 2 * hour })).toBe("expired")
-    expect(judge({ root: key(9).publicKey.raw })).toBe("foreign_mesh")
+    expect(judge({ roots: Roots.founded(key(9).publicKey.raw) })).toBe("foreign_mesh")
   })
 
   it("does not hold the token's secret", () => {

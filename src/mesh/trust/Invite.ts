@@ -15,24 +15,24 @@ import { InviteId } from "../../schema/TrustSchema.ts"
 import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
 import { type ChainCache, defaultSkew, judgeTime } from "./Certificate.ts"
 import { type CertificateError, describeInstant, describeSpan } from "./CertificateError.ts"
+import { underRoots } from "./DelegationPath.ts"
 import { type Grant, grantOf, requestFields, uncovered } from "./Grant.ts"
 import { type InviteLimits, inviteLimits } from "./InviteLimits.ts"
 import { decodeToken, encodeToken, InviteError } from "./InviteToken.ts"
 import { backdate, requireRoom } from "./Issue.ts"
-import type { NodeIdentity } from "./NodeIdentity.ts"
+import type { Authority, NodeIdentity } from "./NodeIdentity.ts"
+import { Roots } from "./Roots.ts"
 import {
   chainError,
   decodeChain,
   encodeChain,
-  followDelegations,
   openStatement,
   signedBytes,
   signStatement,
   statementFields,
-  unverifiedPayload
+  unverifiedLeaf
 } from "./SignedChain.ts"
 import {
-  meshIdOf,
   publicKeyLength,
   type SigningKey,
   seedLength,
@@ -98,6 +98,7 @@ export interface Invite extends InviteLimits {
   readonly id: InviteId
   readonly mesh: MeshId
   readonly meshName: string
+  /** Of the root that it was made under, which need not be the mesh's first. */
   readonly rootPublicKey: Uint8Array
   /** Multiaddrs with peer ids, to be tried in this order. */
   readonly bootstrap: ReadonlyArray<string>
@@ -164,7 +165,7 @@ export const createInvite = (
     const statement = yield* Either.mapLeft(
       Schema.validateEither(OwnInvite)({
         ...grantOf(options.grant),
-        root: identity.rootPublicKey,
+        root: rootKeyOf(identity, authority),
         meshName: identity.meshName,
         bootstrap: options.bootstrap,
         holder: secret.publicKey.raw,
@@ -175,25 +176,39 @@ export const createInvite = (
       ({ issue }) => chainError("malformed", `this invite cannot be made: ${explainInLine(issue)}`)
     )
     const leaf = signStatement(authority.key, "invite", identity.mesh, statement)
-    const chain = encodeChain(identity.mesh, authority.delegations, leaf)
+    // A joiner knows the root that its token names, and so nothing that lies above that.
+    const { delegations, depth } = authority
+    const path = delegations.slice(delegations.length - depth)
+    const chain = encodeChain(identity.mesh, path, leaf)
     yield* requireRoom("the invite", authority.delegations.length, chain.length)
     return encodeToken(Buffer.concat([secret.raw.subarray(0, seedLength), chain]))
   })
 
-const openInvite = (chain: Uint8Array, root: Uint8Array, cache?: ChainCache) =>
+const rootKeyOf = ({ roots }: NodeIdentity, { root }: Authority): Uint8Array =>
+  roots.get(root)?.publicKey ?? roots.founder
+
+const openInvite = (chain: Uint8Array, roots: Roots, cache?: ChainCache) =>
   Either.gen(function* () {
-    const mesh = meshIdOf(root)
+    const { mesh } = roots
     const decoded = yield* decodeChain(chain, mesh, "the invite")
-    const path = yield* followDelegations(root, decoded.delegations, cache?.paths)
-    const leaf = yield* openStatement(InviteStatement, "invite", mesh, path, decoded.leaf)
-    return { leaf, path }
+    return yield* underRoots(
+      roots,
+      decoded.delegations,
+      (path) =>
+        Either.map(openStatement(InviteStatement, "invite", mesh, path, decoded.leaf), (leaf) => ({
+          leaf,
+          path
+        })),
+      cache?.paths
+    )
   })
 
-/** The root key that an invite names for itself; only to be believed for a token one was handed. */
-const claimedRoot = (chain: Uint8Array): Either.Either<Uint8Array, CertificateError> =>
+/** Mesh and root that an invite names for itself; only to be believed for a token one was handed. */
+const claimedRoots = (chain: Uint8Array): Either.Either<Roots, CertificateError> =>
   Either.gen(function* () {
-    const payload = yield* unverifiedPayload(chain, "the invite")
-    return (yield* decodeCbor(InviteStatement, payload, "the invite")).root
+    const { mesh, payload } = yield* unverifiedLeaf(chain, "the invite")
+    const { root } = yield* decodeCbor(InviteStatement, payload, "the invite")
+    return Roots.claimed(mesh, root)
   })
 
 export interface ParseOptions {
@@ -219,17 +234,17 @@ export const parseInvite = (
         : refuse("forged", `the token is complete, but no member of a mesh made it so: ${message}`)
     const seed = body.slice(0, seedLength)
     const chain = body.slice(seedLength)
-    const root = yield* Either.mapLeft(claimedRoot(chain), forged)
-    const { leaf, path } = yield* Either.mapLeft(openInvite(chain, root), forged)
+    const roots = yield* Either.mapLeft(claimedRoots(chain), forged)
+    const { leaf, path } = yield* Either.mapLeft(openInvite(chain, roots), forged)
     const secret = signingKeyFromSeed(seed)
     if (Buffer.compare(secret.publicKey.raw, leaf.holder) !== 0) {
       return yield* Either.left(refuse("forged", "the token's secret is not that of its invite"))
     }
-    if (options.mesh !== undefined && meshIdOf(root) !== options.mesh) {
+    if (options.mesh !== undefined && roots.mesh !== options.mesh) {
       return yield* Either.left(
         refuse(
           "foreign_mesh",
-          `the token invites to mesh ${leaf.meshName} (${meshIdOf(root)}), but this node is a member of mesh ${options.mesh}; use another data directory to join a second mesh`
+          `the token invites to mesh ${leaf.meshName} (${roots.mesh}), but this node is a member of mesh ${options.mesh}; use another data directory to join a second mesh`
         )
       )
     }
@@ -256,9 +271,9 @@ export const parseInvite = (
       id: inviteIdOf(leaf.holder),
       uses: leaf.uses,
       names: leaf.names,
-      mesh: meshIdOf(root),
+      mesh: roots.mesh,
       meshName: leaf.meshName,
-      rootPublicKey: root,
+      rootPublicKey: leaf.root,
       bootstrap,
       grant: grantOf(leaf),
       expiresAt: window.notAfter,
@@ -292,7 +307,7 @@ export interface VerifiedClaim {
 export const verifyClaim = (
   bytes: Uint8Array,
   options: {
-    readonly root: Uint8Array
+    readonly roots: Roots
     readonly now: number
     readonly skew?: number | undefined
     readonly peer: PeerKey
@@ -302,8 +317,14 @@ export const verifyClaim = (
 ): Either.Either<VerifiedClaim, CertificateError> =>
   Either.gen(function* () {
     const [chain, proof] = yield* decodeCbor(Claim, bytes, "the claim to an invite")
-    const { leaf, path } = yield* openInvite(chain, options.root, options.cache)
-    const mesh = meshIdOf(options.root)
+    const { roots } = options
+    const { leaf, path } = yield* openInvite(chain, roots, options.cache)
+    const { mesh } = roots
+    const withdrawn = roots.whyWithdrawn(path.root)
+    if (withdrawn !== undefined) {
+      const message = `the invite of peer ${options.peer} (${options.name}) counts for nothing: ${withdrawn}`
+      return yield* Either.left(chainError("root_withdrawn", message))
+    }
     if (!verifyBytes(leaf.holder, proof, claimText(mesh, options.peer, options.name))) {
       return yield* Either.left(
         chainError("wrong_peer", `peer ${options.peer} showed an invite without holding its token`)

@@ -30,14 +30,14 @@ export const tryInvite = (
   revocations = Revocations.none
 ): Either.Either<void, InviteRefused> =>
   Either.gen(function* () {
-    const { meshName, peer: self, rootPublicKey: root } = identity
+    const { meshName, peer: self, roots } = identity
     const cache = new ChainCache()
     const privateKey = generateSigningKey()
     const peer = peerKeyOf(privateKey.publicKey.raw)
     const invite = yield* parseInvite(token, now)
     // A joiner looks at our certificate before it takes what we have signed.
     yield* Either.mapLeft(
-      verifyChain(identity.chain, { root, now, peer: self, cache }),
+      verifyChain(identity.chain, { roots, now, peer: self, cache }),
       ({ code, message }) => ({ code, message: `nobody would believe this node: ${message}` })
     )
     const name = invite.names?.[0] ?? anyName
@@ -49,6 +49,6 @@ export const tryInvite = (
       isNameTaken: () => false
     })
     const parts = yield* decodeIssued(issued ?? new Uint8Array())
-    yield* verifyChain(parts.chain, { root, now, peer, cache })
-    yield* makeIdentity({ privateKey, rootPublicKey: root, meshName, ...parts })
+    yield* verifyChain(parts.chain, { roots, now, peer, cache })
+    yield* makeIdentity({ privateKey, roots, meshName, ...parts })
   })

@@ -19,11 +19,16 @@ import {
 import { type RefusalCode, refusedByUs } from "./AdmissionRefused.ts"
 import { AdmittedPeers } from "./AdmittedPeers.ts"
 import { type VerifiedCertificate, verifyChain } from "./Certificate.ts"
+import type { CertificateError } from "./CertificateError.ts"
 import type { HandshakeChannel } from "./HandshakeChannel.ts"
 import { claimInvite, type Invite } from "./Invite.ts"
 import { decodeIssued } from "./Issue.ts"
 import { makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
-import { peerKeyOf, type SigningKey } from "./SigningKey.ts"
+import { Roots, rootIdOf } from "./Roots.ts"
+import { hearRoots, tellRoots } from "./RootTalk.ts"
+import { chainError } from "./SignedChain.ts"
+import { meshIdOf, peerKeyOf, type SigningKey } from "./SigningKey.ts"
+import { trustDigestBytes } from "./TrustTalk.ts"
 
 export interface JoinOptions {
   readonly invite: Invite
@@ -54,6 +59,29 @@ export class JoinError extends Data.TaggedError("JoinError")<{
   readonly attempts: ReadonlyArray<FailedAttempt>
 }> {}
 
+const isFirst = ({ mesh, rootPublicKey }: Invite): boolean => meshIdOf(rootPublicKey) === mesh
+
+/** Of a mesh that has had other roots a joiner has to be told, whatever is in force. */
+const knownRoots = (invite: Invite): Uint8Array =>
+  isFirst(invite) ? Roots.founded(invite.rootPublicKey).digest() : new Uint8Array(trustDigestBytes)
+
+/** What a member has told of roots must lead from the first one to that of the token. */
+const rootsOf = (
+  invite: Invite,
+  told: ReadonlyArray<Uint8Array>
+): Either.Either<Roots, CertificateError> => {
+  const founded = isFirst(invite)
+    ? Either.right(Roots.founded(invite.rootPublicKey).hear(told))
+    : Roots.fromLog(invite.mesh, told)
+  return Either.flatMap(founded, (roots) =>
+    roots.isInForce(rootIdOf(invite.rootPublicKey))
+      ? Either.right(roots)
+      : Either.left(
+          chainError("root_withdrawn", "the token was made under a root that counts no more")
+        )
+  )
+}
+
 /** The joiner's side of the handshake. It never listens, so it never answers. */
 class JoinerConversation implements Conversation {
   readonly #options: JoinOptions
@@ -67,20 +95,28 @@ class JoinerConversation implements Conversation {
   async introduce(channel: HandshakeChannel, peer: PeerKey): Promise<VerifiedCertificate> {
     const { invite, privateKey, name, now } = this.#options
     const own = peerKeyOf(privateKey.publicKey.raw)
-    await channel.send({ type: "joiner", name, claim: claimInvite(invite, own, name) })
-    const { chain, issued: bytes } = await channel.receive("welcome")
+    const claim = claimInvite(invite, own, name)
+    await channel.send({ type: "joiner", name, claim, roots: knownRoots(invite) })
+    const answer = await channel.receive("welcome", "roots")
+    let told: ReadonlyArray<Uint8Array> = []
+    if (answer.type === "roots") {
+      told = await hearRoots(channel, answer)
+      await tellRoots(channel, [])
+    }
+    const welcome = answer.type === "welcome" ? answer : await channel.receive("welcome")
+    const { chain, issued: bytes } = welcome
     if (bytes === undefined) {
       throw refusedByUs("protocol", "the peer let us in but sent no certificate")
     }
     const judged = Either.gen(function* () {
-      const root = invite.rootPublicKey
-      const member = yield* verifyChain(chain, { root, now: now(), peer })
+      const roots = yield* rootsOf(invite, told)
+      const member = yield* verifyChain(chain, { roots, now: now(), peer })
       const issued = yield* decodeIssued(bytes)
       // By the clock too: a certificate that is over already would only fail at the next step.
-      yield* verifyChain(issued.chain, { root, now: now(), peer: own })
+      yield* verifyChain(issued.chain, { roots, now: now(), peer: own })
       const identity = yield* makeIdentity({
         privateKey,
-        rootPublicKey: root,
+        roots,
         meshName: invite.meshName,
         chain: issued.chain,
         delegations: issued.delegations

@@ -134,7 +134,7 @@ describe("members that meet", () => {
     const old = Either.getOrThrow(renewSelf(member(first, 3), at))
     let late = Either.getOrThrow(renewSelf(first, at))
     for (let n = 20; n < 23; n++) late = member(late, n, admin, at)
-    expect(bringsNearer(old.authority!, late.certificate, at)).toBe(false)
+    expect(bringsNearer(old.authority!, old.roots, late.certificate, at)).toBe(false)
     expect(issueNearer(old, late.certificate, at)).toBeUndefined()
     // Signed all the same, it is not taken.
     const forced = issueNearer(old, { ...late.certificate, signerNotAfter: 0 }, at)

@@ -12,6 +12,7 @@ import type { VerifiedCertificate } from "./Certificate.ts"
 import { grantsCapability, uncovered } from "./Grant.ts"
 import { delegationLifetime } from "./Issue.ts"
 import type { Authority, NodeIdentity } from "./NodeIdentity.ts"
+import type { Roots } from "./Roots.ts"
 
 /**
  * A right to sign with so much left or less is late: it is exchanged for a longer one, however far
@@ -36,17 +37,24 @@ export const isBetterPath = (
 ): boolean =>
   path.length < held.length && (path.notAfter >= held.notAfter || path.notAfter - now > lateRight)
 
-/** Would the signature of this authority bring a peer nearer? Only what it holds can it sign for. */
+/**
+ * Would the signature of this authority bring a peer nearer, or under a newer root? Only what it holds can
+ * it sign for.
+ */
 export const bringsNearer = (
-  { delegations, grant, notAfter }: Authority,
+  { depth, grant, notAfter, root }: Authority,
+  roots: Roots,
   peer: VerifiedCertificate,
   now: number
-): boolean =>
-  isBetterPath(
-    { length: delegations.length, notAfter },
+): boolean => {
+  if (uncovered(grant, peer).length > 0) return false
+  if (root !== peer.root) return roots.isNewer(root, peer.root) && notAfter > now
+  return isBetterPath(
+    { length: depth, notAfter },
     { length: distanceOf(peer), notAfter: peer.signerNotAfter },
     now
-  ) && uncovered(grant, peer).length === 0
+  )
+}
 
 /** Whom a node could ask for a signature. */
 export interface Signers {
@@ -60,43 +68,52 @@ const isLate = ({ authority }: NodeIdentity, now: number): boolean =>
   authority !== undefined && authority.notAfter - now <= lateRight
 
 /**
- * Whom to ask for a signature, best first: by nearness to the root, those without the rights to
- * be signed for last. While one's own right is late, those with a longer one come before all.
+ * Whom to ask for a signature, best first: under the newest root, by nearness to it, those without the
+ * rights to be signed for last. While one's own right is late, those with a longer one come before all.
  */
 const signersFor = (
   identity: NodeIdentity,
   { peers, certificateOf }: Signers,
   now: number
 ): ReadonlyArray<PeerKey> => {
-  const { authority, certificate } = identity
+  const { authority, certificate, roots } = identity
   const until = authority !== undefined && isLate(identity, now) ? authority.notAfter : undefined
   const ranked = peers.flatMap((peer) => {
     const theirs = certificateOf(peer)
-    if (theirs === undefined) return [{ peer, order: [2, 0] as const }]
+    if (theirs === undefined) return [{ peer, order: [2, 0, 0, 0] }]
     if (!grantsCapability(theirs, "admit")) return []
     const isAble = uncovered(theirs, certificate).length === 0
+    const isOld = theirs.root !== roots.newest.id
     const isShort = until !== undefined && theirs.signerNotAfter <= until
-    return [{ peer, order: [isAble ? Number(isShort) : 3, depthOf(theirs)] as const }]
+    const order = [isAble ? 0 : 3, Number(isOld), Number(isShort), depthOf(theirs)]
+    return [{ peer, order }]
   })
-  return ranked
-    .sort((a, b) => a.order[0] - b.order[0] || a.order[1] - b.order[1])
-    .map(({ peer }) => peer)
+  return ranked.sort((a, b) => inOrder(a.order, b.order)).map(({ peer }) => peer)
 }
 
-/** Those of them that would shorten this node's path. With the root key at hand nobody does. */
+/** By the first number that differs. */
+const inOrder = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): number => {
+  const differs = a.findIndex((number, index) => number !== b[index])
+  return differs === -1 ? 0 : a[differs]! - b[differs]!
+}
+
+/**
+ * Those of them that would bring this node under a newer root, or shorten its path: with the root key at
+ * hand nobody does that.
+ */
 const nearerSigners = (
   identity: NodeIdentity,
   { peers, certificateOf }: Signers,
   now: number
 ): ReadonlyArray<PeerKey> => {
-  if (identity.rootKey !== undefined) return []
+  const { authority, certificate, roots } = identity
+  if (authority === undefined) return []
   const nearer = peers.filter((peer) => {
     const theirs = certificateOf(peer)
-    return (
-      theirs !== undefined &&
-      depthOf(theirs) + 1 < identity.delegations.length &&
-      uncovered(theirs, identity.certificate).length === 0
-    )
+    if (theirs === undefined || uncovered(theirs, certificate).length > 0) return false
+    return theirs.root === authority.root
+      ? depthOf(theirs) + 1 < authority.depth
+      : grantsCapability(theirs, "admit") && roots.isNewer(theirs.root, authority.root)
   })
   return signersFor(identity, { peers: nearer, certificateOf }, now)
 }

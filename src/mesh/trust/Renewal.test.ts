@@ -12,6 +12,7 @@ import {
 } from "./Issue.ts"
 import { makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
 import { acceptRenewal, issueRenewal, renewalDueAt, renewalGrace, renewSelf } from "./Renewal.ts"
+import { Roots } from "./Roots.ts"
 import { maxDepth } from "./SignedChain.ts"
 import { signingKeyFromSeed } from "./SigningKey.ts"
 
@@ -167,8 +168,8 @@ describe("an identity", () => {
     expect(codeOf(makeIdentity({ ...one, chain: other.chain }))).toBe("wrong_peer")
     expect(codeOf(makeIdentity({ ...one, delegations: other.delegations }))).toBe("wrong_peer")
     expect(codeOf(makeIdentity({ ...one, rootKey: key(9) }))).toBe("foreign_mesh")
-    const elsewhere = key(9).publicKey.raw
-    expect(codeOf(makeIdentity({ ...one, rootPublicKey: elsewhere }))).toBe("foreign_mesh")
+    const elsewhere = Roots.founded(key(9).publicKey.raw)
+    expect(codeOf(makeIdentity({ ...one, roots: elsewhere }))).toBe("foreign_mesh")
   })
 })
 

@@ -9,6 +9,7 @@
 import { Either } from "effect"
 import { defaultSkew, type VerifiedCertificate, verifyChain } from "./Certificate.ts"
 import { type CertificateError, describeInstant, describeSpan } from "./CertificateError.ts"
+import { followDelegations } from "./DelegationPath.ts"
 import { grantsCapability, uncovered } from "./Grant.ts"
 import {
   certificateLifetime,
@@ -21,7 +22,7 @@ import {
 } from "./Issue.ts"
 import { bringsNearer, isBetterPath, lateRight } from "./Nearness.ts"
 import { type Authority, makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
-import { chainError, followDelegations } from "./SignedChain.ts"
+import { chainError } from "./SignedChain.ts"
 
 /** How long after its end a certificate may still be renewed (30 days, in ms). */
 export const renewalGrace = 30 * 86_400_000
@@ -88,13 +89,13 @@ const renewedDelegation = (
     ? Either.getOrElse(issueDelegation(authority, peer.peer, peer, now), () => [])
     : []
 
-/** What to send to a member whose certificate is current, when that brings it nearer to the root. */
+/** What to send to a member whose certificate is current, when that brings it nearer to the newest root. */
 export const issueNearer = (
   identity: NodeIdentity,
   peer: VerifiedCertificate,
   now: number
 ): Uint8Array | undefined =>
-  identity.authority !== undefined && bringsNearer(identity.authority, peer, now)
+  identity.authority !== undefined && bringsNearer(identity.authority, identity.roots, peer, now)
     ? Either.getOrUndefined(issueRenewal(identity, peer, now))
     : undefined
 
@@ -111,7 +112,7 @@ const readRenewal = (
   Either.gen(function* () {
     const issued = yield* decodeIssued(bytes)
     const renewed = yield* verifyChain(issued.chain, {
-      root: identity.rootPublicKey,
+      roots: identity.roots,
       now,
       peer: identity.peer
     })
@@ -128,6 +129,14 @@ const readRenewal = (
     return { ...issued, renewed }
   })
 
+/** Does it stand under a root that was added later than that of what this node has? */
+const isNewerRoot = ({ certificate, roots }: NodeIdentity, other: VerifiedCertificate): boolean =>
+  roots.isNewer(other.root, certificate.root)
+
+/** Does it not lead back to a root that this node has left? */
+const isAhead = (identity: NodeIdentity, other: VerifiedCertificate): boolean =>
+  other.root === identity.certificate.root || isNewerRoot(identity, other)
+
 /** The identity with what `issueRenewal` made for it. It must last longer than what it replaces. */
 export const acceptRenewal = (
   identity: NodeIdentity,
@@ -137,7 +146,19 @@ export const acceptRenewal = (
   Either.gen(function* () {
     const { chain, delegations, renewed } = yield* readRenewal(identity, bytes, now)
     const old = identity.certificate
-    if (renewed.notAfter <= old.notAfter && !isFromTheFuture(old, now)) {
+    if (!isAhead(identity, renewed) && old.notAfter - now > certificateLifetime / 4) {
+      return yield* Either.left(
+        chainError(
+          "root_withdrawn",
+          `the renewed certificate stands under the root ${renewed.root}, which is being replaced, and this node's does not any more`
+        )
+      )
+    }
+    if (
+      renewed.notAfter <= old.notAfter &&
+      !isFromTheFuture(old, now) &&
+      !isNewerRoot(identity, renewed)
+    ) {
       return yield* Either.left(
         chainError(
           "expired",
@@ -154,7 +175,7 @@ export const acceptRenewal = (
 
 /**
  * The identity with what `issueNearer` made for it; undefined when it is no nearer, or costs life
- * that matters. Each time the path is shorter, so nobody can keep a node busy with this.
+ * that matters. Each time the path is shorter or the root newer, so nobody can keep a node busy with this.
  */
 const acceptNearer = (
   identity: NodeIdentity,
@@ -164,32 +185,42 @@ const acceptNearer = (
   Either.gen(function* () {
     const { chain, delegations, renewed } = yield* readRenewal(identity, bytes, now)
     const old = identity.certificate
+    if (!isAhead(identity, renewed)) return undefined
     const isShortLived = renewed.notAfter - now < certificateLifetime / 2
     if (isShortLived && renewed.notAfter < old.notAfter) return undefined
+    const better = yield* betterDelegation(identity, delegations, now)
+    if (isNewerRoot(identity, renewed)) {
+      return yield* makeIdentity({ ...identity, chain, delegations: better })
+    }
     const isNearer = grantsCapability(old, "admit")
-      ? (yield* betterDelegation(identity, delegations, now)) !== identity.delegations &&
-        delegations.length < pathLength(identity)
+      ? better !== identity.delegations &&
+        (yield* followDelegations(identity.roots, better)).issuers.length < pathLength(identity)
       : renewed.issuers.length < old.issuers.length
     if (!isNearer) return undefined
     return yield* makeIdentity({ ...identity, chain, delegations })
   })
 
 /**
- * What a peer has signed for us at a handshake: needed when our certificate is over, else taken when
- * it is nearer. Undefined: what we have is good, and what was sent is no better.
+ * What a peer has signed for us at a handshake: needed when our certificate is over or its root
+ * withdrawn, else taken when it is nearer, or under a newer root. Undefined: what we have is good, and what was sent is no better.
  */
 export const acceptIssued = (
   identity: NodeIdentity,
   bytes: Uint8Array,
   now: number
 ): Either.Either<NodeIdentity | undefined, CertificateError> =>
-  identity.certificate.notAfter <= now
+  identity.certificate.notAfter <= now || !identity.roots.isInForce(identity.certificate.root)
     ? acceptRenewal(identity, bytes, now)
     : Either.orElse(acceptNearer(identity, bytes, now), () => Either.right(undefined))
 
 /** Who may admit and holds no delegation, since there was no room for one, is glad of any. */
-const pathLength = ({ delegations }: NodeIdentity): number =>
-  delegations.length === 0 ? Number.POSITIVE_INFINITY : delegations.length
+const pathLength = ({ delegations, roots }: NodeIdentity): number =>
+  delegations.length === 0
+    ? Number.POSITIVE_INFINITY
+    : Either.match(followDelegations(roots, delegations), {
+        onLeft: () => Number.POSITIVE_INFINITY,
+        onRight: ({ issuers }) => issuers.length
+      })
 
 /**
  * The new delegation when its path is shorter and it lasts, or when it lasts longer and either is no
@@ -203,20 +234,22 @@ const betterDelegation = (
   Either.gen(function* () {
     const held = identity.delegations
     if (offered.length === 0) return held
-    const { rootPublicKey } = identity
-    const fresh = yield* followDelegations(rootPublicKey, offered)
+    const { roots } = identity
+    const fresh = yield* followDelegations(roots, offered)
     // It has to reach as far as the certificate, or this node could no longer renew itself by it.
     if (uncovered(fresh.grant, identity.certificate).length > 0) return held
     if (held.length === 0) return offered
-    const old = yield* followDelegations(rootPublicKey, held)
+    const old = yield* followDelegations(roots, held)
+    if (fresh.root !== old.root) return roots.isNewer(fresh.root, old.root) ? offered : held
+    const [length, before] = [fresh.issuers.length, old.issuers.length]
     const isShorter = isBetterPath(
-      { length: offered.length, notAfter: fresh.notAfter },
-      { length: held.length, notAfter: old.notAfter },
+      { length, notAfter: fresh.notAfter },
+      { length: before, notAfter: old.notAfter },
       now
     )
     const isLonger = fresh.notAfter > old.notAfter
     const isUrgent = old.notAfter - now <= lateRight
-    const isBetter = isShorter || (isLonger && (isUrgent || offered.length === held.length))
+    const isBetter = isShorter || (isLonger && (isUrgent || length === before))
     return isBetter ? offered : held
   })
 
@@ -247,9 +280,10 @@ const rootKeyInterval = 86_400_000
 export const isRootKeyOfUse = (identity: NodeIdentity, now: number): boolean => {
   if (identity.rootKey === undefined || !grantsCapability(identity.certificate, "admit"))
     return false
-  if (identity.delegations.length !== 1) return true
-  const held = followDelegations(identity.rootPublicKey, identity.delegations)
-  return Either.isLeft(held) || held.right.notAfter < now + delegationLifetime - rootKeyInterval
+  if (pathLength(identity) !== 1) return true
+  const held = followDelegations(identity.roots, identity.delegations)
+  if (Either.isLeft(held) || held.right.root !== identity.authority?.root) return true
+  return held.right.notAfter < now + delegationLifetime - rootKeyInterval
 }
 
 /**

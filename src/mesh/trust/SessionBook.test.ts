@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest"
 import { nodeOut, revoking } from "../../../test/fixtures/Revoking.ts"
 import { MeshId, NodeName, PeerKey, ServiceName } from "../../model/Names.ts"
 import { maySpeakFor, type Session } from "../../model/Session.ts"
+import { RootId } from "../../schema/TrustSchema.ts"
 import { alice, bob } from "../../testing/LinkTestPair.ts"
 import { freshSecret } from "../../testing/SessionHosts.ts"
 import { defaultSkew, type VerifiedCertificate } from "./Certificate.ts"
@@ -16,6 +17,7 @@ const certificateOf = (
   peer,
   name: NodeName.make(`host-${peer.at(-1)?.toLowerCase()}`),
   mesh: MeshId.make("00112233445566778899aabbccddeeff"),
+  root: RootId.make("00112233445566778899aabbccddeeff"),
   services: ["web", "shop-*"],
   capabilities: [],
   notBefore: 0,

@@ -14,23 +14,14 @@
  * renews it without them. What is around the payloads has one form and takes no additions: nobody has
  * signed it, and two encodings of one statement would be two records of one version.
  */
-import { createHash } from "node:crypto"
 import { Either, Schema } from "effect"
-import type { MeshId } from "../../model/Names.ts"
+import { MeshId } from "../../model/Names.ts"
 import { PeerKey } from "../../schema/NamesSchema.ts"
-import type { BoundedCache } from "./BoundedCache.ts"
+import type { RootId } from "../../schema/TrustSchema.ts"
 import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
 import { CertificateError, type CertificateErrorCode, describeInstant } from "./CertificateError.ts"
-import {
-  type Grant,
-  grantFields,
-  grantOf,
-  grantsCapability,
-  type Holding,
-  rootHolding,
-  uncovered
-} from "./Grant.ts"
-import { meshIdOf, publicKeyOf, type SigningKey, signBytes, verifyBytes } from "./SigningKey.ts"
+import { type Grant, grantFields, type Holding, uncovered } from "./Grant.ts"
+import { type SigningKey, signBytes, verifyBytes } from "./SigningKey.ts"
 
 /**
  * Delegations between the root and a leaf. Only a mesh whose every inviter is gone before anybody
@@ -41,9 +32,10 @@ export const maxDepth = 32
 /** Encoded bytes of a whole chain: some 200 a delegation, and 65 for each long pattern in it. */
 export const maxChainBytes = 16 * 1024
 
-export type StatementKind = "delegation" | "certificate" | "invite"
+export type StatementKind = "delegation" | "certificate" | "invite" | "root"
 
-const Instant = Schema.Int.pipe(Schema.nonNegative())
+/** Wall clock, ms. */
+export const Instant = Schema.Int.pipe(Schema.nonNegative())
 
 /**
  * What every statement says: to whom what is granted, from when until when (ms, wall clock), and which
@@ -59,7 +51,7 @@ export const statementFields = {
 }
 
 /** Lets `peer` hand on at most this grant. Holding one is what the capability `admit` means. */
-const Delegation = Schema.Struct({ ...statementFields, peer: PeerKey })
+export const Delegation = Schema.Struct({ ...statementFields, peer: PeerKey })
 
 export interface Window {
   readonly notBefore: number
@@ -71,6 +63,8 @@ export interface Authorized extends Window {
   /** Raw public key that must have signed the leaf. */
   readonly signer: Uint8Array
   readonly grant: Holding
+  /** Where the path begins. */
+  readonly root: RootId
   /** Peers on the path, root first; empty when the root itself signs. */
   readonly issuers: ReadonlyArray<PeerKey>
 }
@@ -87,7 +81,8 @@ export const chainError = (code: CertificateErrorCode, message: string) =>
 
 const fail = (code: CertificateErrorCode, message: string) => Either.left(chainError(code, message))
 
-const Statement = Schema.Tuple(Bytes, Bytes)
+/** Payload and signature. */
+export const Statement = Schema.Tuple(Bytes, Bytes)
 // Longer paths decode too, so that they are refused as too deep and not as unreadable.
 const Chain = Schema.Tuple(Schema.Literal(1), Bytes, Schema.Array(Bytes), Bytes)
 
@@ -133,15 +128,16 @@ export const decodeChain = (
   })
 }
 
-/** What the leaf says, before any signature was looked at. */
-export const unverifiedPayload = (
+/** Of which mesh it says it is, and what the leaf says, before any signature was looked at. */
+export const unverifiedLeaf = (
   bytes: Uint8Array,
   what: string
-): Either.Either<Uint8Array, CertificateError> =>
-  decodeCbor(Chain, bytes, what).pipe(
-    Either.flatMap(([, , , leaf]) => decodeCbor(Statement, leaf, what)),
-    Either.map(([payload]) => payload)
-  )
+): Either.Either<{ readonly mesh: MeshId; readonly payload: Uint8Array }, CertificateError> =>
+  Either.gen(function* () {
+    const [, mesh, , leaf] = yield* decodeCbor(Chain, bytes, what)
+    const [payload] = yield* decodeCbor(Statement, leaf, what)
+    return { mesh: MeshId.make(Buffer.from(mesh).toString("hex")), payload }
+  })
 
 interface Said extends Grant, Window {
   readonly critical?: ReadonlyArray<string> | undefined
@@ -161,7 +157,7 @@ export const openStatement = <A extends Said, I>(
       const signer = under.issuers.at(-1)
       return yield* fail(
         "bad_signature",
-        `the ${kind} is not signed by ${signer === undefined ? "the root of this mesh" : `peer ${signer}`}: it was altered or forged`
+        `the ${kind} is not signed by ${signer === undefined ? "a root of this mesh" : `peer ${signer}`}: it was altered or forged`
       )
     }
     const statement = yield* decodeCbor(schema, payload, `the ${kind}`)
@@ -187,88 +183,4 @@ export const openStatement = <A extends Said, I>(
       )
     }
     return statement
-  })
-
-/** Paths whose signatures were good, by hash: members' chains begin alike, and are shown often. */
-export type PathCache = BoundedCache<Authorized>
-
-const onPath = (before: Uint8Array, next: Uint8Array): Buffer =>
-  createHash("sha256").update(before).update(next).digest()
-
-/** One name for each beginning of the path: of all that was signed up to there, and the root. */
-const namePaths = (
-  root: Uint8Array,
-  delegations: ReadonlyArray<Uint8Array>
-): ReadonlyArray<string> => {
-  let name = onPath(Buffer.from("path\n"), root)
-  return delegations.map((bytes) => {
-    name = onPath(name, bytes)
-    return name.toString("base64")
-  })
-}
-
-/** Follows delegations from the root. Signatures and rights only: time is judged by the caller. */
-export const followDelegations = (
-  root: Uint8Array,
-  delegations: ReadonlyArray<Uint8Array>,
-  cache?: PathCache
-): Either.Either<Authorized, CertificateError> =>
-  Either.gen(function* () {
-    if (delegations.length > maxDepth) {
-      return yield* fail(
-        "too_deep",
-        `${delegations.length} delegations lie between the root and the signer; ${maxDepth} is the limit`
-      )
-    }
-    const mesh = meshIdOf(root)
-    const names = cache === undefined ? [] : namePaths(root, delegations)
-    let under: Authorized = {
-      signer: root,
-      grant: rootHolding,
-      issuers: [],
-      notBefore: 0,
-      notAfter: Number.POSITIVE_INFINITY
-    }
-    let known = names.length
-    while (known > 0) {
-      const remembered = cache?.get(names[known - 1]!)
-      if (remembered !== undefined) {
-        under = remembered
-        break
-      }
-      known--
-    }
-    for (const [index, bytes] of delegations.entries()) {
-      if (index < known) continue
-      under = yield* followDelegation(mesh, under, bytes)
-      cache?.set(names[index]!, under)
-    }
-    return under
-  })
-
-/** One step of the path: who may sign after it, and what. */
-const followDelegation = (
-  mesh: MeshId,
-  under: Authorized,
-  bytes: Uint8Array
-): Either.Either<Authorized, CertificateError> =>
-  Either.gen(function* () {
-    const delegation = yield* openStatement(Delegation, "delegation", mesh, under, bytes)
-    const signer = publicKeyOf(delegation.peer)
-    if (signer === undefined) {
-      return yield* fail("malformed", `the delegation's peer ${delegation.peer} has no usable key`)
-    }
-    if (!grantsCapability(delegation, "admit")) {
-      return yield* fail(
-        "exceeds_grant",
-        `peer ${delegation.peer} signs for others without the capability admit`
-      )
-    }
-    return {
-      signer,
-      grant: grantOf(delegation),
-      issuers: [...under.issuers, delegation.peer],
-      notBefore: Math.max(under.notBefore, delegation.notBefore),
-      notAfter: Math.min(under.notAfter, delegation.notAfter)
-    }
   })

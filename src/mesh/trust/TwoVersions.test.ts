@@ -66,7 +66,7 @@ const first = right(
     nodeName: NodeName.make("first")
   })
 )
-const root = first.rootPublicKey
+const { roots } = first
 const member = (by: NodeIdentity, n: number, grant: Grant, now = start): NodeIdentity =>
   right(enrol(by, { privateKey: key(n), name: NodeName.make(`node-${n}`), grant, now }))
 const withoutRootKey = (identity: NodeIdentity): NodeIdentity =>
@@ -93,13 +93,13 @@ describe("what a later version adds to what it signs", () => {
 
   it("is in the bytes, is ignored in reading them, and is shown as it was signed", () => {
     expect(saidIn(admits.chain)).toMatchObject(more)
-    const read = right(verifyChain(admits.chain, { root, now: start, peer: admits.peer }))
+    const read = right(verifyChain(admits.chain, { roots, now: start, peer: admits.peer }))
     expect(read).toMatchObject(admin)
     expect(Object.keys(read)).not.toContain("power")
     // Under a delegation that says more, an older node signs what it knows.
     const under = member(admits, 4, plain)
     expect(saidIn(under.chain)).not.toHaveProperty("power")
-    expect(right(verifyChain(under.chain, { root, now: start })).issuers).toEqual([admits.peer])
+    expect(right(verifyChain(under.chain, { roots, now: start })).issuers).toEqual([admits.peer])
   })
 
   it("keeps nobody from joining, whichever side is the newer", () => {
@@ -109,7 +109,7 @@ describe("what a later version adds to what it signs", () => {
     const peer = peerKeyOf(key(5).publicKey.raw)
     const name = NodeName.make("joiner")
     const claim = claimInvite(read, peer, name)
-    expect(codeOf(verifyClaim(claim, { root, now: start, peer, name }))).toBe("ok")
+    expect(codeOf(verifyClaim(claim, { roots, now: start, peer, name }))).toBe("ok")
   })
 
   it("is in addresses, too: those of a form that is not known are passed over", () => {
@@ -155,12 +155,12 @@ describe("what a later version adds to what it signs", () => {
               [signed("delegation", fields)],
               signed("certificate", {}, key(6))
             )
-      const read = verifyChain(chain, { root, now: start })
+      const read = verifyChain(chain, { roots, now: start })
       expect(codeOf(read)).toBe("too_new")
       expect(Either.isLeft(read) && read.left.message).toContain('"onlyFrom"')
       // And what it may name, this version understands.
       const known = signed("certificate", { critical: ["services", "notAfter"] })
-      expect(codeOf(verifyChain(encodeChain(first.mesh, [], known), { root, now: start }))).toBe(
+      expect(codeOf(verifyChain(encodeChain(first.mesh, [], known), { roots, now: start }))).toBe(
         "ok"
       )
     }
@@ -171,7 +171,7 @@ describe("a right that only a later version knows", () => {
   const newer = member(first, 3, gateway)
 
   it("is held by nobody here, and keeps nobody from the others", () => {
-    const read = right(verifyChain(newer.chain, { root, now: start }))
+    const read = right(verifyChain(newer.chain, { roots, now: start }))
     expect(read).toMatchObject(gateway)
     expect(grantsCapability(read, "admit")).toBe(true)
     expect(grantsCapability(read, "policy")).toBe(false)
@@ -200,14 +200,14 @@ describe("a right that only a later version knows", () => {
     const peer = peerKeyOf(key(7).publicKey.raw)
     const name = NodeName.make("joiner")
     const leaf = {
-      ...{ ...gateway, root, meshName: "test", bootstrap: [somewhere] },
+      ...{ ...gateway, root: roots.founder, meshName: "test", bootstrap: [somewhere] },
       ...{ holder: key(77).publicKey.raw, notBefore: start, notAfter: start + hour }
     }
     const signed = signStatement(newer.privateKey, "invite", newer.mesh, leaf)
     const chain = encodeChain(newer.mesh, newer.delegations, signed)
     const token = encodeToken(Buffer.concat([new Uint8Array(seedLength).fill(77), chain]))
     const claim = claimInvite(right(parseInvite(token, start)), peer, name)
-    const { grant } = right(verifyClaim(claim, { root, now: start, peer, name }))
+    const { grant } = right(verifyClaim(claim, { roots, now: start, peer, name }))
     expect(grant).toEqual(gateway)
     const asked = { privateKey: key(7), name, grant, now: start }
     expect(codeOf(enrol(withoutRootKey(newer), asked))).toBe("ok")
@@ -246,7 +246,7 @@ describe("a right that only a later version knows", () => {
       const leaf = signStatement(older.privateKey, "certificate", older.mesh, said)
       const forged = encodeChain(older.mesh, older.delegations, leaf)
       // Else whoever holds the root key would sign for it in good faith.
-      expect(codeOf(verifyChain(forged, { root, now: soon, expiredGrace: hour }))).toBe(
+      expect(codeOf(verifyChain(forged, { roots, now: soon, expiredGrace: hour }))).toBe(
         "exceeds_grant"
       )
     })

@@ -1,0 +1,86 @@
+/**
+ * A root takes another one's place by overlap: the new one is added, everybody's certificate moves under it,
+ * the old one is withdrawn. Pure: what is to be said, and the identity of the node that says it.
+ */
+import { Either } from "effect"
+import type { CertificateError } from "./CertificateError.ts"
+import { backdate, delegationLifetime } from "./Issue.ts"
+import { makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
+import { renewSelf } from "./Renewal.ts"
+import { addRoot, rootLimits, type WithdrawnRoots, withdrawOthers } from "./RootStatement.ts"
+import { maxInForce } from "./Roots.ts"
+import { chainError } from "./SignedChain.ts"
+import type { SigningKey } from "./SigningKey.ts"
+
+export interface Rotated {
+  readonly statement: Uint8Array
+  /** Under the new root, whose key it holds. */
+  readonly identity: NodeIdentity
+}
+
+const noKey = (name: string) =>
+  chainError(
+    "exceeds_grant",
+    `node ${name} does not hold the key of the newest root: bring it there (\`skein root import\`) and start the node`
+  )
+
+/** Does this node hold the key of the newest root, so that it may rotate and finish? */
+export const holdsNewestRoot = ({ rootKey, roots }: NodeIdentity): boolean =>
+  rootKey !== undefined && Buffer.compare(rootKey.publicKey.raw, roots.newest.publicKey) === 0
+
+/** Adds a root; wall clock `now`, ms. */
+export const rotateRoot = (
+  identity: NodeIdentity,
+  key: SigningKey,
+  now: number
+): Either.Either<Rotated, CertificateError> =>
+  Either.gen(function* () {
+    const { rootKey, roots } = identity
+    if (rootKey === undefined || !holdsNewestRoot(identity)) {
+      return yield* Either.left(noKey(identity.name))
+    }
+    if (roots.inForce.length >= maxInForce) {
+      return yield* Either.left(
+        chainError(
+          "too_deep",
+          `${maxInForce} roots are in force, which is the limit: finish the rotation that is under way first (\`skein root finish\`)`
+        )
+      )
+    }
+    const statement = addRoot(rootKey, roots.mesh, key.publicKey.raw, Math.floor(now), {
+      notBefore: Math.max(0, Math.floor(now) - backdate),
+      notAfter: Math.floor(now) + delegationLifetime
+    })
+    const next = yield* roots.take(statement)
+    const moved = yield* makeIdentity({ ...identity, roots: next, rootKey: key })
+    return { statement, identity: yield* renewSelf(moved, now) }
+  })
+
+/** Withdraws every other root. */
+export const finishRotation = (
+  identity: NodeIdentity,
+  over: Pick<WithdrawnRoots, "kept" | "stay">,
+  now: number
+): Either.Either<Rotated, CertificateError> =>
+  Either.gen(function* () {
+    const { rootKey, roots } = identity
+    if (rootKey === undefined || !holdsNewestRoot(identity)) {
+      return yield* Either.left(noKey(identity.name))
+    }
+    if (!roots.isRotating) {
+      return yield* Either.left(
+        chainError("malformed", "one root is in force, so there is none to withdraw")
+      )
+    }
+    if (over.stay.length > rootLimits.stay || over.kept.length > rootLimits.kept) {
+      return yield* Either.left(
+        chainError(
+          "too_large",
+          `${over.stay.length} members and ${over.kept.length} settings still stand under the old root; a withdrawal takes over ${rootLimits.stay} and ${rootLimits.kept}: wait until more have moved, and set anew what is to hold on`
+        )
+      )
+    }
+    const statement = withdrawOthers(rootKey, roots.mesh, { ...over, at: Math.floor(now) })
+    const next = yield* roots.take(statement)
+    return { statement, identity: yield* makeIdentity({ ...identity, roots: next }) }
+  })
