@@ -128,7 +128,7 @@ const assemble = (input: AssemblyInput) =>
     })
     const { registry: metrics } = telemetry
     const log = yield* makePlaneLog
-    const audit = yield* keepAudit({ config, node: name, ticker, metrics })
+    const audit = yield* keepAudit({ config, mesh, node: name, ticker, metrics })
     const { report: onDefect } = new DefectLog({ registry: metrics, log, now: () => ticker.now() })
     ticker.onDefect = onDefect
     countRestarts(metrics, input.restarts ?? 0)

@@ -46,6 +46,10 @@ const auditFile = (choice: NodeChoice) =>
     if (Option.isNone(choice.admin) && Option.isNone(choice.dataDir) && Option.isSome(file)) {
       const { audit, node } = yield* loadConfig(file.value)
       if (audit === "off") return yield* failCommand(`${file.value} has audit: off`)
+      if (audit.file === "off") {
+        const where = audit.otlp ?? "a collector"
+        return yield* failCommand(`${file.value} keeps no file (audit.file: off): see ${where}`)
+      }
       return (
         audit.file ??
         join(
@@ -62,7 +66,9 @@ const auditFile = (choice: NodeChoice) =>
     const { auditFile } = yield* withAdmin(address, (client) => client.views.status({}))
     return (
       auditFile ??
-      (yield* failCommand("that node keeps no audit log (audit: off), or is too old to"))
+      (yield* failCommand(
+        "that node keeps no audit log here (audit: off, or file: off), or is too old to"
+      ))
     )
   })
 

@@ -72,7 +72,7 @@ const anchored = (config: NodeConfig, base: string, dataDirBase: string): NodeCo
   return {
     ...config,
     audit:
-      audit === "off" || audit.file === undefined
+      audit === "off" || audit.file === undefined || audit.file === "off"
         ? audit
         : { ...audit, file: resolve(base, audit.file) },
     node: { ...config.node, dataDir: resolve(dataDirBase, config.node.dataDir) },

@@ -130,15 +130,27 @@ export type TelemetryConfig = typeof TelemetryConfig.Type
 const AuditConfig = Schema.Union(
   Schema.Literal("off"),
   Schema.Struct({
-    /** Relative to the config file. Default: `audit.log` in the data directory. */
+    /** Relative to the config file. Default: `audit.log` in the data directory. `off`: no file. */
     file: Schema.optional(Schema.NonEmptyString),
+    /** OTLP over HTTP: each event as a log record, beside the file or instead of it. */
+    otlp: Schema.optional(CollectorUrl),
     /** A file is moved aside (`audit.log.1`, …) before it has more bytes than this. 64 KiB–1 GiB. */
     maxBytes: Schema.optionalWith(Schema.Int.pipe(Schema.between(65_536, 1_073_741_824)), {
       default: () => 8_388_608
     }),
     /** Files there are at most, the one that is written among them. */
     files: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 100)), { default: () => 4 })
-  }).annotations({ identifier: "AuditConfig" })
+  })
+    .pipe(
+      Schema.filter(
+        ({ file, otlp }) =>
+          file !== "off" ||
+          otlp !== undefined ||
+          "has file: off and no otlp, so nothing is kept; write audit: off",
+        { jsonSchema: {} }
+      )
+    )
+    .annotations({ identifier: "AuditConfig" })
 )
 export type AuditConfig = typeof AuditConfig.Type
 

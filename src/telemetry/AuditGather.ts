@@ -102,23 +102,35 @@ const cutValue = (value: AuditValue): AuditValue => {
   return value.slice(0, auditLimits.items).map(cut)
 }
 
-/**
- * One line of JSON, ended. What others wrote stands in strings, where nothing ends a line: control
- * characters and what some readers take for the end of one are escaped.
- */
-export const auditLine = (
+/** An event as it is told: short, with what is not known left out. */
+export interface AuditFields {
+  /** UTC, as ISO 8601 has it. */
+  readonly time: string
+  readonly node: string
+  readonly event: AuditEventName
+  readonly by?: string
+  readonly from?: string
+  readonly about?: string
+  readonly code?: string
+  readonly message?: string
+  readonly count?: number
+  readonly withinMs?: number
+  readonly more?: Readonly<Record<string, AuditValue>>
+}
+
+export const auditFields = (
   { about, by, code, event, from, message, more }: AuditEvent,
   node: string,
   /** Wall clock, ms. */
   at: number,
   count: number,
   since: number | undefined
-): string => {
+): AuditFields => {
   const fields = Object.entries({ by, from, about, code, message }).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, cut(value)] as const]
   )
   const rest = Object.entries(more ?? {}).slice(0, auditLimits.items)
-  const line = JSON.stringify({
+  return {
     time: new Date(at).toISOString(),
     node,
     event,
@@ -128,7 +140,15 @@ export const auditLine = (
     ...(rest.length === 0
       ? {}
       : { more: Object.fromEntries(rest.map(([name, value]) => [cut(name), cutValue(value)])) })
-  })
+  }
+}
+
+/**
+ * One line of JSON, ended. What others wrote stands in strings, where nothing ends a line: control
+ * characters and what some readers take for the end of one are escaped.
+ */
+export const auditLine = (fields: AuditFields): string => {
+  const line = JSON.stringify(fields)
   const escaped = line.replace(
     /[\u007f-\u009f\u2028\u2029]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`

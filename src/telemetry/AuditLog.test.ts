@@ -7,7 +7,7 @@ import type { AuditEvent } from "../model/AuditEvent.ts"
 import { MetricRegistry } from "../request/cells/Metrics.ts"
 import { ManualTicker } from "../testing/LinkTestPair.ts"
 import { AuditFile } from "./AuditFile.ts"
-import { AuditGather, auditLimits, auditLine } from "./AuditGather.ts"
+import { AuditGather, auditFields, auditLimits, auditLine } from "./AuditGather.ts"
 import { AuditLog, type AuditSink } from "./AuditLog.ts"
 
 const denied = (by: string): AuditEvent => ({ event: "access.denied", by, code: "rule-1" })
@@ -88,17 +88,22 @@ describe("what callers and strangers can cause", () => {
 
 describe("a line", () => {
   it("has the time, the node and what was said", () => {
+    const more = { members: 3 }
     const line = auditLine(
-      { event: "control.done", from: "admin.sock", about: "/api/v1/drain", more: { members: 3 } },
-      "host-a",
-      0,
-      1,
-      undefined
+      auditFields(
+        { event: "control.done", from: "admin.sock", about: "/api/v1/drain", more },
+        "host-a",
+        0,
+        1,
+        undefined
+      )
     )
     expect(line).toBe(
       '{"time":"1970-01-01T00:00:00.000Z","node":"host-a","event":"control.done","from":"admin.sock","about":"/api/v1/drain","more":{"members":3}}\n'
     )
-    expect(auditLine(invited, "a", 0, 4, 10_000)).toContain('"count":4,"withinMs":10000}')
+    expect(auditLine(auditFields(invited, "a", 0, 4, 10_000))).toContain(
+      '"count":4,"withinMs":10000}'
+    )
   })
 
   it("is one, short, and of its own fields, whatever others wrote", () => {
@@ -106,7 +111,7 @@ describe("a line", () => {
     fc.assert(
       fc.property(text, fc.dictionary(text, text), (words, more) => {
         const event: AuditEvent = { event: "door.refused", by: words, message: words, more }
-        const line = auditLine(event, "a", 0, 1, undefined)
+        const line = auditLine(auditFields(event, "a", 0, 1, undefined))
         expect(line.slice(0, -1)).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/)
         expect(line.at(-1)).toBe("\n")
         expect(line.length).toBeLessThan(700_000)

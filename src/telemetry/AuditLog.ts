@@ -1,5 +1,5 @@
 /**
- * The audit log of a node: events in, one JSON line each in a file. Nothing waits for the disk; what
+ * The audit log of a node: events in, one JSON line each in a file, and to whoever else is told. Nothing waits for the disk; what
  * it does not take is kept up to a bound, then counted, and the count is the first line that it takes
  * again.
  */
@@ -8,7 +8,7 @@ import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
 import type { Counter } from "../request/cells/Cells.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
-import { AuditGather, auditLine } from "./AuditGather.ts"
+import { type AuditFields, AuditGather, auditFields, auditLine } from "./AuditGather.ts"
 
 /** Where lines go; one call at a time. */
 export interface AuditSink {
@@ -18,7 +18,10 @@ export interface AuditSink {
 export interface AuditLogOptions {
   /** Name of this node, which stands in every line. */
   readonly node: string
-  readonly sink: AuditSink
+  /** Undefined: no file is kept. */
+  readonly sink: AuditSink | undefined
+  /** Hears of each, with how long its line is. */
+  readonly onRecord?: ((record: AuditFields, length: number) => void) | undefined
   readonly ticker: Ticker
   readonly registry: MetricRegistry
   /** The file cannot be written; told once until it can. */
@@ -82,8 +85,11 @@ export class AuditLog {
   }
 
   #add(event: AuditEvent, count: number, since: number | undefined): void {
-    const { node, ticker } = this.#options
-    const line = auditLine(event, node, ticker.wall(), count, since)
+    const { node, onRecord, sink, ticker } = this.#options
+    const fields = auditFields(event, node, ticker.wall(), count, since)
+    const line = auditLine(fields)
+    onRecord?.(fields, line.length)
+    if (sink === undefined) return
     if (this.#size + line.length > maxWaiting) {
       this.#lost++
       this.#dropped.inc()
@@ -94,14 +100,16 @@ export class AuditLog {
   }
 
   #write(): void {
-    if (this.#writing !== undefined || this.#troubled || this.#waiting.length === 0) return
+    const { node, sink, ticker } = this.#options
+    if (sink === undefined || this.#writing !== undefined) return
+    if (this.#troubled || this.#waiting.length === 0) return
     const lines = this.#waiting
     this.#waiting = []
     const lost = this.#lost
-    const { node, ticker } = this.#options
     const gap: AuditEvent = { event: "audit.lost", message: "the file took no more lines" }
-    const text = lines.join("") + (lost === 0 ? "" : auditLine(gap, node, ticker.wall(), lost, 0))
-    this.#writing = this.#options.sink.append(text).then(
+    const told = auditLine(auditFields(gap, node, ticker.wall(), lost, 0))
+    const text = lines.join("") + (lost === 0 ? "" : told)
+    this.#writing = sink.append(text).then(
       () => {
         this.#size -= lines.reduce((sum, { length }) => sum + length, 0)
         this.#lost -= lost

@@ -66,6 +66,22 @@ const answering = () =>
     response.end("from web")
   })
 
+/** What an OTLP collector was told. */
+const collected: Array<string> = []
+const collector = () =>
+  program(
+    http.createServer((request, response) => {
+      let body = ""
+      request.on("data", (part: Buffer) => {
+        body += part.toString()
+      })
+      request.on("end", () => {
+        collected.push(body)
+        response.end("{}")
+      })
+    })
+  )
+
 let a: RunningNode
 let b: RunningNode
 /** Nobody's, and with what is not there. */
@@ -154,7 +170,12 @@ beforeAll(async () => {
       sample: 1,
       accessLog: at("access.log")
     },
-    audit: { file: at("audit.log"), maxBytes: 65_536, files: 2 },
+    audit: {
+      file: at("audit.log"),
+      maxBytes: 65_536,
+      files: 2,
+      otlp: `http://127.0.0.1:${await collector()}`
+    },
     drain: { deadline: "20s" }
   }
   // From an earlier run, with no room for a further line.
@@ -407,6 +428,11 @@ const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<
   },
   ".audit.files": async () => {
     expect(existsSync(at("audit.log.2"))).toBe(false)
+  },
+  ".audit.otlp": async () => {
+    await until("an event at the collector", () =>
+      collected.some((body) => /"eventName":"node.started"/.test(body)) ? true : undefined
+    )
   },
   ".drain.deadline": async () => {
     // A tunnel that nobody ends is cut off then, and not after the default's thirty seconds.

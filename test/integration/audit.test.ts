@@ -1,8 +1,9 @@
 /** What a mesh of real nodes writes into its audit logs, and what a command shows of it. */
-import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Schema } from "effect"
 import { afterAll, beforeAll, expect, it } from "vitest"
+import { httpApp } from "../fixtures/Apps.ts"
 import { type Host, root, skein, TestMesh } from "../fixtures/Mesh.ts"
 import { run, start, stopAll, until } from "../fixtures/Processes.ts"
 import { program } from "../fixtures/Programs.ts"
@@ -47,6 +48,31 @@ afterAll(async () => {
   await mesh.stop()
   await other.stop()
   await stopAll()
+})
+
+it("goes to a collector by OTLP, and to no file where none is wanted", async () => {
+  const bodies: Array<string> = []
+  const collector = await httpApp("collector", ({ url }, response, body) => {
+    bodies.push(`${url} ${body.toString()}`)
+    response.end("{}")
+  })
+  const otlp = `http://${collector.address}`
+  const c = await mesh.prepare("host-c", { audit: { file: "off", otlp } })
+  await c.up("--join", await a.invite())
+  await until("the collector has both", () =>
+    ["node.started", "door.admitted"].every((event) =>
+      bodies.some((body) => body.startsWith("/v1/logs ") && body.includes(`"eventName":"${event}"`))
+    )
+      ? true
+      : undefined
+  )
+  const shown = await skein("audit", "--config", c.configPath)
+  expect([shown.code, shown.stderr]).toEqual([1, expect.stringContaining(`see ${otlp}`)])
+  await c.stop()
+  expect(existsSync(fileOf(c))).toBe(false)
+  // Its last word, too.
+  expect(bodies.at(-1)).toContain('"eventName":"node.stopped"')
+  await collector.close()
 })
 
 it("says who was invited, joined, came in, and whence it was told to do so", async () => {
