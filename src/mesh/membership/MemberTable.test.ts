@@ -234,6 +234,55 @@ test("time in which we could not listen is added to the suspicion", () => {
   expect(about(applyTime(later, defaultSuspicion, end, 0))).toBe("dead 10")
 })
 
+test("whose time is up is found out at the tick at which it is, whatever was found out before", () => {
+  const further = ["5", "6", "7"].map((n) => PeerKey.make(`12D3KooWPeerPeerPeer${n}`))
+  const peers = [a!, b!, c!, ...further]
+  const all = applyRecords(
+    makeMemberTable(self!),
+    peers.map((peer) => record(peer)),
+    0
+  )
+  // So that the time depends on how many there are, as it does in large meshes.
+  const options = { ...defaultSuspicion, growth: 20 }
+  const anyStep = fc.record({
+    after: fc.integer({ min: 1, max: 20_000 }),
+    what: fc.constantFrom("accuse", "accuse", "accuse", "deny", "leave", "sleep"),
+    about: fc.constantFrom(...peers),
+    by: fc.constantFrom(self!, ...peers)
+  })
+  fc.assert(
+    fc.property(fc.array(anyStep, { maxLength: 40 }), (steps) => {
+      let table = all
+      let now = 0
+      for (const { about, after, by, what } of steps) {
+        const { incarnation } = memberOf(table, about)!
+        const accusation = { subject: about, incarnation, by, bytes }
+        if (what === "accuse") table = applySuspect(table, accusation, options, now, now)
+        else if (what === "deny") table = applyAlive(table, about, incarnation + 1, bytes, now, now)
+        else if (what === "leave")
+          table = applyRecordChanges(table, [record(c!, 10, true)], [], now)
+        else table = postpone(table, after)
+        for (const end = now + after; now < end; now += 500) {
+          const looked = applyTime({ ...table, judgeAt: 0 }, options, now, now)
+          table = applyTime(table, options, now, now)
+          expect({ ...table, judgeAt: 0 }).toEqual({ ...looked, judgeAt: 0 })
+        }
+      }
+    }),
+    { numRuns: 60 }
+  )
+})
+
+test("many whose time is up at once are dead at once", () => {
+  const later = applyTime(alone, defaultSuspicion, 24_000, 5)
+  expect(later.dead).toEqual(new Set([a, b, c]))
+  expect(later.suspects.size).toBe(0)
+  expect(later.ring.size).toBe(1)
+  expect(later.moved?.rest?.rest?.rest?.peer).toBe(alone.moved?.peer)
+  expect(memberOf(later, b!)).toMatchObject({ state: "dead", since: 5 })
+  expect(memberOf(alone, b!)?.state).toBe("suspect")
+})
+
 test("evidence convinces a newcomer, of deaths and of denials", () => {
   expect(evidenceOf(dead)).toEqual([bytes, bytes])
   const denied = applyAlive(suspected, a!, 11, new Uint8Array([2]), 0, 0)

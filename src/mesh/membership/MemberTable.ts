@@ -16,7 +16,9 @@ import { ObserverRing } from "./ObserverRing.ts"
 import {
   beginSuspicion,
   confirm,
+  dueAt,
   noneRefuted,
+  openUntil,
   type Refuted,
   refute,
   type Suspicion,
@@ -59,6 +61,8 @@ export interface MemberTable {
   readonly ring: ObserverRing
   readonly suspects: ReadonlySet<PeerKey>
   readonly dead: ReadonlySet<PeerKey>
+  /** Monotonic ms before which no suspicion's time is up, as the ring is now. */
+  readonly judgeAt: number
   /** Nodes with a record for which there was no room at the last look. */
   readonly beyondLimit: number
   /** Since whoever follows the table took note: the actor begins each step with none. */
@@ -72,6 +76,7 @@ export const makeMemberTable = (self: PeerKey, nobody = ObserverRing.empty): Mem
   ring: nobody.with(self),
   suspects: new Set(),
   dead: new Set(),
+  judgeAt: Number.POSITIVE_INFINITY,
   beyondLimit: 0,
   moved: undefined
 })
@@ -97,19 +102,56 @@ const membership = (
   return next
 }
 
-export const withMember = (table: MemberTable, member: Member): MemberTable => {
+const isPresent = (state: MemberState): boolean => state === "alive" || state === "suspect"
+
+const place = (
+  ring: ObserverRing,
+  peer: PeerKey,
+  zone: string | undefined,
+  present: boolean
+): ObserverRing => (present ? ring.with(peer, zone) : ring.without(peer))
+
+export const withMember = <Table extends MemberTable>(
+  table: Table,
+  member: Member,
+  judgeAt = table.judgeAt
+): Table => {
   const { peer, zone, state } = member
   const held = memberOf(table, peer)
   const stays = held?.state === state && held.zone === zone
-  const present = state === "alive" || state === "suspect"
+  const present = isPresent(state)
+  const isPlaced = held !== undefined && held.zone === zone && isPresent(held.state) === present
+  const ring = isPlaced ? table.ring : place(table.ring, peer, zone, present)
   return {
     ...table,
     members: HashMap.set(table.members, peer, member),
-    ring: present ? table.ring.with(peer, zone) : table.ring.without(peer),
+    ring,
     suspects: membership(table.suspects, peer, state === "suspect"),
     dead: membership(table.dead, peer, state === "dead"),
+    judgeAt: ring.size < table.ring.size ? Number.NEGATIVE_INFINITY : judgeAt,
     moved: stays ? table.moved : { peer, rest: table.moved }
   }
+}
+
+/** Suspects of whom one thinks otherwise now, all at once: when a network is cut that is half of the mesh. */
+const withVerdicts = <Table extends MemberTable>(
+  table: Table,
+  judged: ReadonlyArray<Member>
+): Table => {
+  const suspects = new Set(table.suspects)
+  const dead = new Set(table.dead)
+  let { moved } = table
+  for (const { peer, state } of judged) {
+    suspects.delete(peer)
+    if (state === "dead") dead.add(peer)
+    moved = { peer, rest: moved }
+  }
+  const members = HashMap.mutate(table.members, (all) => {
+    for (const member of judged) HashMap.set(all, member.peer, member)
+  })
+  const ring = table.ring.withoutAll(dead)
+  // In a smaller mesh the others have less time.
+  return { ...table, members, ring, suspects, dead, moved, judgeAt: Number.NEGATIVE_INFINITY }
 }
 
 export const withoutMember = (table: MemberTable, peer: PeerKey): MemberTable => ({
@@ -118,6 +160,7 @@ export const withoutMember = (table: MemberTable, peer: PeerKey): MemberTable =>
   ring: table.ring.without(peer),
   suspects: membership(table.suspects, peer, false),
   dead: membership(table.dead, peer, false),
+  judgeAt: Number.NEGATIVE_INFINITY,
   moved: { peer, rest: table.moved }
 })
 
@@ -140,14 +183,14 @@ export const reborn = (
 })
 
 /** The member itself says that it lives. The same table when that is no news. */
-export const applyAlive = (
-  table: MemberTable,
+export const applyAlive = <Table extends MemberTable>(
+  table: Table,
   subject: PeerKey,
   incarnation: number,
   denial: Uint8Array | undefined,
   now: number,
   wall: number
-): MemberTable => {
+): Table => {
   const known = memberOf(table, subject)
   if (known === undefined || known.state === "left" || isAstray(incarnation, wall)) return table
   if (incarnation > known.incarnation || isAstray(known.incarnation, wall)) {
@@ -189,13 +232,13 @@ export const isAhead = (
 }
 
 /** The same table when it changes nothing. Not for accusations of this node itself. */
-export const applySuspect = (
-  table: MemberTable,
+export const applySuspect = <Table extends MemberTable>(
+  table: Table,
   accusation: Accusation,
   options: SuspicionOptions,
   now: number,
   wall: number
-): MemberTable => {
+): Table => {
   const { subject, incarnation, by, bytes } = accusation
   const known = memberOf(table, subject)
   if (known === undefined || known.state === "left" || known.state === "dead") return table
@@ -208,16 +251,27 @@ export const applySuspect = (
     const doubted = by !== table.self && (known.refuted.get(by) ?? now) > now
     return withMember(
       table,
-      doubted ? { ...known, suspicion } : { ...known, state: "suspect", since: wall, suspicion }
+      doubted ? { ...known, suspicion } : { ...known, state: "suspect", since: wall, suspicion },
+      soonest(table, options, suspicion)
     )
   }
   const suspicion = confirm(known.suspicion, by, bytes)
   if (suspicion === known.suspicion) return table
-  if (known.state === "suspect") return withMember(table, { ...known, suspicion })
+  if (known.state === "suspect") {
+    return withMember(table, { ...known, suspicion }, soonest(table, options, suspicion))
+  }
   // Another one agrees with whom we doubted: the suspicion begins now.
   const begun = { ...suspicion, startedAt: now }
-  return withMember(table, { ...known, state: "suspect", since: wall, suspicion: begun })
+  const member: Member = { ...known, state: "suspect", since: wall, suspicion: begun }
+  return withMember(table, member, soonest(table, options, begun))
 }
+
+/** When time may be up for somebody, now that there is this suspicion, too. */
+const soonest = (
+  { judgeAt }: MemberTable,
+  options: SuspicionOptions,
+  suspicion: Suspicion
+): number => Math.min(judgeAt, openUntil(options, suspicion))
 
 /** Is there somebody who watches the member, could speak against it, and does not? This node itself counts. */
 const othersCould = (table: MemberTable, { peer, suspicion }: Member): boolean =>
@@ -230,13 +284,16 @@ const othersCould = (table: MemberTable, { peer, suspicion }: Member): boolean =
     )
 
 /** Suspicions whose time is up make their subjects dead, or, where one spoke alone, are not heeded any more. */
-export const applyTime = (
-  table: MemberTable,
+export const applyTime = <Table extends MemberTable>(
+  table: Table,
   options: SuspicionOptions,
   now: number,
   wall: number
-): MemberTable => {
-  let next = table
+): Table => {
+  // Asked at every tick, and of half of the mesh when a network is cut.
+  if (now < table.judgeAt) return table
+  const judged: Array<Member> = []
+  let judgeAt = Number.POSITIVE_INFINITY
   for (const peer of table.suspects) {
     const member = memberOf(table, peer)
     if (member?.suspicion === undefined) continue
@@ -244,16 +301,18 @@ export const applyTime = (
     const others = () => othersCould(table, member)
     const verdict = verdictOf(options, suspicion, table.ring.size, others, now)
     // Our own eyes are believed all the same.
-    if (verdict === "open" || (verdict === "unheeded" && suspicion.accusers.has(table.self)))
+    if (verdict === "open" || (verdict === "unheeded" && suspicion.accusers.has(table.self))) {
+      judgeAt = Math.min(judgeAt, dueAt(options, suspicion, table.ring.size))
       continue
+    }
     const state = verdict === "dead" ? "dead" : "alive"
-    next = withMember(next, { ...member, state, since: wall })
+    judged.push({ ...member, state, since: wall })
   }
-  return next
+  return judged.length === 0 ? { ...table, judgeAt } : withVerdicts(table, judged)
 }
 
 /** Time in which this node could not listen does not count against those it suspects. */
-export const postpone = (table: MemberTable, duration: number): MemberTable => {
+export const postpone = <Table extends MemberTable>(table: Table, duration: number): Table => {
   let next = table
   for (const peer of table.suspects) {
     const member = memberOf(table, peer)

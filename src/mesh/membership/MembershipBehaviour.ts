@@ -94,13 +94,11 @@ export const membershipBehaviour = (
         : [state, noActions]
     }
     if (statement.kind === "alive") {
-      const table = applyAlive(state, subject, incarnation, bytes, now, wall)
-      return [table === state ? state : { ...state, ...table }, noActions]
+      return [applyAlive(state, subject, incarnation, bytes, now, wall), noActions]
     }
     if (isAhead(state, statement)) return askBack(state, statement.by, moment)
-    const table = applySuspect(state, { ...statement, bytes }, options.suspicion, now, wall)
-    if (table === state) return [state, noActions]
-    const next = { ...state, ...table }
+    const next = applySuspect(state, { ...statement, bytes }, options.suspicion, now, wall)
+    if (next === state) return [state, noActions]
     const probe = next.probes.get(statement.subject)
     // One of our own subjects: look now, to agree or to clear it. Not faster than we can, though:
     // a member that hears gossip and answers no pings would be accused and deny in a tight loop.
@@ -139,7 +137,7 @@ export const membershipBehaviour = (
     const isBack = member?.state === "dead" && memberOf(table, peer)?.state === "alive"
     const retryAt = isBack ? moment.now : landed.retryAt
     return [
-      { ...landed, ...table, retryAt },
+      retryAt === table.retryAt ? table : { ...table, retryAt },
       signed === undefined ? noActions : [{ _tag: "Say", bytes: signed.bytes }]
     ]
   }
@@ -202,8 +200,8 @@ export const membershipBehaviour = (
     const bytes = seal({ kind: "suspect", subject: peer, incarnation, repeat })
     const landed = land(options, state, peer, now, moment)
     const accusation = { subject: peer, incarnation, by: state.self, bytes }
-    const table = applySuspect(landed, accusation, options.suspicion, now, moment.wall)
-    return [{ ...landed, ...table }, [{ _tag: "Say", bytes }]]
+    const next = applySuspect(landed, accusation, options.suspicion, now, moment.wall)
+    return [next, [{ _tag: "Say", bytes }]]
   }
 
   const helped = (
@@ -228,11 +226,11 @@ export const membershipBehaviour = (
     const lateUntil =
       late < heldBack ? state.lateUntil : Math.max(state.lateUntil, now + lateFor(late))
     let next: MembershipState = { ...withAwareness(state, delta), lateUntil, lastTick: now }
-    if (late >= asleep) next = { ...next, ...postpone(next, late) }
+    if (late >= asleep) next = postpone(next, late)
     const judged = applyTime(next, options.suspicion, now, wall)
     const actions: Array<MembershipAction> = []
     for (const peer of judged.dead) if (!next.dead.has(peer)) actions.push({ _tag: "GiveUp", peer })
-    next = withSubjects(options, { ...next, ...judged }, moment)
+    next = withSubjects(options, judged, moment)
     const run = ([state, more]: Step) => {
       next = state
       actions.push(...more)
@@ -256,13 +254,12 @@ export const membershipBehaviour = (
    * before the suspicion's time is up, and again as long as it lasts.
    */
   const isInDoubt = (state: MembershipState, now: number): boolean => {
-    if (state.suspects.size === 0) return false
     const before = now - minTimeout(options.suspicion, state.ring.size) / 2
     if (state.pulledAt > before) return false
-    return Array.from(state.suspects).some((peer) => {
-      const suspicion = memberOf(state, peer)?.suspicion
-      return suspicion !== undefined && suspicion.startedAt <= before
-    })
+    // The first of them has been suspected for longest.
+    const [oldest] = state.suspects
+    const suspicion = oldest === undefined ? undefined : memberOf(state, oldest)?.suspicion
+    return suspicion !== undefined && suspicion.startedAt <= before
   }
 
   const pull = (state: MembershipState, { now, random }: Moment): Step => {

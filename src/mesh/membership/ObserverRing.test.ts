@@ -74,6 +74,23 @@ test("is the same however it came about", () => {
   )
 })
 
+test("without some at once it is as without one after the other", () => {
+  fc.assert(
+    fc.property(zoned, some, ({ numbers, zones }, going) => {
+      const ring = ObserverRing.of(numbers.map(peerOf), zonesIn(zones))
+      const gone = going.map(peerOf)
+      const oneByOne = gone.reduce((rest, peer) => rest.without(peer), ring)
+      const atOnce = ring.withoutAll(new Set(gone))
+      expect(atOnce.places).toEqual(oneByOne.places)
+      for (const { peer } of atOnce.places) {
+        expect(atOnce.observersOf(peer)).toEqual(oneByOne.observersOf(peer))
+      }
+      if (atOnce.size === ring.size) expect(atOnce).toBe(ring)
+    }),
+    { numRuns: 100 }
+  )
+})
+
 test("up to nine members watch each other all", () => {
   for (const size of [1, 2, 9]) {
     const ring = ObserverRing.of(peersTo(size))

@@ -174,6 +174,17 @@ export class ObserverRing {
     })
   }
 
+  /** All who are among these go at once: as many arrays are copied as for one. */
+  withoutAll(peers: ReadonlySet<PeerKey>): ObserverRing {
+    const stays = ({ peer }: Place): boolean => !peers.has(peer)
+    const places = this.places.filter(stays)
+    if (places.length === this.size) return this
+    return this.#known.find(places, () => {
+      const rings = this.#rings.map((ring) => ring.filter(stays))
+      return new ObserverRing(rings, this.#known)
+    })
+  }
+
   /** Who watches this member. Also of one that is not on the ring: who would, in that zone. */
   observersOf(peer: PeerKey, zone?: string): ReadonlyArray<PeerKey> {
     const known = this.#observers.get(peer)

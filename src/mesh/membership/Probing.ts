@@ -106,14 +106,17 @@ const nextTime = (
 ): number => {
   const interval = intervalOf(options, state)
   const first = now + interval * (0.9 + (0.2 / choices) * random())
+  const taken: Array<number> = []
+  state.probes.forEach(({ flight, nextAt, once, startedAt }, other) => {
+    if (other !== peer && !once) taken.push(flight === undefined ? nextAt : startedAt)
+  })
   let best = first
   let most = -1
   for (let choice = 0; choice < choices; choice++) {
     const at = first + (0.2 / choices) * choice * interval
     let least = interval
-    for (const [other, { flight, nextAt, once, startedAt }] of state.probes) {
-      if (other === peer || once) continue
-      const apart = Math.abs((flight === undefined ? nextAt : startedAt) - at) % interval
+    for (const time of taken) {
+      const apart = Math.abs(time - at) % interval
       least = Math.min(least, apart, interval - apart)
     }
     if (least > most) {

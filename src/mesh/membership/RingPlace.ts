@@ -23,14 +23,14 @@ const sha256 = (text: string): Buffer => createHash("sha256").update(text).diges
 const remembered = new BoundedCache<Place>(32_768)
 
 export const placeOf = (peer: PeerKey, zone = ""): Place => {
-  const key = `${peer} ${zone}`
-  const held = remembered.get(key)
+  const key = zone === "" ? peer : `${peer} ${zone}`
+  const held = remembered.peek(key)
   if (held !== undefined) return held
   const hash = sha256(peer)
   const place: Place = {
     ...{ peer, zone, zoneAt: sha256(`zone ${zone}`).readUIntBE(0, 6) },
     at: Array.from({ length: ringCount }, (_, ring) => hash.readUIntBE(ring * 6, 6)),
-    print: sha256(key).readUIntBE(0, 6)
+    print: sha256(`${peer} ${zone}`).readUIntBE(0, 6)
   }
   remembered.set(key, place)
   return place

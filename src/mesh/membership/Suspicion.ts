@@ -114,18 +114,29 @@ export const refute = (
   return next
 }
 
+/** Monotonic ms until which it is open at least, however many agree and however large the mesh is. */
+export const openUntil = (options: SuspicionOptions, { startedAt }: Suspicion): number =>
+  startedAt + options.multiplier * options.interval
+
+/** Monotonic ms when its time is up, as things are. */
+export const dueAt = (
+  options: SuspicionOptions,
+  { accusers, expected, startedAt }: Suspicion,
+  members: number
+): number => startedAt + suspicionTimeout(options, members, expected, accusers.size - 1)
+
 /** What has come of a suspicion by now. */
 export type Verdict = "open" | "dead" | "unheeded"
 
 /** `othersCould`: does somebody else watch the member, is not suspected here, and has said nothing? */
 export const verdictOf = (
   options: SuspicionOptions,
-  { accusers, expected, startedAt }: Suspicion,
+  suspicion: Suspicion,
   members: number,
   othersCould: () => boolean,
   now: number
 ): Verdict => {
-  const timeout = suspicionTimeout(options, members, expected, accusers.size - 1)
-  if (now - startedAt < timeout) return "open"
+  const { accusers, expected } = suspicion
+  if (now < dueAt(options, suspicion, members)) return "open"
   return accusers.size > 1 || expected < 1 || !othersCould() ? "dead" : "unheeded"
 }

@@ -78,5 +78,9 @@ describe("BoundedCache", () => {
     expect([cache.get("a"), cache.get("b"), cache.get("c")]).toEqual([1, undefined, 3])
     cache.set("c", 4)
     expect(cache.size).toBe(2)
+    // Looking is not using.
+    expect(cache.peek("a")).toBe(1)
+    cache.set("d", 5)
+    expect([cache.peek("a"), cache.peek("c"), cache.peek("d")]).toEqual([undefined, 4, 5])
   })
 })

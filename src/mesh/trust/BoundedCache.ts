@@ -22,6 +22,11 @@ export class BoundedCache<Value> {
     return value
   }
 
+  /** Without making it younger: for what is asked for all the time, and of which there are fewer than fit. */
+  peek(key: string): Value | undefined {
+    return this.#entries.get(key)
+  }
+
   set(key: string, value: Value): void {
     this.#entries.delete(key)
     this.#entries.set(key, value)

@@ -43,8 +43,17 @@ export class Connection implements Wire {
     return this.ends[0] === node ? this.ends[1] : this.ends[0]
   }
 
-  /** Runs `task` at the other end when the message is there and its loop has time for it. */
-  send(from: MeshNode, size: number, cost: number, task: () => void): void {
+  /**
+   * Runs `task` at the other end when the message is there and its loop has time for it. `isKnown`: would it
+   * be nothing new there at that time? Then it is not run, and only what it costs to receive it counts.
+   */
+  send(
+    from: MeshNode,
+    size: number,
+    cost: number,
+    task: () => void,
+    isKnown?: (arrival: number) => boolean
+  ): void {
     if (!this.open) return
     const way = from === this.ends[0] ? 0 : 1
     const to = this.ends[1 - way]!
@@ -59,10 +68,16 @@ export class Connection implements Wire {
       }
       return
     }
-    this.#carry(way, size, cost, task)
+    this.#carry(way, size, cost, task, isKnown)
   }
 
-  #carry(way: 0 | 1, size: number, cost: number, task: () => void): void {
+  #carry(
+    way: 0 | 1,
+    size: number,
+    cost: number,
+    task: () => void,
+    isKnown?: (arrival: number) => boolean
+  ): void {
     const from = this.ends[way]
     const to = this.ends[1 - way]!
     const { network, queue } = from.world
@@ -71,6 +86,11 @@ export class Connection implements Wire {
     const arrival = Math.max(leaves + network.delay(from.index, to.index), this.#arrived[1 - way]!)
     this.#arrived[1 - way] = arrival
     const life = this.#lives[1 - way]
+    if (to.life === life && isKnown?.(arrival)) {
+      to.bytesIn += size
+      to.loop.charge(cost)
+      return
+    }
     queue.at(arrival, () => {
       if (!this.open || (!to.up && to.dark)) return
       // The kernel of a host knows nothing of a connection of an earlier process.

@@ -30,6 +30,14 @@ export interface FalseDeath {
 /** Lines of a trace that are kept. */
 const mostLines = 400
 
+const states: ReadonlyArray<MemberState | undefined> = [
+  undefined,
+  "alive",
+  "suspect",
+  "dead",
+  "left"
+]
+
 export class Facts {
   readonly samples: Array<Sample> = []
   readonly falseDeaths: Array<FalseDeath> = []
@@ -38,7 +46,7 @@ export class Facts {
   /** The latest that anything ever waited for a loop, ms. */
   worst = 0
   readonly #trace: Array<string> = []
-  readonly #told = new Map<string, number>()
+  readonly #told = new Map<number, number>()
   readonly #sim: Simulation
   #bytes = 0
   #work = 0
@@ -90,9 +98,11 @@ export class Facts {
       this.falseDeaths.push({ by: by.index, about: about.index, at: this.#sim.now })
     }
     // The first who says so, and how many others: the trace of a thousand nodes is to be read.
-    const key = `node ${about.index} is ${state ?? "forgotten"}`
+    const key = about.index * states.length + states.indexOf(state)
     const before = this.#told.get(key) ?? Number.NEGATIVE_INFINITY
     this.#told.set(key, this.#sim.now)
-    if (this.#sim.now - before > 1_000) this.note(`${key} to node ${by.index}`)
+    if (this.#sim.now - before > 1_000) {
+      this.note(`node ${about.index} is ${state ?? "forgotten"} to node ${by.index}`)
+    }
   }
 }

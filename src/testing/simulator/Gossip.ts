@@ -92,21 +92,24 @@ export class Gossip implements NodeGossip {
     const node = this.#node
     const connection = node.links.open.get(index)
     if (connection === undefined) return
-    const { network, profile, random } = node.world
+    const { network, profile, queue, random } = node.world
     node.loop.charge(profile.cost.forward)
     const to = connection.other(node)
     const size = message.size + profile.size.gossip
     const { receive } = profile.cost
-    if (message.isSeen(index) && to.loop.pausedUntil === 0) {
-      // It will be thrown away there: only what that costs counts.
-      node.bytesOut += size
-      to.bytesIn += size
-      if (to.up) to.loop.charge(receive)
-      return
-    }
+    const listens = to.up && to.loop.pausedUntil <= queue.now
+    // It will be thrown away there: only what that costs counts.
+    const isKnown = (arrival: number): boolean =>
+      listens && (message.isSeen(index) || message.isThereBy(index, arrival))
     const times = network.duplication > 0 && random() < network.duplication ? 2 : 1
     for (let time = 0; time < times; time++) {
-      connection.send(node, size, receive, () => to.gossip.receive(message, node.index))
+      connection.send(
+        node,
+        size,
+        receive,
+        () => to.gossip.receive(message, node.index),
+        time === 0 ? isKnown : undefined
+      )
     }
   }
 
@@ -207,10 +210,11 @@ export class Gossip implements NodeGossip {
       const connection = node.links.open.get(index)!
       const to = connection.other(node)
       const bytes = size.control + messages.length * size.id
-      if (messages.every((message) => message.isSeen(index)) && to.loop.pausedUntil === 0) {
+      const listens = to.up && to.loop.pausedUntil <= node.world.queue.now
+      if (listens && messages.every((message) => message.isSeen(index))) {
         node.bytesOut += bytes
         to.bytesIn += bytes
-        if (to.up) to.loop.charge(cost.receive)
+        to.loop.charge(cost.receive)
         continue
       }
       connection.send(node, bytes, cost.receive, () => {

@@ -69,6 +69,12 @@ export class Membership implements NodeMembership {
     const said = this.#admit(bytes)
     if (said === undefined) return "ignore"
     const unknown = isUnknown(this.state, said, queue.now)
+    if (said.subject !== this.#node.peer && !unknown) {
+      // It is news where it changes what is believed, which the behaviour finds out itself.
+      const { members } = this.state
+      this.tell({ _tag: "Heard", statement: said, bytes })
+      return this.state.members === members ? "ignore" : "accept"
+    }
     if (!unknown && !isNews(this.state, said, bytes, this.options, this.#moment)) return "ignore"
     this.tell({ _tag: "Heard", statement: said, bytes })
     return unknown ? "ignore" : "accept"

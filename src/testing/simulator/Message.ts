@@ -10,6 +10,8 @@ export class Message {
   readonly madeAt: number
   /** One bit for each node. */
   readonly #seen: Uint8Array
+  /** Since `madeAt`, ms, when the first copy that is on its way is there, by node; beyond any time where none is. */
+  #coming: Float32Array | undefined
 
   constructor(topic: Topic, bytes: Uint8Array, size: number, madeAt: number, nodes: number) {
     this.topic = topic
@@ -29,5 +31,20 @@ export class Message {
 
   forget(index: number): void {
     this.#seen[index >> 3]! &= ~(1 << (index & 7))
+    if (this.#coming !== undefined) this.#coming[index] = Number.POSITIVE_INFINITY
+  }
+
+  /** Is another copy there by then? If not, this one is noted as the first. */
+  isThereBy(index: number, arrival: number): boolean {
+    this.#coming ??= new Float32Array(8 * this.#seen.length).fill(Number.POSITIVE_INFINITY)
+    const after = arrival - this.madeAt
+    if (this.#coming[index]! <= after) return true
+    this.#coming[index] = after
+    return false
+  }
+
+  /** It is no longer on its way anywhere, as far as is to be known. */
+  settle(): void {
+    this.#coming = undefined
   }
 }

@@ -25,6 +25,7 @@ export class SharedRings implements KnownRings {
     const sum = places.reduce((total, { print }) => (total + print) % range, 0)
     const known = this.#found.get(sum)
     if (known !== undefined && known.places.length === places.length) {
+      if (places.every((place, index) => known.places[index] === place)) return known
       const members = new Set(known.places)
       if (places.every((place) => members.has(place))) return known
     }

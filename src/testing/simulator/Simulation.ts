@@ -57,6 +57,9 @@ export type RecordListener = (by: MeshNode, record: NodeRecord) => void
 /** How long gossip remembers what it has seen, ms. */
 const seenFor = 120_000
 
+/** What is on its way for longer, ms, is so because it waits; it may be counted twice. */
+const onItsWayFor = 10_000
+
 const letters = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 export const peerOf = (index: number): PeerKey =>
@@ -286,6 +289,9 @@ export class Simulation implements World {
     this.#messages.push(message)
     if (this.#messages.length % 1_024 === 0) {
       this.#messages = this.#messages.filter(({ madeAt }) => madeAt > this.now - seenFor)
+      for (const message of this.#messages) {
+        if (message.madeAt < this.now - onItsWayFor) message.settle()
+      }
     }
     return message
   }

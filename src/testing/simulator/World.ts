@@ -47,7 +47,13 @@ export interface Wire {
   /** Does it lead to a process that there is no more? */
   readonly isStale: boolean
   readonly other: (node: MeshNode) => MeshNode
-  readonly send: (from: MeshNode, size: number, cost: number, task: () => void) => void
+  readonly send: (
+    from: MeshNode,
+    size: number,
+    cost: number,
+    task: () => void,
+    isKnown?: (arrival: number) => boolean
+  ) => void
   readonly close: (by?: MeshNode) => void
 }
 
