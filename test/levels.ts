@@ -17,6 +17,7 @@ const levels: Readonly<Record<string, number>> = {
   "request/access": 2,
   "request/wire": 3,
   "request/link": 4,
+  "request/http2": 4,
   "request/outbound": 5,
   "request/inbound": 5,
   "request/listener": 6,

@@ -236,7 +236,6 @@ const requestLines: ReadonlyArray<Case> = [
   ["HTTP/0.9", "GET /\r\n\r\n", "bad_version"],
   ["HTTP/2.0 in text", line("GET / HTTP/2.0"), "unsupported_version"],
   ["HTTP/9.9", line("GET / HTTP/9.9"), "unsupported_version"],
-  ["HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "unsupported_version"],
   ["method of the HTTP/2 preface", line("PRI / HTTP/1.1"), "unsupported_version"],
   ["version without minor", line("GET / HTTP/1"), "bad_version"],
   ["blank in the version", line("GET / HTTP/ 1.1"), "bad_version"],

@@ -127,9 +127,9 @@ export const readFieldBlock = (
 
 /**
  * Looks at the length and first letter before anything else: most fields are none of ours, and
- * then this costs two comparisons.
+ * then this costs two comparisons. Also for fields that no line of text was read for (http2).
  */
-const takeField = (block: FieldBlock, name: string, value: string, sender: Sender): void => {
+export const takeField = (block: FieldBlock, name: string, value: string, sender: Sender): void => {
   const first = name.charCodeAt(0) | 0x20
   switch (name.length) {
     case 2:

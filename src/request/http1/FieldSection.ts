@@ -14,7 +14,7 @@ import { peerHttp1Limits } from "./Limits.ts"
 export interface ForwardedSection {
   readonly clientAddress: string | undefined
   readonly proto: string
-  readonly version: 0 | 1
+  readonly version: 0 | 1 | 2
   readonly authority: string
   readonly node: string
   readonly fields: Fields

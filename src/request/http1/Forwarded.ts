@@ -18,13 +18,16 @@ export interface Hop {
   readonly clientAddress: string | undefined
   /** How the client reached this node. */
   readonly proto: "http" | "https"
-  /** HTTP/1.0 or 1.1, as the client said it (RFC 9110 §7.6.3). */
-  readonly version: 0 | 1
+  /** HTTP/1.0, 1.1 or 2, as the client said it (RFC 9110 §7.6.3). */
+  readonly version: 0 | 1 | 2
   /** What the client asked for. */
   readonly authority: string
   /** This node's name; a token. */
   readonly node: string
 }
+
+/** By version: the protocol of the hop. */
+const received = ["1.0", "1.1", "2.0"] as const
 
 /**
  * The fields with this hop added. Repeated fields are joined, in order. Of a section it is made
@@ -101,7 +104,7 @@ const addHop = (fields: Fields, hop: Hop): Fields => {
   if (!hasProto) added.push("x-forwarded-proto", hop.proto)
   if (!hasHost && hop.authority !== "") added.push("x-forwarded-host", hop.authority)
   if (forwarded !== "") added.push("forwarded", appended(forwarded, forwardedElement(hop, client)))
-  added.push("via", appended(via, hop.version === 0 ? `1.0 ${hop.node}` : `1.1 ${hop.node}`))
+  added.push("via", appended(via, `${received[hop.version]} ${hop.node}`))
   return added
 }
 

@@ -39,6 +39,10 @@ export const http1Rules = {
   body_in_connect: "bad_request",
   bad_switch: "bad_request",
   bad_call_field: "bad_request",
+  // Of HTTP/2 alone
+  bad_pseudo_field: "bad_request",
+  connection_field: "bad_request",
+  bad_field: "bad_request",
   // Bodies
   bad_chunk_size: "bad_request",
   bad_chunk_extension: "bad_request",

@@ -223,7 +223,10 @@ export const badMethod = (text: string, at: number): Http1Error => {
 
 /** Reserved, so that a server of HTTP/1.1 alone fails (RFC 9113 §3.4, §11.6). */
 const badPreface = (): Http1Error =>
-  new Http1Error("unsupported_version", "the request begins as HTTP/2 does, not spoken here")
+  new Http1Error(
+    "unsupported_version",
+    "the request begins as HTTP/2 does, which has to be the whole beginning of a connection"
+  )
 
 const badTarget = (text: string, from: number, at: number): Http1Error => {
   const found = text.charCodeAt(at)

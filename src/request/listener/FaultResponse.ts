@@ -11,11 +11,13 @@ import type { OwnAnswer } from "./FinalRecipient.ts"
 /** The fields are written as they are, so a node name that came from elsewhere is made safe. */
 const fieldText = (text: string): string => text.replace(/[^\x20-\x7e]/g, "?")
 
-/**
- * Text of head and body, to be written as UTF-8 in one piece. For a HEAD request the body is left
- * out and its length said nevertheless.
- */
-export const writeFault = (fault: Fault, options: ResponseOptions): string => {
+/** Head and body of what the mesh answers for a fault, however they are written. */
+export interface MeshAnswer {
+  readonly head: ResponseHead
+  readonly body: string
+}
+
+export const faultAnswer = (fault: Fault): MeshAnswer => {
   const { status } = faultKinds[fault.code]
   const body = faultBody(fault)
   const fields = [
@@ -36,6 +38,24 @@ export const writeFault = (fault: Fault, options: ResponseOptions): string => {
     framing: { kind: "length", length: Buffer.byteLength(body) },
     upgrade: undefined
   }
+  return { head, body }
+}
+
+/** The head of an answer that is no fault; `node` is this one. */
+export const ownHead = ({ body, fields, status }: OwnAnswer, node: string): ResponseHead => ({
+  status,
+  reason: "OK",
+  fields: [...fields, "skein-node", fieldText(node)],
+  framing: { kind: "length", length: body.length },
+  upgrade: undefined
+})
+
+/**
+ * Text of head and body, to be written as UTF-8 in one piece. For a HEAD request the body is left
+ * out and its length said nevertheless.
+ */
+export const writeFault = (fault: Fault, options: ResponseOptions): string => {
+  const { body, head } = faultAnswer(fault)
   const text = encodeResponseHead(head, options)
   return options.method === "HEAD" ? text : text + body
 }
@@ -47,13 +67,5 @@ export const writeAnswer = (
   options: ResponseOptions
 ): string | Buffer => {
   if ("code" in answer) return writeFault(answer, options)
-  const { body, fields, status } = answer
-  const head: ResponseHead = {
-    status,
-    reason: "OK",
-    fields: [...fields, "skein-node", fieldText(node)],
-    framing: { kind: "length", length: body.length },
-    upgrade: undefined
-  }
-  return Buffer.from(encodeResponseHead(head, options) + body, "latin1")
+  return Buffer.from(encodeResponseHead(ownHead(answer, node), options) + answer.body, "latin1")
 }

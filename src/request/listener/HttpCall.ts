@@ -8,6 +8,7 @@ import type { CallFields } from "../http1/CallFields.ts"
 import { forwardFields, timesThrough } from "../http1/Forwarded.ts"
 import { maxForwards, withForwardsLeft } from "../http1/MaxForwards.ts"
 import type { ParsedRequest } from "../http1/RequestReader.ts"
+import type { Http2Request } from "../http2/RequestHeadFields.ts"
 import { answerFinally, type OwnAnswer } from "./FinalRecipient.ts"
 import type { PortAuthority } from "./PortAuthority.ts"
 
@@ -31,7 +32,7 @@ const maxTimesThrough = 16
 
 /** `clientAddress`: without port; undefined when the client has gone already. */
 export const makeHttpCall = (
-  { call: said, head, version }: Pick<ParsedRequest, "call" | "head" | "version">,
+  { call: said, head, version }: Pick<ParsedRequest | Http2Request, "call" | "head" | "version">,
   clientAddress: string | undefined,
   { fixedService, identity, portAuthority, resolve, self }: HttpCallContext
 ): Call | Fault | OwnAnswer => {

@@ -13,6 +13,7 @@ import type { Fault } from "../../model/Fault.ts"
 import type { Http1Error } from "../http1/Http1Error.ts"
 import { MessageWriter } from "../http1/MessageWriter.ts"
 import { type ParsedRequest, RequestReader } from "../http1/RequestReader.ts"
+import { preface } from "../http2/Http2Frame.ts"
 import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { ReadGather } from "../socket/ReadGather.ts"
 import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
@@ -22,6 +23,7 @@ import { askForReset } from "../socket/UnreadSocket.ts"
 import { Unsent } from "../socket/Unsent.ts"
 import { ClientExchange, type ExchangeOwner } from "./ClientExchange.ts"
 import { writeFault } from "./FaultResponse.ts"
+import { Http2Connection } from "./Http2Connection.ts"
 import { isAnswer, makeHttpCall } from "./HttpCall.ts"
 import {
   discardLimit,
@@ -62,12 +64,19 @@ export class HttpConnection implements ExchangeOwner {
   /** The next request is looked at once the socket has taken the last response. */
   #nextOnDrain = false
   #unsent: Unsent | undefined = undefined
+  /** What has come so far, while it may be the beginning of HTTP/2 or of a method. */
+  #opening: Buffer | undefined = undefined
+  /** It is one of HTTP/2: all that happens is its. */
+  #http2: Http2Connection | undefined = undefined
 
   /** `accepted`: not yet read from. */
   constructor(accepted: net.Socket, context: HttpConnectionContext, onClosed: () => void) {
     const guard = new SocketGuard(context.onDefect, "a connection of an HTTP client")
     const reads = new SocketReads()
-    reads.onBytes = guard.handler((bytes) => this.#onData(bytes))
+    const handle = (handler: (bytes: Buffer) => void): void => {
+      reads.onBytes = guard.handler(handler)
+    }
+    handle((bytes) => this.#onFirst(bytes, handle))
     const socket = guard.watch(reads.accept(accepted))
     this.#socket = socket
     this.#context = context
@@ -127,6 +136,10 @@ export class HttpConnection implements ExchangeOwner {
 
   /** Called by the listener every now and then; cheaper than timers per request. */
   sweep(now: number): void {
+    if (this.#http2 !== undefined) {
+      this.#http2.sweep(now)
+      return
+    }
     const { headTimeout, idleTimeout } = this.#context
     const age = now - this.#since
     switch (this.#phase) {
@@ -169,11 +182,13 @@ export class HttpConnection implements ExchangeOwner {
 
   /** The listener drains: a connection that is between requests is not needed any more. */
   closeIfIdle(): void {
-    if (this.#phase === "idle") this.#close()
+    if (this.#http2 !== undefined) this.#http2.closeIfIdle()
+    else if (this.#phase === "idle") this.#close()
   }
 
   /** Makes room for another: true when it had been idle for so long, and is closed. */
   yieldIfIdle(since: number): boolean {
+    if (this.#http2 !== undefined) return this.#http2.yieldIfIdle(since)
     if (this.#phase !== "idle" || this.#since > since) return false
     if (this.#socket.writableLength > 0) return false
     this.#socket.destroy()
@@ -188,6 +203,7 @@ export class HttpConnection implements ExchangeOwner {
       this.onTunnelFault({ code: "draining", message, node, service: undefined, sent: true })
     }
     try {
+      this.#http2?.destroy()
       this.#cancel("draining", message)
     } finally {
       this.#socket.destroy()
@@ -272,6 +288,26 @@ export class HttpConnection implements ExchangeOwner {
     if (this.#exchange?.write(chunk) === false) this.#socket.pause()
   }
 
+  /** Which HTTP it is, the first bytes say: what begins as HTTP/2 is no request (RFC 9113 §3.4). */
+  #onFirst(chunk: Buffer, handle: (handler: (bytes: Buffer) => void) => void): void {
+    const bytes = this.#opening === undefined ? chunk : Buffer.concat([this.#opening, chunk])
+    const length = Math.min(bytes.length, preface.length)
+    if (bytes.compare(preface, 0, length, 0, length) !== 0) {
+      this.#opening = undefined
+      handle((chunk) => this.#onData(chunk))
+      this.#onData(bytes)
+    } else if (length === preface.length) {
+      this.#opening = undefined
+      const http2 = new Http2Connection(this.#socket, this.#context)
+      this.#http2 = http2
+      handle((chunk) => http2.onBytes(chunk))
+      http2.onBytes(bytes)
+    } else {
+      this.#opening = Buffer.from(bytes)
+      this.#enter("head")
+    }
+  }
+
   #onData(chunk: Buffer): void {
     if (this.#phase === "closing") {
       this.#droppedAt = this.#context.ticker.now()
@@ -292,7 +328,8 @@ export class HttpConnection implements ExchangeOwner {
   }
 
   #onDrain(): void {
-    if (this.#nextOnDrain && this.#phase === "idle") this.#nextRequest()
+    if (this.#http2 !== undefined) this.#http2.onDrain()
+    else if (this.#nextOnDrain && this.#phase === "idle") this.#nextRequest()
     else this.#exchange?.onDrain()
   }
 
@@ -351,6 +388,10 @@ export class HttpConnection implements ExchangeOwner {
    * are rare enough that nginx, Envoy and Go's server decide the same.
    */
   #onSocketEnd(): void {
+    if (this.#http2 !== undefined) {
+      this.#http2.onEnd()
+      return
+    }
     if (this.#phase === "closing") return
     if (this.#exchange === undefined) this.#close()
     else if (this.#switched) this.#onTunnelEnd()
@@ -374,6 +415,7 @@ export class HttpConnection implements ExchangeOwner {
   }
 
   #onClose(): void {
+    this.#http2?.onClose()
     this.#cancel("client_gone", "the client closed its connection before the end of the response")
     this.#reader.stop()
     this.#phase = "closing"

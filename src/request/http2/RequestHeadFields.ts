@@ -1,0 +1,120 @@
+/** The head of a request from its fields (RFC 9113 §8.3.1), by the rules of http1/RequestHeadText.ts. */
+import { noBody, type RequestHead, streamBody } from "../../model/Exchange.ts"
+import { readAuthority } from "../http1/Authority.ts"
+import type { CallFields } from "../http1/CallFields.ts"
+import { isOriginTarget, isToken } from "../http1/Characters.ts"
+import { excerpt, Http1Error } from "../http1/Http1Error.ts"
+import type { Http1Limits } from "../http1/Limits.ts"
+import type { PseudoFields, ReadFields } from "./HeadFields.ts"
+
+/** As ParsedRequest of HTTP/1.1. */
+export interface Http2Request {
+  readonly head: RequestHead
+  readonly version: 2
+  /** What the client says of its call: taken out of the head. */
+  readonly call: CallFields | undefined
+}
+
+/** `isEnd`: no body follows. Throws Http1Error. */
+export const requestOf = (
+  { block, pseudo }: ReadFields,
+  isEnd: boolean,
+  limits: Http1Limits
+): Http2Request => {
+  const method = methodOf(pseudo, limits)
+  const authority = authorityOf(pseudo.authority, block.host)
+  if (pseudo.protocol !== undefined) {
+    throw new Http1Error("bad_pseudo_field", ":protocol was not offered by our settings")
+  }
+  const target = method === "CONNECT" ? connectTarget(pseudo) : targetOf(pseudo, method, limits)
+  if (block.length > 0 && isEnd) {
+    throw new Http1Error("bad_content_length", "content-length says there is a body; there is none")
+  }
+  return {
+    head: {
+      method,
+      target,
+      authority: method === "CONNECT" ? target : authority,
+      fields: block.endToEnd,
+      framing: isEnd
+        ? noBody
+        : block.length === -1
+          ? streamBody
+          : { kind: "length", length: block.length },
+      upgrade: undefined,
+      expectsContinue: block.expectsContinue && !isEnd
+    },
+    version: 2,
+    call: block.call
+  }
+}
+
+const methodOf = ({ method }: PseudoFields, { methodBytes }: Http1Limits): string => {
+  if (method === undefined) throw missing(":method")
+  if (method.length > methodBytes) {
+    throw new Http1Error(
+      "method_bytes",
+      `method ${excerpt(method, 0)} is longer than ${methodBytes} characters`
+    )
+  }
+  if (isToken(method)) return method
+  throw new Http1Error("bad_method", `${excerpt(method, 0)} is not an HTTP method`)
+}
+
+/** Both may be there if they say the same; what they mean must not depend on who reads. */
+const authorityOf = (said: string | undefined, host: string | undefined): string => {
+  if (said === undefined || said === "") {
+    if (host === undefined || host === "") return ""
+    return readHost(host)
+  }
+  const authority = readHost(said)
+  if (host !== undefined && host !== said && readAuthority(host) !== authority) {
+    throw new Http1Error(
+      "bad_host",
+      `host ${excerpt(host, 0)} and :authority ${excerpt(said, 0)} differ`
+    )
+  }
+  return authority
+}
+
+const readHost = (text: string): string => {
+  const authority = readAuthority(text)
+  if (authority !== undefined) return authority
+  throw new Http1Error("bad_host", `${excerpt(text, 0)} is not a host or host:port (1 to 65535)`)
+}
+
+const targetOf = (
+  { path, scheme }: PseudoFields,
+  method: string,
+  { targetBytes }: Http1Limits
+): string => {
+  if (scheme === undefined) throw missing(":scheme")
+  if (scheme !== "http") {
+    throw new Http1Error(
+      "unsupported_scheme",
+      `scheme ${excerpt(scheme, 0)}: only http is carried, and this connection is not encrypted`
+    )
+  }
+  if (path === undefined) throw missing(":path")
+  if (path.length > targetBytes) {
+    throw new Http1Error("target_bytes", `the target is longer than ${targetBytes} characters`)
+  }
+  if (isOriginTarget(path) || (path === "*" && method === "OPTIONS")) return path
+  throw new Http1Error(
+    "bad_target",
+    `:path ${excerpt(path, 0)} does not begin with / or has a character it may not have`
+  )
+}
+
+/** §8.5: the authority alone. */
+const connectTarget = ({ authority, path, scheme }: PseudoFields): string => {
+  if (path !== undefined || scheme !== undefined) {
+    throw new Http1Error("bad_pseudo_field", "a CONNECT request has no :scheme and no :path")
+  }
+  const target = readAuthority(authority ?? "", true)
+  if (target !== undefined) return target
+  throw new Http1Error("bad_target", `CONNECT needs host:port, not ${excerpt(authority ?? "", 0)}`)
+}
+
+const missing = (name: string): Http1Error =>
+  new Http1Error("bad_pseudo_field", `the request has no ${name}`)
