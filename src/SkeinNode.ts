@@ -1,12 +1,13 @@
 /** A node inside a program: as a layer, or started by hand. */
 import { Context, Effect, Layer, type Scope } from "effect"
 import { MeshCaller } from "./api/MeshCaller.ts"
+import { MeshProgram } from "./api/MeshProgram.ts"
 import type { NodeConfigInput } from "./config/NodeConfig.ts"
 import { hostCaller } from "./model/Caller.ts"
 import { NodeName } from "./model/Names.ts"
 import { decodeEmbedded, untilMet } from "./node/Embedded.ts"
 import { runEmbedded } from "./node/EmbeddedNode.ts"
-import type { NodeInput, RunningNode } from "./node/RunningNode.ts"
+import type { NodeInput, ProgramNode } from "./node/RunningNode.ts"
 import type { StartError } from "./node/StartError.ts"
 
 /**
@@ -14,14 +15,14 @@ import type { StartError } from "./node/StartError.ts"
  * made in this thread, by `dispatch`; all that knows the mesh runs in one of its own, and what
  * `node.threads` says carries requests besides.
  */
-export const runNode = (input: NodeInput): Effect.Effect<RunningNode, StartError, Scope.Scope> =>
+export const runNode = (input: NodeInput): Effect.Effect<ProgramNode, StartError, Scope.Scope> =>
   runEmbedded(input)
 
 /**
  * A node as a layer, for Effect programs. It is built when the node has met its mesh, so that the
  * first call finds its service, and drained before it is released.
  */
-export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, RunningNode>() {
+export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, ProgramNode>() {
   /**
    * From a config value, as it would be written in `skein.yaml`, but with the defaults of a node
    * beside others: any free port on all interfaces (`node.listen`), no admin API, no proxy, no
@@ -31,7 +32,7 @@ export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, Running
   static readonly layer = (
     config: NodeConfigInput,
     options: { readonly join?: string | undefined } = {}
-  ): Layer.Layer<SkeinNode | MeshCaller, StartError> => {
+  ): Layer.Layer<SkeinNode | MeshCaller | MeshProgram, StartError> => {
     const caller = Layer.effect(
       MeshCaller,
       Effect.map(SkeinNode, ({ dispatch, name, peer }) => ({
@@ -39,12 +40,16 @@ export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, Running
         identity: hostCaller(NodeName.make(name))
       }))
     )
+    const program = Layer.effect(
+      MeshProgram,
+      Effect.map(SkeinNode, ({ programs }) => programs)
+    )
     const beside = config.node?.name === undefined ? "unnamed" : "named"
     const node = decodeEmbedded(config).pipe(
       Effect.flatMap((decoded) => runEmbedded({ config: decoded, join: options.join, beside })),
       Effect.tap((running) => Effect.addFinalizer(() => running.drain)),
       Effect.tap(untilMet)
     )
-    return Layer.provideMerge(caller, Layer.scoped(SkeinNode, node))
+    return Layer.provideMerge(Layer.merge(caller, program), Layer.scoped(SkeinNode, node))
   }
 }

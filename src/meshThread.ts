@@ -22,6 +22,7 @@ const node = Effect.gen(function* () {
   const running = yield* runNode({
     ...(yield* besideInput(start)),
     program: program.side,
+    programs: start.programs,
     restarts: start.restarts,
     lock: program.lock,
     onReloaded: (config) => program.post({ type: "reloaded", config })

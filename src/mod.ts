@@ -9,9 +9,12 @@
  * const Node = SkeinNode.layer({ node: { dataDir: "./node" } }, { join: token })
  * program.pipe(Effect.provide(MeshHttpClient.layer), Effect.provide(Node), Effect.runPromise)
  */
+export { CalledBy } from "./api/CalledBy.ts"
 export { MeshCaller } from "./api/MeshCaller.ts"
 export { MeshFault } from "./api/MeshFault.ts"
 export * as MeshHttpClient from "./api/MeshHttpClient.ts"
+export * as MeshHttpServer from "./api/MeshHttpServer.ts"
+export { MeshProgram } from "./api/MeshProgram.ts"
 export {
   apply as applyPolicy,
   BreakerOpen,
@@ -19,6 +22,7 @@ export {
   type PolicyFailure,
   PolicyTimeout
 } from "./api/PolicyEffect.ts"
+export type { ServeOptions } from "./api/ServeOptions.ts"
 export { loadConfig } from "./config/ConfigFile.ts"
 export { ConfigError, type PlacedProblem } from "./config/ConfigProblem.ts"
 export {
@@ -27,11 +31,12 @@ export {
   NodeConfig,
   type NodeConfigInput
 } from "./config/NodeConfig.ts"
+export { type Caller, formatCaller } from "./model/Caller.ts"
 export { type Fault, type FaultCode, faultKinds } from "./model/Fault.ts"
 export type { RetryCondition } from "./model/Policy.ts"
 export type { Problem } from "./model/Problem.ts"
 export { type InitMeshOptions, initMesh } from "./node/InitMesh.ts"
-export type { NodeInput, RunningNode } from "./node/RunningNode.ts"
+export type { NodeInput, ProgramNode, RunningNode } from "./node/RunningNode.ts"
 export { StartError } from "./node/StartError.ts"
 export {
   classifyFault,
@@ -51,4 +56,5 @@ export {
   Policy,
   type PolicyInput
 } from "./schema/PolicySchema.ts"
+export { ServeRefused } from "./schema/ProgramOfferSchema.ts"
 export { defineSetting, type SettingInput } from "./schema/SettingKinds.ts"

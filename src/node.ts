@@ -39,8 +39,9 @@ import { makeOffer } from "./node/Offer.ts"
 import { openIdentity, prepareDataDir } from "./node/OpenIdentity.ts"
 import { makePlaneLog } from "./node/PlaneLog.ts"
 import { PolicyWatch } from "./node/PolicyWatch.ts"
+import { whyNotServed } from "./node/ProgramServices.ts"
 import { makePlanes } from "./node/RequestPlanes.ts"
-import type { AssemblyInput, RunningNode } from "./node/RunningNode.ts"
+import type { AssembledNode, AssemblyInput } from "./node/RunningNode.ts"
 import { runtimeAdvice, runtimeOf } from "./node/Runtime.ts"
 import { ServicePolicies } from "./node/ServicePolicies.ts"
 import { makeSettingControls } from "./node/SettingControls.ts"
@@ -209,7 +210,8 @@ const assemble = (input: AssemblyInput) =>
       },
       catalogue: plane.catalogue,
       addresses: plane.host.addresses,
-      makeHealthChecker
+      makeHealthChecker,
+      programs: input.programs
     })
     let current = config
     const firstOffer = yield* makeFirstOffer(
@@ -321,7 +323,7 @@ const assemble = (input: AssemblyInput) =>
       })
     }
 
-    const node: RunningNode = {
+    const node: AssembledNode = {
       name,
       peer,
       mesh: { id: mesh, name: meshName },
@@ -345,6 +347,12 @@ const assemble = (input: AssemblyInput) =>
       leave: Effect.asVoid(drain.leave),
       drainDeadline: () => current.drain.deadline,
       reload: controls.reload,
+      mayServe: (service) =>
+        Effect.suspend(() => {
+          const asked = { service, services: offer.services(current), rights: plane.ownRights() }
+          return whyNotServed({ ...asked, node: identity.current.name }) ?? Effect.void
+        }),
+      serve: offer.serve,
       stopped: Effect.raceFirst(
         Effect.zipRight(drain.left, Effect.sleep(farewell)),
         supervisor.broken
@@ -356,13 +364,13 @@ const assemble = (input: AssemblyInput) =>
 /** Starts a node whose actors are kept alive by the supervisor at hand. */
 export const runSupervised = (
   input: AssemblyInput
-): Effect.Effect<RunningNode, StartError, Scope.Scope | Supervisor> =>
+): Effect.Effect<AssembledNode, StartError, Scope.Scope | Supervisor> =>
   Effect.mapError(assemble(input), StartError.from)
 
 /** Starts a node; it stops when the scope closes. Draining first is the caller's choice. */
 export const runNode = (
   input: AssemblyInput
-): Effect.Effect<RunningNode, StartError, Scope.Scope> =>
+): Effect.Effect<AssembledNode, StartError, Scope.Scope> =>
   Effect.flatMap(Layer.build(Supervisor.layer()), (supervisor) =>
     Effect.provide(runSupervised(input), supervisor)
   )

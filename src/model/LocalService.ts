@@ -17,11 +17,21 @@ export type HealthCheck =
   /** Always healthy. */
   | { readonly kind: "none" }
 
+/** How a program is that says so itself, and why. */
+export interface ProgramHealth {
+  readonly healthy: boolean
+  readonly reason: string
+}
+
 export interface LocalAddress {
   /** Unique within the service on this node. */
   readonly id: string
+  /** Of a program without a port this is for people: `program`. */
   readonly host: string
+  /** 0: the program has none. */
   readonly port: number
+  /** It is a program in the plane's own thread, which takes calls without a port. Absent: no. */
+  readonly program?: ProgramHealth | undefined
   /** Relative share of traffic, 1–1000. */
   readonly weight: number
   /** Absent: always healthy. */

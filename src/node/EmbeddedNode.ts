@@ -8,12 +8,15 @@ import type { MeshCaller } from "../api/MeshCaller.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import { lockDataDir } from "../mesh/keys/DataDirLock.ts"
 import type { MeshViewCell } from "../model/MeshView.ts"
+import type { Programs } from "../request/inbound/Programs.ts"
+import type { ProgramOffer } from "../schema/ProgramOfferSchema.ts"
 import { MeshThread } from "./MeshThread.ts"
 import { type NodeCall, type NodeCallName, nodeCalls } from "./NodeCalls.ts"
 import type { MeshStart, NodeFacts, ToldFailure } from "./NodeMessages.ts"
 import { makePlaneLog } from "./PlaneLog.ts"
+import { ProgramOffers } from "./ProgramOffers.ts"
 import { ProgramPlane } from "./ProgramPlane.ts"
-import type { NodeInput, RunningNode } from "./RunningNode.ts"
+import type { NodeInput, ProgramNode } from "./RunningNode.ts"
 import { runtimeAdvice, runtimeOf } from "./Runtime.ts"
 import { StartError } from "./StartError.ts"
 import { presentMeshFile } from "./ThreadFile.ts"
@@ -26,6 +29,8 @@ export interface EmbeddedInput extends NodeInput {
 
 /** A good-bye waits so long for a mesh thread that is being started again, ms. */
 const goodbyePatience = 10_000
+/** So does what the program serves; the next life is told in any case. */
+const servePatience = 10_000
 
 /** Of the mesh thread: its code, and its heap in MB. Default: what the package has, and 1,024. */
 export interface EmbeddedThread {
@@ -37,7 +42,7 @@ export interface EmbeddedThread {
 export const runEmbedded = (
   input: EmbeddedInput,
   thread: EmbeddedThread = {}
-): Effect.Effect<RunningNode, StartError, Scope.Scope> =>
+): Effect.Effect<ProgramNode, StartError, Scope.Scope> =>
   Effect.gen(function* () {
     yield* requireRuntime
     const file = thread.file ?? (yield* findFile)
@@ -83,7 +88,17 @@ export const runEmbedded = (
     const first = yield* Deferred.await(started)
     const running = plane.plane
     if (running === undefined) throw new Error("a mesh thread starts with a plane")
-    return programNode(mesh, running, () => facts ?? first)
+    const { dispatch, programs, view } = running
+    return programNode(
+      mesh,
+      {
+        ...{ dispatch, programs, view },
+        keepServed: (offers) => {
+          plane.served = offers
+        }
+      },
+      () => facts ?? first
+    )
   })
 
 const findFile: Effect.Effect<URL, StartError> = Effect.try({
@@ -122,9 +137,14 @@ const makeLock = (
     )
   })
 
-type Plane = Pick<MeshCaller["Type"], "dispatch"> & { readonly view: MeshViewCell }
+type Plane = Pick<MeshCaller["Type"], "dispatch"> & {
+  readonly view: MeshViewCell
+  readonly programs: Programs
+  /** Lives of the mesh thread to come are told. */
+  readonly keepServed: (offers: ReadonlyArray<ProgramOffer>) => void
+}
 
-const programNode = (mesh: MeshThread, plane: Plane, facts: () => NodeFacts): RunningNode => {
+const programNode = (mesh: MeshThread, plane: Plane, facts: () => NodeFacts): ProgramNode => {
   /** Undefined: there is no mesh thread any more, or none that answers in time. */
   const exitOf = <Ask, AskText, A, AI, E, EI>(
     name: NodeCallName,
@@ -166,6 +186,18 @@ const programNode = (mesh: MeshThread, plane: Plane, facts: () => NodeFacts): Ru
     )
 
   const reload = ask("reload", nodeCalls.reload, undefined)
+  const offers = new ProgramOffers({
+    node: () => facts().name,
+    programs: plane.programs,
+    threads: () => facts().threads,
+    mayServe: (service) => ask("mayServe", nodeCalls.mayServe, service),
+    tell: (all) =>
+      Effect.suspend(() => {
+        plane.keepServed(all)
+        return exitOf("serve", nodeCalls.serve, all, servePatience)
+      }),
+    deadline: () => facts().drainDeadline
+  })
   return {
     get name() {
       return facts().name
@@ -193,6 +225,7 @@ const programNode = (mesh: MeshThread, plane: Plane, facts: () => NodeFacts): Ru
     },
     drainDeadline: () => facts().drainDeadline,
     dispatch: plane.dispatch,
+    programs: offers.api,
     source: {
       status: ask("status", nodeCalls.status, undefined),
       members: ask("members", nodeCalls.members, undefined),

@@ -56,6 +56,7 @@ export class EndpointHealth {
   }
 
   isHealthy(service: ServiceName, endpoint: LocalService["endpoints"][number]): boolean {
+    if (endpoint.program !== undefined) return endpoint.program.healthy
     return isChecked(endpoint) ? (this.#known.get(`${service}/${endpoint.id}`) ?? false) : true
   }
 

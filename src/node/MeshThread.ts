@@ -21,7 +21,7 @@ export interface MeshThreadOptions {
   readonly file: URL
   /** Its heap, MB at most: what the bounds of the mesh plane allow is less. Default 1,024. */
   readonly heap?: number | undefined
-  readonly start: Omit<MeshStart, "held" | "runs" | "draining" | "restarts">
+  readonly start: Omit<MeshStart, "held" | "runs" | "draining" | "restarts" | "programs">
   readonly plane: ProgramPlane
   readonly onLog: (told: ToldLog) => void
   /** Takes the data directory for as long as the node is. Resolves with why not. */
@@ -137,10 +137,11 @@ export class MeshThread {
 
   #begin(): void {
     const { file, heap = usualHeap, onFailed, plane, start } = this.#options
-    const { runs, held, isDraining: draining, ticker } = plane
+    const { runs, held, isDraining: draining, served, ticker } = plane
     const config = this.#config
     const workerData: MeshStart = {
       ...{ ...start, config, held, runs, draining },
+      programs: served,
       restarts: this.#restarts
     }
     let worker: Worker

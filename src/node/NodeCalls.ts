@@ -39,6 +39,7 @@ import {
 } from "../admin/SettingsModel.ts"
 import { RevocationStatus, RevokeRequest, RevokeResult } from "../admin/TrustModel.ts"
 import { ServiceName } from "../schema/NamesSchema.ts"
+import { ProgramOffer, ServeRefused } from "../schema/ProgramOfferSchema.ts"
 
 export interface NodeCall<Ask, AskText, Answer, AnswerText, Failure, FailureText> {
   readonly ask: Schema.Schema<Ask, AskText>
@@ -94,6 +95,9 @@ export const nodeCalls = {
     Schema.Union(AdminForbidden, AdminInvalid, AdminNotFound)
   ),
   revoked: read(Schema.Array(RevocationStatus)),
+  // Of AssembledNode
+  mayServe: call(ServiceName, Schema.Void, ServeRefused),
+  serve: call(Schema.Array(ProgramOffer), Schema.Void, Schema.Never),
   // Of RunningNode
   ready: read(Schema.Void),
   drain: read(Schema.Void),

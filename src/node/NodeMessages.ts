@@ -6,6 +6,7 @@ import type { ConfigOverride } from "../config/ConfigFile.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { FromPlane, ListenSpec, PlaneSetup, ToPlane } from "../request/PlaneMessages.ts"
+import type { ProgramOffer } from "../schema/ProgramOfferSchema.ts"
 import type { Descriptors } from "./Descriptors.ts"
 import type { NodeCallName } from "./NodeCalls.ts"
 
@@ -27,6 +28,8 @@ export interface MeshStart {
   readonly held: ReadonlyArray<ListenSpec>
   /** Where the program's plane counts results in a row. */
   readonly runs: SharedArrayBuffer
+  /** What the program serves by itself, as it was said to a life before this one. */
+  readonly programs: ReadonlyArray<ProgramOffer>
   /** Lives before this one. */
   readonly restarts: number
   /** A life before this one was draining. */

@@ -104,6 +104,30 @@ describe("Offer", () => {
     })
   )
 
+  it.scoped("tells what programs serve beside what config says, once there is a config", () =>
+    Effect.gen(function* () {
+      const { offer, events } = yield* make
+      const one = { service: payments, id: "127.0.0.1:7", weight: 100, reason: "ok" }
+      yield* offer.serve([{ ...one, healthy: false }])
+      expect(events).toEqual([])
+      yield* offer.follow(config(["payments", 1]))
+      expect(events.filter((event) => event.startsWith("tell"))).toEqual(["tell payments 1-,7-"])
+      events.length = 0
+      yield* offer.serve([{ ...one, healthy: true }])
+      yield* offer.serve([])
+      expect(events).toEqual([
+        "serve payments 1,0",
+        "check payments 1,0",
+        "tell payments 1-,7+",
+        "serve payments 1,0",
+        "serve payments 1,0",
+        "check payments 1",
+        "tell payments 1-",
+        "serve payments 1"
+      ])
+    })
+  )
+
   it.scoped("keeps what was found of endpoints that stay", () =>
     Effect.gen(function* () {
       const { offer, events, checker } = yield* make

@@ -8,7 +8,9 @@ import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
 import type { HealthChecker, HealthCheckerOptions } from "../mesh/health/HealthChecker.ts"
 import type { LocalService } from "../model/LocalService.ts"
 import type { ServiceName } from "../model/Names.ts"
+import type { ProgramOffer } from "../schema/ProgramOfferSchema.ts"
 import { EndpointHealth, localServices, serviceEntries } from "./LocalServices.ts"
+import { withPrograms } from "./ProgramServices.ts"
 
 export interface OfferOptions {
   /** The request threads, which serve it. */
@@ -27,11 +29,20 @@ export interface OfferOptions {
   readonly makeHealthChecker: (
     options: HealthCheckerOptions
   ) => Effect.Effect<HealthChecker, never, Scope.Scope>
+  /** What programs serve by themselves at the start. Default: nothing. */
+  readonly programs?: ReadonlyArray<ProgramOffer> | undefined
 }
 
 export interface Offer {
   /** Done when the mesh has been told. */
   readonly follow: (config: NodeConfig) => Effect.Effect<void>
+  /**
+   * All that programs serve by themselves. Done when the mesh has been told; before the first `follow`
+   * it is told nothing.
+   */
+  readonly serve: (programs: ReadonlyArray<ProgramOffer>) => Effect.Effect<void>
+  /** What is, or is about to be, offered with this config. */
+  readonly services: (config: NodeConfig) => ReadonlyArray<LocalService>
 }
 
 export const makeOffer = (options: OfferOptions): Effect.Effect<Offer, never, Scope.Scope> =>
@@ -40,7 +51,10 @@ export const makeOffer = (options: OfferOptions): Effect.Effect<Offer, never, Sc
     const runtime = yield* Effect.runtime<never>()
     const scope = yield* Effect.scope
     const health = new EndpointHealth()
+    const turns = yield* Effect.makeSemaphore(1)
     let services: ReadonlyArray<LocalService> = []
+    let programs = options.programs ?? []
+    let config: NodeConfig | undefined
 
     const publish = Effect.suspend(() =>
       catalogue.updateOwn({
@@ -66,18 +80,30 @@ export const makeOffer = (options: OfferOptions): Effect.Effect<Offer, never, Sc
       }
     })
 
+    const change = Effect.gen(function* () {
+      if (config === undefined) return
+      const before = services
+      services = withPrograms(localServices(config), programs)
+      health.keep(services)
+      // New endpoints are served before they are told, and told to be gone before they are.
+      inbound.setServices([...merged(services, before)])
+      yield* checker.setServices(services)
+      yield* publish
+      inbound.setServices(services)
+    }).pipe(turns.withPermits(1))
+
     return {
-      follow: (config) =>
-        Effect.gen(function* () {
-          const before = services
-          services = localServices(config)
-          health.keep(services)
-          // New endpoints are served before they are told, and told to be gone before they are.
-          inbound.setServices([...merged(services, before)])
-          yield* checker.setServices(services)
-          yield* publish
-          inbound.setServices(services)
-        })
+      follow: (next) =>
+        Effect.suspend(() => {
+          config = next
+          return change
+        }),
+      serve: (next) =>
+        Effect.suspend(() => {
+          programs = next
+          return change
+        }),
+      services: (asked) => withPrograms(localServices(asked), programs)
     }
   })
 

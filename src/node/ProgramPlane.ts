@@ -3,6 +3,7 @@ import type { Log } from "../model/Log.ts"
 import { LoopTicker } from "../request/LoopTicker.ts"
 import { runMemory } from "../request/policy/HostRuns.ts"
 import { RequestPlane } from "../request/RequestPlane.ts"
+import type { ProgramOffer } from "../schema/ProgramOfferSchema.ts"
 import { KeptPlane } from "./KeptPlane.ts"
 
 export interface ProgramPlaneOptions {
@@ -13,6 +14,8 @@ export class ProgramPlane extends KeptPlane<RequestPlane> {
   readonly ticker: LoopTicker
   /** Where all planes of the node count results in a row, over all lives of the mesh thread. */
   readonly runs = runMemory()
+  /** What the program serves by itself, all of it. */
+  served: ReadonlyArray<ProgramOffer> = []
 
   constructor({ log }: ProgramPlaneOptions) {
     const ticker = new LoopTicker()

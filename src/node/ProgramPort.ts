@@ -11,7 +11,7 @@ import { answerCall, type NodeCallName, nodeCalls } from "./NodeCalls.ts"
 import type { FromMesh, MeshStart, ToldFailure, ToMesh } from "./NodeMessages.ts"
 import { samePort } from "./PlanePorts.ts"
 import type { PlaneThreadEvents } from "./PlaneThread.ts"
-import type { ProgramSide, RunningNode } from "./RunningNode.ts"
+import type { AssembledNode, ProgramSide } from "./RunningNode.ts"
 import { StartError } from "./StartError.ts"
 
 type Call = Extract<ToMesh, { readonly type: "call" }>
@@ -64,7 +64,7 @@ export class ProgramPort {
   )
 
   /** Answers what the program asks, until the scope closes. */
-  serve(node: RunningNode): Effect.Effect<void, never, Scope.Scope> {
+  serve(node: AssembledNode): Effect.Effect<void, never, Scope.Scope> {
     const answers = answersOf(node)
     return Effect.gen(this, function* () {
       const calls = yield* FiberMap.make<number>()
@@ -108,7 +108,7 @@ export class ProgramPort {
   }
 }
 
-const answersOf = (node: RunningNode): Answers => {
+const answersOf = (node: AssembledNode): Answers => {
   const { source } = node
   return {
     status: answerCall(nodeCalls.status, () => source.status),
@@ -136,6 +136,8 @@ const answersOf = (node: RunningNode): Answers => {
     forget: answerCall(nodeCalls.forget, (request) => source.forget(request)),
     revoke: answerCall(nodeCalls.revoke, (request) => source.revoke(request)),
     revoked: answerCall(nodeCalls.revoked, () => source.revoked),
+    mayServe: answerCall(nodeCalls.mayServe, (service) => node.mayServe(service)),
+    serve: answerCall(nodeCalls.serve, (offers) => node.serve(offers)),
     ready: answerCall(nodeCalls.ready, () => node.ready),
     drain: answerCall(nodeCalls.drain, () => node.drain),
     leave: answerCall(nodeCalls.leave, () => node.leave),

@@ -2,11 +2,13 @@
 import type { Effect, Scope } from "effect"
 import type { AdminSource } from "../admin/AdminSource.ts"
 import type { ReloadResult } from "../admin/ControlModel.ts"
+import type { MeshProgram } from "../api/MeshProgram.ts"
 import type { ConfigOverride } from "../config/ConfigFile.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { ListenSpec } from "../request/PlaneMessages.ts"
+import type { ProgramOffer, ServeRefused } from "../schema/ProgramOfferSchema.ts"
 import type { Descriptors } from "./Descriptors.ts"
 import type { SpawnPlane } from "./PlaneThread.ts"
 import type { StartError } from "./StartError.ts"
@@ -29,6 +31,8 @@ export interface AssemblyInput extends NodeInput {
   readonly program?: ProgramSide | undefined
   /** Request threads that there are already, or that outlive this mesh plane. Default: it makes its own. */
   readonly planes?: ReadonlyArray<ProgramSide> | undefined
+  /** What the program serves by itself at the start. Default: nothing. */
+  readonly programs?: ReadonlyArray<ProgramOffer> | undefined
   /** Lives of the mesh thread before this one. */
   readonly restarts?: number | undefined
   /** Takes the data directory. Default: for as long as this node is. */
@@ -85,4 +89,17 @@ export interface RunningNode {
    * cannot go on, because what keeps its parts alive has failed: then it is to be closed.
    */
   readonly stopped: Effect.Effect<void>
+}
+
+/** One that runs in a program: what the program serves is offered by it. */
+export interface ProgramNode extends RunningNode {
+  readonly programs: MeshProgram["Type"]
+}
+
+/** The same, as it is where the mesh plane is. */
+export interface AssembledNode extends RunningNode {
+  /** Why a program may not serve it here, if it may not. */
+  readonly mayServe: (service: ServiceName) => Effect.Effect<void, ServeRefused>
+  /** All that programs serve by themselves. Done when the mesh has been told. */
+  readonly serve: (programs: ReadonlyArray<ProgramOffer>) => Effect.Effect<void>
 }

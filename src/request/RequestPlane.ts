@@ -25,6 +25,7 @@ import { PlaneTelemetry } from "./cells/PlaneTelemetry.ts"
 import { AccessGuard } from "./inbound/AccessGuard.ts"
 import { Denials } from "./inbound/Denials.ts"
 import { type Inbound, makeInbound } from "./inbound/Inbound.ts"
+import { Programs } from "./inbound/Programs.ts"
 import { observeLinks } from "./LinkMetrics.ts"
 import { LinkPool } from "./link/LinkPool.ts"
 import { Sessions } from "./link/Sessions.ts"
@@ -68,6 +69,8 @@ export class RequestPlane {
   readonly #pool: LinkPool
   readonly #access: AccessGuard
   readonly #denials: Denials
+  /** Programs in this thread, which serve without a port. */
+  readonly programs = new Programs()
   readonly #inbound: Inbound
   readonly #outbound: Outbound
   readonly #relay: ForeignRelay
@@ -120,7 +123,8 @@ export class RequestPlane {
       onDenied: (call, rule, message) => this.#denials.note(call, rule, message),
       threads,
       onDefect,
-      sockets: this.#sockets.programs
+      sockets: this.#sockets.programs,
+      programs: this.programs
     })
     this.#transport = new SessionTransport({
       self: self.peer,

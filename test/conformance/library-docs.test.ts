@@ -1,6 +1,6 @@
 /**
- * docs/library.md has every export of the library, in the table and in a program that compiles, and
- * so do README's programs. That they run, as installed, is test/integration/package.test.ts.
+ * docs/library.md has every export of the library in its table, and it or docs/programs.md has it in a
+ * program that compiles, and so do README's programs. That they run, as installed, is test/integration/package.test.ts.
  */
 import { spawnSync } from "node:child_process"
 import {
@@ -57,7 +57,8 @@ describe("docs/library.md", () => {
     expect(listed.toSorted()).toEqual(exported.toSorted())
   })
 
-  const programs = programsOf("docs/library.md")
+  const programs = ["docs/library.md", "docs/programs.md"]
+    .flatMap(programsOf)
     .map(({ text }) => text)
     .join("\n")
   it.each(exported)("uses %s in a program", (name) => {
@@ -91,7 +92,7 @@ describe("the programs", () => {
   it("compile, as those of a project that has installed the package", () => {
     symlinkSync(join(root, "node_modules"), join(directory, "node_modules"))
     writeFileSync(join(directory, "package.json"), '{ "type": "module" }')
-    const pages = ["README.md", "docs/library.md"].map((path) => {
+    const pages = ["README.md", "docs/library.md", "docs/programs.md"].map((path) => {
       const programs = programsOf(path)
       expect(programs.length).toBeGreaterThan(0)
       const folder = path.replaceAll(/\W/g, "-")

@@ -6,16 +6,18 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { BroadcastChannel } from "node:worker_threads"
-import { HttpClient } from "@effect/platform"
-import { Cause, Effect, Exit, Fiber, HashMap, Logger, LogLevel, Scope } from "effect"
+import { HttpClient, HttpServer, HttpServerResponse } from "@effect/platform"
+import { Cause, Effect, Exit, Fiber, HashMap, Layer, Logger, LogLevel, Scope } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { MeshCaller } from "../../src/api/MeshCaller.ts"
 import * as MeshHttpClient from "../../src/api/MeshHttpClient.ts"
+import * as MeshHttpServer from "../../src/api/MeshHttpServer.ts"
+import { MeshProgram } from "../../src/api/MeshProgram.ts"
 import type { NodeConfigInput } from "../../src/config/NodeConfig.ts"
 import { ServiceName } from "../../src/model/Names.ts"
 import { embeddedConfig, untilMet } from "../../src/node/Embedded.ts"
 import { runEmbedded } from "../../src/node/EmbeddedNode.ts"
-import type { RunningNode } from "../../src/node/RunningNode.ts"
+import type { ProgramNode, RunningNode } from "../../src/node/RunningNode.ts"
 import { SkeinNode } from "../../src/SkeinNode.ts"
 import { type App, httpApp } from "../fixtures/Apps.ts"
 import type { Failing } from "../fixtures/FaultyMeshThread.ts"
@@ -78,6 +80,17 @@ const call = (node: RunningNode, service: string): Promise<string> =>
     Effect.runPromise
   )
 
+/** By the program itself, with no port; answers how to end it. */
+const serve = async (node: ProgramNode, service: string): Promise<() => Promise<void>> => {
+  const scope = Effect.runSync(Scope.make())
+  const served = HttpServer.serve(HttpServerResponse.text("by-the-program")).pipe(
+    Layer.provide(MeshHttpServer.layer(service)),
+    Layer.provide(Layer.succeed(MeshProgram, node.programs))
+  )
+  await Effect.runPromise(Layer.buildWithScope(served, scope))
+  return () => Effect.runPromise(Scope.close(scope, Exit.void))
+}
+
 /** From the host's proxy. */
 const fromHost = async (service: string): Promise<string> => {
   const { stdout } = await run(program("curl"), [
@@ -115,6 +128,8 @@ describe("a mesh thread that crashes", () => {
     await Effect.runPromise(node.awaitService(ServiceName.make("stock")))
     expect(await call(node, "stock")).toContain("on-the-host")
     await answered(service, "on-the-program")
+    const served = await serve(node, `served-${kind}`)
+    await answered(`served-${kind}`, "by-the-program")
     const { listening, peer, proxy } = node
 
     fail(dataDir, { kind })
@@ -126,6 +141,7 @@ describe("a mesh thread that crashes", () => {
     // There is none now, or one that has only just begun.
     expect(await call(node, "stock")).toContain("on-the-host")
     expect(await fromHost(service)).toContain("on-the-program")
+    expect(await fromHost(`served-${kind}`)).toContain("by-the-program")
 
     // Asked of whichever life can answer.
     const status = await Effect.runPromise(node.source.status)
@@ -140,6 +156,10 @@ describe("a mesh thread that crashes", () => {
     expect(others.map((one) => one.node)).toContain(host.name)
     expect(await call(node, "stock")).toContain("on-the-host")
     await answered(service, "on-the-program")
+    // The life that has begun offers it, and is told when that ends.
+    await answered(`served-${kind}`, "by-the-program")
+    await served()
+    await answered(`served-${kind}`, "route_not_found")
     const { stdout } = await run(program("curl"), [
       ...["-sS", "--max-time", "10", "-x", node.proxy ?? "", "http://stock.mesh/"]
     ])

@@ -1,7 +1,7 @@
 /**
  * The package as a project gets it: packed, installed by npm beside the project's own effect, at both
  * ends of the promised ranges, compiled, and run on the oldest Node, on the newest and on Deno. What
- * runs are the programs of README and docs/library.md as they stand there.
+ * runs are the programs of README, docs/library.md and docs/programs.md as they stand there.
  */
 import {
   existsSync,
@@ -72,7 +72,10 @@ const ends = [
 ] as const
 
 const simulations = programsOf("docs/simulator.md")
-const programs = [...programsOf("README.md"), ...programsOf("docs/library.md"), ...simulations]
+const programs = [
+  ...["README.md", "docs/library.md", "docs/programs.md"].flatMap(programsOf),
+  ...simulations
+]
 const example = {
   file: "embed.ts",
   text: readFileSync(join(root, "examples/embed/main.ts"), "utf8"),

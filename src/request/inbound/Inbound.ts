@@ -17,6 +17,7 @@ import type { AccessGuard } from "./AccessGuard.ts"
 import { InboundExchange, observing } from "./InboundExchange.ts"
 import { InboundMetrics } from "./InboundMetrics.ts"
 import { type EndpointStatus, LocalEndpoint } from "./LocalEndpoint.ts"
+import type { Programs } from "./Programs.ts"
 
 export interface InboundOptions {
   readonly self: { readonly peer: PeerKey; readonly node: string }
@@ -37,6 +38,8 @@ export interface InboundOptions {
   readonly onDefect?: OnDefect | undefined
   /** Request threads that share what an endpoint may have. Default 1. */
   readonly threads?: number | undefined
+  /** Programs in this thread that serve without a port. Default: there are none. */
+  readonly programs?: Programs | undefined
 }
 
 export const makeInbound = (options: InboundOptions): Inbound => new Inbound(options)
@@ -261,10 +264,10 @@ export class Inbound {
   }
 
   #makeEndpoint(service: LocalService, address: LocalService["endpoints"][number]): LocalEndpoint {
-    const { self, sockets, threads, ticker } = this.#options
+    const { programs, self, sockets, threads, ticker } = this.#options
     const metrics = this.#metrics
     return new LocalEndpoint({
-      ...{ service, address, node: self.node, ticker, metrics, sockets, threads },
+      ...{ service, address, node: self.node, ticker, metrics, sockets, threads, programs },
       onDefect: this.#onDefect
     })
   }

@@ -15,6 +15,8 @@ import type { SocketLane } from "../socket/SocketBudget.ts"
 import type { EndpointTransport } from "./EndpointStream.ts"
 import { defaultMaxConnections, defaultMaxWaiting, HttpEndpoint } from "./HttpEndpoint.ts"
 import type { InboundMetrics } from "./InboundMetrics.ts"
+import { ProgramEndpoint } from "./ProgramEndpoint.ts"
+import type { Programs } from "./Programs.ts"
 import { TcpEndpoint } from "./TcpEndpoint.ts"
 
 /** For status and for the node's record. */
@@ -44,6 +46,8 @@ export interface LocalEndpointOptions {
   readonly onDefect?: OnDefect | undefined
   /** Request threads that share what it may have. Default 1. */
   readonly threads?: number | undefined
+  /** Programs in this thread that serve without a port. Default: there are none. */
+  readonly programs?: Programs | undefined
 }
 
 const notChecked = "no health check is configured"
@@ -55,8 +59,8 @@ export class LocalEndpoint {
   readonly key: string
   readonly protocol: Protocol
   #address: LocalAddress
-  readonly #http: HttpEndpoint
-  readonly #tcp: TcpEndpoint
+  readonly #http: EndpointTransport
+  readonly #tcp: EndpointTransport
   readonly #metrics: InboundMetrics
   readonly #connectTimeout: number | undefined
   readonly #idleTimeout: number | undefined
@@ -76,8 +80,15 @@ export class LocalEndpoint {
     this.#connectTimeout = service.connectTimeout
     this.#idleTimeout = service.idleTimeout
     this.weight = address.weight
-    this.healthy = activeCheck(address) === undefined
-    this.reason = this.healthy ? notChecked : unknownYet
+    this.healthy = address.program?.healthy ?? activeCheck(address) === undefined
+    this.reason = address.program?.reason ?? (this.healthy ? notChecked : unknownYet)
+    const { threads = 1 } = options
+    if (address.program !== undefined) {
+      const transport = this.#programTransport(options, threads)
+      this.#http = transport
+      this.#tcp = transport
+      return
+    }
     const cells = options.metrics.endpoint(service.name, address.id)
     const common = {
       service: service.name,
@@ -90,7 +101,6 @@ export class LocalEndpoint {
       onDefect: options.onDefect,
       onConnectFailure: () => cells.connectFailures.inc()
     }
-    const { threads = 1 } = options
     this.#http = new HttpEndpoint({
       ...common,
       maxConnections: Math.ceil(defaultMaxConnections / threads),
@@ -105,6 +115,16 @@ export class LocalEndpoint {
     this.#tcp = new TcpEndpoint({
       ...common,
       idleTimeout: service.protocol === "tcp" ? service.idleTimeout : undefined
+    })
+  }
+
+  #programTransport(options: LocalEndpointOptions, threads: number): ProgramEndpoint {
+    const { address, node, onDefect, programs, service } = options
+    return new ProgramEndpoint({
+      ...{ node, onDefect, service: service.name },
+      program: () => programs?.get(service.name, address.id),
+      inFlight: () => this.inFlight,
+      maxInFlight: Math.ceil(defaultMaxConnections / threads)
     })
   }
 
@@ -136,7 +156,8 @@ export class LocalEndpoint {
       service.idleTimeout === this.#idleTimeout &&
       address.id === mine.id &&
       address.host === mine.host &&
-      address.port === mine.port
+      address.port === mine.port &&
+      (address.program === undefined) === (mine.program === undefined)
     )
   }
 
@@ -145,6 +166,11 @@ export class LocalEndpoint {
     const wasChecked = this.checked
     this.#address = address
     this.weight = address.weight
+    if (address.program !== undefined) {
+      this.healthy = address.program.healthy
+      this.reason = address.program.reason
+      return
+    }
     if (this.checked === wasChecked) return
     this.healthy = !this.checked
     this.reason = this.healthy ? notChecked : unknownYet

@@ -1,0 +1,228 @@
+/**
+ * One call to a program that serves it in this thread: the request plane's callbacks on one side, a
+ * body to read and an answer to give on the other. Each side holds what the other has not taken, and
+ * says so when that is enough (Exchange.ts, rule 5).
+ */
+import { formatCaller } from "../model/Caller.ts"
+import {
+  type Call,
+  type Fields,
+  noBody,
+  noFields,
+  type RequestHead,
+  type RequestStream,
+  type ResponseHead,
+  type ResponseReceiver
+} from "../model/Exchange.ts"
+import type { FaultCode } from "../model/Fault.ts"
+import { keep } from "../model/Loan.ts"
+
+export type BodyPart =
+  | { readonly kind: "data"; readonly chunks: ReadonlyArray<Uint8Array> }
+  | { readonly kind: "end" }
+  /** Nothing follows, and that was not all. */
+  | { readonly kind: "broken"; readonly reason: string }
+
+/** Bytes of a request that wait for the program to read them; then `write` answers false. */
+const bufferedBytes = 64 * 1024
+
+const goOn: ResponseHead = {
+  status: 100,
+  reason: "Continue",
+  fields: noFields,
+  framing: noBody,
+  upgrade: undefined
+}
+
+export class ServedCall implements RequestStream {
+  readonly call: Call
+  readonly head: RequestHead
+  readonly #node: string
+  #receiver: ResponseReceiver | undefined
+  /** Nobody waits for the answer any more. */
+  readonly #onCancel: () => void
+  #chunks: Array<Uint8Array> = []
+  #buffered = 0
+  /** Of a body with a length: bytes still to come. */
+  #left: number
+  #ended = false
+  /** `write` has answered false, so one `onWritable` is due. */
+  #stalled = false
+  #reader: ((part: BodyPart) => void) | undefined
+  #writer: (() => void) | undefined
+  #answered = false
+  /** Of an answer with a length: bytes still to be given; undefined: it ends where it ends. */
+  #owed: number | undefined = undefined
+
+  constructor(
+    call: Call,
+    head: RequestHead,
+    receiver: ResponseReceiver,
+    options: { readonly node: string; readonly onCancel: () => void }
+  ) {
+    this.call = call
+    this.head = head
+    this.#receiver = receiver
+    this.#node = options.node
+    this.#onCancel = options.onCancel
+    this.#left = head.framing.kind === "length" ? head.framing.length : 0
+  }
+
+  get over(): boolean {
+    return this.#receiver === undefined
+  }
+
+  /** The head of the answer is given. */
+  get answered(): boolean {
+    return this.#answered
+  }
+
+  /** What a program behind an address is told of a call in its head, as name and value. */
+  get told(): Fields {
+    const { attempt, deadline, identity } = this.call
+    const told = ["skein-caller", formatCaller(identity)]
+    if (deadline !== undefined)
+      told.push("skein-deadline", String(Math.max(1, Math.floor(deadline))))
+    if (attempt > 0) told.push("skein-attempt", String(attempt))
+    return told
+  }
+
+  // ── The caller ──────────────────────────────────────────────────────────────────────────────
+
+  write(chunk: Uint8Array): boolean {
+    if (this.over || this.#ended || chunk.length === 0) return !this.#stalled
+    if (this.head.framing.kind !== "stream") {
+      this.#left -= chunk.length
+      if (this.#left < 0) {
+        queueMicrotask(() => this.fail("bad_request", "was sent more than the request's head says"))
+        return true
+      }
+    }
+    // The program may pass it on and keep it as well, and knows of no loans.
+    keep(chunk)
+    this.#chunks.push(chunk)
+    this.#buffered += chunk.length
+    this.#wakeReader()
+    this.#stalled = this.#buffered >= bufferedBytes
+    return !this.#stalled
+  }
+
+  end(): void {
+    if (this.over || this.#ended) return
+    if (this.#left > 0) {
+      queueMicrotask(() => this.fail("bad_request", "was sent less than the request's head says"))
+      return
+    }
+    this.#ended = true
+    this.#wakeReader()
+  }
+
+  cancel(): void {
+    if (this.#finish() === undefined) return
+    this.#onCancel()
+  }
+
+  resume(): void {
+    const writer = this.#writer
+    this.#writer = undefined
+    writer?.()
+  }
+
+  // ── The program ─────────────────────────────────────────────────────────────────────────────
+
+  /** What of the body has come; once there is some, or no more. Returns how to stop waiting. */
+  read(then: (part: BodyPart) => void): () => void {
+    this.#reader = then
+    if (!this.#wakeReader() && this.head.expectsContinue && !this.#answered) {
+      this.#receiver?.onInfo(goOn)
+    }
+    return () => {
+      if (this.#reader === then) this.#reader = undefined
+    }
+  }
+
+  /** `owes`: a body follows, of as many bytes as the head says, or as many as there are. */
+  answer(head: ResponseHead, owes: boolean): void {
+    if (this.#answered) return
+    this.#answered = true
+    this.#owed = !owes ? 0 : head.framing.kind === "length" ? head.framing.length : undefined
+    this.#receiver?.onHead(head)
+  }
+
+  /** False: `room` says when there is more. It was taken, or is nobody's any more. */
+  send(chunk: Uint8Array): boolean {
+    if (this.#receiver === undefined || chunk.length === 0) return true
+    if (this.#owed !== undefined) {
+      this.#owed -= chunk.length
+      if (this.#owed < 0) {
+        this.fail("upstream_reset", "answered with more than the head of its answer says")
+        return true
+      }
+    }
+    return this.#receiver.onData(chunk)
+  }
+
+  /** Once the caller takes more, or nobody takes anything. Returns how to stop waiting. */
+  room(then: () => void): () => void {
+    if (this.over) {
+      then()
+      return () => undefined
+    }
+    this.#writer = then
+    return () => {
+      if (this.#writer === then) this.#writer = undefined
+    }
+  }
+
+  /** The answer is whole. */
+  finish(): void {
+    if (this.over) return
+    if (this.#owed !== undefined && this.#owed > 0) {
+      this.fail("upstream_reset", "answered with less than the head of its answer says")
+      return
+    }
+    this.#finish()?.onEnd(noFields)
+  }
+
+  /** Nothing more comes of it. */
+  fail(code: FaultCode, what: string): void {
+    const { service } = this.call
+    const message = `the program of ${service} ${what}`
+    this.#finish()?.onFault({ code, message, node: this.#node, service, sent: true })
+  }
+
+  #finish(): ResponseReceiver | undefined {
+    const receiver = this.#receiver
+    this.#receiver = undefined
+    this.resume()
+    this.#wakeReader()
+    return receiver
+  }
+
+  /** False: there is nothing to be said yet, or nobody to say it to. */
+  #wakeReader(): boolean {
+    const reader = this.#reader
+    if (reader === undefined) return false
+    const part = this.#part()
+    if (part === undefined) return false
+    this.#reader = undefined
+    reader(part)
+    return true
+  }
+
+  #part(): BodyPart | undefined {
+    const chunks = this.#chunks
+    if (chunks.length > 0) {
+      this.#chunks = []
+      this.#buffered = 0
+      if (this.#stalled) {
+        this.#stalled = false
+        // Whoever reads is in the middle of something, and so may be who writes.
+        queueMicrotask(() => this.#receiver?.onWritable())
+      }
+      return { kind: "data", chunks }
+    }
+    if (this.#ended) return { kind: "end" }
+    return this.over ? { kind: "broken", reason: "the call is over" } : undefined
+  }
+}

@@ -1,0 +1,131 @@
+import { afterEach, describe, expect, it } from "vitest"
+import type { Dispatch } from "../../model/Exchange.ts"
+import type { LocalService, ProgramHealth } from "../../model/LocalService.ts"
+import type { PeerKey } from "../../model/Names.ts"
+import {
+  exchange,
+  HandTicker,
+  httpCall,
+  payments,
+  RecordingObserver,
+  RecordingReceiver,
+  self,
+  tcpCall
+} from "../../testing/InboundFixture.ts"
+import { responseHead, ScriptedCallee } from "../../testing/ScriptedCallee.ts"
+import { MetricRegistry } from "../cells/Metrics.ts"
+import { Inbound } from "./Inbound.ts"
+import { Programs } from "./Programs.ts"
+
+const cleanups: Array<() => void> = []
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0)) cleanup()
+})
+
+const well: ProgramHealth = { healthy: true, reason: "its program serves it" }
+
+const service = (program: ProgramHealth = well): LocalService => ({
+  name: payments,
+  protocol: "http",
+  endpoints: [{ id: "program", host: "program", port: 0, weight: 100, program }]
+})
+
+const setUp = () => {
+  const programs = new Programs()
+  const observer = new RecordingObserver()
+  const inbound = new Inbound({
+    ...{ self, observer, programs },
+    ticker: new HandTicker(),
+    metrics: new MetricRegistry(),
+    callerName: (peer: PeerKey) => peer
+  })
+  cleanups.push(() => inbound.close())
+  inbound.setServices([service()])
+  const callee = new ScriptedCallee()
+  const serve = (dispatch: Dispatch = callee.dispatch) =>
+    programs.serve(payments, "program", dispatch)
+  return { callee, inbound, observer, serve }
+}
+
+const answer = ({ receiver }: ScriptedCallee): void => {
+  receiver.onHead(responseHead(200))
+  receiver.onData(Buffer.from("ok"))
+  receiver.onEnd([])
+}
+
+describe("a program without a port", () => {
+  it("gets calls as they are, with what is forwarded, and is observed like any endpoint", async () => {
+    const { callee, inbound, observer, serve } = setUp()
+    observer.extra = ["traceparent", "00-aa"]
+    serve()
+    callee.onCall = () => queueMicrotask(() => answer(callee))
+    const { text } = await exchange(inbound.dispatch, httpCall({ fields: ["x-a", "1"] }))
+    expect(text).toBe("ok")
+    expect(callee.call?.head?.fields).toEqual(["x-a", "1", "traceparent", "00-aa"])
+    expect(observer.seen[0]).toMatchObject({
+      endpoint: `${self.peer}/payments/program`,
+      ends: [{ outcome: { kind: "complete", status: 200 }, bytesOut: 2 }]
+    })
+    expect(inbound.inFlight).toBe(0)
+  })
+
+  it("hears of callers that give up", () => {
+    const { callee, inbound, serve } = setUp()
+    serve()
+    const stream = inbound.dispatch(httpCall(), new RecordingReceiver())
+    const { service } = httpCall()
+    stream.cancel({ code: "client_gone", message: "", node: "", service, sent: true })
+    expect(callee.cancelled?.code).toBe("client_gone")
+  })
+
+  it("takes no tunnels", async () => {
+    const { inbound, serve } = setUp()
+    serve()
+    for (const call of [tcpCall(), httpCall({ method: "CONNECT" })]) {
+      const { fault } = await exchange(inbound.dispatch, call)
+      expect(fault).toMatchObject({ code: "bad_request", sent: false })
+    }
+  })
+
+  it("that has ended is not reached, and nothing was sent", async () => {
+    const { inbound, serve } = setUp()
+    serve()()
+    const { fault } = await exchange(inbound.dispatch, httpCall())
+    expect(fault).toMatchObject({ code: "upstream_connect", sent: false })
+  })
+
+  it("that another has replaced is not ended by the end of the first", async () => {
+    const { callee, inbound, serve } = setUp()
+    const end = serve(() => {
+      throw new Error("the first")
+    })
+    serve()
+    end()
+    callee.onCall = () => queueMicrotask(() => answer(callee))
+    expect((await exchange(inbound.dispatch, httpCall())).text).toBe("ok")
+  })
+
+  it("has 1,024 calls in work at most", async () => {
+    const { inbound, serve } = setUp()
+    serve()
+    for (let i = 0; i < 1_024; i++) inbound.dispatch(httpCall(), new RecordingReceiver())
+    const { fault } = await exchange(inbound.dispatch, httpCall())
+    expect(fault).toMatchObject({ code: "overflow", sent: false })
+    expect(inbound.inFlight).toBe(1_024)
+  })
+
+  it("is as well as it says, and keeps what runs when it says something else", async () => {
+    const { callee, inbound, serve } = setUp()
+    serve()
+    const receiver = new RecordingReceiver()
+    inbound.dispatch(httpCall(), receiver)
+    inbound.setServices([service({ healthy: false, reason: "it is not ready" })])
+    expect(inbound.endpoints()).toMatchObject([
+      { id: "program", healthy: false, reason: "it is not ready", inFlight: 1 }
+    ])
+    const { fault } = await exchange(inbound.dispatch, httpCall())
+    expect(fault?.message).toContain("it is not ready")
+    answer(callee)
+    expect(receiver.text).toBe("ok")
+  })
+})

@@ -1,0 +1,90 @@
+/** A program in this thread as an endpoint: it has no connections that could be counted or run out. */
+import type { OnDefect } from "../../model/Defect.ts"
+import type {
+  Call,
+  Dispatch,
+  Fields,
+  RequestStream,
+  ResponseReceiver
+} from "../../model/Exchange.ts"
+import type { Fault } from "../../model/Fault.ts"
+import type { ServiceName } from "../../model/Names.ts"
+import { refuse } from "../../model/RefusedExchange.ts"
+import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
+
+export interface ProgramEndpointOptions {
+  readonly service: ServiceName
+  /** Name of this node, for faults. */
+  readonly node: string
+  /** Who serves it; undefined: nobody any more. */
+  readonly program: () => Dispatch | undefined
+  /** Exchanges that run on it, with the one that is just being opened. */
+  readonly inFlight: () => number
+  /** Of those, the most. */
+  readonly maxInFlight: number
+  readonly onDefect?: OnDefect | undefined
+}
+
+export class ProgramEndpoint implements EndpointTransport {
+  readonly #options: ProgramEndpointOptions
+  readonly connections = 0
+  readonly waiting = 0
+
+  constructor(options: ProgramEndpointOptions) {
+    this.#options = options
+  }
+
+  open(call: Call, fields: Fields, receiver: ResponseReceiver): EndpointStream {
+    const { inFlight, maxInFlight, onDefect, program } = this.#options
+    const { head } = call
+    if (head === undefined || head.method === "CONNECT") {
+      const what = "takes HTTP requests, and no tunnels: it has no port"
+      return refuse(receiver, this.#fault("bad_request", what), onDefect)
+    }
+    const dispatch = program()
+    if (dispatch === undefined) {
+      const what = "does not serve it any more"
+      return refuse(receiver, this.#fault("upstream_connect", what), onDefect)
+    }
+    if (inFlight() > maxInFlight) {
+      const what = `has ${maxInFlight} requests in work, which is the limit`
+      return refuse(receiver, this.#fault("overflow", what), onDefect)
+    }
+    const forwarded = fields === head.fields ? call : { ...call, head: { ...head, fields } }
+    return new ProgramStream(dispatch(forwarded, receiver))
+  }
+
+  /** What runs goes on; that nothing new comes is its node's to see to. */
+  retire(): void {}
+
+  #fault(code: Fault["code"], what: string): Fault {
+    const { node, service } = this.#options
+    return { code, message: `the program of ${service} ${what}`, node, service, sent: false }
+  }
+}
+
+/** The program has it as soon as it is there. */
+class ProgramStream implements EndpointStream {
+  readonly sent = true
+  readonly #stream: RequestStream
+
+  constructor(stream: RequestStream) {
+    this.#stream = stream
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return this.#stream.write(chunk)
+  }
+
+  end(trailers: Fields): void {
+    this.#stream.end(trailers)
+  }
+
+  cancel(fault: Fault): void {
+    this.#stream.cancel(fault)
+  }
+
+  resume(): void {
+    this.#stream.resume()
+  }
+}
