@@ -12,7 +12,7 @@ import type { PeerKey } from "../model/Names.ts"
 import type { Offer } from "./Offer.ts"
 
 export interface FirstOfferOptions {
-  readonly offer: Offer
+  readonly offer: Pick<Offer, "follow">
   /** It has no rules from before, and there is somebody to hear them from. */
   readonly isNewcomer: boolean
   /** Done when the mesh has been met. */
@@ -22,7 +22,7 @@ export interface FirstOfferOptions {
   readonly syncWith: CatalogueShape["syncWith"]
 }
 
-export interface FirstOffer extends Offer {
+export interface FirstOffer extends Pick<Offer, "follow"> {
   /** Done when the mesh has been met, and knows what this node offers. */
   readonly ready: Effect.Effect<void>
   /** What `/ready` says as long as that is not so. */
