@@ -387,6 +387,14 @@ describe("a config that is wrong names file, line, column, the value and what wa
       '1:62: outbound.listeners[0].owner: "a b" is not an owner; write user, user:group or :group, by name or number'
     ],
     [
+      "outbound: { listeners: [{ listen: 127.0.0.1:1, unit: orders.service }] }",
+      "1:48: outbound.listeners[0].unit: unit cannot be asked: which process has a socket is for root alone to see; give the unit a user of its own and write uid, or a unix socket that no other may open (docs/identity.md)"
+    ],
+    [
+      "upstreams: [{ service: a, listen: 127.0.0.1:1, cgroup: x }]",
+      "1:48: upstreams[0].cgroup: cgroup cannot be asked: which process has a socket is for root alone to see; give the unit a user of its own and write uid, or a unix socket that no other may open (docs/identity.md)"
+    ],
+    [
       'outbound: { listeners: [{ listen: "unix:/run/o.sock", uid: 5 }] }',
       "1:60: outbound.listeners[0].uid: is for ports; of a unix socket its mode and its owner say who may connect, and the system sees to it"
     ],

@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import { isLoopback } from "../model/Loopback.ts"
 import { quote } from "../schema/ExplainIssue.ts"
 import { ServiceName } from "../schema/NamesSchema.ts"
+import { missedKeys } from "../schema/SchemaWords.ts"
 import { AdminListen, allowRemote, exposed, guarded } from "./GuardedListen.ts"
 import { formatHostPort, ListenAddress } from "./HostPort.ts"
 import { CarriedProtocol } from "./ServiceConfig.ts"
@@ -15,9 +16,17 @@ const as = Schema.optional(ServiceName)
 
 const systemName = "[a-z_][a-z0-9_.-]{0,31}\\$?|[0-9]{1,10}"
 
+const notByUnit =
+  "cannot be asked: which process has a socket is for root alone to see; give the unit a user of its own and write uid, or a unix socket that no other may open (docs/identity.md)"
+
+/** What people know from elsewhere, and nobody here can be sure of. */
+const otherChecks = new Map(["unit", "cgroup", "pid"].map((key) => [key, notByUnit]))
+
 const Uid = Schema.Union(
   Schema.Int.pipe(Schema.between(0, 2 ** 32 - 2)),
-  Schema.String.pipe(Schema.pattern(new RegExp(`^(${systemName})$`, "i")))
+  Schema.String.annotations({ [missedKeys]: otherChecks }).pipe(
+    Schema.pattern(new RegExp(`^(${systemName})$`, "i"))
+  )
 ).annotations({ identifier: "Uid", description: "a user of this host, by name or number" })
 
 /** A local port that always reaches one service. */

@@ -12,6 +12,7 @@ import {
   describe,
   described,
   literalsOf,
+  missedKeys,
   missedWords,
   presentTypes
 } from "./SchemaWords.ts"
@@ -96,6 +97,22 @@ const told = (
 const keysOf = (ast: AST.AST): ReadonlyArray<string> =>
   AST.isTypeLiteral(ast) ? ast.propertySignatures.map(({ name }) => String(name)) : []
 
+const leavesOf = (ast: AST.AST): ReadonlyArray<AST.AST> =>
+  AST.isUnion(ast)
+    ? ast.types.flatMap(leavesOf)
+    : AST.isRefinement(ast)
+      ? leavesOf(ast.from)
+      : [ast]
+
+const missedKey = (ast: AST.AST, key: string): string | undefined => {
+  const values = AST.isTypeLiteral(ast) ? ast.propertySignatures.map(({ type }) => type) : []
+  return values
+    .flatMap(leavesOf)
+    .map((type) => annotated(type, AST.getAnnotation<ReadonlyMap<string, string>>(missedKeys)))
+    .find((words) => words?.has(key))
+    ?.get(key)
+}
+
 /** A key that has no place in a mapping: unknown, or not fit to be a name. */
 const wrongKey = (parent: AST.AST, path: ProblemPath, key: string): Problem => {
   const at = { path: [...path, key], about: "key" } as const
@@ -108,6 +125,8 @@ const wrongKey = (parent: AST.AST, path: ProblemPath, key: string): Problem => {
         : String(make({ _tag: "Type", ast: index.parameter, actual: key, message: undefined }))
     return { ...at, message: `${quote(key)} cannot be a key here: ${reason}` }
   }
+  const missed = missedKey(parent, key)
+  if (missed !== undefined) return { ...at, message: `${key} ${missed}` }
   const known = keysOf(parent)
   const meant = nearest(key, known)
   return meant === undefined

@@ -25,6 +25,9 @@ const listed = (words: ReadonlyArray<string>, last: string): string =>
  */
 export const missedWords = Symbol.for("skein/missedWords")
 
+/** Annotation of a value: keys that a person may well write instead of its own, each with what to say of it. */
+export const missedKeys = Symbol.for("skein/missedKeys")
+
 /** The description a Schema carries, unless it is one that the library made and nobody speaks so. */
 export const described = (ast: AST.AST): string | undefined => {
   const text = annotated(ast, AST.getDescriptionAnnotation)
