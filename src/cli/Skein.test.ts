@@ -454,6 +454,9 @@ describe("commands that act", () => {
     expect(wrong.stderr).toMatch(/has 2 problems\n.*:1:1: nodes: .*\n.*:2:20: drain\.deadline: /)
     const schema = await skein("config", "schema")
     expect(JSON.parse(schema.stdout)["$defs"]).toBeDefined()
+    const settings = await skein("config", "schema", "settings")
+    expect(JSON.parse(settings.stdout)["$defs"]["AccessRule"]).toBeDefined()
+    expect((await skein("config", "schema", "setings")).code).toBe(2)
   })
 
   it("config check warns of what is right and may not be meant", async () => {

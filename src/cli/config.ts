@@ -4,6 +4,7 @@ import * as Command from "@effect/cli/Command"
 import { Console, Effect, Option } from "effect"
 import { readConfig } from "../config/ConfigFile.ts"
 import { configJsonSchema } from "../config/ConfigJsonSchema.ts"
+import { settingJsonSchema } from "../config/SettingJsonSchema.ts"
 import { warn, wrongUsage } from "./CommandFailed.ts"
 import { counted } from "./Figures.ts"
 import { environment } from "./NodeAddress.ts"
@@ -29,9 +30,17 @@ const check = Command.make("check", { file }, (choice) =>
   })
 ).pipe(Command.withDescription("Say every problem of a config, without starting anything"))
 
-const schema = Command.make("schema", {}, () =>
-  Effect.suspend(() => print(configJsonSchema()))
-).pipe(Command.withDescription("Print the JSON Schema of the config, for editors"))
+const what = Args.choice([
+  ["config", "config"],
+  ["settings", "settings"]
+] as const).pipe(
+  Args.withDefault("config" as const),
+  Args.withDescription("Of what: config (default), or settings: the files of skein apply")
+)
+
+const schema = Command.make("schema", { what }, (choice) =>
+  Effect.suspend(() => print(choice.what === "config" ? configJsonSchema() : settingJsonSchema()))
+).pipe(Command.withDescription("Print the JSON Schema of the config or of settings, for editors"))
 
 export const config = Command.make("config").pipe(
   Command.withSubcommands([check, schema]),

@@ -77,7 +77,7 @@ export const settingLimits = {
 } as const
 
 const kindPattern = /^[a-z][a-z0-9-]{0,31}$/
-const namePattern = /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/
+export const settingNamePattern = /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/
 
 export const settingRules = {
   kind: "a kind is 1–32 of a–z, 0–9 and '-', starting with a letter",
@@ -85,7 +85,7 @@ export const settingRules = {
 } as const
 
 export const isSettingKind = (text: string): boolean => kindPattern.test(text)
-export const isSettingName = (text: string): boolean => namePattern.test(text)
+export const isSettingName = (text: string): boolean => settingNamePattern.test(text)
 
 /** Of its record in the catalogue. */
 export const settingKey = ({
