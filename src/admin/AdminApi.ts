@@ -47,7 +47,16 @@ import {
   SettingsChanged,
   SettingsChoice
 } from "./SettingsModel.ts"
-import { RevocationStatus, RevokeRequest, RevokeResult } from "./TrustModel.ts"
+import {
+  FinishRequest,
+  FinishResult,
+  RevocationStatus,
+  RevokeRequest,
+  RevokeResult,
+  RootsStatus,
+  RotateRequest,
+  RotateResult
+} from "./TrustModel.ts"
 
 /** For supervisors and scrapers: no prefix, nothing but GET. */
 const probes = HttpApiGroup.make("probes")
@@ -86,6 +95,7 @@ const views = HttpApiGroup.make("views")
       .addError(AdminNotFound)
   )
   .add(HttpApiEndpoint.get("revoked", "/revoked").addSuccess(Schema.Array(RevocationStatus)))
+  .add(HttpApiEndpoint.get("roots", "/roots").addSuccess(RootsStatus))
   .add(
     HttpApiEndpoint.get("policy", "/policies/:name")
       .setPath(Schema.Struct({ name: ServiceName }))
@@ -137,6 +147,21 @@ const actions = HttpApiGroup.make("actions")
       .addError(AdminForbidden)
       .addError(AdminInvalid)
       .addError(AdminNotFound)
+  )
+  .add(
+    HttpApiEndpoint.post("rotateRoot", "/roots/rotate")
+      .setPayload(RotateRequest)
+      .addSuccess(RotateResult)
+      .addError(AdminForbidden)
+      .addError(AdminInvalid)
+  )
+  .add(
+    HttpApiEndpoint.post("finishRoot", "/roots/finish")
+      .setPayload(FinishRequest)
+      .addSuccess(FinishResult)
+      .addError(AdminForbidden)
+      .addError(AdminInvalid)
+      .addError(AdminConflict)
   )
   .prefix("/api/v1")
 

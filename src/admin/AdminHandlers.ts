@@ -41,6 +41,7 @@ const views = HttpApiBuilder.group(AdminApi, "views", (handlers) =>
       .handle("services", () => source.services)
       .handle("endpoints", ({ path }) => source.endpoints(path.name))
       .handle("revoked", () => source.revoked)
+      .handle("roots", () => source.roots)
       .handle("policy", ({ path }) => source.policy(path.name))
       .handle("links", () => source.links)
   )
@@ -67,6 +68,8 @@ const actions = HttpApiBuilder.group(AdminApi, "actions", (handlers) =>
       .handle("invite", ({ payload }) => source.invite(payload))
       .handle("forget", ({ payload }) => source.forget(payload))
       .handle("revoke", ({ payload }) => source.revoke(payload))
+      .handle("rotateRoot", ({ payload }) => source.rotateRoot(payload))
+      .handle("finishRoot", ({ payload }) => source.finishRoot(payload))
   )
 )
 

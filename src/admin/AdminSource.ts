@@ -49,7 +49,16 @@ export interface AccessSource {
   readonly suggest: (service: ServiceName | undefined) => Effect.Effect<AccessSuggestions>
 }
 
-import type { RevocationStatus, RevokeRequest, RevokeResult } from "./TrustModel.ts"
+import type {
+  FinishRequest,
+  FinishResult,
+  RevocationStatus,
+  RevokeRequest,
+  RevokeResult,
+  RootsStatus,
+  RotateRequest,
+  RotateResult
+} from "./TrustModel.ts"
 
 export class AdminSource extends Context.Tag("skein/admin/AdminSource")<
   AdminSource,
@@ -101,5 +110,15 @@ export class AdminSource extends Context.Tag("skein/admin/AdminSource")<
     ) => Effect.Effect<RevokeResult, AdminForbidden | AdminInvalid | AdminNotFound>
     /** What is thrown out, as far as this node has heard. */
     readonly revoked: Effect.Effect<ReadonlyArray<RevocationStatus>>
+    /** The roots of the mesh, and who stands under which. */
+    readonly roots: Effect.Effect<RootsStatus>
+    /** Adds a root by which the newest is to be replaced; done when this node stands under it. */
+    readonly rotateRoot: (
+      request: RotateRequest
+    ) => Effect.Effect<RotateResult, AdminForbidden | AdminInvalid>
+    /** Withdraws all roots but the newest. */
+    readonly finishRoot: (
+      request: FinishRequest
+    ) => Effect.Effect<FinishResult, AdminForbidden | AdminInvalid | AdminConflict>
   }
 >() {}

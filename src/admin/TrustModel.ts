@@ -1,7 +1,8 @@
-/** What is thrown out of the mesh, as Schemas of the admin API: what `skein revoke` asks and shows. */
+/** What is thrown out of the mesh, and its roots, as Schemas of the admin API: what `skein revoke` and `root` ask and show. */
 import { Schema } from "effect"
 import { settingLimits } from "../model/Setting.ts"
-import { PeerKey } from "../schema/NamesSchema.ts"
+import { NodeName, PeerKey } from "../schema/NamesSchema.ts"
+import { RootId } from "../schema/TrustSchema.ts"
 import { SettingsChanged } from "./SettingsModel.ts"
 
 export const RevokeRequest = Schema.Struct({
@@ -39,3 +40,72 @@ export const RevocationStatus = Schema.Struct({
   setting: Schema.String
 })
 export type RevocationStatus = typeof RevocationStatus.Type
+
+const rootChange = {
+  why: Schema.optional(Schema.String.pipe(Schema.maxLength(settingLimits.why))),
+  author: RevokeRequest.fields.author,
+  waitMs: RevokeRequest.fields.waitMs
+}
+
+export const RotateRequest = Schema.Struct(rootChange)
+export type RotateRequest = typeof RotateRequest.Type
+
+export const RotateResult = Schema.Struct({
+  /** The new root, in force beside the one that it replaces. */
+  root: RootId,
+  replaces: RootId,
+  /** Names of those that stand under an older root as yet. */
+  left: Schema.Array(NodeName),
+  seen: SettingsChanged.fields.seen
+})
+export type RotateResult = typeof RotateResult.Type
+
+export const FinishRequest = Schema.Struct({
+  ...rootChange,
+  /** Also when nodes that are there would be cut off by it for a moment. */
+  force: Schema.optionalWith(Schema.Boolean, { default: () => false })
+})
+export type FinishRequest = typeof FinishRequest.Type
+
+export const FinishResult = Schema.Struct({
+  /** The one root that is left. */
+  root: RootId,
+  withdrawn: Schema.Array(RootId),
+  /** Names of those under the withdrawn roots that are signed for anew when they come. */
+  stay: Schema.Array(NodeName),
+  /** Settings signed under the withdrawn roots that hold on. */
+  kept: Schema.Int,
+  seen: SettingsChanged.fields.seen
+})
+export type FinishResult = typeof FinishResult.Type
+
+export const RootsStatus = Schema.Struct({
+  /** All that the mesh had, oldest first. */
+  roots: Schema.Array(
+    Schema.Struct({
+      id: RootId,
+      /** The root that added it; null: the mesh was founded with it. */
+      by: Schema.NullOr(RootId),
+      addedAt: Schema.NullOr(Schema.Number),
+      /** Null: in force. */
+      withdrawnAt: Schema.NullOr(Schema.Number),
+      isNewest: Schema.Boolean,
+      /** Nodes whose newest certificate stands under it, as far as this node knows. */
+      members: Schema.Int
+    })
+  ),
+  /** Does this node hold the key of the newest one? */
+  hasKey: Schema.Boolean,
+  /** Those that do not stand under the newest one. */
+  left: Schema.Array(
+    Schema.Struct({
+      node: NodeName,
+      peer: PeerKey,
+      root: Schema.NullOr(RootId),
+      isThere: Schema.Boolean
+    })
+  ),
+  /** Why the older ones are not to be withdrawn here and now; null: nobody would notice. */
+  notYet: Schema.NullOr(Schema.String)
+})
+export type RootsStatus = typeof RootsStatus.Type

@@ -1,4 +1,4 @@
-/** `skein root export|import`: the mesh's root key under a passphrase, off the hosts. */
+/** `skein root …`: the mesh's root key under a passphrase, off the hosts; and another root in its place. */
 import { readFileSync } from "node:fs"
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
@@ -6,6 +6,7 @@ import * as Options from "@effect/cli/Options"
 import { Console, Effect, Option } from "effect"
 import { failCommand, wrongUsage } from "./CommandFailed.ts"
 import { environment } from "./NodeAddress.ts"
+import { finish, rotate, status } from "./rotation.ts"
 import { print } from "./View.ts"
 
 const rootOptions = {
@@ -115,7 +116,7 @@ const importRoot = Command.make("import", { ...rootOptions, file }, (choice) =>
 
 export const root = Command.make("root").pipe(
   Command.withDescription(
-    "Take the mesh's root key off a host under a passphrase, and bring it back"
+    "Take the mesh's root key off a host under a passphrase and bring it back, or replace it"
   ),
-  Command.withSubcommands([exportRoot, importRoot])
+  Command.withSubcommands([exportRoot, importRoot, status, rotate, finish])
 )

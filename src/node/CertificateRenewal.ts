@@ -55,22 +55,41 @@ const warnOfEnd = ({ authority }: NodeIdentity): Effect.Effect<void> =>
         )
   )
 
+/** From now on this node shows this certificate, wherever it came from. */
+export const adoptCertificate = (
+  { dataDir, identity, onRenewed }: Pick<RenewalOptions, "dataDir" | "identity" | "onRenewed">,
+  renewed: NodeIdentity
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    identity.current = renewed
+    return saveIdentity(dataDir, renewed).pipe(
+      Effect.catchAll(({ message }) =>
+        Effect.logError(`the renewed certificate cannot be stored: ${message}`)
+      ),
+      Effect.zipRight(onRenewed)
+    )
+  })
+
+/** What this peer signs for this node, if that is of use; fails with why it is not. */
+export const certificateFrom = (
+  { client, identity }: Pick<RenewalOptions, "client" | "identity">,
+  peer: PeerKey
+): Effect.Effect<NodeIdentity, string> =>
+  client(peer).pipe(
+    Effect.flatMap((asked) => asked.RenewCertificate({})),
+    Effect.zip(Clock.currentTimeMillis),
+    Effect.flatMap(([bytes, now]) => acceptRenewal(identity.current, bytes, now)),
+    Effect.mapError(({ message }) => message)
+  )
+
 export const keepCertificate = (
   options: RenewalOptions
 ): Effect.Effect<CertificateRenewal, never, Scope.Scope | Supervisor> =>
   Effect.gen(function* () {
-    const { identity, dataDir } = options
+    const { identity } = options
     const supervisor = yield* Supervisor
     let nextAt: number | undefined
     let problem: { readonly identity: NodeIdentity; readonly message: string } | undefined
-
-    const fromPeer = (peer: PeerKey): Effect.Effect<NodeIdentity, string> =>
-      options.client(peer).pipe(
-        Effect.flatMap((client) => client.RenewCertificate({})),
-        Effect.zip(Clock.currentTimeMillis),
-        Effect.flatMap(([bytes, now]) => acceptRenewal(identity.current, bytes, now)),
-        Effect.mapError(({ message }) => message)
-      )
 
     const byOwnHand: Effect.Effect<NodeIdentity, string> = Effect.gen(function* () {
       const { current } = identity
@@ -88,7 +107,9 @@ export const keepCertificate = (
       const now = yield* Clock.currentTimeMillis
       const reasons: Array<string> = []
       for (const who of renewalOrder(identity.current, options.signers(), now)) {
-        const renewed = yield* Effect.either(who === "own hand" ? byOwnHand : fromPeer(who))
+        const renewed = yield* Effect.either(
+          who === "own hand" ? byOwnHand : certificateFrom(options, who)
+        )
         if (Either.isRight(renewed)) return renewed.right
         reasons.push(renewed.left)
       }
@@ -122,13 +143,7 @@ export const keepCertificate = (
         return
       }
       problem = undefined
-      identity.current = renewed.right
-      yield* saveIdentity(dataDir, renewed.right).pipe(
-        Effect.catchAll(({ message }) =>
-          Effect.logError(`the renewed certificate cannot be stored: ${message}`)
-        )
-      )
-      yield* options.onRenewed
+      yield* adoptCertificate(options, renewed.right)
       yield* Effect.logInfo("the certificate was renewed")
       yield* warnOfEnd(renewed.right)
     })

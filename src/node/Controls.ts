@@ -25,6 +25,7 @@ import {
 import type { MeshPlane } from "./MeshPlane.ts"
 import type { PolicyWatch } from "./PolicyWatch.ts"
 import { makeRevoke } from "./RevokeControl.ts"
+import { makeRootControl } from "./RootControl.ts"
 
 /** A member whose address goes into a token has to answer there, within so many ms… */
 const knockTime = 2_000
@@ -57,7 +58,15 @@ export interface ControlsOptions {
 
 export type Controls = Pick<
   AdminSource["Type"],
-  "drain" | "leave" | "reload" | "invite" | "forget" | "revoke"
+  | "drain"
+  | "leave"
+  | "reload"
+  | "invite"
+  | "forget"
+  | "revoke"
+  | "roots"
+  | "rotateRoot"
+  | "finishRoot"
 >
 
 export const makeControls = (options: ControlsOptions): Controls => {
@@ -211,6 +220,9 @@ export const makeControls = (options: ControlsOptions): Controls => {
     reload,
     forget: makeForget({ plane, self: () => identity.current, audit: options.audit }),
     revoke: makeRevoke({ identity: () => identity.current, plane }),
+    ...makeRootControl({
+      ...{ identity, plane, dataDir: options.current().node.dataDir }
+    }),
     drain: Effect.map(Effect.zip(drain.begin, inFlight), ([{ acknowledged, told }, inFlight]) => ({
       inFlight,
       acknowledged,

@@ -250,6 +250,9 @@ const programNode = (mesh: MeshThread, plane: Plane, facts: () => NodeFacts): Pr
       forget: (request) => ask("forget", nodeCalls.forget, request),
       revoke: (request) => ask("revoke", nodeCalls.revoke, request),
       revoked: ask("revoked", nodeCalls.revoked, undefined),
+      roots: ask("roots", nodeCalls.roots, undefined),
+      rotateRoot: (request) => ask("rotateRoot", nodeCalls.rotateRoot, request),
+      finishRoot: (request) => ask("finishRoot", nodeCalls.finishRoot, request),
       reload
     },
     ready: wait("ready"),

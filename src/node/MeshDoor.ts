@@ -28,6 +28,7 @@ export interface MeshDoorOptions
     | "cutOffFor"
     | "heard"
     | "identity"
+    | "onRoots"
     | "onSession"
     | "revocations"
     | "trust"
@@ -105,6 +106,7 @@ export const meshDoor = (options: MeshDoorOptions): ReturnType<typeof makeAdmiss
     revocations: options.revocations,
     heard: options.heard,
     trust: options.trust,
+    onRoots: options.onRoots,
     cutOffFor: options.cutOffFor,
     // Whoever knocks may name any time: strangers have no say in what the time is.
     onClock: (peer, clock) => {

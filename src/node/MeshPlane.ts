@@ -74,6 +74,7 @@ import { MeshTrust } from "./MeshTrust.ts"
 import { PeerNames } from "./PeerNames.ts"
 import { makePeerSurvey, type PeerSurvey, peerPortByRpc } from "./PeerSurvey.ts"
 import { RefusalLog } from "./RefusalLog.ts"
+import { keepUnderNewestRoot } from "./RootMove.ts"
 import { SessionRenewal } from "./SessionRenewal.ts"
 import { makeSettingSpread, type SettingSpread } from "./SettingSpread.ts"
 import { ViewKeeper } from "./ViewKeeper.ts"
@@ -147,6 +148,10 @@ export interface MeshPlane {
   readonly ownRights: () => SessionFacts
   /** By what this node itself is out, if it is. */
   readonly thrownOut: () => string | undefined
+  /** What the identity says of roots, or its certificate, was changed by this node itself. */
+  readonly rootsChanged: () => void
+  /** The own certificate is another one: others are told. */
+  readonly certificateChanged: Effect.Effect<void>
   /** As it was shown last: at a handshake, or with a record. */
   readonly certificateOf: (peer: PeerKey) => VerifiedCertificate | undefined
   /** Whether the mesh has been met since the start, as far as one must wait for that. */
@@ -168,7 +173,8 @@ export const makeMeshPlane = (
       Runtime.runFork(runtime)(effect, { scope })
     }
     const trust = new MeshTrust({
-      ...{ identity, onMissing: options.onMissing, onRights: options.onRights },
+      ...{ identity, audit, dataDir: node.dataDir },
+      ...{ onMissing: options.onMissing, onRights: options.onRights },
       wall: () => ticker.wall(),
       onSession: options.onSession,
       onSessionEnd: options.onSessionEnd
@@ -194,6 +200,7 @@ export const makeMeshPlane = (
       lan?: LanDiscovery | undefined
       renewal?: CertificateRenewal
       uses?: InviteUsesKeeper
+      rootMove?: { readonly wake: () => void }
     } = {}
 
     const nameOf = (peer: PeerKey) => late.names?.of(peer) ?? peer
@@ -242,7 +249,11 @@ export const makeMeshPlane = (
           busy.told(peer, retryAfter)
           late.connections?.askedToWait(peer, retryAfter)
         },
-        resign: Effect.suspend(() => late.catalogue?.resign ?? Effect.void)
+        onRoots: trust.rootsHeard,
+        resign: Effect.suspend(() => {
+          trust.renewed()
+          return late.catalogue?.resign ?? Effect.void
+        })
       })
     })
     const transport = makeLibp2pTransport(host)
@@ -322,7 +333,8 @@ export const makeMeshPlane = (
     trust.follow({
       ...{ catalogue, cache, runFork, connections: keeper },
       run: (effect) => Runtime.runPromise(runtime)(effect),
-      lookAnew: (members) => late.view?.members(members)
+      lookAnew: (members) => late.view?.members(members),
+      onRoots: () => late.rootMove?.wake()
     })
     followForgotten({ forgotten, settings, catalogue, self, runFork })
     const uses = new InviteUsesKeeper({
@@ -410,7 +422,7 @@ export const makeMeshPlane = (
       conflicts: () => viewKeeper.conflicts,
       settings: () => settings.table.conflicts(),
       overused: () => uses.uses.overused(),
-      ...{ refused, conduct, nameOf, thrownOut },
+      ...{ refused, conduct, nameOf, thrownOut, leftBehind: trust.leftBehind },
       taken: (service) => {
         const one = revocations.current.anyGrant(service)
         return one && describeRevocation(one)
@@ -433,15 +445,20 @@ export const makeMeshPlane = (
       peers: keeper.connectedPeers(),
       certificateOf: (peer: PeerKey) => admitted.get(peer)
     })
-    const renewal = yield* keepCertificate({
-      dataDir: node.dataDir,
-      identity,
-      signers,
-      client: clients.client,
-      onRenewed: Effect.suspend(() => {
-        audit(renewedEvent(identity.current))
-        return Effect.zipRight(catalogue.resign, sessionRenewal.renewAll)
-      })
+    const onRenewed = Effect.suspend(() => {
+      audit(renewedEvent(identity.current))
+      trust.renewed()
+      return Effect.zipRight(catalogue.resign, sessionRenewal.renewAll)
+    })
+    const renewing = { dataDir: node.dataDir, identity, signers, client: clients.client, onRenewed }
+    const renewal = yield* keepCertificate(renewing)
+    late.rootMove = yield* keepUnderNewestRoot({
+      ...renewing,
+      signers: () => ({ peers: keeper.connectedPeers(), certificateOf: trust.certificateOf }),
+      members: () =>
+        Array.from(catalogue.current().entries(), ({ record }) => record.peer).filter(
+          (peer) => peer !== self
+        )
     })
 
     late.renewal = renewal
@@ -542,6 +559,7 @@ export const makeMeshPlane = (
       refused,
       revocations,
       ...{ ownRights: trust.ownRights, thrownOut },
+      ...{ rootsChanged: trust.rootsHeard, certificateChanged: onRenewed },
       certificateOf: trust.certificateOf,
       view: viewKeeper.view,
       show,

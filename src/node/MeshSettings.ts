@@ -148,6 +148,12 @@ export class MeshSettings {
       const denied = this.#denied(known, kind, name)
       if (denied !== undefined) return Either.left(denied)
       if (body === undefined) {
+        if (kind === "trust" && name.startsWith("root.")) {
+          const message = `${name} is what a root of the mesh has signed, and nobody takes that back`
+          const hint =
+            "`skein root status` says what holds. To replace a root again: `skein root rotate`."
+          return Either.left(notWritten("invalid", message, hint))
+        }
         const isThere = this.table.settled(kind, name)?.inForce.body !== undefined
         return isThere
           ? Either.void

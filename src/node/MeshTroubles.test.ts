@@ -35,7 +35,8 @@ const makeTroubles = () => {
     found: new MeshFindings(() => "alive"),
     refused: new RefusedRecords(),
     conduct: new PeerConduct({ now: () => 0 }),
-    thrownOut: undefined as string | undefined
+    thrownOut: undefined as string | undefined,
+    leftBehind: undefined as string | undefined
   }
   const troubles = new MeshTroubles({
     name: () => a,
@@ -53,6 +54,7 @@ const makeTroubles = () => {
     conduct: world.conduct,
     taken: () => undefined,
     thrownOut: () => world.thrownOut,
+    leftBehind: () => world.leftBehind,
     nameOf: (peer) => `name-of-${peer.slice(-1)}`,
     now: () => world.now
   })

@@ -27,6 +27,8 @@ export interface MeshTroublesOptions {
   readonly taken: (service: ServiceName) => string | undefined
   /** By what this node itself is out. */
   readonly thrownOut: () => string | undefined
+  /** Why its own certificate counts for nothing though nobody has thrown it out. */
+  readonly leftBehind: () => string | undefined
   readonly conduct: Pick<PeerConduct, "offenders">
   readonly nameOf: (peer: PeerKey) => string
   /** Wall clock, ms. */
@@ -140,7 +142,10 @@ export class MeshTroubles {
         service: undefined,
         nodes,
         message: `this node does not belong to the mesh any more: ${thrownOut}`,
-        hint: "No member takes anything from it, and it serves nobody but its own host. If that is a mistake, a member with the capability revoke takes it back (`skein delete trust NAME`), and this node is in again by itself."
+        hint:
+          this.#options.leftBehind() !== undefined
+            ? "A member with the capability admit signs for it anew if it was known when the root was withdrawn. Else ask a member for a token (`skein invite`) and start this node with it (`skein up --join TOKEN`): it keeps its key and name."
+            : "No member takes anything from it, and it serves nobody but its own host. If that is a mistake, a member with the capability revoke takes it back (`skein delete trust NAME`), and this node is in again by itself."
       })
     }
     if (this.#contested.grew(contested, now())) {

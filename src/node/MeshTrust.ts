@@ -15,13 +15,17 @@ import type { Capability } from "../mesh/trust/Grant.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { describeRevocation, Revocations, type RevocationsCell } from "../mesh/trust/Revocations.ts"
 import { factsOf, SessionBook } from "../mesh/trust/SessionBook.ts"
+import type { RecordAudit } from "../model/AuditEvent.ts"
 import type { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import type { Session, SessionFacts } from "../model/Session.ts"
 import { hearRevocations } from "./Expulsion.ts"
+import { RootsKeeper } from "./RootsKeeper.ts"
 import { TrustKeeper } from "./TrustKeeper.ts"
 
 export interface MeshTrustOptions {
+  readonly dataDir: string
   readonly identity: IdentityCell
+  readonly audit: RecordAudit
   /** Wall clock, ms. */
   readonly wall: () => number
   readonly onSession: (session: Session) => void
@@ -38,6 +42,8 @@ export interface TrustFollowing {
   readonly cache: EnvelopeCache
   readonly run: <A>(effect: Effect.Effect<A>) => Promise<A>
   readonly runFork: (effect: Effect.Effect<void>) => void
+  /** Under which roots certificates count has changed. */
+  readonly onRoots: () => void
   /** These are seen with other eyes from now on. */
   readonly lookAnew: (members: ReadonlyArray<PeerKey>) => void
 }
@@ -51,6 +57,10 @@ export class MeshTrust {
   readonly #shown = new BoundedCache<VerifiedCertificate>(catalogueLimits.records)
   readonly #heard = Promise.withResolvers<void>()
   #keeper: TrustKeeper | undefined
+  #roots: RootsKeeper | undefined
+  #following: TrustFollowing | undefined
+  /** Why this node was out when others were last looked at. */
+  #out: string | undefined
 
   constructor(options: MeshTrustOptions) {
     this.#options = options
@@ -77,8 +87,21 @@ export class MeshTrust {
   readonly thrownOut = (): string | undefined => {
     const { identity } = this.#options
     const out = this.revocations.current.outBy(identity.current.certificate)
-    return out && describeRevocation(out)
+    return out === undefined ? this.leftBehind() : describeRevocation(out)
   }
+
+  /** Why this node's own certificate counts for nothing though nobody has thrown it out. */
+  readonly leftBehind = (): string | undefined => {
+    const { certificate, roots } = this.#options.identity.current
+    const withdrawn = roots.whyWithdrawn(certificate.root)
+    return withdrawn && `its certificate was not renewed while ${withdrawn}`
+  }
+
+  /** A handshake brought news of the mesh's roots, which the identity has by now. */
+  readonly rootsHeard = (): void => this.#roots?.changed()
+
+  /** This node has another certificate: it may belong to the mesh again. */
+  readonly renewed = (): void => this.#look()
 
   /** What this node may offer and speak for. */
   readonly ownRights = (): SessionFacts => {
@@ -92,7 +115,11 @@ export class MeshTrust {
 
   /** A record brought this certificate, which may be newer than the one of the handshake. */
   readonly showed = (certificate: VerifiedCertificate): void => {
-    this.#shown.set(certificate.peer, certificate)
+    // Records come in any order, and an older one says nothing new.
+    const known = this.#shown.get(certificate.peer)
+    if (known === undefined || known.notAfter <= certificate.notAfter) {
+      this.#shown.set(certificate.peer, certificate)
+    }
     this.admitted.refresh(certificate)
     this.sessions.refresh(certificate)
   }
@@ -107,21 +134,38 @@ export class MeshTrust {
   follow(following: TrustFollowing): void {
     const { admitted, revocations: cell, sessions, thrownOut } = this
     const { cache, catalogue, connections: keeper, run, runFork } = following
-    const { identity, onRights, onSessionEnd } = this.#options
+    const { audit, dataDir, identity, onRights, onSessionEnd } = this.#options
     const self = identity.current.peer
+    this.#following = following
+    const roots = new RootsKeeper({
+      ...{ dataDir, identity, admitted, sessions, connections: keeper, catalogue, audit, runFork },
+      onChanged: () => {
+        this.#keeper?.rootsChanged()
+        this.#look()
+        following.onRoots()
+      }
+    })
+    this.#roots = roots
     this.#keeper = new TrustKeeper({
       ...{ identity, catalogue, cache, run },
+      hearOfRoots: (statements) => roots.take(statements),
       hear: (next) => {
-        const before = thrownOut()
         runFork(
           hearRevocations(next, {
             ...{ self, cell, admitted, sessions, keeper, catalogue, thrownOut, onSessionEnd }
           })
         )
-        if (thrownOut() !== before) this.#standAnew(following)
+        this.#look()
         onRights(this.ownRights())
       }
     })
+  }
+
+  #look(): void {
+    const out = this.thrownOut()
+    if (out === this.#out || this.#following === undefined) return
+    this.#out = out
+    this.#standAnew(this.#following)
   }
 
   /** From now on others may be judged. */

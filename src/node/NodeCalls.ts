@@ -37,7 +37,16 @@ import {
   SettingsChanged,
   SettingsChoice
 } from "../admin/SettingsModel.ts"
-import { RevocationStatus, RevokeRequest, RevokeResult } from "../admin/TrustModel.ts"
+import {
+  FinishRequest,
+  FinishResult,
+  RevocationStatus,
+  RevokeRequest,
+  RevokeResult,
+  RootsStatus,
+  RotateRequest,
+  RotateResult
+} from "../admin/TrustModel.ts"
 import { ServiceName } from "../schema/NamesSchema.ts"
 import { ProgramOffer, ServeRefused } from "../schema/ProgramOfferSchema.ts"
 
@@ -95,6 +104,13 @@ export const nodeCalls = {
     Schema.Union(AdminForbidden, AdminInvalid, AdminNotFound)
   ),
   revoked: read(Schema.Array(RevocationStatus)),
+  roots: read(RootsStatus),
+  rotateRoot: call(RotateRequest, RotateResult, Schema.Union(AdminForbidden, AdminInvalid)),
+  finishRoot: call(
+    FinishRequest,
+    FinishResult,
+    Schema.Union(AdminForbidden, AdminInvalid, AdminConflict)
+  ),
   // Of AssembledNode
   mayServe: call(ServiceName, Schema.Void, ServeRefused),
   serve: call(Schema.Array(ProgramOffer), Schema.Void, Schema.Never),

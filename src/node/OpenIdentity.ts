@@ -22,6 +22,7 @@ import {
   isRootKeyOfUse,
   renewSelf
 } from "../mesh/trust/Renewal.ts"
+import { rootIdOf } from "../mesh/trust/Roots.ts"
 import { saveBootstrap } from "./Bootstrap.ts"
 import { whenNameIsFree } from "./NamePatience.ts"
 
@@ -30,7 +31,8 @@ export type IdentityProblem = DataDirError | InviteError | JoinError
 /**
  * A token is only needed once. Given again to a member of the same mesh it is read, so that a
  * wrong one is still refused, and not used: a service manager may keep it in the command line. Only
- * a member that was away for so long that nobody renews its certificate joins with it again.
+ * a member that was away for so long that nobody renews its certificate joins with it again, or one that was
+ * away while the root of the mesh was replaced.
  */
 export const openIdentity = (
   config: NodeConfig["node"],
@@ -48,6 +50,17 @@ export const openIdentity = (
     )
     const invite = token === undefined ? undefined : yield* inviteAgain(identity, token, now)
     if (invite !== undefined && isBeyondRenewal(identity, now)) return yield* enter(config, invite)
+    if (invite !== undefined && !identity.roots.isInForce(identity.certificate.root)) {
+      return yield* enter(config, invite)
+    }
+    if (invite !== undefined && isOfAnUnknownRoot(identity, invite)) {
+      const again = yield* Effect.either(enter(config, invite))
+      if (Either.isRight(again)) return again.right
+      yield* Effect.logWarning(
+        `the token is of a root of the mesh that this node has not heard of, and it could not join with it; it goes on as it was: ${again.left.message}`
+      )
+      return identity
+    }
     if (token !== undefined) {
       yield* Effect.logInfo("this node is a member already; the token was not needed")
     }
@@ -58,6 +71,10 @@ export const openIdentity = (
     }
     return identity
   })
+
+/** Was the root replaced while this node was away? Then its own certificate may count for nothing by now. */
+const isOfAnUnknownRoot = ({ roots }: NodeIdentity, { rootPublicKey }: Invite): boolean =>
+  roots.get(rootIdOf(rootPublicKey)) === undefined
 
 /** With the node's own key, the one it has or a new one. */
 const enter = (

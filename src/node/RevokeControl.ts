@@ -37,8 +37,9 @@ const membersOf = ({ plane }: RevokeOptions): ReadonlyArray<Known> =>
     return certificate === undefined ? [] : [{ certificate }]
   }).flat()
 
-const seenBy = (
-  { nameOf, settingSpread }: RevokeOptions["plane"],
+/** How many of the mesh have it by then. */
+export const seenBy = (
+  { nameOf, settingSpread }: Pick<MeshPlane, "nameOf" | "settingSpread">,
   wanted: ReadonlyArray<WantedVersion>,
   waitMs: number
 ) =>

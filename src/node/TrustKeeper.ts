@@ -15,7 +15,7 @@ import { Revocations, type TrustStatement } from "../mesh/trust/Revocations.ts"
 import { type TrustTalk, trustDigestBytes } from "../mesh/trust/TrustTalk.ts"
 import type { PeerKey } from "../model/Names.ts"
 import { settingLimits } from "../model/Setting.ts"
-import { TrustBody } from "../schema/TrustSchema.ts"
+import { RootBody, TrustBody } from "../schema/TrustSchema.ts"
 
 export interface TrustKeeperOptions {
   readonly identity: IdentityCell
@@ -23,12 +23,18 @@ export interface TrustKeeperOptions {
   readonly cache: EnvelopeCache
   /** Has it carried out. */
   readonly hear: (next: Revocations) => void
+  /** What roots have signed, as settings brought it: each node judges it for itself. */
+  readonly hearOfRoots: (statements: ReadonlyArray<Uint8Array>) => void
   readonly run: <A>(effect: Effect.Effect<A>) => Promise<A>
 }
 
 const isTrust = ({ setting }: Pick<SettingEntry, "setting">): boolean => setting.kind === "trust"
 
 const readBody = Schema.decodeUnknownOption(TrustBody)
+const isRootBody = Schema.is(RootBody)
+
+const rootStatementIn = ({ setting: { body } }: SettingEntry): ReadonlyArray<Uint8Array> =>
+  isRootBody(body) ? [new Uint8Array(Buffer.from(body.statement, "base64"))] : []
 
 export class TrustKeeper implements TrustTalk {
   readonly #options: TrustKeeperOptions
@@ -87,15 +93,34 @@ export class TrustKeeper implements TrustTalk {
     }>
   ): void {
     let isNews = false
+    const ofRoots: Array<Uint8Array> = []
     for (const { before, after } of changes) {
       const entry = after ?? before
       if (entry === undefined || !isTrust(entry)) continue
       isNews = true
       if (after === undefined) this.#held.delete(entry.key)
-      else this.#held.set(after.key, { entry: after, said: this.#statementOf(after) })
+      else {
+        this.#held.set(after.key, { entry: after, said: this.#statementOf(after) })
+        ofRoots.push(...rootStatementIn(after))
+      }
     }
     if (!isNews) return
     this.#digest = undefined
+    if (ofRoots.length > 0) this.#options.hearOfRoots(ofRoots)
+    this.#say(ofRoots.length > 0)
+  }
+
+  /** The roots of the mesh are others: who rests on whom may come out another way. */
+  rootsChanged(): void {
+    this.#say(true)
+  }
+
+  #say(isReadAnew: boolean): void {
+    if (isReadAnew) {
+      for (const [key, { entry }] of this.#held) {
+        this.#held.set(key, { entry, said: this.#statementOf(entry) })
+      }
+    }
     this.#options.hear(
       Revocations.of(Array.from(this.#held.values()).flatMap(({ said }) => said ?? []))
     )

@@ -12,7 +12,7 @@ import { AccessBody } from "./AccessSchema.ts"
 import { explain } from "./ExplainIssue.ts"
 import { ForgottenBody } from "./ForgottenSchema.ts"
 import { Policy } from "./PolicySchema.ts"
-import { isTrustName, TrustBody, trustNameRule } from "./TrustSchema.ts"
+import { isTrustName, TrustSetting, trustNameRule } from "./TrustSchema.ts"
 import { UsesBody } from "./UsesSchema.ts"
 
 export interface SettingKind {
@@ -42,12 +42,14 @@ export const settingKinds = {
     nameProblem: (name) => (isServiceName(name) ? undefined : ServiceName.rule)
   },
   trust: {
-    body: TrustBody,
+    body: TrustSetting,
     capability: "revoke",
-    concerns: (_, { called, peer, revoke, service }) =>
-      revoke === "invite"
-        ? "whoever comes with that invite"
-        : `${called ?? peer}${service === undefined ? "" : ` and its ${service}`}, on every node`,
+    concerns: (_, { called, peer, revoke, root, service }) =>
+      root !== undefined
+        ? "every node, which stands under a root of the mesh"
+        : revoke === "invite"
+          ? "whoever comes with that invite"
+          : `${called ?? peer}${service === undefined ? "" : ` and its ${service}`}, on every node`,
     nameProblem: (name) => (isTrustName(name) ? undefined : trustNameRule)
   }
 } as const satisfies Readonly<Record<string, SettingKind>>

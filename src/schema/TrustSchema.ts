@@ -1,7 +1,7 @@
 /**
- * The body of a setting of kind `trust`: a right that is taken away. Why, when, by whom and on which
- * node is said by the setting around it, as of every setting; to give the right back the setting is
- * deleted.
+ * The body of a setting of kind `trust`: a right that is taken away, or what a root of the mesh has signed
+ * about roots. Why, when, by whom and on which node is said by the setting around it, as of every setting; to
+ * give a right back the setting is deleted. A root's word stands whoever brings it, and cannot be taken back.
  */
 import { createHash } from "node:crypto"
 import { Schema } from "effect"
@@ -47,14 +47,30 @@ const RevokedInvite = Schema.Struct({ revoke: Schema.Literal("invite"), invite: 
 export const TrustBody = Schema.Union(RevokedNode, RevokedGrant, RevokedInvite)
 export type TrustBody = typeof TrustBody.Type
 
+/** In base64, of what the handshake carries as bytes (mesh/trust/RootStatement.ts). */
+const StatementText = Schema.String.pipe(
+  Schema.pattern(/^[A-Za-z0-9+/]+={0,2}$/),
+  Schema.maxLength(32 * 1024)
+)
+
+export const RootBody = Schema.Struct({
+  root: Schema.Literal("added", "withdrawn"),
+  /** Signed by a root: the one that adds another, or that withdraws all others. */
+  statement: StatementText
+})
+export type RootBody = typeof RootBody.Type
+
+export const TrustSetting = Schema.Union(TrustBody, RootBody)
+
 /** Names of settings are short and in lower case; peers' keys are neither. */
 const digest = (text: string): string =>
   createHash("sha256").update(text).digest("hex").slice(0, 32)
 
 /** A setting whose name is another than that of its body counts for nothing (Revocations.ts). */
 export const isTrustName = (name: string): boolean =>
-  /^(node|grant|invite)\.[0-9a-f]{32}$/.test(name)
-export const trustNameRule = "settings of trust are named after what they say; `skein revoke` does"
+  /^(node|grant|invite|root)\.[0-9a-f]{32}$/.test(name)
+export const trustNameRule =
+  "settings of trust are named after what they say; `skein revoke` and `skein root` do"
 
 /** What the setting is called, so that two who revoke the same speak of one thing. */
 export const trustName = (body: TrustBody): string => {
@@ -67,3 +83,6 @@ export const trustName = (body: TrustBody): string => {
       return `invite.${body.invite}`
   }
 }
+
+/** So for what a root has signed, whoever brings it. */
+export const rootSettingName = ({ statement }: RootBody): string => `root.${digest(statement)}`

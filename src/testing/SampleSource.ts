@@ -15,6 +15,14 @@ import type { AccessSource, AdminSource } from "../admin/AdminSource.ts"
 import { PeerStatus } from "../admin/PeerModel.ts"
 import { SettingHistory, SettingStatus } from "../admin/SettingsModel.ts"
 import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
+import { RootId } from "../schema/TrustSchema.ts"
+
+const sampleRoot = (at: number) => {
+  const id = RootId.make(String(at).repeat(32))
+  return at === 0
+    ? { id, by: null, addedAt: null }
+    : { id, by: RootId.make("0".repeat(32)), addedAt: 1_800_000_000_000 }
+}
 
 const peers = {
   a: "12D3KooWAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -369,5 +377,39 @@ export const makeSampleSource = (
           seen: { nodes: 3, of: 3, missing: [], away: [] }
         }),
   revoked: Effect.succeed([]),
+  roots: Effect.succeed({
+    roots: [
+      { ...sampleRoot(0), withdrawnAt: null, isNewest: false, members: 1 },
+      { ...sampleRoot(1), withdrawnAt: null, isNewest: true, members: 2 }
+    ],
+    hasKey: true,
+    left: [
+      {
+        node: NodeName.make("host-c"),
+        peer: PeerKey.make(peers.c),
+        root: sampleRoot(0).id,
+        isThere: true
+      }
+    ],
+    notYet: "host-c is there and still under an older root"
+  }),
+  rotateRoot: ({ waitMs }) =>
+    Effect.succeed({
+      ...{ root: sampleRoot(1).id, replaces: sampleRoot(0).id, left: [NodeName.make("host-c")] },
+      seen: waitMs === 0 ? null : { nodes: 3, of: 3, missing: [], away: [] }
+    }),
+  finishRoot: ({ force, waitMs }) =>
+    force
+      ? Effect.succeed({
+          ...{ root: sampleRoot(1).id, withdrawn: [sampleRoot(0).id], kept: 2 },
+          stay: [NodeName.make("host-c")],
+          seen: waitMs === 0 ? null : { nodes: 3, of: 3, missing: [], away: [] }
+        })
+      : new AdminConflict({
+          code: "not_yet",
+          message:
+            "the older roots are not withdrawn: host-c is there and still under an older root",
+          hint: "Wait, and look at `skein root status`."
+        }),
   ...overrides
 })

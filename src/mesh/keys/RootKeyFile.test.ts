@@ -4,8 +4,17 @@ import { join } from "node:path"
 import { afterAll, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { NodeName } from "../../model/Names.ts"
-import { identityPaths, initMesh, loadIdentity } from "./DataDir.ts"
-import { exportRootKey, importRootKey, removeRootKey, writeSealed } from "./RootKeyFile.ts"
+import { finishRotation, rotateRoot } from "../trust/RootRotation.ts"
+import { generateSigningKey } from "../trust/SigningKey.ts"
+import { identityPaths, initMesh, loadIdentity, saveIdentity } from "./DataDir.ts"
+import {
+  exportRootKey,
+  importRootKey,
+  removeRootKey,
+  settleRootKey,
+  stageRootKey,
+  writeSealed
+} from "./RootKeyFile.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "skein-root-"))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
@@ -46,5 +55,40 @@ it.effect(
       expect(yield* importRootKey(dataDir, sealed, passphrase)).toBe("one")
       expect((yield* loadIdentity(dataDir)).rootKey?.raw).toEqual(one.rootKey?.raw)
       expect(statSync(identityPaths(dataDir).rootKey).mode & 0o777).toBe(0o600)
+    })
+)
+
+it.effect(
+  "a rotation that ends at any step leaves a key that may sign, and the newest there is",
+  () =>
+    Effect.gen(function* () {
+      const dataDir = join(directory, "rotating")
+      const before = yield* init("rotating")
+      const key = generateSigningKey()
+      const holds = Effect.map(loadIdentity(dataDir), ({ authority, rootKey, roots }) => ({
+        key: rootKey?.raw,
+        inForce: roots.inForce.length,
+        isNewest: authority?.root === roots.newest.id
+      }))
+      yield* stageRootKey(dataDir, key)
+      expect(yield* holds).toEqual({ key: before.rootKey?.raw, inForce: 1, isNewest: true })
+      const rotated = yield* rotateRoot(before, key, 1_800_000_000_000)
+      yield* saveIdentity(dataDir, rotated.identity)
+      expect(yield* holds).toEqual({ key: key.raw, inForce: 2, isNewest: true })
+      yield* settleRootKey(dataDir)
+      yield* settleRootKey(dataDir)
+      expect(yield* holds).toEqual({ key: key.raw, inForce: 2, isNewest: true })
+      expect(existsSync(identityPaths(dataDir).nextRootKey)).toBe(false)
+
+      // The old one may come back until it is withdrawn, and signs nothing then.
+      const sealed = (yield* exportRootKey(join(directory, "one"), passphrase)).text
+      expect((yield* Effect.flip(importRootKey(dataDir, sealed, passphrase))).message).toContain(
+        "has no such root"
+      )
+      const over = { stay: [], kept: [] }
+      const finished = yield* finishRotation(rotated.identity, over, 1_800_000_000_001)
+      yield* saveIdentity(dataDir, finished.identity)
+      expect(yield* holds).toEqual({ key: key.raw, inForce: 1, isNewest: true })
+      expect((yield* loadIdentity(dataDir)).mesh).toBe(before.mesh)
     })
 )

@@ -18,17 +18,19 @@ export interface Rotated {
   readonly identity: NodeIdentity
 }
 
-const noKey = (name: string) =>
+const noKey = (name: string, which: string) =>
   chainError(
     "exceeds_grant",
-    `node ${name} does not hold the key of the newest root: bring it there (\`skein root import\`) and start the node`
+    `node ${name} does not hold the key of ${which}: bring it there (\`skein root import\`) and start the node`
   )
 
-/** Does this node hold the key of the newest root, so that it may rotate and finish? */
+/** Does this node hold the key of the newest root, so that it may withdraw the others? */
 export const holdsNewestRoot = ({ rootKey, roots }: NodeIdentity): boolean =>
   rootKey !== undefined && Buffer.compare(rootKey.publicKey.raw, roots.newest.publicKey) === 0
 
-/** Adds a root; wall clock `now`, ms. */
+/**
+ * Adds a root, by the key of any that is in force: that of the newest may have been lost. Wall clock `now`, ms.
+ */
 export const rotateRoot = (
   identity: NodeIdentity,
   key: SigningKey,
@@ -36,9 +38,7 @@ export const rotateRoot = (
 ): Either.Either<Rotated, CertificateError> =>
   Either.gen(function* () {
     const { rootKey, roots } = identity
-    if (rootKey === undefined || !holdsNewestRoot(identity)) {
-      return yield* Either.left(noKey(identity.name))
-    }
+    if (rootKey === undefined) return yield* Either.left(noKey(identity.name, "a root in force"))
     if (roots.inForce.length >= maxInForce) {
       return yield* Either.left(
         chainError(
@@ -65,7 +65,7 @@ export const finishRotation = (
   Either.gen(function* () {
     const { rootKey, roots } = identity
     if (rootKey === undefined || !holdsNewestRoot(identity)) {
-      return yield* Either.left(noKey(identity.name))
+      return yield* Either.left(noKey(identity.name, "the newest root"))
     }
     if (!roots.isRotating) {
       return yield* Either.left(

@@ -275,8 +275,18 @@ export class Roots {
         return yield* Either.left(chainError("wrong_peer", message))
       }
       const { at, cross: bytes, root: publicKey } = said
-      return [...this.all, { id, publicKey, by, cross: bytes, at, withdrawn: undefined }]
+      const added = { id, publicKey, by, cross: bytes, at, withdrawn: undefined }
+      return this.#inOrder([...this.all, added])
     })
+  }
+
+  /** The same on all nodes, whatever was heard first: a successor behind its predecessor, then by time. */
+  #inOrder(all: ReadonlyArray<Root>): ReadonlyArray<Root> {
+    const depthOf = ({ by }: Root): number => {
+      const parent = by === undefined ? undefined : all.find(({ id }) => id === by)
+      return parent === undefined ? 0 : depthOf(parent) + 1
+    }
+    return all.toSorted((a, b) => depthOf(a) - depthOf(b) || a.at - b.at || (a.id < b.id ? -1 : 1))
   }
 
   #withoutOthers(said: WithdrawnRoots, by: RootId): ReadonlyArray<Root> {

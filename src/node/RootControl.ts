@@ -1,0 +1,231 @@
+/**
+ * `skein root rotate`, `finish` and `status`: replaces the root of the mesh by overlap. What is said of roots is
+ * signed by the root key of this node, kept with its identity first, and told to the mesh as a setting then;
+ * nodes that meet tell each other besides.
+ */
+import { Clock, Effect, Either } from "effect"
+import { AdminConflict, AdminForbidden, AdminInvalid } from "../admin/AdminError.ts"
+import type { AdminSource } from "../admin/AdminSource.ts"
+import { furtherKind } from "../mesh/catalogue/FurtherRecord.ts"
+import { saveIdentity } from "../mesh/keys/DataDir.ts"
+import type { DataDirError } from "../mesh/keys/KeyFile.ts"
+import { settleRootKey, stageRootKey } from "../mesh/keys/RootKeyFile.ts"
+import type { CertificateError } from "../mesh/trust/CertificateError.ts"
+import { openEnvelope } from "../mesh/trust/Envelope.ts"
+import type { IdentityCell, NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
+import {
+  finishRotation,
+  holdsNewestRoot,
+  type Rotated,
+  rotateRoot
+} from "../mesh/trust/RootRotation.ts"
+import { memberMark, settingMark } from "../mesh/trust/RootStatement.ts"
+import { type Roots, rootIdOf } from "../mesh/trust/Roots.ts"
+import { generateSigningKey } from "../mesh/trust/SigningKey.ts"
+import { recordLimits } from "../model/NodeRecord.ts"
+import { settingKey } from "../model/Setting.ts"
+import { type RootBody, rootSettingName } from "../schema/TrustSchema.ts"
+import type { MeshPlane } from "./MeshPlane.ts"
+import { seenBy } from "./RevokeControl.ts"
+import { leftUnderOld, notYet, type Standing } from "./RootStanding.ts"
+import { SettingNotWritten } from "./SettingNotWritten.ts"
+import type { WantedVersion } from "./SettingSpread.ts"
+
+export interface RootControlOptions {
+  readonly dataDir: string
+  readonly identity: IdentityCell
+  readonly plane: Pick<
+    MeshPlane,
+    | "catalogue"
+    | "certificateChanged"
+    | "certificateOf"
+    | "membership"
+    | "nameOf"
+    | "revocations"
+    | "rootsChanged"
+    | "settings"
+    | "settingSpread"
+  >
+}
+
+type RootSource = Pick<AdminSource["Type"], "roots" | "rotateRoot" | "finishRoot">
+
+/** For how long a withdrawal waits until everybody knows everybody's new certificate, ms. */
+const knownWithin = 10_000
+
+const refused = (error: CertificateError | DataDirError | SettingNotWritten) => {
+  const hint =
+    error instanceof SettingNotWritten ? error.hint : "`skein root status` says what holds."
+  return error._tag === "SettingNotWritten" && error.code === "not_granted"
+    ? new AdminForbidden({ code: error.code, message: error.message, hint })
+    : new AdminInvalid({ code: error.code, message: error.message, hint })
+}
+
+export const makeRootControl = (options: RootControlOptions): RootSource => {
+  const { dataDir, identity, plane } = options
+  // One at a time: each goes by what the one before has left.
+  const turns = Effect.unsafeMakeSemaphore(1)
+
+  const members = (): ReadonlyArray<Standing> =>
+    Array.from(plane.catalogue.current().entries()).flatMap(({ record }) => {
+      const { name, peer, state } = record
+      const certificate = plane.certificateOf(peer)
+      const isOut = certificate && plane.revocations.current.outBy(certificate) !== undefined
+      if (peer === identity.current.peer || state === "left" || isOut === true) return []
+      const seen = plane.membership.stateOf(peer)
+      return [{ peer, name, certificate, isThere: seen === "alive" || seen === "suspect" }]
+    })
+
+  /** Keeps it, goes by it, and tells the mesh. */
+  const say = (
+    kind: RootBody["root"],
+    make: (current: NodeIdentity) => Either.Either<Rotated, CertificateError>,
+    { author, why }: { readonly author: string; readonly why?: string | undefined }
+  ) =>
+    Effect.gen(function* () {
+      const before = identity.current
+      const { identity: next, statement } = yield* make(before)
+      // Nothing in between: a certificate may be renewed at any moment.
+      identity.current = next
+      yield* Effect.tapError(saveIdentity(dataDir, next), () =>
+        Effect.sync(() => {
+          if (identity.current === next) identity.current = before
+        })
+      )
+      plane.rootsChanged()
+      const body: RootBody = { root: kind, statement: Buffer.from(statement).toString("base64") }
+      const name = rootSettingName(body)
+      const { epoch, signer, version } = yield* plane.settings.write({
+        ...{ kind: "trust", name, body: { ...body }, author, why }
+      })
+      yield* plane.certificateChanged
+      return { key: settingKey({ kind: "trust", name, signer }), epoch, version }
+    })
+
+  /** This node's certificate must let it tell the mesh, before anything is done. */
+  const mayTell = plane.settings.check({
+    kind: "trust",
+    name: `root.${"0".repeat(32)}`,
+    body: { root: "added", statement: "AAAA" }
+  })
+
+  const answer = (wanted: WantedVersion, waitMs: number) =>
+    waitMs === 0 ? Effect.succeed(null) : seenBy(plane, [wanted], waitMs)
+
+  const rotate: RootSource["rotateRoot"] = ({ waitMs, ...asked }) =>
+    Effect.gen(function* () {
+      yield* mayTell
+      const now = yield* Clock.currentTimeMillis
+      const key = generateSigningKey()
+      const replaces = identity.current.roots.newest.id
+      // What cannot be is found out before there is a key on the disk.
+      yield* rotateRoot(identity.current, key, now)
+      const told = yield* Effect.uninterruptible(
+        Effect.gen(function* () {
+          yield* stageRootKey(dataDir, key)
+          const wanted = yield* say("added", (current) => rotateRoot(current, key, now), asked)
+          yield* settleRootKey(dataDir)
+          return wanted
+        })
+      )
+      return {
+        root: rootIdOf(key.publicKey.raw),
+        replaces,
+        left: leftUnderOld(identity.current.roots, members()).map(({ name }) => name),
+        seen: yield* answer(told, waitMs)
+      }
+    }).pipe(turns.withPermits(1), Effect.mapError(refused))
+
+  /** Whether all that are there know each other by their new certificates: whom not. */
+  const unknownTo = Effect.suspend(() => {
+    const wanted = Array.from(plane.catalogue.current().entries(), ({ epoch, key, version }) => ({
+      ...{ key, epoch, version }
+    }))
+    return plane.settingSpread(wanted, knownWithin)
+  }).pipe(Effect.map(({ missing }) => missing.map((peer) => plane.nameOf(peer))))
+
+  const finish: RootSource["finishRoot"] = ({ force, waitMs, ...asked }) =>
+    Effect.gen(function* () {
+      yield* Effect.mapError(mayTell, refused)
+      const { current } = identity
+      const cannot = notYet(current, members())
+      const isPossible = current.roots.isRotating && holdsNewestRoot(current)
+      const unknown = cannot === undefined ? yield* unknownTo : []
+      const why =
+        cannot ??
+        (unknown.length === 0
+          ? undefined
+          : `${unknown.join(", ")} did not hold everybody's newest record yet`)
+      if (why !== undefined && (!force || !isPossible)) {
+        return yield* new AdminConflict({
+          code: "not_yet",
+          message: `the older roots are not withdrawn: ${why}`,
+          hint: isPossible
+            ? "Wait, and look at `skein root status`. With --force they are withdrawn all the same: who is left is cut off until a member with admit has signed for it anew."
+            : "`skein root status` says what holds."
+        })
+      }
+      const now = yield* Clock.currentTimeMillis
+      const behind = leftUnderOld(current.roots, members())
+      const marks = behind.flatMap(({ peer }) => {
+        const certificate = plane.certificateOf(peer)
+        return certificate === undefined ? [] : [memberMark(certificate)]
+      })
+      const kept = settingsUnderOld(plane, current.roots)
+      const told = yield* Effect.mapError(
+        Effect.uninterruptible(
+          say("withdrawn", (held) => finishRotation(held, { stay: marks, kept }, now), asked)
+        ),
+        refused
+      )
+      return {
+        root: current.roots.newest.id,
+        withdrawn: current.roots.inForce.slice(1).map(({ id }) => id),
+        stay: behind.map(({ name }) => name),
+        kept: kept.length,
+        seen: yield* answer(told, waitMs)
+      }
+    }).pipe(turns.withPermits(1))
+
+  const roots: RootSource["roots"] = Effect.sync(() => {
+    const { current } = identity
+    const { newest } = current.roots
+    const all = members()
+    const left = leftUnderOld(current.roots, all)
+    return {
+      roots: current.roots.all.map(({ at, by, id, withdrawn }) => ({
+        ...{ id, by: by ?? null, addedAt: by === undefined ? null : at },
+        withdrawnAt: withdrawn?.at ?? null,
+        isNewest: id === newest.id,
+        members:
+          all.filter(({ certificate }) => certificate?.root === id).length +
+          Number(current.certificate.root === id)
+      })),
+      hasKey: holdsNewestRoot(current),
+      left: left.map(({ isThere, name, peer, root }) => ({
+        ...{ node: name, peer, root: root ?? null, isThere }
+      })),
+      notYet: notYet(current, all) ?? null
+    }
+  })
+  return { roots, rotateRoot: rotate, finishRoot: finish }
+}
+
+/** Settings whose signers' certificates stood under a root that is about to be withdrawn. */
+const settingsUnderOld = (
+  { catalogue }: Pick<MeshPlane, "catalogue">,
+  roots: Roots
+): ReadonlyArray<Uint8Array> =>
+  Array.from(catalogue.current().settings()).flatMap(({ bytes, setting }) => {
+    const opened = openEnvelope(bytes, {
+      ...{ roots, evenWithdrawn: true, now: setting.signedAt, kind: furtherKind },
+      ...{ maxBytes: recordLimits.bytes, skew: Number.POSITIVE_INFINITY },
+      expiredGrace: Number.POSITIVE_INFINITY
+    })
+    const mark = settingMark(bytes)
+    const isKept =
+      Either.isLeft(opened) ||
+      opened.right.certificate.root === roots.newest.id ||
+      roots.keeps(mark)
+    return isKept ? [] : [mark]
+  })

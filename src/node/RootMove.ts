@@ -1,0 +1,125 @@
+/**
+ * Brings this node under the newest root of its mesh while a root is replaced, and does not wait until its
+ * certificate is due: members that are there already are asked to sign, those that are connected first. All
+ * nodes hear of a new root at once and begin at a moment of their own, spread by how many there are.
+ */
+import { Clock, Effect, Either, Queue, Random, type Scope } from "effect"
+import { Supervisor } from "../mesh/actor/Supervisor.ts"
+import { grantsCapability, uncovered } from "../mesh/trust/Grant.ts"
+import { renewalOrder } from "../mesh/trust/Nearness.ts"
+import type { NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
+import { renewSelf } from "../mesh/trust/Renewal.ts"
+import { holdsNewestRoot } from "../mesh/trust/RootRotation.ts"
+import type { PeerKey } from "../model/Names.ts"
+import { adoptCertificate, certificateFrom, type RenewalOptions } from "./CertificateRenewal.ts"
+
+export interface RootMoveOptions
+  extends Pick<RenewalOptions, "client" | "dataDir" | "identity" | "onRenewed" | "signers"> {
+  /** All other members with a certificate, connected or not. */
+  readonly members: () => ReadonlyArray<PeerKey>
+}
+
+/** Of the time by which the beginnings are spread: so much for each member, ms… */
+const spreadPerMember = 50
+/** …and no more in all. */
+const longestSpread = 60_000
+/** Between two tries, ms: the first, and no more than. Each asks a few. */
+const firstPause = 500
+const longestPause = 30_000
+const askedAtOnce = 4
+
+/** Does its certificate, or its right to sign, still stand under an older root? */
+export const isUnderOldRoot = ({
+  authority,
+  certificate,
+  delegations,
+  roots
+}: NodeIdentity): boolean =>
+  certificate.root !== roots.newest.id ||
+  (delegations.length > 0 && authority?.root !== roots.newest.id)
+
+/**
+ * Who could bring it under the newest root, best first. Whoever is there by its newest certificate may be
+ * asked; those that are not connected after those that are, by chance.
+ */
+export const moversFor = (
+  identity: NodeIdentity,
+  { certificateOf, peers }: ReturnType<RootMoveOptions["signers"]>,
+  members: ReadonlyArray<PeerKey>,
+  now: number,
+  random: number
+): ReadonlyArray<PeerKey> => {
+  const newest = identity.roots.newest.id
+  const isAble = (peer: PeerKey): boolean => {
+    const theirs = certificateOf(peer)
+    return (
+      theirs?.root === newest &&
+      grantsCapability(theirs, "admit") &&
+      uncovered(theirs, identity.certificate).length === 0
+    )
+  }
+  const ordered = renewalOrder(identity, { peers: peers.filter(isAble), certificateOf }, now)
+  const connected = ordered.flatMap((who) => (who === "own hand" ? [] : [who]))
+  const others = members.filter((peer) => isAble(peer) && !connected.includes(peer))
+  const from = Math.floor(random * others.length)
+  return [...connected, ...others.slice(from), ...others.slice(0, from)].slice(0, askedAtOnce)
+}
+
+/** Until the scope closes. Answers how it is told that there is another root. */
+export const keepUnderNewestRoot = (
+  options: RootMoveOptions
+): Effect.Effect<{ readonly wake: () => void }, never, Scope.Scope | Supervisor> =>
+  Effect.gen(function* () {
+    const { identity } = options
+    const supervisor = yield* Supervisor
+    const woken = yield* Queue.sliding<void>(1)
+
+    const moved = Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const { current } = identity
+      if (holdsNewestRoot(current)) {
+        const renewed = renewSelf(current, now)
+        return Either.isRight(renewed) ? renewed.right : undefined
+      }
+      const asked = moversFor(
+        current,
+        options.signers(),
+        options.members(),
+        now,
+        yield* Random.next
+      )
+      for (const peer of asked) {
+        const renewed = yield* Effect.either(certificateFrom(options, peer))
+        // The handshake that it took may have moved this node as well.
+        if (!isUnderOldRoot(identity.current)) return undefined
+        if (Either.isRight(renewed) && renewed.right.certificate.root === current.roots.newest.id) {
+          return renewed.right
+        }
+      }
+      return undefined
+    })
+
+    const round = Effect.gen(function* () {
+      if (!isUnderOldRoot(identity.current)) yield* Queue.take(woken)
+      const spread = Math.min(longestSpread, (options.members().length + 1) * spreadPerMember)
+      yield* Effect.sleep((yield* Random.next) * spread)
+      for (let pause = firstPause; isUnderOldRoot(identity.current); ) {
+        const renewed = yield* moved
+        if (renewed !== undefined) {
+          yield* adoptCertificate(options, renewed)
+          yield* Effect.logInfo(
+            `the certificate stands under the root ${renewed.certificate.root} now`
+          )
+        }
+        if (!isUnderOldRoot(identity.current)) break
+        yield* Effect.sleep(pause)
+        pause = Math.min(longestPause, pause * 2)
+      }
+    })
+    yield* supervisor.supervise({
+      name: "root",
+      live: () => Effect.forever(round),
+      mailbox: () => ({ size: 0, dropped: 0 })
+    })
+    return { wake: () => void woken.unsafeOffer(undefined) }
+  })

@@ -1,0 +1,103 @@
+import { Either } from "effect"
+import { describe, expect, it } from "vitest"
+import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
+import { enrol, foundMesh } from "../mesh/trust/FoundMesh.ts"
+import { everything, type Grant } from "../mesh/trust/Grant.ts"
+import { hearOfRoots, type NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
+import { acceptRenewal, issueRenewal } from "../mesh/trust/Renewal.ts"
+import { finishRotation, rotateRoot } from "../mesh/trust/RootRotation.ts"
+import { signingKeyFromSeed } from "../mesh/trust/SigningKey.ts"
+import { NodeName, type PeerKey } from "../model/Names.ts"
+import { isUnderOldRoot, moversFor } from "./RootMove.ts"
+import { leftUnderOld, notYet, type Standing } from "./RootStanding.ts"
+
+const now = 1_800_000_000_000
+const right = <A, E>(either: Either.Either<A, E>) => Either.getOrThrow(either)
+const key = (n: number) => signingKeyFromSeed(new Uint8Array(32).fill(n))
+const founder = right(
+  foundMesh({
+    ...{ rootKey: key(1), privateKey: key(2), meshName: "test", now },
+    nodeName: NodeName.make("first")
+  })
+)
+const plain: Grant = { services: ["web"], capabilities: [] }
+const member = (by: NodeIdentity, n: number, grant: Grant = everything) =>
+  right(enrol(by, { privateKey: key(n), name: NodeName.make(`node-${n}`), grant, now }))
+const { identity: rotated, statement } = right(rotateRoot(founder, key(9), now))
+const hearing = (identity: NodeIdentity) => {
+  const cell = { current: identity }
+  hearOfRoots(cell, [statement])
+  return cell.current
+}
+const moved = (identity: NodeIdentity) =>
+  right(acceptRenewal(identity, right(issueRenewal(rotated, identity.certificate, now)), now))
+const standing = ({ certificate, name, peer }: NodeIdentity, isThere = true): Standing => ({
+  ...{ peer, name, certificate, isThere }
+})
+
+describe("who stands under which root", () => {
+  const old = hearing(member(founder, 3))
+  const gone = hearing(member(founder, 4))
+  const fresh = moved(hearing(member(founder, 5)))
+
+  it("names those under an older one, and whose certificate is not known, the ones that are there first", () => {
+    const unknown = { ...standing(member(founder, 6)), certificate: undefined }
+    const members = [standing(gone, false), standing(fresh), unknown, standing(old)]
+    expect(leftUnderOld(rotated.roots, members).map(({ name }) => name)).toEqual([
+      "node-3",
+      "node-6",
+      "node-4"
+    ])
+    expect(leftUnderOld(founder.roots, [standing(old)])).toEqual([])
+  })
+
+  it("lets the older ones be withdrawn when nobody who is there would notice", () => {
+    expect(notYet(founder, [])).toMatch(/no rotation/)
+    expect(notYet(fresh, [])).toMatch(/does not hold the key/)
+    expect(notYet(rotated, [standing(old), standing(fresh)])).toMatch(/^node-3 is there/)
+    expect(notYet(rotated, [standing(gone, false), standing(fresh)])).toBeUndefined()
+    const many = Array.from({ length: 8 }, (_, n) => standing(member(founder, 20 + n)))
+    expect(notYet(rotated, many)).toMatch(/and 3 more are there/)
+    const over = right(finishRotation(rotated, { stay: [], kept: [] }, now)).identity
+    expect(notYet(over, [standing(fresh)])).toMatch(/no rotation/)
+  })
+})
+
+describe("a node that is to move under the newest root", () => {
+  const self = hearing(member(founder, 3, plain))
+  const known = (...all: ReadonlyArray<NodeIdentity>) => {
+    const certificates = new Map<PeerKey, VerifiedCertificate>(
+      all.map(({ certificate, peer }) => [peer, certificate])
+    )
+    return {
+      peers: all.map(({ peer }) => peer),
+      certificateOf: (peer: PeerKey) => certificates.get(peer)
+    }
+  }
+
+  it("is one whose certificate or right to sign stands under an older one", () => {
+    expect(isUnderOldRoot(self)).toBe(true)
+    expect(isUnderOldRoot(moved(self))).toBe(false)
+    expect(isUnderOldRoot(founder)).toBe(false)
+    const admitting = hearing(member(founder, 5))
+    // A certificate by itself is half of it.
+    const half = { ...moved(admitting), authority: admitting.authority }
+    expect(isUnderOldRoot(half)).toBe(true)
+  })
+
+  it("asks who is there and may sign: the connected first, the nearest to the root before the others", () => {
+    const stillOld = hearing(member(founder, 10))
+    const near = moved(hearing(member(founder, 11)))
+    const far = hearing(member(near, 12))
+    const powerless = moved(hearing(member(founder, 13, plain)))
+    const apart = [14, 15, 16, 17, 18].map((n) => moved(hearing(member(founder, n))))
+    const all = known(stillOld, far, near, powerless, ...apart)
+    const signers = { ...all, peers: [stillOld, far, near, powerless].map(({ peer }) => peer) }
+    const ask = (random: number) => moversFor(self, signers, all.peers, now, random)
+    expect(ask(0).slice(0, 2)).toEqual([near.peer, far.peer])
+    expect(ask(0)).toHaveLength(4)
+    expect(ask(0).slice(2)).toEqual([apart[0]?.peer, apart[1]?.peer])
+    expect(ask(0.99).slice(2)).toEqual([apart[4]?.peer, apart[0]?.peer])
+    expect(moversFor(self, known(stillOld, powerless), [], now, 0)).toEqual([])
+  })
+})
