@@ -169,6 +169,9 @@ const facade = (current: () => RunningNode, left: Deferred.Deferred<void>): Runn
   get admin() {
     return current().admin
   },
+  get names() {
+    return current().names
+  },
   get proxy() {
     return current().proxy
   },

@@ -29,11 +29,11 @@ const node = Effect.gen(function* () {
   })
   yield* program.serve(running)
   if (start.draining) yield* Effect.forkScoped(Effect.ignore(running.source.drain))
-  const { addresses, admin, listening, mesh, name, peer, proxy, threads } = running
+  const { addresses, admin, listening, mesh, name, names, peer, proxy, threads } = running
   program.post({
     type: "started",
     facts: {
-      ...{ name, peer, mesh, listening, addresses, admin, proxy, threads },
+      ...{ name, peer, mesh, listening, addresses, admin, proxy, names, threads },
       drainDeadline: running.drainDeadline()
     }
   })

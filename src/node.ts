@@ -33,6 +33,7 @@ import { Drain } from "./node/Drain.ts"
 import { makeFirstOffer } from "./node/FirstOffer.ts"
 import { makeListeners, ungranted } from "./node/Listeners.ts"
 import { othersIn } from "./node/MeshMet.ts"
+import { makeMeshNames } from "./node/MeshNames.ts"
 import { makeMeshPlane } from "./node/MeshPlane.ts"
 import { makeNodeViews } from "./node/NodeSource.ts"
 import { makeOffer } from "./node/Offer.ts"
@@ -233,6 +234,20 @@ const assemble = (input: AssemblyInput) =>
     const listeners = yield* makeListeners(config, threads)
     const notGranted = () => ungranted(listeners.callers(), plane.ownRights())
     yield* Effect.forEach(notGranted(), (line) => Effect.logWarning(line), { discard: true })
+    const names =
+      config.dns === undefined
+        ? undefined
+        : yield* makeMeshNames({
+            config: config.dns,
+            dataDir: config.node.dataDir,
+            view: plane.view,
+            catalogue: plane.catalogue,
+            metrics,
+            open: (spec) => threads.open(spec),
+            now: () => ticker.now(),
+            deadline: () => current.drain.deadline,
+            warn: (message) => log("warning", message)
+          })
     const reach = yield* PolicyWatch.make({ config: () => current, view: plane.view, ticker })
     const drain = yield* Drain.make({
       catalogue: plane.catalogue,
@@ -274,6 +289,7 @@ const assemble = (input: AssemblyInput) =>
       room,
       trouble,
       proxy: () => listeners.proxy,
+      names,
       control: () => control?.path,
       callers: () => listeners.callers()
     })
@@ -331,6 +347,7 @@ const assemble = (input: AssemblyInput) =>
       addresses: plane.host.addresses(),
       admin,
       proxy: listeners.proxy,
+      names: names && { address: names.address, suffix: names.suffix },
       dispatch: planes.dispatch ?? noPlaneHere(name),
       threads: workers,
       source,

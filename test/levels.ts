@@ -32,6 +32,7 @@ const levels: Readonly<Record<string, number>> = {
   "mesh/settings": 4,
   "mesh/health": 4,
   telemetry: 8,
+  dns: 8,
   api: 8,
   admin: 9,
   testing: 10,

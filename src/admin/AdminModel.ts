@@ -36,6 +36,19 @@ export const ActorStatus = Schema.Struct({
 })
 export type ActorStatus = typeof ActorStatus.Type
 
+/** Services under names that programs just use. */
+export const NamesStatus = Schema.Struct({
+  /** `host:port`, by UDP and TCP. */
+  address: Schema.String,
+  /** `mesh`: payments.mesh is the service payments. */
+  suffix: Schema.String,
+  /** Other servers are asked for what is none of the mesh's. */
+  forwards: Schema.Boolean,
+  /** Services that were asked for, and are listened for at an address of their own. */
+  listening: Count
+})
+export type NamesStatus = typeof NamesStatus.Type
+
 /** The right to let others in and to renew their certificates. */
 export const AdmitStatus = Schema.Struct({
   /** Delegations between the root and what this node signs; 0 with the root key at hand. */
@@ -184,6 +197,8 @@ export const NodeStatus = Schema.Struct({
   /** The same as `addresses`, with what is known of each. */
   announced: Schema.optionalWith(Schema.Array(AnnouncedAddress), { default: () => [] }),
   proxy: Text,
+  /** The name server; null: it is off. */
+  names: Schema.optionalWith(Schema.NullOr(NamesStatus), { default: () => null }),
   /** Further local ports, and for whom their clients speak. */
   callers: Schema.optionalWith(Schema.Array(CallerStatus), { default: () => [] }),
   configPath: Text,

@@ -62,10 +62,11 @@ const proxies = ({
 
 /** Listeners that hand this node's rights to whoever can reach them: meant, as the config allows it. */
 export const exposureChecks = (config: NodeConfig): ReadonlyArray<Check> => {
-  const { admin, outbound, upstreams } = config
+  const { admin, dns, outbound, upstreams } = config
   const open: ReadonlyArray<readonly [string, HostPort]> = [
     ...(admin !== "off" && "host" in admin.listen ? [["admin", admin.listen] as const] : []),
     ...proxies(outbound),
+    ...(dns === undefined ? [] : [["dns.listen", dns.listen.listen] as const]),
     ...upstreams.map(({ service, listen }) => [`upstream ${service}`, listen] as const)
   ]
   return open
@@ -163,7 +164,7 @@ export const portChecks = (
   config: NodeConfig,
   holder: number | undefined
 ): Effect.Effect<ReadonlyArray<Check>> => {
-  const { admin, node, outbound, upstreams } = config
+  const { admin, dns, node, outbound, upstreams } = config
   const wanted: ReadonlyArray<readonly [string, HostPort]> = [
     ...node.listen.flatMap((text) => {
       const address = parseMultiaddr(text)
@@ -171,6 +172,7 @@ export const portChecks = (
     }),
     ...(admin !== "off" && "host" in admin.listen ? [["admin", admin.listen] as const] : []),
     ...proxies(outbound),
+    ...(dns === undefined ? [] : [["dns.listen", dns.listen.listen] as const]),
     ...upstreams.map(({ service, listen }) => [`upstream ${service}`, listen] as const)
   ]
   return Effect.forEach(wanted, ([name, address]) =>

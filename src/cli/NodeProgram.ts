@@ -33,6 +33,8 @@ export interface RunningNode {
   readonly addresses: ReadonlyArray<string>
   readonly admin: string | undefined
   readonly proxy: string | undefined
+  /** The name server, and the domain it answers for. */
+  readonly names: { readonly address: string; readonly suffix: string } | undefined
   /** That carry requests; 0: they have none of their own. */
   readonly threads: number
   /** Takes nothing new, and ends when nothing is in flight or the deadline has passed. */

@@ -15,6 +15,7 @@ import { config } from "./config.ts"
 import { deleteSetting } from "./delete.ts"
 import { demo } from "./demo.ts"
 import { diff } from "./diff.ts"
+import { dns } from "./dns.ts"
 import { doctor } from "./doctor.ts"
 import { drain } from "./drain.ts"
 import { tellErrors } from "./ErrorLog.ts"
@@ -49,6 +50,7 @@ const commands = [
   invite,
   revoke,
   root,
+  dns,
   forget,
   status,
   members,

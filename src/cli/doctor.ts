@@ -13,6 +13,7 @@ import {
   portChecks,
   runtimeCheck
 } from "./HostChecks.ts"
+import { nameChecks } from "./NameCheck.ts"
 import { defaultAdmin, environment, type NodeChoice, nodeOptions } from "./NodeAddress.ts"
 import {
   meshChecks,
@@ -68,7 +69,10 @@ const examine = (choice: NodeChoice) =>
     const { status, members, services } = report.right
     return [
       host,
-      { name: "this node", checks: nodeChecks(status) },
+      {
+        name: "this node",
+        checks: [...nodeChecks(status), ...(yield* nameChecks(status, services))]
+      },
       { name: "the mesh", checks: meshChecks(status, members) },
       {
         name: "services",

@@ -1,6 +1,6 @@
 /** `skein status`: one node at a glance. */
 import * as Command from "@effect/cli/Command"
-import type { AnnouncedAddress, NodeStatus } from "../admin/AdminModel.ts"
+import type { AnnouncedAddress, NamesStatus, NodeStatus } from "../admin/AdminModel.ts"
 import { trialOf } from "./AnnouncedCheck.ts"
 import { clockLine, isClockWell } from "./ClockCheck.ts"
 import { bytes, counted, firstOf, latency, span } from "./Figures.ts"
@@ -27,6 +27,9 @@ const announces = ({ addresses, announced, nowAt }: NodeStatus) => {
       : announced.map((one) => [`${one.address} (${trialOf(one, nowAt)})`, toneOf(one)])
   return lines.map(([text, tone], at) => [at === 0 ? "announces" : "", text, tone] as const)
 }
+
+const namesLine = ({ address, listening, suffix }: NamesStatus) =>
+  `${address} (*.${suffix}); ${counted(listening, "service")} called by name`
 
 const openFiles = ({ descriptors }: NodeStatus) => {
   if (descriptors === undefined || descriptors.limit === null) return []
@@ -92,6 +95,7 @@ export const renderStatus = (status: NodeStatus, { colour }: Showing): string =>
       ...(status.listening.length === 0 ? [] : [["listens", status.listening.join(", ")] as const]),
       ...announces(status),
       ...(status.proxy === null ? [] : [["proxy", status.proxy] as const]),
+      ...(status.names === null ? [] : [["names", namesLine(status.names)] as const]),
       ...callers(status),
       [
         "certificate",

@@ -52,7 +52,7 @@ const lines = (name: string, ...values: ReadonlyArray<string>) =>
   values.map((value, index) => `  ${(index === 0 ? name : "").padEnd(9)}  ${value}`)
 
 const startBlock = (node: RunningNode): string => {
-  const { addresses, admin, listening, mesh, name, peer, proxy, threads } = node
+  const { addresses, admin, listening, mesh, name, names, peer, proxy, threads } = node
   // What others are told is of interest when it is not what is listened on.
   const announced = addresses.join() === listening.join() ? [] : addresses
   return [
@@ -69,6 +69,12 @@ const startBlock = (node: RunningNode): string => {
     ...(proxy === undefined
       ? []
       : lines("proxy", `${proxy} (curl -x ${proxy} http://SERVICE.mesh/)`)),
+    ...(names === undefined
+      ? []
+      : lines(
+          "names",
+          `${names.address} (*.${names.suffix}; for all programs: skein dns install)`
+        )),
     ...(admin === undefined ? [] : lines("invite", `skein invite --admin ${admin}`))
   ].join("\n")
 }

@@ -56,6 +56,7 @@ interface Listening {
     readonly listeners: ReadonlyArray<{ readonly listen: AdminAddress }>
   }
   readonly upstreams: ReadonlyArray<{ readonly listen: HostPort }>
+  readonly dns?: { readonly listen: { readonly listen: HostPort } } | undefined
   readonly services: ReadonlyArray<{
     readonly name: string
     readonly addresses: ReadonlyArray<HostPort>
@@ -78,6 +79,9 @@ const listeners = (config: Listening): ReadonlyArray<Listener> => [
   ...(config.outbound.http === "off"
     ? []
     : [{ path: ["outbound", "http"], address: config.outbound.http.listen }]),
+  ...(config.dns === undefined
+    ? []
+    : [{ path: ["dns", "listen"], address: config.dns.listen.listen }]),
   ...config.outbound.listeners.flatMap(({ listen }, index) =>
     "path" in listen ? [] : [{ path: ["outbound", "listeners", index, "listen"], address: listen }]
   ),

@@ -13,6 +13,7 @@ import { Policy, type PolicyInput } from "../schema/PolicySchema.ts"
 import { ConfigError } from "./ConfigProblem.ts"
 import { addressRules, noneTwice, protocolRules, uniqueNames } from "./ConfigRules.ts"
 import { time } from "./ConfigTime.ts"
+import { DnsConfig } from "./DnsConfig.ts"
 import { AdminListen, guarded } from "./GuardedListen.ts"
 import { AnnounceMultiaddr, ListenMultiaddr } from "./Multiaddr.ts"
 import { OutboundConfig, UpstreamConfig } from "./OutboundConfig.ts"
@@ -177,6 +178,8 @@ const Fields = Schema.Struct({
   upstreams: Schema.optionalWith(Schema.Array(UpstreamConfig).pipe(Schema.maxItems(256)), {
     default: empty
   }),
+  /** Names that programs of this host just use. Absent: the node answers none. */
+  dns: Schema.optional(DnsConfig),
   /** By service name, for calls from this node. A service without one has the defaults. */
   policies: Schema.optionalWith(Schema.Record({ key: ServiceName, value: Policy }), {
     default: () => ({})

@@ -59,6 +59,8 @@ const serviceFields = {
   health: Schema.optional(HealthCheck),
   /** Relative share of traffic of each endpoint, 1–1000. */
   weight: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1_000)), { default: () => 100 }),
+  /** Where callers reach it under its name (`dns`). Default 80; a TCP service needs one to be reached so. */
+  port: Schema.optional(Schema.Int.pipe(Schema.between(1, 65_535))),
   /** For calls to it from anywhere, under what holds in the mesh and what a caller's config says. */
   policy: Schema.optional(PolicyWritten)
 }

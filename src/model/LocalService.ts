@@ -42,6 +42,8 @@ export interface LocalService {
   readonly name: ServiceName
   readonly protocol: Protocol
   readonly endpoints: ReadonlyArray<LocalAddress>
+  /** Where callers reach it under its name. */
+  readonly port?: number | undefined
   /** What the mesh is told of how calls to it are made resilient by default, as written. */
   readonly policy?: Readonly<Record<string, unknown>> | undefined
   /**

@@ -30,6 +30,8 @@ export interface ServiceEntry {
   readonly name: ServiceName
   readonly protocol: Protocol
   readonly endpoints: ReadonlyArray<EndpointEntry>
+  /** Where it is called under its name. Absent: 80 of what speaks HTTP, none of TCP. */
+  readonly port?: number | undefined
   /** How calls to it are made resilient by default, as its node's config says it. */
   readonly policy?: Readonly<Record<string, unknown>> | undefined
 }

@@ -217,6 +217,9 @@ const programNode = (mesh: MeshThread, plane: Plane, facts: () => NodeFacts): Pr
     get admin() {
       return facts().admin
     },
+    get names() {
+      return facts().names
+    },
     get proxy() {
       return facts().proxy
     },

@@ -37,6 +37,7 @@ export const localServices = (config: NodeConfig): ReadonlyArray<LocalService> =
   config.services.map((service) => ({
     name: service.name,
     protocol: service.protocol,
+    ...(service.port === undefined ? {} : { port: service.port }),
     ...(service.policy === undefined ? {} : { policy: { ...service.policy } }),
     endpoints: service.addresses.map((address) => ({
       id: endpointId(address),
@@ -75,9 +76,10 @@ export const serviceEntries = (
   services: ReadonlyArray<LocalService>,
   health: EndpointHealth
 ): ReadonlyArray<ServiceEntry> =>
-  services.map(({ name, protocol, endpoints, policy }) => ({
+  services.map(({ name, protocol, endpoints, policy, port }) => ({
     name,
     protocol,
+    ...(port === undefined ? {} : { port }),
     ...(policy === undefined ? {} : { policy }),
     endpoints: endpoints.map((endpoint) => ({
       id: endpoint.id,

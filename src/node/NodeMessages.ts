@@ -45,6 +45,7 @@ export interface NodeFacts {
   readonly addresses: ReadonlyArray<string>
   readonly admin: string | undefined
   readonly proxy: string | undefined
+  readonly names: { readonly address: string; readonly suffix: string } | undefined
   readonly threads: number
   /** Milliseconds. */
   readonly drainDeadline: number

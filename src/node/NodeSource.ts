@@ -29,6 +29,7 @@ import { auditFileOf } from "./AuditKeeper.ts"
 import type { Drain } from "./Drain.ts"
 import type { OpenListener } from "./Listeners.ts"
 import { memberRows } from "./MemberRows.ts"
+import type { MeshNames } from "./MeshNames.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { linkStates, observeNode } from "./NodeMetrics.ts"
 import { askable, peerRows } from "./PeerRows.ts"
@@ -65,6 +66,7 @@ export interface NodeSourceOptions {
   readonly room: SocketRoom
   readonly trouble: StorageTrouble
   readonly proxy: () => string | undefined
+  readonly names: MeshNames | undefined
   /** Path of the socket at which it takes changes. */
   readonly control: () => string | undefined
   readonly callers: () => ReadonlyArray<OpenListener>
@@ -288,6 +290,7 @@ export const makeNodeViews = (
           by: by.map((one) => plane.nameOf(one))
         })),
         proxy: orNull(options.proxy()),
+        names: orNull(options.names && { ...options.names, listening: options.names.listening() }),
         callers: options.callers().map(({ address, as }) => ({
           address,
           as: orNull(as),

@@ -89,7 +89,7 @@ const keyOf = (spec: ListenSpec): string => {
     case "mesh":
       return `${kind} ${host} ${port} ${spec.ipv6Only}`
     case "http":
-      return `${kind} ${host} ${port} ${spec.service} ${spec.remoteNames?.join() ?? "local"} ${callers(spec)}`
+      return `${kind} ${host} ${port} ${spec.service} ${spec.remoteNames?.join() ?? "local"} ${spec.names?.join() ?? ""} ${callers(spec)}`
     case "tcp":
       return `${kind} ${host} ${port} ${spec.service} ${callers(spec)}`
   }

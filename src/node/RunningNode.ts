@@ -49,6 +49,11 @@ export interface ProgramSide {
   readonly runs: SharedArrayBuffer
 }
 
+export interface NameServer {
+  readonly address: string
+  readonly suffix: string
+}
+
 export interface RunningNode {
   readonly name: string
   readonly peer: PeerKey
@@ -61,6 +66,8 @@ export interface RunningNode {
   readonly admin: string | undefined
   /** `host:port` of the proxy; undefined when it is off. */
   readonly proxy: string | undefined
+  /** The name server, `host:port`, and the domain it answers for; undefined when it is off. */
+  readonly names: NameServer | undefined
   /** Threads that carry requests; 0: they share this one. */
   readonly threads: number
   /** Entrance of the outbound stack, for programs in this process. */

@@ -146,7 +146,8 @@ export class PlaneListeners {
         return openHttpListener({
           ...common,
           fixedService: spec.service,
-          remoteNames: spec.remoteNames
+          remoteNames: spec.remoteNames,
+          names: spec.names
         })
       case "tcp":
         return openTcpListener({ ...common, service: spec.service })

@@ -69,6 +69,8 @@ export type ListenSpec = SocketEnd &
         readonly uid?: number | undefined
         readonly service: ServiceName
         readonly remoteNames: ReadonlyArray<string> | undefined
+        /** Further names of the service, in small letters. */
+        readonly names?: ReadonlyArray<string> | undefined
       }
     | {
         readonly kind: "tcp"

@@ -18,6 +18,7 @@ export const ServiceEntry = Schema.Struct({
   name: ServiceName,
   protocol: Protocol,
   endpoints: Schema.Array(EndpointEntry).pipe(Schema.maxItems(recordLimits.endpointsPerService)),
+  port: Schema.optional(Schema.Int.pipe(Schema.between(1, 65_535))),
   policy: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
 })
 

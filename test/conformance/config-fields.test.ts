@@ -3,11 +3,13 @@
  * is not its default, and shows. A field that is added without an entry does not compile.
  */
 import dgram from "node:dgram"
+import { Resolver } from "node:dns/promises"
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import http from "node:http"
 import net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { decode, encode } from "@dnsquery/dns-packet"
 import { Effect, Exit, Scope } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import {
@@ -88,14 +90,23 @@ let b: RunningNode
 let none: RunningNode
 let config: NodeConfig
 let ports: Record<
-  "listen" | "admin" | "proxy" | "http" | "tcp" | "one" | "two" | "raw" | "caller",
+  | "listen"
+  | "admin"
+  | "proxy"
+  | "http"
+  | "tcp"
+  | "one"
+  | "two"
+  | "raw"
+  | "caller"
+  | "names"
+  | "elsewhere",
   number
 >
 
 beforeAll(async () => {
-  const [listen, admin, proxy, upHttp, upTcp, listenB, caller] = await Promise.all(
-    Array.from({ length: 7 }, () => freePort())
-  )
+  const [listen, admin, proxy, upHttp, upTcp, listenB, caller, named = 0, elsewhere] =
+    await Promise.all(Array.from({ length: 9 }, () => freePort()))
   const [one, two] = [await program(answering()), await program(answering())]
   const echo = await program(rawProgram((socket) => socket.pipe(socket)))
   ports = {
@@ -105,6 +116,8 @@ beforeAll(async () => {
     http: upHttp!,
     tcp: upTcp!,
     caller: caller!,
+    names: named,
+    elsewhere: elsewhere!,
     one,
     two,
     raw: echo
@@ -147,6 +160,7 @@ beforeAll(async () => {
     services: [
       {
         name: web,
+        port: elsewhere,
         addresses: [`127.0.0.1:${one}`, `127.0.0.1:${two}`],
         weight: 7,
         policy: { timeout: { request: "7s" } },
@@ -169,6 +183,13 @@ beforeAll(async () => {
       otlp: `http://127.0.0.1:${await freePort()}`,
       sample: 1,
       accessLog: at("access.log")
+    },
+    dns: {
+      listen: { listen: `0.0.0.0:${named}`, allowRemote: true },
+      suffix: "svc.test",
+      addresses: "127.99.0.0/16",
+      ttl: "9s",
+      forward: [`127.0.0.1:${elsewhere}`]
     },
     audit: {
       file: at("audit.log"),
@@ -203,8 +224,14 @@ afterAll(async () => {
 })
 
 const get = (port: number | string, host: string): Promise<string> =>
+  getFrom(typeof port === "string" ? { socketPath: port } : { port, host: "127.0.0.1" }, host)
+const getAt = (address: string, port: number, host: string) =>
+  getFrom({ host: address, port }, host)
+const getFrom = (
+  to: { readonly socketPath: string } | { readonly host: string; readonly port: number },
+  host: string
+): Promise<string> =>
   new Promise((resolve, reject) => {
-    const to = typeof port === "string" ? { socketPath: port } : { port, host: "127.0.0.1" }
     http
       .get({ ...to, path: "/x", headers: { host }, agent: false }, (response) => {
         let text = ""
@@ -261,6 +288,32 @@ const upstreams = async () => {
 const adminOpen = async () => {
   expect(b.admin).toBe(`0.0.0.0:${ports.admin}`)
   expect(await get(ports.admin, "127.0.0.1")).toContain("/api/v1")
+}
+
+/** As the system's own resolver asks. */
+const resolverOf = (port: number): Resolver => {
+  const resolver = new Resolver()
+  resolver.setServers([`127.0.0.1:${port}`])
+  return resolver
+}
+const called = async () => {
+  expect(b.names).toEqual({ address: `0.0.0.0:${ports.names}`, suffix: "svc.test" })
+  const [found] = await resolverOf(ports.names).resolve4("web.svc.test", { ttl: true })
+  expect(found).toMatchObject({ ttl: 9, address: expect.stringMatching(/^127\.99\./) })
+  // Where the service says that its name is called.
+  expect(await getAt(found!.address, ports.elsewhere, "web.svc.test")).toBe("from web")
+}
+const forwarded = async () => {
+  const server = dgram.createSocket("udp4")
+  server.on("message", (bytes, { address, port }) => {
+    const [question] = decode(bytes).questions ?? []
+    const answers = [{ type: "A" as const, name: question!.name, ttl: 1, data: "192.0.2.7" }]
+    const id = bytes.readUInt16BE(0)
+    server.send(encode({ type: "response", id, questions: [question!], answers }), port, address)
+  })
+  await new Promise<void>((resolve) => server.bind(ports.elsewhere, "127.0.0.1", resolve))
+  expect(await resolverOf(ports.names).resolve4("example.com")).toEqual(["192.0.2.7"])
+  server.close()
 }
 
 const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<void>> = {
@@ -346,6 +399,15 @@ const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<
   ".outbound.http.listen.host": proxied,
   ".outbound.http.listen.port": proxied,
   ".outbound.http.allowRemote": proxied,
+  ".dns.listen.listen.host": called,
+  ".dns.listen.listen.port": called,
+  ".dns.listen.allowRemote": called,
+  ".dns.suffix": called,
+  ".dns.addresses": called,
+  ".dns.ttl": called,
+  ".dns.forward[].host": forwarded,
+  ".dns.forward[].port": forwarded,
+  ".services[].port": called,
   ".services[].name": async () => {
     const names = (await run(a.source.services)).map(({ name }) => name)
     expect(names.toSorted()).toEqual([raw, sick, web])

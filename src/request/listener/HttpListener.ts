@@ -67,6 +67,8 @@ export interface HttpListenerOptions {
    * addresses. Default: none do, and only its own names and loopback are taken.
    */
   readonly remoteNames?: ReadonlyArray<string> | undefined
+  /** Further names of the fixed service, in small letters. Default: none. */
+  readonly names?: ReadonlyArray<string> | undefined
 }
 
 export interface HttpListener {
@@ -195,11 +197,11 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
     this.idleTimeout = options.idleTimeout ?? defaultIdleTimeout
     this.headTimeout = options.headTimeout ?? defaultHeadTimeout
     this.resolve = options.resolve ?? serviceOfAuthority
-    const { fixedService, remoteNames } = options
+    const { fixedService, names, remoteNames } = options
     const { resolve } = this
     this.fixedService = fixedService
     this.portAuthority =
-      fixedService && new PortAuthority({ service: fixedService, resolve, remoteNames })
+      fixedService && new PortAuthority({ service: fixedService, resolve, remoteNames, names })
     this.#overflow = new OverflowConnections(this, sockets, () => refusals.noRoom(this.#fullBy))
     sockets.keep(this)
   }

@@ -14,6 +14,8 @@ export interface PortAuthorityOptions {
   readonly resolve: (authority: string) => ServiceName | undefined
   /** Other hosts may ask (`allowRemote`), under any address and under these names, in small letters. */
   readonly remoteNames: ReadonlyArray<string> | undefined
+  /** Further names of the service on this host, in small letters. */
+  readonly names?: ReadonlyArray<string> | undefined
 }
 
 /** `[::1]:80`, `LOCALHOST.:80` → `::1`, `localhost` */
@@ -42,10 +44,10 @@ export class PortAuthority {
   }
 
   #isOurs(authority: string): boolean {
-    const { remoteNames, resolve, service } = this.#options
+    const { names, remoteNames, resolve, service } = this.#options
     if (resolve(authority) === service) return true
     const host = hostOf(authority)
-    if (isLoopback(host)) return true
+    if (isLoopback(host) || names?.includes(host) === true) return true
     return remoteNames !== undefined && (isIP(host) !== 0 || remoteNames.includes(host))
   }
 

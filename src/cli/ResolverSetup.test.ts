@@ -1,0 +1,89 @@
+import { describe, expect, it } from "vitest"
+import { type Names, planInstall, planRemove, type ResolverFacts } from "./ResolverSetup.ts"
+
+const names: Names = {
+  server: { host: "127.0.0.1", port: 5354 },
+  suffix: "mesh",
+  forwards: false
+}
+
+const host = (
+  files: Record<string, string>,
+  platform: NodeJS.Platform = "linux"
+): ResolverFacts & { readonly files: Record<string, string> } => ({
+  platform,
+  files,
+  exists: (path) => path in files || Object.keys(files).some((one) => one.startsWith(`${path}/`)),
+  read: (path) => files[path]
+})
+
+const mark = "# Written by `skein dns install`; `skein dns remove` takes it away."
+
+describe("a host's own resolver", () => {
+  it.each([
+    [
+      "systemd-resolved",
+      host({ "/run/systemd/resolve/resolv.conf": "", "/etc/resolv.conf": "" }),
+      "/etc/systemd/resolved.conf.d/skein-mesh.conf",
+      `${mark}\n[Resolve]\nDNS=127.0.0.1:5354\nDomains=~mesh\n`
+    ],
+    [
+      "networkmanager",
+      host({ "/etc/NetworkManager/NetworkManager.conf": "[main]\ndns=dnsmasq\n" }),
+      "/etc/NetworkManager/dnsmasq.d/skein-mesh.conf",
+      `${mark}\nserver=/mesh/127.0.0.1#5354\nrebind-domain-ok=/mesh/\n`
+    ],
+    [
+      "dnsmasq",
+      host({ "/etc/dnsmasq.d/README": "" }),
+      "/etc/dnsmasq.d/skein-mesh.conf",
+      `${mark}\nserver=/mesh/127.0.0.1#5354\nrebind-domain-ok=/mesh/\n`
+    ],
+    [
+      "macos",
+      host({}, "darwin"),
+      "/etc/resolver/mesh",
+      `${mark}\nnameserver 127.0.0.1\nport 5354\n`
+    ]
+  ])("%s is told whom to ask, and forgets it", (kind, facts, path, text) => {
+    const plan = planInstall(facts, names)
+    expect(plan).toMatchObject({ kind, path, text })
+    const after = host({ ...facts.files, [path]: text }, facts.platform)
+    // Once more is the same.
+    expect(planInstall(after, names)).toEqual(plan)
+    expect(planRemove(after, "mesh")).toMatchObject([{ kind, path, text: undefined }])
+    expect(planRemove(facts, "mesh")).toEqual([])
+  })
+
+  it("resolv.conf is changed where the node can answer everything, and is as it was afterwards", () => {
+    const before = "search example.com\nnameserver 192.0.2.1\n"
+    const facts = host({ "/etc/resolv.conf": before })
+    expect(planInstall(facts, names)).toContain("knows no ports")
+    const at53 = { ...names, server: { host: "127.0.0.1", port: 53 } }
+    expect(planInstall(facts, at53)).toContain(
+      'dns.forward in the node\'s config (forward: ["192.0.2.1:53"])'
+    )
+    const plan = planInstall(facts, { ...at53, forwards: true })
+    if (typeof plan === "string") throw new Error(plan)
+    expect(plan.text).toBe(
+      `${mark}\nnameserver 127.0.0.1\n# End of what \`skein dns install\` wrote.\n${before}`
+    )
+    const after = host({ "/etc/resolv.conf": plan.text ?? "" })
+    expect(planInstall(after, { ...at53, forwards: true })).toEqual(plan)
+    expect(planRemove(after, "mesh")).toMatchObject([{ path: "/etc/resolv.conf", text: before }])
+  })
+
+  it("a file that somebody else wrote stays as it is", () => {
+    const path = "/etc/dnsmasq.d/skein-mesh.conf"
+    const facts = host({ [path]: "server=/mesh/10.0.0.1\n" })
+    expect(planInstall(facts, names)).toContain("is not of skein")
+    expect(planRemove(facts, "mesh")).toEqual([])
+  })
+
+  it("of a system that is not known it is said what it would have to do", () => {
+    expect(planInstall(host({}, "win32"), names)).toBe(
+      "it is not known how win32 resolves names: have it ask 127.0.0.1, port 5354, for *.mesh"
+    )
+    expect(planInstall(host({}), names)).toContain("it is not known how linux resolves names")
+  })
+})

@@ -1,0 +1,169 @@
+/** `skein dns …`: has this host's own resolver ask the node for the names of services. */
+import { execFileSync } from "node:child_process"
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import { Console, Effect } from "effect"
+import { withAdmin } from "../admin/AdminClient.ts"
+import type { NodeStatus } from "../admin/AdminModel.ts"
+import { reasonOf } from "../model/Reason.ts"
+import { chosenNode } from "./ChosenNode.ts"
+import { failCommand } from "./CommandFailed.ts"
+import { lookedUp } from "./NameCheck.ts"
+import { nameServerOf } from "./NameServer.ts"
+import { type NodeChoice, nodeOptions } from "./NodeAddress.ts"
+import { planInstall, planRemove, type ResolverFacts, type ResolverPlan } from "./ResolverSetup.ts"
+import { renderPairs } from "./Table.ts"
+import { print, useColour } from "./View.ts"
+
+const rootOption = Options.directory("root").pipe(
+  Options.withPseudoName("dir"),
+  Options.withDescription(
+    "The host's files are under this directory, as in an image; nothing is reloaded then"
+  ),
+  Options.withDefault("/")
+)
+const printOption = Options.boolean("print").pipe(
+  Options.withDescription("Say what would be done, and do nothing")
+)
+
+const factsOf = (root: string): ResolverFacts => ({
+  platform: process.platform,
+  exists: (path) => existsSync(join(root, path)),
+  read: (path) => {
+    const file = join(root, path)
+    return existsSync(file) ? readFileSync(file, "utf8") : undefined
+  }
+})
+
+const namesOf = (choice: NodeChoice) =>
+  Effect.gen(function* () {
+    const address = yield* chosenNode(choice)
+    const report = yield* withAdmin(address, (client) =>
+      Effect.all({ status: client.views.status({}), services: client.views.services({}) })
+    )
+    const { names, node } = report.status
+    if (names === null) {
+      return yield* failCommand(
+        `${node} answers no names: write dns: {} in its config, and restart it`
+      )
+    }
+    return { ...report, names }
+  })
+
+const named = ({ forwards, address, suffix }: NonNullable<NodeStatus["names"]>) => ({
+  server: nameServerOf(address),
+  suffix,
+  forwards
+})
+
+const described = ({ path, reload, text }: ResolverPlan): string => {
+  const what =
+    text === undefined ? `rm ${path}` : `${path}:\n${text.replace(/^/gm, "  ").trimEnd()}`
+  return reload === undefined ? `${what}\n` : `${what}\n${reload.join(" ")}\n`
+}
+
+const carryOut = (plan: ResolverPlan, root: string) =>
+  Effect.try({
+    try: () => {
+      const file = join(root, plan.path)
+      if (plan.text === undefined) rmSync(file)
+      else {
+        mkdirSync(dirname(file), { recursive: true })
+        writeFileSync(file, plan.text)
+      }
+      const [command, ...args] = root === "/" ? (plan.reload ?? []) : []
+      if (command !== undefined)
+        execFileSync(command, args, { stdio: ["ignore", "ignore", "pipe"] })
+    },
+    catch: (cause) => {
+      const denied = cause instanceof Error && "code" in cause && cause.code === "EACCES"
+      return failCommand(
+        `${plan.path}: ${reasonOf(cause)}${denied ? "; this needs root: sudo skein dns …, or --print and do it yourself" : ""}`
+      )
+    }
+  })
+
+const install = Command.make(
+  "install",
+  { ...nodeOptions, root: rootOption, print: printOption },
+  (choice) =>
+    Effect.gen(function* () {
+      const { names } = yield* namesOf(choice)
+      const plan = planInstall(factsOf(choice.root), named(names))
+      if (typeof plan === "string") return yield* failCommand(plan)
+      if (choice.print) return yield* print(described(plan))
+      yield* carryOut(plan, choice.root)
+      yield* Console.error(
+        `${plan.kind} asks ${names.address} for *.${names.suffix} from now on (${plan.path}); skein dns status says whether names lead somewhere`
+      )
+    })
+).pipe(Command.withDescription("Have this host's resolver ask the node for names of services"))
+
+const remove = Command.make(
+  "remove",
+  {
+    root: rootOption,
+    print: printOption,
+    suffix: Options.text("suffix").pipe(
+      Options.withDescription("The domain of the node's names (default: mesh)"),
+      Options.withDefault("mesh")
+    )
+  },
+  (choice) =>
+    Effect.gen(function* () {
+      const plans = planRemove(factsOf(choice.root), choice.suffix)
+      if (plans.length === 0) {
+        return yield* Console.error(`nothing of *.${choice.suffix} is installed on this host`)
+      }
+      for (const plan of plans) {
+        if (choice.print) yield* print(described(plan))
+        else {
+          yield* carryOut(plan, choice.root)
+          yield* Console.error(
+            `${plan.kind} asks no node for *.${choice.suffix} any more (${plan.path})`
+          )
+        }
+      }
+    })
+).pipe(Command.withDescription("Undo what install did, and nothing else"))
+
+const status = Command.make("status", { ...nodeOptions, root: rootOption }, (choice) =>
+  Effect.gen(function* () {
+    const { names, services } = yield* namesOf(choice)
+    const installed = planRemove(factsOf(choice.root), names.suffix)
+    const [service] = services.map(({ name }) => name)
+    const host = service === undefined ? undefined : `${service}.${names.suffix}`
+    const found = host === undefined ? undefined : yield* lookedUp(host)
+    const answer =
+      found === undefined
+        ? "no service to try it with"
+        : found instanceof Error
+          ? `${host} leads nowhere for programs of this host: ${found.message}`
+          : `${host} is ${found}, as programs of this host see it`
+    yield* print(
+      renderPairs(
+        [
+          ["server", `${names.address}, for *.${names.suffix}`],
+          [
+            "installed",
+            installed.length === 0
+              ? "no: skein dns install"
+              : installed.map(({ kind, path }) => `${kind} (${path})`).join(", ")
+          ],
+          ["names", answer],
+          ["listening", `${names.listening} of ${services.length} services were asked for by name`]
+        ],
+        { colour: useColour() }
+      )
+    )
+  })
+).pipe(Command.withDescription("Whether names lead somewhere on this host"))
+
+export const dns = Command.make("dns").pipe(
+  Command.withDescription(
+    "Call services by names like payments.mesh, from every program of this host"
+  ),
+  Command.withSubcommands([install, status, remove])
+)

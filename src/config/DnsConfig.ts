@@ -1,0 +1,51 @@
+/** Services under names that programs just use: the node as a name server for its host. */
+import { ParseResult, Schema } from "effect"
+import { parseAddressRange } from "../model/AddressRange.ts"
+import { quote } from "../schema/ExplainIssue.ts"
+import { time } from "./ConfigTime.ts"
+import { guarded } from "./GuardedListen.ts"
+import { DialAddress, ListenAddress } from "./HostPort.ts"
+
+const Suffix = Schema.String.pipe(
+  Schema.pattern(
+    /^(?=.{1,190}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/,
+    {
+      description: "a domain in small letters, like mesh",
+      message: ({ actual }) =>
+        `${quote(actual)} is not a domain in small letters without dots at its ends, like mesh or svc.example.com`
+    }
+  )
+)
+
+const Range = Schema.String.pipe(
+  Schema.filter(
+    (text, _, ast) => {
+      const range = parseAddressRange(text)
+      return typeof range === "string"
+        ? new ParseResult.Type(ast, text, `${quote(text)} ${range}`)
+        : undefined
+    },
+    { description: "a block of loopback addresses, like 127.80.0.0/12", jsonSchema: {} }
+  )
+)
+
+/** It tells which services there are, and nothing that a call needs: their addresses are of this host alone. */
+const listen = guarded(ListenAddress, "learns which services there are")
+
+export const DnsConfig = Schema.Struct({
+  /** By UDP and TCP. Not 5353, where hosts hear multicast DNS. */
+  listen: Schema.optionalWith(listen, {
+    default: () => ({ listen: { host: "127.0.0.1", port: 5354 }, allowRemote: false })
+  }),
+  /** `payments.mesh` is the service payments. */
+  suffix: Schema.optionalWith(Suffix, { default: () => "mesh" }),
+  /** Each service has an address of these, by its name, and the node listens there when it is asked for. */
+  addresses: Schema.optionalWith(Range, { default: () => "127.80.0.0/12" }),
+  /** For how long programs may keep an answer; whole seconds. */
+  ttl: time("5s"),
+  /** Servers that are asked for all other names, in this order. Default: none is, and such questions are refused. */
+  forward: Schema.optionalWith(Schema.Array(DialAddress).pipe(Schema.maxItems(3)), {
+    default: () => []
+  })
+}).annotations({ identifier: "DnsConfig" })
+export type DnsConfig = typeof DnsConfig.Type

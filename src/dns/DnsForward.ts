@@ -1,0 +1,83 @@
+/**
+ * Asks other servers what is none of the mesh's. Each question has a socket and a number of its own, so
+ * that whoever would forge an answer has to guess both (RFC 5452); the answer goes back as it came.
+ */
+import { randomInt } from "node:crypto"
+import { createSocket } from "node:dgram"
+import { connect } from "node:net"
+import type { HostPort } from "../config/HostPort.ts"
+import { DnsFrames, framed } from "./DnsFrames.ts"
+import { idOf } from "./DnsMessage.ts"
+
+/** For one server to answer, ms. */
+const patience = 2_000
+const headerBytes = 12
+
+export class DnsForward {
+  readonly #servers: ReadonlyArray<HostPort>
+
+  /** Asked in this order, the next one when one does not answer. */
+  constructor(servers: ReadonlyArray<HostPort>) {
+    this.#servers = servers
+  }
+
+  /** Undefined: nobody answered. */
+  async ask(query: Uint8Array, over: "udp" | "tcp"): Promise<Uint8Array | undefined> {
+    const asked = Uint8Array.from(query)
+    const id = randomInt(0x10000)
+    setId(asked, id)
+    for (const server of this.#servers) {
+      const answer = await (over === "udp" ? askOverUdp : askOverTcp)(server, asked)
+      if (answer === undefined) continue
+      const back = Uint8Array.from(answer)
+      setId(back, idOf(query))
+      return back
+    }
+    return undefined
+  }
+}
+
+const setId = (bytes: Uint8Array, id: number): void => {
+  bytes[0] = id >>> 8
+  bytes[1] = id & 255
+}
+
+/** An answer of this number to the question as it was put. */
+const answers = (asked: Uint8Array, bytes: Uint8Array): boolean =>
+  bytes.length >= headerBytes && idOf(bytes) === idOf(asked) && ((bytes[2] ?? 0) & 0x80) !== 0
+
+const askOverUdp = ({ host, port }: HostPort, asked: Uint8Array): Promise<Uint8Array | undefined> =>
+  new Promise((resolve) => {
+    const socket = createSocket(host.includes(":") ? "udp6" : "udp4")
+    const end = (answer: Uint8Array | undefined): void => {
+      clearTimeout(timer)
+      socket.removeAllListeners().on("error", () => {})
+      socket.close()
+      resolve(answer)
+    }
+    const timer = setTimeout(() => end(undefined), patience)
+    socket.on("error", () => end(undefined))
+    socket.on("message", (bytes) => {
+      if (answers(asked, bytes)) end(bytes)
+    })
+    // Connected: the system lets nobody else's packets in.
+    socket.connect(port, host, () => socket.send(asked))
+  })
+
+const askOverTcp = ({ host, port }: HostPort, asked: Uint8Array): Promise<Uint8Array | undefined> =>
+  new Promise((resolve) => {
+    const socket = connect({ host, port })
+    const end = (answer: Uint8Array | undefined): void => {
+      socket.destroy()
+      resolve(answer)
+    }
+    const frames = new DnsFrames(0xffff)
+    socket.setTimeout(patience, () => end(undefined))
+    socket.on("error", () => end(undefined))
+    socket.on("close", () => end(undefined))
+    socket.on("data", (chunk) => {
+      const [answer] = frames.push(chunk) ?? []
+      if (answer !== undefined) end(answers(asked, answer) ? answer : undefined)
+    })
+    socket.write(framed(asked))
+  })

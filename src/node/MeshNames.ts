@@ -1,0 +1,116 @@
+/** The names of services on this host: a name server, and behind each name a port of its own. */
+import { Effect, Runtime, type Scope } from "effect"
+import type { DnsConfig } from "../config/DnsConfig.ts"
+import { formatHostPort } from "../config/HostPort.ts"
+import { DnsForward } from "../dns/DnsForward.ts"
+import { serveDns } from "../dns/DnsServer.ts"
+import type { NameBook } from "../dns/NameBook.ts"
+import { ServiceAddresses } from "../dns/ServiceAddresses.ts"
+import { Catalogue } from "../mesh/catalogue/Catalogue.ts"
+import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
+import type { DataDirError } from "../mesh/keys/KeyFile.ts"
+import { parseAddressRange } from "../model/AddressRange.ts"
+import type { MeshViewCell } from "../model/MeshView.ts"
+import type { ServiceName } from "../model/Names.ts"
+import type { MetricRegistry } from "../request/cells/Metrics.ts"
+import type { ListenError } from "../request/listener/ListenError.ts"
+import { loadAskedNames, saveAskedNames } from "./AskedNames.ts"
+import { NamedPorts } from "./NamedPorts.ts"
+import { mostNames, NameListeners, type NameListenersOptions } from "./NameListeners.ts"
+
+export interface MeshNamesOptions extends Pick<NameListenersOptions, "open" | "now" | "deadline"> {
+  readonly config: DnsConfig
+  readonly dataDir: string
+  readonly view: MeshViewCell
+  readonly catalogue: Pick<CatalogueShape, "current" | "subscribe">
+  readonly metrics: MetricRegistry
+  readonly warn: (message: string) => void
+}
+
+export interface MeshNames {
+  /** `host:port` of the name server. */
+  readonly address: string
+  readonly suffix: string
+  /** Other servers are asked for what is none of the mesh's. */
+  readonly forwards: boolean
+  /** Services that are listened for by their names now. */
+  readonly listening: () => number
+}
+
+export const makeMeshNames = (
+  options: MeshNamesOptions
+): Effect.Effect<MeshNames, ListenError | DataDirError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { catalogue, config, dataDir, deadline, metrics, now, open, view, warn } = options
+    const { forward, suffix, ttl } = config
+    const range = parseAddressRange(config.addresses)
+    // The config was checked.
+    if (typeof range === "string") return yield* Effect.dieMessage(range)
+    const addresses = new ServiceAddresses(range)
+    const ports = new NamedPorts()
+    const runtime = yield* Effect.runtime()
+    const asked = new Set(yield* loadAskedNames(dataDir))
+    const save = (names: ReadonlyArray<ServiceName>): void => {
+      for (const name of names) if (asked.size < mostNames) asked.add(name)
+      Runtime.runFork(runtime)(
+        Effect.catchAll(saveAskedNames(dataDir, [...asked]), ({ message }) =>
+          Effect.logWarning(`names that were asked for are not remembered: ${message}`)
+        )
+      )
+    }
+    const listeners = yield* Effect.acquireRelease(
+      Effect.sync(
+        () => new NameListeners({ addresses, deadline, now, open, suffix, warn, onChange: save })
+      ),
+      (it) => Effect.sync(() => it.stop())
+    )
+    const book: NameBook = {
+      find: (name) => {
+        const service = view.current.services.get(name)
+        if (service === undefined) return undefined
+        const { endpoints, protocol } = service
+        const able = endpoints.filter(
+          ({ draining, healthy, member }) => healthy && !draining && member !== "dead"
+        )
+        const port = ports.of(name, protocol)
+        return { name, protocol, port, endpoints: endpoints.length, healthy: able.length }
+      },
+      nameAt: (address) => addresses.nameAt(address)
+    }
+    /** Who was asked for before is listened for, and where it says now. */
+    const again = (name: ServiceName): void => {
+      const service = asked.has(name) ? book.find(name) : undefined
+      // That it cannot be is told.
+      if (service?.port !== undefined) listeners.reach(service).catch(() => {})
+    }
+    const subscribe = () => {
+      for (const name of view.current.services.keys()) addresses.add(name)
+      ports.follow(catalogue.current().changesSince(Catalogue.empty))
+      for (const name of view.current.services.keys()) again(name)
+      return [
+        catalogue.subscribe((_, changes) => ports.follow(changes)),
+        view.subscribe((_, { gone, services }) => {
+          for (const name of gone) {
+            addresses.remove(name)
+            listeners.close(name)
+          }
+          for (const { name } of services) addresses.add(name)
+          for (const { name } of services) again(name)
+        })
+      ]
+    }
+    yield* Effect.acquireRelease(Effect.sync(subscribe), (stops) =>
+      Effect.sync(() => {
+        for (const stop of stops) stop()
+      })
+    )
+    const listen = config.listen.listen
+    const bound = yield* serveDns({
+      ...{ listen, book, metrics, warn },
+      zone: { suffix, range, ttl: Math.max(1, Math.round(ttl / 1_000)) },
+      reach: (service) => listeners.reach(service),
+      forward: forward.length === 0 ? undefined : new DnsForward(forward)
+    })
+    const forwards = forward.length > 0
+    return { address: formatHostPort(bound), suffix, forwards, listening: () => listeners.count }
+  })
