@@ -15,6 +15,7 @@ const timed = [
   "policy",
   "resources",
   "revoke",
+  "root-rotation",
   "shared-policies",
   "slow-clients",
   "thread-cells",

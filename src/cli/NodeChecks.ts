@@ -190,6 +190,7 @@ export const nodeChecks = (status: NodeStatus): ReadonlyArray<Check> => {
 const harmless: ReadonlyArray<MeshFinding["kind"]> = [
   "name_not_unique",
   "invite_overused",
+  "root_unfinished",
   "setting_conflict",
   "peer_misbehaves",
   "records_refused"
@@ -206,6 +207,8 @@ const findingNames: Record<MeshFinding["kind"], string> = {
   records_refused: "records",
   peer_misbehaves: "conduct",
   thrown_out: "trust",
+  root_unfinished: "root",
+  root_forked: "root",
   catalogue_full: "room"
 }
 

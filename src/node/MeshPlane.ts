@@ -423,6 +423,7 @@ export const makeMeshPlane = (
       settings: () => settings.table.conflicts(),
       overused: () => uses.uses.overused(),
       ...{ refused, conduct, nameOf, thrownOut, leftBehind: trust.leftBehind },
+      roots: () => identity.current.roots,
       taken: (service) => {
         const one = revocations.current.anyGrant(service)
         return one && describeRevocation(one)

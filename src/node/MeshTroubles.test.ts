@@ -9,6 +9,7 @@ import type { ProtocolConflict } from "../mesh/catalogue/ServiceOffers.ts"
 import { type SettledName, settle } from "../mesh/settings/SettledName.ts"
 import type { OverusedInvite } from "../mesh/trust/InviteUses.ts"
 import { PeerConduct } from "../mesh/trust/PeerConduct.ts"
+import { Roots } from "../mesh/trust/Roots.ts"
 import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { MeshTroubles } from "./MeshTroubles.ts"
 
@@ -55,6 +56,7 @@ const makeTroubles = () => {
     taken: () => undefined,
     thrownOut: () => world.thrownOut,
     leftBehind: () => world.leftBehind,
+    roots: () => Roots.founded(new Uint8Array(32)),
     nameOf: (peer) => `name-of-${peer.slice(-1)}`,
     now: () => world.now
   })

@@ -11,7 +11,9 @@ import type { ProtocolConflict } from "../mesh/catalogue/ServiceOffers.ts"
 import type { SettledName } from "../mesh/settings/SettledName.ts"
 import type { OverusedInvite } from "../mesh/trust/InviteUses.ts"
 import type { Offence, PeerConduct } from "../mesh/trust/PeerConduct.ts"
+import type { Roots } from "../mesh/trust/Roots.ts"
 import { isNodeName, type NodeName, type PeerKey, type ServiceName } from "../model/Names.ts"
+import { rootFindings } from "./RootTroubles.ts"
 
 export interface MeshTroublesOptions {
   readonly name: () => NodeName
@@ -29,6 +31,7 @@ export interface MeshTroublesOptions {
   readonly thrownOut: () => string | undefined
   /** Why its own certificate counts for nothing though nobody has thrown it out. */
   readonly leftBehind: () => string | undefined
+  readonly roots: () => Roots
   readonly conduct: Pick<PeerConduct, "offenders">
   readonly nameOf: (peer: PeerKey) => string
   /** Wall clock, ms. */
@@ -84,11 +87,12 @@ export class MeshTroubles {
   }
 
   findings(): ReadonlyArray<MeshFinding> {
-    const { conflicts, found, overused, settings } = this.#options
+    const { conflicts, found, name, now, overused, roots, settings } = this.#options
     return [
       ...found.all(conflicts()),
       ...settings().slice(0, maxTold).map(ofSettingConflict),
       ...overused().slice(0, maxTold).map(ofOveruse),
+      ...rootFindings(roots(), name(), now()),
       ...this.#own()
     ]
   }

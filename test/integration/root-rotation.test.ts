@@ -2,7 +2,7 @@
  * The root of a mesh of real processes is replaced while calls run: no rightful one fails, everybody moves at
  * once, who was away comes back by itself, and the old root leads nowhere any more.
  */
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { request } from "node:http"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, it } from "vitest"
@@ -43,6 +43,17 @@ const inForce = async (host: Host) =>
   (await roots(host)).roots.filter(({ withdrawnAt }) => withdrawnAt === null).map(({ id }) => id)
 const meshOf = async (host: Host) => ((await host.api("status")) as { mesh: unknown }).mesh
 
+/** What was set under the old root, as a node holds it. */
+const saidBefore = async (host: Host) => {
+  const settings = (await host.api("settings")) as ReadonlyArray<{ name: string; body: unknown }>
+  const revoked = (await host.api("revoked")) as ReadonlyArray<{ target: string }>
+  return {
+    pay: settings.find(({ name }) => name === "pay")?.body,
+    taken: revoked.some(({ target }) => target === "plain/shop-*")
+  }
+}
+const heldOn = { pay: { timeout: { request: "9s" } }, taken: true }
+
 const statusOf = (host: Host, service: string): Promise<number> =>
   new Promise((resolve, reject) => {
     const [hostname, port] = host.proxy.split(":")
@@ -67,6 +78,12 @@ beforeAll(async () => {
   away = await mesh.join("away", { threads: 1, services: ledger }, c)
   lost = await mesh.join("lost", { threads: 1 })
   oldToken = await a.invite()
+  // Said under the old root, and to hold on.
+  const policy = join(mesh.directory, "pay.yaml")
+  writeFileSync(policy, "kind: policy\nname: pay\ntimeout: { request: 9s }\n")
+  expect((await skein("apply", "-f", policy, "--admin", a.admin)).code).toBe(0)
+  const taken = await skein("revoke", "plain/shop-*", "--why", "moved", "--admin", a.admin)
+  expect(taken.code).toBe(0)
   for (const host of mesh.hosts) {
     await until(`${host.name} sees all`, async () => {
       const alive = (await members(host)).filter(({ state }) => state === "alive")
@@ -138,8 +155,8 @@ it("is replaced under load, with a revocation on the way, and no rightful call f
     expect([...tally.failures]).toEqual([])
     expect(tally.ok).toBeGreaterThan(100)
   }
-  // What was said under the old root holds on.
   expect((await members(b)).find(({ node }) => node === "outcast")?.state).toBe("revoked")
+  for (const host of [a, b, c, plain]) expect(await saidBefore(host)).toEqual(heldOn)
   expect(existsSync(join(a.dataDir, "root.next.key"))).toBe(false)
 })
 
@@ -180,9 +197,11 @@ it("refuses old tokens, takes new ones, and all of it outlives restarts", async 
   await late.up("--join", await c.invite())
   expect(await statusOf(late, "pay")).toBe(200)
   expect(await inForce(late)).toEqual(await inForce(a))
+  expect(await saidBefore(late)).toEqual(heldOn)
   await a.kill()
   await a.up()
   expect(await inForce(a)).toEqual(await inForce(c))
+  expect(await saidBefore(a)).toEqual(heldOn)
   // It holds the new root's key, and a second rotation follows.
   expect(readFileSync(join(a.dataDir, "root.key"), "utf8")).toContain("PRIVATE KEY")
   expect((await skein("root", "rotate", "--admin", a.admin)).code).toBe(0)
@@ -190,6 +209,7 @@ it("refuses old tokens, takes new ones, and all of it outlives restarts", async 
   expect(hasty.stdout).toContain("newest")
   await until("nobody is left", async () => ((await roots(a)).notYet === null ? true : undefined))
   const { code, stderr } = await skein("root", "finish", "--admin", a.admin)
+  expect(await saidBefore(late)).toEqual(heldOn)
   expect([code, stderr]).toEqual([0, expect.stringContaining("is the only root of the mesh now")])
   expect(await statusOf(late, "pay")).toBe(200)
 })

@@ -32,6 +32,10 @@ export const findingKinds = [
   "peer_misbehaves",
   /** This node does not belong to the mesh any more. */
   "thrown_out",
+  /** A root of the mesh was to be replaced, and still counts long after. */
+  "root_unfinished",
+  /** One root of the mesh has two successors. */
+  "root_forked",
   /** Records found no room. */
   "catalogue_full"
 ] as const

@@ -1,0 +1,47 @@
+/** What is wrong with the roots of the mesh. Pure: from what is known of them to findings. */
+import type { MeshFinding } from "../mesh/catalogue/MeshFindings.ts"
+import { describeSpan } from "../mesh/trust/CertificateError.ts"
+import type { Root, Roots } from "../mesh/trust/Roots.ts"
+import type { NodeName } from "../model/Names.ts"
+
+/** By then every certificate there is has been renewed twice, so whoever is there has moved (ms). */
+const unfinishedAfter = 2 * 86_400_000
+
+/** Roots in force that one and the same root has added. */
+const forksIn = (roots: Roots): ReadonlyArray<readonly [string, ReadonlyArray<Root>]> =>
+  Array.from(Map.groupBy(roots.inForce, ({ by }) => by)).flatMap(([by, added]) =>
+    by !== undefined && added.length > 1 ? [[by, added] as const] : []
+  )
+
+/** Wall clock `now`, ms. `name`: of this node. */
+export const rootFindings = (
+  roots: Roots,
+  name: NodeName,
+  now: number
+): ReadonlyArray<MeshFinding> => {
+  const forks = forksIn(roots).map(
+    ([by, added]): MeshFinding => ({
+      kind: "root_forked",
+      service: undefined,
+      nodes: [name],
+      message: `the root ${by} has added ${added.length} others, ${added.map(({ id }) => id).join(" and ")}: it was rotated twice, or somebody else holds its key`,
+      hint: "If nobody did so on purpose: `skein revoke` members that you do not know, and withdraw all roots but your own with its key (`skein root finish`) at once."
+    })
+  )
+  const { newest } = roots
+  const lasts = now - newest.at
+  if (!roots.isRotating || lasts < unfinishedAfter) return forks
+  return [
+    ...forks,
+    {
+      kind: "root_unfinished",
+      service: undefined,
+      nodes: [name],
+      message: `the root ${newest.id} was added ${describeSpan(lasts)} ago, and what it is to replace still counts: ${roots.inForce
+        .slice(1)
+        .map(({ id }) => id)
+        .join(", ")}`,
+      hint: "`skein root status` says who is left under it; `skein root finish`, where the newest root's key is, withdraws it."
+    }
+  ]
+}
