@@ -288,8 +288,7 @@ export const makeMeshPlane = (
     const refused = new RefusedRecords()
     const convergence = new Convergence({ clocks, metrics })
     const catalogue = yield* makeCatalogue({
-      self,
-      conduct,
+      ...{ self, conduct, ticker },
       name: identity.current.name,
       zone: node.zone,
       ephemeral: node.ephemeral,
@@ -362,8 +361,7 @@ export const makeMeshPlane = (
       now: () => ticker.now()
     })
     const membership = yield* makeMembership({
-      self,
-      conduct,
+      ...{ self, conduct, ticker },
       name: identity.current.name,
       door: makeStatementDoor(
         identity,

@@ -14,6 +14,7 @@ import { PCGRandom } from "effect/Utils"
 import type { Behaviour, Moment } from "./Behaviour.ts"
 import { Mailbox, type Overflow } from "./Mailbox.ts"
 import { Supervisor } from "./Supervisor.ts"
+import { Ticking, type TickTimers, untilTick } from "./Ticking.ts"
 import { Turns } from "./Turns.ts"
 
 export class AskError extends Data.TaggedError("AskError")<{
@@ -55,6 +56,11 @@ export interface ActorDefinition<State, Message, Action, E, R> {
   ) => Effect.Effect<void, E, R> | undefined
   /** Messages the actor sends itself; `every` in milliseconds, the first after one interval. */
   readonly ticks?: ReadonlyArray<{ readonly every: number; readonly message: Message }>
+  /**
+   * By whose timers it ticks: those of a node at rest are most of what its actors do, and a fiber that
+   * sleeps is two timers and a dozen steps each time. Default: the clock of its fibers.
+   */
+  readonly ticker?: TickTimers | undefined
   /** Called with each new state before its actions are done: the place to publish a snapshot. */
   readonly publish?: (state: State) => void
 }
@@ -128,6 +134,13 @@ export const spawn = <State, Message, Action, E, R>(
         const { step } = definition
         const turns = new Turns({ box, step, moment, publish, interpret }, first)
         for (const tick of definition.ticks ?? []) {
+          if (definition.ticker !== undefined) {
+            const ticking = new Ticking(definition.ticker, tick.every, () =>
+              self.tell(tick.message)
+            )
+            yield* Effect.addFinalizer(() => Effect.sync(() => ticking.stop()))
+            continue
+          }
           yield* FiberSet.run(
             forked,
             Effect.forever(
@@ -159,12 +172,3 @@ export const tellSurely = <Message>(
     Effect.repeat({ until: (taken) => taken, schedule: Schedule.spaced("100 millis") }),
     Effect.asVoid
   )
-
-/**
- * All actors of a process tick at the same multiples of their intervals: it wakes up once for them,
- * and not for each. A timer that fires early must not tick twice.
- */
-const untilTick = (every: number, now: number): number => {
-  const left = every - (now % every)
-  return left < every / 4 ? left + every : left
-}

@@ -7,6 +7,7 @@ import type { NodeName, PeerKey } from "../../model/Names.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
 import { spawn, tellSurely } from "../actor/Actor.ts"
 import type { Supervisor } from "../actor/Supervisor.ts"
+import type { TickTimers } from "../actor/Ticking.ts"
 import { Gossip } from "../host/Gossip.ts"
 import type { MeshRpcError, RecordVersion } from "../host/MeshRpc.ts"
 import { type Conduct, noConduct } from "../trust/PeerConduct.ts"
@@ -46,6 +47,8 @@ export interface CatalogueOptions extends CatalogueSyncOptions {
   /** Version of the program, for people. */
   readonly software: string
   readonly door: RecordDoor
+  /** By whose timers it looks whether there is something to do. Default: the clock of its fibers. */
+  readonly ticker?: TickTimers | undefined
   /** What others say of this host's clock. Default: that it is right. */
   readonly clock?: (() => ClockVerdict) | undefined
   /** Which settings need not be kept any more. Default: all are kept. */
@@ -227,6 +230,7 @@ export const makeCatalogue = (
       recover: recoverCatalogue,
       step: catalogueBehaviour(self, door.seal, options.clock, options.settingsOver),
       ticks: [{ every: 1_000, message: { _tag: "Tick" } }],
+      ticker: options.ticker,
       publish,
       interpret: (action, context) => {
         switch (action._tag) {

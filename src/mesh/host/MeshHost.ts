@@ -80,6 +80,10 @@ const defaultMaxPending = 512
 const MiB = 1024 * 1024
 
 const muxer = quietYamux({
+  // Asks once at the start how far the peer is, by which windows grow. To ask for its end finds nothing
+  // (yamux passes over the answer that does not come): members are watched by pings of their own, and
+  // connections by TCP's. At every 30 s, as it is by default, it was a tenth of what a mesh at rest says.
+  keepAliveInterval: 10 * 60_000,
   // Links, RPC, gossip and identify: a handful of streams per connection, and room for restarts.
   maxInboundStreams: 128,
   maxOutboundStreams: 128,

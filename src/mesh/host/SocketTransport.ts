@@ -95,11 +95,14 @@ export const connectSocket = async (
   })
 }
 
+/** As of connections that were accepted (ForeignRelay.ts), ms of silence. */
+const keepAliveInitialDelay = 15_000
+
 const connect = (address: Multiaddr, signal: AbortSignal): Promise<net.Socket> => {
   signal.throwIfAborted()
   const { host, port } = getNetConfig(address)
   if (port === undefined) throw new Error(`${address} has no port`)
-  const socket = net.connect({ host, port, noDelay: true, keepAlive: true })
+  const socket = net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay })
   return new Promise((resolve, reject) => {
     const settle = (error: Error | undefined): void => {
       socket.removeListener("error", settle)

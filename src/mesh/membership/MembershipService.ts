@@ -7,6 +7,7 @@ import type { NodeName, PeerKey } from "../../model/Names.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
 import { spawn, tellSurely } from "../actor/Actor.ts"
 import type { Supervisor } from "../actor/Supervisor.ts"
+import type { TickTimers } from "../actor/Ticking.ts"
 import { Gossip, type GossipVerdict } from "../host/Gossip.ts"
 import { MeshRpcError } from "../host/MeshRpc.ts"
 import { type Conduct, noConduct } from "../trust/PeerConduct.ts"
@@ -34,6 +35,8 @@ export interface MembershipServiceOptions {
   readonly name: NodeName
   readonly door: StatementDoor
   readonly port: MembershipPort
+  /** By whose timers it probes. Default: the clock of its fibers. */
+  readonly ticker?: TickTimers | undefined
   readonly options?: Partial<MembershipOptions>
   /** Default: nobody's words are counted. */
   readonly conduct?: Conduct | undefined
@@ -155,6 +158,7 @@ export const makeMembership = (
       recover: recoverMembership,
       step,
       ticks: [{ every: options.tick, message: { _tag: "Tick" } }],
+      ticker: setup.ticker,
       publish,
       interpret: (action, context) => {
         // A probe without its result would never be started again.
