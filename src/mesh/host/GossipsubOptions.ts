@@ -48,6 +48,10 @@ export const gossipsubOptions = (mesh: MeshId): Partial<GossipsubOpts> => {
     Dhi: 6,
     Dscore: 2,
     Dout: 1,
+    // Who is told each second, for three of them, of what there was, of those that are no neighbours: two,
+    // so that everybody hears of a message six times beside the copies. With six (the default) what nobody
+    // asked for was twice as much as all messages.
+    Dlazy: 2,
     // "I have it" to every neighbour costs as much as the message, unless that is a large one.
     idontwantMinDataSize: 16 * 1024,
     // libp2p's connection manager decides nothing here.
