@@ -9,6 +9,7 @@ import { LinkKeeper, smallMesh } from "./LinkKeeper.ts"
 const peerOf = (n: number): PeerKey =>
   PeerKey.make(`${"1".repeat(20)}P${String(n + 1e5).replaceAll("0", "z")}`)
 const self = peerOf(0)
+const now = 1_790_000_000_000
 
 class Fixture {
   catalogue = Catalogue.empty
@@ -19,15 +20,17 @@ class Fixture {
   #version = 0
   #seen = Catalogue.empty
 
-  constructor(bootstrap: Bootstrap = new Map()) {
+  constructor(bootstrap: Bootstrap = new Map(), isNewcomer = false) {
     this.keeper = new LinkKeeper({
       self,
       bootstrap,
+      isNewcomer,
+      ticker: { random: () => 0, wall: () => now },
       catalogue: () => this.catalogue,
       subjects: () => this.subjects,
       connections: {
-        want: (peer) => {
-          this.calls.push(`want ${peer}`)
+        want: (peer, patience = 0) => {
+          this.calls.push(patience === 0 ? `want ${peer}` : `expect ${peer} for ${patience}`)
           this.wanted.add(peer)
         },
         unwant: (peer) => {
@@ -120,6 +123,13 @@ describe("LinkKeeper", () => {
     expect(mesh.calls.sort()).toEqual([`unwant ${peerOf(3)}`, `want ${peerOf(smallMesh)}`].sort())
   })
 
+  it("leaves it to who has just started to dial first", () => {
+    const mesh = new Fixture().records(3)
+    mesh.follow()
+    mesh.record(3, { epoch: now - 100 }).follow()
+    expect(mesh.calls).toEqual([`expect ${peerOf(3)} for 1000`])
+  })
+
   it("says nothing twice", () => {
     const mesh = new Fixture().records(4)
     mesh.follow()
@@ -143,6 +153,17 @@ describe("LinkKeeper", () => {
     expect(mesh.keeper.addressesOf(peerOf(9))).toEqual([])
     const large = new Fixture(new Map([[peerOf(999), ["/ip4/10.9.9.9/tcp/9"]]]))
     expect(large.records(smallMesh + 1).follow()).toEqual([])
+  })
+
+  it("knocks at one door after the other, as a newcomer, until it knows who is there", () => {
+    const places = [7, 8, 9].map((n) => [peerOf(n), [`/ip4/10.0.0.${n}/tcp/1`]] as const)
+    const mesh = new Fixture(new Map(places), true)
+    expect(mesh.follow()).toEqual(peers(7))
+    mesh.keeper.knockFurther()
+    expect([...mesh.wanted]).toEqual(peers(7, 8))
+    mesh.record(8).record(3).follow()
+    mesh.keeper.settle()
+    expect([...mesh.wanted].sort()).toEqual(peers(3, 7, 8, 9))
   })
 
   it("has the addresses as the record says now, and then those of the token", () => {

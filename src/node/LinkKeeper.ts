@@ -5,8 +5,10 @@
  */
 import type { Catalogue, EntryChange } from "../mesh/catalogue/Catalogue.ts"
 import type { ConnectionKeeper } from "../mesh/host/ConnectionKeeper.ts"
+import { dialPatience } from "../mesh/host/FirstDial.ts"
 import { observersPerNode } from "../mesh/membership/ObserverRing.ts"
 import type { PeerKey } from "../model/Names.ts"
+import type { Ticker } from "../model/Time.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { mayBeDialled } from "./TriedAddress.ts"
 
@@ -15,6 +17,7 @@ export const smallMesh = observersPerNode + 1
 
 export interface LinkKeeperOptions {
   readonly self: PeerKey
+  readonly ticker: Pick<Ticker, "random" | "wall">
   readonly connections: Pick<ConnectionKeeper, "want" | "unwant">
   readonly bootstrap: Bootstrap
   readonly catalogue: () => Catalogue
@@ -22,6 +25,8 @@ export interface LinkKeeperOptions {
   readonly nearby?: (peer: PeerKey) => ReadonlyArray<string>
   /** Those this node observes. */
   readonly subjects: () => Iterable<PeerKey>
+  /** It knows nobody but those that its token names: it dials one of them, and then the next. Default: no. */
+  readonly isNewcomer?: boolean
 }
 
 export class LinkKeeper {
@@ -31,9 +36,24 @@ export class LinkKeeper {
   readonly #present = new Set<PeerKey>()
   /** Those that drain or have left. */
   readonly #gone = new Set<PeerKey>()
+  /** Of those that the token names, so many are dialled. */
+  #knocks: number
 
   constructor(options: LinkKeeperOptions) {
     this.#options = options
+    this.#knocks = options.isNewcomer === true ? 1 : Number.POSITIVE_INFINITY
+  }
+
+  /** Nobody has opened: one more is dialled of those that the token names. */
+  knockFurther(): void {
+    this.#knocks++
+    this.follow()
+  }
+
+  /** Somebody has said who is there: the token matters no more than for anybody else. */
+  settle(): void {
+    this.#knocks = Number.POSITIVE_INFINITY
+    this.follow()
   }
 
   /**
@@ -65,15 +85,18 @@ export class LinkKeeper {
 
   /** To be called whenever the observed peers may have changed. */
   follow(): void {
-    const { self, connections, bootstrap, subjects } = this.#options
+    const { self, bootstrap, catalogue, connections, subjects, ticker } = this.#options
     const isSmall = this.#present.size <= smallMesh
     const wanted = new Set<PeerKey>(isSmall ? this.#present : subjects())
-    if (isSmall) for (const peer of bootstrap.keys()) wanted.add(peer)
+    let knocks = isSmall ? this.#knocks : 0
+    for (const peer of bootstrap.keys()) if (knocks-- > 0) wanted.add(peer)
     for (const peer of wanted) if (this.#gone.has(peer)) wanted.delete(peer)
     wanted.delete(self)
     for (const peer of this.#wanted) if (!wanted.has(peer)) connections.unwant(peer)
     for (const peer of wanted) {
-      if (!this.#wanted.has(peer)) connections.want(peer)
+      if (this.#wanted.has(peer)) continue
+      const startedAt = catalogue().node(peer)?.record.epoch
+      connections.want(peer, dialPatience(startedAt, ticker.wall(), ticker.random()))
     }
     this.#wanted = wanted
   }

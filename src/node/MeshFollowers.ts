@@ -1,6 +1,10 @@
 /**
  * Who follows the catalogue, membership and connections of this node: names, links, findings and the
  * view that calls go by. Each by itself: what breaks in one of them keeps no change from the others.
+ *
+ * Whom a node watches and is connected with depends on all who are there. A newcomer hears of them one
+ * after the other, and would watch and dial most of them in turn, of whom it keeps eight: so it takes its
+ * place when its first comparison of catalogues is over, however that went.
  */
 import { Effect, type Scope } from "effect"
 import { Catalogue, type EntryChange } from "../mesh/catalogue/Catalogue.ts"
@@ -14,21 +18,32 @@ import type { PeerNames } from "./PeerNames.ts"
 import type { ViewKeeper } from "./ViewKeeper.ts"
 
 export interface MeshFollowersOptions {
-  readonly catalogue: CatalogueShape
-  readonly membership: MembershipShape
-  readonly keeper: ConnectionKeeper
-  readonly names: PeerNames
-  readonly linkKeeper: LinkKeeper
-  readonly found: MeshFindings
-  readonly viewKeeper: ViewKeeper
-  readonly met: MeshMet
+  readonly catalogue: Pick<CatalogueShape, "current" | "subscribe" | "syncWith">
+  readonly membership: Pick<
+    MembershipShape,
+    "changeRecords" | "linkDown" | "linkUp" | "stateOf" | "subscribe"
+  >
+  readonly keeper: Pick<ConnectionKeeper, "connectedPeers" | "onDown" | "onUp" | "wake">
+  readonly names: Pick<PeerNames, "follow">
+  readonly linkKeeper: Pick<LinkKeeper, "follow" | "followRecords" | "knockFurther" | "settle">
+  readonly found: Pick<MeshFindings, "members" | "records">
+  readonly viewKeeper: Pick<ViewKeeper, "members" | "records">
+  readonly met: Pick<MeshMet, "answered">
+  /** It knows nobody but those that its token names. */
+  readonly isNewcomer: boolean
   readonly runFork: (effect: Effect.Effect<void>) => void
 }
+
+/** Until a newcomer tries the next door, while nobody has opened. */
+const knockEvery = "1 second"
+
+type Follow = (changes: ReadonlyArray<EntryChange>) => void
 
 /** Until the scope closes. All of them know what there is when this is done. */
 export const followMesh = ({
   catalogue,
   found,
+  isNewcomer,
   keeper,
   linkKeeper,
   membership,
@@ -37,8 +52,10 @@ export const followMesh = ({
   runFork,
   viewKeeper
 }: MeshFollowersOptions): Effect.Effect<void, never, Scope.Scope> => {
-  const followers: ReadonlyArray<(changes: ReadonlyArray<EntryChange>) => void> = [
-    (changes) => names.follow(changes),
+  const everything = () => catalogue.current().changesSince(Catalogue.empty)
+  let hasPlace = !isNewcomer
+  /** What goes by who else is there. */
+  const placed: ReadonlyArray<Follow> = [
     (changes) =>
       membership.changeRecords(
         changes.flatMap(({ after }) => after?.record ?? []),
@@ -46,10 +63,28 @@ export const followMesh = ({
           after === undefined && before !== undefined ? [before.record.peer] : []
         )
       ),
-    (changes) => linkKeeper.followRecords(changes),
+    (changes) => linkKeeper.followRecords(changes)
+  ]
+  const followers: ReadonlyArray<Follow> = [
+    (changes) => names.follow(changes),
+    ...placed.map(
+      (follow): Follow =>
+        (changes) =>
+          void (hasPlace && follow(changes))
+    ),
     (changes) => found.records(changes),
     (changes) => viewKeeper.records(changes)
   ]
+  const takePlace = () => {
+    if (hasPlace) return
+    hasPlace = true
+    const known = everything()
+    for (const follow of placed) follow(known)
+    linkKeeper.settle()
+  }
+  const knock = Effect.sync(() => {
+    if (!hasPlace && keeper.connectedPeers().length === 0) linkKeeper.knockFurther()
+  })
   const onUp = (peer: Parameters<typeof catalogue.syncWith>[0]): void => {
     membership.linkUp(peer)
     // Whoever was away for a moment may have missed gossip, here or there.
@@ -58,7 +93,8 @@ export const followMesh = ({
         Effect.tap(() => Effect.sync(() => met.answered())),
         Effect.catchAll(({ message }) =>
           Effect.logDebug(`no comparison of catalogues with ${peer}: ${message}`)
-        )
+        ),
+        Effect.ensuring(Effect.sync(takePlace))
       )
     )
   }
@@ -81,10 +117,17 @@ export const followMesh = ({
     // After subscribing, so that no change falls between the two.
     Effect.zipRight(
       Effect.sync(() => {
-        const known = catalogue.current().changesSince(Catalogue.empty)
+        const known = everything()
         for (const follow of followers) follow(known)
         linkKeeper.follow()
       })
+    ),
+    Effect.zipRight(
+      knock.pipe(
+        Effect.delay(knockEvery),
+        Effect.repeat({ until: () => hasPlace }),
+        Effect.forkScoped
+      )
     )
   )
 }

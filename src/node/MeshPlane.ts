@@ -375,8 +375,9 @@ export const makeMeshPlane = (
     }).pipe(Effect.provideService(Gossip, gossip))
 
     late.membership = membership
+    const isNewcomer = options.bootstrap.size > 0 && othersIn(catalogue.current(), self) === 0
     const linkKeeper = new LinkKeeper({
-      self,
+      ...{ self, isNewcomer, ticker },
       connections: keeper,
       bootstrap: options.bootstrap,
       catalogue: catalogue.current,
@@ -407,7 +408,8 @@ export const makeMeshPlane = (
     })
     late.names = names
     yield* followMesh({
-      ...{ catalogue, membership, keeper, names, linkKeeper, found, viewKeeper, met, runFork }
+      ...{ catalogue, membership, keeper, names, linkKeeper, found, viewKeeper, met, runFork },
+      isNewcomer
     })
     yield* Effect.sync(guarded(() => viewKeeper.show()))
     yield* keepEphemeral({ forgotten, catalogue, membership, ticker })

@@ -255,6 +255,29 @@ describe("a connection that is wanted", () => {
     })
   )
 
+  it.scopedLive("is left to the peer to make for a while, and then made", () =>
+    Effect.gen(function* () {
+      const { b, dialled, keeper, ticker } = yield* pair()
+      keeper.want(b.peer, 1_000)
+      ticker.advance(990)
+      expect(dialled).toEqual([])
+      ticker.advance(10)
+      yield* until(() => keeper.isUp(b.peer))
+      expect(dialled.length).toBe(1)
+    })
+  )
+
+  it.scopedLive("is made at once for who needs it, though the peer was to make it", () =>
+    Effect.gen(function* () {
+      const { b, dialled, keeper, ticker } = yield* pair()
+      keeper.want(b.peer, 1_000)
+      yield* Effect.promise(() => keeper.reach(b.peer))
+      expect(keeper.isUp(b.peer)).toBe(true)
+      ticker.advance(5_000)
+      expect(dialled.length).toBe(1)
+    })
+  )
+
   it.scopedLive("is never one with this node itself", () =>
     Effect.gen(function* () {
       const { a, dialled, keeper } = yield* pair()

@@ -56,6 +56,8 @@ interface Entry {
   up: boolean
   attempt: Promise<void> | undefined
   pause: Timer | undefined
+  /** It has not failed: it is expected to dial first. */
+  expected: boolean
   failures: number
   since: number
   upSince: number
@@ -89,12 +91,24 @@ export class ConnectionKeeper {
     for (const peer of libp2p.getPeers()) this.#onUp(keyOf(peer))
   }
 
-  /** Keeps a connection from now on. */
-  want(peer: PeerKey): void {
+  /**
+   * Keeps a connection from now on. `patience`: how long the peer is expected to dial first, ms, unless
+   * somebody here needs it sooner; two that dial each other at once pay for two handshakes and use one.
+   */
+  want(peer: PeerKey, patience = 0): void {
     if (peer === this.#options.host.peer || this.#stopping.signal.aborted) return
     const entry = this.#entry(peer)
     entry.wanted = true
-    if (!entry.up && entry.pause === undefined) this.#dialInTurn(entry)
+    if (entry.up || entry.pause !== undefined || entry.attempt !== undefined) return
+    if (patience === 0) {
+      this.#dialInTurn(entry)
+      return
+    }
+    entry.expected = true
+    entry.pause = this.#options.ticker.after(patience, () => {
+      this.#endPause(entry)
+      if (entry.wanted && !entry.up) this.#dialInTurn(entry)
+    })
   }
 
   /** The connection stays while there is one. */
@@ -103,8 +117,7 @@ export class ConnectionKeeper {
     if (entry === undefined) return
     entry.wanted = false
     entry.neededAt = this.#options.ticker.now()
-    entry.pause?.cancel()
-    entry.pause = undefined
+    this.#endPause(entry)
     this.#forgetIfIdle(entry)
   }
 
@@ -135,8 +148,7 @@ export class ConnectionKeeper {
     entry.neededAt = this.#options.ticker.now()
     if (entry.up) return
     if (entry.notBefore > entry.neededAt) throw new Error(entry.reason)
-    entry.pause?.cancel()
-    entry.pause = undefined
+    this.#endPause(entry)
     // A call waits for it: it is not put off, and those that nobody waits for are.
     this.#rate.force(entry.neededAt)
     await this.#dial(entry)
@@ -150,7 +162,7 @@ export class ConnectionKeeper {
   async reach(peer: PeerKey): Promise<void> {
     const entry = this.#entries.get(peer)
     if (entry?.up === true) return
-    if (entry?.pause !== undefined && entry.attempt === undefined) {
+    if (entry?.pause !== undefined && entry.attempt === undefined && !entry.expected) {
       throw new Error(entry.reason ?? "it will be tried again in a moment")
     }
     await this.connect(peer)
@@ -241,8 +253,7 @@ export class ConnectionKeeper {
   #onUp(peer: PeerKey): void {
     const { ticker } = this.#options
     const entry = this.#entry(peer)
-    entry.pause?.cancel()
-    entry.pause = undefined
+    this.#endPause(entry)
     if (entry.up) return
     entry.up = true
     entry.upSince = ticker.now()
@@ -306,6 +317,12 @@ export class ConnectionKeeper {
     return entry.attempt
   }
 
+  #endPause(entry: Entry): void {
+    entry.pause?.cancel()
+    entry.pause = undefined
+    entry.expected = false
+  }
+
   #pauseThenDial(entry: Entry): void {
     if (this.#stopping.signal.aborted) return
     const { doubt = () => 0, ticker } = this.#options
@@ -344,6 +361,7 @@ export class ConnectionKeeper {
       up: false,
       attempt: undefined,
       pause: undefined,
+      expected: false,
       failures: 0,
       since: this.#options.ticker.wall(),
       upSince: 0,

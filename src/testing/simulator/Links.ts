@@ -87,11 +87,14 @@ export class Links implements NodeLinks {
     return count
   }
 
-  want(peer: MeshNode): void {
+  /** `patience`: for so long it is expected to dial first, ms. */
+  want(peer: MeshNode, patience = 0): void {
     const entry = this.#entry(peer)
     if (entry.wanted) return
     entry.wanted = true
-    if (!this.open.has(peer.index) && entry.pausedUntil === undefined) this.#dialInTurn(entry)
+    if (this.open.has(peer.index) || entry.pausedUntil !== undefined) return
+    if (patience > 0) this.#pause(entry, patience)
+    else this.#dialInTurn(entry)
   }
 
   unwant(peer: MeshNode): void {

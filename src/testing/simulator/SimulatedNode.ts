@@ -6,6 +6,7 @@ import { HashMap } from "effect"
 import { Catalogue, type EntryChange } from "../../mesh/catalogue/Catalogue.ts"
 import { makeCatalogueState } from "../../mesh/catalogue/CatalogueBehaviour.ts"
 import { makeOwnRecord, nextEpoch, type OwnFacts } from "../../mesh/catalogue/OwnRecord.ts"
+import { dialPatience } from "../../mesh/host/FirstDial.ts"
 import type { MemberRecord } from "../../mesh/membership/MemberRecords.ts"
 import type { MembershipOptions } from "../../mesh/membership/MembershipOptions.ts"
 import { makeMembershipState } from "../../mesh/membership/MembershipState.ts"
@@ -324,7 +325,11 @@ export class SimulatedNode implements MeshNode {
     const wanted = new Set<MeshNode>()
     for (const peer of peers) if (peer !== this.peer) wanted.add(world.nodeOf(peer))
     for (const node of this.#wanted) if (!wanted.has(node)) this.links.unwant(node)
-    for (const node of wanted) if (!this.#wanted.has(node)) this.links.want(node)
+    for (const node of wanted) {
+      if (this.#wanted.has(node)) continue
+      const startedAt = this.catalogue.state.catalogue.node(node.peer)?.record.epoch
+      this.links.want(node, dialPatience(startedAt, this.wall, world.random()))
+    }
     this.#wanted = wanted
   }
 
