@@ -307,9 +307,21 @@ export const bridge = (nodes: number, lasts: number): Scenario =>
     lasts,
     (sim) => sim.cut((from, to) => from !== 0 && to !== 0 && half(nodes)(from) !== half(nodes)(to)),
     [
+      noFalseDeath(),
       {
         name: "always_loops_in_time",
         check: (_, { worst }) => (worst < 500 ? undefined : `a loop was ${worst} ms late`)
+      },
+      // Who sees nothing of the other half accuses it, and it denies, as long as the cut lasts.
+      {
+        name: "always_calmer_while_it_lasts",
+        check: ({ now }, { samples }) => {
+          if (now < 50 * seconds || now > lasts) return undefined
+          const last = samples.slice(-10)
+          const traffic = last.reduce((sum, sample) => sum + sample.traffic, 0) / last.length
+          const most = (now < 5 * minutes ? 2 : 0.5) * nodes
+          return traffic <= most ? undefined : `${Math.round(traffic)} kB/s a node`
+        }
       }
     ]
   )

@@ -2,7 +2,8 @@
  * The stories of Scenarios.ts in short sizes. A failing one prints its seed and the shortest story that was
  * found; SEED=<number> runs all of them with that one.
  */
-import { expect, test } from "vitest"
+import { setImmediate } from "node:timers/promises"
+import { beforeEach, expect, test } from "vitest"
 import { checkScenario, type LinkOptions, runScenario } from "../../src/testing/simulator/mod.ts"
 import * as scenarios from "./Scenarios.ts"
 
@@ -22,10 +23,14 @@ const short = [
   scenarios.rollingRestart(20),
   scenarios.massJoin(50, 50),
   scenarios.halves(60, 60 * seconds),
+  scenarios.halves(30, 600 * seconds),
   scenarios.minority(60, 60 * seconds),
   scenarios.bridge(40, 60 * seconds),
+  scenarios.bridge(30, 600 * seconds),
   scenarios.oneWay(60, 60 * seconds),
+  scenarios.oneWay(30, 600 * seconds),
   scenarios.zone(60, 60 * seconds),
+  scenarios.zone(30, 600 * seconds),
   scenarios.tombstone(40, 60 * seconds),
   scenarios.announcementStorm(60, 5),
   scenarios.equivocation(40),
@@ -33,6 +38,9 @@ const short = [
   scenarios.fastClock(30),
   scenarios.twoVersions(40)
 ]
+
+// A simulation gives its thread to nobody: between two of them the runner must hear from it.
+beforeEach(() => setImmediate())
 
 test.each(short.map((scenario) => ({ name: scenario.name, scenario })))(
   "$name",

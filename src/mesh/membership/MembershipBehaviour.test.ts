@@ -286,6 +286,20 @@ test("denies at most once a second, whoever accuses and however often", () => {
   expect(run.state.incarnation).toBe(epoch + 10)
 })
 
+test("what comes too soon after a denial is denied when it is not, if an observer said it", () => {
+  const run = new Run(a!, b!, c!)
+  const tick = (at: number) => {
+    run.now = at
+    return said(run.tell({ _tag: "Tick" }))
+  }
+  expect(face(run, a!)).toHaveLength(1)
+  run.now = 100
+  expect(face(run, b!)).toEqual([])
+  expect(tick(900)).toEqual([])
+  expect(tick(1_000)).toEqual([{ kind: "alive", incarnation: epoch + 2 }])
+  expect(tick(2_100), "once").toEqual([])
+})
+
 test("does not let itself be driven to an incarnation it never said, and asks what that rests on", () => {
   const run = new Run(a!, b!, c!)
   const statement = { kind: "suspect", subject: self!, incarnation: epoch + 1, by: a! } as const
@@ -349,6 +363,14 @@ test("who does not watch it is answered to its face once in ten seconds", () => 
   expect(denials).toBe(6)
 })
 
+test("owes nobody a denial who does not watch it", () => {
+  const run = new Run(...crowd)
+  const stranger = strangerTo(run, self!)
+  expect(face(run, stranger)).toHaveLength(1)
+  expect(face(run, stranger)).toEqual([])
+  expect(run.state.denials.owed).toBe(false)
+})
+
 test("does not accuse whom it does not watch", () => {
   const run = new Run(...crowd)
   const peer = crowd.find((one) => !run.state.probes.has(one))!
@@ -385,6 +407,40 @@ test("one that denies by gossip and answers no pings is not looked at in a tight
   expect(hear(epoch + 2)).toEqual([])
   run.now += defaultMembershipOptions.interval / 2
   expect(hear(epoch + 3)).toMatchObject([{ _tag: "Ping" }])
+})
+
+test("one that refutes it and does not answer it is accused again later each time", () => {
+  const run = new Run(a!, b!, c!)
+  const times: Array<number> = []
+  let incarnation = epoch
+  const refuted = () => {
+    for (const _ of said(run.fail(a!))) {
+      times.push(run.now)
+      incarnation++
+      const statement = { kind: "alive", subject: a!, incarnation } as const
+      run.tell({ _tag: "Heard", statement, bytes: new Uint8Array() })
+    }
+  }
+  while (run.now < 600_000) refuted()
+  const gaps = times.slice(1).map((at, index) => Math.round((at - times[index]!) / 1_000))
+  for (const [index, gap] of gaps.entries()) {
+    const least = Math.min(120, 4 * 2 ** index)
+    expect(gap).toBeGreaterThanOrEqual(least)
+    expect(gap).toBeLessThanOrEqual(least + 2)
+  }
+  expect(gaps.length).toBe(8)
+  // What others have found out it agrees to at once.
+  const by = b!
+  run.tell({
+    _tag: "Heard",
+    statement: { kind: "suspect", subject: a!, incarnation, by },
+    bytes: new Uint8Array([1])
+  })
+  expect(said(run.fail(a!))).toMatchObject([{ kind: "suspect", incarnation }])
+  // It has answered: the next time is as the first.
+  const { probe } = run.ping(a!)
+  run.tell({ _tag: "Answered", peer: a!, probe, incarnation: ++incarnation })
+  expect(said(run.fail(a!))).toMatchObject([{ kind: "suspect", incarnation }])
 })
 
 test("says nothing when three others have said it", () => {

@@ -3,7 +3,7 @@
  * wrongly of itself. Pure; signing is handed in as a function, which Ed25519 is.
  *
  * A probe goes: ping the subject; no answer: ask up to three others to ping it; none of them
- * reaches it: accuse it, to everybody. A subject under accusation is told so with every further
+ * reaches it: accuse it, to everybody; later each time that it was refuted. A subject under accusation is told so with every further
  * ping and answers with its signed denial, which whoever pinged passes on: one observer that
  * reaches it is enough to clear it, even when it hears no gossip. A ping of the subject itself puts
  * the next one off: it is there.
@@ -12,7 +12,7 @@ import { HashMap } from "effect"
 import type { PeerKey } from "../../model/Names.ts"
 import { type Behaviour, type Moment, noActions } from "../actor/Behaviour.ts"
 import { applyDelta, awarenessDelta, lateDelta, lateFor, scaled } from "./Awareness.ts"
-import { denialFor, denialTimes } from "./Denial.ts"
+import { type Denials, denialFor, denialTimes, dueDenial, owe } from "./Denial.ts"
 import { isAstray } from "./Incarnation.ts"
 import { applyRecordChanges, applyRecords, type MemberRecord } from "./MemberRecords.ts"
 import type { MembershipAction, MembershipMessage } from "./MembershipMessages.ts"
@@ -27,7 +27,16 @@ import {
   memberOf,
   postpone
 } from "./MemberTable.ts"
-import { isFlight, land, launch, putOff, sample, withSubjects } from "./Probing.ts"
+import {
+  accuseNow,
+  isFlight,
+  isTooSoon,
+  land,
+  launch,
+  putOff,
+  sample,
+  withSubjects
+} from "./Probing.ts"
 import type { Statement, StatementDoor } from "./Statement.ts"
 import { maxEvidence, minTimeout } from "./Suspicion.ts"
 
@@ -58,11 +67,16 @@ export const membershipBehaviour = (
     // We never said so in this life: there may be a denial of an earlier one.
     if (incarnation > state.incarnation) return askBack(state, by, moment)
     const denials = denialFor(state, state.denials, by, toOurFace, moment.now)
-    if (denials === undefined) return [state, noActions]
-    const next = state.incarnation + 1
-    const denial = seal({ kind: "alive", incarnation: next })
+    if (denials !== undefined) return deny(state, denials)
+    const owed = owe(state, state.denials, by, moment.now)
+    return [owed === state.denials ? state : { ...state, denials: owed }, noActions]
+  }
+
+  const deny = (state: MembershipState, denials: Denials): Step => {
+    const incarnation = state.incarnation + 1
+    const denial = seal({ kind: "alive", incarnation })
     return [
-      { ...withAwareness(state, awarenessDelta.accused), incarnation: next, denial, denials },
+      { ...withAwareness(state, awarenessDelta.accused), incarnation, denial, denials },
       [{ _tag: "Say", bytes: denial }]
     ]
   }
@@ -192,13 +206,16 @@ export const membershipBehaviour = (
     const quiet = mine
       ? said !== undefined && now - said < Math.max(options.repeat, (said - started) / 4)
       : (accusers?.size ?? 0) >= maxEvidence
+    // Where somebody else has begun, we say what we see.
+    const again = member?.state === "alive" && probe !== undefined
+    const tooSoon = again && isTooSoon(options, probe, member, now)
     // Meanwhile somebody else may have become its observer.
-    if (!open || quiet || probe?.once === true)
+    if (!open || quiet || tooSoon || probe?.once === true)
       return [land(options, state, peer, said, moment), noActions]
     const { incarnation } = member
     const repeat = Math.max(0, Math.floor(now - started))
     const bytes = seal({ kind: "suspect", subject: peer, incarnation, repeat })
-    const landed = land(options, state, peer, now, moment)
+    const landed = accuseNow(options, state, peer, incarnation, moment)
     const accusation = { subject: peer, incarnation, by: state.self, bytes }
     const next = applySuspect(landed, accusation, options.suspicion, now, moment.wall)
     return [next, [{ _tag: "Say", bytes }]]
@@ -235,6 +252,8 @@ export const membershipBehaviour = (
       next = state
       actions.push(...more)
     }
+    const denials = dueDenial(next.denials, now)
+    if (denials !== undefined) run(deny(next, denials))
     for (const [peer, probe] of next.probes) {
       if (probe.flight === undefined && probe.nextAt <= now)
         run(launch(options, next, peer, probe.once, now))

@@ -27,6 +27,8 @@ export interface MembershipOptions {
   readonly tick: number
   /** Between two repetitions of an accusation, in case gossip lost it. */
   readonly repeat: number
+  /** As often as it was refuted by a member that does not answer it, an observer waits twice as long, up to this. */
+  readonly longestRepeat: number
   /** Between two tries to reach some dead member. */
   readonly retryDead: number
   /** Between two requests for others' evidence. */
@@ -42,6 +44,7 @@ export const defaultMembershipOptions: MembershipOptions = {
   suspicion: defaultSuspicion,
   tick: 200,
   repeat: 2_000,
+  longestRepeat: 120_000,
   retryDead: 10_000,
   pull: 30_000
 }

@@ -7,6 +7,15 @@ import type { MembershipAction } from "./MembershipMessages.ts"
 import { type MemberTable, makeMemberTable } from "./MemberTable.ts"
 import type { ObserverRing } from "./ObserverRing.ts"
 
+/** What we said against a subject, while it has not answered us since. */
+export interface Accused {
+  /** Monotonic ms. */
+  readonly at: number
+  readonly incarnation: number
+  /** Those before it that were refuted. */
+  readonly refuted: number
+}
+
 export interface Probe {
   /** Monotonic ms. */
   readonly nextAt: number
@@ -16,6 +25,8 @@ export interface Probe {
   readonly flight: number | undefined
   /** Monotonic ms of our last accusation, while it stands. */
   readonly accusedAt: number | undefined
+  /** Our last accusation, whether it stands or was refuted, until the subject answers us. */
+  readonly accused: Accused | undefined
   /** Monotonic ms since when it has not answered, while it does not. */
   readonly silentSince: number | undefined
   /** Times in a row that a ping of its own has put ours off. */

@@ -8,14 +8,16 @@ import { type Moment, noActions } from "../actor/Behaviour.ts"
 import { scaled } from "./Awareness.ts"
 import type { MembershipOptions } from "./MembershipOptions.ts"
 import type { MembershipState, Probe, Step } from "./MembershipState.ts"
-import { memberOf } from "./MemberTable.ts"
+import { type Member, memberOf } from "./MemberTable.ts"
 import { observersPerNode } from "./ObserverRing.ts"
+import { lastRefuted } from "./Suspicion.ts"
 
 const newProbe: Probe = {
   nextAt: 0,
   startedAt: Number.NEGATIVE_INFINITY,
   flight: undefined,
   accusedAt: undefined,
+  accused: undefined,
   silentSince: undefined,
   heard: 0,
   once: false
@@ -69,6 +71,7 @@ export const launch = (
     startedAt: now,
     flight: probe,
     accusedAt: current?.accusedAt,
+    accused: current?.accused,
     silentSince: current?.silentSince,
     heard: 0,
     once: current?.once ?? once
@@ -143,8 +146,45 @@ export const land = (
     nextAt: nextTime(options, state, peer, moment),
     flight: undefined,
     silentSince: answered ? undefined : (probe.silentSince ?? probe.startedAt),
+    accused: answered ? undefined : probe.accused,
     accusedAt
   })
+}
+
+/** Our accusation is said, and the flight over. */
+export const accuseNow = (
+  options: MembershipOptions,
+  state: MembershipState,
+  peer: PeerKey,
+  incarnation: number,
+  moment: Moment
+): MembershipState => {
+  const landed = land(options, state, peer, moment.now, moment)
+  const probe = landed.probes.get(peer)
+  if (probe === undefined) return landed
+  const accused = { at: moment.now, incarnation, refuted: timesRefuted(probe, incarnation) }
+  return withProbe(landed, peer, { ...probe, accused })
+}
+
+/** How often the subject, now at this incarnation, has refuted us without having answered us since. */
+const timesRefuted = ({ accused }: Probe, incarnation: number): number =>
+  accused === undefined ? 0 : accused.refuted + (incarnation > accused.incarnation ? 1 : 0)
+
+/**
+ * Is it too soon to begin with it once more? There are ways to the subject that we do not have, as between two
+ * halves of a mesh that only one member reaches both of: to say so every second has everybody told, and
+ * its denial, for as long as that lasts. Each time that we were refuted we wait twice as long, since anybody was.
+ */
+export const isTooSoon = (
+  options: MembershipOptions,
+  probe: Probe,
+  { incarnation, refuted }: Member,
+  now: number
+): boolean => {
+  const times = timesRefuted(probe, incarnation)
+  if (probe.accused === undefined || times === 0) return false
+  const since = Math.max(probe.accused.at, lastRefuted(refuted))
+  return now - since < Math.min(options.longestRepeat, options.repeat * 2 ** times)
 }
 
 /** The subject has pinged us: it is there, and we look after it an interval from now. */

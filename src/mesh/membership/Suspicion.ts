@@ -125,6 +125,13 @@ export const dueAt = (
   members: number
 ): number => startedAt + suspicionTimeout(options, members, expected, accusers.size - 1)
 
+/** Monotonic ms of the last time; long ago when there was none. */
+export const lastRefuted = (refuted: Refuted): number => {
+  let last = Number.NEGATIVE_INFINITY
+  for (const until of refuted.values()) last = Math.max(last, until - doubtFor)
+  return last
+}
+
 /** What has come of a suspicion by now. */
 export type Verdict = "open" | "dead" | "unheeded"
 

@@ -91,8 +91,8 @@ export class Membership implements NodeMembership {
 
   /** When the tick at which there is something to do is due; the others change nothing. */
   #dueAt(): number {
-    const { probedBy, pullAt, probes, retryAt, ring, suspects } = this.state
-    if (suspects.size > 0 || probedBy !== ring) return 0
+    const { denials, probedBy, pullAt, probes, retryAt, ring, suspects } = this.state
+    if (suspects.size > 0 || probedBy !== ring || denials.owed) return 0
     let due = Math.min(pullAt, retryAt)
     for (const { flight, nextAt } of probes.values()) {
       if (flight === undefined && nextAt < due) due = nextAt
