@@ -10,7 +10,7 @@ describe("BlockCollector", () => {
   it("finds the end of a block wherever it begins and however it is cut", () => {
     const text = "a: b\r\n\r\nrest"
     for (let cut = 0; cut <= text.length; cut++) {
-      const collector = new BlockCollector(100, tooLong)
+      const collector = new BlockCollector(100, peerHttp1Limits, tooLong)
       const first = bytes(`..${text.slice(0, cut)}`)
       const found = first.length > 2 ? collector.take(first, 2) : undefined
       if (cut >= 8) {
@@ -28,10 +28,10 @@ describe("BlockCollector", () => {
 
   it("returns at a bare LF, also at the first byte, whatever stands before the block", () => {
     for (const lead of ["", "\r"]) {
-      const collector = new BlockCollector(100, tooLong)
+      const collector = new BlockCollector(100, peerHttp1Limits, tooLong)
       expect(collector.take(bytes(`${lead}\nabc`), lead.length)).toBe("\n")
     }
-    const collector = new BlockCollector(100, tooLong)
+    const collector = new BlockCollector(100, peerHttp1Limits, tooLong)
     expect(collector.take(bytes("a\r"), 0)).toBeUndefined()
     expect(collector.take(bytes("\nb"), 0)).toBeUndefined()
     expect(collector.take(bytes("\nc"), 0)).toBe("a\r\nb\n")
@@ -39,10 +39,10 @@ describe("BlockCollector", () => {
 
   it("holds no more than its limit, and makes its error of exactly so much", () => {
     const error = (message: string) => expect.objectContaining({ message, rule: "trailer_bytes" })
-    expect(() => new BlockCollector(8, tooLong).take(bytes("x: 56789"), 0)).toThrow(
-      error("x: 56789")
-    )
-    const collector = new BlockCollector(8, tooLong)
+    expect(() =>
+      new BlockCollector(8, peerHttp1Limits, tooLong).take(bytes("x: 56789"), 0)
+    ).toThrow(error("x: 56789"))
+    const collector = new BlockCollector(8, peerHttp1Limits, tooLong)
     for (const byte of "x: 5\r\n\r") expect(collector.take(bytes(byte), 0)).toBeUndefined()
     expect(collector.take(bytes("\nmore"), 0)).toBe("x: 5\r\n\r\n")
     expect(collector.take(bytes("x: 5678"), 0)).toBeUndefined()

@@ -11,17 +11,22 @@ const LF = 0x0a
 const emptyLine = Buffer.from("\r\n\r\n", "latin1")
 const firstCapacity = 1024
 
+/** `beginning`: what has come of the block. One function for all connections, which are many. */
+export type TooLong = (beginning: string, limits: Http1Limits) => Http1Error
+
 export class BlockCollector {
   readonly #limit: number
-  readonly #tooLong: (beginning: string) => Http1Error
+  readonly #limits: Http1Limits
+  readonly #tooLong: TooLong
   #pending: Buffer | undefined = undefined
   #used = 0
   /** After `take` returned text: the offset in the chunk of the first byte after the block. */
   end = 0
 
-  /** `tooLong` makes the error of a block that is not over after `limit` bytes, which it is given. */
-  constructor(limit: number, tooLong: (beginning: string) => Http1Error) {
+  /** `limit`: of its bytes. `tooLong` makes the error of one that is not over after so many. */
+  constructor(limit: number, limits: Http1Limits, tooLong: TooLong) {
     this.#limit = limit
+    this.#limits = limits
     this.#tooLong = tooLong
   }
 
@@ -59,7 +64,8 @@ export class BlockCollector {
       this.end = bare
       return chunk.toString("latin1", from, bare)
     }
-    if (stop === from + this.#limit) throw this.#tooLong(chunk.toString("latin1", from, stop))
+    if (stop === from + this.#limit)
+      throw this.#tooLong(chunk.toString("latin1", from, stop), this.#limits)
     const length = stop - from
     this.#pending = Buffer.allocUnsafeSlow(
       Math.min(this.#limit, Math.max(firstCapacity, 2 * length))
@@ -88,7 +94,7 @@ export class BlockCollector {
       this.reset()
       return seen.toString("latin1", 0, end)
     }
-    if (used === this.#limit) throw this.#tooLong(seen.toString("latin1"))
+    if (used === this.#limit) throw this.#tooLong(seen.toString("latin1"), this.#limits)
     return undefined
   }
 }

@@ -7,7 +7,7 @@
  * of it is the text of the last head, and of blocks longer than `longest` not even that, so that
  * thousands of connections that repeat nothing cost next to nothing.
  */
-import { type BlockSource, StrictBlocks, unexpectedBytes } from "./BlockSource.ts"
+import { type BlockSource, readStrictly, unexpectedBytes } from "./BlockSource.ts"
 import type { FieldBlock } from "./FieldBlock.ts"
 import { asSection } from "./FieldSection.ts"
 import type { Http1Limits } from "./Limits.ts"
@@ -49,7 +49,7 @@ export class KnownBlocks {
 export class BlockMemory implements BlockSource {
   readonly #blocks: KnownBlocks
   readonly #limits: Http1Limits
-  readonly #read: StrictBlocks
+  readonly #sender: Sender
   #last: string | undefined = undefined
   #known: KnownBlock | undefined = undefined
   /** The head that is asked about next has the known block, and its text ends with its first line. */
@@ -60,7 +60,7 @@ export class BlockMemory implements BlockSource {
   constructor(limits: Http1Limits, blocks: KnownBlocks, sender: Sender) {
     this.#limits = limits
     this.#blocks = blocks
-    this.#read = new StrictBlocks(limits, sender)
+    this.#sender = sender
   }
 
   /**
@@ -87,7 +87,7 @@ export class BlockMemory implements BlockSource {
       if (start !== head.length) throw unexpectedBytes()
       return this.#known.block
     }
-    return this.#remembered(head, start, this.#read.blockAt(head, start))
+    return this.#remembered(head, start, readStrictly(head, start, this.#limits, this.#sender))
   }
 
   /** The block, or the same one as it was read before. */

@@ -21,10 +21,20 @@ export class StrictBlocks implements BlockSource {
   }
 
   blockAt(head: string, start: number): FieldBlock {
-    const block = readFieldBlock(head, start, this.#limits, this.#sender)
-    if (block.end !== head.length) throw unexpectedBytes()
-    return block
+    return readStrictly(head, start, this.#limits, this.#sender)
   }
+}
+
+/** As `BlockSource.blockAt`. */
+export const readStrictly = (
+  head: string,
+  start: number,
+  limits: Http1Limits,
+  sender: Sender
+): FieldBlock => {
+  const block = readFieldBlock(head, start, limits, sender)
+  if (block.end !== head.length) throw unexpectedBytes()
+  return block
 }
 
 /** Its fields are those of a section that was agreed on before, and what is read beside them. */

@@ -4,7 +4,7 @@
  * an incomplete trailer section.
  */
 import { type Fields, noFields } from "../../model/Exchange.ts"
-import { BlockCollector } from "./BlockCollector.ts"
+import { BlockCollector, type TooLong } from "./BlockCollector.ts"
 import { tokenBytes, valueBytes } from "./Characters.ts"
 import { Http1Error } from "./Http1Error.ts"
 import type { Http1Limits } from "./Limits.ts"
@@ -130,8 +130,10 @@ export class BodyReader {
           at = this.#content(chunk, at)
           break
         case "trailer": {
-          this.#trailerBlock ??= new BlockCollector(this.#limits.trailerBytes, () =>
-            this.#tooLong()
+          this.#trailerBlock ??= new BlockCollector(
+            this.#limits.trailerBytes,
+            this.#limits,
+            trailersTooLong
           )
           const text = this.#trailerBlock.take(chunk, at)
           if (text === undefined) return chunk.length
@@ -272,12 +274,6 @@ export class BodyReader {
     throw new Http1Error("bad_chunk_extension", `a chunk extension has byte ${byte} out of place`)
   }
 
-  #tooLong(): Http1Error {
-    const { trailerBytes } = this.#limits
-    const what = `the trailer section is longer than ${trailerBytes} bytes`
-    return new Http1Error("trailer_bytes", what)
-  }
-
   #countExtension(next: Place): Place {
     if (++this.#extensionBytes > this.#limits.chunkExtensionBytes) {
       throw new Http1Error(
@@ -294,6 +290,9 @@ const hexValue = (byte: number): number => {
   const letter = byte | 0x20
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
 }
+
+const trailersTooLong: TooLong = (_, { trailerBytes }) =>
+  new Http1Error("trailer_bytes", `the trailer section is longer than ${trailerBytes} bytes`)
 
 const badSize = (found: string): Http1Error =>
   new Http1Error("bad_chunk_size", `a chunk-size line has ${found}`)

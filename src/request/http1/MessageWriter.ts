@@ -17,15 +17,15 @@ const flushWaiting = (): void => {
   for (const writer of writers) writer.flush()
 }
 
+const uncork = (socket: Writable): void => socket.uncork()
+
 export class MessageWriter {
   readonly #socket: Writable
-  readonly #uncork: () => void
   /** Waits for the content that follows it. */
   #head: string | undefined = undefined
 
   constructor(socket: Writable) {
     this.#socket = socket
-    this.#uncork = () => socket.uncork()
   }
 
   /** A head with nothing to wait for. */
@@ -42,7 +42,7 @@ export class MessageWriter {
   /** A head that anything else follows, chunks for instance. */
   headOfMore(text: string): void {
     this.#socket.cork()
-    process.nextTick(this.#uncork)
+    process.nextTick(uncork, this.#socket)
     this.#socket.write(text, "latin1")
   }
 

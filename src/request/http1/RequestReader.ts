@@ -51,7 +51,8 @@ export class RequestReader {
   readonly #limits: Http1Limits
   readonly #block: BlockCollector
   readonly #memory: BlockMemory
-  readonly #body: BodyReader
+  /** Made with the first body: most connections never bring one. */
+  #body: BodyReader | undefined = undefined
   #state: ReaderState = "head"
   /** The one CR LF that may stand before a request (RFC 9112 §2.2): how much of it was there. */
   #leading: 0 | 1 | 2 = 0
@@ -70,8 +71,7 @@ export class RequestReader {
     this.#handler = handler
     this.#memory = new BlockMemory(limits, blocks, "client")
     this.#limits = limits
-    this.#block = new BlockCollector(limits.headBytes, (start) => requestTooLong(start, limits))
-    this.#body = new BodyReader(limits, "client", handler)
+    this.#block = new BlockCollector(limits.headBytes, limits, requestTooLong)
   }
 
   get state(): ReaderState {
@@ -114,7 +114,7 @@ export class RequestReader {
     this.#state = "failed"
     this.#retained = undefined
     this.#block.reset()
-    this.#body.stop()
+    this.#body?.stop()
   }
 
   /** The peer has closed its sending side. */
@@ -203,10 +203,12 @@ export class RequestReader {
         case "head":
           at = this.#readHead(chunk, at)
           break
-        case "body":
-          at = this.#body.feed(chunk, at)
-          if (this.#state === "body" && this.#body.done) this.#end(this.#body.trailers)
+        case "body": {
+          const body = this.#bodyReader()
+          at = body.feed(chunk, at)
+          if (this.#state === "body" && body.done) this.#end(body.trailers)
           break
+        }
         case "tunnel":
           this.#handler.onBody(at === 0 ? chunk : chunk.subarray(at))
           return chunk.length
@@ -245,11 +247,18 @@ export class RequestReader {
       return end
     }
     this.#state = "body"
-    if (framing.kind === "stream") this.#body.startChunked(request.listed)
-    else this.#body.startLength(framing.kind === "length" ? framing.length : 0)
+    const length = framing.kind === "length" ? framing.length : 0
+    const hasBody = framing.kind === "stream" || length > 0
+    if (framing.kind === "stream") this.#bodyReader().startChunked(request.listed)
+    else if (hasBody) this.#bodyReader().startLength(length)
     this.#handler.onHead(request)
-    if (this.state === "body" && this.#body.done) this.#end(noFields)
+    if (this.state === "body" && !hasBody) this.#end(noFields)
     return end
+  }
+
+  #bodyReader(): BodyReader {
+    this.#body ??= new BodyReader(this.#limits, "client", this.#handler)
+    return this.#body
   }
 
   #end(trailers: Fields): void {

@@ -9,7 +9,7 @@
  * useless: look at `idle` in onEnd, not only at `keepAlive`, before using it again.
  */
 import { type Fields, noFields, type ResponseHead } from "../../model/Exchange.ts"
-import { BlockCollector, headTooLong } from "./BlockCollector.ts"
+import { BlockCollector, headTooLong, type TooLong } from "./BlockCollector.ts"
 import { BlockMemory, KnownBlocks } from "./BlockMemory.ts"
 import { type BodyHandler, BodyReader } from "./BodyReader.ts"
 import { Http1Error } from "./Http1Error.ts"
@@ -57,7 +57,7 @@ export class ResponseReader {
   ) {
     this.#handler = handler
     this.#memory = new BlockMemory(limits, blocks, "program")
-    this.#block = new BlockCollector(limits.headBytes, () => headTooLong(limits.headBytes))
+    this.#block = new BlockCollector(limits.headBytes, limits, responseTooLong)
     this.#body = new BodyReader(limits, "program", handler)
     this.#mostInterim = limits.interimBytes
   }
@@ -235,3 +235,5 @@ export class ResponseReader {
     this.#handler.onError(error)
   }
 }
+
+const responseTooLong: TooLong = (_, { headBytes }) => headTooLong(headBytes)

@@ -12,13 +12,13 @@ import type { Fields } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import type { Http1Error } from "../http1/Http1Error.ts"
 import { MessageWriter } from "../http1/MessageWriter.ts"
-import { type ParsedRequest, RequestReader } from "../http1/RequestReader.ts"
+import { type ParsedRequest, type RequestHandler, RequestReader } from "../http1/RequestReader.ts"
 import { preface } from "../http2/Http2Frame.ts"
 import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
+import { ownSocket, type SocketOwner } from "../socket/OwnedSocket.ts"
 import { ReadGather } from "../socket/ReadGather.ts"
 import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
-import { SocketGuard } from "../socket/SocketGuard.ts"
-import { SocketReads } from "../socket/SocketReads.ts"
+import { reportAndDestroy } from "../socket/SocketGuard.ts"
 import { askForReset } from "../socket/UnreadSocket.ts"
 import { Unsent } from "../socket/Unsent.ts"
 import { ClientExchange, type ExchangeOwner } from "./ClientExchange.ts"
@@ -37,9 +37,13 @@ const mostAhead = 64 * 1024
 
 type Phase = "idle" | "head" | "busy" | "discard" | "closing"
 
-export class HttpConnection implements ExchangeOwner {
+/**
+ * Its reader and its socket tell it directly: of what a connection at rest holds there are thousands.
+ */
+export class HttpConnection implements ExchangeOwner, RequestHandler, SocketOwner {
   readonly #socket: net.Socket
   readonly #context: HttpConnectionContext
+  readonly #onClosed: (connection: HttpConnection) => void
   readonly #reader: RequestReader
   readonly #writer: MessageWriter
   readonly #openedAt: number
@@ -64,59 +68,27 @@ export class HttpConnection implements ExchangeOwner {
   /** The next request is looked at once the socket has taken the last response. */
   #nextOnDrain = false
   #unsent: Unsent | undefined = undefined
+  /** It is one of HTTP/1.1, and not of HTTP/2. */
+  #opened = false
   /** What has come so far, while it may be the beginning of HTTP/2 or of a method. */
   #opening: Buffer | undefined = undefined
   /** It is one of HTTP/2: all that happens is its. */
   #http2: Http2Connection | undefined = undefined
 
-  /** `accepted`: not yet read from. */
-  constructor(accepted: net.Socket, context: HttpConnectionContext, onClosed: () => void) {
-    const guard = new SocketGuard(context.onDefect, "a connection of an HTTP client")
-    const reads = new SocketReads()
-    const handle = (handler: (bytes: Buffer) => void): void => {
-      reads.onBytes = guard.handler(handler)
-    }
-    handle((bytes) => this.#onFirst(bytes, handle))
-    const socket = guard.watch(reads.accept(accepted))
+  /** `accepted`: not yet read from. `onClosed` is told of it last of all. */
+  constructor(
+    accepted: net.Socket,
+    context: HttpConnectionContext,
+    onClosed: (connection: HttpConnection) => void
+  ) {
+    const socket = ownSocket(accepted, this)
     this.#socket = socket
     this.#context = context
+    this.#onClosed = onClosed
     this.#since = context.ticker.now()
     this.#openedAt = this.#since
     this.#writer = new MessageWriter(socket)
-    this.#reader = new RequestReader(
-      {
-        onHead: (request) => this.#onHead(request),
-        onBody: (chunk) => this.#onBody(chunk),
-        onDroppedTrailer: context.onDroppedTrailer,
-        onEnd: (trailers) => this.#onRequestEnd(trailers),
-        onError: (error) => this.#onInvalid(error)
-      },
-      context.limits,
-      context.blocks
-    )
-    socket.on(
-      "drain",
-      guard.handler(() => this.#onDrain())
-    )
-    socket.on(
-      "end",
-      guard.handler(() => this.#onSocketEnd())
-    )
-    // What follows an error is `close`, which is where it is dealt with.
-    socket.on("error", () => undefined)
-    socket.on("finish", () => {
-      this.#since = context.ticker.now()
-    })
-    socket.on(
-      "close",
-      guard.handler(() => {
-        try {
-          this.#onClose()
-        } finally {
-          onClosed()
-        }
-      })
-    )
+    this.#reader = new RequestReader(this, context.limits, context.blocks)
   }
 
   get mayKeepAlive(): boolean {
@@ -253,7 +225,7 @@ export class HttpConnection implements ExchangeOwner {
     else this.#socket.destroySoon()
   }
 
-  #onHead(request: ParsedRequest): void {
+  onHead(request: ParsedRequest): void {
     const { head } = request
     this.#enter("busy")
     this.#expectsContinue = head.expectsContinue
@@ -267,7 +239,7 @@ export class HttpConnection implements ExchangeOwner {
     else exchange.start(call, this.#context.dispatch)
   }
 
-  #onRequestEnd(trailers: Fields): void {
+  onEnd(trailers: Fields): void {
     this.#requestComplete = true
     this.#handOn()
     if (this.#exchange !== undefined) {
@@ -277,9 +249,13 @@ export class HttpConnection implements ExchangeOwner {
     } else if (this.#phase === "discard") this.#nextRequest()
   }
 
-  #onBody(chunk: Buffer): void {
+  onBody(chunk: Buffer): void {
     if (this.#exchange !== undefined) this.#body.add(chunk)
     else this.#droppedAt = this.#context.ticker.now()
+  }
+
+  onDroppedTrailer(field: string): void {
+    this.#context.onDroppedTrailer(field)
   }
 
   #handOn(): void {
@@ -288,19 +264,24 @@ export class HttpConnection implements ExchangeOwner {
     if (this.#exchange?.write(chunk) === false) this.#socket.pause()
   }
 
+  onBytes(chunk: Buffer): void {
+    if (this.#http2 !== undefined) this.#http2.onBytes(chunk)
+    else if (this.#opened) this.#onData(chunk)
+    else this.#onFirst(chunk)
+  }
+
   /** Which HTTP it is, the first bytes say: what begins as HTTP/2 is no request (RFC 9113 §3.4). */
-  #onFirst(chunk: Buffer, handle: (handler: (bytes: Buffer) => void) => void): void {
+  #onFirst(chunk: Buffer): void {
     const bytes = this.#opening === undefined ? chunk : Buffer.concat([this.#opening, chunk])
     const length = Math.min(bytes.length, preface.length)
     if (bytes.compare(preface, 0, length, 0, length) !== 0) {
       this.#opening = undefined
-      handle((chunk) => this.#onData(chunk))
+      this.#opened = true
       this.#onData(bytes)
     } else if (length === preface.length) {
       this.#opening = undefined
       const http2 = new Http2Connection(this.#socket, this.#context)
       this.#http2 = http2
-      handle((chunk) => http2.onBytes(chunk))
       http2.onBytes(bytes)
     } else {
       this.#opening = Buffer.from(bytes)
@@ -327,7 +308,7 @@ export class HttpConnection implements ExchangeOwner {
     if (this.#reader.retained > mostAhead) this.#socket.pause()
   }
 
-  #onDrain(): void {
+  onDrain(): void {
     if (this.#http2 !== undefined) this.#http2.onDrain()
     else if (this.#nextOnDrain && this.#phase === "idle") this.#nextRequest()
     else this.#exchange?.onDrain()
@@ -354,7 +335,7 @@ export class HttpConnection implements ExchangeOwner {
     this.#enter("head")
   }
 
-  #onInvalid(error: Http1Error): void {
+  onError(error: Http1Error): void {
     this.#body.clear()
     if (error.rule === "incomplete") {
       this.#cancel("client_gone", error.message)
@@ -387,7 +368,7 @@ export class HttpConnection implements ExchangeOwner {
    * tunnel. Within an exchange it means the client is gone: programs that close or die send nothing else, and those that half-close and still read
    * are rare enough that nginx, Envoy and Go's server decide the same.
    */
-  #onSocketEnd(): void {
+  onSocketEnd(): void {
     if (this.#http2 !== undefined) {
       this.#http2.onEnd()
       return
@@ -414,11 +395,23 @@ export class HttpConnection implements ExchangeOwner {
     if (this.#reader.state !== "tunnel" || this.#socket.isPaused()) this.#socket.destroy(error)
   }
 
-  #onClose(): void {
-    this.#http2?.onClose()
-    this.#cancel("client_gone", "the client closed its connection before the end of the response")
-    this.#reader.stop()
-    this.#phase = "closing"
+  onSocketFinish(): void {
+    this.#since = this.#context.ticker.now()
+  }
+
+  onSocketClose(): void {
+    try {
+      this.#http2?.onClose()
+      this.#cancel("client_gone", "the client closed its connection before the end of the response")
+      this.#reader.stop()
+      this.#phase = "closing"
+    } finally {
+      this.#onClosed(this)
+    }
+  }
+
+  onFailed(error: unknown): void {
+    reportAndDestroy(this.#socket, error, this.#context.onDefect, "a connection of an HTTP client")
   }
 
   #cancel(code: Fault["code"], message: string): void {

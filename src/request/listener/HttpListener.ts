@@ -218,14 +218,16 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
 
   accept(socket: net.Socket): void {
     this.metrics.accepted.inc()
-    const connection = new HttpConnection(socket, this, () => {
-      this.metrics.open.add(-1)
-      if (!this.#yielded.has(connection)) this.#sockets.give()
-      this.connections.delete(connection)
-    })
+    const connection = new HttpConnection(socket, this, this.#onClosed)
     this.metrics.open.add(1)
     this.connections.add(connection)
     if (this.#sweep === undefined) this.#scheduleSweep()
+  }
+
+  readonly #onClosed = (connection: HttpConnection): void => {
+    this.metrics.open.add(-1)
+    if (!this.#yielded.has(connection)) this.#sockets.give()
+    this.connections.delete(connection)
   }
 
   /** What connections pass before they are accepted. */

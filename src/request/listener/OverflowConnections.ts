@@ -64,12 +64,13 @@ export class OverflowConnections {
   /** False: there is no room for that either. */
   take(socket: net.Socket): boolean {
     if (!this.#sockets.borrow()) return false
-    const connection = new HttpConnection(socket, this.#context, () => {
-      this.#sockets.giveBack()
-      this.#connections.delete(connection)
-    })
-    this.#connections.add(connection)
+    this.#connections.add(new HttpConnection(socket, this.#context, this.#onClosed))
     return true
+  }
+
+  readonly #onClosed = (connection: HttpConnection): void => {
+    this.#sockets.giveBack()
+    this.#connections.delete(connection)
   }
 
   sweep(now: number): void {

@@ -6,25 +6,26 @@
 import { lend } from "../../model/Loan.ts"
 
 export class ReadGather {
-  #pieces: Array<Buffer> = []
+  #pieces: Array<Buffer> | undefined = undefined
 
   /** The piece may be of memory that is good until the next read (ReadMemory.ts). */
   add(piece: Buffer): void {
-    this.#pieces.push(piece)
+    if (this.#pieces === undefined) this.#pieces = [piece]
+    else this.#pieces.push(piece)
   }
 
   /** A copy of what was added since the last call. To be taken before the read is over. */
   take(): Buffer | undefined {
     const pieces = this.#pieces
-    const first = pieces[0]
-    if (first === undefined) return undefined
-    this.#pieces = []
+    const first = pieces?.[0]
+    if (pieces === undefined || first === undefined) return undefined
+    this.#pieces = undefined
     const chunk = pieces.length === 1 ? Buffer.from(first) : Buffer.concat(pieces)
     lend(chunk)
     return chunk
   }
 
   clear(): void {
-    if (this.#pieces.length > 0) this.#pieces = []
+    this.#pieces = undefined
   }
 }

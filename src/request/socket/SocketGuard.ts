@@ -34,11 +34,20 @@ export class SocketGuard {
   }
 
   failed(error: unknown): void {
-    try {
-      this.#onDefect(error, this.#where)
-    } finally {
-      // The listener of `error` is its owner's; `close` follows.
-      this.#socket?.destroy(error instanceof Error ? error : new Error(String(error)))
-    }
+    reportAndDestroy(this.#socket, error, this.#onDefect, this.#where)
+  }
+}
+
+/** The listener of `error` is the socket's owner's; `close` follows. */
+export const reportAndDestroy = (
+  socket: net.Socket | undefined,
+  error: unknown,
+  onDefect: OnDefect,
+  where: string
+): void => {
+  try {
+    onDefect(error, where)
+  } finally {
+    socket?.destroy(error instanceof Error ? error : new Error(String(error)))
   }
 }

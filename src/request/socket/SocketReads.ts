@@ -37,11 +37,7 @@ export class SocketReads {
 
   /** Of a server with `pauseOnConnect`. Returns the socket to use instead, which it does not count. */
   accept(accepted: net.Socket): net.Socket {
-    const handle = direct ? takeHandle(accepted) : undefined
-    if (handle === undefined) return this.#listen(accepted).resume()
-    const { allowHalfOpen } = accepted
-    accepted.destroy() // an empty shell
-    return new net.Socket({ handle, allowHalfOpen, onread: this.#onread })
+    return readAccepted(accepted, this.#onread) ?? this.#listen(accepted).resume()
   }
 
   get #onread(): net.OnReadOpts {
@@ -54,6 +50,21 @@ export class SocketReads {
       free(bytes)
     })
   }
+}
+
+/**
+ * Makes an accepted socket anew around its handle, so that it is read as `onread` says. Undefined where
+ * that cannot be: then `accepted` is as it was.
+ */
+export const readAccepted = (
+  accepted: net.Socket,
+  onread: net.OnReadOpts
+): net.Socket | undefined => {
+  const handle = direct ? takeHandle(accepted) : undefined
+  if (handle === undefined) return undefined
+  const { allowHalfOpen } = accepted
+  accepted.destroy() // an empty shell
+  return new net.Socket({ handle, allowHalfOpen, onread })
 }
 
 const takeHandle = (accepted: Accepted): Handle => {
