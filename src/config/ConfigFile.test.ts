@@ -208,23 +208,19 @@ describe("a config that is wrong names file, line, column, the value and what wa
     ["drain: { deadline: 1ms }", "1:20: drain.deadline: 1ms is too short; the least is 10ms"],
     [
       "services:\n  - { name: a, address: 127.0.0.1:1, protocol: htp }",
-      '2:48: services[0].protocol: "htp" is not one of http, tcp; did you mean http?'
+      '2:48: services[0].protocol: "htp" is not one of http, http2, grpc, tcp; did you mean http?'
     ],
     [
-      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: grpc }",
-      '2:48: services[0].protocol: "grpc" is not carried yet; write tcp, which carries its connections as they are: balanced as a whole, without timeouts or retries of single calls'
-    ],
-    [
-      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: http2 }",
-      '2:48: services[0].protocol: "http2" is not carried yet; write tcp, which carries its connections as they are: balanced as a whole, without timeouts or retries of single calls'
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: h2c }",
+      '2:48: services[0].protocol: "h2c" is written http2: with prior knowledge, which is h2c without an upgrade'
     ],
     [
       "services:\n  - { name: a, address: 127.0.0.1:1, protocol: https }",
       '2:48: services[0].protocol: "https" cannot be read on its way; write tcp, which carries its connections as they are, or http if the program also speaks it'
     ],
     [
-      "upstreams:\n  - { service: a, listen: 127.0.0.1:1, protocol: grpc }",
-      '2:50: upstreams[0].protocol: "grpc" is not carried yet; write tcp, which carries its connections as they are: balanced as a whole, without timeouts or retries of single calls'
+      "upstreams:\n  - { service: a, listen: 127.0.0.1:1, protocol: http2 }",
+      '2:50: upstreams[0].protocol: "http2" is written http, which takes HTTP/1.1 and HTTP/2 alike'
     ],
     [
       "services:\n  - { name: a, address: 127.0.0.1:1, protocol: tcp }\nupstreams:\n  - { service: a, listen: 127.0.0.1:2, protocol: http }",
@@ -455,7 +451,7 @@ describe("a config that is wrong names file, line, column, the value and what wa
     ['node: { dataDir: "" }', "1:18: node.dataDir: is empty; expected text"],
     [
       "services:\n  - { name: a, address: 127.0.0.1:1, protocol: '' }",
-      "2:48: services[0].protocol: is empty; expected one of http, tcp"
+      "2:48: services[0].protocol: is empty; expected one of http, http2, grpc, tcp"
     ],
     [
       "node: { name: [a] }",

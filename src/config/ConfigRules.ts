@@ -154,8 +154,8 @@ export const protocolRules = ({ services, upstreams, policies }: Speaking): Issu
   const issues: Issues = []
   upstreams.forEach(({ service, protocol }, index) => {
     const what = tcp.get(service)
-    if (what === undefined || protocol !== "http") return
-    const message = `http cannot reach ${what}: every call would be refused; write tcp`
+    if (what === undefined || protocol === "tcp") return
+    const message = `${protocol} cannot reach ${what}: every call would be refused; write tcp`
     issues.push({ path: ["upstreams", index, "protocol"], message })
   })
   const refuse = (at: ProblemPath, what: string, parts: ReadonlyArray<HttpPart>): void => {

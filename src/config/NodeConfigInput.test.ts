@@ -33,10 +33,11 @@ describe("the compiler", () => {
 
   it("refuses protocols that are not carried, and times without a unit", () =>
     compiled(() => [
-      // @ts-expect-error grpc
       defineConfig({ services: [{ name: "a", address: "127.0.0.1:1", protocol: "grpc" }] }),
-      // @ts-expect-error grpc
-      defineConfig({ upstreams: [{ service: "a", listen: "127.0.0.1:1", protocol: "grpc" }] }),
+      // @ts-expect-error https
+      defineConfig({ services: [{ name: "a", address: "127.0.0.1:1", protocol: "https" }] }),
+      // @ts-expect-error http2, which is http
+      defineConfig({ upstreams: [{ service: "a", listen: "127.0.0.1:1", protocol: "http2" }] }),
       // @ts-expect-error no unit
       defineConfig({ drain: { deadline: "30" } }),
       // @ts-expect-error no unit

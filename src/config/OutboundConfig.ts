@@ -3,10 +3,9 @@ import { Schema } from "effect"
 import { isLoopback } from "../model/Loopback.ts"
 import { quote } from "../schema/ExplainIssue.ts"
 import { ServiceName } from "../schema/NamesSchema.ts"
-import { missedKeys } from "../schema/SchemaWords.ts"
+import { missedKeys, missedWords } from "../schema/SchemaWords.ts"
 import { AdminListen, allowRemote, exposed, guarded } from "./GuardedListen.ts"
 import { formatHostPort, ListenAddress } from "./HostPort.ts"
-import { CarriedProtocol } from "./ServiceConfig.ts"
 
 /**
  * The service that programs who use a listener are, and for which their calls speak. The node's
@@ -29,6 +28,20 @@ const Uid = Schema.Union(
   )
 ).annotations({ identifier: "Uid", description: "a user of this host, by name or number" })
 
+const both = "is written http, which takes HTTP/1.1 and HTTP/2 alike"
+const sealed = "cannot be read on its way; write tcp, which carries its connections as they are"
+
+/** What programs speak to a port: HTTP/1.1 or HTTP/2, of which gRPC is one; or anything else. */
+const PortProtocol = Schema.Literal("http", "grpc", "tcp").annotations({
+  [missedWords]: new Map([
+    ["http2", both],
+    ["h2", both],
+    ["h2c", both],
+    ["https", sealed],
+    ["tls", sealed]
+  ])
+})
+
 /** A local port that always reaches one service. */
 export const UpstreamConfig = Schema.Struct({
   service: ServiceName,
@@ -38,7 +51,7 @@ export const UpstreamConfig = Schema.Struct({
   uid: Schema.optional(Uid),
   /** Must be said of an address that other hosts reach. */
   allowRemote,
-  protocol: Schema.optionalWith(CarriedProtocol, { default: () => "tcp" as const })
+  protocol: Schema.optionalWith(PortProtocol, { default: () => "tcp" as const })
 }).pipe(
   Schema.filter(
     ({ allowRemote, listen, service }) => {

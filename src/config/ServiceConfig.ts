@@ -36,18 +36,15 @@ export const HealthCheck = Schema.Union(
 ).annotations({ identifier: "HealthCheck" })
 export type HealthCheck = typeof HealthCheck.Type
 
-const notYet =
-  "is not carried yet; write tcp, which carries its connections as they are: balanced as a whole, without timeouts or retries of single calls"
 const sealed =
   "cannot be read on its way; write tcp, which carries its connections as they are, or http if the program also speaks it"
+const cleartext = "is written http2: with prior knowledge, which is h2c without an upgrade"
 
-/** What a node can carry. Records of other nodes may say more (model/NodeRecord.ts). */
-export const CarriedProtocol = Schema.Literal("http", "tcp").annotations({
+/** What a program speaks: HTTP/1.1, HTTP/2 with prior knowledge, gRPC, or anything else. */
+export const ServiceProtocol = Schema.Literal("http", "http2", "grpc", "tcp").annotations({
   [missedWords]: new Map([
-    ["grpc", notYet],
-    ["http2", notYet],
-    ["h2", notYet],
-    ["h2c", notYet],
+    ["h2", cleartext],
+    ["h2c", cleartext],
     ["https", sealed],
     ["tls", sealed]
   ])
@@ -55,7 +52,7 @@ export const CarriedProtocol = Schema.Literal("http", "tcp").annotations({
 
 const serviceFields = {
   name: ServiceName,
-  protocol: Schema.optionalWith(CarriedProtocol, { default: () => "http" as const }),
+  protocol: Schema.optionalWith(ServiceProtocol, { default: () => "http" as const }),
   health: Schema.optional(HealthCheck),
   /** Relative share of traffic of each endpoint, 1–1000. */
   weight: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1_000)), { default: () => 100 }),

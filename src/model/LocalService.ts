@@ -38,9 +38,14 @@ export interface LocalAddress {
   readonly health?: HealthCheck | undefined
 }
 
+/**
+ * What a program speaks. The mesh is told `http` of both versions of HTTP, since its node translates.
+ */
+export type ProgramProtocol = Protocol | "http2"
+
 export interface LocalService {
   readonly name: ServiceName
-  readonly protocol: Protocol
+  readonly protocol: ProgramProtocol
   readonly endpoints: ReadonlyArray<LocalAddress>
   /** Where callers reach it under its name. */
   readonly port?: number | undefined

@@ -80,12 +80,12 @@ const wantedUpstream = (upstream: UpstreamConfig): Wanted => {
   const { allowRemote, as, listen, protocol, service, uid } = upstream
   const spec = (): ListenSpec => {
     const common = { ...listen, as, service, uid: uid === undefined ? undefined : userId(uid) }
-    return protocol === "http"
+    return protocol !== "tcp"
       ? {
-          ...{ ...common, kind: protocol },
+          ...{ ...common, kind: "http" },
           remoteNames: allowRemote ? [hostname().toLowerCase()] : undefined
         }
-      : { ...common, kind: protocol }
+      : { ...common, kind: "tcp" }
   }
   const who = `${allowRemote ? " for all hosts" : ""}${uid === undefined ? "" : ` of user ${uid}`}`
   const key = `upstream ${formatHostPort(listen)} ${service} ${protocol}${asText(as)}${who}`

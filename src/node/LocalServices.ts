@@ -78,7 +78,8 @@ export const serviceEntries = (
 ): ReadonlyArray<ServiceEntry> =>
   services.map(({ name, protocol, endpoints, policy, port }) => ({
     name,
-    protocol,
+    // Which version of HTTP its program speaks is between it and its node.
+    protocol: protocol === "http2" ? "http" : protocol,
     ...(port === undefined ? {} : { port }),
     ...(policy === undefined ? {} : { policy }),
     endpoints: endpoints.map((endpoint) => ({

@@ -4,7 +4,7 @@ import { Http1Error } from "../http1/Http1Error.ts"
 import { Http2Code, Http2Error } from "./Http2Error.ts"
 import { preface, Setting } from "./Http2Frame.ts"
 import { Http2Session, type SessionOptions } from "./Http2Session.ts"
-import { Http2Stream, type SentHead, type StreamOwner } from "./Http2Stream.ts"
+import { Http2Stream, type SentHead, type StreamOwner, type StreamReset } from "./Http2Stream.ts"
 import { responseOf } from "./ResponseHeadFields.ts"
 
 /** Ids are never used twice on a connection; one that has used them up is replaced. */
@@ -33,8 +33,13 @@ export class Http2ClientSession extends Http2Session {
 
   /** Streams that may be opened now. */
   get room(): number {
-    if (this.closed || this.goneAway || this.#next > lastId) return 0
+    if (this.isDone) return 0
     return Math.min(this.peerStreams, this.limits.streams) - this.streams.size
+  }
+
+  /** No stream can be opened any more. */
+  get isDone(): boolean {
+    return this.closed || this.goneAway || this.#next > lastId
   }
 
   /** Only while there is room. Its head leaves with what follows in this turn. */
@@ -93,6 +98,12 @@ export class Http2ClientSession extends Http2Session {
     if (stream.remoteEnded) this.finish(stream)
   }
 
+  /** What comes behind a whole response says that the rest of the request is not wanted. */
+  protected override onPeerReset(stream: Http2Stream, reset: StreamReset): void {
+    if (stream.remoteEnded) this.finish(stream)
+    else this.drop(stream, reset)
+  }
+
   protected isIdle(id: number): boolean {
     return id % 2 === 0 || id > this.#opened
   }
@@ -101,6 +112,10 @@ export class Http2ClientSession extends Http2Session {
     const { owner } = stream
     this.abandon(stream, Http2Code.protocol)
     owner?.onStreamReset({ code: Http2Code.protocol, why, unprocessed: false })
+  }
+
+  protected override onPeerSettings(): void {
+    this.options.owner.onRoom?.()
   }
 
   protected override onPeerGoaway(last: number): void {

@@ -95,6 +95,7 @@ export class Http2ServerSession extends Http2Session {
 
   /** Of a request that is answered already the rest is nobody's (RFC 9113 §8.1). */
   protected onLocalEnd(stream: Http2Stream): void {
+    if (!stream.tunnel) stream.owner = undefined
     if (stream.remoteEnded) this.finish(stream)
     else if (!stream.tunnel) this.abandon(stream, Http2Code.none)
   }

@@ -38,6 +38,8 @@ export interface SessionOwner {
   write(parts: ReadonlyArray<Uint8Array>): boolean
   /** The last stream has ended. */
   onIdle(): void
+  /** Another one has ended, or the peer takes more of them. */
+  onRoom?(): void
   /** Nothing of it can be used any more; what was to be said of that is written. */
   onBroken(error: Http2Error): void
   /** The peer takes no more streams. */
@@ -344,7 +346,11 @@ export abstract class Http2Session implements FrameHandler, StreamHost {
     const code = payload.readUInt32BE(0)
     if (!stream.answered) this.spendReset()
     const unprocessed = code === Http2Code.refused
-    this.drop(stream, { code, why: `it reset the stream with ${codeName(code)}`, unprocessed })
+    this.onPeerReset(stream, {
+      code,
+      why: `it reset the stream with ${codeName(code)}`,
+      unprocessed
+    })
   }
 
   #onGoaway(id: number, payload: Buffer): void {
@@ -380,12 +386,19 @@ export abstract class Http2Session implements FrameHandler, StreamHost {
   /** The same, by its owner, which hears no more. */
   abandon(stream: Http2Stream, code: number): void {
     stream.owner = undefined
-    this.reset(stream, code)
+    if (!stream.closed) this.reset(stream, code)
+    else if (!this.closed) this.#free(stream)
   }
 
-  /** Both halves are done with; nothing is to be said of it. */
+  /** Both halves are done with; what of the peer's was not taken yet is still its owner's. */
   protected finish(stream: Http2Stream): void {
-    if (!stream.closed) this.#remove(stream)
+    if (stream.closed) return
+    if (stream.owner === undefined || stream.delivered) {
+      this.#remove(stream)
+      return
+    }
+    stream.closed = true
+    this.#forget(stream)
   }
 
   /** Trailers of the block the decoder has begun. */
@@ -479,6 +492,10 @@ export abstract class Http2Session implements FrameHandler, StreamHost {
     }
   }
 
+  protected onPeerReset(stream: Http2Stream, reset: StreamReset): void {
+    this.drop(stream, reset)
+  }
+
   /** The peer has given it up. */
   protected drop(stream: Http2Stream, reset: StreamReset): void {
     const { owner } = stream
@@ -487,16 +504,20 @@ export abstract class Http2Session implements FrameHandler, StreamHost {
   }
 
   #remove(stream: Http2Stream): void {
-    this.streams.delete(stream.id)
-    this.output.drop(stream)
-    const held = stream.free()
-    if (held > 0) this.#grantAll(held)
-    if (this.streams.size === 0) this.onLast()
+    this.#free(stream)
+    this.#forget(stream)
   }
 
-  /** No stream is left. */
-  protected onLast(): void {
-    this.options.owner.onIdle()
+  #free(stream: Http2Stream): void {
+    const held = stream.free()
+    if (held > 0) this.#grantAll(held)
+  }
+
+  #forget(stream: Http2Stream): void {
+    this.streams.delete(stream.id)
+    this.output.drop(stream)
+    if (this.streams.size === 0) this.options.owner.onIdle()
+    else this.options.owner.onRoom?.()
   }
 
   #remember(id: number): void {
@@ -532,7 +553,7 @@ export abstract class Http2Session implements FrameHandler, StreamHost {
     if (this.#draining !== "announced") return
     this.#draining = "said"
     this.output.answer(goawayFrame(this.lastRemote, Http2Code.none, ""))
-    if (this.streams.size === 0) this.onLast()
+    if (this.streams.size === 0) this.options.owner.onIdle()
   }
 
   /** Says goodbye, at once; what runs has ended. */

@@ -76,6 +76,8 @@ export class Http2Stream implements InboxOwner {
   localEnded = false
   /** The peer's end has come. */
   remoteEnded = false
+  /** Its owner knows of that end. */
+  delivered = false
   /** Something was answered: who gives up now has had it. */
   answered = false
   /** In the output's queues: of those with data, of those with a head or an end. */
@@ -210,6 +212,7 @@ export class Http2Stream implements InboxOwner {
   }
 
   deliverEnd(trailers: Fields): void {
+    this.delivered = true
     this.owner?.onStreamEnd(trailers)
   }
 

@@ -188,11 +188,11 @@ export class Inbound {
       )
     }
     const protocol = endpoints[0]!.protocol
-    if (call.kind === "http" && protocol !== "http") {
+    if (call.kind === "http" && protocol === "tcp") {
       return this.#fault(
         "bad_request",
         call,
-        `${call.service} speaks ${protocol}, not HTTP/1.1; reach it through an upstream with protocol tcp, or with CONNECT`
+        `${call.service} speaks ${protocol}, not HTTP; reach it through an upstream with protocol tcp, or with CONNECT`
       )
     }
     return call.endpoint === undefined

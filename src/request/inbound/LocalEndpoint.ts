@@ -6,13 +6,14 @@ import {
   defaultConnectTimeout,
   defaultPoolIdleTimeout,
   type LocalAddress,
-  type LocalService
+  type LocalService,
+  type ProgramProtocol
 } from "../../model/LocalService.ts"
 import type { ServiceName } from "../../model/Names.ts"
-import type { Protocol } from "../../model/NodeRecord.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { SocketLane } from "../socket/SocketBudget.ts"
 import type { EndpointTransport } from "./EndpointStream.ts"
+import { defaultMaxHttp2Connections, Http2Endpoint } from "./Http2Endpoint.ts"
 import { defaultMaxConnections, defaultMaxWaiting, HttpEndpoint } from "./HttpEndpoint.ts"
 import type { InboundMetrics } from "./InboundMetrics.ts"
 import { ProgramEndpoint } from "./ProgramEndpoint.ts"
@@ -22,7 +23,7 @@ import { TcpEndpoint } from "./TcpEndpoint.ts"
 /** For status and for the node's record. */
 export interface EndpointStatus {
   readonly service: ServiceName
-  readonly protocol: Protocol
+  readonly protocol: ProgramProtocol
   readonly id: string
   readonly host: string
   readonly port: number
@@ -57,7 +58,7 @@ export class LocalEndpoint {
   readonly service: ServiceName
   /** What the mesh calls it: `<peer>/<service>/<id>`. */
   readonly key: string
-  readonly protocol: Protocol
+  readonly protocol: ProgramProtocol
   #address: LocalAddress
   readonly #http: EndpointTransport
   readonly #tcp: EndpointTransport
@@ -101,17 +102,28 @@ export class LocalEndpoint {
       onDefect: options.onDefect,
       onConnectFailure: () => cells.connectFailures.inc()
     }
-    this.#http = new HttpEndpoint({
+    const { protocol } = service
+    const pool = {
       ...common,
-      maxConnections: Math.ceil(defaultMaxConnections / threads),
       maxWaiting: Math.ceil(defaultMaxWaiting / threads),
       idleTimeout:
-        service.protocol === "http"
-          ? (service.idleTimeout ?? defaultPoolIdleTimeout)
-          : defaultPoolIdleTimeout,
-      onStaleRetry: () => cells.staleRetries.inc(),
+        protocol === "tcp"
+          ? defaultPoolIdleTimeout
+          : (service.idleTimeout ?? defaultPoolIdleTimeout),
       onDroppedTrailer: () => cells.droppedTrailers.inc()
-    })
+    }
+    this.#http =
+      protocol === "http2" || protocol === "grpc"
+        ? new Http2Endpoint({
+            ...pool,
+            grpc: protocol === "grpc",
+            maxConnections: Math.ceil(defaultMaxHttp2Connections / threads)
+          })
+        : new HttpEndpoint({
+            ...pool,
+            maxConnections: Math.ceil(defaultMaxConnections / threads),
+            onStaleRetry: () => cells.staleRetries.inc()
+          })
     this.#tcp = new TcpEndpoint({
       ...common,
       idleTimeout: service.protocol === "tcp" ? service.idleTimeout : undefined

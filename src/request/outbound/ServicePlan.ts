@@ -56,7 +56,7 @@ export class ServicePlan implements StepService {
   readonly #endpoints = new Map<string, EndpointState>()
   #view: ServiceView | undefined = undefined
   /**
-   * Who offers it over HTTP while the mesh uses another protocol: HTTP calls are then refused here,
+   * Who offers it over HTTP while the mesh uses TCP: HTTP calls are then refused here,
    * where the conflict is known. Undefined: HTTP calls go on.
    */
   httpLeftOut: LeftOut | undefined = undefined
@@ -131,7 +131,7 @@ export class ServicePlan implements StepService {
     this.#view = view
     if (before?.leftOut !== view.leftOut || before?.protocol !== view.protocol) {
       this.httpLeftOut =
-        view.protocol === "http"
+        view.protocol !== "tcp"
           ? undefined
           : view.leftOut?.find(
               ({ endpoint, protocol }) => protocol === "http" && endpoint.member !== "dead"

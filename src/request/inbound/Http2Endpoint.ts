@@ -1,0 +1,224 @@
+/**
+ * The connections to one program that speaks HTTP/2. A request goes onto the first that has room, so
+ * that few are needed and many requests share each write; a further one is made when all are full. At
+ * the limit of connections requests wait, as long as they would wait for a connection to be made; at
+ * the limit of those that wait they are refused.
+ */
+import { type Caller, formatCaller } from "../../model/Caller.ts"
+import { uncontained } from "../../model/Defect.ts"
+import type { Call, Fields, ResponseReceiver } from "../../model/Exchange.ts"
+import type { Fault } from "../../model/Fault.ts"
+import { refuse } from "../../model/RefusedExchange.ts"
+import { hostPort, noRoom } from "../../model/SocketFailure.ts"
+import type { Timer } from "../../model/TimerWheel.ts"
+import {
+  type Keeper,
+  type SocketLane,
+  unlimitedSockets,
+  type Waiter
+} from "../socket/SocketBudget.ts"
+import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
+import { type Http2ConnectionOwner, Http2EndpointConnection } from "./Http2EndpointConnection.ts"
+import { Http2EndpointRequest, type Http2RequestPool } from "./Http2EndpointRequest.ts"
+import { defaultMaxWaiting, type HttpEndpointOptions } from "./HttpEndpoint.ts"
+
+export interface Http2EndpointOptions extends Omit<HttpEndpointOptions, "onStaleRetry"> {
+  /** The program speaks gRPC. */
+  readonly grpc: boolean
+}
+
+/** Of one endpoint, on the whole host. Each carries a hundred requests at a time, as a rule. */
+export const defaultMaxHttp2Connections = 128
+
+const noFacts = { until: undefined, attempt: 0 } as const
+
+export class Http2Endpoint
+  implements EndpointTransport, Http2ConnectionOwner, Http2RequestPool, Keeper, Waiter
+{
+  readonly #options: Http2EndpointOptions
+  readonly #sockets: SocketLane
+  readonly #maxConnections: number
+  readonly #maxWaiting: number
+  readonly #all = new Set<Http2EndpointConnection>()
+  readonly #waiting = new Map<Http2EndpointRequest, Timer>()
+  #sweep: Timer | undefined = undefined
+  /** Who called last, in words: most calls are of few callers. */
+  #caller: Caller | undefined = undefined
+  #callerText = ""
+  #retired = false
+
+  constructor(options: Http2EndpointOptions) {
+    this.#options = options
+    this.#maxConnections = options.maxConnections ?? defaultMaxHttp2Connections
+    this.#maxWaiting = options.maxWaiting ?? defaultMaxWaiting
+    this.#sockets = options.sockets ?? unlimitedSockets()
+    this.#sockets.keep(this)
+  }
+
+  get connections(): number {
+    return this.#all.size
+  }
+
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  open(call: Call, fields: Fields, receiver: ResponseReceiver): EndpointStream {
+    const { head } = call
+    if (head === undefined || head.method === "CONNECT") {
+      const what = "was sent a call that is no HTTP request"
+      return refuse(receiver, this.fault("bad_request", what, false), this.#options.onDefect)
+    }
+    const { attempt, deadline } = call
+    const until = deadline === undefined ? undefined : this.#options.ticker.now() + deadline
+    const request = new Http2EndpointRequest(
+      fields === head.fields ? head : { ...head, fields },
+      call.connectTimeout ?? this.#options.connectTimeout,
+      until === undefined && attempt === 0 ? noFacts : { until, attempt },
+      this.#textOf(call.identity),
+      this.#options.grpc,
+      receiver,
+      this
+    )
+    const connection = this.#connectionFor(request)
+    if (connection !== undefined) {
+      connection.begin(request)
+      return request
+    }
+    if (this.#waiting.size >= this.#maxWaiting) {
+      const what = `has ${this.#inUse} and ${this.#waiting.size} requests waiting for one, which is the limit`
+      return refuse(receiver, this.fault("overflow", what, false), this.#options.onDefect)
+    }
+    this.#wait(request)
+    return request
+  }
+
+  /** Requests that have begun or wait go on; each connection is closed as it becomes idle. */
+  retire(): void {
+    this.#retired = true
+    this.#sweep?.cancel()
+    this.#sockets.keepNoMore(this)
+    for (const connection of [...this.#all]) {
+      if (connection.idleSince !== undefined) connection.close()
+    }
+  }
+
+  onRoom(): void {
+    while (this.#waiting.size > 0) {
+      const [first] = this.#waiting.keys()
+      if (first === undefined) return
+      const connection = this.#connectionFor(first)
+      if (connection === undefined) {
+        if (this.#all.size < this.#maxConnections) this.#sockets.wait(this)
+        return
+      }
+      this.forget(first)
+      connection.begin(first)
+    }
+    this.#scheduleSweep()
+  }
+
+  onGone(connection: Http2EndpointConnection): void {
+    if (!this.#all.delete(connection)) return
+    this.#sockets.give()
+    this.onRoom()
+  }
+
+  onConnectFailure(): void {
+    this.#options.onConnectFailure?.()
+  }
+
+  again(request: Http2EndpointRequest): void {
+    const connection = this.#connectionFor(request)
+    if (connection !== undefined) connection.begin(request)
+    else this.#wait(request)
+  }
+
+  closeOneIdle(): boolean {
+    for (const connection of this.#all) {
+      if (connection.idleSince === undefined) continue
+      this.#all.delete(connection)
+      connection.close()
+      this.#sockets.give()
+      return true
+    }
+    return false
+  }
+
+  forget(request: Http2EndpointRequest): void {
+    this.#waiting.get(request)?.cancel()
+    if (this.#waiting.delete(request) && this.#waiting.size === 0) this.#sockets.waitNoMore(this)
+  }
+
+  fault(code: Fault["code"], what: string, sent: boolean): Fault {
+    const { host, node, port, service } = this.#options
+    const message = `the program of ${service} at ${hostPort(host, port)} ${what}`
+    return { code, message, node, service, sent }
+  }
+
+  defect(error: unknown): void {
+    const { onDefect = uncontained } = this.#options
+    onDefect(error, "the receiver of a request to a program")
+  }
+
+  #textOf(caller: Caller): string {
+    if (caller !== this.#caller) {
+      this.#caller = caller
+      this.#callerText = formatCaller(caller)
+    }
+    return this.#callerText
+  }
+
+  get #inUse(): string {
+    const few = this.#all.size < this.#maxConnections ? ` (${noRoom(this.#sockets)})` : ""
+    return `${this.#all.size} connections full of requests${few}`
+  }
+
+  /** One with room, or a new one; undefined: there is neither. */
+  #connectionFor({ connectTimeout }: Http2EndpointRequest): Http2EndpointConnection | undefined {
+    for (const connection of this.#all) if (connection.room > 0) return connection
+    if (this.#all.size >= this.#maxConnections || !this.#sockets.take()) return undefined
+    const { host, onDefect = uncontained, onDroppedTrailer, port, ticker } = this.#options
+    const connection = new Http2EndpointConnection(
+      {
+        ...{ host, port, ticker, onDefect },
+        onDroppedTrailer: onDroppedTrailer ?? (() => undefined)
+      },
+      connectTimeout,
+      this
+    )
+    this.#all.add(connection)
+    return connection
+  }
+
+  #wait(request: Http2EndpointRequest): void {
+    const { connectTimeout } = request
+    const timer = this.#options.ticker.after(connectTimeout, () => {
+      const what = `has ${this.#inUse} and none had room within ${connectTimeout} ms`
+      request.fail("overflow", what)
+    })
+    this.#waiting.set(request, timer)
+    if (this.#all.size < this.#maxConnections) this.#sockets.wait(this)
+  }
+
+  /** One timer for the pool: it looks at all connections, which are few. */
+  #scheduleSweep(): void {
+    if (this.#retired) {
+      for (const connection of [...this.#all]) {
+        if (connection.idleSince !== undefined) connection.close()
+      }
+      return
+    }
+    if (this.#sweep !== undefined || this.#all.size === 0) return
+    const { idleTimeout, ticker } = this.#options
+    this.#sweep = ticker.after(idleTimeout, () => {
+      this.#sweep = undefined
+      const now = ticker.now()
+      for (const connection of [...this.#all]) {
+        const { idleSince } = connection
+        if (idleSince !== undefined && now - idleSince >= idleTimeout) connection.close()
+      }
+      this.#scheduleSweep()
+    })
+  }
+}
