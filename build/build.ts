@@ -7,6 +7,7 @@
  * - `mod.js` is the library. It leaves the peers of package.json outside: a program that embeds a
  *   node has its own effect, and there must be only one. All else is within, as in the command: what
  *   was tested is what runs, and a program's install brings no package that it did not ask for.
+ * - `rpc.js` is the part of it that needs @effect/rpc, which not every program has.
  * - `mesh.js` is what runs in the mesh thread of a program's node: a realm of its own, so it has an
  *   effect of its own within, and is one file, which a program that is bundled can take along.
  * - `testing.js` is the simulator, for programs that import `skein/testing`: like the library, with
@@ -40,27 +41,46 @@ const esbuild = await import("esbuild").catch((cause: unknown) => {
   process.exit(ifPossible ? 0 : 1)
 })
 
+/** Files that are loaded before anything of the entry runs, itself included. */
+const loadedBy = ({ outputs }: Metafile, entry: string): ReadonlySet<string> => {
+  const loaded = new Set<string>()
+  const load = (path: string): void => {
+    if (loaded.has(path)) return
+    loaded.add(path)
+    for (const { kind, path: next } of outputs[path]?.imports ?? []) {
+      if (kind === "import-statement" && outputs[next] !== undefined) load(next)
+    }
+  }
+  load(entry)
+  return loaded
+}
+
+const entriesOf = ({ outputs }: Metafile): ReadonlyArray<string> =>
+  Object.keys(outputs).filter(
+    (path) => outputs[path]?.entryPoint !== undefined && !path.includes("/chunks/")
+  )
+
 /** Of each entry, with the chunks that it loads before anything else. */
 const sizesOf = (
   builds: ReadonlyArray<{ readonly metafile: Metafile }>
 ): ReadonlyArray<readonly [name: string, bytes: number]> =>
-  builds.flatMap(({ metafile: { outputs } }) => {
-    const entry = Object.keys(outputs).find(
-      (path) => outputs[path]?.entryPoint !== undefined && !path.includes("/chunks/")
-    )
-    if (entry === undefined) return []
-    const loaded = new Set<string>()
-    const load = (path: string): void => {
-      if (loaded.has(path)) return
-      loaded.add(path)
-      for (const { kind, path: next } of outputs[path]?.imports ?? []) {
-        if (kind === "import-statement" && outputs[next] !== undefined) load(next)
-      }
-    }
-    load(entry)
-    const bytes = [...loaded].reduce((sum, path) => sum + (outputs[path]?.bytes ?? 0), 0)
-    return [[basename(entry), bytes] as const]
-  })
+  builds.flatMap(({ metafile }) =>
+    entriesOf(metafile).map((entry) => {
+      const sizes = Array.from(
+        loadedBy(metafile, entry),
+        (path) => metafile.outputs[path]?.bytes ?? 0
+      )
+      return [basename(entry), sizes.reduce((sum, size) => sum + size, 0)] as const
+    })
+  )
+
+/** Packages that are not within, and that this entry imports. */
+const outsideOf = (metafile: Metafile, name: string): ReadonlyArray<string> =>
+  entriesOf(metafile)
+    .filter((entry) => basename(entry) === name)
+    .flatMap((entry) => [...loadedBy(metafile, entry)])
+    .flatMap((path) => metafile.outputs[path]?.imports ?? [])
+    .flatMap(({ external, path }) => (external === true ? [path] : []))
 
 // Beside dist/, so that it can take its place in one step and nobody meets half a build.
 const outdir = mkdtempSync(join(root, "dist-"))
@@ -117,9 +137,15 @@ try {
   })
   const library = await esbuild.build({
     ...common,
-    entryPoints: { mod: "src/mod.ts" },
+    // Together: what they share, like the classes of failures, is there once.
+    entryPoints: { mod: "src/mod.ts", rpc: "src/rpc.ts" },
     external: outside
   })
+  for (const peer of Object.keys(manifest.peerDependenciesMeta)) {
+    if (outsideOf(library.metafile, "mod.js").some((path) => `${path}/`.startsWith(`${peer}/`))) {
+      throw new Error(`mod.js imports ${peer}, which a program that uses the library need not have`)
+    }
+  }
   const testing = await esbuild.build({
     ...common,
     entryPoints: { testing: "src/testing/simulator/mod.ts" },
@@ -140,7 +166,7 @@ try {
   if (types.status !== 0) throw new Error("the declarations could not be made; tsc says why above")
   keepReachable(
     join(outdir, "types"),
-    ["mod.d.ts", "testing/simulator/mod.d.ts"],
+    ["mod.d.ts", "rpc.d.ts", "testing/simulator/mod.d.ts"],
     (it) => isPeer(it) || isBuiltin(it)
   )
   for (const [name, size] of sizesOf(all)) {

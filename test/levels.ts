@@ -43,7 +43,8 @@ const levels: Readonly<Record<string, number>> = {
   "SkeinNode.ts": 12,
   cli: 13,
   "main.ts": 14,
-  "mod.ts": 14
+  "mod.ts": 14,
+  "rpc.ts": 14
 }
 
 /** The planes: neither knows the other; `node` joins them. */

@@ -100,7 +100,9 @@ describe("the programs", () => {
       for (const { file, text } of programs) writeFileSync(join(directory, folder, file), text)
       return folder
     })
-    const compilerOptions = { paths: { skein: [join(root, "src/mod.ts")] } }
+    const compilerOptions = {
+      paths: { skein: [join(root, "src/mod.ts")], "skein/rpc": [join(root, "src/rpc.ts")] }
+    }
     writeFileSync(
       join(directory, "tsconfig.json"),
       JSON.stringify({ extends: join(root, "tsconfig.json"), include: pages, compilerOptions })

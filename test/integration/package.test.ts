@@ -61,12 +61,20 @@ const lowest = (range: string): string => /\d+\.\d+\.\d+/.exec(range)?.[0] ?? ra
 
 const peers = manifest.peerDependencies
 const ends = [
-  ["lowest", { effect: lowest(peers.effect), platform: lowest(peers["@effect/platform"]) }],
+  [
+    "lowest",
+    {
+      effect: lowest(peers.effect),
+      platform: lowest(peers["@effect/platform"]),
+      rpc: lowest(peers["@effect/rpc"])
+    }
+  ],
   [
     "newest",
     {
       effect: manifest.devDependencies.effect,
-      platform: manifest.devDependencies["@effect/platform"]
+      platform: manifest.devDependencies["@effect/platform"],
+      rpc: manifest.devDependencies["@effect/rpc"]
     }
   ]
 ] as const
@@ -128,7 +136,7 @@ describe.each(ends)("beside the %s effect of the range", (end, versions) => {
     const said = await npm(
       at,
       ...["install", tarball, `effect@${versions.effect}`],
-      ...[`@effect/platform@${versions.platform}`]
+      ...[`@effect/platform@${versions.platform}`, `@effect/rpc@${versions.rpc}`]
     )
     expect(said).not.toMatch(/ERESOLVE|EBADENGINE|peer/)
     node = end === "lowest" ? await nodeOf(`${leastNode}.0.0`) : process.execPath

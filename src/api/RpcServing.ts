@@ -1,0 +1,113 @@
+/**
+ * The calls of a service as an `RpcServer` takes them. Each exchange is a client of its own there, with one
+ * request: a defect of one is nothing to the others, and an exchange that is cancelled is a client that
+ * has gone.
+ */
+import type { FromClientEncoded, FromServerEncoded, RequestEncoded } from "@effect/rpc/RpcMessage"
+import type * as RpcServer from "@effect/rpc/RpcServer"
+import { Cause, Effect, Mailbox, Option, Runtime } from "effect"
+import type { Dispatch } from "../model/Exchange.ts"
+import type { ServiceName } from "../model/Names.ts"
+import { refuse } from "../model/RefusedExchange.ts"
+import { CallCount } from "./CallCount.ts"
+import { CalledBy } from "./CalledBy.ts"
+import type { MeshProgram } from "./MeshProgram.ts"
+import { RpcAnswering } from "./RpcAnswering.ts"
+import { ServedCall } from "./ServedCall.ts"
+import { offerService, type ServeOptions } from "./ServeOptions.ts"
+
+type Write = (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
+
+interface Client {
+  readonly call: ServedCall
+  readonly answering: RpcAnswering
+}
+
+export const makeRpcServing = (
+  program: MeshProgram["Type"],
+  service: ServiceName,
+  options: ServeOptions
+): Effect.Effect<RpcServer.Protocol["Type"]> =>
+  Effect.gen(function* () {
+    const disconnects = yield* Mailbox.make<number>()
+    const clients = new Map<number, Client>()
+    const calls = new CallCount()
+    let lastId = 0
+
+    const gone = (id: number): void => {
+      if (clients.delete(id)) calls.end()
+    }
+
+    const begin = (write: Write, run: (effect: Effect.Effect<void>) => void): Dispatch => {
+      const ask = (id: number, call: ServedCall, request: RequestEncoded): void =>
+        run(
+          write(id, request).pipe(
+            // There is one request of it: when that is answered, it ends.
+            Effect.zipRight(write(id, { _tag: "Eof" })),
+            Effect.provideService(CalledBy, call.call.identity),
+            Effect.catchAllCause((cause) =>
+              Effect.sync(() => call.fail("upstream_reset", `broke: ${Cause.pretty(cause)}`))
+            )
+          )
+        )
+      return (call, receiver) => {
+        const { head } = call
+        const node = program.node()
+        if (head === undefined) {
+          const message = `the program of ${service} takes RPCs, and no tunnels`
+          return refuse(receiver, { code: "bad_request", message, node, service, sent: false })
+        }
+        const id = ++lastId
+        const served = new ServedCall(call, head, receiver, {
+          node,
+          onCancel: () => {
+            gone(id)
+            disconnects.unsafeOffer(id)
+          }
+        })
+        const answering = new RpcAnswering(served)
+        clients.set(id, { call: served, answering })
+        calls.begin()
+        // Nothing may be answered before this has returned.
+        queueMicrotask(() => {
+          answering.request((request) => ask(id, served, request))
+          if (served.over) gone(id)
+        })
+        return served
+      }
+    }
+
+    const run: RpcServer.Protocol["Type"]["run"] = (write) =>
+      Effect.gen(function* () {
+        const runtime = yield* Effect.runtime<never>()
+        const dispatch = begin(write, (effect) => void Runtime.runFork(runtime)(effect))
+        yield* Effect.addFinalizer(() => Effect.suspend(() => calls.ended(program.drainDeadline())))
+        yield* offerService(program, service, options, dispatch)
+        return yield* Effect.never
+      }).pipe(Effect.scoped)
+
+    const send = (id: number, message: FromServerEncoded): Effect.Effect<void> =>
+      Effect.suspend(() => clients.get(id)?.answering.send(message) ?? Effect.void).pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            if (clients.get(id)?.call.over === true) gone(id)
+          })
+        )
+      )
+
+    return {
+      run,
+      send,
+      disconnects,
+      end: (id) =>
+        Effect.sync(() => {
+          clients.get(id)?.call.fail("upstream_reset", "has ended without having answered")
+          gone(id)
+        }),
+      clientIds: Effect.sync(() => new Set(clients.keys())),
+      initialMessage: Effect.succeed(Option.none()),
+      supportsAck: false,
+      supportsTransferables: false,
+      supportsSpanPropagation: true
+    }
+  })
