@@ -51,7 +51,9 @@ export const makeMeshNames = (
     const runtime = yield* Effect.runtime()
     const asked = new Set(yield* loadAskedNames(dataDir))
     const save = (names: ReadonlyArray<ServiceName>): void => {
-      for (const name of names) if (asked.size < mostNames) asked.add(name)
+      // A service that is away for a moment is remembered, unless there are too many.
+      if (asked.size >= mostNames) asked.clear()
+      for (const name of names) asked.add(name)
       Runtime.runFork(runtime)(
         Effect.catchAll(saveAskedNames(dataDir, [...asked]), ({ message }) =>
           Effect.logWarning(`names that were asked for are not remembered: ${message}`)
