@@ -1,6 +1,6 @@
 /** Lines of the audit log for people: when, what, whom it is about, by whom and from where. */
-import { stripVTControlCharacters } from "node:util"
 import { Either, Schema } from "effect"
+import { plainLine } from "./PlainLine.ts"
 import { type Tone, tinted } from "./Table.ts"
 
 const Text = Schema.optional(Schema.String)
@@ -55,9 +55,8 @@ const describe = ({ about, by, code, count, from, message, more }: Row): string 
 export const renderAudit = (rows: ReadonlyArray<Row | string>, colour: boolean): string =>
   rows
     .map((row) => {
-      if (typeof row === "string") return `${stripVTControlCharacters(row)}\n`
+      if (typeof row === "string") return `${plainLine(row)}\n`
       const event = tinted(row.event.padEnd(15), toneOf(row.event), colour)
-      // Others chose these words: nothing in them may speak to the terminal.
-      return `${row.time}  ${event}  ${stripVTControlCharacters(describe(row)).replace(/\p{Cc}/gu, " ")}\n`
+      return `${row.time}  ${event}  ${plainLine(describe(row))}\n`
     })
     .join("")

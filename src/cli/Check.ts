@@ -1,4 +1,5 @@
 /** One line of `skein doctor`: what was looked at, how it is, and what to do about it. */
+import { plainLine } from "./PlainLine.ts"
 import { type Tone, tinted } from "./Table.ts"
 
 export interface Check {
@@ -49,7 +50,7 @@ export const renderChecks = (groups: ReadonlyArray<CheckGroup>, colour: boolean)
   const lines = groups.flatMap(({ name, checks }) => [
     tinted(name, "head", colour),
     ...checks.flatMap(({ state, name, detail, hint }) => [
-      `${tinted(signs[state][0], signs[state][1], colour)} ${name}: ${detail}`,
+      `${tinted(signs[state][0], signs[state][1], colour)} ${plainLine(`${name}: ${detail}`)}`,
       ...(hint === null ? [] : [`    ${hint}`])
     ]),
     ""

@@ -5,6 +5,7 @@
 import * as ValidationError from "@effect/cli/ValidationError"
 import { Cause, Console, Data, Effect, type Exit } from "effect"
 import { ConfigError } from "../config/ConfigProblem.ts"
+import { plainLine } from "./PlainLine.ts"
 
 export class CommandFailed extends Data.TaggedError("CommandFailed")<{
   readonly message: string
@@ -22,7 +23,7 @@ export const wrongUsage = (message: string): CommandFailed =>
 
 /** What is no failure and may yet not be meant. */
 export const warn = (lines: ReadonlyArray<string>): Effect.Effect<void> =>
-  Effect.forEach(lines, (line) => Console.error(`warning: ${line}`), { discard: true })
+  Effect.forEach(lines, (line) => Console.error(`warning: ${plainLine(line)}`), { discard: true })
 
 /** A token is a secret, wherever it was typed. */
 export const hideTokens = (text: string): string => text.replace(/skein1\.[\w-]+/g, "skein1.…")

@@ -2,6 +2,7 @@
 import { stringify } from "yaml"
 import type { SettingStatus } from "../admin/SettingsModel.ts"
 import { diffLines } from "./LineDiff.ts"
+import { plainLine } from "./PlainLine.ts"
 import { tinted } from "./Table.ts"
 
 interface Written {
@@ -39,7 +40,7 @@ export const renderDiff = (
 
 /** Who wrote a version, and where. */
 export const byWhom = ({ author, node }: Pick<SettingStatus, "author" | "node">): string =>
-  `${author} on ${node}`
+  plainLine(`${author} on ${node}`)
 
 /** What it says, on one line as long as a table has room for. */
 export const inShort = (body: Written["body"]): string => {

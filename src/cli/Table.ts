@@ -1,4 +1,5 @@
 /** Rows under aligned columns. Colour is for a terminal only, and never the only sign. */
+import { plainLine } from "./PlainLine.ts"
 
 export type Tone = "good" | "warn" | "bad" | "dim" | "head"
 
@@ -21,7 +22,7 @@ export const renderTable = <Row>(
   options: { readonly colour: boolean; readonly empty: string }
 ): string => {
   if (rows.length === 0) return `${options.empty}\n`
-  const cells = rows.map((row) => columns.map(({ cell }) => cell(row)))
+  const cells = rows.map((row) => columns.map(({ cell }) => plainLine(cell(row))))
   const widths = columns.map(({ title }, index) =>
     Math.max(title.length, ...cells.map((line) => line[index]!.length))
   )
@@ -53,7 +54,7 @@ export const renderPairs = (
   return pairs
     .map(
       ([name, value, tone]) =>
-        `${tinted(name.padEnd(width), "head", options.colour)}  ${tinted(value, tone, options.colour)}\n`
+        `${tinted(name.padEnd(width), "head", options.colour)}  ${tinted(plainLine(value), tone, options.colour)}\n`
     )
     .join("")
 }
