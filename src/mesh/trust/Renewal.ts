@@ -193,8 +193,7 @@ const acceptNearer = (
       return yield* makeIdentity({ ...identity, chain, delegations: better })
     }
     const isNearer = grantsCapability(old, "admit")
-      ? better !== identity.delegations &&
-        (yield* followDelegations(identity.roots, better)).issuers.length < pathLength(identity)
+      ? better !== identity.delegations && identity.roots.lengthOf(better) < pathLength(identity)
       : renewed.issuers.length < old.issuers.length
     if (!isNearer) return undefined
     return yield* makeIdentity({ ...identity, chain, delegations })
@@ -215,12 +214,7 @@ export const acceptIssued = (
 
 /** Who may admit and holds no delegation, since there was no room for one, is glad of any. */
 const pathLength = ({ delegations, roots }: NodeIdentity): number =>
-  delegations.length === 0
-    ? Number.POSITIVE_INFINITY
-    : Either.match(followDelegations(roots, delegations), {
-        onLeft: () => Number.POSITIVE_INFINITY,
-        onRight: ({ issuers }) => issuers.length
-      })
+  delegations.length === 0 ? Number.POSITIVE_INFINITY : roots.lengthOf(delegations)
 
 /**
  * The new delegation when its path is shorter and it lasts, or when it lasts longer and either is no
@@ -267,7 +261,8 @@ export const renewSelf = (
     const { certificate } = identity
     const chain = yield* issueCertificate(authority, { ...certificate, grant: certificate }, now)
     const delegations =
-      identity.rootKey !== undefined && grantsCapability(certificate, "admit")
+      // Not by the key of a root that this node has left: its right is a delegation under the newer one.
+      authority.depth === 0 && grantsCapability(certificate, "admit")
         ? yield* issueDelegation(authority, identity.peer, certificate, now)
         : identity.delegations
     return yield* makeIdentity({ ...identity, chain, delegations })
@@ -278,11 +273,11 @@ const rootKeyInterval = 86_400_000
 
 /** Would the root key at hand bring this node's own right to sign nearer, or make it last longer? */
 export const isRootKeyOfUse = (identity: NodeIdentity, now: number): boolean => {
-  if (identity.rootKey === undefined || !grantsCapability(identity.certificate, "admit"))
-    return false
+  const { authority, certificate } = identity
+  if (authority?.depth !== 0 || !grantsCapability(certificate, "admit")) return false
   if (pathLength(identity) !== 1) return true
   const held = followDelegations(identity.roots, identity.delegations)
-  if (Either.isLeft(held) || held.right.root !== identity.authority?.root) return true
+  if (Either.isLeft(held) || held.right.root !== authority.root) return true
   return held.right.notAfter < now + delegationLifetime - rootKeyInterval
 }
 

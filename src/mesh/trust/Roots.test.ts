@@ -7,7 +7,14 @@ import { enrol, foundMesh } from "./FoundMesh.ts"
 import type { Grant } from "./Grant.ts"
 import { claimInvite, createInvite, parseInvite, verifyClaim } from "./Invite.ts"
 import { hearOfRoots, makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
-import { acceptIssued, acceptRenewal, issueNearer, issueRenewal, renewSelf } from "./Renewal.ts"
+import {
+  acceptIssued,
+  acceptRenewal,
+  isRootKeyOfUse,
+  issueNearer,
+  issueRenewal,
+  renewSelf
+} from "./Renewal.ts"
 import { finishRotation, rotateRoot } from "./RootRotation.ts"
 import { addRoot, memberMark, withdrawOthers } from "./RootStatement.ts"
 import { maxInForce, Roots, rootIdOf } from "./Roots.ts"
@@ -217,7 +224,10 @@ describe("a rotation", () => {
     expect(heard.authority).toMatchObject({ root: idOf(1), depth: 0 })
     const moved = right(acceptRenewal(heard, right(issueRenewal(rotated, b.certificate, now)), now))
     expect(moved.authority).toMatchObject({ root: idOf(2), depth: 1 })
-    expect(right(renewSelf(moved, now + hour)).certificate.root).toBe(idOf(2))
+    const renewed = right(renewSelf(moved, now + hour))
+    expect(renewed.certificate.root).toBe(idOf(2))
+    expect(renewed.delegations).toEqual(moved.delegations)
+    expect(isRootKeyOfUse(moved, now)).toBe(false)
   })
 
   it("ends: who stands under the old root alone is believed nowhere, and signs nothing", () => {

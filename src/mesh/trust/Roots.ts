@@ -193,6 +193,11 @@ export class Roots {
     return known === undefined ? this.#anchors.map((root) => ({ root, skip: 0 })) : [known]
   }
 
+  /** Delegations from where the path begins, without the cross-certificates before that. */
+  lengthOf(delegations: ReadonlyArray<Uint8Array>): number {
+    return delegations.length - (this.anchorsOf(delegations)[0]?.skip ?? 0)
+  }
+
   /** Equal on nodes that believe the same of roots; 16 bytes. */
   digest(): Uint8Array {
     if (this.#digest === undefined) {
