@@ -1,5 +1,6 @@
 /** The stories of Scenarios.ts in full sizes: for `npm run test:long`, each in a process of its own. */
 import type { Scenario } from "../../src/testing/simulator/mod.ts"
+import { outcastOnTheOtherSide } from "./OutcastScenario.ts"
 import * as scenarios from "./Scenarios.ts"
 
 const seconds = 1_000
@@ -24,6 +25,7 @@ export const fullScenarios: ReadonlyArray<Scenario> = [
   scenarios.zone(300, 60 * seconds),
   scenarios.zone(300, 10 * minutes),
   scenarios.tombstone(300, 60 * minutes),
+  outcastOnTheOtherSide({ nodes: 300, minority: 60, lasts: 10 * minutes }),
   scenarios.announcementStorm(500, 10),
   scenarios.equivocation(300),
   scenarios.clonedKey(300),

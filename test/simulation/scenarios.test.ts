@@ -5,6 +5,7 @@
 import { setImmediate } from "node:timers/promises"
 import { beforeEach, expect, test } from "vitest"
 import { checkScenario, type LinkOptions, runScenario } from "../../src/testing/simulator/mod.ts"
+import { outcastOnTheOtherSide } from "./OutcastScenario.ts"
 import * as scenarios from "./Scenarios.ts"
 
 const seed = Number(process.env["SEED"] ?? Math.floor(Math.random() * 1e9))
@@ -32,6 +33,8 @@ const short = [
   scenarios.zone(60, 60 * seconds),
   scenarios.zone(30, 600 * seconds),
   scenarios.tombstone(40, 60 * seconds),
+  outcastOnTheOtherSide({ nodes: 60, minority: 15, lasts: 60 * seconds }),
+  outcastOnTheOtherSide({ nodes: 60, minority: 15, lasts: 60 * seconds, returns: true }),
   scenarios.announcementStorm(60, 5),
   scenarios.equivocation(40),
   scenarios.clonedKey(40),

@@ -10,7 +10,7 @@ import {
   type SyncPort,
   synchronise
 } from "../../mesh/catalogue/AntiEntropy.ts"
-import type { Catalogue } from "../../mesh/catalogue/Catalogue.ts"
+import { type Catalogue, nodeChanges, settingChanges } from "../../mesh/catalogue/Catalogue.ts"
 import {
   type CatalogueAction,
   type CatalogueMessage,
@@ -20,7 +20,7 @@ import {
 import { eagerAfter, nextComparison, syncTimes } from "../../mesh/catalogue/CatalogueSync.ts"
 import type { OwnFacts } from "../../mesh/catalogue/OwnRecord.ts"
 import { maxAhead } from "../../mesh/catalogue/RecordDoor.ts"
-import type { NodeEntry } from "../../mesh/catalogue/RecordEntry.ts"
+import type { CatalogueEntry, NodeEntry, SettingEntry } from "../../mesh/catalogue/RecordEntry.ts"
 import { MeshRpcError } from "../../mesh/host/MeshRpc.ts"
 import type { MeshNode, NodeCatalogue } from "./World.ts"
 
@@ -134,18 +134,31 @@ export class CatalogueKeeper implements NodeCatalogue {
     })
     this.state = state
     if (state.catalogue !== before.catalogue) {
-      const changes = state.catalogue.changesSince(before.catalogue)
+      const changes = state.catalogue.allChangesSince(before.catalogue)
       const catalogue = sharing.catalogue(before.catalogue, state.catalogue, changes)
       this.state = { ...state, catalogue }
-      this.#node.recordsChanged(changes)
+      this.#node.recordsChanged(nodeChanges(changes))
+      if (settingChanges(changes).length > 0) this.#node.trust.follow(catalogue.settings())
     }
     for (const action of actions) this.#perform(action)
     this.look()
   }
 
-  /** As at the door: what is far ahead of the reader's clock does not get in. */
-  #admits({ record }: NodeEntry): boolean {
-    return Math.max(record.epoch, record.signedAt) - this.#node.wall <= maxAhead
+  /** It is out. */
+  rejudge(held: NodeEntry): void {
+    this.tell({ _tag: "Rejudged", held, entry: undefined })
+  }
+
+  /** This node says so, and all are to hear it. */
+  set(entry: SettingEntry): void {
+    this.tell({ _tag: "Received", entry })
+    this.#node.gossip.publish(this.#node.world.records.message(entry.bytes))
+  }
+
+  /** As at the door: neither what is far ahead of the reader's clock gets in, nor what an outcast says of itself. */
+  #admits(entry: CatalogueEntry): boolean {
+    const isOut = entry.kind === "node" && this.#node.trust.isOut(entry.record.peer)
+    return !isOut && Math.max(entry.epoch, entry.signedAt) - this.#node.wall <= maxAhead
   }
 
   judge(bytes: Uint8Array): "accept" | "ignore" {
@@ -197,7 +210,7 @@ export class CatalogueKeeper implements NodeCatalogue {
       if (!isNew) continue
       this.tell({ _tag: "Received", entry })
       changed++
-      if (node.wall - entry.record.signedAt >= newsFor || toldOn >= mostToldOn) continue
+      if (node.wall - entry.signedAt >= newsFor || toldOn >= mostToldOn) continue
       toldOn++
       node.gossip.publish(node.world.records.message(bytes))
     }

@@ -52,7 +52,22 @@ export const handshake = (node: MeshNode, gate: HandshakeLine, call: Call): (() 
       one.bytesOut += size.handshake / 2
       one.bytesIn += size.handshake / 2
     }
+    /** Each hears what the other has heard of trust, and judges it by that. */
+    const areMembers = (): boolean => {
+      for (const [one, other] of [
+        [node, caller],
+        [caller, node]
+      ] as const) {
+        one.catalogue.receive(other.trust.records())
+      }
+      return !node.trust.isOut(caller.peer) && !caller.trust.isOut(node.peer)
+    }
     const connected = (): void => {
+      if (!areMembers()) {
+        end(false)
+        done(undefined)
+        return
+      }
       const wire = new Connection(caller, node, queue.now)
       caller.loop.charge(cost.admit)
       caller.links.opened(wire)

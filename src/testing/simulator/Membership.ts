@@ -86,6 +86,7 @@ export class Membership implements NodeMembership {
 
   #admit(bytes: Uint8Array): Statement | undefined {
     const said = this.#node.world.statements.open(bytes)
+    if (this.#node.trust.isOut(said.kind === "suspect" ? said.by : said.subject)) return undefined
     return isAstray(said.incarnation, this.#node.wall) ? undefined : said
   }
 

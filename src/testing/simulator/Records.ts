@@ -1,6 +1,13 @@
 /** Records without signatures: the bytes of each are known to be its owner's by the object that they are. */
-import { type NodeEntry, nodeEntry } from "../../mesh/catalogue/RecordEntry.ts"
+import {
+  type CatalogueEntry,
+  type NodeEntry,
+  nodeEntry,
+  type SettingEntry,
+  settingEntry
+} from "../../mesh/catalogue/RecordEntry.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
+import type { Setting } from "../../model/Setting.ts"
 import { catalogueTopic, type Message } from "./Message.ts"
 
 export class Records {
@@ -8,7 +15,7 @@ export class Records {
   readonly told = new Map<string, string>()
   /** Versions that were told twice with different content. */
   readonly reused: Array<string> = []
-  readonly #entries = new WeakMap<Uint8Array, NodeEntry>()
+  readonly #entries = new WeakMap<Uint8Array, CatalogueEntry>()
   readonly #messages = new WeakMap<Uint8Array, Message>()
   readonly #make: (bytes: Uint8Array) => Message
   readonly #size: number
@@ -33,7 +40,15 @@ export class Records {
     return entry
   }
 
-  open(bytes: Uint8Array): NodeEntry {
+  sealSetting(setting: Setting): SettingEntry {
+    const bytes = new Uint8Array(this.#size)
+    Buffer.from(JSON.stringify(setting)).copy(bytes, 0, 0, this.#size)
+    const entry = settingEntry(setting, bytes)
+    this.#entries.set(bytes, entry)
+    return entry
+  }
+
+  open(bytes: Uint8Array): CatalogueEntry {
     const entry = this.#entries.get(bytes)
     if (entry === undefined) throw new Error("a record that nobody in this mesh has made")
     return entry

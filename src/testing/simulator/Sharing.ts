@@ -3,7 +3,7 @@
  * ones in different ways, both get the first. So ten thousand nodes that know ten thousand cost one
  * catalogue, and a change at all of them costs one more. So do rings of observers (SharedRings.ts).
  */
-import type { Catalogue, EntryChange } from "../../mesh/catalogue/Catalogue.ts"
+import type { AnyChange, Catalogue } from "../../mesh/catalogue/Catalogue.ts"
 import type { CatalogueEntry } from "../../mesh/catalogue/RecordEntry.ts"
 import { Remembered } from "./Remembered.ts"
 import { SharedRings } from "./SharedRings.ts"
@@ -69,7 +69,7 @@ export class Sharing {
   #made = 0
 
   /** `next`, or one that is equal to it. */
-  catalogue(before: Catalogue, next: Catalogue, changes: ReadonlyArray<EntryChange>): Catalogue {
+  catalogue(before: Catalogue, next: Catalogue, changes: ReadonlyArray<AnyChange>): Catalogue {
     if (next.size < fewest) return next
     let identity = this.#catalogues.identity(before)
     if (identity === none && before.size > 0) identity = this.#whole(before)
@@ -88,7 +88,7 @@ export class Sharing {
 
   #whole(catalogue: Catalogue): Identity {
     let identity = none
-    for (const entry of catalogue.entries()) identity = combine(identity, this.#entry(entry))
+    for (const entry of catalogue.all()) identity = combine(identity, this.#entry(entry))
     return identity
   }
 

@@ -22,6 +22,7 @@ import { Membership } from "./Membership.ts"
 import { catalogueTopic, type Message } from "./Message.ts"
 import { kernelPatience } from "./Network.ts"
 import { type Host, Loop } from "./Processor.ts"
+import { Trust } from "./Trust.ts"
 import type { MeshNode, World } from "./World.ts"
 
 export interface NodeSetup {
@@ -62,6 +63,7 @@ export class SimulatedNode implements MeshNode {
   gossip: Gossip
   membership: Membership
   catalogue: CatalogueKeeper
+  trust: Trust
   readonly #setup: NodeSetup
   readonly #met = new Set<number>()
 
@@ -77,6 +79,7 @@ export class SimulatedNode implements MeshNode {
     this.gossip = new Gossip(this)
     this.membership = this.#makeMembership()
     this.catalogue = this.#makeCatalogue(0)
+    this.trust = new Trust(this)
   }
 
   get wall(): number {
@@ -124,6 +127,7 @@ export class SimulatedNode implements MeshNode {
     this.disk.epoch = epoch
     this.membership = this.#makeMembership()
     this.catalogue = this.#makeCatalogue(epoch)
+    this.trust = new Trust(this)
     const known = this.disk.catalogue.size
     // In parts: a start shares the processor with what runs beside it.
     const parts = 20
@@ -138,6 +142,8 @@ export class SimulatedNode implements MeshNode {
   }
 
   #begin(inviter: MeshNode | undefined): void {
+    // What the disk holds of trust is known before anybody is met.
+    this.trust.follow(this.disk.catalogue.settings())
     this.begin()
     this.recordsChanged(this.disk.catalogue.changesSince(Catalogue.empty))
     this.catalogue.change(this.facts(0))

@@ -30,6 +30,7 @@ import { Records } from "./Records.ts"
 import { Sharing } from "./Sharing.ts"
 import { SimulatedNode } from "./SimulatedNode.ts"
 import { Statements } from "./Statements.ts"
+import { revocation } from "./Trust.ts"
 import type { MeshNode, World } from "./World.ts"
 
 export interface SimulationOptions {
@@ -176,6 +177,12 @@ export class Simulation implements World {
       }
       one.later(60_000 * this.random(), again)
     }
+  }
+
+  /** At one node it is said that another one is thrown out of the mesh. */
+  revoke(index: number, by: number): void {
+    const node = this.node(by)
+    node.catalogue.set(this.records.sealSetting(revocation(node, peerOf(index))))
   }
 
   /** A process with the same key that runs elsewhere says something of it, at a version of its own choice. */

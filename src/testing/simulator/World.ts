@@ -2,6 +2,7 @@
 
 import type { EntryChange } from "../../mesh/catalogue/Catalogue.ts"
 import type { CatalogueState } from "../../mesh/catalogue/CatalogueBehaviour.ts"
+import type { NodeEntry, SettingEntry } from "../../mesh/catalogue/RecordEntry.ts"
 import type { MembershipMessage, PingAnswer } from "../../mesh/membership/MembershipMessages.ts"
 import type { MembershipState } from "../../mesh/membership/MembershipState.ts"
 import type { MemberState } from "../../mesh/membership/MemberTable.ts"
@@ -100,6 +101,13 @@ export interface NodeMembership {
 export interface NodeCatalogue {
   readonly state: CatalogueState
   readonly receive: (envelopes: ReadonlyArray<Uint8Array>) => number
+  readonly rejudge: (held: NodeEntry) => void
+}
+
+export interface NodeTrust {
+  readonly isOut: (peer: PeerKey) => boolean
+  readonly records: () => ReadonlyArray<Uint8Array>
+  readonly follow: (settings: Iterable<SettingEntry>) => void
 }
 
 export interface MeshNode {
@@ -119,6 +127,7 @@ export interface MeshNode {
   readonly gossip: NodeGossip
   readonly membership: NodeMembership
   readonly catalogue: NodeCatalogue
+  readonly trust: NodeTrust
   readonly later: (delay: number, run: () => void) => void
   readonly ask: <A>(
     to: MeshNode,
