@@ -22,7 +22,7 @@ import {
   isRootKeyOfUse,
   renewSelf
 } from "../mesh/trust/Renewal.ts"
-import { rootIdOf } from "../mesh/trust/Roots.ts"
+import { rootIdOf } from "../mesh/trust/Root.ts"
 import { saveBootstrap } from "./Bootstrap.ts"
 import { whenNameIsFree } from "./NamePatience.ts"
 

@@ -13,6 +13,7 @@ import { settleRootKey, stageRootKey } from "../mesh/keys/RootKeyFile.ts"
 import type { CertificateError } from "../mesh/trust/CertificateError.ts"
 import { openEnvelope } from "../mesh/trust/Envelope.ts"
 import type { IdentityCell, NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
+import { rootIdOf } from "../mesh/trust/Root.ts"
 import {
   finishRotation,
   holdsNewestRoot,
@@ -20,7 +21,7 @@ import {
   rotateRoot
 } from "../mesh/trust/RootRotation.ts"
 import { memberMark, settingMark } from "../mesh/trust/RootStatement.ts"
-import { type Roots, rootIdOf } from "../mesh/trust/Roots.ts"
+import type { Roots } from "../mesh/trust/Roots.ts"
 import { generateSigningKey } from "../mesh/trust/SigningKey.ts"
 import { recordLimits } from "../model/NodeRecord.ts"
 import { settingKey } from "../model/Setting.ts"
@@ -136,9 +137,13 @@ export const makeRootControl = (options: RootControlOptions): RootSource => {
       }
     }).pipe(turns.withPermits(1), Effect.mapError(refused))
 
-  /** Whether all that are there know each other by their new certificates: whom not. */
+  /** Who of those that are there has not heard of the newest root, or of somebody's new certificate. */
   const unknownTo = Effect.suspend(() => {
-    const wanted = Array.from(plane.catalogue.current().entries(), ({ epoch, key, version }) => ({
+    const catalogue = plane.catalogue.current()
+    const ofRoots = Array.from(catalogue.settings()).filter(
+      ({ setting: { kind, name } }) => kind === "trust" && name.startsWith("root.")
+    )
+    const wanted = [...catalogue.entries(), ...ofRoots].map(({ epoch, key, version }) => ({
       ...{ key, epoch, version }
     }))
     return plane.settingSpread(wanted, knownWithin)

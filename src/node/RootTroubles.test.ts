@@ -1,6 +1,7 @@
 import { expect, it } from "vitest"
+import { rootIdOf } from "../mesh/trust/Root.ts"
 import { addRoot, withdrawOthers } from "../mesh/trust/RootStatement.ts"
-import { Roots, rootIdOf } from "../mesh/trust/Roots.ts"
+import { Roots } from "../mesh/trust/Roots.ts"
 import { signingKeyFromSeed } from "../mesh/trust/SigningKey.ts"
 import { NodeName } from "../model/Names.ts"
 import { rootFindings } from "./RootTroubles.ts"

@@ -1,7 +1,8 @@
 /** What is wrong with the roots of the mesh. Pure: from what is known of them to findings. */
 import type { MeshFinding } from "../mesh/catalogue/MeshFindings.ts"
 import { describeSpan } from "../mesh/trust/CertificateError.ts"
-import type { Root, Roots } from "../mesh/trust/Roots.ts"
+import type { Root } from "../mesh/trust/Root.ts"
+import type { Roots } from "../mesh/trust/Roots.ts"
 import type { NodeName } from "../model/Names.ts"
 
 /** By then every certificate there is has been renewed twice, so whoever is there has moved (ms). */

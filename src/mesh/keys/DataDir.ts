@@ -19,8 +19,9 @@ import { Bytes, decodeCbor, encodeCbor } from "../trust/Cbor.ts"
 import { foundMesh } from "../trust/FoundMesh.ts"
 import { MeshName } from "../trust/Invite.ts"
 import { makeIdentity, type NodeIdentity } from "../trust/NodeIdentity.ts"
+import { rootIdOf } from "../trust/Root.ts"
 import { rootLimits } from "../trust/RootStatement.ts"
-import { maxRoots, Roots, rootIdOf } from "../trust/Roots.ts"
+import { maxRoots, Roots } from "../trust/Roots.ts"
 import { generateSigningKey, type SigningKey } from "../trust/SigningKey.ts"
 import {
   corrupted,

@@ -1,7 +1,7 @@
 /** The mesh's root key of a data directory, out of it and into it. */
 import { existsSync, renameSync } from "node:fs"
 import { Effect } from "effect"
-import { rootIdOf } from "../trust/Roots.ts"
+import { rootIdOf } from "../trust/Root.ts"
 import type { SigningKey } from "../trust/SigningKey.ts"
 import { identityPaths, loadIdentity } from "./DataDir.ts"
 import { attempt, DataDirError, readPrivateFile, remove, writePrivateFile } from "./KeyFile.ts"

@@ -10,7 +10,8 @@ import { ChainCache, type VerifiedCertificate, verifyChain } from "./Certificate
 import type { CertificateError } from "./CertificateError.ts"
 import { followDelegations } from "./DelegationPath.ts"
 import { type Holding, rootHolding } from "./Grant.ts"
-import { type Roots, rootIdOf } from "./Roots.ts"
+import { rootIdOf } from "./Root.ts"
+import type { Roots } from "./Roots.ts"
 import { chainError, maxDepth } from "./SignedChain.ts"
 import { peerKeyOf, type SigningKey } from "./SigningKey.ts"
 

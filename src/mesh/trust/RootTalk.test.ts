@@ -12,9 +12,9 @@ import type { Grant } from "./Grant.ts"
 import { createInvite, parseInvite } from "./Invite.ts"
 import { joinMesh } from "./Join.ts"
 import type { IdentityCell, NodeIdentity } from "./NodeIdentity.ts"
+import { rootIdOf } from "./Root.ts"
 import { finishRotation, rotateRoot } from "./RootRotation.ts"
 import { memberMark } from "./RootStatement.ts"
-import { rootIdOf } from "./Roots.ts"
 import { signingKeyFromSeed } from "./SigningKey.ts"
 
 const now = 1_800_000_000_000

@@ -15,9 +15,10 @@ import {
   issueRenewal,
   renewSelf
 } from "./Renewal.ts"
+import { rootIdOf } from "./Root.ts"
 import { finishRotation, rotateRoot } from "./RootRotation.ts"
 import { addRoot, memberMark, withdrawOthers } from "./RootStatement.ts"
-import { maxInForce, Roots, rootIdOf } from "./Roots.ts"
+import { maxInForce, Roots } from "./Roots.ts"
 import { peerKeyOf, type SigningKey, signingKeyFromSeed } from "./SigningKey.ts"
 
 /** Counts the signatures that are checked, each a quarter of a millisecond. */

@@ -15,9 +15,9 @@
 import { createHash } from "node:crypto"
 import { Either } from "effect"
 import type { MeshId } from "../../model/Names.ts"
-import { RootId } from "../../schema/TrustSchema.ts"
+import type { RootId } from "../../schema/TrustSchema.ts"
 import { type CertificateError, describeInstant } from "./CertificateError.ts"
-import { rootHolding } from "./Grant.ts"
+import { authorizedBy, firstRoot, type Root, rootIdOf } from "./Root.ts"
 import {
   type AddedRoot,
   isRootSigned,
@@ -25,29 +25,13 @@ import {
   readRootStatement,
   type WithdrawnRoots
 } from "./RootStatement.ts"
-import { type Authorized, chainError, Delegation, openStatement } from "./SignedChain.ts"
+import { chainError, Delegation, openStatement } from "./SignedChain.ts"
 import { meshIdOf, peerKeyOf } from "./SigningKey.ts"
 
 /** Roots that may be in force at once: each is a signature more to try for what is under none. */
 export const maxInForce = 4
 /** Roots that a mesh may have had, the first included. */
 export const maxRoots = 32
-
-/** Names a root by its public key: 32 hex digits of a SHA-256. That of the first one is the mesh's id. */
-export const rootIdOf = (publicKey: Uint8Array): RootId => RootId.make(meshIdOf(publicKey))
-
-export interface Root {
-  readonly id: RootId
-  readonly publicKey: Uint8Array
-  /** Who added it; undefined: the mesh was founded with it. */
-  readonly by: RootId | undefined
-  /** The delegation by which that one signs for it. */
-  readonly cross: Uint8Array | undefined
-  /** Wall clock, ms; 0 of the first. */
-  readonly at: number
-  /** Undefined: in force. */
-  readonly withdrawn: WithdrawnRoots | undefined
-}
 
 /** Where a path may begin, and how many of its delegations lie before that. */
 export interface Anchor {
@@ -56,22 +40,6 @@ export interface Anchor {
 }
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
-
-const firstRoot = (publicKey: Uint8Array): Root => ({
-  id: rootIdOf(publicKey),
-  publicKey,
-  ...{ by: undefined, cross: undefined, at: 0, withdrawn: undefined }
-})
-
-/** All that the root itself may sign. */
-export const authorizedBy = ({ id, publicKey }: Root): Authorized => ({
-  signer: publicKey,
-  root: id,
-  grant: rootHolding,
-  issuers: [],
-  notBefore: 0,
-  notAfter: Number.POSITIVE_INFINITY
-})
 
 export class Roots {
   readonly mesh: MeshId
