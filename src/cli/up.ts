@@ -2,6 +2,7 @@
  * `skein up`: runs a node until it is told to stop. SIGTERM and SIGINT drain it first; a second
  * one does not wait. SIGHUP reads the config again.
  */
+import module from "node:module"
 import { resolve } from "node:path"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
@@ -118,6 +119,16 @@ const drained = (node: RunningNode) =>
     })
   )
 
+/**
+ * Compiled code is kept when a process ends (main.ts), which one that is killed never does in order: so
+ * it is kept once the node has been at work for a while, with what joining and meeting others have had
+ * compiled. What is kept already is not written again.
+ */
+const keepCompiledCode = Effect.sync(() => module.flushCompileCache?.()).pipe(
+  Effect.delay("10 seconds"),
+  Effect.forkScoped
+)
+
 export const runUp = (choice: UpChoice) =>
   Effect.gen(function* () {
     yield* requireRuntime(process.versions)
@@ -152,6 +163,7 @@ export const runUp = (choice: UpChoice) =>
     const runFork = Runtime.runFork(yield* Effect.runtime())
     yield* on("SIGHUP", () => runFork(reload(node)))
     yield* Console.error(startBlock(node))
+    yield* keepCompiledCode
     yield* Effect.onInterrupt(node.stopped, () => drained(node))
     yield* Console.error(`${node.name} has stopped`)
   }).pipe(Effect.scoped, doneWhenInterrupted)

@@ -430,7 +430,7 @@ export const makeMeshPlane = (
       },
       now: () => ticker.wall()
     })
-    yield* tellTroubles(troubles)
+    yield* tellTroubles(troubles, ticker)
 
     const sessionRenewal = new SessionRenewal({
       self,

@@ -1,5 +1,5 @@
-import { Either } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Either, Logger } from "effect"
 import { signers, write } from "../../test/fixtures/Settings.ts"
 import { MeshFindings } from "../mesh/catalogue/MeshFindings.ts"
 import { RecordRefused } from "../mesh/catalogue/RecordDoor.ts"
@@ -11,7 +11,8 @@ import type { OverusedInvite } from "../mesh/trust/InviteUses.ts"
 import { PeerConduct } from "../mesh/trust/PeerConduct.ts"
 import { Roots } from "../mesh/trust/Roots.ts"
 import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
-import { MeshTroubles } from "./MeshTroubles.ts"
+import { ManualTicker } from "../testing/LinkTestPair.ts"
+import { MeshTroubles, tellTroubles } from "./MeshTroubles.ts"
 
 const payments = ServiceName.make("payments")
 const [a, b] = [NodeName.make("host-a"), NodeName.make("host-b")]
@@ -208,4 +209,41 @@ describe("troubles of the mesh", () => {
     world.found.records([{ before: held, after: undefined }])
     expect(troubles.whyMissing(payments)).toBeUndefined()
   })
+})
+
+it.effect("the log is told of troubles every two seconds, also after a look that broke", () => {
+  const lines: Array<unknown> = []
+  const logger = Logger.make(({ message }) => lines.push(...[message].flat()))
+  return Effect.gen(function* () {
+    const ticker = new ManualTicker()
+    const { troubles, world } = makeTroubles()
+    let breaks = false
+    const news = () => {
+      if (breaks) throw new Error("a bug")
+      return troubles.news()
+    }
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        yield* tellTroubles({ news }, ticker)
+        world.conflicts = [conflict]
+        ticker.advance(1_990)
+        expect(lines).toEqual([])
+        ticker.advance(10)
+        expect(lines.length).toBe(1)
+        expect(lines[0]).toContain("payments")
+        breaks = true
+        ticker.advance(2_000)
+        expect(lines[1]).toBe("the look for troubles failed")
+        breaks = false
+        world.conflicts = []
+        world.now += 60_000
+        ticker.advance(2_000)
+        expect(lines.at(-1)).toContain("no longer so: ")
+      })
+    )
+    const told = lines.length
+    world.conflicts = [conflict]
+    ticker.advance(10_000)
+    expect(lines.length).toBe(told)
+  }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
 })

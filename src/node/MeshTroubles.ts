@@ -2,7 +2,8 @@
  * All that is wrong in the mesh as this node knows it: what the records say, and what this node met
  * itself lately. Each is told in the log once when it appears and once when it is gone.
  */
-import { Effect, type Scope } from "effect"
+import { Effect, Runtime, type Scope } from "effect"
+import { type TickTimers, ticking } from "../mesh/actor/Ticking.ts"
 import type { CatalogueStatus } from "../mesh/catalogue/CatalogueService.ts"
 import { type MeshFinding, type MeshFindings, maxTold } from "../mesh/catalogue/MeshFindings.ts"
 import { isBlameworthy } from "../mesh/catalogue/RecordDoor.ts"
@@ -52,8 +53,8 @@ const shownFor = 5 * 60_000
 /** Gone for so long (ms), a trouble is over; until then it may come back without a word. */
 const overAfter = 60_000
 
-/** How often the log is told. */
-const toldEvery = "2 seconds"
+/** How often the log is told, ms. */
+const toldEvery = 2_000
 
 /** A number that only grows, and when it last did. */
 class Growing {
@@ -218,21 +219,24 @@ export class MeshTroubles {
   }
 }
 
-/** Tells the log, until the scope closes. */
-export const tellTroubles = (troubles: MeshTroubles): Effect.Effect<void, never, Scope.Scope> =>
-  Effect.suspend(() => {
-    const { appeared, gone } = troubles.news()
-    return Effect.all([
-      ...appeared.map(({ message, hint }) => Effect.logWarning(`${message}. ${hint}`)),
-      ...gone.map(({ message }) => Effect.logInfo(`no longer so: ${message}`))
-    ])
-  }).pipe(
-    Effect.catchAllDefect((defect) => Effect.logError("the look for troubles failed", defect)),
-    Effect.delay(toldEvery),
-    Effect.forever,
-    Effect.forkScoped,
-    Effect.asVoid
-  )
+/** Tells the log, until the scope closes. Nearly always there is nothing to tell. */
+export const tellTroubles = (
+  troubles: Pick<MeshTroubles, "news">,
+  ticker: TickTimers
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.flatMap(Effect.runtime<never>(), (runtime) => {
+    const runFork = Runtime.runFork(runtime)
+    const tell = () => {
+      try {
+        const { appeared, gone } = troubles.news()
+        for (const { message, hint } of appeared) runFork(Effect.logWarning(`${message}. ${hint}`))
+        for (const { message } of gone) runFork(Effect.logInfo(`no longer so: ${message}`))
+      } catch (cause) {
+        runFork(Effect.logError("the look for troubles failed", cause))
+      }
+    }
+    return ticking(ticker, toldEvery, tell)
+  })
 
 /** Of a setting several nodes may be at odds more than once. */
 const keyOf = ({ kind, message, service, nodes }: MeshFinding): string =>

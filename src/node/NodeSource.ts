@@ -1,5 +1,5 @@
 /** What a running node tells its operator: the admin API's view of everything there is. */
-import { Effect, type Scope } from "effect"
+import { Effect, Runtime, type Scope } from "effect"
 import { AdminNotFound } from "../admin/AdminError.ts"
 import type {
   EndpointStatus,
@@ -11,6 +11,7 @@ import type {
 import type { AdminSource } from "../admin/AdminSource.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { ActorStatus } from "../mesh/actor/Supervisor.ts"
+import { ticking } from "../mesh/actor/Ticking.ts"
 import type { StorageTrouble } from "../mesh/keys/StorageTrouble.ts"
 import { renewersOf } from "../mesh/trust/Nearness.ts"
 import type { IdentityCell, NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
@@ -137,16 +138,18 @@ export const makeNodeViews = (
       linkRows(keeper.status(), answers, plane.addressesOf)
 
     const meter = new RateMeter()
-    yield* ask({ kind: "totals" }).pipe(
-      Effect.andThen((answers) => {
-        meter.note(ticker.now(), totalsOf(answers))
-        options.room.followLinks(linkCount(answers))
-      }),
-      Effect.catchAllDefect((defect) => Effect.logError("rates were not noted", defect)),
-      Effect.delay(noteEvery),
-      Effect.forever,
-      Effect.forkScoped
-    )
+    const note = (answers: ReadonlyArray<AskedRows>) => {
+      meter.note(ticker.now(), totalsOf(answers))
+      options.room.followLinks(linkCount(answers))
+    }
+    const runFork = Runtime.runFork(yield* Effect.runtime<never>())
+    const noteTotals = () => {
+      threads
+        .ask({ kind: "totals" }, askPatience)
+        .then(note)
+        .catch((defect) => void runFork(Effect.logError("rates were not noted", defect)))
+    }
+    yield* ticking(ticker, noteEvery, noteTotals)
 
     const members = (links: ReadonlyArray<PeerLinkStatus>) =>
       memberRows({ ...plane, links }, identity.current.peer)

@@ -14,7 +14,7 @@ import { PCGRandom } from "effect/Utils"
 import type { Behaviour, Moment } from "./Behaviour.ts"
 import { Mailbox, type Overflow } from "./Mailbox.ts"
 import { Supervisor } from "./Supervisor.ts"
-import { Ticking, type TickTimers, untilTick } from "./Ticking.ts"
+import { type TickTimers, ticking, untilTick } from "./Ticking.ts"
 import { Turns } from "./Turns.ts"
 
 export class AskError extends Data.TaggedError("AskError")<{
@@ -135,10 +135,7 @@ export const spawn = <State, Message, Action, E, R>(
         const turns = new Turns({ box, step, moment, publish, interpret }, first)
         for (const tick of definition.ticks ?? []) {
           if (definition.ticker !== undefined) {
-            const ticking = new Ticking(definition.ticker, tick.every, () =>
-              self.tell(tick.message)
-            )
-            yield* Effect.addFinalizer(() => Effect.sync(() => ticking.stop()))
+            yield* ticking(definition.ticker, tick.every, () => void self.tell(tick.message))
             continue
           }
           yield* FiberSet.run(

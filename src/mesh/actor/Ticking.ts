@@ -1,11 +1,12 @@
-/** Ticks in plain callbacks, for actors that tick all the time. */
+/** Ticks in plain callbacks, for what looks at something all the time. */
+import { Effect, type Scope } from "effect"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 
 export type TickTimers = Pick<Ticker, "after" | "now">
 
 /**
- * Milliseconds until the next tick. All actors of a process tick at the same multiples of their
+ * Milliseconds until the next tick. All that ticks in a process does so at the same multiples of their
  * intervals: it wakes up once for them, and not for each. A timer that fires early must not tick twice.
  */
 export const untilTick = (every: number, now: number): number => {
@@ -39,3 +40,16 @@ export class Ticking {
     })
   }
 }
+
+/** Until the scope closes. */
+export const ticking = (
+  timers: TickTimers,
+  every: number,
+  tick: () => void
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.asVoid(
+    Effect.acquireRelease(
+      Effect.sync(() => new Ticking(timers, every, tick)),
+      (it) => Effect.sync(() => it.stop())
+    )
+  )
