@@ -17,6 +17,8 @@ export interface ExchangeInfo {
    * must not become a label.
    */
   readonly unknown?: boolean
+  /** The service is one of gRPC: what counts is its own status. */
+  readonly grpc?: boolean | undefined
   /** Name of the node the call came from (own name when outbound). */
   readonly caller: string
   /** Who the call speaks for; inbound also when its node may not, and then it is refused. */
@@ -30,7 +32,12 @@ export interface ExchangeInfo {
 
 export type Outcome =
   /** The endpoint's response came to its end. */
-  | { readonly kind: "complete"; readonly status: number }
+  | {
+      readonly kind: "complete"
+      readonly status: number
+      /** Of a call of gRPC: the status it ended with. */
+      readonly grpc?: number | undefined
+    }
   | { readonly kind: "fault"; readonly code: FaultCode; readonly message: string }
 
 export interface ExchangeObservation {

@@ -17,6 +17,7 @@ const entry = (target: string): AccessLogEntry => ({
   target,
   status: 200,
   code: null,
+  grpc: null,
   access: null,
   rule: null,
   durationMs: 1,

@@ -1,8 +1,10 @@
 /** gRPC through two nodes, client and program by @grpc/grpc-js. */
-import { Metadata, status } from "@grpc/grpc-js"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { Metadata, type StatusObject, status } from "@grpc/grpc-js"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type GrpcShop, GrpcShopClient, grpcShop } from "../fixtures/GrpcShop.ts"
-import { type Host, TestMesh } from "../fixtures/Mesh.ts"
+import { type Host, skein, TestMesh } from "../fixtures/Mesh.ts"
 import { freePort, stopAll, until } from "../fixtures/Processes.ts"
 
 const mesh = new TestMesh()
@@ -15,7 +17,12 @@ beforeAll(async () => {
   shop = await grpcShop("one")
   port = await freePort()
   a = await mesh.first("host-a", {
-    upstreams: [{ service: "payments", listen: `127.0.0.1:${port}`, protocol: "grpc" }]
+    upstreams: [{ service: "payments", listen: `127.0.0.1:${port}`, protocol: "grpc" }],
+    policies: {
+      payments: {
+        retry: { attempts: 2, on: ["connect_failure", "gateway_error"], methods: ["POST"] }
+      }
+    }
   })
   await mesh.join("host-b", {
     services: [
@@ -123,6 +130,35 @@ describe("what the mesh answers", () => {
   })
 })
 
+describe("a status of gRPC", () => {
+  const metrics = async (): Promise<string> => (await fetch(`http://${a.admin}/metrics`)).text()
+
+  it("that says another try may do is retried where the policy says so", async () => {
+    expect(await client.charge("flaky 14 once")).toMatchObject({
+      code: status.OK,
+      message: "one: flaky 14 once"
+    })
+    expect(await client.charge("flaky 9 once")).toMatchObject({ code: status.FAILED_PRECONDITION })
+    expect(await metrics()).toMatch(
+      /skein_retries_total\{service="payments",reason="gateway_error"\} 1\n/
+    )
+  })
+
+  it("is what calls are counted by", async () => {
+    await client.charge("fail 13 inside")
+    const text = await metrics()
+    for (const [name, labels] of [
+      ["skein_grpc_calls_total", 'grpc_status="INTERNAL"'],
+      ["skein_grpc_calls_total", 'grpc_status="OK"'],
+      ["skein_requests_total", 'result="failure",status_class="2xx"']
+    ] as const) {
+      expect(text).toMatch(
+        new RegExp(`${name}\\{direction="outbound",service="payments",[^}]*${labels}`)
+      )
+    }
+  })
+})
+
 describe("streams", () => {
   it("of the program's come in order, to their end", async () => {
     const call = client.watch(1_000, 1_000)
@@ -167,5 +203,29 @@ describe("streams", () => {
     })
     expect(ended.code).toBe(status.CANCELLED)
     await until("the program hears of it", async () => (shop.cancelled > before ? true : undefined))
+  })
+})
+
+describe("access rules", () => {
+  it("let through the methods they name, and deny others in words of gRPC", async () => {
+    const file = join(mesh.directory, "rules.yaml")
+    writeFileSync(
+      file,
+      "kind: access\nname: payments\nservice: payments\nallow: [{ from: '*', grpc: shop.v1.Payments/Charge }]\n"
+    )
+    const { end, stderr } = await skein("apply", "-f", file, "--data-dir", a.dataDir)
+    expect(end.code, stderr).toBe(0)
+    await until("Watch is denied", async () => {
+      const call = client.watch(1, 1)
+      const ended = new Promise<StatusObject>((resolve) => call.on("status", resolve))
+      call.on("error", () => undefined)
+      call.resume()
+      const { code, details, metadata } = await ended
+      if (code !== status.PERMISSION_DENIED) return undefined
+      expect(details).toContain("may not POST /shop.v1.Payments/Watch of payments")
+      expect(metadata.get("skein-error")).toEqual(["denied"])
+      return true
+    })
+    expect(await client.charge("allowed")).toMatchObject({ code: status.OK })
   })
 })

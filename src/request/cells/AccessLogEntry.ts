@@ -16,6 +16,8 @@ export interface AccessLogEntry {
   readonly status: number | null
   /** Fault code, when the mesh ended it. */
   readonly code: string | null
+  /** Of a call to a service with protocol grpc: the status its caller was given; else null. */
+  readonly grpc: number | null
   /** At the endpoint's node: `allow`, `deny` or `would_deny`; null where there are no access rules. */
   readonly access: string | null
   /** The access rule that decided. */

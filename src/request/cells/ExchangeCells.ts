@@ -3,6 +3,7 @@
  * look-ups, then counted by plain additions.
  */
 import { type FaultCode, faultKinds } from "../../model/Fault.ts"
+import { grpcStatusName, isGrpcFailure } from "../../model/GrpcStatus.ts"
 import type { ExchangeInfo, Outcome } from "../../model/Observer.ts"
 import type { Counter, Gauge, Histogram } from "./Cells.ts"
 import type { Family } from "./Family.ts"
@@ -19,6 +20,7 @@ type PairLabel = (typeof pairLabels)[number]
 /** The one list of the exchange metrics. */
 export class ExchangeFamilies {
   readonly requests: Family<Counter, "counter", PairLabel | "result" | "status_class">
+  readonly grpc: Family<Counter, "counter", PairLabel | "grpc_status">
   readonly firstByte: Family<Histogram, "histogram", PairLabel>
   readonly duration: Family<Histogram, "histogram", PairLabel>
   readonly inFlight: Family<Gauge, "gauge", PairLabel>
@@ -28,8 +30,13 @@ export class ExchangeFamilies {
   constructor(registry: MetricRegistry) {
     this.requests = registry.counter(
       "skein_requests_total",
-      "Exchanges that ended. result: success, failure (5xx) or the code of the mesh's fault.",
+      "Exchanges that ended. result: success, failure (5xx, or what counts as such in gRPC) or the code of the mesh's fault.",
       [...pairLabels, "result", "status_class"]
+    )
+    this.grpc = registry.counter(
+      "skein_grpc_calls_total",
+      "Calls to services with protocol grpc that ended, by the status their caller was given.",
+      [...pairLabels, "grpc_status"]
     )
     this.firstByte = registry.histogram(
       "skein_request_first_byte_seconds",
@@ -73,6 +80,8 @@ export class ExchangeCells {
   readonly #labels: Readonly<Record<PairLabel, string>>
   /** By result, then by status class 0–5 (0: none). Few of these ever exist. */
   readonly #requests = new Map<ExchangeResult, Array<Counter | undefined>>()
+  /** By status of gRPC. */
+  readonly #grpc = new Map<number, Counter>()
 
   constructor(families: ExchangeFamilies, direction: Direction, service: string, caller: string) {
     this.#families = families
@@ -87,7 +96,11 @@ export class ExchangeCells {
   /** `status`: of the response head that was forwarded, 0 when there was none. */
   count(outcome: Outcome, status: number): void {
     const result: ExchangeResult =
-      outcome.kind === "fault" ? outcome.code : outcome.status >= 500 ? "failure" : "success"
+      outcome.kind === "fault"
+        ? outcome.code
+        : outcome.status >= 500 || (outcome.grpc !== undefined && isGrpcFailure(outcome.grpc))
+          ? "failure"
+          : "success"
     const shown =
       status !== noStatus
         ? status
@@ -104,6 +117,15 @@ export class ExchangeCells {
     byClass[statusClass].inc()
   }
 
+  countGrpc(status: number): void {
+    let counter = this.#grpc.get(status)
+    if (counter === undefined) {
+      counter = this.#families.grpc.cell(this.#grpcLabels(status))
+      this.#grpc.set(status, counter)
+    }
+    counter.inc()
+  }
+
   /** Takes all of its cells off the registry. */
   free(): void {
     const families = this.#families
@@ -112,11 +134,16 @@ export class ExchangeCells {
     families.inFlight.remove(this.#labels)
     families.requestBytes.remove(this.#labels)
     families.responseBytes.remove(this.#labels)
+    for (const status of this.#grpc.keys()) families.grpc.remove(this.#grpcLabels(status))
     for (const [result, byClass] of this.#requests) {
       for (let i = 0; i < byClass.length; i++) {
         if (byClass[i] !== undefined) families.requests.remove(this.#requestLabels(result, i))
       }
     }
+  }
+
+  #grpcLabels(status: number) {
+    return { ...this.#labels, grpc_status: grpcStatusName(status) }
   }
 
   #requestLabels(result: ExchangeResult, statusClass: number) {

@@ -274,6 +274,7 @@ describe("access log", () => {
         target: "/pay",
         status: 200,
         code: "client_gone",
+        grpc: null,
         access: null,
         rule: null,
         durationMs: 12.346,

@@ -99,6 +99,10 @@ export class NodeObserver implements Observer {
   }
 }
 
+/** What a caller by gRPC was told. */
+const grpcOf = (outcome: Outcome): number | undefined =>
+  outcome.kind === "fault" ? faultKinds[outcome.code].grpc : outcome.grpc
+
 class ObservedExchange implements ExchangeObservation {
   readonly forwardFields: Fields
   readonly #observer: NodeObserver
@@ -163,6 +167,8 @@ class ObservedExchange implements ExchangeObservation {
     const cells = this.#cells
     cells.inFlight.value--
     cells.count(outcome, this.#status)
+    const grpc = this.#info.grpc === true ? grpcOf(outcome) : undefined
+    if (grpc !== undefined) cells.countGrpc(grpc)
     cells.requestBytes.value += bytesIn
     cells.responseBytes.value += bytesOut
     if (this.#info.kind === "http" && this.#status !== 101) cells.duration.record(now - this.#begun)
@@ -205,6 +211,7 @@ class ObservedExchange implements ExchangeObservation {
       target: query === -1 ? target : target.slice(0, query),
       status: status === 0 ? null : status,
       code: outcome.kind === "fault" ? outcome.code : null,
+      grpc: this.#info.grpc === true ? (grpcOf(outcome) ?? null) : null,
       access: this.#decision ?? null,
       rule: this.#rule ?? null,
       durationMs: Math.round((now - this.#begun) * 1_000) / 1_000,

@@ -1,10 +1,11 @@
 /**
  * One exchange as a span: CLIENT at the caller's node, SERVER at the endpoint's, named and labelled by
- * OpenTelemetry's semantic conventions for HTTP. Query strings are left out: that is where secrets
+ * OpenTelemetry's semantic conventions for HTTP and RPC. Query strings are left out: that is where secrets
  * travel. What clients choose is cut to a length, and events to a number.
  */
 import { formatCaller } from "../../model/Caller.ts"
-import type { FaultCode } from "../../model/Fault.ts"
+import { type FaultCode, faultKinds } from "../../model/Fault.ts"
+import { grpcStatusName, isGrpcFailure } from "../../model/GrpcStatus.ts"
 import { meshDomain } from "../../model/Names.ts"
 import type { ExchangeInfo, Outcome } from "../../model/Observer.ts"
 import type { Ticker } from "../../model/Time.ts"
@@ -151,14 +152,31 @@ export class RecordedSpan implements ExchangeSpan {
     const { kind, direction } = this.#info
     this.#attributes["http.request.body.size"] = bytesIn
     this.#attributes["http.response.body.size"] = bytesOut
+    if (this.#info.grpc === true) this.#grpc(outcome)
     if (outcome.kind === "fault") {
       this.#add(outcome.code, { isError: true, message: outcome.message }, at)
       return
     }
     if (kind === "http") this.#attributes["http.response.status_code"] = outcome.status
+    const { grpc } = outcome
+    if (grpc !== undefined) {
+      const isError = direction === "outbound" ? grpc !== 0 : isGrpcFailure(grpc)
+      this.#add(isError ? grpcStatusName(grpc) : undefined, { isError }, at)
+      return
+    }
     // A 4xx is the client's fault, so not the server's error.
     const isError = kind === "http" && outcome.status >= (direction === "outbound" ? 400 : 500)
     this.#add(isError ? String(outcome.status) : undefined, { isError }, at)
+  }
+
+  /** By the conventions for RPC: `/package.Service/Method`. */
+  #grpc(outcome: Outcome): void {
+    const [, service, method] = /^\/([^/]+)\/([^/]+)$/.exec(pathOf(this.#info.target)) ?? []
+    this.#attributes["rpc.system"] = "grpc"
+    if (service !== undefined) this.#attributes["rpc.service"] = service
+    if (method !== undefined) this.#attributes["rpc.method"] = method
+    const status = outcome.kind === "fault" ? faultKinds[outcome.code].grpc : outcome.grpc
+    if (status !== undefined) this.#attributes["rpc.grpc.status_code"] = status
   }
 
   #add(

@@ -92,6 +92,7 @@ export class Inbound {
       transport: chosen.transport(call.kind),
       port: chosen.port,
       ticker,
+      grpc: this.#isGrpc(call),
       node: self.node,
       onDefect: this.#onDefect,
       onOver: () => {
@@ -126,6 +127,7 @@ export class Inbound {
         kind: call.kind,
         service: call.service,
         unknown: !this.#services.has(call.service),
+        grpc: this.#isGrpc(call),
         caller: callerName(call.caller),
         identity: call.identity,
         method: call.head?.method ?? "",
@@ -136,6 +138,10 @@ export class Inbound {
       this.#onDefect(error, observing)
       return unobserved(call.head?.fields ?? noFields)
     }
+  }
+
+  #isGrpc({ kind, service }: Call): boolean {
+    return kind === "http" && this.#services.get(service)?.[0]?.protocol === "grpc"
   }
 
   #endRefused(observation: ExchangeObservation, { code, message }: Fault): void {

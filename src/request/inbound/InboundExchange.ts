@@ -6,12 +6,14 @@ import type { OnDefect } from "../../model/Defect.ts"
 import {
   type Call,
   type Fields,
+  fieldValue,
   hasBody,
   type RequestStream,
   type ResponseHead,
   type ResponseReceiver
 } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
+import { readGrpcStatus } from "../../model/GrpcStatus.ts"
 import {
   asTunnel,
   endRequest,
@@ -36,6 +38,8 @@ export interface InboundExchangeOptions {
   readonly transport: EndpointTransport
   /** Where the program listens. */
   readonly port: number
+  /** The program speaks gRPC. */
+  readonly grpc?: boolean | undefined
   readonly ticker: Ticker
   /** Name of this node, for faults. */
   readonly node: string
@@ -59,6 +63,8 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
   /** The program does not take what the caller has sent. */
   #stalled = false
   #status = 0
+  /** What a response of gRPC has said of how the call went. */
+  #grpcStatus: string | undefined = undefined
   #bytesIn = 0
   #bytesOut = 0
 
@@ -115,7 +121,7 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
     if (this.#receiver === undefined || isRequestEnded(this.#halves)) return
     this.#halves = endRequest(this.#halves)
     this.#upstream.end(trailers)
-    if (isOver(this.#halves)) this.#finish({ kind: "complete", status: this.#status })
+    if (isOver(this.#halves)) this.#finish(this.#completed)
   }
 
   cancel(fault: Fault): void {
@@ -138,6 +144,7 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
       return
     }
     this.#status = head.status
+    if (this.#options.grpc === true) this.#grpcStatus = fieldValue(head.fields, "grpc-status")
     if (head.status === 101) {
       this.#halves = asTunnel(this.#halves)
       // The total timeout ends here, as it does at the caller's node.
@@ -158,12 +165,20 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
 
   onEnd(trailers: Fields): void {
     this.#halves = endResponse(this.#halves)
+    if (this.#options.grpc === true) {
+      this.#grpcStatus = fieldValue(trailers, "grpc-status") ?? this.#grpcStatus
+    }
     if (isOver(this.#halves)) {
-      this.#finish({ kind: "complete", status: this.#status })?.onEnd(trailers)
+      this.#finish(this.#completed)?.onEnd(trailers)
       return
     }
     this.#watchStall()
     this.#receiver?.onEnd(trailers)
+  }
+
+  get #completed(): Outcome {
+    const grpc = this.#options.grpc === true ? readGrpcStatus(this.#grpcStatus) : undefined
+    return { kind: "complete", status: this.#status, grpc }
   }
 
   onFault(fault: Fault): void {

@@ -166,14 +166,15 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
     }
   }
 
-  const begin = (call: Call, unknown: boolean): ExchangeObservation => {
+  const begin = (call: Call, plan: ServicePlan | undefined): ExchangeObservation => {
     const fields = call.head?.fields ?? noFields
     try {
       return observer.begin({
         direction: "outbound",
         kind: call.kind,
         service: call.service,
-        unknown,
+        unknown: plan === undefined,
+        grpc: plan?.protocol === "grpc" && call.kind === "http",
         caller: self.node,
         identity: call.identity,
         method: call.head?.method ?? "",
@@ -220,7 +221,7 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
   return {
     dispatch: (call, receiver) => {
       const plan = plans.get(call.service)
-      const observation = begin(call, plan === undefined)
+      const observation = begin(call, plan)
       const denied = options.speaksFor?.(call)
       if (denied !== undefined) return refused(receiver, denied, observation)
       if (plan === undefined || (plan.httpLeftOut !== undefined && call.kind === "http")) {

@@ -90,6 +90,8 @@ export abstract class OutboundCall implements CallInFlight, AttemptOwner, IdleCa
   protected toldSent = false
   /** Status of the response forwarded to the caller; 0 as long as there is none. */
   protected status = 0
+  /** What a response of gRPC has said of how the call went. */
+  protected grpcStatus: string | undefined = undefined
   /** Of a TCP tunnel: the caller knows that it is open. */
   protected told = false
   /** Of a tunnel: the endpoint's half has ended (Exchange.ts, rule 7). */

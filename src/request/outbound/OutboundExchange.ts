@@ -10,6 +10,8 @@ import {
   type ResponseHead
 } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
+import { readGrpcStatus } from "../../model/GrpcStatus.ts"
+import type { Outcome } from "../../model/Observer.ts"
 import {
   classifyFault,
   classifyGrpc,
@@ -94,6 +96,7 @@ export class OutboundExchange extends CallAttempts implements RequestStream {
     }
     const grpc = this.grpc
     const grpcStatus = grpc ? fieldValue(head.fields, "grpc-status") : undefined
+    this.grpcStatus = grpcStatus
     const verdict =
       grpcStatus === undefined ? classifyStatus(head.status) : classifyGrpc(grpcStatus)
     attempt.answered(verdict, now)
@@ -157,7 +160,10 @@ export class OutboundExchange extends CallAttempts implements RequestStream {
   }
 
   attemptEnd(trailers: Fields): void {
-    const grpcStatus = this.grpc ? fieldValue(trailers, "grpc-status") : undefined
+    const grpcStatus = this.grpc
+      ? (fieldValue(trailers, "grpc-status") ?? this.grpcStatus)
+      : undefined
+    this.grpcStatus = grpcStatus
     const verdict = grpcStatus === undefined ? verdicts.success : classifyGrpc(grpcStatus)
     const now = this.clock.active()
     this.attempt?.settle(verdict, now)
@@ -165,7 +171,7 @@ export class OutboundExchange extends CallAttempts implements RequestStream {
     if (this.tunnel && !this.body.sent) {
       this.commit()
       this.answered = true
-    } else this.finish({ kind: "complete", status: this.status }, undefined)
+    } else this.finish(this.completed, undefined)
     this.receiver.onEnd(trailers)
   }
 
@@ -212,7 +218,12 @@ export class OutboundExchange extends CallAttempts implements RequestStream {
   /** Once both halves have ended, and the caller's is on its way. */
   protected endTunnel(): void {
     if (!this.answered || !this.body.sent || this.over) return
-    this.finish({ kind: "complete", status: this.status }, undefined)
+    this.finish(this.completed, undefined)
+  }
+
+  protected get completed(): Outcome {
+    const grpc = this.grpc && !this.tunnel ? readGrpcStatus(this.grpcStatus) : undefined
+    return { kind: "complete", status: this.status, grpc }
   }
 
   protected get grpc(): boolean {

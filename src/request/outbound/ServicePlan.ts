@@ -7,6 +7,7 @@
 import type { OnDefect } from "../../model/Defect.ts"
 import type { Dispatch } from "../../model/Exchange.ts"
 import type { FaultCode } from "../../model/Fault.ts"
+import { isGrpcFailure } from "../../model/GrpcStatus.ts"
 import type { EndpointView, LeftOut, ServiceChange, ServiceView } from "../../model/MeshView.ts"
 import type { ServiceName } from "../../model/Names.ts"
 import type { Protocol } from "../../model/NodeRecord.ts"
@@ -66,7 +67,7 @@ export class ServicePlan implements StepService {
   /** The service left the mesh; exchanges under way may still hold the plan. */
   closed = false
   /**
-   * Ended exchanges, and those of them that were neither faults nor 5xx. A caller that left, or did
+   * Ended exchanges, and those of them that were neither faults nor 5xx, nor failures of gRPC. A caller that left, or did
    * not send its request, says nothing of the service and is in neither.
    */
   requests = 0
@@ -222,7 +223,8 @@ export class ServicePlan implements StepService {
   ended(outcome: Outcome): void {
     if (outcome.kind === "fault" && ofCaller.has(outcome.code)) return
     this.requests++
-    if (outcome.kind === "complete" && outcome.status < 500) this.successes++
+    if (outcome.kind !== "complete" || outcome.status >= 500) return
+    if (outcome.grpc === undefined || !isGrpcFailure(outcome.grpc)) this.successes++
   }
 
   #enter(view: EndpointView): void {
