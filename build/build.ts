@@ -112,7 +112,8 @@ const common = {
 
 /** Of a program that embeds a node, and of no other copy. */
 const peers = Object.keys(manifest.peerDependencies)
-const outside = peers.flatMap((peer) => [peer, `${peer}/*`])
+const optional = Object.keys(manifest.peerDependenciesMeta)
+const allOf = (names: ReadonlyArray<string>) => names.flatMap((name) => [name, `${name}/*`])
 const isPeer = (specifier: string): boolean =>
   peers.some((peer) => specifier === peer || specifier.startsWith(`${peer}/`))
 
@@ -139,9 +140,9 @@ try {
     ...common,
     // Together: what they share, like the classes of failures, is there once.
     entryPoints: { mod: "src/mod.ts", rpc: "src/rpc.ts" },
-    external: outside
+    external: allOf(peers)
   })
-  for (const peer of Object.keys(manifest.peerDependenciesMeta)) {
+  for (const peer of optional) {
     if (outsideOf(library.metafile, "mod.js").some((path) => `${path}/`.startsWith(`${peer}/`))) {
       throw new Error(`mod.js imports ${peer}, which a program that uses the library need not have`)
     }
@@ -149,7 +150,8 @@ try {
   const testing = await esbuild.build({
     ...common,
     entryPoints: { testing: "src/testing/simulator/mod.ts" },
-    external: outside
+    // What it needs of a peer that a program need not have is within.
+    external: allOf(peers.filter((peer) => !optional.includes(peer)))
   })
   const all = [command, library, testing, mesh, thread]
   const bundled = all.flatMap(({ metafile }) => Object.keys(metafile.inputs))

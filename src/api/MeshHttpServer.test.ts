@@ -1,4 +1,5 @@
 import {
+  Headers,
   type HttpApp,
   HttpRouter,
   HttpServer,
@@ -155,6 +156,33 @@ describe("a served call", () => {
       const receiver = yield* call(router, { target: "/who/1" }, undefined, { identity })
       expect(JSON.parse(receiver.text)).toEqual(identity)
       expect(yield* CalledBy).toBeUndefined()
+    })
+  )
+
+  it.scoped("has its body once, however often and by whom it is asked for", () =>
+    Effect.gen(function* () {
+      const app = Effect.gen(function* () {
+        const one = yield* request
+        const other = one.modify({ url: "/b", headers: Headers.fromInput({ "x-a": "1" }) })
+        const all = yield* Effect.all([one.text, other.text, other.json, one.arrayBuffer])
+        return HttpServerResponse.unsafeJson([
+          ...all.slice(0, 3),
+          new Uint8Array(all[3]).length,
+          [other.url, other.originalUrl, other.headers, one.url]
+        ])
+      })
+      const receiver = yield* call(
+        app,
+        { method: "POST", target: "/a", framing: { kind: "length", length: 1 } },
+        "7"
+      )
+      expect(JSON.parse(receiver.text)).toEqual([
+        "7",
+        "7",
+        7,
+        1,
+        ["/b", "/a", { "x-a": "1" }, "/a"]
+      ])
     })
   )
 

@@ -33,14 +33,18 @@ export class ServedRequest
   #headers: Headers.Headers | undefined
   #cookies: Readonly<Record<string, string>> | undefined
   /** Shared by all that `modify` has made of it: a body is there once. */
-  readonly #bytes: Read<Uint8Array>
+  readonly #whole: { bytes: Read<Uint8Array> | undefined }
 
-  constructor(source: ServedCall, changed: Changed = {}, bytes?: Read<Uint8Array>) {
+  constructor(
+    source: ServedCall,
+    changed: Changed = {},
+    whole: ServedRequest | undefined = undefined
+  ) {
     super()
     this.source = source
     this.#changed = changed
     this.#headers = changed.headers
-    this.#bytes = bytes ?? cached(Effect.suspend(() => this.#collect))
+    this.#whole = whole === undefined ? { bytes: undefined } : whole.#whole
   }
 
   get url(): string {
@@ -72,7 +76,7 @@ export class ServedRequest
   }
 
   modify(options: Changed): ServedRequest {
-    return new ServedRequest(this.source, { ...this.#changed, ...options }, this.#bytes)
+    return new ServedRequest(this.source, { ...this.#changed, ...options }, this)
   }
 
   get stream(): Stream.Stream<Uint8Array, HttpServerError.RequestError> {
@@ -141,6 +145,12 @@ export class ServedRequest
     })
   }
 
+  /** Made when it is asked for: most requests have no body. */
+  get #bytes(): Read<Uint8Array> {
+    this.#whole.bytes ??= Effect.runSync(Effect.cached(this.#collect))
+    return this.#whole.bytes
+  }
+
   get #collect(): Read<Uint8Array> {
     return Effect.flatMap(HttpIncomingMessage.MaxBodySize, (size) => {
       const limit = Option.match(size, { onNone: () => Number.POSITIVE_INFINITY, onSome: Number })
@@ -166,9 +176,6 @@ export class ServedRequest
 }
 
 const decoder = new TextDecoder()
-
-const cached = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-  Effect.runSync(Effect.cached(effect))
 
 /** Several of one name are one, as with servers on a socket. */
 const headersOf = ({ head, told }: ServedCall): Headers.Headers => {
