@@ -17,6 +17,7 @@ import { serviceCaller } from "../model/Caller.ts"
 import type { Call, Dispatch } from "../model/Exchange.ts"
 import { PeerKey, ServiceName } from "../model/Names.ts"
 import { exchange, httpCall } from "../testing/InboundFixture.ts"
+import { endpointView, Fixture, microtasks } from "../testing/OutboundFixture.ts"
 import { ScriptedCallee, someFault } from "../testing/ScriptedCallee.ts"
 import { CalledBy } from "./CalledBy.ts"
 import { MeshCaller } from "./MeshCaller.ts"
@@ -124,11 +125,11 @@ const pair = (scope?: Scope.Scope) =>
     return { calls, client, dispatch, events, seen, statuses }
   })
 
-const clientOf = (dispatch: Dispatch) =>
+const clientOf = (dispatch: Dispatch, service = "ledger") =>
   RpcClient.make(Ledger).pipe(
     Effect.provide(
       Layer.provide(
-        MeshRpc.layerClient("ledger", { group: Ledger }),
+        MeshRpc.layerClient(service, { group: Ledger }),
         Layer.succeed(MeshCaller, { dispatch, peer, identity: orders })
       )
     )
@@ -279,6 +280,35 @@ describe("an RPC over the mesh", () => {
       const error = yield* Effect.flip(client.Balance())
       expect(error.message).toBe("Balance was answered with status 404, and not by an RPC server")
       expect(callee.cancelled).toBeDefined()
+    })
+  )
+})
+
+describe("retries of an RPC", () => {
+  /** Two endpoints that break off; then, what the program has of it. */
+  const callTwo = (
+    call: (
+      client: Effect.Effect.Success<ReturnType<typeof clientOf>>
+    ) => Effect.Effect<unknown, unknown>
+  ) =>
+    Effect.gen(function* () {
+      const mesh = new Fixture({ retry: { attempts: 1 } }, [endpointView("a"), endpointView("b")])
+      const client = yield* clientOf(mesh.outbound.dispatch, "payments")
+      const called = yield* Effect.fork(Effect.flip(call(client)))
+      yield* Effect.promise(microtasks)
+      mesh.sent[0]?.fault("upstream_reset", true)
+      mesh.ticker.advance(1_000)
+      yield* Effect.promise(microtasks)
+      mesh.sent[1]?.fault("upstream_reset", true)
+      const error = yield* called
+      expect(MeshRpc.isMeshError(error) && error.cause.code).toBe("upstream_reset")
+      return mesh.sent.map((sent) => sent.call.head?.target)
+    })
+
+  it.scoped("are made of one that is annotated Idempotent, and of no other", () =>
+    Effect.gen(function* () {
+      expect(yield* callTwo((client) => client.Balance())).toEqual(["/Balance", "/Balance"])
+      expect(yield* callTwo((client) => client.Charge({ amount: 1 }))).toEqual(["/Charge"])
     })
   )
 })
