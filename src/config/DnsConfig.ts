@@ -4,7 +4,7 @@ import { parseAddressRange } from "../model/AddressRange.ts"
 import { quote } from "../schema/ExplainIssue.ts"
 import { time } from "./ConfigTime.ts"
 import { guarded } from "./GuardedListen.ts"
-import { DialAddress, ListenAddress } from "./HostPort.ts"
+import { ListenAddress, ServerAddress } from "./HostPort.ts"
 
 const Suffix = Schema.String.pipe(
   Schema.pattern(
@@ -44,7 +44,7 @@ export const DnsConfig = Schema.Struct({
   /** For how long programs may keep an answer; whole seconds. */
   ttl: time("5s"),
   /** Servers that are asked for all other names, in this order. Default: none is, and such questions are refused. */
-  forward: Schema.optionalWith(Schema.Array(DialAddress).pipe(Schema.maxItems(3)), {
+  forward: Schema.optionalWith(Schema.Array(ServerAddress).pipe(Schema.maxItems(3)), {
     default: () => []
   })
 }).annotations({ identifier: "DnsConfig" })

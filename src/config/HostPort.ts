@@ -4,6 +4,7 @@
  */
 import { isIPv4, isIPv6 } from "node:net"
 import { ParseResult, Schema } from "effect"
+import { maxUnixPath, unixPathOf } from "../model/UnixHost.ts"
 import { quote } from "../schema/ExplainIssue.ts"
 
 export interface HostPort {
@@ -24,8 +25,22 @@ const unixPrefix = "unix:"
 const hostName = /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_-]+)*$/
 const shape = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/
 
+interface Shape {
+  /** Host names, too, and not just addresses and localhost. */
+  readonly anyName: boolean
+  readonly minPort: number
+  /** `unix:/path` as well, which is a host whose port is 0. */
+  readonly unix: boolean
+}
+
 /** What is wrong with a text, or the value it means. */
-const parse = (text: string, anyName: boolean, minPort: number): HostPort | string => {
+const parse = (text: string, { anyName, minPort, unix }: Shape): HostPort | string => {
+  const path = unix ? unixPathOf(text) : undefined
+  if (path !== undefined) {
+    if (!path.startsWith("/")) return "is not unix:/absolute/path"
+    if (Buffer.byteLength(path) > maxUnixPath) return `is longer than ${maxUnixPath} bytes`
+    return { host: text, port: 0 }
+  }
   const match = shape.exec(text)
   if (match === null) {
     if (/^:?\d+$/.test(text)) return `has no host; write 127.0.0.1:${text.replace(":", "")}`
@@ -56,7 +71,7 @@ export const formatAdminAddress = (address: AdminAddress): string =>
 
 const HostPortValue = Schema.Struct({ host: Schema.String, port: Schema.Int })
 
-const make = (identifier: string, description: string, anyName: boolean, minPort: number) => {
+const make = (identifier: string, description: string, shape: Shape) => {
   const Text = Schema.String.annotations({
     description,
     jsonSchema: { type: "string", description, examples: ["127.0.0.1:8081", "[::1]:8081"] }
@@ -64,7 +79,7 @@ const make = (identifier: string, description: string, anyName: boolean, minPort
   return Schema.transformOrFail(Text, HostPortValue, {
     strict: true,
     decode: (text, _, ast) => {
-      const value = parse(text, anyName, minPort)
+      const value = parse(text, shape)
       return typeof value === "string"
         ? ParseResult.fail(new ParseResult.Type(ast, text, `${JSON.stringify(text)} ${value}`))
         : ParseResult.succeed(value)
@@ -74,20 +89,23 @@ const make = (identifier: string, description: string, anyName: boolean, minPort
 }
 
 /** Where this node listens for local programs: an IP address or localhost; port 0 picks one. */
-export const ListenAddress = make(
-  "ListenAddress",
-  "host:port to listen on, like 127.0.0.1:4140",
-  false,
-  0
-)
+export const ListenAddress = make("ListenAddress", "host:port to listen on, like 127.0.0.1:4140", {
+  anyName: false,
+  minPort: 0,
+  unix: false
+})
 
-/** Where a program is reached: an IP address or any host name; never port 0. */
-export const DialAddress = make(
-  "DialAddress",
-  "host:port of a program, like 127.0.0.1:8081",
-  true,
-  1
-)
+/** Where a server is reached: an IP address; never port 0. */
+export const ServerAddress = make("ServerAddress", "host:port of a server, like 192.0.2.1:53", {
+  ...{ anyName: false, minPort: 1, unix: false }
+})
+
+/** Where a program is reached: an IP address or any host name and never port 0, or a unix socket. */
+export const DialAddress = make("DialAddress", "host:port of a program, like 127.0.0.1:8081", {
+  anyName: true,
+  minPort: 1,
+  unix: true
+})
 
 const UnixText = Schema.String.pipe(
   Schema.pattern(/^unix:\/./, {
@@ -96,16 +114,20 @@ const UnixText = Schema.String.pipe(
   })
 )
 
-/** A unix socket, as `unix:/path`. At most 103 bytes, the shortest limit of the usual systems. */
+/** A unix socket, as `unix:/path`. */
 export const UnixAddress = Schema.transformOrFail(
   UnixText,
   Schema.Struct({ path: Schema.String }),
   {
     strict: true,
     decode: (text, _, ast) =>
-      Buffer.byteLength(text) - unixPrefix.length > 103
+      Buffer.byteLength(text) - unixPrefix.length > maxUnixPath
         ? ParseResult.fail(
-            new ParseResult.Type(ast, text, `${JSON.stringify(text)} is longer than 103 bytes`)
+            new ParseResult.Type(
+              ast,
+              text,
+              `${JSON.stringify(text)} is longer than ${maxUnixPath} bytes`
+            )
           )
         : ParseResult.succeed({ path: text.slice(unixPrefix.length) }),
     encode: ({ path }) => ParseResult.succeed(`${unixPrefix}${path}`)

@@ -1,7 +1,9 @@
 /** Words for what the operating system says about a connection to a program on this host. */
+import { unixPathOf } from "./UnixHost.ts"
 
 const reasons: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nothing listens there",
+  ENOENT: "there is no such socket",
   ECONNRESET: "the program reset the connection",
   EPIPE: "the program closed the connection while it was written to",
   ETIMEDOUT: "the host does not answer",
@@ -14,7 +16,7 @@ const reasons: Readonly<Record<string, string>> = {
   ENFILE: "the system has no file descriptor left",
   ENOBUFS: "the system has no memory left for sockets",
   ENOMEM: "the system has no memory left",
-  EACCES: "the system does not permit it"
+  EACCES: "this node's user is not permitted to connect to it"
 }
 
 /** The error code of a system error, or undefined. */
@@ -30,7 +32,11 @@ export const describeSocketError = (error: Error): string => {
 }
 
 export const hostPort = (host: string, port: number): string =>
-  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
+  unixPathOf(host) !== undefined
+    ? host
+    : host.includes(":")
+      ? `[${host}]:${port}`
+      : `${host}:${port}`
 
 /** Why there is no further connection: of those that this process may have, none is left. */
 export const noRoom = ({ most }: { readonly most: number }): string =>

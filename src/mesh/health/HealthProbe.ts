@@ -1,10 +1,12 @@
 /** One check of one endpoint, on a connection of its own that is closed afterwards. */
+
 import http from "node:http"
 import net from "node:net"
 import { Effect } from "effect"
 import type { HealthCheck } from "../../model/LocalService.ts"
 import { isOwnShortage } from "../../model/OwnShortage.ts"
 import { describeSocketError, hostPort } from "../../model/SocketFailure.ts"
+import { placeOf, unixPathOf } from "../../model/UnixHost.ts"
 import type { CheckResult } from "./HealthState.ts"
 
 export type ActiveCheck = Exclude<HealthCheck, { readonly kind: "none" }>
@@ -32,7 +34,7 @@ export const probe = ({ host, port, check }: ProbeTarget): Effect.Effect<CheckRe
 
 const probeTcp = (host: string, port: number, what: string): Effect.Effect<CheckResult> =>
   Effect.async<CheckResult>((resume) => {
-    const socket = net.connect({ host, port })
+    const socket = net.connect(placeOf(host, port))
     socket.once("connect", () => {
       socket.destroy()
       resume(Effect.succeed({ ok: true, reason: `${what}: accepted` }))
@@ -50,11 +52,10 @@ const probeHttp = (
 ): Effect.Effect<CheckResult> =>
   Effect.async<CheckResult>((resume) => {
     const request = http.get({
-      host,
-      port,
+      ...toPlace(host, port),
       path: check.path,
       agent: false,
-      headers: { host: check.host ?? hostPort(host, port), connection: "close" }
+      headers: { host: check.host ?? hostHeader(host, port), connection: "close" }
     })
     request.on("response", (response) => {
       const status = response.statusCode ?? 0
@@ -69,6 +70,15 @@ const probeHttp = (
     request.on("error", (error) => resume(Effect.succeed(failed(what, error))))
     return Effect.sync(() => request.destroy())
   })
+
+const toPlace = (host: string, port: number) => {
+  const socketPath = unixPathOf(host)
+  return socketPath === undefined ? { host, port } : { socketPath }
+}
+
+/** A socket has no name that could stand in Host. */
+const hostHeader = (host: string, port: number): string =>
+  unixPathOf(host) === undefined ? hostPort(host, port) : "localhost"
 
 const failed = (what: string, error: Error): CheckResult => ({
   ok: false,

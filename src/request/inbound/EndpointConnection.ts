@@ -2,6 +2,7 @@
  * One kept connection to a program: a request at a time, its response read strictly, bytes moved
  * without copying.
  */
+
 import type net from "node:net"
 import type { OnDefect } from "../../model/Defect.ts"
 import type { Fields, ResponseHead } from "../../model/Exchange.ts"
@@ -9,6 +10,7 @@ import { isOwnShortage } from "../../model/OwnShortage.ts"
 import { describeSocketError } from "../../model/SocketFailure.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
+import { placeOf } from "../../model/UnixHost.ts"
 import type { KnownBlocks } from "../http1/BlockMemory.ts"
 import { encodeRequestHead, lastChunk } from "../http1/Encode.ts"
 import type { Http1Error } from "../http1/Http1Error.ts"
@@ -109,7 +111,9 @@ export class EndpointConnection implements RequestCarrier {
     const guard = new SocketGuard(options.onDefect, "a connection to an HTTP program")
     const reads = new SocketReads()
     reads.onBytes = guard.handler((bytes) => this.#onData(bytes))
-    const socket = guard.watch(reads.connect({ host, port, allowHalfOpen: true, noDelay: true }))
+    const socket = guard.watch(
+      reads.connect({ ...placeOf(host, port), allowHalfOpen: true, noDelay: true })
+    )
     this.#socket = socket
     outliveWrites(socket, (error) => this.#onUnwritable(error))
     this.#writer = new MessageWriter(socket)

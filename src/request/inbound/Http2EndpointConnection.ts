@@ -2,12 +2,14 @@
  * One kept connection to a program that speaks HTTP/2 with prior knowledge: many requests at a time,
  * each a stream. It takes requests while it is still being made; what they say leaves once it is.
  */
+
 import type net from "node:net"
 import type { OnDefect } from "../../model/Defect.ts"
 import { isOwnShortage } from "../../model/OwnShortage.ts"
 import { describeSocketError } from "../../model/SocketFailure.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
+import { placeOf } from "../../model/UnixHost.ts"
 import { defaultHttp1Limits } from "../http1/Limits.ts"
 import { Http2ClientSession } from "../http2/Http2ClientSession.ts"
 import { Http2Code, type Http2Error } from "../http2/Http2Error.ts"
@@ -64,7 +66,7 @@ export class Http2EndpointConnection implements SessionOwner {
     const guard = new SocketGuard(onDefect, "a connection to an HTTP/2 program")
     const reads = new SocketReads()
     reads.onBytes = guard.handler((bytes) => this.#onBytes(bytes))
-    const socket = guard.watch(reads.connect({ host, port, noDelay: true }))
+    const socket = guard.watch(reads.connect({ ...placeOf(host, port), noDelay: true }))
     this.#socket = socket
     this.#session = new Http2ClientSession({
       owner: this,

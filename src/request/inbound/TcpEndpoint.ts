@@ -3,6 +3,7 @@
  * becomes a FIN to the program while its answer goes on, and the program's FIN ends the answer
  * while the caller may go on sending (Exchange.ts, rule 7).
  */
+
 import net from "node:net"
 import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import {
@@ -28,6 +29,8 @@ import { refuse } from "../../model/RefusedExchange.ts"
 import { describeSocketError, hostPort, noRoom } from "../../model/SocketFailure.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
+import { placeOf } from "../../model/UnixHost.ts"
+import { breakOff } from "../socket/BreakOff.ts"
 import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { Linger } from "../socket/Linger.ts"
 import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
@@ -117,8 +120,7 @@ class TcpTunnel implements EndpointStream {
     this.#onGone = onGone
     this.#lastMove = options.ticker.now()
     const socket = net.connect({
-      host: options.host,
-      port: options.port,
+      ...placeOf(options.host, options.port),
       allowHalfOpen: true,
       noDelay: true
     })
@@ -203,7 +205,7 @@ class TcpTunnel implements EndpointStream {
       const left = this.#lastMove + idleTimeout - ticker.now()
       if (left > 0) return this.#watchIdle(left, idleTimeout)
       this.#fail("upstream_timeout", `moved no byte in either direction for ${idleTimeout} ms`)
-      this.#socket.resetAndDestroy()
+      breakOff(this.#socket)
     })
   }
 

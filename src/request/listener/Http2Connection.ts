@@ -5,6 +5,7 @@
  *     open ─drain, idle too long, or its turn is over─► said goodbye ─no stream left─► closing
  *     any  ─a rule broken─► closing: GOAWAY leaves, our half is closed, the client's rest is dropped
  */
+
 import type net from "node:net"
 import type { Fault } from "../../model/Fault.ts"
 import type { Http1Error } from "../http1/Http1Error.ts"
@@ -14,6 +15,7 @@ import { Http2ServerSession, type ServerOwner } from "../http2/Http2ServerSessio
 import type { Http2Stream } from "../http2/Http2Stream.ts"
 import type { Http2Request } from "../http2/RequestHeadFields.ts"
 import { writeParts } from "../http2/SocketParts.ts"
+import { breakOff } from "../socket/BreakOff.ts"
 import { Unsent } from "../socket/Unsent.ts"
 import { Http2ClientExchange, type StreamsOwner } from "./Http2ClientExchange.ts"
 import { isAnswer, makeHttpCall } from "./HttpCall.ts"
@@ -105,7 +107,7 @@ export class Http2Connection implements ServerOwner, StreamsOwner {
       return
     }
     this.#unsent ??= new Unsent(this.#socket, now)
-    if (now - since >= discardLimit || this.#unsent.isGivenUp(now)) this.#socket.resetAndDestroy()
+    if (now - since >= discardLimit || this.#unsent.isGivenUp(now)) breakOff(this.#socket)
   }
 
   /** The listener drains. */

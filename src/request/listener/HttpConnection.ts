@@ -7,6 +7,7 @@
  *                                                ─body still coming─► discard ─► idle
  *     any ─► closing: the response leaves, our half is closed, the client's rest is dropped
  */
+
 import type net from "node:net"
 import type { Fields } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
@@ -14,6 +15,7 @@ import type { Http1Error } from "../http1/Http1Error.ts"
 import { MessageWriter } from "../http1/MessageWriter.ts"
 import { type ParsedRequest, type RequestHandler, RequestReader } from "../http1/RequestReader.ts"
 import { preface } from "../http2/Http2Frame.ts"
+import { breakOff } from "../socket/BreakOff.ts"
 import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { ownSocket, type SocketOwner } from "../socket/OwnedSocket.ts"
 import { ReadGather } from "../socket/ReadGather.ts"
@@ -147,7 +149,7 @@ export class HttpConnection implements ExchangeOwner, RequestHandler, SocketOwne
   /** The client has still to take the end of a response. */
   #awaitTaking(now: number): void {
     this.#unsent ??= new Unsent(this.#socket, now)
-    if (this.#unsent.isGivenUp(now)) this.#socket.resetAndDestroy()
+    if (this.#unsent.isGivenUp(now)) breakOff(this.#socket)
     // The time of what follows begins when it has taken it.
     else this.#since = now
   }

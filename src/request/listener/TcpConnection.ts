@@ -3,6 +3,7 @@
  * becomes the end of the request while the answer goes on; the end of the answer becomes a FIN.
  * A fault becomes a reset, so that nobody takes what has come for all there was.
  */
+
 import type net from "node:net"
 import type { OnDefect } from "../../model/Defect.ts"
 import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../../model/Exchange.ts"
@@ -19,6 +20,7 @@ import {
 import { lend, writeOut } from "../../model/Loan.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
+import { breakOff } from "../socket/BreakOff.ts"
 import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { Linger } from "../socket/Linger.ts"
 import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
@@ -94,7 +96,7 @@ export class TcpConnection implements ResponseReceiver {
       if (this.#stream !== undefined) onFault(fault, this.#client)
       this.#cancel(fault)
     } finally {
-      this.#socket.resetAndDestroy()
+      breakOff(this.#socket)
     }
   }
 

@@ -2,9 +2,11 @@
  * The end of a socket that has nothing more to say: what is written still goes out, for as long as
  * the other side takes it. Only one that takes nothing for a while is given up.
  */
+
 import type net from "node:net"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
+import { breakOff } from "./BreakOff.ts"
 import { Unsent } from "./Unsent.ts"
 
 /** Between two looks, ms; and how long one that has taken everything may leave its half open. */
@@ -34,7 +36,7 @@ export class Linger implements Timer {
       return
     }
     if (this.#unsent.isGivenUp(this.#ticker.now())) {
-      this.#socket.resetAndDestroy()
+      breakOff(this.#socket)
       return
     }
     this.#timer = this.#ticker.after(pause, () => this.#look())

@@ -30,7 +30,7 @@ export class SocketReads {
     this.#memory = memory
   }
 
-  connect(options: net.TcpNetConnectOpts): net.Socket {
+  connect(options: net.NetConnectOpts): net.Socket {
     if (direct) return net.connect({ ...options, onread: this.#onread })
     return this.#listen(net.connect(options))
   }
