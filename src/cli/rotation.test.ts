@@ -63,7 +63,7 @@ it("status says when nobody would notice the end, and when there is nothing to e
 it("rotate prints the new root alone, and says where its key is and what is next", async () => {
   const { code, stderr, stdout } = await skein("rotate", "--why", "a year old")
   expect([code, stdout]).toEqual([0, `${fresh}\n`])
-  expect(stderr).toMatch(/root\.key[\s\S]*skein root export[\s\S]*1 node to move/)
+  expect(stderr).toMatch(/root\.key[\s\S]*skein root export[\s\S]*1 other node will move/)
   expect(stderr).toContain("seen by 3 of 3 reachable nodes")
   expect(asked.at(-1)).toMatchObject({ why: "a year old", waitMs: 10_000 })
 })

@@ -79,7 +79,7 @@ export const rotate = Command.make("rotate", changeOptions, (choice) =>
       [
         `the mesh has a new root ${done.root}, in force beside ${done.replaces}`,
         "its key is root.key in this node's data directory, in place of the old one: keep a copy in a safe place (skein root export)",
-        `${done.left.length === 0 ? "everybody stands" : `${counted(done.left.length, "node")} to move`} under it within seconds where it is reached, and with its next certificate otherwise: skein root status, then skein root finish`
+        `${done.left.length === 0 ? "everybody stands under it" : `${counted(done.left.length, "other node")} will move under it, within seconds where that can be reached`}: see skein root status, then skein root finish`
       ].join("\n")
     )
     yield* tellSeen(done.seen === null ? [] : [done.seen], choice.wait)
