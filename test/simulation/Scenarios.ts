@@ -4,10 +4,12 @@ import {
   type MembershipOptions
 } from "../../src/mesh/membership/MembershipOptions.ts"
 import {
+  defaultProfile,
   defineScenario,
   type Fault,
   type Invariant,
   invariants,
+  type Profile,
   peerOf,
   type Scenario,
   type Simulation
@@ -78,6 +80,12 @@ const holds = (index: number, content: string): Invariant => ({
     const held = heldOf(sim, index)
     return held.size === 1 && held.has(content) ? undefined : `held: ${[...held].join(", ")}`
   }
+})
+
+const fewSuspicions = (most: number): Invariant => ({
+  name: "always_hardly_anybody_is_suspected",
+  check: (_, { falseSuspicions }) =>
+    falseSuspicions > most ? `${falseSuspicions} false suspicions` : undefined
 })
 
 const handshakesAtMost = (most: number): Invariant => ({
@@ -183,15 +191,7 @@ export const onlyLoss = (nodes: number, lasting: number): Scenario =>
     mesh: { nodes, network: { loss: 0.02 } },
     duration: lasting,
     faults: () => [],
-    invariants: [
-      noFalseDeath(),
-      {
-        name: "always_hardly_anybody_is_suspected",
-        check: (_, { falseSuspicions }) =>
-          falseSuspicions > 2 * nodes ? `${falseSuspicions} false suspicions` : undefined
-      },
-      stillWhole
-    ]
+    invariants: [noFalseDeath(), fewSuspicions(2 * nodes), stillWhole]
   })
 
 export const flapping = (nodes: number, times: number): Scenario =>
@@ -387,10 +387,18 @@ export const tombstone = (nodes: number, lasts: number): Scenario => {
 
 // Trouble with records.
 
-export const announcementStorm = (nodes: number, times: number): Scenario =>
+const slowed = (times: number): Profile => {
+  const { cost } = defaultProfile
+  const { forward, receive, verify } = cost
+  const slow = { forward: times * forward, receive: times * receive, verify: times * verify }
+  return { ...defaultProfile, cost: { ...cost, ...slow } }
+}
+
+/** `slowness`: what gossip costs, in times of what it does. A few of slow ones are as many of fast ones. */
+export const announcementStorm = (nodes: number, times: number, slowness = 1): Scenario =>
   defineScenario({
-    name: `all ${nodes} change at once, ${times} times`,
-    mesh: { nodes },
+    name: `all ${nodes} change at once, ${times} times${slowness === 1 ? "" : `, ${slowness} times as slow`}`,
+    mesh: { nodes, profile: slowed(slowness) },
     duration: 60 * seconds,
     faults: () =>
       Array.from({ length: times }, (_, n) => ({
@@ -400,7 +408,14 @@ export const announcementStorm = (nodes: number, times: number): Scenario =>
           for (const node of sim.nodes) node.catalogue.change({ software: `${n}` })
         }
       })),
-    invariants: [noFalseDeath(), whole(10 * seconds), oneCatalogue, noVersionTwice, quiet]
+    invariants: [
+      noFalseDeath(),
+      fewSuspicions(10 * nodes),
+      whole(10 * seconds),
+      oneCatalogue,
+      noVersionTwice,
+      quiet
+    ]
   })
 
 export const equivocation = (nodes: number): Scenario =>

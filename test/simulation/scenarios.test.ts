@@ -36,6 +36,7 @@ const short = [
   outcastOnTheOtherSide({ nodes: 60, minority: 15, lasts: 60 * seconds }),
   outcastOnTheOtherSide({ nodes: 60, minority: 15, lasts: 60 * seconds, returns: true }),
   scenarios.announcementStorm(60, 5),
+  scenarios.announcementStorm(60, 10, 6),
   scenarios.equivocation(40),
   scenarios.clonedKey(40),
   scenarios.fastClock(30),

@@ -126,6 +126,30 @@ test("gathers changes that come within 20 ms, and answers them all", () => {
   expect(replies.map((reply) => Either.getOrThrow(reply).record.state)).toEqual(["draining"])
 })
 
+test("gathers for longer while others say much, but tells at once what is no longer to be had", () => {
+  const run = new Run()
+  run.change({ services: [payments] })
+  for (let version = 0; version < 100; version++) {
+    run.tell({ _tag: "Received", entry: signedBy(other!, { version }) })
+  }
+  run.now = 100
+  run.change({ software: "skein/2" })
+  expect(run.published()).toEqual(["0.0"])
+  // A second after the last one.
+  run.now = 950
+  run.tell({ _tag: "PublishDue" })
+  expect(run.published()).toEqual(["0.0"])
+  run.now = 1_000
+  run.tell({ _tag: "PublishDue" })
+  expect(run.published()).toEqual(["0.0", "0.1"])
+  run.now = 1_100
+  run.change({ software: "skein/3" })
+  expect(run.published()).toHaveLength(2)
+  run.change({ services: [] })
+  expect(run.published()).toHaveLength(3)
+  expect(run.state.catalogue.node(own!.peer)?.record.software).toBe("skein/3")
+})
+
 test("sets its timer again when that fired too early", () => {
   const run = new Run()
   run.change({})

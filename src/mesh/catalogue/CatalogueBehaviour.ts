@@ -20,6 +20,7 @@ import {
 } from "./OwnRecord.ts"
 import { maxAhead, type RecordDoor, type RecordRefused } from "./RecordDoor.ts"
 import { type CatalogueEntry, type NodeEntry, nodeKey, type SettingEntry } from "./RecordEntry.ts"
+import { type Bustle, gatherFor, heardNews, noBustle, takesAway } from "./RecordPace.ts"
 
 /** The envelope now in force, or why the change could not be signed. */
 export type OwnReply = (published: Either.Either<NodeEntry, RecordRefused>) => void
@@ -42,6 +43,8 @@ const maxWaiting = 256
 export interface CatalogueState {
   readonly catalogue: Catalogue
   readonly own: OwnRecord
+  /** What others said of late, for the pace of our own. */
+  readonly bustle: Bustle
   /** Those that changed the own record and wait for it to be out. */
   readonly waiting: ReadonlyArray<OwnReply>
   /** The catalogue as it is on disk, or as it is just being written; undefined: unknown. */
@@ -96,6 +99,7 @@ type Step = readonly [CatalogueState, ReadonlyArray<CatalogueAction>]
 export const makeCatalogueState = (catalogue: Catalogue, own: OwnRecord): CatalogueState => ({
   catalogue,
   own,
+  bustle: noBustle,
   waiting: [],
   saved: catalogue,
   saving: false,
@@ -212,7 +216,11 @@ export const catalogueBehaviour = (
       return [{ ...state, ...oneMoreRefused(state, entry) }, answer]
     }
     if (catalogue === state.catalogue) return [state, answer]
-    if (entry.key !== ownKey) return [{ ...state, catalogue }, answer]
+    if (entry.key !== ownKey) {
+      if (entry.kind !== "node") return [{ ...state, catalogue }, answer]
+      const bustle = heardNews(state.bustle, moment.wall - entry.record.signedAt, moment.now)
+      return [{ ...state, bustle, catalogue }, answer]
+    }
     const own = contestOwn(state.own, entry, moment.now)
     const [next, actions] = continueWith({ ...state, catalogue, own }, state.own, moment)
     const contested: ReadonlyArray<CatalogueAction> =
@@ -283,7 +291,11 @@ export const catalogueBehaviour = (
       case "Rejudged":
         return [rejudged(state, message), noActions]
       case "OwnChanged": {
-        const own = changeOwn(state.own, message.change, moment.now)
+        const { change } = message
+        const apart = takesAway(state.own.facts, change)
+          ? 0
+          : gatherFor(state.bustle, moment.now, moment.random())
+        const own = changeOwn(state.own, change, moment.now, apart)
         const held = state.catalogue.node(self)
         if (own === state.own && own.dueAt === undefined && held !== undefined) {
           const reply = () => message.reply(Either.right(held))

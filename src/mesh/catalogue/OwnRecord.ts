@@ -67,13 +67,18 @@ const schedule = (own: OwnRecord, now: number, apart: number): OwnRecord => {
   return { ...own, wanted: true, dueAt: Math.min(dueAt, own.dueAt ?? dueAt) }
 }
 
-/** The same value when nothing changes. */
-export const changeOwn = (own: OwnRecord, change: Partial<OwnFacts>, now: number): OwnRecord => {
+/** The same value when nothing changes. `apart`: ms at least from the last record to the next. */
+export const changeOwn = (
+  own: OwnRecord,
+  change: Partial<OwnFacts>,
+  now: number,
+  apart: number = ownTimes.coalesce
+): OwnRecord => {
   const merged = { ...own.facts, ...change }
   // A node that has left offers nothing: its record is the tombstone.
   const facts = merged.state === "left" ? { ...merged, services: [] } : merged
   if (own.wanted && sameFacts(facts, own.facts)) return own
-  return schedule({ ...own, facts }, now, ownTimes.coalesce)
+  return schedule({ ...own, facts }, now, Math.max(ownTimes.coalesce, apart))
 }
 
 /** Sign anew though nothing changed: the certificate did, or the time has come. */

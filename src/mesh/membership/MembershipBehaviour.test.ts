@@ -112,6 +112,15 @@ test("asks others before it accuses, and accuses when they reach nobody either",
   expect(run.state.awareness).toBe(0)
 })
 
+test("does not accuse whose answer comes while others are asked", () => {
+  const run = new Run(a!, b!, c!)
+  const { probe } = run.ping(a!)
+  run.tell({ _tag: "Unanswered", peer: a!, probe })
+  run.tell({ _tag: "Answered", peer: a!, probe, incarnation: epoch })
+  expect(run.tell({ _tag: "Helped", peer: a!, probe, reached: false, answered: 2 })).toEqual([])
+  expect(run.stateOf(a!)).toBe("alive")
+})
+
 test("does not accuse whom others reach, and doubts itself", () => {
   const run = new Run(a!, b!, c!)
   const { probe } = run.ping(a!)

@@ -3,7 +3,7 @@
  * wrongly of itself. Pure; signing is handed in as a function, which Ed25519 is.
  *
  * A probe goes: ping the subject; no answer: ask up to three others to ping it; none of them
- * reaches it: accuse it, to everybody; later each time that it was refuted. A subject under accusation is told so with every further
+ * reaches it, nor its answer has come after all: accuse it, to everybody; later each time that it was refuted. A subject under accusation is told so with every further
  * ping and answers with its signed denial, which whoever pinged passes on: one observer that
  * reaches it is enough to clear it, even when it hears no gossip. A ping of the subject itself puts
  * the next one off: it is there.

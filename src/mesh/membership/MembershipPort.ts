@@ -12,12 +12,16 @@ import type { Statement, StatementRefused } from "./Statement.ts"
 
 /** Questions to one other node. */
 export interface MembershipPort {
-  /** Calls back once: with the answer, or with undefined when there is none within `timeout` ms. */
+  /**
+   * Calls back once: with the answer, or with undefined when there is none within `timeout` ms. `late`: with one
+   * that comes after that.
+   */
   readonly ping: (
     peer: PeerKey,
     accused: number | undefined,
     timeout: number,
-    done: (answer: PingAnswer | undefined) => void
+    done: (answer: PingAnswer | undefined) => void,
+    late?: (answer: PingAnswer) => void
   ) => void
   /** Asks `helper` whether it reaches `peer`. */
   readonly probe: (helper: PeerKey, peer: PeerKey) => Effect.Effect<boolean, MeshRpcError>
@@ -29,7 +33,7 @@ export const makeMembershipPort = (
   pings: Pick<Pings, "ping">,
   clients: MeshRpcClients
 ): MembershipPort => ({
-  ping: (peer, accused, timeout, done) => pings.ping(peer, accused, timeout, done),
+  ping: (...asked) => pings.ping(...asked),
   probe: (helper, peer) =>
     clients.client(helper).pipe(
       Effect.flatMap((client) => client.Probe({ peer })),

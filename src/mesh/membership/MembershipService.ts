@@ -165,10 +165,16 @@ export const makeMembership = (
         const report = (message: MembershipMessage) => tellSurely(context.self, message)
         switch (action._tag) {
           case "Ping":
-            port.ping(action.peer, action.accused, action.timeout, (answer) => {
-              const result = pingResult(action, answer, admit)
-              if (!context.self.tell(result)) runFork(report(result))
-            })
+            port.ping(
+              action.peer,
+              action.accused,
+              action.timeout,
+              (answer) => {
+                const result = pingResult(action, answer, admit)
+                if (!context.self.tell(result)) runFork(report(result))
+              },
+              (answer) => void context.self.tell(pingResult(action, answer, admit))
+            )
             return undefined
           case "AskHelpers":
             return context.fork(Effect.flatMap(performAskHelpers(port, action), report))

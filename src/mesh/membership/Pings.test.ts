@@ -36,7 +36,8 @@ const setUp = async (answer: AnswerPing, connect: () => Promise<void> = async ()
   const answering = new Pings({ ...rest, transport: network.transport(b), clocks: clocks.b })
   await answering.listen(answer)
   const answers: Array<PingAnswer | undefined> = []
-  const ping = (accused?: number) => asking.ping(b, accused, 500, (got) => answers.push(got))
+  const ping = (accused?: number, late?: (got: PingAnswer) => void) =>
+    asking.ping(b, accused, 500, (got) => answers.push(got), late)
   const pass = (ms: number) => {
     clock.now += ms
     wheel.advance(clock.now)
@@ -82,6 +83,43 @@ describe("pings", () => {
     late[0]?.()
     await settled()
     expect(answers).toEqual([undefined])
+  })
+
+  it("are listened for a second longer, by whom an answer that is late means something", async () => {
+    const replies: Array<() => void> = []
+    const { answers, pass, ping } = await setUp((from, accused, reply) => {
+      replies.push(() => alive(from, accused, reply))
+    })
+    const late: Array<PingAnswer> = []
+    const asked = (n: number) => {
+      ping(undefined, (got) => late.push(got))
+      return { reply: () => replies[n]?.() }
+    }
+    const [soon, never] = [asked(0), asked(1)]
+    await settled()
+    pass(501)
+    expect(answers).toEqual([undefined, undefined])
+    pass(900)
+    soon.reply()
+    await settled()
+    expect(late).toEqual([{ incarnation: 5, alive: undefined }])
+    pass(200)
+    never.reply()
+    soon.reply()
+    await settled()
+    expect(late).toHaveLength(1)
+    expect(answers).toHaveLength(2)
+  })
+
+  it("of whom nobody speaks when the stream breaks while they are listened for", async () => {
+    const { answers, network, pass, ping } = await setUp(() => undefined)
+    const late: Array<PingAnswer> = []
+    ping(undefined, (got) => late.push(got))
+    await settled()
+    pass(501)
+    network.cut(a, b, new Error("cut"))
+    expect(answers).toEqual([undefined])
+    expect(late).toEqual([])
   })
 
   it("have none at once when the stream breaks, and the next one makes another", async () => {

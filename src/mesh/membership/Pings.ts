@@ -32,6 +32,11 @@ export type AnswerPing = (
 
 type Done = (answer: PingAnswer | undefined) => void
 
+type Late = (answer: PingAnswer) => void
+
+/** An answer that is late is listened for so many times as long as it was waited for. */
+const lateTimes = 2
+
 const protocol = "/skein/ping/1"
 
 /** For a connection and a stream, ms. What waits for them has its own time, which is shorter. */
@@ -44,6 +49,8 @@ interface Waiting {
   readonly askedAt: number
   readonly accused: number | undefined
   readonly done: Done
+  /** Told of an answer that comes after `done` has heard of none. */
+  readonly late: Late | undefined
   readonly timer: Timer
 }
 
@@ -65,8 +72,11 @@ export class Pings {
     this.#options = options
   }
 
-  /** Calls back once: with the answer, or with undefined when there is none within `timeout` ms. */
-  ping(peer: PeerKey, accused: number | undefined, timeout: number, done: Done): void {
+  /**
+   * Calls back once: with the answer, or with undefined when there is none within `timeout` ms. `late` is told of
+   * one that comes after that: where all are late, silence for a moment says nothing of anybody.
+   */
+  ping(peer: PeerKey, accused: number | undefined, timeout: number, done: Done, late?: Late): void {
     const line = this.#lines.get(peer) ?? this.#open(peer)
     if (this.#stopped || line.waiting.size >= mostWaiting) {
       done(undefined)
@@ -75,8 +85,8 @@ export class Pings {
     // u32 on the wire.
     this.#last = (this.#last + 1) >>> 0
     const id = this.#last
-    const timer = this.#options.ticker.after(timeout, () => this.#end(line, id, undefined))
-    line.waiting.set(id, { askedAt: this.#options.clocks.now(), accused, done, timer })
+    const timer = this.#options.ticker.after(timeout, () => this.#expire(line, id, timeout))
+    line.waiting.set(id, { askedAt: this.#options.clocks.now(), accused, done, late, timer })
     if (line.frames !== undefined) this.#ask(line.frames, id, accused)
   }
 
@@ -150,6 +160,21 @@ export class Pings {
     if (waiting === undefined) return
     this.#options.clocks.answered(peer, clock, waiting.askedAt)
     this.#end(line, id, { incarnation, alive })
+  }
+
+  #expire(line: Line, id: number, timeout: number): void {
+    const waiting = line.waiting.get(id)
+    if (waiting?.late === undefined) {
+      this.#end(line, id, undefined)
+      return
+    }
+    const { done, late } = waiting
+    const timer = this.#options.ticker.after(lateTimes * timeout, () =>
+      this.#end(line, id, undefined)
+    )
+    const listen: Done = (answer) => (answer === undefined ? undefined : late(answer))
+    line.waiting.set(id, { ...waiting, done: listen, late: undefined, timer })
+    done(undefined)
   }
 
   #end(line: Line, id: number, answer: PingAnswer | undefined): void {

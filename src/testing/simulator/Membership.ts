@@ -200,6 +200,12 @@ export class Membership implements NodeMembership {
     const node = this.#node
     const { accused, peer, probe, timeout } = action
     const { size } = node.world.profile
+    const answered = ({ alive, incarnation }: PingAnswer): void => {
+      const statement = alive === undefined ? undefined : this.#admit(alive)
+      const denial =
+        alive === undefined || statement?.kind !== "alive" ? undefined : { statement, bytes: alive }
+      this.tell({ _tag: "Answered", peer, probe, incarnation, denial })
+    }
     node.ask<PingAnswer>(
       node.world.nodeOf(peer),
       timeout,
@@ -209,15 +215,10 @@ export class Membership implements NodeMembership {
           reply(answer, size.answer + (answer.alive === undefined ? 0 : size.statement))
         ),
       (answer) => {
-        if (answer === undefined) return this.tell({ _tag: "Unanswered", peer, probe })
-        const { alive, incarnation } = answer
-        const statement = alive === undefined ? undefined : this.#admit(alive)
-        const denial =
-          alive === undefined || statement?.kind !== "alive"
-            ? undefined
-            : { statement, bytes: alive }
-        this.tell({ _tag: "Answered", peer, probe, incarnation, denial })
-      }
+        if (answer === undefined) this.tell({ _tag: "Unanswered", peer, probe })
+        else answered(answer)
+      },
+      answered
     )
   }
 

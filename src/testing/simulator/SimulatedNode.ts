@@ -222,14 +222,16 @@ export class SimulatedNode implements MeshNode {
 
   /**
    * A question over the connection that there is, or a new one. `done` is called once: with the answer,
-   * or with undefined after `patience` ms or as soon as it is known that there will be none.
+   * or with undefined after `patience` ms or as soon as it is known that there will be none. `late`: with an
+   * answer that comes after that.
    */
   ask<A>(
     to: MeshNode,
     patience: number,
     size: number,
     question: (it: MeshNode, reply: (answer: A, size: number) => void) => void,
-    done: (answer: A | undefined) => void
+    done: (answer: A | undefined) => void,
+    late?: (answer: A) => void
   ): void {
     const { cost } = this.world.profile
     let open = true
@@ -250,7 +252,7 @@ export class SimulatedNode implements MeshNode {
       forget = () => void connection.pending.delete(fail)
       connection.send(this, size, cost.receive, () =>
         question(to, (answer, length) => {
-          connection.send(to, length, cost.receive, () => finish(answer))
+          connection.send(to, length, cost.receive, () => (open ? finish(answer) : late?.(answer)))
         })
       )
     })

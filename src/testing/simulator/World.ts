@@ -134,7 +134,8 @@ export interface MeshNode {
     patience: number,
     size: number,
     question: (it: MeshNode, reply: (answer: A, size: number) => void) => void,
-    done: (answer: A | undefined) => void
+    done: (answer: A | undefined) => void,
+    late?: (answer: A) => void
   ) => void
   readonly judge: (message: Message) => "accept" | "ignore"
   readonly hasMet: (peer: MeshNode) => boolean
