@@ -4,6 +4,7 @@ import type { Fields } from "../../model/Exchange.ts"
 import { defaultHttp1Limits } from "../http1/Limits.ts"
 import { Http2ClientSession } from "./Http2ClientSession.ts"
 import { Http2Code, type Http2Error } from "./Http2Error.ts"
+import { FrameType, frame, preface, Setting, settingsPayload } from "./Http2Frame.ts"
 import { defaultHttp2Limits } from "./Http2Limits.ts"
 import { Http2ServerSession } from "./Http2ServerSession.ts"
 import type { Http2Session } from "./Http2Session.ts"
@@ -237,6 +238,48 @@ describe("two sessions", () => {
         }
       ),
       { numRuns: 60 }
+    )
+  })
+
+  it("end with an Http2Error at worst, whatever frames come in whatever pieces", () => {
+    const anyFrame = fc
+      .record({
+        type: fc.integer({ min: 0, max: 10 }),
+        flags: fc.integer({ min: 0, max: 255 }),
+        stream: fc.integer({ min: 0, max: 9 }),
+        payload: fc.oneof(
+          fc.uint8Array({ maxLength: 40 }),
+          // GET / of a.mesh, and settings, which get further than what is random.
+          fc.constant(Buffer.from("828684410661 2e6d657368".replace(" ", ""), "hex")),
+          fc.constant(settingsPayload([[Setting.window, 10]])),
+          fc.constantFrom(Buffer.alloc(4, 1), Buffer.alloc(5), Buffer.alloc(8))
+        )
+      })
+      .map(({ flags, payload, stream, type }) => frame(type, flags, stream, payload))
+    fc.assert(
+      fc.property(
+        fc.array(anyFrame, { maxLength: 30 }),
+        fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 5 }),
+        (frames, cuts) => {
+          const pair = makePair()
+          pair.on.request = (owner) => {
+            owner.stream?.begin(ok)
+            owner.send(100, 10)
+          }
+          const hello = frame(FrameType.settings, 0, 0, new Uint8Array())
+          const bytes = Buffer.concat([preface, hello, ...frames])
+          for (let at = 0, i = 0; at < bytes.length; i++) {
+            const length = cuts[i % cuts.length]!
+            pair.server.feed(bytes.subarray(at, at + length))
+            at += length
+          }
+          expect(pair.defects).toEqual([])
+          expect(pair.broken.length).toBe(pair.server.closed ? 1 : 0)
+          pair.server.lost("the test is over")
+          expect(pair.server.open).toBe(0)
+        }
+      ),
+      { numRuns: 1_000 }
     )
   })
 })
