@@ -48,7 +48,8 @@ beforeAll(async () => {
       node: { name: "host-a", dataDir: directory, listen: ["/ip4/127.0.0.1/tcp/0"], threads: 0 },
       admin: "127.0.0.1:0",
       outbound: { http: "127.0.0.1:0" },
-      telemetry: { otlp: "http://127.0.0.1:9", accessLog: join(directory, "access.log") }
+      telemetry: { otlp: "http://127.0.0.1:9", accessLog: join(directory, "access.log") },
+      audit: { otlp: "http://127.0.0.1:9" }
     })
     const node = yield* runNode({ config })
     yield* node.source.metrics
