@@ -12,7 +12,7 @@ export const gossipNumbers = {
   fewest: 3,
   most: 6,
   /** Told of messages at least, if there are so many. */
-  lazy: 2,
+  lazy: 4,
   heartbeat: 1_000,
   /** Heartbeats in which a message is told of. */
   told: 3,
