@@ -535,6 +535,19 @@ test("while it suspects somebody for longer than gossip takes, it asks what othe
   )
 })
 
+test("tells everybody of a denial for which it had to ask, where it clears a suspect", () => {
+  const run = new Run(a!, b!, c!)
+  const bytes = new TextEncoder().encode(JSON.stringify({ kind: "alive" }))
+  const alive = { kind: "alive", subject: a!, incarnation: epoch + 1 } as const
+  const hear = (asked: boolean) => run.tell({ _tag: "Heard", statement: alive, bytes, asked })
+  run.fail(a!)
+  const suspecting = run.state
+  expect(said(hear(true))).toEqual([{ kind: "alive" }])
+  expect(hear(true), "once").toEqual([])
+  run.state = suspecting
+  expect(hear(false), "gossip does it itself").toEqual([])
+})
+
 test("with one other member, nobody is there to ask", () => {
   const run = new Run(a!)
   expect(said(run.fail(a!))).toMatchObject([{ kind: "suspect", subject: a }])

@@ -94,6 +94,7 @@ export const membershipBehaviour = (
     state: MembershipState,
     statement: Statement,
     bytes: Uint8Array,
+    asked: boolean,
     moment: Moment
   ): Step => {
     const { now, wall } = moment
@@ -108,7 +109,11 @@ export const membershipBehaviour = (
         : [state, noActions]
     }
     if (statement.kind === "alive") {
-      return [applyAlive(state, subject, incarnation, bytes, now, wall), noActions]
+      const next = applyAlive(state, subject, incarnation, bytes, now, wall)
+      // By gossip it is no news here any more and goes no further: whoever hears all through this node would
+      // never hear it.
+      const isCleared = asked && next !== state && state.suspects.has(subject)
+      return [next, isCleared ? [{ _tag: "Say", bytes }] : noActions]
     }
     if (isAhead(state, statement)) return askBack(state, statement.by, moment)
     const next = applySuspect(state, { ...statement, bytes }, options.suspicion, now, wall)
@@ -326,7 +331,7 @@ export const membershipBehaviour = (
         return withRecords(state, table, epoch, moment)
       }
       case "Heard":
-        return heard(state, message.statement, message.bytes, moment)
+        return heard(state, message.statement, message.bytes, message.asked === true, moment)
       case "Answered":
         return answered(state, message, moment)
       case "Unanswered":

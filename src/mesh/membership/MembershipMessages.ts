@@ -18,7 +18,13 @@ export type MembershipMessage =
       readonly gone: ReadonlyArray<PeerKey>
     }
   /** A verified statement, by gossip or as evidence. */
-  | { readonly _tag: "Heard"; readonly statement: Statement; readonly bytes: Uint8Array }
+  | {
+      readonly _tag: "Heard"
+      readonly statement: Statement
+      readonly bytes: Uint8Array
+      /** It came because this node asked, and not by gossip. */
+      readonly asked?: boolean
+    }
   | {
       readonly _tag: "Answered"
       readonly peer: PeerKey

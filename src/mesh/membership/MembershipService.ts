@@ -139,7 +139,7 @@ export const makeMembership = (
           const statement = admit(bytes)
           if (Either.isLeft(statement)) continue
           if (isNews(state, statement.right, bytes, options, moment())) {
-            tell({ _tag: "Heard", statement: statement.right, bytes })
+            tell({ _tag: "Heard", statement: statement.right, bytes, asked: true })
           }
         }
       })

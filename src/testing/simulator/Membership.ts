@@ -175,7 +175,7 @@ export class Membership implements NodeMembership {
           if (said === undefined || !isNews(this.state, said, bytes, this.options, this.#moment)) {
             continue
           }
-          this.tell({ _tag: "Heard", statement: said, bytes })
+          this.tell({ _tag: "Heard", statement: said, bytes, asked: true })
         }
       }
     )
