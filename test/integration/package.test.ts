@@ -23,11 +23,19 @@ import { programsOf } from "../fixtures/Docs.ts"
 import { build, type Host, root, TestMesh } from "../fixtures/Mesh.ts"
 import { run, start, stopAll, until } from "../fixtures/Processes.ts"
 
-const mesh = new TestMesh()
+const meshes: Array<TestMesh> = []
+let mesh: TestMesh
 const directory = mkdtempSync(join(tmpdir(), "skein-package-"))
 let host: Host
 let app: App
 let tarball: string
+
+/** Of its own for each end: programs say which services there are, and others leave theirs behind. */
+const newMesh = async (): Promise<void> => {
+  mesh = new TestMesh()
+  meshes.push(mesh)
+  host = await mesh.first("host-a", { services: [{ name: "payments", address: app.address }] })
+}
 
 /** npm from the registry or its cache; what it says is in the failure. */
 const npm = async (at: string, ...args: ReadonlyArray<string>): Promise<string> => {
@@ -116,11 +124,10 @@ beforeAll(async () => {
     response.setHeader("content-type", "application/json")
     response.end(request.url === "/balance" ? '{"balance":12}' : `"${request.url}"`)
   })
-  host = await mesh.first("host-a", { services: [{ name: "payments", address: app.address }] })
 })
 
 afterAll(async () => {
-  await mesh.stop()
+  await Promise.all(meshes.map((one) => one.stop()))
   await stopAll()
   await app?.close()
   rmSync(directory, { recursive: true, force: true })
@@ -132,6 +139,7 @@ describe.each(ends)("beside the %s effect of the range", (end, versions) => {
   let node: string
 
   beforeAll(async () => {
+    await newMesh()
     project(end)
     const said = await npm(
       at,
