@@ -13,6 +13,17 @@ import type { Sender } from "../http1/Sender.ts"
 import { forbiddenTrailer } from "../http1/Trailers.ts"
 import type { GrowthBudget } from "../wire/ReceiveWindow.ts"
 import { Allowance } from "./Allowance.ts"
+import {
+  goawayFrame,
+  readGoaway,
+  readPing,
+  readPriority,
+  readReset,
+  readSettings,
+  readWindow,
+  resetFrame,
+  windowFrame
+} from "./ControlFrames.ts"
 import { HeadFields } from "./HeadFields.ts"
 import { HpackDecoder } from "./HpackDecoder.ts"
 import { HpackEncoder } from "./HpackEncoder.ts"
@@ -24,7 +35,6 @@ import {
   frame,
   lastStream,
   leastFrameSize,
-  mostWindow,
   Setting,
   settingsPayload
 } from "./Http2Frame.ts"
@@ -245,8 +255,7 @@ export abstract class Http2Session implements FrameHandler, StreamHost {
         this.#onGoaway(id, payload)
         return
       case FrameType.priority:
-        if (id === 0) throw new Http2Error("h2_frame_place", "a priority on stream 0")
-        if (payload.length !== 5) throw badSize("a priority", payload)
+        readPriority(id, payload)
         this.#spend("priorities")
         return
       case FrameType.push:
@@ -257,17 +266,11 @@ export abstract class Http2Session implements FrameHandler, StreamHost {
   }
 
   #onSettings(flags: number, id: number, payload: Buffer): void {
-    if (id !== 0) throw new Http2Error("h2_frame_place", "settings on a stream")
-    if ((flags & ack) !== 0) {
-      if (payload.length !== 0) throw badSize("an acknowledgement of settings", payload)
-      return
-    }
-    if (payload.length % 6 !== 0) throw badSize("settings", payload)
+    const settings = readSettings(flags, id, payload)
+    if (settings === undefined) return
     if (this.#settled) this.#spend("settings")
     this.#settled = true
-    for (let at = 0; at < payload.length; at += 6) {
-      this.#set(payload.readUInt16BE(at), payload.readUInt32BE(at + 2))
-    }
+    for (const [setting, value] of settings) this.#set(setting, value)
     this.output.answer(frame(FrameType.settings, ack, 0, noBytes))
     this.onPeerSettings()
   }
@@ -279,14 +282,10 @@ export abstract class Http2Session implements FrameHandler, StreamHost {
       case Setting.tableSize:
         this.#encoder.allow(value)
         return
-      case Setting.push:
-        if (value > 1) throw new Http2Error("h2_settings", `ENABLE_PUSH is ${value}`)
-        return
       case Setting.streams:
         this.peerStreams = value
         return
       case Setting.window: {
-        if (value > mostWindow) throw new Http2Error("h2_window", `a first window of ${value}`)
         const change = value - this.peerWindow
         this.peerWindow = value
         for (const stream of this.streams.values()) {
@@ -297,9 +296,6 @@ export abstract class Http2Session implements FrameHandler, StreamHost {
         return
       }
       case Setting.frameSize:
-        if (value < leastFrameSize || value > 0xff_ffff) {
-          throw new Http2Error("h2_settings", `MAX_FRAME_SIZE is ${value}`)
-        }
         // Larger ones would keep small frames waiting.
         this.output.frameSize = Math.min(value, 4 * leastFrameSize)
         return
@@ -308,8 +304,7 @@ export abstract class Http2Session implements FrameHandler, StreamHost {
   }
 
   #onPing(flags: number, id: number, payload: Buffer): void {
-    if (id !== 0) throw new Http2Error("h2_frame_place", "a ping on a stream")
-    if (payload.length !== 8) throw badSize("a ping", payload)
+    readPing(id, payload)
     if ((flags & ack) === 0) {
       this.#spend("pings")
       this.output.answer(frame(FrameType.ping, ack, 0, payload))
@@ -317,8 +312,7 @@ export abstract class Http2Session implements FrameHandler, StreamHost {
   }
 
   #onWindow(id: number, payload: Buffer): void {
-    if (payload.length !== 4) throw badSize("a window update", payload)
-    const bytes = payload.readUInt32BE(0) & 0x7fff_ffff
+    const bytes = readWindow(payload)
     this.#spend("window updates")
     if (id === 0) {
       if (bytes === 0) throw new Http2Error("h2_frame_place", "a window update of nothing")
@@ -335,15 +329,13 @@ export abstract class Http2Session implements FrameHandler, StreamHost {
   }
 
   #onReset(id: number, payload: Buffer): void {
-    if (payload.length !== 4) throw badSize("a reset", payload)
-    if (id === 0) throw new Http2Error("h2_frame_place", "a reset of stream 0")
+    const code = readReset(id, payload)
     const stream = this.streams.get(id)
     if (stream === undefined) {
       this.#assertNotIdle(id, "a reset")
       this.#spend("resets of streams that have ended")
       return
     }
-    const code = payload.readUInt32BE(0)
     if (!stream.answered) this.spendReset()
     const unprocessed = code === Http2Code.refused
     this.onPeerReset(stream, {
@@ -354,10 +346,7 @@ export abstract class Http2Session implements FrameHandler, StreamHost {
   }
 
   #onGoaway(id: number, payload: Buffer): void {
-    if (id !== 0) throw new Http2Error("h2_frame_place", "a goaway on a stream")
-    if (payload.length < 8) throw badSize("a goaway", payload)
-    const last = payload.readUInt32BE(0) & 0x7fff_ffff
-    const code = payload.readUInt32BE(4)
+    const { code, last } = readGoaway(id, payload)
     const first = !this.goneAway
     this.goneAway = true
     this.onPeerGoaway(last, code)
@@ -636,28 +625,4 @@ export abstract class Http2Session implements FrameHandler, StreamHost {
       this.options.onDefect(error, "a stream of HTTP/2")
     }
   }
-}
-
-const badSize = (what: string, { length }: Buffer): Http2Error =>
-  new Http2Error("h2_frame_size", `${what} of ${length} bytes`)
-
-const windowFrame = (stream: number, bytes: number): Buffer => {
-  const payload = Buffer.allocUnsafe(4)
-  payload.writeUInt32BE(bytes, 0)
-  return frame(FrameType.window, 0, stream, payload)
-}
-
-const resetFrame = (stream: number, code: number): Buffer => {
-  const payload = Buffer.allocUnsafe(4)
-  payload.writeUInt32BE(code, 0)
-  return frame(FrameType.reset, 0, stream, payload)
-}
-
-const goawayFrame = (last: number, code: number, why: string): Buffer => {
-  const text = Buffer.from(why.slice(0, 256), "utf8")
-  const payload = Buffer.allocUnsafe(8 + text.length)
-  payload.writeUInt32BE(last, 0)
-  payload.writeUInt32BE(code, 4)
-  payload.set(text, 8)
-  return frame(FrameType.goaway, 0, 0, payload)
 }
