@@ -1,5 +1,7 @@
 /** Lines of the audit log for people: when, what, whom it is about, by whom and from where. */
+
 import { Either, Schema } from "effect"
+import { counted } from "./Figures.ts"
 import { plainLine } from "./PlainLine.ts"
 import { type Tone, tinted } from "./Table.ts"
 
@@ -47,7 +49,7 @@ const describe = ({ about, by, code, count, from, message, more }: Row): string 
     code,
     message,
     ...Object.entries(more ?? {}).map(([name, value]) => `${name} ${valueOf(value)}`),
-    count === undefined ? undefined : `(${count} times)`
+    count === undefined ? undefined : `(${counted(count, "time")})`
   ]
     .filter((part) => part !== undefined)
     .join("  ")

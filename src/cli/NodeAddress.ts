@@ -1,6 +1,6 @@
 /**
- * Which node a command talks to: --admin, else --data-dir, else SKEIN_ADMIN, else the node of the
- * config named by --config or SKEIN_CONFIG, else that of SKEIN_DATA_DIR, else who is found on this
+ * Which node a command talks to: --admin, else --data-dir, else the node of the config named by --config;
+ * else SKEIN_ADMIN, the node of SKEIN_CONFIG, that of SKEIN_DATA_DIR, else who is found on this
  * host. A node on this host is asked at the socket in its data directory.
  */
 import { accessSync, constants } from "node:fs"
@@ -106,6 +106,10 @@ export const namedNode = (
     if (Option.isSome(choice.dataDir)) {
       return Option.some({ path: controlSocket(choice.dataDir.value) })
     }
+    // What was typed for this command goes before what was set for all of them.
+    if (Option.isSome(choice.config)) {
+      return Option.some(yield* nodeOfConfig(choice.config.value, Option.none()))
+    }
     const { admin, config, dataDir } = yield* environment
     if (Option.isSome(admin)) {
       const read = Either.mapLeft(Schema.decodeEither(AdminListen)(admin.value), ({ issue }) =>
@@ -113,7 +117,6 @@ export const namedNode = (
       )
       return Option.some(yield* read)
     }
-    const file = Option.orElse(choice.config, () => config)
-    if (Option.isSome(file)) return Option.some(yield* nodeOfConfig(file.value, dataDir))
+    if (Option.isSome(config)) return Option.some(yield* nodeOfConfig(config.value, dataDir))
     return Option.map(dataDir, (directory) => ({ path: controlSocket(directory) }))
   })

@@ -31,16 +31,25 @@ const certificate = ({ certificate, nowAt }: NodeStatus): Check => {
 }
 
 /** A port that asks for what the certificate does not let: each call through it is refused. */
-const callers = ({ callers }: NodeStatus): ReadonlyArray<Check> =>
+const callers = ({ callers, certificate }: NodeStatus): ReadonlyArray<Check> =>
   callers
     .filter(({ granted }) => !granted)
-    .map(({ address, as }) =>
-      fail(
-        `listener ${address}`,
-        `speaks for ${as ?? "the host"}, which this node's certificate does not grant: its calls are refused`,
-        `Invite it with --as ${as}, or write another \`as\`.`
-      )
-    )
+    .map(({ address, as }) => {
+      const name = `listener ${address}`
+      // What is granted and does not count was taken back, which no invite mends.
+      const isTaken = [...certificate.speaks, ...certificate.services].some((one) => one === as)
+      return isTaken
+        ? fail(
+            name,
+            `speaks for ${as}, a right that was taken back: its calls are refused`,
+            "`skein revoke` lists by whom and why; `skein delete trust NAME` gives it back."
+          )
+        : fail(
+            name,
+            `speaks for ${as ?? "the host"}, which this node's certificate does not grant: its calls are refused`,
+            `Invite it anew with --as ${as} (docs/identity.md), or write another \`as\`.`
+          )
+    })
 
 const day = 86_400_000
 

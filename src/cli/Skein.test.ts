@@ -183,6 +183,8 @@ describe("which node is asked", () => {
     expect((await skein("status")).code).toBe(0)
     vi.stubEnv("SKEIN_ADMIN", nobody)
     expect((await skein("status")).stderr).toContain(nobody)
+    // Typed for this one command.
+    expect((await skein("status", "--config", path)).code).toBe(0)
   })
 
   it("a config without admin API: says so instead of asking somebody else", async () => {

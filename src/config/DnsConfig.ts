@@ -1,8 +1,8 @@
 /** Services under names that programs just use: the node as a name server for its host. */
 import { ParseResult, Schema } from "effect"
 import { parseAddressRange } from "../model/AddressRange.ts"
+import { timeLimit } from "../schema/Duration.ts"
 import { quote } from "../schema/ExplainIssue.ts"
-import { time } from "./ConfigTime.ts"
 import { guarded } from "./GuardedListen.ts"
 import { ListenAddress, ServerAddress } from "./HostPort.ts"
 
@@ -42,7 +42,15 @@ export const DnsConfig = Schema.Struct({
   /** Each service has an address of these, by its name, and the node listens there when it is asked for. */
   addresses: Schema.optionalWith(Range, { default: () => "127.80.0.0/12" }),
   /** For how long programs may keep an answer; whole seconds. */
-  ttl: time("5s"),
+  ttl: Schema.optionalWith(
+    timeLimit("1s", "1d").pipe(
+      Schema.filter((ms) => ms % 1_000 === 0, {
+        message: () => "is not of whole seconds, which are all that DNS knows",
+        jsonSchema: {}
+      })
+    ),
+    { default: () => 5_000 }
+  ),
   /** Servers that are asked for all other names, in this order. Default: none is, and such questions are refused. */
   forward: Schema.optionalWith(Schema.Array(ServerAddress).pipe(Schema.maxItems(3)), {
     default: () => []

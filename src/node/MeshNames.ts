@@ -109,7 +109,7 @@ export const makeMeshNames = (
     const listen = config.listen.listen
     const bound = yield* serveDns({
       ...{ listen, book, metrics, warn },
-      zone: { suffix, range, ttl: Math.max(1, Math.round(ttl / 1_000)) },
+      zone: { suffix, range, ttl: ttl / 1_000 },
       reach: (service) => listeners.reach(service),
       forward: forward.length === 0 ? undefined : new DnsForward(forward)
     })

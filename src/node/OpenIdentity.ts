@@ -7,6 +7,7 @@ import type { NodeConfig } from "../config/NodeConfig.ts"
 import { socketTransport } from "../mesh/host/SocketTransport.ts"
 import {
   hasIdentity,
+  identityPaths,
   loadIdentity,
   loadOrCreateNodeKey,
   saveIdentity
@@ -62,7 +63,10 @@ export const openIdentity = (
       return identity
     }
     if (token !== undefined) {
-      yield* Effect.logInfo("this node is a member already; the token was not needed")
+      const file = identityPaths(dataDir).identity
+      yield* Effect.logInfo(
+        `this node is a member already and keeps the rights it has; the token was not used (to have the token's rights instead, stop the node, remove ${file}, and join again: its key stays)`
+      )
     }
     if (identity.name !== name) {
       yield* Effect.logWarning(

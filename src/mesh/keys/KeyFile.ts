@@ -19,7 +19,7 @@ import { Data, Effect } from "effect"
 export type DataDirErrorCode =
   /** No identity here yet. */
   | "no_identity"
-  /** An identity is here already, and would be lost. */
+  /** An identity or a key is here already, and would be lost. */
   | "already_initialised"
   /** Missing rights, or the file system refuses. */
   | "inaccessible"

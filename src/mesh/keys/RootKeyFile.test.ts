@@ -64,6 +64,7 @@ it.effect(
     Effect.gen(function* () {
       const dataDir = join(directory, "rotating")
       const before = yield* init("rotating")
+      const older = (yield* exportRootKey(dataDir, passphrase)).text
       const key = generateSigningKey()
       const holds = Effect.map(loadIdentity(dataDir), ({ authority, rootKey, roots }) => ({
         key: rootKey?.raw,
@@ -80,7 +81,12 @@ it.effect(
       expect(yield* holds).toEqual({ key: key.raw, inForce: 2, isNewest: true })
       expect(existsSync(identityPaths(dataDir).nextRootKey)).toBe(false)
 
-      // The old one may come back until it is withdrawn, and signs nothing then.
+      // The old one does not take the place of the new one, of which there may be no other copy.
+      const kept = yield* Effect.flip(importRootKey(dataDir, older, passphrase))
+      expect(kept.message).toContain("it would be lost")
+      expect(yield* holds).toEqual({ key: key.raw, inForce: 2, isNewest: true })
+
+      // It may come back until it is withdrawn, and signs nothing then.
       const sealed = (yield* exportRootKey(join(directory, "one"), passphrase)).text
       expect((yield* Effect.flip(importRootKey(dataDir, sealed, passphrase))).message).toContain(
         "has no such root"

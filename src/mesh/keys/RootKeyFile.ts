@@ -63,14 +63,17 @@ export const settleRootKey = (dataDir: string): Effect.Effect<void, DataDirError
   })
 }
 
-/** Only beside an identity of the same mesh. Answers what people call that. */
+/**
+ * Only beside an identity of the same mesh, and in place of no key of a newer root, which may be the only
+ * one there is. Answers what people call the mesh.
+ */
 export const importRootKey = (
   dataDir: string,
   text: string,
   passphrase: string
 ): Effect.Effect<string, DataDirError | SealedKeyError> =>
   Effect.gen(function* () {
-    const { mesh, meshName, roots } = yield* loadIdentity(dataDir)
+    const { mesh, meshName, rootKey, roots } = yield* loadIdentity(dataDir)
     const key = yield* openRootKey(text, passphrase)
     const path = identityPaths(dataDir).rootKey
     const theirs = rootIdOf(key.publicKey.raw)
@@ -87,6 +90,14 @@ export const importRootKey = (
         code: "corrupted",
         path,
         message: `that is the root key ${theirs}, and the node in ${dataDir} belongs to mesh ${meshName} (${mesh}), which has no such root as far as is known there: nothing was changed`
+      })
+    }
+    const held = rootKey && rootIdOf(rootKey.publicKey.raw)
+    if (held !== undefined && roots.isNewer(held, theirs)) {
+      return yield* new DataDirError({
+        code: "already_initialised",
+        path,
+        message: `${path} is the key of root ${held}, which is newer than root ${theirs}, and it would be lost: take it out first with \`skein root export --out FILE --remove\`; nothing was changed`
       })
     }
     yield* writeKeyFile(path, key)
