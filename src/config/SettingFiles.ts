@@ -42,16 +42,23 @@ const isSettingFile = (name: string): boolean =>
 const isMapping = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
+/** Undefined: there is none, or it may not be looked at. */
+const whatIs = async (path: string): Promise<"directory" | "file" | "other" | undefined> => {
+  try {
+    const found = await stat(path)
+    return found.isDirectory() ? "directory" : found.isFile() ? "file" : "other"
+  } catch {
+    return undefined
+  }
+}
+
 /** A directory stands for what is directly in it, in the order of the names. */
 const filesOf = (path: string): Effect.Effect<ReadonlyArray<string>, ConfigError> =>
   Effect.gen(function* () {
-    const isDirectory = yield* Effect.promise(() =>
-      stat(path).then(
-        (found) => found.isDirectory(),
-        () => false
-      )
-    )
-    if (!isDirectory) {
+    const what = yield* Effect.promise(() => whatIs(path))
+    // Reading one that nobody writes to would wait for ever, whoever asks for it to end.
+    if (what === "other") return yield* unreadable(path, "is neither a file nor a directory")
+    if (what !== "directory") {
       if (isSettingFile(path)) return [path]
       return yield* unreadable(
         path,

@@ -14,6 +14,10 @@ const row = (
 ): TrafficRow => ({ caller, service, method, path, calls })
 
 describe("rules from what was seen", () => {
+  it("leave out what no rule can say, which would else allow every method", () => {
+    expect(suggestRules([row("orders", "post", ["low"]), row("orders", "Q'UX", ["q"])])).toEqual([])
+  })
+
   it("allow it, methods of one path together and the busiest first", () => {
     const rules = suggestRules([
       row("orders", "POST", ["charge"], 5),

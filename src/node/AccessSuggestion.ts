@@ -23,7 +23,7 @@ export const suggestRules = (rows: ReadonlyArray<PeerTraffic>): ReadonlyArray<Su
     { from: string; path: string | undefined; methods: Map<string, number> }
   >()
   let tunnels: ReadonlyMap<string, number> = new Map()
-  for (const [caller, of] of groupBy(rows, (row) => row.caller)) {
+  for (const [caller, of] of groupBy(rows.filter(canBeRule), (row) => row.caller)) {
     if (parseCaller(caller) === undefined) continue
     const open = of.filter(({ method }) => method === undefined)
     if (open.length > 0) tunnels = new Map([...tunnels, [caller, sumOf(open)]])
@@ -38,7 +38,7 @@ export const suggestRules = (rows: ReadonlyArray<PeerTraffic>): ReadonlyArray<Su
     }
   }
   const http = Array.from(rules.values(), ({ from, methods, path }): SuggestedRule => {
-    const named = [...methods.keys()].filter(isMethod).sort()
+    const named = [...methods.keys()].sort()
     const [first, ...rest] = named
     return {
       rule: {
@@ -59,7 +59,10 @@ export const suggestRules = (rows: ReadonlyArray<PeerTraffic>): ReadonlyArray<Su
   return [...http, ...tcp].sort((a, b) => b.calls - a.calls)
 }
 
-/** Others could not be written in a rule. */
+/** A rule can say it. Without its method a rule would allow all of them. */
+export const canBeRule = ({ method }: PeerTraffic): boolean =>
+  method === undefined || isMethod(method)
+
 const isMethod = (method: string): boolean => /^[A-Z][A-Z-]{0,31}$/.test(method)
 
 const sumOf = (rows: ReadonlyArray<PeerTraffic>): number =>

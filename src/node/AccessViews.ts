@@ -35,7 +35,7 @@ import { AccessBook } from "../request/access/AccessBook.ts"
 import type { AccessUse } from "../request/inbound/AccessGuard.ts"
 import { AccessRule } from "../schema/AccessSchema.ts"
 import { lintAccess } from "./AccessLint.ts"
-import { suggestRules } from "./AccessSuggestion.ts"
+import { canBeRule, suggestRules } from "./AccessSuggestion.ts"
 import type { AccessSurvey, AccessUseQuestion } from "./AccessSurvey.ts"
 import { accessUseAnswer } from "./AccessUseAnswer.ts"
 
@@ -237,6 +237,7 @@ const suggest = (
   for (const use of uses.values()) {
     left += use.left
     for (const row of use.traffic) {
+      if (!canBeRule(row)) left += row.calls
       const rows = byService.get(row.service)
       if (rows === undefined) byService.set(row.service, [row])
       else rows.push(row)

@@ -78,6 +78,16 @@ describe("a program without a port", () => {
     expect(callee.cancelled?.code).toBe("client_gone")
   })
 
+  it("gets a call that asks for another protocol as one that does not: nothing follows its head", () => {
+    const { callee, inbound, serve } = setUp()
+    serve()
+    const stream = inbound.dispatch(httpCall({ upgrade: "websocket" }), new RecordingReceiver())
+    expect(callee.ended).toBe(true)
+    expect(stream.write(Buffer.from("frames"))).toBe(true)
+    stream.end([])
+    expect(callee.written).toEqual([])
+  })
+
   it("takes no tunnels", async () => {
     const { inbound, serve } = setUp()
     serve()
