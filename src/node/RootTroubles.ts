@@ -26,7 +26,7 @@ export const rootFindings = (
       service: undefined,
       nodes: [name],
       message: `the root ${by} has added ${added.length} others, ${added.map(({ id }) => id).join(" and ")}: it was rotated twice, or somebody else holds its key`,
-      hint: "If nobody did so on purpose: `skein revoke` members that you do not know, and withdraw all roots but your own with its key (`skein root finish`) at once."
+      hint: "If nobody did so on purpose: `skein revoke` members that you do not know, and withdraw all roots but your own at once: with the key of the newest `skein root finish --force`; if the newest is not yours, `skein root rotate` by your own first."
     })
   )
   const { newest } = roots
