@@ -5,7 +5,7 @@
  */
 
 import { randomBytes } from "node:crypto"
-import { connect, createServer, type Socket } from "node:net"
+import { connect } from "node:net"
 import { afterAll, beforeAll, describe, it } from "@effect/vitest"
 import { Effect, Either } from "effect"
 import { expect } from "vitest"
@@ -14,6 +14,7 @@ import { encodeCbor } from "../../src/mesh/trust/Cbor.ts"
 import { sealEnvelope } from "../../src/mesh/trust/Envelope.ts"
 import { PeerKey } from "../../src/model/Names.ts"
 import { type App, httpApp } from "../fixtures/Apps.ts"
+import { overheard } from "../fixtures/Eavesdropper.ts"
 import { type HostileMember, hostileMember } from "../fixtures/HostileMember.ts"
 import { Load } from "../fixtures/Load.ts"
 import { type Host, TestMesh } from "../fixtures/Mesh.ts"
@@ -89,37 +90,11 @@ describe("from outside", () => {
   it("a captured handshake comes to nothing when it is sent again", {
     timeout: 60_000
   }, async () => {
-    // Between a member and the node stands somebody who writes down what the member says.
-    const said: Array<Buffer> = []
-    const sockets: Array<Socket> = []
-    const between = createServer((near) => {
-      const far = connect(a.meshPort, "127.0.0.1")
-      sockets.push(near, far)
-      near.on("data", (chunk) => {
-        said.push(chunk)
-        far.write(chunk)
-      })
-      far.pipe(near)
-      for (const socket of [near, far]) socket.on("error", () => undefined)
-    })
-    await new Promise<void>((resolve) => between.listen(0, "127.0.0.1", resolve))
-    const address = between.address()
-    if (address === null || typeof address === "string") throw new Error("no port")
-    await Effect.runPromise(
-      Effect.scoped(
-        Effect.gen(function* () {
-          const member = yield* hostileMember("overheard", a.dataDir, { peer, port: address.port })
-          yield* member.dial
-          expect(yield* (yield* member.client).PeerStatus({})).toMatchObject({ doubt: 0 })
-        })
-      )
-    )
-    expect(Buffer.concat(said).length).toBeGreaterThan(500)
-    const heard = await say(Buffer.concat(said), 8_000)
+    const said = await overheard(a, peer)
+    expect(said.length).toBeGreaterThan(500)
+    const heard = await say(said, 8_000)
     // Its own greeting and one answer of Noise, with fresh keys; nothing that the member was told.
     expect(heard.length).toBeLessThan(500)
-    for (const socket of sockets) socket.destroy()
-    between.close()
   })
 })
 

@@ -5,12 +5,11 @@
  * callers share the processors of this machine, so a bound on time would be one on that.
  */
 import http from "node:http"
-import { connect, createServer, type Socket } from "node:net"
+import { connect } from "node:net"
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
 import { PeerKey } from "../../src/model/Names.ts"
 import { type App, httpApp } from "../fixtures/Apps.ts"
-import { hostileMember } from "../fixtures/HostileMember.ts"
+import { overheard } from "../fixtures/Eavesdropper.ts"
 import { type Host, TestMesh } from "../fixtures/Mesh.ts"
 import { stopAll, until } from "../fixtures/Processes.ts"
 
@@ -72,36 +71,6 @@ const callUntil = async (end: number): Promise<ReadonlyArray<number>> => {
 const quantile = (times: ReadonlyArray<number>, share: number): number =>
   times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? Number.NaN
 
-/** What a member says first when it comes: no word of it is a stranger's own. */
-const recordBeginning = async (peer: PeerKey): Promise<Buffer> => {
-  const said: Array<Buffer> = []
-  const sockets: Array<Socket> = []
-  const between = createServer((near) => {
-    const far = connect(a.meshPort, "127.0.0.1")
-    sockets.push(near, far)
-    near.on("data", (chunk) => {
-      said.push(chunk)
-      far.write(chunk)
-    })
-    far.pipe(near)
-    for (const socket of [near, far]) socket.on("error", () => undefined)
-  })
-  await new Promise<void>((resolve) => between.listen(0, "127.0.0.1", resolve))
-  const address = between.address()
-  if (address === null || typeof address === "string") throw new Error("no port")
-  await Effect.runPromise(
-    Effect.scoped(
-      Effect.gen(function* () {
-        const member = yield* hostileMember("overheard", a.dataDir, { peer, port: address.port })
-        yield* member.dial
-      })
-    )
-  )
-  for (const socket of sockets) socket.destroy()
-  between.close()
-  return Buffer.concat(said)
-}
-
 /** Says it again and again on new connections; how often, and to how many more was said than is to anybody. */
 const flood = async (words: Buffer, end: number) => {
   let begun = 0
@@ -139,7 +108,7 @@ const refused = async (): Promise<number> => {
 
 it("a flood of handshakes lets nobody in, and fails no call", { timeout: 180_000 }, async () => {
   const { peer } = (await a.api("status")) as { readonly peer: string }
-  const words = await recordBeginning(PeerKey.make(peer))
+  const words = await overheard(a, PeerKey.make(peer))
   await callUntil(Date.now() + 3_000)
   const before = await callUntil(Date.now() + lasts)
   const refusedBefore = await refused()
