@@ -6,21 +6,40 @@
 import { spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, relative } from "node:path"
 
 interface Tally {
   passed: number
   failed: number
+  /** What failed and how, to be told again at the end: who has only that shall know it. */
+  failures?: ReadonlyArray<string>
 }
 
-const bin = (name: string): string => join(import.meta.dirname, "..", "node_modules", ".bin", name)
+/** As much of vitest's JSON report as is read here. */
+interface Report {
+  readonly numPassedTests: number
+  readonly numTotalTests: number
+  readonly testResults: ReadonlyArray<{
+    readonly name: string
+    readonly status: string
+    readonly message: string
+    readonly assertionResults: ReadonlyArray<{
+      readonly fullName: string
+      readonly status: string
+      readonly failureMessages?: ReadonlyArray<string>
+    }>
+  }>
+}
+
+const root = join(import.meta.dirname, "..")
+const bin = (name: string): string => join(root, "node_modules", ".bin", name)
 const scratch = mkdtempSync(join(tmpdir(), "skein-test-"))
 
 const run = (command: string, args: ReadonlyArray<string>): Promise<number> =>
   new Promise((resolve) => {
     const child = spawn(command, args, {
       stdio: ["ignore", "inherit", "inherit"],
-      cwd: join(import.meta.dirname, "..")
+      cwd: root
     })
     child.on("error", (cause) => {
       console.error(`cannot run ${command}: ${cause.message}`)
@@ -40,11 +59,34 @@ const check = async (command: string, ...args: ReadonlyArray<string>): Promise<T
 /** Left to itself vitest leaves one processor alone, which of two is half. */
 const workers = ["--minWorkers=1", "--maxWorkers=2"]
 
+/** The first lines of a message: what was expected, and where in this project. */
+const beginning = (message: string | undefined): string =>
+  (message ?? "")
+    .split("\n")
+    .filter((line) => !/node_modules|node:internal|at new Promise/.test(line))
+    .slice(0, 12)
+    .join("\n")
+    .slice(0, 1_500)
+
+/** Each test of a report that did not pass, and each file that could not be run. */
+const failuresOf = (report: Report): Array<string> =>
+  report.testResults.flatMap((file) => {
+    const path = relative(root, file.name)
+    const tests = file.assertionResults.filter((test) => test.status !== "passed")
+    if (tests.length === 0) {
+      return file.status === "passed" ? [] : [`${path}\n${beginning(file.message)}`]
+    }
+    return tests.map(
+      (test) =>
+        `${path} > ${test.fullName} (${test.status})\n${beginning(test.failureMessages?.[0])}`
+    )
+  })
+
 /** Counts come from the report; a runner that dies without one, or runs nothing, has failed. */
 const vitest = async (project: string, ...options: ReadonlyArray<string>): Promise<Tally> => {
   const report = join(scratch, `${project}.json`)
   const code = await run(process.execPath, [
-    join(import.meta.dirname, "..", "node_modules", "vitest", "vitest.mjs"),
+    join(root, "node_modules", "vitest", "vitest.mjs"),
     "run",
     "--project",
     project,
@@ -54,9 +96,10 @@ const vitest = async (project: string, ...options: ReadonlyArray<string>): Promi
     ...options
   ])
   try {
-    const { numPassedTests, numTotalTests } = JSON.parse(readFileSync(report, "utf8"))
-    const failed = numTotalTests - numPassedTests // skipped ones too: nothing here may skip
-    return { passed: numPassedTests, failed: code !== 0 && failed === 0 ? 1 : failed }
+    const told: Report = JSON.parse(readFileSync(report, "utf8"))
+    const passed = told.numPassedTests
+    const failed = told.numTotalTests - passed // skipped ones too: nothing here may skip
+    return { passed, failed: code !== 0 && failed === 0 ? 1 : failed, failures: failuresOf(told) }
   } catch (cause) {
     console.error(`${project}: no report (${cause})`)
     return { passed: 0, failed: 1 }
@@ -85,6 +128,10 @@ for (const [name, step] of steps) {
   results.push([name, await step(), performance.now() - started])
 }
 rmSync(scratch, { recursive: true, force: true })
+
+for (const [name, tally] of results) {
+  for (const failure of tally.failures ?? []) console.log(`\n── failed: ${name}: ${failure}`)
+}
 
 console.log("")
 let passed = 0
