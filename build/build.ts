@@ -20,7 +20,7 @@
  * dependencies are left out it says so and builds nothing.
  */
 import { spawnSync } from "node:child_process"
-import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { isBuiltin } from "node:module"
 import { basename, join } from "node:path"
 import type { BuildOptions, Metafile } from "esbuild"
@@ -84,6 +84,7 @@ const outsideOf = (metafile: Metafile, name: string): ReadonlyArray<string> =>
 
 // Beside dist/, so that it can take its place in one step and nobody meets half a build.
 const outdir = mkdtempSync(join(root, "dist-"))
+const former = `${outdir}-former`
 
 const common = {
   absWorkingDir: root,
@@ -175,8 +176,10 @@ try {
     console.log(`${name.padEnd(12)} ${(size / 1_024).toFixed(0).padStart(6)} KiB`)
   }
   chmodSync(outdir, 0o755)
-  rmSync(dist, { recursive: true, force: true })
+  // Two renames, and nothing that takes time between them: a node that starts meanwhile finds all of
+  // the one build or all of the other.
+  if (existsSync(dist)) renameSync(dist, former)
   renameSync(outdir, dist)
 } finally {
-  rmSync(outdir, { recursive: true, force: true })
+  for (const gone of [outdir, former]) rmSync(gone, { recursive: true, force: true })
 }
