@@ -54,6 +54,8 @@ export const RotateResult = Schema.Struct({
   /** The new root, in force beside the one that it replaces. */
   root: RootId,
   replaces: RootId,
+  /** Other successors that are in force, of which it is none's: only one of them is to stay. */
+  rivals: Schema.Array(RootId),
   /** Names of those that stand under an older root as yet. */
   left: Schema.Array(NodeName),
   seen: SettingsChanged.fields.seen
@@ -63,7 +65,9 @@ export type RotateResult = typeof RotateResult.Type
 export const FinishRequest = Schema.Struct({
   ...rootChange,
   /** Also when nodes that are there would be cut off by it for a moment. */
-  force: Schema.optionalWith(Schema.Boolean, { default: () => false })
+  force: Schema.optionalWith(Schema.Boolean, { default: () => false }),
+  /** The root that is to stay, whose key is on this node; has to be said where it has rivals. */
+  keep: Schema.optional(RootId)
 })
 export type FinishRequest = typeof FinishRequest.Type
 
@@ -75,6 +79,8 @@ export const FinishResult = Schema.Struct({
   stay: Schema.Array(NodeName),
   /** Settings signed under the withdrawn roots that hold on. */
   kept: Schema.Int,
+  /** KIND/NAME of those that were signed under a rival and hold no more: to be looked at, and applied again. */
+  dropped: Schema.Array(Schema.String),
   seen: SettingsChanged.fields.seen
 })
 export type FinishResult = typeof FinishResult.Type
@@ -90,6 +96,10 @@ export const RootsStatus = Schema.Struct({
       /** Null: in force. */
       withdrawnAt: Schema.NullOr(Schema.Number),
       isNewest: Schema.Boolean,
+      /** Is its key on this node? */
+      hasKey: Schema.Boolean,
+      /** Others in force that neither have added it nor were added by it. */
+      rivals: Schema.Array(RootId),
       /** Nodes whose newest certificate stands under it, as far as this node knows. */
       members: Schema.Int
     })
@@ -102,7 +112,9 @@ export const RootsStatus = Schema.Struct({
       node: NodeName,
       peer: PeerKey,
       root: Schema.NullOr(RootId),
-      isThere: Schema.Boolean
+      isThere: Schema.Boolean,
+      /** Why it has not moved yet, and what moves it. */
+      why: Schema.String
     })
   ),
   /** Why the older ones are not to be withdrawn here and now; null: nobody would notice. */

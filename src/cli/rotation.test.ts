@@ -43,8 +43,8 @@ it("status shows each root with who stands under it, who is left, and whether it
   const { code, stdout } = await skein("status")
   expect(code).toBe(0)
   expect(stdout).toMatch(new RegExp(`${old} +in force +1`))
-  expect(stdout).toMatch(new RegExp(`${fresh} +newest +2`))
-  expect(stdout).toMatch(new RegExp(`host-c +${old} +yes`))
+  expect(stdout).toMatch(new RegExp(`${fresh} +newest, key here +2`))
+  expect(stdout).toMatch(new RegExp(`host-c +${old} +yes +it moves within a minute`))
   expect(stdout).toContain("Not to be finished here and now: host-c is there")
 })
 
@@ -58,6 +58,24 @@ it("status says when nobody would notice the end, and when there is nothing to e
   const [first] = status.roots
   const one = { ...status, roots: [{ ...first!, isNewest: true }], left: [], hasKey: false }
   expect(renderRoots(one, showing)).toMatch(/does not hold the key.*No rotation is under way/)
+})
+
+it("status says first what to do when one root has two successors", async () => {
+  const status: RootsStatus = await Effect.runPromise(sample.roots)
+  const [first, second] = status.roots
+  const mine = "2".repeat(32)
+  const roots = [
+    first!,
+    { ...first!, id: mine, hasKey: true, rivals: [fresh] },
+    { ...second!, hasKey: false, rivals: [mine] }
+  ]
+  const shown = renderRoots(
+    { ...status, roots: roots as RootsStatus["roots"], hasKey: false },
+    { colour: false, now: 1_800_000_060_000 }
+  )
+  expect(shown).toContain("several successors in force")
+  expect(shown).toContain(`skein root finish --keep ${mine}`)
+  expect(shown).toContain(`holds the key of the root ${mine}, which is not the newest`)
 })
 
 it("rotate prints the new root alone, and says where its key is and what is next", async () => {
@@ -77,4 +95,11 @@ it("finish waits for nobody with --force alone, and says who comes over later", 
   expect([code, stdout]).toEqual([0, `${old} withdrawn\n`])
   expect(stderr).toContain("signed for anew: host-c")
   expect(asked.at(-1)).toMatchObject({ force: true, waitMs: 0 })
+  await skein("finish", "--force", "--keep", fresh)
+  expect(asked.at(-1)).toMatchObject({ keep: fresh })
+  const misread = await skein("finish", "--keep", "mine")
+  expect([misread.code, misread.stdout + misread.stderr]).toEqual([
+    2,
+    expect.stringContaining("32 hex digits")
+  ])
 })

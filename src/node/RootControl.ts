@@ -12,7 +12,7 @@ import type { DataDirError } from "../mesh/keys/KeyFile.ts"
 import { settleRootKey, stageRootKey } from "../mesh/keys/RootKeyFile.ts"
 import type { CertificateError } from "../mesh/trust/CertificateError.ts"
 import { openEnvelope } from "../mesh/trust/Envelope.ts"
-import type { IdentityCell, NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
+import { heldRoot, type IdentityCell, type NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
 import { rootIdOf } from "../mesh/trust/Root.ts"
 import {
   finishRotation,
@@ -25,10 +25,10 @@ import type { Roots } from "../mesh/trust/Roots.ts"
 import { generateSigningKey } from "../mesh/trust/SigningKey.ts"
 import { recordLimits } from "../model/NodeRecord.ts"
 import { settingKey } from "../model/Setting.ts"
-import { type RootBody, rootSettingName } from "../schema/TrustSchema.ts"
+import { type RootBody, type RootId, rootSettingName } from "../schema/TrustSchema.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { seenBy } from "./RevokeControl.ts"
-import { leftUnderOld, notYet, type Standing } from "./RootStanding.ts"
+import { leftUnderOthers, planFinish, type Standing } from "./RootStanding.ts"
 import { SettingNotWritten } from "./SettingNotWritten.ts"
 import type { WantedVersion } from "./SettingSpread.ts"
 
@@ -129,10 +129,11 @@ export const makeRootControl = (options: RootControlOptions): RootSource => {
           return wanted
         })
       )
+      const root = rootIdOf(key.publicKey.raw)
       return {
-        root: rootIdOf(key.publicKey.raw),
-        replaces,
-        left: leftUnderOld(identity.current.roots, members()).map(({ name }) => name),
+        ...{ root, replaces },
+        rivals: identity.current.roots.rivalsOf(root).map(({ id }) => id),
+        left: leftUnderOthers(identity.current, members(), root).map(({ name }) => name),
         seen: yield* answer(told, waitMs)
       }
     }).pipe(turns.withPermits(1), Effect.mapError(refused))
@@ -149,46 +150,54 @@ export const makeRootControl = (options: RootControlOptions): RootSource => {
     return plane.settingSpread(wanted, knownWithin)
   }).pipe(Effect.map(({ missing }) => missing.map((peer) => plane.nameOf(peer))))
 
-  const finish: RootSource["finishRoot"] = ({ force, waitMs, ...asked }) =>
+  const finish: RootSource["finishRoot"] = ({ force, keep: asked, waitMs, ...told }) =>
     Effect.gen(function* () {
       yield* Effect.mapError(mayTell, refused)
       const { current } = identity
-      const cannot = notYet(current, members())
-      const isPossible = current.roots.isRotating && holdsNewestRoot(current)
-      const unknown = cannot === undefined ? yield* unknownTo : []
+      const { isPossible, keep, notYet } = planFinish(current, members(), asked)
+      const rivals = current.roots.rivalsOf(keep).map(({ id }) => id)
+      // Among rivals every moment is the thief's, and everybody moves under the newest, whose ever that is.
+      const unknown = notYet === undefined && rivals.length === 0 ? yield* unknownTo : []
       const why =
-        cannot ??
+        notYet ??
         (unknown.length === 0
           ? undefined
           : `${unknown.join(", ")} did not hold everybody's newest record yet`)
       if (why !== undefined && (!force || !isPossible)) {
         return yield* new AdminConflict({
           code: "not_yet",
-          message: `the older roots are not withdrawn: ${why}`,
+          message: `no root is withdrawn: ${why}`,
           hint: isPossible
             ? "Wait, and look at `skein root status`. With --force they are withdrawn all the same: who is left is cut off until a member with admit has signed for it anew."
             : "`skein root status` says what holds."
         })
       }
       const now = yield* Clock.currentTimeMillis
-      const behind = leftUnderOld(current.roots, members())
+      const behind = leftUnderOthers(current, members(), keep)
       const marks = behind.flatMap(({ peer }) => {
         const certificate = plane.certificateOf(peer)
         return certificate === undefined ? [] : [memberMark(certificate)]
       })
-      const kept = settingsUnderOld(plane, current.roots)
-      const told = yield* Effect.mapError(
+      const settings = settingsUnderOthers(plane, current.roots, keep)
+      // What a rival's members have set its holder may have set as well; a root's word stands by itself.
+      const isDropped = ({ root, title }: SettingUnder) =>
+        rivals.includes(root) && !title.startsWith("trust/root.")
+      const dropped = settings.filter(isDropped)
+      const kept = settings.flatMap((one) => (isDropped(one) ? [] : [one.mark]))
+      const wanted = yield* Effect.mapError(
         Effect.uninterruptible(
-          say("withdrawn", (held) => finishRotation(held, { stay: marks, kept }, now), asked)
+          say("withdrawn", (own) => finishRotation(own, { stay: marks, kept }, now), told)
         ),
         refused
       )
+      const after = identity.current.roots
       return {
-        root: current.roots.newest.id,
-        withdrawn: current.roots.inForce.slice(1).map(({ id }) => id),
+        root: keep,
+        withdrawn: current.roots.inForce.flatMap(({ id }) => (after.isInForce(id) ? [] : [id])),
         stay: behind.map(({ name }) => name),
         kept: kept.length,
-        seen: yield* answer(told, waitMs)
+        dropped: dropped.map(({ title }) => title),
+        seen: yield* answer(wanted, waitMs)
       }
     }).pipe(turns.withPermits(1))
 
@@ -196,41 +205,51 @@ export const makeRootControl = (options: RootControlOptions): RootSource => {
     const { current } = identity
     const { newest } = current.roots
     const all = members()
-    const left = leftUnderOld(current.roots, all)
+    const left = leftUnderOthers(current, all)
+    const held = heldRoot(current)
     return {
       roots: current.roots.all.map(({ at, by, id, withdrawn }) => ({
         ...{ id, by: by ?? null, addedAt: by === undefined ? null : at },
         withdrawnAt: withdrawn?.at ?? null,
         isNewest: id === newest.id,
+        hasKey: id === held,
+        rivals: current.roots.isInForce(id) ? current.roots.rivalsOf(id).map((one) => one.id) : [],
         members:
           all.filter(({ certificate }) => certificate?.root === id).length +
           Number(current.certificate.root === id)
       })),
       hasKey: holdsNewestRoot(current),
-      left: left.map(({ isThere, name, peer, root }) => ({
-        ...{ node: name, peer, root: root ?? null, isThere }
+      left: left.map(({ isThere, name, peer, root, why }) => ({
+        ...{ node: name, peer, root: root ?? null, isThere, why }
       })),
-      notYet: notYet(current, all) ?? null
+      notYet: planFinish(current, all).notYet ?? null
     }
   })
   return { roots, rotateRoot: rotate, finishRoot: finish }
 }
 
+interface SettingUnder {
+  /** KIND/NAME. */
+  readonly title: string
+  readonly mark: Uint8Array
+  readonly root: RootId
+}
+
 /** Settings whose signers' certificates stood under a root that is about to be withdrawn. */
-const settingsUnderOld = (
+const settingsUnderOthers = (
   { catalogue }: Pick<MeshPlane, "catalogue">,
-  roots: Roots
-): ReadonlyArray<Uint8Array> =>
+  roots: Roots,
+  keep: RootId
+): ReadonlyArray<SettingUnder> =>
   Array.from(catalogue.current().settings()).flatMap(({ bytes, setting }) => {
     const opened = openEnvelope(bytes, {
       ...{ roots, evenWithdrawn: true, now: setting.signedAt, kind: furtherKind },
       ...{ maxBytes: recordLimits.bytes, skew: Number.POSITIVE_INFINITY },
       expiredGrace: Number.POSITIVE_INFINITY
     })
+    if (Either.isLeft(opened)) return []
+    const { root } = opened.right.certificate
     const mark = settingMark(bytes)
-    const isKept =
-      Either.isLeft(opened) ||
-      opened.right.certificate.root === roots.newest.id ||
-      roots.keeps(mark)
-    return isKept ? [] : [mark]
+    const isKept = root === keep || roots.restsOn(root, keep) || roots.keeps(mark)
+    return isKept ? [] : [{ title: `${setting.kind}/${setting.name}`, mark, root }]
   })

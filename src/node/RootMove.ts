@@ -6,12 +6,13 @@
 import { Clock, Effect, Either, Queue, Random, type Scope } from "effect"
 import { Supervisor } from "../mesh/actor/Supervisor.ts"
 import { grantsCapability, uncovered } from "../mesh/trust/Grant.ts"
-import { renewalOrder } from "../mesh/trust/Nearness.ts"
-import type { NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
+import { distanceOf, renewalOrder } from "../mesh/trust/Nearness.ts"
+import { holdsRivalOf, type NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
 import { renewSelf } from "../mesh/trust/Renewal.ts"
 import { holdsNewestRoot } from "../mesh/trust/RootRotation.ts"
 import type { PeerKey } from "../model/Names.ts"
 import { adoptCertificate, certificateFrom, type RenewalOptions } from "./CertificateRenewal.ts"
+import { describeLacking, rightsNobodyHolds } from "./RootStanding.ts"
 
 export interface RootMoveOptions
   extends Pick<RenewalOptions, "client" | "dataDir" | "identity" | "onRenewed" | "signers"> {
@@ -27,20 +28,26 @@ const longestSpread = 60_000
 const firstPause = 500
 const longestPause = 30_000
 const askedAtOnce = 4
+/** Of these, those whose certificates hold all rights of this node's come first. */
+const ableAtOnce = 3
+/** Tries in vain after which it is said why, some 15 s after the first. */
+const saidAfter = 5
 
-/** Does its certificate, or its right to sign, still stand under an older root? */
-export const isUnderOldRoot = ({
-  authority,
-  certificate,
-  delegations,
-  roots
-}: NodeIdentity): boolean =>
-  certificate.root !== roots.newest.id ||
-  (delegations.length > 0 && authority?.root !== roots.newest.id)
+/**
+ * Does its certificate, or its right to sign, still stand under a root that it is to leave? Who holds the key
+ * of a rival of the newest stays where it is.
+ */
+export const isUnderOldRoot = (identity: NodeIdentity): boolean => {
+  const { authority, certificate, delegations, roots } = identity
+  const newest = roots.newest.id
+  if (holdsRivalOf(identity, newest)) return false
+  return certificate.root !== newest || (delegations.length > 0 && authority?.root !== newest)
+}
 
 /**
  * Who could bring it under the newest root, best first. Whoever is there by its newest certificate may be
- * asked; those that are not connected after those that are, by chance.
+ * asked; those that are not connected after those that are, by chance. Of those whose certificates hold less than
+ * this node's one may have the root's key, by which it signs for everybody: the nearest to the root likelier.
  */
 export const moversFor = (
   identity: NodeIdentity,
@@ -50,19 +57,30 @@ export const moversFor = (
   random: number
 ): ReadonlyArray<PeerKey> => {
   const newest = identity.roots.newest.id
-  const isAble = (peer: PeerKey): boolean => {
+  const signing = (peer: PeerKey) => {
     const theirs = certificateOf(peer)
-    return (
-      theirs?.root === newest &&
-      grantsCapability(theirs, "admit") &&
-      uncovered(theirs, identity.certificate).length === 0
-    )
+    return theirs?.root === newest && grantsCapability(theirs, "admit") ? theirs : undefined
+  }
+  const isAble = (peer: PeerKey): boolean => {
+    const theirs = signing(peer)
+    return theirs !== undefined && uncovered(theirs, identity.certificate).length === 0
   }
   const ordered = renewalOrder(identity, { peers: peers.filter(isAble), certificateOf }, now)
   const connected = ordered.flatMap((who) => (who === "own hand" ? [] : [who]))
   const others = members.filter((peer) => isAble(peer) && !connected.includes(peer))
-  const from = Math.floor(random * others.length)
-  return [...connected, ...others.slice(from), ...others.slice(0, from)].slice(0, askedAtOnce)
+  const byChance = (peers: ReadonlyArray<PeerKey>): ReadonlyArray<PeerKey> => {
+    const from = Math.floor(random * peers.length)
+    return [...peers.slice(from), ...peers.slice(0, from)]
+  }
+  const able = [...connected, ...byChance(others)]
+  const narrow = byChance(members)
+    .flatMap((peer) => {
+      const theirs = isAble(peer) ? undefined : signing(peer)
+      return theirs === undefined ? [] : [{ peer, distance: distanceOf(theirs) }]
+    })
+    .sort((a, b) => a.distance - b.distance)
+    .map(({ peer }) => peer)
+  return [...able.slice(0, ableAtOnce), ...narrow, ...able.slice(ableAtOnce)].slice(0, askedAtOnce)
 }
 
 /** Until the scope closes. Answers how it is told that there is another root. */
@@ -99,12 +117,29 @@ export const keepUnderNewestRoot = (
       return undefined
     })
 
+    /** Somebody has to see to it, and hears of it here or where `skein root status` is asked. */
+    const tellWhy = Effect.suspend(() => {
+      const { certificate, roots } = identity.current
+      const { certificateOf } = options.signers()
+      const theirs = options.members().flatMap((peer) => certificateOf(peer) ?? [])
+      const lacking = rightsNobodyHolds(roots, certificate, theirs)
+      return Effect.logWarning(
+        `this node still stands under the root ${certificate.root}, which is being replaced by ${roots.newest.id}: ${
+          lacking.length === 0
+            ? "nobody that could sign for it answers in time"
+            : describeLacking(lacking)
+        }`
+      )
+    })
+
     const round = Effect.gen(function* () {
       if (!isUnderOldRoot(identity.current)) yield* Queue.take(woken)
       const spread = Math.min(longestSpread, (options.members().length + 1) * spreadPerMember)
       yield* Effect.sleep((yield* Random.next) * spread)
+      let tries = 0
       for (let pause = firstPause; isUnderOldRoot(identity.current); ) {
         const renewed = yield* moved
+        tries++
         if (renewed !== undefined) {
           yield* adoptCertificate(options, renewed)
           yield* Effect.logInfo(
@@ -112,6 +147,7 @@ export const keepUnderNewestRoot = (
           )
         }
         if (!isUnderOldRoot(identity.current)) break
+        if (tries === saidAfter) yield* tellWhy
         yield* Effect.sleep(pause)
         pause = Math.min(longestPause, pause * 2)
       }

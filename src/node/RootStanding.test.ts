@@ -3,13 +3,13 @@ import { describe, expect, it } from "vitest"
 import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
 import { enrol, foundMesh } from "../mesh/trust/FoundMesh.ts"
 import { everything, type Grant } from "../mesh/trust/Grant.ts"
-import { hearOfRoots, type NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
+import { hearOfRoots, makeIdentity, type NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
 import { acceptRenewal, issueRenewal } from "../mesh/trust/Renewal.ts"
 import { finishRotation, rotateRoot } from "../mesh/trust/RootRotation.ts"
 import { signingKeyFromSeed } from "../mesh/trust/SigningKey.ts"
 import { NodeName, type PeerKey } from "../model/Names.ts"
 import { isUnderOldRoot, moversFor } from "./RootMove.ts"
-import { leftUnderOld, notYet, type Standing } from "./RootStanding.ts"
+import { leftUnderOthers, planFinish, type Standing } from "./RootStanding.ts"
 
 const now = 1_800_000_000_000
 const right = <A, E>(either: Either.Either<A, E>) => Either.getOrThrow(either)
@@ -43,15 +43,38 @@ describe("who stands under which root", () => {
   it("names those under an older one, and whose certificate is not known, the ones that are there first", () => {
     const unknown = { ...standing(member(founder, 6)), certificate: undefined }
     const members = [standing(gone, false), standing(fresh), unknown, standing(old)]
-    expect(leftUnderOld(rotated.roots, members).map(({ name }) => name)).toEqual([
+    expect(leftUnderOthers(rotated, members).map(({ name }) => name)).toEqual([
       "node-3",
       "node-6",
       "node-4"
     ])
-    expect(leftUnderOld(founder.roots, [standing(old)])).toEqual([])
+    expect(leftUnderOthers(founder, [standing(old)])).toEqual([])
+  })
+
+  it("says of each why it is left, and what moves it", () => {
+    const unknown = { ...standing(member(founder, 6)), certificate: undefined }
+    const why = (by: NodeIdentity, ...members: ReadonlyArray<Standing>) =>
+      leftUnderOthers(by, members).map((left) => left.why)
+    expect(why(rotated, standing(old), unknown, standing(gone, false))).toEqual([
+      "it moves within a minute",
+      "its newest certificate is not known here",
+      expect.stringMatching(/^away/)
+    ])
+    // As seen where the root's key is not: a narrow holder of the right to sign is all there is.
+    const narrow = moved(
+      hearing(member(founder, 7, { services: ["web"], capabilities: ["admit"] }))
+    )
+    const wide = hearing(member(founder, 8, { services: ["db", "web"], capabilities: [] }))
+    expect(why(narrow, standing(wide))).toEqual([
+      expect.stringMatching(/with service db: only the node with that root's key .*root import/)
+    ])
+    expect(why(narrow, standing(wide), standing(fresh))).toEqual(["it moves within a minute"])
+    expect(why(narrow, standing(wide), standing(fresh, false))[0]).toContain("service db")
   })
 
   it("lets the older ones be withdrawn when nobody who is there would notice", () => {
+    const notYet = (identity: NodeIdentity, members: ReadonlyArray<Standing>) =>
+      planFinish(identity, members).notYet
     expect(notYet(founder, [])).toMatch(/no rotation/)
     expect(notYet(fresh, [])).toMatch(/does not hold the key/)
     expect(notYet(rotated, [standing(old), standing(fresh)])).toMatch(/^node-3 is there/)
@@ -60,6 +83,37 @@ describe("who stands under which root", () => {
     expect(notYet(rotated, many)).toMatch(/and 3 more are there/)
     const over = right(finishRotation(rotated, { stay: [], kept: [] }, now)).identity
     expect(notYet(over, [standing(fresh)])).toMatch(/no rotation/)
+  })
+
+  it("among rivals lets whoever holds one's key keep that, when told so, and waits for nobody", () => {
+    const thief = right(rotateRoot(founder, key(8), now + 1))
+    const [mine, theirs] = [rotated.roots.newest.id, thief.identity.roots.newest.id]
+    const forked = (identity: NodeIdentity) => {
+      const cell = { current: identity }
+      hearOfRoots(cell, [statement, thief.statement])
+      return cell.current
+    }
+    const rightful = forked(rotated)
+    expect(rightful.roots.newest.id).toBe(theirs)
+    const behind = [standing(old)]
+    expect(planFinish(rightful, behind)).toMatchObject({
+      ...{ keep: mine, isPossible: false },
+      notYet: expect.stringContaining(`skein root finish --keep ${mine}`)
+    })
+    expect(planFinish(rightful, behind, mine)).toEqual({
+      ...{ keep: mine, isPossible: true, notYet: undefined }
+    })
+    expect(planFinish(rightful, behind, theirs)).toMatchObject({
+      ...{ isPossible: false, notYet: expect.stringContaining(`and not of ${theirs}`) }
+    })
+    // The same for the other: who is rightful only people know.
+    expect(planFinish(forked(thief.identity), behind, theirs).notYet).toBeUndefined()
+    // The key of the old root, or none, keeps nothing.
+    for (const other of [right(makeIdentity({ ...forked(founder), rootKey: key(1) })), forked(old)])
+      expect(planFinish(other, behind, mine)).toMatchObject({
+        ...{ isPossible: false, notYet: expect.stringMatching(/does not hold the key of a root/) }
+      })
+    expect(leftUnderOthers(rightful, behind, mine).map(({ name }) => name)).toEqual(["node-3"])
   })
 })
 
@@ -99,5 +153,28 @@ describe("a node that is to move under the newest root", () => {
     expect(ask(0).slice(2)).toEqual([apart[0]?.peer, apart[1]?.peer])
     expect(ask(0.99).slice(2)).toEqual([apart[4]?.peer, apart[0]?.peer])
     expect(moversFor(self, known(stillOld, powerless), [], now, 0)).toEqual([])
+  })
+
+  it("asks those with fewer rights too, one of whom may have the root's key, nearest first", () => {
+    const narrow: Grant = { services: ["api"], capabilities: ["admit"] }
+    const holder = moved(hearing(member(founder, 20, narrow)))
+    const behind = hearing(member(holder, 21, narrow))
+    const apart = [22, 23, 24, 25].map((n) => moved(hearing(member(founder, n))))
+    const few = known(behind, holder)
+    expect(moversFor(self, few, few.peers, now, 0)).toEqual([holder.peer, behind.peer])
+    const all = known(behind, holder, ...apart)
+    const asked = moversFor(self, { ...all, peers: [] }, all.peers, now, 0)
+    expect(asked).toEqual([...apart.slice(0, 3).map(({ peer }) => peer), holder.peer])
+  })
+
+  it("is none that holds the key of a rival: it stays under its own", () => {
+    const thief = right(rotateRoot(founder, key(8), now + 1))
+    const cell = { current: rotated }
+    hearOfRoots(cell, [thief.statement])
+    expect(cell.current.roots.newest.id).not.toBe(cell.current.certificate.root)
+    expect(isUnderOldRoot(cell.current)).toBe(false)
+    const heard = { current: moved(self) }
+    hearOfRoots(heard, [thief.statement])
+    expect(isUnderOldRoot(heard.current)).toBe(true)
   })
 })

@@ -26,7 +26,7 @@ export const rootFindings = (
       service: undefined,
       nodes: [name],
       message: `the root ${by} has added ${added.length} others, ${added.map(({ id }) => id).join(" and ")}: it was rotated twice, or somebody else holds its key`,
-      hint: "If nobody did so on purpose: `skein revoke` members that you do not know, and withdraw all roots but your own at once: with the key of the newest `skein root finish --force`; if the newest is not yours, `skein root rotate` by your own first."
+      hint: "If one of them is not yours: `skein root status`, `skein revoke` members that you do not know, and at once, where the key of your own is, `skein root finish --keep ID`, which withdraws the others. Whoever holds the key of the old root alone does `skein root rotate` first."
     })
   )
   const { newest } = roots

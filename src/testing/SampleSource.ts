@@ -379,8 +379,15 @@ export const makeSampleSource = (
   revoked: Effect.succeed([]),
   roots: Effect.succeed({
     roots: [
-      { ...sampleRoot(0), withdrawnAt: null, isNewest: false, members: 1 },
-      { ...sampleRoot(1), withdrawnAt: null, isNewest: true, members: 2 }
+      {
+        ...sampleRoot(0),
+        withdrawnAt: null,
+        isNewest: false,
+        hasKey: false,
+        rivals: [],
+        members: 1
+      },
+      { ...sampleRoot(1), withdrawnAt: null, isNewest: true, hasKey: true, rivals: [], members: 2 }
     ],
     hasKey: true,
     left: [
@@ -388,20 +395,22 @@ export const makeSampleSource = (
         node: NodeName.make("host-c"),
         peer: PeerKey.make(peers.c),
         root: sampleRoot(0).id,
-        isThere: true
+        isThere: true,
+        why: "it moves within a minute"
       }
     ],
     notYet: "host-c is there and still under an older root"
   }),
   rotateRoot: ({ waitMs }) =>
     Effect.succeed({
-      ...{ root: sampleRoot(1).id, replaces: sampleRoot(0).id, left: [NodeName.make("host-c")] },
+      ...{ root: sampleRoot(1).id, replaces: sampleRoot(0).id, rivals: [] },
+      left: [NodeName.make("host-c")],
       seen: waitMs === 0 ? null : { nodes: 3, of: 3, missing: [], away: [] }
     }),
   finishRoot: ({ force, waitMs }) =>
     force
       ? Effect.succeed({
-          ...{ root: sampleRoot(1).id, withdrawn: [sampleRoot(0).id], kept: 2 },
+          ...{ root: sampleRoot(1).id, withdrawn: [sampleRoot(0).id], kept: 2, dropped: [] },
           stay: [NodeName.make("host-c")],
           seen: waitMs === 0 ? null : { nodes: 3, of: 3, missing: [], away: [] }
         })

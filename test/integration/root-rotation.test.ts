@@ -2,7 +2,7 @@
  * The root of a mesh of real processes is replaced while calls run: no rightful one fails, everybody moves at
  * once, who was away comes back by itself, and the old root leads nowhere any more.
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs"
 import { request } from "node:http"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, it } from "vitest"
@@ -72,7 +72,7 @@ beforeAll(async () => {
   const ledger = [{ name: "ledger", address: other.address, protocol: "http" }]
   a = await mesh.first("host-a", { threads: 1 })
   b = await mesh.join("host-b", { threads: 1, services: pay })
-  c = await mesh.join("host-c", { threads: 1 }, b)
+  c = await mesh.join("host-c", { threads: 1, invite: ["--capabilities", "admit,revoke"] }, a)
   plain = await mesh.join("plain", { threads: 1, invite: ["--capabilities", "none"] }, c)
   outcast = await mesh.join("outcast", { threads: 1, services: pay }, b)
   away = await mesh.join("away", { threads: 1, services: ledger }, c)
@@ -212,4 +212,56 @@ it("refuses old tokens, takes new ones, and all of it outlives restarts", async 
   expect(await saidBefore(late)).toEqual(heldOn)
   expect([code, stderr]).toEqual([0, expect.stringContaining("is the only root of the mesh now")])
   expect(await statusOf(late, "pay")).toBe(200)
+})
+
+it("keeps the rightful one of two successors, when a thief of the key has made the newer", async () => {
+  const [common] = await inForce(a)
+  // A copy of the key, from the disk of the one to that of the other.
+  await c.stop()
+  copyFileSync(join(a.dataDir, "root.key"), join(c.dataDir, "root.key"))
+  await c.up()
+  const made = await skein("root", "rotate", "--admin", a.admin)
+  expect(made.code).toBe(0)
+  const mine = made.stdout.trim()
+  await until("the thief has heard of it", async () =>
+    (await inForce(c)).includes(mine) ? true : undefined
+  )
+  // By the old key, so that neither successor rests on the other.
+  const stolen = await skein("root", "rotate", "--admin", c.admin)
+  expect([stolen.code, stolen.stderr]).toEqual([0, expect.stringContaining(`--keep`)])
+  const thiefs = stolen.stdout.trim()
+  await until("it is told what there is", async () =>
+    (await inForce(a)).includes(thiefs) ? true : undefined
+  )
+  expect(await inForce(a)).toEqual([common, mine, thiefs])
+  // Who can be reached moves to the newer, which is the thief's, and the holder of the other stays.
+  await until("others stand under the thief's", async () => {
+    const { roots: all } = await roots(a)
+    const under = all.find(({ id }) => id === thiefs)?.members ?? 0
+    return under >= 3 ? true : undefined
+  })
+  const status = await skein("root", "status", "--admin", a.admin)
+  expect(status.stdout).toContain(`skein root finish --keep ${mine}`)
+  expect(status.stdout).toContain(`key of the root ${mine}, which is not the newest`)
+  const unsaid = await skein("root", "finish", "--force", "--admin", a.admin)
+  expect([unsaid.code, unsaid.stderr]).toEqual([1, expect.stringContaining(`--keep ${mine}`)])
+  const foreign = await skein("root", "finish", "--keep", thiefs, "--admin", a.admin)
+  expect([foreign.code, foreign.stderr]).toEqual([1, expect.stringContaining("can keep no other")])
+
+  expect((await skein("revoke", "host-c", "--why", "a thief", "--admin", a.admin)).code).toBe(0)
+  const kept = await skein("root", "finish", "--keep", mine, "--admin", a.admin)
+  expect([kept.code, kept.stdout.split("\n").sort()]).toEqual([
+    0,
+    ["", `${common} withdrawn`, `${thiefs} withdrawn`].sort()
+  ])
+  const rightful = mesh.hosts.filter(({ name }) => name !== "host-c" && name !== "outcast")
+  for (const host of rightful) {
+    await until(`${host.name} is back, under the rightful root`, async () => {
+      const { left } = await roots(host)
+      const isBack = (await statusOf(host, "pay")) === 200
+      return left.length === 0 && isBack && (await inForce(host)).join() === mine ? true : undefined
+    })
+  }
+  expect((await members(b)).find(({ node }) => node === "host-c")?.state).not.toBe("alive")
+  expect((await skein("root", "rotate", "--admin", c.admin)).code).toBe(1)
 })

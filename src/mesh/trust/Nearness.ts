@@ -11,7 +11,7 @@ import type { PeerKey } from "../../model/Names.ts"
 import type { VerifiedCertificate } from "./Certificate.ts"
 import { grantsCapability, uncovered } from "./Grant.ts"
 import { delegationLifetime } from "./Issue.ts"
-import type { Authority, NodeIdentity } from "./NodeIdentity.ts"
+import { type Authority, holdsRivalOf, type NodeIdentity } from "./NodeIdentity.ts"
 import type { Roots } from "./Roots.ts"
 
 /**
@@ -113,7 +113,9 @@ const nearerSigners = (
     if (theirs === undefined || uncovered(theirs, certificate).length > 0) return false
     return theirs.root === authority.root
       ? depthOf(theirs) + 1 < authority.depth
-      : grantsCapability(theirs, "admit") && roots.isNewer(theirs.root, authority.root)
+      : grantsCapability(theirs, "admit") &&
+          roots.isNewer(theirs.root, authority.root) &&
+          !holdsRivalOf(identity, theirs.root)
   })
   return signersFor(identity, { peers: nearer, certificateOf }, now)
 }

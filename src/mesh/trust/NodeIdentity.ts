@@ -114,8 +114,9 @@ export const makeIdentity = (parts: IdentityParts): Either.Either<NodeIdentity, 
       if (!roots.isInForce(root)) authority = undefined
     }
     const root = rootKey && rootIdOf(rootKey.publicKey.raw)
-    // While roots are replaced the key may be that of the old one, and the right by delegation newer.
-    const isOld = root && authority && roots.isNewer(authority.root, root)
+    // While roots are replaced the key may be that of the old one, and the right by delegation newer. By a
+    // rival's it signs nothing.
+    const isOld = root && authority && roots.restsOn(authority.root, root)
     if (rootKey !== undefined && root !== undefined && isOld !== true) {
       authority = {
         ...{ mesh, root, key: rootKey, delegations: roots.crossesTo(root), depth: 0 },
@@ -128,6 +129,22 @@ export const makeIdentity = (parts: IdentityParts): Either.Either<NodeIdentity, 
       ...{ chain, certificate, delegations, rootKey, authority }
     }
   })
+
+/** The root in force whose key is on this node. */
+export const heldRoot = ({ rootKey }: Pick<NodeIdentity, "rootKey">): RootId | undefined =>
+  rootKey && rootIdOf(rootKey.publicKey.raw)
+
+/**
+ * Does it hold the key of a rival of this root? Then it does not move under it: nobody can tell which of the
+ * two is rightful, but whoever has a key knows its own.
+ */
+export const holdsRivalOf = (
+  identity: Pick<NodeIdentity, "rootKey" | "roots">,
+  root: RootId
+): boolean => {
+  const held = heldRoot(identity)
+  return held !== undefined && identity.roots.rivalsOf(held).some(({ id }) => id === root)
+}
 
 /**
  * Takes what was said of roots into a cell's identity. False: nothing of it is news. Whoever calls has it

@@ -21,7 +21,7 @@ import {
   issueDelegation
 } from "./Issue.ts"
 import { bringsNearer, isBetterPath, lateRight } from "./Nearness.ts"
-import { type Authority, makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
+import { type Authority, holdsRivalOf, makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
 import { chainError } from "./SignedChain.ts"
 
 /** How long after its end a certificate may still be renewed (30 days, in ms). */
@@ -129,9 +129,10 @@ const readRenewal = (
     return { ...issued, renewed }
   })
 
-/** Does it stand under a root that was added later than that of what this node has? */
-const isNewerRoot = ({ certificate, roots }: NodeIdentity, other: VerifiedCertificate): boolean =>
-  roots.isNewer(other.root, certificate.root)
+/** Does it stand under a root that is newer than that of what this node has, and no rival of its own? */
+const isNewerRoot = (identity: NodeIdentity, other: VerifiedCertificate): boolean =>
+  identity.roots.isNewer(other.root, identity.certificate.root) &&
+  !holdsRivalOf(identity, other.root)
 
 /** Does it not lead back to a root that this node has left? */
 const isAhead = (identity: NodeIdentity, other: VerifiedCertificate): boolean =>
@@ -234,7 +235,10 @@ const betterDelegation = (
     if (uncovered(fresh.grant, identity.certificate).length > 0) return held
     if (held.length === 0) return offered
     const old = yield* followDelegations(roots, held)
-    if (fresh.root !== old.root) return roots.isNewer(fresh.root, old.root) ? offered : held
+    if (fresh.root !== old.root) {
+      const isNewer = roots.isNewer(fresh.root, old.root) && !holdsRivalOf(identity, fresh.root)
+      return isNewer ? offered : held
+    }
     const [length, before] = [fresh.issuers.length, old.issuers.length]
     const isShorter = isBetterPath(
       { length, notAfter: fresh.notAfter },

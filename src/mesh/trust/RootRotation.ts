@@ -5,7 +5,7 @@
 import { Either } from "effect"
 import type { CertificateError } from "./CertificateError.ts"
 import { backdate, delegationLifetime } from "./Issue.ts"
-import { makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
+import { heldRoot, holdsRivalOf, makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
 import { renewSelf } from "./Renewal.ts"
 import { addRoot, rootLimits, type WithdrawnRoots, withdrawOthers } from "./RootStatement.ts"
 import { maxInForce } from "./Roots.ts"
@@ -24,9 +24,13 @@ const noKey = (name: string, which: string) =>
     `node ${name} does not hold the key of ${which}: bring it there (\`skein root import\`) and start the node`
   )
 
-/** Does this node hold the key of the newest root, so that it may withdraw the others? */
-export const holdsNewestRoot = ({ rootKey, roots }: NodeIdentity): boolean =>
-  rootKey !== undefined && Buffer.compare(rootKey.publicKey.raw, roots.newest.publicKey) === 0
+/** Does this node hold the key of the newest root, under which everybody moves? */
+export const holdsNewestRoot = (identity: NodeIdentity): boolean =>
+  heldRoot(identity) === identity.roots.newest.id
+
+/** May it withdraw others? By the newest root, or by one that the newest does not rest on. */
+export const mayFinish = (identity: NodeIdentity): boolean =>
+  holdsNewestRoot(identity) || holdsRivalOf(identity, identity.roots.newest.id)
 
 /**
  * Adds a root, by the key of any that is in force: that of the newest may have been lost. Wall clock `now`, ms.
@@ -56,7 +60,7 @@ export const rotateRoot = (
     return { statement, identity: yield* renewSelf(moved, now) }
   })
 
-/** Withdraws every other root. */
+/** Withdraws every root but the one whose key is here, and those which that has added. */
 export const finishRotation = (
   identity: NodeIdentity,
   over: Pick<WithdrawnRoots, "kept" | "stay">,
@@ -64,7 +68,7 @@ export const finishRotation = (
 ): Either.Either<Rotated, CertificateError> =>
   Either.gen(function* () {
     const { rootKey, roots } = identity
-    if (rootKey === undefined || !holdsNewestRoot(identity)) {
+    if (rootKey === undefined || !mayFinish(identity)) {
       return yield* Either.left(noKey(identity.name, "the newest root"))
     }
     if (!roots.isRotating) {
@@ -82,5 +86,8 @@ export const finishRotation = (
     }
     const statement = withdrawOthers(rootKey, roots.mesh, { ...over, at: Math.floor(now) })
     const next = yield* roots.take(statement)
-    return { statement, identity: yield* makeIdentity({ ...identity, roots: next }) }
+    const kept = yield* makeIdentity({ ...identity, roots: next })
+    // It may have stood under the rival that is withdrawn.
+    const isLeft = !next.isInForce(kept.certificate.root)
+    return { statement, identity: isLeft ? yield* renewSelf(kept, now) : kept }
   })

@@ -8,9 +8,10 @@
  *   counts for nothing then, nor does what they say of roots. So a stolen key of an old root withdraws no
  *   newer one.
  *
- * What was withdrawn stays so on whoever has heard of it, whatever is heard later. Of two successors of one
- * root that withdraw each other a node believes the one that it has heard first: only the holder of that
- * root's key, or its thief, can make two.
+ * What was withdrawn stays so on whoever has heard of it, whatever is heard later. Two successors of one root
+ * are *rivals*: only the holder of that root's key, or its thief, can make two, and everybody stands under the
+ * newer until one withdraws the other. Of two that withdraw each other a node believes the one that it has
+ * heard first.
  */
 import { createHash } from "node:crypto"
 import { Either } from "effect"
@@ -118,10 +119,25 @@ export class Roots {
     return this.#inForce.some((root) => root.id === id)
   }
 
-  /** Was `a` added later than `b`? */
+  /** Is `a` to be stood under rather than `b`? One in force before one that is withdrawn, then the later. */
   isNewer(a: RootId, b: RootId): boolean {
+    const counts = this.isInForce(a)
+    if (counts !== this.isInForce(b)) return counts
     const order = (id: RootId) => this.all.findIndex((root) => root.id === id)
     return order(a) > order(b)
+  }
+
+  /** Did `on` add this root, itself or through others? */
+  restsOn(id: RootId, on: RootId): boolean {
+    const by = this.get(id)?.by
+    return by !== undefined && (by === on || this.restsOn(by, on))
+  }
+
+  /** Those in force that neither have added this one nor were added by it, themselves or through others. */
+  rivalsOf(id: RootId): ReadonlyArray<Root> {
+    return this.#inForce.filter(
+      (root) => root.id !== id && !this.restsOn(root.id, id) && !this.restsOn(id, root.id)
+    )
   }
 
   /** Why what rests on this root counts for nothing; undefined: it counts. */
@@ -264,15 +280,9 @@ export class Roots {
 
   #withoutOthers(said: WithdrawnRoots, by: RootId): ReadonlyArray<Root> {
     const isOther = ({ id, withdrawn }: Root) =>
-      withdrawn === undefined && id !== by && !this.#rests(id, by)
+      withdrawn === undefined && id !== by && !this.restsOn(id, by)
     return this.all.some(isOther)
       ? this.all.map((root) => (isOther(root) ? { ...root, withdrawn: said } : root))
       : this.all
-  }
-
-  /** Did `on` add this root, itself or through others? */
-  #rests(id: RootId, on: RootId): boolean {
-    const by = this.get(id)?.by
-    return by !== undefined && (by === on || this.#rests(by, on))
   }
 }

@@ -10,7 +10,7 @@ import { judgeMember } from "./AdmissionJudge.ts"
 import { ChainCache } from "./Certificate.ts"
 import { enrol, foundMesh } from "./FoundMesh.ts"
 import { everything, type Grant } from "./Grant.ts"
-import { hearOfRoots, type IdentityCell, type NodeIdentity } from "./NodeIdentity.ts"
+import { hearOfRoots, type IdentityCell, makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
 import { acceptIssued } from "./Renewal.ts"
 import { Revocations } from "./Revocations.ts"
 import { finishRotation, rotateRoot } from "./RootRotation.ts"
@@ -134,5 +134,50 @@ it("whoever meets whom when: no rightful one is turned away for good, and all en
       for (const cell of cells) expect(Either.isLeft(judge(forged, cell))).toBe(isOver)
     }),
     { numRuns: 60 }
+  )
+}, 60_000)
+
+it("of two successors of one root the one that its holder keeps is all there is, whoever moved where before", () => {
+  const meetings = fc.array(fc.tuple(fc.nat(6), fc.nat(6)), { maxLength: 30 })
+  fc.assert(
+    fc.property(meetings, meetings, fc.boolean(), fc.boolean(), (before, after, twice, late) => {
+      const cells = makeMesh()
+      const [keeper] = cells as [IdentityCell, ...Array<IdentityCell>]
+      // It was a member, and has the root's key from the keeper's disk.
+      const thief: IdentityCell = {
+        current: right(makeIdentity({ ...enrolled(founder, 70, everything), rootKey: key(1) }))
+      }
+      const all = [...cells, thief]
+      const rotates = (cell: IdentityCell, n: number) => {
+        cell.current = right(rotateRoot(cell.current, key(n), now + n)).identity
+      }
+      if (late) rotates(keeper, 2)
+      rotates(thief, 3)
+      // A successor's successor is newer than any other of the first root, whenever that was made.
+      if (twice) rotates(thief, 4)
+      for (const [a, b] of before) if (a !== b) expect(meet(all[a]!, all[b]!)).toBe("in")
+      if (!late) rotates(keeper, 5)
+      const mine = keeper.current.certificate.root
+      expect(keeper.current.authority).toMatchObject({ root: mine, depth: 0 })
+      // Whoever it meets, it does not move to the other's.
+      for (const [a, b] of after) if (a !== b) expect(meet(all[a]!, all[b]!)).toBe("in")
+      expect(meet(keeper, thief)).toBe("in")
+      expect(keeper.current.certificate.root).toBe(mine)
+
+      const { roots } = keeper.current
+      const left = cells.filter(({ current }) => !roots.restsOn(current.certificate.root, mine))
+      const stay = left.map(({ current }) => memberMark(current.certificate))
+      keeper.current = right(finishRotation(keeper.current, { stay, kept: [] }, now)).identity
+      expect(keeper.current.roots.inForce.map(({ id }) => id)).toEqual([mine])
+      for (const cell of [...cells, ...cells])
+        if (cell !== keeper) expect(meet(cell, keeper)).toBe("in")
+      for (const a of cells) {
+        expect(a.current.certificate.root).toBe(mine)
+        expect(meet(thief, a)).toBe("refused")
+        for (const b of cells) if (a !== b) expect(meet(a, b)).toBe("in")
+      }
+      expect(thief.current.rootKey).toBeUndefined()
+    }),
+    { numRuns: 30 }
   )
 }, 60_000)
