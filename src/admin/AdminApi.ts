@@ -43,9 +43,11 @@ import {
   SettingHistory,
   SettingName,
   SettingStatus,
+  SettingsAccepted,
   SettingsChange,
   SettingsChanged,
-  SettingsChoice
+  SettingsChoice,
+  SettingsTrial
 } from "./SettingsModel.ts"
 import {
   FinishRequest,
@@ -182,6 +184,16 @@ const settings = HttpApiGroup.make("settings")
     HttpApiEndpoint.post("change", "/settings")
       .setPayload(SettingsChange)
       .addSuccess(SettingsChanged)
+      .addError(AdminForbidden)
+      .addError(AdminInvalid)
+      .addError(AdminNotFound)
+      .addError(AdminConflict)
+  )
+  .add(
+    /** Fails as `change` would now, and changes nothing. A path of its own: an older node must not change it. */
+    HttpApiEndpoint.post("check", "/settings/check")
+      .setPayload(SettingsTrial)
+      .addSuccess(SettingsAccepted)
       .addError(AdminForbidden)
       .addError(AdminInvalid)
       .addError(AdminNotFound)

@@ -80,6 +80,7 @@ const settings = HttpApiBuilder.group(AdminApi, "settings", (handlers) =>
       .handle("history", ({ path }) => source.settingHistory(path))
       // It is set whole by itself; who goes away need not be waited for.
       .handle("change", ({ payload }) => source.changeSettings(payload))
+      .handle("check", ({ payload }) => source.checkSettings(payload))
   )
 )
 

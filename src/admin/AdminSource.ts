@@ -34,9 +34,11 @@ import type {
   SettingHistory,
   SettingName,
   SettingStatus,
+  SettingsAccepted,
   SettingsChange,
   SettingsChanged,
-  SettingsChoice
+  SettingsChoice,
+  SettingsTrial
 } from "./SettingsModel.ts"
 
 /** Of the access rules that the node holds. */
@@ -98,6 +100,13 @@ export class AdminSource extends Context.Tag("skein/admin/AdminSource")<
       change: SettingsChange
     ) => Effect.Effect<
       SettingsChanged,
+      AdminForbidden | AdminInvalid | AdminNotFound | AdminConflict
+    >
+    /** Fails as `changeSettings` would now, and changes nothing. */
+    readonly checkSettings: (
+      trial: SettingsTrial
+    ) => Effect.Effect<
+      SettingsAccepted,
       AdminForbidden | AdminInvalid | AdminNotFound | AdminConflict
     >
     /** Takes a dead node off the lists of the whole mesh; done when it is off this one's. */

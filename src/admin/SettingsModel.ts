@@ -55,7 +55,7 @@ export type SettingsChoice = typeof SettingsChoice.Type
 export const SettingName = Schema.Struct({ kind: Schema.String, name: Schema.String })
 export type SettingName = typeof SettingName.Type
 
-export const SettingsChange = Schema.Struct({
+const changeFields = {
   /** All or none is taken: nothing is set while one of them cannot be. */
   changes: Schema.Array(
     Schema.Struct({
@@ -66,7 +66,19 @@ export const SettingsChange = Schema.Struct({
       why: Schema.optional(Schema.String.pipe(Schema.maxLength(settingLimits.why)))
     })
   ).pipe(Schema.minItems(1), Schema.maxItems(256)),
-  author: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(settingLimits.author)),
+  author: Schema.String.pipe(Schema.minLength(1), Schema.maxLength(settingLimits.author))
+}
+
+/** Changes that are to be judged, and not made. */
+export const SettingsTrial = Schema.Struct(changeFields)
+export type SettingsTrial = typeof SettingsTrial.Type
+
+/** What nothing stands against. */
+export const SettingsAccepted = Schema.Struct({ accepted: Count })
+export type SettingsAccepted = typeof SettingsAccepted.Type
+
+export const SettingsChange = Schema.Struct({
+  ...changeFields,
   /** For how long to wait until all reachable members have it; 0: not at all. */
   waitMs: Schema.Int.pipe(Schema.between(0, 300_000))
 })

@@ -8,7 +8,7 @@ import type { SettingStatus, SettingsChange, SettingsChanged } from "../admin/Se
 import { settingLimits } from "../model/Setting.ts"
 import { Millis } from "../schema/Duration.ts"
 import { controlOptions } from "./ChosenNode.ts"
-import { failCommand, wrongUsage } from "./CommandFailed.ts"
+import { type CommandFailed, failCommand, wrongUsage } from "./CommandFailed.ts"
 import { counted, firstOf, span } from "./Figures.ts"
 import { readAs } from "./NodeAddress.ts"
 
@@ -74,6 +74,36 @@ export interface Sending {
 export const waitOf = ({ wait }: Pick<Sending, "wait">): number =>
   Math.min(Math.round(wait), longestWait)
 
+/** In the parts in which they are sent. */
+const partsOf = (
+  changes: ReadonlyArray<Change>,
+  { why }: Pick<Sending, "why">
+): Effect.Effect<ReadonlyArray<ReadonlyArray<Change>>, CommandFailed> =>
+  Option.isSome(why) && why.value.length > settingLimits.why
+    ? Effect.fail(wrongUsage(`--why takes at most ${settingLimits.why} characters`))
+    : Effect.succeed(
+        batches(
+          changes.map((change) => (Option.isSome(why) ? { ...change, why: why.value } : change))
+        )
+      )
+
+/** Has the node judge them as it would if they were sent, and fails as sending them would. */
+export const tryChanges = (
+  control: AdminTarget,
+  changes: ReadonlyArray<Change>,
+  sending: Pick<Sending, "why">
+) =>
+  Effect.flatMap(partsOf(changes, sending), (parts) =>
+    Effect.forEach(
+      parts,
+      (part) =>
+        withAdmin(control, (client) =>
+          client.settings.check({ payload: { changes: part, author: author() } })
+        ),
+      { discard: true }
+    )
+  )
+
 /** Sends them, says what came of each, and fails when somebody who is there has not got it in time. */
 export const sendChanges = (
   control: AdminTarget,
@@ -81,15 +111,9 @@ export const sendChanges = (
   { why, wait }: Sending
 ) =>
   Effect.gen(function* () {
-    if (Option.isSome(why) && why.value.length > settingLimits.why) {
-      return yield* wrongUsage(`--why takes at most ${settingLimits.why} characters`)
-    }
     const waitMs = waitOf({ wait })
-    const said = changes.map((change) =>
-      Option.isSome(why) ? { ...change, why: why.value } : change
-    )
     const seen: Array<NonNullable<SettingsChanged["seen"]>> = []
-    for (const batch of batches(said)) {
+    for (const batch of yield* partsOf(changes, { why })) {
       const result = yield* withAdmin(
         control,
         (client) =>

@@ -19,12 +19,14 @@ let refuses = false
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "skein-apply-"))
   scope = Effect.runSync(Scope.make())
+  const denied = () => {
+    const message = "host-a may not set policy x"
+    return new AdminForbidden({ code: "not_granted", message, hint: "Do it on host-b." })
+  }
   const source = makeSampleSource({
+    checkSettings: (trial) => (refuses ? denied() : sample.checkSettings(trial)),
     changeSettings: (change) => {
-      if (refuses) {
-        const message = "host-a may not set policy x"
-        return new AdminForbidden({ code: "not_granted", message, hint: "Do it on host-b." })
-      }
+      if (refuses) return denied()
       asked.push(change)
       return Effect.map(sample.changeSettings(change), ({ results, seen }) => ({
         results: results.map((one) => ({ ...one, settles: one.name === "payments" ? 1 : 0 })),
@@ -129,17 +131,23 @@ test("a dry run says what would change and for whom, and changes nothing", async
   expect(stdout).toBe(
     "policy payments would change, for calls to payments from every node\n    timeout:\n  -   request: 2s\n  +   request: 3s\npolicy orders is so already\npolicy ledger would be created, for calls to ledger from every node\n"
   )
-  expect(stderr).toBe(
-    "warning: host-a may not do it: its certificate does not grant the capability policy\n2 settings would change; nothing was\n"
-  )
+  expect(stderr).toBe("2 settings would change; nothing was\n")
   expect(asked).toEqual([])
-  const vain = "kind: policy\nname: ledger-db\ntimeout: { request: 3s }\n"
-  const refused = await skein("apply", "-f", file("vain.yaml", vain), "--dry-run")
-  expect(refused.stderr).toContain(
-    "warning: policy ledger-db would be refused: timeout.request: for HTTP only, and the mesh offers ledger-db as tcp; leave it out\n"
-  )
   const settled = await skein("apply", "-f", payments("2s"), "--dry-run")
   expect(settled.stdout).toMatch(/^policy payments would be settled/)
+})
+
+test("a dry run of what would be refused fails as the change itself does", async () => {
+  refuses = true
+  const path = payments("3s")
+  const tried = await skein("apply", "-f", path, "--dry-run")
+  const done = await skein("apply", "-f", path)
+  expect([tried.code, tried.stderr]).toEqual([1, expect.stringContaining("may not set policy x")])
+  expect([tried.code, tried.stderr]).toEqual([done.code, done.stderr])
+  // What it would be is said all the same.
+  expect(tried.stdout).toContain("policy payments would change")
+  const long = await skein("apply", "-f", path, "--dry-run", "--why", "w".repeat(2_000))
+  expect([long.code, long.stderr]).toEqual([2, expect.stringContaining("--why takes at most")])
 })
 
 test("diff shows both sides, or that there is nothing between them", async () => {

@@ -4,16 +4,14 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { Console, Effect } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
-import type { NodeStatus, ServiceStatus } from "../admin/AdminModel.ts"
 import type { SettingStatus } from "../admin/SettingsModel.ts"
 import type { ConfigError } from "../config/ConfigProblem.ts"
-import { inVain, writtenHttpParts } from "../config/PolicyReach.ts"
 import { loadSettings, type SettingDocument } from "../config/SettingFiles.ts"
 import { kindOf } from "../schema/SettingKinds.ts"
-import { chosenControl, chosenNode } from "./ChosenNode.ts"
-import { type CommandFailed, warn, wrongUsage } from "./CommandFailed.ts"
+import { chosenControl } from "./ChosenNode.ts"
+import { type CommandFailed, wrongUsage } from "./CommandFailed.ts"
 import { counted } from "./Figures.ts"
-import { changeOptions, type Outlook, outlook, sendChanges } from "./SettingChanges.ts"
+import { changeOptions, type Outlook, outlook, sendChanges, tryChanges } from "./SettingChanges.ts"
 import { renderDiff } from "./SettingText.ts"
 import { print, useColour } from "./View.ts"
 
@@ -48,28 +46,22 @@ const applyOptions = {
   ...changeOptions,
   ...fileOptions,
   dryRun: Options.boolean("dry-run").pipe(
-    Options.withDescription("Say what would change and for whom, and change nothing")
+    Options.withDescription(
+      "Say what would change and for whom, fail where it would be refused, and change nothing"
+    )
   )
 }
 
 export const apply = Command.make("apply", applyOptions, (choice) =>
   Effect.gen(function* () {
     const documents = yield* chosenDocuments(choice)
-    if (!choice.dryRun) {
-      const control = yield* chosenControl(choice)
-      return yield* sendChanges(control, documents.map(changeOf), choice)
-    }
-    const address = yield* chosenNode(choice)
-    const [current, status, services] = yield* withAdmin(address, (client) =>
-      Effect.all([
-        client.settings.list({ urlParams: {} }),
-        client.views.status({}),
-        client.views.services({})
-      ])
-    )
+    const control = yield* chosenControl(choice)
+    const changes = documents.map(changeOf)
+    if (!choice.dryRun) return yield* sendChanges(control, changes, choice)
+    const current = yield* withAdmin(control, (client) => client.settings.list({ urlParams: {} }))
     yield* print(renderPlan(documents, current, useColour()))
-    yield* warn(wouldBeInVain(documents, services))
-    yield* warn(rightsMissing(documents, status))
+    // What stands against it is for the node to say, in the words it would have for the change itself.
+    yield* tryChanges(control, changes, choice)
     const count = documents.filter((one) => outlook(current, one).outlook !== "nothing").length
     yield* Console.error(
       count === 0
@@ -109,27 +101,3 @@ export const renderPlan = (
       return `${head}${concerns}\n${lines.map((line) => `  ${line}\n`).join("")}`
     })
     .join("")
-
-/** What would be refused, by what the mesh offers. */
-const wouldBeInVain = (
-  documents: ReadonlyArray<SettingDocument>,
-  services: ReadonlyArray<ServiceStatus>
-): ReadonlyArray<string> =>
-  documents.flatMap(({ body, kind, name }) => {
-    if (kind !== "policy") return []
-    const spoken = services.find((one) => one.name === name)?.protocol
-    const vain = inVain(name, writtenHttpParts(body), spoken)
-    return vain === undefined ? [] : [`${kind} ${name} would be refused: ${vain}`]
-  })
-
-/** What this node could not set. */
-const rightsMissing = (
-  documents: ReadonlyArray<SettingDocument>,
-  { certificate, node }: NodeStatus
-): ReadonlyArray<string> =>
-  Array.from(new Set(documents.flatMap(({ kind }) => kindOf(kind)?.capability ?? [])))
-    .filter((capability) => !certificate.capabilities.includes(capability))
-    .map(
-      (capability) =>
-        `${node} may not do it: its certificate does not grant the capability ${capability}`
-    )

@@ -250,6 +250,7 @@ const programNode = (mesh: MeshThread, plane: Plane, facts: () => NodeFacts): Pr
       settings: (choice) => ask("settings", nodeCalls.settings, choice),
       settingHistory: (setting) => ask("settingHistory", nodeCalls.settingHistory, setting),
       changeSettings: (change) => ask("changeSettings", nodeCalls.changeSettings, change),
+      checkSettings: (trial) => ask("checkSettings", nodeCalls.checkSettings, trial),
       forget: (request) => ask("forget", nodeCalls.forget, request),
       revoke: (request) => ask("revoke", nodeCalls.revoke, request),
       revoked: ask("revoked", nodeCalls.revoked, undefined),

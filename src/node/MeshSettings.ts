@@ -39,7 +39,7 @@ export const settingJudge = new SettingJudge(capabilitiesFor)
 
 export interface MeshSettingsOptions {
   readonly identity: IdentityCell
-  readonly catalogue: Pick<CatalogueShape, "announce" | "current" | "subscribeSettings">
+  readonly catalogue: Pick<CatalogueShape, "announce" | "current" | "foresee" | "subscribeSettings">
   /** Members at hand whose certificates grant this capability, for the mend. */
   readonly holders: (capability: SettingKind["capability"]) => ReadonlyArray<NodeName>
   /** Hears of what throws in a listener. */
@@ -100,6 +100,18 @@ export class MeshSettings {
 
   /** Signs it, holds it and tells the mesh; done when it holds here. */
   write(draft: SettingDraft): Effect.Effect<SettingVersion, SettingNotWritten> {
+    return this.#signed(draft, this.#options.catalogue.announce)
+  }
+
+  /** Fails as `write` would now; nothing comes of it. */
+  foresee(draft: SettingDraft): Effect.Effect<void, SettingNotWritten> {
+    return this.#signed(draft, this.#options.catalogue.foresee)
+  }
+
+  #signed(
+    draft: SettingDraft,
+    handOver: CatalogueShape["announce"]
+  ): Effect.Effect<SettingVersion, SettingNotWritten> {
     return this.#turns.withPermits(1)(
       Effect.gen(this, function* () {
         const { catalogue, identity } = this.#options
@@ -116,14 +128,13 @@ export class MeshSettings {
             "Check time synchronisation here: `skein doctor` compares clocks."
           )
         }
-        const bytes = sealEnvelope(self, furtherKind, encodeSetting(setting))
-        const outcome = yield* catalogue
-          .announce(bytes)
-          .pipe(
-            Effect.mapError(({ code, message }) =>
-              notWritten("refused", `${message} (${code})`, "`skein doctor` looks at this node.")
-            )
+        const outcome = yield* handOver(
+          sealEnvelope(self, furtherKind, encodeSetting(setting))
+        ).pipe(
+          Effect.mapError(({ code, message }) =>
+            notWritten("refused", `${message} (${code})`, "`skein doctor` looks at this node.")
           )
+        )
         if (outcome === "full") return yield* noRoom(catalogue.current().settingsHeld.records)
         return versionOf(setting)
       })

@@ -33,9 +33,11 @@ import {
   SettingHistory,
   SettingName,
   SettingStatus,
+  SettingsAccepted,
   SettingsChange,
   SettingsChanged,
-  SettingsChoice
+  SettingsChoice,
+  SettingsTrial
 } from "../admin/SettingsModel.ts"
 import {
   FinishRequest,
@@ -91,6 +93,11 @@ export const nodeCalls = {
   changeSettings: call(
     SettingsChange,
     SettingsChanged,
+    Schema.Union(AdminForbidden, AdminInvalid, AdminNotFound, AdminConflict)
+  ),
+  checkSettings: call(
+    SettingsTrial,
+    SettingsAccepted,
     Schema.Union(AdminForbidden, AdminInvalid, AdminNotFound, AdminConflict)
   ),
   forget: call(

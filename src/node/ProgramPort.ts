@@ -133,6 +133,7 @@ const answersOf = (node: AssembledNode): Answers => {
       source.settingHistory(setting)
     ),
     changeSettings: answerCall(nodeCalls.changeSettings, (change) => source.changeSettings(change)),
+    checkSettings: answerCall(nodeCalls.checkSettings, (trial) => source.checkSettings(trial)),
     forget: answerCall(nodeCalls.forget, (request) => source.forget(request)),
     revoke: answerCall(nodeCalls.revoke, (request) => source.revoke(request)),
     revoked: answerCall(nodeCalls.revoked, () => source.revoked),

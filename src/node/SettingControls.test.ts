@@ -107,6 +107,36 @@ it.scoped("takes all of it or nothing", () =>
   })
 )
 
+it.scoped("judges without writing just as it would when it writes", () =>
+  Effect.gen(function* () {
+    const { catalogue, controls } = yield* makeNode(0, yield* makeMesh, new MemoryBus())
+    const refused = [
+      [policy("b", { retires: 1 })],
+      [policy("a", {}), policy("b", null)],
+      [policy("ledger", { timeout: { request: "3s" } })],
+      [policy("Not A Name", {})],
+      [{ kind: "uses", name: "a", body: { uses: [] } }],
+      [{ kind: "unheard-of", name: "a", body: {} }]
+    ]
+    for (const changes of refused) {
+      const tried = yield* Effect.flip(controls.checkSettings({ author: "ann", changes }))
+      expect(tried).toEqual(yield* Effect.flip(controls.changeSettings({ ...by, changes })))
+    }
+    const changes = [policy("a", {}), policy("c", { retry: "off" })]
+    expect(yield* controls.checkSettings({ author: "ann", changes })).toEqual({ accepted: 2 })
+    expect(yield* controls.settings({})).toEqual([])
+    yield* controls.changeSettings({ ...by, changes })
+    // A clock that was set back: what is so already is no change, and a change would be believed by nobody.
+    yield* TestClock.setTime(start - 3_600_000)
+    expect(yield* controls.checkSettings({ author: "ann", changes })).toEqual({ accepted: 2 })
+    const later = [policy("a", { retry: "off" })]
+    const tried = yield* Effect.flip(controls.checkSettings({ author: "ann", changes: later }))
+    expect(tried).toMatchObject({ _tag: "AdminConflict", code: "clock_behind" })
+    expect(tried).toEqual(yield* Effect.flip(controls.changeSettings({ ...by, changes: later })))
+    expect(catalogue.current().settingsHeld.records).toBe(2)
+  })
+)
+
 it.scoped("shows a conflict on both sides, and saying again what holds settles it", () =>
   Effect.gen(function* () {
     const mesh = yield* makeMesh

@@ -39,7 +39,7 @@ export interface SettingControlsOptions {
 
 export type SettingControls = Pick<
   AdminSource["Type"],
-  "settings" | "settingHistory" | "changeSettings" | "policy"
+  "settings" | "settingHistory" | "changeSettings" | "checkSettings" | "policy"
 >
 
 /** Short enough to be typed: eight hex digits, of who wrote it and when. */
@@ -102,14 +102,35 @@ export const makeSettingControls = ({
   // One command at a time: what it compares with is what it changes.
   const turns = Effect.unsafeMakeSemaphore(1)
 
-  const write = ({ kind, name, body, why }: Change, author: string) =>
+  /** What is wrong with any of them, before one is written. */
+  const judge = (changes: ReadonlyArray<Change>) =>
     Effect.gen(function* () {
+      for (const { body, kind, name } of changes) {
+        if (isOfNodes(kind)) return yield* notForPeople(kind)
+        yield* settings.check({ kind, name, body: body ?? undefined })
+        const vain =
+          kind === "policy" ? inVain(name, writtenHttpParts(body), protocolOf(name)) : undefined
+        if (vain !== undefined) return yield* inVainFor(`${kind} ${name}`, vain)
+      }
+    })
+
+  /** What holds already, and says just this. */
+  const alike = ({ kind, name, body }: Change): SettingVersion | undefined => {
+    const before = table.settled(kind, name)
+    const isAlike =
+      before?.conflict.length === 0 && isDeepStrictEqual(before.inForce.body, body ?? undefined)
+    return isAlike ? before.inForce : undefined
+  }
+
+  const write = (change: Change, author: string) =>
+    Effect.gen(function* () {
+      const { kind, name, body, why } = change
       const before = table.settled(kind, name)
       const settles = before?.conflict.length ?? 0
       const wanted = body ?? undefined
-      if (before !== undefined && settles === 0 && isDeepStrictEqual(before.inForce.body, wanted)) {
-        const { inForce } = before
-        return { kind, name, inForce, outcome: "unchanged" as const, settles }
+      const same = alike(change)
+      if (same !== undefined) {
+        return { kind, name, inForce: same, outcome: "unchanged" as const, settles }
       }
       const inForce = yield* settings.write({ kind, name, body: wanted, author, why })
       const outcome =
@@ -178,18 +199,28 @@ export const makeSettingControls = ({
           }))
         )
       }),
+    checkSettings: ({ changes, author }) =>
+      judge(changes).pipe(
+        Effect.zipRight(
+          Effect.forEach(
+            changes.filter((change) => alike(change) === undefined),
+            ({ body, kind, name, why }) =>
+              settings.foresee({ kind, name, body: body ?? undefined, author, why }),
+            { discard: true }
+          )
+        ),
+        Effect.mapError(adminError),
+        turns.withPermits(1),
+        Effect.as({ accepted: changes.length })
+      ),
     changeSettings: ({ changes, author, waitMs }) =>
       Effect.gen(function* () {
-        const results = yield* Effect.gen(function* () {
-          for (const { body, kind, name } of changes) {
-            if (isOfNodes(kind)) return yield* notForPeople(kind)
-            yield* settings.check({ kind, name, body: body ?? undefined })
-            const vain =
-              kind === "policy" ? inVain(name, writtenHttpParts(body), protocolOf(name)) : undefined
-            if (vain !== undefined) return yield* inVainFor(`${kind} ${name}`, vain)
-          }
-          return yield* Effect.forEach(changes, (change) => write(change, author))
-        }).pipe(Effect.mapError(adminError), turns.withPermits(1), Effect.uninterruptible)
+        const results = yield* judge(changes).pipe(
+          Effect.zipRight(Effect.forEach(changes, (change) => write(change, author))),
+          Effect.mapError(adminError),
+          turns.withPermits(1),
+          Effect.uninterruptible
+        )
         const wanted = results.map(({ inForce, kind, name }) => ({
           key: settingKey({ signer: inForce.signer, kind, name }),
           epoch: inForce.epoch,

@@ -356,6 +356,7 @@ export const makeSampleSource = (
       })),
       seen: waitMs === 0 ? null : { nodes: 2, of: 3, missing: ["host-c"], away: ["host-d"] }
     }),
+  checkSettings: ({ changes }) => Effect.succeed({ accepted: changes.length }),
   forget: ({ node }) =>
     node === "host-z"
       ? new AdminNotFound({

@@ -81,6 +81,9 @@ describe("settings of the mesh", () => {
     expect(code).toBe(1)
     expect(stderr).toContain("host-b may not set policy payments")
     expect(stderr).toMatch(/Do it on host-[ac]/)
+    // A dry run is judged alike.
+    const dry = await on(b, "apply", "-f", policy(2), "--dry-run")
+    expect([dry.code, dry.stderr]).toEqual([code, stderr])
     expect(await rows(b)).toEqual(await rows(a))
   })
 

@@ -107,6 +107,8 @@ export interface CatalogueShape {
   readonly saveAgain: Effect.Effect<void>
   /** A record that came on its own, e.g. with a drain notice: verified and merged when done. */
   readonly receive: (bytes: Uint8Array) => Effect.Effect<MergeOutcome, RecordRefused>
+  /** What `receive` would answer now; nothing is taken in. */
+  readonly foresee: (bytes: Uint8Array) => Effect.Effect<MergeOutcome, RecordRefused>
   /** One that this node signed beside its own record: the same, and told to everybody by gossip. */
   readonly announce: (bytes: Uint8Array) => Effect.Effect<MergeOutcome, RecordRefused>
   /**
@@ -308,6 +310,7 @@ export const makeCatalogue = (
         return saveEpoch(state.own.epoch)
       }),
       receive: (bytes) => intake.receive(bytes),
+      foresee: (bytes) => intake.foresee(bytes),
       announce: (bytes) =>
         Effect.tap(intake.receive(bytes), (outcome) =>
           outcome === "added" || outcome === "replaced"

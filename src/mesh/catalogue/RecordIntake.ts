@@ -73,6 +73,11 @@ export class RecordIntake {
     return taken && outcome !== "full" ? "accept" : "ignore"
   }
 
+  /** What would come of one that came on its own, now. */
+  foresee(bytes: Uint8Array): Effect.Effect<MergeOutcome, RecordRefused> {
+    return Effect.map(this.#admit(bytes), (entry) => this.#options.current().judge(entry))
+  }
+
   /** One that came on its own. */
   receive(bytes: Uint8Array): Effect.Effect<MergeOutcome, RecordRefused> {
     return Effect.gen(this, function* () {
