@@ -7,6 +7,7 @@ import { STATUS_CODES } from "node:http"
 import type { FromServerEncoded, RequestEncoded } from "@effect/rpc/RpcMessage"
 import { Effect, Schema } from "effect"
 import { type Fields, type Framing, fieldValue, streamBody } from "../model/Exchange.ts"
+import { isMeshName } from "../request/http1/Sender.ts"
 import {
   decodeRequest,
   encodeMessage,
@@ -69,7 +70,7 @@ export class RpcAnswering {
       const headers = [...pairs(told)]
       for (const [name, value] of request.headers) {
         // It is the mesh's to say.
-        if (!name.startsWith("skein-")) headers.push([name, value])
+        if (!isMeshName(name)) headers.push([name, value])
       }
       const span = spanOf(fieldValue(head.fields, "traceparent"))
       then({ ...request, ...span, headers })

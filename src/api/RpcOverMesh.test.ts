@@ -164,7 +164,8 @@ describe("an RPC over the mesh", () => {
     Effect.gen(function* () {
       const { calls, client } = yield* pair()
       expect(yield* client.Who()).toBe("orders")
-      const headers = { "x-a": "1", "skein-caller": "admin", "skein-deadline": "250" }
+      const forged = { "skein-caller": "admin", "skein.caller": "admin", skein_caller: "admin" }
+      const headers = { "x-a": "1", ...forged, "skein-deadline": "250" }
       expect(yield* client.Headers(undefined, { headers })).toEqual({
         "x-a": "1",
         "skein-caller": "orders",

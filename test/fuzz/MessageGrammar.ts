@@ -87,6 +87,7 @@ const commonFields = [
   "skein_attempt: 2",
   "Skein-Caller: admin",
   "skein_caller: admin",
+  "skein.caller: admin",
   "Skein-Deadline: 12",
   "grpc-timeout: 1S",
   "X_Forwarded-For: 1",

@@ -38,9 +38,9 @@ export const fieldLines = (fields: ReadonlyArray<string>): string => {
   return text
 }
 
-/** With an underscore, as this node's own to CGI and its kind. */
+/** With another sign for the hyphen, as this node's own to CGI and its kind. */
 const disguised =
-  /^(?=.*_)(content[-_]length|transfer[-_]encoding|x[-_]forwarded[-_](for|host|proto))$/
+  /^(?=.*[^a-z0-9-])(content[^a-z0-9]length|transfer[^a-z0-9]encoding|x[^a-z0-9]forwarded[^a-z0-9](for|host|proto))$/
 
 /** RFC 9110 §6.5.1: what frames, routes, authenticates or says how content is read is no trailer. */
 const noTrailer = new Set(
@@ -69,7 +69,9 @@ export class HopFields {
 
   constructor(raw: ReadonlyArray<string>, kind: "request" | "response") {
     this.#reserved =
-      kind === "response" ? /^skein-/ : /^skein[-_](error|node|deadline|attempt|caller)$/
+      kind === "response"
+        ? /^skein[^a-z0-9]/
+        : /^skein[^a-z0-9](error|node|deadline|attempt|caller)$/
     for (let i = 0; i < raw.length; i += 2) {
       if (raw[i]!.toLowerCase() !== "connection") continue
       for (const option of members(raw[i + 1]!)) {
@@ -133,8 +135,8 @@ export class HopFields {
     const kept: Array<string> = []
     for (let i = 0; i < raw.length; i += 2) {
       const name = raw[i]!.toLowerCase()
-      if (noTrailer.has(name.replaceAll("_", "-"))) continue
-      if (!this.#listed.has(name) && !name.startsWith("skein-")) kept.push(raw[i]!, raw[i + 1]!)
+      if (noTrailer.has(name.replaceAll(/[^a-z0-9]/g, "-"))) continue
+      if (!this.#listed.has(name) && !/^skein[^a-z0-9]/.test(name)) kept.push(raw[i]!, raw[i + 1]!)
     }
     return kept
   }

@@ -181,6 +181,7 @@ describe("a field that programs take for another path or method", () => {
     ["X-Original-URL", "orders"],
     ["X-Rewrite-URL", "orders"],
     ["x_original_url", "orders"],
+    ["X.Original-URL", "orders"],
     ["X-HTTP-Method-Override", "shop"],
     ["X-HTTP-Method", "shop"],
     ["X-Method-Override", "shop"]

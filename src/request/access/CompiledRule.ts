@@ -5,9 +5,9 @@
  */
 import type { AccessRule, HeaderPattern } from "../../model/Access.ts"
 import type { RequestHead } from "../../model/Exchange.ts"
+import { sameFolded, sameName, startsFolded } from "../../model/FoldedText.ts"
 import type { PathPattern } from "../../model/PathPattern.ts"
 import type { AccessVerdict } from "./AccessVerdict.ts"
-import { sameFolded, sameName, startsFolded } from "./FoldedText.ts"
 
 export class CompiledRule {
   /** Of several that meet a call, the first is named. */
@@ -74,7 +74,8 @@ const grpcPath = (service: string, method: string | undefined, wide: boolean): P
 
 const grpcType = "application/grpc"
 
-const isGrpc = ({ fields, method }: RequestHead): boolean => {
+/** A call of gRPC, by its method and its content type. */
+export const isGrpc = ({ fields, method }: RequestHead): boolean => {
   if (method !== "POST") return false
   let found = false
   for (let i = 0; i < fields.length; i += 2) {

@@ -3,7 +3,7 @@
  * what rules are about would not be what they do.
  */
 import type { Fields } from "../../model/Exchange.ts"
-import { folded, sameName } from "./FoldedText.ts"
+import { folded, sameName } from "../../model/FoldedText.ts"
 
 export type Misled = "paths" | "methods"
 

@@ -7,9 +7,9 @@
  * `/admin/*`, since routers of programs differ in all of it.
  */
 import type { RequestHead } from "../../model/Exchange.ts"
+import { folded } from "../../model/FoldedText.ts"
 import type { PathPattern } from "../../model/PathPattern.ts"
 import type { CompiledRule } from "./CompiledRule.ts"
-import { folded } from "./FoldedText.ts"
 
 interface PathNode {
   readonly segment: string

@@ -98,7 +98,8 @@ describe("readRequestHead", () => {
   })
 
   it("drops of the mesh's own names those that say nothing in a request", () => {
-    const lines = "skein-error: x\r\nSKEIN-NODE: y\r\nskein-other: z"
+    const lines =
+      "skein-error: x\r\nSKEIN-NODE: y\r\nSkein_Caller: a\r\nskein.caller: a\r\nskein-other: z"
     expect(get(lines).head.fields).toEqual(["skein-other", "z"])
   })
 

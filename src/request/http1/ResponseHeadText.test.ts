@@ -157,6 +157,7 @@ describe("readResponseHead", () => {
       "Skein-Node: host-z",
       "SKEIN-anything: 1",
       "skein-: 1",
+      "skein_error: 1",
       "skein: 1",
       "skeins-x: 1",
       "Server: x",

@@ -1,4 +1,5 @@
 /** Who wrote the fields that are read: what is mended and what is taken out depends on it. */
+import { folded, isAlphanumeric, plainName, startsFolded } from "../../model/FoldedText.ts"
 
 export type Sender =
   /** A request's: strict. */
@@ -8,24 +9,30 @@ export type Sender =
   /** A node's of the mesh, on a link: strict, and it speaks for the mesh. */
   | "node"
 
-export const meshPrefix = "skein-"
+const word = "skein"
 
+/**
+ * The mesh's, also as programs that make variables of names read them: to CGI, WSGI and PHP `skein_caller` and
+ * `skein.caller` are `skein-caller`. Most names are told apart by two letters, and none is copied.
+ */
 export const isMeshName = (name: string): boolean =>
-  name.toLowerCase().replaceAll("_", "-").startsWith(meshPrefix)
+  name.length > word.length &&
+  (name.charCodeAt(1) | 0x20) === 0x6b &&
+  startsFolded(name, word) &&
+  !isAlphanumeric(name.charCodeAt(word.length))
 
 /**
  * Names by which the mesh speaks of itself. A program that could send them would pass its answer off
  * as the mesh's, so all of `skein-*` is taken out of responses; of what a client sends, what says
  * nothing in a request, or is for its own node alone to say; and of what another node sends, what this
- * one says to its program. Where a program is called, an underscore may be read as a hyphen.
+ * one says to its program.
  */
 export const isReserved = (name: string, sender: Sender): boolean => {
-  if (name.length < meshPrefix.length || (name.charCodeAt(1) | 0x20) !== 0x6b) return false
-  const lower = name.toLowerCase()
-  if (sender === "program") return lower.startsWith(meshPrefix)
-  const plain = lower.replaceAll("_", "-")
+  if (!isMeshName(name)) return false
+  if (sender === "program") return true
+  const plain = plainName(name)
   if (sender === "node") return ofCalls.has(plain)
-  return ofAnswers.has(plain) || (plain !== lower && ofCalls.has(plain))
+  return ofAnswers.has(plain) || (plain !== name.toLowerCase() && ofCalls.has(plain))
 }
 
 /** What a node tells a program of a call it gets. A client says the last two of its own calls. */
@@ -37,8 +44,11 @@ const ofAnswers = new Set(["skein-caller", "skein-error", "skein-node"])
  * A client's field that CGI, WSGI and their kind cannot tell from one that this node answers for,
  * since they know both as HTTP_X_FORWARDED_FOR. To be asked only for names of 14 to 17 characters.
  */
-export const isDisguised = (name: string, sender: Sender): boolean =>
-  sender === "client" && name.includes("_") && owned.has(name.toLowerCase().replaceAll("_", "-"))
+export const isDisguised = (name: string, sender: Sender): boolean => {
+  if (sender !== "client" || !ownedFirst.includes(folded(name.charCodeAt(0)))) return false
+  const plain = plainName(name)
+  return owned.has(plain) && plain !== name.toLowerCase()
+}
 
 const owned = new Set([
   "content-length",
@@ -47,3 +57,5 @@ const owned = new Set([
   "x-forwarded-host",
   "x-forwarded-proto"
 ])
+
+const ownedFirst = [...new Set(Array.from(owned, (name) => name.charCodeAt(0)))]

@@ -5,10 +5,11 @@
  * body that stands before it has long been delivered.
  */
 import type { Fields } from "../../model/Exchange.ts"
+import { plainName } from "../../model/FoldedText.ts"
 import { readFieldBlock } from "./FieldBlock.ts"
 import { Http1Error } from "./Http1Error.ts"
 import type { Http1Limits } from "./Limits.ts"
-import { meshPrefix, type Sender } from "./Sender.ts"
+import { isMeshName, type Sender } from "./Sender.ts"
 
 const forbidden = new Set([
   // how the message ends and how long the connection lives
@@ -50,13 +51,11 @@ export const forbiddenTrailer = (
   sender: Sender,
   listed: ReadonlyArray<string> | undefined
 ): string | undefined => {
-  const lower = name.toLowerCase()
   // Of what the mesh says of itself and of calls nothing is said behind a body.
-  if (sender !== "node" && lower.startsWith(meshPrefix)) return "skein-*"
-  // An underscore is a hyphen to CGI and its kind.
-  const plain = lower.replaceAll("_", "-")
+  if (sender !== "node" && isMeshName(name)) return "skein-*"
+  const plain = plainName(name)
   if (forbidden.has(plain)) return plain
-  return listed?.includes(lower) === true ? "connection-option" : undefined
+  return listed?.includes(name.toLowerCase()) === true ? "connection-option" : undefined
 }
 
 /**

@@ -71,7 +71,10 @@ describe("requests", () => {
         ["cookie", "b=2"],
         ["te", "trailers"],
         ["skein-deadline", "250"],
-        ["skein-node", "forged"]
+        ["skein-node", "forged"],
+        ["skein-caller", "forged"],
+        ["skein_caller", "forged"],
+        ["skein.caller", "forged"]
       ])
     ).toEqual({
       head: {
@@ -200,7 +203,8 @@ describe("responses", () => {
       response([
         [":status", "200"],
         ["x-a", "1"],
-        ["skein-error", "forged"]
+        ["skein-error", "forged"],
+        ["skein_error", "forged"]
       ])
     ).toEqual({
       status: 200,
