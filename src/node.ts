@@ -172,7 +172,7 @@ const assemble = (input: AssemblyInput) =>
       onSession: (session) => threads.post({ type: "session", session }),
       onSessionEnd: (peer, reason) => threads.post({ type: "session.end", peer, reason }),
       onRights: (facts) => threads.post({ type: "rights", facts }),
-      onMissing: (service, reason) => threads.post({ type: "missing", service, reason }),
+      onOut: (reason) => threads.post({ type: "out", reason }),
       applied: planes.applied,
       onDefect,
       callsBack: input.program !== undefined,

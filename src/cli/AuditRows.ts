@@ -1,8 +1,8 @@
 /** Lines of the audit log for people: when, what, whom it is about, by whom and from where. */
 
 import { Either, Schema } from "effect"
+import { plainLine } from "../model/PlainLine.ts"
 import { counted } from "./Figures.ts"
-import { plainLine } from "./PlainLine.ts"
 import { type Tone, tinted } from "./Table.ts"
 
 const Text = Schema.optional(Schema.String)

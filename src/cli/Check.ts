@@ -1,5 +1,5 @@
 /** One line of `skein doctor`: what was looked at, how it is, and what to do about it. */
-import { plainLine } from "./PlainLine.ts"
+import { plainLine } from "../model/PlainLine.ts"
 import { type Tone, tinted } from "./Table.ts"
 
 export interface Check {

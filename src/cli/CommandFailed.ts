@@ -5,7 +5,7 @@
 import * as ValidationError from "@effect/cli/ValidationError"
 import { Cause, Console, Data, Effect, type Exit } from "effect"
 import { ConfigError } from "../config/ConfigProblem.ts"
-import { plainLine } from "./PlainLine.ts"
+import { plainLine } from "../model/PlainLine.ts"
 
 export class CommandFailed extends Data.TaggedError("CommandFailed")<{
   readonly message: string

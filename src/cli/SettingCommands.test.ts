@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir, userInfo } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { Effect, Exit, Scope } from "effect"
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
 import { runCommand, serveAdmin } from "../../test/fixtures/SkeinCommand.ts"
@@ -177,6 +177,26 @@ test("a node that may not says so, with the mend", async () => {
     code: 1,
     stderr: "skein: host-a may not set policy x\n  Do it on host-b.\n"
   })
+})
+
+test("apply and diff say what of a directory they leave out; -R takes what lies deeper", async () => {
+  mkdirSync(join(directory, "rules", "shop"), { recursive: true })
+  const orders = file("rules/orders.yaml", "kind: policy\nname: orders\nretry: off\n")
+  file("rules/shop/ledger.yaml", "kind: policy\nname: ledger\nretry: off\n")
+  file("rules/.old.yaml", "not even YAML: [\n")
+  const rules = dirname(orders)
+  const one = await skein("apply", "-f", rules)
+  expect(asked.flatMap(({ changes }) => changes.map(({ name }) => name))).toEqual(["orders"])
+  expect(one.stderr).toContain(`warning: not taken: ${rules}/.old.yaml is hidden\n`)
+  expect(one.stderr).toContain(`warning: not taken: ${rules}/shop is a directory, which only -R`)
+  asked = []
+  const both = await skein("apply", "-R", "-f", rules)
+  expect(asked.flatMap(({ changes }) => changes.map(({ name }) => name))).toEqual([
+    "orders",
+    "ledger"
+  ])
+  expect(both.stderr).not.toContain("only -R")
+  expect((await skein("diff", "--recursive", "-f", rules)).stdout).toContain("+++ policy ledger")
 })
 
 test("delete takes back, and says why", async () => {

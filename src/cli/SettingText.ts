@@ -1,8 +1,8 @@
 /** Settings as people write and read them: YAML documents that could be applied as they stand. */
 import { stringify } from "yaml"
 import type { SettingStatus } from "../admin/SettingsModel.ts"
+import { plainLine } from "../model/PlainLine.ts"
 import { diffLines } from "./LineDiff.ts"
-import { plainLine } from "./PlainLine.ts"
 import { tinted } from "./Table.ts"
 
 interface Written {

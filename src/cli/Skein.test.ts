@@ -443,6 +443,11 @@ describe("commands that act", () => {
     const keys = readdirSync(path).filter((name) => name.endsWith(".key"))
     expect(keys.length).toBeGreaterThan(0)
     for (const name of keys) expect(statSync(join(path, name)).mode & 0o777).toBe(0o600)
+    // What it says to do next can be done as it stands.
+    const written = /(node: \{.*\})$/m.exec(made.stderr)?.[1] ?? ""
+    const config = join(directory, "init.yaml")
+    writeFileSync(config, written)
+    expect((await skein("config", "check", config)).stderr).toContain("is right: node host-x,")
     const again = await skein("init", "--data-dir", path)
     expect(again.code).toBe(1)
     expect(again.stderr).toContain(path)
@@ -470,6 +475,28 @@ describe("commands that act", () => {
     expect(stderr).toContain("empty.yaml is right")
     const doctor = await skein("doctor", "--config", path, "--admin", admin)
     expect(doctor.stdout).toMatch(/‼ config: .*empty\.yaml: nothing stands in it/)
+  })
+
+  it("config check warns of a user whom this host does not know", async () => {
+    const path = join(directory, "users.yaml")
+    writeFileSync(
+      path,
+      "outbound: { listeners: [{ listen: 127.0.0.1:1, as: web, uid: no-such-user }] }\n"
+    )
+    const { code, stderr } = await skein("config", "check", path)
+    expect(code).toBe(0)
+    expect(stderr).toMatch(
+      /^warning: .*: outbound\.listeners\[0\]\.uid: .* has no user no-such-user/
+    )
+  })
+
+  it("dns remove goes by the config, whose node need not run any more", async () => {
+    const path = join(directory, "names.yaml")
+    writeFileSync(path, "dns: { suffix: corp }\n")
+    const { stderr } = await skein("dns", "remove", "--root", directory, "--config", path)
+    expect(stderr).toContain("nothing of *.corp is installed on this host")
+    const plain = await skein("dns", "remove", "--root", directory)
+    expect(plain.stderr).toContain("nothing of *.mesh is installed")
   })
 
   it("up on a wrong config starts nothing, exit code 1", async () => {

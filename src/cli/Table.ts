@@ -1,5 +1,5 @@
 /** Rows under aligned columns. Colour is for a terminal only, and never the only sign. */
-import { plainLine } from "./PlainLine.ts"
+import { plainLine } from "../model/PlainLine.ts"
 
 export type Tone = "good" | "warn" | "bad" | "dim" | "head"
 

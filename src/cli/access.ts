@@ -229,11 +229,13 @@ const suggest = Command.make(
       const silent = silentLines(found.nodes)
       if (silent.length > 0) yield* warn(silent)
       if (found.suggestions.length === 0) {
-        const about = Option.getOrElse(choice.service, () => "any service")
+        const about = Option.getOrUndefined(choice.service)
         const lines =
-          about === "any service"
-            ? ["no service is in audit, or nothing called one that is"]
-            : nothingSeen(about)
+          silent.length > 0 && found.nodes.answered.length === 0
+            ? ["nobody said what was called; ask at a node whose certificate grants policy"]
+            : about === undefined
+              ? ["no service is in audit, or nothing called one that is"]
+              : nothingSeen(about)
         return yield* new CommandFailed({ message: lines.join("\n") })
       }
       yield* print(renderSuggestions(found))

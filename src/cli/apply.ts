@@ -22,6 +22,10 @@ export const fileOptions = {
     Options.withDescription("YAML, JSON or TypeScript files, or directories of them"),
     Options.repeated
   ),
+  recursive: Options.boolean("recursive").pipe(
+    Options.withAlias("R"),
+    Options.withDescription("Take directories within directories, too")
+  ),
   more: Args.text({ name: "FILE" }).pipe(
     Args.withDescription("Further files, as a shell makes them of -f rules/*.yaml"),
     Args.repeated
@@ -31,16 +35,21 @@ export const fileOptions = {
 export interface FileChoice {
   readonly files: ReadonlyArray<string>
   readonly more: ReadonlyArray<string>
+  readonly recursive: boolean
 }
 
-/** What the files say; none is wrong usage. */
+/** What the files say, and a word on what was left out; none is wrong usage. */
 export const chosenDocuments = ({
   files,
-  more
+  more,
+  recursive
 }: FileChoice): Effect.Effect<ReadonlyArray<SettingDocument>, CommandFailed | ConfigError> =>
   files.length === 0
     ? Effect.fail(wrongUsage("say what is to hold: -f FILE or -f DIRECTORY"))
-    : loadSettings([...files, ...more])
+    : loadSettings([...files, ...more], { recursive }).pipe(
+        Effect.tap(({ skipped }) => warn(skipped.map((one) => `not taken: ${one}`))),
+        Effect.map(({ documents }) => documents)
+      )
 
 const applyOptions = {
   ...changeOptions,

@@ -4,15 +4,16 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { dirname, join } from "node:path"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import { Console, Effect } from "effect"
+import { Console, Effect, Option } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
 import type { NodeStatus } from "../admin/AdminModel.ts"
+import { loadConfig } from "../config/ConfigFile.ts"
 import { reasonOf } from "../model/Reason.ts"
 import { chosenNode } from "./ChosenNode.ts"
 import { failCommand } from "./CommandFailed.ts"
 import { lookedUp } from "./NameCheck.ts"
 import { nameServerOf } from "./NameServer.ts"
-import { type NodeChoice, nodeOptions } from "./NodeAddress.ts"
+import { configOption, environment, type NodeChoice, nodeOptions } from "./NodeAddress.ts"
 import { planInstall, planRemove, type ResolverFacts, type ResolverPlan } from "./ResolverSetup.ts"
 import { renderPairs } from "./Table.ts"
 import { print, useColour } from "./View.ts"
@@ -101,29 +102,42 @@ const install = Command.make(
     })
 ).pipe(Command.withDescription("Have this host's resolver ask the node for names of services"))
 
+/** The node may be gone by then: its config, or nothing, says what its names end in. */
+const suffixOf = (choice: {
+  readonly config: Option.Option<string>
+  readonly suffix: Option.Option<string>
+}) =>
+  Effect.gen(function* () {
+    if (Option.isSome(choice.suffix)) return choice.suffix.value
+    const { config } = yield* environment
+    const path = Option.orElse(choice.config, () => config)
+    const read = Option.isSome(path) ? (yield* loadConfig(path.value)).dns : undefined
+    return read?.suffix ?? "mesh"
+  })
+
 const remove = Command.make(
   "remove",
   {
+    config: configOption,
     root: rootOption,
     print: printOption,
     suffix: Options.text("suffix").pipe(
-      Options.withDescription("The domain of the node's names (default: mesh)"),
-      Options.withDefault("mesh")
+      Options.withDescription("The domain of the node's names (default: the config's, or mesh)"),
+      Options.optional
     )
   },
   (choice) =>
     Effect.gen(function* () {
-      const plans = planRemove(factsOf(choice.root), choice.suffix)
+      const suffix = yield* suffixOf(choice)
+      const plans = planRemove(factsOf(choice.root), suffix)
       if (plans.length === 0) {
-        return yield* Console.error(`nothing of *.${choice.suffix} is installed on this host`)
+        return yield* Console.error(`nothing of *.${suffix} is installed on this host`)
       }
       for (const plan of plans) {
         if (choice.print) yield* print(described(plan))
         else {
           yield* carryOut(plan, choice.root)
-          yield* Console.error(
-            `${plan.kind} asks no node for *.${choice.suffix} any more (${plan.path})`
-          )
+          yield* Console.error(`${plan.kind} asks no node for *.${suffix} any more (${plan.path})`)
         }
       }
     })

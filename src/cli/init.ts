@@ -1,4 +1,5 @@
 /** `skein init`: a new mesh and its first node. */
+import { resolve } from "node:path"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { Clock, Console, Effect, Option } from "effect"
@@ -46,7 +47,8 @@ export const init = Command.make("init", initOptions, (choice) =>
         `new mesh ${identity.meshName} (${identity.mesh})`,
         `  node  ${identity.name}, peer ${identity.peer}`,
         `  keys  ${directory.value} (root.key signs for the whole mesh: keep a copy in a safe place)`,
-        `  next  skein up --config skein.yaml --data-dir ${directory.value}`
+        `  next  write skein.yaml, which may say no more than   node: { name: ${identity.name}, dataDir: ${JSON.stringify(resolve(directory.value))} }`,
+        `        skein up --config skein.yaml`
       ].join("\n")
     )
   })

@@ -412,6 +412,22 @@ describe("a config that is wrong names file, line, column, the value and what wa
       '1:8: admin: "nowhere" is not host:port or unix:/path or a mapping with listen and allowRemote'
     ],
     [
+      "admin: unix:./a.sock",
+      '1:8: admin: "unix:./a.sock" has a relative path; write it from the root on, like unix:/run/skein/a.sock'
+    ],
+    [
+      "outbound: { listeners: [{ listen: unix:o.sock, as: web }] }",
+      '1:35: outbound.listeners[0].listen: "unix:o.sock" has a relative path; write it from the root on, like unix:/run/skein/o.sock'
+    ],
+    [
+      "upstreams: [{ service: web, listen: unix:/u.sock }]",
+      '1:37: upstreams[0].listen: "unix:/u.sock" is not host:port to listen on, like 127.0.0.1:4140'
+    ],
+    [
+      'services: [{ name: web, address: "unix:" }]',
+      '1:34: services[0].address: "unix:" has no path; write one from the root on, like unix:/run/skein/web.sock'
+    ],
+    [
       "policies:\n  Pay: {}",
       "2:3: policies.Pay: \"Pay\" cannot be a key here: a service name is 1–63 of a–z, 0–9 and '-', not starting or ending with '-'"
     ],

@@ -17,6 +17,7 @@ import {
 } from "./ConfigSource.ts"
 import { decodeNodeConfig, type NodeConfig } from "./NodeConfig.ts"
 import { portWarnings } from "./PolicyReach.ts"
+import { unknownUsers } from "./SystemUsers.ts"
 
 /** Said on the command line or in the environment; stronger than the file. */
 export interface ConfigOverride {
@@ -116,7 +117,8 @@ export const readConfig = (
       ...(raw.empty === true
         ? ["nothing stands in it, so every default holds and no service is offered"]
         : []),
-      ...portWarnings(config)
+      ...portWarnings(config),
+      ...unknownUsers(config)
     ]
     return {
       config: anchored(config, dirname(full), moved ? process.cwd() : dirname(full)),

@@ -3,6 +3,7 @@
  * the admin interface also `unix:/run/skein.sock`. Text outside, a typed value inside.
  */
 import { isIPv4, isIPv6 } from "node:net"
+import { basename } from "node:path"
 import { ParseResult, Schema } from "effect"
 import { maxUnixPath, unixPathOf } from "../model/UnixHost.ts"
 import { quote } from "../schema/ExplainIssue.ts"
@@ -33,11 +34,18 @@ interface Shape {
   readonly unix: boolean
 }
 
-/** What is wrong with a text, or the value it means. */
-const parse = (text: string, { anyName, minPort, unix }: Shape): HostPort | string => {
-  const path = unix ? unixPathOf(text) : undefined
+/** A node may be started anywhere, and programs look for the socket from elsewhere. */
+const relative = (path: string): string =>
+  path === ""
+    ? "has no path; write one from the root on, like unix:/run/skein/web.sock"
+    : `has a relative path; write it from the root on, like unix:/run/skein/${basename(path)}`
+
+/** What is wrong with a text, or the value it means. Undefined: it is another kind of address. */
+const parse = (text: string, { anyName, minPort, unix }: Shape): HostPort | string | undefined => {
+  const path = unixPathOf(text)
+  if (path !== undefined && !unix) return undefined
   if (path !== undefined) {
-    if (!path.startsWith("/")) return "is not unix:/absolute/path"
+    if (!path.startsWith("/")) return relative(path)
     if (Buffer.byteLength(path) > maxUnixPath) return `is longer than ${maxUnixPath} bytes`
     return { host: text, port: 0 }
   }
@@ -80,9 +88,9 @@ const make = (identifier: string, description: string, shape: Shape) => {
     strict: true,
     decode: (text, _, ast) => {
       const value = parse(text, shape)
-      return typeof value === "string"
-        ? ParseResult.fail(new ParseResult.Type(ast, text, `${JSON.stringify(text)} ${value}`))
-        : ParseResult.succeed(value)
+      if (typeof value === "object") return ParseResult.succeed(value)
+      const message = value === undefined ? undefined : `${JSON.stringify(text)} ${value}`
+      return ParseResult.fail(new ParseResult.Type(ast, text, message))
     },
     encode: (value) => ParseResult.succeed(formatHostPort(value))
   }).annotations({ identifier, description })
@@ -110,7 +118,10 @@ export const DialAddress = make("DialAddress", "host:port of a program, like 127
 const UnixText = Schema.String.pipe(
   Schema.pattern(/^unix:\/./, {
     description: "unix:/path of a socket",
-    message: ({ actual }) => `${quote(actual)} is not unix:/absolute/path`
+    message: ({ actual }) => {
+      const path = typeof actual === "string" ? unixPathOf(actual) : undefined
+      return `${quote(actual)} ${path === undefined ? "is not unix:/absolute/path" : relative(path)}`
+    }
   })
 )
 

@@ -22,7 +22,8 @@ const load = (...names: ReadonlyArray<string>) =>
 const shown = async (...names: ReadonlyArray<string>) =>
   Either.match(await load(...names), {
     onLeft: ({ message }) => message.replaceAll(`${directory}/`, "").split("\n"),
-    onRight: (all) => all.map(({ body, kind, name, why }) => ({ body, kind, name, why }))
+    onRight: ({ documents }) =>
+      documents.map(({ body, kind, name, why }) => ({ body, kind, name, why }))
   })
 
 const payments = { kind: "policy", name: "payments", why: undefined, body: { retry: "off" } }

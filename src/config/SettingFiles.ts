@@ -2,8 +2,6 @@
  * From files and directories to mesh-wide settings: read as configs are, with every mistake at its place, and
  * all of them before anything is set. A file holds one document, several parted by `---`, or a list.
  */
-import { readdir, stat } from "node:fs/promises"
-import { join } from "node:path"
 import { Effect, Either } from "effect"
 import { nearest } from "../model/NearestKey.ts"
 import type { Problem, ProblemPath } from "../model/Problem.ts"
@@ -14,13 +12,13 @@ import { ConfigError, type PlacedProblem } from "./ConfigProblem.ts"
 import {
   type FileWords,
   isModuleName,
-  isTextName,
   parseSource,
   type RawConfig,
   readModule,
   readPlain,
   unreadable
 } from "./ConfigSource.ts"
+import { type FoundFiles, filesOf, type PathChoice } from "./SettingPaths.ts"
 
 /** What a person wants to hold in the mesh. */
 export interface SettingDocument {
@@ -32,52 +30,10 @@ export interface SettingDocument {
   readonly source: string
 }
 
-/** More than the mesh has room for are a mistake. */
-const maxFiles = settingLimits.records
-
 const words: FileWords = { option: "-f FILE or -f DIRECTORY", define: "defineSetting" }
-const isSettingFile = (name: string): boolean =>
-  isTextName(name) || (isModuleName(name) && !name.endsWith(".d.ts"))
 
 const isMapping = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
-
-/** Undefined: there is none, or it may not be looked at. */
-const whatIs = async (path: string): Promise<"directory" | "file" | "other" | undefined> => {
-  try {
-    const found = await stat(path)
-    return found.isDirectory() ? "directory" : found.isFile() ? "file" : "other"
-  } catch {
-    return undefined
-  }
-}
-
-/** A directory stands for what is directly in it, in the order of the names. */
-const filesOf = (path: string): Effect.Effect<ReadonlyArray<string>, ConfigError> =>
-  Effect.gen(function* () {
-    const what = yield* Effect.promise(() => whatIs(path))
-    // Reading one that nobody writes to would wait for ever, whoever asks for it to end.
-    if (what === "other") return yield* unreadable(path, "is neither a file nor a directory")
-    if (what !== "directory") {
-      if (isSettingFile(path)) return [path]
-      return yield* unreadable(
-        path,
-        "is neither a directory nor a file whose name ends in .yaml, .yml, .json or .ts"
-      )
-    }
-    const names = yield* Effect.tryPromise({
-      try: () => readdir(path),
-      catch: (cause) => unreadable(path, `cannot be read: ${String(cause)}`)
-    })
-    const files = names.filter(isSettingFile).sort()
-    if (files.length > 0 && files.length <= maxFiles) return files.map((name) => join(path, name))
-    return yield* unreadable(
-      path,
-      files.length === 0
-        ? "has no file in it whose name ends in .yaml, .yml, .json or .ts"
-        : `has ${files.length} files in it; ${maxFiles} are the limit`
-    )
-  })
 
 /** Each document of a text at the lines where it stands. */
 const documentsIn = (text: string): ReadonlyArray<string> => {
@@ -190,22 +146,31 @@ const decodeAll = (
 const invalid = (problems: ReadonlyArray<PlacedProblem>, code: ConfigError["code"]) =>
   new ConfigError({ code, problems, what: "what is to be set" })
 
+export interface LoadedSettings {
+  readonly documents: ReadonlyArray<SettingDocument>
+  /** Files and directories that were left out and may have been meant, one line each. */
+  readonly skipped: ReadonlyArray<string>
+}
+
 /** All that stands in these files and directories, or every mistake in any of them. */
 export const loadSettings = (
-  paths: ReadonlyArray<string>
-): Effect.Effect<ReadonlyArray<SettingDocument>, ConfigError> =>
+  paths: ReadonlyArray<string>,
+  choice: PathChoice = {}
+): Effect.Effect<LoadedSettings, ConfigError> =>
   Effect.gen(function* () {
+    const skipped: Array<string> = []
     const documents: Array<SettingDocument> = []
     const problems: Array<PlacedProblem> = []
     let code: ConfigError["code"] = "config_invalid"
     for (const path of paths) {
-      const found = yield* Effect.either(Effect.flatMap(filesOf(path), readFiles))
+      const found = yield* Effect.either(Effect.flatMap(filesOf(path, choice), readFiles))
       if (Either.isLeft(found)) {
         code = found.left.code
         problems.push(...found.left.problems)
         continue
       }
-      for (const { file, raw } of found.right) {
+      skipped.push(...found.right.skipped)
+      for (const { file, raw } of found.right.raws) {
         const decoded = decodeAll(raw, file)
         documents.push(...decoded.documents)
         problems.push(...decoded.problems)
@@ -213,15 +178,15 @@ export const loadSettings = (
     }
     problems.push(...twice(documents))
     if (problems.length > 0) return yield* invalid(problems, code)
-    return documents
+    return { documents, skipped }
   })
 
-const readFiles = (files: ReadonlyArray<string>) =>
+const readFiles = ({ files, skipped }: FoundFiles) =>
   Effect.map(
     Effect.forEach(files, (file) =>
       Effect.map(read(file), (raws) => raws.map((raw) => ({ file, raw })))
     ),
-    (all) => all.flat()
+    (all) => ({ raws: all.flat(), skipped })
   )
 
 /** Which of the two would hold nobody could say. */

@@ -37,6 +37,28 @@ describe("rules from what was seen", () => {
     expect(Either.isRight(Schema.decodeUnknownEither(AccessBody)(body))).toBe(true)
   })
 
+  it("name the gRPC method, where it was gRPC", () => {
+    const grpc = (caller: string, path: ReadonlyArray<string>): TrafficRow => ({
+      ...row(caller, "POST", path),
+      grpc: true
+    })
+    const rules = suggestRules([
+      ...[grpc("orders", ["shop.v1.Payments", "Charge"]), grpc("web", ["shop.v1.Payments", "Get"])],
+      grpc("orders", ["shop.v1.Payments", "Charge"]),
+      // Nothing that gRPC has a name for.
+      grpc("orders", ["a", "b", "c"]),
+      row("orders", "POST", ["shop.v1.Payments", "Charge"])
+    ])
+    expect(rules).toEqual([
+      { rule: { from: "orders", grpc: "shop.v1.Payments/Charge" }, calls: 2 },
+      { rule: { from: "orders", methods: ["POST"], path: "/a/b/c" }, calls: 1 },
+      { rule: { from: "orders", methods: ["POST"], path: "/shop.v1.Payments/Charge" }, calls: 1 },
+      { rule: { from: "web", grpc: "shop.v1.Payments/Get" }, calls: 1 }
+    ])
+    const body = { service, allow: rules.map(({ rule }) => rule) }
+    expect(Either.isRight(Schema.decodeUnknownEither(AccessBody)(body))).toBe(true)
+  })
+
   it("take what has many values in one place for an id, and nothing else", () => {
     const names = ["ann", "bob", "cat", "dan", "eve", "fay", "gus", "hal"]
     const rules = suggestRules([

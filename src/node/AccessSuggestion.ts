@@ -3,7 +3,7 @@
 import type { PeerTraffic } from "../mesh/host/MeshRpc.ts"
 import { parseCaller } from "../model/Caller.ts"
 import { formatPathPattern } from "../model/PathPattern.ts"
-import type { AccessBodyInput } from "../schema/AccessSchema.ts"
+import { type AccessBodyInput, isGrpcName } from "../schema/AccessSchema.ts"
 
 type RuleInput = NonNullable<AccessBodyInput["allow"]>[number]
 
@@ -27,7 +27,8 @@ export const suggestRules = (rows: ReadonlyArray<PeerTraffic>): ReadonlyArray<Su
     if (parseCaller(caller) === undefined) continue
     const open = of.filter(({ method }) => method === undefined)
     if (open.length > 0) tunnels = new Map([...tunnels, [caller, sumOf(open)]])
-    for (const row of joinIds(of.filter(({ method }) => method !== undefined))) {
+    const http = of.filter((row) => row.method !== undefined && grpcName(row) === undefined)
+    for (const row of joinIds(http)) {
       const path =
         row.path === undefined ? undefined : formatPathPattern({ segments: row.path, open: false })
       const key = JSON.stringify([caller, path ?? ""])
@@ -56,7 +57,27 @@ export const suggestRules = (rows: ReadonlyArray<PeerTraffic>): ReadonlyArray<Su
       calls
     })
   )
-  return [...http, ...tcp].sort((a, b) => b.calls - a.calls)
+  return [...http, ...grpcRules(rows), ...tcp].sort((a, b) => b.calls - a.calls)
+}
+
+/** A rule for each method that a caller has called. */
+const grpcRules = (rows: ReadonlyArray<PeerTraffic>): ReadonlyArray<SuggestedRule> => {
+  const known = rows.filter((row) => parseCaller(row.caller) !== undefined && canBeRule(row))
+  const groups = groupBy(known, (row) => `${row.caller} ${grpcName(row) ?? ""}`)
+  return Array.from(groups.values()).flatMap((group): ReadonlyArray<SuggestedRule> => {
+    const [first] = group
+    const grpc = first && grpcName(first)
+    if (first === undefined || grpc === undefined) return []
+    return [{ rule: { from: first.caller, grpc }, calls: sumOf(group) }]
+  })
+}
+
+/** `shop.v1.Payments/Charge`; undefined: no rule about gRPC would meet it. */
+const grpcName = ({ grpc, path }: PeerTraffic): string | undefined => {
+  const [service, method, ...more] = path ?? []
+  if (grpc !== true || typeof service !== "string" || typeof method !== "string") return undefined
+  const name = `${service}/${method}`
+  return more.length === 0 && isGrpcName(name) ? name : undefined
 }
 
 /** A rule can say it. Without its method a rule would allow all of them. */

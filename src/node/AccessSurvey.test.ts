@@ -34,7 +34,7 @@ describe("asking others how rules are met", () => {
       const answers = yield* surveyed(4, (one) => {
         if (one === peer(1)) return Effect.never
         if (one === peer(2)) return failure("invalid", "AccessUse: no such question")
-        return one === peer(3) ? failure("refused", "not for you") : Effect.succeed(use)
+        return one === peer(3) ? failure("refused", "AccessUse: not for you") : Effect.succeed(use)
       })
       expect(Array.from(answers.values())).toEqual([
         { kind: "use", use },

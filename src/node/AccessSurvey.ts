@@ -53,8 +53,11 @@ export const askUseByRpc =
 
 const silent = (reason: string): SurveyedUse => ({ kind: "silent", reason })
 
+/** Before it stands which question it was, and there is one here. */
 const reasonOf = ({ code, message }: MeshRpcError): string =>
-  code === "invalid" ? "it is of a release that does not answer this" : message
+  code === "invalid"
+    ? "it is of a release that does not answer this"
+    : message.replace(/^AccessUse: /, "")
 
 export const makeAccessSurvey = ({ ask, isConnected }: AccessSurveyOptions): AccessSurvey => {
   const permits = Effect.unsafeMakeSemaphore(accessSurveyAtOnce)

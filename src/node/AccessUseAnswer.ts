@@ -46,7 +46,13 @@ const trafficOf = (
     left += one.traffic.left
     for (const row of one.traffic.rows) {
       if (only !== undefined && row.service !== only) continue
-      const key = JSON.stringify([row.service, row.caller, row.method ?? "", row.path ?? ""])
+      const key = JSON.stringify([
+        row.service,
+        row.caller,
+        row.method ?? "",
+        row.path ?? "",
+        row.grpc
+      ])
       rows.set(key, { ...told(row), calls: row.calls + (rows.get(key)?.calls ?? 0) })
     }
   }
@@ -61,8 +67,9 @@ const trafficOf = (
 }
 
 /** What is absent is not said. */
-const told = ({ calls, caller, method, path, service }: TrafficRow): PeerTraffic => ({
+const told = ({ calls, caller, grpc, method, path, service }: TrafficRow): PeerTraffic => ({
   ...{ caller, service, calls },
   ...(method === undefined ? {} : { method }),
-  ...(path === undefined ? {} : { path })
+  ...(path === undefined ? {} : { path }),
+  ...(grpc === undefined ? {} : { grpc })
 })

@@ -3,9 +3,11 @@ import { createHash } from "node:crypto"
 import { Clock, Effect } from "effect"
 import { AdminConflict, AdminForbidden, AdminInvalid, AdminNotFound } from "../admin/AdminError.ts"
 import type { AdminSource } from "../admin/AdminSource.ts"
+import { describeRevocation } from "../mesh/trust/Revocations.ts"
 import type { RecordAudit } from "../model/AuditEvent.ts"
-import { isPeerKey, type PeerKey } from "../model/Names.ts"
+import { isNodeName, isPeerKey, type PeerKey } from "../model/Names.ts"
 import { maxForgotten } from "../schema/ForgottenSchema.ts"
+import { trustName } from "../schema/TrustSchema.ts"
 import { nodesIn } from "./ForgottenNodes.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 
@@ -13,7 +15,7 @@ import type { MeshPlane } from "./MeshPlane.ts"
 const remembered = 30 * 86_400_000
 
 export interface ForgetOptions {
-  readonly plane: Pick<MeshPlane, "catalogue" | "membership" | "settings">
+  readonly plane: Pick<MeshPlane, "catalogue" | "membership" | "revocations" | "settings">
   readonly self: () => { readonly peer: PeerKey; readonly name: string }
   readonly audit: RecordAudit
 }
@@ -27,17 +29,38 @@ const recordOf = ({ catalogue, membership }: ForgetOptions["plane"], node: strin
   return meant.find(({ peer }) => membership.stateOf(peer) !== "alive") ?? meant[0]
 }
 
+const whyNot = (
+  { revocations }: ForgetOptions["plane"],
+  node: string
+): AdminConflict | AdminInvalid | AdminNotFound => {
+  if (node.trim() === "") {
+    const message = "nobody is named who is to be forgotten"
+    return new AdminInvalid({ code: "invalid", message, hint: "`skein members` lists the dead." })
+  }
+  const out = revocations.current.all.find(
+    ({ body }) => body.revoke === "node" && (body.peer === node || body.called === node)
+  )
+  if (out !== undefined) {
+    return new AdminConflict({
+      code: "revoked",
+      message: `nothing is held of ${node} that could be forgotten: ${describeRevocation(out)}`,
+      hint: `It is listed as long as that holds. \`skein delete trust ${trustName(out.body)}\` would let it in again.`
+    })
+  }
+  return new AdminNotFound({
+    code: "not_there",
+    message: `there is no node ${isNodeName(node) ? node : JSON.stringify(node)} in the mesh`,
+    hint: "`skein members` lists those there are."
+  })
+}
+
 /** `skein forget`. */
 export const makeForget =
   ({ audit, plane, self }: ForgetOptions): Forget =>
   ({ author, node }) =>
     Effect.gen(function* () {
       const record = recordOf(plane, node)
-      if (record === undefined) {
-        const hint = "`skein members` lists those there are."
-        const message = `there is no node ${node} in the mesh`
-        return yield* new AdminNotFound({ code: "not_there", message, hint })
-      }
+      if (record === undefined) return yield* whyNot(plane, node)
       const state = record.state === "left" ? "left" : plane.membership.stateOf(record.peer)
       if (record.peer === self().peer || state === "alive" || state === "suspect") {
         return yield* new AdminConflict({

@@ -13,12 +13,12 @@ import {
 } from "../config/HostPort.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { CallerListenerConfig, UpstreamConfig } from "../config/OutboundConfig.ts"
+import { ownerIds, userId } from "../config/SystemUsers.ts"
 import type { ServiceName } from "../model/Names.ts"
 import { maySpeakFor, type SessionFacts } from "../model/Session.ts"
 import { ListenError, makeListenError } from "../request/listener/ListenError.ts"
 import type { ListenSpec } from "../request/PlaneMessages.ts"
 import type { RequestThreads } from "./RequestThreads.ts"
-import { ownerIds, userId } from "./SystemUsers.ts"
 import type { OpenPort } from "./ThreadPorts.ts"
 
 /** A port as the config wants it. */

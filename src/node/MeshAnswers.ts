@@ -82,7 +82,8 @@ export const meshAnswers = ({
     AccessUse: ({ service, traffic }, { headers }) =>
       Effect.suspend(() => {
         if (traffic && !mayHearTraffic(admitted.get(callingPeer({ headers })))) {
-          const message = "what was called here is told to nodes with the capability policy"
+          const message =
+            "it tells who called what to nodes with the capability policy alone, and this one has not got it"
           return new MeshRpcError({ code: "refused", message })
         }
         return Effect.map(accessUse, (use) => accessUseAnswer(use, traffic, service))

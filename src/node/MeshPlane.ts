@@ -41,7 +41,7 @@ import type { SessionBook } from "../mesh/trust/SessionBook.ts"
 import type { RecordAudit } from "../model/AuditEvent.ts"
 import { contain, type OnDefect } from "../model/Defect.ts"
 import type { MeshViewCell } from "../model/MeshView.ts"
-import type { PeerKey, ServiceName } from "../model/Names.ts"
+import type { PeerKey } from "../model/Names.ts"
 import type { Session, SessionFacts } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
@@ -95,8 +95,8 @@ export interface MeshPlaneOptions {
   readonly onSessionEnd: (peer: PeerKey, reason: string) => void
   /** What this node itself may offer and speak for is another now. */
   readonly onRights: (facts: SessionFacts) => void
-  /** Why nobody offers a service to this node; undefined: somebody does, or nobody knows why. */
-  readonly onMissing: (service: ServiceName, reason: string | undefined) => void
+  /** By what this node is out of the mesh, so that nobody offers it anything; undefined: it is in again. */
+  readonly onOut: (reason: string | undefined) => void
   /** Done when the request planes go by what the view says now, or are too busy to be waited for. */
   readonly applied: Effect.Effect<void>
   /** Hears of what throws in a listener: the others hear all the same. */
@@ -174,7 +174,7 @@ export const makeMeshPlane = (
     }
     const trust = new MeshTrust({
       ...{ identity, audit, dataDir: node.dataDir },
-      ...{ onMissing: options.onMissing, onRights: options.onRights },
+      ...{ onOut: options.onOut, onRights: options.onRights },
       wall: () => ticker.wall(),
       onSession: options.onSession,
       onSessionEnd: options.onSessionEnd

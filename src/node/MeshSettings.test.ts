@@ -233,6 +233,13 @@ it.scoped("says why something cannot be set from here, and signs nothing", () =>
       hint: expect.stringContaining("Do it on host-0")
     })
     expect(codes[1]?.message).toContain("did you mean retry?")
+    const trust = { kind: "trust", body: undefined, author: "ann", why: undefined }
+    for (const name of ["nosuch", `node.${"0".repeat(32)}`]) {
+      expect(yield* Effect.flip(a.write({ ...trust, name }))).toMatchObject({
+        ...{ code: "not_there", message: `there is no trust ${name}` },
+        hint: expect.stringContaining("`skein revoke` lists what is revoked")
+      })
+    }
     expect(node.status().settings.records).toBe(0)
   })
 )

@@ -152,7 +152,8 @@ export class MeshSettings {
         return Either.left(notWritten("unknown_kind", message, hint))
       }
       const wrong = nameProblem(kind, name)
-      if (wrong !== undefined) {
+      // What cannot be called so is not there to be deleted.
+      if (wrong !== undefined && body !== undefined) {
         const message = `${kind} ${name}: ${wrong}`
         return Either.left(notWritten("invalid", message, "Give it another name."))
       }
@@ -172,7 +173,9 @@ export class MeshSettings {
               notWritten(
                 "not_there",
                 `there is no ${kind} ${name}`,
-                `\`skein get ${kind}\` lists them.`
+                kind === "trust"
+                  ? "`skein revoke` lists what is revoked, each with the command that takes it back."
+                  : `\`skein get ${kind}\` lists them.`
               )
             )
       }

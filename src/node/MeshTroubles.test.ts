@@ -206,6 +206,9 @@ describe("troubles of the mesh", () => {
       "host-b offers it, but its certificate does not grant it"
     )
     expect(troubles.findings()).toMatchObject([{ kind: "service_not_granted", service: payments }])
+    world.thrownOut = "host-a was thrown out of the mesh by ops"
+    expect(troubles.whyMissing(payments)).toBe("host-a was thrown out of the mesh by ops")
+    world.thrownOut = undefined
     world.found.records([{ before: held, after: undefined }])
     expect(troubles.whyMissing(payments)).toBeUndefined()
   })

@@ -129,7 +129,9 @@ export class MeshTroubles {
    * offers may be many: it is looked up, not searched for.
    */
   whyMissing(service: ServiceName): string | undefined {
-    const { found, taken } = this.#options
+    const { found, taken, thrownOut } = this.#options
+    const out = thrownOut()
+    if (out !== undefined) return out
     const node = found.withholder(service)
     if (node === undefined) return undefined
     return taken(service) ?? `${node} offers it, but its certificate does not grant it`

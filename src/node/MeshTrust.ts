@@ -16,7 +16,7 @@ import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { describeRevocation, Revocations, type RevocationsCell } from "../mesh/trust/Revocations.ts"
 import { factsOf, SessionBook } from "../mesh/trust/SessionBook.ts"
 import type { RecordAudit } from "../model/AuditEvent.ts"
-import type { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
+import type { NodeName, PeerKey } from "../model/Names.ts"
 import type { Session, SessionFacts } from "../model/Session.ts"
 import { hearRevocations } from "./Expulsion.ts"
 import { RootsKeeper } from "./RootsKeeper.ts"
@@ -30,8 +30,8 @@ export interface MeshTrustOptions {
   readonly wall: () => number
   readonly onSession: (session: Session) => void
   readonly onSessionEnd: (peer: PeerKey, reason: string) => void
-  /** Why nobody offers a service to this node; undefined: somebody does, or nobody knows why. */
-  readonly onMissing: (service: ServiceName, reason: string | undefined) => void
+  /** By what this node is out of the mesh, so that nobody offers it anything; undefined: it is in again. */
+  readonly onOut: (reason: string | undefined) => void
   /** What this node may do has changed. */
   readonly onRights: (rights: SessionFacts) => void
 }
@@ -175,12 +175,11 @@ export class MeshTrust {
 
   /** Nobody else's services are there for a node that does not belong to the mesh, and they are again. */
   #standAnew({ catalogue, lookAnew }: TrustFollowing): void {
-    const { identity, onMissing } = this.#options
+    const { identity, onOut } = this.#options
     const others = Array.from(catalogue.current().entries(), ({ record }) => record).filter(
       ({ peer }) => peer !== identity.current.peer
     )
     lookAnew(others.map(({ peer }) => peer))
-    const services = new Set(others.flatMap((record) => record.services.map(({ name }) => name)))
-    for (const service of services) onMissing(service, this.thrownOut())
+    onOut(this.thrownOut())
   }
 }

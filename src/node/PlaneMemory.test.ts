@@ -33,6 +33,7 @@ class Told {
       case "view":
       case "policies":
       case "rights":
+      case "out":
       case "access":
       case "sample":
       case "sockets":
@@ -210,6 +211,7 @@ const message: fc.Arbitrary<ToPlane> = fc.oneof(
     service,
     reason: fc.option(reason, { nil: undefined })
   }),
+  fc.record({ type: fc.constant("out" as const), reason: fc.option(reason, { nil: undefined }) }),
   fc.record({
     type: fc.constant("listen" as const),
     id,

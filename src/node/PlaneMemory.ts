@@ -36,6 +36,7 @@ export class PlaneMemory {
       case "policies":
       case "access":
       case "rights":
+      case "out":
       case "sample":
       case "sockets":
       case "drain":

@@ -79,6 +79,7 @@ describe("what is to be revoked", () => {
 
   it("is refused with what is wrong", () => {
     expect(codeOf("host-9")).toBe("not_there")
+    expect([codeOf(""), codeOf(" "), codeOf("/web")]).toEqual(["invalid", "invalid", "invalid"])
     expect(codeOf("host-0")).toBe("itself")
     expect(codeOf("host-0", { self: resting(b, founder.peer) })).toBe("above")
     expect(

@@ -25,6 +25,8 @@ export interface RevokeProblem {
 const problem = (code: RevokeProblem["code"], message: string, hint: string) =>
   Either.left<RevokeProblem>({ code, message, hint })
 
+const quoted = (text: string): string => (isNodeName(text) ? text : JSON.stringify(text))
+
 const isInviteId = Schema.is(InviteId)
 const isPattern = Schema.is(ServicePattern)
 
@@ -60,7 +62,7 @@ const findNode = (
   if (isPeerKey(text) && text.length > 40) return Either.right({ peer: text, called: undefined })
   return problem(
     "not_there",
-    `there is no node ${isNodeName(text) ? text : JSON.stringify(text)} in the mesh`,
+    `there is no node ${quoted(text)} in the mesh`,
     "`skein members` lists them. One that is not there any more is revoked by its peer id."
   )
 }
@@ -97,6 +99,13 @@ export const bodyOf = (
 ): Either.Either<TrustBody, RevokeProblem> =>
   Either.gen(function* () {
     const text = target.trim()
+    if (text === "" || text.startsWith("/")) {
+      return yield* problem(
+        "invalid",
+        text === "" ? "nobody is named who is to be revoked" : `${quoted(text)} names no node`,
+        "Write NODE, NODE/SERVICE, or an invite's token or id; `skein revoke` alone lists what is revoked."
+      )
+    }
     if (text.startsWith("skein1.")) {
       const invite = yield* Either.mapLeft(
         parseInvite(text, now, { mesh: self.mesh }),

@@ -115,6 +115,8 @@ export type ToPlane =
   | { readonly type: "fact"; readonly fact: PlaneFact }
   /** Why a service is missing in the view, when that is known; undefined: it is no longer so. */
   | { readonly type: "missing"; readonly service: ServiceName; readonly reason: string | undefined }
+  /** By what this node does not belong to the mesh, and so is offered nothing; undefined: it does. */
+  | { readonly type: "out"; readonly reason: string | undefined }
   | { readonly type: "sample"; readonly share: number }
   /** Sockets of programs that this thread may have, and what is kept for whom. */
   | {

@@ -456,6 +456,13 @@ describe("what a plane was told", () => {
     a.tell({ type: "missing", service: payments, reason: undefined })
     await a.ask({ kind: "load" })
     expect((await call("/pay")).fault?.message).not.toContain("certificate")
+    // Of a node that is out, whatever is asked for.
+    a.tell({ type: "out", reason: "host-a was thrown out of the mesh" })
+    await a.ask({ kind: "load" })
+    expect((await call("/pay")).fault?.message).toMatch(/: host-a was thrown out of the mesh$/)
+    a.tell({ type: "out", reason: undefined })
+    await a.ask({ kind: "load" })
+    expect((await call("/pay")).fault?.message).not.toContain("thrown out")
   })
 })
 

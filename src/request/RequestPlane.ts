@@ -77,6 +77,8 @@ export class RequestPlane {
   readonly #listeners: PlaneListeners
   /** Why services are missing in the view, where that is known. */
   readonly #missing = new Map<ServiceName, string>()
+  /** By what this node is out of the mesh. */
+  #out: string | undefined
   #stopped = false
   #sayUsed: Timer
 
@@ -158,7 +160,7 @@ export class RequestPlane {
       observer,
       local: this.#inbound.dispatch,
       remote: (peer) => this.#pool.dispatchTo(peer),
-      whyMissing: (service) => this.#missing.get(service),
+      whyMissing: (service) => this.#out ?? this.#missing.get(service),
       speaksFor: this.#rights.refusal,
       onDefect,
       ...(threads > 1 && setup.runs !== undefined ? { runs: new HostRuns(setup.runs) } : {}),
@@ -255,6 +257,9 @@ export class RequestPlane {
       case "missing":
         if (message.reason === undefined) this.#missing.delete(message.service)
         else this.#missing.set(message.service, message.reason)
+        return
+      case "out":
+        this.#out = message.reason
         return
       case "sample":
         this.#telemetry.observer.setSample(message.share)

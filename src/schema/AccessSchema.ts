@@ -73,6 +73,12 @@ export const PathPatternText = meaning(
 const grpcService = /^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/
 const grpcMethod = /^[A-Za-z_]\w*$/
 
+/** `shop.v1.Payments/Charge`: one method. */
+export const isGrpcName = (text: string): boolean => {
+  const [service = "", method = "", ...more] = text.split("/")
+  return more.length === 0 && grpcService.test(service) && grpcMethod.test(method)
+}
+
 const GrpcPatternText = meaning(
   of<GrpcPattern>("service"),
   "GrpcPattern",

@@ -226,6 +226,10 @@ const isWhole = (issue: ParseResult.ParseIssue): boolean =>
 const leafMessage = (issue: ParseResult.ParseIssue): string | undefined => {
   const own = ownMessage(issue)
   if (own !== undefined) return own
+  if (issue._tag === "Composite" && AST.isUnion(issue.ast)) {
+    const known = partsOf(issue).flatMap((part) => leafMessage(part) ?? [])
+    return known.length === 1 ? known[0] : undefined
+  }
   return issue._tag === "Refinement" || issue._tag === "Transformation"
     ? leafMessage(issue.issue)
     : undefined

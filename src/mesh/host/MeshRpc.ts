@@ -74,6 +74,8 @@ export const PeerTraffic = Schema.Struct({
   method: Schema.optional(Text),
   /** Null: any one segment. */
   path: Schema.optional(Schema.Array(Schema.NullOr(Text)).pipe(Schema.maxItems(16))),
+  /** A call of gRPC. */
+  grpc: Schema.optional(Schema.Literal(true)),
   calls: Count
 })
 export type PeerTraffic = typeof PeerTraffic.Type

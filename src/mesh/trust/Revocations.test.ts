@@ -56,6 +56,12 @@ describe("revocations", () => {
     ])
   })
 
+  it("are told on one line, whatever their author wrote", () => {
+    const why = "its disk\nwas stolen\r\u001b[2J"
+    const [told] = Revocations.of([says(ops, node(shop), 1, { why })]).all.map(describeRevocation)
+    expect(told).toMatch(/: its disk was stolen $/)
+  })
+
   it("end what a revoked node has signed, but for those that stay", () => {
     const sut = Revocations.of([says(ops, node(shop, admin), 1)])
     expect(isOut(sut, newcomer, founder, shop)).toBe(true)

@@ -16,6 +16,7 @@
  */
 
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
+import { plainLine } from "../../model/PlainLine.ts"
 import { matchesService } from "../../model/Session.ts"
 import { type InviteId, type TrustBody, trustName } from "../../schema/TrustSchema.ts"
 
@@ -204,7 +205,7 @@ export interface RevocationsCell {
   current: Revocations
 }
 
-/** For logs and answers: `was revoked by ops (host-a) on 2031-…: the disk was stolen`. */
+/** For logs and answers, on one line: `… was thrown out of the mesh by ops at 2031-…: the disk was stolen`. */
 export const describeRevocation = ({ at, body, by, why }: Revocation): string => {
   const what =
     body.revoke === "node"
@@ -212,5 +213,7 @@ export const describeRevocation = ({ at, body, by, why }: Revocation): string =>
       : body.revoke === "grant"
         ? `${body.service} was taken from ${body.called ?? body.peer}`
         : "the invite was taken back"
-  return `${what} by ${by} at ${new Date(at).toISOString()}${why === undefined ? "" : `: ${why}`}`
+  const text = `${what} by ${by} at ${new Date(at).toISOString()}${why === undefined ? "" : `: ${why}`}`
+  // Its author wrote it, and others' terminals and logs show it.
+  return plainLine(text)
 }

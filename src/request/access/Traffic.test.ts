@@ -34,6 +34,18 @@ describe("Traffic", () => {
     })
   })
 
+  it("knows gRPC, whose methods are no ids", () => {
+    const traffic = new Traffic(new PathReading())
+    const fields = ["content-type", "application/grpc+proto"]
+    const target = "/shop.v1.Payments/ChargeV2WithReceipts"
+    traffic.note(httpCall({ method: "POST", target, fields }, { identity: orders }))
+    traffic.note(httpCall({ method: "POST", target: "/17", fields: [] }, { identity: orders }))
+    expect(traffic.seen().rows.map(({ grpc, path }) => [grpc, path])).toEqual([
+      [true, ["shop.v1.Payments", "ChargeV2WithReceipts"]],
+      [undefined, [null]]
+    ])
+  })
+
   it("has a bound, and counts what is beyond it", () => {
     const traffic = new Traffic(new PathReading())
     const word = (index: number) =>

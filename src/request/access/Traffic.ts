@@ -6,6 +6,7 @@ import { formatCaller } from "../../model/Caller.ts"
 import type { Call } from "../../model/Exchange.ts"
 import type { ServiceName } from "../../model/Names.ts"
 import type { PathReading } from "../../model/PathReading.ts"
+import { isGrpc } from "./CompiledRule.ts"
 import { templateOf } from "./PathTemplate.ts"
 
 export interface TrafficRow {
@@ -16,6 +17,8 @@ export interface TrafficRow {
   readonly method: string | undefined
   /** Null: any one segment. Undefined: there is none. */
   readonly path: ReadonlyArray<string | null> | undefined
+  /** A call of gRPC: `path` is service and method, and none of them an id. */
+  readonly grpc?: true
   readonly calls: number
 }
 
@@ -45,18 +48,22 @@ export class Traffic {
   }
 
   note({ head, identity, service }: Call): void {
-    const path = head === undefined ? undefined : this.#pathOf(head.target)
+    const grpc = head !== undefined && isGrpc(head)
+    const path = head === undefined ? undefined : this.#pathOf(head.target, grpc)
     if (path === "unclear") {
       this.#left++
       return
     }
     const caller = formatCaller(identity)
     const method = head?.method
-    const key = JSON.stringify([service, caller, method ?? "", path ?? ""])
+    const key = JSON.stringify([service, caller, method ?? "", path ?? "", grpc])
     const row = this.#rows.get(key)
     if (row !== undefined) row.calls++
     else if (this.#rows.size >= maxTraffic) this.#left++
-    else this.#rows.set(key, { caller, service, method, path, calls: 1 })
+    else {
+      const kind = grpc ? ({ grpc } as const) : {}
+      this.#rows.set(key, { caller, service, method, path, ...kind, calls: 1 })
+    }
   }
 
   /** What is no longer in audit is not kept. */
@@ -64,12 +71,13 @@ export class Traffic {
     for (const [key, { service }] of this.#rows) if (!isAudited(service)) this.#rows.delete(key)
   }
 
-  #pathOf(target: string): ReadonlyArray<string | null> | undefined | "unclear" {
+  #pathOf(target: string, whole: boolean): ReadonlyArray<string | null> | undefined | "unclear" {
     this.#reading.read(target)
     const { end, text, trouble } = this.#reading
     if (end === 0) return undefined
     if (trouble !== undefined) return "unclear"
-    const template = templateOf(text.slice(0, end))
+    const path = text.slice(0, end)
+    const template = whole ? path.slice(1).split("/") : templateOf(path)
     return template.length > maxSegments ? "unclear" : template
   }
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, describe, expect, it } from "vitest"
-import { groupId, ownerIds, userId } from "./SystemUsers.ts"
+import { groupId, ownerIds, unknownUsers, userId } from "./SystemUsers.ts"
 
 const dir = mkdtempSync(join(tmpdir(), "users-"))
 afterAll(() => rmSync(dir, { recursive: true }))
@@ -23,6 +23,16 @@ describe("users of this host", () => {
     expect(() => userId("nobody-here", passwd)).toThrow(/passwd has no user nobody-here/)
     expect(() => userId("bad", passwd)).toThrow(/no user bad/)
     expect(() => groupId("orders", group)).toThrow(/no group orders/)
+  })
+
+  it("that a config names and this host does not know are told, each at its place", () => {
+    const listeners = [{ uid: "orders" }, { uid: "web" }, { owner: "orders:ops" }, { uid: 77 }, {}]
+    const upstreams = [{ uid: "nobody-here" }, {}]
+    expect(unknownUsers({ outbound: { listeners }, upstreams }, passwd, group)).toEqual([
+      expect.stringMatching(/^outbound\.listeners\[1\]\.uid: .*passwd has no user web; write/),
+      expect.stringMatching(/^outbound\.listeners\[2\]\.owner: .*group has no group ops; write/),
+      expect.stringMatching(/^upstreams\[0\]\.uid: .*passwd has no user nobody-here/)
+    ])
   })
 
   it.each([
