@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Either } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { TestCa } from "../../test/fixtures/Certificates.ts"
 import { type ConfigOverride, loadConfig, readConfig } from "./ConfigFile.ts"
 import type { ConfigError } from "./ConfigProblem.ts"
 import type { NodeConfig } from "./NodeConfig.ts"
@@ -216,7 +217,7 @@ describe("a config that is wrong names file, line, column, the value and what wa
     ],
     [
       "services:\n  - { name: a, address: 127.0.0.1:1, protocol: https }",
-      '2:48: services[0].protocol: "https" cannot be read on its way; write tcp, which carries its connections as they are, or http if the program also speaks it'
+      '2:48: services[0].protocol: "https" is written http with tls: {} beside it, of a program that only speaks TLS; tcp carries its connections as they are'
     ],
     [
       "upstreams:\n  - { service: a, listen: 127.0.0.1:1, protocol: http2 }",
@@ -647,5 +648,37 @@ upstreams:
     const result = await Effect.runPromise(Effect.either(loadConfig(path)))
     expect(Either.isLeft(result) && result.left.message).toBe(`${path}: ${reason}`)
     expect(Either.isLeft(result) && result.left.code).toBe("config_unreadable")
+  })
+})
+
+describe("certificates that a config names", () => {
+  const ca = new TestCa().cert
+  const withCa = (text: string) =>
+    `services: [{ name: pay, address: "127.0.0.1:1", tls: { ca: ${text} } }]`
+
+  it("are read with it, from beside it or out of it", async () => {
+    writeFileSync(join(directory, "ca.pem"), ca)
+    expect((await valid(withCa("ca.pem"))).services[0]?.tls).toEqual({ ca, insecure: false })
+    expect((await valid(withCa(JSON.stringify(ca)))).services[0]?.tls?.ca).toBe(ca)
+  })
+
+  it("are told where they cannot be", async () => {
+    writeFileSync(join(directory, "empty.pem"), "nothing")
+    writeFileSync(join(directory, "torn.pem"), ca.replace(/\n[^\n]{64}\n/, "\n"))
+    expect(await problems(withCa("gone.pem"))).toEqual([
+      expect.stringMatching(/^skein\.yaml:1:\d+: services\[0\]\.tls\.ca: .*no such file$/)
+    ])
+    expect(await problems(withCa("empty.pem"))).toEqual([
+      expect.stringContaining("empty.pem has no certificate in PEM")
+    ])
+    expect(await problems(withCa("torn.pem"))).toEqual([
+      expect.stringContaining("torn.pem has a certificate that cannot be read")
+    ])
+    expect(await problems(withCa("ca.pem, insecure: true"))).toEqual([
+      expect.stringContaining("has insecure: true beside ca or pin")
+    ])
+    expect(await problems(withCa("ca.pem, pin: abc"))).toEqual([
+      expect.stringContaining('"abc" is not sha256/')
+    ])
   })
 })

@@ -18,6 +18,7 @@ import {
 import { decodeNodeConfig, type NodeConfig } from "./NodeConfig.ts"
 import { portWarnings } from "./PolicyReach.ts"
 import { unknownUsers } from "./SystemUsers.ts"
+import { withCertificates } from "./TlsFiles.ts"
 
 /** Said on the command line or in the environment; stronger than the file. */
 export interface ConfigOverride {
@@ -109,7 +110,15 @@ export const readConfig = (
       )
     }
     const raw = yield* text ? readText(full, configWords) : readModule(full, configWords)
-    const config = yield* decodeConfig(raw, path, overrides)
+    const written = yield* decodeConfig(raw, path, overrides)
+    const { config, problems } = withCertificates(written, dirname(full))
+    if (problems.length > 0) {
+      const placed = problems.map((problem): PlacedProblem => {
+        const position = raw.locate(problem.path, problem.about)
+        return { ...problem, source: path, position }
+      })
+      return yield* new ConfigError({ code: "config_invalid", problems: placed })
+    }
     const moved = overrides.some(
       ({ path: [first, second] }) => first === "node" && second === "dataDir"
     )

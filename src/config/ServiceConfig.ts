@@ -8,6 +8,7 @@ import { missedWords } from "../schema/SchemaWords.ts"
 import { noneTwice } from "./ConfigRules.ts"
 import { time } from "./ConfigTime.ts"
 import { DialAddress, formatHostPort } from "./HostPort.ts"
+import { TlsConfig } from "./TlsConfig.ts"
 
 const HttpCheck = Schema.Struct({
   /** GET must answer 200–399. */
@@ -37,7 +38,7 @@ export const HealthCheck = Schema.Union(
 export type HealthCheck = typeof HealthCheck.Type
 
 const sealed =
-  "cannot be read on its way; write tcp, which carries its connections as they are, or http if the program also speaks it"
+  "is written http with tls: {} beside it, of a program that only speaks TLS; tcp carries its connections as they are"
 const cleartext = "is written http2: with prior knowledge, which is h2c without an upgrade"
 
 /** What a program speaks: HTTP/1.1, HTTP/2 with prior knowledge, gRPC, or anything else. */
@@ -53,6 +54,8 @@ export const ServiceProtocol = Schema.Literal("http", "http2", "grpc", "tcp").an
 const serviceFields = {
   name: ServiceName,
   protocol: Schema.optionalWith(ServiceProtocol, { default: () => "http" as const }),
+  /** The program only speaks TLS: how its node does, calls and checks alike. Absent: in the clear. */
+  tls: Schema.optional(TlsConfig),
   health: Schema.optional(HealthCheck),
   /** Relative share of traffic of each endpoint, 1–1000. */
   weight: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1_000)), { default: () => 100 }),

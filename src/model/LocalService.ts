@@ -1,6 +1,7 @@
 /** What this host offers to the mesh, as config says it; times are milliseconds. */
 import type { ServiceName } from "./Names.ts"
 import type { Protocol } from "./NodeRecord.ts"
+import type { ProgramTls } from "./ProgramTls.ts"
 
 /** How the owner finds out whether an endpoint can serve. */
 export type HealthCheck =
@@ -46,6 +47,8 @@ export type ProgramProtocol = Protocol | "http2"
 export interface LocalService {
   readonly name: ServiceName
   readonly protocol: ProgramProtocol
+  /** Its programs only speak TLS. Absent: they speak in the clear. */
+  readonly tls?: ProgramTls | undefined
   readonly endpoints: ReadonlyArray<LocalAddress>
   /** Where callers reach it under its name. */
   readonly port?: number | undefined

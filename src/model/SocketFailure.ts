@@ -1,4 +1,5 @@
 /** Words for what the operating system says about a connection to a program on this host. */
+import { handshakeTrouble } from "./ProgramTls.ts"
 import { unixPathOf } from "./UnixHost.ts"
 
 const reasons: Readonly<Record<string, string>> = {
@@ -26,6 +27,8 @@ export const systemCode = (error: Error): string | undefined =>
 /** `ECONNREFUSED, nothing listens there`. */
 export const describeSocketError = (error: Error): string => {
   const code = systemCode(error)
+  const trouble = handshakeTrouble(error)
+  if (trouble !== undefined) return code === undefined ? trouble : `${code}, ${trouble}`
   if (code === undefined) return error.message
   const reason = reasons[code]
   return reason === undefined ? `${code}, ${error.message}` : `${code}, ${reason}`

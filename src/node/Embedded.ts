@@ -6,6 +6,7 @@
 import { Effect, Option } from "effect"
 import { ConfigError } from "../config/ConfigProblem.ts"
 import { makeNodeConfig, type NodeConfig, type NodeConfigInput } from "../config/NodeConfig.ts"
+import { withCertificates } from "../config/TlsFiles.ts"
 import type { RunningNode } from "./RunningNode.ts"
 import { StartError } from "./StartError.ts"
 
@@ -16,13 +17,18 @@ import { StartError } from "./StartError.ts"
 const anyPort = ["/ip4/0.0.0.0/tcp/0"]
 
 /** Throws a `ConfigError`. */
-export const embeddedConfig = ({ node, admin, outbound, ...rest }: NodeConfigInput): NodeConfig =>
-  makeNodeConfig({
+export const embeddedConfig = ({ node, admin, outbound, ...rest }: NodeConfigInput): NodeConfig => {
+  const written = makeNodeConfig({
     ...rest,
     node: { ...node, listen: node?.listen ?? anyPort, threads: node?.threads ?? 0 },
     admin: admin ?? "off",
     outbound: { ...outbound, http: outbound?.http ?? "off" }
   })
+  const { config, problems } = withCertificates(written, process.cwd())
+  if (problems.length === 0) return config
+  const placed = problems.map((one) => ({ ...one, source: "config", position: undefined }))
+  throw new ConfigError({ code: "config_invalid", problems: placed })
+}
 
 const invalidConfig = (cause: unknown): StartError => {
   if (!(cause instanceof ConfigError)) throw cause

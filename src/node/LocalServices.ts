@@ -9,10 +9,31 @@ import type { ServiceConfig } from "../config/ServiceConfig.ts"
 import { activeCheck, type HealthCheck, type LocalService } from "../model/LocalService.ts"
 import type { ServiceName } from "../model/Names.ts"
 import type { ServiceEntry } from "../model/NodeRecord.ts"
+import type { ProgramTls } from "../model/ProgramTls.ts"
 
 const healthCheck = (config: ServiceConfig["health"]): HealthCheck => {
   if (config === undefined) return { kind: "none" }
   return "http" in config ? { kind: "http", ...config.http } : { kind: "tcp", ...config.tcp }
+}
+
+/** What is offered where nothing is said of it. */
+const usualAlpn: Readonly<Record<ServiceConfig["protocol"], ReadonlyArray<string>>> = {
+  http: ["http/1.1"],
+  http2: ["h2"],
+  grpc: ["h2"],
+  tcp: []
+}
+
+const programTls = ({ protocol, tls }: ServiceConfig): ProgramTls | undefined => {
+  if (tls === undefined) return undefined
+  const { alpn = usualAlpn[protocol], ca, insecure, pin, serverName } = tls
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(pin === undefined ? {} : { pins: typeof pin === "string" ? [pin] : pin }),
+    ...(insecure ? { insecure } : {}),
+    ...(serverName === undefined ? {} : { serverName }),
+    alpn
+  }
 }
 
 /** Longest id a record may carry. */
@@ -37,6 +58,7 @@ export const localServices = (config: NodeConfig): ReadonlyArray<LocalService> =
   config.services.map((service) => ({
     name: service.name,
     protocol: service.protocol,
+    ...(service.tls === undefined ? {} : { tls: programTls(service) }),
     ...(service.port === undefined ? {} : { port: service.port }),
     ...(service.policy === undefined ? {} : { policy: { ...service.policy } }),
     endpoints: service.addresses.map((address) => ({

@@ -6,9 +6,11 @@ import dgram from "node:dgram"
 import { Resolver } from "node:dns/promises"
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import http from "node:http"
+import https from "node:https"
 import net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { TLSSocket } from "node:tls"
 import { decode, encode } from "@dnsquery/dns-packet"
 import { Effect, Exit, Scope } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
@@ -24,6 +26,7 @@ import { localServices } from "../../src/node/LocalServices.ts"
 import type { RunningNode } from "../../src/node/RunningNode.ts"
 import { runNode } from "../../src/node.ts"
 import { type Program, rawProgram, startProgram } from "../../src/testing/InboundFixture.ts"
+import { TestCa } from "../fixtures/Certificates.ts"
 import { freePort, until } from "../fixtures/Processes.ts"
 
 /** Policies have a list of their own: src/request/outbound/PolicyFields.test.ts. */
@@ -40,6 +43,8 @@ type Fields<T> = T extends string | number | boolean
 const web = ServiceName.make("web")
 const raw = ServiceName.make("raw")
 const sick = ServiceName.make("sick")
+const secret = ServiceName.make("secret")
+const pinned = ServiceName.make("pinned")
 const directory = mkdtempSync(join(tmpdir(), "skein-fields-"))
 const at = (name: string): string => join(directory, name)
 const scope = Effect.runSync(Scope.make())
@@ -83,6 +88,14 @@ const collector = () =>
       })
     })
   )
+
+const ca = new TestCa()
+/** Says by which name it was asked for, and what is spoken. */
+const sealed = () =>
+  https.createServer(ca.issue(["secret.test"]), ({ socket }, response) => {
+    const { alpnProtocol, servername } = socket as TLSSocket & { readonly servername: string }
+    response.end(`${servername} ${alpnProtocol}`)
+  })
 
 let a: RunningNode
 let b: RunningNode
@@ -172,7 +185,16 @@ beforeAll(async () => {
         protocol: "tcp",
         health: { tcp: { interval: "150ms", timeout: "700ms" } }
       },
-      { name: sick, address: `127.0.0.1:${one}`, health: { http: {} } }
+      { name: sick, address: `127.0.0.1:${one}`, health: { http: {} } },
+      {
+        ...{ name: secret, address: `127.0.0.1:${await program(sealed())}` },
+        tls: { ca: ca.cert, serverName: "secret.test", alpn: ["http/1.0", "http/1.1"] }
+      },
+      {
+        ...{ name: pinned, address: `127.0.0.1:${await program(sealed())}` },
+        tls: { pin: `sha256/${"A".repeat(43)}=` }
+      },
+      { name: "anyone", address: `127.0.0.1:${await program(sealed())}`, tls: { insecure: true } }
     ],
     upstreams: [
       { service: web, listen: `0.0.0.0:${upHttp}`, as: "ops", allowRemote: true, protocol: "http" },
@@ -316,6 +338,10 @@ const forwarded = async () => {
   server.close()
 }
 
+const sealedly = async () => {
+  expect(await get(ports.proxy, "secret.mesh")).toBe("secret.test http/1.1")
+}
+
 const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<void>> = {
   ".node.name": async () => {
     expect(b.name).toBe("host-b")
@@ -410,7 +436,7 @@ const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<
   ".services[].port": called,
   ".services[].name": async () => {
     const names = (await run(a.source.services)).map(({ name }) => name)
-    expect(names.toSorted()).toEqual([raw, sick, web])
+    expect(names.toSorted()).toEqual(["anyone", pinned, raw, secret, sick, web])
   },
   ".services[].protocol": async () => {
     const rows = await run(a.source.services)
@@ -418,6 +444,18 @@ const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<
   },
   ".services[].addresses[].host": reached,
   ".services[].addresses[].port": reached,
+  ".services[].tls.ca": sealedly,
+  ".services[].tls.serverName": sealedly,
+  ".services[].tls.alpn[]": sealedly,
+  ".services[].tls.pin": async () => {
+    expect(await get(ports.proxy, "pinned.mesh")).toContain("which tls.pin does not name")
+  },
+  ".services[].tls.pin[]": async () => {
+    expect(localServices(config)[4]?.tls?.pins).toEqual([`sha256/${"A".repeat(43)}=`])
+  },
+  ".services[].tls.insecure": async () => {
+    expect(await get(ports.proxy, "anyone.mesh")).toBe("false http/1.1")
+  },
   ".services[].weight": async () => {
     expect((await told(web)).map(({ weight }) => weight)).toEqual([7, 7])
   },

@@ -1,6 +1,8 @@
 import http from "node:http"
+import https from "node:https"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, TestClock } from "effect"
+import { TestCa } from "../../../test/fixtures/Certificates.ts"
 import type { HealthCheck, LocalService } from "../../model/LocalService.ts"
 import { freePort, payments, rawProgram, startProgram } from "../../testing/InboundFixture.ts"
 import { makeHealthChecker } from "./HealthChecker.ts"
@@ -189,5 +191,37 @@ describe("probe", () => {
         `connection to 127.0.0.1:${port}: ECONNREFUSED, nothing listens there`
       )
     })
+  )
+})
+
+describe("probe of a program that only speaks TLS", () => {
+  const ca = new TestCa()
+  const tls = { ca: ca.cert, serverName: "pay.test", alpn: ["http/1.1"] }
+
+  it.live("is well when it answers and is the right one", () =>
+    Effect.acquireUseRelease(
+      Effect.promise(() =>
+        startProgram(
+          https.createServer(ca.issue(["pay.test"]), ({ headers }, response) => {
+            response.statusCode = headers.host === "pay.test" ? 200 : 500
+            response.end()
+          })
+        )
+      ),
+      ({ port }) =>
+        Effect.gen(function* () {
+          const target = { host: "127.0.0.1", port, check, tls }
+          const tcp = { kind: "tcp", interval: 1_000, timeout: 200 } as const
+          expect(yield* probe(target)).toMatchObject({ ok: true })
+          expect(yield* probe({ ...target, check: tcp })).toMatchObject({ ok: true })
+          for (const checked of [check, tcp]) {
+            const other = { ...target, check: checked, tls: { ...tls, serverName: "other.test" } }
+            const { ok, reason } = yield* probe(other)
+            expect(ok).toBe(false)
+            expect(reason).toContain("for DNS:pay.test and not for other.test")
+          }
+        }),
+      ({ close }) => Effect.promise(close)
+    )
   )
 })

@@ -5,6 +5,7 @@
 import { Effect, FiberMap, Random, type Scope } from "effect"
 import { activeCheck, type LocalService } from "../../model/LocalService.ts"
 import type { ServiceName } from "../../model/Names.ts"
+import { type ProgramTls, sameTls } from "../../model/ProgramTls.ts"
 import { type ActiveCheck, type ProbeTarget, probe } from "./HealthProbe.ts"
 import { type CheckResult, type HealthState, judge, unknownHealth } from "./HealthState.ts"
 
@@ -33,6 +34,7 @@ interface Checked {
   readonly id: string
   readonly host: string
   readonly port: number
+  readonly tls: ProgramTls | undefined
   readonly check: ActiveCheck
   state: HealthState
 }
@@ -74,7 +76,7 @@ export const makeHealthChecker = (
           gone.delete(key)
           const known = checked.get(key)
           if (known !== undefined && sameAddress(known, entry)) {
-            if (sameCheck(known.check, entry.check)) continue
+            if (sameCheck(known.check, entry.check) && sameTls(known.tls, entry.tls)) continue
             entry.state = known.state
           }
           checked.set(key, entry)
@@ -89,13 +91,18 @@ export const makeHealthChecker = (
     return { setServices }
   })
 
+const alpn: ReadonlyArray<string> = ["http/1.1"]
+
 const wanted = (services: ReadonlyArray<LocalService>): Array<Checked> =>
   services.flatMap((service) =>
     service.endpoints.flatMap((address) => {
       const check = activeCheck(address)
       if (check === undefined) return []
       const { id, host, port } = address
-      return [{ service: service.name, id, host, port, check, state: unknownHealth }]
+      const { name } = service
+      // The check is one of HTTP/1.1, whatever calls are made by.
+      const tls = service.tls && check.kind === "http" ? { ...service.tls, alpn } : service.tls
+      return [{ service: name, id, host, port, tls, check, state: unknownHealth }]
     })
   )
 

@@ -5,7 +5,9 @@ import net from "node:net"
 import { Effect } from "effect"
 import type { HealthCheck } from "../../model/LocalService.ts"
 import { isOwnShortage } from "../../model/OwnShortage.ts"
+import type { ProgramTls } from "../../model/ProgramTls.ts"
 import { describeSocketError, hostPort } from "../../model/SocketFailure.ts"
+import { connectTls } from "../../model/TlsConnect.ts"
 import { placeOf, unixPathOf } from "../../model/UnixHost.ts"
 import type { CheckResult } from "./HealthState.ts"
 
@@ -14,15 +16,19 @@ export type ActiveCheck = Exclude<HealthCheck, { readonly kind: "none" }>
 export interface ProbeTarget {
   readonly host: string
   readonly port: number
+  /** It only speaks TLS, and is well if it is also the right one. Absent: in the clear. */
+  readonly tls?: ProgramTls | undefined
   readonly check: ActiveCheck
 }
 
 /** Never fails: a failure is a result. Interruption and the check's timeout close the connection. */
-export const probe = ({ host, port, check }: ProbeTarget): Effect.Effect<CheckResult> => {
+export const probe = ({ check, host, port, tls }: ProbeTarget): Effect.Effect<CheckResult> => {
   const where = hostPort(host, port)
   const what = check.kind === "http" ? `GET ${check.path} at ${where}` : `connection to ${where}`
   return (
-    check.kind === "http" ? probeHttp(host, port, check, what) : probeTcp(host, port, what)
+    check.kind === "http"
+      ? probeHttp({ host, port, tls }, check, what)
+      : probeTcp({ host, port, tls }, what)
   ).pipe(
     Effect.timeoutTo({
       duration: check.timeout,
@@ -32,10 +38,18 @@ export const probe = ({ host, port, check }: ProbeTarget): Effect.Effect<CheckRe
   )
 }
 
-const probeTcp = (host: string, port: number, what: string): Effect.Effect<CheckResult> =>
+type Place = Pick<ProbeTarget, "host" | "port" | "tls">
+
+const connect = ({ host, port, tls }: Place, onOpen: () => void): net.Socket => {
+  const socket = net.connect(placeOf(host, port))
+  return tls === undefined
+    ? socket.once("connect", onOpen)
+    : connectTls(socket, { host, onOpen, tls })
+}
+
+const probeTcp = (place: Place, what: string): Effect.Effect<CheckResult> =>
   Effect.async<CheckResult>((resume) => {
-    const socket = net.connect(placeOf(host, port))
-    socket.once("connect", () => {
+    const socket = connect(place, () => {
       socket.destroy()
       resume(Effect.succeed({ ok: true, reason: `${what}: accepted` }))
     })
@@ -45,17 +59,15 @@ const probeTcp = (host: string, port: number, what: string): Effect.Effect<Check
   })
 
 const probeHttp = (
-  host: string,
-  port: number,
+  place: Place,
   check: Extract<ActiveCheck, { readonly kind: "http" }>,
   what: string
 ): Effect.Effect<CheckResult> =>
   Effect.async<CheckResult>((resume) => {
     const request = http.get({
-      ...toPlace(host, port),
+      createConnection: () => connect(place, () => undefined),
       path: check.path,
-      agent: false,
-      headers: { host: check.host ?? hostHeader(host, port), connection: "close" }
+      headers: { host: check.host ?? hostHeader(place), connection: "close" }
     })
     request.on("response", (response) => {
       const status = response.statusCode ?? 0
@@ -71,14 +83,9 @@ const probeHttp = (
     return Effect.sync(() => request.destroy())
   })
 
-const toPlace = (host: string, port: number) => {
-  const socketPath = unixPathOf(host)
-  return socketPath === undefined ? { host, port } : { socketPath }
-}
-
 /** A socket has no name that could stand in Host. */
-const hostHeader = (host: string, port: number): string =>
-  unixPathOf(host) === undefined ? hostPort(host, port) : "localhost"
+const hostHeader = ({ host, port, tls }: Place): string =>
+  tls?.serverName ?? (unixPathOf(host) === undefined ? hostPort(host, port) : "localhost")
 
 const failed = (what: string, error: Error): CheckResult => ({
   ok: false,

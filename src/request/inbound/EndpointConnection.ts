@@ -10,7 +10,6 @@ import { isOwnShortage } from "../../model/OwnShortage.ts"
 import { describeSocketError } from "../../model/SocketFailure.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
-import { placeOf } from "../../model/UnixHost.ts"
 import type { KnownBlocks } from "../http1/BlockMemory.ts"
 import { encodeRequestHead, lastChunk } from "../http1/Encode.ts"
 import type { Http1Error } from "../http1/Http1Error.ts"
@@ -19,15 +18,14 @@ import { MessageWriter } from "../http1/MessageWriter.ts"
 import { type ParsedResponse, ResponseReader } from "../http1/ResponseReader.ts"
 import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { Linger } from "../socket/Linger.ts"
+import { dialProgram, type ProgramPlace } from "../socket/ProgramDial.ts"
 import { ReadGather } from "../socket/ReadGather.ts"
 import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
 import { SocketGuard } from "../socket/SocketGuard.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
 import type { EndpointRequest, RequestCarrier } from "./EndpointRequest.ts"
 
-export interface EndpointConnectionOptions {
-  readonly host: string
-  readonly port: number
+export interface EndpointConnectionOptions extends ProgramPlace {
   /** What the program says again and again. */
   readonly blocks: KnownBlocks
   readonly ticker: Ticker
@@ -92,7 +90,7 @@ export class EndpointConnection implements RequestCarrier {
     connectTimeout: number,
     owner: ConnectionOwner
   ) {
-    const { blocks, host, port, ticker } = options
+    const { blocks, ticker } = options
     this.#owner = owner
     this.#ticker = ticker
     this.#request = request
@@ -111,19 +109,14 @@ export class EndpointConnection implements RequestCarrier {
     const guard = new SocketGuard(options.onDefect, "a connection to an HTTP program")
     const reads = new SocketReads()
     reads.onBytes = guard.handler((bytes) => this.#onData(bytes))
-    const socket = guard.watch(
-      reads.connect({ ...placeOf(host, port), allowHalfOpen: true, noDelay: true })
-    )
+    const onOpen = guard.handler<void>(() => this.#onConnect())
+    const socket = guard.watch(dialProgram(options, { allowHalfOpen: true, reads, onOpen }))
     this.#socket = socket
     outliveWrites(socket, (error) => this.#onUnwritable(error))
     this.#writer = new MessageWriter(socket)
     this.#timer = ticker.after(connectTimeout, () => {
       socket.destroy(new Error(`no connection within ${connectTimeout} ms`))
     })
-    socket.on(
-      "connect",
-      guard.handler(() => this.#onConnect())
-    )
     socket.on(
       "drain",
       guard.handler(() => this.#request?.onDrain())

@@ -178,10 +178,10 @@ export class Http2Endpoint
   #connectionFor({ connectTimeout }: Http2EndpointRequest): Http2EndpointConnection | undefined {
     for (const connection of this.#all) if (connection.room > 0) return connection
     if (this.#all.size >= this.#maxConnections || !this.#sockets.take()) return undefined
-    const { host, onDefect = uncontained, onDroppedTrailer, port, ticker } = this.#options
+    const { host, onDefect = uncontained, onDroppedTrailer, port, ticker, tls } = this.#options
     const connection = new Http2EndpointConnection(
       {
-        ...{ host, port, ticker, onDefect },
+        ...{ host, port, ticker, tls, onDefect },
         onDroppedTrailer: onDroppedTrailer ?? (() => undefined)
       },
       connectTimeout,

@@ -9,20 +9,18 @@ import { isOwnShortage } from "../../model/OwnShortage.ts"
 import { describeSocketError } from "../../model/SocketFailure.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
-import { placeOf } from "../../model/UnixHost.ts"
 import { defaultHttp1Limits } from "../http1/Limits.ts"
 import { Http2ClientSession } from "../http2/Http2ClientSession.ts"
 import { Http2Code, type Http2Error } from "../http2/Http2Error.ts"
 import { defaultHttp2Limits } from "../http2/Http2Limits.ts"
 import type { SessionOwner } from "../http2/Http2Session.ts"
 import { writeParts } from "../http2/SocketParts.ts"
+import { dialProgram, type ProgramPlace } from "../socket/ProgramDial.ts"
 import { SocketGuard } from "../socket/SocketGuard.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
 import type { Http2EndpointRequest } from "./Http2EndpointRequest.ts"
 
-export interface Http2ConnectionOptions {
-  readonly host: string
-  readonly port: number
+export interface Http2ConnectionOptions extends ProgramPlace {
   readonly ticker: Ticker
   readonly onDefect: OnDefect
   /** A trailer field of a response was dropped: no trailer may be named so. */
@@ -60,13 +58,17 @@ export class Http2EndpointConnection implements SessionOwner {
     connectTimeout: number,
     owner: Http2ConnectionOwner
   ) {
-    const { host, onDefect, port, ticker } = options
+    const { onDefect, ticker } = options
     this.#options = options
     this.#owner = owner
     const guard = new SocketGuard(onDefect, "a connection to an HTTP/2 program")
     const reads = new SocketReads()
     reads.onBytes = guard.handler((bytes) => this.#onBytes(bytes))
-    const socket = guard.watch(reads.connect({ ...placeOf(host, port), noDelay: true }))
+    const onOpen = guard.handler<void>(() => {
+      this.#waiting = undefined
+      this.#timer.cancel()
+    })
+    const socket = guard.watch(dialProgram(options, { allowHalfOpen: false, reads, onOpen }))
     this.#socket = socket
     this.#session = new Http2ClientSession({
       owner: this,
@@ -78,13 +80,6 @@ export class Http2EndpointConnection implements SessionOwner {
     this.#timer = ticker.after(connectTimeout, () => {
       socket.destroy(new Error(`no connection within ${connectTimeout} ms`))
     })
-    socket.on(
-      "connect",
-      guard.handler(() => {
-        this.#waiting = undefined
-        this.#timer.cancel()
-      })
-    )
     socket.on(
       "drain",
       guard.handler(() => this.#session.onDrain())

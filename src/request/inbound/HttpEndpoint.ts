@@ -16,6 +16,7 @@ import { hostPort, noRoom } from "../../model/SocketFailure.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 import { KnownBlocks } from "../http1/BlockMemory.ts"
+import type { ProgramPlace } from "../socket/ProgramDial.ts"
 import {
   type Keeper,
   type SocketLane,
@@ -26,10 +27,8 @@ import { type ConnectionOwner, EndpointConnection } from "./EndpointConnection.t
 import { type CallFacts, EndpointRequest, type RequestPool } from "./EndpointRequest.ts"
 import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
 
-export interface HttpEndpointOptions {
+export interface HttpEndpointOptions extends ProgramPlace {
   readonly service: ServiceName
-  readonly host: string
-  readonly port: number
   /** For a call that brings no limit of its own. */
   readonly connectTimeout: number
   /** How long a connection is kept with no request on it. */

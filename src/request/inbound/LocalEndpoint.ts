@@ -10,6 +10,7 @@ import {
   type ProgramProtocol
 } from "../../model/LocalService.ts"
 import type { ServiceName } from "../../model/Names.ts"
+import { type ProgramTls, sameTls } from "../../model/ProgramTls.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { SocketLane } from "../socket/SocketBudget.ts"
 import type { EndpointTransport } from "./EndpointStream.ts"
@@ -65,6 +66,7 @@ export class LocalEndpoint {
   readonly #metrics: InboundMetrics
   readonly #connectTimeout: number | undefined
   readonly #idleTimeout: number | undefined
+  readonly #tls: ProgramTls | undefined
   weight: number
   healthy: boolean
   reason: string
@@ -80,6 +82,7 @@ export class LocalEndpoint {
     this.#metrics = options.metrics
     this.#connectTimeout = service.connectTimeout
     this.#idleTimeout = service.idleTimeout
+    this.#tls = service.tls
     this.weight = address.weight
     this.healthy = address.program?.healthy ?? activeCheck(address) === undefined
     this.reason = address.program?.reason ?? (this.healthy ? notChecked : unknownYet)
@@ -95,6 +98,7 @@ export class LocalEndpoint {
       service: service.name,
       host: address.host,
       port: address.port,
+      tls: service.tls,
       connectTimeout: service.connectTimeout ?? defaultConnectTimeout,
       node,
       ticker,
@@ -166,6 +170,7 @@ export class LocalEndpoint {
       service.protocol === this.protocol &&
       service.connectTimeout === this.#connectTimeout &&
       service.idleTimeout === this.#idleTimeout &&
+      sameTls(service.tls, this.#tls) &&
       address.id === mine.id &&
       address.host === mine.host &&
       address.port === mine.port &&

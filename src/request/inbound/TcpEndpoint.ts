@@ -4,7 +4,7 @@
  * while the caller may go on sending (Exchange.ts, rule 7).
  */
 
-import net from "node:net"
+import type net from "node:net"
 import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import {
   accepted,
@@ -29,19 +29,17 @@ import { refuse } from "../../model/RefusedExchange.ts"
 import { describeSocketError, hostPort, noRoom } from "../../model/SocketFailure.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
-import { placeOf } from "../../model/UnixHost.ts"
 import { breakOff } from "../socket/BreakOff.ts"
 import { isReset, outliveWrites } from "../socket/FailedWrites.ts"
 import { Linger } from "../socket/Linger.ts"
+import { dialProgram, type ProgramPlace } from "../socket/ProgramDial.ts"
 import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
 import { type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
 import { SocketGuard } from "../socket/SocketGuard.ts"
 import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
 
-export interface TcpEndpointOptions {
+export interface TcpEndpointOptions extends ProgramPlace {
   readonly service: ServiceName
-  readonly host: string
-  readonly port: number
   /** For a call that brings no limit of its own. */
   readonly connectTimeout: number
   /** Undefined: no limit but the caller's. */
@@ -119,22 +117,14 @@ class TcpTunnel implements EndpointStream {
     this.#receiver = receiver
     this.#onGone = onGone
     this.#lastMove = options.ticker.now()
-    const socket = net.connect({
-      ...placeOf(options.host, options.port),
-      allowHalfOpen: true,
-      noDelay: true
-    })
-    this.#socket = socket
     const guard = new SocketGuard(options.onDefect ?? uncontained, "a connection to a TCP program")
-    guard.watch(socket)
+    const onOpen = guard.handler<void>(() => this.#onConnect())
+    const socket = guard.watch(dialProgram(options, { allowHalfOpen: true, onOpen }))
+    this.#socket = socket
     outliveWrites(socket, (error) => this.#onUnwritable(error))
     this.#timer = options.ticker.after(connectTimeout, () => {
       socket.destroy(new Error(`no connection within ${connectTimeout} ms`))
     })
-    socket.on(
-      "connect",
-      guard.handler(() => this.#onConnect())
-    )
     socket.on(
       "data",
       guard.handler((chunk: Buffer) => this.#onData(chunk))

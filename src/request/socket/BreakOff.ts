@@ -7,9 +7,16 @@ import type net from "node:net"
  */
 export const breakOff = (socket: net.Socket): void => {
   try {
-    socket.resetAndDestroy()
+    ;(underneath.get(socket) ?? socket).resetAndDestroy()
   } catch {
     // ERR_INVALID_HANDLE_TYPE: it is no TCP connection.
-    socket.destroy()
   }
+  socket.destroy()
+}
+
+const underneath = new WeakMap<net.Socket, net.Socket>()
+
+/** `socket` is spoken over `under`, which is what can be reset. */
+export const breaksWith = (socket: net.Socket, under: net.Socket): void => {
+  underneath.set(socket, under)
 }

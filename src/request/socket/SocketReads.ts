@@ -32,19 +32,20 @@ export class SocketReads {
 
   connect(options: net.NetConnectOpts): net.Socket {
     if (direct) return net.connect({ ...options, onread: this.#onread })
-    return this.#listen(net.connect(options))
+    return this.listen(net.connect(options))
   }
 
   /** Of a server with `pauseOnConnect`. Returns the socket to use instead, which it does not count. */
   accept(accepted: net.Socket): net.Socket {
-    return readAccepted(accepted, this.#onread) ?? this.#listen(accepted).resume()
+    return readAccepted(accepted, this.#onread) ?? this.listen(accepted).resume()
   }
 
   get #onread(): net.OnReadOpts {
     return readInto((bytes) => this.onBytes(bytes), this.#memory)
   }
 
-  #listen(socket: net.Socket): net.Socket {
+  /** Of a socket that gives new memory for each read. */
+  listen(socket: net.Socket): net.Socket {
     return socket.on("data", (bytes) => {
       this.onBytes(bytes)
       free(bytes)

@@ -1,0 +1,39 @@
+/** Connections to the program of an endpoint, in the clear or within TLS. */
+import net from "node:net"
+import type { ProgramTls } from "../../model/ProgramTls.ts"
+import { connectTls } from "../../model/TlsConnect.ts"
+import { placeOf } from "../../model/UnixHost.ts"
+import { breaksWith } from "./BreakOff.ts"
+import type { SocketReads } from "./SocketReads.ts"
+
+export interface ProgramPlace {
+  readonly host: string
+  readonly port: number
+  /** Absent: it speaks in the clear. */
+  readonly tls?: ProgramTls | undefined
+}
+
+export interface DialOptions {
+  readonly allowHalfOpen: boolean
+  /** What is read is theirs. Absent: the socket tells of it itself. */
+  readonly reads?: SocketReads | undefined
+  /** The program can be spoken to, within TLS when it is the right one. Never called at once. */
+  readonly onOpen: () => void
+}
+
+/** What cannot be connected to, or is another than it is to be, closes with an error that says why. */
+export const dialProgram = (
+  { host, port, tls }: ProgramPlace,
+  options: DialOptions
+): net.Socket => {
+  const { allowHalfOpen, onOpen, reads } = options
+  const place = { ...placeOf(host, port), allowHalfOpen, noDelay: true }
+  if (tls !== undefined) {
+    const under = net.connect(place)
+    const socket = connectTls(under, { host, onOpen, tls })
+    breaksWith(socket, under)
+    return reads?.listen(socket) ?? socket
+  }
+  const socket = reads === undefined ? net.connect(place) : reads.connect(place)
+  return socket.once("connect", onOpen)
+}
