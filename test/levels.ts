@@ -35,6 +35,7 @@ const levels: Readonly<Record<string, number>> = {
   dns: 8,
   api: 8,
   admin: 9,
+  entity: 9,
   testing: 10,
   node: 10,
   "node.ts": 11,
