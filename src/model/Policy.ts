@@ -3,6 +3,7 @@
  * every time in milliseconds. What each field means to whoever sets it, every default and every rule
  * are in schema/PolicySchema.ts and nowhere else.
  */
+import type { GrpcCondition } from "./GrpcStatus.ts"
 
 /** What limits a part is shorter than what limits the whole, but for a default that was not set. */
 export interface TimeoutPolicy {
@@ -47,6 +48,8 @@ export type RetryCondition =
   | "timeout"
   /** Status 429. */
   | "rate_limited"
+  /** A call of gRPC would be told this status, by its program or by the mesh. */
+  | GrpcCondition
 
 /** Decoded lists say something. */
 type NonEmpty<A> = readonly [A, ...ReadonlyArray<A>]

@@ -209,6 +209,18 @@ describe("what could never take effect is refused, with the place and the mend",
       'policy.retry.on[0]: "gateway_error" says nothing beside "5xx", which is that and more; keep the one that is meant'
     ],
     [
+      { retry: { on: ["5xx", "internal", "unavailable"], methods: ["POST"] } },
+      'policy.retry.on[1]: "internal" says nothing beside "5xx", which is that and more; keep the one that is meant'
+    ],
+    [
+      { retry: { on: ["reset", "unavailable"] } },
+      'policy.retry.methods: "unavailable" is a status of gRPC, whose calls are POST, and methods does not have that; add POST, or * for all'
+    ],
+    [
+      { retry: { on: ["UNAVAILABLE"], methods: ["*"] } },
+      'policy.retry.on[0]: "UNAVAILABLE" is not one of connect_failure, reset, 5xx, gateway_error, timeout, rate_limited, cancelled, unknown, invalid_argument, deadline_exceeded, not_found, already_exists, permission_denied, resource_exhausted, failed_precondition, aborted, out_of_range, unimplemented, internal, unavailable, data_loss, unauthenticated; did you mean unavailable?'
+    ],
+    [
       { retry: { methods: [] } },
       "policy.retry.methods: names nothing, so only connect failures could be retried; for that write on: [connect_failure]"
     ],

@@ -7,6 +7,7 @@
  */
 import { isDeepStrictEqual } from "node:util"
 import { Either, Schema, Struct } from "effect"
+import { type GrpcCondition, grpcStatusNames } from "../model/GrpcStatus.ts"
 import type * as Model from "../model/Policy.ts"
 import { type DurationText, formatMillis, timeLimit } from "./Duration.ts"
 import { explain, quote } from "./ExplainIssue.ts"
@@ -71,14 +72,23 @@ export const TimeoutPolicy = Schema.Struct({
   )
 )
 
+/** Statuses of gRPC, in the order of their numbers. */
+const grpcConditions = grpcStatusNames
+  .filter((name) => name !== "OK")
+  // What `toLowerCase` makes of a name is what Lowercase says, which its type does not.
+  .map((name) => name.toLowerCase() as GrpcCondition)
+
 export const RetryCondition = Schema.Literal(
   "connect_failure",
   "reset",
   "5xx",
   "gateway_error",
   "timeout",
-  "rate_limited"
+  "rate_limited",
+  ...grpcConditions
 )
+
+const isGrpc = (condition: string): boolean => grpcConditions.some((one) => one === condition)
 
 /** Methods are case-sensitive (RFC 9110 §9.1): one in small letters would never be met. */
 const Method = Schema.make<Uppercase<string>>(
@@ -92,13 +102,13 @@ const Method = Schema.make<Uppercase<string>>(
 )
 
 /**
- * A list in which something stands, and nothing twice. `empty`: why it cannot be empty; `broad`,
- * `narrow`: an entry that already means the others.
+ * A list in which something stands, and nothing twice. `empty`: why it cannot be empty; `broader`:
+ * an entry that already means what another says.
  */
 const distinct = <A extends string>(
   item: Schema.Schema<A>,
   empty: string,
-  [broad, narrow]: readonly [broad: A, narrow: (other: A) => boolean]
+  broader: (one: A) => A | undefined
 ) =>
   Schema.make<readonly [A, ...ReadonlyArray<A>]>(
     Schema.Array(item).pipe(
@@ -110,7 +120,8 @@ const distinct = <A extends string>(
                 if (list.indexOf(one) < index) {
                   return [{ path: [index], message: `${quote(one)} stands twice; once is enough` }]
                 }
-                if (!narrow(one) || !list.includes(broad)) return []
+                const broad = broader(one)
+                if (broad === undefined || !list.includes(broad)) return []
                 const message = `${quote(one)} says nothing beside ${quote(broad)}, which is that and more; keep the one that is meant`
                 return [{ path: [index], message }]
               }),
@@ -119,15 +130,24 @@ const distinct = <A extends string>(
     ).ast
   )
 
+const broaderConditions = new Map<Model.RetryCondition, Model.RetryCondition>([
+  ["gateway_error", "5xx"],
+  ["unknown", "5xx"],
+  ["internal", "5xx"],
+  ["data_loss", "5xx"],
+  ["deadline_exceeded", "timeout"],
+  ["resource_exhausted", "rate_limited"]
+])
+
 const Conditions = distinct(
   RetryCondition,
   "names nothing, yet connect failures are retried all the same; write [connect_failure] for those alone, or retry: off",
-  ["5xx", (other) => other === "gateway_error"]
+  (condition) => broaderConditions.get(condition)
 )
 const Methods = distinct(
   Method,
   "names nothing, so only connect failures could be retried; for that write on: [connect_failure]",
-  ["*", (other) => other !== "*"]
+  (method) => (method === "*" ? undefined : "*")
 )
 
 /**
@@ -162,6 +182,8 @@ const range = (base: DurationText, max: DurationText) =>
     {}
   )
 
+const posts = new Set<string>(["POST", "*"])
+
 /**
  * Retries. The budget is always on. `connect_failure` is retried whatever `on` and `methods` say;
  * everything else only for idempotent methods (RFC 9110 §9.2.2) unless `methods` says otherwise,
@@ -189,6 +211,11 @@ export const RetryPolicy = Schema.Struct({
       if (ratio === 0 && (minPerSecond * window) / 1_000 < 1) {
         const message = `with ratio 0, ${minPerSecond} a second over ${formatMillis(window)} never makes one retry; raise it, or write retry: off`
         issues.push({ path: ["budget", "minPerSecond"], message })
+      }
+      const status = retry.on.find(isGrpc)
+      if (status !== undefined && !retry.methods.some((method) => posts.has(method))) {
+        const message = `${quote(status)} is a status of gRPC, whose calls are POST, and methods does not have that; add POST, or * for all`
+        issues.push({ path: ["methods"], message })
       }
       if (retry.attempts > 0 || defaultPolicy.retry === "off") return issues
       const { attempts: _, ...how } = defaultPolicy.retry

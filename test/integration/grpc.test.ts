@@ -20,7 +20,7 @@ beforeAll(async () => {
     upstreams: [{ service: "payments", listen: `127.0.0.1:${port}`, protocol: "grpc" }],
     policies: {
       payments: {
-        retry: { attempts: 2, on: ["connect_failure", "gateway_error"], methods: ["POST"] }
+        retry: { attempts: 2, on: ["gateway_error", "aborted"], methods: ["POST"] }
       }
     }
   })
@@ -142,6 +142,17 @@ describe("a status of gRPC", () => {
     expect(await metrics()).toMatch(
       /skein_retries_total\{service="payments",reason="gateway_error"\} 1\n/
     )
+  })
+
+  it("of any name, and when the program says", async () => {
+    expect(await client.charge("flaky 10 again", {})).toMatchObject({ code: status.OK })
+    const before = Date.now()
+    expect(await client.charge("flaky 14 pushback=300")).toMatchObject({ code: status.OK })
+    expect(Date.now() - before).toBeGreaterThanOrEqual(300)
+    expect(shop.seen?.metadata.get("grpc-previous-rpc-attempts")).toEqual(["1"])
+    const answer = await client.charge("flaky 14 pushback=-1")
+    expect(answer).toMatchObject({ code: status.UNAVAILABLE })
+    expect(answer.trailers?.get("grpc-retry-pushback-ms")).toEqual(["-1"])
   })
 
   it("is what calls are counted by", async () => {

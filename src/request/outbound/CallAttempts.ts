@@ -2,10 +2,12 @@
  * The attempts of a call, one after the other: past the steps that stand before the first, to an
  * endpoint the balancer picks, past its guards, and on to the next while a step says so.
  */
-import type { Fault } from "../../model/Fault.ts"
-import { type Verdict, verdicts } from "../policy/Classifier.ts"
+import type { RequestHead } from "../../model/Exchange.ts"
+import { type Fault, faultKinds } from "../../model/Fault.ts"
+import { verdicts } from "../policy/Classifier.ts"
+import { withPreviousAttempts } from "../policy/RetryPushback.ts"
 import { Attempt } from "./Attempt.ts"
-import { type CallStep, held, type PassedLimit } from "./CallStep.ts"
+import { type CallStep, type FailedAttempt, held, type PassedLimit } from "./CallStep.ts"
 import { OutboundCall } from "./OutboundCall.ts"
 import { noHealthyEndpoint, shuttingDown, superseded } from "./OutboundFaults.ts"
 
@@ -42,7 +44,9 @@ export abstract class CallAttempts extends OutboundCall {
     if (attempt === undefined) return
     const now = this.context.ticker.now()
     attempt.settle(verdicts.timeout, now)
-    if (!this.followed(verdicts.timeout, attempt, undefined, now)) this.limitPassed(passed)
+    const grpc = this.grpc ? faultKinds.upstream_timeout.grpc : undefined
+    const failure = { verdict: verdicts.timeout, retryAfter: undefined, grpc }
+    if (!this.followed(attempt, failure, now)) this.limitPassed(passed)
   }
 
   /** The first attempt, if the steps that begin a call have nothing against it. A fault: they have. */
@@ -80,7 +84,7 @@ export abstract class CallAttempts extends OutboundCall {
       {
         kind,
         service,
-        head: this.head,
+        head: this.attempts > 1 && this.grpc ? this.headOfAnother() : this.head,
         endpoint: endpoint.view.endpoint,
         caller,
         identity,
@@ -93,6 +97,13 @@ export abstract class CallAttempts extends OutboundCall {
     attempt.stream = stream
     this.body.sendTo(stream)
     this.tellSent()
+  }
+
+  /** A program of gRPC is told how many attempts there were before. */
+  protected headOfAnother(): RequestHead | undefined {
+    const { head } = this
+    if (head === undefined) return undefined
+    return { ...head, fields: withPreviousAttempts(head.fields, this.attempts - 1) }
   }
 
   /**
@@ -113,16 +124,15 @@ export abstract class CallAttempts extends OutboundCall {
    * False: what we have is what the caller gets.
    */
   protected followed(
-    verdict: Verdict,
     attempt: Attempt,
-    retryAfter: string | undefined,
+    failure: Omit<FailedAttempt, "endpoint">,
     now: number
   ): boolean {
     if (this.committed || this.over || this.context.stopping) return false
-    const unsent = verdict.conditions[0] === "connect_failure"
+    const unsent = failure.verdict.conditions[0] === "connect_failure"
     if (unsent ? !this.body.resendable : !this.body.repeatable) return false
     const { endpoint } = attempt
-    const wait = this.stack.calls.failed(this, { endpoint, verdict, retryAfter }, now)
+    const wait = this.stack.calls.failed(this, { endpoint, ...failure }, now)
     if (wait === undefined) return false
     this.repeated = true
     this.body.detach()

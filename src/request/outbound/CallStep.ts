@@ -13,6 +13,7 @@
 import type { Call } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import type { Verdict } from "../policy/Classifier.ts"
+import type { Pushback } from "../policy/RetryPushback.ts"
 import type { EndpointState } from "./EndpointState.ts"
 import type { Selection } from "./Selection.ts"
 import type { SlotHolder } from "./StepSlot.ts"
@@ -38,6 +39,10 @@ export interface FailedAttempt {
   readonly verdict: Verdict
   /** Value of Retry-After, if it was said. */
   readonly retryAfter: string | undefined
+  /** Of a call of gRPC: the status that its caller would be told. */
+  readonly grpc?: number | undefined
+  /** What its program said about another attempt. */
+  readonly pushback?: Pushback | undefined
 }
 
 /** A call, as steps see it and what they may do with it. */

@@ -236,6 +236,11 @@ export abstract class OutboundCall implements CallInFlight, AttemptOwner, IdleCa
     if (this.repeated) this.stack.calls.judged(this, verdict, now)
   }
 
+  /** The status of gRPC is what counts. */
+  protected get grpc(): boolean {
+    return this.plan.protocol === "grpc"
+  }
+
   protected get hasBody(): boolean {
     return this.head !== undefined && hasBody(this.head)
   }

@@ -9,8 +9,8 @@ import {
   type RequestStream,
   type ResponseHead
 } from "../../model/Exchange.ts"
-import type { Fault } from "../../model/Fault.ts"
-import { readGrpcStatus } from "../../model/GrpcStatus.ts"
+import { type Fault, faultKinds } from "../../model/Fault.ts"
+import { grpcOfHttp, readGrpcStatus } from "../../model/GrpcStatus.ts"
 import type { Outcome } from "../../model/Observer.ts"
 import {
   classifyFault,
@@ -19,6 +19,7 @@ import {
   type Verdict,
   verdicts
 } from "../policy/Classifier.ts"
+import { pushbackOf } from "../policy/RetryPushback.ts"
 import type { Attempt } from "./Attempt.ts"
 import { CallAttempts } from "./CallAttempts.ts"
 
@@ -100,7 +101,9 @@ export class OutboundExchange extends CallAttempts implements RequestStream {
     const verdict =
       grpcStatus === undefined ? classifyStatus(head.status) : classifyGrpc(grpcStatus)
     attempt.answered(verdict, now)
-    if (verdict.conditions.length > 0 && this.passedOver(attempt, head, verdict, now)) return
+    // To a policy that names it, any status of gRPC but OK may be one.
+    const isFailed = verdict.conditions.length > 0 || (verdict !== verdicts.success && grpc)
+    if (isFailed && this.passedOver(attempt, head, verdict, now)) return
     this.commit()
     if (!grpc || grpcStatus !== undefined) this.judge(verdict, now)
     this.status = head.status
@@ -125,7 +128,12 @@ export class OutboundExchange extends CallAttempts implements RequestStream {
     now: number
   ): boolean {
     attempt.settle(verdict, now)
-    return this.followed(verdict, attempt, fieldValue(head.fields, "retry-after"), now)
+    const retryAfter = fieldValue(head.fields, "retry-after")
+    if (!this.grpc) return this.followed(attempt, { verdict, retryAfter }, now)
+    const grpc =
+      this.grpcStatus === undefined ? grpcOfHttp(head.status) : readGrpcStatus(this.grpcStatus)
+    const pushback = pushbackOf(head.fields)
+    return this.followed(attempt, { verdict, retryAfter, grpc, pushback }, now)
   }
 
   protected becomeTunnel(): void {
@@ -187,7 +195,8 @@ export class OutboundExchange extends CallAttempts implements RequestStream {
     else attempt.settle(verdict, now)
     attempt.close(undefined)
     const retryAfter = fault.retryAfter === undefined ? undefined : String(fault.retryAfter)
-    if (this.followed(verdict, attempt, retryAfter, now)) return
+    const grpc = this.grpc ? faultKinds[fault.code].grpc : undefined
+    if (this.followed(attempt, { verdict, retryAfter, grpc }, now)) return
     this.judge(verdict, now)
     this.fail(fault)
   }
@@ -224,9 +233,5 @@ export class OutboundExchange extends CallAttempts implements RequestStream {
   protected get completed(): Outcome {
     const grpc = this.grpc && !this.tunnel ? readGrpcStatus(this.grpcStatus) : undefined
     return { kind: "complete", status: this.status, grpc }
-  }
-
-  protected get grpc(): boolean {
-    return this.plan.protocol === "grpc"
   }
 }

@@ -20,6 +20,8 @@ class CallRetries {
   /** Whom the next one passes over. */
   readonly tried = new Tried<EndpointState>()
   made = 0
+  /** Those since a program said when to come back: waits begin to double anew then. */
+  inRow = 0
   /** Those of which the budget has not been told yet what came of them. */
   unsettled = 0
 }
@@ -54,21 +56,26 @@ export class RetryStep implements CallStep {
     // What was sent into a tunnel, which has no method, is never sent again.
     const method = call.call.head?.method
     const repeatable = method !== undefined && this.#rules.repeatable(method)
-    if (!this.#rules.allow(verdict, repeatable)) return undefined
+    if (!this.#rules.allow(verdict, repeatable, failure.grpc)) return undefined
     let retries = calls.of(call)
     if (retries === undefined) {
       retries = new CallRetries()
       calls.put(call, retries)
     }
     const delay = this.#wait(call, retries, failure, now)
-    if (delay === undefined) return undefined
+    if (delay === undefined) {
+      this.#settle(retries, false, now)
+      return undefined
+    }
     // Asked last, so that nothing is withdrawn in vain.
     if (!this.#budget.withdraw(now, call.call.attempt === 0)) {
+      this.#settle(retries, false, now)
       if (!this.#service.closed) this.#service.metrics.budgetExhausted(this.#service.service)
       call.event("retry_budget_exhausted")
       return undefined
     }
     retries.made++
+    retries.inRow = failure.pushback === undefined ? retries.inRow + 1 : 0
     retries.unsettled++
     call.tried = retries.tried
     if (!this.#service.closed) this.#service.metrics.retry(this.#service.service, verdict)
@@ -84,8 +91,13 @@ export class RetryStep implements CallStep {
   /** The budget grants less while retries do not help. */
   judged(call: CallInFlight, verdict: Verdict, now: number): void {
     const retries = calls.of(call)
-    if (retries === undefined || retries.unsettled === 0) return
-    this.#budget.settled(retries.unsettled, isWell(verdict), now)
+    if (retries !== undefined) this.#settle(retries, isWell(verdict), now)
+  }
+
+  /** What would be retried once more, and is not, has not helped, whatever it is to others. */
+  #settle(retries: CallRetries, helped: boolean, now: number): void {
+    if (retries.unsettled === 0) return
+    this.#budget.settled(retries.unsettled, helped, now)
     retries.unsettled = 0
   }
 
@@ -95,17 +107,19 @@ export class RetryStep implements CallStep {
    */
   #wait(
     call: CallInFlight,
-    { made, tried }: CallRetries,
-    { endpoint, retryAfter, verdict }: FailedAttempt,
+    { inRow, made, tried }: CallRetries,
+    { endpoint, pushback, retryAfter, verdict }: FailedAttempt,
     now: number
   ): number | undefined {
-    if (made >= this.#policy.attempts) return undefined
+    if (made >= this.#policy.attempts || pushback === "never") return undefined
     const { candidates } = call.selection(now)
     if (candidates.all.length === 0) return undefined
     const asked = retryAfter === undefined ? 0 : (retryAfterMillis(retryAfter, call.wall()) ?? 0)
-    tried.add(endpoint, now + asked)
-    const ready = tried.readyAt(candidates) - now
-    const delay = this.#delay(verdict, made, ready, this.#service.random())
+    tried.add(endpoint, now + (pushback ?? asked))
+    const delay =
+      pushback === undefined
+        ? this.#delay(verdict, inRow, tried.readyAt(candidates) - now, this.#service.random())
+        : pushedBack(pushback)
     if (delay === undefined || call.deadline === undefined) return delay
     return now + delay >= call.deadline ? undefined : delay
   }
@@ -124,3 +138,7 @@ export class RetryStep implements CallStep {
     return Math.max(ready, fullJitter(this.#policy.backoff, retries, random))
   }
 }
+
+/** It holds for the call, whoever gets it next, and as it was said (gRFC A6). */
+const pushedBack = (millis: number): number | undefined =>
+  millis > longestRetryAfter ? undefined : millis
