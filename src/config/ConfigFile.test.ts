@@ -453,8 +453,16 @@ describe("a config that is wrong names file, line, column, the value and what wa
       "2:19: policies.a.balance.knd: unknown key knd; did you mean kind?"
     ],
     [
+      "services:\n  - { name: a, address: 127.0.0.1:1, health: { grpc: {} } }",
+      "2:54: services[0].health.grpc: cannot be asked of a, which speaks HTTP/1.1 (services[0].protocol); write protocol: grpc or http2 if it does, or health: { http: {} }"
+    ],
+    [
+      "services:\n  - { name: a, address: 127.0.0.1:1, protocol: grpc, health: { grpc: { service: a b } } }",
+      '2:81: services[0].health.grpc.service: "a b" is not a service of gRPC; write it like shop.v1.Payments'
+    ],
+    [
       "services:\n  - { name: a, address: 127.0.0.1:1, health: tcp }",
-      '2:46: services[0].health: "tcp" is not a mapping with http or a mapping with tcp; write { tcp: {} }'
+      '2:46: services[0].health: "tcp" is not a mapping with http, a mapping with grpc or a mapping with tcp; write { tcp: {} }'
     ],
     [
       "services:\n  - { address: 127.0.0.1:1 }",

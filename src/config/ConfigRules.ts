@@ -139,6 +139,7 @@ interface Speaking {
     readonly protocol: string
     /** As it is written. */
     readonly policy?: unknown
+    readonly health?: object | undefined
   }>
   readonly upstreams: ReadonlyArray<{ readonly service: string; readonly protocol: string }>
   readonly policies: Readonly<Record<string, Policy>>
@@ -164,6 +165,11 @@ export const protocolRules = ({ services, upstreams, policies }: Speaking): Issu
       issues.push({ path: [...at, ...path], message })
     }
   }
+  services.forEach(({ health, name, protocol }, index) => {
+    if (protocol !== "http" || health === undefined || !("grpc" in health)) return
+    const message = `cannot be asked of ${name}, which speaks HTTP/1.1 (services[${index}].protocol); write protocol: grpc or http2 if it does, or health: { http: {} }`
+    issues.push({ path: ["services", index, "health", "grpc"], message })
+  })
   services.forEach(({ name, policy }, index) => {
     const what = tcp.get(name)
     if (what === undefined || policy === undefined) return

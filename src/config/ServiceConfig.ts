@@ -30,9 +30,26 @@ const TcpCheck = Schema.Struct({
   timeout: time("1s")
 }).annotations({ identifier: "TcpCheck" })
 
+const GrpcCheck = Schema.Struct({
+  /** `Check` of grpc.health.v1 must say SERVING of this service. Default: of the program as a whole. */
+  service: Schema.optionalWith(
+    Schema.String.pipe(
+      Schema.pattern(/^[!-~]{0,255}$/, {
+        description: "a service of gRPC, like shop.v1.Payments",
+        message: ({ actual }) =>
+          `${quote(actual)} is not a service of gRPC; write it like shop.v1.Payments`
+      })
+    ),
+    { default: () => "" }
+  ),
+  interval: time("2s"),
+  timeout: time("1s")
+}).annotations({ identifier: "GrpcCheck" })
+
 /** How the owner asks its endpoint whether it is well: exactly one kind. None: taken as healthy. */
 export const HealthCheck = Schema.Union(
   Schema.Struct({ http: HttpCheck }),
+  Schema.Struct({ grpc: GrpcCheck }),
   Schema.Struct({ tcp: TcpCheck })
 ).annotations({ identifier: "HealthCheck" })
 export type HealthCheck = typeof HealthCheck.Type

@@ -15,6 +15,13 @@ export type HealthCheck =
     }
   /** Healthy when a connection is accepted. */
   | { readonly kind: "tcp"; readonly interval: number; readonly timeout: number }
+  /** `Check` of grpc.health.v1, healthy when it says SERVING of the service; `""`: of the program. */
+  | {
+      readonly kind: "grpc"
+      readonly service: string
+      readonly interval: number
+      readonly timeout: number
+    }
   /** Always healthy. */
   | { readonly kind: "none" }
 

@@ -13,7 +13,8 @@ import type { ProgramTls } from "../model/ProgramTls.ts"
 
 const healthCheck = (config: ServiceConfig["health"]): HealthCheck => {
   if (config === undefined) return { kind: "none" }
-  return "http" in config ? { kind: "http", ...config.http } : { kind: "tcp", ...config.tcp }
+  if ("http" in config) return { kind: "http", ...config.http }
+  return "grpc" in config ? { kind: "grpc", ...config.grpc } : { kind: "tcp", ...config.tcp }
 }
 
 /** What is offered where nothing is said of it. */

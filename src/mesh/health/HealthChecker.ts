@@ -108,9 +108,14 @@ const wanted = (services: ReadonlyArray<LocalService>): Array<Checked> =>
 
 const sameAddress = (a: Checked, b: Checked): boolean => a.host === b.host && a.port === b.port
 
-const sameCheck = (a: ActiveCheck, b: ActiveCheck): boolean =>
-  a.interval === b.interval &&
-  a.timeout === b.timeout &&
-  (a.kind === "http"
-    ? b.kind === "http" && a.path === b.path && a.host === b.host
-    : b.kind === "tcp")
+const sameCheck = (a: ActiveCheck, b: ActiveCheck): boolean => {
+  if (a.interval !== b.interval || a.timeout !== b.timeout) return false
+  switch (a.kind) {
+    case "http":
+      return b.kind === "http" && a.path === b.path && a.host === b.host
+    case "grpc":
+      return b.kind === "grpc" && a.service === b.service
+    case "tcp":
+      return b.kind === "tcp"
+  }
+}

@@ -1,35 +1,25 @@
 /** One check of one endpoint, on a connection of its own that is closed afterwards. */
 
 import http from "node:http"
-import net from "node:net"
 import { Effect } from "effect"
 import type { HealthCheck } from "../../model/LocalService.ts"
 import { isOwnShortage } from "../../model/OwnShortage.ts"
-import type { ProgramTls } from "../../model/ProgramTls.ts"
 import { describeSocketError, hostPort } from "../../model/SocketFailure.ts"
-import { connectTls } from "../../model/TlsConnect.ts"
-import { placeOf, unixPathOf } from "../../model/UnixHost.ts"
+import { unixPathOf } from "../../model/UnixHost.ts"
+import { probeGrpc } from "./GrpcProbe.ts"
 import type { CheckResult } from "./HealthState.ts"
+import { connectTo, type ProbePlace } from "./ProbePlace.ts"
 
 export type ActiveCheck = Exclude<HealthCheck, { readonly kind: "none" }>
 
-export interface ProbeTarget {
-  readonly host: string
-  readonly port: number
-  /** It only speaks TLS, and is well if it is also the right one. Absent: in the clear. */
-  readonly tls?: ProgramTls | undefined
+export interface ProbeTarget extends ProbePlace {
   readonly check: ActiveCheck
 }
 
 /** Never fails: a failure is a result. Interruption and the check's timeout close the connection. */
-export const probe = ({ check, host, port, tls }: ProbeTarget): Effect.Effect<CheckResult> => {
-  const where = hostPort(host, port)
-  const what = check.kind === "http" ? `GET ${check.path} at ${where}` : `connection to ${where}`
-  return (
-    check.kind === "http"
-      ? probeHttp({ host, port, tls }, check, what)
-      : probeTcp({ host, port, tls }, what)
-  ).pipe(
+export const probe = ({ check, ...place }: ProbeTarget): Effect.Effect<CheckResult> => {
+  const what = whatIsAsked(check, hostPort(place.host, place.port))
+  return ask(place, check, what).pipe(
     Effect.timeoutTo({
       duration: check.timeout,
       onSuccess: (result: CheckResult) => result,
@@ -38,18 +28,31 @@ export const probe = ({ check, host, port, tls }: ProbeTarget): Effect.Effect<Ch
   )
 }
 
-type Place = Pick<ProbeTarget, "host" | "port" | "tls">
-
-const connect = ({ host, port, tls }: Place, onOpen: () => void): net.Socket => {
-  const socket = net.connect(placeOf(host, port))
-  return tls === undefined
-    ? socket.once("connect", onOpen)
-    : connectTls(socket, { host, onOpen, tls })
+const whatIsAsked = (check: ActiveCheck, where: string): string => {
+  switch (check.kind) {
+    case "http":
+      return `GET ${check.path} at ${where}`
+    case "tcp":
+      return `connection to ${where}`
+    case "grpc":
+      return `grpc.health.v1${check.service === "" ? "" : ` of ${check.service}`} at ${where}`
+  }
 }
 
-const probeTcp = (place: Place, what: string): Effect.Effect<CheckResult> =>
+const ask = (place: ProbePlace, check: ActiveCheck, what: string): Effect.Effect<CheckResult> => {
+  switch (check.kind) {
+    case "http":
+      return probeHttp(place, check, what)
+    case "tcp":
+      return probeTcp(place, what)
+    case "grpc":
+      return probeGrpc({ ...check, ...place, what })
+  }
+}
+
+const probeTcp = (place: ProbePlace, what: string): Effect.Effect<CheckResult> =>
   Effect.async<CheckResult>((resume) => {
-    const socket = connect(place, () => {
+    const socket = connectTo(place, () => {
       socket.destroy()
       resume(Effect.succeed({ ok: true, reason: `${what}: accepted` }))
     })
@@ -59,13 +62,13 @@ const probeTcp = (place: Place, what: string): Effect.Effect<CheckResult> =>
   })
 
 const probeHttp = (
-  place: Place,
+  place: ProbePlace,
   check: Extract<ActiveCheck, { readonly kind: "http" }>,
   what: string
 ): Effect.Effect<CheckResult> =>
   Effect.async<CheckResult>((resume) => {
     const request = http.get({
-      createConnection: () => connect(place, () => undefined),
+      createConnection: () => connectTo(place),
       path: check.path,
       headers: { host: check.host ?? hostHeader(place), connection: "close" }
     })
@@ -84,7 +87,7 @@ const probeHttp = (
   })
 
 /** A socket has no name that could stand in Host. */
-const hostHeader = ({ host, port, tls }: Place): string =>
+const hostHeader = ({ host, port, tls }: ProbePlace): string =>
   tls?.serverName ?? (unixPathOf(host) === undefined ? hostPort(host, port) : "localhost")
 
 const failed = (what: string, error: Error): CheckResult => ({
