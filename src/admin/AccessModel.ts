@@ -36,10 +36,15 @@ export const AccessAnswer = Schema.Struct({
   /** Who would call: as rules and programs name it, and its SPIFFE ID. */
   caller: Schema.Struct({ name: Schema.String, id: Schema.String }),
   decision: Schema.Literal("allow", "deny", "would_deny"),
-  /** The rule; `default`, `unmatched` or `ambiguous` without one; null: there are none at all. */
+  /**
+   * The rule; `default`, `unmatched` or `ambiguous` without one; null: there are none at all, or the node that
+   * it comes from may not speak for the caller, and none is asked.
+   */
   rule: Schema.NullOr(Schema.String),
   /** For people. */
   why: Schema.String,
+  /** What makes it worth less than it looks: no such caller, node or service is known. Older nodes say none. */
+  notes: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] }),
   rules: Schema.Array(AccessRuleRow)
 })
 export type AccessAnswer = typeof AccessAnswer.Type

@@ -8,7 +8,9 @@ import { AdminListening, adminServer } from "../admin/AdminServer.ts"
 import { AdminSource } from "../admin/AdminSource.ts"
 import { formatAdminAddress } from "../config/HostPort.ts"
 import { AccessBody } from "../schema/AccessSchema.ts"
+import { ServiceName } from "../schema/NamesSchema.ts"
 import { makeSampleSource } from "../testing/SampleSource.ts"
+import { renderAnswer } from "./access.ts"
 import { exitCodeOf } from "./CommandFailed.ts"
 import { runSkein } from "./Skein.ts"
 
@@ -108,6 +110,15 @@ describe("skein access check", () => {
       `denied: no rule allows it, and payments-charge names payments\ncaller: web (spiffe://${"0f".repeat(16)}/service/web)\n`
     )
     expect(asked.pop()).toEqual({ from: "web", to: "payments", host: "web-1", port: 8081 })
+  })
+
+  it("says what the rules do not know, and that they are all that was asked", async () => {
+    const answer = await Effect.runPromise(
+      sample.access.check({ from: "orders", to: ServiceName.make("payments") })
+    )
+    const shown = renderAnswer({ ...answer, notes: ["nobody offers payments"] }, false)
+    expect(shown).toContain("allowed by the rules: rule payments-charge.allow[0] allows it\n")
+    expect(shown).toContain("\nbut nobody offers payments\n")
   })
 
   it("gives programs all of it", async () => {

@@ -40,8 +40,11 @@ export const renderAnswer = (answer: AccessAnswer, colour: boolean): string => {
   )
   const about = rules.length === 0 ? [] : ["rules about them:", ...rules]
   const { id, name } = answer.caller
+  // Who reads no further is to know that the rules are not all there is.
+  const isBare = answer.decision === "allow" && answer.notes.length > 0
   const lines = [
-    `${tinted(words, tone, colour)}: ${answer.why}`,
+    `${isBare ? tinted("allowed by the rules", "warn", colour) : tinted(words, tone, colour)}: ${answer.why}`,
+    ...answer.notes.map((note) => `but ${note}`),
     `caller: ${name} (${id})`,
     ...about
   ]
@@ -67,7 +70,9 @@ const pathArgument = Args.text({ name: "PATH" }).pipe(
 
 const hostOption = Options.text("host").pipe(
   Options.withPseudoName("name"),
-  Options.withDescription("The node that a service calls from, for rules that deny hosts"),
+  Options.withDescription(
+    "The node that a service calls from: may it speak for that, and is there a rule that denies hosts"
+  ),
   Options.optional
 )
 const portOption = Options.integer("port").pipe(

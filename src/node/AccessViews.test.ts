@@ -8,6 +8,7 @@ import { AccessBody, type AccessBodyInput, accessSetting } from "../schema/Acces
 import { endpointView, serviceView } from "../testing/OutboundFixture.ts"
 import type { SurveyedUse } from "./AccessSurvey.ts"
 import { makeAccessViews } from "./AccessViews.ts"
+import type { KnownNode } from "./CallerStanding.ts"
 
 const decode = Schema.decodeSync(AccessBody)
 const setting = (name: string, body: AccessBodyInput): AccessSetting =>
@@ -30,6 +31,18 @@ const there = endpointView("b", { node: NodeName.make("host-b") })
 /** Offers it, and says nothing. */
 const mute = endpointView("c", { node: NodeName.make("host-c") })
 
+const grants = (services: ReadonlyArray<string>, speaks: ReadonlyArray<string> = []) => ({
+  ...{ services, speaks }
+})
+const known: ReadonlyArray<KnownNode> = [
+  { node: NodeName.make("host-a"), rights: grants(["payments"], ["orders"]) },
+  { node: NodeName.make("host-b"), rights: grants(["payments"]) },
+  { node: NodeName.make("host-c"), rights: undefined },
+  { node: NodeName.make("ops-1"), rights: grants([]) },
+  { node: NodeName.make("ops-9"), rights: grants(["orders"]) },
+  { node: NodeName.make("ops-8"), rights: { ...grants(["orders"]), withheld: ["orders"] } }
+]
+
 type Others = ReadonlyMap<PeerKey, SurveyedUse>
 const nobody: Others = new Map()
 
@@ -45,6 +58,7 @@ const views = (
     self: { peer: own.peer, node: NodeName.make("host-a"), mesh },
     settings: () => settings,
     view: () => view,
+    nodes: () => known,
     use: Effect.succeed(use),
     survey: (peers, question) => {
       asked.push({ peers, ...question })
@@ -71,6 +85,7 @@ describe("what a node answers about its access rules", () => {
         decision: "allow",
         rule: "payments-charge.allow[0]",
         why: "rule payments-charge.allow[0] allows it",
+        notes: [],
         rules: [
           {
             ...{ rule: "payments-charge.allow[0]", list: "allow", mode: "enforce" },
@@ -109,6 +124,55 @@ describe("what a node answers about its access rules", () => {
     expect(
       Either.map(answer, ({ caller, decision, rule }) => [caller.name, `${decision} ${rule}`])
     ).toEqual(Either.right([name, decision]))
+  })
+
+  it("asks first whether the node that is named may speak for the caller, as a call would be", () => {
+    const orders = { from: "orders", to: payments, method: "POST", path: "/charge" }
+    const from = (host: string, question = orders) => {
+      const { decision, notes, rule, why } = Either.getOrThrow(check({ ...question, host }))
+      return [`${decision} ${rule}`, why, ...notes]
+    }
+    expect(from("host-a")).toEqual([
+      "allow payments-charge.allow[0]",
+      "rule payments-charge.allow[0] allows it"
+    ])
+    expect(from("host-b")).toEqual([
+      "deny null",
+      "node host-b may not speak for orders: its certificate grants speaking for payments; an invite with --as orders gives a node that right"
+    ])
+    expect(from("ops-8")[1]).toContain("any more: that was revoked")
+    expect(from("host-c")[2]).toContain("the certificate of host-c is not at hand")
+    expect(from("hots-a")).toEqual([
+      "allow payments-charge.allow[0]",
+      "rule payments-charge.allow[0] allows it",
+      "no node hots-a is known here; did you mean host-a?"
+    ])
+    // A host speaks for itself, and nobody of this mesh for one of another.
+    expect(from("host-a", { ...orders, from: "host/ops-1" })[0]).toBe("deny null")
+    expect(from("ops-1", { ...orders, from: "host/ops-1" })[0]).toContain("allow[1]")
+    const stranger = { ...orders, from: `spiffe://${foreign}/service/orders` }
+    expect(from("host-a", stranger)[0]).toBe("deny null")
+  })
+
+  it("says which of caller, node and service nobody knows, and decides by the rules all the same", () => {
+    const answer = (from: string, to: string) => {
+      const { decision, notes } = Either.getOrThrow(check({ from, to: ServiceName.make(to) }, []))
+      return [decision, ...notes]
+    }
+    expect(answer("orders", "payments")).toEqual(["allow"])
+    expect(answer("ordres", "payments")).toEqual([
+      "allow",
+      "no node that is known here may speak for ordres, so nobody can make this call; did you mean orders?"
+    ])
+    expect(answer("orders", "paymnets")).toEqual([
+      "allow",
+      "nobody offers paymnets, as far as this node knows; did you mean payments?"
+    ])
+    expect(answer("host/ops-11", "ledger")).toEqual([
+      "allow",
+      "no node ops-11 is known here; did you mean ops-1?",
+      "nobody offers ledger, as far as this node knows"
+    ])
   })
 
   it("says that there are no rules", () => {

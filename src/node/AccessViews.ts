@@ -38,12 +38,15 @@ import { lintAccess } from "./AccessLint.ts"
 import { canBeRule, suggestRules } from "./AccessSuggestion.ts"
 import type { AccessSurvey, AccessUseQuestion } from "./AccessSurvey.ts"
 import { accessUseAnswer } from "./AccessUseAnswer.ts"
+import { type KnownNode, standingOf } from "./CallerStanding.ts"
 
 export interface AccessViewsOptions {
   readonly self: { readonly peer: PeerKey; readonly node: NodeName; readonly mesh: MeshId }
   /** In the order of their names. */
   readonly settings: () => ReadonlyArray<AccessSetting>
   readonly view: () => MeshView
+  /** All members, this node among them. */
+  readonly nodes: () => ReadonlyArray<KnownNode>
   /** Of each request thread. */
   readonly use: Effect.Effect<ReadonlyArray<AccessUse>>
   /** Asks other nodes. */
@@ -72,7 +75,7 @@ const invalid = (message: string, hint: string) =>
   new AdminInvalid({ code: "invalid", message, hint })
 
 const check = (
-  { self, settings }: AccessViewsOptions,
+  { nodes, self, settings, view }: AccessViewsOptions,
   { from, host, method, path, port = 0, to }: AccessQuestion
 ): Effect.Effect<AccessAnswer, AdminInvalid> => {
   const caller = readCaller(from, self.mesh)
@@ -92,12 +95,15 @@ const check = (
   const from_ = host ?? (caller.kind === "host" ? caller.name : "")
   const book = new AccessBook(() => from_)
   book.set(settings())
-  const verdict = book.decide(call, port)
+  const offered = new Set<string>(view().services.keys())
+  const { notes, refused } = standingOf(caller, host, to, nodes(), offered)
+  const verdict = refused === undefined ? book.decide(call, port) : undefined
   return Effect.succeed({
     caller: { name: formatCaller(caller), id: spiffeIdOf(caller, self.mesh) },
-    decision: verdict?.decision ?? "allow",
+    decision: refused === undefined ? (verdict?.decision ?? "allow") : "deny",
     rule: verdict?.rule ?? null,
-    why: verdict?.why ?? "there are no access rules",
+    why: refused ?? verdict?.why ?? "there are no access rules",
+    notes,
     rules: rulesAbout(settings(), caller, from_, to)
   })
 }

@@ -154,6 +154,8 @@ export interface MeshPlane {
   readonly certificateChanged: Effect.Effect<void>
   /** As it was shown last: at a handshake, or with a record. */
   readonly certificateOf: (peer: PeerKey) => VerifiedCertificate | undefined
+  /** What a member may offer and speak for, this node too; undefined: its certificate is not at hand. */
+  readonly rightsOf: (peer: PeerKey) => SessionFacts | undefined
   /** Whether the mesh has been met since the start, as far as one must wait for that. */
   readonly met: () => ReadinessItem
   /** Done when every request thread goes by what the catalogue holds now. */
@@ -562,6 +564,7 @@ export const makeMeshPlane = (
       ...{ ownRights: trust.ownRights, thrownOut },
       ...{ rootsChanged: trust.rootsHeard, certificateChanged: onRenewed },
       certificateOf: trust.certificateOf,
+      rightsOf: trust.rightsOf,
       view: viewKeeper.view,
       show,
       met: met.item,

@@ -109,6 +109,13 @@ export class MeshTrust {
     return factsOf(certificate, this.revocations.current.withheldFrom(peer))
   }
 
+  /** What any member may; undefined: its certificate is not at hand. */
+  readonly rightsOf = (peer: PeerKey): SessionFacts | undefined => {
+    if (peer === this.#options.identity.current.peer) return this.ownRights()
+    const certificate = this.certificateOf(peer)
+    return certificate && factsOf(certificate, this.revocations.current.withheldFrom(peer))
+  }
+
   /** As it was shown last: at a handshake, or with a record. */
   readonly certificateOf = (peer: PeerKey): VerifiedCertificate | undefined =>
     this.admitted.get(peer) ?? this.#shown.get(peer)

@@ -381,6 +381,10 @@ export const makeNodeViews = (
         },
         settings: () => options.accessRules.current,
         view: () => view.current,
+        nodes: () =>
+          Array.from(catalogue.current().entries(), ({ record: { name, peer } }) => ({
+            ...{ node: name, rights: plane.rightsOf(peer) }
+          })),
         use: accessUse(threads),
         survey: plane.accessSurvey
       }),

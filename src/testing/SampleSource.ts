@@ -259,6 +259,7 @@ const sampleAccess: AccessSource = {
         from === "orders"
           ? "rule payments-charge.allow[0] allows it"
           : `no rule allows it, and payments-charge names ${to}`,
+      notes: [],
       rules:
         from === "orders"
           ? [

@@ -22,6 +22,22 @@ const nothing: SessionFacts = { services: [], speaks: [] }
 /** Patterns in a message, at most. */
 const maxShown = 8
 
+/** For people: why this node may not say that it calls for that service. */
+export const whyNotSpeaking = (
+  node: string,
+  service: string,
+  { services, speaks, withheld = [] }: SessionFacts
+): string => {
+  if (withheld.some((pattern) => matchesService(pattern, service))) {
+    return `node ${node} may not speak for ${service} any more: that was revoked`
+  }
+  const granted = [...services, ...speaks]
+  const shown = granted.slice(0, maxShown).join(", ")
+  const more = granted.length > maxShown ? ` and ${granted.length - maxShown} more` : ""
+  const held = shown === "" ? "speaking for no service" : `speaking for ${shown}${more}`
+  return `node ${node} may not speak for ${service}: its certificate grants ${held}; an invite with --as ${service} gives a node that right`
+}
+
 export class SpeakingRights {
   /** Of this node's own certificate. */
   own = nothing
@@ -50,18 +66,10 @@ export class SpeakingRights {
   }
 
   #denied({ caller, service }: Call, name: string, facts: SessionFacts): Fault {
-    const { services, speaks, withheld = [] } = facts
     const { nameOf, self } = this.#options
-    const granted = [...services, ...speaks]
-    const shown = granted.slice(0, maxShown).join(", ")
-    const more = granted.length > maxShown ? ` and ${granted.length - maxShown} more` : ""
-    const held = shown === "" ? "speaking for no service" : `speaking for ${shown}${more}`
-    const isTaken = withheld.some((pattern) => matchesService(pattern, name))
     return {
       code: "denied",
-      message: isTaken
-        ? `node ${nameOf(caller)} may not speak for ${name} any more: that was revoked`
-        : `node ${nameOf(caller)} may not speak for ${name}: its certificate grants ${held}; an invite with --as ${name} gives a node that right`,
+      message: whyNotSpeaking(nameOf(caller), name, facts),
       node: self.node,
       service,
       sent: false
