@@ -9,6 +9,7 @@ import { Effect, Either } from "effect"
 import type { ProblemPath } from "../model/Problem.ts"
 import { ConfigError, type Position } from "./ConfigProblem.ts"
 import { parseConfigText } from "./ConfigText.ts"
+import { defaultExport, type ModuleBroken, modulePatience } from "./ModuleThread.ts"
 
 export const isTextName = (path: string): boolean =>
   [".yaml", ".yml", ".json"].includes(extname(path))
@@ -69,29 +70,40 @@ export const readText = (path: string, words: FileWords): Effect.Effect<RawConfi
   Effect.flatMap(readPlain(path, words), (text) => parseSource(text, path))
 
 /** Node reads TypeScript from 22.18 on. */
-const moduleReasonOf = (cause: unknown): string => {
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined
-  return code === "ERR_UNKNOWN_FILE_EXTENSION"
-    ? `is TypeScript, which Node ${process.versions.node} does not read (22.18 and newer do); write it as .mjs or .yaml`
-    : `cannot be loaded: ${String(cause)}`
+const moduleReasonOf = ({ code, message }: ModuleBroken): string => {
+  switch (code) {
+    case "ERR_UNKNOWN_FILE_EXTENSION":
+      return `is TypeScript, which Node ${process.versions.node} does not read (22.18 and newer do); write it as .mjs or .yaml`
+    case "DataCloneError":
+      return `says more than plain data (${message})`
+    case "ended":
+    case "slow":
+      return message
+    default:
+      return `cannot be loaded: ${message}`
+  }
 }
 
-/** A module is loaded again when the file has changed: its time of change is part of the URL. */
-export const readModule = (path: string, words: FileWords): Effect.Effect<RawConfig, ConfigError> =>
+/** A module is loaded again each time, with what it imports. */
+export const readModule = (
+  path: string,
+  words: FileWords,
+  patience = modulePatience
+): Effect.Effect<RawConfig, ConfigError> =>
   Effect.gen(function* () {
-    const { mtimeMs } = yield* Effect.tryPromise({
+    yield* Effect.tryPromise({
       try: () => stat(path),
       catch: (cause) => unreadable(path, reasonOf(cause, words))
     })
-    const module: unknown = yield* Effect.tryPromise({
-      try: () => import(`${pathToFileURL(path).href}?changed=${mtimeMs}`),
-      catch: (cause) => unreadable(path, moduleReasonOf(cause))
-    })
-    if (typeof module !== "object" || module === null || !("default" in module)) {
+    const said = yield* Effect.mapError(
+      defaultExport(pathToFileURL(path).href, patience),
+      (broken) => unreadable(path, moduleReasonOf(broken))
+    )
+    if (said === undefined) {
       return yield* unreadable(
         path,
         `has no default export; write export default ${words.define}({ … })`
       )
     }
-    return { value: module.default, locate: () => undefined }
+    return { value: said.value, locate: () => undefined }
   })
