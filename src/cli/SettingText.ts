@@ -25,8 +25,24 @@ export const yamlOfAll = (settings: ReadonlyArray<Written>): string =>
     .map(yamlOf)
     .join("---\n")
 
-const linesOf = (body: Written["body"]): ReadonlyArray<string> =>
-  body === null || Object.keys(body).length === 0 ? [] : stringify(body).trimEnd().split("\n")
+const linesOf = (body: Written["body"], like: Written["body"] = body): ReadonlyArray<string> =>
+  body === null || Object.keys(body).length === 0
+    ? []
+    : stringify(inOrderOf(body, like)).trimEnd().split("\n")
+
+/** With its keys in the order of the other: what is signed is in an order of its own, which nobody wrote. */
+const inOrderOf = (value: unknown, model: unknown): unknown => {
+  if (Array.isArray(value)) {
+    const models: ReadonlyArray<unknown> = Array.isArray(model) ? model : []
+    return value.map((one, index) => inOrderOf(one, models[index]))
+  }
+  if (!isMapping(value) || !isMapping(model)) return value
+  const keys = new Set([...Object.keys(model).filter((key) => key in value), ...Object.keys(value)])
+  return Object.fromEntries(Array.from(keys, (key) => [key, inOrderOf(value[key], model[key])]))
+}
+
+const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** What of its body would be other than it is, one line each; `colour` as everywhere. */
 export const renderDiff = (
@@ -34,7 +50,7 @@ export const renderDiff = (
   after: Written["body"],
   colour: boolean
 ): ReadonlyArray<string> =>
-  diffLines(linesOf(before), linesOf(after)).map(({ sign, text }) =>
+  diffLines(linesOf(before, after), linesOf(after)).map(({ sign, text }) =>
     tinted(`${sign} ${text}`, sign === "+" ? "good" : sign === "-" ? "bad" : undefined, colour)
   )
 

@@ -314,6 +314,8 @@ describe("wrong usage is exit code 2, and says what is wrong", () => {
     ["invite --services We_b,shop-*", /--services: "We_b" is not a service pattern; write/],
     ["invite --services ,", /--services: \[\] is not a list with at least one entry/],
     ["join", /TOKEN/],
+    ["revoke ", /say whom or what to revoke: NODE, NODE\/SERVICE/],
+    ["forget ", /say which node is gone for good/],
     ["up", /--config FILE, or SKEIN_CONFIG/],
     ["init", /--data-dir DIR, or SKEIN_DATA_DIR/]
   ])("skein %s", async (words, reason) => {

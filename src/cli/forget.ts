@@ -4,6 +4,7 @@ import * as Command from "@effect/cli/Command"
 import { Console, Effect } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
 import { chosenControl, controlOptions } from "./ChosenNode.ts"
+import { wrongUsage } from "./CommandFailed.ts"
 import { author } from "./SettingChanges.ts"
 
 const node = Args.text({ name: "node" }).pipe(
@@ -12,6 +13,9 @@ const node = Args.text({ name: "node" }).pipe(
 
 export const forget = Command.make("forget", { ...controlOptions, node }, (choice) =>
   Effect.gen(function* () {
+    if (choice.node.trim() === "") {
+      return yield* wrongUsage("say which node is gone for good: its name or its peer id")
+    }
     const control = yield* chosenControl(choice)
     const payload = { node: choice.node, author: author() }
     const forgotten = yield* withAdmin(control, (client) => client.actions.forget({ payload }))

@@ -6,6 +6,7 @@ import { Clock, Console, Effect, Option } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
 import type { RevocationStatus } from "../admin/TrustModel.ts"
 import { chosenControl, chosenNode } from "./ChosenNode.ts"
+import { wrongUsage } from "./CommandFailed.ts"
 import { missing, span } from "./Figures.ts"
 import { author, changeOptions, tellSeen, waitOf } from "./SettingChanges.ts"
 import { type Column, renderTable } from "./Table.ts"
@@ -45,6 +46,11 @@ export const revoke = Command.make("revoke", { ...changeOptions, target, withAdm
       const all = yield* withAdmin(address, (client) => client.views.revoked({}))
       const now = yield* Clock.currentTimeMillis
       return yield* print(renderRevoked(all, { colour: false, now }))
+    }
+    if (choice.target.value.trim() === "") {
+      return yield* wrongUsage(
+        "say whom or what to revoke: NODE, NODE/SERVICE, or an invite's token or id"
+      )
     }
     const control = yield* chosenControl(choice)
     const waitMs = waitOf(choice)

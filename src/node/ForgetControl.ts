@@ -15,7 +15,10 @@ import type { MeshPlane } from "./MeshPlane.ts"
 const remembered = 30 * 86_400_000
 
 export interface ForgetOptions {
-  readonly plane: Pick<MeshPlane, "catalogue" | "membership" | "revocations" | "settings">
+  readonly plane: Pick<
+    MeshPlane,
+    "catalogue" | "membership" | "revocations" | "settings" | "stranded"
+  >
   readonly self: () => { readonly peer: PeerKey; readonly name: string }
   readonly audit: RecordAudit
 }
@@ -23,8 +26,9 @@ export interface ForgetOptions {
 type Forget = AdminSource["Type"]["forget"]
 
 /** The record of who is called so, or of the peer. Of several of one name, the one that is not alive. */
-const recordOf = ({ catalogue, membership }: ForgetOptions["plane"], node: string) => {
-  const all = Array.from(catalogue.current().entries(), ({ record }) => record)
+const recordOf = (plane: ForgetOptions["plane"], node: string) => {
+  const { catalogue, membership, stranded } = plane
+  const all = [...catalogue.current().entries(), ...stranded()].map(({ record }) => record)
   const meant = all.filter(({ name, peer }) => (isPeerKey(node) ? peer === node : name === node))
   return meant.find(({ peer }) => membership.stateOf(peer) !== "alive") ?? meant[0]
 }

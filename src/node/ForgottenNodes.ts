@@ -86,6 +86,7 @@ export interface ForgetfulOptions {
   readonly settings: MeshSettings
   readonly catalogue: Pick<CatalogueShape, "rejudge" | "resign">
   readonly self: PeerKey
+  readonly onForgotten: (peers: ReadonlyArray<PeerKey>) => void
   readonly runFork: (effect: Effect.Effect<void>) => void
 }
 
@@ -96,6 +97,7 @@ export const followForgotten = (options: ForgetfulOptions): void => {
     const said = Array.from(ofKind.values()).flatMap(({ body }) => nodesIn(body))
     const news = forgotten.hear(said)
     if (news.length === 0) return
+    options.onForgotten(news)
     const others = news.filter((peer) => peer !== self)
     // Forgotten and alive: the next record says so.
     if (news.includes(self)) options.runFork(catalogue.resign)

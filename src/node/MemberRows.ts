@@ -8,7 +8,13 @@ import { linkStates } from "./NodeMetrics.ts"
 export interface MemberSources
   extends Pick<
     MeshPlane,
-    "catalogue" | "clockReport" | "clocks" | "convergence" | "membership" | "revocations"
+    | "catalogue"
+    | "clockReport"
+    | "clocks"
+    | "convergence"
+    | "membership"
+    | "revocations"
+    | "stranded"
   > {
   readonly links: ReadonlyArray<PeerLinkStatus>
 }
@@ -16,10 +22,9 @@ export interface MemberSources
 const rounded = (value: number | undefined): number | null =>
   value === undefined ? null : Math.round(value)
 
-export const memberRows = (
-  { catalogue, clockReport, clocks, convergence, links, membership, revocations }: MemberSources,
-  self: PeerKey
-): ReadonlyArray<MemberStatus> => {
+export const memberRows = (sources: MemberSources, self: PeerKey): ReadonlyArray<MemberStatus> => {
+  const { catalogue, clockReport, clocks, convergence, links } = sources
+  const { membership, revocations, stranded } = sources
   const byPeer = new Map(links.map((link) => [link.peer, link]))
   const judged = new Map(membership.members().map((member) => [member.peer, member]))
   const rows = Array.from(catalogue.current().entries(), ({ record }): MemberStatus => {
@@ -76,6 +81,16 @@ export const memberRows = (
       clockAheadMs: rounded(clocks.aheadOf(peer)),
       software: null,
       record: null
+    })
+  }
+  for (const { record, since } of stranded()) {
+    const { addresses, name, peer, software, zone } = record
+    if (held.has(peer)) continue
+    held.add(peer)
+    rows.push({
+      ...{ node: name, peer, self: false, state: "dead", draining: false, incarnation: 0 },
+      ...{ zone: zone ?? null, addresses, sinceAt: since, link: null, rttMs: null },
+      ...{ clockAheadMs: null, software, record: null }
     })
   }
   for (const { at, body } of revocations.current.all) {

@@ -77,6 +77,7 @@ import { RefusalLog } from "./RefusalLog.ts"
 import { keepUnderNewestRoot } from "./RootMove.ts"
 import { SessionRenewal } from "./SessionRenewal.ts"
 import { makeSettingSpread, type SettingSpread } from "./SettingSpread.ts"
+import type { Stranded } from "./StrandedMembers.ts"
 import { ViewKeeper } from "./ViewKeeper.ts"
 
 export interface MeshPlaneOptions {
@@ -144,6 +145,8 @@ export interface MeshPlane {
   readonly refused: RefusedRecords
   /** Who and what is thrown out. */
   readonly revocations: RevocationsCell
+  /** Who was away when a root was withdrawn, and is not back. */
+  readonly stranded: () => ReadonlyArray<Stranded>
   /** What this node itself may offer and speak for. */
   readonly ownRights: () => SessionFacts
   /** By what this node itself is out, if it is. */
@@ -337,7 +340,10 @@ export const makeMeshPlane = (
       lookAnew: (members) => late.view?.members(members),
       onRoots: () => late.rootMove?.wake()
     })
-    followForgotten({ forgotten, settings, catalogue, self, runFork })
+    followForgotten({
+      ...{ forgotten, settings, catalogue, self, runFork },
+      onForgotten: (peers) => trust.stranded.forget(peers)
+    })
     const uses = new InviteUsesKeeper({
       ...{ settings, self, author: identity.current.name },
       onOverused: (found) => audit(overusedEvent(found))
@@ -561,6 +567,12 @@ export const makeMeshPlane = (
       troubles,
       refused,
       revocations,
+      stranded: () =>
+        trust.stranded.all({
+          isHeld: (peer) => catalogue.current().node(peer) !== undefined,
+          revocations: revocations.current,
+          now: ticker.wall()
+        }),
       ...{ ownRights: trust.ownRights, thrownOut },
       ...{ rootsChanged: trust.rootsHeard, certificateChanged: onRenewed },
       certificateOf: trust.certificateOf,

@@ -205,7 +205,7 @@ export class MeshSettings {
     const from = others.length === 0 ? "a node that holds it" : others.slice(0, 5).join(" or ")
     return notWritten(
       "not_granted",
-      `${node} may not set ${kind} ${name}: its certificate does not grant the capability ${capability}`,
+      `${node} may not ${kind === "trust" && name.startsWith("root.") ? "replace the root of the mesh" : `set ${kind} ${name}`}: its certificate does not grant the capability ${capability}`,
       `Do it on ${from}, or let this node join anew with an invite of \`skein invite --capabilities ${capability}\`.`
     )
   }

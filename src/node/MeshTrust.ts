@@ -20,6 +20,7 @@ import type { NodeName, PeerKey } from "../model/Names.ts"
 import type { Session, SessionFacts } from "../model/Session.ts"
 import { hearRevocations } from "./Expulsion.ts"
 import { RootsKeeper } from "./RootsKeeper.ts"
+import { StrandedMembers } from "./StrandedMembers.ts"
 import { TrustKeeper } from "./TrustKeeper.ts"
 
 export interface MeshTrustOptions {
@@ -52,6 +53,8 @@ export class MeshTrust {
   readonly admitted = new AdmittedPeers()
   readonly revocations: RevocationsCell = { current: Revocations.none }
   readonly sessions: SessionBook
+  /** Who was away when a root was withdrawn. */
+  readonly stranded = new StrandedMembers()
   readonly #options: MeshTrustOptions
   /** Certificates that came with records. */
   readonly #shown = new BoundedCache<VerifiedCertificate>(catalogueLimits.records)
@@ -146,6 +149,11 @@ export class MeshTrust {
     this.#following = following
     const roots = new RootsKeeper({
       ...{ dataDir, identity, admitted, sessions, connections: keeper, catalogue, audit, runFork },
+      onWithdrawn: () =>
+        this.stranded.note(catalogue.current().entries(), {
+          ...{ self, roots: identity.current.roots, certificateOf: this.certificateOf },
+          now: this.#options.wall()
+        }),
       onChanged: () => {
         this.#keeper?.rootsChanged()
         this.#look()

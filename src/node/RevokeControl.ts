@@ -19,7 +19,13 @@ export interface RevokeOptions {
   readonly identity: () => NodeIdentity
   readonly plane: Pick<
     MeshPlane,
-    "certificateOf" | "catalogue" | "nameOf" | "revocations" | "settings" | "settingSpread"
+    | "certificateOf"
+    | "catalogue"
+    | "nameOf"
+    | "revocations"
+    | "settings"
+    | "settingSpread"
+    | "stranded"
   >
 }
 
@@ -30,12 +36,14 @@ const refused = ({ code, hint, message }: RevokeProblem | SettingNotWritten) =>
       ? new AdminForbidden({ code, message, hint })
       : new AdminInvalid({ code, message, hint })
 
-/** All members with a record here, by their newest certificates. */
-const membersOf = ({ plane }: RevokeOptions): ReadonlyArray<Known> =>
-  Array.from(plane.catalogue.current().entries(), ({ record }) => {
+/** All members with a record here, or that had one under a root that is withdrawn, by their newest certificates. */
+const membersOf = ({ plane }: RevokeOptions): ReadonlyArray<Known> => [
+  ...Array.from(plane.catalogue.current().entries(), ({ record }) => {
     const certificate = plane.certificateOf(record.peer)
     return certificate === undefined ? [] : [{ certificate }]
-  }).flat()
+  }).flat(),
+  ...plane.stranded()
+]
 
 /** How many of the mesh have it by then. */
 export const seenBy = (

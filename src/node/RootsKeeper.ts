@@ -22,6 +22,8 @@ export interface RootsKeeperOptions {
   readonly catalogue: Pick<CatalogueShape, "rejudge">
   readonly audit: RecordAudit
   readonly runFork: (effect: Effect.Effect<void>) => void
+  /** A root is withdrawn, and what stands under it is about to be given up. */
+  readonly onWithdrawn: () => void
   /** Who looks at certificates looks again. */
   readonly onChanged: () => void
 }
@@ -48,7 +50,10 @@ export class RootsKeeper {
     this.#roots = now
     const news = this.#news(before, now)
     const isWithdrawn = before.inForce.some(({ id }) => !now.isInForce(id))
-    if (isWithdrawn) this.#cut()
+    if (isWithdrawn) {
+      this.#options.onWithdrawn()
+      this.#cut()
+    }
     this.#options.onChanged()
     runFork(
       saveIdentity(dataDir, identity.current).pipe(

@@ -156,6 +156,10 @@ it("is replaced under load, with a revocation on the way, and no rightful call f
     expect(tally.ok).toBeGreaterThan(100)
   }
   expect((await members(b)).find(({ node }) => node === "outcast")?.state).toBe("revoked")
+  // Its record counts for nothing, and people look for it.
+  for (const host of [a, b]) {
+    expect((await members(host)).find(({ node }) => node === "away")?.state).toBe("dead")
+  }
   for (const host of [a, b, c, plain]) expect(await saidBefore(host)).toEqual(heldOn)
   expect(existsSync(join(a.dataDir, "root.next.key"))).toBe(false)
 })
@@ -168,6 +172,9 @@ it("lets a member that was away through all of it back in, with what it offers",
   expect(await statusOf(away, "pay")).toBe(200)
   expect(await inForce(away)).toEqual(await inForce(a))
   expect((await roots(a)).left).toEqual([])
+  expect((await members(a)).filter(({ node }) => node === "away")).toMatchObject([
+    { state: "alive" }
+  ])
   const { stdout } = await skein("doctor", "--admin", away.admin)
   expect(stdout).not.toContain("×")
 })
