@@ -45,7 +45,8 @@ const levels: Readonly<Record<string, number>> = {
   cli: 13,
   "main.ts": 14,
   "mod.ts": 14,
-  "rpc.ts": 14
+  "rpc.ts": 14,
+  "postgres.ts": 14
 }
 
 /** The planes: neither knows the other; `node` joins them. */

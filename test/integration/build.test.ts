@@ -117,6 +117,17 @@ describe("the library", () => {
     expect(library).not.toContain('Symbol.for("effect/Effect")')
   })
 
+  it("has the store in PostgreSQL beside it, for programs with @effect/sql-pg", async () => {
+    const script =
+      'import { PostgresStore } from "skein/postgres"; console.log(Object.keys(PostgresStore))'
+    const { code, stdout, stderr } = await run(process.execPath, [
+      ...["--input-type=module", "--eval", script]
+    ])
+    expect(code, stderr).toBe(0)
+    expect(stdout).toContain("layer")
+    accessSync(join(root, manifest.exports["./postgres"].types))
+  })
+
   it("has the simulator beside it, which needs a program's effect and nothing else", () => {
     const simulator = readFileSync(join(root, "dist", "testing.js"), "utf8")
     const imported = [...simulator.matchAll(/\bfrom ?"([^"]+)"/g)].map(([, name = ""]) => name)

@@ -1,60 +1,21 @@
 /** PostgreSQL and Redis, with their own clients and load programs, behind fixed TCP ports. */
-import { chownSync, mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync } from "node:fs"
 import { connect, createServer, type Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type Host, TestMesh } from "../fixtures/Mesh.ts"
-import { freePort, type Running, run, start, stopAll, until } from "../fixtures/Processes.ts"
+import { type Postgres, psql, startPostgres } from "../fixtures/Postgres.ts"
+import { freePort, run, start, stopAll, until } from "../fixtures/Processes.ts"
 import { program } from "../fixtures/Programs.ts"
 
 const mesh = new TestMesh()
 const scratch = mkdtempSync(join(tmpdir(), "skein-databases-"))
 const ports = { pg: 0, impatient: 0, redis: 0, halves: 0 }
 let host: Host
-let postgres: Running
+let postgres: Postgres
 let directPg = 0
 let directRedis = 0
-
-/** PostgreSQL refuses to run as root; in CI the tests may be. */
-const asNobody = (): { readonly before: ReadonlyArray<string>; readonly uid: number } => {
-  if (process.getuid?.() !== 0) return { before: [], uid: process.getuid?.() ?? 0 }
-  const uid = 65_534
-  return { before: ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups"], uid }
-}
-
-const startPostgres = async (port: number): Promise<Running> => {
-  const { before, uid } = asNobody()
-  const directory = join(scratch, "pg")
-  const data = mkdtempSync(directory)
-  if (process.getuid?.() === 0) {
-    chownSync(scratch, uid, uid)
-    chownSync(data, uid, uid)
-  }
-  const command = (name: string, ...args: ReadonlyArray<string>) => {
-    const [first = "", ...rest] = [...before, program(name), ...args]
-    return [first, rest] as const
-  }
-  const options = ["-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "--locale=C"]
-  const made = await run(...command("initdb", ...options))
-  expect(made.stderr).toBe("")
-  expect(made.code).toBe(0)
-  const settings = {
-    listen_addresses: "127.0.0.1",
-    unix_socket_directories: "",
-    fsync: "off",
-    // So that a client that has gone is noticed in the middle of a query.
-    client_connection_check_interval: "50ms"
-  }
-  const set = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])
-  return start(...command("postgres", "-D", data, "-p", String(port), ...set))
-}
-
-const psql = (port: number, sql: string, ...args: ReadonlyArray<string>) =>
-  run(program("psql"), [
-    ...["-h", "127.0.0.1", "-p", String(port), "-U", "postgres", "-XAtq", "-v", "ON_ERROR_STOP=1"],
-    ...[...args, "-c", sql]
-  ])
 
 const redisCli = (port: number, input: string, ...args: ReadonlyArray<string>) =>
   run(program("redis-cli"), ["-h", "127.0.0.1", "-p", String(port), ...args], { input })
@@ -72,9 +33,10 @@ const halves = createServer({ allowHalfOpen: true }, (socket: Socket) => {
 })
 
 beforeAll(async () => {
-  directPg = await freePort()
   directRedis = await freePort()
-  postgres = await startPostgres(directPg)
+  // So that a client that has gone is noticed in the middle of a query.
+  postgres = await startPostgres({ settings: { client_connection_check_interval: "50ms" } })
+  directPg = postgres.port
   start(program("redis-server"), [
     ...["--port", String(directRedis), "--bind", "127.0.0.1", "--save", "", "--dir", scratch]
   ])
@@ -107,7 +69,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await mesh.stop()
-  await postgres?.stop("SIGINT") // without waiting for clients
+  await postgres?.stop()
   halves.close()
   await stopAll()
   rmSync(scratch, { recursive: true, force: true })

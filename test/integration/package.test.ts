@@ -153,7 +153,9 @@ describe.each(ends)("beside the %s effect of the range", (end, versions) => {
 
   it("there is one effect and one @effect/platform, and the package brings nothing else", () => {
     for (const peer of Object.keys(peers)) {
-      expect(globSync(`**/node_modules/${peer}/package.json`, { cwd: at })).toHaveLength(1)
+      const found = globSync(`**/node_modules/${peer}/package.json`, { cwd: at })
+      // No program here keeps anything in a database.
+      expect(found).toHaveLength(peer.startsWith("@effect/sql") ? 0 : 1)
     }
     expect(existsSync(join(installed, "node_modules"))).toBe(false)
     expect(readFileSync(join(at, "package-lock.json"), "utf8")).not.toContain("libp2p")

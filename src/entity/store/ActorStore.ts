@@ -11,7 +11,7 @@
  *   Clocks of hosts matter for nothing but how long they wait.
  */
 import { Context, type Effect } from "effect"
-import type { SaveError, StoreUnavailable } from "./StoreError.ts"
+import type { LoadError, SaveError, StoreUnavailable } from "./StoreError.ts"
 
 /** A part of the actors of one type, which moves as a whole. */
 export interface Shard {
@@ -62,7 +62,7 @@ export interface LoadedActor {
   readonly version: number
   /** Absent: never saved, or saved without state. */
   readonly state: StoredState | undefined
-  /** Those that still hold, the oldest first. */
+  /** Those that still hold; the one that ends first is the first. */
   readonly keys: ReadonlyArray<KeptKey>
 }
 
@@ -117,11 +117,11 @@ export interface Save {
 export interface DueReminders {
   /** The earliest first, at most `limit`. */
   readonly due: ReadonlyArray<DueReminder>
-  /** Milliseconds until the next one of these shards that is not in `due`; undefined: there is none. */
+  /** Milliseconds until another one falls due, 0 when `due` is full; undefined: there is none. */
   readonly next: number | undefined
 }
 
-/** Larger saves are refused. Bytes, or characters of a name. */
+/** What is larger is refused. Bytes, or characters of a name, of which none is NUL or half a surrogate pair. */
 export const storeLimits = {
   /** Of a state, a result or a reminder's payload. */
   bytes: 1_048_576,
@@ -137,7 +137,7 @@ export const storeLimits = {
 
 export interface ActorStoreShape {
   /** What is known of an actor. It needs no lease: who has none cannot save what it makes of it. */
-  readonly load: (actor: ActorAddress) => Effect.Effect<LoadedActor, StoreUnavailable>
+  readonly load: (actor: ActorAddress) => Effect.Effect<LoadedActor, LoadError>
   /** All of it or nothing; returns the actor's new version. It is on the disk when this succeeds. */
   readonly save: (save: Save) => Effect.Effect<number, SaveError>
 

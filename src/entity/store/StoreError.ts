@@ -43,11 +43,12 @@ export class StateConflict extends Data.TaggedError("StateConflict")<{
   readonly actual: number
 }> {}
 
-/** The save is larger than the store takes (`storeLimits`), and would be every time. Nothing of it was done. */
-export class SaveTooLarge extends Data.TaggedError("SaveTooLarge")<{
-  readonly code: "save_too_large"
+/** What was asked is larger than stores take, or has a name that they cannot hold; it would be refused every time. */
+export class StoreRefused extends Data.TaggedError("StoreRefused")<{
+  readonly code: "store_refused"
   /** Which part, its size and the limit. */
   readonly message: string
 }> {}
 
-export type SaveError = Fenced | SaveTooLarge | StateConflict | StoreUnavailable
+export type LoadError = StoreRefused | StoreUnavailable
+export type SaveError = Fenced | StateConflict | StoreRefused | StoreUnavailable

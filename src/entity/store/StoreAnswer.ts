@@ -1,0 +1,27 @@
+/** What stores say alike, whatever they keep things in. */
+import type { ActorAddress, Lease, Save, Shard, When } from "./ActorStore.ts"
+import { Fenced, StateConflict } from "./StoreError.ts"
+
+export const shardText = ({ index, type }: Shard): string => `${type}/#${index}`
+export const actorText = ({ id, shard }: ActorAddress): string => `${shard.type}/${id}`
+
+/** `current`: the epoch that the store has, 0 for none. */
+export const fencedBy = (lease: Lease, current: number): Fenced =>
+  new Fenced({
+    code: "fenced",
+    message: `the lease of ${shardText(lease.shard)} by ${lease.owner} (epoch ${lease.epoch}) is over; the store is at epoch ${current}`,
+    epoch: lease.epoch,
+    current
+  })
+
+export const conflictOf = ({ actor, version }: Save, actual: number): StateConflict =>
+  new StateConflict({
+    code: "state_conflict",
+    message: `${actorText(actor)} was saved by somebody else: version ${actual} and not ${version}`,
+    expected: version,
+    actual
+  })
+
+/** Milliseconds since 1970; `now` by the store's clock. */
+export const dueAt = (when: When, now: number): number =>
+  Math.round("at" in when ? when.at : now + when.after)
