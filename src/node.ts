@@ -246,6 +246,7 @@ const assemble = (input: AssemblyInput) =>
             open: (spec) => threads.open(spec),
             now: () => ticker.now(),
             deadline: () => current.drain.deadline,
+            grpcWeb: config.outbound.grpcWeb?.origins,
             warn: (message) => log("warning", message)
           })
     const reach = yield* PolicyWatch.make({ config: () => current, view: plane.view, ticker })

@@ -58,6 +58,7 @@ const fixed: ReadonlyArray<readonly [path: string, get: (config: NodeConfig) => 
   ["node.ephemeral", ({ node }) => node.ephemeral],
   ["admin", ({ admin }) => admin],
   ["outbound.http", ({ outbound }) => outbound.http],
+  ["outbound.grpcWeb", ({ outbound }) => outbound.grpcWeb],
   ["dns", ({ dns }) => dns],
   ["telemetry.otlp", ({ telemetry }) => telemetry.otlp],
   ["telemetry.accessLog", ({ telemetry }) => telemetry.accessLog],

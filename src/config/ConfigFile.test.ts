@@ -453,6 +453,14 @@ describe("a config that is wrong names file, line, column, the value and what wa
       "2:19: policies.a.balance.knd: unknown key knd; did you mean kind?"
     ],
     [
+      "upstreams:\n  - { service: a, listen: 127.0.0.1:1, grpcWeb: {} }",
+      "2:49: upstreams[0].grpcWeb: is for ports that read HTTP, and this one carries TCP; write protocol: grpc"
+    ],
+    [
+      "outbound: { grpcWeb: { origins: [https://shop.example/] } }",
+      '1:34: outbound.grpcWeb.origins[0]: "https://shop.example/" is not an origin; write it in small letters and without a path, like https://shop.example or http://localhost:5173, or * for all pages'
+    ],
+    [
       "services:\n  - { name: a, address: 127.0.0.1:1, health: { grpc: {} } }",
       "2:54: services[0].health.grpc: cannot be asked of a, which speaks HTTP/1.1 (services[0].protocol); write protocol: grpc or http2 if it does, or health: { http: {} }"
     ],

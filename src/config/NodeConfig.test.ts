@@ -103,7 +103,8 @@ const inputs: fc.Arbitrary<NodeConfigInput> = some({
     http: fc.constantFrom("off", "[::1]:3", "127.0.0.1:0", {
       listen: "[::]:3",
       allowRemote: true
-    })
+    }),
+    grpcWeb: fc.constantFrom({}, { origins: ["*"] }, { origins: ["https://shop.example:8443"] })
   }),
   services,
   upstreams,

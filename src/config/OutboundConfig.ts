@@ -4,6 +4,7 @@ import { isLoopback } from "../model/Loopback.ts"
 import { quote } from "../schema/ExplainIssue.ts"
 import { ServiceName } from "../schema/NamesSchema.ts"
 import { missedKeys, missedWords } from "../schema/SchemaWords.ts"
+import { noneTwice } from "./ConfigRules.ts"
 import { AdminListen, allowRemote, exposed, guarded } from "./GuardedListen.ts"
 import { formatHostPort, ListenAddress } from "./HostPort.ts"
 
@@ -42,6 +43,35 @@ const PortProtocol = Schema.Literal("http", "grpc", "tcp").annotations({
   ])
 })
 
+const Origin = Schema.String.pipe(
+  Schema.pattern(
+    /^(\*|[a-z][a-z0-9+.-]*:\/\/[a-z0-9._-]+(:\d{1,5})?|[a-z][a-z0-9+.-]*:\/\/\[[0-9a-f:.]+\](:\d{1,5})?)$/,
+    {
+      description: "an origin, like https://shop.example",
+      message: ({ actual }) =>
+        `${quote(actual)} is not an origin; write it in small letters and without a path, like https://shop.example or http://localhost:5173, or * for all pages`
+    }
+  )
+)
+
+/** Calls of gRPC-Web are made ones of gRPC there. */
+export const GrpcWebConfig = Schema.Struct({
+  /** Pages of these may call, beside those of the port's own origin. */
+  origins: Schema.optionalWith(
+    Schema.Array(Origin).pipe(
+      Schema.maxItems(64),
+      Schema.filter(
+        noneTwice((origin: string) => origin, "once is enough"),
+        {
+          jsonSchema: { uniqueItems: true }
+        }
+      )
+    ),
+    { default: () => [] }
+  )
+}).annotations({ identifier: "GrpcWebConfig" })
+export type GrpcWebConfig = typeof GrpcWebConfig.Type
+
 /** A local port that always reaches one service. */
 export const UpstreamConfig = Schema.Struct({
   service: ServiceName,
@@ -51,10 +81,17 @@ export const UpstreamConfig = Schema.Struct({
   uid: Schema.optional(Uid),
   /** Must be said of an address that other hosts reach. */
   allowRemote,
-  protocol: Schema.optionalWith(PortProtocol, { default: () => "tcp" as const })
+  protocol: Schema.optionalWith(PortProtocol, { default: () => "tcp" as const }),
+  /** For browsers. Absent: gRPC-Web is passed on as any request is. */
+  grpcWeb: Schema.optional(GrpcWebConfig)
 }).pipe(
   Schema.filter(
-    ({ allowRemote, listen, service }) => {
+    ({ allowRemote, grpcWeb, listen, protocol, service }) => {
+      if (grpcWeb !== undefined && protocol === "tcp") {
+        const message =
+          "is for ports that read HTTP, and this one carries TCP; write protocol: grpc"
+        return [{ path: ["grpcWeb"], message }]
+      }
       if (allowRemote || isLoopback(listen.host)) return []
       const who = `calls ${service} with this node's rights`
       const message = exposed(formatHostPort(listen), who, "allowRemote: true beside it")
@@ -127,5 +164,7 @@ export const OutboundConfig = Schema.Struct({
   /** The proxy for `http://<service>.mesh`, by Host or absolute-form. */
   http: Schema.optionalWith(Schema.Union(Schema.Literal("off"), Proxy), {
     default: () => ({ listen: { host: "127.0.0.1", port: 4140 }, allowRemote: false })
-  })
+  }),
+  /** For browsers, at the proxy, at `listeners` and where services are called by name; `upstreams` say their own. */
+  grpcWeb: Schema.optional(GrpcWebConfig)
 }).annotations({ identifier: "OutboundConfig" })

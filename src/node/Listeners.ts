@@ -21,6 +21,8 @@ import type { ListenSpec } from "../request/PlaneMessages.ts"
 import type { RequestThreads } from "./RequestThreads.ts"
 import type { OpenPort } from "./ThreadPorts.ts"
 
+type ListenOfHttp = Extract<ListenSpec, { readonly kind: "http" }>
+
 /** A port as the config wants it. */
 interface Wanted {
   /** Says all that is wanted of it, for people too. */
@@ -77,25 +79,30 @@ export interface Listeners {
 const asText = (as: ServiceName | undefined): string => (as === undefined ? "" : ` as ${as}`)
 
 const wantedUpstream = (upstream: UpstreamConfig): Wanted => {
-  const { allowRemote, as, listen, protocol, service, uid } = upstream
+  const { allowRemote, as, grpcWeb, listen, protocol, service, uid } = upstream
   const spec = (): ListenSpec => {
     const common = { ...listen, as, service, uid: uid === undefined ? undefined : userId(uid) }
     return protocol !== "tcp"
       ? {
           ...{ ...common, kind: "http" },
-          remoteNames: allowRemote ? [hostname().toLowerCase()] : undefined
+          remoteNames: allowRemote ? [hostname().toLowerCase()] : undefined,
+          grpcWeb: grpcWeb?.origins
         }
       : { ...common, kind: "tcp" }
   }
   const who = `${allowRemote ? " for all hosts" : ""}${uid === undefined ? "" : ` of user ${uid}`}`
-  const key = `upstream ${formatHostPort(listen)} ${service} ${protocol}${asText(as)}${who}`
+  const web = grpcWeb === undefined ? "" : ` for gRPC-Web of ${grpcWeb.origins.join(", ")}`
+  const key = `upstream ${formatHostPort(listen)} ${service} ${protocol}${asText(as)}${who}${web}`
   return { key, listen, as, isProxy: false, spec }
 }
 
 /** Permissions of a socket where nothing is said: only the user of the node may connect. */
 const ownMode = "0600"
 
-const wantedListener = (listener: CallerListenerConfig): Wanted => {
+const wantedListener = (
+  listener: CallerListenerConfig,
+  grpcWeb: ListenOfHttp["grpcWeb"]
+): Wanted => {
   const { as, listen, mode = ownMode, owner, uid } = listener
   const isPath = "path" in listen
   const who = isPath ? ` ${mode} ${owner ?? ""}` : uid === undefined ? "" : ` of user ${uid}`
@@ -105,10 +112,16 @@ const wantedListener = (listener: CallerListenerConfig): Wanted => {
     spec: () =>
       isPath
         ? {
-            ...{ kind: "proxy", as, host: formatAdminAddress(listen), port: 0 },
+            ...{ kind: "proxy", as, host: formatAdminAddress(listen), port: 0, grpcWeb },
             unix: { path: listen.path, mode: Number.parseInt(mode, 8), ...ownerIds(owner) }
           }
-        : { ...listen, kind: "proxy", as, uid: uid === undefined ? undefined : userId(uid) }
+        : {
+            ...listen,
+            kind: "proxy",
+            as,
+            uid: uid === undefined ? undefined : userId(uid),
+            grpcWeb
+          }
   }
 }
 
@@ -122,7 +135,8 @@ export const makeListeners = (
 ): Effect.Effect<Listeners, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
     const parent = yield* Effect.scope
-    const { http } = config.outbound
+    const { grpcWeb, http } = config.outbound
+    const pages = grpcWeb?.origins
     const open = new Map<string, Open>()
     const openPort = (spec: ListenSpec): Effect.Effect<OpenPort, ListenError> =>
       Effect.tryPromise({
@@ -132,8 +146,9 @@ export const makeListeners = (
     const proxy =
       http === "off"
         ? undefined
-        : yield* Effect.acquireRelease(openPort({ ...http.listen, kind: "proxy" }), (port) =>
-            Effect.sync(port.close)
+        : yield* Effect.acquireRelease(
+            openPort({ ...http.listen, kind: "proxy", grpcWeb: pages }),
+            (port) => Effect.sync(port.close)
           )
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
@@ -184,7 +199,10 @@ export const makeListeners = (
     const turns = yield* Effect.makeSemaphore(1)
     const follow: Listeners["follow"] = ({ outbound, upstreams }, deadline) =>
       Effect.gen(function* () {
-        const all = [...upstreams.map(wantedUpstream), ...outbound.listeners.map(wantedListener)]
+        const all = [
+          ...upstreams.map(wantedUpstream),
+          ...outbound.listeners.map((listener) => wantedListener(listener, pages))
+        ]
         const wanted = new Map(all.map((one) => [one.key, one]))
         const gone = Array.from(open.values()).filter((old) => !wanted.has(old.wanted.key))
         const fresh = Array.from(wanted.values()).filter(({ key }) => !open.has(key))

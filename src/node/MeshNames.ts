@@ -18,7 +18,8 @@ import { loadAskedNames, saveAskedNames } from "./AskedNames.ts"
 import { NamedPorts } from "./NamedPorts.ts"
 import { mostNames, NameListeners, type NameListenersOptions } from "./NameListeners.ts"
 
-export interface MeshNamesOptions extends Pick<NameListenersOptions, "open" | "now" | "deadline"> {
+export interface MeshNamesOptions
+  extends Pick<NameListenersOptions, "open" | "now" | "deadline" | "grpcWeb"> {
   readonly config: DnsConfig
   readonly dataDir: string
   readonly view: MeshViewCell
@@ -41,7 +42,8 @@ export const makeMeshNames = (
   options: MeshNamesOptions
 ): Effect.Effect<MeshNames, ListenError | DataDirError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { catalogue, config, dataDir, deadline, metrics, now, open, view, warn } = options
+    const { catalogue, config, dataDir, deadline, grpcWeb, metrics, now, open, view, warn } =
+      options
     const { forward, suffix, ttl } = config
     const range = parseAddressRange(config.addresses)
     // The config was checked.
@@ -62,7 +64,11 @@ export const makeMeshNames = (
     }
     const listeners = yield* Effect.acquireRelease(
       Effect.sync(
-        () => new NameListeners({ addresses, deadline, now, open, suffix, warn, onChange: save })
+        () =>
+          new NameListeners({
+            ...{ addresses, deadline, grpcWeb, now, open, suffix, warn },
+            onChange: save
+          })
       ),
       (it) => Effect.sync(() => it.stop())
     )

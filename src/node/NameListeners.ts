@@ -19,6 +19,8 @@ export interface NameListenersOptions {
   /** For what runs over a listener that is no longer wanted, ms. */
   readonly deadline: () => number
   readonly suffix: string
+  /** Pages of these origins may call by gRPC-Web. Undefined: it is not translated. */
+  readonly grpcWeb?: ReadonlyArray<string> | undefined
   readonly warn: (message: string) => void
   /** Hears of the services that are listened for, when that changes. */
   readonly onChange: (services: ReadonlyArray<ServiceName>) => void
@@ -128,7 +130,8 @@ export class NameListeners {
     const common = { host: address, port, service: name }
     if (protocol === "tcp") return { ...common, kind: "tcp" }
     const names = [`${name}.${this.#options.suffix}`]
-    return { ...common, kind: "http", remoteNames: undefined, names }
+    const { grpcWeb } = this.#options
+    return { ...common, kind: "http", remoteNames: undefined, names, grpcWeb }
   }
 
   #failed(service: ServiceName, reason: string): Error {

@@ -139,7 +139,7 @@ export class PlaneListeners {
     switch (spec.kind) {
       case "proxy":
         return openHttpListener({
-          ...common,
+          ...{ ...common, grpcWeb: spec.grpcWeb },
           ...(spec.unix === undefined ? {} : { unix: spec.unix, maxConnections: undefined })
         })
       case "http":
@@ -147,7 +147,8 @@ export class PlaneListeners {
           ...common,
           fixedService: spec.service,
           remoteNames: spec.remoteNames,
-          names: spec.names
+          names: spec.names,
+          grpcWeb: spec.grpcWeb
         })
       case "tcp":
         return openTcpListener({ ...common, service: spec.service })

@@ -52,7 +52,8 @@ export interface PeerFacts {
 
 /**
  * What is to be listened on, and for what. `as`: the service clients speak for; absent: the host.
- * `uid`: the only user whose processes may connect to the port.
+ * `uid`: the only user whose processes may connect to the port. `grpcWeb`: gRPC-Web is translated, of
+ * pages of these origins.
  */
 export type ListenSpec = SocketEnd &
   (
@@ -62,6 +63,7 @@ export type ListenSpec = SocketEnd &
         readonly uid?: number | undefined
         /** One request thread alone listens: a path cannot be shared as ports can. */
         readonly unix?: UnixSpec | undefined
+        readonly grpcWeb?: ReadonlyArray<string> | undefined
       }
     | {
         readonly kind: "http"
@@ -71,6 +73,7 @@ export type ListenSpec = SocketEnd &
         readonly remoteNames: ReadonlyArray<string> | undefined
         /** Further names of the service, in small letters. */
         readonly names?: ReadonlyArray<string> | undefined
+        readonly grpcWeb?: ReadonlyArray<string> | undefined
       }
     | {
         readonly kind: "tcp"

@@ -45,6 +45,7 @@ const raw = ServiceName.make("raw")
 const sick = ServiceName.make("sick")
 const secret = ServiceName.make("secret")
 const pinned = ServiceName.make("pinned")
+const mute = ServiceName.make("mute")
 const directory = mkdtempSync(join(tmpdir(), "skein-fields-"))
 const at = (name: string): string => join(directory, name)
 const scope = Effect.runSync(Scope.make())
@@ -165,6 +166,7 @@ beforeAll(async () => {
     admin: { listen: `0.0.0.0:${admin}`, allowRemote: true },
     outbound: {
       http: { listen: `0.0.0.0:${proxy}`, allowRemote: true },
+      grpcWeb: { origins: ["http://localhost:5173"] },
       listeners: [
         { listen: `0.0.0.0:${caller}`, as: "orders", uid: ownUid, allowRemote: true },
         { listen: `unix:${at("callers.sock")}`, as: "shop", mode: "0640", owner: `:${ownGid}` }
@@ -194,10 +196,19 @@ beforeAll(async () => {
         ...{ name: pinned, address: `127.0.0.1:${await program(sealed())}` },
         tls: { pin: `sha256/${"A".repeat(43)}=` }
       },
-      { name: "anyone", address: `127.0.0.1:${await program(sealed())}`, tls: { insecure: true } }
+      { name: "anyone", address: `127.0.0.1:${await program(sealed())}`, tls: { insecure: true } },
+      {
+        name: mute,
+        address: `127.0.0.1:${one}`,
+        protocol: "http2",
+        health: { grpc: { service: "shop.v1.Mute", interval: "150ms", timeout: "700ms" } }
+      }
     ],
     upstreams: [
-      { service: web, listen: `0.0.0.0:${upHttp}`, as: "ops", allowRemote: true, protocol: "http" },
+      {
+        ...{ service: web, listen: `0.0.0.0:${upHttp}`, as: "ops", allowRemote: true },
+        ...{ protocol: "http", grpcWeb: { origins: ["https://shop.example"] } }
+      },
       { service: raw, listen: `127.0.0.1:${upTcp}`, protocol: "tcp", uid: ownUid }
     ],
     policies: { [web]: { breaker: "off" } },
@@ -279,6 +290,18 @@ const echoed = (port: number): Promise<string> =>
 const told = (service: ServiceName) => run(a.source.endpoints(service))
 const checks = () => localServices(config).map(({ endpoints }) => endpoints[0]?.health)
 
+/** Whether a page may call by gRPC-Web. */
+const mayCall = async (port: number, origin: string) => {
+  const answer = await fetch(`http://127.0.0.1:${port}/shop.v1.Payments/Charge`, {
+    method: "OPTIONS",
+    headers: {
+      origin,
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "content-type,x-grpc-web"
+    }
+  })
+  expect(answer.headers.get("access-control-allow-origin")).toBe(origin)
+}
 const proxied = async () => {
   expect(b.proxy).toBe(`0.0.0.0:${ports.proxy}`)
   expect(await get(ports.proxy, "web.mesh")).toBe("from web")
@@ -422,6 +445,7 @@ const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<
   ".outbound.http": async () => {
     expect(a.proxy).toBeUndefined()
   },
+  ".outbound.grpcWeb.origins[]": () => mayCall(ports.proxy, "http://localhost:5173"),
   ".outbound.http.listen.host": proxied,
   ".outbound.http.listen.port": proxied,
   ".outbound.http.allowRemote": proxied,
@@ -436,7 +460,7 @@ const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<
   ".services[].port": called,
   ".services[].name": async () => {
     const names = (await run(a.source.services)).map(({ name }) => name)
-    expect(names.toSorted()).toEqual(["anyone", pinned, raw, secret, sick, web])
+    expect(names.toSorted()).toEqual(["anyone", mute, pinned, raw, secret, sick, web])
   },
   ".services[].protocol": async () => {
     const rows = await run(a.source.services)
@@ -476,12 +500,23 @@ const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<
   ".services[].health.http.timeout": async () => {
     expect(checks()[0]).toMatchObject({ kind: "http", timeout: 700 })
   },
+  ".services[].health.grpc.service": async () => {
+    expect(checks()[6]).toMatchObject({ kind: "grpc", service: "shop.v1.Mute" })
+    expect((await told(mute)).map(({ healthy }) => healthy)).toEqual([false])
+  },
+  ".services[].health.grpc.interval": async () => {
+    expect(checks()[6]).toMatchObject({ kind: "grpc", interval: 150 })
+  },
+  ".services[].health.grpc.timeout": async () => {
+    expect(checks()[6]).toMatchObject({ kind: "grpc", timeout: 700 })
+  },
   ".services[].health.tcp.interval": async () => {
     expect(checks()[1]).toMatchObject({ kind: "tcp", interval: 150 })
   },
   ".services[].health.tcp.timeout": async () => {
     expect(checks()[1]).toMatchObject({ kind: "tcp", timeout: 700 })
   },
+  ".upstreams[].grpcWeb.origins[]": () => mayCall(ports.http, "https://shop.example"),
   ".upstreams[].as": async () => {
     await upstreams()
     expect(seen.caller).toBe("ops")

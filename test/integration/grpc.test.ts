@@ -26,7 +26,10 @@ beforeAll(async () => {
   })
   await mesh.join("host-b", {
     services: [
-      { name: "payments", address: `127.0.0.1:${shop.port}`, protocol: "grpc" },
+      {
+        ...{ name: "payments", address: `127.0.0.1:${shop.port}`, protocol: "grpc" },
+        health: { grpc: { service: "shop.v1.Payments", interval: "100ms" } }
+      },
       { name: "down", address: `127.0.0.1:${await freePort()}`, protocol: "grpc" }
     ]
   })
@@ -127,6 +130,23 @@ describe("what the mesh answers", () => {
     const late = await client.charge("hang", { deadline: Date.now() + 300 })
     expect(late.code).toBe(status.DEADLINE_EXCEEDED)
     await until("the program hears of it", async () => (shop.cancelled > before ? true : undefined))
+  })
+})
+
+describe("grpc.health.v1", () => {
+  it("decides whether a program is called", async () => {
+    shop.health.set("shop.v1.Payments", 2)
+    await until("it is not", async () => {
+      const { code, trailers } = await client.charge("x")
+      if (code === status.OK) return undefined
+      expect(code).toBe(status.UNAVAILABLE)
+      expect(trailers?.get("skein-error")).toEqual(["no_healthy_endpoint"])
+      return true
+    })
+    shop.health.clear()
+    await until("it is again", async () =>
+      (await client.charge("x")).code === status.OK ? true : undefined
+    )
   })
 })
 

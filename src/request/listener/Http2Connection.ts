@@ -18,7 +18,7 @@ import { writeParts } from "../http2/SocketParts.ts"
 import { breakOff } from "../socket/BreakOff.ts"
 import { Unsent } from "../socket/Unsent.ts"
 import { Http2ClientExchange, type StreamsOwner } from "./Http2ClientExchange.ts"
-import { isAnswer, makeHttpCall } from "./HttpCall.ts"
+import { startCall } from "./HttpCall.ts"
 import { discardLimit, type HttpConnectionContext, lingerTimeout } from "./HttpConnectionContext.ts"
 
 /** A client that was told of the end has so long to say that it knows, ms. */
@@ -139,9 +139,7 @@ export class Http2Connection implements ServerOwner, StreamsOwner {
   onRequest(stream: Http2Stream, request: Http2Request): void {
     this.#idleSince = undefined
     const exchange = new Http2ClientExchange(stream, request.head, this)
-    const call = makeHttpCall(request, this.#socket.remoteAddress, this.#context)
-    if (isAnswer(call)) exchange.answer(call)
-    else exchange.start(call, this.#context.dispatch)
+    startCall(exchange, request, this.#socket.remoteAddress, this.#context)
   }
 
   onBadRequest(stream: Http2Stream, { code, message, rule }: Http1Error): void {

@@ -1,7 +1,13 @@
 /** From a request as a client sent it to the call it means, or to what answers it at once. */
 
 import type { Caller } from "../../model/Caller.ts"
-import { type Call, type Fields, fieldValue, type RequestHead } from "../../model/Exchange.ts"
+import {
+  type Call,
+  type Dispatch,
+  type Fields,
+  fieldValue,
+  type RequestHead
+} from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import { authorityOf, meshDomain, type PeerKey, type ServiceName } from "../../model/Names.ts"
 import type { CallFields } from "../http1/CallFields.ts"
@@ -10,6 +16,8 @@ import { maxForwards, withForwardsLeft } from "../http1/MaxForwards.ts"
 import type { ParsedRequest } from "../http1/RequestReader.ts"
 import type { Http2Request } from "../http2/RequestHeadFields.ts"
 import { answerFinally, type OwnAnswer } from "./FinalRecipient.ts"
+import { readGrpcWeb, type WebOrigins, webFaultAnswer } from "./GrpcWeb.ts"
+import { asGrpc } from "./GrpcWebExchange.ts"
 import type { PortAuthority } from "./PortAuthority.ts"
 
 export interface HttpCallContext {
@@ -22,6 +30,44 @@ export interface HttpCallContext {
   readonly fixedService: ServiceName | undefined
   /** Of the fixed service's port. */
   readonly portAuthority: Pick<PortAuthority, "allows" | "refusal"> | undefined
+  /** Calls of gRPC-Web are made ones of gRPC, of pages of these origins. Undefined: they are not. */
+  readonly grpcWeb: WebOrigins | undefined
+}
+
+/** Whoever is to be answered. */
+export interface AnsweredExchange {
+  answer(answer: Fault | OwnAnswer): void
+  start(call: Call, dispatch: Dispatch): void
+}
+
+/** Sends a request on its way, or answers it. */
+export const startCall = (
+  exchange: AnsweredExchange,
+  request: Parameters<typeof makeHttpCall>[0],
+  clientAddress: string | undefined,
+  context: HttpCallContext & { readonly dispatch: Dispatch }
+): void => {
+  const { dispatch, grpcWeb, self } = context
+  const web = grpcWeb === undefined ? undefined : readGrpcWeb(request.head, grpcWeb)
+  if (web === undefined) {
+    const call = makeHttpCall(request, clientAddress, context)
+    if (isAnswer(call)) exchange.answer(call)
+    else exchange.start(call, dispatch)
+    return
+  }
+  if ("body" in web) {
+    exchange.answer(web)
+    return
+  }
+  if ("refused" in web) {
+    const { node } = self
+    const service = context.fixedService ?? context.resolve(request.head.authority)
+    exchange.answer({ code: "denied", message: web.refused, node, service, sent: false })
+    return
+  }
+  const call = makeHttpCall(request, clientAddress, context)
+  if (!isAnswer(call)) exchange.start(call, asGrpc(dispatch, web, self.node))
+  else exchange.answer("code" in call ? webFaultAnswer(call, web) : call)
 }
 
 /**
@@ -124,5 +170,4 @@ const makeCall = (
 })
 
 /** It goes nowhere. */
-export const isAnswer = (made: Call | Fault | OwnAnswer): made is Fault | OwnAnswer =>
-  !("kind" in made)
+const isAnswer = (made: Call | Fault | OwnAnswer): made is Fault | OwnAnswer => !("kind" in made)

@@ -26,7 +26,7 @@ import { Unsent } from "../socket/Unsent.ts"
 import { ClientExchange, type ExchangeOwner } from "./ClientExchange.ts"
 import { writeFault } from "./FaultResponse.ts"
 import { Http2Connection } from "./Http2Connection.ts"
-import { isAnswer, makeHttpCall } from "./HttpCall.ts"
+import { startCall } from "./HttpCall.ts"
 import {
   discardLimit,
   discardTimeout,
@@ -236,9 +236,7 @@ export class HttpConnection implements ExchangeOwner, RequestHandler, SocketOwne
     this.#requestComplete = this.#connecting || head.upgrade !== undefined
     const exchange = new ClientExchange(this.#socket, request, this, this.#writer)
     this.#exchange = exchange
-    const call = makeHttpCall(request, this.#socket.remoteAddress, this.#context)
-    if (isAnswer(call)) exchange.answer(call)
-    else exchange.start(call, this.#context.dispatch)
+    startCall(exchange, request, this.#socket.remoteAddress, this.#context)
   }
 
   onEnd(trailers: Fields): void {

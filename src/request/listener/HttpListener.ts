@@ -19,6 +19,7 @@ import type { UnixSpec } from "../socket/UnixPath.ts"
 import { askInterval } from "../socket/UnreadSocket.ts"
 import { type Acceptor, openAcceptor, type Refusal } from "./Acceptor.ts"
 import { ConnectionSet } from "./ConnectionSet.ts"
+import type { WebOrigins } from "./GrpcWeb.ts"
 import { HttpConnection } from "./HttpConnection.ts"
 import type { HttpConnectionContext } from "./HttpConnectionContext.ts"
 import { ListenerMetrics } from "./ListenerMetrics.ts"
@@ -69,6 +70,8 @@ export interface HttpListenerOptions {
   readonly remoteNames?: ReadonlyArray<string> | undefined
   /** Further names of the fixed service, in small letters. Default: none. */
   readonly names?: ReadonlyArray<string> | undefined
+  /** Calls of gRPC-Web are translated, and pages of these origins may make them. Default: they are not. */
+  readonly grpcWeb?: WebOrigins | undefined
 }
 
 export interface HttpListener {
@@ -174,6 +177,7 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
   readonly resolve: (authority: string) => ServiceName | undefined
   readonly fixedService: ServiceName | undefined
   readonly portAuthority: PortAuthority | undefined
+  readonly grpcWeb: WebOrigins | undefined
   draining = false
   #sweep: Timer | undefined = undefined
   #dateSecond = -1
@@ -199,6 +203,7 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
     this.resolve = options.resolve ?? serviceOfAuthority
     const { fixedService, names, remoteNames } = options
     const { resolve } = this
+    this.grpcWeb = options.grpcWeb
     this.fixedService = fixedService
     this.portAuthority =
       fixedService && new PortAuthority({ service: fixedService, resolve, remoteNames, names })

@@ -34,6 +34,7 @@ export class OverflowConnections {
       resolve: context.resolve,
       fixedService: context.fixedService,
       portAuthority: context.portAuthority,
+      grpcWeb: context.grpcWeb,
       ticker: context.ticker,
       limits: context.limits,
       blocks: context.blocks,
