@@ -106,6 +106,8 @@ const vitest = async (project: string, ...options: ReadonlyArray<string>): Promi
   }
 }
 
+const examples = ["--all", "--once", "--languages", "typescript"]
+
 const steps: ReadonlyArray<readonly [name: string, step: () => Promise<Tally>]> = [
   ["format", () => check(bin("biome"), "check", "--error-on-warnings", ".")],
   ["types", () => check(bin("tsc"))],
@@ -115,7 +117,9 @@ const steps: ReadonlyArray<readonly [name: string, step: () => Promise<Tally>]> 
   // They wait for processes most of their time.
   ["integration", () => vitest("integration", ...workers)],
   ["timed", () => vitest("timed")],
-  ["demo", () => check(process.execPath, "dist/skein.js", "demo", "--once")]
+  ["demo", () => check(process.execPath, "dist/skein.js", "demo", "--once")],
+  // The shop of gRPC in the one language that is always there; in four it is among the long tests.
+  ["examples", () => check(process.execPath, "examples/main.ts", ...examples)]
 ]
 
 const only = process.argv.indexOf("--only")

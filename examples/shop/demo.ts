@@ -4,13 +4,13 @@
  * does not come out as it should.
  */
 import { Console, Effect, Either, type Scope } from "effect"
+import { makeNarrator, type Narrator } from "../stage/Narrator.ts"
+import { StepFailed } from "../stage/StepFailed.ts"
 import { killedNode, showTrace, sickPayment } from "./demo/Acts.ts"
-import { DemoFailed } from "./demo/DemoFailed.ts"
-import { makeNarrator, type Narrator } from "./demo/Narrator.ts"
 import { onlyOrderPays } from "./demo/Rules.ts"
 import { openShop, type Shop, whatIsWhere } from "./demo/Shop.ts"
 
-export { DemoFailed }
+export { StepFailed }
 
 /** What the programs last said; for a failed run, before their files are gone. */
 const lastWords = ({ nodes }: Shop): Effect.Effect<void> =>
@@ -34,7 +34,7 @@ const everySecond = ({ customer }: Shop): Effect.Effect<never> =>
     yield* Effect.sleep("1 second")
   }).pipe(Effect.forever)
 
-const acts = (shop: Shop, narrator: Narrator): Effect.Effect<void, DemoFailed, Scope.Scope> =>
+const acts = (shop: Shop, narrator: Narrator): Effect.Effect<void, StepFailed, Scope.Scope> =>
   Effect.gen(function* () {
     yield* narrator.say("What is where:", ...whatIsWhere(shop), "")
     yield* narrator.step(
@@ -60,7 +60,7 @@ const acts = (shop: Shop, narrator: Narrator): Effect.Effect<void, DemoFailed, S
  * Runs the demo. `once`: as a checklist, ending after the last step; otherwise it goes on ordering
  * once a second until interrupted. Whatever way it ends, no process and no file is left behind.
  */
-export const runDemo = ({ once }: { readonly once: boolean }): Effect.Effect<void, DemoFailed> => {
+export const runDemo = ({ once }: { readonly once: boolean }): Effect.Effect<void, StepFailed> => {
   const narrator = makeNarrator(once)
   return Effect.gen(function* () {
     const shop = yield* openShop(narrator)

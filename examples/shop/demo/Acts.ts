@@ -1,11 +1,12 @@
 /** What is shown: a trace, a sick instance, a dead node. Each is a step that may fail. */
 import { Console, Effect, Schema } from "effect"
+import type { Narrator } from "../../stage/Narrator.ts"
+import { startNode, stateOf } from "../../stage/Nodes.ts"
+import { eventually, StepFailed } from "../../stage/StepFailed.ts"
+import { traceTree } from "../../stage/TraceCollector.ts"
 import type { Customer, Tally } from "./Customer.ts"
-import { DemoFailed, eventually } from "./DemoFailed.ts"
-import { serviceNames, startNode, stateOf } from "./Hosts.ts"
-import type { Narrator } from "./Narrator.ts"
+import { serviceNames } from "./Hosts.ts"
 import { allAlive, type Shop } from "./Shop.ts"
-import { traceTree } from "./TraceCollector.ts"
 
 export const showTrace = ({ collector, customer }: Shop, { step, say }: Narrator) =>
   Effect.gen(function* () {
@@ -45,7 +46,7 @@ const chaosOf = (shop: Shop, init?: RequestInit) =>
       if (!response.ok) throw new Error(`answered ${response.status}`)
       return response.json()
     },
-    catch: (cause) => new DemoFailed({ message: `payment-2's chaos switch: ${cause}` })
+    catch: (cause) => new StepFailed({ message: `payment-2's chaos switch: ${cause}` })
   })
 
 const setChaos = (shop: Shop, latencyMs: number, failRate: number) =>
@@ -56,18 +57,18 @@ const failedCalls = (shop: Shop) =>
   chaosOf(shop).pipe(
     Effect.flatMap(Schema.decodeUnknown(Chaos)),
     Effect.map(({ failed }) => failed),
-    Effect.mapError((cause) => new DemoFailed({ message: cause.message }))
+    Effect.mapError((cause) => new StepFailed({ message: cause.message }))
   )
 
 const served = (tally: Tally, ...instances: ReadonlyArray<string>): string =>
   instances.map((instance) => `${instance} ${tally.by.get(instance) ?? 0}`).join(", ")
 
 /** The tally; fails when an order has failed since the count began. */
-export const noneFailed = (customer: Customer): Effect.Effect<Tally, DemoFailed> =>
+export const noneFailed = (customer: Customer): Effect.Effect<Tally, StepFailed> =>
   Effect.suspend(() => {
     const { tally } = customer
     if (tally.failed === 0) return Effect.succeed(tally)
-    return new DemoFailed({
+    return new StepFailed({
       message: `${tally.failed} of ${tally.confirmed + tally.failed} orders failed; the first: ${tally.firstFailure}`
     })
   })

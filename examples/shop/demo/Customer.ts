@@ -1,7 +1,7 @@
 /** Somebody who orders without end, and counts what came of it. */
 import { Agent, request } from "node:http"
 import { Effect, Either, Random, Schema } from "effect"
-import { DemoFailed } from "./DemoFailed.ts"
+import { StepFailed } from "../../stage/StepFailed.ts"
 
 const By = Schema.Struct({ by: Schema.String })
 
@@ -80,7 +80,7 @@ export class Customer {
   }
 
   /** Places one order and counts it; a traced one is asked to be recorded under this id. */
-  order(traceId?: string): Effect.Effect<Order, DemoFailed> {
+  order(traceId?: string): Effect.Effect<Order, StepFailed> {
     return hex(16).pipe(
       Effect.map((span) => (traceId === undefined ? undefined : `00-${traceId}-${span}-01`)),
       Effect.flatMap((traceparent) => this.#send(traceparent)),
@@ -95,7 +95,7 @@ export class Customer {
   }
 
   /** An order that is traced, with the id of its trace. */
-  get tracedOrder(): Effect.Effect<{ readonly order: Order; readonly trace: string }, DemoFailed> {
+  get tracedOrder(): Effect.Effect<{ readonly order: Order; readonly trace: string }, StepFailed> {
     return Effect.gen(this, function* () {
       const trace = yield* hex(32)
       return { order: yield* this.order(trace), trace }
@@ -116,10 +116,10 @@ export class Customer {
     }
   }
 
-  #send(traceparent: string | undefined): Effect.Effect<Order, DemoFailed> {
-    return Effect.async<Order, DemoFailed>((resume) => {
+  #send(traceparent: string | undefined): Effect.Effect<Order, StepFailed> {
+    return Effect.async<Order, StepFailed>((resume) => {
       const begun = performance.now()
-      const fail = (why: string): void => resume(new DemoFailed({ message: `an order: ${why}` }))
+      const fail = (why: string): void => resume(new StepFailed({ message: `an order: ${why}` }))
       const sent = request(
         {
           method: "POST",

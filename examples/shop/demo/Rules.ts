@@ -1,10 +1,10 @@
 /** Who may call what: said once, for the whole mesh, and shown at who may not. */
 import { request } from "node:http"
 import { Effect, Schema } from "effect"
+import type { Narrator } from "../../stage/Narrator.ts"
+import { applySettings, counted } from "../../stage/Nodes.ts"
+import { StepFailed } from "../../stage/StepFailed.ts"
 import { noneFailed, ordersGoOn } from "./Acts.ts"
-import { DemoFailed } from "./DemoFailed.ts"
-import { applySettings, counted } from "./Hosts.ts"
-import type { Narrator } from "./Narrator.ts"
 import type { Shop } from "./Shop.ts"
 
 /** As `payment.access.yaml` would say it. */
@@ -46,10 +46,10 @@ const refusedPayment = (proxy: string) =>
         sent.on("error", reject)
         sent.end(JSON.stringify({ item: "nothing" }))
       }),
-    catch: (cause) => new DemoFailed({ message: `a payment by hand: ${cause}` })
+    catch: (cause) => new StepFailed({ message: `a payment by hand: ${cause}` })
   }).pipe(
     Effect.flatMap(Schema.decodeUnknown(Refusal)),
-    Effect.mapError(({ message }) => new DemoFailed({ message }))
+    Effect.mapError(({ message }) => new StepFailed({ message }))
   )
 
 export const onlyOrderPays = ({ customer, layout }: Shop, { step, say }: Narrator) =>
@@ -79,7 +79,7 @@ export const onlyOrderPays = ({ customer, layout }: Shop, { step, say }: Narrato
           [b, c].map((host) => counted(host, "skein_access_decisions_total", 'decision="deny"'))
         )
         if (refused.every((count) => count === 0)) {
-          return yield* new DemoFailed({ message: "neither host-b nor host-c counts a refusal" })
+          return yield* new StepFailed({ message: "neither host-b nor host-c counts a refusal" })
         }
         return yield* noneFailed(customer)
       }),

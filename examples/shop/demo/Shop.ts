@@ -1,28 +1,28 @@
 /** The stage: three nodes that know each other, the shop's programs beside them, a customer. */
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { Effect, type Scope } from "effect"
-import type { Child } from "./Child.ts"
+import type { Child } from "../../stage/Child.ts"
+import type { Narrator } from "../../stage/Narrator.ts"
+import {
+  initMesh,
+  invite,
+  startNode,
+  stateOf,
+  temporaryDirectory,
+  usable
+} from "../../stage/Nodes.ts"
+import { eventually, type StepFailed } from "../../stage/StepFailed.ts"
+import { startCollector, type TraceCollector } from "../../stage/TraceCollector.ts"
 import { Customer } from "./Customer.ts"
-import { type DemoFailed, eventually } from "./DemoFailed.ts"
 import {
   type HostName,
   hostNames,
-  initMesh,
-  invite,
   placements,
   planLayout,
   type ShopLayout,
   serviceNames,
-  startNode,
   startProgram,
-  stateOf,
-  usable,
   writeConfigs
 } from "./Hosts.ts"
-import type { Narrator } from "./Narrator.ts"
-import { startCollector, type TraceCollector } from "./TraceCollector.ts"
 
 export interface Shop {
   readonly layout: ShopLayout
@@ -32,11 +32,6 @@ export interface Shop {
   readonly collector: TraceCollector
   readonly customer: Customer
 }
-
-const temporaryDirectory = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "skein-demo-"))),
-  (directory) => Effect.sync(() => rmSync(directory, { recursive: true, force: true }))
-)
 
 /** Every instance that should be there, seen as usable from host-a. */
 const allUsable = (layout: ShopLayout) =>
@@ -60,7 +55,7 @@ export const allAlive = (layout: ShopLayout) =>
   })
 
 /** All of it, until the scope closes: then every process ends and every file goes. */
-export const openShop = ({ step, say }: Narrator): Effect.Effect<Shop, DemoFailed, Scope.Scope> =>
+export const openShop = ({ step, say }: Narrator): Effect.Effect<Shop, StepFailed, Scope.Scope> =>
   Effect.gen(function* () {
     // The directory is taken away last, when everybody who writes into it has ended.
     const layout = yield* planLayout(yield* temporaryDirectory)

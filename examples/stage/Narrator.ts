@@ -1,9 +1,9 @@
 /**
- * How the demo talks: told as a story, or ticked off as a list. The steps are the same; the story
+ * How demo and examples talk: told as a story, or ticked off as a list. The steps are the same; the story
  * has sentences around them.
  */
 import { Console, Duration, Effect } from "effect"
-import type { DemoFailed } from "./DemoFailed.ts"
+import type { StepFailed } from "./StepFailed.ts"
 
 export interface Narrator {
   /** A paragraph of the story; nothing in a checklist. */
@@ -11,9 +11,9 @@ export interface Narrator {
   /** Does something and shows how it came out; `describe` puts the result in a few words. */
   step<A, R>(
     title: string,
-    work: Effect.Effect<A, DemoFailed, R>,
+    work: Effect.Effect<A, StepFailed, R>,
     describe: (result: A) => string
-  ): Effect.Effect<A, DemoFailed, R>
+  ): Effect.Effect<A, StepFailed, R>
 }
 
 export const makeNarrator = (once: boolean): Narrator => {

@@ -1,7 +1,7 @@
 import { Data, Duration, Effect } from "effect"
 
-/** A step of the demo did not come out as it should; the message says what was expected. */
-export class DemoFailed extends Data.TaggedError("DemoFailed")<{ readonly message: string }> {}
+/** A step of a demo or an example did not come out as it should; the message says what was expected. */
+export class StepFailed extends Data.TaggedError("StepFailed")<{ readonly message: string }> {}
 
 /** Milliseconds between two looks at a condition. */
 const lookEvery = 100
@@ -14,7 +14,7 @@ export const eventually = <A, E>(
   what: string,
   seconds: number,
   probe: Effect.Effect<A | undefined, E>
-): Effect.Effect<A, DemoFailed> => {
+): Effect.Effect<A, StepFailed> => {
   let last = ""
   const look: Effect.Effect<A> = probe.pipe(
     Effect.catchAll((cause) => {
@@ -30,7 +30,7 @@ export const eventually = <A, E>(
   return look.pipe(
     Effect.timeoutFail({
       duration: Duration.seconds(seconds),
-      onTimeout: () => new DemoFailed({ message: `not within ${seconds} s: ${what}${last}` })
+      onTimeout: () => new StepFailed({ message: `not within ${seconds} s: ${what}${last}` })
     })
   )
 }

@@ -1,7 +1,7 @@
 /** A small OTLP/HTTP receiver (JSON), and a trace as a tree that a person can read. */
 import { createServer } from "node:http"
 import { Effect, Either, Schema, type Scope } from "effect"
-import { DemoFailed } from "./DemoFailed.ts"
+import { StepFailed } from "./StepFailed.ts"
 
 const Attribute = Schema.Struct({
   key: Schema.String,
@@ -82,9 +82,9 @@ const toSpan = (span: typeof OtlpSpan.Type): TraceSpan => {
   }
 }
 
-export const startCollector: Effect.Effect<TraceCollector, DemoFailed, Scope.Scope> =
+export const startCollector: Effect.Effect<TraceCollector, StepFailed, Scope.Scope> =
   Effect.acquireRelease(
-    Effect.async<{ readonly collector: TraceCollector; readonly close: () => void }, DemoFailed>(
+    Effect.async<{ readonly collector: TraceCollector; readonly close: () => void }, StepFailed>(
       (resume) => {
         const spans: Array<TraceSpan> = []
         const server = createServer((request, response) => {
@@ -107,7 +107,7 @@ export const startCollector: Effect.Effect<TraceCollector, DemoFailed, Scope.Sco
           })
         })
         server.once("error", (cause) =>
-          resume(new DemoFailed({ message: `the trace receiver cannot listen: ${cause.message}` }))
+          resume(new StepFailed({ message: `the trace receiver cannot listen: ${cause.message}` }))
         )
         server.listen(0, "127.0.0.1", () => {
           const address = server.address()

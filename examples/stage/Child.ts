@@ -1,10 +1,13 @@
 /** Programs and nodes as child processes that end with the scope they were started in. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { Effect, type Scope } from "effect"
-import { DemoFailed } from "./DemoFailed.ts"
+import { StepFailed } from "./StepFailed.ts"
 
-/** How to run a script with the runtime we are running on. */
-const runtimeArguments: ReadonlyArray<string> = "Deno" in globalThis ? ["run", "-A"] : []
+/** The runtime we are running on, as it runs a script. */
+const ownRuntime: ReadonlyArray<string> = [
+  process.execPath,
+  ...("Deno" in globalThis ? ["run", "-A"] : [])
+]
 
 /** Time to end by itself after SIGTERM, ms. */
 const grace = 4_000
@@ -14,6 +17,7 @@ const keptOutput = 20_000
 
 export interface Child {
   readonly name: string
+  readonly pid: number | undefined
   /** The end of what it wrote, stdout and stderr together. */
   readonly output: () => string
   /** Undefined while it runs. */
@@ -25,12 +29,15 @@ export interface Child {
 interface ChildOptions {
   readonly name: string
   readonly script: string
-  readonly args: ReadonlyArray<string>
+  readonly args?: ReadonlyArray<string>
+  /** What runs the script, word by word. Default: the runtime we run on. */
+  readonly runtime?: ReadonlyArray<string>
   readonly env?: Readonly<Record<string, string>>
 }
 
-const start = ({ name, script, args, env }: ChildOptions) => {
-  const child = spawn(process.execPath, [...runtimeArguments, script, ...args], {
+const start = ({ name, script, args = [], runtime = ownRuntime, env }: ChildOptions) => {
+  const [command = script, ...words] = [...runtime, script, ...args]
+  const child = spawn(command, words, {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...env }
   })
@@ -70,6 +77,7 @@ export const startChild = (options: ChildOptions): Effect.Effect<Child, never, S
   ).pipe(
     Effect.map(({ name, child, output }) => ({
       name,
+      pid: child.pid,
       output,
       ended: () =>
         hasEnded(child) ? `${name} ended with ${child.signalCode ?? child.exitCode}` : undefined,
@@ -84,22 +92,39 @@ interface Written {
 }
 
 /** A child that is expected to end by itself, with 0. */
-export const runChild = (options: ChildOptions): Effect.Effect<Written, DemoFailed> =>
-  Effect.async<Written, DemoFailed>((resume) => {
+export const runChild = (options: ChildOptions): Effect.Effect<Written, StepFailed> =>
+  Effect.async<Written, StepFailed>((resume) => {
     const { child, output } = start(options)
     let stdout = ""
     child.stdout.on("data", (text: string) => {
       stdout += text
     })
     child.once("error", (cause) =>
-      resume(new DemoFailed({ message: `${options.name} cannot be started: ${cause.message}` }))
+      resume(new StepFailed({ message: `${options.name} cannot be started: ${cause.message}` }))
     )
     child.once("close", (code) =>
       resume(
         code === 0
           ? Effect.succeed({ stdout: stdout.trim(), output: output() })
-          : new DemoFailed({ message: `${options.name} ended with ${code}:\n${output()}` })
+          : new StepFailed({ message: `${options.name} ended with ${code}:\n${output()}` })
       )
     )
     return end(child, "SIGKILL")
+  })
+
+/** A child that speaks for itself, to whoever we speak to. It is expected to end with 0. */
+export const runOn = ({
+  name,
+  script,
+  args = [],
+  runtime = ownRuntime,
+  env
+}: ChildOptions): Effect.Effect<void, StepFailed> =>
+  Effect.async<void, StepFailed>((resume) => {
+    const [command = script, ...words] = [...runtime, script, ...args]
+    const child = spawn(command, words, { stdio: "inherit", env: { ...process.env, ...env } })
+    const fail = (why: string): void => resume(new StepFailed({ message: `${name} ${why}` }))
+    child.once("error", ({ message }) => fail(`cannot be started: ${message}`))
+    child.once("close", (code) => (code === 0 ? resume(Effect.void) : fail(`ended with ${code}`)))
+    return end(child, "SIGTERM")
   })
