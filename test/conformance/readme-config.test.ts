@@ -53,6 +53,7 @@ describe("the README's config", () => {
     const service = Schema.decodeSync(ServiceConfig)({
       name: "payments",
       address: "127.0.0.1:8081",
+      tls: { ca: "./ca.pem", serverName: "pay.internal" },
       health: { http: { path: "/healthz" } },
       policy: { timeout: { request: "4s" } }
     })
