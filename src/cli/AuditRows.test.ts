@@ -7,11 +7,11 @@ describe("the audit log for people", () => {
   it("says when, what, whom, by whom and from where", () => {
     const line = JSON.stringify({
       ...{ time: "2026-01-02T03:04:05.000Z", node: "a", event: "access.denied", by: "orders" },
-      ...{ from: "host-b", about: "payments", code: "payments-charge", count: 7, withinMs: 1 },
+      ...{ from: "host-b", about: "payments", code: "payments-charge", count: 7, withinMs: 10_000 },
       more: { method: "GET", path: "/charge", list: ["x", "y"], none: [] }
     })
     expect(shown(`${line}\n`)).toBe(
-      "2026-01-02T03:04:05.000Z  access.denied    payments  by orders  from host-b  payments-charge  method GET  path /charge  list x,y  none none  (7 times)\n"
+      "2026-01-02T03:04:05.000Z  access.denied    payments  by orders  from host-b  payments-charge  method GET  path /charge  list x,y  none none  (7 more within 10s)\n"
     )
   })
 

@@ -2,7 +2,7 @@
 
 import { Either, Schema } from "effect"
 import { plainLine } from "../model/PlainLine.ts"
-import { counted } from "./Figures.ts"
+import { counted, span } from "./Figures.ts"
 import { type Tone, tinted } from "./Table.ts"
 
 const Text = Schema.optional(Schema.String)
@@ -18,6 +18,7 @@ const Row = Schema.Struct({
   code: Text,
   message: Text,
   count: Schema.optional(Schema.Number),
+  withinMs: Schema.optional(Schema.Number),
   more: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
 })
 type Row = typeof Row.Type
@@ -41,18 +42,28 @@ const toneOf = (event: string): Tone =>
 const valueOf = (value: unknown): string =>
   Array.isArray(value) ? value.join(",") || "none" : String(value)
 
-const describe = ({ about, by, code, count, from, message, more }: Row): string =>
-  [
+/** What goes on is told with its count, behind the first time, which was told at once. */
+const countOf = ({ count, withinMs }: Row): string | undefined =>
+  count === undefined
+    ? undefined
+    : withinMs === undefined
+      ? `(${counted(count, "time")})`
+      : `(${count} more within ${span(withinMs)})`
+
+const describe = (row: Row): string => {
+  const { about, by, code, from, message, more } = row
+  return [
     about,
     by === undefined ? undefined : `by ${by}`,
     from === undefined ? undefined : `from ${from}`,
     code,
     message,
     ...Object.entries(more ?? {}).map(([name, value]) => `${name} ${valueOf(value)}`),
-    count === undefined ? undefined : `(${counted(count, "time")})`
+    countOf(row)
   ]
     .filter((part) => part !== undefined)
     .join("  ")
+}
 
 export const renderAudit = (rows: ReadonlyArray<Row | string>, colour: boolean): string =>
   rows
