@@ -5,6 +5,7 @@
  */
 import { Cause, Clock, Deferred, Effect, Exit, Queue, Schedule, Scope } from "effect"
 import { lockDataDir } from "./mesh/keys/DataDirLock.ts"
+import type { Attached } from "./node/AttachedPrograms.ts"
 import { readDescriptors, shareDescriptors, withThreads } from "./node/Descriptors.ts"
 import { KeptThreads } from "./node/KeptThreads.ts"
 import { makePlaneLog } from "./node/PlaneLog.ts"
@@ -74,15 +75,19 @@ export const runLives = (input: NodeInput): Effect.Effect<RunningNode, StartErro
     )
     const left = yield* Deferred.make<void>()
     let config = input.config
+    let attached: ReadonlyArray<Attached> = []
     let restarts = 0
 
     const begin = Effect.gen(function* () {
       const scope = yield* Scope.fork(outer, outer.strategy)
       const node = yield* runNode({
-        ...{ ...input, config, descriptors, lock, restarts },
+        ...{ ...input, config, descriptors, lock, restarts, attached },
         planes: kept.sides(),
         onReloaded: (next) => {
           config = next
+        },
+        onAttached: (programs) => {
+          attached = programs
         }
       }).pipe(
         Scope.extend(scope),

@@ -9,6 +9,7 @@ import { decodeEmbedded, untilMet } from "./node/Embedded.ts"
 import { runEmbedded } from "./node/EmbeddedNode.ts"
 import type { NodeInput, ProgramNode } from "./node/RunningNode.ts"
 import type { StartError } from "./node/StartError.ts"
+import { Skein } from "./Skein.ts"
 
 /**
  * Starts a node; it stops when the scope closes. Draining first is the caller's choice. Calls are
@@ -32,7 +33,7 @@ export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, Program
   static readonly layer = (
     config: NodeConfigInput,
     options: { readonly join?: string | undefined } = {}
-  ): Layer.Layer<SkeinNode | MeshCaller | MeshProgram, StartError> => {
+  ): Layer.Layer<SkeinNode | Skein | MeshCaller | MeshProgram, StartError> => {
     const caller = Layer.effect(
       MeshCaller,
       Effect.map(SkeinNode, ({ dispatch, name, peer }) => ({
@@ -44,12 +45,19 @@ export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, Program
       MeshProgram,
       Effect.map(SkeinNode, ({ programs }) => programs)
     )
+    const skein = Layer.effect(
+      Skein,
+      Effect.map(SkeinNode, (node) => ({
+        node: () => node.name,
+        awaitService: node.awaitService
+      }))
+    )
     const beside = config.node?.name === undefined ? "unnamed" : "named"
     const node = decodeEmbedded(config).pipe(
       Effect.flatMap((decoded) => runEmbedded({ config: decoded, join: options.join, beside })),
       Effect.tap((running) => Effect.addFinalizer(() => running.drain)),
       Effect.tap(untilMet)
     )
-    return Layer.provideMerge(Layer.merge(caller, program), Layer.scoped(SkeinNode, node))
+    return Layer.provideMerge(Layer.mergeAll(caller, program, skein), Layer.scoped(SkeinNode, node))
   }
 }

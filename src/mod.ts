@@ -45,6 +45,7 @@ export {
   verdicts
 } from "./request/policy/Classifier.ts"
 export { retryAfterMillis } from "./request/policy/RetryAfter.ts"
+export { AttachError, type AttachOptions, Skein } from "./Skein.ts"
 export { runNode, SkeinNode } from "./SkeinNode.ts"
 export type { DurationText } from "./schema/Duration.ts"
 export { MeshId, NodeName, PeerKey, ServiceName } from "./schema/NamesSchema.ts"

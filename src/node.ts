@@ -10,7 +10,7 @@ import type { AdminListenError } from "./admin/AdminPort.ts"
 import { AdminListening, type AdminServerOptions, adminServer } from "./admin/AdminServer.ts"
 import { AdminSource } from "./admin/AdminSource.ts"
 import { AdminToken } from "./admin/AdminToken.ts"
-import { controlToken } from "./admin/ControlPlace.ts"
+import { controlToken, programToken } from "./admin/ControlPlace.ts"
 import { formatAdminAddress } from "./config/HostPort.ts"
 import { Supervisor } from "./mesh/actor/Supervisor.ts"
 import { makeHealthChecker } from "./mesh/health/HealthChecker.ts"
@@ -20,9 +20,10 @@ import type { IdentityCell } from "./mesh/trust/NodeIdentity.ts"
 import { factsOf } from "./mesh/trust/SessionBook.ts"
 import { contain } from "./model/Defect.ts"
 import type { Dispatch } from "./model/Exchange.ts"
-import { isServiceName } from "./model/Names.ts"
+import { isServiceName, type ServiceName } from "./model/Names.ts"
 import { refuse } from "./model/RefusedExchange.ts"
 import { followAccessRules } from "./node/AccessRules.ts"
+import { AttachedPrograms } from "./node/AttachedPrograms.ts"
 import { keepAudit } from "./node/AuditKeeper.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
 import { ControlSocket } from "./node/ControlSocket.ts"
@@ -40,6 +41,7 @@ import { makeOffer } from "./node/Offer.ts"
 import { openIdentity, prepareDataDir } from "./node/OpenIdentity.ts"
 import { makePlaneLog } from "./node/PlaneLog.ts"
 import { PolicyWatch } from "./node/PolicyWatch.ts"
+import { makeProgramDoor, newSecret } from "./node/ProgramDoor.ts"
 import { whyNotServed } from "./node/ProgramServices.ts"
 import { makePlanes } from "./node/RequestPlanes.ts"
 import type { AssembledNode, AssemblyInput } from "./node/RunningNode.ts"
@@ -63,6 +65,9 @@ const farewell = "200 millis"
 
 /** What the host's own programs get at least to finish theirs, when all else used up the time (ms). */
 const lastWords = 1_000
+
+/** Programs that were attached to a mesh thread that has crashed are back by then, or gone. */
+const returnPatience = "5 seconds"
 
 const readyCheckEvery = "20 millis"
 
@@ -203,6 +208,16 @@ const assemble = (input: AssemblyInput) =>
       tell: (settings) => threads.post({ type: "access", settings })
     })
 
+    let own = input.programs ?? []
+    const attached = new AttachedPrograms({
+      secret: newSecret,
+      taken: (service) => new Set(own.flatMap((one) => (one.service === service ? [one.id] : [])))
+    })
+    attached.restore(input.attached ?? [])
+    const tellAttached = () => {
+      threads.post({ type: "programs", programs: attached.known() })
+      input.onAttached?.(attached.all())
+    }
     const offer = yield* makeOffer({
       inbound: {
         setServices: (services) => threads.post({ type: "services", services }),
@@ -212,7 +227,7 @@ const assemble = (input: AssemblyInput) =>
       catalogue: plane.catalogue,
       addresses: plane.host.addresses,
       makeHealthChecker,
-      programs: input.programs
+      programs: [...(input.programs ?? []), ...attached.offers()]
     })
     let current = config
     const firstOffer = yield* makeFirstOffer(
@@ -231,9 +246,33 @@ const assemble = (input: AssemblyInput) =>
       config
     )
 
+    const whyNot = (service: ServiceName) => {
+      const asked = { service, services: offer.services(current), rights: plane.ownRights() }
+      return whyNotServed({ ...asked, node: identity.current.name })
+    }
+    const offerPrograms = Effect.suspend(() => {
+      input.onAttached?.(attached.all())
+      return offer.serve([...own, ...attached.offers()])
+    })
+    planes.followPrograms({
+      reach: (program, thread, reached) => attached.reach(program, thread, reached),
+      lose: (thread) => attached.lose(thread),
+      offer: offerPrograms
+    })
+    if (attached.count > 0) {
+      tellAttached()
+      yield* Effect.forkScoped(
+        Effect.delay(
+          Effect.suspend(() => {
+            if (!attached.giveUp()) return Effect.void
+            tellAttached()
+            return offerPrograms
+          }),
+          returnPatience
+        )
+      )
+    }
     const listeners = yield* makeListeners(config, threads)
-    const notGranted = () => ungranted(listeners.callers(), plane.ownRights())
-    yield* Effect.forEach(notGranted(), (line) => Effect.logWarning(line), { discard: true })
     const names =
       config.dns === undefined
         ? undefined
@@ -258,6 +297,27 @@ const assemble = (input: AssemblyInput) =>
       inFlight: planes.inFlight,
       deadline: () => current.drain.deadline
     })
+    const programsToken = new AdminToken(programToken(config.node.dataDir), "programs")
+    if (config.programs.some(({ listen }) => !("path" in listen))) yield* programsToken.keep
+    const door = yield* makeProgramDoor({
+      config: config.programs,
+      self: { node: name, peer, mesh },
+      programs: attached,
+      threads: threads.count,
+      open: (spec) => threads.open(spec),
+      drainDeadline: () => current.drain.deadline,
+      isDraining: () => drain.state !== "serving",
+      holdsToken: (token) => programsToken.isHeldBy(`bearer ${token}`),
+      tell: tellAttached,
+      offer: offerPrograms,
+      whyNotServed: whyNot,
+      awaitService: (service) => untilOffered(plane.view, service),
+      ...{ metrics, log },
+      now: () => ticker.wall()
+    })
+    const callers = () => [...listeners.callers(), ...door.callers]
+    const notGranted = () => ungranted(callers(), plane.ownRights())
+    yield* Effect.forEach(notGranted(), (line) => Effect.logWarning(line), { discard: true })
     const thrownOut = (): ReadonlyArray<ReadinessItem> => {
       const detail = plane.thrownOut()
       return detail === undefined ? [] : [{ name: "member", ready: false, detail }]
@@ -292,7 +352,8 @@ const assemble = (input: AssemblyInput) =>
       proxy: () => listeners.proxy,
       names,
       control: () => control?.path,
-      callers: () => listeners.callers()
+      callers,
+      attached: () => attached.all()
     })
     const controls = makeControls({
       configPath: input.configPath,
@@ -360,17 +421,18 @@ const assemble = (input: AssemblyInput) =>
         const began = ticker.now()
         yield* drain.finished
         const rest = began + current.drain.deadline - ticker.now()
-        yield* listeners.drain(Math.max(rest, lastWords))
+        const left = Math.max(rest, lastWords)
+        yield* Effect.zip(listeners.drain(left), door.drain(left), { concurrent: true })
       }),
       leave: Effect.asVoid(drain.leave),
       drainDeadline: () => current.drain.deadline,
       reload: controls.reload,
-      mayServe: (service) =>
+      mayServe: (service) => Effect.suspend(() => whyNot(service) ?? Effect.void),
+      serve: (offers) =>
         Effect.suspend(() => {
-          const asked = { service, services: offer.services(current), rights: plane.ownRights() }
-          return whyNotServed({ ...asked, node: identity.current.name }) ?? Effect.void
+          own = offers
+          return offerPrograms
         }),
-      serve: offer.serve,
       stopped: Effect.raceFirst(
         Effect.zipRight(drain.left, Effect.sleep(farewell)),
         supervisor.broken

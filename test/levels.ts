@@ -42,6 +42,7 @@ const levels: Readonly<Record<string, number>> = {
   "NodeLives.ts": 12,
   "meshThread.ts": 12,
   "SkeinNode.ts": 12,
+  "Skein.ts": 11,
   cli: 13,
   "main.ts": 14,
   "mod.ts": 14,

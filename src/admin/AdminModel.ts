@@ -71,6 +71,25 @@ export const CallerStatus = Schema.Struct({
 })
 export type CallerStatus = typeof CallerStatus.Type
 
+/** A program that is attached to this node. */
+export const ProgramStatus = Schema.Struct({
+  /** What it is called, as it says. */
+  name: Schema.String,
+  pid: Schema.NullOr(Schema.Int),
+  /** Version of its library. */
+  software: Text,
+  /** Where it came in: `unix:/path`, or `host:port`. */
+  address: Schema.String,
+  /** For whom its calls speak: `orders`, or `host/NAME`. */
+  as: Schema.String,
+  /** Attached since. */
+  sinceAt: Instant,
+  serves: Schema.Array(
+    Schema.Struct({ service: ServiceName, healthy: Schema.Boolean, reason: Schema.String })
+  )
+})
+export type ProgramStatus = typeof ProgramStatus.Type
+
 export const CertificateStatus = Schema.Struct({
   expiresAt: Instant,
   /** When renewal is next tried. */
@@ -201,6 +220,8 @@ export const NodeStatus = Schema.Struct({
   names: Schema.optionalWith(Schema.NullOr(NamesStatus), { default: () => null }),
   /** Further local ports, and for whom their clients speak. */
   callers: Schema.optionalWith(Schema.Array(CallerStatus), { default: () => [] }),
+  /** Programs that are attached. Absent: a node from before they could be. */
+  programs: Schema.optionalWith(Schema.Array(ProgramStatus), { default: () => [] }),
   configPath: Text,
   dataDir: Schema.String,
   /**

@@ -1,6 +1,6 @@
 /**
- * The secret that stands for the unix socket where there is none: another host that may ask
- * (`allowRemote`), a container beside the node's. 32 random bytes in a file that only the node's user
+ * The secret that stands for a unix socket where there is none: another host that may ask
+ * (`allowRemote`), a container beside the node's, a program that attaches at a port. 32 random bytes in a file that only the node's user
  * can read, the same over restarts; a file that was removed is written anew with another secret.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto"
@@ -8,10 +8,17 @@ import { existsSync, readFileSync, statSync } from "node:fs"
 import { Data, Effect } from "effect"
 import { type DataDirError, readPrivateFile, writePrivateFile } from "../mesh/keys/KeyFile.ts"
 
-const shape = /^skein-admin-[A-Za-z0-9_-]{43}$/
+/** What the secret lets its bearer do. */
+export type TokenKind = "admin" | "programs"
+
+const shapes: Readonly<Record<TokenKind, RegExp>> = {
+  admin: /^skein-admin-[A-Za-z0-9_-]{43}$/,
+  programs: /^skein-programs-[A-Za-z0-9_-]{43}$/
+}
 const maxFile = 1_024
 
-const makeToken = (): string => `skein-admin-${randomBytes(32).toString("base64url")}`
+const makeToken = (kind: TokenKind): string =>
+  `skein-${kind}-${randomBytes(32).toString("base64url")}`
 
 const sha256 = (text: string): Buffer => createHash("sha256").update(text).digest()
 
@@ -20,8 +27,11 @@ export class AdminToken {
   /** Of what the file says, and not the secret itself. */
   #digest: Buffer | undefined
 
-  constructor(path: string) {
+  readonly #kind: TokenKind
+
+  constructor(path: string, kind: TokenKind = "admin") {
     this.path = path
+    this.#kind = kind
   }
 
   /** Whether an `authorization` field is the bearer's. Takes the same time for every wrong one. */
@@ -40,11 +50,11 @@ export class AdminToken {
       const bytes = yield* readPrivateFile(this.path, maxFile)
       const text = bytes === undefined ? "" : Buffer.from(bytes).toString("utf8").trim()
       const isPrivate = bytes !== undefined && (statSync(this.path).mode & 0o077) === 0
-      if (shape.test(text) && isPrivate) {
+      if (shapes[this.#kind].test(text) && isPrivate) {
         this.#digest = sha256(text)
         return
       }
-      const token = makeToken()
+      const token = makeToken(this.#kind)
       yield* writePrivateFile(this.path, Buffer.from(`${token}\n`))
       this.#digest = sha256(token)
     })
@@ -71,7 +81,7 @@ export const readAdminToken = (path: string): Effect.Effect<string, TokenFileErr
       const message = `the token file ${path} cannot be read: ${code}`
       return new TokenFileError({ code: "unreadable", message })
     }
-    return shape.test(text)
+    return shapes.admin.test(text)
       ? Effect.succeed(text)
       : new TokenFileError({
           code: "no_token",

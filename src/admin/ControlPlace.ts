@@ -35,3 +35,6 @@ export const controlSocket = (dataDir: string): string => {
 }
 
 export const controlToken = (dataDir: string): string => join(resolve(dataDir), "admin.token")
+
+/** Of programs that attach at a port. */
+export const programToken = (dataDir: string): string => join(resolve(dataDir), "programs.token")

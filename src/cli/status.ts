@@ -56,6 +56,19 @@ const callers = ({ callers, node }: NodeStatus) => {
   ]
 }
 
+/** Programs that are attached, with what they serve; what is not healthy is told. */
+const programs = ({ programs }: NodeStatus) => {
+  const lines = programs.map(({ name, pid, serves }) => {
+    const served = serves.map(({ healthy, reason, service }) =>
+      healthy ? service : `${service} (${reason})`
+    )
+    const what = served.length === 0 ? "calls" : `serves ${served.join(", ")}`
+    const tone: Tone = serves.every(({ healthy }) => healthy) ? "good" : "bad"
+    return [`${name}${pid === null ? "" : ` (pid ${pid})`} ${what}`, tone] as const
+  })
+  return lines.map(([text, tone], at) => [at === 0 ? "programs" : "", text, tone] as const)
+}
+
 /** Those that carry requests; one that is down is named. */
 const threadsLine = ({ threads }: NodeStatus) => {
   if (threads.length === 0) return []
@@ -97,6 +110,7 @@ export const renderStatus = (status: NodeStatus, { colour }: Showing): string =>
       ...(status.proxy === null ? [] : [["proxy", status.proxy] as const]),
       ...(status.names === null ? [] : [["names", namesLine(status.names)] as const]),
       ...callers(status),
+      ...programs(status),
       [
         "certificate",
         left > 0 ? `expires in ${span(left)}` : `expired ${span(-left)} ago`,

@@ -59,6 +59,7 @@ const fixed: ReadonlyArray<readonly [path: string, get: (config: NodeConfig) => 
   ["admin", ({ admin }) => admin],
   ["outbound.http", ({ outbound }) => outbound.http],
   ["outbound.grpcWeb", ({ outbound }) => outbound.grpcWeb],
+  ["programs", ({ programs }) => programs],
   ["dns", ({ dns }) => dns],
   ["telemetry.otlp", ({ telemetry }) => telemetry.otlp],
   ["telemetry.accessLog", ({ telemetry }) => telemetry.accessLog],

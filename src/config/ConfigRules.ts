@@ -56,6 +56,7 @@ interface Listening {
     readonly listeners: ReadonlyArray<{ readonly listen: AdminAddress }>
   }
   readonly upstreams: ReadonlyArray<{ readonly listen: HostPort }>
+  readonly programs: ReadonlyArray<{ readonly listen: AdminAddress }>
   readonly dns?: { readonly listen: { readonly listen: HostPort } } | undefined
   readonly services: ReadonlyArray<{
     readonly name: string
@@ -85,6 +86,9 @@ const listeners = (config: Listening): ReadonlyArray<Listener> => [
   ...config.outbound.listeners.flatMap(({ listen }, index) =>
     "path" in listen ? [] : [{ path: ["outbound", "listeners", index, "listen"], address: listen }]
   ),
+  ...config.programs.flatMap(({ listen }, index) =>
+    "path" in listen ? [] : [{ path: ["programs", index, "listen"], address: listen }]
+  ),
   ...config.upstreams.map(({ listen }, index) => ({
     path: ["upstreams", index, "listen"],
     address: listen
@@ -107,6 +111,10 @@ export const addressRules = (config: Listening): Issues => {
     ...(config.admin === "off" ? [] : [{ path: ["admin"], listen: config.admin.listen }]),
     ...config.outbound.listeners.map(({ listen }, index) => ({
       path: ["outbound", "listeners", index, "listen"],
+      listen
+    })),
+    ...config.programs.map(({ listen }, index) => ({
+      path: ["programs", index, "listen"],
       listen
     }))
   ].flatMap(({ listen, path }) => ("path" in listen ? [{ path, text: listen.path }] : []))

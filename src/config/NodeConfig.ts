@@ -17,6 +17,7 @@ import { DnsConfig } from "./DnsConfig.ts"
 import { AdminListen, guarded } from "./GuardedListen.ts"
 import { AnnounceMultiaddr, ListenMultiaddr } from "./Multiaddr.ts"
 import { OutboundConfig, UpstreamConfig } from "./OutboundConfig.ts"
+import { ProgramsConfigs } from "./ProgramsConfig.ts"
 import { ServiceConfig } from "./ServiceConfig.ts"
 
 /** The host's name made fit to be a node's: what a node is called when nobody says. */
@@ -178,6 +179,8 @@ const Fields = Schema.Struct({
   upstreams: Schema.optionalWith(Schema.Array(UpstreamConfig).pipe(Schema.maxItems(256)), {
     default: empty
   }),
+  /** Where Effect programs attach that serve and call without a port. Default: nowhere. */
+  programs: Schema.optionalWith(ProgramsConfigs, { default: empty }),
   /** Names that programs of this host just use. Absent: the node answers none. */
   dns: Schema.optional(DnsConfig),
   /** By service name, for calls from this node. A service without one has the defaults. */

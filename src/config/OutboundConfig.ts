@@ -105,14 +105,14 @@ export type UpstreamConfig = typeof UpstreamConfig.Type
 /** Whoever reaches it calls what this node may call. */
 const Proxy = guarded(ListenAddress, "calls services with this node's rights")
 
-const Mode = Schema.String.pipe(
+export const Mode = Schema.String.pipe(
   Schema.pattern(/^0?[0-7]{3}$/, {
     description: "permissions of a socket in octal digits, like 0660",
     message: ({ actual }) => `${quote(actual)} is not a mode in octal digits; write it like "0660"`
   })
 )
 
-const Owner = Schema.String.pipe(
+export const Owner = Schema.String.pipe(
   Schema.pattern(new RegExp(`^(${systemName})?(:(${systemName}))?$`, "i"), {
     description: "user, user:group or :group, by name or number",
     message: ({ actual }) =>

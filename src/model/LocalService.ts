@@ -1,4 +1,5 @@
 /** What this host offers to the mesh, as config says it; times are milliseconds. */
+import type { ProgramPlace } from "./AttachedProgram.ts"
 import type { ServiceName } from "./Names.ts"
 import type { Protocol } from "./NodeRecord.ts"
 import type { ProgramTls } from "./ProgramTls.ts"
@@ -29,6 +30,8 @@ export type HealthCheck =
 export interface ProgramHealth {
   readonly healthy: boolean
   readonly reason: string
+  /** It is attached to this node. Absent: it is in the plane's own thread. */
+  readonly at?: ProgramPlace | undefined
 }
 
 export interface LocalAddress {
@@ -38,7 +41,7 @@ export interface LocalAddress {
   readonly host: string
   /** 0: the program has none. */
   readonly port: number
-  /** It is a program in the plane's own thread, which takes calls without a port. Absent: no. */
+  /** It is a program that takes calls without a port. Absent: no. */
   readonly program?: ProgramHealth | undefined
   /** Relative share of traffic, 1–1000. */
   readonly weight: number

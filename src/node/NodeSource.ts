@@ -16,7 +16,7 @@ import type { StorageTrouble } from "../mesh/keys/StorageTrouble.ts"
 import { renewersOf } from "../mesh/trust/Nearness.ts"
 import type { IdentityCell, NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
 import { maxDepth } from "../mesh/trust/SignedChain.ts"
-import { hostCaller, serviceCaller, spiffeIdOf } from "../model/Caller.ts"
+import { formatCaller, hostCaller, serviceCaller, spiffeIdOf } from "../model/Caller.ts"
 import type { LeftOut, ServiceView } from "../model/MeshView.ts"
 import type { PeerKey } from "../model/Names.ts"
 import { maySpeakFor } from "../model/Session.ts"
@@ -26,6 +26,7 @@ import type { AskedRows, PlaneLoad, Question } from "../request/PlaneQuestions.t
 import type { Telemetry } from "../telemetry/Telemetry.ts"
 import type { AccessRules } from "./AccessRules.ts"
 import { makeAccessViews } from "./AccessViews.ts"
+import type { Attached } from "./AttachedPrograms.ts"
 import { auditFileOf } from "./AuditKeeper.ts"
 import type { Drain } from "./Drain.ts"
 import type { OpenListener } from "./Listeners.ts"
@@ -71,6 +72,7 @@ export interface NodeSourceOptions {
   /** Path of the socket at which it takes changes. */
   readonly control: () => string | undefined
   readonly callers: () => ReadonlyArray<OpenListener>
+  readonly attached: () => ReadonlyArray<Attached>
 }
 
 /** The same for a scrape, which comes every few seconds. */
@@ -299,6 +301,17 @@ export const makeNodeViews = (
           as: orNull(as),
           id: spiffeIdOf(as === undefined ? hostCaller(name) : serviceCaller(as), mesh),
           granted: as === undefined || maySpeakFor(plane.ownRights(), as)
+        })),
+        programs: options.attached().map((program) => ({
+          name: program.name,
+          pid: orNull(program.pid),
+          software: orNull(program.software),
+          address: program.address,
+          as: formatCaller(program.identity),
+          sinceAt: program.since,
+          serves: program.offers.map(({ healthy, reason, service }) => ({
+            ...{ service, healthy, reason }
+          }))
         })),
         configPath: orNull(options.configPath),
         dataDir: config.node.dataDir,

@@ -8,9 +8,8 @@ import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
 import type { HealthChecker, HealthCheckerOptions } from "../mesh/health/HealthChecker.ts"
 import type { LocalService } from "../model/LocalService.ts"
 import type { ServiceName } from "../model/Names.ts"
-import type { ProgramOffer } from "../schema/ProgramOfferSchema.ts"
 import { EndpointHealth, localServices, serviceEntries } from "./LocalServices.ts"
-import { withPrograms } from "./ProgramServices.ts"
+import { type NodeOffer, withPrograms } from "./ProgramServices.ts"
 
 export interface OfferOptions {
   /** The request threads, which serve it. */
@@ -30,7 +29,7 @@ export interface OfferOptions {
     options: HealthCheckerOptions
   ) => Effect.Effect<HealthChecker, never, Scope.Scope>
   /** What programs serve by themselves at the start. Default: nothing. */
-  readonly programs?: ReadonlyArray<ProgramOffer> | undefined
+  readonly programs?: ReadonlyArray<NodeOffer> | undefined
 }
 
 export interface Offer {
@@ -40,7 +39,7 @@ export interface Offer {
    * All that programs serve by themselves. Done when the mesh has been told; before the first `follow`
    * it is told nothing.
    */
-  readonly serve: (programs: ReadonlyArray<ProgramOffer>) => Effect.Effect<void>
+  readonly serve: (programs: ReadonlyArray<NodeOffer>) => Effect.Effect<void>
   /** What is, or is about to be, offered with this config. */
   readonly services: (config: NodeConfig) => ReadonlyArray<LocalService>
 }

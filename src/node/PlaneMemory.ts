@@ -39,6 +39,7 @@ export class PlaneMemory {
       case "out":
       case "sample":
       case "sockets":
+      case "programs":
       case "drain":
         this.#latest.set(message.type, message)
         return

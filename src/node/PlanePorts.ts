@@ -86,6 +86,8 @@ const keyOf = (spec: ListenSpec): string => {
   switch (spec.kind) {
     case "proxy":
       return `${kind} ${host} ${port} ${callers(spec)} ${unixKey(spec.unix)}`
+    case "programs":
+      return `${kind} ${host} ${port} ${unixKey(spec.unix)}`
     case "mesh":
       return `${kind} ${host} ${port} ${spec.ipv6Only}`
     case "http":

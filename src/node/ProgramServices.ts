@@ -2,24 +2,31 @@
  * What a host offers besides what its config says: services of programs that serve without a port.
  * An endpoint of theirs stands beside those with an address, under the same name.
  */
+import type { ProgramPlace } from "../model/AttachedProgram.ts"
 import type { LocalAddress, LocalService } from "../model/LocalService.ts"
 import type { ServiceName } from "../model/Names.ts"
 import { recordLimits } from "../model/NodeRecord.ts"
 import { matchesService, type SessionFacts } from "../model/Session.ts"
 import { type ProgramOffer, ServeRefused } from "../schema/ProgramOfferSchema.ts"
 
+/** An endpoint of a program, as the node offers it. */
+export interface NodeOffer extends ProgramOffer {
+  /** The program is attached. Absent: it is the one this node is in. */
+  readonly at?: ProgramPlace | undefined
+}
+
 /** Where a program without a port is, for people. */
 const nowhere = { host: "program", port: 0 } as const
 
-const addressOf = ({ healthy, id, reason, weight }: ProgramOffer): LocalAddress => ({
+const addressOf = ({ at, healthy, id, reason, weight }: NodeOffer): LocalAddress => ({
   ...{ id, weight, ...nowhere },
-  program: { healthy, reason }
+  program: { healthy, reason, at }
 })
 
 /** Those of config first. One that became `tcp` there since is not the program's any more. */
 export const withPrograms = (
   services: ReadonlyArray<LocalService>,
-  offers: ReadonlyArray<ProgramOffer>
+  offers: ReadonlyArray<NodeOffer>
 ): ReadonlyArray<LocalService> => {
   const all = new Map(services.map((service) => [service.name, service]))
   for (const offer of offers) {

@@ -47,8 +47,19 @@ export interface RequestPlanes {
   readonly inFlight: Effect.Effect<number>
   /** Done when all go by what they were told up to now, or have not answered in time. */
   readonly applied: Effect.Effect<void>
+  /** Who hears of attached programs. */
+  readonly followPrograms: (programs: ProgramNews) => void
   /** Tells the planes what the mesh plane knows, from now on. */
   readonly follow: (plane: MeshPlane) => Effect.Effect<void, never, Scope.Scope>
+}
+
+export interface ProgramNews {
+  /** True: what is offered is another now. */
+  readonly reach: (program: string, thread: number, reached: boolean) => boolean
+  /** A thread has crashed. */
+  readonly lose: (thread: number) => void
+  /** Tells the mesh. */
+  readonly offer: Effect.Effect<void>
 }
 
 const loadPatience = 250
@@ -65,6 +76,7 @@ export const makePlanes = (
     }
     const log = yield* makePlaneLog
     let plane: MeshPlane | undefined
+    let programs: ProgramNews | undefined
 
     /** Peers for which a session is being had: threads ask all at once. */
     const needed = new Set<PeerKey>()
@@ -102,6 +114,11 @@ export const makePlanes = (
         case "session.need":
           need(message.peer)
           return
+        case "program.reach":
+          if (programs?.reach(message.program, index, message.reached) === true) {
+            runFork(programs.offer)
+          }
+          return
         case "denied":
           for (const denial of message.denials) options.audit(deniedEvent(denial, options.mesh))
           return
@@ -134,13 +151,15 @@ export const makePlanes = (
             reports,
             onDefect: options.onDefect,
             onMessage,
-            onCrash: (index, error, pause) =>
+            onCrash: (index, error, pause) => {
+              programs?.lose(index)
               runFork(
                 Effect.logError(
                   `request thread ${index} has crashed, and its connections with it; it is started again in ${pause} ms`,
                   Cause.die(error)
                 )
               )
+            }
           })
       ),
       (it) => Effect.promise(() => it.stop())
@@ -154,6 +173,9 @@ export const makePlanes = (
         (answers) => loadOf(answers).inbound
       ),
       applied: Effect.asVoid(Effect.promise(() => threads.ask({ kind: "load" }, loadPatience))),
+      followPrograms: (news) => {
+        programs = news
+      },
       follow: (joined) =>
         Effect.acquireRelease(
           Effect.sync(() => {

@@ -9,6 +9,7 @@ import type { Dispatch } from "../model/Exchange.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { ListenSpec } from "../request/PlaneMessages.ts"
 import type { ProgramOffer, ServeRefused } from "../schema/ProgramOfferSchema.ts"
+import type { Attached } from "./AttachedPrograms.ts"
 import type { Descriptors } from "./Descriptors.ts"
 import type { SpawnPlane } from "./PlaneThread.ts"
 import type { StartError } from "./StartError.ts"
@@ -33,6 +34,10 @@ export interface AssemblyInput extends NodeInput {
   readonly planes?: ReadonlyArray<ProgramSide> | undefined
   /** What the program serves by itself at the start. Default: nothing. */
   readonly programs?: ReadonlyArray<ProgramOffer> | undefined
+  /** Programs that were attached to the life before. Default: none. */
+  readonly attached?: ReadonlyArray<Attached> | undefined
+  /** Who is attached is another now, or serves something else. */
+  readonly onAttached?: ((programs: ReadonlyArray<Attached>) => void) | undefined
   /** Lives of the mesh thread before this one. */
   readonly restarts?: number | undefined
   /** Takes the data directory. Default: for as long as this node is. */

@@ -8,6 +8,7 @@ import { freePort, payments, self } from "../testing/InboundFixture.ts"
 import { ManualTicker } from "../testing/LinkTestPair.ts"
 import { HoldingCallee, makeContext, RawClient, turn } from "../testing/ListenerFixture.ts"
 import { SessionHost } from "../testing/SessionHosts.ts"
+import { Programs } from "./inbound/Programs.ts"
 import { ForeignRelay } from "./listener/ForeignRelay.ts"
 import { PlaneListeners } from "./PlaneListeners.ts"
 import type { FromPlane, ListenSpec } from "./PlaneMessages.ts"
@@ -36,6 +37,7 @@ const make = (sharePorts = false, onDefect?: OnDefect) => {
     },
     ...{ ticker, metrics, log: base.log, onDefect, post, relay },
     dispatch: callee.dispatch,
+    programs: new Programs(),
     sockets: new SocketBudget().clients,
     transport: host.transport
   })

@@ -1,4 +1,6 @@
 /** The ports that a request thread has open, by the numbers the mesh thread gave them. */
+
+import { maxPrograms, programPath } from "../model/AttachedProgram.ts"
 import { serviceCaller } from "../model/Caller.ts"
 import { contain, type OnDefect, uncontained } from "../model/Defect.ts"
 import type { Dispatch } from "../model/Exchange.ts"
@@ -6,6 +8,7 @@ import type { Log } from "../model/Log.ts"
 import type { SocketEnd } from "../model/Relay.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "./cells/Metrics.ts"
+import { maxProgramLinks, type Programs } from "./inbound/Programs.ts"
 import { MeshPort, type MeshPortCounts } from "./link/MeshPort.ts"
 import { MeshPortError } from "./link/MeshPortError.ts"
 import type { SessionTransport } from "./link/SessionTransport.ts"
@@ -13,6 +16,7 @@ import { parseTcpAddress, tcpAddressOf } from "./link/TcpAddress.ts"
 import type { ForeignRelay } from "./listener/ForeignRelay.ts"
 import { openHttpListener } from "./listener/HttpListener.ts"
 import { ListenError, makeListenError } from "./listener/ListenError.ts"
+import { openProgramListener } from "./listener/ProgramListener.ts"
 import { openTcpListener } from "./listener/TcpListener.ts"
 import type { FromPlane, ListenSpec, PlaneSetup, ToPlane } from "./PlaneMessages.ts"
 import type { SocketLane } from "./socket/SocketBudget.ts"
@@ -25,6 +29,7 @@ export interface PlaneListenersOptions {
   /** Hears of what throws: it costs the connection it threw on. Default: it is thrown on. */
   readonly onDefect?: OnDefect | undefined
   readonly dispatch: Dispatch
+  readonly programs: Programs
   readonly sockets: SocketLane
   readonly transport: SessionTransport
   readonly relay: ForeignRelay
@@ -125,6 +130,7 @@ export class PlaneListeners {
     const { dispatch, log, metrics, setup, sockets, ticker } = this.#options
     const { host, port } = spec
     if (spec.kind === "mesh") return this.#openMeshPort(id, spec)
+    if (spec.kind === "programs") return this.#openProgramPort(spec)
     if (spec.kind === "proxy" && spec.unix !== undefined && !this.#isMine(spec.unix.path)) {
       return Promise.resolve(elsewhere(spec))
     }
@@ -160,6 +166,23 @@ export class PlaneListeners {
     const { index, sharePorts, threads } = this.#options.setup
     if (!sharePorts) return true
     return Buffer.from(path).reduce((sum, byte) => sum + byte, 0) % threads === index
+  }
+
+  async #openProgramPort(spec: Extract<ListenSpec, { readonly kind: "programs" }>): Promise<Port> {
+    const { dispatch, log, metrics, programs, setup, sockets, ticker } = this.#options
+    const { index } = setup
+    const path = spec.unix === undefined ? undefined : programPath(spec.unix.path, index)
+    const port = await openProgramListener({
+      ...{ dispatch, log, metrics, programs, sockets, ticker, self: setup.self, thread: index },
+      host: path === undefined ? spec.host : `unix:${path}`,
+      port: spec.port,
+      unix: spec.unix && { ...spec.unix, path: programPath(spec.unix.path, index) },
+      reusePort: setup.sharePorts && path === undefined,
+      maxConnections: maxPrograms * maxProgramLinks,
+      onDefect: this.#onDefect
+    })
+    // Of all threads together it is what was asked for.
+    return path === undefined ? port : { ...port, address: { host: spec.host, port: spec.port } }
   }
 
   async #openMeshPort(id: number, { host, port }: SocketEnd): Promise<Port> {

@@ -4,6 +4,7 @@
  * thread that begins anew is told everything again.
  */
 import type { AccessSetting } from "../model/Access.ts"
+import type { AttachedProgram } from "../model/AttachedProgram.ts"
 import type { LocalService } from "../model/LocalService.ts"
 import type { LogLevel } from "../model/Log.ts"
 import type { ViewChange } from "../model/MeshView.ts"
@@ -81,6 +82,11 @@ export type ListenSpec = SocketEnd &
         readonly uid?: number | undefined
         readonly service: ServiceName
       }
+    /**
+     * Links of attached programs. At a path each request thread listens for itself: `unix.path` with a dot
+     * and the thread's index behind it.
+     */
+    | { readonly kind: "programs"; readonly unix?: UnixSpec | undefined }
     /** The node's port: links of other nodes' threads, and what begins as libp2p. */
     | { readonly kind: "mesh"; readonly ipv6Only: boolean }
   )
@@ -116,6 +122,8 @@ export type ToPlane =
   /** To `session.need`: there is none to be had, and why. A session comes as such. */
   | { readonly type: "session.none"; readonly peer: PeerKey; readonly reason: string }
   | { readonly type: "fact"; readonly fact: PlaneFact }
+  /** Programs that are attached, all of them. Links of others end at once. */
+  | { readonly type: "programs"; readonly programs: ReadonlyArray<AttachedProgram> }
   /** Why a service is missing in the view, when that is known; undefined: it is no longer so. */
   | { readonly type: "missing"; readonly service: ServiceName; readonly reason: string | undefined }
   /** By what this node does not belong to the mesh, and so is offered nothing; undefined: it does. */
@@ -160,6 +168,8 @@ export type FromPlane =
   /** Links of sessions with them are open: said every other minute. */
   | { readonly type: "sessions.used"; readonly peers: ReadonlyArray<PeerKey> }
   | { readonly type: "fact"; readonly fact: PlaneFact }
+  /** Whether calls can come to an attached program from this thread. */
+  | { readonly type: "program.reach"; readonly program: string; readonly reached: boolean }
   /** Calls that were denied here, those of the last second. */
   | { readonly type: "denied"; readonly denials: ReadonlyArray<Denial> }
   /** After `drain`: nothing of other nodes runs here any more, and all was answered. */

@@ -69,7 +69,7 @@ export class RequestPlane {
   readonly #pool: LinkPool
   readonly #access: AccessGuard
   readonly #denials: Denials
-  /** Programs in this thread, which serve without a port. */
+  /** Programs in this thread or attached to it, which serve without a port. */
   readonly programs = new Programs()
   readonly #inbound: Inbound
   readonly #outbound: Outbound
@@ -175,10 +175,12 @@ export class RequestPlane {
       this.#outbound.peerDown(peer)
       if (cause instanceof SilenceError) post({ type: "fact", fact: { kind: "silent", peer } })
     })
+    this.programs.onReach = (program, reached) => post({ type: "program.reach", program, reached })
     this.#relay = new ForeignRelay(post, onDefect)
     this.#listeners = new PlaneListeners({
       ...{ setup, ticker, log, onDefect, post },
       metrics: registry,
+      programs: this.programs,
       dispatch: this.#outbound.dispatch,
       sockets: this.#sockets.clients,
       transport: this.#transport,
@@ -253,6 +255,9 @@ export class RequestPlane {
         return
       case "fact":
         this.#learn(message.fact)
+        return
+      case "programs":
+        this.programs.setAttached(message.programs)
         return
       case "missing":
         if (message.reason === undefined) this.#missing.delete(message.service)

@@ -64,6 +64,13 @@ export const sampleStatus: NodeStatus = Schema.decodeSync(NodeStatus)({
       id: `spiffe://${"0f".repeat(16)}/host/host-a`
     }
   ],
+  programs: [
+    {
+      ...{ name: "shop.ts", pid: 4_711, software: "0.1.0", sinceAt: sampleNow - 60_000 },
+      ...{ address: "unix:/run/skein/web.sock", as: "host/host-a" },
+      serves: [{ service: ServiceName.make("payments"), healthy: true, reason: "it is served" }]
+    }
+  ],
   configPath: null,
   dataDir: "/var/lib/skein",
   dataDirProblem: null,

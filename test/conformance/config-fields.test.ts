@@ -12,8 +12,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { TLSSocket } from "node:tls"
 import { decode, encode } from "@dnsquery/dns-packet"
-import { Effect, Exit, Scope } from "effect"
+import { Effect, Exit, Layer, Scope } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import * as MeshHttpClient from "../../src/api/MeshHttpClient.ts"
 import {
   makeNodeConfig,
   type NodeConfig,
@@ -25,6 +26,7 @@ import { MeshId, NodeName, ServiceName } from "../../src/model/Names.ts"
 import { localServices } from "../../src/node/LocalServices.ts"
 import type { RunningNode } from "../../src/node/RunningNode.ts"
 import { runNode } from "../../src/node.ts"
+import { type AttachOptions, Skein } from "../../src/Skein.ts"
 import { type Program, rawProgram, startProgram } from "../../src/testing/InboundFixture.ts"
 import { TestCa } from "../fixtures/Certificates.ts"
 import { freePort, until } from "../fixtures/Processes.ts"
@@ -114,13 +116,14 @@ let ports: Record<
   | "raw"
   | "caller"
   | "names"
-  | "elsewhere",
+  | "elsewhere"
+  | "attach",
   number
 >
 
 beforeAll(async () => {
-  const [listen, admin, proxy, upHttp, upTcp, listenB, caller, named = 0, elsewhere] =
-    await Promise.all(Array.from({ length: 9 }, () => freePort()))
+  const [listen, admin, proxy, upHttp, upTcp, listenB, caller, named = 0, elsewhere, attach = 0] =
+    await Promise.all(Array.from({ length: 10 }, () => freePort()))
   const [one, two] = [await program(answering()), await program(answering())]
   const echo = await program(rawProgram((socket) => socket.pipe(socket)))
   ports = {
@@ -132,6 +135,7 @@ beforeAll(async () => {
     caller: caller!,
     names: named,
     elsewhere: elsewhere!,
+    attach,
     one,
     two,
     raw: echo
@@ -210,6 +214,10 @@ beforeAll(async () => {
         ...{ protocol: "http", grpcWeb: { origins: ["https://shop.example"] } }
       },
       { service: raw, listen: `127.0.0.1:${upTcp}`, protocol: "tcp", uid: ownUid }
+    ],
+    programs: [
+      { listen: `unix:${at("p.sock")}`, as: "shop", mode: "0640", owner: `:${ownGid}` },
+      { listen: `127.0.0.1:${attach}` }
     ],
     policies: { [web]: { breaker: "off" } },
     telemetry: {
@@ -321,6 +329,31 @@ const asShop = async () => {
   expect(seen.caller).toBe("shop")
   expect(statSync(at("callers.sock"))).toMatchObject({ gid: ownGid })
   expect(statSync(at("callers.sock")).mode & 0o777).toBe(0o640)
+}
+const attachedBy = async (options: AttachOptions): Promise<void> => {
+  const call = Effect.flatMap(MeshHttpClient.make, (client) => client.get("http://web.mesh/x"))
+  const answer = Effect.flatMap(call, ({ text }) => text)
+  await run(
+    Effect.gen(function* () {
+      const attached = yield* Layer.build(Skein.attach(options))
+      expect(yield* Effect.provide(answer, attached)).toBe("from web")
+    })
+  )
+}
+const atPath = async () => {
+  await attachedBy({ to: `unix:${at("p.sock")}` })
+  expect(seen.caller).toBe("shop")
+  for (const name of ["p.sock", "p.sock.0", "p.sock.2"]) {
+    expect(statSync(at(name))).toMatchObject({ gid: ownGid })
+    expect(statSync(at(name)).mode & 0o777).toBe(0o640)
+  }
+}
+const atPort = async () => {
+  await attachedBy({
+    to: `127.0.0.1:${ports.attach}`,
+    tokenFile: join(at("b"), "programs.token")
+  })
+  expect(seen.caller).toBe("host/host-b")
 }
 const upstreams = async () => {
   seen.traceparent = ""
@@ -449,6 +482,12 @@ const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<
   ".outbound.http.listen.host": proxied,
   ".outbound.http.listen.port": proxied,
   ".outbound.http.allowRemote": proxied,
+  ".programs[].listen.path": atPath,
+  ".programs[].as": atPath,
+  ".programs[].mode": atPath,
+  ".programs[].owner": atPath,
+  ".programs[].listen.host": atPort,
+  ".programs[].listen.port": atPort,
   ".dns.listen.listen.host": called,
   ".dns.listen.listen.port": called,
   ".dns.listen.allowRemote": called,

@@ -27,6 +27,8 @@ const meshes: Array<TestMesh> = []
 let mesh: TestMesh
 const directory = mkdtempSync(join(tmpdir(), "skein-package-"))
 let host: Host
+/** Where programs attach. */
+let attachAt: string
 let app: App
 let tarball: string
 
@@ -34,7 +36,11 @@ let tarball: string
 const newMesh = async (): Promise<void> => {
   mesh = new TestMesh()
   meshes.push(mesh)
-  host = await mesh.first("host-a", { services: [{ name: "payments", address: app.address }] })
+  attachAt = `unix:${join(directory, `programs-${meshes.length}.sock`)}`
+  host = await mesh.first("host-a", {
+    services: [{ name: "payments", address: app.address }],
+    programs: { listen: attachAt }
+  })
 }
 
 /** npm from the registry or its cache; what it says is in the failure. */
@@ -107,7 +113,7 @@ const runIn = async (
   command: ReadonlyArray<string>
 ): Promise<{ readonly code: number | NodeJS.Signals; readonly output: string }> => {
   const [program = "", ...args] = command
-  const env = { SKEIN_TOKEN: await host.invite("--services", "*") }
+  const env = { SKEIN_TOKEN: await host.invite("--services", "*"), SKEIN_ATTACH: attachAt }
   const child = start(program, args, { cwd: at, env })
   const code = await child.exited
   return { code, output: printed(child.output()) }

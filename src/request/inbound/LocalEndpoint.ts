@@ -1,6 +1,8 @@
 /** One program on this host that serves a service: where it is, how it is, and the ways to it. */
 
+import { samePlace } from "../../model/AttachedProgram.ts"
 import type { OnDefect } from "../../model/Defect.ts"
+import type { Dispatch } from "../../model/Exchange.ts"
 import {
   activeCheck,
   defaultConnectTimeout,
@@ -138,7 +140,7 @@ export class LocalEndpoint {
     const { address, node, onDefect, programs, service } = options
     return new ProgramEndpoint({
       ...{ node, onDefect, service: service.name },
-      program: () => programs?.get(service.name, address.id),
+      program: programOf(programs, service.name, address),
       inFlight: () => this.inFlight,
       maxInFlight: Math.ceil(defaultMaxConnections / threads)
     })
@@ -174,7 +176,8 @@ export class LocalEndpoint {
       address.id === mine.id &&
       address.host === mine.host &&
       address.port === mine.port &&
-      (address.program === undefined) === (mine.program === undefined)
+      (address.program === undefined) === (mine.program === undefined) &&
+      samePlace(address.program?.at, mine.program?.at)
     )
   }
 
@@ -231,5 +234,20 @@ export class LocalEndpoint {
       connections: this.#http.connections + this.#tcp.connections,
       waiting: this.#http.waiting
     }
+  }
+}
+
+/** Who takes its calls, at any moment; undefined: nobody. */
+const programOf = (
+  programs: Programs | undefined,
+  service: ServiceName,
+  { id, program }: LocalAddress
+): (() => Dispatch | undefined) => {
+  const at = program?.at
+  if (at === undefined) return () => programs?.get(service, id)
+  const { endpoint } = at
+  return () => {
+    const open = programs?.open(at.program)
+    return open && ((call, receiver) => open({ ...call, endpoint }, receiver))
   }
 }

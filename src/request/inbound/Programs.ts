@@ -1,12 +1,30 @@
 /**
- * Programs in this thread that serve without a port: what is called is handed to them as it came
- * (model/Exchange.ts), with no socket and no HTTP/1.1 between.
+ * Programs that serve without a port: what is called is handed to them as it came (model/Exchange.ts),
+ * with no HTTP/1.1 between. They are in this thread, or attached to their host's node by links.
  */
+import type { AttachedProgram } from "../../model/AttachedProgram.ts"
 import type { Dispatch } from "../../model/Exchange.ts"
 import type { ServiceName } from "../../model/Names.ts"
 
+/** A link that an attached program has to this thread. */
+export interface ProgramLink {
+  /** Of one that the node calls on; undefined: the program calls on it. */
+  readonly open: Dispatch | undefined
+  /** It would carry a call. */
+  readonly available: () => boolean
+  readonly drain: (reason: string) => void
+  readonly abort: (error: Error) => void
+}
+
+/** Links of one program to one thread, with those that are being replaced. */
+export const maxProgramLinks = 8
+
 export class Programs {
   readonly #served = new Map<string, Dispatch>()
+  readonly #byPass = new Map<string, AttachedProgram>()
+  readonly #links = new Map<string, Set<ProgramLink>>()
+  /** Hears whether calls can come to a program from here. */
+  onReach: (program: string, reached: boolean) => void = () => undefined
 
   /** Takes the calls of this endpoint from now on; returns how to end that. */
   serve(service: ServiceName, id: string, dispatch: Dispatch): () => void {
@@ -19,6 +37,57 @@ export class Programs {
 
   get(service: ServiceName, id: string): Dispatch | undefined {
     return this.#served.get(keyOf(service, id))
+  }
+
+  /** Those that are attached, all of them. Links of others end at once. */
+  setAttached(programs: ReadonlyArray<AttachedProgram>): void {
+    this.#byPass.clear()
+    for (const program of programs) this.#byPass.set(program.pass, program)
+    const present = new Set(programs.map(({ id }) => id))
+    for (const [id, links] of this.#links) {
+      if (present.has(id)) continue
+      for (const link of [...links]) link.abort(new Error("the program has gone"))
+    }
+  }
+
+  find(pass: string): AttachedProgram | undefined {
+    return this.#byPass.get(pass)
+  }
+
+  /** False: it has as many as it may. */
+  mayLink(program: string): boolean {
+    return (this.#links.get(program)?.size ?? 0) < maxProgramLinks
+  }
+
+  /** It has a further link; returns what to do when that is gone. */
+  link(program: string, link: ProgramLink): () => void {
+    const links = this.#links.get(program) ?? new Set<ProgramLink>()
+    this.#links.set(program, links)
+    const before = this.open(program) !== undefined
+    links.add(link)
+    if (!before && link.open !== undefined) this.onReach(program, true)
+    return () => {
+      if (!links.delete(link)) return
+      if (links.size === 0 && this.#links.get(program) === links) this.#links.delete(program)
+      if (link.open !== undefined && this.open(program) === undefined) {
+        this.onReach(program, false)
+      }
+    }
+  }
+
+  /** Where calls to an attached program go; undefined: it cannot be reached from here. */
+  open(program: string): Dispatch | undefined {
+    for (const { available, open } of this.#links.get(program) ?? []) {
+      if (open !== undefined && available()) return open
+    }
+    return undefined
+  }
+
+  /** How many links are open here. */
+  get linkCount(): number {
+    let count = 0
+    for (const links of this.#links.values()) count += links.size
+    return count
   }
 }
 

@@ -32,7 +32,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
   readonly sections: LinkSections
   readonly #serve: Dispatch
   readonly #host: HostCaller
-  readonly #targets = new ReceivedTargets()
+  readonly #targets: ReceivedTargets
   readonly #exchanges = new Map<number, AcceptedExchange>()
   readonly #onDown: (cause: Error | undefined) => void
   readonly #nameOf: ((peer: PeerKey) => string) | undefined
@@ -47,6 +47,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
     this.remote = options.remote
     this.heads = options.heads
     this.node = options.node
+    this.#targets = new ReceivedTargets(options.speakers)
     this.#serve = options.serve
     this.#host = options.host ?? hostCaller(NodeName.make(options.remote))
     this.#onDown = options.onDown ?? (() => {})

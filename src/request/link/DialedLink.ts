@@ -41,6 +41,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
   events: DialedLinkEvents | undefined = undefined
   readonly #targets = new SentTargets()
   readonly #carriesIdentity: boolean
+  readonly #tellsHosts: boolean
   readonly #exchanges = new Map<number, DialedExchange>()
   readonly #nameOf: ((peer: PeerKey) => string) | undefined
   readonly #onDefect: OnDefect
@@ -52,6 +53,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
     this.heads = options.heads
     this.node = options.node
     this.#carriesIdentity = options.channel.carriesIdentity === true
+    this.#tellsHosts = options.speakers === "all"
     this.#nameOf = options.nameOf
     this.#onDefect = options.onDefect ?? uncontained
     this.session = new LinkSession(options, this, false)
@@ -168,9 +170,10 @@ export class DialedLink implements SessionHandler, ExchangeHost {
     return { code, message, node: this.node, service, sent }
   }
 
-  /** Undefined: the host, which nobody has to be told. */
+  /** Undefined: the calling host itself, which nobody has to be told. */
   #speaker({ identity }: Call): Caller | undefined {
-    return this.#carriesIdentity && identity.kind === "service" ? identity : undefined
+    const isTold = identity.kind === "service" || this.#tellsHosts
+    return this.#carriesIdentity && isTold ? identity : undefined
   }
 
   #refusal(call: Call): Fault | undefined {

@@ -80,6 +80,9 @@ export interface TargetNames {
   readonly identity: Caller | undefined
 }
 
+/** Who may be said to speak: a service; on a link of a program with its node, a host, too. */
+export type Speakers = "services" | "all"
+
 /**
  * The names in an opening's bytes from `start`, where the service's begins, to `end`. An identity,
  * with its length, is what lies between `endpointEnd` and `end`.
@@ -89,7 +92,8 @@ export const targetNames = (
   start: number,
   serviceEnd: number,
   endpointEnd: number,
-  end: number
+  end: number,
+  speakers: Speakers = "services"
 ): TargetNames => {
   const service = payload.toString("latin1", start, serviceEnd)
   if (!isServiceName(service)) throw new ProtocolError("open frame for no valid service name")
@@ -97,13 +101,16 @@ export const targetNames = (
     service,
     endpoint: payload.toString("utf8", serviceEnd, endpointEnd),
     identity:
-      end === endpointEnd ? undefined : speaker(payload.toString("latin1", endpointEnd + 1, end))
+      end === endpointEnd
+        ? undefined
+        : speaker(payload.toString("latin1", endpointEnd + 1, end), speakers)
   }
 }
 
 /** As a host every node speaks for itself alone, and says nothing. */
-const speaker = (text: string): Caller => {
+const speaker = (text: string, speakers: Speakers): Caller => {
   const caller = parseCaller(text)
+  if (caller !== undefined && speakers === "all") return caller
   if (caller?.kind === "service" && caller.mesh === undefined) return caller
   throw new ProtocolError("open frame that speaks for no service of this mesh")
 }

@@ -6,6 +6,7 @@ import type { RequestHead, ResponseHead } from "../../model/Exchange.ts"
 import type { PeerKey } from "../../model/Names.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { FieldSection } from "../http1/FieldSection.ts"
+import type { Speakers } from "./FramePayload.ts"
 import type { WindowSizes } from "./ReceiveWindow.ts"
 
 /**
@@ -108,6 +109,11 @@ export interface LinkOptions {
   /** What to call it in faults; without this its key. */
   readonly nameOf?: (peer: PeerKey) => string
   readonly limits?: Partial<LinkLimits>
+  /**
+   * Who calls may speak for on it: `all` between a node and a program of its host, which hears of hosts
+   * by name. Default: services, and the calling node itself.
+   */
+  readonly speakers?: Speakers | undefined
   /**
    * Runs the task once the events at hand are handled; what was written until then goes out in
    * one write. Default `setImmediate`: after the sockets that were readable in this turn of the

@@ -5,7 +5,13 @@
  */
 import type { Caller } from "../../model/Caller.ts"
 import type { Call } from "../../model/Exchange.ts"
-import { encodeOpening, patchOpening, type TargetNames, targetNames } from "./FramePayload.ts"
+import {
+  encodeOpening,
+  patchOpening,
+  type Speakers,
+  type TargetNames,
+  targetNames
+} from "./FramePayload.ts"
 
 /** Places for targets. Two that fall on one place take it from each other, at the old price. */
 const places = 64
@@ -61,6 +67,12 @@ export class ReceivedTargets {
     places
   ).fill(undefined)
 
+  readonly #speakers: Speakers
+
+  constructor(speakers: Speakers = "services") {
+    this.#speakers = speakers
+  }
+
   /** A property, so that it can be handed on by itself. */
   readonly names: typeof targetNames = (payload, start, serviceEnd, endpointEnd, end) => {
     const length = end - start
@@ -77,7 +89,7 @@ export class ReceivedTargets {
     ) {
       return met.names
     }
-    const names = targetNames(payload, start, serviceEnd, endpointEnd, end)
+    const names = targetNames(payload, start, serviceEnd, endpointEnd, end, this.#speakers)
     const bytes = Buffer.from(payload.subarray(start, end))
     const [serviceLength, endpointLength] = [serviceEnd - start, endpointEnd - serviceEnd]
     this.#met[place] = { bytes, serviceLength, endpointLength, names }

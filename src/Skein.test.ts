@@ -1,0 +1,230 @@
+/** Programs attached to a node: all of it in this process, over real sockets. */
+import { mkdtempSync, rmSync } from "node:fs"
+import net from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import {
+  HttpBody,
+  HttpRouter,
+  HttpServer,
+  HttpServerRequest,
+  HttpServerResponse
+} from "@effect/platform"
+import { Deferred, Effect, Exit, Layer, Logger, Schedule, Scope } from "effect"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { CalledBy } from "./api/CalledBy.ts"
+import { MeshCaller } from "./api/MeshCaller.ts"
+import { isMeshError } from "./api/MeshFault.ts"
+import * as MeshHttpClient from "./api/MeshHttpClient.ts"
+import * as MeshHttpServer from "./api/MeshHttpServer.ts"
+import { makeNodeConfig } from "./config/NodeConfig.ts"
+import { initMesh } from "./mesh/keys/DataDir.ts"
+import { formatCaller } from "./model/Caller.ts"
+import { NodeName, ServiceName } from "./model/Names.ts"
+import type { RunningNode } from "./node/RunningNode.ts"
+import { runNode } from "./node.ts"
+import { type AttachError, type AttachOptions, Skein } from "./Skein.ts"
+
+const directory = mkdtempSync(join(tmpdir(), "skein-attach-"))
+const hostPath = join(directory, "host.sock")
+const ordersPath = join(directory, "orders.sock")
+const stock = ServiceName.make("stock")
+const quiet = Logger.remove(Logger.defaultLogger)
+
+let node: RunningNode
+let life: Scope.CloseableScope
+
+const startNode = async (): Promise<void> => {
+  const config = makeNodeConfig({
+    node: { dataDir: directory, listen: ["/ip4/127.0.0.1/tcp/0"], threads: 0 },
+    admin: "off",
+    outbound: { http: "off" },
+    services: [{ name: "files", address: "127.0.0.1:9", protocol: "tcp" }],
+    programs: [{ listen: `unix:${hostPath}` }, { listen: `unix:${ordersPath}`, as: "orders" }],
+    drain: { deadline: "1s" }
+  })
+  life = Effect.runSync(Scope.make())
+  node = await Effect.runPromise(
+    Effect.tap(runNode({ config }), ({ ready }) => ready).pipe(
+      Scope.extend(life),
+      Effect.provide(quiet)
+    )
+  )
+}
+const stopNode = (): Promise<void> => Effect.runPromise(Scope.close(life, Exit.void))
+
+const attach = (options: AttachOptions = {}) =>
+  Skein.attach({ to: `unix:${hostPath}`, name: "test", ...options })
+
+const run = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>): Promise<A> =>
+  Effect.runPromise(Effect.scoped(Effect.provide(effect, quiet)))
+
+const interrupted = Effect.runSync(Deferred.make<void>())
+const app = HttpRouter.empty.pipe(
+  HttpRouter.get(
+    "/who",
+    Effect.map(CalledBy, (caller) =>
+      HttpServerResponse.text(caller === undefined ? "nobody" : formatCaller(caller))
+    )
+  ),
+  HttpRouter.post(
+    "/echo",
+    Effect.map(HttpServerRequest.HttpServerRequest, ({ stream }) =>
+      HttpServerResponse.stream(stream)
+    )
+  ),
+  HttpRouter.get(
+    "/never",
+    Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+  )
+)
+const served = (service: string) =>
+  HttpServer.serve(app).pipe(Layer.provide(MeshHttpServer.layer(service)))
+
+const client = Effect.map(MeshHttpClient.make, (made) => ({
+  get: (path: string, service = "stock") =>
+    Effect.flatMap(made.get(`http://${service}.mesh${path}`), ({ text }) => text)
+}))
+
+/** The code of the mesh, where that is why it failed. */
+const code = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.map(Effect.flip(effect), (error) => (isMeshError(error) ? error.cause.code : error))
+
+const programs = Effect.map(
+  Effect.suspend(() => node.source.status),
+  (status) => status.programs
+)
+
+beforeAll(async () => {
+  await Effect.runPromise(
+    initMesh({
+      ...{ dataDir: directory, meshName: "test", nodeName: NodeName.make("host-a") },
+      now: Date.now()
+    })
+  )
+  await startNode()
+})
+afterAll(async () => {
+  await stopNode()
+  rmSync(directory, { recursive: true })
+})
+
+describe("a program that is attached", () => {
+  it("serves and calls, and is gone when it ends", async () => {
+    await run(
+      Effect.gen(function* () {
+        const skein = yield* Skein
+        yield* skein.awaitService(stock)
+        expect(skein.node()).toBe("host-a")
+        const { get } = yield* client
+        expect(yield* get("/who")).toBe("host/host-a")
+        expect(yield* programs).toMatchObject([
+          {
+            ...{ name: "test", pid: process.pid, as: "host/host-a", address: `unix:${hostPath}` },
+            serves: [{ service: "stock", healthy: true }]
+          }
+        ])
+        expect((yield* node.source.endpoints(stock)).map(({ endpoint }) => endpoint)).toEqual([
+          "program"
+        ])
+      }).pipe(Effect.provide(served("stock")), Effect.provide(attach()))
+    )
+    // Its node hears of the end a moment later than the program itself.
+    const gone = { until: (there: { readonly length: number }) => there.length === 0 }
+    await run(Effect.repeat(programs, { ...gone, schedule: Schedule.spaced("5 millis") }))
+    expect(await run(Effect.flip(node.source.endpoints(stock)))).toMatchObject({
+      _tag: "AdminNotFound"
+    })
+  })
+
+  it("streams both ways with back-pressure, and cancels", async () => {
+    await run(
+      Effect.gen(function* () {
+        const made = yield* MeshHttpClient.make
+        const body = new Uint8Array(3_000_000).map((_, at) => (at * 31) & 0xff)
+        const echoed = yield* made.post("http://stock.mesh/echo", {
+          body: HttpBody.uint8Array(body)
+        })
+        expect(Buffer.from(yield* echoed.arrayBuffer).equals(Buffer.from(body))).toBe(true)
+        const { get } = yield* client
+        yield* Effect.timeoutOption(get("/never"), "50 millis")
+        yield* Deferred.await(interrupted)
+      }).pipe(Effect.provide(served("stock")), Effect.provide(attach()))
+    )
+  })
+
+  it("speaks for whom its socket grants, and for nobody else", async () => {
+    const asOrders = Layer.provide(MeshCaller.as(ServiceName.make("orders")), attach())
+    await run(
+      Effect.gen(function* () {
+        const { get } = yield* client
+        const who = get("/who")
+        const orders = attach({ to: `unix:${ordersPath}` })
+        const called = Effect.flatMap(client, (other) => other.get("/who"))
+        expect(yield* who).toBe("host/host-a")
+        expect(yield* Effect.provide(called, orders)).toBe("orders")
+        expect(yield* code(Effect.provide(called, asOrders))).toBe("denied")
+      }).pipe(Effect.provide(served("stock")), Effect.provide(attach()))
+    )
+  })
+
+  it("is told what nobody would call", async () => {
+    const refused = await run(
+      Effect.flip(Layer.build(Layer.provide(MeshHttpServer.layer("files"), attach())))
+    )
+    expect(refused).toMatchObject({ _tag: "ServeRefused", code: "not_http", node: "host-a" })
+  })
+
+  it("is attached again to a node that is started again, and serves and calls as before", async () => {
+    await run(
+      Effect.gen(function* () {
+        const skein = yield* Skein
+        yield* skein.awaitService(stock)
+        const { get } = yield* client
+        expect(yield* get("/who")).toBe("host/host-a")
+        yield* Effect.promise(stopNode)
+        // It waits, and its time is over.
+        expect(yield* code(get("/who"))).toBe("no_healthy_endpoint")
+        yield* Effect.promise(startNode)
+        yield* skein.awaitService(stock)
+        expect(yield* get("/who")).toBe("host/host-a")
+        expect(yield* programs).toHaveLength(1)
+      }).pipe(
+        Effect.provide(served("stock")),
+        Effect.provide(attach({ callPatience: "100 millis" }))
+      )
+    )
+  })
+})
+
+describe("a program that cannot attach", () => {
+  const failure = (options: AttachOptions): Promise<AttachError> =>
+    run(Effect.flip(Layer.build(attach(options))))
+
+  it("says that nobody is there", async () => {
+    const to = `unix:${join(directory, "nobody.sock")}`
+    const error = await failure({ to, patience: "100 millis" })
+    expect(error).toMatchObject({ _tag: "AttachError", code: "no_node" })
+    expect(error.message).toContain(to)
+    expect(await failure({ to: "nonsense" })).toMatchObject({ code: "bad_address" })
+  })
+
+  it("is told why by the node, in one line", async () => {
+    const say = (line: string): Promise<string> =>
+      new Promise((resolve, reject) => {
+        let heard = ""
+        const socket = net.connect({ path: hostPath }, () => socket.write(`${line}\n`))
+        socket.on("data", (bytes) => {
+          heard += bytes.toString()
+        })
+        socket.on("end", () => resolve(heard)).on("error", reject)
+      })
+    const hello = { skein: "program", role: "control", name: "x" }
+    expect(await say("GET / HTTP/1.1")).toContain('"code":"bad_hello"')
+    expect(await say(JSON.stringify({ ...hello, versions: [9, 9] }))).toContain('"code":"too_new"')
+    expect(await say(JSON.stringify({ ...hello, versions: [1, 1], role: "calls" }))).toContain(
+      '"code":"bad_hello"'
+    )
+    expect(await say("x".repeat(5_000))).toContain('"code":"bad_hello"')
+  })
+})

@@ -1,0 +1,353 @@
+/**
+ * A program's hold on its host's node: the connection `control`, made again for ever, and the links that
+ * hang on it (NodeLinks.ts). What was asked and what is offered is said again to a node that was started
+ * again; calls that come while there is none wait.
+ */
+import type { Socket } from "node:net"
+import { Either, Schema } from "effect"
+import { contain, type OnDefect } from "../model/Defect.ts"
+import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../model/Exchange.ts"
+import type { Fault, FaultCode } from "../model/Fault.ts"
+import type { Log } from "../model/Log.ts"
+import { reasonOf } from "../model/Reason.ts"
+import { refuse } from "../model/RefusedExchange.ts"
+import type { Ticker } from "../model/Time.ts"
+import type { Timer } from "../model/TimerWheel.ts"
+import { WaitingExchange } from "../request/link/WaitingExchange.ts"
+import { Lines } from "../request/wire/Lines.ts"
+import {
+  isRefused,
+  parseObject,
+  programVersions,
+  type Refused,
+  readControlAnswer
+} from "../request/wire/ProgramHello.ts"
+import type { ProgramOffer, ServeRefused } from "../schema/ProgramOfferSchema.ts"
+import { NodeAnswer, ProgramQuestion, talkBytes, Welcome } from "../schema/ProgramTalkSchema.ts"
+import { dialNode, type NodePlace } from "./NodeDial.ts"
+import { NodeLinks } from "./NodeLinks.ts"
+
+export interface AttachmentOptions {
+  readonly place: NodePlace
+  /** For people: the place as it was written. */
+  readonly address: string
+  /** For people: what the program is called. */
+  readonly name: string
+  readonly software: string
+  /** The secret of the node's file, read anew at each try; undefined: none is needed. */
+  readonly token: () => string | undefined
+  readonly ticker: Ticker
+  readonly log: Log
+  readonly onDefect: OnDefect
+  /** Where calls to this program go. */
+  readonly serve: Dispatch
+  /** How long a call waits for a node at most, ms; less when its deadline is nearer. */
+  readonly patience: number
+}
+
+type DistributiveOmit<A, K extends PropertyKey> = A extends unknown ? Omit<A, K> : never
+type Question = DistributiveOmit<Exclude<ProgramQuestion, { readonly type: "cancel" }>, "id">
+
+interface Asked {
+  readonly question: Question
+  readonly then: (refused: ReadonlyArray<ServeRefused>) => void
+}
+
+/** Why there is no node, as far as is known. */
+export interface NoNode {
+  readonly refused: Refused | undefined
+  readonly reason: string
+}
+
+/** Pause before the node is tried again, ms; doubles while that fails. */
+const firstPause = 10
+const longestPause = 1_000
+/** Calls that wait for a node. */
+const maxWaiting = 2_048
+
+const decodeWelcome = Schema.decodeUnknownEither(Welcome)
+const decodeAnswer = Schema.decodeUnknownEither(NodeAnswer)
+const encodeQuestion = Schema.encodeSync(ProgramQuestion)
+
+export class Attachment {
+  readonly #options: AttachmentOptions
+  readonly #asked = new Map<number, Asked>()
+  readonly #waiting = new Set<WaitingExchange>()
+  #welcome: Welcome | undefined
+  #links: NodeLinks | undefined
+  #control: Socket | undefined
+  #offers: ReadonlyArray<ProgramOffer> = []
+  #lastId = 0
+  #failures = 0
+  #pause: Timer | undefined
+  #stopped = false
+  readonly #abort = new AbortController()
+  #noNode: NoNode = { refused: undefined, reason: "not yet tried" }
+  /** Hears that it is attached, each time. */
+  onAttached: () => void = () => undefined
+  /** Hears that a try has failed, each time. */
+  onFailed: (why: NoNode) => void = () => undefined
+
+  constructor(options: AttachmentOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#dial()
+  }
+
+  get isAttached(): boolean {
+    return this.#control !== undefined
+  }
+
+  /** What the node said last; undefined: there was none yet. */
+  get welcome(): Welcome | undefined {
+    return this.#welcome
+  }
+
+  readonly dispatch: Dispatch = (call, receiver) => {
+    const open = this.#links?.next()
+    return open === undefined ? this.#wait(call, receiver) : open(call, receiver)
+  }
+
+  /** Asks the node, now or once there is one. Returns how to ask no more. */
+  ask(question: Question, then: Asked["then"]): () => void {
+    const id = ++this.#lastId
+    const asked = { question, then }
+    this.#asked.set(id, asked)
+    this.#say(id, asked)
+    return () => {
+      if (this.#asked.delete(id)) this.#write({ type: "cancel", id })
+    }
+  }
+
+  /** All that this program serves from now on, and again after each break. */
+  offer(offers: ReadonlyArray<ProgramOffer>, then: Asked["then"]): () => void {
+    this.#offers = offers
+    return this.ask({ type: "serve", offers }, then)
+  }
+
+  /** Ends what was begun, and then the connection. */
+  async stop(patience: number): Promise<void> {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.#pause?.cancel()
+    this.#failWaiting("the program is ending")
+    const links = this.#links
+    if (links !== undefined) {
+      const { ticker } = this.#options
+      const late = new Promise<void>((resolve) => void ticker.after(patience, resolve))
+      await Promise.race([links.drain("the program is ending"), late])
+      links.stop(new Error("the program is ending"))
+    }
+    this.#abort.abort()
+    this.#control?.destroySoon()
+    this.#control = undefined
+  }
+
+  // ── The node ────────────────────────────────────────────────────────────────────────────────
+
+  #dial(): void {
+    if (this.#stopped) return
+    const { name, place, software, token } = this.#options
+    const resume = this.#welcome && { program: this.#welcome.program, pass: this.#welcome.pass }
+    const attach = async (): Promise<void> => {
+      const hello = {
+        ...{ skein: "program", versions: programVersions, role: "control" },
+        ...{ name, software, pid: process.pid, token: token(), resume }
+      }
+      const { line, rest, socket } = await dialNode(place, hello, this.#abort.signal)
+      const answer = readControlAnswer(line)
+      const welcome = answer === undefined || isRefused(answer) ? undefined : decodeWelcome(answer)
+      if (welcome !== undefined && Either.isRight(welcome)) {
+        this.#attached(welcome.right, socket, rest)
+        return
+      }
+      socket.destroy()
+      if (answer !== undefined && isRefused(answer)) this.#failed(answer.message, answer)
+      else this.#failed("it does not answer as a node of Skein")
+    }
+    attach().catch((error: unknown) => this.#failed(reasonOf(error)))
+  }
+
+  #failed(reason: string, refused?: Refused): void {
+    if (this.#stopped) return
+    const before = this.#noNode
+    this.#noNode = { reason, refused }
+    this.#failures++
+    if (refused !== undefined && before.reason !== reason) {
+      this.#options.log("warning", `the node at ${this.#options.address} refuses: ${reason}`)
+    }
+    contain(this.#options.onDefect, "who waits for a node", () => this.onFailed(this.#noNode))
+    const { ticker } = this.#options
+    const most = Math.min(longestPause, firstPause * 2 ** Math.min(this.#failures - 1, 16))
+    this.#pause = ticker.after(most * (0.5 + ticker.random() / 2), () => this.#dial())
+  }
+
+  #attached(welcome: Welcome, socket: Socket, rest: Buffer): void {
+    if (this.#stopped) {
+      socket.destroy()
+      return
+    }
+    const isNew = this.#welcome?.pass !== welcome.pass
+    const again = this.#welcome !== undefined
+    this.#welcome = welcome
+    this.#control = socket
+    this.#failures = 0
+    if (again) {
+      this.#options.log("info", `attached again to the node ${welcome.node}`)
+    }
+    this.#listen(socket, rest)
+    if (isNew) this.#renewLinks(welcome)
+    for (const [id, asked] of [...this.#asked]) this.#say(id, asked)
+    if (this.#offers.length > 0 && !this.#isOfferAsked) {
+      this.ask({ type: "serve", offers: this.#offers }, (refused) => this.#tellRefused(refused))
+    }
+    contain(this.#options.onDefect, "who waits for a node", () => this.onAttached())
+  }
+
+  get #isOfferAsked(): boolean {
+    return Array.from(this.#asked.values()).some(({ question }) => question.type === "serve")
+  }
+
+  #tellRefused(refused: ReadonlyArray<ServeRefused>): void {
+    for (const { message } of refused) this.#options.log("error", message)
+  }
+
+  #renewLinks(welcome: Welcome): void {
+    const { onDefect, serve, ticker } = this.#options
+    this.#links?.stop(new Error("the program is attached anew"))
+    this.#links = new NodeLinks({
+      ...{ welcome, ticker, serve, onDefect },
+      onUp: () => this.#releaseWaiting(),
+      onUnknown: () => this.#control?.destroy()
+    })
+  }
+
+  #listen(socket: Socket, rest: Buffer): void {
+    const lines = new Lines(talkBytes)
+    const onData = (bytes: Buffer): void => {
+      try {
+        lines.push(bytes)
+        for (let line = lines.next(); line !== undefined; line = lines.next()) this.#heard(line)
+      } catch (error) {
+        socket.destroy(error instanceof Error ? error : new Error(String(error)))
+      }
+    }
+    let why = "it closed the connection"
+    socket.on("data", onData)
+    socket.on("error", (error) => {
+      why = error.message
+    })
+    socket.on("end", () => socket.end())
+    socket.once("close", () => this.#lost(socket, why))
+    onData(rest)
+    socket.resume()
+  }
+
+  #lost(socket: Socket, reason: string): void {
+    if (this.#control !== socket) return
+    this.#control = undefined
+    this.#noNode = { reason, refused: undefined }
+    if (this.#stopped) return
+    const { address, log } = this.#options
+    log("warning", `the node at ${address} is gone (${reason}); it is tried again until it is back`)
+    this.#dial()
+  }
+
+  #heard(line: string): void {
+    const read = decodeAnswer(parseObject(line))
+    // Of a later version.
+    if (Either.isLeft(read)) return
+    const { id, refused } = read.right
+    const asked = this.#asked.get(id)
+    if (asked === undefined) return
+    this.#asked.delete(id)
+    asked.then(refused)
+  }
+
+  /** What is offered is told once every thread can call it. */
+  #say(id: number, asked: Asked): void {
+    const links = this.#links
+    if (this.#control === undefined || links === undefined) return
+    const { question } = asked
+    const say = (): void => {
+      if (this.#asked.get(id) === asked) this.#write({ ...question, id })
+    }
+    if (question.type !== "serve" || question.offers.length === 0) {
+      say()
+      return
+    }
+    // Not for ever: a thread that is being started again has its link later.
+    const timer = this.#options.ticker.after(servePatience, () => {
+      stop()
+      say()
+    })
+    const stop = links.whenServing(() => {
+      timer.cancel()
+      say()
+    })
+  }
+
+  #write(question: ProgramQuestion): void {
+    const control = this.#control
+    if (control?.writable !== true) return
+    control.write(`${JSON.stringify(encodeQuestion(question))}\n`)
+  }
+
+  // ── Calls while there is no node ────────────────────────────────────────────────────────────
+
+  #wait(call: Call, receiver: ResponseReceiver): RequestStream {
+    const { onDefect, patience, ticker } = this.#options
+    if (this.#stopped || this.#waiting.size >= maxWaiting) {
+      const message = this.#stopped
+        ? "the program is ending"
+        : `${maxWaiting} calls wait for the node of this host, which is the limit`
+      const code = this.#stopped ? "draining" : "overflow"
+      return refuse(receiver, this.#fault(call, code, message), onDefect)
+    }
+    const exchange = new WaitingExchange(call, ticker.now(), receiver, () =>
+      this.#waiting.delete(exchange)
+    )
+    this.#waiting.add(exchange)
+    exchange.timer = ticker.after(Math.min(call.deadline ?? patience, patience), () => {
+      this.#waiting.delete(exchange)
+      exchange.fail(this.#fault(call, "no_healthy_endpoint", this.#noNodeText))
+    })
+    return exchange
+  }
+
+  #releaseWaiting(): void {
+    const { onDefect, ticker } = this.#options
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const exchange of waiting) {
+      contain(onDefect, "a call that waited for a node", () =>
+        exchange.begin(this.dispatch, ticker.now(), (call, error) => {
+          onDefect(error, "a call that waited for a node")
+          return this.#fault(call, "upstream_reset", "the program failed inside as its call began")
+        })
+      )
+    }
+  }
+
+  #failWaiting(reason: string): void {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const exchange of waiting) exchange.fail(this.#fault(exchange.call, "draining", reason))
+  }
+
+  get #noNodeText(): string {
+    const { address } = this.#options
+    return this.#control === undefined
+      ? `the program is not attached to a node at ${address}: ${this.#noNode.reason}`
+      : `no request thread of the node at ${address} takes a link of the program`
+  }
+
+  #fault({ service }: Call, code: FaultCode, message: string): Fault {
+    return { code, message, node: this.#welcome?.node ?? "none", service, sent: false }
+  }
+}
+
+/** An offer waits so long for a link to every thread, ms. */
+const servePatience = 1_000

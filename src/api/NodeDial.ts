@@ -1,0 +1,67 @@
+/** A connection of an attached program to its node: dialled, and through its first lines. */
+import net from "node:net"
+import { placeOf } from "../model/UnixHost.ts"
+import { Lines } from "../request/wire/Lines.ts"
+import { helloBytes } from "../request/wire/ProgramHello.ts"
+
+/** `unix:/path` with port 0, or an address of this host. */
+export interface NodePlace {
+  readonly host: string
+  readonly port: number
+}
+
+export interface NodeConnection {
+  /** Paused, with nobody who listens to its data. */
+  readonly socket: net.Socket
+  /** The node's first line. */
+  readonly line: string
+  /** What came after it. */
+  readonly rest: Buffer
+}
+
+/** To connect and to be answered, ms. */
+const dialTimeout = 5_000
+
+/** Rejects with what went wrong; `aborted` then is why, once the signal says so. */
+export const dialNode = (
+  { host, port }: NodePlace,
+  hello: object,
+  signal: AbortSignal
+): Promise<NodeConnection> =>
+  new Promise((resolve, reject) => {
+    const socket = net.connect({ ...placeOf(host, port), allowHalfOpen: true, noDelay: true })
+    const lines = new Lines(helloBytes)
+    const timer = setTimeout(
+      () => fail(new Error(`no answer within ${dialTimeout} ms`)),
+      dialTimeout
+    )
+    const done = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener("abort", onAbort)
+      socket.removeAllListeners()
+    }
+    const fail = (error: Error): void => {
+      done()
+      socket.on("error", () => undefined)
+      socket.destroy()
+      reject(error)
+    }
+    const onAbort = (): void => fail(new Error("the program is ending"))
+    signal.addEventListener("abort", onAbort, { once: true })
+    socket.on("error", fail)
+    socket.on("close", () => fail(new Error("the node closed the connection")))
+    socket.on("end", () => fail(new Error("the node closed the connection")))
+    socket.on("connect", () => socket.write(`${JSON.stringify(hello)}\n`))
+    socket.on("data", (bytes: Buffer) => {
+      try {
+        lines.push(bytes)
+        const line = lines.next()
+        if (line === undefined) return
+        socket.pause()
+        done()
+        resolve({ socket, line, rest: lines.rest() })
+      } catch (error) {
+        fail(error instanceof Error ? error : new Error(String(error)))
+      }
+    })
+  })

@@ -1,0 +1,177 @@
+/**
+ * The connection `control` of one program: it is attached for as long as this is open. The first line is
+ * its hello (request/wire/ProgramHello.ts), the others are questions (schema/ProgramTalkSchema.ts).
+ */
+import type { Socket } from "node:net"
+import { Effect, Either, Schema } from "effect"
+import type { Caller } from "../model/Caller.ts"
+import { formatCaller } from "../model/Caller.ts"
+import type { MeshId, NodeName, PeerKey } from "../model/Names.ts"
+import { ProtocolError } from "../request/wire/Frame.ts"
+import { Lines } from "../request/wire/Lines.ts"
+import {
+  helloBytes,
+  helloTimeout,
+  isRefused,
+  parseObject,
+  type Refused,
+  readHello,
+  refusalLine
+} from "../request/wire/ProgramHello.ts"
+import type { ServeRefused } from "../schema/ProgramOfferSchema.ts"
+import {
+  AttachAsk,
+  maxQuestions,
+  NodeAnswer,
+  ProgramQuestion,
+  talkBytes,
+  Welcome
+} from "../schema/ProgramTalkSchema.ts"
+import type { Attached } from "./AttachedPrograms.ts"
+
+/** Why one is not taken, or what it is from now on. */
+export type Admission = { readonly attached: Attached } | { readonly refused: Refused }
+
+export interface ProgramControlContext {
+  readonly self: { readonly node: NodeName; readonly peer: PeerKey; readonly mesh: MeshId }
+  readonly links: Welcome["links"]
+  readonly threads: number
+  /** For whom a program speaks that comes here. */
+  readonly identity: Caller
+  /** Milliseconds. */
+  readonly drainDeadline: () => number
+  readonly admit: (control: ProgramControl, ask: AttachAsk) => Admission
+  /** What is not done of it, and why. */
+  readonly answer: (
+    program: string,
+    question: ProgramQuestion
+  ) => Effect.Effect<ReadonlyArray<ServeRefused>>
+  /** Runs it until it is done or what is returned is called. */
+  readonly run: (effect: Effect.Effect<void>) => () => void
+  readonly onRefused: (refused: Refused) => void
+  readonly onClosed: (control: ProgramControl) => void
+}
+
+const decodeAsk = Schema.decodeUnknownEither(AttachAsk)
+const decodeQuestion = Schema.decodeUnknownEither(ProgramQuestion)
+const encodeAnswer = Schema.encodeSync(NodeAnswer)
+const encodeWelcome = Schema.encodeSync(Welcome)
+
+export class ProgramControl {
+  readonly #socket: Socket
+  readonly #context: ProgramControlContext
+  #program: Attached | undefined
+  #lines = new Lines(helloBytes)
+  readonly #questions = new Map<number, () => void>()
+  #closed = false
+
+  constructor(socket: Socket, context: ProgramControlContext) {
+    this.#socket = socket
+    this.#context = context
+    const timer = setTimeout(() => socket.destroy(), helloTimeout)
+    socket.on("data", (bytes: Buffer) => this.#onData(bytes, timer))
+    socket.on("error", () => undefined)
+    socket.on("end", () => socket.end())
+    socket.once("close", () => {
+      clearTimeout(timer)
+      this.#onClose()
+    })
+  }
+
+  /** What it is attached as; undefined: it has not said its hello. */
+  get program(): Attached | undefined {
+    return this.#program
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+
+  #onData(bytes: Buffer, timer: NodeJS.Timeout): void {
+    if (this.#closed) return
+    try {
+      this.#lines.push(bytes)
+      for (let line = this.#lines.next(); line !== undefined; line = this.#lines.next()) {
+        if (this.#program !== undefined) this.#question(this.#program, line)
+        else if (this.#socket.writable) {
+          clearTimeout(timer)
+          this.#hello(line)
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#refuse({ code: "bad_hello", message: error.message })
+    }
+  }
+
+  #hello(line: string): void {
+    const { admit, drainDeadline, identity, links, self, threads } = this.#context
+    const hello = readHello(line)
+    if (isRefused(hello)) {
+      this.#refuse(hello)
+      return
+    }
+    const asked = decodeAsk(parseObject(line))
+    if (hello.role !== "control" || Either.isLeft(asked)) {
+      const message = "a program attaches here with a hello of role control, and its name"
+      this.#refuse({ code: "bad_hello", message })
+      return
+    }
+    const admission = admit(this, asked.right)
+    if ("refused" in admission) {
+      this.#refuse(admission.refused)
+      return
+    }
+    const { attached } = admission
+    this.#program = attached
+    const rest = this.#lines.rest()
+    this.#lines = new Lines(talkBytes)
+    this.#lines.push(rest)
+    const { id: program, pass } = attached
+    const welcome = encodeWelcome({
+      ...{ version: hello.version, ...self, identity: formatCaller(identity) },
+      ...{ program, pass, links, threads, drainDeadline: drainDeadline() }
+    })
+    this.#socket.write(`${JSON.stringify(welcome)}\n`)
+  }
+
+  #question({ id: program }: Attached, line: string): void {
+    const read = decodeQuestion(parseObject(line))
+    // Of a later version, or a mistake of the program's: it waits for its answer in vain.
+    if (Either.isLeft(read)) return
+    const question = read.right
+    const { id, type } = question
+    if (type === "cancel") {
+      this.#questions.get(id)?.()
+      this.#questions.delete(id)
+      return
+    }
+    if (this.#questions.has(id)) throw new ProtocolError("two questions of one number")
+    if (this.#questions.size >= maxQuestions) throw new ProtocolError("too many questions")
+    const { answer, run } = this.#context
+    let done = false
+    const stop = run(
+      Effect.map(answer(program, question), (refused) => {
+        done = true
+        this.#questions.delete(id)
+        if (this.#closed) return
+        this.#socket.write(`${JSON.stringify(encodeAnswer({ type: "answer", id, refused }))}\n`)
+      })
+    )
+    if (!done) this.#questions.set(id, stop)
+  }
+
+  #refuse(refused: Refused): void {
+    this.#context.onRefused(refused)
+    this.#socket.end(refusalLine(refused))
+    setTimeout(() => this.#socket.destroy(), helloTimeout).unref()
+  }
+
+  #onClose(): void {
+    if (this.#closed) return
+    this.#closed = true
+    for (const stop of this.#questions.values()) stop()
+    this.#questions.clear()
+    this.#context.onClosed(this)
+  }
+}

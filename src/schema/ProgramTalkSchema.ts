@@ -1,0 +1,79 @@
+/**
+ * What an attached program and its node say to each other on the connection `control`, a line of JSON each,
+ * after the first lines (request/wire/ProgramHello.ts). Unknown keys and messages are those of a later
+ * version and are passed over.
+ */
+import { Schema } from "effect"
+import { MeshId, NodeName, PeerKey, ServiceName } from "./NamesSchema.ts"
+import { ProgramOffer, ServeRefused } from "./ProgramOfferSchema.ts"
+
+/** Bytes of a line. */
+export const talkBytes = 256 * 1024
+/** Services that one program serves. */
+export const maxOffers = 64
+/** Questions of a program that are not answered yet. */
+export const maxQuestions = 256
+
+const Short = Schema.String.pipe(Schema.maxLength(256))
+
+/** In the hello, besides what every one says. */
+export const AttachAsk = Schema.Struct({
+  /** For people: what the program is called. */
+  name: Schema.String.pipe(Schema.maxLength(64)),
+  pid: Schema.optional(Schema.Int),
+  software: Schema.optional(Schema.String.pipe(Schema.maxLength(64))),
+  /** Of a node's file, where the address is a port. */
+  token: Schema.optional(Short),
+  /** What it was before its connection, or its node's mesh thread, broke. */
+  resume: Schema.optional(Schema.Struct({ program: Short, pass: Short }))
+})
+export type AttachAsk = typeof AttachAsk.Type
+
+/** Where links are opened: one path for each thread, or one port for all. */
+const LinkPlace = Schema.Union(
+  Schema.Struct({ path: Schema.String }),
+  Schema.Struct({ host: Schema.String, port: Schema.Int })
+)
+
+export const Welcome = Schema.Struct({
+  version: Schema.Int,
+  node: NodeName,
+  peer: PeerKey,
+  mesh: MeshId,
+  /** For whom the program's calls speak: `orders`, or `host/NAME`. */
+  identity: Schema.String,
+  program: Schema.String,
+  pass: Schema.String,
+  links: LinkPlace,
+  /** Request threads: each is to have a link. */
+  threads: Schema.Int.pipe(Schema.between(1, 256)),
+  /** Milliseconds that what runs may take to end by itself. */
+  drainDeadline: Schema.Number
+})
+export type Welcome = typeof Welcome.Type
+
+const id = Schema.Int
+
+/** A question of a program. Each is answered once. */
+export const ProgramQuestion = Schema.Union(
+  Schema.Struct({ type: Schema.Literal("mayServe"), id, service: ServiceName }),
+  /** All that it serves: answered when the mesh has been told. */
+  Schema.Struct({
+    type: Schema.Literal("serve"),
+    id,
+    offers: Schema.Array(ProgramOffer).pipe(Schema.maxItems(maxOffers))
+  }),
+  /** Answered when somebody offers the service. */
+  Schema.Struct({ type: Schema.Literal("await"), id, service: ServiceName }),
+  /** No answer is wanted any more. */
+  Schema.Struct({ type: Schema.Literal("cancel"), id })
+)
+export type ProgramQuestion = typeof ProgramQuestion.Type
+
+export const NodeAnswer = Schema.Struct({
+  type: Schema.Literal("answer"),
+  id,
+  /** What of it is not done, and why. */
+  refused: Schema.Array(ServeRefused)
+})
+export type NodeAnswer = typeof NodeAnswer.Type
