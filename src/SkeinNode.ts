@@ -1,6 +1,7 @@
 /** A node inside a program: as a layer, or started by hand. */
 import { Context, Effect, Layer, type Scope } from "effect"
 import { MeshCaller } from "./api/MeshCaller.ts"
+import { MeshDirectory } from "./api/MeshDirectory.ts"
 import { MeshProgram } from "./api/MeshProgram.ts"
 import type { NodeConfigInput } from "./config/NodeConfig.ts"
 import { hostCaller } from "./model/Caller.ts"
@@ -33,7 +34,7 @@ export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, Program
   static readonly layer = (
     config: NodeConfigInput,
     options: { readonly join?: string | undefined } = {}
-  ): Layer.Layer<SkeinNode | Skein | MeshCaller | MeshProgram, StartError> => {
+  ): Layer.Layer<SkeinNode | Skein | MeshCaller | MeshDirectory | MeshProgram, StartError> => {
     const caller = Layer.effect(
       MeshCaller,
       Effect.map(SkeinNode, ({ dispatch, name, peer }) => ({
@@ -52,12 +53,19 @@ export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, Program
         awaitService: node.awaitService
       }))
     )
+    const directory = Layer.effect(
+      MeshDirectory,
+      Effect.map(SkeinNode, ({ directory: all }) => all)
+    )
     const beside = config.node?.name === undefined ? "unnamed" : "named"
     const node = decodeEmbedded(config).pipe(
       Effect.flatMap((decoded) => runEmbedded({ config: decoded, join: options.join, beside })),
       Effect.tap((running) => Effect.addFinalizer(() => running.drain)),
       Effect.tap(untilMet)
     )
-    return Layer.provideMerge(Layer.mergeAll(caller, program, skein), Layer.scoped(SkeinNode, node))
+    return Layer.provideMerge(
+      Layer.mergeAll(caller, program, directory, skein),
+      Layer.scoped(SkeinNode, node)
+    )
   }
 }

@@ -47,6 +47,7 @@ const levels: Readonly<Record<string, number>> = {
   "main.ts": 14,
   "mod.ts": 14,
   "rpc.ts": 14,
+  "actors.ts": 14,
   "postgres.ts": 14
 }
 

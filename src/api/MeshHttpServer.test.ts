@@ -43,6 +43,7 @@ const node = () => {
           dispatch = served.dispatch
           events.push(`offer ${served.service} ${served.weight} ${health(served.health)}`)
           return {
+            endpoint: "program",
             setHealth: (one) => Effect.sync(() => void events.push(health(one)))
           }
         }),

@@ -25,6 +25,8 @@ export interface ServedHealth {
 }
 
 export interface OfferedService {
+  /** Its endpoint's id at the node. */
+  readonly endpoint: string
   /** Done when the mesh has been told. */
   readonly setHealth: (health: ServedHealth) => Effect.Effect<void>
 }

@@ -2,6 +2,7 @@
 import {
   type Call,
   type Dispatch,
+  type Fields,
   fieldValue,
   noFields,
   type RequestStream,
@@ -18,7 +19,7 @@ export type AnswerPart =
   /** The mesh ended it. */
   | { readonly kind: "fault"; readonly fault: Fault }
   /** Whoever answers speaks no RPC. */
-  | { readonly kind: "foreign"; readonly status: number }
+  | { readonly kind: "foreign"; readonly status: number; readonly fields: Fields }
 
 /** Bytes that wait to be read; then `onData` answers false. */
 const bufferedBytes = 64 * 1024
@@ -40,7 +41,7 @@ export class RpcExchange implements ResponseReceiver {
   start(dispatch: Dispatch, body: Uint8Array): void {
     const stream = dispatch(this.#call, this)
     this.#stream = stream
-    stream.write(body)
+    if (body.length > 0) stream.write(body)
     stream.end(noFields)
   }
 
@@ -69,7 +70,7 @@ export class RpcExchange implements ResponseReceiver {
 
   onHead(head: ResponseHead): void {
     if (fieldValue(head.fields, "content-type") === rpcType) return
-    this.#giveUp({ kind: "foreign", status: head.status })
+    this.#giveUp({ kind: "foreign", status: head.status, fields: head.fields })
   }
 
   onData(chunk: Uint8Array): boolean {

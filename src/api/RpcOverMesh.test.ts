@@ -101,7 +101,10 @@ const pair = (scope?: Scope.Scope) =>
       mayServe: () => Effect.void,
       offer: ({ dispatch }) =>
         Effect.acquireRelease(
-          Effect.as(Deferred.succeed(offered, dispatch), { setHealth: () => Effect.void }),
+          Effect.as(Deferred.succeed(offered, dispatch), {
+            endpoint: "program",
+            setHealth: () => Effect.void
+          }),
           () => Effect.sync(() => void events.push("withdraw"))
         )
     })

@@ -92,6 +92,11 @@ export interface Call {
    * picks one itself when it is undefined.
    */
   readonly endpoint: string | undefined
+  /**
+   * Key of the one endpoint that the caller's balancer may choose, for callers that know where what they
+   * ask for is. It is asked whatever its owner says of it, and nobody is in its place. Absent: any.
+   */
+  readonly only?: string | undefined
   /** The node the call came from: authenticated by the link; own peer for local callers. */
   readonly caller: PeerKey
   /**

@@ -5,6 +5,7 @@
  */
 import { Clock, Deferred, Effect, type Exit, FiberRef, Runtime, Schema, Scope } from "effect"
 import type { MeshCaller } from "../api/MeshCaller.ts"
+import { directoryOf } from "../api/MeshDirectory.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import { lockDataDir } from "../mesh/keys/DataDirLock.ts"
 import type { MeshViewCell } from "../model/MeshView.ts"
@@ -229,6 +230,7 @@ const programNode = (mesh: MeshThread, plane: Plane, facts: () => NodeFacts): Pr
     drainDeadline: () => facts().drainDeadline,
     dispatch: plane.dispatch,
     programs: offers.api,
+    directory: directoryOf(plane.view),
     source: {
       status: ask("status", nodeCalls.status, undefined),
       members: ask("members", nodeCalls.members, undefined),

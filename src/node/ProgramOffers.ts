@@ -58,6 +58,7 @@ export class ProgramOffers {
       this.#offers.set(key, { service, id, weight, ...served.health })
       yield* Effect.acquireRelease(this.#tell, () => this.#withdraw(key, unserve))
       return {
+        endpoint: id,
         setHealth: (health) =>
           Effect.suspend(() => {
             const offer = this.#offers.get(key)

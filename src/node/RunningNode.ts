@@ -2,6 +2,7 @@
 import type { Effect, Scope } from "effect"
 import type { AdminSource } from "../admin/AdminSource.ts"
 import type { ReloadResult } from "../admin/ControlModel.ts"
+import type { MeshDirectory } from "../api/MeshDirectory.ts"
 import type { MeshProgram } from "../api/MeshProgram.ts"
 import type { ConfigOverride } from "../config/ConfigFile.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
@@ -106,6 +107,8 @@ export interface RunningNode {
 /** One that runs in a program: what the program serves is offered by it. */
 export interface ProgramNode extends RunningNode {
   readonly programs: MeshProgram["Type"]
+  /** Who offers what, as this node sees it. */
+  readonly directory: MeshDirectory["Type"]
 }
 
 /** The same, as it is where the mesh plane is. */

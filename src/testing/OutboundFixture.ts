@@ -165,6 +165,7 @@ export class Fixture {
       readonly deadline?: number
       readonly attempt?: number
       readonly head?: Partial<RequestHead>
+      readonly only?: string
     } = {}
   ) {
     return this.#dispatch("http", requestHead(method, options.head), options, options.body)
@@ -202,7 +203,11 @@ export class Fixture {
   #dispatch(
     kind: Call["kind"],
     head: RequestHead | undefined,
-    { attempt = 0, deadline }: { readonly attempt?: number; readonly deadline?: number },
+    {
+      attempt = 0,
+      deadline,
+      only
+    }: { readonly attempt?: number; readonly deadline?: number; readonly only?: string },
     body = false
   ) {
     const receiver = new RecordingReceiver()
@@ -212,6 +217,7 @@ export class Fixture {
         service: payments,
         head,
         endpoint: undefined,
+        only,
         caller: selfPeer,
         identity: hostCaller(NodeName.make("host-a")),
         deadline,

@@ -92,7 +92,8 @@ describe("the programs", () => {
   it("compile, as those of a project that has installed the package", () => {
     symlinkSync(join(root, "node_modules"), join(directory, "node_modules"))
     writeFileSync(join(directory, "package.json"), '{ "type": "module" }')
-    const pages = ["README.md", "docs/library.md", "docs/programs.md"].map((path) => {
+    const all = ["README.md", "docs/library.md", "docs/programs.md", "docs/actors.md"]
+    const pages = all.map((path) => {
       const programs = programsOf(path)
       expect(programs.length).toBeGreaterThan(0)
       const folder = path.replaceAll(/\W/g, "-")
@@ -101,7 +102,11 @@ describe("the programs", () => {
       return folder
     })
     const compilerOptions = {
-      paths: { skein: [join(root, "src/mod.ts")], "skein/rpc": [join(root, "src/rpc.ts")] }
+      paths: {
+        skein: [join(root, "src/mod.ts")],
+        "skein/actors": [join(root, "src/actors.ts")],
+        "skein/rpc": [join(root, "src/rpc.ts")]
+      }
     }
     writeFileSync(
       join(directory, "tsconfig.json"),

@@ -8,8 +8,9 @@ import { verdicts } from "../policy/Classifier.ts"
 import { withPreviousAttempts } from "../policy/RetryPushback.ts"
 import { Attempt } from "./Attempt.ts"
 import { type CallStep, type FailedAttempt, held, type PassedLimit } from "./CallStep.ts"
+import type { EndpointState } from "./EndpointState.ts"
 import { OutboundCall } from "./OutboundCall.ts"
-import { noHealthyEndpoint, shuttingDown, superseded } from "./OutboundFaults.ts"
+import { noHealthyEndpoint, notTheNamed, shuttingDown, superseded } from "./OutboundFaults.ts"
 
 export abstract class CallAttempts extends OutboundCall {
   /** Called once, before dispatch returns: the receiver is not to be called before. */
@@ -58,8 +59,8 @@ export abstract class CallAttempts extends OutboundCall {
 
   /** Begins the next attempt. A fault: there is nobody to send it to. */
   protected next(now: number): Fault | undefined {
-    const endpoint = this.plan.pick(now, this.tried)
-    if (endpoint === undefined) return noHealthyEndpoint(this.node, this.plan, now)
+    const endpoint = this.endpointFor(now)
+    if (endpoint === undefined) return this.nobody(now)
     const attempt = new Attempt(this, endpoint, now)
     this.attempt = attempt
     this.toldSent = false
@@ -69,6 +70,18 @@ export abstract class CallAttempts extends OutboundCall {
     if (refusal !== undefined) refuseSoon(attempt, refusal)
     else this.send(attempt, number, now)
     return undefined
+  }
+
+  protected endpointFor(now: number): EndpointState | undefined {
+    const { only } = this.call
+    return only === undefined ? this.plan.pick(now, this.tried) : this.plan.named(only, now)
+  }
+
+  protected nobody(now: number): Fault {
+    const { only, service } = this.call
+    return only === undefined
+      ? noHealthyEndpoint(this.node, this.plan, now)
+      : notTheNamed(this.node, service, this.plan.explainNamed(only))
   }
 
   protected send(attempt: Attempt, number: number, now: number): void {

@@ -49,6 +49,15 @@ export const protocolConflict = (
   sent: false
 })
 
+/** The one endpoint that the caller has named cannot be asked. */
+export const notTheNamed = (node: string, service: ServiceName, why: string): Fault => ({
+  code: "no_healthy_endpoint",
+  message: `no endpoint of ${service} can take a request: ${why}`,
+  node,
+  service,
+  sent: false
+})
+
 export const noHealthyEndpoint = (node: string, plan: ToldService, now: number): Fault => {
   const { service } = plan
   const wait = plan.retryAfter(now)

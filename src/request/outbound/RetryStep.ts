@@ -53,6 +53,8 @@ export class RetryStep implements CallStep {
 
   failed(call: CallInFlight, failure: FailedAttempt, now: number): number | undefined {
     const { verdict } = failure
+    // There is nobody else to ask, and whoever has named it knows when that is worth while.
+    if (call.call.only !== undefined) return undefined
     // What was sent into a tunnel, which has no method, is never sent again.
     const method = call.call.head?.method
     const repeatable = method !== undefined && this.#rules.repeatable(method)

@@ -197,6 +197,22 @@ export class ServicePlan implements StepService {
       : balancer.pick(tried.choose(candidates, now), now, "retry")
   }
 
+  /**
+   * The one endpoint that a caller has named, whatever its owner says of it: undefined when it is not
+   * there (any more), or its circuit is open.
+   */
+  named(key: string, now: number): EndpointState | undefined {
+    const endpoint = this.#endpoints.get(key)
+    return endpoint?.breaker?.ready(now) === false ? undefined : endpoint
+  }
+
+  /** Why `named` found nobody. */
+  explainNamed(key: string): string {
+    return this.#endpoints.has(key)
+      ? `${key}, the only one that may be asked, has an open circuit`
+      : `${key}, the only one that may be asked, is not offered (any more)`
+  }
+
   /** Why `pick` found nobody. */
   explain(now: number): string {
     return explainNone(this.#endpoints.values(), now) + explainLeftOut(this.leftOut, this.protocol)

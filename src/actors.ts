@@ -1,0 +1,14 @@
+/**
+ * Actors, for programs that have @effect/rpc (`npm install @effect/rpc`): apart from the rest of the library,
+ * which needs none. In PostgreSQL they are kept by `skein/postgres`.
+ */
+export * as Actor from "./entity/Actor.ts"
+export { type ActorAddress, CurrentAddress } from "./entity/ActorAddress.ts"
+export { ActorUnavailable, MailboxFull } from "./entity/ActorError.ts"
+export * as ActorMesh from "./entity/ActorMesh.ts"
+export * as ActorState from "./entity/ActorState.ts"
+export { type ActorFailure, Actors, type Guarantee, layerLocal } from "./entity/Actors.ts"
+export { CurrentActivation } from "./entity/CurrentActivation.ts"
+export { ActorStore } from "./entity/store/ActorStore.ts"
+export * as MemoryStore from "./entity/store/MemoryStore.ts"
+export * as SqliteStore from "./entity/store/SqliteStore.ts"

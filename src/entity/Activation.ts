@@ -1,0 +1,398 @@
+/**
+ * One actor while it is in memory. It is begun by its first message, handles one at a time (or as many as
+ * the type allows), and costs no fiber, no timer and no queue while it has nothing to do.
+ *
+ *     starting ─► ready ─► closing ─► gone            idle, or its shard has moved
+ *        ▲          │ crash
+ *        └─ resting ◄┘                                 the next life begins from what was saved last
+ *
+ * A turn ends in one save: state, idempotency key, reminders. The answer leaves after it, so nobody has seen
+ * what could still be lost.
+ */
+import { Cause, type Effect, Exit } from "effect"
+import { Mailbox } from "../mesh/actor/Mailbox.ts"
+import {
+  decideRestart,
+  noRestarts,
+  type RestartHistory,
+  type RestartPolicy
+} from "../mesh/actor/RestartPolicy.ts"
+import { type ActorAddress, formatAddress } from "./ActorAddress.ts"
+import { ActorUnavailable, MailboxFull } from "./ActorError.ts"
+import type { ActorMemory } from "./ActorMemory.ts"
+import type { Delivery } from "./Delivery.ts"
+import type { Moved } from "./Message.ts"
+import type { SaveError } from "./store/StoreError.ts"
+
+/** What an actor's life is made of, once it has begun. */
+export interface ActorLife {
+  /** Puts the message to its handler, and calls back with what that came to; maybe at once. */
+  readonly handle: (delivery: Delivery, then: HandledThen) => void
+  readonly close: Effect.Effect<void>
+}
+
+export type HandledThen = (exit: Exit.Exit<unknown, unknown>) => void
+
+/** What all actors of a type have in common. */
+export interface ActivationHost {
+  readonly concurrency: number
+  readonly mailbox: number
+  readonly restarts: RestartPolicy
+  /** Loads what was saved, and has the program build its handlers. */
+  readonly begin: (activation: Activation) => Effect.Effect<ActorLife>
+  readonly fork: <A, E>(effect: Effect.Effect<A, E>, then: (exit: Exit.Exit<A, E>) => void) => void
+  readonly after: (millis: number, then: () => void) => void
+  /** Milliseconds. */
+  readonly now: () => number
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly moved: (shard: number) => Moved
+  /** It has crashed, and begins again after so many milliseconds. */
+  readonly crashed: (activation: Activation, cause: Cause.Cause<unknown>, next: CrashNews) => void
+  readonly handled: (delivery: Delivery, exit: Exit.Exit<unknown, unknown>) => void
+  /** Its saves are refused: another host has its shard. */
+  readonly fenced: (activation: Activation) => void
+  /** Nothing is left of it in memory. */
+  readonly gone: (activation: Activation) => void
+}
+
+export interface CrashNews {
+  readonly kind: "escalate" | "restart"
+  readonly delay: number
+}
+
+/** Told why it could not be saved, if it could not. */
+export type SaveWaiter = (failure: ActorUnavailable | undefined) => void
+
+export type ActivationPhase = "closing" | "failed" | "gone" | "ready" | "resting" | "starting"
+
+export class Activation {
+  readonly address: ActorAddress
+  /** What it keeps, and has to save. Undefined: nothing. */
+  memory: ActorMemory | undefined
+  /** When it last had something to do. */
+  usedAt: number
+  /** Stays in memory when idle. */
+  kept = false
+  readonly #host: ActivationHost
+  #phase: ActivationPhase = "starting"
+  #life: ActorLife | undefined
+  /** None while nothing has ever had to wait. */
+  #box: Mailbox<Delivery> | undefined
+  #running: Array<Delivery> = none
+  /** Handled, and waiting for the next save. */
+  #unsaved: Array<Delivery> = none
+  #waiters: Array<SaveWaiter> = nobody
+  #saving = false
+  #pumping = false
+  #leaving = false
+  #startedAt: number
+  #history: RestartHistory | undefined
+
+  constructor(address: ActorAddress, host: ActivationHost) {
+    this.address = address
+    this.#host = host
+    this.usedAt = host.now()
+    this.#startedAt = this.usedAt
+    this.#begin()
+  }
+
+  get phase(): ActivationPhase {
+    return this.#phase
+  }
+
+  get waiting(): number {
+    return this.#box?.size ?? 0
+  }
+
+  /** Has nothing to do, and nothing to be ended first. */
+  get idle(): boolean {
+    return this.#phase === "ready" && this.#running.length === 0 && this.waiting === 0
+  }
+
+  deliver(delivery: Delivery): void {
+    if (this.#phase === "gone" || this.#leaving) {
+      delivery.refuse(this.#host.moved(this.address.shardId))
+      return
+    }
+    if (this.#phase === "failed") {
+      delivery.refuse(ActorUnavailable.of("failed", this.address, "has crashed too often in a row"))
+      return
+    }
+    const { concurrency, mailbox } = this.#host
+    const isFree = this.#phase === "ready" && this.#running.length < concurrency
+    if (isFree && this.waiting === 0 && !this.#pumping) {
+      this.#handle(delivery)
+      return
+    }
+    this.#box ??= new Mailbox<Delivery>(mailbox, "reject")
+    if (this.#box.offer(delivery)) this.#pump()
+    else delivery.refuse(MailboxFull.of(this.address, mailbox))
+  }
+
+  /** Idle for long enough: out of memory. What comes meanwhile begins it anew. */
+  passivate(): void {
+    if (!this.idle || this.#saving) return
+    if (this.memory?.dirty !== true) this.#close()
+    else this.saved((failure) => failure === undefined && this.passivate())
+  }
+
+  /** Its shard goes elsewhere: it finishes what it has begun; what waits is told where to go. */
+  leave(): void {
+    if (this.#leaving || this.#phase === "gone") return
+    this.#leaving = true
+    this.#refuseWaiting()
+    this.#leaveWhenDone()
+  }
+
+  /** It has no right to run any more: what it has begun ends as well, and saves nothing. */
+  abandon(): void {
+    this.leave()
+    for (const delivery of [...this.#running, ...this.#unsaved]) {
+      delivery.refuse(
+        ActorUnavailable.of("not_leased", this.address, "was stopped before it had saved", {
+          sent: true
+        })
+      )
+      delivery.stop()
+    }
+    this.memory?.forget()
+  }
+
+  /** Saves what there is. For what changes outside of messages, or must not wait for their end. */
+  saved(then: SaveWaiter): void {
+    if (this.memory?.dirty !== true && !this.#saving) {
+      then(undefined)
+      return
+    }
+    if (this.#waiters.length === 0) this.#waiters = [then]
+    else this.#waiters.push(then)
+    if (!this.#saving) this.#save()
+  }
+
+  #begin(): void {
+    this.#phase = "starting"
+    this.#startedAt = this.#host.now()
+    this.#host.fork(this.#host.begin(this), (exit) => {
+      if (Exit.isFailure(exit)) {
+        this.#crash(exit.cause)
+        return
+      }
+      this.#life = exit.value
+      this.#phase = "ready"
+      this.#pump()
+      this.#leaveWhenDone()
+    })
+  }
+
+  #pump(): void {
+    // What ends at once comes back here from within the loop.
+    if (this.#pumping) return
+    this.#pumping = true
+    const { concurrency } = this.#host
+    while (this.#phase === "ready" && this.#running.length < concurrency) {
+      const delivery = this.#box?.take()
+      if (delivery === undefined) break
+      if (!delivery.over) this.#handle(delivery)
+    }
+    this.#pumping = false
+  }
+
+  #handle(delivery: Delivery): void {
+    const life = this.#life!
+    if (this.#running.length === 0) this.#running = [delivery]
+    else this.#running.push(delivery)
+    life.handle(delivery, (exit) => {
+      // Of a life that has ended meanwhile.
+      if (this.#life !== life) {
+        this.#done(delivery, exit)
+        return
+      }
+      if (Exit.isFailure(exit) && isDefect(exit.cause)) {
+        // First: the life that broke handles nothing more.
+        this.#crash(exit.cause)
+        this.#done(delivery, exit)
+        return
+      }
+      const mustSave = this.memory !== undefined && this.memory.ends(delivery.message, exit)
+      if (!mustSave && !this.#saving) {
+        this.#done(delivery, exit)
+        return
+      }
+      delivery.exit = exit
+      if (this.#unsaved.length === 0) this.#unsaved = [delivery]
+      else this.#unsaved.push(delivery)
+      if (!this.#saving) this.#save()
+    })
+  }
+
+  /** One save for all that has ended by now; what ends meanwhile has the next one. */
+  #save(): void {
+    const { memory } = this
+    const life = this.#life
+    const deliveries = this.#unsaved
+    const waiters = this.#waiters
+    this.#unsaved = none
+    this.#waiters = nobody
+    if (memory === undefined || !memory.dirty) {
+      for (const then of waiters) then(undefined)
+      this.#answerAll(deliveries)
+      return
+    }
+    this.#saving = true
+    this.#host.fork(memory.save, (exit) => {
+      this.#saving = false
+      const isOver = this.#life !== life
+      if (Exit.isSuccess(exit) && !isOver) {
+        for (const then of waiters) then(undefined)
+        this.#answerAll(deliveries)
+        if (this.#unsaved.length > 0 || this.#waiters.length > 0) this.#save()
+        this.#leaveWhenDone()
+        return
+      }
+      const cause = Exit.isFailure(exit) ? exit.cause : undefined
+      const failed = [...deliveries, ...this.#unsaved]
+      const told = [...waiters, ...this.#waiters]
+      this.#unsaved = none
+      this.#waiters = nobody
+      this.#refuseUnsaved(failed, cause)
+      for (const then of told) then(this.#notSaved(cause))
+      if (isOver || cause === undefined) return
+      if (failureOf(cause)?._tag === "Fenced") this.#host.fenced(this)
+      // What is in memory is not what is in the store: it begins anew from there.
+      this.#crash(cause)
+    })
+  }
+
+  #notSaved(cause: Cause.Cause<SaveError> | undefined): ActorUnavailable {
+    const why = cause === undefined ? "" : `: ${messageOf(cause)}`
+    return ActorUnavailable.of("not_saved", this.address, `could not be saved${why}`, {
+      sent: true,
+      ...(cause === undefined ? {} : { cause: Cause.squash(cause) })
+    })
+  }
+
+  #answerAll(deliveries: ReadonlyArray<Delivery>): void {
+    for (const delivery of deliveries) this.#done(delivery, delivery.exit!)
+  }
+
+  #refuseUnsaved(
+    deliveries: ReadonlyArray<Delivery>,
+    cause: Cause.Cause<SaveError> | undefined
+  ): void {
+    const failure = cause === undefined ? undefined : failureOf(cause)
+    for (const delivery of deliveries) {
+      delivery.refuse(this.#notSaved(cause))
+      this.#done(delivery, failure === undefined ? delivery.exit! : Exit.fail(failure))
+    }
+  }
+
+  #done(delivery: Delivery, exit: Exit.Exit<unknown, unknown>): void {
+    const index = this.#running.indexOf(delivery)
+    if (index !== -1) this.#running.splice(index, 1)
+    if (this.#running.length === 0) this.#running = none
+    this.usedAt = this.#host.now()
+    this.#host.handled(delivery, exit)
+    // What was interrupted, and not by who sent it, is no answer.
+    if (Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)) {
+      delivery.refuse(
+        ActorUnavailable.of("stopped", this.address, "was interrupted", { sent: true })
+      )
+    } else delivery.answer(exit)
+    this.#pump()
+    this.#leaveWhenDone()
+  }
+
+  #crash(cause: Cause.Cause<unknown>): void {
+    if (this.#phase === "gone") return
+    const life = this.#life
+    this.#life = undefined
+    this.memory = undefined
+    this.#phase = "resting"
+    for (const delivery of this.#running) delivery.stop()
+    const host = this.#host
+    const { restarts } = host
+    const history = this.#history ?? noRestarts
+    const decision = decideRestart(restarts, history, this.#startedAt, host.now(), host.random())
+    this.#history = decision.history
+    host.crashed(this, cause, decision)
+    const next = (): void => {
+      if (this.#leaving) {
+        this.#gone()
+        return
+      }
+      const isFailed = decision.kind === "escalate"
+      if (isFailed) {
+        this.#phase = "failed"
+        this.#refuseWaiting()
+      }
+      host.after(isFailed ? restarts.max : decision.delay, () => {
+        if (this.#phase === "gone") return
+        if (this.#leaving || isFailed) this.#gone()
+        else this.#begin()
+      })
+    }
+    if (life === undefined) next()
+    else host.fork(life.close, next)
+  }
+
+  #close(): void {
+    const life = this.#life
+    this.#life = undefined
+    this.memory = undefined
+    this.#phase = "closing"
+    const next = (): void => {
+      if (this.#leaving || this.waiting === 0) this.#gone()
+      else this.#begin()
+    }
+    if (life === undefined) next()
+    else this.#host.fork(life.close, next)
+  }
+
+  #leaveWhenDone(): void {
+    if (!this.#leaving || this.#running.length > 0 || this.#saving) return
+    if (this.#phase === "failed" || this.#phase === "resting") this.#gone()
+    else if (this.#phase !== "ready") return
+    else if (this.memory?.dirty !== true) this.#close()
+    // What it has changed outside of messages.
+    else this.#save()
+  }
+
+  #gone(): void {
+    if (this.#phase === "gone") return
+    this.#phase = "gone"
+    this.#refuseWaiting()
+    this.#host.gone(this)
+  }
+
+  #refuseWaiting(): void {
+    const box = this.#box
+    if (box === undefined) return
+    this.#box = undefined
+    const refusal =
+      this.#phase === "failed"
+        ? ActorUnavailable.of("failed", this.address, "has crashed too often in a row")
+        : this.#host.moved(this.address.shardId)
+    for (let next = box.take(); next !== undefined; next = box.take()) next.refuse(refusal)
+  }
+}
+
+/** Shared by all that have none: it is never pushed to. */
+const none: Array<Delivery> = []
+const nobody: Array<SaveWaiter> = []
+
+const isDefect = (cause: Cause.Cause<unknown>): boolean =>
+  Cause.isDie(cause) && !Cause.isInterrupted(cause)
+
+const failureOf = (cause: Cause.Cause<SaveError>): SaveError | undefined => {
+  const failure = Cause.failureOption(cause)
+  return failure._tag === "Some" ? failure.value : undefined
+}
+
+const messageOf = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause)
+  return error instanceof Error ? error.message : String(error)
+}
+
+export const crashText = (activation: Activation, cause: Cause.Cause<unknown>): string =>
+  `the actor ${formatAddress(activation.address)} has crashed: ${messageOf(cause)}`

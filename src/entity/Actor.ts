@@ -1,0 +1,145 @@
+/**
+ * Actors of Effect programs: state and behaviour under an address, one message at a time, somewhere in the
+ * mesh. What is written is what @effect/cluster calls an entity, by the same names.
+ *
+ *     const Cart = Actor.make("Cart", [
+ *       Rpc.make("Add", { payload: { item: Schema.String }, success: Schema.Int })
+ *     ])
+ *     const CartLive = Cart.toLayer(Effect.gen(function* () {
+ *       const state = yield* ActorState.make(CartState)
+ *       return { Add: ({ payload }) => Effect.map(state.update(…), ({ size }) => size) }
+ *     }), { idle: "5 minutes", mailbox: 1_000 })
+ *
+ *     const cart = yield* Cart.client
+ *     yield* cart("user-42").Add({ item: "book" })
+ */
+import type * as Rpc from "@effect/rpc/Rpc"
+import type * as RpcClient from "@effect/rpc/RpcClient"
+import * as RpcGroup from "@effect/rpc/RpcGroup"
+import { type Context, Duration, Effect, Layer, type Scope } from "effect"
+import type { ServeRefused } from "../schema/ProgramOfferSchema.ts"
+import type { CurrentAddress } from "./ActorAddress.ts"
+import { makeActorClient } from "./ActorClient.ts"
+import type { ActorProgram, ActorRequest, Handlers } from "./ActorLife.ts"
+import { checkedType } from "./ActorService.ts"
+import { type ActorFailure, Actors, type Guarantee } from "./Actors.ts"
+import { CurrentActivation } from "./CurrentActivation.ts"
+
+export interface ActorOptions {
+  /** How long an actor stays in memory with nothing to do. Default 5 minutes. */
+  readonly idle?: Duration.DurationInput | undefined
+  /** Messages that may wait for one actor; the next ones fail with `MailboxFull`. Default 1,000. */
+  readonly mailbox?: number | undefined
+  /** Messages that one actor handles at a time. Default 1. */
+  readonly concurrency?: number | "unbounded" | undefined
+  /**
+   * `eventual`: during a partition each side may run the same actor. `leased`: at most one runs, by leases
+   * of the store. Default `eventual`.
+   */
+  readonly guarantee?: Guarantee | undefined
+  /** This program's share of the type's actors, 1–1000. Default 100. */
+  readonly weight?: number | undefined
+  readonly spanAttributes?: Readonly<Record<string, string>> | undefined
+  /** As @effect/cluster calls `idle` and `mailbox`. */
+  readonly maxIdleTime?: Duration.DurationInput | undefined
+  readonly mailboxCapacity?: number | undefined
+}
+
+export type HandlersFrom<R extends Rpc.Any> = {
+  readonly [Current in R as Current["_tag"]]: (
+    request: ActorRequest<Current>
+  ) => Rpc.ResultFrom<Current, unknown> | Rpc.Wrapper<Rpc.ResultFrom<Current, unknown>>
+}
+
+/** What an actor is given besides, and its layer need not have. */
+type Given = CurrentActivation | CurrentAddress | Scope.Scope
+
+export interface Actor<in out Type extends string, in out Rpcs extends Rpc.Any> {
+  readonly type: Type
+  readonly protocol: RpcGroup.RpcGroup<Rpcs>
+  readonly annotate: <I, S>(tag: Context.Tag<I, S>, value: S) => Actor<Type, Rpcs>
+  readonly annotateRpcs: <I, S>(tag: Context.Tag<I, S>, value: S) => Actor<Type, Rpcs>
+  /** By id: its messages as functions. */
+  readonly client: Effect.Effect<
+    (entityId: string) => RpcClient.RpcClient.From<Rpcs, ActorFailure>,
+    never,
+    Actors
+  >
+  /** Runs actors of this type here: `build` is carried out for each, before its first message. */
+  readonly toLayer: <H extends HandlersFrom<Rpcs>, RX = never>(
+    build: H | Effect.Effect<H, never, RX>,
+    options?: ActorOptions
+  ) => Layer.Layer<
+    never,
+    ServeRefused,
+    | Exclude<RX | RpcGroup.HandlersContext<Rpcs, H>, Given>
+    | Rpc.Context<Rpcs>
+    | Rpc.Middleware<Rpcs>
+    | Actors
+  >
+  readonly of: <H extends HandlersFrom<Rpcs>>(handlers: H) => H
+}
+
+/** A type that cannot be the name of a service is a defect: it stands in the program. */
+export const make = <const Type extends string, const Rpcs extends ReadonlyArray<Rpc.Any>>(
+  type: Type,
+  protocol: Rpcs
+): Actor<Type, Rpcs[number]> => fromRpcGroup(type, RpcGroup.make(...protocol))
+
+export const fromRpcGroup = <const Type extends string, Rpcs extends Rpc.Any>(
+  type: Type,
+  protocol: RpcGroup.RpcGroup<Rpcs>
+): Actor<Type, Rpcs> => {
+  checkedType(type)
+  return {
+    type,
+    protocol,
+    annotate: (tag, value) => fromRpcGroup(type, protocol.annotate(tag, value)),
+    annotateRpcs: (tag, value) => fromRpcGroup(type, protocol.annotateRpcs(tag, value)),
+    client: Effect.map(Actors, (actors) => makeActorClient(actors, { type, protocol })),
+    toLayer: (build, options = {}) => Layer.scopedDiscard(register(type, protocol, build, options)),
+    of: (handlers) => handlers
+  }
+}
+
+const register = <Rpcs extends Rpc.Any, H extends HandlersFrom<Rpcs>, RX>(
+  type: string,
+  protocol: RpcGroup.RpcGroup<Rpcs>,
+  build: H | Effect.Effect<H, never, RX>,
+  options: ActorOptions
+) =>
+  Effect.gen(function* () {
+    const actors = yield* Actors
+    const {
+      concurrency = 1,
+      guarantee = "eventual",
+      idle = options.maxIdleTime ?? "5 minutes",
+      mailbox = options.mailboxCapacity ?? 1_000,
+      weight = 100
+    } = options
+    type Needed =
+      | Exclude<RX | RpcGroup.HandlersContext<Rpcs, H>, Given>
+      | Rpc.Context<Rpcs>
+      | Rpc.Middleware<Rpcs>
+    const runtime = yield* Effect.runtime<Needed>()
+    const program: ActorProgram = {
+      protocol: protocol as unknown as RpcGroup.RpcGroup<Rpc.Any>,
+      // What it needs is in the context that each life is given; its handlers are told apart by tag.
+      build: (Effect.isEffect(build)
+        ? build
+        : Effect.succeed(build)) as unknown as Effect.Effect<Handlers>,
+      spanAttributes: options.spanAttributes,
+      clock: yield* Effect.clock
+    }
+    yield* actors.register({
+      ...{ type, program, guarantee, mailbox, weight },
+      protocol: program.protocol,
+      concurrency: concurrency === "unbounded" ? Number.POSITIVE_INFINITY : concurrency,
+      idle: Duration.toMillis(idle),
+      runtime: runtime as never
+    })
+  })
+
+/** True: the actor that says so stays in memory, however long it is idle. */
+export const keepAlive = (kept: boolean): Effect.Effect<void, never, CurrentActivation> =>
+  Effect.map(CurrentActivation, ({ keep }) => keep(kept))

@@ -1,0 +1,158 @@
+/** The messages of a type as functions: what `Actor.client` gives for an id. */
+import * as Headers from "@effect/platform/Headers"
+import type * as Rpc from "@effect/rpc/Rpc"
+import * as RpcClient from "@effect/rpc/RpcClient"
+import type * as RpcGroup from "@effect/rpc/RpcGroup"
+import * as RpcSchema from "@effect/rpc/RpcSchema"
+import {
+  type Cause,
+  Context,
+  Effect,
+  Exit,
+  Mailbox,
+  Option,
+  type Scope,
+  Stream,
+  Tracer
+} from "effect"
+import { Idempotent } from "../api/RpcIdempotent.ts"
+import type { ActorFailure, Actors, ActorType, Outgoing } from "./Actors.ts"
+
+interface CallOptions {
+  readonly asMailbox?: boolean | undefined
+  readonly streamBufferSize?: number | undefined
+  readonly headers?: Headers.Input | undefined
+  readonly discard?: boolean | undefined
+}
+
+type Fiber = Parameters<Parameters<typeof Effect.withFiberRuntime<unknown, unknown>>[0]>[0]
+
+/** Under this header a message has its idempotency key. */
+const keyHeader = "idempotency-key"
+/** And under this one the milliseconds it may take. */
+const deadlineHeader = "skein-deadline"
+
+const streamBuffer = 16
+
+export const makeActorClient = <Rpcs extends Rpc.Any>(
+  actors: Actors["Type"],
+  { protocol, type }: { readonly type: string; readonly protocol: RpcGroup.RpcGroup<Rpcs> }
+): ((id: string) => RpcClient.RpcClient.From<Rpcs, ActorFailure>) => {
+  const definition: ActorType = {
+    type,
+    protocol: protocol as unknown as RpcGroup.RpcGroup<Rpc.Any>
+  }
+  const calls = new Map(
+    Array.from(protocol.requests, ([tag, rpc]) => [
+      tag,
+      callOf(actors, definition, rpc as unknown as Rpc.AnyWithProps)
+    ])
+  )
+  class Client {
+    readonly id: string
+    constructor(id: string) {
+      this.id = id
+    }
+  }
+  for (const [tag, call] of calls) {
+    Object.defineProperty(Client.prototype, tag, {
+      value(this: Client, payload: unknown, options?: CallOptions) {
+        return call(this.id, payload, options ?? {})
+      },
+      enumerable: true
+    })
+  }
+  // Its methods are the protocol's, by the loop above.
+  return (id) => new Client(id) as unknown as RpcClient.RpcClient.From<Rpcs, ActorFailure>
+}
+
+type CallFunction = (id: string, payload: unknown, options: CallOptions) => unknown
+
+const callOf = (
+  actors: Actors["Type"],
+  definition: ActorType,
+  rpc: Rpc.AnyWithProps
+): CallFunction => {
+  const isIdempotent = Option.getOrElse(Context.getOption(rpc.annotations, Idempotent), () => false)
+  const make = "make" in rpc.payloadSchema ? (rpc.payloadSchema.make as MakePayload) : undefined
+
+  const outgoing = (
+    fiber: Fiber,
+    payload: unknown,
+    { discard = false, headers }: CallOptions,
+    replies: Outgoing["replies"]
+  ): Outgoing => {
+    const said = fiber.getFiberRef(RpcClient.currentHeaders)
+    const all = headers === undefined ? said : Headers.merge(said, Headers.fromInput(headers))
+    const deadline = Option.getOrUndefined(Headers.get(all, deadlineHeader))
+    const { unsafeMap } = fiber.currentContext
+    return {
+      ...{ rpc, isIdempotent, replies },
+      payload: make === undefined ? payload : make(payload),
+      headers: all,
+      caller: undefined,
+      parent: unsafeMap.get(Tracer.ParentSpan.key),
+      key: Option.getOrUndefined(Headers.get(all, keyHeader)),
+      deadline: deadline === undefined ? undefined : millisOf(deadline),
+      tells: discard
+    }
+  }
+
+  if (RpcSchema.isStreamSchema(rpc.successSchema)) {
+    return (id, payload, options) => {
+      const mailbox = streamOf(options, (fiber, replies) =>
+        actors.send(definition, id, outgoing(fiber, payload, options, replies))
+      )
+      if (options.asMailbox === true) return mailbox
+      return Stream.unwrapScoped(Effect.map(mailbox, (parts) => Mailbox.toStream(parts)))
+    }
+  }
+  return (id, payload, options) =>
+    Effect.withFiberRuntime<unknown, unknown>((fiber) =>
+      Effect.async<unknown, unknown>((resume) => {
+        const cancel = actors.send(
+          definition,
+          id,
+          outgoing(fiber, payload, options, {
+            part: () => Effect.void,
+            exit: options.discard === true ? () => undefined : resume,
+            fail: (failure) => resume(Effect.fail(failure))
+          })
+        )
+        if (options.discard !== true) return Effect.sync(cancel)
+        resume(Effect.void)
+        return undefined
+      })
+    )
+}
+
+type MakePayload = (payload: unknown) => unknown
+
+const millisOf = (text: string): number => {
+  const millis = Number(text)
+  if (Number.isFinite(millis) && millis > 0) return millis
+  throw new Error(`${deadlineHeader} is ${JSON.stringify(text)}, and has to be a number above 0`)
+}
+
+/** Parts as they come; the sender is given up when the scope closes before the last. */
+const streamOf = (
+  { streamBufferSize = streamBuffer }: CallOptions,
+  send: (fiber: Fiber, replies: Outgoing["replies"]) => () => void
+): Effect.Effect<Mailbox.ReadonlyMailbox<unknown, unknown>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const mailbox = yield* Mailbox.make<unknown, unknown>(streamBufferSize)
+    const start = Effect.withFiberRuntime<() => void>((fiber) =>
+      Effect.sync(() =>
+        send(fiber, {
+          part: (values) => Effect.asVoid(mailbox.offerAll(values)),
+          exit: (exit) =>
+            mailbox.unsafeDone(
+              Exit.isFailure(exit) ? Exit.failCause(exit.cause as Cause.Cause<unknown>) : Exit.void
+            ),
+          fail: (failure) => mailbox.unsafeDone(Exit.fail(failure))
+        })
+      )
+    )
+    yield* Effect.acquireRelease(start, (cancel) => Effect.sync(cancel))
+    return mailbox
+  })

@@ -1,0 +1,212 @@
+/**
+ * The actors of one type on this host: those that are in memory, by shard, and how they come and go.
+ * Whether a shard is this host's to run, its gate says.
+ */
+import { type Cause, Effect, Exit, Runtime } from "effect"
+import { defaultRestartPolicy } from "../mesh/actor/RestartPolicy.ts"
+import { Activation, type ActivationHost, type CrashNews, crashText } from "./Activation.ts"
+import { addressOf } from "./ActorAddress.ts"
+import { ActorLife, type ActorProgram } from "./ActorLife.ts"
+import { ActorStats } from "./ActorStats.ts"
+import { Delivery } from "./Delivery.ts"
+import type { Message, Refusal } from "./Message.ts"
+import type { ActorStoreShape, Lease } from "./store/ActorStore.ts"
+
+/** Which shards are run here. */
+export interface ShardGate {
+  readonly isOpen: (shard: number) => boolean
+  /** Calls back once: with nothing when it is open, else with why not. At once where that is known. */
+  readonly enter: (shard: number, then: (refusal: Refusal | undefined) => void) => void
+  /** Whose shard it is, as this host sees it: key of an endpoint. */
+  readonly owner: (shard: number) => string | undefined
+  /** Under which its actors save; undefined: they need none. */
+  readonly lease: (shard: number) => Lease | undefined
+  /** A save of one of its actors was refused: the shard is another's. */
+  readonly fenced: (shard: number) => void
+}
+
+/** Where there is no mesh, everything is here. */
+export const openGate: ShardGate = {
+  isOpen: () => true,
+  enter: (_, then) => then(undefined),
+  owner: () => undefined,
+  lease: () => undefined,
+  fenced: () => undefined
+}
+
+export interface ActorHostOptions {
+  readonly type: string
+  readonly program: ActorProgram
+  /** Messages that an actor handles at a time. */
+  readonly concurrency: number
+  /** Messages that may wait for an actor. */
+  readonly mailbox: number
+  /** Milliseconds without a message after which an actor leaves memory. */
+  readonly idle: number
+  readonly store: ActorStoreShape
+  readonly gate: ShardGate
+  /** What the type's layer was built with. */
+  readonly runtime: Runtime.Runtime<never>
+}
+
+export class ActorHost implements ActivationHost {
+  readonly type: string
+  readonly concurrency: number
+  readonly mailbox: number
+  readonly restarts = defaultRestartPolicy
+  readonly stats = new ActorStats()
+  readonly #options: ActorHostOptions
+  readonly #run: <A, E>(effect: Effect.Effect<A, E>) => ReturnType<typeof Effect.runFork<A, E>>
+  readonly #shards = new Map<number, Map<string, Activation>>()
+  /** Told when nothing of a shard is left in memory. */
+  readonly #emptied = new Map<number, Array<() => void>>()
+  #size = 0
+
+  constructor(options: ActorHostOptions) {
+    this.#options = options
+    this.type = options.type
+    this.concurrency = options.concurrency
+    this.mailbox = options.mailbox
+    this.#run = Runtime.runFork(options.runtime)
+  }
+
+  /** Actors in memory. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Its answer comes by the message's replies, not before this has returned unless it is refused. */
+  deliver(id: string, message: Message): Delivery {
+    const delivery = new Delivery(message, this.now())
+    const address = addressOf(this.type, id)
+    const { gate } = this.#options
+    const shard = address.shardId
+    if (gate.isOpen(shard)) this.#activation(address).deliver(delivery)
+    else {
+      gate.enter(shard, (refusal) => {
+        if (delivery.over) return
+        if (refusal === undefined) this.#activation(address).deliver(delivery)
+        else delivery.refuse(refusal)
+      })
+    }
+    return delivery
+  }
+
+  get(id: string): Activation | undefined {
+    return this.#shards.get(addressOf(this.type, id).shardId)?.get(id)
+  }
+
+  *activations(): Iterable<Activation> {
+    for (const actors of this.#shards.values()) yield* actors.values()
+  }
+
+  /** Those that were idle for long enough leave memory. */
+  sweep(): void {
+    const before = this.now() - this.#options.idle
+    for (const activation of this.activations()) {
+      if (activation.usedAt <= before && !activation.kept) activation.passivate()
+    }
+  }
+
+  /** Calls back when the shard's actors have finished what they had begun, and are saved and gone. */
+  leave(shard: number, then: () => void): void {
+    const actors = this.#shards.get(shard)
+    if (actors === undefined) {
+      then()
+      return
+    }
+    const waiting = this.#emptied.get(shard)
+    if (waiting === undefined) this.#emptied.set(shard, [then])
+    else waiting.push(then)
+    for (const activation of [...actors.values()]) activation.leave()
+  }
+
+  /** Its actors end without saving anything. */
+  abandon(shard: number): void {
+    for (const activation of [...(this.#shards.get(shard)?.values() ?? [])]) activation.abandon()
+  }
+
+  /** All of them leave. Done when they have. */
+  get close(): Effect.Effect<void> {
+    return Effect.forEach(
+      [...this.#shards.keys()],
+      (shard) => Effect.async<void>((resume) => this.leave(shard, () => resume(Effect.void))),
+      { concurrency: "unbounded", discard: true }
+    )
+  }
+
+  // ── What activations ask for ────────────────────────────────────────────────────────────────
+
+  begin(activation: Activation): Effect.Effect<ActorLife> {
+    const { gate, program, runtime, store } = this.#options
+    return ActorLife.begin({
+      ...{ activation, program, runtime, store },
+      lease: () => gate.lease(activation.address.shardId)
+    })
+  }
+
+  fork<A, E>(effect: Effect.Effect<A, E>, then: (exit: Exit.Exit<A, E>) => void): void {
+    this.#run(effect).addObserver(then)
+  }
+
+  after(millis: number, then: () => void): void {
+    this.#run(Effect.sleep(millis)).addObserver(then)
+  }
+
+  now(): number {
+    return this.#options.program.clock.unsafeCurrentTimeMillis()
+  }
+
+  random(): number {
+    return Math.random()
+  }
+
+  moved(shard: number): Refusal & { readonly _tag: "Moved" } {
+    return { _tag: "Moved", owner: this.#options.gate.owner(shard) }
+  }
+
+  crashed(activation: Activation, cause: Cause.Cause<unknown>, { delay, kind }: CrashNews): void {
+    const text = crashText(activation, cause)
+    this.stats.crashed(text, this.now())
+    const next =
+      kind === "restart"
+        ? `it begins again from what was saved last in ${delay} ms`
+        : `it has crashed too often in a row, and rests for ${this.restarts.max} ms`
+    const log = kind === "restart" ? Effect.logWarning : Effect.logError
+    this.#run(log(`${text}; ${next}`, cause))
+  }
+
+  handled(delivery: Delivery, exit: Exit.Exit<unknown, unknown>): void {
+    this.stats.handled(this.now() - delivery.at, Exit.isSuccess(exit))
+  }
+
+  fenced({ address }: Activation): void {
+    this.#options.gate.fenced(address.shardId)
+  }
+
+  gone({ address: { entityId, shardId } }: Activation): void {
+    const actors = this.#shards.get(shardId)
+    if (actors?.delete(entityId) !== true) return
+    this.#size--
+    if (actors.size > 0) return
+    this.#shards.delete(shardId)
+    const waiting = this.#emptied.get(shardId)
+    this.#emptied.delete(shardId)
+    for (const then of waiting ?? []) then()
+  }
+
+  #activation(address: ReturnType<typeof addressOf>): Activation {
+    const { entityId, shardId } = address
+    let actors = this.#shards.get(shardId)
+    if (actors === undefined) {
+      actors = new Map()
+      this.#shards.set(shardId, actors)
+    }
+    const known = actors.get(entityId)
+    if (known !== undefined) return known
+    const made = new Activation(address, this)
+    actors.set(entityId, made)
+    this.#size++
+    return made
+  }
+}

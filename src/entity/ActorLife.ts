@@ -1,0 +1,251 @@
+/**
+ * One life of an actor: the handlers that its program has built for it, and how a message is put to them.
+ * What they run with is put together for each message, so that an idle actor holds none of it.
+ */
+import type { Headers } from "@effect/platform/Headers"
+import * as Rpc from "@effect/rpc/Rpc"
+import type * as RpcGroup from "@effect/rpc/RpcGroup"
+import type * as RpcMiddleware from "@effect/rpc/RpcMiddleware"
+import * as RpcSchema from "@effect/rpc/RpcSchema"
+import {
+  Chunk,
+  type Clock,
+  Context,
+  DefaultServices,
+  Effect,
+  Exit,
+  FiberRefs,
+  type Mailbox,
+  Runtime,
+  Scope,
+  Stream,
+  Tracer
+} from "effect"
+import { CalledBy } from "../api/CalledBy.ts"
+import type { Activation, HandledThen, ActorLife as Life } from "./Activation.ts"
+import { type ActorAddress, CurrentAddress } from "./ActorAddress.ts"
+import { ActorMemory } from "./ActorMemory.ts"
+import { CurrentActivation } from "./CurrentActivation.ts"
+import type { Delivery } from "./Delivery.ts"
+import type { Message, Replies } from "./Message.ts"
+import type { ActorStoreShape, Lease } from "./store/ActorStore.ts"
+
+/** A message, as its handler is given it: named as in @effect/cluster. */
+export interface ActorRequest<out R extends Rpc.Any> {
+  readonly _tag: "Request"
+  readonly address: ActorAddress
+  readonly tag: Rpc.Tag<R>
+  readonly payload: Rpc.Payload<R>
+  readonly headers: Headers
+}
+
+/** The same, where any RPC may be meant. */
+export type AnyRequest = Omit<ActorRequest<Rpc.Any>, "payload" | "tag"> & {
+  readonly tag: string
+  readonly payload: unknown
+}
+
+export type Handlers = Readonly<Record<string, (request: AnyRequest) => unknown>>
+
+/** What a type's actors do: how each begins, and what is known of their messages. */
+export interface ActorProgram {
+  readonly protocol: RpcGroup.RpcGroup<Rpc.Any>
+  /** Needs the type's context, its address, its activation and a scope, which are given here. */
+  readonly build: Effect.Effect<Handlers>
+  readonly spanAttributes: Readonly<Record<string, string>> | undefined
+  readonly clock: Clock.Clock
+}
+
+export interface LifeOptions {
+  readonly activation: Activation
+  readonly program: ActorProgram
+  readonly runtime: Runtime.Runtime<never>
+  readonly store: ActorStoreShape
+  readonly lease: () => Lease | undefined
+}
+
+type Entries = Map<string, unknown>
+
+export class ActorLife implements Life {
+  readonly #options: LifeOptions
+  readonly #handlers: Handlers
+  readonly #scope: Scope.CloseableScope
+
+  constructor(options: LifeOptions, handlers: Handlers, scope: Scope.CloseableScope) {
+    this.#options = options
+    this.#handlers = handlers
+    this.#scope = scope
+  }
+
+  static begin(options: LifeOptions): Effect.Effect<ActorLife> {
+    return Effect.gen(function* () {
+      const { activation, lease, program, store } = options
+      const { address } = activation
+      activation.memory = new ActorMemory({
+        actor: {
+          shard: { type: address.entityType, index: address.shardId },
+          id: address.entityId
+        },
+        ...{ store, lease },
+        saveNow: saveNow(activation)
+      })
+      const scope = yield* Scope.make()
+      const entries = entriesOf(options)
+      entries.set(Scope.Scope.key, scope)
+      const handlers = yield* program.build.pipe(
+        Effect.mapInputContext((_: Context.Context<never>) => Context.unsafeMake<never>(entries)),
+        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+      )
+      return new ActorLife(options, handlers, scope)
+    })
+  }
+
+  get close(): Effect.Effect<void> {
+    return Scope.close(this.#scope, Exit.void)
+  }
+
+  handle(delivery: Delivery, then: HandledThen): void {
+    const { runtime } = this.#options
+    const { message } = delivery
+    const entries = entriesOf(this.#options)
+    entries.set(CalledBy.key, message.caller)
+    const context = Context.unsafeMake<never>(entries)
+    const handler = Effect.suspend(() => this.#put(message))
+    const { middlewares } = message.rpc
+    const checked =
+      middlewares.size === 0 ? handler : applyMiddleware(message.rpc, context, message, handler)
+    const traced = isTraced(message, runtime) ? this.#traced(message, checked) : checked
+    const { fiberRefs, runtimeFlags } = runtime
+    const fiber = Runtime.runFork(Runtime.make({ context, fiberRefs, runtimeFlags }), traced)
+    delivery.begun(fiber)
+    fiber.addObserver(then)
+  }
+
+  #put({ headers, payload, replies, rpc }: Message): Effect.Effect<unknown, unknown> {
+    const handle = this.#handlers[rpc._tag]
+    if (handle === undefined) return Effect.dieMessage(`Unknown request tag: ${rpc._tag}`)
+    const { activation } = this.#options
+    const { address } = activation
+    const result = handle({ _tag: "Request", address, tag: rpc._tag, payload, headers })
+    return answerOf(result, rpc, replies, activation)
+  }
+
+  #traced(
+    { parent, rpc }: Message,
+    handler: Effect.Effect<unknown, unknown>
+  ): Effect.Effect<unknown, unknown> {
+    const { activation, program } = this.#options
+    const { entityId, entityType } = activation.address
+    return Effect.withSpan(handler, `${entityType}.${rpc._tag}`, {
+      captureStackTrace: false,
+      attributes: { "skein.actor": entityId, ...program.spanAttributes },
+      parent
+    })
+  }
+}
+
+const untraced = Effect.runSync(Effect.tracer)
+
+/** A span that nobody would see is not made: without a trace to be part of, and with nobody to take it. */
+const isTraced = ({ parent }: Message, { fiberRefs }: Runtime.Runtime<never>): boolean => {
+  if (parent !== undefined) return true
+  const services = FiberRefs.getOrDefault(fiberRefs, DefaultServices.currentServices)
+  return Context.get(services, Tracer.Tracer) !== untraced
+}
+
+const entriesOf = ({ activation, runtime }: LifeOptions): Entries => {
+  const entries: Entries = new Map(runtime.context.unsafeMap)
+  entries.set(CurrentAddress.key, activation.address)
+  entries.set(CurrentActivation.key, {
+    memory: activation.memory,
+    keep: (kept: boolean) => {
+      activation.kept = kept
+    }
+  })
+  return entries
+}
+
+const saveNow = (activation: Activation): ActorMemory["saveNow"] =>
+  Effect.async((resume) => activation.saved((failure) => resume(failure ?? Effect.void)))
+
+/** What a handler answers with is what its RPC says it does: the types of `Actor` have seen to that. */
+const answerOf = (
+  result: unknown,
+  { successSchema }: Rpc.AnyWithProps,
+  replies: Replies,
+  activation: Activation
+): Effect.Effect<unknown, unknown> => {
+  const isWrapped = typeof result === "object" && result !== null && Rpc.isWrapper(result)
+  const value: unknown = isWrapped ? result.value : result
+  const answer = RpcSchema.isStreamSchema(successSchema)
+    ? streamed(value, replies, activation)
+    : (value as Effect.Effect<unknown, unknown>)
+  return isWrapped && result.uninterruptible ? Effect.uninterruptible(answer) : answer
+}
+
+type StreamAnswer =
+  | Stream.Stream<unknown, unknown>
+  | Effect.Effect<Mailbox.ReadonlyMailbox<unknown, unknown>, unknown, Scope.Scope>
+
+/** Part by part: what a part has seen is saved before it leaves. */
+const streamed = (
+  result: unknown,
+  replies: Replies,
+  activation: Activation
+): Effect.Effect<void, unknown> => {
+  const part = (chunk: Chunk.Chunk<unknown>): Effect.Effect<void, unknown> => {
+    if (!Chunk.isNonEmpty(chunk)) return Effect.void
+    const send = Effect.suspend(() => replies.part(Chunk.toReadonlyArray(chunk)))
+    return Effect.suspend(() =>
+      activation.memory?.dirty === true
+        ? Effect.zipRight(Effect.orDie(saveNow(activation)), send)
+        : send
+    )
+  }
+  const answer = result as StreamAnswer
+  if (!Effect.isEffect(answer)) return Stream.runForEachChunk(answer, part)
+  return Effect.scoped(
+    Effect.flatMap(answer, (mailbox) =>
+      Effect.iterate(false, {
+        while: (done) => !done,
+        body: () => Effect.flatMap(mailbox.takeAll, ([chunk, done]) => Effect.as(part(chunk), done))
+      })
+    )
+  ).pipe(Effect.asVoid)
+}
+
+/** As `RpcServer` does it. */
+const applyMiddleware = (
+  rpc: Rpc.AnyWithProps,
+  context: Context.Context<never>,
+  { headers, payload }: Message,
+  handler: Effect.Effect<unknown, unknown>
+): Effect.Effect<unknown, unknown> => {
+  let effect = handler
+  for (const tag of rpc.middlewares) {
+    const options = { rpc, payload, headers, clientId: 0 }
+    const { provides } = tag
+    // Provided by the layer, whose type names it; here it is one of many.
+    const middleware = Context.unsafeGet(context as Context.Context<unknown>, tag)
+    if (tag.wrap) {
+      const next = effect as Effect.Effect<RpcMiddleware.SuccessValue>
+      const wrap = middleware as RpcMiddleware.RpcMiddlewareWrap<never, unknown>
+      effect = wrap({ ...options, next })
+      continue
+    }
+    const check = (middleware as RpcMiddleware.RpcMiddleware<unknown, unknown>)(options)
+    const previous = effect
+    const checked =
+      provides === undefined
+        ? Effect.zipRight(check, previous)
+        : Effect.provideServiceEffect(previous, provides, check)
+    effect = tag.optional
+      ? Effect.matchEffect(check, {
+          onFailure: () => previous,
+          onSuccess: (value) =>
+            provides === undefined ? previous : Effect.provideService(previous, provides, value)
+        })
+      : checked
+  }
+  return effect
+}

@@ -1,0 +1,271 @@
+import { Rpc } from "@effect/rpc"
+import { describe, expect, it } from "@effect/vitest"
+import {
+  Cause,
+  Chunk,
+  Context,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  Schema,
+  Scope,
+  Stream,
+  TestClock
+} from "effect"
+import { CalledBy } from "../api/CalledBy.ts"
+import { MemoryMesh } from "../testing/MemoryMesh.ts"
+import * as Actor from "./Actor.ts"
+import { CurrentAddress } from "./ActorAddress.ts"
+import * as ActorMesh from "./ActorMesh.ts"
+import * as ActorState from "./ActorState.ts"
+import { Actors } from "./Actors.ts"
+import { ActorStore } from "./store/ActorStore.ts"
+import * as MemoryStore from "./store/MemoryStore.ts"
+
+class TooMuch extends Schema.TaggedError<TooMuch>()("TooMuch", { by: Schema.Int }) {}
+
+const CounterState = Schema.Struct({
+  count: Schema.optionalWith(Schema.Int, { default: () => 0 })
+})
+
+const Counter = Actor.make("Counter", [
+  Rpc.make("Add", { payload: { by: Schema.Int }, success: Schema.Int, error: TooMuch }),
+  Rpc.make("Slow", { payload: { millis: Schema.Int }, success: Schema.Int }),
+  Rpc.make("Numbers", { payload: { to: Schema.Int }, success: Schema.Int, stream: true }),
+  Rpc.make("Host", { success: Schema.String }),
+  Rpc.make("Who", { success: Schema.String }),
+  Rpc.make("Dies")
+])
+
+/** One mesh, one store, and what happened to actors where. */
+class World {
+  readonly mesh = new MemoryMesh()
+  readonly events: Array<string> = []
+  readonly store = MemoryStore.make()
+
+  /** A program on a host of its own; `runs`: it runs counters. */
+  program(name: string, runs: boolean) {
+    const { events } = this
+    const live = Counter.toLayer(
+      Effect.gen(function* () {
+        const { entityId } = yield* CurrentAddress
+        events.push(`${name} begins ${entityId}`)
+        yield* Effect.addFinalizer(() =>
+          Effect.sync(() => void events.push(`${name} ends ${entityId}`))
+        )
+        const state = yield* ActorState.make(CounterState)
+        const add = (by: number) =>
+          Effect.map(
+            state.update(({ count }) => ({ count: count + by })),
+            ({ count }) => count
+          )
+        return {
+          Add: ({ payload: { by } }) => (by > 10 ? new TooMuch({ by: by - 10 }) : add(by)),
+          Slow: ({ payload: { millis } }) => Effect.zipRight(Effect.sleep(millis), add(1)),
+          Numbers: ({ payload: { to } }) => Stream.range(1, to),
+          Host: () => Effect.succeed(name),
+          Who: () => Effect.map(CalledBy, (caller) => caller?.name ?? "nobody"),
+          Dies: () => Effect.die(new Error("a bug"))
+        }
+      })
+    )
+    const actors = ActorMesh.layer.pipe(
+      Layer.provide(this.mesh.layer(name)),
+      Layer.provide(Layer.succeed(ActorStore, this.store))
+    )
+    return (runs ? Layer.provideMerge(live, actors) : actors).pipe(
+      Layer.provide(Logger.remove(Logger.defaultLogger))
+    )
+  }
+
+  /** It runs until the scope closes. */
+  start(name: string, { runs = true, scope }: { runs?: boolean; scope?: Scope.Scope } = {}) {
+    return Effect.gen(this, function* () {
+      const context = yield* Layer.buildWithScope(
+        this.program(name, runs),
+        scope ?? (yield* Effect.scope)
+      )
+      return {
+        counter: yield* Effect.provide(Counter.client, context),
+        size: () => Context.get(context, Actors).hosts.get("Counter")?.size ?? 0
+      }
+    })
+  }
+}
+
+const ids = Array.from({ length: 40 }, (_, i) => `c-${i}`)
+
+/** Lets time pass until it is done. */
+const passing = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
+  Effect.zipRight(
+    Effect.repeat(TestClock.adjust("20 millis"), { until: () => fiber.unsafePoll() !== null }),
+    Fiber.join(fiber)
+  )
+
+describe("actors in a mesh", () => {
+  it.scoped("live on the host that placement gives them, wherever they are called from", () =>
+    Effect.gen(function* () {
+      const world = new World()
+      const a = yield* world.start("a")
+      const b = yield* world.start("b")
+      const c = yield* world.start("c", { runs: false })
+      const seen = new Map<string, Set<string>>()
+      for (const from of [a, b, c]) {
+        for (const id of ids) {
+          const host = yield* from.counter(id).Host()
+          seen.set(id, (seen.get(id) ?? new Set()).add(host))
+        }
+      }
+      expect([...seen.values()].every(({ size }) => size === 1)).toBe(true)
+      expect(a.size() + b.size()).toBe(ids.length)
+      expect(a.size()).toBeGreaterThan(8)
+      expect(b.size()).toBeGreaterThan(8)
+      yield* a.counter("x").Add({ by: 2 })
+      yield* b.counter("x").Add({ by: 3 })
+      expect(yield* c.counter("x").Add({ by: 0 })).toBe(5)
+    })
+  )
+
+  it.scoped("answer over the mesh as they do at home", () =>
+    Effect.gen(function* () {
+      const world = new World()
+      yield* world.start("a")
+      const { counter } = yield* world.start("c", { runs: false })
+      const one = counter("one")
+      expect(yield* Effect.flip(one.Add({ by: 12 }))).toEqual(new TooMuch({ by: 2 }))
+      const numbers = yield* Stream.runCollect(one.Numbers({ to: 1_000 }))
+      expect(Chunk.toReadonlyArray(numbers)).toEqual(Array.from({ length: 1_000 }, (_, i) => i + 1))
+      expect(yield* one.Who()).toBe("c")
+      const exit = yield* Effect.exit(one.Dies())
+      expect(Exit.isFailure(exit) && Cause.isDie(exit.cause)).toBe(true)
+      yield* one.Add({ by: 1 }, { discard: true })
+      yield* TestClock.adjust("1 second")
+      expect(yield* one.Add({ by: 1 })).toBe(2)
+    })
+  )
+
+  it.scoped("are asked where they are, though the caller has heard of no change", () =>
+    Effect.gen(function* () {
+      const world = new World()
+      yield* world.start("a")
+      const c = yield* world.start("c", { runs: false })
+      yield* c.counter("c-0").Add({ by: 1 })
+      world.mesh.host("c").deaf = true
+      yield* world.start("b")
+      const asking = yield* Effect.fork(
+        Effect.forEach(ids, (id) => c.counter(id).Host(), { concurrency: "unbounded" })
+      )
+      yield* TestClock.adjust("1 second")
+      // For those that are b's, a says so; c does not know b, and asks again until it does.
+      expect(asking.unsafePoll()).toBeNull()
+      world.mesh.host("c").deaf = false
+      world.mesh.tell()
+      const hosts = yield* passing(asking)
+      expect(new Set(hosts)).toEqual(new Set(["a", "b"]))
+    })
+  )
+
+  it.scoped("move to a host that comes while they are called, and no call fails", () =>
+    Effect.gen(function* () {
+      const world = new World()
+      const a = yield* world.start("a")
+      const c = yield* world.start("c", { runs: false })
+      yield* Effect.forEach(ids, (id) => c.counter(id).Add({ by: 1 }))
+      const load = yield* Effect.fork(
+        Effect.forEach(
+          ids,
+          (id) => Effect.replicateEffect(c.counter(id).Slow({ millis: 20 }), 10),
+          {
+            concurrency: "unbounded"
+          }
+        )
+      )
+      yield* TestClock.adjust("50 millis")
+      const b = yield* world.start("b")
+      const answers = yield* passing(load)
+      // Every one of them was carried out, once, one after the other.
+      for (const counts of answers) expect(counts).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+      expect(b.size()).toBeGreaterThan(8)
+      expect(a.size() + b.size()).toBe(ids.length)
+      for (const id of ids) {
+        const mine = world.events.filter((event) => event.endsWith(` ${id}`))
+        if (mine.length > 1)
+          expect(mine).toEqual([`a begins ${id}`, `a ends ${id}`, `b begins ${id}`])
+      }
+    })
+  )
+
+  it.scoped("move from a host that ends while they are called, and no call fails", () =>
+    Effect.gen(function* () {
+      const world = new World()
+      const scope = yield* Scope.make()
+      yield* world.start("a", { scope })
+      const b = yield* world.start("b")
+      const c = yield* world.start("c", { runs: false })
+      const load = yield* Effect.fork(
+        Effect.forEach(
+          ids,
+          (id) => Effect.replicateEffect(c.counter(id).Slow({ millis: 20 }), 10),
+          {
+            concurrency: "unbounded"
+          }
+        )
+      )
+      yield* TestClock.adjust("50 millis")
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      const answers = yield* passing(load)
+      yield* passing(closing)
+      for (const counts of answers) expect(counts).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+      expect(b.size()).toBe(ids.length)
+    })
+  )
+
+  it.scoped(
+    "begin elsewhere when their host is lost; what may have been done is not done again",
+    () =>
+      Effect.gen(function* () {
+        const world = new World()
+        yield* world.start("a")
+        yield* world.start("b")
+        const c = yield* world.start("c", { runs: false })
+        const hosts = yield* Effect.forEach(ids, (id) => c.counter(id).Host())
+        const id = ids[hosts.indexOf("a")]!
+        yield* c.counter(id).Add({ by: 5 })
+        const begun = yield* Effect.fork(Effect.either(c.counter(id).Slow({ millis: 1_000 })))
+        yield* TestClock.adjust("10 millis")
+        world.mesh.lose("a")
+        expect(yield* passing(begun)).toMatchObject({
+          left: { _tag: "MeshFault", code: "upstream_reset", sent: true }
+        })
+        // Membership takes its time.
+        const next = yield* Effect.fork(c.counter(id).Add({ by: 1 }))
+        yield* TestClock.adjust("2 seconds")
+        expect(next.unsafePoll()).toBeNull()
+        world.mesh.host("a").member = "dead"
+        world.mesh.tell()
+        // What had begun there was done there; nobody has done it again.
+        expect(yield* passing(next)).toBe(7)
+        expect(yield* c.counter(id).Host()).toBe("b")
+      })
+  )
+
+  it.scoped("have no host where nobody runs them", () =>
+    Effect.gen(function* () {
+      const world = new World()
+      const c = yield* world.start("c", { runs: false })
+      const failure = yield* Effect.flip(c.counter("x").Host()).pipe(Effect.fork)
+      yield* TestClock.adjust("20 seconds")
+      expect(yield* Fiber.join(failure)).toMatchObject({
+        _tag: "ActorUnavailable",
+        code: "no_host",
+        sent: false
+      })
+      const soon = c.counter("x").Host(undefined, { headers: { "skein-deadline": "100" } })
+      const second = yield* Effect.fork(Effect.flip(soon))
+      yield* TestClock.adjust("100 millis")
+      expect(yield* Fiber.join(second)).toMatchObject({ code: "no_host" })
+    })
+  )
+})

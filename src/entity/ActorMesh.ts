@@ -1,0 +1,183 @@
+/**
+ * Actors in the mesh: a type is offered as a service, each of its hosts runs the shards that placement gives
+ * it, and messages find their way.
+ *
+ *     CartLive.pipe(Layer.provide(ActorMesh.layer), Layer.provide(store), Layer.provide(SkeinNode.layer(config)))
+ *
+ * A program that only sends messages needs the same layers, and runs none.
+ */
+import { Deferred, Effect, Fiber, Layer, Runtime } from "effect"
+import { CallCount } from "../api/CallCount.ts"
+import { MeshCaller } from "../api/MeshCaller.ts"
+import { MeshDirectory } from "../api/MeshDirectory.ts"
+import { MeshProgram } from "../api/MeshProgram.ts"
+import { addressOf } from "./ActorAddress.ts"
+import { ActorHost, type ShardGate } from "./ActorHost.ts"
+import { checkedType } from "./ActorService.ts"
+import { serveActors } from "./ActorServing.ts"
+import { Actors, type HostDefinition, sweeping } from "./Actors.ts"
+import { EventualShards } from "./EventualShards.ts"
+import { askRelease, sendRemote } from "./RemoteMessage.ts"
+import { RoutedMessage, type RouteOptions } from "./RoutedMessage.ts"
+import { ActorStore } from "./store/ActorStore.ts"
+import { TypeHosts } from "./TypeHosts.ts"
+
+interface Local {
+  readonly host: ActorHost
+  readonly key: string
+}
+
+export const layer: Layer.Layer<
+  Actors,
+  never,
+  ActorStore | MeshCaller | MeshDirectory | MeshProgram
+> = Layer.scoped(
+  Actors,
+  Effect.gen(function* () {
+    const caller = yield* MeshCaller
+    const directory = yield* MeshDirectory
+    const program = yield* MeshProgram
+    const store = yield* ActorStore
+    const runtime = yield* Effect.runtime<never>()
+    const clock = yield* Effect.clock
+    const run = Runtime.runFork(runtime)
+    const now = (): number => clock.unsafeCurrentTimeMillis()
+    const after = (millis: number, then: () => void): (() => void) => {
+      const fiber = run(Effect.sleep(millis))
+      let isOff = false
+      fiber.addObserver(() => {
+        if (!isOff) then()
+      })
+      return () => {
+        isOff = true
+        fiber.unsafeInterruptAsFork(fiber.id())
+      }
+    }
+    const locals = new Map<string, Local>()
+    const hosts = new Map<string, ActorHost>()
+    const types = new Map<string, { readonly hosts: TypeHosts; readonly route: RouteOptions }>()
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        for (const { hosts: all } of types.values()) all.close()
+      })
+    )
+
+    const typeOf = (type: string) => {
+      const known = types.get(type)
+      if (known !== undefined) return known
+      const service = checkedType(type)
+      const typeHosts = new TypeHosts(type, service, directory)
+      const route: RouteOptions = {
+        hosts: typeHosts,
+        here: () => locals.get(type),
+        remote: (owner, address, message, left) =>
+          sendRemote({ caller, service, owner, address, message, left }),
+        run: (effect, then) => {
+          const fiber = run(effect)
+          fiber.addObserver(then)
+          return () => fiber.unsafeInterruptAsFork(fiber.id())
+        },
+        ...{ after, now }
+      }
+      const made = { hosts: typeHosts, route }
+      types.set(type, made)
+      return made
+    }
+
+    const register = (definition: HostDefinition) =>
+      Effect.gen(function* () {
+        const { idle, program: actors, runtime: programRuntime, type, weight } = definition
+        const service = checkedType(type)
+        yield* program.mayServe(service)
+        const { hosts: typeHosts } = typeOf(type)
+        typeHosts.stay()
+        const calls = new CallCount()
+        // Its shards are known when its endpoint is; what comes before waits like what comes to a stranger.
+        let shards: EventualShards | undefined
+        const gate: ShardGate = {
+          isOpen: (shard) => shards?.isOpen(shard) ?? false,
+          enter: (shard, then) =>
+            shards === undefined
+              ? then({ _tag: "Moved", owner: typeHosts.owner(shard) })
+              : shards.enter(shard, then),
+          owner: (shard) => typeHosts.owner(shard),
+          lease: () => undefined,
+          fenced: () => undefined
+        }
+        const host = new ActorHost({ ...definition, store, gate })
+        const dispatch = serveActors({
+          ...{ host, calls },
+          node: program.node,
+          requests: actors.protocol.requests,
+          runtime: programRuntime,
+          release: (shard, then) =>
+            shards === undefined ? then(true) : shards.release(shard, then)
+        })
+        const offered = yield* program.offer({
+          ...{ service, weight, dispatch },
+          health: { healthy: true, reason: "its program runs the type's actors" }
+        })
+        const key = `${caller.peer}/${service}/${offered.endpoint}`
+        shards = new EventualShards({
+          hosts: typeHosts,
+          self: key,
+          release: (owner, shard, then) => {
+            run(askRelease({ caller, service, owner }, shard)).addObserver((exit) =>
+              then(exit._tag === "Success" ? exit.value : "silent")
+            )
+          },
+          leave: (shard, then) => host.leave(shard, then),
+          ...{ after, now },
+          onForced: (shard, owner) =>
+            void run(
+              Effect.logWarning(
+                `shard ${shard} of ${type} is run here, though ${owner} has not said that it has let it go; an actor of it may run twice until that has heard of this host`
+              )
+            )
+        })
+        yield* Effect.acquireRelease(
+          Effect.sync(() => {
+            locals.set(type, { host, key })
+            hosts.set(type, host)
+          }),
+          () =>
+            Effect.gen(function* () {
+              typeHosts.leave(key)
+              yield* offered.setHealth({ healthy: false, reason: "its program ends" })
+              yield* within(host.close, program.drainDeadline())
+              locals.delete(type)
+              hosts.delete(type)
+              yield* calls.ended(program.drainDeadline())
+            })
+        )
+        yield* sweeping(host, idle)
+      })
+
+    return {
+      hosts,
+      register,
+      send: ({ type }, id, message) => {
+        const routed = new RoutedMessage(typeOf(type).route, addressOf(type, id), message)
+        routed.look()
+        return () => routed.cancel()
+      }
+    }
+  })
+)
+
+/** For finalizers: done with the effect, or after so many milliseconds, when what it waits for goes on. */
+const within = (effect: Effect.Effect<void>, patience: number): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const done = yield* Deferred.make<void>()
+    const fiber = yield* Effect.forkDaemon(
+      Effect.zipRight(effect, Deferred.succeed(done, undefined))
+    )
+    const late = yield* Effect.sleep(patience).pipe(
+      Effect.zipRight(Deferred.succeed(done, undefined)),
+      Effect.interruptible,
+      Effect.forkDaemon
+    )
+    yield* Deferred.await(done)
+    yield* Fiber.interruptFork(late)
+    yield* Fiber.interruptFork(fiber)
+  })

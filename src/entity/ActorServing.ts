@@ -1,0 +1,202 @@
+/**
+ * Calls of the mesh to the actors of a type that are run here. Each exchange has one message; its answer
+ * goes as that of any RPC, and what stands in its place is told in the head (ActorWords.ts).
+ */
+import * as Headers from "@effect/platform/Headers"
+import * as Rpc from "@effect/rpc/Rpc"
+import type { FromServerEncoded, RequestEncoded } from "@effect/rpc/RpcMessage"
+import * as RpcSchema from "@effect/rpc/RpcSchema"
+import { Cause, Effect, Exit, Option, Runtime, Schema, Tracer } from "effect"
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import { RpcAnswering } from "../api/RpcAnswering.ts"
+import { ServedCall } from "../api/ServedCall.ts"
+import { type Dispatch, fieldValue, noBody } from "../model/Exchange.ts"
+import { refuse } from "../model/RefusedExchange.ts"
+import type { ActorHost } from "./ActorHost.ts"
+import { type RefusalHead, readTarget, refusalHead, tellField } from "./ActorWords.ts"
+import type { Delivery } from "./Delivery.ts"
+
+export interface ServingOptions {
+  readonly host: ActorHost
+  /** Name of this node, for faults. */
+  readonly node: () => string
+  readonly requests: ReadonlyMap<string, Rpc.Any>
+  readonly runtime: Runtime.Runtime<never>
+  /** Another host wants the shard; calls back when it may have it, or with false. */
+  readonly release: (shard: number, then: (released: boolean) => void) => void
+  /** Calls that are in work, for who waits for their end. */
+  readonly calls: { readonly begin: () => void; readonly end: () => void }
+}
+
+const keyHeader = "idempotency-key"
+
+const encodeDefect = Schema.encodeSync(Schema.Defect)
+
+export const serveActors = (options: ServingOptions): Dispatch => {
+  const { calls, node } = options
+  return (call, receiver) => {
+    const { head, service } = call
+    if (head === undefined) {
+      const message = `the actors of ${service} take messages, and no tunnels`
+      return refuse(receiver, { code: "bad_request", message, node: node(), service, sent: false })
+    }
+    let delivery: Delivery | undefined
+    let isOver = false
+    const over = (): void => {
+      if (!isOver) calls.end()
+      isOver = true
+    }
+    const served = new ServedCall(call, head, receiver, {
+      node: node(),
+      onCancel: () => {
+        delivery?.cancel()
+        over()
+      }
+    })
+    calls.begin()
+    const answered = (answer: RefusalHead): void => {
+      served.answer({ ...plain, ...answer }, false)
+      served.finish()
+      over()
+    }
+    // Nothing may be answered before this has returned.
+    queueMicrotask(() => {
+      if (served.over) return
+      const target = readTarget(head.target)
+      if (target === undefined) {
+        answered({ status: 400, fields: [] })
+      } else if (target.kind === "release") {
+        options.release(target.shard, (released) =>
+          answered(released ? { status: 204, fields: [] } : refusalHead(keptHere))
+        )
+      } else {
+        const answering = new RpcAnswering(served)
+        answering.request((request) => {
+          delivery = new ServedMessage(options, served, answering, request).begin(
+            target.id,
+            answered,
+            over
+          )
+        })
+        if (served.over) over()
+      }
+    })
+    return served
+  }
+}
+
+const plain = { reason: "", framing: noBody, upgrade: undefined } as const
+const keptHere = { _tag: "Moved", owner: undefined } as const
+
+class ServedMessage {
+  readonly #options: ServingOptions
+  readonly #served: ServedCall
+  readonly #answering: RpcAnswering
+  readonly #request: RequestEncoded
+
+  constructor(
+    options: ServingOptions,
+    served: ServedCall,
+    answering: RpcAnswering,
+    request: RequestEncoded
+  ) {
+    this.#options = options
+    this.#served = served
+    this.#answering = answering
+    this.#request = request
+  }
+
+  begin(
+    id: string,
+    answered: (answer: RefusalHead) => void,
+    over: () => void
+  ): Delivery | undefined {
+    const { host, requests } = this.#options
+    const { headers, id: requestId, tag } = this.#request
+    const ended = (message: FromServerEncoded): void =>
+      this.#run(this.#answering.send(message), over)
+    const rpc = requests.get(tag) as Rpc.AnyWithProps | undefined
+    if (rpc === undefined) {
+      ended({ _tag: "Defect", defect: `Unknown request tag: ${tag}` })
+      return undefined
+    }
+    const dies = (defect: unknown): void => {
+      const exit = {
+        _tag: "Failure",
+        cause: { _tag: "Die", defect: encodeDefect(defect) }
+      } as const
+      ended({ _tag: "Exit", requestId, exit })
+    }
+    const payload = this.#now(Schema.decodeUnknown(rpc.payloadSchema)(this.#request.payload))
+    if (Exit.isFailure(payload)) {
+      dies(Cause.squash(payload.cause))
+      return undefined
+    }
+    const all = Headers.fromInput(headers)
+    const { call, head } = this.#served
+    const isTold = fieldValue(head.fields, tellField) !== undefined
+    const delivery = host.deliver(id, {
+      rpc,
+      payload: payload.value,
+      headers: all,
+      caller: call.identity,
+      parent: this.#parent,
+      key: Option.getOrUndefined(Headers.get(all, keyHeader)),
+      replies: {
+        part: (values) =>
+          Effect.flatMap(this.#encoded(encodeParts(rpc)(values)), (parts) =>
+            this.#answering.send({ _tag: "Chunk", requestId, values: parts })
+          ),
+        exit: (exit) => {
+          if (isTold) return
+          const encoded = this.#now(Schema.encodeUnknown(exitSchemaOf(rpc))(exit))
+          if (Exit.isFailure(encoded)) dies(Cause.squash(encoded.cause))
+          else ended({ _tag: "Exit", requestId, exit: encoded.value })
+        },
+        refuse: (refusal) => answered(refusalHead(refusal))
+      }
+    })
+    if (!isTold || this.#served.over) return delivery
+    answered({ status: 202, fields: [] })
+    return undefined
+  }
+
+  get #parent(): Tracer.ExternalSpan | undefined {
+    const { sampled = false, spanId, traceId } = this.#request
+    if (spanId === undefined || traceId === undefined) return undefined
+    return Tracer.externalSpan({ traceId, spanId, sampled })
+  }
+
+  #run(effect: Effect.Effect<void>, then: () => void): void {
+    Runtime.runFork(this.#options.runtime)(effect).addObserver(then)
+  }
+
+  /** What Schemas do is done at once, if they ask nobody. */
+  #now<A, E>(effect: Effect.Effect<A, E, unknown>): Exit.Exit<A, E> {
+    return Runtime.runSyncExit(this.#options.runtime)(this.#encoded(effect))
+  }
+
+  /** What the RPCs' Schemas need is among what the type's layer was built with. */
+  #encoded<A, E>(effect: Effect.Effect<A, E, unknown>): Effect.Effect<A, never> {
+    return Effect.orDie(effect as Effect.Effect<A, E>)
+  }
+}
+
+type EncodedExit = Extract<FromServerEncoded, { readonly _tag: "Exit" }>["exit"]
+
+const exitSchemaOf = (rpc: Rpc.AnyWithProps): Schema.Schema<unknown, EncodedExit, unknown> =>
+  Rpc.exitSchema(rpc as unknown as Rpc.Any) as unknown as Schema.Schema<
+    unknown,
+    EncodedExit,
+    unknown
+  >
+
+const encodeParts = (rpc: Rpc.AnyWithProps) => {
+  const parts = RpcSchema.getStreamSchemas(rpc.successSchema.ast)
+  const schema = Option.isSome(parts) ? parts.value.success : Schema.Never
+  return Schema.encodeUnknown(
+    Schema.NonEmptyArray(schema as Schema.Schema<unknown, unknown, unknown>)
+  ) as unknown as (
+    values: NonEmptyReadonlyArray<unknown>
+  ) => Effect.Effect<NonEmptyReadonlyArray<unknown>, unknown, unknown>
+}

@@ -1,0 +1,92 @@
+/**
+ * How a message to an actor stands in a call of the mesh, beside what any RPC says (api/RpcBody.ts): the
+ * path is the message's name, so that access rules can go by it, and the id is in the query.
+ */
+import { type Fields, fieldValue } from "../model/Exchange.ts"
+import { type ActorAddress, formatAddress } from "./ActorAddress.ts"
+import { ActorUnavailable, isActorTrouble, MailboxFull } from "./ActorError.ts"
+import type { Refusal } from "./Message.ts"
+
+/** Asks a host to let a shard go. No RPC has a name like it. */
+const releaseTag = ".release"
+
+export const messageTarget = (tag: string, id: string): string =>
+  `/${encodeURIComponent(tag)}?id=${encodeURIComponent(id)}`
+
+export const releaseTarget = (shard: number): string => `/${releaseTag}?shard=${shard}`
+
+export type Target =
+  | { readonly kind: "message"; readonly id: string }
+  | { readonly kind: "release"; readonly shard: number }
+
+/** Undefined: it is neither. */
+export const readTarget = (target: string): Target | undefined => {
+  const [path = "", query = ""] = target.split("?", 2)
+  const said = new URLSearchParams(query)
+  if (path === `/${releaseTag}`) {
+    const shard = Number(said.get("shard") ?? Number.NaN)
+    return Number.isInteger(shard) && shard >= 0 ? { kind: "release", shard } : undefined
+  }
+  const id = said.get("id")
+  return id === null || id === "" || id.length > maxId ? undefined : { kind: "message", id }
+}
+
+/** Characters of an id: as stores take them. */
+export const maxId = 256
+
+/** Its sender wants to know no more than that it has come. */
+export const tellField = "skein-actor-tell"
+/** Why it was not handled. */
+const refusalField = "skein-actor"
+const ownerField = "skein-actor-owner"
+const sentField = "skein-actor-sent"
+const messageField = "skein-actor-message"
+
+export interface RefusalHead {
+  readonly status: number
+  readonly fields: Fields
+}
+
+/** None of them says anything against the endpoint. */
+export const refusalHead = (refusal: Refusal): RefusalHead => {
+  switch (refusal._tag) {
+    case "Moved": {
+      const { owner } = refusal
+      const fields = [refusalField, "moved"]
+      return { status: 421, fields: owner === undefined ? fields : [...fields, ownerField, owner] }
+    }
+    case "MailboxFull": {
+      const { code, message } = refusal
+      return { status: 429, fields: [refusalField, code, messageField, encodeURI(message)] }
+    }
+    case "ActorUnavailable": {
+      const { code, message, sent } = refusal
+      const fields = [refusalField, code, sentField, String(sent), messageField, encodeURI(message)]
+      return { status: 409, fields }
+    }
+  }
+}
+
+/** Undefined: whoever answered runs no actors. */
+export const readRefusal = (
+  { fields }: Pick<RefusalHead, "fields">,
+  address: ActorAddress
+): Refusal | undefined => {
+  const code = fieldValue(fields, refusalField)
+  if (code === undefined) return undefined
+  if (code === "moved") return { _tag: "Moved", owner: fieldValue(fields, ownerField) }
+  const message = decoded(fieldValue(fields, messageField) ?? formatAddress(address))
+  if (code === "mailbox_full") return new MailboxFull({ code, address, message })
+  if (!isActorTrouble(code)) return undefined
+  const { hint } = ActorUnavailable.of(code, address, "")
+  const sent = fieldValue(fields, sentField) !== "false"
+  return new ActorUnavailable({ ...{ code, address, message, hint, sent } })
+}
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURI(text)
+  } catch {
+    return text
+  }
+}

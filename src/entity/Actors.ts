@@ -1,0 +1,134 @@
+/**
+ * What runs actors and finds them: types are registered with it, and messages are given to it. How it does
+ * so is its layer's: in the mesh (`ActorMesh.layer`), or all in this program (`layerLocal`).
+ */
+import type * as Rpc from "@effect/rpc/Rpc"
+import type * as RpcGroup from "@effect/rpc/RpcGroup"
+import { Context, Effect, Layer, Schedule, type Scope } from "effect"
+import type { MeshFault } from "../api/MeshFault.ts"
+import type { ServeRefused } from "../schema/ProgramOfferSchema.ts"
+import { type ActorAddress, addressOf } from "./ActorAddress.ts"
+import { ActorUnavailable, type MailboxFull } from "./ActorError.ts"
+import { ActorHost, type ActorHostOptions, openGate } from "./ActorHost.ts"
+import type { Message, Replies } from "./Message.ts"
+import { ActorStore } from "./store/ActorStore.ts"
+
+export type ActorFailure = ActorUnavailable | MailboxFull | MeshFault
+
+/** A type, as both sides know it. */
+export interface ActorType {
+  readonly type: string
+  readonly protocol: RpcGroup.RpcGroup<Rpc.Any>
+}
+
+/** What is promised of the type's actors. */
+export type Guarantee = "eventual" | "leased"
+
+export type HostDefinition = ActorType & {
+  readonly guarantee: Guarantee
+  /** Relative share of the type's actors, 1–1000. */
+  readonly weight: number
+} & Omit<ActorHostOptions, "gate" | "store" | "type">
+
+/** A message on its way out. */
+export interface Outgoing extends Omit<Message, "replies" | "reminder"> {
+  /** May it be carried out twice? */
+  readonly isIdempotent: boolean
+  /** Milliseconds it may take; undefined: as its sender is willing to wait. */
+  readonly deadline: number | undefined
+  /** Its sender wants to know no more than that it has come. */
+  readonly tells: boolean
+  readonly replies: Pick<Replies, "exit" | "part"> & {
+    readonly fail: (failure: ActorFailure) => void
+  }
+}
+
+export class Actors extends Context.Tag("skein/entity/Actors")<
+  Actors,
+  {
+    /** The type is run here until the scope closes. */
+    readonly register: (
+      definition: HostDefinition
+    ) => Effect.Effect<void, ServeRefused, Scope.Scope>
+    /** Returns how to give up. */
+    readonly send: (type: ActorType, id: string, message: Outgoing) => () => void
+    /** Those that are run here, by type. */
+    readonly hosts: ReadonlyMap<string, ActorHost>
+  }
+>() {}
+
+/** Looks for idle actors that often, in shares of what they may be idle for. */
+const sweepsPerIdle = 4
+const shortestSweep = 100
+const longestSweep = 60_000
+
+/** Idle actors leave memory, until the scope closes. */
+export const sweeping = (
+  host: ActorHost,
+  idle: number
+): Effect.Effect<void, never, Scope.Scope> => {
+  const every = Math.min(longestSweep, Math.max(shortestSweep, idle / sweepsPerIdle))
+  return Effect.sync(() => host.sweep()).pipe(
+    Effect.schedule(Schedule.spaced(every)),
+    Effect.interruptible,
+    Effect.forkScoped,
+    Effect.asVoid
+  )
+}
+
+/** Gives a message to an actor of this program. */
+export const deliverHere = (
+  host: ActorHost,
+  address: ActorAddress,
+  { replies, tells, ...message }: Outgoing,
+  onMoved: (owner: string | undefined) => void
+): (() => void) => {
+  const answers: Replies = {
+    part: replies.part,
+    exit: replies.exit,
+    refuse: (refusal) => {
+      if (refusal._tag === "Moved") onMoved(refusal.owner)
+      else replies.fail(refusal)
+    }
+  }
+  const delivery = host.deliver(address.entityId, { ...message, replies: answers })
+  return () => delivery.cancel()
+}
+
+/**
+ * All actors in this program, and no mesh: for tests, and for programs that are alone. A type that nobody
+ * has registered has no actors.
+ */
+export const layerLocal: Layer.Layer<Actors, never, ActorStore> = Layer.effect(
+  Actors,
+  Effect.map(ActorStore, (store): Actors["Type"] => {
+    const hosts = new Map<string, ActorHost>()
+    return {
+      hosts,
+      register: (definition) =>
+        Effect.gen(function* () {
+          const host = new ActorHost({ ...definition, store, gate: openGate })
+          yield* Effect.acquireRelease(
+            Effect.sync(() => hosts.set(definition.type, host)),
+            () =>
+              Effect.suspend(() => {
+                hosts.delete(definition.type)
+                return host.close
+              })
+          )
+          yield* sweeping(host, definition.idle)
+        }),
+      send: ({ type }, id, message) => {
+        const address = addressOf(type, id)
+        const host = hosts.get(type)
+        const nobody = (): void =>
+          message.replies.fail(
+            ActorUnavailable.of("no_host", address, "is of a type that nobody runs here")
+          )
+        if (host !== undefined) return deliverHere(host, address, message, nobody)
+        nobody()
+        return () => undefined
+      }
+    }
+  })
+)

@@ -1,0 +1,47 @@
+/** A message that has come to its actor: waits, is handled, and is over once. */
+import type { Fiber } from "effect"
+import type { Message, Refusal } from "./Message.ts"
+
+export class Delivery {
+  readonly message: Message
+  /** When it came, in milliseconds of the host's clock. */
+  readonly at: number
+  /** Whoever sent it has gone, or has been answered. */
+  over = false
+  #handler: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  /** Whose save the answer waits for. */
+  exit: Parameters<Message["replies"]["exit"]>[0] | undefined
+
+  constructor(message: Message, at: number) {
+    this.message = message
+    this.at = at
+  }
+
+  begun(handler: Fiber.RuntimeFiber<unknown, unknown>): void {
+    this.#handler = handler
+  }
+
+  /** Nobody waits for it any more. What has begun is interrupted, and what it changed by then is saved. */
+  cancel(): void {
+    if (this.over) return
+    this.over = true
+    this.stop()
+  }
+
+  /** Its handler ends as soon as it can. */
+  stop(): void {
+    this.#handler?.unsafeInterruptAsFork(this.#handler.id())
+  }
+
+  answer(exit: Parameters<Message["replies"]["exit"]>[0]): void {
+    if (this.over) return
+    this.over = true
+    this.message.replies.exit(exit)
+  }
+
+  refuse(refusal: Refusal): void {
+    if (this.over) return
+    this.over = true
+    this.message.replies.refuse(refusal)
+  }
+}

@@ -1,0 +1,43 @@
+/** What is sent to an actor, and how its answer comes back, wherever the sender is. */
+import type { Headers } from "@effect/platform/Headers"
+import type * as Rpc from "@effect/rpc/Rpc"
+import type { Effect, Exit } from "effect"
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import type { AnySpan } from "effect/Tracer"
+import type { Caller } from "../model/Caller.ts"
+import type { ActorUnavailable, MailboxFull } from "./ActorError.ts"
+import type { DueReminder } from "./store/ActorStore.ts"
+
+/** The actor's shard is not here (any more): whoever sent it looks where it is now. Nothing was done. */
+export interface Moved {
+  readonly _tag: "Moved"
+  /** Where it is, as this host sees it: key of an endpoint. */
+  readonly owner: string | undefined
+}
+
+/** What stands in place of an answer. */
+export type Refusal = ActorUnavailable | MailboxFull | Moved
+
+/** Exactly one of `exit` and `refuse` is called, once; nothing is after a cancel. */
+export interface Replies {
+  /** Of a stream. Done when there is room for more. */
+  readonly part: (values: NonEmptyReadonlyArray<unknown>) => Effect.Effect<void>
+  /** What the handler came to: its answer, its failure, its defect. What it changed is saved. */
+  readonly exit: (exit: Exit.Exit<unknown, unknown>) => void
+  readonly refuse: (refusal: Refusal) => void
+}
+
+export interface Message {
+  readonly rpc: Rpc.AnyWithProps
+  /** As its Schema has decoded it. */
+  readonly payload: unknown
+  readonly headers: Headers
+  /** For whom it was sent, where the mesh has carried it or the sender said so. */
+  readonly caller: Caller | undefined
+  readonly parent: AnySpan | undefined
+  /** Carried out once, however often it is sent: by its key. */
+  readonly key: string | undefined
+  /** It is one that the actor has asked for: dealt with when what it changes is saved. */
+  readonly reminder?: Pick<DueReminder, "due" | "name"> | undefined
+  readonly replies: Replies
+}

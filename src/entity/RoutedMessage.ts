@@ -1,0 +1,167 @@
+/**
+ * One message on its way to wherever its actor is: here, or at another host. Who is not the owner (any more)
+ * says so before anything is done, and then it is looked for again, until the deadline. What may have been
+ * done is sent again only when it may be done twice.
+ */
+import { Cause, type Effect, type Exit } from "effect"
+import type { Fault } from "../model/Fault.ts"
+import type { ActorAddress } from "./ActorAddress.ts"
+import { ActorUnavailable } from "./ActorError.ts"
+import type { ActorHost } from "./ActorHost.ts"
+import { deliverHere, type Outgoing } from "./Actors.ts"
+import { faultOf, type RemoteRefusal } from "./RemoteMessage.ts"
+import type { TypeHosts } from "./TypeHosts.ts"
+
+export interface RouteOptions {
+  readonly hosts: TypeHosts
+  /** What runs the type in this program, with the key of its endpoint. */
+  readonly here: () => { readonly host: ActorHost; readonly key: string } | undefined
+  readonly remote: (
+    owner: string,
+    address: ActorAddress,
+    message: Outgoing,
+    left: number | undefined
+  ) => Effect.Effect<RemoteRefusal | undefined>
+  /** Begins it; returns how to interrupt it. */
+  readonly run: <A>(effect: Effect.Effect<A>, then: (exit: Exit.Exit<A>) => void) => () => void
+  readonly after: (millis: number, then: () => void) => () => void
+  /** Milliseconds. */
+  readonly now: () => number
+}
+
+/** Milliseconds that a message is looked after where its sender has said nothing. */
+export const defaultDeadline = 15_000
+
+/** Milliseconds before the second look, doubled for each further one. */
+const firstPause = 5
+const longestPause = 250
+
+/** Nothing was done, and the same call may fare better soon. */
+const passes: ReadonlySet<Fault["code"]> = new Set([
+  "draining",
+  "no_healthy_endpoint",
+  "overflow",
+  "route_not_found",
+  "upstream_connect",
+  "upstream_reset",
+  "upstream_timeout"
+])
+
+export class RoutedMessage {
+  readonly #options: RouteOptions
+  readonly #address: ActorAddress
+  readonly #message: Outgoing
+  readonly #until: number
+  #tries = 0
+  #over = false
+  /** Gives up what is under way. */
+  #stop: () => void = nothing
+
+  constructor(options: RouteOptions, address: ActorAddress, message: Outgoing) {
+    this.#options = options
+    this.#address = address
+    this.#message = message
+    this.#until = options.now() + (message.deadline ?? defaultDeadline)
+  }
+
+  cancel(): void {
+    this.#over = true
+    this.#stop()
+  }
+
+  /** `hint`: where it is, as who had it says. */
+  look(hint?: string): void {
+    if (this.#over) return
+    const { here, hosts } = this.#options
+    const owner =
+      hint !== undefined && hosts.isThere(hint) ? hint : hosts.owner(this.#address.shardId)
+    const own = here()
+    if (owner === undefined) this.#later("has no host", undefined)
+    else if (owner === own?.key) this.#stop = this.#here(own.host)
+    else this.#stop = this.#there(owner)
+  }
+
+  #here(host: ActorHost): () => void {
+    return deliverHere(host, this.#address, this.#message, (owner) => this.#later("moves", owner))
+  }
+
+  #there(owner: string): () => void {
+    const { now, remote, run } = this.#options
+    const { deadline, replies } = this.#message
+    const left = deadline === undefined ? undefined : this.#until - now()
+    return run(remote(owner, this.#address, this.#message, left), (exit) => {
+      if (this.#over) return
+      if (exit._tag === "Failure") {
+        // A bug, or what its Schemas do not take.
+        if (!Cause.isInterruptedOnly(exit.cause)) replies.exit(exit)
+        return
+      }
+      const refusal = exit.value
+      if (refusal === undefined) return
+      switch (refusal._tag) {
+        case "Moved":
+          this.#later("moves", refusal.owner)
+          return
+        case "Fault":
+          this.#faulted(refusal.fault)
+          return
+        default:
+          replies.fail(refusal)
+      }
+    })
+  }
+
+  #faulted(fault: Fault): void {
+    const { isIdempotent, key, replies } = this.#message
+    const mayRepeat = !fault.sent || isIdempotent || key !== undefined
+    if (mayRepeat && passes.has(fault.code)) this.#later(fault.message, undefined, fault)
+    else replies.fail(faultOf(fault))
+  }
+
+  /** Looks again, at once where it is said to be, or when something has changed, or after a pause. */
+  #later(why: string, hint: string | undefined, fault?: Fault): void {
+    if (this.#over) return
+    const { after, hosts, now } = this.#options
+    const tries = this.#tries++
+    const isNews = hint !== undefined && hint !== hosts.owner(this.#address.shardId)
+    if (tries === 0 && isNews) {
+      this.look(hint)
+      return
+    }
+    const pause = Math.min(longestPause, firstPause * 2 ** Math.min(tries, 10))
+    const left = this.#until - now()
+    if (left <= 0) {
+      this.#fail(why, fault)
+      return
+    }
+    const again = (): void => {
+      stopWaiting()
+      stopTimer()
+      this.look()
+    }
+    const stopWaiting = hosts.onChange(again)
+    const stopTimer = after(Math.min(pause, left), again)
+    this.#stop = () => {
+      stopWaiting()
+      stopTimer()
+    }
+  }
+
+  #fail(why: string, fault: Fault | undefined): void {
+    this.#over = true
+    const { hosts } = this.#options
+    const { replies } = this.#message
+    if (fault !== undefined) {
+      replies.fail(faultOf(fault))
+      return
+    }
+    const code = hosts.placement.size === 0 ? "no_host" : "deadline"
+    const what =
+      code === "no_host"
+        ? "is of a type that no host runs now"
+        : `could not be asked in time: it ${why}`
+    replies.fail(ActorUnavailable.of(code, this.#address, what))
+  }
+}
+
+const nothing = (): void => undefined

@@ -1,0 +1,96 @@
+/**
+ * Who runs a type's actors, and which of them each shard belongs to: what the catalogue says, followed as it
+ * changes. One for each type that this program runs or calls.
+ */
+import type { MeshDirectory } from "../api/MeshDirectory.ts"
+import type { EndpointView } from "../model/MeshView.ts"
+import type { ServiceName } from "../model/Names.ts"
+import { Placement } from "./Placement.ts"
+
+/** Takes actors: its owner says that it is well and stays, and membership has not given it up. */
+const isHost = ({ draining, healthy, member }: EndpointView): boolean =>
+  healthy && !draining && member !== "dead"
+
+type Listener = (before: Placement, after: Placement) => void
+
+export class TypeHosts {
+  readonly type: string
+  readonly service: ServiceName
+  readonly #directory: MeshDirectory["Type"]
+  readonly #listeners = new Set<Listener>()
+  readonly #waiting = new Set<() => void>()
+  readonly #unsubscribe: () => void
+  /** Of those that take none at the moment, or are given up: they may still be asked. */
+  #endpoints = new Map<string, EndpointView>()
+  #placement = Placement.nobody
+  /** This program's own, once it does not want any more shards. */
+  #leaving: string | undefined
+
+  constructor(type: string, service: ServiceName, directory: MeshDirectory["Type"]) {
+    this.type = type
+    this.service = service
+    this.#directory = directory
+    this.#unsubscribe = directory.subscribe(service, () => this.#look())
+    this.#look()
+  }
+
+  close(): void {
+    this.#unsubscribe()
+  }
+
+  get placement(): Placement {
+    return this.#placement
+  }
+
+  owner(shard: number): string | undefined {
+    return this.#placement.owner(shard)
+  }
+
+  /** Known, and not given up by membership: it may be asked to let a shard go. */
+  isThere(key: string): boolean {
+    const endpoint = this.#endpoints.get(key)
+    return endpoint !== undefined && endpoint.member !== "dead"
+  }
+
+  /** For good: this program takes no shard of the type any more, before the others have heard so. */
+  leave(key: string): void {
+    this.#leaving = key
+    this.#look()
+  }
+
+  /** This program's own is back in. */
+  stay(): void {
+    this.#leaving = undefined
+    this.#look()
+  }
+
+  /** Told when shards may have changed hands; returns how to stop. */
+  onMoves(listener: Listener): () => void {
+    this.#listeners.add(listener)
+    return () => {
+      this.#listeners.delete(listener)
+    }
+  }
+
+  /** Calls back once, when anything has changed; returns how to stop. */
+  onChange(then: () => void): () => void {
+    this.#waiting.add(then)
+    return () => {
+      this.#waiting.delete(then)
+    }
+  }
+
+  #look(): void {
+    const endpoints = this.#directory.endpoints(this.service)
+    this.#endpoints = new Map(endpoints.map((endpoint) => [endpoint.key, endpoint]))
+    const hosts = endpoints.filter((one) => isHost(one) && one.key !== this.#leaving)
+    const before = this.#placement
+    if (!before.isOf(hosts)) {
+      this.#placement = new Placement(this.type, hosts)
+      for (const listener of this.#listeners) listener(before, this.#placement)
+    }
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const then of waiting) then()
+  }
+}
