@@ -67,7 +67,8 @@ describe("the rules of docs/http.md", () => {
       // By HTTP/2 alone: src/request/http2/HeadFields.test.ts.
       "bad_pseudo_field",
       "connection_field",
-      "bad_field"
+      "bad_field",
+      "unsupported_protocol"
     ])
     expect(rules.filter((rule) => !broken.has(rule))).toEqual([])
   })

@@ -8,10 +8,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type Host, TestMesh } from "../fixtures/Mesh.ts"
 import { freePort, run, stopAll, until } from "../fixtures/Processes.ts"
 import { program } from "../fixtures/Programs.ts"
+import { frame, opcodes, type WebSocketApp, webSocketApp } from "../fixtures/WebSocketApp.ts"
 
 const mesh = new TestMesh()
 let a: Host
 let port: number
+let chat: WebSocketApp
 const big = randomBytes(8 * 1024 * 1024)
 const sha = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 
@@ -93,7 +95,13 @@ beforeAll(async () => {
     upstreams: [{ service: "web", listen: `127.0.0.1:${port}`, protocol: "http" }]
   })
   const address = `127.0.0.1:${(app.address() as AddressInfo).port}` // it listens at a port
-  await mesh.join("host-b", { services: [{ name: "web", address }] })
+  chat = await webSocketApp({ onOpen: () => undefined })
+  await mesh.join("host-b", {
+    services: [
+      { name: "web", address },
+      { name: "chat", address: chat.address }
+    ]
+  })
   await until("host-a sees web", async () =>
     (await fetch(`http://127.0.0.1:${port}/`)).status === 200 ? true : undefined
   )
@@ -101,6 +109,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await mesh.stop()
+  await chat.close()
   app.closeAllConnections()
   app.close()
   await stopAll()
@@ -214,6 +223,48 @@ describe("node:http2", () => {
       headers: { "skein-error": "bad_request" }
     })
     expect(await ask(client, { ":path": "/" })).toMatchObject({ status: 200 })
+    client.close()
+  })
+})
+
+describe("a WebSocket on a stream of node:http2's", () => {
+  it("reaches a program of HTTP/1.1, both ways and to its close", async () => {
+    const client = http2.connect(`http://${a.proxy}`)
+    const settings = await new Promise<http2.Settings>((resolve) =>
+      client.once("remoteSettings", resolve)
+    )
+    expect(settings.enableConnectProtocol).toBe(true)
+    const stream = client.request({
+      ...{ ":method": "CONNECT", ":protocol": "websocket", ":scheme": "http", ":path": "/chat" },
+      ...{ ":authority": "chat.mesh", "sec-websocket-version": "13" }
+    })
+    const head = await new Promise<http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader>(
+      (resolve) => stream.once("response", resolve)
+    )
+    expect(head[":status"]).toBe(200)
+    expect(head["sec-websocket-accept"]).toBeUndefined()
+    let heard = Buffer.alloc(0)
+    stream.on("data", (chunk: Buffer) => {
+      heard = Buffer.concat([heard, chunk])
+    })
+    // A mask of nothing leaves a client's frame as a server's, but for its bit and four bytes.
+    const masked = (opcode: number, text: Buffer): Buffer => {
+      const plain = frame(opcode, text)
+      const from = plain.length - text.length
+      plain[1] = plain[1]! | 0x80
+      return Buffer.concat([plain.subarray(0, from), Buffer.alloc(4), text])
+    }
+    const text = Buffer.from("hello ".repeat(20_000))
+    stream.write(masked(opcodes.text, text))
+    const answer = frame(opcodes.text, text)
+    await until("it is echoed", async () => (heard.length >= answer.length ? true : undefined))
+    expect(heard.equals(answer)).toBe(true)
+    const closed = new Promise((resolve) => stream.once("end", resolve))
+    stream.write(masked(opcodes.close, Buffer.of(3, 232)))
+    await closed
+    stream.end()
+    await until("the program has closed it", async () => (chat.open() === 0 ? true : undefined))
+    expect(chat.closed).toEqual([1_000])
     client.close()
   })
 })

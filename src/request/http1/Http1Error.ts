@@ -43,6 +43,7 @@ export const http1Rules = {
   bad_pseudo_field: "bad_request",
   connection_field: "bad_request",
   bad_field: "bad_request",
+  unsupported_protocol: "not_implemented",
   // Bodies
   bad_chunk_size: "bad_request",
   bad_chunk_extension: "bad_request",

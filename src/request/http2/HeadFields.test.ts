@@ -57,6 +57,11 @@ const get: Pairs = [
   [":path", "/x"]
 ]
 const without = (name: string): Pairs => get.filter(([field]) => field !== name)
+/** A CONNECT for a protocol; without one of its pseudo-fields. */
+const extended = (protocol: string, missing?: string): Pairs => [
+  ...changed(":method", "CONNECT").filter(([field]) => field !== missing),
+  [":protocol", protocol]
+]
 const changed = (name: string, value: string): Pairs =>
   get.map(([field, old]) => [field, field === name ? value : old])
 
@@ -87,7 +92,8 @@ describe("requests", () => {
         expectsContinue: false
       },
       version: 2,
-      call: { deadline: 250, attempt: 0 }
+      call: { deadline: 250, attempt: 0 },
+      extended: false
     })
   })
 
@@ -131,7 +137,15 @@ describe("requests", () => {
     ["a pseudo-field twice", [...get, [":path", "/y"]], "bad_pseudo_field"],
     ["a pseudo-field behind others", [...get, ["x-a", "1"], [":path", "/y"]], "bad_pseudo_field"],
     ["an unknown pseudo-field", [...get, [":status", "200"]], "bad_pseudo_field"],
-    ["an extended CONNECT", [...get, [":protocol", "websocket"]], "bad_pseudo_field"],
+    [":protocol of GET", [...get, [":protocol", "websocket"]], "bad_pseudo_field"],
+    ["CONNECT for another protocol", extended("connect-udp"), "unsupported_protocol"],
+    ["CONNECT for a protocol without a path", extended("websocket", ":path"), "bad_pseudo_field"],
+    ["one without a scheme", extended("websocket", ":scheme"), "bad_pseudo_field"],
+    ["one without an authority", extended("websocket", ":authority"), "bad_pseudo_field"],
+    [
+      ...(["one with a length", [...extended("websocket"), ["content-length", "0"]]] as const),
+      "bad_content_length"
+    ],
     ["https", changed(":scheme", "https"), "unsupported_scheme"],
     ["an empty path", changed(":path", ""), "bad_target"],
     ["a path with a space", changed(":path", "/ x"), "bad_target"],

@@ -25,7 +25,8 @@ export class Http2ServerSession extends Http2Session {
     const { limits, messages } = options
     this.introduce([
       [Setting.streams, limits.streams],
-      [Setting.headerList, messages.headBytes]
+      [Setting.headerList, messages.headBytes],
+      [Setting.connectProtocol, 1]
     ])
   }
 
@@ -80,7 +81,7 @@ export class Http2ServerSession extends Http2Session {
     }
     const { framing, method } = request.head
     if (framing.kind === "length") stream.expected = framing.length
-    stream.tunnel = method === "CONNECT"
+    stream.tunnel = method === "CONNECT" || request.extended
     this.guarded(stream, () => this.#owner.onRequest(stream, request))
     if (isEnd && !stream.closed) stream.receiveEnd(noFields)
   }

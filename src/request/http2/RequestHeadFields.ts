@@ -13,7 +13,15 @@ export interface Http2Request {
   readonly version: 2
   /** What the client says of its call: taken out of the head. */
   readonly call: CallFields | undefined
+  /**
+   * It came as an extended CONNECT (RFC 8441), and its head is that of the upgrade it stands for: a GET,
+   * still without what HTTP/1.1 needs of a handshake.
+   */
+  readonly extended: boolean
 }
+
+/** What an extended CONNECT may be for. */
+const protocols = new Set(["websocket"])
 
 /** `isEnd`: no body follows. Throws Http1Error. */
 export const requestOf = (
@@ -24,7 +32,7 @@ export const requestOf = (
   const method = methodOf(pseudo, limits)
   const authority = authorityOf(pseudo.authority, block.host)
   if (pseudo.protocol !== undefined) {
-    throw new Http1Error("bad_pseudo_field", ":protocol was not offered by our settings")
+    return extendedConnect({ block, pseudo }, pseudo.protocol, authority, limits)
   }
   const target = method === "CONNECT" ? connectTarget(pseudo) : targetOf(pseudo, method, limits)
   if (block.length > 0 && isEnd) {
@@ -45,7 +53,45 @@ export const requestOf = (
       expectsContinue: block.expectsContinue && !isEnd
     },
     version: 2,
-    call: block.call
+    call: block.call,
+    extended: false
+  }
+}
+
+/** RFC 8441 §4: it has the pseudo-fields of any request, and what follows it is a tunnel's. */
+const extendedConnect = (
+  { block, pseudo }: ReadFields,
+  protocol: string,
+  authority: string,
+  limits: Http1Limits
+): Http2Request => {
+  if (pseudo.method !== "CONNECT") {
+    throw new Http1Error("bad_pseudo_field", ":protocol is of CONNECT alone")
+  }
+  const target = targetOf(pseudo, "GET", limits)
+  if (pseudo.authority === undefined) throw missing(":authority")
+  if (block.length !== -1) {
+    throw new Http1Error("bad_content_length", "what follows CONNECT has no content-length")
+  }
+  if (!protocols.has(protocol)) {
+    throw new Http1Error(
+      "unsupported_protocol",
+      `:protocol ${excerpt(protocol, 0)} is not carried; websocket is`
+    )
+  }
+  return {
+    head: {
+      method: "GET",
+      target,
+      authority,
+      fields: block.endToEnd,
+      framing: noBody,
+      upgrade: protocol,
+      expectsContinue: false
+    },
+    version: 2,
+    call: block.call,
+    extended: true
   }
 }
 

@@ -24,6 +24,7 @@ import {
 import { interimToSend, responseToSend, statusField } from "../http2/HeadToSend.ts"
 import { Http2Code } from "../http2/Http2Error.ts"
 import type { Http2Stream, StreamOwner, StreamReset } from "../http2/Http2Stream.ts"
+import { type ExtendedConnect, withoutProofs } from "./ExtendedConnect.ts"
 import { faultAnswer, ownHead } from "./FaultResponse.ts"
 import type { OwnAnswer } from "./FinalRecipient.ts"
 import { grpcTrailers, isGrpcCall } from "./GrpcAnswer.ts"
@@ -51,8 +52,16 @@ export class Http2ClientExchange implements ResponseReceiver, StreamOwner {
   /** Of a response whose length is known: bytes still to come. */
   #left = noLimit
   #halves = openHalves(false)
+  /** It is to be a WebSocket; undefined: it is not, or it is one already. */
+  #connect: ExtendedConnect | undefined
 
-  constructor(stream: Http2Stream, head: RequestHead | undefined, owner: StreamsOwner) {
+  constructor(
+    stream: Http2Stream,
+    head: RequestHead | undefined,
+    owner: StreamsOwner,
+    connect?: ExtendedConnect
+  ) {
+    this.#connect = connect
     this.#stream = stream
     this.#head = head
     this.#owner = owner
@@ -66,10 +75,19 @@ export class Http2ClientExchange implements ResponseReceiver, StreamOwner {
   // ── The client ──────────────────────────────────────────────────────────────────────────────
 
   onStreamData(chunk: Uint8Array): boolean {
+    if (this.#connect !== undefined) {
+      if (this.#connect.refused) return true
+      this.#connect.held.push(chunk)
+      return false
+    }
     return this.#upstream?.write(chunk) ?? true
   }
 
   onStreamEnd(trailers: Fields): void {
+    if (this.#connect !== undefined) {
+      this.#connect.ended = true
+      return
+    }
     this.#halves = endRequest(this.#halves)
     this.#upstream?.end(trailers)
     if (isOver(this.#halves)) this.#finish()
@@ -97,10 +115,15 @@ export class Http2ClientExchange implements ResponseReceiver, StreamOwner {
   onHead(head: ResponseHead): void {
     if (this.#over) return
     const { framing, status } = head
+    if (this.#connect !== undefined && status < 300) {
+      this.#switched(this.#connect, head)
+      return
+    }
     if (status === 101) {
       this.#giveUp("the endpoint switched protocols unasked")
       return
     }
+    if (this.#connect !== undefined) this.#noTunnel()
     const method = this.#head?.method ?? "GET"
     if (method === "CONNECT" && status === 200) {
       this.#halves = asTunnel(this.#halves)
@@ -110,6 +133,27 @@ export class Http2ClientExchange implements ResponseReceiver, StreamOwner {
     this.#begin(responseToSend(head, method === "HEAD", this.#owner.date))
     if (method === "HEAD" || status === 204 || status === 304) this.#left = 0
     else if (framing.kind === "length") this.#left = framing.length
+  }
+
+  #switched(connect: ExtendedConnect, head: ResponseHead): void {
+    const objection = connect.objection(head)
+    if (objection !== undefined) {
+      this.#giveUp(`the endpoint ${objection}`)
+      return
+    }
+    this.#connect = undefined
+    this.#halves = asTunnel(this.#halves)
+    this.#begin({ pseudo: statusField(200), fields: withoutProofs(head.fields), more: noFields })
+    let room = true
+    for (const chunk of connect.held) room = this.#upstream?.write(chunk) ?? true
+    if (connect.ended) this.onStreamEnd(noFields)
+    else if (room) this.#stream.resume()
+  }
+
+  /** No tunnel comes of it, and what the client still sends is nobody's. */
+  #noTunnel(): void {
+    this.#stream.tunnel = false
+    if (this.#connect !== undefined) this.#connect.refused = true
   }
 
   onData(chunk: Uint8Array): boolean {
@@ -142,15 +186,19 @@ export class Http2ClientExchange implements ResponseReceiver, StreamOwner {
       return
     }
     this.#finish()
-    if (isTunnel(this.#halves)) this.#owner.onTunnelFault(fault)
+    if (isTunnel(this.#halves)) {
+      this.#owner.onTunnelFault(fault)
+      this.#stream.reset(Http2Code.connect)
+    }
     // Of an answer of gRPC that has begun, the end can still say why it is one.
-    if (this.#isGrpc) this.#stream.end(grpcTrailers(fault))
+    else if (this.#isGrpc) this.#stream.end(grpcTrailers(fault))
     else this.#stream.reset(Http2Code.internal)
   }
 
   /** The mesh's own answer; nothing was answered yet. */
   answer(answer: Fault | OwnAnswer): void {
     this.#finish()
+    this.#noTunnel()
     const { date, node } = this.#owner
     if ("code" in answer && answer.code === "client_gone") {
       this.#stream.reset(Http2Code.cancel)

@@ -6,6 +6,7 @@
  *     any  ─a rule broken─► closing: GOAWAY leaves, our half is closed, the client's rest is dropped
  */
 
+import { randomBytes } from "node:crypto"
 import type net from "node:net"
 import type { Fault } from "../../model/Fault.ts"
 import type { Http1Error } from "../http1/Http1Error.ts"
@@ -17,6 +18,7 @@ import type { Http2Request } from "../http2/RequestHeadFields.ts"
 import { writeParts } from "../http2/SocketParts.ts"
 import { breakOff } from "../socket/BreakOff.ts"
 import { Unsent } from "../socket/Unsent.ts"
+import { asHandshake, ExtendedConnect } from "./ExtendedConnect.ts"
 import { Http2ClientExchange, type StreamsOwner } from "./Http2ClientExchange.ts"
 import { startCall } from "./HttpCall.ts"
 import { discardLimit, type HttpConnectionContext, lingerTimeout } from "./HttpConnectionContext.ts"
@@ -138,8 +140,20 @@ export class Http2Connection implements ServerOwner, StreamsOwner {
 
   onRequest(stream: Http2Stream, request: Http2Request): void {
     this.#idleSince = undefined
-    const exchange = new Http2ClientExchange(stream, request.head, this)
-    startCall(exchange, request, this.#socket.remoteAddress, this.#context)
+    const { remoteAddress } = this.#socket
+    if (!request.extended) {
+      startCall(
+        new Http2ClientExchange(stream, request.head, this),
+        request,
+        remoteAddress,
+        this.#context
+      )
+      return
+    }
+    const key = randomBytes(16).toString("base64")
+    const connect = new ExtendedConnect(key)
+    const exchange = new Http2ClientExchange(stream, request.head, this, connect)
+    startCall(exchange, asHandshake(request, key), remoteAddress, this.#context)
   }
 
   onBadRequest(stream: Http2Stream, { code, message, rule }: Http1Error): void {
