@@ -1,16 +1,20 @@
-/** Programs that speak HTTP/2 with prior knowledge (node:http2), called by clients of either version. */
-import { readFileSync } from "node:fs"
+/** Programs that speak HTTP/2 with prior knowledge (node:http2, nghttpd), called by clients of either version. */
+import { randomBytes } from "node:crypto"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import http from "node:http"
 import http2 from "node:http2"
 import type { AddressInfo } from "node:net"
+import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type Host, TestMesh } from "../fixtures/Mesh.ts"
-import { freePort, run, stopAll, until } from "../fixtures/Processes.ts"
+import { freePort, run, start, stopAll, until } from "../fixtures/Processes.ts"
 import { program } from "../fixtures/Programs.ts"
 
 const mesh = new TestMesh()
 let a: Host
 let port: number
+const files = join(mesh.directory, "files")
+const big = randomBytes(3 * 1024 * 1024)
 
 /** What the program has seen and done. */
 const seen = { sessions: 0, written: 0, read: 0, streams: 0, reset: -1 }
@@ -96,6 +100,15 @@ beforeAll(async () => {
   const old = http.createServer((_, response) => response.end("HTTP/1.1"))
   await new Promise<void>((resolve) => old.listen(0, "127.0.0.1", resolve))
   const oldAddress = `127.0.0.1:${(old.address() as AddressInfo).port}` // as above
+  const filesPort = await freePort()
+  mkdirSync(files)
+  writeFileSync(join(files, "big"), big)
+  writeFileSync(join(files, "small"), "four")
+  // Pads its frames, lets few streams in at a time, and ends what it sends with a trailer.
+  start(program("nghttpd"), [
+    ...["--no-tls", "-a", "127.0.0.1", "-d", files, "-b", "64", "-m", "5", "--echo-upload"],
+    ...["--trailer", "x-sum: 4", "--no-content-length", String(filesPort)]
+  ])
   port = await freePort()
   a = await mesh.first("host-a", {
     threads: 1,
@@ -105,7 +118,8 @@ beforeAll(async () => {
     threads: 1,
     services: [
       { name: "web", address, protocol: "http2" },
-      { name: "old", address: oldAddress, protocol: "http2" }
+      { name: "old", address: oldAddress, protocol: "http2" },
+      { name: "files", address: `127.0.0.1:${filesPort}`, protocol: "http2", health: { tcp: {} } }
     ]
   })
   await until("host-a sees web", async () =>
@@ -178,6 +192,35 @@ describe("clients of HTTP/1.1", () => {
     await expect(curl("--max-time", "0.5", `http://127.0.0.1:${port}/hang`)).rejects.toThrow()
     await until("the program hears of it", async () => (seen.reset >= 0 ? true : undefined))
     expect(seen.reset).toBe(http2.constants.NGHTTP2_CANCEL)
+  })
+})
+
+describe("nghttpd", () => {
+  const proxied = (...args: ReadonlyArray<string>): Promise<string> =>
+    curl("-H", "Host: files.mesh", ...args)
+
+  it("gives its files, with trailers, and takes uploads", async () => {
+    const got = join(mesh.directory, "got")
+    await until("host-a sees files", () => proxied("-f", `http://${a.proxy}/big`).then(() => true))
+    await proxied("-o", got, `http://${a.proxy}/big`)
+    expect(readFileSync(got).equals(big)).toBe(true)
+    expect(await proxied("-i", "--raw", `http://${a.proxy}/small`)).toMatch(
+      /4\r\nfour\r\n0\r\nx-sum: 4\r\n\r\n$/
+    )
+    await proxied("-o", got, "--data-binary", `@${join(files, "big")}`, `http://${a.proxy}/echo`)
+    expect(readFileSync(got).equals(big)).toBe(true)
+    expect(await proxied("-o", "/dev/null", "-w", "%{http_code}", `http://${a.proxy}/none`)).toBe(
+      "404"
+    )
+  })
+
+  it("answers its own client on many streams of one connection", async () => {
+    const { end, stdout } = await run(program("nghttp"), [
+      ...["-n", "-s", "-m", "20", "-H", ":authority: files.mesh", `http://${a.proxy}/big`]
+    ])
+    expect(end.code, end.output).toBe(0)
+    // The table of what was asked for: how long, with which status, how much.
+    expect(stdout.match(/ 200 +3M \/big\n/g)).toHaveLength(20)
   })
 })
 
