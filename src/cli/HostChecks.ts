@@ -9,6 +9,7 @@ import { formatHostPort, type HostPort } from "../config/HostPort.ts"
 import { parseMultiaddr } from "../config/Multiaddr.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import { isLoopback } from "../model/Loopback.ts"
+import { unixPathOf } from "../model/UnixHost.ts"
 import { runtimeAdvice, runtimeOf } from "../node/Runtime.ts"
 import { type Check, fail, ok, warn } from "./Check.ts"
 import { type CommandFailed, failCommand } from "./CommandFailed.ts"
@@ -60,6 +61,13 @@ const proxies = ({
   )
 ]
 
+const ofUpstreams = (
+  upstreams: NodeConfig["upstreams"]
+): ReadonlyArray<readonly [string, HostPort]> =>
+  upstreams.flatMap(({ listen, service }) =>
+    unixPathOf(listen.host) === undefined ? [[`upstream ${service}`, listen] as const] : []
+  )
+
 /** Listeners that hand this node's rights to whoever can reach them: meant, as the config allows it. */
 export const exposureChecks = (config: NodeConfig): ReadonlyArray<Check> => {
   const { admin, dns, outbound, upstreams } = config
@@ -67,7 +75,7 @@ export const exposureChecks = (config: NodeConfig): ReadonlyArray<Check> => {
     ...(admin !== "off" && "host" in admin.listen ? [["admin", admin.listen] as const] : []),
     ...proxies(outbound),
     ...(dns === undefined ? [] : [["dns.listen", dns.listen.listen] as const]),
-    ...upstreams.map(({ service, listen }) => [`upstream ${service}`, listen] as const)
+    ...ofUpstreams(upstreams)
   ]
   return open
     .filter(([, { host }]) => !isLoopback(host))
@@ -173,7 +181,7 @@ export const portChecks = (
     ...(admin !== "off" && "host" in admin.listen ? [["admin", admin.listen] as const] : []),
     ...proxies(outbound),
     ...(dns === undefined ? [] : [["dns.listen", dns.listen.listen] as const]),
-    ...upstreams.map(({ service, listen }) => [`upstream ${service}`, listen] as const)
+    ...ofUpstreams(upstreams)
   ]
   return Effect.forEach(wanted, ([name, address]) =>
     Effect.map(canListen(address), (code) => {

@@ -421,8 +421,28 @@ describe("a config that is wrong names file, line, column, the value and what wa
       '1:35: outbound.listeners[0].listen: "unix:o.sock" has a relative path; write it from the root on, like unix:/run/skein/o.sock'
     ],
     [
-      "upstreams: [{ service: web, listen: unix:/u.sock }]",
-      '1:37: upstreams[0].listen: "unix:/u.sock" is not host:port to listen on, like 127.0.0.1:4140'
+      "upstreams: [{ service: web, listen: unix:u.sock }]",
+      '1:37: upstreams[0].listen: "unix:u.sock" has a relative path; write it from the root on, like unix:/run/skein/u.sock'
+    ],
+    [
+      "upstreams: [{ service: web, listen: unix:/u.sock, uid: 0 }]",
+      "1:56: upstreams[0].uid: is for ports; of a unix socket its mode and its owner say who may connect, and the system sees to it"
+    ],
+    [
+      "upstreams: [{ service: web, listen: '127.0.0.1:1', mode: '0600' }]",
+      "1:58: upstreams[0].mode: is for unix sockets; of a port write uid"
+    ],
+    [
+      "upstreams: [{ service: web, listen: '127.0.0.1:1', detect: 1s }]",
+      "1:60: upstreams[0].detect: is of protocol: auto; all others know what is spoken"
+    ],
+    [
+      "upstreams: [{ service: a, listen: unix:/u.sock }, { service: b, listen: unix:/u.sock }]",
+      "1:73: upstreams[1].listen: unix:/u.sock is taken by upstreams[0].listen; choose another path"
+    ],
+    [
+      "{ upstreams: [{ service: a, listen: unix:/u.sock }], services: [{ name: b, address: unix:/u.sock }] }",
+      "1:85: services[0].address: unix:/u.sock is this node's own upstreams[0].listen: calls to b would run in a circle; write the address of the program itself"
     ],
     [
       'services: [{ name: web, address: "unix:" }]',

@@ -7,6 +7,7 @@ import type { Schema } from "effect"
 import { isLoopback } from "../model/Loopback.ts"
 import type { Policy } from "../model/Policy.ts"
 import { formatPath, type ProblemPath } from "../model/Problem.ts"
+import { unixPathOf } from "../model/UnixHost.ts"
 import {
   type AdminAddress,
   collides,
@@ -116,7 +117,11 @@ export const addressRules = (config: Listening): Issues => {
     ...config.programs.map(({ listen }, index) => ({
       path: ["programs", index, "listen"],
       listen
-    }))
+    })),
+    ...config.upstreams.flatMap(({ listen }, index) => {
+      const path = unixPathOf(listen.host)
+      return path === undefined ? [] : [{ path: ["upstreams", index, "listen"], listen: { path } }]
+    })
   ].flatMap(({ listen, path }) => ("path" in listen ? [{ path, text: listen.path }] : []))
   sockets.forEach(({ path, text }, index) => {
     const other = sockets.slice(0, index).find((one) => one.text === text)
@@ -129,6 +134,11 @@ export const addressRules = (config: Listening): Issues => {
   })
   config.services.forEach(({ name, addresses }, index) => {
     for (const address of addresses) {
+      const socket = sockets.find(({ text }) => text === unixPathOf(address.host))
+      if (socket !== undefined) {
+        const message = `${address.host} is this node's own ${formatPath(socket.path)}: calls to ${name} would run in a circle; write the address of the program itself`
+        issues.push({ path: ["services", index, "address"], message })
+      }
       if (!isLoopback(address.host)) continue
       const own = open.find((listener) => collides(listener.address, address))
       if (own === undefined) continue
@@ -163,7 +173,7 @@ export const protocolRules = ({ services, upstreams, policies }: Speaking): Issu
   const issues: Issues = []
   upstreams.forEach(({ service, protocol }, index) => {
     const what = tcp.get(service)
-    if (what === undefined || protocol === "tcp") return
+    if (what === undefined || protocol === "tcp" || protocol === "auto") return
     const message = `${protocol} cannot reach ${what}: every call would be refused; write tcp`
     issues.push({ path: ["upstreams", index, "protocol"], message })
   })

@@ -103,6 +103,13 @@ export const ListenAddress = make("ListenAddress", "host:port to listen on, like
   unix: false
 })
 
+/** The same, or a unix socket, which is a host whose port is 0. */
+export const AnyListenAddress = make(
+  "AnyListenAddress",
+  "host:port to listen on, like 127.0.0.1:4140, or unix:/path",
+  { anyName: false, minPort: 0, unix: true }
+)
+
 /** Where a server is reached: an IP address; never port 0. */
 export const ServerAddress = make("ServerAddress", "host:port of a server, like 192.0.2.1:53", {
   ...{ anyName: false, minPort: 1, unix: false }

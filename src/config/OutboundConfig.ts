@@ -1,12 +1,14 @@
 /** Where this host's programs hand calls to their node, and for whom they speak there. */
 import { Schema } from "effect"
 import { isLoopback } from "../model/Loopback.ts"
+import { unixPathOf } from "../model/UnixHost.ts"
+import { timeLimit } from "../schema/Duration.ts"
 import { quote } from "../schema/ExplainIssue.ts"
 import { ServiceName } from "../schema/NamesSchema.ts"
 import { missedKeys, missedWords } from "../schema/SchemaWords.ts"
 import { noneTwice } from "./ConfigRules.ts"
 import { AdminListen, allowRemote, exposed, guarded } from "./GuardedListen.ts"
-import { formatHostPort, ListenAddress } from "./HostPort.ts"
+import { AnyListenAddress, formatHostPort, ListenAddress } from "./HostPort.ts"
 
 /**
  * The service that programs who use a listener are, and for which their calls speak. The node's
@@ -30,10 +32,11 @@ const Uid = Schema.Union(
 ).annotations({ identifier: "Uid", description: "a user of this host, by name or number" })
 
 const both = "is written http, which takes HTTP/1.1 and HTTP/2 alike"
-const sealed = "cannot be read on its way; write tcp, which carries its connections as they are"
+const sealed =
+  "cannot be read on its way; write tcp, which carries its connections as they are, or auto, which sends them by the name they ask for"
 
-/** What programs speak to a port: HTTP/1.1 or HTTP/2, of which gRPC is one; or anything else. */
-const PortProtocol = Schema.Literal("http", "grpc", "tcp").annotations({
+/** What programs speak to a port: HTTP/1.1 or HTTP/2, of which gRPC is one; or anything else; or either. */
+const PortProtocol = Schema.Literal("http", "grpc", "tcp", "auto").annotations({
   [missedWords]: new Map([
     ["http2", both],
     ["h2", both],
@@ -72,39 +75,6 @@ export const GrpcWebConfig = Schema.Struct({
 }).annotations({ identifier: "GrpcWebConfig" })
 export type GrpcWebConfig = typeof GrpcWebConfig.Type
 
-/** A local port that always reaches one service. */
-export const UpstreamConfig = Schema.Struct({
-  service: ServiceName,
-  listen: ListenAddress,
-  as,
-  /** The user whose processes may connect (Linux). Default: all of this host. */
-  uid: Schema.optional(Uid),
-  /** Must be said of an address that other hosts reach. */
-  allowRemote,
-  protocol: Schema.optionalWith(PortProtocol, { default: () => "tcp" as const }),
-  /** For browsers. Absent: gRPC-Web is passed on as any request is. */
-  grpcWeb: Schema.optional(GrpcWebConfig)
-}).pipe(
-  Schema.filter(
-    ({ allowRemote, grpcWeb, listen, protocol, service }) => {
-      if (grpcWeb !== undefined && protocol === "tcp") {
-        const message =
-          "is for ports that read HTTP, and this one carries TCP; write protocol: grpc"
-        return [{ path: ["grpcWeb"], message }]
-      }
-      if (allowRemote || isLoopback(listen.host)) return []
-      const who = `calls ${service} with this node's rights`
-      const message = exposed(formatHostPort(listen), who, "allowRemote: true beside it")
-      return [{ path: ["listen"], message }]
-    },
-    { identifier: "UpstreamConfig", jsonSchema: {} }
-  )
-)
-export type UpstreamConfig = typeof UpstreamConfig.Type
-
-/** Whoever reaches it calls what this node may call. */
-const Proxy = guarded(ListenAddress, "calls services with this node's rights")
-
 export const Mode = Schema.String.pipe(
   Schema.pattern(/^0?[0-7]{3}$/, {
     description: "permissions of a socket in octal digits, like 0660",
@@ -120,6 +90,67 @@ export const Owner = Schema.String.pipe(
   }),
   Schema.minLength(1)
 )
+
+const notOfSockets =
+  "is for ports; of a unix socket its mode and its owner say who may connect, and the system sees to it"
+
+const ofSockets = (said: Readonly<Record<string, string | undefined>>) =>
+  Object.entries(said).flatMap(([key, value]) =>
+    value === undefined
+      ? []
+      : [{ path: [key], message: "is for unix sockets; of a port write uid" }]
+  )
+
+/** A local port, or unix socket, that always reaches one service. */
+export const UpstreamConfig = Schema.Struct({
+  service: ServiceName,
+  listen: AnyListenAddress,
+  as,
+  /** Of a unix socket: who may connect. Default: only the user of the node, "0600". */
+  mode: Schema.optional(Mode),
+  /** Of a unix socket: whose it becomes, which only root can say of others than itself. */
+  owner: Schema.optional(Owner),
+  /** Of a port: the user whose processes may connect (Linux). Default: all of this host. */
+  uid: Schema.optional(Uid),
+  /** Must be said of an address that other hosts reach. */
+  allowRemote,
+  /**
+   * `auto`: told by the first bytes of each connection. HTTP of either version is HTTP; TLS stays as it is and goes to the
+   * service that it asks for by name (SNI), or else to `service`; all the rest is TCP.
+   */
+  protocol: Schema.optionalWith(PortProtocol, { default: () => "tcp" as const }),
+  /** Of `auto`: a client that says nothing for so long waits for its server to speak, and is TCP. 1ms–10s, default 1s. */
+  detect: Schema.optional(timeLimit("1ms", "10s")),
+  /** For browsers. Absent: gRPC-Web is passed on as any request is. */
+  grpcWeb: Schema.optional(GrpcWebConfig)
+}).pipe(
+  Schema.filter(
+    ({ allowRemote, detect, grpcWeb, listen, mode, owner, protocol, service, uid }) => {
+      const issues =
+        detect === undefined || protocol === "auto"
+          ? []
+          : [{ path: ["detect"], message: "is of protocol: auto; all others know what is spoken" }]
+      if (grpcWeb !== undefined && protocol === "tcp") {
+        const message =
+          "is for ports that read HTTP, and this one carries TCP; write protocol: grpc"
+        issues.push({ path: ["grpcWeb"], message })
+      }
+      if (unixPathOf(listen.host) !== undefined) {
+        return uid === undefined ? issues : [...issues, { path: ["uid"], message: notOfSockets }]
+      }
+      issues.push(...ofSockets({ mode, owner }))
+      if (allowRemote || isLoopback(listen.host)) return issues
+      const who = `calls ${service} with this node's rights`
+      const message = exposed(formatHostPort(listen), who, "allowRemote: true beside it")
+      return [...issues, { path: ["listen"], message }]
+    },
+    { identifier: "UpstreamConfig", jsonSchema: {} }
+  )
+)
+export type UpstreamConfig = typeof UpstreamConfig.Type
+
+/** Whoever reaches it calls what this node may call. */
+const Proxy = guarded(ListenAddress, "calls services with this node's rights")
 
 /** Whoever reaches one of these speaks for its service. */
 export const CallerListenerConfig = Schema.Struct({
@@ -137,15 +168,9 @@ export const CallerListenerConfig = Schema.Struct({
   Schema.filter(
     ({ allowRemote, as, listen, mode, owner, uid }) => {
       if ("path" in listen) {
-        const message =
-          "is for ports; of a unix socket its mode and its owner say who may connect, and the system sees to it"
-        return uid === undefined ? [] : [{ path: ["uid"], message }]
+        return uid === undefined ? [] : [{ path: ["uid"], message: notOfSockets }]
       }
-      const issues = Object.entries({ mode, owner }).flatMap(([key, value]) =>
-        value === undefined
-          ? []
-          : [{ path: [key], message: "is for unix sockets; of a port write uid" }]
-      )
+      const issues = ofSockets({ mode, owner })
       if (allowRemote || isLoopback(listen.host)) return issues
       const who = as === undefined ? "calls services with this node's rights" : `speaks for ${as}`
       const message = exposed(formatHostPort(listen), who, "allowRemote: true beside it")

@@ -68,7 +68,7 @@ interface Written {
   readonly upstreams: ReadonlyArray<{
     readonly service: string
     readonly listen: HostPort
-    readonly protocol: "http" | "grpc" | "tcp"
+    readonly protocol: "http" | "grpc" | "tcp" | "auto"
   }>
 }
 
@@ -131,7 +131,7 @@ export const meshWarnings = (
     const where = `upstreams[${index}]`
     const spoken = offered.get(service)?.protocol
     if (spoken === undefined) warnings.push(unknown(where, service, offered))
-    if (spoken !== "tcp" || wanted === "tcp") return
+    if (spoken !== "tcp" || wanted === "tcp" || wanted === "auto") return
     const message = `${wanted} cannot reach ${service}, which the mesh offers as tcp: every call is refused; write protocol: tcp`
     warnings.push(protocol(where, message))
   })

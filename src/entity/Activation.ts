@@ -214,7 +214,7 @@ export class Activation {
         this.#done(delivery, exit)
         return
       }
-      const mustSave = this.memory !== undefined && this.memory.ends(delivery.message, exit)
+      const mustSave = this.memory?.ends(delivery.message, exit) === true
       if (!mustSave && !this.#saving) {
         this.#done(delivery, exit)
         return

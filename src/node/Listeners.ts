@@ -16,6 +16,7 @@ import type { CallerListenerConfig, UpstreamConfig } from "../config/OutboundCon
 import { ownerIds, userId } from "../config/SystemUsers.ts"
 import type { ServiceName } from "../model/Names.ts"
 import { maySpeakFor, type SessionFacts } from "../model/Session.ts"
+import { unixPathOf } from "../model/UnixHost.ts"
 import { ListenError, makeListenError } from "../request/listener/ListenError.ts"
 import type { ListenSpec } from "../request/PlaneMessages.ts"
 import type { RequestThreads } from "./RequestThreads.ts"
@@ -79,25 +80,44 @@ export interface Listeners {
 const asText = (as: ServiceName | undefined): string => (as === undefined ? "" : ` as ${as}`)
 
 const wantedUpstream = (upstream: UpstreamConfig): Wanted => {
-  const { allowRemote, as, grpcWeb, listen, protocol, service, uid } = upstream
+  const { allowRemote, as, detect, grpcWeb, listen, mode = ownMode, owner, protocol } = upstream
+  const { service, uid } = upstream
+  const path = unixPathOf(listen.host)
   const spec = (): ListenSpec => {
-    const common = { ...listen, as, service, uid: uid === undefined ? undefined : userId(uid) }
-    return protocol !== "tcp"
-      ? {
+    const common = {
+      ...{ ...listen, as, service, uid: uid === undefined ? undefined : userId(uid) },
+      ...(path === undefined ? {} : { unix: unixSpec(path, mode, owner) })
+    }
+    return protocol === "tcp"
+      ? { ...common, kind: "tcp" }
+      : {
           ...{ ...common, kind: "http" },
           remoteNames: allowRemote ? [hostname().toLowerCase()] : undefined,
-          grpcWeb: grpcWeb?.origins
+          grpcWeb: grpcWeb?.origins,
+          ...(protocol === "auto" ? { detect: detect ?? usualDetect } : {})
         }
-      : { ...common, kind: "tcp" }
   }
+  const ofSocket = path === undefined ? "" : ` ${mode} ${owner ?? ""}`
   const who = `${allowRemote ? " for all hosts" : ""}${uid === undefined ? "" : ` of user ${uid}`}`
   const web = grpcWeb === undefined ? "" : ` for gRPC-Web of ${grpcWeb.origins.join(", ")}`
-  const key = `upstream ${formatHostPort(listen)} ${service} ${protocol}${asText(as)}${who}${web}`
-  return { key, listen, as, isProxy: false, spec }
+  const spoken = detect === undefined ? protocol : `${protocol} ${detect}`
+  const whose = `${asText(as)}${who}${ofSocket}${web}`
+  return {
+    key: `upstream ${formatHostPort(listen)} ${service} ${spoken}${whose}`,
+    ...{ as, isProxy: false, spec },
+    listen: path === undefined ? listen : { path }
+  }
 }
 
 /** Permissions of a socket where nothing is said: only the user of the node may connect. */
 const ownMode = "0600"
+/** Who says nothing for so long waits for its server to speak, ms. */
+const usualDetect = 1_000
+
+const unixSpec = (path: string, mode: string, owner: string | undefined) => ({
+  ...{ path, mode: Number.parseInt(mode, 8) },
+  ...ownerIds(owner)
+})
 
 const wantedListener = (
   listener: CallerListenerConfig,
@@ -113,7 +133,7 @@ const wantedListener = (
       isPath
         ? {
             ...{ kind: "proxy", as, host: formatAdminAddress(listen), port: 0, grpcWeb },
-            unix: { path: listen.path, mode: Number.parseInt(mode, 8), ...ownerIds(owner) }
+            unix: unixSpec(listen.path, mode, owner)
           }
         : {
             ...listen,

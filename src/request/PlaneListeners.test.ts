@@ -38,6 +38,7 @@ const make = (sharePorts = false, onDefect?: OnDefect) => {
     ...{ ticker, metrics, log: base.log, onDefect, post, relay },
     dispatch: callee.dispatch,
     programs: new Programs(),
+    protocolOf: () => undefined,
     sockets: new SocketBudget().clients,
     transport: host.transport
   })

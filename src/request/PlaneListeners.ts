@@ -5,6 +5,8 @@ import { serviceCaller } from "../model/Caller.ts"
 import { contain, type OnDefect, uncontained } from "../model/Defect.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
+import type { ServiceName } from "../model/Names.ts"
+import type { Protocol } from "../model/NodeRecord.ts"
 import type { SocketEnd } from "../model/Relay.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "./cells/Metrics.ts"
@@ -30,6 +32,8 @@ export interface PlaneListenersOptions {
   readonly onDefect?: OnDefect | undefined
   readonly dispatch: Dispatch
   readonly programs: Programs
+  /** As the mesh knows a service; undefined: it does not. */
+  readonly protocolOf: (service: ServiceName) => Protocol | undefined
   readonly sockets: SocketLane
   readonly transport: SessionTransport
   readonly relay: ForeignRelay
@@ -131,7 +135,7 @@ export class PlaneListeners {
     const { host, port } = spec
     if (spec.kind === "mesh") return this.#openMeshPort(id, spec)
     if (spec.kind === "programs") return this.#openProgramPort(spec)
-    if (spec.kind === "proxy" && spec.unix !== undefined && !this.#isMine(spec.unix.path)) {
+    if (spec.unix !== undefined && !this.#isMine(spec.unix.path)) {
       return Promise.resolve(elsewhere(spec))
     }
     const common = {
@@ -140,21 +144,29 @@ export class PlaneListeners {
       identity: spec.as === undefined ? undefined : serviceCaller(spec.as),
       uid: spec.uid,
       reusePort: setup.sharePorts,
-      maxConnections: Math.ceil(connectionsPerListener / setup.threads)
+      unix: spec.unix,
+      maxConnections:
+        spec.unix === undefined
+          ? Math.ceil(connectionsPerListener / setup.threads)
+          : connectionsPerListener
     }
     switch (spec.kind) {
       case "proxy":
-        return openHttpListener({
-          ...{ ...common, grpcWeb: spec.grpcWeb },
-          ...(spec.unix === undefined ? {} : { unix: spec.unix, maxConnections: undefined })
-        })
+        return openHttpListener({ ...common, grpcWeb: spec.grpcWeb })
       case "http":
         return openHttpListener({
           ...common,
           fixedService: spec.service,
           remoteNames: spec.remoteNames,
           names: spec.names,
-          grpcWeb: spec.grpcWeb
+          grpcWeb: spec.grpcWeb,
+          detect:
+            spec.detect === undefined
+              ? undefined
+              : {
+                  wait: spec.detect,
+                  isBytes: () => this.#options.protocolOf(spec.service) === "tcp"
+                }
         })
       case "tcp":
         return openTcpListener({ ...common, service: spec.service })

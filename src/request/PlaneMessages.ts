@@ -54,7 +54,7 @@ export interface PeerFacts {
 /**
  * What is to be listened on, and for what. `as`: the service clients speak for; absent: the host.
  * `uid`: the only user whose processes may connect to the port. `grpcWeb`: gRPC-Web is translated, of
- * pages of these origins.
+ * pages of these origins. `unix`: one request thread alone listens, since a path cannot be shared as ports can.
  */
 export type ListenSpec = SocketEnd &
   (
@@ -62,7 +62,6 @@ export type ListenSpec = SocketEnd &
         readonly kind: "proxy"
         readonly as?: ServiceName | undefined
         readonly uid?: number | undefined
-        /** One request thread alone listens: a path cannot be shared as ports can. */
         readonly unix?: UnixSpec | undefined
         readonly grpcWeb?: ReadonlyArray<string> | undefined
       }
@@ -70,16 +69,20 @@ export type ListenSpec = SocketEnd &
         readonly kind: "http"
         readonly as?: ServiceName | undefined
         readonly uid?: number | undefined
+        readonly unix?: UnixSpec | undefined
         readonly service: ServiceName
         readonly remoteNames: ReadonlyArray<string> | undefined
         /** Further names of the service, in small letters. */
         readonly names?: ReadonlyArray<string> | undefined
         readonly grpcWeb?: ReadonlyArray<string> | undefined
+        /** Clients may speak anything; who says nothing for so long speaks TCP, ms. Absent: HTTP. */
+        readonly detect?: number | undefined
       }
     | {
         readonly kind: "tcp"
         readonly as?: ServiceName | undefined
         readonly uid?: number | undefined
+        readonly unix?: UnixSpec | undefined
         readonly service: ServiceName
       }
     /**

@@ -182,6 +182,7 @@ export class RequestPlane {
       metrics: registry,
       programs: this.programs,
       dispatch: this.#outbound.dispatch,
+      protocolOf: (service) => this.#view.current.services.get(service)?.protocol,
       sockets: this.#sockets.clients,
       transport: this.#transport,
       relay: this.#relay

@@ -213,7 +213,11 @@ beforeAll(async () => {
         ...{ service: web, listen: `0.0.0.0:${upHttp}`, as: "ops", allowRemote: true },
         ...{ protocol: "http", grpcWeb: { origins: ["https://shop.example"] } }
       },
-      { service: raw, listen: `127.0.0.1:${upTcp}`, protocol: "tcp", uid: ownUid }
+      { service: raw, listen: `127.0.0.1:${upTcp}`, protocol: "tcp", uid: ownUid },
+      {
+        ...{ service: web, listen: `unix:${at("web.sock")}`, protocol: "auto", detect: "1ms" },
+        ...{ mode: "0640", owner: `:${ownGid}` }
+      }
     ],
     programs: [
       { listen: `unix:${at("p.sock")}`, as: "shop", mode: "0640", owner: `:${ownGid}` },
@@ -362,6 +366,11 @@ const upstreams = async () => {
   // Only what is read as HTTP is given trace fields: the other way it would be a tunnel.
   expect(seen.traceparent).toMatch(/^00-/)
   expect(await echoed(ports.tcp)).toBe("echo")
+}
+const byPath = async () => {
+  expect(await get(at("web.sock"), "localhost")).toBe("from web")
+  expect(statSync(at("web.sock"))).toMatchObject({ gid: ownGid })
+  expect(statSync(at("web.sock")).mode & 0o777).toBe(0o640)
 }
 const adminOpen = async () => {
   expect(b.admin).toBe(`0.0.0.0:${ports.admin}`)
@@ -562,6 +571,20 @@ const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<
   },
   // Others are turned away: CallerListeners.test.ts.
   ".upstreams[].uid": upstreams,
+  ".upstreams[].mode": byPath,
+  ".upstreams[].owner": byPath,
+  ".upstreams[].detect": async () => {
+    // Who says nothing for so long has a tunnel to the program, which then sees no trace.
+    await until("a tunnel", async () => {
+      const socket = net.connect(at("web.sock"))
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      const asked = new Promise((resolve) => socket.once("data", resolve))
+      socket.write("GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n")
+      expect(String(await asked)).toContain("HTTP/1.1 200")
+      socket.destroy()
+      return seen.traceparent === "undefined" ? true : undefined
+    })
+  },
   ".upstreams[].service": upstreams,
   ".upstreams[].listen.host": upstreams,
   ".upstreams[].listen.port": upstreams,

@@ -19,6 +19,8 @@ let web: https.Server
 let a: Host
 let b: Host
 let tcpPort: number
+let anyPort: number
+let greetPort: number
 
 const listen = async (server: net.Server): Promise<string> => {
   servers.push(server)
@@ -32,10 +34,34 @@ const curl = async (...args: ReadonlyArray<string>): Promise<string> => {
   return stdout
 }
 
+/** All that comes on a connection that says this. */
+const said = (port: number, text: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    let heard = ""
+    const socket = net.connect(port, "127.0.0.1", () => {
+      if (text !== "") socket.end(text)
+    })
+    socket.on("error", reject).on("end", () => resolve(heard))
+    socket.on("data", (bytes) => {
+      heard += bytes.toString()
+      if (text === "") socket.end()
+    })
+  })
+
 beforeAll(async () => {
   const caFile = join(mesh.directory, "ca.pem")
   writeFileSync(caFile, ca.cert)
   tcpPort = await freePort()
+  anyPort = await freePort()
+  greetPort = await freePort()
+  const sealed = https.createServer(ca.issue(["sealed.mesh"]), ({ url }, response) =>
+    response.end(`sealed ${url}`)
+  )
+  const greet = net.createServer((socket) => {
+    socket.on("error", () => {})
+    socket.write("220 ready\r\n")
+    socket.pipe(socket)
+  })
   web = https.createServer(made, (request, response) => {
     if (request.method === "POST") request.pipe(response)
     else response.end(`web ${request.url}`)
@@ -57,17 +83,23 @@ beforeAll(async () => {
       },
       { name: "h2", protocol: "http2", address: await listen(h2), tls: trusted, health: tcp },
       { name: "echo", protocol: "tcp", address: await listen(echo), tls: trusted, health: tcp },
-      { name: "stranger", address: await listen(https.createServer(made)), tls: {} }
+      { name: "stranger", address: await listen(https.createServer(made)), tls: {} },
+      { name: "sealed", address: await listen(sealed), protocol: "tcp" },
+      { name: "greet", address: await listen(greet), protocol: "tcp" }
     ]
   })
   b = await mesh.join("host-b", {
-    upstreams: [{ service: "echo", listen: `127.0.0.1:${tcpPort}` }]
+    upstreams: [
+      { service: "echo", listen: `127.0.0.1:${tcpPort}` },
+      { service: "web", listen: `127.0.0.1:${anyPort}`, protocol: "auto" },
+      { service: "greet", listen: `127.0.0.1:${greetPort}`, protocol: "auto", detect: "50ms" }
+    ]
   })
   await until("all are known and well", async () => {
     const rows = (await b.api("services")) as ReadonlyArray<{
       readonly endpoints: { readonly healthy: number }
     }>
-    return rows.filter(({ endpoints }) => endpoints.healthy === 1).length === 4 ? true : undefined
+    return rows.filter(({ endpoints }) => endpoints.healthy === 1).length === 6 ? true : undefined
   })
 })
 
@@ -96,15 +128,7 @@ describe("a program that only speaks TLS", () => {
   })
 
   it("is reached by bytes", async () => {
-    const heard = await new Promise<string>((resolve, reject) => {
-      let text = ""
-      const socket = net.connect(tcpPort, "127.0.0.1", () => socket.end("said"))
-      socket.on("error", reject).on("end", () => resolve(text))
-      socket.on("data", (bytes) => {
-        text += bytes.toString()
-      })
-    })
-    expect(heard).toBe("said")
+    expect(await said(tcpPort, "said")).toBe("said")
   })
 
   it("that nobody knows is called by nobody, and why is said", async () => {
@@ -130,5 +154,29 @@ describe("a program that only speaks TLS", () => {
       (await curl("http://web.mesh/z")) === "web /z" ? true : undefined
     )
     expect(await curl("http://h2.mesh/x")).toBe("h2 /x http")
+  })
+})
+
+describe("a port for anything", () => {
+  const direct = async (...args: ReadonlyArray<string>): Promise<string> => {
+    const { stdout } = await run(program("curl"), ["-sS", "-m", "10", ...args])
+    return stdout
+  }
+
+  it("takes HTTP of both versions for its service", async () => {
+    const at = `http://127.0.0.1:${anyPort}/x`
+    expect(await direct(at)).toBe("web /x")
+    expect(await direct("--http2-prior-knowledge", at)).toBe("web /x")
+  })
+
+  it("sends TLS sealed to the service that the client asks for", async () => {
+    const to = ["--cacert", join(mesh.directory, "ca.pem")]
+    to.push("--connect-to", `::127.0.0.1:${anyPort}`)
+    expect(await direct(...to, "https://sealed.mesh/x")).toBe("sealed /x")
+  })
+
+  it("lets a server speak first, and carries what the client says", async () => {
+    expect(await said(greetPort, "")).toBe("220 ready\r\n")
+    expect(await said(greetPort, "*1\r\n")).toBe("220 ready\r\n*1\r\n")
   })
 })

@@ -1,4 +1,5 @@
 /** Programs that listen at a unix socket and open no port: HTTP, upgrades and bytes through the mesh. */
+import { statSync } from "node:fs"
 import http from "node:http"
 import net from "node:net"
 import { join } from "node:path"
@@ -60,7 +61,11 @@ beforeAll(async () => {
     ]
   })
   b = await mesh.join("host-b", {
-    upstreams: [{ service: "echo", listen: `127.0.0.1:${tcpPort}` }]
+    upstreams: [
+      { service: "echo", listen: `127.0.0.1:${tcpPort}` },
+      { service: "web", listen: `unix:${at("up.sock")}`, protocol: "http", mode: "0666" },
+      { service: "echo", listen: `unix:${at("up-echo.sock")}` }
+    ]
   })
   await until("web and echo are well", async () => {
     const rows = (await b.api("services")) as ReadonlyArray<{
@@ -93,16 +98,30 @@ describe("a program at a unix socket", () => {
     )
   })
 
+  it("is reached from a unix socket as well, by both versions of HTTP", async () => {
+    for (const version of ["--http1.1", "--http2-prior-knowledge"]) {
+      const { stdout } = await run(program("curl"), [
+        ...["-sS", "-m", "10", version, "--unix-socket", at("up.sock"), "http://localhost/x"]
+      ])
+      expect(stdout).toBe("web /x")
+    }
+    expect(statSync(at("up.sock")).mode & 0o777).toBe(0o666)
+    expect(statSync(at("up-echo.sock")).mode & 0o777).toBe(0o600)
+  })
+
   it("that breaks off is seen to have", async () => {
     expect(await curl("http://web.mesh/torn")).toMatchObject({ stdout: "some of it" })
     expect((await curl("http://web.mesh/torn")).code).not.toBe(0)
   })
 
   it("carries upgrades and bytes, both ways and half-closed", async () => {
-    const exchange = (port: number, ...said: ReadonlyArray<string>) =>
+    const exchange = (
+      to: { readonly port: number } | { readonly path: string },
+      ...said: ReadonlyArray<string>
+    ) =>
       new Promise<string>((resolve, reject) => {
         let heard = ""
-        const socket = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true }, () => {
+        const socket = net.connect({ ...to, allowHalfOpen: true }, () => {
           for (const part of said) socket.write(part)
           socket.end()
         })
@@ -111,7 +130,8 @@ describe("a program at a unix socket", () => {
         })
         socket.on("end", () => resolve(heard)).on("error", reject)
       })
-    expect(await exchange(tcpPort, "all ", "of it")).toBe("all of it")
+    expect(await exchange({ port: tcpPort }, "all ", "of it")).toBe("all of it")
+    expect(await exchange({ path: at("up-echo.sock") }, "all ", "of it")).toBe("all of it")
     const proxy = Number(b.proxy.split(":")[1])
     const upgraded = await new Promise<string>((resolve, reject) => {
       let heard = ""

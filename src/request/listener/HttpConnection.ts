@@ -25,6 +25,7 @@ import { askForReset } from "../socket/UnreadSocket.ts"
 import { Unsent } from "../socket/Unsent.ts"
 import { ClientExchange, type ExchangeOwner } from "./ClientExchange.ts"
 import { writeFault } from "./FaultResponse.ts"
+import type { Begun } from "./FirstBytes.ts"
 import { Http2Connection } from "./Http2Connection.ts"
 import { startCall } from "./HttpCall.ts"
 import {
@@ -77,13 +78,14 @@ export class HttpConnection implements ExchangeOwner, RequestHandler, SocketOwne
   /** It is one of HTTP/2: all that happens is its. */
   #http2: Http2Connection | undefined = undefined
 
-  /** `accepted`: not yet read from. `onClosed` is told of it last of all. */
+  /** `accepted`: not yet read from, or `begun`. `onClosed` is told of it last of all. */
   constructor(
     accepted: net.Socket,
     context: HttpConnectionContext,
-    onClosed: (connection: HttpConnection) => void
+    onClosed: (connection: HttpConnection) => void,
+    begun = false
   ) {
-    const socket = ownSocket(accepted, this)
+    const socket = ownSocket(accepted, this, begun)
     this.#socket = socket
     this.#context = context
     this.#onClosed = onClosed
@@ -106,6 +108,16 @@ export class HttpConnection implements ExchangeOwner, RequestHandler, SocketOwne
 
   get node(): string {
     return this.#context.self.node
+  }
+
+  /** What had been read of it before it was known to be HTTP. */
+  begin({ bytes, ended }: Omit<Begun, "socket">): void {
+    try {
+      this.onBytes(bytes)
+      if (ended) this.onSocketEnd()
+    } catch (error) {
+      this.onFailed(error)
+    }
   }
 
   /** Called by the listener every now and then; cheaper than timers per request. */

@@ -19,6 +19,8 @@ import type { UnixSpec } from "../socket/UnixPath.ts"
 import { askInterval } from "../socket/UnreadSocket.ts"
 import { type Acceptor, openAcceptor, type Refusal } from "./Acceptor.ts"
 import { ConnectionSet } from "./ConnectionSet.ts"
+import { DetectedConnections } from "./DetectedConnections.ts"
+import type { Begun } from "./FirstBytes.ts"
 import type { WebOrigins } from "./GrpcWeb.ts"
 import { HttpConnection } from "./HttpConnection.ts"
 import type { HttpConnectionContext } from "./HttpConnectionContext.ts"
@@ -72,6 +74,15 @@ export interface HttpListenerOptions {
   readonly names?: ReadonlyArray<string> | undefined
   /** Calls of gRPC-Web are translated, and pages of these origins may make them. Default: they are not. */
   readonly grpcWeb?: WebOrigins | undefined
+  /** Clients of the fixed service's port may speak anything, which is told by how they begin. Default: HTTP. */
+  readonly detect?: Detection | undefined
+}
+
+export interface Detection {
+  /** Who says nothing for so long waits for its server to speak, ms. */
+  readonly wait: number
+  /** The mesh knows the service as one of bytes: what looks like HTTP is bytes as well. */
+  readonly isBytes: () => boolean
 }
 
 export interface HttpListener {
@@ -112,7 +123,12 @@ export const openHttpListener = async (options: HttpListenerOptions): Promise<Ht
   const sockets = options.sockets ?? unlimitedSockets()
   const refusals = new Refusals({ listener, maxConnections, sockets, metrics, now, log })
   const core = new HttpListenerCore(options, sockets, metrics, refusals)
-  const gate = uid === undefined ? undefined : core.gateFor(uid, listener)
+  const detected = core.detected
+  const accept = (socket: net.Socket): void => {
+    if (detected === undefined) core.accept(socket)
+    else detected.take(socket)
+  }
+  const gate = uid === undefined ? undefined : core.gateFor(uid, listener, accept)
   let acceptor: Acceptor
   try {
     if (gate !== undefined) await assertOwners(host, port)
@@ -122,11 +138,12 @@ export const openHttpListener = async (options: HttpListenerOptions): Promise<Ht
       port,
       reusePort,
       maxConnections,
-      connections: () => core.connections.size + (gate?.waiting ?? 0),
+      connections: () => core.connections.size + (gate?.waiting ?? 0) + (detected?.size ?? 0),
       sockets,
       onDefect: core.onDefect,
-      onConnection: (socket) => (gate === undefined ? core.accept(socket) : gate.take(socket)),
-      onOverflow: (socket) => core.overflow(socket),
+      onConnection: (socket) => (gate === undefined ? accept(socket) : gate.take(socket)),
+      // Who may speak anything cannot be told why in words of HTTP.
+      onOverflow: (socket) => detected === undefined && core.overflow(socket),
       onRefused: (reason, error) => core.refused(reason, error)
     })
   } catch (error) {
@@ -136,13 +153,16 @@ export const openHttpListener = async (options: HttpListenerOptions): Promise<Ht
   return {
     address: acceptor.address,
     get connections() {
-      return core.connections.size
+      return core.connections.size + (detected?.size ?? 0)
     },
     stop: acceptor.stop,
-    drain: (deadline) => {
+    drain: async (deadline) => {
       acceptor.stop()
       core.drain()
-      return core.connections.finish(deadline, ticker)
+      await Promise.all([
+        core.connections.finish(deadline, ticker),
+        detected?.finish(deadline) ?? Promise.resolve()
+      ])
     },
     close: () => {
       acceptor.stop()
@@ -178,6 +198,7 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
   readonly fixedService: ServiceName | undefined
   readonly portAuthority: PortAuthority | undefined
   readonly grpcWeb: WebOrigins | undefined
+  readonly detected: DetectedConnections | undefined
   draining = false
   #sweep: Timer | undefined = undefined
   #dateSecond = -1
@@ -209,6 +230,16 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
       fixedService && new PortAuthority({ service: fixedService, resolve, remoteNames, names })
     this.#overflow = new OverflowConnections(this, sockets, () => refusals.noRoom(this.#fullBy))
     sockets.keep(this)
+    const { detect, dispatch, self } = options
+    this.detected =
+      detect === undefined || fixedService === undefined
+        ? undefined
+        : new DetectedConnections({
+            ...{ ...detect, dispatch, metrics, refusals, resolve, self, sockets },
+            ...{ identity: this.identity, onDefect: this.onDefect, ticker: this.ticker },
+            service: fixedService,
+            onHttp: (begun) => this.accept(begun.socket, begun)
+          })
   }
 
   get date(): string {
@@ -221,11 +252,12 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
     return this.#date
   }
 
-  accept(socket: net.Socket): void {
+  accept(socket: net.Socket, begun?: Begun): void {
     this.metrics.accepted.inc()
-    const connection = new HttpConnection(socket, this, this.#onClosed)
+    const connection = new HttpConnection(socket, this, this.#onClosed, begun !== undefined)
     this.metrics.open.add(1)
     this.connections.add(connection)
+    if (begun !== undefined) connection.begin(begun)
     if (this.#sweep === undefined) this.#scheduleSweep()
   }
 
@@ -236,14 +268,14 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
   }
 
   /** What connections pass before they are accepted. */
-  gateFor(uid: number, listener: string): UserGate {
+  gateFor(uid: number, listener: string, accept: (socket: net.Socket) => void): UserGate {
     const why = `${listener} is for processes of user ${uid} alone, and this connection is of another`
     const strangers = new OverflowConnections(this, this.#sockets, () => why, "denied")
     this.#strangers = strangers
     this.#gate = new UserGate({
       uid,
       ticker: this.ticker,
-      onAdmitted: (socket) => this.accept(socket),
+      onAdmitted: accept,
       onStranger: (socket, found) => {
         this.#sockets.give()
         this.#refusals.stranger(found)
@@ -302,6 +334,7 @@ class HttpListenerCore implements HttpConnectionContext, Keeper {
     this.#sweep?.cancel()
     this.#sockets.keepNoMore(this)
     this.#gate?.close()
+    this.detected?.close()
     this.connections.destroyAll()
     this.#overflow.close()
     this.#strangers?.close()

@@ -26,6 +26,7 @@ import { Linger } from "../socket/Linger.ts"
 import { resetWhenWritten } from "../socket/ResetWhenWritten.ts"
 import { SocketGuard } from "../socket/SocketGuard.ts"
 import { askForReset, askInterval } from "../socket/UnreadSocket.ts"
+import type { Begun } from "./FirstBytes.ts"
 
 export interface TcpConnectionOptions {
   readonly call: Call
@@ -36,6 +37,8 @@ export interface TcpConnectionOptions {
   readonly node: string
   readonly onFault: (fault: Fault, client: string) => void
   readonly onClosed: (connection: TcpConnection) => void
+  /** What has been read of it already. Default: nothing. */
+  readonly begun?: Omit<Begun, "socket"> | undefined
 }
 
 export class TcpConnection implements ResponseReceiver {
@@ -53,7 +56,7 @@ export class TcpConnection implements ResponseReceiver {
   /** Why nothing can be written any more: the client has closed, perhaps with a last word. */
   #unwritable: Error | undefined = undefined
 
-  /** `socket`: accepted, and not yet read from. */
+  /** `socket`: accepted, and paused. */
   constructor(socket: net.Socket, options: TcpConnectionOptions) {
     this.#socket = socket
     this.#options = options
@@ -81,7 +84,11 @@ export class TcpConnection implements ResponseReceiver {
     )
     try {
       this.#stream = options.dispatch(options.call, this)
-      socket.resume()
+      const { begun } = options
+      if (begun !== undefined && begun.bytes.length > 0) this.#onData(begun.bytes)
+      if (begun?.ended === true) this.#onSocketEnd()
+      // Where its service has taken enough for now, it is read on when that says so.
+      if (this.#asking === undefined) socket.resume()
     } catch (error) {
       guard.failed(error)
     }

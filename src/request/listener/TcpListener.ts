@@ -1,22 +1,24 @@
 /** A local port that always reaches one service, as bytes. */
 import type net from "node:net"
-import { type Caller, hostCaller } from "../../model/Caller.ts"
+import type { Caller } from "../../model/Caller.ts"
 import { type OnDefect, uncontained } from "../../model/Defect.ts"
-import type { Call, Dispatch } from "../../model/Exchange.ts"
+import type { Dispatch } from "../../model/Exchange.ts"
 import type { Log } from "../../model/Log.ts"
-import { NodeName, type PeerKey, type ServiceName } from "../../model/Names.ts"
+import type { PeerKey, ServiceName } from "../../model/Names.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { MetricRegistry } from "../cells/Metrics.ts"
 import { type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
+import type { UnixSpec } from "../socket/UnixPath.ts"
 import { openAcceptor } from "./Acceptor.ts"
-import { ConnectionSet } from "./ConnectionSet.ts"
 import { ListenerMetrics } from "./ListenerMetrics.ts"
 import { Refusals } from "./Refusals.ts"
-import { TcpConnection } from "./TcpConnection.ts"
+import { TcpTunnels } from "./TcpTunnels.ts"
 import { assertOwners, UserGate } from "./UserGate.ts"
 
 export interface TcpListenerOptions {
+  /** An address; of a unix socket `unix:/path`, which is made as `unix` says. */
   readonly host: string
+  readonly unix?: UnixSpec | undefined
   /** 0: the system chooses. */
   readonly port: number
   readonly service: ServiceName
@@ -59,43 +61,18 @@ export const defaultMaxConnections = 10_000
 
 /** Rejects with a `ListenError`. */
 export const openTcpListener = async (options: TcpListenerOptions): Promise<TcpListener> => {
-  const { host, port, reusePort, service, dispatch, self, ticker, log } = options
+  const { host, port, reusePort, service, dispatch, self, ticker, log, unix } = options
   const maxConnections = options.maxConnections ?? defaultMaxConnections
-  const listener = `${host}:${port}`
+  const listener = unix === undefined ? `${host}:${port}` : host
   const metrics = new ListenerMetrics(options.metrics, listener)
   const now = () => ticker.now()
   const sockets = options.sockets ?? unlimitedSockets()
   const refusals = new Refusals({ listener, maxConnections, sockets, metrics, now, log })
   const onDefect = options.onDefect ?? uncontained
-  const connections = new ConnectionSet<TcpConnection>()
-  const call: Call = {
-    kind: "tcp",
-    service,
-    head: undefined,
-    endpoint: undefined,
-    caller: self.peer,
-    identity: options.identity ?? hostCaller(NodeName.make(self.node)),
-    deadline: undefined,
-    attempt: 0
-  }
-  const accept = (socket: net.Socket): void => {
-    metrics.accepted.inc()
-    const connection = new TcpConnection(socket, {
-      call,
-      dispatch,
-      ticker,
-      onDefect,
-      node: self.node,
-      onFault: (fault, client) => refusals.tunnel(service, fault, client),
-      onClosed: (connection) => {
-        metrics.open.add(-1)
-        sockets.give()
-        connections.delete(connection)
-      }
-    })
-    metrics.open.add(1)
-    connections.add(connection)
-  }
+  const tunnels = new TcpTunnels({
+    ...{ dispatch, identity: options.identity, metrics, onDefect, refusals, self, sockets, ticker }
+  })
+  const accept = (socket: net.Socket): void => tunnels.accept(socket, service)
   const gate =
     options.uid === undefined
       ? undefined
@@ -117,29 +94,30 @@ export const openTcpListener = async (options: TcpListenerOptions): Promise<TcpL
   if (gate !== undefined) await assertOwners(host, port)
   const acceptor = await openAcceptor({
     host,
+    unix,
     port,
     reusePort,
     maxConnections,
     sockets,
     onDefect,
-    connections: () => connections.size + (gate?.waiting ?? 0),
+    connections: () => tunnels.size + (gate?.waiting ?? 0),
     onRefused: (reason, error) => refusals.connection(reason, error),
     onConnection: (socket) => (gate === undefined ? accept(socket) : gate.take(socket))
   })
   return {
     address: acceptor.address,
     get connections() {
-      return connections.size
+      return tunnels.size
     },
     stop: acceptor.stop,
     drain: (deadline) => {
       acceptor.stop()
-      return connections.finish(deadline, ticker)
+      return tunnels.finish(deadline)
     },
     close: () => {
       acceptor.stop()
       gate?.close()
-      connections.destroyAll()
+      tunnels.destroyAll()
     }
   }
 }

@@ -25,16 +25,19 @@ export interface SocketOwner {
 
 /**
  * `accepted`: of a server with `pauseOnConnect`. Returns the socket to use instead, which is read
- * from; its owner hears of nothing before the event loop turns.
+ * from; its owner hears of nothing before the event loop turns. `begun`: it has been read from, and stays
+ * what it is, since what its stream holds could not go along.
  */
-export const ownSocket = (accepted: net.Socket, owner: SocketOwner): net.Socket => {
-  const direct = readAccepted(accepted, {
-    buffer: readMemory,
-    callback: (length) => {
-      hear(owner, readMemory.subarray(0, length))
-      return true
-    }
-  })
+export const ownSocket = (accepted: net.Socket, owner: SocketOwner, begun = false): net.Socket => {
+  const direct = begun
+    ? undefined
+    : readAccepted(accepted, {
+        buffer: readMemory,
+        callback: (length) => {
+          hear(owner, readMemory.subarray(0, length))
+          return true
+        }
+      })
   const socket = direct ?? accepted.on("data", onData).resume()
   owners.set(socket, owner)
   return socket
