@@ -209,7 +209,7 @@ describe("a config that is wrong names file, line, column, the value and what wa
     ["drain: { deadline: 1ms }", "1:20: drain.deadline: 1ms is too short; the least is 10ms"],
     [
       "services:\n  - { name: a, address: 127.0.0.1:1, protocol: htp }",
-      '2:48: services[0].protocol: "htp" is not one of http, http2, grpc, tcp; did you mean http?'
+      '2:48: services[0].protocol: "htp" is not one of http, http2, grpc, tcp, auto; did you mean http?'
     ],
     [
       "services:\n  - { name: a, address: 127.0.0.1:1, protocol: h2c }",
@@ -504,7 +504,7 @@ describe("a config that is wrong names file, line, column, the value and what wa
     ['node: { dataDir: "" }', "1:18: node.dataDir: is empty; expected text"],
     [
       "services:\n  - { name: a, address: 127.0.0.1:1, protocol: '' }",
-      "2:48: services[0].protocol: is empty; expected one of http, http2, grpc, tcp"
+      "2:48: services[0].protocol: is empty; expected one of http, http2, grpc, tcp, auto"
     ],
     [
       "node: { name: [a] }",

@@ -2,11 +2,11 @@
 import { Schema } from "effect"
 import { isLoopback } from "../model/Loopback.ts"
 import { unixPathOf } from "../model/UnixHost.ts"
-import { timeLimit } from "../schema/Duration.ts"
 import { quote } from "../schema/ExplainIssue.ts"
 import { ServiceName } from "../schema/NamesSchema.ts"
 import { missedKeys, missedWords } from "../schema/SchemaWords.ts"
 import { noneTwice } from "./ConfigRules.ts"
+import { detectTime } from "./ConfigTime.ts"
 import { AdminListen, allowRemote, exposed, guarded } from "./GuardedListen.ts"
 import { AnyListenAddress, formatHostPort, ListenAddress } from "./HostPort.ts"
 
@@ -120,7 +120,7 @@ export const UpstreamConfig = Schema.Struct({
    */
   protocol: Schema.optionalWith(PortProtocol, { default: () => "tcp" as const }),
   /** Of `auto`: a client that says nothing for so long waits for its server to speak, and is TCP. 1ms–10s, default 1s. */
-  detect: Schema.optional(timeLimit("1ms", "10s")),
+  detect: Schema.optional(detectTime),
   /** For browsers. Absent: gRPC-Web is passed on as any request is. */
   grpcWeb: Schema.optional(GrpcWebConfig)
 }).pipe(

@@ -6,7 +6,7 @@ import { ServiceName } from "../schema/NamesSchema.ts"
 import { PolicyWritten } from "../schema/PolicyWritten.ts"
 import { missedWords } from "../schema/SchemaWords.ts"
 import { noneTwice } from "./ConfigRules.ts"
-import { time } from "./ConfigTime.ts"
+import { detectTime, time } from "./ConfigTime.ts"
 import { DialAddress, formatHostPort } from "./HostPort.ts"
 import { TlsConfig } from "./TlsConfig.ts"
 
@@ -58,8 +58,11 @@ const sealed =
   "is written http with tls: {} beside it, of a program that only speaks TLS; tcp carries its connections as they are"
 const cleartext = "is written http2: with prior knowledge, which is h2c without an upgrade"
 
-/** What a program speaks: HTTP/1.1, HTTP/2 with prior knowledge, gRPC, or anything else. */
-export const ServiceProtocol = Schema.Literal("http", "http2", "grpc", "tcp").annotations({
+/**
+ * What a program speaks: HTTP/1.1, HTTP/2 with prior knowledge, gRPC, or anything else. `auto`: HTTP of either
+ * version, which it is asked, and whatever else callers of its name begin with, as bytes.
+ */
+export const ServiceProtocol = Schema.Literal("http", "http2", "grpc", "tcp", "auto").annotations({
   [missedWords]: new Map([
     ["h2", cleartext],
     ["h2c", cleartext],
@@ -78,6 +81,8 @@ const serviceFields = {
   weight: Schema.optionalWith(Schema.Int.pipe(Schema.between(1, 1_000)), { default: () => 100 }),
   /** Where callers reach it under its name (`dns`). Default 80; a TCP service needs one to be reached so. */
   port: Schema.optional(Schema.Int.pipe(Schema.between(1, 65_535))),
+  /** Of `auto`: who says nothing for so long to the port of its name has a server that speaks first. Default 1s. */
+  detect: Schema.optional(detectTime),
   /** For calls to it from anywhere, under what holds in the mesh and what a caller's config says. */
   policy: Schema.optional(PolicyWritten)
 }
@@ -102,6 +107,13 @@ export const ServiceConfig = Schema.transform(
         (address === undefined
           ? "has no address; write address: 127.0.0.1:PORT"
           : "has both address and addresses; keep one"),
+      { jsonSchema: {} }
+    ),
+    Schema.filter(
+      ({ detect, protocol }) =>
+        detect === undefined || protocol === "auto"
+          ? []
+          : [{ path: ["detect"], message: "is of protocol: auto; all others know what is spoken" }],
       { jsonSchema: {} }
     )
   ),

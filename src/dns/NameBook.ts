@@ -7,6 +7,8 @@ export interface NamedService {
   readonly protocol: Protocol
   /** Where its name is called; undefined: a TCP service of which nobody has said a port. */
   readonly port: number | undefined
+  /** Callers may speak anything, which is told by how they begin, or by their silence for so long, ms. */
+  readonly detect?: number | undefined
   readonly endpoints: number
   /** Of those, how many take calls. */
   readonly healthy: number

@@ -50,9 +50,10 @@ export interface LocalAddress {
 }
 
 /**
- * What a program speaks. The mesh is told `http` of both versions of HTTP, since its node translates.
+ * What a program speaks. The mesh is told `http` of both versions of HTTP, since its node translates;
+ * `auto`: its node finds out which, and callers of its name may also speak TLS to it, or bytes.
  */
-export type ProgramProtocol = Protocol | "http2"
+export type ProgramProtocol = Protocol | "http2" | "auto"
 
 export interface LocalService {
   readonly name: ServiceName
@@ -62,6 +63,8 @@ export interface LocalService {
   readonly endpoints: ReadonlyArray<LocalAddress>
   /** Where callers reach it under its name. */
   readonly port?: number | undefined
+  /** Of `auto`: who says nothing for so long to the port of its name has a server that speaks first, ms. */
+  readonly detect?: number | undefined
   /** What the mesh is told of how calls to it are made resilient by default, as written. */
   readonly policy?: Readonly<Record<string, unknown>> | undefined
   /**

@@ -32,6 +32,11 @@ export interface ServiceEntry {
   readonly endpoints: ReadonlyArray<EndpointEntry>
   /** Where it is called under its name. Absent: 80 of what speaks HTTP, none of TCP. */
   readonly port?: number | undefined
+  /**
+   * Callers of its name may speak anything to its port, which is told by how they begin; who says nothing for so
+   * long has a server that speaks first, ms. Absent: they speak its protocol.
+   */
+  readonly detect?: number | undefined
   /** How calls to it are made resilient by default, as its node's config says it. */
   readonly policy?: Readonly<Record<string, unknown>> | undefined
 }

@@ -5,6 +5,7 @@
  */
 import { hostname } from "node:os"
 import { Effect, type Scope } from "effect"
+import { usualDetect } from "../config/ConfigTime.ts"
 import {
   type AdminAddress,
   collides,
@@ -111,8 +112,6 @@ const wantedUpstream = (upstream: UpstreamConfig): Wanted => {
 
 /** Permissions of a socket where nothing is said: only the user of the node may connect. */
 const ownMode = "0600"
-/** Who says nothing for so long waits for its server to speak, ms. */
-const usualDetect = 1_000
 
 const unixSpec = (path: string, mode: string, owner: string | undefined) => ({
   ...{ path, mode: Number.parseInt(mode, 8) },

@@ -3,6 +3,7 @@
  * serves it, and as the node's record tells the mesh.
  */
 import { createHash } from "node:crypto"
+import { usualDetect } from "../config/ConfigTime.ts"
 import { formatHostPort, type HostPort } from "../config/HostPort.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { ServiceConfig } from "../config/ServiceConfig.ts"
@@ -22,7 +23,8 @@ const usualAlpn: Readonly<Record<ServiceConfig["protocol"], ReadonlyArray<string
   http: ["http/1.1"],
   http2: ["h2"],
   grpc: ["h2"],
-  tcp: []
+  tcp: [],
+  auto: ["h2", "http/1.1"]
 }
 
 const programTls = ({ protocol, tls }: ServiceConfig): ProgramTls | undefined => {
@@ -61,6 +63,7 @@ export const localServices = (config: NodeConfig): ReadonlyArray<LocalService> =
     protocol: service.protocol,
     ...(service.tls === undefined ? {} : { tls: programTls(service) }),
     ...(service.port === undefined ? {} : { port: service.port }),
+    ...(service.protocol === "auto" ? { detect: service.detect ?? usualDetect } : {}),
     ...(service.policy === undefined ? {} : { policy: { ...service.policy } }),
     endpoints: service.addresses.map((address) => ({
       id: endpointId(address),
@@ -99,11 +102,12 @@ export const serviceEntries = (
   services: ReadonlyArray<LocalService>,
   health: EndpointHealth
 ): ReadonlyArray<ServiceEntry> =>
-  services.map(({ name, protocol, endpoints, policy, port }) => ({
+  services.map(({ detect, endpoints, name, policy, port, protocol }) => ({
     name,
     // Which version of HTTP its program speaks is between it and its node.
-    protocol: protocol === "http2" ? "http" : protocol,
+    protocol: protocol === "http2" || protocol === "auto" ? "http" : protocol,
     ...(port === undefined ? {} : { port }),
+    ...(detect === undefined ? {} : { detect }),
     ...(policy === undefined ? {} : { policy }),
     endpoints: endpoints.map((endpoint) => ({
       id: endpoint.id,

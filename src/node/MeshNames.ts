@@ -81,7 +81,8 @@ export const makeMeshNames = (
           ({ draining, healthy, member }) => healthy && !draining && member !== "dead"
         )
         const port = ports.of(name, protocol)
-        return { name, protocol, port, endpoints: endpoints.length, healthy: able.length }
+        const detect = protocol === "http" ? ports.detectOf(name) : undefined
+        return { name, protocol, port, detect, endpoints: endpoints.length, healthy: able.length }
       },
       nameAt: (address) => addresses.nameAt(address)
     }

@@ -35,6 +35,7 @@ interface Wanted {
   readonly address: string
   readonly port: number
   readonly protocol: NamedService["protocol"]
+  readonly detect: number | undefined
 }
 
 interface Listening extends Wanted {
@@ -115,23 +116,23 @@ export class NameListeners {
     this.#listening.clear()
   }
 
-  #wanted({ name, port, protocol }: NamedService): Wanted {
+  #wanted({ detect, name, port, protocol }: NamedService): Wanted {
     const address = this.#options.addresses.addressOf(name)
     if (address === undefined) throw this.#failed(name, "no address is left in dns.addresses")
     if (port === undefined) throw this.#failed(name, "it has no port")
-    return { address, port, protocol }
+    return { address, detect, port, protocol }
   }
 
   #isStale({ failedAt }: Listening): boolean {
     return failedAt !== undefined && this.#options.now() - failedAt >= failedFor
   }
 
-  #spec({ name }: NamedService, { address, port, protocol }: Wanted): ListenSpec {
+  #spec({ name }: NamedService, { address, detect, port, protocol }: Wanted): ListenSpec {
     const common = { host: address, port, service: name }
     if (protocol === "tcp") return { ...common, kind: "tcp" }
     const names = [`${name}.${this.#options.suffix}`]
     const { grpcWeb } = this.#options
-    return { ...common, kind: "http", remoteNames: undefined, names, grpcWeb }
+    return { ...common, kind: "http", remoteNames: undefined, names, detect, grpcWeb }
   }
 
   #failed(service: ServiceName, reason: string): Error {
@@ -144,4 +145,5 @@ export class NameListeners {
 const isFor = (held: Listening, wanted: Wanted): boolean =>
   held.address === wanted.address &&
   held.port === wanted.port &&
+  held.detect === wanted.detect &&
   (held.protocol === "tcp") === (wanted.protocol === "tcp")

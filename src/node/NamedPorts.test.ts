@@ -34,3 +34,20 @@ test("a name's port is what the node says that has run longest, or the usual one
   ports.follow([{ before: late, after: entryOf(1, 10, undefined) }])
   expect(ports.of(payments, "http")).toBe(80)
 })
+
+test("who may be called by anything says so, and for how long silence is waited for", () => {
+  const ports = new NamedPorts()
+  const saying = (index: number, detect: number | undefined) => {
+    const entry = entryOf(index, index, undefined)
+    const services = entry.record.services.map((one) => ({ ...one, detect }))
+    return { ...entry, record: { ...entry.record, services } }
+  }
+  const [silent, first, second] = [saying(1, undefined), saying(2, 20), saying(3, 30)]
+  ports.follow([silent, second, first].map((after) => ({ before: undefined, after })))
+  expect(ports.detectOf(payments)).toBe(20)
+  expect(ports.of(payments, "http")).toBe(80)
+  ports.follow([{ before: first, after: undefined }])
+  expect(ports.detectOf(payments)).toBe(30)
+  ports.follow([{ before: second, after: saying(3, undefined) }])
+  expect(ports.detectOf(payments)).toBeUndefined()
+})

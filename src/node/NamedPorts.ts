@@ -7,7 +7,8 @@ import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Protocol } from "../model/NodeRecord.ts"
 
 interface Said {
-  readonly port: number
+  readonly port: number | undefined
+  readonly detect: number | undefined
   /** Start of the node. */
   readonly epoch: number
 }
@@ -27,21 +28,28 @@ export class NamedPorts {
       }
       if (after === undefined || after.record.state === "left") continue
       const { epoch, peer, services } = after.record
-      for (const { name, port } of services) {
-        if (port === undefined) continue
+      for (const { detect, name, port } of services) {
+        if (port === undefined && detect === undefined) continue
         const nodes = this.#said.get(name) ?? new Map<PeerKey, Said>()
-        this.#said.set(name, nodes.set(peer, { port, epoch }))
+        this.#said.set(name, nodes.set(peer, { detect, port, epoch }))
       }
     }
   }
 
   /** Undefined: nobody has said one, and it is TCP, which has no usual one. */
   of(service: ServiceName, protocol: Protocol): number | undefined {
-    const nodes = this.#said.get(service)
-    if (nodes === undefined) return protocol === "tcp" ? undefined : httpPort
-    const sorted = Array.from(nodes).sort(
-      ([a, one], [b, other]) => one.epoch - other.epoch || (a < b ? -1 : 1)
-    )
-    return sorted[0]?.[1].port
+    return this.#first(service, ({ port }) => port) ?? (protocol === "tcp" ? undefined : httpPort)
+  }
+
+  /** Callers may speak anything to it, and who says nothing for so long waits for the server, ms. */
+  detectOf(service: ServiceName): number | undefined {
+    return this.#first(service, ({ detect }) => detect)
+  }
+
+  #first(service: ServiceName, what: (said: Said) => number | undefined): number | undefined {
+    return Array.from(this.#said.get(service) ?? [])
+      .filter(([, said]) => what(said) !== undefined)
+      .sort(([a, one], [b, other]) => one.epoch - other.epoch || (a < b ? -1 : 1))
+      .map(([, said]) => what(said))[0]
   }
 }

@@ -19,6 +19,7 @@ export const ServiceEntry = Schema.Struct({
   protocol: Protocol,
   endpoints: Schema.Array(EndpointEntry).pipe(Schema.maxItems(recordLimits.endpointsPerService)),
   port: Schema.optional(Schema.Int.pipe(Schema.between(1, 65_535))),
+  detect: Schema.optional(Schema.Int.pipe(Schema.between(1, 10_000))),
   policy: Schema.optional(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
 })
 

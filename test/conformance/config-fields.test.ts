@@ -23,7 +23,7 @@ import {
 import { decodeLanMessage, encodeQuestion } from "../../src/mesh/discovery/LanMessage.ts"
 import { initMesh } from "../../src/mesh/keys/DataDir.ts"
 import { MeshId, NodeName, ServiceName } from "../../src/model/Names.ts"
-import { localServices } from "../../src/node/LocalServices.ts"
+import { EndpointHealth, localServices, serviceEntries } from "../../src/node/LocalServices.ts"
 import type { RunningNode } from "../../src/node/RunningNode.ts"
 import { runNode } from "../../src/node.ts"
 import { type AttachOptions, Skein } from "../../src/Skein.ts"
@@ -206,7 +206,8 @@ beforeAll(async () => {
         address: `127.0.0.1:${one}`,
         protocol: "http2",
         health: { grpc: { service: "shop.v1.Mute", interval: "150ms", timeout: "700ms" } }
-      }
+      },
+      { name: "either", address: `127.0.0.1:${one}`, protocol: "auto", detect: "7ms" }
     ],
     upstreams: [
       {
@@ -508,7 +509,7 @@ const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<
   ".services[].port": called,
   ".services[].name": async () => {
     const names = (await run(a.source.services)).map(({ name }) => name)
-    expect(names.toSorted()).toEqual(["anyone", mute, pinned, raw, secret, sick, web])
+    expect(names.toSorted()).toEqual(["anyone", "either", mute, pinned, raw, secret, sick, web])
   },
   ".services[].protocol": async () => {
     const rows = await run(a.source.services)
@@ -547,6 +548,11 @@ const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<
   },
   ".services[].health.http.timeout": async () => {
     expect(checks()[0]).toMatchObject({ kind: "http", timeout: 700 })
+  },
+  // What callers make of it: NamedPorts.test.ts.
+  ".services[].detect": async () => {
+    const entries = serviceEntries(localServices(config), new EndpointHealth())
+    expect(entries.find(({ name }) => name === "either")).toMatchObject({ detect: 7 })
   },
   ".services[].health.grpc.service": async () => {
     expect(checks()[6]).toMatchObject({ kind: "grpc", service: "shop.v1.Mute" })

@@ -84,6 +84,10 @@ beforeAll(async () => {
       { name: "h2", protocol: "http2", address: await listen(h2), tls: trusted, health: tcp },
       { name: "echo", protocol: "tcp", address: await listen(echo), tls: trusted, health: tcp },
       { name: "stranger", address: await listen(https.createServer(made)), tls: {} },
+      {
+        ...{ name: "either", protocol: "auto" },
+        address: await listen(http2.createServer((_, response) => response.end("either")))
+      },
       { name: "sealed", address: await listen(sealed), protocol: "tcp" },
       { name: "greet", address: await listen(greet), protocol: "tcp" }
     ]
@@ -99,7 +103,7 @@ beforeAll(async () => {
     const rows = (await b.api("services")) as ReadonlyArray<{
       readonly endpoints: { readonly healthy: number }
     }>
-    return rows.filter(({ endpoints }) => endpoints.healthy === 1).length === 6 ? true : undefined
+    return rows.filter(({ endpoints }) => endpoints.healthy === 1).length === 7 ? true : undefined
   })
 })
 
@@ -125,6 +129,10 @@ describe("a program that only speaks TLS", () => {
       `http://${b.proxy}/y`
     ])
     expect(stdout).toBe("h2 /y http")
+  })
+
+  it("or of which nobody says which HTTP it speaks, is asked", async () => {
+    expect(await curl("http://either.mesh/")).toBe("either")
   })
 
   it("is reached by bytes", async () => {

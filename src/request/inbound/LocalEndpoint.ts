@@ -13,14 +13,17 @@ import {
 } from "../../model/LocalService.ts"
 import type { ServiceName } from "../../model/Names.ts"
 import { type ProgramTls, sameTls } from "../../model/ProgramTls.ts"
+import { hostPort } from "../../model/SocketFailure.ts"
 import type { Ticker } from "../../model/Time.ts"
-import type { SocketLane } from "../socket/SocketBudget.ts"
+import { type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
+import { AutoEndpoint } from "./AutoEndpoint.ts"
 import type { EndpointTransport } from "./EndpointStream.ts"
 import { defaultMaxHttp2Connections, Http2Endpoint } from "./Http2Endpoint.ts"
 import { defaultMaxConnections, defaultMaxWaiting, HttpEndpoint } from "./HttpEndpoint.ts"
 import type { InboundMetrics } from "./InboundMetrics.ts"
 import { ProgramEndpoint } from "./ProgramEndpoint.ts"
 import type { Programs } from "./Programs.ts"
+import type { ProgramVersion } from "./ProgramVersion.ts"
 import { TcpEndpoint } from "./TcpEndpoint.ts"
 
 /** For status and for the node's record. */
@@ -104,7 +107,7 @@ export class LocalEndpoint {
       connectTimeout: service.connectTimeout ?? defaultConnectTimeout,
       node,
       ticker,
-      ...(options.sockets === undefined ? {} : { sockets: options.sockets }),
+      sockets: options.sockets ?? unlimitedSockets(),
       onDefect: options.onDefect,
       onConnectFailure: () => cells.connectFailures.inc()
     }
@@ -118,20 +121,35 @@ export class LocalEndpoint {
           : (service.idleTimeout ?? defaultPoolIdleTimeout),
       onDroppedTrailer: () => cells.droppedTrailers.inc()
     }
-    this.#http =
-      protocol === "http2" || protocol === "grpc"
+    const { tls } = service
+    const speak = (version: ProgramVersion, alpn: ReadonlyArray<string> | undefined) => {
+      const sealed = tls && { ...tls, alpn: alpn ?? tls.alpn }
+      return version === "http2"
         ? new Http2Endpoint({
-            ...pool,
-            grpc: protocol === "grpc",
+            ...{ ...pool, tls: sealed, grpc: protocol === "grpc" },
             maxConnections: Math.ceil(defaultMaxHttp2Connections / threads)
           })
         : new HttpEndpoint({
-            ...pool,
-            maxConnections: Math.ceil(defaultMaxConnections / threads),
-            onStaleRetry: () => cells.staleRetries.inc()
+            ...{ ...pool, tls: sealed, onStaleRetry: () => cells.staleRetries.inc() },
+            maxConnections: Math.ceil(defaultMaxConnections / threads)
           })
+    }
+    this.#http =
+      protocol === "auto"
+        ? new AutoEndpoint({
+            ...{ place: common, ticker, connectTimeout: common.connectTimeout },
+            ...{ maxWaiting: pool.maxWaiting, sockets: common.sockets, onDefect: common.onDefect },
+            make: (version) => speak(version, [version === "http2" ? "h2" : "http/1.1"]),
+            fault: (code, what) => ({
+              ...{ code, node, service: service.name, sent: false },
+              message: `the program of ${service.name} at ${hostPort(address.host, address.port)} ${what}`
+            })
+          })
+        : speak(protocol === "http2" || protocol === "grpc" ? "http2" : "http", undefined)
     this.#tcp = new TcpEndpoint({
       ...common,
+      // What is spoken within is between the tunnel's ends.
+      tls: tls && (protocol === "auto" ? { ...tls, alpn: [] } : tls),
       idleTimeout: service.protocol === "tcp" ? service.idleTimeout : undefined
     })
   }

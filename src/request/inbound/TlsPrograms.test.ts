@@ -37,7 +37,8 @@ const program = async (server: net.Server): Promise<number> => {
 }
 
 const endpointAt = (port: number, protocol: ProgramProtocol, given: Partial<ProgramTls> = {}) => {
-  const alpn = { http: ["http/1.1"], http2: ["h2"], grpc: ["h2"], tcp: [] }[protocol]
+  const both = ["h2", "http/1.1"]
+  const alpn = { http: ["http/1.1"], http2: ["h2"], grpc: ["h2"], tcp: [], auto: both }[protocol]
   const service: LocalService = {
     ...{ name: payments, protocol, endpoints: [] },
     tls: { ca: ca.cert, serverName: "pay.test", alpn, ...given }
@@ -110,6 +111,17 @@ describe("a program that only speaks TLS", () => {
     ])
     expect(one.text).toBe(`h2 h2 ${body}`)
     expect(two.text).toBe("h2 h2 b")
+  })
+
+  it("chooses by which HTTP it is called, where nobody has said", async () => {
+    const { call, body } = post("x".repeat(300_000))
+    const two = await exchange(endpointAt(await h2(), "auto"), call, body)
+    expect(two.text).toBe(`h2 h2 ${body}`)
+    const one = await exchange(endpointAt(await web(), "auto"), call, body)
+    expect(one.text).toBe(`http/1.1 pay.test ${body}`)
+    const { text } = await exchange(endpointAt(await web(), "auto", { alpn: [] }), call, body)
+    expect(text).toBe(`http/1.1 pay.test ${body}`)
+    expect(await why(await web(), { ca: undefined }, "auto")).toContain("no CA that is known here")
   })
 
   it("is carried bytes, with a half that ends before the other", async () => {

@@ -1,0 +1,189 @@
+/**
+ * A program of which nobody has said which HTTP it speaks: it is asked before the first request, and again when it
+ * may have become another. Requests that come meanwhile wait, as they would for a connection.
+ */
+import { contain, type OnDefect, uncontained } from "../../model/Defect.ts"
+import type { Call, Fields, ResponseReceiver } from "../../model/Exchange.ts"
+import type { Fault } from "../../model/Fault.ts"
+import { refuse } from "../../model/RefusedExchange.ts"
+import type { Ticker } from "../../model/Time.ts"
+import { WaitingExchange } from "../link/WaitingExchange.ts"
+import type { ProgramPlace } from "../socket/ProgramDial.ts"
+import { type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
+import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
+import { askVersion, type ProgramVersion } from "./ProgramVersion.ts"
+
+export interface AutoEndpointOptions {
+  readonly place: ProgramPlace
+  readonly ticker: Ticker
+  /** For a call that brings no limit of its own, and for the question, ms. */
+  readonly connectTimeout: number
+  /** Requests that wait for the answer. */
+  readonly maxWaiting: number
+  readonly sockets?: SocketLane | undefined
+  readonly onDefect?: OnDefect | undefined
+  /** Of each version, for as long as the program speaks it. */
+  readonly make: (version: ProgramVersion) => EndpointTransport
+  readonly fault: (code: Fault["code"], what: string) => Fault
+}
+
+/** A program that has no connection left may have been replaced; it is asked no more often, ms. */
+const askAgainAfter = 10_000
+
+export class AutoEndpoint implements EndpointTransport {
+  readonly #options: AutoEndpointOptions
+  readonly #sockets: SocketLane
+  readonly #made = new Map<ProgramVersion, EndpointTransport>()
+  #known: ProgramVersion | undefined = undefined
+  #askedAt = Number.NEGATIVE_INFINITY
+  #asking = false
+  readonly #waiting = new Set<HeldStream>()
+  #retired = false
+
+  constructor(options: AutoEndpointOptions) {
+    this.#options = options
+    this.#sockets = options.sockets ?? unlimitedSockets()
+  }
+
+  get connections(): number {
+    return this.#sum("connections") + (this.#asking ? 1 : 0)
+  }
+
+  get waiting(): number {
+    return this.#sum("waiting") + this.#waiting.size
+  }
+
+  open(call: Call, fields: Fields, receiver: ResponseReceiver): EndpointStream {
+    const { connectTimeout, fault, maxWaiting, onDefect, ticker } = this.#options
+    const now = ticker.now()
+    if (this.#known !== undefined && !this.#mayBeAnother(now)) {
+      return this.#transport(this.#known).open(call, fields, receiver)
+    }
+    if (this.#waiting.size >= maxWaiting) {
+      const what = `has ${maxWaiting} requests that wait to know which HTTP it speaks, which is the limit`
+      return refuse(receiver, fault("overflow", what), onDefect)
+    }
+    const held = new HeldStream(call, now, fields, receiver, () => this.#waiting.delete(held))
+    this.#waiting.add(held)
+    const limit = call.connectTimeout ?? connectTimeout
+    held.waiting.timer = ticker.after(limit, () => {
+      this.#waiting.delete(held)
+      held.waiting.fail(
+        fault("upstream_connect", `could not be connected to: no connection within ${limit} ms`)
+      )
+    })
+    if (!this.#asking) this.#ask(now)
+    return held
+  }
+
+  retire(): void {
+    this.#retired = true
+    for (const transport of this.#made.values()) transport.retire()
+  }
+
+  #ask(now: number): void {
+    const { connectTimeout, onDefect = uncontained, place, ticker } = this.#options
+    this.#askedAt = now
+    // Without room for the question the request would have none either, and is told so as any.
+    if (!this.#sockets.take()) {
+      queueMicrotask(() => this.#go(undefined))
+      return
+    }
+    this.#asking = true
+    askVersion({
+      ...{ place, ticker, timeout: connectTimeout },
+      onAnswer: (version) => {
+        this.#asking = false
+        this.#sockets.give()
+        contain(onDefect, "the question which HTTP a program speaks", () => this.#go(version))
+      }
+    })
+  }
+
+  /** Undefined: it could not be asked. By HTTP/1.1 it shows what is in the way; the next call asks again. */
+  #go(version: ProgramVersion | undefined): void {
+    const { fault, ticker } = this.#options
+    const spoken = version ?? "http"
+    const before = this.#known
+    this.#known = version
+    if (before !== undefined && before !== spoken) {
+      this.#made.get(before)?.retire()
+      this.#made.delete(before)
+    }
+    const transport = this.#transport(spoken)
+    for (const held of [...this.#waiting]) {
+      this.#waiting.delete(held)
+      held.begin(transport, ticker.now(), (error) =>
+        fault("upstream_reset", `was not called: ${String(error)}`)
+      )
+    }
+  }
+
+  #mayBeAnother(now: number): boolean {
+    return this.#sum("connections") === 0 && now - this.#askedAt >= askAgainAfter
+  }
+
+  #transport(version: ProgramVersion): EndpointTransport {
+    const known = this.#made.get(version)
+    if (known !== undefined) return known
+    const made = this.#options.make(version)
+    this.#made.set(version, made)
+    if (this.#retired) made.retire()
+    return made
+  }
+
+  #sum(what: "connections" | "waiting"): number {
+    let sum = 0
+    for (const transport of this.#made.values()) sum += transport[what]
+    return sum
+  }
+}
+
+/** A request that waits, and then is one of the transport's. */
+class HeldStream implements EndpointStream {
+  readonly waiting: WaitingExchange
+  readonly #fields: Fields
+  #stream: EndpointStream | undefined = undefined
+
+  constructor(
+    call: Call,
+    since: number,
+    fields: Fields,
+    receiver: ResponseReceiver,
+    onOver: () => void
+  ) {
+    this.#fields = fields
+    this.waiting = new WaitingExchange(call, since, receiver, onOver)
+  }
+
+  get sent(): boolean {
+    return this.#stream?.sent ?? false
+  }
+
+  begin(transport: EndpointTransport, now: number, failed: (error: unknown) => Fault): void {
+    this.waiting.begin(
+      (call, receiver) => {
+        this.#stream = transport.open(call, this.#fields, receiver)
+        return this.#stream
+      },
+      now,
+      (_, error) => failed(error)
+    )
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return this.waiting.write(chunk)
+  }
+
+  end(trailers: Fields): void {
+    this.waiting.end(trailers)
+  }
+
+  cancel(fault: Fault): void {
+    this.waiting.cancel(fault)
+  }
+
+  resume(): void {
+    this.waiting.resume()
+  }
+}
