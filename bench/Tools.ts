@@ -5,6 +5,7 @@ import { delimiter, join } from "node:path"
 /** Debian's package and Homebrew's, by program. */
 const packages = {
   wrk: ["wrk", "wrk"],
+  h2load: ["nghttp2-client", "nghttp2"],
   nginx: ["nginx-light", "nginx"],
   haproxy: ["haproxy", "haproxy"],
   openssl: ["openssl", "openssl"],

@@ -7,40 +7,18 @@ import { join } from "node:path"
 import { freePort, start, until } from "../test/fixtures/Processes.ts"
 import { nginxConfig } from "./NginxConfig.ts"
 import { ProcessTree } from "./ProcessTree.ts"
+import { expectAnswer } from "./peers/Speech.ts"
+import { paths, responseBody, sizeOf } from "./UpstreamPaths.ts"
 
-/** 66 bytes, as small as an API's answer gets. */
-export const responseBody = `{"answer":"${"x".repeat(52)}"}\n`
+/** What nginx as an upstream can be spoken to in. */
+type NginxSpeech = "http1" | "http2"
 
-export const gibibyte = 1024 ** 3
-
-/** Paths by what they answer with; `/` is the small one, for every method. */
-export const paths = {
-  small: "/",
-  /** Takes uploads of any size. */
-  sink: "/sink",
-  kib16: "/16k",
-  mib1: "/1m",
-  mib128: "/128m",
-  gib1: "/1g"
-} as const
-
-const sizes: Readonly<Record<string, number>> = {
-  [paths.small]: responseBody.length,
-  [paths.kib16]: 16 * 1024,
-  [paths.mib1]: 1024 ** 2,
-  [paths.mib128]: gibibyte / 8,
-  [paths.gib1]: gibibyte
-}
-
-/** Bytes that a path is answered with. */
-export const sizeOf = (path: string): number => sizes[path] ?? Number.NaN
-
-const config = (directory: string, port: number, sink: number): string =>
+const config = (directory: string, port: number, sink: number, speech: NginxSpeech): string =>
   nginxConfig(
     directory,
     `  open_file_cache max=10 inactive=1h;
   server {
-    listen 127.0.0.1:${port} backlog=16384;
+    listen 127.0.0.1:${port}${speech === "http2" ? " http2" : ""} backlog=16384;
     root ${directory}/files;
     default_type application/octet-stream;
     client_max_body_size 0;
@@ -81,7 +59,11 @@ export interface Upstream {
 }
 
 /** Starts it with a config of its own; resolves once it answers. */
-export const startUpstream = async (nginx: string, directory: string): Promise<Upstream> => {
+export const startUpstream = async (
+  nginx: string,
+  directory: string,
+  speech: NginxSpeech = "http1"
+): Promise<Upstream> => {
   makeFiles(join(directory, "files"))
   const port = await freePort()
   const sinkPort = await freePort()
@@ -90,14 +72,14 @@ export const startUpstream = async (nginx: string, directory: string): Promise<U
     what: "the sink of uploads"
   })
   const path = join(directory, "nginx.conf")
-  writeFileSync(path, config(directory, port, sinkPort))
+  writeFileSync(path, config(directory, port, sinkPort, speech))
   const running = start(nginx, ["-p", directory, "-c", path], { what: "nginx as the upstream" })
   const { pid } = running.child
   await until(
     "nginx answers",
     async () => {
-      const text = await (await fetch(`http://127.0.0.1:${port}/`)).text()
-      return text === responseBody ? true : undefined
+      await expectAnswer(`127.0.0.1:${port}`, "bench.mesh", speech)
+      return true
     },
     20,
     [running, sink]

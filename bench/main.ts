@@ -21,6 +21,7 @@ import { bulk } from "./questions/Bulk.ts"
 import { connections } from "./questions/Connections.ts"
 import { fairness } from "./questions/Fairness.ts"
 import { http } from "./questions/Http.ts"
+import { grpc, http2 } from "./questions/Http2.ts"
 import { idle } from "./questions/Idle.ts"
 import { latency } from "./questions/Latency.ts"
 import { policy } from "./questions/Policy.ts"
@@ -39,6 +40,8 @@ import { findTools, MissingTool } from "./Tools.ts"
 
 const questions: ReadonlyArray<Question> = [
   http,
+  http2,
+  grpc,
   latency,
   fairness,
   bulk,

@@ -1,10 +1,11 @@
-/** Envoy twice: HTTP/1.1 in, mTLS with HTTP/2 between, HTTP/1.1 out; one worker thread unless more are asked for, no logs. */
+/** Envoy twice: HTTP/1.1 or HTTP/2 in, mTLS with HTTP/2 between, the same out as in; one worker thread unless more are asked for, no logs. */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { freePort } from "../../test/fixtures/Processes.ts"
 import { type Certificates, type Identity, serverName } from "../Certificates.ts"
 import { findEnvoy } from "./EnvoyBinary.ts"
 import { type Program, type StartPair, startPair } from "./Peer.ts"
+import type { Speech } from "./Speech.ts"
 
 const type = (name: string) => ({ "@type": `type.googleapis.com/envoy.${name}` })
 
@@ -75,13 +76,17 @@ const cluster = (port: number, protocol: object) => ({
   ...protocol
 })
 
-const http2OverTls = (certificates: Certificates) => ({
+const http2 = {
   typed_extension_protocol_options: {
     "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
       ...type("extensions.upstreams.http.v3.HttpProtocolOptions"),
       explicit_http_config: { http2_protocol_options: {} }
     }
-  },
+  }
+}
+
+const http2OverTls = (certificates: Certificates) => ({
+  ...http2,
   transport_socket: {
     name: "envoy.transport_sockets.tls",
     typed_config: {
@@ -110,10 +115,15 @@ export const clientConfig = (port: number, server: number, certificates: Certifi
   }
 })
 
-export const serverConfig = (port: number, upstream: number, certificates: Certificates) => ({
+export const serverConfig = (
+  port: number,
+  upstream: number,
+  certificates: Certificates,
+  speech: Speech
+) => ({
   static_resources: {
     listeners: [listener(port, mutualTls(certificates))],
-    clusters: [cluster(upstream, {})]
+    clusters: [cluster(upstream, speech === "http1" ? {} : http2)]
   }
 })
 
@@ -122,7 +132,8 @@ export const envoyArguments = (file: string, workers = 1): ReadonlyArray<string>
   ...["--disable-hot-restart", "--log-level", "error"]
 ]
 
-export const startEnvoy: StartPair = async ({ directory, upstream, certificates, threads }) => {
+export const startEnvoy: StartPair = async (site) => {
+  const { directory, upstream, certificates, speech, threads } = site
   const command = await findEnvoy()
   mkdirSync(directory, { recursive: true })
   const ports = { client: await freePort(), server: await freePort() }
@@ -134,8 +145,9 @@ export const startEnvoy: StartPair = async ({ directory, upstream, certificates,
   const app = Number(upstream.slice(upstream.lastIndexOf(":") + 1))
   return startPair(
     "envoy",
+    speech,
     ports.client,
     program("client", clientConfig(ports.client, ports.server, certificates)),
-    program("server", serverConfig(ports.server, app, certificates))
+    program("server", serverConfig(ports.server, app, certificates, speech))
   )
 }

@@ -21,6 +21,7 @@ export const startNodePair: StartPair = async ({ upstream, certificates }) => {
   })
   return startPair(
     "node",
+    "http1",
     ports.client,
     program("client", `127.0.0.1:${ports.server}`, certificates.client),
     program("server", upstream, certificates.server)

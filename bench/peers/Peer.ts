@@ -2,13 +2,12 @@
  * A peer is a way from the load to the upstream: two proxies, the caller's side and the service's
  * side, with mutual TLS (Skein: Noise) between them, as a mesh would put them on two hosts.
  */
-import { request } from "node:http"
 import type { Host } from "../../test/fixtures/Mesh.ts"
 import { type Running, start, until } from "../../test/fixtures/Processes.ts"
 import type { Certificates } from "../Certificates.ts"
 import { ProcessTree } from "../ProcessTree.ts"
 import type { Tools } from "../Tools.ts"
-import { responseBody } from "../Upstream.ts"
+import { expectAnswer, type Speech } from "./Speech.ts"
 
 export const peerNames = ["skein", "haproxy", "nginx", "envoy", "node", "direct"] as const
 export type PeerName = (typeof peerNames)[number]
@@ -19,6 +18,8 @@ export interface Site {
   readonly directory: string
   /** host:port of the upstream. */
   readonly upstream: string
+  /** What is spoken on both sides of the pair, by the load and with the upstream. */
+  readonly speech: Speech
   readonly certificates: Certificates
   readonly tools: Tools
   /** Run Skein from dist/ instead of src/. */
@@ -72,44 +73,19 @@ export const treeOf = ({ child }: Running): ProcessTree => {
   return new ProcessTree(child.pid)
 }
 
-export interface Answer {
-  readonly status: number
-  readonly text: string
-}
-
-/** fetch would not let us say which Host we mean. */
-export const get = (entry: string, host: string, path = "/"): Promise<Answer> =>
-  new Promise((resolve, reject) => {
-    const call = request(
-      `http://${entry}${path}`,
-      { headers: { host }, agent: false },
-      (answer) => {
-        let text = ""
-        answer.setEncoding("utf8")
-        answer.on("data", (chunk: string) => {
-          text += chunk
-        })
-        answer.on("end", () => resolve({ status: answer.statusCode ?? 0, text }))
-        answer.on("error", reject)
-      }
-    )
-    call.on("error", reject)
-    call.end()
-  })
-
 /** Waits until the upstream's answer comes through the pair, or one of its programs has ended. */
 export const answers = async (
   name: string,
   entry: string,
   host: string,
-  programs: ReadonlyArray<Running>
+  programs: ReadonlyArray<Running>,
+  speech: Speech = "http1"
 ): Promise<void> => {
   await until(
     `${name} relays the upstream's answer`,
     async () => {
-      const { text } = await get(entry, host)
-      if (text === responseBody) return true
-      throw new Error(`it answered ${JSON.stringify(text.slice(0, 200))}`)
+      await expectAnswer(entry, host, speech)
+      return true
     },
     20,
     programs
@@ -126,6 +102,7 @@ export interface Program {
 /** Both sides as processes; they are stopped again when the pair does not come to answer. */
 export const startPair = async (
   name: PeerName,
+  speech: Speech,
   port: number,
   client: Program,
   server: Program
@@ -138,7 +115,7 @@ export const startPair = async (
   const entry = `127.0.0.1:${port}`
   const host = "bench.mesh"
   try {
-    await answers(`the ${name} pair`, entry, host, [sides.client, sides.server])
+    await answers(`the ${name} pair`, entry, host, [sides.client, sides.server], speech)
     return {
       name,
       entry,

@@ -1,6 +1,7 @@
 /** Starts the upstream and the wanted peers in front of it, side by side. */
 import { join } from "node:path"
 import { makeCertificates } from "../Certificates.ts"
+import { startGrpcUpstream } from "../GrpcUpstream.ts"
 import type { Bench } from "../Question.ts"
 import type { Result } from "../Result.ts"
 import { type ToolName, toolOf } from "../Tools.ts"
@@ -12,6 +13,7 @@ import { startNginxPair } from "./NginxPair.ts"
 import { startNodePair } from "./NodePair.ts"
 import { type Pair, PeerAbsent, type PeerName, type StartPair } from "./Peer.ts"
 import { startSkein } from "./SkeinPair.ts"
+import type { Speech } from "./Speech.ts"
 import { waysOf } from "./Ways.ts"
 
 const starters: Readonly<Record<PeerName, StartPair>> = {
@@ -33,18 +35,33 @@ export interface Field {
 }
 
 /** They run until the bench is over. A peer that cannot be had is told of and left out. */
-export const startField = async (bench: Bench, names: ReadonlyArray<PeerName>): Promise<Field> => {
+export const startField = async (
+  bench: Bench,
+  names: ReadonlyArray<PeerName>,
+  speech: Speech = "http1"
+): Promise<Field> => {
   const { tools, directory, stack, say, options } = bench
   const certificates = makeCertificates(toolOf(tools, "openssl"), join(directory, "certificates"))
-  const upstream = await startUpstream(toolOf(tools, "nginx"), join(directory, "upstream"))
+  const files = join(directory, "upstream")
+  const upstream = await startUpstream(
+    ...([toolOf(tools, "nginx"), files, speech === "grpc" ? "http1" : speech] as const)
+  )
   stack.defer(async () => void (await upstream.stop()))
+  let { address } = upstream
+  if (speech === "grpc") {
+    // nginx answers no calls of gRPC by itself.
+    const answers = await startGrpcUpstream()
+    stack.defer(async () => void (await answers.stop()))
+    address = answers.address
+  }
   const pairs: Array<Pair> = []
   const absent: Array<{ peer: string; why: string }> = []
   for (const { name, threads, label, over } of names.flatMap((name) => waysOf(name, options))) {
     say(`starting ${label}`)
     const site = {
       directory: join(directory, label.replaceAll(/[, ]+/g, "-")),
-      upstream: upstream.address,
+      upstream: address,
+      speech,
       certificates,
       tools,
       built: options.built,

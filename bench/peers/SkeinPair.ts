@@ -48,6 +48,9 @@ const host = (name: string, site: Site): HostOptions => ({
   ...(site.built ? { program: builtProgram() } : {})
 })
 
+/** What a config calls it that the program speaks. */
+const protocolOf = { http1: "http", http2: "http2", grpc: "grpc" } as const
+
 export const startSkein: StartPair = async (site) => {
   const mesh = new TestMesh()
   const stop = async () => {
@@ -59,7 +62,7 @@ export const startSkein: StartPair = async (site) => {
     const a = await mesh.first("host-a", host("client-side", site))
     const b = await mesh.join("host-b", {
       ...host("server-side", site),
-      services: [{ name: service, address: site.upstream }]
+      services: [{ name: service, address: site.upstream, protocol: protocolOf[site.speech] }]
     })
     await until("host-a knows the service", async () =>
       JSON.stringify(await a.api(`services/${service}/endpoints`)).includes("host-b")
@@ -69,7 +72,7 @@ export const startSkein: StartPair = async (site) => {
     const programs = [a.process, b.process].filter((it) => it !== undefined)
     const [client, server] = programs
     if (client === undefined || server === undefined) throw new Error("a node did not start")
-    await answers("the Skein pair", a.proxy, authority, programs)
+    await answers("the Skein pair", a.proxy, authority, programs, site.speech)
     return {
       name: "skein",
       entry: a.proxy,

@@ -6,7 +6,7 @@ import { describeWays } from "../peers/Ways.ts"
 import { type Bench, casesOf, type Question } from "../Question.ts"
 import { figures, type Row } from "../Result.ts"
 import { toolOf } from "../Tools.ts"
-import { gibibyte, paths, sizeOf } from "../Upstream.ts"
+import { gibibyte, paths, sizeOf } from "../UpstreamPaths.ts"
 
 const cases = [
   { name: "1 stream", streams: 1 },

@@ -11,7 +11,7 @@ import { describeWays } from "../peers/Ways.ts"
 import { type Bench, casesOf, type Question } from "../Question.ts"
 import { figures, type Row } from "../Result.ts"
 import { toolOf } from "../Tools.ts"
-import { paths } from "../Upstream.ts"
+import { paths } from "../UpstreamPaths.ts"
 
 const MiB = 1024 ** 2
 

@@ -7,7 +7,7 @@ import { describeWays } from "../peers/Ways.ts"
 import { type Bench, casesOf, type Question } from "../Question.ts"
 import { figures, type Row } from "../Result.ts"
 import { toolOf } from "../Tools.ts"
-import { paths } from "../Upstream.ts"
+import { paths } from "../UpstreamPaths.ts"
 
 /** What a browser sends beside Host. */
 const browser: ReadonlyArray<readonly [string, string]> = [

@@ -10,7 +10,7 @@ import { pairTools, startField, wantedPeers } from "../peers/Peers.ts"
 import { describeWays } from "../peers/Ways.ts"
 import { type Bench, type BenchOptions, casesOf, type Question } from "../Question.ts"
 import { figures, type Row } from "../Result.ts"
-import { paths } from "../Upstream.ts"
+import { paths } from "../UpstreamPaths.ts"
 
 interface Case {
   readonly name: string

@@ -12,7 +12,8 @@ import { describeThreads } from "../peers/Ways.ts"
 import type { Bench, Question } from "../Question.ts"
 import { figures, type Row } from "../Result.ts"
 import { toolOf } from "../Tools.ts"
-import { paths, startUpstream, type Upstream } from "../Upstream.ts"
+import { startUpstream, type Upstream } from "../Upstream.ts"
+import { paths } from "../UpstreamPaths.ts"
 
 const service = "bench"
 /** Per second. */
