@@ -25,6 +25,7 @@ import { grpc, http2 } from "./questions/Http2.ts"
 import { idle } from "./questions/Idle.ts"
 import { latency } from "./questions/Latency.ts"
 import { policy } from "./questions/Policy.ts"
+import { rpc } from "./questions/Rpc.ts"
 import { soak } from "./questions/Soak.ts"
 import { startup } from "./questions/Startup.ts"
 import {
@@ -42,6 +43,7 @@ const questions: ReadonlyArray<Question> = [
   http,
   http2,
   grpc,
+  rpc,
   latency,
   fairness,
   bulk,

@@ -1,0 +1,71 @@
+/**
+ * Serves the one RPC: `RpcServerProgram.ts TRANSPORT PORT`, or with `mesh` `… mesh TOKEN DATA_DIR`. Says
+ * `serving` when it does.
+ */
+import { createServer } from "node:http"
+import { HttpRouter } from "@effect/platform"
+import { NodeHttpServer, NodeSocketServer } from "@effect/platform-node"
+import { RpcSerialization, RpcServer } from "@effect/rpc"
+import { Server, ServerCredentials } from "@grpc/grpc-js"
+import { Console, Effect, Layer, Logger, LogLevel } from "effect"
+import { SkeinNode } from "skein"
+import { MeshRpc } from "skein/rpc"
+import { answerTo, grpcDefinition, isTransport, Payments, service } from "./RpcContract.ts"
+
+const [transport, at = "", dataDir = ""] = process.argv.slice(2)
+if (!isTransport(transport)) throw new Error(`no transport ${transport}`)
+const here = { host: "127.0.0.1", port: Number(at) }
+
+const Served = RpcServer.layer(Payments, { disableFatalDefects: true, disableTracing: true }).pipe(
+  Layer.provide(Payments.toLayer({ Charge: ({ text }) => Effect.succeed(answerTo(text)) }))
+)
+
+const effectServer = (): Layer.Layer<never, unknown> => {
+  switch (transport) {
+    case "mesh":
+      return Served.pipe(
+        Layer.provide(MeshRpc.layerServer(service)),
+        Layer.provide(SkeinNode.layer({ node: { dataDir } }, { join: at }))
+      )
+    case "socket":
+      return Served.pipe(
+        Layer.provide(RpcServer.layerProtocolSocketServer),
+        Layer.provide(RpcSerialization.layerMsgPack),
+        Layer.provide(NodeSocketServer.layer(here))
+      )
+    default:
+      return HttpRouter.Default.serve().pipe(
+        Layer.provide(Served),
+        Layer.provide(RpcServer.layerProtocolHttp({ path: "/rpc" })),
+        Layer.provide(RpcSerialization.layerMsgPack),
+        Layer.provide(NodeHttpServer.layer(createServer, here))
+      )
+  }
+}
+
+const grpcServer = Effect.async<never, Error>((resume) => {
+  const server = new Server()
+  server.addService(grpcDefinition, {
+    Charge: (
+      call: { readonly request: string },
+      done: (error: null, answer: string) => void
+    ): void => done(null, answerTo(call.request))
+  })
+  server.bindAsync(`127.0.0.1:${at}`, ServerCredentials.createInsecure(), (error) => {
+    if (error === null) console.log("serving")
+    else resume(Effect.fail(error))
+  })
+  return Effect.sync(() => server.forceShutdown())
+})
+
+const program =
+  transport === "grpc"
+    ? grpcServer
+    : Layer.build(effectServer()).pipe(
+        Effect.zipRight(Console.log("serving")),
+        Effect.zipRight(Effect.never),
+        Effect.scoped
+      )
+
+const fiber = Effect.runFork(Logger.withMinimumLogLevel(program, LogLevel.Warning))
+process.once("SIGTERM", () => fiber.unsafeInterruptAsFork(fiber.id()))
