@@ -45,6 +45,13 @@ export type RelayDown =
   /** What was written goes out, then the socket ends. */
   | { readonly type: "relay.end"; readonly id: number }
   | { readonly type: "relay.reset"; readonly id: number }
+  /** Whoever else comes from this address within so many ms is to be turned away, and not handed over. */
+  | {
+      readonly type: "relay.away"
+      readonly id: number
+      readonly address: string
+      readonly ms: number
+    }
 
 export type RelayBytes =
   | { readonly type: "relay.data"; readonly id: number; readonly bytes: Uint8Array }

@@ -10,6 +10,7 @@ import type { MemberState } from "../mesh/membership/MemberTable.ts"
 import type { PeerClocks } from "../mesh/membership/PeerClocks.ts"
 import { type AdmissionOptions, makeAdmission } from "../mesh/trust/Admission.ts"
 import type { Refusal } from "../mesh/trust/AdmissionEncrypter.ts"
+import { BoundedCache } from "../mesh/trust/BoundedCache.ts"
 import { HandshakeGate } from "../mesh/trust/HandshakeGate.ts"
 import type { InviteUses } from "../mesh/trust/InviteUses.ts"
 import type { RecordAudit } from "../model/AuditEvent.ts"
@@ -54,6 +55,10 @@ export interface MeshDoorOptions
   readonly runFork: (effect: Effect.Effect<void>) => void
 }
 
+/** That an address is turned away is said once in so many ms, of so many addresses. */
+const toldAgain = 10 * 60_000
+const maxTold = 256
+
 /** What encrypts this node's connections and admits its peers. */
 export const meshDoor = (options: MeshDoorOptions): ReturnType<typeof makeAdmission> => {
   const { admitted, audit, cache, catalogue, clocks, identity, isKnown, stateOf, ticker } = options
@@ -83,8 +88,20 @@ export const meshDoor = (options: MeshDoorOptions): ReturnType<typeof makeAdmiss
     options.clockReport.add({ peer, what: "certificate", message, byPeer: by === "peer" })
   }
 
+  const told = new BoundedCache<number>(maxTold)
+  const onTurnedAway = (address: string): void => {
+    const last = told.get(address)
+    if (last !== undefined && ticker.now() - last < toldAgain) return
+    told.set(address, ticker.now())
+    options.runFork(
+      Effect.logWarning(
+        `handshakes from ${address} fail again and again: whoever comes from there is told to come back, for seconds at a time, before anything is looked at`
+      )
+    )
+  }
+
   return makeAdmission({
-    gate: new HandshakeGate(ticker),
+    gate: new HandshakeGate(ticker, {}, onTurnedAway),
     identity,
     admitted,
     onSession: (certificate, keys) => {

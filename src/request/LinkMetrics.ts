@@ -24,7 +24,7 @@ export const observeLinks = (
   )
   const closed = registry.counter(
     "skein_mesh_port_closed_total",
-    "Connections to the port for other nodes that were closed before it was known what they are. strange: they began as nothing that is spoken here. silent: they said nothing in time. displaced: they made room for others.",
+    "Connections to the port for other nodes that were closed before it was known what they are. strange: they began as nothing that is spoken here. silent: they said nothing in time. displaced: they made room for others. turned_away: handshakes from their address had failed again and again.",
     ["reason"]
   )
   registry.onCollect(() => {
@@ -34,14 +34,16 @@ export const observeLinks = (
     made.cell({ direction: "accepted" }).value = accepted
     for (const [reason, count] of by) refused.cell({ reason }).value = count
     refused.cell({ reason: "abandoned" }).value = abandoned
-    let [strange, silent, displaced] = [0, 0, 0]
+    let [strange, silent, displaced, turnedAway] = [0, 0, 0, 0]
     for (const counts of ports()) {
       strange += counts.strange
       silent += counts.silent
       displaced += counts.displaced
+      turnedAway += counts.turnedAway
     }
     closed.cell({ reason: "strange" }).value = strange
     closed.cell({ reason: "silent" }).value = silent
     closed.cell({ reason: "displaced" }).value = displaced
+    closed.cell({ reason: "turned_away" }).value = turnedAway
   })
 }

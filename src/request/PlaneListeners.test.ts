@@ -29,7 +29,7 @@ const make = (sharePorts = false, onDefect?: OnDefect) => {
     for (const look of [...waiting]) look()
   }
   const host = new SessionHost("B", new ManualTicker())
-  const relay = new ForeignRelay(post)
+  const relay = new ForeignRelay(post, () => ticker.now())
   const listeners = new PlaneListeners({
     setup: {
       ...{ self, index: 0, threads: 1, sharePorts, defaultPolicy },

@@ -205,6 +205,7 @@ export class PlaneListeners {
       ticker,
       onLink: (connection) => transport.accept(connection),
       foreign: (connection) => relay.add(id, connection),
+      turnsAway: relay.turnsAway,
       onDefect: this.#onDefect,
       onTrouble: ({ message }) =>
         log("error", `the port for other nodes could not accept a connection: ${message}`)

@@ -176,7 +176,7 @@ export class RequestPlane {
       if (cause instanceof SilenceError) post({ type: "fact", fact: { kind: "silent", peer } })
     })
     this.programs.onReach = (program, reached) => post({ type: "program.reach", program, reached })
-    this.#relay = new ForeignRelay(post, onDefect)
+    this.#relay = new ForeignRelay(post, () => ticker.now(), onDefect)
     this.#listeners = new PlaneListeners({
       ...{ setup, ticker, log, onDefect, post },
       metrics: registry,
@@ -294,6 +294,7 @@ export class RequestPlane {
       case "relay.taken":
       case "relay.end":
       case "relay.reset":
+      case "relay.away":
         this.#relay.receive(message)
         return
       case "stop":

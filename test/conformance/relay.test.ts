@@ -34,24 +34,27 @@ const join = async () => {
   const sent: Array<RelayUp | RelayDown> = []
   let connection: RelayedConnection | undefined
   let closedReason: string | undefined | null = null
-  const relay = new ForeignRelay((message) => {
-    sent.push(message)
-    if (message.type === "relay.data") {
-      underway.up += message.bytes.length
-      underway.mostUp = Math.max(underway.mostUp, underway.up)
-    }
-    if (message.type === "relay.taken") underway.down -= message.bytes
-    if (message.type === "relay.closed") closedReason = message.reason
-    setImmediate(() => {
-      if (message.type === "relay.open") {
-        const { host, port } = message.remote
-        connection = new RelayedConnection({
-          ...{ id: message.id, post: down, log },
-          remoteAddr: multiaddr(`/ip4/${host}/tcp/${port}`)
-        })
-      } else connection?.receive(message)
-    })
-  })
+  const relay = new ForeignRelay(
+    (message) => {
+      sent.push(message)
+      if (message.type === "relay.data") {
+        underway.up += message.bytes.length
+        underway.mostUp = Math.max(underway.mostUp, underway.up)
+      }
+      if (message.type === "relay.taken") underway.down -= message.bytes
+      if (message.type === "relay.closed") closedReason = message.reason
+      setImmediate(() => {
+        if (message.type === "relay.open") {
+          const { host, port } = message.remote
+          connection = new RelayedConnection({
+            ...{ id: message.id, post: down, log },
+            remoteAddr: multiaddr(`/ip4/${host}/tcp/${port}`)
+          })
+        } else connection?.receive(message)
+      })
+    },
+    () => performance.now()
+  )
   const down = (message: RelayDown): void => {
     sent.push(message)
     if (message.type === "relay.data") {

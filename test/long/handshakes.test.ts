@@ -106,6 +106,12 @@ const refused = async (): Promise<number> => {
   return Array.from(counts, ([, count]) => Number(count)).reduce((sum, count) => sum + count, 0)
 }
 
+const turnedAtDoor = async (): Promise<number> => {
+  const text = await (await fetch(`http://${a.admin}/metrics`)).text()
+  const counts = /^skein_mesh_port_closed_total\{reason="turned_away"\} (\d+)$/m.exec(text)
+  return Number(counts?.[1] ?? 0)
+}
+
 it("a flood of handshakes lets nobody in, and fails no call", { timeout: 180_000 }, async () => {
   const { peer } = (await a.api("status")) as { readonly peer: string }
   const words = await overheard(a, PeerKey.make(peer))
@@ -126,6 +132,8 @@ it("a flood of handshakes lets nobody in, and fails no call", { timeout: 180_000
   )
   expect(begun).toBeGreaterThan(atOnce)
   expect(turnedAway).toBeGreaterThan(0)
+  // All but a few of them at the door, before anything was computed.
+  expect(await turnedAtDoor()).toBeGreaterThan(begun / 2)
   // The node's own first words at most: no certificate, and nothing that a member is told.
   expect(longest).toBeLessThan(500)
   const members = (await b.api("members")) as ReadonlyArray<{ node: string; state: string }>

@@ -99,6 +99,12 @@ export class RelayedConnection extends AbstractMultiaddrConnection implements Mu
     if (!this.#gone) this.#post({ type: "relay.reset", id: this.#id })
   }
 
+  /** The thread that has the socket is to turn away whoever else comes from there, for so many ms. */
+  turnAway(ms: number): void {
+    const [, , address = ""] = this.remoteAddr.toString().split("/")
+    this.#post({ type: "relay.away", id: this.#id, address, ms })
+  }
+
   sendPause(): void {
     this.#held = true
   }

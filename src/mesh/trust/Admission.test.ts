@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import { connect } from "node:net"
+import { connect, createServer } from "node:net"
 import { noise } from "@chainsafe/libp2p-noise"
 import { yamux } from "@chainsafe/libp2p-yamux"
 import type { ConnectionEncrypter, MessageStream } from "@libp2p/interface"
@@ -8,6 +8,7 @@ import { Effect, Either } from "effect"
 import { createLibp2p, type Libp2p } from "libp2p"
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { nodeOut, revoking } from "../../../test/fixtures/Revoking.ts"
+import { busyAnswer } from "../../model/HandshakeWords.ts"
 import { NodeName, PeerKey } from "../../model/Names.ts"
 import { ManualTicker } from "../../testing/LinkTestPair.ts"
 import { socketTransport } from "../host/SocketTransport.ts"
@@ -452,13 +453,39 @@ describe("admission", () => {
         { direction: "outbound", by: "peer", code: "busy", peer, retryAfter: 100 }
       ])
     })
-    leave(true)
+    leave("let in")
     await b.libp2p.dial(target)
     expect([a.admitted.size, gate.running]).toEqual([1, 0])
     // Whoever fails gives its place back, too.
     const stranger = await launch(found(21))
     await expect(stranger.libp2p.dial(addressOf(a))).rejects.toThrow()
     await eventually(() => expect(gate.running).toBe(0))
+  })
+
+  it("understands who turns it away at the door, where nothing is looked at", async () => {
+    const b = await launch(member(found(1), 3))
+    const heard: Array<Buffer> = []
+    // As a request thread does it: by what the dialler says first.
+    const door = createServer((socket) => {
+      socket.on("error", () => undefined)
+      socket.once("data", (first) => {
+        heard.push(first)
+        const answer = busyAnswer(first, 1_234)
+        if (answer === undefined) socket.resetAndDestroy()
+        else socket.end(answer, () => socket.destroy())
+      })
+    })
+    await new Promise<void>((resolve) => door.listen(0, "127.0.0.1", resolve))
+    const bound = door.address()
+    const port = typeof bound === "object" ? bound?.port : undefined
+    const peer = found(1).peer
+    const target = multiaddr(`/ip4/127.0.0.1/tcp/${port}/p2p/${peer}`)
+    await expect(b.libp2p.dial(target)).rejects.toThrow("busy")
+    expect(b.refusals).toMatchObject([
+      { direction: "outbound", by: "peer", code: "busy", peer, retryAfter: 1_234 }
+    ])
+    expect(heard).toHaveLength(1)
+    door.close()
   })
 
   it("keeps no place in line for who has hung up", async () => {
@@ -473,7 +500,7 @@ describe("admission", () => {
     patience.abort()
     await expect(dialled).rejects.toThrow()
     await eventually(() => expect(gate.waiting).toBe(0))
-    leave(true)
+    leave("let in")
     expect(gate.running).toBe(0)
     await b.libp2p.dial(addressOf(a))
     expect(a.admitted.size).toBe(1)
@@ -606,7 +633,7 @@ describe("joining", () => {
     const leave = await gate.enter("10.0.0.9", new AbortController().signal)
     const identity = Effect.runPromise(join(invite(first, [a], plain), 7))
     await eventually(() => expect(gate.refused).toBeGreaterThan(1))
-    leave(true)
+    leave("let in")
     expect(await identity).toMatchObject({ name: "joined-7" })
   })
 

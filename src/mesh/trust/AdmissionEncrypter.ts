@@ -14,12 +14,13 @@ import {
   type SecuredConnection,
   serviceCapabilities
 } from "@libp2p/interface"
+import { encrypterProtocol } from "../../model/HandshakeWords.ts"
 import { type MeshId, PeerKey } from "../../model/Names.ts"
 import { type AdmissionRefused, busyFor, refusalOf, refusedByUs } from "./AdmissionRefused.ts"
 import type { AdmittedPeers } from "./AdmittedPeers.ts"
 import type { VerifiedCertificate } from "./Certificate.ts"
 import { HandshakeChannel } from "./HandshakeChannel.ts"
-import { Busy, type HandshakeGate, type Leave } from "./HandshakeGate.ts"
+import { Busy, type HandshakeGate, type Leave, type Outcome } from "./HandshakeGate.ts"
 import { readStatus, sendStatus } from "./HandshakeStatus.ts"
 import { contributionBytes, type SessionSecret, sessionOf } from "./SessionSecret.ts"
 
@@ -105,11 +106,35 @@ const addressOf = (connection: MessageStream): string | undefined =>
 /** The host that calls, without its port. */
 const hostOf = (connection: MessageStream): string => addressOf(connection)?.split("/")[2] ?? ""
 
+/** What no member sends, or what may befall anybody. */
+const outcomeOf = ({ by, code }: AdmissionRefused): Outcome =>
+  by === "us" && wrongCodes.has(code) ? "wrong" : "nothing"
+
+const wrongCodes: ReadonlySet<AdmissionRefused["code"]> = new Set([
+  "bad_signature",
+  "foreign_mesh",
+  "malformed",
+  "protocol",
+  "wrong_peer"
+])
+
+/** A connection whose socket is another thread's: that turns away the next ones from there. */
+interface TurnsAway {
+  readonly turnAway: (ms: number) => void
+}
+
+const turnsAway = (connection: object): connection is TurnsAway =>
+  "turnAway" in connection && typeof connection.turnAway === "function"
+
+const turnAway = (connection: MessageStream, ms: number): void => {
+  if (ms > 0 && turnsAway(connection)) connection.turnAway(ms)
+}
+
 const calledPeer = ({ remotePeer }: SecureConnectionOptions): PeerKey | undefined =>
   remotePeer && PeerKey.make(remotePeer.toString())
 
 export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
-  readonly protocol = "/skein/noise/3"
+  readonly protocol = encrypterProtocol
   readonly [serviceCapabilities] = ["@libp2p/connection-encryption"]
   readonly [Symbol.toStringTag] = "skein-admission"
   readonly #noise: Noise
@@ -182,12 +207,15 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
       channel.release()
       this.#hold(certificate, secured.connection)
       this.#options.onSession?.(certificate, keys)
-      leave?.(true)
+      leave?.("let in")
       return secured
     } catch (cause) {
-      leave?.(false)
-      if (cause instanceof Knocked) throw cause
+      if (cause instanceof Knocked) {
+        leave?.("nothing")
+        throw cause
+      }
       const refused = refusalOf(cause)
+      turnAway(connection, leave?.(outcomeOf(refused)) ?? 0)
       if (secured !== undefined && channel !== undefined && refused.by === "us") {
         await this.#sayGoodbye(channel, secured.connection, refused, signal)
       }
@@ -218,6 +246,7 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
       leave = await gate?.enter(hostOf(connection), AbortSignal.any([signal, here.signal]))
     } catch (cause) {
       if (!(cause instanceof Busy)) throw cause
+      if (cause.isTurnedAway) turnAway(connection, cause.retryAfter)
       sendStatus(connection, cause.retryAfter)
       // In order, so that it arrives: libp2p would reset at once.
       await connection.close({ signal })
@@ -228,7 +257,7 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
     try {
       sendStatus(connection, undefined)
     } catch (cause) {
-      leave?.(false)
+      leave?.("nothing")
       throw cause
     }
     return leave

@@ -23,7 +23,7 @@ const gate = (limits: ConstructorParameters<typeof HandshakeGate>[1] = {}) => {
     return settle()
   }
   const leave = (name: string, letIn = true) => {
-    leaves.get(name)?.(letIn)
+    leaves.get(name)?.(letIn ? "let in" : "nothing")
     return settle()
   }
   return { sut, ticker, entered, refused, come, leave }
@@ -71,6 +71,25 @@ describe("the gate of handshakes", () => {
     expect([entered.length, sut.waiting, refused]).toEqual([2, 2, ["c2", "c3"]])
     await expect(sut.enter("d", never)).rejects.toMatchObject({ retryAfter: expect.any(Number) })
     expect(sut.refused).toBe(3)
+  })
+
+  it("turns away an address whose handshakes are wrong, a member's too, until its time is over", async () => {
+    const { sut, ticker } = gate()
+    const enter = () => sut.enter("10.0.0.1", never)
+    const first = await enter()
+    expect(first("let in")).toBe(0)
+    // Of a member's host what merely comes to nothing is not held against it.
+    for (let n = 0; n < 100; n++) expect((await enter())("nothing")).toBe(0)
+    let away = 0
+    for (let n = 0; n < 32; n++) away = (await enter())("wrong")
+    expect(away).toBeGreaterThan(0)
+    await expect(enter()).rejects.toMatchObject({ isTurnedAway: true, retryAfter: away })
+    await sut.enter("10.0.0.2", never)
+    ticker.advance(away)
+    expect((await enter())("let in")).toBe(0)
+    // Of a stranger's it is.
+    for (let n = 0; n < 32; n++) away = (await sut.enter("10.0.0.3", never))("nothing")
+    await expect(sut.enter("10.0.0.3", never)).rejects.toMatchObject({ isTurnedAway: true })
   })
 
   it("no longer counts who is slow to speak", async () => {

@@ -7,11 +7,15 @@
  * Who calls from an address from which a member was let in before goes first; of either kind, who
  * came first. Nobody knows yet who calls, so this is no right, only an order.
  *
+ * Who makes handshakes that are wrong again and again (FailedCallers.ts) is told to come back as well, whoever
+ * else is there. Of those that came to nothing otherwise strangers' alone are counted: members are slow, too.
+ *
  * What is bounded is work. Who is slow to speak does none here, so after a while it no longer counts,
  * and a few that connect and say nothing keep nobody out.
  */
 import type { Ticker } from "../../model/Time.ts"
 import { BoundedCache } from "./BoundedCache.ts"
+import { FailedCallers } from "./FailedCallers.ts"
 import { type GateLimits, HandshakeLine } from "./HandshakeLine.ts"
 
 /** Addresses from which members were let in. */
@@ -21,21 +25,40 @@ const maxKnown = 4_096
 export class Busy extends Error {
   override readonly name = "Busy"
   readonly retryAfter: number
+  /** For the caller's address, and not because too many are there. */
+  readonly isTurnedAway: boolean
 
-  constructor(retryAfter: number) {
+  constructor(retryAfter: number, isTurnedAway = false) {
     super(`busy with other handshakes; to be tried again in ${Math.ceil(retryAfter)} ms`)
     this.retryAfter = retryAfter
+    this.isTurnedAway = isTurnedAway
   }
 }
 
-/** `letIn`: it has become a connection of a member. */
-export type Leave = (letIn: boolean) => void
+/**
+ * What became of it: a connection of a member; nothing, as of whoever hangs up, is slow, or is refused by right; or
+ * what no member sends.
+ */
+export type Outcome = "let in" | "nothing" | "wrong"
+
+/** Answers for how many ms whoever comes from there is to be turned away; 0: not. */
+export type Leave = (outcome: Outcome) => number
 
 export class HandshakeGate {
   readonly #known = new BoundedCache<true>(maxKnown)
+  readonly #failed = new FailedCallers()
+  readonly #now: () => number
+  readonly #onTurnedAway: (address: string) => void
   readonly #line: HandshakeLine
 
-  constructor(ticker: Pick<Ticker, "after" | "now">, limits: Partial<GateLimits> = {}) {
+  /** `onTurnedAway` hears of each failure by which an address is turned away, or longer. */
+  constructor(
+    ticker: Pick<Ticker, "after" | "now">,
+    limits: Partial<GateLimits> = {},
+    onTurnedAway: (address: string) => void = () => undefined
+  ) {
+    this.#onTurnedAway = onTurnedAway
+    this.#now = () => ticker.now()
     this.#line = new HandshakeLine(
       { now: () => ticker.now(), after: (delay, run) => ticker.after(delay, run) },
       limits
@@ -60,6 +83,8 @@ export class HandshakeGate {
    * the host it calls from.
    */
   enter(address: string, signal: AbortSignal): Promise<Leave> {
+    const turnedAway = this.#failed.turnedAway(address, this.#now())
+    if (turnedAway > 0) return Promise.reject(new Busy(turnedAway, true))
     const known = this.#known.get(address) !== undefined
     return new Promise((resolve, reject) => {
       const onAbort = () => {
@@ -72,9 +97,13 @@ export class HandshakeGate {
         known,
         begin: (leave) => {
           over()
-          resolve((letIn) => {
-            if (letIn) this.#known.set(address, true)
+          resolve((outcome) => {
+            if (outcome === "let in") this.#known.set(address, true)
             leave()
+            const isFailure = outcome === "wrong" || (outcome === "nothing" && !known)
+            const away = isFailure ? this.#failed.failed(address, this.#now()) : 0
+            if (away > 0) this.#onTurnedAway(address)
+            return away
           })
         },
         refuse: (retryAfter) => {

@@ -7,9 +7,9 @@
  */
 import type { MessageStream } from "@libp2p/interface"
 import { byteStream } from "@libp2p/utils"
+import { busyStatus, statusBytes } from "../../model/HandshakeWords.ts"
 import { refusedByUs } from "./AdmissionRefused.ts"
 
-const statusBytes = 3
 const goOn = 0
 const busy = 1
 
@@ -21,12 +21,7 @@ const maxBufferBytes = 64 * 1024
 
 /** `retryAfter`: busy for so long, ms; undefined: go on. */
 export const sendStatus = (stream: MessageStream, retryAfter: number | undefined): void => {
-  const status = Buffer.alloc(statusBytes)
-  if (retryAfter !== undefined) {
-    status.writeUInt8(busy, 0)
-    status.writeUInt16BE(Math.min(0xffff, Math.ceil(retryAfter)), 1)
-  }
-  stream.send(status)
+  stream.send(retryAfter === undefined ? Buffer.alloc(statusBytes, goOn) : busyStatus(retryAfter))
 }
 
 /** For how long the peer is busy, ms; undefined: go on. */

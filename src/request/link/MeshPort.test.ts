@@ -56,6 +56,26 @@ const link = `${String.fromCharCode(prefaceFirstByte)}SKL and more`
 const libp2p = "\x13/multistream/1.0.0\n"
 
 describe("the port for other nodes", () => {
+  it("turns away by address who begins as libp2p, with a word for who asks for a handshake, and no link", async () => {
+    const asks = "\x13/multistream/1.0.0\n\x0f/skein/noise/3\n"
+    const { connect, heard, port, ticker } = await open({ turnsAway: () => 3_000 })
+    const [asking, other, linking] = [await connect(), await connect(), await connect()]
+    let answer = ""
+    asking.socket.on("data", (bytes) => {
+      answer += bytes.toString("latin1")
+    })
+    asking.socket.write(`${asks}and more`, "latin1")
+    other.socket.write(libp2p, "latin1")
+    linking.socket.write(link, "latin1")
+    await eventually(() => expect([port.counts.turnedAway, heard.link]).toEqual([2, [link]]))
+    expect([answer, asking.end.closed, heard.foreign]).toEqual(["", false, []])
+    // A moment later, so that nobody comes again at once.
+    ticker.advance(1_000)
+    await eventually(() => expect([asking.end.closed, other.end.closed]).toEqual([true, true]))
+    expect(answer).toBe(`${asks}\x01\x07\xd0`)
+    expect(port.counts).toMatchObject({ accepted: 3, strange: 0, turnedAway: 2 })
+  })
+
   it("tells a preface from libp2p by the first byte, and loses and repeats nothing", async () => {
     const { heard, connect } = await open()
     const [one, two] = [await connect(), await connect()]

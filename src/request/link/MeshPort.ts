@@ -5,17 +5,25 @@
  */
 import net from "node:net"
 import { type OnDefect, uncontained } from "../../model/Defect.ts"
+import { busyAnswer } from "../../model/HandshakeWords.ts"
 import type { Ticker } from "../../model/Time.ts"
 import { linkReadMemory } from "../socket/ReadMemory.ts"
 import { SocketGuard } from "../socket/SocketGuard.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
 import { prefaceFirstByte } from "../wire/LinkPreface.ts"
+import { Doorstep } from "./Doorstep.ts"
 import { MeshPortError, meshPortError } from "./MeshPortError.ts"
 import { Newcomers } from "./Newcomers.ts"
 import { parseTcpAddress, type TcpAddress, tcpAddressOf } from "./TcpAddress.ts"
 
 /** Of libp2p's first words: the length of `/multistream/1.0.0\n`. */
 const multistreamFirstByte = 0x13
+
+/** Where those wait that are turned away: no longer than a dialler's patience. */
+const doorstep = { most: 128, wait: 1_000 }
+
+/** Behind that, ms. */
+const leastPause = 100
 
 /** A connection that has shown what it is. */
 export interface SortedConnection {
@@ -40,6 +48,8 @@ export interface MeshPortOptions {
   readonly onLink: (connection: SortedConnection) => void
   /** libp2p: for the mesh thread. */
   readonly foreign: (connection: SortedConnection) => void
+  /** For how many ms whoever comes from there and begins as libp2p is turned away; 0: it is handed on. */
+  readonly turnsAway?: ((address: string) => number) | undefined
   /** Hears of what throws as a connection is handed on: it costs that connection. */
   readonly onDefect?: OnDefect | undefined
   /** A connection could not be accepted, for want of descriptors mostly: who dialled comes again. */
@@ -55,14 +65,18 @@ export interface MeshPortCounts {
   readonly silent: number
   /** Made room for others before they had said anything. */
   readonly displaced: number
+  /** Told to come back, for what others from there did. */
+  readonly turnedAway: number
 }
 
 export class MeshPort {
   readonly #options: MeshPortOptions
   readonly #servers: ReadonlyArray<net.Server>
   readonly #newcomers: Newcomers
+  readonly #doorstep: Doorstep
   #accepted = 0
   #strange = 0
+  #turnedAway = 0
 
   /** Opens all addresses or none; rejects with a MeshPortError. */
   static async open(options: MeshPortOptions): Promise<MeshPort> {
@@ -79,6 +93,7 @@ export class MeshPort {
     this.#options = options
     const { undecided: most = 1_024, patience = 2_000, ticker } = options
     this.#newcomers = new Newcomers(ticker, { most, patience })
+    this.#doorstep = new Doorstep(ticker, doorstep)
     // Halves of a link do not end on their own: a socket answers a FIN with its own.
     const server = { noDelay: true, keepAlive: true, pauseOnConnect: true }
     this.#servers = Array.from({ length: servers }, () =>
@@ -97,7 +112,8 @@ export class MeshPort {
 
   get counts(): MeshPortCounts {
     const { late: silent, displaced } = this.#newcomers
-    return { accepted: this.#accepted, strange: this.#strange, silent, displaced }
+    const [accepted, strange, turnedAway] = [this.#accepted, this.#strange, this.#turnedAway]
+    return { accepted, strange, silent, displaced, turnedAway }
   }
 
   /** Takes nothing more; what it has handed on stays. */
@@ -106,6 +122,7 @@ export class MeshPort {
       (server) => new Promise<void>((resolve) => server.close(() => resolve()))
     )
     this.#newcomers.close()
+    this.#doorstep.close()
     await Promise.all(closed)
   }
 
@@ -121,6 +138,10 @@ export class MeshPort {
         resolve()
       })
     })
+  }
+
+  #pauseOf({ remoteAddress }: net.Socket): number {
+    return remoteAddress === undefined ? 0 : (this.#options.turnsAway?.(remoteAddress) ?? 0)
   }
 
   #onSocket(accepted: net.Socket): void {
@@ -146,6 +167,12 @@ export class MeshPort {
         return
       }
       reads.onBytes = () => undefined
+      const pause = take === foreign ? this.#pauseOf(socket) : 0
+      if (pause > 0) {
+        this.#turnedAway++
+        this.#doorstep.add(socket, busyAnswer(first, Math.max(leastPause, pause - doorstep.wait)))
+        return
+      }
       take({ socket, reads, first })
       socket.removeListener("error", onError)
     })

@@ -8,6 +8,7 @@ import { type OnDefect, uncontained } from "../../model/Defect.ts"
 import { type RelayDown, type RelayUp, relayTold, relayWindow } from "../../model/Relay.ts"
 import type { SortedConnection } from "../link/MeshPort.ts"
 import { SocketGuard } from "../socket/SocketGuard.ts"
+import { TurnedAway } from "./TurnedAway.ts"
 
 /** Finds hosts that are gone without a word, ms of silence before it asks. */
 const keepAliveAfter = 15_000
@@ -58,7 +59,7 @@ class Foreign {
     if (this.#underway >= relayWindow) this.#socket.pause()
   }
 
-  receive(message: RelayDown): void {
+  receive(message: Exclude<RelayDown, { readonly type: "relay.away" }>): void {
     const socket = this.#socket
     switch (message.type) {
       case "relay.data": {
@@ -96,13 +97,22 @@ export class ForeignRelay {
   readonly #post: (message: RelayUp) => void
   readonly #onDefect: OnDefect
   readonly #open = new Map<number, Foreign>()
+  readonly #away: TurnedAway
   #last = 0
 
-  /** `onDefect` hears of what throws: it costs its connection. */
-  constructor(post: (message: RelayUp) => void, onDefect: OnDefect = uncontained) {
+  /** `now`: monotonic ms. `onDefect` hears of what throws: it costs its connection. */
+  constructor(
+    post: (message: RelayUp) => void,
+    now: () => number,
+    onDefect: OnDefect = uncontained
+  ) {
     this.#post = post
     this.#onDefect = onDefect
+    this.#away = new TurnedAway(now)
   }
+
+  /** For how many ms more whoever comes from there is turned away; 0: it is handed over. */
+  readonly turnsAway = (address: string): number => this.#away.left(address)
 
   /** One that came to the port of that number. */
   add(listener: number, connection: SortedConnection): void {
@@ -120,6 +130,10 @@ export class ForeignRelay {
   }
 
   receive(message: RelayDown): void {
+    if (message.type === "relay.away") {
+      this.#away.set(message.address, message.ms)
+      return
+    }
     // Of one that has just closed: the mesh thread does not know yet.
     this.#open.get(message.id)?.receive(message)
   }
