@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, readSync } from "node:fs"
 import { Config, Effect, Option } from "effect"
+import { fileReasonOf } from "../model/Reason.ts"
 import { type CommandFailed, failCommand, wrongUsage } from "./CommandFailed.ts"
 
 /** More than any token has. */
@@ -51,7 +52,7 @@ const readFrom = (path: string): Effect.Effect<string, CommandFailed> =>
       }
       return failCommand(`there is no token in ${what}`)
     } catch (cause) {
-      return failCommand(`the token cannot be read from ${what}: ${codeOf(cause)}`)
+      return failCommand(`the token cannot be read from ${what}: ${fileReasonOf(cause)}`)
     }
   })
 

@@ -6,6 +6,7 @@ import * as Options from "@effect/cli/Options"
 import { Effect, Option, Schedule } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
 import { loadConfig } from "../config/ConfigFile.ts"
+import { fileReasonOf } from "../model/Reason.ts"
 import { readAuditRows, renderAudit } from "./AuditRows.ts"
 import { chosenNode } from "./ChosenNode.ts"
 import { doneWhenInterrupted, failCommand } from "./CommandFailed.ts"
@@ -95,11 +96,11 @@ const readFrom = (path: string, place: Place | undefined) =>
         await file.close()
       }
     },
-    catch: codeOf
+    catch: (cause) => cause
   })
 
-const unreadable = (path: string) => (code: string) =>
-  failCommand(`the audit log ${path} cannot be read: ${code}`)
+const unreadable = (path: string) => (cause: unknown) =>
+  failCommand(`the audit log ${path} cannot be read: ${fileReasonOf(cause)}`)
 
 export const audit = Command.make("audit", options, (choice) =>
   Effect.gen(function* () {
@@ -119,7 +120,7 @@ export const audit = Command.make("audit", options, (choice) =>
       }),
       // Moved aside just now, or its directory is being made again; all else would not end by itself.
       Effect.catchIf(
-        (code) => code === "ENOENT",
+        (cause) => codeOf(cause) === "ENOENT",
         () => Effect.void
       ),
       Effect.mapError(unreadable(path)),

@@ -92,9 +92,7 @@ test("what cannot be a file of settings is said", async () => {
   expect(await shown("none")).toEqual([
     "none: has no file in it whose name ends in .yaml, .yml, .json or .ts"
   ])
-  expect(await shown("missing.yaml")).toEqual([
-    "missing.yaml: there is no such file; name one with -f FILE or -f DIRECTORY"
-  ])
+  expect(await shown("missing.yaml")).toEqual(["missing.yaml: there is no such file or directory"])
   expect(await shown("none/read.me")).toEqual([
     expect.stringContaining("is neither a directory nor a file")
   ])

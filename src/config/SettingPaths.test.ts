@@ -58,6 +58,7 @@ test("a hidden file that is named is meant", async () => {
 })
 
 test("where nothing is left, it is said what would be there", async () => {
+  expect(await found("nowhere")).toBe("nowhere: there is no such file or directory")
   expect(await found("nested")).toBe(
     "nested: has no file in it whose name ends in .yaml, .yml, .json or .ts; nested/.d.yaml is hidden; nested/shop is a directory, which only -R takes, too"
   )

@@ -30,13 +30,16 @@ const endings = ".yaml, .yml, .json or .ts"
 const isSettingFile = (name: string): boolean =>
   isTextName(name) || (isModuleName(name) && !name.endsWith(".d.ts"))
 
-/** Undefined: there is none, or it may not be looked at. */
-const whatIs = async (path: string): Promise<"directory" | "file" | "other" | undefined> => {
+/** Undefined: it may not be looked at. */
+const whatIs = async (
+  path: string
+): Promise<"directory" | "file" | "other" | "missing" | undefined> => {
   try {
     const found = await stat(path)
     return found.isDirectory() ? "directory" : found.isFile() ? "file" : "other"
-  } catch {
-    return undefined
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined
+    return code === "ENOENT" ? "missing" : undefined
   }
 }
 
@@ -48,6 +51,7 @@ export const filesOf = (
     const what = yield* Effect.promise(() => whatIs(path))
     // Reading one that nobody writes to would wait for ever, whoever asks for it to end.
     if (what === "other") return yield* unreadable(path, "is neither a file nor a directory")
+    if (what === "missing") return yield* unreadable(path, "there is no such file or directory")
     if (what !== "directory") {
       if (isSettingFile(path)) return { files: [path], skipped: [] }
       return yield* unreadable(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { reasonOf } from "./Reason.ts"
+import { fileReasonOf, reasonOf } from "./Reason.ts"
 
 describe("reasonOf", () => {
   it("tells an error and its causes in one line, each once", () => {
@@ -16,6 +16,13 @@ describe("reasonOf", () => {
   it("has the name of an error that says nothing, and the text of what is none", () => {
     expect(reasonOf(new TypeError())).toBe("TypeError")
     expect(reasonOf("plain")).toBe("plain")
+  })
+
+  it("of a file that cannot be read says so in words", () => {
+    const failed = (code: string) => Object.assign(new Error(`${code}: open 'x'`), { code })
+    expect(fileReasonOf(failed("ENOENT"))).toBe("there is no such file")
+    expect(fileReasonOf(failed("EIO"))).toBe("EIO: open 'x'")
+    expect(fileReasonOf(7)).toBe("7")
   })
 
   it("asks what each error says", () => {

@@ -3,6 +3,18 @@
 /** How deep causes are told. */
 const maxParts = 4
 
+const ofFiles: ReadonlyMap<unknown, string> = new Map([
+  ["ENOENT", "there is no such file"],
+  ["EACCES", "this user may not read it"],
+  ["EISDIR", "it is a directory"]
+])
+
+/** Why a file that somebody named cannot be read. */
+export const fileReasonOf = (error: unknown): string => {
+  const code = error instanceof Error && "code" in error ? error.code : undefined
+  return ofFiles.get(code) ?? reasonOf(error)
+}
+
 const firstLine = (text: string): string => text.split("\n", 1)[0]!
 
 /** An error and its causes in one line. `tell`: what one of them says by itself. */

@@ -182,7 +182,7 @@ export const makeSettingControls = ({
       Effect.suspend(() => {
         const settled = table.settled(kind, name)
         if (settled === undefined) {
-          const message = `there never was a ${kind} ${name}, as far as this node knows`
+          const message = `as far as this node knows there never was a setting ${kind} ${name}`
           const hint =
             "`skein get` lists what there is; what was deleted is forgotten after a month."
           return Effect.fail(new AdminNotFound({ code: "not_there", message, hint }))

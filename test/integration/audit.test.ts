@@ -140,6 +140,6 @@ it("is shown by a command that goes on when the file is moved away", async () =>
   const none = await skein("audit", "--data-dir", mesh.directory)
   expect([none.code, none.stderr]).toEqual([
     1,
-    `skein: the audit log ${join(mesh.directory, "audit.log")} cannot be read: ENOENT\n`
+    `skein: the audit log ${join(mesh.directory, "audit.log")} cannot be read: there is no such file\n`
   ])
 })

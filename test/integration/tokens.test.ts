@@ -162,6 +162,8 @@ describe("a host is given its token", () => {
     }
     expect((await skein("join", "--config", a.configPath)).stderr).toContain("--token-file FILE")
     const none = await skein("join", "--token-file", "/nowhere/token", "--config", a.configPath)
-    expect(none.stderr).toBe("skein: the token cannot be read from /nowhere/token: ENOENT\n")
+    expect(none.stderr).toBe(
+      "skein: the token cannot be read from /nowhere/token: there is no such file\n"
+    )
   })
 })
