@@ -95,7 +95,7 @@ const textOf = (span: Span.Span): string => {
 
 /** What the library says of every option of a kind, beside what was said of this one. */
 const boilerplate =
-  /^(A user-defined piece of text\.|An? (file|directory|integer)\.|A true or false value\.|One of the following: .*|This (setting|option) is (optional|set to .*)\.?)$/
+  /^(A user-defined piece of text\.|An? (file|directory|integer)\.|A true or false value\.|One of the following: .*|This (setting|option) is (optional|set to .*)\.?|This (argument|option) may be repeated .*)$/
 
 /** Paragraphs that were written for this command. */
 const paragraphs = (doc: HelpDoc.HelpDoc): ReadonlyArray<string> => {
@@ -144,7 +144,12 @@ const nodeOf = (
   const help = once(() => CommandDescriptor.getHelp(descriptor, CliConfig.defaultConfig))
   const about = (part: Part): string => {
     const found = descriptions(help()).find(([text]) =>
-      part.names.some((name) => text.split(/[ (),]+/).includes(name))
+      part.names.some((name) =>
+        text
+          .replaceAll("...", "")
+          .split(/[ (),]+/)
+          .includes(name)
+      )
     )
     return found?.[1] ?? ""
   }

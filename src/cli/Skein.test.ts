@@ -378,7 +378,8 @@ USAGE
       const { stdout } = await skein(name, "--help")
       expect(stdout).toMatch(new RegExp(`^skein ${name}: .`))
       for (const line of stdout.split("\n")) {
-        if (/^ {2}(-|[A-Z]+ )/.test(line)) expect(line).toMatch(/ {2}[A-Za-z].{5}/)
+        if (/^ {2}(-|[A-Z]+( |$))/.test(line)) expect(line).toMatch(/^ {2}\S.* {2}[A-Za-z].{5}/)
+        expect(line).not.toContain("This option")
       }
     }
   })

@@ -19,7 +19,9 @@ export const fileOptions = {
   files: Options.text("file").pipe(
     Options.withPseudoName("file|directory"),
     Options.withAlias("f"),
-    Options.withDescription("YAML, JSON or TypeScript files, or directories of them"),
+    Options.withDescription(
+      "YAML, JSON or TypeScript files, or directories of them; may stand several times"
+    ),
     Options.repeated
   ),
   recursive: Options.boolean("recursive").pipe(

@@ -432,8 +432,8 @@ export const makeMeshPlane = (
       overused: () => uses.uses.overused(),
       ...{ refused, conduct, nameOf, thrownOut, leftBehind: trust.leftBehind },
       roots: () => identity.current.roots,
-      taken: (service) => {
-        const one = revocations.current.anyGrant(service)
+      taken: (node, service) => {
+        const one = revocations.current.grantOf(node, service)
         return one && describeRevocation(one)
       },
       now: () => ticker.wall()

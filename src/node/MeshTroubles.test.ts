@@ -37,6 +37,7 @@ const makeTroubles = () => {
     found: new MeshFindings(() => "alive"),
     refused: new RefusedRecords(),
     conduct: new PeerConduct({ now: () => 0 }),
+    taken: new Map<string, string>(),
     thrownOut: undefined as string | undefined,
     leftBehind: undefined as string | undefined
   }
@@ -54,7 +55,7 @@ const makeTroubles = () => {
     overused: () => world.overused,
     refused: world.refused,
     conduct: world.conduct,
-    taken: () => undefined,
+    taken: (node, service) => world.taken.get(`${node}/${service}`),
     thrownOut: () => world.thrownOut,
     leftBehind: () => world.leftBehind,
     roots: () => Roots.founded(new Uint8Array(32)),
@@ -206,6 +207,14 @@ describe("troubles of the mesh", () => {
       "host-b offers it, but its certificate does not grant it"
     )
     expect(troubles.findings()).toMatchObject([{ kind: "service_not_granted", service: payments }])
+    world.taken.set("host-b/payments", "payments was taken from host-b by ops")
+    expect(troubles.whyMissing(payments)).toBe("payments was taken from host-b by ops")
+    expect(troubles.findings()).toMatchObject([
+      {
+        message: expect.stringMatching(/sends calls there: payments was taken from host-b by ops$/),
+        hint: expect.stringContaining("`skein revoke` lists")
+      }
+    ])
     world.thrownOut = "host-a was thrown out of the mesh by ops"
     expect(troubles.whyMissing(payments)).toBe("host-a was thrown out of the mesh by ops")
     world.thrownOut = undefined

@@ -27,7 +27,7 @@ export interface MeshTroublesOptions {
   readonly overused: () => ReadonlyArray<OverusedInvite>
   readonly refused: RefusedRecords
   /** By what a service was taken from a node, if it was. */
-  readonly taken: (service: ServiceName) => string | undefined
+  readonly taken: (node: NodeName, service: ServiceName) => string | undefined
   /** By what this node itself is out. */
   readonly thrownOut: () => string | undefined
   /** Why its own certificate counts for nothing though nobody has thrown it out. */
@@ -90,7 +90,7 @@ export class MeshTroubles {
   findings(): ReadonlyArray<MeshFinding> {
     const { conflicts, found, name, now, overused, roots, settings } = this.#options
     return [
-      ...found.all(conflicts()),
+      ...found.all(conflicts()).map((one) => this.#withReason(one)),
       ...settings().slice(0, maxTold).map(ofSettingConflict),
       ...overused().slice(0, maxTold).map(ofOveruse),
       ...rootFindings(roots(), name(), now()),
@@ -134,7 +134,22 @@ export class MeshTroubles {
     if (out !== undefined) return out
     const node = found.withholder(service)
     if (node === undefined) return undefined
-    return taken(service) ?? `${node} offers it, but its certificate does not grant it`
+    return taken(node, service) ?? `${node} offers it, but its certificate does not grant it`
+  }
+
+  /** What is not granted may have been, and no new invite is wanted then. */
+  #withReason(finding: MeshFinding): MeshFinding {
+    const { kind, nodes, service } = finding
+    const [node] = nodes
+    if (kind !== "service_not_granted" || service === undefined || node === undefined)
+      return finding
+    const taken = this.#options.taken(node, service)
+    if (taken === undefined) return finding
+    return {
+      ...finding,
+      message: `${node} offers ${service}, and no node sends calls there: ${taken}`,
+      hint: `Take it off the config of ${node}; or, if that was a mistake, give it back: \`skein revoke\` lists what is revoked, each with the command for that.`
+    }
   }
 
   #own(): ReadonlyArray<MeshFinding> {

@@ -15,7 +15,7 @@
  *   root is believed, and at the same distance both are out until somebody else takes one back.
  */
 
-import type { PeerKey, ServiceName } from "../../model/Names.ts"
+import type { NodeName, PeerKey, ServiceName } from "../../model/Names.ts"
 import { plainLine } from "../../model/PlainLine.ts"
 import { matchesService } from "../../model/Session.ts"
 import { type InviteId, type TrustBody, trustName } from "../../schema/TrustSchema.ts"
@@ -173,9 +173,11 @@ export class Revocations {
     return this.#grants.get(peer)?.find(({ body }) => matchesService(body.service, service))
   }
 
-  /** One by which it was taken from some peer. */
-  anyGrant(service: ServiceName): GrantRevocation | undefined {
-    return this.all.filter(isGrant).find(({ body }) => matchesService(body.service, service))
+  /** One by which it was taken from the node that was called so then. */
+  grantOf(called: NodeName, service: ServiceName): GrantRevocation | undefined {
+    return this.all
+      .filter(isGrant)
+      .find(({ body }) => body.called === called && matchesService(body.service, service))
   }
 
   /** Patterns of services that were taken from a peer. */
