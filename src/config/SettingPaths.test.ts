@@ -11,6 +11,7 @@ beforeAll(() => {
   for (const name of [
     ...["rules/b.yaml", "rules/a.json", "rules/read.me", "rules/types.d.ts"],
     ...["rules/.a.yaml", "rules/.git/config.yaml", "rules/shop/c.yaml", "rules/shop/deep/d.ts"],
+    "rules/shop/node_modules/x/index.js",
     ...["nested/shop/c.yaml", "nested/.d.yaml"]
   ]) {
     mkdirSync(dirname(join(directory, name)), { recursive: true })
@@ -40,7 +41,7 @@ test("a directory is what is directly in it, and what else was there is said", a
   })
 })
 
-test("recursive takes its directories, but neither hidden ones nor links, which may go in circles", async () => {
+test("recursive takes its directories, but neither hidden ones, nor packages, nor links, which may go in circles", async () => {
   expect(await found("rules", true)).toEqual({
     files: [
       ...["rules/a.json", "rules/b.yaml", "rules/shop/c.yaml"],

@@ -81,7 +81,8 @@ const filesIn = (directory: string, choice: PathChoice): Effect.Effect<FoundFile
       const path = join(directory, entry.name)
       const isHidden = entry.name.startsWith(".")
       if (yield* Effect.promise(() => isDirectory(entry, path))) {
-        if (isHidden) continue
+        // Modules are run as they are read, and nobody means those of packages.
+        if (isHidden || entry.name === "node_modules") continue
         if (choice.recursive !== true) {
           skipped.push(`${path} is a directory, which only -R takes, too`)
         } else if (entry.isSymbolicLink()) {
