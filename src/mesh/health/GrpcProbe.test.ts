@@ -48,12 +48,12 @@ beforeAll(async () => {
 
 afterAll(() => server.forceShutdown())
 
-const ask = (at: number, service = "", timeout = 2_000) =>
-  probe({
-    host: "127.0.0.1",
-    port: at,
-    check: { kind: "grpc", service, interval: 1_000, timeout }
-  })
+const ask = (at: number, service = "", timeout = 2_000) => {
+  const check = { kind: "grpc", service, interval: 1_000, timeout } as const
+  // As the checker has it: the mesh's name of the service is beside it.
+  const endpoint = { service: "payments", id: "0", host: "127.0.0.1", port: at, check }
+  return probe(endpoint)
+}
 
 const withServer = <A>(listener: net.Server, use: (port: number) => Effect.Effect<A>) =>
   Effect.acquireUseRelease(

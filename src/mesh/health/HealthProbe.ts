@@ -46,7 +46,8 @@ const ask = (place: ProbePlace, check: ActiveCheck, what: string): Effect.Effect
     case "tcp":
       return probeTcp(place, what)
     case "grpc":
-      return probeGrpc({ ...check, ...place, what })
+      // Whoever asks knows more of an endpoint than its place: the mesh's name of its service, too.
+      return probeGrpc({ ...place, ...check, what })
   }
 }
 
