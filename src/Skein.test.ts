@@ -10,13 +10,15 @@ import {
   HttpServerRequest,
   HttpServerResponse
 } from "@effect/platform"
-import { Deferred, Effect, Exit, Layer, Logger, Schedule, Scope } from "effect"
+import { Rpc, RpcClient, RpcGroup, RpcServer } from "@effect/rpc"
+import { Deferred, Effect, Exit, Layer, Logger, Schedule, Schema, Scope, Stream } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { CalledBy } from "./api/CalledBy.ts"
 import { MeshCaller } from "./api/MeshCaller.ts"
 import { isMeshError } from "./api/MeshFault.ts"
 import * as MeshHttpClient from "./api/MeshHttpClient.ts"
 import * as MeshHttpServer from "./api/MeshHttpServer.ts"
+import * as MeshRpc from "./api/RpcOverMesh.ts"
 import { makeNodeConfig } from "./config/NodeConfig.ts"
 import { initMesh } from "./mesh/keys/DataDir.ts"
 import { formatCaller } from "./model/Caller.ts"
@@ -150,6 +152,40 @@ describe("a program that is attached", () => {
         yield* Effect.timeoutOption(get("/never"), "50 millis")
         yield* Deferred.await(interrupted)
       }).pipe(Effect.provide(served("stock")), Effect.provide(attach()))
+    )
+  })
+
+  it("serves and calls RPCs, streams and typed failures included", async () => {
+    class Odd extends Schema.TaggedError<Odd>()("Odd", { by: Schema.Int }) {}
+    const Counting = RpcGroup.make(
+      Rpc.make("Half", { payload: { of: Schema.Int }, success: Schema.Int, error: Odd }),
+      Rpc.make("Count", { payload: { to: Schema.Int }, success: Schema.Int, stream: true }),
+      Rpc.make("Who", { success: Schema.String })
+    )
+    const handlers = Counting.toLayer({
+      Half: ({ of }) => (of % 2 === 0 ? Effect.succeed(of / 2) : new Odd({ by: 1 })),
+      Count: ({ to }) => Stream.range(1, to),
+      Who: () => Effect.map(CalledBy, (caller) => (caller ? formatCaller(caller) : "nobody"))
+    })
+    const counting = RpcServer.layer(Counting).pipe(
+      Layer.provide(handlers),
+      Layer.provide(MeshRpc.layerServer("counting"))
+    )
+    await run(
+      Effect.gen(function* () {
+        yield* Effect.flatMap(Skein, ({ awaitService }) =>
+          awaitService(ServiceName.make("counting"))
+        )
+        const rpc = yield* RpcClient.make(Counting)
+        expect(yield* rpc.Half({ of: 4 })).toBe(2)
+        expect(yield* Effect.flip(rpc.Half({ of: 5 }))).toMatchObject({ _tag: "Odd", by: 1 })
+        expect(yield* Stream.runSum(rpc.Count({ to: 1_000 }))).toBe(500_500)
+        expect(yield* rpc.Who()).toBe("host/host-a")
+      }).pipe(
+        Effect.provide(MeshRpc.layerClient("counting", { group: Counting })),
+        Effect.provide(counting),
+        Effect.provide(attach())
+      )
     )
   })
 

@@ -20,10 +20,9 @@ import type { IdentityCell } from "./mesh/trust/NodeIdentity.ts"
 import { factsOf } from "./mesh/trust/SessionBook.ts"
 import { contain } from "./model/Defect.ts"
 import type { Dispatch } from "./model/Exchange.ts"
-import { isServiceName, type ServiceName } from "./model/Names.ts"
+import { isServiceName } from "./model/Names.ts"
 import { refuse } from "./model/RefusedExchange.ts"
 import { followAccessRules } from "./node/AccessRules.ts"
-import { AttachedPrograms } from "./node/AttachedPrograms.ts"
 import { keepAudit } from "./node/AuditKeeper.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
 import { ControlSocket } from "./node/ControlSocket.ts"
@@ -32,7 +31,9 @@ import { keepDataDir } from "./node/DataDirKeeper.ts"
 import { readDescriptors } from "./node/Descriptors.ts"
 import { Drain } from "./node/Drain.ts"
 import { makeFirstOffer } from "./node/FirstOffer.ts"
+import { HostPrograms } from "./node/HostPrograms.ts"
 import { makeListeners, ungranted } from "./node/Listeners.ts"
+import { localServices } from "./node/LocalServices.ts"
 import { othersIn } from "./node/MeshMet.ts"
 import { makeMeshNames } from "./node/MeshNames.ts"
 import { makeMeshPlane } from "./node/MeshPlane.ts"
@@ -41,8 +42,7 @@ import { makeOffer } from "./node/Offer.ts"
 import { openIdentity, prepareDataDir } from "./node/OpenIdentity.ts"
 import { makePlaneLog } from "./node/PlaneLog.ts"
 import { PolicyWatch } from "./node/PolicyWatch.ts"
-import { makeProgramDoor, newSecret } from "./node/ProgramDoor.ts"
-import { whyNotServed } from "./node/ProgramServices.ts"
+import { makeProgramDoor } from "./node/ProgramDoor.ts"
 import { makePlanes } from "./node/RequestPlanes.ts"
 import type { AssembledNode, AssemblyInput } from "./node/RunningNode.ts"
 import { runtimeAdvice, runtimeOf } from "./node/Runtime.ts"
@@ -65,9 +65,6 @@ const farewell = "200 millis"
 
 /** What the host's own programs get at least to finish theirs, when all else used up the time (ms). */
 const lastWords = 1_000
-
-/** Programs that were attached to a mesh thread that has crashed are back by then, or gone. */
-const returnPatience = "5 seconds"
 
 const readyCheckEvery = "20 millis"
 
@@ -208,16 +205,16 @@ const assemble = (input: AssemblyInput) =>
       tell: (settings) => threads.post({ type: "access", settings })
     })
 
-    let own = input.programs ?? []
-    const attached = new AttachedPrograms({
-      secret: newSecret,
-      taken: (service) => new Set(own.flatMap((one) => (one.service === service ? [one.id] : [])))
+    let current = config
+    const programs = new HostPrograms({
+      node: name,
+      own: input.programs ?? [],
+      before: input.attached ?? [],
+      onChange: (attached) => input.onAttached?.(attached),
+      services: () => localServices(current),
+      rights: () => plane.ownRights(),
+      post: (message) => threads.post(message)
     })
-    attached.restore(input.attached ?? [])
-    const tellAttached = () => {
-      threads.post({ type: "programs", programs: attached.known() })
-      input.onAttached?.(attached.all())
-    }
     const offer = yield* makeOffer({
       inbound: {
         setServices: (services) => threads.post({ type: "services", services }),
@@ -227,9 +224,8 @@ const assemble = (input: AssemblyInput) =>
       catalogue: plane.catalogue,
       addresses: plane.host.addresses,
       makeHealthChecker,
-      programs: [...(input.programs ?? []), ...attached.offers()]
+      programs: programs.offers()
     })
-    let current = config
     const firstOffer = yield* makeFirstOffer(
       {
         offer,
@@ -246,32 +242,8 @@ const assemble = (input: AssemblyInput) =>
       config
     )
 
-    const whyNot = (service: ServiceName) => {
-      const asked = { service, services: offer.services(current), rights: plane.ownRights() }
-      return whyNotServed({ ...asked, node: identity.current.name })
-    }
-    const offerPrograms = Effect.suspend(() => {
-      input.onAttached?.(attached.all())
-      return offer.serve([...own, ...attached.offers()])
-    })
-    planes.followPrograms({
-      reach: (program, thread, reached) => attached.reach(program, thread, reached),
-      lose: (thread) => attached.lose(thread),
-      offer: offerPrograms
-    })
-    if (attached.count > 0) {
-      tellAttached()
-      yield* Effect.forkScoped(
-        Effect.delay(
-          Effect.suspend(() => {
-            if (!attached.giveUp()) return Effect.void
-            tellAttached()
-            return offerPrograms
-          }),
-          returnPatience
-        )
-      )
-    }
+    yield* programs.follow(offer, planes)
+
     const listeners = yield* makeListeners(config, threads)
     const names =
       config.dns === undefined
@@ -302,17 +274,17 @@ const assemble = (input: AssemblyInput) =>
     const door = yield* makeProgramDoor({
       config: config.programs,
       self: { node: name, peer, mesh },
-      programs: attached,
+      programs: programs.attached,
       threads: threads.count,
       open: (spec) => threads.open(spec),
       drainDeadline: () => current.drain.deadline,
       isDraining: () => drain.state !== "serving",
       holdsToken: (token) => programsToken.isHeldBy(`bearer ${token}`),
-      tell: tellAttached,
-      offer: offerPrograms,
-      whyNotServed: whyNot,
+      tell: () => programs.tell(),
+      offer: programs.offer,
+      whyNotServed: (service) => programs.whyNotServed(service),
       awaitService: (service) => untilOffered(plane.view, service),
-      ...{ metrics, log },
+      ...{ metrics, log, onDefect },
       now: () => ticker.wall()
     })
     const callers = () => [...listeners.callers(), ...door.callers]
@@ -353,7 +325,7 @@ const assemble = (input: AssemblyInput) =>
       names,
       control: () => control?.path,
       callers,
-      attached: () => attached.all()
+      attached: () => programs.attached.all()
     })
     const controls = makeControls({
       configPath: input.configPath,
@@ -427,12 +399,8 @@ const assemble = (input: AssemblyInput) =>
       leave: Effect.asVoid(drain.leave),
       drainDeadline: () => current.drain.deadline,
       reload: controls.reload,
-      mayServe: (service) => Effect.suspend(() => whyNot(service) ?? Effect.void),
-      serve: (offers) =>
-        Effect.suspend(() => {
-          own = offers
-          return offerPrograms
-        }),
+      mayServe: (service) => Effect.suspend(() => programs.whyNotServed(service) ?? Effect.void),
+      serve: (offers) => programs.serveOwn(offers),
       stopped: Effect.raceFirst(
         Effect.zipRight(drain.left, Effect.sleep(farewell)),
         supervisor.broken

@@ -6,14 +6,11 @@
 import type { Socket } from "node:net"
 import { Either, Schema } from "effect"
 import { contain, type OnDefect } from "../model/Defect.ts"
-import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../model/Exchange.ts"
-import type { Fault, FaultCode } from "../model/Fault.ts"
+import type { Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
 import { reasonOf } from "../model/Reason.ts"
-import { refuse } from "../model/RefusedExchange.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
-import { WaitingExchange } from "../request/link/WaitingExchange.ts"
 import { Lines } from "../request/wire/Lines.ts"
 import {
   isRefused,
@@ -26,6 +23,7 @@ import type { ProgramOffer, ServeRefused } from "../schema/ProgramOfferSchema.ts
 import { NodeAnswer, ProgramQuestion, talkBytes, Welcome } from "../schema/ProgramTalkSchema.ts"
 import { dialNode, type NodePlace } from "./NodeDial.ts"
 import { NodeLinks } from "./NodeLinks.ts"
+import { WaitingCalls } from "./WaitingCalls.ts"
 
 export interface AttachmentOptions {
   readonly place: NodePlace
@@ -62,8 +60,8 @@ export interface NoNode {
 /** Pause before the node is tried again, ms; doubles while that fails. */
 const firstPause = 10
 const longestPause = 1_000
-/** Calls that wait for a node. */
-const maxWaiting = 2_048
+/** Who was attached for so long is at once attached again, ms: a node that ends it soon is not hurried. */
+const stableAfter = 1_000
 
 const decodeWelcome = Schema.decodeUnknownEither(Welcome)
 const decodeAnswer = Schema.decodeUnknownEither(NodeAnswer)
@@ -72,13 +70,14 @@ const encodeQuestion = Schema.encodeSync(ProgramQuestion)
 export class Attachment {
   readonly #options: AttachmentOptions
   readonly #asked = new Map<number, Asked>()
-  readonly #waiting = new Set<WaitingExchange>()
+  readonly #waiting: WaitingCalls
   #welcome: Welcome | undefined
   #links: NodeLinks | undefined
   #control: Socket | undefined
   #offers: ReadonlyArray<ProgramOffer> = []
   #lastId = 0
   #failures = 0
+  #attachedAt = 0
   #pause: Timer | undefined
   #stopped = false
   readonly #abort = new AbortController()
@@ -90,6 +89,12 @@ export class Attachment {
 
   constructor(options: AttachmentOptions) {
     this.#options = options
+    const { onDefect, patience, ticker } = options
+    this.#waiting = new WaitingCalls({
+      ...{ onDefect, patience, ticker },
+      node: () => this.#welcome?.node ?? "none",
+      reason: () => this.#noNodeText
+    })
   }
 
   start(): void {
@@ -107,7 +112,7 @@ export class Attachment {
 
   readonly dispatch: Dispatch = (call, receiver) => {
     const open = this.#links?.next()
-    return open === undefined ? this.#wait(call, receiver) : open(call, receiver)
+    return open === undefined ? this.#waiting.wait(call, receiver) : open(call, receiver)
   }
 
   /** Asks the node, now or once there is one. Returns how to ask no more. */
@@ -132,7 +137,7 @@ export class Attachment {
     if (this.#stopped) return
     this.#stopped = true
     this.#pause?.cancel()
-    this.#failWaiting("the program is ending")
+    this.#waiting.end("the program is ending")
     const links = this.#links
     if (links !== undefined) {
       const { ticker } = this.#options
@@ -174,12 +179,16 @@ export class Attachment {
     if (this.#stopped) return
     const before = this.#noNode
     this.#noNode = { reason, refused }
-    this.#failures++
     if (refused !== undefined && before.reason !== reason) {
       this.#options.log("warning", `the node at ${this.#options.address} refuses: ${reason}`)
     }
     contain(this.#options.onDefect, "who waits for a node", () => this.onFailed(this.#noNode))
+    this.#dialLater()
+  }
+
+  #dialLater(): void {
     const { ticker } = this.#options
+    this.#failures++
     const most = Math.min(longestPause, firstPause * 2 ** Math.min(this.#failures - 1, 16))
     this.#pause = ticker.after(most * (0.5 + ticker.random() / 2), () => this.#dial())
   }
@@ -193,7 +202,7 @@ export class Attachment {
     const again = this.#welcome !== undefined
     this.#welcome = welcome
     this.#control = socket
-    this.#failures = 0
+    this.#attachedAt = this.#options.ticker.now()
     if (again) {
       this.#options.log("info", `attached again to the node ${welcome.node}`)
     }
@@ -219,7 +228,7 @@ export class Attachment {
     this.#links?.stop(new Error("the program is attached anew"))
     this.#links = new NodeLinks({
       ...{ welcome, ticker, serve, onDefect },
-      onUp: () => this.#releaseWaiting(),
+      onUp: () => this.#waiting.release(this.dispatch),
       onUnknown: () => this.#control?.destroy()
     })
   }
@@ -250,9 +259,13 @@ export class Attachment {
     this.#control = undefined
     this.#noNode = { reason, refused: undefined }
     if (this.#stopped) return
-    const { address, log } = this.#options
+    const { address, log, ticker } = this.#options
     log("warning", `the node at ${address} is gone (${reason}); it is tried again until it is back`)
-    this.#dial()
+    if (ticker.now() - this.#attachedAt < stableAfter) this.#dialLater()
+    else {
+      this.#failures = 0
+      this.#dial()
+    }
   }
 
   #heard(line: string): void {
@@ -295,57 +308,11 @@ export class Attachment {
     control.write(`${JSON.stringify(encodeQuestion(question))}\n`)
   }
 
-  // ── Calls while there is no node ────────────────────────────────────────────────────────────
-
-  #wait(call: Call, receiver: ResponseReceiver): RequestStream {
-    const { onDefect, patience, ticker } = this.#options
-    if (this.#stopped || this.#waiting.size >= maxWaiting) {
-      const message = this.#stopped
-        ? "the program is ending"
-        : `${maxWaiting} calls wait for the node of this host, which is the limit`
-      const code = this.#stopped ? "draining" : "overflow"
-      return refuse(receiver, this.#fault(call, code, message), onDefect)
-    }
-    const exchange = new WaitingExchange(call, ticker.now(), receiver, () =>
-      this.#waiting.delete(exchange)
-    )
-    this.#waiting.add(exchange)
-    exchange.timer = ticker.after(Math.min(call.deadline ?? patience, patience), () => {
-      this.#waiting.delete(exchange)
-      exchange.fail(this.#fault(call, "no_healthy_endpoint", this.#noNodeText))
-    })
-    return exchange
-  }
-
-  #releaseWaiting(): void {
-    const { onDefect, ticker } = this.#options
-    const waiting = [...this.#waiting]
-    this.#waiting.clear()
-    for (const exchange of waiting) {
-      contain(onDefect, "a call that waited for a node", () =>
-        exchange.begin(this.dispatch, ticker.now(), (call, error) => {
-          onDefect(error, "a call that waited for a node")
-          return this.#fault(call, "upstream_reset", "the program failed inside as its call began")
-        })
-      )
-    }
-  }
-
-  #failWaiting(reason: string): void {
-    const waiting = [...this.#waiting]
-    this.#waiting.clear()
-    for (const exchange of waiting) exchange.fail(this.#fault(exchange.call, "draining", reason))
-  }
-
   get #noNodeText(): string {
     const { address } = this.#options
     return this.#control === undefined
       ? `the program is not attached to a node at ${address}: ${this.#noNode.reason}`
       : `no request thread of the node at ${address} takes a link of the program`
-  }
-
-  #fault({ service }: Call, code: FaultCode, message: string): Fault {
-    return { code, message, node: this.#welcome?.node ?? "none", service, sent: false }
   }
 }
 

@@ -28,9 +28,12 @@ describe("users of this host", () => {
   it("that a config names and this host does not know are told, each at its place", () => {
     const listeners = [{ uid: "orders" }, { uid: "web" }, { owner: "orders:ops" }, { uid: 77 }, {}]
     const upstreams = [{ uid: "nobody-here" }, {}]
-    expect(unknownUsers({ outbound: { listeners }, upstreams }, passwd, group)).toEqual([
+    const programs = [{ owner: ":shop" }, { owner: ":nobodies" }]
+    const config = { outbound: { listeners }, programs, upstreams }
+    expect(unknownUsers(config, passwd, group)).toEqual([
       expect.stringMatching(/^outbound\.listeners\[1\]\.uid: .*passwd has no user web; write/),
       expect.stringMatching(/^outbound\.listeners\[2\]\.owner: .*group has no group ops; write/),
+      expect.stringMatching(/^programs\[1\]\.owner: .*group has no group nobodies; write/),
       expect.stringMatching(/^upstreams\[0\]\.uid: .*passwd has no user nobody-here/)
     ])
   })

@@ -28,6 +28,7 @@ interface Listening {
       readonly owner?: string | undefined
     }>
   }
+  readonly programs: ReadonlyArray<{ readonly owner?: string | undefined }>
   readonly upstreams: ReadonlyArray<{ readonly uid?: string | number | undefined }>
 }
 
@@ -36,7 +37,7 @@ interface Listening {
  * another host. There no listener of it would open.
  */
 export const unknownUsers = (
-  { outbound, upstreams }: Listening,
+  { outbound, programs, upstreams }: Listening,
   passwd?: string,
   groups?: string
 ): ReadonlyArray<string> => {
@@ -47,6 +48,9 @@ export const unknownUsers = (
       ...uid(`outbound.listeners[${index}]`, one.uid),
       ...told(`outbound.listeners[${index}].owner`, () => ownerIds(one.owner, passwd, groups))
     ]),
+    ...programs.flatMap((one, index) =>
+      told(`programs[${index}].owner`, () => ownerIds(one.owner, passwd, groups))
+    ),
     ...upstreams.flatMap((one, index) => uid(`upstreams[${index}]`, one.uid))
   ]
 }

@@ -6,6 +6,7 @@ import type { Socket } from "node:net"
 import { Effect, Either, Schema } from "effect"
 import type { Caller } from "../model/Caller.ts"
 import { formatCaller } from "../model/Caller.ts"
+import type { OnDefect } from "../model/Defect.ts"
 import type { MeshId, NodeName, PeerKey } from "../model/Names.ts"
 import { ProtocolError } from "../request/wire/Frame.ts"
 import { Lines } from "../request/wire/Lines.ts"
@@ -49,6 +50,7 @@ export interface ProgramControlContext {
   /** Runs it until it is done or what is returned is called. */
   readonly run: (effect: Effect.Effect<void>) => () => void
   readonly onRefused: (refused: Refused) => void
+  readonly onDefect: OnDefect
   readonly onClosed: (control: ProgramControl) => void
 }
 
@@ -99,8 +101,12 @@ export class ProgramControl {
         }
       }
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error
-      this.#refuse({ code: "bad_hello", message: error.message })
+      if (error instanceof ProtocolError) {
+        this.#refuse({ code: "bad_hello", message: error.message })
+        return
+      }
+      this.#context.onDefect(error, "a program that attaches")
+      this.#socket.destroy()
     }
   }
 

@@ -10,8 +10,10 @@ import type { ProgramsConfig } from "../config/ProgramsConfig.ts"
 import { ownerIds } from "../config/SystemUsers.ts"
 import { maxPrograms } from "../model/AttachedProgram.ts"
 import { hostCaller, serviceCaller } from "../model/Caller.ts"
+import type { OnDefect } from "../model/Defect.ts"
 import type { Log } from "../model/Log.ts"
 import type { MeshId, NodeName, PeerKey, ServiceName } from "../model/Names.ts"
+import { plainLine } from "../model/PlainLine.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
 import { ListenError, makeListenError } from "../request/listener/ListenError.ts"
 import { programRefusals } from "../request/listener/ProgramListener.ts"
@@ -45,6 +47,8 @@ export interface ProgramDoorOptions {
   /** Fails where nobody would call it. */
   readonly whyNotServed: (service: ServiceName) => ServeRefused | undefined
   readonly awaitService: (service: ServiceName) => Effect.Effect<void>
+  /** Hears of what throws: it costs the connection it threw on. */
+  readonly onDefect: OnDefect
   readonly metrics: MetricRegistry
   readonly log: Log
   /** Wall clock, ms. */
@@ -101,7 +105,8 @@ export const makeProgramDoor = (
         const message = `${address} is a port, so a program shows the token that the node keeps in programs.token of its data directory`
         return { refused: { code: "bad_token", message } }
       }
-      const attached = programs.attach(ask, address, identityOf(config, self.node), options.now())
+      const named = { ...ask, name: plainLine(ask.name) }
+      const attached = programs.attach(named, address, identityOf(config, self.node), options.now())
       if (attached === undefined) {
         const message = `${maxPrograms} programs are attached to the node ${self.node}, which is the limit`
         return { refused: { code: "too_many", message } }
@@ -191,7 +196,8 @@ export const makeProgramDoor = (
               drainDeadline: options.drainDeadline,
               identity: identityOf(config, self.node),
               admit: (control, ask) => admit(control, ask, { config, address }),
-              onRefused: ({ code }) => refusals.cell({ code }).inc()
+              onRefused: ({ code }) => refusals.cell({ code }).inc(),
+              onDefect: options.onDefect
             })
           )
         })

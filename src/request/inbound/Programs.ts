@@ -82,13 +82,6 @@ export class Programs {
     }
     return undefined
   }
-
-  /** How many links are open here. */
-  get linkCount(): number {
-    let count = 0
-    for (const links of this.#links.values()) count += links.size
-    return count
-  }
 }
 
 const keyOf = (service: ServiceName, id: string): string => `${service}/${id}`
