@@ -161,6 +161,8 @@ export class ProgramControl {
         done = true
         this.#questions.delete(id)
         if (this.#closed) return
+        // It asks, and reads no answers.
+        if (this.#socket.writableLength > talkBytes) this.#socket.destroy()
         this.#socket.write(`${JSON.stringify(encodeAnswer({ type: "answer", id, refused }))}\n`)
       })
     )

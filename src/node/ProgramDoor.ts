@@ -65,6 +65,9 @@ export interface ProgramDoor {
 /** Permissions of a socket where nothing is said: only the user of the node may connect. */
 const ownMode = "0600"
 
+/** What a program serves is told again after so long at the earliest, ms. */
+const betweenOffers = 50
+
 const secret = (): string => randomBytes(32).toString("base64url")
 
 /** What a program is told of the port of all threads. */
@@ -77,6 +80,7 @@ export const makeProgramDoor = (
     const { log, metrics, programs, self } = options
     const runtime = yield* Effect.runtime<never>()
     const controls = new Map<string, ProgramControl>()
+    const nextTurn = new Map<string, number>()
     const open = new Set<ProgramControl>()
     const refusals = programRefusals(metrics)
     const attachedGauge = metrics
@@ -118,6 +122,15 @@ export const makeProgramDoor = (
       return { attached }
     }
 
+    /** Each word of it is told to the whole mesh: so many and no more. */
+    const inTurn = <A>(program: string, then: () => Effect.Effect<A>): Effect.Effect<A> =>
+      Effect.suspend(() => {
+        const now = options.now()
+        const turn = Math.max(now, nextTurn.get(program) ?? 0)
+        nextTurn.set(program, turn + betweenOffers)
+        return turn === now ? then() : Effect.delay(Effect.suspend(then), turn - now)
+      })
+
     const answer = (
       program: string,
       question: ProgramQuestion
@@ -129,7 +142,7 @@ export const makeProgramDoor = (
             return refused === undefined ? [] : [refused]
           })
         case "serve":
-          return Effect.suspend(() => {
+          return inTurn(program, () => {
             const refused = programs.serve(program, question.offers, ({ service }) =>
               options.whyNotServed(service)
             )
@@ -148,6 +161,7 @@ export const makeProgramDoor = (
       // One that has come back has another connection already.
       if (program === undefined || controls.get(program.id) !== control) return
       controls.delete(program.id)
+      nextTurn.delete(program.id)
       const served = (programs.get(program.id)?.offers.length ?? 0) > 0
       programs.detach(program.id)
       log("info", `the program ${program.name} has gone`, { pid: program.pid })

@@ -72,9 +72,10 @@ export class SocketRoom {
   }
 
   /** Nothing is kept for clients without a listener, nor for programs where none is offered. */
-  follow({ outbound, services, upstreams }: NodeConfig): void {
+  follow({ outbound, programs, services, upstreams }: NodeConfig): void {
+    const listeners = outbound.listeners.length + upstreams.length + programs.length
     this.#used = {
-      clients: outbound.http !== "off" || outbound.listeners.length + upstreams.length > 0,
+      clients: outbound.http !== "off" || listeners > 0,
       programs: services.length > 0
     }
     this.#tell()
