@@ -61,6 +61,14 @@ const proxies = ({
   )
 ]
 
+const ofNames = (dns: NodeConfig["dns"]): ReadonlyArray<readonly [string, HostPort]> =>
+  dns === undefined
+    ? []
+    : [
+        ["dns.listen", dns.listen.listen],
+        ...(dns.bridge === undefined ? [] : [["dns.bridge", dns.bridge.listen] as const])
+      ]
+
 const ofUpstreams = (
   upstreams: NodeConfig["upstreams"]
 ): ReadonlyArray<readonly [string, HostPort]> =>
@@ -74,7 +82,7 @@ export const exposureChecks = (config: NodeConfig): ReadonlyArray<Check> => {
   const open: ReadonlyArray<readonly [string, HostPort]> = [
     ...(admin !== "off" && "host" in admin.listen ? [["admin", admin.listen] as const] : []),
     ...proxies(outbound),
-    ...(dns === undefined ? [] : [["dns.listen", dns.listen.listen] as const]),
+    ...ofNames(dns),
     ...ofUpstreams(upstreams)
   ]
   return open
@@ -180,7 +188,7 @@ export const portChecks = (
     }),
     ...(admin !== "off" && "host" in admin.listen ? [["admin", admin.listen] as const] : []),
     ...proxies(outbound),
-    ...(dns === undefined ? [] : [["dns.listen", dns.listen.listen] as const]),
+    ...ofNames(dns),
     ...ofUpstreams(upstreams)
   ]
   return Effect.forEach(wanted, ([name, address]) =>

@@ -421,6 +421,14 @@ describe("a config that is wrong names file, line, column, the value and what wa
       '1:35: outbound.listeners[0].listen: "unix:o.sock" has a relative path; write it from the root on, like unix:/run/skein/o.sock'
     ],
     [
+      "dns: { bridge: { listen: '172.17.0.1:53' } }",
+      '1:26: dns.bridge.listen: "172.17.0.1:53" can be reached from other hosts, and whoever reaches it calls services with this node\'s rights; use 127.0.0.1, or write allowRemote: true beside it'
+    ],
+    [
+      "dns: { bridge: { listen: '0.0.0.0:53', allowRemote: true } }",
+      '1:26: dns.bridge.listen: "0.0.0.0:53" is not one IPv4 address, which is what names are answered with; write that of the bridge, like 172.17.0.1:53'
+    ],
+    [
       "upstreams: [{ service: web, listen: unix:u.sock }]",
       '1:37: upstreams[0].listen: "unix:u.sock" has a relative path; write it from the root on, like unix:/run/skein/u.sock'
     ],

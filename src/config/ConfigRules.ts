@@ -58,7 +58,12 @@ interface Listening {
   }
   readonly upstreams: ReadonlyArray<{ readonly listen: HostPort }>
   readonly programs: ReadonlyArray<{ readonly listen: AdminAddress }>
-  readonly dns?: { readonly listen: { readonly listen: HostPort } } | undefined
+  readonly dns?:
+    | {
+        readonly listen: { readonly listen: HostPort }
+        readonly bridge?: { readonly listen: HostPort } | undefined
+      }
+    | undefined
   readonly services: ReadonlyArray<{
     readonly name: string
     readonly addresses: ReadonlyArray<HostPort>
@@ -84,6 +89,9 @@ const listeners = (config: Listening): ReadonlyArray<Listener> => [
   ...(config.dns === undefined
     ? []
     : [{ path: ["dns", "listen"], address: config.dns.listen.listen }]),
+  ...(config.dns?.bridge === undefined
+    ? []
+    : [{ path: ["dns", "bridge", "listen"], address: config.dns.bridge.listen }]),
   ...config.outbound.listeners.flatMap(({ listen }, index) =>
     "path" in listen ? [] : [{ path: ["outbound", "listeners", index, "listen"], address: listen }]
   ),

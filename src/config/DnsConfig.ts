@@ -1,10 +1,13 @@
 /** Services under names that programs just use: the node as a name server for its host. */
+import { isIPv6 } from "node:net"
 import { ParseResult, Schema } from "effect"
 import { parseAddressRange } from "../model/AddressRange.ts"
+import { isLoopback } from "../model/Loopback.ts"
 import { timeLimit } from "../schema/Duration.ts"
 import { quote } from "../schema/ExplainIssue.ts"
-import { guarded } from "./GuardedListen.ts"
-import { ListenAddress, ServerAddress } from "./HostPort.ts"
+import { ServiceName } from "../schema/NamesSchema.ts"
+import { allowRemote, exposed, guarded } from "./GuardedListen.ts"
+import { formatHostPort, ListenAddress, ServerAddress } from "./HostPort.ts"
 
 const Suffix = Schema.String.pipe(
   Schema.pattern(
@@ -32,11 +35,40 @@ const Range = Schema.String.pipe(
 /** It tells which services there are, and nothing that a call needs: their addresses are of this host alone. */
 const listen = guarded(ListenAddress, "learns which services there are")
 
+const mend = "allowRemote: true beside it"
+const unspecified: ReadonlySet<string> = new Set(["0.0.0.0", "::"])
+
+/** Names for containers, and others that have a loopback of their own. */
+const Bridge = Schema.Struct({
+  /** By UDP and TCP; names there mean this address, at which services are listened for. Docker asks port 53. */
+  listen: ListenAddress,
+  /** Must be said of an address that others than this host reach, as containers do. */
+  allowRemote,
+  /** The service that callers there are. The node's certificate has to grant it. Absent: the host. */
+  as: Schema.optional(ServiceName)
+}).pipe(
+  Schema.filter(
+    ({ allowRemote, listen }) => {
+      const text = formatHostPort(listen)
+      if (unspecified.has(listen.host) || isIPv6(listen.host)) {
+        const message = `${quote(text)} is not one IPv4 address, which is what names are answered with; write that of the bridge, like 172.17.0.1:53`
+        return [{ path: ["listen"], message }]
+      }
+      if (allowRemote || isLoopback(listen.host)) return []
+      const message = exposed(text, "calls services with this node's rights", mend)
+      return [{ path: ["listen"], message }]
+    },
+    { identifier: "Bridge", jsonSchema: {} }
+  )
+)
+
 export const DnsConfig = Schema.Struct({
   /** By UDP and TCP. Not 5353, where hosts hear multicast DNS. */
   listen: Schema.optionalWith(listen, {
     default: () => ({ listen: { host: "127.0.0.1", port: 5354 }, allowRemote: false })
   }),
+  /** A second name server, for containers: at the address of their bridge. Absent: none. */
+  bridge: Schema.optional(Bridge),
   /** `payments.mesh` is the service payments. */
   suffix: Schema.optionalWith(Suffix, { default: () => "mesh" }),
   /** Each service has an address of these, by its name, and the node listens there when it is asked for. */

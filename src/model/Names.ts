@@ -69,16 +69,20 @@ export const meshDomain = "mesh"
 
 /**
  * The service an authority names: `payments.mesh`, `payments.mesh:80`, `PAYMENTS.MESH.` all
- * mean `payments`. Undefined when the authority is not a name under `.mesh`.
+ * mean `payments`. Undefined when the authority is not a name under `.mesh`, or under another
+ * `domain`, in small letters.
  */
-export const serviceOfAuthority = (authority: string): ServiceName | undefined => {
+export const serviceOfAuthority = (
+  authority: string,
+  domain = meshDomain
+): ServiceName | undefined => {
   const colon = authority.lastIndexOf(":")
   let host = colon === -1 ? authority : authority.slice(0, colon)
   if (host.endsWith(".")) host = host.slice(0, -1)
-  if (host.length <= meshDomain.length + 1) return undefined
+  if (host.length <= domain.length + 1) return undefined
   host = host.toLowerCase()
-  if (!host.endsWith(`.${meshDomain}`)) return undefined
-  const name = host.slice(0, -(meshDomain.length + 1))
+  if (!host.endsWith(`.${domain}`)) return undefined
+  const name = host.slice(0, -(domain.length + 1))
   return isServiceName(name) ? name : undefined
 }
 

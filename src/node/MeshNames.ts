@@ -15,6 +15,7 @@ import type { ServiceName } from "../model/Names.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
 import type { ListenError } from "../request/listener/ListenError.ts"
 import { loadAskedNames, saveAskedNames } from "./AskedNames.ts"
+import { BridgeListeners } from "./BridgeListeners.ts"
 import { NamedPorts } from "./NamedPorts.ts"
 import { mostNames, NameListeners, type NameListenersOptions } from "./NameListeners.ts"
 
@@ -72,6 +73,17 @@ export const makeMeshNames = (
       ),
       (it) => Effect.sync(() => it.stop())
     )
+    const makeBridge = ({ as, listen }: NonNullable<DnsConfig["bridge"]>) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const { host } = listen
+          return new BridgeListeners({
+            ...{ as, deadline, host, now, open, suffix, warn, onChange: save }
+          })
+        }),
+        (it) => Effect.sync(() => it.stop())
+      )
+    const bridge = config.bridge && (yield* makeBridge(config.bridge))
     const book: NameBook = {
       find: (name) => {
         const service = view.current.services.get(name)
@@ -90,7 +102,9 @@ export const makeMeshNames = (
     const again = (name: ServiceName): void => {
       const service = asked.has(name) ? book.find(name) : undefined
       // That it cannot be is told.
-      if (service?.port !== undefined) listeners.reach(service).catch(() => {})
+      if (service?.port === undefined) return
+      listeners.reach(service).catch(() => {})
+      bridge?.reach(service).catch(() => {})
     }
     const subscribe = () => {
       for (const name of view.current.services.keys()) addresses.add(name)
@@ -102,6 +116,7 @@ export const makeMeshNames = (
           for (const name of gone) {
             addresses.remove(name)
             listeners.close(name)
+            bridge?.close(name)
           }
           for (const { name } of services) addresses.add(name)
           for (const { name } of services) again(name)
@@ -120,6 +135,14 @@ export const makeMeshNames = (
       reach: (service) => listeners.reach(service),
       forward: forward.length === 0 ? undefined : new DnsForward(forward)
     })
+    if (config.bridge !== undefined && bridge !== undefined) {
+      yield* serveDns({
+        ...{ listen: config.bridge.listen, book, metrics, warn },
+        zone: { suffix, range, ttl: ttl / 1_000 },
+        reach: (service) => bridge.reach(service),
+        forward: forward.length === 0 ? undefined : new DnsForward(forward)
+      })
+    }
     const forwards = forward.length > 0
     return { address: formatHostPort(bound), suffix, forwards, listening: () => listeners.count }
   })

@@ -5,7 +5,7 @@ import { serviceCaller } from "../model/Caller.ts"
 import { contain, type OnDefect, uncontained } from "../model/Defect.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
-import type { ServiceName } from "../model/Names.ts"
+import { type ServiceName, serviceOfAuthority } from "../model/Names.ts"
 import type { Protocol } from "../model/NodeRecord.ts"
 import type { SocketEnd } from "../model/Relay.ts"
 import type { Ticker } from "../model/Time.ts"
@@ -152,7 +152,10 @@ export class PlaneListeners {
     }
     switch (spec.kind) {
       case "proxy":
-        return openHttpListener({ ...common, grpcWeb: spec.grpcWeb })
+        return openHttpListener({
+          ...{ ...common, grpcWeb: spec.grpcWeb },
+          resolve: (authority) => serviceOfAuthority(authority, spec.suffix)
+        })
       case "http":
         return openHttpListener({
           ...common,

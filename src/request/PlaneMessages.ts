@@ -60,6 +60,8 @@ export type ListenSpec = SocketEnd &
   (
     | {
         readonly kind: "proxy"
+        /** Under which services are called there, in small letters. Default: `mesh`. */
+        readonly suffix?: string | undefined
         readonly as?: ServiceName | undefined
         readonly uid?: number | undefined
         readonly unix?: UnixSpec | undefined

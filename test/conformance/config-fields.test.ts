@@ -105,6 +105,7 @@ let b: RunningNode
 /** Nobody's, and with what is not there. */
 let none: RunningNode
 let config: NodeConfig
+let bridgePort: number
 let ports: Record<
   | "listen"
   | "admin"
@@ -159,6 +160,7 @@ beforeAll(async () => {
   )
   const grant = { services: ["*"], capabilities: [], ttlMs: 60_000 }
   const { token } = await run(a.source.invite(grant))
+  bridgePort = await freePort()
   const input: NodeConfigInput = {
     node: {
       name: "host-b",
@@ -233,6 +235,7 @@ beforeAll(async () => {
     dns: {
       listen: { listen: `0.0.0.0:${named}`, allowRemote: true },
       suffix: "svc.test",
+      bridge: { listen: `127.0.0.77:${bridgePort}`, allowRemote: true, as: "orders" },
       addresses: "127.99.0.0/16",
       ttl: "9s",
       forward: [`127.0.0.1:${elsewhere}`]
@@ -391,6 +394,13 @@ const called = async () => {
   // Where the service says that its name is called.
   expect(await getAt(found!.address, ports.elsewhere, "web.svc.test")).toBe("from web")
 }
+const bridged = async () => {
+  const resolver = new Resolver()
+  resolver.setServers([`127.0.0.77:${bridgePort}`])
+  expect(await resolver.resolve4("web.svc.test")).toEqual(["127.0.0.77"])
+  expect(await getAt("127.0.0.77", ports.elsewhere, "web.svc.test")).toBe("from web")
+  expect(seen.caller).toBe("orders")
+}
 const forwarded = async () => {
   const server = dgram.createSocket("udp4")
   server.on("message", (bytes, { address, port }) => {
@@ -502,6 +512,11 @@ const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<
   ".dns.listen.listen.port": called,
   ".dns.listen.allowRemote": called,
   ".dns.suffix": called,
+  ".dns.bridge.listen.host": bridged,
+  ".dns.bridge.listen.port": bridged,
+  // What is refused without it: ConfigFile.test.ts.
+  ".dns.bridge.allowRemote": bridged,
+  ".dns.bridge.as": bridged,
   ".dns.addresses": called,
   ".dns.ttl": called,
   ".dns.forward[].host": forwarded,

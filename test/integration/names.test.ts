@@ -15,6 +15,7 @@ import { program } from "../fixtures/Programs.ts"
 
 const mesh = new TestMesh()
 const resolver = new Resolver({ timeout: 2_000, tries: 2 })
+const bridge = new Resolver({ timeout: 2_000, tries: 2 })
 const echo = net.createServer((socket) => socket.pipe(socket))
 let app: App
 let a: Host
@@ -51,7 +52,14 @@ beforeAll(async () => {
       { name: "busy", address: app.address, port }
     ]
   })
-  b = await mesh.join("host-b", { dns: { listen: `127.0.0.1:${dnsPort}`, ttl: "1s" } })
+  b = await mesh.join("host-b", {
+    dns: {
+      ...{ listen: `127.0.0.1:${dnsPort}`, ttl: "1s" },
+      // As the address of a bridge would be, of which containers ask.
+      bridge: { listen: `127.0.0.2:${dnsPort}` }
+    }
+  })
+  bridge.setServers([`127.0.0.2:${dnsPort}`])
   resolver.setServers([`127.0.0.1:${dnsPort}`])
 })
 
@@ -77,6 +85,15 @@ describe("names of services", () => {
       socket.once("data", () => socket.destroy())
     })
     expect(await said).toBe("hello")
+  })
+
+  it("all lead to the bridge for who asks there, where Host tells them apart", async () => {
+    expect(await bridge.resolve4("payments.mesh")).toEqual(["127.0.0.2"])
+    expect(await curl("payments.mesh", "127.0.0.2")).toBe(`payments.mesh:${port} host/host-b`)
+    expect(await curl("nobody.mesh", "127.0.0.2")).toContain("route_not_found")
+    // Of one port HTTP and bytes cannot both be.
+    await expect(bridge.resolve4("ledger.mesh")).rejects.toMatchObject({ code: "ESERVFAIL" })
+    expect(b.process?.output()).toContain("ledger.mesh cannot be called at 127.0.0.2: port")
   })
 
   it("that nobody has, or nobody could listen for, are said so", async () => {
