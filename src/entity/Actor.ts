@@ -24,6 +24,8 @@ import type { ActorProgram, ActorRequest, Handlers } from "./ActorLife.ts"
 import { checkedType } from "./ActorService.ts"
 import { type ActorFailure, Actors, type Guarantee } from "./Actors.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
+import { type Reminders, remindersOf } from "./Reminders.ts"
+import type { LeaseTimes } from "./store/LeaseStep.ts"
 
 export interface ActorOptions {
   /** How long an actor stays in memory with nothing to do. Default 5 minutes. */
@@ -37,6 +39,8 @@ export interface ActorOptions {
    * of the store. Default `eventual`.
    */
   readonly guarantee?: Guarantee | undefined
+  /** Of `leased`: how long leases hold, and when they are renewed. Default: 15 s, and every 5 s. */
+  readonly leaseTimes?: LeaseTimes | undefined
   /** This program's share of the type's actors, 1–1000. Default 100. */
   readonly weight?: number | undefined
   readonly spanAttributes?: Readonly<Record<string, string>> | undefined
@@ -77,6 +81,8 @@ export interface Actor<in out Type extends string, in out Rpcs extends Rpc.Any> 
     | Rpc.Middleware<Rpcs>
     | Actors
   >
+  /** In an actor of this type: messages that it will get later. */
+  readonly reminders: Effect.Effect<Reminders<Rpcs>, never, CurrentActivation>
   readonly of: <H extends HandlersFrom<Rpcs>>(handlers: H) => H
 }
 
@@ -98,6 +104,7 @@ export const fromRpcGroup = <const Type extends string, Rpcs extends Rpc.Any>(
     annotateRpcs: (tag, value) => fromRpcGroup(type, protocol.annotateRpcs(tag, value)),
     client: Effect.map(Actors, (actors) => makeActorClient(actors, { type, protocol })),
     toLayer: (build, options = {}) => Layer.scopedDiscard(register(type, protocol, build, options)),
+    reminders: remindersOf(protocol),
     of: (handlers) => handlers
   }
 }
@@ -136,6 +143,7 @@ const register = <Rpcs extends Rpc.Any, H extends HandlersFrom<Rpcs>, RX>(
       protocol: program.protocol,
       concurrency: concurrency === "unbounded" ? Number.POSITIVE_INFINITY : concurrency,
       idle: Duration.toMillis(idle),
+      leaseTimes: options.leaseTimes,
       runtime: runtime as never
     })
   })

@@ -5,18 +5,20 @@
 import { type Cause, Effect, Exit, Runtime } from "effect"
 import { defaultRestartPolicy } from "../mesh/actor/RestartPolicy.ts"
 import { Activation, type ActivationHost, type CrashNews, crashText } from "./Activation.ts"
-import { addressOf } from "./ActorAddress.ts"
+import { type ActorAddress, addressOf } from "./ActorAddress.ts"
+import { ActorUnavailable } from "./ActorError.ts"
 import { ActorLife, type ActorProgram } from "./ActorLife.ts"
 import { ActorStats } from "./ActorStats.ts"
 import { Delivery } from "./Delivery.ts"
-import type { Message, Refusal } from "./Message.ts"
+import type { Message, Moved } from "./Message.ts"
+import type { NotEntered } from "./OwnedShards.ts"
 import type { ActorStoreShape, Lease } from "./store/ActorStore.ts"
 
 /** Which shards are run here. */
 export interface ShardGate {
   readonly isOpen: (shard: number) => boolean
   /** Calls back once: with nothing when it is open, else with why not. At once where that is known. */
-  readonly enter: (shard: number, then: (refusal: Refusal | undefined) => void) => void
+  readonly enter: (shard: number, then: (why: NotEntered | undefined) => void) => void
   /** Whose shard it is, as this host sees it: key of an endpoint. */
   readonly owner: (shard: number) => string | undefined
   /** Under which its actors save; undefined: they need none. */
@@ -24,6 +26,9 @@ export interface ShardGate {
   /** A save of one of its actors was refused: the shard is another's. */
   readonly fenced: (shard: number) => void
 }
+
+const notLeased = (address: ActorAddress): ActorUnavailable =>
+  ActorUnavailable.of("not_leased", address, "has waited in vain for its shard's lease")
 
 /** Where there is no mesh, everything is here. */
 export const openGate: ShardGate = {
@@ -61,6 +66,8 @@ export class ActorHost implements ActivationHost {
   /** Told when nothing of a shard is left in memory. */
   readonly #emptied = new Map<number, Array<() => void>>()
   #size = 0
+  /** One of its actors has something to be reminded of. */
+  onReminder: () => void = () => undefined
 
   constructor(options: ActorHostOptions) {
     this.#options = options
@@ -83,10 +90,11 @@ export class ActorHost implements ActivationHost {
     const shard = address.shardId
     if (gate.isOpen(shard)) this.#activation(address).deliver(delivery)
     else {
-      gate.enter(shard, (refusal) => {
+      gate.enter(shard, (why) => {
         if (delivery.over) return
-        if (refusal === undefined) this.#activation(address).deliver(delivery)
-        else delivery.refuse(refusal)
+        if (why === undefined) this.#activation(address).deliver(delivery)
+        else if (why === "not_leased") delivery.refuse(notLeased(address))
+        else delivery.refuse(why)
       })
     }
     return delivery
@@ -141,7 +149,8 @@ export class ActorHost implements ActivationHost {
     const { gate, program, runtime, store } = this.#options
     return ActorLife.begin({
       ...{ activation, program, runtime, store },
-      lease: () => gate.lease(activation.address.shardId)
+      lease: () => gate.lease(activation.address.shardId),
+      onReminder: () => this.onReminder()
     })
   }
 
@@ -161,7 +170,7 @@ export class ActorHost implements ActivationHost {
     return Math.random()
   }
 
-  moved(shard: number): Refusal & { readonly _tag: "Moved" } {
+  moved(shard: number): Moved {
     return { _tag: "Moved", owner: this.#options.gate.owner(shard) }
   }
 

@@ -8,6 +8,7 @@ import type * as RpcGroup from "@effect/rpc/RpcGroup"
 import type * as RpcMiddleware from "@effect/rpc/RpcMiddleware"
 import * as RpcSchema from "@effect/rpc/RpcSchema"
 import {
+  Cause,
   Chunk,
   type Clock,
   Context,
@@ -27,6 +28,7 @@ import { type ActorAddress, CurrentAddress } from "./ActorAddress.ts"
 import { ActorMemory } from "./ActorMemory.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
 import type { Delivery } from "./Delivery.ts"
+import { decodeExit, encodeExit } from "./KeptAnswer.ts"
 import type { Message, Replies } from "./Message.ts"
 import type { ActorStoreShape, Lease } from "./store/ActorStore.ts"
 
@@ -62,6 +64,7 @@ export interface LifeOptions {
   readonly runtime: Runtime.Runtime<never>
   readonly store: ActorStoreShape
   readonly lease: () => Lease | undefined
+  readonly onReminder: () => void
 }
 
 type Entries = Map<string, unknown>
@@ -79,14 +82,15 @@ export class ActorLife implements Life {
 
   static begin(options: LifeOptions): Effect.Effect<ActorLife> {
     return Effect.gen(function* () {
-      const { activation, lease, program, store } = options
+      const { activation, lease, onReminder, program, store } = options
       const { address } = activation
       activation.memory = new ActorMemory({
         actor: {
           shard: { type: address.entityType, index: address.shardId },
           id: address.entityId
         },
-        ...{ store, lease },
+        ...{ store, lease, onReminder },
+        now: () => Number(program.clock.unsafeCurrentTimeNanos()) / 1e6,
         saveNow: saveNow(activation)
       })
       const scope = yield* Scope.make()
@@ -114,7 +118,8 @@ export class ActorLife implements Life {
     const { middlewares } = message.rpc
     const checked =
       middlewares.size === 0 ? handler : applyMiddleware(message.rpc, context, message, handler)
-    const traced = isTraced(message, runtime) ? this.#traced(message, checked) : checked
+    const once = message.key === undefined ? checked : this.#once(message, message.key, checked)
+    const traced = isTraced(message, runtime) ? this.#traced(message, once) : once
     const { fiberRefs, runtimeFlags } = runtime
     const fiber = Runtime.runFork(Runtime.make({ context, fiberRefs, runtimeFlags }), traced)
     delivery.begun(fiber)
@@ -128,6 +133,31 @@ export class ActorLife implements Life {
     const { address } = activation
     const result = handle({ _tag: "Request", address, tag: rpc._tag, payload, headers })
     return answerOf(result, rpc, replies, activation)
+  }
+
+  /** What was answered under the key already is the answer. */
+  #once(
+    { rpc }: Message,
+    key: string,
+    handler: Effect.Effect<unknown, unknown>
+  ): Effect.Effect<unknown, unknown> {
+    const { memory } = this.#options.activation
+    // A stream cannot be given again.
+    if (memory === undefined || RpcSchema.isStreamSchema(rpc.successSchema)) return handler
+    const kept = Effect.suspend(() => {
+      const bytes = memory.answerTo(key)
+      if (bytes !== undefined) return Effect.flatten(Effect.orDie(decodeExit(rpc, bytes)))
+      return Effect.flatMap(Effect.exit(handler), (exit) => {
+        const isAnswer =
+          Exit.isSuccess(exit) || !(Cause.isDie(exit.cause) || Cause.isInterrupted(exit.cause))
+        if (!isAnswer) return exit
+        return Effect.flatMap(Effect.orDie(encodeExit(rpc, exit)), (result) => {
+          memory.answered(key, result)
+          return exit
+        })
+      })
+    })
+    return Effect.zipRight(Effect.orDie(memory.loaded), kept)
   }
 
   #traced(

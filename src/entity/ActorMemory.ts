@@ -10,12 +10,14 @@ import type {
   ActorAddress,
   ActorStoreShape,
   DueReminder,
+  KeptKey,
   Lease,
   LoadedActor,
   ReminderPut,
   Save,
   StoredState
 } from "./store/ActorStore.ts"
+import { KeyWindow } from "./store/KeyWindow.ts"
 import type { LoadError, SaveError } from "./store/StoreError.ts"
 
 /** The state, as whoever holds it shows it. */
@@ -30,6 +32,10 @@ export interface ActorMemoryOptions {
   readonly store: ActorStoreShape
   /** It runs under this one; undefined: it needs none (`eventual`). */
   readonly lease: () => Lease | undefined
+  /** Milliseconds by a clock that never jumps. */
+  readonly now: () => number
+  /** There is something to be reminded of. */
+  readonly onReminder: () => void
   /** Saves what has changed outside of a message. */
   readonly saveNow: Effect.Effect<void, ActorUnavailable>
 }
@@ -44,6 +50,8 @@ export class ActorMemory {
   /** By name; undefined: it is cancelled. */
   #reminders: Map<string, ReminderPut | undefined> | undefined
   #dealtWith: Array<Pick<DueReminder, "due" | "name">> | undefined
+  #keys: KeyWindow | undefined
+  #newKeys: { readonly put: Array<KeptKey>; readonly drop: Array<string> } | undefined
   #forgotten = false
 
   constructor(options: ActorMemoryOptions) {
@@ -59,6 +67,7 @@ export class ActorMemory {
       return Effect.map(store.load(actor), (loaded) => {
         this.#loaded ??= loaded
         this.#version = this.#loaded.version
+        this.#keys ??= new KeyWindow(this.#loaded.keys, this.#options.now())
         return this.#loaded
       })
     })
@@ -78,6 +87,7 @@ export class ActorMemory {
     if (this.#forgotten) return false
     return (
       (this.#cell !== undefined && this.#cell.revision !== this.#savedRevision) ||
+      this.#newKeys !== undefined ||
       this.#reminders !== undefined ||
       this.#dealtWith !== undefined
     )
@@ -90,6 +100,20 @@ export class ActorMemory {
       this.#dealtWith.push(reminder)
     }
     return this.dirty
+  }
+
+  /** What was answered under that key, once it is loaded; undefined: nothing yet. */
+  answerTo(key: string): Uint8Array | undefined {
+    return this.#keys?.find(key, this.#options.now())
+  }
+
+  /** With the next save, which is that of the message it answers. */
+  answered(key: string, result: Uint8Array): void {
+    if (this.#keys === undefined) return
+    const { drop, put } = this.#keys.add(key, result, this.#options.now())
+    this.#newKeys ??= { put: [], drop: [] }
+    this.#newKeys.put.push(put)
+    this.#newKeys.drop.push(...drop)
   }
 
   /** With the next save. */
@@ -114,12 +138,15 @@ export class ActorMemory {
       const cell = this.#cell
       const revision = cell?.revision ?? 0
       const reminders = this.#takeReminders()
+      const keys = this.#newKeys
+      this.#newKeys = undefined
       const changed = cell !== undefined && revision !== this.#savedRevision
       const save: Save = {
         actor,
         lease: lease(),
         version: this.#version,
         ...(changed ? { state: cell.encode() } : {}),
+        ...(keys === undefined ? {} : { keys }),
         ...(reminders === undefined ? {} : { reminders })
       }
       // Who has never been loaded does not know its version: it has not been asked for state yet.
@@ -130,6 +157,7 @@ export class ActorMemory {
           Effect.sync(() => {
             this.#version = version
             this.#savedRevision = Math.max(this.#savedRevision, revision)
+            if ((reminders?.put.length ?? 0) > 0) this.#options.onReminder()
           })
         )
       )

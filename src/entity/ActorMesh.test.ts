@@ -4,6 +4,7 @@ import {
   Cause,
   Chunk,
   Context,
+  type Duration,
   Effect,
   Exit,
   Fiber,
@@ -21,8 +22,9 @@ import { CurrentAddress } from "./ActorAddress.ts"
 import * as ActorMesh from "./ActorMesh.ts"
 import * as ActorState from "./ActorState.ts"
 import { Actors } from "./Actors.ts"
-import { ActorStore } from "./store/ActorStore.ts"
+import { ActorStore, type ActorStoreShape } from "./store/ActorStore.ts"
 import * as MemoryStore from "./store/MemoryStore.ts"
+import { StoreUnavailable } from "./store/StoreError.ts"
 
 class TooMuch extends Schema.TaggedError<TooMuch>()("TooMuch", { by: Schema.Int }) {}
 
@@ -44,6 +46,41 @@ class World {
   readonly mesh = new MemoryMesh()
   readonly events: Array<string> = []
   readonly store = MemoryStore.make()
+  /** Hosts that do not reach it. */
+  readonly cut = new Set<string>()
+  readonly options: Actor.ActorOptions
+
+  constructor(options: Actor.ActorOptions = {}) {
+    this.options = options
+  }
+
+  /** The store, as that host reaches it. */
+  #storeOf(name: string): ActorStoreShape {
+    const { cut, store } = this
+    const reached = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | StoreUnavailable> =>
+      Effect.suspend(
+        (): Effect.Effect<A, E | StoreUnavailable> =>
+          cut.has(name)
+            ? Effect.fail(
+                new StoreUnavailable({
+                  code: "store_unavailable",
+                  message: "cut off",
+                  unknown: false
+                })
+              )
+            : effect
+      )
+    return {
+      load: (actor) => reached(store.load(actor)),
+      save: (save) => reached(store.save(save)),
+      acquire: (...args) => reached(store.acquire(...args)),
+      renew: (...args) => reached(store.renew(...args)),
+      release: (leases) => reached(store.release(leases)),
+      leases: (type) => reached(store.leases(type)),
+      reminders: (...args) => reached(store.reminders(...args)),
+      sweep: (limit) => reached(store.sweep(limit))
+    }
+  }
 
   /** A program on a host of its own; `runs`: it runs counters. */
   program(name: string, runs: boolean) {
@@ -69,11 +106,12 @@ class World {
           Who: () => Effect.map(CalledBy, (caller) => caller?.name ?? "nobody"),
           Dies: () => Effect.die(new Error("a bug"))
         }
-      })
+      }),
+      this.options
     )
     const actors = ActorMesh.layer.pipe(
       Layer.provide(this.mesh.layer(name)),
-      Layer.provide(Layer.succeed(ActorStore, this.store))
+      Layer.provide(Layer.succeed(ActorStore, this.#storeOf(name)))
     )
     return (runs ? Layer.provideMerge(live, actors) : actors).pipe(
       Layer.provide(Logger.remove(Logger.defaultLogger))
@@ -95,12 +133,17 @@ class World {
   }
 }
 
+const guarantees = ["eventual", "leased"] as const
+
 const ids = Array.from({ length: 40 }, (_, i) => `c-${i}`)
 
 /** Lets time pass until it is done. */
-const passing = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
+const passing = <A, E>(
+  fiber: Fiber.RuntimeFiber<A, E>,
+  step: Duration.DurationInput = "20 millis"
+) =>
   Effect.zipRight(
-    Effect.repeat(TestClock.adjust("20 millis"), { until: () => fiber.unsafePoll() !== null }),
+    Effect.repeat(TestClock.adjust(step), { until: () => fiber.unsafePoll() !== null }),
     Fiber.join(fiber)
   )
 
@@ -167,59 +210,63 @@ describe("actors in a mesh", () => {
     })
   )
 
-  it.scoped("move to a host that comes while they are called, and no call fails", () =>
-    Effect.gen(function* () {
-      const world = new World()
-      const a = yield* world.start("a")
-      const c = yield* world.start("c", { runs: false })
-      yield* Effect.forEach(ids, (id) => c.counter(id).Add({ by: 1 }))
-      const load = yield* Effect.fork(
-        Effect.forEach(
-          ids,
-          (id) => Effect.replicateEffect(c.counter(id).Slow({ millis: 20 }), 10),
-          {
-            concurrency: "unbounded"
-          }
+  it.scoped.each(guarantees)(
+    "move to a host that comes while they are called, and no call fails (%s)",
+    (guarantee) =>
+      Effect.gen(function* () {
+        const world = new World({ guarantee })
+        const a = yield* world.start("a")
+        const c = yield* world.start("c", { runs: false })
+        yield* Effect.forEach(ids, (id) => c.counter(id).Add({ by: 1 }))
+        const load = yield* Effect.fork(
+          Effect.forEach(
+            ids,
+            (id) => Effect.replicateEffect(c.counter(id).Slow({ millis: 20 }), 10),
+            {
+              concurrency: "unbounded"
+            }
+          )
         )
-      )
-      yield* TestClock.adjust("50 millis")
-      const b = yield* world.start("b")
-      const answers = yield* passing(load)
-      // Every one of them was carried out, once, one after the other.
-      for (const counts of answers) expect(counts).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
-      expect(b.size()).toBeGreaterThan(8)
-      expect(a.size() + b.size()).toBe(ids.length)
-      for (const id of ids) {
-        const mine = world.events.filter((event) => event.endsWith(` ${id}`))
-        if (mine.length > 1)
-          expect(mine).toEqual([`a begins ${id}`, `a ends ${id}`, `b begins ${id}`])
-      }
-    })
+        yield* TestClock.adjust("50 millis")
+        const b = yield* world.start("b")
+        const answers = yield* passing(load)
+        // Every one of them was carried out, once, one after the other.
+        for (const counts of answers) expect(counts).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+        expect(b.size()).toBeGreaterThan(8)
+        expect(a.size() + b.size()).toBe(ids.length)
+        for (const id of ids) {
+          const mine = world.events.filter((event) => event.endsWith(` ${id}`))
+          if (mine.length > 1)
+            expect(mine).toEqual([`a begins ${id}`, `a ends ${id}`, `b begins ${id}`])
+        }
+      })
   )
 
-  it.scoped("move from a host that ends while they are called, and no call fails", () =>
-    Effect.gen(function* () {
-      const world = new World()
-      const scope = yield* Scope.make()
-      yield* world.start("a", { scope })
-      const b = yield* world.start("b")
-      const c = yield* world.start("c", { runs: false })
-      const load = yield* Effect.fork(
-        Effect.forEach(
-          ids,
-          (id) => Effect.replicateEffect(c.counter(id).Slow({ millis: 20 }), 10),
-          {
-            concurrency: "unbounded"
-          }
+  it.scoped.each(guarantees)(
+    "move from a host that ends while they are called, and no call fails (%s)",
+    (guarantee) =>
+      Effect.gen(function* () {
+        const world = new World({ guarantee })
+        const scope = yield* Scope.make()
+        yield* world.start("a", { scope })
+        const b = yield* world.start("b")
+        const c = yield* world.start("c", { runs: false })
+        const load = yield* Effect.fork(
+          Effect.forEach(
+            ids,
+            (id) => Effect.replicateEffect(c.counter(id).Slow({ millis: 20 }), 10),
+            {
+              concurrency: "unbounded"
+            }
+          )
         )
-      )
-      yield* TestClock.adjust("50 millis")
-      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
-      const answers = yield* passing(load)
-      yield* passing(closing)
-      for (const counts of answers) expect(counts).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
-      expect(b.size()).toBe(ids.length)
-    })
+        yield* TestClock.adjust("50 millis")
+        const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+        const answers = yield* passing(load)
+        yield* passing(closing)
+        for (const counts of answers) expect(counts).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+        expect(b.size()).toBe(ids.length)
+      })
   )
 
   it.scoped(
@@ -267,5 +314,44 @@ describe("actors in a mesh", () => {
       yield* TestClock.adjust("100 millis")
       expect(yield* Fiber.join(second)).toMatchObject({ code: "no_host" })
     })
+  )
+
+  it.scoped(
+    "run under a lease: cut off from the store, they stop before another host begins them",
+    () =>
+      Effect.gen(function* () {
+        const world = new World({ guarantee: "leased" })
+        const a = yield* world.start("a")
+        const b = yield* world.start("b")
+        const hosts = yield* Effect.forEach(ids, (id) => b.counter(id).Host()).pipe(
+          Effect.fork,
+          Effect.flatMap(passing)
+        )
+        const id = ids[hosts.indexOf("a")]!
+        expect(yield* a.counter(id).Add({ by: 5 })).toBe(5)
+        // From here on a is alone: with its actors, but without the store and the others.
+        world.cut.add("a")
+        world.mesh.lose("a")
+        world.mesh.host("a").member = "dead"
+        world.mesh.host("a").deaf = true
+        world.mesh.tell()
+        const stale = yield* Effect.fork(Effect.flip(a.counter(id).Slow({ millis: 14_900 })))
+        const fresh = yield* Effect.fork(b.counter(id).Add({ by: 1 }))
+        yield* TestClock.adjust("12 seconds")
+        expect(fresh.unsafePoll()).toBeNull()
+        const late = yield* Effect.fork(Effect.flip(a.counter(id).Add({ by: 100 })))
+        expect(yield* passing(fresh, "500 millis")).toBe(6)
+        expect(yield* passing(stale, "500 millis")).toMatchObject({ code: "not_leased" })
+        expect(yield* passing(late, "5 seconds")).toMatchObject({ sent: false })
+        // It comes back by itself, and to the actor's host.
+        world.cut.delete("a")
+        world.mesh.host("a").cut = false
+        world.mesh.host("a").deaf = false
+        world.mesh.host("a").member = "alive"
+        world.mesh.tell()
+        const back = yield* Effect.fork(b.counter(id).Add({ by: 1 }))
+        expect(yield* passing(back, "500 millis")).toBe(7)
+        expect(yield* b.counter(id).Host()).toBe("a")
+      })
   )
 })

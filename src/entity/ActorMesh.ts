@@ -6,6 +6,7 @@
  *
  * A program that only sends messages needs the same layers, and runs none.
  */
+import { randomUUID } from "node:crypto"
 import { Deferred, Effect, Fiber, Layer, Runtime } from "effect"
 import { CallCount } from "../api/CallCount.ts"
 import { MeshCaller } from "../api/MeshCaller.ts"
@@ -16,9 +17,12 @@ import { ActorHost, type ShardGate } from "./ActorHost.ts"
 import { checkedType } from "./ActorService.ts"
 import { serveActors } from "./ActorServing.ts"
 import { Actors, type HostDefinition, sweeping } from "./Actors.ts"
-import { EventualShards } from "./EventualShards.ts"
+import { noRights, OwnedShards } from "./OwnedShards.ts"
+import { allShards } from "./Placement.ts"
+import { remind } from "./Reminders.ts"
 import { askRelease, sendRemote } from "./RemoteMessage.ts"
 import { RoutedMessage, type RouteOptions } from "./RoutedMessage.ts"
+import { ShardLeases } from "./ShardLeases.ts"
 import { ActorStore } from "./store/ActorStore.ts"
 import { TypeHosts } from "./TypeHosts.ts"
 
@@ -93,7 +97,18 @@ export const layer: Layer.Layer<
         typeHosts.stay()
         const calls = new CallCount()
         // Its shards are known when its endpoint is; what comes before waits like what comes to a stranger.
-        let shards: EventualShards | undefined
+        let shards: OwnedShards | undefined
+        const leases =
+          definition.guarantee === "eventual"
+            ? undefined
+            : yield* ShardLeases.make({
+                type,
+                owner: `${caller.peer}/${randomUUID()}`,
+                times: definition.leaseTimes,
+                host: () => host,
+                shards: () => shards,
+                after
+              }).pipe(Effect.provideService(ActorStore, store))
         const gate: ShardGate = {
           isOpen: (shard) => shards?.isOpen(shard) ?? false,
           enter: (shard, then) =>
@@ -101,8 +116,8 @@ export const layer: Layer.Layer<
               ? then({ _tag: "Moved", owner: typeHosts.owner(shard) })
               : shards.enter(shard, then),
           owner: (shard) => typeHosts.owner(shard),
-          lease: () => undefined,
-          fenced: () => undefined
+          lease: (shard) => leases?.lease(shard),
+          fenced: (shard) => leases?.fenced(shard)
         }
         const host = new ActorHost({ ...definition, store, gate })
         const dispatch = serveActors({
@@ -118,7 +133,8 @@ export const layer: Layer.Layer<
           health: { healthy: true, reason: "its program runs the type's actors" }
         })
         const key = `${caller.peer}/${service}/${offered.endpoint}`
-        shards = new EventualShards({
+        shards = new OwnedShards({
+          rights: leases ?? noRights,
           hosts: typeHosts,
           self: key,
           release: (owner, shard, then) => {
@@ -151,6 +167,12 @@ export const layer: Layer.Layer<
             })
         )
         yield* sweeping(host, idle)
+        yield* remind({
+          ...{ host, store },
+          requests: actors.protocol.requests,
+          shards: () => allShards.filter((shard) => typeHosts.owner(shard) === key),
+          onShards: (then) => typeHosts.onMoves(then)
+        })
       })
 
     return {

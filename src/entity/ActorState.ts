@@ -9,11 +9,12 @@
  *
  * What a message changes before it fails is saved as well; what it changes before it dies is not.
  */
-import { Effect, Schema } from "effect"
+import { Effect, Either, type Schema } from "effect"
 import type { ActorUnavailable } from "./ActorError.ts"
 import type { StateCell } from "./ActorMemory.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
 import type { StoredState } from "./store/ActorStore.ts"
+import { StateVersions, stateOf } from "./store/StateVersions.ts"
 
 export interface ActorState<A> {
   readonly get: Effect.Effect<A>
@@ -33,18 +34,18 @@ export interface ActorStateOptions<A> {
   readonly initial?: A | undefined
 }
 
-class HeldState<A, I> implements StateCell {
-  readonly #encode: (value: A) => I
+class HeldState<A> implements StateCell {
+  readonly #versions: StateVersions<A>
   revision = 0
   value: A
 
-  constructor(encode: (value: A) => I, value: A) {
-    this.#encode = encode
+  constructor(versions: StateVersions<A>, value: A) {
+    this.#versions = versions
     this.value = value
   }
 
   encode(): StoredState {
-    return { bytes: encoder.encode(JSON.stringify(this.#encode(this.value))), schema: 1 }
+    return Either.getOrThrowWith(this.#versions.encode(this.value), (error) => error)
   }
 
   set(value: A): void {
@@ -54,12 +55,14 @@ class HeldState<A, I> implements StateCell {
   }
 }
 
-const encoder = new TextEncoder()
-const decoder = new TextDecoder()
+const nothing = new TextEncoder().encode("{}")
 
-/** One for each actor, while its handlers are built. */
-export const make = <A, I>(
-  schema: Schema.Schema<A, I>,
+/**
+ * One for each actor, while its handlers are built. Of a state that has had other Schemas before: the
+ * `StateVersions` that begin with `stateOf`.
+ */
+export const make = <A, I = A>(
+  schema: Schema.Schema<A, I> | StateVersions<A>,
   { initial }: ActorStateOptions<A> = {}
 ): Effect.Effect<ActorState<A>, never, CurrentActivation> =>
   Effect.gen(function* () {
@@ -67,14 +70,12 @@ export const make = <A, I>(
     if (memory.holdsState)
       return yield* Effect.dieMessage("an actor has one state: ActorState.make was called twice")
     const { state } = yield* Effect.orDie(memory.loaded)
-    const decode = Schema.decodeUnknown(schema)
+    const versions = schema instanceof StateVersions ? schema : stateOf(schema)
     const value =
-      state !== undefined
-        ? yield* Effect.orDie(decode(JSON.parse(decoder.decode(state.bytes))))
-        : initial !== undefined
-          ? initial
-          : yield* Effect.orDie(decode({}))
-    const cell = new HeldState(Schema.encodeSync(schema), value)
+      state === undefined && initial !== undefined
+        ? initial
+        : yield* Effect.orDie(versions.decode(state ?? { bytes: nothing, schema: versions.latest }))
+    const cell = new HeldState(versions, value)
     memory.hold(cell)
     return {
       get: Effect.sync(() => cell.value),

@@ -11,7 +11,10 @@ import { type ActorAddress, addressOf } from "./ActorAddress.ts"
 import { ActorUnavailable, type MailboxFull } from "./ActorError.ts"
 import { ActorHost, type ActorHostOptions, openGate } from "./ActorHost.ts"
 import type { Message, Replies } from "./Message.ts"
+import { allShards } from "./Placement.ts"
+import { remind } from "./Reminders.ts"
 import { ActorStore } from "./store/ActorStore.ts"
+import type { LeaseTimes } from "./store/LeaseStep.ts"
 
 export type ActorFailure = ActorUnavailable | MailboxFull | MeshFault
 
@@ -26,6 +29,8 @@ export type Guarantee = "eventual" | "leased"
 
 export type HostDefinition = ActorType & {
   readonly guarantee: Guarantee
+  /** Of `leased`. Default: `defaultLeaseTimes`. */
+  readonly leaseTimes?: LeaseTimes | undefined
   /** Relative share of the type's actors, 1–1000. */
   readonly weight: number
 } & Omit<ActorHostOptions, "gate" | "store" | "type">
@@ -117,6 +122,12 @@ export const layerLocal: Layer.Layer<Actors, never, ActorStore> = Layer.effect(
               })
           )
           yield* sweeping(host, definition.idle)
+          yield* remind({
+            ...{ host, store },
+            requests: definition.protocol.requests,
+            shards: () => allShards,
+            onShards: () => () => undefined
+          })
         }),
       send: ({ type }, id, message) => {
         const address = addressOf(type, id)

@@ -22,6 +22,8 @@ export interface PlacedHost {
  */
 export const shardCount = 256
 
+export const allShards: ReadonlyArray<number> = Array.from({ length: shardCount }, (_, i) => i)
+
 /** FNV-1a, then the finalizer of MurmurHash3, since the last characters of ids differ most. */
 const hashText = (text: string): number => {
   let hash = 0x811c9dc5

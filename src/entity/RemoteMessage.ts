@@ -14,8 +14,8 @@ import { authorityOf, NodeName, type ServiceName } from "../model/Names.ts"
 import type { ActorAddress } from "./ActorAddress.ts"
 import type { Outgoing } from "./Actors.ts"
 import { messageTarget, readRefusal, releaseTarget, tellField } from "./ActorWords.ts"
-import type { Released } from "./EventualShards.ts"
 import type { Refusal } from "./Message.ts"
+import type { Released } from "./OwnedShards.ts"
 
 /** What stands in place of an answer. */
 export type RemoteRefusal = Refusal | { readonly _tag: "Fault"; readonly fault: Fault }

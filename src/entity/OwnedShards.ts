@@ -1,8 +1,8 @@
 /**
- * Which shards of a type are run here, where nothing but the catalogue says whose they are (`eventual`).
- * Before the first message of a shard that was another's is handled, that one has finished what it had begun,
- * saved it and let go; who is gone is not waited for. Hosts that see different catalogues may run the same
- * shard for as long as they do.
+ * Which shards of a type are run here. The catalogue says whose they are; before the first message of a shard
+ * that was another's is handled, that one has finished what it had begun, saved it and let go; who is gone is
+ * not waited for. Then it takes what its rights take: nothing (`eventual`: hosts that see different catalogues
+ * may run the same shard for as long as they do), or a lease.
  *
  *     nothing ─► claiming ─► open ─► leaving ─► nothing
  */
@@ -19,7 +19,25 @@ export type Released =
   /** No answer. */
   | "silent"
 
-export interface EventualShardsOptions {
+/** What it takes to run a shard, besides that it is this host's. */
+export interface ShardRights {
+  /** Calls back when it may be run; never, if that does not come to pass. */
+  readonly take: (shard: number, then: () => void) => void
+  /** May something be begun in it now? */
+  readonly may: (shard: number) => boolean
+  /** Nothing runs in it any more. */
+  readonly give: (shard: number) => void
+}
+
+/** Nobody is asked. */
+export const noRights: ShardRights = {
+  take: (_, then) => then(),
+  may: () => true,
+  give: () => undefined
+}
+
+export interface OwnedShardsOptions {
+  readonly rights: ShardRights
   readonly hosts: TypeHosts
   /** Key of this program's endpoint. */
   readonly self: string
@@ -41,28 +59,37 @@ export const releasePatience = 10_000
 /** Messages that may wait for one shard while it is claimed. */
 const maxWaiting = 10_000
 
-type Then = (refusal: Refusal | undefined) => void
+/** Milliseconds that messages wait for the right to run a shard: longer than a lease of a lost host holds. */
+const rightsPatience = 30_000
+
+/** Why a message is not handled here: its shard is elsewhere, or nobody lets it be run. */
+export type NotEntered = (Refusal & { readonly _tag: "Moved" }) | "not_leased"
+
+type Then = (why: NotEntered | undefined) => void
 
 interface ShardState {
   phase: "claiming" | "leaving" | "open"
-  waiting: Array<() => void>
+  /** Called when it is worth looking again, or with why not. */
+  waiting: Array<(why: NotEntered | undefined) => void>
 }
 
-export class EventualShards {
-  readonly #options: EventualShardsOptions
+export class OwnedShards {
+  readonly #options: OwnedShardsOptions
   readonly #states = new Map<number, ShardState>()
   /** Who had the shards that have come here and are not claimed yet. */
   readonly #previous = new Map<number, string>()
 
-  constructor(options: EventualShardsOptions) {
+  constructor(options: OwnedShardsOptions) {
     this.#options = options
     const { hosts, self } = options
     // It may be among them already: what is its own then was another's before it came.
     this.#moved(hosts.placement.without(self), hosts.placement)
     hosts.onMoves((before, after) => {
       this.#moved(before, after)
-      for (const [shard, { phase }] of this.#states) {
-        if (phase === "open" && after.owner(shard) !== self) this.#leave(shard)
+      for (const [shard, state] of [...this.#states]) {
+        if (after.owner(shard) === self) continue
+        if (state.phase === "open") this.#leave(shard)
+        else if (state.phase === "claiming") this.#giveUp(shard, state)
       }
     })
   }
@@ -78,7 +105,21 @@ export class EventualShards {
   }
 
   isOpen(shard: number): boolean {
-    return this.#states.get(shard)?.phase === "open"
+    return this.#states.get(shard)?.phase === "open" && this.#options.rights.may(shard)
+  }
+
+  /** Its rights have changed: those that wait for them look again. */
+  look(shard: number): void {
+    const state = this.#states.get(shard)
+    if (state?.phase === "open") this.#wake(state)
+  }
+
+  /** It has no right to run it any more, and nothing in it runs: who wants it claims it anew. */
+  lose(shard: number): void {
+    const state = this.#states.get(shard)
+    if (state?.phase !== "open") return
+    this.#states.delete(shard)
+    this.#wake(state)
   }
 
   owner(shard: number): string | undefined {
@@ -98,13 +139,20 @@ export class EventualShards {
     }
     const state = this.#states.get(shard)
     if (state === undefined) {
-      this.#claim(shard, [() => this.enter(shard, then)])
+      this.#claim(shard, [this.#again(shard, then)])
       return
     }
-    if (state.phase === "open") then(undefined)
-    else if (state.waiting.length < maxWaiting) state.waiting.push(() => this.enter(shard, then))
+    if (this.isOpen(shard)) then(undefined)
+    else if (state.waiting.length < maxWaiting) state.waiting.push(this.#again(shard, then))
     // Whoever sent it comes again.
     else then({ _tag: "Moved", owner })
+  }
+
+  #again(shard: number, then: Then): Then {
+    return (why) => {
+      if (why === undefined) this.enter(shard, then)
+      else then(why)
+    }
   }
 
   /** Another host wants the shard. Calls back when it may have it; false: it is this one's own. */
@@ -122,18 +170,28 @@ export class EventualShards {
   #claim(shard: number, waiting: ShardState["waiting"]): void {
     const state: ShardState = { phase: "claiming", waiting }
     this.#states.set(shard, state)
-    const { after, hosts, now, onForced, release, self } = this.#options
+    const { after, hosts, now, onForced, release, rights, self } = this.#options
     const began = now()
+    const isMine = (): boolean => this.#states.get(shard) === state
     const open = (): void => {
+      if (rights === noRights) {
+        this.#previous.delete(shard)
+        state.phase = "open"
+        this.#wake(state)
+        return
+      }
       this.#previous.delete(shard)
-      state.phase = "open"
-      this.#wake(state)
+      this.#expect(shard, state)
+      rights.take(shard, () => {
+        if (!isMine() || state.phase !== "claiming") return
+        state.phase = "open"
+        this.#wake(state)
+      })
     }
     const ask = (): void => {
-      // It has gone elsewhere while it was waited for; nothing was begun here.
+      if (!isMine()) return
       if (hosts.owner(shard) !== self) {
-        this.#states.delete(shard)
-        this.#wake(state)
+        this.#giveUp(shard, state)
         return
       }
       const previous = this.#previous.get(shard)
@@ -154,20 +212,38 @@ export class EventualShards {
     ask()
   }
 
+  /** It has gone elsewhere while it was waited for; nothing was begun here. */
+  #giveUp(shard: number, state: ShardState): void {
+    this.#states.delete(shard)
+    this.#options.rights.give(shard)
+    this.#wake(state)
+  }
+
   #leave(shard: number, then?: () => void): void {
     const state = this.#states.get(shard)
     if (state === undefined) return
     state.phase = "leaving"
     if (then !== undefined) state.waiting.push(then)
-    this.#options.leave(shard, () => {
+    const { leave, rights } = this.#options
+    leave(shard, () => {
+      rights.give(shard)
       this.#states.delete(shard)
       this.#wake(state)
     })
   }
 
-  #wake(state: ShardState): void {
+  /** Those that wait do not do so for ever. */
+  #expect(shard: number, state: ShardState): void {
+    this.#options.after(rightsPatience, () => {
+      if (this.#states.get(shard) !== state || state.phase !== "claiming") return
+      this.#wake(state, "not_leased")
+      this.#expect(shard, state)
+    })
+  }
+
+  #wake(state: ShardState, why?: NotEntered): void {
     const { waiting } = state
     state.waiting = []
-    for (const then of waiting) then()
+    for (const then of waiting) then(why)
   }
 }

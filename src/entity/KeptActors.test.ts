@@ -1,0 +1,240 @@
+/** What actors keep besides their state: answers by key, reminders, and states that had other Schemas. */
+import { Rpc } from "@effect/rpc"
+import { describe, expect, it } from "@effect/vitest"
+import { Clock, Cron, Effect, Either, Exit, Layer, Logger, Schema, Scope, TestClock } from "effect"
+import { MemoryMesh } from "../testing/MemoryMesh.ts"
+import * as Actor from "./Actor.ts"
+import * as ActorCron from "./ActorCron.ts"
+import * as ActorMesh from "./ActorMesh.ts"
+import * as ActorState from "./ActorState.ts"
+import { layerLocal } from "./Actors.ts"
+import * as Singleton from "./Singleton.ts"
+import { ActorStore, type ActorStoreShape } from "./store/ActorStore.ts"
+import * as MemoryStore from "./store/MemoryStore.ts"
+import { stateOf } from "./store/StateVersions.ts"
+
+class Broke extends Schema.TaggedError<Broke>()("Broke", { missing: Schema.Int }) {}
+
+const Account = Actor.make("Account", [
+  Rpc.make("Pay", { payload: { amount: Schema.Int }, success: Schema.Int, error: Broke }),
+  Rpc.make("Remind", { payload: { millis: Schema.Int, amount: Schema.Int } }),
+  Rpc.make("Forget"),
+  Rpc.make("Dies")
+])
+
+const State = Schema.Struct({ balance: Schema.Int })
+
+const AccountLive = Account.toLayer(
+  Effect.gen(function* () {
+    const state = yield* ActorState.make(State, { initial: { balance: 100 } })
+    const reminders = yield* Account.reminders
+    return {
+      Pay: ({ payload: { amount } }) =>
+        Effect.flatMap(state.get, ({ balance }) =>
+          balance < amount
+            ? new Broke({ missing: amount - balance })
+            : Effect.map(
+                state.update(() => ({ balance: balance - amount })),
+                (after) => after.balance
+              )
+        ),
+      Remind: ({ payload: { amount, millis } }) =>
+        reminders.set("rent", { after: millis }, "Pay", { amount }),
+      Forget: () => reminders.cancel("rent"),
+      Dies: () => Effect.die(new Error("a bug"))
+    }
+  }),
+  { idle: "10 seconds" }
+)
+
+const quiet = Logger.remove(Logger.defaultLogger)
+
+const local = (store: ActorStoreShape = MemoryStore.make()) =>
+  AccountLive.pipe(
+    Layer.provideMerge(layerLocal),
+    Layer.provide(Layer.succeed(ActorStore, store)),
+    Layer.provide(quiet)
+  )
+
+const key = (name: string) => ({ headers: { "idempotency-key": name } })
+
+describe("a message with a key", () => {
+  it.scoped("is carried out once, and answered the same again, in any life", () =>
+    Effect.gen(function* () {
+      const account = yield* Account.client
+      const one = account("a")
+      expect(yield* one.Pay({ amount: 60 }, key("k1"))).toBe(40)
+      expect(yield* one.Pay({ amount: 60 }, key("k1"))).toBe(40)
+      const broke = yield* Effect.flip(one.Pay({ amount: 60 }, key("k2")))
+      expect(broke).toEqual(new Broke({ missing: 20 }))
+      expect(yield* one.Pay({ amount: 10 })).toBe(30)
+      // It was answered so when there were 40.
+      expect(yield* Effect.flip(one.Pay({ amount: 60 }, key("k2")))).toEqual(broke)
+      yield* TestClock.adjust("1 minute")
+      expect(yield* one.Pay({ amount: 60 }, key("k1"))).toBe(40)
+      expect(yield* one.Pay({ amount: 0 })).toBe(30)
+      // Keys are one actor's.
+      expect(yield* account("b").Pay({ amount: 10 }, key("k1"))).toBe(90)
+    }).pipe(Effect.provide(local()))
+  )
+})
+
+describe("a reminder", () => {
+  it.scoped("comes when it is due, though its actor is out of memory", () =>
+    Effect.gen(function* () {
+      const account = yield* Account.client
+      yield* account("a").Remind({ millis: 60_000, amount: 25 })
+      yield* TestClock.adjust("59 seconds")
+      expect(yield* account("a").Pay({ amount: 0 })).toBe(100)
+      yield* TestClock.adjust("3 seconds")
+      expect(yield* account("a").Pay({ amount: 0 })).toBe(75)
+      yield* TestClock.adjust("10 minutes")
+      expect(yield* account("a").Pay({ amount: 0 })).toBe(75)
+    }).pipe(Effect.provide(local()))
+  )
+
+  it.scoped("is replaced by its name, and cancelled", () =>
+    Effect.gen(function* () {
+      const account = yield* Account.client
+      yield* account("a").Remind({ millis: 5_000, amount: 25 })
+      yield* account("a").Remind({ millis: 9_000, amount: 1 })
+      yield* TestClock.adjust("20 seconds")
+      expect(yield* account("a").Pay({ amount: 0 })).toBe(99)
+      yield* account("a").Remind({ millis: 5_000, amount: 25 })
+      yield* account("a").Forget()
+      yield* TestClock.adjust("1 minute")
+      expect(yield* account("a").Pay({ amount: 0 })).toBe(99)
+    }).pipe(Effect.provide(local()))
+  )
+
+  it.scoped("survives its program", () =>
+    Effect.gen(function* () {
+      const store = MemoryStore.make()
+      const first = yield* Scope.make()
+      const one = yield* Layer.buildWithScope(local(store), first)
+      const account = yield* Effect.provide(Account.client, one)
+      yield* account("a").Remind({ millis: 5_000, amount: 25 })
+      yield* Scope.close(first, Exit.void)
+      yield* TestClock.adjust("1 hour")
+      const second = yield* Layer.build(local(store))
+      const again = yield* Effect.provide(Account.client, second)
+      yield* TestClock.adjust("1 second")
+      expect(yield* again("a").Pay({ amount: 0 })).toBe(75)
+    })
+  )
+})
+
+describe("a state", () => {
+  it.scoped("that was saved by an older Schema is migrated", () =>
+    Effect.gen(function* () {
+      const store = MemoryStore.make()
+      const Counter = Actor.make("Counter", [
+        Rpc.make("Get", { success: Schema.Int }),
+        Rpc.make("Set")
+      ])
+      const Old = Schema.Struct({ count: Schema.Int })
+      const New = Schema.Struct({ total: Schema.Int })
+      const states = stateOf(Old).next(New, ({ count }) => ({ total: count * 10 }))
+      const run = (live: ReturnType<typeof liveOf>) =>
+        Layer.build(
+          live.pipe(
+            Layer.provideMerge(layerLocal),
+            Layer.provide(Layer.succeed(ActorStore, store)),
+            Layer.provide(quiet)
+          )
+        )
+      const liveOf = (isNew: boolean) =>
+        Counter.toLayer(
+          isNew
+            ? Effect.map(ActorState.make(states, { initial: { total: 0 } }), (state) => ({
+                Get: () => Effect.map(state.get, ({ total }) => total),
+                Set: () => state.set({ total: 7 })
+              }))
+            : Effect.map(ActorState.make(Old, { initial: { count: 0 } }), (state) => ({
+                Get: () => Effect.map(state.get, ({ count }) => count),
+                Set: () => state.set({ count: 4 })
+              }))
+        )
+      const old = yield* Effect.provide(Counter.client, yield* run(liveOf(false)))
+      yield* old("a").Set()
+      const late = yield* Effect.provide(Counter.client, yield* run(liveOf(true)))
+      expect(yield* late("a").Get()).toBe(40)
+    })
+  )
+})
+
+describe("what runs once in the mesh", () => {
+  const world = () => {
+    const mesh = new MemoryMesh()
+    const store = MemoryStore.make()
+    return <E, R>(name: string, live: Layer.Layer<never, E, R>, scope: Scope.Scope) =>
+      Layer.buildWithScope(
+        live.pipe(
+          Layer.provide(ActorMesh.layer),
+          Layer.provide(mesh.layer(name)),
+          Layer.provide(Layer.succeed(ActorStore, store)),
+          Layer.provide(quiet)
+        ),
+        scope
+      )
+  }
+
+  it.scoped(
+    "runs on one host, and on another when that ends; it is begun again when it fails",
+    () =>
+      Effect.gen(function* () {
+        const start = world()
+        const running = new Set<string>()
+        const events: Array<string> = []
+        let broken = 1
+        const live = (name: string) =>
+          Singleton.make(
+            "sweeper",
+            Effect.gen(function* () {
+              if (broken-- > 0) return yield* Effect.fail(new Error("not yet"))
+              running.add(name)
+              events.push(name)
+              yield* Effect.never
+            }).pipe(Effect.ensuring(Effect.sync(() => void running.delete(name))))
+          )
+        const scopes = { a: yield* Scope.make(), b: yield* Scope.make() }
+        yield* start("a", live("a"), scopes.a)
+        yield* start("b", live("b"), scopes.b)
+        yield* TestClock.adjust("5 seconds")
+        expect(running.size).toBe(1)
+        const [first] = running
+        const [ends, stays] = first === "a" ? (["a", "b"] as const) : (["b", "a"] as const)
+        yield* Scope.close(scopes[ends], Exit.void)
+        yield* TestClock.adjust("5 seconds")
+        expect([...running]).toEqual([stays])
+        expect(events.at(-1)).toBe(stays)
+        yield* Scope.close(scopes[stays], Exit.void)
+        expect(running.size).toBe(0)
+      })
+  )
+
+  it.scoped("is done at its times, and not again for times that another host has dealt with", () =>
+    Effect.gen(function* () {
+      const start = world()
+      const done: Array<string> = []
+      const live = (name: string) =>
+        ActorCron.make({
+          name: "report",
+          cron: Either.getOrThrow(Cron.parse("* * * * *")),
+          execute: Effect.flatMap(Clock.currentTimeMillis, (now) =>
+            Effect.sync(() => void done.push(`${name} ${now / 60_000}`))
+          )
+        })
+      const first = yield* Scope.make()
+      yield* start("a", live("a"), first)
+      yield* TestClock.adjust("150 seconds")
+      expect(done).toEqual(["a 1", "a 2"])
+      yield* Scope.close(first, Exit.void)
+      const second = yield* Scope.make()
+      yield* start("b", live("b"), second)
+      yield* TestClock.adjust("1 minute")
+      expect(done).toEqual(["a 1", "a 2", "b 3"])
+      yield* Scope.close(second, Exit.void)
+    })
+  )
+})

@@ -1,0 +1,129 @@
+/**
+ * Leases as the rights to run shards: one is asked for when a shard gets its first message, kept while the
+ * shard is this host's, and given back when its actors are gone. What the store does not renew in time stops.
+ */
+import { Effect, Runtime, type Scope } from "effect"
+import type { ActorHost } from "./ActorHost.ts"
+import type { OwnedShards, ShardRights } from "./OwnedShards.ts"
+import type { ActorStore, Lease, Shard } from "./store/ActorStore.ts"
+import { type LeaseLoop, runLeases } from "./store/LeaseLoop.ts"
+import type { LeaseNews, LeaseTimes } from "./store/LeaseStep.ts"
+
+export interface ShardLeasesOptions {
+  readonly type: string
+  /** One life of this program. */
+  readonly owner: string
+  readonly times?: LeaseTimes | undefined
+  readonly host: () => Pick<ActorHost, "abandon">
+  readonly shards: () => Pick<OwnedShards, "look" | "lose"> | undefined
+  readonly after: (millis: number, then: () => void) => void
+}
+
+/** Milliseconds after which the store is asked again for what another host has just let go. */
+const hurries = [0, 50, 150, 400]
+
+export class ShardLeases implements ShardRights {
+  readonly #options: ShardLeasesOptions
+  readonly #leases = new Map<number, Lease>()
+  readonly #taking = new Map<number, () => void>()
+  readonly #wanted = new Map<number, Shard>()
+  #loop: LeaseLoop | undefined
+
+  private constructor(options: ShardLeasesOptions) {
+    this.#options = options
+  }
+
+  /** Until the scope closes: what is left then goes back to the store. */
+  static make(
+    options: ShardLeasesOptions
+  ): Effect.Effect<ShardLeases, never, ActorStore | Scope.Scope> {
+    return Effect.gen(function* () {
+      const leases = new ShardLeases(options)
+      const { owner, times, type } = options
+      let isTroubled = false
+      const runtime = yield* Effect.runtime<never>()
+      leases.#loop = yield* runLeases({
+        owner,
+        ...(times === undefined ? {} : { times }),
+        onNews: (news) => {
+          isTroubled = false
+          leases.#heard(news)
+        },
+        onTrouble: ({ message }) => {
+          if (isTroubled) return
+          isTroubled = true
+          const text = `the store does not answer for the leases of ${type}: ${message}; its actors stop before their leases end, and come back by themselves`
+          Runtime.runFork(runtime)(Effect.logWarning(text))
+        }
+      })
+      return leases
+    })
+  }
+
+  take(shard: number, then: () => void): void {
+    this.#taking.set(shard, then)
+    this.#wanted.set(shard, { type: this.#options.type, index: shard })
+    this.#loop?.want([...this.#wanted.values()])
+    for (const millis of hurries) {
+      const hurry = (): void => {
+        if (this.#taking.has(shard)) this.#loop?.hurry([{ type: this.#options.type, index: shard }])
+      }
+      if (millis > 0) this.#options.after(millis, hurry)
+    }
+    this.#granted(shard)
+  }
+
+  may(shard: number): boolean {
+    return this.#loop?.mayBegin({ type: this.#options.type, index: shard }) !== undefined
+  }
+
+  give(shard: number): void {
+    this.#taking.delete(shard)
+    const lease = this.#leases.get(shard)
+    this.#leases.delete(shard)
+    if (!this.#wanted.delete(shard)) return
+    this.#loop?.want([...this.#wanted.values()])
+    if (lease !== undefined) this.#loop?.letGo(lease)
+  }
+
+  /** Under which the shard's actors save. */
+  lease(shard: number): Lease | undefined {
+    return this.#leases.get(shard)
+  }
+
+  /** The store has refused a save under it. */
+  fenced(shard: number): void {
+    const lease = this.#leases.get(shard)
+    if (lease !== undefined) this.#loop?.fenced(lease)
+  }
+
+  #granted(shard: number): void {
+    if (!this.may(shard)) return
+    const then = this.#taking.get(shard)
+    this.#taking.delete(shard)
+    then?.()
+  }
+
+  #heard({ kind, lease }: LeaseNews): void {
+    const { host, shards } = this.#options
+    const shard = lease.shard.index
+    switch (kind) {
+      case "granted":
+        this.#leases.set(shard, lease)
+        this.#granted(shard)
+        shards()?.look(shard)
+        return
+      case "restored":
+        shards()?.look(shard)
+        return
+      case "lost":
+        this.#leases.delete(shard)
+        host().abandon(shard)
+        shards()?.lose(shard)
+        return
+      case "leaving":
+      case "quiet":
+      // The first is this host's own doing; in the second nothing is begun, and what runs may finish.
+    }
+  }
+}
