@@ -16,6 +16,7 @@ const make = () => {
     told: [] as string[],
     events: [] as string[],
     failing: new Set<string>(),
+    specs: [] as ListenSpec[],
     addresses: new Map<string, string>([
       ["a", "127.80.0.1"],
       ["b", "127.80.0.2"]
@@ -26,6 +27,7 @@ const make = () => {
       const text = `${spec.kind} ${formatHostPort(spec)}`
       if (world.failing.has(spec.host)) throw new Error(`no ${text}`)
       world.events.push(`open ${text}`)
+      world.specs.push(spec)
       return {
         address: spec,
         stop: async () => void world.events.push(`stop ${text}`),
@@ -37,6 +39,7 @@ const make = () => {
     now: () => world.now,
     deadline: () => 7,
     suffix: "mesh",
+    grpcWeb: ["https://shop.example"],
     onChange: (names) => void world.told.push(names.join()),
     warn: (message) => void world.events.push(message)
   })
@@ -52,6 +55,7 @@ describe("listeners of names", () => {
     expect(await listeners.reach(service("b", { protocol: "tcp", port: 5432 }))).toBe("127.80.0.2")
     expect(world.events).toEqual(["open http 127.80.0.1:80", "open tcp 127.80.0.2:5432"])
     expect(listeners.count).toBe(2)
+    expect(world.specs[0]).toMatchObject({ names: ["a.mesh"], grpcWeb: ["https://shop.example"] })
     expect(world.told).toEqual(["a", "a,b"])
   })
 
