@@ -48,7 +48,7 @@ export interface MeshPortOptions {
   readonly onLink: (connection: SortedConnection) => void
   /** libp2p: for the mesh thread. */
   readonly foreign: (connection: SortedConnection) => void
-  /** For how many ms whoever comes from there and begins as libp2p is turned away; 0: it is handed on. */
+  /** One has come from there that begins as libp2p: in how many ms it is to come back; 0: it is handed on. */
   readonly turnsAway?: ((address: string) => number) | undefined
   /** Hears of what throws as a connection is handed on: it costs that connection. */
   readonly onDefect?: OnDefect | undefined

@@ -111,8 +111,8 @@ export class ForeignRelay {
     this.#away = new TurnedAway(now)
   }
 
-  /** For how many ms more whoever comes from there is turned away; 0: it is handed over. */
-  readonly turnsAway = (address: string): number => this.#away.left(address)
+  /** Somebody comes from there: in how many ms it is to come back; 0: it is handed over. */
+  readonly turnsAway = (address: string): number => this.#away.pauseFor(address)
 
   /** One that came to the port of that number. */
   add(listener: number, connection: SortedConnection): void {
