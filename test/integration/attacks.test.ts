@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, it } from "@effect/vitest"
 import { Effect, Either } from "effect"
 import { expect } from "vitest"
 import { recordKind } from "../../src/mesh/catalogue/RecordDoor.ts"
+import { nodeKey } from "../../src/mesh/catalogue/RecordEntry.ts"
 import { encodeCbor } from "../../src/mesh/trust/Cbor.ts"
 import { sealEnvelope } from "../../src/mesh/trust/Envelope.ts"
 import { PeerKey } from "../../src/model/Names.ts"
@@ -155,6 +156,93 @@ describe("from a member", () => {
         }
       })
     )
+  )
+
+  it("two things signed as one version: one is kept, and it is cut off", { timeout: 60_000 }, () =>
+    as("two-faced", (member) =>
+      Effect.gen(function* () {
+        yield* Effect.promise(() => grafted(member))
+        const epoch = Date.now()
+        for (let version = 0; version < 24; version++) {
+          for (const software of ["one", "other"]) {
+            const record = encodeCbor(recordOf(member, { epoch, version, software }))
+            yield* member.gossip.publish(
+              "catalogue",
+              sealEnvelope(member.identity, recordKind, record)
+            )
+          }
+        }
+      })
+    )
+  )
+
+  it(
+    "an old record said again is not believed, nor held against anybody",
+    {
+      timeout: 60_000
+    },
+    () =>
+      Effect.runPromise(
+        Effect.scoped(
+          Effect.gen(function* () {
+            const member = yield* hostileMember("replayer", a.dataDir, { peer, port: a.meshPort })
+            yield* member.dial
+            yield* Effect.promise(() => grafted(member))
+            const client = yield* member.client
+            const epoch = Date.now()
+            const signed = (version: number) =>
+              sealEnvelope(
+                member.identity,
+                recordKind,
+                encodeCbor(recordOf(member, { epoch, version }))
+              )
+            const held = client
+              .CatalogueExchange({ wanted: [nodeKey(member.identity.peer)], offered: [] })
+              .pipe(Effect.map(([bytes]) => Buffer.from(bytes ?? [])))
+            const holds = (bytes: Uint8Array, what: string) =>
+              Effect.promise(() =>
+                until(what, async () =>
+                  (await Effect.runPromise(held)).equals(bytes) ? true : undefined
+                )
+              )
+            const [old, recent, last] = [signed(1), signed(2), signed(3)]
+            yield* member.gossip.publish("catalogue", old)
+            yield* holds(old, "the first is held")
+            yield* member.gossip.publish("catalogue", recent)
+            yield* holds(recent, "the second is held")
+            // As gossip, and in a comparison of catalogues.
+            yield* member.gossip.publish("catalogue", Uint8Array.from(old))
+            yield* client.CatalogueExchange({ wanted: [], offered: [old] })
+            expect((yield* held).equals(recent)).toBe(true)
+            yield* member.gossip.publish("catalogue", last)
+            yield* holds(last, "whoever said it is heard on")
+            expect(member.host.connectionCount()).toBe(1)
+          })
+        )
+      )
+  )
+
+  it(
+    "that floods gossip is heard its share, and ends with being cut off",
+    {
+      timeout: 120_000
+    },
+    () =>
+      as("loud", (member) =>
+        Effect.gen(function* () {
+          yield* Effect.promise(() => grafted(member))
+          const epoch = Date.now()
+          for (let version = 0; version < 4_000; version++) {
+            if (member.host.connectionCount() === 0) break
+            const record = encodeCbor(recordOf(member, { epoch, version }))
+            yield* member.gossip.publish(
+              "catalogue",
+              sealEnvelope(member.identity, recordKind, record)
+            )
+            if (version % 50 === 0) yield* Effect.sleep(1)
+          }
+        })
+      )
   )
 
   it("a million services are too many", { timeout: 60_000 }, () =>
