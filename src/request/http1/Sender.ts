@@ -1,5 +1,5 @@
 /** Who wrote the fields that are read: what is mended and what is taken out depends on it. */
-import { folded, isAlphanumeric, plainName, startsFolded } from "../../model/FoldedText.ts"
+import { isAlphanumeric, plainName, startsFolded } from "../../model/FoldedText.ts"
 
 export type Sender =
   /** A request's: strict. */
@@ -45,10 +45,20 @@ const ofAnswers = new Set(["skein-caller", "skein-error", "skein-node"])
  * since they know both as HTTP_X_FORWARDED_FOR. To be asked only for names of 14 to 17 characters.
  */
 export const isDisguised = (name: string, sender: Sender): boolean => {
-  if (sender !== "client" || !ownedFirst.includes(folded(name.charCodeAt(0)))) return false
-  const plain = plainName(name)
-  return owned.has(plain) && plain !== name.toLowerCase()
+  if (sender !== "client" || !hasOtherSign(name)) return false
+  return owned.has(plainName(name))
 }
+
+/** Whether another sign stands where one of them has a hyphen: to see that no text is made. */
+const hasOtherSign = (name: string): boolean => {
+  const first = name.charCodeAt(0) | 0x20
+  if (first === 0x78) return isOther(name.charCodeAt(1)) || isOther(name.charCodeAt(11))
+  if (first === 0x63) return isOther(name.charCodeAt(7))
+  return first === 0x74 && isOther(name.charCodeAt(8))
+}
+
+const hyphen = 0x2d
+const isOther = (code: number): boolean => code !== hyphen && !isAlphanumeric(code)
 
 const owned = new Set([
   "content-length",
@@ -57,5 +67,3 @@ const owned = new Set([
   "x-forwarded-host",
   "x-forwarded-proto"
 ])
-
-const ownedFirst = [...new Set(Array.from(owned, (name) => name.charCodeAt(0)))]
