@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import {
   HttpBody,
+  HttpClientRequest,
   HttpRouter,
   HttpServer,
   HttpServerRequest,
@@ -201,6 +202,40 @@ describe("a program that is attached", () => {
         expect(yield* Effect.provide(called, orders)).toBe("orders")
         expect(yield* code(Effect.provide(called, asOrders))).toBe("denied")
       }).pipe(Effect.provide(served("stock")), Effect.provide(attach()))
+    )
+  })
+
+  it("is judged by the access rules as who its socket says", async () => {
+    const set = (body: Record<string, unknown> | null) =>
+      node.source.changeSettings({
+        ...{ author: "ann", waitMs: 0 },
+        changes: [{ kind: "access", name: "stock", body }]
+      })
+    await run(
+      Effect.gen(function* () {
+        const { get } = yield* client
+        const orders = attach({ to: `unix:${ordersPath}` })
+        const called = Effect.flatMap(client, (other) => other.get("/who"))
+        expect(yield* get("/who")).toBe("host/host-a")
+        yield* set({ service: "stock", allow: [{ from: "orders" }] })
+        expect(yield* code(get("/who"))).toBe("denied")
+        expect(yield* Effect.provide(called, orders)).toBe("orders")
+        yield* set(null)
+      }).pipe(Effect.provide(served("stock")), Effect.provide(attach()))
+    )
+  })
+
+  it("says with a call what time is left of it", async () => {
+    const deadline = HttpClientRequest.setHeader("skein-deadline", "60")
+    const late = Effect.flatMap(MeshHttpClient.make, (made) =>
+      made.execute(deadline(HttpClientRequest.get("http://stock.mesh/never")))
+    )
+    await run(
+      code(late).pipe(
+        Effect.tap((told) => Effect.sync(() => expect(told).toBe("upstream_timeout"))),
+        Effect.provide(served("stock")),
+        Effect.provide(attach())
+      )
     )
   })
 

@@ -16,7 +16,8 @@ import { softwareVersion } from "./node/Version.ts"
 import { Programs } from "./request/inbound/Programs.ts"
 import { LoopTicker } from "./request/LoopTicker.ts"
 import type { HelloRefusal } from "./request/wire/ProgramHello.ts"
-import type { ServeRefused } from "./schema/ProgramOfferSchema.ts"
+import { ServeRefused } from "./schema/ProgramOfferSchema.ts"
+import { maxOffers } from "./schema/ProgramTalkSchema.ts"
 
 /** Why a program is not attached as it starts. */
 export class AttachError extends Data.TaggedError("AttachError")<{
@@ -50,6 +51,9 @@ const usualPlace = "unix:/run/skein/programs.sock"
 const farewell = 1_000
 /** Telling the mesh what is served may take so long where there is a node, ms. */
 const servePatience = 10_000
+
+/** Characters of why a service is (not) healthy. */
+const maxReason = 512
 
 /** The node that a program is attached to, or has inside itself: what there is to know of it. */
 export class Skein extends Context.Tag("skein/Skein")<
@@ -195,22 +199,25 @@ const servedBy =
 
 const programOf =
   ({ hold }: Held) =>
-  (programs: Programs): MeshProgram["Type"] =>
-    new ProgramOffers({
+  (programs: Programs): MeshProgram["Type"] => {
+    const offers: ProgramOffers = new ProgramOffers({
       node: () => nameOf(hold),
       programs,
       // Every one of them has its link to the program.
       threads: () => 0,
-      mayServe: (service) =>
-        Effect.flatMap(
+      mayServe: (service) => {
+        if (offers.all.length >= maxOffers) return tooMany(service, nameOf(hold))
+        return Effect.flatMap(
           asking((then) => hold.ask({ type: "mayServe", service }, then)),
           ([refused]) => refused ?? Effect.void
-        ),
-      tell: (offers) =>
+        )
+      },
+      tell: (all) =>
         Effect.suspend(() => {
+          const told = all.map((one) => ({ ...one, reason: one.reason.slice(0, maxReason) }))
           // A program that ends while there is no node has nobody to tell.
           const limit = hold.isAttached ? servePatience : 0
-          return asking((then) => hold.offer(offers, then)).pipe(
+          return asking((then) => hold.offer(told, then)).pipe(
             Effect.tap((refused) =>
               Effect.forEach(refused, ({ message }) => Effect.logError(message), { discard: true })
             ),
@@ -219,4 +226,14 @@ const programOf =
           )
         }),
       deadline: () => hold.welcome?.drainDeadline ?? 0
-    }).api
+    })
+    return offers.api
+  }
+
+const tooMany = (service: ServiceName, node: string) =>
+  new ServeRefused({
+    code: "too_many",
+    message: `${service} cannot be served: the program serves ${maxOffers} services already, which is the limit of one that is attached`,
+    service,
+    node
+  })
