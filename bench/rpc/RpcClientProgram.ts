@@ -1,15 +1,15 @@
 /**
- * Calls the one RPC: `RpcClientProgram.ts TRANSPORT ADDRESS`, or with `mesh` `… mesh TOKEN DATA_DIR`. Says `ready` when
+ * Calls the one RPC: `RpcClientProgram.ts TRANSPORT ADDRESS`, with `mesh` `… mesh TOKEN DATA_DIR`. Says `ready` when
  * a call was answered; then each line of its input, `CONCURRENCY SECONDS`, is a run, whose outcome is a line of JSON.
  */
 import { createInterface } from "node:readline"
 import { NodeHttpClient, NodeSocket } from "@effect/platform-node"
 import { RpcClient, RpcSerialization } from "@effect/rpc"
 import { Effect, Layer, Logger, LogLevel, Schedule } from "effect"
-import { ServiceName, SkeinNode } from "skein"
+import { type MeshCaller, type MeshProgram, ServiceName, Skein, SkeinNode } from "skein"
 import { MeshRpc } from "skein/rpc"
 import { quantile } from "../Statistics.ts"
-import { answerTo, grpcCalls, isTransport, Payments, question, service } from "./RpcContract.ts"
+import { answerTo, grpcCalls, isTransport, Payments, question, serviceOf } from "./RpcContract.ts"
 
 const [transport, at = "", dataDir = ""] = process.argv.slice(2)
 if (!isTransport(transport)) throw new Error(`no transport ${transport}`)
@@ -37,12 +37,18 @@ const protocol = () => {
   }
 }
 
-const overMesh = Layer.effectDiscard(
-  Effect.flatMap(SkeinNode, (node) => node.awaitService(ServiceName.make(service)))
-).pipe(
-  Layer.provideMerge(MeshRpc.layerClient(service, { group: Payments })),
-  Layer.provide(SkeinNode.layer({ node: { dataDir } }, { join: at }))
-)
+const member = (): Layer.Layer<MeshCaller | MeshProgram | Skein, unknown> =>
+  transport === "attached"
+    ? Skein.attach({ to: at, name: "client" })
+    : SkeinNode.layer({ node: { dataDir } }, { join: at })
+
+const overMesh = (): Layer.Layer<RpcClient.Protocol, unknown> =>
+  Layer.effectDiscard(
+    Effect.flatMap(Skein, (skein) => skein.awaitService(ServiceName.make(serviceOf(transport))))
+  ).pipe(
+    Layer.provideMerge(MeshRpc.layerClient(serviceOf(transport), { group: Payments })),
+    Layer.provide(member())
+  )
 
 /** Calls one after the other until the time is over; in milliseconds how long each took. */
 const caller = (call: Call, until: number, times: Array<number>, failed: { count: number }) =>
@@ -95,9 +101,8 @@ const main = () => {
     return program(Effect.tryPromise(() => calls(question)))
   }
   const scoped = Effect.scoped(Effect.flatMap(effectCall, program))
-  return transport === "mesh"
-    ? Effect.provide(scoped, overMesh)
-    : Effect.provide(scoped, protocol())
+  const isOurs = transport === "mesh" || transport === "attached"
+  return Effect.provide(scoped, isOurs ? overMesh() : protocol())
 }
 
 await Effect.runPromise(Logger.withMinimumLogLevel(main(), LogLevel.Warning))

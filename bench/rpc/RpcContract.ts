@@ -8,17 +8,20 @@ export const Payments = RpcGroup.make(
   Rpc.make("Charge", { payload: { text: Schema.String }, success: Schema.String })
 )
 
-/** The service's name in the mesh. */
-export const service = "payments"
-
 export const question = "q".repeat(30)
 export const answerTo = (text: string): string => `charged ${text}`
 
-/** How an RPC travels: over the mesh by itself, or as @effect/rpc and @grpc/grpc-js do it without one. */
-export const transports = ["mesh", "socket", "http", "grpc"] as const
+/**
+ * How an RPC travels: over the mesh by itself, from programs with a node within or attached to their host's; or as
+ * @effect/rpc and @grpc/grpc-js do it without one.
+ */
+export const transports = ["mesh", "attached", "socket", "http", "grpc"] as const
 export type Transport = (typeof transports)[number]
 export const isTransport = (text: string | undefined): text is Transport =>
   transports.some((name) => name === text)
+
+/** Its name in the mesh: of its own, so that no call finds the server of another way. */
+export const serviceOf = (transport: Transport): string => `payments-${transport}`
 
 const serialize = (text: string): Buffer => Buffer.from(text)
 const deserialize = (bytes: Buffer): string => bytes.toString()

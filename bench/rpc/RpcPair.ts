@@ -7,7 +7,7 @@ import { freePort, type Running, start, until } from "../../test/fixtures/Proces
 import type { ProcessTree } from "../ProcessTree.ts"
 import { treeOf } from "../peers/Peer.ts"
 import { builtProgram, runtimeFlags } from "../peers/SkeinPair.ts"
-import { service, type Transport } from "./RpcContract.ts"
+import { serviceOf } from "./RpcContract.ts"
 
 /** A line of the client's. */
 const Outcome = Schema.parseJson(
@@ -84,11 +84,22 @@ const overMesh = async (mesh: TestMesh, directory: string): Promise<RpcPair> => 
     mkdirSync(path, { recursive: true })
     return path
   }
-  const toServe = await host.invite("--services", service)
+  const toServe = await host.invite("--services", serviceOf("mesh"))
   const server = await startProgram("Server", "serving", ["mesh", toServe, data("server")])
   const toCall = await host.invite()
   const client = await startProgram("Client", "ready", ["mesh", toCall, data("client")])
   return pairOf("skein", client, server, [])
+}
+
+/** Where programs attach to the node of a host. */
+const socketOf = (directory: string, host: string): string => `unix:${join(directory, host)}.sock`
+
+/** MeshRpc again: two programs that are attached to the nodes of two hosts. */
+const attached = async (mesh: TestMesh, directory: string): Promise<RpcPair> => {
+  const to = (host: string) => ["attached", socketOf(directory, host)]
+  const server = await startProgram("Server", "serving", to("host-b"))
+  const client = await startProgram("Client", "ready", to("host-a"))
+  return pairOf("skein, attached", client, server, mesh.hosts)
 }
 
 /** What a host's node calls it that the transport speaks, and where callers on the other host call it. */
@@ -103,8 +114,6 @@ const labels: Readonly<Record<Plain, string>> = {
 
 /** The reference: what one has without Effect and without a mesh. */
 export const reference = labels.grpc
-
-const serviceOf = (transport: Transport): string => `${service}-${transport}`
 
 /** All of them, side by side: each transport direct, and through the nodes of two hosts. */
 export const startRpcPairs = async (
@@ -126,6 +135,7 @@ export const startRpcPairs = async (
   say("starting two hosts")
   await mesh.first("host-a", {
     ...built,
+    programs: { listen: socketOf(directory, "host-a") },
     upstreams: ports.map(({ transport, called }) => ({
       service: serviceOf(transport),
       listen: `127.0.0.1:${called}`,
@@ -134,6 +144,7 @@ export const startRpcPairs = async (
   })
   await mesh.join("host-b", {
     ...built,
+    programs: { listen: socketOf(directory, "host-b") },
     services: ports.map(({ transport, served }) => ({
       name: serviceOf(transport),
       address: `127.0.0.1:${served}`,
@@ -141,7 +152,7 @@ export const startRpcPairs = async (
     }))
   })
   say("starting skein")
-  const pairs = [await overMesh(mesh, directory)]
+  const pairs = [await overMesh(mesh, directory), await attached(mesh, directory)]
   for (const { transport, served, called } of ports) {
     say(`starting ${labels[transport]}`)
     const server = await startProgram("Server", "serving", [transport, String(served)])

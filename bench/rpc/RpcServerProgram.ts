@@ -1,6 +1,6 @@
 /**
- * Serves the one RPC: `RpcServerProgram.ts TRANSPORT PORT`, or with `mesh` `… mesh TOKEN DATA_DIR`. Says
- * `serving` when it does.
+ * Serves the one RPC: `RpcServerProgram.ts TRANSPORT PORT`, with `mesh` `… mesh TOKEN DATA_DIR`, with `attached`
+ * `… attached unix:PATH`. Says `serving` when it does.
  */
 import { createServer } from "node:http"
 import { HttpRouter } from "@effect/platform"
@@ -8,9 +8,9 @@ import { NodeHttpServer, NodeSocketServer } from "@effect/platform-node"
 import { RpcSerialization, RpcServer } from "@effect/rpc"
 import { Server, ServerCredentials } from "@grpc/grpc-js"
 import { Console, Effect, Layer, Logger, LogLevel } from "effect"
-import { SkeinNode } from "skein"
+import { Skein, SkeinNode } from "skein"
 import { MeshRpc } from "skein/rpc"
-import { answerTo, grpcDefinition, isTransport, Payments, service } from "./RpcContract.ts"
+import { answerTo, grpcDefinition, isTransport, Payments, serviceOf } from "./RpcContract.ts"
 
 const [transport, at = "", dataDir = ""] = process.argv.slice(2)
 if (!isTransport(transport)) throw new Error(`no transport ${transport}`)
@@ -24,8 +24,13 @@ const effectServer = (): Layer.Layer<never, unknown> => {
   switch (transport) {
     case "mesh":
       return Served.pipe(
-        Layer.provide(MeshRpc.layerServer(service)),
+        Layer.provide(MeshRpc.layerServer(serviceOf(transport))),
         Layer.provide(SkeinNode.layer({ node: { dataDir } }, { join: at }))
+      )
+    case "attached":
+      return Served.pipe(
+        Layer.provide(MeshRpc.layerServer(serviceOf(transport))),
+        Layer.provide(Skein.attach({ to: at, name: "server" }))
       )
     case "socket":
       return Served.pipe(
