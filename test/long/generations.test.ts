@@ -1,0 +1,3 @@
+import { generationsInTurn } from "../fixtures/Generations.ts"
+
+generationsInTurn(20)
