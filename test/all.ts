@@ -68,18 +68,22 @@ const beginning = (message: string | undefined): string =>
     .join("\n")
     .slice(0, 1_500)
 
-/** Each test of a report that did not pass, and each file that could not be run. */
+/** Each test of a report that failed, and each file of which tests could not be run. */
 const failuresOf = (report: Report): Array<string> =>
   report.testResults.flatMap((file) => {
     const path = relative(root, file.name)
-    const tests = file.assertionResults.filter((test) => test.status !== "passed")
-    if (tests.length === 0) {
-      return file.status === "passed" ? [] : [`${path}\n${beginning(file.message)}`]
-    }
-    return tests.map(
-      (test) =>
-        `${path} > ${test.fullName} (${test.status})\n${beginning(test.failureMessages?.[0])}`
-    )
+    const tests = file.assertionResults
+    const failed = tests.filter(({ status }) => status === "failed")
+    const notRun = tests.filter(({ status }) => status !== "failed" && status !== "passed")
+    return [
+      ...failed.map(
+        ({ failureMessages, fullName }) =>
+          `${path} > ${fullName}\n${beginning(failureMessages?.[0])}`
+      ),
+      ...(notRun.length > 0 || (failed.length === 0 && file.status !== "passed")
+        ? [`${path}: ${notRun.length} tests were not run\n${beginning(file.message)}`]
+        : [])
+    ]
   })
 
 /** Counts come from the report; a runner that dies without one, or runs nothing, has failed. */
