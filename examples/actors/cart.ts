@@ -39,5 +39,5 @@ export const cartsOn = (host: string, idle = "5 minutes" as const) =>
         Host: () => Effect.succeed(host)
       }
     }),
-    { idle }
+    { idle, guarantee: "leased" }
   )

@@ -46,11 +46,16 @@ export const layer: Layer.Layer<
     const clock = yield* Effect.clock
     const run = Runtime.runFork(runtime)
     const now = (): number => clock.unsafeCurrentTimeMillis()
+    const timers = new Set<Fiber.RuntimeFiber<void>>()
+    yield* Effect.addFinalizer(() => Fiber.interruptAll(timers))
     const after = (millis: number, then: () => void): (() => void) => {
       const fiber = run(Effect.sleep(millis))
+      timers.add(fiber)
       let isOff = false
-      fiber.addObserver(() => {
-        if (!isOff) then()
+      fiber.addObserver(({ _tag }) => {
+        timers.delete(fiber)
+        // When all of it ends, nothing is to come of it.
+        if (!isOff && _tag === "Success") then()
       })
       return () => {
         isOff = true

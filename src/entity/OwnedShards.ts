@@ -45,7 +45,8 @@ export interface OwnedShardsOptions {
   readonly release: (owner: string, shard: number, then: (released: Released) => void) => void
   /** The shard's actors finish, save and go; calls back when none is left. */
   readonly leave: (shard: number, then: () => void) => void
-  readonly after: (millis: number, then: () => void) => void
+  /** Returns how to call it off. */
+  readonly after: (millis: number, then: () => void) => () => void
   /** Milliseconds. */
   readonly now: () => number
   /** For people: a shard is run here though another host has not let it go. */
@@ -69,6 +70,8 @@ type Then = (why: NotEntered | undefined) => void
 
 interface ShardState {
   phase: "claiming" | "leaving" | "open"
+  /** Nobody waits any longer than that for the right to run it. */
+  stopExpecting: () => void
   /** Called when it is worth looking again, or with why not. */
   waiting: Array<(why: NotEntered | undefined) => void>
 }
@@ -168,7 +171,7 @@ export class OwnedShards {
   }
 
   #claim(shard: number, waiting: ShardState["waiting"]): void {
-    const state: ShardState = { phase: "claiming", waiting }
+    const state: ShardState = { phase: "claiming", waiting, stopExpecting: nothing }
     this.#states.set(shard, state)
     const { after, hosts, now, onForced, release, rights, self } = this.#options
     const began = now()
@@ -184,6 +187,7 @@ export class OwnedShards {
       this.#expect(shard, state)
       rights.take(shard, () => {
         if (!isMine() || state.phase !== "claiming") return
+        state.stopExpecting()
         state.phase = "open"
         this.#wake(state)
       })
@@ -214,6 +218,7 @@ export class OwnedShards {
 
   /** It has gone elsewhere while it was waited for; nothing was begun here. */
   #giveUp(shard: number, state: ShardState): void {
+    state.stopExpecting()
     this.#states.delete(shard)
     this.#options.rights.give(shard)
     this.#wake(state)
@@ -234,8 +239,7 @@ export class OwnedShards {
 
   /** Those that wait do not do so for ever. */
   #expect(shard: number, state: ShardState): void {
-    this.#options.after(rightsPatience, () => {
-      if (this.#states.get(shard) !== state || state.phase !== "claiming") return
+    state.stopExpecting = this.#options.after(rightsPatience, () => {
       this.#wake(state, "not_leased")
       this.#expect(shard, state)
     })
@@ -247,3 +251,5 @@ export class OwnedShards {
     for (const then of waiting) then(why)
   }
 }
+
+const nothing = (): void => undefined
