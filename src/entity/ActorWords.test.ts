@@ -1,0 +1,79 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as fc from "fast-check"
+import { addressOf } from "./ActorAddress.ts"
+import { ActorUnavailable, MailboxFull } from "./ActorError.ts"
+import { checkedType } from "./ActorService.ts"
+import {
+  maxId,
+  messageTarget,
+  readRefusal,
+  readTarget,
+  refusalHead,
+  releaseTarget
+} from "./ActorWords.ts"
+import type { Refusal } from "./Message.ts"
+
+const address = addressOf("Cart", "user-42")
+
+describe("how a message stands in a call", () => {
+  it("has any id in it, and any name of a message as its path", () => {
+    const id = fc.string({ unit: "grapheme", minLength: 1, maxLength: 60 })
+    const tag = fc.string({ minLength: 1, maxLength: 30 }).filter((text) => text !== ".release")
+    fc.assert(
+      fc.property(tag, id, (name, actor) => {
+        const target = messageTarget(name, actor)
+        expect(target).toMatch(/^\/[!-~]*$/)
+        expect(readTarget(target)).toEqual({ kind: "message", id: actor })
+      })
+    )
+    expect(messageTarget("Add", "user-42")).toBe("/Add?id=user-42")
+  })
+
+  it("asks for a shard by a name that no message has", () => {
+    expect(readTarget(releaseTarget(7))).toEqual({ kind: "release", shard: 7 })
+    for (const target of [
+      "/.release",
+      "/.release?shard=-1",
+      "/.release?shard=x",
+      "/Add",
+      "/Add?id="
+    ]) {
+      expect(readTarget(target)).toBeUndefined()
+    }
+    expect(readTarget(messageTarget("Add", "x".repeat(maxId + 1)))).toBeUndefined()
+  })
+
+  it.each<Refusal>([
+    { _tag: "Moved", owner: "12D3/actor-cart/program" },
+    { _tag: "Moved", owner: undefined },
+    MailboxFull.of(address, 1_000),
+    ActorUnavailable.of("failed", address, "has crashed, naïvely:\nat a line"),
+    ActorUnavailable.of("not_saved", address, "could not be saved", { sent: true })
+  ])("tells in its head why it was not handled: $_tag", (refusal) => {
+    const head = refusalHead(refusal)
+    expect(head.status).toBeLessThan(500)
+    for (const field of head.fields) expect(field).toMatch(/^[ -~]+$/)
+    expect({ ...readRefusal(head, address) }).toEqual({ ...refusal })
+  })
+
+  it("takes nothing for a refusal that is none", () => {
+    expect(readRefusal({ fields: ["skein-error", "denied"] }, address)).toBeUndefined()
+    expect(readRefusal({ fields: ["skein-actor", "odd"] }, address)).toBeUndefined()
+  })
+})
+
+describe("a type as a service", () => {
+  it.each([
+    ["Cart", "actor-cart"],
+    ["ShoppingCart", "actor-shopping-cart"],
+    ["HTTPProbe", "actor-http-probe"],
+    ["shopping-cart", "actor-shopping-cart"],
+    ["Cart2", "actor-cart2"]
+  ])("%s is %s", (type, service) => {
+    expect(checkedType(type)).toBe(service)
+  })
+
+  it.each(["", "Cart!", "-cart", "2carts", "Ein Wagen", "C".repeat(64)])("%j is none", (type) => {
+    expect(() => checkedType(type)).toThrow("an actor's type is made of words")
+  })
+})
