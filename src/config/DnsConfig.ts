@@ -3,6 +3,7 @@ import { isIPv6 } from "node:net"
 import { ParseResult, Schema } from "effect"
 import { parseAddressRange } from "../model/AddressRange.ts"
 import { isLoopback } from "../model/Loopback.ts"
+import { whyNoUniqueLocal } from "../model/UniqueLocal.ts"
 import { timeLimit } from "../schema/Duration.ts"
 import { quote } from "../schema/ExplainIssue.ts"
 import { ServiceName } from "../schema/NamesSchema.ts"
@@ -29,6 +30,18 @@ const Range = Schema.String.pipe(
         : undefined
     },
     { description: "a block of loopback addresses, like 127.80.0.0/12", jsonSchema: {} }
+  )
+)
+
+const UniqueLocal = Schema.String.pipe(
+  Schema.filter(
+    (text, _, ast) => {
+      const why = whyNoUniqueLocal(text)
+      return why === undefined
+        ? undefined
+        : new ParseResult.Type(ast, text, `${quote(text)} ${why}`)
+    },
+    { description: "a block of unique local addresses, like fd5c:6e1a:77::/64", jsonSchema: {} }
   )
 )
 
@@ -73,6 +86,11 @@ export const DnsConfig = Schema.Struct({
   suffix: Schema.optionalWith(Suffix, { default: () => "mesh" }),
   /** Each service has an address of these, by its name, and the node listens there when it is asked for. */
   addresses: Schema.optionalWith(Range, { default: () => "127.80.0.0/12" }),
+  /**
+   * Each service has an address of this block as well (AAAA), which the host has to take for its own (docs/names.md).
+   * Absent: names have no addresses of IPv6.
+   */
+  ipv6: Schema.optional(UniqueLocal),
   /** For how long programs may keep an answer; whole seconds. */
   ttl: Schema.optionalWith(
     timeLimit("1s", "1d").pipe(

@@ -184,3 +184,30 @@ describe("a question about a name", () => {
     )
   })
 })
+
+describe("a question for an address of IPv6", () => {
+  const six = (name: string) => {
+    const query = decodeQuestion(ask({ type: "AAAA", name }))
+    if (query === undefined || query === "malformed") throw new Error("no question")
+    return judge(query, book, { ...zone, ipv6: true })
+  }
+
+  it("is answered where services have one, and with no data where it cannot be listened at", () => {
+    const verdict = six("payments.mesh")
+    if (verdict?.kind !== "reach") throw new Error("nobody is to be reached")
+    expect(verdict.family).toBe(6)
+    const data = "fd5c:6e1a:0:0:1:2:3:4"
+    expect(verdict.reply(data)).toMatchObject({ rcode: 0, answers: [{ type: "AAAA", data }] })
+    expect(verdict.otherwise).toMatchObject({ rcode: 0, authorities: [{ type: "SOA" }] })
+    expect(verdict.otherwise.answers).toBeUndefined()
+    const query = decodeQuestion(ask({ type: "AAAA", name: "payments.mesh" }))
+    if (query === undefined || query === "malformed") throw new Error("no question")
+    const sent = decode(encodeReply(query, verdict.reply(data), { over: "udp", recurses: false }))
+    expect(sent.answers).toMatchObject([{ type: "AAAA", data: "fd5c:6e1a::1:2:3:4" }])
+  })
+
+  it("is no data where the service has no port, and nobody where there is none", () => {
+    expect(six("pipe.mesh")).toMatchObject({ kind: "reply", reply: { rcode: 0 } })
+    expect(six("nobody.mesh")).toMatchObject({ kind: "reply", reply: { rcode: 3 } })
+  })
+})

@@ -13,6 +13,8 @@ export interface ZoneOptions {
   readonly range: AddressRange
   /** Seconds for which answers hold. */
   readonly ttl: number
+  /** Services have an address of IPv6 as well. Default: none has. */
+  readonly ipv6?: boolean | undefined
 }
 
 /** Codes that are used, by number (RFC 1035, 4.1.1). */
@@ -44,7 +46,10 @@ export type Verdict =
   | {
       readonly kind: "reach"
       readonly service: NamedService
+      readonly family: 4 | 6
       readonly reply: (address: string) => Reply
+      /** It could not be. A name of which one kind of address is missing still has the other. */
+      readonly otherwise: Reply
     }
 
 const isOurs = true
@@ -52,6 +57,8 @@ const reply = (rcode: number, more: Partial<Reply> = {}): Verdict => ({
   kind: "reply",
   reply: { rcode, isOurs: false, ...more }
 })
+
+const unreached: Reply = { rcode: rcodes.failed, isOurs }
 
 /** Says for how long it is known that there is nothing (RFC 2308, 3). */
 const soa = ({ suffix, ttl }: ZoneOptions): Answer => ({
@@ -103,17 +110,27 @@ const serviceReply = (
     const data = { priority: 0, weight: 0, port, target: host }
     const answers: ReadonlyArray<Answer> = [{ type, name: asked, ttl, data }]
     return {
-      ...{ kind: "reach", service },
+      ...{ kind: "reach", service, family: 4, otherwise: unreached },
       reply: (address) => ({
         ...{ rcode: rcodes.none, isOurs, answers },
         additionals: [a(host, address)]
       })
     }
   }
+  if (type === "AAAA" && srv === undefined && options.ipv6 === true) {
+    return {
+      ...{ kind: "reach", service, family: 6 },
+      reply: (data) => ({
+        ...{ rcode: rcodes.none, isOurs },
+        answers: [{ type, name: asked, ttl, data }]
+      }),
+      otherwise: { rcode: rcodes.none, isOurs, authorities: [soa(options)] }
+    }
+  }
   // Of "any" one kind is enough (RFC 8482).
   if (srv !== undefined || (type !== "A" && type !== "ANY")) return nothing
   return {
-    ...{ kind: "reach", service },
+    ...{ kind: "reach", service, family: 4, otherwise: unreached },
     reply: (address) => ({ rcode: rcodes.none, isOurs, answers: [a(asked, address)] })
   }
 }

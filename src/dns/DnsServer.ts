@@ -12,7 +12,7 @@ import { type ListenError, makeListenError } from "../request/listener/ListenErr
 import type { DnsForward } from "./DnsForward.ts"
 import { DnsFrames, framed } from "./DnsFrames.ts"
 import { decodeQuestion, encodeMalformed, encodeReply, maxQuestion } from "./DnsMessage.ts"
-import { judge, type Reply, rcodes, type ZoneOptions } from "./DnsReply.ts"
+import { judge, type Reply, rcodes, type Verdict, type ZoneOptions } from "./DnsReply.ts"
 import type { NameBook, NamedService } from "./NameBook.ts"
 
 export interface DnsServerOptions {
@@ -20,7 +20,7 @@ export interface DnsServerOptions {
   readonly zone: ZoneOptions
   readonly book: NameBook
   /** The address at which the service is listened for. Rejects when it cannot be; that is told already. */
-  readonly reach: (service: NamedService) => Promise<string>
+  readonly reach: (service: NamedService, family: 4 | 6) => Promise<string>
   /** Who is asked what is none of the mesh's. Undefined: nobody, and that is refused. */
   readonly forward: DnsForward | undefined
   readonly metrics: MetricRegistry
@@ -48,6 +48,8 @@ const resultOf = (rcode: number): Result => {
       return "refused"
   }
 }
+
+type Reached = Extract<Verdict, { readonly kind: "reach" }>
 
 class Answering {
   readonly #options: DnsServerOptions
@@ -93,7 +95,7 @@ class Answering {
     const verdict = judge(query, book, zone)
     if (verdict === undefined) return undefined
     if (verdict.kind === "reply") return say(verdict.reply)
-    if (verdict.kind === "reach") return say(await this.#reached(verdict.service, verdict.reply))
+    if (verdict.kind === "reach") return say(await this.#reached(verdict))
     if (forward === undefined) return say({ rcode: rcodes.refused, isOurs: false })
     const answer = await forward.ask(bytes, over)
     if (answer === undefined) return say({ rcode: rcodes.failed, isOurs: false })
@@ -101,12 +103,12 @@ class Answering {
     return answer
   }
 
-  async #reached(service: NamedService, reply: (address: string) => Reply): Promise<Reply> {
+  async #reached({ family, otherwise, reply, service }: Reached): Promise<Reply> {
     try {
-      return reply(await this.#options.reach(service))
+      return reply(await this.#options.reach(service, family))
     } catch {
       // Whoever could not listen has said why.
-      return { rcode: rcodes.failed, isOurs: true }
+      return otherwise
     }
   }
 }

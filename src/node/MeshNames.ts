@@ -12,6 +12,7 @@ import type { DataDirError } from "../mesh/keys/KeyFile.ts"
 import { parseAddressRange } from "../model/AddressRange.ts"
 import type { MeshViewCell } from "../model/MeshView.ts"
 import type { ServiceName } from "../model/Names.ts"
+import { uniqueLocalOf } from "../model/UniqueLocal.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
 import type { ListenError } from "../request/listener/ListenError.ts"
 import { loadAskedNames, saveAskedNames } from "./AskedNames.ts"
@@ -73,6 +74,22 @@ export const makeMeshNames = (
       ),
       (it) => Effect.sync(() => it.stop())
     )
+    const makeSix = (block: string) =>
+      Effect.acquireRelease(
+        Effect.sync(
+          () =>
+            new NameListeners({
+              addresses: { addressOf: (name) => uniqueLocalOf(block, name) },
+              ...{ deadline, grpcWeb, now, open, suffix, onChange: save },
+              warn: (message) =>
+                warn(
+                  `${message} (ip -6 route add local ${block} dev lo; sysctl -w net.ipv6.ip_nonlocal_bind=1)`
+                )
+            })
+        ),
+        (it) => Effect.sync(() => it.stop())
+      )
+    const six = config.ipv6 === undefined ? undefined : yield* makeSix(config.ipv6)
     const makeBridge = ({ as, listen }: NonNullable<DnsConfig["bridge"]>) =>
       Effect.acquireRelease(
         Effect.sync(() => {
@@ -104,6 +121,7 @@ export const makeMeshNames = (
       // That it cannot be is told.
       if (service?.port === undefined) return
       listeners.reach(service).catch(() => {})
+      six?.reach(service).catch(() => {})
       bridge?.reach(service).catch(() => {})
     }
     const subscribe = () => {
@@ -116,6 +134,7 @@ export const makeMeshNames = (
           for (const name of gone) {
             addresses.remove(name)
             listeners.close(name)
+            six?.close(name)
             bridge?.close(name)
           }
           for (const { name } of services) addresses.add(name)
@@ -131,8 +150,9 @@ export const makeMeshNames = (
     const listen = config.listen.listen
     const bound = yield* serveDns({
       ...{ listen, book, metrics, warn },
-      zone: { suffix, range, ttl: ttl / 1_000 },
-      reach: (service) => listeners.reach(service),
+      zone: { suffix, range, ttl: ttl / 1_000, ipv6: six !== undefined },
+      reach: (service, family) =>
+        family === 6 && six !== undefined ? six.reach(service) : listeners.reach(service),
       forward: forward.length === 0 ? undefined : new DnsForward(forward)
     })
     if (config.bridge !== undefined && bridge !== undefined) {

@@ -13,7 +13,7 @@ import { join } from "node:path"
 import type { TLSSocket } from "node:tls"
 import { decode, encode } from "@dnsquery/dns-packet"
 import { Effect, Exit, Layer, Scope } from "effect"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import * as MeshHttpClient from "../../src/api/MeshHttpClient.ts"
 import {
   makeNodeConfig,
@@ -105,6 +105,8 @@ let b: RunningNode
 /** Nobody's, and with what is not there. */
 let none: RunningNode
 let config: NodeConfig
+/** What the nodes log. */
+const spoken = vi.spyOn(console, "log")
 let bridgePort: number
 let ports: Record<
   | "listen"
@@ -237,6 +239,7 @@ beforeAll(async () => {
       suffix: "svc.test",
       bridge: { listen: `127.0.0.77:${bridgePort}`, allowRemote: true, as: "orders" },
       addresses: "127.99.0.0/16",
+      ipv6: "fd5c:6e1a:77::/64",
       ttl: "9s",
       forward: [`127.0.0.1:${elsewhere}`]
     },
@@ -264,7 +267,7 @@ beforeAll(async () => {
   await run(a.awaitService(web))
   await run(b.awaitService(web))
   await run(b.awaitService(raw))
-})
+}, 60_000) // three nodes, beside other tests
 
 afterAll(async () => {
   await Effect.runPromise(Scope.close(scope, Exit.void))
@@ -511,6 +514,17 @@ const fields: Record<Fields<Omit<NodeConfig, "writtenPolicies">>, () => Promise<
   ".dns.listen.listen.host": called,
   ".dns.listen.listen.port": called,
   ".dns.listen.allowRemote": called,
+  // With a block that the host has: test/long/containers.test.ts. Here it has not, which is told.
+  ".dns.ipv6": async () => {
+    await resolverOf(ports.names)
+      .resolve6("web.svc.test")
+      .catch(() => undefined)
+    await until("the mend", () =>
+      spoken.mock.calls.flat().join().includes("ip -6 route add local fd5c:6e1a:77::/64 dev lo")
+        ? true
+        : undefined
+    )
+  },
   ".dns.suffix": called,
   ".dns.bridge.listen.host": bridged,
   ".dns.bridge.listen.port": bridged,
