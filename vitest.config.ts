@@ -37,7 +37,8 @@ export default defineConfig({
             "bench/**/*.test.ts",
             "test/{conformance,fuzz,simulation,regression}/**/*.test.ts"
           ],
-          testTimeout: 20_000
+          testTimeout: 20_000,
+          hookTimeout: 60_000
         }
       },
       {
