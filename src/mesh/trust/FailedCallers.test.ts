@@ -24,6 +24,15 @@ it("bears some failures of an address, then turns it away, and nobody else", () 
   for (let at = 0; at < 100_000; at += 300) expect(slow.failed(attacker, at)).toBe(0)
 })
 
+it("forgets what failed when a member was let in from there", () => {
+  const callers = new FailedCallers()
+  fails(callers, 60, 0)
+  callers.succeeded(attacker, 10)
+  expect(callers.turnedAway(attacker, 10)).toBe(0)
+  expect(fails(callers, 31, 10)).toBe(0)
+  expect(fails(callers, 1, 10)).toBeGreaterThan(0)
+})
+
 it("counts an IPv6 network as one, and an IPv4 address however it is written", () => {
   const callers = new FailedCallers()
   for (let n = 0; n < 32; n++) callers.failed(`2001:db8:1:2::${n.toString(16)}`, 0)

@@ -43,6 +43,14 @@ export class FailedCallers {
     return Math.max(0, until - now)
   }
 
+  /** A member was let in from there: what failed before may well have been one that was slow. */
+  succeeded(address: string, now: number): void {
+    const key = hostGroup(address)
+    if (this.#buckets.peek(key) !== undefined) {
+      this.#buckets.set(key, { free: atOnce, at: now, until: 0 })
+    }
+  }
+
   /** For how many ms from now; 0: it may come. */
   turnedAway(address: string, now: number): number {
     const held = this.#buckets.peek(hostGroup(address))

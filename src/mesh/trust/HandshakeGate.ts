@@ -98,7 +98,10 @@ export class HandshakeGate {
         begin: (leave) => {
           over()
           resolve((outcome) => {
-            if (outcome === "let in") this.#known.set(address, true)
+            if (outcome === "let in") {
+              this.#known.set(address, true)
+              this.#failed.succeeded(address, this.#now())
+            }
             leave()
             const isFailure = outcome === "wrong" || (outcome === "nothing" && !known)
             const away = isFailure ? this.#failed.failed(address, this.#now()) : 0
