@@ -7,7 +7,7 @@ import { defaultRestartPolicy } from "../mesh/actor/RestartPolicy.ts"
 import { Activation, type ActivationHost, type CrashNews, crashText } from "./Activation.ts"
 import { type ActorAddress, addressOf } from "./ActorAddress.ts"
 import { ActorUnavailable } from "./ActorError.ts"
-import { ActorLife, type ActorProgram } from "./ActorLife.ts"
+import { ActorLife, type ActorProgram, type LifeHost } from "./ActorLife.ts"
 import { ActorStats } from "./ActorStats.ts"
 import { Delivery } from "./Delivery.ts"
 import type { Message, Moved } from "./Message.ts"
@@ -62,6 +62,7 @@ export class ActorHost implements ActivationHost {
   readonly stats = new ActorStats()
   readonly #options: ActorHostOptions
   readonly #run: <A, E>(effect: Effect.Effect<A, E>) => ReturnType<typeof Effect.runFork<A, E>>
+  readonly #life: LifeHost
   readonly #shards = new Map<number, Map<string, Activation>>()
   /** Told when nothing of a shard is left in memory. */
   readonly #emptied = new Map<number, Array<() => void>>()
@@ -75,6 +76,16 @@ export class ActorHost implements ActivationHost {
     this.concurrency = options.concurrency
     this.mailbox = options.mailbox
     this.#run = Runtime.runFork(options.runtime)
+    const { gate, program, runtime, store } = options
+    this.#life = {
+      ...{ program, runtime },
+      memory: {
+        store,
+        leaseOf: (shard) => gate.lease(shard),
+        monotonic: () => Number(program.clock.unsafeCurrentTimeNanos()) / 1e6,
+        onReminder: () => this.onReminder()
+      }
+    }
   }
 
   /** Actors in memory. */
@@ -146,12 +157,7 @@ export class ActorHost implements ActivationHost {
   // ── What activations ask for ────────────────────────────────────────────────────────────────
 
   begin(activation: Activation): Effect.Effect<ActorLife> {
-    const { gate, program, runtime, store } = this.#options
-    return ActorLife.begin({
-      ...{ activation, program, runtime, store },
-      lease: () => gate.lease(activation.address.shardId),
-      onReminder: () => this.onReminder()
-    })
+    return ActorLife.begin(activation, this.#life)
   }
 
   fork<A, E>(effect: Effect.Effect<A, E>, then: (exit: Exit.Exit<A, E>) => void): void {

@@ -25,12 +25,11 @@ import {
 import { CalledBy } from "../api/CalledBy.ts"
 import type { Activation, HandledThen, ActorLife as Life } from "./Activation.ts"
 import { type ActorAddress, CurrentAddress } from "./ActorAddress.ts"
-import { ActorMemory } from "./ActorMemory.ts"
+import { ActorMemory, type MemoryHost } from "./ActorMemory.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
 import type { Delivery } from "./Delivery.ts"
 import { decodeExit, encodeExit } from "./KeptAnswer.ts"
 import type { Message, Replies } from "./Message.ts"
-import type { ActorStoreShape, Lease } from "./store/ActorStore.ts"
 
 /** A message, as its handler is given it: named as in @effect/cluster. */
 export interface ActorRequest<out R extends Rpc.Any> {
@@ -58,49 +57,46 @@ export interface ActorProgram {
   readonly clock: Clock.Clock
 }
 
-export interface LifeOptions {
-  readonly activation: Activation
+/** What the lives of a type's actors have in common. */
+export interface LifeHost {
   readonly program: ActorProgram
   readonly runtime: Runtime.Runtime<never>
-  readonly store: ActorStoreShape
-  readonly lease: () => Lease | undefined
-  readonly onReminder: () => void
+  readonly memory: MemoryHost
 }
 
 type Entries = Map<string, unknown>
 
 export class ActorLife implements Life {
-  readonly #options: LifeOptions
+  readonly #activation: Activation
+  readonly #host: LifeHost
   readonly #handlers: Handlers
   readonly #scope: Scope.CloseableScope
 
-  constructor(options: LifeOptions, handlers: Handlers, scope: Scope.CloseableScope) {
-    this.#options = options
+  constructor(
+    activation: Activation,
+    host: LifeHost,
+    handlers: Handlers,
+    scope: Scope.CloseableScope
+  ) {
+    this.#activation = activation
+    this.#host = host
     this.#handlers = handlers
     this.#scope = scope
   }
 
-  static begin(options: LifeOptions): Effect.Effect<ActorLife> {
+  static begin(activation: Activation, host: LifeHost): Effect.Effect<ActorLife> {
     return Effect.gen(function* () {
-      const { activation, lease, onReminder, program, store } = options
       const { address } = activation
-      activation.memory = new ActorMemory({
-        actor: {
-          shard: { type: address.entityType, index: address.shardId },
-          id: address.entityId
-        },
-        ...{ store, lease, onReminder },
-        now: () => Number(program.clock.unsafeCurrentTimeNanos()) / 1e6,
-        saveNow: saveNow(activation)
-      })
+      const shard = { type: address.entityType, index: address.shardId }
+      activation.memory = new ActorMemory({ shard, id: address.entityId }, host.memory, activation)
       const scope = yield* Scope.make()
-      const entries = entriesOf(options)
+      const entries = entriesOf(activation, host)
       entries.set(Scope.Scope.key, scope)
-      const handlers = yield* program.build.pipe(
+      const handlers = yield* host.program.build.pipe(
         Effect.mapInputContext((_: Context.Context<never>) => Context.unsafeMake<never>(entries)),
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
-      return new ActorLife(options, handlers, scope)
+      return new ActorLife(activation, host, handlers, scope)
     })
   }
 
@@ -109,9 +105,9 @@ export class ActorLife implements Life {
   }
 
   handle(delivery: Delivery, then: HandledThen): void {
-    const { runtime } = this.#options
+    const { runtime } = this.#host
     const { message } = delivery
-    const entries = entriesOf(this.#options)
+    const entries = entriesOf(this.#activation, this.#host)
     entries.set(CalledBy.key, message.caller)
     const context = Context.unsafeMake<never>(entries)
     const handler = Effect.suspend(() => this.#put(message))
@@ -129,7 +125,7 @@ export class ActorLife implements Life {
   #put({ headers, payload, replies, rpc }: Message): Effect.Effect<unknown, unknown> {
     const handle = this.#handlers[rpc._tag]
     if (handle === undefined) return Effect.dieMessage(`Unknown request tag: ${rpc._tag}`)
-    const { activation } = this.#options
+    const activation = this.#activation
     const { address } = activation
     const result = handle({ _tag: "Request", address, tag: rpc._tag, payload, headers })
     return answerOf(result, rpc, replies, activation)
@@ -141,7 +137,7 @@ export class ActorLife implements Life {
     key: string,
     handler: Effect.Effect<unknown, unknown>
   ): Effect.Effect<unknown, unknown> {
-    const { memory } = this.#options.activation
+    const { memory } = this.#activation
     // A stream cannot be given again.
     if (memory === undefined || RpcSchema.isStreamSchema(rpc.successSchema)) return handler
     const kept = Effect.suspend(() => {
@@ -157,15 +153,15 @@ export class ActorLife implements Life {
         })
       })
     })
-    return Effect.zipRight(Effect.orDie(memory.loaded), kept)
+    return Effect.zipRight(Effect.orDie(memory.ready), kept)
   }
 
   #traced(
     { parent, rpc }: Message,
     handler: Effect.Effect<unknown, unknown>
   ): Effect.Effect<unknown, unknown> {
-    const { activation, program } = this.#options
-    const { entityId, entityType } = activation.address
+    const { program } = this.#host
+    const { entityId, entityType } = this.#activation.address
     return Effect.withSpan(handler, `${entityType}.${rpc._tag}`, {
       captureStackTrace: false,
       attributes: { "skein.actor": entityId, ...program.spanAttributes },
@@ -183,7 +179,7 @@ const isTraced = ({ parent }: Message, { fiberRefs }: Runtime.Runtime<never>): b
   return Context.get(services, Tracer.Tracer) !== untraced
 }
 
-const entriesOf = ({ activation, runtime }: LifeOptions): Entries => {
+const entriesOf = (activation: Activation, { runtime }: LifeHost): Entries => {
   const entries: Entries = new Map(runtime.context.unsafeMap)
   entries.set(CurrentAddress.key, activation.address)
   entries.set(CurrentActivation.key, {
@@ -194,9 +190,6 @@ const entriesOf = ({ activation, runtime }: LifeOptions): Entries => {
   })
   return entries
 }
-
-const saveNow = (activation: Activation): ActorMemory["saveNow"] =>
-  Effect.async((resume) => activation.saved((failure) => resume(failure ?? Effect.void)))
 
 /** What a handler answers with is what its RPC says it does: the types of `Actor` have seen to that. */
 const answerOf = (
@@ -226,11 +219,10 @@ const streamed = (
   const part = (chunk: Chunk.Chunk<unknown>): Effect.Effect<void, unknown> => {
     if (!Chunk.isNonEmpty(chunk)) return Effect.void
     const send = Effect.suspend(() => replies.part(Chunk.toReadonlyArray(chunk)))
-    return Effect.suspend(() =>
-      activation.memory?.dirty === true
-        ? Effect.zipRight(Effect.orDie(saveNow(activation)), send)
-        : send
-    )
+    return Effect.suspend(() => {
+      const { memory } = activation
+      return memory?.dirty === true ? Effect.zipRight(Effect.orDie(memory.saveNow), send) : send
+    })
   }
   const answer = result as StreamAnswer
   if (!Effect.isEffect(answer)) return Stream.runForEachChunk(answer, part)

@@ -27,24 +27,33 @@ export interface StateCell {
   readonly encode: () => StoredState
 }
 
-export interface ActorMemoryOptions {
-  readonly actor: ActorAddress
+/** What the memories of a type's actors have in common. */
+export interface MemoryHost {
   readonly store: ActorStoreShape
-  /** It runs under this one; undefined: it needs none (`eventual`). */
-  readonly lease: () => Lease | undefined
+  /** Under which actors of the shard save; undefined: they need none (`eventual`). */
+  readonly leaseOf: (shard: number) => Lease | undefined
   /** Milliseconds by a clock that never jumps. */
-  readonly now: () => number
+  readonly monotonic: () => number
   /** There is something to be reminded of. */
   readonly onReminder: () => void
-  /** Saves what has changed outside of a message. */
-  readonly saveNow: Effect.Effect<void, ActorUnavailable>
 }
 
+/** Who carries out what is to be saved outside of a message. */
+export interface Saver {
+  readonly saved: (then: (failure: ActorUnavailable | undefined) => void) => void
+}
+
+const noKeys: ReadonlyArray<KeptKey> = []
+
 export class ActorMemory {
-  readonly saveNow: Effect.Effect<void, ActorUnavailable>
-  readonly #options: ActorMemoryOptions
+  readonly #actor: ActorAddress
+  readonly #host: MemoryHost
+  readonly #saver: Saver
   #version = 0
-  #loaded: LoadedActor | undefined
+  #isLoaded = false
+  /** As they were loaded, until one is asked for. */
+  #loadedKeys = noKeys
+  #loadedAt = 0
   #cell: StateCell | undefined
   #savedRevision = 0
   /** By name; undefined: it is cancelled. */
@@ -54,23 +63,38 @@ export class ActorMemory {
   #newKeys: { readonly put: Array<KeptKey>; readonly drop: Array<string> } | undefined
   #forgotten = false
 
-  constructor(options: ActorMemoryOptions) {
-    this.#options = options
-    this.saveNow = options.saveNow
+  constructor(actor: ActorAddress, host: MemoryHost, saver: Saver) {
+    this.#actor = actor
+    this.#host = host
+    this.#saver = saver
   }
 
-  /** From the store, once. */
+  /** Saves what has changed outside of a message, or must not wait for its end. */
+  get saveNow(): Effect.Effect<void, ActorUnavailable> {
+    return Effect.async((resume) => this.#saver.saved((failure) => resume(failure ?? Effect.void)))
+  }
+
+  /** From the store, before anything else is asked of it. */
   get loaded(): Effect.Effect<LoadedActor, LoadError> {
-    return Effect.suspend(() => {
-      if (this.#loaded !== undefined) return Effect.succeed(this.#loaded)
-      const { actor, store } = this.#options
-      return Effect.map(store.load(actor), (loaded) => {
-        this.#loaded ??= loaded
-        this.#version = this.#loaded.version
-        this.#keys ??= new KeyWindow(this.#loaded.keys, this.#options.now())
-        return this.#loaded
+    return Effect.suspend(() =>
+      Effect.map(this.#host.store.load(this.#actor), (loaded) => {
+        this.#isLoaded = true
+        this.#version = loaded.version
+        this.#loadedKeys = loaded.keys.length === 0 ? noKeys : loaded.keys
+        this.#loadedAt = this.#host.monotonic()
+        return loaded
       })
-    })
+    )
+  }
+
+  /** The same, unless it was already. */
+  get ready(): Effect.Effect<void, LoadError> {
+    return Effect.suspend(() => (this.#isLoaded ? Effect.void : Effect.asVoid(this.loaded)))
+  }
+
+  get #window(): KeyWindow {
+    this.#keys ??= new KeyWindow(this.#loadedKeys, this.#loadedAt)
+    return this.#keys
   }
 
   /** From now on this is the state that is saved. */
@@ -104,13 +128,13 @@ export class ActorMemory {
 
   /** What was answered under that key, once it is loaded; undefined: nothing yet. */
   answerTo(key: string): Uint8Array | undefined {
-    return this.#keys?.find(key, this.#options.now())
+    const isEmpty = this.#keys === undefined && this.#loadedKeys.length === 0
+    return isEmpty ? undefined : this.#window.find(key, this.#host.monotonic())
   }
 
   /** With the next save, which is that of the message it answers. */
   answered(key: string, result: Uint8Array): void {
-    if (this.#keys === undefined) return
-    const { drop, put } = this.#keys.add(key, result, this.#options.now())
+    const { drop, put } = this.#window.add(key, result, this.#host.monotonic())
     this.#newKeys ??= { put: [], drop: [] }
     this.#newKeys.put.push(put)
     this.#newKeys.drop.push(...drop)
@@ -134,7 +158,8 @@ export class ActorMemory {
 
   get save(): Effect.Effect<void, SaveError> {
     return Effect.suspend(() => {
-      const { actor, lease, store } = this.#options
+      const { leaseOf, onReminder, store } = this.#host
+      const actor = this.#actor
       const cell = this.#cell
       const revision = cell?.revision ?? 0
       const reminders = this.#takeReminders()
@@ -143,21 +168,20 @@ export class ActorMemory {
       const changed = cell !== undefined && revision !== this.#savedRevision
       const save: Save = {
         actor,
-        lease: lease(),
+        lease: leaseOf(actor.shard.index),
         version: this.#version,
         ...(changed ? { state: cell.encode() } : {}),
         ...(keys === undefined ? {} : { keys }),
         ...(reminders === undefined ? {} : { reminders })
       }
       // Who has never been loaded does not know its version: it has not been asked for state yet.
-      const ready = this.#loaded === undefined ? Effect.asVoid(this.loaded) : Effect.void
-      return ready.pipe(
+      return this.ready.pipe(
         Effect.zipRight(Effect.suspend(() => store.save({ ...save, version: this.#version }))),
         Effect.flatMap((version) =>
           Effect.sync(() => {
             this.#version = version
             this.#savedRevision = Math.max(this.#savedRevision, revision)
-            if ((reminders?.put.length ?? 0) > 0) this.#options.onReminder()
+            if ((reminders?.put.length ?? 0) > 0) onReminder()
           })
         )
       )
