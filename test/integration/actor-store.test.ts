@@ -1,13 +1,17 @@
 /** Actors in PostgreSQL: what every store does, and what becomes of it when the server does not answer. */
-import { connect, createServer, type Server, type Socket } from "node:net"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Fiber, Layer, ManagedRuntime } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { ActorStore, type ActorStoreShape, type Save } from "../../src/entity/store/ActorStore.ts"
 import * as PostgresStore from "../../src/entity/store/PostgresStore.ts"
+import { build, root } from "../fixtures/Mesh.ts"
 import { type Postgres, startPostgres } from "../fixtures/Postgres.ts"
-import { freePort, stopAll, until } from "../fixtures/Processes.ts"
+import { freePort, run, stopAll, until } from "../fixtures/Processes.ts"
 import { storeConformance } from "../fixtures/StoreConformance.ts"
+import { Wire } from "../fixtures/Wire.ts"
 
 let postgres: Postgres
 /** A connection beside those of the stores. */
@@ -53,38 +57,6 @@ const inStore = <A, E>(
   layer: Layer.Layer<ActorStore, unknown>,
   work: (store: ActorStoreShape) => Effect.Effect<A, E>
 ): Promise<A> => Effect.runPromise(Effect.provide(Effect.flatMap(ActorStore, work), layer))
-
-/** Between a store and its server: passes on, or lets everything vanish. */
-class Wire {
-  readonly #server: Server
-  readonly #sockets = new Set<Socket>()
-  isCut = false
-
-  constructor(to: number) {
-    this.#server = createServer((client) => {
-      const server = connect(to, "127.0.0.1")
-      for (const [from, onto] of [
-        [client, server],
-        [server, client]
-      ] as const) {
-        this.#sockets.add(from)
-        from.on("data", (bytes) => {
-          if (!this.isCut) onto.write(bytes)
-        })
-        from.on("error", () => onto.destroy())
-        from.on("close", () => onto.destroy())
-      }
-    })
-  }
-
-  readonly listen = (port: number): Promise<void> =>
-    new Promise((resolve) => this.#server.listen(port, "127.0.0.1", resolve))
-
-  close(): void {
-    this.#server.close()
-    for (const socket of this.#sockets) socket.destroy()
-  }
-}
 
 describe("a store in PostgreSQL", () => {
   it("begins while its server is away, says so, and comes back by itself", async () => {
@@ -205,5 +177,23 @@ describe("a store in PostgreSQL", () => {
     )
     const layer = PostgresStore.layer({ ...config(), username: "guest" })
     expect(await inStore(layer, (store) => store.save(save("guest")))).toBe(1)
+  })
+})
+
+describe("on Deno", () => {
+  it("stores keep, fence and give back as they do on Node", async () => {
+    await build()
+    const deno = join(root, "node_modules", ".bin", "deno")
+    const script = join(root, "test", "fixtures", "StoreProgram.ts")
+    const directory = mkdtempSync(join(tmpdir(), "skein-store-"))
+    try {
+      const { code, stderr, stdout } = await run(deno, [
+        ...["run", "-A", script, join(directory, "actors.db"), String(postgres.port)]
+      ])
+      expect(code, stderr).toBe(0)
+      expect(stdout).toBe("SQLite: 1 Fenced 2 b\nPostgreSQL: 1 Fenced 2 b\n")
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
   })
 })

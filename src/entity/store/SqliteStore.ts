@@ -117,7 +117,8 @@ const open = ({ busy = 1_000, durability = "power", file }: SqliteStoreOptions) 
         try: () => {
           // Its files beside it get the same rights.
           closeSync(openSync(file, "a", 0o600))
-          const db = new DatabaseSync(file, { timeout: busy })
+          const db = new DatabaseSync(file)
+          db.exec(`pragma busy_timeout = ${Math.round(busy)}`)
           db.exec("pragma journal_mode = wal")
           db.exec(`pragma synchronous = ${durability === "power" ? "full" : "normal"}`)
           return db
