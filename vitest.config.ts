@@ -25,6 +25,9 @@ const timed = [
   "weights"
 ].map((name) => `test/integration/${name}.test.ts`)
 
+/** Unit tests that need modules of their own: they count what is remembered, or replace modules. */
+const apart = ["src/mesh/trust/Roots.test.ts", "src/mesh/trust/TwoVersions.test.ts"]
+
 export default defineConfig({
   test: {
     projects: [
@@ -37,8 +40,18 @@ export default defineConfig({
             "bench/**/*.test.ts",
             "test/{conformance,fuzz,simulation,regression}/**/*.test.ts"
           ],
+          exclude: apart,
           testTimeout: 20_000,
-          hookTimeout: 60_000
+          hookTimeout: 60_000,
+          // Loading effect for each of 400 files takes as long as the tests.
+          isolate: false
+        }
+      },
+      {
+        test: {
+          name: "apart",
+          include: apart,
+          testTimeout: 20_000
         }
       },
       {
