@@ -12,6 +12,9 @@ const line = (text: string): string => `${String.fromCharCode(text.length + 1)}$
 /** Multistream's greeting and the one proposal, as a dialler sends them in one piece, and hears them repeated. */
 const agreed = Buffer.from(`${line("/multistream/1.0.0")}${line(encrypterProtocol)}`, "latin1")
 
+/** So many bytes tell whether a dialler asks for a handshake. They may come one by one. */
+export const askingBytes = agreed.length
+
 export const statusBytes = 3
 
 /** Come back in so many ms. */

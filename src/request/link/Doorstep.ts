@@ -28,14 +28,13 @@ export class Doorstep {
     return this.#waiting.size
   }
 
-  /** `answer` is what it hears then; undefined: it is just closed. What it says meanwhile is read by nobody. */
-  add(socket: Socket, answer: Buffer | undefined): void {
+  /** `answer` is asked what it hears then; undefined: it is just closed. */
+  add(socket: Socket, answer: () => Buffer | undefined): void {
     const { most, wait } = this.#limits
     for (const sendOff of this.#waiting.values()) {
       if (this.#waiting.size < most) break
       sendOff()
     }
-    socket.pause()
     const timer = this.#ticker.after(wait, () => sendOff())
     const leave = (): void => {
       timer.cancel()
@@ -43,8 +42,9 @@ export class Doorstep {
     }
     const sendOff = (): void => {
       leave()
-      if (answer === undefined || socket.writableEnded) socket.destroy()
-      else socket.end(answer, () => socket.destroy())
+      const words = answer()
+      if (words === undefined || socket.writableEnded) socket.destroy()
+      else socket.end(words, () => socket.destroy())
     }
     this.#waiting.set(socket, sendOff)
     socket.once("close", leave)

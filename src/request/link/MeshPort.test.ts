@@ -76,6 +76,30 @@ describe("the port for other nodes", () => {
     expect(port.counts).toMatchObject({ accepted: 3, strange: 0, turnedAway: 2 })
   })
 
+  it("turns away with a word also whose first words come in pieces, as those of libp2p do", async () => {
+    const asks = ["\x13", "/multistream/1.0.0\n", "\x0f", "/skein/noise/3\n"]
+    const { connect, port, ticker } = await open({ turnsAway: () => 3_000 })
+    const { socket, end } = await connect()
+    let answer = ""
+    socket.on("data", (bytes) => {
+      answer += bytes.toString("latin1")
+    })
+    socket.setNoDelay(true)
+    socket.write(asks[0]!, "latin1")
+    await eventually(() => expect(port.counts.turnedAway).toBe(1))
+    for (const text of asks.slice(1)) {
+      socket.write(text, "latin1")
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    // Who has come behind it was heard, so it was.
+    const behind = await connect()
+    behind.socket.write("?")
+    await eventually(() => expect(behind.end.closed).toBe(true))
+    ticker.advance(1_000)
+    await eventually(() => expect(end.closed).toBe(true))
+    expect(answer).toBe(`${asks.join("")}\x01\x07\xd0`)
+  })
+
   it("tells a preface from libp2p by the first byte, and loses and repeats nothing", async () => {
     const { heard, connect } = await open()
     const [one, two] = [await connect(), await connect()]

@@ -5,7 +5,7 @@
  */
 import net from "node:net"
 import { type OnDefect, uncontained } from "../../model/Defect.ts"
-import { busyAnswer } from "../../model/HandshakeWords.ts"
+import { askingBytes, busyAnswer } from "../../model/HandshakeWords.ts"
 import type { Ticker } from "../../model/Time.ts"
 import { linkReadMemory } from "../socket/ReadMemory.ts"
 import { SocketGuard } from "../socket/SocketGuard.ts"
@@ -144,6 +144,21 @@ export class MeshPort {
     return remoteAddress === undefined ? 0 : (this.#options.turnsAway?.(remoteAddress) ?? 0)
   }
 
+  /** What it asks for may come in pieces (libp2p writes four), and nothing beyond it is read. */
+  #turnAway({ socket, reads, first }: SortedConnection, pause: number): void {
+    this.#turnedAway++
+    let said = Buffer.alloc(0)
+    reads.onBytes = (bytes) => {
+      // Copied: the memory is for all reads.
+      said = Buffer.concat([said, bytes.subarray(0, askingBytes - said.length)])
+      if (said.length < askingBytes) return
+      reads.onBytes = () => undefined
+      socket.pause()
+    }
+    reads.onBytes(first)
+    this.#doorstep.add(socket, () => busyAnswer(said, pause))
+  }
+
   #onSocket(accepted: net.Socket): void {
     const reads = new SocketReads(linkReadMemory)
     const socket = reads.accept(accepted)
@@ -169,8 +184,7 @@ export class MeshPort {
       reads.onBytes = () => undefined
       const pause = take === foreign ? this.#pauseOf(socket) : 0
       if (pause > 0) {
-        this.#turnedAway++
-        this.#doorstep.add(socket, busyAnswer(first, Math.max(leastPause, pause - doorstep.wait)))
+        this.#turnAway({ socket, reads, first }, Math.max(leastPause, pause - doorstep.wait))
         return
       }
       take({ socket, reads, first })
