@@ -1,11 +1,12 @@
 /** What the mesh's door and its keys put into the audit log. */
 import type { Refusal } from "../mesh/trust/AdmissionEncrypter.ts"
 import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
+import { type Grant, grantOf } from "../mesh/trust/Grant.ts"
 import type { OverusedInvite } from "../mesh/trust/InviteUses.ts"
 import type { NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
 import type { AuditEvent, AuditValue } from "../model/AuditEvent.ts"
 import { formatCaller, spiffeIdOf } from "../model/Caller.ts"
-import type { MeshId } from "../model/Names.ts"
+import type { MeshId, NodeName } from "../model/Names.ts"
 import type { Setting } from "../model/Setting.ts"
 import type { Denial } from "../request/inbound/Denials.ts"
 import { versionId } from "./SettingControls.ts"
@@ -14,12 +15,40 @@ import { versionId } from "./SettingControls.ts"
 export const isWeather = (code: Refusal["code"]): boolean =>
   code === "busy" || code === "closed" || code === "timeout" || code === "full"
 
+/** `speaks`, where it may speak for more than it may offer. */
+const auditedGrant = (grant: Grant): Readonly<Record<string, AuditValue>> => {
+  const { capabilities, services, speaks } = grantOf(grant)
+  return { services, capabilities, ...(speaks !== undefined && { speaks }) }
+}
+
 const rightsOf = (
-  certificate: Pick<VerifiedCertificate, "capabilities" | "notAfter" | "services">
+  certificate: Grant & Pick<VerifiedCertificate, "notAfter">
 ): Readonly<Record<string, AuditValue>> => ({
-  services: certificate.services,
-  capabilities: certificate.capabilities,
+  ...auditedGrant(certificate),
   until: new Date(certificate.notAfter).toISOString()
+})
+
+/** A token that was made: its id, and never itself. */
+export const invitedEvent = (made: {
+  readonly by: NodeName
+  /** Undefined: of a token that this node cannot read. */
+  readonly id: string | undefined
+  readonly grant: Grant
+  readonly limits: {
+    readonly uses: number | undefined
+    readonly names: ReadonlyArray<string> | undefined
+  }
+  /** Wall clock, ms. */
+  readonly expiresAt: number
+}): AuditEvent => ({
+  event: "key.invite",
+  by: made.by,
+  about: made.id,
+  more: {
+    ...auditedGrant(made.grant),
+    ...{ uses: made.limits.uses ?? "any", names: made.limits.names ?? "any" },
+    expires: new Date(made.expiresAt).toISOString()
+  }
 })
 
 export const admittedEvent = (certificate: VerifiedCertificate): AuditEvent => ({
@@ -78,7 +107,7 @@ export const settingEvent = (setting: Setting, holds: boolean): AuditEvent => {
 }
 
 export const signedEvent = (
-  certificate: VerifiedCertificate,
+  certificate: Grant & Pick<VerifiedCertificate, "name" | "notAfter" | "peer">,
   /** Id of the invite that it joined with; undefined: it was a member before. */
   invite: string | undefined
 ): AuditEvent => ({

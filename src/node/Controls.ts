@@ -10,6 +10,7 @@ import { createInvite, maxBootstrap, parseInvite } from "../mesh/trust/Invite.ts
 import { tryInvite } from "../mesh/trust/InviteTrial.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import type { RecordAudit } from "../model/AuditEvent.ts"
+import { invitedEvent } from "./AuditEvents.ts"
 import { tryAddress } from "./DialBack.ts"
 import type { Drain } from "./Drain.ts"
 import { makeForget } from "./ForgetControl.ts"
@@ -149,6 +150,7 @@ export const makeControls = (options: ControlsOptions): Controls => {
   const invite: Controls["invite"] = ({ services, speaks, capabilities, names, ttlMs, uses }) =>
     Effect.gen(function* () {
       const grant = { services, speaks, capabilities }
+      const limits = { names, uses }
       const candidates = admittersOf(grant, others()).slice(0, 2 * maxBootstrap)
       const [admitters] = yield* Effect.all(
         [
@@ -173,8 +175,7 @@ export const makeControls = (options: ControlsOptions): Controls => {
         })
       }
       return yield* createInvite(self, {
-        ...{ bootstrap, grant, ttl: ttlMs, now },
-        limits: { names, uses }
+        ...{ bootstrap, grant, limits, ttl: ttlMs, now }
       }).pipe(
         // Not printed unless somebody would accept it, here and by the clocks of the others.
         Either.flatMap((token) =>
@@ -198,15 +199,8 @@ export const makeControls = (options: ControlsOptions): Controls => {
           warnings: [...warningsOf(bootstrap), ...own.warnings]
         })),
         Either.map((made) => {
-          options.audit({
-            event: "key.invite",
-            by: self.name,
-            about: made.id,
-            more: {
-              ...{ services, capabilities, uses: uses ?? "any", names: names ?? "any" },
-              expires: new Date(made.expiresAt).toISOString()
-            }
-          })
+          const { expiresAt, id } = made
+          options.audit(invitedEvent({ by: self.name, id, grant, limits, expiresAt }))
           return made
         }),
         Either.mapLeft(
