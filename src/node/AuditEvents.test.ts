@@ -1,8 +1,9 @@
 import { expect, it } from "vitest"
 import { hostCaller, serviceCaller } from "../model/Caller.ts"
 import { MeshId, NodeName, PeerKey, ServiceName } from "../model/Names.ts"
+import type { Setting } from "../model/Setting.ts"
 import type { Denial } from "../request/inbound/Denials.ts"
-import { deniedEvent, invitedEvent, signedEvent } from "./AuditEvents.ts"
+import { deniedEvent, invitedEvent, revokedEvent, signedEvent } from "./AuditEvents.ts"
 
 const own = MeshId.make("0f".repeat(16))
 const foreign = MeshId.make("a1".repeat(16))
@@ -47,4 +48,31 @@ it("who was granted rights to speak for services, by a token or a certificate, c
     ...{ event: "door.joined", about: by, from: peer },
     more: { ...grant, until, invite: "0a" }
   })
+})
+
+it("a revocation says whom or what it takes away, and other settings say nothing of the kind", () => {
+  const peer = PeerKey.make("12D3KooWLoSgxnP3mxxZUWQ5LwpcQJ1KMaSyutkzZ1rXrfxqzpXB")
+  const setting = (body: Setting["body"], kind = "trust"): Setting => ({
+    ...{ kind, name: "x", author: "ann", node: NodeName.make("host-a"), why: "stolen" },
+    ...{ signer: peer, epoch: 1, version: 0, signedAt: 1, replaces: [], past: [], body }
+  })
+  const node = { revoke: "node", peer, called: "host-b", stay: [] }
+  const told = { event: "trust.revoked", by: "ann", from: "host-a", message: "stolen" }
+  expect(revokedEvent(setting(node), true)).toEqual({
+    ...{ ...told, about: "host-b", code: "node", more: { peer } }
+  })
+  expect(revokedEvent(setting({ revoke: "grant", peer, service: "shop-*" }), true)).toEqual({
+    ...told,
+    about: `${peer}/shop-*`,
+    code: "grant",
+    more: { peer }
+  })
+  const invite = "0a".repeat(16)
+  expect(revokedEvent(setting({ revoke: "invite", invite }), true)).toEqual({
+    ...{ ...told, about: invite, code: "invite" }
+  })
+  expect(revokedEvent(setting(node), false)).toBeUndefined()
+  expect(revokedEvent(setting(undefined), true)).toBeUndefined()
+  expect(revokedEvent(setting({ root: "added", statement: "AAAA" }), true)).toBeUndefined()
+  expect(revokedEvent(setting(node, "access"), true)).toBeUndefined()
 })

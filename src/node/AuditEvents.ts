@@ -1,4 +1,5 @@
 /** What the mesh's door and its keys put into the audit log. */
+import { Schema } from "effect"
 import type { Refusal } from "../mesh/trust/AdmissionEncrypter.ts"
 import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
 import { type Grant, grantOf } from "../mesh/trust/Grant.ts"
@@ -9,6 +10,7 @@ import { formatCaller, spiffeIdOf } from "../model/Caller.ts"
 import type { MeshId, NodeName } from "../model/Names.ts"
 import type { Setting } from "../model/Setting.ts"
 import type { Denial } from "../request/inbound/Denials.ts"
+import { TrustBody } from "../schema/TrustSchema.ts"
 import { versionId } from "./SettingControls.ts"
 
 /** Nobody was judged: the network, or too many at once. */
@@ -103,6 +105,32 @@ export const settingEvent = (setting: Setting, holds: boolean): AuditEvent => {
       ...{ version: versionId(setting), signer, holds },
       says: body === undefined ? "deleted" : JSON.stringify(body)
     }
+  }
+}
+
+const readTrust = Schema.decodeUnknownOption(TrustBody)
+
+/** As `skein revoke` names it. */
+const aboutOf = (body: TrustBody): string => {
+  if (body.revoke === "invite") return body.invite
+  const node = body.called ?? body.peer
+  return body.revoke === "grant" ? `${node}/${body.service}` : node
+}
+
+/** What the setting takes away; undefined: nothing. */
+export const revokedEvent = (setting: Setting, holds: boolean): AuditEvent | undefined => {
+  if (!holds || setting.kind !== "trust" || setting.body === undefined) return undefined
+  const read = readTrust(setting.body)
+  if (read._tag === "None") return undefined
+  const { value: body } = read
+  return {
+    event: "trust.revoked",
+    by: setting.author,
+    from: setting.node,
+    about: aboutOf(body),
+    code: body.revoke,
+    ...(setting.why !== undefined && { message: setting.why }),
+    ...(body.revoke !== "invite" && { more: { peer: body.peer } })
   }
 }
 

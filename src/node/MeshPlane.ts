@@ -50,7 +50,7 @@ import { isOfNodes } from "../schema/SettingKinds.ts"
 import { type AccessSurvey, askUseByRpc, makeAccessSurvey } from "./AccessSurvey.ts"
 import { AccusationLog } from "./AccusationLog.ts"
 import { type AddressChecks, keepAddresses } from "./AddressChecks.ts"
-import { overusedEvent, renewedEvent, settingEvent } from "./AuditEvents.ts"
+import { overusedEvent, renewedEvent, revokedEvent, settingEvent } from "./AuditEvents.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { BusyPeers } from "./BusyPeers.ts"
 import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
@@ -330,7 +330,10 @@ export const makeMeshPlane = (
     const settings = new MeshSettings({
       ...{ identity, catalogue, onDefect },
       onWritten: (setting, holds) => {
-        if (!isOfNodes(setting.kind)) audit(settingEvent(setting, holds))
+        if (isOfNodes(setting.kind)) return
+        audit(settingEvent(setting, holds))
+        const revoked = revokedEvent(setting, holds)
+        if (revoked !== undefined) audit(revoked)
       },
       holders: trust.holders
     })

@@ -4,6 +4,7 @@
  * count. What people and certificates do is told each time.
  */
 import type { AuditEvent, AuditEventName, AuditValue } from "../model/AuditEvent.ts"
+import { hostGroup } from "../model/HostGroup.ts"
 
 const gathered: ReadonlySet<AuditEventName> = new Set([
   "access.denied",
@@ -33,8 +34,14 @@ interface Tally {
 /** `since`: the length of time that the count is of, ms; absent: it is of this moment. */
 export type TellAudit = (event: AuditEvent, count: number, since: number | undefined) => void
 
+/** Of a caller's address the host: its port is another one each time. */
+const originOf = (from: string | undefined): string | undefined => {
+  const [, kind = "", host] = from?.split("/") ?? []
+  return host !== undefined && kind.startsWith("ip") ? hostGroup(host) : from
+}
+
 const keyOf = ({ about, by, code, event, from }: AuditEvent): string =>
-  JSON.stringify([event, by, from, about, code])
+  JSON.stringify([event, by, originOf(from), about, code])
 
 export class AuditGather {
   readonly #tell: TellAudit

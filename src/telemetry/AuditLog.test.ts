@@ -43,6 +43,24 @@ describe("what callers and strangers can cause", () => {
     expect(told.slice(auditLimits.kinds)).toEqual([["others", 10_000 - auditLimits.kinds]])
   })
 
+  it("is one stranger's whatever the port it calls from", () => {
+    const { told, it } = gather()
+    const refused = (from: string): AuditEvent => ({ event: "door.refused", about: from, from })
+    for (let port = 40_000; port < 41_000; port++) {
+      it.note({ ...refused(`/ip4/192.0.2.1/tcp/${port}`), about: "v4" }, 0)
+      const at = `/ip6/2001:db8::${port.toString(16)}/tcp/${port}`
+      it.note({ ...refused(at), about: "v6" }, 0)
+      it.note({ ...refused("/ip4/192.0.2.2/tcp/4001"), about: "v4" }, 0)
+    }
+    expect(told).toEqual([
+      ["v4", 1],
+      ["v6", 1],
+      ["v4", 1]
+    ])
+    it.pass(auditLimits.window)
+    expect(told.slice(3).map(([, count]) => count)).toEqual([999, 999, 999])
+  })
+
   it("counts what was counted already, and tells the rest at the end", () => {
     const { told, it } = gather()
     it.note({ ...denied("a"), count: 7 }, 0)
