@@ -22,7 +22,6 @@ import { ActorUnavailable, MailboxFull } from "./ActorError.ts"
 import type { ActorMemory } from "./ActorMemory.ts"
 import type { Delivery } from "./Delivery.ts"
 import type { Moved } from "./Message.ts"
-import type { SaveError } from "./store/StoreError.ts"
 
 /** What an actor's life is made of, once it has begun. */
 export interface ActorLife {
@@ -83,7 +82,10 @@ export class Activation {
   /** Handled, and waiting for the next save. */
   #unsaved: Array<Delivery> = none
   #waiters: Array<SaveWaiter> = nobody
+  /** A save of this life is under way. */
   #saving = false
+  /** Saves of lives that have ended, and are not answered yet. */
+  #late = 0
   #pumping = false
   #leaving = false
   #startedAt: number
@@ -133,8 +135,9 @@ export class Activation {
   /** Idle for long enough: out of memory. What comes meanwhile begins it anew. */
   passivate(): void {
     if (!this.idle || this.#saving) return
-    if (this.memory?.dirty !== true) this.#close()
-    else this.saved((failure) => failure === undefined && this.passivate())
+    const { memory } = this
+    if (memory?.dirty !== true) this.#close()
+    else this.saved(memory, (failure) => failure === undefined && this.passivate())
   }
 
   /** Its shard goes elsewhere: it finishes what it has begun; what waits is told where to go. */
@@ -147,6 +150,8 @@ export class Activation {
 
   /** It has no right to run any more: what it has begun ends as well, and saves nothing. */
   abandon(): void {
+    // First: leaving saves what there is.
+    this.memory?.forget()
     this.leave()
     for (const delivery of [...this.#running, ...this.#unsaved]) {
       delivery.refuse(
@@ -156,12 +161,18 @@ export class Activation {
       )
       delivery.stop()
     }
-    this.memory?.forget()
   }
 
-  /** Saves what there is. For what changes outside of messages, or must not wait for their end. */
-  saved(then: SaveWaiter): void {
-    if (this.memory?.dirty !== true && !this.#saving) {
+  /**
+   * Saves what there is in a life's memory. For what changes outside of messages, or must not wait for their
+   * end. What a life that has ended still changes is not saved, and it is told so.
+   */
+  saved(memory: ActorMemory, then: SaveWaiter): void {
+    if (memory !== this.memory || memory.forgotten) {
+      then(memory.forgotten || memory.dirty ? this.#notSaved(undefined) : undefined)
+      return
+    }
+    if (!memory.dirty && !this.#saving) {
       then(undefined)
       return
     }
@@ -203,8 +214,9 @@ export class Activation {
     if (this.#running.length === 0) this.#running = [delivery]
     else this.#running.push(delivery)
     life.handle(delivery, (exit) => {
-      // Of a life that has ended meanwhile.
+      // Of a life that has ended meanwhile: what it has changed is nowhere.
       if (this.#life !== life) {
+        if (Exit.isSuccess(exit)) delivery.refuse(this.#notSaved(undefined))
         this.#done(delivery, exit)
         return
       }
@@ -229,42 +241,40 @@ export class Activation {
   /** One save for all that has ended by now; what ends meanwhile has the next one. */
   #save(): void {
     const { memory } = this
-    const life = this.#life
     const deliveries = this.#unsaved
     const waiters = this.#waiters
     this.#unsaved = none
     this.#waiters = nobody
     if (memory === undefined || !memory.dirty) {
-      for (const then of waiters) then(undefined)
+      const failure = memory?.forgotten === true ? this.#notSaved(undefined) : undefined
+      for (const then of waiters) then(failure)
       this.#answerAll(deliveries)
       return
     }
     this.#saving = true
     this.#host.fork(memory.save, (exit) => {
-      this.#saving = false
-      const isOver = this.#life !== life
-      if (Exit.isSuccess(exit) && !isOver) {
+      const isOver = this.memory !== memory
+      if (isOver) this.#late--
+      else this.#saving = false
+      if (Exit.isSuccess(exit)) {
         for (const then of waiters) then(undefined)
         this.#answerAll(deliveries)
-        if (this.#unsaved.length > 0 || this.#waiters.length > 0) this.#save()
+        // Unless one of these answers has begun it.
+        const mustSave = this.#unsaved.length > 0 || this.#waiters.length > 0
+        if (mustSave && !this.#saving) this.#save()
         this.#leaveWhenDone()
         return
       }
-      const cause = Exit.isFailure(exit) ? exit.cause : undefined
-      const failed = [...deliveries, ...this.#unsaved]
-      const told = [...waiters, ...this.#waiters]
-      this.#unsaved = none
-      this.#waiters = nobody
-      this.#refuseUnsaved(failed, cause)
-      for (const then of told) then(this.#notSaved(cause))
-      if (isOver || cause === undefined) return
-      if (failureOf(cause)?._tag === "Fenced") this.#host.fenced(this)
-      // What is in memory is not what is in the store: it begins anew from there.
-      this.#crash(cause)
+      const { cause } = exit
+      // First: what is in memory is not what is in the store, so nothing more runs on it.
+      if (!isOver) this.#crash(cause)
+      this.#refuseUnsaved(deliveries, waiters, cause)
+      if (!isOver && failureOf(cause)?._tag === "Fenced") this.#host.fenced(this)
+      this.#leaveWhenDone()
     })
   }
 
-  #notSaved(cause: Cause.Cause<SaveError> | undefined): ActorUnavailable {
+  #notSaved(cause: Cause.Cause<unknown> | undefined): ActorUnavailable {
     const why = cause === undefined ? "" : `: ${messageOf(cause)}`
     return ActorUnavailable.of("not_saved", this.address, `could not be saved${why}`, {
       sent: true,
@@ -278,13 +288,15 @@ export class Activation {
 
   #refuseUnsaved(
     deliveries: ReadonlyArray<Delivery>,
-    cause: Cause.Cause<SaveError> | undefined
+    waiters: ReadonlyArray<SaveWaiter>,
+    cause: Cause.Cause<unknown>
   ): void {
-    const failure = cause === undefined ? undefined : failureOf(cause)
+    const failure = failureOf(cause)
     for (const delivery of deliveries) {
       delivery.refuse(this.#notSaved(cause))
       this.#done(delivery, failure === undefined ? delivery.exit! : Exit.fail(failure))
     }
+    for (const then of waiters) then(this.#notSaved(cause))
   }
 
   #done(delivery: Delivery, exit: Exit.Exit<unknown, unknown>): void {
@@ -306,9 +318,10 @@ export class Activation {
   #crash(cause: Cause.Cause<unknown>): void {
     if (this.#phase === "gone") return
     const life = this.#life
-    this.#life = undefined
-    this.memory = undefined
-    this.#phase = "resting"
+    const unsaved = this.#unsaved
+    const waiters = this.#waiters
+    this.#forget()
+    this.#phase = "closing"
     for (const delivery of this.#running) delivery.stop()
     const host = this.#host
     const { restarts } = host
@@ -317,8 +330,10 @@ export class Activation {
     this.#history = decision.history
     host.crashed(this, cause, decision)
     const next = (): void => {
+      if (this.#phase === "gone") return
+      this.#phase = "resting"
       if (this.#leaving) {
-        this.#gone()
+        this.#leaveWhenDone()
         return
       }
       const isFailed = decision.kind === "escalate"
@@ -334,6 +349,18 @@ export class Activation {
     }
     if (life === undefined) next()
     else host.fork(life.close, next)
+    this.#refuseUnsaved(unsaved, waiters, cause)
+  }
+
+  /** A life ends with all that is its own. */
+  #forget(): void {
+    this.memory?.forget()
+    this.memory = undefined
+    this.#life = undefined
+    this.#unsaved = none
+    this.#waiters = nobody
+    if (this.#saving) this.#late++
+    this.#saving = false
   }
 
   #close(): void {
@@ -350,7 +377,7 @@ export class Activation {
   }
 
   #leaveWhenDone(): void {
-    if (!this.#leaving || this.#running.length > 0 || this.#saving) return
+    if (!this.#leaving || this.#running.length > 0 || this.#saving || this.#late > 0) return
     if (this.#phase === "failed" || this.#phase === "resting") this.#gone()
     else if (this.#phase !== "ready") return
     else if (this.memory?.dirty !== true) this.#close()
@@ -384,7 +411,7 @@ const nobody: Array<SaveWaiter> = []
 const isDefect = (cause: Cause.Cause<unknown>): boolean =>
   Cause.isDie(cause) && !Cause.isInterrupted(cause)
 
-const failureOf = (cause: Cause.Cause<SaveError>): SaveError | undefined => {
+const failureOf = <E>(cause: Cause.Cause<E>): E | undefined => {
   const failure = Cause.failureOption(cause)
   return failure._tag === "Some" ? failure.value : undefined
 }

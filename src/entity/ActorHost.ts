@@ -21,8 +21,8 @@ export interface ShardGate {
   readonly enter: (shard: number, then: (why: NotEntered | undefined) => void) => void
   /** Whose shard it is, as this host sees it: key of an endpoint. */
   readonly owner: (shard: number) => string | undefined
-  /** Under which its actors save; undefined: they need none. */
-  readonly lease: (shard: number) => Lease | undefined
+  /** Under which its actors save, if there is one; undefined: they need none. */
+  readonly lease: ((shard: number) => Lease | undefined) | undefined
   /** A save of one of its actors was refused: the shard is another's. */
   readonly fenced: (shard: number) => void
 }
@@ -35,7 +35,7 @@ export const openGate: ShardGate = {
   isOpen: () => true,
   enter: (_, then) => then(undefined),
   owner: () => undefined,
-  lease: () => undefined,
+  lease: undefined,
   fenced: () => undefined
 }
 
@@ -81,7 +81,7 @@ export class ActorHost implements ActivationHost {
       ...{ program, runtime },
       memory: {
         store,
-        leaseOf: (shard) => gate.lease(shard),
+        leaseOf: gate.lease,
         monotonic: () => Number(program.clock.unsafeCurrentTimeNanos()) / 1e6,
         onReminder: () => this.onReminder()
       }

@@ -71,14 +71,17 @@ export class ActorLife implements Life {
   readonly #host: LifeHost
   readonly #handlers: Handlers
   readonly #scope: Scope.CloseableScope
+  readonly #memory: ActorMemory
 
   constructor(
     activation: Activation,
+    memory: ActorMemory,
     host: LifeHost,
     handlers: Handlers,
     scope: Scope.CloseableScope
   ) {
     this.#activation = activation
+    this.#memory = memory
     this.#host = host
     this.#handlers = handlers
     this.#scope = scope
@@ -88,15 +91,16 @@ export class ActorLife implements Life {
     return Effect.gen(function* () {
       const { address } = activation
       const shard = { type: address.entityType, index: address.shardId }
-      activation.memory = new ActorMemory({ shard, id: address.entityId }, host.memory, activation)
+      const memory = new ActorMemory({ shard, id: address.entityId }, host.memory, activation)
+      activation.memory = memory
       const scope = yield* Scope.make()
-      const entries = entriesOf(activation, host)
+      const entries = entriesOf(activation, memory, host)
       entries.set(Scope.Scope.key, scope)
       const handlers = yield* host.program.build.pipe(
         Effect.mapInputContext((_: Context.Context<never>) => Context.unsafeMake<never>(entries)),
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
-      return new ActorLife(activation, host, handlers, scope)
+      return new ActorLife(activation, memory, host, handlers, scope)
     })
   }
 
@@ -107,7 +111,7 @@ export class ActorLife implements Life {
   handle(delivery: Delivery, then: HandledThen): void {
     const { runtime } = this.#host
     const { message } = delivery
-    const entries = entriesOf(this.#activation, this.#host)
+    const entries = entriesOf(this.#activation, this.#memory, this.#host)
     entries.set(CalledBy.key, message.caller)
     const context = Context.unsafeMake<never>(entries)
     const handler = Effect.suspend(() => this.#put(message))
@@ -125,10 +129,9 @@ export class ActorLife implements Life {
   #put({ headers, payload, replies, rpc }: Message): Effect.Effect<unknown, unknown> {
     const handle = this.#handlers[rpc._tag]
     if (handle === undefined) return Effect.dieMessage(`Unknown request tag: ${rpc._tag}`)
-    const activation = this.#activation
-    const { address } = activation
+    const { address } = this.#activation
     const result = handle({ _tag: "Request", address, tag: rpc._tag, payload, headers })
-    return answerOf(result, rpc, replies, activation)
+    return answerOf(result, rpc, replies, this.#memory)
   }
 
   /** What was answered under the key already is the answer. */
@@ -137,9 +140,9 @@ export class ActorLife implements Life {
     key: string,
     handler: Effect.Effect<unknown, unknown>
   ): Effect.Effect<unknown, unknown> {
-    const { memory } = this.#activation
+    const memory = this.#memory
     // A stream cannot be given again.
-    if (memory === undefined || RpcSchema.isStreamSchema(rpc.successSchema)) return handler
+    if (RpcSchema.isStreamSchema(rpc.successSchema)) return handler
     const kept = Effect.suspend(() => {
       const bytes = memory.answerTo(key)
       if (bytes !== undefined) return Effect.flatten(Effect.orDie(decodeExit(rpc, bytes)))
@@ -179,11 +182,11 @@ const isTraced = ({ parent }: Message, { fiberRefs }: Runtime.Runtime<never>): b
   return Context.get(services, Tracer.Tracer) !== untraced
 }
 
-const entriesOf = (activation: Activation, { runtime }: LifeHost): Entries => {
+const entriesOf = (activation: Activation, memory: ActorMemory, { runtime }: LifeHost): Entries => {
   const entries: Entries = new Map(runtime.context.unsafeMap)
   entries.set(CurrentAddress.key, activation.address)
   entries.set(CurrentActivation.key, {
-    memory: activation.memory,
+    memory,
     keep: (kept: boolean) => {
       activation.kept = kept
     }
@@ -196,12 +199,12 @@ const answerOf = (
   result: unknown,
   { successSchema }: Rpc.AnyWithProps,
   replies: Replies,
-  activation: Activation
+  memory: ActorMemory
 ): Effect.Effect<unknown, unknown> => {
   const isWrapped = typeof result === "object" && result !== null && Rpc.isWrapper(result)
   const value: unknown = isWrapped ? result.value : result
   const answer = RpcSchema.isStreamSchema(successSchema)
-    ? streamed(value, replies, activation)
+    ? streamed(value, replies, memory)
     : (value as Effect.Effect<unknown, unknown>)
   return isWrapped && result.uninterruptible ? Effect.uninterruptible(answer) : answer
 }
@@ -214,15 +217,14 @@ type StreamAnswer =
 const streamed = (
   result: unknown,
   replies: Replies,
-  activation: Activation
+  memory: ActorMemory
 ): Effect.Effect<void, unknown> => {
   const part = (chunk: Chunk.Chunk<unknown>): Effect.Effect<void, unknown> => {
     if (!Chunk.isNonEmpty(chunk)) return Effect.void
     const send = Effect.suspend(() => replies.part(Chunk.toReadonlyArray(chunk)))
-    return Effect.suspend(() => {
-      const { memory } = activation
-      return memory?.dirty === true ? Effect.zipRight(Effect.orDie(memory.saveNow), send) : send
-    })
+    return Effect.suspend(() =>
+      memory.dirty || memory.forgotten ? Effect.zipRight(Effect.orDie(memory.saveNow), send) : send
+    )
   }
   const answer = result as StreamAnswer
   if (!Effect.isEffect(answer)) return Stream.runForEachChunk(answer, part)

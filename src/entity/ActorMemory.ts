@@ -18,7 +18,7 @@ import type {
   StoredState
 } from "./store/ActorStore.ts"
 import { KeyWindow } from "./store/KeyWindow.ts"
-import type { LoadError, SaveError } from "./store/StoreError.ts"
+import { Fenced, type LoadError, type SaveError } from "./store/StoreError.ts"
 
 /** The state, as whoever holds it shows it. */
 export interface StateCell {
@@ -30,8 +30,8 @@ export interface StateCell {
 /** What the memories of a type's actors have in common. */
 export interface MemoryHost {
   readonly store: ActorStoreShape
-  /** Under which actors of the shard save; undefined: they need none (`eventual`). */
-  readonly leaseOf: (shard: number) => Lease | undefined
+  /** Under which actors of the shard save, if there is one; undefined: they need none (`eventual`). */
+  readonly leaseOf: ((shard: number) => Lease | undefined) | undefined
   /** Milliseconds by a clock that never jumps. */
   readonly monotonic: () => number
   /** There is something to be reminded of. */
@@ -40,7 +40,10 @@ export interface MemoryHost {
 
 /** Who carries out what is to be saved outside of a message. */
 export interface Saver {
-  readonly saved: (then: (failure: ActorUnavailable | undefined) => void) => void
+  readonly saved: (
+    memory: ActorMemory,
+    then: (failure: ActorUnavailable | undefined) => void
+  ) => void
 }
 
 const noKeys: ReadonlyArray<KeptKey> = []
@@ -62,16 +65,21 @@ export class ActorMemory {
   #keys: KeyWindow | undefined
   #newKeys: { readonly put: Array<KeptKey>; readonly drop: Array<string> } | undefined
   #forgotten = false
+  /** Its actor was begun under it, so under no other is anything of it saved. */
+  readonly #lease: Lease | undefined
 
   constructor(actor: ActorAddress, host: MemoryHost, saver: Saver) {
     this.#actor = actor
     this.#host = host
     this.#saver = saver
+    this.#lease = host.leaseOf?.(actor.shard.index)
   }
 
   /** Saves what has changed outside of a message, or must not wait for its end. */
   get saveNow(): Effect.Effect<void, ActorUnavailable> {
-    return Effect.async((resume) => this.#saver.saved((failure) => resume(failure ?? Effect.void)))
+    return Effect.async((resume) =>
+      this.#saver.saved(this, (failure) => resume(failure ?? Effect.void))
+    )
   }
 
   /** From the store, before anything else is asked of it. */
@@ -156,10 +164,22 @@ export class ActorMemory {
     this.#forgotten = true
   }
 
+  get forgotten(): boolean {
+    return this.#forgotten
+  }
+
   get save(): Effect.Effect<void, SaveError> {
     return Effect.suspend(() => {
       const { leaseOf, onReminder, store } = this.#host
       const actor = this.#actor
+      const lease = leaseOf?.(actor.shard.index)
+      if (leaseOf !== undefined && (lease === undefined || lease.epoch !== this.#lease?.epoch)) {
+        return new Fenced({
+          code: "fenced",
+          message: `the lease under which ${actor.shard.type}/${actor.id} was begun is lost`,
+          ...{ epoch: this.#lease?.epoch ?? 0, current: lease?.epoch ?? 0 }
+        })
+      }
       const cell = this.#cell
       const revision = cell?.revision ?? 0
       const reminders = this.#takeReminders()
@@ -168,7 +188,7 @@ export class ActorMemory {
       const changed = cell !== undefined && revision !== this.#savedRevision
       const save: Save = {
         actor,
-        lease: leaseOf(actor.shard.index),
+        lease,
         version: this.#version,
         ...(changed ? { state: cell.encode() } : {}),
         ...(keys === undefined ? {} : { keys }),

@@ -121,7 +121,7 @@ export const layer: Layer.Layer<
               ? then({ _tag: "Moved", owner: typeHosts.owner(shard) })
               : shards.enter(shard, then),
           owner: (shard) => typeHosts.owner(shard),
-          lease: (shard) => leases?.lease(shard),
+          lease: leases === undefined ? undefined : (shard) => leases.lease(shard),
           fenced: (shard) => leases?.fenced(shard)
         }
         const host = new ActorHost({ ...definition, store, gate })

@@ -1,0 +1,198 @@
+/** Lives that end before what they have done is saved: what is told of it, and what the next one sees. */
+import { Rpc } from "@effect/rpc"
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer, Logger, Schema, TestClock } from "effect"
+import * as Actor from "./Actor.ts"
+import { addressOf } from "./ActorAddress.ts"
+import { ActorHost, openGate, type ShardGate } from "./ActorHost.ts"
+import * as ActorState from "./ActorState.ts"
+import { Actors, deliverHere } from "./Actors.ts"
+import { ActorStore, type ActorStoreShape, type Lease, type Save } from "./store/ActorStore.ts"
+import * as MemoryStore from "./store/MemoryStore.ts"
+import { StoreUnavailable } from "./store/StoreError.ts"
+
+const Ledger = Actor.make("Ledger", [
+  Rpc.make("Add", { payload: { by: Schema.Int }, success: Schema.Int }),
+  Rpc.make("Get", { success: Schema.Int }),
+  // Changes it at once, and ends when it is let.
+  Rpc.make("Hold", { payload: { by: Schema.Int }, success: Schema.Int }),
+  // The same, whoever interrupts it; says what came of saving it itself.
+  Rpc.make("Insist", { payload: { by: Schema.Int }, success: Schema.String }),
+  // Changes it after it has answered.
+  Rpc.make("Later", { payload: { by: Schema.Int } }),
+  Rpc.make("Dies")
+])
+
+const Total = Schema.Struct({ total: Schema.Int })
+
+/** One program with a store whose saves end as a test says. */
+class World {
+  readonly gate = Effect.runSync(Deferred.make<void>())
+  readonly saves: Array<Save> = []
+  readonly answers: Array<string> = []
+  readonly hosts = new Map<string, ActorHost>()
+  /** What becomes of a save, in place of the store's own; undefined: that. */
+  onSave: (() => Effect.Effect<void, StoreUnavailable>) | undefined
+  lease: Lease | undefined
+  readonly #options: Actor.ActorOptions
+  readonly #gate: ShardGate
+
+  constructor(options: Actor.ActorOptions = {}) {
+    this.#options = options
+    const isLeased = options.guarantee === "leased"
+    this.#gate = isLeased ? { ...openGate, lease: () => this.lease } : openGate
+  }
+
+  get #store(): ActorStoreShape {
+    const store = MemoryStore.make()
+    return {
+      ...store,
+      save: (save) => {
+        this.saves.push(save)
+        const first = this.onSave?.() ?? Effect.void
+        return Effect.zipRight(first, store.save(save))
+      }
+    }
+  }
+
+  get layer() {
+    const { answers, gate } = this
+    const live = Ledger.toLayer(
+      Effect.gen(function* () {
+        const state = yield* ActorState.make(Total, { initial: { total: 0 } })
+        const add = (by: number) =>
+          Effect.map(
+            state.update(({ total }) => ({ total: total + by })),
+            ({ total }) => total
+          )
+        return {
+          Add: ({ payload: { by } }) => add(by),
+          Get: () => Effect.map(state.get, ({ total }) => total),
+          Hold: ({ payload: { by } }) => Effect.zipLeft(add(by), Deferred.await(gate)),
+          Insist: ({ payload: { by } }) =>
+            Deferred.await(gate).pipe(
+              Effect.zipRight(add(by)),
+              Effect.zipRight(Effect.either(state.save)),
+              Effect.map(({ _tag }) => _tag),
+              Effect.tap((saved) => Effect.sync(() => answers.push(saved))),
+              Effect.uninterruptible
+            ),
+          Later: ({ payload: { by } }) =>
+            Effect.asVoid(Effect.forkDaemon(Effect.zipRight(Deferred.await(gate), add(by)))),
+          Dies: () => Effect.die(new Error("a bug"))
+        }
+      }),
+      this.#options
+    )
+    const actors = Layer.effect(
+      Actors,
+      Effect.map(ActorStore, (store): Actors["Type"] => ({
+        hosts: this.hosts,
+        register: (definition) =>
+          Effect.sync(() => {
+            const host = new ActorHost({ ...definition, store, gate: this.#gate })
+            this.hosts.set(definition.type, host)
+          }),
+        send: ({ type }, id, message) =>
+          deliverHere(this.hosts.get(type)!, addressOf(type, id), message, () => undefined)
+      }))
+    )
+    return live.pipe(
+      Layer.provideMerge(actors),
+      Layer.provide(Layer.succeed(ActorStore, this.#store)),
+      Layer.provide(Logger.remove(Logger.defaultLogger))
+    )
+  }
+}
+
+const unavailable = new StoreUnavailable({
+  code: "store_unavailable",
+  message: "the store is away",
+  unknown: false
+})
+
+const soon = Effect.repeatN(Effect.yieldNow(), 20)
+
+describe("a life that ends before what it has done is saved", () => {
+  it.scoped("lets nothing run on what the store has refused", () => {
+    const world = new World()
+    return Effect.gen(function* () {
+      const ledger = yield* Ledger.client
+      const refusal = yield* Deferred.make<void, StoreUnavailable>()
+      world.onSave = () => Deferred.await(refusal)
+      const first = yield* Effect.fork(Effect.flip(ledger("a").Add({ by: 5 })))
+      yield* soon
+      const key = { headers: { "idempotency-key": "k" } }
+      const second = yield* Effect.fork(ledger("a").Add({ by: 1 }, key))
+      yield* soon
+      world.onSave = undefined
+      yield* Deferred.fail(refusal, unavailable)
+      expect(yield* Fiber.join(first)).toMatchObject({ code: "not_saved" })
+      yield* TestClock.adjust("1 second")
+      expect(yield* Fiber.join(second)).toBe(1)
+      // Its key was saved with it.
+      expect(yield* ledger("a").Add({ by: 1 }, key)).toBe(1)
+      expect(yield* ledger("a").Get()).toBe(1)
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.scoped("tells no success of what is thrown away", () => {
+    const world = new World({ concurrency: 2 })
+    return Effect.gen(function* () {
+      const ledger = yield* Ledger.client
+      const insists = yield* Effect.fork(Effect.either(ledger("a").Insist({ by: 5 })))
+      yield* soon
+      yield* Effect.exit(ledger("a").Dies())
+      yield* TestClock.adjust("1 second")
+      expect(yield* ledger("a").Get()).toBe(0)
+      yield* Deferred.succeed(world.gate, undefined)
+      expect(yield* Fiber.join(insists)).toMatchObject({ left: { code: "stopped", sent: true } })
+      expect(world.answers).toEqual(["Left"])
+      expect(yield* ledger("a").Get()).toBe(0)
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.scoped("leaves the messages of the next one alone, with the save that it had begun", () => {
+    const world = new World({ concurrency: 2 })
+    return Effect.gen(function* () {
+      const ledger = yield* Ledger.client
+      yield* ledger("a").Add({ by: 1 })
+      const away = yield* Deferred.make<void, StoreUnavailable>()
+      world.onSave = () => Deferred.await(away)
+      const first = yield* Effect.fork(Effect.flip(ledger("a").Add({ by: 5 })))
+      yield* soon
+      yield* Effect.exit(ledger("a").Dies())
+      yield* TestClock.adjust("1 second")
+      world.onSave = undefined
+      expect(first.unsafePoll()).toBeNull()
+      const next = yield* Effect.fork(ledger("a").Add({ by: 2 }))
+      yield* soon
+      yield* Deferred.fail(away, unavailable)
+      expect(yield* Fiber.join(first)).toMatchObject({ code: "not_saved" })
+      expect(yield* Fiber.join(next)).toBe(3)
+      expect(yield* ledger("a").Get()).toBe(3)
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.scoped("saves nothing when its lease is lost, and nothing without one", () => {
+    const world = new World({ guarantee: "leased" })
+    const { shardId } = addressOf("Ledger", "a")
+    world.lease = { shard: { type: "Ledger", index: shardId }, owner: "a/1", epoch: 1 }
+    // Nothing fences it here: what reaches the store is what a test looks at.
+    world.onSave = () => Effect.fail(unavailable)
+    return Effect.gen(function* () {
+      const ledger = yield* Ledger.client
+      yield* ledger("a").Later({ by: 5 })
+      yield* Deferred.succeed(world.gate, undefined)
+      yield* soon
+      world.lease = undefined
+      world.hosts.get("Ledger")?.abandon(shardId)
+      yield* soon
+      expect(world.saves).toEqual([])
+      expect(world.hosts.get("Ledger")?.size).toBe(0)
+      // The right is gone, and nobody has said so yet.
+      expect(yield* Effect.flip(ledger("a").Add({ by: 1 }))).toMatchObject({ code: "not_saved" })
+      expect(world.saves).toEqual([])
+    }).pipe(Effect.provide(world.layer))
+  })
+})
