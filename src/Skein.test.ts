@@ -246,6 +246,24 @@ describe("a program that is attached", () => {
     expect(refused).toMatchObject({ _tag: "ServeRefused", code: "not_http", node: "host-a" })
   })
 
+  it("stays attached however many services it waits for, and hears of each that comes", async () => {
+    await run(
+      Effect.gen(function* () {
+        const { awaitService } = yield* Skein
+        for (let i = 0; i < 300; i++) {
+          yield* Effect.forkScoped(awaitService(ServiceName.make(`never-${i}`)))
+        }
+        const last = yield* Effect.fork(awaitService(stock))
+        yield* Layer.build(served("stock"))
+        yield* last
+        const { get } = yield* client
+        expect(yield* get("/who")).toBe("host/host-a")
+        const [program] = yield* programs
+        expect(program?.serves).toHaveLength(1)
+      }).pipe(Effect.scoped, Effect.provide(attach()))
+    )
+  })
+
   it("is attached again to a node that is started again, and serves and calls as before", async () => {
     await run(
       Effect.gen(function* () {

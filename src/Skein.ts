@@ -82,7 +82,7 @@ export class Skein extends Context.Tag("skein/Skein")<
         const skein: Skein["Type"] = {
           node: () => nameOf(attachment.hold),
           awaitService: (service) =>
-            Effect.asVoid(asking((then) => attachment.hold.ask({ type: "await", service }, then)))
+            Effect.asVoid(asking((then) => attachment.hold.ask("await", service, then)))
         }
         const { peer } = yield* welcomed(attachment.hold)
         return Context.make(Skein, skein).pipe(
@@ -208,7 +208,7 @@ const programOf =
       mayServe: (service) => {
         if (offers.all.length >= maxOffers) return tooMany(service, nameOf(hold))
         return Effect.flatMap(
-          asking((then) => hold.ask({ type: "mayServe", service }, then)),
+          asking((then) => hold.ask("mayServe", service, then)),
           ([refused]) => refused ?? Effect.void
         )
       },
@@ -217,13 +217,10 @@ const programOf =
           const told = all.map((one) => ({ ...one, reason: one.reason.slice(0, maxReason) }))
           // A program that ends while there is no node has nobody to tell.
           const limit = hold.isAttached ? servePatience : 0
-          return asking((then) => hold.offer(told, then)).pipe(
-            Effect.tap((refused) =>
-              Effect.forEach(refused, ({ message }) => Effect.logError(message), { discard: true })
-            ),
-            Effect.timeoutOption(limit),
-            Effect.asVoid
-          )
+          return Effect.async<void>((resume) => {
+            const stop = hold.offer(told, () => resume(Effect.void))
+            return Effect.sync(stop)
+          }).pipe(Effect.timeoutOption(limit), Effect.asVoid)
         }),
       deadline: () => hold.welcome?.drainDeadline ?? 0
     })

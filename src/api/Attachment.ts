@@ -8,6 +8,7 @@ import { Either, Schema } from "effect"
 import { contain, type OnDefect } from "../model/Defect.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
+import type { ServiceName } from "../model/Names.ts"
 import { reasonOf } from "../model/Reason.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
@@ -19,10 +20,19 @@ import {
   type Refused,
   readControlAnswer
 } from "../request/wire/ProgramHello.ts"
-import type { ProgramOffer, ServeRefused } from "../schema/ProgramOfferSchema.ts"
-import { NodeAnswer, ProgramQuestion, talkBytes, Welcome } from "../schema/ProgramTalkSchema.ts"
+import type { ProgramOffer } from "../schema/ProgramOfferSchema.ts"
+import {
+  maxOffers,
+  maxQuestions,
+  NodeAnswer,
+  ProgramQuestion,
+  talkBytes,
+  Welcome
+} from "../schema/ProgramTalkSchema.ts"
 import { dialNode, type NodePlace } from "./NodeDial.ts"
 import { NodeLinks } from "./NodeLinks.ts"
+import { type Hearer, ServiceQuestions } from "./ServiceQuestions.ts"
+import { ToldOffers } from "./ToldOffers.ts"
 import { WaitingCalls } from "./WaitingCalls.ts"
 
 export interface AttachmentOptions {
@@ -46,10 +56,13 @@ export interface AttachmentOptions {
 type DistributiveOmit<A, K extends PropertyKey> = A extends unknown ? Omit<A, K> : never
 type Question = DistributiveOmit<Exclude<ProgramQuestion, { readonly type: "cancel" }>, "id">
 
-interface Asked {
-  readonly question: Question
-  readonly then: (refused: ReadonlyArray<ServeRefused>) => void
-}
+/** What a program asks about services. */
+export type Asking = "mayServe" | "await"
+
+/** As a program may serve no more services, it has no use for more questions whether it may. */
+const maxChecks = maxOffers
+/** The one that is left over is what it serves: however much it asks, that is told. */
+const maxAwaits = maxQuestions - maxChecks - 1
 
 /** Why there is no node, as far as is known. */
 export interface NoNode {
@@ -69,12 +82,12 @@ const encodeQuestion = Schema.encodeSync(ProgramQuestion)
 
 export class Attachment {
   readonly #options: AttachmentOptions
-  readonly #asked = new Map<number, Asked>()
+  readonly #questions: Readonly<Record<Asking, ServiceQuestions>>
+  readonly #offers: ToldOffers
   readonly #waiting: WaitingCalls
   #welcome: Welcome | undefined
   #links: NodeLinks | undefined
   #control: Socket | undefined
-  #offers: ReadonlyArray<ProgramOffer> = []
   #lastId = 0
   #failures = 0
   #attachedAt = 0
@@ -89,7 +102,25 @@ export class Attachment {
 
   constructor(options: AttachmentOptions) {
     this.#options = options
-    const { onDefect, patience, ticker } = options
+    const { log, onDefect, patience, ticker } = options
+    const questions = (type: Asking, limit: number) =>
+      new ServiceQuestions({
+        ...{ limit, ticker },
+        say: (service) => this.#say({ type, service }),
+        cancel: (id) => this.#write({ type: "cancel", id })
+      })
+    this.#questions = {
+      mayServe: questions("mayServe", maxChecks),
+      await: questions("await", maxAwaits)
+    }
+    this.#offers = new ToldOffers({
+      ticker,
+      say: (offers) => this.#say({ type: "serve", offers }),
+      links: () => (this.#control === undefined ? undefined : this.#links),
+      onRefused: (refused) => {
+        for (const { message } of refused) log("error", message)
+      }
+    })
     this.#waiting = new WaitingCalls({
       ...{ onDefect, patience, ticker },
       node: () => this.#welcome?.node ?? "none",
@@ -116,20 +147,16 @@ export class Attachment {
   }
 
   /** Asks the node, now or once there is one. Returns how to ask no more. */
-  ask(question: Question, then: Asked["then"]): () => void {
-    const id = ++this.#lastId
-    const asked = { question, then }
-    this.#asked.set(id, asked)
-    this.#say(id, asked)
-    return () => {
-      if (this.#asked.delete(id)) this.#write({ type: "cancel", id })
-    }
+  ask(type: Asking, service: ServiceName, then: Hearer): () => void {
+    return this.#questions[type].ask(service, then)
   }
 
-  /** All that this program serves from now on, and again after each break. */
-  offer(offers: ReadonlyArray<ProgramOffer>, then: Asked["then"]): () => void {
-    this.#offers = offers
-    return this.ask({ type: "serve", offers }, then)
+  /**
+   * All that this program serves from now on, and again after each break. `then`: the node knows. Returns
+   * how to wait for that no more.
+   */
+  offer(offers: ReadonlyArray<ProgramOffer>, then: () => void): () => void {
+    return this.#offers.tell(offers, then)
   }
 
   /** Ends what was begun, and then the connection. */
@@ -137,6 +164,7 @@ export class Attachment {
     if (this.#stopped) return
     this.#stopped = true
     this.#pause?.cancel()
+    this.#offers.stop()
     this.#waiting.end("the program is ending")
     const links = this.#links
     if (links !== undefined) {
@@ -208,19 +236,10 @@ export class Attachment {
     }
     this.#listen(socket, rest)
     if (isNew) this.#renewLinks(welcome)
-    for (const [id, asked] of [...this.#asked]) this.#say(id, asked)
-    if (this.#offers.length > 0 && !this.#isOfferAsked) {
-      this.ask({ type: "serve", offers: this.#offers }, (refused) => this.#tellRefused(refused))
-    }
+    this.#questions.mayServe.renew()
+    this.#questions.await.renew()
+    this.#offers.renew()
     contain(this.#options.onDefect, "who waits for a node", () => this.onAttached())
-  }
-
-  get #isOfferAsked(): boolean {
-    return Array.from(this.#asked.values()).some(({ question }) => question.type === "serve")
-  }
-
-  #tellRefused(refused: ReadonlyArray<ServeRefused>): void {
-    for (const { message } of refused) this.#options.log("error", message)
   }
 
   #renewLinks(welcome: Welcome): void {
@@ -273,39 +292,26 @@ export class Attachment {
     // Of a later version.
     if (Either.isLeft(read)) return
     const { id, refused } = read.right
-    const asked = this.#asked.get(id)
-    if (asked === undefined) return
-    this.#asked.delete(id)
-    asked.then(refused)
+    const { await: awaits, mayServe } = this.#questions
+    // An answer that nobody waits for any more is no one's.
+    if (awaits.answered(id, refused) || mayServe.answered(id, refused)) return
+    this.#offers.answered(id, refused)
   }
 
-  /** What is offered is told once every thread can call it. */
-  #say(id: number, asked: Asked): void {
-    const links = this.#links
-    if (this.#control === undefined || links === undefined) return
-    const { question } = asked
-    const say = (): void => {
-      if (this.#asked.get(id) === asked) this.#write({ ...question, id })
-    }
-    if (question.type !== "serve" || question.offers.length === 0) {
-      say()
-      return
-    }
-    // Not for ever: a thread that is being started again has its link later.
-    const timer = this.#options.ticker.after(servePatience, () => {
-      stop()
-      say()
-    })
-    const stop = links.whenServing(() => {
-      timer.cancel()
-      say()
-    })
+  /** Each saying has a number of its own: an answer to a former one is not taken for that to a later. */
+  #say(question: Question): number | undefined {
+    const id = this.#lastId + 1
+    if (!this.#write({ ...question, id })) return undefined
+    this.#lastId = id
+    return id
   }
 
-  #write(question: ProgramQuestion): void {
+  /** False: there is no node. */
+  #write(question: ProgramQuestion): boolean {
     const control = this.#control
-    if (control?.writable !== true) return
+    if (control?.writable !== true) return false
     control.write(`${JSON.stringify(encodeQuestion(question))}\n`)
+    return true
   }
 
   get #noNodeText(): string {
@@ -315,6 +321,3 @@ export class Attachment {
       : `no request thread of the node at ${address} takes a link of the program`
   }
 }
-
-/** An offer waits so long for a link to every thread, ms. */
-const servePatience = 1_000
