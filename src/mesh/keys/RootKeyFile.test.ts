@@ -37,6 +37,9 @@ it.effect(
       expect(meshName).toBe("one")
       yield* writeSealed(path, text, passphrase)
       expect(statSync(path).mode & 0o777).toBe(0o600)
+      const again = yield* Effect.flip(writeSealed(path, "another", passphrase))
+      expect(again.message).toContain("is there already")
+      expect(readFileSync(path, "utf8")).toBe(text)
       yield* removeRootKey(dataDir)
       expect(existsSync(identityPaths(dataDir).rootKey)).toBe(false)
       // The node goes on by its delegation.

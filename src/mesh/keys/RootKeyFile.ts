@@ -32,13 +32,23 @@ export const exportRootKey = (
 
 const maxSealedBytes = 8_192
 
-/** Done when what is on the disk has been opened again. */
+/**
+ * Done when what is on the disk has been opened again. Never in place of another file, which may be the
+ * only copy of another root's key.
+ */
 export const writeSealed = (
   path: string,
   text: string,
   passphrase: string
 ): Effect.Effect<void, DataDirError | SealedKeyError> =>
   Effect.gen(function* () {
+    if (existsSync(path)) {
+      return yield* new DataDirError({
+        code: "already_initialised",
+        path,
+        message: `${path} is there already, and may be the only copy of a key: name another file for --out, or move that one away`
+      })
+    }
     yield* writePrivateFile(path, new TextEncoder().encode(text))
     const written = yield* readPrivateFile(path, maxSealedBytes)
     yield* openRootKey(new TextDecoder().decode(written), passphrase)
