@@ -284,8 +284,7 @@ const assemble = (input: AssemblyInput) =>
       offer: programs.offer,
       whyNotServed: (service) => programs.whyNotServed(service),
       awaitService: (service) => untilOffered(plane.view, service),
-      ...{ metrics, log, onDefect },
-      now: () => ticker.wall()
+      ...{ metrics, log, onDefect, ticker }
     })
     const callers = () => [...listeners.callers(), ...door.callers]
     const notGranted = () => ungranted(callers(), plane.ownRights())

@@ -14,6 +14,7 @@ import type { OnDefect } from "../model/Defect.ts"
 import type { Log } from "../model/Log.ts"
 import type { MeshId, NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { plainLine } from "../model/PlainLine.ts"
+import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
 import { ListenError, makeListenError } from "../request/listener/ListenError.ts"
 import { programRefusals } from "../request/listener/ProgramListener.ts"
@@ -51,8 +52,7 @@ export interface ProgramDoorOptions {
   readonly onDefect: OnDefect
   readonly metrics: MetricRegistry
   readonly log: Log
-  /** Wall clock, ms. */
-  readonly now: () => number
+  readonly ticker: Pick<Ticker, "now" | "wall">
 }
 
 export interface ProgramDoor {
@@ -77,7 +77,7 @@ export const makeProgramDoor = (
   options: ProgramDoorOptions
 ): Effect.Effect<ProgramDoor, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { log, metrics, programs, self } = options
+    const { log, metrics, programs, self, ticker } = options
     const runtime = yield* Effect.runtime<never>()
     const controls = new Map<string, ProgramControl>()
     const nextTurn = new Map<string, number>()
@@ -110,7 +110,8 @@ export const makeProgramDoor = (
         return { refused: { code: "bad_token", message } }
       }
       const named = { ...ask, name: plainLine(ask.name) }
-      const attached = programs.attach(named, address, identityOf(config, self.node), options.now())
+      const as = identityOf(config, self.node)
+      const attached = programs.attach(named, address, as, ticker.wall())
       if (attached === undefined) {
         const message = `${maxPrograms} programs are attached to the node ${self.node}, which is the limit`
         return { refused: { code: "too_many", message } }
@@ -125,7 +126,7 @@ export const makeProgramDoor = (
     /** Each word of it is told to the whole mesh: so many and no more. */
     const inTurn = <A>(program: string, then: () => Effect.Effect<A>): Effect.Effect<A> =>
       Effect.suspend(() => {
-        const now = options.now()
+        const now = ticker.now()
         const turn = Math.max(now, nextTurn.get(program) ?? 0)
         nextTurn.set(program, turn + betweenOffers)
         return turn === now ? then() : Effect.delay(Effect.suspend(then), turn - now)
