@@ -66,7 +66,8 @@ describe("where programs attach", () => {
           ...{ programs, threads: 1, metrics: new MetricRegistry(), log: never },
           open: async () => ({
             address: { host: "127.0.0.1", port: 1 },
-            ...{ close: never, stop: never },
+            close: never,
+            stop: async () => undefined,
             drain: async () => undefined
           }),
           ...{ drainDeadline: () => 0, isDraining: () => false, holdsToken: () => true },
