@@ -57,6 +57,44 @@ const ofTwo = () =>
     request.pipe(response)
   })
 
+/** HTTP/1.1, and no answer to anything else. */
+const silentOne = () =>
+  rawProgram((socket) =>
+    socket.on("data", (bytes) => {
+      if (bytes.toString().startsWith("GET /")) {
+        socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+      }
+    })
+  )
+
+/** HTTP/2 that says nothing on any connection until it is let. */
+const slowTwo = () => {
+  const two = ofTwo()
+  let silent: Array<() => void> | undefined = []
+  const server = rawProgram((socket) => {
+    const speak = () => void two.emit("connection", socket)
+    if (silent === undefined) speak()
+    else silent.push(speak)
+  })
+  return {
+    server,
+    silent: () => silent?.length ?? 0,
+    hush: () => {
+      silent = []
+    },
+    speak: () => {
+      const those = silent ?? []
+      silent = undefined
+      for (const speak of those) speak()
+    }
+  }
+}
+
+const advance = async (ticker: HandTicker, by: number): Promise<void> => {
+  ticker.advance(by)
+  for (let i = 0; i < 5; i++) await turn()
+}
+
 const post = (body: string, change: Partial<Call> = {}) =>
   httpCall({ method: "POST", framing: { kind: "length", length: body.length } }, change)
 
@@ -106,24 +144,93 @@ describe("a program of which nobody has said which HTTP it speaks", () => {
     expect((await exchange(dispatch, post("b"), "b")).text).toBe("two b")
   })
 
-  it("that says nothing to the question is called by HTTP/1.1", async () => {
-    const app = await program(
-      rawProgram((socket) =>
-        socket.on("data", (bytes) => {
-          if (bytes.toString().startsWith("GET /")) {
-            socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
-          }
-        })
-      )
-    )
+  it("that says nothing to the question is called by HTTP/1.1, with the usual time of a request", async () => {
+    const app = await program(silentOne())
     const { dispatch, ticker } = endpointAt(app.port)
     const receiver = new RecordingReceiver()
-    dispatch(httpCall({}, { connectTimeout: 5_000 }), receiver).end(noFields)
+    dispatch(httpCall(), receiver).end(noFields)
     while (app.accepted() < 1) await turn()
     for (let i = 0; i < 5; i++) await turn()
-    ticker.advance(300)
-    await receiver.done
+    while (!receiver.over) await advance(ticker, 10)
     expect(receiver.text).toBe("ok")
+    // Later ones wait for no answer.
+    expect((await exchange(dispatch, httpCall())).text).toBe("ok")
+  })
+
+  it("that is slow to answer is called by what it speaks as soon as it has", async () => {
+    const slow = slowTwo()
+    const app = await program(slow.server)
+    const { dispatch, ticker } = endpointAt(app.port)
+    const early = new RecordingReceiver()
+    dispatch(httpCall(), early).end(noFields)
+    while (slow.silent() < 1) await turn()
+    // The request goes by a guess, and the question stands.
+    while (slow.silent() < 2) await advance(ticker, 10)
+    slow.speak()
+    await early.done
+    while ((await exchange(dispatch, post("b"), "b")).text !== "two b") await advance(ticker, 10)
+    // And not after 10 s, when it would be asked whether it is another.
+    expect(ticker.now() - 1_000).toBeLessThan(1_000)
+  })
+
+  it("is believed to be what it was when it says nothing", async () => {
+    const slow = slowTwo()
+    const app = await program(slow.server)
+    slow.speak()
+    const { dispatch, endpoint, ticker } = endpointAt(app.port)
+    expect((await exchange(dispatch, post("a"), "a")).text).toBe("two a")
+    for (const socket of app.sockets) socket.destroy()
+    while (endpoint.status().connections > 0) await turn()
+    ticker.advance(10_000)
+    slow.hush()
+    const held = new RecordingReceiver()
+    dispatch(httpCall(), held).end(noFields)
+    while (slow.silent() < 1) await turn()
+    // The question, and then the request's own connection, by what it spoke before.
+    while (slow.silent() < 2) await advance(ticker, 10)
+    slow.speak()
+    await held.done
+    expect(held.text).toBe("two ")
+  })
+
+  it("is another in the end, if it never answers any more", async () => {
+    const first = await startProgram(ofTwo())
+    const { port } = first
+    const { dispatch, endpoint, ticker } = endpointAt(port)
+    expect((await exchange(dispatch, post("a"), "a")).text).toBe("two a")
+    await first.close()
+    while (endpoint.status().connections > 0) await turn()
+    ticker.advance(10_000)
+    const second = silentOne()
+    await new Promise<void>((resolve) => second.listen(port, "127.0.0.1", resolve))
+    cleanups.push(() => void second.close())
+    const call = () => httpCall({}, { deadline: 1_000 })
+    for (;;) {
+      const receiver = new RecordingReceiver()
+      dispatch(call(), receiver).end(noFields)
+      for (let i = 0; i < 100 && !receiver.over; i++) await advance(ticker, 10)
+      if (receiver.text === "ok") break
+      expect(ticker.now()).toBeLessThan(60_000)
+    }
+  })
+
+  it("that closes at the question is not taken for what it is not", async () => {
+    let closes = 1
+    const two = ofTwo()
+    const app = await program(
+      rawProgram((socket) => {
+        if (closes-- > 0) socket.destroy()
+        else two.emit("connection", socket)
+      })
+    )
+    const { dispatch, ticker } = endpointAt(app.port)
+    await exchange(dispatch, post("a"), "a")
+    for (;;) {
+      const { text } = await exchange(dispatch, post("b"), "b")
+      if (text === "two b") break
+      await advance(ticker, 100)
+    }
+    expect(ticker.now()).toBeLessThan(5_000)
   })
 
   it("keeps nobody waiting longer than they want, and forgets who leaves", async () => {

@@ -11,12 +11,12 @@ import { WaitingExchange } from "../link/WaitingExchange.ts"
 import type { ProgramPlace } from "../socket/ProgramDial.ts"
 import { type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
 import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
-import { askVersion, type ProgramVersion } from "./ProgramVersion.ts"
+import { askVersion, type ProgramVersion, type VersionAnswer } from "./ProgramVersion.ts"
 
 export interface AutoEndpointOptions {
   readonly place: ProgramPlace
   readonly ticker: Ticker
-  /** For a call that brings no limit of its own, and for the question, ms. */
+  /** For a call that brings no limit of its own, ms. */
   readonly connectTimeout: number
   /** Requests that wait for the answer. */
   readonly maxWaiting: number
@@ -29,14 +29,26 @@ export interface AutoEndpointOptions {
 
 /** A program that has no connection left may have been replaced; it is asked no more often, ms. */
 const askAgainAfter = 10_000
+/** One that did not answer is asked again after so long, ms; doubles while it does not. */
+const askSoon = 1_000
+/** It may be starting, or collecting garbage: so long its answer is of use, ms. Nobody waits for that. */
+const askPatience = 5_000
+/** One that does not answer so often is not believed to be what it was. */
+const mostSilences = 3
 
 export class AutoEndpoint implements EndpointTransport {
   readonly #options: AutoEndpointOptions
   readonly #sockets: SocketLane
   readonly #made = new Map<ProgramVersion, EndpointTransport>()
   #known: ProgramVersion | undefined = undefined
+  /** It has said so itself; else it is asked again, while requests go by what is known. */
+  #sure = false
+  #silences = 0
   #askedAt = Number.NEGATIVE_INFINITY
+  #answeredAt = Number.NEGATIVE_INFINITY
   #asking = false
+  /** Requests wait for the answer. */
+  #deciding = false
   readonly #waiting = new Set<HeldStream>()
   #retired = false
 
@@ -56,23 +68,25 @@ export class AutoEndpoint implements EndpointTransport {
   open(call: Call, fields: Fields, receiver: ResponseReceiver): EndpointStream {
     const { connectTimeout, fault, maxWaiting, onDefect, ticker } = this.#options
     const now = ticker.now()
-    if (this.#known !== undefined && !this.#mayBeAnother(now)) {
+    if (this.#known !== undefined && !this.#deciding && !this.#mayBeAnother(now)) {
+      if (!this.#sure && now - this.#answeredAt >= this.#pause) this.#ask(now)
       return this.#transport(this.#known).open(call, fields, receiver)
     }
     if (this.#waiting.size >= maxWaiting) {
       const what = `has ${maxWaiting} requests that wait to know which HTTP it speaks, which is the limit`
       return refuse(receiver, fault("overflow", what), onDefect)
     }
-    const held = new HeldStream(call, now, fields, receiver, () => this.#waiting.delete(held))
-    this.#waiting.add(held)
     const limit = call.connectTimeout ?? connectTimeout
+    const timed = { ...call, connectTimeout: limit }
+    const held = new HeldStream(timed, now, fields, receiver, () => this.#waiting.delete(held))
+    this.#waiting.add(held)
     held.waiting.timer = ticker.after(limit, () => {
       this.#waiting.delete(held)
       held.waiting.fail(
         fault("upstream_connect", `could not be connected to: no connection within ${limit} ms`)
       )
     })
-    if (!this.#asking) this.#ask(now)
+    this.#decide(now)
     return held
   }
 
@@ -81,23 +95,53 @@ export class AutoEndpoint implements EndpointTransport {
     for (const transport of this.#made.values()) transport.retire()
   }
 
+  /** Half of a request's time is left for its own connection where there is no answer. */
+  #decide(now: number): void {
+    if (this.#deciding) return
+    const { connectTimeout, onDefect = uncontained, ticker } = this.#options
+    this.#deciding = true
+    ticker.after(connectTimeout / 2, () => {
+      if (!this.#deciding || this.#askedAt !== now) return
+      contain(onDefect, "the question which HTTP a program speaks", () => this.#goByGuess())
+    })
+    this.#ask(now)
+  }
+
   #ask(now: number): void {
-    const { connectTimeout, onDefect = uncontained, place, ticker } = this.#options
+    if (this.#asking) return
+    const { onDefect = uncontained, place, ticker } = this.#options
     this.#askedAt = now
     // Without room for the question the request would have none either, and is told so as any.
     if (!this.#sockets.take()) {
-      queueMicrotask(() => this.#go(undefined))
+      queueMicrotask(() => {
+        if (this.#deciding) this.#goByGuess()
+      })
       return
     }
     this.#asking = true
     askVersion({
-      ...{ place, ticker, timeout: connectTimeout },
-      onAnswer: (version) => {
+      ...{ place, ticker, timeout: askPatience },
+      onAnswer: (answer) => {
         this.#asking = false
+        this.#answeredAt = ticker.now()
         this.#sockets.give()
-        contain(onDefect, "the question which HTTP a program speaks", () => this.#go(version))
+        contain(onDefect, "the question which HTTP a program speaks", () => this.#learn(answer))
       }
     })
+  }
+
+  #learn(answer: VersionAnswer): void {
+    const isSilent = answer === "silent"
+    this.#silences = isSilent ? this.#silences + 1 : 0
+    this.#sure = !isSilent
+    if (!isSilent) this.#go(answer)
+    else this.#go((this.#silences < mostSilences ? this.#known : undefined) ?? "http")
+  }
+
+  /** What it was, or HTTP/1.1: what most are that say nothing. */
+  #goByGuess(): void {
+    this.#sure = false
+    this.#go(this.#known ?? "http")
   }
 
   /** Undefined: it could not be asked. By HTTP/1.1 it shows what is in the way; the next call asks again. */
@@ -106,6 +150,7 @@ export class AutoEndpoint implements EndpointTransport {
     const spoken = version ?? "http"
     const before = this.#known
     this.#known = version
+    this.#deciding = false
     if (before !== undefined && before !== spoken) {
       this.#made.get(before)?.retire()
       this.#made.delete(before)
@@ -117,6 +162,10 @@ export class AutoEndpoint implements EndpointTransport {
         fault("upstream_reset", `was not called: ${String(error)}`)
       )
     }
+  }
+
+  get #pause(): number {
+    return Math.min(askAgainAfter, askSoon * 2 ** Math.max(0, this.#silences - 1))
   }
 
   #mayBeAnother(now: number): boolean {

@@ -10,13 +10,16 @@ import { dialProgram, type ProgramPlace } from "../socket/ProgramDial.ts"
 /** Of HTTP. */
 export type ProgramVersion = "http" | "http2"
 
+/** Undefined: it cannot be connected to. Silent: it said nothing, or closed, which any program may do. */
+export type VersionAnswer = ProgramVersion | "silent" | undefined
+
 export interface VersionQuestion {
   readonly place: ProgramPlace
   readonly ticker: Ticker
   /** Milliseconds for all of it. */
   readonly timeout: number
-  /** Called once. Undefined: it cannot be connected to. Who says nothing is taken for one of HTTP/1.1. */
-  readonly onAnswer: (version: ProgramVersion | undefined) => void
+  /** Called once. */
+  readonly onAnswer: (answer: VersionAnswer) => void
 }
 
 const settingsType = 4
@@ -34,7 +37,7 @@ const versionOf = (bytes: Buffer): ProgramVersion | undefined => {
 export const askVersion = ({ onAnswer, place, ticker, timeout }: VersionQuestion): void => {
   let heard = Buffer.alloc(0)
   let answered = false
-  const answer = (version: ProgramVersion | undefined): void => {
+  const answer = (version: VersionAnswer): void => {
     if (answered) return
     answered = true
     timer.cancel()
@@ -42,7 +45,7 @@ export const askVersion = ({ onAnswer, place, ticker, timeout }: VersionQuestion
     onAnswer(version)
   }
   let opened = false
-  const onSilence = (): void => answer(opened ? "http" : undefined)
+  const onSilence = (): void => answer(opened ? "silent" : undefined)
   const timer = ticker.after(timeout, onSilence)
   const onOpen = (): void => {
     opened = true
