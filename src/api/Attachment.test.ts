@@ -203,6 +203,12 @@ describe("a program's hold on its node", () => {
     expect(node.open.size).toBe(1)
   })
 
+  it("asks about 10,000 services at once and no more", () => {
+    for (let i = 0; i < 10_000; i++) hold.ask("await", service(i), () => undefined)
+    expect(() => hold.ask("await", service(10_000), () => undefined)).toThrow("10000 services")
+    hold.ask("await", service(1), () => undefined)
+  })
+
   it("says again that it serves nothing any more", async () => {
     const done: Array<number> = []
     hold.offer([offered("stock")], () => done.push(1))

@@ -100,6 +100,7 @@ export class AutoEndpoint implements EndpointTransport {
     if (this.#deciding) return
     const { connectTimeout, onDefect = uncontained, ticker } = this.#options
     this.#deciding = true
+    this.#askedAt = now
     ticker.after(connectTimeout / 2, () => {
       if (!this.#deciding || this.#askedAt !== now) return
       contain(onDefect, "the question which HTTP a program speaks", () => this.#goByGuess())
@@ -109,8 +110,8 @@ export class AutoEndpoint implements EndpointTransport {
 
   #ask(now: number): void {
     if (this.#asking) return
-    const { onDefect = uncontained, place, ticker } = this.#options
     this.#askedAt = now
+    const { onDefect = uncontained, place, ticker } = this.#options
     // Without room for the question the request would have none either, and is told so as any.
     if (!this.#sockets.take()) {
       queueMicrotask(() => {
