@@ -21,7 +21,7 @@ import { type ActorAddress, formatAddress } from "./ActorAddress.ts"
 import { ActorUnavailable, MailboxFull } from "./ActorError.ts"
 import type { ActorMemory } from "./ActorMemory.ts"
 import type { Delivery } from "./Delivery.ts"
-import type { Moved } from "./Message.ts"
+import { isKeyed, type Moved } from "./Message.ts"
 
 /** What an actor's life is made of, once it has begun. */
 export interface ActorLife {
@@ -220,7 +220,7 @@ export class Activation {
         this.#done(delivery, exit)
         return
       }
-      if (Exit.isFailure(exit) && isDefect(exit.cause)) {
+      if (Exit.isFailure(exit) && this.#breaks(delivery, exit.cause)) {
         // First: the life that broke handles nothing more.
         this.#crash(exit.cause)
         this.#done(delivery, exit)
@@ -236,6 +236,12 @@ export class Activation {
       else this.#unsaved.push(delivery)
       if (!this.#saving) this.#save()
     })
+  }
+
+  /** Half a message is not saved where it has a key: it will be sent again. */
+  #breaks({ message }: Delivery, cause: Cause.Cause<unknown>): boolean {
+    const isHalf = Cause.isInterrupted(cause) && this.memory?.forgotten !== true
+    return isDefect(cause) || (isHalf && isKeyed(message))
   }
 
   /** One save for all that has ended by now; what ends meanwhile has the next one. */

@@ -17,6 +17,7 @@ import {
 } from "effect"
 import { Idempotent } from "../api/RpcIdempotent.ts"
 import type { ActorFailure, Actors, ActorType, Outgoing } from "./Actors.ts"
+import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
 
 interface CallOptions {
   readonly asMailbox?: boolean | undefined
@@ -27,9 +28,7 @@ interface CallOptions {
 
 type Fiber = Parameters<Parameters<typeof Effect.withFiberRuntime<unknown, unknown>>[0]>[0]
 
-/** Under this header a message has its idempotency key. */
-const keyHeader = "idempotency-key"
-/** And under this one the milliseconds it may take. */
+/** Under this header a message has the milliseconds it may take. */
 const deadlineHeader = "skein-deadline"
 
 const streamBuffer = 16
@@ -92,7 +91,7 @@ const callOf = (
       headers: all,
       caller: undefined,
       parent: unsafeMap.get(Tracer.ParentSpan.key),
-      key: Option.getOrUndefined(Headers.get(all, keyHeader)),
+      key: keyOf(Option.getOrUndefined(Headers.get(all, keyHeader))),
       deadline: deadline === undefined ? undefined : millisOf(deadline),
       tells: discard
     }
@@ -127,6 +126,12 @@ const callOf = (
 }
 
 type MakePayload = (payload: unknown) => unknown
+
+const keyOf = (key: string | undefined): string | undefined => {
+  const problem = keyProblem(key)
+  if (problem !== undefined) throw new Error(problem)
+  return key
+}
 
 const millisOf = (text: string): number => {
   const millis = Number(text)

@@ -20,6 +20,9 @@ export class MailboxFull extends Data.TaggedError("MailboxFull")<{
 }
 
 const hints = {
+  /** It was carried out before under its key, and what was kept of the answer does not fit its Schema. */
+  answer_unreadable:
+    "A release with another Schema has carried it out. Send it under another key if it is to be done again.",
   /** Nobody offers the type, or nobody who is well. */
   no_host: "See `skein endpoints` of the type's service: is a program that has the actor running?",
   /** Nobody has answered for it by the deadline. */

@@ -8,7 +8,6 @@ import type * as RpcGroup from "@effect/rpc/RpcGroup"
 import type * as RpcMiddleware from "@effect/rpc/RpcMiddleware"
 import * as RpcSchema from "@effect/rpc/RpcSchema"
 import {
-  Cause,
   Chunk,
   type Clock,
   Context,
@@ -26,10 +25,10 @@ import { CalledBy } from "../api/CalledBy.ts"
 import type { Activation, HandledThen, ActorLife as Life } from "./Activation.ts"
 import { type ActorAddress, CurrentAddress } from "./ActorAddress.ts"
 import { ActorMemory, type MemoryHost } from "./ActorMemory.ts"
+import { answeredOnce, type KeysInWork } from "./AnsweredOnce.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
 import type { Delivery } from "./Delivery.ts"
-import { decodeExit, encodeExit } from "./KeptAnswer.ts"
-import type { Message, Replies } from "./Message.ts"
+import { isKeyed, type Message, type Replies } from "./Message.ts"
 
 /** A message, as its handler is given it: named as in @effect/cluster. */
 export interface ActorRequest<out R extends Rpc.Any> {
@@ -72,6 +71,8 @@ export class ActorLife implements Life {
   readonly #handlers: Handlers
   readonly #scope: Scope.CloseableScope
   readonly #memory: ActorMemory
+  /** None before the first message with a key. */
+  #inWork: KeysInWork | undefined
 
   constructor(
     activation: Activation,
@@ -118,7 +119,7 @@ export class ActorLife implements Life {
     const { middlewares } = message.rpc
     const checked =
       middlewares.size === 0 ? handler : applyMiddleware(message.rpc, context, message, handler)
-    const once = message.key === undefined ? checked : this.#once(message, message.key, checked)
+    const once = isKeyed(message) ? this.#once(delivery, checked) : checked
     const traced = isTraced(message, runtime) ? this.#traced(message, once) : once
     const { fiberRefs, runtimeFlags } = runtime
     const fiber = Runtime.runFork(Runtime.make({ context, fiberRefs, runtimeFlags }), traced)
@@ -134,29 +135,14 @@ export class ActorLife implements Life {
     return answerOf(result, rpc, replies, this.#memory)
   }
 
-  /** What was answered under the key already is the answer. */
   #once(
-    { rpc }: Message,
-    key: string,
+    delivery: Delivery,
     handler: Effect.Effect<unknown, unknown>
   ): Effect.Effect<unknown, unknown> {
-    const memory = this.#memory
-    // A stream cannot be given again.
-    if (RpcSchema.isStreamSchema(rpc.successSchema)) return handler
-    const kept = Effect.suspend(() => {
-      const bytes = memory.answerTo(key)
-      if (bytes !== undefined) return Effect.flatten(Effect.orDie(decodeExit(rpc, bytes)))
-      return Effect.flatMap(Effect.exit(handler), (exit) => {
-        const isAnswer =
-          Exit.isSuccess(exit) || !(Cause.isDie(exit.cause) || Cause.isInterrupted(exit.cause))
-        if (!isAnswer) return exit
-        return Effect.flatMap(Effect.orDie(encodeExit(rpc, exit)), (result) => {
-          memory.answered(key, result)
-          return exit
-        })
-      })
-    })
-    return Effect.zipRight(Effect.orDie(memory.ready), kept)
+    const { address } = this.#activation
+    this.#inWork ??= new Map()
+    const inWork = this.#inWork
+    return answeredOnce({ delivery, handler, address, inWork, memory: this.#memory })
   }
 
   #traced(

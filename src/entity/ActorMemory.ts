@@ -86,6 +86,8 @@ export class ActorMemory {
   get loaded(): Effect.Effect<LoadedActor, LoadError> {
     return Effect.suspend(() =>
       Effect.map(this.#host.store.load(this.#actor), (loaded) => {
+        // Another message has asked at the same time, and may have saved since.
+        if (this.#isLoaded) return loaded
         this.#isLoaded = true
         this.#version = loaded.version
         this.#loadedKeys = loaded.keys.length === 0 ? noKeys : loaded.keys

@@ -174,13 +174,17 @@ describe("actors in a mesh", () => {
   it.scoped("answer over the mesh as they do at home", () =>
     Effect.gen(function* () {
       const world = new World()
-      yield* world.start("a")
+      const a = yield* world.start("a")
       const { counter } = yield* world.start("c", { runs: false })
       const one = counter("one")
       expect(yield* Effect.flip(one.Add({ by: 12 }))).toEqual(new TooMuch({ by: 2 }))
       const numbers = yield* Stream.runCollect(one.Numbers({ to: 1_000 }))
       expect(Chunk.toReadonlyArray(numbers)).toEqual(Array.from({ length: 1_000 }, (_, i) => i + 1))
       expect(yield* one.Who()).toBe("c")
+      const key = { headers: { "idempotency-key": "k" } }
+      expect(yield* one.Who(undefined, key)).toBe("c")
+      // The key is c's: another caller has its own answer under it.
+      expect(yield* a.counter("one").Who(undefined, key)).toBe("a")
       const exit = yield* Effect.exit(one.Dies())
       expect(Exit.isFailure(exit) && Cause.isDie(exit.cause)).toBe(true)
       yield* one.Add({ by: 1 }, { discard: true })

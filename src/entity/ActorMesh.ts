@@ -12,6 +12,8 @@ import { CallCount } from "../api/CallCount.ts"
 import { MeshCaller } from "../api/MeshCaller.ts"
 import { MeshDirectory } from "../api/MeshDirectory.ts"
 import { MeshProgram } from "../api/MeshProgram.ts"
+import { hostCaller } from "../model/Caller.ts"
+import { NodeName } from "../model/Names.ts"
 import { addressOf } from "./ActorAddress.ts"
 import { ActorHost, type ShardGate } from "./ActorHost.ts"
 import { checkedType } from "./ActorService.ts"
@@ -62,6 +64,7 @@ export const layer: Layer.Layer<
         fiber.unsafeInterruptAsFork(fiber.id())
       }
     }
+    const self = caller.identity ?? hostCaller(NodeName.make(caller.peer))
     const locals = new Map<string, Local>()
     const hosts = new Map<string, ActorHost>()
     const types = new Map<string, { readonly hosts: TypeHosts; readonly route: RouteOptions }>()
@@ -184,7 +187,9 @@ export const layer: Layer.Layer<
       hosts,
       register,
       send: ({ type }, id, message) => {
-        const routed = new RoutedMessage(typeOf(type).route, addressOf(type, id), message)
+        // Here it speaks for whom it speaks elsewhere: its key is that caller's.
+        const sent = { ...message, caller: message.caller ?? self }
+        const routed = new RoutedMessage(typeOf(type).route, addressOf(type, id), sent)
         routed.look()
         return () => routed.cancel()
       }

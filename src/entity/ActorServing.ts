@@ -14,6 +14,7 @@ import { type Dispatch, fieldValue, noBody } from "../model/Exchange.ts"
 import { refuse } from "../model/RefusedExchange.ts"
 import type { ActorHost } from "./ActorHost.ts"
 import { type RefusalHead, readTarget, refusalHead, tellField } from "./ActorWords.ts"
+import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
 import type { Delivery } from "./Delivery.ts"
 
 export interface ServingOptions {
@@ -27,8 +28,6 @@ export interface ServingOptions {
   /** Calls that are in work, for who waits for their end. */
   readonly calls: { readonly begin: () => void; readonly end: () => void }
 }
-
-const keyHeader = "idempotency-key"
 
 const encodeDefect = Schema.encodeSync(Schema.Defect)
 
@@ -133,6 +132,11 @@ class ServedMessage {
       return undefined
     }
     const all = Headers.fromInput(headers)
+    const key = Option.getOrUndefined(Headers.get(all, keyHeader))
+    if (keyProblem(key) !== undefined) {
+      answered({ status: 400, fields: [] })
+      return undefined
+    }
     const { call, head } = this.#served
     const isTold = fieldValue(head.fields, tellField) !== undefined
     const delivery = host.deliver(id, {
@@ -141,7 +145,7 @@ class ServedMessage {
       headers: all,
       caller: call.identity,
       parent: this.#parent,
-      key: Option.getOrUndefined(Headers.get(all, keyHeader)),
+      key,
       replies: {
         part: (values) =>
           Effect.flatMap(this.#encoded(encodeParts(rpc)(values)), (parts) =>

@@ -1,6 +1,6 @@
 /** A message that has come to its actor: waits, is handled, and is over once. */
 import type { Fiber } from "effect"
-import type { Message, Refusal } from "./Message.ts"
+import { isKeyed, type Message, type Refusal } from "./Message.ts"
 
 export class Delivery {
   readonly message: Message
@@ -21,11 +21,14 @@ export class Delivery {
     this.#handler = handler
   }
 
-  /** Nobody waits for it any more. What has begun is interrupted, and what it changed by then is saved. */
+  /**
+   * Nobody waits for it any more. What has begun is interrupted, and what it changed by then is saved. Not so
+   * with a key: who sends it again would have it done twice, so it goes on, and the answer is kept.
+   */
   cancel(): void {
     if (this.over) return
     this.over = true
-    this.stop()
+    if (!isKeyed(this.message)) this.stop()
   }
 
   /** Its handler ends as soon as it can. */

@@ -1,7 +1,19 @@
 /** What actors keep besides their state: answers by key, reminders, and states that had other Schemas. */
 import { Rpc } from "@effect/rpc"
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Cron, Effect, Either, Exit, Layer, Logger, Schema, Scope, TestClock } from "effect"
+import {
+  Clock,
+  Cron,
+  Effect,
+  Either,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  Schema,
+  Scope,
+  TestClock
+} from "effect"
 import { MemoryMesh } from "../testing/MemoryMesh.ts"
 import * as Actor from "./Actor.ts"
 import * as ActorCron from "./ActorCron.ts"
@@ -18,39 +30,57 @@ class Broke extends Schema.TaggedError<Broke>()("Broke", { missing: Schema.Int }
 const Account = Actor.make("Account", [
   Rpc.make("Pay", { payload: { amount: Schema.Int }, success: Schema.Int, error: Broke }),
   Rpc.make("Remind", { payload: { millis: Schema.Int, amount: Schema.Int } }),
+  Rpc.make("PayLate", {
+    payload: { amount: Schema.Int, millis: Schema.Int },
+    success: Schema.Int
+  }),
+  Rpc.make("Owes", { success: Schema.Int }),
+  Rpc.make("Stops"),
   Rpc.make("Forget"),
   Rpc.make("Dies")
 ])
 
 const State = Schema.Struct({ balance: Schema.Int })
 
-const AccountLive = Account.toLayer(
-  Effect.gen(function* () {
-    const state = yield* ActorState.make(State, { initial: { balance: 100 } })
-    const reminders = yield* Account.reminders
-    return {
-      Pay: ({ payload: { amount } }) =>
-        Effect.flatMap(state.get, ({ balance }) =>
-          balance < amount
-            ? new Broke({ missing: amount - balance })
-            : Effect.map(
-                state.update(() => ({ balance: balance - amount })),
-                (after) => after.balance
-              )
-        ),
-      Remind: ({ payload: { amount, millis } }) =>
-        reminders.set("rent", { after: millis }, "Pay", { amount }),
-      Forget: () => reminders.cancel("rent"),
-      Dies: () => Effect.die(new Error("a bug"))
-    }
-  }),
-  { idle: "10 seconds" }
-)
+const AccountLive = (options: Actor.ActorOptions = {}) =>
+  Account.toLayer(
+    Effect.gen(function* () {
+      const state = yield* ActorState.make(State, { initial: { balance: 100 } })
+      const reminders = yield* Account.reminders
+      const pay = (amount: number) => state.update(({ balance }) => ({ balance: balance - amount }))
+      return {
+        Pay: ({ payload: { amount } }) =>
+          Effect.flatMap(state.get, ({ balance }) =>
+            balance < amount
+              ? new Broke({ missing: amount - balance })
+              : Effect.map(
+                  state.update(() => ({ balance: balance - amount })),
+                  (after) => after.balance
+                )
+          ),
+        Remind: ({ payload: { amount, millis } }) =>
+          reminders.set("rent", { after: millis }, "Pay", { amount }),
+        PayLate: ({ payload: { amount, millis } }) =>
+          Effect.zipRight(
+            pay(amount),
+            Effect.delay(
+              Effect.map(state.get, (after) => after.balance),
+              millis
+            )
+          ),
+        Owes: () => Effect.map(state.get, ({ balance }) => 100 - balance),
+        Stops: () => Effect.zipRight(pay(30), Effect.interrupt),
+        Forget: () => reminders.cancel("rent"),
+        Dies: () => Effect.die(new Error("a bug"))
+      }
+    }),
+    { idle: "10 seconds", ...options }
+  )
 
 const quiet = Logger.remove(Logger.defaultLogger)
 
-const local = (store: ActorStoreShape = MemoryStore.make()) =>
-  AccountLive.pipe(
+const local = (store: ActorStoreShape = MemoryStore.make(), options: Actor.ActorOptions = {}) =>
+  AccountLive(options).pipe(
     Layer.provideMerge(layerLocal),
     Layer.provide(Layer.succeed(ActorStore, store)),
     Layer.provide(quiet)
@@ -73,8 +103,67 @@ describe("a message with a key", () => {
       yield* TestClock.adjust("1 minute")
       expect(yield* one.Pay({ amount: 60 }, key("k1"))).toBe(40)
       expect(yield* one.Pay({ amount: 0 })).toBe(30)
-      // Keys are one actor's.
+      // Keys are one actor's, and one message's.
       expect(yield* account("b").Pay({ amount: 10 }, key("k1"))).toBe(90)
+      expect(yield* one.Owes(undefined, key("k1"))).toBe(70)
+    }).pipe(Effect.provide(local()))
+  )
+
+  it.scoped("is carried out to its end, though nobody waits, and once for all that send it", () =>
+    Effect.gen(function* () {
+      const account = yield* Account.client
+      const pays = account("a").PayLate({ amount: 10, millis: 1_000 }, key("k"))
+      const first = yield* Effect.fork(pays)
+      yield* TestClock.adjust("500 millis")
+      const second = yield* Effect.fork(pays)
+      yield* Fiber.interrupt(first)
+      yield* TestClock.adjust("600 millis")
+      expect(yield* Fiber.join(second)).toBe(90)
+      expect(yield* pays).toBe(90)
+      expect(yield* account("a").Owes()).toBe(10)
+    }).pipe(Effect.provide(local(undefined, { concurrency: 3 })))
+  )
+
+  it.scoped("keeps nothing of what has interrupted itself", () =>
+    Effect.gen(function* () {
+      const account = yield* Account.client
+      const half = yield* Effect.fork(Effect.flip(account("a").Stops(undefined, key("k"))))
+      yield* TestClock.adjust("1 second")
+      expect(yield* Fiber.join(half)).toMatchObject({ code: "stopped", sent: true })
+      const owes = yield* Effect.fork(account("a").Owes())
+      yield* TestClock.adjust("1 second")
+      expect(yield* Fiber.join(owes)).toBe(0)
+    }).pipe(Effect.provide(local()))
+  )
+
+  it.scoped("whose kept answer cannot be read is refused, and its actor goes on", () => {
+    const store = MemoryStore.make()
+    const spoiled: ActorStoreShape = {
+      ...store,
+      load: (actor) =>
+        Effect.map(store.load(actor), (loaded) => ({
+          ...loaded,
+          keys: loaded.keys.map((kept) => ({ ...kept, result: new Uint8Array([1, 2, 3]) }))
+        }))
+    }
+    return Effect.gen(function* () {
+      const account = yield* Account.client
+      expect(yield* account("a").Pay({ amount: 10 }, key("k"))).toBe(90)
+      yield* TestClock.adjust("1 minute")
+      expect(yield* Effect.flip(account("a").Pay({ amount: 10 }, key("k")))).toMatchObject({
+        code: "answer_unreadable",
+        sent: true
+      })
+      expect(yield* account("a").Pay({ amount: 0 })).toBe(90)
+    }).pipe(Effect.provide(local(spoiled)))
+  })
+
+  it.scoped("whose key no store takes does not reach its actor", () =>
+    Effect.gen(function* () {
+      const account = yield* Account.client
+      const long = Effect.exit(account("a").Pay({ amount: 10 }, key("x".repeat(129))))
+      expect(Exit.isFailure(yield* long)).toBe(true)
+      expect(yield* account("a").Pay({ amount: 0 })).toBe(100)
     }).pipe(Effect.provide(local()))
   )
 })

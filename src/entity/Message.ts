@@ -1,6 +1,7 @@
 /** What is sent to an actor, and how its answer comes back, wherever the sender is. */
 import type { Headers } from "@effect/platform/Headers"
 import type * as Rpc from "@effect/rpc/Rpc"
+import * as RpcSchema from "@effect/rpc/RpcSchema"
 import type { Effect, Exit } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import type { AnySpan } from "effect/Tracer"
@@ -41,3 +42,7 @@ export interface Message {
   readonly reminder?: Pick<DueReminder, "due" | "name"> | undefined
   readonly replies: Replies
 }
+
+/** A stream cannot be given again, so keys mean nothing there. */
+export const isKeyed = ({ key, rpc }: Pick<Message, "key" | "rpc">): boolean =>
+  key !== undefined && !RpcSchema.isStreamSchema(rpc.successSchema)
