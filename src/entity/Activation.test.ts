@@ -14,6 +14,8 @@ import { StoreUnavailable } from "./store/StoreError.ts"
 const Ledger = Actor.make("Ledger", [
   Rpc.make("Add", { payload: { by: Schema.Int }, success: Schema.Int }),
   Rpc.make("Get", { success: Schema.Int }),
+  // When it is let.
+  Rpc.make("Read", { success: Schema.Int }),
   // Changes it at once, and ends when it is let.
   Rpc.make("Hold", { payload: { by: Schema.Int }, success: Schema.Int }),
   // The same, whoever interrupts it; says what came of saving it itself.
@@ -34,13 +36,23 @@ class World {
   /** What becomes of a save, in place of the store's own; undefined: that. */
   onSave: (() => Effect.Effect<void, StoreUnavailable>) | undefined
   lease: Lease | undefined
+  isOpen = true
+  /** Messages that were sent on to where their shard is. */
+  moved = 0
   readonly #options: Actor.ActorOptions
   readonly #gate: ShardGate
 
   constructor(options: Actor.ActorOptions = {}) {
     this.#options = options
     const isLeased = options.guarantee === "leased"
-    this.#gate = isLeased ? { ...openGate, lease: () => this.lease } : openGate
+    this.#gate = isLeased
+      ? {
+          ...openGate,
+          isOpen: () => this.isOpen,
+          lease: () => this.lease,
+          mayAnswer: () => this.lease !== undefined
+        }
+      : openGate
   }
 
   get #store(): ActorStoreShape {
@@ -67,6 +79,11 @@ class World {
           )
         return {
           Add: ({ payload: { by } }) => add(by),
+          Read: () =>
+            Effect.zipRight(
+              Deferred.await(gate),
+              Effect.map(state.get, ({ total }) => total)
+            ),
           Get: () => Effect.map(state.get, ({ total }) => total),
           Hold: ({ payload: { by } }) => Effect.zipLeft(add(by), Deferred.await(gate)),
           Insist: ({ payload: { by } }) =>
@@ -94,7 +111,9 @@ class World {
             this.hosts.set(definition.type, host)
           }),
         send: ({ type }, id, message) =>
-          deliverHere(this.hosts.get(type)!, addressOf(type, id), message, () => undefined)
+          deliverHere(this.hosts.get(type)!, addressOf(type, id), message, () => {
+            this.moved++
+          })
       }))
     )
     return live.pipe(
@@ -193,6 +212,25 @@ describe("a life that ends before what it has done is saved", () => {
       // The right is gone, and nobody has said so yet.
       expect(yield* Effect.flip(ledger("a").Add({ by: 1 }))).toMatchObject({ code: "not_saved" })
       expect(world.saves).toEqual([])
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.scoped("begins nothing that waits, and answers nothing it has read, without its lease", () => {
+    const world = new World({ guarantee: "leased" })
+    const { shardId } = addressOf("Ledger", "a")
+    world.lease = { shard: { type: "Ledger", index: shardId }, owner: "a/1", epoch: 1 }
+    return Effect.gen(function* () {
+      const ledger = yield* Ledger.client
+      const read = yield* Effect.fork(Effect.flip(ledger("a").Read()))
+      yield* soon
+      const waits = yield* Effect.fork(ledger("a").Get())
+      yield* soon
+      world.isOpen = false
+      world.lease = undefined
+      yield* Deferred.succeed(world.gate, undefined)
+      expect(yield* Fiber.join(read)).toMatchObject({ code: "not_leased", sent: true })
+      expect(world.moved).toBe(1)
+      yield* Fiber.interrupt(waits)
     }).pipe(Effect.provide(world.layer))
   })
 })

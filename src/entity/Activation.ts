@@ -46,6 +46,10 @@ export interface ActivationHost {
   /** In [0, 1). */
   readonly random: () => number
   readonly moved: (shard: number) => Moved
+  /** Nothing is begun in a shard while that is not certain to be this host's. */
+  readonly mayBegin: (shard: number) => boolean
+  /** Is what was read there still true? */
+  readonly mayAnswer: (shard: number) => boolean
   /** It has crashed, and begins again after so many milliseconds. */
   readonly crashed: (activation: Activation, cause: Cause.Cause<unknown>, next: CrashNews) => void
   readonly handled: (delivery: Delivery, exit: Exit.Exit<unknown, unknown>) => void
@@ -204,7 +208,10 @@ export class Activation {
     while (this.#phase === "ready" && this.#running.length < concurrency) {
       const delivery = this.#box?.take()
       if (delivery === undefined) break
-      if (!delivery.over) this.#handle(delivery)
+      if (delivery.over) continue
+      // Where it is sent again it waits for the right to run the shard, or finds who has it.
+      if (this.#host.mayBegin(this.address.shardId)) this.#handle(delivery)
+      else delivery.refuse(this.#host.moved(this.address.shardId))
     }
     this.#pumping = false
   }
@@ -254,7 +261,7 @@ export class Activation {
     if (memory === undefined || !memory.dirty) {
       const failure = memory?.forgotten === true ? this.#notSaved(undefined) : undefined
       for (const then of waiters) then(failure)
-      this.#answerAll(deliveries)
+      this.#answerAll(deliveries, false)
       return
     }
     this.#saving = true
@@ -264,7 +271,7 @@ export class Activation {
       else this.#saving = false
       if (Exit.isSuccess(exit)) {
         for (const then of waiters) then(undefined)
-        this.#answerAll(deliveries)
+        this.#answerAll(deliveries, true)
         // Unless one of these answers has begun it.
         const mustSave = this.#unsaved.length > 0 || this.#waiters.length > 0
         if (mustSave && !this.#saving) this.#save()
@@ -288,8 +295,8 @@ export class Activation {
     })
   }
 
-  #answerAll(deliveries: ReadonlyArray<Delivery>): void {
-    for (const delivery of deliveries) this.#done(delivery, delivery.exit!)
+  #answerAll(deliveries: ReadonlyArray<Delivery>, isSaved: boolean): void {
+    for (const delivery of deliveries) this.#done(delivery, delivery.exit!, isSaved)
   }
 
   #refuseUnsaved(
@@ -305,7 +312,8 @@ export class Activation {
     for (const then of waiters) then(this.#notSaved(cause))
   }
 
-  #done(delivery: Delivery, exit: Exit.Exit<unknown, unknown>): void {
+  /** `isSaved`: by a save that was not fenced, so it was true then. */
+  #done(delivery: Delivery, exit: Exit.Exit<unknown, unknown>, isSaved = false): void {
     const index = this.#running.indexOf(delivery)
     if (index !== -1) this.#running.splice(index, 1)
     if (this.#running.length === 0) this.#running = none
@@ -316,7 +324,11 @@ export class Activation {
       delivery.refuse(
         ActorUnavailable.of("stopped", this.address, "was interrupted", { sent: true })
       )
-    } else delivery.answer(exit)
+    } else if (isSaved || this.#host.mayAnswer(this.address.shardId)) delivery.answer(exit)
+    else {
+      const what = "has lost its shard's lease before it had answered"
+      delivery.refuse(ActorUnavailable.of("not_leased", this.address, what, { sent: true }))
+    }
     this.#pump()
     this.#leaveWhenDone()
   }

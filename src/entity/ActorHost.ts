@@ -23,6 +23,8 @@ export interface ShardGate {
   readonly owner: (shard: number) => string | undefined
   /** Under which its actors save, if there is one; undefined: they need none. */
   readonly lease: ((shard: number) => Lease | undefined) | undefined
+  /** May an answer that no save stands behind leave now? */
+  readonly mayAnswer: (shard: number) => boolean
   /** A save of one of its actors was refused: the shard is another's. */
   readonly fenced: (shard: number) => void
 }
@@ -36,6 +38,7 @@ export const openGate: ShardGate = {
   enter: (_, then) => then(undefined),
   owner: () => undefined,
   lease: undefined,
+  mayAnswer: () => true,
   fenced: () => undefined
 }
 
@@ -193,6 +196,14 @@ export class ActorHost implements ActivationHost {
 
   handled(delivery: Delivery, exit: Exit.Exit<unknown, unknown>): void {
     this.stats.handled(this.now() - delivery.at, Exit.isSuccess(exit))
+  }
+
+  mayBegin(shard: number): boolean {
+    return this.#options.gate.isOpen(shard)
+  }
+
+  mayAnswer(shard: number): boolean {
+    return this.#options.gate.mayAnswer(shard)
   }
 
   fenced({ address }: Activation): void {

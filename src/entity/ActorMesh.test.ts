@@ -23,6 +23,7 @@ import * as ActorMesh from "./ActorMesh.ts"
 import * as ActorState from "./ActorState.ts"
 import { Actors } from "./Actors.ts"
 import { ActorStore, type ActorStoreShape } from "./store/ActorStore.ts"
+import { defaultLeaseTimes } from "./store/LeaseStep.ts"
 import * as MemoryStore from "./store/MemoryStore.ts"
 import { StoreUnavailable } from "./store/StoreError.ts"
 
@@ -357,5 +358,37 @@ describe("actors in a mesh", () => {
         expect(yield* passing(back, "500 millis")).toBe(7)
         expect(yield* b.counter(id).Host()).toBe("a")
       })
+  )
+
+  it.scoped("run elsewhere though their last host got their leases back with nothing to run", () =>
+    Effect.gen(function* () {
+      const world = new World({
+        guarantee: "leased",
+        leaseTimes: { ...defaultLeaseTimes, finish: 9_000 }
+      })
+      const a = yield* world.start("a")
+      const call = <A, E>(effect: Effect.Effect<A, E>) =>
+        Effect.flatMap(Effect.fork(effect), (fiber) => passing(fiber, "500 millis"))
+      for (const id of ids) yield* call(a.counter(id).Add({ by: 1 }))
+      world.cut.add("a")
+      yield* TestClock.adjust("20 seconds")
+      world.cut.delete("a")
+      yield* TestClock.adjust("10 seconds")
+      // Asked while its lease is nearly over, an actor begins when that has been renewed.
+      world.cut.add("a")
+      yield* TestClock.adjust("4 seconds")
+      const asked = yield* Effect.fork(a.counter(ids[0]!).Add({ by: 1 }))
+      yield* TestClock.adjust("100 millis")
+      expect(asked.unsafePoll()).toBeNull()
+      world.cut.delete("a")
+      yield* TestClock.adjust("3 seconds")
+      expect(asked.unsafePoll()).not.toBeNull()
+      const b = yield* world.start("b")
+      yield* TestClock.adjust("1 second")
+      const hosts = yield* call(
+        Effect.forEach(ids, (id) => b.counter(id).Host(), { concurrency: "unbounded" })
+      )
+      expect(new Set(hosts)).toEqual(new Set(["a", "b"]))
+    })
   )
 })

@@ -125,6 +125,7 @@ export const layer: Layer.Layer<
               : shards.enter(shard, then),
           owner: (shard) => typeHosts.owner(shard),
           lease: leases === undefined ? undefined : (shard) => leases.lease(shard),
+          mayAnswer: (shard) => leases?.mayAnswer(shard) ?? true,
           fenced: (shard) => leases?.fenced(shard)
         }
         const host = new ActorHost({ ...definition, store, gate })

@@ -25,7 +25,7 @@ export interface ShardRights {
   readonly take: (shard: number, then: () => void) => void
   /** May something be begun in it now? */
   readonly may: (shard: number) => boolean
-  /** Nothing runs in it any more. */
+  /** Nothing runs in it any more, and nothing is to: what there is of the right to run it goes back. */
   readonly give: (shard: number) => void
 }
 
@@ -89,9 +89,12 @@ export class OwnedShards {
     this.#moved(hosts.placement.without(self), hosts.placement)
     hosts.onMoves((before, after) => {
       this.#moved(before, after)
-      for (const [shard, state] of [...this.#states]) {
+      for (let shard = 0; shard < shardCount; shard++) {
         if (after.owner(shard) === self) continue
-        if (state.phase === "open") this.#leave(shard)
+        const state = this.#states.get(shard)
+        // Rights may be held with nothing run: those that were lost come back by themselves.
+        if (state === undefined) options.rights.give(shard)
+        else if (state.phase === "open") this.#leave(shard)
         else if (state.phase === "claiming") this.#giveUp(shard, state)
       }
     })
@@ -165,8 +168,10 @@ export class OwnedShards {
       return
     }
     const state = this.#states.get(shard)
-    if (state === undefined) then(true)
-    else if (state.phase === "open") this.#leave(shard, () => then(true))
+    if (state === undefined) {
+      this.#options.rights.give(shard)
+      then(true)
+    } else if (state.phase === "open") this.#leave(shard, () => then(true))
     else state.waiting.push(() => this.release(shard, then))
   }
 

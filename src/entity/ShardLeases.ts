@@ -91,6 +91,12 @@ export class ShardLeases implements ShardRights {
     return this.#leases.get(shard)
   }
 
+  /** Is what was read under its lease still true? */
+  mayAnswer(shard: number): boolean {
+    const lease = this.#leases.get(shard)
+    return lease !== undefined && this.#loop?.mayFinish(lease) === true
+  }
+
   /** The store has refused a save under it. */
   fenced(shard: number): void {
     const lease = this.#leases.get(shard)
@@ -114,6 +120,8 @@ export class ShardLeases implements ShardRights {
         shards()?.look(shard)
         return
       case "restored":
+        // It may have been claimed while nothing could be begun under it.
+        this.#granted(shard)
         shards()?.look(shard)
         return
       case "lost":
