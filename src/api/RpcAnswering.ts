@@ -1,7 +1,7 @@
 /**
  * One RPC as its server has it: the request's body until it is whole, then the answer, message by
  * message. A typed failure is an answer like any other; a defect is one with status 500, which
- * policies take for the endpoint's failure.
+ * policies take for the endpoint's failure, unless who answers knows better.
  */
 import { STATUS_CODES } from "node:http"
 import type { FromServerEncoded, RequestEncoded } from "@effect/rpc/RpcMessage"
@@ -77,13 +77,13 @@ export class RpcAnswering {
     })
   }
 
-  /** Done when there is room for more. */
-  send(message: FromServerEncoded): Effect.Effect<void> {
+  /** Done when there is room for more. `defect`: the status of an answer that is one. */
+  send(message: FromServerEncoded, defect = 500): Effect.Effect<void> {
     switch (message._tag) {
       case "Chunk":
         return this.#chunk(this.#encoded(message))
       case "Exit":
-        return Effect.sync(() => this.#exit(message))
+        return Effect.sync(() => this.#exit(message, isDefect(message) ? defect : 200))
       case "Defect":
         return Effect.sync(() => {
           const { id, tag } = this.#request

@@ -41,6 +41,7 @@ export class ServedCall implements RequestStream {
   #receiver: ResponseReceiver | undefined
   /** Nobody waits for the answer any more. */
   readonly #onCancel: () => void
+  readonly #onOver: (() => void) | undefined
   #chunks: Array<Uint8Array> = []
   #buffered = 0
   /** Of a body with a length: bytes still to come. */
@@ -58,13 +59,19 @@ export class ServedCall implements RequestStream {
     call: Call,
     head: RequestHead,
     receiver: ResponseReceiver,
-    options: { readonly node: string; readonly onCancel: () => void }
+    options: {
+      readonly node: string
+      readonly onCancel: () => void
+      /** Once, however it ends: answered, failed or cancelled. */
+      readonly onOver?: () => void
+    }
   ) {
     this.call = call
     this.head = head
     this.#receiver = receiver
     this.#node = options.node
     this.#onCancel = options.onCancel
+    this.#onOver = options.onOver
     this.#left = head.framing.kind === "length" ? head.framing.length : 0
   }
 
@@ -196,6 +203,7 @@ export class ServedCall implements RequestStream {
     this.#receiver = undefined
     this.resume()
     this.#wakeReader()
+    if (receiver !== undefined) this.#onOver?.()
     return receiver
   }
 

@@ -130,7 +130,8 @@ export const layer: Layer.Layer<
         }
         const host = new ActorHost({ ...definition, store, gate })
         const dispatch = serveActors({
-          ...{ host, calls },
+          host,
+          calls: { begin: () => calls.begin(), end: () => calls.end() },
           node: program.node,
           requests: actors.protocol.requests,
           runtime: programRuntime,

@@ -18,7 +18,7 @@ import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
 import type { Delivery } from "./Delivery.ts"
 
 export interface ServingOptions {
-  readonly host: ActorHost
+  readonly host: Pick<ActorHost, "deliver">
   /** Name of this node, for faults. */
   readonly node: () => string
   readonly requests: ReadonlyMap<string, Rpc.Any>
@@ -28,6 +28,9 @@ export interface ServingOptions {
   /** Calls that are in work, for who waits for their end. */
   readonly calls: { readonly begin: () => void; readonly end: () => void }
 }
+
+/** An actor that breaks says nothing against its host, which policies are to ask for all the others. */
+const defectStatus = 501
 
 const encodeDefect = Schema.encodeSync(Schema.Defect)
 
@@ -40,23 +43,15 @@ export const serveActors = (options: ServingOptions): Dispatch => {
       return refuse(receiver, { code: "bad_request", message, node: node(), service, sent: false })
     }
     let delivery: Delivery | undefined
-    let isOver = false
-    const over = (): void => {
-      if (!isOver) calls.end()
-      isOver = true
-    }
     const served = new ServedCall(call, head, receiver, {
       node: node(),
-      onCancel: () => {
-        delivery?.cancel()
-        over()
-      }
+      onCancel: () => delivery?.cancel(),
+      onOver: calls.end
     })
     calls.begin()
     const answered = (answer: RefusalHead): void => {
       served.answer({ ...plain, ...answer }, false)
       served.finish()
-      over()
     }
     // Nothing may be answered before this has returned.
     queueMicrotask(() => {
@@ -73,11 +68,9 @@ export const serveActors = (options: ServingOptions): Dispatch => {
         answering.request((request) => {
           delivery = new ServedMessage(options, served, answering, request).begin(
             target.id,
-            answered,
-            over
+            answered
           )
         })
-        if (served.over) over()
       }
     })
     return served
@@ -105,30 +98,26 @@ class ServedMessage {
     this.#request = request
   }
 
-  begin(
-    id: string,
-    answered: (answer: RefusalHead) => void,
-    over: () => void
-  ): Delivery | undefined {
+  begin(id: string, answered: (answer: RefusalHead) => void): Delivery | undefined {
     const { host, requests } = this.#options
     const { headers, id: requestId, tag } = this.#request
-    const ended = (message: FromServerEncoded): void =>
-      this.#run(this.#answering.send(message), over)
+    const ended = (message: FromServerEncoded, defect = defectStatus): void =>
+      this.#run(this.#answering.send(message, defect))
     const rpc = requests.get(tag) as Rpc.AnyWithProps | undefined
     if (rpc === undefined) {
       ended({ _tag: "Defect", defect: `Unknown request tag: ${tag}` })
       return undefined
     }
-    const dies = (defect: unknown): void => {
+    const dies = (defect: unknown, status?: number): void => {
       const exit = {
         _tag: "Failure",
         cause: { _tag: "Die", defect: encodeDefect(defect) }
       } as const
-      ended({ _tag: "Exit", requestId, exit })
+      ended({ _tag: "Exit", requestId, exit }, status)
     }
     const payload = this.#now(Schema.decodeUnknown(rpc.payloadSchema)(this.#request.payload))
     if (Exit.isFailure(payload)) {
-      dies(Cause.squash(payload.cause))
+      dies(Cause.squash(payload.cause), 400)
       return undefined
     }
     const all = Headers.fromInput(headers)
@@ -171,8 +160,8 @@ class ServedMessage {
     return Tracer.externalSpan({ traceId, spanId, sampled })
   }
 
-  #run(effect: Effect.Effect<void>, then: () => void): void {
-    Runtime.runFork(this.#options.runtime)(effect).addObserver(then)
+  #run(effect: Effect.Effect<void>): void {
+    Runtime.runFork(this.#options.runtime)(effect)
   }
 
   /** What Schemas do is done at once, if they ask nobody. */

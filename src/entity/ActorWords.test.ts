@@ -35,6 +35,7 @@ describe("how a message stands in a call", () => {
       "/.release",
       "/.release?shard=-1",
       "/.release?shard=x",
+      "/.release?shard=256",
       "/Add",
       "/Add?id="
     ]) {

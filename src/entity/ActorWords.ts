@@ -6,6 +6,7 @@ import { type Fields, fieldValue } from "../model/Exchange.ts"
 import { type ActorAddress, formatAddress } from "./ActorAddress.ts"
 import { ActorUnavailable, isActorTrouble, MailboxFull } from "./ActorError.ts"
 import type { Refusal } from "./Message.ts"
+import { shardCount } from "./Placement.ts"
 
 /** Asks a host to let a shard go. No RPC has a name like it. */
 const releaseTag = ".release"
@@ -25,7 +26,8 @@ export const readTarget = (target: string): Target | undefined => {
   const said = new URLSearchParams(query)
   if (path === `/${releaseTag}`) {
     const shard = Number(said.get("shard") ?? Number.NaN)
-    return Number.isInteger(shard) && shard >= 0 ? { kind: "release", shard } : undefined
+    const isShard = Number.isInteger(shard) && shard >= 0 && shard < shardCount
+    return isShard ? { kind: "release", shard } : undefined
   }
   const id = said.get("id")
   return id === null || id === "" || id.length > maxId ? undefined : { kind: "message", id }
