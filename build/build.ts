@@ -29,6 +29,7 @@ import type { BuildOptions, Metafile } from "esbuild"
 import manifest from "../package.json" with { type: "json" }
 import { builtinsByRequire } from "./BuiltinsByRequire.ts"
 import { keepReachable } from "./Declarations.ts"
+import { ownVersion } from "./OwnVersion.ts"
 import { singleProcessLocks } from "./SingleProcessLocks.ts"
 import { thirdParty } from "./ThirdParty.ts"
 
@@ -104,7 +105,7 @@ const common = {
   minifyWhitespace: true,
   // So that a stack trace names a place somebody can read, and not column 1,900,000.
   lineLimit: 160,
-  plugins: [builtinsByRequire, singleProcessLocks],
+  plugins: [builtinsByRequire, singleProcessLocks, ownVersion],
   // Bundled CommonJS packages ask for Node's own modules by `require`, which ESM has not.
   banner: {
     js: 'import{createRequire as skeinRequire}from"node:module";const require=skeinRequire(import.meta.url);'

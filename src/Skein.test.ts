@@ -12,7 +12,18 @@ import {
   HttpServerResponse
 } from "@effect/platform"
 import { Rpc, RpcClient, RpcGroup, RpcServer } from "@effect/rpc"
-import { Deferred, Effect, Exit, Layer, Logger, Schedule, Schema, Scope, Stream } from "effect"
+import {
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  Schedule,
+  Schema,
+  Scope,
+  Stream
+} from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { CalledBy } from "./api/CalledBy.ts"
 import { MeshCaller } from "./api/MeshCaller.ts"
@@ -21,6 +32,11 @@ import * as MeshHttpClient from "./api/MeshHttpClient.ts"
 import * as MeshHttpServer from "./api/MeshHttpServer.ts"
 import * as MeshRpc from "./api/RpcOverMesh.ts"
 import { makeNodeConfig } from "./config/NodeConfig.ts"
+import * as Actor from "./entity/Actor.ts"
+import * as ActorMesh from "./entity/ActorMesh.ts"
+import * as ActorState from "./entity/ActorState.ts"
+import { ActorStore } from "./entity/store/ActorStore.ts"
+import * as MemoryStore from "./entity/store/MemoryStore.ts"
 import { initMesh } from "./mesh/keys/DataDir.ts"
 import { formatCaller } from "./model/Caller.ts"
 import { NodeName, ServiceName } from "./model/Names.ts"
@@ -236,6 +252,78 @@ describe("a program that is attached", () => {
         Effect.provide(served("stock")),
         Effect.provide(attach())
       )
+    )
+  })
+
+  it("runs actors, shared out among the programs of one node, and calls them", async () => {
+    const Counter = Actor.make("Counter", [
+      Rpc.make("Add", { success: Schema.Int }),
+      Rpc.make("Where", { success: Schema.String })
+    ])
+    const store = MemoryStore.make()
+    const actors = () =>
+      Layer.mergeAll(ActorMesh.layer, Layer.succeed(ActorStore, store)).pipe(
+        Layer.provide(Layer.succeed(ActorStore, store)),
+        Layer.provideMerge(attach())
+      )
+    const program = (name: string) =>
+      Counter.toLayer(
+        Effect.gen(function* () {
+          const state = yield* ActorState.make(
+            Schema.Struct({
+              count: Schema.optionalWith(Schema.Int, { default: () => 0 })
+            })
+          )
+          return {
+            Add: () =>
+              Effect.map(
+                state.update(({ count }) => ({ count: count + 1 })),
+                ({ count }) => count
+              ),
+            Where: () => Effect.succeed(name)
+          }
+        })
+      ).pipe(Layer.provideMerge(actors()))
+    const ids = Array.from({ length: 24 }, (_, i) => `c${i}`)
+    const service = ServiceName.make("actor-counter")
+    const offered = Effect.map(
+      Effect.suspend(() => node.source.endpoints(service)),
+      (all) => all.map(({ endpoint }) => endpoint)
+    )
+    await run(
+      Effect.gen(function* () {
+        const endOfTwo = yield* Scope.make()
+        const one = yield* Layer.build(program("one"))
+        yield* Layer.buildWithScope(program("two"), endOfTwo)
+        const only = yield* Layer.build(actors())
+        const counters = yield* Effect.provide(Counter.client, only)
+        const fromOne = yield* Effect.provide(Counter.client, one)
+        const before = yield* offered
+        expect(before).toHaveLength(2)
+        for (const id of before) expect(id).toMatch(/^program-[0-9a-f]{12}$/)
+        // Those who ask find both, from a program that runs some and from one that runs none.
+        const where = yield* Effect.forEach(ids, (id) => counters(id).Where())
+        expect(new Set(where)).toEqual(new Set(["one", "two"]))
+        expect(yield* Effect.forEach(ids, (id) => fromOne(id).Where())).toEqual(where)
+        const adding = yield* Effect.fork(
+          Effect.forEach(ids, (id) => Effect.replicateEffect(counters(id).Add(), 20), {
+            concurrency: "unbounded"
+          })
+        )
+        yield* Scope.close(endOfTwo, Exit.void)
+        const counts = yield* Fiber.join(adding)
+        expect(counts.map((all) => all.at(-1))).toEqual(ids.map(() => 20))
+        expect(new Set(yield* Effect.forEach(ids, (id) => counters(id).Where()))).toEqual(
+          new Set(["one"])
+        )
+        // The same endpoint to a node that is started again, so that it knows which shards are its own.
+        const rest = yield* offered
+        yield* Effect.promise(stopNode)
+        yield* Effect.promise(startNode)
+        expect(yield* counters("c1").Add()).toBe(21)
+        expect(yield* fromOne("c1").Add()).toBe(22)
+        expect(yield* offered).toEqual(rest)
+      })
     )
   })
 

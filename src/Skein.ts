@@ -1,9 +1,11 @@
 /** A program on its host's node: attached to it, with no node and no port of its own. */
+import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { basename } from "node:path"
 import { Context, Data, Deferred, Duration, Effect, Layer, Runtime, Schema } from "effect"
 import { Attachment, type NoNode } from "./api/Attachment.ts"
 import { MeshCaller } from "./api/MeshCaller.ts"
+import { MeshDirectory } from "./api/MeshDirectory.ts"
 import { MeshProgram } from "./api/MeshProgram.ts"
 import { DialAddress } from "./config/HostPort.ts"
 import { hostCaller } from "./model/Caller.ts"
@@ -73,11 +75,11 @@ export class Skein extends Context.Tag("skein/Skein")<
    */
   static readonly attach = (
     options: AttachOptions = {}
-  ): Layer.Layer<Skein | MeshCaller | MeshProgram, AttachError> =>
+  ): Layer.Layer<Skein | MeshCaller | MeshDirectory | MeshProgram, AttachError> =>
     Layer.scopedContext(
       Effect.gen(function* () {
         const attachment = yield* attached(options)
-        const { programs } = attachment
+        const { hold, programs } = attachment
         const program = programOf(attachment)
         const skein: Skein["Type"] = {
           node: () => nameOf(attachment.hold),
@@ -92,6 +94,7 @@ export class Skein extends Context.Tag("skein/Skein")<
             // Whom it really speaks for its node says.
             identity: hostCaller(NodeName.make(nameOf(attachment.hold)))
           }),
+          Context.add(MeshDirectory, hold.directory.api),
           Context.add(MeshProgram, program(programs))
         )
       })
@@ -205,6 +208,7 @@ const programOf =
       programs,
       // Every one of them has its link to the program.
       threads: () => 0,
+      namedId: () => `program-${randomBytes(6).toString("hex")}`,
       mayServe: (service) => {
         if (offers.all.length >= maxOffers) return tooMany(service, nameOf(hold))
         return Effect.flatMap(

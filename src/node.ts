@@ -284,6 +284,7 @@ const assemble = (input: AssemblyInput) =>
       offer: programs.offer,
       whyNotServed: (service) => programs.whyNotServed(service),
       awaitService: (service) => untilOffered(plane.view, service),
+      view: plane.view,
       ...{ metrics, log, onDefect, ticker }
     })
     const callers = () => [...listeners.callers(), ...door.callers]

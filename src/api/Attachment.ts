@@ -15,6 +15,7 @@ import type { Timer } from "../model/TimerWheel.ts"
 import { Lines } from "../request/wire/Lines.ts"
 import {
   isRefused,
+  namingVersion,
   parseObject,
   programVersions,
   type Refused,
@@ -24,12 +25,13 @@ import type { ProgramOffer } from "../schema/ProgramOfferSchema.ts"
 import {
   maxOffers,
   maxQuestions,
-  NodeAnswer,
+  NodeWord,
   ProgramQuestion,
   talkBytes,
   Welcome
 } from "../schema/ProgramTalkSchema.ts"
 import { dialNode, type NodePlace } from "./NodeDial.ts"
+import { NodeDirectory } from "./NodeDirectory.ts"
 import { NodeLinks } from "./NodeLinks.ts"
 import { type Hearer, ServiceQuestions } from "./ServiceQuestions.ts"
 import { ToldOffers } from "./ToldOffers.ts"
@@ -77,7 +79,7 @@ const longestPause = 1_000
 const stableAfter = 1_000
 
 const decodeWelcome = Schema.decodeUnknownEither(Welcome)
-const decodeAnswer = Schema.decodeUnknownEither(NodeAnswer)
+const decodeWord = Schema.decodeUnknownEither(NodeWord)
 const encodeQuestion = Schema.encodeSync(ProgramQuestion)
 
 export class Attachment {
@@ -85,6 +87,8 @@ export class Attachment {
   readonly #questions: Readonly<Record<Asking, ServiceQuestions>>
   readonly #offers: ToldOffers
   readonly #waiting: WaitingCalls
+  /** Who offers what, as the node says. */
+  readonly directory: NodeDirectory
   #welcome: Welcome | undefined
   #links: NodeLinks | undefined
   #control: Socket | undefined
@@ -120,6 +124,11 @@ export class Attachment {
       onRefused: (refused) => {
         for (const { message } of refused) log("error", message)
       }
+    })
+    this.directory = new NodeDirectory({
+      say: (service) => this.#sayFollow(service),
+      cancel: (id) => this.#write({ type: "cancel", id }),
+      onDefect
     })
     this.#waiting = new WaitingCalls({
       ...{ onDefect, patience, ticker },
@@ -236,6 +245,7 @@ export class Attachment {
     }
     this.#listen(socket, rest)
     if (isNew) this.#renewLinks(welcome)
+    this.directory.renew()
     this.#questions.mayServe.renew()
     this.#questions.await.renew()
     this.#offers.renew()
@@ -288,9 +298,13 @@ export class Attachment {
   }
 
   #heard(line: string): void {
-    const read = decodeAnswer(parseObject(line))
+    const read = decodeWord(parseObject(line))
     // Of a later version.
     if (Either.isLeft(read)) return
+    if (read.right.type === "endpoints") {
+      this.directory.heard(read.right)
+      return
+    }
     const { id, refused } = read.right
     const { await: awaits, mayServe } = this.#questions
     // An answer that nobody waits for any more is no one's.
@@ -304,6 +318,16 @@ export class Attachment {
     if (!this.#write({ ...question, id })) return undefined
     this.#lastId = id
     return id
+  }
+
+  #sayFollow(service: ServiceName): number | undefined {
+    const welcome = this.#welcome
+    if (this.#control === undefined || welcome === undefined) return undefined
+    if (welcome.version >= namingVersion) return this.#say({ type: "follow", service })
+    const { node } = welcome
+    const message = `the node ${node} is too old to say who offers ${service}: upgrade it`
+    this.#options.log("warning", message)
+    return undefined
   }
 
   /** False: there is no node. */

@@ -14,6 +14,11 @@ export interface ServedService {
   readonly weight: number
   /** Calls come in here, those of the program itself as well. */
   readonly dispatch: Dispatch
+  /**
+   * Others call this very endpoint by its key (`Call.only`): its id is known from the start, and the same for as
+   * long as it is offered. Default false.
+   */
+  readonly named?: boolean | undefined
   /** How it is before anything else is said. */
   readonly health: ServedHealth
 }

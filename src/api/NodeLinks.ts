@@ -7,13 +7,19 @@
 import { programPath } from "../model/AttachedProgram.ts"
 import type { OnDefect } from "../model/Defect.ts"
 import type { Dispatch } from "../model/Exchange.ts"
+import { refuse } from "../model/RefusedExchange.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { Timer } from "../model/TimerWheel.ts"
 import { AcceptedLink } from "../request/link/AcceptedLink.ts"
 import { DialedLink } from "../request/link/DialedLink.ts"
 import { PlainChannel } from "../request/link/PlainChannel.ts"
 import { http1Heads } from "../request/wire/Http1Heads.ts"
-import { programVersions, readLinkAnswer } from "../request/wire/ProgramHello.ts"
+import {
+  type LinkAnswer,
+  namingVersion,
+  programVersions,
+  readLinkAnswer
+} from "../request/wire/ProgramHello.ts"
 import type { Welcome } from "../schema/ProgramTalkSchema.ts"
 import { dialNode, type NodePlace } from "./NodeDial.ts"
 
@@ -33,7 +39,7 @@ export interface NodeLinksOptions {
 
 interface Link {
   /** Undefined: the node calls on it. */
-  readonly calls: DialedLink | undefined
+  readonly calls: { readonly available: boolean; readonly open: Dispatch } | undefined
   readonly drain: (reason: string) => void
   readonly abort: (error: Error) => void
 }
@@ -163,7 +169,7 @@ export class NodeLinks {
       }
       this.#unknown = 0
       if (this.#draining || this.#links[role].has(answer.thread)) socket.destroy()
-      else this.#up(role, answer.thread, socket, rest)
+      else this.#up(role, answer, socket, rest)
     }
     return this.#links[role].has(thread)
   }
@@ -173,7 +179,12 @@ export class NodeLinks {
     if (this.#unknown === unknownTries * this.#options.welcome.threads) this.#options.onUnknown()
   }
 
-  #up(role: Role, thread: number, socket: Parameters<typeof channelOf>[0], rest: Buffer): void {
+  #up(
+    role: Role,
+    { thread, version }: LinkAnswer,
+    socket: Parameters<typeof channelOf>[0],
+    rest: Buffer
+  ): void {
     const { onDefect, onUp, serve, ticker, welcome } = this.#options
     const links = this.#links[role]
     const channel = channelOf(socket, rest, ticker)
@@ -189,7 +200,12 @@ export class NodeLinks {
       const link = new DialedLink(common)
       link.events = { onDraining: () => undefined, onDown }
       links.set(thread, {
-        calls: link,
+        calls: {
+          get available() {
+            return link.available
+          },
+          open: naming(link, version, onDefect)
+        },
         drain: (reason) => link.drain(reason),
         abort: (error) => link.abort(error)
       })
@@ -208,6 +224,20 @@ export class NodeLinks {
     for (const then of waiting) then()
   }
 }
+
+/** On this link an opening has an endpoint only where the caller names the one that may be called. */
+const naming =
+  (link: DialedLink, version: number, onDefect: OnDefect): Dispatch =>
+  (call, receiver) => {
+    const { only, service } = call
+    if (only === undefined) return link.open(call, receiver)
+    if (version >= namingVersion) {
+      return link.open({ ...call, endpoint: only, only: undefined }, receiver)
+    }
+    const message = `the node ${link.node} is too old to be told which endpoint is to be called: upgrade it`
+    const code = "no_healthy_endpoint"
+    return refuse(receiver, { code, message, node: link.node, service, sent: false }, onDefect)
+  }
 
 const channelOf = (
   socket: ConstructorParameters<typeof PlainChannel>[0]["socket"],

@@ -139,7 +139,7 @@ export const layer: Layer.Layer<
             shards === undefined ? then(true) : shards.release(shard, then)
         })
         const offered = yield* program.offer({
-          ...{ service, weight, dispatch },
+          ...{ service, weight, dispatch, named: true },
           health: { healthy: true, reason: "its program runs the type's actors" }
         })
         const key = `${caller.peer}/${service}/${offered.endpoint}`

@@ -21,6 +21,9 @@ export interface ProgramPlace {
 export const samePlace = (a: ProgramPlace | undefined, b: ProgramPlace | undefined): boolean =>
   a?.program === b?.program && a?.endpoint === b?.endpoint
 
+/** Ids that programs give to endpoints which are called by name: of their own making, so that no two are one. */
+export const isNamedId = (id: string): boolean => /^program-[0-9a-f]{12}$/.test(id)
+
 /** Programs that are attached to a node at a time. */
 export const maxPrograms = 128
 

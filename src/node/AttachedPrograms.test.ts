@@ -57,6 +57,28 @@ describe("attached programs", () => {
     })
   })
 
+  it("serve what is called by name under their own ids, where those are free and such as programs make", () => {
+    const programs = make(["program-0123456789ab"])
+    const { id } = attach(programs)
+    const named = (own: string) => offer(stock, { id: own, named: true })
+    const own = "program-00000000beef"
+    programs.serve(id, [named(own), named("program-0123456789ab"), named("api")], all)
+    expect(programs.offers().map(({ at, id: given }) => [at?.endpoint, given])).toEqual([
+      [own, own],
+      ["program-0123456789ab", "program"],
+      ["api", "program-2"]
+    ])
+    // It is another's only when it is free again.
+    const other = attach(programs)
+    programs.serve(other.id, [named(own)], all)
+    expect(programs.offers().at(-1)?.id).toBe("program-3")
+    // Back at its node, which knew nothing of it, it is what it was.
+    const later = make()
+    const again = attach(later)
+    later.serve(again.id, [named(own)], all)
+    expect(later.offers()).toMatchObject([{ id: own }])
+  })
+
   it("serve what is not refused, and are asked only about what is new", () => {
     const programs = make()
     const { id } = attach(programs)

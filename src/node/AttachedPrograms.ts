@@ -2,7 +2,7 @@
  * The programs that are attached to this node: who they are, what they serve, and which request threads
  * reach them. Pure but for the random ids it is handed; what changes is told by whoever made it.
  */
-import { type AttachedProgram, maxPrograms } from "../model/AttachedProgram.ts"
+import { type AttachedProgram, isNamedId, maxPrograms } from "../model/AttachedProgram.ts"
 import type { Caller } from "../model/Caller.ts"
 import type { ProgramOffer, ServeRefused } from "../schema/ProgramOfferSchema.ts"
 import type { AttachAsk } from "../schema/ProgramTalkSchema.ts"
@@ -169,8 +169,8 @@ export class AttachedPrograms {
     const all: Array<NodeOffer> = []
     for (const { ids, silent, state } of this.#entries.values()) {
       for (const offer of state.offers) {
-        const { id, service } = offer
-        const endpoint = ids.get(keyOf(offer)) ?? this.#freeId(service)
+        const { id } = offer
+        const endpoint = ids.get(keyOf(offer)) ?? this.#idOf(offer)
         ids.set(keyOf(offer), endpoint)
         all.push({
           ...offer,
@@ -183,12 +183,22 @@ export class AttachedPrograms {
     return all
   }
 
-  /** The lowest, so that a program that comes back is the same endpoint to every balancer of the mesh. */
-  #freeId(service: string): string {
+  #idOf({ id, named, service }: ProgramOffer): string {
+    const isOwn = named === true && isNamedId(id) && !this.#taken(service).has(id)
+    return isOwn ? id : this.#freeId(service)
+  }
+
+  #taken(service: string): ReadonlySet<string> {
     const taken = new Set(this.#options.taken(service))
     for (const { ids } of this.#entries.values()) {
       for (const [key, id] of ids) if (key.startsWith(`${service}/`)) taken.add(id)
     }
+    return taken
+  }
+
+  /** The lowest, so that a program that comes back is the same endpoint to every balancer of the mesh. */
+  #freeId(service: string): string {
+    const taken = this.#taken(service)
     for (let i = 1; ; i++) {
       const id = i === 1 ? "program" : `program-${i}`
       if (!taken.has(id)) return id

@@ -7,7 +7,7 @@ import { Effect, Either, Schema } from "effect"
 import type { Caller } from "../model/Caller.ts"
 import { formatCaller } from "../model/Caller.ts"
 import type { OnDefect } from "../model/Defect.ts"
-import type { MeshId, NodeName, PeerKey } from "../model/Names.ts"
+import type { MeshId, NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { ProtocolError } from "../request/wire/Frame.ts"
 import { Lines } from "../request/wire/Lines.ts"
 import {
@@ -22,6 +22,8 @@ import {
 import type { ServeRefused } from "../schema/ProgramOfferSchema.ts"
 import {
   AttachAsk,
+  EndpointNews,
+  maxFollowed,
   maxQuestions,
   NodeAnswer,
   ProgramQuestion,
@@ -29,9 +31,13 @@ import {
   Welcome
 } from "../schema/ProgramTalkSchema.ts"
 import type { Attached } from "./AttachedPrograms.ts"
+import type { NewsSink } from "./EndpointFollower.ts"
 
 /** Why one is not taken, or what it is from now on. */
 export type Admission = { readonly attached: Attached } | { readonly refused: Refused }
+
+/** What has one answer. */
+export type AnsweredOnce = Exclude<ProgramQuestion, { readonly type: "cancel" | "follow" }>
 
 export interface ProgramControlContext {
   readonly self: { readonly node: NodeName; readonly peer: PeerKey; readonly mesh: MeshId }
@@ -45,8 +51,10 @@ export interface ProgramControlContext {
   /** What is not done of it, and why. */
   readonly answer: (
     program: string,
-    question: ProgramQuestion
+    question: AnsweredOnce
   ) => Effect.Effect<ReadonlyArray<ServeRefused>>
+  /** Tells who offers a service, and what changes of it; returns how to stop. */
+  readonly follow: (service: ServiceName, sink: NewsSink) => () => void
   /** Runs it until it is done or what is returned is called. */
   readonly run: (effect: Effect.Effect<void>) => () => void
   readonly onRefused: (refused: Refused) => void
@@ -57,6 +65,7 @@ export interface ProgramControlContext {
 const decodeAsk = Schema.decodeUnknownEither(AttachAsk)
 const decodeQuestion = Schema.decodeUnknownEither(ProgramQuestion)
 const encodeAnswer = Schema.encodeSync(NodeAnswer)
+const encodeNews = Schema.encodeSync(EndpointNews)
 const encodeWelcome = Schema.encodeSync(Welcome)
 
 export class ProgramControl {
@@ -65,6 +74,7 @@ export class ProgramControl {
   #program: Attached | undefined
   #lines = new Lines(helloBytes)
   readonly #questions = new Map<number, () => void>()
+  readonly #followed = new Map<number, () => void>()
   #closed = false
 
   constructor(socket: Socket, context: ProgramControlContext) {
@@ -148,11 +158,18 @@ export class ProgramControl {
     const question = read.right
     const { id, type } = question
     if (type === "cancel") {
-      this.#questions.get(id)?.()
-      this.#questions.delete(id)
+      for (const open of [this.#questions, this.#followed]) {
+        open.get(id)?.()
+        open.delete(id)
+      }
       return
     }
-    if (this.#questions.has(id)) throw new ProtocolError("two questions of one number")
+    if (this.#questions.has(id) || this.#followed.has(id))
+      throw new ProtocolError("two questions of one number")
+    if (type === "follow") {
+      this.#follow(id, question.service)
+      return
+    }
     if (this.#questions.size >= maxQuestions) throw new ProtocolError("too many questions")
     const { answer, run } = this.#context
     let done = false
@@ -169,6 +186,19 @@ export class ProgramControl {
     if (!done) this.#questions.set(id, stop)
   }
 
+  #follow(id: number, service: ServiceName): void {
+    if (this.#followed.size >= maxFollowed) throw new ProtocolError("too many services followed")
+    const stop = this.#context.follow(service, {
+      // Who reads slowly hears less often.
+      ready: () => this.#socket.writableLength < talkBytes,
+      tell: (news) => {
+        if (this.#closed || !this.#socket.writable) return
+        this.#socket.write(`${JSON.stringify(encodeNews({ type: "endpoints", id, ...news }))}\n`)
+      }
+    })
+    this.#followed.set(id, stop)
+  }
+
   #refuse(refused: Refused): void {
     this.#context.onRefused(refused)
     this.#socket.end(refusalLine(refused))
@@ -180,6 +210,8 @@ export class ProgramControl {
     this.#closed = true
     for (const stop of this.#questions.values()) stop()
     this.#questions.clear()
+    for (const stop of this.#followed.values()) stop()
+    this.#followed.clear()
     this.#context.onClosed(this)
   }
 }

@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { Effect, Exit, Scope } from "effect"
 import { afterAll, describe, expect, it } from "vitest"
 import { makeNodeConfig } from "../config/NodeConfig.ts"
+import { type EndpointView, MeshViewSource } from "../model/MeshView.ts"
 import { MeshId, NodeName, PeerKey } from "../model/Names.ts"
 import { MetricRegistry } from "../request/cells/Metrics.ts"
 import { AttachedPrograms } from "./AttachedPrograms.ts"
@@ -77,10 +78,16 @@ describe("where programs attach", () => {
             whyNotServed: never,
             awaitService: () => Effect.never
           },
+          view: new MeshViewSource(),
           onDefect: (error) => {
             throw error
           },
-          ticker: { wall: () => wall, now: () => performance.now() }
+          ticker: {
+            wall: () => wall,
+            now: () => performance.now(),
+            random: Math.random,
+            after: () => ({ cancel: never })
+          }
         }),
         scope
       )

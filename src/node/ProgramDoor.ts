@@ -12,6 +12,7 @@ import { maxPrograms } from "../model/AttachedProgram.ts"
 import { hostCaller, serviceCaller } from "../model/Caller.ts"
 import type { OnDefect } from "../model/Defect.ts"
 import type { Log } from "../model/Log.ts"
+import type { MeshViewCell } from "../model/MeshView.ts"
 import type { MeshId, NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { plainLine } from "../model/PlainLine.ts"
 import type { Ticker } from "../model/Time.ts"
@@ -21,10 +22,11 @@ import { programRefusals } from "../request/listener/ProgramListener.ts"
 import type { ListenSpec } from "../request/PlaneMessages.ts"
 import { clearPath, ownPath, type UnixSpec } from "../request/socket/UnixPath.ts"
 import type { ServeRefused } from "../schema/ProgramOfferSchema.ts"
-import type { AttachAsk, ProgramQuestion, Welcome } from "../schema/ProgramTalkSchema.ts"
+import type { AttachAsk, Welcome } from "../schema/ProgramTalkSchema.ts"
 import type { AttachedPrograms } from "./AttachedPrograms.ts"
+import { EndpointFollower } from "./EndpointFollower.ts"
 import type { OpenListener } from "./Listeners.ts"
-import { type Admission, ProgramControl } from "./ProgramControl.ts"
+import { type Admission, type AnsweredOnce, ProgramControl } from "./ProgramControl.ts"
 import type { OpenPort } from "./ThreadPorts.ts"
 
 export interface ProgramDoorOptions {
@@ -48,11 +50,13 @@ export interface ProgramDoorOptions {
   /** Fails where nobody would call it. */
   readonly whyNotServed: (service: ServiceName) => ServeRefused | undefined
   readonly awaitService: (service: ServiceName) => Effect.Effect<void>
+  /** Who offers what, for programs that ask. */
+  readonly view: MeshViewCell
   /** Hears of what throws: it costs the connection it threw on. */
   readonly onDefect: OnDefect
   readonly metrics: MetricRegistry
   readonly log: Log
-  readonly ticker: Pick<Ticker, "now" | "wall">
+  readonly ticker: Ticker
 }
 
 export interface ProgramDoor {
@@ -77,7 +81,7 @@ export const makeProgramDoor = (
   options: ProgramDoorOptions
 ): Effect.Effect<ProgramDoor, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { log, metrics, programs, self, ticker } = options
+    const { log, metrics, programs, self, ticker, view } = options
     const runtime = yield* Effect.runtime<never>()
     const controls = new Map<string, ProgramControl>()
     const nextTurn = new Map<string, number>()
@@ -134,7 +138,7 @@ export const makeProgramDoor = (
 
     const answer = (
       program: string,
-      question: ProgramQuestion
+      question: AnsweredOnce
     ): Effect.Effect<ReadonlyArray<ServeRefused>> => {
       switch (question.type) {
         case "mayServe":
@@ -151,8 +155,6 @@ export const makeProgramDoor = (
           })
         case "await":
           return Effect.as(options.awaitService(question.service), [])
-        case "cancel":
-          return Effect.succeed([])
       }
     }
 
@@ -208,6 +210,10 @@ export const makeProgramDoor = (
           open.add(
             new ProgramControl(socket, {
               ...{ self, links: place, threads: options.threads, answer, run, onClosed },
+              follow: (service, sink) => {
+                const follower = new EndpointFollower({ service, view, ticker, sink })
+                return () => follower.stop()
+              },
               drainDeadline: options.drainDeadline,
               identity: identityOf(config, self.node),
               admit: (control, ask) => admit(control, ask, { config, address }),

@@ -69,6 +69,24 @@ describe("ProgramOffers", () => {
     })
   )
 
+  it.scoped("makes an id of its own for what is called by it, where the node gives others", () =>
+    Effect.gen(function* () {
+      const { offers, programs } = setUp()
+      const api = new ProgramOffers({
+        ...{ node: () => "host-a", programs, threads: () => 0, deadline: () => 1 },
+        mayServe: () => Effect.void,
+        tell: () => Effect.void,
+        namedId: () => "program-00000000beef"
+      })
+      const named = { ...served, named: true }
+      expect((yield* api.api.offer(named)).endpoint).toBe("program-00000000beef")
+      expect((yield* api.api.offer(served)).endpoint).toBe("program")
+      expect(api.all).toMatchObject([{ named: true }, {}])
+      expect((yield* offers.api.offer(named)).endpoint).toBe("program")
+      expect(offers.all).not.toMatchObject([{ named: true }])
+    })
+  )
+
   it.effect("refuses where calls would come to threads that the program is not in", () =>
     Effect.gen(function* () {
       const { offers } = setUp(2)

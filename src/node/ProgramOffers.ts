@@ -18,6 +18,8 @@ export interface ProgramOffersOptions {
   readonly mayServe: (service: ServiceName) => Effect.Effect<void, ServeRefused>
   /** Tells it all there is. Done when the mesh knows, or nobody is there to be told. */
   readonly tell: (offers: ReadonlyArray<ProgramOffer>) => Effect.Effect<void>
+  /** Where the node gives other ids than the program does: how to make one for what is called by it. */
+  readonly namedId?: (() => string) | undefined
   /** `drain.deadline` of the node, ms. */
   readonly deadline: () => number
 }
@@ -50,12 +52,14 @@ export class ProgramOffers {
 
   #offer(served: ServedService): Effect.Effect<OfferedService, never, Scope.Scope> {
     return Effect.gen(this, function* () {
-      const { programs } = this.#options
+      const { namedId, programs } = this.#options
       const { service, weight } = served
-      const id = this.#freeId(service)
+      const ownId = served.named === true ? namedId?.() : undefined
+      const id = ownId ?? this.#freeId(service)
       const key = `${service}/${id}`
       const unserve = programs.serve(service, id, served.dispatch)
-      this.#offers.set(key, { service, id, weight, ...served.health })
+      const named = ownId === undefined ? {} : { named: true }
+      this.#offers.set(key, { service, id, weight, ...named, ...served.health })
       yield* Effect.acquireRelease(this.#tell, () => this.#withdraw(key, unserve))
       return {
         endpoint: id,

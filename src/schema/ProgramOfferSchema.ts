@@ -7,6 +7,8 @@ export const ProgramOffer = Schema.Struct({
   service: ServiceName,
   /** Unique within the service on this node. */
   id: Schema.String,
+  /** The node offers it under that very id: others call it by its key, and no other in its place. */
+  named: Schema.optional(Schema.Boolean),
   /** Relative share of traffic, 1–1000. */
   weight: Schema.Int.pipe(Schema.between(1, 1_000)),
   healthy: Schema.Boolean,

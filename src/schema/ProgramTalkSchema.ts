@@ -13,6 +13,10 @@ export const talkBytes = 256 * 1024
 export const maxOffers = 64
 /** Questions of a program that are not answered yet. */
 export const maxQuestions = 256
+/** Services whose endpoints one program follows. */
+export const maxFollowed = 256
+/** Endpoints in one line. */
+export const newsEndpoints = 200
 
 const Short = Schema.String.pipe(Schema.maxLength(256))
 
@@ -65,6 +69,8 @@ export const ProgramQuestion = Schema.Union(
   }),
   /** Answered when somebody offers the service. */
   Schema.Struct({ type: Schema.Literal("await"), id, service: ServiceName }),
+  /** Who offers the service. Answered with news (`EndpointNews`) until it is cancelled. */
+  Schema.Struct({ type: Schema.Literal("follow"), id, service: ServiceName }),
   /** No answer is wanted any more. */
   Schema.Struct({ type: Schema.Literal("cancel"), id })
 )
@@ -77,3 +83,35 @@ export const NodeAnswer = Schema.Struct({
   refused: Schema.Array(ServeRefused)
 })
 export type NodeAnswer = typeof NodeAnswer.Type
+
+/** As `EndpointView` (model/MeshView.ts). */
+const Endpoint = Schema.Struct({
+  key: Schema.String,
+  peer: PeerKey,
+  node: NodeName,
+  zone: Schema.optional(Schema.String),
+  endpoint: Schema.String,
+  healthy: Schema.Boolean,
+  draining: Schema.Boolean,
+  member: Schema.Literal("alive", "suspect", "dead"),
+  weight: Schema.Number,
+  local: Schema.Boolean
+})
+
+/** What is new of a service that a program follows. */
+export const EndpointNews = Schema.Struct({
+  type: Schema.Literal("endpoints"),
+  id,
+  /** All there is: nothing stays beside it. */
+  whole: Schema.Boolean,
+  /** New, or they say something new. */
+  set: Schema.Array(Endpoint).pipe(Schema.maxItems(newsEndpoints)),
+  /** Keys of those that are no longer there. */
+  removed: Schema.Array(Schema.String),
+  /** It goes on in the next line, and is to be taken for one with it. */
+  more: Schema.Boolean
+})
+export type EndpointNews = typeof EndpointNews.Type
+
+/** What a node says. */
+export const NodeWord = Schema.Union(NodeAnswer, EndpointNews)

@@ -23,6 +23,7 @@ import {
   helloBytes,
   helloTimeout,
   isRefused,
+  namingVersion,
   type ProgramHello,
   type Refused,
   readHello,
@@ -112,7 +113,7 @@ export class ProgramConnection {
     }
     const { thread } = this.#context
     this.#socket.write(`${JSON.stringify({ version: hello.version, thread })}\n`)
-    this.#becomeLink(hello.role, program, rest)
+    this.#becomeLink({ ...hello, role: hello.role }, program, rest)
   }
 
   #programOf({ pass }: ProgramHello): AttachedProgram | Refused {
@@ -126,7 +127,7 @@ export class ProgramConnection {
   }
 
   #becomeLink(
-    role: Exclude<ProgramHello["role"], "control">,
+    { role, version }: ProgramHello & { readonly role: "calls" | "serves" },
     program: AttachedProgram,
     rest: Buffer
   ): void {
@@ -140,7 +141,7 @@ export class ProgramConnection {
       ...{ ticker, heads: http1Heads, node: self.node, remote: self.peer, nameOf, onDefect }
     }
     if (role === "calls") {
-      const link = new AcceptedLink({ ...common, serve: this.#callsOf(program.identity) })
+      const link = new AcceptedLink({ ...common, serve: this.#callsOf(program.identity, version) })
       this.#link = {
         open: undefined,
         available: () => true,
@@ -160,7 +161,7 @@ export class ProgramConnection {
   }
 
   /** Whatever the program says, its calls are of whom its socket grants, and of this host. */
-  #callsOf(granted: Caller): Dispatch {
+  #callsOf(granted: Caller, version: number): Dispatch {
     const { dispatch, onDefect, self } = this.#context
     return (call, receiver) => {
       const { identity } = call
@@ -170,7 +171,7 @@ export class ProgramConnection {
         const fault = { code: "denied", message, node: self.node, service, sent: false } as const
         return refuse(receiver, fault, onDefect)
       }
-      const { attempt, connectTimeout, deadline, head, kind, service } = call
+      const { attempt, connectTimeout, deadline, endpoint, head, kind, service } = call
       // Written out, in the order in which everybody makes calls: they all have one shape.
       const own: Call = {
         kind,
@@ -183,7 +184,8 @@ export class ProgramConnection {
         attempt,
         connectTimeout
       }
-      return dispatch(own, receiver)
+      const names = endpoint !== undefined && version >= namingVersion
+      return dispatch(names ? { ...own, only: endpoint } : own, receiver)
     }
   }
 
