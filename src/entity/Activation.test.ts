@@ -111,8 +111,9 @@ class World {
             this.hosts.set(definition.type, host)
           }),
         send: ({ type }, id, message) =>
-          deliverHere(this.hosts.get(type)!, addressOf(type, id), message, () => {
-            this.moved++
+          deliverHere(this.hosts.get(type)!, addressOf(type, id), message, {
+            left: undefined,
+            moved: () => void this.moved++
           })
       }))
     )

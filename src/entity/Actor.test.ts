@@ -33,6 +33,7 @@ const Cart = Actor.make("Cart", [
   Rpc.make("Items", { success: Schema.Array(Schema.String) }),
   Rpc.make("Where", { success: Schema.String }),
   Rpc.make("Wait", { success: Schema.Int }),
+  Rpc.make("AskSelf", { success: Schema.String }),
   Rpc.make("Break", { payload: { item: Schema.String } }),
   Rpc.make("Count", {
     payload: { to: Schema.Int },
@@ -62,6 +63,7 @@ const CartLive = (options: Actor.ActorOptions = {}) =>
       seen.lives.push(entityId)
       yield* Effect.addFinalizer(() => Effect.sync(() => void seen.ends.push(entityId)))
       const state = yield* ActorState.make(CartState)
+      const carts = yield* Cart.client
       return {
         Add: ({ payload }) =>
           Effect.map(
@@ -73,6 +75,11 @@ const CartLive = (options: Actor.ActorOptions = {}) =>
             state.modify(({ items }) => [items[0], { items: items.slice(1) }]),
             (item) => (item === undefined ? Effect.fail(new Empty()) : Effect.succeed(item))
           ),
+        AskSelf: () =>
+          Effect.match(carts(entityId).Items(), {
+            onFailure: ({ code }) => code,
+            onSuccess: () => "an answer"
+          }),
         Items: () => Effect.map(state.get, ({ items }) => items),
         Where: () =>
           Effect.map(CurrentAddress, ({ entityType, entityId: id }) => `${entityType}/${id}`),
@@ -274,6 +281,27 @@ describe("an actor", () => {
       // Its next message does not wait for the one that was given up.
       expect(yield* cart("a").Add({ item: "book" })).toBe(1)
       expect(seen.running).toBe(0)
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.scoped("is waited for until the deadline, and by itself for 15 seconds", () =>
+    Effect.gen(function* () {
+      const cart = yield* Cart.client
+      const seen = yield* Seen
+      const late = cart("a").Wait(undefined, { headers: { "skein-deadline": "200" } })
+      const first = yield* Effect.fork(Effect.flip(late))
+      yield* waiting(1)
+      const second = yield* Effect.fork(
+        Effect.flip(cart("a").Items(undefined, { headers: { "skein-deadline": "100" } }))
+      )
+      yield* TestClock.adjust("100 millis")
+      expect(yield* Fiber.join(second)).toMatchObject({ code: "deadline", sent: false })
+      yield* TestClock.adjust("100 millis")
+      expect(yield* Fiber.join(first)).toMatchObject({ code: "deadline", sent: true })
+      expect(seen.running).toBe(0)
+      const self = yield* Effect.fork(cart("a").AskSelf())
+      yield* TestClock.adjust("15 seconds")
+      expect(yield* Fiber.join(self)).toBe("deadline")
     }).pipe(Effect.provide(world()))
   )
 

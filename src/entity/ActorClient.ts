@@ -16,6 +16,7 @@ import {
   Tracer
 } from "effect"
 import { Idempotent } from "../api/RpcIdempotent.ts"
+import { CurrentAddress } from "./ActorAddress.ts"
 import type { ActorFailure, Actors, ActorType, Outgoing } from "./Actors.ts"
 import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
 
@@ -93,6 +94,7 @@ const callOf = (
       parent: unsafeMap.get(Tracer.ParentSpan.key),
       key: keyOf(Option.getOrUndefined(Headers.get(all, keyHeader))),
       deadline: deadline === undefined ? undefined : millisOf(deadline),
+      from: unsafeMap.get(CurrentAddress.key),
       tells: discard
     }
   }

@@ -27,6 +27,16 @@ const Done = Schema.Struct({
   last: Schema.optionalWith(Schema.Number, { exact: true })
 })
 
+/** Milliseconds slept at a time: timers take 24 days at most, and clocks are set meanwhile. */
+const longestSleep = 86_400_000
+
+const until = (time: number): Effect.Effect<void> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    now >= time
+      ? Effect.void
+      : Effect.zipRight(Effect.sleep(Math.min(longestSleep, time - now)), until(time))
+  )
+
 export const make = <E, R>({
   cron,
   execute,
@@ -46,7 +56,7 @@ export const make = <E, R>({
       const now = yield* Clock.currentTimeMillis
       // The first one ever is the next one to come.
       const next = Cron.next(cron, new Date(Math.max(last ?? now, now - oldest))).getTime()
-      if (next > now) yield* Effect.sleep(next - now)
+      yield* until(next)
       yield* Effect.catchAllCause(execute, (cause) =>
         Effect.logWarning(`${name} has failed at its time; it is done again at the next`, cause)
       )

@@ -171,6 +171,13 @@ export class ActorHost implements ActivationHost {
     this.#run(Effect.sleep(millis)).addObserver(then)
   }
 
+  /** Returns how to call it off. */
+  timer(millis: number, then: () => void): () => void {
+    const fiber = this.#run(Effect.sleep(millis))
+    fiber.addObserver((exit) => Exit.isSuccess(exit) && then())
+    return () => fiber.unsafeInterruptAsFork(fiber.id())
+  }
+
   now(): number {
     return this.#options.program.clock.unsafeCurrentTimeMillis()
   }

@@ -391,4 +391,25 @@ describe("actors in a mesh", () => {
       expect(new Set(hosts)).toEqual(new Set(["a", "b"]))
     })
   )
+
+  it.scoped("are not waited for longer than 10 seconds by the host they move to", () =>
+    Effect.gen(function* () {
+      const world = new World()
+      const a = yield* world.start("a")
+      for (const id of ids) yield* Effect.fork(a.counter(id).Slow({ millis: 60_000 }))
+      yield* TestClock.adjust("100 millis")
+      const b = yield* world.start("b")
+      const hosts = yield* Effect.fork(
+        Effect.forEach(ids, (id) => Effect.option(b.counter(id).Host()), {
+          concurrency: "unbounded"
+        })
+      )
+      yield* TestClock.adjust("9 seconds")
+      expect(b.size()).toBe(0)
+      yield* TestClock.adjust("2 seconds")
+      expect(b.size()).toBeGreaterThan(8)
+      yield* Fiber.interrupt(hosts)
+      yield* TestClock.adjust("1 minute")
+    })
+  )
 })

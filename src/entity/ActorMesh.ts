@@ -147,8 +147,8 @@ export const layer: Layer.Layer<
           rights: leases ?? noRights,
           hosts: typeHosts,
           self: key,
-          release: (owner, shard, then) => {
-            run(askRelease({ caller, service, owner }, shard)).addObserver((exit) =>
+          release: (owner, shard, millis, then) => {
+            run(askRelease({ caller, service, owner }, shard, millis)).addObserver((exit) =>
               then(exit._tag === "Success" ? exit.value : "silent")
             )
           },

@@ -41,6 +41,8 @@ export interface Outgoing extends Omit<Message, "replies" | "reminder"> {
   readonly isIdempotent: boolean
   /** Milliseconds it may take; undefined: as its sender is willing to wait. */
   readonly deadline: number | undefined
+  /** The actor in which it was sent. */
+  readonly from: ActorAddress | undefined
   /** Its sender wants to know no more than that it has come. */
   readonly tells: boolean
   readonly replies: Pick<Replies, "exit" | "part"> & {
@@ -81,23 +83,54 @@ export const sweeping = (
   )
 }
 
+/** Milliseconds that a message is looked after where its sender has said nothing. */
+export const defaultDeadline = 15_000
+
+/** Its sender waits for its own end: for that it needs a deadline. */
+export const isSelfCall = (
+  { concurrency }: ActorHost,
+  { entityId, entityType }: ActorAddress,
+  { from }: Outgoing
+): boolean => concurrency === 1 && from?.entityId === entityId && from.entityType === entityType
+
+export interface HereOptions {
+  /** Milliseconds until it is given up; undefined: as long as it takes. */
+  readonly left: number | undefined
+  readonly moved: (owner: string | undefined) => void
+}
+
 /** Gives a message to an actor of this program. */
 export const deliverHere = (
   host: ActorHost,
   address: ActorAddress,
   { replies, tells, ...message }: Outgoing,
-  onMoved: (owner: string | undefined) => void
+  { left, moved }: HereOptions
 ): (() => void) => {
+  let stopTimer = (): void => undefined
   const answers: Replies = {
     part: replies.part,
-    exit: replies.exit,
+    exit: (exit) => {
+      stopTimer()
+      replies.exit(exit)
+    },
     refuse: (refusal) => {
-      if (refusal._tag === "Moved") onMoved(refusal.owner)
+      stopTimer()
+      if (refusal._tag === "Moved") moved(refusal.owner)
       else replies.fail(refusal)
     }
   }
   const delivery = host.deliver(address.entityId, { ...message, replies: answers })
-  return () => delivery.cancel()
+  if (left !== undefined && !delivery.over) {
+    stopTimer = host.timer(left, () => {
+      const sent = delivery.hasBegun
+      delivery.cancel()
+      replies.fail(ActorUnavailable.of("deadline", address, "has not answered in time", { sent }))
+    })
+  }
+  return () => {
+    stopTimer()
+    delivery.cancel()
+  }
 }
 
 /**
@@ -136,7 +169,13 @@ export const layerLocal: Layer.Layer<Actors, never, ActorStore> = Layer.effect(
           message.replies.fail(
             ActorUnavailable.of("no_host", address, "is of a type that nobody runs here")
           )
-        if (host !== undefined) return deliverHere(host, address, message, nobody)
+        if (host !== undefined) {
+          const byItself = isSelfCall(host, address, message) ? defaultDeadline : undefined
+          return deliverHere(host, address, message, {
+            left: message.deadline ?? byItself,
+            moved: nobody
+          })
+        }
         nobody()
         return () => undefined
       }

@@ -17,6 +17,11 @@ export class Delivery {
     this.at = at
   }
 
+  /** Its handler may have done something. */
+  get hasBegun(): boolean {
+    return this.#handler !== undefined
+  }
+
   begun(handler: Fiber.RuntimeFiber<unknown, unknown>): void {
     this.#handler = handler
   }

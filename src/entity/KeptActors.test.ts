@@ -2,6 +2,7 @@
 import { Rpc } from "@effect/rpc"
 import { describe, expect, it } from "@effect/vitest"
 import {
+  Chunk,
   Clock,
   Cron,
   Effect,
@@ -300,6 +301,22 @@ describe("what runs once in the mesh", () => {
         yield* Scope.close(scopes[stays], Exit.void)
         expect(running.size).toBe(0)
       })
+  )
+
+  it.scoped("waits for times that are further away than timers reach", () =>
+    Effect.gen(function* () {
+      const yearly = ActorCron.make({
+        name: "yearly",
+        cron: Either.getOrThrow(Cron.parse("0 0 1 7 *")),
+        execute: Effect.void
+      })
+      yield* world()("a", yearly, yield* Effect.scope)
+      yield* TestClock.adjust("5 seconds")
+      const sleeps = Chunk.toReadonlyArray(yield* TestClock.sleeps())
+      const day = 86_400_000
+      expect(sleeps.filter((at) => at > day / 2).length).toBeGreaterThan(0)
+      expect(Math.max(...sleeps)).toBeLessThan(day + 5_000)
+    })
   )
 
   it.scoped("is done at its times, and not again for times that another host has dealt with", () =>

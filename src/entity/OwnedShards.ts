@@ -41,8 +41,13 @@ export interface OwnedShardsOptions {
   readonly hosts: TypeHosts
   /** Key of this program's endpoint. */
   readonly self: string
-  /** Asks the host with that key to let the shard go. */
-  readonly release: (owner: string, shard: number, then: (released: Released) => void) => void
+  /** Asks the host with that key to let the shard go; it has so many milliseconds for it. */
+  readonly release: (
+    owner: string,
+    shard: number,
+    millis: number,
+    then: (released: Released) => void
+  ) => void
   /** The shard's actors finish, save and go; calls back when none is left. */
   readonly leave: (shard: number, then: () => void) => void
   /** Returns how to call it off. */
@@ -208,12 +213,13 @@ export class OwnedShards {
         open()
         return
       }
-      if (now() - began >= releasePatience) {
+      const left = releasePatience - (now() - began)
+      if (left <= 0) {
         onForced(shard, previous)
         open()
         return
       }
-      release(previous, shard, (released) => {
+      release(previous, shard, left, (released) => {
         if (released === "released") open()
         else after(askAgain, ask)
       })

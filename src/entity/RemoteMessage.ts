@@ -62,16 +62,27 @@ const nextPart = (exchange: RpcExchange): Effect.Effect<AnswerPart> =>
     return Effect.sync(stop)
   })
 
-/** Asks a host to let a shard go. */
-export const askRelease = (target: Target, shard: number): Effect.Effect<Released> =>
+/** Asks a host to let a shard go, which may take so many milliseconds. */
+export const askRelease = (
+  target: Target,
+  shard: number,
+  millis: number
+): Effect.Effect<Released> =>
   Effect.suspend(() => {
     const head = { method: "PUT", target: releaseTarget(shard), fields: [], length: 0 }
-    const exchange = new RpcExchange(callTo(target, head, undefined))
+    const exchange = new RpcExchange(callTo(target, head, millis))
     exchange.start(target.caller.dispatch, new Uint8Array(0))
     return Effect.map(nextPart(exchange), (part): Released => {
       if (part.kind !== "foreign") return "silent"
       return part.status === 204 ? "released" : part.status === 421 ? "kept" : "silent"
-    }).pipe(Effect.onInterrupt(() => Effect.sync(() => exchange.cancel())))
+    }).pipe(
+      Effect.onInterrupt(() => Effect.sync(() => exchange.cancel())),
+      Effect.timeoutTo({
+        duration: millis,
+        onSuccess: (released) => released,
+        onTimeout: (): Released => "silent"
+      })
+    )
   })
 
 export interface RemoteMessage extends Target {

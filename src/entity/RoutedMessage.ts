@@ -8,7 +8,7 @@ import type { Fault } from "../model/Fault.ts"
 import type { ActorAddress } from "./ActorAddress.ts"
 import { ActorUnavailable } from "./ActorError.ts"
 import type { ActorHost } from "./ActorHost.ts"
-import { deliverHere, type Outgoing } from "./Actors.ts"
+import { defaultDeadline, deliverHere, isSelfCall, type Outgoing } from "./Actors.ts"
 import { faultOf, type RemoteRefusal } from "./RemoteMessage.ts"
 import type { TypeHosts } from "./TypeHosts.ts"
 
@@ -28,9 +28,6 @@ export interface RouteOptions {
   /** Milliseconds. */
   readonly now: () => number
 }
-
-/** Milliseconds that a message is looked after where its sender has said nothing. */
-export const defaultDeadline = 15_000
 
 /** Milliseconds before the second look, doubled for each further one. */
 const firstPause = 5
@@ -82,7 +79,11 @@ export class RoutedMessage {
   }
 
   #here(host: ActorHost): () => void {
-    return deliverHere(host, this.#address, this.#message, (owner) => this.#later("moves", owner))
+    const message = this.#message
+    const isLimited = message.deadline !== undefined || isSelfCall(host, this.#address, message)
+    const left = isLimited ? Math.max(1, this.#until - this.#options.now()) : undefined
+    const moved = (owner: string | undefined): void => this.#later("moves", owner)
+    return deliverHere(host, this.#address, message, { left, moved })
   }
 
   #there(owner: string): () => void {
