@@ -4,12 +4,15 @@ import net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest"
-import { ServiceName } from "../model/Names.ts"
+import { hostCaller } from "../model/Caller.ts"
+import type { Call } from "../model/Exchange.ts"
+import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { refuse } from "../model/RefusedExchange.ts"
 import type { ProgramOffer } from "../schema/ProgramOfferSchema.ts"
 import { maxQuestions } from "../schema/ProgramTalkSchema.ts"
 import { HandTicker } from "../testing/InboundFixture.ts"
 import { turn } from "../testing/ListenerFixture.ts"
+import { RecordingReceiver } from "../testing/OutboundRecorders.ts"
 import { Attachment } from "./Attachment.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "skein-attachment-"))
@@ -31,6 +34,9 @@ class PlayedNode {
   said: Array<Said> = []
   open = new Set<number>()
   attached = 0
+  /** Of what programs and nodes speak. */
+  version = 1
+  #links: net.Server | undefined
   /** What it has done wrong. */
   readonly broken: Array<string> = []
 
@@ -40,6 +46,7 @@ class PlayedNode {
 
   stop(): Promise<void> {
     return new Promise((resolve) => {
+      this.#links?.close()
       this.#server.close(() => resolve())
       this.cut()
     })
@@ -71,6 +78,26 @@ class PlayedNode {
     })
   }
 
+  /** It takes links as well, and reads nothing on them. */
+  takeLinks(): Promise<void> {
+    const links = net.createServer((socket) => {
+      this.#sockets.add(socket)
+      socket.on("error", () => undefined)
+      socket.once("data", () =>
+        socket.write(`${JSON.stringify({ version: this.version, thread: 0 })}\n`)
+      )
+    })
+    this.#links = links
+    return new Promise((resolve) => links.listen(`${path}.0`, resolve))
+  }
+
+  /** What it tells of endpoints. */
+  tell(news: object): void {
+    for (const socket of this.#sockets) {
+      socket.write(`${JSON.stringify({ type: "endpoints", whole: true, more: false, ...news })}\n`)
+    }
+  }
+
   #heard(socket: net.Socket, line: Said & { readonly skein?: string }): void {
     if (line.skein !== undefined) {
       this.said = []
@@ -78,7 +105,7 @@ class PlayedNode {
       this.attached++
       const welcome = {
         ...{
-          version: 1,
+          version: this.version,
           node: "host-a",
           peer,
           mesh: "00112233445566778899aabbccddeeff",
@@ -106,21 +133,29 @@ const offered = (name: string): ProgramOffer => ({
   ...{ service: ServiceName.make(name), id: "program", weight: 100, healthy: true, reason: "" }
 })
 
+const callOf = (name: string): Call => ({
+  ...{ kind: "tcp", service: ServiceName.make(name), head: undefined, endpoint: undefined },
+  ...{ caller: PeerKey.make(peer), identity: hostCaller(NodeName.make("host-a")) },
+  ...{ deadline: undefined, attempt: 0 }
+})
+
 let node: PlayedNode
 let hold: Attachment
 let ticker: HandTicker
 let over = false
+let logged: Array<string> = []
 /** More than an offer waits for links, by what the wheel may be late. */
 const linkPatience = 1_100
 
 beforeEach(async () => {
   over = false
+  logged = []
   node = new PlayedNode()
   await node.start()
   ticker = new HandTicker()
   hold = new Attachment({
     ...{ place: { host: `unix:${path}`, port: 0 }, address: path, name: "t", software: "1" },
-    ...{ token: () => undefined, ticker, log: () => undefined, patience: 1_000 },
+    ...{ token: () => undefined, ticker, log: (_, text) => logged.push(text), patience: 1_000 },
     onDefect: (error) => node.broken.push(String(error)),
     serve: (call, receiver) =>
       refuse(receiver, {
@@ -133,7 +168,9 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   over = true
-  await hold.stop(0)
+  const stopped = hold.stop(0)
+  ticker.advance(100)
+  await stopped
   await node.stop()
   expect(node.broken).toEqual([])
 })
@@ -260,5 +297,48 @@ describe("a program's hold on its node", () => {
     node.answer(second?.id ?? 0)
     await until(() => done.length === 3)
     expect(done).toEqual([1, 2, 3])
+  })
+
+  it("asks each node who offers what it follows, and goes by what the last has said", async () => {
+    node.version = 2
+    await again()
+    const followed = service(1)
+    let heard = 0
+    const { endpoints, subscribe } = hold.directory.api
+    const stop = subscribe(followed, () => heard++)
+    const [first] = await said("follow", 1)
+    const one = {
+      ...{ key: `${peer}/s1/program`, peer, node: "host-a", endpoint: "program", local: true },
+      ...{ healthy: true, draining: false, member: "alive", weight: 100 }
+    }
+    node.tell({ id: first?.id, set: [one], removed: [] })
+    await until(() => heard === 1)
+    await again()
+    const [second] = await said("follow", 1)
+    expect(endpoints(followed)).toMatchObject([one])
+    node.tell({ id: second?.id, set: [{ ...one, weight: 1 }], removed: [], more: true, later: 1 })
+    node.tell({ id: second?.id, set: [], removed: [], whole: false })
+    await until(() => heard === 2)
+    expect(endpoints(followed)).toMatchObject([{ ...one, weight: 1 }])
+    stop()
+    expect(await said("cancel", 1)).toMatchObject([{ id: second?.id }])
+    expect(endpoints(followed)).toEqual([])
+  })
+
+  it("asks nothing of an older node that it would not understand, and says so", async () => {
+    await node.takeLinks()
+    hold.directory.api.subscribe(service(1), () => undefined)
+    hold.ask("await", service(2), () => undefined)
+    await said("await", 1)
+    expect(node.of("follow")).toEqual([])
+    expect(logged.at(-1)).toContain("host-a is too old to say who offers s1: upgrade it")
+    const receiver = new RecordingReceiver()
+    hold.dispatch({ ...callOf("s1"), only: `${peer}/s1/program` }, receiver)
+    receiver.dispatched = true
+    // Links are tried again every second at the latest; a call waits for as long.
+    ticker.advance(900)
+    await until(() => receiver.fault !== undefined)
+    expect(receiver.fault).toMatchObject({ code: "no_healthy_endpoint", sent: false })
+    expect(receiver.fault?.message).toContain("upgrade it")
   })
 })
