@@ -7,10 +7,10 @@ import type { Call, Fields, ResponseReceiver } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import { refuse } from "../../model/RefusedExchange.ts"
 import type { Ticker } from "../../model/Time.ts"
-import { WaitingExchange } from "../link/WaitingExchange.ts"
 import type { ProgramPlace } from "../socket/ProgramDial.ts"
 import { type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
 import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
+import { HeldStream } from "./HeldStream.ts"
 import { askVersion, type ProgramVersion, type VersionAnswer } from "./ProgramVersion.ts"
 
 export interface AutoEndpointOptions {
@@ -186,54 +186,5 @@ export class AutoEndpoint implements EndpointTransport {
     let sum = 0
     for (const transport of this.#made.values()) sum += transport[what]
     return sum
-  }
-}
-
-/** A request that waits, and then is one of the transport's. */
-class HeldStream implements EndpointStream {
-  readonly waiting: WaitingExchange
-  readonly #fields: Fields
-  #stream: EndpointStream | undefined = undefined
-
-  constructor(
-    call: Call,
-    since: number,
-    fields: Fields,
-    receiver: ResponseReceiver,
-    onOver: () => void
-  ) {
-    this.#fields = fields
-    this.waiting = new WaitingExchange(call, since, receiver, onOver)
-  }
-
-  get sent(): boolean {
-    return this.#stream?.sent ?? false
-  }
-
-  begin(transport: EndpointTransport, now: number, failed: (error: unknown) => Fault): void {
-    this.waiting.begin(
-      (call, receiver) => {
-        this.#stream = transport.open(call, this.#fields, receiver)
-        return this.#stream
-      },
-      now,
-      (_, error) => failed(error)
-    )
-  }
-
-  write(chunk: Uint8Array): boolean {
-    return this.waiting.write(chunk)
-  }
-
-  end(trailers: Fields): void {
-    this.waiting.end(trailers)
-  }
-
-  cancel(fault: Fault): void {
-    this.waiting.cancel(fault)
-  }
-
-  resume(): void {
-    this.waiting.resume()
   }
 }

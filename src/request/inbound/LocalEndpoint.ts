@@ -21,7 +21,7 @@ import type { EndpointTransport } from "./EndpointStream.ts"
 import { defaultMaxHttp2Connections, Http2Endpoint } from "./Http2Endpoint.ts"
 import { defaultMaxConnections, defaultMaxWaiting, HttpEndpoint } from "./HttpEndpoint.ts"
 import type { InboundMetrics } from "./InboundMetrics.ts"
-import { ProgramEndpoint } from "./ProgramEndpoint.ts"
+import { type AwaitedProgram, ProgramEndpoint } from "./ProgramEndpoint.ts"
 import type { Programs } from "./Programs.ts"
 import type { ProgramVersion } from "./ProgramVersion.ts"
 import { TcpEndpoint } from "./TcpEndpoint.ts"
@@ -155,10 +155,12 @@ export class LocalEndpoint {
   }
 
   #programTransport(options: LocalEndpointOptions, threads: number): ProgramEndpoint {
-    const { address, node, onDefect, programs, service } = options
+    const { address, node, onDefect, programs, service, ticker } = options
     return new ProgramEndpoint({
-      ...{ node, onDefect, service: service.name },
+      ...{ node, onDefect, service: service.name, ticker },
       program: programOf(programs, service.name, address),
+      awaited: awaitedOf(programs, address),
+      connectTimeout: service.connectTimeout ?? defaultConnectTimeout,
       inFlight: () => this.inFlight,
       maxInFlight: Math.ceil(defaultMaxConnections / threads)
     })
@@ -268,4 +270,18 @@ const programOf = (
     const open = programs?.open(at.program)
     return open && ((call, receiver) => open({ ...call, endpoint }, receiver))
   }
+}
+
+/** Of one that is attached, which has links of its own to each thread. */
+const awaitedOf = (
+  programs: Programs | undefined,
+  { program }: LocalAddress
+): AwaitedProgram | undefined => {
+  const at = program?.at
+  return at === undefined || programs === undefined
+    ? undefined
+    : {
+        isExpected: () => programs.isAttached(at.program),
+        whenReached: (then) => programs.whenReached(at.program, then)
+      }
 }

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest"
+import { hostCaller } from "../../model/Caller.ts"
 import type { Dispatch } from "../../model/Exchange.ts"
 import type { LocalService, ProgramHealth } from "../../model/LocalService.ts"
 import type { PeerKey } from "../../model/Names.ts"
@@ -137,5 +138,74 @@ describe("a program without a port", () => {
     expect(fault?.message).toContain("it is not ready")
     answer(callee)
     expect(receiver.text).toBe("ok")
+  })
+})
+
+describe("a program that is attached, but has no link to this thread yet", () => {
+  const attached = { id: "p1", pass: "pass", identity: hostCaller(self.node) }
+  const setUpAttached = () => {
+    const programs = new Programs()
+    const ticker = new HandTicker()
+    const inbound = new Inbound({
+      ...{ self, programs, ticker },
+      observer: new RecordingObserver(),
+      metrics: new MetricRegistry(),
+      callerName: (peer: PeerKey) => peer
+    })
+    cleanups.push(() => inbound.close())
+    programs.setAttached([attached])
+    const at = { program: attached.id, endpoint: "program" }
+    inbound.setServices([service({ ...well, at })])
+    const callee = new ScriptedCallee()
+    const link = () =>
+      programs.link(attached.id, {
+        open: callee.dispatch,
+        ...{ available: () => true, drain: () => undefined, abort: () => undefined }
+      })
+    return { callee, inbound, link, programs, ticker }
+  }
+
+  it("is waited for, and gets what came meanwhile", async () => {
+    const { callee, inbound, link } = setUpAttached()
+    callee.onCall = () => queueMicrotask(() => answer(callee))
+    const answered = exchange(inbound.dispatch, httpCall())
+    expect(callee.call).toBeUndefined()
+    link()
+    expect((await answered).text).toBe("ok")
+    expect(callee.call?.endpoint).toBe("program")
+    expect(inbound.inFlight).toBe(0)
+  })
+
+  it("is not waited for longer than for a connection", async () => {
+    const { inbound, link, ticker, callee } = setUpAttached()
+    const answered = exchange(inbound.dispatch, { ...httpCall(), connectTimeout: 40 })
+    ticker.advance(40)
+    expect((await answered).fault).toMatchObject({
+      ...{ code: "upstream_connect", sent: false },
+      message: expect.stringContaining("made none within 40 ms")
+    })
+    link()
+    expect(callee.call).toBeUndefined()
+  })
+
+  it("is given up at once when it has gone, or serves this no more", async () => {
+    for (const end of ["gone", "withdrawn"] as const) {
+      const { inbound, programs } = setUpAttached()
+      const answered = exchange(inbound.dispatch, httpCall())
+      if (end === "gone") programs.setAttached([])
+      else inbound.setServices([])
+      expect((await answered).fault).toMatchObject({ code: "upstream_connect", sent: false })
+      expect(inbound.inFlight).toBe(0)
+    }
+  })
+
+  it("is not called for a caller that has given up", () => {
+    const { callee, inbound, link } = setUpAttached()
+    const stream = inbound.dispatch(httpCall(), new RecordingReceiver())
+    const { service } = httpCall()
+    stream.cancel({ code: "client_gone", message: "", node: "", service, sent: false })
+    link()
+    expect(callee.call).toBeUndefined()
+    expect(inbound.inFlight).toBe(0)
   })
 })

@@ -1,4 +1,7 @@
-/** A program in this thread as an endpoint: it has no connections that could be counted or run out. */
+/**
+ * A program that serves without a port as an endpoint: it has no connections that could be counted or run out. One that is
+ * attached may have no link to this thread yet, which has just begun: calls wait for it as for a connection.
+ */
 import type { OnDefect } from "../../model/Defect.ts"
 import {
   type Call,
@@ -11,7 +14,9 @@ import {
 import type { Fault } from "../../model/Fault.ts"
 import type { ServiceName } from "../../model/Names.ts"
 import { refuse } from "../../model/RefusedExchange.ts"
+import type { Ticker } from "../../model/Time.ts"
 import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
+import { HeldStream } from "./HeldStream.ts"
 
 export interface ProgramEndpointOptions {
   readonly service: ServiceName
@@ -19,6 +24,11 @@ export interface ProgramEndpointOptions {
   readonly node: string
   /** Who serves it; undefined: nobody any more. */
   readonly program: () => Dispatch | undefined
+  /** Of one that may be reached in a moment. Default: what cannot be reached now never can. */
+  readonly awaited?: AwaitedProgram | undefined
+  readonly ticker: Ticker
+  /** Of a call that brings no limit of its own, ms. */
+  readonly connectTimeout: number
   /** Exchanges that run on it, with the one that is just being opened. */
   readonly inFlight: () => number
   /** Of those, the most. */
@@ -26,13 +36,27 @@ export interface ProgramEndpointOptions {
   readonly onDefect?: OnDefect | undefined
 }
 
+export interface AwaitedProgram {
+  readonly isExpected: () => boolean
+  /** Once, when it is there or not to be expected any more; returns how to stop waiting. */
+  readonly whenReached: (then: () => void) => () => void
+}
+
+/** Calls that wait for a program's link. */
+const maxWaiting = 1_024
+
 export class ProgramEndpoint implements EndpointTransport {
   readonly #options: ProgramEndpointOptions
   readonly connections = 0
-  readonly waiting = 0
+  readonly #held = new Set<HeldStream>()
+  #stopWaiting: (() => void) | undefined = undefined
 
   constructor(options: ProgramEndpointOptions) {
     this.#options = options
+  }
+
+  get waiting(): number {
+    return this.#held.size
   }
 
   open(call: Call, fields: Fields, receiver: ResponseReceiver): EndpointStream {
@@ -44,6 +68,10 @@ export class ProgramEndpoint implements EndpointTransport {
     }
     const dispatch = program()
     if (dispatch === undefined) {
+      const { awaited } = this.#options
+      if (awaited?.isExpected() === true && this.#held.size < maxWaiting) {
+        return this.#hold(call, fields, receiver, awaited)
+      }
       const what = "does not serve it any more"
       return refuse(receiver, this.#fault("upstream_connect", what), onDefect)
     }
@@ -60,7 +88,54 @@ export class ProgramEndpoint implements EndpointTransport {
   }
 
   /** What runs goes on; that nothing new comes is its node's to see to. */
-  retire(): void {}
+  retire(): void {
+    this.#release((held) => {
+      held.waiting.fail(this.#fault("upstream_connect", "does not serve it any more"))
+    })
+  }
+
+  #hold(
+    call: Call,
+    fields: Fields,
+    receiver: ResponseReceiver,
+    { whenReached }: AwaitedProgram
+  ): EndpointStream {
+    const { connectTimeout, ticker } = this.#options
+    const limit = call.connectTimeout ?? connectTimeout
+    const timed = { ...call, connectTimeout: limit }
+    const held = new HeldStream(timed, ticker.now(), fields, receiver, () => this.#leave(held))
+    this.#held.add(held)
+    held.waiting.timer = ticker.after(limit, () => {
+      this.#leave(held)
+      const what = `has no link to this thread, and made none within ${limit} ms`
+      held.waiting.fail(this.#fault("upstream_connect", what))
+    })
+    this.#stopWaiting ??= whenReached(() => {
+      this.#release((one) => {
+        one.begin(this, ticker.now(), (error) =>
+          this.#fault("upstream_reset", `was not called: ${String(error)}`)
+        )
+      })
+    })
+    return held
+  }
+
+  #leave(held: HeldStream): void {
+    this.#held.delete(held)
+    if (this.#held.size === 0) this.#stop()
+  }
+
+  #release(each: (held: HeldStream) => void): void {
+    this.#stop()
+    const all = [...this.#held]
+    this.#held.clear()
+    for (const held of all) each(held)
+  }
+
+  #stop(): void {
+    this.#stopWaiting?.()
+    this.#stopWaiting = undefined
+  }
 
   #fault(code: Fault["code"], what: string): Fault {
     const { node, service } = this.#options

@@ -23,6 +23,8 @@ export class Programs {
   readonly #served = new Map<string, Dispatch>()
   readonly #byPass = new Map<string, AttachedProgram>()
   readonly #links = new Map<string, Set<ProgramLink>>()
+  #attached: ReadonlySet<string> = new Set()
+  readonly #awaited = new Map<string, Set<() => void>>()
   /** Hears whether calls can come to a program from here. */
   onReach: (program: string, reached: boolean) => void = () => undefined
 
@@ -44,10 +46,36 @@ export class Programs {
     this.#byPass.clear()
     for (const program of programs) this.#byPass.set(program.pass, program)
     const present = new Set(programs.map(({ id }) => id))
+    this.#attached = present
     for (const [id, links] of this.#links) {
       if (present.has(id)) continue
       for (const link of [...links]) link.abort(new Error("the program has gone"))
     }
+    for (const id of [...this.#awaited.keys()]) if (!present.has(id)) this.#settle(id)
+  }
+
+  /** It is attached, so it will have a link to this thread in a moment when it has none. */
+  isAttached(program: string): boolean {
+    return this.#attached.has(program)
+  }
+
+  /** Once: when calls can come to it from here, or it has gone; returns how to stop waiting. */
+  whenReached(program: string, then: () => void): () => void {
+    const waiting = this.#awaited.get(program) ?? new Set()
+    this.#awaited.set(program, waiting)
+    waiting.add(then)
+    return () => {
+      waiting.delete(then)
+      if (waiting.size === 0 && this.#awaited.get(program) === waiting) {
+        this.#awaited.delete(program)
+      }
+    }
+  }
+
+  #settle(program: string): void {
+    const waiting = this.#awaited.get(program) ?? []
+    this.#awaited.delete(program)
+    for (const then of waiting) then()
   }
 
   find(pass: string): AttachedProgram | undefined {
@@ -65,7 +93,10 @@ export class Programs {
     this.#links.set(program, links)
     const before = this.open(program) !== undefined
     links.add(link)
-    if (!before && link.open !== undefined) this.onReach(program, true)
+    if (!before && link.open !== undefined) {
+      this.onReach(program, true)
+      this.#settle(program)
+    }
     return () => {
       if (!links.delete(link)) return
       if (links.size === 0 && this.#links.get(program) === links) this.#links.delete(program)
