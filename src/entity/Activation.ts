@@ -128,12 +128,15 @@ export class Activation {
     const { concurrency, mailbox } = this.#host
     const isFree = this.#phase === "ready" && this.#running.length < concurrency
     if (isFree && this.waiting === 0 && !this.#pumping) {
+      delivery.accept()
       this.#handle(delivery)
       return
     }
     this.#box ??= new Mailbox<Delivery>(mailbox, "reject")
-    if (this.#box.offer(delivery)) this.#pump()
-    else delivery.refuse(MailboxFull.of(this.address, mailbox))
+    if (this.#box.offer(delivery)) {
+      delivery.accept()
+      this.#pump()
+    } else delivery.refuse(MailboxFull.of(this.address, mailbox))
   }
 
   /** Idle for long enough: out of memory. What comes meanwhile begins it anew. */

@@ -313,6 +313,20 @@ describe("an actor", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.scoped("has not been told what its mailbox does not take", () =>
+    Effect.gen(function* () {
+      const cart = yield* Cart.client
+      const seen = yield* Seen
+      yield* cart("a").Wait(undefined, { discard: true })
+      yield* waiting(1)
+      yield* cart("a").Add({ item: "book" }, { discard: true })
+      const third = yield* Effect.flip(cart("a").Add({ item: "pen" }, { discard: true }))
+      expect(third).toMatchObject({ code: "mailbox_full" })
+      yield* Deferred.succeed(seen.gate, undefined)
+      expect(yield* Effect.eventually(cart("a").Items())).toEqual(["book"])
+    }).pipe(Effect.provide(world({ mailbox: 1 })))
+  )
+
   it.effect("finishes what it has begun when its program ends", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()

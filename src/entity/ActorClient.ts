@@ -115,14 +115,13 @@ const callOf = (
           definition,
           id,
           outgoing(fiber, payload, options, {
+            accepted: () => options.discard === true && resume(Effect.void),
             part: () => Effect.void,
-            exit: options.discard === true ? () => undefined : resume,
+            exit: resume,
             fail: (failure) => resume(Effect.fail(failure))
           })
         )
-        if (options.discard !== true) return Effect.sync(cancel)
-        resume(Effect.void)
-        return undefined
+        return Effect.sync(cancel)
       })
     )
 }

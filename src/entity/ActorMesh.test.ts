@@ -314,6 +314,9 @@ describe("actors in a mesh", () => {
         code: "no_host",
         sent: false
       })
+      const told = yield* Effect.fork(Effect.flip(c.counter("x").Add({ by: 1 }, { discard: true })))
+      yield* TestClock.adjust("20 seconds")
+      expect(yield* Fiber.join(told)).toMatchObject({ code: "no_host", sent: false })
       const soon = c.counter("x").Host(undefined, { headers: { "skein-deadline": "100" } })
       const second = yield* Effect.fork(Effect.flip(soon))
       yield* TestClock.adjust("100 millis")

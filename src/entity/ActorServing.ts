@@ -128,7 +128,7 @@ class ServedMessage {
     }
     const { call, head } = this.#served
     const isTold = fieldValue(head.fields, tellField) !== undefined
-    const delivery = host.deliver(id, {
+    return host.deliver(id, {
       rpc,
       payload: payload.value,
       headers: all,
@@ -136,6 +136,7 @@ class ServedMessage {
       parent: this.#parent,
       key,
       replies: {
+        accepted: () => isTold && answered({ status: 202, fields: [] }),
         part: (values) =>
           Effect.flatMap(this.#encoded(encodeParts(rpc)(values)), (parts) =>
             this.#answering.send({ _tag: "Chunk", requestId, values: parts })
@@ -149,9 +150,6 @@ class ServedMessage {
         refuse: (refusal) => answered(refusalHead(refusal))
       }
     })
-    if (!isTold || this.#served.over) return delivery
-    answered({ status: 202, fields: [] })
-    return undefined
   }
 
   get #parent(): Tracer.ExternalSpan | undefined {

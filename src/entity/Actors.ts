@@ -45,7 +45,7 @@ export interface Outgoing extends Omit<Message, "replies" | "reminder"> {
   readonly from: ActorAddress | undefined
   /** Its sender wants to know no more than that it has come. */
   readonly tells: boolean
-  readonly replies: Pick<Replies, "exit" | "part"> & {
+  readonly replies: Pick<Replies, "accepted" | "exit" | "part"> & {
     readonly fail: (failure: ActorFailure) => void
   }
 }
@@ -107,7 +107,14 @@ export const deliverHere = (
   { left, moved }: HereOptions
 ): (() => void) => {
   let stopTimer = (): void => undefined
+  let isDone = false
   const answers: Replies = {
+    accepted: () => {
+      if (!tells) return
+      isDone = true
+      stopTimer()
+      replies.accepted?.()
+    },
     part: replies.part,
     exit: (exit) => {
       stopTimer()
@@ -120,7 +127,7 @@ export const deliverHere = (
     }
   }
   const delivery = host.deliver(address.entityId, { ...message, replies: answers })
-  if (left !== undefined && !delivery.over) {
+  if (left !== undefined && !delivery.over && !isDone) {
     stopTimer = host.timer(left, () => {
       const sent = delivery.hasBegun
       delivery.cancel()

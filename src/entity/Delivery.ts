@@ -17,6 +17,10 @@ export class Delivery {
     this.at = at
   }
 
+  accept(): void {
+    if (!this.over) this.message.replies.accepted?.()
+  }
+
   /** Its handler may have done something. */
   get hasBegun(): boolean {
     return this.#handler !== undefined

@@ -21,6 +21,8 @@ export type Refusal = ActorUnavailable | MailboxFull | Moved
 
 /** Exactly one of `exit` and `refuse` is called, once; nothing is after a cancel. */
 export interface Replies {
+  /** The actor has it: it waits in the mailbox, or is begun. Comes before the others, if it comes to that. */
+  readonly accepted?: () => void
   /** Of a stream. Done when there is room for more. */
   readonly part: (values: NonEmptyReadonlyArray<unknown>) => Effect.Effect<void>
   /** What the handler came to: its answer, its failure, its defect. What it changed is saved. */

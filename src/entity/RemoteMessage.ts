@@ -144,7 +144,10 @@ const read = (
     while (true) {
       const part = yield* nextPart(exchange)
       if (part.kind === "foreign") {
-        if (tells && part.status === 202) return undefined
+        if (tells && part.status === 202) {
+          replies.accepted?.()
+          return undefined
+        }
         const refusal = readRefusal(part, address)
         if (refusal !== undefined) return refusal
         const fault = unreadable(service, `it has status ${part.status}`)
