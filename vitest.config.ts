@@ -25,7 +25,11 @@ const timed = [
   "weights"
 ].map((name) => `test/integration/${name}.test.ts`)
 
-/** Unit tests that need modules of their own: they count what is remembered, or replace modules. */
+/**
+ * Unit tests that need modules of their own: they count what is remembered, or replace modules. All others are run
+ * with --no-isolate (which is not a project's to say): loading effect for each of 400 files takes as
+ * long as the tests.
+ */
 const apart = ["src/mesh/trust/Roots.test.ts", "src/mesh/trust/TwoVersions.test.ts"]
 
 export default defineConfig({
@@ -42,9 +46,7 @@ export default defineConfig({
           ],
           exclude: apart,
           testTimeout: 20_000,
-          hookTimeout: 60_000,
-          // Loading effect for each of 400 files takes as long as the tests.
-          isolate: false
+          hookTimeout: 60_000
         }
       },
       {
