@@ -26,11 +26,13 @@ const timed = [
 ].map((name) => `test/integration/${name}.test.ts`)
 
 /**
- * Unit tests that need modules of their own: they count what is remembered, or replace modules. All others are run
+ * Unit tests that replace modules (vi.mock), which has to come before anybody else loads them. All others are run
  * with --no-isolate (which is not a project's to say): loading effect for each of 400 files takes as
  * long as the tests.
  */
-const apart = ["src/mesh/trust/Roots.test.ts", "src/mesh/trust/TwoVersions.test.ts"]
+const apart = ["Certificate", "Roots", "TwoVersions"].map(
+  (name) => `src/mesh/trust/${name}.test.ts`
+)
 
 export default defineConfig({
   test: {

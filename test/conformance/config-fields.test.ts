@@ -270,6 +270,7 @@ beforeAll(async () => {
 }, 60_000) // three nodes, beside other tests
 
 afterAll(async () => {
+  vi.restoreAllMocks()
   await Effect.runPromise(Scope.close(scope, Exit.void))
   for (const { close } of programs) await close()
   rmSync(directory, { recursive: true })

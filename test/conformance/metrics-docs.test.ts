@@ -64,7 +64,10 @@ beforeAll(async () => {
   collect.mockRestore()
 }, 60_000)
 
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
+afterAll(() => {
+  vi.restoreAllMocks()
+  rmSync(directory, { recursive: true, force: true })
+})
 
 describe("docs/metrics.md", () => {
   it("lists every metric of a running node, with its type, labels and meaning", () => {
