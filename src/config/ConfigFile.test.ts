@@ -103,6 +103,17 @@ upstreams:
     })
   })
 
+  it("asks name servers at port 53 unless it is told another", async () => {
+    const forward = '[192.0.2.53, "192.0.2.54:5353", "2001:db8::53"]'
+    expect((await valid(`dns: { forward: ${forward} }`)).dns).toMatchObject({
+      forward: [
+        { host: "192.0.2.53", port: 53 },
+        { host: "192.0.2.54", port: 5_353 },
+        { host: "2001:db8::53", port: 53 }
+      ]
+    })
+  })
+
   it("takes for TCP whatever holds there", async () => {
     const policy = `{ timeout: { connect: 2s, tcpIdle: 1m }, retry: { on: [connect_failure], attempts: 4,
       bodyLimit: 1024, backoff: { base: 50ms } }, breaker: { consecutiveFailures: 2 },
@@ -419,6 +430,10 @@ describe("a config that is wrong names file, line, column, the value and what wa
     [
       "outbound: { listeners: [{ listen: unix:o.sock, as: web }] }",
       '1:35: outbound.listeners[0].listen: "unix:o.sock" has a relative path; write it from the root on, like unix:/run/skein/o.sock'
+    ],
+    [
+      "dns: { forward: [dns.example] }",
+      '1:18: dns.forward[0]: "dns.example" is not an IP address, like 192.0.2.1 or 192.0.2.1:5353'
     ],
     [
       "dns: { bridge: { listen: '172.17.0.1:53' } }",

@@ -8,7 +8,7 @@ import { timeLimit } from "../schema/Duration.ts"
 import { quote } from "../schema/ExplainIssue.ts"
 import { ServiceName } from "../schema/NamesSchema.ts"
 import { allowRemote, exposed, guarded } from "./GuardedListen.ts"
-import { formatHostPort, ListenAddress, ServerAddress } from "./HostPort.ts"
+import { formatHostPort, ListenAddress, NameServerAddress } from "./HostPort.ts"
 
 const Suffix = Schema.String.pipe(
   Schema.pattern(
@@ -101,8 +101,8 @@ export const DnsConfig = Schema.Struct({
     ),
     { default: () => 5_000 }
   ),
-  /** Servers that are asked for all other names, in this order. Default: none is, and such questions are refused. */
-  forward: Schema.optionalWith(Schema.Array(ServerAddress).pipe(Schema.maxItems(3)), {
+  /** Servers that are asked for all other names, in this order; port 53 where none is said. Default: none is, and such questions are refused. */
+  forward: Schema.optionalWith(Schema.Array(NameServerAddress).pipe(Schema.maxItems(3)), {
     default: () => []
   })
 }).annotations({ identifier: "DnsConfig" })

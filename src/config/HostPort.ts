@@ -2,7 +2,7 @@
  * Where something listens or is reached: `127.0.0.1:8081`, `[::1]:8081`, `localhost:8081`, and for
  * the admin interface also `unix:/run/skein.sock`. Text outside, a typed value inside.
  */
-import { isIPv4, isIPv6 } from "node:net"
+import { isIP, isIPv4, isIPv6 } from "node:net"
 import { basename } from "node:path"
 import { ParseResult, Schema } from "effect"
 import { maxUnixPath, unixPathOf } from "../model/UnixHost.ts"
@@ -32,6 +32,8 @@ interface Shape {
   readonly minPort: number
   /** `unix:/path` as well, which is a host whose port is 0. */
   readonly unix: boolean
+  /** The port of an address that is written without one. Absent: it has to say one. */
+  readonly usualPort?: number
 }
 
 /** A node may be started anywhere, and programs look for the socket from elsewhere. */
@@ -41,7 +43,8 @@ const relative = (path: string): string =>
     : `has a relative path; write it from the root on, like unix:/run/skein/${basename(path)}`
 
 /** What is wrong with a text, or the value it means. Undefined: it is another kind of address. */
-const parse = (text: string, { anyName, minPort, unix }: Shape): HostPort | string | undefined => {
+const parse = (text: string, expected: Shape): HostPort | string | undefined => {
+  const { anyName, minPort, unix, usualPort } = expected
   const path = unixPathOf(text)
   if (path !== undefined && !unix) return undefined
   if (path !== undefined) {
@@ -49,8 +52,10 @@ const parse = (text: string, { anyName, minPort, unix }: Shape): HostPort | stri
     if (Buffer.byteLength(path) > maxUnixPath) return `is longer than ${maxUnixPath} bytes`
     return { host: text, port: 0 }
   }
+  if (usualPort !== undefined && isIP(text) !== 0) return { host: text, port: usualPort }
   const match = shape.exec(text)
   if (match === null) {
+    if (usualPort !== undefined) return "is not an IP address, like 192.0.2.1 or 192.0.2.1:5353"
     if (/^:?\d+$/.test(text)) return `has no host; write 127.0.0.1:${text.replace(":", "")}`
     return text.includes("::")
       ? "is not host:port; an IPv6 address stands in brackets, like [::1]:8081"
@@ -110,10 +115,12 @@ export const AnyListenAddress = make(
   { anyName: false, minPort: 0, unix: true }
 )
 
-/** Where a server is reached: an IP address; never port 0. */
-export const ServerAddress = make("ServerAddress", "host:port of a server, like 192.0.2.1:53", {
-  ...{ anyName: false, minPort: 1, unix: false }
-})
+/** Where a name server is reached: an IP address; never port 0, and 53 where none is said. */
+export const NameServerAddress = make(
+  "NameServerAddress",
+  "address of a name server, like 192.0.2.1 or 192.0.2.1:5353; port 53 where none is said",
+  { anyName: false, minPort: 1, unix: false, usualPort: 53 }
+)
 
 /** Where a program is reached: an IP address or any host name and never port 0, or a unix socket. */
 export const DialAddress = make("DialAddress", "host:port of a program, like 127.0.0.1:8081", {
