@@ -20,6 +20,7 @@ import {
 import { type ActorAddress, formatAddress } from "./ActorAddress.ts"
 import { ActorUnavailable, MailboxFull } from "./ActorError.ts"
 import type { ActorMemory } from "./ActorMemory.ts"
+import type { LastError } from "./ActorStats.ts"
 import type { Delivery } from "./Delivery.ts"
 import { isKeyed, type Moved } from "./Message.ts"
 
@@ -52,7 +53,6 @@ export interface ActivationHost {
   readonly mayAnswer: (shard: number) => boolean
   /** It has crashed, and begins again after so many milliseconds. */
   readonly crashed: (activation: Activation, cause: Cause.Cause<unknown>, next: CrashNews) => void
-  readonly handled: (delivery: Delivery, exit: Exit.Exit<unknown, unknown>) => void
   /** Its saves are refused: another host has its shard. */
   readonly fenced: (activation: Activation) => void
   /** Nothing is left of it in memory. */
@@ -77,6 +77,10 @@ export class Activation {
   usedAt: number
   /** Stays in memory when idle. */
   kept = false
+  /** Messages that it has handled since it came into memory. */
+  handled = 0
+  /** On what it has crashed last, since then. */
+  lastError: LastError | undefined
   readonly #host: ActivationHost
   #phase: ActivationPhase = "starting"
   #life: ActorLife | undefined
@@ -109,6 +113,15 @@ export class Activation {
 
   get waiting(): number {
     return this.#box?.size ?? 0
+  }
+
+  get running(): number {
+    return this.#running.length
+  }
+
+  /** When its life began, or begins. */
+  get since(): number {
+    return this.#startedAt
   }
 
   /** Has nothing to do, and nothing to be ended first. */
@@ -321,7 +334,7 @@ export class Activation {
     if (index !== -1) this.#running.splice(index, 1)
     if (this.#running.length === 0) this.#running = none
     this.usedAt = this.#host.now()
-    this.#host.handled(delivery, exit)
+    this.handled++
     // What was interrupted, and not by who sent it, is no answer.
     if (Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)) {
       delivery.refuse(

@@ -62,7 +62,7 @@ export class ActorHost implements ActivationHost {
   readonly concurrency: number
   readonly mailbox: number
   readonly restarts = defaultRestartPolicy
-  readonly stats = new ActorStats()
+  readonly stats = new ActorStats(() => this.now())
   readonly #options: ActorHostOptions
   readonly #run: <A, E>(effect: Effect.Effect<A, E>) => ReturnType<typeof Effect.runFork<A, E>>
   readonly #life: LifeHost
@@ -83,7 +83,7 @@ export class ActorHost implements ActivationHost {
     this.#life = {
       ...{ program, runtime },
       memory: {
-        store,
+        store: this.stats.counting(store),
         leaseOf: gate.lease,
         monotonic: () => Number(program.clock.unsafeCurrentTimeNanos()) / 1e6,
         onReminder: () => this.onReminder()
@@ -98,7 +98,7 @@ export class ActorHost implements ActivationHost {
 
   /** Its answer comes by the message's replies, not before this has returned unless it is refused. */
   deliver(id: string, message: Message): Delivery {
-    const delivery = new Delivery(message, this.now())
+    const delivery = new Delivery(message, this.now(), this.stats)
     const address = addressOf(this.type, id)
     const { gate } = this.#options
     const shard = address.shardId
@@ -192,17 +192,13 @@ export class ActorHost implements ActivationHost {
 
   crashed(activation: Activation, cause: Cause.Cause<unknown>, { delay, kind }: CrashNews): void {
     const text = crashText(activation, cause)
-    this.stats.crashed(text, this.now())
+    activation.lastError = this.stats.crashed(text)
     const next =
       kind === "restart"
         ? `it begins again from what was saved last in ${delay} ms`
         : `it has crashed too often in a row, and rests for ${this.restarts.max} ms`
     const log = kind === "restart" ? Effect.logWarning : Effect.logError
     this.#run(log(`${text}; ${next}`, cause))
-  }
-
-  handled(delivery: Delivery, exit: Exit.Exit<unknown, unknown>): void {
-    this.stats.handled(this.now() - delivery.at, Exit.isSuccess(exit))
   }
 
   mayBegin(shard: number): boolean {
@@ -214,6 +210,7 @@ export class ActorHost implements ActivationHost {
   }
 
   fenced({ address }: Activation): void {
+    this.stats.fenced++
     this.#options.gate.fenced(address.shardId)
   }
 

@@ -29,7 +29,7 @@ export interface StateCell {
 
 /** What the memories of a type's actors have in common. */
 export interface MemoryHost {
-  readonly store: ActorStoreShape
+  readonly store: Pick<ActorStoreShape, "load" | "save">
   /** Under which actors of the shard save, if there is one; undefined: they need none (`eventual`). */
   readonly leaseOf: ((shard: number) => Lease | undefined) | undefined
   /** Milliseconds by a clock that never jumps. */
@@ -73,6 +73,11 @@ export class ActorMemory {
     this.#host = host
     this.#saver = saver
     this.#lease = host.leaseOf?.(actor.shard.index)
+  }
+
+  /** Of the save that it stands on; 0: never saved, or not read. */
+  get version(): number {
+    return this.#version
   }
 
   /** Saves what has changed outside of a message, or must not wait for its end. */

@@ -6,6 +6,7 @@ import { hostCaller } from "../model/Caller.ts"
 import type { Call, ResponseHead, ResponseReceiver } from "../model/Exchange.ts"
 import { authorityOf, NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { serveActors } from "./ActorServing.ts"
+import { ActorStats } from "./ActorStats.ts"
 import { messageTarget } from "./ActorWords.ts"
 import { Delivery } from "./Delivery.ts"
 import type { Message } from "./Message.ts"
@@ -29,7 +30,7 @@ class Served {
         host: {
           deliver: (_, message) => {
             this.onMessage(message)
-            return new Delivery(message, 0)
+            return new Delivery(message, 0, new ActorStats(() => 0))
           }
         },
         node: () => "a",

@@ -1,6 +1,13 @@
 /** A message that has come to its actor: waits, is handled, and is over once. */
-import type { Fiber } from "effect"
+import type { Exit, Fiber } from "effect"
 import { isKeyed, type Message, type Refusal } from "./Message.ts"
+
+/** Hears how it ends: one of these, once. */
+export interface DeliveryCounts {
+  cancelled: number
+  readonly answered: (at: number, exit: Exit.Exit<unknown, unknown>) => void
+  readonly refused: (refusal: Refusal) => void
+}
 
 export class Delivery {
   readonly message: Message
@@ -12,9 +19,12 @@ export class Delivery {
   /** Whose save the answer waits for. */
   exit: Parameters<Message["replies"]["exit"]>[0] | undefined
 
-  constructor(message: Message, at: number) {
+  readonly #counts: DeliveryCounts
+
+  constructor(message: Message, at: number, counts: DeliveryCounts) {
     this.message = message
     this.at = at
+    this.#counts = counts
   }
 
   accept(): void {
@@ -37,6 +47,7 @@ export class Delivery {
   cancel(): void {
     if (this.over) return
     this.over = true
+    this.#counts.cancelled++
     if (!isKeyed(this.message)) this.stop()
   }
 
@@ -48,12 +59,14 @@ export class Delivery {
   answer(exit: Parameters<Message["replies"]["exit"]>[0]): void {
     if (this.over) return
     this.over = true
+    this.#counts.answered(this.at, exit)
     this.message.replies.exit(exit)
   }
 
   refuse(refusal: Refusal): void {
     if (this.over) return
     this.over = true
+    this.#counts.refused(refusal)
     this.message.replies.refuse(refusal)
   }
 }
