@@ -17,6 +17,7 @@ import type * as Rpc from "@effect/rpc/Rpc"
 import type * as RpcClient from "@effect/rpc/RpcClient"
 import * as RpcGroup from "@effect/rpc/RpcGroup"
 import { type Context, Duration, Effect, Layer, type Scope } from "effect"
+import { PCGRandom } from "effect/Utils"
 import type { ServeRefused } from "../schema/ProgramOfferSchema.ts"
 import type { CurrentAddress } from "./ActorAddress.ts"
 import { makeActorClient } from "./ActorClient.ts"
@@ -129,6 +130,9 @@ const register = <Rpcs extends Rpc.Any, H extends HandlersFrom<Rpcs>, RX>(
       | Rpc.Context<Rpcs>
       | Rpc.Middleware<Rpcs>
     const runtime = yield* Effect.runtime<Needed>()
+    const random = yield* Effect.random
+    // Of the runtime's own there is one draw, since each of them is a program to be run.
+    const dice = new PCGRandom(yield* random.nextIntBetween(0, 2 ** 31))
     const program: ActorProgram = {
       protocol: protocol as unknown as RpcGroup.RpcGroup<Rpc.Any>,
       // What it needs is in the context that each life is given; its handlers are told apart by tag.
@@ -136,7 +140,8 @@ const register = <Rpcs extends Rpc.Any, H extends HandlersFrom<Rpcs>, RX>(
         ? build
         : Effect.succeed(build)) as unknown as Effect.Effect<Handlers>,
       spanAttributes: options.spanAttributes,
-      clock: yield* Effect.clock
+      clock: yield* Effect.clock,
+      random: () => dice.number()
     }
     yield* actors.register({
       ...{ type, program, guarantee, mailbox, weight },

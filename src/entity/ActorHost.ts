@@ -4,7 +4,8 @@
  */
 import { type Cause, Effect, Exit, Runtime } from "effect"
 import { defaultRestartPolicy } from "../mesh/actor/RestartPolicy.ts"
-import { Activation, type ActivationHost, type CrashNews, crashText } from "./Activation.ts"
+import { Activation, crashText } from "./Activation.ts"
+import type { ActivationHost, CrashNews, LivingActor } from "./ActivationHost.ts"
 import { type ActorAddress, addressOf } from "./ActorAddress.ts"
 import { ActorUnavailable } from "./ActorError.ts"
 import { ActorLife, type ActorProgram, type LifeHost } from "./ActorLife.ts"
@@ -159,8 +160,8 @@ export class ActorHost implements ActivationHost {
 
   // ── What activations ask for ────────────────────────────────────────────────────────────────
 
-  begin(activation: Activation): Effect.Effect<ActorLife> {
-    return ActorLife.begin(activation, this.#life)
+  begin(actor: LivingActor): Effect.Effect<ActorLife> {
+    return ActorLife.begin(actor, this.#life)
   }
 
   fork<A, E>(effect: Effect.Effect<A, E>, then: (exit: Exit.Exit<A, E>) => void): void {
@@ -183,16 +184,16 @@ export class ActorHost implements ActivationHost {
   }
 
   random(): number {
-    return Math.random()
+    return this.#options.program.random()
   }
 
   moved(shard: number): Moved {
     return { _tag: "Moved", owner: this.#options.gate.owner(shard) }
   }
 
-  crashed(activation: Activation, cause: Cause.Cause<unknown>, { delay, kind }: CrashNews): void {
-    const text = crashText(activation, cause)
-    activation.lastError = this.stats.crashed(text)
+  crashed(actor: LivingActor, cause: Cause.Cause<unknown>, { delay, kind }: CrashNews): void {
+    const text = crashText(actor, cause)
+    actor.lastError = this.stats.crashed(text)
     const next =
       kind === "restart"
         ? `it begins again from what was saved last in ${delay} ms`
@@ -209,12 +210,12 @@ export class ActorHost implements ActivationHost {
     return this.#options.gate.mayAnswer(shard)
   }
 
-  fenced({ address }: Activation): void {
+  fenced({ address }: LivingActor): void {
     this.stats.fenced++
     this.#options.gate.fenced(address.shardId)
   }
 
-  gone({ address: { entityId, shardId } }: Activation): void {
+  gone({ address: { entityId, shardId } }: LivingActor): void {
     const actors = this.#shards.get(shardId)
     if (actors?.delete(entityId) !== true) return
     this.#size--

@@ -22,7 +22,7 @@ import {
   Tracer
 } from "effect"
 import { CalledBy } from "../api/CalledBy.ts"
-import type { Activation, HandledThen, ActorLife as Life } from "./Activation.ts"
+import type { HandledThen, Life, LivingActor } from "./ActivationHost.ts"
 import { type ActorAddress, CurrentAddress } from "./ActorAddress.ts"
 import { ActorMemory, type MemoryHost } from "./ActorMemory.ts"
 import { answeredOnce, type KeysInWork } from "./AnsweredOnce.ts"
@@ -54,6 +54,8 @@ export interface ActorProgram {
   readonly build: Effect.Effect<Handlers>
   readonly spanAttributes: Readonly<Record<string, string>> | undefined
   readonly clock: Clock.Clock
+  /** In [0, 1). */
+  readonly random: () => number
 }
 
 /** What the lives of a type's actors have in common. */
@@ -66,7 +68,7 @@ export interface LifeHost {
 type Entries = Map<string, unknown>
 
 export class ActorLife implements Life {
-  readonly #activation: Activation
+  readonly #actor: LivingActor
   readonly #host: LifeHost
   readonly #handlers: Handlers
   readonly #scope: Scope.CloseableScope
@@ -75,33 +77,33 @@ export class ActorLife implements Life {
   #inWork: KeysInWork | undefined
 
   constructor(
-    activation: Activation,
+    actor: LivingActor,
     memory: ActorMemory,
     host: LifeHost,
     handlers: Handlers,
     scope: Scope.CloseableScope
   ) {
-    this.#activation = activation
+    this.#actor = actor
     this.#memory = memory
     this.#host = host
     this.#handlers = handlers
     this.#scope = scope
   }
 
-  static begin(activation: Activation, host: LifeHost): Effect.Effect<ActorLife> {
+  static begin(actor: LivingActor, host: LifeHost): Effect.Effect<ActorLife> {
     return Effect.gen(function* () {
-      const { address } = activation
+      const { address } = actor
       const shard = { type: address.entityType, index: address.shardId }
-      const memory = new ActorMemory({ shard, id: address.entityId }, host.memory, activation)
-      activation.memory = memory
+      const memory = new ActorMemory({ shard, id: address.entityId }, host.memory, actor)
+      actor.memory = memory
       const scope = yield* Scope.make()
-      const entries = entriesOf(activation, memory, host)
+      const entries = entriesOf(actor, memory, host)
       entries.set(Scope.Scope.key, scope)
       const handlers = yield* host.program.build.pipe(
         Effect.mapInputContext((_: Context.Context<never>) => Context.unsafeMake<never>(entries)),
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
-      return new ActorLife(activation, memory, host, handlers, scope)
+      return new ActorLife(actor, memory, host, handlers, scope)
     })
   }
 
@@ -112,7 +114,7 @@ export class ActorLife implements Life {
   handle(delivery: Delivery, then: HandledThen): void {
     const { runtime } = this.#host
     const { message } = delivery
-    const entries = entriesOf(this.#activation, this.#memory, this.#host)
+    const entries = entriesOf(this.#actor, this.#memory, this.#host)
     entries.set(CalledBy.key, message.caller)
     const context = Context.unsafeMake<never>(entries)
     const handler = Effect.suspend(() => this.#put(message))
@@ -130,7 +132,7 @@ export class ActorLife implements Life {
   #put({ headers, payload, replies, rpc }: Message): Effect.Effect<unknown, unknown> {
     const handle = this.#handlers[rpc._tag]
     if (handle === undefined) return Effect.dieMessage(`Unknown request tag: ${rpc._tag}`)
-    const { address } = this.#activation
+    const { address } = this.#actor
     const result = handle({ _tag: "Request", address, tag: rpc._tag, payload, headers })
     return answerOf(result, rpc, replies, this.#memory)
   }
@@ -139,7 +141,7 @@ export class ActorLife implements Life {
     delivery: Delivery,
     handler: Effect.Effect<unknown, unknown>
   ): Effect.Effect<unknown, unknown> {
-    const { address } = this.#activation
+    const { address } = this.#actor
     this.#inWork ??= new Map()
     const inWork = this.#inWork
     return answeredOnce({ delivery, handler, address, inWork, memory: this.#memory })
@@ -150,7 +152,7 @@ export class ActorLife implements Life {
     handler: Effect.Effect<unknown, unknown>
   ): Effect.Effect<unknown, unknown> {
     const { program } = this.#host
-    const { entityId, entityType } = this.#activation.address
+    const { entityId, entityType } = this.#actor.address
     return Effect.withSpan(handler, `${entityType}.${rpc._tag}`, {
       captureStackTrace: false,
       attributes: { "skein.actor": entityId, ...program.spanAttributes },
@@ -168,13 +170,13 @@ const isTraced = ({ parent }: Message, { fiberRefs }: Runtime.Runtime<never>): b
   return Context.get(services, Tracer.Tracer) !== untraced
 }
 
-const entriesOf = (activation: Activation, memory: ActorMemory, { runtime }: LifeHost): Entries => {
+const entriesOf = (actor: LivingActor, memory: ActorMemory, { runtime }: LifeHost): Entries => {
   const entries: Entries = new Map(runtime.context.unsafeMap)
-  entries.set(CurrentAddress.key, activation.address)
+  entries.set(CurrentAddress.key, actor.address)
   entries.set(CurrentActivation.key, {
     memory,
     keep: (kept: boolean) => {
-      activation.kept = kept
+      actor.kept = kept
     }
   })
   return entries

@@ -1,0 +1,59 @@
+/** What an actor in memory needs of who runs it, and what that one may know of it. */
+import type { Cause, Effect, Exit } from "effect"
+import type { RestartPolicy } from "../mesh/actor/RestartPolicy.ts"
+import type { ActorAddress } from "./ActorAddress.ts"
+import type { ActorMemory, Saver } from "./ActorMemory.ts"
+import type { LastError } from "./ActorStats.ts"
+import type { Delivery } from "./Delivery.ts"
+import type { Moved } from "./Message.ts"
+
+/** What an actor's life is made of, once it has begun. */
+export interface Life {
+  /** Puts the message to its handler, and calls back with what that came to; maybe at once. */
+  readonly handle: (delivery: Delivery, then: HandledThen) => void
+  readonly close: Effect.Effect<void>
+}
+
+export type HandledThen = (exit: Exit.Exit<unknown, unknown>) => void
+
+/** An actor in memory, as its host and its lives see it. */
+export interface LivingActor extends Saver {
+  readonly address: ActorAddress
+  /** What it keeps, and has to save. Undefined: nothing. */
+  memory: ActorMemory | undefined
+  /** Stays in memory when idle. */
+  kept: boolean
+  /** On what it has crashed last, since it came into memory. */
+  lastError: LastError | undefined
+}
+
+/** What all actors of a type have in common. */
+export interface ActivationHost {
+  readonly concurrency: number
+  readonly mailbox: number
+  readonly restarts: RestartPolicy
+  /** Loads what was saved, and has the program build its handlers. */
+  readonly begin: (actor: LivingActor) => Effect.Effect<Life>
+  readonly fork: <A, E>(effect: Effect.Effect<A, E>, then: (exit: Exit.Exit<A, E>) => void) => void
+  readonly after: (millis: number, then: () => void) => void
+  /** Milliseconds. */
+  readonly now: () => number
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly moved: (shard: number) => Moved
+  /** Nothing is begun in a shard while that is not certain to be this host's. */
+  readonly mayBegin: (shard: number) => boolean
+  /** Is what was read there still true? */
+  readonly mayAnswer: (shard: number) => boolean
+  /** It has crashed, and begins again after so many milliseconds. */
+  readonly crashed: (actor: LivingActor, cause: Cause.Cause<unknown>, next: CrashNews) => void
+  /** Its saves are refused: another host has its shard. */
+  readonly fenced: (actor: LivingActor) => void
+  /** Nothing is left of it in memory. */
+  readonly gone: (actor: LivingActor) => void
+}
+
+export interface CrashNews {
+  readonly kind: "escalate" | "restart"
+  readonly delay: number
+}

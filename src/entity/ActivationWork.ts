@@ -1,0 +1,78 @@
+/** The messages of one actor in memory: those that wait for it, and those that it is handling. */
+import { Mailbox } from "../mesh/actor/Mailbox.ts"
+import type { Delivery } from "./Delivery.ts"
+import type { Refusal } from "./Message.ts"
+
+/** Whose messages they are. */
+export interface WorkingActor {
+  readonly ready: boolean
+  /** The next one that has waited, and is to be handled now. */
+  readonly take: (delivery: Delivery) => void
+}
+
+export class ActivationWork {
+  readonly #concurrency: number
+  readonly #capacity: number
+  /** None while nothing has ever had to wait. */
+  #box: Mailbox<Delivery> | undefined
+  #running: Array<Delivery> = none
+  #pumping = false
+
+  constructor(concurrency: number, capacity: number) {
+    this.#concurrency = concurrency
+    this.#capacity = capacity
+  }
+
+  get waiting(): number {
+    return this.#box?.size ?? 0
+  }
+
+  get running(): ReadonlyArray<Delivery> {
+    return this.#running
+  }
+
+  /** The next message may be handled at once. */
+  get free(): boolean {
+    return this.#running.length < this.#concurrency && this.waiting === 0 && !this.#pumping
+  }
+
+  /** False: as many wait as may. */
+  offer(delivery: Delivery): boolean {
+    this.#box ??= new Mailbox<Delivery>(this.#capacity, "reject")
+    return this.#box.offer(delivery)
+  }
+
+  begin(delivery: Delivery): void {
+    if (this.#running.length === 0) this.#running = [delivery]
+    else this.#running.push(delivery)
+  }
+
+  end(delivery: Delivery): void {
+    const index = this.#running.indexOf(delivery)
+    if (index !== -1) this.#running.splice(index, 1)
+    if (this.#running.length === 0) this.#running = none
+  }
+
+  /** Gives out what waits, as long as there is room for it and the actor is ready. */
+  pump(actor: WorkingActor): void {
+    // What ends at once comes back here from within the loop.
+    if (this.#pumping) return
+    this.#pumping = true
+    while (actor.ready && this.#running.length < this.#concurrency) {
+      const delivery = this.#box?.take()
+      if (delivery === undefined) break
+      if (!delivery.over) actor.take(delivery)
+    }
+    this.#pumping = false
+  }
+
+  refuseWaiting(refusal: () => Refusal): void {
+    const box = this.#box
+    if (box === undefined) return
+    this.#box = undefined
+    for (let next = box.take(); next !== undefined; next = box.take()) next.refuse(refusal())
+  }
+}
+
+/** Shared by all that have none: it is never pushed to. */
+const none: Array<Delivery> = []
