@@ -1,7 +1,7 @@
 /** Lives that end before what they have done is saved: what is told of it, and what the next one sees. */
 import { Rpc } from "@effect/rpc"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Logger, Schema, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Layer, Logger, Queue, Schema, Stream, TestClock } from "effect"
 import * as Actor from "./Actor.ts"
 import { addressOf } from "./ActorAddress.ts"
 import { ActorHost, openGate, type ShardGate } from "./ActorHost.ts"
@@ -22,7 +22,9 @@ const Ledger = Actor.make("Ledger", [
   Rpc.make("Insist", { payload: { by: Schema.Int }, success: Schema.String }),
   // Changes it after it has answered.
   Rpc.make("Later", { payload: { by: Schema.Int } }),
-  Rpc.make("Dies")
+  Rpc.make("Dies"),
+  // Its total, as often as it is asked for by `world.ticks`.
+  Rpc.make("Follow", { success: Schema.Int, stream: true })
 ])
 
 const Total = Schema.Struct({ total: Schema.Int })
@@ -30,6 +32,7 @@ const Total = Schema.Struct({ total: Schema.Int })
 /** One program with a store whose saves end as a test says. */
 class World {
   readonly gate = Effect.runSync(Deferred.make<void>())
+  readonly ticks = Effect.runSync(Queue.unbounded<void>())
   readonly saves: Array<Save> = []
   readonly answers: Array<string> = []
   readonly hosts = new Map<string, ActorHost>()
@@ -68,7 +71,7 @@ class World {
   }
 
   get layer() {
-    const { answers, gate } = this
+    const { answers, gate, ticks } = this
     const live = Ledger.toLayer(
       Effect.gen(function* () {
         const state = yield* ActorState.make(Total, { initial: { total: 0 } })
@@ -96,7 +99,11 @@ class World {
             ),
           Later: ({ payload: { by } }) =>
             Effect.asVoid(Effect.forkDaemon(Effect.zipRight(Deferred.await(gate), add(by)))),
-          Dies: () => Effect.die(new Error("a bug"))
+          Dies: () => Effect.die(new Error("a bug")),
+          Follow: () =>
+            Stream.mapEffect(Stream.fromQueue(ticks), () =>
+              Effect.map(state.get, ({ total }) => total)
+            )
         }
       }),
       this.#options
@@ -213,6 +220,29 @@ describe("a life that ends before what it has done is saved", () => {
       // The right is gone, and nobody has said so yet.
       expect(yield* Effect.flip(ledger("a").Add({ by: 1 }))).toMatchObject({ code: "not_saved" })
       expect(world.saves).toEqual([])
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.scoped("streams nothing more that it has read, without its lease", () => {
+    const world = new World({ guarantee: "leased" })
+    const { shardId } = addressOf("Ledger", "a")
+    world.lease = { shard: { type: "Ledger", index: shardId }, owner: "a/1", epoch: 1 }
+    return Effect.gen(function* () {
+      const ledger = yield* Ledger.client
+      const seen: Array<number> = []
+      const follow = Stream.runForEach(ledger("a").Follow(), (total) =>
+        Effect.sync(() => void seen.push(total))
+      )
+      const following = yield* Effect.fork(Effect.flip(follow))
+      yield* soon
+      yield* Queue.offer(world.ticks, undefined)
+      yield* soon
+      expect(seen).toEqual([0])
+      world.lease = undefined
+      yield* Queue.offer(world.ticks, undefined)
+      yield* soon
+      expect(seen).toEqual([0])
+      expect(yield* Fiber.join(following)).toMatchObject({ code: "not_leased", sent: true })
     }).pipe(Effect.provide(world.layer))
   })
 

@@ -83,6 +83,7 @@ export class ActorHost implements ActivationHost {
     const { gate, program, runtime, store } = options
     this.#life = {
       ...{ program, runtime },
+      mayAnswer: gate.mayAnswer,
       memory: {
         store: this.stats.counting(store),
         leaseOf: gate.lease,

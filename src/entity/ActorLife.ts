@@ -24,11 +24,12 @@ import {
 import { CalledBy } from "../api/CalledBy.ts"
 import type { HandledThen, Life, LivingActor } from "./ActivationHost.ts"
 import { type ActorAddress, CurrentAddress } from "./ActorAddress.ts"
+import { ActorUnavailable } from "./ActorError.ts"
 import { ActorMemory, type MemoryHost } from "./ActorMemory.ts"
 import { answeredOnce, type KeysInWork } from "./AnsweredOnce.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
 import type { Delivery } from "./Delivery.ts"
-import { isKeyed, type Message, type Replies } from "./Message.ts"
+import { isKeyed, type Message } from "./Message.ts"
 
 /** A message, as its handler is given it: named as in @effect/cluster. */
 export interface ActorRequest<out R extends Rpc.Any> {
@@ -63,6 +64,8 @@ export interface LifeHost {
   readonly program: ActorProgram
   readonly runtime: Runtime.Runtime<never>
   readonly memory: MemoryHost
+  /** May what was read in that shard leave now? */
+  readonly mayAnswer: (shard: number) => boolean
 }
 
 type Entries = Map<string, unknown>
@@ -117,7 +120,7 @@ export class ActorLife implements Life {
     const entries = entriesOf(this.#actor, this.#memory, this.#host)
     entries.set(CalledBy.key, message.caller)
     const context = Context.unsafeMake<never>(entries)
-    const handler = Effect.suspend(() => this.#put(message))
+    const handler = Effect.suspend(() => this.#put(delivery))
     const { middlewares } = message.rpc
     const checked =
       middlewares.size === 0 ? handler : applyMiddleware(message.rpc, context, message, handler)
@@ -129,12 +132,30 @@ export class ActorLife implements Life {
     fiber.addObserver(then)
   }
 
-  #put({ headers, payload, replies, rpc }: Message): Effect.Effect<unknown, unknown> {
+  #put(delivery: Delivery): Effect.Effect<unknown, unknown> {
+    const { headers, payload, rpc } = delivery.message
     const handle = this.#handlers[rpc._tag]
     if (handle === undefined) return Effect.dieMessage(`Unknown request tag: ${rpc._tag}`)
     const { address } = this.#actor
     const result = handle({ _tag: "Request", address, tag: rpc._tag, payload, headers })
-    return answerOf(result, rpc, replies, this.#memory)
+    return answerOf(result, rpc, (chunk) => this.#part(delivery, chunk))
+  }
+
+  /** What a part has seen is saved before it leaves; and what has changed nothing leaves only while it is true. */
+  #part(delivery: Delivery, chunk: Chunk.Chunk<unknown>): Effect.Effect<void> {
+    if (!Chunk.isNonEmpty(chunk)) return Effect.void
+    const memory = this.#memory
+    const send = Effect.suspend(() => delivery.message.replies.part(Chunk.toReadonlyArray(chunk)))
+    return Effect.suspend(() => {
+      if (memory.dirty || memory.forgotten) {
+        return Effect.zipRight(Effect.orDie(memory.saveNow), send)
+      }
+      const { address } = this.#actor
+      if (this.#host.mayAnswer(address.shardId)) return send
+      const what = "has lost its shard's lease before the stream's end"
+      delivery.refuse(ActorUnavailable.of("not_leased", address, what, { sent: true }))
+      return Effect.interrupt
+    })
   }
 
   #once(
@@ -186,13 +207,12 @@ const entriesOf = (actor: LivingActor, memory: ActorMemory, { runtime }: LifeHos
 const answerOf = (
   result: unknown,
   { successSchema }: Rpc.AnyWithProps,
-  replies: Replies,
-  memory: ActorMemory
+  part: SendPart
 ): Effect.Effect<unknown, unknown> => {
   const isWrapped = typeof result === "object" && result !== null && Rpc.isWrapper(result)
   const value: unknown = isWrapped ? result.value : result
   const answer = RpcSchema.isStreamSchema(successSchema)
-    ? streamed(value, replies, memory)
+    ? streamed(value, part)
     : (value as Effect.Effect<unknown, unknown>)
   return isWrapped && result.uninterruptible ? Effect.uninterruptible(answer) : answer
 }
@@ -201,19 +221,10 @@ type StreamAnswer =
   | Stream.Stream<unknown, unknown>
   | Effect.Effect<Mailbox.ReadonlyMailbox<unknown, unknown>, unknown, Scope.Scope>
 
-/** Part by part: what a part has seen is saved before it leaves. */
-const streamed = (
-  result: unknown,
-  replies: Replies,
-  memory: ActorMemory
-): Effect.Effect<void, unknown> => {
-  const part = (chunk: Chunk.Chunk<unknown>): Effect.Effect<void, unknown> => {
-    if (!Chunk.isNonEmpty(chunk)) return Effect.void
-    const send = Effect.suspend(() => replies.part(Chunk.toReadonlyArray(chunk)))
-    return Effect.suspend(() =>
-      memory.dirty || memory.forgotten ? Effect.zipRight(Effect.orDie(memory.saveNow), send) : send
-    )
-  }
+type SendPart = (chunk: Chunk.Chunk<unknown>) => Effect.Effect<void>
+
+/** Part by part. */
+const streamed = (result: unknown, part: SendPart): Effect.Effect<void, unknown> => {
   const answer = result as StreamAnswer
   if (!Effect.isEffect(answer)) return Stream.runForEachChunk(answer, part)
   return Effect.scoped(
