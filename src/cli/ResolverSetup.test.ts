@@ -1,3 +1,4 @@
+import { basename, dirname } from "node:path"
 import { describe, expect, it } from "vitest"
 import { type Names, planInstall, planRemove, type ResolverFacts } from "./ResolverSetup.ts"
 
@@ -14,8 +15,16 @@ const host = (
   platform,
   files,
   exists: (path) => path in files || Object.keys(files).some((one) => one.startsWith(`${path}/`)),
-  read: (path) => files[path]
+  read: (path) => files[path],
+  list: (path) =>
+    Object.keys(files)
+      .filter((one) => dirname(one) === path)
+      .map((one) => basename(one))
 })
+
+/** That of a host whose interface was given a server, as by DHCP. */
+const link = { "/run/systemd/netif/links/2": "ADMIN_STATE=configured\nDNS=192.0.2.53\n" }
+const resolved = { "/run/systemd/resolve/resolv.conf": "", "/etc/resolv.conf": "" }
 
 const mark = "# Written by `skein dns install`; `skein dns remove` takes it away."
 
@@ -23,13 +32,19 @@ describe("a host's own resolver", () => {
   it.each([
     [
       "systemd-resolved",
-      host({ "/run/systemd/resolve/resolv.conf": "", "/etc/resolv.conf": "" }),
+      host({ ...resolved, ...link }),
       "/etc/systemd/resolved.conf.d/skein-mesh.conf",
       `${mark}\n[Resolve]\nDNS=127.0.0.1:5354\nDomains=~mesh\n`
     ],
     [
       "networkmanager",
       host({ "/etc/NetworkManager/NetworkManager.conf": "[main]\ndns=dnsmasq\n" }),
+      "/etc/NetworkManager/dnsmasq.d/skein-mesh.conf",
+      `${mark}\nserver=/mesh/127.0.0.1#5354\nrebind-domain-ok=/mesh/\n`
+    ],
+    [
+      "networkmanager",
+      host({ "/etc/NetworkManager/conf.d/dns.conf": "[main]\ndns=dnsmasq\n" }),
       "/etc/NetworkManager/dnsmasq.d/skein-mesh.conf",
       `${mark}\nserver=/mesh/127.0.0.1#5354\nrebind-domain-ok=/mesh/\n`
     ],
@@ -71,6 +86,32 @@ describe("a host's own resolver", () => {
     const after = host({ "/etc/resolv.conf": plan.text ?? "" })
     expect(planInstall(after, { ...at53, forwards: true })).toEqual(plan)
     expect(planRemove(after, "mesh")).toMatchObject([{ path: "/etc/resolv.conf", text: before }])
+  })
+
+  it("systemd-resolved asks the node for the mesh's names alone, or it is left as it is", () => {
+    const path = "/etc/systemd/resolved.conf.d/skein-mesh.conf"
+    const servers = "[Resolve]\n#DNS=\nDNS=192.0.2.53\n"
+    const all = { ...names, forwards: true }
+    // Nobody else would be left to be asked for other names.
+    expect(planInstall(host(resolved), names)).toContain(
+      "no interface of this host has name servers"
+    )
+    expect(planInstall(host(resolved), all)).toMatchObject({ path })
+    // Servers of one scope are asked in turn, each for anything.
+    const shared = host({ ...resolved, ...link, "/etc/systemd/resolved.conf": servers })
+    expect(planInstall(shared, names)).toBe(
+      "/etc/systemd/resolved.conf names servers for all names (DNS=), which systemd-resolved would ask for *.mesh as well, and the node for all else: give them to the network's interface instead, or write dns.forward in the node's config, restart it, and try again"
+    )
+    expect(planInstall(shared, all)).toMatchObject({
+      text: `${mark}\n[Resolve]\nDNS=\nDNS=127.0.0.1:5354\nDomains=~mesh\n`
+    })
+    const later = "/run/systemd/resolved.conf.d/vpn.conf"
+    expect(planInstall(host({ ...shared.files, [later]: servers }), all)).toContain(
+      `${later} names servers for all names (DNS=), which systemd-resolved would ask for *.mesh as well, and the node for all else: give them to the network's interface instead`
+    )
+    expect(
+      planInstall(host({ ...resolved, ...link, "/etc/systemd/resolved.conf": "#DNS=\n" }), names)
+    ).toMatchObject({ text: `${mark}\n[Resolve]\nDNS=127.0.0.1:5354\nDomains=~mesh\n` })
   })
 
   it("a file that somebody else wrote stays as it is", () => {

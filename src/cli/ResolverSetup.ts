@@ -2,6 +2,7 @@
  * How this host's programs come to ask the node for names: a piece of config for whatever resolves
  * names here. Pure: what is there is passed in, and what is to be done comes out.
  */
+import { basename } from "node:path"
 import type { HostPort } from "../config/HostPort.ts"
 
 /** What resolves names on a host, as far as it can be told what to ask a node. */
@@ -18,6 +19,8 @@ export interface ResolverFacts {
   readonly exists: (path: string) => boolean
   /** Text of a file; undefined: there is none. */
   readonly read: (path: string) => string | undefined
+  /** Names of the files of a directory; none where it is not there. */
+  readonly list: (path: string) => ReadonlyArray<string>
 }
 
 export interface Names {
@@ -43,18 +46,70 @@ const end = "# End of what `skein dns install` wrote."
 const resolvConf = "/etc/resolv.conf"
 
 /** The first of these that is there. `undefined`: nothing that could be told. */
-export const resolverKind = ({
-  exists,
-  platform,
-  read
-}: ResolverFacts): ResolverKind | undefined => {
+export const resolverKind = (facts: ResolverFacts): ResolverKind | undefined => {
+  const { exists, platform } = facts
   if (platform === "darwin") return "macos"
   if (platform !== "linux") return undefined
   if (exists("/run/systemd/resolve/resolv.conf")) return "systemd-resolved"
-  const manager = read("/etc/NetworkManager/NetworkManager.conf") ?? ""
-  if (/^\s*dns\s*=\s*dnsmasq\b/m.test(manager)) return "networkmanager"
+  const manager = configOf(facts, ["/etc/NetworkManager/NetworkManager.conf"], managerDropIns)
+  if (manager.some(({ text }) => /^\s*dns\s*=\s*dnsmasq\b/m.test(text))) return "networkmanager"
   if (exists("/etc/dnsmasq.d")) return "dnsmasq"
   return exists(resolvConf) ? "resolv.conf" : undefined
+}
+
+const managerDropIns = ["/etc/NetworkManager/conf.d", "/usr/lib/NetworkManager/conf.d"]
+
+/** A service's config: its file, and the pieces in directories beside it. */
+const configOf = (
+  { list, read }: ResolverFacts,
+  files: ReadonlyArray<string>,
+  directories: ReadonlyArray<string>
+): ReadonlyArray<{ readonly path: string; readonly text: string }> => {
+  const pieces = directories.flatMap((directory) =>
+    list(directory)
+      .filter((name) => name.endsWith(".conf"))
+      .map((name) => `${directory}/${name}`)
+  )
+  return [...files, ...pieces].flatMap((path) => {
+    const text = read(path)
+    return text === undefined ? [] : [{ path, text }]
+  })
+}
+
+const resolvedDropIns = ["/etc", "/run", "/usr/lib"].map((at) => `${at}/systemd/resolved.conf.d`)
+
+/** Where systemd-networkd, and systemd-resolved itself, keep what each interface was given. */
+const interfaces = ["/run/systemd/netif/links", "/run/systemd/resolve/netif"]
+
+/**
+ * systemd-resolved asks the servers of one scope in turn and any of them for anything, domains or not. So the
+ * node may share the global one with nobody, and is asked for all names where no interface has servers of its own.
+ * Why that cannot be, or the lines that make it so.
+ */
+const resolvedScope = (
+  facts: ResolverFacts,
+  names: Names,
+  path: string
+): string | Array<string> => {
+  const { list, read } = facts
+  const { forwards, suffix } = names
+  const others = configOf(facts, ["/etc/systemd/resolved.conf"], resolvedDropIns).filter(
+    (one) => one.path !== path && /^\s*DNS\s*=\s*\S/m.test(one.text)
+  )
+  // Read by their names, whatever their directories: what comes after ours cannot be taken back by it.
+  const later = others.find(
+    (one) => one.path.includes(".d/") && basename(one.path) > basename(path)
+  )
+  const [other] = later === undefined ? others : [later]
+  if (other !== undefined && (later !== undefined || !forwards)) {
+    return `${other.path} names servers for all names (DNS=), which systemd-resolved would ask for *.${suffix} as well, and the node for all else: give them to the network's interface instead${later === undefined ? ", or write dns.forward in the node's config, restart it, and try again" : ""}`
+  }
+  if (other !== undefined) return ["DNS="]
+  const ofInterface = interfaces.some((directory) =>
+    list(directory).some((name) => /^(DNS|SERVERS)=\S/m.test(read(`${directory}/${name}`) ?? ""))
+  )
+  if (ofInterface || forwards) return []
+  return `no interface of this host has name servers of its own, so systemd-resolved would ask the node for all names: write dns.forward in the node's config, restart it, and try again`
 }
 
 const fileName = (suffix: string): string => `skein-${suffix}.conf`
@@ -91,13 +146,19 @@ const without = (text: string): string => {
   return from === -1 || to < from ? text : text.slice(0, from) + text.slice(to + end.length + 1)
 }
 
-const textOf = (kind: ResolverKind, names: Names, before: string): string => {
+/** `first`: lines that go before the node's server. */
+const textOf = (
+  kind: ResolverKind,
+  names: Names,
+  before: string,
+  first: ReadonlyArray<string>
+): string => {
   const { server, suffix } = names
   const { host, port } = server
   switch (kind) {
     case "systemd-resolved": {
       const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
-      return lines(mark, "[Resolve]", `DNS=${address}`, `Domains=~${suffix}`)
+      return lines(mark, "[Resolve]", ...first, `DNS=${address}`, `Domains=~${suffix}`)
     }
     case "networkmanager":
     case "dnsmasq":
@@ -130,7 +191,9 @@ export const planInstall = (facts: ResolverFacts, names: Names): ResolverPlan | 
   } else if (before !== "" && !before.startsWith(mark)) {
     return `${path} is there already and is not of skein; look at it, and take it away or write it yourself`
   }
-  return { kind, path, text: textOf(kind, names, before), reload: reloads[kind] }
+  const first = kind === "systemd-resolved" ? resolvedScope(facts, names, path) : []
+  if (typeof first === "string") return first
+  return { kind, path, text: textOf(kind, names, before, first), reload: reloads[kind] }
 }
 
 const nameservers = (text: string): string => {

@@ -1,6 +1,6 @@
 /** `skein dns …`: has this host's own resolver ask the node for the names of services. */
 import { execFileSync } from "node:child_process"
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
@@ -35,6 +35,10 @@ const factsOf = (root: string): ResolverFacts => ({
   read: (path) => {
     const file = join(root, path)
     return existsSync(file) ? readFileSync(file, "utf8") : undefined
+  },
+  list: (path) => {
+    const directory = join(root, path)
+    return existsSync(directory) ? readdirSync(directory) : []
   }
 })
 
@@ -74,9 +78,6 @@ const carryOut = (plan: ResolverPlan, root: string) =>
         mkdirSync(dirname(file), { recursive: true })
         writeFileSync(file, plan.text)
       }
-      const [command, ...args] = root === "/" ? (plan.reload ?? []) : []
-      if (command !== undefined)
-        execFileSync(command, args, { stdio: ["ignore", "ignore", "pipe"] })
     },
     catch: (cause) => {
       const denied = cause instanceof Error && "code" in cause && cause.code === "EACCES"
@@ -84,7 +85,22 @@ const carryOut = (plan: ResolverPlan, root: string) =>
         `${plan.path}: ${reasonOf(cause)}${denied ? "; this needs root: sudo skein dns …, or --print and do it yourself" : ""}`
       )
     }
+  }).pipe(Effect.zipRight(root === "/" ? reloaded(plan) : Effect.void))
+
+/** Has the resolver read what was written: not undone when that fails, as it counts at its next start anyway. */
+const reloaded = ({ path, reload, text }: ResolverPlan) => {
+  const [command, ...args] = reload ?? []
+  if (command === undefined) return Effect.void
+  return Effect.try({
+    try: () => void execFileSync(command, args, { stdio: ["ignore", "ignore", "pipe"] }),
+    catch: (cause) => {
+      const done = text === undefined ? "taken away" : "written"
+      return failCommand(
+        `${path} is ${done}, and counts when what resolves names here is started again, which did not work: ${reasonOf(cause)}; do it as this host does, and see skein dns status`
+      )
+    }
   })
+}
 
 const install = Command.make(
   "install",
