@@ -99,19 +99,37 @@ export class Activation implements LivingActor {
     else this.saved(memory, (failure) => failure === undefined && this.passivate())
   }
 
-  /** Its shard goes elsewhere: it finishes what it has begun; what waits is told where to go. */
+  /**
+   * Its shard goes elsewhere: it finishes what it has begun, and what it was told, for nobody would send that
+   * again; what else waits is told where to go.
+   */
   leave(): void {
     if (this.#leaving || this.#phase === "gone") return
     this.#leaving = true
+    this.#work.refuseWaiting(
+      () => this.#host.moved(this.address.shardId),
+      ({ message, over }) => message.told === true && !over
+    )
+    if (this.waiting > 0) this.#host.after(toldPatience, () => this.#giveUpWaiting())
+    this.#pump()
+    this.settled()
+  }
+
+  /** Those that asked for the shard have waited for long enough. */
+  #giveUpWaiting(): void {
+    if (this.#phase === "gone") return
     this.#refuseWaiting()
     this.settled()
   }
 
   /** It has no right to run any more: what it has begun ends as well, and saves nothing. */
   abandon(): void {
+    if (this.#phase === "gone") return
     // First: leaving saves what there is.
     this.memory?.forget()
-    this.leave()
+    this.#leaving = true
+    this.#refuseWaiting()
+    this.settled()
     for (const delivery of [...this.#work.running, ...this.#saves.waiting]) {
       delivery.refuse(
         ActorUnavailable.of("not_leased", this.address, "was stopped before it had saved", {
@@ -154,9 +172,12 @@ export class Activation implements LivingActor {
   }
 
   take(delivery: Delivery): void {
+    const { shardId } = this.address
+    // What it was told is finished like what it has begun.
+    const may = this.#leaving ? this.#host.mayAnswer(shardId) : this.#host.mayBegin(shardId)
     // Where it is sent again it waits for the right to run the shard, or finds who has it.
-    if (this.#host.mayBegin(this.address.shardId)) this.#handle(delivery)
-    else delivery.refuse(this.#host.moved(this.address.shardId))
+    if (may) this.#handle(delivery)
+    else delivery.refuse(this.#host.moved(shardId))
   }
 
   #handle(delivery: Delivery): void {
@@ -253,6 +274,8 @@ export class Activation implements LivingActor {
   /** Goes when it is to go, and nothing is left to be done first. */
   settled(): void {
     if (!this.#leaving || this.#work.running.length > 0 || this.#saves.open) return
+    // What it was told is handled first, unless it has crashed on it.
+    if (this.waiting > 0 && this.#phase !== "failed" && this.#phase !== "resting") return
     if (this.#phase === "failed" || this.#phase === "resting") this.#gone()
     else if (!this.ready) return
     else if (this.memory?.dirty !== true) this.#close()
@@ -268,7 +291,7 @@ export class Activation implements LivingActor {
     this.memory = undefined
     this.#phase = "closing"
     const next = (): void => {
-      if (this.#leaving || this.waiting === 0) this.#gone()
+      if (this.waiting === 0) this.#gone()
       else this.#begin()
     }
     if (life === undefined) next()
@@ -293,6 +316,12 @@ export class Activation implements LivingActor {
     return ActorUnavailable.of("failed", this.address, "has crashed too often in a row")
   }
 }
+
+/**
+ * Milliseconds for which a shard that is wanted elsewhere is held up by what its actors were told: who wants
+ * it waits for 10 seconds (`releasePatience`).
+ */
+const toldPatience = 5_000
 
 const isDefect = (cause: Cause.Cause<unknown>): boolean =>
   Cause.isDie(cause) && !Cause.isInterrupted(cause)

@@ -15,7 +15,7 @@ export class ActivationWork {
   readonly #capacity: number
   /** None while nothing has ever had to wait. */
   #box: Mailbox<Delivery> | undefined
-  #running: Array<Delivery> = none
+  #running: Array<Delivery> = nothing
   #pumping = false
 
   constructor(concurrency: number, capacity: number) {
@@ -50,7 +50,7 @@ export class ActivationWork {
   end(delivery: Delivery): void {
     const index = this.#running.indexOf(delivery)
     if (index !== -1) this.#running.splice(index, 1)
-    if (this.#running.length === 0) this.#running = none
+    if (this.#running.length === 0) this.#running = nothing
   }
 
   /** Gives out what waits, as long as there is room for it and the actor is ready. */
@@ -66,13 +66,18 @@ export class ActivationWork {
     this.#pumping = false
   }
 
-  refuseWaiting(refusal: () => Refusal): void {
+  /** `keep`: except for those. */
+  refuseWaiting(refusal: () => Refusal, keep: (delivery: Delivery) => boolean = none): void {
     const box = this.#box
     if (box === undefined) return
     this.#box = undefined
-    for (let next = box.take(); next !== undefined; next = box.take()) next.refuse(refusal())
+    for (let next = box.take(); next !== undefined; next = box.take()) {
+      if (!keep(next)) next.refuse(refusal())
+      else this.offer(next)
+    }
   }
 }
 
 /** Shared by all that have none: it is never pushed to. */
-const none: Array<Delivery> = []
+const nothing: Array<Delivery> = []
+const none = (): boolean => false

@@ -6,12 +6,12 @@ import { type Cause, Effect, Exit, Runtime } from "effect"
 import { defaultRestartPolicy } from "../mesh/actor/RestartPolicy.ts"
 import { Activation, crashText } from "./Activation.ts"
 import type { ActivationHost, CrashNews, LivingActor } from "./ActivationHost.ts"
-import { type ActorAddress, addressOf } from "./ActorAddress.ts"
+import { type ActorAddress, addressOf, formatAddress } from "./ActorAddress.ts"
 import { ActorUnavailable } from "./ActorError.ts"
 import { ActorLife, type ActorProgram, type LifeHost } from "./ActorLife.ts"
 import { ActorStats } from "./ActorStats.ts"
 import { Delivery } from "./Delivery.ts"
-import type { Message, Moved } from "./Message.ts"
+import type { Message, Moved, Refusal } from "./Message.ts"
 import type { NotEntered } from "./OwnedShards.ts"
 import type { ActorStoreShape, Lease } from "./store/ActorStore.ts"
 
@@ -201,6 +201,15 @@ export class ActorHost implements ActivationHost {
         : `it has crashed too often in a row, and rests for ${this.restarts.max} ms`
     const log = kind === "restart" ? Effect.logWarning : Effect.logError
     this.#run(log(`${text}; ${next}`, cause))
+  }
+
+  /** It was told to the actor and taken, and nobody will handle it. Who sent it is told nothing any more. */
+  lost(address: ActorAddress, refusal: Refusal): void {
+    this.stats.lost++
+    const why = refusal._tag === "Moved" ? "its shard has moved" : refusal.message
+    this.#run(
+      Effect.logWarning(`a message that ${formatAddress(address)} was told is lost: ${why}`)
+    )
   }
 
   mayBegin(shard: number): boolean {

@@ -128,7 +128,8 @@ class World {
       )
       return {
         counter: yield* Effect.provide(Counter.client, context),
-        size: () => Context.get(context, Actors).hosts.get("Counter")?.size ?? 0
+        size: () => Context.get(context, Actors).hosts.get("Counter")?.size ?? 0,
+        lost: () => Context.get(context, Actors).hosts.get("Counter")?.stats.lost ?? 0
       }
     })
   }
@@ -392,6 +393,41 @@ describe("actors in a mesh", () => {
         Effect.forEach(ids, (id) => b.counter(id).Host(), { concurrency: "unbounded" })
       )
       expect(new Set(hosts)).toEqual(new Set(["a", "b"]))
+    })
+  )
+
+  it.scoped("handle what they were told before they move, within 5 seconds", () =>
+    Effect.gen(function* () {
+      const world = new World()
+      const a = yield* world.start("a")
+      const c = yield* world.start("c", { runs: false })
+      const told = { discard: true } as const
+      for (const id of ids) {
+        for (let n = 0; n < 3; n++) yield* c.counter(id).Slow({ millis: 500 }, told)
+      }
+      const b = yield* world.start("b")
+      const asked = yield* Effect.fork(
+        Effect.forEach(ids, (id) => c.counter(id).Add({ by: 0 }), { concurrency: "unbounded" })
+      )
+      expect(yield* passing(asked, "100 millis")).toEqual(ids.map(() => 3))
+      expect(b.size()).toBeGreaterThan(8)
+      expect(a.lost()).toBe(0)
+      // What takes too long is lost, and counted.
+      const late = ids.filter((_, i) => i < 10)
+      for (const id of late) {
+        for (let n = 0; n < 3; n++) yield* c.counter(id).Slow({ millis: 3_000 }, told)
+      }
+      const [before, stays] = [a.lost(), yield* world.start("d")]
+      yield* TestClock.adjust("20 seconds")
+      expect(before).toBe(0)
+      expect(stays.size()).toBe(0)
+      const lost = a.lost() + b.lost()
+      const sums = yield* Effect.fork(
+        Effect.forEach(late, (id) => c.counter(id).Add({ by: 0 }), { concurrency: "unbounded" })
+      )
+      const done = (yield* passing(sums)).reduce((sum, count) => sum + count - 3, 0)
+      expect(lost).toBeGreaterThan(0)
+      expect(done + lost).toBe(30)
     })
   )
 

@@ -28,6 +28,8 @@ class Served {
       const runtime = yield* Effect.runtime<never>()
       const dispatch = serveActors({
         host: {
+          type: "Counter",
+          lost: () => undefined,
           deliver: (_, message) => {
             this.onMessage(message)
             return new Delivery(message, 0, new ActorStats(() => 0))

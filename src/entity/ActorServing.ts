@@ -12,13 +12,14 @@ import { RpcAnswering } from "../api/RpcAnswering.ts"
 import { ServedCall } from "../api/ServedCall.ts"
 import { type Dispatch, fieldValue, noBody } from "../model/Exchange.ts"
 import { refuse } from "../model/RefusedExchange.ts"
+import { addressOf } from "./ActorAddress.ts"
 import type { ActorHost } from "./ActorHost.ts"
 import { type RefusalHead, readTarget, refusalHead, tellField } from "./ActorWords.ts"
 import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
 import type { Delivery } from "./Delivery.ts"
 
 export interface ServingOptions {
-  readonly host: Pick<ActorHost, "deliver">
+  readonly host: Pick<ActorHost, "deliver" | "lost" | "type">
   /** Name of this node, for faults. */
   readonly node: () => string
   readonly requests: ReadonlyMap<string, Rpc.Any>
@@ -127,27 +128,35 @@ class ServedMessage {
       return undefined
     }
     const { call, head } = this.#served
-    const isTold = fieldValue(head.fields, tellField) !== undefined
+    const told = fieldValue(head.fields, tellField) !== undefined
+    let isAccepted = false
     return host.deliver(id, {
       rpc,
       payload: payload.value,
       headers: all,
       caller: call.identity,
       parent: this.#parent,
-      key,
+      ...{ key, told },
       replies: {
-        accepted: () => isTold && answered({ status: 202, fields: [] }),
+        accepted: () => {
+          if (!told) return
+          isAccepted = true
+          answered({ status: 202, fields: [] })
+        },
         part: (values) =>
           Effect.flatMap(this.#encoded(encodeParts(rpc)(values)), (parts) =>
             this.#answering.send({ _tag: "Chunk", requestId, values: parts })
           ),
         exit: (exit) => {
-          if (isTold) return
+          if (told) return
           const encoded = this.#now(Schema.encodeUnknown(exitSchemaOf(rpc))(exit))
           if (Exit.isFailure(encoded)) dies(Cause.squash(encoded.cause))
           else ended({ _tag: "Exit", requestId, exit: encoded.value })
         },
-        refuse: (refusal) => answered(refusalHead(refusal))
+        refuse: (refusal) => {
+          if (isAccepted) host.lost(addressOf(host.type, id), refusal)
+          else answered(refusalHead(refusal))
+        }
       }
     })
   }

@@ -38,6 +38,9 @@ export class ActorStats {
   /** Not handled, or not to the end (`ActorUnavailable`). */
   unavailable = 0
 
+  /** Of those that were told (`discard: true`) and taken: were not handled, and nobody knows but this host. */
+  lost = 0
+
   saves = 0
   /** Refused by the store, or not answered. */
   savesFailed = 0

@@ -36,7 +36,7 @@ export type HostDefinition = ActorType & {
 } & Omit<ActorHostOptions, "gate" | "store" | "type">
 
 /** A message on its way out. */
-export interface Outgoing extends Omit<Message, "replies" | "reminder"> {
+export interface Outgoing extends Omit<Message, "replies" | "reminder" | "told"> {
   /** May it be carried out twice? */
   readonly isIdempotent: boolean
   /** Milliseconds it may take; undefined: as its sender is willing to wait. */
@@ -123,10 +123,12 @@ export const deliverHere = (
     refuse: (refusal) => {
       stopTimer()
       if (refusal._tag === "Moved") moved(refusal.owner)
+      // Its sender knows no more than that it had come.
+      else if (isDone) host.lost(address, refusal)
       else replies.fail(refusal)
     }
   }
-  const delivery = host.deliver(address.entityId, { ...message, replies: answers })
+  const delivery = host.deliver(address.entityId, { ...message, told: tells, replies: answers })
   if (left !== undefined && !delivery.over && !isDone) {
     stopTimer = host.timer(left, () => {
       const sent = delivery.hasBegun

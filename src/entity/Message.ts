@@ -40,6 +40,8 @@ export interface Message {
   readonly parent: AnySpan | undefined
   /** Carried out once, however often it is sent: by its key. */
   readonly key: string | undefined
+  /** Its sender has been answered when it has come, and nobody is there to be told to look elsewhere. */
+  readonly told?: boolean | undefined
   /** It is one that the actor has asked for: dealt with when what it changes is saved. */
   readonly reminder?: Pick<DueReminder, "due" | "name"> | undefined
   readonly replies: Replies
