@@ -188,7 +188,7 @@ const assemble = (input: AssemblyInput) =>
       dataDir: config.node.dataDir,
       identity,
       trouble,
-      saveCatalogue: plane.catalogue.saveAgain
+      saveCatalogue: plane.saveAgain
     })
     const policies = new ServicePolicies({
       config,

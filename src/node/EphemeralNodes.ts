@@ -7,6 +7,7 @@ import { Effect, type Scope } from "effect"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
 import type { MembershipShape } from "../mesh/membership/MembershipService.ts"
 import type { Ticker } from "../model/Time.ts"
+import type { ForgottenFile } from "./ForgottenFile.ts"
 import type { ForgottenNodes } from "./ForgottenNodes.ts"
 
 /** Milliseconds. */
@@ -20,6 +21,8 @@ export const ephemeralTimes = {
 
 export interface EphemeralOptions {
   readonly forgotten: ForgottenNodes
+  /** Keeps who was forgotten over a restart. */
+  readonly file: Pick<ForgottenFile, "save">
   readonly catalogue: Pick<CatalogueShape, "current" | "rejudge">
   readonly membership: Pick<MembershipShape, "members">
   readonly ticker: Pick<Ticker, "now" | "wall">
@@ -28,16 +31,16 @@ export interface EphemeralOptions {
 /** Looks at those that are dead, once. */
 export const forgetEphemeral = (options: EphemeralOptions): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const { catalogue, forgotten, membership, ticker } = options
+    const { catalogue, file, forgotten, membership, ticker } = options
     const gone = membership.members().flatMap(({ peer, since, state }) => {
       if (state !== "dead" || ticker.wall() - since < ephemeralTimes.deadFor) return []
       const record = catalogue.current().node(peer)?.record
       return record?.ephemeral === true ? [record] : []
     })
-    if (gone.length === 0) return Effect.void
-    const until = ticker.now() + ephemeralTimes.forgottenFor
-    for (const record of gone) forgotten.forgetUntil(record, until)
-    return catalogue.rejudge(gone.map(({ peer }) => peer))
+    if (gone.length === 0) return file.save
+    forgotten.forgetUntil(gone, ticker.now() + ephemeralTimes.forgottenFor)
+    // First: who sees that it is gone may take it that it stays so.
+    return Effect.zipRight(file.save, catalogue.rejudge(gone.map(({ peer }) => peer)))
   })
 
 /** Until the scope closes. */

@@ -28,13 +28,16 @@ export interface ForgottenOptions {
 }
 
 /** Nodes that are forgotten for a while. */
-const maxPassing = 4_096
+export const maxPassing = 4_096
+
+/** Up to which record, and until when on the clock of `now`. */
+export type Passing = Order & { readonly until: number }
 
 /** Read at every record; filled when there are settings to be heard. */
 export class ForgottenNodes {
   #marks: ReadonlyMap<PeerKey, ForgottenNode> = new Map()
   /** By this node alone, and for a while. */
-  readonly #passing = new Map<PeerKey, Order & { readonly until: number }>()
+  #passing: ReadonlyMap<PeerKey, Passing> = new Map()
   readonly #options: ForgottenOptions
 
   constructor(options: ForgottenOptions) {
@@ -48,12 +51,23 @@ export class ForgottenNodes {
     return isOut ? `${record.name} was forgotten, and has said nothing since` : undefined
   }
 
-  /** `until`: on the clock of `now`. At the limit the oldest is given up: its record is shown again. */
-  forgetUntil({ epoch, peer, version }: Pick<NodeRecord, "peer"> & Order, until: number): void {
-    this.#passing.delete(peer)
-    const [oldest] = this.#passing.keys()
-    if (this.#passing.size >= maxPassing && oldest !== undefined) this.#passing.delete(oldest)
-    this.#passing.set(peer, { epoch, version, until })
+  /** Another value whenever it changes. */
+  get passing(): ReadonlyMap<PeerKey, Passing> {
+    return this.#passing
+  }
+
+  /** `until`: on the clock of `now`. At the limit the oldest are given up: their records are shown again. */
+  forgetUntil(nodes: ReadonlyArray<Pick<NodeRecord, "peer"> & Order>, until: number): void {
+    const passing = new Map(this.#passing)
+    for (const { epoch, peer, version } of nodes) {
+      passing.delete(peer)
+      passing.set(peer, { epoch, version, until })
+    }
+    for (const [peer, { until }] of passing) {
+      if (passing.size <= maxPassing && until > this.#options.now()) break
+      passing.delete(peer)
+    }
+    this.#passing = passing
   }
 
   #isPassing(record: Pick<NodeRecord, "peer"> & Order): boolean {
@@ -61,7 +75,11 @@ export class ForgottenNodes {
     if (mark === undefined) return false
     // Here it is.
     const isOver = mark.until <= this.#options.now() || this.#options.isUp(record.peer)
-    if (isOver) this.#passing.delete(record.peer)
+    if (isOver) {
+      const passing = new Map(this.#passing)
+      passing.delete(record.peer)
+      this.#passing = passing
+    }
     return !isOver && isUpTo(record, mark)
   }
 

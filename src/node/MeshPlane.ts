@@ -58,8 +58,9 @@ import { ClockReport } from "./ClockReport.ts"
 import { keepConduct } from "./ConductLog.ts"
 import { Convergence } from "./Convergence.ts"
 import { makeDialBack } from "./DialBack.ts"
-import { keepEphemeral } from "./EphemeralNodes.ts"
+import { ephemeralTimes, keepEphemeral } from "./EphemeralNodes.ts"
 import { watchExpiry } from "./ExpiryWatch.ts"
+import { ForgottenFile } from "./ForgottenFile.ts"
 import { ForgottenNodes, followForgotten } from "./ForgottenNodes.ts"
 import { InviteUsesKeeper } from "./InviteUsesKeeper.ts"
 import { meetOnLan } from "./LanMeeting.ts"
@@ -122,6 +123,8 @@ export interface MeshPlane {
   readonly admitted: AdmittedPeers
   readonly clients: MeshRpcClients
   readonly catalogue: CatalogueShape
+  /** What this plane keeps on disk is lost: it is written again within seconds. */
+  readonly saveAgain: Effect.Effect<void>
   readonly settings: MeshSettings
   readonly settingSpread: SettingSpread
   readonly membership: MembershipShape
@@ -190,6 +193,11 @@ export const makeMeshPlane = (
       now: () => ticker.now(),
       isUp: (peer) => late.connections?.isUp(peer) ?? false
     })
+    const forgottenFile = new ForgottenFile({
+      ...{ forgotten, trouble: options.trouble, dataDir: node.dataDir },
+      clock: ticker
+    })
+    yield* forgottenFile.load(ephemeralTimes.forgottenFor)
     const refusals = yield* RefusalLog.make(metrics)
     const clocks = new PeerClocks(ticker)
     const busy = new BusyPeers(() => ticker.now())
@@ -423,7 +431,7 @@ export const makeMeshPlane = (
       isNewcomer
     })
     yield* Effect.sync(guarded(() => viewKeeper.show()))
-    yield* keepEphemeral({ forgotten, catalogue, membership, ticker })
+    yield* keepEphemeral({ forgotten, file: forgottenFile, catalogue, membership, ticker })
     yield* watchExpiry({ admitted, sessions, keeper, wall: () => ticker.wall() })
 
     const troubles = new MeshTroubles({
@@ -536,6 +544,7 @@ export const makeMeshPlane = (
       admitted,
       clients,
       catalogue,
+      saveAgain: Effect.zipRight(catalogue.saveAgain, forgottenFile.lost),
       settings,
       settingSpread: makeSettingSpread({
         members: () =>

@@ -7,7 +7,7 @@
 import { Effect } from "effect"
 
 /** `directory`: that it is there, and the files that make it this node's. */
-export type StoragePart = "directory" | "catalogue" | "epoch"
+export type StoragePart = "directory" | "catalogue" | "epoch" | "forgotten"
 
 export class StorageTrouble {
   readonly #dataDir: string
