@@ -24,6 +24,7 @@ import { makeActorClient } from "./ActorClient.ts"
 import type { ActorProgram, ActorRequest, Handlers } from "./ActorLife.ts"
 import { checkedType } from "./ActorService.ts"
 import { type ActorFailure, Actors, type Guarantee } from "./Actors.ts"
+import type { KeyScope } from "./AnsweredOnce.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
 import { type Reminders, remindersOf } from "./Reminders.ts"
 import type { LeaseTimes } from "./store/LeaseStep.ts"
@@ -42,6 +43,12 @@ export interface ActorOptions {
   readonly guarantee?: Guarantee | undefined
   /** Of `leased`: how long leases hold, and when they are renewed. Default: 15 s, and every 5 s. */
   readonly leaseTimes?: LeaseTimes | undefined
+  /**
+   * Whose idempotency keys are. `caller`: each caller's own, as access rules name it; one that comes back by
+   * another name has other keys. `message`: of all who may send the message, so a key is to be one that nobody
+   * guesses, and its answer is for whoever sends it. Default `caller`.
+   */
+  readonly keys?: KeyScope | undefined
   /** This program's share of the type's actors, 1–1000. Default 100. */
   readonly weight?: number | undefined
   readonly spanAttributes?: Readonly<Record<string, string>> | undefined
@@ -140,6 +147,7 @@ const register = <Rpcs extends Rpc.Any, H extends HandlersFrom<Rpcs>, RX>(
         ? build
         : Effect.succeed(build)) as unknown as Effect.Effect<Handlers>,
       spanAttributes: options.spanAttributes,
+      keys: options.keys ?? "caller",
       clock: yield* Effect.clock,
       random: () => dice.number()
     }

@@ -26,7 +26,7 @@ import type { HandledThen, Life, LivingActor } from "./ActivationHost.ts"
 import { type ActorAddress, CurrentAddress } from "./ActorAddress.ts"
 import { ActorUnavailable } from "./ActorError.ts"
 import { ActorMemory, type MemoryHost } from "./ActorMemory.ts"
-import { answeredOnce, type KeysInWork } from "./AnsweredOnce.ts"
+import { answeredOnce, type KeyScope, type KeysInWork } from "./AnsweredOnce.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
 import type { Delivery } from "./Delivery.ts"
 import { isKeyed, type Message } from "./Message.ts"
@@ -54,6 +54,7 @@ export interface ActorProgram {
   /** Needs the type's context, its address, its activation and a scope, which are given here. */
   readonly build: Effect.Effect<Handlers>
   readonly spanAttributes: Readonly<Record<string, string>> | undefined
+  readonly keys: KeyScope
   readonly clock: Clock.Clock
   /** In [0, 1). */
   readonly random: () => number
@@ -165,7 +166,8 @@ export class ActorLife implements Life {
     const { address } = this.#actor
     this.#inWork ??= new Map()
     const inWork = this.#inWork
-    return answeredOnce({ delivery, handler, address, inWork, memory: this.#memory })
+    const scope = this.#host.program.keys
+    return answeredOnce({ delivery, handler, address, inWork, scope, memory: this.#memory })
   }
 
   #traced(

@@ -195,6 +195,17 @@ describe("actors in a mesh", () => {
     })
   )
 
+  it.scoped("carry out a key once, whoever sends it, where they say that it is the message's", () =>
+    Effect.gen(function* () {
+      const world = new World({ keys: "message" })
+      const a = yield* world.start("a")
+      const c = yield* world.start("c", { runs: false })
+      const key = { headers: { "idempotency-key": "order-7" } }
+      for (const from of [c, a, c]) expect(yield* from.counter("x").Add({ by: 2 }, key)).toBe(2)
+      expect(yield* a.counter("x").Add({ by: 2 })).toBe(4)
+    })
+  )
+
   it.scoped("are asked where they are, though the caller has heard of no change", () =>
     Effect.gen(function* () {
       const world = new World()

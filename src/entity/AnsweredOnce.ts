@@ -1,6 +1,7 @@
 /**
- * A message with an idempotency key: carried out once, and answered the same again. What one caller has been
- * answered to one message is nobody else's, and no answer to another message.
+ * A message with an idempotency key: carried out once, and answered the same again. What was answered to one
+ * message is no answer to another; and what one caller has been answered is nobody else's, unless the type
+ * says that all who may send the message share its keys.
  */
 import { createHash } from "node:crypto"
 import type * as Rpc from "@effect/rpc/Rpc"
@@ -23,11 +24,17 @@ export const keyProblem = (key: string | undefined): string | undefined =>
     ? undefined
     : `${keyHeader} has ${key.length} characters; it is to have 1 to ${storeLimits.key}`
 
+/** Whose the keys are: each caller's own, or of all who may send the message. */
+export type KeyScope = "caller" | "message"
+
 /** Under which the answer is kept: whose key it is, and for what. Of one length, whatever those are. */
-const nameOf = ({ caller, key, rpc }: Message): string =>
-  createHash("sha256")
-    .update(JSON.stringify([caller === undefined ? "" : formatCaller(caller), rpc._tag, key]))
+const nameOf = ({ caller, key, rpc }: Message, scope: KeyScope): string => {
+  // A word that no caller's name is.
+  const whose = scope === "message" ? "*" : caller === undefined ? "" : formatCaller(caller)
+  return createHash("sha256")
+    .update(JSON.stringify([whose, rpc._tag, key]))
     .digest("base64url")
+}
 
 /** Messages whose handlers have begun, by the names of their keys: at most as many as run at a time. */
 export type KeysInWork = Map<string, Deferred.Deferred<void>>
@@ -37,14 +44,15 @@ export interface AnsweredOnce {
   readonly address: ActorAddress
   readonly memory: ActorMemory
   readonly inWork: KeysInWork
+  readonly scope: KeyScope
   readonly handler: Effect.Effect<unknown, unknown>
 }
 
 /** Who sends the same while it is carried out waits for that, and has its answer. */
 export const answeredOnce = (options: AnsweredOnce): Effect.Effect<unknown, unknown> => {
-  const { delivery, handler, inWork, memory } = options
+  const { delivery, handler, inWork, memory, scope } = options
   const { rpc } = delivery.message
-  const name = nameOf(delivery.message)
+  const name = nameOf(delivery.message, scope)
   const begin = Effect.suspend(() => {
     const done = Deferred.unsafeMake<void>(FiberId.none)
     inWork.set(name, done)
