@@ -17,6 +17,7 @@ import { type ActorAddress, formatAddress } from "./ActorAddress.ts"
 import { ActorUnavailable, MailboxFull } from "./ActorError.ts"
 import type { ActorMemory } from "./ActorMemory.ts"
 import type { LastError } from "./ActorStats.ts"
+import { isReentrant } from "./CallChain.ts"
 import type { Delivery } from "./Delivery.ts"
 import { isKeyed } from "./Message.ts"
 
@@ -74,6 +75,11 @@ export class Activation implements LivingActor {
   }
 
   deliver(delivery: Delivery): void {
+    if (this.#isAwaited(delivery)) {
+      delivery.accept()
+      this.#handle(delivery)
+      return
+    }
     if (this.#phase === "gone" || this.#leaving) {
       delivery.refuse(this.#host.moved(this.address.shardId))
       return
@@ -89,6 +95,12 @@ export class Activation implements LivingActor {
       delivery.accept()
       this.#pump()
     } else delivery.refuse(MailboxFull.of(this.address, this.#host.mailbox))
+  }
+
+  /** What it is handling waits for that one, which may be let in. */
+  #isAwaited({ message: { chain, rpc } }: Delivery): boolean {
+    if (chain === undefined || !this.ready || !this.#work.waitsFor(chain)) return false
+    return this.#host.reentrant || isReentrant(rpc)
   }
 
   /** Idle for long enough: out of memory. What comes meanwhile begins it anew. */

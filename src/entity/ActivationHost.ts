@@ -31,6 +31,8 @@ export interface LivingActor extends Saver {
 export interface ActivationHost {
   readonly concurrency: number
   readonly mailbox: number
+  /** Any message may be handled while the actor waits for what the same chain of messages comes to. */
+  readonly reentrant: boolean
   readonly restarts: RestartPolicy
   /** Loads what was saved, and has the program build its handlers. */
   readonly begin: (actor: LivingActor) => Effect.Effect<Life>

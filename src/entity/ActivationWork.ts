@@ -1,5 +1,6 @@
 /** The messages of one actor in memory: those that wait for it, and those that it is handling. */
 import { Mailbox } from "../mesh/actor/Mailbox.ts"
+import type { CallChain } from "./CallChain.ts"
 import type { Delivery } from "./Delivery.ts"
 import type { Refusal } from "./Message.ts"
 
@@ -40,6 +41,11 @@ export class ActivationWork {
   offer(delivery: Delivery): boolean {
     this.#box ??= new Mailbox<Delivery>(this.#capacity, "reject")
     return this.#box.offer(delivery)
+  }
+
+  /** One of those that are handled waits for what this one comes to. */
+  waitsFor(chain: CallChain): boolean {
+    return this.#running.some(({ chainId }) => chainId === chain.id)
   }
 
   begin(delivery: Delivery): void {

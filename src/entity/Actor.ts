@@ -29,6 +29,8 @@ import { CurrentActivation } from "./CurrentActivation.ts"
 import { type Reminders, remindersOf } from "./Reminders.ts"
 import type { LeaseTimes } from "./store/LeaseStep.ts"
 
+export { Reentrant } from "./CallChain.ts"
+
 export interface ActorOptions {
   /** How long an actor stays in memory with nothing to do. Default 5 minutes. */
   readonly idle?: Duration.DurationInput | undefined
@@ -36,6 +38,11 @@ export interface ActorOptions {
   readonly mailbox?: number | undefined
   /** Messages that one actor handles at a time. Default 1. */
   readonly concurrency?: number | "unbounded" | undefined
+  /**
+   * An actor that waits for another one handles what that one sends to it meanwhile, and so on, in place of
+   * waiting for itself until the deadline: all messages (`true`), or those annotated `Reentrant`. Default false.
+   */
+  readonly reentrant?: boolean | undefined
   /**
    * `eventual`: during a partition each side may run the same actor. `leased`: at most one runs, by leases
    * of the store. Default `eventual`.
@@ -156,6 +163,7 @@ const register = <Rpcs extends Rpc.Any, H extends HandlersFrom<Rpcs>, RX>(
       protocol: program.protocol,
       concurrency: concurrency === "unbounded" ? Number.POSITIVE_INFINITY : concurrency,
       idle: Duration.toMillis(idle),
+      reentrant: options.reentrant ?? false,
       leaseTimes: options.leaseTimes,
       runtime: runtime as never
     })

@@ -16,9 +16,12 @@ import {
   Tracer
 } from "effect"
 import { Idempotent } from "../api/RpcIdempotent.ts"
-import { CurrentAddress } from "./ActorAddress.ts"
+import { type ActorAddress, CurrentAddress } from "./ActorAddress.ts"
 import type { ActorFailure, Actors, ActorType, Outgoing } from "./Actors.ts"
 import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
+import type { CallChain } from "./CallChain.ts"
+import { CurrentDelivery } from "./CurrentDelivery.ts"
+import type { Delivery } from "./Delivery.ts"
 
 interface CallOptions {
   readonly asMailbox?: boolean | undefined
@@ -94,7 +97,7 @@ const callOf = (
       parent: unsafeMap.get(Tracer.ParentSpan.key),
       key: keyOf(Option.getOrUndefined(Headers.get(all, keyHeader))),
       deadline: deadline === undefined ? undefined : millisOf(deadline),
-      from: unsafeMap.get(CurrentAddress.key),
+      chain: discard ? undefined : chainOf(unsafeMap),
       tells: discard
     }
   }
@@ -124,6 +127,14 @@ const callOf = (
         return Effect.sync(cancel)
       })
     )
+}
+
+/** Of the message in whose handler another one is sent. */
+const chainOf = (services: Map<string, unknown>): CallChain | undefined => {
+  // Both were set by the actor's life (ActorLife.ts).
+  const delivery = services.get(CurrentDelivery.key) as Delivery | undefined
+  const address = services.get(CurrentAddress.key) as ActorAddress | undefined
+  return address === undefined ? undefined : delivery?.chainFrom(address)
 }
 
 type MakePayload = (payload: unknown) => unknown

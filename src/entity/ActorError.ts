@@ -28,6 +28,9 @@ const hints = {
   /** Nobody has answered for it by the deadline. */
   deadline:
     "The actor is busy, moves, or its host does not answer; allow more time, or call again.",
+  /** Messages wait for each other that are too many to come to an end. */
+  chain_too_long:
+    "Actors that let in what they wait for themselves (reentrant) call each other in circles; the message names the last of them.",
   /** It has crashed too often in a row and rests. */
   failed: "It keeps crashing; its host's log says on what. It is tried again by itself.",
   /** It is only allowed to run under a lease, and there is none. */

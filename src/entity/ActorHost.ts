@@ -10,6 +10,7 @@ import { type ActorAddress, addressOf, formatAddress } from "./ActorAddress.ts"
 import { ActorUnavailable } from "./ActorError.ts"
 import { ActorLife, type ActorProgram, type LifeHost } from "./ActorLife.ts"
 import { ActorStats } from "./ActorStats.ts"
+import { cycleOf, lateText, maxDepth } from "./CallChain.ts"
 import { Delivery } from "./Delivery.ts"
 import type { Message, Moved, Refusal } from "./Message.ts"
 import type { NotEntered } from "./OwnedShards.ts"
@@ -30,6 +31,9 @@ export interface ShardGate {
   readonly fenced: (shard: number) => void
 }
 
+/** Milliseconds that a message is looked after where its sender has said nothing. */
+export const defaultDeadline = 15_000
+
 const notLeased = (address: ActorAddress): ActorUnavailable =>
   ActorUnavailable.of("not_leased", address, "has waited in vain for its shard's lease")
 
@@ -48,6 +52,8 @@ export interface ActorHostOptions {
   readonly program: ActorProgram
   /** Messages that an actor handles at a time. */
   readonly concurrency: number
+  /** They may be handled while the actor waits for what the same chain of messages comes to. */
+  readonly reentrant: boolean
   /** Messages that may wait for an actor. */
   readonly mailbox: number
   /** Milliseconds without a message after which an actor leaves memory. */
@@ -62,6 +68,7 @@ export class ActorHost implements ActivationHost {
   readonly type: string
   readonly concurrency: number
   readonly mailbox: number
+  readonly reentrant: boolean
   readonly restarts = defaultRestartPolicy
   readonly stats = new ActorStats(() => this.now())
   readonly #options: ActorHostOptions
@@ -79,6 +86,7 @@ export class ActorHost implements ActivationHost {
     this.type = options.type
     this.concurrency = options.concurrency
     this.mailbox = options.mailbox
+    this.reentrant = options.reentrant
     this.#run = Runtime.runFork(options.runtime)
     const { gate, program, runtime, store } = options
     this.#life = {
@@ -98,12 +106,21 @@ export class ActorHost implements ActivationHost {
     return this.#size
   }
 
-  /** Its answer comes by the message's replies, not before this has returned unless it is refused. */
-  deliver(id: string, message: Message): Delivery {
+  /**
+   * Its answer comes by the message's replies, not before this has returned unless it is refused. `left`:
+   * milliseconds that its sender waits, where that is known.
+   */
+  deliver(id: string, message: Message, left = defaultDeadline): Delivery {
     const delivery = new Delivery(message, this.now(), this.stats)
     const address = addressOf(this.type, id)
     const { gate } = this.#options
     const shard = address.shardId
+    const { chain } = message
+    if (chain !== undefined && chain.depth > maxDepth) {
+      const what = `is called by ${maxDepth} messages that wait for each other, ${chain.path.join(" → ")} the last of them`
+      delivery.refuse(ActorUnavailable.of("chain_too_long", address, what))
+      return delivery
+    }
     if (gate.isOpen(shard)) this.#activation(address).deliver(delivery)
     else {
       gate.enter(shard, (why) => {
@@ -111,6 +128,13 @@ export class ActorHost implements ActivationHost {
         if (why === undefined) this.#activation(address).deliver(delivery)
         else if (why === "not_leased") delivery.refuse(notLeased(address))
         else delivery.refuse(why)
+      })
+    }
+    // Its actor may wait for it, and it for its actor.
+    if (!delivery.over && !delivery.hasBegun && cycleOf(chain, address) !== undefined) {
+      this.timer(left, () => {
+        if (delivery.hasBegun) return
+        delivery.refuse(ActorUnavailable.of("deadline", address, lateText(chain, address)))
       })
     }
     return delivery

@@ -28,6 +28,7 @@ import { ActorUnavailable } from "./ActorError.ts"
 import { ActorMemory, type MemoryHost } from "./ActorMemory.ts"
 import { answeredOnce, type KeyScope, type KeysInWork } from "./AnsweredOnce.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
+import { CurrentDelivery } from "./CurrentDelivery.ts"
 import type { Delivery } from "./Delivery.ts"
 import { isKeyed, type Message } from "./Message.ts"
 
@@ -120,6 +121,7 @@ export class ActorLife implements Life {
     const { message } = delivery
     const entries = entriesOf(this.#actor, this.#memory, this.#host)
     entries.set(CalledBy.key, message.caller)
+    entries.set(CurrentDelivery.key, delivery)
     const context = Context.unsafeMake<never>(entries)
     const handler = Effect.suspend(() => this.#put(delivery))
     const { middlewares } = message.rpc

@@ -16,7 +16,9 @@ import { addressOf } from "./ActorAddress.ts"
 import type { ActorHost } from "./ActorHost.ts"
 import { type RefusalHead, readTarget, refusalHead, tellField } from "./ActorWords.ts"
 import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
+import { chainField, readChain } from "./CallChain.ts"
 import type { Delivery } from "./Delivery.ts"
+import type { Message } from "./Message.ts"
 
 export interface ServingOptions {
   readonly host: Pick<ActorHost, "deliver" | "lost" | "type">
@@ -128,15 +130,21 @@ class ServedMessage {
       return undefined
     }
     const { call, head } = this.#served
+    const said = fieldValue(head.fields, chainField)
+    const chain = said === undefined ? undefined : readChain(said)
+    if (said !== undefined && chain === undefined) {
+      answered({ status: 400, fields: [] })
+      return undefined
+    }
     const told = fieldValue(head.fields, tellField) !== undefined
     let isAccepted = false
-    return host.deliver(id, {
+    const message: Message = {
       rpc,
       payload: payload.value,
       headers: all,
       caller: call.identity,
       parent: this.#parent,
-      ...{ key, told },
+      ...{ chain, key, told },
       replies: {
         accepted: () => {
           if (!told) return
@@ -158,7 +166,8 @@ class ServedMessage {
           else answered(refusalHead(refusal))
         }
       }
-    })
+    }
+    return host.deliver(id, message, call.deadline)
   }
 
   get #parent(): Tracer.ExternalSpan | undefined {

@@ -10,6 +10,7 @@ import type { ServeRefused } from "../schema/ProgramOfferSchema.ts"
 import { type ActorAddress, addressOf } from "./ActorAddress.ts"
 import { ActorUnavailable, type MailboxFull } from "./ActorError.ts"
 import { ActorHost, type ActorHostOptions, openGate } from "./ActorHost.ts"
+import { lateText } from "./CallChain.ts"
 import type { Message, Replies } from "./Message.ts"
 import { allShards } from "./Placement.ts"
 import { remind } from "./Reminders.ts"
@@ -41,8 +42,6 @@ export interface Outgoing extends Omit<Message, "replies" | "reminder" | "told">
   readonly isIdempotent: boolean
   /** Milliseconds it may take; undefined: as its sender is willing to wait. */
   readonly deadline: number | undefined
-  /** The actor in which it was sent. */
-  readonly from: ActorAddress | undefined
   /** Its sender wants to know no more than that it has come. */
   readonly tells: boolean
   readonly replies: Pick<Replies, "accepted" | "exit" | "part"> & {
@@ -83,16 +82,6 @@ export const sweeping = (
   )
 }
 
-/** Milliseconds that a message is looked after where its sender has said nothing. */
-export const defaultDeadline = 15_000
-
-/** Its sender waits for its own end: for that it needs a deadline. */
-export const isSelfCall = (
-  { concurrency }: ActorHost,
-  { entityId, entityType }: ActorAddress,
-  { from }: Outgoing
-): boolean => concurrency === 1 && from?.entityId === entityId && from.entityType === entityType
-
 export interface HereOptions {
   /** Milliseconds until it is given up; undefined: as long as it takes. */
   readonly left: number | undefined
@@ -128,12 +117,23 @@ export const deliverHere = (
       else replies.fail(refusal)
     }
   }
-  const delivery = host.deliver(address.entityId, { ...message, told: tells, replies: answers })
+  const delivery = host.deliver(
+    address.entityId,
+    { ...message, told: tells, replies: answers },
+    left
+  )
   if (left !== undefined && !delivery.over && !isDone) {
     stopTimer = host.timer(left, () => {
       const sent = delivery.hasBegun
       delivery.cancel()
-      replies.fail(ActorUnavailable.of("deadline", address, "has not answered in time", { sent }))
+      replies.fail(
+        ActorUnavailable.of(
+          "deadline",
+          address,
+          lateText(sent ? undefined : message.chain, address),
+          { sent }
+        )
+      )
     })
   }
   return () => {
@@ -179,11 +179,7 @@ export const layerLocal: Layer.Layer<Actors, never, ActorStore> = Layer.effect(
             ActorUnavailable.of("no_host", address, "is of a type that nobody runs here")
           )
         if (host !== undefined) {
-          const byItself = isSelfCall(host, address, message) ? defaultDeadline : undefined
-          return deliverHere(host, address, message, {
-            left: message.deadline ?? byItself,
-            moved: nobody
-          })
+          return deliverHere(host, address, message, { left: message.deadline, moved: nobody })
         }
         nobody()
         return () => undefined

@@ -1,5 +1,7 @@
 /** A message that has come to its actor: waits, is handled, and is over once. */
 import type { Exit, Fiber } from "effect"
+import type { ActorAddress } from "./ActorAddress.ts"
+import { type CallChain, longerChain, newChainId } from "./CallChain.ts"
 import { isKeyed, type Message, type Refusal } from "./Message.ts"
 
 /** Hears how it ends: one of these, once. */
@@ -20,11 +22,20 @@ export class Delivery {
   exit: Parameters<Message["replies"]["exit"]>[0] | undefined
 
   readonly #counts: DeliveryCounts
+  /** Of the chain that it belongs to; undefined: none, for it has not made its actor wait for another one. */
+  chainId: string | undefined
 
   constructor(message: Message, at: number, counts: DeliveryCounts) {
     this.message = message
     this.at = at
     this.#counts = counts
+    this.chainId = message.chain?.id
+  }
+
+  /** Of what its actor sends while it handles this. */
+  chainFrom(actor: ActorAddress): CallChain {
+    this.chainId ??= newChainId()
+    return longerChain(this.chainId, this.message.chain, actor)
   }
 
   accept(): void {

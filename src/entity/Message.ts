@@ -7,6 +7,7 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import type { AnySpan } from "effect/Tracer"
 import type { Caller } from "../model/Caller.ts"
 import type { ActorUnavailable, MailboxFull } from "./ActorError.ts"
+import type { CallChain } from "./CallChain.ts"
 import type { DueReminder } from "./store/ActorStore.ts"
 
 /** The actor's shard is not here (any more): whoever sent it looks where it is now. Nothing was done. */
@@ -42,6 +43,8 @@ export interface Message {
   readonly key: string | undefined
   /** Its sender has been answered when it has come, and nobody is there to be told to look elsewhere. */
   readonly told?: boolean | undefined
+  /** Of the messages that wait for this one; undefined: no actor does. */
+  readonly chain?: CallChain | undefined
   /** It is one that the actor has asked for: dealt with when what it changes is saved. */
   readonly reminder?: Pick<DueReminder, "due" | "name"> | undefined
   readonly replies: Replies

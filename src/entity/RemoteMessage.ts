@@ -14,6 +14,7 @@ import { authorityOf, NodeName, type ServiceName } from "../model/Names.ts"
 import type { ActorAddress } from "./ActorAddress.ts"
 import type { Outgoing } from "./Actors.ts"
 import { messageTarget, readRefusal, releaseTarget, tellField } from "./ActorWords.ts"
+import { chainField, formatChain } from "./CallChain.ts"
 import type { Refusal } from "./Message.ts"
 import type { Released } from "./OwnedShards.ts"
 
@@ -109,6 +110,7 @@ export const sendRemote = (options: RemoteMessage): Effect.Effect<RemoteRefusal 
     } as const)
     const fields = ["content-type", rpcType, ...spanFields(span)]
     if (tells) fields.push(tellField, "1")
+    if (message.chain !== undefined) fields.push(chainField, formatChain(message.chain))
     const method = isIdempotent || message.key !== undefined ? "PUT" : "POST"
     const target = messageTarget(rpc._tag, address.entityId)
     const call = callTo(options, { method, target, fields, length: body.length }, left)

@@ -7,8 +7,9 @@ import { Cause, type Effect, type Exit } from "effect"
 import type { Fault } from "../model/Fault.ts"
 import type { ActorAddress } from "./ActorAddress.ts"
 import { ActorUnavailable } from "./ActorError.ts"
-import type { ActorHost } from "./ActorHost.ts"
-import { defaultDeadline, deliverHere, isSelfCall, type Outgoing } from "./Actors.ts"
+import { type ActorHost, defaultDeadline } from "./ActorHost.ts"
+import { type ActorFailure, deliverHere, type Outgoing } from "./Actors.ts"
+import { cycleOf, lateText } from "./CallChain.ts"
 import { faultOf, type RemoteRefusal } from "./RemoteMessage.ts"
 import type { TypeHosts } from "./TypeHosts.ts"
 
@@ -80,7 +81,7 @@ export class RoutedMessage {
 
   #here(host: ActorHost): () => void {
     const message = this.#message
-    const isLimited = message.deadline !== undefined || isSelfCall(host, this.#address, message)
+    const isLimited = message.deadline !== undefined
     const left = isLimited ? Math.max(1, this.#until - this.#options.now()) : undefined
     const moved = (owner: string | undefined): void => this.#later("moves", owner)
     return deliverHere(host, this.#address, message, { left, moved })
@@ -116,7 +117,16 @@ export class RoutedMessage {
     const { isIdempotent, key, replies } = this.#message
     const mayRepeat = !fault.sent || isIdempotent || key !== undefined
     if (mayRepeat && passes.has(fault.code)) this.#later(fault.message, undefined, fault)
-    else replies.fail(faultOf(fault))
+    else replies.fail(this.#failureOf(fault))
+  }
+
+  /** An actor that waits for itself is told so, and not that its host took too long. */
+  #failureOf(fault: Fault): ActorFailure {
+    const { chain } = this.#message
+    const isLate = fault.code === "upstream_timeout"
+    if (!isLate || cycleOf(chain, this.#address) === undefined) return faultOf(fault)
+    const what = lateText(chain, this.#address)
+    return ActorUnavailable.of("deadline", this.#address, what, { sent: fault.sent })
   }
 
   /** Looks again, at once where it is said to be, or when something has changed, or after a pause. */
@@ -153,7 +163,7 @@ export class RoutedMessage {
     const { hosts } = this.#options
     const { replies } = this.#message
     if (fault !== undefined) {
-      replies.fail(faultOf(fault))
+      replies.fail(this.#failureOf(fault))
       return
     }
     const code = hosts.placement.size === 0 ? "no_host" : "deadline"

@@ -1,0 +1,87 @@
+/**
+ * Messages that wait for each other: an actor that handles one of them sends another, and its answer waits for
+ * that one's. All of them have the id of the first, which goes with each message. So an actor that is sent a
+ * message by what it waits for itself can be told from a busy one, and may let it in (`Reentrant`); and where
+ * it does not, the error can say who waits for whom.
+ *
+ * A message that is told (`discard: true`) begins anew: nobody waits for it.
+ */
+import { randomUUID } from "node:crypto"
+import type * as Rpc from "@effect/rpc/Rpc"
+import { Context, Option } from "effect"
+import { type ActorAddress, formatAddress } from "./ActorAddress.ts"
+
+export interface CallChain {
+  /** One for all of them. */
+  readonly id: string
+  /** How many of them wait for this one. */
+  readonly depth: number
+  /** The actors that wait, the first of them first; the latest 16. */
+  readonly path: ReadonlyArray<string>
+}
+
+/** So many may wait for each other. One more is refused: reentrant actors could call each other for ever. */
+export const maxDepth = 64
+const maxPath = 16
+
+/**
+ * A message that an actor may handle while it waits for what the same chain of messages comes to:
+ * `Rpc.make("Balance", …).annotate(Actor.Reentrant, true)`.
+ */
+export class Reentrant extends Context.Tag("skein/entity/Reentrant")<Reentrant, boolean>() {}
+
+export const isReentrant = ({ annotations }: Rpc.AnyWithProps): boolean =>
+  Option.getOrElse(Context.getOption(annotations, Reentrant), () => false)
+
+export const newChainId = (): string => randomUUID()
+
+/** The chain of what that actor sends while it handles a message of `before`, or the first one of `id`. */
+export const longerChain = (
+  id: string,
+  before: CallChain | undefined,
+  address: ActorAddress
+): CallChain => ({
+  id,
+  depth: (before?.depth ?? 0) + 1,
+  path: [...(before?.path ?? []), formatAddress(address)].slice(-maxPath)
+})
+
+/** `Cart/a → Stock/b → Cart/a`, where the actor waits for what this message comes to. */
+export const cycleOf = (chain: CallChain | undefined, to: ActorAddress): string | undefined => {
+  const name = formatAddress(to)
+  const from = chain?.path.lastIndexOf(name) ?? -1
+  return chain === undefined || from === -1
+    ? undefined
+    : [...chain.path.slice(from), name].join(" → ")
+}
+
+/** Of a message that was not answered in time, and why that is, where it is known. */
+export const lateText = (chain: CallChain | undefined, to: ActorAddress): string => {
+  const cycle = cycleOf(chain, to)
+  return cycle === undefined
+    ? "has not answered in time"
+    : `has not answered in time: it waits for itself (${cycle}), and the message is not reentrant`
+}
+
+// ── Between hosts ─────────────────────────────────────────────────────────────────────────────
+
+/** Under this field of a call's head. */
+export const chainField = "skein-actor-chain"
+
+export const formatChain = ({ depth, id, path }: CallChain): string =>
+  [id, depth, ...path.map(encodeURIComponent)].join(" ")
+
+const idPattern = /^[\w-]{1,64}$/
+
+/** Undefined: it is none. */
+export const readChain = (text: string): CallChain | undefined => {
+  const [id = "", said = "", ...path] = text.split(" ")
+  const depth = Number(said)
+  if (!idPattern.test(id) || path.length === 0 || path.length > maxPath) return undefined
+  if (!Number.isInteger(depth) || depth < path.length || depth > maxDepth + 1) return undefined
+  try {
+    return { id, depth, path: path.map(decodeURIComponent) }
+  } catch {
+    return undefined
+  }
+}
