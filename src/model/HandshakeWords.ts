@@ -7,13 +7,18 @@
 /** Noise, and the conversation of admission behind it. */
 export const encrypterProtocol = "/skein/noise/3"
 
-const line = (text: string): string => `${String.fromCharCode(text.length + 1)}${text}\n`
+/** A word of multistream-select, with its length. */
+const line = (text: string): Buffer =>
+  Buffer.from(`${String.fromCharCode(text.length + 1)}${text}\n`, "latin1")
 
-/** Multistream's greeting and the one proposal, as a dialler sends them in one piece, and hears them repeated. */
-const agreed = Buffer.from(`${line("/multistream/1.0.0")}${line(encrypterProtocol)}`, "latin1")
+/** What whoever dials begins with, and hears repeated. */
+export const greeting = line("/multistream/1.0.0")
 
-/** So many bytes tell whether a dialler asks for a handshake. They may come one by one. */
-export const askingBytes = agreed.length
+/** The proposal that is taken, and repeated for that. */
+export const proposal = line(encrypterProtocol)
+
+/** The answer to any other. */
+export const declined = line("na")
 
 export const statusBytes = 3
 
@@ -24,9 +29,3 @@ export const busyStatus = (retryAfter: number): Buffer => {
   status.writeUInt16BE(Math.min(0xffff, Math.ceil(retryAfter)), 1)
   return status
 }
-
-/** All that is to be said to who began like this and is to come back; undefined: it did not ask for a handshake. */
-export const busyAnswer = (first: Buffer, retryAfter: number): Buffer | undefined =>
-  first.subarray(0, agreed.length).equals(agreed)
-    ? Buffer.concat([agreed, busyStatus(retryAfter)])
-    : undefined

@@ -214,18 +214,18 @@ describe("ports of a request thread", () => {
 describe("the port for other nodes", () => {
   const mesh: ListenSpec = { kind: "mesh", host: "127.0.0.1", port: 0, ipv6Only: false }
 
-  it("hands on what begins as libp2p, and says to which port it came", async () => {
+  const asking = "\x13/multistream/1.0.0\n\x0f/skein/noise/3\n"
+
+  it("hands on what asks for a handshake of libp2p's, and says to which port it came", async () => {
     const { open, said, relay } = make()
     const port = await open(4, mesh)
     const client = await connect(port)
-    client.send("\x13/multistream/1.0.0\n")
+    client.send(asking)
     expect(await said("relay.open", 1)).toMatchObject({
       listener: 4,
       remote: { host: "127.0.0.1", port: client.socket.localPort }
     })
-    expect(Buffer.from((await said("relay.data", 1)).bytes).toString()).toBe(
-      "\x13/multistream/1.0.0\n"
-    )
+    expect(Buffer.from((await said("relay.data", 1)).bytes).toString()).toBe(asking)
     expect(relay.size).toBe(1)
   })
 
@@ -233,7 +233,7 @@ describe("the port for other nodes", () => {
     const { open, listeners, said, relay } = make()
     const port = await open(4, mesh)
     const client = await connect(port)
-    client.send("\x13/multistream/1.0.0\n")
+    client.send(asking)
     await said("relay.open", 1)
     listeners.receive({ type: "listen.stop", id: 4 })
     await said("listen.stopped", 4)

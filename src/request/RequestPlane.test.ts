@@ -466,15 +466,16 @@ describe("what a plane was told", () => {
   })
 })
 
-describe("a connection to the node's port that begins as libp2p", () => {
+describe("a connection to the node's port that asks for a handshake of libp2p's", () => {
   it("goes to the mesh thread, byte for byte", async () => {
     const { b, port } = await pair()
     const client = new RawClient(port)
     closing.push(() => client.socket.destroy())
-    client.send("\x13/multistream/1.0.0\n")
+    const asking = "\x13/multistream/1.0.0\n\x0f/skein/noise/3\n"
+    client.send(asking)
     expect((await b.says("relay.open")).listener).toBe(1)
     const { id, bytes } = await b.says("relay.data")
-    expect(Buffer.from(bytes).toString()).toBe("\x13/multistream/1.0.0\n")
+    expect(Buffer.from(bytes).toString()).toBe(asking)
     b.tell({ type: "relay.data", id, bytes: Buffer.from("well met") })
     await client.receives(/well met/)
     b.tell({ type: "relay.end", id })

@@ -25,8 +25,8 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close()
 })
 
-/** libp2p's first byte, then what the test says. */
-const hello = Buffer.from("\x13/multistream/1.0.0\n")
+/** What asks for a handshake, and then what the test says. */
+const hello = Buffer.from("\x13/multistream/1.0.0\n\x0f/skein/noise/3\n")
 
 const join = async () => {
   /** Bytes handed to the port that the other side has not yet been told it took, either way. */

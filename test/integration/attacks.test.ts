@@ -88,6 +88,15 @@ describe("from outside", () => {
     expect(heard.toString()).not.toContain("/noise\n")
   })
 
+  it("greetings without end are not answered, and a greeting alone is not waited for", async () => {
+    const greeting = line("/multistream/1.0.0")
+    const endless = Buffer.concat(new Array<Buffer>(50_000).fill(greeting))
+    const heard = await Promise.all([say(endless, 8_000), say(greeting, 8_000)])
+    // One of them is answered to whoever proposes something after it.
+    expect(heard.map(({ length }) => length)).toEqual([0, 0])
+    expect(await alive()).toBe(2)
+  })
+
   it("a captured handshake comes to nothing when it is sent again", {
     timeout: 60_000
   }, async () => {

@@ -1,6 +1,6 @@
 /**
- * The port of this node, as libp2p sees it: request threads listen on it, and hand over what begins
- * as libp2p.
+ * The port of this node, as libp2p sees it: request threads listen on it, and hand over what asks
+ * for a handshake of libp2p's.
  */
 import {
   type ComponentLogger,

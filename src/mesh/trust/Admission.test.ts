@@ -8,8 +8,8 @@ import { Effect, Either } from "effect"
 import { createLibp2p, type Libp2p } from "libp2p"
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { nodeOut, revoking } from "../../../test/fixtures/Revoking.ts"
-import { askingBytes, busyAnswer } from "../../model/HandshakeWords.ts"
 import { NodeName, PeerKey } from "../../model/Names.ts"
+import { FirstWords } from "../../request/link/FirstWords.ts"
 import { ManualTicker } from "../../testing/LinkTestPair.ts"
 import { socketTransport } from "../host/SocketTransport.ts"
 import { type AdmissionOptions, makeAdmission } from "./Admission.ts"
@@ -466,12 +466,11 @@ describe("admission", () => {
     const b = await launch(member(found(1), 3))
     // As a request thread does it: by what the dialler says first, which comes in pieces.
     const door = createServer((socket) => {
-      let said = Buffer.alloc(0)
+      const words = new FirstWords()
       socket.on("error", () => undefined)
       socket.on("data", (bytes) => {
-        said = Buffer.concat([said, bytes])
-        const answer = said.length < askingBytes ? undefined : busyAnswer(said, 1_234)
-        if (answer !== undefined) socket.end(answer, () => socket.destroy())
+        if (words.take(bytes).asks !== "handshake") return
+        socket.end(words.busy(1_234), () => socket.destroy())
       })
     })
     await new Promise<void>((resolve) => door.listen(0, "127.0.0.1", resolve))

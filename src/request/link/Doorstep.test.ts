@@ -14,7 +14,7 @@ const make = async () => {
   const doorstep = new Doorstep(ticker, { most: 2, wait: 1_000 })
   const server = net.createServer((socket) => {
     socket.on("error", () => undefined)
-    doorstep.add(socket, () => Buffer.from("later"))
+    doorstep.add(socket, Buffer.from("later"))
   })
   server.listen(0, "127.0.0.1")
   await once(server, "listening")

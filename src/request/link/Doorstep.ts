@@ -28,8 +28,8 @@ export class Doorstep {
     return this.#waiting.size
   }
 
-  /** `answer` is asked what it hears then; undefined: it is just closed. */
-  add(socket: Socket, answer: () => Buffer | undefined): void {
+  /** `answer`: what it hears then. */
+  add(socket: Socket, answer: Buffer): void {
     const { most, wait } = this.#limits
     for (const sendOff of this.#waiting.values()) {
       if (this.#waiting.size < most) break
@@ -42,9 +42,8 @@ export class Doorstep {
     }
     const sendOff = (): void => {
       leave()
-      const words = answer()
-      if (words === undefined || socket.writableEnded) socket.destroy()
-      else socket.end(words, () => socket.destroy())
+      if (socket.writableEnded) socket.destroy()
+      else socket.end(answer, () => socket.destroy())
     }
     this.#waiting.set(socket, sendOff)
     socket.once("close", leave)

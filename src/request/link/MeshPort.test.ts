@@ -53,27 +53,31 @@ const open = async (options: Partial<MeshPortOptions> = {}) => {
 }
 
 const link = `${String.fromCharCode(prefaceFirstByte)}SKL and more`
-const libp2p = "\x13/multistream/1.0.0\n"
+const greeting = "\x13/multistream/1.0.0\n"
+const libp2p = `${greeting}\x0f/skein/noise/3\n`
 
 describe("the port for other nodes", () => {
-  it("turns away by address who begins as libp2p, with a word for who asks for a handshake, and no link", async () => {
-    const asks = "\x13/multistream/1.0.0\n\x0f/skein/noise/3\n"
+  it("turns away by address who asks for a handshake, with a word, and no link", async () => {
     const { connect, heard, port, ticker } = await open({ turnsAway: () => 3_000 })
     const [asking, other, linking] = [await connect(), await connect(), await connect()]
     let answer = ""
     asking.socket.on("data", (bytes) => {
       answer += bytes.toString("latin1")
     })
-    asking.socket.write(`${asks}and more`, "latin1")
-    other.socket.write(libp2p, "latin1")
+    asking.socket.write(`${libp2p}and more`, "latin1")
+    other.socket.write(greeting, "latin1")
     linking.socket.write(link, "latin1")
-    await eventually(() => expect([port.counts.turnedAway, heard.link]).toEqual([2, [link]]))
+    await eventually(() => expect([port.counts.turnedAway, heard.link]).toEqual([1, [link]]))
     expect([answer, asking.end.closed, heard.foreign]).toEqual(["", false, []])
     // A moment later, so that nobody comes again at once.
     ticker.advance(1_000)
-    await eventually(() => expect([asking.end.closed, other.end.closed]).toEqual([true, true]))
-    expect(answer).toBe(`${asks}\x01\x07\xd0`)
-    expect(port.counts).toMatchObject({ accepted: 3, strange: 0, turnedAway: 2 })
+    await eventually(() => expect(asking.end.closed).toBe(true))
+    expect(answer).toBe(`${libp2p}\x01\x07\xd0`)
+    // Who asks for nothing is waited for a while, as anybody is.
+    expect(other.end.closed).toBe(false)
+    ticker.advance(1_000)
+    await eventually(() => expect(other.end.closed).toBe(true))
+    expect(port.counts).toMatchObject({ accepted: 3, strange: 0, silent: 1, turnedAway: 1 })
   })
 
   it("turns away with a word also whose first words come in pieces, as those of libp2p do", async () => {
@@ -85,16 +89,11 @@ describe("the port for other nodes", () => {
       answer += bytes.toString("latin1")
     })
     socket.setNoDelay(true)
-    socket.write(asks[0]!, "latin1")
-    await eventually(() => expect(port.counts.turnedAway).toBe(1))
-    for (const text of asks.slice(1)) {
+    for (const text of asks) {
       socket.write(text, "latin1")
       await new Promise((resolve) => setImmediate(resolve))
     }
-    // Who has come behind it was heard, so it was.
-    const behind = await connect()
-    behind.socket.write("?")
-    await eventually(() => expect(behind.end.closed).toBe(true))
+    await eventually(() => expect(port.counts.turnedAway).toBe(1))
     ticker.advance(1_000)
     await eventually(() => expect(end.closed).toBe(true))
     expect(answer).toBe(`${asks.join("")}\x01\x07\xd0`)
@@ -108,7 +107,7 @@ describe("the port for other nodes", () => {
       [two, libp2p]
     ] as const) {
       socket.write(text.slice(0, 1), "latin1")
-      await eventually(() => expect(heard.link.length + heard.foreign.length).toBeGreaterThan(0))
+      await new Promise((resolve) => setImmediate(resolve))
       socket.write(text.slice(1), "latin1")
     }
     await eventually(() => expect(heard).toEqual({ link: [link], foreign: [libp2p] }))
@@ -128,7 +127,36 @@ describe("the port for other nodes", () => {
     expect(port.counts).toMatchObject({ accepted: 3, strange: 3 })
   })
 
-  it("does not wait for ever for the first byte, and leaves alone who has said it", async () => {
+  it("hands on those alone that ask for a handshake, and answers the others itself", async () => {
+    const { connect, heard, port, ticker } = await open()
+    const other = "\x0f/skein/noise/4\n"
+    const says = async (text: string) => {
+      const { socket, end } = await connect()
+      const peer = { socket, end, heard: "" }
+      socket.on("data", (bytes) => {
+        peer.heard += bytes.toString("latin1")
+      })
+      socket.write(text, "latin1")
+      return peer
+    }
+    const [silent, endless, later] = [
+      await says(greeting),
+      await says(greeting.repeat(1_000)),
+      await says(greeting + other)
+    ]
+    await eventually(() => expect(endless.end.closed).toBe(true))
+    await eventually(() => expect(later.heard).toBe(`${greeting}\x03na\n`))
+    expect([heard.foreign, silent.heard, silent.end.closed, port.counts.strange]).toEqual([
+      ...[[], "", false, 1]
+    ])
+    later.socket.write(libp2p.slice(greeting.length), "latin1")
+    await eventually(() => expect(heard.foreign).toEqual([libp2p.slice(greeting.length)]))
+    ticker.advance(2_000)
+    await eventually(() => expect(silent.end.closed).toBe(true))
+    expect([heard.foreign.length, later.end.closed, port.counts.silent]).toEqual([1, false, 1])
+  })
+
+  it("does not wait for ever for the first words, and leaves alone who has said it", async () => {
     const { port, ticker, heard, connect } = await open({ patience: 500 })
     const [silent, spoken] = [await connect(), await connect()]
     spoken.socket.write(libp2p, "latin1")

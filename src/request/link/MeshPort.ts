@@ -5,13 +5,13 @@
  */
 import net from "node:net"
 import { type OnDefect, uncontained } from "../../model/Defect.ts"
-import { askingBytes, busyAnswer } from "../../model/HandshakeWords.ts"
 import type { Ticker } from "../../model/Time.ts"
 import { linkReadMemory } from "../socket/ReadMemory.ts"
 import { SocketGuard } from "../socket/SocketGuard.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
 import { prefaceFirstByte } from "../wire/LinkPreface.ts"
 import { Doorstep } from "./Doorstep.ts"
+import { FirstWords } from "./FirstWords.ts"
 import { MeshPortError, meshPortError } from "./MeshPortError.ts"
 import { Newcomers } from "./Newcomers.ts"
 import { parseTcpAddress, type TcpAddress, tcpAddressOf } from "./TcpAddress.ts"
@@ -30,7 +30,7 @@ export interface SortedConnection {
   readonly socket: net.Socket
   /** What reads it: `onBytes` is to be set before whoever takes the connection returns. */
   readonly reads: SocketReads
-  /** What has been read, all of it; the bytes are good until then. */
+  /** What has been read and not answered, all of it; the bytes are good until then. */
   readonly first: Buffer
 }
 
@@ -40,15 +40,15 @@ export interface MeshPortOptions {
   /** Others of this process listen there as well. Port 0 is then a port of this one's own. */
   readonly reusePort: boolean
   readonly ticker: Ticker
-  /** Connections that have not said a word, at a time. Default 1,024; the oldest makes room. */
+  /** Connections that have not said what they are, at a time. Default 1,024; the oldest makes room. */
   readonly undecided?: number
-  /** How long one may say nothing, ms. Default 2,000. */
+  /** How long one may take to say it, ms. Default 2,000. */
   readonly patience?: number
   /** A request thread of another node. */
   readonly onLink: (connection: SortedConnection) => void
-  /** libp2p: for the mesh thread. */
+  /** Asks for a handshake of libp2p's: for the mesh thread. */
   readonly foreign: (connection: SortedConnection) => void
-  /** One has come from there that begins as libp2p: in how many ms it is to come back; 0: it is handed on. */
+  /** One has come from there that asks for a handshake: in how many ms it is to come back; 0: it is handed on. */
   readonly turnsAway?: ((address: string) => number) | undefined
   /** Hears of what throws as a connection is handed on: it costs that connection. */
   readonly onDefect?: OnDefect | undefined
@@ -59,11 +59,11 @@ export interface MeshPortOptions {
 /** Since the start. */
 export interface MeshPortCounts {
   readonly accepted: number
-  /** Began with neither a preface nor libp2p's words. */
+  /** Began with neither a preface nor what asks for a handshake. */
   readonly strange: number
-  /** Said nothing in time. */
+  /** Did not say what they are in time. */
   readonly silent: number
-  /** Made room for others before they had said anything. */
+  /** Made room for others before they had. */
   readonly displaced: number
   /** Told to come back, for what others from there did. */
   readonly turnedAway: number
@@ -144,21 +144,6 @@ export class MeshPort {
     return remoteAddress === undefined ? 0 : (this.#options.turnsAway?.(remoteAddress) ?? 0)
   }
 
-  /** What it asks for may come in pieces (libp2p writes four), and nothing beyond it is read. */
-  #turnAway({ socket, reads, first }: SortedConnection, pause: number): void {
-    this.#turnedAway++
-    let said = Buffer.alloc(0)
-    reads.onBytes = (bytes) => {
-      // Copied: the memory is for all reads.
-      said = Buffer.concat([said, bytes.subarray(0, askingBytes - said.length)])
-      if (said.length < askingBytes) return
-      reads.onBytes = () => undefined
-      socket.pause()
-    }
-    reads.onBytes(first)
-    this.#doorstep.add(socket, () => busyAnswer(said, pause))
-  }
-
   #onSocket(accepted: net.Socket): void {
     const reads = new SocketReads(linkReadMemory)
     const socket = reads.accept(accepted)
@@ -167,29 +152,47 @@ export class MeshPort {
       return
     }
     this.#accepted++
+    const { foreign, onLink } = this.#options
     const leave = this.#newcomers.add(socket)
     const onError = (): void => undefined // `close` follows
     socket.on("error", onError)
     const guard = new SocketGuard(this.#options.onDefect ?? uncontained, "the port for other nodes")
     guard.watch(socket)
-    reads.onBytes = guard.handler((first) => {
+    const take = (whose: (connection: SortedConnection) => void, first: Buffer): void => {
       leave()
-      const { onLink, foreign } = this.#options
-      const take = first[0] === prefaceFirstByte ? onLink : foreign
-      if (take === foreign && first[0] !== multistreamFirstByte) {
-        this.#strange++
-        socket.resetAndDestroy()
-        return
-      }
       reads.onBytes = () => undefined
-      const pause = take === foreign ? this.#pauseOf(socket) : 0
-      if (pause > 0) {
-        this.#turnAway({ socket, reads, first }, Math.max(leastPause, pause - doorstep.wait))
-        return
-      }
-      take({ socket, reads, first })
+      whose({ socket, reads, first })
       socket.removeListener("error", onError)
+    }
+    reads.onBytes = guard.handler((first) => {
+      if (first[0] === prefaceFirstByte) take(onLink, first)
+      else if (first[0] !== multistreamFirstByte) this.#refuse(socket)
+      else {
+        const words = new FirstWords()
+        reads.onBytes = guard.handler((bytes) => {
+          const { asks, reply } = words.take(bytes)
+          if (reply.length > 0) socket.write(reply)
+          if (asks === "nothing") this.#refuse(socket)
+          if (asks !== "handshake") return
+          const pause = this.#pauseOf(socket)
+          take(pause > 0 ? () => this.#turnAway(socket, words, pause) : foreign, words.unanswered)
+        })
+        reads.onBytes(first)
+      }
     })
+  }
+
+  /** What it says from now on is not read. */
+  #turnAway(socket: net.Socket, words: FirstWords, pause: number): void {
+    this.#turnedAway++
+    socket.on("error", () => undefined)
+    socket.pause()
+    this.#doorstep.add(socket, words.busy(Math.max(leastPause, pause - doorstep.wait)))
+  }
+
+  #refuse(socket: net.Socket): void {
+    this.#strange++
+    socket.resetAndDestroy()
   }
 }
 

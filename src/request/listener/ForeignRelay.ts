@@ -1,6 +1,6 @@
 /**
- * Connections that came to the node's port and are not for this thread: they begin as libp2p, and
- * the mesh thread talks to them. Here they are sockets whose bytes go by message (Relay.ts), and
+ * Connections that came to the node's port and are not for this thread: they ask for a handshake of libp2p's,
+ * and the mesh thread talks to them. Here they are sockets whose bytes go by message (Relay.ts), and
  * wait when the other side is slow.
  */
 import type net from "node:net"
