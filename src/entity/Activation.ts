@@ -56,6 +56,10 @@ export class Activation implements LivingActor {
     return this.#phase
   }
 
+  get leaving(): boolean {
+    return this.#leaving
+  }
+
   get waiting(): number {
     return this.#work.waiting
   }

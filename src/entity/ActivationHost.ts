@@ -23,6 +23,8 @@ export interface LivingActor extends Saver {
   memory: ActorMemory | undefined
   /** Stays in memory when idle. */
   kept: boolean
+  /** Its shard goes elsewhere. */
+  readonly leaving: boolean
   /** On what it has crashed last, since it came into memory. */
   lastError: LastError | undefined
 }

@@ -14,21 +14,21 @@
  *     yield* cart("user-42").Add({ item: "book" })
  */
 import type * as Rpc from "@effect/rpc/Rpc"
-import type * as RpcClient from "@effect/rpc/RpcClient"
 import * as RpcGroup from "@effect/rpc/RpcGroup"
 import { type Context, Duration, Effect, Layer, type Scope } from "effect"
 import { PCGRandom } from "effect/Utils"
 import type { ServeRefused } from "../schema/ProgramOfferSchema.ts"
 import type { CurrentAddress } from "./ActorAddress.ts"
-import { makeActorClient } from "./ActorClient.ts"
+import { type ActorClient, makeActorClient } from "./ActorClient.ts"
 import type { ActorProgram, ActorRequest, Handlers } from "./ActorLife.ts"
 import { checkedType } from "./ActorService.ts"
-import { type ActorFailure, Actors, type Guarantee } from "./Actors.ts"
+import { Actors, type Guarantee } from "./Actors.ts"
 import type { KeyScope } from "./AnsweredOnce.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
 import { type Reminders, remindersOf } from "./Reminders.ts"
 import type { LeaseTimes } from "./store/LeaseStep.ts"
 
+export type { ActorClient } from "./ActorClient.ts"
 export { Reentrant } from "./CallChain.ts"
 
 export interface ActorOptions {
@@ -79,11 +79,7 @@ export interface Actor<in out Type extends string, in out Rpcs extends Rpc.Any> 
   readonly annotate: <I, S>(tag: Context.Tag<I, S>, value: S) => Actor<Type, Rpcs>
   readonly annotateRpcs: <I, S>(tag: Context.Tag<I, S>, value: S) => Actor<Type, Rpcs>
   /** By id: its messages as functions. */
-  readonly client: Effect.Effect<
-    (entityId: string) => RpcClient.RpcClient.From<Rpcs, ActorFailure>,
-    never,
-    Actors
-  >
+  readonly client: Effect.Effect<ActorClient<Rpcs>, never, Actors>
   /** Runs actors of this type here: `build` is carried out for each, before its first message. */
   readonly toLayer: <H extends HandlersFrom<Rpcs>, RX = never>(
     build: H | Effect.Effect<H, never, RX>,

@@ -17,17 +17,29 @@ import {
 } from "effect"
 import { Idempotent } from "../api/RpcIdempotent.ts"
 import { type ActorAddress, CurrentAddress } from "./ActorAddress.ts"
+import type { ActorEvent } from "./ActorEvent.ts"
 import type { ActorFailure, Actors, ActorType, Outgoing } from "./Actors.ts"
 import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
 import type { CallChain } from "./CallChain.ts"
 import { CurrentDelivery } from "./CurrentDelivery.ts"
 import type { Delivery } from "./Delivery.ts"
+import { watchActor } from "./WatchedActor.ts"
 
 interface CallOptions {
   readonly asMailbox?: boolean | undefined
   readonly streamBufferSize?: number | undefined
   readonly headers?: Headers.Input | undefined
   readonly discard?: boolean | undefined
+}
+
+export interface ActorClient<Rpcs extends Rpc.Any> {
+  /** The messages of the actor with that id, as functions. */
+  (entityId: string): RpcClient.RpcClient.From<Rpcs, ActorFailure>
+  /**
+   * What becomes of the actor with that id, from now on and wherever it moves; `Lost` is the last when its host
+   * is. It is not begun by being watched.
+   */
+  readonly watch: (entityId: string) => Stream.Stream<ActorEvent, ActorFailure>
 }
 
 type Fiber = Parameters<Parameters<typeof Effect.withFiberRuntime<unknown, unknown>>[0]>[0]
@@ -40,7 +52,7 @@ const streamBuffer = 16
 export const makeActorClient = <Rpcs extends Rpc.Any>(
   actors: Actors["Type"],
   { protocol, type }: { readonly type: string; readonly protocol: RpcGroup.RpcGroup<Rpcs> }
-): ((id: string) => RpcClient.RpcClient.From<Rpcs, ActorFailure>) => {
+): ActorClient<Rpcs> => {
   const definition: ActorType = {
     type,
     protocol: protocol as unknown as RpcGroup.RpcGroup<Rpc.Any>
@@ -66,7 +78,8 @@ export const makeActorClient = <Rpcs extends Rpc.Any>(
     })
   }
   // Its methods are the protocol's, by the loop above.
-  return (id) => new Client(id) as unknown as RpcClient.RpcClient.From<Rpcs, ActorFailure>
+  const client = (id: string) => new Client(id) as unknown as ReturnType<ActorClient<Rpcs>>
+  return Object.assign(client, { watch: (id: string) => watchActor(actors, definition, id) })
 }
 
 type CallFunction = (id: string, payload: unknown, options: CallOptions) => unknown

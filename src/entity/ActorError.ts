@@ -31,6 +31,8 @@ const hints = {
   /** Messages wait for each other that are too many to come to an end. */
   chain_too_long:
     "Actors that let in what they wait for themselves (reentrant) call each other in circles; the message names the last of them.",
+  /** Of a type's actors, 10,000 are watched on one host. */
+  too_many_watchers: "End some of those that watch, or have more hosts run the type.",
   /** It has crashed too often in a row and rests. */
   failed: "It keeps crashing; its host's log says on what. It is tried again by itself.",
   /** It is only allowed to run under a lease, and there is none. */

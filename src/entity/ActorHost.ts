@@ -8,8 +8,10 @@ import { Activation, crashText } from "./Activation.ts"
 import type { ActivationHost, CrashNews, LivingActor } from "./ActivationHost.ts"
 import { type ActorAddress, addressOf, formatAddress } from "./ActorAddress.ts"
 import { ActorUnavailable } from "./ActorError.ts"
+import { watchRpc } from "./ActorEvent.ts"
 import { ActorLife, type ActorProgram, type LifeHost } from "./ActorLife.ts"
 import { ActorStats } from "./ActorStats.ts"
+import { ActorWatchers, maxWatchers } from "./ActorWatchers.ts"
 import { cycleOf, lateText, maxDepth } from "./CallChain.ts"
 import { Delivery } from "./Delivery.ts"
 import type { Message, Moved, Refusal } from "./Message.ts"
@@ -23,6 +25,10 @@ export interface ShardGate {
   readonly enter: (shard: number, then: (why: NotEntered | undefined) => void) => void
   /** Whose shard it is, as this host sees it: key of an endpoint. */
   readonly owner: (shard: number) => string | undefined
+  /** Name of the host whose shard it is, as this one sees it. */
+  readonly ownerName: (shard: number) => string | undefined
+  /** Name of this host. */
+  readonly node: () => string
   /** Under which its actors save, if there is one; undefined: they need none. */
   readonly lease: ((shard: number) => Lease | undefined) | undefined
   /** May an answer that no save stands behind leave now? */
@@ -34,6 +40,12 @@ export interface ShardGate {
 /** Milliseconds that a message is looked after where its sender has said nothing. */
 export const defaultDeadline = 15_000
 
+const uncounted = {
+  cancelled: 0,
+  answered: () => undefined,
+  refused: () => undefined
+}
+
 const notLeased = (address: ActorAddress): ActorUnavailable =>
   ActorUnavailable.of("not_leased", address, "has waited in vain for its shard's lease")
 
@@ -42,6 +54,8 @@ export const openGate: ShardGate = {
   isOpen: () => true,
   enter: (_, then) => then(undefined),
   owner: () => undefined,
+  ownerName: () => undefined,
+  node: () => "local",
   lease: undefined,
   mayAnswer: () => true,
   fenced: () => undefined
@@ -75,6 +89,7 @@ export class ActorHost implements ActivationHost {
   readonly #run: <A, E>(effect: Effect.Effect<A, E>) => ReturnType<typeof Effect.runFork<A, E>>
   readonly #life: LifeHost
   readonly #shards = new Map<number, Map<string, Activation>>()
+  readonly #watchers = new ActorWatchers()
   /** Told when nothing of a shard is left in memory. */
   readonly #emptied = new Map<number, Array<() => void>>()
   #size = 0
@@ -111,7 +126,9 @@ export class ActorHost implements ActivationHost {
    * milliseconds that its sender waits, where that is known.
    */
   deliver(id: string, message: Message, left = defaultDeadline): Delivery {
-    const delivery = new Delivery(message, this.now(), this.stats)
+    // Who watches for a long time is no slow message.
+    const counts = message.rpc === watchRpc ? uncounted : this.stats
+    const delivery = new Delivery(message, this.now(), counts)
     const address = addressOf(this.type, id)
     const { gate } = this.#options
     const shard = address.shardId
@@ -121,11 +138,11 @@ export class ActorHost implements ActivationHost {
       delivery.refuse(ActorUnavailable.of("chain_too_long", address, what))
       return delivery
     }
-    if (gate.isOpen(shard)) this.#activation(address).deliver(delivery)
+    if (gate.isOpen(shard)) this.#give(address, delivery)
     else {
       gate.enter(shard, (why) => {
         if (delivery.over) return
-        if (why === undefined) this.#activation(address).deliver(delivery)
+        if (why === undefined) this.#give(address, delivery)
         else if (why === "not_leased") delivery.refuse(notLeased(address))
         else delivery.refuse(why)
       })
@@ -138,6 +155,39 @@ export class ActorHost implements ActivationHost {
       })
     }
     return delivery
+  }
+
+  #give(address: ActorAddress, delivery: Delivery): void {
+    if (delivery.message.rpc === watchRpc) this.#watch(address, delivery)
+    else this.#activation(address).deliver(delivery)
+  }
+
+  #watch(address: ActorAddress, delivery: Delivery): void {
+    if (this.#watchers.full) {
+      const what = `cannot be watched: ${maxWatchers} others of its type's actors are watched on ${this.#node}`
+      delivery.refuse(ActorUnavailable.of("too_many_watchers", address, what))
+      return
+    }
+    const phase = this.get(address.entityId)?.phase
+    const running = phase !== undefined && phase !== "failed" && phase !== "closing"
+    const first = { _tag: "Watching", host: this.#node, running } as const
+    const fiber = this.#run(
+      this.#watchers.follow(address, first, (events) => delivery.message.replies.part(events))
+    )
+    delivery.begun(fiber)
+    fiber.addObserver((exit) => delivery.answer(exit))
+  }
+
+  get #node(): string {
+    return this.#options.gate.node()
+  }
+
+  /** Told those who watch an actor of the shard: it is another host's. */
+  #movedFrom(shard: number): void {
+    if (this.#watchers.size === 0) return
+    const to = this.#options.gate.ownerName(shard)
+    const moved = { _tag: "Moved", from: this.#node } as const
+    this.#watchers.end(shard, to === undefined ? moved : { ...moved, to })
   }
 
   get(id: string): Activation | undefined {
@@ -160,6 +210,7 @@ export class ActorHost implements ActivationHost {
   leave(shard: number, then: () => void): void {
     const actors = this.#shards.get(shard)
     if (actors === undefined) {
+      this.#movedFrom(shard)
       then()
       return
     }
@@ -171,6 +222,8 @@ export class ActorHost implements ActivationHost {
 
   /** Its actors end without saving anything. */
   abandon(shard: number): void {
+    // First: what becomes of its actors here is no news of theirs.
+    this.#movedFrom(shard)
     for (const activation of [...(this.#shards.get(shard)?.values() ?? [])]) activation.abandon()
   }
 
@@ -180,13 +233,18 @@ export class ActorHost implements ActivationHost {
       [...this.#shards.keys()],
       (shard) => Effect.async<void>((resume) => this.leave(shard, () => resume(Effect.void))),
       { concurrency: "unbounded", discard: true }
+    ).pipe(
+      Effect.ensuring(Effect.sync(() => this.#watchers.endAll({ _tag: "Moved", from: this.#node })))
     )
   }
 
   // ── What activations ask for ────────────────────────────────────────────────────────────────
 
   begin(actor: LivingActor): Effect.Effect<ActorLife> {
-    return ActorLife.begin(actor, this.#life)
+    const life = ActorLife.begin(actor, this.#life)
+    if (this.#watchers.size === 0) return life
+    const started = { _tag: "Started", host: this.#node } as const
+    return Effect.tap(life, () => Effect.sync(() => this.#watchers.tell(actor.address, started)))
   }
 
   fork<A, E>(effect: Effect.Effect<A, E>, then: (exit: Exit.Exit<A, E>) => void): void {
@@ -219,6 +277,10 @@ export class ActorHost implements ActivationHost {
   crashed(actor: LivingActor, cause: Cause.Cause<unknown>, { delay, kind }: CrashNews): void {
     const text = crashText(actor, cause)
     actor.lastError = this.stats.crashed(text)
+    this.#watchers.tell(actor.address, {
+      ...{ _tag: "Crashed", host: this.#node, message: text },
+      ...{ after: kind === "restart" ? delay : this.restarts.max, failed: kind === "escalate" }
+    })
     const next =
       kind === "restart"
         ? `it begins again from what was saved last in ${delay} ms`
@@ -249,12 +311,16 @@ export class ActorHost implements ActivationHost {
     this.#options.gate.fenced(address.shardId)
   }
 
-  gone({ address: { entityId, shardId } }: LivingActor): void {
+  gone({ address, leaving }: LivingActor): void {
+    const { entityId, shardId } = address
     const actors = this.#shards.get(shardId)
     if (actors?.delete(entityId) !== true) return
     this.#size--
+    const reason = leaving ? "moved" : "idle"
+    this.#watchers.tell(address, { _tag: "Stopped", host: this.#node, reason })
     if (actors.size > 0) return
     this.#shards.delete(shardId)
+    if (leaving) this.#movedFrom(shardId)
     const waiting = this.#emptied.get(shardId)
     this.#emptied.delete(shardId)
     for (const then of waiting ?? []) then()

@@ -124,6 +124,8 @@ export const layer: Layer.Layer<
               ? then({ _tag: "Moved", owner: typeHosts.owner(shard) })
               : shards.enter(shard, then),
           owner: (shard) => typeHosts.owner(shard),
+          ownerName: (shard) => typeHosts.ownerName(shard),
+          node: program.node,
           lease: leases === undefined ? undefined : (shard) => leases.lease(shard),
           mayAnswer: (shard) => leases?.mayAnswer(shard) ?? true,
           fenced: (shard) => leases?.fenced(shard)

@@ -13,6 +13,7 @@ import { ServedCall } from "../api/ServedCall.ts"
 import { type Dispatch, fieldValue, noBody } from "../model/Exchange.ts"
 import { refuse } from "../model/RefusedExchange.ts"
 import { addressOf } from "./ActorAddress.ts"
+import { watchRpc } from "./ActorEvent.ts"
 import type { ActorHost } from "./ActorHost.ts"
 import { type RefusalHead, readTarget, refusalHead, tellField } from "./ActorWords.ts"
 import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
@@ -106,7 +107,9 @@ class ServedMessage {
     const { headers, id: requestId, tag } = this.#request
     const ended = (message: FromServerEncoded, defect = defectStatus): void =>
       this.#run(this.#answering.send(message, defect))
-    const rpc = requests.get(tag) as Rpc.AnyWithProps | undefined
+    const rpc = (tag === watchRpc._tag ? watchRpc : requests.get(tag)) as
+      | Rpc.AnyWithProps
+      | undefined
     if (rpc === undefined) {
       ended({ _tag: "Defect", defect: `Unknown request tag: ${tag}` })
       return undefined

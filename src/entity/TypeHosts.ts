@@ -46,6 +46,11 @@ export class TypeHosts {
     return this.#placement.owner(shard)
   }
 
+  /** Name of its node. */
+  ownerName(shard: number): string | undefined {
+    return this.#endpoints.get(this.owner(shard) ?? "")?.node
+  }
+
   /** Known, and not given up by membership: it may be asked to let a shard go. */
   isThere(key: string): boolean {
     const endpoint = this.#endpoints.get(key)

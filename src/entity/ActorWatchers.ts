@@ -1,0 +1,140 @@
+/**
+ * Who watches the actors of one type on this host. Watching an actor does not begin it. Who does not take what
+ * happens fast enough misses the oldest of it, and is told how much that was.
+ */
+import { Effect } from "effect"
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import type { ActorAddress } from "./ActorAddress.ts"
+import type { ActorEvent } from "./ActorEvent.ts"
+
+/** Of a type's actors on one host, all together. */
+export const maxWatchers = 10_000
+/** Events that wait for one of them. */
+const maxWaiting = 64
+
+class Watcher {
+  readonly #events: Array<ActorEvent> = []
+  #missed = 0
+  #isOver = false
+  #wake: () => void = nothing
+
+  tell(event: ActorEvent): void {
+    if (this.#isOver) return
+    if (this.#events.length === maxWaiting) {
+      this.#events.shift()
+      this.#missed++
+    }
+    this.#events.push(event)
+    this.#wake()
+  }
+
+  end(): void {
+    this.#isOver = true
+    this.#wake()
+  }
+
+  /** What has happened; undefined: that was all. */
+  readonly next: Effect.Effect<NonEmptyReadonlyArray<ActorEvent> | undefined> = Effect.async(
+    (resume) => {
+      const look = (): void => {
+        const [first, ...rest] = this.#take()
+        if (first !== undefined) resume(Effect.succeed([first, ...rest]))
+        else if (this.#isOver) resume(Effect.succeed(undefined))
+        else this.#wake = look
+      }
+      look()
+      return Effect.sync(() => {
+        this.#wake = nothing
+      })
+    }
+  )
+
+  #take(): ReadonlyArray<ActorEvent> {
+    this.#wake = nothing
+    const events = this.#events.splice(0)
+    if (this.#missed === 0) return events
+    const count = this.#missed
+    this.#missed = 0
+    return [{ _tag: "Missed", count }, ...events]
+  }
+}
+
+export class ActorWatchers {
+  /** By shard, then by id. */
+  readonly #shards = new Map<number, Map<string, Set<Watcher>>>()
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  get full(): boolean {
+    return this.#size >= maxWatchers
+  }
+
+  tell({ entityId, shardId }: ActorAddress, event: ActorEvent): void {
+    if (this.#size === 0) return
+    for (const watcher of this.#shards.get(shardId)?.get(entityId) ?? []) watcher.tell(event)
+  }
+
+  /** The last that they hear from here. */
+  end(shard: number, event: ActorEvent): void {
+    for (const watchers of this.#shards.get(shard)?.values() ?? []) {
+      for (const watcher of watchers) {
+        watcher.tell(event)
+        watcher.end()
+      }
+    }
+  }
+
+  endAll(event: ActorEvent): void {
+    for (const shard of [...this.#shards.keys()]) this.end(shard, event)
+  }
+
+  /** Hands on what happens, until that is over or it is interrupted; what comes meanwhile waits. */
+  follow(
+    address: ActorAddress,
+    first: ActorEvent,
+    part: (events: NonEmptyReadonlyArray<ActorEvent>) => Effect.Effect<void>
+  ): Effect.Effect<void> {
+    const add = Effect.sync(() => {
+      const watcher = new Watcher()
+      watcher.tell(first)
+      this.#watchersOf(address).add(watcher)
+      this.#size++
+      return watcher
+    })
+    return Effect.acquireUseRelease(
+      add,
+      ({ next }) =>
+        Effect.iterate(true, {
+          while: (goesOn) => goesOn,
+          body: () =>
+            Effect.flatMap(next, (events) =>
+              events === undefined ? Effect.succeed(false) : Effect.as(part(events), true)
+            )
+        }),
+      (watcher) => Effect.sync(() => this.#remove(address, watcher))
+    )
+  }
+
+  #watchersOf({ entityId, shardId }: ActorAddress): Set<Watcher> {
+    const ids = this.#shards.get(shardId) ?? new Map<string, Set<Watcher>>()
+    this.#shards.set(shardId, ids)
+    const watchers = ids.get(entityId) ?? new Set()
+    ids.set(entityId, watchers)
+    return watchers
+  }
+
+  #remove({ entityId, shardId }: ActorAddress, watcher: Watcher): void {
+    const ids = this.#shards.get(shardId)
+    const watchers = ids?.get(entityId)
+    if (watchers?.delete(watcher) !== true) return
+    this.#size--
+    if (watchers.size > 0) return
+    ids?.delete(entityId)
+    if (ids?.size === 0) this.#shards.delete(shardId)
+  }
+}
+
+const nothing = (): void => undefined
