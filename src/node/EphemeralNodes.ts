@@ -6,9 +6,11 @@
 import { Effect, type Scope } from "effect"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
 import type { MembershipShape } from "../mesh/membership/MembershipService.ts"
+import type { PeerKey } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { ForgottenFile } from "./ForgottenFile.ts"
 import type { ForgottenNodes } from "./ForgottenNodes.ts"
+import type { GoneElsewhere } from "./GoneElsewhere.ts"
 
 /** Milliseconds. */
 export const ephemeralTimes = {
@@ -23,6 +25,10 @@ export interface EphemeralOptions {
   readonly forgotten: ForgottenNodes
   /** Keeps who was forgotten over a restart. */
   readonly file: Pick<ForgottenFile, "save">
+  /** What others have told of it. */
+  readonly elsewhere: Pick<GoneElsewhere, "isGone">
+  /** Connected with this node. */
+  readonly isUp: (peer: PeerKey) => boolean
   readonly catalogue: Pick<CatalogueShape, "current" | "rejudge">
   readonly membership: Pick<MembershipShape, "members">
   readonly ticker: Pick<Ticker, "now" | "wall">
@@ -31,11 +37,15 @@ export interface EphemeralOptions {
 /** Looks at those that are dead, once. */
 export const forgetEphemeral = (options: EphemeralOptions): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const { catalogue, file, forgotten, membership, ticker } = options
-    const gone = membership.members().flatMap(({ peer, since, state }) => {
-      if (state !== "dead" || ticker.wall() - since < ephemeralTimes.deadFor) return []
+    const { catalogue, elsewhere, file, forgotten, isUp, membership, ticker } = options
+    const members = membership.members()
+    const alive = members.filter(({ state }) => state === "alive").length - 1
+    const gone = members.flatMap(({ peer, since, state }) => {
       const record = catalogue.current().node(peer)?.record
-      return record?.ephemeral === true ? [record] : []
+      if (record?.ephemeral !== true || state === "left") return []
+      const isDead = state === "dead" && ticker.wall() - since >= ephemeralTimes.deadFor
+      const others = state === "alive" ? alive - 1 : alive
+      return isDead || (!isUp(peer) && elsewhere.isGone(record, others)) ? [record] : []
     })
     if (gone.length === 0) return file.save
     forgotten.forgetUntil(gone, ticker.now() + ephemeralTimes.forgottenFor)

@@ -4,7 +4,9 @@
  * a later one, whoever it is of: a host that comes back after all is a member as before.
  */
 import { type Effect, Either, Schema } from "effect"
+import type { GoneVersion } from "../mesh/catalogue/AntiEntropy.ts"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
+import { isUpTo, nodeKey } from "../mesh/catalogue/RecordEntry.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { NodeRecord } from "../model/NodeRecord.ts"
 import { ForgottenBody, type ForgottenNode } from "../schema/ForgottenSchema.ts"
@@ -16,9 +18,6 @@ const decode = Schema.decodeUnknownEither(ForgottenBody)
 
 export const nodesIn = (body: unknown): ReadonlyArray<ForgottenNode> =>
   Either.match(decode(body), { onLeft: () => [], onRight: ({ nodes }) => nodes })
-
-const isUpTo = (record: Order, mark: Order): boolean =>
-  record.epoch < mark.epoch || (record.epoch === mark.epoch && record.version <= mark.version)
 
 export interface ForgottenOptions {
   /** A clock that only goes forward, ms. */
@@ -54,6 +53,15 @@ export class ForgottenNodes {
   /** Another value whenever it changes. */
   get passing(): ReadonlyMap<PeerKey, Passing> {
     return this.#passing
+  }
+
+  /** Those that are forgotten for a while and not over, as records that are given up. */
+  readonly gone = (): ReadonlyArray<GoneVersion> => {
+    const { isUp, now } = this.#options
+    const at = now()
+    return Array.from(this.#passing).flatMap(([peer, { epoch, until, version }]) =>
+      until <= at || isUp(peer) ? [] : [{ key: nodeKey(peer), epoch, version }]
+    )
   }
 
   /** `until`: on the clock of `now`. At the limit the oldest are given up: their records are shown again. */

@@ -62,6 +62,7 @@ import { ephemeralTimes, keepEphemeral } from "./EphemeralNodes.ts"
 import { watchExpiry } from "./ExpiryWatch.ts"
 import { ForgottenFile } from "./ForgottenFile.ts"
 import { ForgottenNodes, followForgotten } from "./ForgottenNodes.ts"
+import { GoneElsewhere } from "./GoneElsewhere.ts"
 import { InviteUsesKeeper } from "./InviteUsesKeeper.ts"
 import { meetOnLan } from "./LanMeeting.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
@@ -198,6 +199,7 @@ export const makeMeshPlane = (
       clock: ticker
     })
     yield* forgottenFile.load(ephemeralTimes.forgottenFor)
+    const elsewhere = new GoneElsewhere(() => ticker.now())
     const refusals = yield* RefusalLog.make(metrics)
     const clocks = new PeerClocks(ticker)
     const busy = new BusyPeers(() => ticker.now())
@@ -325,7 +327,9 @@ export const makeMeshPlane = (
       connect: connectByRpc(clients),
       neighbours: () => keeper.connectedPeers(),
       onFirstSeen: (record, way) => convergence.firstSeen(record, way),
-      onCompared: (peer, result) => convergence.compared(peer, result)
+      onCompared: (peer, result) => convergence.compared(peer, result),
+      gone: forgotten.gone,
+      onGone: elsewhere.hear
     }).pipe(
       Effect.provide(
         CatalogueStore.layerDisk(node.dataDir, options.trouble).pipe(
@@ -431,7 +435,11 @@ export const makeMeshPlane = (
       isNewcomer
     })
     yield* Effect.sync(guarded(() => viewKeeper.show()))
-    yield* keepEphemeral({ forgotten, file: forgottenFile, catalogue, membership, ticker })
+    yield* keepEphemeral({
+      ...{ forgotten, elsewhere, catalogue, membership, ticker },
+      file: forgottenFile,
+      isUp: (peer) => keeper.isUp(peer)
+    })
     yield* watchExpiry({ admitted, sessions, keeper, wall: () => ticker.wall() })
 
     const troubles = new MeshTroubles({

@@ -92,6 +92,8 @@ it("an ephemeral one goes by itself within a minute, and so do its services", as
   for (const met = performance.now(); performance.now() - met < 3_000; ) {
     for (const host of [a, b]) expect([host.name, await isGone(host)]).toEqual([host.name, true])
   }
+  // Which hears from the two others that it is gone: its own word against theirs would change nobody's mind.
+  await until("host-c has heard of it", () => isGone(c), 20)
   await job.up()
   for (const host of [a, b]) {
     await until("it is back", async () => (await stateOf(host, "job")) === "alive" || undefined)

@@ -179,6 +179,31 @@ it.effect("fails with the other side, and keeps what it got until then", () =>
   })
 )
 
+it.effect("tells what it has given up, and is not offered that any more", () =>
+  Effect.gen(function* () {
+    const [a, b] = [new Side(range(0, 20)), new Side(range(0, 18))]
+    const [given, later] = [18, 19].map((n) => {
+      const { epoch, key, version } = a.catalogue.get(`node/${peerOf(n)}`)!
+      return { key, epoch, version }
+    })
+    // Of the second one less is given up than is held here.
+    const gone = [given!, { ...later!, epoch: later!.epoch - 1 }]
+    const heard: Array<unknown> = []
+    const onGone = (versions: ReadonlyArray<unknown>) => void heard.push(...versions)
+    const versions: SyncPort["versions"] = (buckets) =>
+      Effect.sync(() => answerVersions(b.catalogue, buckets, gone))
+    const port = { ...b.port, versions }
+    expect(yield* synchronise({ ...a.self, onGone }, port)).toMatchObject({ offered: 1 })
+    expect(heard).toMatchObject([given])
+    expect(b.catalogue.get(given!.key)).toBeUndefined()
+    expect(b.catalogue.get(later!.key)).toBeDefined()
+    // Who does not hold it either neither hears of it nor asks for it.
+    const c = new Side([])
+    yield* synchronise({ ...c.self, onGone: () => expect.fail("it holds nothing") }, port)
+    expect(c.catalogue.root()).toEqual(b.catalogue.root())
+  })
+)
+
 test("wants records of kinds that this version cannot read, of which it knows whose they are", () => {
   const hash = new Uint8Array(16)
   const theirs = [

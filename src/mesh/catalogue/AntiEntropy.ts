@@ -6,7 +6,14 @@
 import { Effect } from "effect"
 import type { MeshRpcError, RecordVersion } from "../host/MeshRpc.ts"
 import type { Catalogue } from "./Catalogue.ts"
-import { bucketCount, type CatalogueEntry, compareEntries } from "./RecordEntry.ts"
+import {
+  bucketCount,
+  bucketOf,
+  type CatalogueEntry,
+  compareEntries,
+  hashLength,
+  isUpTo
+} from "./RecordEntry.ts"
 
 /** Bounds of one question and of its answer. */
 export const syncLimits = {
@@ -40,7 +47,12 @@ export interface SyncSelf {
   readonly current: () => Catalogue
   /** Verifies and merges; answers how many changed the catalogue. */
   readonly receive: (envelopes: ReadonlyArray<Uint8Array>) => Effect.Effect<number>
+  /** Hears which of the records that are held here the other side has given up, up to these versions. */
+  readonly onGone?: ((versions: ReadonlyArray<GoneVersion>) => void) | undefined
 }
+
+/** A record of which nothing up to this version is held. */
+export type GoneVersion = Pick<RecordVersion, "key" | "epoch" | "version">
 
 export interface SyncReport {
   readonly same: boolean
@@ -57,9 +69,11 @@ export const answerDigest = (catalogue: Catalogue, root: Uint8Array) => {
 
 export const answerVersions = (
   catalogue: Catalogue,
-  buckets: ReadonlyArray<number>
-): ReadonlyArray<RecordVersion> =>
-  Array.from(new Set(buckets)).flatMap((bucket) =>
+  buckets: ReadonlyArray<number>,
+  gone: ReadonlyArray<GoneVersion> = []
+): ReadonlyArray<RecordVersion> => {
+  const asked = new Set(buckets)
+  const held = Array.from(asked).flatMap((bucket) =>
     Array.from(catalogue.bucket(bucket), ({ key, epoch, version, hash }) => ({
       key,
       epoch,
@@ -67,6 +81,14 @@ export const answerVersions = (
       hash
     }))
   )
+  const given = gone
+    .filter(({ key }) => asked.has(bucketOf(key)) && catalogue.get(key) === undefined)
+    .map(({ epoch, key, version }) => ({ key, epoch, version, hash: noHash, gone: true }))
+  return [...held, ...given]
+}
+
+/** Below every other of the same version. */
+const noHash = new Uint8Array(hashLength)
 
 /** As many of the wanted envelopes as fit into one answer. */
 export const answerWanted = (
@@ -103,11 +125,21 @@ export const compareVersions = (
 ): {
   readonly wanted: ReadonlyArray<string>
   readonly offered: ReadonlyArray<CatalogueEntry>
+  /** Held here, and given up there. */
+  readonly gone: ReadonlyArray<GoneVersion>
 } => {
   const wanted: Array<string> = []
+  const gone: Array<GoneVersion> = []
   const settled = new Set<string>()
   for (const version of theirs) {
     const held = mine.get(version.key)
+    if (version.gone === true) {
+      if (held === undefined || !isUpTo(held, version)) continue
+      gone.push(version)
+      // It would be refused.
+      settled.add(version.key)
+      continue
+    }
     if (held === undefined) {
       if (mine.isOpenTo(version.key)) wanted.push(version.key)
       continue
@@ -119,7 +151,7 @@ export const compareVersions = (
   const offered = buckets.flatMap((bucket) =>
     Array.from(mine.bucket(bucket)).filter(({ key }) => !settled.has(key))
   )
-  return { wanted, offered }
+  return { wanted, offered, gone }
 }
 
 const chunksOf = (items: ReadonlyArray<number>, size: number) =>
@@ -166,7 +198,9 @@ export const synchronise = (
     let offered = 0
     for (const buckets of chunksOf(differing, syncLimits.buckets)) {
       const theirs = yield* port.versions(buckets)
-      const moved = yield* exchangeAll(self, port, compareVersions(self.current(), buckets, theirs))
+      const plan = compareVersions(self.current(), buckets, theirs)
+      if (plan.gone.length > 0) self.onGone?.(plan.gone)
+      const moved = yield* exchangeAll(self, port, plan)
       received += moved.received
       offered += moved.offered
     }

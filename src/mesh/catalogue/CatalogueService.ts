@@ -339,7 +339,7 @@ export const makeCatalogue = (
       handlers: {
         CatalogueDigest: ({ root }) => Effect.sync(() => answerDigest(state.catalogue, root)),
         CatalogueBuckets: ({ buckets }) =>
-          Effect.sync(() => answerVersions(state.catalogue, buckets)),
+          Effect.sync(() => answerVersions(state.catalogue, buckets, options.gone?.())),
         CatalogueExchange: ({ wanted, offered }) =>
           Effect.zipRight(
             intake.receiveAll(offered),

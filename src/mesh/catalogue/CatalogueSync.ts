@@ -7,7 +7,13 @@ import { Effect, Exit, Fiber, Random, type Scope } from "effect"
 import type { PeerKey } from "../../model/Names.ts"
 import type { MeshRpcError } from "../host/MeshRpc.ts"
 import type { MeshRpcClients } from "../host/MeshRpcClients.ts"
-import { type SyncPort, type SyncReport, type SyncSelf, synchronise } from "./AntiEntropy.ts"
+import {
+  type GoneVersion,
+  type SyncPort,
+  type SyncReport,
+  type SyncSelf,
+  synchronise
+} from "./AntiEntropy.ts"
 
 export interface CatalogueSyncOptions {
   readonly self: PeerKey
@@ -19,6 +25,10 @@ export interface CatalogueSyncOptions {
   readonly syncEvery?: number
   /** Hears what each comparison that this node began came to. */
   readonly onCompared?: ((peer: PeerKey, result: ComparisonResult) => void) | undefined
+  /** What this node has given up, and others need not offer. Default: nothing. */
+  readonly gone?: (() => ReadonlyArray<GoneVersion>) | undefined
+  /** Hears which records that are held here that peer has given up. */
+  readonly onGone?: ((peer: PeerKey, versions: ReadonlyArray<GoneVersion>) => void) | undefined
 }
 
 /** `same`: both held the same. `changed`: one of the two lacked something. */
@@ -66,14 +76,18 @@ export const makeCatalogueSync = (
   own: SyncSelf
 ): Effect.Effect<CatalogueSync, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { self, connect, neighbours, syncEvery = syncTimes.every, onCompared } = options
+    const { self, connect, neighbours, syncEvery = syncTimes.every, onCompared, onGone } = options
     const permits = yield* Effect.makeSemaphore(syncTimes.atOnce)
     const scope = yield* Effect.scope
     const underWay = new Map<PeerKey, Fiber.RuntimeFiber<SyncReport, MeshRpcError>>()
 
     const compare = (peer: PeerKey) =>
       permits
-        .withPermits(1)(Effect.flatMap(connect(peer), (port) => synchronise(own, port)))
+        .withPermits(1)(
+          Effect.flatMap(connect(peer), (port) =>
+            synchronise({ ...own, onGone: (versions) => onGone?.(peer, versions) }, port)
+          )
+        )
         .pipe(
           Effect.onExit((exit) =>
             Effect.sync(() => {

@@ -142,6 +142,13 @@ export const nodeEntry = (
   }
 }
 
+/** A record that is said to be over says so of all before it. */
+export const isUpTo = (
+  record: Pick<EntryHead, "epoch" | "version">,
+  mark: Pick<EntryHead, "epoch" | "version">
+): boolean =>
+  record.epoch < mark.epoch || (record.epoch === mark.epoch && record.version <= mark.version)
+
 export type EntryOrder = Pick<EntryHead, "epoch" | "version" | "hash">
 
 /**

@@ -43,7 +43,12 @@ export const RecordVersion = Schema.Struct({
   epoch: Schema.Int,
   version: Schema.Int,
   /** Of the envelope: tells apart two that claim the same version. */
-  hash: Hash
+  hash: Hash,
+  /**
+   * It is not held: the record up to this version is of an ephemeral node that is dead, as the answering node
+   * found out or heard. Older ones ask for it, and get nothing.
+   */
+  gone: Schema.optional(Schema.Boolean)
 })
 export type RecordVersion = typeof RecordVersion.Type
 
