@@ -22,6 +22,7 @@ import { CurrentAddress } from "./ActorAddress.ts"
 import * as ActorMesh from "./ActorMesh.ts"
 import * as ActorState from "./ActorState.ts"
 import { Actors } from "./Actors.ts"
+import { wave } from "./Departures.ts"
 import { ActorStore, type ActorStoreShape } from "./store/ActorStore.ts"
 import { defaultLeaseTimes } from "./store/LeaseStep.ts"
 import * as MemoryStore from "./store/MemoryStore.ts"
@@ -50,9 +51,25 @@ class World {
   /** Hosts that do not reach it. */
   readonly cut = new Set<string>()
   readonly options: Actor.ActorOptions
+  /** Milliseconds that actors take to end, and the shards in which some do so now. */
+  farewell = 0
+  readonly ending = new Map<number, number>()
+  mostEnding = 0
 
   constructor(options: Actor.ActorOptions = {}) {
     this.options = options
+  }
+
+  #ends(shard: number) {
+    const { ending } = this
+    const more = (by: number) =>
+      Effect.sync(() => {
+        const now = (ending.get(shard) ?? 0) + by
+        if (now > 0) ending.set(shard, now)
+        else ending.delete(shard)
+        this.mostEnding = Math.max(this.mostEnding, ending.size)
+      })
+    return more(1).pipe(Effect.zipRight(Effect.sleep(this.farewell)), Effect.zipRight(more(-1)))
   }
 
   /** The store, as that host reaches it. */
@@ -87,9 +104,10 @@ class World {
   program(name: string, runs: boolean) {
     const { events } = this
     const live = Counter.toLayer(
-      Effect.gen(function* () {
-        const { entityId } = yield* CurrentAddress
+      Effect.gen(this, function* () {
+        const { entityId, shardId } = yield* CurrentAddress
         events.push(`${name} begins ${entityId}`)
+        yield* Effect.addFinalizer(() => (this.farewell > 0 ? this.#ends(shardId) : Effect.void))
         yield* Effect.addFinalizer(() =>
           Effect.sync(() => void events.push(`${name} ends ${entityId}`))
         )
@@ -284,6 +302,101 @@ describe("actors in a mesh", () => {
         for (const counts of answers) expect(counts).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
         expect(b.size()).toBe(ids.length)
       })
+  )
+
+  it.scoped("leave in waves, and are where they were until their turn", () =>
+    Effect.gen(function* () {
+      const world = new World({ guarantee: "leased" })
+      world.farewell = 100
+      const scope = yield* Scope.make()
+      const a = yield* world.start("a", { scope })
+      const many = Array.from({ length: 100 }, (_, i) => `m-${i}`)
+      const c = yield* world.start("c", { runs: false })
+      const add = (id: string) => c.counter(id).Add({ by: 1 })
+      const first = Effect.forEach(many, add, { concurrency: "unbounded" })
+      yield* passing(yield* Effect.fork(first), "50 millis")
+      expect(a.size()).toBe(many.length)
+      const b = yield* world.start("b")
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust("10 millis")
+      // All are b's by now, and are called: most of them where they still are, at once.
+      const second = yield* Effect.fork(Effect.forEach(many, add, { concurrency: "unbounded" }))
+      yield* TestClock.adjust("20 millis")
+      expect(a.size()).toBe(many.length)
+      expect(b.size()).toBe(0)
+      const third = yield* Effect.fork(Effect.forEach(many, add, { concurrency: "unbounded" }))
+      yield* passing(closing, "50 millis")
+      expect(yield* passing(second)).toEqual(many.map(() => 2))
+      expect(yield* passing(third)).toEqual(many.map(() => 3))
+      expect(world.mostEnding).toBe(wave)
+      expect(a.size()).toBe(0)
+      const last = yield* Effect.fork(Effect.forEach(many, add, { concurrency: "unbounded" }))
+      expect(yield* passing(last)).toEqual(many.map(() => 4))
+      expect(b.size()).toBe(many.length)
+      // The last to end has nobody to pass the time for it.
+      world.farewell = 0
+    })
+  )
+
+  it.live(
+    "leave a host that ends, 1,000 of them, while they are called: no call fails",
+    () =>
+      Effect.gen(function* () {
+        const world = new World({ guarantee: "leased" })
+        const scope = yield* Scope.make()
+        const a = yield* world.start("a", { scope })
+        const c = yield* world.start("c", { runs: false })
+        const many = Array.from({ length: 1_000 }, (_, i) => `m-${i}`)
+        yield* Effect.forEach(many, (id) => c.counter(id).Add({ by: 1 }), { concurrency: 500 })
+        expect(a.size()).toBe(1_000)
+        const b = yield* world.start("b")
+        let isOver = false
+        let calls = 0
+        const caller = Effect.gen(function* () {
+          while (!isOver) {
+            yield* c.counter(many[Math.floor(Math.random() * many.length)]!).Add({ by: 1 })
+            calls++
+          }
+        })
+        const callers = yield* Effect.fork(
+          Effect.all(
+            Array.from({ length: 50 }, () => caller),
+            { concurrency: "unbounded" }
+          )
+        )
+        yield* Scope.close(scope, Exit.void)
+        isOver = true
+        yield* Fiber.join(callers)
+        expect(a.size()).toBe(0)
+        // None is lost, and none was done twice.
+        const counts = yield* Effect.forEach(many, (id) => c.counter(id).Add({ by: 0 }), {
+          concurrency: 500
+        })
+        expect(counts.reduce((sum, count) => sum + count)).toBe(1_000 + calls)
+        expect(b.size()).toBe(1_000)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.scoped("are waited for by their third host, though the second never had them", () =>
+    Effect.gen(function* () {
+      const world = new World()
+      const a = yield* world.start("a")
+      for (const id of ids) yield* Effect.fork(a.counter(id).Slow({ millis: 5_000 }))
+      yield* TestClock.adjust("100 millis")
+      // They go to b, and before it has any of them to c.
+      const scope = yield* Scope.make()
+      yield* world.start("b", { scope })
+      const c = yield* world.start("c")
+      yield* passing(yield* Effect.fork(Scope.close(scope, Exit.void)))
+      const hosts = yield* Effect.fork(
+        Effect.forEach(ids, (id) => c.counter(id).Host(), { concurrency: "unbounded" })
+      )
+      yield* TestClock.adjust("4 seconds")
+      expect(c.size()).toBe(0)
+      yield* TestClock.adjust("2 seconds")
+      expect(new Set(yield* passing(hosts))).toEqual(new Set(["a", "c"]))
+    })
   )
 
   it.scoped(

@@ -137,21 +137,24 @@ export const layer: Layer.Layer<
           node: program.node,
           requests: actors.protocol.requests,
           runtime: programRuntime,
-          release: (shard, then) =>
-            shards === undefined ? then(true) : shards.release(shard, then)
+          release: (shard, turn, then) => {
+            if (shards === undefined) then({ kind: "released", others: [] })
+            else if (turn) shards.turn(shard, then)
+            else shards.release(shard, then)
+          }
         })
         const offered = yield* program.offer({
           ...{ service, weight, dispatch, named: true },
           health: { healthy: true, reason: "its program runs the type's actors" }
         })
         const key = `${caller.peer}/${service}/${offered.endpoint}`
-        shards = new OwnedShards({
+        const owned = new OwnedShards({
           rights: leases ?? noRights,
           hosts: typeHosts,
           self: key,
-          release: (owner, shard, millis, then) => {
-            run(askRelease({ caller, service, owner }, shard, millis)).addObserver((exit) =>
-              then(exit._tag === "Success" ? exit.value : "silent")
+          release: (owner, shard, question, then) => {
+            run(askRelease({ caller, service, owner }, shard, question)).addObserver((exit) =>
+              then(exit._tag === "Success" ? exit.value : { kind: "silent" })
             )
           },
           leave: (shard, then) => host.leave(shard, then),
@@ -163,6 +166,7 @@ export const layer: Layer.Layer<
               )
             )
         })
+        shards = owned
         yield* Effect.acquireRelease(
           Effect.sync(() => {
             locals.set(type, { host, key })
@@ -172,7 +176,8 @@ export const layer: Layer.Layer<
             Effect.gen(function* () {
               typeHosts.leave(key)
               yield* offered.setHealth({ healthy: false, reason: "its program ends" })
-              yield* within(host.close, program.drainDeadline())
+              const left = Effect.async<void>((resume) => owned.whenLeft(() => resume(Effect.void)))
+              yield* within(Effect.zipRight(left, host.close), program.drainDeadline())
               locals.delete(type)
               hosts.delete(type)
               yield* calls.ended(program.drainDeadline())

@@ -38,7 +38,7 @@ class Served {
         node: () => "a",
         requests: new Map<string, Rpc.Any>([["Add", Add]]),
         runtime,
-        release: (_, then) => then(true),
+        release: (_, __, then) => then({ kind: "released", others: [] }),
         calls: { begin: () => void this.began++, end: () => void this.ended++ }
       })
       const receiver: ResponseReceiver = {

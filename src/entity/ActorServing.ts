@@ -15,10 +15,11 @@ import { refuse } from "../model/RefusedExchange.ts"
 import { addressOf } from "./ActorAddress.ts"
 import { watchRpc } from "./ActorEvent.ts"
 import type { ActorHost } from "./ActorHost.ts"
-import { type RefusalHead, readTarget, refusalHead, tellField } from "./ActorWords.ts"
+import { type RefusalHead, readTarget, refusalHead, releasedHead, tellField } from "./ActorWords.ts"
 import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
 import { chainField, readChain } from "./CallChain.ts"
 import type { Delivery } from "./Delivery.ts"
+import type { Released } from "./Handover.ts"
 import type { Message } from "./Message.ts"
 
 export interface ServingOptions {
@@ -27,8 +28,8 @@ export interface ServingOptions {
   readonly node: () => string
   readonly requests: ReadonlyMap<string, Rpc.Any>
   readonly runtime: Runtime.Runtime<never>
-  /** Another host wants the shard; calls back when it may have it, or with false. */
-  readonly release: (shard: number, then: (released: boolean) => void) => void
+  /** Another host wants the shard, or knows that it is queued and waits for its `turn`. */
+  readonly release: (shard: number, turn: boolean, then: (released: Released) => void) => void
   /** Calls that are in work, for who waits for their end. */
   readonly calls: { readonly begin: () => void; readonly end: () => void }
 }
@@ -64,9 +65,7 @@ export const serveActors = (options: ServingOptions): Dispatch => {
       if (target === undefined) {
         answered({ status: 400, fields: [] })
       } else if (target.kind === "release") {
-        options.release(target.shard, (released) =>
-          answered(released ? { status: 204, fields: [] } : refusalHead(keptHere))
-        )
+        options.release(target.shard, target.turn, (released) => answered(releasedHead(released)))
       } else {
         const answering = new RpcAnswering(served)
         answering.request((request) => {
@@ -82,7 +81,6 @@ export const serveActors = (options: ServingOptions): Dispatch => {
 }
 
 const plain = { reason: "", framing: noBody, upgrade: undefined } as const
-const keptHere = { _tag: "Moved", owner: undefined } as const
 
 class ServedMessage {
   readonly #options: ServingOptions

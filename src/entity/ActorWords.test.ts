@@ -7,10 +7,13 @@ import {
   maxId,
   messageTarget,
   readRefusal,
+  readReleased,
   readTarget,
   refusalHead,
+  releasedHead,
   releaseTarget
 } from "./ActorWords.ts"
+import type { Released } from "./Handover.ts"
 import type { Refusal } from "./Message.ts"
 
 const address = addressOf("Cart", "user-42")
@@ -30,7 +33,8 @@ describe("how a message stands in a call", () => {
   })
 
   it("asks for a shard by a name that no message has", () => {
-    expect(readTarget(releaseTarget(7))).toEqual({ kind: "release", shard: 7 })
+    expect(readTarget(releaseTarget(7))).toEqual({ kind: "release", shard: 7, turn: false })
+    expect(readTarget(releaseTarget(7, true))).toEqual({ kind: "release", shard: 7, turn: true })
     for (const target of [
       "/.release",
       "/.release?shard=-1",
@@ -42,6 +46,25 @@ describe("how a message stands in a call", () => {
       expect(readTarget(target)).toBeUndefined()
     }
     expect(readTarget(messageTarget("Add", "x".repeat(maxId + 1)))).toBeUndefined()
+  })
+
+  it.each<Released>([
+    { kind: "released", others: [] },
+    { kind: "released", others: ["12D3/actor-cart/program", "12D4/actor-cart/a b,c"] },
+    { kind: "queued" },
+    { kind: "leaving" },
+    { kind: "kept" }
+  ])("tells in its head what came of asking for a shard: %j", (released) => {
+    const head = releasedHead(released)
+    expect(head.status).toBeLessThan(500)
+    for (const field of head.fields) expect(field).toMatch(/^[ -~]+$/)
+    expect(readReleased(head)).toEqual(released)
+  })
+
+  it("takes no other answer for one to that", () => {
+    for (const status of [200, 404, 421, 425, 503]) {
+      expect(readReleased({ status, fields: [] })).toEqual({ kind: "silent" })
+    }
   })
 
   it.each<Refusal>([

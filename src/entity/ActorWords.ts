@@ -5,6 +5,7 @@
 import { type Fields, fieldValue } from "../model/Exchange.ts"
 import { type ActorAddress, formatAddress } from "./ActorAddress.ts"
 import { ActorUnavailable, isActorTrouble, MailboxFull } from "./ActorError.ts"
+import type { Released } from "./Handover.ts"
 import type { Refusal } from "./Message.ts"
 import { shardCount } from "./Placement.ts"
 
@@ -14,11 +15,13 @@ const releaseTag = ".release"
 export const messageTarget = (tag: string, id: string): string =>
   `/${encodeURIComponent(tag)}?id=${encodeURIComponent(id)}`
 
-export const releaseTarget = (shard: number): string => `/${releaseTag}?shard=${shard}`
+/** `turn`: it was said to wait for its turn, and whoever asks wants to know when that has come. */
+export const releaseTarget = (shard: number, turn = false): string =>
+  `/${releaseTag}?shard=${shard}${turn ? "&turn=1" : ""}`
 
 export type Target =
   | { readonly kind: "message"; readonly id: string }
-  | { readonly kind: "release"; readonly shard: number }
+  | { readonly kind: "release"; readonly shard: number; readonly turn: boolean }
 
 /** Undefined: it is neither. */
 export const readTarget = (target: string): Target | undefined => {
@@ -27,7 +30,7 @@ export const readTarget = (target: string): Target | undefined => {
   if (path === `/${releaseTag}`) {
     const shard = Number(said.get("shard") ?? Number.NaN)
     const isShard = Number.isInteger(shard) && shard >= 0 && shard < shardCount
-    return isShard ? { kind: "release", shard } : undefined
+    return isShard ? { kind: "release", shard, turn: said.has("turn") } : undefined
   }
   const id = said.get("id")
   return id === null || id === "" || id.length > maxId ? undefined : { kind: "message", id }
@@ -47,6 +50,32 @@ const messageField = "skein-actor-message"
 export interface RefusalHead {
   readonly status: number
   readonly fields: Fields
+}
+
+const othersField = "skein-actor-others"
+
+/** What came of a release, for who has asked for it. */
+export const releasedHead = (released: Released): RefusalHead => {
+  switch (released.kind) {
+    case "released": {
+      const others = released.others.map(encodeURIComponent).join(" ")
+      return { status: 204, fields: others === "" ? [] : [othersField, others] }
+    }
+    case "kept":
+      return refusalHead({ _tag: "Moved", owner: undefined })
+    default:
+      return { status: 425, fields: [refusalField, released.kind] }
+  }
+}
+
+/** Whoever answers anything else is no host of actors. */
+export const readReleased = ({ fields, status }: RefusalHead): Released => {
+  const code = fieldValue(fields, refusalField)
+  if (status === 421 && code === "moved") return { kind: "kept" }
+  if (status === 425 && (code === "queued" || code === "leaving")) return { kind: code }
+  if (status !== 204) return { kind: "silent" }
+  const others = fieldValue(fields, othersField)?.split(" ") ?? []
+  return { kind: "released", others: others.map(decodedKey) }
 }
 
 /** None of them says anything against the endpoint. */
@@ -83,6 +112,14 @@ export const readRefusal = (
   const { hint } = ActorUnavailable.of(code, address, "")
   const sent = fieldValue(fields, sentField) !== "false"
   return new ActorUnavailable({ ...{ code, address, message, hint, sent } })
+}
+
+const decodedKey = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 const decoded = (text: string): string => {

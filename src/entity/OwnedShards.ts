@@ -6,18 +6,11 @@
  *
  *     nothing ─► claiming ─► open ─► leaving ─► nothing
  */
+import { Departures } from "./Departures.ts"
+import { Handover, type HandoverOptions, type Released, releaseHold } from "./Handover.ts"
 import type { Refusal } from "./Message.ts"
-import { type Placement, shardCount } from "./Placement.ts"
+import { allShards, type Placement, shardCount } from "./Placement.ts"
 import type { TypeHosts } from "./TypeHosts.ts"
-
-/** What came of asking another host to let a shard go. */
-export type Released =
-  /** It has, or never had it. */
-  | "released"
-  /** It takes it for its own: it has not heard yet of what this host has heard of. */
-  | "kept"
-  /** No answer. */
-  | "silent"
 
 /** What it takes to run a shard, besides that it is this host's. */
 export interface ShardRights {
@@ -36,32 +29,13 @@ export const noRights: ShardRights = {
   give: () => undefined
 }
 
-export interface OwnedShardsOptions {
+export interface OwnedShardsOptions extends HandoverOptions {
   readonly rights: ShardRights
   readonly hosts: TypeHosts
-  /** Key of this program's endpoint. */
-  readonly self: string
-  /** Asks the host with that key to let the shard go; it has so many milliseconds for it. */
-  readonly release: (
-    owner: string,
-    shard: number,
-    millis: number,
-    then: (released: Released) => void
-  ) => void
   /** The shard's actors finish, save and go; calls back when none is left. */
   readonly leave: (shard: number, then: () => void) => void
-  /** Returns how to call it off. */
-  readonly after: (millis: number, then: () => void) => () => void
-  /** Milliseconds. */
-  readonly now: () => number
-  /** For people: a shard is run here though another host has not let it go. */
-  readonly onForced: (shard: number, owner: string) => void
 }
 
-/** Milliseconds between two questions to a host that has not let go. */
-const askAgain = 50
-/** And after so many it is not waited for any more. */
-export const releasePatience = 10_000
 /** Messages that may wait for one shard while it is claimed. */
 const maxWaiting = 10_000
 
@@ -75,6 +49,8 @@ type Then = (why: NotEntered | undefined) => void
 
 interface ShardState {
   phase: "claiming" | "leaving" | "open"
+  /** While it is claimed of others. */
+  handover: Handover | undefined
   /** Nobody waits any longer than that for the right to run it. */
   stopExpecting: () => void
   /** Called when it is worth looking again, or with why not. */
@@ -84,24 +60,28 @@ interface ShardState {
 export class OwnedShards {
   readonly #options: OwnedShardsOptions
   readonly #states = new Map<number, ShardState>()
-  /** Who had the shards that have come here and are not claimed yet. */
-  readonly #previous = new Map<number, string>()
+  /** Who may run the shards that have come here and were not claimed since, wherever they are by now. */
+  readonly #previous = new Map<number, Set<string>>()
+  readonly #departures: Departures
+  #onLeft: Array<() => void> = []
 
   constructor(options: OwnedShardsOptions) {
     this.#options = options
+    const { after } = options
+    this.#departures = new Departures({ begin: (shard) => this.#leave(shard), after })
     const { hosts, self } = options
     // It may be among them already: what is its own then was another's before it came.
     this.#moved(hosts.placement.without(self), hosts.placement)
     hosts.onMoves((before, after) => {
       this.#moved(before, after)
-      for (let shard = 0; shard < shardCount; shard++) {
-        if (after.owner(shard) === self) continue
+      for (const shard of allShards) {
         const state = this.#states.get(shard)
+        if (after.owner(shard) === self) this.#departures.drop(shard)
         // Rights may be held with nothing run: those that were lost come back by themselves.
-        if (state === undefined) options.rights.give(shard)
-        else if (state.phase === "open") this.#leave(shard)
+        else if (state === undefined) options.rights.give(shard)
         else if (state.phase === "claiming") this.#giveUp(shard, state)
       }
+      this.#departures.add(this.open.filter((shard) => after.owner(shard) !== self))
     })
   }
 
@@ -109,9 +89,10 @@ export class OwnedShards {
     const { self } = this.#options
     for (let shard = 0; shard < shardCount; shard++) {
       const [was, is] = [before.owner(shard), after.owner(shard)]
-      if (was === is) continue
-      if (is === self && was !== undefined) this.#previous.set(shard, was)
-      else this.#previous.delete(shard)
+      if (was === is || is !== self || was === undefined) continue
+      const { hosts } = this.#options
+      const known = [...(this.#previous.get(shard) ?? [])].filter((key) => hosts.isThere(key))
+      this.#previous.set(shard, new Set([...known, was]))
     }
   }
 
@@ -129,8 +110,8 @@ export class OwnedShards {
   lose(shard: number): void {
     const state = this.#states.get(shard)
     if (state?.phase !== "open") return
-    this.#states.delete(shard)
-    this.#wake(state)
+    this.#departures.drop(shard)
+    this.#gone(shard, state)
   }
 
   owner(shard: number): string | undefined {
@@ -153,7 +134,9 @@ export class OwnedShards {
       this.#claim(shard, [this.#again(shard, then)])
       return
     }
+    const holder = state.handover?.holder
     if (this.isOpen(shard)) then(undefined)
+    else if (holder !== undefined) then({ _tag: "Moved", owner: holder })
     else if (state.waiting.length < maxWaiting) state.waiting.push(this.#again(shard, then))
     // Whoever sent it comes again.
     else then({ _tag: "Moved", owner })
@@ -166,86 +149,111 @@ export class OwnedShards {
     }
   }
 
-  /** Another host wants the shard. Calls back when it may have it; false: it is this one's own. */
-  release(shard: number, then: (released: boolean) => void): void {
+  /** Another host wants the shard. */
+  release(shard: number, then: (released: Released) => void): void {
     if (this.owner(shard) === this.#options.self) {
-      then(false)
+      then({ kind: "kept" })
       return
     }
+    if (this.#states.get(shard)?.phase === "open") this.#departures.urge(shard)
     const state = this.#states.get(shard)
     if (state === undefined) {
       this.#options.rights.give(shard)
-      then(true)
-    } else if (state.phase === "open") this.#leave(shard, () => then(true))
-    else state.waiting.push(() => this.release(shard, then))
+      then({ kind: "released", others: [...(this.#previous.get(shard) ?? [])] })
+    } else if (state.phase === "open") then({ kind: "queued" })
+    else {
+      const again = (): void => this.release(shard, then)
+      this.#held(
+        again,
+        () => then({ kind: "leaving" }),
+        (it) => state.waiting.push(it)
+      )
+    }
+  }
+
+  /** Another host was told that it is queued. Calls back when it is not any more, or after a while. */
+  turn(shard: number, then: (released: Released) => void): void {
+    const again = (): void => this.release(shard, then)
+    this.#held(
+      again,
+      () => then({ kind: "queued" }),
+      (it) => this.#departures.whenTurn(shard, it)
+    )
+  }
+
+  /** What is waited for is news, but no longer than whoever asks may be left without an answer. */
+  #held(news: () => void, none: () => void, wait: (then: () => void) => void): void {
+    let isOver = false
+    const once = (then: () => void) => (): void => {
+      if (isOver) return
+      isOver = true
+      stop()
+      then()
+    }
+    const stop = this.#options.after(releaseHold, once(none))
+    wait(once(news))
+  }
+
+  /** Calls back when nothing is run here any more, for who has all of it leave. */
+  whenLeft(then: () => void): void {
+    if (this.#states.size === 0) then()
+    else this.#onLeft.push(then)
   }
 
   #claim(shard: number, waiting: ShardState["waiting"]): void {
-    const state: ShardState = { phase: "claiming", waiting, stopExpecting: nothing }
-    this.#states.set(shard, state)
-    const { after, hosts, now, onForced, release, rights, self } = this.#options
-    const began = now()
-    const isMine = (): boolean => this.#states.get(shard) === state
+    const { rights } = this.#options
     const open = (): void => {
-      if (rights === noRights) {
+      state.handover = undefined
+      state.stopExpecting()
+      state.phase = "open"
+      this.#wake(state)
+    }
+    const handover = new Handover(this.#options, shard, this.#previous.get(shard) ?? [], {
+      onHolder: (owner) => this.#wake(state, { _tag: "Moved", owner }),
+      then: () => {
         this.#previous.delete(shard)
-        state.phase = "open"
-        this.#wake(state)
-        return
+        if (rights === noRights) {
+          open()
+          return
+        }
+        this.#expect(shard, state)
+        rights.take(shard, () => {
+          if (this.#states.get(shard) === state && state.phase === "claiming") open()
+        })
       }
-      this.#previous.delete(shard)
-      this.#expect(shard, state)
-      rights.take(shard, () => {
-        if (!isMine() || state.phase !== "claiming") return
-        state.stopExpecting()
-        state.phase = "open"
-        this.#wake(state)
-      })
-    }
-    const ask = (): void => {
-      if (!isMine()) return
-      if (hosts.owner(shard) !== self) {
-        this.#giveUp(shard, state)
-        return
-      }
-      const previous = this.#previous.get(shard)
-      if (previous === undefined || !hosts.isThere(previous)) {
-        open()
-        return
-      }
-      const left = releasePatience - (now() - began)
-      if (left <= 0) {
-        onForced(shard, previous)
-        open()
-        return
-      }
-      release(previous, shard, left, (released) => {
-        if (released === "released") open()
-        else after(askAgain, ask)
-      })
-    }
-    ask()
+    })
+    const state: ShardState = { phase: "claiming", waiting, handover, stopExpecting: nothing }
+    this.#states.set(shard, state)
+    handover.begin()
   }
 
   /** It has gone elsewhere while it was waited for; nothing was begun here. */
   #giveUp(shard: number, state: ShardState): void {
+    state.handover?.cancel()
     state.stopExpecting()
-    this.#states.delete(shard)
     this.#options.rights.give(shard)
-    this.#wake(state)
+    this.#gone(shard, state)
   }
 
-  #leave(shard: number, then?: () => void): void {
+  #leave(shard: number): void {
     const state = this.#states.get(shard)
     if (state === undefined) return
     state.phase = "leaving"
-    if (then !== undefined) state.waiting.push(then)
     const { leave, rights } = this.#options
     leave(shard, () => {
       rights.give(shard)
-      this.#states.delete(shard)
-      this.#wake(state)
+      this.#gone(shard, state)
+      this.#departures.ended(shard)
     })
+  }
+
+  #gone(shard: number, state: ShardState): void {
+    this.#states.delete(shard)
+    this.#wake(state)
+    if (this.#states.size > 0) return
+    const left = this.#onLeft
+    this.#onLeft = []
+    for (const then of left) then()
   }
 
   /** Those that wait do not do so for ever. */

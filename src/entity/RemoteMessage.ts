@@ -13,10 +13,10 @@ import type { Fault } from "../model/Fault.ts"
 import { authorityOf, NodeName, type ServiceName } from "../model/Names.ts"
 import type { ActorAddress } from "./ActorAddress.ts"
 import type { Outgoing } from "./Actors.ts"
-import { messageTarget, readRefusal, releaseTarget, tellField } from "./ActorWords.ts"
+import { messageTarget, readRefusal, readReleased, releaseTarget, tellField } from "./ActorWords.ts"
 import { chainField, formatChain } from "./CallChain.ts"
+import type { Released } from "./Handover.ts"
 import type { Refusal } from "./Message.ts"
-import type { Released } from "./OwnedShards.ts"
 
 /** What stands in place of an answer. */
 export type RemoteRefusal = Refusal | { readonly _tag: "Fault"; readonly fault: Fault }
@@ -63,28 +63,29 @@ const nextPart = (exchange: RpcExchange): Effect.Effect<AnswerPart> =>
     return Effect.sync(stop)
   })
 
-/** Asks a host to let a shard go, which may take so many milliseconds. */
+/** Asks a host to let a shard go, which may take so many milliseconds; `turn`: whether its turn has come. */
 export const askRelease = (
   target: Target,
   shard: number,
-  millis: number
+  { millis, turn }: { readonly millis: number; readonly turn: boolean }
 ): Effect.Effect<Released> =>
   Effect.suspend(() => {
-    const head = { method: "PUT", target: releaseTarget(shard), fields: [], length: 0 }
+    const head = { method: "PUT", target: releaseTarget(shard, turn), fields: [], length: 0 }
     const exchange = new RpcExchange(callTo(target, head, millis))
     exchange.start(target.caller.dispatch, new Uint8Array(0))
-    return Effect.map(nextPart(exchange), (part): Released => {
-      if (part.kind !== "foreign") return "silent"
-      return part.status === 204 ? "released" : part.status === 421 ? "kept" : "silent"
-    }).pipe(
+    return Effect.map(nextPart(exchange), (part) =>
+      part.kind === "foreign" ? readReleased(part) : silent
+    ).pipe(
       Effect.onInterrupt(() => Effect.sync(() => exchange.cancel())),
       Effect.timeoutTo({
         duration: millis,
         onSuccess: (released) => released,
-        onTimeout: (): Released => "silent"
+        onTimeout: () => silent
       })
     )
   })
+
+const silent: Released = { kind: "silent" }
 
 export interface RemoteMessage extends Target {
   readonly address: ActorAddress

@@ -51,6 +51,8 @@ export class RoutedMessage {
   readonly #message: Outgoing
   readonly #until: number
   #tries = 0
+  /** It was just where a host had said that it is. */
+  #wasSent = false
   #over = false
   /** Gives up what is under way. */
   #stop: () => void = nothing
@@ -133,12 +135,14 @@ export class RoutedMessage {
   #later(why: string, hint: string | undefined, fault?: Fault): void {
     if (this.#over) return
     const { after, hosts, now } = this.#options
-    const tries = this.#tries++
     const isNews = hint !== undefined && hint !== hosts.owner(this.#address.shardId)
-    if (tries === 0 && isNews) {
+    // One that was sent elsewhere, and from there again, waits: the hosts do not agree yet.
+    this.#wasSent = isNews && !this.#wasSent
+    if (this.#wasSent) {
       this.look(hint)
       return
     }
+    const tries = this.#tries++
     const pause = Math.min(longestPause, firstPause * 2 ** Math.min(tries, 10))
     const left = this.#until - now()
     if (left <= 0) {

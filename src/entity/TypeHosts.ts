@@ -57,6 +57,11 @@ export class TypeHosts {
     return endpoint !== undefined && endpoint.member !== "dead"
   }
 
+  /** All that may be asked to let a shard go. */
+  get there(): ReadonlyArray<string> {
+    return [...this.#endpoints.keys()].filter((key) => this.isThere(key))
+  }
+
   /** For good: this program takes no shard of the type any more, before the others have heard so. */
   leave(key: string): void {
     this.#leaving = key

@@ -1,0 +1,142 @@
+/**
+ * Before a shard is run here, whoever may still run it lets it go. Who had it is asked; one that had not even
+ * begun it, because it had gone on by then, says whom it had it from, and that one is asked as well. Whoever is
+ * gone from the mesh is not waited for, but might have known of another: then all are asked.
+ */
+import type { TypeHosts } from "./TypeHosts.ts"
+
+/** What came of asking another host to let a shard go. */
+export type Released =
+  /** It has, or never had it. `others` may have it: those that it would have had to ask itself. */
+  | { readonly kind: "released"; readonly others: ReadonlyArray<string> }
+  /** It runs it until its turn to leave has come, and takes messages for it. */
+  | { readonly kind: "queued" }
+  /** Its actors are finishing what they have begun. */
+  | { readonly kind: "leaving" }
+  /** It takes it for its own: it has not heard yet of what this host has heard of. */
+  | { readonly kind: "kept" }
+  /** No answer. */
+  | { readonly kind: "silent" }
+
+/** Milliseconds that a host holds such a question back for, to answer it when there is news. */
+export const releaseHold = 2_000
+/** Milliseconds between two questions to a host that has not let go. */
+const askAgain = 50
+/** And after so many it is not waited for any more. */
+export const releasePatience = 10_000
+
+export interface HandoverOptions {
+  readonly hosts: Pick<TypeHosts, "isThere" | "there">
+  /** Key of this program's endpoint. */
+  readonly self: string
+  /**
+   * Asks the host with that key to let the shard go; it has so many milliseconds for it. `turn`: whether its
+   * turn to leave has come, once it was said to wait for that.
+   */
+  readonly release: (
+    holder: string,
+    shard: number,
+    options: { readonly millis: number; readonly turn: boolean },
+    then: (released: Released) => void
+  ) => void
+  /** Returns how to call it off. */
+  readonly after: (millis: number, then: () => void) => () => void
+  /** Milliseconds. */
+  readonly now: () => number
+  /** For people: a shard is run here though another host has not let it go. */
+  readonly onForced: (shard: number, holder: string) => void
+}
+
+export class Handover {
+  /** Runs it for now: whoever has a message for it is sent there. */
+  holder: string | undefined
+  readonly #options: HandoverOptions
+  readonly #shard: number
+  readonly #queue: Array<string>
+  readonly #known: Set<string>
+  readonly #onHolder: (holder: string) => void
+  readonly #then: () => void
+  #stop: () => void = () => undefined
+  #isOff = false
+
+  /** `holders`: keys of those that may run it. `then`: nobody does. `onHolder`: one does, for a while. */
+  constructor(
+    options: HandoverOptions,
+    shard: number,
+    holders: Iterable<string>,
+    { onHolder, then }: { readonly onHolder: (holder: string) => void; readonly then: () => void }
+  ) {
+    this.#options = options
+    this.#shard = shard
+    this.#queue = [...holders]
+    this.#known = new Set([options.self, ...this.#queue])
+    this.#onHolder = onHolder
+    this.#then = then
+  }
+
+  begin(): void {
+    const holder = this.#queue.pop()
+    if (holder === undefined) this.#then()
+    else this.#ask(holder, this.#options.now() + releasePatience)
+  }
+
+  cancel(): void {
+    this.#isOff = true
+    this.#stop()
+  }
+
+  #ask(holder: string, until: number, turn = false): void {
+    const { hosts, now, onForced, release } = this.#options
+    if (!hosts.isThere(holder)) {
+      // It may have gone before it had got the shard from another, and nobody knows from whom.
+      this.#next(hosts.there)
+      return
+    }
+    // As long as it says that it runs it and takes messages, nobody waits for anything.
+    const millis = turn ? releasePatience : until - now()
+    if (millis <= 0) {
+      onForced(this.#shard, holder)
+      this.#next()
+      return
+    }
+    release(holder, this.#shard, { millis, turn }, (released) => {
+      if (this.#isOff) return
+      switch (released.kind) {
+        case "released":
+          if (turn) this.#goOn(holder)
+          else this.#next(released.others)
+          return
+        case "queued":
+          if (this.holder !== holder) {
+            this.holder = holder
+            this.#onHolder(holder)
+          }
+          this.#ask(holder, until, true)
+          return
+        case "leaving":
+          if (turn) this.#goOn(holder)
+          else this.#ask(holder, until)
+          return
+        default:
+          this.holder = undefined
+          this.#stop = this.#options.after(askAgain, () => this.#ask(holder, until))
+      }
+    })
+  }
+
+  /** Its turn has come, or has passed. */
+  #goOn(holder: string): void {
+    this.holder = undefined
+    this.#ask(holder, this.#options.now() + releasePatience)
+  }
+
+  #next(others: ReadonlyArray<string> = []): void {
+    this.holder = undefined
+    for (const other of others) {
+      if (this.#known.has(other)) continue
+      this.#known.add(other)
+      this.#queue.push(other)
+    }
+    this.begin()
+  }
+}
