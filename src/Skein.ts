@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { basename } from "node:path"
 import { Context, Data, Deferred, Duration, Effect, Layer, Runtime, Schema } from "effect"
+import { ActorReporters } from "./api/ActorReporters.ts"
 import { Attachment, type NoNode } from "./api/Attachment.ts"
 import { MeshCaller } from "./api/MeshCaller.ts"
 import { MeshDirectory } from "./api/MeshDirectory.ts"
@@ -119,6 +120,7 @@ const asking = (ask: (then: (refused: Answer) => void) => () => void): Effect.Ef
 interface Held {
   readonly hold: Attachment
   readonly programs: Programs
+  readonly actors: ActorReporters
 }
 
 const attached = (options: AttachOptions) =>
@@ -132,6 +134,7 @@ const attached = (options: AttachOptions) =>
     const log = yield* makePlaneLog
     const runtime = yield* Effect.runtime<never>()
     const programs = new Programs()
+    const actors = new ActorReporters()
     const ticker = yield* Effect.acquireRelease(
       Effect.sync(() => new LoopTicker()),
       (it) => Effect.sync(() => it.stop())
@@ -149,6 +152,7 @@ const attached = (options: AttachOptions) =>
             name: (options.name ?? basename(process.argv[1] ?? "program")).slice(0, 64),
             software: softwareVersion,
             token: () => (tokenFile === undefined ? undefined : readToken(tokenFile)),
+            actors: actors.answer,
             serve: servedBy(programs, () => nameOf(hold)),
             patience: Duration.toMillis(options.callPatience ?? "10 seconds")
           })
@@ -177,7 +181,7 @@ const attached = (options: AttachOptions) =>
           })
       })
     )
-    return { hold, programs } satisfies Held
+    return { hold, programs, actors } satisfies Held
   })
 
 /** A file that is not there, or not readable, is told by the node: it misses the token. */
@@ -201,11 +205,11 @@ const servedBy =
   }
 
 const programOf =
-  ({ hold }: Held) =>
+  ({ actors, hold }: Held) =>
   (programs: Programs): MeshProgram["Type"] => {
     const offers: ProgramOffers = new ProgramOffers({
       node: () => nameOf(hold),
-      programs,
+      ...{ programs, actors },
       // Every one of them has its link to the program.
       threads: () => 0,
       namedId: () => `program-${randomBytes(6).toString("hex")}`,

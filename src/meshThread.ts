@@ -23,6 +23,7 @@ const node = Effect.gen(function* () {
     ...(yield* besideInput(start)),
     program: program.side,
     programs: start.programs,
+    askActors: program.askActors,
     restarts: start.restarts,
     lock: program.lock,
     onReloaded: (config) => program.post({ type: "reloaded", config })

@@ -31,6 +31,7 @@ import { keepDataDir } from "./node/DataDirKeeper.ts"
 import { readDescriptors } from "./node/Descriptors.ts"
 import { Drain } from "./node/Drain.ts"
 import { makeFirstOffer } from "./node/FirstOffer.ts"
+import { HostActors } from "./node/HostActors.ts"
 import { HostPrograms } from "./node/HostPrograms.ts"
 import { makeListeners, ungranted } from "./node/Listeners.ts"
 import { localServices } from "./node/LocalServices.ts"
@@ -162,6 +163,7 @@ const assemble = (input: AssemblyInput) =>
     room.tell(threads.count, (message) => threads.post(message))
     threads.post({ type: "sample", share: sample })
     threads.post({ type: "rights", facts: factsOf(identity.current.certificate) })
+    const actors = new HostActors()
     const plane = yield* makeMeshPlane({
       config,
       identity,
@@ -181,7 +183,8 @@ const assemble = (input: AssemblyInput) =>
       maxPending: room.shares?.pending,
       trouble,
       audit,
-      accessUse: accessUse(threads)
+      accessUse: accessUse(threads),
+      actors: actors.ask
     })
     yield* room.followMesh(plane.host)
     yield* keepDataDir({
@@ -287,6 +290,8 @@ const assemble = (input: AssemblyInput) =>
       view: plane.view,
       ...{ metrics, log, onDefect, ticker }
     })
+    actors.add(() => programs.asked(input.askActors))
+    actors.add(() => door.asked())
     const callers = () => [...listeners.callers(), ...door.callers]
     const notGranted = () => ungranted(callers(), plane.ownRights())
     yield* Effect.forEach(notGranted(), (line) => Effect.logWarning(line), { discard: true })
@@ -318,6 +323,8 @@ const assemble = (input: AssemblyInput) =>
       accessRules,
       drain,
       actors: supervisor.actors,
+      programActors: actors,
+      programOffers: () => programs.offers(),
       readiness,
       room,
       trouble,

@@ -48,6 +48,7 @@ const answers = MeshRpc.toLayer({
   DialBack: () => refuse,
   PeerStatus: () => refuse,
   AccessUse: () => refuse,
+  ActorStatus: () => refuse,
   DrainNotice: () => Effect.void
 })
 

@@ -53,6 +53,18 @@ const program = Effect.gen(function* () {
   for (const [i, user] of users.entries())
     yield* Console.log(`the cart of ${user} is on ${hosts[i]}`)
   yield* check("both have carts", new Set(hosts).size === 2)
+  const { types } = yield* Effect.provide(
+    Effect.flatMap(SkeinNode, ({ source }) => source.actors({ type: "Cart" })),
+    a
+  )
+  // What `skein actors Cart` shows.
+  const running = types.flatMap((type) => type.hosts)
+  for (const { activations, node, shards } of running)
+    yield* Console.log(`${node} has ${activations} carts in memory, and ${shards.owned} shards`)
+  yield* check(
+    "all of them are in memory",
+    running.reduce((sum, { activations }) => sum + activations, 0) === users.length
+  )
 
   yield* Console.log("host-b ends while items are added to all carts")
   const adding = yield* Effect.fork(

@@ -12,6 +12,7 @@ import {
   AccessSuggestions,
   SuggestionChoice
 } from "./AccessModel.ts"
+import { ActorsChoice, ActorsStatus } from "./ActorsModel.ts"
 import {
   AdminBroken,
   AdminConflict,
@@ -102,6 +103,13 @@ const views = HttpApiGroup.make("views")
     HttpApiEndpoint.get("policy", "/policies/:name")
       .setPath(Schema.Struct({ name: ServiceName }))
       .addSuccess(PolicyExplained)
+  )
+  .add(
+    HttpApiEndpoint.get("actors", "/actors")
+      .setUrlParams(ActorsChoice)
+      .addSuccess(ActorsStatus)
+      .addError(AdminInvalid)
+      .addError(AdminNotFound)
   )
   .add(HttpApiEndpoint.get("links", "/links").addSuccess(Schema.Array(LinkStatus)))
   .prefix("/api/v1")

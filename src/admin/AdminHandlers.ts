@@ -43,6 +43,7 @@ const views = HttpApiBuilder.group(AdminApi, "views", (handlers) =>
       .handle("revoked", () => source.revoked)
       .handle("roots", () => source.roots)
       .handle("policy", ({ path }) => source.policy(path.name))
+      .handle("actors", ({ urlParams }) => source.actors(urlParams))
       .handle("links", () => source.links)
   )
 )

@@ -1,7 +1,7 @@
 /**
  * What the admin API needs of a node. The composition root implements it; tests hand in a fake.
  * Views are cheap: they read snapshots and counters, and wait for nothing, but for
- * `peers` and what others have counted of `access`.
+ * `peers`, `actors` and what others have counted of `access`.
  */
 import { Context, type Effect } from "effect"
 import type { ServiceName } from "../model/Names.ts"
@@ -11,6 +11,7 @@ import type {
   AccessQuestion,
   AccessSuggestions
 } from "./AccessModel.ts"
+import type { ActorsChoice, ActorsStatus } from "./ActorsModel.ts"
 import type { AdminConflict, AdminForbidden, AdminInvalid, AdminNotFound } from "./AdminError.ts"
 import type {
   EndpointStatus,
@@ -79,6 +80,10 @@ export class AdminSource extends Context.Tag("skein/admin/AdminSource")<
     ) => Effect.Effect<ReadonlyArray<EndpointStatus>, AdminNotFound>
     readonly links: Effect.Effect<ReadonlyArray<LinkStatus>>
     readonly access: AccessSource
+    /** How actors fare: of all types, of one, or one actor. Asks the nodes whose programs run them; 5 s at most. */
+    readonly actors: (
+      choice: ActorsChoice
+    ) => Effect.Effect<ActorsStatus, AdminInvalid | AdminNotFound>
     /** For calls from this node; all defaults when nobody says anything of the service. */
     readonly policy: (service: ServiceName) => Effect.Effect<PolicyExplained>
     /** Prometheus text format 0.0.4. */

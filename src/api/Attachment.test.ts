@@ -10,6 +10,7 @@ import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { refuse } from "../model/RefusedExchange.ts"
 import type { ProgramOffer } from "../schema/ProgramOfferSchema.ts"
 import { maxQuestions } from "../schema/ProgramTalkSchema.ts"
+import { actorReport } from "../testing/ActorReportFixture.ts"
 import { HandTicker } from "../testing/InboundFixture.ts"
 import { turn } from "../testing/ListenerFixture.ts"
 import { RecordingReceiver } from "../testing/OutboundRecorders.ts"
@@ -91,6 +92,13 @@ class PlayedNode {
     return new Promise((resolve) => links.listen(`${path}.0`, resolve))
   }
 
+  /** Asks how the program's actors fare. */
+  ask(id: number, question: object): void {
+    for (const socket of this.#sockets) {
+      socket.write(`${JSON.stringify({ type: "actors", id, question })}\n`)
+    }
+  }
+
   /** What it tells of endpoints. */
   tell(news: object): void {
     for (const socket of this.#sockets) {
@@ -117,6 +125,8 @@ class PlayedNode {
       return
     }
     this.said.push(line)
+    // It is none of the program's questions.
+    if (line.type === "actors") return
     if (line.type === "cancel") {
       this.open.delete(line.id)
       return
@@ -157,6 +167,10 @@ beforeEach(async () => {
     ...{ place: { host: `unix:${path}`, port: 0 }, address: path, name: "t", software: "1" },
     ...{ token: () => undefined, ticker, log: (_, text) => logged.push(text), patience: 1_000 },
     onDefect: (error) => node.broken.push(String(error)),
+    actors: ({ type }) => {
+      if (type === "Breaks") throw new Error("a bug")
+      return [actorReport("k", type === undefined ? 1 : 2)]
+    },
     serve: (call, receiver) =>
       refuse(receiver, {
         ...{ code: "upstream_connect", message: "", node: "", sent: false },
@@ -340,5 +354,19 @@ describe("a program's hold on its node", () => {
     await until(() => receiver.fault !== undefined)
     expect(receiver.fault).toMatchObject({ code: "no_healthy_endpoint", sent: false })
     expect(receiver.fault?.message).toContain("upgrade it")
+  })
+})
+
+describe("a node that asks how actors fare", () => {
+  it("is answered what the program says, and not by one that breaks on it", async () => {
+    node.ask(7, {})
+    node.ask(8, { type: "Breaks" })
+    node.ask(9, { type: "Cart", id: "user-42" })
+    await until(() => node.of("actors").length === 2)
+    expect(node.of("actors")).toMatchObject([
+      { id: 7, reports: [{ type: "Cart", messages: { ok: 1 } }] },
+      { id: 9, reports: [{ type: "Cart", messages: { ok: 2 } }] }
+    ])
+    expect(node.broken.splice(0)).toEqual(["Error: a bug"])
   })
 })

@@ -21,15 +21,18 @@ import {
   type Refused,
   readControlAnswer
 } from "../request/wire/ProgramHello.ts"
+import type { ActorQuestion } from "../schema/ActorReportSchema.ts"
 import type { ProgramOffer } from "../schema/ProgramOfferSchema.ts"
 import {
   maxOffers,
   maxQuestions,
   NodeWord,
-  ProgramQuestion,
+  type ProgramQuestion,
+  ProgramWord,
   talkBytes,
   Welcome
 } from "../schema/ProgramTalkSchema.ts"
+import type { ActorReporter } from "./ActorReporters.ts"
 import { dialNode, type NodePlace } from "./NodeDial.ts"
 import { NodeDirectory } from "./NodeDirectory.ts"
 import { NodeLinks } from "./NodeLinks.ts"
@@ -51,6 +54,8 @@ export interface AttachmentOptions {
   readonly onDefect: OnDefect
   /** Where calls to this program go. */
   readonly serve: Dispatch
+  /** What this program says of its actors. */
+  readonly actors: ActorReporter
   /** How long a call waits for a node at most, ms; less when its deadline is nearer. */
   readonly patience: number
 }
@@ -80,7 +85,7 @@ const stableAfter = 1_000
 
 const decodeWelcome = Schema.decodeUnknownEither(Welcome)
 const decodeWord = Schema.decodeUnknownEither(NodeWord)
-const encodeQuestion = Schema.encodeSync(ProgramQuestion)
+const encodeWord = Schema.encodeSync(ProgramWord)
 
 export class Attachment {
   readonly #options: AttachmentOptions
@@ -301,15 +306,28 @@ export class Attachment {
     const read = decodeWord(parseObject(line))
     // Of a later version.
     if (Either.isLeft(read)) return
-    if (read.right.type === "endpoints") {
-      this.directory.heard(read.right)
+    const word = read.right
+    if (word.type === "endpoints") {
+      this.directory.heard(word)
       return
     }
-    const { id, refused } = read.right
+    if (word.type === "actors") {
+      this.#tellActors(word.id, word.question)
+      return
+    }
+    const { id, refused } = word
     const { await: awaits, mayServe } = this.#questions
     // An answer that nobody waits for any more is no one's.
     if (awaits.answered(id, refused) || mayServe.answered(id, refused)) return
     this.#offers.answered(id, refused)
+  }
+
+  /** One that breaks here answers nothing, and its node says so. */
+  #tellActors(id: number, question: ActorQuestion): void {
+    const { actors, onDefect } = this.#options
+    contain(onDefect, "what the program says of its actors", () =>
+      this.#write({ type: "actors", id, reports: actors(question) })
+    )
   }
 
   /** Each saying has a number of its own: an answer to a former one is not taken for that to a later. */
@@ -331,10 +349,10 @@ export class Attachment {
   }
 
   /** False: there is no node. */
-  #write(question: ProgramQuestion): boolean {
+  #write(word: ProgramWord): boolean {
     const control = this.#control
     if (control?.writable !== true) return false
-    control.write(`${JSON.stringify(encodeQuestion(question))}\n`)
+    control.write(`${JSON.stringify(encodeWord(word))}\n`)
     return true
   }
 

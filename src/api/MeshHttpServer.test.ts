@@ -32,6 +32,7 @@ const node = () => {
   let dispatch: Dispatch | undefined
   const layer = Layer.succeed(MeshProgram, {
     node: () => "host-a",
+    reportActors: () => Effect.void,
     drainDeadline: () => 30_000,
     mayServe: (service) =>
       service === "ledger"

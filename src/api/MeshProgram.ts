@@ -6,6 +6,7 @@ import { Context, type Effect, type Scope } from "effect"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { ServiceName } from "../model/Names.ts"
 import type { ServeRefused } from "../schema/ProgramOfferSchema.ts"
+import type { ActorReporter } from "./ActorReporters.ts"
 
 /** A service, as a program serves it. */
 export interface ServedService {
@@ -45,6 +46,8 @@ export class MeshProgram extends Context.Tag("skein/api/MeshProgram")<
     readonly mayServe: (service: ServiceName) => Effect.Effect<void, ServeRefused>
     /** Done when the mesh has been told; told again as the scope closes. What runs then goes on. */
     readonly offer: (served: ServedService) => Effect.Effect<OfferedService, never, Scope.Scope>
+    /** What the node is told of actors when it asks, until the scope closes. */
+    readonly reportActors: (reporter: ActorReporter) => Effect.Effect<void, never, Scope.Scope>
     /** Milliseconds that what runs may take to end by itself (`drain.deadline`). */
     readonly drainDeadline: () => number
   }

@@ -97,6 +97,7 @@ const pair = (scope?: Scope.Scope) =>
     const offered = yield* Deferred.make<Dispatch>()
     const node = Layer.succeed(MeshProgram, {
       node: () => "host-a",
+      reportActors: () => Effect.void,
       drainDeadline: () => 30_000,
       mayServe: () => Effect.void,
       offer: ({ dispatch }) =>

@@ -16,6 +16,7 @@ import { type AdminAddress, formatAdminAddress, ListenAddress } from "../config/
 import { NodeName, PeerKey } from "../model/Names.ts"
 import {
   makeSampleSource,
+  sampleActors,
   sampleMembers,
   samplePeers,
   sampleStatus
@@ -125,6 +126,9 @@ describe("commands that show", () => {
     ["peers", /^host-b +STALE +alive +late +800ms +12\.5ms/m],
     ["services", /^payments +http +2\/2/m],
     ["endpoints payments", /^host-b +0 +draining/m],
+    ["actors", /^Cart +2 +256\/256 +5 +2 +2 +12\.5 +7\.5ms +4 +\S+ ago on host-b: the actor/m],
+    ["actors Cart", /^host-b \(shop\.ts\) +program-0123456789ab +leased +116 +1/m],
+    ["actors Cart user-42", /^lives at +host-a \(program\)$/m],
     ["links", /^host-b +open +outbound/m]
   ])("%s: a table, and JSON with every field", async (words, row) => {
     const table = await asking(...words.split(" "))
@@ -156,6 +160,20 @@ describe("commands that show", () => {
     const all = await asking("peers", "--all")
     expect(all.stdout).toMatch(/^host-c +SYNCED +alive/m)
     expect(JSON.parse((await asking("peers", "-o", "json")).stdout)).toEqual(samplePeers)
+  })
+
+  it("actors tells of a type its busiest, of an actor how it lives, and always who has not said", async () => {
+    const silent = /^not in this: host-c: no answer within 2 s$/m
+    const type = await asking("actors", "Cart")
+    expect(type.stdout).toMatch(/^user-42 +host-a +ready +2 +1 +64 +\S+ +\S+ ago +63$/m)
+    expect(type.stdout).toMatch(silent)
+    const one = await asking("actors", "Cart", "user-42")
+    expect(one.stdout).toMatch(/^mailbox +2 messages waiting, 1 being handled$/m)
+    expect(one.stdout).toMatch(/^saved +version 63$/m)
+    expect(one.stdout).toMatch(silent)
+    const other = await asking("actors", "Cart", "user-7")
+    expect(other.stdout).toMatch(/^state +not in memory: its next message begins it$/m)
+    expect(JSON.parse((await asking("actors", "-o", "json")).stdout)).toEqual(sampleActors)
   })
 
   it("an unknown service: the node's own words and hint, exit code 1", async () => {
@@ -373,7 +391,7 @@ USAGE
 
   it("of every command, each of which says what its options are for", async () => {
     const all = (await skein()).stdout.match(/^ {2}[a-z]+(?= {2,}[A-Z])/gm) ?? []
-    expect(all.length).toBe(30)
+    expect(all.length).toBe(31)
     for (const name of all.map((line) => line.trim())) {
       const { stdout } = await skein(name, "--help")
       expect(stdout).toMatch(new RegExp(`^skein ${name}: .`))

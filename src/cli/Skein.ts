@@ -5,6 +5,7 @@ import * as Command from "@effect/cli/Command"
 import { Effect, Logger } from "effect"
 import { softwareVersion } from "../node/Version.ts"
 import { access } from "./access.ts"
+import { actors } from "./actors.ts"
 import { apply } from "./apply.ts"
 import { audit } from "./audit.ts"
 import { awaitService } from "./await.ts"
@@ -57,6 +58,7 @@ const commands = [
   peers,
   services,
   endpoints,
+  actors,
   links,
   access,
   awaitService,

@@ -7,17 +7,20 @@
  * A program that only sends messages needs the same layers, and runs none.
  */
 import { randomUUID } from "node:crypto"
-import { Deferred, Effect, Fiber, Layer, Runtime } from "effect"
+import { Deferred, Effect, Fiber, Layer, Runtime, type Scope } from "effect"
 import { CallCount } from "../api/CallCount.ts"
 import { MeshCaller } from "../api/MeshCaller.ts"
 import { MeshDirectory } from "../api/MeshDirectory.ts"
 import { MeshProgram } from "../api/MeshProgram.ts"
 import { hostCaller } from "../model/Caller.ts"
 import { NodeName } from "../model/Names.ts"
+import type { ActorQuestion, ActorReport } from "../schema/ActorReportSchema.ts"
 import { addressOf } from "./ActorAddress.ts"
 import { ActorHost, type ShardGate } from "./ActorHost.ts"
+import { actorReport } from "./ActorReport.ts"
 import { checkedType } from "./ActorService.ts"
 import { serveActors } from "./ActorServing.ts"
+import type { ActorStats } from "./ActorStats.ts"
 import { Actors, type HostDefinition, sweeping } from "./Actors.ts"
 import { noRights, OwnedShards } from "./OwnedShards.ts"
 import { allShards } from "./Placement.ts"
@@ -31,6 +34,7 @@ import { TypeHosts } from "./TypeHosts.ts"
 interface Local {
   readonly host: ActorHost
   readonly key: string
+  readonly report: (question: ActorQuestion) => ActorReport
 }
 
 export const layer: Layer.Layer<
@@ -72,6 +76,12 @@ export const layer: Layer.Layer<
       Effect.sync(() => {
         for (const { hosts: all } of types.values()) all.close()
       })
+    )
+
+    yield* program.reportActors((question) =>
+      Array.from(locals).flatMap(([type, { report }]) =>
+        question.type === undefined || question.type === type ? [report(question)] : []
+      )
     )
 
     const typeOf = (type: string) => {
@@ -167,9 +177,15 @@ export const layer: Layer.Layer<
             )
         })
         shards = owned
+        yield* countMoves(typeHosts, key, host.stats)
+        const { guarantee } = definition
+        const owner = (shard: number) => typeHosts.owner(shard)
+        const open = () => shards?.open.length ?? 0
+        const report = (question: ActorQuestion): ActorReport =>
+          actorReport({ host, service, guarantee, key, owner, open }, question)
         yield* Effect.acquireRelease(
           Effect.sync(() => {
-            locals.set(type, { host, key })
+            locals.set(type, { host, key, report })
             hosts.set(type, host)
           }),
           () =>
@@ -205,6 +221,28 @@ export const layer: Layer.Layer<
     }
   })
 )
+
+/** How many shards come here from others and go from here, until the scope closes. */
+const countMoves = (
+  hosts: TypeHosts,
+  key: string,
+  stats: ActorStats
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.asVoid(
+    Effect.acquireRelease(
+      Effect.sync(() =>
+        hosts.onMoves((before, after) => {
+          for (const shard of allShards) {
+            const [was, is] = [before.owner(shard), after.owner(shard)]
+            if (was === is || was === undefined || is === undefined) continue
+            if (is === key) stats.shardsIn++
+            else if (was === key) stats.shardsOut++
+          }
+        })
+      ),
+      (stop) => Effect.sync(stop)
+    )
+  )
 
 /** For finalizers: done with the effect, or after so many milliseconds, when what it waits for goes on. */
 const within = (effect: Effect.Effect<void>, patience: number): Effect.Effect<void> =>

@@ -1,14 +1,15 @@
 import { Effect, Either, Schema } from "effect"
 import { describe, expect, it } from "vitest"
+import type { PeerAccessUse } from "../mesh/host/MeshRpc.ts"
 import type { AccessSetting } from "../model/Access.ts"
 import type { MeshView } from "../model/MeshView.ts"
 import { MeshId, NodeName, type PeerKey, ServiceName } from "../model/Names.ts"
 import type { AccessUse } from "../request/inbound/AccessGuard.ts"
 import { AccessBody, type AccessBodyInput, accessSetting } from "../schema/AccessSchema.ts"
 import { endpointView, serviceView } from "../testing/OutboundFixture.ts"
-import type { SurveyedUse } from "./AccessSurvey.ts"
 import { makeAccessViews } from "./AccessViews.ts"
 import type { KnownNode } from "./CallerStanding.ts"
+import type { Surveyed } from "./NodeSurvey.ts"
 
 const decode = Schema.decodeSync(AccessBody)
 const setting = (name: string, body: AccessBodyInput): AccessSetting =>
@@ -43,7 +44,7 @@ const known: ReadonlyArray<KnownNode> = [
   { node: NodeName.make("ops-8"), rights: { ...grants(["orders"]), withheld: ["orders"] } }
 ]
 
-type Others = ReadonlyMap<PeerKey, SurveyedUse>
+type Others = ReadonlyMap<PeerKey, Surveyed<PeerAccessUse>>
 const nobody: Others = new Map()
 
 const views = (
@@ -208,7 +209,7 @@ describe("what a node answers about its access rules", () => {
   it("asks the others that offer what rules are about: a rule that one has met is used", () => {
     const use = { rules: [{ rule: "payments-charge.deny[0]", calls: 2 }], traffic: [], left: 0 }
     const others: Others = new Map([
-      [there.peer, { kind: "use", use }],
+      [there.peer, { kind: "answer", answer: use }],
       [mute.peer, { kind: "silent", reason: "gone" }]
     ])
     const asked: Array<unknown> = []
@@ -235,7 +236,7 @@ describe("what a node answers about its access rules", () => {
   it("suggests what others have seen, too", () => {
     const row = { caller: "orders", service: payments, method: "POST", path: ["charge"], calls: 3 }
     const others: Others = new Map([
-      [there.peer, { kind: "use", use: { rules: [], traffic: [row], left: 4 } }]
+      [there.peer, { kind: "answer", answer: { rules: [], traffic: [row], left: 4 } }]
     ])
     const use = [used({}, { traffic: { rows: [row], left: 0 } })]
     const found = Effect.runSync(views([], use, others).suggest(payments))

@@ -36,9 +36,9 @@ import type { AccessUse } from "../request/inbound/AccessGuard.ts"
 import { AccessRule } from "../schema/AccessSchema.ts"
 import { lintAccess } from "./AccessLint.ts"
 import { canBeRule, suggestRules } from "./AccessSuggestion.ts"
-import type { AccessSurvey, AccessUseQuestion } from "./AccessSurvey.ts"
 import { accessUseAnswer } from "./AccessUseAnswer.ts"
 import { type KnownNode, standingOf } from "./CallerStanding.ts"
+import type { AccessSurvey, AccessUseQuestion } from "./NodeSurvey.ts"
 
 export interface AccessViewsOptions {
   readonly self: { readonly peer: PeerKey; readonly node: NodeName; readonly mesh: MeshId }
@@ -209,7 +209,7 @@ const gather = (
     }
     const silent: Array<NodesAsked["silent"][number]> = []
     for (const [peer, answer] of answers) {
-      if (answer.kind === "use") uses.set(peer, answer.use)
+      if (answer.kind === "answer") uses.set(peer, answer.answer)
       else silent.push({ node: names.get(peer) ?? peer, reason: answer.reason })
     }
     const answered = Array.from(uses.keys(), (peer) => names.get(peer) ?? peer).sort()

@@ -4,11 +4,13 @@
  * and a crash there is not the program's.
  */
 import { Clock, Deferred, Effect, type Exit, FiberRef, Runtime, Schema, Scope } from "effect"
+import { ActorReporters } from "../api/ActorReporters.ts"
 import type { MeshCaller } from "../api/MeshCaller.ts"
 import { directoryOf } from "../api/MeshDirectory.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import { lockDataDir } from "../mesh/keys/DataDirLock.ts"
 import type { MeshViewCell } from "../model/MeshView.ts"
+import { reasonOf } from "../model/Reason.ts"
 import type { Programs } from "../request/inbound/Programs.ts"
 import type { ProgramOffer } from "../schema/ProgramOfferSchema.ts"
 import { MeshThread } from "./MeshThread.ts"
@@ -58,6 +60,7 @@ export const runEmbedded = (
       (it) => Effect.sync(() => it.stop())
     )
     let facts: NodeFacts | undefined
+    const actors = new ActorReporters()
     const { beside, config, configPath, descriptors, join, overrides } = input
     const mesh = yield* Effect.acquireRelease(
       Effect.sync(
@@ -69,6 +72,14 @@ export const runEmbedded = (
               logFrom: minimum.ordinal
             },
             plane,
+            actors: (question) => {
+              try {
+                return actors.answer(question)
+              } catch (error) {
+                log("error", `what the program says of its actors broke: ${reasonOf(error)}`)
+                return undefined
+              }
+            },
             onLog: toldLog,
             lock: () => Runtime.runPromise(runtime)(lock),
             onStarted: (told) => {
@@ -93,7 +104,7 @@ export const runEmbedded = (
     return programNode(
       mesh,
       {
-        ...{ dispatch, programs, view },
+        ...{ dispatch, programs, view, actors },
         keepServed: (offers) => {
           plane.served = offers
         }
@@ -141,6 +152,7 @@ const makeLock = (
 type Plane = Pick<MeshCaller["Type"], "dispatch"> & {
   readonly view: MeshViewCell
   readonly programs: Programs
+  readonly actors: ActorReporters
   /** Lives of the mesh thread to come are told. */
   readonly keepServed: (offers: ReadonlyArray<ProgramOffer>) => void
 }
@@ -189,7 +201,7 @@ const programNode = (mesh: MeshThread, plane: Plane, facts: () => NodeFacts): Pr
   const reload = ask("reload", nodeCalls.reload, undefined)
   const offers = new ProgramOffers({
     node: () => facts().name,
-    programs: plane.programs,
+    ...{ programs: plane.programs, actors: plane.actors },
     threads: () => facts().threads,
     mayServe: (service) => ask("mayServe", nodeCalls.mayServe, service),
     tell: (all) =>
@@ -237,6 +249,7 @@ const programNode = (mesh: MeshThread, plane: Plane, facts: () => NodeFacts): Pr
       peers: (choice) => ask("peers", nodeCalls.peers, choice),
       services: ask("services", nodeCalls.services, undefined),
       endpoints: (service) => ask("endpoints", nodeCalls.endpoints, service),
+      actors: (choice) => ask("actors", nodeCalls.actors, choice),
       links: ask("links", nodeCalls.links, undefined),
       access: {
         check: (question) => ask("checkAccess", nodeCalls.checkAccess, question),

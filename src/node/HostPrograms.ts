@@ -9,6 +9,7 @@ import type { SessionFacts } from "../model/Session.ts"
 import type { ToPlane } from "../request/PlaneMessages.ts"
 import type { ProgramOffer, ServeRefused } from "../schema/ProgramOfferSchema.ts"
 import { type Attached, AttachedPrograms } from "./AttachedPrograms.ts"
+import type { AskedProgram } from "./HostActors.ts"
 import type { Offer } from "./Offer.ts"
 import { newSecret } from "./ProgramDoor.ts"
 import { type NodeOffer, whyNotServed, withPrograms } from "./ProgramServices.ts"
@@ -53,6 +54,12 @@ export class HostPrograms {
   /** All that programs serve. */
   offers(): ReadonlyArray<NodeOffer> {
     return [...this.#own, ...this.attached.offers()]
+  }
+
+  /** The program that this node is in, and how to ask how its actors fare. */
+  asked(ask: AskedProgram["ask"] | undefined): ReadonlyArray<AskedProgram> {
+    const services = this.#own.map(({ service }) => service)
+    return ask === undefined ? [] : [{ program: null, services, ask }]
   }
 
   /** Keeps what is offered in step, until the scope closes. */

@@ -9,11 +9,14 @@ import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
 import { issueRenewal } from "../mesh/trust/Renewal.ts"
 import { describeRevocation, type RevocationsCell } from "../mesh/trust/Revocations.ts"
 import type { RecordAudit } from "../model/AuditEvent.ts"
+import type { ServiceName } from "../model/Names.ts"
 import type { AccessUse } from "../request/inbound/AccessGuard.ts"
 import { accessUseAnswer, mayHearTraffic } from "./AccessUseAnswer.ts"
+import { actorsAnswer, mayHearActors, serviceOf, withheldText } from "./ActorsAnswer.ts"
 import { signedEvent } from "./AuditEvents.ts"
 import type { Convergence } from "./Convergence.ts"
 import type { DialBack } from "./DialBack.ts"
+import type { HostActors } from "./HostActors.ts"
 import type { SessionRenewal } from "./SessionRenewal.ts"
 
 export interface MeshAnswersOptions {
@@ -30,6 +33,8 @@ export interface MeshAnswersOptions {
   readonly figures: () => PeerFigures
   /** How each request thread has met the access rules. */
   readonly accessUse: Effect.Effect<ReadonlyArray<AccessUse>>
+  /** How the actors of this host's programs fare. */
+  readonly actors: HostActors["ask"]
   /** Lets calls from here go by what the catalogue holds now; done when they do. */
   readonly show: Effect.Effect<void>
 }
@@ -46,6 +51,7 @@ export const meshAnswers = ({
   sessions,
   figures,
   accessUse,
+  actors,
   show
 }: MeshAnswersOptions) =>
   MeshRpc.toLayer({
@@ -87,6 +93,15 @@ export const meshAnswers = ({
           return new MeshRpcError({ code: "refused", message })
         }
         return Effect.map(accessUse, (use) => accessUseAnswer(use, traffic, service))
+      }),
+    ActorStatus: (question, { headers }) =>
+      Effect.suspend(() => {
+        const asker = admitted.get(callingPeer({ headers }))
+        const mayHear = (service: ServiceName | undefined) => mayHearActors(asker, service)
+        if (question.id !== undefined && !mayHear(serviceOf(question))) {
+          return new MeshRpcError({ code: "refused", message: withheldText })
+        }
+        return Effect.map(actors(question), (answer) => actorsAnswer(answer, mayHear))
       }),
     DrainNotice: ({ envelope }) =>
       catalogue.receive(envelope).pipe(

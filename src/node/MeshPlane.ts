@@ -47,7 +47,6 @@ import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
 import type { AccessUse } from "../request/inbound/AccessGuard.ts"
 import { isOfNodes } from "../schema/SettingKinds.ts"
-import { type AccessSurvey, askUseByRpc, makeAccessSurvey } from "./AccessSurvey.ts"
 import { AccusationLog } from "./AccusationLog.ts"
 import { type AddressChecks, keepAddresses } from "./AddressChecks.ts"
 import { overusedEvent, renewedEvent, revokedEvent, settingEvent } from "./AuditEvents.ts"
@@ -63,6 +62,7 @@ import { watchExpiry } from "./ExpiryWatch.ts"
 import { ForgottenFile } from "./ForgottenFile.ts"
 import { ForgottenNodes, followForgotten } from "./ForgottenNodes.ts"
 import { GoneElsewhere } from "./GoneElsewhere.ts"
+import type { HostActors } from "./HostActors.ts"
 import { InviteUsesKeeper } from "./InviteUsesKeeper.ts"
 import { meetOnLan } from "./LanMeeting.ts"
 import { LinkKeeper } from "./LinkKeeper.ts"
@@ -73,6 +73,13 @@ import { MeshMet, othersIn } from "./MeshMet.ts"
 import { MeshSettings, settingJudge } from "./MeshSettings.ts"
 import { MeshTroubles, tellTroubles } from "./MeshTroubles.ts"
 import { MeshTrust } from "./MeshTrust.ts"
+import {
+  type AccessSurvey,
+  type ActorSurvey,
+  askActorsByRpc,
+  askUseByRpc,
+  makeNodeSurvey
+} from "./NodeSurvey.ts"
 import { PeerNames } from "./PeerNames.ts"
 import { makePeerSurvey, type PeerSurvey, peerPortByRpc } from "./PeerSurvey.ts"
 import { RefusalLog } from "./RefusalLog.ts"
@@ -114,6 +121,8 @@ export interface MeshPlaneOptions {
   readonly audit: RecordAudit
   /** How each request thread has met the access rules. */
   readonly accessUse: Effect.Effect<ReadonlyArray<AccessUse>>
+  /** Asks the programs of this host how their actors fare. */
+  readonly actors: HostActors["ask"]
 }
 
 export interface MeshPlane {
@@ -139,6 +148,7 @@ export interface MeshPlane {
   readonly figures: () => PeerFigures
   readonly survey: PeerSurvey
   readonly accessSurvey: AccessSurvey
+  readonly actorSurvey: ActorSurvey
   readonly addressChecks: AddressChecks
   readonly view: MeshViewCell
   readonly nameOf: (peer: PeerKey) => string
@@ -511,7 +521,7 @@ export const makeMeshPlane = (
     const show = Effect.zipRight(Effect.sync(guarded(() => viewKeeper.show())), options.applied)
     const answers = meshAnswers({
       ...{ identity, admitted, revocations, catalogue, convergence, membership },
-      ...{ dialBack, figures, audit, accessUse: options.accessUse },
+      ...{ dialBack, figures, audit, accessUse: options.accessUse, actors: options.actors },
       sessions: sessionRenewal,
       show
     })
@@ -579,8 +589,12 @@ export const makeMeshPlane = (
         catalogue: catalogue.current,
         onLooked: (peer, same) => convergence.looked(peer, same)
       }),
-      accessSurvey: makeAccessSurvey({
+      accessSurvey: makeNodeSurvey({
         ask: askUseByRpc(clients),
+        isConnected: (peer) => keeper.isUp(peer)
+      }),
+      actorSurvey: makeNodeSurvey({
+        ask: askActorsByRpc(clients),
         isConnected: (peer) => keeper.isUp(peer)
       }),
       addressChecks,

@@ -5,6 +5,7 @@
 import { Worker } from "node:worker_threads"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { Timer } from "../model/TimerWheel.ts"
+import type { ActorQuestion, ActorReports } from "../schema/ActorReportSchema.ts"
 import type { NodeCallName } from "./NodeCalls.ts"
 import type {
   FromMesh,
@@ -23,6 +24,8 @@ export interface MeshThreadOptions {
   readonly heap?: number | undefined
   readonly start: Omit<MeshStart, "held" | "runs" | "draining" | "restarts" | "programs">
   readonly plane: ProgramPlane
+  /** What the program says of its actors; undefined: it cannot say it. */
+  readonly actors: (question: ActorQuestion) => ActorReports | undefined
   readonly onLog: (told: ToldLog) => void
   /** Takes the data directory for as long as the node is. Resolves with why not. */
   readonly lock: () => Promise<ToldFailure | undefined>
@@ -230,6 +233,13 @@ export class MeshThread {
           onStarted(this.#facts)
         }
         return
+      case "actors": {
+        const { id, question } = message
+        const reports = this.#options.actors(question)
+        if (reports === undefined) return
+        life.worker.postMessage({ type: "actors", id, reports } satisfies ToMesh)
+        return
+      }
       case "answer":
         this.#take(message.id)?.onExit(message.exit)
         return

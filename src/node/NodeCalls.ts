@@ -10,6 +10,7 @@ import {
   AccessSuggestions,
   SuggestionChoice
 } from "../admin/AccessModel.ts"
+import { ActorsChoice, ActorsStatus } from "../admin/ActorsModel.ts"
 import { AdminConflict, AdminForbidden, AdminInvalid, AdminNotFound } from "../admin/AdminError.ts"
 import {
   EndpointStatus,
@@ -78,6 +79,7 @@ export const nodeCalls = {
   peers: call(Schema.Struct({ all: Schema.Boolean }), Schema.Array(PeerStatus), Schema.Never),
   services: read(Schema.Array(ServiceStatus)),
   endpoints: call(ServiceName, Schema.Array(EndpointStatus), AdminNotFound),
+  actors: call(ActorsChoice, ActorsStatus, Schema.Union(AdminInvalid, AdminNotFound)),
   links: read(Schema.Array(LinkStatus)),
   checkAccess: call(AccessQuestion, AccessAnswer, AdminInvalid),
   lintAccess: read(AccessFindings),

@@ -6,6 +6,7 @@ import type { ConfigOverride } from "../config/ConfigFile.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { FromPlane, ListenSpec, PlaneSetup, ToPlane } from "../request/PlaneMessages.ts"
+import type { ActorQuestion, ActorReports } from "../schema/ActorReportSchema.ts"
 import type { ProgramOffer } from "../schema/ProgramOfferSchema.ts"
 import type { Descriptors } from "./Descriptors.ts"
 import type { NodeCallName } from "./NodeCalls.ts"
@@ -80,6 +81,8 @@ export type ToMesh =
     }
   /** Nobody waits for its answer any more. */
   | { readonly type: "cancel"; readonly id: number }
+  /** To `actors`: what the program says of its actors. */
+  | { readonly type: "actors"; readonly id: number; readonly reports: ActorReports }
   /** So many messages of the log have been taken. */
   | { readonly type: "logged"; readonly count: number }
   /** The node ends; `ended` follows. */
@@ -101,4 +104,6 @@ export type FromMesh =
   | { readonly type: "reloaded"; readonly config: NodeConfig }
   /** To `call`: an exit, encoded. */
   | { readonly type: "answer"; readonly id: number; readonly exit: unknown }
+  /** Asks how the program's actors fare. */
+  | { readonly type: "actors"; readonly id: number; readonly question: ActorQuestion }
   | { readonly type: "ended" }

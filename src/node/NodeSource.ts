@@ -26,15 +26,19 @@ import type { AskedRows, PlaneLoad, Question } from "../request/PlaneQuestions.t
 import type { Telemetry } from "../telemetry/Telemetry.ts"
 import type { AccessRules } from "./AccessRules.ts"
 import { makeAccessViews } from "./AccessViews.ts"
+import { ActorMetrics } from "./ActorMetrics.ts"
+import { makeActorView } from "./ActorViews.ts"
 import type { Attached } from "./AttachedPrograms.ts"
 import { auditFileOf } from "./AuditKeeper.ts"
 import type { Drain } from "./Drain.ts"
+import type { HostActors } from "./HostActors.ts"
 import type { OpenListener } from "./Listeners.ts"
 import { memberRows } from "./MemberRows.ts"
 import type { MeshNames } from "./MeshNames.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { linkStates, observeNode } from "./NodeMetrics.ts"
 import { askable, peerRows } from "./PeerRows.ts"
+import type { NodeOffer } from "./ProgramServices.ts"
 import { noteEvery, RateMeter } from "./RateMeter.ts"
 import type { RequestThreads } from "./RequestThreads.ts"
 import { revocationRow } from "./RevokeControl.ts"
@@ -64,6 +68,9 @@ export interface NodeSourceOptions {
   readonly accessRules: AccessRules
   readonly drain: Drain
   readonly actors: () => ReadonlyArray<ActorStatus>
+  /** Of this host's programs. */
+  readonly programActors: HostActors
+  readonly programOffers: () => ReadonlyArray<Pick<NodeOffer, "id" | "service">>
   readonly readiness: () => ReadonlyArray<ReadinessItem>
   readonly room: SocketRoom
   readonly trouble: StorageTrouble
@@ -87,6 +94,7 @@ export type NodeViews = Pick<
   | "endpoints"
   | "links"
   | "access"
+  | "actors"
   | "metrics"
   | "revoked"
 >
@@ -374,8 +382,18 @@ export const makeNodeViews = (
       threads: threads.status()
     }))
 
+    const actorMetrics = new ActorMetrics(telemetry.registry)
     const metrics = Effect.gen(function* () {
-      scraped = linksOf(yield* ask({ kind: "links" }, collectPatience))
+      const [links, actors] = yield* Effect.all(
+        [ask({ kind: "links" }, collectPatience), options.programActors.ask({}, collectPatience)],
+        { concurrency: "unbounded" }
+      )
+      scraped = linksOf(links)
+      const self = identity.current.peer
+      const keys = new Set(
+        options.programOffers().map(({ id, service }) => `${self}/${service}/${id}`)
+      )
+      actorMetrics.note(actors, (key) => keys.has(key))
       return yield* telemetry.prometheus
     })
 
@@ -400,6 +418,12 @@ export const makeNodeViews = (
           })),
         use: accessUse(threads),
         survey: plane.accessSurvey
+      }),
+      actors: makeActorView({
+        self: identity.current.peer,
+        view: () => view.current,
+        here: options.programActors.ask,
+        survey: plane.actorSurvey
       }),
       metrics
     }

@@ -11,6 +11,7 @@ import type { MeshId, NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { ProtocolError } from "../request/wire/Frame.ts"
 import { Lines } from "../request/wire/Lines.ts"
 import {
+  actorsVersion,
   helloBytes,
   helloTimeout,
   isRefused,
@@ -19,14 +20,18 @@ import {
   readHello,
   refusalLine
 } from "../request/wire/ProgramHello.ts"
+import type { ActorQuestion, ActorReports } from "../schema/ActorReportSchema.ts"
 import type { ServeRefused } from "../schema/ProgramOfferSchema.ts"
 import {
+  ActorsAsked,
   AttachAsk,
   EndpointNews,
+  maxAsked,
   maxFollowed,
   maxQuestions,
   NodeAnswer,
-  ProgramQuestion,
+  type ProgramQuestion,
+  ProgramWord,
   talkBytes,
   Welcome
 } from "../schema/ProgramTalkSchema.ts"
@@ -35,6 +40,11 @@ import type { NewsSink } from "./EndpointFollower.ts"
 
 /** Why one is not taken, or what it is from now on. */
 export type Admission = { readonly attached: Attached } | { readonly refused: Refused }
+
+/** Why a program says nothing, for people. */
+export interface NoReports {
+  readonly reason: string
+}
 
 /** What has one answer. */
 export type AnsweredOnce = Exclude<ProgramQuestion, { readonly type: "cancel" | "follow" }>
@@ -62,8 +72,11 @@ export interface ProgramControlContext {
   readonly onClosed: (control: ProgramControl) => void
 }
 
+const nothing = (): void => undefined
+
 const decodeAsk = Schema.decodeUnknownEither(AttachAsk)
-const decodeQuestion = Schema.decodeUnknownEither(ProgramQuestion)
+const decodeWord = Schema.decodeUnknownEither(ProgramWord)
+const encodeAsked = Schema.encodeSync(ActorsAsked)
 const encodeAnswer = Schema.encodeSync(NodeAnswer)
 const encodeNews = Schema.encodeSync(EndpointNews)
 const encodeWelcome = Schema.encodeSync(Welcome)
@@ -75,6 +88,10 @@ export class ProgramControl {
   #lines = new Lines(helloBytes)
   readonly #questions = new Map<number, () => void>()
   readonly #followed = new Map<number, () => void>()
+  /** Questions to the program, by their number. */
+  readonly #asked = new Map<number, (answer: ActorReports | NoReports) => void>()
+  #lastAsked = 0
+  #version = 0
   #closed = false
 
   constructor(socket: Socket, context: ProgramControlContext) {
@@ -97,6 +114,35 @@ export class ProgramControl {
 
   close(): void {
     this.#socket.destroy()
+  }
+
+  /**
+   * Asks the program how its actors fare. Answers once, or never: it may not answer. Returns how to wait no
+   * longer.
+   */
+  askActors(question: ActorQuestion, then: (answer: ActorReports | NoReports) => void): () => void {
+    const none = this.#whyNotAsked
+    if (none !== undefined) {
+      then(none)
+      return nothing
+    }
+    const id = ++this.#lastAsked
+    const forget = (): void => void this.#asked.delete(id)
+    this.#asked.set(id, (answer) => {
+      forget()
+      then(answer)
+    })
+    this.#socket.write(`${JSON.stringify(encodeAsked({ type: "actors", id, question }))}\n`)
+    return forget
+  }
+
+  get #whyNotAsked(): NoReports | undefined {
+    if (this.#closed || !this.#socket.writable) return { reason: "it is not attached any more" }
+    if (this.#version < actorsVersion) {
+      return { reason: "its library is of a release that does not answer this: upgrade it" }
+    }
+    const isStuck = this.#asked.size >= maxAsked || this.#socket.writableLength > talkBytes
+    return isStuck ? { reason: "it does not answer" } : undefined
   }
 
   #onData(bytes: Buffer, timer: NodeJS.Timeout): void {
@@ -140,6 +186,7 @@ export class ProgramControl {
     }
     const { attached } = admission
     this.#program = attached
+    this.#version = hello.version
     const rest = this.#lines.rest()
     this.#lines = new Lines(talkBytes)
     this.#lines.push(rest)
@@ -152,9 +199,14 @@ export class ProgramControl {
   }
 
   #question({ id: program }: Attached, line: string): void {
-    const read = decodeQuestion(parseObject(line))
+    const read = decodeWord(parseObject(line))
     // Of a later version, or a mistake of the program's: it waits for its answer in vain.
     if (Either.isLeft(read)) return
+    if (read.right.type === "actors") {
+      // Nobody waits for it any more, where it comes late.
+      this.#asked.get(read.right.id)?.(read.right.reports)
+      return
+    }
     const question = read.right
     const { id, type } = question
     if (type === "cancel") {
@@ -212,6 +264,7 @@ export class ProgramControl {
     this.#questions.clear()
     for (const stop of this.#followed.values()) stop()
     this.#followed.clear()
+    for (const then of [...this.#asked.values()]) then({ reason: "it has gone" })
     this.#context.onClosed(this)
   }
 }

@@ -25,6 +25,7 @@ import type { ServeRefused } from "../schema/ProgramOfferSchema.ts"
 import type { AttachAsk, Welcome } from "../schema/ProgramTalkSchema.ts"
 import type { AttachedPrograms } from "./AttachedPrograms.ts"
 import { EndpointFollower } from "./EndpointFollower.ts"
+import type { AskedProgram } from "./HostActors.ts"
 import type { OpenListener } from "./Listeners.ts"
 import { type Admission, type AnsweredOnce, ProgramControl } from "./ProgramControl.ts"
 import type { OpenPort } from "./ThreadPorts.ts"
@@ -62,6 +63,8 @@ export interface ProgramDoorOptions {
 export interface ProgramDoor {
   /** Where it listens, and for whom programs that attach there speak. */
   readonly callers: ReadonlyArray<OpenListener>
+  /** Those that are attached, and how to ask how their actors fare. */
+  readonly asked: () => ReadonlyArray<AskedProgram>
   /** Takes nothing new and waits for what runs, at most `deadline` ms. */
   readonly drain: (deadline: number) => Effect.Effect<void>
 }
@@ -234,6 +237,17 @@ export const makeProgramDoor = (
     )
     const opened = yield* Effect.forEach(options.config, openOne)
     return {
+      asked: () =>
+        programs.all().map(({ id, name, offers }) => ({
+          program: name,
+          services: offers.map(({ service }) => service),
+          ask: (question, then) => {
+            const control = controls.get(id)
+            if (control !== undefined) return control.askActors(question, then)
+            then({ reason: "it is not attached any more" })
+            return () => undefined
+          }
+        })),
       callers: opened.map(({ address, as }) => ({ address, as })),
       drain: (deadline) =>
         Effect.forEach(opened, ({ links }) => Effect.promise(() => links.drain(deadline)), {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
+import { ActorReporters } from "../api/ActorReporters.ts"
 import type { ServedService } from "../api/MeshProgram.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import { ServiceName } from "../model/Names.ts"
@@ -29,6 +30,7 @@ const setUp = (threads = 0) => {
       .join(", ")
   const offers = new ProgramOffers({
     node: () => "host-a",
+    actors: new ActorReporters(),
     programs,
     threads: () => threads,
     mayServe: () => Effect.void,
@@ -73,6 +75,7 @@ describe("ProgramOffers", () => {
     Effect.gen(function* () {
       const { offers, programs } = setUp()
       const api = new ProgramOffers({
+        actors: new ActorReporters(),
         ...{ node: () => "host-a", programs, threads: () => 0, deadline: () => 1 },
         mayServe: () => Effect.void,
         tell: () => Effect.void,

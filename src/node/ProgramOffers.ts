@@ -3,6 +3,7 @@
  * mesh thread is told of them, whole, at each change and at the beginning of each of its lives.
  */
 import { Effect, type Scope } from "effect"
+import type { ActorReporters } from "../api/ActorReporters.ts"
 import type { MeshProgram, OfferedService, ServedService } from "../api/MeshProgram.ts"
 import type { ServiceName } from "../model/Names.ts"
 import type { Programs } from "../request/inbound/Programs.ts"
@@ -20,6 +21,8 @@ export interface ProgramOffersOptions {
   readonly tell: (offers: ReadonlyArray<ProgramOffer>) => Effect.Effect<void>
   /** Where the node gives other ids than the program does: how to make one for what is called by it. */
   readonly namedId?: (() => string) | undefined
+  /** What this program says of its actors. */
+  readonly actors: Pick<ActorReporters, "add">
   /** `drain.deadline` of the node, ms. */
   readonly deadline: () => number
 }
@@ -47,6 +50,7 @@ export class ProgramOffers {
         return new ServeRefused({ code: "no_plane_here", message, service, node: node() })
       }),
     offer: (served) => this.#offer(served),
+    reportActors: (reporter) => this.#options.actors.add(reporter),
     drainDeadline: () => this.#options.deadline()
   }
 

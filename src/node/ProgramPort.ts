@@ -6,6 +6,7 @@ import type { MessagePort } from "node:worker_threads"
 import { Effect, FiberMap, type Scope } from "effect"
 import { adoptLock } from "../mesh/keys/DataDirLock.ts"
 import type { FromPlane } from "../request/PlaneMessages.ts"
+import type { ActorQuestion, ActorReports } from "../schema/ActorReportSchema.ts"
 import { MeshLog } from "./MeshLog.ts"
 import { answerCall, type NodeCallName, nodeCalls } from "./NodeCalls.ts"
 import type { FromMesh, MeshStart, ToldFailure, ToMesh } from "./NodeMessages.ts"
@@ -25,6 +26,8 @@ export class ProgramPort {
   #onLocked: (failure: ToldFailure | undefined) => void = () => undefined
   /** Undefined: the node is starting. */
   #calls: { readonly run: (call: Call) => void; readonly cancel: (id: number) => void } | undefined
+  readonly #asked = new Map<number, (reports: ActorReports) => void>()
+  #lastAsked = 0
   /** The plane in the program's thread. It is there as long as the program is. */
   readonly side: ProgramSide
   /** The node is to end. */
@@ -63,6 +66,17 @@ export class ProgramPort {
     }).pipe(Effect.zipRight(adoptLock(this.#start.config.node.dataDir)))
   )
 
+  /** How the program's actors fare. Returns how to wait no longer. */
+  readonly askActors = (
+    question: ActorQuestion,
+    then: (reports: ActorReports) => void
+  ): (() => void) => {
+    const id = ++this.#lastAsked
+    this.#asked.set(id, then)
+    this.post({ type: "actors", id, question })
+    return () => void this.#asked.delete(id)
+  }
+
   /** Answers what the program asks, until the scope closes. */
   serve(node: AssembledNode): Effect.Effect<void, never, Scope.Scope> {
     const answers = answersOf(node)
@@ -95,6 +109,12 @@ export class ProgramPort {
       case "cancel":
         this.#calls?.cancel(message.id)
         return
+      case "actors": {
+        const then = this.#asked.get(message.id)
+        this.#asked.delete(message.id)
+        then?.(message.reports)
+        return
+      }
       case "logged":
         this.log.taken(message.count)
         return
@@ -116,6 +136,7 @@ const answersOf = (node: AssembledNode): Answers => {
     peers: answerCall(nodeCalls.peers, (choice) => source.peers(choice)),
     services: answerCall(nodeCalls.services, () => source.services),
     endpoints: answerCall(nodeCalls.endpoints, (service) => source.endpoints(service)),
+    actors: answerCall(nodeCalls.actors, (choice) => source.actors(choice)),
     links: answerCall(nodeCalls.links, () => source.links),
     checkAccess: answerCall(nodeCalls.checkAccess, (question) => source.access.check(question)),
     lintAccess: answerCall(nodeCalls.lintAccess, () => source.access.lint),

@@ -12,6 +12,7 @@ import type { ListenSpec } from "../request/PlaneMessages.ts"
 import type { ProgramOffer, ServeRefused } from "../schema/ProgramOfferSchema.ts"
 import type { Attached } from "./AttachedPrograms.ts"
 import type { Descriptors } from "./Descriptors.ts"
+import type { AskedProgram } from "./HostActors.ts"
 import type { SpawnPlane } from "./PlaneThread.ts"
 import type { StartError } from "./StartError.ts"
 
@@ -35,6 +36,8 @@ export interface AssemblyInput extends NodeInput {
   readonly planes?: ReadonlyArray<ProgramSide> | undefined
   /** What the program serves by itself at the start. Default: nothing. */
   readonly programs?: ReadonlyArray<ProgramOffer> | undefined
+  /** Asks that program how its actors fare. */
+  readonly askActors?: AskedProgram["ask"] | undefined
   /** Programs that were attached to the life before. Default: none. */
   readonly attached?: ReadonlyArray<Attached> | undefined
   /** Who is attached is another now, or serves something else. */

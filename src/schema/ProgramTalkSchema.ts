@@ -4,6 +4,7 @@
  * version and are passed over.
  */
 import { Schema } from "effect"
+import { ActorQuestion, ActorReports } from "./ActorReportSchema.ts"
 import { MeshId, NodeName, PeerKey, ServiceName } from "./NamesSchema.ts"
 import { ProgramOffer, ServeRefused } from "./ProgramOfferSchema.ts"
 
@@ -15,6 +16,8 @@ export const maxOffers = 64
 export const maxQuestions = 256
 /** Services whose endpoints one program follows. */
 export const maxFollowed = 256
+/** Questions of a node that a program has not answered yet. */
+export const maxAsked = 16
 /** Endpoints in one line. */
 export const newsEndpoints = 200
 
@@ -113,5 +116,23 @@ export const EndpointNews = Schema.Struct({
 })
 export type EndpointNews = typeof EndpointNews.Type
 
+/** A question of a node: how the program's actors fare. Answered once, by `ActorsTold`. From version 3 on. */
+export const ActorsAsked = Schema.Struct({
+  type: Schema.Literal("actors"),
+  id,
+  question: ActorQuestion
+})
+
+export const ActorsTold = Schema.Struct({
+  type: Schema.Literal("actors"),
+  id,
+  reports: ActorReports
+})
+export type ActorsTold = typeof ActorsTold.Type
+
+/** What a program says. */
+export const ProgramWord = Schema.Union(ProgramQuestion, ActorsTold)
+export type ProgramWord = typeof ProgramWord.Type
+
 /** What a node says. */
-export const NodeWord = Schema.Union(NodeAnswer, EndpointNews)
+export const NodeWord = Schema.Union(NodeAnswer, EndpointNews, ActorsAsked)

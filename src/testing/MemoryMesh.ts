@@ -4,6 +4,7 @@
  * cannot be reached, hosts that are gone.
  */
 import { Effect, Layer } from "effect"
+import { ActorReporters } from "../api/ActorReporters.ts"
 import { MeshCaller } from "../api/MeshCaller.ts"
 import { directoryOf, MeshDirectory } from "../api/MeshDirectory.ts"
 import { MeshProgram, type ServedHealth, type ServedService } from "../api/MeshProgram.ts"
@@ -32,6 +33,8 @@ export class MemoryHost {
   /** As membership says of it. */
   member: EndpointView["member"] = "alive"
   readonly running = new Set<(fault: Fault) => void>()
+  /** What its program says of its actors. */
+  readonly actors = new ActorReporters()
 
   constructor(name: string) {
     this.name = name
@@ -113,6 +116,7 @@ export class MemoryMesh {
       Layer.succeed(MeshProgram, {
         node: () => name,
         drainDeadline: () => 30_000,
+        reportActors: (reporter) => host.actors.add(reporter),
         mayServe: () => Effect.void,
         offer: (served) =>
           Effect.map(

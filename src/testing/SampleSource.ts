@@ -3,6 +3,7 @@
  * Every field has a value that can be told from its neighbours; parts are replaced by `overrides`.
  */
 import { Effect, Schema } from "effect"
+import { ActorsStatus } from "../admin/ActorsModel.ts"
 import { AdminConflict, AdminNotFound } from "../admin/AdminError.ts"
 import {
   EndpointStatus,
@@ -156,6 +157,70 @@ export const samplePeers: ReadonlyArray<PeerStatus> = Schema.decodeSync(Schema.A
     ...{ rttMs: null, answerMs: null, record: null }
   }
 ])
+
+const sampleCart = {
+  ...{ id: "user-42", shard: 17, phase: "ready", waiting: 2, running: 1, handled: 64 },
+  ...{ since: sampleNow - 90_000, usedAt: sampleNow - 1_000, kept: false, version: 63 },
+  lastError: null
+}
+
+const cartNumbers = {
+  messages: {
+    ...{ ok: 900, failed: 20, died: 1, cancelled: 3, mailboxFull: 2, moved: 7, unavailable: 1 }
+  },
+  ...{ waiting: 2, longest: 2, rps: 12.5, errors: 4, crashes: 1, p50Ms: 0.4, p99Ms: 7.5 },
+  saves: { ok: 800, failed: 1, fenced: 0 }
+}
+
+const cartError = { text: "the actor Cart/user-9 has crashed: a bug", at: sampleNow - 120_000 }
+
+/** Carts on two hosts, as a node shows them; a third does not answer. */
+export const sampleActors: ActorsStatus = Schema.decodeSync(ActorsStatus)({
+  types: [
+    {
+      ...{ type: "Cart", service: "actor-cart", shards: 256, activations: 5, ...cartNumbers },
+      lastError: { ...cartError, node: "host-b" },
+      hosts: [
+        {
+          ...{ node: "host-a", program: null, endpoint: "program", guarantee: "leased" },
+          shards: { owned: 140, open: 3, in: 12, out: 9 },
+          ...{ activations: 4, ...cartNumbers, lastError: null, busiest: [], actor: null }
+        },
+        {
+          ...{ node: "host-b", program: "shop.ts", endpoint: "program-0123456789ab" },
+          ...{ guarantee: "leased", shards: { owned: 116, open: 1, in: 0, out: 12 } },
+          ...{ activations: 1, ...cartNumbers, waiting: 0, longest: 0, lastError: cartError },
+          ...{ busiest: [], actor: null }
+        }
+      ],
+      place: null
+    }
+  ],
+  nodes: {
+    answered: ["host-a", "host-b"],
+    silent: [{ node: "host-c", reason: "no answer within 2 s" }]
+  },
+  withheld: []
+})
+
+/** The same, of a type or of one actor, which is on the first host. */
+const actorsAsked = (type: string | undefined, id: string | undefined): ActorsStatus => ({
+  ...sampleActors,
+  types: sampleActors.types.map((one) => ({
+    ...one,
+    hosts: one.hosts.map((host, at) =>
+      at > 0 || type === undefined
+        ? host
+        : id === undefined
+          ? { ...host, busiest: [sampleCart] }
+          : { ...host, actor: id === sampleCart.id ? sampleCart : null }
+    ),
+    place:
+      id === undefined
+        ? null
+        : { id, shard: 17, owners: [{ node: "host-a", endpoint: "program", by: ["host-a"] }] }
+  }))
+})
 
 export const sampleServices: ReadonlyArray<ServiceStatus> = Schema.decodeSync(
   Schema.Array(ServiceStatus)
@@ -323,6 +388,12 @@ export const makeSampleSource = (
         }),
   links: Effect.succeed(sampleLinks),
   access: sampleAccess,
+  actors: ({ id, type }) =>
+    Effect.succeed(
+      type === undefined || type === sampleActors.types[0]?.type
+        ? actorsAsked(type, id)
+        : { types: [], nodes: { answered: [], silent: [] }, withheld: [] }
+    ),
   metrics: Effect.succeed("# TYPE skein_up gauge\nskein_up 1\n"),
   drain: Effect.succeed({ inFlight: 0, acknowledged: 1, members: 1, deadlineMs: 30_000 }),
   leave: Effect.succeed({ told: 1 }),

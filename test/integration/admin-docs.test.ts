@@ -98,6 +98,6 @@ describe("the examples", () => {
 
   it("are there", () => {
     expect(examplesIn(read("README.md")).length).toBeGreaterThan(4)
-    expect(examplesIn(read("docs/metrics.md")).length).toBe(30)
+    expect(examplesIn(read("docs/metrics.md")).length).toBe(31)
   })
 })

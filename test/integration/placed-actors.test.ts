@@ -11,6 +11,7 @@ beforeAll(build)
 
 it("finds carts from both hosts, and moves them while they are called", async () => {
   const { code, stdout } = await run(deno, ["run", "-A", main])
+  expect(stdout).toMatch(/^host-b has [1-9]\d* carts in memory, and [1-9]\d* shards$/m)
   expect(stdout).toContain("all carts are on host-a, and no call has failed")
   expect(stdout).toContain("the cart of user-0 has book, pen, cup")
   expect(code).toBe(0)

@@ -109,6 +109,7 @@ describe("questions and answers", () => {
     NewSession: ({ secret }) => Effect.succeed({ secret }),
     PeerStatus: () =>
       Effect.succeed({ software: "0", epoch: 1, version: 2, lateMs: 3, doubt: 4, waiting: 5 }),
+    ActorStatus: () => Effect.succeed({ reports: [], silent: [], left: 0, withheld: false }),
     AccessUse: () => Effect.succeed({ rules: [], traffic: [], left: 0 }),
     DrainNotice: () => Effect.void
   })

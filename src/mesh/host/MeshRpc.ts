@@ -10,6 +10,7 @@
 import * as Rpc from "@effect/rpc/Rpc"
 import * as RpcGroup from "@effect/rpc/RpcGroup"
 import { Schema } from "effect"
+import { ActorQuestion, ActorReport } from "../../schema/ActorReportSchema.ts"
 import { PeerKey, ServiceName } from "../../schema/NamesSchema.ts"
 import { contributionBytes } from "../trust/SessionSecret.ts"
 
@@ -96,6 +97,29 @@ export const PeerAccessUse = Schema.Struct({
 })
 export type PeerAccessUse = typeof PeerAccessUse.Type
 
+/** How the actors of a host's programs fare. */
+export const PeerActors = Schema.Struct({
+  reports: Schema.Array(
+    Schema.Struct({
+      /** What it is called; null: the one that the node is in. */
+      program: Schema.NullOr(Schema.String.pipe(Schema.maxLength(64))),
+      report: ActorReport
+    })
+  ).pipe(Schema.maxItems(1_024)),
+  /** Programs that say nothing of the actors that they offer. */
+  silent: Schema.Array(
+    Schema.Struct({
+      program: Schema.NullOr(Schema.String.pipe(Schema.maxLength(64))),
+      reason: Schema.String.pipe(Schema.maxLength(256))
+    })
+  ).pipe(Schema.maxItems(256)),
+  /** Reports that there was no room for. */
+  left: Count,
+  /** It names no actors and tells no errors to who asks. */
+  withheld: Schema.Boolean
+})
+export type PeerActors = typeof PeerActors.Type
+
 export class MeshRpc extends RpcGroup.make(
   /** Anti-entropy, first question: are our catalogues the same? `buckets` when not. */
   Rpc.make("CatalogueDigest", {
@@ -171,6 +195,15 @@ export class MeshRpc extends RpcGroup.make(
   Rpc.make("AccessUse", {
     payload: { traffic: Schema.Boolean, service: Schema.optional(ServiceName) },
     success: PeerAccessUse,
+    error: MeshRpcError
+  }),
+  /**
+   * How do the actors of your programs fare? Asked for people who look (`skein actors`). Actors and their errors
+   * are named to holders of `policy` and to nodes that may offer the type themselves. At most 256 KiB.
+   */
+  Rpc.make("ActorStatus", {
+    payload: ActorQuestion.fields,
+    success: PeerActors,
     error: MeshRpcError
   }),
   /** The caller is about to take nothing new; the reply means: I have stopped sending you work. */

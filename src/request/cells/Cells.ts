@@ -108,6 +108,13 @@ export class Histogram extends SlotCell {
     slots[bounds.length + 1]! += value
   }
 
+  /** What was recorded elsewhere, by the same bounds: a count for each bucket, and the sum. */
+  add(counts: ReadonlyArray<number>, sum: number): void {
+    const { bounds, slots } = this
+    for (let i = 0; i <= bounds.length; i++) slots[i]! += counts[i] ?? 0
+    slots[bounds.length + 1]! += sum
+  }
+
   /** The value under which a share `q` of the recordings lie, interpolated within its bucket. */
   quantile(q: number): number {
     return quantileOf(this.bounds, this.counts, q)

@@ -13,12 +13,14 @@
 /** The oldest and the newest version that is spoken here. */
 export type Versions = readonly [least: number, most: number]
 
-export const programVersions: Versions = [1, 2]
+export const programVersions: Versions = [1, 3]
 /**
  * From here on a program may name the one endpoint that is to be called (where an opening has an endpoint),
  * and asks who offers a service.
  */
 export const namingVersion = 2
+/** From here on a node may ask how the program's actors fare. */
+export const actorsVersion = 3
 
 /** Bytes of a first line. */
 export const helloBytes = 4 * 1024

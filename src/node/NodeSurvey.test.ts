@@ -3,11 +3,15 @@ import { Effect, Fiber, TestClock } from "effect"
 import { MeshRpcError } from "../mesh/host/MeshRpc.ts"
 import type { PeerKey } from "../model/Names.ts"
 import {
-  type AccessSurveyOptions,
-  accessSurveyAtOnce,
-  accessSurveyTimes,
-  makeAccessSurvey
-} from "./AccessSurvey.ts"
+  type AccessUseQuestion,
+  makeNodeSurvey,
+  type NodeSurveyOptions,
+  surveyedAtOnce,
+  surveyTimes
+} from "./NodeSurvey.ts"
+
+type Options = NodeSurveyOptions<AccessUseQuestion, typeof use>
+
 import { dialLimits } from "./DialTurn.ts"
 
 const peer = (n: number) => `peer-${n}` as PeerKey // only passed back
@@ -16,17 +20,17 @@ const peers = (count: number) => Array.from({ length: count }, (_, n) => peer(n)
 
 const surveyed = (
   count: number,
-  ask: AccessSurveyOptions["ask"],
-  isConnected: AccessSurveyOptions["isConnected"] = () => true
+  ask: Options["ask"],
+  isConnected: Options["isConnected"] = () => true
 ) =>
   Effect.gen(function* () {
-    const survey = makeAccessSurvey({ ask, isConnected })
+    const survey = makeNodeSurvey({ ask, isConnected })
     const asking = yield* Effect.fork(survey(peers(count), { traffic: false }))
-    yield* TestClock.adjust(accessSurveyTimes.whole)
+    yield* TestClock.adjust(surveyTimes.whole)
     return yield* Fiber.join(asking)
   })
 
-describe("asking others how rules are met", () => {
+describe("asking other nodes", () => {
   it.effect("takes each at its word, and says of who does not answer why", () =>
     Effect.gen(function* () {
       const failure = (code: "invalid" | "refused", message: string) =>
@@ -37,7 +41,7 @@ describe("asking others how rules are met", () => {
         return one === peer(3) ? failure("refused", "AccessUse: not for you") : Effect.succeed(use)
       })
       expect(Array.from(answers.values())).toEqual([
-        { kind: "use", use },
+        { kind: "answer", answer: use },
         { kind: "silent", reason: "no answer within 2 s" },
         { kind: "silent", reason: "it is of a release that does not answer this" },
         { kind: "silent", reason: "not for you" }
@@ -63,9 +67,9 @@ describe("asking others how rules are met", () => {
         (one) => one === peer(199)
       )
       expect(asked[0]).toBe(peer(199))
-      expect(most).toBe(accessSurveyAtOnce)
+      expect(most).toBe(surveyedAtOnce)
       expect(asked.length).toBeLessThanOrEqual(
-        1 + dialLimits.burst + (dialLimits.perSecond * accessSurveyTimes.whole) / 1_000
+        1 + dialLimits.burst + (dialLimits.perSecond * surveyTimes.whole) / 1_000
       )
       expect(answers.size).toBe(200)
       expect(answers.get(peer(198))).toEqual({
