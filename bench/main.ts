@@ -17,6 +17,7 @@ import { baseline, type CommandLine, readCommandLine, WrongUsage } from "./Optio
 import { threadsVariable } from "./peers/SkeinPair.ts"
 import type { Bench, Question } from "./Question.ts"
 import { access } from "./questions/Access.ts"
+import { actors } from "./questions/Actors.ts"
 import { bulk } from "./questions/Bulk.ts"
 import { connections } from "./questions/Connections.ts"
 import { fairness } from "./questions/Fairness.ts"
@@ -44,6 +45,7 @@ const questions: ReadonlyArray<Question> = [
   http2,
   grpc,
   rpc,
+  actors,
   latency,
   fairness,
   bulk,
