@@ -7,6 +7,7 @@ import { it } from "@effect/vitest"
 import { Deferred, Effect, Either, Exit, Fiber, Layer, Scope } from "effect"
 import { describe, expect } from "vitest"
 import type { AdminAddress } from "../config/HostPort.ts"
+import { type AuditEvent, noAudit, type RecordAudit } from "../model/AuditEvent.ts"
 import { makeSampleSource, sampleEndpoints, sampleStatus } from "../testing/SampleSource.ts"
 import { withAdmin } from "./AdminClient.ts"
 import { AdminForbidden } from "./AdminError.ts"
@@ -21,10 +22,11 @@ const anyPort: AdminAddress = { host: "127.0.0.1", port: 0 }
 const serve = (
   overrides: Partial<AdminSource["Type"]> = {},
   listen: AdminAddress = anyPort,
-  allowRemote = false
+  allowRemote = false,
+  audit: RecordAudit = noAudit
 ) =>
   Layer.build(
-    adminServer({ listen, allowRemote, holdsToken: (text) => text === bearer }).pipe(
+    adminServer({ listen, allowRemote, audit, holdsToken: (text) => text === bearer }).pipe(
       Layer.provide(Layer.succeed(AdminSource, makeSampleSource(overrides)))
     )
   ).pipe(Effect.map((context) => context.unsafeMap.get(AdminListening.key) as AdminAddress))
@@ -75,6 +77,25 @@ describe("the admin server", () => {
       const metrics = yield* ask(address, "/metrics")
       expect(metrics.headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8")
       expect(metrics.body).toContain("skein_up 1")
+    })
+  )
+
+  it.scoped("tells the audit what was changed, what was only tried, and what was refused", () =>
+    Effect.gen(function* () {
+      const told: Array<AuditEvent> = []
+      const address = yield* serve({}, anyPort, false, (event) => void told.push(event))
+      const changes = [{ kind: "policy", name: "payments", body: {} }]
+      const body = JSON.stringify({ changes, author: "ada" })
+      const headers = { "content-type": "application/json" }
+      const send = (path: string) => ask(address, path, { method: "POST", headers, body })
+      yield* send("/api/v1/settings/check?at=once")
+      yield* send("/api/v1/drain")
+      yield* ask(address, "/api/v1/settings/check", { method: "POST", headers, body: "{}" })
+      expect(told.map(({ about, event }) => [event, about])).toEqual([
+        ["control.tried", "POST /api/v1/settings/check"],
+        ["control.done", "POST /api/v1/drain"],
+        ["control.refused", "POST /api/v1/settings/check"]
+      ])
     })
   )
 

@@ -173,6 +173,9 @@ const rules = (options: GuardOptions, record: RecordAudit) =>
     )
   )
 
+/** What is sent to see whether it would be done. */
+const dryRun = "POST /api/v1/settings/check"
+
 const controlEvent = (
   request: HttpServerRequest.HttpServerRequest,
   { unix }: GuardOptions,
@@ -180,7 +183,9 @@ const controlEvent = (
 ): AuditEvent => {
   const from = unix ? "socket" : Option.getOrElse(request.remoteAddress, () => "unknown")
   const about = `${request.method} ${request.url.replace(/\?.*$/s, "")}`
-  if (Exit.isSuccess(exit)) return { event: "control.done", from, about }
+  if (Exit.isSuccess(exit)) {
+    return { event: about === dryRun ? "control.tried" : "control.done", from, about }
+  }
   const error = Cause.squash(exit.cause)
   const code =
     typeof error === "object" && error !== null && "code" in error ? String(error.code) : "failed"

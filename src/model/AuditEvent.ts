@@ -23,8 +23,9 @@ export type AuditEventName =
   /** A dead node was taken off the lists; a token was used more often than it may be. */
   | "member.forgotten"
   | "invite.overused"
-  /** The admin API was told to change something, or refused to be. */
+  /** The admin API was told to change something, asked whether it would (nothing was changed), or refused to be. */
   | "control.done"
+  | "control.tried"
   | "control.refused"
   /** This node's own life, and lines that could not be written. */
   | "node.started"
