@@ -1,6 +1,8 @@
+import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { pathToFileURL } from "node:url"
 import { Effect, Either } from "effect"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { readModule } from "./ConfigSource.ts"
@@ -34,6 +36,29 @@ test("a module says plain data, and says something else when what it imports has
   writeFileSync(helper, "export const name = 'two'\n")
   expect(await read("plain.mjs", text)).toMatchObject({ name: "two" })
   expect(await read("typed.ts", "const a: number = 1\nexport default { a }\n")).toEqual({ a: 1 })
+})
+
+test("what a module prints is for people: standard output is the command's own", () => {
+  const path = join(directory, "talks.mjs")
+  writeFileSync(
+    path,
+    "console.log('by console')\nprocess.stdout.write('as it is\\n')\nexport default { a: 1 }\n"
+  )
+  const modules = join(import.meta.dirname, "../../node_modules")
+  const effect = pathToFileURL(join(modules, "effect/dist/esm/index.js")).href
+  const tested = pathToFileURL(join(import.meta.dirname, "ModuleThread.ts")).href
+  const command = join(directory, "command.mjs")
+  writeFileSync(
+    command,
+    `import { Effect } from "${effect}"
+    import { defaultExport } from "${tested}"
+    const said = await Effect.runPromise(defaultExport("${pathToFileURL(path).href}"))
+    console.log(JSON.stringify(said?.value))
+    `
+  )
+  const { stderr, stdout } = spawnSync(process.execPath, [command], { encoding: "utf8" })
+  expect(stdout).toBe('{"a":1}\n')
+  expect(stderr.split("\n").sort()).toEqual(["", "as it is", "by console"])
 })
 
 test.each([

@@ -38,6 +38,9 @@ const failed = (error) => parentPort.postMessage({
   ...(error?.name === "DataCloneError" ? { code: error.name } : {}),
   message: String(error)
 })
+// Standard output is the command's own, which programs read. (On Deno it is not the thread's to divert.)
+const { Console } = require("node:console")
+globalThis.console = new Console(process.stderr, process.stderr)
 import(workerData).then((module) => {
   if (!("default" in module)) return parentPort.postMessage({ has: "nothing" })
   parentPort.postMessage({ has: "default", value: module.default })
@@ -60,9 +63,10 @@ export const defaultExport = (
 ): Effect.Effect<{ readonly value: unknown } | undefined, ModuleBroken> =>
   Effect.async<{ readonly value: unknown } | undefined, ModuleBroken>((resume) => {
     const worker = new Worker(program, {
-      ...{ eval: true, workerData: url, name: "config" },
+      ...{ eval: true, workerData: url, name: "config", stdout: true },
       resourceLimits: { maxOldGenerationSizeMb: heapMegabytes }
     })
+    worker.stdout.on("data", (printed: Uint8Array) => void process.stderr.write(printed))
     worker.once("message", (said: unknown) => {
       if (!isSaid(said)) resume(Effect.fail(broken("says nothing that can be read")))
       else if (said.has === "failed") resume(Effect.fail(broken(said.message, said.code)))
