@@ -23,6 +23,21 @@ const charge: AccessBodyInput = {
 }
 
 describe("the body of an access setting", () => {
+  it("says of a list that is too long how long it is, and not what it was read as", () => {
+    const long = (length: number) => Array.from({ length }, (_, index) => `app-${index}`)
+    const allow = long(1_001).map((from) => ({ from }))
+    expect(said({ service: "payments", allow })).toEqual([
+      "allow: a list of 1001 entries is not a list of at most 1000 entries"
+    ])
+    expect(said({ service: "payments", allow: [{ from: long(65) }] })).toEqual([
+      "allow[0].from: a list of 65 entries is not a caller, like orders, host/ops-* or * or a list of at most 64 entries"
+    ])
+    // What is short is shown.
+    expect(said({ service: "payments", allow: [], mode: ["audit"] })).toEqual([
+      'mode: ["audit"] is not one of enforce, audit'
+    ])
+  })
+
   it("is what a person writes", () => {
     const body = Either.getOrThrow(decode(charge))
     expect(accessSetting("payments-charge", body)).toEqual({

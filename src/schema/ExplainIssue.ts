@@ -28,10 +28,13 @@ const written = (value: unknown): string => {
   }
 }
 
+/** Characters of a value in a message. */
+const maxQuoted = 60
+
 /** A value as it is quoted in a message, cut at 60 characters. */
 export const quote = (value: unknown): string => {
   const text = written(value)
-  return text.length > 60 ? `${text.slice(0, 59)}…` : text
+  return text.length > maxQuoted ? `${text.slice(0, maxQuoted - 1)}…` : text
 }
 
 const missedWord = (ast: AST.AST, actual: unknown): string | undefined => {
@@ -70,8 +73,18 @@ const mismatch = (ast: AST.AST, actual: unknown): Pick<Problem, "message" | "sug
   const whole = alone ? `[${quote(actual)}]` : mapping
   const hint =
     meant !== undefined ? `; did you mean ${meant}?` : whole === undefined ? "" : `; write ${whole}`
-  return { message: `${quote(actual)} is not ${describe(ast)}${hint}`, suggestion: meant }
+  return { message: `${shown(ast, actual)} is not ${describe(ast)}${hint}`, suggestion: meant }
 }
+
+/** Of a long list nothing is seen but its beginning, and one that is judged as a whole may be read already. */
+const shown = (ast: AST.AST, actual: unknown): string => {
+  if (!Array.isArray(actual) || actual.length === 0) return quote(actual)
+  const isLong = written(actual).length > maxQuoted
+  return isLong || AST.isRefinement(ast) ? listOf(actual.length) : quote(actual)
+}
+
+const listOf = (length: number): string =>
+  length === 1 ? "a list of one entry" : `a list of ${length} entries`
 
 /** A wrong value; a message that came with the Schema wins, and always shows the value. */
 const told = (
