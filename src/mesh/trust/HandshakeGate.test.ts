@@ -57,6 +57,16 @@ describe("the gate of handshakes", () => {
     expect(entered.at(-1)).toBe("another stranger")
   })
 
+  it("takes an IPv6 network for one place, as hosts change their address within it", async () => {
+    const { come, entered, leave } = gate({ atOnce: 2, strangers: 1 })
+    await come("member", "2001:db8:1:2::a")
+    await leave("member")
+    await come("stranger")
+    await come("elsewhere", "2001:db8:1:3::a")
+    await come("member again", "2001:db8:1:2:8000:1:2:3")
+    expect(entered).toEqual(["member", "stranger", "member again"])
+  })
+
   it("tells who would wait too long to come back, by how long handshakes take", async () => {
     const { come, entered, leave, refused, sut, ticker } = gate({
       atOnce: 1,

@@ -4,8 +4,8 @@
  * finished comes again. So those beyond a few wait in line, and who would wait too long is told when
  * to come back, before there was any cryptography: what is refused costs next to nothing.
  *
- * Who calls from an address from which a member was let in before goes first; of either kind, who
- * came first. Nobody knows yet who calls, so this is no right, only an order.
+ * Who calls from an address (of IPv6: a network of 64 bits) from which a member was let in before goes first; of
+ * either kind, who came first. Nobody knows yet who calls, so this is no right, only an order.
  *
  * Who makes handshakes that are wrong again and again (FailedCallers.ts) is told to come back as well, whoever
  * else is there. Of those that came to nothing otherwise strangers' alone are counted: members are slow, too.
@@ -13,12 +13,13 @@
  * What is bounded is work. Who is slow to speak does none here, so after a while it no longer counts,
  * and a few that connect and say nothing keep nobody out.
  */
+import { hostGroup } from "../../model/HostGroup.ts"
 import type { Ticker } from "../../model/Time.ts"
 import { BoundedCache } from "./BoundedCache.ts"
 import { FailedCallers } from "./FailedCallers.ts"
 import { type GateLimits, HandshakeLine } from "./HandshakeLine.ts"
 
-/** Addresses from which members were let in. */
+/** Places from which members were let in. */
 const maxKnown = 4_096
 
 /** Come back in so many ms. */
@@ -85,7 +86,8 @@ export class HandshakeGate {
   enter(address: string, signal: AbortSignal): Promise<Leave> {
     const turnedAway = this.#failed.turnedAway(address, this.#now())
     if (turnedAway > 0) return Promise.reject(new Busy(turnedAway, true))
-    const known = this.#known.get(address) !== undefined
+    const place = hostGroup(address)
+    const known = this.#known.get(place) !== undefined
     return new Promise((resolve, reject) => {
       const onAbort = () => {
         withdraw()
@@ -99,7 +101,7 @@ export class HandshakeGate {
           over()
           resolve((outcome) => {
             if (outcome === "let in") {
-              this.#known.set(address, true)
+              this.#known.set(place, true)
               this.#failed.succeeded(address, this.#now())
             }
             leave()
