@@ -23,7 +23,7 @@ export interface RunningCallsOptions<R> {
   readonly drainDeadline: () => number
 }
 
-/** Where calls come in. As the scope closes what runs may end, until the deadline. */
+/** Where calls come in. As the scope closes what runs may end, until the deadline; WebSockets are closed. */
 export const runningCalls = <R>({
   drainDeadline,
   handled,
@@ -41,7 +41,13 @@ export const runningCalls = <R>({
       : Context.add(program, HttpIncomingMessage.MaxBodySize, usualBody)
     const run = yield* FiberSet.makeRuntime<never, void, never>()
     const calls = new CallCount()
-    yield* Effect.addFinalizer(() => Effect.suspend(() => calls.ended(drainDeadline())))
+    const switched = new Set<ServedCall>()
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => {
+        for (const call of switched) call.leave()
+        return calls.ended(drainDeadline())
+      })
+    )
 
     const start = (call: ServedCall): Fiber.RuntimeFiber<void> => {
       const context = common.pipe(
@@ -51,7 +57,9 @@ export const runningCalls = <R>({
       // Its context is the program's, and what has just been added.
       const fiber = run(Effect.provide(handled, context as Context.Context<R>))
       fiber.addObserver(() => {
-        call.fail("upstream_reset", "has ended without having answered")
+        // What it has switched to ends in its own way, which takes longer.
+        if (!call.switched) call.fail("upstream_reset", "has ended without having answered")
+        switched.delete(call)
         calls.end()
       })
       return fiber
@@ -73,7 +81,8 @@ export const runningCalls = <R>({
       let fiber: Fiber.RuntimeFiber<void> | undefined
       const served = new ServedCall(call, head, receiver, {
         node: node(),
-        onCancel: () => fiber?.unsafeInterruptAsFork(HttpServerError.clientAbortFiberId)
+        onCancel: () => fiber?.unsafeInterruptAsFork(HttpServerError.clientAbortFiberId),
+        onSwitch: () => switched.add(served)
       })
       calls.begin()
       // A fiber begins at once, and nothing may be answered before this has returned.

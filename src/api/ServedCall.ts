@@ -1,7 +1,8 @@
 /**
  * One call to a program that serves it in this thread: the request plane's callbacks on one side, a
  * body to read and an answer to give on the other. Each side holds what the other has not taken, and
- * says so when that is enough (Exchange.ts, rule 5).
+ * says so when that is enough (Exchange.ts, rule 5). Once the program has switched to another protocol,
+ * both are halves of a tunnel (rule 7).
  */
 import { formatCaller } from "../model/Caller.ts"
 import {
@@ -15,6 +16,16 @@ import {
   type ResponseReceiver
 } from "../model/Exchange.ts"
 import type { FaultCode } from "../model/Fault.ts"
+import {
+  asTunnel,
+  endRequest,
+  endResponse,
+  isOver,
+  isRequestEnded,
+  isResponseEnded,
+  isTunnel,
+  openHalves
+} from "../model/Halves.ts"
 import { keep } from "../model/Loan.ts"
 
 export type BodyPart =
@@ -42,15 +53,20 @@ export class ServedCall implements RequestStream {
   /** Nobody waits for the answer any more. */
   readonly #onCancel: () => void
   readonly #onOver: (() => void) | undefined
+  readonly #onSwitch: (() => void) | undefined
   #chunks: Array<Uint8Array> = []
   #buffered = 0
   /** Of a body with a length: bytes still to come. */
   #left: number
-  #ended = false
+  #halves = openHalves(false)
+  /** What follows the head is for the protocol it asks for, and nobody's if that is not spoken. */
+  readonly #asksToSwitch: boolean
   /** `write` has answered false, so one `onWritable` is due. */
   #stalled = false
   #reader: ((part: BodyPart) => void) | undefined
   #writer: (() => void) | undefined
+  #broken: (() => void) | undefined
+  #leaving: (() => void) | undefined
   #answered = false
   /** Of an answer with a length: bytes still to be given; undefined: it ends where it ends. */
   #owed: number | undefined = undefined
@@ -64,6 +80,8 @@ export class ServedCall implements RequestStream {
       readonly onCancel: () => void
       /** Once, however it ends: answered, failed or cancelled. */
       readonly onOver?: () => void
+      /** It has been answered with a 101. */
+      readonly onSwitch?: () => void
     }
   ) {
     this.call = call
@@ -72,7 +90,9 @@ export class ServedCall implements RequestStream {
     this.#node = options.node
     this.#onCancel = options.onCancel
     this.#onOver = options.onOver
+    this.#onSwitch = options.onSwitch
     this.#left = head.framing.kind === "length" ? head.framing.length : 0
+    this.#asksToSwitch = head.upgrade !== undefined && head.framing.kind === "none"
   }
 
   get over(): boolean {
@@ -82,6 +102,16 @@ export class ServedCall implements RequestStream {
   /** The head of the answer is given. */
   get answered(): boolean {
     return this.#answered
+  }
+
+  /** It may be answered with a 101: its caller asks for another protocol, and has not ended its half. */
+  get maySwitch(): boolean {
+    return this.#asksToSwitch && !this.over && !this.#answered && !isRequestEnded(this.#halves)
+  }
+
+  /** A 101 was given: from now on there are bytes both ways, and each half ends on its own. */
+  get switched(): boolean {
+    return isTunnel(this.#halves)
   }
 
   /** What a program behind an address is told of a call in its head, as name and value. */
@@ -97,8 +127,8 @@ export class ServedCall implements RequestStream {
   // ── The caller ──────────────────────────────────────────────────────────────────────────────
 
   write(chunk: Uint8Array): boolean {
-    if (this.over || this.#ended || chunk.length === 0) return !this.#stalled
-    if (this.head.framing.kind !== "stream") {
+    if (this.over || isRequestEnded(this.#halves) || chunk.length === 0) return !this.#stalled
+    if (this.head.framing.kind !== "stream" && !this.#asksToSwitch) {
       this.#left -= chunk.length
       if (this.#left < 0) {
         queueMicrotask(() => this.fail("bad_request", "was sent more than the request's head says"))
@@ -115,18 +145,20 @@ export class ServedCall implements RequestStream {
   }
 
   end(): void {
-    if (this.over || this.#ended) return
+    if (this.over || isRequestEnded(this.#halves)) return
     if (this.#left > 0) {
       queueMicrotask(() => this.fail("bad_request", "was sent less than the request's head says"))
       return
     }
-    this.#ended = true
+    this.#halves = endRequest(this.#halves)
     this.#wakeReader()
+    if (isOver(this.#halves)) this.#finish()
   }
 
   cancel(): void {
     if (this.#finish() === undefined) return
     this.#onCancel()
+    this.#broken?.()
   }
 
   resume(): void {
@@ -137,7 +169,9 @@ export class ServedCall implements RequestStream {
 
   // ── The program ─────────────────────────────────────────────────────────────────────────────
 
-  /** What of the body has come; once there is some, or no more. Returns how to stop waiting. */
+  /**
+   * What of the body has come, or of the tunnel; once there is some, or no more. Returns how to stop waiting.
+   */
   read(then: (part: BodyPart) => void): () => void {
     this.#reader = then
     if (!this.#wakeReader() && this.head.expectsContinue && !this.#answered) {
@@ -156,9 +190,17 @@ export class ServedCall implements RequestStream {
     this.#receiver?.onHead(head)
   }
 
+  /** Answers with a 101. To be asked only while it `maySwitch`. */
+  switch(head: ResponseHead): void {
+    this.#halves = asTunnel(this.#halves)
+    this.answer(head, true)
+    this.#onSwitch?.()
+  }
+
   /** False: `room` says when there is more. It was taken, or is nobody's any more. */
   send(chunk: Uint8Array): boolean {
     if (this.#receiver === undefined || chunk.length === 0) return true
+    if (isResponseEnded(this.#halves)) return true
     if (this.#owed !== undefined) {
       this.#owed -= chunk.length
       if (this.#owed < 0) {
@@ -181,21 +223,41 @@ export class ServedCall implements RequestStream {
     }
   }
 
-  /** The answer is whole. */
+  /** The answer is whole; of a tunnel: this half of it has ended. */
   finish(): void {
-    if (this.over) return
+    if (this.over || isResponseEnded(this.#halves)) return
     if (this.#owed !== undefined && this.#owed > 0) {
       this.fail("upstream_reset", "answered with less than the head of its answer says")
       return
     }
-    this.#finish()?.onEnd(noFields)
+    this.#halves = endResponse(this.#halves)
+    const receiver = isOver(this.#halves) ? this.#finish() : this.#receiver
+    receiver?.onEnd(noFields)
   }
 
   /** Nothing more comes of it. */
   fail(code: FaultCode, what: string): void {
     const { service } = this.call
     const message = `the program of ${service} ${what}`
-    this.#finish()?.onFault({ code, message, node: this.#node, service, sent: true })
+    const receiver = this.#finish()
+    if (receiver === undefined) return
+    receiver.onFault({ code, message, node: this.#node, service, sent: true })
+    this.#broken?.()
+  }
+
+  /** Calls back when it ends before its end: its caller has gone, or it has failed. */
+  whenBroken(then: () => void): void {
+    this.#broken = then
+  }
+
+  /** The program is about to end: what it has switched to, which may last for ever, is to end soon. */
+  leave(): void {
+    this.#leaving?.()
+  }
+
+  /** Calls back then. */
+  whenLeaving(then: () => void): void {
+    this.#leaving = then
   }
 
   #finish(): ResponseReceiver | undefined {
@@ -219,6 +281,8 @@ export class ServedCall implements RequestStream {
   }
 
   #part(): BodyPart | undefined {
+    // Such a head has no body, and what is to come is not for whoever reads one.
+    if (this.#asksToSwitch && !this.switched) return { kind: "end" }
     const chunks = this.#chunks
     if (chunks.length > 0) {
       this.#chunks = []
@@ -230,7 +294,7 @@ export class ServedCall implements RequestStream {
       }
       return { kind: "data", chunks }
     }
-    if (this.#ended) return { kind: "end" }
+    if (isRequestEnded(this.#halves)) return { kind: "end" }
     return this.over ? { kind: "broken", reason: "the call is over" } : undefined
   }
 }

@@ -13,6 +13,7 @@ import * as UrlParams from "@effect/platform/UrlParams"
 import { Chunk, Effect, Inspectable, Option, type Scope, Stream } from "effect"
 import type { Fields } from "../model/Exchange.ts"
 import type { ServedCall } from "./ServedCall.ts"
+import { servedSocket } from "./ServedSocket.ts"
 
 type Read<A> = Effect.Effect<A, HttpServerError.RequestError>
 
@@ -130,7 +131,17 @@ export class ServedRequest
   }
 
   get upgrade(): Effect.Effect<Socket.Socket, HttpServerError.RequestError> {
-    return Effect.fail(this.#error({ description: "a program without a port takes no upgrade" }))
+    return Effect.suspend(() => {
+      const { source } = this
+      if (source.head.upgrade?.toLowerCase() !== "websocket") {
+        return this.#error({ description: "the request does not ask for a WebSocket" })
+      }
+      return source.maySwitch
+        ? Effect.flatMap(HttpIncomingMessage.MaxBodySize, (size) =>
+            servedSocket(source, headersOf(source), Option.map(size, Number))
+          )
+        : this.#error({ description: "its caller takes no WebSocket any more" })
+    })
   }
 
   override toString(): string {
@@ -190,6 +201,7 @@ const headersOf = ({ head, told }: ServedCall): Headers.Headers => {
     }
   }
   add(["host", head.authority])
+  if (head.upgrade !== undefined) add(["connection", "upgrade", "upgrade", head.upgrade])
   add(head.fields)
   if (head.framing.kind === "length") headers["content-length"] = String(head.framing.length)
   if (head.framing.kind === "stream") headers["transfer-encoding"] = "chunked"

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest"
 import { hostCaller } from "../../model/Caller.ts"
-import type { Dispatch } from "../../model/Exchange.ts"
+import { type Dispatch, streamBody } from "../../model/Exchange.ts"
 import type { LocalService, ProgramHealth } from "../../model/LocalService.ts"
 import type { PeerKey } from "../../model/Names.ts"
 import {
@@ -17,6 +17,7 @@ import { responseHead, ScriptedCallee } from "../../testing/ScriptedCallee.ts"
 import { MetricRegistry } from "../cells/Metrics.ts"
 import { Inbound } from "./Inbound.ts"
 import { Programs } from "./Programs.ts"
+import { withoutUpgrades } from "./WithoutUpgrades.ts"
 
 const cleanups: Array<() => void> = []
 afterEach(() => {
@@ -79,14 +80,37 @@ describe("a program without a port", () => {
     expect(callee.cancelled?.code).toBe("client_gone")
   })
 
-  it("gets a call that asks for another protocol as one that does not: nothing follows its head", () => {
-    const { callee, inbound, serve } = setUp()
+  it("gets what follows a head that asks for another protocol, and may switch to it", () => {
+    const { callee, inbound, observer, serve } = setUp()
     serve()
+    const receiver = new RecordingReceiver()
+    const stream = inbound.dispatch(httpCall({ upgrade: "websocket" }), receiver)
+    callee.receiver.onHead({ ...responseHead(101), framing: streamBody, upgrade: "websocket" })
+    stream.write(Buffer.from("frames"))
+    callee.receiver.onData(Buffer.from("others"))
+    callee.receiver.onEnd([])
+    expect([callee.ended, inbound.inFlight]).toEqual([false, 1])
+    stream.end([])
+    expect(callee.written.map(String)).toEqual(["frames"])
+    expect([receiver.text, callee.ended, inbound.inFlight]).toEqual(["others", true, 0])
+    expect(observer.seen[0]?.ends).toMatchObject([
+      { outcome: { kind: "complete", status: 101 }, bytesIn: 6, bytesOut: 6 }
+    ])
+  })
+
+  it("of a version that cannot switch gets such a call as one that does not ask", () => {
+    const { callee, inbound, serve } = setUp()
+    serve(withoutUpgrades(callee.dispatch))
     const stream = inbound.dispatch(httpCall({ upgrade: "websocket" }), new RecordingReceiver())
     expect(callee.ended).toBe(true)
     expect(stream.write(Buffer.from("frames"))).toBe(true)
     stream.end([])
     expect(callee.written).toEqual([])
+    const other = setUp()
+    other.serve(withoutUpgrades(other.callee.dispatch))
+    const posted = httpCall({ method: "POST", framing: streamBody })
+    other.inbound.dispatch(posted, new RecordingReceiver())
+    expect(other.callee.ended).toBe(false)
   })
 
   it("takes no tunnels", async () => {

@@ -3,13 +3,12 @@
  * attached may have no link to this thread yet, which has just begun: calls wait for it as for a connection.
  */
 import type { OnDefect } from "../../model/Defect.ts"
-import {
-  type Call,
-  type Dispatch,
-  type Fields,
-  noFields,
-  type RequestStream,
-  type ResponseReceiver
+import type {
+  Call,
+  Dispatch,
+  Fields,
+  RequestStream,
+  ResponseReceiver
 } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import type { ServiceName } from "../../model/Names.ts"
@@ -80,11 +79,7 @@ export class ProgramEndpoint implements EndpointTransport {
       return refuse(receiver, this.#fault("overflow", what), onDefect)
     }
     const forwarded = fields === head.fields ? call : { ...call, head: { ...head, fields } }
-    const stream = new ProgramStream(dispatch(forwarded, receiver))
-    // What follows such a head is for the protocol asked for, which a program without a port does not take up:
-    // it would wait for the end of a body that has none.
-    if (head.upgrade !== undefined && head.framing.kind === "none") stream.close()
-    return stream
+    return new ProgramStream(dispatch(forwarded, receiver))
   }
 
   /** What runs goes on; that nothing new comes is its node's to see to. */
@@ -147,24 +142,17 @@ export class ProgramEndpoint implements EndpointTransport {
 class ProgramStream implements EndpointStream {
   readonly sent = true
   readonly #stream: RequestStream
-  #isClosed = false
 
   constructor(stream: RequestStream) {
     this.#stream = stream
   }
 
-  /** Nothing more of the request is the program's. */
-  close(): void {
-    this.#isClosed = true
-    this.#stream.end(noFields)
-  }
-
   write(chunk: Uint8Array): boolean {
-    return this.#isClosed || this.#stream.write(chunk)
+    return this.#stream.write(chunk)
   }
 
   end(trailers: Fields): void {
-    if (!this.#isClosed) this.#stream.end(trailers)
+    this.#stream.end(trailers)
   }
 
   cancel(fault: Fault): void {

@@ -11,6 +11,7 @@ import type { PeerKey } from "../../model/Names.ts"
 import { refuse } from "../../model/RefusedExchange.ts"
 import type { Ticker } from "../../model/Time.ts"
 import { maxProgramLinks, type ProgramLink, type Programs } from "../inbound/Programs.ts"
+import { withoutUpgrades } from "../inbound/WithoutUpgrades.ts"
 import { AcceptedLink } from "../link/AcceptedLink.ts"
 import { DialedLink } from "../link/DialedLink.ts"
 import { PlainChannel } from "../link/PlainChannel.ts"
@@ -27,7 +28,8 @@ import {
   type ProgramHello,
   type Refused,
   readHello,
-  refusalLine
+  refusalLine,
+  switchingVersion
 } from "../wire/ProgramHello.ts"
 
 export interface ProgramConnectionContext {
@@ -151,7 +153,7 @@ export class ProgramConnection {
     } else {
       const link = new DialedLink({ ...common, speakers: "all" })
       this.#link = {
-        open: link.open,
+        open: version >= switchingVersion ? link.open : withoutUpgrades(link.open),
         available: () => link.available,
         drain: (reason) => link.drain(reason),
         abort: (error) => link.abort(error)

@@ -21,6 +21,11 @@ export const programVersions: Versions = [1, 3]
 export const namingVersion = 2
 /** From here on a node may ask how the program's actors fare. */
 export const actorsVersion = 3
+/**
+ * From here on a program may take up another protocol that a call asks for: its request goes on after the
+ * head. Of an older one, and from an older node, it has ended there.
+ */
+export const switchingVersion = 3
 
 /** Bytes of a first line. */
 export const helloBytes = 4 * 1024
