@@ -45,13 +45,21 @@ export type RelayDown =
   /** What was written goes out, then the socket ends. */
   | { readonly type: "relay.end"; readonly id: number }
   | { readonly type: "relay.reset"; readonly id: number }
-  /** Whoever else comes from this address within so many ms is to be turned away, and not handed over. */
+  /** Whoever else comes from this address within that time is to be turned away, and not handed over. */
   | {
       readonly type: "relay.away"
       readonly id: number
       readonly address: string
-      readonly ms: number
+      readonly away: Away
     }
+
+/** How long whoever comes from an address is to be turned away. */
+export interface Away {
+  /** From now. */
+  readonly ms: number
+  /** What came from there is nothing that hosts do: behind that time it is let through one by one for a while. */
+  readonly onProbation: boolean
+}
 
 export type RelayBytes =
   | { readonly type: "relay.data"; readonly id: number; readonly bytes: Uint8Array }

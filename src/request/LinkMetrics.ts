@@ -24,7 +24,7 @@ export const observeLinks = (
   )
   const closed = registry.counter(
     "skein_mesh_port_closed_total",
-    "Connections to the port for other nodes that were closed before it was known what they are. strange: they began as nothing that is spoken here. silent: they did not say what they are in time. displaced: they made room for others. turned_away: handshakes from their address had failed again and again.",
+    "Connections to the port for other nodes that were closed before it was known what they are. strange: they began as nothing that is spoken here. silent: they did not say what they are in time. displaced: they made room for others. turned_away: handshakes from their address had failed again and again, or there was no time for more from there.",
     ["reason"]
   )
   registry.onCollect(() => {

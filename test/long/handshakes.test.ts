@@ -1,22 +1,29 @@
 /**
- * Strangers who begin handshakes at a node's port as fast as they can, with what they have recorded of a
- * genuine one. None gets in, the node says so before any cryptography when there are too many, and no call
+ * Strangers at a node's port. Some begin handshakes as fast as they are answered, with what they have recorded of a
+ * genuine one: none gets in, the node says so before any cryptography when there are too many, and no call
  * of anybody fails. What callers feel of it is printed, beside what they feel without: flood, node and
  * callers share the processors of this machine, so a bound on time would be one on that.
+ *
+ * Others come by the clock and wait for nothing, at a lower priority than what they flood: what callers feel and the
+ * processor time that each costs the node are bounded.
  */
 import http from "node:http"
 import { connect } from "node:net"
-import { afterAll, beforeAll, expect, it } from "@effect/vitest"
+import { join } from "node:path"
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { PeerKey } from "../../src/model/Names.ts"
 import { type App, httpApp } from "../fixtures/Apps.ts"
 import { overheard } from "../fixtures/Eavesdropper.ts"
+import { decodeFlooded, encodeFlood, type Flood, type Flooded } from "../fixtures/FloodProgram.ts"
 import { type Host, TestMesh } from "../fixtures/Mesh.ts"
-import { stopAll, until } from "../fixtures/Processes.ts"
+import { start, stopAll, until } from "../fixtures/Processes.ts"
 
 const mesh = new TestMesh()
 let app: App
 let a: Host
 let b: Host
+/** All that a member has said. */
+let words: Buffer
 
 /** Of each part, ms. */
 const lasts = 20_000
@@ -34,6 +41,8 @@ beforeAll(async () => {
   await until("host-b sees web", async () =>
     JSON.stringify(await b.api("services")).includes('"healthy":1') ? true : undefined
   )
+  const { peer } = (await a.api("status")) as { readonly peer: string }
+  words = await overheard(a, PeerKey.make(peer))
 }, 120_000)
 
 afterAll(async () => {
@@ -42,8 +51,8 @@ afterAll(async () => {
   await stopAll()
 })
 
-/** The times of all calls that are made meanwhile, sorted, in ms; a failed one fails the test. */
-const callUntil = async (end: number): Promise<ReadonlyArray<number>> => {
+/** The times of all calls that are made until then, sorted, in ms; a failed one fails the test. */
+const callUntil = async (over: () => boolean): Promise<ReadonlyArray<number>> => {
   const [host, port] = b.proxy.split(":")
   const agent = new http.Agent({ keepAlive: true, maxSockets: callers })
   const call = (): Promise<number | undefined> =>
@@ -56,7 +65,7 @@ const callUntil = async (end: number): Promise<ReadonlyArray<number>> => {
     })
   const times: Array<number> = []
   const worker = async (): Promise<void> => {
-    while (Date.now() < end) {
+    while (!over()) {
       const begun = performance.now()
       expect(await call()).toBe(200)
       times.push(performance.now() - begun)
@@ -68,11 +77,16 @@ const callUntil = async (end: number): Promise<ReadonlyArray<number>> => {
   return times.sort((x, y) => x - y)
 }
 
+const inMs = (ms: number): (() => boolean) => {
+  const end = Date.now() + ms
+  return () => Date.now() >= end
+}
+
 const quantile = (times: ReadonlyArray<number>, share: number): number =>
   times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? Number.NaN
 
 /** Says it again and again on new connections; how often, and to how many more was said than is to anybody. */
-const flood = async (words: Buffer, end: number) => {
+const flood = async (end: number) => {
   let begun = 0
   let longest = 0
   const one = (): Promise<void> =>
@@ -113,13 +127,14 @@ const turnedAtDoor = async (): Promise<number> => {
 }
 
 it("a flood of handshakes lets nobody in, and fails no call", { timeout: 180_000 }, async () => {
-  const { peer } = (await a.api("status")) as { readonly peer: string }
-  const words = await overheard(a, PeerKey.make(peer))
-  await callUntil(Date.now() + 3_000)
-  const before = await callUntil(Date.now() + lasts)
+  await callUntil(inMs(3_000))
+  const before = await callUntil(inMs(lasts))
   const refusedBefore = await refused()
   const end = Date.now() + lasts
-  const [during, { begun, longest }] = await Promise.all([callUntil(end), flood(words, end)])
+  const [during, { begun, longest }] = await Promise.all([
+    callUntil(() => Date.now() >= end),
+    flood(end)
+  ])
   const turnedAway = (await refused()) - refusedBefore
   const told = (name: string, times: ReadonlyArray<number>) =>
     `${name}: ${times.length} calls, p50 ${quantile(times, 0.5).toFixed(1)} ms, p99 ${quantile(times, 0.99).toFixed(1)} ms`
@@ -143,4 +158,117 @@ it("a flood of handshakes lets nobody in, and fails no call", { timeout: 180_000
   ])
   // And whoever may come comes.
   await mesh.join("host-c", { threads: 1 })
+})
+
+const metric = async (pattern: RegExp): Promise<number> => {
+  const text = await (await fetch(`http://${a.admin}/metrics`)).text()
+  return Number(pattern.exec(text)?.[1])
+}
+/** Of the node that is flooded, ms of processor time since its start. */
+const spent = async () => (await metric(/^process_cpu_seconds_total ([\d.]+)$/m)) * 1_000
+
+const ratios = (pairs: ReadonlyArray<{ readonly ratio: number }>): ReadonlyArray<number> =>
+  pairs.map(({ ratio }) => ratio).sort((x, y) => x - y)
+
+/** Each with a pause before it, in which callers are alone. */
+const rounds = 5
+const round = 4_000
+
+interface Kind extends Pick<Flood, "from"> {
+  readonly what: string
+  readonly says: () => string
+  readonly atOnce?: number
+  readonly reads?: boolean
+  readonly stays?: number
+}
+
+const whole = (): string => words.toString("latin1")
+const greeting = "\x13/multistream/1.0.0\n"
+const asking = `${greeting}\x0f/skein/noise/3\n`
+/** Where a member is; strangers are elsewhere on the loopback network. */
+const here = "127.0.0.1"
+const kinds: ReadonlyArray<Kind> = [
+  { what: "say a whole handshake", from: "127.0.0.2", says: whole },
+  { what: "say one where a member is", from: here, says: whole },
+  {
+    what: "say one and read nothing",
+    from: "127.0.0.3",
+    says: whole,
+    reads: false
+  },
+  {
+    what: "say one and hang up",
+    from: "127.0.0.4",
+    says: whole,
+    reads: false,
+    stays: 0
+  },
+  {
+    what: "come 1,500 at once",
+    from: "127.0.0.5",
+    says: whole,
+    atOnce: 1_500
+  },
+  { what: "connect and hang up", from: "127.0.0.6", says: () => "", stays: 0 },
+  { what: "say nothing", from: "127.0.0.7", says: () => "" },
+  { what: "greet, and say no more", from: "127.0.0.8", says: () => greeting },
+  { what: "greet, and hang up", from: "127.0.0.9", says: () => greeting, stays: 0 },
+  { what: "ask for a handshake, and say no more", from: "127.0.0.10", says: () => asking },
+  { what: "ask for one where a member is", from: here, says: () => asking },
+  { what: "ask for one where a member is, and hang up", from: here, says: () => asking, stays: 0 }
+]
+
+describe("750 connections a second, whatever is answered,", () => {
+  it.each(kinds)(
+    "that $what cost little, and calls feel little of them",
+    {
+      timeout: 180_000
+    },
+    async ({ atOnce = 1, from, reads = true, says, stays = 10_000 }) => {
+      const how = { port: a.meshPort, from, words: says(), atOnce, reads, stays }
+      const input = encodeFlood({ ...how, perSecond: 750, lasts: round })
+      const program = join(import.meta.dirname, "..", "fixtures", "FloodProgram.ts")
+      const all: Array<Flooded & { readonly ratio: number; readonly each: number }> = []
+      await callUntil(inMs(1_000))
+      for (let n = 0; n < rounds; n++) {
+        const began = await spent()
+        const alone = await callUntil(inMs(round))
+        const between = await spent()
+        const flood = start(process.execPath, [program], { told: true, what: "the flood" })
+        flood.child.stdin?.end(input)
+        const lines = () => flood.output().split("\n")
+        await until("it floods", () => (lines().length > 1 ? true : undefined), 30, [flood])
+        const [begun, beside] = [await spent(), await callUntil(() => flood.ended() !== undefined)]
+        expect(await flood.exited).toBe(0)
+        const { connected, ...rest } = decodeFlooded(lines()[1])
+        const calls = ((between - began) * beside.length) / alone.length
+        const each = ((await spent()) - begun - calls) / connected
+        all.push({
+          ...{ ...rest, connected, each },
+          ratio: quantile(beside, 0.99) / quantile(alone, 0.99)
+        })
+      }
+      const connected = all.reduce((sum, one) => sum + one.connected, 0)
+      const each = all.reduce((sum, one) => sum + one.each, 0) / rounds
+      const [middle = Number.NaN] = ratios(all).slice(Math.floor(rounds / 2))
+      console.log(
+        `${connected} connections, ${Math.max(...all.map(({ most }) => most))} at a time: ${each.toFixed(2)} ms of processor time each; ` +
+          `p99 of calls ${ratios(all)
+            .map((ratio) => ratio.toFixed(2))
+            .join(", ")} times what it was`
+      )
+      expect(connected).toBeGreaterThan(atOnce === 1 ? rounds * 2_000 : rounds * 500)
+      for (const { longest } of all) expect(longest).toBeLessThan(500)
+      expect(each).toBeLessThan(0.5)
+      expect(middle).toBeLessThan(2)
+    }
+  )
+
+  it("have let nobody in, and kept nobody out", async () => {
+    const members = (await b.api("members")) as ReadonlyArray<{ node: string; state: string }>
+    expect(members.map(({ node, state }) => `${node} ${state}`).sort()).toEqual(
+      mesh.hosts.map(({ name }) => `${name} alive`)
+    )
+    await mesh.join("host-d", { threads: 1 })
+  })
 })

@@ -4,7 +4,13 @@
  */
 import type { AbortOptions, MultiaddrConnection } from "@libp2p/interface"
 import { AbstractMultiaddrConnection, type AbstractMultiaddrConnectionInit } from "@libp2p/utils"
-import { type RelayDown, type RelayUp, relayTold, relayWindow } from "../../model/Relay.ts"
+import {
+  type Away,
+  type RelayDown,
+  type RelayUp,
+  relayTold,
+  relayWindow
+} from "../../model/Relay.ts"
 
 type Sent = ReturnType<AbstractMultiaddrConnection["sendData"]>
 type Outgoing = Parameters<AbstractMultiaddrConnection["sendData"]>[0]
@@ -99,10 +105,10 @@ export class RelayedConnection extends AbstractMultiaddrConnection implements Mu
     if (!this.#gone) this.#post({ type: "relay.reset", id: this.#id })
   }
 
-  /** The thread that has the socket is to turn away whoever else comes from there, for so many ms. */
-  turnAway(ms: number): void {
+  /** The thread that has the socket is to turn away whoever else comes from there. */
+  turnAway(away: Away): void {
     const [, , address = ""] = this.remoteAddr.toString().split("/")
-    this.#post({ type: "relay.away", id: this.#id, address, ms })
+    this.#post({ type: "relay.away", id: this.#id, address, away })
   }
 
   sendPause(): void {

@@ -16,6 +16,7 @@ import {
 } from "@libp2p/interface"
 import { encrypterProtocol } from "../../model/HandshakeWords.ts"
 import { type MeshId, PeerKey } from "../../model/Names.ts"
+import type { Away } from "../../model/Relay.ts"
 import { type AdmissionRefused, busyFor, refusalOf, refusedByUs } from "./AdmissionRefused.ts"
 import type { AdmittedPeers } from "./AdmittedPeers.ts"
 import type { VerifiedCertificate } from "./Certificate.ts"
@@ -120,14 +121,14 @@ const wrongCodes: ReadonlySet<AdmissionRefused["code"]> = new Set([
 
 /** A connection whose socket is another thread's: that turns away the next ones from there. */
 interface TurnsAway {
-  readonly turnAway: (ms: number) => void
+  readonly turnAway: (away: Away) => void
 }
 
 const turnsAway = (connection: object): connection is TurnsAway =>
   "turnAway" in connection && typeof connection.turnAway === "function"
 
-const turnAway = (connection: MessageStream, ms: number): void => {
-  if (ms > 0 && turnsAway(connection)) connection.turnAway(ms)
+const turnAway = (connection: MessageStream, away: Away | undefined): void => {
+  if (away !== undefined && turnsAway(connection)) connection.turnAway(away)
 }
 
 const calledPeer = ({ remotePeer }: SecureConnectionOptions): PeerKey | undefined =>
@@ -215,7 +216,7 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
         throw cause
       }
       const refused = refusalOf(cause)
-      turnAway(connection, leave?.(outcomeOf(refused)) ?? 0)
+      turnAway(connection, leave?.(outcomeOf(refused)))
       if (secured !== undefined && channel !== undefined && refused.by === "us") {
         await this.#sayGoodbye(channel, secured.connection, refused, signal)
       }
@@ -246,7 +247,7 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
       leave = await gate?.enter(hostOf(connection), AbortSignal.any([signal, here.signal]))
     } catch (cause) {
       if (!(cause instanceof Busy)) throw cause
-      if (cause.isTurnedAway) turnAway(connection, cause.retryAfter)
+      turnAway(connection, cause.away)
       sendStatus(connection, cause.retryAfter)
       // In order, so that it arrives: libp2p would reset at once.
       await connection.close({ signal })

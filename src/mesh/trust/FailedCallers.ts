@@ -9,10 +9,16 @@ import { BoundedCache } from "./BoundedCache.ts"
 /** Addresses that are remembered. */
 const maxAddresses = 4_096
 
-/** Handshakes that may fail at once… */
-const atOnce = 32
-/** …and a second, on average: what they cost then is a hundredth of a processor. */
-const perSecond = 4
+export interface FailureLimits {
+  /** Handshakes that may fail at once… */
+  readonly atOnce: number
+  /** …and a second, on average. */
+  readonly perSecond: number
+}
+
+/** What strangers' cost then is a hundredth of a processor. */
+const defaultLimits: FailureLimits = { atOnce: 32, perSecond: 4 }
+
 /** So many are to be free again before the next is looked at, so that others from there find room. */
 const reopened = 8
 /** What those that were under way already may cost it. */
@@ -28,9 +34,15 @@ interface Bucket {
 
 export class FailedCallers {
   readonly #buckets = new BoundedCache<Bucket>(maxAddresses)
+  readonly #limits: FailureLimits
+
+  constructor(limits = defaultLimits) {
+    this.#limits = limits
+  }
 
   /** One from there came to nothing. Answers for how many ms from now it is turned away; 0: it is not. */
   failed(address: string, now: number): number {
+    const { atOnce, perSecond } = this.#limits
     const key = hostGroup(address)
     const held = this.#buckets.get(key)
     const refilled =
@@ -47,7 +59,7 @@ export class FailedCallers {
   succeeded(address: string, now: number): void {
     const key = hostGroup(address)
     if (this.#buckets.peek(key) !== undefined) {
-      this.#buckets.set(key, { free: atOnce, at: now, until: 0 })
+      this.#buckets.set(key, { free: this.#limits.atOnce, at: now, until: 0 })
     }
   }
 

@@ -87,19 +87,39 @@ describe("the gate of handshakes", () => {
     const { sut, ticker } = gate()
     const enter = () => sut.enter("10.0.0.1", never)
     const first = await enter()
-    expect(first("let in")).toBe(0)
-    // Of a member's host what merely comes to nothing is not held against it.
-    for (let n = 0; n < 100; n++) expect((await enter())("nothing")).toBe(0)
-    let away = 0
+    expect(first("let in")).toBeUndefined()
+    let away: ReturnType<Leave>
     for (let n = 0; n < 32; n++) away = (await enter())("wrong")
-    expect(away).toBeGreaterThan(0)
-    await expect(enter()).rejects.toMatchObject({ isTurnedAway: true, retryAfter: away })
+    expect(away).toEqual({ ms: 2_000, onProbation: true })
+    await expect(enter()).rejects.toMatchObject({ away, retryAfter: 2_000 })
     await sut.enter("10.0.0.2", never)
-    ticker.advance(away)
-    expect((await enter())("let in")).toBe(0)
-    // Of a stranger's it is.
+    ticker.advance(2_000)
+    expect((await enter())("let in")).toBeUndefined()
+    // Of a stranger's what merely comes to nothing, too.
     for (let n = 0; n < 32; n++) away = (await sut.enter("10.0.0.3", never))("nothing")
-    await expect(sut.enter("10.0.0.3", never)).rejects.toMatchObject({ isTurnedAway: true })
+    await expect(sut.enter("10.0.0.3", never)).rejects.toMatchObject({ away })
+  })
+
+  it("has more room for what comes to nothing from where members are, and keeps it out for a moment only", async () => {
+    const { sut, ticker } = gate()
+    const enter = () => sut.enter("10.0.0.1", never)
+    const first = await enter()
+    first("let in")
+    for (let n = 0; n < 127; n++) expect((await enter())("nothing")).toBeUndefined()
+    expect((await enter())("nothing")).toEqual({ ms: 250, onProbation: false })
+    // Those on their way are let in, and a member is no worse off for it.
+    expect((await enter())("let in")).toBeUndefined()
+    expect((await enter())("nothing")).toEqual({ ms: 281.25, onProbation: false })
+    ticker.advance(10_000)
+    for (let n = 0; n < 127; n++) expect((await enter())("nothing")).toBeUndefined()
+  })
+
+  it("has others from there hear that it is busy where they are, while what is in line lasts", async () => {
+    const { come, sut } = gate({ atOnce: 1, strangers: 1, waiting: 2 })
+    for (const name of ["a", "b", "c"]) await come(name)
+    await expect(sut.enter("d", never)).rejects.toMatchObject({
+      ...{ retryAfter: 150, away: { ms: 75, onProbation: false } }
+    })
   })
 
   it("no longer counts who is slow to speak", async () => {

@@ -8,15 +8,20 @@
  * either kind, who came first. Nobody knows yet who calls, so this is no right, only an order.
  *
  * Who makes handshakes that are wrong again and again (FailedCallers.ts) is told to come back as well, whoever
- * else is there. Of those that came to nothing otherwise strangers' alone are counted: members are slow, too.
+ * else is there. So are strangers whose handshakes come to nothing otherwise; members are slow, too, and what comes
+ * from where they are has more room.
+ *
+ * To say so costs this thread half of what a handshake does, so the threads that have the sockets are asked to say it
+ * to all others from there for a while.
  *
  * What is bounded is work. Who is slow to speak does none here, so after a while it no longer counts,
  * and a few that connect and say nothing keep nobody out.
  */
 import { hostGroup } from "../../model/HostGroup.ts"
+import type { Away } from "../../model/Relay.ts"
 import type { Ticker } from "../../model/Time.ts"
 import { BoundedCache } from "./BoundedCache.ts"
-import { FailedCallers } from "./FailedCallers.ts"
+import { FailedCallers, type FailureLimits } from "./FailedCallers.ts"
 import { type GateLimits, HandshakeLine } from "./HandshakeLine.ts"
 
 /** Places from which members were let in. */
@@ -26,13 +31,13 @@ const maxKnown = 4_096
 export class Busy extends Error {
   override readonly name = "Busy"
   readonly retryAfter: number
-  /** For the caller's address, and not because too many are there. */
-  readonly isTurnedAway: boolean
+  /** How long others from the caller's address need not be handed over, to hear the same. */
+  readonly away: Away
 
-  constructor(retryAfter: number, isTurnedAway = false) {
+  constructor(retryAfter: number, away: Away) {
     super(`busy with other handshakes; to be tried again in ${Math.ceil(retryAfter)} ms`)
     this.retryAfter = retryAfter
-    this.isTurnedAway = isTurnedAway
+    this.away = away
   }
 }
 
@@ -42,12 +47,19 @@ export class Busy extends Error {
  */
 export type Outcome = "let in" | "nothing" | "wrong"
 
-/** Answers for how many ms whoever comes from there is to be turned away; 0: not. */
-export type Leave = (outcome: Outcome) => number
+/** Answers for how long whoever comes from there is to be turned away; undefined: it is not. */
+export type Leave = (outcome: Outcome) => Away | undefined
+
+/**
+ * Of an address from which a member was let in, what merely comes to nothing: hosts that are slow or restart come
+ * to less by far, and who is beyond it is kept out for the moment and no longer.
+ */
+const fromKnown: FailureLimits = { atOnce: 128, perSecond: 32 }
 
 export class HandshakeGate {
   readonly #known = new BoundedCache<true>(maxKnown)
   readonly #failed = new FailedCallers()
+  readonly #failedOfKnown = new FailedCallers(fromKnown)
   readonly #now: () => number
   readonly #onTurnedAway: (address: string) => void
   readonly #line: HandshakeLine
@@ -85,7 +97,9 @@ export class HandshakeGate {
    */
   enter(address: string, signal: AbortSignal): Promise<Leave> {
     const turnedAway = this.#failed.turnedAway(address, this.#now())
-    if (turnedAway > 0) return Promise.reject(new Busy(turnedAway, true))
+    if (turnedAway > 0) {
+      return Promise.reject(new Busy(turnedAway, { ms: turnedAway, onProbation: true }))
+    }
     const place = hostGroup(address)
     const known = this.#known.get(place) !== undefined
     return new Promise((resolve, reject) => {
@@ -105,17 +119,24 @@ export class HandshakeGate {
               this.#failed.succeeded(address, this.#now())
             }
             leave()
-            const isFailure = outcome === "wrong" || (outcome === "nothing" && !known)
-            const away = isFailure ? this.#failed.failed(address, this.#now()) : 0
-            if (away > 0) this.#onTurnedAway(address)
-            return away
+            return outcome === "let in" ? undefined : this.#failure(outcome, address, known)
           })
         },
         refuse: (retryAfter) => {
           over()
-          reject(new Busy(retryAfter))
+          // What is in line by then keeps this thread busy for longer than that.
+          reject(new Busy(retryAfter, { ms: retryAfter / 2, onProbation: false }))
         }
       })
     })
+  }
+
+  #failure(outcome: Outcome, address: string, known: boolean): Away | undefined {
+    const onProbation = outcome === "wrong" || !known
+    const failed = onProbation ? this.#failed : this.#failedOfKnown
+    const ms = failed.failed(address, this.#now())
+    if (ms === 0) return undefined
+    if (onProbation) this.#onTurnedAway(address)
+    return { ms, onProbation }
   }
 }

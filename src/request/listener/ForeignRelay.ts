@@ -131,7 +131,7 @@ export class ForeignRelay {
 
   receive(message: RelayDown): void {
     if (message.type === "relay.away") {
-      this.#away.set(message.address, message.ms)
+      this.#away.set(message.address, message.away)
       return
     }
     // Of one that has just closed: the mesh thread does not know yet.

@@ -1,9 +1,11 @@
 /**
- * Addresses from which handshakes fail again and again, as the mesh thread says: they are answered here, with no
- * message to it and nothing computed, until their time is over (mesh/trust/FailedCallers.ts). For a minute from
- * then on they are let through one by one: a flood that goes on would else come in at once, each time.
+ * Addresses from which more handshakes come than are looked at, as the mesh thread says (HandshakeGate.ts): they are
+ * answered here, with no message to it and nothing computed, until their time is over. Those whose
+ * handshakes fail again and again are let through one by one for a minute from then on: a flood that goes on
+ * would else come in at once, each time.
  */
 import { hostGroup } from "../../model/HostGroup.ts"
+import type { Away } from "../../model/Relay.ts"
 
 /** More than an attacker with a few has; the oldest makes room. */
 const maxAddresses = 4_096
@@ -13,7 +15,7 @@ const spacing = 250
 /** …for so long, ms. */
 const probation = 60_000
 
-interface Away {
+interface Place {
   /** Monotonic ms: none before, one by one until `free`. */
   next: number
   readonly free: number
@@ -21,18 +23,19 @@ interface Away {
 
 export class TurnedAway {
   readonly #now: () => number
-  readonly #away = new Map<string, Away>()
+  readonly #away = new Map<string, Place>()
 
   constructor(now: () => number) {
     this.#now = now
   }
 
-  /** For so many ms from now. */
-  set(address: string, ms: number): void {
+  /** From now on. Nobody's probation ends by it. */
+  set(address: string, { ms, onProbation }: Away): void {
     const key = hostGroup(address)
     const until = this.#now() + ms
+    const free = Math.max(until + (onProbation ? probation : 0), this.#away.get(key)?.free ?? 0)
     this.#away.delete(key)
-    this.#away.set(key, { next: until, free: until + probation })
+    this.#away.set(key, { next: until, free })
     if (this.#away.size <= maxAddresses) return
     for (const oldest of this.#away.keys()) {
       this.#away.delete(oldest)
