@@ -37,6 +37,10 @@ const ask = (call: CallFunction, id: string): Effect.Effect<string> =>
     Effect.catchAllCause(() => Effect.succeed(""))
   )
 
+/** Calls that ask nobody else never leave Effect's microtasks: sockets wait for seconds, unless they are let in. */
+const letIn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
+const asksBetween = 32
+
 type Where = "here" | "there"
 
 const found: Partial<Record<Where, ReadonlyArray<string>>> = {}
@@ -86,6 +90,7 @@ const run = (call: CallFunction, { calls, concurrency, where }: Extract<Order, {
         const since = performance.now()
         const answer = yield* ask(call, id)
         times.push(performance.now() - since)
+        if (next % asksBetween === 0) yield* letIn
         const isRight = answer === answerOf(hostOf(answer), question)
         if (!isRight || (hostOf(answer) === host) !== (where === "here")) errors++
       }
@@ -110,6 +115,7 @@ const askAll = (
       if (id === undefined) return
       const answer = yield* ask(call, id)
       if (then(id, answer)) waiting.push(id)
+      if (next % asksBetween === 0) yield* letIn
     }
   })
   return Effect.all(
