@@ -61,6 +61,7 @@ const serve = <E>(app: HttpApp.Default<E, Scope.Scope>, scope?: Scope.Scope) =>
       node: () => "host-a",
       drainDeadline: () => 30_000,
       mayServe: () => Effect.void,
+      reportActors: () => Effect.void,
       offer: (served) =>
         Effect.sync(() => {
           dispatch = served.dispatch
