@@ -4,6 +4,7 @@
  */
 export * as Actor from "./entity/Actor.ts"
 export { type ActorAddress, CurrentAddress } from "./entity/ActorAddress.ts"
+export * as ActorBehaviour from "./entity/ActorBehaviour.ts"
 export * as ActorCron from "./entity/ActorCron.ts"
 export { ActorUnavailable, MailboxFull } from "./entity/ActorError.ts"
 export { ActorEvent } from "./entity/ActorEvent.ts"
@@ -17,3 +18,4 @@ export { ActorStore } from "./entity/store/ActorStore.ts"
 export * as MemoryStore from "./entity/store/MemoryStore.ts"
 export * as SqliteStore from "./entity/store/SqliteStore.ts"
 export { StateVersions, stateOf } from "./entity/store/StateVersions.ts"
+export { type Behaviour, type Moment, noActions, type PureActor } from "./mesh/actor/Behaviour.ts"

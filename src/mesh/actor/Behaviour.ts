@@ -23,3 +23,12 @@ export type Behaviour<State, Message, Action> = (
 
 /** For a step that leaves the world alone. */
 export const noActions: ReadonlyArray<never> = []
+
+/** A behaviour, and how it begins. */
+export interface PureActor<State, Message, Action> {
+  /** Of an actor that there has never been. */
+  readonly initial: State
+  readonly step: Behaviour<State, Message, Action>
+  /** Of each life, with the state that was saved last: to do again what a crash may have lost. Default: nothing. */
+  readonly begin?: (state: State, moment: Moment) => readonly [State, ReadonlyArray<Action>]
+}

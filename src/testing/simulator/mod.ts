@@ -1,5 +1,11 @@
 /** `skein/testing`: the simulator, for those who write scenarios of their own. See docs/simulator.md. */
+export type { Behaviour, Moment, PureActor } from "../../mesh/actor/Behaviour.ts"
 export type { GateLimits } from "../../mesh/trust/HandshakeLine.ts"
+export {
+  type ActorWorld,
+  BehaviourSimulation,
+  type BehaviourSimulationOptions
+} from "./BehaviourSimulation.ts"
 export { convergenceChart } from "./ConvergenceChart.ts"
 export { Facts, type FalseDeath, type Sample } from "./Facts.ts"
 export type { LinkOptions } from "./Links.ts"
