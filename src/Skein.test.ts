@@ -352,6 +352,22 @@ describe("a program that is attached", () => {
     )
   })
 
+  it("ends in time though its node is away, and cannot be told so", async () => {
+    const end = Effect.runSync(Scope.make())
+    const actors = Layer.provide(ActorMesh.layer, Layer.succeed(ActorStore, MemoryStore.make()))
+    const Idle = Actor.make("Idle", []).toLayer({})
+    const all = Layer.merge(served("stock"), Layer.provide(Idle, actors))
+    await run(Layer.buildWithScope(Layer.provide(all, attach()), end))
+    await stopNode()
+    const ended = Effect.promise(() => Effect.runPromise(Scope.close(end, Exit.void))).pipe(
+      Effect.as("ended"),
+      // What it has begun may take its time (`drain.deadline`), which is a second here.
+      Effect.timeoutTo({ duration: "8 seconds", onSuccess: (it) => it, onTimeout: () => "hangs" })
+    )
+    expect(await run(ended)).toBe("ended")
+    await startNode()
+  })
+
   it("is attached again to a node that is started again, and serves and calls as before", async () => {
     await run(
       Effect.gen(function* () {

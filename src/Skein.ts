@@ -228,7 +228,12 @@ const programOf =
           return Effect.async<void>((resume) => {
             const stop = hold.offer(told, () => resume(Effect.void))
             return Effect.sync(stop)
-          }).pipe(Effect.timeoutOption(limit), Effect.asVoid)
+          }).pipe(
+            // A finalizer is not, and then a timeout waits for what it was to end.
+            Effect.interruptible,
+            Effect.timeoutOption(limit),
+            Effect.asVoid
+          )
         }),
       deadline: () => hold.welcome?.drainDeadline ?? 0
     })
