@@ -23,7 +23,25 @@ export const RevokeResult = Schema.Struct({
   revoked: Schema.Array(Schema.String),
   /** Names of those that the node has signed for and that stay. */
   stay: Schema.Array(Schema.String),
-  seen: SettingsChanged.fields.seen
+  seen: SettingsChanged.fields.seen,
+  /**
+   * Of a service that was taken from a node: what it was granted and offers, as known here before, and what of that
+   * is concerned. Null: nothing is known of the node. Absent: it is no service, or the node is an older one.
+   */
+  match: Schema.optional(
+    Schema.NullOr(
+      Schema.Struct({
+        of: Schema.String,
+        service: Schema.String,
+        granted: Schema.Array(Schema.String),
+        taken: Schema.Array(Schema.String),
+        offered: Schema.Array(Schema.String),
+        withdrawn: Schema.Array(Schema.String)
+      })
+    )
+  ),
+  /** The setting, for `skein delete trust NAME`, which takes it back. */
+  setting: Schema.optional(Schema.String)
 })
 export type RevokeResult = typeof RevokeResult.Type
 

@@ -4,7 +4,7 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { Clock, Console, Effect, Option } from "effect"
 import { withAdmin } from "../admin/AdminClient.ts"
-import type { RevocationStatus } from "../admin/TrustModel.ts"
+import type { RevocationStatus, RevokeResult } from "../admin/TrustModel.ts"
 import { chosenControl, chosenNode } from "./ChosenNode.ts"
 import { wrongUsage } from "./CommandFailed.ts"
 import { missing, span } from "./Figures.ts"
@@ -39,6 +39,39 @@ export const renderRevoked = (
   { colour, now }: Showing
 ): string => renderTable(columns(now), all, { colour, empty: "Nothing is revoked." })
 
+/** Services of a list that are named. */
+const named = 8
+
+const inWords = (services: ReadonlyArray<string>): string => {
+  const first = services.slice(0, named).join(", ")
+  return services.length > named ? `${first} and ${services.length - named} more` : first
+}
+
+/** What a service was that is revoked now, as far as is known. `setting`: what takes it back. */
+export const renderMatch = (
+  match: Exclude<RevokeResult["match"], undefined>,
+  setting: string
+): string => {
+  if (match === null) {
+    return "the certificate of that node is not known here, and so not what this takes from it; it holds from when it is met"
+  }
+  const { granted, of, offered, service, taken, withdrawn } = match
+  if (withdrawn.length > 0) return `${of} offers this no more: ${inWords(withdrawn)}`
+  const back = `f the name is wrong, \`skein delete trust ${setting}\` takes it back`
+  if (taken.length === 0) {
+    const what =
+      granted.length === 0
+        ? "grants no services at all"
+        : `grants nothing called ${service}, but ${inWords(granted)}`
+    return `nothing is taken by it as yet: the certificate of ${of} that is known here ${what}. It holds for one that does; i${back}`
+  }
+  const what =
+    offered.length === 0
+      ? "no service is offered there now"
+      : `no such service is offered there now, but ${inWords(offered)}`
+  return `of what ${of} is granted (${inWords(taken)}) it is taken; ${what}. I${back}`
+}
+
 export const revoke = Command.make("revoke", { ...changeOptions, target, withAdmitted }, (choice) =>
   Effect.gen(function* () {
     if (Option.isNone(choice.target)) {
@@ -67,6 +100,9 @@ export const revoke = Command.make("revoke", { ...changeOptions, target, withAdm
       waitMs + 15_000
     )
     for (const line of result.revoked) yield* print(`${line}\n`)
+    if (result.match !== undefined && result.setting !== undefined) {
+      yield* Console.error(renderMatch(result.match, result.setting))
+    }
     if (result.stay.length > 0) {
       yield* Console.error(`whom it has let in stay: ${result.stay.join(", ")}`)
     }

@@ -5,11 +5,12 @@
 import { Clock, Effect, Either } from "effect"
 import { AdminForbidden, AdminInvalid, AdminNotFound } from "../admin/AdminError.ts"
 import type { AdminSource } from "../admin/AdminSource.ts"
-import type { RevocationStatus } from "../admin/TrustModel.ts"
+import type { RevocationStatus, RevokeResult } from "../admin/TrustModel.ts"
 import type { NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
 import { describeRevocation, type Revocation } from "../mesh/trust/Revocations.ts"
 import { settingKey } from "../model/Setting.ts"
 import { type TrustBody, trustName } from "../schema/TrustSchema.ts"
+import { matchGrant } from "./GrantMatch.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { bodyOf, type Known, type RevokeProblem } from "./Revoking.ts"
 import type { SettingNotWritten } from "./SettingNotWritten.ts"
@@ -69,6 +70,8 @@ export const makeRevoke =
       const members = membersOf(options)
       const sources = { self: options.identity(), members, revocations, now }
       const body = yield* Either.mapLeft(bodyOf({ target, withAdmitted }, sources), refused)
+      // As it is before.
+      const match = body.revoke === "grant" ? grantMatch(body, options) : undefined
       const say = (what: TrustBody, reason: string | undefined) =>
         plane.settings
           .write({ kind: "trust", name: trustName(what), body: { ...what }, author, why: reason })
@@ -93,9 +96,30 @@ export const makeRevoke =
           .filter((one) => names.includes(trustName(one.body)))
           .map(describeRevocation),
         stay: body.revoke === "node" ? body.stay.map((peer) => plane.nameOf(peer)) : [],
-        seen: waitMs === 0 ? null : yield* seenBy(plane, wanted, waitMs)
+        seen: waitMs === 0 ? null : yield* seenBy(plane, wanted, waitMs),
+        setting: trustName(body),
+        ...(match === undefined ? {} : { match })
       }
     })
+
+const grantMatch = (
+  { called, peer, service }: Extract<TrustBody, { readonly revoke: "grant" }>,
+  { plane }: RevokeOptions
+): RevokeResult["match"] => {
+  const certificate =
+    plane.certificateOf(peer) ??
+    plane.stranded().find(({ record }) => record.peer === peer)?.certificate
+  if (certificate === undefined) return null
+  const offered = plane.catalogue.current().node(peer)?.record.services ?? []
+  return {
+    ...{ of: called ?? peer, service },
+    ...matchGrant(
+      service,
+      certificate,
+      offered.map(({ name }) => name)
+    )
+  }
+}
 
 /** For people. */
 export const revocationRow = (revocation: Revocation): RevocationStatus => {

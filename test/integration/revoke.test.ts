@@ -192,6 +192,17 @@ it("takes one service from a node, which keeps the others", async () => {
   )
 })
 
+it("says what a revoked service was, also that there is none, without refusing it", async () => {
+  const first = await skein("revoke", "host-b/nosuch", "--admin", a.admin)
+  expect(first.code).toBe(0)
+  expect(first.stdout).toContain("nosuch was taken from host-b")
+  expect(first.stderr).toMatch(
+    /granted \(.*\) it is taken; no such service is offered.* but .*echo/
+  )
+  const [, setting = ""] = /delete trust (grant\.\w+)/.exec(first.stderr) ?? []
+  expect((await skein("delete", "trust", setting, "--admin", a.admin)).code).toBe(0)
+})
+
 it("takes an invite back", async () => {
   const token = await a.invite()
   const { stdout } = await skein("revoke", token, "--admin", a.admin)

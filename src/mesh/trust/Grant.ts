@@ -82,7 +82,7 @@ const prefixOf = (pattern: string): string | undefined =>
   pattern.endsWith("*") ? pattern.slice(0, -1) : undefined
 
 /** Every name `inner` matches, `outer` matches too. */
-const patternCovers = (outer: string, inner: string): boolean => {
+export const patternCovers = (outer: string, inner: string): boolean => {
   if (outer === inner || outer === "*") return true
   // What an unknown form matches is for those to say who know it.
   if (!isKnownPattern(outer) || !isKnownPattern(inner)) return false
