@@ -13,7 +13,7 @@
 /** The oldest and the newest version that is spoken here. */
 export type Versions = readonly [least: number, most: number]
 
-export const programVersions: Versions = [1, 3]
+export const programVersions: Versions = [1, 4]
 /**
  * From here on a program may name the one endpoint that is to be called (where an opening has an endpoint),
  * and asks who offers a service.
@@ -25,7 +25,7 @@ export const actorsVersion = 3
  * From here on a program may take up another protocol that a call asks for: its request goes on after the
  * head. Of an older one, and from an older node, it has ended there.
  */
-export const switchingVersion = 3
+export const switchingVersion = 4
 
 /** Bytes of a first line. */
 export const helloBytes = 4 * 1024
