@@ -24,6 +24,8 @@ import { type AnswerPart, RpcExchange } from "./RpcExchange.ts"
 export interface RpcCallerOptions {
   readonly service: ServiceName
   readonly caller: MeshCaller["Type"]
+  /** Key of the one endpoint that is asked. Absent: any of the service. */
+  readonly only?: string | undefined
   /** May this RPC be carried out twice? */
   readonly isIdempotent: (tag: string) => boolean
 }
@@ -57,6 +59,7 @@ const saidNumber = (
 export const makeRpcCaller = ({
   caller,
   isIdempotent,
+  only,
   service
 }: RpcCallerOptions): Effect.Effect<RpcClient.Protocol["Type"]> => {
   const identity = caller.identity ?? hostCaller(NodeName.make(caller.peer))
@@ -80,6 +83,7 @@ export const makeRpcCaller = ({
         expectsContinue: false
       },
       endpoint: undefined,
+      only,
       caller: caller.peer,
       identity,
       deadline,

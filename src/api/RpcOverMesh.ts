@@ -24,7 +24,7 @@ import { MeshProgram } from "./MeshProgram.ts"
 import { makeRpcCaller } from "./RpcCaller.ts"
 import { Idempotent } from "./RpcIdempotent.ts"
 import { makeRpcServing } from "./RpcServing.ts"
-import { provideReadiness, type ServeOptions } from "./ServeOptions.ts"
+import { offerService, provideReadiness, type ServeOptions } from "./ServeOptions.ts"
 
 export { Idempotent } from "./RpcIdempotent.ts"
 
@@ -42,7 +42,10 @@ export const layerServer = <R = never>(
       const program = yield* MeshProgram
       const name = ServiceName.make(service)
       yield* program.mayServe(name)
-      return yield* makeRpcServing(program, name, yield* provideReadiness(options))
+      const serve = yield* provideReadiness(options)
+      return yield* makeRpcServing(program, name, (dispatch) =>
+        offerService(program, name, serve, dispatch)
+      )
     })
   )
 

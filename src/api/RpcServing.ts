@@ -5,7 +5,7 @@
  */
 import type { FromClientEncoded, FromServerEncoded, RequestEncoded } from "@effect/rpc/RpcMessage"
 import type * as RpcServer from "@effect/rpc/RpcServer"
-import { Cause, Effect, Mailbox, Option, Runtime } from "effect"
+import { Cause, Effect, Mailbox, Option, Runtime, type Scope } from "effect"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { ServiceName } from "../model/Names.ts"
 import { refuse } from "../model/RefusedExchange.ts"
@@ -14,7 +14,6 @@ import { CalledBy } from "./CalledBy.ts"
 import type { MeshProgram } from "./MeshProgram.ts"
 import { RpcAnswering } from "./RpcAnswering.ts"
 import { ServedCall } from "./ServedCall.ts"
-import { offerService, type ServeOptions } from "./ServeOptions.ts"
 
 type Write = (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
 
@@ -23,10 +22,11 @@ interface Client {
   readonly answering: RpcAnswering
 }
 
+/** `offer`: has the calls of the service come to the dispatch, from when the server runs until the scope closes. */
 export const makeRpcServing = (
   program: MeshProgram["Type"],
   service: ServiceName,
-  options: ServeOptions
+  offer: (dispatch: Dispatch) => Effect.Effect<void, never, Scope.Scope>
 ): Effect.Effect<RpcServer.Protocol["Type"]> =>
   Effect.gen(function* () {
     const disconnects = yield* Mailbox.make<number>()
@@ -82,7 +82,7 @@ export const makeRpcServing = (
         const runtime = yield* Effect.runtime<never>()
         const dispatch = begin(write, (effect) => void Runtime.runFork(runtime)(effect))
         yield* Effect.addFinalizer(() => Effect.suspend(() => calls.ended(program.drainDeadline())))
-        yield* offerService(program, service, options, dispatch)
+        yield* offer(dispatch)
         return yield* Effect.never
       }).pipe(Effect.scoped)
 

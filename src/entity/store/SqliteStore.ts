@@ -5,24 +5,12 @@
  * end of a transaction. So whatever is asked in one turn of the event loop is one transaction: a thousand
  * actors that save at a time wait for the disk once.
  */
-import { closeSync, openSync } from "node:fs"
 import { Effect, Layer, type Scope } from "effect"
 import { ActorStore, type ActorStoreShape } from "./ActorStore.ts"
+import { openSqliteFile, type SqliteFileOptions } from "./SqliteFile.ts"
 import { createTables, SqliteTables, sqliteVersion, tablesVersion } from "./SqliteTables.ts"
 import { StoreUnavailable } from "./StoreError.ts"
 import { refusedLoad } from "./StoreRequest.ts"
-
-export interface SqliteStoreOptions {
-  /** Made when there is none, readable by its owner alone; two more lie beside it, named `-wal` and `-shm`. */
-  readonly file: string
-  /**
-   * What an acknowledged save outlives. `power` (default): the host's end too, a few milliseconds of the disk
-   * for each turn in which something is saved. `process`: any end of the program, but not that of the host.
-   */
-  readonly durability?: "power" | "process"
-  /** Milliseconds that the thread stands still for another process which is writing. Default 1,000. */
-  readonly busy?: number
-}
 
 /** Requests in one transaction: others want the event loop, too. */
 const batch = 256
@@ -108,33 +96,18 @@ class Batches {
   }
 }
 
-const open = ({ busy = 1_000, durability = "power", file }: SqliteStoreOptions) =>
-  Effect.gen(function* () {
-    // Not before a program wants it: on some versions of Node its import alone writes a warning.
-    const { DatabaseSync } = yield* Effect.promise(() => import("node:sqlite"))
-    return yield* Effect.acquireRelease(
-      Effect.try({
-        try: () => {
-          // Its files beside it get the same rights.
-          closeSync(openSync(file, "a", 0o600))
-          const db = new DatabaseSync(file)
-          db.exec(`pragma busy_timeout = ${Math.round(busy)}`)
-          db.exec("pragma journal_mode = wal")
-          db.exec(`pragma synchronous = ${durability === "power" ? "full" : "normal"}`)
-          return db
-        },
-        catch: (cause) => unavailable(file, cause)
-      }),
-      (db) => Effect.sync(() => db.close())
-    )
-  })
-
 export const make = (
-  options: SqliteStoreOptions
+  options: SqliteFileOptions
 ): Effect.Effect<ActorStoreShape, StoreUnavailable, Scope.Scope> =>
   Effect.gen(function* () {
     const { file } = options
-    const db = yield* open(options)
+    const db = yield* Effect.acquireRelease(
+      Effect.tryPromise({
+        try: () => openSqliteFile(options),
+        catch: (cause) => unavailable(file, cause)
+      }),
+      (it) => Effect.sync(() => it.close())
+    )
     const tables = new SqliteTables(db)
     const batches = new Batches(db, file)
 
@@ -189,5 +162,5 @@ export const make = (
     }
   })
 
-export const layer = (options: SqliteStoreOptions): Layer.Layer<ActorStore, StoreUnavailable> =>
+export const layer = (options: SqliteFileOptions): Layer.Layer<ActorStore, StoreUnavailable> =>
   Layer.scoped(ActorStore, make(options))
