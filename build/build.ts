@@ -9,6 +9,7 @@
  *   was tested is what runs, and a program's install brings no package that it did not ask for.
  * - `rpc.js` is the part of it that needs @effect/rpc, which not every program has.
  * - `actors.js` has actors, whose messages are RPCs.
+ * - `cluster.js` has @effect/cluster run on the mesh.
  * - `postgres.js` keeps actors in PostgreSQL, by @effect/sql-pg, which fewer have.
  * - `mesh.js` is what runs in the mesh thread of a program's node: a realm of its own, so it has an
  *   effect of its own within, and is one file, which a program that is bundled can take along.
@@ -147,6 +148,7 @@ try {
       mod: "src/mod.ts",
       rpc: "src/rpc.ts",
       actors: "src/actors.ts",
+      cluster: "src/cluster.ts",
       postgres: "src/postgres.ts"
     },
     external: allOf(peers)
@@ -177,7 +179,14 @@ try {
   if (types.status !== 0) throw new Error("the declarations could not be made; tsc says why above")
   keepReachable(
     join(outdir, "types"),
-    ["mod.d.ts", "rpc.d.ts", "actors.d.ts", "postgres.d.ts", "testing/simulator/mod.d.ts"],
+    [
+      "mod.d.ts",
+      "rpc.d.ts",
+      "actors.d.ts",
+      "cluster.d.ts",
+      "postgres.d.ts",
+      "testing/simulator/mod.d.ts"
+    ],
     (it) => isPeer(it) || isBuiltin(it)
   )
   for (const [name, size] of sizesOf(all)) {

@@ -36,6 +36,7 @@ const levels: Readonly<Record<string, number>> = {
   api: 8,
   admin: 9,
   entity: 9,
+  cluster: 10,
   testing: 10,
   node: 10,
   "node.ts": 11,
@@ -48,6 +49,7 @@ const levels: Readonly<Record<string, number>> = {
   "mod.ts": 14,
   "rpc.ts": 14,
   "actors.ts": 14,
+  "cluster.ts": 14,
   "postgres.ts": 14
 }
 

@@ -92,7 +92,13 @@ describe("the programs", () => {
   it("compile, as those of a project that has installed the package", () => {
     symlinkSync(join(root, "node_modules"), join(directory, "node_modules"))
     writeFileSync(join(directory, "package.json"), '{ "type": "module" }')
-    const all = ["README.md", "docs/library.md", "docs/programs.md", "docs/actors.md"]
+    const all = [
+      "README.md",
+      "docs/library.md",
+      "docs/programs.md",
+      "docs/actors.md",
+      "docs/workflows.md"
+    ]
     const pages = all.map((path) => {
       const programs = programsOf(path)
       expect(programs.length).toBeGreaterThan(0)
@@ -105,6 +111,7 @@ describe("the programs", () => {
       paths: {
         skein: [join(root, "src/mod.ts")],
         "skein/actors": [join(root, "src/actors.ts")],
+        "skein/cluster": [join(root, "src/cluster.ts")],
         "skein/rpc": [join(root, "src/rpc.ts")]
       }
     }
