@@ -25,6 +25,9 @@ const hints = {
     "A release with another Schema has carried it out. Send it under another key if it is to be done again.",
   /** Nobody offers the type, or nobody who is well. */
   no_host: "See `skein endpoints` of the type's service: is a program that has the actor running?",
+  /** Its hosts have lost the store, all of them: where one has it, the actor goes there. */
+  no_store:
+    "No host of the type reaches the store, so none may run it; each of their logs says why. They come back by themselves.",
   /** Nobody has answered for it by the deadline. */
   deadline:
     "The actor is busy, moves, or its host does not answer; allow more time, or call again.",

@@ -46,8 +46,10 @@ const uncounted = {
   refused: () => undefined
 }
 
-const notLeased = (address: ActorAddress): ActorUnavailable =>
-  ActorUnavailable.of("not_leased", address, "has waited in vain for its shard's lease")
+const notEntered = (why: "no_store" | "not_leased", address: ActorAddress): ActorUnavailable =>
+  why === "no_store"
+    ? ActorUnavailable.of("no_store", address, "is on a host that does not reach the store")
+    : ActorUnavailable.of("not_leased", address, "has waited in vain for its shard's lease")
 
 /** Where there is no mesh, everything is here. */
 export const openGate: ShardGate = {
@@ -143,7 +145,7 @@ export class ActorHost implements ActivationHost {
       gate.enter(shard, (why) => {
         if (delivery.over) return
         if (why === undefined) this.#give(address, delivery)
-        else if (why === "not_leased") delivery.refuse(notLeased(address))
+        else if (typeof why === "string") delivery.refuse(notEntered(why, address))
         else delivery.refuse(why)
       })
     }

@@ -484,7 +484,81 @@ describe("actors in a mesh", () => {
         world.mesh.tell()
         const back = yield* Effect.fork(b.counter(id).Add({ by: 1 }))
         expect(yield* passing(back, "500 millis")).toBe(7)
-        expect(yield* b.counter(id).Host()).toBe("a")
+        yield* TestClock.adjust("10 seconds")
+        expect(yield* passing(yield* Effect.fork(b.counter(id).Host()))).toBe("a")
+      })
+  )
+
+  it.scoped.each(guarantees)(
+    "leave a host that has lost the store, and come back by themselves (%s)",
+    (guarantee) =>
+      Effect.gen(function* () {
+        const world = new World({ guarantee })
+        const a = yield* world.start("a")
+        const b = yield* world.start("b")
+        const few = ids.slice(0, 12)
+        const call = <A, E>(effect: Effect.Effect<A, E>) =>
+          Effect.flatMap(Effect.fork(effect), (fiber) => passing(fiber, "500 millis"))
+        const hosts = call(
+          Effect.forEach(few, (id) => a.counter(id).Host(), { concurrency: "unbounded" })
+        )
+        const before = yield* hosts
+        world.cut.add("a")
+        // A moment is not worth a move.
+        yield* TestClock.adjust("4 seconds")
+        world.cut.delete("a")
+        yield* TestClock.adjust("4 seconds")
+        expect(yield* hosts).toEqual(before)
+        world.cut.add("a")
+        yield* TestClock.adjust("25 seconds")
+        expect(new Set(yield* hosts)).toEqual(new Set(["b"]))
+        const id = few[before.indexOf("a")]!
+        expect(yield* call(a.counter(id).Add({ by: 1 }))).toBe(1)
+        world.cut.delete("a")
+        yield* TestClock.adjust("4 seconds")
+        expect(new Set(yield* hosts)).toEqual(new Set(["b"]))
+        yield* TestClock.adjust("10 seconds")
+        expect(yield* hosts).toEqual(before)
+        expect(yield* call(b.counter(id).Add({ by: 1 }))).toBe(2)
+      })
+  )
+
+  it.scoped(
+    "stay where they are when all hosts have lost the store, and say why they do not run",
+    () =>
+      Effect.gen(function* () {
+        const world = new World({ guarantee: "leased" })
+        const a = yield* world.start("a")
+        yield* world.start("b")
+        const c = yield* world.start("c", { runs: false })
+        const few = ids.slice(0, 8)
+        const call = <A, E>(effect: Effect.Effect<A, E>) =>
+          Effect.flatMap(Effect.fork(effect), (fiber) => passing(fiber, "500 millis"))
+        const hosts = call(
+          Effect.forEach(few, (id) => c.counter(id).Host(), { concurrency: "unbounded" })
+        )
+        const before = yield* hosts
+        for (const name of ["a", "b"]) world.cut.add(name)
+        yield* TestClock.adjust("25 seconds")
+        const failures = yield* call(
+          Effect.forEach(few, (id) => Effect.flip(c.counter(id).Host()), {
+            concurrency: "unbounded"
+          })
+        )
+        for (const failure of failures) {
+          expect(failure).toMatchObject({ _tag: "ActorUnavailable", code: "no_store", sent: false })
+        }
+        expect(String(failures[0])).toContain("No host of the type reaches the store")
+        // One that starts now has lost it from the first moment.
+        const scope = yield* Scope.make()
+        world.cut.add("d")
+        yield* world.start("d", { scope })
+        expect(world.mesh.host("d").offered[0]?.health.healthy).toBe(false)
+        yield* call(Scope.close(scope, Exit.void))
+        for (const name of ["a", "b"]) world.cut.delete(name)
+        yield* TestClock.adjust("15 seconds")
+        expect(yield* hosts).toEqual(before)
+        expect(a.size()).toBe(before.filter((host) => host === "a").length)
       })
   )
 

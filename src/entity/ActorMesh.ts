@@ -7,11 +7,11 @@
  * A program that only sends messages needs the same layers, and runs none.
  */
 import { randomUUID } from "node:crypto"
-import { Deferred, Effect, Fiber, Layer, Runtime, type Scope } from "effect"
+import { Deferred, Effect, Fiber, Layer, Runtime, Scope } from "effect"
 import { CallCount } from "../api/CallCount.ts"
 import { MeshCaller } from "../api/MeshCaller.ts"
 import { MeshDirectory } from "../api/MeshDirectory.ts"
-import { MeshProgram } from "../api/MeshProgram.ts"
+import { MeshProgram, type ServedHealth } from "../api/MeshProgram.ts"
 import { hostCaller } from "../model/Caller.ts"
 import { NodeName } from "../model/Names.ts"
 import type { ActorQuestion, ActorReport } from "../schema/ActorReportSchema.ts"
@@ -29,6 +29,7 @@ import { askRelease, sendRemote } from "./RemoteMessage.ts"
 import { RoutedMessage, type RouteOptions } from "./RoutedMessage.ts"
 import { ShardLeases } from "./ShardLeases.ts"
 import { ActorStore } from "./store/ActorStore.ts"
+import { type StoreWatch, watchStore } from "./store/StoreWatch.ts"
 import { TypeHosts } from "./TypeHosts.ts"
 
 interface Local {
@@ -83,6 +84,21 @@ export const layer: Layer.Layer<
         question.type === undefined || question.type === type ? [report(question)] : []
       )
     )
+    // One for all types, from the first one that is run here on; who only sends needs no store.
+    const scope = yield* Effect.scope
+    const watching = yield* Effect.makeSemaphore(1)
+    let watch: StoreWatch | undefined
+    const storeReach = (type: string): Effect.Effect<StoreWatch> =>
+      Effect.suspend(() =>
+        watch === undefined
+          ? watchStore({ store, type }).pipe(
+              Effect.tap((made) => {
+                watch = made
+              }),
+              Scope.extend(scope)
+            )
+          : Effect.succeed(watch)
+      ).pipe(watching.withPermits(1))
 
     const typeOf = (type: string) => {
       const known = types.get(type)
@@ -114,7 +130,8 @@ export const layer: Layer.Layer<
         const { hosts: typeHosts } = typeOf(type)
         typeHosts.stay()
         const calls = new CallCount()
-        // Its shards are known when its endpoint is; what comes before waits like what comes to a stranger.
+        // They are known when its endpoint is; what comes before waits like what comes to a stranger.
+        let key = ""
         let shards: OwnedShards | undefined
         const leases =
           definition.guarantee === "eventual"
@@ -127,12 +144,17 @@ export const layer: Layer.Layer<
                 shards: () => shards,
                 after
               }).pipe(Effect.provideService(ActorStore, store))
+        const reach = yield* storeReach(type)
+        const isAlone = (shard: number): boolean =>
+          reach.isLost && reach.trouble !== undefined && typeHosts.owner(shard) === key
         const gate: ShardGate = {
           isOpen: (shard) => shards?.isOpen(shard) ?? false,
-          enter: (shard, then) =>
-            shards === undefined
-              ? then({ _tag: "Moved", owner: typeHosts.owner(shard) })
-              : shards.enter(shard, then),
+          enter: (shard, then) => {
+            if (shards === undefined) then({ _tag: "Moved", owner: typeHosts.owner(shard) })
+            // It has the shard though it has said that it cannot run it: nobody else can, either.
+            else if (leases !== undefined && isAlone(shard)) then("no_store")
+            else shards.enter(shard, then)
+          },
           owner: (shard) => typeHosts.owner(shard),
           ownerName: (shard) => typeHosts.ownerName(shard),
           node: program.node,
@@ -155,9 +177,9 @@ export const layer: Layer.Layer<
         })
         const offered = yield* program.offer({
           ...{ service, weight, dispatch, named: true },
-          health: { healthy: true, reason: "its program runs the type's actors" }
+          health: healthBy(reach)
         })
-        const key = `${caller.peer}/${service}/${offered.endpoint}`
+        key = `${caller.peer}/${service}/${offered.endpoint}`
         const owned = new OwnedShards({
           rights: leases ?? noRights,
           hosts: typeHosts,
@@ -183,6 +205,7 @@ export const layer: Layer.Layer<
         const open = () => shards?.open.length ?? 0
         const report = (question: ActorQuestion): ActorReport =>
           actorReport({ host, service, guarantee, key, owner, open }, question)
+        const stopReach = reach.onChange(() => void run(offered.setHealth(healthBy(reach))))
         yield* Effect.acquireRelease(
           Effect.sync(() => {
             locals.set(type, { host, key, report })
@@ -190,6 +213,7 @@ export const layer: Layer.Layer<
           }),
           () =>
             Effect.gen(function* () {
+              stopReach()
               typeHosts.leave(key)
               yield* offered.setHealth({ healthy: false, reason: "its program ends" })
               const left = Effect.async<void>((resume) => owned.whenLeft(() => resume(Effect.void)))
@@ -243,6 +267,14 @@ const countMoves = (
       (stop) => Effect.sync(stop)
     )
   )
+/** What the mesh is told of a host of actors. */
+const healthBy = ({ isLost, trouble }: StoreWatch): ServedHealth =>
+  isLost
+    ? {
+        healthy: false,
+        reason: `it does not reach the store of its actors: ${trouble ?? "it answers again, but not for long enough yet"}`
+      }
+    : { healthy: true, reason: "its program runs the type's actors" }
 
 /** For finalizers: done with the effect, or after so many milliseconds, when what it waits for goes on. */
 const within = (effect: Effect.Effect<void>, patience: number): Effect.Effect<void> =>

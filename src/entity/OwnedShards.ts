@@ -43,7 +43,7 @@ const maxWaiting = 10_000
 const rightsPatience = 30_000
 
 /** Why a message is not handled here: its shard is elsewhere, or nobody lets it be run. */
-export type NotEntered = (Refusal & { readonly _tag: "Moved" }) | "not_leased"
+export type NotEntered = (Refusal & { readonly _tag: "Moved" }) | "no_store" | "not_leased"
 
 type Then = (why: NotEntered | undefined) => void
 

@@ -7,9 +7,17 @@ import type { EndpointView } from "../model/MeshView.ts"
 import type { ServiceName } from "../model/Names.ts"
 import { Placement } from "./Placement.ts"
 
-/** Takes actors: its owner says that it is well and stays, and membership has not given it up. */
-const isHost = ({ draining, healthy, member }: EndpointView): boolean =>
-  healthy && !draining && member !== "dead"
+/** Stays, and membership has not given it up. */
+const isHost = ({ draining, member }: EndpointView): boolean => !draining && member !== "dead"
+
+/**
+ * Those that take actors say themselves that they are well. When none does (they have all lost the store), they keep
+ * what they have: nothing would be better elsewhere, and what they can still do they do.
+ */
+const takers = (hosts: ReadonlyArray<EndpointView>): ReadonlyArray<EndpointView> => {
+  const well = hosts.filter(({ healthy }) => healthy)
+  return well.length > 0 ? well : hosts
+}
 
 type Listener = (before: Placement, after: Placement) => void
 
@@ -93,7 +101,7 @@ export class TypeHosts {
   #look(): void {
     const endpoints = this.#directory.endpoints(this.service)
     this.#endpoints = new Map(endpoints.map((endpoint) => [endpoint.key, endpoint]))
-    const hosts = endpoints.filter((one) => isHost(one) && one.key !== this.#leaving)
+    const hosts = takers(endpoints.filter((one) => isHost(one) && one.key !== this.#leaving))
     const before = this.#placement
     if (!before.isOf(hosts)) {
       this.#placement = new Placement(this.type, hosts)
