@@ -8,17 +8,11 @@ import type { FromServerEncoded, RequestEncoded } from "@effect/rpc/RpcMessage"
 import { Effect, Schema } from "effect"
 import { type Fields, type Framing, fieldValue, streamBody } from "../model/Exchange.ts"
 import { isMeshName } from "../request/http1/Sender.ts"
-import {
-  decodeRequest,
-  encodeMessage,
-  makeParser,
-  requestLimit,
-  rpcType,
-  spanOf
-} from "./RpcBody.ts"
+import { decodeRequest, encodeMessage, requestLimit, rpcType, spanOf } from "./RpcBody.ts"
 import type { ServedCall } from "./ServedCall.ts"
 
 type Exit = Extract<FromServerEncoded, { readonly _tag: "Exit" }>
+type Defect = Extract<FromServerEncoded, { readonly _tag: "Defect" }>
 
 const encodeDefect = Schema.encodeSync(Schema.Defect)
 
@@ -46,7 +40,6 @@ const isDefect = ({ exit }: Exit): boolean => exit._tag === "Failure" && has(exi
 
 export class RpcAnswering {
   readonly #call: ServedCall
-  readonly #parser = makeParser()
   #request: Pick<RequestEncoded, "id" | "tag"> = { id: "0", tag: "" }
 
   constructor(call: ServedCall) {
@@ -61,7 +54,7 @@ export class RpcAnswering {
       return
     }
     this.#body((body) => {
-      const request = decodeRequest(body)
+      const request = decodeRequest(...body)
       if (request === undefined) {
         this.#refuse(400, "This is no request of an RPC.\n")
         return
@@ -83,17 +76,23 @@ export class RpcAnswering {
       case "Chunk":
         return this.#chunk(this.#encoded(message))
       case "Exit":
-        return Effect.sync(() => this.#exit(message, isDefect(message) ? defect : 200))
       case "Defect":
-        return Effect.sync(() => {
-          const { id, tag } = this.#request
-          // Who asks for what is not there has not met a failure of the endpoint.
-          const isUnknown = message.defect === `Unknown request tag: ${tag}`
-          this.#exit(dies(id, message.defect), isUnknown ? 404 : 500)
-        })
+        return Effect.sync(() => this.end(message, defect))
       default:
         return Effect.void
     }
+  }
+
+  /** The same of what ends it, which waits for nothing. */
+  end(message: Exit | Defect, defect = 500): void {
+    if (message._tag === "Exit") {
+      this.#exit(message, isDefect(message) ? defect : 200)
+      return
+    }
+    const { id, tag } = this.#request
+    // Who asks for what is not there has not met a failure of the endpoint.
+    const isUnknown = message.defect === `Unknown request tag: ${tag}`
+    this.#exit(dies(id, message.defect), isUnknown ? 404 : 500)
   }
 
   #chunk(bytes: Uint8Array | Exit): Effect.Effect<void> {
@@ -127,7 +126,7 @@ export class RpcAnswering {
   /** What has no form as MessagePack is a defect of the program. */
   #encoded(message: FromServerEncoded): Uint8Array | Exit {
     try {
-      return encodeMessage(this.#parser, message)
+      return encodeMessage(message)
     } catch (cause) {
       return dies(this.#request.id, encodeDefect(cause))
     }
@@ -149,12 +148,12 @@ export class RpcAnswering {
     this.#call.finish()
   }
 
-  #body(then: (body: Uint8Array) => void): void {
+  #body(then: (body: ReadonlyArray<Uint8Array>) => void): void {
     const chunks: Array<Uint8Array> = []
     let length = 0
     const read = (): void => {
       this.#call.read((part) => {
-        if (part.kind === "end") then(Buffer.concat(chunks))
+        if (part.kind === "end") then(chunks)
         if (part.kind !== "data") return
         for (const chunk of part.chunks) {
           chunks.push(chunk)

@@ -12,19 +12,38 @@ export const rpcType = "application/vnd.skein.rpc+msgpack"
 /** Of one request, bytes. */
 export const requestLimit = 16 * 1024 * 1024
 
-export type RpcParser = RpcSerialization.Parser
+type Parser = RpcSerialization.Parser
 
-/** Of one body each: it remembers what it has met of it. */
-export const makeParser = (): RpcParser => RpcSerialization.msgPack.unsafeMake()
+/** It remembers what it has met of a body that is not whole. */
+const makeParser = (): Parser => RpcSerialization.msgPack.unsafeMake()
 
 const encoder = new TextEncoder()
 
-export const encodeMessage = (
-  parser: RpcParser,
-  message: RequestEncoded | FromServerEncoded
-): Uint8Array => {
-  const encoded = parser.encode(message) ?? ""
+/** One for all: each message is whole in itself, and to make one costs more than to write most messages. */
+const writer = makeParser()
+
+export const encodeMessage = (message: RequestEncoded | FromServerEncoded): Uint8Array => {
+  const encoded = writer.encode(message) ?? ""
   return typeof encoded === "string" ? encoder.encode(encoded) : encoded
+}
+
+let reader = makeParser()
+/** `nil`, which no message is. */
+const endMark = new Uint8Array([0xc0])
+
+/**
+ * The messages of bytes in which all are whole; undefined: one is not, or is none at all. One that is cut off swallows
+ * the mark behind it, so whoever has read the mark has nothing left for the bytes that the reader is given next.
+ */
+const wholeMessages = (chunks: ReadonlyArray<Uint8Array>): Array<unknown> | undefined => {
+  try {
+    const messages = reader.decode(Buffer.concat([...chunks, endMark]))
+    if (messages.at(-1) === null) return messages.slice(0, -1)
+  } catch {
+    // What is wrong with it, a parser says that has not met the mark.
+  }
+  reader = makeParser()
+  return undefined
 }
 
 const Request = Schema.Struct({
@@ -40,13 +59,11 @@ const Request = Schema.Struct({
 const asRequest = Schema.decodeUnknownOption(Request)
 
 /** Undefined: it is no request, or more than one. */
-export const decodeRequest = (body: Uint8Array): typeof Request.Type | undefined => {
-  try {
-    const [message, ...more] = makeParser().decode(body)
-    return more.length > 0 ? undefined : Option.getOrUndefined(asRequest(message))
-  } catch {
-    return undefined
-  }
+export const decodeRequest = (
+  ...body: ReadonlyArray<Uint8Array>
+): typeof Request.Type | undefined => {
+  const messages = wholeMessages(body)
+  return messages?.length === 1 ? Option.getOrUndefined(asRequest(messages[0])) : undefined
 }
 
 const Answer = Schema.Union(
@@ -61,9 +78,20 @@ const Answer = Schema.Union(
 export type RpcAnswer = typeof Answer.Type
 const asAnswer = Schema.decodeUnknownSync(Answer)
 
-/** Those that are whole by now. Throws what is wrong with them. */
-export const decodeAnswers = (parser: RpcParser, bytes: Uint8Array): ReadonlyArray<RpcAnswer> =>
-  parser.decode(bytes).map((message) => asAnswer(message))
+/** Reads the answers of one body, which comes in pieces of any kind. */
+export class AnswerReader {
+  /** None before a message was cut off at the end of a piece. */
+  #parser: Parser | undefined
+
+  /** Those that are whole by now. Throws what is wrong with them. */
+  read(chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<RpcAnswer> {
+    const messages = this.#parser === undefined ? wholeMessages(chunks) : undefined
+    if (messages !== undefined) return messages.map((message) => asAnswer(message))
+    this.#parser ??= makeParser()
+    const parser = this.#parser
+    return chunks.flatMap((chunk) => parser.decode(chunk)).map((message) => asAnswer(message))
+  }
+}
 
 const traceparent = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/
 

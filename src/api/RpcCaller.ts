@@ -11,14 +11,7 @@ import type { Call } from "../model/Exchange.ts"
 import { NodeName, type ServiceName } from "../model/Names.ts"
 import type { MeshCaller } from "./MeshCaller.ts"
 import { MeshFault } from "./MeshFault.ts"
-import {
-  decodeAnswers,
-  encodeMessage,
-  makeParser,
-  type RpcAnswer,
-  rpcType,
-  spanFields
-} from "./RpcBody.ts"
+import { AnswerReader, encodeMessage, type RpcAnswer, rpcType, spanFields } from "./RpcBody.ts"
 import { type AnswerPart, RpcExchange } from "./RpcExchange.ts"
 
 export interface RpcCallerOptions {
@@ -94,7 +87,7 @@ export const makeRpcCaller = ({
   const converse = (request: RequestEncoded, write: Write): Effect.Effect<void, RpcClientError> =>
     Effect.suspend(() => {
       const headers = request.headers.filter(([name]) => !ofCall.has(name))
-      const body = encodeMessage(makeParser(), { ...request, headers })
+      const body = encodeMessage({ ...request, headers })
       const call = callOf(request, body.length)
       if (call instanceof RpcClientError) return call
       const exchange = new RpcExchange(call)
@@ -126,7 +119,7 @@ const read = (
   write: Write,
   { id, tag }: RequestEncoded
 ): Effect.Effect<void, RpcClientError> => {
-  const parser = makeParser()
+  const reader = new AnswerReader()
   let exit: RpcAnswer | undefined
 
   const take = (part: AnswerPart): Effect.Effect<boolean, RpcClientError> => {
@@ -150,7 +143,7 @@ const read = (
 
   const takeAll = (chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, RpcClientError> =>
     Effect.try({
-      try: () => chunks.flatMap((chunk) => decodeAnswers(parser, chunk)),
+      try: () => reader.read(chunks),
       catch: (cause) => failed(`the answer to ${tag} is none of an RPC: ${String(cause)}`, cause)
     }).pipe(
       Effect.tapError(() => Effect.sync(() => exchange.cancel())),

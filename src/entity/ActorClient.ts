@@ -23,6 +23,7 @@ import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
 import type { CallChain } from "./CallChain.ts"
 import { CurrentDelivery } from "./CurrentDelivery.ts"
 import type { Delivery } from "./Delivery.ts"
+import { deadlineHeader } from "./Message.ts"
 import { watchActor } from "./WatchedActor.ts"
 
 interface CallOptions {
@@ -43,9 +44,6 @@ export interface ActorClient<Rpcs extends Rpc.Any> {
 }
 
 type Fiber = Parameters<Parameters<typeof Effect.withFiberRuntime<unknown, unknown>>[0]>[0]
-
-/** Under this header a message has the milliseconds it may take. */
-const deadlineHeader = "skein-deadline"
 
 const streamBuffer = 16
 

@@ -25,7 +25,7 @@ import { Actors, type HostDefinition, sweeping } from "./Actors.ts"
 import { noRights, OwnedShards } from "./OwnedShards.ts"
 import { allShards } from "./Placement.ts"
 import { remind } from "./Reminders.ts"
-import { askRelease, sendRemote } from "./RemoteMessage.ts"
+import { askRelease, type SendingOptions, sendRemote } from "./RemoteMessage.ts"
 import { RoutedMessage, type RouteOptions } from "./RoutedMessage.ts"
 import { ShardLeases } from "./ShardLeases.ts"
 import { ActorStore } from "./store/ActorStore.ts"
@@ -69,6 +69,11 @@ export const layer: Layer.Layer<
         fiber.unsafeInterruptAsFork(fiber.id())
       }
     }
+    const begin: SendingOptions["run"] = (effect, then) => {
+      const fiber = run(effect)
+      fiber.addObserver(then)
+      return () => fiber.unsafeInterruptAsFork(fiber.id())
+    }
     const self = caller.identity ?? hostCaller(NodeName.make(caller.peer))
     const locals = new Map<string, Local>()
     const hosts = new Map<string, ActorHost>()
@@ -108,13 +113,8 @@ export const layer: Layer.Layer<
       const route: RouteOptions = {
         hosts: typeHosts,
         here: () => locals.get(type),
-        remote: (owner, address, message, left) =>
-          sendRemote({ caller, service, owner, address, message, left }),
-        run: (effect, then) => {
-          const fiber = run(effect)
-          fiber.addObserver(then)
-          return () => fiber.unsafeInterruptAsFork(fiber.id())
-        },
+        remote: (owner, address, message, left, then) =>
+          sendRemote({ caller, service, owner, address, message, left, run: begin }, then),
         ...{ after, now }
       }
       const made = { hosts: typeHosts, route }

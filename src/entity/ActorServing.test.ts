@@ -1,7 +1,7 @@
 import * as Rpc from "@effect/rpc/Rpc"
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Schema } from "effect"
-import { encodeMessage, makeParser, rpcType } from "../api/RpcBody.ts"
+import { encodeMessage, rpcType } from "../api/RpcBody.ts"
 import { hostCaller } from "../model/Caller.ts"
 import type { Call, ResponseHead, ResponseReceiver } from "../model/Exchange.ts"
 import { authorityOf, NodeName, PeerKey, ServiceName } from "../model/Names.ts"
@@ -77,7 +77,7 @@ const callOf = (length: number, type: string): Call => ({
 })
 
 const bodyOf = (payload: unknown, headers: Array<[string, string]> = []): Uint8Array =>
-  encodeMessage(makeParser(), { _tag: "Request", id: "0", tag: "Add", payload, headers })
+  encodeMessage({ _tag: "Request", id: "0", tag: "Add", payload, headers })
 
 describe("a call to actors", () => {
   it.effect("that is none says nothing against the host, and is over", () =>

@@ -3,11 +3,9 @@
  * goes as that of any RPC, and what stands in its place is told in the head (ActorWords.ts).
  */
 import * as Headers from "@effect/platform/Headers"
-import * as Rpc from "@effect/rpc/Rpc"
-import type { FromServerEncoded, RequestEncoded } from "@effect/rpc/RpcMessage"
-import * as RpcSchema from "@effect/rpc/RpcSchema"
+import type * as Rpc from "@effect/rpc/Rpc"
+import type { RequestEncoded } from "@effect/rpc/RpcMessage"
 import { Cause, Effect, Exit, Option, Runtime, Schema, Tracer } from "effect"
-import type { NonEmptyReadonlyArray } from "effect/Array"
 import { RpcAnswering } from "../api/RpcAnswering.ts"
 import { ServedCall } from "../api/ServedCall.ts"
 import { type Dispatch, fieldValue, noBody } from "../model/Exchange.ts"
@@ -21,6 +19,7 @@ import { chainField, readChain } from "./CallChain.ts"
 import type { Delivery } from "./Delivery.ts"
 import type { Released } from "./Handover.ts"
 import type { Message } from "./Message.ts"
+import { atOnce, codecOf } from "./MessageCodec.ts"
 
 export interface ServingOptions {
   readonly host: Pick<ActorHost, "deliver" | "lost" | "type">
@@ -103,8 +102,8 @@ class ServedMessage {
   begin(id: string, answered: (answer: RefusalHead) => void): Delivery | undefined {
     const { host, requests } = this.#options
     const { headers, id: requestId, tag } = this.#request
-    const ended = (message: FromServerEncoded, defect = defectStatus): void =>
-      this.#run(this.#answering.send(message, defect))
+    const ended = (message: Parameters<RpcAnswering["end"]>[0], defect = defectStatus): void =>
+      this.#answering.end(message, defect)
     const rpc = (tag === watchRpc._tag ? watchRpc : requests.get(tag)) as
       | Rpc.AnyWithProps
       | undefined
@@ -119,7 +118,8 @@ class ServedMessage {
       } as const
       ended({ _tag: "Exit", requestId, exit }, status)
     }
-    const payload = this.#now(Schema.decodeUnknown(rpc.payloadSchema)(this.#request.payload))
+    const codec = codecOf(rpc)
+    const payload = this.#now(codec.decodePayload(this.#request.payload))
     if (Exit.isFailure(payload)) {
       dies(Cause.squash(payload.cause), 400)
       return undefined
@@ -153,12 +153,12 @@ class ServedMessage {
           answered({ status: 202, fields: [] })
         },
         part: (values) =>
-          Effect.flatMap(this.#encoded(encodeParts(rpc)(values)), (parts) =>
+          Effect.flatMap(Effect.orDie(codec.encodeParts(values)), (parts) =>
             this.#answering.send({ _tag: "Chunk", requestId, values: parts })
           ),
         exit: (exit) => {
           if (told) return
-          const encoded = this.#now(Schema.encodeUnknown(exitSchemaOf(rpc))(exit))
+          const encoded = this.#now(codec.encodeExit(exit))
           if (Exit.isFailure(encoded)) dies(Cause.squash(encoded.cause))
           else ended({ _tag: "Exit", requestId, exit: encoded.value })
         },
@@ -177,36 +177,8 @@ class ServedMessage {
     return Tracer.externalSpan({ traceId, spanId, sampled })
   }
 
-  #run(effect: Effect.Effect<void>): void {
-    Runtime.runFork(this.#options.runtime)(effect)
-  }
-
   /** What Schemas do is done at once, if they ask nobody. */
-  #now<A, E>(effect: Effect.Effect<A, E, unknown>): Exit.Exit<A, E> {
-    return Runtime.runSyncExit(this.#options.runtime)(this.#encoded(effect))
+  #now<A, E>(effect: Effect.Effect<A, E>): Exit.Exit<A, E> {
+    return atOnce(effect) ?? Runtime.runSyncExit(this.#options.runtime)(effect)
   }
-
-  /** What the RPCs' Schemas need is among what the type's layer was built with. */
-  #encoded<A, E>(effect: Effect.Effect<A, E, unknown>): Effect.Effect<A, never> {
-    return Effect.orDie(effect as Effect.Effect<A, E>)
-  }
-}
-
-type EncodedExit = Extract<FromServerEncoded, { readonly _tag: "Exit" }>["exit"]
-
-const exitSchemaOf = (rpc: Rpc.AnyWithProps): Schema.Schema<unknown, EncodedExit, unknown> =>
-  Rpc.exitSchema(rpc as unknown as Rpc.Any) as unknown as Schema.Schema<
-    unknown,
-    EncodedExit,
-    unknown
-  >
-
-const encodeParts = (rpc: Rpc.AnyWithProps) => {
-  const parts = RpcSchema.getStreamSchemas(rpc.successSchema.ast)
-  const schema = Option.isSome(parts) ? parts.value.success : Schema.Never
-  return Schema.encodeUnknown(
-    Schema.NonEmptyArray(schema as Schema.Schema<unknown, unknown, unknown>)
-  ) as unknown as (
-    values: NonEmptyReadonlyArray<unknown>
-  ) => Effect.Effect<NonEmptyReadonlyArray<unknown>, unknown, unknown>
 }

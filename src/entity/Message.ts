@@ -10,6 +10,9 @@ import type { ActorUnavailable, MailboxFull } from "./ActorError.ts"
 import type { CallChain } from "./CallChain.ts"
 import type { DueReminder } from "./store/ActorStore.ts"
 
+/** Under this header a message has the milliseconds it may take. */
+export const deadlineHeader = "skein-deadline"
+
 /** The actor's shard is not here (any more): whoever sent it looks where it is now. Nothing was done. */
 export interface Moved {
   readonly _tag: "Moved"

@@ -1,11 +1,8 @@
 /** One message to an actor of another host: an exchange of the mesh, to that host and no other. */
-import * as Rpc from "@effect/rpc/Rpc"
-import * as RpcSchema from "@effect/rpc/RpcSchema"
-import { Effect, type Exit, Option, Schema } from "effect"
-import type { NonEmptyReadonlyArray } from "effect/Array"
+import { Cause, Effect, Exit } from "effect"
 import type { MeshCaller } from "../api/MeshCaller.ts"
 import { MeshFault } from "../api/MeshFault.ts"
-import { decodeAnswers, encodeMessage, makeParser, rpcType, spanFields } from "../api/RpcBody.ts"
+import { AnswerReader, encodeMessage, type RpcAnswer, rpcType, spanFields } from "../api/RpcBody.ts"
 import { type AnswerPart, RpcExchange } from "../api/RpcExchange.ts"
 import { hostCaller } from "../model/Caller.ts"
 import { type Call, noBody } from "../model/Exchange.ts"
@@ -16,7 +13,8 @@ import type { Outgoing } from "./Actors.ts"
 import { messageTarget, readRefusal, readReleased, releaseTarget, tellField } from "./ActorWords.ts"
 import { chainField, formatChain } from "./CallChain.ts"
 import type { Released } from "./Handover.ts"
-import type { Refusal } from "./Message.ts"
+import { deadlineHeader, type Refusal } from "./Message.ts"
+import { atOnce, codecOf, type MessageCodec } from "./MessageCodec.ts"
 
 /** What stands in place of an answer. */
 export type RemoteRefusal = Refusal | { readonly _tag: "Fault"; readonly fault: Fault }
@@ -94,39 +92,181 @@ export interface RemoteMessage extends Target {
   readonly left: number | undefined
 }
 
-/** Undefined: it was answered. An interruption cancels it. */
-export const sendRemote = (options: RemoteMessage): Effect.Effect<RemoteRefusal | undefined> =>
-  Effect.gen(function* () {
-    const { address, left, message, service } = options
-    const { headers, isIdempotent, parent, replies, rpc, tells } = message
-    const payload = yield* known(Schema.encode(rpc.payloadSchema)(message.payload))
-    const span =
-      parent === undefined
-        ? {}
-        : { traceId: parent.traceId, spanId: parent.spanId, sampled: parent.sampled }
-    const said = Object.entries(headers).filter(([name]) => name !== "skein-deadline")
-    const body = encodeMessage(makeParser(), {
-      ...{ _tag: "Request", id: "0", tag: rpc._tag, payload },
-      headers: said
-    } as const)
-    const fields = ["content-type", rpcType, ...spanFields(span)]
+export interface SendingOptions extends RemoteMessage {
+  /** Begins what Schemas cannot do at once, and what waits; returns how to interrupt it. */
+  readonly run: <A, E>(
+    effect: Effect.Effect<A, E>,
+    then: (exit: Exit.Exit<A, E>) => void
+  ) => () => void
+}
+
+/** What came of it: undefined when it was answered, and a defect for what its Schemas do not take. */
+export type SentThen = (exit: Exit.Exit<RemoteRefusal | undefined>) => void
+
+/** Returns how to cancel it; then nothing comes of it any more. */
+export const sendRemote = (options: SendingOptions, then: SentThen): (() => void) => {
+  const sent = new SentMessage(options, then)
+  sent.begin()
+  return () => sent.cancel()
+}
+
+class SentMessage {
+  readonly #options: SendingOptions
+  readonly #codec: MessageCodec
+  readonly #reader = new AnswerReader()
+  #then: SentThen | undefined
+  #exchange: RpcExchange | undefined
+  #exit: Exit.Exit<unknown, unknown> | undefined
+  /** Gives up what is waited for. */
+  #stop: () => void = nothing
+
+  constructor(options: SendingOptions, then: SentThen) {
+    this.#options = options
+    this.#codec = codecOf(options.message.rpc)
+    this.#then = then
+  }
+
+  begin(): void {
+    this.#do(this.#codec.encodePayload(this.#options.message.payload), (payload) =>
+      this.#send(payload)
+    )
+  }
+
+  cancel(): void {
+    if (this.#then === undefined) return
+    this.#then = undefined
+    this.#stop()
+    this.#exchange?.cancel()
+  }
+
+  #end(exit: Exit.Exit<RemoteRefusal | undefined>): void {
+    const then = this.#then
+    this.#then = undefined
+    then?.(exit)
+  }
+
+  #answered(): void {
+    this.#end(Exit.succeed(undefined))
+  }
+
+  #refused(refusal: RemoteRefusal): void {
+    this.#end(Exit.succeed(refusal))
+  }
+
+  #broken(cause: unknown): void {
+    this.#exchange?.cancel()
+    this.#refused({ _tag: "Fault", fault: unreadable(this.#options.service, cause) })
+  }
+
+  /** Goes on with what it comes to: now, if it is known now. What breaks before all is sent is the sender's. */
+  #do<A, E>(effect: Effect.Effect<A, E>, then: (value: A) => void): void {
+    const taken = (exit: Exit.Exit<A, E>): void => {
+      if (this.#then === undefined) return
+      if (Exit.isSuccess(exit)) then(exit.value)
+      else if (this.#exchange === undefined) this.#end(Exit.die(Cause.squash(exit.cause)))
+      else this.#broken(Cause.squash(exit.cause))
+    }
+    const now = atOnce(effect)
+    if (now === undefined) this.#stop = this.#options.run(effect, taken)
+    else taken(now)
+  }
+
+  #send(payload: unknown): void {
+    const { address, caller, left, message } = this.#options
+    const { headers, isIdempotent, parent, rpc, tells } = message
+    const said: Array<[string, string]> = []
+    for (const name of Object.keys(headers)) {
+      if (name !== deadlineHeader) said.push([name, headers[name] ?? ""])
+    }
+    let body: Uint8Array
+    try {
+      body = encodeMessage({ _tag: "Request", id: "0", tag: rpc._tag, payload, headers: said })
+    } catch (cause) {
+      this.#end(Exit.die(cause))
+      return
+    }
+    const fields = ["content-type", rpcType, ...(parent === undefined ? [] : spanFields(parent))]
     if (tells) fields.push(tellField, "1")
     if (message.chain !== undefined) fields.push(chainField, formatChain(message.chain))
     const method = isIdempotent || message.key !== undefined ? "PUT" : "POST"
     const target = messageTarget(rpc._tag, address.entityId)
-    const call = callTo(options, { method, target, fields, length: body.length }, left)
+    const call = callTo(this.#options, { method, target, fields, length: body.length }, left)
     const exchange = new RpcExchange(call)
-    exchange.start(options.caller.dispatch, body)
-    return yield* read(exchange, options, replies).pipe(
-      Effect.onInterrupt(() => Effect.sync(() => exchange.cancel())),
-      Effect.catchAllDefect((cause) =>
-        Effect.sync((): RemoteRefusal => {
-          exchange.cancel()
-          return { _tag: "Fault", fault: unreadable(service, cause) }
+    this.#exchange = exchange
+    exchange.start(caller.dispatch, body)
+    this.#next(exchange)
+  }
+
+  #next(exchange: RpcExchange): void {
+    this.#stop = exchange.next((part) => this.#take(part, exchange))
+  }
+
+  #take(part: AnswerPart, exchange: RpcExchange): void {
+    const { address, message, service } = this.#options
+    const { replies, tells } = message
+    switch (part.kind) {
+      case "data":
+        this.#read(part.chunks, exchange)
+        return
+      case "foreign": {
+        if (tells && part.status === 202) {
+          replies.accepted?.()
+          this.#answered()
+          return
+        }
+        const fault = unreadable(service, `it has status ${part.status}`)
+        this.#refused(readRefusal(part, address) ?? { _tag: "Fault", fault })
+        return
+      }
+      default:
+        if (this.#exit !== undefined) {
+          replies.exit(this.#exit)
+          this.#answered()
+          return
+        }
+        this.#refused({
+          _tag: "Fault",
+          fault:
+            part.kind === "fault"
+              ? part.fault
+              : unreadable(service, "it has ended before its answer")
         })
-      )
+    }
+  }
+
+  #read(chunks: ReadonlyArray<Uint8Array>, exchange: RpcExchange): void {
+    let answers: ReadonlyArray<RpcAnswer>
+    try {
+      answers = this.#reader.read(chunks)
+    } catch (cause) {
+      this.#broken(cause)
+      return
+    }
+    this.#hand(answers, 0, exchange)
+  }
+
+  /** One after the other: the next part when there is room for it. */
+  #hand(answers: ReadonlyArray<RpcAnswer>, from: number, exchange: RpcExchange): void {
+    const answer = answers[from]
+    if (answer === undefined) {
+      this.#next(exchange)
+      return
+    }
+    const next = (): void => this.#hand(answers, from + 1, exchange)
+    if (answer._tag === "Exit") {
+      this.#do(this.#codec.decodeExit(answer.exit), (exit) => {
+        this.#exit = exit
+        next()
+      })
+      return
+    }
+    this.#do(this.#codec.decodeParts(answer.values), (parts) =>
+      this.#do(this.#options.message.replies.part(parts), next)
     )
-  })
+  }
+}
+
+const nothing = (): void => undefined
 
 const unreadable = (service: ServiceName, cause: unknown): Fault => ({
   code: "upstream_reset",
@@ -136,65 +276,4 @@ const unreadable = (service: ServiceName, cause: unknown): Fault => ({
   sent: true
 })
 
-const read = (
-  exchange: RpcExchange,
-  { address, message: { rpc, tells }, service }: RemoteMessage,
-  replies: Outgoing["replies"]
-): Effect.Effect<RemoteRefusal | undefined> =>
-  Effect.gen(function* () {
-    const parser = makeParser()
-    let exit: Exit.Exit<unknown, unknown> | undefined
-    while (true) {
-      const part = yield* nextPart(exchange)
-      if (part.kind === "foreign") {
-        if (tells && part.status === 202) {
-          replies.accepted?.()
-          return undefined
-        }
-        const refusal = readRefusal(part, address)
-        if (refusal !== undefined) return refusal
-        const fault = unreadable(service, `it has status ${part.status}`)
-        return { _tag: "Fault", fault } as const
-      }
-      if (part.kind === "data") {
-        for (const answer of part.chunks.flatMap((chunk) => decodeAnswers(parser, chunk))) {
-          if (answer._tag === "Chunk")
-            yield* replies.part(yield* known(decodeParts(rpc)(answer.values)))
-          else exit = yield* known(Schema.decodeUnknown(exitSchemaOf(rpc))(answer.exit))
-        }
-        continue
-      }
-      if (exit !== undefined) {
-        replies.exit(exit)
-        return undefined
-      }
-      const fault =
-        part.kind === "fault" ? part.fault : unreadable(service, "it has ended before its answer")
-      return { _tag: "Fault", fault } as const
-    }
-  })
-
 export const faultOf = (fault: Fault): MeshFault => MeshFault.from(fault)
-
-/** What the RPCs' Schemas need is in the program's context, as for any client of theirs. */
-const known = <A, E>(effect: Effect.Effect<A, E, unknown>): Effect.Effect<A> =>
-  Effect.orDie(effect as Effect.Effect<A, E>)
-
-const exitSchemaOf = (
-  rpc: Rpc.AnyWithProps
-): Schema.Schema<Exit.Exit<unknown, unknown>, unknown, unknown> =>
-  Rpc.exitSchema(rpc as unknown as Rpc.Any) as unknown as Schema.Schema<
-    Exit.Exit<unknown, unknown>,
-    unknown,
-    unknown
-  >
-
-const decodeParts = (rpc: Rpc.AnyWithProps) => {
-  const parts = RpcSchema.getStreamSchemas(rpc.successSchema.ast)
-  const schema = Option.isSome(parts) ? parts.value.success : Schema.Never
-  return Schema.decodeUnknown(
-    Schema.NonEmptyArray(schema as Schema.Schema<unknown, unknown, unknown>)
-  ) as unknown as (
-    values: unknown
-  ) => Effect.Effect<NonEmptyReadonlyArray<unknown>, unknown, unknown>
-}

@@ -3,28 +3,27 @@
  * says so before anything is done, and then it is looked for again, until the deadline. What may have been
  * done is sent again only when it may be done twice.
  */
-import { Cause, type Effect, type Exit } from "effect"
 import type { Fault } from "../model/Fault.ts"
 import type { ActorAddress } from "./ActorAddress.ts"
 import { ActorUnavailable } from "./ActorError.ts"
 import { type ActorHost, defaultDeadline } from "./ActorHost.ts"
 import { type ActorFailure, deliverHere, type Outgoing } from "./Actors.ts"
 import { cycleOf, lateText } from "./CallChain.ts"
-import { faultOf, type RemoteRefusal } from "./RemoteMessage.ts"
+import { faultOf, type SentThen } from "./RemoteMessage.ts"
 import type { TypeHosts } from "./TypeHosts.ts"
 
 export interface RouteOptions {
   readonly hosts: TypeHosts
   /** What runs the type in this program, with the key of its endpoint. */
   readonly here: () => { readonly host: ActorHost; readonly key: string } | undefined
+  /** Returns how to cancel it. */
   readonly remote: (
     owner: string,
     address: ActorAddress,
     message: Outgoing,
-    left: number | undefined
-  ) => Effect.Effect<RemoteRefusal | undefined>
-  /** Begins it; returns how to interrupt it. */
-  readonly run: <A>(effect: Effect.Effect<A>, then: (exit: Exit.Exit<A>) => void) => () => void
+    left: number | undefined,
+    then: SentThen
+  ) => () => void
   readonly after: (millis: number, then: () => void) => () => void
   /** Milliseconds. */
   readonly now: () => number
@@ -90,14 +89,14 @@ export class RoutedMessage {
   }
 
   #there(owner: string): () => void {
-    const { now, remote, run } = this.#options
+    const { now, remote } = this.#options
     const { deadline, replies } = this.#message
     const left = deadline === undefined ? undefined : this.#until - now()
-    return run(remote(owner, this.#address, this.#message, left), (exit) => {
+    return remote(owner, this.#address, this.#message, left, (exit) => {
       if (this.#over) return
       if (exit._tag === "Failure") {
-        // A bug, or what its Schemas do not take.
-        if (!Cause.isInterruptedOnly(exit.cause)) replies.exit(exit)
+        // What its Schemas do not take.
+        replies.exit(exit)
         return
       }
       const refusal = exit.value
