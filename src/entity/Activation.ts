@@ -10,7 +10,7 @@
  */
 import { Cause, Exit } from "effect"
 import { decideRestart, noRestarts, type RestartHistory } from "../mesh/actor/RestartPolicy.ts"
-import type { ActivationHost, Life, LivingActor } from "./ActivationHost.ts"
+import type { ActivationHost, Life, LivingActor, StoppedBy } from "./ActivationHost.ts"
 import { ActivationSaves, messageOf, type SaveWaiter } from "./ActivationSaves.ts"
 import { ActivationWork } from "./ActivationWork.ts"
 import { type ActorAddress, formatAddress } from "./ActorAddress.ts"
@@ -29,6 +29,7 @@ export class Activation implements LivingActor {
   /** When it last had something to do. */
   usedAt: number
   kept = false
+  children: Map<string, { readonly idle: boolean }> | undefined
   /** Messages that it has handled since it came into memory. */
   handled = 0
   /** On what it has crashed last, since then. */
@@ -75,7 +76,9 @@ export class Activation implements LivingActor {
 
   /** Has nothing to do, and nothing to be ended first. */
   get idle(): boolean {
-    return this.ready && this.#work.running.length === 0 && this.waiting === 0
+    if (!this.ready || this.#work.running.length > 0 || this.waiting > 0) return false
+    for (const child of this.children?.values() ?? []) if (!child.idle) return false
+    return true
   }
 
   deliver(delivery: Delivery): void {
@@ -139,7 +142,7 @@ export class Activation implements LivingActor {
   }
 
   /** It has no right to run any more: what it has begun ends as well, and saves nothing. */
-  abandon(): void {
+  abandon(why: StoppedBy = "not_leased"): void {
     if (this.#phase === "gone") return
     // First: leaving saves what there is.
     this.memory?.forget()
@@ -148,9 +151,7 @@ export class Activation implements LivingActor {
     this.settled()
     for (const delivery of [...this.#work.running, ...this.#saves.waiting]) {
       delivery.refuse(
-        ActorUnavailable.of("not_leased", this.address, "was stopped before it had saved", {
-          sent: true
-        })
+        ActorUnavailable.of(why, this.address, "was stopped before it had saved", { sent: true })
       )
       delivery.stop()
     }
@@ -279,7 +280,7 @@ export class Activation implements LivingActor {
       })
     }
     if (life === undefined) next()
-    else host.fork(life.close, next)
+    else host.fork(life.close(Exit.failCause(cause)), next)
     this.#saves.refuse(unsaved, cause)
   }
 
@@ -311,7 +312,7 @@ export class Activation implements LivingActor {
       else this.#begin()
     }
     if (life === undefined) next()
-    else this.#host.fork(life.close, next)
+    else this.#host.fork(life.close(Exit.void), next)
   }
 
   #gone(): void {

@@ -11,7 +11,8 @@ import type { Moved } from "./Message.ts"
 export interface Life {
   /** Puts the message to its handler, and calls back with what that came to; maybe at once. */
   readonly handle: (delivery: Delivery, then: HandledThen) => void
-  readonly close: Effect.Effect<void>
+  /** A failure is the crash that has ended it. */
+  readonly close: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 }
 
 export type HandledThen = (exit: Exit.Exit<unknown, unknown>) => void
@@ -25,6 +26,10 @@ export interface LivingActor extends Saver {
   kept: boolean
   /** Its shard goes elsewhere. */
   readonly leaving: boolean
+  /** Those of its life now, by type and name. */
+  children: Map<string, { readonly idle: boolean }> | undefined
+  /** Its life ends here, and the next one begins as after any crash. */
+  readonly crash: (cause: Cause.Cause<unknown>) => void
   /** On what it has crashed last, since it came into memory. */
   lastError: LastError | undefined
 }
@@ -56,6 +61,9 @@ export interface ActivationHost {
   /** Nothing is left of it in memory. */
   readonly gone: (actor: LivingActor) => void
 }
+
+/** Why it is ended before it has saved: its lease is lost, or whose child it is has crashed. */
+export type StoppedBy = "not_leased" | "stopped"
 
 export interface CrashNews {
   readonly kind: "escalate" | "restart"

@@ -14,6 +14,7 @@
  *     yield* cart("user-42").Add({ item: "book" })
  */
 import type * as Rpc from "@effect/rpc/Rpc"
+import type * as RpcClient from "@effect/rpc/RpcClient"
 import * as RpcGroup from "@effect/rpc/RpcGroup"
 import { type Context, Duration, Effect, Layer, type Scope } from "effect"
 import { PCGRandom } from "effect/Utils"
@@ -24,6 +25,7 @@ import type { ActorProgram, ActorRequest, Handlers } from "./ActorLife.ts"
 import { checkedType } from "./ActorService.ts"
 import { Actors, type Guarantee } from "./Actors.ts"
 import type { KeyScope } from "./AnsweredOnce.ts"
+import { type ChildFailure, spawnChild } from "./ChildActor.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
 import { type Reminders, remindersOf } from "./Reminders.ts"
 import type { LeaseTimes } from "./store/LeaseStep.ts"
@@ -64,6 +66,12 @@ export interface ActorOptions {
   readonly mailboxCapacity?: number | undefined
 }
 
+/** What can be said of a child. */
+export type ChildOptions = Pick<
+  ActorOptions,
+  "concurrency" | "keys" | "mailbox" | "reentrant" | "spanAttributes"
+>
+
 export type HandlersFrom<R extends Rpc.Any> = {
   readonly [Current in R as Current["_tag"]]: (
     request: ActorRequest<Current>
@@ -92,6 +100,23 @@ export interface Actor<in out Type extends string, in out Rpcs extends Rpc.Any> 
     | Rpc.Middleware<Rpcs>
     | Actors
   >
+  /**
+   * In an actor of any type: a child of this one, which lives until the scope closes, at the longest as long as
+   * the life that begins it. The handle has its messages as functions.
+   */
+  readonly spawn: <H extends HandlersFrom<Rpcs>, RX = never>(
+    name: string,
+    build: H | Effect.Effect<H, never, RX>,
+    options?: ChildOptions
+  ) => Effect.Effect<
+    RpcClient.RpcClient.From<Rpcs, ChildFailure>,
+    never,
+    | Exclude<RX | RpcGroup.HandlersContext<Rpcs, H>, Given>
+    | Rpc.Context<Rpcs>
+    | Rpc.Middleware<Rpcs>
+    | CurrentActivation
+    | Scope.Scope
+  >
   /** In an actor of this type: messages that it will get later. */
   readonly reminders: Effect.Effect<Reminders<Rpcs>, never, CurrentActivation>
   readonly of: <H extends HandlersFrom<Rpcs>>(handlers: H) => H
@@ -115,6 +140,8 @@ export const fromRpcGroup = <const Type extends string, Rpcs extends Rpc.Any>(
     annotateRpcs: (tag, value) => fromRpcGroup(type, protocol.annotateRpcs(tag, value)),
     client: Effect.map(Actors, (actors) => makeActorClient(actors, { type, protocol })),
     toLayer: (build, options = {}) => Layer.scopedDiscard(register(type, protocol, build, options)),
+    spawn: (name, build, options = {}) =>
+      Effect.flatMap(runOf(protocol, build, options), (run) => spawnChild({ ...run, type, name })),
     reminders: remindersOf(protocol),
     of: (handlers) => handlers
   }
@@ -128,13 +155,23 @@ const register = <Rpcs extends Rpc.Any, H extends HandlersFrom<Rpcs>, RX>(
 ) =>
   Effect.gen(function* () {
     const actors = yield* Actors
-    const {
-      concurrency = 1,
-      guarantee = "eventual",
-      idle = options.maxIdleTime ?? "5 minutes",
-      mailbox = options.mailboxCapacity ?? 1_000,
-      weight = 100
-    } = options
+    const { guarantee = "eventual", idle = options.maxIdleTime ?? "5 minutes" } = options
+    const run = yield* runOf(protocol, build, options)
+    yield* actors.register({
+      ...{ type, guarantee, ...run },
+      weight: options.weight ?? 100,
+      idle: Duration.toMillis(idle),
+      leaseTimes: options.leaseTimes
+    })
+  })
+
+/** How actors of a type are run, wherever that is. */
+const runOf = <Rpcs extends Rpc.Any, H extends HandlersFrom<Rpcs>, RX>(
+  protocol: RpcGroup.RpcGroup<Rpcs>,
+  build: H | Effect.Effect<H, never, RX>,
+  options: ActorOptions
+) =>
+  Effect.gen(function* () {
     type Needed =
       | Exclude<RX | RpcGroup.HandlersContext<Rpcs, H>, Given>
       | Rpc.Context<Rpcs>
@@ -154,15 +191,12 @@ const register = <Rpcs extends Rpc.Any, H extends HandlersFrom<Rpcs>, RX>(
       clock: yield* Effect.clock,
       random: () => dice.number()
     }
-    yield* actors.register({
-      ...{ type, program, guarantee, mailbox, weight },
-      protocol: program.protocol,
+    const { concurrency = 1, mailbox = options.mailboxCapacity ?? 1_000 } = options
+    return {
+      ...{ program, protocol: program.protocol, mailbox, runtime: runtime as never },
       concurrency: concurrency === "unbounded" ? Number.POSITIVE_INFINITY : concurrency,
-      idle: Duration.toMillis(idle),
-      reentrant: options.reentrant ?? false,
-      leaseTimes: options.leaseTimes,
-      runtime: runtime as never
-    })
+      reentrant: options.reentrant ?? false
+    }
   })
 
 /** True: the actor that says so stays in memory, however long it is idle. */

@@ -19,6 +19,14 @@ export const addressOf = (entityType: string, entityId: string): ActorAddress =>
 export const formatAddress = ({ entityId, entityType }: Omit<ActorAddress, "shardId">): string =>
   `${entityType}/${entityId}`
 
+/**
+ * Between an actor's id and those of its children in the store; no other actor has it in its id, or one could be
+ * taken for another's child.
+ */
+export const childMark = "\u001f"
+
+export const isChild = ({ id }: { readonly id: string }): boolean => id.includes(childMark)
+
 /** In an actor, and in all of its handlers: which one it is. */
 export class CurrentAddress extends Context.Tag("skein/entity/CurrentAddress")<
   CurrentAddress,

@@ -16,7 +16,7 @@ import {
   Tracer
 } from "effect"
 import { Idempotent } from "../api/RpcIdempotent.ts"
-import { type ActorAddress, CurrentAddress } from "./ActorAddress.ts"
+import { type ActorAddress, CurrentAddress, isChild } from "./ActorAddress.ts"
 import type { ActorEvent } from "./ActorEvent.ts"
 import type { ActorFailure, Actors, ActorType, Outgoing } from "./Actors.ts"
 import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
@@ -25,6 +25,9 @@ import { CurrentDelivery } from "./CurrentDelivery.ts"
 import type { Delivery } from "./Delivery.ts"
 import { deadlineHeader } from "./Message.ts"
 import { watchActor } from "./WatchedActor.ts"
+
+/** What carries messages. */
+export type Sender = Pick<Actors["Type"], "send">
 
 interface CallOptions {
   readonly asMailbox?: boolean | undefined
@@ -48,7 +51,7 @@ type Fiber = Parameters<Parameters<typeof Effect.withFiberRuntime<unknown, unkno
 const streamBuffer = 16
 
 export const makeActorClient = <Rpcs extends Rpc.Any>(
-  actors: Actors["Type"],
+  actors: Sender,
   { protocol, type }: { readonly type: string; readonly protocol: RpcGroup.RpcGroup<Rpcs> }
 ): ActorClient<Rpcs> => {
   const definition: ActorType = {
@@ -64,6 +67,7 @@ export const makeActorClient = <Rpcs extends Rpc.Any>(
   class Client {
     readonly id: string
     constructor(id: string) {
+      if (isChild({ id })) throw new Error(`${JSON.stringify(id)} is no id: it has U+001F in it`)
       this.id = id
     }
   }
@@ -82,11 +86,7 @@ export const makeActorClient = <Rpcs extends Rpc.Any>(
 
 type CallFunction = (id: string, payload: unknown, options: CallOptions) => unknown
 
-const callOf = (
-  actors: Actors["Type"],
-  definition: ActorType,
-  rpc: Rpc.AnyWithProps
-): CallFunction => {
+const callOf = (actors: Sender, definition: ActorType, rpc: Rpc.AnyWithProps): CallFunction => {
   const isIdempotent = Option.getOrElse(Context.getOption(rpc.annotations, Idempotent), () => false)
   const make = "make" in rpc.payloadSchema ? (rpc.payloadSchema.make as MakePayload) : undefined
 

@@ -5,7 +5,7 @@
 import { type Cause, Effect, Exit, Runtime } from "effect"
 import { defaultRestartPolicy } from "../mesh/actor/RestartPolicy.ts"
 import { Activation, crashText } from "./Activation.ts"
-import type { ActivationHost, CrashNews, LivingActor } from "./ActivationHost.ts"
+import type { ActivationHost, CrashNews, LivingActor, StoppedBy } from "./ActivationHost.ts"
 import { type ActorAddress, addressOf, formatAddress } from "./ActorAddress.ts"
 import { ActorUnavailable } from "./ActorError.ts"
 import { watchRpc } from "./ActorEvent.ts"
@@ -15,27 +15,8 @@ import { ActorWatchers, maxWatchers } from "./ActorWatchers.ts"
 import { cycleOf, lateText, maxDepth } from "./CallChain.ts"
 import { Delivery } from "./Delivery.ts"
 import type { Message, Moved, Refusal } from "./Message.ts"
-import type { NotEntered } from "./OwnedShards.ts"
-import type { ActorStoreShape, Lease } from "./store/ActorStore.ts"
-
-/** Which shards are run here. */
-export interface ShardGate {
-  readonly isOpen: (shard: number) => boolean
-  /** Calls back once: with nothing when it is open, else with why not. At once where that is known. */
-  readonly enter: (shard: number, then: (why: NotEntered | undefined) => void) => void
-  /** Whose shard it is, as this host sees it: key of an endpoint. */
-  readonly owner: (shard: number) => string | undefined
-  /** Name of the host whose shard it is, as this one sees it. */
-  readonly ownerName: (shard: number) => string | undefined
-  /** Name of this host. */
-  readonly node: () => string
-  /** Under which its actors save, if there is one; undefined: they need none. */
-  readonly lease: ((shard: number) => Lease | undefined) | undefined
-  /** May an answer that no save stands behind leave now? */
-  readonly mayAnswer: (shard: number) => boolean
-  /** A save of one of its actors was refused: the shard is another's. */
-  readonly fenced: (shard: number) => void
-}
+import type { ShardGate } from "./ShardGate.ts"
+import type { ActorStoreShape, ActorAddress as KeptAddress } from "./store/ActorStore.ts"
 
 /** Milliseconds that a message is looked after where its sender has said nothing. */
 export const defaultDeadline = 15_000
@@ -51,18 +32,6 @@ const notEntered = (why: "no_store" | "not_leased", address: ActorAddress): Acto
     ? ActorUnavailable.of("no_store", address, "is on a host that does not reach the store")
     : ActorUnavailable.of("not_leased", address, "has waited in vain for its shard's lease")
 
-/** Where there is no mesh, everything is here. */
-export const openGate: ShardGate = {
-  isOpen: () => true,
-  enter: (_, then) => then(undefined),
-  owner: () => undefined,
-  ownerName: () => undefined,
-  node: () => "local",
-  lease: undefined,
-  mayAnswer: () => true,
-  fenced: () => undefined
-}
-
 export interface ActorHostOptions {
   readonly type: string
   readonly program: ActorProgram
@@ -74,7 +43,11 @@ export interface ActorHostOptions {
   readonly mailbox: number
   /** Milliseconds without a message after which an actor leaves memory. */
   readonly idle: number
-  readonly store: ActorStoreShape
+  readonly store: Pick<ActorStoreShape, "load" | "save">
+  /** Of children: as whom their actor is in the store. Default: by its own address. */
+  readonly keptAs?: KeptAddress | undefined
+  /** Of children: they have crashed too often, and whose they are is to begin anew. */
+  readonly onEscalate?: ((cause: Cause.Cause<unknown>) => void) | undefined
   readonly gate: ShardGate
   /** What the type's layer was built with. */
   readonly runtime: Runtime.Runtime<never>
@@ -108,6 +81,7 @@ export class ActorHost implements ActivationHost {
     const { gate, program, runtime, store } = options
     this.#life = {
       ...{ program, runtime },
+      ...{ gate, keptAs: options.keptAs },
       mayAnswer: gate.mayAnswer,
       memory: {
         store: this.stats.counting(store),
@@ -116,6 +90,12 @@ export class ActorHost implements ActivationHost {
         onReminder: () => this.onReminder()
       }
     }
+  }
+
+  /** None of its actors has anything to do. */
+  get idle(): boolean {
+    for (const activation of this.activations()) if (!activation.idle) return false
+    return true
   }
 
   /** Actors in memory. */
@@ -222,6 +202,11 @@ export class ActorHost implements ActivationHost {
     for (const activation of [...actors.values()]) activation.leave()
   }
 
+  /** All of them end as those of a shard do. */
+  abandonAll(why: StoppedBy): void {
+    for (const activation of [...this.activations()]) activation.abandon(why)
+  }
+
   /** Its actors end without saving anything. */
   abandon(shard: number): void {
     // First: what becomes of its actors here is no news of theirs.
@@ -287,6 +272,7 @@ export class ActorHost implements ActivationHost {
       kind === "restart"
         ? `it begins again from what was saved last in ${delay} ms`
         : `it has crashed too often in a row, and rests for ${this.restarts.max} ms`
+    if (kind === "escalate") this.#options.onEscalate?.(cause)
     const log = kind === "restart" ? Effect.logWarning : Effect.logError
     this.#run(log(`${text}; ${next}`, cause))
   }

@@ -31,6 +31,8 @@ import { CurrentActivation } from "./CurrentActivation.ts"
 import { CurrentDelivery } from "./CurrentDelivery.ts"
 import type { Delivery } from "./Delivery.ts"
 import { isKeyed, type Message } from "./Message.ts"
+import type { ShardGate } from "./ShardGate.ts"
+import type { ActorAddress as KeptAddress } from "./store/ActorStore.ts"
 
 /** A message, as its handler is given it: named as in @effect/cluster. */
 export interface ActorRequest<out R extends Rpc.Any> {
@@ -66,6 +68,9 @@ export interface LifeHost {
   readonly program: ActorProgram
   readonly runtime: Runtime.Runtime<never>
   readonly memory: MemoryHost
+  readonly gate: ShardGate
+  /** As whom its actor is in the store; undefined: by its address. */
+  readonly keptAs: KeptAddress | undefined
   /** May what was read in that shard leave now? */
   readonly mayAnswer: (shard: number) => boolean
 }
@@ -99,7 +104,8 @@ export class ActorLife implements Life {
     return Effect.gen(function* () {
       const { address } = actor
       const shard = { type: address.entityType, index: address.shardId }
-      const memory = new ActorMemory({ shard, id: address.entityId }, host.memory, actor)
+      const keptAs = host.keptAs ?? { shard, id: address.entityId }
+      const memory = new ActorMemory(keptAs, host.memory, actor)
       actor.memory = memory
       const scope = yield* Scope.make()
       const entries = entriesOf(actor, memory, host)
@@ -112,8 +118,8 @@ export class ActorLife implements Life {
     })
   }
 
-  get close(): Effect.Effect<void> {
-    return Scope.close(this.#scope, Exit.void)
+  close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    return Scope.close(this.#scope, exit)
   }
 
   handle(delivery: Delivery, then: HandledThen): void {
@@ -195,11 +201,15 @@ const isTraced = ({ parent }: Message, { fiberRefs }: Runtime.Runtime<never>): b
   return Context.get(services, Tracer.Tracer) !== untraced
 }
 
-const entriesOf = (actor: LivingActor, memory: ActorMemory, { runtime }: LifeHost): Entries => {
+const entriesOf = (actor: LivingActor, memory: ActorMemory, host: LifeHost): Entries => {
+  const { runtime } = host
   const entries: Entries = new Map(runtime.context.unsafeMap)
   entries.set(CurrentAddress.key, actor.address)
   entries.set(CurrentActivation.key, {
     memory,
+    actor,
+    gate: host.gate,
+    store: host.memory.store,
     keep: (kept: boolean) => {
       actor.kept = kept
     }

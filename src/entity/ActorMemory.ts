@@ -49,7 +49,8 @@ export interface Saver {
 const noKeys: ReadonlyArray<KeptKey> = []
 
 export class ActorMemory {
-  readonly #actor: ActorAddress
+  /** As whom it is in the store. */
+  readonly actor: ActorAddress
   readonly #host: MemoryHost
   readonly #saver: Saver
   #version = 0
@@ -69,7 +70,7 @@ export class ActorMemory {
   readonly #lease: Lease | undefined
 
   constructor(actor: ActorAddress, host: MemoryHost, saver: Saver) {
-    this.#actor = actor
+    this.actor = actor
     this.#host = host
     this.#saver = saver
     this.#lease = host.leaseOf?.(actor.shard.index)
@@ -90,7 +91,7 @@ export class ActorMemory {
   /** From the store, before anything else is asked of it. */
   get loaded(): Effect.Effect<LoadedActor, LoadError> {
     return Effect.suspend(() =>
-      Effect.map(this.#host.store.load(this.#actor), (loaded) => {
+      Effect.map(this.#host.store.load(this.actor), (loaded) => {
         // Another message has asked at the same time, and may have saved since.
         if (this.#isLoaded) return loaded
         this.#isLoaded = true
@@ -178,7 +179,7 @@ export class ActorMemory {
   get save(): Effect.Effect<void, SaveError> {
     return Effect.suspend(() => {
       const { leaseOf, onReminder, store } = this.#host
-      const actor = this.#actor
+      const actor = this.actor
       const lease = leaseOf?.(actor.shard.index)
       if (leaseOf !== undefined && (lease === undefined || lease.epoch !== this.#lease?.epoch)) {
         return new Fenced({

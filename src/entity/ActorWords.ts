@@ -3,7 +3,7 @@
  * path is the message's name, so that access rules can go by it, and the id is in the query.
  */
 import { type Fields, fieldValue } from "../model/Exchange.ts"
-import { type ActorAddress, formatAddress } from "./ActorAddress.ts"
+import { type ActorAddress, formatAddress, isChild } from "./ActorAddress.ts"
 import { ActorUnavailable, isActorTrouble, MailboxFull } from "./ActorError.ts"
 import type { Released } from "./Handover.ts"
 import type { Refusal } from "./Message.ts"
@@ -33,7 +33,9 @@ export const readTarget = (target: string): Target | undefined => {
     return isShard ? { kind: "release", shard, turn: said.has("turn") } : undefined
   }
   const id = said.get("id")
-  return id === null || id === "" || id.length > maxId ? undefined : { kind: "message", id }
+  return id === null || id === "" || id.length > maxId || isChild({ id })
+    ? undefined
+    : { kind: "message", id }
 }
 
 /** Characters of an id: as stores take them. */

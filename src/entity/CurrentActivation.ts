@@ -1,11 +1,17 @@
 /** What an actor's program has of its own life, while its handlers are built and while they run. */
 import { Context } from "effect"
-import type { ActorMemory } from "./ActorMemory.ts"
+import type { LivingActor } from "./ActivationHost.ts"
+import type { ActorMemory, MemoryHost } from "./ActorMemory.ts"
+import type { ShardGate } from "./ShardGate.ts"
 
 export class CurrentActivation extends Context.Tag("skein/entity/CurrentActivation")<
   CurrentActivation,
   {
     readonly memory: ActorMemory
+    readonly actor: LivingActor
+    /** By what right it runs. */
+    readonly gate: ShardGate
+    readonly store: MemoryHost["store"]
     /** True: it stays in memory however long it is idle. */
     readonly keep: (kept: boolean) => void
   }

@@ -7,6 +7,7 @@ import * as Headers from "@effect/platform/Headers"
 import type * as Rpc from "@effect/rpc/Rpc"
 import type * as RpcGroup from "@effect/rpc/RpcGroup"
 import { Duration, Effect, Exit, type Scope } from "effect"
+import { isChild } from "./ActorAddress.ts"
 import type { ActorHost } from "./ActorHost.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
 import { decodePayload, encodePayload, type RemindedMessage } from "./KeptAnswer.ts"
@@ -30,21 +31,28 @@ export interface Reminders<R extends Rpc.Any> {
 export const remindersOf = <R extends Rpc.Any>(
   protocol: RpcGroup.RpcGroup<R>
 ): Effect.Effect<Reminders<R>, never, CurrentActivation> =>
-  Effect.map(CurrentActivation, ({ memory }) => ({
-    set: (name, when, tag, payload) => {
-      const rpc = protocol.requests.get(tag) as unknown as Rpc.AnyWithProps
-      const { payloadSchema } = rpc
-      const made = "make" in payloadSchema ? (payloadSchema.make as Make)(payload) : payload
-      return Effect.map(Effect.orDie(encodePayload(rpc, made)), (bytes) =>
-        memory.remind({
-          name,
-          payload: bytes,
-          when: "at" in when ? { at: when.at.getTime() } : { after: Duration.toMillis(when.after) }
-        })
-      )
-    },
-    cancel: (name) => Effect.sync(() => memory.cancelReminder(name))
-  }))
+  Effect.filterOrDieMessage(
+    CurrentActivation,
+    ({ memory }) => !isChild(memory.actor),
+    "the child of an actor has no reminders, for only its parent begins it: have those of the parent"
+  ).pipe(
+    Effect.map(({ memory }) => ({
+      set: (name, when, tag, payload) => {
+        const rpc = protocol.requests.get(tag) as unknown as Rpc.AnyWithProps
+        const { payloadSchema } = rpc
+        const made = "make" in payloadSchema ? (payloadSchema.make as Make)(payload) : payload
+        return Effect.map(Effect.orDie(encodePayload(rpc, made)), (bytes) =>
+          memory.remind({
+            name,
+            payload: bytes,
+            when:
+              "at" in when ? { at: when.at.getTime() } : { after: Duration.toMillis(when.after) }
+          })
+        )
+      },
+      cancel: (name) => Effect.sync(() => memory.cancelReminder(name))
+    }))
+  )
 
 type Make = (payload: unknown) => unknown
 

@@ -12,7 +12,7 @@ import type { ActorFailure, Actors, ActorType } from "./Actors.ts"
 const waiting = 16
 
 export const watchActor = (
-  actors: Actors["Type"],
+  actors: Pick<Actors["Type"], "send">,
   type: ActorType,
   id: string
 ): Stream.Stream<ActorEvent, ActorFailure> => {
@@ -41,7 +41,7 @@ export const watchActor = (
 
 /** What one host tells, until it has no more to tell. */
 const toldBy = (
-  actors: Actors["Type"],
+  actors: Pick<Actors["Type"], "send">,
   type: ActorType,
   id: string
 ): Stream.Stream<ActorEvent, ActorFailure> =>
