@@ -14,7 +14,9 @@ export const recordLimits = {
   services: 256,
   endpointsPerService: 64,
   /** Encoded bytes of a signed record. */
-  bytes: 64 * 1024
+  bytes: 64 * 1024,
+  /** What `lifetime` may say, ms. */
+  lifetime: { least: 60_000, most: 72 * 3_600_000 }
 } as const
 
 export interface EndpointEntry {
@@ -56,6 +58,11 @@ export interface NodeRecord {
   readonly services: ReadonlyArray<ServiceEntry>
   /** It may end at any time and not come back: once dead, it is off the lists soon. Absent: no. */
   readonly ephemeral?: boolean | undefined
+  /**
+   * So long after it was signed it is over, ms: its owner signs anew well before that. Absent: as long as any; so
+   * it is with readers that do not know this.
+   */
+  readonly lifetime?: number | undefined
   /** Version of the program, for people. */
   readonly software: string
 }

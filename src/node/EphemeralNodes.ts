@@ -1,25 +1,43 @@
 /**
  * Nodes that say of themselves that they may end at any time (`node.ephemeral`) are forgotten by every
- * node on its own once they are dead. For a while only: those who think so later still pass the record on,
- * and by then they think so too; and after a partition it may be that it lives.
+ * node on its own once they are dead. What is told of them later counts for nothing as long as their last record
+ * could be held by anybody, or until there is a newer one: each signs anew every few minutes, and when it is back from
+ * where others may have taken it for dead. Those of older versions do not, and are forgotten for minutes.
  */
 import { Effect, type Scope } from "effect"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
+import { lifetimes } from "../mesh/catalogue/RecordEntry.ts"
 import type { MembershipShape } from "../mesh/membership/MembershipService.ts"
 import type { PeerKey } from "../model/Names.ts"
+import type { NodeRecord } from "../model/NodeRecord.ts"
 import type { Ticker } from "../model/Time.ts"
 import type { ForgottenFile } from "./ForgottenFile.ts"
 import type { ForgottenNodes } from "./ForgottenNodes.ts"
 import type { GoneElsewhere } from "./GoneElsewhere.ts"
+import { OwnAbsence } from "./OwnAbsence.ts"
 
 /** Milliseconds. */
 export const ephemeralTimes = {
   /** It may have been stalled, or cut off. */
   deadFor: 30_000,
-  /** Within this all others have found it dead, too. */
+  /** One that says nothing of how long its record lasts. Within this all others have found it dead, too. */
   forgottenFor: 300_000,
+  /** A clock may be set by so much while a record is on its way. */
+  longer: 60_000,
   look: 5_000
 } as const
+
+/** Whatever a file says of who was forgotten, ms: it is of records like those of this version. */
+export const longestForgotten = lifetimes.ephemeral + ephemeralTimes.longer
+
+/** So long a record of an ephemeral node that was found dead is not taken in, ms. */
+export const forgottenFor = (
+  { lifetime, signedAt }: Pick<NodeRecord, "lifetime" | "signedAt">,
+  wall: number
+): number =>
+  lifetime === undefined
+    ? ephemeralTimes.forgottenFor
+    : Math.max(0, signedAt + lifetime - wall) + ephemeralTimes.longer
 
 export interface EphemeralOptions {
   readonly forgotten: ForgottenNodes
@@ -29,7 +47,9 @@ export interface EphemeralOptions {
   readonly elsewhere: Pick<GoneElsewhere, "isGone">
   /** Connected with this node. */
   readonly isUp: (peer: PeerKey) => boolean
-  readonly catalogue: Pick<CatalogueShape, "current" | "rejudge">
+  readonly catalogue: Pick<CatalogueShape, "current" | "rejudge" | "resign">
+  /** Is this node one? */
+  readonly isEphemeral: boolean
   readonly membership: Pick<MembershipShape, "members">
   readonly ticker: Pick<Ticker, "now" | "wall">
 }
@@ -48,14 +68,37 @@ export const forgetEphemeral = (options: EphemeralOptions): Effect.Effect<void> 
       return isDead || (!isUp(peer) && elsewhere.isGone(record, others)) ? [record] : []
     })
     if (gone.length === 0) return file.save
-    forgotten.forgetUntil(gone, ticker.now() + ephemeralTimes.forgottenFor)
+    const [now, wall] = [ticker.now(), ticker.wall()]
+    forgotten.forgetUntil(
+      gone.map(({ epoch, lifetime, peer, signedAt, version }) => ({
+        ...{ peer, epoch, version },
+        until: now + forgottenFor({ lifetime, signedAt }, wall)
+      }))
+    )
     // First: who sees that it is gone may take it that it stays so.
     return Effect.zipRight(file.save, catalogue.rejudge(gone.map(({ peer }) => peer)))
   })
 
+/** Says again that this node is there when others may have forgotten it. */
+export const sayAgain = (
+  { catalogue, isEphemeral, membership, ticker }: EphemeralOptions,
+  absence: OwnAbsence
+): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    isEphemeral && absence.isOver(membership.members(), ticker.wall())
+      ? catalogue.resign
+      : Effect.void
+  )
+
 /** Until the scope closes. */
 export const keepEphemeral = (options: EphemeralOptions): Effect.Effect<void, never, Scope.Scope> =>
-  forgetEphemeral(options).pipe(
+  Effect.suspend(() => {
+    const absence = new OwnAbsence()
+    return lookAgainAndAgain(Effect.zipRight(forgetEphemeral(options), sayAgain(options, absence)))
+  })
+
+const lookAgainAndAgain = (look: Effect.Effect<void>): Effect.Effect<void, never, Scope.Scope> =>
+  look.pipe(
     Effect.catchAllDefect((defect) =>
       Effect.logError("ephemeral nodes were not forgotten", defect)
     ),

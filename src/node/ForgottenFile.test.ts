@@ -36,7 +36,7 @@ it.effect("who was forgotten stays so over a restart, for as long as before", ()
     const first = life(1_000_000)
     yield* first.file.load(300_000)
     first.world.now = 50_000
-    first.forgotten.forgetUntil([job], 350_000)
+    first.forgotten.forgetUntil([{ ...job, until: 350_000 }])
     yield* first.file.save
     const second = life(1_100_000)
     expect(second.isOut()).toBe(false)
@@ -51,7 +51,7 @@ it.effect("who was forgotten stays so over a restart, for as long as before", ()
 it.effect("and one that had come back is not out after the next restart", () =>
   Effect.gen(function* () {
     const first = life(1_000_000)
-    first.forgotten.forgetUntil([job], 300_000)
+    first.forgotten.forgetUntil([{ ...job, until: 300_000 }])
     yield* first.file.save
     first.world.up = true
     expect(first.isOut()).toBe(false)
@@ -65,7 +65,7 @@ it.effect("and one that had come back is not out after the next restart", () =>
 it.effect("not for longer when the clock was set back meanwhile", () =>
   Effect.gen(function* () {
     const first = life(9_000_000)
-    first.forgotten.forgetUntil([job], 300_000)
+    first.forgotten.forgetUntil([{ ...job, until: 300_000 }])
     yield* first.file.save
     const second = life(1_000_000)
     yield* second.file.load(300_000)
@@ -80,7 +80,7 @@ it.effect("what is damaged keeps no node from its start, and is replaced", () =>
     writeFileSync(join(dataDir, "forgotten.cbor"), "nonsense")
     const first = life(1_000_000)
     yield* first.file.load(300_000)
-    first.forgotten.forgetUntil([job], 300_000)
+    first.forgotten.forgetUntil([{ ...job, until: 300_000 }])
     yield* first.file.save
     const second = life(1_000_000)
     yield* second.file.load(300_000)
@@ -92,7 +92,7 @@ it.effect("what cannot be written is told, and is written when it can be, or was
   Effect.gen(function* () {
     const first = life(1_000_000)
     rmSync(dataDir, { recursive: true })
-    first.forgotten.forgetUntil([job], 300_000)
+    first.forgotten.forgetUntil([{ ...job, until: 300_000 }])
     yield* first.file.save
     expect(first.trouble.problem).toContain("forgotten.cbor")
     mkdirSync(dataDir)

@@ -57,10 +57,10 @@ export class ForgottenFile {
       const bytes = yield* readPrivateFile(this.#path, 1024 + maxPassing * nodeBytes)
       if (bytes === undefined) return
       const { nodes } = yield* decodeCbor(File, bytes, this.#path)
-      for (const { until, ...node } of nodes) {
-        const left = Math.min(until - clock.wall(), longest)
-        if (left > 0) forgotten.forgetUntil([node], clock.now() + left)
-      }
+      const [now, wall] = [clock.now(), clock.wall()]
+      forgotten.forgetUntil(
+        nodes.map((node) => ({ ...node, until: now + Math.min(node.until - wall, longest) }))
+      )
       this.#saved = forgotten.passing
     }).pipe(
       Effect.catchAll(({ message }) =>

@@ -19,12 +19,12 @@ describe("a node that is forgotten for a while", () => {
   it("is not held meanwhile, unless it says something new or is there", () => {
     const { forgotten, world } = make()
     const why = (epoch: number, version: number) => forgotten.why({ peer, name, epoch, version })
-    forgotten.forgetUntil([mark(5, 5)], 100)
+    forgotten.forgetUntil([{ ...mark(5, 5), until: 100 }])
     expect(why(5, 5)).toBeDefined()
     expect(why(5, 6)).toBeUndefined()
     world.now = 100
     expect(why(5, 5)).toBeUndefined()
-    forgotten.forgetUntil([mark(5, 5)], 200)
+    forgotten.forgetUntil([{ ...mark(5, 5), until: 200 }])
     expect(why(5, 5)).toBeDefined()
     world.up.add(peer)
     expect(why(5, 5)).toBeUndefined()

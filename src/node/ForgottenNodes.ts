@@ -64,10 +64,10 @@ export class ForgottenNodes {
     )
   }
 
-  /** `until`: on the clock of `now`. At the limit the oldest are given up: their records are shown again. */
-  forgetUntil(nodes: ReadonlyArray<Pick<NodeRecord, "peer"> & Order>, until: number): void {
+  /** At the limit the oldest are given up: their records are shown again. */
+  forgetUntil(nodes: ReadonlyArray<Pick<NodeRecord, "peer"> & Passing>): void {
     const passing = new Map(this.#passing)
-    for (const { epoch, peer, version } of nodes) {
+    for (const { epoch, peer, until, version } of nodes) {
       passing.delete(peer)
       passing.set(peer, { epoch, version, until })
     }

@@ -57,7 +57,7 @@ import { ClockReport } from "./ClockReport.ts"
 import { keepConduct } from "./ConductLog.ts"
 import { Convergence } from "./Convergence.ts"
 import { makeDialBack } from "./DialBack.ts"
-import { ephemeralTimes, keepEphemeral } from "./EphemeralNodes.ts"
+import { keepEphemeral, longestForgotten } from "./EphemeralNodes.ts"
 import { watchExpiry } from "./ExpiryWatch.ts"
 import { ForgottenFile } from "./ForgottenFile.ts"
 import { ForgottenNodes, followForgotten } from "./ForgottenNodes.ts"
@@ -208,7 +208,7 @@ export const makeMeshPlane = (
       ...{ forgotten, trouble: options.trouble, dataDir: node.dataDir },
       clock: ticker
     })
-    yield* forgottenFile.load(ephemeralTimes.forgottenFor)
+    yield* forgottenFile.load(longestForgotten)
     const elsewhere = new GoneElsewhere(() => ticker.now())
     const refusals = yield* RefusalLog.make(metrics)
     const clocks = new PeerClocks(ticker)
@@ -447,7 +447,7 @@ export const makeMeshPlane = (
     yield* Effect.sync(guarded(() => viewKeeper.show()))
     yield* keepEphemeral({
       ...{ forgotten, elsewhere, catalogue, membership, ticker },
-      file: forgottenFile,
+      ...{ file: forgottenFile, isEphemeral: node.ephemeral },
       isUp: (peer) => keeper.isUp(peer)
     })
     yield* watchExpiry({ admitted, sessions, keeper, wall: () => ticker.wall() })

@@ -36,6 +36,9 @@ export const NodeRecord = Schema.Struct({
   state: Schema.Literal("serving", "draining", "left"),
   services: Schema.Array(ServiceEntry).pipe(Schema.maxItems(recordLimits.services)),
   ephemeral: Schema.optional(Schema.Boolean),
+  lifetime: Schema.optional(
+    Schema.Int.pipe(Schema.between(recordLimits.lifetime.least, recordLimits.lifetime.most))
+  ),
   software: Schema.String.pipe(Schema.maxLength(64))
 })
 export type NodeRecord = Model.NodeRecord

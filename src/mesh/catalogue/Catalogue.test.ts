@@ -193,4 +193,7 @@ test("tombstones live longer than any record they stand against", () => {
   const tombstone = entryOf(first, 1_000, 1, 0, "left")
   expect(tombstone.expiresAt - record.expiresAt).toBe(48 * 3_600_000)
   expect(record.expiresAt).toBe(1_000 + lifetimes.record)
+  if (record.kind !== "node") return expect.fail("it is a node's")
+  const { record: said, withheld, bytes } = record
+  expect(nodeEntry({ ...said, lifetime: 60_000 }, withheld, bytes).expiresAt).toBe(61_000)
 })

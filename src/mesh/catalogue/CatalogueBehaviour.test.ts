@@ -193,6 +193,17 @@ test("signs anew every four hours, and when told to", () => {
   expect(run.published()).toEqual(["0.0", "0.1", "0.2"])
 })
 
+test("signs anew well within the life that its record has", () => {
+  const run = new Run()
+  run.change({ ephemeral: true, lifetime: 1_800_000 })
+  run.now = 299_999
+  run.tell({ _tag: "Tick" })
+  expect(run.published()).toEqual(["0.0"])
+  run.now = 300_000
+  run.tell({ _tag: "Tick" })
+  expect(run.published()).toEqual(["0.0", "0.1"])
+})
+
 test("says nothing of itself before it has something to say", () => {
   const run = new Run()
   run.now = ownTimes.resign * 2

@@ -35,7 +35,7 @@ import { CatalogueStore } from "./CatalogueStore.ts"
 import { type CatalogueSyncOptions, makeCatalogueSync } from "./CatalogueSync.ts"
 import { makeOwnRecord, nextEpoch, type OwnFacts, resignOwn } from "./OwnRecord.ts"
 import type { RecordDoor, RecordRefused } from "./RecordDoor.ts"
-import type { NodeEntry } from "./RecordEntry.ts"
+import { lifetimes, type NodeEntry } from "./RecordEntry.ts"
 import { actorBehind, actorPatience, RecordIntake, type RecordWay } from "./RecordIntake.ts"
 import { rejudge } from "./Rejudging.ts"
 
@@ -165,7 +165,7 @@ export const makeCatalogue = (
     const facts: OwnFacts = {
       name,
       ...(zone === undefined ? {} : { zone }),
-      ...(ephemeral && { ephemeral }),
+      ...(ephemeral && { ephemeral, lifetime: lifetimes.ephemeral }),
       software,
       addresses: [],
       services: [],

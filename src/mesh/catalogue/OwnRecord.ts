@@ -18,6 +18,8 @@ export const ownTimes = {
   coalesce: 20,
   /** A record is signed anew this often (ms), well within its life of 72 h and a certificate's. */
   resign: 4 * 3_600_000,
+  /** One with a life of its own, so many times within that: it may get lost, and who forgot it hears of it again. */
+  resigns: 6,
   /** Records of ours that others wrote are answered no faster than this (ms). */
   contest: 1_000
 } as const
@@ -88,7 +90,10 @@ export const resignOwn = (own: OwnRecord, now: number): OwnRecord =>
 export const isResignDue = (own: OwnRecord, now: number): boolean =>
   own.publishedAt !== undefined &&
   own.facts.state !== "left" &&
-  now - own.publishedAt >= ownTimes.resign
+  now - own.publishedAt >= resignEvery(own.facts)
+
+const resignEvery = ({ lifetime }: OwnFacts): number =>
+  lifetime === undefined ? ownTimes.resign : Math.min(ownTimes.resign, lifetime / ownTimes.resigns)
 
 /** Somebody holds a record of ours at or above our last one, which we did not write. */
 export const contestOwn = (own: OwnRecord, seen: EntryOrder, now: number): OwnRecord => {

@@ -23,6 +23,8 @@ const hour = 3_600_000
 export const lifetimes = {
   /** Owners sign anew every few hours: one this old has been gone since long before. */
   record: 72 * hour,
+  /** What an ephemeral node says of its own: above all that clocks may differ by, and the time to its next one. */
+  ephemeral: hour / 2,
   /** A tombstone outlives every record it stands against, wherever that was hidden. */
   tombstone: (72 + 48) * hour
 } as const
@@ -126,7 +128,7 @@ export const nodeEntry = (
   bytes: Uint8Array
 ): NodeEntry => {
   const key = nodeKey(record.peer)
-  const life = record.state === "left" ? lifetimes.tombstone : lifetimes.record
+  const life = record.state === "left" ? lifetimes.tombstone : (record.lifetime ?? lifetimes.record)
   return {
     kind: "node",
     key,
