@@ -2,6 +2,7 @@ import { decode, encode, type Packet, type Question, RECURSION_DESIRED } from "@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { ServiceName } from "../model/Names.ts"
+import { uniqueLocalOf } from "../model/UniqueLocal.ts"
 import { decodeQuestion, encodeMalformed, encodeReply } from "./DnsMessage.ts"
 import { judge, type ZoneOptions } from "./DnsReply.ts"
 import type { NameBook, NamedService } from "./NameBook.ts"
@@ -24,6 +25,12 @@ const book: NameBook = {
 }
 const zone: ZoneOptions = { suffix: "mesh", range: { base: 0x7f500000, size: 2 ** 20 }, ttl: 5 }
 const address = "127.80.0.9"
+const block = "fd5c:6e1a:0077::/64"
+/** An address of IPv6 as it is asked for backwards. */
+const backwards = (six: string): string => {
+  const groups = six.split(":").map((group) => group.padStart(4, "0"))
+  return `${[...groups.join("")].reverse().join(".")}.ip6.arpa`
+}
 
 const ask = (question: Question, more: Partial<Packet> = {}): Uint8Array =>
   encode({ type: "query", id: 7, flags: RECURSION_DESIRED, questions: [question], ...more })
@@ -89,6 +96,32 @@ describe("a question about a name", () => {
     ["AXFR", "mesh", { rcode: "REFUSED", answers: [] }]
   ] as const)("%s %s", (type, name, expected) => {
     expect(short(ask({ type, name }))).toEqual(expected)
+  })
+
+  it("PTR of an address of IPv6 is the service whose it is, of the block alone", () => {
+    const six = uniqueLocalOf(block, payments)
+    const known: NameBook = { ...book, nameAt: (at) => (at === six ? payments : undefined) }
+    const ask6 = (name: string, type: "PTR" | "AAAA" = "PTR", ipv6: string | undefined = block) => {
+      const query = decodeQuestion(ask({ type, name }))
+      if (query === undefined || query === "malformed") throw new Error("it is a question")
+      const verdict = judge(query, known, { ...zone, ipv6 })
+      if (verdict?.kind !== "reply") return verdict?.kind
+      const { answers = [], rcode } = verdict.reply
+      return { rcode, names: answers.map((one) => ("data" in one ? one.data : undefined)) }
+    }
+    const found = { rcode: 0, names: ["payments.mesh"] }
+    expect(ask6(backwards(six))).toEqual(found)
+    expect(ask6(`${backwards(six).toUpperCase()}.`)).toEqual(found)
+    expect(ask6(backwards(six), "AAAA")).toEqual({ rcode: 0, names: [] })
+    expect(ask6(backwards("fd5c:6e1a:77:0:1:2:3:4"))).toEqual({ rcode: 3, names: [] })
+    // Another block, part of an address, more than one.
+    expect(ask6(backwards("fd5c:6e1a:78:0:1:2:3:4"))).toBe("foreign")
+    expect(ask6(backwards(six).slice(2))).toBe("foreign")
+    expect(ask6(`1.${backwards(six)}`)).toBe("foreign")
+    expect(ask6(backwards(six).replace(/^./, "g"))).toBe("foreign")
+    const query = decodeQuestion(ask({ type: "PTR", name: backwards(six) }))
+    if (query === undefined || query === "malformed") throw new Error("it is a question")
+    expect(judge(query, known, zone)).toEqual({ kind: "foreign" })
   })
 
   it("SRV and TXT say the port, the protocol and how many are well", () => {
@@ -189,7 +222,7 @@ describe("a question for an address of IPv6", () => {
   const six = (name: string) => {
     const query = decodeQuestion(ask({ type: "AAAA", name }))
     if (query === undefined || query === "malformed") throw new Error("no question")
-    return judge(query, book, { ...zone, ipv6: true })
+    return judge(query, book, { ...zone, ipv6: block })
   }
 
   it("is answered where services have one, and with no data where it cannot be listened at", () => {

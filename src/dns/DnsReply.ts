@@ -3,18 +3,14 @@
  * EDNS RFC 6891). Pure: who is asked for an address is told that one is needed, and makes it.
  */
 import type { Answer, Packet, Question } from "@dnsquery/dns-packet"
-import type { AddressRange } from "../model/AddressRange.ts"
-import { askedFor } from "./MeshZone.ts"
+import { askedFor, type ServiceBlocks } from "./MeshZone.ts"
 import type { NameBook, NamedService } from "./NameBook.ts"
 
-export interface ZoneOptions {
+export interface ZoneOptions extends ServiceBlocks {
   /** In small letters, without dots at its ends. */
   readonly suffix: string
-  readonly range: AddressRange
   /** Seconds for which answers hold. */
   readonly ttl: number
-  /** Services have an address of IPv6 as well. Default: none has. */
-  readonly ipv6?: boolean | undefined
 }
 
 /** Codes that are used, by number (RFC 1035, 4.1.1). */
@@ -117,7 +113,7 @@ const serviceReply = (
       })
     }
   }
-  if (type === "AAAA" && srv === undefined && options.ipv6 === true) {
+  if (type === "AAAA" && srv === undefined && options.ipv6 !== undefined) {
     return {
       ...{ kind: "reach", service, family: 6 },
       reply: (data) => ({
@@ -147,7 +143,7 @@ export const judge = (
   const [question, ...others] = packet.questions ?? []
   if (question === undefined || others.length > 0) return reply(rcodes.malformed)
   if ((ednsOf(packet)?.version ?? 0) > 0) return reply(rcodes.badVersion)
-  const asked = askedFor(question.name, options.suffix, options.range)
+  const asked = askedFor(question.name, options.suffix, options)
   if (asked.kind === "foreign") return { kind: "foreign" }
   if (question.class !== "IN" && question.class !== "ANY") return reply(rcodes.refused)
   // Zones are not given away whole.

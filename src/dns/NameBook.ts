@@ -17,6 +17,6 @@ export interface NamedService {
 export interface NameBook {
   /** Undefined: nobody offers it. */
   readonly find: (service: ServiceName) => NamedService | undefined
-  /** Whose address of the range it is. */
+  /** Whose address of a block it is; of IPv6 in eight groups, without zeros before them. */
   readonly nameAt: (address: string) => ServiceName | undefined
 }

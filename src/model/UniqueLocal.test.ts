@@ -1,7 +1,7 @@
 import { isIPv6 } from "node:net"
 import fc from "fast-check"
 import { expect, test } from "vitest"
-import { uniqueLocalOf, whyNoUniqueLocal } from "./UniqueLocal.ts"
+import { isUniqueLocal, uniqueLocalOf, whyNoUniqueLocal } from "./UniqueLocal.ts"
 
 test("a block is a /64 of unique local addresses", () => {
   for (const text of ["fd00::/64", "fd5c:6e1a:77::/64", "fd5c:6e1a:77:1::/64"]) {
@@ -24,6 +24,8 @@ test("names have addresses of the block, each its own, and the same again", () =
       for (const address of addresses) {
         expect(isIPv6(address)).toBe(true)
         expect(address).toMatch(/^fd5c:6e1a:0:0:/)
+        expect(isUniqueLocal("fd5c:6e1a::/64", address)).toBe(true)
+        expect(isUniqueLocal("fd5c:6e1a:0:1::/64", address)).toBe(false)
       }
     })
   )

@@ -14,12 +14,22 @@ export const whyNoUniqueLocal = (text: string): string | undefined => {
     : "is not of fd00::/8, so other hosts could be meant by it"
 }
 
+/** The block's half of an address, as four groups. */
+const prefixOf = (text: string): ReadonlyArray<string> => {
+  const [, prefix = ""] = block.exec(text) ?? []
+  const groups = prefix.split(":").map((group) => Number.parseInt(group, 16).toString(16))
+  while (groups.length < 4) groups.push("0")
+  return groups
+}
+
 /** `text`: a block. The same on every host and after every start. */
 export const uniqueLocalOf = (text: string, name: string): string => {
-  const [, prefix = ""] = block.exec(text) ?? []
-  const groups = prefix.split(":")
-  while (groups.length < 4) groups.push("0")
+  const groups = [...prefixOf(text)]
   const drawn = createHash("sha256").update(name).digest()
   for (let at = 0; at < 8; at += 2) groups.push(drawn.readUInt16BE(at).toString(16))
   return groups.join(":")
 }
+
+/** Whether it is of the block. `address` as `uniqueLocalOf` writes them. */
+export const isUniqueLocal = (text: string, address: string): boolean =>
+  address.startsWith(`${prefixOf(text).join(":")}:`)

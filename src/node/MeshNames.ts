@@ -6,13 +6,13 @@ import { DnsForward } from "../dns/DnsForward.ts"
 import { serveDns } from "../dns/DnsServer.ts"
 import type { NameBook } from "../dns/NameBook.ts"
 import { ServiceAddresses } from "../dns/ServiceAddresses.ts"
+import { UniqueLocalNames } from "../dns/UniqueLocalNames.ts"
 import { Catalogue } from "../mesh/catalogue/Catalogue.ts"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
 import type { DataDirError } from "../mesh/keys/KeyFile.ts"
 import { parseAddressRange } from "../model/AddressRange.ts"
 import type { MeshViewCell } from "../model/MeshView.ts"
 import type { ServiceName } from "../model/Names.ts"
-import { uniqueLocalOf } from "../model/UniqueLocal.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
 import type { ListenError } from "../request/listener/ListenError.ts"
 import { loadAskedNames, saveAskedNames } from "./AskedNames.ts"
@@ -74,22 +74,22 @@ export const makeMeshNames = (
       ),
       (it) => Effect.sync(() => it.stop())
     )
-    const makeSix = (block: string) =>
+    const sixNames = config.ipv6 === undefined ? undefined : new UniqueLocalNames(config.ipv6)
+    const makeSix = (addresses: UniqueLocalNames) =>
       Effect.acquireRelease(
         Effect.sync(
           () =>
             new NameListeners({
-              addresses: { addressOf: (name) => uniqueLocalOf(block, name) },
-              ...{ deadline, grpcWeb, now, open, suffix, onChange: save },
+              ...{ addresses, deadline, grpcWeb, now, open, suffix, onChange: save },
               warn: (message) =>
                 warn(
-                  `${message} (ip -6 route add local ${block} dev lo; sysctl -w net.ipv6.ip_nonlocal_bind=1)`
+                  `${message} (ip -6 route add local ${addresses.block} dev lo; sysctl -w net.ipv6.ip_nonlocal_bind=1)`
                 )
             })
         ),
         (it) => Effect.sync(() => it.stop())
       )
-    const six = config.ipv6 === undefined ? undefined : yield* makeSix(config.ipv6)
+    const six = sixNames && (yield* makeSix(sixNames))
     const makeBridge = ({ as, listen }: NonNullable<DnsConfig["bridge"]>) =>
       Effect.acquireRelease(
         Effect.sync(() => {
@@ -113,7 +113,7 @@ export const makeMeshNames = (
         const detect = protocol === "http" ? ports.detectOf(name) : undefined
         return { name, protocol, port, detect, endpoints: endpoints.length, healthy: able.length }
       },
-      nameAt: (address) => addresses.nameAt(address)
+      nameAt: (address) => addresses.nameAt(address) ?? sixNames?.nameAt(address)
     }
     /** Who was asked for before is listened for, and where it says now. */
     const again = (name: ServiceName): void => {
@@ -124,8 +124,12 @@ export const makeMeshNames = (
       six?.reach(service).catch(() => {})
       bridge?.reach(service).catch(() => {})
     }
+    const add = (name: ServiceName): void => {
+      addresses.add(name)
+      sixNames?.add(name)
+    }
     const subscribe = () => {
-      for (const name of view.current.services.keys()) addresses.add(name)
+      for (const name of view.current.services.keys()) add(name)
       ports.follow(catalogue.current().changesSince(Catalogue.empty))
       for (const name of view.current.services.keys()) again(name)
       return [
@@ -133,11 +137,12 @@ export const makeMeshNames = (
         view.subscribe((_, { gone, services }) => {
           for (const name of gone) {
             addresses.remove(name)
+            sixNames?.remove(name)
             listeners.close(name)
             six?.close(name)
             bridge?.close(name)
           }
-          for (const { name } of services) addresses.add(name)
+          for (const { name } of services) add(name)
           for (const { name } of services) again(name)
         })
       ]
@@ -150,7 +155,7 @@ export const makeMeshNames = (
     const listen = config.listen.listen
     const bound = yield* serveDns({
       ...{ listen, book, metrics, warn },
-      zone: { suffix, range, ttl: ttl / 1_000, ipv6: six !== undefined },
+      zone: { suffix, range, ttl: ttl / 1_000, ipv6: config.ipv6 },
       reach: (service, family) =>
         family === 6 && six !== undefined ? six.reach(service) : listeners.reach(service),
       forward: forward.length === 0 ? undefined : new DnsForward(forward)

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { ServiceAddresses } from "../../src/dns/ServiceAddresses.ts"
 import { parseAddressRange } from "../../src/model/AddressRange.ts"
 import { ServiceName } from "../../src/model/Names.ts"
+import { uniqueLocalOf } from "../../src/model/UniqueLocal.ts"
 import { type App, httpApp } from "../fixtures/Apps.ts"
 import { type Host, skein, TestMesh } from "../fixtures/Mesh.ts"
 import { freePort, run, stopAll, until } from "../fixtures/Processes.ts"
@@ -17,6 +18,7 @@ const mesh = new TestMesh()
 const resolver = new Resolver({ timeout: 2_000, tries: 2 })
 const bridge = new Resolver({ timeout: 2_000, tries: 2 })
 const echo = net.createServer((socket) => socket.pipe(socket))
+const block = "fd5c:6e1a:77::/64"
 let app: App
 let a: Host
 let b: Host
@@ -54,7 +56,7 @@ beforeAll(async () => {
   })
   b = await mesh.join("host-b", {
     dns: {
-      ...{ listen: `127.0.0.1:${dnsPort}`, ttl: "1s" },
+      ...{ listen: `127.0.0.1:${dnsPort}`, ttl: "1s", ipv6: block },
       // As the address of a bridge would be, of which containers ask.
       bridge: { listen: `127.0.0.2:${dnsPort}` }
     }
@@ -85,6 +87,16 @@ describe("names of services", () => {
       socket.once("data", () => socket.destroy())
     })
     expect(await said).toBe("hello")
+  })
+
+  it("are found by their addresses, also by those of IPv6 that nothing listens at yet", async () => {
+    const six = uniqueLocalOf(block, "payments")
+    for (const address of [payments, six]) {
+      expect(await resolver.reverse(address)).toEqual(["payments.mesh"])
+    }
+    await expect(resolver.reverse(six.replace(/[0-9a-f]+$/, "1"))).rejects.toMatchObject({
+      code: "ENOTFOUND"
+    })
   })
 
   it("all lead to the bridge for who asks there, where Host tells them apart", async () => {

@@ -70,7 +70,7 @@ describe("names", () => {
       runIn(
         0,
         `${asking("127.0.0.1:5354")} const [at] = await resolver.resolve6("payments.mesh");
-         console.log(at, await get(at))`
+         console.log(at, await get(at), await resolver.reverse(at))`
       )
     await expect(six()).rejects.toThrow(/ENODATA/)
     expect(host.process?.output()).toContain(`ip -6 route add local ${block} dev lo`)
@@ -80,6 +80,6 @@ describe("names", () => {
     const nonlocal = ["sysctl", "-w", "net.ipv6.ip_nonlocal_bind=1"]
     await runWell(command, [...before, ...nonlocal], { what: "sysctl" })
     const said = await until("an address of IPv6", () => six().catch(() => undefined))
-    expect(said).toMatch(/^fd5c:6e1a:77:0?:\S+ payments\.mesh host\/host-a$/)
+    expect(said).toMatch(/^fd5c:6e1a:77:0?:\S+ payments\.mesh host\/host-a \[ 'payments\.mesh' \]$/)
   })
 })
