@@ -17,10 +17,12 @@ import {
 } from "effect"
 import { MemoryMesh } from "../testing/MemoryMesh.ts"
 import * as Actor from "./Actor.ts"
+import { addressOf } from "./ActorAddress.ts"
 import * as ActorCron from "./ActorCron.ts"
 import * as ActorMesh from "./ActorMesh.ts"
 import * as ActorState from "./ActorState.ts"
 import { layerLocal } from "./Actors.ts"
+import { allShards } from "./Placement.ts"
 import * as Singleton from "./Singleton.ts"
 import { ActorStore, type ActorStoreShape } from "./store/ActorStore.ts"
 import * as MemoryStore from "./store/MemoryStore.ts"
@@ -195,6 +197,35 @@ describe("a reminder", () => {
       yield* TestClock.adjust("1 minute")
       expect(yield* account("a").Pay({ amount: 0 })).toBe(99)
     }).pipe(Effect.provide(local()))
+  )
+
+  it.scoped("comes though hundreds are due before it that nobody can be told of", () =>
+    Effect.gen(function* () {
+      const store = MemoryStore.make()
+      const address = (id: string) => {
+        const { entityId, shardId } = addressOf("Account", id)
+        return { shard: { type: "Account", index: shardId }, id: entityId }
+      }
+      yield* Effect.forEach(
+        Array.from({ length: 600 }, (_, i) => `old-${i}`),
+        (id) =>
+          store.save({
+            ...{ actor: address(id), lease: undefined, version: 0 },
+            reminders: {
+              ...{ done: [], cancel: [] },
+              put: [{ name: "rent", when: { at: 0 }, payload: new TextEncoder().encode("no") }]
+            }
+          })
+      )
+      const context = yield* Layer.build(local(store))
+      const account = yield* Effect.provide(Account.client, context)
+      yield* account("a").Remind({ millis: 5_000, amount: 25 })
+      yield* TestClock.adjust("10 seconds")
+      expect(yield* account("a").Pay({ amount: 0 })).toBe(75)
+      // They stay for a release that knows what they say.
+      const shards = allShards.map((index) => ({ type: "Account", index }))
+      expect((yield* store.reminders(shards, 1_000)).due).toHaveLength(600)
+    })
   )
 
   it.scoped("survives its program", () =>

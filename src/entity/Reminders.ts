@@ -11,7 +11,7 @@ import { isChild } from "./ActorAddress.ts"
 import type { ActorHost } from "./ActorHost.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
 import { decodePayload, encodePayload, type RemindedMessage } from "./KeptAnswer.ts"
-import type { ActorStoreShape, DueReminder } from "./store/ActorStore.ts"
+import type { ActorStoreShape, DueReminder, ReminderPlace } from "./store/ActorStore.ts"
 
 /** When a reminder falls due. */
 export type ReminderTime = { readonly after: Duration.DurationInput } | { readonly at: Date }
@@ -66,8 +66,12 @@ export interface ReminderLoopOptions {
   readonly onShards: (then: () => void) => () => void
 }
 
-/** Reminders that are told at a time, for one type. */
+/** Reminders that are told at a time, for one type: a page of those that are due. */
 const limit = 256
+/** Told and not dealt with; further ones wait. */
+const maxTold = 65_536
+/** Of those that cannot be told so many are named in the log. */
+const maxNamed = 256
 /** Milliseconds: the store is looked at that often, though nothing seems due. */
 const longestPause = 30_000
 /** And no more often than this, so that one that cannot be dealt with is not told all the time. */
@@ -79,6 +83,12 @@ export const remind = (options: ReminderLoopOptions): Effect.Effect<void, never,
     const { host, onShards, requests, shards, store } = options
     /** Told, and not dealt with yet. */
     const told = new Set<string>()
+    const named = new Set<string>()
+    /**
+     * Where the last page ended, if it was full. Those that are due are gone through, page by page and then anew: those
+     * that cannot be told, or are not dealt with, hold up nobody.
+     */
+    let place: ReminderPlace | undefined
     let isDue = false
     let wake = (): void => {
       isDue = true
@@ -90,7 +100,7 @@ export const remind = (options: ReminderLoopOptions): Effect.Effect<void, never,
     const tell = (reminder: DueReminder): Effect.Effect<void> => {
       const { actor, due, name, payload } = reminder
       const key = JSON.stringify([actor.id, name, due])
-      if (told.has(key)) return Effect.void
+      if (told.has(key) || told.size >= maxTold) return Effect.void
       const deliver = (message: RemindedMessage): void => {
         told.add(key)
         const over = () => void told.delete(key)
@@ -104,12 +114,15 @@ export const remind = (options: ReminderLoopOptions): Effect.Effect<void, never,
       }
       return decodePayload(requests, payload).pipe(
         Effect.flatMap((message) => Effect.sync(() => deliver(message))),
-        Effect.catchAll((cause) =>
-          Effect.logWarning(
-            `the reminder ${name} of ${host.type}/${actor.id} cannot be told`,
+        Effect.catchAll((cause) => {
+          if (named.has(key) || named.size >= maxNamed) return Effect.void
+          named.add(key)
+          const further = named.size === maxNamed ? "; further ones are not named" : ""
+          return Effect.logWarning(
+            `the reminder ${name} of ${host.type}/${actor.id} cannot be told: this release does not know its message, or not as it was written. It stays, until a release that does${further}`,
             cause
           )
-        )
+        })
       )
     }
 
@@ -117,9 +130,13 @@ export const remind = (options: ReminderLoopOptions): Effect.Effect<void, never,
       isDue = false
       const mine = shards().map((index) => ({ type: host.type, index }))
       if (mine.length === 0) return longestPause
-      const answer = yield* Effect.exit(store.reminders(mine, limit))
+      const answer = yield* Effect.exit(store.reminders(mine, limit, place))
       if (Exit.isFailure(answer)) return longestPause / 6
-      yield* Effect.forEach(answer.value.due, tell, { discard: true })
+      const { due } = answer.value
+      yield* Effect.forEach(due, tell, { discard: true })
+      const wasFurther = place !== undefined
+      place = due.length === limit ? due.at(-1) : undefined
+      if (wasFurther || place !== undefined) return shortestPause
       return Math.min(longestPause, Math.max(shortestPause, answer.value.next ?? longestPause))
     })
     const paused = (millis: number): Effect.Effect<void> =>

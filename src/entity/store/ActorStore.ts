@@ -114,10 +114,13 @@ export interface Save {
   }
 }
 
+/** Where a reminder stands among those that are due, by `due`, type, id and name: each has a place of its own. */
+export type ReminderPlace = Pick<DueReminder, "actor" | "due" | "name">
+
 export interface DueReminders {
   /** The earliest first, at most `limit`. */
   readonly due: ReadonlyArray<DueReminder>
-  /** Milliseconds until another one falls due, 0 when `due` is full; undefined: there is none. */
+  /** Milliseconds until another one falls due, 0 when `due` is full: further ones are due. Undefined: there is none. */
   readonly next: number | undefined
 }
 
@@ -168,12 +171,13 @@ export interface ActorStoreShape {
   readonly leases: (type: string) => Effect.Effect<ReadonlyArray<HeldLease>, StoreUnavailable>
 
   /**
-   * Reminders of these shards that are due. They stay until a save says that they are done: one is told at
-   * least once, and again after a crash.
+   * Reminders of these shards that are due, those behind `after` alone if that is said. They stay until a save says
+   * that they are done: one is told at least once, and again after a crash.
    */
   readonly reminders: (
     shards: ReadonlyArray<Shard>,
-    limit: number
+    limit: number,
+    after?: ReminderPlace
   ) => Effect.Effect<DueReminders, StoreUnavailable>
 
   /** Forgets keys that have expired, at most `limit`, and answers how many those were. */

@@ -18,7 +18,8 @@ export const make = (tables: MemoryTables = new MemoryTables()): ActorStoreShape
   renew: (leases, ttl) => Effect.map(now, (at) => tables.renew(leases, ttl, at)),
   release: (leases) => Effect.sync(() => tables.release(leases)),
   leases: (type) => Effect.map(now, (at) => tables.leases(type, at)),
-  reminders: (shards, limit) => Effect.map(now, (at) => tables.reminders(shards, limit, at)),
+  reminders: (shards, limit, after) =>
+    Effect.map(now, (at) => tables.reminders(shards, limit, after, at)),
   sweep: (limit) => Effect.map(now, (at) => tables.sweep(limit, at))
 })
 

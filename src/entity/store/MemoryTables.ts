@@ -11,11 +11,12 @@ import type {
   Lease,
   LoadedActor,
   OwnerId,
+  ReminderPlace,
   Save,
   Shard,
   StoredState
 } from "./ActorStore.ts"
-import { conflictOf, dueAt, fencedBy, shardText } from "./StoreAnswer.ts"
+import { conflictOf, dueAt, fencedBy, inOrder, shardText } from "./StoreAnswer.ts"
 import type { SaveError } from "./StoreError.ts"
 import { changesOf, refusedSave } from "./StoreRequest.ts"
 
@@ -129,12 +130,18 @@ export class MemoryTables {
     )
   }
 
-  reminders(shards: ReadonlyArray<Shard>, limit: number, now: number): DueReminders {
+  reminders(
+    shards: ReadonlyArray<Shard>,
+    limit: number,
+    after: ReminderPlace | undefined,
+    now: number
+  ): DueReminders {
     const asked = new Set(shards.map(shardText))
     const all = Array.from(this.#actors.values())
       .flatMap(({ reminders }) => Array.from(reminders.values()))
-      .filter(({ actor }) => asked.has(shardText(actor.shard)))
-      .sort((a, b) => a.due - b.due)
+      .filter((it) => asked.has(shardText(it.actor.shard)))
+      .filter((it) => after === undefined || inOrder(it, after) > 0)
+      .sort(inOrder)
     const due = all.filter((it) => it.due <= now).slice(0, limit)
     const next = all[due.length]
     const isFull = due.length === limit

@@ -32,7 +32,7 @@ import {
   versionRows
 } from "./PostgresRows.ts"
 import * as Tables from "./PostgresTables.ts"
-import { conflictOf, fencedBy } from "./StoreAnswer.ts"
+import { conflictOf, fencedBy, placeOf } from "./StoreAnswer.ts"
 import { StoreUnavailable } from "./StoreError.ts"
 import { refusedLoad, refusedSave } from "./StoreRequest.ts"
 
@@ -72,6 +72,9 @@ const nothing = () => Effect.void
 
 const shardRows = (shards: ReadonlyArray<Shard>): string =>
   JSON.stringify(shards.map(({ index, type }) => ({ type, shard: index })))
+
+/** Before every reminder. */
+const beforeAll = [Number.MIN_SAFE_INTEGER, "", "", ""] as const
 
 const heldRowsOf = (leases: ReadonlyArray<Lease>): string =>
   JSON.stringify(
@@ -171,12 +174,13 @@ const make = (
       ),
     release: (leases) => rowsOf(nothing)(Tables.release, heldRowsOf(leases)),
     leases: (type) => Effect.map(rowsOf(heldRows)(Tables.leases, type), (rows) => rows.map(heldOf)),
-    reminders: (shards, limit) =>
+    reminders: (shards, limit, after) =>
       Effect.gen(function* () {
         const asked = shardRows(shards)
-        const due = (yield* rowsOf(dueRows)(Tables.due, asked, limit)).map(dueOf)
+        const place = after === undefined ? beforeAll : placeOf(after)
+        const due = (yield* rowsOf(dueRows)(Tables.due, asked, limit, ...place)).map(dueOf)
         if (due.length === limit) return { due, next: 0 }
-        const last = due.at(-1)?.due ?? Number.MIN_SAFE_INTEGER
+        const last = due.at(-1)?.due ?? after?.due ?? Number.MIN_SAFE_INTEGER
         const [row] = yield* rowsOf(nextRows)(Tables.next, asked, last)
         return { due, next: row?.next ?? undefined }
       }),

@@ -214,11 +214,12 @@ export const leases = `
   select type, shard, owner, epoch::float8, (ends - ${now})::float8 as rest from ${lease}
   where type = $1 and owner is not null and ends > ${now} order by shard`
 
-/** $1 shards, $2 limit. */
+/** $1 shards, $2 limit; behind the one that $3 due, $4 type, $5 id and $6 name say. */
 export const due = `
   select r.type, r.id, r.name, r.shard, r.due::float8, r.payload from ${reminder} r
   where (r.type, r.shard) in (${pairs("$1")}) and r.due <= ${now}
-  order by r.due limit $2`
+    and (r.due, r.type, r.id, r.name) > ($3::int8, $4::text, $5::text, $6::text)
+  order by r.due, r.type, r.id, r.name limit $2`
 
 /** $1 shards, $2 when the last of those fell due that are known. One may have done so since: not less than 0. */
 export const next = `

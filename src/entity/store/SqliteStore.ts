@@ -157,7 +157,8 @@ export const make = (
       renew: (leases, ttl) => write((now) => tables.renew(leases, ttl, now)),
       release: (leases) => write(() => tables.release(leases)),
       leases: (type) => read((now) => tables.leases(type, now)),
-      reminders: (shards, limit) => read((now) => tables.reminders(shards, limit, now)),
+      reminders: (shards, limit, after) =>
+        read((now) => tables.reminders(shards, limit, after, now)),
       sweep: (limit) => write((now) => tables.sweep(limit, now))
     }
   })

@@ -11,10 +11,11 @@ import type {
   Lease,
   LoadedActor,
   OwnerId,
+  ReminderPlace,
   Save,
   Shard
 } from "./ActorStore.ts"
-import { conflictOf, dueAt, fencedBy } from "./StoreAnswer.ts"
+import { conflictOf, dueAt, fencedBy, placeOf } from "./StoreAnswer.ts"
 import type { SaveError } from "./StoreError.ts"
 import { changesOf, refusedSave } from "./StoreRequest.ts"
 
@@ -233,12 +234,18 @@ export class SqliteTables {
     }))
   }
 
-  reminders(shards: ReadonlyArray<Shard>, limit: number, now: number): DueReminders {
+  reminders(
+    shards: ReadonlyArray<Shard>,
+    limit: number,
+    after: ReminderPlace | undefined,
+    now: number
+  ): DueReminders {
     const asked = pairs(shards)
+    const behind = after === undefined ? "" : "and (due, type, id, name) > (?, ?, ?, ?)"
     const found = this.#all(
       `select type, id, name, shard, due, payload from reminder
-       where (type, shard) in ${ofPairs} and due <= ? order by due limit ?`,
-      ...[asked, now, limit]
+       where (type, shard) in ${ofPairs} and due <= ? ${behind} order by due, type, id, name limit ?`,
+      ...[asked, now, ...(after === undefined ? [] : placeOf(after)), limit]
     )
     const due = reminderRows(found).map(({ due, id, name, payload, shard, type }) => ({
       ...{ actor: { shard: { type, index: shard }, id }, name, due, payload }

@@ -1,5 +1,5 @@
 /** What stores say alike, whatever they keep things in. */
-import type { ActorAddress, Lease, Save, Shard, When } from "./ActorStore.ts"
+import type { ActorAddress, Lease, ReminderPlace, Save, Shard, When } from "./ActorStore.ts"
 import { Fenced, StateConflict } from "./StoreError.ts"
 
 export const shardText = ({ index, type }: Shard): string => `${type}/#${index}`
@@ -25,3 +25,15 @@ export const conflictOf = ({ actor, version }: Save, actual: number): StateConfl
 /** Milliseconds since 1970; `now` by the store's clock. */
 export const dueAt = (when: When, now: number): number =>
   Math.round("at" in when ? when.at : now + when.after)
+
+/** What reminders that are due are ordered by. */
+export const placeOf = ({ actor, due, name }: ReminderPlace) =>
+  [due, actor.shard.type, actor.id, name] as const
+
+/** Negative: the first comes first. */
+export const inOrder = (one: ReminderPlace, other: ReminderPlace): number => {
+  const [mine, theirs] = [placeOf(one), placeOf(other)]
+  const at = mine.findIndex((it, index) => it !== theirs[index])
+  if (at === -1) return 0
+  return mine[at]! < theirs[at]! ? -1 : 1
+}
