@@ -146,14 +146,14 @@ export const layer: Layer.Layer<
                 after
               }).pipe(Effect.provideService(ActorStore, store))
         const reach = yield* storeReach(type)
-        const isAlone = (shard: number): boolean =>
-          reach.isLost && reach.trouble !== undefined && typeHosts.owner(shard) === key
+        const isInVain = (): boolean =>
+          reach.isLost && reach.trouble !== undefined && typeHosts.isUnwell
         const gate: ShardGate = {
           isOpen: (shard) => shards?.isOpen(shard) ?? false,
           enter: (shard, then) => {
             if (shards === undefined) then({ _tag: "Moved", owner: typeHosts.owner(shard) })
-            // It has the shard though it has said that it cannot run it: nobody else can, either.
-            else if (leases !== undefined && isAlone(shard)) then("no_store")
+            // It cannot run it, and nobody else can.
+            else if (leases !== undefined && isInVain()) then("no_store")
             else shards.enter(shard, then)
           },
           owner: (shard) => typeHosts.owner(shard),

@@ -31,6 +31,7 @@ export class TypeHosts {
   /** Of those that take none at the moment, or are given up: they may still be asked. */
   #endpoints = new Map<string, EndpointView>()
   #placement = Placement.nobody
+  #isUnwell = false
   /** This program's own, once it does not want any more shards. */
   #leaving: string | undefined
 
@@ -57,6 +58,11 @@ export class TypeHosts {
   /** Name of its node. */
   ownerName(shard: number): string | undefined {
     return this.#endpoints.get(this.owner(shard) ?? "")?.node
+  }
+
+  /** There are hosts, and none of them says that it is well. */
+  get isUnwell(): boolean {
+    return this.#isUnwell
   }
 
   /** Known, and not given up by membership: it may be asked to let a shard go. */
@@ -102,6 +108,7 @@ export class TypeHosts {
     const endpoints = this.#directory.endpoints(this.service)
     this.#endpoints = new Map(endpoints.map((endpoint) => [endpoint.key, endpoint]))
     const hosts = takers(endpoints.filter((one) => isHost(one) && one.key !== this.#leaving))
+    this.#isUnwell = hosts.length > 0 && hosts.every(({ healthy }) => !healthy)
     const before = this.#placement
     if (!before.isOf(hosts)) {
       this.#placement = new Placement(this.type, hosts)
