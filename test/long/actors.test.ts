@@ -3,6 +3,9 @@
  * stand still for longer than their leases, are cut from the database, and are restarted one after the other.
  * Every increment has an idempotency key and is tried until it is answered. In the end each that was
  * acknowledged must be there exactly once, and nobody may have read what was true no more.
+ *
+ * The database is reached through the mesh: one host offers it as services of bytes, one for each host of counters, so
+ * that each can be cut from it alone. What the cut takes vanishes without a word to either side.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -17,6 +20,7 @@ import { Wire } from "../fixtures/Wire.ts"
 
 const counters = 1_000
 const names = ["counters-a", "counters-b", "counters-c"]
+const databaseOf = (name: string): string => `postgres-of-${name}`
 const scratch = mkdtempSync(join(tmpdir(), "skein-counters-"))
 const seen = join(scratch, "seen")
 const fixture = (name: string) => join(root, "test", "fixtures", name)
@@ -37,7 +41,8 @@ const hosts: Array<Counting> = []
 
 const begin = ({ name, port, token }: Omit<Counting, "process">): Running =>
   start(process.execPath, [
-    ...[fixture("CounterHostProgram.ts"), token, name, join(scratch, name), String(port)]
+    ...[fixture("CounterHostProgram.ts"), token, name, join(scratch, name), String(port)],
+    databaseOf(name)
   ])
 
 const serving = ({ name, process }: Counting): Promise<true> =>
@@ -50,7 +55,10 @@ const serving = ({ name, process }: Counting): Promise<true> =>
     120
   )
 
-const lines = (): ReadonlyArray<Attempt | Read> =>
+/** As CounterLoadProgram writes it. */
+type Tried = Attempt & { readonly failure?: string }
+
+const lines = (): ReadonlyArray<Tried | Read> =>
   readFileSync(seen, "utf8")
     .split("\n")
     .slice(0, -1)
@@ -71,10 +79,22 @@ const counting = (word: string): (() => number) => {
 const failures = counting('"failure":')
 const answered = counting('"answer":')
 
+/** What tries since that line of the file have come to, but answers; the same but for names and numbers as one. */
+const troubles = (from: number): string => {
+  const counts = new Map<string, number>()
+  for (const line of lines().slice(from)) {
+    if (!("key" in line) || line.failure === undefined) continue
+    const kind = line.failure.replaceAll(/[\w-]*\d[\w-]*/g, "…").slice(0, 160)
+    counts.set(kind, (counts.get(kind) ?? 0) + 1)
+  }
+  return Array.from(counts, ([kind, count]) => `\n  ${count} × ${kind}`).join("")
+}
+
 /** Calls go on: so many more are answered, and by all means soon. */
 const goesOn = async (what: string, more = 300): Promise<void> => {
   const before = answered()
   const failed = failures()
+  const from = lines().length
   const begun = performance.now()
   await until(
     `calls are answered ${what}`,
@@ -82,7 +102,9 @@ const goesOn = async (what: string, more = 300): Promise<void> => {
     60
   )
   const seconds = ((performance.now() - begun) / 1_000).toFixed(1)
-  console.log(`${what}: ${more} calls in ${seconds} s, ${failures() - failed} not answered`)
+  console.log(
+    `${what}: ${more} calls in ${seconds} s, ${failures() - failed} not answered${troubles(from)}`
+  )
 }
 
 const passes = (millis: number): Promise<void> =>
@@ -91,13 +113,24 @@ const passes = (millis: number): Promise<void> =>
 beforeAll(async () => {
   await build()
   postgres = await startPostgres()
-  host = await mesh.first("host-a")
-  for (const name of names) {
+  const wires = await Promise.all(
+    names.map(async (name) => {
+      const wire = new Wire(postgres.port)
+      const port = await freePort()
+      await wire.listen(port)
+      return { name, wire, port }
+    })
+  )
+  host = await mesh.first("host-a", {
+    services: wires.map(({ name, port }) => ({
+      name: databaseOf(name),
+      address: `127.0.0.1:${port}`,
+      protocol: "tcp"
+    }))
+  })
+  for (const { name, wire } of wires) {
     const token = await host.invite("--services", "actor-counter")
-    const wire = new Wire(postgres.port)
-    const port = await freePort()
-    await wire.listen(port)
-    const counting = { name, token, port, wire }
+    const counting = { name, token, port: await freePort(), wire }
     hosts.push({ ...counting, process: begin(counting) })
   }
   await Promise.all(hosts.map(serving))
