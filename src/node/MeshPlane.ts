@@ -252,6 +252,7 @@ export const makeMeshPlane = (
       listen: node.listen,
       ...(node.announce === undefined ? {} : { announce: node.announce }),
       maxPending: options.maxPending,
+      conduct,
       // Before it is known who has which address, nobody can be called back: they call again.
       ...(options.callsBack && {
         callsBack: (peer) => late.keeper === undefined || (late.callBacks?.instead(peer) ?? false)

@@ -254,6 +254,38 @@ describe("from a member", () => {
       )
   )
 
+  it(
+    "that greets without end where it is to say what a stream is for is cut off",
+    {
+      timeout: 60_000
+    },
+    () =>
+      as("talker", ({ host }) =>
+        Effect.promise(async () => {
+          const greetings = Buffer.concat(new Array<Buffer>(3_000).fill(line("/multistream/1.0.0")))
+          for (let n = 0; n < 12; n++) {
+            const [connection] = host.libp2p.getConnections()
+            if (connection === undefined) return
+            const stream: unknown = await Reflect.get(connection, "muxer").createStream()
+            Reflect.apply(Reflect.get(Object(stream), "send"), stream, [greetings])
+          }
+        })
+      )
+  )
+
+  it("that opens streams without end is cut off", { timeout: 60_000 }, () =>
+    as("opener", ({ host }) =>
+      Effect.promise(async () => {
+        for (let n = 0; n < 6_000; n++) {
+          const [connection] = host.libp2p.getConnections()
+          if (connection === undefined) return
+          const stream: unknown = await Reflect.get(connection, "muxer").createStream()
+          Reflect.apply(Reflect.get(Object(stream), "abort"), stream, [new Error("the next")])
+        }
+      })
+    )
+  )
+
   it("a million services are too many", { timeout: 60_000 }, () =>
     as("braggart", (member) =>
       Effect.gen(function* () {

@@ -13,9 +13,11 @@ import { createLibp2p } from "libp2p"
 import { type MeshId, PeerKey } from "../../model/Names.ts"
 import { recordLimits } from "../../model/NodeRecord.ts"
 import type { EncrypterComponents } from "../trust/AdmissionEncrypter.ts"
+import { type Conduct, noConduct } from "../trust/PeerConduct.ts"
 import { isBound } from "./BoundListener.ts"
 import { gossipsubOptions } from "./GossipsubOptions.ts"
 import { HostError, listenError } from "./HostError.ts"
+import { watchStreams } from "./InboundStreams.ts"
 import { type Knocker, type KnockOptions, knock } from "./Knock.ts"
 import { quietYamux } from "./QuietYamux.ts"
 import { type MakeListener, SocketTransport } from "./SocketTransport.ts"
@@ -35,6 +37,8 @@ export interface MeshHostOptions {
   readonly callsBack?: ((peer: PeerKey) => boolean) | undefined
   /** Who listens. Default: this thread, itself. */
   readonly makeListener?: MakeListener | undefined
+  /** Who opens how many streams, and what for. Default: nobody keeps count. */
+  readonly conduct?: Conduct | undefined
   /** Connections at a time that have not shown yet whose they are. Default 512. */
   readonly maxPending?: number | undefined
 }
@@ -194,6 +198,7 @@ export const makeMeshHost = (
           connectionMonitor: { enabled: false },
           services: { identify: identify(), pubsub: gossipsub(gossipsubOptions(options.mesh)) }
         })
+        watchStreams(libp2p, options.conduct ?? noConduct)
         libp2p.addEventListener("transport:listening", ({ detail }) => listeners.add(detail))
         libp2p.addEventListener("transport:close", ({ detail }) => listeners.delete(detail))
         try {

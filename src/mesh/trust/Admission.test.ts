@@ -2,7 +2,7 @@ import { createHash } from "node:crypto"
 import { connect, createServer } from "node:net"
 import { noise } from "@chainsafe/libp2p-noise"
 import { yamux } from "@chainsafe/libp2p-yamux"
-import type { ConnectionEncrypter, MessageStream } from "@libp2p/interface"
+import type { ConnectionEncrypter, MessageStream, Upgrader } from "@libp2p/interface"
 import { multiaddr } from "@multiformats/multiaddr"
 import { Effect, Either } from "effect"
 import { createLibp2p, type Libp2p } from "libp2p"
@@ -64,7 +64,8 @@ afterEach(async () => {
 
 const launch = async (
   identity: NodeIdentity,
-  options: Partial<AdmissionOptions> = {}
+  options: Partial<AdmissionOptions> = {},
+  change: (components: EncrypterComponents) => EncrypterComponents = (components) => components
 ): Promise<TestNode> => {
   const cell: IdentityCell = { current: identity }
   const admitted = options.admitted ?? new AdmittedPeers()
@@ -75,14 +76,15 @@ const launch = async (
     addresses: { listen: ["/ip4/127.0.0.1/tcp/0"] },
     transports: [socketTransport],
     connectionEncrypters: [
-      makeAdmission({
-        identity: cell,
-        now: () => start,
-        onRefused: (refusal) => refusals.push(refusal),
-        onRenewed: (next) => renewed.push(next),
-        ...options,
-        admitted
-      })
+      (components) =>
+        makeAdmission({
+          identity: cell,
+          now: () => start,
+          onRefused: (refusal) => refusals.push(refusal),
+          onRenewed: (next) => renewed.push(next),
+          ...options,
+          admitted
+        })(change(components))
     ],
     streamMuxers: [yamux()],
     connectionGater: { denyDialMultiaddr: () => false },
@@ -93,6 +95,16 @@ const launch = async (
   libp2p.addEventListener("connection:open", () => node.opened++)
   return node
 }
+
+/** The same but for one field, which is asked for when it is there. */
+const changed = <Of extends object, Key extends keyof Of>(
+  of: Of,
+  key: Key,
+  change: (value: Of[Key]) => Of[Key]
+): Of =>
+  new Proxy(of, {
+    get: (target, asked) => (asked === key ? change(target[key]) : Reflect.get(target, asked))
+  })
 
 const addressOf = (node: TestNode) => node.libp2p.getMultiaddrs()[0]!
 
@@ -483,6 +495,28 @@ describe("admission", () => {
       { direction: "outbound", by: "peer", code: "busy", peer, retryAfter: 1_234 }
     ])
     door.close()
+  })
+
+  it("refuses a member that would talk about muxers behind the handshake", async () => {
+    const first = found(1)
+    const a = await launch(first)
+    // It names none of its own in the handshake, and understands those of the other side.
+    let asked = 0
+    const none = (): ReturnType<Upgrader["getStreamMuxers"]> => new Map()
+    const b = await launch(member(first, 3), {}, (components) =>
+      changed(components, "upgrader", (upgrader) =>
+        changed(
+          upgrader,
+          "getStreamMuxers",
+          (all) => () => (asked++ === 0 ? none() : all.call(upgrader))
+        )
+      )
+    )
+    await expect(b.libp2p.dial(addressOf(a))).rejects.toThrow()
+    await eventually(() =>
+      expect(a.refusals).toMatchObject([{ code: "protocol", by: "us", peer: b.cell.current.peer }])
+    )
+    expect([a.opened, a.admitted.size]).toEqual([0, 0])
   })
 
   it("keeps no place in line for who has hung up", async () => {

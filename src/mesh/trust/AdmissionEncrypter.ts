@@ -204,6 +204,10 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
       const certificate = await (direction === "inbound"
         ? conversation.answer(channel, peer)
         : conversation.introduce(channel, peer))
+      if (direction === "inbound" && secured.streamMuxer === undefined) {
+        // Nodes name theirs in the handshake. libp2p would let it propose others, for seconds and without end.
+        throw refusedByUs("protocol", "the peer's handshake names no muxer that this node has")
+      }
       const keys = await agree(direction, channel)
       channel.release()
       this.#hold(certificate, secured.connection)

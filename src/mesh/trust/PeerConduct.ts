@@ -32,6 +32,8 @@ const budgets = {
   said: [10, 1_000],
   /** Questions. */
   asked: [100, 1_000],
+  /** Streams that it opens: a handful for each connection. */
+  opened: [8, 128],
   /** New sessions: there is one, replaced in less than an hour. */
   session: [1, 16]
 } as const
