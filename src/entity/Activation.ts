@@ -40,6 +40,7 @@ export class Activation implements LivingActor {
   #phase: ActivationPhase = "starting"
   #life: Life | undefined
   #leaving = false
+  #isHanded = false
   #startedAt: number
   #history: RestartHistory | undefined
 
@@ -295,15 +296,21 @@ export class Activation implements LivingActor {
     if (this.waiting > 0 && this.#phase !== "failed" && this.#phase !== "resting") return
     if (this.#phase === "failed" || this.#phase === "resting") this.#gone()
     else if (!this.ready) return
-    else if (this.memory?.dirty !== true) this.#close()
     // What it has changed outside of messages.
-    else this.#saves.save()
+    else if (this.memory?.dirty === true) this.#saves.save()
+    else if (this.#host.gives && this.memory?.mayHand === true && !this.#isHanded) {
+      this.#isHanded = true
+      this.memory.hand()
+      this.#saves.save()
+    } else this.#close()
   }
 
   // ────────────────────────────────────────────────────────────────────────────────────────────
 
   #close(): void {
     const life = this.#life
+    const handed = this.#leaving ? this.memory?.handed : undefined
+    if (handed !== undefined) this.#host.give(this, handed)
     this.#life = undefined
     this.memory = undefined
     this.#phase = "closing"

@@ -5,6 +5,7 @@ import type { ActorAddress } from "./ActorAddress.ts"
 import type { ActorMemory, Saver } from "./ActorMemory.ts"
 import type { LastError } from "./ActorStats.ts"
 import type { Delivery } from "./Delivery.ts"
+import type { Handed } from "./HandedState.ts"
 import type { Moved } from "./Message.ts"
 
 /** What an actor's life is made of, once it has begun. */
@@ -58,6 +59,9 @@ export interface ActivationHost {
   readonly crashed: (actor: LivingActor, cause: Cause.Cause<unknown>, next: CrashNews) => void
   /** Its saves are refused: another host has its shard. */
   readonly fenced: (actor: LivingActor) => void
+  /** What stops here because its shard goes elsewhere gives its state to who has it then. */
+  readonly gives: boolean
+  readonly give: (actor: LivingActor, handed: Handed) => void
   /** Nothing is left of it in memory. */
   readonly gone: (actor: LivingActor) => void
 }

@@ -14,6 +14,7 @@ import { ActorStats } from "./ActorStats.ts"
 import { ActorWatchers, maxWatchers } from "./ActorWatchers.ts"
 import { cycleOf, lateText, maxDepth } from "./CallChain.ts"
 import { Delivery } from "./Delivery.ts"
+import type { Handed } from "./HandedState.ts"
 import type { Message, Moved, Refusal } from "./Message.ts"
 import type { ShardGate } from "./ShardGate.ts"
 import type { ActorStoreShape, ActorAddress as KeptAddress } from "./store/ActorStore.ts"
@@ -292,6 +293,14 @@ export class ActorHost implements ActivationHost {
 
   mayAnswer(shard: number): boolean {
     return this.#options.gate.mayAnswer(shard)
+  }
+
+  get gives(): boolean {
+    return this.#options.gate.give !== undefined
+  }
+
+  give({ address }: LivingActor, handed: Handed): void {
+    this.#options.gate.give?.(address, handed)
   }
 
   fenced({ address }: LivingActor): void {

@@ -30,6 +30,7 @@ import { answeredOnce, type KeyScope, type KeysInWork } from "./AnsweredOnce.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
 import { CurrentDelivery } from "./CurrentDelivery.ts"
 import type { Delivery } from "./Delivery.ts"
+import { type HandedState, mergeRpc } from "./HandedState.ts"
 import { isKeyed, type Message } from "./Message.ts"
 import type { ShardGate } from "./ShardGate.ts"
 import type { ActorAddress as KeptAddress } from "./store/ActorStore.ts"
@@ -143,6 +144,8 @@ export class ActorLife implements Life {
 
   #put(delivery: Delivery): Effect.Effect<unknown, unknown> {
     const { headers, payload, rpc } = delivery.message
+    // Its Schema has seen to what it is.
+    if (rpc === mergeRpc) return Effect.orDie(this.#memory.merge(payload as HandedState))
     const handle = this.#handlers[rpc._tag]
     if (handle === undefined) return Effect.dieMessage(`Unknown request tag: ${rpc._tag}`)
     const { address } = this.#actor

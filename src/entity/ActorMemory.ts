@@ -3,8 +3,10 @@
  * under keys, its reminders. Nothing is read before somebody asks for it, so an actor without any of them
  * never meets the store.
  */
+import { randomUUID } from "node:crypto"
 import { Effect, type Exit } from "effect"
 import type { ActorUnavailable } from "./ActorError.ts"
+import type { Handed, HandedState, Merged } from "./HandedState.ts"
 import type { Message } from "./Message.ts"
 import type {
   ActorAddress,
@@ -25,6 +27,10 @@ export interface StateCell {
   /** Larger with each change. */
   readonly revision: number
   readonly encode: () => StoredState
+  /** Of an actor that was never saved. */
+  readonly blank?: () => StoredState
+  /** Makes one of it and another state of the same actor; undefined: its program does not say how. */
+  readonly merge?: ((theirs: StoredState) => Effect.Effect<void, unknown>) | undefined
 }
 
 /** What the memories of a type's actors have in common. */
@@ -46,6 +52,9 @@ export interface Saver {
   ) => void
 }
 
+/** Kept under the key of a state that was handed over. */
+const seen = new Uint8Array([1])
+
 const noKeys: ReadonlyArray<KeptKey> = []
 
 export class ActorMemory {
@@ -66,6 +75,7 @@ export class ActorMemory {
   #keys: KeyWindow | undefined
   #newKeys: { readonly put: Array<KeptKey>; readonly drop: Array<string> } | undefined
   #forgotten = false
+  #handed: string | undefined
   /** Its actor was begun under it, so under no other is anything of it saved. */
   readonly #lease: Lease | undefined
 
@@ -165,6 +175,44 @@ export class ActorMemory {
   cancelReminder(name: string): void {
     this.#reminders ??= new Map()
     this.#reminders.set(name, undefined)
+  }
+
+  /** Its next host may have to be given its state: there is one, and a way to merge it. */
+  get mayHand(): boolean {
+    const cell = this.#cell
+    if (cell?.merge === undefined || this.#host.leaseOf !== undefined) return false
+    return this.#version > 0 && !this.#forgotten
+  }
+
+  /** What is to be given to its next host, when the key is saved; undefined: nothing was handed out. */
+  get handed(): Handed | undefined {
+    const [cell, key, version] = [this.#cell, this.#handed, this.#version]
+    if (key === undefined || cell?.blank === undefined) return undefined
+    const save = { actor: this.actor, lease: undefined, version, state: cell.blank() }
+    return { state: { key, ...cell.encode() }, taken: Effect.asVoid(this.#host.store.save(save)) }
+  }
+
+  /** The next save has the key by which the next host sees whether it has the same store. */
+  hand(): void {
+    this.#handed = `handed:${randomUUID()}`
+    this.answered(this.#handed, seen)
+  }
+
+  /** Of a host that it has stopped on: once, however often it comes, and with the next save. */
+  merge({ bytes, key, schema }: HandedState): Effect.Effect<Merged, unknown> {
+    const cell = this.#cell
+    if (cell?.merge === undefined) return Effect.succeed("refused")
+    const { merge } = cell
+    return Effect.gen(this, function* () {
+      yield* this.ready
+      if (this.answerTo(key) !== undefined) return "same"
+      // As it is now: by who shares this store it was saved after this life had begun.
+      const { keys } = yield* this.#host.store.load(this.actor)
+      if (keys.some((kept) => kept.key === key)) return "same"
+      yield* merge({ bytes, schema })
+      this.answered(key, seen)
+      return "merged"
+    })
   }
 
   /** Nothing of it is saved any more. */

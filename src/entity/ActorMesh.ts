@@ -22,6 +22,7 @@ import { checkedType } from "./ActorService.ts"
 import { serveActors } from "./ActorServing.ts"
 import type { ActorStats } from "./ActorStats.ts"
 import { Actors, type HostDefinition, sweeping } from "./Actors.ts"
+import { GivenStates } from "./GivenStates.ts"
 import { noRights, OwnedShards } from "./OwnedShards.ts"
 import { allShards } from "./Placement.ts"
 import { remind } from "./Reminders.ts"
@@ -128,7 +129,7 @@ export const layer: Layer.Layer<
         const { idle, program: actors, runtime: programRuntime, type, weight } = definition
         const service = checkedType(type)
         yield* program.mayServe(service)
-        const { hosts: typeHosts } = typeOf(type)
+        const { hosts: typeHosts, route } = typeOf(type)
         typeHosts.stay()
         const calls = new CallCount()
         // They are known when its endpoint is; what comes before waits like what comes to a stranger.
@@ -161,11 +162,14 @@ export const layer: Layer.Layer<
           node: program.node,
           lease: leases === undefined ? undefined : (shard) => leases.lease(shard),
           mayAnswer: (shard) => leases?.mayAnswer(shard) ?? true,
-          fenced: (shard) => leases?.fenced(shard)
+          fenced: (shard) => leases?.fenced(shard),
+          give: leases === undefined ? (address, handed) => given.give(address, handed) : undefined
         }
         const host = new ActorHost({ ...definition, store, gate })
+        const given = new GivenStates({ ...{ route, self, run }, stats: host.stats })
         const dispatch = serveActors({
           host,
+          isHost: (peer) => typeHosts.isHost(peer),
           calls: { begin: () => calls.begin(), end: () => calls.end() },
           node: program.node,
           requests: actors.protocol.requests,
@@ -218,7 +222,8 @@ export const layer: Layer.Layer<
               typeHosts.leave(key)
               yield* offered.setHealth({ healthy: false, reason: "its program ends" })
               const left = Effect.async<void>((resume) => owned.whenLeft(() => resume(Effect.void)))
-              yield* within(Effect.zipRight(left, host.close), program.drainDeadline())
+              const gone = Effect.zipRight(left, host.close)
+              yield* within(Effect.zipRight(gone, given.ended), program.drainDeadline())
               locals.delete(type)
               hosts.delete(type)
               yield* calls.ended(program.drainDeadline())

@@ -36,6 +36,7 @@ class Served {
           }
         },
         node: () => "a",
+        isHost: () => false,
         requests: new Map<string, Rpc.Any>([["Add", Add]]),
         runtime,
         release: (_, __, then) => then({ kind: "released", others: [] }),

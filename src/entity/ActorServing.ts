@@ -9,6 +9,7 @@ import { Cause, Effect, Exit, Option, Runtime, Schema, Tracer } from "effect"
 import { RpcAnswering } from "../api/RpcAnswering.ts"
 import { ServedCall } from "../api/ServedCall.ts"
 import { type Dispatch, fieldValue, noBody } from "../model/Exchange.ts"
+import type { PeerKey } from "../model/Names.ts"
 import { refuse } from "../model/RefusedExchange.ts"
 import { addressOf } from "./ActorAddress.ts"
 import { watchRpc } from "./ActorEvent.ts"
@@ -17,6 +18,7 @@ import { type RefusalHead, readTarget, refusalHead, releasedHead, tellField } fr
 import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
 import { chainField, readChain } from "./CallChain.ts"
 import type { Delivery } from "./Delivery.ts"
+import { mergeRpc } from "./HandedState.ts"
 import type { Released } from "./Handover.ts"
 import type { Message } from "./Message.ts"
 import { atOnce, codecOf } from "./MessageCodec.ts"
@@ -29,6 +31,8 @@ export interface ServingOptions {
   readonly runtime: Runtime.Runtime<never>
   /** Another host wants the shard, or knows that it is queued and waits for its `turn`. */
   readonly release: (shard: number, turn: boolean, then: (released: Released) => void) => void
+  /** It runs the type, so it may have a state of an actor to give. */
+  readonly isHost: (peer: PeerKey) => boolean
   /** Calls that are in work, for who waits for their end. */
   readonly calls: { readonly begin: () => void; readonly end: () => void }
 }
@@ -79,6 +83,9 @@ export const serveActors = (options: ServingOptions): Dispatch => {
   }
 }
 
+/** What hosts of a type and those who watch its actors say, beside their messages. */
+const ownRpcs = new Map([watchRpc, mergeRpc].map((rpc) => [rpc._tag, rpc]))
+
 const plain = { reason: "", framing: noBody, upgrade: undefined } as const
 
 class ServedMessage {
@@ -104,9 +111,7 @@ class ServedMessage {
     const { headers, id: requestId, tag } = this.#request
     const ended = (message: Parameters<RpcAnswering["end"]>[0], defect = defectStatus): void =>
       this.#answering.end(message, defect)
-    const rpc = (tag === watchRpc._tag ? watchRpc : requests.get(tag)) as
-      | Rpc.AnyWithProps
-      | undefined
+    const rpc = ownRpcs.get(tag) ?? (requests.get(tag) as Rpc.AnyWithProps | undefined)
     if (rpc === undefined) {
       ended({ _tag: "Defect", defect: `Unknown request tag: ${tag}` })
       return undefined
@@ -119,6 +124,10 @@ class ServedMessage {
       ended({ _tag: "Exit", requestId, exit }, status)
     }
     const codec = codecOf(rpc)
+    if (rpc === mergeRpc && !this.#options.isHost(this.#served.call.caller)) {
+      answered({ status: 403, fields: [] })
+      return undefined
+    }
     const payload = this.#now(codec.decodePayload(this.#request.payload))
     if (Exit.isFailure(payload)) {
       dies(Cause.squash(payload.cause), 400)

@@ -32,16 +32,38 @@ export interface ActorState<A> {
 export interface ActorStateOptions<A> {
   /** Of an actor that was never saved. Default: what the Schema makes of `{}`. */
   readonly initial?: A | undefined
+  /**
+   * Of `eventual` actors whose hosts have each a store of its own: when one stops here that ran elsewhere as well,
+   * or whose state is in another store, its state is given to the actor's host, and this makes one of both. It comes
+   * once; after a third host was in it, maybe again.
+   */
+  readonly merge?: ((mine: A, theirs: A) => A) | undefined
 }
 
 class HeldState<A> implements StateCell {
   readonly #versions: StateVersions<A>
+  readonly merge: StateCell["merge"]
   revision = 0
   value: A
 
-  constructor(versions: StateVersions<A>, value: A) {
+  readonly #initial: A | undefined
+
+  constructor(versions: StateVersions<A>, value: A, options: ActorStateOptions<A>) {
+    const { initial, merge } = options
     this.#versions = versions
+    this.#initial = initial
     this.value = value
+    this.merge =
+      merge === undefined
+        ? undefined
+        : (theirs) =>
+            Effect.map(versions.decode(theirs), (other) => this.set(merge(this.value, other)))
+  }
+
+  blank(): StoredState {
+    return this.#initial === undefined
+      ? { bytes: nothing, schema: this.#versions.latest }
+      : Either.getOrThrowWith(this.#versions.encode(this.#initial), (error) => error)
   }
 
   encode(): StoredState {
@@ -63,9 +85,10 @@ const nothing = new TextEncoder().encode("{}")
  */
 export const make = <A, I = A>(
   schema: Schema.Schema<A, I> | StateVersions<A>,
-  { initial }: ActorStateOptions<A> = {}
+  options: ActorStateOptions<A> = {}
 ): Effect.Effect<ActorState<A>, never, CurrentActivation> =>
   Effect.gen(function* () {
+    const { initial } = options
     const { memory } = yield* CurrentActivation
     if (memory.holdsState)
       return yield* Effect.dieMessage("an actor has one state: ActorState.make was called twice")
@@ -75,7 +98,7 @@ export const make = <A, I = A>(
       state === undefined && initial !== undefined
         ? initial
         : yield* Effect.orDie(versions.decode(state ?? { bytes: nothing, schema: versions.latest }))
-    const cell = new HeldState(versions, value)
+    const cell = new HeldState(versions, value, options)
     memory.hold(cell)
     return {
       get: Effect.sync(() => cell.value),

@@ -41,6 +41,10 @@ export class ActorStats {
   /** Of those that were told (`discard: true`) and taken: were not handled, and nobody knows but this host. */
   lost = 0
 
+  /** States that their next hosts have, and those that these could not be given (`merge`). */
+  given = 0
+  notGiven = 0
+
   saves = 0
   /** Refused by the store, or not answered. */
   savesFailed = 0

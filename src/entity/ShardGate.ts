@@ -1,4 +1,6 @@
 /** Which shards are run on this host, and by what right. */
+import type { ActorAddress } from "./ActorAddress.ts"
+import type { Handed } from "./HandedState.ts"
 import type { NotEntered } from "./OwnedShards.ts"
 import type { Lease } from "./store/ActorStore.ts"
 
@@ -17,6 +19,8 @@ export interface ShardGate {
   readonly lease: ((shard: number) => Lease | undefined) | undefined
   /** May an answer that no save stands behind leave now? */
   readonly mayAnswer: (shard: number) => boolean
+  /** To the host that has it now; undefined: nobody could be given anything. */
+  readonly give?: ((address: ActorAddress, handed: Handed) => void) | undefined
   /** A save of one of its actors was refused: the shard is another's. */
   readonly fenced: (shard: number) => void
 }

@@ -4,7 +4,7 @@
  */
 import type { MeshDirectory } from "../api/MeshDirectory.ts"
 import type { EndpointView } from "../model/MeshView.ts"
-import type { ServiceName } from "../model/Names.ts"
+import type { PeerKey, ServiceName } from "../model/Names.ts"
 import { Placement } from "./Placement.ts"
 
 /** Stays, and membership has not given it up. */
@@ -69,6 +69,12 @@ export class TypeHosts {
   isThere(key: string): boolean {
     const endpoint = this.#endpoints.get(key)
     return endpoint !== undefined && endpoint.member !== "dead"
+  }
+
+  /** It offers the type, well or not. */
+  isHost(peer: PeerKey): boolean {
+    for (const endpoint of this.#endpoints.values()) if (endpoint.peer === peer) return true
+    return false
   }
 
   /** All that may be asked to let a shard go. */
