@@ -17,13 +17,18 @@ const of = (...reports: ReadonlyArray<typeof named>) => ({
 
 describe("who hears of single actors", () => {
   it("is who may write rules, and who could run them; the numbers are everybody's", () => {
-    const asker = (capabilities: ReadonlyArray<string>, services: ReadonlyArray<string>) => ({
-      ...{ capabilities, services }
-    })
+    const asker = (
+      capabilities: ReadonlyArray<string>,
+      services: ReadonlyArray<string>,
+      withheld: ReadonlyArray<string> = []
+    ) => ({ capabilities, services, withheld })
     expect(mayHearActors(asker(["policy"], []), cart)).toBe(true)
     expect(mayHearActors(asker([], ["actor-*"]), cart)).toBe(true)
     expect(mayHearActors(asker(["admit"], ["orders"]), cart)).toBe(false)
     expect(mayHearActors(asker([], ["actor-*"]), undefined)).toBe(false)
+    // It was taken from it.
+    expect(mayHearActors(asker([], ["actor-*"], ["actor-cart"]), cart)).toBe(false)
+    expect(mayHearActors(asker([], ["actor-*"], ["actor-till"]), cart)).toBe(true)
     expect(mayHearActors(undefined, cart)).toBe(false)
 
     expect(actorsAnswer(of(named), () => true)).toMatchObject({ ...of(named), withheld: false })

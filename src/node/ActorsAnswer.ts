@@ -3,6 +3,7 @@ import { actorService } from "../entity/ActorService.ts"
 import type { PeerActors } from "../mesh/host/MeshRpc.ts"
 import { grantsService } from "../mesh/trust/Grant.ts"
 import type { ServiceName } from "../model/Names.ts"
+import { matchesService } from "../model/Session.ts"
 import type { ActorQuestion, ActorReport } from "../schema/ActorReportSchema.ts"
 import type { HostAnswer } from "./HostActors.ts"
 
@@ -17,13 +18,17 @@ export const mayHearActors = (
     | {
         readonly capabilities: ReadonlyArray<string>
         readonly services: ReadonlyArray<string>
+        /** Services that were taken from it since (`skein revoke NODE/SERVICE`). */
+        readonly withheld: ReadonlyArray<string>
       }
     | undefined,
   service: ServiceName | undefined
 ): boolean =>
   asker !== undefined &&
   (asker.capabilities.includes("policy") ||
-    (service !== undefined && grantsService(asker, service)))
+    (service !== undefined &&
+      grantsService(asker, service) &&
+      !asker.withheld.some((pattern) => matchesService(pattern, service))))
 
 export const withheldText =
   "it names actors to nodes with the capability policy, and to those that may offer the type, and this one is neither"

@@ -96,7 +96,10 @@ export const meshAnswers = ({
       }),
     ActorStatus: (question, { headers }) =>
       Effect.suspend(() => {
-        const asker = admitted.get(callingPeer({ headers }))
+        const peer = callingPeer({ headers })
+        const certificate = admitted.get(peer)
+        const withheld = revocations.current.withheldFrom(peer)
+        const asker = certificate && { ...certificate, withheld }
         const mayHear = (service: ServiceName | undefined) => mayHearActors(asker, service)
         if (question.id !== undefined && !mayHear(serviceOf(question))) {
           return new MeshRpcError({ code: "refused", message: withheldText })
