@@ -1,7 +1,7 @@
-import { Effect } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, TestClock } from "effect"
 import { NodeName, PeerKey } from "../model/Names.ts"
-import type { SettingInForce } from "../model/Setting.ts"
+import { type SettingInForce, settingLimits } from "../model/Setting.ts"
 import { InviteId } from "../schema/TrustSchema.ts"
 import type { InviteUse } from "../schema/UsesSchema.ts"
 import { InviteUsesKeeper } from "./InviteUsesKeeper.ts"
@@ -44,6 +44,90 @@ const keeper = (held: ReadonlyArray<ReadonlyArray<InviteUse>>) => {
   })
   return { found, say, made }
 }
+
+/** Settings that hold what this node writes. */
+const writer = () => {
+  const held = new Map<string, SettingInForce>()
+  let listener: KindListener = () => undefined
+  const made = new InviteUsesKeeper({
+    settings: {
+      subscribe: (_kind, tell) => {
+        listener = tell
+        return () => undefined
+      },
+      view: () => new Map([["uses", held]]),
+      write: ({ body, kind, name }) =>
+        Effect.sync(() => {
+          expect(JSON.stringify(body).length).toBeLessThan(settingLimits.body)
+          const written: SettingInForce = {
+            ...{ kind, name, body: body ?? {}, author: "host-0", why: undefined, conflict: [] },
+            ...{ node: NodeName.make("host-0"), signedAt: 1, epoch: 1, version: held.size },
+            signer: PeerKey.make("1".repeat(24))
+          }
+          held.set(name, written)
+          listener(new Map(held))
+          return written
+        })
+    },
+    self: PeerKey.make("1".repeat(24)),
+    author: "host-0",
+    onOverused: () => undefined
+  })
+  const { uses } = made
+  const come = (use: InviteUse) =>
+    Effect.suspend(() => {
+      expect(uses.use(use)).toBe(true)
+      return made.tell(use)
+    })
+  return { held, uses, come }
+}
+
+/** The longest that there can be. */
+const nth = (n: number, more: Partial<InviteUse>): InviteUse => ({
+  ...{ invite: InviteId.make("a".repeat(32)), limit: 300, until: Number.MAX_SAFE_INTEGER, at: n },
+  peer: PeerKey.make(`12D3KooW${String(n).padStart(44, "A").replaceAll("0", "Z")}`),
+  ...{ name: NodeName.make(`h${n}`.padEnd(128, "x")), ...more }
+})
+const late = PeerKey.make(`12D3KooW${"L".repeat(44)}`)
+
+describe("uses that were told", () => {
+  it.effect("are all counted, however many a token may have", () =>
+    Effect.gen(function* () {
+      const { come, held, uses } = writer()
+      const limit = 300
+      for (let n = 0; n < limit; n++) {
+        expect(uses.mayUse("a".repeat(32), limit, late)).toBe(true)
+        yield* come(nth(n, {}))
+      }
+      expect(uses.mayUse("a".repeat(32), limit, late)).toBe(false)
+      expect(held.size).toBeLessThan(32)
+    })
+  )
+
+  it.effect("are not forgotten for those of other tokens that came later", () =>
+    Effect.gen(function* () {
+      const { come, held, uses } = writer()
+      const invite = InviteId.make("a".repeat(32))
+      yield* come(nth(0, { invite, limit: 1 }))
+      for (let n = 1; n <= 300; n++) {
+        const other = InviteId.make(`a${String(n).padStart(31, "0")}`)
+        yield* come(nth(n, { invite: other, limit: 1 }))
+      }
+      expect(uses.mayUse(invite, 1, late)).toBe(false)
+      expect(held.size).toBeGreaterThan(1)
+    })
+  )
+
+  it.effect("make room a day after their token has ended", () =>
+    Effect.gen(function* () {
+      const { come, held } = writer()
+      yield* TestClock.setTime(100 * 86_400_000)
+      const ended = 98 * 86_400_000
+      for (let n = 0; n < 300; n++) yield* come(nth(n, { until: ended }))
+      expect(held.size).toBe(1)
+    })
+  )
+})
 
 describe("a token that let in too many", () => {
   it("is told once when it is found, and again when there are more of them", () => {

@@ -9,10 +9,25 @@ import type { MeshSettings } from "./MeshSettings.ts"
 /** A token that has ended is remembered for so long, ms: what was used too often is to be seen. */
 const remembered = 24 * 3_600_000
 
+/** Settings for the invites of one first digit, and uses in one, however long the names of hosts are. */
+const placesOfDigit = 16
+const usesInOne = maxUses / 2
+
+const noPlace = { message: `${placesOfDigit * usesInOne} uses of such tokens are held already` }
+
 const decode = Schema.decodeUnknownEither(UsesBody)
 
-const usesIn = (body: unknown): ReadonlyArray<InviteUse> =>
-  Either.match(decode(body), { onLeft: () => [], onRight: ({ uses }) => uses })
+/** Of each body that is held, read once: all are gone through whenever one is another. */
+const read = new WeakMap<object, ReadonlyArray<InviteUse>>()
+
+const usesIn = (body: object | undefined): ReadonlyArray<InviteUse> => {
+  if (body === undefined) return []
+  const known = read.get(body)
+  if (known !== undefined) return known
+  const uses = Either.match(decode(body), { onLeft: () => [], onRight: ({ uses }) => uses })
+  read.set(body, uses)
+  return uses
+}
 
 export interface InviteUsesKeeperOptions {
   readonly settings: Pick<MeshSettings, "subscribe" | "view" | "write">
@@ -60,13 +75,12 @@ export class InviteUsesKeeper {
     return this.#turns
       .withPermits(1)(
         Effect.gen(this, function* () {
-          const name = this.#nameOf(use)
-          const now = yield* Clock.currentTimeMillis
-          const held = this.#settings.view().get("uses")?.get(name)
-          const current = usesIn(held?.body).filter(({ until }) => until + remembered > now)
-          const uses = [...current, use].slice(-maxUses)
+          const found = this.#placeFor(use, yield* Clock.currentTimeMillis)
+          // None is left out for another: who may use a token once could do it again.
+          if (found === undefined) return yield* Effect.fail(noPlace)
+          const body = { uses: [...found.uses, use] }
           yield* this.#settings.write({
-            ...{ kind: "uses", name, body: { uses }, author: this.#author, why: undefined }
+            ...{ kind: "uses", name: found.name, body, author: this.#author, why: undefined }
           })
         })
       )
@@ -79,9 +93,20 @@ export class InviteUsesKeeper {
       )
   }
 
+  /** The first of the settings of this invite's digit that has room, and what stands in it that is not over. */
+  #placeFor({ invite }: InviteUse, now: number) {
+    const held = this.#settings.view().get("uses")
+    for (let index = 0; index < placesOfDigit; index++) {
+      const name = this.#nameOf(invite, index)
+      const uses = usesIn(held?.get(name)?.body).filter(({ until }) => until + remembered > now)
+      if (uses.length < usesInOne) return { name, uses }
+    }
+    return undefined
+  }
+
   /** This node's alone, so that what two count is no contradiction. */
-  #nameOf({ invite }: InviteUse): string {
+  #nameOf(invite: string, index: number): string {
     const signer = createHash("sha256").update(this.#self).digest("hex").slice(0, 32)
-    return `${signer}.${invite.slice(0, 1)}`
+    return `${signer}.${invite.slice(0, 1)}${index === 0 ? "" : `.${index}`}`
   }
 }

@@ -7,7 +7,7 @@ import { Schema } from "effect"
 import { NodeName, PeerKey } from "./NamesSchema.ts"
 import { InviteId } from "./TrustSchema.ts"
 
-/** In one setting; a node has sixteen of them, by the invite's first digit. */
+/** In one setting; a node has sixteen or more of them, by the invite's first digit. */
 export const maxUses = 128
 
 const Instant = Schema.Number.pipe(Schema.nonNegative())
