@@ -3,10 +3,11 @@ import { Buffer } from "node:buffer"
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect"
 import { createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { type ConnectShop, connectShop, Shop } from "../fixtures/ConnectShop.ts"
+import { type ConnectShop, connectShop } from "../fixtures/ConnectShop.ts"
 import { TestMesh } from "../fixtures/Mesh.ts"
 import { freePort, run, stopAll, until } from "../fixtures/Processes.ts"
 import { program } from "../fixtures/Programs.ts"
+import { Shop } from "../fixtures/ShopService.ts"
 
 const mesh = new TestMesh()
 const page = "https://shop.example"
