@@ -75,7 +75,7 @@ const lowest = (range: string): string => /\d+\.\d+\.\d+/.exec(range)?.[0] ?? ra
 
 const peers = manifest.peerDependencies
 /** Of programs that keep something in a database. */
-const kept = ["@effect/sql", "@effect/cluster", "@effect/experimental"]
+const kept = ["@effect/sql", "@effect/cluster", "@effect/workflow", "@effect/experimental"]
 const ends = [
   [
     "lowest",
