@@ -71,7 +71,14 @@ export const layer = (
       const { address, protocol } = yield* offerRunner(name)
       const { runners, told } = yield* followRunners(name, address)
       // Else it would take shards for its own that others have.
-      yield* Effect.timeoutOption(told, newsPatience)
+      yield* Effect.timeoutTo(told, {
+        duration: newsPatience,
+        onSuccess: () => Effect.void,
+        onTimeout: () =>
+          Effect.logWarning(
+            `the node has not told within ${Duration.format(newsPatience)} who offers ${name}; this program takes itself for the only one until it does`
+          )
+      }).pipe(Effect.flatten)
       return RunnerServer.layerWithClients.pipe(
         Layer.provide(Layer.succeed(RpcServer.Protocol, protocol)),
         Layer.provide(

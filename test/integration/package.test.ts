@@ -4,12 +4,15 @@
  * runs are the programs of README, docs/library.md and docs/programs.md as they stand there.
  */
 import {
+  copyFileSync,
   existsSync,
   globSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync
 } from "node:fs"
 import { isBuiltin } from "node:module"
@@ -121,6 +124,27 @@ const runIn = async (
   return { code, output: printed(child.output()) }
 }
 
+const resolutions = [
+  ["nodenext", "nodenext"],
+  ["preserve", "bundler"]
+] as const
+
+/** All that lies in the project, to `out/<resolution>`, with the declarations of packages looked at as well. */
+const compile = (at: string, module: string, resolution: string) => {
+  const config = join(at, `tsconfig.${resolution}.json`)
+  const compilerOptions = {
+    ...{ module, moduleResolution: resolution, target: "es2022", lib: ["es2024", "dom"] },
+    ...{ strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false },
+    rewriteRelativeImportExtensions: true,
+    outDir: join("out", resolution),
+    types: ["node"],
+    typeRoots: [join(root, "node_modules/@types")]
+  }
+  writeFileSync(config, JSON.stringify({ compilerOptions, include: ["*.ts"] }))
+  const tsc = join(root, "node_modules/typescript/bin/tsc")
+  return run(process.execPath, [tsc, "--project", config])
+}
+
 beforeAll(async () => {
   await build()
   const packed = await run("npm", [
@@ -169,35 +193,10 @@ describe.each(ends)("beside the %s effect of the range", (end, versions) => {
     expect(readFileSync(join(at, "package-lock.json"), "utf8")).not.toContain("libp2p")
   })
 
-  it.each([
-    ["nodenext", "nodenext"],
-    ["preserve", "bundler"]
-  ])(
+  it.each(resolutions)(
     "its types and the programs compile (module %s, resolution %s)",
     async (module, resolution) => {
-      const out = join("out", resolution)
-      writeFileSync(
-        join(at, `tsconfig.${resolution}.json`),
-        JSON.stringify({
-          compilerOptions: {
-            module,
-            moduleResolution: resolution,
-            target: "es2022",
-            lib: ["es2024", "dom"],
-            strict: true,
-            exactOptionalPropertyTypes: true,
-            skipLibCheck: false,
-            outDir: out,
-            types: ["node"],
-            typeRoots: [join(root, "node_modules/@types")]
-          },
-          include: ["*.ts"]
-        })
-      )
-      const tsc = join(root, "node_modules/typescript/bin/tsc")
-      const compiled = await run(process.execPath, [
-        ...[tsc, "--project", join(at, `tsconfig.${resolution}.json`)]
-      ])
+      const compiled = await compile(at, module, resolution)
       expect(compiled.stdout).toBe("")
       expect(compiled.code).toBe(0)
     }
@@ -251,6 +250,35 @@ describe.each(ends)("beside the %s effect of the range", (end, versions) => {
     })
     expect(await b.stop()).toBe(0)
   })
+})
+
+describe("beside @effect/cluster", () => {
+  const at = join(directory, "cluster")
+
+  beforeAll(async () => {
+    project("cluster")
+    const modules = join(at, "node_modules")
+    mkdirSync(modules)
+    // As npm would install them: those that are here.
+    for (const name of ["effect", "@effect"])
+      symlinkSync(join(root, "node_modules", name), join(modules, name))
+    const { code, stderr } = await run("tar", ["-xzf", tarball, "-C", modules])
+    if (code !== 0) throw new Error(`tar: ${stderr}`)
+    renameSync(join(modules, "package"), join(modules, manifest.name))
+    for (const name of ["checkout", "departments", "host", "order", "shop"]) {
+      const file = `${name}.ts`
+      copyFileSync(join(modules, manifest.name, "examples", "workflow", file), join(at, file))
+    }
+  })
+
+  it.each(resolutions)(
+    "its types and the workflow's programs compile (module %s, resolution %s)",
+    async (module, resolution) => {
+      const compiled = await compile(at, module, resolution)
+      expect(compiled.stdout).toBe("")
+      expect(compiled.code).toBe(0)
+    }
+  )
 })
 
 describe("on Deno", () => {
