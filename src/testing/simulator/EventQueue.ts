@@ -20,6 +20,11 @@ export class EventQueue {
     return this.#size
   }
 
+  /** When the next event is due, ms; undefined: there is none. */
+  get next(): number | undefined {
+    return this.#size === 0 ? undefined : this.#times[0]
+  }
+
   /** `delay` in milliseconds; what is overdue runs next. */
   after(delay: number, run: () => void): void {
     this.at(this.now + delay, run)
