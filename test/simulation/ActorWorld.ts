@@ -242,7 +242,8 @@ export class ActorWorld {
       renew: (leases, ttl) => ask((now) => tables.renew(leases, ttl, now)),
       release: (leases) => ask(() => tables.release(leases)),
       leases: (type) => ask((now) => tables.leases(type, now)),
-      reminders: (shards, limit) => ask((now) => tables.reminders(shards, limit, now)),
+      reminders: (shards, limit, after) =>
+        ask((now) => tables.reminders(shards, limit, after, now)),
       sweep: (limit) => ask((now) => tables.sweep(limit, now))
     }
   }
