@@ -2,6 +2,7 @@
 import { lookup, Resolver } from "node:dns/promises"
 import { Effect } from "effect"
 import type { NodeStatus, ServiceStatus } from "../admin/AdminModel.ts"
+import type { ServiceName } from "../model/Names.ts"
 import { reasonOf } from "../model/Reason.ts"
 import { type Check, fail, ok, warn } from "./Check.ts"
 import { nameServerOf } from "./NameServer.ts"
@@ -30,15 +31,19 @@ const asked = (address: string, host: string): Effect.Effect<string | Error> =>
     }
   })
 
+/** One whose name leads somewhere if any does: a TCP service may have no port to be called at by it. */
+export const serviceToTry = (
+  services: ReadonlyArray<Pick<ServiceStatus, "name" | "protocol">>
+): ServiceName | undefined => services.find(({ protocol }) => protocol !== "tcp")?.name
+
 export const nameChecks = (
   { names }: NodeStatus,
   services: ReadonlyArray<Pick<ServiceStatus, "name" | "protocol">>
 ): Effect.Effect<ReadonlyArray<Check>> =>
   Effect.gen(function* () {
-    // A TCP service may have no port to be called at by its name.
-    const service = services.find(({ protocol }) => protocol !== "tcp")
+    const service = serviceToTry(services)
     if (names === null || service === undefined) return []
-    const host = `${service.name}.${names.suffix}`
+    const host = `${service}.${names.suffix}`
     const answer = yield* asked(names.address, host)
     if (answer instanceof Error) {
       return [

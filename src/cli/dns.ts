@@ -11,7 +11,7 @@ import { loadConfig } from "../config/ConfigFile.ts"
 import { reasonOf } from "../model/Reason.ts"
 import { chosenNode } from "./ChosenNode.ts"
 import { failCommand } from "./CommandFailed.ts"
-import { lookedUp } from "./NameCheck.ts"
+import { lookedUp, serviceToTry } from "./NameCheck.ts"
 import { nameServerOf } from "./NameServer.ts"
 import { configOption, environment, type NodeChoice, nodeOptions } from "./NodeAddress.ts"
 import { planInstall, planRemove, type ResolverFacts, type ResolverPlan } from "./ResolverSetup.ts"
@@ -163,12 +163,12 @@ const status = Command.make("status", { ...nodeOptions, root: rootOption }, (cho
   Effect.gen(function* () {
     const { names, services } = yield* namesOf(choice)
     const installed = planRemove(factsOf(choice.root), names.suffix)
-    const [service] = services.map(({ name }) => name)
+    const service = serviceToTry(services)
     const host = service === undefined ? undefined : `${service}.${names.suffix}`
     const found = host === undefined ? undefined : yield* lookedUp(host)
     const answer =
       found === undefined
-        ? "no service to try it with"
+        ? "no service of HTTP to try it with"
         : found instanceof Error
           ? `${host} leads nowhere for programs of this host: ${found.message}`
           : `${host} is ${found}, as programs of this host see it`
