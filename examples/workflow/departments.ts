@@ -12,7 +12,7 @@ import { MeshRpc } from "skein/rpc"
 import { type Asked, Shop, SoldOut, TooLarge } from "./shop.ts"
 
 const [to] = process.argv.slice(2)
-const slow = Number(process.argv[process.argv.indexOf("--slow") + 1] ?? 0) || 0
+let slow = Number(process.argv[process.argv.indexOf("--slow") + 1] ?? 0) || 0
 
 /** Keys of what was done. */
 const done = new Set<string>()
@@ -34,7 +34,11 @@ const Departments = Shop.toLayer({
   PutBack: (asked) => once(asked, `${asked.item} put back`),
   Charge: (asked) =>
     Effect.gen(function* () {
-      if (yield* once(asked, "20 charged")) yield* Effect.sleep(slow)
+      if (yield* once(asked, "20 charged")) {
+        const pause = slow
+        slow = 0
+        yield* Effect.sleep(pause)
+      }
       return 20
     }),
   Refund: (asked) => once(asked, "20 refunded"),
