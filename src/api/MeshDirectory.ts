@@ -9,6 +9,8 @@ import type { ServiceName } from "../model/Names.ts"
 export class MeshDirectory extends Context.Tag("skein/api/MeshDirectory")<
   MeshDirectory,
   {
+    /** That the program's node is in; undefined: none, or it has not said. */
+    readonly zone?: string | undefined
     /** All of its endpoints, also those that take nothing at the moment. */
     readonly endpoints: (service: ServiceName) => ReadonlyArray<EndpointView>
     /** Calls back when something of that has changed; returns how to stop. */
@@ -18,7 +20,11 @@ export class MeshDirectory extends Context.Tag("skein/api/MeshDirectory")<
 
 const nobody: ReadonlyArray<EndpointView> = []
 
-export const directoryOf = (view: MeshViewCell): MeshDirectory["Type"] => ({
+export const directoryOf = (
+  view: MeshViewCell,
+  zone: string | undefined
+): MeshDirectory["Type"] => ({
+  zone,
   endpoints: (service) => view.current.services.get(service)?.endpoints ?? nobody,
   subscribe: (service, changed) =>
     view.subscribe((_, { gone, services }) => {

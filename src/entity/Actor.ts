@@ -16,7 +16,7 @@
 import type * as Rpc from "@effect/rpc/Rpc"
 import type * as RpcClient from "@effect/rpc/RpcClient"
 import * as RpcGroup from "@effect/rpc/RpcGroup"
-import { type Context, Duration, Effect, Layer, type Scope } from "effect"
+import { Context, Duration, Effect, Layer, type Scope } from "effect"
 import { PCGRandom } from "effect/Utils"
 import type { ServeRefused } from "../schema/ProgramOfferSchema.ts"
 import type { CurrentAddress } from "./ActorAddress.ts"
@@ -27,11 +27,13 @@ import { Actors, type Guarantee } from "./Actors.ts"
 import type { KeyScope } from "./AnsweredOnce.ts"
 import { type ChildFailure, spawnChild } from "./ChildActor.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
+import { Placed } from "./NearHosts.ts"
 import { type Reminders, remindersOf } from "./Reminders.ts"
 import type { LeaseTimes } from "./store/LeaseStep.ts"
 
 export type { ActorClient } from "./ActorClient.ts"
 export { Reentrant } from "./CallChain.ts"
+export { Placed, type PlacedBy } from "./NearHosts.ts"
 
 export interface ActorOptions {
   /** How long an actor stays in memory with nothing to do. Default 5 minutes. */
@@ -156,6 +158,12 @@ const register = <Rpcs extends Rpc.Any, H extends HandlersFrom<Rpcs>, RX>(
   Effect.gen(function* () {
     const actors = yield* Actors
     const { guarantee = "eventual", idle = options.maxIdleTime ?? "5 minutes" } = options
+    const placed = Context.get(protocol.annotations, Placed)
+    if (guarantee === "leased" && placed !== "mesh") {
+      return yield* Effect.dieMessage(
+        `${type} is placed by ${placed}, so each ${placed === "zone" ? "zone" : "host"} may run the same actor, and ${JSON.stringify(guarantee)} promises that only one does: leave one of the two out`
+      )
+    }
     const run = yield* runOf(protocol, build, options)
     yield* actors.register({
       ...{ type, guarantee, ...run },

@@ -51,13 +51,15 @@ class World {
   /** Hosts that do not reach it. */
   readonly cut = new Set<string>()
   readonly options: Actor.ActorOptions
+  readonly type: typeof Counter
   /** Milliseconds that actors take to end, and the shards in which some do so now. */
   farewell = 0
   readonly ending = new Map<number, number>()
   mostEnding = 0
 
-  constructor(options: Actor.ActorOptions = {}) {
+  constructor(options: Actor.ActorOptions = {}, placed: Actor.PlacedBy = "mesh") {
     this.options = options
+    this.type = Counter.annotate(Actor.Placed, placed)
   }
 
   #ends(shard: number) {
@@ -103,7 +105,7 @@ class World {
   /** A program on a host of its own; `runs`: it runs counters. */
   program(name: string, runs: boolean) {
     const { events } = this
-    const live = Counter.toLayer(
+    const live = this.type.toLayer(
       Effect.gen(this, function* () {
         const { entityId, shardId } = yield* CurrentAddress
         events.push(`${name} begins ${entityId}`)
@@ -145,7 +147,7 @@ class World {
         scope ?? (yield* Effect.scope)
       )
       return {
-        counter: yield* Effect.provide(Counter.client, context),
+        counter: yield* Effect.provide(this.type.client, context),
         size: () => Context.get(context, Actors).hosts.get("Counter")?.size ?? 0,
         lost: () => Context.get(context, Actors).hosts.get("Counter")?.stats.lost ?? 0
       }
@@ -188,6 +190,81 @@ describe("actors in a mesh", () => {
       yield* a.counter("x").Add({ by: 2 })
       yield* b.counter("x").Add({ by: 3 })
       expect(yield* c.counter("x").Add({ by: 0 })).toBe(5)
+    })
+  )
+
+  it.scoped(
+    "live on the caller's host where they are placed so, and near it where it runs none",
+    () =>
+      Effect.gen(function* () {
+        const world = new World({}, "local")
+        for (const [name, zone] of [
+          ["a", "eu"],
+          ["b", "us"],
+          ["c", "us"],
+          ["d", "eu"]
+        ] as const) {
+          world.mesh.host(name).zone = zone
+        }
+        const scope = yield* Scope.make()
+        const a = yield* world.start("a", { scope })
+        const b = yield* world.start("b")
+        const c = yield* world.start("c", { runs: false })
+        const d = yield* world.start("d", { runs: false })
+        const hostsFrom = (from: typeof a) =>
+          Effect.map(
+            Effect.forEach(ids, (id) => from.counter(id).Host()),
+            (all) => new Set(all)
+          )
+        expect(yield* hostsFrom(a)).toEqual(new Set(["a"]))
+        expect(yield* hostsFrom(b)).toEqual(new Set(["b"]))
+        expect(yield* hostsFrom(c)).toEqual(new Set(["b"]))
+        expect(yield* hostsFrom(d)).toEqual(new Set(["a"]))
+        // The state is one for all: who saves over what another has saved begins anew from it.
+        expect(yield* b.counter("c-0").Add({ by: 1 })).toBe(1)
+        expect(yield* Effect.flip(a.counter("c-0").Add({ by: 1 }))).toMatchObject({
+          code: "not_saved"
+        })
+        const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+        yield* passing(closing)
+        expect(yield* hostsFrom(d)).toEqual(new Set(["b"]))
+      })
+  )
+
+  it.scoped("live once in each zone where they are placed so", () =>
+    Effect.gen(function* () {
+      const world = new World({}, "zone")
+      for (const [name, zone] of [
+        ["a", "eu"],
+        ["b", "us"],
+        ["c", "eu"],
+        ["d", "asia"]
+      ] as const) {
+        world.mesh.host(name).zone = zone
+      }
+      const a = yield* world.start("a")
+      const b = yield* world.start("b")
+      const c = yield* world.start("c")
+      const d = yield* world.start("d", { runs: false })
+      const hostsFrom = (from: typeof a) => Effect.forEach(ids, (id) => from.counter(id).Host())
+      const europe = yield* hostsFrom(a)
+      expect(new Set(europe)).toEqual(new Set(["a", "c"]))
+      expect(yield* hostsFrom(c)).toEqual(europe)
+      expect(new Set(yield* hostsFrom(b))).toEqual(new Set(["b"]))
+      expect(a.size() + c.size()).toBe(ids.length)
+      // A zone without hosts of its own has an actor in some other.
+      const asking = yield* Effect.fork(hostsFrom(d))
+      expect(new Set(yield* passing(asking))).toEqual(new Set(["a", "b", "c"]))
+      expect(a.size() + b.size() + c.size()).toBe(2 * ids.length)
+    })
+  )
+
+  it.scoped("are not leased where each host may run the same one", () =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(new World({ guarantee: "leased" }, "local").start("a"))
+      expect(Exit.isFailure(exit) && Cause.pretty(exit.cause)).toContain(
+        "Counter is placed by local"
+      )
     })
   )
 

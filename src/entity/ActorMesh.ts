@@ -7,7 +7,7 @@
  * A program that only sends messages needs the same layers, and runs none.
  */
 import { randomUUID } from "node:crypto"
-import { Deferred, Effect, Fiber, Layer, Runtime, Scope } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, Runtime, Scope } from "effect"
 import { CallCount } from "../api/CallCount.ts"
 import { MeshCaller } from "../api/MeshCaller.ts"
 import { MeshDirectory } from "../api/MeshDirectory.ts"
@@ -21,8 +21,9 @@ import { actorReport } from "./ActorReport.ts"
 import { checkedType } from "./ActorService.ts"
 import { serveActors } from "./ActorServing.ts"
 import type { ActorStats } from "./ActorStats.ts"
-import { Actors, type HostDefinition, sweeping } from "./Actors.ts"
+import { Actors, type ActorType, type HostDefinition, sweeping } from "./Actors.ts"
 import { GivenStates } from "./GivenStates.ts"
+import { Placed } from "./NearHosts.ts"
 import { noRights, OwnedShards } from "./OwnedShards.ts"
 import { allShards } from "./Placement.ts"
 import { remind } from "./Reminders.ts"
@@ -107,11 +108,12 @@ export const layer: Layer.Layer<
           : Effect.succeed(watch)
       ).pipe(watching.withPermits(1))
 
-    const typeOf = (type: string) => {
+    const typeOf = ({ protocol, type }: ActorType) => {
       const known = types.get(type)
       if (known !== undefined) return known
       const service = checkedType(type)
-      const typeHosts = new TypeHosts(type, service, directory)
+      const placed = Context.get(protocol.annotations, Placed)
+      const typeHosts = new TypeHosts(type, service, directory, placed)
       const route: RouteOptions = {
         hosts: typeHosts,
         here: () => locals.get(type),
@@ -129,7 +131,7 @@ export const layer: Layer.Layer<
         const { idle, program: actors, runtime: programRuntime, type, weight } = definition
         const service = checkedType(type)
         yield* program.mayServe(service)
-        const { hosts: typeHosts, route } = typeOf(type)
+        const { hosts: typeHosts, route } = typeOf(definition)
         typeHosts.stay()
         const calls = new CallCount()
         // They are known when its endpoint is; what comes before waits like what comes to a stranger.
@@ -233,7 +235,7 @@ export const layer: Layer.Layer<
         yield* remind({
           ...{ host, store },
           requests: actors.protocol.requests,
-          shards: () => allShards.filter((shard) => typeHosts.owner(shard) === key),
+          shards: () => allShards.filter((shard) => typeHosts.wholeOwner(shard) === key),
           onShards: (then) => typeHosts.onMoves(then)
         })
       })
@@ -241,10 +243,14 @@ export const layer: Layer.Layer<
     return {
       hosts,
       register,
-      send: ({ type }, id, message) => {
+      send: (definition, id, message) => {
         // Here it speaks for whom it speaks elsewhere: its key is that caller's.
         const sent = { ...message, caller: message.caller ?? self }
-        const routed = new RoutedMessage(typeOf(type).route, addressOf(type, id), sent)
+        const routed = new RoutedMessage(
+          typeOf(definition).route,
+          addressOf(definition.type, id),
+          sent
+        )
         routed.look()
         return () => routed.cancel()
       }

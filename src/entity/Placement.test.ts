@@ -89,6 +89,36 @@ describe("Placement", () => {
     expect(heavy! / light!).toBeLessThan(3.3)
   })
 
+  it("gives each zone its share by what its hosts weigh, also of a zone that is lost", () => {
+    const zoneOf = (key: string): string => key.slice(0, 2)
+    const all = ["eu1", "eu2", "us1", "as1"].map((key) => ({
+      key,
+      weight: key === "as1" ? 200 : 100
+    }))
+    const [lost, whole] = [new Map<string, number>(), new Map<string, number>()]
+    for (let type = 0; type < 80; type++) {
+      const before = new Placement(`T${type}`, all)
+      const after = new Placement(
+        `T${type}`,
+        all.filter(({ key }) => zoneOf(key) !== "eu")
+      )
+      for (const shard of shards) {
+        const zone = zoneOf(before.owner(shard)!)
+        whole.set(zone, (whole.get(zone) ?? 0) + 1)
+        const next = zoneOf(after.owner(shard)!)
+        if (zone === "eu") lost.set(next, (lost.get(next) ?? 0) + 1)
+        else expect(next).toBe(zone)
+      }
+    }
+    const share = (of: ReadonlyMap<string, number>, zone: string): number =>
+      of.get(zone)! / [...of.values()].reduce((sum, count) => sum + count)
+    expect(share(whole, "eu")).toBeCloseTo(0.4, 1)
+    expect(share(whole, "us")).toBeCloseTo(0.2, 1)
+    expect(share(whole, "as")).toBeCloseTo(0.4, 1)
+    expect(share(lost, "us")).toBeCloseTo(1 / 3, 1)
+    expect(share(lost, "as")).toBeCloseTo(2 / 3, 1)
+  })
+
   it("spreads ids over the shards", () => {
     const counts = shards.map(() => 0)
     for (let i = 0; i < shardCount * 100; i++) counts[shardOf(`user-${i}`)]!++

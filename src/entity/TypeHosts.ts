@@ -5,6 +5,7 @@
 import type { MeshDirectory } from "../api/MeshDirectory.ts"
 import type { EndpointView } from "../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
+import { nearest, type PlacedBy } from "./NearHosts.ts"
 import { Placement } from "./Placement.ts"
 
 /** Stays, and membership has not given it up. */
@@ -24,6 +25,7 @@ type Listener = (before: Placement, after: Placement) => void
 export class TypeHosts {
   readonly type: string
   readonly service: ServiceName
+  readonly placed: PlacedBy
   readonly #directory: MeshDirectory["Type"]
   readonly #listeners = new Set<Listener>()
   readonly #waiting = new Set<() => void>()
@@ -31,12 +33,20 @@ export class TypeHosts {
   /** Of those that take none at the moment, or are given up: they may still be asked. */
   #endpoints = new Map<string, EndpointView>()
   #placement = Placement.nobody
+  /** Of all hosts, whoever asks. */
+  #whole = Placement.nobody
   #isUnwell = false
   /** This program's own, once it does not want any more shards. */
   #leaving: string | undefined
 
-  constructor(type: string, service: ServiceName, directory: MeshDirectory["Type"]) {
+  constructor(
+    type: string,
+    service: ServiceName,
+    directory: MeshDirectory["Type"],
+    placed: PlacedBy = "mesh"
+  ) {
     this.type = type
+    this.placed = placed
     this.service = service
     this.#directory = directory
     this.#unsubscribe = directory.subscribe(service, () => this.#look())
@@ -58,6 +68,11 @@ export class TypeHosts {
   /** Name of its node. */
   ownerName(shard: number): string | undefined {
     return this.#endpoints.get(this.owner(shard) ?? "")?.node
+  }
+
+  /** That is this for all who ask: for what is to be done once in the mesh. */
+  wholeOwner(shard: number): string | undefined {
+    return this.#whole.owner(shard)
   }
 
   /** There are hosts, and none of them says that it is well. */
@@ -113,11 +128,15 @@ export class TypeHosts {
   #look(): void {
     const endpoints = this.#directory.endpoints(this.service)
     this.#endpoints = new Map(endpoints.map((endpoint) => [endpoint.key, endpoint]))
-    const hosts = takers(endpoints.filter((one) => isHost(one) && one.key !== this.#leaving))
-    this.#isUnwell = hosts.length > 0 && hosts.every(({ healthy }) => !healthy)
+    const all = takers(endpoints.filter((one) => isHost(one) && one.key !== this.#leaving))
+    this.#isUnwell = all.length > 0 && all.every(({ healthy }) => !healthy)
+    // Who has not said its own zone may know it by what else its node offers.
+    const zone = this.#directory.zone ?? endpoints.find(({ local }) => local)?.zone
+    const hosts = nearest(this.placed, all, zone)
     const before = this.#placement
+    if (!this.#whole.isOf(all)) this.#whole = new Placement(this.type, all)
     if (!before.isOf(hosts)) {
-      this.#placement = new Placement(this.type, hosts)
+      this.#placement = hosts === all ? this.#whole : new Placement(this.type, hosts)
       for (const listener of this.#listeners) listener(before, this.#placement)
     }
     const waiting = [...this.#waiting]

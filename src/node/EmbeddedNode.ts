@@ -104,7 +104,7 @@ export const runEmbedded = (
     return programNode(
       mesh,
       {
-        ...{ dispatch, programs, view, actors },
+        ...{ dispatch, programs, view, actors, zone: config.node.zone },
         keepServed: (offers) => {
           plane.served = offers
         }
@@ -150,6 +150,7 @@ const makeLock = (
   })
 
 type Plane = Pick<MeshCaller["Type"], "dispatch"> & {
+  readonly zone: string | undefined
   readonly view: MeshViewCell
   readonly programs: Programs
   readonly actors: ActorReporters
@@ -242,7 +243,7 @@ const programNode = (mesh: MeshThread, plane: Plane, facts: () => NodeFacts): Pr
     drainDeadline: () => facts().drainDeadline,
     dispatch: plane.dispatch,
     programs: offers.api,
-    directory: directoryOf(plane.view),
+    directory: directoryOf(plane.view, plane.zone),
     source: {
       status: ask("status", nodeCalls.status, undefined),
       members: ask("members", nodeCalls.members, undefined),

@@ -26,6 +26,8 @@ export class MemoryHost {
   readonly peer: PeerKey
   readonly view = new MeshViewSource()
   readonly offered: Array<Offered> = []
+  /** That it is in; before it is started. */
+  zone: string | undefined
   /** Hears of no changes. */
   deaf = false
   /** Calls to it are not carried, and those under way end. */
@@ -77,7 +79,7 @@ export class MemoryMesh {
           key: `${host.peer}/${service}/${id}`,
           peer: host.peer,
           node: NodeName.make(host.name),
-          zone: undefined,
+          zone: host.zone,
           endpoint: id,
           healthy: health.healthy,
           draining: false,
@@ -112,7 +114,7 @@ export class MemoryMesh {
     const dispatch: Dispatch = (call, receiver) => this.#carry(host, call, receiver)
     return Layer.mergeAll(
       Layer.succeed(MeshCaller, { dispatch, peer, identity }),
-      Layer.succeed(MeshDirectory, directoryOf(host.view)),
+      Layer.succeed(MeshDirectory, directoryOf(host.view, host.zone)),
       Layer.succeed(MeshProgram, {
         node: () => name,
         drainDeadline: () => 30_000,

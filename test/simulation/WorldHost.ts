@@ -189,7 +189,7 @@ export class WorldHost {
         dispatch: (call, receiver) => world.carry(this, call, receiver),
         ...{ peer: this.peer, identity }
       }),
-      Layer.succeed(MeshDirectory, directoryOf(this.#view)),
+      Layer.succeed(MeshDirectory, directoryOf(this.#view, undefined)),
       Layer.succeed(MeshProgram, {
         node: () => this.name,
         drainDeadline: () => 30_000,
