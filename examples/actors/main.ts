@@ -7,7 +7,18 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Console, Effect, Exit, Fiber, Layer, Logger, LogLevel, Scope } from "effect"
+import {
+  Console,
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  LogLevel,
+  Scope,
+  Stream
+} from "effect"
 import { initMesh, SkeinNode } from "skein"
 import { ActorMesh, SqliteStore } from "skein/actors"
 import { Cart, CartFull, cartsOn } from "./cart.ts"
@@ -66,6 +77,17 @@ const program = Effect.gen(function* () {
     running.reduce((sum, { activations }) => sum + activations, 0) === users.length
   )
 
+  // Who watches one of them goes with it.
+  const watched = users[hosts.indexOf("host-b")] ?? ""
+  const isWatched = yield* Deferred.make<void>()
+  const watching = yield* fromA.watch(watched).pipe(
+    Stream.tap(() => Deferred.succeed(isWatched, undefined)),
+    Stream.takeUntil((event) => event._tag === "Watching" && event.host === "host-a"),
+    Stream.runCollect,
+    Effect.fork
+  )
+  yield* Deferred.await(isWatched)
+
   yield* Console.log("host-b ends while items are added to all carts")
   const adding = yield* Effect.fork(
     Effect.forEach(users, (user) => Effect.replicateEffect(fromA(user).Add({ item: "cup" }), 8), {
@@ -74,6 +96,9 @@ const program = Effect.gen(function* () {
   )
   yield* Scope.close(scopeOfB, Exit.void)
   const sizes = yield* Fiber.join(adding)
+  const events = Array.from(yield* Fiber.join(watching), ({ _tag }) => _tag)
+  yield* Console.log(`who watches the cart of ${watched} has heard: ${events.join(", ")}`)
+  yield* check("it has been told that it moves", events.includes("Moved"))
   const rest = yield* Effect.forEach(users, (user) => fromA(user).Host())
   const full = yield* Effect.flip(fromA("user-0").Add({ item: "one more" }))
   yield* Console.log(`all carts are on ${[...new Set(rest)].join(", ")}, and no call has failed`)
