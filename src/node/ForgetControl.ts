@@ -3,6 +3,8 @@ import { createHash } from "node:crypto"
 import { Clock, Effect } from "effect"
 import { AdminConflict, AdminForbidden, AdminInvalid, AdminNotFound } from "../admin/AdminError.ts"
 import type { AdminSource } from "../admin/AdminSource.ts"
+import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
+import type { MembershipShape } from "../mesh/membership/MembershipService.ts"
 import { describeRevocation } from "../mesh/trust/Revocations.ts"
 import type { RecordAudit } from "../model/AuditEvent.ts"
 import { isNodeName, isPeerKey, type PeerKey } from "../model/Names.ts"
@@ -10,15 +12,17 @@ import { maxForgotten } from "../schema/ForgottenSchema.ts"
 import { trustName } from "../schema/TrustSchema.ts"
 import { nodesIn } from "./ForgottenNodes.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
+import type { MeshSettings } from "./MeshSettings.ts"
 
 /** A record is over by then, and a certificate that long ago (ms). */
 const remembered = 30 * 86_400_000
 
 export interface ForgetOptions {
-  readonly plane: Pick<
-    MeshPlane,
-    "catalogue" | "membership" | "revocations" | "settings" | "stranded"
-  >
+  readonly plane: Pick<MeshPlane, "revocations" | "stranded"> & {
+    readonly catalogue: Pick<CatalogueShape, "current">
+    readonly membership: Pick<MembershipShape, "stateOf">
+    readonly settings: Pick<MeshSettings, "view" | "write">
+  }
   readonly self: () => { readonly peer: PeerKey; readonly name: string }
   readonly audit: RecordAudit
 }
@@ -59,9 +63,10 @@ const whyNot = (
 }
 
 /** `skein forget`. */
-export const makeForget =
-  ({ audit, plane, self }: ForgetOptions): Forget =>
-  ({ author, node }) =>
+export const makeForget = ({ audit, plane, self }: ForgetOptions): Forget => {
+  // One at a time: each is written beside those before it.
+  const turns = Effect.unsafeMakeSemaphore(1)
+  return ({ author, node }) =>
     Effect.gen(function* () {
       const record = recordOf(plane, node)
       if (record === undefined) return yield* whyNot(plane, node)
@@ -93,4 +98,5 @@ export const makeForget =
         )
       audit({ event: "member.forgotten", by: author, from: self().name, about: record.name })
       return { node: record.name, peer }
-    })
+    }).pipe(turns.withPermits(1))
+}
