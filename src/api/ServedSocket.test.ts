@@ -8,7 +8,7 @@ import {
   type Socket
 } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Layer, Option, Queue, Scope } from "effect"
+import { Deferred, Effect, Exit, Layer, Option, Queue, Scope, Stream } from "effect"
 import { type Dispatch, fieldValue, noFields, type RequestStream } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
 import { httpCall, payments, RecordingReceiver } from "../testing/InboundFixture.ts"
@@ -323,6 +323,25 @@ describe("a WebSocket of a program without a port", () => {
       expect(yield* Deferred.await(ended)).toEqual(Exit.void)
       yield* closed
       expect(receiver.fault).toBeUndefined()
+    })
+  )
+
+  it.scoped("is a channel as well", () =>
+    Effect.gen(function* () {
+      const app = Stream.make(Buffer.from("hi")).pipe(
+        Stream.concat(Stream.never),
+        Stream.pipeThroughChannel(HttpServerRequest.upgradeChannel()),
+        Stream.take(1),
+        Stream.runForEach((bytes) => Queue.offer(heard, Buffer.from(bytes).toString())),
+        Effect.as(HttpServerResponse.empty())
+      )
+      const heard = yield* Queue.unbounded<string>()
+      const { receiver, stream } = yield* open(yield* serve(app))
+      yield* until(receiver, () => receiver.bytes > 0)
+      expect(framesOf(receiver)).toEqual([[op.binary, "hi"]])
+      stream.write(frame(op.text, "grüße"))
+      expect(yield* Queue.take(heard)).toBe("grüße")
+      stream.cancel(gone)
     })
   )
 

@@ -213,7 +213,9 @@ describe.each(services)("a WebSocket of %s", (service) => {
       child(service).output().split("socket ended").length === before + 2 ? true : undefined
     )
   })
+})
 
+describe.each(["attached-node", "embedded-deno"] as const)("back-pressure at %s", (service) => {
   it("stops a program that writes faster than its client reads", async () => {
     const client = await opened(new Ws(url(service, "/flood")))
     client.pause()
