@@ -11,6 +11,8 @@ export type AuditEventName =
   | "door.joined"
   /** A call that the rules do not allow. */
   | "access.denied"
+  /** A process of another user came to a listener that is for one's. */
+  | "caller.refused"
   /** A mesh-wide setting was changed or deleted, by this node or by what another one says. */
   | "setting.changed"
   /** A certificate, grant or token does not count any more. */

@@ -7,9 +7,10 @@ import type { OverusedInvite } from "../mesh/trust/InviteUses.ts"
 import type { NodeIdentity } from "../mesh/trust/NodeIdentity.ts"
 import type { AuditEvent, AuditValue } from "../model/AuditEvent.ts"
 import { formatCaller, spiffeIdOf } from "../model/Caller.ts"
-import type { MeshId, NodeName } from "../model/Names.ts"
+import type { MeshId, NodeName, ServiceName } from "../model/Names.ts"
 import type { Setting } from "../model/Setting.ts"
 import type { Denial } from "../request/inbound/Denials.ts"
+import type { OtherUser } from "../request/listener/Refusals.ts"
 import { TrustBody } from "../schema/TrustSchema.ts"
 import { versionId } from "./SettingControls.ts"
 
@@ -89,6 +90,20 @@ export const deniedEvent = (
   about: service ?? "others",
   code: rule,
   message,
+  count
+})
+
+/** `as`: whom they wanted to speak for; undefined: for the host. */
+export const otherUserEvent = (
+  { count, listener, uid }: OtherUser,
+  as: ServiceName | undefined
+): AuditEvent => ({
+  event: "caller.refused",
+  ...(uid !== undefined && { by: `user ${uid}` }),
+  from: listener,
+  about: as === undefined ? listener : `service/${as}`,
+  code: "other_user",
+  message: `${listener} is for processes of another user`,
   count
 })
 

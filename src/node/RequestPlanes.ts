@@ -15,7 +15,7 @@ import type { Ticker } from "../model/Time.ts"
 import type { PlaneFact, PlaneSetup } from "../request/PlaneMessages.ts"
 import { runMemory } from "../request/policy/HostRuns.ts"
 import type { ThreadReports } from "../telemetry/ThreadReports.ts"
-import { deniedEvent } from "./AuditEvents.ts"
+import { deniedEvent, otherUserEvent } from "./AuditEvents.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { makePlaneLog } from "./PlaneLog.ts"
 import { spawnHere, spawnWorker } from "./PlaneThread.ts"
@@ -121,6 +121,9 @@ export const makePlanes = (
           return
         case "denied":
           for (const denial of message.denials) options.audit(deniedEvent(denial, options.mesh))
+          return
+        case "other_user":
+          options.audit(otherUserEvent(message.refused, message.as))
           return
         case "sessions.used":
           if (plane !== undefined) runFork(plane.sessionRenewal.used(message.peers))

@@ -39,7 +39,16 @@ export interface RequestThreadsOptions {
 /** What is for others to hear; the rest is dealt with here. */
 export type ThreadMessage = Extract<
   FromPlane,
-  { readonly type: "log" | "fact" | "session.need" | "sessions.used" | "denied" | "program.reach" }
+  {
+    readonly type:
+      | "log"
+      | "fact"
+      | "session.need"
+      | "sessions.used"
+      | "denied"
+      | "other_user"
+      | "program.reach"
+  }
 >
 
 /** Pause before a thread is started again, ms; doubles while it crashes soon after its start. */
@@ -235,6 +244,7 @@ export class RequestThreads {
       case "session.need":
       case "sessions.used":
       case "denied":
+      case "other_user":
       case "program.reach":
         this.#options.onMessage(message, slot.index)
         return

@@ -19,6 +19,7 @@ import type { ForeignRelay } from "./listener/ForeignRelay.ts"
 import { openHttpListener } from "./listener/HttpListener.ts"
 import { ListenError, makeListenError } from "./listener/ListenError.ts"
 import { openProgramListener } from "./listener/ProgramListener.ts"
+import type { OtherUser } from "./listener/Refusals.ts"
 import { openTcpListener } from "./listener/TcpListener.ts"
 import type { FromPlane, ListenSpec, PlaneSetup, ToPlane } from "./PlaneMessages.ts"
 import type { SocketLane } from "./socket/SocketBudget.ts"
@@ -131,7 +132,7 @@ export class PlaneListeners {
   }
 
   #openPort(id: number, spec: ListenSpec): Promise<Port> {
-    const { dispatch, log, metrics, setup, sockets, ticker } = this.#options
+    const { dispatch, log, metrics, post, setup, sockets, ticker } = this.#options
     const { host, port } = spec
     if (spec.kind === "mesh") return this.#openMeshPort(id, spec)
     if (spec.kind === "programs") return this.#openProgramPort(spec)
@@ -143,6 +144,7 @@ export class PlaneListeners {
       ...{ host, port, dispatch, log, metrics, sockets, ticker, self: setup.self },
       identity: spec.as === undefined ? undefined : serviceCaller(spec.as),
       uid: spec.uid,
+      onOtherUser: (refused: OtherUser) => post({ type: "other_user", refused, as: spec.as }),
       reusePort: setup.sharePorts,
       unix: spec.unix,
       maxConnections:

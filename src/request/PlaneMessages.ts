@@ -15,6 +15,7 @@ import type { Session, SessionFacts } from "../model/Session.ts"
 import type { ThreadOrder, ThreadReport } from "./cells/ThreadReport.ts"
 import type { Denial } from "./inbound/Denials.ts"
 import type { ListenErrorCode } from "./listener/ListenError.ts"
+import type { OtherUser } from "./listener/Refusals.ts"
 import type { EndpointFact } from "./outbound/EndpointStep.ts"
 import type { AskedRows, Question } from "./PlaneQuestions.ts"
 import type { UnixSpec } from "./socket/UnixPath.ts"
@@ -177,6 +178,12 @@ export type FromPlane =
   | { readonly type: "program.reach"; readonly program: string; readonly reached: boolean }
   /** Calls that were denied here, those of the last second. */
   | { readonly type: "denied"; readonly denials: ReadonlyArray<Denial> }
+  /** Processes of another user than the listener is for, which speaks for `as`; once a minute at most. */
+  | {
+      readonly type: "other_user"
+      readonly refused: OtherUser
+      readonly as: ServiceName | undefined
+    }
   /** After `drain`: nothing of other nodes runs here any more, and all was answered. */
   | { readonly type: "served" }
   | {

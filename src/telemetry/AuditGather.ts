@@ -8,6 +8,7 @@ import { hostGroup } from "../model/HostGroup.ts"
 
 const gathered: ReadonlySet<AuditEventName> = new Set([
   "access.denied",
+  "caller.refused",
   "control.refused",
   "door.admitted",
   "door.refused"

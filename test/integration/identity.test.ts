@@ -187,6 +187,15 @@ describe("a port for one user's processes", () => {
     expect(JSON.parse(body).message).toMatch(
       new RegExp(`is for processes of user ${uid + 1} alone`)
     )
+    const line = await until("the audit log has it", () =>
+      readFileSync(join(a.dataDir, "audit.log"), "utf8")
+        .split("\n")
+        .find((text) => text.includes('"caller.refused"'))
+    )
+    expect(JSON.parse(line)).toMatchObject({
+      ...{ by: `user ${uid}`, from: `127.0.0.1:${ports.stranger}`, about: "service/orders" },
+      code: "other_user"
+    })
   })
 })
 

@@ -27,7 +27,7 @@ import type { HttpConnectionContext } from "./HttpConnectionContext.ts"
 import { ListenerMetrics } from "./ListenerMetrics.ts"
 import { OverflowConnections } from "./OverflowConnections.ts"
 import { PortAuthority } from "./PortAuthority.ts"
-import { Refusals } from "./Refusals.ts"
+import { type OtherUser, Refusals } from "./Refusals.ts"
 import { defaultMaxConnections } from "./TcpListener.ts"
 import { assertOwners, UserGate } from "./UserGate.ts"
 
@@ -37,6 +37,8 @@ export interface HttpListenerOptions {
   readonly unix?: UnixSpec | undefined
   /** The only user whose processes may connect to the port; others are told `denied`. Default: all. */
   readonly uid?: number | undefined
+  /** Hears of those others, at most once a minute. */
+  readonly onOtherUser?: ((refused: OtherUser) => void) | undefined
   /** 0: the system chooses. */
   readonly port: number
   readonly dispatch: Dispatch
@@ -121,7 +123,10 @@ export const openHttpListener = async (options: HttpListenerOptions): Promise<Ht
   const metrics = new ListenerMetrics(options.metrics, listener)
   const now = () => ticker.now()
   const sockets = options.sockets ?? unlimitedSockets()
-  const refusals = new Refusals({ listener, maxConnections, sockets, metrics, now, log })
+  const { onOtherUser } = options
+  const refusals = new Refusals({
+    ...{ listener, maxConnections, sockets, metrics, now, log, onOtherUser }
+  })
   const core = new HttpListenerCore(options, sockets, metrics, refusals)
   const detected = core.detected
   const accept = (socket: net.Socket): void => {

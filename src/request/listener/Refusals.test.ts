@@ -3,10 +3,11 @@ import { payments } from "../../testing/InboundFixture.ts"
 import { makeContext } from "../../testing/ListenerFixture.ts"
 import { SocketBudget } from "../socket/SocketBudget.ts"
 import { ListenerMetrics } from "./ListenerMetrics.ts"
-import { Refusals } from "./Refusals.ts"
+import { type OtherUser, Refusals } from "./Refusals.ts"
 
 let context: ReturnType<typeof makeContext>
 let refusals: Refusals
+const others: Array<OtherUser> = []
 beforeEach(() => {
   context = makeContext()
   refusals = new Refusals({
@@ -15,7 +16,8 @@ beforeEach(() => {
     sockets: new SocketBudget(2).clients,
     metrics: new ListenerMetrics(context.metrics, "127.0.0.1:4140"),
     now: () => context.ticker.now(),
-    log: context.base.log
+    log: context.base.log,
+    onOtherUser: (refused) => others.push(refused)
   })
 })
 
@@ -34,6 +36,21 @@ describe("refusals in the log", () => {
       ["warning", full],
       ["error", "127.0.0.1:4140 could not accept a connection: EMFILE"],
       ["warning", `${full}; 2 more since the last`]
+    ])
+  })
+
+  it("tell of processes of other users when the log does, with how many there were", () => {
+    for (const uid of [1000, 1001, undefined]) refusals.stranger(uid)
+    context.ticker.advance(60_000)
+    refusals.stranger(1002)
+    const listener = "127.0.0.1:4140"
+    expect(others).toEqual([
+      { listener, uid: 1000, count: 1 },
+      { listener, uid: 1002, count: 3 }
+    ])
+    expect(context.logged).toEqual([
+      ["warning", `${listener} refused a connection of user 1000`],
+      ["warning", `${listener} refused a connection of user 1002; 2 more since the last`]
     ])
   })
 

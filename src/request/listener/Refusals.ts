@@ -12,6 +12,16 @@ import type { ListenerMetrics } from "./ListenerMetrics.ts"
 
 const quietFor = 60_000
 
+/** Connections of another user's processes than a listener is for. */
+export interface OtherUser {
+  /** Its configured address. */
+  readonly listener: string
+  /** Of the last of them; undefined: nobody can tell. */
+  readonly uid: number | undefined
+  /** Since it was told last. */
+  readonly count: number
+}
+
 export interface RefusalsOptions {
   /** Its configured address. */
   readonly listener: string
@@ -21,6 +31,8 @@ export interface RefusalsOptions {
   /** Monotonic milliseconds. */
   readonly now: () => number
   readonly log: Log
+  /** Hears of processes of other users, when the log does. */
+  readonly onOtherUser?: ((refused: OtherUser) => void) | undefined
 }
 
 export class Refusals {
@@ -33,8 +45,9 @@ export class Refusals {
 
   /** A connection was not taken. */
   connection(reason: Refusal, error?: Error): void {
-    const more = this.#count(reason)
-    if (more === undefined) return
+    const since = this.#count(reason)
+    if (since === undefined) return
+    const more = moreSince(since)
     const { log } = this.#options
     if (error === undefined) {
       log("warning", `${this.noRoom(reason)}; further ones are refused as they come${more}`)
@@ -46,17 +59,16 @@ export class Refusals {
 
   /** Its process is of another user; undefined: nobody can tell of which. */
   stranger(uid: number | undefined): void {
-    const more = this.#count("other_user")
-    if (more === undefined) return
+    const since = this.#count("other_user")
+    if (since === undefined) return
+    const { listener, log, onOtherUser } = this.#options
+    onOtherUser?.({ listener, uid, count: since + 1 })
     const whose = uid === undefined ? "no user of this host that can be told" : `user ${uid}`
-    this.#options.log(
-      "warning",
-      `${this.#options.listener} refused a connection of ${whose}${more}`
-    )
+    log("warning", `${listener} refused a connection of ${whose}${moreSince(since)}`)
   }
 
-  /** What to add to what is told; undefined: nothing is, so soon after the last. */
-  #count(reason: Refusal): string | undefined {
+  /** How many there were since it was told last; undefined: it is not, so soon after that. */
+  #count(reason: Refusal): number | undefined {
     const { metrics, now } = this.#options
     metrics.refused(reason)
     const told = this.#told.get(reason)
@@ -65,7 +77,7 @@ export class Refusals {
       return undefined
     }
     this.#told.set(reason, { at: now(), since: 0 })
-    return told === undefined || told.since === 0 ? "" : `; ${told.since} more since the last`
+    return told?.since ?? 0
   }
 
   /** Which limit was met, for the log and for the client. */
@@ -85,3 +97,5 @@ export class Refusals {
     log("warning", what, { code, node, service, client })
   }
 }
+
+const moreSince = (count: number): string => (count === 0 ? "" : `; ${count} more since the last`)

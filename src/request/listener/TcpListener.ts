@@ -11,7 +11,7 @@ import { type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
 import type { UnixSpec } from "../socket/UnixPath.ts"
 import { openAcceptor } from "./Acceptor.ts"
 import { ListenerMetrics } from "./ListenerMetrics.ts"
-import { Refusals } from "./Refusals.ts"
+import { type OtherUser, Refusals } from "./Refusals.ts"
 import { TcpTunnels } from "./TcpTunnels.ts"
 import { assertOwners, UserGate } from "./UserGate.ts"
 
@@ -28,6 +28,8 @@ export interface TcpListenerOptions {
   readonly identity?: Caller | undefined
   /** The only user whose processes may connect; others are reset. Default: all. */
   readonly uid?: number | undefined
+  /** Hears of those others, at most once a minute. */
+  readonly onOtherUser?: ((refused: OtherUser) => void) | undefined
   readonly ticker: Ticker
   readonly metrics: MetricRegistry
   /** Hears of what is refused or reset. */
@@ -67,7 +69,10 @@ export const openTcpListener = async (options: TcpListenerOptions): Promise<TcpL
   const metrics = new ListenerMetrics(options.metrics, listener)
   const now = () => ticker.now()
   const sockets = options.sockets ?? unlimitedSockets()
-  const refusals = new Refusals({ listener, maxConnections, sockets, metrics, now, log })
+  const { onOtherUser } = options
+  const refusals = new Refusals({
+    ...{ listener, maxConnections, sockets, metrics, now, log, onOtherUser }
+  })
   const onDefect = options.onDefect ?? uncontained
   const tunnels = new TcpTunnels({
     ...{ dispatch, identity: options.identity, metrics, onDefect, refusals, self, sockets, ticker }
