@@ -6,7 +6,7 @@ import { span } from "./Figures.ts"
 /** What came of one address: who tried, how long ago. */
 export const trialOf = ({ state, checkedAt, by }: AnnouncedAddress, nowAt: number): string => {
   if (checkedAt === null) return "not tried yet"
-  const trial = `${by.join(", ")}, ${span(nowAt - checkedAt)} ago`
+  const trial = `${by.join(", ")}, ${span(Math.max(0, nowAt - checkedAt))} ago`
   switch (state) {
     case "reached":
       return `reached by ${trial}`

@@ -28,6 +28,7 @@ const conflict: ProtocolConflict = {
 const makeTroubles = () => {
   const world = {
     now: 1_000_000,
+    areNamed: true,
     conflicts: [] as ReadonlyArray<ProtocolConflict>,
     contested: 3,
     full: 0,
@@ -59,7 +60,7 @@ const makeTroubles = () => {
     thrownOut: () => world.thrownOut,
     leftBehind: () => world.leftBehind,
     roots: () => Roots.founded(new Uint8Array(32)),
-    nameOf: (peer) => `name-of-${peer.slice(-1)}`,
+    nameOf: (peer) => (world.areNamed ? `name-of-${peer.slice(-1)}` : peer),
     now: () => world.now
   })
   const door = (code: RecordRefused["code"]) =>
@@ -99,6 +100,12 @@ describe("troubles of the mesh", () => {
         message: `name-of-5 (${peer}) is behaving badly: it passed on what nobody has signed (3)`
       }
     ])
+    // When it is gone, so may its name be.
+    world.areNamed = false
+    expect(troubles.findings()).toMatchObject([
+      { nodes: [], message: `${peer} is behaving badly: it passed on what nobody has signed (3)` }
+    ])
+    world.areNamed = true
     for (let n = 0; n < 7; n++) world.conduct.note(peer, "garbage")
     expect(troubles.findings()[0]?.message).toBe(
       `name-of-5 (${peer}) is cut off from this node for ten minutes: it passed on what nobody has signed (3), sent what is not the mesh's language (7)`

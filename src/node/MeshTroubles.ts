@@ -200,8 +200,8 @@ export class MeshTroubles {
       found.push({
         kind: "peer_misbehaves",
         service: undefined,
-        nodes: isNodeName(who) ? [who] : [],
-        message: `${who} (${peer}) ${isCutOff ? "is cut off from this node for ten minutes" : "is behaving badly"}: it ${what.join(", ")}`,
+        nodes: who !== peer && isNodeName(who) ? [who] : [],
+        message: `${who === peer ? peer : `${who} (${peer})`} ${isCutOff ? "is cut off from this node for ten minutes" : "is behaving badly"}: it ${what.join(", ")}`,
         hint: "Does its host run what it should? `skein revoke` throws it out of the mesh. Two processes with one key sign two things as one version, too."
       })
     }
