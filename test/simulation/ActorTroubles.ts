@@ -43,6 +43,17 @@ export const troubles = {
       host.isCut = false
     }
   },
+  "a host is cut from the store and from the others": (world: ActorWorld) => {
+    const host = anyOf(world)
+    host.isCut = true
+    host.side = 2
+    world.changed()
+    return () => {
+      host.isCut = false
+      host.side = 0
+      world.changed()
+    }
+  },
   "the store is slow, or away": (world: ActorWorld) => {
     world.isStoreDown = world.random() < 0.3
     world.storeDelay = world.random() * 4_000

@@ -16,7 +16,7 @@ import { type Attempt, judgeCounters, type Read } from "../../src/testing/Counte
 import { EventQueue, seededRandom } from "../../src/testing/simulator/EventQueue.ts"
 import { epoch, WorldHost } from "./WorldHost.ts"
 
-/** Saves of stale owners are taken, or one in twenty is acknowledged and not done. */
+/** Saves of stale owners are taken, whatever was saved since, or one in twenty is acknowledged and not done. */
 export type Broken = "fencing" | "saves"
 
 export interface ActorWorldOptions {
@@ -258,7 +258,9 @@ export class ActorWorld {
     const { actor, lease } = save
     if (this.#broken === "saves" && this.random() < 0.05) return Either.right(save.version + 1)
     const isUnfenced = this.#broken === "fencing"
-    const saved = this.tables.save(isUnfenced ? { ...save, lease: undefined } : save, now)
+    const { version } = isUnfenced ? this.tables.load(actor, now) : save
+    const taken = isUnfenced ? { ...save, lease: undefined, version } : save
+    const saved = this.tables.save(taken, now)
     const latest = this.#epochs.get(actor.shard.index) ?? 0
     if (Either.isRight(saved) && lease?.epoch !== latest) {
       const by = lease === undefined ? "no lease" : `epoch ${lease.epoch}`
