@@ -11,7 +11,7 @@ import { ActorUnavailable } from "./ActorError.ts"
 import { watchRpc } from "./ActorEvent.ts"
 import { ActorLife, type ActorProgram, type LifeHost } from "./ActorLife.ts"
 import { ActorStats } from "./ActorStats.ts"
-import { ActorWatchers, maxWatchers } from "./ActorWatchers.ts"
+import { ActorWatchers } from "./ActorWatchers.ts"
 import { cycleOf, lateText, maxDepth } from "./CallChain.ts"
 import { Delivery } from "./Delivery.ts"
 import type { Handed } from "./HandedState.ts"
@@ -65,7 +65,7 @@ export class ActorHost implements ActivationHost {
   readonly #run: <A, E>(effect: Effect.Effect<A, E>) => ReturnType<typeof Effect.runFork<A, E>>
   readonly #life: LifeHost
   readonly #shards = new Map<number, Map<string, Activation>>()
-  readonly #watchers = new ActorWatchers()
+  readonly #watchers: ActorWatchers
   /** Told when nothing of a shard is left in memory. */
   readonly #emptied = new Map<number, Array<() => void>>()
   #size = 0
@@ -79,6 +79,7 @@ export class ActorHost implements ActivationHost {
     this.mailbox = options.mailbox
     this.reentrant = options.reentrant
     this.#run = Runtime.runFork(options.runtime)
+    this.#watchers = new ActorWatchers(options.gate)
     const { gate, program, runtime, store } = options
     this.#life = {
       ...{ program, runtime },
@@ -141,36 +142,13 @@ export class ActorHost implements ActivationHost {
   }
 
   #give(address: ActorAddress, delivery: Delivery): void {
-    if (delivery.message.rpc === watchRpc) this.#watch(address, delivery)
-    else this.#activation(address).deliver(delivery)
-  }
-
-  #watch(address: ActorAddress, delivery: Delivery): void {
-    if (this.#watchers.full) {
-      const what = `cannot be watched: ${maxWatchers} others of its type's actors are watched on ${this.#node}`
-      delivery.refuse(ActorUnavailable.of("too_many_watchers", address, what))
+    if (delivery.message.rpc !== watchRpc) {
+      this.#activation(address).deliver(delivery)
       return
     }
     const phase = this.get(address.entityId)?.phase
-    const running = phase !== undefined && phase !== "failed" && phase !== "closing"
-    const first = { _tag: "Watching", host: this.#node, running } as const
-    const fiber = this.#run(
-      this.#watchers.follow(address, first, (events) => delivery.message.replies.part(events))
-    )
-    delivery.begun(fiber)
-    fiber.addObserver((exit) => delivery.answer(exit))
-  }
-
-  get #node(): string {
-    return this.#options.gate.node()
-  }
-
-  /** Told those who watch an actor of the shard: it is another host's. */
-  #movedFrom(shard: number): void {
-    if (this.#watchers.size === 0) return
-    const to = this.#options.gate.ownerName(shard)
-    const moved = { _tag: "Moved", from: this.#node } as const
-    this.#watchers.end(shard, to === undefined ? moved : { ...moved, to })
+    const isRunning = phase !== undefined && phase !== "failed" && phase !== "closing"
+    this.#watchers.watch(address, delivery, isRunning, this.#run)
   }
 
   get(id: string): Activation | undefined {
@@ -193,7 +171,7 @@ export class ActorHost implements ActivationHost {
   leave(shard: number, then: () => void): void {
     const actors = this.#shards.get(shard)
     if (actors === undefined) {
-      this.#movedFrom(shard)
+      this.#watchers.moved(shard)
       then()
       return
     }
@@ -211,7 +189,7 @@ export class ActorHost implements ActivationHost {
   /** Its actors end without saving anything. */
   abandon(shard: number): void {
     // First: what becomes of its actors here is no news of theirs.
-    this.#movedFrom(shard)
+    this.#watchers.moved(shard)
     for (const activation of [...(this.#shards.get(shard)?.values() ?? [])]) activation.abandon()
   }
 
@@ -221,9 +199,7 @@ export class ActorHost implements ActivationHost {
       [...this.#shards.keys()],
       (shard) => Effect.async<void>((resume) => this.leave(shard, () => resume(Effect.void))),
       { concurrency: "unbounded", discard: true }
-    ).pipe(
-      Effect.ensuring(Effect.sync(() => this.#watchers.endAll({ _tag: "Moved", from: this.#node })))
-    )
+    ).pipe(Effect.ensuring(Effect.sync(() => this.#watchers.allMoved())))
   }
 
   // ── What activations ask for ────────────────────────────────────────────────────────────────
@@ -231,8 +207,7 @@ export class ActorHost implements ActivationHost {
   begin(actor: LivingActor): Effect.Effect<ActorLife> {
     const life = ActorLife.begin(actor, this.#life)
     if (this.#watchers.size === 0) return life
-    const started = { _tag: "Started", host: this.#node } as const
-    return Effect.tap(life, () => Effect.sync(() => this.#watchers.tell(actor.address, started)))
+    return Effect.tap(life, () => Effect.sync(() => this.#watchers.started(actor.address)))
   }
 
   fork<A, E>(effect: Effect.Effect<A, E>, then: (exit: Exit.Exit<A, E>) => void): void {
@@ -265,9 +240,11 @@ export class ActorHost implements ActivationHost {
   crashed(actor: LivingActor, cause: Cause.Cause<unknown>, { delay, kind }: CrashNews): void {
     const text = crashText(actor, cause)
     actor.lastError = this.stats.crashed(text)
-    this.#watchers.tell(actor.address, {
-      ...{ _tag: "Crashed", host: this.#node, message: text },
-      ...{ after: kind === "restart" ? delay : this.restarts.max, failed: kind === "escalate" }
+    const rest = kind === "restart" ? delay : this.restarts.max
+    this.#watchers.crashed(actor.address, {
+      message: text,
+      after: rest,
+      failed: kind !== "restart"
     })
     const next =
       kind === "restart"
@@ -313,11 +290,10 @@ export class ActorHost implements ActivationHost {
     const actors = this.#shards.get(shardId)
     if (actors?.delete(entityId) !== true) return
     this.#size--
-    const reason = leaving ? "moved" : "idle"
-    this.#watchers.tell(address, { _tag: "Stopped", host: this.#node, reason })
+    this.#watchers.stopped(address, leaving ? "moved" : "idle")
     if (actors.size > 0) return
     this.#shards.delete(shardId)
-    if (leaving) this.#movedFrom(shardId)
+    if (leaving) this.#watchers.moved(shardId)
     const waiting = this.#emptied.get(shardId)
     this.#emptied.delete(shardId)
     for (const then of waiting ?? []) then()

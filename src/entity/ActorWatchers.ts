@@ -2,10 +2,13 @@
  * Who watches the actors of one type on this host. Watching an actor does not begin it. Who does not take what
  * happens fast enough misses the oldest of it, and is told how much that was.
  */
-import { Effect } from "effect"
+import { Effect, type Fiber } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import type { ActorAddress } from "./ActorAddress.ts"
+import { ActorUnavailable } from "./ActorError.ts"
 import type { ActorEvent } from "./ActorEvent.ts"
+import type { Delivery } from "./Delivery.ts"
+import type { ShardGate } from "./ShardGate.ts"
 
 /** Of a type's actors on one host, all together. */
 export const maxWatchers = 10_000
@@ -59,17 +62,68 @@ class Watcher {
   }
 }
 
+type Run = <A, E>(effect: Effect.Effect<A, E>) => Fiber.RuntimeFiber<A, E>
+
 export class ActorWatchers {
+  readonly #gate: Pick<ShardGate, "node" | "ownerName">
   /** By shard, then by id. */
   readonly #shards = new Map<number, Map<string, Set<Watcher>>>()
   #size = 0
+
+  constructor(gate: Pick<ShardGate, "node" | "ownerName">) {
+    this.#gate = gate
+  }
 
   get size(): number {
     return this.#size
   }
 
-  get full(): boolean {
-    return this.#size >= maxWatchers
+  get #host(): string {
+    return this.#gate.node()
+  }
+
+  /** For who has asked for it, until it is given up or the actor is another host's. */
+  watch(address: ActorAddress, delivery: Delivery, running: boolean, run: Run): void {
+    const host = this.#host
+    if (this.#size >= maxWatchers) {
+      const what = `cannot be watched: ${maxWatchers} others of its type's actors are watched on ${host}`
+      delivery.refuse(ActorUnavailable.of("too_many_watchers", address, what))
+      return
+    }
+    const fiber = run(
+      this.follow(address, { _tag: "Watching", host, running }, (events) =>
+        delivery.message.replies.part(events)
+      )
+    )
+    delivery.begun(fiber)
+    fiber.addObserver((exit) => delivery.answer(exit))
+  }
+
+  started(address: ActorAddress): void {
+    this.tell(address, { _tag: "Started", host: this.#host })
+  }
+
+  stopped(address: ActorAddress, reason: "idle" | "moved"): void {
+    this.tell(address, { _tag: "Stopped", host: this.#host, reason })
+  }
+
+  crashed(
+    address: ActorAddress,
+    crash: { readonly message: string; readonly after: number; readonly failed: boolean }
+  ): void {
+    this.tell(address, { _tag: "Crashed", host: this.#host, ...crash })
+  }
+
+  /** All actors of the shard are another host's. */
+  moved(shard: number): void {
+    if (this.#size === 0) return
+    const to = this.#gate.ownerName(shard)
+    const moved = { _tag: "Moved", from: this.#host } as const
+    this.end(shard, to === undefined ? moved : { ...moved, to })
+  }
+
+  allMoved(): void {
+    for (const shard of [...this.#shards.keys()]) this.moved(shard)
   }
 
   tell({ entityId, shardId }: ActorAddress, event: ActorEvent): void {
@@ -85,10 +139,6 @@ export class ActorWatchers {
         watcher.end()
       }
     }
-  }
-
-  endAll(event: ActorEvent): void {
-    for (const shard of [...this.#shards.keys()]) this.end(shard, event)
   }
 
   /** Hands on what happens, until that is over or it is interrupted; what comes meanwhile waits. */

@@ -8,6 +8,7 @@ import type { ActorEvent } from "./ActorEvent.ts"
 import * as ActorMesh from "./ActorMesh.ts"
 import { layerLocal } from "./Actors.ts"
 import { ActorWatchers } from "./ActorWatchers.ts"
+import { openGate } from "./ShardGate.ts"
 import * as MemoryStore from "./store/MemoryStore.ts"
 
 const Door = Actor.make("Door", [Rpc.make("Knock"), Rpc.make("Dies")])
@@ -142,7 +143,7 @@ describe("who watches an actor", () => {
 
   it.effect("misses the oldest when it is too slow, and is told how much that is", () =>
     Effect.gen(function* () {
-      const watchers = new ActorWatchers()
+      const watchers = new ActorWatchers(openGate)
       const address = addressOf("Door", "a")
       const gate = yield* Deferred.make<void>()
       const seen: Array<ActorEvent> = []
