@@ -97,6 +97,11 @@ export interface Call {
    * ask for is. It is asked whatever its owner says of it, and nobody is in its place. Absent: any.
    */
   readonly only?: string | undefined
+  /**
+   * Of such a call: it goes out though the endpoint's circuit is open, and says nothing to the circuit then. For the few
+   * questions that others wait for and that cost the endpoint nothing. Absent: no.
+   */
+  readonly pastCircuit?: boolean | undefined
   /** The node the call came from: authenticated by the link; own peer for local callers. */
   readonly caller: PeerKey
   /**

@@ -166,6 +166,7 @@ export class Fixture {
       readonly attempt?: number
       readonly head?: Partial<RequestHead>
       readonly only?: string
+      readonly pastCircuit?: boolean
     } = {}
   ) {
     return this.#dispatch("http", requestHead(method, options.head), options, options.body)
@@ -206,8 +207,14 @@ export class Fixture {
     {
       attempt = 0,
       deadline,
-      only
-    }: { readonly attempt?: number; readonly deadline?: number; readonly only?: string },
+      only,
+      pastCircuit
+    }: {
+      readonly attempt?: number
+      readonly deadline?: number
+      readonly only?: string
+      readonly pastCircuit?: boolean
+    },
     body = false
   ) {
     const receiver = new RecordingReceiver()
@@ -218,6 +225,7 @@ export class Fixture {
         head,
         endpoint: undefined,
         only,
+        pastCircuit,
         caller: selfPeer,
         identity: hostCaller(NodeName.make("host-a")),
         deadline,

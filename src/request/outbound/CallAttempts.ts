@@ -73,8 +73,9 @@ export abstract class CallAttempts extends OutboundCall {
   }
 
   protected endpointFor(now: number): EndpointState | undefined {
-    const { only } = this.call
-    return only === undefined ? this.plan.pick(now, this.tried) : this.plan.named(only, now)
+    const { only, pastCircuit } = this.call
+    if (only === undefined) return this.plan.pick(now, this.tried)
+    return this.plan.named(only, now, pastCircuit === true)
   }
 
   protected nobody(now: number): Fault {

@@ -46,4 +46,19 @@ describe("a call that names its endpoint", () => {
     await microtasks()
     expect(receiver.fault?.message).toContain("has an open circuit")
   })
+
+  it("goes past an open circuit where it says so, and neither closes it nor is its probe", async () => {
+    const mesh = new Fixture({ breaker: { consecutiveFailures: 2 }, retry: "off" }, all)
+    for (let i = 0; i < 2; i++) {
+      mesh.request("GET", { only: keyOf("a") })
+      mesh.last.respond(503)
+    }
+    const { receiver } = mesh.request("GET", { only: keyOf("a"), pastCircuit: true })
+    mesh.last.respond(200)
+    expect(receiver.fault).toBeUndefined()
+    expect(mesh.trail).toBe("aaa")
+    const other = mesh.request("GET", { only: keyOf("a") })
+    await microtasks()
+    expect(other.receiver.fault?.message).toContain("has an open circuit")
+  })
 })

@@ -199,11 +199,11 @@ export class ServicePlan implements StepService {
 
   /**
    * The one endpoint that a caller has named, whatever its owner says of it: undefined when it is not
-   * there (any more), or its circuit is open.
+   * there (any more), or its circuit is open and the call may not go past it.
    */
-  named(key: string, now: number): EndpointState | undefined {
+  named(key: string, now: number, pastCircuit: boolean): EndpointState | undefined {
     const endpoint = this.#endpoints.get(key)
-    return endpoint?.breaker?.ready(now) === false ? undefined : endpoint
+    return endpoint?.breaker?.ready(now) === false && !pastCircuit ? undefined : endpoint
   }
 
   /** Why `named` found nobody. */
