@@ -280,15 +280,16 @@ export class ActorWorld {
       const began = this.queue.now
       const place = this.attempts.push({ counter: id, key, began }) - 1
       let isOver = false
-      const again = (why: string): void => {
+      const again = (why: string | undefined): void => {
         if (isOver) return
         isOver = true
-        this.failures.push(why)
+        if (why !== undefined) this.failures.push(why)
         this.queue.after(100 + this.random() * 200, ask)
       }
       const host = this.#any(this.hosts.filter((it) => it.client !== undefined && !it.isPaused))
-      // Whoever calls from a host that stands still, or is gone, asks another.
-      this.queue.after(20_000, () => again("no answer"))
+      const life = host?.life
+      // Whoever calls from a host that stands still asks another; whose own process has ended was failed by nobody.
+      this.queue.after(20_000, () => again(host?.life === life ? "no answer" : undefined))
       if (host?.client === undefined) {
         again("no host")
         return
