@@ -18,7 +18,7 @@ import {
 import { CalledBy } from "../api/CalledBy.ts"
 import { MemoryMesh } from "../testing/MemoryMesh.ts"
 import * as Actor from "./Actor.ts"
-import { CurrentAddress } from "./ActorAddress.ts"
+import { addressOf, CurrentAddress } from "./ActorAddress.ts"
 import * as ActorMesh from "./ActorMesh.ts"
 import * as ActorState from "./ActorState.ts"
 import { Actors } from "./Actors.ts"
@@ -48,8 +48,12 @@ class World {
   readonly mesh = new MemoryMesh()
   readonly events: Array<string> = []
   readonly store = MemoryStore.make()
-  /** Hosts that do not reach it. */
+  /** Hosts that do not reach it, and those for which it takes so many milliseconds. */
   readonly cut = new Set<string>()
+  readonly slow = new Map<string, number>()
+  /** Statements about leases, and the shards that were asked for in vain. */
+  readonly leased: Array<string> = []
+  readonly refused: Array<number> = []
   readonly options: Actor.ActorOptions
   readonly type: typeof Counter
   /** Milliseconds that actors take to end, and the shards in which some do so now. */
@@ -76,7 +80,7 @@ class World {
 
   /** The store, as that host reaches it. */
   #storeOf(name: string): ActorStoreShape {
-    const { cut, store } = this
+    const { cut, slow, store } = this
     const reached = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | StoreUnavailable> =>
       Effect.suspend(
         (): Effect.Effect<A, E | StoreUnavailable> =>
@@ -88,14 +92,25 @@ class World {
                   unknown: false
                 })
               )
-            : effect
+            : Effect.delay(effect, slow.get(name) ?? 0)
       )
+    const statement = (kind: string, shards: number) =>
+      Effect.sync(() => void this.leased.push(`${name}: ${kind} × ${shards}`))
     return {
       load: (actor) => reached(store.load(actor)),
       save: (save) => reached(store.save(save)),
-      acquire: (...args) => reached(store.acquire(...args)),
+      acquire: (owner, shards, ttl) =>
+        reached(store.acquire(owner, shards, ttl)).pipe(
+          Effect.tap(() => statement("acquire", shards.length)),
+          Effect.tap((got) => {
+            const indexes = new Set(got.map(({ shard }) => shard.index))
+            const others = shards.filter(({ index }) => !indexes.has(index))
+            this.refused.push(...others.map(({ index }) => index))
+          })
+        ),
       renew: (...args) => reached(store.renew(...args)),
-      release: (leases) => reached(store.release(leases)),
+      release: (leases) =>
+        Effect.zipLeft(reached(store.release(leases)), statement("release", leases.length)),
       leases: (type) => reached(store.leases(type)),
       reminders: (...args) => reached(store.reminders(...args)),
       sweep: (limit) => reached(store.sweep(limit))
@@ -379,6 +394,54 @@ describe("actors in a mesh", () => {
         for (const counts of answers) expect(counts).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
         expect(b.size()).toBe(ids.length)
       })
+  )
+
+  it.scoped("take their leases at the first try, all of a turn at once", () =>
+    Effect.gen(function* () {
+      const world = new World({ guarantee: "leased" })
+      const scope = yield* Scope.make()
+      yield* world.start("a", { scope })
+      const c = yield* world.start("c", { runs: false })
+      const all = Effect.forEach(ids, (id) => c.counter(id).Add({ by: 1 }), {
+        concurrency: "unbounded"
+      })
+      yield* passing(yield* Effect.fork(all))
+      const shards = new Set(ids.map((id) => addressOf("Counter", id).shardId)).size
+      expect(world.leased).toEqual([`a: acquire × ${shards}`])
+      world.leased.length = 0
+      // What the new host is told is to be true in the store by then.
+      world.slow.set("a", 30)
+      const b = yield* world.start("b")
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust("1 millis")
+      expect(yield* passing(yield* Effect.fork(all), "1 millis")).toEqual(ids.map(() => 2))
+      yield* passing(closing)
+      expect(b.size()).toBe(ids.length)
+      expect(world.refused).toEqual([])
+      // In waves, and not one by one.
+      expect(world.leased.length).toBeLessThanOrEqual((2 * shards) / wave + 2)
+    })
+  )
+
+  it.scoped("are not held up by a store that takes no lease back", () =>
+    Effect.gen(function* () {
+      const world = new World({ guarantee: "leased" })
+      const scope = yield* Scope.make()
+      yield* world.start("a", { scope })
+      const c = yield* world.start("c", { runs: false })
+      const add = Effect.fork(c.counter("x").Add({ by: 1 }))
+      expect(yield* passing(yield* add)).toBe(1)
+      yield* world.start("b")
+      world.cut.add("a")
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust("1 millis")
+      const second = yield* add
+      yield* TestClock.adjust("1100 millis")
+      // It has been asked for by the new host, and is there when it has ended.
+      expect(world.refused).not.toEqual([])
+      yield* passing(closing)
+      expect(yield* passing(second, "100 millis")).toBe(2)
+    })
   )
 
   it.scoped("leave in waves, and are where they were until their turn", () =>

@@ -18,15 +18,18 @@ export interface ShardRights {
   readonly take: (shard: number, then: () => void) => void
   /** May something be begun in it now? */
   readonly may: (shard: number) => boolean
-  /** Nothing runs in it any more, and nothing is to: what there is of the right to run it goes back. */
-  readonly give: (shard: number) => void
+  /**
+   * Nothing runs in it any more, and nothing is to: what there is of the right to run it goes back. Calls back when
+   * another host may have it; at once where there was none, and after a while in any case.
+   */
+  readonly give: (shard: number, then: () => void) => void
 }
 
 /** Nobody is asked. */
 export const noRights: ShardRights = {
   take: (_, then) => then(),
   may: () => true,
-  give: () => undefined
+  give: (_, then) => then()
 }
 
 export interface OwnedShardsOptions extends HandoverOptions {
@@ -78,7 +81,7 @@ export class OwnedShards {
         const state = this.#states.get(shard)
         if (after.owner(shard) === self) this.#departures.drop(shard)
         // Rights may be held with nothing run: those that were lost come back by themselves.
-        else if (state === undefined) options.rights.give(shard)
+        else if (state === undefined) this.#giveBack(shard)
         else if (state.phase === "claiming") this.#giveUp(shard, state)
       }
       this.#departures.add(this.open.filter((shard) => after.owner(shard) !== self))
@@ -155,10 +158,11 @@ export class OwnedShards {
       then({ kind: "kept" })
       return
     }
-    if (this.#states.get(shard)?.phase === "open") this.#departures.urge(shard)
+    const phase = this.#states.get(shard)?.phase
+    if (phase === "open") this.#departures.urge(shard)
+    else if (phase === undefined) this.#giveBack(shard)
     const state = this.#states.get(shard)
     if (state === undefined) {
-      this.#options.rights.give(shard)
       then({ kind: "released", others: [...(this.#previous.get(shard) ?? [])] })
     } else if (state.phase === "open") then({ kind: "queued" })
     else {
@@ -231,20 +235,27 @@ export class OwnedShards {
   #giveUp(shard: number, state: ShardState): void {
     state.handover?.cancel()
     state.stopExpecting()
-    this.#options.rights.give(shard)
-    this.#gone(shard, state)
+    // Who has a message for it need not wait for the store.
+    this.#wake(state)
+    this.#giveBack(shard, state)
   }
 
   #leave(shard: number): void {
     const state = this.#states.get(shard)
     if (state === undefined) return
     state.phase = "leaving"
-    const { leave, rights } = this.#options
-    leave(shard, () => {
-      rights.give(shard)
-      this.#gone(shard, state)
+    this.#options.leave(shard, () => {
+      this.#giveBack(shard, state)
       this.#departures.ended(shard)
     })
+  }
+
+  /** Until that is done the shard has not left. */
+  #giveBack(shard: number, state: ShardState = blank()): void {
+    state.phase = "leaving"
+    state.handover = undefined
+    this.#states.set(shard, state)
+    this.#options.rights.give(shard, () => this.#gone(shard, state))
   }
 
   #gone(shard: number, state: ShardState): void {
@@ -272,3 +283,7 @@ export class OwnedShards {
 }
 
 const nothing = (): void => undefined
+
+const blank = (): ShardState => ({
+  ...{ phase: "claiming", waiting: [], handover: undefined, stopExpecting: nothing }
+})

@@ -16,11 +16,14 @@ export interface ShardLeasesOptions {
   readonly times?: LeaseTimes | undefined
   readonly host: () => Pick<ActorHost, "abandon">
   readonly shards: () => Pick<OwnedShards, "look" | "lose"> | undefined
-  readonly after: (millis: number, then: () => void) => void
+  /** Returns how to call it off. */
+  readonly after: (millis: number, then: () => void) => () => void
 }
 
 /** Milliseconds after which the store is asked again for what another host has just let go. */
-const hurries = [0, 50, 150, 400]
+const hurries = [50, 150, 400]
+/** Milliseconds that the store may take to take a lease back; then the shard is let go without that. */
+const backPatience = 1_000
 
 export class ShardLeases implements ShardRights {
   readonly #options: ShardLeasesOptions
@@ -68,7 +71,7 @@ export class ShardLeases implements ShardRights {
       const hurry = (): void => {
         if (this.#taking.has(shard)) this.#loop?.hurry([{ type: this.#options.type, index: shard }])
       }
-      if (millis > 0) this.#options.after(millis, hurry)
+      this.#options.after(millis, hurry)
     }
     this.#granted(shard)
   }
@@ -77,13 +80,26 @@ export class ShardLeases implements ShardRights {
     return this.#loop?.mayBegin({ type: this.#options.type, index: shard }) !== undefined
   }
 
-  give(shard: number): void {
+  give(shard: number, then: () => void): void {
     this.#taking.delete(shard)
     const lease = this.#leases.get(shard)
     this.#leases.delete(shard)
-    if (!this.#wanted.delete(shard)) return
-    this.#loop?.want([...this.#wanted.values()])
-    if (lease !== undefined) this.#loop?.letGo(lease)
+    if (!this.#wanted.delete(shard) || this.#loop === undefined) {
+      then()
+      return
+    }
+    this.#loop.want([...this.#wanted.values()])
+    if (lease !== undefined) this.#loop.letGo(lease)
+    let isOver = false
+    const once = (): void => {
+      if (isOver) return
+      isOver = true
+      stop()
+      then()
+    }
+    // A host that asked the store before it has the lease back would have to ask again and again.
+    const stop = this.#options.after(backPatience, once)
+    this.#loop.whenBack({ type: this.#options.type, index: shard }, once)
   }
 
   /** Under which the shard's actors save. */

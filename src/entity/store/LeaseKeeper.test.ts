@@ -165,6 +165,34 @@ describe("a keeper of leases", () => {
     expect(at(keeper, 20).says).toEqual(["release × 1"])
   })
 
+  it("asks at once again when it has been told to hurry while the store was saying no", () => {
+    const keeper = fresh()
+    keeper.want([shard(0), shard(1)], 0)
+    const request = only(keeper, 0)
+    keeper.hurry([shard(0)], 50)
+    expect(at(keeper, 50).says).toEqual([])
+    keeper.answered(request, [], 60)
+    expect(at(keeper, 60)).toMatchObject({ says: ["acquire × 1"], next: 1_060 })
+  })
+
+  it("knows of which shards the store has nothing of its", () => {
+    const keeper = fresh()
+    expect(keeper.isBack(shard(0))).toBe(true)
+    keeper.want([shard(0)], 0)
+    const request = only(keeper, 0)
+    keeper.want([], 10)
+    // It may be given at this moment.
+    expect(keeper.isBack(shard(0))).toBe(false)
+    keeper.answered(request, [lease(0)], 20)
+    expect(keeper.isBack(shard(0))).toBe(false)
+    const release = only(keeper, 20)
+    expect(keeper.isBack(shard(0))).toBe(false)
+    keeper.answered(release, undefined, 30)
+    expect(keeper.isBack(shard(0))).toBe(false)
+    keeper.answered(only(keeper, 1_030), [], 1_040)
+    expect(keeper.isBack(shard(0))).toBe(true)
+  })
+
   it("asks for many in requests of a bounded size", () => {
     const keeper = fresh()
     keeper.want(

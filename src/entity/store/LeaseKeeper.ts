@@ -75,6 +75,12 @@ export class LeaseKeeper {
     return [...this.#held.values(), ...this.#parting.values()].map(({ lease }) => lease)
   }
 
+  /** Has the store no lease of this host's for the shard, nor been asked for one, as far as one knows? */
+  isBack(shard: Shard): boolean {
+    const name = shardText(shard)
+    return !this.#held.has(name) && !this.#parting.has(name) && !this.#asking.has(name)
+  }
+
   /** The shards that are to be this host's, all of them; `step` next. Those that are new are asked for at once. */
   want(shards: ReadonlyArray<Shard>, now: number): void {
     const names = new Set(shards.map(shardText))
@@ -144,7 +150,8 @@ export class LeaseKeeper {
         const lease = told.get(name)
         const wanted = this.#wanted.get(name)
         if (lease !== undefined) this.#got(lease, request.asked, now)
-        else if (wanted !== undefined) wanted.tryAt = later
+        // Whoever has been told to hurry meanwhile knows more than this answer does.
+        else if (wanted !== undefined) wanted.tryAt = wanted.tryAt > request.asked ? now : later
       }
       return
     }

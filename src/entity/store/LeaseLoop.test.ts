@@ -12,19 +12,22 @@ const away = new StoreUnavailable({ code: "store_unavailable", message: "away", 
 /** A store that can be away, or not answer. */
 class Switched {
   state: "away" | "here" | "silent" = "here"
+  readonly statements: Array<string> = []
   readonly store: ActorStoreShape
   constructor() {
     const real = MemoryStore.make()
-    const through = <A>(effect: Effect.Effect<A, StoreUnavailable>) =>
+    const through = <A>(statement: string, effect: Effect.Effect<A, StoreUnavailable>) =>
       Effect.suspend((): Effect.Effect<A, StoreUnavailable> => {
+        this.statements.push(statement)
         if (this.state === "here") return effect
         return this.state === "away" ? Effect.fail(away) : Effect.never
       })
     this.store = {
       ...real,
-      acquire: (...all) => through(real.acquire(...all)),
-      renew: (...all) => through(real.renew(...all)),
-      release: (...all) => through(real.release(...all))
+      acquire: (owner, shards, ttl) =>
+        through(`acquire × ${shards.length}`, real.acquire(owner, shards, ttl)),
+      renew: (leases, ttl) => through(`renew × ${leases.length}`, real.renew(leases, ttl)),
+      release: (leases) => through(`release × ${leases.length}`, real.release(leases))
     }
   }
 }
@@ -80,6 +83,45 @@ it.scoped.each(["away", "silent"] as const)(
       expect(said).toEqual(["granted", "quiet", "lost", "granted"])
       expect(loop.mayBegin(shard)?.epoch).toBe(2)
     })
+)
+
+it.scoped("asks for what is told in one turn in one statement of each kind", () =>
+  Effect.gen(function* () {
+    const switched = new Switched()
+    const { loop } = yield* begun(switched, "a")
+    const shards = Array.from({ length: 80 }, (_, index) => ({ type: "Cart", index }))
+    for (const { index } of shards) loop.want(shards.slice(0, index + 1))
+    yield* TestClock.adjust("1 second")
+    expect(switched.statements).toEqual(["acquire × 80"])
+    // Each goes by itself, and others come.
+    const left = shards.slice(30)
+    for (const { index } of shards.slice(0, 30)) loop.want(shards.slice(index + 1))
+    loop.want([...left, { type: "Cart", index: 100 }])
+    yield* TestClock.adjust("1 second")
+    expect(switched.statements).toEqual(["acquire × 80", "acquire × 1", "release × 30"])
+  })
+)
+
+it.scoped("says when the store has a lease back, and not before", () =>
+  Effect.gen(function* () {
+    const switched = new Switched()
+    const { loop } = yield* begun(switched, "a")
+    const told: Array<string> = []
+    loop.whenBack(shard, () => told.push("it has none"))
+    expect(told).toEqual(["it has none"])
+    loop.want([shard])
+    yield* TestClock.adjust("1 second")
+    switched.state = "away"
+    loop.want([])
+    loop.whenBack(shard, () => told.push("it is back"))
+    yield* TestClock.adjust("3 seconds")
+    expect(told).toEqual(["it has none"])
+    expect(yield* switched.store.leases("Cart")).toHaveLength(1)
+    switched.state = "here"
+    yield* TestClock.adjust("2 seconds")
+    expect(told).toEqual(["it has none", "it is back"])
+    expect(yield* switched.store.leases("Cart")).toEqual([])
+  })
 )
 
 it.effect("lets go at its end, so that the next one need not wait", () =>

@@ -9,6 +9,7 @@ import {
   type LeaseRequest,
   type LeaseTimes
 } from "./LeaseStep.ts"
+import { shardText } from "./StoreAnswer.ts"
 import type { StoreUnavailable } from "./StoreError.ts"
 
 export interface LeaseLoopOptions {
@@ -20,12 +21,17 @@ export interface LeaseLoopOptions {
   readonly onTrouble?: (error: StoreUnavailable) => void
 }
 
-/** As LeaseKeeper says them, now. */
+/** As LeaseKeeper says them, now. What comes of them for the store goes there at the end of this turn, as one. */
 export interface LeaseLoop {
   readonly want: (shards: ReadonlyArray<Shard>) => void
   readonly hurry: (shards: ReadonlyArray<Shard>) => void
   readonly letGo: (lease: Lease) => void
   readonly fenced: (lease: Lease) => void
+  /**
+   * Calls back once the store has no lease of this host's for the shard, as far as one knows; at once where that is so.
+   * Never, when the store does not answer.
+   */
+  readonly whenBack: (shard: Shard, then: () => void) => void
   readonly mayBegin: (shard: Shard) => Lease | undefined
   readonly mayFinish: (lease: Lease) => boolean
 }
@@ -78,6 +84,15 @@ export const runLeases = (
       )
     }
 
+    const awaited = new Map<string, { readonly shard: Shard; readonly then: Array<() => void> }>()
+    const tellBack = (): void => {
+      for (const [name, { shard, then }] of awaited) {
+        if (!keeper.isBack(shard)) continue
+        awaited.delete(name)
+        for (const tell of then) tell()
+      }
+    }
+
     let looking = false
     let again = false
     let timer = run(Effect.void)
@@ -95,21 +110,47 @@ export const runLeases = (
         for (const news of step.news) onNews(news)
       }
       looking = false
+      tellBack()
       timer.unsafeInterruptAsFork(timer.id())
       timer = run(Effect.zipRight(Effect.sleep(Math.max(1, at - now())), Effect.sync(look)))
     }
 
+    let isSoon = false
+    /** Once for all that is told in this turn: shards come and go by the dozen, each by itself. */
+    const lookSoon = (): void => {
+      if (isSoon) return
+      isSoon = true
+      run(
+        Effect.zipRight(
+          Effect.yieldNow(),
+          Effect.sync(() => {
+            isSoon = false
+            look()
+          })
+        )
+      )
+    }
     const then =
       <A>(tell: (it: A, now: number) => void) =>
       (it: A): void => {
         tell(it, now())
-        look()
+        lookSoon()
       }
     return {
       want: then((shards: ReadonlyArray<Shard>, at) => keeper.want(shards, at)),
       hurry: then((shards: ReadonlyArray<Shard>, at) => keeper.hurry(shards, at)),
       letGo: then((lease: Lease, at) => keeper.letGo(lease, at)),
       fenced: then((lease: Lease, at) => keeper.fenced(lease, at)),
+      whenBack: (shard, then) => {
+        if (keeper.isBack(shard)) {
+          then()
+          return
+        }
+        const name = shardText(shard)
+        const waiting = awaited.get(name)
+        if (waiting === undefined) awaited.set(name, { shard, then: [then] })
+        else waiting.then.push(then)
+      },
       mayBegin: (shard) => keeper.mayBegin(shard, now()),
       mayFinish: (lease) => keeper.mayFinish(lease, now())
     }
