@@ -1,7 +1,18 @@
 /** Lives that end before what they have done is saved: what is told of it, and what the next one sees. */
 import { Rpc } from "@effect/rpc"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Logger, Queue, Schema, Stream, TestClock } from "effect"
+import {
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  Queue,
+  Schema,
+  Stream,
+  TestClock
+} from "effect"
 import * as Actor from "./Actor.ts"
 import { addressOf } from "./ActorAddress.ts"
 import { ActorHost } from "./ActorHost.ts"
@@ -41,6 +52,12 @@ class World {
   onSave: (() => Effect.Effect<void, StoreUnavailable>) | undefined
   lease: Lease | undefined
   isOpen = true
+  /** In each life, while its handlers are built. */
+  onBegin: (state: ActorState.ActorState<typeof Total.Type>) => Effect.Effect<void> = () =>
+    Effect.void
+  /** Lives that have begun, and of them those that have ended, in their order. */
+  lives = 0
+  readonly ended: Array<number> = []
   /** Messages that were sent on to where their shard is. */
   moved = 0
   readonly #options: Actor.ActorOptions
@@ -74,8 +91,11 @@ class World {
   get layer() {
     const { answers, gate, ticks } = this
     const live = Ledger.toLayer(
-      Effect.gen(function* () {
+      Effect.gen(this, function* () {
+        const life = ++this.lives
+        yield* Effect.addFinalizer(() => Effect.sync(() => void this.ended.push(life)))
         const state = yield* ActorState.make(Total, { initial: { total: 0 } })
+        yield* this.onBegin(state)
         const add = (by: number) =>
           Effect.map(
             state.update(({ total }) => ({ total: total + by })),
@@ -263,6 +283,67 @@ describe("a life that ends before what it has done is saved", () => {
       expect(yield* Fiber.join(read)).toMatchObject({ code: "not_leased", sent: true })
       expect(world.moved).toBe(1)
       yield* Fiber.interrupt(waits)
+    }).pipe(Effect.provide(world.layer))
+  })
+})
+
+describe("a save that fails while its actor begins", () => {
+  const failsOnce = (world: World, next: Effect.Effect<void> = Effect.void) => {
+    let isAway = true
+    world.onSave = () => {
+      const first = isAway
+      isAway = false
+      return first ? unavailable : next
+    }
+  }
+  const changed = (state: ActorState.ActorState<typeof Total.Type>) =>
+    state.update(({ total }) => ({ total: total + 10 }))
+
+  it.scoped("ends that life, and one other follows", () => {
+    const world = new World()
+    // As a behaviour does it that begins (ActorBehaviour.ts).
+    world.onBegin = (state) => Effect.zipRight(changed(state), Effect.orDie(state.save))
+    failsOnce(world)
+    return Effect.gen(function* () {
+      const ledger = yield* Ledger.client
+      const add = yield* Effect.fork(ledger("a").Add({ by: 1 }))
+      yield* TestClock.adjust("1 minute")
+      expect(yield* Fiber.join(add)).toBe(11)
+      expect([world.lives, world.ended]).toEqual([2, [1]])
+      expect(world.hosts.get("Ledger")?.stats.crashes).toBe(1)
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.scoped("holds nothing up where saves take longer than the rest after a crash", () => {
+    const world = new World()
+    world.onBegin = (state) => Effect.zipRight(changed(state), Effect.orDie(state.save))
+    failsOnce(world, Effect.sleep("300 millis"))
+    return Effect.gen(function* () {
+      const ledger = yield* Ledger.client
+      const add = yield* Effect.fork(ledger("a").Add({ by: 1 }))
+      yield* TestClock.adjust("1 minute")
+      expect(add.unsafePoll()).toEqual(Exit.succeed(11))
+      expect(world.ended).toEqual([1])
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.scoped.each([
+    { program: "ignores it", ignored: Effect.ignore },
+    {
+      program: "ignores it and is not to be interrupted",
+      ignored: <E>(save: Effect.Effect<void, E>) => Effect.uninterruptible(Effect.ignore(save))
+    }
+  ])("has nothing answered that is saved nowhere, where its program $program", ({ ignored }) => {
+    const world = new World()
+    world.onBegin = (state) => Effect.zipRight(changed(state), ignored(state.save))
+    failsOnce(world)
+    return Effect.gen(function* () {
+      const ledger = yield* Ledger.client
+      const add = yield* Effect.fork(ledger("a").Add({ by: 1 }))
+      yield* TestClock.adjust("1 minute")
+      expect(yield* Fiber.join(add)).toBe(11)
+      expect(yield* ledger("a").Add({ by: 1 })).toBe(12)
+      expect([world.lives, world.ended]).toEqual([2, [1]])
     }).pipe(Effect.provide(world.layer))
   })
 })

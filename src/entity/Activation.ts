@@ -19,6 +19,7 @@ import type { ActorMemory } from "./ActorMemory.ts"
 import type { LastError } from "./ActorStats.ts"
 import { isReentrant } from "./CallChain.ts"
 import type { Delivery } from "./Delivery.ts"
+import { LifeStart } from "./LifeStart.ts"
 import { isKeyed } from "./Message.ts"
 
 export type ActivationPhase = "closing" | "failed" | "gone" | "ready" | "resting" | "starting"
@@ -38,6 +39,9 @@ export class Activation implements LivingActor {
   readonly #work: ActivationWork
   readonly #saves: ActivationSaves
   #phase: ActivationPhase = "starting"
+  /** While it is `starting`. */
+  #start: LifeStart | undefined
+  /** While it is `ready`. */
   #life: Life | undefined
   #leaving = false
   #isHanded = false
@@ -169,13 +173,17 @@ export class Activation implements LivingActor {
   #begin(): void {
     this.#phase = "starting"
     this.#startedAt = this.#host.now()
-    this.#host.fork(this.#host.begin(this), (exit) => {
+    const start = new LifeStart(this.#host)
+    this.#start = start
+    start.begin(this, (exit) => {
+      this.#start = undefined
       if (Exit.isFailure(exit)) {
-        this.crash(exit.cause)
+        this.#crash(exit.cause)
         return
       }
       this.#life = exit.value
       this.#phase = "ready"
+      this.#host.started(this)
       this.#pump()
       this.settled()
     })
@@ -247,12 +255,17 @@ export class Activation implements LivingActor {
   }
 
   crash(cause: Cause.Cause<unknown>): void {
-    if (this.#phase === "gone") return
-    const life = this.#life
+    // There is a life to be ended, or one that begins.
+    if (this.ready || this.#start !== undefined) this.#crash(cause)
+  }
+
+  #crash(cause: Cause.Cause<unknown>): void {
+    const [life, start] = [this.#life, this.#start]
     // A life ends with all that is its own.
     this.memory?.forget()
     this.memory = undefined
     this.#life = undefined
+    this.#start = undefined
     const unsaved = this.#saves.forget()
     this.#phase = "closing"
     for (const delivery of this.#work.running) delivery.stop()
@@ -280,8 +293,9 @@ export class Activation implements LivingActor {
         else this.#begin()
       })
     }
-    if (life === undefined) next()
-    else host.fork(life.close(Exit.failCause(cause)), next)
+    if (life !== undefined) host.fork(life.close(Exit.failCause(cause)), next)
+    else if (start !== undefined) start.end(cause, next)
+    else next()
     this.#saves.refuse(unsaved, cause)
   }
 

@@ -1,5 +1,5 @@
 /** What an actor in memory needs of who runs it, and what that one may know of it. */
-import type { Cause, Effect, Exit } from "effect"
+import type { Cause, Effect, Exit, Fiber } from "effect"
 import type { RestartPolicy } from "../mesh/actor/RestartPolicy.ts"
 import type { ActorAddress } from "./ActorAddress.ts"
 import type { ActorMemory, Saver } from "./ActorMemory.ts"
@@ -42,9 +42,13 @@ export interface ActivationHost {
   /** Any message may be handled while the actor waits for what the same chain of messages comes to. */
   readonly reentrant: boolean
   readonly restarts: RestartPolicy
-  /** Loads what was saved, and has the program build its handlers. */
+  /** Has the program build its handlers. Interrupted, it leaves nothing behind. */
   readonly begin: (actor: LivingActor) => Effect.Effect<Life>
-  readonly fork: <A, E>(effect: Effect.Effect<A, E>, then: (exit: Exit.Exit<A, E>) => void) => void
+  /** Begins at once, and may call back before it has returned. */
+  readonly fork: <A, E>(
+    effect: Effect.Effect<A, E>,
+    then: (exit: Exit.Exit<A, E>) => void
+  ) => Fiber.RuntimeFiber<A, E>
   readonly after: (millis: number, then: () => void) => void
   /** Milliseconds. */
   readonly now: () => number
@@ -55,6 +59,8 @@ export interface ActivationHost {
   readonly mayBegin: (shard: number) => boolean
   /** Is what was read there still true? */
   readonly mayAnswer: (shard: number) => boolean
+  /** A life of it has begun. */
+  readonly started: (actor: LivingActor) => void
   /** It has crashed, and begins again after so many milliseconds. */
   readonly crashed: (actor: LivingActor, cause: Cause.Cause<unknown>, next: CrashNews) => void
   /** Its saves are refused: another host has its shard. */

@@ -2,7 +2,7 @@
  * The actors of one type on this host: those that are in memory, by shard, and how they come and go.
  * Whether a shard is this host's to run, its gate says.
  */
-import { type Cause, Effect, Exit, Runtime } from "effect"
+import { type Cause, Effect, Exit, type Fiber, Runtime } from "effect"
 import { defaultRestartPolicy } from "../mesh/actor/RestartPolicy.ts"
 import { Activation, crashText } from "./Activation.ts"
 import type { ActivationHost, CrashNews, LivingActor, StoppedBy } from "./ActivationHost.ts"
@@ -205,13 +205,20 @@ export class ActorHost implements ActivationHost {
   // ── What activations ask for ────────────────────────────────────────────────────────────────
 
   begin(actor: LivingActor): Effect.Effect<ActorLife> {
-    const life = ActorLife.begin(actor, this.#life)
-    if (this.#watchers.size === 0) return life
-    return Effect.tap(life, () => Effect.sync(() => this.#watchers.started(actor.address)))
+    return ActorLife.begin(actor, this.#life)
   }
 
-  fork<A, E>(effect: Effect.Effect<A, E>, then: (exit: Exit.Exit<A, E>) => void): void {
-    this.#run(effect).addObserver(then)
+  started({ address }: LivingActor): void {
+    if (this.#watchers.size > 0) this.#watchers.started(address)
+  }
+
+  fork<A, E>(
+    effect: Effect.Effect<A, E>,
+    then: (exit: Exit.Exit<A, E>) => void
+  ): Fiber.RuntimeFiber<A, E> {
+    const fiber = this.#run(effect)
+    fiber.addObserver(then)
+    return fiber
   }
 
   after(millis: number, then: () => void): void {

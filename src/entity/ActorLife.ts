@@ -101,8 +101,11 @@ export class ActorLife implements Life {
     this.#scope = scope
   }
 
+  /** Interrupted, it leaves nothing behind: what was built is a life, or closed. */
   static begin(actor: LivingActor, host: LifeHost): Effect.Effect<ActorLife> {
-    return Effect.gen(function* () {
+    const begin = Effect.fnUntraced(function* (
+      restore: <A, E, R>(build: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+    ) {
       const { address } = actor
       const shard = { type: address.entityType, index: address.shardId }
       const keptAs = host.keptAs ?? { shard, id: address.entityId }
@@ -111,12 +114,13 @@ export class ActorLife implements Life {
       const scope = yield* Scope.make()
       const entries = entriesOf(actor, memory, host)
       entries.set(Scope.Scope.key, scope)
-      const handlers = yield* host.program.build.pipe(
+      const handlers = yield* restore(host.program.build).pipe(
         Effect.mapInputContext((_: Context.Context<never>) => Context.unsafeMake<never>(entries)),
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
       return new ActorLife(actor, memory, host, handlers, scope)
     })
+    return Effect.uninterruptibleMask(begin)
   }
 
   close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
