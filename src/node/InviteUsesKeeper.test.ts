@@ -1,11 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, TestClock } from "effect"
+import { Effect, Fiber, TestClock } from "effect"
 import { NodeName, PeerKey } from "../model/Names.ts"
 import { type SettingInForce, settingLimits } from "../model/Setting.ts"
 import { InviteId } from "../schema/TrustSchema.ts"
 import type { InviteUse } from "../schema/UsesSchema.ts"
 import { InviteUsesKeeper } from "./InviteUsesKeeper.ts"
 import type { KindListener } from "./MeshSettings.ts"
+import { SettingNotWritten } from "./SettingNotWritten.ts"
 
 const use = (host: string, invite = "a", limit = 1): InviteUse => ({
   ...{ invite: InviteId.make(invite.repeat(32)), limit, until: 1, at: host.charCodeAt(0) },
@@ -45,8 +46,9 @@ const keeper = (held: ReadonlyArray<ReadonlyArray<InviteUse>>) => {
   return { found, say, made }
 }
 
-/** Settings that hold what this node writes. */
+/** Settings that hold what this node writes, unless they are full. */
 const writer = () => {
+  const world = { isFull: false, tries: 0 }
   const held = new Map<string, SettingInForce>()
   let listener: KindListener = () => undefined
   const made = new InviteUsesKeeper({
@@ -57,7 +59,9 @@ const writer = () => {
       },
       view: () => new Map([["uses", held]]),
       write: ({ body, kind, name }) =>
-        Effect.sync(() => {
+        Effect.suspend(() => {
+          world.tries++
+          if (world.isFull) return Effect.fail(full)
           expect(JSON.stringify(body).length).toBeLessThan(settingLimits.body)
           const written: SettingInForce = {
             ...{ kind, name, body: body ?? {}, author: "host-0", why: undefined, conflict: [] },
@@ -66,7 +70,7 @@ const writer = () => {
           }
           held.set(name, written)
           listener(new Map(held))
-          return written
+          return Effect.succeed(written)
         })
     },
     self: PeerKey.make("1".repeat(24)),
@@ -79,8 +83,10 @@ const writer = () => {
       expect(uses.use(use)).toBe(true)
       return made.tell(use)
     })
-  return { held, uses, come }
+  return { held, uses, come, world }
 }
+
+const full = new SettingNotWritten({ code: "full", message: "there is no room", hint: "" })
 
 /** The longest that there can be. */
 const nth = (n: number, more: Partial<InviteUse>): InviteUse => ({
@@ -125,6 +131,48 @@ describe("uses that were told", () => {
       const ended = 98 * 86_400_000
       for (let n = 0; n < 300; n++) yield* come(nth(n, { until: ended }))
       expect(held.size).toBe(1)
+    })
+  )
+})
+
+describe("uses that could not be told", () => {
+  it.effect("are told when there is room, and hold up no token for longer", () =>
+    Effect.gen(function* () {
+      const { come, held, uses, world } = writer()
+      const other = "b".repeat(32)
+      world.isFull = true
+      const telling = yield* Effect.forEach(
+        Array.from({ length: 1_024 }, (_, n) => nth(n, { limit: 1_000 })),
+        (use, n) =>
+          Effect.fork(come({ ...use, invite: InviteId.make(`${n % 16}`.at(-1)?.repeat(32) ?? "") }))
+      )
+      yield* TestClock.adjust("10 minutes")
+      // Who is not counted by others is let in by nobody here.
+      expect(uses.mayUse(other, 1, late)).toBe(false)
+      world.isFull = false
+      world.tries = 0
+      yield* TestClock.adjust("1 minute")
+      expect(uses.mayUse(other, 1, late)).toBe(true)
+      yield* Effect.forEach(telling, Fiber.join)
+      const told = [...held.values()].flatMap(({ body }) => (body as { uses: [] }).uses)
+      expect(told).toHaveLength(1_024)
+      // Many at a time: each setting is signed, and goes to every node.
+      expect(world.tries).toBeLessThan(64)
+    })
+  )
+
+  it.effect("are over a day after their token has ended", () =>
+    Effect.gen(function* () {
+      const { come, held, uses, world } = writer()
+      world.isFull = true
+      yield* TestClock.setTime(86_400_000)
+      const telling = yield* Effect.fork(come(nth(0, { limit: 1, until: 60_000 })))
+      yield* TestClock.adjust("50 seconds")
+      expect(uses.mayUse("a".repeat(32), 1, late)).toBe(false)
+      yield* TestClock.adjust("50 seconds")
+      expect(uses.pending).toEqual([])
+      yield* Fiber.join(telling)
+      expect(held.size).toBe(0)
     })
   )
 })

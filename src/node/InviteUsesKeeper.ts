@@ -15,6 +15,17 @@ const usesInOne = maxUses / 2
 
 const noPlace = { message: `${placesOfDigit * usesInOne} uses of such tokens are held already` }
 
+const notHeld = { message: "the mesh's settings do not hold what was written there" }
+
+interface NotTold {
+  readonly message: string
+}
+
+/** Milliseconds after which those that could not be told are tried again. */
+const toldAgain = 30_000
+
+const digitOf = ({ invite }: InviteUse): string => invite.slice(0, 1)
+
 const decode = Schema.decodeUnknownEither(UsesBody)
 
 /** Of each body that is held, read once: all are gone through whenever one is another. */
@@ -47,6 +58,8 @@ export class InviteUsesKeeper {
   #found: ReadonlyMap<string, number> | undefined
   // One at a time: each is written above the one before.
   readonly #turns = Effect.unsafeMakeSemaphore(1)
+  /** Somebody tells again and again what could not be told. */
+  #insists = false
 
   constructor({ author, onOverused, self, settings }: InviteUsesKeeperOptions) {
     this.#settings = settings
@@ -70,34 +83,81 @@ export class InviteUsesKeeper {
     }
   }
 
-  /** Tells the mesh of a use that was counted here. */
+  /**
+   * Tells the mesh of a use that was counted here, and of those before it that could not be told. Where it cannot be,
+   * one of those that are told of goes on with all of them until they are, or their tokens are long over.
+   */
   tell(use: InviteUse): Effect.Effect<void> {
-    return this.#turns
-      .withPermits(1)(
-        Effect.gen(this, function* () {
-          const found = this.#placeFor(use, yield* Clock.currentTimeMillis)
-          // None is left out for another: who may use a token once could do it again.
-          if (found === undefined) return yield* Effect.fail(noPlace)
-          const body = { uses: [...found.uses, use] }
-          yield* this.#settings.write({
-            ...{ kind: "uses", name: found.name, body, author: this.#author, why: undefined }
-          })
-        })
-      )
-      .pipe(
-        Effect.catchAll(({ message }) =>
+    return this.#tellAll(digitOf(use)).pipe(
+      Effect.catchAll(({ message }) =>
+        Effect.zipRight(
           Effect.logWarning(
-            `the mesh could not be told that ${use.name} used a token, so another member may let one more in: ${message}`
-          )
+            `the mesh could not be told yet that ${use.name} used a token, so another member may let one more in: ${message}; it is told again every ${toldAgain / 1_000} s`
+          ),
+          this.#insist
         )
       )
+    )
   }
 
-  /** The first of the settings of this invite's digit that has room, and what stands in it that is not over. */
-  #placeFor({ invite }: InviteUse, now: number) {
+  readonly #insist = Effect.suspend(() => {
+    if (this.#insists) return Effect.void
+    this.#insists = true
+    return Effect.ensuring(
+      Effect.iterate(true, {
+        while: (goesOn) => goesOn,
+        body: () => Effect.delay(this.#tellAgain, toldAgain)
+      }),
+      Effect.sync(() => {
+        this.#insists = false
+      })
+    )
+  })
+
+  /** Answers whether there are still some to be told. */
+  readonly #tellAgain = Effect.gen(this, function* () {
+    this.uses.letGo((yield* Clock.currentTimeMillis) - remembered)
+    const digits = new Set(this.uses.pending.map(digitOf))
+    // Why one cannot be told was said when that was found.
+    yield* Effect.forEach(digits, (digit) => Effect.ignore(this.#tellAll(digit)))
+    return this.uses.pending.length > 0
+  })
+
+  /** Tells all that wait for it, of the tokens with this first digit. */
+  #tellAll(digit: string): Effect.Effect<void, NotTold> {
+    const waiting = () => this.uses.pending.filter((use) => digitOf(use) === digit)
+    return this.#turns.withPermits(1)(
+      Effect.iterate(waiting(), {
+        while: (uses) => uses.length > 0,
+        body: (uses) =>
+          Effect.gen(this, function* () {
+            yield* this.#write(digit, uses)
+            const left = waiting()
+            return left.length < uses.length ? left : yield* Effect.fail(notHeld)
+          })
+      })
+    )
+  }
+
+  /** As many of them as there is room for in one setting. */
+  #write(digit: string, uses: ReadonlyArray<InviteUse>): Effect.Effect<void, NotTold> {
+    return Effect.gen(this, function* () {
+      const found = this.#placeFor(digit, yield* Clock.currentTimeMillis)
+      // None is left out for another: who may use a token once could do it again.
+      if (found === undefined) return yield* Effect.fail(noPlace)
+      const more = uses.slice(0, usesInOne - found.uses.length)
+      const body = { uses: [...found.uses, ...more] }
+      yield* this.#settings.write({
+        ...{ kind: "uses", name: found.name, body, author: this.#author, why: undefined }
+      })
+    })
+  }
+
+  /** The first of the settings of this digit of invites that has room, and what stands in it that is not over. */
+  #placeFor(digit: string, now: number) {
     const held = this.#settings.view().get("uses")
     for (let index = 0; index < placesOfDigit; index++) {
-      const name = this.#nameOf(invite, index)
+      const name = this.#nameOf(digit, index)
       const uses = usesIn(held?.get(name)?.body).filter(({ until }) => until + remembered > now)
       if (uses.length < usesInOne) return { name, uses }
     }
@@ -105,8 +165,8 @@ export class InviteUsesKeeper {
   }
 
   /** This node's alone, so that what two count is no contradiction. */
-  #nameOf(invite: string, index: number): string {
+  #nameOf(digit: string, index: number): string {
     const signer = createHash("sha256").update(this.#self).digest("hex").slice(0, 32)
-    return `${signer}.${invite.slice(0, 1)}${index === 0 ? "" : `.${index}`}`
+    return `${signer}.${digit}${index === 0 ? "" : `.${index}`}`
   }
 }

@@ -14,7 +14,10 @@ export interface OverusedInvite {
   readonly nodes: ReadonlyArray<NodeName>
 }
 
-/** Own uses that the mesh's settings do not hold yet. */
+/**
+ * Own uses that the mesh's settings do not hold yet. With so many of them nobody is let in with such a token:
+ * what is not counted could be used without end.
+ */
 const maxPending = 1_024
 
 export class InviteUses {
@@ -43,6 +46,16 @@ export class InviteUses {
     if (this.#told.get(use.invite)?.has(use.peer) || this.#pending.has(keyOf(use))) return false
     this.#pending.set(keyOf(use), use)
     return true
+  }
+
+  /** Counted here and not told by the mesh's settings, the first first. */
+  get pending(): ReadonlyArray<InviteUse> {
+    return [...this.#pending.values()]
+  }
+
+  /** Those that wait to be told, and whose token had ended by then, are counted no longer. */
+  letGo(before: number): void {
+    for (const [key, { until }] of this.#pending) if (until <= before) this.#pending.delete(key)
   }
 
   overused(): ReadonlyArray<OverusedInvite> {
