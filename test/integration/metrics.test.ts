@@ -33,6 +33,18 @@ const whenAllIsWell: ReadonlyArray<string> = [
   "Refused and broken at listeners C"
 ]
 
+/** No program here runs actors; actors-command.test.ts reads some of their numbers where one does. */
+const ofActors: ReadonlyArray<string> = [
+  "Messages per second, by what became of them A",
+  "Time until messages are answered, p99 A",
+  "Messages that wait A",
+  "In memory A",
+  "Shards A",
+  "Shards B",
+  "Crashes, and saves that came to nothing A",
+  "Crashes, and saves that came to nothing B"
+]
+
 const mesh = new TestMesh()
 let a: Host
 let b: Host
@@ -179,6 +191,7 @@ describe("Prometheus", () => {
         if ((await query(filled)).length === 0) empty.push(`${title} ${refId}`)
       }
     }
-    expect(empty.filter((panel) => !whenAllIsWell.includes(panel))).toEqual([])
+    const mayBeEmpty = [...whenAllIsWell, ...ofActors]
+    expect(empty.filter((panel) => !mayBeEmpty.includes(panel))).toEqual([])
   })
 })
