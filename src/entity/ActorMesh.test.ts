@@ -478,6 +478,34 @@ describe("actors in a mesh", () => {
     })
   )
 
+  it.scoped(
+    "are given up where they still are, when who called them from their next host does",
+    () =>
+      Effect.gen(function* () {
+        const world = new World({ guarantee: "leased" })
+        world.farewell = 100
+        const scope = yield* Scope.make()
+        const a = yield* world.start("a", { scope })
+        const many = Array.from({ length: 60 }, (_, i) => `m-${i}`)
+        const all = <A, E>(call: (id: string) => Effect.Effect<A, E>) =>
+          Effect.fork(Effect.forEach(many, call, { concurrency: "unbounded" }))
+        yield* passing(yield* all((id) => a.counter(id).Add({ by: 1 })), "50 millis")
+        const b = yield* world.start("b")
+        const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+        yield* TestClock.adjust("10 millis")
+        const adding = yield* all((id) => b.counter(id).Add({ by: 1 }))
+        yield* TestClock.adjust("20 millis")
+        // Most are known by now to be on the other host until their turn, and are asked there.
+        const slow = yield* all((id) => b.counter(id).Slow({ millis: 3_600_000 }))
+        yield* TestClock.adjust("20 millis")
+        yield* Fiber.interrupt(slow)
+        yield* TestClock.adjust("5 seconds")
+        expect(closing.unsafePoll()).toEqual(Exit.void)
+        yield* passing(adding)
+        world.farewell = 0
+      })
+  )
+
   it.live(
     "leave a host that ends, 1,000 of them, while they are called: no call fails",
     () =>

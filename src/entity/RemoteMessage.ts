@@ -15,6 +15,7 @@ import { chainField, formatChain } from "./CallChain.ts"
 import type { Released } from "./Handover.ts"
 import { deadlineHeader, type Refusal } from "./Message.ts"
 import { atOnce, codecOf, type MessageCodec } from "./MessageCodec.ts"
+import { UnderWay } from "./UnderWay.ts"
 
 /** What stands in place of an answer. */
 export type RemoteRefusal = Refusal | { readonly _tag: "Fault"; readonly fault: Fault }
@@ -119,8 +120,8 @@ class SentMessage {
   #then: SentThen | undefined
   #exchange: RpcExchange | undefined
   #exit: Exit.Exit<unknown, unknown> | undefined
-  /** Gives up what is waited for. */
-  #stop: () => void = nothing
+  /** What is waited for. */
+  readonly #underWay = new UnderWay()
 
   constructor(options: SendingOptions, then: SentThen) {
     this.#options = options
@@ -137,7 +138,7 @@ class SentMessage {
   cancel(): void {
     if (this.#then === undefined) return
     this.#then = undefined
-    this.#stop()
+    this.#underWay.stop()
     this.#exchange?.cancel()
   }
 
@@ -169,7 +170,7 @@ class SentMessage {
       else this.#broken(Cause.squash(exit.cause))
     }
     const now = atOnce(effect)
-    if (now === undefined) this.#stop = this.#options.run(effect, taken)
+    if (now === undefined) this.#underWay.begin(() => this.#options.run(effect, taken))
     else taken(now)
   }
 
@@ -200,7 +201,7 @@ class SentMessage {
   }
 
   #next(exchange: RpcExchange): void {
-    this.#stop = exchange.next((part) => this.#take(part, exchange))
+    this.#underWay.begin(() => exchange.next((part) => this.#take(part, exchange)))
   }
 
   #take(part: AnswerPart, exchange: RpcExchange): void {
@@ -267,8 +268,6 @@ class SentMessage {
     )
   }
 }
-
-const nothing = (): void => undefined
 
 const unreadable = (service: ServiceName, cause: unknown): Fault => ({
   code: "upstream_reset",

@@ -11,6 +11,7 @@ import { type ActorFailure, deliverHere, type Outgoing } from "./Actors.ts"
 import { cycleOf, lateText } from "./CallChain.ts"
 import { faultOf, type SentThen } from "./RemoteMessage.ts"
 import type { TypeHosts } from "./TypeHosts.ts"
+import { UnderWay } from "./UnderWay.ts"
 
 export interface RouteOptions {
   readonly hosts: TypeHosts
@@ -53,8 +54,8 @@ export class RoutedMessage {
   /** It was just where a host had said that it is. */
   #wasSent = false
   #over = false
-  /** Gives up what is under way. */
-  #stop: () => void = nothing
+  /** It is asked somewhere, or waits to be looked for again. */
+  readonly #underWay = new UnderWay()
 
   constructor(options: RouteOptions, address: ActorAddress, message: Outgoing) {
     this.#options = options
@@ -65,7 +66,7 @@ export class RoutedMessage {
 
   cancel(): void {
     this.#over = true
-    this.#stop()
+    this.#underWay.stop()
   }
 
   /** `hint`: where it is, as who had it says. */
@@ -76,8 +77,9 @@ export class RoutedMessage {
       hint !== undefined && hosts.isThere(hint) ? hint : hosts.owner(this.#address.shardId)
     const own = here()
     if (owner === undefined) this.#later("has no host", undefined)
-    else if (owner === own?.key) this.#stop = this.#here(own.host)
-    else this.#stop = this.#there(owner)
+    else {
+      this.#underWay.begin(() => (owner === own?.key ? this.#here(own.host) : this.#there(owner)))
+    }
   }
 
   #here(host: ActorHost): () => void {
@@ -148,17 +150,19 @@ export class RoutedMessage {
       this.#fail(why, fault)
       return
     }
-    const again = (): void => {
-      stopWaiting()
-      stopTimer()
-      this.look()
-    }
-    const stopWaiting = hosts.onChange(again)
-    const stopTimer = after(Math.min(pause, left), again)
-    this.#stop = () => {
-      stopWaiting()
-      stopTimer()
-    }
+    this.#underWay.begin(() => {
+      const again = (): void => {
+        stop()
+        this.look()
+      }
+      const stopWaiting = hosts.onChange(again)
+      const stopTimer = after(Math.min(pause, left), again)
+      const stop = (): void => {
+        stopWaiting()
+        stopTimer()
+      }
+      return stop
+    })
   }
 
   #fail(why: string, fault: Fault | undefined): void {
@@ -177,5 +181,3 @@ export class RoutedMessage {
     replies.fail(ActorUnavailable.of(code, this.#address, what))
   }
 }
-
-const nothing = (): void => undefined
