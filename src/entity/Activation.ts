@@ -30,7 +30,7 @@ export class Activation implements LivingActor {
   /** When it last had something to do. */
   usedAt: number
   kept = false
-  children: Map<string, { readonly idle: boolean }> | undefined
+  children: LivingActor["children"]
   /** Messages that it has handled since it came into memory. */
   handled = 0
   /** On what it has crashed last, since then. */
@@ -152,12 +152,20 @@ export class Activation implements LivingActor {
     // First: leaving saves what there is.
     this.memory?.forget()
     this.#leaving = true
+    // They run by its right. What memory has forgotten begins none anew.
+    for (const child of this.children?.values() ?? []) child.abandonAll(why)
     this.#refuseWaiting()
+    const what = "was stopped before it had saved"
+    const refusal = ActorUnavailable.of(why, this.address, what, { sent: true })
+    if (this.#start !== undefined) {
+      this.#forget(Cause.fail(refusal))(() => {
+        this.#phase = "resting"
+        this.settled()
+      })
+    }
     this.settled()
     for (const delivery of [...this.#work.running, ...this.#saves.waiting]) {
-      delivery.refuse(
-        ActorUnavailable.of(why, this.address, "was stopped before it had saved", { sent: true })
-      )
+      delivery.refuse(refusal)
       delivery.stop()
     }
   }
@@ -260,15 +268,7 @@ export class Activation implements LivingActor {
   }
 
   #crash(cause: Cause.Cause<unknown>): void {
-    const [life, start] = [this.#life, this.#start]
-    // A life ends with all that is its own.
-    this.memory?.forget()
-    this.memory = undefined
-    this.#life = undefined
-    this.#start = undefined
-    const unsaved = this.#saves.forget()
-    this.#phase = "closing"
-    for (const delivery of this.#work.running) delivery.stop()
+    const close = this.#forget(cause)
     const host = this.#host
     const { restarts } = host
     const history = this.#history ?? noRestarts
@@ -293,10 +293,28 @@ export class Activation implements LivingActor {
         else this.#begin()
       })
     }
-    if (life !== undefined) host.fork(life.close(Exit.failCause(cause)), next)
-    else if (start !== undefined) start.end(cause, next)
-    else next()
-    this.#saves.refuse(unsaved, cause)
+    close(next)
+  }
+
+  /**
+   * A life ends with all that is its own, or does not begin: nothing more is handled or saved in it. Returns
+   * how to close it, which calls back when nothing is left of it.
+   */
+  #forget(cause: Cause.Cause<unknown>): (then: () => void) => void {
+    const [life, start] = [this.#life, this.#start]
+    this.memory?.forget()
+    this.memory = undefined
+    this.#life = undefined
+    this.#start = undefined
+    const unsaved = this.#saves.forget()
+    this.#phase = "closing"
+    for (const delivery of this.#work.running) delivery.stop()
+    return (then) => {
+      if (life !== undefined) this.#host.fork(life.close(Exit.failCause(cause)), then)
+      else if (start !== undefined) start.end(cause, then)
+      else then()
+      this.#saves.refuse(unsaved, cause)
+    }
   }
 
   fenced(): void {

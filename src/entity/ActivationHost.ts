@@ -28,11 +28,18 @@ export interface LivingActor extends Saver {
   /** Its shard goes elsewhere. */
   readonly leaving: boolean
   /** Those of its life now, by type and name. */
-  children: Map<string, { readonly idle: boolean }> | undefined
+  children: Map<string, LivingChild> | undefined
   /** Its life ends here, and the next one begins as after any crash. */
   readonly crash: (cause: Cause.Cause<unknown>) => void
   /** On what it has crashed last, since it came into memory. */
   lastError: LastError | undefined
+}
+
+/** A child of an actor, as that one sees it. */
+export interface LivingChild {
+  readonly idle: boolean
+  /** It ends at once, and saves nothing. */
+  readonly abandonAll: (why: StoppedBy) => void
 }
 
 /** What all actors of a type have in common. */

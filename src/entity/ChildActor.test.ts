@@ -2,9 +2,12 @@ import { Rpc } from "@effect/rpc"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Logger, Schema, TestClock } from "effect"
 import * as Actor from "./Actor.ts"
-import { CurrentAddress } from "./ActorAddress.ts"
+import { addressOf, CurrentAddress } from "./ActorAddress.ts"
+import { ActorHost } from "./ActorHost.ts"
 import * as ActorState from "./ActorState.ts"
-import { Actors, layerLocal } from "./Actors.ts"
+import { Actors, deliverHere, layerLocal } from "./Actors.ts"
+import { openGate } from "./ShardGate.ts"
+import { ActorStore, type Lease } from "./store/ActorStore.ts"
 import * as MemoryStore from "./store/MemoryStore.ts"
 
 const Total = Schema.Struct({ total: Schema.Int })
@@ -178,6 +181,139 @@ describe("a child of an actor", () => {
       const circle = yield* Effect.fork(boss("a").Circle())
       yield* TestClock.adjust("16 seconds")
       expect(yield* Fiber.join(circle)).toContain("(Boss/a → Worker/a/w → Boss/a)")
+    }).pipe(Effect.provide(world.layer))
+  })
+})
+
+const Hand = Actor.make("Hand", [Rpc.make("Work")])
+const Master = Actor.make("Master", [
+  Rpc.make("Work"),
+  // Goes on whoever interrupts it, and says what came of asking its child then.
+  Rpc.make("Insist")
+])
+
+/** A host of which a test says whether it has the lease of its one actor. */
+class LeasedWorld {
+  readonly events: Array<string> = []
+  readonly gate = Effect.runSync(Deferred.make<void>())
+  readonly shard = addressOf("Master", "a").shardId
+  readonly hosts = new Map<string, ActorHost>()
+  lease: Lease | undefined = this.#leased(1)
+  /** In the actor, before its child is begun. */
+  onBegin: Effect.Effect<void> = Effect.void
+
+  #leased(epoch: number): Lease {
+    return { shard: { type: "Master", index: this.shard }, owner: "a/1", epoch }
+  }
+
+  /** The lease is lost, and comes back here at once. */
+  lose(): void {
+    this.lease = undefined
+    this.hosts.get("Master")?.abandon(this.shard)
+    this.lease = this.#leased(2)
+  }
+
+  #works(name: string): Effect.Effect<never> {
+    const { events } = this
+    events.push(`${name} begins`)
+    return Effect.ensuring(
+      Effect.never,
+      Effect.sync(() => events.push(`${name} ends`))
+    )
+  }
+
+  get layer() {
+    const { events, gate, hosts } = this
+    const master = Master.toLayer(
+      Effect.gen(this, function* () {
+        yield* this.onBegin
+        const child = yield* Hand.spawn("h", { Work: () => this.#works("child") })
+        return {
+          Work: () =>
+            Effect.zipRight(
+              Effect.orDie(child.Work(undefined, { discard: true })),
+              this.#works("own")
+            ),
+          Insist: () =>
+            Deferred.await(gate).pipe(
+              Effect.zipRight(Effect.either(child.Work(undefined, { discard: true }))),
+              Effect.tap(({ _tag }) => Effect.sync(() => events.push(`child asked: ${_tag}`))),
+              Effect.asVoid,
+              Effect.uninterruptible
+            )
+        }
+      }),
+      { guarantee: "leased", concurrency: 2 }
+    )
+    const actors = Layer.effect(
+      Actors,
+      Effect.map(ActorStore, (store): Actors["Type"] => ({
+        hosts,
+        register: (definition) =>
+          Effect.sync(() => {
+            const { lease: _, ...open } = openGate
+            const mayAnswer = () => this.lease !== undefined
+            const gated = { ...open, isOpen: mayAnswer, mayAnswer, lease: () => this.lease }
+            hosts.set(definition.type, new ActorHost({ ...definition, store, gate: gated }))
+          }),
+        send: ({ type }, id, message) =>
+          deliverHere(hosts.get(type)!, addressOf(type, id), message, {
+            left: undefined,
+            moved: () => message.replies.exit(Exit.die("moved"))
+          })
+      }))
+    )
+    return master.pipe(
+      Layer.provideMerge(actors),
+      Layer.provide(MemoryStore.layer),
+      Layer.provide(Logger.remove(Logger.defaultLogger))
+    )
+  }
+}
+
+describe("an actor whose lease is lost", () => {
+  it.scoped("ends at once with what its child is at", () => {
+    const world = new LeasedWorld()
+    return Effect.gen(function* () {
+      const master = yield* Master.client
+      const works = yield* Effect.fork(Effect.flip(master("a").Work()))
+      yield* TestClock.adjust("1 second")
+      expect(world.events.splice(0)).toEqual(["own begins", "child begins"])
+      world.lose()
+      yield* TestClock.adjust("1 second")
+      expect(world.events.toSorted()).toEqual(["child ends", "own ends"])
+      expect(yield* Fiber.join(works)).toMatchObject({ code: "not_leased" })
+      expect(world.hosts.get("Master")?.size).toBe(0)
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.scoped("has its child begin nothing more, though the lease is back", () => {
+    const world = new LeasedWorld()
+    return Effect.gen(function* () {
+      const master = yield* Master.client
+      const insists = yield* Effect.fork(Effect.exit(master("a").Insist()))
+      yield* TestClock.adjust("1 second")
+      world.lose()
+      yield* Deferred.succeed(world.gate, undefined)
+      yield* TestClock.adjust("1 second")
+      expect(world.events).toEqual(["child asked: Left"])
+      expect(Exit.isFailure(yield* Fiber.join(insists))).toBe(true)
+      expect(world.hosts.get("Master")?.size).toBe(0)
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.scoped("does not go on beginning", () => {
+    const world = new LeasedWorld()
+    world.onBegin = Effect.never
+    return Effect.gen(function* () {
+      const master = yield* Master.client
+      yield* Effect.fork(Effect.exit(master("a").Work()))
+      yield* TestClock.adjust("1 second")
+      expect(world.hosts.get("Master")?.get("a")?.phase).toBe("starting")
+      world.lose()
+      yield* TestClock.adjust("1 second")
+      expect(world.hosts.get("Master")?.size).toBe(0)
+      expect(world.hosts.get("Master")?.stats.crashes).toBe(0)
     }).pipe(Effect.provide(world.layer))
   })
 })

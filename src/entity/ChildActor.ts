@@ -52,18 +52,20 @@ export const spawnChild = <Rpcs extends Rpc.Any>(
     if (actor.children?.has(key) === true)
       return yield* Effect.dieMessage(`${parent} has a child ${key} already`)
     const id = `${actor.address.entityId}/${name}`
-    let isOpen = true
+    let isReleased = false
+    // A life that has lost its right to run may take long to close.
+    const isOpen = (): boolean => !isReleased && !memory.forgotten
     const ends = (cause: Cause.Cause<unknown>): void => {
       const text = `its child ${type}/${id} has crashed too often in a row`
       const crash = Cause.die(new Error(text, { cause: Cause.squash(cause) }))
       // Not from within its crash, which goes on; and not the next life, which has other children.
-      queueMicrotask(() => isOpen && actor.memory === memory && actor.crash(crash))
+      queueMicrotask(() => isOpen() && actor.memory === memory && actor.crash(crash))
     }
     const { concurrency, mailbox, program, reentrant, runtime } = definition
     const host = new ActorHost({
       ...{ type, program, concurrency, mailbox, reentrant, runtime, store, keptAs },
       idle: Number.POSITIVE_INFINITY,
-      gate: gateOf(gate, actor.address.shardId, () => isOpen),
+      gate: gateOf(gate, actor.address.shardId, isOpen),
       onEscalate: ends
     })
     const children = actor.children ?? new Map<string, ActorHost>()
@@ -72,7 +74,7 @@ export const spawnChild = <Rpcs extends Rpc.Any>(
       Effect.sync(() => children.set(key, host)),
       (_, exit) =>
         Effect.suspend(() => {
-          isOpen = false
+          isReleased = true
           // When its parent has crashed, what it does is in vain.
           if (Exit.isFailure(exit)) host.abandonAll("stopped")
           return Effect.ensuring(
@@ -89,7 +91,7 @@ export const spawnChild = <Rpcs extends Rpc.Any>(
             const what = `has ended with ${parent}, whose child it was`
             message.replies.fail(ActorUnavailable.of("stopped", address, what))
           }
-          if (isOpen) {
+          if (isOpen()) {
             return deliverHere(host, address, message, { left: message.deadline, moved: gone })
           }
           gone()
