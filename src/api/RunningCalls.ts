@@ -42,8 +42,10 @@ export const runningCalls = <R>({
     const run = yield* FiberSet.makeRuntime<never, void, never>()
     const calls = new CallCount()
     const switched = new Set<ServedCall>()
+    let isEnding = false
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
+        isEnding = true
         for (const call of switched) call.leave()
         return calls.ended(drainDeadline())
       })
@@ -82,7 +84,10 @@ export const runningCalls = <R>({
       const served = new ServedCall(call, head, receiver, {
         node: node(),
         onCancel: () => fiber?.unsafeInterruptAsFork(HttpServerError.clientAbortFiberId),
-        onSwitch: () => switched.add(served)
+        onSwitch: () => {
+          switched.add(served)
+          if (isEnding) served.leave()
+        }
       })
       calls.begin()
       // A fiber begins at once, and nothing may be answered before this has returned.

@@ -67,6 +67,7 @@ export class ServedCall implements RequestStream {
   #writer: (() => void) | undefined
   #broken: (() => void) | undefined
   #leaving: (() => void) | undefined
+  #isLeaving = false
   #answered = false
   /** Of an answer with a length: bytes still to be given; undefined: it ends where it ends. */
   #owed: number | undefined = undefined
@@ -252,12 +253,14 @@ export class ServedCall implements RequestStream {
 
   /** The program is about to end: what it has switched to, which may last for ever, is to end soon. */
   leave(): void {
+    this.#isLeaving = true
     this.#leaving?.()
   }
 
-  /** Calls back then. */
+  /** Calls back then; at once, if it is already. */
   whenLeaving(then: () => void): void {
     this.#leaving = then
+    if (this.#isLeaving) then()
   }
 
   #finish(): ResponseReceiver | undefined {

@@ -326,6 +326,33 @@ describe("a WebSocket of a program without a port", () => {
     })
   )
 
+  it.scoped("is closed as going away when it is opened while its service ends", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const go = yield* Deferred.make<void>()
+      const ended = yield* Deferred.make<Exit.Exit<void, Socket.SocketError>>()
+      const app = Effect.gen(function* () {
+        yield* Deferred.await(go)
+        const socket = yield* upgrade
+        yield* Deferred.succeed(ended, yield* Effect.exit(socket.run(() => undefined)))
+        return HttpServerResponse.empty()
+      })
+      const { receiver, stream } = ask(yield* serve(app, scope))
+      yield* Effect.yieldNow()
+      const closed = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* Effect.promise(tick)
+      yield* Deferred.succeed(go, undefined)
+      yield* until(receiver, () => receiver.bytes > 0)
+      expect(receiver.head?.status).toBe(101)
+      expect(framesOf(receiver)[0]).toEqual([op.close, "1001"])
+      stream.write(closing(1001))
+      yield* Effect.promise(() => receiver.done)
+      stream.end(noFields)
+      expect(yield* Deferred.await(ended)).toEqual(Exit.void)
+      yield* closed
+    })
+  )
+
   it.scoped("is a channel as well", () =>
     Effect.gen(function* () {
       const app = Stream.make(Buffer.from("hi")).pipe(

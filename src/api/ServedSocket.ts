@@ -57,9 +57,12 @@ class Handled {
 }
 
 interface Opened {
+  readonly socket: ServerWebSocket
   readonly stream: TunnelStream
   readonly handled: Handled
 }
+
+type RunOptions = NonNullable<Parameters<Socket.Socket["run"]>[1]>
 
 /** `limit`: bytes of a message. The 101 is given when it is run, as the platform's own servers do. */
 export const servedSocket = (
@@ -93,15 +96,22 @@ export const servedSocket = (
         if (socket === undefined) return notOpened("the handshake is not that of RFC 6455")
         // Who runs it hears of it while it does so, and nobody later.
         socket.on("error", () => undefined)
-        call.whenLeaving(() => {
-          isLeaving = true
-          socket.close(goingAway, "the program is ending")
-        })
-        opened = { stream, handled: new Handled(socket) }
+        opened = { socket, stream, handled: new Handled(socket) }
         return Effect.succeed(socket)
       }),
       (socket) => Effect.sync(() => socket.close())
     )
+
+    /** Not before it runs: one that is closing by then is taken for one that has never been open. */
+    const mayLeave = Effect.sync(() =>
+      call.whenLeaving(() => {
+        isLeaving = true
+        opened?.socket.close(goingAway, "the program is ending")
+      })
+    )
+    const running = (options: RunOptions | undefined): RunOptions => ({
+      onOpen: Effect.zipRight(mayLeave, options?.onOpen ?? Effect.void)
+    })
 
     const base = yield* Socket.fromWebSocket(open, {
       // Who is asked to go answers with the same.
@@ -126,8 +136,8 @@ export const servedSocket = (
 
     return Socket.Socket.of({
       [Socket.TypeId]: Socket.TypeId,
-      run: (handler, options) => base.run(bounded(handler, encodedLength), options),
-      runRaw: (handler, options) => base.runRaw(bounded(handler, encodedLength), options),
+      run: (handler, options) => base.run(bounded(handler, encodedLength), running(options)),
+      runRaw: (handler, options) => base.runRaw(bounded(handler, encodedLength), running(options)),
       writer: Effect.map(
         base.writer,
         (write) => (chunk) =>
