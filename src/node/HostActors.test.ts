@@ -2,7 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, TestClock } from "effect"
 import { actorReport } from "../testing/ActorReportFixture.ts"
-import { type AskedProgram, HostActors, programPatience } from "./HostActors.ts"
+import type { AskedProgram } from "./AskedProgram.ts"
+import { HostActors, programPatience } from "./HostActors.ts"
 
 const program = (
   name: string | null,

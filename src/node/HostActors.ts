@@ -6,18 +6,8 @@ import { Effect } from "effect"
 import { actorService, isActorService } from "../entity/ActorService.ts"
 import type { PeerActors } from "../mesh/host/MeshRpc.ts"
 import type { ActorQuestion, ActorReports } from "../schema/ActorReportSchema.ts"
+import type { AskedProgram } from "./AskedProgram.ts"
 import type { NoReports } from "./ProgramControl.ts"
-
-export interface AskedProgram {
-  /** What it is called; null: the node is in it. */
-  readonly program: string | null
-  readonly services: ReadonlyArray<string>
-  /** Answers once, or never. Returns how to wait no longer. */
-  readonly ask: (
-    question: ActorQuestion,
-    then: (answer: ActorReports | NoReports) => void
-  ) => () => void
-}
 
 export type HostAnswer = Pick<PeerActors, "reports" | "silent">
 

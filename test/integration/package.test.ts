@@ -17,7 +17,7 @@ import {
 } from "node:fs"
 import { isBuiltin } from "node:module"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { dirname, join, relative } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import manifest from "../../package.json" with { type: "json" }
 import { leastNode } from "../../src/node/Runtime.ts"
@@ -367,6 +367,26 @@ describe("what is packed", () => {
         .map((specifier) => `${file}: ${specifier}`)
     })
     expect(missing).toEqual([])
+  })
+
+  it.each([".", "./testing"] as const)("%s has types that need no optional peer", (entry) => {
+    const at = join(directory, "newest", "node_modules", manifest.name)
+    const optional = Object.keys(manifest.peerDependenciesMeta)
+    const seen = new Set([join(at, manifest.exports[entry].types)])
+    const needed: Array<string> = []
+    // A set goes on to what is added while it is gone through.
+    for (const file of seen) {
+      const text = readFileSync(file, "utf8")
+      for (const [, specifier = ""] of text.matchAll(/(?:from |import\()"([^"]+)"/g)) {
+        if (specifier.startsWith(".")) {
+          seen.add(join(dirname(file), specifier.replace(/(\.d)?\.ts$/, ".d.ts")))
+        } else if (optional.some((one) => `${specifier}/`.startsWith(`${one}/`))) {
+          needed.push(`${relative(at, file)}: ${specifier}`)
+        }
+      }
+    }
+    expect(seen.size).toBeGreaterThan(5)
+    expect(needed).toEqual([])
   })
 
   it("has licences for what it has inside", () => {
