@@ -45,7 +45,7 @@ export class ActivationWork {
 
   /** One of those that are handled waits for what this one comes to. */
   waitsFor(chain: CallChain): boolean {
-    return this.#running.some(({ chainId }) => chainId === chain.id)
+    return this.#running.some((delivery) => delivery.waitsFor(chain))
   }
 
   begin(delivery: Delivery): void {

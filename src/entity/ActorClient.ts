@@ -20,9 +20,8 @@ import { type ActorAddress, CurrentAddress, isChild } from "./ActorAddress.ts"
 import type { ActorEvent } from "./ActorEvent.ts"
 import type { ActorFailure, Actors, ActorType, Outgoing } from "./Actors.ts"
 import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
-import type { CallChain } from "./CallChain.ts"
 import { CurrentDelivery } from "./CurrentDelivery.ts"
-import type { Delivery } from "./Delivery.ts"
+import type { Delivery, OpenCall } from "./Delivery.ts"
 import { deadlineHeader } from "./Message.ts"
 import { watchActor } from "./WatchedActor.ts"
 
@@ -108,16 +107,39 @@ const callOf = (actors: Sender, definition: ActorType, rpc: Rpc.AnyWithProps): C
       parent: unsafeMap.get(Tracer.ParentSpan.key),
       key: keyOf(Option.getOrUndefined(Headers.get(all, keyHeader))),
       deadline: deadline === undefined ? undefined : millisOf(deadline),
-      chain: discard ? undefined : chainOf(unsafeMap),
+      chain: undefined,
       tells: discard
+    }
+  }
+
+  const send: Send = (id, payload, options) => (fiber, replies) => {
+    const message = outgoing(fiber, payload, options, replies)
+    const open = options.discard === true ? undefined : callFrom(fiber.currentContext.unsafeMap)
+    if (open === undefined) return actors.send(definition, id, message)
+    const { chain, end } = open
+    const cancel = actors.send(definition, id, {
+      ...{ ...message, chain },
+      replies: {
+        ...replies,
+        exit: (exit) => {
+          end()
+          replies.exit(exit)
+        },
+        fail: (failure) => {
+          end()
+          replies.fail(failure)
+        }
+      }
+    })
+    return () => {
+      end()
+      cancel()
     }
   }
 
   if (RpcSchema.isStreamSchema(rpc.successSchema)) {
     return (id, payload, options) => {
-      const mailbox = streamOf(options, (fiber, replies) =>
-        actors.send(definition, id, outgoing(fiber, payload, options, replies))
-      )
+      const mailbox = streamOf(options, send(id, payload, options))
       if (options.asMailbox === true) return mailbox
       return Stream.unwrapScoped(Effect.map(mailbox, (parts) => Mailbox.toStream(parts)))
     }
@@ -125,27 +147,31 @@ const callOf = (actors: Sender, definition: ActorType, rpc: Rpc.AnyWithProps): C
   return (id, payload, options) =>
     Effect.withFiberRuntime<unknown, unknown>((fiber) =>
       Effect.async<unknown, unknown>((resume) => {
-        const cancel = actors.send(
-          definition,
+        const cancel = send(
           id,
-          outgoing(fiber, payload, options, {
-            accepted: () => options.discard === true && resume(Effect.void),
-            part: () => Effect.void,
-            exit: resume,
-            fail: (failure) => resume(Effect.fail(failure))
-          })
-        )
+          payload,
+          options
+        )(fiber, {
+          accepted: () => options.discard === true && resume(Effect.void),
+          part: () => Effect.void,
+          exit: resume,
+          fail: (failure) => resume(Effect.fail(failure))
+        })
         return Effect.sync(cancel)
       })
     )
 }
 
-/** Of the message in whose handler another one is sent. */
-const chainOf = (services: Map<string, unknown>): CallChain | undefined => {
+type SendFrom = (fiber: Fiber, replies: Outgoing["replies"]) => () => void
+
+type Send = (id: string, payload: unknown, options: CallOptions) => SendFrom
+
+/** Of the actor in whose handler a message is sent. */
+const callFrom = (services: Map<string, unknown>): OpenCall | undefined => {
   // Both were set by the actor's life (ActorLife.ts).
   const delivery = services.get(CurrentDelivery.key) as Delivery | undefined
   const address = services.get(CurrentAddress.key) as ActorAddress | undefined
-  return address === undefined ? undefined : delivery?.chainFrom(address)
+  return address === undefined ? undefined : delivery?.call(address)
 }
 
 type MakePayload = (payload: unknown) => unknown
@@ -165,7 +191,7 @@ const millisOf = (text: string): number => {
 /** Parts as they come; the sender is given up when the scope closes before the last. */
 const streamOf = (
   { streamBufferSize = streamBuffer }: CallOptions,
-  send: (fiber: Fiber, replies: Outgoing["replies"]) => () => void
+  send: SendFrom
 ): Effect.Effect<Mailbox.ReadonlyMailbox<unknown, unknown>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const mailbox = yield* Mailbox.make<unknown, unknown>(streamBufferSize)

@@ -117,7 +117,7 @@ export class ActorHost implements ActivationHost {
     const { gate } = this.#options
     const shard = address.shardId
     const { chain } = message
-    if (chain !== undefined && chain.depth > maxDepth) {
+    if (chain !== undefined && chain.calls.length > maxDepth) {
       const what = `is called by ${maxDepth} messages that wait for each other, ${chain.path.join(" → ")} the last of them`
       delivery.refuse(ActorUnavailable.of("chain_too_long", address, what))
       return delivery

@@ -24,29 +24,62 @@ const Party = Actor.make("Party", [
     success: Schema.Int,
     error: Schema.String
   }),
+  // Asks on each of the ways at once, and has the sum.
+  Rpc.make("Split", {
+    payload: { ways: Schema.Array(Schema.Array(Schema.String)) },
+    success: Schema.Int,
+    error: Schema.String
+  }),
+  // Asks for that one's count when it has answered.
+  Rpc.make("Linger", { payload: { of: Schema.String } }),
+  // Has another one linger, and goes on for a second itself.
+  Rpc.make("GoOn", { payload: { own: Schema.String, other: Schema.String } }),
   Rpc.make("Count", { success: Schema.Int }).annotate(Actor.Reentrant, true),
   Rpc.make("Busy", { success: Schema.Int })
 ])
 
-/** On its way a letter is an id that is asked, `!` one that is asked for its count, which lets itself in. */
-const PartyLive = (options: Actor.ActorOptions = {}) =>
+/**
+ * On its way a letter is an id that is asked, `!` one that is asked for its count, which lets itself in, and `~`
+ * one that is kept busy for a second. `counts`: those that somebody who lingers has got.
+ */
+const PartyLive = (options: Actor.ActorOptions = {}, counts: Array<number> = []) =>
   Party.toLayer(
     Effect.gen(function* () {
       const state = yield* ActorState.make(Schema.Struct({ asked: Schema.Int }), {
         initial: { asked: 0 }
       })
       const parties = yield* Party.client
+      const ask = (way: ReadonlyArray<string>) => {
+        const [next = "", ...rest] = way
+        if (next.startsWith("!")) return parties(next.slice(1)).Count()
+        if (next.startsWith("~")) return parties(next.slice(1)).Busy()
+        return parties(next).Ask({ way: rest })
+      }
+      const named = Effect.mapError((failure: { readonly message: string } | string) =>
+        typeof failure === "string" ? failure : failure.message
+      )
       const count = Effect.map(state.get, ({ asked }) => asked)
       return {
         Ask: ({ payload: { way } }) =>
-          Effect.gen(function* () {
-            yield* state.update(({ asked }) => ({ asked: asked + 1 }))
-            const [next, ...rest] = way
-            if (next === undefined) return yield* count
-            if (next.startsWith("!")) return yield* parties(next.slice(1)).Count()
-            return yield* parties(next).Ask({ way: rest })
-          }).pipe(
-            Effect.mapError((failure) => (typeof failure === "string" ? failure : failure.message))
+          state
+            .update(({ asked }) => ({ asked: asked + 1 }))
+            .pipe(Effect.zipRight(way.length === 0 ? count : ask(way)), named),
+        Split: ({ payload: { ways } }) =>
+          Effect.forEach(ways, ask, { concurrency: "unbounded" }).pipe(
+            Effect.map((all) => all.reduce((sum, one) => sum + one, 0)),
+            named
+          ),
+        Linger: ({ payload: { of } }) =>
+          Effect.sleep("100 millis").pipe(
+            Effect.zipRight(parties(of).Count()),
+            Effect.tap((n) => Effect.sync(() => counts.push(n))),
+            Effect.forkDaemon,
+            Effect.asVoid
+          ),
+        GoOn: ({ payload: { other, own } }) =>
+          Effect.zipRight(
+            Effect.orDie(parties(other).Linger({ of: own })),
+            Effect.sleep("1 second")
           ),
         Count: () => count,
         Busy: () => Effect.zipRight(Effect.sleep("1 second"), count)
@@ -55,8 +88,8 @@ const PartyLive = (options: Actor.ActorOptions = {}) =>
     options
   )
 
-const local = (options: Actor.ActorOptions = {}) =>
-  PartyLive(options).pipe(
+const local = (options: Actor.ActorOptions = {}, counts: Array<number> = []) =>
+  PartyLive(options, counts).pipe(
     Layer.provideMerge(layerLocal),
     Layer.provide(MemoryStore.layer),
     Layer.provide(Logger.remove(Logger.defaultLogger))
@@ -115,6 +148,35 @@ describe("actors that wait for themselves", () => {
     }).pipe(Effect.provide(local({ reentrant: true })))
   )
 
+  it.scoped(
+    "handle one after the other what they do not wait for, though it has one beginning",
+    () =>
+      Effect.gen(function* () {
+        const party = yield* Party.client
+        const ways = [
+          ["b", "~x"],
+          ["c", "~x"]
+        ]
+        const split = yield* Effect.fork(party("a").Split({ ways }))
+        yield* TestClock.adjust("1900 millis")
+        expect(split.unsafePoll()).toBeNull()
+        yield* TestClock.adjust("100 millis")
+        expect(yield* Fiber.join(split)).toBe(0)
+      }).pipe(Effect.provide(local({ reentrant: true })))
+  )
+
+  it.scoped("let in nobody who has answered them", () => {
+    const counts: Array<number> = []
+    return Effect.gen(function* () {
+      const party = yield* Party.client
+      yield* Effect.fork(party("a").GoOn({ own: "a", other: "b" }))
+      yield* TestClock.adjust("900 millis")
+      const before = counts.length
+      yield* TestClock.adjust("100 millis")
+      expect([before, counts]).toEqual([0, [0]])
+    }).pipe(Effect.provide(local({}, counts)))
+  })
+
   it.scoped("do so from host to host", () =>
     Effect.gen(function* () {
       const mesh = new MemoryMesh()
@@ -150,7 +212,7 @@ describe("a chain of messages", () => {
   const address = (id: string) => ({ entityType: "Party", entityId: id, shardId: 1 })
   const chain = (ids: ReadonlyArray<string>) =>
     ids.reduce<CallChain | undefined>(
-      (before, id) => longerChain("c-1", before, address(id)),
+      (before, id, at) => longerChain("c-1", before, address(id), 2 ** 32 + at),
       undefined
     )!
 
@@ -164,10 +226,11 @@ describe("a chain of messages", () => {
       "",
       "c",
       "c 1",
-      "c x a",
-      "c 0 a",
+      "c - a",
+      "c 1,,2 a",
+      "c 12345678901 a",
       "c 1 a b",
-      "c 9999 a",
+      `c ${Array.from({ length: maxDepth + 2 }, () => 1).join(",")} a`,
       "c 1 %",
       "a/b 1 c"
     ])

@@ -1,12 +1,12 @@
 /**
  * Messages that wait for each other: an actor that handles one of them sends another, and its answer waits for
- * that one's. All of them have the id of the first, which goes with each message. So an actor that is sent a
- * message by what it waits for itself can be told from a busy one, and may let it in (`Reentrant`); and where
- * it does not, the error can say who waits for whom.
+ * that one's. All of them have the id of the first, which goes with each message, and with it the calls that wait
+ * for that very one. So an actor that is sent a message by what it waits for itself can be told from a busy one,
+ * and may let it in (`Reentrant`); and where it does not, the error can say who waits for whom.
  *
  * A message that is told (`discard: true`) begins anew: nobody waits for it.
  */
-import { randomUUID } from "node:crypto"
+import { randomInt, randomUUID } from "node:crypto"
 import type * as Rpc from "@effect/rpc/Rpc"
 import { Context, Option } from "effect"
 import { type ActorAddress, formatAddress } from "./ActorAddress.ts"
@@ -14,8 +14,11 @@ import { type ActorAddress, formatAddress } from "./ActorAddress.ts"
 export interface CallChain {
   /** One for all of them. */
   readonly id: string
-  /** How many of them wait for this one. */
-  readonly depth: number
+  /**
+   * The calls that wait for this message, the first of them first. Branches of what was sent side by side have
+   * the chain's id in common, and not these.
+   */
+  readonly calls: ReadonlyArray<number>
   /** The actors that wait, the first of them first; the latest 16. */
   readonly path: ReadonlyArray<string>
 }
@@ -35,14 +38,21 @@ export const isReentrant = ({ annotations }: Rpc.AnyWithProps): boolean =>
 
 export const newChainId = (): string => randomUUID()
 
-/** The chain of what that actor sends while it handles a message of `before`, or the first one of `id`. */
+// Of other hosts are others, or a chain that comes through two of them would have one twice.
+let lastCall = randomInt(2 ** 32)
+
+/** Of one that an actor has under way. */
+export const newCall = (): number => ++lastCall
+
+/** The chain of that call of an actor which handles a message of `before`, or the first one of `id`. */
 export const longerChain = (
   id: string,
   before: CallChain | undefined,
-  address: ActorAddress
+  address: ActorAddress,
+  call: number
 ): CallChain => ({
   id,
-  depth: (before?.depth ?? 0) + 1,
+  calls: [...(before?.calls ?? []), call],
   path: [...(before?.path ?? []), formatAddress(address)].slice(-maxPath)
 })
 
@@ -68,19 +78,23 @@ export const lateText = (chain: CallChain | undefined, to: ActorAddress): string
 /** Under this field of a call's head. */
 export const chainField = "skein-actor-chain"
 
-export const formatChain = ({ depth, id, path }: CallChain): string =>
-  [id, depth, ...path.map(encodeURIComponent)].join(" ")
+export const formatChain = ({ calls, id, path }: CallChain): string =>
+  [id, calls.map((call) => call.toString(36)).join(","), ...path.map(encodeURIComponent)].join(" ")
 
 const idPattern = /^[\w-]{1,64}$/
+/** Below 2^53. */
+const callPattern = /^[0-9a-z]{1,10}$/
 
 /** Undefined: it is none. */
 export const readChain = (text: string): CallChain | undefined => {
   const [id = "", said = "", ...path] = text.split(" ")
-  const depth = Number(said)
+  const calls = said.split(",")
   if (!idPattern.test(id) || path.length === 0 || path.length > maxPath) return undefined
-  if (!Number.isInteger(depth) || depth < path.length || depth > maxDepth + 1) return undefined
+  if (calls.length < path.length || calls.length > maxDepth + 1) return undefined
+  if (!calls.every((call) => callPattern.test(call))) return undefined
   try {
-    return { id, depth, path: path.map(decodeURIComponent) }
+    const numbers = calls.map((call) => Number.parseInt(call, 36))
+    return { id, calls: numbers, path: path.map(decodeURIComponent) }
   } catch {
     return undefined
   }

@@ -1,8 +1,15 @@
 /** A message that has come to its actor: waits, is handled, and is over once. */
 import type { Exit, Fiber } from "effect"
 import type { ActorAddress } from "./ActorAddress.ts"
-import { type CallChain, longerChain, newChainId } from "./CallChain.ts"
+import { type CallChain, longerChain, newCall, newChainId } from "./CallChain.ts"
 import { isKeyed, type Message, type Refusal } from "./Message.ts"
+
+/** A call that an actor waits for. */
+export interface OpenCall {
+  readonly chain: CallChain
+  /** It was answered, or given up. */
+  readonly end: () => void
+}
 
 /** Hears how it ends: one of these, once. */
 export interface DeliveryCounts {
@@ -23,19 +30,34 @@ export class Delivery {
 
   readonly #counts: DeliveryCounts
   /** Of the chain that it belongs to; undefined: none, for it has not made its actor wait for another one. */
-  chainId: string | undefined
+  #chainId: string | undefined
+  /** Calls of its handler that are not answered; undefined: there never was one. */
+  #calls: Set<number> | undefined
 
   constructor(message: Message, at: number, counts: DeliveryCounts) {
     this.message = message
     this.at = at
     this.#counts = counts
-    this.chainId = message.chain?.id
+    this.#chainId = message.chain?.id
   }
 
-  /** Of what its actor sends while it handles this. */
-  chainFrom(actor: ActorAddress): CallChain {
-    this.chainId ??= newChainId()
-    return longerChain(this.chainId, this.message.chain, actor)
+  /** Its actor calls another one while it handles this, and waits for the answer. */
+  call(actor: ActorAddress): OpenCall {
+    this.#chainId ??= newChainId()
+    this.#calls ??= new Set()
+    const [calls, call] = [this.#calls, newCall()]
+    calls.add(call)
+    return {
+      chain: longerChain(this.#chainId, this.message.chain, actor, call),
+      end: () => void calls.delete(call)
+    }
+  }
+
+  /** One of its handler's calls waits for what this chain comes to. */
+  waitsFor({ calls, id }: CallChain): boolean {
+    const own = this.#calls
+    if (own === undefined || own.size === 0 || this.#chainId !== id) return false
+    return calls.some((call) => own.has(call))
   }
 
   accept(): void {
