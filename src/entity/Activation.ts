@@ -88,6 +88,10 @@ export class Activation implements LivingActor {
 
   deliver(delivery: Delivery): void {
     if (this.#isAwaited(delivery)) {
+      if (this.#work.crowded) {
+        delivery.refuse(MailboxFull.of(this.address, this.#host.mailbox))
+        return
+      }
       delivery.accept()
       this.#handle(delivery)
       return

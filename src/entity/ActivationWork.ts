@@ -37,6 +37,11 @@ export class ActivationWork {
     return this.#running.length < this.#concurrency && this.waiting === 0 && !this.#pumping
   }
 
+  /** As many are handled as may be, and as many more as may wait: those were let in past what waits. */
+  get crowded(): boolean {
+    return this.#running.length >= this.#concurrency + this.#capacity
+  }
+
   /** False: as many wait as may. */
   offer(delivery: Delivery): boolean {
     this.#box ??= new Mailbox<Delivery>(this.#capacity, "reject")

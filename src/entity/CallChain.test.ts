@@ -1,7 +1,7 @@
 /** Actors that are sent messages by what they wait for themselves. */
 import { Rpc } from "@effect/rpc"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, Schema, TestClock } from "effect"
+import { Effect, Either, Fiber, Layer, Logger, Schema, TestClock } from "effect"
 import { MemoryMesh } from "../testing/MemoryMesh.ts"
 import * as Actor from "./Actor.ts"
 import * as ActorMesh from "./ActorMesh.ts"
@@ -29,6 +29,11 @@ const Party = Actor.make("Party", [
     payload: { ways: Schema.Array(Schema.Array(Schema.String)) },
     success: Schema.Int,
     error: Schema.String
+  }),
+  // By the first one on its way keeps the second one busy, so often at once; says what came of it.
+  Rpc.make("Crowd", {
+    payload: { way: Schema.Array(Schema.String), of: Schema.Int },
+    success: Schema.Struct({ handled: Schema.Int, full: Schema.Int })
   }),
   // Asks for that one's count when it has answered.
   Rpc.make("Linger", { payload: { of: Schema.String } }),
@@ -69,6 +74,25 @@ const PartyLive = (options: Actor.ActorOptions = {}, counts: Array<number> = [])
             Effect.map((all) => all.reduce((sum, one) => sum + one, 0)),
             named
           ),
+        Crowd: ({ payload: { of, way } }) =>
+          way.length > 1
+            ? Effect.orDie(parties(way[0] ?? "").Crowd({ way: way.slice(1), of }))
+            : Effect.forEach(
+                Array.from({ length: of }),
+                () => Effect.either(parties(way[0] ?? "").Busy()),
+                { concurrency: "unbounded" }
+              ).pipe(
+                Effect.map((all) => {
+                  const isFull = Either.match({
+                    onLeft: ({ _tag }: { readonly _tag: string }) => _tag === "MailboxFull",
+                    onRight: () => false
+                  })
+                  return {
+                    handled: all.filter(Either.isRight).length,
+                    full: all.filter(isFull).length
+                  }
+                })
+              ),
         Linger: ({ payload: { of } }) =>
           Effect.sleep("100 millis").pipe(
             Effect.zipRight(parties(of).Count()),
@@ -163,6 +187,16 @@ describe("actors that wait for themselves", () => {
         yield* TestClock.adjust("100 millis")
         expect(yield* Fiber.join(split)).toBe(0)
       }).pipe(Effect.provide(local({ reentrant: true })))
+  )
+
+  it.scoped("let in no more of them than may wait elsewhere", () =>
+    Effect.gen(function* () {
+      const party = yield* Party.client
+      // Of these, a's own way and two of b's.
+      const crowd = yield* Effect.fork(party("a").Crowd({ way: ["b", "a"], of: 10 }))
+      yield* TestClock.adjust("3 seconds")
+      expect(yield* Fiber.join(crowd)).toEqual({ handled: 2, full: 8 })
+    }).pipe(Effect.provide(local({ reentrant: true, mailbox: 2 })))
   )
 
   it.scoped("let in nobody who has answered them", () => {
