@@ -30,7 +30,7 @@ import { answeredOnce, type KeyScope, type KeysInWork } from "./AnsweredOnce.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
 import { CurrentDelivery } from "./CurrentDelivery.ts"
 import type { Delivery } from "./Delivery.ts"
-import { type HandedState, mergeRpc } from "./HandedState.ts"
+import { type HandedState, type Merged, mergeRpc } from "./HandedState.ts"
 import { isKeyed, type Message } from "./Message.ts"
 import type { ShardGate } from "./ShardGate.ts"
 import type { ActorAddress as KeptAddress } from "./store/ActorStore.ts"
@@ -149,12 +149,23 @@ export class ActorLife implements Life {
   #put(delivery: Delivery): Effect.Effect<unknown, unknown> {
     const { headers, payload, rpc } = delivery.message
     // Its Schema has seen to what it is.
-    if (rpc === mergeRpc) return Effect.orDie(this.#memory.merge(payload as HandedState))
+    if (rpc === mergeRpc) return this.#merge(delivery, payload as HandedState)
     const handle = this.#handlers[rpc._tag]
     if (handle === undefined) return Effect.dieMessage(`Unknown request tag: ${rpc._tag}`)
     const { address } = this.#actor
     const result = handle({ _tag: "Request", address, tag: rpc._tag, payload, headers })
     return answerOf(result, rpc, (chunk) => this.#part(delivery, chunk))
+  }
+
+  /** Who gives it asks again when the store has not answered. */
+  #merge(delivery: Delivery, state: HandedState): Effect.Effect<Merged | undefined> {
+    return Effect.catchAll(this.#memory.merge(state), (cause) =>
+      Effect.sync(() => {
+        const what = `could not be read, to be merged: ${cause.message}`
+        delivery.refuse(ActorUnavailable.of("not_saved", this.#actor.address, what, { cause }))
+        return undefined
+      })
+    )
   }
 
   /** What a part has seen is saved before it leaves; and what has changed nothing leaves only while it is true. */

@@ -198,20 +198,29 @@ export class ActorMemory {
     this.answered(this.#handed, seen)
   }
 
-  /** Of a host that it has stopped on: once, however often it comes, and with the next save. */
-  merge({ bytes, key, schema }: HandedState): Effect.Effect<Merged, unknown> {
+  /**
+   * Of a host that it has stopped on: once, however often it comes, and with the next save. What cannot be merged
+   * is that host's to keep, and changes nothing here.
+   */
+  merge({ bytes, key, schema }: HandedState): Effect.Effect<Merged, LoadError> {
     const cell = this.#cell
     if (cell?.merge === undefined) return Effect.succeed("refused")
     const { merge } = cell
     return Effect.gen(this, function* () {
       yield* this.ready
-      if (this.answerTo(key) !== undefined) return "same"
       // As it is now: by who shares this store it was saved after this life had begun.
       const { keys } = yield* this.#host.store.load(this.actor)
-      if (keys.some((kept) => kept.key === key)) return "same"
-      yield* merge({ bytes, schema })
-      this.answered(key, seen)
-      return "merged"
+      if (this.answerTo(key) !== undefined || keys.some((kept) => kept.key === key)) return "same"
+      return yield* merge({ bytes, schema }).pipe(
+        Effect.map((): Merged => {
+          this.answered(key, seen)
+          return "merged"
+        }),
+        Effect.catchAllCause((cause) => {
+          const what = `a state of ${this.actor.shard.type}/${this.actor.id} that another host has given was not merged`
+          return Effect.as(Effect.logWarning(what, cause), "refused" as const)
+        })
+      )
     })
   }
 

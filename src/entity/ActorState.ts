@@ -57,7 +57,9 @@ class HeldState<A> implements StateCell {
       merge === undefined
         ? undefined
         : (theirs) =>
-            Effect.map(versions.decode(theirs), (other) => this.set(merge(this.value, other)))
+            Effect.flatMap(versions.decode(theirs), (other) =>
+              Effect.sync(() => this.set(merge(this.value, other)))
+            )
   }
 
   blank(): StoredState {

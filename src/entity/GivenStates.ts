@@ -69,9 +69,13 @@ export class GivenStates {
         ...{ isIdempotent: true, parent: undefined, key: undefined, deadline: patience },
         replies: {
           part: () => Effect.void,
+          // Its Schema has seen to what it is. Defects are tried again as well: that host may be of another release.
           exit: (exit) =>
-            // Its Schema has seen to what it is.
-            resume(exit as Exit.Exit<Merged, unknown>),
+            resume(
+              Exit.isSuccess(exit)
+                ? Effect.succeed(exit.value as Merged)
+                : Effect.fail(Cause.squash(exit.cause))
+            ),
           fail: (failure: ActorFailure) => resume(Effect.fail(failure))
         }
       })
@@ -86,7 +90,7 @@ export class GivenStates {
     if (isGiven) stats.given++
     else stats.notGiven++
     const why = Exit.isSuccess(exit)
-      ? "its program there has no merge for it"
+      ? "its program there has no merge for it, or not for this state; that host's log says which"
       : String(Cause.squash(exit.cause))
     const text = `the state of ${formatAddress(address)} could not be given to its next host, and is in the store of this one: ${why}`
     return Effect.zipRight(

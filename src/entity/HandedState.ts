@@ -26,7 +26,10 @@ export interface Handed {
   readonly taken: Effect.Effect<void, unknown>
 }
 
-/** `same`: it was there already. `refused`: the program of that host does not say what becomes of two states. */
+/**
+ * `same`: it was there already. `refused`: the program of that host does not say what becomes of two states, or does
+ * not know the Schema of this one.
+ */
 export const Merged = Schema.Literal("merged", "refused", "same")
 
 export type Merged = typeof Merged.Type

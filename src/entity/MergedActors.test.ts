@@ -1,3 +1,4 @@
+import * as Headers from "@effect/platform/Headers"
 /** Hosts with stores of their own: an actor that ran on two of them is one again afterwards. */
 import { Rpc } from "@effect/rpc"
 import { describe, expect, it } from "@effect/vitest"
@@ -6,7 +7,8 @@ import { MemoryMesh } from "../testing/MemoryMesh.ts"
 import * as Actor from "./Actor.ts"
 import * as ActorMesh from "./ActorMesh.ts"
 import * as ActorState from "./ActorState.ts"
-import { Actors } from "./Actors.ts"
+import { Actors, layerLocal } from "./Actors.ts"
+import { mergeRpc } from "./HandedState.ts"
 import { ActorStore, type ActorStoreShape } from "./store/ActorStore.ts"
 import * as MemoryStore from "./store/MemoryStore.ts"
 import { StoreUnavailable } from "./store/StoreError.ts"
@@ -216,4 +218,76 @@ describe("an actor that has run on two hosts", () => {
         expect(b.stats().notGiven).toBe(0)
       })
   )
+})
+
+/** One host, to which others give. */
+const receiver = () => {
+  const store = MemoryStore.make()
+  const world = { lives: 0, failing: false }
+  const Ledger = Actor.make("Ledger", [Rpc.make("Get", { success: Schema.Int }), Rpc.make("Hold")])
+  const live = Ledger.toLayer(
+    Effect.gen(function* () {
+      world.lives++
+      const state = yield* ActorState.make(Total, {
+        initial: { total: 0 },
+        merge: (mine, theirs) => {
+          if (theirs.total < 0) throw new Error("no such total")
+          return { total: mine.total + theirs.total }
+        }
+      })
+      return { Get: () => Effect.map(state.get, ({ total }) => total), Hold: () => Effect.never }
+    }),
+    { concurrency: 4 }
+  )
+  const away = new StoreUnavailable({
+    ...{ code: "store_unavailable", message: "away", unknown: false }
+  })
+  const layer = live.pipe(
+    Layer.provideMerge(layerLocal),
+    Layer.provide(
+      Layer.succeed(ActorStore, {
+        ...store,
+        load: (actor) => Effect.suspend(() => (world.failing ? away : store.load(actor)))
+      })
+    ),
+    Layer.provide(Logger.remove(Logger.defaultLogger))
+  )
+  const give = (key: string, total: number, schema = 1) =>
+    Effect.flatMap(Actors, ({ hosts }) =>
+      Effect.async<unknown>((resume) => {
+        const bytes = new TextEncoder().encode(JSON.stringify({ total }))
+        hosts.get("Ledger")?.deliver("a", {
+          ...{ rpc: mergeRpc, payload: { key, schema, bytes }, headers: Headers.empty },
+          ...{ caller: undefined, parent: undefined, key: undefined },
+          replies: {
+            part: () => Effect.void,
+            exit: (exit) => resume(Effect.succeed(Exit.isSuccess(exit) ? exit.value : exit.cause)),
+            refuse: (refusal) => resume(Effect.succeed(refusal))
+          }
+        })
+      })
+    )
+  return { give, layer, Ledger, world }
+}
+
+describe("who is given a state", () => {
+  it.scoped("goes on when it cannot be merged, or its store not be asked", () => {
+    const { give, layer, Ledger, world } = receiver()
+    return Effect.gen(function* () {
+      const one = (yield* Ledger.client)("a")
+      const held = yield* Effect.fork(Effect.exit(one.Hold()))
+      expect(yield* one.Get()).toBe(0)
+      // Of a later release, and one that the program's merge throws at.
+      expect(yield* give("handed:1", 3, 2)).toBe("refused")
+      expect(yield* give("handed:2", -1)).toBe("refused")
+      world.failing = true
+      expect(yield* give("handed:3", 3)).toMatchObject({ code: "not_saved", sent: false })
+      world.failing = false
+      expect(yield* give("handed:3", 3)).toBe("merged")
+      expect(yield* one.Get()).toBe(3)
+      expect(held.unsafePoll()).toBeNull()
+      expect(world.lives).toBe(1)
+      yield* Fiber.interrupt(held)
+    }).pipe(Effect.provide(layer))
+  })
 })
