@@ -52,8 +52,9 @@ export interface Saver {
   ) => void
 }
 
-/** Kept under the key of a state that was handed over. */
-const seen = new Uint8Array([1])
+/** Kept under the key of a state that was handed over: by who gives it, and by who has merged it. */
+const given = new Uint8Array([1])
+const merged = new Uint8Array([2])
 
 const noKeys: ReadonlyArray<KeptKey> = []
 
@@ -195,7 +196,7 @@ export class ActorMemory {
   /** The next save has the key by which the next host sees whether it has the same store. */
   hand(): void {
     this.#handed = `handed:${randomUUID()}`
-    this.answered(this.#handed, seen)
+    this.answered(this.#handed, given)
   }
 
   /**
@@ -210,10 +211,12 @@ export class ActorMemory {
       yield* this.ready
       // As it is now: by who shares this store it was saved after this life had begun.
       const { keys } = yield* this.#host.store.load(this.actor)
-      if (this.answerTo(key) !== undefined || keys.some((kept) => kept.key === key)) return "same"
+      const known = this.answerTo(key) ?? keys.find((kept) => kept.key === key)?.result
+      // Merged: its answer was lost on the way, and who asks again is yet to be told.
+      if (known !== undefined) return known[0] === merged[0] ? "merged" : "same"
       return yield* merge({ bytes, schema }).pipe(
         Effect.map((): Merged => {
-          this.answered(key, seen)
+          this.answered(key, merged)
           return "merged"
         }),
         Effect.catchAllCause((cause) => {

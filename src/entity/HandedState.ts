@@ -27,7 +27,7 @@ export interface Handed {
 }
 
 /**
- * `same`: it was there already. `refused`: the program of that host does not say what becomes of two states, or does
+ * `merged`: now, or when it came before. `same`: both have one store. `refused`: the program of that host does not say what becomes of two states, or does
  * not know the Schema of this one.
  */
 export const Merged = Schema.Literal("merged", "refused", "same")

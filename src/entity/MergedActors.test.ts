@@ -271,6 +271,19 @@ const receiver = () => {
 }
 
 describe("who is given a state", () => {
+  it.scoped(
+    "says that it was merged as often as it is asked, so that nobody keeps it as well",
+    () => {
+      const { give, layer, Ledger } = receiver()
+      return Effect.gen(function* () {
+        const twice = [give("handed:1", 3), give("handed:1", 3)]
+        expect(yield* Effect.all(twice, { concurrency: 2 })).toEqual(["merged", "merged"])
+        expect(yield* give("handed:1", 3)).toBe("merged")
+        expect(yield* (yield* Ledger.client)("a").Get()).toBe(3)
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
   it.scoped("goes on when it cannot be merged, or its store not be asked", () => {
     const { give, layer, Ledger, world } = receiver()
     return Effect.gen(function* () {
