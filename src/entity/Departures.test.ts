@@ -86,6 +86,19 @@ describe("shards that leave", () => {
     expect(host.begun.slice(-2)).toEqual([80, wave])
   })
 
+  it("tell nobody of their turn who has given up waiting for it", () => {
+    const host = new Host()
+    host.departures.add(numbers(0, 100))
+    const turns: Array<string> = []
+    host.departures.urge(90)
+    const giveUp = host.departures.whenTurn(90, () => turns.push("given up"))
+    host.departures.whenTurn(90, () => turns.push("waits"))
+    giveUp()
+    host.departures.ended(0)
+    expect(turns).toEqual(["waits"])
+    giveUp()
+  })
+
   it("stay when they are this host's again", () => {
     const { begun, departures } = new Host()
     departures.add(numbers(0, 20))

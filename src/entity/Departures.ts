@@ -19,7 +19,7 @@ export const wavePatience = 250
 export class Departures {
   readonly #options: DeparturesOptions
   /** Somebody waits for them, in that order; with what to call at their turn. */
-  readonly #asked = new Map<number, Array<() => void>>()
+  readonly #asked = new Map<number, Set<() => void>>()
   readonly #others = new Set<number>()
   /** Under way, with how to call off their time. */
   readonly #leaving = new Map<number, () => void>()
@@ -42,20 +42,23 @@ export class Departures {
   /** Somebody waits for it: it goes before those that nobody has asked for. */
   urge(shard: number): void {
     this.#others.delete(shard)
-    if (!this.#asked.has(shard)) this.#asked.set(shard, [])
+    if (!this.#asked.has(shard)) this.#asked.set(shard, new Set())
     this.#next()
   }
 
-  /** Calls back when one that was asked for does not wait (any more). */
-  whenTurn(shard: number, then: () => void): void {
+  /** Calls back when one that was asked for does not wait (any more). Returns how to stop waiting for that. */
+  whenTurn(shard: number, then: () => void): () => void {
     const asked = this.#asked.get(shard)
     if (asked === undefined) then()
-    else asked.push(then)
+    else asked.add(then)
+    return () => {
+      asked?.delete(then)
+    }
   }
 
   /** It stays after all. */
   drop(shard: number): void {
-    const asked = this.#asked.get(shard) ?? []
+    const asked = this.#asked.get(shard) ?? new Set()
     this.#asked.delete(shard)
     this.#others.delete(shard)
     for (const then of asked) then()
@@ -75,7 +78,7 @@ export class Departures {
     while (this.#leaving.size < wave) {
       const [shard] = this.#asked.size > 0 ? this.#asked.keys() : this.#others
       if (shard === undefined) break
-      const asked = this.#asked.get(shard) ?? []
+      const asked = this.#asked.get(shard) ?? new Set()
       this.#asked.delete(shard)
       this.#others.delete(shard)
       this.#leaving.set(

@@ -34,7 +34,7 @@ export const noRights: ShardRights = {
 
 export interface OwnedShardsOptions extends HandoverOptions {
   readonly rights: ShardRights
-  readonly hosts: TypeHosts
+  readonly hosts: Pick<TypeHosts, "isThere" | "onMoves" | "owner" | "placement" | "there">
   /** The shard's actors finish, save and go; calls back when none is left. */
   readonly leave: (shard: number, then: () => void) => void
 }
@@ -57,7 +57,7 @@ interface ShardState {
   /** Nobody waits any longer than that for the right to run it. */
   stopExpecting: () => void
   /** Called when it is worth looking again, or with why not. */
-  waiting: Array<(why: NotEntered | undefined) => void>
+  waiting: Set<Then>
 }
 
 export class OwnedShards {
@@ -134,13 +134,13 @@ export class OwnedShards {
     }
     const state = this.#states.get(shard)
     if (state === undefined) {
-      this.#claim(shard, [this.#again(shard, then)])
+      this.#claim(shard, new Set([this.#again(shard, then)]))
       return
     }
     const holder = state.handover?.holder
     if (this.isOpen(shard)) then(undefined)
     else if (holder !== undefined) then({ _tag: "Moved", owner: holder })
-    else if (state.waiting.length < maxWaiting) state.waiting.push(this.#again(shard, then))
+    else if (state.waiting.size < maxWaiting) state.waiting.add(this.#again(shard, then))
     // Whoever sent it comes again.
     else then({ _tag: "Moved", owner })
   }
@@ -170,7 +170,10 @@ export class OwnedShards {
       this.#held(
         again,
         () => then({ kind: "leaving" }),
-        (it) => state.waiting.push(it)
+        (it) => {
+          state.waiting.add(it)
+          return () => state.waiting.delete(it)
+        }
       )
     }
   }
@@ -185,17 +188,22 @@ export class OwnedShards {
     )
   }
 
-  /** What is waited for is news, but no longer than whoever asks may be left without an answer. */
-  #held(news: () => void, none: () => void, wait: (then: () => void) => void): void {
+  /**
+   * What is waited for is news, but no longer than whoever asks may be left without an answer. `wait` returns how to
+   * stop: of questions that are over nothing stays.
+   */
+  #held(news: () => void, none: () => void, wait: (then: () => void) => () => void): void {
     let isOver = false
+    let stopWaiting: () => void = nothing
     const once = (then: () => void) => (): void => {
       if (isOver) return
       isOver = true
       stop()
+      stopWaiting()
       then()
     }
     const stop = this.#options.after(releaseHold, once(none))
-    wait(once(news))
+    stopWaiting = wait(once(news))
   }
 
   /** Calls back when nothing is run here any more, for who has all of it leave. */
@@ -277,7 +285,7 @@ export class OwnedShards {
 
   #wake(state: ShardState, why?: NotEntered): void {
     const { waiting } = state
-    state.waiting = []
+    state.waiting = new Set()
     for (const then of waiting) then(why)
   }
 }
@@ -285,5 +293,5 @@ export class OwnedShards {
 const nothing = (): void => undefined
 
 const blank = (): ShardState => ({
-  ...{ phase: "claiming", waiting: [], handover: undefined, stopExpecting: nothing }
+  ...{ phase: "claiming", waiting: new Set(), handover: undefined, stopExpecting: nothing }
 })
