@@ -133,10 +133,10 @@ export class ActorHost implements ActivationHost {
     }
     // Its actor may wait for it, and it for its actor.
     if (!delivery.over && !delivery.hasBegun && cycleOf(chain, address) !== undefined) {
-      this.timer(left, () => {
-        if (delivery.hasBegun) return
+      const stop = this.timer(left, () => {
         delivery.refuse(ActorUnavailable.of("deadline", address, lateText(chain, address)))
       })
+      delivery.whenWaited(stop)
     }
     return delivery
   }

@@ -1,9 +1,10 @@
 /** Actors that are sent messages by what they wait for themselves. */
 import { Rpc } from "@effect/rpc"
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import { Effect, Either, Fiber, Layer, Logger, Schema, TestClock } from "effect"
 import { MemoryMesh } from "../testing/MemoryMesh.ts"
 import * as Actor from "./Actor.ts"
+import { ActorHost } from "./ActorHost.ts"
 import * as ActorMesh from "./ActorMesh.ts"
 import * as ActorState from "./ActorState.ts"
 import { layerLocal } from "./Actors.ts"
@@ -143,6 +144,34 @@ describe("actors that wait for themselves", () => {
       yield* TestClock.adjust("300 millis")
       // Who is only slow waits for nobody.
       expect((yield* Fiber.join(deadline)).message).toContain("has not answered in time. ")
+    }).pipe(Effect.provide(local()))
+  )
+
+  it.scoped("leave no timer behind when they are given up before", () =>
+    Effect.gen(function* () {
+      const { timer } = ActorHost.prototype
+      const running = new Set<() => void>()
+      const seen = vi.spyOn(ActorHost.prototype, "timer").mockImplementation(function (
+        this: ActorHost,
+        millis,
+        then
+      ) {
+        const stop = timer.call(this, millis, then)
+        const tell = (): void => {
+          running.delete(tell)
+          stop()
+        }
+        running.add(tell)
+        return tell
+      })
+      yield* Effect.addFinalizer(() => Effect.sync(() => seen.mockRestore()))
+      const party = yield* Party.client
+      const asking = yield* Effect.fork(party("a").Ask({ way: ["b", "a"] }))
+      yield* TestClock.adjust("1 second")
+      expect(running.size).toBe(1)
+      yield* Fiber.interrupt(asking)
+      yield* TestClock.adjust("1 second")
+      expect(running.size).toBe(0)
     }).pipe(Effect.provide(local()))
   )
 

@@ -25,6 +25,7 @@ export class Delivery {
   /** Whoever sent it has gone, or has been answered. */
   over = false
   #handler: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  #waited: () => void = () => undefined
   /** Whose save the answer waits for. */
   exit: Parameters<Message["replies"]["exit"]>[0] | undefined
 
@@ -71,6 +72,12 @@ export class Delivery {
 
   begun(handler: Fiber.RuntimeFiber<unknown, unknown>): void {
     this.#handler = handler
+    this.#waited()
+  }
+
+  /** Calls back when it waits no longer: it is begun, or is over. To be asked once, while it waits. */
+  whenWaited(then: () => void): void {
+    this.#waited = then
   }
 
   /**
@@ -80,6 +87,7 @@ export class Delivery {
   cancel(): void {
     if (this.over) return
     this.over = true
+    this.#waited()
     this.#counts.cancelled++
     if (!isKeyed(this.message)) this.stop()
   }
@@ -92,6 +100,7 @@ export class Delivery {
   answer(exit: Parameters<Message["replies"]["exit"]>[0]): void {
     if (this.over) return
     this.over = true
+    this.#waited()
     this.#counts.answered(this.at, exit)
     this.message.replies.exit(exit)
   }
@@ -99,6 +108,7 @@ export class Delivery {
   refuse(refusal: Refusal): void {
     if (this.over) return
     this.over = true
+    this.#waited()
     this.#counts.refused(refusal)
     this.message.replies.refuse(refusal)
   }
