@@ -246,10 +246,11 @@ export class ActorHost implements ActivationHost {
 
   crashed(actor: LivingActor, cause: Cause.Cause<unknown>, { delay, kind }: CrashNews): void {
     const text = crashText(actor, cause)
-    actor.lastError = this.stats.crashed(text)
+    const known = this.stats.crashed(text)
+    actor.lastError = known
     const rest = kind === "restart" ? delay : this.restarts.max
     this.#watchers.crashed(actor.address, {
-      message: text,
+      message: known.text,
       after: rest,
       failed: kind !== "restart"
     })

@@ -4,6 +4,7 @@
  */
 import { Effect, type Fiber } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
+import { formatCaller } from "../model/Caller.ts"
 import type { ActorAddress } from "./ActorAddress.ts"
 import { ActorUnavailable } from "./ActorError.ts"
 import type { ActorEvent } from "./ActorEvent.ts"
@@ -12,6 +13,8 @@ import type { ShardGate } from "./ShardGate.ts"
 
 /** Of a type's actors on one host, all together. */
 export const maxWatchers = 10_000
+/** Of them, for one caller in the mesh, so that there are some for others. */
+export const maxWatchersOfOne = 2_500
 /** Events that wait for one of them. */
 const maxWaiting = 64
 
@@ -68,6 +71,8 @@ export class ActorWatchers {
   readonly #gate: Pick<ShardGate, "node" | "ownerName">
   /** By shard, then by id. */
   readonly #shards = new Map<number, Map<string, Set<Watcher>>>()
+  /** How many watch for each caller. */
+  readonly #callers = new Map<string, number>()
   #size = 0
 
   constructor(gate: Pick<ShardGate, "node" | "ownerName">) {
@@ -85,18 +90,45 @@ export class ActorWatchers {
   /** For who has asked for it, until it is given up or the actor is another host's. */
   watch(address: ActorAddress, delivery: Delivery, running: boolean, run: Run): void {
     const host = this.#host
-    if (this.#size >= maxWatchers) {
-      const what = `cannot be watched: ${maxWatchers} others of its type's actors are watched on ${host}`
+    const { caller, replies } = delivery.message
+    // This program's own have all of them.
+    const name = caller && formatCaller(caller)
+    const what = this.#noPlace(name)
+    if (what !== undefined) {
       delivery.refuse(ActorUnavailable.of("too_many_watchers", address, what))
       return
     }
-    const fiber = run(
-      this.follow(address, { _tag: "Watching", host, running }, (events) =>
-        delivery.message.replies.part(events)
-      )
-    )
+    const first = { _tag: "Watching", host, running } as const
+    const follow = this.follow(address, first, (events) => replies.part(events))
+    const fiber = run(name === undefined ? follow : this.#counted(name, follow))
     delivery.begun(fiber)
     fiber.addObserver((exit) => delivery.answer(exit))
+  }
+
+  #noPlace(caller: string | undefined): string | undefined {
+    const host = this.#host
+    if (this.#size >= maxWatchers) {
+      return `cannot be watched: ${maxWatchers} others of its type's actors are watched on ${host}`
+    }
+    if (caller === undefined || this.#watchedBy(caller) < maxWatchersOfOne) return undefined
+    return `cannot be watched: ${caller} watches ${maxWatchersOfOne} of its type's actors on ${host} already`
+  }
+
+  #watchedBy(caller: string): number {
+    return this.#callers.get(caller) ?? 0
+  }
+
+  #counted(caller: string, follow: Effect.Effect<void>): Effect.Effect<void> {
+    return Effect.acquireUseRelease(
+      Effect.sync(() => this.#callers.set(caller, this.#watchedBy(caller) + 1)),
+      () => follow,
+      () =>
+        Effect.sync(() => {
+          const left = this.#watchedBy(caller) - 1
+          if (left > 0) this.#callers.set(caller, left)
+          else this.#callers.delete(caller)
+        })
+    )
   }
 
   started(address: ActorAddress): void {

@@ -1,22 +1,27 @@
+import { Headers } from "@effect/platform"
 import { Rpc } from "@effect/rpc"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Logger, Scope, Stream, TestClock } from "effect"
+import { serviceCaller } from "../model/Caller.ts"
+import { ServiceName } from "../model/Names.ts"
 import { MemoryMesh } from "../testing/MemoryMesh.ts"
 import * as Actor from "./Actor.ts"
 import { addressOf } from "./ActorAddress.ts"
-import type { ActorEvent } from "./ActorEvent.ts"
+import { type ActorEvent, watchRpc } from "./ActorEvent.ts"
 import * as ActorMesh from "./ActorMesh.ts"
 import { layerLocal } from "./Actors.ts"
-import { ActorWatchers } from "./ActorWatchers.ts"
+import { ActorWatchers, maxWatchersOfOne } from "./ActorWatchers.ts"
+import { Delivery } from "./Delivery.ts"
 import { openGate } from "./ShardGate.ts"
 import * as MemoryStore from "./store/MemoryStore.ts"
 
-const Door = Actor.make("Door", [Rpc.make("Knock"), Rpc.make("Dies")])
+const Door = Actor.make("Door", [Rpc.make("Knock"), Rpc.make("Dies"), Rpc.make("Rambles")])
 
 const DoorLive = Door.toLayer(
   {
     Knock: () => Effect.void,
-    Dies: () => Effect.die(new Error("a bug"))
+    Dies: () => Effect.die(new Error("a bug")),
+    Rambles: () => Effect.die(new Error("a bug, ".repeat(10_000)))
   },
   { idle: "1 minute" }
 )
@@ -54,6 +59,10 @@ describe("who watches an actor", () => {
         { _tag: "Crashed", message: "the actor Door/a has crashed: a bug", failed: false },
         { _tag: "Started" }
       ])
+      yield* Effect.exit(door("a").Rambles())
+      yield* TestClock.adjust("1 second")
+      const [long] = take()
+      expect(long?._tag === "Crashed" && long.message.length).toBe(512)
       yield* TestClock.adjust("2 minutes")
       expect(take()).toEqual([{ _tag: "Stopped", host: "local", reason: "idle" }])
       for (let crash = 0; crash < 9; crash++) {
@@ -138,6 +147,46 @@ describe("who watches an actor", () => {
       mesh.tell()
       yield* TestClock.adjust("20 seconds")
       expect(yield* Fiber.join(nobody)).toMatchObject({ code: "no_host" })
+    })
+  )
+
+  it.effect("leaves places to others, however many it asks for", () =>
+    Effect.gen(function* () {
+      const watchers = new ActorWatchers(openGate)
+      const refused: Array<string> = []
+      const watch = (name: string) => {
+        const delivery = new Delivery(
+          {
+            ...{ rpc: watchRpc, payload: undefined, headers: Headers.empty, key: undefined },
+            ...{ caller: serviceCaller(ServiceName.make(name)), parent: undefined },
+            replies: {
+              part: () => Effect.void,
+              exit: () => undefined,
+              refuse: (refusal) => refused.push(refusal._tag === "Moved" ? "" : refusal.message)
+            }
+          },
+          0,
+          { cancelled: 0, answered: () => undefined, refused: () => undefined }
+        )
+        watchers.watch(addressOf("Door", "a"), delivery, false, Effect.runFork)
+        return delivery
+      }
+      const first = watch("shop")
+      for (let n = 1; n < maxWatchersOfOne; n++) watch("shop")
+      expect(refused).toEqual([])
+      watch("shop")
+      expect(refused).toEqual([
+        `Door/a cannot be watched: shop watches ${maxWatchersOfOne} of its type's actors on local already. End some of those that watch, or have more hosts run the type.`
+      ])
+      watch("till")
+      first.cancel()
+      yield* soon
+      watch("shop")
+      expect(refused).toHaveLength(1)
+      expect(watchers.size).toBe(maxWatchersOfOne + 1)
+      watchers.allMoved()
+      yield* soon
+      expect(watchers.size).toBe(0)
     })
   )
 
