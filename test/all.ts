@@ -128,8 +128,8 @@ const steps: ReadonlyArray<readonly [name: string, step: () => Promise<Tally>]> 
   ["levels", () => check(process.execPath, "test/levels.ts")],
   ["build", () => check(process.execPath, "build/build.ts")],
   ["unit", () => unit()],
-  // They wait for processes most of their time.
-  ["integration", () => vitest("integration", ...workers)],
+  // They wait for processes most of their time, so one more than there are processors.
+  ["integration", () => vitest("integration", "--minWorkers=1", "--maxWorkers=3")],
   ["timed", () => vitest("timed")],
   ["demo", () => check(process.execPath, "dist/skein.js", "demo", "--once")],
   // The shop of gRPC in the one language that is always there; in four it is among the long tests.
