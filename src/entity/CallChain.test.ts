@@ -279,6 +279,19 @@ describe("a chain of messages", () => {
       undefined
     )!
 
+  it("fits into a head, however long the ids are", () => {
+    const long = chain(Array.from({ length: 16 }, (_, i) => `${i}${"漢".repeat(250)}`))
+    const text = formatChain(long)
+    expect(text.length).toBeLessThan(8 * 1024)
+    const [read, { depth, path }] = [readChain(text), long]
+    expect(read?.depth).toBe(depth)
+    expect(read?.path.length).toBeGreaterThan(1)
+    expect(read?.path).toEqual(path.slice(-read!.path.length))
+    // Those whose ids are of ASCII all fit.
+    const short = chain(Array.from({ length: 16 }, () => "a".repeat(256)))
+    expect(readChain(formatChain(short))).toEqual(short)
+  })
+
   it("goes from host to host in a field", () => {
     for (const ids of [["a"], ["a b", "ü→,", "a"], Array.from({ length: 40 }, (_, i) => `n${i}`)]) {
       const text = formatChain(chain(ids))

@@ -19,7 +19,7 @@ export interface CallChain {
    * the chain's id in common, and not these.
    */
   readonly calls: ReadonlyArray<number>
-  /** The actors that wait, the first of them first; the latest 16. */
+  /** The actors that wait, the first of them first; the latest 16, or fewer with long ids. */
   readonly path: ReadonlyArray<string>
 }
 
@@ -78,8 +78,18 @@ export const lateText = (chain: CallChain | undefined, to: ActorAddress): string
 /** Under this field of a call's head. */
 export const chainField = "skein-actor-chain"
 
-export const formatChain = ({ calls, id, path }: CallChain): string =>
-  [id, calls.map((call) => call.toString(36)).join(","), ...path.map(encodeURIComponent)].join(" ")
+/** Bytes of the path in a head, which has room for 32 KiB: ids may take nine for each character. */
+const maxPathBytes = 6 * 1024
+
+/** With the latest of the path that there is room for, and always one. */
+export const formatChain = ({ calls, id, path }: CallChain): string => {
+  const names = path.map(encodeURIComponent)
+  let bytes = names.reduce((sum, { length }) => sum + length + 1, 0)
+  let from = 0
+  while (bytes > maxPathBytes && from < names.length - 1) bytes -= names[from++]!.length + 1
+  const waiting = calls.map((call) => call.toString(36)).join(",")
+  return [id, waiting, ...names.slice(from)].join(" ")
+}
 
 const idPattern = /^[\w-]{1,64}$/
 /** Below 2^53. */
