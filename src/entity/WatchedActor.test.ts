@@ -2,6 +2,7 @@ import { Headers } from "@effect/platform"
 import { Rpc } from "@effect/rpc"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Logger, Scope, Stream, TestClock } from "effect"
+import { MeshFault } from "../api/MeshFault.ts"
 import { serviceCaller } from "../model/Caller.ts"
 import { ServiceName } from "../model/Names.ts"
 import { MemoryMesh } from "../testing/MemoryMesh.ts"
@@ -9,7 +10,7 @@ import * as Actor from "./Actor.ts"
 import { addressOf } from "./ActorAddress.ts"
 import { type ActorEvent, watchRpc } from "./ActorEvent.ts"
 import * as ActorMesh from "./ActorMesh.ts"
-import { layerLocal } from "./Actors.ts"
+import { Actors, layerLocal } from "./Actors.ts"
 import { ActorWatchers, maxWatchersOfOne } from "./ActorWatchers.ts"
 import { Delivery } from "./Delivery.ts"
 import { openGate } from "./ShardGate.ts"
@@ -187,6 +188,35 @@ describe("who watches an actor", () => {
       watchers.allMoved()
       yield* soon
       expect(watchers.size).toBe(0)
+    })
+  )
+
+  it.effect("goes on where it was said to be, however the host ends that has said so", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const hosts = ["a", "b", "c", "d"]
+      const fault = (code: "upstream_reset" | "upstream_timeout") =>
+        MeshFault.from({ code, message: code, node: "", service: undefined, sent: true })
+      const send: Actors["Type"]["send"] = (_, id, { replies }) => {
+        const host = hosts[asked.length]
+        asked.push(id)
+        if (host === undefined) {
+          replies.exit(Exit.void)
+          return () => undefined
+        }
+        const moved = { _tag: "Moved", from: host }
+        Effect.runSync(replies.part([{ _tag: "Watching", host, running: false }]))
+        if (host !== "c") Effect.runSync(replies.part([moved]))
+        replies.fail(fault(host === "a" ? "upstream_reset" : "upstream_timeout"))
+        return () => undefined
+      }
+      const actors = { send, register: () => Effect.void, hosts: new Map() }
+      const door = yield* Effect.provideService(Door.client, Actors, actors)
+      const events = yield* Stream.runCollect(door.watch("x"))
+      expect([...events].map((event) => event._tag)).toEqual([
+        ...["Watching", "Moved", "Watching", "Moved", "Watching", "Watching", "Moved"]
+      ])
+      expect(asked).toHaveLength(5)
     })
   )
 

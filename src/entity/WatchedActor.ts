@@ -3,7 +3,7 @@
  * another one, that one is asked next. It ends when a host is lost.
  */
 import * as Headers from "@effect/platform/Headers"
-import { Effect, Exit, Mailbox, Stream } from "effect"
+import { Effect, Exit, Mailbox, Option, Stream } from "effect"
 import { MeshFault } from "../api/MeshFault.ts"
 import { type ActorEvent, watchRpc } from "./ActorEvent.ts"
 import type { ActorFailure, Actors, ActorType } from "./Actors.ts"
@@ -16,27 +16,36 @@ export const watchActor = (
   type: ActorType,
   id: string
 ): Stream.Stream<ActorEvent, ActorFailure> => {
-  const follow = (before: string | undefined): Stream.Stream<ActorEvent, ActorFailure> => {
-    // What this host has told, so far.
-    let host: string | undefined
-    let last: ActorEvent | undefined
-    const told = Stream.tap(toldBy(actors, type, id), (event) =>
-      Effect.sync(() => {
-        if (event._tag === "Watching") host = event.host
-        last = event
-      })
+  const toldHere = toldBy(actors, type, id)
+  return Stream.suspend(() => {
+    let mayGoOn = true
+    // One host after the other, for as long as somebody watches.
+    const hosts = Stream.repeatEffectOption(
+      Effect.suspend(() => (mayGoOn ? Effect.void : Effect.fail(Option.none())))
     )
-    // A limit of the service's policy for how long a call may take or be silent is no news of the actor's.
-    const again = Stream.suspend(() => follow(host ?? before))
-    const heard = Stream.catchAll(told, (failure) => {
-      if (host === undefined || !(failure instanceof MeshFault)) return Stream.fail(failure)
-      if (failure.code === "upstream_timeout") return again
-      return Stream.succeed<ActorEvent>({ _tag: "Lost", host, message: failure.message })
+    return Stream.flatMap(hosts, () => {
+      // What this host has told, so far.
+      let host: string | undefined
+      let last: ActorEvent | undefined
+      mayGoOn = false
+      const told = Stream.tap(toldHere, (event) =>
+        Effect.sync(() => {
+          if (event._tag === "Watching") host = event.host
+          last = event
+          mayGoOn = event._tag === "Moved"
+        })
+      )
+      return Stream.catchAll(told, (failure) => {
+        // It has told all that it had to tell: how it ends is no news.
+        if (last?._tag === "Moved") return Stream.empty
+        if (host === undefined || !(failure instanceof MeshFault)) return Stream.fail(failure)
+        // A limit of the service's policy for how long a call may take or be silent is no news of the actor's.
+        mayGoOn = failure.code === "upstream_timeout"
+        if (mayGoOn) return Stream.empty
+        return Stream.succeed<ActorEvent>({ _tag: "Lost", host, message: failure.message })
+      })
     })
-    const next = Stream.suspend(() => (last?._tag === "Moved" ? again : Stream.empty))
-    return Stream.concat(heard, next)
-  }
-  return follow(undefined)
+  })
 }
 
 /** What one host tells, until it has no more to tell. */
