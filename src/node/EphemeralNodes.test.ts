@@ -21,7 +21,7 @@ const recordOf = (more: Partial<NodeRecord>): NodeRecord => ({
 /** A node that holds one record, of a member that it has found in this state. */
 const make = (record: NodeRecord, isEphemeral = false) => {
   const world = { now: 0, state: "alive" as MemberState, since: start, signed: 0, saved: 0 }
-  const clock = { now: () => world.now, wall: () => start + world.now }
+  const clock = { now: () => world.now, wall: () => start + world.now, random: () => 0 }
   const forgotten = new ForgottenNodes({ now: clock.now, isUp: () => false })
   const [catalogue] = Catalogue.empty.merge(nodeEntry(record, [], new Uint8Array(8)))
   const member = { incarnation: 0, observers: [] }

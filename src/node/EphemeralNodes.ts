@@ -51,7 +51,7 @@ export interface EphemeralOptions {
   /** Is this node one? */
   readonly isEphemeral: boolean
   readonly membership: Pick<MembershipShape, "members">
-  readonly ticker: Pick<Ticker, "now" | "wall">
+  readonly ticker: Pick<Ticker, "now" | "random" | "wall">
 }
 
 /** Looks at those that are dead, once. */
@@ -85,7 +85,7 @@ export const sayAgain = (
   absence: OwnAbsence
 ): Effect.Effect<void> =>
   Effect.suspend(() =>
-    isEphemeral && absence.isOver(membership.members(), ticker.wall())
+    isEphemeral && absence.isOver(membership.members(), ticker.wall(), ticker.random())
       ? catalogue.resign
       : Effect.void
   )
