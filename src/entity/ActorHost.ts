@@ -89,7 +89,14 @@ export class ActorHost implements ActivationHost {
         store: this.stats.counting(store),
         leaseOf: gate.lease,
         monotonic: () => Number(program.clock.unsafeCurrentTimeNanos()) / 1e6,
-        onReminder: () => this.onReminder()
+        onReminder: () => this.onReminder(),
+        onKept: ({ id, shard }) =>
+          Effect.suspend(() => {
+            this.stats.notGiven++
+            return Effect.logWarning(
+              `the state of ${shard.type}/${id} could not be given to its next host, and is in the store of this one: it could not be saved`
+            )
+          })
       }
     }
   }

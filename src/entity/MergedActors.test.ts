@@ -24,6 +24,8 @@ class World {
   readonly mesh = new MemoryMesh()
   /** Saves of what was merged on that host that fail from now on. */
   readonly failing = new Map<string, number>()
+  /** It is those of what is to be given that fail. */
+  keeps = false
   /** Of all hosts; undefined: each has its own. */
   shared: ActorStoreShape | undefined
   merges = true
@@ -38,10 +40,9 @@ class World {
       save: (save) =>
         Effect.suspend(() => {
           const left = this.failing.get(name) ?? 0
-          const isMerged =
-            save.state !== undefined &&
-            save.keys?.put.some(({ key }) => key.startsWith("handed:")) === true
-          if (left === 0 || !isMerged) return store.save(save)
+          const isHanded = save.keys?.put.some(({ key }) => key.startsWith("handed:")) === true
+          const isMeant = isHanded && (save.state === undefined) === this.keeps
+          if (left === 0 || !isMeant) return store.save(save)
           this.failing.set(name, left - 1)
           return new StoreUnavailable({
             ...{ code: "store_unavailable", message: "away", unknown: false }
@@ -158,6 +159,21 @@ describe("an actor that has run on two hosts", () => {
         ])
       )
       for (const id of ids) expect(yield* passing(a.tally(id).Get())).toBe(11)
+    })
+  )
+
+  it.scoped("is counted where it stays in the store of its last host", () =>
+    Effect.gen(function* () {
+      const world = new World()
+      const a = yield* world.start("a")
+      for (const id of ids) yield* passing(a.tally(id).Add({ by: 1 }))
+      world.keeps = true
+      world.failing.set("a", 2)
+      yield* world.start("b")
+      yield* TestClock.adjust("5 seconds")
+      expect(world.failing.get("a")).toBe(0)
+      expect(a.stats().notGiven).toBe(2)
+      expect(a.stats().given).toBeGreaterThan(0)
     })
   )
 
