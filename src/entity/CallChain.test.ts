@@ -259,7 +259,7 @@ describe("actors that wait for themselves", () => {
         })
       const party = yield* start("a")
       yield* start("b")
-      for (let n = 0; n < 8; n++) {
+      for (let n = 0; n < 3; n++) {
         const [one, other] = [`one-${n}`, `other-${n}`]
         expect(yield* party(one).Ask({ way: [other, `!${one}`] })).toBe(1)
         const cycle = yield* Effect.fork(textOf(party(one).Ask({ way: [other, one] })))
