@@ -70,7 +70,8 @@ const answering = () =>
     if (request.url === "/well") seen.path = request.url
     else {
       seen.traceparent = String(request.headers["traceparent"])
-      seen.caller = String(request.headers["skein-caller"])
+      // Calls alone, which have a trace: the node's own questions of a program come at any time.
+      if (seen.traceparent !== "undefined") seen.caller = String(request.headers["skein-caller"])
     }
     response.statusCode = request.url === "/" ? 500 : 200
     response.end("from web")
