@@ -14,8 +14,6 @@ const timed = [
   "mesh-thread",
   "policy",
   "resources",
-  "revoke",
-  "root-rotation",
   "shared-policies",
   "slow-clients",
   "thread-cells",
