@@ -105,13 +105,13 @@ describe("the gate of handshakes", () => {
     const enter = () => sut.enter("10.0.0.1", never)
     const first = await enter()
     first("let in")
-    for (let n = 0; n < 127; n++) expect((await enter())("nothing")).toBeUndefined()
-    expect((await enter())("nothing")).toEqual({ ms: 250, onProbation: false })
+    for (let n = 0; n < 63; n++) expect((await enter())("nothing")).toBeUndefined()
+    expect((await enter())("nothing")).toEqual({ ms: 1_000, onProbation: false })
     // Those on their way are let in, and a member is no worse off for it.
     expect((await enter())("let in")).toBeUndefined()
-    expect((await enter())("nothing")).toEqual({ ms: 281.25, onProbation: false })
+    expect((await enter())("nothing")).toEqual({ ms: 1_125, onProbation: false })
     ticker.advance(10_000)
-    for (let n = 0; n < 127; n++) expect((await enter())("nothing")).toBeUndefined()
+    for (let n = 0; n < 63; n++) expect((await enter())("nothing")).toBeUndefined()
   })
 
   it("has others from there hear that it is busy where they are, while what is in line lasts", async () => {

@@ -54,7 +54,7 @@ export type Leave = (outcome: Outcome) => Away | undefined
  * Of an address from which a member was let in, what merely comes to nothing: hosts that are slow or restart come
  * to less by far, and who is beyond it is kept out for the moment and no longer.
  */
-const fromKnown: FailureLimits = { atOnce: 128, perSecond: 32 }
+const fromKnown: FailureLimits = { atOnce: 64, perSecond: 8 }
 
 export class HandshakeGate {
   readonly #known = new BoundedCache<true>(maxKnown)
