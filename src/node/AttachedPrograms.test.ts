@@ -143,6 +143,23 @@ describe("attached programs", () => {
     expect(after.giveUp()).toBe(false)
   })
 
+  it("are not given up while they are reached by the links they had", () => {
+    const before = make()
+    const [one, two] = [attach(before), attach(before)]
+    before.serve(one.id, [offer(stock)], all)
+    const after = make()
+    after.restore(before.all())
+    after.reach(one.id, 1, true)
+    expect(after.giveUp()).toBe(true)
+    expect(after.get(two.id)).toBeUndefined()
+    expect(after.offers()).toMatchObject([{ service: stock, healthy: true }])
+    expect(after.someAreAway).toBe(true)
+    after.reach(one.id, 1, false)
+    expect(after.giveUp()).toBe(true)
+    expect(after.someAreAway).toBe(false)
+    expect(after.offers()).toEqual([])
+  })
+
   it("have a limit", () => {
     const programs = make()
     for (let i = 0; i < maxPrograms; i++) attach(programs)

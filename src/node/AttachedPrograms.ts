@@ -93,9 +93,17 @@ export class AttachedPrograms {
     }
   }
 
-  /** Those that have not come back are gone. True: there were some. */
+  /** Some have not come back so far. */
+  get someAreAway(): boolean {
+    return this.#away.size > 0
+  }
+
+  /**
+   * Those that have not come back and that no thread reaches are gone. One that is reached lives: it, or
+   * this host, is only late. True: there were some.
+   */
   giveUp(): boolean {
-    const gone = [...this.#away]
+    const gone = [...this.#away].filter((id) => this.#entries.get(id)?.reached.size === 0)
     for (const id of gone) this.detach(id)
     return gone.length > 0
   }

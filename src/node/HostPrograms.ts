@@ -31,7 +31,10 @@ export interface HostProgramsOptions {
   readonly post: (message: ToPlane) => void
 }
 
-/** Programs that were attached to a mesh thread that has crashed are back by then, or gone. */
+/**
+ * Programs that were attached to a mesh thread that has crashed are back by then; those that are not, and
+ * that no request thread reaches, are gone. The others are looked at again as much later.
+ */
 const returnPatience = "5 seconds"
 
 export class HostPrograms {
@@ -74,18 +77,25 @@ export class HostPrograms {
       offer: this.offer
     })
     if (this.attached.count === 0) return Effect.void
-    this.tell()
+    this.#tell(true)
     const giveUp = Effect.suspend(() => {
       if (!this.attached.giveUp()) return Effect.void
       this.tell()
       return this.offer
     })
-    return Effect.asVoid(Effect.forkScoped(Effect.delay(giveUp, returnPatience)))
+    const untilNoneIsAway = Effect.delay(giveUp, returnPatience).pipe(
+      Effect.repeat({ while: () => this.attached.someAreAway })
+    )
+    return Effect.asVoid(Effect.forkScoped(untilNoneIsAway))
   }
 
   /** Tells the request threads who is attached. */
   tell(): void {
-    this.#options.post({ type: "programs", programs: this.attached.known() })
+    this.#tell(false)
+  }
+
+  #tell(sayReached: boolean): void {
+    this.#options.post({ type: "programs", programs: this.attached.known(), sayReached })
     this.#options.onChange(this.attached.all())
   }
 

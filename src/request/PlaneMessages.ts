@@ -129,7 +129,12 @@ export type ToPlane =
   | { readonly type: "session.none"; readonly peer: PeerKey; readonly reason: string }
   | { readonly type: "fact"; readonly fact: PlaneFact }
   /** Programs that are attached, all of them. Links of others end at once. */
-  | { readonly type: "programs"; readonly programs: ReadonlyArray<AttachedProgram> }
+  | {
+      readonly type: "programs"
+      readonly programs: ReadonlyArray<AttachedProgram>
+      /** Said by a mesh thread that has begun anew: `program.reach` follows for each that is reached. */
+      readonly sayReached: boolean
+    }
   /** Why a service is missing in the view, when that is known; undefined: it is no longer so. */
   | { readonly type: "missing"; readonly service: ServiceName; readonly reason: string | undefined }
   /** By what this node does not belong to the mesh, and so is offered nothing; undefined: it does. */

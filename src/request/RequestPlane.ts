@@ -160,6 +160,7 @@ export class RequestPlane {
       observer,
       local: this.#inbound.dispatch,
       remote: (peer) => this.#pool.dispatchTo(peer),
+      isDown: (peer) => this.#pool.isDown(peer),
       whyMissing: (service) => this.#out ?? this.#missing.get(service),
       speaksFor: this.#rights.refusal,
       onDefect,
@@ -259,6 +260,7 @@ export class RequestPlane {
         return
       case "programs":
         this.programs.setAttached(message.programs)
+        if (message.sayReached) this.programs.sayReached()
         return
       case "missing":
         if (message.reason === undefined) this.#missing.delete(message.service)

@@ -61,6 +61,15 @@ describe("attached programs in a thread", () => {
     expect(reached).toEqual(["a true", "a false"])
   })
 
+  it("are said anew, those that are reached, to a mesh thread that has begun anew", () => {
+    const { programs, reached } = watched()
+    programs.link("a", new Link())
+    programs.link("b", new Link(false))
+    reached.length = 0
+    programs.sayReached()
+    expect(reached).toEqual(["a true"])
+  })
+
   it("have their links ended when they are not attached any more", () => {
     const { programs } = watched()
     const [gone, stays] = [new Link(), new Link()]

@@ -54,6 +54,11 @@ export class Programs {
     for (const id of [...this.#awaited.keys()]) if (!present.has(id)) this.#settle(id)
   }
 
+  /** Says anew to which of them calls can come from here. */
+  sayReached(): void {
+    for (const id of this.#attached) if (this.open(id) !== undefined) this.onReach(id, true)
+  }
+
   /** It is attached, so it will have a link to this thread in a moment when it has none. */
   isAttached(program: string): boolean {
     return this.#attached.has(program)

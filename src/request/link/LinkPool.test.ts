@@ -188,34 +188,59 @@ describe("a wanted link", () => {
     expect(a.isUp(bob)).toBe(true)
   })
 
-  it("is tried at once when there is a new session, unless that came of an attempt", async () => {
-    const { a, network, settle, advance } = makePools()
-    network.reaches = () => false
+  /** To a peer that cannot be reached, at a moment when an attempt has just failed and the pause is one of seconds. */
+  const failing = async () => {
+    const pools = makePools()
+    const { a, network, settle, advance } = pools
+    let attempts = 0
+    network.reaches = () => {
+      attempts++
+      return false
+    }
     a.want(bob, () => [])
     await settle()
-    // Long enough for pauses of seconds.
     await advance(30_000)
-    for (let waited = 0; a.status()[0]?.state !== "connecting" && waited < 60; waited++) {
-      let attempts = 0
-      network.reaches = () => {
-        attempts++
-        return false
-      }
-      a.met(bob)
-      await settle()
-      if (attempts > 0) break
-      await advance(100)
-    }
+    const before = attempts
+    while (attempts === before) await advance(10)
+    expect(a.isDown(bob)).toBe(true)
+    return pools
+  }
+
+  it("is tried at once when there is a new session", async () => {
+    const { a, network, settle, advance } = await failing()
     network.reaches = () => true
-    // Just now one has failed.
-    a.met(bob)
-    await settle()
-    expect(a.isUp(bob)).toBe(false)
     await advance(1_000)
     expect(a.isUp(bob)).toBe(false)
     a.met(bob)
     await settle()
     expect(a.isUp(bob)).toBe(true)
+  })
+
+  it("is tried a moment later when the new session may have come of an attempt", async () => {
+    const { a, network, settle, advance } = await failing()
+    network.reaches = () => true
+    a.met(bob)
+    await settle()
+    await advance(950)
+    expect(a.isUp(bob)).toBe(false)
+    await advance(60)
+    expect(a.isUp(bob)).toBe(true)
+  })
+
+  it("is waited for when there is a new session, although the last attempt has failed", async () => {
+    const { a, network, settle, advance } = await failing()
+    const refused = new Recorder()
+    a.dispatchTo(bob)(httpCall(), refused)
+    await settle()
+    expect(refused.fault).toMatchObject({ code: "upstream_connect" })
+    network.reaches = () => true
+    await advance(1_000)
+    a.met(bob)
+    const waits = new Recorder()
+    a.dispatchTo(bob)(httpCall(), waits)
+    await settle()
+    expect(waits.fault).toBeUndefined()
+    expect(a.isDown(bob)).toBe(false)
   })
 
   it("that cannot be made is told of before those who wait for it, once", async () => {

@@ -60,8 +60,8 @@ export interface PeerLinkStatus {
 const housekeepingEvery = 5_000
 
 /**
- * A new session is no reason to try again so soon after an attempt that failed, ms: that may be what it
- * was asked for, by this thread or another.
+ * With a new session it is tried again no sooner after an attempt that failed, ms: that may be what it was
+ * asked for, by this thread or another.
  */
 const leastAfterFailure = 1_000
 
@@ -142,6 +142,11 @@ export class LinkPool {
   /** Whether a call would leave at once. */
   isUp(peer: PeerKey): boolean {
     return this.#peers.get(peer)?.state === "up"
+  }
+
+  /** `onDown` was called of it, and `onUp` not since. */
+  isDown(peer: PeerKey): boolean {
+    return this.#peers.get(peer)?.missed === true
   }
 
   /** Called synchronously when a link to the peer is there. Returns how to stop. */

@@ -39,7 +39,9 @@ export class PeerLink {
   readonly #spares: SpareLinks
   #attempt: AbortController | undefined = undefined
   #pause: Timer | undefined = undefined
-  /** The attempt that is running follows a failed one. */
+  /** Monotonic. */
+  #pauseEnds = 0
+  /** The attempt that is running follows a failed one, and nothing says that it will go better. */
   #retrying = false
   /**
    * The link was lost, or could not be made in time, and callers were told. They call elsewhere until
@@ -132,15 +134,26 @@ export class PeerLink {
     this.#pause = undefined
   }
 
+  /** Callers were told that there is no link, and not yet that there is one again. */
+  get missed(): boolean {
+    return this.#missed
+  }
+
   /**
-   * Something says that it may work now (the peer has come to us, there is a new session). `least`: not
-   * if an attempt has failed within so many ms, where the news may come of that.
+   * Something says that it may work now (the peer has come to us, there is a new session), so whoever
+   * calls waits for the attempt. `least`: not before so many ms after one that has failed, where the news
+   * may come of that.
    */
   hint(least = 0): void {
-    if (this.#pause === undefined || this.#context.ticker.now() - this.#failedAt < least) return
-    this.#pause.cancel()
-    this.#pause = undefined
-    this.#dial(true)
+    if (this.#pause === undefined) return
+    const rest = this.#failedAt + least - this.#context.ticker.now()
+    if (rest <= 0) {
+      this.#pause.cancel()
+      this.#pause = undefined
+      this.#dial()
+    } else if (this.#failedAt + least < this.#pauseEnds) {
+      this.#pauseFor(rest, false)
+    }
   }
 
   /** It will be called soon. */
@@ -317,10 +330,16 @@ export class PeerLink {
     if (this.#stopped) return
     const { ticker, limits } = this.#context
     this.#failedAt = ticker.now()
-    const pause = redialPause(this.#failures, ticker.random(), limits)
+    this.#pauseFor(redialPause(this.#failures, ticker.random(), limits), true)
+  }
+
+  #pauseFor(pause: number, retrying: boolean): void {
+    const { ticker } = this.#context
+    this.#pause?.cancel()
+    this.#pauseEnds = ticker.now() + pause
     this.#pause = ticker.after(pause, () => {
       this.#pause = undefined
-      if (this.#kept) this.#dial(true)
+      if (this.#kept) this.#dial(retrying)
     })
   }
 

@@ -55,6 +55,8 @@ export interface OutboundOptions {
    * and `sent: false`.
    */
   readonly remote: (peer: PeerKey) => Dispatch
+  /** What `peerDown` and `peerUp` have said of a peer whose first endpoint comes now. Default: it is up. */
+  readonly isDown?: (peer: PeerKey) => boolean
   /** Why a service is not in the view, when that is known; asked only when somebody calls it. */
   readonly whyMissing?: (service: ServiceName) => string | undefined
   /** May this node speak for whom the call says? A fault says no, and why. Absent: it may. */
@@ -116,7 +118,8 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
   const peerState = (peer: PeerKey): PeerState => {
     const known = peers.get(peer)
     if (known !== undefined) return known
-    const state: PeerState = { down: false, endpoints: new Map() }
+    // One whose endpoints had all gone was forgotten, but what is known of its link goes on.
+    const state: PeerState = { down: options.isDown?.(peer) === true, endpoints: new Map() }
     peers.set(peer, state)
     return state
   }

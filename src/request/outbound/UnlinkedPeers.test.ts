@@ -61,13 +61,18 @@ const makeMesh = (peers: ReadonlyArray<PeerKey>, policy: PolicyInput = {}) => {
   const endpoints = peers.map((peer) =>
     endpointView("x", { key: `${peer}/0`, peer, node: NodeName.make(peer === bob ? "b" : "c") })
   )
-  view.set(new Map([[payments, serviceView(endpoints)]]))
+  const offered = (by: ReadonlyArray<PeerKey>): void => {
+    const theirs = endpoints.filter(({ peer }) => by.includes(peer))
+    view.set(new Map([[payments, serviceView(theirs)]]))
+  }
+  offered(peers)
   const outbound = makeOutbound({
     ...{ self: { peer: alice, node: "host-a" }, view, ticker, policies: new Map() },
     ...{ metrics: new MetricRegistry(), observer: new RecordingObserver(), onDefect: thrown },
     defaultPolicy: makePolicy({ balance: { kind: "round_robin" }, retry: "off", ...policy }),
     local: () => thrown(new Error("nothing is served here")),
-    remote: (peer) => a.dispatchTo(peer)
+    remote: (peer) => a.dispatchTo(peer),
+    isDown: (peer) => a.isDown(peer)
   })
   // As RequestPlane does it.
   a.onUp((peer) => outbound.peerUp(peer))
@@ -96,7 +101,7 @@ const makeMesh = (peers: ReadonlyArray<PeerKey>, policy: PolicyInput = {}) => {
   }
   const statusOf = (peer: PeerKey) =>
     outbound.endpoints(payments).find((endpoint) => endpoint.peer === peer)
-  return { network, calls, statusOf }
+  return { network, calls, statusOf, offered }
 }
 
 const isCarol = (_: PeerKey, to: PeerKey) => to === carol
@@ -114,6 +119,20 @@ describe("a node to which there was no link when it was cut off", () => {
     // The attempt under way ends, and a pause, and then there is a link.
     await calls(10_500)
     expect(statusOf(carol)).toMatchObject({ linked: true, timesEjected: 0 })
+    expect(await calls(2_000)).toEqual({ failed: 0, atBob: 20, atCarol: 20 })
+  })
+
+  it("is avoided still when its endpoints go and come meanwhile", async () => {
+    const { network, calls, offered, statusOf } = makeMesh([bob, carol])
+    network.swallows = isCarol
+    await calls(10_000)
+    offered([bob])
+    offered([bob, carol])
+    expect(statusOf(carol)).toMatchObject({ linked: false, selected: false })
+    expect(await calls(10_000)).toEqual({ failed: 0, atBob: 200, atCarol: 0 })
+    network.swallows = () => false
+    await calls(10_500)
+    expect(statusOf(carol)).toMatchObject({ linked: true })
     expect(await calls(2_000)).toEqual({ failed: 0, atBob: 20, atCarol: 20 })
   })
 
