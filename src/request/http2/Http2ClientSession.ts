@@ -3,9 +3,10 @@ import type { Fields } from "../../model/Exchange.ts"
 import { Http1Error } from "../http1/Http1Error.ts"
 import { Http2Code, Http2Error } from "./Http2Error.ts"
 import { preface, Setting } from "./Http2Frame.ts"
-import { Http2Session, type SessionOptions } from "./Http2Session.ts"
+import { Http2Session } from "./Http2Session.ts"
 import { Http2Stream, type SentHead, type StreamOwner, type StreamReset } from "./Http2Stream.ts"
 import { responseOf } from "./ResponseHeadFields.ts"
+import type { SessionOptions } from "./SessionOwner.ts"
 
 /** Ids are never used twice on a connection; one that has used them up is replaced. */
 const lastId = 2 ** 31 - 1

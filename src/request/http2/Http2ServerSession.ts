@@ -3,9 +3,10 @@ import { noFields } from "../../model/Exchange.ts"
 import { Http1Error } from "../http1/Http1Error.ts"
 import { Http2Code, Http2Error } from "./Http2Error.ts"
 import { preface, Setting } from "./Http2Frame.ts"
-import { Http2Session, type SessionOptions, type SessionOwner } from "./Http2Session.ts"
+import { Http2Session } from "./Http2Session.ts"
 import { Http2Stream } from "./Http2Stream.ts"
 import { type Http2Request, requestOf } from "./RequestHeadFields.ts"
+import type { SessionOptions, SessionOwner } from "./SessionOwner.ts"
 
 export interface ServerOwner extends SessionOwner {
   /** A request; the stream has no owner yet. What follows it comes after this has returned. */
@@ -58,7 +59,7 @@ export class Http2ServerSession extends Http2Session {
     const isLate = this.drained
     if (!isLate) this.lastRemote = id
     if (isLate || this.streams.size >= this.limits.streams) {
-      this.spendReset()
+      this.floods.spendReset()
       this.refuse(id)
       return
     }
