@@ -17,6 +17,8 @@ export const maxDatagram = 1_232
 /** The same to who does not speak EDNS (RFC 1035, 4.2.1). */
 const plainDatagram = 512
 const headerBytes = 12
+/** Of the flags: what kind of query it is, which an answer repeats (RFC 1035, 4.1.1). */
+const opcodeBits = 0x7800
 
 /** Undefined: nothing that could be answered. `"malformed"`: a header, and what follows makes no sense. */
 export const decodeQuestion = (bytes: Uint8Array): Packet | "malformed" | undefined => {
@@ -44,9 +46,11 @@ const isPlain = (bytes: Uint8Array, { questions = [] }: Packet): boolean => {
   )
 }
 
-/** To what could not be read: its number, and that. */
-export const encodeMalformed = (bytes: Uint8Array): Uint8Array =>
-  encode({ type: "response", id: idOf(bytes), flags: rcodes.malformed })
+/** To what could not be read: its number and kind, and that. */
+export const encodeMalformed = (bytes: Uint8Array): Uint8Array => {
+  const kind = ((bytes[2] ?? 0) << 8) & (opcodeBits | RECURSION_DESIRED)
+  return encode({ type: "response", id: idOf(bytes), flags: kind | rcodes.malformed })
+}
 
 export const idOf = (bytes: Uint8Array): number => ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0)
 
@@ -60,7 +64,7 @@ export const encodeReply = (
   const flags =
     (isOurs ? AUTHORITATIVE_ANSWER : 0) |
     (recurses ? RECURSION_AVAILABLE : 0) |
-    (query.flag_rd === true ? RECURSION_DESIRED : 0) |
+    ((query.flags ?? 0) & (opcodeBits | RECURSION_DESIRED)) |
     (rcode & 0xf)
   const opt = {
     ...{ type: "OPT" as const, name: ".", udpPayloadSize: maxDatagram, options: [], flags: 0 },

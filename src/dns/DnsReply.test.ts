@@ -172,6 +172,9 @@ describe("a question about a name", () => {
     const notify = ask(question)
     notify[2] = 4 << 3
     expect(short(notify)).toEqual({ rcode: "NOTIMP", answers: [] })
+    // Of the kind that was asked, or nobody takes it for the answer.
+    expect(answered(notify)).toMatchObject({ opcode: "NOTIFY", flag_rd: false })
+    expect(answered(notify.subarray(0, 20))).toMatchObject({ opcode: "NOTIFY", rcode: "FORMERR" })
     const answer = ask(question)
     answer[2] = 0x80
     expect(answered(answer)).toBe("nothing")
