@@ -176,6 +176,13 @@ describe("clients of HTTP/1.1", () => {
     expect(await curl("-d", "12345", `http://127.0.0.1:${port}/`)).toContain('"length":5')
   })
 
+  it("of gRPC are told what is left of their time, though the service is not called grpc", async () => {
+    const fields = ["grpc-timeout: 20S", "skein-deadline: 5000"].flatMap((field) => ["-H", field])
+    const told = JSON.parse(await curl(...fields, `http://127.0.0.1:${port}/x`))
+    expect(told["grpc-timeout"]).toBe(`${told["skein-deadline"]}m`)
+    expect(Number(told["skein-deadline"])).toBeLessThanOrEqual(5_000)
+  })
+
   it("share one connection to the program", async () => {
     await Promise.all(Array.from({ length: 50 }, () => fetch(`http://127.0.0.1:${port}/`)))
     expect(seen.sessions).toBe(1)

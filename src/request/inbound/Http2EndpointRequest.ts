@@ -46,7 +46,10 @@ export class Http2EndpointRequest implements EndpointStream, StreamOwner {
   #bodySent = false
   #tries = 0
 
-  /** `tellsGrpc`: the program is one of gRPC, and told its deadline in that protocol's words. */
+  /**
+   * `tellsGrpc`: the program is one of gRPC, and told its deadline in that protocol's words. Others are where the
+   * client has used them.
+   */
   constructor(
     head: RequestHead,
     connectTimeout: number,
@@ -78,8 +81,11 @@ export class Http2EndpointRequest implements EndpointStream, StreamOwner {
   /** It has room on a connection. The head leaves with what follows in this turn. */
   attach(session: Http2ClientSession, now: number): void {
     this.#tries++
-    const fields = this.#fields()
-    const head = requestToSend(this.head, fields, this.#told(now))
+    const { fields } = this.head
+    const at = this.#facts.until === undefined ? -1 : placeOf(fields, "grpc-timeout")
+    // What the client said of its deadline is said anew.
+    const others = at === -1 ? fields : [...fields.slice(0, at), ...fields.slice(at + 2)]
+    const head = requestToSend(this.head, others, this.#told(now, this.#tellsGrpc || at !== -1))
     const stream = session.request(this.head.method, head, this)
     this.#session = session
     this.#stream = stream
@@ -183,24 +189,16 @@ export class Http2EndpointRequest implements EndpointStream, StreamOwner {
   }
 
   /** Time has passed since the call came, so this is made as the head is sent. */
-  #told(now: number): Fields {
+  #told(now: number, tellsGrpc: boolean): Fields {
     const { attempt, until } = this.#facts
     const told = ["skein-caller", this.#caller]
     if (until !== undefined) {
       const left = String(leftOf(until, now))
       told.push("skein-deadline", left)
-      if (this.#tellsGrpc) told.push("grpc-timeout", grpcTimeout(leftOf(until, now)))
+      if (tellsGrpc) told.push("grpc-timeout", grpcTimeout(leftOf(until, now)))
     }
     if (attempt !== 0) told.push("skein-attempt", String(attempt))
     return told
-  }
-
-  /** What the client said of its deadline is said anew. */
-  #fields(): Fields {
-    const { fields } = this.head
-    if (!this.#tellsGrpc || this.#facts.until === undefined) return fields
-    const at = fields.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === "grpc-timeout")
-    return at === -1 ? fields : [...fields.slice(0, at), ...fields.slice(at + 2)]
   }
 
   /** The caller broke the contract: the endpoint gets nothing more of this. */
@@ -234,6 +232,15 @@ export class Http2EndpointRequest implements EndpointStream, StreamOwner {
     this.#pool.forget(this)
     return receiver
   }
+}
+
+/** Index of a field's name, which is in small letters; -1: there is none. */
+const placeOf = (fields: Fields, name: string): number => {
+  for (let i = 0; i < fields.length; i += 2) {
+    const candidate = fields[i]!
+    if (candidate.length === name.length && candidate.toLowerCase() === name) return i
+  }
+  return -1
 }
 
 const leftOf = (until: number, now: number): number => Math.max(1, Math.floor(until - now))
