@@ -66,6 +66,10 @@ describe("mesh-nodes", () => {
       /deadline: (\d+)s/.exec(readFileSync(file(role, "skein.yaml"), "utf8"))?.[1]
     )
     expect(seconds).toBeGreaterThan(deadline)
+    // Without it nobody is called by name at port 80; with any other the node could do more than it has to.
+    for (const set of ["CapabilityBoundingSet", "AmbientCapabilities"]) {
+      expect(unit).toContain(`\n${set}=CAP_NET_BIND_SERVICE\n`)
+    }
   })
 
   it("no shipped port is another one's, on the host that runs both", () => {
