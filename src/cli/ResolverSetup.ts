@@ -4,6 +4,7 @@
  */
 import { basename } from "node:path"
 import type { HostPort } from "../config/HostPort.ts"
+import { type ConfigFiles, managerRunsDnsmasq, managerWrites } from "./NetworkManagerConfig.ts"
 
 /** What resolves names on a host, as far as it can be told what to ask a node. */
 export type ResolverKind =
@@ -13,14 +14,10 @@ export type ResolverKind =
   | "macos"
   | "resolv.conf"
 
-export interface ResolverFacts {
+export interface ResolverFacts extends ConfigFiles {
   readonly platform: NodeJS.Platform
   /** Whether there is a file or directory of that path. */
   readonly exists: (path: string) => boolean
-  /** Text of a file; undefined: there is none. */
-  readonly read: (path: string) => string | undefined
-  /** Names of the files of a directory; none where it is not there. */
-  readonly list: (path: string) => ReadonlyArray<string>
 }
 
 export interface Names {
@@ -50,18 +47,24 @@ export const resolverKind = (facts: ResolverFacts): ResolverKind | undefined => 
   const { exists, platform } = facts
   if (platform === "darwin") return "macos"
   if (platform !== "linux") return undefined
-  if (exists("/run/systemd/resolve/resolv.conf")) return "systemd-resolved"
-  const manager = configOf(facts, ["/etc/NetworkManager/NetworkManager.conf"], managerDropIns)
-  if (manager.some(({ text }) => /^\s*dns\s*=\s*dnsmasq\b/m.test(text))) return "networkmanager"
+  const ofManager = managerRunsDnsmasq(facts)
+  // Both may run; then programs ask whichever they are led to.
+  if (exists("/run/systemd/resolve/resolv.conf") && !(ofManager && managerIsAsked(facts))) {
+    return "systemd-resolved"
+  }
+  if (ofManager) return "networkmanager"
   if (exists("/etc/dnsmasq.d")) return "dnsmasq"
   return exists(resolvConf) ? "resolv.conf" : undefined
 }
 
-const managerDropIns = ["/etc/NetworkManager/conf.d", "/usr/lib/NetworkManager/conf.d"]
+/** Programs ask whom NetworkManager has them ask, and not systemd-resolved past that (nss-resolve). */
+const managerIsAsked = (facts: ResolverFacts): boolean =>
+  managerWrites(facts, facts.read(resolvConf) ?? "") &&
+  !/^\s*hosts:.*\bresolve\b/m.test(facts.read("/etc/nsswitch.conf") ?? "")
 
 /** A service's config: its file, and the pieces in directories beside it. */
 const configOf = (
-  { list, read }: ResolverFacts,
+  { list, read }: ConfigFiles,
   files: ReadonlyArray<string>,
   directories: ReadonlyArray<string>
 ): ReadonlyArray<{ readonly path: string; readonly text: string }> => {
@@ -131,7 +134,8 @@ const pathOf = (kind: ResolverKind, suffix: string): string => {
 
 const reloads: Record<ResolverKind, ReadonlyArray<string> | undefined> = {
   "systemd-resolved": ["systemctl", "restart", "systemd-resolved"],
-  networkmanager: ["systemctl", "reload", "NetworkManager"],
+  // It starts its dnsmasq again, which reads its config at its start alone.
+  networkmanager: ["nmcli", "general", "reload", "dns-full"],
   dnsmasq: ["systemctl", "restart", "dnsmasq"],
   macos: undefined,
   "resolv.conf": undefined
@@ -181,6 +185,9 @@ export const planInstall = (facts: ResolverFacts, names: Names): ResolverPlan | 
   const path = pathOf(kind, suffix)
   const before = facts.read(path) ?? ""
   if (kind === "resolv.conf") {
+    if (managerWrites(facts, before)) {
+      return `${resolvConf} is NetworkManager's, which would take the node's line away at the next change of the network: have it run a dnsmasq of its own (dns=dnsmasq under [main] in a file of /etc/NetworkManager/conf.d, then nmcli general reload; the package dnsmasq-base has to be there), or run systemd-resolved, and try again`
+    }
     // It has no ports and no domains of their own: the node would be asked for everything.
     if (server.port !== 53) {
       return `${resolvConf} knows no ports: write dns: { listen: "127.0.0.1:53", forward: […] } in the node's config, restart it, and try again; or run systemd-resolved or dnsmasq`
@@ -215,6 +222,25 @@ export const planRemove = (
     const rest = kind === "resolv.conf" ? without(text) : undefined
     return [{ kind, path, text: rest, reload: reloads[kind] }]
   })
+
+/** What an install left, in words, with why it does not count as it is, if that can be seen. */
+export const installed = (facts: ResolverFacts, names: Names): string | undefined => {
+  const pieces = planRemove(facts, names.suffix)
+  if (pieces.length === 0) return undefined
+  const plan = planInstall(facts, names)
+  return pieces
+    .map(({ kind, path }) => {
+      const said = `${kind} (${path})`
+      if (typeof plan === "string") return `${said}, which would not be installed now: ${plan}`
+      if (plan.path !== path) {
+        return `${said}, but names are resolved by ${plan.kind} here: skein dns install`
+      }
+      return plan.text === facts.read(path)
+        ? said
+        : `${said}, which says something else than it would now: skein dns install`
+    })
+    .join("; ")
+}
 
 const kinds: ReadonlyArray<ResolverKind> = [
   "systemd-resolved",

@@ -1,6 +1,15 @@
 /** `skein dns …`: has this host's own resolver ask the node for the names of services. */
 import { execFileSync } from "node:child_process"
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { dirname, join } from "node:path"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
@@ -11,10 +20,16 @@ import { loadConfig } from "../config/ConfigFile.ts"
 import { reasonOf } from "../model/Reason.ts"
 import { chosenNode } from "./ChosenNode.ts"
 import { failCommand } from "./CommandFailed.ts"
-import { lookedUp, serviceToTry } from "./NameCheck.ts"
+import { lookedUp, serviceToTry, toldByNode } from "./NameCheck.ts"
 import { nameServerOf } from "./NameServer.ts"
 import { configOption, environment, type NodeChoice, nodeOptions } from "./NodeAddress.ts"
-import { planInstall, planRemove, type ResolverFacts, type ResolverPlan } from "./ResolverSetup.ts"
+import {
+  installed,
+  planInstall,
+  planRemove,
+  type ResolverFacts,
+  type ResolverPlan
+} from "./ResolverSetup.ts"
 import { renderPairs } from "./Table.ts"
 import { print, useColour } from "./View.ts"
 
@@ -29,16 +44,25 @@ const printOption = Options.boolean("print").pipe(
   Options.withDescription("Say what would be done, and do nothing")
 )
 
+/** Where it is there, and not a link of an image that leads to a file of this host. */
+const placeOf = (root: string, path: string): string | undefined => {
+  const place = join(root, path)
+  if (!existsSync(place)) return undefined
+  return root === "/" || realpathSync(place).startsWith(join(realpathSync(root), "/"))
+    ? place
+    : undefined
+}
+
 const factsOf = (root: string): ResolverFacts => ({
   platform: process.platform,
-  exists: (path) => existsSync(join(root, path)),
+  exists: (path) => placeOf(root, path) !== undefined,
   read: (path) => {
-    const file = join(root, path)
-    return existsSync(file) ? readFileSync(file, "utf8") : undefined
+    const file = placeOf(root, path)
+    return file === undefined ? undefined : readFileSync(file, "utf8")
   },
   list: (path) => {
-    const directory = join(root, path)
-    return existsSync(directory) ? readdirSync(directory) : []
+    const directory = placeOf(root, path)
+    return directory === undefined ? [] : readdirSync(directory)
   }
 })
 
@@ -75,8 +99,12 @@ const carryOut = (plan: ResolverPlan, root: string) =>
       const file = join(root, plan.path)
       if (plan.text === undefined) rmSync(file)
       else {
-        mkdirSync(dirname(file), { recursive: true })
+        const isNew = !existsSync(file)
+        const made = mkdirSync(dirname(file), { recursive: true })
         writeFileSync(file, plan.text)
+        // Resolvers read it as users of their own, whatever the umask of whoever installs.
+        if (made !== undefined) chmodSync(dirname(file), 0o755)
+        if (isNew) chmodSync(file, 0o644)
       }
     },
     catch: (cause) => {
@@ -87,6 +115,12 @@ const carryOut = (plan: ResolverPlan, root: string) =>
     }
   }).pipe(Effect.zipRight(root === "/" ? reloaded(plan) : Effect.void))
 
+/** What a command said that failed. */
+const saidBy = (cause: unknown): string => {
+  const said = cause instanceof Error && "stderr" in cause ? String(cause.stderr).trim() : ""
+  return said === "" ? reasonOf(cause) : `${reasonOf(cause)} (${said.replaceAll(/\s+/g, " ")})`
+}
+
 /** Has the resolver read what was written: not undone when that fails, as it counts at its next start anyway. */
 const reloaded = ({ path, reload, text }: ResolverPlan) => {
   const [command, ...args] = reload ?? []
@@ -96,7 +130,7 @@ const reloaded = ({ path, reload, text }: ResolverPlan) => {
     catch: (cause) => {
       const done = text === undefined ? "taken away" : "written"
       return failCommand(
-        `${path} is ${done}, and counts when what resolves names here is started again, which did not work: ${reasonOf(cause)}; do it as this host does, and see skein dns status`
+        `${path} is ${done}, and counts when what resolves names here is started again, which did not work: ${saidBy(cause)}; do it as this host does, and see skein dns status`
       )
     }
   })
@@ -159,29 +193,35 @@ const remove = Command.make(
     })
 ).pipe(Command.withDescription("Undo what install did, and nothing else"))
 
+/** Where a name leads for programs, which may ask others than the node. */
+const led = (
+  host: string,
+  found: string | Error,
+  told: { readonly address: string } | Error
+): string => {
+  if (told instanceof Error) return `${host} has no address at the node: ${told.message}`
+  if (found instanceof Error) {
+    return `${host} leads nowhere for programs of this host: ${found.message}`
+  }
+  return found === told.address
+    ? `${host} is ${found}, as programs of this host see it`
+    : `${host} is ${found} for programs of this host, who ask somebody else: the node says ${told.address}`
+}
+
 const status = Command.make("status", { ...nodeOptions, root: rootOption }, (choice) =>
   Effect.gen(function* () {
     const { names, services } = yield* namesOf(choice)
-    const installed = planRemove(factsOf(choice.root), names.suffix)
     const service = serviceToTry(services)
     const host = service === undefined ? undefined : `${service}.${names.suffix}`
-    const found = host === undefined ? undefined : yield* lookedUp(host)
     const answer =
-      found === undefined
+      host === undefined
         ? "no service of HTTP to try it with"
-        : found instanceof Error
-          ? `${host} leads nowhere for programs of this host: ${found.message}`
-          : `${host} is ${found}, as programs of this host see it`
+        : led(host, yield* lookedUp(host), yield* toldByNode(names.address, host))
     yield* print(
       renderPairs(
         [
           ["server", `${names.address}, for *.${names.suffix}`],
-          [
-            "installed",
-            installed.length === 0
-              ? "no: skein dns install"
-              : installed.map(({ kind, path }) => `${kind} (${path})`).join(", ")
-          ],
+          ["installed", installed(factsOf(choice.root), named(names)) ?? "no: skein dns install"],
           ["names", answer],
           ["listening", `${names.listening} of ${services.length} services were asked for by name`]
         ],
