@@ -1,4 +1,6 @@
 /** gRPC through two nodes, client and program by grpcio, of Python: the library of C beneath is that of many languages. */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type Host, TestMesh } from "../fixtures/Mesh.ts"
@@ -7,6 +9,8 @@ import { pythonWithGrpc } from "../fixtures/Programs.ts"
 
 const mesh = new TestMesh()
 const script = join(import.meta.dirname, "../fixtures/grpcio_calls.py")
+const directory = mkdtempSync(join(tmpdir(), "skein-grpcio-"))
+const socket = join(directory, "payments.sock")
 let python: string
 let a: Host
 
@@ -19,7 +23,9 @@ beforeAll(async () => {
     20,
     [served]
   )
-  a = await mesh.first("host-a", {})
+  a = await mesh.first("host-a", {
+    upstreams: [{ service: "payments", listen: `unix:${socket}`, protocol: "grpc" }]
+  })
   await mesh.join("host-b", {
     services: [{ name: "payments", address: `127.0.0.1:${port}`, protocol: "grpc" }]
   })
@@ -33,6 +39,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await mesh.stop()
   await stopAll()
+  rmSync(directory, { recursive: true, force: true })
 })
 
 describe("grpcio", () => {
@@ -40,5 +47,11 @@ describe("grpcio", () => {
     const { end, stdout } = await run(python, [script, "call", a.proxy, "payments.mesh"])
     expect(end.code, end.output).toBe(0)
     expect(stdout).toBe("unary\nstatus\nmany\nstreams\nboth ways\nthe mesh\n")
+  })
+
+  it("calls by a unix socket, whose path it says for a host", async () => {
+    const { end, stdout } = await run(python, [script, "call-unix", socket])
+    expect(end.code, end.output).toBe(0)
+    expect(stdout).toBe("unix\n")
   })
 })

@@ -115,6 +115,12 @@ describe("requests", () => {
     expect(request([...get, ["host", "b.mesh"]])).toBe("bad_host")
     expect(request([...get, ["host", "a.mesh"], ["host", "a.mesh"]])).toBe("duplicate_host")
     expect(request(changed(":authority", "user@a.mesh"))).toBe("bad_host")
+    // As gRPC's C library says it at a unix socket: nobody is named, and the port knows whom it reaches.
+    const path = changed(":authority", "run%2Fskein%2Fpay-1.sock")
+    expect(request(path)).toMatchObject({ head: { authority: "" } })
+    expect(request([...path, ["host", "b.mesh"]])).toMatchObject({ head: { authority: "b.mesh" } })
+    expect(request(changed(":authority", "a.mesh%00"))).toBe("bad_host")
+    expect(request(changed(":authority", "run%2Fa.mesh@b"))).toBe("bad_host")
   })
 
   it("of CONNECT have an authority and nothing else", () => {

@@ -107,9 +107,16 @@ const methodOf = ({ method }: PseudoFields, { methodBytes }: Http1Limits): strin
   throw new Http1Error("bad_method", `${excerpt(method, 0)} is not an HTTP method`)
 }
 
+/**
+ * What the C library of gRPC (Python, C++, Ruby, PHP) says as authority where it connects to a unix socket: its path
+ * as a segment of a URL, `run%2Fskein%2Fpayments.sock`. It names no host, and no page of a browser can say it: a slash
+ * in a host is refused there, escaped or not (https://url.spec.whatwg.org/#host-parsing).
+ */
+const socketPath = /^(?=.*%2F)(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+$/i
+
 /** Both may be there if they say the same; what they mean must not depend on who reads. */
 const authorityOf = (said: string | undefined, host: string | undefined): string => {
-  if (said === undefined || said === "") {
+  if (said === undefined || said === "" || socketPath.test(said)) {
     if (host === undefined || host === "") return ""
     return readHost(host)
   }
