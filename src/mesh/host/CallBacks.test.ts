@@ -22,11 +22,12 @@ const setUp = (at: { upFor?: number; isKnown?: boolean } = {}) => {
 }
 
 it("refuses who can be called, and calls once", async () => {
-  const { calls, callBacks, settled } = setUp()
+  const { calls, callBacks, clock, settled } = setUp()
   expect([callBacks.instead(peer), callBacks.instead(peer)]).toEqual([true, true])
   expect(calls).toHaveLength(1)
   calls[0]?.resolve()
   await settled()
+  clock.now = 10_000
   expect(callBacks.instead(peer)).toBe(true)
   expect(calls).toHaveLength(2)
 })
@@ -39,6 +40,20 @@ it("lets in whom it could not call, for 10 min", async () => {
   clock.now = 599_999
   expect(callBacks.instead(peer)).toBe(false)
   clock.now = 600_000
+  expect(callBacks.instead(peer)).toBe(true)
+})
+
+it("lets in whose connection was lost as soon as it was called, for 10 min: it does the same", async () => {
+  const { calls, callBacks, clock, settled } = setUp()
+  expect(callBacks.instead(peer)).toBe(true)
+  calls[0]?.resolve()
+  await settled()
+  clock.now = 9_999
+  expect([callBacks.instead(peer), callBacks.instead(peer)]).toEqual([false, false])
+  clock.now = 609_998
+  expect(callBacks.instead(peer)).toBe(false)
+  expect(calls).toHaveLength(1)
+  clock.now = 609_999
   expect(callBacks.instead(peer)).toBe(true)
 })
 

@@ -2,7 +2,8 @@
  * Who connects to this node is called back instead, where that can be done. The mesh thread of a
  * program's node listens by way of the program's thread, and what comes that way stands still while
  * the program is busy; a connection that it has made itself does not. Whoever cannot be reached from
- * here, and a node that does the same, is let in: the call that came to nothing is remembered.
+ * here, and a node that does the same, is let in: the call that came to nothing is remembered. Who is
+ * refused may take itself for connected until it hears of it, so a call that was lost at once is one.
  */
 import type { PeerKey } from "../../model/Names.ts"
 import type { Ticker } from "../../model/Time.ts"
@@ -24,6 +25,8 @@ const letInFor = 600_000
  * be a second connection, and the one that stands still. Whoever calls later has lost the first one.
  */
 const sameMoment = 2_000
+/** A connection that was called for and did not last as long was refused, ms. */
+const lostSoon = 10_000
 const mostRemembered = 1_024
 
 export class CallBacks {
@@ -31,6 +34,8 @@ export class CallBacks {
   readonly #calling = new Set<PeerKey>()
   /** Since when, the latest last. */
   readonly #failed = new Map<PeerKey, number>()
+  /** When a call of this node's has led to a connection, the latest last. */
+  readonly #called = new Map<PeerKey, number>()
 
   constructor(options: CallBacksOptions) {
     this.#options = options
@@ -44,21 +49,29 @@ export class CallBacks {
     if (!isKnown(peer)) return false
     const failed = this.#failed.get(peer)
     if (failed !== undefined && ticker.now() - failed < letInFor) return false
+    const called = this.#called.get(peer)
+    if (called !== undefined && ticker.now() - called < lostSoon) {
+      remember(this.#failed, peer, ticker.now())
+      return false
+    }
     if (this.#calling.has(peer)) return true
     this.#calling.add(peer)
     call(peer)
       .then(
-        () => this.#failed.delete(peer),
-        () => this.#remember(peer)
+        () => {
+          this.#failed.delete(peer)
+          remember(this.#called, peer, ticker.now())
+        },
+        () => remember(this.#failed, peer, ticker.now())
       )
       .finally(() => this.#calling.delete(peer))
     return true
   }
+}
 
-  #remember(peer: PeerKey): void {
-    this.#failed.delete(peer)
-    const [oldest] = this.#failed.size >= mostRemembered ? this.#failed.keys() : []
-    if (oldest !== undefined) this.#failed.delete(oldest)
-    this.#failed.set(peer, this.#options.ticker.now())
-  }
+const remember = (times: Map<PeerKey, number>, peer: PeerKey, now: number): void => {
+  times.delete(peer)
+  const [oldest] = times.size >= mostRemembered ? times.keys() : []
+  if (oldest !== undefined) times.delete(oldest)
+  times.set(peer, now)
 }
