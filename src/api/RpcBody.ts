@@ -4,8 +4,8 @@
  */
 import type { FromServerEncoded, RequestEncoded } from "@effect/rpc/RpcMessage"
 import * as RpcSerialization from "@effect/rpc/RpcSerialization"
-import { Option, Schema } from "effect"
 import type { Fields } from "../model/Exchange.ts"
+import { asAnswer, asRequest, type RpcAnswer, type RpcRequest } from "./RpcEnvelope.ts"
 
 export const rpcType = "application/vnd.skein.rpc+msgpack"
 
@@ -46,37 +46,17 @@ const wholeMessages = (chunks: ReadonlyArray<Uint8Array>): Array<unknown> | unde
   return undefined
 }
 
-const Request = Schema.Struct({
-  _tag: Schema.Literal("Request"),
-  id: Schema.String,
-  tag: Schema.String,
-  payload: Schema.Unknown,
-  headers: Schema.Array(Schema.Tuple(Schema.String, Schema.String)),
-  traceId: Schema.optional(Schema.String),
-  spanId: Schema.optional(Schema.String),
-  sampled: Schema.optional(Schema.Boolean)
-})
-const asRequest = Schema.decodeUnknownOption(Request)
-
 /** Undefined: it is no request, or more than one. */
-export const decodeRequest = (
-  ...body: ReadonlyArray<Uint8Array>
-): typeof Request.Type | undefined => {
+export const decodeRequest = (...body: ReadonlyArray<Uint8Array>): RpcRequest | undefined => {
   const messages = wholeMessages(body)
-  return messages?.length === 1 ? Option.getOrUndefined(asRequest(messages[0])) : undefined
+  return messages?.length === 1 ? asRequest(messages[0]) : undefined
 }
 
-const Answer = Schema.Union(
-  Schema.Struct({
-    _tag: Schema.Literal("Chunk"),
-    requestId: Schema.String,
-    values: Schema.NonEmptyArray(Schema.Unknown)
-  }),
-  // What it holds is for the RPC's own Schemas to say.
-  Schema.Struct({ _tag: Schema.Literal("Exit"), requestId: Schema.String, exit: Schema.Unknown })
-)
-export type RpcAnswer = typeof Answer.Type
-const asAnswer = Schema.decodeUnknownSync(Answer)
+const answerOf = (message: unknown): RpcAnswer => {
+  const answer = asAnswer(message)
+  if (answer === undefined) throw new Error("a message of it is no answer of an RPC")
+  return answer
+}
 
 /** Reads the answers of one body, which comes in pieces of any kind. */
 export class AnswerReader {
@@ -86,10 +66,10 @@ export class AnswerReader {
   /** Those that are whole by now. Throws what is wrong with them. */
   read(chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<RpcAnswer> {
     const messages = this.#parser === undefined ? wholeMessages(chunks) : undefined
-    if (messages !== undefined) return messages.map((message) => asAnswer(message))
+    if (messages !== undefined) return messages.map(answerOf)
     this.#parser ??= makeParser()
     const parser = this.#parser
-    return chunks.flatMap((chunk) => parser.decode(chunk)).map((message) => asAnswer(message))
+    return chunks.flatMap((chunk) => parser.decode(chunk)).map(answerOf)
   }
 }
 

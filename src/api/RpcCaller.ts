@@ -11,7 +11,8 @@ import type { Call } from "../model/Exchange.ts"
 import { NodeName, type ServiceName } from "../model/Names.ts"
 import type { MeshCaller } from "./MeshCaller.ts"
 import { MeshFault } from "./MeshFault.ts"
-import { AnswerReader, encodeMessage, type RpcAnswer, rpcType, spanFields } from "./RpcBody.ts"
+import { AnswerReader, encodeMessage, rpcType, spanFields } from "./RpcBody.ts"
+import type { RpcAnswer } from "./RpcEnvelope.ts"
 import { type AnswerPart, RpcExchange } from "./RpcExchange.ts"
 
 export interface RpcCallerOptions {

@@ -32,6 +32,30 @@ describe("how a message stands in a call", () => {
     expect(messageTarget("Add", "user-42")).toBe("/Add?id=user-42")
   })
 
+  it("is read as any URL is, whoever has written it", () => {
+    const path = fc.constantFrom("/", "/Add", "/a%20b", "/.release", "Add", "/.released")
+    const query = fc.string({
+      unit: fc.constantFrom(..."abz09-_.!~*'()%+&=;/?", "%41", "%C3%A9", "%FF", "id=", "&id="),
+      maxLength: 12
+    })
+    fc.assert(
+      fc.property(
+        path,
+        fc.constantFrom("?id=", "?", "?x=1&id="),
+        query,
+        (before, between, text) => {
+          const [name, said = ""] = `${before}${between}${text}`.split("?", 2)
+          const id = new URLSearchParams(said).get("id")
+          const isMessage = name !== "/.release" && id !== null && id !== ""
+          expect(readTarget(`${before}${between}${text}`)).toEqual(
+            isMessage ? { kind: "message", id } : undefined
+          )
+        }
+      ),
+      { numRuns: 1_000 }
+    )
+  })
+
   it("asks for a shard by a name that no message has", () => {
     expect(readTarget(releaseTarget(7))).toEqual({ kind: "release", shard: 7, turn: false })
     expect(readTarget(releaseTarget(7, true))).toEqual({ kind: "release", shard: 7, turn: true })

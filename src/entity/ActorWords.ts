@@ -23,8 +23,25 @@ export type Target =
   | { readonly kind: "message"; readonly id: string }
   | { readonly kind: "release"; readonly shard: number; readonly turn: boolean }
 
+/** As `messageTarget` writes it. */
+const plainTarget = /^\/(?!\.release\?)[^?]*\?id=([\w\-.!~*'()%]+)$/
+
+/** Undefined: it is not written so, which says nothing of whether it is one. */
+const plainId = (target: string): string | undefined => {
+  const id = plainTarget.exec(target)?.[1]
+  if (id?.includes("%") !== true) return id
+  try {
+    return decodeURIComponent(id)
+  } catch {
+    return undefined
+  }
+}
+
 /** Undefined: it is neither. */
 export const readTarget = (target: string): Target | undefined => {
+  // All of this mesh's are: a URL's query read in full takes longer than the rest of the head.
+  const plain = plainId(target)
+  if (plain !== undefined) return messageTo(plain)
   const [path = "", query = ""] = target.split("?", 2)
   const said = new URLSearchParams(query)
   if (path === `/${releaseTag}`) {
@@ -32,11 +49,11 @@ export const readTarget = (target: string): Target | undefined => {
     const isShard = Number.isInteger(shard) && shard >= 0 && shard < shardCount
     return isShard ? { kind: "release", shard, turn: said.has("turn") } : undefined
   }
-  const id = said.get("id")
-  return id === null || id === "" || id.length > maxId || isChild({ id })
-    ? undefined
-    : { kind: "message", id }
+  return messageTo(said.get("id") ?? "")
 }
+
+const messageTo = (id: string): Target | undefined =>
+  id === "" || id.length > maxId || isChild({ id }) ? undefined : { kind: "message", id }
 
 /** Characters of an id: as stores take them. */
 export const maxId = 256
