@@ -86,16 +86,19 @@ export const makeRpcCaller = ({
   }
 
   const converse = (request: RequestEncoded, write: Write): Effect.Effect<void, RpcClientError> =>
-    Effect.suspend(() => {
+    Effect.async((resume) => {
       const headers = request.headers.filter(([name]) => !ofCall.has(name))
       const body = encodeMessage({ ...request, headers })
       const call = callOf(request, body.length)
-      if (call instanceof RpcClientError) return call
+      if (call instanceof RpcClientError) {
+        resume(call)
+        return
+      }
       const exchange = new RpcExchange(call)
+      const answers = new RpcAnswers(exchange, request, write)
       exchange.start(caller.dispatch, body)
-      return read(exchange, write, request).pipe(
-        Effect.onInterrupt(() => Effect.sync(() => exchange.cancel()))
-      )
+      answers.take(resume)
+      return answers.cancel
     })
 
   return RpcClient.Protocol.make((write) =>
@@ -108,61 +111,87 @@ export const makeRpcCaller = ({
   )
 }
 
-const next = (exchange: RpcExchange): Effect.Effect<AnswerPart> =>
-  Effect.async<AnswerPart>((resume) => {
-    const stop = exchange.next((part) => resume(Effect.succeed(part)))
-    return Effect.sync(stop)
-  })
+type Resume = (effect: Effect.Effect<void, RpcClientError>) => void
 
-/** The exit is handed on when the exchange is over: its taker interrupts who reads. */
-const read = (
-  exchange: RpcExchange,
-  write: Write,
-  { id, tag }: RequestEncoded
-): Effect.Effect<void, RpcClientError> => {
-  const reader = new AnswerReader()
-  let exit: RpcAnswer | undefined
+/**
+ * What an exchange answers, for the client that waits. An answer that is no stream costs one turn of its
+ * fiber, however many pieces it comes in: to resume one is most of what it costs to be told of a piece.
+ */
+class RpcAnswers {
+  readonly #exchange: RpcExchange
+  readonly #request: RequestEncoded
+  readonly #write: Write
+  readonly #reader = new AnswerReader()
+  /** Handed on when the exchange is over: its taker interrupts who reads. */
+  #exit: RpcAnswer | undefined
+  readonly cancel: Effect.Effect<void>
 
-  const take = (part: AnswerPart): Effect.Effect<boolean, RpcClientError> => {
+  constructor(exchange: RpcExchange, request: RequestEncoded, write: Write) {
+    this.#exchange = exchange
+    this.#request = request
+    this.#write = write
+    this.cancel = Effect.sync(() => exchange.cancel())
+  }
+
+  /** Once: with some of a stream and all that follows it, or with how it has ended. */
+  take(resume: Resume): void {
+    this.#exchange.next((part) => {
+      const then = this.#taken(part)
+      if (then === undefined) this.take(resume)
+      else resume(then)
+    })
+  }
+
+  /** Undefined: there is nothing to be told yet. */
+  #taken(part: AnswerPart): Effect.Effect<void, RpcClientError> | undefined {
+    const { tag } = this.#request
     switch (part.kind) {
       case "data":
-        return Effect.as(takeAll(part.chunks), false)
+        return this.#read(part.chunks)
       case "end":
-        return exit === undefined ? failed(`${tag} ended without an answer`) : hand(exit)
+        return this.#exit === undefined
+          ? failed(`${tag} ended without an answer`)
+          : this.#hand(this.#exit)
       case "fault": {
+        if (this.#exit !== undefined) return this.#hand(this.#exit)
         const fault = MeshFault.from(part.fault)
-        return exit === undefined ? failed(fault.message, fault) : hand(exit)
+        return failed(fault.message, fault)
       }
       case "foreign":
         return failed(`${tag} was answered with status ${part.status}, and not by an RPC server`)
     }
   }
 
-  const hand = (message: RpcAnswer): Effect.Effect<boolean> =>
-    // Its parts are decoded by the RPC's own Schemas, whatever they are.
-    Effect.as(write({ ...message, requestId: id } as FromServerEncoded), true)
-
-  const takeAll = (chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, RpcClientError> =>
-    Effect.try({
-      try: () => reader.read(chunks),
-      catch: (cause) => failed(`the answer to ${tag} is none of an RPC: ${String(cause)}`, cause)
-    }).pipe(
-      Effect.tapError(() => Effect.sync(() => exchange.cancel())),
-      Effect.flatMap((answers) =>
-        Effect.forEach(
-          answers,
-          (answer) => {
-            if (answer._tag === "Chunk") return hand(answer)
-            exit = answer
-            return Effect.void
-          },
-          { discard: true }
-        )
-      )
+  #read(chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, RpcClientError> | undefined {
+    let answers: ReadonlyArray<RpcAnswer>
+    try {
+      answers = this.#reader.read(chunks)
+    } catch (cause) {
+      this.#exchange.cancel()
+      const { tag } = this.#request
+      return failed(`the answer to ${tag} is none of an RPC: ${String(cause)}`, cause)
+    }
+    const ofStream: Array<RpcAnswer> = []
+    for (const answer of answers) {
+      if (answer._tag === "Chunk") ofStream.push(answer)
+      else this.#exit = answer
+    }
+    if (ofStream.length === 0) return undefined
+    return Effect.forEach(ofStream, (answer) => this.#hand(answer), { discard: true }).pipe(
+      Effect.onInterrupt(() => this.cancel),
+      Effect.zipRight(this.#more)
     )
+  }
 
-  return Effect.iterate(false, {
-    while: (done) => !done,
-    body: () => Effect.flatMap(next(exchange), take)
-  }).pipe(Effect.asVoid)
+  get #more(): Effect.Effect<void, RpcClientError> {
+    return Effect.async((resume) => {
+      this.take(resume)
+      return this.cancel
+    })
+  }
+
+  #hand(message: RpcAnswer): Effect.Effect<void> {
+    // Its parts are decoded by the RPC's own Schemas, whatever they are.
+    return this.#write({ ...message, requestId: this.#request.id } as FromServerEncoded)
+  }
 }

@@ -14,7 +14,7 @@ import {
   TestClock
 } from "effect"
 import { serviceCaller } from "../model/Caller.ts"
-import type { Call, Dispatch } from "../model/Exchange.ts"
+import { type Call, type Dispatch, streamBody } from "../model/Exchange.ts"
 import { PeerKey, ServiceName } from "../model/Names.ts"
 import { exchange, httpCall } from "../testing/InboundFixture.ts"
 import { endpointView, Fixture, microtasks } from "../testing/OutboundFixture.ts"
@@ -23,6 +23,7 @@ import { CalledBy } from "./CalledBy.ts"
 import { MeshCaller } from "./MeshCaller.ts"
 import { MeshFault } from "./MeshFault.ts"
 import { MeshProgram } from "./MeshProgram.ts"
+import { encodeMessage, rpcType } from "./RpcBody.ts"
 import * as MeshRpc from "./RpcOverMesh.ts"
 
 class NoMoney extends Schema.TaggedError<NoMoney>()("NoMoney", { missing: Schema.Int }) {}
@@ -263,6 +264,40 @@ describe("an RPC over the mesh", () => {
       expect(MeshRpc.isMeshError(error) && error.cause).toBeInstanceOf(MeshFault)
       expect(MeshRpc.isMeshError(error) && error.cause.code).toBe("overflow")
       expect(MeshRpc.isMeshError(new NoMoney({ missing: 1 }))).toBe(false)
+    })
+  )
+
+  it.scoped("is answered in pieces, and ends with what is no answer", () =>
+    Effect.gen(function* () {
+      const callee = new ScriptedCallee()
+      const head = {
+        ...{ status: 200, reason: "OK", upgrade: undefined, framing: streamBody },
+        fields: ["content-type", rpcType]
+      }
+      const exit = { _tag: "Success", value: 10 } as const
+      const answer = encodeMessage({ _tag: "Exit", requestId: "0", exit })
+      const client = yield* clientOf(callee.dispatch)
+      const called = yield* Effect.fork(client.Balance())
+      yield* Effect.promise(microtasks)
+      callee.receiver.onHead(head)
+      for (const piece of [answer.subarray(0, 9), answer.subarray(9)]) {
+        callee.receiver.onData(piece)
+        yield* Effect.promise(microtasks)
+      }
+      // It may still be a failure of the mesh's.
+      expect(called.unsafePoll()).toBeNull()
+      callee.receiver.onEnd([])
+      expect(yield* Fiber.join(called)).toBe(10)
+      expect(callee.cancelled).toBeUndefined()
+
+      const wrong = yield* Effect.fork(Effect.flip(client.Balance()))
+      yield* Effect.promise(microtasks)
+      callee.receiver.onHead(head)
+      callee.receiver.onData(new Uint8Array([0xc1, 0xff]))
+      expect((yield* Fiber.join(wrong)).message).toContain(
+        "the answer to Balance is none of an RPC"
+      )
+      expect(callee.cancelled).toBeDefined()
     })
   )
 

@@ -191,12 +191,12 @@ export class RecordingReceiver extends Watched implements ResponseReceiver {
 export const exchange = async (
   dispatch: Dispatch,
   call: Call,
-  body?: string
+  body?: string | Uint8Array
 ): Promise<RecordingReceiver> => {
   const receiver = new RecordingReceiver()
   const stream: RequestStream = dispatch(call, receiver)
   if (receiver.over) throw new Error("the receiver was called before dispatch returned")
-  if (body !== undefined) stream.write(Buffer.from(body))
+  if (body !== undefined) stream.write(typeof body === "string" ? Buffer.from(body) : body)
   stream.end(noFields)
   await receiver.done
   return receiver
