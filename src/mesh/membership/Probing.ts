@@ -84,13 +84,16 @@ export const launch = (
 }
 
 /**
- * Milliseconds from one probe of a subject to the next. Eight observers that ping one after the other find
- * out as soon as four that ping by chance, so a quarter of the pings is left out where there are so many.
+ * Milliseconds from one probe of a subject to the next: the more observe it, the seldomer each of them looks,
+ * so that it is pinged four times in an interval, however many they are.
  */
 const intervalOf = (options: MembershipOptions, { awareness, ring }: MembershipState): number => {
   const observers = Math.min(observersPerNode, ring.size - 1)
-  return scaled(awareness, options.interval) * (1 + Math.max(0, observers - 4) / 16)
+  return scaled(awareness, options.interval) * Math.max(1, observers / pingsPerInterval)
 }
+
+/** That a member gets of all its observers together, if there are so many. */
+const pingsPerInterval = 4
 
 /** Moments that are looked at for the next probe. */
 const choices = 5
