@@ -15,3 +15,12 @@ export interface Ticker {
   /** Runs `callback` once, `delay` ms from now, on the timer wheel's resolution. */
   after(delay: number, callback: () => void): Timer
 }
+
+/**
+ * Milliseconds until the next tick. All that ticks in a process does so at the same multiples of their
+ * intervals: it wakes up once for them, and not for each. A timer that fires early must not tick twice.
+ */
+export const untilTick = (every: number, now: number): number => {
+  const left = every - (now % every)
+  return left < every / 4 ? left + every : left
+}

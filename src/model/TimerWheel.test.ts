@@ -93,6 +93,20 @@ describe("TimerWheel", () => {
     expect(woken).toEqual([500, 20, 140, 51_000])
   })
 
+  it("says when the timer that its driver waits for is called off", () => {
+    const wheel = new TimerWheel(0)
+    let told = 0
+    wheel.onCalledOff = () => told++
+    const first = wheel.schedule(0, 500, () => {})
+    wheel.schedule(0, 800, () => {}).cancel()
+    expect(told).toBe(0)
+    first.cancel()
+    first.cancel()
+    expect(told).toBe(1)
+    wheel.schedule(0, 900, () => {})
+    expect(wheel.next()).toBe(900)
+  })
+
   it("sleeps through the rounds of timers that are due in a later one", () => {
     const wheel = new TimerWheel(0, 10, 64)
     wheel.schedule(0, 10_000, () => {})

@@ -30,6 +30,7 @@ class Entry implements Timer {
     if (this.callback === undefined) return
     this.callback = undefined
     this.wheel.unlink(this)
+    this.wheel.calledOff(this.tick)
   }
 }
 
@@ -45,6 +46,8 @@ export class TimerWheel {
   #asleepUntil = Number.POSITIVE_INFINITY
   /** A timer is due (at this time) before the driver means to come back. */
   onWake: ((at: number) => void) | undefined = undefined
+  /** The driver may have no reason any more to come back when it means to: `next` tells. */
+  onCalledOff: (() => void) | undefined = undefined
   /** A callback threw; the others that are due fire all the same. Unset: `advance` throws it then. */
   onDefect: ((error: unknown) => void) | undefined = undefined
 
@@ -128,6 +131,11 @@ export class TimerWheel {
       }
     }
     if (failure !== undefined) throw failure.error
+  }
+
+  /** For Entry only. */
+  calledOff(tick: number): void {
+    if (tick === this.#asleepUntil) this.onCalledOff?.()
   }
 
   /** For Entry only. */

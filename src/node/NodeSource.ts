@@ -154,6 +154,7 @@ export const makeNodeViews = (
     }
     const runFork = Runtime.runFork(yield* Effect.runtime<never>())
     const noteTotals = () => {
+      if (!meter.isDue(ticker.now())) return
       threads
         .ask({ kind: "totals" }, askPatience)
         .then(note)

@@ -19,14 +19,34 @@ describe("RateMeter", () => {
     expect(meter.perSecond(2_000, "a", 140)).toBe(20)
   })
 
-  it("looks back five notes, no further", () => {
+  it("looks back ten seconds, no further", () => {
     const meter = new RateMeter()
     for (let second = 0; second <= 20; second++) meter.note(second * 1_000, totals(second * 3))
-    // Had the notes before the last five counted, a burst of long ago would show.
+    // Had the notes before that counted, a burst of long ago would show.
     meter.note(21_000, totals(63))
     expect(meter.perSecond(22_000, "a", 66)).toBe(3)
     for (let second = 22; second <= 40; second++) meter.note(second * 1_000, totals(63))
     expect(meter.perSecond(41_000, "a", 63)).toBe(0)
+  })
+
+  it("wants a note every two seconds, and every ten once nothing has come for as long", () => {
+    const meter = new RateMeter()
+    const noted: Array<number> = []
+    let total = 5
+    const run = (from: number, to: number) => {
+      for (let now = from; now < to; now += 2_000) {
+        if (!meter.isDue(now)) continue
+        noted.push(now)
+        meter.note(now, totals(total))
+      }
+    }
+    run(0, 40_000)
+    expect(noted).toEqual([0, 2_000, 4_000, 6_000, 8_000, 10_000, 20_000, 30_000])
+    // What comes while it rests is over a time that it knows.
+    total = 125
+    expect(meter.perSecond(36_000, "a", total)).toBe(7.5)
+    run(40_000, 48_000)
+    expect(noted.slice(8)).toEqual([40_000, 42_000, 44_000, 46_000])
   })
 
   it("is never negative: a counter that began anew is taken as still", () => {

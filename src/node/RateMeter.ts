@@ -1,13 +1,17 @@
 /**
  * Rates out of counters: totals are noted every two seconds, and a rate is what came since the oldest
- * note, over the time since then. Notes of things that are gone are dropped.
+ * note, over the time since then. Where nothing is counted for ten seconds, they are noted as seldom. Notes
+ * of things that are gone are dropped.
  */
 
 /** Milliseconds between two notes. To ask the request threads for them wakes all of them up. */
 export const noteEvery = 2_000
 
-/** Notes kept: a rate is taken over ten seconds. */
-const span = 5
+/** Where nothing comes, and what a rate is taken over, ms. */
+const restEvery = 10_000
+
+/** A note that comes a little late, or early, is in time, ms. */
+const slack = 500
 
 interface Note {
   readonly at: number
@@ -16,10 +20,22 @@ interface Note {
 
 export class RateMeter {
   #notes: ReadonlyArray<Note> = []
+  #rests = false
+
+  /** Is it time for another note? */
+  isDue(now: number): boolean {
+    const last = this.#notes.at(-1)
+    if (last === undefined) return true
+    return now - last.at >= (this.#rests ? restEvery : noteEvery) - slack
+  }
 
   /** `now` in monotonic milliseconds. */
   note(now: number, totals: ReadonlyMap<string, number>): void {
-    this.#notes = [...this.#notes.slice(1 - span), { at: now, totals }]
+    const [oldest] = this.#notes
+    this.#rests =
+      oldest !== undefined && now - oldest.at >= restEvery - slack && isSame(oldest.totals, totals)
+    const kept = this.#notes.filter(({ at }) => now - at <= restEvery + slack)
+    this.#notes = [...kept, { at: now, totals }]
   }
 
   /** Per second; 0 before anything was noted. */
@@ -29,3 +45,6 @@ export class RateMeter {
     return Math.max(0, ((total - (oldest.totals.get(key) ?? total)) / (now - oldest.at)) * 1_000)
   }
 }
+
+const isSame = (a: ReadonlyMap<string, number>, b: ReadonlyMap<string, number>): boolean =>
+  a.size === b.size && Array.from(a).every(([key, total]) => b.get(key) === total)

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest"
+import { afterEach, describe, expect, it, vi } from "vitest"
 import { until } from "../../test/fixtures/Processes.ts"
 import { LoopTicker } from "./LoopTicker.ts"
 
@@ -22,5 +22,33 @@ describe("LoopTicker", () => {
     })
     await until("the timer has fired", () => fired || undefined)
     expect(defects).toEqual([[error, "a timer"]])
+  })
+
+  it("does not wake for a timer that was called off", () => {
+    vi.useFakeTimers({
+      toFake: ["setTimeout", "clearTimeout", "setImmediate", "performance"]
+    })
+    try {
+      const sleeper = new LoopTicker()
+      let fired = 0
+      const alarms = vi.spyOn(globalThis, "setTimeout")
+      const first = sleeper.after(500, () => fired++)
+      sleeper.after(2_000, () => fired++)
+      vi.advanceTimersByTime(150)
+      sleeper.now()
+      first.cancel()
+      vi.advanceTimersByTime(10)
+      const before = alarms.mock.calls.length
+      vi.advanceTimersByTime(1_800)
+      // Nothing has woken it, or it would have set another alarm.
+      expect(alarms.mock.calls.length).toBe(before)
+      expect(fired).toBe(0)
+      vi.advanceTimersByTime(100)
+      expect(fired).toBe(1)
+      sleeper.stop()
+    } finally {
+      vi.restoreAllMocks()
+      vi.useRealTimers()
+    }
   })
 })

@@ -2,11 +2,17 @@
  * The real clock and the real dice, for the request plane. The clock is read once per turn of the
  * event loop: a request asks for the time a dozen times, and within a turn nobody could tell the
  * answers apart. The wheel is advanced when its next timer is due and not before: an idle node
- * sleeps.
+ * sleeps, also through the timers that were called off.
  */
 import type { OnDefect } from "../model/Defect.ts"
 import type { Ticker } from "../model/Time.ts"
 import { type Timer, TimerWheel } from "../model/TimerWheel.ts"
+
+/**
+ * Milliseconds between two looks whether the timer for which it means to wake was called off. A busy thread
+ * calls off timers all the time, and wakes anyway.
+ */
+const lookEvery = 100
 
 export class LoopTicker implements Ticker {
   readonly #wheel = new TimerWheel(performance.now())
@@ -14,9 +20,15 @@ export class LoopTicker implements Ticker {
   #stopped = false
   /** Of this turn of the event loop; not a number: not asked yet. */
   #turn = Number.NaN
+  /** It may be woken for nothing. */
+  #calledOff = false
+  #looked = Number.NEGATIVE_INFINITY
 
   constructor() {
     this.#wheel.onWake = (at) => this.#wakeAt(at)
+    this.#wheel.onCalledOff = () => {
+      this.#calledOff = true
+    }
   }
 
   /** Hears of timers whose callback throws. Unset: that is thrown on, when all that is due has fired. */
@@ -46,7 +58,11 @@ export class LoopTicker implements Ticker {
   }
 
   readonly #forget = (): void => {
+    const turn = this.#turn
     this.#turn = Number.NaN
+    if (!this.#calledOff || turn - this.#looked < lookEvery) return
+    this.#looked = turn
+    this.#wakeAt(this.#wheel.next())
   }
 
   readonly #wake = (): void => {
@@ -58,6 +74,7 @@ export class LoopTicker implements Ticker {
   }
 
   #wakeAt(at: number | undefined): void {
+    this.#calledOff = false
     clearTimeout(this.#alarm)
     if (this.#stopped || at === undefined) return
     this.#alarm = setTimeout(this.#wake, Math.max(1, Math.ceil(at - performance.now())))

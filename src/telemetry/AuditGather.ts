@@ -52,6 +52,11 @@ export class AuditGather {
     this.#tell = tell
   }
 
+  /** Is there something for `pass` to look at, now or later? */
+  get counts(): boolean {
+    return this.#tallies.size > 0
+  }
+
   /** `now`: a clock that only goes forward, ms. */
   note(event: AuditEvent, now: number): void {
     const count = event.count ?? 1

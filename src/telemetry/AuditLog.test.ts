@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:f
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import fc from "fast-check"
-import { afterAll, describe, expect, it } from "vitest"
+import { afterAll, describe, expect, it, vi } from "vitest"
 import type { AuditEvent } from "../model/AuditEvent.ts"
 import { MetricRegistry } from "../request/cells/Metrics.ts"
 import { ManualTicker } from "../testing/LinkTestPair.ts"
@@ -197,6 +197,29 @@ describe("the log", () => {
     expect(events().map(({ about, count, event }) => about ?? count ?? event)).toEqual([
       ...["0", "1", "2", "3", "4", "access.denied", 1]
     ])
+  })
+
+  it("looks at nothing again where nothing is counted or waits", async () => {
+    const { events, log, ticker } = make()
+    const after = vi.spyOn(ticker, "after")
+    log.record(invited)
+    await settle()
+    ticker.advance(60_000)
+    // Once, since the disk had not taken it at once.
+    expect(after.mock.calls.length).toBeLessThanOrEqual(1)
+    log.record(denied("x"))
+    log.record(denied("x"))
+    ticker.advance(10_500)
+    await settle()
+    expect(events().map(({ count, event }) => count ?? event)).toEqual([
+      ...["key.invite", "access.denied", 1]
+    ])
+    ticker.advance(30_000)
+    const looked = after.mock.calls.length
+    expect(looked).toBeGreaterThan(10)
+    ticker.advance(60_000)
+    expect(after.mock.calls.length).toBe(looked)
+    await log.close()
   })
 
   it("keeps what a full disk does not take, tells once, and counts what is beyond the bound", async () => {

@@ -39,6 +39,7 @@ export class AuditLog {
   readonly #written: Counter
   readonly #dropped: Counter
   #passes: Timer | undefined
+  #closed = false
   #waiting: Array<string> = []
   #size = 0
   #lost = 0
@@ -49,7 +50,7 @@ export class AuditLog {
 
   constructor(options: AuditLogOptions) {
     this.#options = options
-    const { registry, ticker } = options
+    const { registry } = options
     const lines = registry.counter(
       "skein_audit_lines_total",
       "Lines of the audit log, written or dropped because the file took none.",
@@ -58,30 +59,36 @@ export class AuditLog {
     this.#written = lines.cell({ result: "written" })
     this.#dropped = lines.cell({ result: "dropped" })
     this.#gather = new AuditGather((event, count, since) => this.#add(event, count, since))
-    const pass = () => {
-      this.#passes = ticker.after(passEvery, pass)
-      this.#gather.pass(ticker.now())
-      this.#troubled = false
-      this.#write()
-    }
-    this.#passes = ticker.after(passEvery, pass)
   }
 
   readonly record: RecordAudit = (event) => {
     this.#gather.note(event, this.#options.ticker.now())
     this.#write()
+    this.#passSoon()
   }
 
   /** Done when everything is on its way to the disk, or the disk did not take it. `last` ends it. */
   async close(last?: AuditEvent): Promise<void> {
+    this.#closed = true
     this.#passes?.cancel()
-    this.#passes = undefined
     this.#gather.finish()
     if (last !== undefined) this.#add(last, 1, undefined)
     this.#troubled = false
     await this.#writing
     this.#write()
     await this.#writing
+  }
+
+  /** As long as there is something to count or to write: a node where nothing happens sleeps. */
+  #passSoon(): void {
+    if (this.#closed || (!this.#gather.counts && this.#waiting.length === 0)) return
+    this.#passes ??= this.#options.ticker.after(passEvery, () => {
+      this.#passes = undefined
+      this.#gather.pass(this.#options.ticker.now())
+      this.#troubled = false
+      this.#write()
+      this.#passSoon()
+    })
   }
 
   #add(event: AuditEvent, count: number, since: number | undefined): void {
@@ -129,5 +136,6 @@ export class AuditLog {
     if (problem !== undefined && !this.#told) this.#options.onTrouble(problem)
     this.#told = problem !== undefined
     this.#write()
+    this.#passSoon()
   }
 }

@@ -237,7 +237,7 @@ it.scoped("takes a defect of what is done at once for a crash", () =>
 
 it.scoped("sends itself its ticks, also after a restart", () =>
   Effect.gen(function* () {
-    const ref = yield* spawn(counter({ ticks: [{ every: 1_000, message: add(1) }] }))
+    const ref = yield* spawn(counter({ ticks: [{ every: 1_000, message: () => add(1) }] }))
     // An actor that answers has started its ticks.
     expect(yield* ref.ask(get, "1 second")).toBe(0)
     yield* TestClock.adjust("3500 millis")

@@ -11,10 +11,11 @@
 import { Data, Effect, FiberSet, Schedule, type Scope } from "effect"
 import type { DurationInput } from "effect/Duration"
 import { PCGRandom } from "effect/Utils"
+import { untilTick } from "../../model/Time.ts"
 import type { Behaviour, Moment } from "./Behaviour.ts"
 import { Mailbox, type Overflow } from "./Mailbox.ts"
 import { Supervisor } from "./Supervisor.ts"
-import { type TickTimers, ticking, untilTick } from "./Ticking.ts"
+import { DueTicking, type TickTimers, ticking } from "./Ticking.ts"
 import { Turns } from "./Turns.ts"
 
 export class AskError extends Data.TaggedError("AskError")<{
@@ -43,6 +44,20 @@ export interface ActorContext<Message> {
   readonly fork: <E>(effect: Effect.Effect<void, E>) => Effect.Effect<void>
 }
 
+export interface ActorTicks<State, Message> {
+  /** Milliseconds. */
+  readonly every: number
+  /** `dueAt`: when it was meant to come, by the actor's clock. */
+  readonly message: (dueAt: number) => Message
+  /** Ticks at which there is nothing to do are left out. Default: none is. By the `ticker` only. */
+  readonly seldom?: {
+    /** When there is something to do, by the actor's clock. */
+    readonly dueAt: (state: State) => number
+    /** Milliseconds after which one comes all the same, a multiple of `every`. */
+    readonly atLeast: number
+  }
+}
+
 export interface ActorDefinition<State, Message, Action, E, R> {
   readonly name: string
   readonly mailbox: { readonly capacity: number; readonly overflow: Overflow }
@@ -54,8 +69,8 @@ export interface ActorDefinition<State, Message, Action, E, R> {
     action: Action,
     context: ActorContext<Message>
   ) => Effect.Effect<void, E, R> | undefined
-  /** Messages the actor sends itself; `every` in milliseconds, the first after one interval. */
-  readonly ticks?: ReadonlyArray<{ readonly every: number; readonly message: Message }>
+  /** Messages the actor sends itself, the first after one interval. */
+  readonly ticks?: ReadonlyArray<ActorTicks<State, Message>>
   /**
    * By whose timers it ticks: those of a node at rest are most of what its actors do, and a fiber that
    * sleeps is two timers and a dozen steps each time. Default: the clock of its fibers.
@@ -126,27 +141,39 @@ export const spawn = <State, Message, Action, E, R>(
           fresh || lastGood === undefined || definition.recover === undefined
             ? definition.initial(moment())
             : definition.recover(lastGood, moment())
+        const seldom: Array<DueTicking> = []
         const publish = (state: State) => {
           lastGood = state
+          for (const ticks of seldom) ticks.look()
           definition.publish?.(state)
         }
         const interpret = (action: Action) => definition.interpret(action, interpreterContext)
         const { step } = definition
         const turns = new Turns({ box, step, moment, publish, interpret }, first)
-        for (const tick of definition.ticks ?? []) {
-          if (definition.ticker !== undefined) {
-            yield* ticking(definition.ticker, tick.every, () => void self.tell(tick.message))
+        const { ticker } = definition
+        for (const { every, message, seldom: rule } of definition.ticks ?? []) {
+          if (ticker === undefined) {
+            const sleepAndTick = Effect.suspend(() => {
+              const wait = untilTick(every, now())
+              const dueAt = now() + wait
+              return Effect.zipRight(
+                Effect.sleep(wait),
+                Effect.sync(() => self.tell(message(dueAt)))
+              )
+            })
+            yield* FiberSet.run(forked, Effect.forever(sleepAndTick))
             continue
           }
-          yield* FiberSet.run(
-            forked,
-            Effect.forever(
-              Effect.zipRight(
-                Effect.suspend(() => Effect.sleep(untilTick(tick.every, now()))),
-                Effect.sync(() => self.tell(tick.message))
-              )
-            )
-          )
+          // Of two clocks; both go on at the same pace.
+          const tell = (at: number) => void self.tell(message(now() + at - ticker.now()))
+          if (rule === undefined) {
+            yield* ticking(ticker, every, tell)
+            continue
+          }
+          const { atLeast, dueAt } = rule
+          const dueIn = () => (lastGood === undefined ? 0 : dueAt(lastGood) - now())
+          const make = Effect.sync(() => new DueTicking(ticker, { every, atLeast, dueIn }, tell))
+          seldom.push(yield* Effect.acquireRelease(make, (it) => Effect.sync(() => it.stop())))
         }
         const loop = Effect.forever(Effect.flatten(turns.next))
         return yield* Effect.raceFirst(loop, Effect.zipRight(FiberSet.join(forked), Effect.never))

@@ -1,6 +1,6 @@
-import { expect, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { TimerWheel } from "../../model/TimerWheel.ts"
-import { Ticking } from "./Ticking.ts"
+import { DueTicking, Ticking } from "./Ticking.ts"
 
 const make = (start: number) => {
   const wheel = new TimerWheel(start)
@@ -51,4 +51,71 @@ test("goes on after a tick that throws", () => {
   })
   for (let round = 0; round < 3; round++) expect(() => sleep(100)).toThrow("a bug")
   expect(ticks).toBe(3)
+})
+
+describe("ticks that are left out", () => {
+  /** Something to do at these times. */
+  const makeDue = (start: number, times: Array<number>) => {
+    const all = make(start)
+    const { timers, world } = all
+    const ticked: Array<readonly [at: number, meant: number]> = []
+    const dueIn = () => (times[0] ?? Number.POSITIVE_INFINITY) - world.now
+    const ticks = new DueTicking(timers, { every: 200, atLeast: 1_000, dueIn }, (meant) => {
+      ticked.push([world.now, meant])
+      while (times[0] !== undefined && times[0] <= world.now) times.shift()
+      ticks.look()
+    })
+    ticks.look()
+    return { ...all, ticked, ticks, times: () => ticked.map(([at]) => at) }
+  }
+
+  test("come at the multiples at which there is something to do, and once in a while", () => {
+    const { sleep, times } = makeDue(1_070, [1_090, 1_300, 1_400, 4_850])
+    sleep(4_930)
+    expect(times()).toEqual([1_200, 1_400, 2_400, 3_400, 4_400, 5_000, 6_000])
+  })
+
+  test("come sooner or later as soon as that is known, and never twice at one multiple", () => {
+    const due = [5_000]
+    const { sleep, ticks, times } = makeDue(1_000, due)
+    sleep(110)
+    due[0] = 1_100
+    ticks.look()
+    sleep(90)
+    due[0] = 1_200
+    ticks.look()
+    sleep(100)
+    expect(times()).toEqual([1_200])
+    due[0] = 1_900
+    ticks.look()
+    sleep(700)
+    expect(times()).toEqual([1_200, 2_000])
+    ticks.stop()
+    sleep(5_000)
+    expect(times().length).toBe(2)
+  })
+
+  test("tell for when they were meant, and do not catch up", () => {
+    const { sleep, ticked, wheel, world } = makeDue(1_000, [1_100])
+    world.now += 2_150
+    wheel.advance(world.now)
+    sleep(1_050)
+    expect(ticked).toEqual([
+      [3_150, 1_200],
+      [4_000, 4_000]
+    ])
+  })
+
+  test("come though one of them throws", () => {
+    const { sleep, timers } = make(1_000)
+    let ticks = 0
+    const options = { every: 200, atLeast: 400, dueIn: () => 0 }
+    new DueTicking(timers, options, () => {
+      ticks++
+      throw new Error("a bug")
+    })
+    expect(() => sleep(200)).toThrow("a bug")
+    expect(() => sleep(400)).toThrow("a bug")
+    expect(ticks).toBe(2)
+  })
 })

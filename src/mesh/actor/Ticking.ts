@@ -1,27 +1,21 @@
 /** Ticks in plain callbacks, for what looks at something all the time. */
 import { Effect, type Scope } from "effect"
-import type { Ticker } from "../../model/Time.ts"
+import { type Ticker, untilTick } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 
 export type TickTimers = Pick<Ticker, "after" | "now">
 
-/**
- * Milliseconds until the next tick. All that ticks in a process does so at the same multiples of their
- * intervals: it wakes up once for them, and not for each. A timer that fires early must not tick twice.
- */
-export const untilTick = (every: number, now: number): number => {
-  const left = every - (now % every)
-  return left < every / 4 ? left + every : left
-}
-
 export class Ticking {
   readonly #timers: TickTimers
   readonly #every: number
-  readonly #tick: () => void
+  readonly #tick: (at: number) => void
   #timer: Timer
 
-  /** Ticks until it is stopped, for the first time after one interval. */
-  constructor(timers: TickTimers, every: number, tick: () => void) {
+  /**
+   * Ticks until it is stopped, for the first time after one interval. `tick` is told for when it was meant, by
+   * the clock of the timers.
+   */
+  constructor(timers: TickTimers, every: number, tick: (at: number) => void) {
     this.#timers = timers
     this.#every = every
     this.#tick = tick
@@ -33,10 +27,71 @@ export class Ticking {
   }
 
   #next(): Timer {
-    return this.#timers.after(untilTick(this.#every, this.#timers.now()), () => {
+    const now = this.#timers.now()
+    const wait = untilTick(this.#every, now)
+    return this.#timers.after(wait, () => {
       // First, so that a tick that throws is not the last one.
       this.#timer = this.#next()
-      this.#tick()
+      this.#tick(now + wait)
+    })
+  }
+}
+
+export interface DueTicks {
+  readonly every: number
+  /** Something is looked at so often all the same, a multiple of `every`. */
+  readonly atLeast: number
+  /** Milliseconds until there is something to do; none or less: now. */
+  readonly dueIn: () => number
+}
+
+/** Ticks at multiples of an interval, too, but only at those at which there is something to do. */
+export class DueTicking {
+  readonly #timers: TickTimers
+  readonly #options: DueTicks
+  readonly #tick: (at: number) => void
+  /** The last multiple at which it ticked, or before which it was made. */
+  #ticked: number
+  /** The next. */
+  #at: number
+  #timer: Timer
+
+  /** `tick` is told for when it was meant, by the clock of the timers. */
+  constructor(timers: TickTimers, options: DueTicks, tick: (at: number) => void) {
+    this.#timers = timers
+    this.#options = options
+    this.#tick = tick
+    this.#ticked = this.#before(timers.now())
+    this.#at = this.#ticked + options.every
+    this.#timer = this.#arm(this.#at)
+  }
+
+  /** To be called when there may be something to do at another time than before. */
+  look(): void {
+    const { atLeast, dueIn, every } = this.#options
+    const now = this.#timers.now()
+    const due = Math.min(now + Math.max(0, dueIn()), this.#ticked + atLeast)
+    const at = Math.max(every * Math.ceil(due / every), this.#ticked + every)
+    if (at === this.#at) return
+    this.#timer.cancel()
+    this.#timer = this.#arm(at)
+  }
+
+  stop(): void {
+    this.#timer.cancel()
+  }
+
+  #before(now: number): number {
+    return this.#options.every * Math.floor(now / this.#options.every)
+  }
+
+  #arm(at: number): Timer {
+    this.#at = at
+    return this.#timers.after(at - this.#timers.now(), () => {
+      this.#ticked = Math.max(at, this.#before(this.#timers.now()))
+      // First, so that a tick that throws, or after which nobody looks, is not the last one.
+      this.#timer = this.#arm(this.#ticked + this.#options.atLeast)
+      this.#tick(at)
     })
   }
 }
@@ -45,7 +100,7 @@ export class Ticking {
 export const ticking = (
   timers: TickTimers,
   every: number,
-  tick: () => void
+  tick: (at: number) => void
 ): Effect.Effect<void, never, Scope.Scope> =>
   Effect.asVoid(
     Effect.acquireRelease(

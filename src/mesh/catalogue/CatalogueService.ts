@@ -231,7 +231,7 @@ export const makeCatalogue = (
         recoverCatalogue(makeCatalogueState(stored, resignOwn(state.own, moment.now)), moment),
       recover: recoverCatalogue,
       step: catalogueBehaviour(self, door.seal, options.clock, options.settingsOver),
-      ticks: [{ every: 1_000, message: { _tag: "Tick" } }],
+      ticks: [{ every: 1_000, message: () => ({ _tag: "Tick" }) }],
       ticker: options.ticker,
       publish,
       interpret: (action, context) => {

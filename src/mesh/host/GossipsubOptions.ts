@@ -14,6 +14,9 @@ export const topicName = (mesh: MeshId, topic: GossipTopic): string => `skein/${
 const contentId = (message: Message): Uint8Array =>
   createHash("sha256").update(message.data).digest().subarray(0, 20)
 
+/** Milliseconds between two rounds over the scores of all peers, which forget a tenth a second. */
+const scoresEvery = 10_000
+
 /**
  * Only forged messages lower a peer's score. The other rules punish quiet topics and peers that
  * share an address, both of which are normal here.
@@ -25,7 +28,7 @@ const topicScore = createTopicScoreParams({
   meshMessageDeliveriesWeight: 0,
   meshFailurePenaltyWeight: 0,
   invalidMessageDeliveriesWeight: -10,
-  invalidMessageDeliveriesDecay: 0.9
+  invalidMessageDeliveriesDecay: 0.9 ** (scoresEvery / 1_000)
 })
 
 export const gossipsubOptions = (mesh: MeshId): Partial<GossipsubOpts> => {
@@ -63,6 +66,7 @@ export const gossipsubOptions = (mesh: MeshId): Partial<GossipsubOpts> => {
     // A signed record is at most 64 KiB; a frame may carry several.
     maxInboundDataLength: 1024 * 1024,
     scoreParams: {
+      decayInterval: scoresEvery,
       IPColocationFactorWeight: 0,
       // Restarting nodes graft again within their back-off: no offence.
       behaviourPenaltyWeight: 0,

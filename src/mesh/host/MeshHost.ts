@@ -20,6 +20,7 @@ import { HostError, listenError } from "./HostError.ts"
 import { watchStreams } from "./InboundStreams.ts"
 import { type Knocker, type KnockOptions, knock } from "./Knock.ts"
 import { quietYamux } from "./QuietYamux.ts"
+import { restGossip } from "./RestingGossip.ts"
 import { type MakeListener, SocketTransport } from "./SocketTransport.ts"
 
 export interface MeshHostOptions {
@@ -198,6 +199,7 @@ export const makeMeshHost = (
           connectionMonitor: { enabled: false },
           services: { identify: identify(), pubsub: gossipsub(gossipsubOptions(options.mesh)) }
         })
+        restGossip(libp2p.services.pubsub, libp2p)
         watchStreams(libp2p, options.conduct ?? noConduct)
         libp2p.addEventListener("transport:listening", ({ detail }) => listeners.add(detail))
         libp2p.addEventListener("transport:close", ({ detail }) => listeners.delete(detail))

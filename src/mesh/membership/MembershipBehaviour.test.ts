@@ -99,6 +99,17 @@ const makeDead = (run: Run, peer: PeerKey, by: PeerKey) => {
   expect(run.stateOf(peer)).toBe("dead")
 }
 
+test("is late when a tick comes later than it was meant to, however long ago the last one was", () => {
+  const run = new Run(a!, b!, c!)
+  run.tell({ _tag: "Tick", dueAt: 0 })
+  run.now = 5_000
+  run.tell({ _tag: "Tick", dueAt: 5_000 })
+  expect([run.state.awareness, run.state.lateUntil > run.now]).toEqual([0, false])
+  run.now = 8_000
+  run.tell({ _tag: "Tick", dueAt: 6_000 })
+  expect([run.state.awareness, run.state.lateUntil]).toEqual([4, 12_000])
+})
+
 test("asks others before it accuses, and accuses when they reach nobody either", () => {
   const run = new Run(a!, b!, c!)
   const { probe, timeout, accused } = run.ping(a!)

@@ -241,9 +241,9 @@ export const membershipBehaviour = (
       : accuse(next, peer, moment)
   }
 
-  const tick = (state: MembershipState, moment: Moment): Step => {
+  const tick = (state: MembershipState, dueAt: number | undefined, moment: Moment): Step => {
     const { now, wall, random } = moment
-    const late = state.lastTick === undefined ? 0 : now - state.lastTick - options.tick
+    const late = now - (dueAt ?? (state.lastTick ?? now - options.tick) + options.tick)
     const delta = lateDelta(late)
     const lateUntil =
       late < heldBack ? state.lateUntil : Math.max(state.lateUntil, now + lateFor(late))
@@ -362,7 +362,7 @@ export const membershipBehaviour = (
         return [next, [...actions, { _tag: "Reply", reply: () => message.reply(answer) }]]
       }
       case "Tick":
-        return tick(state, moment)
+        return tick(state, message.dueAt, moment)
     }
   }
   return (state, message, moment) =>

@@ -55,7 +55,8 @@ export type MembershipMessage =
       readonly incarnation: number
       readonly reply: (answer: PingAnswer) => void
     }
-  | { readonly _tag: "Tick" }
+  /** `dueAt`: monotonic ms for which it was meant; absent: one tick after the last. */
+  | { readonly _tag: "Tick"; readonly dueAt?: number }
 
 export type MembershipAction =
   | {

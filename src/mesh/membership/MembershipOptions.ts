@@ -23,7 +23,7 @@ export interface MembershipOptions {
    */
   readonly giveUp: number
   readonly suspicion: SuspicionOptions
-  /** Between two looks at the clock. */
+  /** Between two looks at the clock, of which those are left out that would find nothing to do. */
   readonly tick: number
   /** Between two repetitions of an accusation, in case gossip lost it. */
   readonly repeat: number

@@ -22,7 +22,13 @@ import {
   pingResult,
   unavailable
 } from "./MembershipPort.ts"
-import { type MembershipState, makeMembershipState, recoverMembership } from "./MembershipState.ts"
+import {
+  isWaiting,
+  type MembershipState,
+  makeMembershipState,
+  nextDue,
+  recoverMembership
+} from "./MembershipState.ts"
 import { evidenceOf, type MemberState, memberOf, movedIn } from "./MemberTable.ts"
 import { type MemberView, memberViews } from "./MemberView.ts"
 import { isNews, isUnknown } from "./News.ts"
@@ -78,6 +84,9 @@ export interface MembershipShape {
 
 /** Messages that may wait. Statements beyond it are repeated or pulled, probes time out. */
 const mailboxCapacity = 4_096
+
+/** Of so many ticks that find nothing to do one comes, to see whether this node is late. */
+const quietTick = 5
 
 /** Probes for others at the same time. */
 const maxProbesForOthers = 32
@@ -157,7 +166,17 @@ export const makeMembership = (
       },
       recover: recoverMembership,
       step,
-      ticks: [{ every: options.tick, message: { _tag: "Tick" } }],
+      ticks: [
+        {
+          every: options.tick,
+          message: (dueAt) => ({ _tag: "Tick", dueAt }),
+          seldom: {
+            // While somebody is to answer, so that we know whether it is we who are late.
+            dueAt: (state) => (isWaiting(state) ? Number.NEGATIVE_INFINITY : nextDue(state)),
+            atLeast: quietTick * options.tick
+          }
+        }
+      ],
       ticker: setup.ticker,
       publish,
       interpret: (action, context) => {

@@ -56,6 +56,30 @@ export interface MembershipState extends MemberTable {
   readonly pulledAt: number
 }
 
+/** Monotonic ms of the tick that finds something to do; those before it change nothing. */
+export const nextDue = ({
+  denials,
+  probedBy,
+  probes,
+  pullAt,
+  retryAt,
+  ring,
+  suspects
+}: MembershipState): number => {
+  if (suspects.size > 0 || probedBy !== ring || denials.owed) return Number.NEGATIVE_INFINITY
+  let due = Math.min(pullAt, retryAt)
+  for (const { flight, nextAt } of probes.values()) {
+    if (flight === undefined && nextAt < due) due = nextAt
+  }
+  return due
+}
+
+/** Is somebody to answer a probe? */
+export const isWaiting = ({ probes }: MembershipState): boolean => {
+  for (const { flight } of probes.values()) if (flight !== undefined) return true
+  return false
+}
+
 export type Step = readonly [MembershipState, ReadonlyArray<MembershipAction>]
 
 /** `nobody`: as in `makeMemberTable`. */

@@ -1,4 +1,5 @@
 /** How late the event loop of a thread runs: what every request through it waits beside its work. */
+import { untilTick } from "../../model/Time.ts"
 import type { Histogram } from "./Cells.ts"
 import type { MetricRegistry } from "./Metrics.ts"
 import { RecentMost } from "./RecentMost.ts"
@@ -15,7 +16,8 @@ const lateFor = 10_000
 export class LoopDelay {
   readonly #delay: Histogram
   readonly #late = new RecentMost(lateFor)
-  readonly #interval: NodeJS.Timeout
+  #expected = 0
+  #timer: NodeJS.Timeout
 
   /** `thread`: `mesh`, or the number of a request thread. Looks until it is stopped. */
   constructor(registry: MetricRegistry, thread: string) {
@@ -27,15 +29,7 @@ export class LoopDelay {
         delayBounds
       )
       .cell({ thread })
-    let expected = performance.now() + lookEvery
-    this.#interval = setInterval(() => {
-      const now = performance.now()
-      const late = Math.max(0, now - expected)
-      this.#delay.record(late)
-      this.#late.note(now, late)
-      expected = now + lookEvery
-    }, lookEvery)
-    this.#interval.unref()
+    this.#timer = this.#next(performance.now())
   }
 
   /** The 99th percentile since the start, ms. */
@@ -49,6 +43,21 @@ export class LoopDelay {
   }
 
   stop(): void {
-    clearInterval(this.#interval)
+    clearTimeout(this.#timer)
+  }
+
+  /** When this thread wakes for its other ticks, too. */
+  #next(now: number): NodeJS.Timeout {
+    const wait = Math.ceil(untilTick(lookEvery, now))
+    this.#expected = now + wait
+    return setTimeout(() => this.#look(), wait).unref()
+  }
+
+  #look(): void {
+    const now = performance.now()
+    const late = Math.max(0, now - this.#expected)
+    this.#timer = this.#next(now)
+    this.#delay.record(late)
+    this.#late.note(now, late)
   }
 }

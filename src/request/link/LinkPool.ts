@@ -7,6 +7,7 @@ import { contain, type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Dispatch } from "../../model/Exchange.ts"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
 import type { Ticker } from "../../model/Time.ts"
+import type { Timer } from "../../model/TimerWheel.ts"
 import { http1Heads } from "../wire/Http1Heads.ts"
 import type { LinkLimits, LinkOptions, LinkStats } from "../wire/LinkOptions.ts"
 import { AcceptedLinks } from "./AcceptedLinks.ts"
@@ -80,6 +81,7 @@ export class LinkPool {
   readonly #upListeners = new Set<(peer: PeerKey) => void>()
   readonly #downListeners = new Set<(peer: PeerKey, cause: Error | undefined) => void>()
   #unhandle: (() => Promise<void>) | undefined = undefined
+  #house: Timer | undefined = undefined
   #stopped = false
 
   constructor(options: LinkPoolOptions) {
@@ -106,7 +108,6 @@ export class LinkPool {
         }
       }
     }
-    this.#keepHouse()
   }
 
   /** Keeps a link to the peer from now on. The addresses are asked for at every attempt. */
@@ -295,7 +296,10 @@ export class LinkPool {
     if (known !== undefined) return known
     const entry = new PeerLink(peer, this.#context)
     if (this.#stopped) entry.stop(new Error("this node is shutting down"))
-    else this.#peers.set(peer, entry)
+    else {
+      this.#peers.set(peer, entry)
+      this.#keepHouse()
+    }
     return entry
   }
 
@@ -315,10 +319,12 @@ export class LinkPool {
     }
   }
 
+  /** Runs only while there are peers, so that an idle node sleeps. */
   #keepHouse(): void {
-    this.#options.ticker.after(housekeepingEvery, () => {
+    this.#house ??= this.#options.ticker.after(housekeepingEvery, () => {
+      this.#house = undefined
       if (this.#stopped) return
-      this.#keepHouse()
+      if (this.#peers.size > 0) this.#keepHouse()
       for (const entry of this.#peers.values()) {
         entry.closeIfUnused()
         if (entry.idle) this.#peers.delete(entry.peer)

@@ -13,7 +13,7 @@ import type {
   PingAnswer
 } from "../../mesh/membership/MembershipMessages.ts"
 import type { MembershipOptions } from "../../mesh/membership/MembershipOptions.ts"
-import type { MembershipState } from "../../mesh/membership/MembershipState.ts"
+import { type MembershipState, nextDue } from "../../mesh/membership/MembershipState.ts"
 import { evidenceOf, memberOf } from "../../mesh/membership/MemberTable.ts"
 import { isNews, isUnknown } from "../../mesh/membership/News.ts"
 import type { Statement } from "../../mesh/membership/Statement.ts"
@@ -60,7 +60,7 @@ export class Membership implements NodeMembership {
     for (let at = state.moved; at !== undefined; at = at.rest) this.#node.believes(at.peer)
     for (const action of actions) this.#perform(action)
     if (state.ring !== before.ring) this.#node.follow()
-    this.#wakeAt(this.#dueAt())
+    this.#wakeAt(nextDue(this.state))
   }
 
   /** As gossip asks the door and the snapshot. */
@@ -90,17 +90,6 @@ export class Membership implements NodeMembership {
     return isAstray(said.incarnation, this.#node.wall) ? undefined : said
   }
 
-  /** When the tick at which there is something to do is due; the others change nothing. */
-  #dueAt(): number {
-    const { denials, probedBy, pullAt, probes, retryAt, ring, suspects } = this.state
-    if (suspects.size > 0 || probedBy !== ring || denials.owed) return 0
-    let due = Math.min(pullAt, retryAt)
-    for (const { flight, nextAt } of probes.values()) {
-      if (flight === undefined && nextAt < due) due = nextAt
-    }
-    return due
-  }
-
   #wakeAt(due: number): void {
     const { queue } = this.#node.world
     const { tick } = this.options
@@ -118,16 +107,10 @@ export class Membership implements NodeMembership {
   }
 
   #tick(at: number): void {
-    const { queue } = this.#node.world
-    const { tick } = this.options
-    // Ticks that were left out came in time: the loop would have said so.
-    const { lastTick } = this.state
-    if (lastTick !== undefined && lastTick < at - tick) {
-      this.state = { ...this.state, lastTick: at - tick }
-    }
     this.#tickAt = Number.POSITIVE_INFINITY
-    this.#ranAt = queue.now
-    this.tell({ _tag: "Tick" })
+    this.#ranAt = this.#node.world.queue.now
+    // Those that were left out came in time: the loop would have said so.
+    this.tell({ _tag: "Tick", dueAt: at })
   }
 
   #perform(action: MembershipAction): void {
