@@ -76,7 +76,13 @@ export type ActorPlace = typeof ActorPlace.Type
 export const ActorTypeStatus = Schema.Struct({
   type: Schema.String,
   service: Schema.String,
-  /** Of 256: those that belong to one of the programs below. */
+  /**
+   * Among which hosts shards are placed: `mesh`, all of them; `zone` or `local`, those of each zone or each node by
+   * themselves, of which there are so many (`circles`).
+   */
+  placed: Schema.optionalWith(Schema.String, { default: () => "mesh" }),
+  circles: Schema.optionalWith(Schema.Number, { default: () => 1 }),
+  /** Of 256: those that belong to one of the programs below. Of several circles, those of the one with the fewest. */
   shards: Schema.Number,
   ...numbers,
   lastError: Schema.NullOr(

@@ -50,7 +50,8 @@ const typeColumns = (now: number): ReadonlyArray<Column<ActorTypeStatus>> => [
   { title: "HOSTS", cell: ({ hosts }) => String(hosts.length), align: "right" },
   {
     title: "SHARDS",
-    cell: ({ shards }) => `${shards}/${allShards}`,
+    // Where each zone or node has all of them, they are told once, and how often there are.
+    cell: ({ circles, shards }) => `${shards}/${allShards}${circles === 1 ? "" : ` x${circles}`}`,
     align: "right",
     // More: they differ for a moment about whose some are. Fewer: some host has not said.
     tone: ({ shards }) => (shards === allShards ? "good" : "warn")
@@ -166,12 +167,14 @@ const lifeOf = (state: ActivationReport, now: number): Pairs => [
 
 const renderActor = (status: ActorTypeStatus, showing: Showing): string => {
   const { colour, now } = showing
-  const { hosts, place, type } = status
+  const { circles, hosts, place, type } = status
   if (place === null) return ""
   const inMemory = hosts.filter(({ actor }) => actor !== null)
-  const isOdd = place.owners.length !== 1
+  // Where they are placed by node or zone there is one in each.
+  const isOdd = place.owners.length === 0 || place.owners.length > circles
+  const isTwice = inMemory.length > circles
   const lives: Pairs = inMemory.flatMap(({ actor, ...host }) => [
-    ["in memory at", placeOf(host), inMemory.length > 1 ? "bad" : undefined],
+    ["in memory at", placeOf(host), isTwice ? "bad" : undefined],
     ...(actor === null ? [] : lifeOf(actor, now))
   ])
   const head: Pairs = [
@@ -182,9 +185,9 @@ const renderActor = (status: ActorTypeStatus, showing: Showing): string => {
   const rest: Pairs =
     inMemory.length === 0
       ? [["state", "not in memory: its next message begins it", "dim"]]
-      : inMemory.length === 1
-        ? lives
-        : [...lives, ["", "more than one host runs it", "bad"]]
+      : isTwice
+        ? [...lives, ["", "more than one host runs it", "bad"]]
+        : lives
   return renderPairs([...head, ...rest], { colour })
 }
 

@@ -272,13 +272,15 @@ export class Activation implements LivingActor {
   }
 
   #crash(cause: Cause.Cause<unknown>): void {
-    const close = this.#forget(cause)
     const host = this.#host
+    const isKept = this.#leaving && host.gives && this.memory?.mayHand === true
+    const close = this.#forget(cause)
     const { restarts } = host
     const history = this.#history ?? noRestarts
     const decision = decideRestart(restarts, history, this.#startedAt, host.now(), host.random())
     this.#history = decision.history
     host.crashed(this, cause, decision)
+    if (isKept) host.notGiven(this)
     const next = (): void => {
       if (this.#phase === "gone") return
       this.#phase = "resting"

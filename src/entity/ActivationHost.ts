@@ -75,6 +75,8 @@ export interface ActivationHost {
   /** What stops here because its shard goes elsewhere gives its state to who has it then. */
   readonly gives: boolean
   readonly give: (actor: LivingActor, handed: Handed) => void
+  /** It has crashed instead, and what it had saved stays with this host. */
+  readonly notGiven: (actor: LivingActor) => void
   /** Nothing is left of it in memory. */
   readonly gone: (actor: LivingActor) => void
 }

@@ -146,6 +146,17 @@ describe("an actor", () => {
     }).pipe(Effect.provide(world()))
   )
 
+  it.scoped("has no id that no host could be told", () =>
+    Effect.gen(function* () {
+      const cart = yield* Cart.client
+      for (const id of ["half \ud83d", "a\u001fb"]) {
+        expect(() => cart(id)).toThrow(/is no id: it has/)
+        expect(() => cart.watch(id)).toThrow(/is no id: it has/)
+      }
+      expect(yield* cart("\ud83d\ude00").Add({ item: "book" })).toBe(1)
+    }).pipe(Effect.provide(world()))
+  )
+
   it.scoped("answers with typed failures, and keeps what was changed before", () =>
     Effect.gen(function* () {
       const cart = yield* Cart.client

@@ -27,6 +27,14 @@ export const childMark = "\u001f"
 
 export const isChild = ({ id }: { readonly id: string }): boolean => id.includes(childMark)
 
+/** Why it can be no id, for people; undefined: it can be one. */
+export const idProblem = (id: string): string | undefined => {
+  if (isChild({ id })) return `${JSON.stringify(id)} is no id: it has U+001F in it`
+  // It has no bytes in UTF-8, in which calls and stores have it.
+  if (!id.isWellFormed()) return `${JSON.stringify(id)} is no id: it has half a character in it`
+  return undefined
+}
+
 /** In an actor, and in all of its handlers: which one it is. */
 export class CurrentAddress extends Context.Tag("skein/entity/CurrentAddress")<
   CurrentAddress,

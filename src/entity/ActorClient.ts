@@ -16,7 +16,7 @@ import {
   Tracer
 } from "effect"
 import { Idempotent } from "../api/RpcIdempotent.ts"
-import { type ActorAddress, CurrentAddress, isChild } from "./ActorAddress.ts"
+import { type ActorAddress, CurrentAddress, idProblem } from "./ActorAddress.ts"
 import type { ActorEvent } from "./ActorEvent.ts"
 import type { ActorFailure, Actors, ActorType, Outgoing } from "./Actors.ts"
 import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
@@ -66,8 +66,7 @@ export const makeActorClient = <Rpcs extends Rpc.Any>(
   class Client {
     readonly id: string
     constructor(id: string) {
-      if (isChild({ id })) throw new Error(`${JSON.stringify(id)} is no id: it has U+001F in it`)
-      this.id = id
+      this.id = checkedId(id)
     }
   }
   for (const [tag, call] of calls) {
@@ -80,7 +79,15 @@ export const makeActorClient = <Rpcs extends Rpc.Any>(
   }
   // Its methods are the protocol's, by the loop above.
   const client = (id: string) => new Client(id) as unknown as ReturnType<ActorClient<Rpcs>>
-  return Object.assign(client, { watch: (id: string) => watchActor(actors, definition, id) })
+  return Object.assign(client, {
+    watch: (id: string) => watchActor(actors, definition, checkedId(id))
+  })
+}
+
+const checkedId = (id: string): string => {
+  const problem = idProblem(id)
+  if (problem !== undefined) throw new Error(problem)
+  return id
 }
 
 type CallFunction = (id: string, payload: unknown, options: CallOptions) => unknown

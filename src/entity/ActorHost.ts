@@ -89,14 +89,7 @@ export class ActorHost implements ActivationHost {
         store: this.stats.counting(store),
         leaseOf: gate.lease,
         monotonic: () => Number(program.clock.unsafeCurrentTimeNanos()) / 1e6,
-        onReminder: () => this.onReminder(),
-        onKept: ({ id, shard }) =>
-          Effect.suspend(() => {
-            this.stats.notGiven++
-            return Effect.logWarning(
-              `the state of ${shard.type}/${id} could not be given to its next host, and is in the store of this one: it could not be saved`
-            )
-          })
+        onReminder: () => this.onReminder()
       }
     }
   }
@@ -293,6 +286,15 @@ export class ActorHost implements ActivationHost {
 
   give({ address }: LivingActor, handed: Handed): void {
     this.#options.gate.give?.(address, handed)
+  }
+
+  notGiven({ address }: LivingActor): void {
+    this.stats.notGiven++
+    this.#run(
+      Effect.logWarning(
+        `the state of ${formatAddress(address)} could not be given to its next host, and is in the store of this one as it was saved last: it has crashed on its way out`
+      )
+    )
   }
 
   fenced({ address }: LivingActor): void {

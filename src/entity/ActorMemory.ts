@@ -42,8 +42,6 @@ export interface MemoryHost {
   readonly monotonic: () => number
   /** There is something to be reminded of. */
   readonly onReminder: () => void
-  /** What was to be given to its next host could not be saved first, and stays in this host's store. */
-  readonly onKept: (actor: ActorAddress) => Effect.Effect<void>
 }
 
 /** Who carries out what is to be saved outside of a message. */
@@ -240,7 +238,7 @@ export class ActorMemory {
 
   get save(): Effect.Effect<void, SaveError> {
     return Effect.suspend(() => {
-      const { leaseOf, onKept, onReminder, store } = this.#host
+      const { leaseOf, onReminder, store } = this.#host
       const actor = this.actor
       const lease = leaseOf?.(actor.shard.index)
       if (leaseOf !== undefined && (lease === undefined || lease.epoch !== this.#lease?.epoch)) {
@@ -273,8 +271,7 @@ export class ActorMemory {
             this.#savedRevision = Math.max(this.#savedRevision, revision)
             if ((reminders?.put.length ?? 0) > 0) onReminder()
           })
-        ),
-        Effect.tapError(() => (this.#handed === undefined ? Effect.void : onKept(actor)))
+        )
       )
     })
   }

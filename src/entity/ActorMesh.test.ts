@@ -246,6 +246,34 @@ describe("actors in a mesh", () => {
       })
   )
 
+  it.scoped(
+    "are taken over in their zone without asking hosts of others, which run other ones",
+    () =>
+      Effect.gen(function* () {
+        const world = new World({}, "zone")
+        for (const [name, zone] of [
+          ["a", "eu"],
+          ["b", "eu"],
+          ["c", "us"]
+        ] as const) {
+          world.mesh.host(name).zone = zone
+        }
+        yield* world.start("a")
+        const b = yield* world.start("b")
+        const c = yield* world.start("c")
+        const all = (from: typeof b) =>
+          Effect.forEach(ids, (id) => from.counter(id).Host(), { concurrency: "unbounded" })
+        expect(new Set(yield* all(b))).toEqual(new Set(["a", "b"]))
+        expect(new Set(yield* all(c))).toEqual(new Set(["c"]))
+        world.mesh.lose("a")
+        world.mesh.host("a").member = "dead"
+        world.mesh.tell()
+        const answers = yield* Effect.fork(all(b))
+        for (let i = 0; i < 50; i++) yield* TestClock.adjust("20 millis")
+        expect(answers.unsafePoll()).toEqual(Exit.succeed(ids.map(() => "b")))
+      })
+  )
+
   it.scoped("live once in each zone where they are placed so", () =>
     Effect.gen(function* () {
       const world = new World({}, "zone")

@@ -211,7 +211,10 @@ export const layer: Layer.Layer<
         const owner = (shard: number) => typeHosts.owner(shard)
         const open = () => shards?.open.length ?? 0
         const report = (question: ActorQuestion): ActorReport =>
-          actorReport({ host, service, guarantee, key, owner, open }, question)
+          actorReport(
+            { host, service, guarantee, key, owner, open, placed: typeHosts.placed },
+            question
+          )
         const stopReach = reach.onChange(() => void run(offered.setHealth(healthBy(reach))))
         yield* Effect.acquireRelease(
           Effect.sync(() => {

@@ -16,6 +16,7 @@ export interface ReportedType {
   readonly host: ActorHost
   readonly service: ServiceName
   readonly guarantee: string
+  readonly placed: string
   /** Of the type's endpoint here. */
   readonly key: string
   /** Key of the endpoint that a shard belongs to. */
@@ -25,15 +26,16 @@ export interface ReportedType {
 }
 
 export const actorReport = (
-  { guarantee, host, key, open, owner, service }: ReportedType,
+  { guarantee, host, key, open, owner, placed, service }: ReportedType,
   { id, type }: ActorQuestion
 ): ActorReport => {
   const { latency, lastError, ...stats } = host.stats
   const load = loadOf(host, type !== undefined && id === undefined)
-  const { crashes, fenced, saves, savesFailed, shardsIn, shardsOut } = stats
+  const { crashes, fenced, given, lost, notGiven, saves, savesFailed, shardsIn, shardsOut } = stats
   const { cancelled, died, failed, mailboxFull, moved, ok, unavailable } = stats
   return {
-    ...{ type: host.type, service, key, guarantee, crashes },
+    ...{ type: host.type, service, key, guarantee, placed, crashes, lost },
+    given: { ok: given, failed: notGiven },
     shards: {
       owned: allShards.filter((shard) => owner(shard) === key).length,
       open: open(),

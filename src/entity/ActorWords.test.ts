@@ -56,6 +56,14 @@ describe("how a message stands in a call", () => {
     )
   })
 
+  it("says why in any words, of which half a character is none", () => {
+    const refusal = ActorUnavailable.of("not_saved", address, "could not be saved: \ud83d")
+    expect(readRefusal(refusalHead(refusal), address)).toMatchObject({
+      code: "not_saved",
+      message: expect.stringContaining("could not be saved: \ufffd")
+    })
+  })
+
   it("asks for a shard by a name that no message has", () => {
     expect(readTarget(releaseTarget(7))).toEqual({ kind: "release", shard: 7, turn: false })
     expect(readTarget(releaseTarget(7, true))).toEqual({ kind: "release", shard: 7, turn: true })

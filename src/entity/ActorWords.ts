@@ -107,11 +107,21 @@ export const refusalHead = (refusal: Refusal): RefusalHead => {
     }
     case "MailboxFull": {
       const { code, message } = refusal
-      return { status: 429, fields: [refusalField, code, messageField, encodeURI(message)] }
+      return {
+        status: 429,
+        fields: [refusalField, code, messageField, encodeURI(message.toWellFormed())]
+      }
     }
     case "ActorUnavailable": {
       const { code, message, sent } = refusal
-      const fields = [refusalField, code, sentField, String(sent), messageField, encodeURI(message)]
+      const fields = [
+        refusalField,
+        code,
+        sentField,
+        String(sent),
+        messageField,
+        encodeURI(message.toWellFormed())
+      ]
       return { status: 409, fields }
     }
   }

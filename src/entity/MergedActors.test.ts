@@ -26,6 +26,10 @@ class World {
   readonly failing = new Map<string, number>()
   /** It is those of what is to be given that fail. */
   keeps = false
+  /** It is those of messages. */
+  plain = false
+  /** Milliseconds that messages take. */
+  delay = 0
   /** Of all hosts; undefined: each has its own. */
   shared: ActorStoreShape | undefined
   merges = true
@@ -41,7 +45,9 @@ class World {
         Effect.suspend(() => {
           const left = this.failing.get(name) ?? 0
           const isHanded = save.keys?.put.some(({ key }) => key.startsWith("handed:")) === true
-          const isMeant = isHanded && (save.state === undefined) === this.keeps
+          const isMeant = this.plain
+            ? !isHanded
+            : isHanded && (save.state === undefined) === this.keeps
           if (left === 0 || !isMeant) return store.save(save)
           this.failing.set(name, left - 1)
           return new StoreUnavailable({
@@ -54,6 +60,7 @@ class World {
   start(name: string, scope?: Scope.Scope) {
     return Effect.gen(this, function* () {
       const { merges } = this
+      const delay = (): number => this.delay
       const live = Tally.toLayer(
         Effect.gen(function* () {
           const state = yield* ActorState.make(Total, {
@@ -64,7 +71,10 @@ class World {
           return {
             Add: ({ payload: { by } }) =>
               Effect.map(
-                state.update(({ total }) => ({ total: total + by })),
+                Effect.delay(
+                  state.update(({ total }) => ({ total: total + by })),
+                  delay()
+                ),
                 ({ total }) => total
               ),
             Get: () => Effect.map(state.get, ({ total }) => total)
@@ -174,6 +184,30 @@ describe("an actor that has run on two hosts", () => {
       expect(world.failing.get("a")).toBe(0)
       expect(a.stats().notGiven).toBe(2)
       expect(a.stats().given).toBeGreaterThan(0)
+    })
+  )
+
+  it.scoped("is counted where its last save fails while it leaves", () =>
+    Effect.gen(function* () {
+      const world = new World()
+      const a = yield* world.start("a")
+      for (const id of ids) yield* passing(a.tally(id).Add({ by: 1 }))
+      world.delay = 100
+      const late = yield* Effect.fork(
+        Effect.forEach(ids, (id) => Effect.exit(a.tally(id).Add({ by: 1 })), {
+          concurrency: "unbounded"
+        })
+      )
+      yield* TestClock.adjust("1 millis")
+      yield* world.start("b")
+      world.plain = true
+      world.failing.set("a", ids.length)
+      yield* TestClock.adjust("5 seconds")
+      expect((yield* Fiber.join(late)).every(Exit.isFailure)).toBe(true)
+      const { given, notGiven } = a.stats()
+      expect(given).toBe(0)
+      expect(notGiven).toBeGreaterThan(3)
+      expect(notGiven).toBeLessThan(ids.length)
     })
   )
 

@@ -1,12 +1,13 @@
 import { describe, expect, it } from "@effect/vitest"
-import { nearest, type PlacedBy } from "./NearHosts.ts"
+import { isWithin, nearestCircle, type PlacedBy } from "./NearHosts.ts"
 
 const host = (name: string, zone: string | undefined, local = false) => ({ name, zone, local })
 
 const hosts = [host("a", "eu"), host("b", "eu", true), host("c", "us"), host("d", undefined)]
 
 const names = (placed: PlacedBy, zone: string | undefined, all = hosts) =>
-  nearest(placed, all, zone)
+  all
+    .filter((one) => isWithin(nearestCircle(placed, all, zone), one, zone))
     .map(({ name }) => name)
     .join("")
 

@@ -19,18 +19,27 @@ export class Placed extends Context.Reference<Placed>()("skein/actors/Placed", {
 
 type Near = Pick<EndpointView, "local" | "zone">
 
-/**
- * Those among which shards are placed for who asks from `zone` (undefined: it is in none, or does not know): the nearest
- * there are. Where a caller's host, or zone, runs none of the type, the others do.
- */
-export const nearest = <Host extends Near>(
-  placed: PlacedBy,
-  hosts: ReadonlyArray<Host>,
-  zone: string | undefined
-): ReadonlyArray<Host> => {
-  const here = hosts.filter(({ local }) => local)
-  if (placed === "mesh") return hosts
-  if (placed === "local" && here.length > 0) return here
-  const beside = zone === undefined ? [] : hosts.filter((host) => host.zone === zone)
-  return beside.length > 0 ? beside : hosts
+/** How near hosts are among which shards are placed. */
+export type Circle = "all" | "here" | "zone"
+
+/** Is the host one of the circle, for who asks from `zone`? */
+export const isWithin = (circle: Circle, host: Near, zone: string | undefined): boolean =>
+  circle === "all" || (circle === "here" ? host.local : zone !== undefined && host.zone === zone)
+
+/** Of those that count for a type, the nearest first. */
+const circles: Readonly<Record<PlacedBy, ReadonlyArray<Circle>>> = {
+  mesh: ["all"],
+  zone: ["zone", "all"],
+  local: ["here", "zone", "all"]
 }
+
+/**
+ * The circle in which shards are placed for who asks from `zone` (undefined: it is in none, or does not know): the
+ * nearest that there is a host in. Where a caller's host, or zone, runs none of the type, the others do.
+ */
+export const nearestCircle = (
+  placed: PlacedBy,
+  hosts: ReadonlyArray<Near>,
+  zone: string | undefined
+): Circle =>
+  circles[placed].find((circle) => hosts.some((host) => isWithin(circle, host, zone))) ?? "all"

@@ -5,7 +5,7 @@
 import type { MeshDirectory } from "../api/MeshDirectory.ts"
 import type { EndpointView } from "../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
-import { nearest, type PlacedBy } from "./NearHosts.ts"
+import { type Circle, isWithin, nearestCircle, type PlacedBy } from "./NearHosts.ts"
 import { Placement } from "./Placement.ts"
 
 /** Stays, and membership has not given it up. */
@@ -20,6 +20,10 @@ const takers = (hosts: ReadonlyArray<EndpointView>): ReadonlyArray<EndpointView>
   return well.length > 0 ? well : hosts
 }
 
+/**
+ * `before` is nobody's where what was placed then was among other hosts (`Placed`): what those run are other actors,
+ * and none of them comes or goes.
+ */
 type Listener = (before: Placement, after: Placement) => void
 
 export class TypeHosts {
@@ -36,6 +40,9 @@ export class TypeHosts {
   /** Of all hosts, whoever asks. */
   #whole = Placement.nobody
   #isUnwell = false
+  /** In which shards are placed for this program, and from where it asks. */
+  #circle: Circle = "all"
+  #zone: string | undefined
   /** This program's own, once it does not want any more shards. */
   #leaving: string | undefined
 
@@ -92,9 +99,13 @@ export class TypeHosts {
     return false
   }
 
-  /** All that may be asked to let a shard go. */
+  /** All that may be asked to let a shard go. Those that are further away run other actors. */
   get there(): ReadonlyArray<string> {
-    return [...this.#endpoints.keys()].filter((key) => this.isThere(key))
+    return [...this.#endpoints.values()].flatMap((endpoint) =>
+      this.isThere(endpoint.key) && isWithin(this.#circle, endpoint, this.#zone)
+        ? [endpoint.key]
+        : []
+    )
   }
 
   /** For good: this program takes no shard of the type any more, before the others have heard so. */
@@ -132,12 +143,17 @@ export class TypeHosts {
     this.#isUnwell = all.length > 0 && all.every(({ healthy }) => !healthy)
     // Who has not said its own zone may know it by what else its node offers.
     const zone = this.#directory.zone ?? endpoints.find(({ local }) => local)?.zone
-    const hosts = nearest(this.placed, all, zone)
+    const circle = nearestCircle(this.placed, all, zone)
+    const hosts = all.filter((one) => isWithin(circle, one, zone))
     const before = this.#placement
+    const isOther = circle !== this.#circle || (circle === "zone" && zone !== this.#zone)
+    this.#circle = circle
+    this.#zone = zone
     if (!this.#whole.isOf(all)) this.#whole = new Placement(this.type, all)
     if (!before.isOf(hosts)) {
-      this.#placement = hosts === all ? this.#whole : new Placement(this.type, hosts)
-      for (const listener of this.#listeners) listener(before, this.#placement)
+      this.#placement = hosts.length === all.length ? this.#whole : new Placement(this.type, hosts)
+      const comparable = isOther ? Placement.nobody : before
+      for (const listener of this.#listeners) listener(comparable, this.#placement)
     }
     const waiting = [...this.#waiting]
     this.#waiting.clear()

@@ -35,6 +35,9 @@ describe("metrics of actors", () => {
     expect(value('skein_actors_shards{actor_type="Cart"}')).toBe(256)
     expect(value('skein_actors_shards_moved_total{actor_type="Cart",result="taken"}')).toBe(6)
     expect(value('skein_actors_crashes_total{actor_type="Cart"}')).toBe(2)
+    expect(value('skein_actors_lost_messages_total{actor_type="Cart"}')).toBe(4)
+    const given = 'skein_actors_states_given_total{actor_type="Cart",result="success"}'
+    expect([value(given), value(given.replace("success", "failure"))]).toEqual([10, 2])
     expect(value(count)).toBe(15)
     const bucket = 'skein_actors_message_duration_seconds_bucket{actor_type="Cart",le="0.001"}'
     expect(value(bucket)).toBe(15)

@@ -36,7 +36,9 @@ export class ActorMetrics {
   readonly #messages: Results
   readonly #saves: Results
   readonly #moved: Results
+  readonly #given: Results
   readonly #crashes: Family<Counter, "counter", "actor_type">
+  readonly #lost: Family<Counter, "counter", "actor_type">
   readonly #duration: Family<Histogram, "histogram", "actor_type">
   readonly #gauges: ReadonlyArray<TypeGauge>
   /** By the key of the type's endpoint, as it was told last. */
@@ -57,6 +59,16 @@ export class ActorMetrics {
       "skein_actors_shards_moved_total",
       "Shards of actors that this host's programs have taken from others, or left to others.",
       byResult
+    )
+    this.#given = registry.counter(
+      "skein_actors_states_given_total",
+      "States of actors that left this host's programs, and were or could not be given to their next hosts.",
+      byResult
+    )
+    this.#lost = registry.counter(
+      "skein_actors_lost_messages_total",
+      "Messages that actors of this host's programs were told and that were not handled.",
+      byType
     )
     this.#crashes = registry.counter(
       "skein_actors_crashes_total",
@@ -127,6 +139,9 @@ export class ActorMetrics {
     add(this.#saves, "fenced", now.saves.fenced, before?.saves.fenced)
     add(this.#moved, "taken", now.shards.in, before?.shards.in)
     add(this.#moved, "left", now.shards.out, before?.shards.out)
+    add(this.#given, "success", now.given?.ok ?? 0, before?.given?.ok)
+    add(this.#given, "failure", now.given?.failed ?? 0, before?.given?.failed)
+    this.#lost.cell({ actor_type }).inc(grown(now.lost ?? 0, before?.lost))
     this.#crashes.cell({ actor_type }).inc(grown(now.crashes, before?.crashes))
     const duration = this.#duration.cell({ actor_type })
     if (!hasBounds(now.latency, duration.bounds)) return

@@ -51,6 +51,29 @@ describe("what is said of actors", () => {
     )
   })
 
+  it("tells once what each node or zone has by itself", () => {
+    const shards = (owned: number) => ({ shards: { owned, open: 0, in: 0, out: 0 } })
+    const typeOf = (placed: string, ...owned: ReadonlyArray<readonly [string, number]>) =>
+      gathered(
+        {},
+        owned.map(([node, own], at) =>
+          told(node, by(null, actorReport(`k${at}`, 0, { placed, ...shards(own) })))
+        ),
+        [],
+        (_, key) => ({ node: "n", endpoint: key, zone: key === "k2" ? "us" : "eu" })
+      ).types[0]
+    const on = [
+      ["a", 100],
+      ["a", 156],
+      ["b", 256]
+    ] as const
+    expect(typeOf("local", ...on)).toMatchObject({ placed: "local", circles: 2, shards: 256 })
+    expect(typeOf("zone", ...on)).toMatchObject({ placed: "zone", circles: 2, shards: 256 })
+    expect(typeOf("mesh", ...on.slice(0, 2))).toMatchObject({ circles: 1, shards: 256 })
+    // One node of three has not said all of its own.
+    expect(typeOf("local", ["a", 256], ["b", 30])).toMatchObject({ circles: 2, shards: 30 })
+  })
+
   it("tells where an actor is in memory, and where those who run its type would look for it", () => {
     const actor = (owner: string | null, state = false) => ({
       actor: { shard: 7, owner, state: state ? activationReport("u") : null }

@@ -104,13 +104,18 @@ const nodesWith = (view: MeshView, only: ServiceName | undefined): Map<PeerKey, 
   return nodes
 }
 
-type NameOfKey = (service: ServiceName, key: string) => Pick<ActorPlace, "endpoint" | "node">
+type NameOfKey = (
+  service: ServiceName,
+  key: string
+) => Pick<ActorPlace, "endpoint" | "node"> & { readonly zone?: string | undefined }
 
 const nameOfKey =
   (view: MeshView): NameOfKey =>
   (service, key) => {
     const found = view.services.get(service)?.endpoints.find((one) => one.key === key)
-    if (found !== undefined) return { node: found.node, endpoint: found.endpoint }
+    if (found !== undefined) {
+      return { node: found.node, endpoint: found.endpoint, zone: found.zone }
+    }
     const [peer = key, , endpoint = ""] = key.split("/")
     return { node: peer, endpoint }
   }
@@ -173,7 +178,7 @@ const typeStatus = (
   )
   return {
     ...{ type, service, ...numbersOf(reports) },
-    shards: reports.reduce((sum, { shards }) => sum + shards.owned, 0),
+    ...shardsOf(told, nameOf),
     lastError: errors.reduce<ActorTypeStatus["lastError"]>(
       (latest, one) => (latest === null || one.at > latest.at ? one : latest),
       null
@@ -183,6 +188,29 @@ const typeStatus = (
       .sort((a, b) => a.node.localeCompare(b.node) || (a.endpoint < b.endpoint ? -1 : 1)),
     place: id === undefined ? null : placeOf(id, told, nameOf)
   }
+}
+
+/** Shards that belong to somebody, and how often: once in the mesh, or once in each zone or node. */
+const shardsOf = (
+  told: ReadonlyArray<Told>,
+  nameOf: NameOfKey
+): Pick<ActorTypeStatus, "circles" | "placed" | "shards"> => {
+  const placed = told[0]?.report.placed ?? "mesh"
+  const circles = new Map<string, number>()
+  let outside = 0
+  for (const { node, report } of told) {
+    const circle =
+      placed === "local"
+        ? node
+        : placed === "zone"
+          ? nameOf(report.service, report.key).zone
+          : "the mesh"
+    // In no zone is where those of all zones count.
+    if (circle === undefined) outside += report.shards.owned
+    else circles.set(circle, (circles.get(circle) ?? 0) + report.shards.owned)
+  }
+  const each = circles.size === 0 ? [outside] : [...circles.values()]
+  return { placed, circles: each.length, shards: Math.min(...each) }
 }
 
 const hostStatus = ({ node, program, report }: Told, nameOf: NameOfKey): ActorHostStatus => ({
@@ -207,7 +235,8 @@ const placeOf = (
     if (actor.owner === null) continue
     const known = owners.get(actor.owner)
     if (known === undefined) {
-      owners.set(actor.owner, { ...nameOf(service, actor.owner), by: [node] })
+      const { endpoint, node: at } = nameOf(service, actor.owner)
+      owners.set(actor.owner, { node: at, endpoint, by: [node] })
     } else if (!known.by.includes(node)) known.by.push(node)
   }
   return { id, shard, owners: [...owners.values()] }

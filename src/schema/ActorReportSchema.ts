@@ -86,6 +86,12 @@ export const ActorReport = Schema.Struct({
   }),
   saves: Schema.Struct({ ok: Count, failed: Count, fenced: Count }),
   crashes: Count,
+  /** Messages that were told and taken, and not handled. Absent: a program of before this was told. */
+  lost: Schema.optional(Count),
+  /** States that their next hosts have, and those that these could not be given. Absent as above. */
+  given: Schema.optional(Schema.Struct({ ok: Count, failed: Count })),
+  /** Among which hosts its shards are placed (`Placed`). Absent as above. */
+  placed: Schema.optional(Schema.String.pipe(Schema.maxLength(32))),
   /** Messages answered a second, over the last ten seconds. */
   rate: Count,
   /** From when a message came until it was answered: a count for each of `bounds` (ms) and one for what is above. */

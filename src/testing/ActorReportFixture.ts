@@ -12,6 +12,7 @@ export const actorReport = (
   ...{ type: "Cart", service: ServiceName.make("actor-cart"), key, guarantee: "leased" },
   shards: { owned: 128, open: 1, in: 3, out: 2 },
   ...{ activations: 2, waiting: 1, longest: 1, crashes: 1, rate: 0.5, lastError: null },
+  ...{ lost: 2, given: { ok: 5, failed: 1 }, placed: "mesh" },
   messages: {
     ...{ ok: answered, failed: 0, died: 1, cancelled: 0, mailboxFull: 2, moved: 4, unavailable: 3 }
   },
