@@ -177,6 +177,9 @@ const facade = (current: () => RunningNode, left: Deferred.Deferred<void>): Runn
   get names() {
     return current().names
   },
+  get attach() {
+    return current().attach
+  },
   get proxy() {
     return current().proxy
   },

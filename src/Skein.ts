@@ -1,18 +1,20 @@
 /** A program on its host's node: attached to it, with no node and no port of its own. */
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
-import { basename } from "node:path"
-import { Context, Data, Deferred, Duration, Effect, Layer, Runtime, Schema } from "effect"
+import { basename, resolve } from "node:path"
+import { Context, Data, Deferred, Duration, Effect, Layer, Runtime } from "effect"
 import { ActorReporters } from "./api/ActorReporters.ts"
 import { Attachment, type NoNode } from "./api/Attachment.ts"
+import { placeText, readPlace, saidPlace, whyNoNode } from "./api/AttachPlace.ts"
 import { MeshCaller } from "./api/MeshCaller.ts"
 import { MeshDirectory } from "./api/MeshDirectory.ts"
 import { MeshProgram } from "./api/MeshProgram.ts"
-import { DialAddress } from "./config/HostPort.ts"
 import { hostCaller } from "./model/Caller.ts"
 import type { Dispatch } from "./model/Exchange.ts"
 import { NodeName, type ServiceName } from "./model/Names.ts"
+import { fileReasonOf } from "./model/Reason.ts"
 import { refuse } from "./model/RefusedExchange.ts"
+import { unixPathOf } from "./model/UnixHost.ts"
 import { makePlaneLog } from "./node/PlaneLog.ts"
 import { ProgramOffers } from "./node/ProgramOffers.ts"
 import { softwareVersion } from "./node/Version.ts"
@@ -32,7 +34,8 @@ export class AttachError extends Data.TaggedError("AttachError")<{
 export interface AttachOptions {
   /**
    * Where the node listens for programs (`programs.listen` of its config): `unix:/path`, or an address of
-   * this host. Default: what `SKEIN_ATTACH` says, or `unix:/run/skein/programs.sock`.
+   * this host. A relative path counts from the working directory. Default: what `SKEIN_ATTACH` says, or
+   * `unix:/run/skein/programs.sock`.
    */
   readonly to?: string | undefined
   /**
@@ -47,8 +50,6 @@ export interface AttachOptions {
   /** How long a call waits for a node that is away; less when its own time is over before. Default 10 s. */
   readonly callPatience?: Duration.DurationInput | undefined
 }
-
-const usualPlace = "unix:/run/skein/programs.sock"
 
 /** What runs may take to get out as the program ends, ms. */
 const farewell = 1_000
@@ -125,11 +126,12 @@ interface Held {
 
 const attached = (options: AttachOptions) =>
   Effect.gen(function* () {
-    const address = options.to ?? process.env["SKEIN_ATTACH"] ?? usualPlace
-    const place = yield* Effect.mapError(
-      Schema.decode(DialAddress)(address),
-      ({ message }) => new AttachError({ code: "bad_address", message })
+    const said = saidPlace(options.to, process.env["SKEIN_ATTACH"])
+    const { address, place } = yield* Effect.mapError(
+      readPlace(said, process.cwd()),
+      (message) => new AttachError({ code: "bad_address", message })
     )
+    const at = placeText({ ...said, address })
     const tokenFile = options.tokenFile ?? process.env["SKEIN_ATTACH_TOKEN"]
     const log = yield* makePlaneLog
     const runtime = yield* Effect.runtime<never>()
@@ -151,7 +153,7 @@ const attached = (options: AttachOptions) =>
             ...{ place, address, ticker, log, onDefect },
             name: (options.name ?? basename(process.argv[1] ?? "program")).slice(0, 64),
             software: softwareVersion,
-            token: () => (tokenFile === undefined ? undefined : readToken(tokenFile)),
+            token: () => (tokenFile === undefined ? undefined : readToken(tokenFile).token),
             actors: actors.answer,
             serve: servedBy(programs, () => nameOf(hold)),
             patience: Duration.toMillis(options.callPatience ?? "10 seconds")
@@ -168,7 +170,10 @@ const attached = (options: AttachOptions) =>
       // It would be the same the next time.
       if (refused === undefined || refused.code === "draining" || refused.code === "too_many")
         return
-      Deferred.unsafeDone(up, Effect.fail(new AttachError(refused)))
+      const { code } = refused
+      const token = code === "bad_token" ? `; ${tokenText(tokenFile)}` : ""
+      const message = `the node at ${at} refuses this program: ${refused.message}${token}`
+      Deferred.unsafeDone(up, Effect.fail(new AttachError({ code, message })))
     }
     hold.start()
     yield* Deferred.await(up).pipe(
@@ -177,20 +182,33 @@ const attached = (options: AttachOptions) =>
         onTimeout: () =>
           new AttachError({
             code: last.refused?.code ?? "no_node",
-            message: `no node has answered at ${address} within ${patience} ms (${last.reason}); is it up, and is that what \`programs.listen\` in its config says?`
+            message: `no node has taken this program at ${at} within ${patience} ms: ${whyNoNode(last, unixPathOf(address) === undefined)}`
           })
       })
     )
     return { hold, programs, actors } satisfies Held
   })
 
-/** A file that is not there, or not readable, is told by the node: it misses the token. */
-const readToken = (file: string): string | undefined => {
+/** Of a file that is not there, or not readable, there is none to show, and the node misses it. */
+const readToken = (
+  file: string
+): { readonly token: string | undefined; readonly problem: string | undefined } => {
   try {
-    return readFileSync(file, "utf8").trim()
-  } catch {
-    return undefined
+    return { token: readFileSync(file, "utf8").trim(), problem: undefined }
+  } catch (error) {
+    return { token: undefined, problem: fileReasonOf(error) }
   }
+}
+
+/** Why a token was not the right one, and the mend. */
+const tokenText = (file: string | undefined): string => {
+  if (file === undefined) {
+    return "no file was said to read it from: write its path as `tokenFile` or SKEIN_ATTACH_TOKEN"
+  }
+  const { problem } = readToken(file)
+  return problem === undefined
+    ? `the one in ${resolve(file)} was shown, which is not of this node, or was before it had made another`
+    : `it was to be read from ${resolve(file)}, and ${problem}`
 }
 
 const servedBy =

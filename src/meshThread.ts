@@ -30,11 +30,12 @@ const node = Effect.gen(function* () {
   })
   yield* program.serve(running)
   if (start.draining) yield* Effect.forkScoped(Effect.ignore(running.source.drain))
-  const { addresses, admin, listening, mesh, name, names, peer, proxy, threads } = running
+  const { addresses, admin, attach, listening, mesh, name, names, peer, proxy } = running
   program.post({
     type: "started",
     facts: {
-      ...{ name, peer, mesh, listening, addresses, admin, proxy, names, threads },
+      ...{ name, peer, mesh, listening, addresses, admin, proxy, names, attach },
+      threads: running.threads,
       drainDeadline: running.drainDeadline()
     }
   })

@@ -18,6 +18,7 @@ import { lockDataDir } from "./mesh/keys/DataDirLock.ts"
 import { StorageTrouble } from "./mesh/keys/StorageTrouble.ts"
 import type { IdentityCell } from "./mesh/trust/NodeIdentity.ts"
 import { factsOf } from "./mesh/trust/SessionBook.ts"
+import { formatCaller, hostCaller, serviceCaller } from "./model/Caller.ts"
 import { contain } from "./model/Defect.ts"
 import type { Dispatch } from "./model/Exchange.ts"
 import { isServiceName } from "./model/Names.ts"
@@ -216,6 +217,7 @@ const assemble = (input: AssemblyInput) =>
       onChange: (attached) => input.onAttached?.(attached),
       services: () => localServices(current),
       rights: () => plane.ownRights(),
+      ...{ log, ticker },
       post: (message) => threads.post(message)
     })
     const offer = yield* makeOffer({
@@ -276,7 +278,7 @@ const assemble = (input: AssemblyInput) =>
     if (config.programs.some(({ listen }) => !("path" in listen))) yield* programsToken.keep
     const door = yield* makeProgramDoor({
       config: config.programs,
-      self: { node: name, peer, mesh },
+      self: { node: name, peer, mesh, zone: config.node.zone },
       programs: programs.attached,
       threads: threads.count,
       open: (spec) => threads.open(spec),
@@ -332,6 +334,7 @@ const assemble = (input: AssemblyInput) =>
       names,
       control: () => control?.path,
       callers,
+      doors: () => door.callers,
       attached: () => programs.attached.all()
     })
     const controls = makeControls({
@@ -389,6 +392,10 @@ const assemble = (input: AssemblyInput) =>
       admin,
       proxy: listeners.proxy,
       names: names && { address: names.address, suffix: names.suffix },
+      attach: door.callers.map(({ address, as }) => ({
+        address,
+        as: formatCaller(as === undefined ? hostCaller(name) : serviceCaller(as))
+      })),
       dispatch: planes.dispatch ?? noPlaneHere(name),
       threads: workers,
       source,

@@ -220,6 +220,8 @@ export const NodeStatus = Schema.Struct({
   names: Schema.optionalWith(Schema.NullOr(NamesStatus), { default: () => null }),
   /** Further local ports, and for whom their clients speak. */
   callers: Schema.optionalWith(Schema.Array(CallerStatus), { default: () => [] }),
+  /** Those of `callers` where programs attach. Absent: a node from before this was told. */
+  attach: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] }),
   /** Programs that are attached. Absent: a node from before they could be. */
   programs: Schema.optionalWith(Schema.Array(ProgramStatus), { default: () => [] }),
   configPath: Text,

@@ -33,6 +33,7 @@ import {
   Welcome
 } from "../schema/ProgramTalkSchema.ts"
 import type { ActorReporter } from "./ActorReporters.ts"
+import { LinkNews } from "./LinkNews.ts"
 import { dialNode, type NodePlace } from "./NodeDial.ts"
 import { NodeDirectory } from "./NodeDirectory.ts"
 import { NodeLinks } from "./NodeLinks.ts"
@@ -75,6 +76,8 @@ const maxAwaits = maxQuestions - maxChecks - 1
 export interface NoNode {
   readonly refused: Refused | undefined
   readonly reason: string
+  /** Of the system (`ENOENT`), where that has said it. */
+  readonly code?: string | undefined
 }
 
 /** Pause before the node is tried again, ms; doubles while that fails. */
@@ -82,6 +85,14 @@ const firstPause = 10
 const longestPause = 1_000
 /** Who was attached for so long is at once attached again, ms: a node that ends it soon is not hurried. */
 const stableAfter = 1_000
+
+const noneOfSkein =
+  "what listens there does not answer as a node of Skein does: another program has the place, or it is not the one in `programs.listen` of the node's config"
+
+const codeOf = (error: unknown): string | undefined =>
+  error instanceof Error && "code" in error && typeof error.code === "string"
+    ? error.code
+    : undefined
 
 const decodeWelcome = Schema.decodeUnknownEither(Welcome)
 const decodeWord = Schema.decodeUnknownEither(NodeWord)
@@ -92,6 +103,7 @@ export class Attachment {
   readonly #questions: Readonly<Record<Asking, ServiceQuestions>>
   readonly #offers: ToldOffers
   readonly #waiting: WaitingCalls
+  readonly #news: LinkNews
   /** Who offers what, as the node says. */
   readonly directory: NodeDirectory
   #welcome: Welcome | undefined
@@ -133,7 +145,13 @@ export class Attachment {
     this.directory = new NodeDirectory({
       say: (service) => this.#sayFollow(service),
       cancel: (id) => this.#write({ type: "cancel", id }),
+      zone: () => this.#welcome?.zone,
       onDefect
+    })
+    this.#news = new LinkNews({
+      ...{ ticker, log },
+      node: () => this.#welcome?.node ?? "none",
+      isAttached: () => this.isAttached
     })
     this.#waiting = new WaitingCalls({
       ...{ onDefect, patience, ticker },
@@ -178,6 +196,7 @@ export class Attachment {
     if (this.#stopped) return
     this.#stopped = true
     this.#pause?.cancel()
+    this.#news.stop()
     this.#offers.stop()
     this.#waiting.end("the program is ending")
     const links = this.#links
@@ -212,15 +231,15 @@ export class Attachment {
       }
       socket.destroy()
       if (answer !== undefined && isRefused(answer)) this.#failed(answer.message, answer)
-      else this.#failed("it does not answer as a node of Skein")
+      else this.#failed(noneOfSkein)
     }
-    attach().catch((error: unknown) => this.#failed(reasonOf(error)))
+    attach().catch((error: unknown) => this.#failed(reasonOf(error), undefined, codeOf(error)))
   }
 
-  #failed(reason: string, refused?: Refused): void {
+  #failed(reason: string, refused?: Refused, code?: string): void {
     if (this.#stopped) return
     const before = this.#noNode
-    this.#noNode = { reason, refused }
+    this.#noNode = { reason, refused, code }
     if (refused !== undefined && before.reason !== reason) {
       this.#options.log("warning", `the node at ${this.#options.address} refuses: ${reason}`)
     }
@@ -260,9 +279,12 @@ export class Attachment {
   #renewLinks(welcome: Welcome): void {
     const { onDefect, serve, ticker } = this.#options
     this.#links?.stop(new Error("the program is attached anew"))
+    this.#news.forget()
     this.#links = new NodeLinks({
       ...{ welcome, ticker, serve, onDefect },
       onUp: () => this.#waiting.release(this.dispatch),
+      onBroken: (why) => this.#news.broken(why),
+      onWhole: () => this.#news.whole(),
       onUnknown: () => this.#control?.destroy()
     })
   }

@@ -12,6 +12,8 @@ import type { MeshDirectory } from "./MeshDirectory.ts"
 export interface NodeDirectoryOptions {
   /** Asks the node to tell, under a number of its own. Undefined: there is none to be asked. */
   readonly say: (service: ServiceName) => number | undefined
+  /** That the node is in, as it has said; undefined: none, or it has not. */
+  readonly zone: () => string | undefined
   /** Nothing more is to be told. */
   readonly cancel: (id: number) => void
   readonly onDefect: OnDefect
@@ -36,26 +38,32 @@ export class NodeDirectory {
   /** By the number of the question to the node there is. */
   readonly #asked = new Map<number, Followed>()
 
+  readonly api: MeshDirectory["Type"]
+
   constructor(options: NodeDirectoryOptions) {
     this.#options = options
+    this.api = {
+      get zone() {
+        return options.zone()
+      },
+      // Whoever asks without listening goes by what is known: others may follow it.
+      endpoints: (service) => this.#followed.get(service)?.endpoints ?? nobody,
+      subscribe: (service, changed) => this.#subscribe(service, changed)
+    }
   }
 
-  readonly api: MeshDirectory["Type"] = {
-    // Whoever asks without listening goes by what is known: others may follow it.
-    endpoints: (service) => this.#followed.get(service)?.endpoints ?? nobody,
-    subscribe: (service, changed) => {
-      const followed = this.#followed.get(service) ?? this.#follow(service)
-      // One that subscribes twice with the same function is called twice.
-      const listener = (): void => changed()
-      followed.listeners.add(listener)
-      return () => {
-        followed.listeners.delete(listener)
-        if (followed.listeners.size > 0 || this.#followed.get(service) !== followed) return
-        this.#followed.delete(service)
-        if (followed.id === undefined) return
-        this.#asked.delete(followed.id)
-        this.#options.cancel(followed.id)
-      }
+  #subscribe(service: ServiceName, changed: () => void): () => void {
+    const followed = this.#followed.get(service) ?? this.#follow(service)
+    // One that subscribes twice with the same function is called twice.
+    const listener = (): void => changed()
+    followed.listeners.add(listener)
+    return () => {
+      followed.listeners.delete(listener)
+      if (followed.listeners.size > 0 || this.#followed.get(service) !== followed) return
+      this.#followed.delete(service)
+      if (followed.id === undefined) return
+      this.#asked.delete(followed.id)
+      this.#options.cancel(followed.id)
     }
   }
 

@@ -17,6 +17,7 @@ import { http1Heads } from "../request/wire/Http1Heads.ts"
 import {
   type LinkAnswer,
   namingVersion,
+  pastVersion,
   programVersions,
   readLinkAnswer
 } from "../request/wire/ProgramHello.ts"
@@ -32,6 +33,9 @@ export interface NodeLinksOptions {
   readonly serve: Dispatch
   /** There is a link to call on. */
   readonly onUp: () => void
+  /** One is lost, and is made again; and when there are all of them again. */
+  readonly onBroken: (why: string) => void
+  readonly onWhole: () => void
   /** The node does not know this program any more. */
   readonly onUnknown: () => void
   readonly onDefect: OnDefect
@@ -63,6 +67,7 @@ export class NodeLinks {
   readonly #waiting = new Set<() => void>()
   #serving = false
   #draining = false
+  #broken = false
   #unknown = 0
   #turn = 0
 
@@ -188,8 +193,12 @@ export class NodeLinks {
     const { onDefect, onUp, serve, ticker, welcome } = this.#options
     const links = this.#links[role]
     const channel = channelOf(socket, rest, ticker)
-    const onDown = (): void => {
+    const onDown = (cause: Error | undefined): void => {
       links.delete(thread)
+      if (!this.#draining) {
+        this.#broken = true
+        this.#options.onBroken(cause?.message ?? "the node closed them")
+      }
       this.#dial(role, thread, 0)
     }
     const common = {
@@ -197,7 +206,7 @@ export class NodeLinks {
       ...{ onDefect, nameOf: () => welcome.node }
     }
     if (role === "calls") {
-      const link = new DialedLink(common)
+      const link = new DialedLink({ ...common, pastCircuits: version >= pastVersion })
       link.events = { onDraining: () => undefined, onDown }
       links.set(thread, {
         calls: {
@@ -210,6 +219,7 @@ export class NodeLinks {
         abort: (error) => link.abort(error)
       })
       onUp()
+      this.#look()
       return
     }
     const link = new AcceptedLink({ ...common, serve, onDown, speakers: "all" })
@@ -218,10 +228,19 @@ export class NodeLinks {
       drain: (reason) => link.drain(reason),
       abort: (error) => link.abort(error)
     })
+    this.#look()
     if (!this.#isServing) return
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     for (const then of waiting) then()
+  }
+
+  #look(): void {
+    const { onWhole, welcome } = this.#options
+    const isCalling = this.#links.calls.size === welcome.threads
+    if (!this.#broken || !isCalling || (this.#serving && !this.#isServing)) return
+    this.#broken = false
+    onWhole()
   }
 }
 

@@ -81,7 +81,8 @@ const rightToAdmit = ({ certificate: { admits }, nowAt }: NodeStatus): ReadonlyA
 
 const actors = ({ actors }: NodeStatus): ReadonlyArray<Check> => {
   const troubled = actors.filter(({ state }) => state !== "running")
-  if (troubled.length === 0) return [ok("actors", `${actors.length} running`)]
+  if (troubled.length === 0)
+    return [ok("own actors", `${actors.length} running; those of programs: skein actors`)]
   return troubled.map(({ name, state, restarts, lastError }) =>
     (state === "failed" ? fail : warn)(
       `actor ${name}`,

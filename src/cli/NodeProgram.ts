@@ -35,6 +35,8 @@ export interface RunningNode {
   readonly proxy: string | undefined
   /** The name server, and the domain it answers for. */
   readonly names: { readonly address: string; readonly suffix: string } | undefined
+  /** Where programs of this host attach, and for whom those speak. */
+  readonly attach: ReadonlyArray<{ readonly address: string; readonly as: string }>
   /** That carry requests; 0: they have none of their own. */
   readonly threads: number
   /** Takes nothing new, and ends when nothing is in flight or the deadline has passed. */

@@ -1,6 +1,11 @@
 /** `skein status`: one node at a glance. */
 import * as Command from "@effect/cli/Command"
-import type { AnnouncedAddress, NamesStatus, NodeStatus } from "../admin/AdminModel.ts"
+import type {
+  AnnouncedAddress,
+  CallerStatus,
+  NamesStatus,
+  NodeStatus
+} from "../admin/AdminModel.ts"
 import { trialOf } from "./AnnouncedCheck.ts"
 import { clockLine, isClockWell } from "./ClockCheck.ts"
 import { bytes, counted, firstOf, latency, span } from "./Figures.ts"
@@ -45,16 +50,29 @@ const grants = ({ certificate: { capabilities, services, speaks } }: NodeStatus)
   }${capabilities.length === 0 ? "no capabilities" : capabilities.join(", ")}`
 
 /** Ports whose clients speak for something; those for which this node may not speak are told. */
-const callers = ({ callers, node }: NodeStatus) => {
-  if (callers.length === 0) return []
-  const each = callers.map(
+const portsOf = (title: string, ports: ReadonlyArray<CallerStatus>, node: string) => {
+  if (ports.length === 0) return []
+  const each = ports.map(
     ({ address, as, granted }) =>
       `${address} as ${as ?? `host/${node}`}${granted ? "" : " (not granted: refused)"}`
   )
-  return [
-    ["callers", each.join(", "), callers.every(({ granted }) => granted) ? "good" : "bad"] as const
-  ]
+  return [[title, each.join(", "), ports.every(({ granted }) => granted) ? "good" : "bad"] as const]
 }
+
+const callers = ({ attach, callers, node }: NodeStatus) =>
+  portsOf(
+    "callers",
+    callers.filter(({ address }) => !attach.includes(address)),
+    node
+  )
+
+/** Where programs of this host attach. */
+const doors = ({ attach, callers, node }: NodeStatus) =>
+  portsOf(
+    "attach",
+    callers.filter(({ address }) => attach.includes(address)),
+    node
+  )
 
 /** Programs that are attached, with what they serve; what is not healthy is told. */
 const programs = ({ programs }: NodeStatus) => {
@@ -110,6 +128,7 @@ export const renderStatus = (status: NodeStatus, { colour }: Showing): string =>
       ...(status.proxy === null ? [] : [["proxy", status.proxy] as const]),
       ...(status.names === null ? [] : [["names", namesLine(status.names)] as const]),
       ...callers(status),
+      ...doors(status),
       ...programs(status),
       [
         "certificate",
@@ -119,9 +138,9 @@ export const renderStatus = (status: NodeStatus, { colour }: Showing): string =>
       ["grants", grants(status)],
       ["clock", clockLine(status), isClockWell(status) ? "good" : "bad"],
       [
-        "actors",
+        "own actors",
         troubled.length === 0
-          ? `${status.actors.length} running`
+          ? `${status.actors.length} running; those of programs: skein actors`
           : troubled
               .map(({ name, state, lastError }) => `${name} ${state}: ${lastError}`)
               .join("; "),

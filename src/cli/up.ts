@@ -53,7 +53,7 @@ const lines = (name: string, ...values: ReadonlyArray<string>) =>
   values.map((value, index) => `  ${(index === 0 ? name : "").padEnd(9)}  ${value}`)
 
 const startBlock = (node: RunningNode): string => {
-  const { addresses, admin, listening, mesh, name, names, peer, proxy, threads } = node
+  const { addresses, admin, attach, listening, mesh, name, names, peer, proxy, threads } = node
   // What others are told is of interest when it is not what is listened on.
   const announced = addresses.join() === listening.join() ? [] : addresses
   return [
@@ -76,6 +76,7 @@ const startBlock = (node: RunningNode): string => {
           "names",
           `${names.address} (*.${names.suffix}; for all programs: skein dns install)`
         )),
+    ...lines("attach", ...attach.map(({ address, as }) => `${address} (programs, as ${as})`)),
     ...(admin === undefined ? [] : lines("invite", `skein invite --admin ${admin}`))
   ].join("\n")
 }

@@ -128,6 +128,10 @@ upstreams:
     const config = await valid(text, "sub/skein.yaml")
     expect(config.node.dataDir).toBe(join(directory, "sub/data"))
     expect(config.telemetry.accessLog).toBe(join(directory, "sub/access.log"))
+    const { programs } = await valid("programs: { listen: unix:run/../p.sock }", "sub/skein.yaml")
+    expect(programs).toEqual([{ listen: { path: join(directory, "sub/p.sock") } }])
+    const long = `programs: { listen: "unix:${"p".repeat(90)}" }`
+    expect((await problems(long)).join()).toMatch(/leaves no room for what stands behind it/)
     const moved = await valid(text, "sub/skein.yaml", [
       { path: ["node", "dataDir"], value: "elsewhere", source: "--data-dir" }
     ])

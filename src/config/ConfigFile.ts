@@ -17,6 +17,7 @@ import {
 } from "./ConfigSource.ts"
 import { decodeNodeConfig, type NodeConfig } from "./NodeConfig.ts"
 import { portWarnings } from "./PolicyReach.ts"
+import { programsFrom } from "./ProgramsConfig.ts"
 import { unknownUsers } from "./SystemUsers.ts"
 import { withCertificates } from "./TlsFiles.ts"
 
@@ -111,7 +112,10 @@ export const readConfig = (
     }
     const raw = yield* text ? readText(full, configWords) : readModule(full, configWords)
     const written = yield* decodeConfig(raw, path, overrides)
-    const { config, problems } = withCertificates(written, dirname(full))
+    const certified = withCertificates(written, dirname(full))
+    const { programs, problems: misplaced } = programsFrom(written.programs, dirname(full))
+    const config = { ...certified.config, programs }
+    const problems = [...certified.problems, ...misplaced]
     if (problems.length > 0) {
       const placed = problems.map((problem): PlacedProblem => {
         const position = raw.locate(problem.path, problem.about)

@@ -2,11 +2,16 @@
 import { Schema } from "effect"
 import { isLoopback } from "../model/Loopback.ts"
 import { quote } from "../schema/ExplainIssue.ts"
-import { type AdminAddress, ListenAddress, UnixAddress } from "./HostPort.ts"
+import { type AdminAddress, AnyUnixAddress, ListenAddress, UnixAddress } from "./HostPort.ts"
 
 /** Where the admin API listens, and where commands look for it. */
 export const AdminListen = Schema.Union(UnixAddress, ListenAddress).annotations({
   description: "host:port or unix:/path"
+})
+
+/** Where programs attach. */
+export const ProgramsListen = Schema.Union(AnyUnixAddress, ListenAddress).annotations({
+  description: "host:port or unix:path"
 })
 
 /** What a listener beyond this host has to say: nothing may be open to others by oversight. */

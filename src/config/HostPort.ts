@@ -139,11 +139,16 @@ const UnixText = Schema.String.pipe(
   })
 )
 
-/** A unix socket, as `unix:/path`. */
-export const UnixAddress = Schema.transformOrFail(
-  UnixText,
-  Schema.Struct({ path: Schema.String }),
-  {
+const AnyUnixText = Schema.String.pipe(
+  Schema.pattern(/^unix:./, {
+    description: "unix:path of a socket",
+    message: ({ actual }) =>
+      `${quote(actual)} ${actual === unixPrefix ? relative("") : "is not unix:path"}`
+  })
+)
+
+const unixAddress = (text: Schema.Schema<string>) =>
+  Schema.transformOrFail(text, Schema.Struct({ path: Schema.String }), {
     strict: true,
     decode: (text, _, ast) =>
       Buffer.byteLength(text) - unixPrefix.length > maxUnixPath
@@ -156,8 +161,15 @@ export const UnixAddress = Schema.transformOrFail(
           )
         : ParseResult.succeed({ path: text.slice(unixPrefix.length) }),
     encode: ({ path }) => ParseResult.succeed(`${unixPrefix}${path}`)
-  }
-).annotations({ identifier: "UnixAddress" })
+  })
+
+/** A unix socket, as `unix:/path`. */
+export const UnixAddress = unixAddress(UnixText).annotations({ identifier: "UnixAddress" })
+
+/** The same, or relative to where the config is. */
+export const AnyUnixAddress = unixAddress(AnyUnixText).annotations({
+  identifier: "AnyUnixAddress"
+})
 
 /** Whether two listeners could not both be open. An unspecified address takes the port on all. */
 export const collides = (a: HostPort, b: HostPort): boolean => {

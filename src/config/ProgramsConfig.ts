@@ -1,23 +1,30 @@
 /** Where Effect programs of this host attach to their node, and for whom they speak. */
+import { resolve } from "node:path"
 import { Schema } from "effect"
 import { programPath } from "../model/AttachedProgram.ts"
 import { isLoopback } from "../model/Loopback.ts"
+import type { Problem } from "../model/Problem.ts"
 import { maxUnixPath } from "../model/UnixHost.ts"
 import { quote } from "../schema/ExplainIssue.ts"
 import { ServiceName } from "../schema/NamesSchema.ts"
-import { AdminListen } from "./GuardedListen.ts"
+import { ProgramsListen } from "./GuardedListen.ts"
 import { formatHostPort } from "./HostPort.ts"
 import { Mode, Owner } from "./OutboundConfig.ts"
 
 /** The longest name of a thread's socket that stands behind the path. */
 const threadSuffix = programPath("", 255).length
 
+const tooLong = (path: string): string | undefined =>
+  Buffer.byteLength(path) + threadSuffix <= maxUnixPath
+    ? undefined
+    : `${quote(path)} leaves no room for what stands behind it for each request thread; ${maxUnixPath - threadSuffix} bytes are its most`
+
 const One = Schema.Struct({
   /**
-   * A unix socket, or a port of this host, whose programs show the token of `programs.token` in the data
-   * directory.
+   * A unix socket, whose path counts from the config file where it is relative, or a port of this host, whose
+   * programs show the token of `programs.token` in the data directory.
    */
-  listen: AdminListen,
+  listen: ProgramsListen,
   /**
    * The service that its programs are when they call. The node's certificate has to grant it. Absent: they
    * speak for the host.
@@ -31,10 +38,8 @@ const One = Schema.Struct({
   Schema.filter(
     ({ listen, mode, owner }) => {
       if ("path" in listen) {
-        const length = Buffer.byteLength(listen.path) + threadSuffix
-        if (length <= maxUnixPath) return []
-        const message = `${quote(listen.path)} leaves no room for what stands behind it for each request thread; ${maxUnixPath - threadSuffix} bytes are its most`
-        return [{ path: ["listen"], message }]
+        const message = tooLong(listen.path)
+        return message === undefined ? [] : [{ path: ["listen"], message }]
       }
       const issues = Object.entries({ mode, owner }).flatMap(([key, value]) =>
         value === undefined ? [] : [{ path: [key], message: "is for unix sockets" }]
@@ -64,3 +69,25 @@ export const ProgramsConfigs = Schema.transform(
     }
   }
 )
+
+/** With paths from the root on, where relative ones count from `base`; and those that are too long for it then. */
+export const programsFrom = (
+  programs: ReadonlyArray<ProgramsConfig>,
+  base: string
+): {
+  readonly programs: ReadonlyArray<ProgramsConfig>
+  readonly problems: ReadonlyArray<Problem>
+} => {
+  const problems: Array<Problem> = []
+  const placed = programs.map((one, index) => {
+    if (!("path" in one.listen)) return one
+    const path = resolve(base, one.listen.path)
+    const message = tooLong(path)
+    if (message !== undefined) {
+      const where = programs.length === 1 ? [] : [index]
+      problems.push({ path: ["programs", ...where, "listen"], about: "value", message })
+    }
+    return { ...one, listen: { path } }
+  })
+  return { programs: placed, problems }
+}

@@ -37,6 +37,8 @@ export interface AttachedProgramsOptions {
   readonly secret: () => string
   /** Endpoint ids that are taken by others of this host. */
   readonly taken: (service: string) => ReadonlySet<string>
+  /** Hears when no request thread reaches one any more that serves, and when one does again. */
+  readonly onSilence?: (program: Attached, silent: boolean) => void
 }
 
 export class AttachedPrograms {
@@ -164,7 +166,9 @@ export class AttachedPrograms {
     const silent = entry.reached.size === 0
     if (silent === entry.silent) return false
     entry.silent = silent
-    return entry.state.offers.length > 0
+    if (entry.state.offers.length === 0) return false
+    this.#options.onSilence?.(entry.state, silent)
+    return true
   }
 
   /** A thread has ended, and all links to it with it: it says nothing more of them. */

@@ -234,6 +234,9 @@ const programNode = (mesh: MeshThread, plane: Plane, facts: () => NodeFacts): Pr
     get names() {
       return facts().names
     },
+    get attach() {
+      return facts().attach
+    },
     get proxy() {
       return facts().proxy
     },

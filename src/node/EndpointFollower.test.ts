@@ -19,6 +19,7 @@ class World {
   followed = 0
   follower: EndpointFollower | undefined
   readonly #held = new NodeDirectory({
+    zone: () => undefined,
     say: (service) => this.say(service),
     cancel: () => this.follower?.stop(),
     onDefect: (error) => {

@@ -4,8 +4,10 @@
  */
 import { Effect, type Scope } from "effect"
 import type { LocalService } from "../model/LocalService.ts"
+import type { Log } from "../model/Log.ts"
 import type { ServiceName } from "../model/Names.ts"
 import type { SessionFacts } from "../model/Session.ts"
+import type { Ticker } from "../model/Time.ts"
 import type { ToPlane } from "../request/PlaneMessages.ts"
 import type { ProgramOffer, ServeRefused } from "../schema/ProgramOfferSchema.ts"
 import type { AskedProgram } from "./AskedProgram.ts"
@@ -14,6 +16,7 @@ import type { Offer } from "./Offer.ts"
 import { newSecret } from "./ProgramDoor.ts"
 import { type NodeOffer, whyNotServed, withPrograms } from "./ProgramServices.ts"
 import type { RequestPlanes } from "./RequestPlanes.ts"
+import { SilentPrograms } from "./SilentPrograms.ts"
 
 export interface HostProgramsOptions {
   readonly node: string
@@ -27,6 +30,8 @@ export interface HostProgramsOptions {
   readonly services: () => ReadonlyArray<LocalService>
   /** What this node's certificate grants. */
   readonly rights: () => SessionFacts
+  readonly ticker: Ticker
+  readonly log: Log
   /** Tells the request threads. */
   readonly post: (message: ToPlane) => void
 }
@@ -46,10 +51,16 @@ export class HostPrograms {
   constructor(options: HostProgramsOptions) {
     this.#options = options
     this.#own = options.own
+    const { log, ticker } = options
+    const silent = new SilentPrograms({
+      ...{ log, ticker },
+      isThere: (id) => this.attached.get(id) !== undefined
+    })
     this.attached = new AttachedPrograms({
       secret: newSecret,
       taken: (service) =>
-        new Set(this.#own.flatMap((one) => (one.service === service ? [one.id] : [])))
+        new Set(this.#own.flatMap((one) => (one.service === service ? [one.id] : []))),
+      onSilence: (program, isSilent) => silent.changed(program, isSilent)
     })
     this.attached.restore(options.before)
   }

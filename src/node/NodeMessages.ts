@@ -10,6 +10,7 @@ import type { ActorQuestion, ActorReports } from "../schema/ActorReportSchema.ts
 import type { ProgramOffer } from "../schema/ProgramOfferSchema.ts"
 import type { Descriptors } from "./Descriptors.ts"
 import type { NodeCallName } from "./NodeCalls.ts"
+import type { AttachPlace } from "./RunningNode.ts"
 
 /** What a life of the mesh thread begins with. */
 export interface MeshStart {
@@ -47,6 +48,7 @@ export interface NodeFacts {
   readonly admin: string | undefined
   readonly proxy: string | undefined
   readonly names: { readonly address: string; readonly suffix: string } | undefined
+  readonly attach: ReadonlyArray<AttachPlace>
   readonly threads: number
   /** Milliseconds. */
   readonly drainDeadline: number

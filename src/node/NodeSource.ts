@@ -79,6 +79,8 @@ export interface NodeSourceOptions {
   /** Path of the socket at which it takes changes. */
   readonly control: () => string | undefined
   readonly callers: () => ReadonlyArray<OpenListener>
+  /** Of those, where programs attach. */
+  readonly doors: () => ReadonlyArray<OpenListener>
   readonly attached: () => ReadonlyArray<Attached>
 }
 
@@ -311,6 +313,7 @@ export const makeNodeViews = (
           id: spiffeIdOf(as === undefined ? hostCaller(name) : serviceCaller(as), mesh),
           granted: as === undefined || maySpeakFor(plane.ownRights(), as)
         })),
+        attach: options.doors().map(({ address }) => address),
         programs: options.attached().map((program) => ({
           name: program.name,
           pid: orNull(program.pid),

@@ -50,7 +50,12 @@ export interface NoReports {
 export type AnsweredOnce = Exclude<ProgramQuestion, { readonly type: "cancel" | "follow" }>
 
 export interface ProgramControlContext {
-  readonly self: { readonly node: NodeName; readonly peer: PeerKey; readonly mesh: MeshId }
+  readonly self: {
+    readonly node: NodeName
+    readonly peer: PeerKey
+    readonly mesh: MeshId
+    readonly zone?: string | undefined
+  }
   readonly links: Welcome["links"]
   readonly threads: number
   /** For whom a program speaks that comes here. */

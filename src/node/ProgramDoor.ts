@@ -4,6 +4,7 @@
  */
 import { randomBytes } from "node:crypto"
 import net from "node:net"
+import { resolve } from "node:path"
 import { Effect, Runtime, type Scope } from "effect"
 import { formatAdminAddress } from "../config/HostPort.ts"
 import type { ProgramsConfig } from "../config/ProgramsConfig.ts"
@@ -32,7 +33,12 @@ import type { OpenPort } from "./ThreadPorts.ts"
 
 export interface ProgramDoorOptions {
   readonly config: ReadonlyArray<ProgramsConfig>
-  readonly self: { readonly node: NodeName; readonly peer: PeerKey; readonly mesh: MeshId }
+  readonly self: {
+    readonly node: NodeName
+    readonly peer: PeerKey
+    readonly mesh: MeshId
+    readonly zone?: string | undefined
+  }
   readonly programs: AttachedPrograms
   /** Request threads. */
   readonly threads: number
@@ -175,8 +181,9 @@ export const makeProgramDoor = (
       if (served) run(options.offer)
     }
 
-    const openOne = (config: ProgramsConfig) =>
+    const openOne = (written: ProgramsConfig) =>
       Effect.gen(function* () {
+        const config = anchored(written)
         const { listen } = config
         const unix = yield* unixOf(config)
         const spec: ListenSpec = {
@@ -258,6 +265,10 @@ export const makeProgramDoor = (
   })
 
 export const newSecret = secret
+
+/** Of a node inside a program: what no config file has said counts from where that was started. */
+const anchored = (config: ProgramsConfig): ProgramsConfig =>
+  "path" in config.listen ? { ...config, listen: { path: resolve(config.listen.path) } } : config
 
 const identityOf = ({ as }: ProgramsConfig, node: NodeName) =>
   as === undefined ? hostCaller(node) : serviceCaller(as)

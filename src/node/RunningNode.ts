@@ -63,6 +63,13 @@ export interface NameServer {
   readonly suffix: string
 }
 
+/** Where programs attach, and for whom those speak: `orders`, or `host/NAME`. */
+export interface AttachPlace {
+  /** `unix:/path`, or `host:port`. */
+  readonly address: string
+  readonly as: string
+}
+
 export interface RunningNode {
   readonly name: string
   readonly peer: PeerKey
@@ -77,6 +84,8 @@ export interface RunningNode {
   readonly proxy: string | undefined
   /** The name server, `host:port`, and the domain it answers for; undefined when it is off. */
   readonly names: NameServer | undefined
+  /** Where programs of this host attach (`programs`). */
+  readonly attach: ReadonlyArray<AttachPlace>
   /** Threads that carry requests; 0: they share this one. */
   readonly threads: number
   /** Entrance of the outbound stack, for programs in this process. */

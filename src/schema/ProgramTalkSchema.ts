@@ -47,6 +47,8 @@ export const Welcome = Schema.Struct({
   node: NodeName,
   peer: PeerKey,
   mesh: MeshId,
+  /** Absent: it is in none, or of a release that does not say. */
+  zone: Schema.optional(Schema.String),
   /** For whom the program's calls speak: `orders`, or `host/NAME`. */
   identity: Schema.String,
   program: Schema.String,

@@ -271,13 +271,15 @@ export interface LinkPairOptions {
   readonly serve?: Dispatch
   /** The link is of a version that says for whom calls speak. Default: no. */
   readonly carriesIdentity?: boolean
+  /** As between a program and its node. Default: no. */
+  readonly pastCircuits?: boolean
 }
 
 export const makeLinkPair = (options: LinkPairOptions = {}) => {
   const pump = new Pump()
   const ticker = new ManualTicker()
   const channels = makeMemoryChannels({ ...options.channel, defer: pump.defer })
-  const { carriesIdentity = false } = options
+  const { carriesIdentity = false, pastCircuits } = options
   for (const end of [channels.left, channels.right]) Object.assign(end, { carriesIdentity })
   const served: Array<Served> = []
   const defects: Array<unknown> = []
@@ -290,6 +292,7 @@ export const makeLinkPair = (options: LinkPairOptions = {}) => {
   const common = {
     ticker,
     heads: http1Heads,
+    pastCircuits,
     defer: pump.defer,
     onDefect: (error: unknown) => defects.push(error)
   }

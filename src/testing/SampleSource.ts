@@ -63,8 +63,13 @@ export const sampleStatus: NodeStatus = Schema.decodeSync(NodeStatus)({
     {
       ...{ address: "unix:/run/skein/web.sock", as: null, granted: true },
       id: `spiffe://${"0f".repeat(16)}/host/host-a`
+    },
+    {
+      ...{ address: "unix:/run/skein/programs.sock", as: "orders", granted: true },
+      id: `spiffe://${"0f".repeat(16)}/service/orders`
     }
   ],
+  attach: ["unix:/run/skein/programs.sock"],
   programs: [
     {
       ...{ name: "shop.ts", pid: 4_711, software: "0.1.0", sinceAt: sampleNow - 60_000 },

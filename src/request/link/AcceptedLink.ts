@@ -33,6 +33,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
   readonly #serve: Dispatch
   readonly #host: HostCaller
   readonly #targets: ReceivedTargets
+  readonly #pastCircuits: boolean
   readonly #exchanges = new Map<number, AcceptedExchange>()
   readonly #onDown: (cause: Error | undefined) => void
   readonly #nameOf: ((peer: PeerKey) => string) | undefined
@@ -48,6 +49,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
     this.heads = options.heads
     this.node = options.node
     this.#targets = new ReceivedTargets(options.speakers)
+    this.#pastCircuits = options.pastCircuits === true
     this.#serve = options.serve
     this.#host = options.host ?? hostCaller(NodeName.make(options.remote))
     this.#onDown = options.onDown ?? (() => {})
@@ -136,8 +138,8 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
     if (id <= this.#last) throw new ProtocolError(`exchange ${id} opened after ${this.#last}`)
     if (this.#peerDone) throw new ProtocolError(`exchange ${id} opened after goaway`)
     this.#last = id
-    const opening = decodeOpening(payload, this.#targets.names)
-    const { service } = opening
+    const opening = decodeOpening(payload, this.#targets.names, this.#pastCircuits)
+    const { pastCircuit, service } = opening
     const most = this.session.limits.exchanges
     if (this.#exchanges.size >= most) {
       const message = `${most} exchanges are open on the link from ${this.remoteName}, its limit`
@@ -170,7 +172,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
     }
     const exchange = new AcceptedExchange(this, id, call)
     this.#exchanges.set(id, exchange)
-    exchange.begin(this.#serve, call)
+    exchange.begin(this.#serve, pastCircuit ? { ...call, pastCircuit } : call)
   }
 
   #refuse(id: number, fault: Fault): void {

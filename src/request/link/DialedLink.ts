@@ -11,7 +11,7 @@ import type { PeerKey, ServiceName } from "../../model/Names.ts"
 import { refuse } from "../../model/RefusedExchange.ts"
 import { sectionOf } from "../http1/FieldSection.ts"
 import { FrameType, frameLimits, ProtocolError } from "../wire/Frame.ts"
-import { isLatin1 } from "../wire/FramePayload.ts"
+import { isLatin1, markPast } from "../wire/FramePayload.ts"
 import type { HeadCodec, LinkOptions, LinkStats } from "../wire/LinkOptions.ts"
 import { LinkSections } from "../wire/LinkSections.ts"
 import { LinkSession, type SessionHandler } from "../wire/LinkSession.ts"
@@ -42,6 +42,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
   readonly #targets = new SentTargets()
   readonly #carriesIdentity: boolean
   readonly #tellsHosts: boolean
+  readonly #pastCircuits: boolean
   readonly #exchanges = new Map<number, DialedExchange>()
   readonly #nameOf: ((peer: PeerKey) => string) | undefined
   readonly #onDefect: OnDefect
@@ -54,6 +55,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
     this.node = options.node
     this.#carriesIdentity = options.channel.carriesIdentity === true
     this.#tellsHosts = options.speakers === "all"
+    this.#pastCircuits = options.pastCircuits === true
     this.#nameOf = options.nameOf
     this.#onDefect = options.onDefect ?? uncontained
     this.session = new LinkSession(options, this, false)
@@ -109,6 +111,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
     const exchange = new DialedExchange(this, this.#next++, call, receiver)
     this.#exchanges.set(exchange.id, exchange)
     const opening = this.#targets.opening(call, number, this.#speaker(call))
+    if (this.#pastCircuits && call.pastCircuit === true) markPast(opening)
     this.session.output.text(FrameType.open, exchange.id, opening, text)
     return exchange
   }

@@ -77,6 +77,22 @@ describe("an exchange over a link", () => {
     expect(served[0]?.call.identity).toEqual(hostCaller(NodeName.make(accepted.remote)))
   })
 
+  it("carries that a call goes past an open circuit between a program and its node alone", () => {
+    for (const pastCircuits of [true, false]) {
+      const { dialed, served, pump, downs } = makeLinkPair({ pastCircuits })
+      for (const pastCircuit of [undefined, true, undefined]) {
+        dialed.open({ ...httpCall(), pastCircuit }, new Recorder())
+      }
+      pump.settle()
+      expect(served.map(({ call }) => call.pastCircuit)).toEqual([
+        undefined,
+        pastCircuits ? true : undefined,
+        undefined
+      ])
+      expect(downs).toEqual([])
+    }
+  })
+
   it("carries a tunnel both ways", () => {
     const { dialed, served, pump } = makeLinkPair()
     const receiver = new Recorder()

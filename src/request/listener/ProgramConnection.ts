@@ -26,6 +26,7 @@ import {
   isRefused,
   namingVersion,
   type ProgramHello,
+  pastVersion,
   type Refused,
   readHello,
   refusalLine,
@@ -108,9 +109,13 @@ export class ProgramConnection {
 
   #begin(line: string, rest: Buffer): void {
     const hello = readHello(line)
-    const program = isRefused(hello) ? hello : this.#programOf(hello)
-    if (isRefused(program) || isRefused(hello) || hello.role === "control") {
-      this.#refuse(isRefused(program) ? program : noControl)
+    if (isRefused(hello) || hello.role === "control") {
+      this.#refuse(isRefused(hello) ? hello : noControl)
+      return
+    }
+    const program = this.#programOf(hello)
+    if (isRefused(program)) {
+      this.#refuse(program)
       return
     }
     const { thread } = this.#context
@@ -143,7 +148,11 @@ export class ProgramConnection {
       ...{ ticker, heads: http1Heads, node: self.node, remote: self.peer, nameOf, onDefect }
     }
     if (role === "calls") {
-      const link = new AcceptedLink({ ...common, serve: this.#callsOf(program.identity, version) })
+      const link = new AcceptedLink({
+        ...common,
+        serve: this.#callsOf(program.identity, version),
+        pastCircuits: version >= pastVersion
+      })
       this.#link = {
         open: undefined,
         available: () => true,
@@ -186,8 +195,10 @@ export class ProgramConnection {
         attempt,
         connectTimeout
       }
-      const names = endpoint !== undefined && version >= namingVersion
-      return dispatch(names ? { ...own, only: endpoint } : own, receiver)
+      if (endpoint === undefined || version < namingVersion) return dispatch(own, receiver)
+      const named: Call = { ...own, only: endpoint }
+      const { pastCircuit } = call
+      return dispatch(pastCircuit === true ? { ...named, pastCircuit } : named, receiver)
     }
   }
 

@@ -14,7 +14,8 @@ import {
   decodeTrailers,
   encodeFault,
   encodeOpening,
-  encodeTrailers
+  encodeTrailers,
+  markPast
 } from "./FramePayload.ts"
 import { FrameWriter } from "./FrameWriter.ts"
 import { Outbox } from "./Outbox.ts"
@@ -304,11 +305,13 @@ describe("payloads", () => {
         const section = it.attempt % 129
         const said = it.identity.kind === "service" ? it.identity : undefined
         const bytes = encodeOpening(it, section, said)
-        const { head, ...opening } = decodeOpening(bytes)
+        const pastCircuit = it.attempt % 2 === 0
+        if (pastCircuit) markPast(bytes)
+        const { head, ...opening } = decodeOpening(bytes, undefined, true)
         // A lone surrogate has no UTF-8 form.
         const { head: _head, caller: _caller, endpoint, ...sent } = it
         const text = endpoint === undefined ? undefined : Buffer.from(endpoint).toString()
-        expect(opening).toEqual({ ...sent, endpoint: text, identity: said, section })
+        expect(opening).toEqual({ ...sent, endpoint: text, identity: said, section, pastCircuit })
         expect(head).toBe(bytes.length)
       })
     )

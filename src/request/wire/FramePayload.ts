@@ -17,6 +17,8 @@ export interface Opening {
   readonly deadline: number | undefined
   readonly attempt: number
   readonly connectTimeout: number | undefined
+  /** It goes out though the endpoint's circuit is open. */
+  readonly pastCircuit: boolean
   /** Number of the section that the head's fields are; 0: they stand in its text. */
   readonly section: number
   /** Offset in the payload at which the text of the request's head begins; its end for tcp. */
@@ -29,12 +31,14 @@ const noEndpoint = 0xffff
 const openFixed = 14
 /** Of the kind: who the call speaks for stands after the endpoint. */
 const speaks = 2
+/** Of the kind, on links of programs with their node: as `Opening.pastCircuit`. */
+const past = 4
 
 const wholeMillis = (limit: number | undefined): number =>
   limit === undefined ? noLimit : Math.max(0, Math.min(noLimit - 1, Math.floor(limit)))
 
 /**
- * u8 kind (0 http, 1 tcp; and 2: an identity is there) | u8 attempt | u32 deadline | u32 connect
+ * u8 kind (0 http, 1 tcp; and 2: an identity is there; and 4: past an open circuit) | u8 attempt | u32 deadline | u32 connect
  * timeout | u8, u16 lengths of service and endpoint | u8 section | service | endpoint | u8 length of
  * identity | identity. The head's text follows it in the frame.
  */
@@ -71,6 +75,11 @@ export const patchOpening = (
   opening.writeUInt32BE(wholeMillis(call.deadline), 2)
   opening.writeUInt32BE(wholeMillis(call.connectTimeout), 6)
   opening[13] = section
+}
+
+/** Of an opening that was just written, whose receiver knows of it. */
+export const markPast = (opening: Buffer): void => {
+  opening[0]! |= past
 }
 
 export interface TargetNames {
@@ -115,10 +124,16 @@ const speaker = (text: string, speakers: Speakers): Caller => {
   throw new ProtocolError("open frame that speaks for no service of this mesh")
 }
 
-export const decodeOpening = (payload: Buffer, names = targetNames): Opening => {
+/** `pastCircuits`: one may say that it goes past an open circuit. */
+export const decodeOpening = (
+  payload: Buffer,
+  names = targetNames,
+  pastCircuits = false
+): Opening => {
   if (payload.length < openFixed) throw new ProtocolError("open frame cut short")
   const flags = payload[0]!
-  if (flags > 1 + speaks) throw new ProtocolError(`open frame of unknown kind ${flags}`)
+  if (flags > 1 + speaks + (pastCircuits ? past : 0))
+    throw new ProtocolError(`open frame of unknown kind ${flags}`)
   const kind = flags & 1
   const deadline = payload.readUInt32BE(2)
   const connectTimeout = payload.readUInt32BE(6)
@@ -126,7 +141,8 @@ export const decodeOpening = (payload: Buffer, names = targetNames): Opening => 
   const serviceEnd = openFixed + payload[10]!
   const endpointEnd = endpointLength === noEndpoint ? serviceEnd : serviceEnd + endpointLength
   // A length that is not there is not a number, and neither is the end then.
-  const end = flags > 1 ? endpointEnd + 1 + (payload[endpointEnd] ?? Number.NaN) : endpointEnd
+  const end =
+    (flags & speaks) > 0 ? endpointEnd + 1 + (payload[endpointEnd] ?? Number.NaN) : endpointEnd
   if (!(end <= payload.length && end <= frameLimits.openPreamble)) {
     throw new ProtocolError("open frame whose names exceed it")
   }
@@ -140,6 +156,7 @@ export const decodeOpening = (payload: Buffer, names = targetNames): Opening => 
     deadline: deadline === noLimit ? undefined : deadline,
     attempt: payload[1]!,
     connectTimeout: connectTimeout === noLimit ? undefined : connectTimeout,
+    pastCircuit: (flags & past) > 0,
     section: payload[13]!,
     head: end
   }

@@ -114,6 +114,8 @@ export interface LinkOptions {
    * by name. Default: services, and the calling node itself.
    */
   readonly speakers?: Speakers | undefined
+  /** Calls on it may say that they go past an open circuit: those of a program to its node. Default: none may. */
+  readonly pastCircuits?: boolean | undefined
   /**
    * Runs the task once the events at hand are handled; what was written until then goes out in
    * one write. Default `setImmediate`: after the sockets that were readable in this turn of the

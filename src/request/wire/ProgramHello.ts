@@ -13,7 +13,7 @@
 /** The oldest and the newest version that is spoken here. */
 export type Versions = readonly [least: number, most: number]
 
-export const programVersions: Versions = [1, 4]
+export const programVersions: Versions = [1, 5]
 /**
  * From here on a program may name the one endpoint that is to be called (where an opening has an endpoint),
  * and asks who offers a service.
@@ -26,6 +26,8 @@ export const actorsVersion = 3
  * head. Of an older one, and from an older node, it has ended there.
  */
 export const switchingVersion = 4
+/** From here on a program may say of a call that it goes past an open circuit. */
+export const pastVersion = 5
 
 /** Bytes of a first line. */
 export const helloBytes = 4 * 1024
