@@ -23,11 +23,9 @@ export type RpcAnswer =
   /** What it holds is for the RPC's own Schemas to say. */
   | { readonly _tag: "Exit"; readonly requestId: string; readonly exit: unknown }
 
-/** Undefined: it is none. */
+/** Undefined: it is none. A payload that is not there is `undefined`, as of an RPC that has none. */
 export const asRequest = (message: unknown): RpcRequest | undefined => {
-  if (!isRecord(message) || message["_tag"] !== "Request" || !("payload" in message)) {
-    return undefined
-  }
+  if (!isRecord(message) || message["_tag"] !== "Request") return undefined
   const { headers, id, payload, sampled, spanId, tag, traceId } = message
   if (typeof id !== "string" || typeof tag !== "string" || !isPairs(headers)) return undefined
   if (!isText(traceId) || !isText(spanId)) return undefined
@@ -43,7 +41,7 @@ export const asAnswer = (message: unknown): RpcAnswer | undefined => {
     case "Chunk":
       return isSome(values) ? { _tag: "Chunk", requestId, values } : undefined
     case "Exit":
-      return "exit" in message ? { _tag: "Exit", requestId, exit } : undefined
+      return { _tag: "Exit", requestId, exit }
     default:
       return undefined
   }
