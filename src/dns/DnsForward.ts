@@ -11,14 +11,20 @@ import { idOf } from "./DnsMessage.ts"
 
 /** For one server to answer, ms. */
 const patience = 2_000
+/** One that did not answer is asked after the others for so long, ms: not each question is to wait for it. */
+const silentFor = 30_000
 const headerBytes = 12
 
 export class DnsForward {
   readonly #servers: ReadonlyArray<HostPort>
+  readonly #now: () => number
+  /** Those that did not answer, and until when they are asked last. */
+  readonly #silent = new Map<HostPort, number>()
 
-  /** Asked in this order, the next one when one does not answer. */
-  constructor(servers: ReadonlyArray<HostPort>) {
+  /** Asked in this order, the next one when one does not answer. `now`: monotonic ms. */
+  constructor(servers: ReadonlyArray<HostPort>, now: () => number = () => performance.now()) {
     this.#servers = servers
+    this.#now = now
   }
 
   /** Undefined: nobody answered. */
@@ -26,9 +32,18 @@ export class DnsForward {
     const asked = Uint8Array.from(query)
     const id = randomInt(0x10000)
     setId(asked, id)
-    for (const server of this.#servers) {
+    const isSilent = (server: HostPort) => (this.#silent.get(server) ?? 0) > this.#now()
+    const [last, first] = [
+      this.#servers.filter(isSilent),
+      this.#servers.filter((it) => !isSilent(it))
+    ]
+    for (const server of [...first, ...last]) {
       const answer = await (over === "udp" ? askOverUdp : askOverTcp)(server, asked)
-      if (answer === undefined) continue
+      if (answer === undefined) {
+        this.#silent.set(server, this.#now() + silentFor)
+        continue
+      }
+      this.#silent.delete(server)
       const back = Uint8Array.from(answer)
       setId(back, idOf(query))
       return back

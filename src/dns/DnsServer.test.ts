@@ -132,14 +132,22 @@ describe("the name server", () => {
           ({ close }) => Effect.sync(close)
         )
       const [silent, other] = [yield* serve(false), yield* serve(true)]
+      const time = { now: 0 }
       const forward = new DnsForward(
-        [silent, other].map(({ port }) => ({ host: "127.0.0.1", port }))
+        [silent, other].map(({ port }) => ({ host: "127.0.0.1", port })),
+        () => time.now
       )
       const { port } = yield* open(forward)
       const resolver = new Resolver({ timeout: 6_000, tries: 1 })
       resolver.setServers([`127.0.0.1:${port}`])
       expect(yield* Effect.promise(() => resolver.resolve4("example.com"))).toEqual(["192.0.2.7"])
       expect(names).toEqual(["example.com", "example.com"])
+      // The silent one is known now: whoever asks next does not wait for it again.
+      yield* Effect.promise(() => resolver.resolve4("next.example.com"))
+      expect(names.slice(2)).toEqual(["next.example.com"])
+      time.now = 31_000
+      yield* Effect.promise(() => resolver.resolve4("later.example.com"))
+      expect(names.slice(3)).toEqual(["later.example.com", "later.example.com"])
     })
   )
 })
