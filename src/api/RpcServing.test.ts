@@ -12,6 +12,7 @@ import { makeRpcServing } from "./RpcServing.ts"
 const serving = Effect.gen(function* () {
   const asked: Array<readonly [number, FromClientEncoded]> = []
   const callers: Array<string | undefined> = []
+  const spans: Array<string> = []
   const offered = yield* Deferred.make<Dispatch>()
   const protocol = yield* makeRpcServing(
     {
@@ -24,12 +25,13 @@ const serving = Effect.gen(function* () {
   )
   yield* Effect.forkScoped(
     protocol.run((id, message) =>
-      Effect.map(CalledBy, (caller) => {
+      Effect.map(Effect.zip(CalledBy, Effect.orDie(Effect.currentSpan)), ([caller, { name }]) => {
         callers.push(caller?.name)
+        spans.push(name)
         asked.push([id, message])
       })
     )
-  )
+  ).pipe(Effect.withSpan("server"))
   const dispatch = yield* Deferred.await(offered)
   const body = encodeMessage({ _tag: "Request", id: "7", tag: "Pay", payload: 1, headers: [] })
   const ask = Effect.promise(() => {
@@ -37,7 +39,7 @@ const serving = Effect.gen(function* () {
     const fields = ["content-type", rpcType]
     return exchange(dispatch, httpCall({ method: "POST", fields, framing }), body)
   })
-  return { ask, asked, callers, protocol }
+  return { ask, asked, callers, protocol, spans }
 })
 
 const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
@@ -45,11 +47,13 @@ const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(re
 describe("what serves RPCs", () => {
   it.scoped("has a client as long as its one request is not answered, and then a turn", () =>
     Effect.gen(function* () {
-      const { ask, asked, callers, protocol } = yield* serving
+      const { ask, asked, callers, protocol, spans } = yield* serving
       const answer = yield* Effect.fork(ask)
       yield* turn
       expect(asked.map(([id, { _tag }]) => [id, _tag])).toEqual([[1, "Request"]])
       expect(callers).toEqual(["host-a"])
+      // What is traced of it is linked to that.
+      expect(spans).toEqual(["server"])
       expect([...(yield* protocol.clientIds)]).toEqual([1])
       yield* protocol.send(1, {
         ...{ _tag: "Exit", requestId: "7" },
