@@ -7,6 +7,9 @@
 /** Noise, and the conversation of admission behind it. */
 export const encrypterProtocol = "/skein/noise/3"
 
+/** A secret of an earlier handshake in place of that; where it is not taken, the same goes on (mesh/trust/Resumption.ts). */
+export const resumptionProtocol = "/skein/resume/1"
+
 /** A word of multistream-select, with its length. */
 const line = (text: string): Buffer =>
   Buffer.from(`${String.fromCharCode(text.length + 1)}${text}\n`, "latin1")
@@ -14,8 +17,8 @@ const line = (text: string): Buffer =>
 /** What whoever dials begins with, and hears repeated. */
 export const greeting = line("/multistream/1.0.0")
 
-/** The proposal that is taken, and repeated for that. */
-export const proposal = line(encrypterProtocol)
+/** The proposals that are taken, and repeated for that. */
+export const proposals: ReadonlyArray<Buffer> = [line(encrypterProtocol), line(resumptionProtocol)]
 
 /** The answer to any other. */
 export const declined = line("na")

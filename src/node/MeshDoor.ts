@@ -29,8 +29,10 @@ export interface MeshDoorOptions
     | "cutOffFor"
     | "heard"
     | "identity"
+    | "onResumption"
     | "onRoots"
     | "onSession"
+    | "resumptions"
     | "revocations"
     | "trust"
   > {
@@ -104,6 +106,8 @@ export const meshDoor = (options: MeshDoorOptions): ReturnType<typeof makeAdmiss
     gate: new HandshakeGate(ticker, {}, onTurnedAway),
     identity,
     admitted,
+    resumptions: options.resumptions,
+    ...(options.onResumption && { onResumption: options.onResumption }),
     onSession: (certificate, keys) => {
       audit(admittedEvent(certificate))
       options.onSession?.(certificate, keys)

@@ -211,6 +211,11 @@ export const makeMeshPlane = (
     yield* forgottenFile.load(longestForgotten)
     const elsewhere = new GoneElsewhere(() => ticker.now())
     const refusals = yield* RefusalLog.make(metrics)
+    const resumptions = metrics.counter(
+      "skein_resumptions_total",
+      "Connections between nodes that were connected a short while before, by direction (inbound: from another node). resumed: made again without a whole handshake. declined: that was asked for and could not be, as after a restart, so that a whole handshake followed.",
+      ["direction", "result"]
+    )
     const clocks = new PeerClocks(ticker)
     const busy = new BusyPeers(() => ticker.now())
     // Peers may knock as soon as the host listens, before there is a catalogue to ask.
@@ -269,6 +274,8 @@ export const makeMeshPlane = (
         dataDir: node.dataDir,
         cache: cache.chains,
         onSession: (certificate, keys) => sessions.made(certificate, keys),
+        resumptions: sessions,
+        onResumption: (direction, outcome) => resumptions.cell({ direction, result: outcome }).inc(),
         catalogue: () => late.catalogue?.current(),
         stateOf: (peer) => late.membership?.stateOf(peer),
         onBusy: (peer, retryAfter) => {

@@ -257,6 +257,9 @@ describe("a node that falls silent", () => {
     expect(orders.failed.filter(({ begun }) => begun > givenUp)).toEqual([])
     expect(orders.failed.some(({ id }) => ledger.given.has(id))).toBe(true)
     expect(ledger.repeated).toEqual([])
+    // What they had agreed on was minutes old.
+    const metrics = await (await fetch(`http://${b.admin}/metrics`)).text()
+    expect(metrics).toMatch(/^skein_resumptions_total\{.*result="resumed".*\} [1-9]/m)
     const well = orders.over.filter(({ why }) => why === undefined)
     expect(well.filter(({ id }) => !ledger.given.has(id))).toEqual([])
   })

@@ -8,11 +8,11 @@ import { isIPv4 } from "node:net"
 import { setTimeout } from "node:timers/promises"
 import type { ComponentLogger, MessageStream, PeerId } from "@libp2p/interface"
 import { peerIdFromString } from "@libp2p/peer-id"
-import { lpStream } from "@libp2p/utils"
 import { multiaddr } from "@multiformats/multiaddr"
 import { parseMultiaddr } from "../../config/Multiaddr.ts"
 import type { PeerKey } from "../../model/Names.ts"
 import { AdmissionRefused } from "../trust/AdmissionRefused.ts"
+import { agreeOn } from "./ProtocolAgreement.ts"
 import { connectSocket } from "./SocketTransport.ts"
 
 /** A connection encrypter that can end after it has proved who is there. */
@@ -27,28 +27,6 @@ export interface KnockOptions {
   readonly encrypter: Knocker
   /** May this IP address be dialled? Asked of what a name stands for, too. Default: any may. */
   readonly allows?: ((ip: string) => boolean) | undefined
-}
-
-const multistream = "/multistream/1.0.0"
-/** Answers of libp2p here are its own name, the protocol's, or `na`. */
-const maxLine = 64
-
-/** The first words on any libp2p connection: which encrypter shall it be? */
-const agreeOn = async (
-  protocol: string,
-  connection: MessageStream,
-  signal: AbortSignal
-): Promise<void> => {
-  const lines = lpStream(connection, { maxDataLength: maxLine, maxBufferSize: 64 * 1024 })
-  await lines.writeV(
-    [multistream, protocol].map((line) => Buffer.from(`${line}\n`)),
-    { signal }
-  )
-  for (const expected of [multistream, protocol]) {
-    const line = Buffer.from((await lines.read({ signal })).subarray()).toString("utf8")
-    if (line !== `${expected}\n`) throw new Error("what answers there is no node of this version")
-  }
-  lines.unwrap()
 }
 
 const families: Readonly<Record<string, 0 | 4 | 6>> = { dns: 0, dns4: 4, dns6: 6 }
@@ -109,7 +87,7 @@ const knockAt = async (
   for (;;) {
     const connection = await connectSocket(multiaddr(address), logger, signal)
     try {
-      await agreeOn(encrypter.protocol, connection, signal)
+      await agreeOn([encrypter.protocol], connection, signal)
       await encrypter.knock(connection, peerIdFromString(peer), signal)
       return
     } catch (cause) {

@@ -14,6 +14,7 @@ import { type MeshId, PeerKey } from "../../model/Names.ts"
 import { recordLimits } from "../../model/NodeRecord.ts"
 import type { EncrypterComponents } from "../trust/AdmissionEncrypter.ts"
 import { type Conduct, noConduct } from "../trust/PeerConduct.ts"
+import type { Resumer } from "../trust/Resumption.ts"
 import { isBound } from "./BoundListener.ts"
 import { gossipsubOptions } from "./GossipsubOptions.ts"
 import { HostError, listenError } from "./HostError.ts"
@@ -23,6 +24,12 @@ import { quietYamux } from "./QuietYamux.ts"
 import { restGossip } from "./RestingGossip.ts"
 import { type MakeListener, SocketTransport } from "./SocketTransport.ts"
 
+export type MeshEncrypter = ConnectionEncrypter &
+  Partial<Knocker> & {
+    /** Spares members that were connected a short while ago a whole handshake. */
+    readonly resumer?: Resumer | undefined
+  }
+
 export interface MeshHostOptions {
   readonly privateKey: PrivateKey
   readonly mesh: MeshId
@@ -31,7 +38,7 @@ export interface MeshHostOptions {
   /** Told to others instead of what is listened on, e.g. behind a NAT. Default: as listened on. */
   readonly announce?: ReadonlyArray<string>
   /** Encrypts and admits: nothing of a connection exists before it has let the peer in. */
-  readonly encrypter: (components: EncrypterComponents) => ConnectionEncrypter & Partial<Knocker>
+  readonly encrypter: (components: EncrypterComponents) => MeshEncrypter
   /** False for peers that are refused although their handshake is right, e.g. revoked ones. */
   readonly allowPeer?: (peer: PeerKey) => boolean
   /** Whoever connects and is refused all the same: this node connects to it instead. */
@@ -133,9 +140,8 @@ const parseListen = (text: string): Effect.Effect<string, HostError> =>
 
 export const withoutPeer = (address: string): string => address.replace(/\/p2p\/[^/]+$/, "")
 
-const canKnock = (
-  encrypter: ConnectionEncrypter & Partial<Knocker>
-): encrypter is ConnectionEncrypter & Knocker => encrypter.knock !== undefined
+const canKnock = (encrypter: MeshEncrypter): encrypter is MeshEncrypter & Knocker =>
+  encrypter.knock !== undefined
 
 const isLoopback = (address: string): boolean =>
   address.startsWith("/ip4/127.") || address.startsWith("/ip6/::1/")
@@ -157,7 +163,7 @@ export const makeMeshHost = (
     const refused = (peer: PeerId): boolean =>
       options.allowPeer !== undefined && !options.allowPeer(PeerKey.make(peer.toString()))
     const listeners = new Set<Listener>()
-    let knocker: Knocker | undefined
+    let encrypter: MeshEncrypter | undefined
     const start = Effect.tryPromise({
       try: async () => {
         const libp2p: MeshLibp2p = await createLibp2p({
@@ -165,12 +171,19 @@ export const makeMeshHost = (
           privateKey: options.privateKey,
           nodeInfo: { name: "skein", userAgent: "skein" },
           addresses: { listen, announce: announce.map(String) },
-          transports: [(components) => new SocketTransport(components, options.makeListener)],
+          transports: [
+            (components) =>
+              new SocketTransport(components, options.makeListener, () => encrypter?.resumer)
+          ],
           connectionEncrypters: [
             (components) => {
-              const encrypter = options.encrypter(components)
-              if (canKnock(encrypter)) knocker = encrypter
+              encrypter = options.encrypter(components)
               return encrypter
+            },
+            // For who is called. Who calls proposes it where there is something to resume (SocketTransport.ts).
+            () => {
+              if (encrypter === undefined) throw new Error("encrypters are made in turn")
+              return encrypter.resumer ?? encrypter
             }
           ],
           streamMuxers: [muxer],
@@ -251,8 +264,10 @@ export const makeMeshHost = (
           listener.getAddrs().some((open) => withoutPeer(open.toString()) === address)
         ),
       knock: async (peer, address, asked) => {
-        if (knocker === undefined) throw new Error("this host's encrypter cannot knock")
-        await knock(peer, address, { ...asked, encrypter: knocker, logger: libp2p.logger })
+        if (encrypter === undefined || !canKnock(encrypter)) {
+          throw new Error("this host's encrypter cannot knock")
+        }
+        await knock(peer, address, { ...asked, encrypter, logger: libp2p.logger })
       },
       connections: (peer) =>
         libp2p

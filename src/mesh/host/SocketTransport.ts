@@ -10,14 +10,19 @@ import {
   type CreateListenerOptions,
   type DialTransportOptions,
   type Listener,
+  type PeerId,
   serviceCapabilities,
   type Transport,
   transportSymbol,
   type Upgrader
 } from "@libp2p/interface"
+import { peerIdFromString } from "@libp2p/peer-id"
 import { getNetConfig } from "@libp2p/utils"
 import type { Multiaddr } from "@multiformats/multiaddr"
+import { encrypterProtocol } from "../../model/HandshakeWords.ts"
+import type { Resumer } from "../trust/Resumption.ts"
 import type { BoundListener } from "./BoundListener.ts"
+import { agreeOn } from "./ProtocolAgreement.ts"
 import { SocketConnection } from "./SocketConnection.ts"
 import { SocketListener } from "./SocketListener.ts"
 
@@ -48,16 +53,27 @@ export class SocketTransport implements Transport {
   readonly [serviceCapabilities] = ["@libp2p/transport"]
   readonly #logger: ComponentLogger
   readonly #makeListener: MakeListener
+  readonly #resumer: () => Resumer | undefined
 
-  constructor({ logger }: SocketComponents, makeListener: MakeListener = ownListener) {
+  /** `resumer`: by which connections are resumed; asked at each dial. */
+  constructor(
+    { logger }: SocketComponents,
+    makeListener: MakeListener = ownListener,
+    resumer: () => Resumer | undefined = () => undefined
+  ) {
     this.#logger = logger
     this.#makeListener = makeListener
+    this.#resumer = resumer
   }
 
   async dial(address: Multiaddr, options: DialTransportOptions): Promise<Connection> {
     const connection = await connectSocket(address, this.#logger, options.signal)
     try {
-      return await options.upgrader.upgradeOutbound(connection, options)
+      const peer = peerOf(address)
+      const resumer = this.#resumer()
+      return peer !== undefined && resumer?.mayResume(peer) === true
+        ? await resume(connection, peer, resumer, options)
+        : await options.upgrader.upgradeOutbound(connection, options)
     } catch (error) {
       connection.abort(error instanceof Error ? error : new Error(String(error)))
       throw error
@@ -75,6 +91,39 @@ export class SocketTransport implements Transport {
   dialFilter(addresses: Array<Multiaddr>): Array<Multiaddr> {
     return addresses.filter(isTcp)
   }
+}
+
+const peerOf = (address: Multiaddr): PeerId | undefined => {
+  const peer = address.getComponents().findLast(({ name }) => name === "p2p")?.value
+  return peer === undefined ? undefined : peerIdFromString(peer)
+}
+
+/**
+ * libp2p proposes the same encrypters to everybody, in the same order. Here those are proposed that make sense with
+ * this peer; from the muxer on libp2p goes on as ever.
+ */
+const resume = async (
+  connection: SocketConnection,
+  remotePeer: PeerId,
+  resumer: Resumer,
+  options: DialTransportOptions
+): Promise<Connection> => {
+  const { signal, upgrader } = options
+  const protocol = await agreeOn([resumer.protocol, encrypterProtocol], connection, signal)
+  const secured = await resumer.secureAs(protocol, connection, { remotePeer, signal })
+  const { streamMuxer } = secured
+  if (streamMuxer === undefined) {
+    throw new Error("the peer's handshake names no muxer that this node has")
+  }
+  return await upgrader.upgradeOutbound(connection, {
+    ...options,
+    ...{ skipEncryption: true, remotePeer },
+    // What libp2p knows of is the socket, as with any connection; what it says goes through what was secured.
+    muxerFactory: {
+      protocol: streamMuxer.protocol,
+      createStreamMuxer: () => streamMuxer.createStreamMuxer(secured.connection)
+    }
+  })
 }
 
 /** For `createLibp2p`. */

@@ -22,13 +22,15 @@ import {
 } from "./AdmissionJudge.ts"
 import { type AdmissionRefused, refusedByUs } from "./AdmissionRefused.ts"
 import type { AdmittedPeers } from "./AdmittedPeers.ts"
-import type { ChainCache, VerifiedCertificate } from "./Certificate.ts"
+import { type ChainCache, defaultSkew, judgeTime, type VerifiedCertificate } from "./Certificate.ts"
 import { describeSpan } from "./CertificateError.ts"
 import type { HandshakeChannel } from "./HandshakeChannel.ts"
 import type { HandshakeGate } from "./HandshakeGate.ts"
 import type { VerifiedClaim } from "./Invite.ts"
 import { hearOfRoots, type IdentityCell, type NodeIdentity } from "./NodeIdentity.ts"
 import { acceptIssued } from "./Renewal.ts"
+import type { ResumptionOutcome, Resumptions, Standing } from "./Resumption.ts"
+import { ResumptionEncrypter } from "./ResumptionEncrypter.ts"
 import { Revocations, type RevocationsCell } from "./Revocations.ts"
 import { hearRoots, tellRoots } from "./RootTalk.ts"
 import type { SessionSecret } from "./SessionSecret.ts"
@@ -79,6 +81,10 @@ export interface AdmissionOptions {
   readonly onRenewed?: (identity: NodeIdentity) => void
   /** Bounds the handshakes of callers. Default: nothing does. */
   readonly gate?: HandshakeGate | undefined
+  /** By which connections are resumed. Default: each is made by a whole handshake. */
+  readonly resumptions?: Resumptions | undefined
+  /** Somebody has asked to resume one, or was asked to. */
+  readonly onResumption?: (direction: Refusal["direction"], outcome: ResumptionOutcome) => void
   readonly noise?: Omit<NoiseInit, "prologueBytes">
 }
 
@@ -152,6 +158,28 @@ class MemberConversation implements Conversation {
     return this.#stillIn(certificate)
   }
 
+  /** What both find out about each other in a handshake, for who resumes. */
+  standing({ fingerprint }: VerifiedCertificate): Standing {
+    const { certificate, roots } = this.#options.identity.current
+    return {
+      own: certificate.fingerprint,
+      theirs: fingerprint,
+      trust: this.#options.trust?.()?.digest(),
+      roots: roots.digest()
+    }
+  }
+
+  /** It was let in a while ago: would it be, with the same certificate? */
+  isStillWelcome(certificate: VerifiedCertificate): boolean {
+    const { identity, now, revocations, skew = defaultSkew } = this.#context()
+    return (
+      this.#options.cutOffFor?.(certificate.peer) === undefined &&
+      revocations.outBy(certificate) === undefined &&
+      identity.roots.whyWithdrawn(certificate.root) === undefined &&
+      Either.isRight(judgeTime("the certificate", certificate, now, skew))
+    )
+  }
+
   #hearOfRoots(told: ReadonlyArray<Uint8Array>): void {
     if (hearOfRoots(this.#options.identity, told)) this.#options.onRoots?.()
   }
@@ -219,18 +247,35 @@ class MemberConversation implements Conversation {
   }
 }
 
-/** The connection encrypter of a member; the only one a node has. */
+/** The connection encrypter of a member; the only one a node has beside what it spares others by. */
 export const makeAdmission =
   (options: AdmissionOptions): ((components: EncrypterComponents) => AdmissionEncrypter) =>
-  (components) =>
-    new AdmissionEncrypter(components, {
+  (components) => {
+    const conversation = new MemberConversation(options)
+    const common = {
       mesh: options.identity.current.mesh,
-      conversation: new MemberConversation(options),
       admitted: options.admitted,
       gate: options.gate,
       onSession: options.onSession,
       now: options.now,
       timeout: options.timeout ?? defaultHandshakeTimeout,
-      onRefused: options.onRefused ?? (() => undefined),
+      onRefused: options.onRefused ?? (() => undefined)
+    }
+    const whole = new AdmissionEncrypter(components, {
+      ...common,
+      conversation,
       noise: options.noise ?? {}
     })
+    const { resumptions } = options
+    if (resumptions !== undefined) {
+      whole.resumer = new ResumptionEncrypter(components, {
+        ...common,
+        ...{ whole, resumptions, self: options.identity.current.peer },
+        standing: (certificate) => conversation.standing(certificate),
+        isWelcome: (certificate) => conversation.isStillWelcome(certificate),
+        onClock: options.onClock,
+        onResumption: options.onResumption
+      })
+    }
+    return whole
+  }

@@ -23,6 +23,7 @@ import type { VerifiedCertificate } from "./Certificate.ts"
 import { HandshakeChannel } from "./HandshakeChannel.ts"
 import { Busy, type HandshakeGate, type Leave, type Outcome } from "./HandshakeGate.ts"
 import { readStatus, sendStatus } from "./HandshakeStatus.ts"
+import type { Resumer } from "./Resumption.ts"
 import { contributionBytes, type SessionSecret, sessionOf } from "./SessionSecret.ts"
 
 /** What a custom Noise needs from libp2p. */
@@ -101,11 +102,12 @@ type Noise = ReturnType<ReturnType<typeof noise>>
 type Secured = Awaited<ReturnType<Noise["secureInbound"]>>
 type Extensions = Secured extends SecuredConnection<infer E> ? E : never
 
-const addressOf = (connection: MessageStream): string | undefined =>
+export const addressOf = (connection: MessageStream): string | undefined =>
   "remoteAddr" in connection ? String(connection.remoteAddr) : undefined
 
 /** The host that calls, without its port. */
-const hostOf = (connection: MessageStream): string => addressOf(connection)?.split("/")[2] ?? ""
+export const hostOf = (connection: MessageStream): string =>
+  addressOf(connection)?.split("/")[2] ?? ""
 
 /** What no member sends, or what may befall anybody. */
 const outcomeOf = ({ by, code }: AdmissionRefused): Outcome =>
@@ -127,8 +129,18 @@ interface TurnsAway {
 const turnsAway = (connection: object): connection is TurnsAway =>
   "turnAway" in connection && typeof connection.turnAway === "function"
 
-const turnAway = (connection: MessageStream, away: Away | undefined): void => {
+export const turnAway = (connection: MessageStream, away: Away | undefined): void => {
   if (away !== undefined && turnsAway(connection)) connection.turnAway(away)
+}
+
+/** A connection counts as the peer's until it is closed. */
+export const holdWhileOpen = (
+  admitted: AdmittedPeers,
+  certificate: VerifiedCertificate,
+  connection: MessageStream
+): void => {
+  if (connection.status !== "open") throw refusedByUs("closed", "the peer is gone again")
+  connection.addEventListener("close", admitted.hold(certificate), { once: true })
 }
 
 const calledPeer = ({ remotePeer }: SecureConnectionOptions): PeerKey | undefined =>
@@ -138,6 +150,8 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
   readonly protocol = encrypterProtocol
   readonly [serviceCapabilities] = ["@libp2p/connection-encryption"]
   readonly [Symbol.toStringTag] = "skein-admission"
+  /** Spares members that were connected a short while ago all of this. Undefined: nobody is spared it. */
+  resumer: Resumer | undefined = undefined
   readonly #noise: Noise
   readonly #options: EncrypterOptions
 
@@ -210,7 +224,7 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
       }
       const keys = await agree(direction, channel)
       channel.release()
-      this.#hold(certificate, secured.connection)
+      holdWhileOpen(admitted, certificate, secured.connection)
       this.#options.onSession?.(certificate, keys)
       leave?.("let in")
       return secured
@@ -271,11 +285,6 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
   async #untilWelcome(connection: MessageStream, signal: AbortSignal): Promise<void> {
     const retryAfter = await readStatus(connection, signal)
     if (retryAfter !== undefined) throw busyFor("peer", retryAfter)
-  }
-
-  #hold(certificate: VerifiedCertificate, connection: MessageStream): void {
-    if (connection.status !== "open") throw refusedByUs("closed", "the peer is gone again")
-    connection.addEventListener("close", this.#options.admitted.hold(certificate), { once: true })
   }
 
   /** Tells the reason and closes in order, so that it arrives; libp2p would reset at once. */

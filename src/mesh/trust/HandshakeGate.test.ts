@@ -136,6 +136,24 @@ describe("the gate of handshakes", () => {
     expect(sut.running).toBe(0)
   })
 
+  it("takes a hundred a second that resume a connection, whoever is in line", async () => {
+    const { come, sut, ticker } = gate({ atOnce: 1, strangers: 1 })
+    await come("a")
+    await come("b")
+    const taken = () => Array.from({ length: 150 }, () => sut.takesResumed()).filter((it) => it)
+    expect(taken()).toHaveLength(100)
+    ticker.jump(500)
+    expect(taken()).toHaveLength(50)
+    expect([sut.running, sut.waiting, sut.refused]).toEqual([1, 1, 0])
+  })
+
+  it("turns away who asks to resume a connection and never says which", () => {
+    const { sut } = gate()
+    const away = Array.from({ length: 40 }, () => sut.cameToNothing("10.0.0.9"))
+    expect(away.slice(0, 31)).toEqual(Array.from({ length: 31 }))
+    expect(away.at(-1)).toMatchObject({ onProbation: true })
+  })
+
   it("forgets who waits no longer", async () => {
     const { come, entered, leave, refused } = gate({ atOnce: 1, strangers: 1 })
     const gone = new AbortController()

@@ -14,10 +14,13 @@
  * To say so costs this thread half of what a handshake does, so the threads that have the sockets are asked to say it
  * to all others from there for a while.
  *
+ * Members that resume a connection (Resumption.ts) wait in no line.
+ *
  * What is bounded is work. Who is slow to speak does none here, so after a while it no longer counts,
  * and a few that connect and say nothing keep nobody out.
  */
 import { hostGroup } from "../../model/HostGroup.ts"
+import { Rate } from "../../model/Rate.ts"
 import type { Away } from "../../model/Relay.ts"
 import type { Ticker } from "../../model/Time.ts"
 import { BoundedCache } from "./BoundedCache.ts"
@@ -26,6 +29,9 @@ import { type GateLimits, HandshakeLine } from "./HandshakeLine.ts"
 
 /** Places from which members were let in. */
 const maxKnown = 4_096
+
+/** Connections that are resumed a second, and at once: beyond it they wait in line as handshakes do. */
+const resumedPerSecond = 100
 
 /** Come back in so many ms. */
 export class Busy extends Error {
@@ -63,6 +69,7 @@ export class HandshakeGate {
   readonly #now: () => number
   readonly #onTurnedAway: (address: string) => void
   readonly #line: HandshakeLine
+  readonly #resumed = new Rate(resumedPerSecond, resumedPerSecond)
 
   /** `onTurnedAway` hears of each failure by which an address is turned away, or longer. */
   constructor(
@@ -129,6 +136,16 @@ export class HandshakeGate {
         }
       })
     })
+  }
+
+  /** One that resumes a connection needs no place in line, while there are not too many: it costs a fraction. */
+  takesResumed(): boolean {
+    return this.#resumed.take(this.#now()) === 0
+  }
+
+  /** Somebody from there did not even say what it asks for. For how long it is to be turned away. */
+  cameToNothing(address: string): Away | undefined {
+    return this.#failure("nothing", address, this.#known.get(hostGroup(address)) !== undefined)
   }
 
   #failure(outcome: Outcome, address: string, known: boolean): Away | undefined {

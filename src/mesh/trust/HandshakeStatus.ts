@@ -4,6 +4,7 @@
  *
  *     go on   0  0 0
  *     busy    1  u16, ms, big-endian
+ *     resumed 2  0 0    what Resumption.ts asked for: its answer follows, and no Noise XX
  */
 import type { MessageStream } from "@libp2p/interface"
 import { byteStream } from "@libp2p/utils"
@@ -12,6 +13,13 @@ import { refusedByUs } from "./AdmissionRefused.ts"
 
 const goOn = 0
 const busy = 1
+const resumed = 2
+
+/** In place of a status, in front of the answer to who resumes. */
+export const resumedStatus: Uint8Array = Uint8Array.of(resumed, 0, 0)
+
+export const isResumed = (status: Uint8Array): boolean =>
+  Buffer.compare(status, resumedStatus) === 0
 
 /** Of what an unproven word may put off, ms. */
 const mostPause = 10_000

@@ -6,7 +6,8 @@ import { RootId } from "../../schema/TrustSchema.ts"
 import { alice, bob } from "../../testing/LinkTestPair.ts"
 import { freshSecret } from "../../testing/SessionHosts.ts"
 import { defaultSkew, type VerifiedCertificate } from "./Certificate.ts"
-import { SessionBook, sessionLife, sessionRenewal } from "./SessionBook.ts"
+import { resumptionLife, SessionBook, sessionLife, sessionRenewal } from "./SessionBook.ts"
+import { sessionOf } from "./SessionSecret.ts"
 
 const day = 24 * 3_600_000
 
@@ -166,5 +167,84 @@ describe("a session ends", () => {
     book.made(certificateOf(carol), freshSecret())
     expect(ended).toEqual([[bob, "there are too many peers"]])
     expect(book.all().map(({ peer }) => peer)).toEqual([alice, carol])
+  })
+})
+
+describe("what a connection is resumed by", () => {
+  const agreed = (n: number) => sessionOf(Buffer.alloc(32, n), Buffer.alloc(32, n + 1))
+
+  it("is offered once, taken until it has served, and known by its id alone", () => {
+    const { book } = make()
+    const { resumption } = agreed(1)
+    book.made(certificateOf(bob), agreed(1))
+    expect(book.resumable(bob)).toEqual({ ...resumption, certificate: certificateOf(bob) })
+    expect(book.resumable(alice)).toBeUndefined()
+    book.offered(resumption.id)
+    expect(book.resumable(bob)).toBeUndefined()
+    expect(book.redeemable(resumption.id)?.secret).toEqual(resumption.secret)
+    book.spend(resumption.id)
+    expect(book.redeemable(resumption.id)).toBeUndefined()
+    expect(book.redeemable("0".repeat(32))).toBeUndefined()
+    book.spend(resumption.id)
+    book.made(certificateOf(bob), agreed(2))
+    expect(book.resumable(bob)?.id).toBe(agreed(2).resumption.id)
+  })
+
+  it("is the newest, and the one before is taken as well: two may have called each other", () => {
+    const { book } = make()
+    for (const n of [1, 2, 3]) book.made(certificateOf(bob), agreed(n))
+    const taken = [1, 2, 3].map((n) => book.redeemable(agreed(n).resumption.id) !== undefined)
+    expect(taken).toEqual([false, true, true])
+    expect(book.resumable(bob)?.id).toBe(agreed(3).resumption.id)
+  })
+
+  it("is none where a session was agreed on by what has none", () => {
+    const { book } = make()
+    book.made(certificateOf(bob), freshSecret())
+    expect(book.resumable(bob)).toBeUndefined()
+  })
+
+  it("is over in an hour, and while the clock says that it is yet to be made", () => {
+    const { book, clock } = make()
+    book.made(certificateOf(bob), agreed(1))
+    const { id } = agreed(1).resumption
+    clock.now += resumptionLife - 1
+    expect(book.redeemable(id)).toBeDefined()
+    clock.now += 1
+    expect([book.redeemable(id), book.resumable(bob)]).toEqual([undefined, undefined])
+    clock.now = 999
+    expect(book.redeemable(id)).toBeUndefined()
+  })
+
+  it("says what the peer has shown last", () => {
+    const { book } = make()
+    book.made(certificateOf(bob), agreed(1))
+    const newer = certificateOf(bob, { notAfter: 2 * day, services: [] })
+    book.refresh(newer)
+    expect(book.resumable(bob)?.certificate).toEqual(newer)
+  })
+
+  it("ends with the session: when the peer is out, gone, or one too many", () => {
+    const { book } = make(1)
+    const { id } = agreed(1).resumption
+    book.made(certificateOf(bob), agreed(1))
+    book.end(bob, "it has left the mesh")
+    expect(book.redeemable(id)).toBeUndefined()
+    book.made(certificateOf(bob), agreed(1))
+    book.made(certificateOf(alice), agreed(2))
+    expect([book.redeemable(id), book.resumable(bob)]).toEqual([undefined, undefined])
+    expect(book.resumable(alice)).toBeDefined()
+  })
+
+  it("is nothing to a node that is out itself", () => {
+    let out = false
+    const sut = new SessionBook({
+      ...{ now: () => 1_000, onSession: () => undefined, onEnd: () => undefined },
+      isOut: () => out
+    })
+    sut.made(certificateOf(bob), agreed(1))
+    out = true
+    expect(sut.resumable(bob)).toBeUndefined()
+    expect(sut.redeemable(agreed(1).resumption.id)).toBeUndefined()
   })
 })

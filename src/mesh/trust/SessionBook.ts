@@ -3,12 +3,14 @@
  * of every handshake; while two nodes stay connected they agree on a new one in less than an hour,
  * and whenever either certificate was renewed. A session outlives its connection, so that links can
  * be made while the mesh thread is busy or the connection is being made again; it ends when the peer
- * leaves, is revoked, or shows no newer certificate in time, and every link made from it with it.
+ * leaves, is revoked, or shows no newer certificate in time, and every link made from it with it, and with both
+ * what a connection could be resumed by.
  */
 import type { PeerKey } from "../../model/Names.ts"
 import type { Session, SessionFacts } from "../../model/Session.ts"
 import { defaultSkew, type VerifiedCertificate } from "./Certificate.ts"
 import type { Grant } from "./Grant.ts"
+import type { Resumable, ResumptionSecret, Resumptions } from "./Resumption.ts"
 import type { RevocationsCell } from "./Revocations.ts"
 import type { SessionSecret } from "./SessionSecret.ts"
 
@@ -17,6 +19,12 @@ export const sessionLife = 2 * 3_600_000
 
 /** From this age on it is time for another, ms: less than an hour. */
 export const sessionRenewal = 50 * 60_000
+
+/** For so long a connection can be resumed by what was agreed with a session, ms. */
+export const resumptionLife = 3_600_000
+
+/** Of a peer: two that dial each other at once may each keep the other's last. */
+const maxResumptions = 2
 
 /** What request threads are told of a certificate. */
 export const factsOf = (
@@ -37,15 +45,24 @@ export interface SessionBookOptions {
   readonly limit?: number | undefined
 }
 
+interface Kept extends ResumptionSecret {
+  readonly peer: PeerKey
+  readonly madeAt: number
+  offered: boolean
+}
+
 interface Entry {
   certificate: VerifiedCertificate
   session: Session
   madeAt: number
+  /** The newest last. */
+  resumptions: Array<Kept>
 }
 
-export class SessionBook {
+export class SessionBook implements Resumptions {
   readonly #options: SessionBookOptions
   readonly #limit: number
+  readonly #resumptions = new Map<string, Kept>()
   /** In the order in which they were made. */
   readonly #entries = new Map<PeerKey, Entry>()
 
@@ -55,7 +72,7 @@ export class SessionBook {
   }
 
   /** Both sides have agreed on one. */
-  made(certificate: VerifiedCertificate, { id, secret }: SessionSecret): void {
+  made(certificate: VerifiedCertificate, { id, secret, resumption }: SessionSecret): void {
     const { isOut, revocations } = this.#options
     if (isOut?.() === true || revocations?.current.outBy(certificate) !== undefined) return
     const now = this.#options.now()
@@ -68,11 +85,52 @@ export class SessionBook {
       until: Math.min(now + sessionLife, notAfter + defaultSkew),
       facts: factsOf(certificate, revocations?.current.withheldFrom(peer))
     }
+    const resumptions = this.#entries.get(peer)?.resumptions ?? []
     this.#entries.delete(peer)
     const [oldest] = this.#entries.size >= this.#limit ? this.#entries.keys() : []
     if (oldest !== undefined) this.end(oldest, "there are too many peers")
-    this.#entries.set(peer, { certificate, session, madeAt: now })
+    this.#entries.set(peer, { certificate, session, madeAt: now, resumptions })
+    if (resumption !== undefined)
+      this.#keep(resumptions, { ...resumption, peer, madeAt: now, offered: false })
     this.#options.onSession(session)
+  }
+
+  resumable(peer: PeerKey): Resumable | undefined {
+    const newest = this.#entries.get(peer)?.resumptions.at(-1)
+    return newest?.offered === false ? this.redeemable(newest.id) : undefined
+  }
+
+  offered(id: string): void {
+    const kept = this.#resumptions.get(id)
+    if (kept !== undefined) kept.offered = true
+  }
+
+  redeemable(id: string): Resumable | undefined {
+    const kept = this.#resumptions.get(id)
+    const entry = kept && this.#entries.get(kept.peer)
+    if (kept === undefined || entry === undefined || this.#options.isOut?.() === true) {
+      return undefined
+    }
+    const age = this.#options.now() - kept.madeAt
+    // A clock that was set back says nothing of how old it is.
+    return age >= 0 && age < resumptionLife
+      ? { id, secret: kept.secret, certificate: entry.certificate }
+      : undefined
+  }
+
+  spend(id: string): void {
+    const kept = this.#resumptions.get(id)
+    if (kept === undefined) return
+    this.#resumptions.delete(id)
+    const entry = this.#entries.get(kept.peer)
+    if (entry !== undefined) entry.resumptions = entry.resumptions.filter((one) => one !== kept)
+  }
+
+  #keep(resumptions: Array<Kept>, kept: Kept): void {
+    this.#resumptions.set(kept.id, kept)
+    resumptions.push(kept)
+    const over = resumptions.length > maxResumptions ? resumptions.shift() : undefined
+    if (over !== undefined) this.#resumptions.delete(over.id)
   }
 
   /** The peer has shown a newer certificate. */
@@ -102,7 +160,11 @@ export class SessionBook {
   }
 
   end(peer: PeerKey, reason: string): void {
-    if (this.#entries.delete(peer)) this.#options.onEnd(peer, reason)
+    const entry = this.#entries.get(peer)
+    if (entry === undefined) return
+    for (const { id } of entry.resumptions) this.#resumptions.delete(id)
+    this.#entries.delete(peer)
+    this.#options.onEnd(peer, reason)
   }
 
   /** Ends the sessions of those whose certificate has run out. Who they were. */

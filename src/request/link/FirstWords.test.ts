@@ -8,6 +8,7 @@ const line = (words: string): string => `${String.fromCharCode(words.length + 1)
 
 const greeting = line("/multistream/1.0.0")
 const ours = line("/skein/noise/3")
+const resumes = line("/skein/resume/1")
 const other = line("/skein/noise/4")
 const no = line("na")
 
@@ -30,6 +31,16 @@ describe("the first words of whoever dials by libp2p", () => {
       ["handshake"],
       `${greeting}${ours}and more`
     ])
+  })
+
+  it("ask for a connection to be resumed, which is for the mesh thread as well", () => {
+    const { answers, come, words } = told(`${greeting}${resumes}and more`)
+    expect([answers, come, text(words.unanswered)]).toEqual([
+      "",
+      ["handshake"],
+      `${greeting}${resumes}and more`
+    ])
+    expect(text(words.busy(500))).toBe(`${greeting}${resumes}${text(busyStatus(500))}`)
   })
 
   it("may come byte by byte", () => {

@@ -3,7 +3,7 @@
  * is heard here, and the mesh thread gets those alone that ask for a handshake: a stranger that says
  * something else, or nothing more, or greets for ever, costs that thread nothing. Pure: bytes in, an answer out.
  */
-import { busyStatus, declined, greeting, proposal } from "../../model/HandshakeWords.ts"
+import { busyStatus, declined, greeting, proposals } from "../../model/HandshakeWords.ts"
 
 /** Proposals of others that are declined: later versions may have their own to make first. */
 const mostDeclined = 4
@@ -30,6 +30,8 @@ export class FirstWords {
   unanswered: Buffer = none
   #declined = 0
   #asks: Asks | undefined
+  /** The proposal that is taken. */
+  #proposed = none
   /** Of `unanswered`, how much is a greeting that was understood. */
   #greeted = 0
 
@@ -48,7 +50,7 @@ export class FirstWords {
   /** All that is to be said to who asked for a handshake and is to come back in so many ms. */
   busy(retryAfter: number): Buffer {
     const said = this.unanswered.subarray(0, this.#greeted)
-    return Buffer.concat([said, proposal, busyStatus(retryAfter)])
+    return Buffer.concat([said, this.#proposed, busyStatus(retryAfter)])
   }
 
   #hear(): Buffer {
@@ -59,8 +61,9 @@ export class FirstWords {
       if (!this.#isGreeted) {
         if (words.equals(greeting)) this.#greeted = words.length
         else this.#asks = "nothing"
-      } else if (words.equals(proposal)) {
+      } else if (proposals.some((proposal) => words.equals(proposal))) {
         this.#asks = "handshake"
+        this.#proposed = Buffer.from(words)
       } else if (isProposal(words) && this.#declined < mostDeclined) {
         this.#declined++
         replies.push(this.unanswered.subarray(0, this.#greeted), declined)

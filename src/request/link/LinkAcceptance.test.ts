@@ -1,5 +1,6 @@
 import net from "node:net"
 import { afterEach, describe, expect, it, vi } from "@effect/vitest"
+import { RecordSealer } from "../../model/RecordCipher.ts"
 import {
   closeAll,
   closeLater,
@@ -13,7 +14,6 @@ import {
 } from "../../testing/SessionCallers.ts"
 import { type ChannelOwner, freshSecret, SessionHost, share } from "../../testing/SessionHosts.ts"
 import { encodeRefusal, type LinkRefusal } from "../wire/LinkPreface.ts"
-import { RecordSealer } from "../wire/RecordCipher.ts"
 import { recordKinds } from "./SealedChannel.ts"
 import { parseTcpAddress } from "./TcpAddress.ts"
 

@@ -3,12 +3,12 @@ import { once } from "node:events"
 import net from "node:net"
 import { afterEach, describe, expect, it, vi } from "@effect/vitest"
 import { NodeName, PeerKey } from "../../model/Names.ts"
+import { maxRecordBytes, RecordSealer } from "../../model/RecordCipher.ts"
 import type { Session } from "../../model/Session.ts"
 import { ManualTicker } from "../../testing/LinkTestPair.ts"
 import { SocketReads } from "../socket/SocketReads.ts"
 import { unsentPatience } from "../socket/Unsent.ts"
 import { prefaceVersion } from "../wire/LinkPreface.ts"
-import { maxRecordBytes, RecordSealer } from "../wire/RecordCipher.ts"
 import { closeTimeout, recordKinds, SealedChannel } from "./SealedChannel.ts"
 
 const eventually = (condition: () => void) => vi.waitFor(condition, { timeout: 5_000, interval: 1 })

@@ -1,5 +1,5 @@
 /**
- * A link's byte channel over a TCP connection of its own: sealed records (RecordCipher.ts) under the
+ * A link's byte channel over a TCP connection of its own: sealed records (model/RecordCipher.ts) under the
  * keys of a preface (LinkPreface.ts). What is written becomes records at once and goes to the socket
  * in one system call; what is read is opened and handed on as it was opened.
  *
@@ -9,6 +9,12 @@
 import type { Socket } from "node:net"
 import type { ByteChannel, ByteChannelEvents } from "../../model/ByteChannel.ts"
 import { writeOut } from "../../model/Loan.ts"
+import {
+  maxRecordBytes,
+  RecordError,
+  RecordOpener,
+  RecordSealer
+} from "../../model/RecordCipher.ts"
 import type { Session } from "../../model/Session.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
@@ -16,7 +22,6 @@ import { outliveWrites } from "../socket/FailedWrites.ts"
 import type { SocketReads } from "../socket/SocketReads.ts"
 import { Unsent } from "../socket/Unsent.ts"
 import { carriesIdentity, type LinkKeys } from "../wire/LinkPreface.ts"
-import { maxRecordBytes, RecordError, RecordOpener, RecordSealer } from "../wire/RecordCipher.ts"
 import { ofAtMost } from "../wire/RecordParts.ts"
 
 export const recordKinds = { hello: 0, data: 1, close: 2 } as const

@@ -1,6 +1,6 @@
 /**
  * What two request threads say before they have a link: which session it is made from, and a Noise
- * handshake (NoiseNNpsk0.ts) that proves both know its secret.
+ * handshake (model/NoiseNNpsk0.ts) that proves both know its secret.
  *
  *     dialler  ── magic, version, session, thread, tries, first message ──► acceptor
  *     dialler ◄── magic, version, 0, second message{thread, threads} ────── acceptor
@@ -21,14 +21,14 @@
  * whoever recorded one can send it again; but they cannot say hello.
  */
 import type { PeerKey } from "../../model/Names.ts"
-import { type SessionId, sessionIdBytes } from "../../model/Session.ts"
 import {
   type EphemeralKey,
   NoiseError,
   NoiseInitiator,
   NoiseResponder,
   noiseOverhead
-} from "./NoiseNNpsk0.ts"
+} from "../../model/NoiseNNpsk0.ts"
+import { type SessionId, sessionIdBytes } from "../../model/Session.ts"
 
 /** Not ASCII, not 0x13 (multistream) and not 0x16 (TLS). */
 export const prefaceFirstByte = 0xd3

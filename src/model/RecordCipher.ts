@@ -17,7 +17,7 @@ import {
   hkdfSync,
   type KeyObject
 } from "node:crypto"
-import { free, leastLoan, lend } from "../../model/Loan.ts"
+import { free, leastLoan, lend } from "./Loan.ts"
 
 export const recordHeader = 8
 const lengthBytes = 3
