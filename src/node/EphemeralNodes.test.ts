@@ -76,6 +76,23 @@ it.effect("one that is dead for half a minute is forgotten until nobody can hold
   })
 )
 
+it.effect("where none is ephemeral nobody is looked at", () =>
+  Effect.gen(function* () {
+    const { die, isOut, options, world } = make(recordOf({}))
+    die()
+    world.now = 100_000
+    let asked = 0
+    const membership = {
+      members: () => {
+        asked++
+        return options.membership.members()
+      }
+    }
+    yield* forgetEphemeral({ ...options, membership })
+    expect([isOut(), world.saved, asked]).toEqual([false, 1, 0])
+  })
+)
+
 it.effect("one of an older version, which signs seldom, for five minutes", () =>
   Effect.gen(function* () {
     const { die, isOut, options, world } = make(recordOf({ ephemeral: true }))

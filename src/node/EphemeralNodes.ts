@@ -5,6 +5,7 @@
  * where others may have taken it for dead. Those of older versions do not, and are forgotten for minutes.
  */
 import { Effect, type Scope } from "effect"
+import type { Catalogue } from "../mesh/catalogue/Catalogue.ts"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
 import { lifetimes } from "../mesh/catalogue/RecordEntry.ts"
 import type { MembershipShape } from "../mesh/membership/MembershipService.ts"
@@ -54,15 +55,32 @@ export interface EphemeralOptions {
   readonly ticker: Pick<Ticker, "now" | "random" | "wall">
 }
 
+const found = new WeakMap<Catalogue, ReadonlyMap<PeerKey, NodeRecord>>()
+
+/** Records of ephemeral nodes. A catalogue is a value: one that has not changed is not looked through again. */
+const ephemeralIn = (catalogue: Catalogue): ReadonlyMap<PeerKey, NodeRecord> => {
+  const known = found.get(catalogue)
+  if (known !== undefined) return known
+  const records = new Map<PeerKey, NodeRecord>()
+  for (const { record } of catalogue.entries()) {
+    if (record.ephemeral === true) records.set(record.peer, record)
+  }
+  found.set(catalogue, records)
+  return records
+}
+
 /** Looks at those that are dead, once. */
 export const forgetEphemeral = (options: EphemeralOptions): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { catalogue, elsewhere, file, forgotten, isUp, membership, ticker } = options
+    const records = ephemeralIn(catalogue.current())
+    // Who is there is asked for only then: it is worked out for all members each time.
+    if (records.size === 0) return file.save
     const members = membership.members()
     const alive = members.filter(({ state }) => state === "alive").length - 1
     const gone = members.flatMap(({ peer, since, state }) => {
-      const record = catalogue.current().node(peer)?.record
-      if (record?.ephemeral !== true || state === "left") return []
+      const record = records.get(peer)
+      if (record === undefined || state === "left") return []
       const isDead = state === "dead" && ticker.wall() - since >= ephemeralTimes.deadFor
       const others = state === "alive" ? alive - 1 : alive
       return isDead || (!isUp(peer) && elsewhere.isGone(record, others)) ? [record] : []
