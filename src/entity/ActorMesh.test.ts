@@ -424,6 +424,43 @@ describe("actors in a mesh", () => {
       })
   )
 
+  it.scoped("run by their leases on a host that has no link yet to where they were", () =>
+    Effect.gen(function* () {
+      const world = new World({ guarantee: "leased" })
+      yield* world.start("a")
+      const c = yield* world.start("c", { runs: false })
+      const all = Effect.forEach(ids, (id) => c.counter(id).Host(), { concurrency: "unbounded" })
+      expect(new Set(yield* passing(yield* Effect.fork(all)))).toEqual(new Set(["a"]))
+      world.mesh.unlinked.add("b>a")
+      yield* world.start("b")
+      const answers = yield* Effect.fork(all)
+      for (let i = 0; i < 150; i++) yield* TestClock.adjust("20 millis")
+      const exit = answers.unsafePoll()
+      expect(exit?._tag === "Success" && new Set(exit.value)).toEqual(new Set(["a", "b"]))
+    })
+  )
+
+  it.scoped.each(guarantees)(
+    "are where they were for as long as that host has not heard of the next (%s)",
+    (guarantee) =>
+      Effect.gen(function* () {
+        const world = new World({ guarantee })
+        yield* world.start("a")
+        const c = yield* world.start("c", { runs: false })
+        const all = Effect.forEach(ids, (id) => c.counter(id).Host(), { concurrency: "unbounded" })
+        yield* passing(yield* Effect.fork(all))
+        world.mesh.host("a").deaf = true
+        yield* world.start("b")
+        const answers = yield* Effect.fork(all)
+        for (let i = 0; i < 50; i++) yield* TestClock.adjust("20 millis")
+        const exit = answers.unsafePoll()
+        expect(exit?._tag === "Success" && new Set(exit.value)).toEqual(new Set(["a"]))
+        world.mesh.host("a").deaf = false
+        world.mesh.tell()
+        expect(new Set(yield* passing(yield* Effect.fork(all)))).toEqual(new Set(["a", "b"]))
+      })
+  )
+
   it.scoped("take their leases at the first try, all of a turn at once", () =>
     Effect.gen(function* () {
       const world = new World({ guarantee: "leased" })

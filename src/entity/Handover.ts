@@ -22,6 +22,8 @@ export type Released =
 export const releaseHold = 2_000
 /** Milliseconds between two questions to a host that has not let go. */
 const askAgain = 50
+/** After so many without an answer it is told that there is none so far. */
+export const unanswered = 250
 /** And after so many it is not waited for any more. */
 export const releasePatience = 10_000
 
@@ -47,6 +49,16 @@ export interface HandoverOptions {
   readonly onForced: (shard: number, holder: string) => void
 }
 
+/** Who hears what comes of it. */
+export interface HandoverNews {
+  /** A host runs it for a while, and takes messages for it. */
+  readonly onHolder: (holder: string) => void
+  /** A host does not answer, or has not so far; maybe again and again. */
+  readonly onSilence: () => void
+  /** Nobody runs it any more. */
+  readonly then: () => void
+}
+
 export class Handover {
   /** Runs it for now: whoever has a message for it is sent there. */
   holder: string | undefined
@@ -54,29 +66,27 @@ export class Handover {
   readonly #shard: number
   readonly #queue: Array<string>
   readonly #known: Set<string>
-  readonly #onHolder: (holder: string) => void
-  readonly #then: () => void
+  readonly #news: HandoverNews
   #stop: () => void = () => undefined
   #isOff = false
 
-  /** `holders`: keys of those that may run it. `then`: nobody does. `onHolder`: one does, for a while. */
+  /** `holders`: keys of those that may run it. */
   constructor(
     options: HandoverOptions,
     shard: number,
     holders: Iterable<string>,
-    { onHolder, then }: { readonly onHolder: (holder: string) => void; readonly then: () => void }
+    news: HandoverNews
   ) {
     this.#options = options
     this.#shard = shard
     this.#queue = [...holders]
     this.#known = new Set([options.self, ...this.#queue])
-    this.#onHolder = onHolder
-    this.#then = then
+    this.#news = news
   }
 
   begin(): void {
     const holder = this.#queue.pop()
-    if (holder === undefined) this.#then()
+    if (holder === undefined) this.#news.then()
     else this.#ask(holder, this.#options.now() + releasePatience)
   }
 
@@ -99,7 +109,12 @@ export class Handover {
       this.#next()
       return
     }
+    // That it waits for its turn is an answer.
+    const noAnswer = turn
+      ? (): void => undefined
+      : this.#options.after(unanswered, () => !this.#isOff && this.#news.onSilence())
     release(holder, this.#shard, { millis, turn }, (released) => {
+      noAnswer()
       if (this.#isOff) return
       switch (released.kind) {
         case "released":
@@ -107,21 +122,35 @@ export class Handover {
           else this.#next(released.others)
           return
         case "queued":
-          if (this.holder !== holder) {
-            this.holder = holder
-            this.#onHolder(holder)
-          }
+          this.#runsAt(holder)
           this.#ask(holder, until, true)
           return
         case "leaving":
           if (turn) this.#goOn(holder)
           else this.#ask(holder, until)
           return
-        default:
+        case "kept":
+          // It has not heard of this host yet, and handles what comes as ever.
+          this.#runsAt(holder)
+          this.#askLater(holder, until)
+          return
+        case "silent":
           this.holder = undefined
-          this.#stop = this.#options.after(askAgain, () => this.#ask(holder, until))
+          this.#news.onSilence()
+          // It may have been what was missing.
+          if (!this.#isOff) this.#askLater(holder, until)
       }
     })
+  }
+
+  #askLater(holder: string, until: number): void {
+    this.#stop = this.#options.after(askAgain, () => this.#ask(holder, until))
+  }
+
+  #runsAt(holder: string): void {
+    if (this.holder === holder) return
+    this.holder = holder
+    this.#news.onHolder(holder)
   }
 
   /** Its turn has come, or has passed. */

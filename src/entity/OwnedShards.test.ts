@@ -1,6 +1,6 @@
 import { expect, it } from "vitest"
-import { releaseHold } from "./Handover.ts"
-import { noRights, OwnedShards } from "./OwnedShards.ts"
+import { type Released, releaseHold, unanswered } from "./Handover.ts"
+import { noRights, OwnedShards, type ShardRights } from "./OwnedShards.ts"
 import { Placement } from "./Placement.ts"
 
 const [here, there] = ["here", "there"]
@@ -65,4 +65,110 @@ it("keeps nothing of questions that were answered, and takes messages as if ther
   const sentAway: Array<unknown> = []
   for (let i = 0; i < 10_001; i++) shards.enter(7, (why) => sentAway.push(why))
   expect(sentAway).toEqual([{ _tag: "Moved", owner: here }])
+})
+
+/** A host that has just come, and asks the one that was there before. */
+const newcomer = (rights?: ShardRights) => {
+  const answers: Array<(released: Released) => void> = []
+  const timers = new Map<() => void, number>()
+  const moves: Array<(before: Placement, after: Placement) => void> = []
+  let owner = there
+  const shards = new OwnedShards({
+    hosts: {
+      get placement() {
+        return placed(owner)
+      },
+      owner: () => owner,
+      onMoves: (tell) => {
+        moves.push(tell)
+        return () => undefined
+      },
+      isThere: () => true,
+      there: [there]
+    },
+    rights: rights ?? noRights,
+    self: here,
+    leave: () => undefined,
+    release: (_holder, _shard, _options, then) => void answers.push(then),
+    after: (millis, then) => {
+      timers.set(then, millis)
+      return () => timers.delete(then)
+    },
+    now: () => 0,
+    onForced: () => undefined
+  })
+  owner = here
+  for (const tell of moves) tell(placed(there), placed(here))
+  const entered: Array<unknown> = []
+  return {
+    shards,
+    entered,
+    enter: () => shards.enter(7, (why) => entered.push(why)),
+    asked: () => answers.length,
+    answer: (released: Released) => answers.shift()?.(released),
+    /** Those timers run out. */
+    pass: (millis: number) => {
+      for (const [then, after] of [...timers]) {
+        if (after !== millis) continue
+        timers.delete(then)
+        then()
+      }
+    }
+  }
+}
+
+const leased = () => {
+  const taken: Array<() => void> = []
+  const rights: ShardRights = {
+    take: (_, then) => void taken.push(then),
+    may: () => true,
+    give: (_, then) => then()
+  }
+  return { rights, taken }
+}
+
+it("runs a shard whose right it has got, though its last host does not answer", () => {
+  const { rights, taken } = leased()
+  const { answer, asked, enter, entered, pass, shards } = newcomer(rights)
+  enter()
+  expect([asked(), taken.length]).toEqual([1, 0])
+  pass(unanswered)
+  answer({ kind: "silent" })
+  // Once: from then on the store is asked as for any lease.
+  expect([entered.length, taken.length]).toEqual([0, 1])
+  pass(50)
+  answer({ kind: "silent" })
+  expect(taken).toHaveLength(1)
+  taken[0]?.()
+  expect([entered, shards.open]).toEqual([[undefined], [7]])
+  // What was asked is answered in the end.
+  pass(50)
+  answer({ kind: "released", others: [] })
+  expect([asked(), taken.length, shards.open]).toEqual([0, 1, [7]])
+})
+
+it("takes no right while its last host says that it runs the shard", () => {
+  const { rights, taken } = leased()
+  const { answer, enter, entered, pass } = newcomer(rights)
+  enter()
+  answer({ kind: "queued" })
+  pass(unanswered)
+  expect(taken).toEqual([])
+  expect(entered).toEqual([{ _tag: "Moved", owner: there }])
+})
+
+it("sends messages to its last host while that has not heard of this one", () => {
+  const { answer, asked, enter, entered, pass, shards } = newcomer()
+  enter()
+  answer({ kind: "kept" })
+  enter()
+  expect(entered).toEqual([
+    { _tag: "Moved", owner: there },
+    { _tag: "Moved", owner: there }
+  ])
+  pass(50)
+  expect(asked()).toBe(1)
+  answer({ kind: "released", others: [] })
+  enter()
+  expect([entered.at(-1), shards.open]).toEqual([undefined, [7]])
 })

@@ -14,7 +14,7 @@ import type { TypeHosts } from "./TypeHosts.ts"
 
 /** What it takes to run a shard, besides that it is this host's. */
 export interface ShardRights {
-  /** Calls back when it may be run; never, if that does not come to pass. */
+  /** Calls back when it may be run; never, if that does not come to pass. Again: it may be had by now. */
   readonly take: (shard: number, then: () => void) => void
   /** May something be begun in it now? */
   readonly may: (shard: number) => boolean
@@ -215,13 +215,26 @@ export class OwnedShards {
   #claim(shard: number, waiting: ShardState["waiting"]): void {
     const { rights } = this.#options
     const open = (): void => {
+      this.#previous.delete(shard)
+      state.handover?.cancel()
       state.handover = undefined
       state.stopExpecting()
       state.phase = "open"
       this.#wake(state)
     }
+    let isTaking = false
+    const take = (): void => {
+      isTaking = true
+      rights.take(shard, () => {
+        if (this.#states.get(shard) === state && state.phase === "claiming") open()
+      })
+    }
     const handover = new Handover(this.#options, shard, this.#previous.get(shard) ?? [], {
       onHolder: (owner) => this.#wake(state, { _tag: "Moved", owner }),
+      // Who has let it go has given the right to run it back, whether it can say so or not.
+      onSilence: () => {
+        if (rights !== noRights && !isTaking) take()
+      },
       then: () => {
         this.#previous.delete(shard)
         if (rights === noRights) {
@@ -229,9 +242,7 @@ export class OwnedShards {
           return
         }
         this.#expect(shard, state)
-        rights.take(shard, () => {
-          if (this.#states.get(shard) === state && state.phase === "claiming") open()
-        })
+        take()
       }
     })
     const state: ShardState = { phase: "claiming", waiting, handover, stopExpecting: nothing }

@@ -64,15 +64,18 @@ export class ShardLeases implements ShardRights {
   }
 
   take(shard: number, then: () => void): void {
-    this.#taking.set(shard, then)
-    this.#wanted.set(shard, { type: this.#options.type, index: shard })
-    this.#loop?.want([...this.#wanted.values()])
-    for (const millis of hurries) {
-      const hurry = (): void => {
-        if (this.#taking.has(shard)) this.#loop?.hurry([{ type: this.#options.type, index: shard }])
-      }
-      this.#options.after(millis, hurry)
+    const one = { type: this.#options.type, index: shard }
+    const hurry = (): void => {
+      if (this.#taking.has(shard)) this.#loop?.hurry([one])
     }
+    const isAsked = this.#taking.has(shard)
+    this.#taking.set(shard, then)
+    if (isAsked) hurry()
+    else {
+      this.#wanted.set(shard, one)
+      this.#loop?.want([...this.#wanted.values()])
+    }
+    for (const millis of hurries) this.#options.after(millis, hurry)
     this.#granted(shard)
   }
 

@@ -53,6 +53,8 @@ export class MemoryMesh {
   readonly #hosts = new Map<string, MemoryHost>()
   /** Calls that were carried, as `a>b`. */
   readonly calls: Array<string> = []
+  /** Those that are not, so far, as `a>b`: the one has no link to the other yet. */
+  readonly unlinked = new Set<string>()
 
   host(name: string): MemoryHost {
     const known = this.#hosts.get(name)
@@ -162,7 +164,8 @@ export class MemoryMesh {
     const served = to.offered.find(
       ({ id, served: { service } }) => service === call.service && id === endpoint.endpoint
     )
-    if (to.cut || (from.cut && from !== to) || served === undefined) {
+    const isUnlinked = this.unlinked.has(`${from.name}>${to.name}`)
+    if (to.cut || (from.cut && from !== to) || isUnlinked || served === undefined) {
       return refuse(receiver, this.#fault("upstream_connect", to, false))
     }
     this.calls.push(`${from.name}>${to.name}`)
