@@ -77,6 +77,10 @@ const answers: Readonly<
   }
 }
 
+/** Takes two streams at a time, and refuses others that come before it could say so. */
+const few = http2.createServer({ settings: { maxConcurrentStreams: 2 } })
+const sessions = new Set<http2.ServerHttp2Session>()
+few.on("session", (session) => sessions.add(session))
 const app = http2.createServer()
 app.on("session", () => seen.sessions++)
 app.on("stream", (stream, headers) => {
@@ -100,6 +104,15 @@ beforeAll(async () => {
   const old = http.createServer((_, response) => response.end("HTTP/1.1"))
   await new Promise<void>((resolve) => old.listen(0, "127.0.0.1", resolve))
   const oldAddress = `127.0.0.1:${(old.address() as AddressInfo).port}` // as above
+  few.on("stream", (stream: http2.ServerHttp2Stream) => {
+    stream.on("error", () => undefined)
+    stream.resume().on("end", () => {
+      stream.respond({ ":status": 200 })
+      stream.end("taken")
+    })
+  })
+  await new Promise<void>((resolve) => few.listen(0, "127.0.0.1", resolve))
+  const fewAddress = `127.0.0.1:${(few.address() as AddressInfo).port}` // as above
   const filesPort = await freePort()
   mkdirSync(files)
   writeFileSync(join(files, "big"), big)
@@ -119,6 +132,7 @@ beforeAll(async () => {
     services: [
       { name: "web", address, protocol: "http2" },
       { name: "old", address: oldAddress, protocol: "http2" },
+      { name: "few", address: fewAddress, protocol: "http2", health: { tcp: {} } },
       { name: "files", address: `127.0.0.1:${filesPort}`, protocol: "http2", health: { tcp: {} } }
     ]
   })
@@ -130,6 +144,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await mesh.stop()
   app.close()
+  few.close()
   await stopAll()
 })
 
@@ -144,6 +159,34 @@ const connected = async (use: (client: http2.ClientHttp2Session) => Promise<void
   await use(client)
   client.close()
 }
+
+describe("a program that takes few streams at a time", () => {
+  it("is not sent more of them than it has said it takes", async () => {
+    await until("host-a sees few", async () =>
+      (await curl("-x", a.proxy, "http://few.mesh/")) === "taken" ? true : undefined
+    )
+    // Without a connection left it is one that has just been made, of which nothing is known.
+    for (const session of sessions) session.close()
+    const client = http2.connect(`http://${a.proxy}`)
+    const answers = await Promise.all(
+      Array.from(
+        { length: 12 },
+        () =>
+          new Promise((resolve) => {
+            const call = client.request({
+              ":method": "POST",
+              ":authority": "few.mesh",
+              ":path": "/"
+            })
+            call.on("response", (headers) => resolve(headers[":status"])).on("error", resolve)
+            call.resume().end("body")
+          })
+      )
+    )
+    client.close()
+    expect(answers).toEqual(Array.from({ length: 12 }, () => 200))
+  })
+})
 
 describe("clients of HTTP/1.1", () => {
   it("get what the program says, with its trailers and interim responses", async () => {

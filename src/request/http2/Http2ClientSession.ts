@@ -116,6 +116,7 @@ export class Http2ClientSession extends Http2Session {
   }
 
   protected override onPeerSettings(): void {
+    this.options.owner.onSettings?.()
     this.options.owner.onRoom?.()
   }
 

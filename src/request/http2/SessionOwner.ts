@@ -11,6 +11,8 @@ export interface SessionOwner {
   onIdle(): void
   /** Another one has ended, or the peer takes more of them. */
   onRoom?(): void
+  /** The peer has said its settings, for the first time or others. */
+  onSettings?(): void
   /** Nothing of it can be used any more; what was to be said of that is written. */
   onBroken(error: Http2Error): void
   /** The peer takes no more streams. */

@@ -1,6 +1,7 @@
 /**
  * One kept connection to a program that speaks HTTP/2 with prior knowledge: many requests at a time,
- * each a stream. It takes requests while it is still being made; what they say leaves once it is.
+ * each a stream. It takes requests while it is still being made; they begin once the program has said
+ * in its settings how many it takes, and those beyond that go elsewhere.
  */
 
 import type net from "node:net"
@@ -35,6 +36,8 @@ export interface Http2ConnectionOwner {
   onGone(connection: Http2EndpointConnection): void
   /** It never was open. */
   onConnectFailure(): void
+  /** The program takes less than was thought: the request has not begun, and goes elsewhere. */
+  again(request: Http2EndpointRequest): void
 }
 
 export class Http2EndpointConnection implements SessionOwner {
@@ -43,8 +46,10 @@ export class Http2EndpointConnection implements SessionOwner {
   readonly #socket: net.Socket
   readonly #session: Http2ClientSession
   readonly #timer: Timer
-  /** While it is being made: who is told when it cannot be. */
+  /** Until the program's settings have come: who begins then. */
   #waiting: Set<Http2EndpointRequest> | undefined = new Set()
+  /** The program has accepted it. */
+  #made = false
   #cause: Error | undefined = undefined
   /** Why what came is no HTTP/2. */
   #broken: string | undefined = undefined
@@ -65,7 +70,7 @@ export class Http2EndpointConnection implements SessionOwner {
     const reads = new SocketReads()
     reads.onBytes = guard.handler((bytes) => this.#onBytes(bytes))
     const onOpen = guard.handler<void>(() => {
-      this.#waiting = undefined
+      this.#made = true
       this.#timer.cancel()
     })
     const socket = guard.watch(dialProgram(options, { allowHalfOpen: false, reads, onOpen }))
@@ -95,14 +100,14 @@ export class Http2EndpointConnection implements SessionOwner {
 
   /** Requests it takes now. */
   get room(): number {
-    return this.#gone ? 0 : this.#session.room
+    return this.#gone ? 0 : this.#session.room - (this.#waiting?.size ?? 0)
   }
 
   /** Only while there is room. */
   begin(request: Http2EndpointRequest): void {
     this.idleSince = undefined
-    this.#waiting?.add(request)
-    request.attach(this.#session, this.#options.ticker.now())
+    if (this.#waiting === undefined) request.attach(this.#session, this.#options.ticker.now())
+    else this.#waiting.add(request)
   }
 
   /** Nobody needs it any more. */
@@ -120,6 +125,20 @@ export class Http2EndpointConnection implements SessionOwner {
     this.idleSince = this.#options.ticker.now()
     if (this.#session.isDone) this.close()
     this.#owner.onRoom()
+  }
+
+  /** Servers refuse streams beyond their limit, also those that were opened before they could say it. */
+  onSettings(): void {
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    this.#waiting = undefined
+    const now = this.#options.ticker.now()
+    for (const request of waiting) {
+      if (request.over) continue
+      if (this.#session.room > 0) request.attach(this.#session, now)
+      else this.#owner.again(request)
+    }
+    if (this.#session.open === 0) this.idleSince = now
   }
 
   onRoom(): void {
@@ -144,9 +163,7 @@ export class Http2EndpointConnection implements SessionOwner {
     if (!this.#heard) {
       this.#heard = true
       if (bytes.toString("latin1", 0, 5) === "HTTP/") {
-        this.#session.lost(
-          "it answers as HTTP/1.1 does: write protocol: http, or let it speak HTTP/2"
-        )
+        this.#broken = "it answers as HTTP/1.1 does: write protocol: http, or let it speak HTTP/2"
         this.#socket.destroy()
         return
       }
@@ -164,8 +181,11 @@ export class Http2EndpointConnection implements SessionOwner {
     try {
       this.#owner.onGone(this)
     } finally {
-      if (waiting !== undefined) this.#notConnected(waiting, cause)
+      if (waiting !== undefined && !this.#made) this.#notConnected(waiting, cause)
       this.#session.lost(this.#broken ?? cause)
+      for (const request of waiting ?? []) {
+        request.fail("upstream_reset", `broke off: ${this.#broken ?? cause}`)
+      }
     }
   }
 
