@@ -5,6 +5,7 @@
 import { contain, type OnDefect, uncontained } from "../../model/Defect.ts"
 import { type Call, type Dispatch, noFields } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
+import { IdTable } from "../../model/IdTable.ts"
 import type { LocalService } from "../../model/LocalService.ts"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
 import { type ExchangeObservation, type Observer, unobserved } from "../../model/Observer.ts"
@@ -51,7 +52,8 @@ export class Inbound {
   #services: ReadonlyMap<ServiceName, ReadonlyArray<LocalEndpoint>> = new Map()
   readonly #idleWaiters = new Waiters()
   /** Exchanges that are not over. */
-  readonly #live = new Set<InboundExchange>()
+  readonly #live = new IdTable<InboundExchange>()
+  #lastLive = 0
   #draining = false
   /** Where the search for the least loaded endpoint begins, so that ties take turns. */
   #turn = 0
@@ -84,6 +86,9 @@ export class Inbound {
       return refuse(receiver, chosen, this.#onDefect)
     }
     chosen.inFlight++
+    // It comes round after 2^32 others, and none lasts as long.
+    this.#lastLive = (this.#lastLive + 1) >>> 0
+    const id = this.#lastLive
     const exchange = new InboundExchange({
       call,
       receiver,
@@ -97,11 +102,11 @@ export class Inbound {
       onDefect: this.#onDefect,
       onOver: () => {
         chosen.inFlight--
-        this.#live.delete(exchange)
+        this.#live.delete(id)
         if (this.#live.size === 0) this.#idleWaiters.wake()
       }
     })
-    this.#live.add(exchange)
+    this.#live.add(id, exchange)
     return exchange
   }
 
@@ -109,7 +114,7 @@ export class Inbound {
   recheckAccess(): void {
     const { access } = this.#options
     if (access === undefined) return
-    for (const exchange of this.#live) {
+    for (const exchange of this.#live.values()) {
       const { call, port } = exchange
       const verdict = access.judgeAgain(call, port)
       if (verdict === undefined) continue

@@ -6,6 +6,7 @@ import { type HostCaller, hostCaller } from "../../model/Caller.ts"
 import { contain, type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Call, Dispatch, RequestHead } from "../../model/Exchange.ts"
 import type { Fault, FaultCode } from "../../model/Fault.ts"
+import { IdTable } from "../../model/IdTable.ts"
 import { NodeName, type PeerKey, type ServiceName } from "../../model/Names.ts"
 import { FrameType, frameLimits, ProtocolError } from "../wire/Frame.ts"
 import { decodeOpening, encodeFault } from "../wire/FramePayload.ts"
@@ -34,7 +35,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
   readonly #host: HostCaller
   readonly #targets: ReceivedTargets
   readonly #pastCircuits: boolean
-  readonly #exchanges = new Map<number, AcceptedExchange>()
+  readonly #exchanges = new IdTable<AcceptedExchange>()
   readonly #onDown: (cause: Error | undefined) => void
   readonly #nameOf: ((peer: PeerKey) => string) | undefined
   readonly #onDefect: OnDefect
@@ -107,7 +108,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
   onDown(cause: Error | undefined): void {
     const why = cause === undefined ? "its node closed the link" : cause.message
     const message = `the link to the caller's node ${this.remoteName} is gone: ${why}`
-    for (const exchange of [...this.#exchanges.values()]) {
+    for (const exchange of this.#exchanges.values()) {
       exchange.cancel(this.fault("client_gone", message, exchange.service, true))
     }
     contain(this.#onDefect, "who hears of the state of a link", () => this.#onDown(cause))
@@ -171,7 +172,7 @@ export class AcceptedLink implements SessionHandler, ExchangeHost {
       connectTimeout
     }
     const exchange = new AcceptedExchange(this, id, call)
-    this.#exchanges.set(id, exchange)
+    this.#exchanges.add(id, exchange)
     exchange.begin(this.#serve, pastCircuit ? { ...call, pastCircuit } : call)
   }
 

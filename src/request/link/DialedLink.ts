@@ -7,6 +7,7 @@ import type { Caller } from "../../model/Caller.ts"
 import { contain, type OnDefect, uncontained } from "../../model/Defect.ts"
 import type { Call, Dispatch } from "../../model/Exchange.ts"
 import type { Fault, FaultCode } from "../../model/Fault.ts"
+import { IdTable } from "../../model/IdTable.ts"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
 import { refuse } from "../../model/RefusedExchange.ts"
 import { sectionOf } from "../http1/FieldSection.ts"
@@ -43,7 +44,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
   readonly #carriesIdentity: boolean
   readonly #tellsHosts: boolean
   readonly #pastCircuits: boolean
-  readonly #exchanges = new Map<number, DialedExchange>()
+  readonly #exchanges = new IdTable<DialedExchange>()
   readonly #nameOf: ((peer: PeerKey) => string) | undefined
   readonly #onDefect: OnDefect
   #next = 1
@@ -109,7 +110,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
       }
     }
     const exchange = new DialedExchange(this, this.#next++, call, receiver)
-    this.#exchanges.set(exchange.id, exchange)
+    this.#exchanges.add(exchange.id, exchange)
     const opening = this.#targets.opening(call, number, this.#speaker(call))
     if (this.#pastCircuits && call.pastCircuit === true) markPast(opening)
     this.session.output.text(FrameType.open, exchange.id, opening, text)
@@ -153,7 +154,7 @@ export class DialedLink implements SessionHandler, ExchangeHost {
     const why = cause === undefined ? "the peer closed it" : cause.message
     // Told first, so that what is retried because of these faults goes to another node.
     contain(this.#onDefect, hearing, () => this.events?.onDown(cause))
-    for (const exchange of [...this.#exchanges.values()]) exchange.onLinkDown(why)
+    for (const exchange of this.#exchanges.values()) exchange.onLinkDown(why)
   }
 
   onFailed(id: number, error: unknown): void {
