@@ -4,8 +4,8 @@ import { defaultSuspicion, type SuspicionOptions } from "./Suspicion.ts"
 /** Times in milliseconds. */
 export interface MembershipOptions {
   /**
-   * Between two probes of one subject, where up to four observe it; twice as much where eight do. Shorter:
-   * faster detection, more messages.
+   * Between two probes of one subject, where up to three observe it; the more do, the longer: each member gets three
+   * in this time. Shorter: faster detection, more messages.
    */
   readonly interval: number
   /** For the answer to a probe; multiplied by this node's awareness plus one. */

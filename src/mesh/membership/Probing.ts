@@ -85,7 +85,7 @@ export const launch = (
 
 /**
  * Milliseconds from one probe of a subject to the next: the more observe it, the seldomer each of them looks,
- * so that it is pinged four times in an interval, however many they are.
+ * so that it is pinged three times in an interval, however many they are.
  */
 const intervalOf = (options: MembershipOptions, { awareness, ring }: MembershipState): number => {
   const observers = Math.min(observersPerNode, ring.size - 1)
@@ -93,7 +93,7 @@ const intervalOf = (options: MembershipOptions, { awareness, ring }: MembershipS
 }
 
 /** That a member gets of all its observers together, if there are so many. */
-const pingsPerInterval = 4
+const pingsPerInterval = 3
 
 /** Moments that are looked at for the next probe. */
 const choices = 5
