@@ -47,6 +47,8 @@ interface Listening extends Wanted {
 export class NameListeners {
   readonly #options: NameListenersOptions
   readonly #listening = new Map<ServiceName, Listening>()
+  /** When it was last told that there may be no more, monotonic ms. */
+  #toldFullAt = Number.NEGATIVE_INFINITY
 
   constructor(options: NameListenersOptions) {
     this.#options = options
@@ -65,10 +67,7 @@ export class NameListeners {
       return held.address
     }
     const freed = Promise.all([this.#free(service.name), ...this.#inTheWay(wanted)])
-    if (this.#listening.size >= mostNames) {
-      const message = `${mostNames} services are listened for by name, which is as many as there may be`
-      throw this.#failed(service.name, message)
-    }
+    if (this.#listening.size >= mostNames) throw this.#full(service.name)
     const opened = freed.then(() => this.#options.open(this.#spec(service, wanted)))
     const listening: Listening = { ...wanted, opened, failedAt: undefined }
     this.#listening.set(service.name, listening)
@@ -133,6 +132,15 @@ export class NameListeners {
     const names = [`${name}.${this.#options.suffix}`]
     const { grpcWeb } = this.#options
     return { ...common, kind: "http", remoteNames: undefined, names, detect, grpcWeb }
+  }
+
+  /** Told once in a while: whoever asks for names makes no log grow. */
+  #full(service: ServiceName): Error {
+    const message = `${mostNames} services are listened for by name, which is as many as there may be`
+    const now = this.#options.now()
+    if (now - this.#toldFullAt < failedFor) return new Error(message)
+    this.#toldFullAt = now
+    return this.#failed(service, message)
   }
 
   #failed(service: ServiceName, reason: string): Error {
