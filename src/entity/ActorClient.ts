@@ -152,21 +152,33 @@ const callOf = (actors: Sender, definition: ActorType, rpc: Rpc.AnyWithProps): C
     }
   }
   return (id, payload, options) =>
-    Effect.withFiberRuntime<unknown, unknown>((fiber) =>
-      Effect.async<unknown, unknown>((resume) => {
-        const cancel = send(
+    Effect.withFiberRuntime<unknown, unknown>((fiber) => {
+      // Dropped as soon as it is over. V8 keeps something of an effect that waits until the whole heap is collected;
+      // through how to cancel it that held all of the message, and each held the next.
+      let cancel: (() => void) | undefined
+      let isOver = false
+      const answer = Effect.async<unknown, unknown>((resume) => {
+        const over = (answered: Effect.Effect<unknown, unknown>): void => {
+          isOver = true
+          cancel = undefined
+          resume(answered)
+        }
+        const stop = send(
           id,
           payload,
           options
         )(fiber, {
-          accepted: () => options.discard === true && resume(Effect.void),
+          accepted: () => options.discard === true && over(Effect.void),
           part: () => Effect.void,
-          exit: resume,
-          fail: (failure) => resume(Effect.fail(failure))
+          exit: over,
+          fail: (failure) => over(Effect.fail(failure))
         })
-        return Effect.sync(cancel)
+        if (!isOver) cancel = stop
       })
-    )
+      return Effect.onExit(answer, (exit) =>
+        cancel !== undefined && Exit.isInterrupted(exit) ? Effect.sync(cancel) : Effect.void
+      )
+    })
 }
 
 type SendFrom = (fiber: Fiber, replies: Outgoing["replies"]) => () => void
