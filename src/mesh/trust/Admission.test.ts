@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto"
 import { connect, createServer } from "node:net"
 import { noise } from "@chainsafe/libp2p-noise"
+import { defaultCrypto } from "@chainsafe/libp2p-noise/crypto"
 import { yamux } from "@chainsafe/libp2p-yamux"
 import type { ConnectionEncrypter, MessageStream, Upgrader } from "@libp2p/interface"
 import { multiaddr } from "@multiformats/multiaddr"
@@ -142,6 +143,20 @@ describe("admission", () => {
     })
     expect([...a.refusals, ...b.refusals]).toEqual([])
   })
+
+  it.each(["inbound", "outbound"] as const)(
+    "is the same to who has Noise as libp2p brings it (%s)",
+    async (direction) => {
+      const first = found(1)
+      const a = await launch(first)
+      const b = await launch(member(first, 3), { noise: { crypto: defaultCrypto } })
+      await (direction === "inbound" ? b.libp2p.dial(addressOf(a)) : a.libp2p.dial(addressOf(b)))
+      await eventually(() => {
+        expect([a.admitted.size, b.admitted.size]).toEqual([1, 1])
+      })
+      expect([...a.refusals, ...b.refusals]).toEqual([])
+    }
+  )
 
   it("tells both sides the other's clock, when clocks are what parts them, too", async () => {
     const first = found(1)

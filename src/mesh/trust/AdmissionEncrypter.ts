@@ -23,6 +23,7 @@ import type { VerifiedCertificate } from "./Certificate.ts"
 import { HandshakeChannel } from "./HandshakeChannel.ts"
 import { Busy, type HandshakeGate, type Leave, type Outcome } from "./HandshakeGate.ts"
 import { readStatus, sendStatus } from "./HandshakeStatus.ts"
+import { noiseCrypto, signsOnce } from "./NoiseCrypto.ts"
 import type { Resumer } from "./Resumption.ts"
 import { contributionBytes, type SessionSecret, sessionOf } from "./SessionSecret.ts"
 
@@ -163,7 +164,15 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
     }
     // Mixed into Noise's keys: peers of another mesh fail before either side has shown itself.
     const prologueBytes = Buffer.from(`skein ${options.mesh}`)
-    this.#noise = noise({ ...options.noise, prologueBytes })(components)
+    const { logger, metrics, peerId, privateKey } = components
+    this.#noise = noise({ crypto: noiseCrypto, ...options.noise, prologueBytes })({
+      ...{ logger, peerId, privateKey: signsOnce(privateKey) },
+      ...(metrics && { metrics }),
+      // It is made after the encrypters that it uses.
+      get upgrader() {
+        return components.upgrader
+      }
+    })
     this.#options = options
   }
 
