@@ -2,7 +2,6 @@
  * Members whose clocks are wrong, on a virtual clock. The seed of a failing run is in its message;
  * SEED=<number> runs all of it with that one.
  */
-import { HashMap } from "effect"
 import { expect, test } from "vitest"
 import { maxIncarnationAhead } from "../../src/mesh/membership/Incarnation.ts"
 import { MembershipMesh } from "./MembershipMesh.ts"
@@ -22,7 +21,8 @@ const heldOf = (mesh: MembershipMesh, wrong: number) =>
     ...mesh.nodes
       .filter(({ index }) => index !== wrong)
       .flatMap(({ state }) =>
-        Array.from(HashMap.values(state.members))
+        state.members
+          .values()
           .filter(({ peer }) => peer === mesh.nodes[wrong]!.peer)
           .map(({ incarnation }) => incarnation)
       )

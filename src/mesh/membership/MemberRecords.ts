@@ -1,7 +1,6 @@
 /**
  * What the catalogue's records say of members: who is there and where, who left, who has begun a new life. Pure.
  */
-import { HashMap } from "effect"
 import type { NodeName, PeerKey } from "../../model/Names.ts"
 import { isAstray } from "./Incarnation.ts"
 import { type MemberTable, memberOf, reborn, withMember, withoutMember } from "./MemberTable.ts"
@@ -60,7 +59,7 @@ export const applyRecords = (
   const others = records.filter(({ peer }) => peer !== table.self)
   let next = withOwnZone(table, records)
   // The first fill builds the rings once instead of inserting into them one by one.
-  if (HashMap.isEmpty(table.members)) {
+  if (table.members.size === 0) {
     const present = others.slice(0, maxMembers).filter(({ left }) => !left)
     const peers = [table.self, ...present.map(({ peer }) => peer)]
     const zones = new Map(others.map(({ peer, zone }) => [peer, zone]))
@@ -68,7 +67,7 @@ export const applyRecords = (
     next = { ...next, ring: next.ring.filled(peers, (peer) => zones.get(peer)) }
   } else {
     const named = new Set(others.map(({ peer }) => peer))
-    for (const peer of HashMap.keys(table.members)) {
+    for (const { peer } of table.members.values()) {
       if (!named.has(peer)) next = withoutMember(next, peer)
     }
   }
@@ -85,9 +84,9 @@ export const applyRecordChanges = (
   gone: ReadonlyArray<PeerKey>,
   wall: number
 ): MemberTable => {
-  if (HashMap.isEmpty(table.members)) return applyRecords(table, records, wall)
+  if (table.members.size === 0) return applyRecords(table, records, wall)
   let next = withOwnZone(table, records)
-  for (const peer of gone) if (HashMap.has(next.members, peer)) next = withoutMember(next, peer)
+  for (const peer of gone) if (next.members.has(peer)) next = withoutMember(next, peer)
   return applyEach(
     next,
     records.filter(({ peer }) => peer !== table.self),
@@ -103,8 +102,8 @@ const applyEach = (
   let next = table
   let beyondLimit = 0
   for (const record of others) {
-    const full = HashMap.size(next.members) >= maxMembers
-    if (full && !HashMap.has(next.members, record.peer)) beyondLimit++
+    const full = next.members.size >= maxMembers
+    if (full && !next.members.has(record.peer)) beyondLimit++
     else next = applyRecord(next, record, wall)
   }
   return beyondLimit === next.beyondLimit ? next : { ...next, beyondLimit }

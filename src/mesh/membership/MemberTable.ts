@@ -9,10 +9,11 @@
  * that nobody can push it anywhere; from those who watch the member; and not alone from somebody
  * whom the member has just refuted.
  */
-import { HashMap, Option } from "effect"
 import type { NodeName, PeerKey } from "../../model/Names.ts"
 import { isAstray } from "./Incarnation.ts"
 import { ObserverRing } from "./ObserverRing.ts"
+import { OrderedPeers } from "./OrderedPeers.ts"
+import { PeerMap } from "./PeerMap.ts"
 import {
   beginSuspicion,
   confirm,
@@ -56,11 +57,11 @@ export interface Moved {
 export interface MemberTable {
   readonly self: PeerKey
   /** The others. */
-  readonly members: HashMap.HashMap<PeerKey, Member>
+  readonly members: PeerMap<Member>
   /** Who is alive or suspect, and this node. */
   readonly ring: ObserverRing
-  readonly suspects: ReadonlySet<PeerKey>
-  readonly dead: ReadonlySet<PeerKey>
+  readonly suspects: OrderedPeers
+  readonly dead: OrderedPeers
   /** Monotonic ms before which no suspicion's time is up, as the ring is now. */
   readonly judgeAt: number
   /** Nodes with a record for which there was no room at the last look. */
@@ -72,17 +73,17 @@ export interface MemberTable {
 /** `nobody`: the empty ring that its own come of. */
 export const makeMemberTable = (self: PeerKey, nobody = ObserverRing.empty): MemberTable => ({
   self,
-  members: HashMap.empty(),
+  members: PeerMap.of(),
   ring: nobody.with(self),
-  suspects: new Set(),
-  dead: new Set(),
+  suspects: OrderedPeers.none,
+  dead: OrderedPeers.none,
   judgeAt: Number.POSITIVE_INFINITY,
   beyondLimit: 0,
   moved: undefined
 })
 
 export const memberOf = (table: MemberTable, peer: PeerKey): Member | undefined =>
-  Option.getOrUndefined(HashMap.get(table.members, peer))
+  table.members.get(peer)
 
 export const movedIn = ({ moved }: Pick<MemberTable, "moved">): ReadonlySet<PeerKey> => {
   const peers = new Set<PeerKey>()
@@ -90,17 +91,8 @@ export const movedIn = ({ moved }: Pick<MemberTable, "moved">): ReadonlySet<Peer
   return peers
 }
 
-const membership = (
-  set: ReadonlySet<PeerKey>,
-  peer: PeerKey,
-  belongs: boolean
-): ReadonlySet<PeerKey> => {
-  if (set.has(peer) === belongs) return set
-  const next = new Set(set)
-  if (belongs) next.add(peer)
-  else next.delete(peer)
-  return next
-}
+const membership = (peers: OrderedPeers, peer: PeerKey, belongs: boolean): OrderedPeers =>
+  belongs ? peers.with(peer) : peers.without(peer)
 
 const isPresent = (state: MemberState): boolean => state === "alive" || state === "suspect"
 
@@ -124,7 +116,7 @@ export const withMember = <Table extends MemberTable>(
   const ring = isPlaced ? table.ring : place(table.ring, peer, zone, present)
   return {
     ...table,
-    members: HashMap.set(table.members, peer, member),
+    members: table.members.with(member),
     ring,
     suspects: membership(table.suspects, peer, state === "suspect"),
     dead: membership(table.dead, peer, state === "dead"),
@@ -138,17 +130,14 @@ const withVerdicts = <Table extends MemberTable>(
   table: Table,
   judged: ReadonlyArray<Member>
 ): Table => {
-  const suspects = new Set(table.suspects)
-  const dead = new Set(table.dead)
-  let { moved } = table
-  for (const { peer, state } of judged) {
-    suspects.delete(peer)
-    if (state === "dead") dead.add(peer)
+  let { dead, members, moved, suspects } = table
+  for (const member of judged) {
+    const { peer, state } = member
+    members = members.with(member)
+    suspects = suspects.without(peer)
+    if (state === "dead") dead = dead.with(peer)
     moved = { peer, rest: moved }
   }
-  const members = HashMap.mutate(table.members, (all) => {
-    for (const member of judged) HashMap.set(all, member.peer, member)
-  })
   const ring = table.ring.withoutAll(dead)
   // In a smaller mesh the others have less time.
   return { ...table, members, ring, suspects, dead, moved, judgeAt: Number.NEGATIVE_INFINITY }
@@ -156,7 +145,7 @@ const withVerdicts = <Table extends MemberTable>(
 
 export const withoutMember = (table: MemberTable, peer: PeerKey): MemberTable => ({
   ...table,
-  members: HashMap.remove(table.members, peer),
+  members: table.members.without(peer),
   ring: table.ring.without(peer),
   suspects: membership(table.suspects, peer, false),
   dead: membership(table.dead, peer, false),
@@ -330,11 +319,11 @@ export const postpone = <Table extends MemberTable>(table: Table, duration: numb
 export const evidenceOf = (table: MemberTable): ReadonlyArray<Uint8Array> => {
   const accusations: Array<Uint8Array> = []
   const denials: Array<Uint8Array> = []
-  for (const { state, suspicion, denial } of HashMap.values(table.members)) {
+  table.members.each(({ state, suspicion, denial }) => {
     // What a refuted accuser says alone convinced nobody here, and a newcomer could not know why.
     if (suspicion !== undefined && state !== "alive")
       accusations.push(...suspicion.accusers.values())
     if (denial !== undefined) denials.push(denial)
-  }
+  })
   return [...denials, ...accusations]
 }

@@ -1,5 +1,4 @@
 /** Membership as people see it. */
-import { HashMap } from "effect"
 import type { NodeName, PeerKey } from "../../model/Names.ts"
 import type { MembershipState } from "./MembershipState.ts"
 import type { MemberState } from "./MemberTable.ts"
@@ -22,7 +21,7 @@ export const memberViews = (
   own: Pick<MemberView, "name" | "since">
 ): ReadonlyArray<MemberView> => [
   { ...own, peer: self, state: "alive", incarnation, observers: ring.observersOf(self) },
-  ...Array.from(HashMap.values(members), ({ peer, name, zone, state, incarnation, since }) => {
+  ...members.values().map(({ peer, name, zone, state, incarnation, since }) => {
     const observers = state === "left" ? [] : ring.observersOf(peer, zone)
     return { peer, name, state, incarnation, since, observers }
   })

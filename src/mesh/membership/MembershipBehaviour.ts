@@ -8,7 +8,6 @@
  * reaches it is enough to clear it, even when it hears no gossip. A ping of the subject itself puts
  * the next one off: it is there.
  */
-import { HashMap } from "effect"
 import type { PeerKey } from "../../model/Names.ts"
 import { type Behaviour, type Moment, noActions } from "../actor/Behaviour.ts"
 import { applyDelta, awarenessDelta, lateDelta, lateFor, scaled } from "./Awareness.ts"
@@ -251,7 +250,11 @@ export const membershipBehaviour = (
     if (late >= asleep) next = postpone(next, late)
     const judged = applyTime(next, options.suspicion, now, wall)
     const actions: Array<MembershipAction> = []
-    for (const peer of judged.dead) if (!next.dead.has(peer)) actions.push({ _tag: "GiveUp", peer })
+    if (judged.dead !== next.dead) {
+      for (const peer of judged.dead) {
+        if (!next.dead.has(peer)) actions.push({ _tag: "GiveUp", peer })
+      }
+    }
     next = withSubjects(options, judged, moment)
     const run = ([state, more]: Step) => {
       next = state
@@ -281,7 +284,7 @@ export const membershipBehaviour = (
     const before = now - minTimeout(options.suspicion, state.ring.size) / 2
     if (state.pulledAt > before) return false
     // The first of them has been suspected for longest.
-    const [oldest] = state.suspects
+    const oldest = state.suspects.first
     const suspicion = oldest === undefined ? undefined : memberOf(state, oldest)?.suspicion
     return suspicion !== undefined && suspicion.startedAt <= before
   }
@@ -309,7 +312,7 @@ export const membershipBehaviour = (
     const outdated = isAstray(state.incarnation, wall) && !isAstray(said, wall)
     const incarnation = outdated ? said : Math.max(state.incarnation, said)
     const denial = incarnation === state.incarnation ? state.denial : undefined
-    const first = HashMap.isEmpty(state.members) && !HashMap.isEmpty(table.members)
+    const first = state.members.size === 0 && table.members.size > 0
     const next = withSubjects(options, { ...state, ...table, incarnation, denial }, moment)
     // A newcomer knows who has a record, but not who of them is dead.
     return first ? pull(next, moment) : [next, noActions]

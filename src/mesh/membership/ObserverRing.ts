@@ -98,6 +98,8 @@ export class ObserverRing {
   readonly #known: KnownRings
   /** Of those who were asked for: a node asks for its own at every tick. */
   readonly #observers = new Map<PeerKey, ReadonlyArray<PeerKey>>()
+  /** Index on each ring of those who were asked for: with every accusation, and rings stay for long. */
+  readonly #indexes = new Map<PeerKey, ReadonlyArray<number>>()
 
   private constructor(rings: ReadonlyArray<Ring>, known: KnownRings) {
     this.#rings = rings
@@ -175,7 +177,7 @@ export class ObserverRing {
   }
 
   /** All who are among these go at once: as many arrays are copied as for one. */
-  withoutAll(peers: ReadonlySet<PeerKey>): ObserverRing {
+  withoutAll(peers: Pick<ReadonlySet<PeerKey>, "has">): ObserverRing {
     const stays = ({ peer }: Place): boolean => !peers.has(peer)
     const places = this.places.filter(stays)
     if (places.length === this.size) return this
@@ -207,16 +209,33 @@ export class ObserverRing {
 
   /** Does this member watch that one, or would it if somebody between them were gone? */
   isNear(one: PeerKey, other: PeerKey): boolean {
-    const place = this.#held(one)
-    if (place === undefined || one === other) return false
-    const held = this.#held(other)
+    const from = this.#indexesOf(one)
+    if (from === undefined || one === other) return false
+    const held = this.#indexesOf(other)
     const size = this.size
     if (size - (held === undefined ? 0 : 1) <= observersPerNode) return true
-    const to = held ?? placeOf(other)
-    return this.#rings.some((places, ring) => {
-      const apart = Math.abs(search(places, ring, place) - search(places, ring, to))
-      return Math.min(apart, size - apart) <= nearness(ring)
-    })
+    const to = held ?? this.#search(placeOf(other))
+    for (let ring = 0; ring < ringCount; ring++) {
+      const apart = Math.abs(from[ring]! - to[ring]!)
+      if (Math.min(apart, size - apart) <= nearness(ring)) return true
+    }
+    return false
+  }
+
+  /** Undefined for who is not on the ring. */
+  #indexesOf(peer: PeerKey): ReadonlyArray<number> | undefined {
+    const known = this.#indexes.get(peer)
+    if (known !== undefined) return known
+    const place = this.#held(peer)
+    if (place === undefined) return undefined
+    const found = this.#search(place)
+    this.#indexes.set(peer, found)
+    return found
+  }
+
+  /** Where it stands on each ring, or would. */
+  #search(place: Place): ReadonlyArray<number> {
+    return this.#rings.map((places, ring) => search(places, ring, place))
   }
 
   /** Whom this member watches: the same, since watching is mutual. */

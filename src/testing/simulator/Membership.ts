@@ -2,7 +2,6 @@
  * One node's membership: the behaviour that runs in every node, with the questions that its shell puts
  * and answers (MembershipService.ts) over the imagined network.
  */
-import { HashMap } from "effect"
 import { scaled } from "../../mesh/membership/Awareness.ts"
 import { evidenceAnswer } from "../../mesh/membership/EvidenceAnswer.ts"
 import { isAstray } from "../../mesh/membership/Incarnation.ts"
@@ -255,8 +254,6 @@ export class Membership implements NodeMembership {
 
   /** Those that count for whom to connect to, in a mesh small enough to connect to all. */
   get present(): ReadonlyArray<PeerKey> {
-    return Array.from(HashMap.values(this.state.members)).flatMap(({ peer, state }) =>
-      state === "left" ? [] : peer
-    )
+    return this.state.members.values().flatMap(({ peer, state }) => (state === "left" ? [] : peer))
   }
 }

@@ -2,7 +2,6 @@
  * A node of the simulated mesh: behaviours of production on a virtual clock, with an imagined network,
  * disk and processor around them.
  */
-import { HashMap } from "effect"
 import { Catalogue, type EntryChange } from "../../mesh/catalogue/Catalogue.ts"
 import { makeCatalogueState } from "../../mesh/catalogue/CatalogueBehaviour.ts"
 import { makeOwnRecord, nextEpoch, type OwnFacts } from "../../mesh/catalogue/OwnRecord.ts"
@@ -328,7 +327,7 @@ export class SimulatedNode implements MeshNode {
   follow(): void {
     const { membership, world } = this
     const { members, ring } = membership.state
-    const small = this.#setup.links.toAll || HashMap.size(members) <= observersPerNode + 1
+    const small = this.#setup.links.toAll || members.size <= observersPerNode + 1
     const peers = small ? membership.present : ring.subjectsOf(this.peer)
     const wanted = new Set<MeshNode>()
     for (const peer of peers) if (peer !== this.peer) wanted.add(world.nodeOf(peer))

@@ -5,7 +5,6 @@
  *
  * A seed and the calls that are made give the same run on every machine.
  */
-import { HashMap } from "effect"
 import { Catalogue } from "../../mesh/catalogue/Catalogue.ts"
 import { makeCatalogueState } from "../../mesh/catalogue/CatalogueBehaviour.ts"
 import { makeOwnRecord, ownTimes } from "../../mesh/catalogue/OwnRecord.ts"
@@ -16,6 +15,7 @@ import {
 import { makeMembershipState } from "../../mesh/membership/MembershipState.ts"
 import { type MemberState, reborn } from "../../mesh/membership/MemberTable.ts"
 import { type ObserverRing, observersPerNode } from "../../mesh/membership/ObserverRing.ts"
+import { PeerMap } from "../../mesh/membership/PeerMap.ts"
 import { PeerKey } from "../../model/Names.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
 import { Connection } from "./Connection.ts"
@@ -330,11 +330,10 @@ export class Simulation implements World {
     )
     const epoch = this.wallStart - 86_400_000
     const ring = this.sharing.rings.empty.filled(nodes.map(({ peer }) => peer))
-    const members = HashMap.fromIterable(
-      nodes.map(({ index, peer }) => {
-        const name = this.node(index).facts(0).name
-        return [peer, reborn({ peer, name }, epoch, this.wallStart)] as const
-      })
+    const members = PeerMap.of(
+      nodes.map(({ index, peer }) =>
+        reborn({ peer, name: this.node(index).facts(0).name }, epoch, this.wallStart)
+      )
     )
     for (const node of nodes) {
       node.disk.catalogue = catalogue
@@ -347,7 +346,7 @@ export class Simulation implements World {
       node.membership.state = {
         ...makeMembershipState(node.peer, this.sharing.rings.empty),
         ring,
-        members: HashMap.remove(members, node.peer),
+        members: members.without(node.peer),
         incarnation: epoch,
         retryAt: this.random() * node.membership.options.retryDead,
         pullAt: this.random() * node.membership.options.pull
