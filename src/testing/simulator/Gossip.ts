@@ -4,7 +4,7 @@
  * none which messages it had, and they ask for what they lack.
  */
 import { catalogueTopic, type Message, membershipTopic, type Topic } from "./Message.ts"
-import type { MeshNode, NodeGossip } from "./World.ts"
+import type { Copied, MeshNode, NodeGossip } from "./World.ts"
 
 /** Those of GossipsubOptions.ts, and gossipsub's own where that leaves them. */
 export const gossipNumbers = {
@@ -19,16 +19,44 @@ export const gossipNumbers = {
   pruneBackoff: 60_000
 } as const
 
-interface Recent {
-  readonly message: Message
-  left: number
+/** What was news in one heartbeat, by topic. */
+type News = readonly [Array<Message>, Array<Message>]
+
+const noNews = (): News => [[], []]
+const hasNews = (news: News): boolean => news.some((messages) => messages.length > 0)
+
+/** On its way to that node, where it will be thrown away if another copy is there. */
+class Copy implements Copied {
+  readonly #message: Message
+  readonly #index: number
+
+  constructor(message: Message, index: number) {
+    this.#message = message
+    this.#index = index
+  }
+
+  isKnownBy(arrival: number): boolean {
+    return this.isKnown() || this.#message.isThereBy(this.#index, arrival)
+  }
+
+  isKnown(): boolean {
+    return this.#message.isSeen(this.#index)
+  }
+}
+
+/** It was asked for, and will be sent by each who was asked. */
+class Asked extends Copy {
+  override isKnownBy(): boolean {
+    return false
+  }
 }
 
 export class Gossip implements NodeGossip {
   readonly #node: MeshNode
   readonly #neighbours: readonly [Set<number>, Set<number>] = [new Set(), new Set()]
   readonly #backoff = new Map<number, number>()
-  #recent: Array<Recent> = []
+  /** Of as many heartbeats as it is told of, the last one last. */
+  #recent: ReadonlyArray<News> = [noNews()]
   #beating = false
   /** Messages that were news here. */
   heard = 0
@@ -84,7 +112,7 @@ export class Gossip implements NodeGossip {
   }
 
   #remember(message: Message): void {
-    this.#recent.push({ message, left: gossipNumbers.told })
+    this.#recent.at(-1)![message.topic].push(message)
     this.#beat()
   }
 
@@ -97,10 +125,7 @@ export class Gossip implements NodeGossip {
     const to = connection.other(node)
     const size = message.size + profile.size.gossip
     const { receive } = profile.cost
-    const listens = to.up && to.loop.pausedUntil <= queue.now
-    // It will be thrown away there: only what that costs counts.
-    const isKnown = (arrival: number): boolean =>
-      listens && (message.isSeen(index) || message.isThereBy(index, arrival))
+    const copied = to.up && to.loop.pausedUntil <= queue.now ? new Copy(message, index) : undefined
     const times = network.duplication > 0 && random() < network.duplication ? 2 : 1
     for (let time = 0; time < times; time++) {
       connection.send(
@@ -108,7 +133,7 @@ export class Gossip implements NodeGossip {
         size,
         receive,
         () => to.gossip.receive(message, node.index),
-        time === 0 ? isKnown : undefined
+        time === 0 ? copied : undefined
       )
     }
   }
@@ -145,9 +170,8 @@ export class Gossip implements NodeGossip {
     let more = false
     for (const topic of [catalogueTopic, membershipTopic]) if (this.#tend(topic)) more = true
     for (const topic of [catalogueTopic, membershipTopic]) this.#tell(topic)
-    for (const recent of this.#recent) recent.left--
-    this.#recent = this.#recent.filter(({ left }) => left > 0)
-    if (more || this.#recent.length > 0) this.#beat()
+    this.#recent = [...this.#recent, noNews()].slice(-gossipNumbers.told)
+    if (more || this.#recent.some(hasNews)) this.#beat()
   }
 
   /** Takes neighbours on, or leaves some. Is there more to be done later? */
@@ -202,7 +226,7 @@ export class Gossip implements NodeGossip {
 
   /** "I had these", to those that are no neighbours; they ask for what they lack. */
   #tell(topic: Topic): void {
-    const messages = this.#recent.flatMap(({ message }) => (message.topic === topic ? message : []))
+    const messages = this.#recent.flatMap((news) => news[topic])
     if (messages.length === 0) return
     const node = this.#node
     const { cost, size } = node.world.profile
@@ -223,8 +247,12 @@ export class Gossip implements NodeGossip {
         const asked = size.control + wanted.length * size.id
         connection.send(to, asked, cost.receive, () => {
           for (const message of wanted) {
-            connection.send(node, message.size + size.gossip, cost.receive, () =>
-              to.gossip.receive(message, node.index)
+            connection.send(
+              node,
+              message.size + size.gossip,
+              cost.receive,
+              () => to.gossip.receive(message, node.index),
+              new Asked(message, to.index)
             )
           }
         })

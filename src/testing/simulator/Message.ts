@@ -3,40 +3,87 @@ export type Topic = 0 | 1
 export const catalogueTopic: Topic = 0
 export const membershipTopic: Topic = 1
 
+/**
+ * Which messages nodes have seen, a row of bits for each node in the order of the messages: who tells what it
+ * had asks for hundreds of one node at once.
+ */
+export class SeenMessages {
+  readonly #rows: Array<Uint8Array>
+  #made = 0
+
+  constructor(nodes: number) {
+    this.#rows = Array.from({ length: nodes }, () => new Uint8Array(64))
+  }
+
+  get nodes(): number {
+    return this.#rows.length
+  }
+
+  /** The number of the next message. */
+  next(): number {
+    return this.#made++
+  }
+
+  has(index: number, number: number): boolean {
+    const row = this.#rows[index]!
+    const at = number >> 3
+    return at < row.length && (row[at]! & (1 << (number & 7))) !== 0
+  }
+
+  add(index: number, number: number): void {
+    let row = this.#rows[index]!
+    const at = number >> 3
+    if (at >= row.length) {
+      const grown = new Uint8Array(Math.max(2 * row.length, at + 1))
+      grown.set(row)
+      this.#rows[index] = grown
+      row = grown
+    }
+    row[at]! |= 1 << (number & 7)
+  }
+
+  remove(index: number, number: number): void {
+    const row = this.#rows[index]!
+    const at = number >> 3
+    if (at < row.length) row[at]! &= ~(1 << (number & 7))
+  }
+}
+
 export class Message {
   readonly topic: Topic
   readonly bytes: Uint8Array
   readonly size: number
   readonly madeAt: number
-  /** One bit for each node. */
-  readonly #seen: Uint8Array
+  readonly #number: number
+  readonly #seen: SeenMessages
   /** Since `madeAt`, ms, when the first copy that is on its way is there, by node; beyond any time where none is. */
   #coming: Float32Array | undefined
 
-  constructor(topic: Topic, bytes: Uint8Array, size: number, madeAt: number, nodes: number) {
+  constructor(topic: Topic, bytes: Uint8Array, size: number, madeAt: number, seen: SeenMessages) {
     this.topic = topic
     this.bytes = bytes
     this.size = size
     this.madeAt = madeAt
-    this.#seen = new Uint8Array((nodes + 7) >> 3)
+    this.#seen = seen
+    this.#number = seen.next()
   }
 
   isSeen(index: number): boolean {
-    return (this.#seen[index >> 3]! & (1 << (index & 7))) !== 0
+    return this.#seen.has(index, this.#number)
   }
 
   see(index: number): void {
-    this.#seen[index >> 3]! |= 1 << (index & 7)
+    this.#seen.add(index, this.#number)
   }
 
   forget(index: number): void {
-    this.#seen[index >> 3]! &= ~(1 << (index & 7))
+    this.#seen.remove(index, this.#number)
     if (this.#coming !== undefined) this.#coming[index] = Number.POSITIVE_INFINITY
   }
 
   /** Is another copy there by then? If not, this one is noted as the first. */
   isThereBy(index: number, arrival: number): boolean {
-    this.#coming ??= new Float32Array(8 * this.#seen.length).fill(Number.POSITIVE_INFINITY)
+    this.#coming ??= new Float32Array(this.#seen.nodes).fill(Number.POSITIVE_INFINITY)
     const after = arrival - this.madeAt
     if (this.#coming[index]! <= after) return true
     this.#coming[index] = after

@@ -31,7 +31,7 @@ export class Network {
   loss: number
   duplication: number
   latency: Latency
-  readonly #between: NonNullable<NetworkOptions["between"]>
+  readonly #between: NetworkOptions["between"]
   readonly #zoneOf: (index: number) => string
   readonly #random: () => number
   readonly #cuts = new Set<Cut>()
@@ -40,7 +40,7 @@ export class Network {
     this.loss = options.loss ?? 0
     this.duplication = options.duplication ?? 0
     this.latency = options.latency ?? { middle: 50, spread: 20 }
-    this.#between = options.between ?? {}
+    this.#between = options.between
     this.#zoneOf = zoneOf
     this.#random = random
   }
@@ -57,9 +57,14 @@ export class Network {
     return false
   }
 
+  #latency(from: number, to: number): Latency {
+    if (this.#between === undefined) return this.latency
+    return this.#between[this.#zoneOf(from)]?.[this.#zoneOf(to)] ?? this.latency
+  }
+
   /** One segment's way, ms, with the retransmissions that its loss costs. */
   delay(from: number, to: number): number {
-    const { middle, spread } = this.#between[this.#zoneOf(from)]?.[this.#zoneOf(to)] ?? this.latency
+    const { middle, spread } = this.#latency(from, to)
     let delay = middle + spread * (2 * this.#random() - 1)
     for (let retry = firstRetry; this.loss > 0 && this.#random() < this.loss; retry *= 2) {
       delay += retry

@@ -65,14 +65,28 @@ export class Loop {
       task()
       return
     }
-    if (start - now > this.worst) this.worst = start - now
-    if (start - now > lateAfter) this.onLate?.()
+    this.#late(start - now)
     this.#queue.at(start, () => {
       if (this.ended) return
       // Stopped while it waited: what was taken of the processor stays taken.
       if (this.pausedUntil > this.#queue.now) this.run(0, task)
       else task()
     })
+  }
+
+  /** As `run` of something that is nothing by now: it costs its time, and may be late. */
+  pass(cost: number): void {
+    const { now } = this.#queue
+    if (this.pausedUntil > now) {
+      this.run(cost, () => {})
+      return
+    }
+    this.#late(this.#take(cost) - now)
+  }
+
+  #late(wait: number): void {
+    if (wait > this.worst) this.worst = wait
+    if (wait > lateAfter) this.onLate?.()
   }
 
   /** What is being run costs so much more than was known before. */

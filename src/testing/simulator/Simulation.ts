@@ -22,7 +22,7 @@ import { Connection } from "./Connection.ts"
 import { EventQueue, seededRandom } from "./EventQueue.ts"
 import { gossipNumbers } from "./Gossip.ts"
 import type { LinkOptions } from "./Links.ts"
-import { catalogueTopic, Message, membershipTopic, type Topic } from "./Message.ts"
+import { catalogueTopic, Message, membershipTopic, SeenMessages, type Topic } from "./Message.ts"
 import { type Cut, Network, type NetworkOptions } from "./Network.ts"
 import { Host } from "./Processor.ts"
 import { defaultProfile, type Profile } from "./Profile.ts"
@@ -105,7 +105,8 @@ export class Simulation implements World {
     this.profile = options.profile ?? defaultProfile
     this.zoneOf = zoneOf
     this.network = new Network(options.network ?? {}, zoneOf, this.random)
-    const make = (topic: Topic, bytes: Uint8Array): Message => this.#message(topic, bytes, size)
+    const seen = new SeenMessages(size)
+    const make = (topic: Topic, bytes: Uint8Array): Message => this.#message(topic, bytes, seen)
     this.statements = new Statements(make)
     this.records = new Records(this.profile.size.record, make)
     this.hosts = Array.from({ length: Math.ceil(size / nodesPerHost) }, () => new Host(cores))
@@ -290,9 +291,9 @@ export class Simulation implements World {
     return count
   }
 
-  #message(topic: Topic, bytes: Uint8Array, nodes: number): Message {
+  #message(topic: Topic, bytes: Uint8Array, seen: SeenMessages): Message {
     const size = topic === catalogueTopic ? bytes.length : this.profile.size.statement
-    const message = new Message(topic, bytes, size, this.now, nodes)
+    const message = new Message(topic, bytes, size, this.now, seen)
     this.#messages.push(message)
     if (this.#messages.length % 1_024 === 0) {
       this.#messages = this.#messages.filter(({ madeAt }) => madeAt > this.now - seenFor)

@@ -6,9 +6,23 @@ import type { Statement, StatementDoor } from "../../mesh/membership/Statement.t
 import type { PeerKey } from "../../model/Names.ts"
 import { type Message, membershipTopic } from "./Message.ts"
 
+/** Bytes that carry what they say: asked for wherever they come. */
+class Sealed extends Uint8Array {
+  readonly said: Statement
+  message: Message | undefined
+
+  constructor(said: Statement) {
+    super(1)
+    this.said = said
+  }
+}
+
+const sealed = (bytes: Uint8Array): Sealed => {
+  if (bytes instanceof Sealed) return bytes
+  throw new Error("a statement that nobody in this mesh has made")
+}
+
 export class Statements {
-  readonly #said = new WeakMap<Uint8Array, Statement>()
-  readonly #messages = new WeakMap<Uint8Array, Message>()
   readonly #make: (bytes: Uint8Array) => Message
 
   constructor(make: (topic: typeof membershipTopic, bytes: Uint8Array) => Message) {
@@ -16,28 +30,21 @@ export class Statements {
   }
 
   seal(by: PeerKey, said: Parameters<StatementDoor["seal"]>[0]): Uint8Array {
-    const bytes = new Uint8Array(1)
     const { incarnation } = said
-    this.#said.set(
-      bytes,
+    return new Sealed(
       said.kind === "alive"
         ? { kind: "alive", subject: by, incarnation }
         : { kind: "suspect", subject: said.subject, incarnation, by }
     )
-    return bytes
   }
 
   open(bytes: Uint8Array): Statement {
-    const said = this.#said.get(bytes)
-    if (said === undefined) throw new Error("a statement that nobody in this mesh has made")
-    return said
+    return sealed(bytes).said
   }
 
   message(bytes: Uint8Array): Message {
-    const known = this.#messages.get(bytes)
-    if (known !== undefined) return known
-    const message = this.#make(bytes)
-    this.#messages.set(bytes, message)
-    return message
+    const it = sealed(bytes)
+    it.message ??= this.#make(bytes)
+    return it.message
   }
 }

@@ -36,6 +36,14 @@ export interface World {
   readonly onRecord: (by: MeshNode, record: NodeRecord) => void
 }
 
+/** A message of which other copies may be on their way to where this one goes. */
+export interface Copied {
+  /** Will it be nothing new there at that time? */
+  readonly isKnownBy: (arrival: number) => boolean
+  /** Is it nothing new there now? */
+  readonly isKnown: () => boolean
+}
+
 /** A connection as its two ends have it. */
 export interface Wire {
   /** Who dialled, and who answered. */
@@ -53,7 +61,7 @@ export interface Wire {
     size: number,
     cost: number,
     task: () => void,
-    isKnown?: (arrival: number) => boolean
+    copied?: Copied
   ) => void
   readonly close: (by?: MeshNode) => void
 }
