@@ -8,6 +8,7 @@ const minutes = 60 * seconds
 
 export const fullScenarios: ReadonlyArray<Scenario> = [
   scenarios.wholeRestart(300, false),
+  scenarios.stallsAndLoss(200, 60 * minutes),
   scenarios.stallsAndLoss(1_000, 60 * minutes),
   scenarios.onlyLoss(1_000, 10 * minutes),
   scenarios.flapping(300, 40),
