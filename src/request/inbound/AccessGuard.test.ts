@@ -207,6 +207,31 @@ describe("a change of the rules", () => {
     expect(inbound.inFlight).toBe(1)
   })
 
+  it("says nothing of what its caller gave up when it heard of another", async () => {
+    const { server } = app()
+    const { counted, inbound, program, set } = await start(server)
+    set(rules({ allow: [{ from: from("web") }] }))
+    const [first, second] = [new RecordingReceiver(), new RecordingReceiver()]
+    const [, other] = [first, second].map((receiver) => {
+      const stream = inbound.dispatch(httpCall({ target: "/slow" }, { identity: web }), receiver)
+      stream.end(noFields)
+      return stream
+    })
+    while (program.sockets.size < 2) await turn()
+    const onFault = first.onFault.bind(first)
+    first.onFault = (fault) => {
+      onFault(fault)
+      other?.cancel(fault)
+    }
+    set(rules())
+    expect(first.fault).toMatchObject({ code: "denied" })
+    expect(second.over).toBe(false)
+    expect(counted()).toEqual({
+      "payments payments-charge.allow[0] allow": 2,
+      "payments unmatched deny": 1
+    })
+  })
+
   it("ends what was upgraded, which is judged by the request that asked for it", async () => {
     const { server } = app()
     server.on("upgrade", (_, socket) => {

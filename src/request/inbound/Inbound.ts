@@ -86,8 +86,9 @@ export class Inbound {
       return refuse(receiver, chosen, this.#onDefect)
     }
     chosen.inFlight++
-    // It comes round after 2^32 others, and none lasts as long.
-    this.#lastLive = (this.#lastLive + 1) >>> 0
+    // It comes round after 2^32 others, which a tunnel may outlast.
+    do this.#lastLive = (this.#lastLive + 1) >>> 0
+    while (this.#live.get(this.#lastLive) !== undefined)
     const id = this.#lastLive
     const exchange = new InboundExchange({
       call,
@@ -115,6 +116,8 @@ export class Inbound {
     const { access } = this.#options
     if (access === undefined) return
     for (const exchange of this.#live.values()) {
+      // Whoever was told of one before may have given it up.
+      if (exchange.isOver) continue
       const { call, port } = exchange
       const verdict = access.judgeAgain(call, port)
       if (verdict === undefined) continue

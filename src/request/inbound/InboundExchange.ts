@@ -104,6 +104,10 @@ export class InboundExchange implements ResponseReceiver, RequestStream {
     return this.#options.port
   }
 
+  get isOver(): boolean {
+    return this.#receiver === undefined
+  }
+
   /** It may not go on. `refusal` is told whether the program may have seen some of it. */
   deny(refusal: (sent: boolean) => Fault): void {
     this.#break(refusal(this.#upstream.sent))
