@@ -158,7 +158,10 @@ const assemble = (input: AssemblyInput) =>
       reports: telemetry.reports,
       ...{ audit, mesh },
       onDefect,
-      setup: { self, defaultPolicy, accessLog: accessLog !== "off", traces: otlp !== undefined }
+      setup: {
+        ...{ self, defaultPolicy, suffix: config.dns?.suffix },
+        ...{ accessLog: accessLog !== "off", traces: otlp !== undefined }
+      }
     })
     const { threads } = planes
     room.tell(threads.count, (message) => threads.post(message))

@@ -112,9 +112,9 @@ export class BridgeListeners {
   }
 
   #spec(port: number, owner: ServiceName | undefined): ListenSpec {
-    const { as, host, suffix } = this.#options
+    const { as, host } = this.#options
     return owner === undefined
-      ? { kind: "proxy", host, port, as, suffix }
+      ? { kind: "proxy", host, port, as }
       : { kind: "tcp", host, port, as, service: owner }
   }
 

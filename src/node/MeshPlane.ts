@@ -275,7 +275,8 @@ export const makeMeshPlane = (
         cache: cache.chains,
         onSession: (certificate, keys) => sessions.made(certificate, keys),
         resumptions: sessions,
-        onResumption: (direction, outcome) => resumptions.cell({ direction, result: outcome }).inc(),
+        onResumption: (direction, outcome) =>
+          resumptions.cell({ direction, result: outcome }).inc(),
         catalogue: () => late.catalogue?.current(),
         stateOf: (peer) => late.membership?.stateOf(peer),
         onBusy: (peer, retryAfter) => {

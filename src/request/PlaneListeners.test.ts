@@ -1,5 +1,6 @@
 import { once } from "node:events"
 import net from "node:net"
+import tls from "node:tls"
 import { afterEach, describe, expect, it } from "vitest"
 import type { OnDefect } from "../model/Defect.ts"
 import { ServiceName } from "../model/Names.ts"
@@ -19,7 +20,7 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close()
 })
 
-const make = (sharePorts = false, onDefect?: OnDefect) => {
+const make = (sharePorts = false, onDefect?: OnDefect, suffix?: string) => {
   const { ticker, metrics, base, dispose } = makeContext()
   const callee = new HoldingCallee()
   const posted: Array<FromPlane> = []
@@ -32,7 +33,7 @@ const make = (sharePorts = false, onDefect?: OnDefect) => {
   const relay = new ForeignRelay(post, () => ticker.now())
   const listeners = new PlaneListeners({
     setup: {
-      ...{ self, index: 0, threads: 1, sharePorts, defaultPolicy },
+      ...{ self, index: 0, threads: 1, sharePorts, defaultPolicy, suffix },
       ...{ accessLog: false, traces: false }
     },
     ...{ ticker, metrics, log: base.log, onDefect, post, relay },
@@ -102,6 +103,27 @@ describe("ports of a request thread", () => {
     expect((await callee.next()).call).toMatchObject({ kind: "tcp", service: "raw" })
     ;(await connect(proxy)).send("GET http://web.mesh/ HTTP/1.1\r\nhost: web.mesh\r\n\r\n")
     expect((await callee.next()).call).toMatchObject({ kind: "http", service: "web" })
+  })
+
+  it("go by names under the node's own suffix as well", async () => {
+    const { callee, open } = make(false, undefined, "corp.example")
+    const proxy = await open(1, { kind: "proxy", host: "127.0.0.1", port: 0 })
+    for (const host of ["web.corp.example", "web.mesh"]) {
+      ;(await connect(proxy)).send(`GET http://${host}/ HTTP/1.1\r\nhost: ${host}\r\n\r\n`)
+      expect((await callee.next()).call).toMatchObject({ kind: "http", service: "web" })
+    }
+    const auto = await open(2, {
+      ...{ kind: "http", host: "127.0.0.1", port: 0, service: payments },
+      ...{ remoteNames: undefined, detect: 1_000 }
+    })
+    const sealed = tls.connect({ port: auto, host: "127.0.0.1", servername: "web.corp.example" })
+    sealed.on("error", () => undefined)
+    closing.push(() => void sealed.destroy())
+    expect((await callee.next()).call).toMatchObject({ kind: "tcp", service: "web" })
+    const client = await connect(proxy)
+    client.send("GET http://web.corp/ HTTP/1.1\r\nhost: web.corp\r\n\r\n")
+    await client.receives(/"code":"/)
+    expect(callee.exchanges).toHaveLength(3)
   })
 
   it("that cannot be had are told with the reason", async () => {

@@ -142,6 +142,8 @@ export class PlaneListeners {
     const common = {
       onDefect: this.#onDefect,
       ...{ host, port, dispatch, log, metrics, sockets, ticker, self: setup.self },
+      resolve: (authority: string) =>
+        serviceOfAuthority(authority) ?? serviceOfAuthority(authority, setup.suffix),
       identity: spec.as === undefined ? undefined : serviceCaller(spec.as),
       uid: spec.uid,
       onOtherUser: (refused: OtherUser) => post({ type: "other_user", refused, as: spec.as }),
@@ -154,10 +156,7 @@ export class PlaneListeners {
     }
     switch (spec.kind) {
       case "proxy":
-        return openHttpListener({
-          ...{ ...common, grpcWeb: spec.grpcWeb },
-          resolve: (authority) => serviceOfAuthority(authority, spec.suffix)
-        })
+        return openHttpListener({ ...common, grpcWeb: spec.grpcWeb })
       case "http":
         return openHttpListener({
           ...common,

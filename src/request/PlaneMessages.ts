@@ -37,6 +37,8 @@ export interface PlaneSetup {
   readonly runs?: SharedArrayBuffer | undefined
   /** Services without a policy get this. */
   readonly defaultPolicy: Policy
+  /** Under which services are called beside `.mesh`, in small letters: that of the node's names. */
+  readonly suffix?: string | undefined
   /** There is an access log somewhere: lines are to be made. */
   readonly accessLog: boolean
   /** There is a collector: requests are traced. */
@@ -61,8 +63,6 @@ export type ListenSpec = SocketEnd &
   (
     | {
         readonly kind: "proxy"
-        /** Under which services are called there, in small letters. Default: `mesh`. */
-        readonly suffix?: string | undefined
         readonly as?: ServiceName | undefined
         readonly uid?: number | undefined
         readonly unix?: UnixSpec | undefined
