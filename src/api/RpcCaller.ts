@@ -86,19 +86,20 @@ export const makeRpcCaller = ({
   }
 
   const converse = (request: RequestEncoded, write: Write): Effect.Effect<void, RpcClientError> =>
-    Effect.async((resume) => {
+    Effect.suspend(() => {
       const headers = request.headers.filter(([name]) => !ofCall.has(name))
       const body = encodeMessage({ ...request, headers })
       const call = callOf(request, body.length)
-      if (call instanceof RpcClientError) {
-        resume(call)
-        return
-      }
+      if (call instanceof RpcClientError) return call
       const exchange = new RpcExchange(call)
       const answers = new RpcAnswers(exchange, request, write)
-      exchange.start(caller.dispatch, body)
-      answers.take(resume)
-      return answers.cancel
+      return Effect.onInterrupt(
+        Effect.suspend(() => {
+          exchange.start(caller.dispatch, body)
+          return answers.all
+        }),
+        () => Effect.sync(() => exchange.cancel())
+      )
     })
 
   return RpcClient.Protocol.make((write) =>
@@ -124,20 +125,27 @@ class RpcAnswers {
   readonly #reader = new AnswerReader()
   /** Handed on when the exchange is over: its taker interrupts who reads. */
   #exit: RpcAnswer | undefined
-  readonly cancel: Effect.Effect<void>
 
   constructor(exchange: RpcExchange, request: RequestEncoded, write: Write) {
     this.#exchange = exchange
     this.#request = request
     this.#write = write
-    this.cancel = Effect.sync(() => exchange.cancel())
   }
 
-  /** Once: with some of a stream and all that follows it, or with how it has ended. */
-  take(resume: Resume): void {
+  /**
+   * Some of a stream and all that follows it, or how it has ended. It has no canceller of its own, which whoever
+   * runs it is to have: what follows would run inside of that, and so on, a frame deeper for each piece.
+   */
+  get all(): Effect.Effect<void, RpcClientError> {
+    return Effect.async((resume) => {
+      this.#take(resume)
+    })
+  }
+
+  #take(resume: Resume): void {
     this.#exchange.next((part) => {
       const then = this.#taken(part)
-      if (then === undefined) this.take(resume)
+      if (then === undefined) this.#take(resume)
       else resume(then)
     })
   }
@@ -177,17 +185,10 @@ class RpcAnswers {
       else this.#exit = answer
     }
     if (ofStream.length === 0) return undefined
-    return Effect.forEach(ofStream, (answer) => this.#hand(answer), { discard: true }).pipe(
-      Effect.onInterrupt(() => this.cancel),
-      Effect.zipRight(this.#more)
+    return Effect.zipRight(
+      Effect.forEach(ofStream, (answer) => this.#hand(answer), { discard: true }),
+      this.all
     )
-  }
-
-  get #more(): Effect.Effect<void, RpcClientError> {
-    return Effect.async((resume) => {
-      this.take(resume)
-      return this.cancel
-    })
   }
 
   #hand(message: RpcAnswer): Effect.Effect<void> {
