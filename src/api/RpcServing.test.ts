@@ -1,46 +1,74 @@
 import type { FromClientEncoded } from "@effect/rpc/RpcMessage"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
-import type { Dispatch } from "../model/Exchange.ts"
+import {
+  type Dispatch,
+  type Fields,
+  type Framing,
+  noFields,
+  streamBody
+} from "../model/Exchange.ts"
 import { ServiceName } from "../model/Names.ts"
 import { exchange, httpCall } from "../testing/InboundFixture.ts"
+import { someFault } from "../testing/ScriptedCallee.ts"
 import { CalledBy } from "./CalledBy.ts"
-import { encodeMessage, rpcType } from "./RpcBody.ts"
+import { encodeMessage, requestLimit, rpcType } from "./RpcBody.ts"
 import { makeRpcServing } from "./RpcServing.ts"
 
-/** What an RpcServer is told, and how it is asked. */
-const serving = Effect.gen(function* () {
-  const asked: Array<readonly [number, FromClientEncoded]> = []
-  const callers: Array<string | undefined> = []
-  const spans: Array<string> = []
-  const offered = yield* Deferred.make<Dispatch>()
-  const protocol = yield* makeRpcServing(
-    {
-      ...{ node: () => "host-a", drainDeadline: () => 0, reportActors: () => Effect.void },
-      mayServe: () => Effect.void,
-      offer: () => Effect.never
-    },
-    ServiceName.make("ledger"),
-    (dispatch) => Effect.asVoid(Deferred.succeed(offered, dispatch))
-  )
-  yield* Effect.forkScoped(
-    protocol.run((id, message) =>
-      Effect.map(Effect.zip(CalledBy, Effect.orDie(Effect.currentSpan)), ([caller, { name }]) => {
-        callers.push(caller?.name)
-        spans.push(name)
-        asked.push([id, message])
-      })
+/** What an RpcServer is told, and how it is asked; `broken`: it dies of that. */
+const servingOf = (broken: boolean) =>
+  Effect.gen(function* () {
+    const asked: Array<readonly [number, FromClientEncoded]> = []
+    const callers: Array<string | undefined> = []
+    const spans: Array<string> = []
+    const offered = yield* Deferred.make<Dispatch>()
+    const protocol = yield* makeRpcServing(
+      {
+        ...{ node: () => "host-a", drainDeadline: () => 0, reportActors: () => Effect.void },
+        mayServe: () => Effect.void,
+        offer: () => Effect.never
+      },
+      ServiceName.make("ledger"),
+      (dispatch) => Effect.asVoid(Deferred.succeed(offered, dispatch))
     )
-  ).pipe(Effect.withSpan("server"))
-  const dispatch = yield* Deferred.await(offered)
-  const body = encodeMessage({ _tag: "Request", id: "7", tag: "Pay", payload: 1, headers: [] })
-  const ask = Effect.promise(() => {
-    const framing = { kind: "length", length: body.length } as const
-    const fields = ["content-type", rpcType]
-    return exchange(dispatch, httpCall({ method: "POST", fields, framing }), body)
+    yield* Effect.forkScoped(
+      protocol.run((id, message) =>
+        Effect.map(Effect.zip(CalledBy, Effect.orDie(Effect.currentSpan)), ([caller, { name }]) => {
+          callers.push(caller?.name)
+          spans.push(name)
+          asked.push([id, message])
+          if (broken) throw new Error("a bug of the server")
+        })
+      )
+    ).pipe(Effect.withSpan("server"))
+    const dispatch = yield* Deferred.await(offered)
+    const body = encodeMessage({ _tag: "Request", id: "7", tag: "Pay", payload: 1, headers: [] })
+    const ask = Effect.promise(() => {
+      const framing = { kind: "length", length: body.length } as const
+      const fields = ["content-type", rpcType]
+      return exchange(dispatch, httpCall({ method: "POST", fields, framing }), body)
+    })
+    /** A request that comes in turns of its own. */
+    const begin = (fields: Fields, framing: Framing) => {
+      const told: Array<number | string> = []
+      const stream = dispatch(httpCall({ method: "POST", fields, framing }), {
+        onInfo: () => undefined,
+        onHead: ({ status }) => void told.push(status),
+        onData: () => true,
+        onEnd: () => undefined,
+        onFault: ({ code }) => void told.push(code),
+        onWritable: () => undefined
+      })
+      return { stream, told }
+    }
+    const left = Effect.gen(function* () {
+      yield* turn
+      yield* turn
+      return { clients: [...(yield* protocol.clientIds)], gone: yield* protocol.disconnects.clear }
+    })
+    return { ask, asked, begin, body, callers, left, protocol, spans }
   })
-  return { ask, asked, callers, protocol, spans }
-})
+const serving = servingOf(false)
 
 const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
@@ -85,6 +113,70 @@ describe("what serves RPCs", () => {
       yield* protocol.send(1, { _tag: "Chunk", requestId: "7", values: [noForm] })
       expect((yield* Fiber.join(answer)).head?.status).toBe(500)
       expect(yield* protocol.disconnects.take).toBe(1)
+    })
+  )
+
+  it.scoped(
+    "lets go who is refused once its body has come, and whose body is not what its head says",
+    () =>
+      Effect.gen(function* () {
+        const { asked, begin, left } = yield* serving
+        const type = ["content-type", rpcType]
+        const noRequest = begin(type, streamBody)
+        const tooLong = begin(type, streamBody)
+        const more = begin(type, { kind: "length", length: 2 })
+        const less = begin(type, { kind: "length", length: 4 })
+        yield* turn
+        for (const { stream } of [noRequest, more, less]) stream.write(new Uint8Array([1, 2, 3]))
+        for (const { stream } of [noRequest, less]) stream.end(noFields)
+        tooLong.stream.write(new Uint8Array(requestLimit + 1))
+        expect(yield* left).toMatchObject({ clients: [] })
+        expect([noRequest, tooLong, more, less].map(({ told }) => told)).toEqual([
+          ...[[400], [413]],
+          ...[["bad_request"], ["bad_request"]]
+        ])
+        expect(asked).toEqual([])
+      })
+  )
+
+  it.scoped("has its server let go whom it broke with, once", () =>
+    Effect.gen(function* () {
+      const { begin, body, left } = yield* servingOf(true)
+      const { stream, told } = begin(["content-type", rpcType], streamBody)
+      yield* turn
+      stream.write(body)
+      stream.end(noFields)
+      const { clients, gone } = yield* left
+      expect(told).toEqual(["upstream_reset"])
+      expect([clients, [...gone]]).toEqual([[], [1]])
+    })
+  )
+
+  it.scoped("has its server let go who has gone, once", () =>
+    Effect.gen(function* () {
+      const { asked, begin, body, left, protocol } = yield* serving
+      const { stream } = begin(["content-type", rpcType], streamBody)
+      stream.write(body)
+      stream.end(noFields)
+      yield* turn
+      expect(asked.map(([id]) => id)).toEqual([1])
+      stream.cancel(someFault)
+      // What runs of it is interrupted before the turn is over.
+      expect(protocol.disconnects.unsafeSize()).toMatchObject({ value: 1 })
+      const { clients, gone } = yield* left
+      expect([clients, [...gone]]).toEqual([[], [1]])
+    })
+  )
+
+  it.scoped("need not be told to let go whom its server has ended", () =>
+    Effect.gen(function* () {
+      const { ask, left, protocol } = yield* serving
+      const answer = yield* Effect.fork(ask)
+      yield* turn
+      yield* protocol.end(1)
+      expect((yield* Fiber.join(answer)).fault?.code).toBe("upstream_reset")
+      const { clients, gone } = yield* left
+      expect([clients, [...gone]]).toEqual([[], []])
     })
   )
 })

@@ -44,8 +44,8 @@ export const makeRpcServing = (
     const calls = new CallCount()
     let lastId = 0
 
-    /** Whose one request is answered. The server has them as clients until it hears that they have gone. */
-    let answered: Array<number> = []
+    /** Whose one call is over. The server has them as clients until it hears that they have gone. */
+    let over = new Set<number>()
 
     const gone = (id: number): boolean => {
       const known = clients.delete(id)
@@ -53,19 +53,25 @@ export const makeRpcServing = (
       return known
     }
 
-    const tellAnswered = (): void => {
-      const ids = answered
-      answered = []
+    const tellOver = (): void => {
+      const ids = over
+      over = new Set()
       for (const id of ids) disconnects.unsafeOffer(id)
     }
 
     /**
-     * In a turn of its own, when the fiber that has answered is over: who goes before is interrupted. To
+     * Told in a turn of its own, when the fiber that has answered is over: who goes before is interrupted. To
      * end a client by `Eof` would cost two fibers more.
      */
-    const isAnswered = (id: number): void => {
+    const isOver = (id: number): void => {
       if (!gone(id)) return
-      if (answered.push(id) === 1) setImmediate(tellAnswered)
+      if (over.size === 0) setImmediate(tellOver)
+      over.add(id)
+    }
+
+    /** Who has it in work is interrupted at once. */
+    const isCancelled = (id: number): void => {
+      if (over.delete(id)) disconnects.unsafeOffer(id)
     }
 
     const begin = (write: Write, runtime: Runtime.Runtime<never>): Dispatch => {
@@ -87,19 +93,14 @@ export const makeRpcServing = (
         const id = ++lastId
         const served = new ServedCall(call, head, receiver, {
           node,
-          onCancel: () => {
-            gone(id)
-            disconnects.unsafeOffer(id)
-          }
+          onOver: () => isOver(id),
+          onCancel: () => isCancelled(id)
         })
         const answering = new RpcAnswering(served)
         clients.set(id, { call: served, answering })
         calls.begin()
         // Nothing may be answered before this has returned.
-        queueMicrotask(() => {
-          answering.request((request) => ask(id, served, request))
-          if (served.over) gone(id)
-        })
+        queueMicrotask(() => answering.request((request) => ask(id, served, request)))
         return served
       }
     }
@@ -118,15 +119,9 @@ export const makeRpcServing = (
       Effect.suspend(() => {
         const client = clients.get(id)
         if (client === undefined) return Effect.void
-        const { answering, call } = client
-        const look = (): void => {
-          if (call.over) isAnswered(id)
-        }
-        if (message._tag !== "Exit" && message._tag !== "Defect") {
-          return Effect.ensuring(answering.send(message), Effect.sync(look))
-        }
+        const { answering } = client
+        if (message._tag !== "Exit" && message._tag !== "Defect") return answering.send(message)
         answering.end(message)
-        look()
         return Effect.void
       })
 
@@ -136,8 +131,10 @@ export const makeRpcServing = (
       disconnects,
       end: (id) =>
         Effect.sync(() => {
-          clients.get(id)?.call.fail("upstream_reset", "has ended without having answered")
+          const client = clients.get(id)
+          // It is the server that says so.
           gone(id)
+          client?.call.fail("upstream_reset", "has ended without having answered")
         }),
       clientIds: Effect.sync(() => new Set(clients.keys())),
       initialMessage: Effect.succeed(Option.none()),
