@@ -106,6 +106,18 @@ describe("ticks that are left out", () => {
     ])
   })
 
+  test("tell how late they are though something is looked at before them", () => {
+    const { sleep, ticked, ticks, wheel, world } = makeDue(1_000, [1_150])
+    // The loop stood still, and what was heard meanwhile is handled first.
+    world.now += 950
+    ticks.look()
+    wheel.advance(world.now)
+    sleep(250)
+    expect(ticked).toEqual([[1_950, 1_200]])
+    sleep(900)
+    expect(ticked.at(-1)).toEqual([2_800, 2_800])
+  })
+
   test("come though one of them throws", () => {
     const { sleep, timers } = make(1_000)
     let ticks = 0

@@ -70,6 +70,8 @@ export class DueTicking {
   look(): void {
     const { atLeast, dueIn, every } = this.#options
     const now = this.#timers.now()
+    // It is late already, as after the loop stood still, and is to tell so: moved, it would come on time.
+    if (this.#at <= now) return
     const due = Math.min(now + Math.max(0, dueIn()), this.#ticked + atLeast)
     const at = Math.max(every * Math.ceil(due / every), this.#ticked + every)
     if (at === this.#at) return
