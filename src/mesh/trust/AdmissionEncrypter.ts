@@ -134,6 +134,18 @@ export const turnAway = (connection: MessageStream, away: Away | undefined): voi
   if (away !== undefined && turnsAway(connection)) connection.turnAway(away)
 }
 
+/** Tells the caller when to come back, and hangs up. */
+export const sendAway = async (
+  connection: MessageStream,
+  busy: Busy,
+  signal: AbortSignal
+): Promise<void> => {
+  turnAway(connection, busy.away)
+  sendStatus(connection, busy.retryAfter)
+  // In order, so that it arrives: libp2p would reset at once.
+  await connection.close({ signal })
+}
+
 /** A connection counts as the peer's until it is closed. */
 export const holdWhileOpen = (
   admitted: AdmittedPeers,
@@ -273,11 +285,7 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
     try {
       leave = await gate?.enter(hostOf(connection), AbortSignal.any([signal, here.signal]))
     } catch (cause) {
-      if (!(cause instanceof Busy)) throw cause
-      turnAway(connection, cause.away)
-      sendStatus(connection, cause.retryAfter)
-      // In order, so that it arrives: libp2p would reset at once.
-      await connection.close({ signal })
+      if (cause instanceof Busy) await sendAway(connection, cause, signal)
       throw cause
     } finally {
       connection.removeEventListener("close", onClose)

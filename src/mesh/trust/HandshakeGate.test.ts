@@ -140,11 +140,43 @@ describe("the gate of handshakes", () => {
     const { come, sut, ticker } = gate({ atOnce: 1, strangers: 1 })
     await come("a")
     await come("b")
-    const taken = () => Array.from({ length: 150 }, () => sut.takesResumed()).filter((it) => it)
+    const taken = () =>
+      Array.from({ length: 150 }, (_, peer) => sut.takesResumed(`${peer}`)).filter((it) => it)
     expect(taken()).toHaveLength(100)
     ticker.jump(500)
     expect(taken()).toHaveLength(50)
     expect([sut.running, sut.waiting, sut.refused]).toEqual([1, 1, 0])
+  })
+
+  it("leaves others their part of those where one member resumes again and again", () => {
+    const { sut, ticker } = gate()
+    const taken = (peer: string) =>
+      Array.from({ length: 150 }, () => sut.takesResumed(peer)).filter((it) => it).length
+    expect([taken("hostile"), taken("honest")]).toEqual([8, 8])
+    ticker.jump(2_000)
+    expect(taken("hostile")).toBe(2)
+  })
+
+  it("waits for what is to be resumed from few strangers at a time, and from more where members are", async () => {
+    const { sut } = gate()
+    const first = await sut.enter("10.0.0.1", never)
+    first("let in")
+    // Members that only ever resume count, too.
+    sut.resumedFrom("10.0.0.2")
+    const waitFor = (address: string, times: number) =>
+      Array.from({ length: times }, () => sut.awaitOffer(address))
+    const [said, ...others] = waitFor("203.0.113.9", 64)
+    expect(() => sut.awaitOffer("198.51.100.7")).toThrow(Busy)
+    others.push(...waitFor("10.0.0.1", 64), ...waitFor("10.0.0.2", 64))
+    expect(() => sut.awaitOffer("10.0.0.1")).toThrow(/busy/)
+    expect(sut.refused).toBe(2)
+    said?.()
+    said?.()
+    others.push(...waitFor("198.51.100.7", 1))
+    expect(() => sut.awaitOffer("198.51.100.7")).toThrow(Busy)
+    for (const one of others) one()
+    waitFor("10.0.0.1", 192)
+    expect(() => sut.awaitOffer("10.0.0.1")).toThrow(Busy)
   })
 
   it("turns away who asks to resume a connection and never says which", () => {

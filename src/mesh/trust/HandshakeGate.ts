@@ -14,7 +14,8 @@
  * To say so costs this thread half of what a handshake does, so the threads that have the sockets are asked to say it
  * to all others from there for a while.
  *
- * Members that resume a connection (Resumption.ts) wait in no line.
+ * Members that resume a connection (Resumption.ts) wait in no line. But anybody may ask for it and be silent, and
+ * each that is has one of the places that the host has for callers: so many are waited for, and no more.
  *
  * What is bounded is work. Who is slow to speak does none here, so after a while it no longer counts,
  * and a few that connect and say nothing keep nobody out.
@@ -32,6 +33,22 @@ const maxKnown = 4_096
 
 /** Connections that are resumed a second, and at once: beyond it they wait in line as handshakes do. */
 const resumedPerSecond = 100
+/** Of one peer a second… */
+const resumedOfPeer = 1
+/** …and at once: whoever loses and makes connections in a loop leaves others their part. */
+const resumedOfPeerAtOnce = 8
+/** Peers that have resumed lately. */
+const maxResuming = 4_096
+
+/** Callers that have asked to resume and have not said what yet, from where nobody was let in… */
+const maxUnsaidOfStrangers = 64
+/** …and from anywhere. With those in line that leaves many of the 512 places that a host has for callers (MeshHost.ts). */
+const maxUnsaid = 192
+/**
+ * For so long whoever is beyond that is sent away, ms: a third of the time in which all of those that are silent are
+ * gone (ResumptionEncrypter.ts). It comes again with a whole handshake, for which there is a line.
+ */
+const unsaidPause = 500
 
 /** Come back in so many ms. */
 export class Busy extends Error {
@@ -70,6 +87,10 @@ export class HandshakeGate {
   readonly #onTurnedAway: (address: string) => void
   readonly #line: HandshakeLine
   readonly #resumed = new Rate(resumedPerSecond, resumedPerSecond)
+  readonly #resumedOf = new BoundedCache<Rate>(maxResuming)
+  #unsaid = 0
+  #unsaidOfStrangers = 0
+  #unheard = 0
 
   /** `onTurnedAway` hears of each failure by which an address is turned away, or longer. */
   constructor(
@@ -87,7 +108,7 @@ export class HandshakeGate {
 
   /** Told to come back. */
   get refused(): number {
-    return this.#line.refused
+    return this.#line.refused + this.#unheard
   }
 
   get running(): number {
@@ -121,10 +142,7 @@ export class HandshakeGate {
         begin: (leave) => {
           over()
           resolve((outcome) => {
-            if (outcome === "let in") {
-              this.#known.set(place, true)
-              this.#failed.succeeded(address, this.#now())
-            }
+            if (outcome === "let in") this.#letIn(place, address)
             leave()
             return outcome === "let in" ? undefined : this.#failure(outcome, address, known)
           })
@@ -138,14 +156,52 @@ export class HandshakeGate {
     })
   }
 
+  /**
+   * Somebody from there has asked to resume a connection and is to say which. What it returns is to be called when it
+   * has, or does not; throws `Busy`.
+   */
+  awaitOffer(address: string): () => void {
+    const stranger = this.#known.get(hostGroup(address)) === undefined
+    if (
+      this.#unsaid >= maxUnsaid ||
+      (stranger && this.#unsaidOfStrangers >= maxUnsaidOfStrangers)
+    ) {
+      this.#unheard++
+      throw new Busy(unsaidPause, { ms: unsaidPause / 2, onProbation: false })
+    }
+    const count = (by: 1 | -1) => {
+      this.#unsaid += by
+      if (stranger) this.#unsaidOfStrangers += by
+    }
+    count(1)
+    let over = false
+    return () => {
+      if (!over) count(-1)
+      over = true
+    }
+  }
+
   /** One that resumes a connection needs no place in line, while there are not too many: it costs a fraction. */
-  takesResumed(): boolean {
-    return this.#resumed.take(this.#now()) === 0
+  takesResumed(peer: string): boolean {
+    const ofPeer = this.#resumedOf.get(peer) ?? new Rate(resumedOfPeer, resumedOfPeerAtOnce)
+    this.#resumedOf.set(peer, ofPeer)
+    const now = this.#now()
+    return ofPeer.take(now) === 0 && this.#resumed.take(now) === 0
+  }
+
+  /** A member is let in that has resumed its connection. */
+  resumedFrom(address: string): void {
+    this.#letIn(hostGroup(address), address)
   }
 
   /** Somebody from there did not even say what it asks for. For how long it is to be turned away. */
   cameToNothing(address: string): Away | undefined {
     return this.#failure("nothing", address, this.#known.get(hostGroup(address)) !== undefined)
+  }
+
+  #letIn(place: string, address: string): void {
+    this.#known.set(place, true)
+    this.#failed.succeeded(address, this.#now())
   }
 
   #failure(outcome: Outcome, address: string, known: boolean): Away | undefined {

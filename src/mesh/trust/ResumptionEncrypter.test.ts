@@ -6,9 +6,10 @@ import { Either } from "effect"
 import { createLibp2p, type Libp2p } from "libp2p"
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { nodeOut, revoking } from "../../../test/fixtures/Revoking.ts"
-import { greeting, proposals } from "../../model/HandshakeWords.ts"
+import { busyStatus, greeting, proposals } from "../../model/HandshakeWords.ts"
 import { NodeName, type PeerKey } from "../../model/Names.ts"
 import { NoiseInitiator } from "../../model/NoiseNNpsk0.ts"
+import { LoopTicker } from "../../request/LoopTicker.ts"
 import { ManualTicker } from "../../testing/LinkTestPair.ts"
 import { SocketTransport } from "../host/SocketTransport.ts"
 import { type AdmissionOptions, makeAdmission } from "./Admission.ts"
@@ -118,7 +119,7 @@ const launch = async (
     streamMuxers: [yamux()],
     connectionGater: { denyDialMultiaddr: () => false },
     // Strangers come here one after the other.
-    connectionManager: { inboundConnectionThreshold: 1_000 },
+    connectionManager: { inboundConnectionThreshold: 1_000, maxIncomingPendingConnections: 80 },
     connectionMonitor: { enabled: false }
   })
   running.push(libp2p)
@@ -366,8 +367,8 @@ describe("a connection that was there a short while ago", () => {
     await meet(b, a)
     expect(resumed(a, b)).toEqual([1, 1])
     await part(a, b)
-    for (let taken = 0; taken < 99; taken++) expect(gate.takesResumed()).toBe(true)
-    expect(gate.takesResumed()).toBe(false)
+    for (let taken = 0; taken < 99; taken++) expect(gate.takesResumed(`${taken}`)).toBe(true)
+    expect(gate.takesResumed("another")).toBe(false)
     await expect(b.libp2p.dial(addressOf(a))).rejects.toThrow(/busy/)
     expect(b.refusals).toMatchObject([{ code: "busy", by: "peer" }])
     leave("nothing")
@@ -461,6 +462,49 @@ describe("what is offered to resume a connection", () => {
     // It is not tried again by the same.
     await meet(b, a)
     expect([declined(b), resumed(b)]).toEqual([[0], [0]])
+  })
+
+  it("is waited for from a few at a time, and not for long: who asks and is silent keeps no member out", async () => {
+    const first = found()
+    const gate = new HandshakeGate(new LoopTicker())
+    const a = await launch(first, { gate })
+    const b = await launch(member(first, 3))
+    const silent = Array.from({ length: 80 }, () => {
+      const socket = connect(portOf(a), "127.0.0.1")
+      sockets.push(socket)
+      const said: Array<Buffer> = []
+      socket.on("data", (chunk) => said.push(chunk))
+      socket.on("error", () => undefined)
+      socket.write(asksToResume)
+      return { socket, said }
+    })
+    const over = () => silent.filter(({ socket }) => socket.closed)
+    await eventually(() => expect(over()).toHaveLength(16))
+    for (const { said } of over()) {
+      const told = Buffer.concat(said)
+      expect(told.subarray(0, beforeOffer)).toEqual(asksToResume)
+      expect(told.subarray(beforeOffer)).toEqual(busyStatus(500))
+    }
+    expect(a.refusals.map(({ code }) => code)).toEqual(Array(16).fill("busy"))
+    expect(gate.refused).toBe(16)
+    await meet(b, a)
+    await eventually(() => expect(over()).toHaveLength(80))
+    expect(a.refusals.filter(({ code }) => code === "timeout")).toHaveLength(64)
+  })
+
+  it("is put off where too many are waited for: a whole handshake is made the next time", async () => {
+    const gate = new HandshakeGate(new ManualTicker())
+    const { a, b } = await acquainted({ gate })
+    const said = Array.from({ length: 192 }, () => gate.awaitOffer("127.0.0.1"))
+    await expect(b.libp2p.dial(addressOf(a))).rejects.toThrow(/busy/)
+    expect(b.refusals).toMatchObject([{ code: "busy", by: "peer", retryAfter: 500 }])
+    expect(a.refusals).toMatchObject([{ code: "busy", by: "us" }])
+    await meet(b, a)
+    expect([declined(b), resumed(a, b)]).toEqual([[1], [0, 0]])
+    for (const one of said) one()
+    await part(a, b)
+    await meet(b, a)
+    expect(resumed(a, b)).toEqual([1, 1])
   })
 
   it("is not waited for without end", async () => {

@@ -30,11 +30,13 @@ import {
   holdWhileOpen,
   hostOf,
   type Refusal,
+  sendAway,
   turnAway
 } from "./AdmissionEncrypter.ts"
 import { refusalOf, refusedByUs } from "./AdmissionRefused.ts"
 import { BoundedCache } from "./BoundedCache.ts"
 import type { VerifiedCertificate } from "./Certificate.ts"
+import { Busy } from "./HandshakeGate.ts"
 import { isResumed, resumedStatus } from "./HandshakeStatus.ts"
 import { ResumedStream } from "./ResumedStream.ts"
 import {
@@ -77,6 +79,14 @@ export interface ResumptionOptions
 /** Peers that do not know this protocol are asked again after so many ms: they may have been updated. */
 const askedAgain = 3_600_000
 const maxUnknowing = 4_096
+
+/**
+ * Who asks to resume has so long to say what, ms, and it has one of the few places for such (HandshakeGate.ts). It says
+ * so as soon as it hears that it may: a round trip later, with a busy event loop or a packet that is lost and sent again
+ * (200 ms behind it) on a bad day. Satellites take 0.7 s. Who is later still makes a whole handshake the next time, for
+ * which it has longer, since it does not offer the same again.
+ */
+const offerTimeout = 1_500
 
 /** What may lie unread behind what is read here: records, and the first words of Noise. */
 const maxBufferBytes = 128 * 1024
@@ -197,14 +207,34 @@ export class ResumptionEncrypter implements Resumer {
     connection: MessageStream,
     signal: AbortSignal
   ): Promise<SecuredConnection | undefined> {
-    const accepted = this.#accept(await readBytes(connection, offerBytes, signal))
+    const accepted = this.#accept(await this.#readOffer(connection, signal))
     if (accepted === undefined) return undefined
     const { certificate, keys, message } = accepted
     connection.send(Buffer.concat([resumedStatus, message]))
     const { answered, dialled } = recordSecrets(keys.receive, keys.send)
     const stream = new ResumedStream(connection, { send: answered, receive: dialled })
     await stream.greeted(signal)
-    return this.#admit("inbound", stream, certificate, sessionOf(keys.receive, keys.send))
+    const secured = this.#admit("inbound", stream, certificate, sessionOf(keys.receive, keys.send))
+    this.#options.gate?.resumedFrom(hostOf(connection))
+    return secured
+  }
+
+  async #readOffer(connection: MessageStream, signal: AbortSignal): Promise<Buffer> {
+    const { gate } = this.#options
+    let heard: (() => void) | undefined
+    try {
+      heard = gate?.awaitOffer(hostOf(connection))
+    } catch (cause) {
+      // For the dialler it is the first word of the other handshake.
+      if (cause instanceof Busy) await sendAway(connection, cause, signal)
+      throw cause
+    }
+    try {
+      const soon = AbortSignal.any([signal, AbortSignal.timeout(offerTimeout)])
+      return await readBytes(connection, offerBytes, soon)
+    } finally {
+      heard?.()
+    }
   }
 
   /** Undefined: what was offered is not known, not genuine, or is not to be taken. */
@@ -224,7 +254,7 @@ export class ResumptionEncrypter implements Resumer {
         standsAlike(offered, standing(certificate)) &&
         isWelcome(certificate) &&
         admitted.hasRoomFor(certificate.peer) &&
-        gate?.takesResumed() !== false
+        gate?.takesResumed(certificate.peer) !== false
       if (!stands) return undefined
       this.#options.onClock?.(certificate.peer, decodeClock(offered))
       return { certificate, ...noise.write(encodeClock(now())) }
@@ -282,9 +312,14 @@ export class ResumptionEncrypter implements Resumer {
       return await handshake(signal, peer)
     } catch (cause) {
       const refused = refusalOf(cause)
-      const { by, code, message } = refused
-      if (direction === "inbound") turnAway(connection, gate?.cameToNothing(hostOf(connection)))
-      onRefused({ direction, address: addressOf(connection), peer, code, by, message })
+      const { by, code, message, retryAfter } = refused
+      // Who is sent away for the moment has done nothing.
+      if (direction === "inbound" && code !== "busy") {
+        turnAway(connection, gate?.cameToNothing(hostOf(connection)))
+      }
+      onRefused({
+        ...{ direction, address: addressOf(connection), peer, code, by, retryAfter, message }
+      })
       throw refused
     }
   }
