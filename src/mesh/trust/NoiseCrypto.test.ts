@@ -68,6 +68,22 @@ describe("a key that signs the same words at every handshake", () => {
     expect(hex(await sut.sign(words))).toBe(hex(await key.sign(words)))
   })
 
+  it("signs again what it failed to sign", async () => {
+    const key = generateSigningKey()
+    let failing = true
+    const sometimes = async (data: Parameters<typeof key.sign>[0]) => {
+      if (failing) throw new Error("no randomness")
+      return await key.sign(data)
+    }
+    const sut = signsOnce(Object.create(key, { sign: { value: sometimes } }))
+    const words = randomBytes(60)
+    await expect(sut.sign(words)).rejects.toThrow("no randomness")
+    failing = false
+    const signature = sut.sign(words)
+    expect(await key.publicKey.verify(words, await signature)).toBe(true)
+    expect(sut.sign(words)).toBe(signature)
+  })
+
   it("is the same key otherwise, and shows itself to nobody", () => {
     const key = generateSigningKey()
     const sut = signsOnce(key)

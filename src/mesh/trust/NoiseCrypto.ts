@@ -70,10 +70,14 @@ export const signsOnce = (key: PrivateKey): PrivateKey => {
     | undefined
   const sign: PrivateKey["sign"] = (data, options) => {
     const words = Buffer.from(data.subarray())
-    if (last === undefined || !last.words.equals(words)) {
-      last = { words, signature: key.sign(data, options) }
-    }
-    return last.signature
+    if (last?.words.equals(words) === true) return last.signature
+    const made = { words, signature: key.sign(data, options) }
+    last = made
+    // Whoever asked hears of it; who asks next has it tried again.
+    Promise.resolve(made.signature).catch(() => {
+      if (last === made) last = undefined
+    })
+    return made.signature
   }
   return Object.create(key, { sign: { value: sign } })
 }
