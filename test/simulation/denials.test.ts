@@ -12,10 +12,17 @@ test("who missed a denial hears of it from others, before it buries who lives", 
   )!
   const { membership } = one
   const accusers = () => memberOf(membership.state, accused.peer)?.suspicion?.accusers.size ?? 0
-  accused.pause(3_000)
-  while (accusers() < 3) sim.advance(10)
+  const until = (what: string, holds: () => boolean): void => {
+    for (let waited = 0; !holds(); waited += 10) {
+      if (waited > 20_000) throw new Error(`it has not come to it that ${what}`)
+      sim.advance(10)
+    }
+  }
+  // Longer than its observers take to look at it, each every 2.7 s.
+  accused.pause(4_000)
+  until("three have accused it", () => accusers() >= 3)
   const suspecting = membership.state
-  while (one.belief(accused) !== "alive") sim.advance(10)
+  until("its denial has come", () => one.belief(accused) === "alive")
   // As if gossip had left this one out.
   membership.state = suspecting
   const beliefs: Array<string | undefined> = []
