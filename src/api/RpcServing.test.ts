@@ -1,6 +1,7 @@
+import { Rpc, RpcGroup, RpcServer } from "@effect/rpc"
 import type { FromClientEncoded } from "@effect/rpc/RpcMessage"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, Schema } from "effect"
 import {
   type Dispatch,
   type Fields,
@@ -12,8 +13,31 @@ import { ServiceName } from "../model/Names.ts"
 import { exchange, httpCall } from "../testing/InboundFixture.ts"
 import { someFault } from "../testing/ScriptedCallee.ts"
 import { CalledBy } from "./CalledBy.ts"
-import { encodeMessage, requestLimit, rpcType } from "./RpcBody.ts"
+import type { MeshProgram } from "./MeshProgram.ts"
+import { AnswerReader, encodeMessage, requestLimit, rpcType } from "./RpcBody.ts"
 import { makeRpcServing } from "./RpcServing.ts"
+
+const program: MeshProgram["Type"] = {
+  node: () => "host-a",
+  drainDeadline: () => 0,
+  reportActors: () => Effect.void,
+  mayServe: () => Effect.void,
+  offer: () => Effect.never
+}
+
+class Key extends Context.Tag("Key")<Key, number>() {}
+
+/** Its parts need a service, which is asked of whoever runs the server, and not of its handlers. */
+const Locked = Schema.transformOrFail(Schema.Int, Schema.Int, {
+  decode: (locked) => Effect.map(Key, (key) => locked - key),
+  encode: (open) => Effect.map(Key, (key) => open + key)
+})
+const Vault = RpcGroup.make(
+  Rpc.make("Double", { payload: { of: Locked }, success: Locked, error: Locked })
+)
+const vaultHandlers = Vault.toLayer({
+  Double: ({ of }) => (of > 10 ? Effect.fail(of) : Effect.succeed(2 * of))
+})
 
 /** What an RpcServer is told, and how it is asked; `broken`: it dies of that. */
 const servingOf = (broken: boolean) =>
@@ -21,24 +45,23 @@ const servingOf = (broken: boolean) =>
     const asked: Array<readonly [number, FromClientEncoded]> = []
     const callers: Array<string | undefined> = []
     const spans: Array<string> = []
+    const keys: Array<string> = []
     const offered = yield* Deferred.make<Dispatch>()
-    const protocol = yield* makeRpcServing(
-      {
-        ...{ node: () => "host-a", drainDeadline: () => 0, reportActors: () => Effect.void },
-        mayServe: () => Effect.void,
-        offer: () => Effect.never
-      },
-      ServiceName.make("ledger"),
-      (dispatch) => Effect.asVoid(Deferred.succeed(offered, dispatch))
+    const protocol = yield* makeRpcServing(program, ServiceName.make("ledger"), (dispatch) =>
+      Effect.asVoid(Deferred.succeed(offered, dispatch))
     )
     yield* Effect.forkScoped(
       protocol.run((id, message) =>
-        Effect.map(Effect.zip(CalledBy, Effect.orDie(Effect.currentSpan)), ([caller, { name }]) => {
-          callers.push(caller?.name)
-          spans.push(name)
-          asked.push([id, message])
-          if (broken) throw new Error("a bug of the server")
-        })
+        Effect.map(
+          Effect.all([CalledBy, Effect.orDie(Effect.currentSpan), Effect.context<never>()]),
+          ([caller, { name }, context]) => {
+            callers.push(caller?.name)
+            spans.push(name)
+            keys.push(...context.unsafeMap.keys())
+            asked.push([id, message])
+            if (broken) throw new Error("a bug of the server")
+          }
+        )
       )
     ).pipe(Effect.withSpan("server"))
     const dispatch = yield* Deferred.await(offered)
@@ -66,7 +89,7 @@ const servingOf = (broken: boolean) =>
       yield* turn
       return { clients: [...(yield* protocol.clientIds)], gone: yield* protocol.disconnects.clear }
     })
-    return { ask, asked, begin, body, callers, left, protocol, spans }
+    return { ask, asked, begin, body, callers, keys, left, protocol, spans }
   })
 const serving = servingOf(false)
 
@@ -177,6 +200,47 @@ describe("what serves RPCs", () => {
       expect((yield* Fiber.join(answer)).fault?.code).toBe("upstream_reset")
       const { clients, gone } = yield* left
       expect([clients, [...gone]]).toEqual([[], []])
+    })
+  )
+
+  it.scoped("has Schemas find what the server was given for them", () =>
+    Effect.gen(function* () {
+      const offered = yield* Deferred.make<Dispatch>()
+      const protocol = makeRpcServing(program, ServiceName.make("vault"), (dispatch) =>
+        Effect.asVoid(Deferred.succeed(offered, dispatch))
+      )
+      yield* RpcServer.layer(Vault).pipe(
+        Layer.provide(Layer.succeed(Key, 5)),
+        Layer.provide(vaultHandlers),
+        Layer.provide(Layer.effect(RpcServer.Protocol, protocol)),
+        Layer.build
+      )
+      const dispatch = yield* Deferred.await(offered)
+      const double = (of: number) =>
+        Effect.gen(function* () {
+          const asked = { _tag: "Request", id: "1", tag: "Double", payload: { of } } as const
+          const body = encodeMessage({ ...asked, headers: [] })
+          const framing = { kind: "length", length: body.length } as const
+          const fields = ["content-type", rpcType]
+          const call = httpCall({ method: "POST", fields, framing })
+          const { chunks } = yield* Effect.promise(() => exchange(dispatch, call, body))
+          return new AnswerReader().read(chunks)[0]
+        })
+      expect(yield* double(8)).toMatchObject({ exit: { _tag: "Success", value: 11 } })
+      expect(yield* double(16)).toMatchObject({ exit: { cause: { _tag: "Fail", error: 16 } } })
+    })
+  )
+
+  it.scoped("does not carry the handlers of all RPCs through each", () =>
+    Effect.gen(function* () {
+      const { ask, keys } = yield* serving.pipe(
+        Effect.provide(vaultHandlers),
+        Effect.provideService(Key, 5)
+      )
+      yield* Effect.fork(ask)
+      yield* turn
+      expect(keys).toContain(Key.key)
+      expect(keys.filter((key) => key.startsWith("@effect/rpc/"))).toEqual([])
     })
   )
 })

@@ -4,8 +4,8 @@
  * has gone.
  */
 import type { FromClientEncoded, FromServerEncoded, RequestEncoded } from "@effect/rpc/RpcMessage"
-import type * as RpcServer from "@effect/rpc/RpcServer"
-import { Cause, Context, Effect, Exit, Mailbox, Option, Runtime, type Scope, Tracer } from "effect"
+import * as RpcServer from "@effect/rpc/RpcServer"
+import { Cause, Context, Effect, Exit, Mailbox, Option, Runtime, type Scope } from "effect"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { ServiceName } from "../model/Names.ts"
 import { refuse } from "../model/RefusedExchange.ts"
@@ -22,14 +22,19 @@ interface Client {
   readonly answering: RpcAnswering
 }
 
+/** By which the handler of each RPC stands in the context of its server (`Rpc.key`). */
+const handlerKey = "@effect/rpc/Rpc/"
+
 /**
- * What a request's fiber has of the server's. What handlers need they have from where they were made; and each
- * request joins this with that three times, one entry after the other, which with all that a program with a node
- * has was 10 KB of garbage a call.
+ * What a request's fiber has of the server's: what its RPC's Schemas may need, which @effect/rpc asks of whoever
+ * runs the server. The handlers of all its RPCs are left out, which nothing finds there: each request joins this
+ * with its own handler's context three times, one entry after the other.
  */
 const ofRequests = (server: Context.Context<never>): Context.Context<never> => {
-  const span = Context.getOption(server, Tracer.ParentSpan)
-  return Option.isSome(span) ? Context.make(Tracer.ParentSpan, span.value) : Context.empty()
+  const entries = [...server.unsafeMap].filter(
+    ([key]) => !key.startsWith(handlerKey) && key !== RpcServer.Protocol.key
+  )
+  return Context.unsafeMake(new Map(entries))
 }
 
 /** `offer`: has the calls of the service come to the dispatch, from when the server runs until the scope closes. */
