@@ -19,7 +19,7 @@ import {
 } from "../socket/SocketBudget.ts"
 import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
 import { type Http2ConnectionOwner, Http2EndpointConnection } from "./Http2EndpointConnection.ts"
-import { Http2EndpointRequest, type Http2RequestPool } from "./Http2EndpointRequest.ts"
+import { Http2EndpointRequest, type Http2RequestPool, takesNone } from "./Http2EndpointRequest.ts"
 import { defaultMaxWaiting, type HttpEndpointOptions } from "./HttpEndpoint.ts"
 
 export interface Http2EndpointOptions extends Omit<HttpEndpointOptions, "onStaleRetry"> {
@@ -86,8 +86,7 @@ export class Http2Endpoint
       return request
     }
     if (this.#waiting.size >= this.#maxWaiting) {
-      const what = `has ${this.#inUse} and ${this.#waiting.size} requests waiting for one, which is the limit`
-      return refuse(receiver, this.fault("overflow", what, false), this.#options.onDefect)
+      return refuse(receiver, this.fault("overflow", this.#full, false), this.#options.onDefect)
     }
     this.#wait(request)
     return request
@@ -109,10 +108,10 @@ export class Http2Endpoint
       if (first === undefined) return
       const connection = this.#connectionFor(first)
       if (connection === undefined) {
-        if (this.#all.size < this.#maxConnections) this.#sockets.wait(this)
+        if (this.#mayGrow) this.#sockets.wait(this)
         return
       }
-      this.forget(first)
+      this.#waitNoMore(first)
       connection.begin(first)
     }
     this.#scheduleSweep()
@@ -131,7 +130,8 @@ export class Http2Endpoint
   again(request: Http2EndpointRequest): void {
     const connection = this.#connectionFor(request)
     if (connection !== undefined) connection.begin(request)
-    else this.#wait(request)
+    else if (this.#waiting.size < this.#maxWaiting) this.#wait(request)
+    else request.fail("overflow", this.#full)
   }
 
   closeOneIdle(): boolean {
@@ -146,8 +146,8 @@ export class Http2Endpoint
   }
 
   forget(request: Http2EndpointRequest): void {
-    this.#waiting.get(request)?.cancel()
-    if (this.#waiting.delete(request) && this.#waiting.size === 0) this.#sockets.waitNoMore(this)
+    // Nobody else may look at what is idle: it becomes so while requests wait where none is taken.
+    if (this.#waitNoMore(request)) this.#scheduleSweep()
   }
 
   fault(code: Fault["code"], what: string, sent: boolean): Fault {
@@ -169,15 +169,30 @@ export class Http2Endpoint
     return this.#callerText
   }
 
+  /**
+   * Where the program has said on a new connection that it takes no stream, no further one is made:
+   * it may say otherwise on that one, until it is closed for being idle.
+   */
+  get #mayGrow(): boolean {
+    if (this.#all.size >= this.#maxConnections) return false
+    for (const connection of this.#all) if (connection.takesNone) return false
+    return true
+  }
+
+  get #full(): string {
+    return `${this.#inUse} and ${this.#waiting.size} requests waiting for one, which is the limit`
+  }
+
   get #inUse(): string {
+    for (const connection of this.#all) if (connection.takesNone) return takesNone
     const few = this.#all.size < this.#maxConnections ? ` (${noRoom(this.#sockets)})` : ""
-    return `${this.#all.size} connections full of requests${few}`
+    return `has ${this.#all.size} connections full of requests${few}`
   }
 
   /** One with room, or a new one; undefined: there is neither. */
   #connectionFor({ connectTimeout }: Http2EndpointRequest): Http2EndpointConnection | undefined {
     for (const connection of this.#all) if (connection.room > 0) return connection
-    if (this.#all.size >= this.#maxConnections || !this.#sockets.take()) return undefined
+    if (!this.#mayGrow || !this.#sockets.take()) return undefined
     const { host, onDefect = uncontained, onDroppedTrailer, port, ticker, tls } = this.#options
     const connection = new Http2EndpointConnection(
       {
@@ -194,11 +209,19 @@ export class Http2Endpoint
   #wait(request: Http2EndpointRequest): void {
     const { connectTimeout } = request
     const timer = this.#options.ticker.after(connectTimeout, () => {
-      const what = `has ${this.#inUse} and none had room within ${connectTimeout} ms`
+      const what = `${this.#inUse} and none had room within ${connectTimeout} ms`
       request.fail("overflow", what)
     })
     this.#waiting.set(request, timer)
-    if (this.#all.size < this.#maxConnections) this.#sockets.wait(this)
+    if (this.#mayGrow) this.#sockets.wait(this)
+  }
+
+  /** True: none waits any more. */
+  #waitNoMore(request: Http2EndpointRequest): boolean {
+    this.#waiting.get(request)?.cancel()
+    if (!this.#waiting.delete(request) || this.#waiting.size > 0) return false
+    this.#sockets.waitNoMore(this)
+    return true
   }
 
   /** One timer for the pool: it looks at all connections, which are few. */

@@ -1,7 +1,8 @@
 /**
  * One kept connection to a program that speaks HTTP/2 with prior knowledge: many requests at a time,
  * each a stream. It takes requests while it is still being made; they begin once the program has said
- * in its settings how many it takes, and those beyond that go elsewhere.
+ * in its settings how many it takes, and those beyond that go elsewhere. A program that has not said
+ * them in the time of a connection is none: the kernel accepts for one that stands still.
  */
 
 import type net from "node:net"
@@ -48,8 +49,10 @@ export class Http2EndpointConnection implements SessionOwner {
   readonly #timer: Timer
   /** Until the program's settings have come: who begins then. */
   #waiting: Set<Http2EndpointRequest> | undefined = new Set()
-  /** The program has accepted it. */
-  #made = false
+  /** The program can be spoken to; whether it answers is not known. */
+  #opened = false
+  /** Its first settings said that it takes no stream at all, and it has not said otherwise since. */
+  #takesNone = false
   #cause: Error | undefined = undefined
   /** Why what came is no HTTP/2. */
   #broken: string | undefined = undefined
@@ -70,8 +73,7 @@ export class Http2EndpointConnection implements SessionOwner {
     const reads = new SocketReads()
     reads.onBytes = guard.handler((bytes) => this.#onBytes(bytes))
     const onOpen = guard.handler<void>(() => {
-      this.#made = true
-      this.#timer.cancel()
+      this.#opened = true
     })
     const socket = guard.watch(dialProgram(options, { allowHalfOpen: false, reads, onOpen }))
     this.#socket = socket
@@ -83,7 +85,10 @@ export class Http2EndpointConnection implements SessionOwner {
       onDefect
     })
     this.#timer = ticker.after(connectTimeout, () => {
-      socket.destroy(new Error(`no connection within ${connectTimeout} ms`))
+      const what = this.#opened
+        ? `accepted, but no SETTINGS within ${connectTimeout} ms: it stands still, or speaks no HTTP/2`
+        : `no connection within ${connectTimeout} ms`
+      socket.destroy(new Error(what))
     })
     socket.on(
       "drain",
@@ -103,11 +108,27 @@ export class Http2EndpointConnection implements SessionOwner {
     return this.#gone ? 0 : this.#session.room - (this.#waiting?.size ?? 0)
   }
 
+  /** A further connection would most probably have no room either. */
+  get takesNone(): boolean {
+    return this.#takesNone && !this.#gone && !this.#session.isDone
+  }
+
   /** Only while there is room. */
   begin(request: Http2EndpointRequest): void {
     this.idleSince = undefined
     if (this.#waiting === undefined) request.attach(this.#session, this.#options.ticker.now())
-    else this.#waiting.add(request)
+    else {
+      this.#waiting.add(request)
+      request.awaited = this
+    }
+  }
+
+  /** It does not wait for the settings any more. */
+  forget(request: Http2EndpointRequest): void {
+    const waiting = this.#waiting
+    if (waiting === undefined || !waiting.delete(request)) return
+    if (waiting.size === 0) this.idleSince = this.#options.ticker.now()
+    this.#owner.onRoom()
   }
 
   /** Nobody needs it any more. */
@@ -130,12 +151,19 @@ export class Http2EndpointConnection implements SessionOwner {
   /** Servers refuse streams beyond their limit, also those that were opened before they could say it. */
   onSettings(): void {
     const waiting = this.#waiting
-    if (waiting === undefined) return
+    if (waiting === undefined) {
+      this.#takesNone &&= this.#session.room === 0
+      return
+    }
     this.#waiting = undefined
+    this.#timer.cancel()
+    this.#takesNone = this.#session.room === 0
     const now = this.#options.ticker.now()
     for (const request of waiting) {
       if (request.over) continue
+      request.awaited = undefined
       if (this.#session.room > 0) request.attach(this.#session, now)
+      else if (this.#takesNone) request.turnedAway()
       else this.#owner.again(request)
     }
     if (this.#session.open === 0) this.idleSince = now
@@ -181,11 +209,8 @@ export class Http2EndpointConnection implements SessionOwner {
     try {
       this.#owner.onGone(this)
     } finally {
-      if (waiting !== undefined && !this.#made) this.#notConnected(waiting, cause)
+      if (waiting !== undefined) this.#notConnected(waiting, this.#broken ?? cause)
       this.#session.lost(this.#broken ?? cause)
-      for (const request of waiting ?? []) {
-        request.fail("upstream_reset", `broke off: ${this.#broken ?? cause}`)
-      }
     }
   }
 

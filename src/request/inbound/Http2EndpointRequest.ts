@@ -27,6 +27,8 @@ export class Http2EndpointRequest implements EndpointStream, StreamOwner {
   readonly head: RequestHead
   /** Milliseconds it may be without a connection to the program. */
   readonly connectTimeout: number
+  /** The new connection whose settings it waits for. */
+  awaited: { forget(request: Http2EndpointRequest): void } | undefined = undefined
   readonly #facts: CallFacts
   /** Who calls. */
   readonly #caller: string
@@ -45,6 +47,8 @@ export class Http2EndpointRequest implements EndpointStream, StreamOwner {
   /** Some of the body went out: nobody could send it again. */
   #bodySent = false
   #tries = 0
+  /** New connections that had no room for anybody. */
+  #turns = 0
 
   /**
    * `tellsGrpc`: the program is one of gRPC, and told its deadline in that protocol's words. Others are where the
@@ -176,6 +180,13 @@ export class Http2EndpointRequest implements EndpointStream, StreamOwner {
     this.fail(code, what)
   }
 
+  /** The program says on a new connection that it takes no stream. */
+  turnedAway(): void {
+    this.#turns++
+    if (this.#turns < mostTurns) this.#pool.again(this)
+    else this.fail("overflow", `${takesNone}, on ${mostTurns} new connections one after the other`)
+  }
+
   #notTaken(why: string): void {
     this.#stream = undefined
     this.#session = undefined
@@ -230,9 +241,18 @@ export class Http2EndpointRequest implements EndpointStream, StreamOwner {
     this.#session = undefined
     this.#kept = []
     this.#pool.forget(this)
+    const awaited = this.awaited
+    this.awaited = undefined
+    awaited?.forget(this)
     return receiver
   }
 }
+
+/** So many new connections are made for one request to a program that takes none on any. */
+const mostTurns = 3
+
+/** What is wrong with such a program, in the words of faults. */
+export const takesNone = "takes no requests (its settings say MAX_CONCURRENT_STREAMS = 0)"
 
 /** Index of a field's name, which is in small letters; -1: there is none. */
 const placeOf = (fields: Fields, name: string): number => {
