@@ -57,6 +57,31 @@ describe("attached programs", () => {
     })
   })
 
+  it("are told as gone, however they go: by themselves, given up, or for one at another address", () => {
+    const gone: Array<string> = []
+    const programs = new AttachedPrograms({
+      secret: () => `${String(gone.length).padStart(12, "p")}-secret`,
+      taken: () => new Set(),
+      onGone: (id) => gone.push(id)
+    })
+    const one = attach(programs)
+    programs.detach(one.id)
+    programs.detach(one.id)
+    expect(gone).toEqual([one.id])
+    const two = attach(programs)
+    const resume = { program: two.id, pass: two.pass }
+    const three = programs.attach({ name: "shop", resume }, "unix:/q", host, 1_000)
+    expect(gone.slice(1)).toEqual([two.id])
+    const later = new AttachedPrograms({
+      secret: () => "",
+      taken: () => new Set(),
+      onGone: (id) => gone.push(id)
+    })
+    later.restore(programs.all())
+    later.giveUp()
+    expect(gone.slice(2)).toEqual([three?.id])
+  })
+
   it("serve what is called by name under their own ids, where those are free and such as programs make", () => {
     const programs = make(["program-0123456789ab"])
     const { id } = attach(programs)

@@ -39,6 +39,8 @@ export interface AttachedProgramsOptions {
   readonly taken: (service: string) => ReadonlySet<string>
   /** Hears when no request thread reaches one any more that serves, and when one does again. */
   readonly onSilence?: (program: Attached, silent: boolean) => void
+  /** Hears when one is attached no more. */
+  readonly onGone?: (id: string) => void
 }
 
 export class AttachedPrograms {
@@ -84,7 +86,9 @@ export class AttachedPrograms {
   /** True: it was there. */
   detach(id: string): boolean {
     this.#away.delete(id)
-    return this.#entries.delete(id)
+    if (!this.#entries.delete(id)) return false
+    this.#options.onGone?.(id)
+    return true
   }
 
   /** Those of an earlier life of the mesh thread: their links are there, and they will be back. */

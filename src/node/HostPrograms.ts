@@ -52,15 +52,13 @@ export class HostPrograms {
     this.#options = options
     this.#own = options.own
     const { log, ticker } = options
-    const silent = new SilentPrograms({
-      ...{ log, ticker },
-      isThere: (id) => this.attached.get(id) !== undefined
-    })
+    const silent = new SilentPrograms({ log, ticker })
     this.attached = new AttachedPrograms({
       secret: newSecret,
       taken: (service) =>
         new Set(this.#own.flatMap((one) => (one.service === service ? [one.id] : []))),
-      onSilence: (program, isSilent) => silent.changed(program, isSilent)
+      onSilence: (program, isSilent) => silent.changed(program, isSilent),
+      onGone: (id) => silent.gone(id)
     })
     this.attached.restore(options.before)
   }

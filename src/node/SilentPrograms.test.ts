@@ -16,13 +16,11 @@ const shop: Attached = {
 const make = () => {
   const ticker = new HandTicker()
   const lines: Array<string> = []
-  const there = new Set(["p"])
   const programs = new SilentPrograms({
     ticker,
-    log: (level, text) => lines.push(`${level}: ${text}`),
-    isThere: (id) => there.has(id)
+    log: (level, text) => lines.push(`${level}: ${text}`)
   })
-  return { ticker, lines, there, programs }
+  return { ticker, lines, programs }
 }
 
 describe("a program that does not answer", () => {
@@ -42,15 +40,26 @@ describe("a program that does not answer", () => {
   })
 
   it("is told when it was short, and not when it has ended", () => {
-    const { lines, programs, there, ticker } = make()
+    const { lines, programs, ticker } = make()
     programs.changed(shop, true)
     ticker.advance(500)
     programs.changed(shop, false)
     ticker.advance(5_000)
     expect(lines).toEqual([expect.stringMatching(/^info: .* answers again/)])
     programs.changed(shop, true)
-    there.delete("p")
+    programs.gone(shop.id)
     ticker.advance(5_000)
+    expect(lines).toHaveLength(1)
+  })
+
+  it("is forgotten once it has ended, though it was told", () => {
+    const { lines, programs, ticker } = make()
+    programs.changed(shop, true)
+    ticker.advance(2_000)
+    expect([lines.length, programs.count]).toEqual([1, 1])
+    programs.gone(shop.id)
+    expect([programs.count, ticker.timers]).toEqual([0, 0])
+    programs.changed(shop, false)
     expect(lines).toHaveLength(1)
   })
 })

@@ -13,7 +13,6 @@ const patience = 1_500
 export interface SilentProgramsOptions {
   readonly ticker: Ticker
   readonly log: Log
-  readonly isThere: (id: string) => boolean
 }
 
 export class SilentPrograms {
@@ -24,21 +23,29 @@ export class SilentPrograms {
     this.#options = options
   }
 
-  changed({ id, name, offers, pid }: Attached, silent: boolean): void {
-    const { isThere, log, ticker } = this.#options
-    const before = this.#silent.get(id)
-    before?.timer.cancel()
+  /** Those that are silent now. */
+  get count(): number {
+    return this.#silent.size
+  }
+
+  /** It has ended, or its node has given it up. */
+  gone(id: string): void {
+    this.#silent.get(id)?.timer.cancel()
     this.#silent.delete(id)
+  }
+
+  changed({ id, name, offers, pid }: Attached, silent: boolean): void {
+    const { log, ticker } = this.#options
+    const before = this.#silent.get(id)
+    this.gone(id)
     if (silent) {
       const what = offers.map(({ service }) => service).join(", ")
       const timer = ticker.after(patience, () => {
-        if (isThere(id)) {
-          log(
-            "warning",
-            `the program ${name} does not answer this node: its event loop stands still, or it was stopped; what it serves (${what}) is not called here until it does`,
-            { pid }
-          )
-        } else this.#silent.delete(id)
+        log(
+          "warning",
+          `the program ${name} does not answer this node: its event loop stands still, or it was stopped; what it serves (${what}) is not called here until it does`,
+          { pid }
+        )
       })
       this.#silent.set(id, { since: ticker.now(), timer })
     } else if (before !== undefined) {
