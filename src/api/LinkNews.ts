@@ -67,7 +67,7 @@ export class LinkNews {
     const cause =
       stall === undefined
         ? ""
-        : `: the event loop of this program stood still for ${Math.round(stall)} ms, and a program that is silent for 2.5 s is called no more`
+        : `: the event loop of this program stood still for ${Math.round(stall)} ms or more, and a program that is silent for 2.5 s is called no more`
     log(
       "warning",
       `links of this program to the node ${node()} were lost (${this.#why})${cause}${then}`
