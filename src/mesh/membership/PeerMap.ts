@@ -3,8 +3,8 @@
  * arrays of up to 32 places in a mesh of a thousand, and shares the rest. What is held is its own leaf and
  * carries its key, so that thousands of maps which differ in little (simulator) cost what they differ in.
  *
- * A hash array mapped trie, five bits of the peer's hash a level. Its order is that of the hashes: the same for
- * the same peers, however they came.
+ * A hash array mapped trie, five bits of the peer's hash a level. Its order is that of the hashes, and of the
+ * keys where hashes are the same: one and the same for the same peers, however they came.
  */
 import { Hash } from "effect"
 import type { PeerKey } from "../../model/Names.ts"
@@ -28,18 +28,18 @@ const hashOf = (peer: PeerKey): number => {
   return hash
 }
 
-/** Those with one and the same hash. */
-class Same<A> {
+/** Those with one and the same hash, in the order of their keys. */
+class Same<A extends OfPeer> {
   readonly hash: number
   readonly all: ReadonlyArray<A>
 
   constructor(hash: number, all: ReadonlyArray<A>) {
     this.hash = hash
-    this.all = all
+    this.all = all.toSorted((a, b) => (a.peer < b.peer ? -1 : 1))
   }
 }
 
-class Branch<A> {
+class Branch<A extends OfPeer> {
   /** A bit for each place that is taken. */
   readonly taken: number
   /** What is there, in order. */
@@ -54,7 +54,7 @@ class Branch<A> {
   }
 }
 
-type Node<A> = Branch<A> | Same<A> | A
+type Node<A extends OfPeer> = Branch<A> | Same<A> | A
 
 const isBranch = <A extends OfPeer>(node: Node<A> | undefined): node is Branch<A> =>
   node instanceof Branch
