@@ -6,24 +6,31 @@ import { Placement } from "./Placement.ts"
 const [here, there] = ["here", "there"]
 const placed = (key: string) => new Placement("Cart", [{ key, weight: 1 }])
 
+/** Where the type's shards are, by the one host that all of them are at. */
+const hostsAt = (owner: () => string, known: ReadonlyArray<string>) => {
+  const moves: Array<(before: Placement, after: Placement) => void> = []
+  const hosts = {
+    get placement() {
+      return placed(owner())
+    },
+    owner,
+    onMoves: (tell: (before: Placement, after: Placement) => void) => {
+      moves.push(tell)
+      return () => undefined
+    },
+    isThere: () => true,
+    there: known
+  }
+  return { hosts, moves }
+}
+
 /** A host whose only shard in use is slow to leave, and never done. */
 const host = () => {
   let owner = here
-  const moves: Array<(before: Placement, after: Placement) => void> = []
+  const { hosts, moves } = hostsAt(() => owner, [here, there])
   const timers = new Set<() => void>()
   const shards = new OwnedShards({
-    hosts: {
-      get placement() {
-        return placed(owner)
-      },
-      owner: () => owner,
-      onMoves: (tell) => {
-        moves.push(tell)
-        return () => undefined
-      },
-      isThere: () => true,
-      there: [here, there]
-    },
+    hosts,
     rights: noRights,
     self: here,
     leave: () => undefined,
@@ -71,21 +78,10 @@ it("keeps nothing of questions that were answered, and takes messages as if ther
 const newcomer = (rights?: ShardRights) => {
   const answers: Array<(released: Released) => void> = []
   const timers = new Map<() => void, number>()
-  const moves: Array<(before: Placement, after: Placement) => void> = []
   let owner = there
+  const { hosts, moves } = hostsAt(() => owner, [there])
   const shards = new OwnedShards({
-    hosts: {
-      get placement() {
-        return placed(owner)
-      },
-      owner: () => owner,
-      onMoves: (tell) => {
-        moves.push(tell)
-        return () => undefined
-      },
-      isThere: () => true,
-      there: [there]
-    },
+    hosts,
     rights: rights ?? noRights,
     self: here,
     leave: () => undefined,

@@ -111,7 +111,7 @@ export const makeHttpCall = (
       "route_not_found",
       head.authority === ""
         ? `the request names no service: its Host is empty, where NAME.${meshDomain} is needed`
-        : `${head.authority} is not a name of the mesh: this proxy reaches services as NAME.${meshDomain} and nothing else (set NO_PROXY for other hosts)`
+        : `${head.authority} is not a name of the mesh: this proxy reaches services as NAME.${meshDomain}, or under the node's dns.suffix, and nothing else (set NO_PROXY for other hosts)`
     )
   }
   // HTTP/1.0 may leave Host out, and a target without authority leaves it empty; an empty Host is
