@@ -1,3 +1,5 @@
+import { readFile } from "node:fs"
+import { connect, createServer } from "node:net"
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { until } from "../../test/fixtures/Processes.ts"
 import { LoopTicker } from "./LoopTicker.ts"
@@ -22,6 +24,40 @@ describe("LoopTicker", () => {
     })
     await until("the timer has fired", () => fired || undefined)
     expect(defects).toEqual([[error, "a timer"]])
+  })
+
+  it("lets what has come meanwhile be read first, when the thread was held up", async () => {
+    const server = createServer((socket) => socket.destroy())
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    const address = server.address()
+    if (address === null || typeof address === "string") throw new Error("no port")
+    const told: Array<string> = []
+    // As requests do: out of what arrives, in the turn in which the thread is held up.
+    readFile(new URL(import.meta.url), () => {
+      const socket = connect(address.port, "127.0.0.1", () => told.push("connected"))
+      socket.on("error", (cause) => told.push(cause.message))
+      ticker.after(50, () => told.push("too late"))
+      const end = performance.now() + 200
+      while (performance.now() < end) {
+        // Held up; the kernel has connected it long ago.
+      }
+    })
+    await until("both are told", () => told.length === 2 || undefined)
+    server.close()
+    expect(told).toEqual(["connected", "too late"])
+  })
+
+  it("counts a delay from when it is asked for, also in a turn that takes long", async () => {
+    const began = ticker.now()
+    while (performance.now() - began < 200) {
+      // One turn.
+    }
+    const asked = performance.now()
+    let fired: number | undefined
+    ticker.after(100, () => {
+      fired = performance.now()
+    })
+    expect((await until("it fires", () => fired)) - asked).toBeGreaterThanOrEqual(100)
   })
 
   it("does not wake for a timer that was called off", () => {

@@ -14,9 +14,18 @@ import { type Timer, TimerWheel } from "../model/TimerWheel.ts"
  */
 const lookEvery = 100
 
+/**
+ * Milliseconds by which a thread that wakes so much too late was held up (a long turn, a collection, a host
+ * without processor time). What the deadlines wait for may have come meanwhile and lie in the kernel: it is read
+ * before they fire. That the node is late says nothing about its peers.
+ */
+const heldUp = 2 * 10
+
 export class LoopTicker implements Ticker {
   readonly #wheel = new TimerWheel(performance.now())
   #alarm: NodeJS.Timeout | undefined
+  #alarmAt = Number.POSITIVE_INFINITY
+  #reading: NodeJS.Immediate | undefined
   #stopped = false
   /** Of this turn of the event loop; not a number: not asked yet. */
   #turn = Number.NaN
@@ -48,13 +57,15 @@ export class LoopTicker implements Ticker {
 
   readonly random = (): number => Math.random()
 
+  /** From now on, and not from when a turn began that may have been held up for longer than the delay. */
   readonly after = (delay: number, callback: () => void): Timer =>
-    this.#wheel.schedule(this.now(), delay, callback)
+    this.#wheel.schedule(performance.now(), delay, callback)
 
   /** No timer fires any more. */
   stop(): void {
     this.#stopped = true
     clearTimeout(this.#alarm)
+    clearImmediate(this.#reading)
   }
 
   readonly #forget = (): void => {
@@ -66,6 +77,13 @@ export class LoopTicker implements Ticker {
   }
 
   readonly #wake = (): void => {
+    if (performance.now() - this.#alarmAt < heldUp) this.#advance()
+    // Immediates come after the sockets have been looked at.
+    else this.#reading ??= setImmediate(this.#advance)
+  }
+
+  readonly #advance = (): void => {
+    this.#reading = undefined
     try {
       this.#wheel.advance(performance.now())
     } finally {
@@ -77,6 +95,7 @@ export class LoopTicker implements Ticker {
     this.#calledOff = false
     clearTimeout(this.#alarm)
     if (this.#stopped || at === undefined) return
+    this.#alarmAt = at
     this.#alarm = setTimeout(this.#wake, Math.max(1, Math.ceil(at - performance.now())))
   }
 }

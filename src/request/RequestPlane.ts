@@ -135,7 +135,7 @@ export class RequestPlane {
       thread: index,
       threads,
       wish: () => threadWish(self.peer, index),
-      mayAccept: (tries, wish) => takesLink(setup, tries, wish),
+      mayAccept: (_tries, wish) => takesLink(setup, wish),
       needSession: (peer, _, signal) => this.#needs.need(peer, signal),
       onDefect
     })

@@ -2,7 +2,7 @@
  * What a link between two nodes does at its limits: a peer that falls silent without closing
  * anything, more calls than one link takes, and a flood beside small requests.
  */
-import { get, type ServerResponse } from "node:http"
+import { get, type IncomingMessage, type ServerResponse } from "node:http"
 import { connect, createServer, type Server, type Socket } from "node:net"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type App, httpApp } from "../fixtures/Apps.ts"
@@ -13,8 +13,8 @@ import { freePort, stopAll, until } from "../fixtures/Processes.ts"
 
 const mesh = new TestMesh()
 const apps: Array<App> = []
-/** Requests that wait for their answer until the test gives it. */
-const held = new Set<ServerResponse>()
+/** Requests that wait for their answer until the test gives it, by path: one that was sent again is there twice. */
+const held = new Map<string, Array<ServerResponse>>()
 const sockets = new Set<Socket>()
 /** Takes whatever comes, for ever. */
 let sink: Server
@@ -59,7 +59,10 @@ const heldAgainstB = async (): Promise<ReadonlyArray<EndpointRow>> => {
 beforeAll(async () => {
   apps.push(await httpApp("on-b"), await httpApp("on-c"))
   for (let i = 0; i < 3; i++) {
-    apps.push(await httpApp("patient", (_request, response) => void held.add(response)))
+    const hold = ({ url = "" }: IncomingMessage, response: ServerResponse) => {
+      held.set(url, [...(held.get(url) ?? []), response])
+    }
+    apps.push(await httpApp("patient", hold))
   }
   const ledgers = [await ledger.program("on-b", 50), await ledger.program("on-c", 50)]
   const [ledgerOnB, ledgerOnC] = ledgers.map(({ address }) => address)
@@ -116,25 +119,31 @@ describe("more calls at once than a link takes", () => {
   const count = 2_600
 
   it("are all carried, by another link", async () => {
-    const statuses: Array<Promise<number | string | undefined>> = []
+    const calls: Array<Promise<void>> = []
+    /** What calls were answered, and how many of them so. */
+    const answers = new Map<number | string | undefined, number>()
     const [hostname, port] = a.proxy.split(":")
     const ask = () =>
       new Promise<number | string | undefined>((resolve) => {
-        const path = "http://patient.mesh/"
+        const path = `http://patient.mesh/${calls.length}`
         const sent = get({ hostname, port, path, agent: false }, (response) => {
           response.resume().on("end", () => resolve(response.statusCode))
         })
         sent.on("error", (cause) => resolve(cause.message))
+      }).then((answer) => void answers.set(answer, (answers.get(answer) ?? 0) + 1))
+    while (calls.length < count) {
+      for (let i = 0; i < 100; i++) calls.push(ask())
+      await until("all have reached a program", () => {
+        if (held.size === calls.length) return true
+        throw new Error(
+          `${held.size} of ${calls.length}, answered: ${JSON.stringify([...answers])}`
+        )
       })
-    while (statuses.length < count) {
-      for (let i = 0; i < 100; i++) statuses.push(ask())
-      await until("all have reached a program", () =>
-        held.size === statuses.length ? true : undefined
-      )
     }
     expect(await linkTo(b)).toMatchObject({ state: "open", exchanges: count })
-    for (const response of held) response.end("at last")
-    expect(new Set(await Promise.all(statuses))).toEqual(new Set([200]))
+    for (const response of [...held.values()].flat()) response.end("at last")
+    await Promise.all(calls)
+    expect(answers).toEqual(new Map([[200, count]]))
     await until("nothing is left", async () =>
       (await linkTo(b)).exchanges === 0 ? true : undefined
     )

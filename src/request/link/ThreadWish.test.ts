@@ -41,16 +41,15 @@ describe("the thread that a link is to come to", () => {
     )
   })
 
-  it("is the one wished for, until it was tried too often", () => {
+  it("is the one wished for, if one is", () => {
     fc.assert(
       fc.property(size, fc.integer({ min: 0, max: 0xffef }), (threads, wish) => {
         const takers = Array.from({ length: threads }, (_, index) =>
-          takesLink({ index, threads }, 0, wish)
+          takesLink({ index, threads }, wish)
         )
         expect(takers.filter((takes) => takes)).toHaveLength(1)
         expect(takers[wish % threads]).toBe(true)
-        expect(takesLink({ index: 0, threads }, 2 * threads, wish)).toBe(true)
-        expect(takesLink({ index: threads - 1, threads }, 0, undefined)).toBe(true)
+        expect(takesLink({ index: threads - 1, threads }, undefined)).toBe(true)
       })
     )
   })

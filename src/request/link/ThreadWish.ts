@@ -26,11 +26,11 @@ const placeOf = (peer: PeerKey): number => {
 export const threadWish = (self: PeerKey, index: number): number => (placeOf(self) + index) % wishes
 
 /**
- * Whether a thread takes a link that was sent on `tries` times already. Each try meets the right one
- * of n by a chance of 1 in n; who was unlucky 2n times is taken where it is.
+ * Whether a thread takes a link. Each try meets the right one of n by a chance of 1 in n; who was unlucky
+ * `maxThreadTries` times (LinkPreface.ts) is taken where it is: with two threads one link in 256, with four
+ * one in ten.
  */
 export const takesLink = (
   { index, threads }: { readonly index: number; readonly threads: number },
-  tries: number,
   wish: number | undefined
-): boolean => wish === undefined || wish % threads === index || tries >= 2 * threads
+): boolean => wish === undefined || wish % threads === index
