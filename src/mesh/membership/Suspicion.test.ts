@@ -17,10 +17,10 @@ test.each([
   { members: 1, min: 4_000 },
   { members: 2, min: 4_000 },
   { members: 10, min: 4_000 },
-  { members: 40, min: 4_005 },
-  { members: 100, min: 5_000 },
-  { members: 1_000, min: 7_500 },
-  { members: 10_000, min: 10_000 }
+  { members: 40, min: 4_000 },
+  { members: 100, min: 4_500 },
+  { members: 1_000, min: 6_750 },
+  { members: 10_000, min: 9_000 }
 ])("of $members members one is suspected for at least $min ms", ({ members, min }) => {
   expect(minTimeout(defaultSuspicion, members)).toBeCloseTo(min, -1)
 })

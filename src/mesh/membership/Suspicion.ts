@@ -2,7 +2,7 @@
  * How long a member may stay suspected before it counts as dead: long while one observer says so,
  * shorter with each that agrees (Lifeguard, Dadgar et al. 2018, §IV-B).
  *
- *     min     = max(4, 2.5 · log10(n)) · 1 s
+ *     min     = max(4, 2.25 · log10(n)) · 1 s
  *     max     = 6 · min
  *     timeout = max − (max − min) · log(c + 1) / log(k + 1)     c confirmations of k expected
  *
@@ -17,7 +17,7 @@ export interface SuspicionOptions {
   /** The minimum in a small mesh, in intervals; default 4. */
   readonly multiplier: number
   /**
-   * The minimum of a larger one, in intervals for each power of ten of its members; default 2.5. Gossip
+   * The minimum of a larger one, in intervals for each power of ten of its members; default 2.25. Gossip
    * takes a hop more for each factor of three, and a hop is a tenth of an interval: most of it is reserve.
    */
   readonly growth: number
@@ -31,7 +31,7 @@ export interface SuspicionOptions {
 
 export const defaultSuspicion: SuspicionOptions = {
   multiplier: 4,
-  growth: 2.5,
+  growth: 2.25,
   maxMultiplier: 6,
   interval: 1_000,
   confirmations: 2
