@@ -461,6 +461,45 @@ describe("actors in a mesh", () => {
       })
   )
 
+  it.scoped.each(guarantees)(
+    "answer at once where two hosts take them for their own, and at one of them (%s)",
+    (guarantee) =>
+      Effect.gen(function* () {
+        const world = new World({ guarantee })
+        const a = yield* world.start("a")
+        yield* world.start("b")
+        const c = yield* world.start("c", { runs: false })
+        const says = (healthy: boolean) => {
+          world.mesh.host("b").offered[0]!.health = { healthy, reason: "as the test says" }
+          world.mesh.tell()
+        }
+        // All are a's, and when b is well again a has not heard of it.
+        says(false)
+        world.mesh.host("a").deaf = true
+        says(true)
+        const hosts = ({ counter }: typeof a) =>
+          Effect.forEach(ids, (id) => counter(id).Host(), { concurrency: "unbounded" })
+        const asked = yield* Effect.fork(
+          Effect.all([hosts(c), hosts(a)], { concurrency: "unbounded" })
+        )
+        for (let i = 0; i < 15; i++) yield* TestClock.adjust("20 millis")
+        const exit = asked.unsafePoll()
+        if (exit?._tag !== "Success") return expect(exit).toMatchObject({ _tag: "Success" })
+        const [fromC, fromA] = exit.value
+        expect(fromC).toEqual(fromA)
+        expect(new Set(fromC)).toEqual(new Set(["a", "b"]))
+        // Nor is it twice what it was before, however long a does not hear of it.
+        for (let i = 0; i < 120; i++) yield* TestClock.adjust("100 millis")
+        expect(yield* passing(yield* Effect.fork(hosts(c)))).toEqual(fromC)
+        for (const id of ids) {
+          expect(world.events.filter((event) => event.endsWith(` begins ${id}`))).toHaveLength(1)
+        }
+        world.mesh.host("a").deaf = false
+        world.mesh.tell()
+        expect(new Set(yield* passing(yield* Effect.fork(hosts(c))))).toEqual(new Set(["a", "b"]))
+      })
+  )
+
   it.scoped("take their leases at the first try, all of a turn at once", () =>
     Effect.gen(function* () {
       const world = new World({ guarantee: "leased" })

@@ -24,13 +24,14 @@ import type { ActorStats } from "./ActorStats.ts"
 import { Actors, type ActorType, type HostDefinition, sweeping } from "./Actors.ts"
 import { GivenStates } from "./GivenStates.ts"
 import { Placed } from "./NearHosts.ts"
-import { noRights, OwnedShards } from "./OwnedShards.ts"
+import { OwnedShards } from "./OwnedShards.ts"
 import { allShards } from "./Placement.ts"
 import { remind } from "./Reminders.ts"
 import { askRelease, type SendingOptions, sendRemote } from "./RemoteMessage.ts"
 import { RoutedMessage, type RouteOptions } from "./RoutedMessage.ts"
 import type { ShardGate } from "./ShardGate.ts"
 import { ShardLeases } from "./ShardLeases.ts"
+import { noRights } from "./ShardRights.ts"
 import { ActorStore } from "./store/ActorStore.ts"
 import { type StoreWatch, watchStore } from "./store/StoreWatch.ts"
 import { TypeHosts } from "./TypeHosts.ts"
@@ -176,10 +177,10 @@ export const layer: Layer.Layer<
           node: program.node,
           requests: actors.protocol.requests,
           runtime: programRuntime,
-          release: (shard, turn, then) => {
+          release: ({ by, shard, turn }, then) => {
             if (shards === undefined) then({ kind: "released", others: [] })
-            else if (turn) shards.turn(shard, then)
-            else shards.release(shard, then)
+            else if (turn) shards.turn(shard, by, then)
+            else shards.release(shard, by, then)
           }
         })
         const offered = yield* program.offer({
@@ -192,7 +193,8 @@ export const layer: Layer.Layer<
           hosts: typeHosts,
           self: key,
           release: (owner, shard, question, then) => {
-            run(askRelease({ caller, service, owner }, shard, question)).addObserver((exit) =>
+            const asked = { ...question, by: offered.endpoint }
+            run(askRelease({ caller, service, owner }, shard, asked)).addObserver((exit) =>
               then(exit._tag === "Success" ? exit.value : { kind: "silent" })
             )
           },

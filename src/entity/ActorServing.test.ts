@@ -39,7 +39,7 @@ class Served {
         isHost: () => false,
         requests: new Map<string, Rpc.Any>([["Add", Add]]),
         runtime,
-        release: (_, __, then) => then({ kind: "released", others: [] }),
+        release: (_, then) => then({ kind: "released", others: [] }),
         calls: { begin: () => void this.began++, end: () => void this.ended++ }
       })
       const receiver: ResponseReceiver = {

@@ -14,7 +14,14 @@ import { refuse } from "../model/RefusedExchange.ts"
 import { addressOf } from "./ActorAddress.ts"
 import { watchRpc } from "./ActorEvent.ts"
 import type { ActorHost } from "./ActorHost.ts"
-import { type RefusalHead, readTarget, refusalHead, releasedHead, tellField } from "./ActorWords.ts"
+import {
+  type RefusalHead,
+  type ReleaseQuestion,
+  readTarget,
+  refusalHead,
+  releasedHead,
+  tellField
+} from "./ActorWords.ts"
 import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
 import { chainField, readChain } from "./CallChain.ts"
 import type { Delivery } from "./Delivery.ts"
@@ -29,8 +36,8 @@ export interface ServingOptions {
   readonly node: () => string
   readonly requests: ReadonlyMap<string, Rpc.Any>
   readonly runtime: Runtime.Runtime<never>
-  /** Another host wants the shard, or knows that it is queued and waits for its `turn`. */
-  readonly release: (shard: number, turn: boolean, then: (released: Released) => void) => void
+  /** Another host wants the shard, or knows that it is queued and waits for its `turn`. `by`: its endpoint's key. */
+  readonly release: (question: ReleaseQuestion, then: (released: Released) => void) => void
   /** It runs the type, so it may have a state of an actor to give. */
   readonly isHost: (peer: PeerKey) => boolean
   /** Calls that are in work, for who waits for their end. */
@@ -68,7 +75,10 @@ export const serveActors = (options: ServingOptions): Dispatch => {
       if (target === undefined) {
         answered({ status: 400, fields: [] })
       } else if (target.kind === "release") {
-        options.release(target.shard, target.turn, (released) => answered(releasedHead(released)))
+        const { shard, turn } = target
+        // Of the node that has called, whatever is said.
+        const by = target.by === undefined ? undefined : `${call.caller}/${service}/${target.by}`
+        options.release({ shard, turn, by }, (released) => answered(releasedHead(released)))
       } else {
         const answering = new RpcAnswering(served)
         answering.request((request) => {

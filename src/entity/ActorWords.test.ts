@@ -65,8 +65,12 @@ describe("how a message stands in a call", () => {
   })
 
   it("asks for a shard by a name that no message has", () => {
-    expect(readTarget(releaseTarget(7))).toEqual({ kind: "release", shard: 7, turn: false })
-    expect(readTarget(releaseTarget(7, true))).toEqual({ kind: "release", shard: 7, turn: true })
+    for (const turn of [false, true]) {
+      for (const by of [undefined, "program", "a b&turn=1"]) {
+        const question = { shard: 7, turn, by }
+        expect(readTarget(releaseTarget(question))).toEqual({ kind: "release", ...question })
+      }
+    }
     for (const target of [
       "/.release",
       "/.release?shard=-1",
@@ -85,7 +89,8 @@ describe("how a message stands in a call", () => {
     { kind: "released", others: ["12D3/actor-cart/program", "12D4/actor-cart/a b,c"] },
     { kind: "queued" },
     { kind: "leaving" },
-    { kind: "kept" }
+    { kind: "kept", runs: true },
+    { kind: "kept", runs: false }
   ])("tells in its head what came of asking for a shard: %j", (released) => {
     const head = releasedHead(released)
     expect(head.status).toBeLessThan(500)

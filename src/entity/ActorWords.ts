@@ -15,13 +15,20 @@ const releaseTag = ".release"
 export const messageTarget = (tag: string, id: string): string =>
   `/${encodeURIComponent(tag)}?id=${encodeURIComponent(id)}`
 
-/** `turn`: it was said to wait for its turn, and whoever asks wants to know when that has come. */
-export const releaseTarget = (shard: number, turn = false): string =>
-  `/${releaseTag}?shard=${shard}${turn ? "&turn=1" : ""}`
+export interface ReleaseQuestion {
+  readonly shard: number
+  /** It was said to wait for its turn, and whoever asks wants to know when that has come. */
+  readonly turn: boolean
+  /** Endpoint of the host that asks, at its node; undefined: it is of a release that does not say so. */
+  readonly by: string | undefined
+}
+
+export const releaseTarget = ({ by, shard, turn }: ReleaseQuestion): string =>
+  `/${releaseTag}?shard=${shard}${turn ? "&turn=1" : ""}${by === undefined ? "" : `&by=${encodeURIComponent(by)}`}`
 
 export type Target =
   | { readonly kind: "message"; readonly id: string }
-  | { readonly kind: "release"; readonly shard: number; readonly turn: boolean }
+  | ({ readonly kind: "release" } & ReleaseQuestion)
 
 /** As `messageTarget` writes it. */
 const plainTarget = /^\/(?!\.release\?)[^?]*\?id=([\w\-.!~*'()%]+)$/
@@ -47,7 +54,8 @@ export const readTarget = (target: string): Target | undefined => {
   if (path === `/${releaseTag}`) {
     const shard = Number(said.get("shard") ?? Number.NaN)
     const isShard = Number.isInteger(shard) && shard >= 0 && shard < shardCount
-    return isShard ? { kind: "release", shard, turn: said.has("turn") } : undefined
+    if (!isShard) return undefined
+    return { kind: "release", shard, turn: said.has("turn"), by: said.get("by") ?? undefined }
   }
   return messageTo(said.get("id") ?? "")
 }
@@ -72,6 +80,7 @@ export interface RefusalHead {
 }
 
 const othersField = "skein-actor-others"
+const runsField = "skein-actor-runs"
 
 /** What came of a release, for who has asked for it. */
 export const releasedHead = (released: Released): RefusalHead => {
@@ -80,8 +89,10 @@ export const releasedHead = (released: Released): RefusalHead => {
       const others = released.others.map(encodeURIComponent).join(" ")
       return { status: 204, fields: others === "" ? [] : [othersField, others] }
     }
-    case "kept":
-      return refusalHead({ _tag: "Moved", owner: undefined })
+    case "kept": {
+      const { fields, status } = refusalHead({ _tag: "Moved", owner: undefined })
+      return { status, fields: released.runs ? [...fields, runsField, "1"] : fields }
+    }
     default:
       return { status: 425, fields: [refusalField, released.kind] }
   }
@@ -90,7 +101,9 @@ export const releasedHead = (released: Released): RefusalHead => {
 /** Whoever answers anything else is no host of actors. */
 export const readReleased = ({ fields, status }: RefusalHead): Released => {
   const code = fieldValue(fields, refusalField)
-  if (status === 421 && code === "moved") return { kind: "kept" }
+  if (status === 421 && code === "moved") {
+    return { kind: "kept", runs: fieldValue(fields, runsField) !== undefined }
+  }
   if (status === 425 && (code === "queued" || code === "leaving")) return { kind: code }
   if (status !== 204) return { kind: "silent" }
   const others = fieldValue(fields, othersField)?.split(" ") ?? []

@@ -13,8 +13,8 @@ export type Released =
   | { readonly kind: "queued" }
   /** Its actors are finishing what they have begun. */
   | { readonly kind: "leaving" }
-  /** It takes it for its own: it has not heard yet of what this host has heard of. */
-  | { readonly kind: "kept" }
+  /** It takes it for its own: it has not heard yet of what this host has heard of. `runs`: it runs it now. */
+  | { readonly kind: "kept"; readonly runs: boolean }
   /** No answer. */
   | { readonly kind: "silent" }
 
@@ -33,7 +33,7 @@ export interface HandoverOptions {
   readonly self: string
   /**
    * Asks the host with that key to let the shard go; it has so many milliseconds for it. `turn`: whether its
-   * turn to leave has come, once it was said to wait for that.
+   * turn to leave has come, once it was said to wait for that, or there is other news of a shard that it runs.
    */
   readonly release: (
     holder: string,
@@ -130,9 +130,11 @@ export class Handover {
           else this.#ask(holder, until)
           return
         case "kept":
-          // It has not heard of this host yet, and handles what comes as ever.
+          // It has not heard of this host yet, and handles what comes as ever. If it runs it, so it may for as long as that
+          // takes, and answers when there is news: nobody waits for anything, and nobody else is to run it.
           this.#runsAt(holder)
-          this.#askLater(holder, until)
+          if (released.runs) this.#ask(holder, until, true)
+          else this.#askLater(holder, until)
           return
         case "silent":
           this.holder = undefined

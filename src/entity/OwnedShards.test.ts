@@ -1,7 +1,8 @@
 import { expect, it } from "vitest"
 import { type Released, releaseHold, unanswered } from "./Handover.ts"
-import { noRights, OwnedShards, type ShardRights } from "./OwnedShards.ts"
+import { OwnedShards } from "./OwnedShards.ts"
 import { Placement } from "./Placement.ts"
+import { noRights, type ShardRights } from "./ShardRights.ts"
 
 const [here, there] = ["here", "there"]
 const placed = (key: string) => new Placement("Cart", [{ key, weight: 1 }])
@@ -19,7 +20,8 @@ const hostsAt = (owner: () => string, known: ReadonlyArray<string>) => {
       return () => undefined
     },
     isThere: () => true,
-    there: known
+    there: known,
+    type: "Cart"
   }
   return { hosts, moves }
 }
@@ -63,7 +65,7 @@ it("keeps nothing of questions that were answered, and takes messages as if ther
   expect(shards.open).toEqual([7])
   move(there)
   const answers: Array<string> = []
-  for (let i = 0; i < 10_000; i++) shards.release(7, ({ kind }) => answers.push(kind))
+  for (let i = 0; i < 10_000; i++) shards.release(7, undefined, ({ kind }) => answers.push(kind))
   expect(answers).toEqual([])
   passHold()
   expect(new Set(answers)).toEqual(new Set(["leaving"]))
@@ -156,7 +158,7 @@ it("takes no right while its last host says that it runs the shard", () => {
 it("sends messages to its last host while that has not heard of this one", () => {
   const { answer, asked, enter, entered, pass, shards } = newcomer()
   enter()
-  answer({ kind: "kept" })
+  answer({ kind: "kept", runs: false })
   enter()
   expect(entered).toEqual([
     { _tag: "Moved", owner: there },
@@ -167,4 +169,40 @@ it("sends messages to its last host while that has not heard of this one", () =>
   answer({ kind: "released", others: [] })
   enter()
   expect([entered.at(-1), shards.open]).toEqual([undefined, [7]])
+})
+
+it("waits for news of a shard that its last host runs, for as long as that takes", () => {
+  const { answer, asked, enter, entered, shards } = newcomer()
+  enter()
+  for (let i = 0; i < 3; i++) {
+    answer({ kind: "kept", runs: true })
+    expect(asked()).toBe(1)
+  }
+  answer({ kind: "queued" })
+  answer({ kind: "released", others: [] })
+  // Its turn has passed, and now it is asked whether it has let go.
+  answer({ kind: "released", others: [] })
+  enter()
+  expect([entered.at(-1), shards.open]).toEqual([undefined, [7]])
+})
+
+it("answers who wants a shard that it runs when it hears that it is that one's, and not before", () => {
+  const { move, passHold, shards } = host()
+  shards.enter(7, () => undefined)
+  const answers: Array<unknown> = []
+  const ask = () => shards.turn(7, there, (released) => answers.push(released))
+  shards.release(7, there, (released) => answers.push(released))
+  ask()
+  expect(answers).toEqual([{ kind: "kept", runs: true }])
+  passHold()
+  expect(answers).toEqual([
+    { kind: "kept", runs: true },
+    { kind: "kept", runs: true }
+  ])
+  ask()
+  move(there)
+  // It leaves at once, and is not done with that.
+  expect(answers).toHaveLength(2)
+  passHold()
+  expect(answers[2]).toEqual({ kind: "leaving" })
 })

@@ -8,33 +8,15 @@
  */
 import { Departures } from "./Departures.ts"
 import { Handover, type HandoverOptions, type Released, releaseHold } from "./Handover.ts"
+import { holdAnswer } from "./HeldAnswer.ts"
 import type { Refusal } from "./Message.ts"
-import { allShards, type Placement, shardCount } from "./Placement.ts"
+import { allShards, ownerAmong, type Placement, shardCount } from "./Placement.ts"
+import { noRights, type ShardRights } from "./ShardRights.ts"
 import type { TypeHosts } from "./TypeHosts.ts"
-
-/** What it takes to run a shard, besides that it is this host's. */
-export interface ShardRights {
-  /** Calls back when it may be run; never, if that does not come to pass. Again: it may be had by now. */
-  readonly take: (shard: number, then: () => void) => void
-  /** May something be begun in it now? */
-  readonly may: (shard: number) => boolean
-  /**
-   * Nothing runs in it any more, and nothing is to: what there is of the right to run it goes back. Calls back when
-   * another host may have it; at once where there was none, and after a while in any case.
-   */
-  readonly give: (shard: number, then: () => void) => void
-}
-
-/** Nobody is asked. */
-export const noRights: ShardRights = {
-  take: (_, then) => then(),
-  may: () => true,
-  give: (_, then) => then()
-}
 
 export interface OwnedShardsOptions extends HandoverOptions {
   readonly rights: ShardRights
-  readonly hosts: Pick<TypeHosts, "isThere" | "onMoves" | "owner" | "placement" | "there">
+  readonly hosts: Pick<TypeHosts, "isThere" | "onMoves" | "owner" | "placement" | "there" | "type">
   /** The shard's actors finish, save and go; calls back when none is left. */
   readonly leave: (shard: number, then: () => void) => void
 }
@@ -83,6 +65,8 @@ export class OwnedShards {
         // Rights may be held with nothing run: those that were lost come back by themselves.
         else if (state === undefined) this.#giveBack(shard)
         else if (state.phase === "claiming") this.#giveUp(shard, state)
+        // Who wants it waits for that, and what waits for rights need not any more.
+        else if (state.phase === "open") this.#wake(state)
       }
       this.#departures.add(this.open.filter((shard) => after.owner(shard) !== self))
     })
@@ -152,10 +136,11 @@ export class OwnedShards {
     }
   }
 
-  /** Another host wants the shard. */
-  release(shard: number, then: (released: Released) => void): void {
-    if (this.owner(shard) === this.#options.self) {
-      then({ kind: "kept" })
+  /** Another host wants the shard: the one with the key `by`, where it says so. */
+  release(shard: number, by: string | undefined, then: (released: Released) => void): void {
+    if (this.owner(shard) === this.#options.self && !this.#yields(shard, by)) {
+      const phase = this.#states.get(shard)?.phase
+      then({ kind: "kept", runs: phase === "open" || phase === "leaving" })
       return
     }
     const phase = this.#states.get(shard)?.phase
@@ -166,44 +151,48 @@ export class OwnedShards {
       then({ kind: "released", others: [...(this.#previous.get(shard) ?? [])] })
     } else if (state.phase === "open") then({ kind: "queued" })
     else {
-      const again = (): void => this.release(shard, then)
-      this.#held(
-        again,
-        () => then({ kind: "leaving" }),
-        (it) => {
-          state.waiting.add(it)
-          return () => state.waiting.delete(it)
-        }
-      )
+      holdAnswer({
+        ...{ after: this.#options.after, hold: releaseHold },
+        wait: (it) => this.#waits(state, it),
+        news: () => this.release(shard, by, then),
+        none: () => then({ kind: "leaving" })
+      })
     }
   }
 
-  /** Another host was told that it is queued. Calls back when it is not any more, or after a while. */
-  turn(shard: number, then: (released: Released) => void): void {
-    const again = (): void => this.release(shard, then)
-    this.#held(
-      again,
-      () => then({ kind: "queued" }),
-      (it) => this.#departures.whenTurn(shard, it)
-    )
+  /** Another host was told that it is queued, or run here. Calls back when it is not any more, or after a while. */
+  turn(shard: number, by: string | undefined, then: (released: Released) => void): void {
+    const state = this.#states.get(shard)
+    const isOwn = this.owner(shard) === this.#options.self
+    const kept = isOwn && state?.phase === "open" ? state : undefined
+    holdAnswer({
+      ...{ after: this.#options.after, hold: releaseHold },
+      wait: (it) =>
+        kept === undefined ? this.#departures.whenTurn(shard, it) : this.#waits(kept, it),
+      news: () => this.release(shard, by, then),
+      none: () => then(kept === undefined ? { kind: "queued" } : { kind: "kept", runs: true })
+    })
+  }
+
+  #waits(state: ShardState, then: Then): () => void {
+    state.waiting.add(then)
+    return () => state.waiting.delete(then)
   }
 
   /**
-   * What is waited for is news, but no longer than whoever asks may be left without an answer. `wait` returns how to
-   * stop: of questions that are over nothing stays.
+   * This host and another one take the shard for their own, and would send each other what comes for it. If it is not
+   * run here it is let go to the one that would have it of the two, and that one is asked before it is run here.
    */
-  #held(news: () => void, none: () => void, wait: (then: () => void) => () => void): void {
-    let isOver = false
-    let stopWaiting: () => void = nothing
-    const once = (then: () => void) => (): void => {
-      if (isOver) return
-      isOver = true
-      stop()
-      stopWaiting()
-      then()
-    }
-    const stop = this.#options.after(releaseHold, once(none))
-    stopWaiting = wait(once(news))
+  #yields(shard: number, by: string | undefined): boolean {
+    const { hosts, self } = this.#options
+    const state = this.#states.get(shard)
+    if (by === undefined || (state !== undefined && state.phase !== "claiming")) return false
+    // Whom this host does not see it could not ask, and those that are further away run other actors.
+    if (!hosts.there.includes(by) || ownerAmong(hosts.type, [self, by], shard) !== by) return false
+    const known = this.#previous.get(shard) ?? new Set()
+    this.#previous.set(shard, known.add(by))
+    if (state !== undefined) this.#giveUp(shard, state, { _tag: "Moved", owner: by })
+    return true
   }
 
   /** Calls back when nothing is run here any more, for who has all of it leave. */
@@ -251,11 +240,11 @@ export class OwnedShards {
   }
 
   /** It has gone elsewhere while it was waited for; nothing was begun here. */
-  #giveUp(shard: number, state: ShardState): void {
+  #giveUp(shard: number, state: ShardState, why?: NotEntered): void {
     state.handover?.cancel()
     state.stopExpecting()
     // Who has a message for it need not wait for the store.
-    this.#wake(state)
+    this.#wake(state, why)
     this.#giveBack(shard, state)
   }
 

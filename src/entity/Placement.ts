@@ -120,3 +120,14 @@ const scoreOf = ({ hash, weight }: RankedHost, spread: number): number => {
   const u = (mixed(hash ^ spread) + 0.5) / 0x1_0000_0000
   return -weight / Math.log(u)
 }
+
+/** Key of the one of these that the shard belongs to where it is not known what each weighs. */
+export const ownerAmong = (
+  type: string,
+  keys: ReadonlyArray<string>,
+  shard: number
+): string | undefined =>
+  new Placement(
+    type,
+    keys.map((key) => ({ key, weight: 1 }))
+  ).owner(shard)

@@ -63,14 +63,18 @@ const nextPart = (exchange: RpcExchange): Effect.Effect<AnswerPart> =>
     return Effect.sync(stop)
   })
 
-/** Asks a host to let a shard go, which may take so many milliseconds; `turn`: whether its turn has come. */
+/**
+ * Asks a host to let a shard go, which may take so many milliseconds; `turn`: whether its turn has come. `by`: this
+ * host's endpoint.
+ */
 export const askRelease = (
   target: Target,
   shard: number,
-  { millis, turn }: { readonly millis: number; readonly turn: boolean }
+  { by, millis, turn }: { readonly by: string; readonly millis: number; readonly turn: boolean }
 ): Effect.Effect<Released> =>
   Effect.suspend(() => {
-    const head = { method: "PUT", target: releaseTarget(shard, turn), fields: [], length: 0 }
+    const said = releaseTarget({ shard, turn, by })
+    const head = { method: "PUT", target: said, fields: [], length: 0 }
     // The host may be well by now for all that waits for its answer: its actors' other callers find that out.
     const call = { ...callTo(target, head, millis), pastCircuit: true }
     const exchange = new RpcExchange(call)

@@ -4,7 +4,8 @@
  */
 import { Effect, Runtime, type Scope } from "effect"
 import type { ActorHost } from "./ActorHost.ts"
-import type { OwnedShards, ShardRights } from "./OwnedShards.ts"
+import type { OwnedShards } from "./OwnedShards.ts"
+import type { ShardRights } from "./ShardRights.ts"
 import type { ActorStore, Lease, Shard } from "./store/ActorStore.ts"
 import { type LeaseLoop, runLeases } from "./store/LeaseLoop.ts"
 import type { LeaseNews, LeaseTimes } from "./store/LeaseStep.ts"

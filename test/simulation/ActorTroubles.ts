@@ -71,6 +71,26 @@ export const troubles = {
       world.changed()
     }
   },
+  "a host does not hear that another is well again": (world: ActorWorld) => {
+    const [one, other] = [anyOf(world), anyOf(world)]
+    const says = (healthy: boolean): void => {
+      if (other.offered === undefined) return
+      other.offered.health = { healthy, reason: "as the world says" }
+      world.told(other)
+    }
+    let isOver = false
+    says(false)
+    // It has heard the one by then, and never hears the other.
+    world.queue.after(0.3 * seconds, () => {
+      if (!isOver) one.isDeaf = one !== other
+      says(true)
+    })
+    return () => {
+      isOver = true
+      one.isDeaf = false
+      world.changed()
+    }
+  },
   "many leave and come back at once": (world: ActorWorld) => {
     const leaving = world.hosts.filter(() => world.random() < 0.6).slice(1)
     for (const host of leaving) host.leave()

@@ -104,7 +104,7 @@ export class ActorWorld {
   }
 
   #look(host: WorldHost): void {
-    if (!host.isUp) return
+    if (!host.isUp || host.isDeaf) return
     const known = this.#known.get(host) ?? new Map<WorldHost, ReturnType<WorldHost["seen"]>>()
     this.#known.set(host, known)
     for (const other of this.hosts) {

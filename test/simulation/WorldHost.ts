@@ -37,6 +37,8 @@ export class WorldHost {
   isPaused = false
   /** From the store. */
   isCut = false
+  /** It sees the mesh as it was. */
+  isDeaf = false
   /** Those on other sides are not reached. */
   side = 0
   offered: Offered | undefined
@@ -114,6 +116,7 @@ export class WorldHost {
     this.offered = undefined
     this.#backlog = []
     this.isPaused = false
+    this.isDeaf = false
   }
 
   /** What it does is done by its clock and the world's dice. */

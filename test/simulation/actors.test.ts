@@ -26,6 +26,16 @@ describe("actors of a world", () => {
     expect(answered, `seed ${seed}`).toBeGreaterThan(80)
   })
 
+  it("answer soon while hosts do not agree on whose they are", async () => {
+    const kinds = ["a host does not hear that another is well again"] as const
+    const { faults, world } = await run({ seed, kinds, length: 30_000 })
+    const { attempts, failures } = world
+    expect({ faults, failures }, `seed ${seed}`).toEqual({ faults: [], failures: [] })
+    const took = attempts.map(({ answer, began }) => (answer?.at ?? Number.NaN) - began)
+    expect(took.length, `seed ${seed}`).toBeGreaterThan(120)
+    expect(Math.max(...took), `seed ${seed}`).toBeLessThan(1_000)
+  })
+
   it.each([1, 2])(
     "save once what they acknowledge, while all of it happens (seed %i)",
     async (seed) => {
