@@ -26,6 +26,7 @@ const bufferedBytes = 64 * 1024
 
 export class RpcExchange implements ResponseReceiver {
   readonly #call: Call
+  readonly #onInfo: ((fields: Fields) => void) | undefined
   #stream: RequestStream | undefined
   #chunks: Array<Uint8Array> = []
   #buffered = 0
@@ -34,8 +35,10 @@ export class RpcExchange implements ResponseReceiver {
   #last: Exclude<AnswerPart, { readonly kind: "data" }> | undefined
   #reader: ((part: AnswerPart) => void) | undefined
 
-  constructor(call: Call) {
+  /** `onInfo`: told what comes before the answer, in interim heads. */
+  constructor(call: Call, onInfo?: (fields: Fields) => void) {
     this.#call = call
+    this.#onInfo = onInfo
   }
 
   start(dispatch: Dispatch, body: Uint8Array): void {
@@ -66,7 +69,9 @@ export class RpcExchange implements ResponseReceiver {
     this.#stream?.cancel({ code: "client_gone", message, node: "", service, sent: true })
   }
 
-  onInfo(): void {}
+  onInfo({ fields }: ResponseHead): void {
+    if (this.#last === undefined) this.#onInfo?.(fields)
+  }
 
   onHead(head: ResponseHead): void {
     if (fieldValue(head.fields, "content-type") === rpcType) return

@@ -191,6 +191,11 @@ export class ServedCall implements RequestStream {
     this.#receiver?.onHead(head)
   }
 
+  /** Something is to be known before the answer; nothing comes of it once that was begun. */
+  info(head: ResponseHead): void {
+    if (!this.#answered) this.#receiver?.onInfo(head)
+  }
+
   /** Answers with a 101. To be asked only while it `maySwitch`. */
   switch(head: ResponseHead): void {
     this.#halves = asTunnel(this.#halves)

@@ -110,6 +110,7 @@ export class Activation implements LivingActor {
     } else if (this.#work.offer(delivery)) {
       delivery.accept()
       this.#pump()
+      this.#work.closed(delivery, this.address)
     } else delivery.refuse(MailboxFull.of(this.address, this.#host.mailbox))
   }
 

@@ -1,6 +1,7 @@
 /** The messages of one actor in memory: those that wait for it, and those that it is handling. */
 import { Mailbox } from "../mesh/actor/Mailbox.ts"
-import type { CallChain } from "./CallChain.ts"
+import type { ActorAddress } from "./ActorAddress.ts"
+import { type CallChain, cycleOf } from "./CallChain.ts"
 import type { Delivery } from "./Delivery.ts"
 import type { Refusal } from "./Message.ts"
 
@@ -51,6 +52,17 @@ export class ActivationWork {
   /** One of those that are handled waits for what this one comes to. */
   waitsFor(chain: CallChain): boolean {
     return this.#running.some((delivery) => delivery.waitsFor(chain))
+  }
+
+  /** It has come to wait: for what waits for it, if that is among those that are handled. */
+  closed(delivery: Delivery, address: ActorAddress): void {
+    const { chain } = delivery.message
+    if (chain === undefined || delivery.over || delivery.hasBegun) return
+    const circle = cycleOf(chain, address)
+    if (circle === undefined) return
+    for (const running of this.#running) {
+      if (running.waitsFor(chain)) running.foundCircle(circle, delivery)
+    }
   }
 
   begin(delivery: Delivery): void {

@@ -123,11 +123,13 @@ const callOf = (actors: Sender, definition: ActorType, rpc: Rpc.AnyWithProps): C
     const message = outgoing(fiber, payload, options, replies)
     const open = options.discard === true ? undefined : callFrom(fiber.currentContext.unsafeMap)
     if (open === undefined) return actors.send(definition, id, message)
-    const { chain, end } = open
+    const { chain, delivery, end } = open
     const cancel = actors.send(definition, id, {
       ...{ ...message, chain },
+      circle: () => delivery.circle,
       replies: {
         ...replies,
+        circle: (circle) => delivery.foundCircle(circle),
         exit: (exit) => {
           end()
           replies.exit(exit)

@@ -118,8 +118,8 @@ export const layer: Layer.Layer<
       const route: RouteOptions = {
         hosts: typeHosts,
         here: () => locals.get(type),
-        remote: (owner, address, message, left, then) =>
-          sendRemote({ caller, service, owner, address, message, left, run: begin }, then),
+        remote: (owner, address, message, left, news) =>
+          sendRemote({ caller, service, owner, address, message, left, run: begin }, news),
         ...{ after, now }
       }
       const made = { hosts: typeHosts, route }

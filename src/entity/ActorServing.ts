@@ -23,7 +23,7 @@ import {
   tellField
 } from "./ActorWords.ts"
 import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
-import { chainField, readChain } from "./CallChain.ts"
+import { chainField, circleField, formatCircle, readChain } from "./CallChain.ts"
 import type { Delivery } from "./Delivery.ts"
 import { mergeRpc } from "./HandedState.ts"
 import type { Released } from "./Handover.ts"
@@ -180,6 +180,14 @@ class ServedMessage {
           const encoded = this.#now(codec.encodeExit(exit))
           if (Exit.isFailure(encoded)) dies(Cause.squash(encoded.cause))
           else ended({ _tag: "Exit", requestId, exit: encoded.value })
+        },
+        circle: (circle) => {
+          if (!told)
+            this.#served.info({
+              ...plain,
+              status: 102,
+              fields: [circleField, formatCircle(circle)]
+            })
         },
         refuse: (refusal) => {
           if (isAccepted) host.lost(addressOf(host.type, id), refusal)

@@ -45,7 +45,9 @@ export interface Outgoing extends Omit<Message, "replies" | "reminder" | "told">
   readonly deadline: number | undefined
   /** Its sender wants to know no more than that it has come. */
   readonly tells: boolean
-  readonly replies: Pick<Replies, "accepted" | "exit" | "part"> & {
+  /** In which its sender is known to wait for the answer, once that is asked. */
+  readonly circle?: (() => string | undefined) | undefined
+  readonly replies: Pick<Replies, "accepted" | "circle" | "exit" | "part"> & {
     readonly fail: (failure: ActorFailure) => void
   }
 }
@@ -115,6 +117,7 @@ export const deliverHere = (
       replies.accepted?.()
     },
     part: replies.part,
+    circle: replies.circle,
     exit: (exit) => {
       stopTimer()
       replies.exit(exit)
@@ -131,12 +134,13 @@ export const deliverHere = (
   if (left !== undefined && !delivery.over && !isDone) {
     stopTimer = host.timer(left, () => {
       const sent = delivery.hasBegun
+      const circle = delivery.circle ?? message.circle?.()
       delivery.cancel()
       replies.fail(
         ActorUnavailable.of(
           "deadline",
           address,
-          lateText(sent ? undefined : message.chain, address),
+          lateText(sent ? undefined : message.chain, address, circle),
           { sent }
         )
       )

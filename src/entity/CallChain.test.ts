@@ -1,5 +1,6 @@
 /** Actors that are sent messages by what they wait for themselves. */
-import { Rpc } from "@effect/rpc"
+import * as Headers from "@effect/platform/Headers"
+import { Rpc, RpcClient } from "@effect/rpc"
 import { describe, expect, it, vi } from "@effect/vitest"
 import { Effect, Either, Fiber, Layer, Logger, Schema, TestClock } from "effect"
 import { MemoryMesh } from "../testing/MemoryMesh.ts"
@@ -16,6 +17,8 @@ import {
   maxDepth,
   readChain
 } from "./CallChain.ts"
+import { Delivery } from "./Delivery.ts"
+import type { Message } from "./Message.ts"
 import * as MemoryStore from "./store/MemoryStore.ts"
 
 const Party = Actor.make("Party", [
@@ -40,6 +43,12 @@ const Party = Actor.make("Party", [
   Rpc.make("Linger", { payload: { of: Schema.String } }),
   // Has another one linger, and goes on for a second itself.
   Rpc.make("GoOn", { payload: { own: Schema.String, other: Schema.String } }),
+  // Asks as `Ask` does, and has no more than 300 ms for it.
+  Rpc.make("Hurry", {
+    payload: { way: Schema.Array(Schema.String) },
+    success: Schema.Int,
+    error: Schema.String
+  }),
   Rpc.make("Count", { success: Schema.Int }).annotate(Actor.Reentrant, true),
   Rpc.make("Busy", { success: Schema.Int })
 ])
@@ -106,6 +115,8 @@ const PartyLive = (options: Actor.ActorOptions = {}, counts: Array<number> = [])
             Effect.orDie(parties(other).Linger({ of: own })),
             Effect.sleep("1 second")
           ),
+        Hurry: ({ payload: { way } }) =>
+          ask(way).pipe(RpcClient.withHeaders({ "skein-deadline": "300" }), named),
         Count: () => count,
         Busy: () => Effect.zipRight(Effect.sleep("1 second"), count)
       }
@@ -145,6 +156,33 @@ describe("actors that wait for themselves", () => {
       // Who is only slow waits for nobody.
       expect((yield* Fiber.join(deadline)).message).toContain("has not answered in time. ")
     }).pipe(Effect.provide(local()))
+  )
+
+  it.scoped(
+    "are named, too, to who has less time than they have, and waits for them from afar",
+    () =>
+      Effect.gen(function* () {
+        const party = yield* Party.client
+        const soon = { headers: { "skein-deadline": "300" } }
+        const asked = (effect: Effect.Effect<number, unknown>) =>
+          Effect.flatMap(Effect.fork(textOf(effect)), (fiber) =>
+            Effect.zipRight(TestClock.adjust("300 millis"), Fiber.join(fiber))
+          )
+        const circle =
+          "it was in a circle of actors that wait for each other (Party/b → Party/c → Party/b)"
+        for (const first of ["a", "b"]) {
+          const way = ["a", "b", "c", "b"]
+          const text = yield* asked(
+            party(first).Ask({ way: way.slice(way.indexOf(first) + 1) }, soon)
+          )
+          expect(text).toContain(`${first} has not answered in time: ${circle}`)
+          // Those that were interrupted are free again.
+          expect(yield* party("b").Ask({ way: [] })).toBeGreaterThan(0)
+        }
+        expect(yield* asked(party("b").Hurry({ way: ["c", "b"] }))).toContain(circle)
+        // Another one is asked for nothing, and is named by nothing.
+        expect(yield* asked(party("a").Ask({ way: ["~b"] }, soon))).not.toContain("circle")
+      }).pipe(Effect.provide(local()))
   )
 
   it.scoped("leave no timer behind when they are given up before", () =>
@@ -258,7 +296,7 @@ describe("actors that wait for themselves", () => {
           )
         })
       const party = yield* start("a")
-      yield* start("b")
+      const other = yield* start("b")
       for (let n = 0; n < 3; n++) {
         const [one, other] = [`one-${n}`, `other-${n}`]
         expect(yield* party(one).Ask({ way: [other, `!${one}`] })).toBe(1)
@@ -267,8 +305,50 @@ describe("actors that wait for themselves", () => {
       }
       // They were on both of them, or this has shown nothing.
       expect(new Set(mesh.calls).size).toBeGreaterThan(1)
+      const soon = { headers: { "skein-deadline": "300" } }
+      for (const [n, from] of [party, other, party, other].entries()) {
+        const way = [`x-${n}`, `y-${n}`, `z-${n}`, `y-${n}`]
+        const asked = [
+          from(way[0]!).Ask({ way: way.slice(1) }, soon),
+          from(`y2-${n}`).Hurry({ way: [`z2-${n}`, `y2-${n}`] })
+        ]
+        for (const [at, effect] of asked.entries()) {
+          const late = yield* Effect.fork(textOf(effect))
+          yield* TestClock.adjust("300 millis")
+          const [y, z] = at === 0 ? [`y-${n}`, `z-${n}`] : [`y2-${n}`, `z2-${n}`]
+          expect(yield* Fiber.join(late)).toContain(
+            `has not answered in time: it was in a circle of actors that wait for each other (Party/${y} → Party/${z} → Party/${y})`
+          )
+        }
+      }
     })
   )
+})
+
+describe("a message that waits in a circle", () => {
+  const message = (replies: Partial<Message["replies"]> = {}): Message => ({
+    ...{ rpc: Party.protocol.requests.get("Busy")!, payload: undefined, headers: Headers.empty },
+    ...{ caller: undefined, parent: undefined, key: undefined },
+    replies: { part: () => Effect.void, exit: () => undefined, refuse: () => undefined, ...replies }
+  })
+  const counts = { cancelled: 0, answered: () => undefined, refused: () => undefined }
+
+  it("is told so once, and knows it for as long as what closes the circle waits", () => {
+    const heard: Array<string> = []
+    const circle = (text: string) => void heard.push(text)
+    const waits = new Delivery(message({ circle }), 0, counts)
+    const closes = new Delivery(message(), 0, counts)
+    waits.foundCircle("a → b → a", closes)
+    waits.foundCircle("a → c → a", closes)
+    expect([waits.circle, heard]).toEqual(["a → b → a", ["a → b → a"]])
+    closes.cancel()
+    expect(waits.circle).toBeUndefined()
+    waits.foundCircle("a → d → a")
+    expect([waits.circle, heard]).toEqual(["a → d → a", ["a → b → a", "a → d → a"]])
+    waits.cancel()
+    waits.foundCircle("a → e → a", closes)
+    expect(heard).toHaveLength(2)
+  })
 })
 
 describe("a chain of messages", () => {

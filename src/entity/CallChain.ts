@@ -65,18 +65,47 @@ export const cycleOf = (chain: CallChain | undefined, to: ActorAddress): string 
     : [...chain.path.slice(from), name].join(" → ")
 }
 
-/** Of a message that was not answered in time, and why that is, where it is known. */
-export const lateText = (chain: CallChain | undefined, to: ActorAddress): string => {
+/**
+ * Of a message that was not answered in time, and why that is, where it is known. `circle`: one that it has waited in,
+ * though it does not close it itself.
+ */
+export const lateText = (
+  chain: CallChain | undefined,
+  to: ActorAddress,
+  circle?: string
+): string => {
   const cycle = cycleOf(chain, to)
-  return cycle === undefined
+  if (cycle !== undefined) {
+    return `has not answered in time: it waits for itself (${cycle}), and the message is not reentrant`
+  }
+  return circle === undefined
     ? "has not answered in time"
-    : `has not answered in time: it waits for itself (${cycle}), and the message is not reentrant`
+    : `has not answered in time: it was in a circle of actors that wait for each other (${circle}), and the message that closes it is not reentrant`
 }
 
 // ── Between hosts ─────────────────────────────────────────────────────────────────────────────
 
 /** Under this field of a call's head. */
 export const chainField = "skein-actor-chain"
+
+/** Under this one of an interim head (102): the message waits for actors that wait for each other. */
+export const circleField = "skein-actor-circle"
+
+/** Characters of one: what is longer says less, and a head has an end. */
+const maxCircle = 1_024
+
+export const formatCircle = (circle: string): string => encodeURI(cut(circle).toWellFormed())
+
+export const readCircle = (text: string): string | undefined => {
+  try {
+    return cut(decodeURI(text))
+  } catch {
+    return undefined
+  }
+}
+
+const cut = (circle: string): string =>
+  circle.length <= maxCircle ? circle : `${circle.slice(0, maxCircle)}…`
 
 /** Bytes of the path in a head, which has room for 32 KiB: ids may take nine for each character. */
 const maxPathBytes = 6 * 1024

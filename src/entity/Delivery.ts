@@ -7,6 +7,8 @@ import { isKeyed, type Message, type Refusal } from "./Message.ts"
 /** A call that an actor waits for. */
 export interface OpenCall {
   readonly chain: CallChain
+  /** What it is handling meanwhile. */
+  readonly delivery: Delivery
   /** It was answered, or given up. */
   readonly end: () => void
 }
@@ -34,6 +36,8 @@ export class Delivery {
   #chainId: string | undefined
   /** Calls of its handler that are not answered; undefined: there never was one. */
   #calls: Set<number> | undefined
+  /** Found at its actor, by a message that waits there, or told by another host. */
+  #circle: { readonly text: string; readonly closedBy: Delivery | undefined } | undefined
 
   constructor(message: Message, at: number, counts: DeliveryCounts) {
     this.message = message
@@ -50,6 +54,7 @@ export class Delivery {
     calls.add(call)
     return {
       chain: longerChain(this.#chainId, this.message.chain, actor, call),
+      delivery: this,
       end: () => void calls.delete(call)
     }
   }
@@ -59,6 +64,19 @@ export class Delivery {
     const own = this.#calls
     if (own === undefined || own.size === 0 || this.#chainId !== id) return false
     return calls.some((call) => own.has(call))
+  }
+
+  /** What its handler waits for waits for itself, as far as is known. */
+  get circle(): string | undefined {
+    const { closedBy, text } = this.#circle ?? {}
+    return closedBy !== undefined && (closedBy.over || closedBy.hasBegun) ? undefined : text
+  }
+
+  /** One of its handler's calls has come to wait in a circle: who waits for this one hears it. */
+  foundCircle(text: string, closedBy?: Delivery): void {
+    if (this.circle !== undefined) return
+    this.#circle = { text, closedBy }
+    if (!this.over) this.message.replies.circle?.(text)
   }
 
   accept(): void {

@@ -6,6 +6,7 @@ import { encodeMessage, rpcType } from "../api/RpcBody.ts"
 import { noBody, type ResponseReceiver } from "../model/Exchange.ts"
 import { PeerKey, ServiceName } from "../model/Names.ts"
 import { addressOf } from "./ActorAddress.ts"
+import { circleField, formatCircle } from "./CallChain.ts"
 import { sendRemote } from "./RemoteMessage.ts"
 
 const Numbers = Rpc.make("Numbers", { success: Schema.Int, stream: true })
@@ -48,13 +49,18 @@ const asked = () => {
         return () => fiber.unsafeInterruptAsFork(fiber.id())
       }
     },
-    () => void heard.push("over")
+    {
+      ended: () => void heard.push("over"),
+      inCircle: (circle) => void heard.push(`in ${circle}`)
+    }
   )
   const come = (...messages: ReadonlyArray<Parameters<typeof encodeMessage>[0]>) =>
     receiver?.onData(Buffer.concat(messages.map((message) => encodeMessage(message))))
   const [status, reason, fields] = [200, "OK", ["content-type", rpcType]]
   receiver?.onHead({ status, reason, fields, framing: noBody, upgrade: undefined })
-  return { cancel, come, end: () => receiver?.onEnd([]), heard }
+  const hear = (...said: ReadonlyArray<string>) =>
+    receiver?.onInfo({ status: 102, reason, fields: said, framing: noBody, upgrade: undefined })
+  return { cancel, come, end: () => receiver?.onEnd([]), hear, heard }
 }
 
 const part = { _tag: "Chunk", requestId: "0", values: [1, 2] } as const
@@ -75,4 +81,15 @@ it("answers nothing any more once it is given up, though its end has come", () =
   come(part, exit)
   cancel()
   expect(heard).toEqual(["part 1 2", "its host is told"])
+})
+
+it("hears that it waits in a circle of actors, in words that can be read, and nothing once it is given up", () => {
+  const { cancel, hear, heard } = asked()
+  const circle = "Cart/ü → Stock/b → Cart/ü"
+  hear("server-timing", "x", circleField, formatCircle(circle))
+  hear(circleField, "%")
+  hear(circleField, formatCircle("x".repeat(5_000)))
+  cancel()
+  hear(circleField, formatCircle(circle))
+  expect(heard).toEqual([`in ${circle}`, `in ${"x".repeat(1_024)}…`, "its host is told"])
 })

@@ -6,13 +6,13 @@ import { AnswerReader, encodeMessage, rpcType, spanFields } from "../api/RpcBody
 import type { RpcAnswer } from "../api/RpcEnvelope.ts"
 import { type AnswerPart, RpcExchange } from "../api/RpcExchange.ts"
 import { hostCaller } from "../model/Caller.ts"
-import { type Call, noBody } from "../model/Exchange.ts"
+import { type Call, type Fields, fieldValue, noBody } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
 import { authorityOf, NodeName, type ServiceName } from "../model/Names.ts"
 import type { ActorAddress } from "./ActorAddress.ts"
 import type { Outgoing } from "./Actors.ts"
 import { messageTarget, readRefusal, readReleased, releaseTarget, tellField } from "./ActorWords.ts"
-import { chainField, formatChain } from "./CallChain.ts"
+import { chainField, circleField, formatChain, readCircle } from "./CallChain.ts"
 import type { Released } from "./Handover.ts"
 import { deadlineHeader, type Refusal } from "./Message.ts"
 import { atOnce, codecOf, type MessageCodec } from "./MessageCodec.ts"
@@ -108,12 +108,17 @@ export interface SendingOptions extends RemoteMessage {
   ) => () => void
 }
 
-/** What came of it: undefined when it was answered, and a defect for what its Schemas do not take. */
-export type SentThen = (exit: Exit.Exit<RemoteRefusal | undefined>) => void
+/** Who hears of it. */
+export interface SentNews {
+  /** What came of it: undefined when it was answered, and a defect for what its Schemas do not take. */
+  readonly ended: (exit: Exit.Exit<RemoteRefusal | undefined>) => void
+  /** It waits for actors that wait for each other. */
+  readonly inCircle: (circle: string) => void
+}
 
 /** Returns how to cancel it; then nothing comes of it any more. */
-export const sendRemote = (options: SendingOptions, then: SentThen): (() => void) => {
-  const sent = new SentMessage(options, then)
+export const sendRemote = (options: SendingOptions, news: SentNews): (() => void) => {
+  const sent = new SentMessage(options, news)
   sent.begin()
   return () => sent.cancel()
 }
@@ -122,16 +127,16 @@ class SentMessage {
   readonly #options: SendingOptions
   readonly #codec: MessageCodec
   readonly #reader = new AnswerReader()
-  #then: SentThen | undefined
+  #news: SentNews | undefined
   #exchange: RpcExchange | undefined
   #exit: Exit.Exit<unknown, unknown> | undefined
   /** What is waited for. */
   readonly #underWay = new UnderWay()
 
-  constructor(options: SendingOptions, then: SentThen) {
+  constructor(options: SendingOptions, news: SentNews) {
     this.#options = options
     this.#codec = codecOf(options.message.rpc)
-    this.#then = then
+    this.#news = news
   }
 
   begin(): void {
@@ -141,16 +146,16 @@ class SentMessage {
   }
 
   cancel(): void {
-    if (this.#then === undefined) return
-    this.#then = undefined
+    if (this.#news === undefined) return
+    this.#news = undefined
     this.#underWay.stop()
     this.#exchange?.cancel()
   }
 
   #end(exit: Exit.Exit<RemoteRefusal | undefined>): void {
-    const then = this.#then
-    this.#then = undefined
-    then?.(exit)
+    const news = this.#news
+    this.#news = undefined
+    news?.ended(exit)
   }
 
   #answered(): void {
@@ -169,7 +174,7 @@ class SentMessage {
   /** Goes on with what it comes to: now, if it is known now. What breaks before all is sent is the sender's. */
   #do<A, E>(effect: Effect.Effect<A, E>, then: (value: A) => void): void {
     const taken = (exit: Exit.Exit<A, E>): void => {
-      if (this.#then === undefined) return
+      if (this.#news === undefined) return
       if (Exit.isSuccess(exit)) then(exit.value)
       else if (this.#exchange === undefined) this.#end(Exit.die(Cause.squash(exit.cause)))
       else this.#broken(Cause.squash(exit.cause))
@@ -199,10 +204,16 @@ class SentMessage {
     const method = isIdempotent || message.key !== undefined ? "PUT" : "POST"
     const target = messageTarget(rpc._tag, address.entityId)
     const call = callTo(this.#options, { method, target, fields, length: body.length }, left)
-    const exchange = new RpcExchange(call)
+    const exchange = new RpcExchange(call, (fields) => this.#heard(fields))
     this.#exchange = exchange
     exchange.start(caller.dispatch, body)
     this.#next(exchange)
+  }
+
+  #heard(fields: Fields): void {
+    const said = fieldValue(fields, circleField)
+    const circle = said === undefined ? undefined : readCircle(said)
+    if (circle !== undefined) this.#news?.inCircle(circle)
   }
 
   #next(exchange: RpcExchange): void {

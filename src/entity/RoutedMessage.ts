@@ -9,7 +9,7 @@ import { ActorUnavailable } from "./ActorError.ts"
 import { type ActorHost, defaultDeadline } from "./ActorHost.ts"
 import { type ActorFailure, deliverHere, type Outgoing } from "./Actors.ts"
 import { cycleOf, lateText } from "./CallChain.ts"
-import { faultOf, type SentThen } from "./RemoteMessage.ts"
+import { faultOf, type SentNews } from "./RemoteMessage.ts"
 import type { TypeHosts } from "./TypeHosts.ts"
 import { UnderWay } from "./UnderWay.ts"
 
@@ -23,7 +23,7 @@ export interface RouteOptions {
     address: ActorAddress,
     message: Outgoing,
     left: number | undefined,
-    then: SentThen
+    news: SentNews
   ) => () => void
   readonly after: (millis: number, then: () => void) => () => void
   /** Milliseconds. */
@@ -45,7 +45,7 @@ const passes: ReadonlySet<Fault["code"]> = new Set([
   "upstream_timeout"
 ])
 
-export class RoutedMessage {
+export class RoutedMessage implements SentNews {
   readonly #options: RouteOptions
   readonly #address: ActorAddress
   readonly #message: Outgoing
@@ -54,6 +54,8 @@ export class RoutedMessage {
   /** It was just where a host had said that it is. */
   #wasSent = false
   #over = false
+  /** Of actors that wait for each other, which it was last known to wait for. */
+  #circle: string | undefined
   /** It is asked somewhere, or waits to be looked for again. */
   readonly #underWay = new UnderWay()
 
@@ -92,28 +94,37 @@ export class RoutedMessage {
 
   #there(owner: string): () => void {
     const { now, remote } = this.#options
-    const { deadline, replies } = this.#message
+    const { deadline } = this.#message
     const left = deadline === undefined ? undefined : this.#until - now()
-    return remote(owner, this.#address, this.#message, left, (exit) => {
-      if (this.#over) return
-      if (exit._tag === "Failure") {
-        // What its Schemas do not take.
-        replies.exit(exit)
+    return remote(owner, this.#address, this.#message, left, this)
+  }
+
+  ended(exit: Parameters<SentNews["ended"]>[0]): void {
+    if (this.#over) return
+    const { replies } = this.#message
+    if (exit._tag === "Failure") {
+      // What its Schemas do not take.
+      replies.exit(exit)
+      return
+    }
+    const refusal = exit.value
+    if (refusal === undefined) return
+    switch (refusal._tag) {
+      case "Moved":
+        this.#later("moves", refusal.owner)
         return
-      }
-      const refusal = exit.value
-      if (refusal === undefined) return
-      switch (refusal._tag) {
-        case "Moved":
-          this.#later("moves", refusal.owner)
-          return
-        case "Fault":
-          this.#faulted(refusal.fault)
-          return
-        default:
-          replies.fail(refusal)
-      }
-    })
+      case "Fault":
+        this.#faulted(refusal.fault)
+        return
+      default:
+        replies.fail(refusal)
+    }
+  }
+
+  inCircle(circle: string): void {
+    if (this.#over) return
+    this.#circle = circle
+    this.#message.replies.circle?.(circle)
   }
 
   #faulted(fault: Fault): void {
@@ -125,10 +136,12 @@ export class RoutedMessage {
 
   /** An actor that waits for itself is told so, and not that its host took too long. */
   #failureOf(fault: Fault): ActorFailure {
-    const { chain } = this.#message
+    const { chain, circle: known } = this.#message
+    const circle = this.#circle ?? known?.()
     const isLate = fault.code === "upstream_timeout"
-    if (!isLate || cycleOf(chain, this.#address) === undefined) return faultOf(fault)
-    const what = lateText(chain, this.#address)
+    const isCircle = circle !== undefined || cycleOf(chain, this.#address) !== undefined
+    if (!isLate || !isCircle) return faultOf(fault)
+    const what = lateText(chain, this.#address, circle)
     return ActorUnavailable.of("deadline", this.#address, what, { sent: fault.sent })
   }
 

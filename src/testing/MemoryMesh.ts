@@ -3,7 +3,7 @@
  * MeshCaller, MeshDirectory), and what a test needs to make it hard for them: hosts that hear late, hosts that
  * cannot be reached, hosts that are gone.
  */
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Runtime } from "effect"
 import { ActorReporters } from "../api/ActorReporters.ts"
 import { MeshCaller } from "../api/MeshCaller.ts"
 import { directoryOf, MeshDirectory } from "../api/MeshDirectory.ts"
@@ -48,6 +48,9 @@ export class MemoryHost {
     )
   }
 }
+
+/** Returns how to call it off. */
+type After = (millis: number, then: () => void) => () => void
 
 export class MemoryMesh {
   readonly #hosts = new Map<string, MemoryHost>()
@@ -113,9 +116,17 @@ export class MemoryMesh {
     this.show(host)
     const { peer } = host
     const identity = hostCaller(NodeName.make(name))
-    const dispatch: Dispatch = (call, receiver) => this.#carry(host, call, receiver)
+    const caller = Effect.map(Effect.runtime<never>(), (runtime) => {
+      const after: After = (millis, then) => {
+        const fiber = Runtime.runFork(runtime)(Effect.sleep(millis))
+        fiber.addObserver(({ _tag }) => _tag === "Success" && then())
+        return () => fiber.unsafeInterruptAsFork(fiber.id())
+      }
+      const dispatch: Dispatch = (call, receiver) => this.#carry(host, call, receiver, after)
+      return { dispatch, peer, identity }
+    })
     return Layer.mergeAll(
-      Layer.succeed(MeshCaller, { dispatch, peer, identity }),
+      Layer.effect(MeshCaller, caller),
       Layer.succeed(MeshDirectory, directoryOf(host.view, host.zone)),
       Layer.succeed(MeshProgram, {
         node: () => name,
@@ -154,7 +165,7 @@ export class MemoryMesh {
     return offered
   }
 
-  #carry(from: MemoryHost, call: Call, receiver: ResponseReceiver): RequestStream {
+  #carry(from: MemoryHost, call: Call, receiver: ResponseReceiver, after: After): RequestStream {
     const seen = from.view.current.services.get(call.service)?.endpoints ?? []
     const endpoint = seen.find(({ key }) => call.only === undefined || key === call.only)
     const to = [...this.#hosts.values()].find(({ peer }) => peer === endpoint?.peer)
@@ -170,9 +181,11 @@ export class MemoryMesh {
     }
     this.calls.push(`${from.name}>${to.name}`)
     let over = false
+    let stopTimer = (): void => undefined
     const end = (): void => {
       over = true
       to.running.delete(fail)
+      stopTimer()
     }
     const told: ResponseReceiver = {
       onInfo: (head) => over || receiver.onInfo(head),
@@ -192,10 +205,26 @@ export class MemoryMesh {
     }
     const fail = (fault: Fault): void => told.onFault(fault)
     to.running.add(fail)
-    return served.served.dispatch(
+    const stream = served.served.dispatch(
       { ...call, only: undefined, endpoint: endpoint.endpoint, caller: from.peer },
       told
     )
+    if (call.deadline !== undefined && !over) {
+      const late = this.#fault("upstream_timeout", to, true)
+      stopTimer = after(call.deadline, () => {
+        stream.cancel(late)
+        fail(late)
+      })
+    }
+    return {
+      write: (chunk) => stream.write(chunk),
+      end: (trailers) => stream.end(trailers),
+      resume: () => stream.resume(),
+      cancel: (fault) => {
+        end()
+        stream.cancel(fault)
+      }
+    }
   }
 
   #fault(code: Fault["code"], { name }: MemoryHost, sent: boolean): Fault {
