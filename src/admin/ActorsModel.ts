@@ -38,6 +38,12 @@ const numbers = {
   errors: Schema.Number,
   saves: Schema.Struct({ ok: Schema.Number, failed: Schema.Number, fenced: Schema.Number }),
   crashes: Schema.Number,
+  /** Messages that were told (`discard: true`) and taken, and not handled. Absent: a node of before this was told. */
+  lost: Schema.optionalWith(Schema.Number, { default: () => 0 }),
+  /** States that their next hosts have, and those that could not be given (`merge`). Absent as above. */
+  given: Schema.optionalWith(Schema.Struct({ ok: Schema.Number, failed: Schema.Number }), {
+    default: () => ({ ok: 0, failed: 0 })
+  }),
   ...durations
 }
 

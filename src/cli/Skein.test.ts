@@ -126,8 +126,11 @@ describe("commands that show", () => {
     ["peers", /^host-b +STALE +alive +late +800ms +12\.5ms/m],
     ["services", /^payments +http +2\/2/m],
     ["endpoints payments", /^host-b +0 +draining/m],
-    ["actors", /^Cart +2 +256\/256 +5 +2 +2 +12\.5 +7\.5ms +4 +\S+ ago on host-b: the actor/m],
-    ["actors Cart", /^host-b \(shop\.ts\) +program-0123456789ab +leased +116 +1/m],
+    ["actors", /^Cart +2 +256\/256 +5 +2 +2 +12\.5 +7\.5ms +4 +3 +\S+ ago on host-b: the actor/m],
+    [
+      "actors Cart",
+      /^host-b \(shop\.ts\) +program-0123456789ab +leased +116 +1 .* 800 +0 +5 of 6 +\+0 -12 /m
+    ],
     ["actors Cart user-42", /^lives at +host-a \(program\)$/m],
     ["links", /^host-b +open +outbound/m]
   ])("%s: a table, and JSON with every field", async (words, row) => {

@@ -28,7 +28,7 @@ const recent = 5 * 60_000
 
 type Numbers = Pick<
   ActorHostStatus,
-  "activations" | "errors" | "longest" | "p99Ms" | "rps" | "waiting"
+  "activations" | "errors" | "longest" | "lost" | "p99Ms" | "rps" | "waiting"
 >
 
 const numbers: ReadonlyArray<Column<Numbers>> = [
@@ -42,6 +42,12 @@ const numbers: ReadonlyArray<Column<Numbers>> = [
     cell: ({ errors }) => String(errors),
     align: "right",
     tone: ({ errors }) => (errors > 0 ? "warn" : undefined)
+  },
+  {
+    title: "LOST",
+    cell: ({ lost }) => String(lost),
+    align: "right",
+    tone: ({ lost }) => (lost > 0 ? "warn" : undefined)
   }
 ]
 
@@ -79,6 +85,13 @@ const hostColumns = (now: number): ReadonlyArray<Column<ActorHostStatus>> => [
     cell: ({ saves }) => String(saves.fenced),
     align: "right",
     tone: ({ saves }) => (saves.fenced > 0 ? "warn" : undefined)
+  },
+  {
+    title: "GIVEN",
+    // Of those that were to be, where some could not be.
+    cell: ({ given: { failed, ok } }) => (failed === 0 ? String(ok) : `${ok} of ${ok + failed}`),
+    align: "right",
+    tone: ({ given }) => (given.failed > 0 ? "warn" : undefined)
   },
   {
     title: "MOVED",

@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import type { PeerActors } from "../mesh/host/MeshRpc.ts"
 import { type EndpointView, MeshViewSource } from "../model/MeshView.ts"
 import { type PeerKey, ServiceName } from "../model/Names.ts"
+import type { ActorReport } from "../schema/ActorReportSchema.ts"
 import { activationReport, actorReport } from "../testing/ActorReportFixture.ts"
 import { endpointView, peerKey, serviceView } from "../testing/OutboundFixture.ts"
 import { gathered, makeActorView } from "./ActorViews.ts"
@@ -16,6 +17,8 @@ const told = (node: string, ...reports: PeerActors["reports"]) => ({
 })
 const by = (program: string | null, report: ReturnType<typeof actorReport>) => ({ program, report })
 
+const older = ({ given: _, lost: __, ...report }: ActorReport): ActorReport => report
+
 describe("what is said of actors", () => {
   it("is put together by type: sums, the fullest mailbox, durations over all, the latest error", () => {
     const error = (at: number) => ({ text: `error at ${at}`, at })
@@ -27,7 +30,8 @@ describe("what is said of actors", () => {
           by("second", actorReport("k2", 30, { longest: 9, waiting: 10, lastError: error(5) })),
           by("third", actorReport("k3", 0, { type: "Till" }))
         ),
-        told("a", by(null, actorReport("k1", 70, { lastError: error(4) })))
+        // Of a release that does not say what it has lost or given.
+        told("a", by(null, older(actorReport("k1", 70, { lastError: error(4) }))))
       ],
       [],
       nameOf
@@ -38,6 +42,7 @@ describe("what is said of actors", () => {
       messages: { ok: 100, moved: 8 },
       // Died, full mailboxes, not available; what moves and what is declared is no error.
       errors: 12,
+      ...{ lost: 2, given: { ok: 5, failed: 1 } },
       lastError: { text: "error at 5", at: 5, node: "b" },
       place: null
     })

@@ -273,6 +273,11 @@ const numbersOf = (reports: ReadonlyArray<ActorReport>): Numbers => {
       fenced: sum(({ saves }) => saves.fenced)
     },
     crashes: sum(({ crashes }) => crashes),
+    lost: sum(({ lost }) => lost ?? 0),
+    given: {
+      ok: sum(({ given }) => given?.ok ?? 0),
+      failed: sum(({ given }) => given?.failed ?? 0)
+    },
     p50Ms: quantile(0.5),
     p99Ms: quantile(0.99)
   }

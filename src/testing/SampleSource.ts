@@ -174,7 +174,8 @@ const cartNumbers = {
     ...{ ok: 900, failed: 20, died: 1, cancelled: 3, mailboxFull: 2, moved: 7, unavailable: 1 }
   },
   ...{ waiting: 2, longest: 2, rps: 12.5, errors: 4, crashes: 1, p50Ms: 0.4, p99Ms: 7.5 },
-  saves: { ok: 800, failed: 1, fenced: 0 }
+  saves: { ok: 800, failed: 1, fenced: 0 },
+  ...{ lost: 3, given: { ok: 5, failed: 1 } }
 }
 
 const cartError = { text: "the actor Cart/user-9 has crashed: a bug", at: sampleNow - 120_000 }

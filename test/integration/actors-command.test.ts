@@ -73,7 +73,8 @@ describe("actors on two hosts", () => {
         {
           ...{ type: "Cart", service: "actor-cart", shards: 256, activations: 12 },
           messages: { ok: 25, failed: 0 },
-          ...{ errors: 0, lastError: null, saves: { ok: 12, fenced: 0 } }
+          ...{ errors: 0, lastError: null, saves: { ok: 12, fenced: 0 } },
+          ...{ lost: 0, given: { ok: 0, failed: 0 } }
         }
       ])
       expect(types[0]?.p99Ms).toBeGreaterThan(0)

@@ -41,8 +41,10 @@ const ofActors: ReadonlyArray<string> = [
   "In memory A",
   "Shards A",
   "Shards B",
-  "Crashes, and saves that came to nothing A",
-  "Crashes, and saves that came to nothing B"
+  "Crashes, what came to nothing, and states given A",
+  "Crashes, what came to nothing, and states given B",
+  "Crashes, what came to nothing, and states given C",
+  "Crashes, what came to nothing, and states given D"
 ]
 
 const mesh = new TestMesh()
