@@ -9,22 +9,20 @@
  * A turn ends in one save (ActivationSaves.ts): state, idempotency key, reminders.
  */
 import { Cause, Exit } from "effect"
-import { decideRestart, noRestarts, type RestartHistory } from "../mesh/actor/RestartPolicy.ts"
-import type { ActivationHost, Life, LivingActor, StoppedBy } from "./ActivationHost.ts"
-import { ActivationSaves, messageOf, type SaveWaiter } from "./ActivationSaves.ts"
+import { ActivationEnd, type EndingActor } from "./ActivationEnd.ts"
+import type { ActivationHost, ActivationPhase, LivingActor, StoppedBy } from "./ActivationHost.ts"
+import { ActivationLives } from "./ActivationLives.ts"
+import { ActivationSaves, type SaveWaiter } from "./ActivationSaves.ts"
 import { ActivationWork } from "./ActivationWork.ts"
-import { type ActorAddress, formatAddress } from "./ActorAddress.ts"
+import type { ActorAddress } from "./ActorAddress.ts"
 import { ActorUnavailable, MailboxFull } from "./ActorError.ts"
 import type { ActorMemory } from "./ActorMemory.ts"
 import type { LastError } from "./ActorStats.ts"
-import { isReentrant } from "./CallChain.ts"
 import type { Delivery } from "./Delivery.ts"
-import { LifeStart } from "./LifeStart.ts"
-import { isKeyed } from "./Message.ts"
+import type { Moved } from "./Message.ts"
+import { breaksLife, giveAnswer } from "./TurnEnd.ts"
 
-export type ActivationPhase = "closing" | "failed" | "gone" | "ready" | "resting" | "starting"
-
-export class Activation implements LivingActor {
+export class Activation implements EndingActor {
   readonly address: ActorAddress
   memory: ActorMemory | undefined
   /** When it last had something to do. */
@@ -38,23 +36,19 @@ export class Activation implements LivingActor {
   readonly #host: ActivationHost
   readonly #work: ActivationWork
   readonly #saves: ActivationSaves
+  /** One begins while it is `starting`, and there is one while it is `ready`. */
+  readonly #lives: ActivationLives
+  readonly #end: ActivationEnd
   #phase: ActivationPhase = "starting"
-  /** While it is `starting`. */
-  #start: LifeStart | undefined
-  /** While it is `ready`. */
-  #life: Life | undefined
-  #leaving = false
-  #isHanded = false
-  #startedAt: number
-  #history: RestartHistory | undefined
 
   constructor(address: ActorAddress, host: ActivationHost) {
     this.address = address
     this.#host = host
     this.#work = new ActivationWork(host.concurrency, host.mailbox)
     this.#saves = new ActivationSaves(this, host)
-    this.usedAt = host.now()
-    this.#startedAt = this.usedAt
+    this.#lives = new ActivationLives(this, host)
+    this.#end = new ActivationEnd(this, host, { work: this.#work, saves: this.#saves })
+    this.usedAt = this.#lives.since
     this.#begin()
   }
 
@@ -63,7 +57,7 @@ export class Activation implements LivingActor {
   }
 
   get leaving(): boolean {
-    return this.#leaving
+    return this.#end.isBegun
   }
 
   get waiting(): number {
@@ -76,7 +70,7 @@ export class Activation implements LivingActor {
 
   /** When its life began, or begins. */
   get since(): number {
-    return this.#startedAt
+    return this.#lives.since
   }
 
   /** Has nothing to do, and nothing to be ended first. */
@@ -87,68 +81,30 @@ export class Activation implements LivingActor {
   }
 
   deliver(delivery: Delivery): void {
-    if (this.#isAwaited(delivery)) {
-      if (this.#work.crowded) {
-        delivery.refuse(MailboxFull.of(this.address, this.#host.mailbox))
-        return
-      }
+    const isLetIn = this.ready && this.#work.letsIn(delivery, this.#host.reentrant)
+    if (!isLetIn && (this.#phase === "gone" || this.leaving)) delivery.refuse(this.#moved())
+    else if (!isLetIn && this.#phase === "failed") delivery.refuse(this.#failed())
+    else if (isLetIn ? !this.#work.crowded : this.ready && this.#work.free) {
       delivery.accept()
       this.#handle(delivery)
-      return
-    }
-    if (this.#phase === "gone" || this.#leaving) {
-      delivery.refuse(this.#host.moved(this.address.shardId))
-      return
-    }
-    if (this.#phase === "failed") {
-      delivery.refuse(this.#failed())
-      return
-    }
-    if (this.ready && this.#work.free) {
+    } else if (!isLetIn && this.#work.offer(delivery)) {
       delivery.accept()
-      this.#handle(delivery)
-    } else if (this.#work.offer(delivery)) {
-      delivery.accept()
-      this.#pump()
+      this.pump()
       this.#work.closed(delivery, this.address)
     } else delivery.refuse(MailboxFull.of(this.address, this.#host.mailbox))
-  }
-
-  /** What it is handling waits for that one, which may be let in. */
-  #isAwaited({ message: { chain, rpc } }: Delivery): boolean {
-    if (chain === undefined || !this.ready || !this.#work.waitsFor(chain)) return false
-    return this.#host.reentrant || isReentrant(rpc)
   }
 
   /** Idle for long enough: out of memory. What comes meanwhile begins it anew. */
   passivate(): void {
     if (!this.idle || this.#saves.saving) return
     const { memory } = this
-    if (memory?.dirty !== true) this.#close()
+    if (memory?.dirty !== true) this.close()
     else this.saved(memory, (failure) => failure === undefined && this.passivate())
   }
 
-  /**
-   * Its shard goes elsewhere: it finishes what it has begun, and what it was told, for nobody would send that
-   * again; what else waits is told where to go.
-   */
+  /** Its shard goes elsewhere. */
   leave(): void {
-    if (this.#leaving || this.#phase === "gone") return
-    this.#leaving = true
-    this.#work.refuseWaiting(
-      () => this.#host.moved(this.address.shardId),
-      ({ message, over }) => message.told === true && !over
-    )
-    if (this.waiting > 0) this.#host.after(toldPatience, () => this.#giveUpWaiting())
-    this.#pump()
-    this.settled()
-  }
-
-  /** Those that asked for the shard have waited for long enough. */
-  #giveUpWaiting(): void {
-    if (this.#phase === "gone") return
-    this.#refuseWaiting()
-    this.settled()
+    if (!this.leaving && this.#phase !== "gone") this.#end.begin()
   }
 
   /** It has no right to run any more: what it has begun ends as well, and saves nothing. */
@@ -156,13 +112,13 @@ export class Activation implements LivingActor {
     if (this.#phase === "gone") return
     // First: leaving saves what there is.
     this.memory?.forget()
-    this.#leaving = true
+    this.#end.beginAtOnce()
     // They run by its right. What memory has forgotten begins none anew.
     for (const child of this.children?.values() ?? []) child.abandonAll(why)
-    this.#refuseWaiting()
+    this.refuseWaiting()
     const what = "was stopped before it had saved"
     const refusal = ActorUnavailable.of(why, this.address, what, { sent: true })
-    if (this.#start !== undefined) {
+    if (this.#lives.begins) {
       this.#forget(Cause.fail(refusal))(() => {
         this.#phase = "resting"
         this.settled()
@@ -185,24 +141,19 @@ export class Activation implements LivingActor {
 
   #begin(): void {
     this.#phase = "starting"
-    this.#startedAt = this.#host.now()
-    const start = new LifeStart(this.#host)
-    this.#start = start
-    start.begin(this, (exit) => {
-      this.#start = undefined
+    this.#lives.begin((exit) => {
       if (Exit.isFailure(exit)) {
         this.#crash(exit.cause)
         return
       }
-      this.#life = exit.value
       this.#phase = "ready"
       this.#host.started(this)
-      this.#pump()
+      this.pump()
       this.settled()
     })
   }
 
-  #pump(): void {
+  pump(): void {
     this.#work.pump(this)
   }
 
@@ -213,23 +164,23 @@ export class Activation implements LivingActor {
   take(delivery: Delivery): void {
     const { shardId } = this.address
     // What it was told is finished like what it has begun.
-    const may = this.#leaving ? this.#host.mayAnswer(shardId) : this.#host.mayBegin(shardId)
+    const may = this.leaving ? this.#host.mayAnswer(shardId) : this.#host.mayBegin(shardId)
     // Where it is sent again it waits for the right to run the shard, or finds who has it.
     if (may) this.#handle(delivery)
-    else delivery.refuse(this.#host.moved(shardId))
+    else delivery.refuse(this.#moved())
   }
 
   #handle(delivery: Delivery): void {
-    const life = this.#life!
+    const life = this.#lives.current!
     this.#work.begin(delivery)
     life.handle(delivery, (exit) => {
       // Of a life that has ended meanwhile: what it has changed is nowhere.
-      if (this.#life !== life) {
+      if (this.#lives.current !== life) {
         if (Exit.isSuccess(exit)) delivery.refuse(this.#saves.notSaved())
         this.done(delivery, exit)
         return
       }
-      if (Exit.isFailure(exit) && this.#breaks(delivery, exit.cause)) {
+      if (Exit.isFailure(exit) && breaksLife(delivery, exit.cause, this.memory)) {
         // First: the life that broke handles nothing more.
         this.crash(exit.cause)
         this.done(delivery, exit)
@@ -241,62 +192,45 @@ export class Activation implements LivingActor {
     })
   }
 
-  /** Half a message is not saved where it has a key: it will be sent again. */
-  #breaks({ message }: Delivery, cause: Cause.Cause<unknown>): boolean {
-    const isHalf = Cause.isInterrupted(cause) && this.memory?.forgotten !== true
-    return isDefect(cause) || (isHalf && isKeyed(message))
-  }
-
   // ── What its saves ask for ──────────────────────────────────────────────────────────────────
 
   done(delivery: Delivery, exit: Exit.Exit<unknown, unknown>, isSaved = false): void {
     this.#work.end(delivery)
     this.usedAt = this.#host.now()
     this.handled++
-    // What was interrupted, and not by who sent it, is no answer.
-    if (Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)) {
-      delivery.refuse(
-        ActorUnavailable.of("stopped", this.address, "was interrupted", { sent: true })
-      )
-    } else if (isSaved || this.#host.mayAnswer(this.address.shardId)) delivery.answer(exit)
-    else {
-      const what = "has lost its shard's lease before it had answered"
-      delivery.refuse(ActorUnavailable.of("not_leased", this.address, what, { sent: true }))
-    }
-    this.#pump()
+    const { address } = this
+    giveAnswer(delivery, exit, address, isSaved || this.#host.mayAnswer(address.shardId))
+    this.pump()
     this.settled()
   }
 
   crash(cause: Cause.Cause<unknown>): void {
     // There is a life to be ended, or one that begins.
-    if (this.ready || this.#start !== undefined) this.#crash(cause)
+    if (this.ready || this.#lives.begins) this.#crash(cause)
   }
 
   #crash(cause: Cause.Cause<unknown>): void {
     const host = this.#host
-    const isKept = this.#leaving && host.gives && this.memory?.mayHand === true
+    const isKept = this.leaving && host.gives && this.memory?.mayHand === true
     const close = this.#forget(cause)
-    const { restarts } = host
-    const history = this.#history ?? noRestarts
-    const decision = decideRestart(restarts, history, this.#startedAt, host.now(), host.random())
-    this.#history = decision.history
+    const decision = this.#lives.decide()
     host.crashed(this, cause, decision)
     if (isKept) host.notGiven(this)
     const next = (): void => {
       if (this.#phase === "gone") return
       this.#phase = "resting"
-      if (this.#leaving) {
+      if (this.leaving) {
         this.settled()
         return
       }
       const isFailed = decision.kind === "escalate"
       if (isFailed) {
         this.#phase = "failed"
-        this.#refuseWaiting()
+        this.refuseWaiting()
       }
-      host.after(isFailed ? restarts.max : decision.delay, () => {
+      host.after(isFailed ? host.restarts.max : decision.delay, () => {
         if (this.#phase === "gone") return
-        if (this.#leaving || isFailed) this.#gone()
+        if (this.leaving || isFailed) this.gone()
         else this.#begin()
       })
     }
@@ -308,18 +242,14 @@ export class Activation implements LivingActor {
    * how to close it, which calls back when nothing is left of it.
    */
   #forget(cause: Cause.Cause<unknown>): (then: () => void) => void {
-    const [life, start] = [this.#life, this.#start]
     this.memory?.forget()
     this.memory = undefined
-    this.#life = undefined
-    this.#start = undefined
+    const close = this.#lives.drop()
     const unsaved = this.#saves.forget()
     this.#phase = "closing"
     for (const delivery of this.#work.running) delivery.stop()
     return (then) => {
-      if (life !== undefined) this.#host.fork(life.close(Exit.failCause(cause)), then)
-      else if (start !== undefined) start.end(cause, then)
-      else then()
+      close(cause, then)
       this.#saves.refuse(unsaved, cause)
     }
   }
@@ -330,64 +260,39 @@ export class Activation implements LivingActor {
 
   /** Goes when it is to go, and nothing is left to be done first. */
   settled(): void {
-    if (!this.#leaving || this.#work.running.length > 0 || this.#saves.open) return
-    // What it was told is handled first, unless it has crashed on it.
-    if (this.waiting > 0 && this.#phase !== "failed" && this.#phase !== "resting") return
-    if (this.#phase === "failed" || this.#phase === "resting") this.#gone()
-    else if (!this.ready) return
-    // What it has changed outside of messages.
-    else if (this.memory?.dirty === true) this.#saves.save()
-    else if (this.#host.gives && this.memory?.mayHand === true && !this.#isHanded) {
-      this.#isHanded = true
-      this.memory.hand()
-      this.#saves.save()
-    } else this.#close()
+    this.#end.look()
   }
 
-  // ────────────────────────────────────────────────────────────────────────────────────────────
+  // ── What its end asks for ───────────────────────────────────────────────────────────────────
 
-  #close(): void {
-    const life = this.#life
-    const handed = this.#leaving ? this.memory?.handed : undefined
+  close(): void {
+    const handed = this.leaving ? this.memory?.handed : undefined
     if (handed !== undefined) this.#host.give(this, handed)
-    this.#life = undefined
     this.memory = undefined
     this.#phase = "closing"
-    const next = (): void => {
-      if (this.waiting === 0) this.#gone()
+    this.#lives.end(() => {
+      if (this.waiting === 0) this.gone()
       else this.#begin()
-    }
-    if (life === undefined) next()
-    else this.#host.fork(life.close(Exit.void), next)
+    })
   }
 
-  #gone(): void {
+  gone(): void {
     if (this.#phase === "gone") return
     this.#phase = "gone"
-    this.#refuseWaiting()
+    this.refuseWaiting()
     this.#host.gone(this)
   }
 
-  #refuseWaiting(): void {
+  refuseWaiting(): void {
     const isFailed = this.#phase === "failed"
-    this.#work.refuseWaiting(() =>
-      isFailed ? this.#failed() : this.#host.moved(this.address.shardId)
-    )
+    this.#work.refuseWaiting(() => (isFailed ? this.#failed() : this.#moved()))
+  }
+
+  #moved(): Moved {
+    return this.#host.moved(this.address.shardId)
   }
 
   #failed(): ActorUnavailable {
     return ActorUnavailable.of("failed", this.address, "has crashed too often in a row")
   }
 }
-
-/**
- * Milliseconds for which a shard that is wanted elsewhere is held up by what its actors were told: who wants
- * it waits for 10 seconds (`releasePatience`).
- */
-const toldPatience = 5_000
-
-const isDefect = (cause: Cause.Cause<unknown>): boolean =>
-  Cause.isDie(cause) && !Cause.isInterrupted(cause)
-
-export const crashText = ({ address }: LivingActor, cause: Cause.Cause<unknown>): string =>
-  `the actor ${formatAddress(address)} has crashed: ${messageOf(cause)}`

@@ -18,6 +18,9 @@ export interface Life {
 
 export type HandledThen = (exit: Exit.Exit<unknown, unknown>) => void
 
+/** Activation.ts says how they follow each other. */
+export type ActivationPhase = "closing" | "failed" | "gone" | "ready" | "resting" | "starting"
+
 /** An actor in memory, as its host and its lives see it. */
 export interface LivingActor extends Saver {
   readonly address: ActorAddress

@@ -1,7 +1,7 @@
 /** The messages of one actor in memory: those that wait for it, and those that it is handling. */
 import { Mailbox } from "../mesh/actor/Mailbox.ts"
 import type { ActorAddress } from "./ActorAddress.ts"
-import { type CallChain, cycleOf } from "./CallChain.ts"
+import { cycleOf, isReentrant } from "./CallChain.ts"
 import type { Delivery } from "./Delivery.ts"
 import type { Refusal } from "./Message.ts"
 
@@ -49,9 +49,10 @@ export class ActivationWork {
     return this.#box.offer(delivery)
   }
 
-  /** One of those that are handled waits for what this one comes to. */
-  waitsFor(chain: CallChain): boolean {
-    return this.#running.some((delivery) => delivery.waitsFor(chain))
+  /** What is handled waits for that one, and it may be let in: it says so, or they all may (`reentrant`). */
+  letsIn({ message: { chain, rpc } }: Delivery, reentrant: boolean): boolean {
+    if (chain === undefined || !this.#running.some((one) => one.waitsFor(chain))) return false
+    return reentrant || isReentrant(rpc)
   }
 
   /** It has come to wait: for what waits for it, if that is among those that are handled. */

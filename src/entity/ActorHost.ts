@@ -4,8 +4,9 @@
  */
 import { type Cause, Effect, Exit, type Fiber, Runtime } from "effect"
 import { defaultRestartPolicy } from "../mesh/actor/RestartPolicy.ts"
-import { Activation, crashText } from "./Activation.ts"
+import { Activation } from "./Activation.ts"
 import type { ActivationHost, CrashNews, LivingActor, StoppedBy } from "./ActivationHost.ts"
+import { crashText } from "./ActivationLives.ts"
 import { type ActorAddress, addressOf, formatAddress } from "./ActorAddress.ts"
 import { ActorUnavailable } from "./ActorError.ts"
 import { watchRpc } from "./ActorEvent.ts"
