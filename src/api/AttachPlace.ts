@@ -4,7 +4,7 @@ import { Either, Schema } from "effect"
 import { DialAddress, type HostPort } from "../config/HostPort.ts"
 import { unixPathOf } from "../model/UnixHost.ts"
 import { explain } from "../schema/ExplainIssue.ts"
-import type { NoNode } from "./Attachment.ts"
+import type { NoNode } from "./NodeTries.ts"
 
 /** The address as it was written, and by what. */
 export interface SaidPlace {

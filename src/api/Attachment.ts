@@ -1,58 +1,34 @@
 /**
- * A program's hold on its host's node: the connection `control`, made again for ever, and the links that
- * hang on it (NodeLinks.ts). What was asked and what is offered is said again to a node that was started
+ * A program's hold on its host's node: the connection `control`, made again for ever (NodeTries.ts), and
+ * the links that hang on it (NodeLinks.ts). What was asked and what is offered is said again to a node that was started
  * again; calls that come while there is none wait.
  */
 import type { Socket } from "node:net"
-import { Either, Schema } from "effect"
-import { contain, type OnDefect } from "../model/Defect.ts"
+import { contain } from "../model/Defect.ts"
 import type { Dispatch } from "../model/Exchange.ts"
-import type { Log } from "../model/Log.ts"
 import type { ServiceName } from "../model/Names.ts"
-import { reasonOf } from "../model/Reason.ts"
-import type { Ticker } from "../model/Time.ts"
-import type { Timer } from "../model/TimerWheel.ts"
-import { Lines } from "../request/wire/Lines.ts"
-import {
-  isRefused,
-  namingVersion,
-  parseObject,
-  programVersions,
-  type Refused,
-  readControlAnswer
-} from "../request/wire/ProgramHello.ts"
+import { namingVersion } from "../request/wire/ProgramHello.ts"
 import type { ActorQuestion } from "../schema/ActorReportSchema.ts"
 import type { ProgramOffer } from "../schema/ProgramOfferSchema.ts"
 import {
   maxOffers,
   maxQuestions,
-  NodeWord,
+  type NodeWord,
   type ProgramQuestion,
-  ProgramWord,
-  talkBytes,
-  Welcome
+  type ProgramWord,
+  type Welcome
 } from "../schema/ProgramTalkSchema.ts"
 import type { ActorReporter } from "./ActorReporters.ts"
+import { ControlTalk } from "./ControlTalk.ts"
 import { LinkNews } from "./LinkNews.ts"
-import { dialNode, type NodePlace } from "./NodeDial.ts"
 import { NodeDirectory } from "./NodeDirectory.ts"
 import { NodeLinks } from "./NodeLinks.ts"
+import { NodeTries, type NodeTriesOptions, type NoNode } from "./NodeTries.ts"
 import { type Hearer, ServiceQuestions } from "./ServiceQuestions.ts"
 import { ToldOffers } from "./ToldOffers.ts"
 import { WaitingCalls } from "./WaitingCalls.ts"
 
-export interface AttachmentOptions {
-  readonly place: NodePlace
-  /** For people: the place as it was written. */
-  readonly address: string
-  /** For people: what the program is called. */
-  readonly name: string
-  readonly software: string
-  /** The secret of the node's file, read anew at each try; undefined: none is needed. */
-  readonly token: () => string | undefined
-  readonly ticker: Ticker
-  readonly log: Log
-  readonly onDefect: OnDefect
+export interface AttachmentOptions extends NodeTriesOptions {
   /** Where calls to this program go. */
   readonly serve: Dispatch
   /** What this program says of its actors. */
@@ -72,32 +48,6 @@ const maxChecks = maxOffers
 /** The one that is left over is what it serves: however much it asks, that is told. */
 const maxAwaits = maxQuestions - maxChecks - 1
 
-/** Why there is no node, as far as is known. */
-export interface NoNode {
-  readonly refused: Refused | undefined
-  readonly reason: string
-  /** Of the system (`ENOENT`), where that has said it. */
-  readonly code?: string | undefined
-}
-
-/** Pause before the node is tried again, ms; doubles while that fails. */
-const firstPause = 10
-const longestPause = 1_000
-/** Who was attached for so long is at once attached again, ms: a node that ends it soon is not hurried. */
-const stableAfter = 1_000
-
-const noneOfSkein =
-  "what listens there does not answer as a node of Skein does: another program has the place, or it is not the one in `programs.listen` of the node's config"
-
-const codeOf = (error: unknown): string | undefined =>
-  error instanceof Error && "code" in error && typeof error.code === "string"
-    ? error.code
-    : undefined
-
-const decodeWelcome = Schema.decodeUnknownEither(Welcome)
-const decodeWord = Schema.decodeUnknownEither(NodeWord)
-const encodeWord = Schema.encodeSync(ProgramWord)
-
 export class Attachment {
   readonly #options: AttachmentOptions
   readonly #questions: Readonly<Record<Asking, ServiceQuestions>>
@@ -108,14 +58,10 @@ export class Attachment {
   readonly directory: NodeDirectory
   #welcome: Welcome | undefined
   #links: NodeLinks | undefined
-  #control: Socket | undefined
+  #control: ControlTalk | undefined
+  readonly #tries: NodeTries
   #lastId = 0
-  #failures = 0
-  #attachedAt = 0
-  #pause: Timer | undefined
   #stopped = false
-  readonly #abort = new AbortController()
-  #noNode: NoNode = { refused: undefined, reason: "not yet tried" }
   /** Hears that it is attached, each time. */
   onAttached: () => void = () => undefined
   /** Hears that a try has failed, each time. */
@@ -148,6 +94,11 @@ export class Attachment {
       zone: () => this.#welcome?.zone,
       onDefect
     })
+    this.#tries = new NodeTries(options, {
+      welcome: () => this.#welcome,
+      onAttached: (welcome, socket, rest) => this.#attached(welcome, socket, rest),
+      onFailed: (why) => this.onFailed(why)
+    })
     this.#news = new LinkNews({
       ...{ ticker, log },
       node: () => this.#welcome?.node ?? "none",
@@ -161,7 +112,7 @@ export class Attachment {
   }
 
   start(): void {
-    this.#dial()
+    this.#tries.begin()
   }
 
   get isAttached(): boolean {
@@ -195,7 +146,7 @@ export class Attachment {
   async stop(patience: number): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
-    this.#pause?.cancel()
+    this.#tries.stop()
     this.#news.stop()
     this.#offers.stop()
     this.#waiting.end("the program is ending")
@@ -206,68 +157,26 @@ export class Attachment {
       await Promise.race([links.drain("the program is ending"), late])
       links.stop(new Error("the program is ending"))
     }
-    this.#abort.abort()
-    this.#control?.destroySoon()
+    this.#tries.abort()
+    this.#control?.end()
     this.#control = undefined
   }
 
   // ── The node ────────────────────────────────────────────────────────────────────────────────
 
-  #dial(): void {
-    if (this.#stopped) return
-    const { name, place, software, token } = this.#options
-    const resume = this.#welcome && { program: this.#welcome.program, pass: this.#welcome.pass }
-    const attach = async (): Promise<void> => {
-      const hello = {
-        ...{ skein: "program", versions: programVersions, role: "control" },
-        ...{ name, software, pid: process.pid, token: token(), resume }
-      }
-      const { line, rest, socket } = await dialNode(place, hello, this.#abort.signal)
-      const answer = readControlAnswer(line)
-      const welcome = answer === undefined || isRefused(answer) ? undefined : decodeWelcome(answer)
-      if (welcome !== undefined && Either.isRight(welcome)) {
-        this.#attached(welcome.right, socket, rest)
-        return
-      }
-      socket.destroy()
-      if (answer !== undefined && isRefused(answer)) this.#failed(answer.message, answer)
-      else this.#failed(noneOfSkein)
-    }
-    attach().catch((error: unknown) => this.#failed(reasonOf(error), undefined, codeOf(error)))
-  }
-
-  #failed(reason: string, refused?: Refused, code?: string): void {
-    if (this.#stopped) return
-    const before = this.#noNode
-    this.#noNode = { reason, refused, code }
-    if (refused !== undefined && before.reason !== reason) {
-      this.#options.log("warning", `the node at ${this.#options.address} refuses: ${reason}`)
-    }
-    contain(this.#options.onDefect, "who waits for a node", () => this.onFailed(this.#noNode))
-    this.#dialLater()
-  }
-
-  #dialLater(): void {
-    const { ticker } = this.#options
-    this.#failures++
-    const most = Math.min(longestPause, firstPause * 2 ** Math.min(this.#failures - 1, 16))
-    this.#pause = ticker.after(most * (0.5 + ticker.random() / 2), () => this.#dial())
-  }
-
   #attached(welcome: Welcome, socket: Socket, rest: Buffer): void {
-    if (this.#stopped) {
-      socket.destroy()
-      return
-    }
     const isNew = this.#welcome?.pass !== welcome.pass
     const again = this.#welcome !== undefined
     this.#welcome = welcome
-    this.#control = socket
-    this.#attachedAt = this.#options.ticker.now()
+    const control: ControlTalk = new ControlTalk(socket, {
+      onWord: (word) => this.#heard(word),
+      onEnd: (reason) => this.#lost(control, reason)
+    })
+    this.#control = control
     if (again) {
       this.#options.log("info", `attached again to the node ${welcome.node}`)
     }
-    this.#listen(socket, rest)
+    control.listen(rest)
     if (isNew) this.#renewLinks(welcome)
     this.directory.renew()
     this.#questions.mayServe.renew()
@@ -285,50 +194,17 @@ export class Attachment {
       onUp: () => this.#waiting.release(this.dispatch),
       onBroken: (why) => this.#news.broken(why),
       onWhole: () => this.#news.whole(),
-      onUnknown: () => this.#control?.destroy()
+      onUnknown: () => this.#control?.break()
     })
   }
 
-  #listen(socket: Socket, rest: Buffer): void {
-    const lines = new Lines(talkBytes)
-    const onData = (bytes: Buffer): void => {
-      try {
-        lines.push(bytes)
-        for (let line = lines.next(); line !== undefined; line = lines.next()) this.#heard(line)
-      } catch (error) {
-        socket.destroy(error instanceof Error ? error : new Error(String(error)))
-      }
-    }
-    let why = "it closed the connection"
-    socket.on("data", onData)
-    socket.on("error", (error) => {
-      why = error.message
-    })
-    socket.on("end", () => socket.end())
-    socket.once("close", () => this.#lost(socket, why))
-    onData(rest)
-    socket.resume()
-  }
-
-  #lost(socket: Socket, reason: string): void {
-    if (this.#control !== socket) return
+  #lost(control: ControlTalk, reason: string): void {
+    if (this.#control !== control) return
     this.#control = undefined
-    this.#noNode = { reason, refused: undefined }
-    if (this.#stopped) return
-    const { address, log, ticker } = this.#options
-    log("warning", `the node at ${address} is gone (${reason}); it is tried again until it is back`)
-    if (ticker.now() - this.#attachedAt < stableAfter) this.#dialLater()
-    else {
-      this.#failures = 0
-      this.#dial()
-    }
+    this.#tries.lost(reason)
   }
 
-  #heard(line: string): void {
-    const read = decodeWord(parseObject(line))
-    // Of a later version.
-    if (Either.isLeft(read)) return
-    const word = read.right
+  #heard(word: NodeWord): void {
     if (word.type === "endpoints") {
       this.directory.heard(word)
       return
@@ -372,16 +248,13 @@ export class Attachment {
 
   /** False: there is no node. */
   #write(word: ProgramWord): boolean {
-    const control = this.#control
-    if (control?.writable !== true) return false
-    control.write(`${JSON.stringify(encodeWord(word))}\n`)
-    return true
+    return this.#control?.write(word) === true
   }
 
   get #noNodeText(): string {
     const { address } = this.#options
     return this.#control === undefined
-      ? `the program is not attached to a node at ${address}: ${this.#noNode.reason}`
+      ? `the program is not attached to a node at ${address}: ${this.#tries.noNode.reason}`
       : `no request thread of the node at ${address} takes a link of the program`
   }
 }

@@ -138,3 +138,4 @@ export type ProgramWord = typeof ProgramWord.Type
 
 /** What a node says. */
 export const NodeWord = Schema.Union(NodeAnswer, EndpointNews, ActorsAsked)
+export type NodeWord = typeof NodeWord.Type
