@@ -143,7 +143,9 @@ export const fromRpcGroup = <const Type extends string, Rpcs extends Rpc.Any>(
     client: Effect.map(Actors, (actors) => makeActorClient(actors, { type, protocol })),
     toLayer: (build, options = {}) => Layer.scopedDiscard(register(type, protocol, build, options)),
     spawn: (name, build, options = {}) =>
-      Effect.flatMap(runOf(protocol, build, options), (run) => spawnChild({ ...run, type, name })),
+      Effect.flatMap(runOf(protocol, build, options), (run) =>
+        spawnChild({ ...run, protocol, type, name })
+      ),
     reminders: remindersOf(protocol),
     of: (handlers) => handlers
   }
@@ -189,8 +191,9 @@ const runOf = <Rpcs extends Rpc.Any, H extends HandlersFrom<Rpcs>, RX>(
     // Of the runtime's own there is one draw, since each of them is a program to be run.
     const dice = new PCGRandom(yield* random.nextIntBetween(0, 2 ** 31))
     const program: ActorProgram = {
-      protocol: protocol as unknown as RpcGroup.RpcGroup<Rpc.Any>,
-      // What it needs is in the context that each life is given; its handlers are told apart by tag.
+      protocol,
+      // What it needs is in the context that each life is given, which no type can say of what is left out of an unknown
+      // one (`Exclude`); its handlers are told apart by tag, so each is given what its own RPC says.
       build: (Effect.isEffect(build)
         ? build
         : Effect.succeed(build)) as unknown as Effect.Effect<Handlers>,
@@ -201,7 +204,7 @@ const runOf = <Rpcs extends Rpc.Any, H extends HandlersFrom<Rpcs>, RX>(
     }
     const { concurrency = 1, mailbox = options.mailboxCapacity ?? 1_000 } = options
     return {
-      ...{ program, protocol: program.protocol, mailbox, runtime: runtime as never },
+      ...{ program, protocol: program.protocol, mailbox, runtime },
       concurrency: concurrency === "unbounded" ? Number.POSITIVE_INFINITY : concurrency,
       reentrant: options.reentrant ?? false
     }

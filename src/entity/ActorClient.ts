@@ -18,6 +18,7 @@ import {
 import { Idempotent } from "../api/RpcIdempotent.ts"
 import { type ActorAddress, CurrentAddress, idProblem } from "./ActorAddress.ts"
 import type { ActorEvent } from "./ActorEvent.ts"
+import { propsOf } from "./ActorProtocol.ts"
 import type { ActorFailure, Actors, ActorType, Outgoing } from "./Actors.ts"
 import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
 import { CurrentDelivery } from "./CurrentDelivery.ts"
@@ -53,15 +54,9 @@ export const makeActorClient = <Rpcs extends Rpc.Any>(
   actors: Sender,
   { protocol, type }: { readonly type: string; readonly protocol: RpcGroup.RpcGroup<Rpcs> }
 ): ActorClient<Rpcs> => {
-  const definition: ActorType = {
-    type,
-    protocol: protocol as unknown as RpcGroup.RpcGroup<Rpc.Any>
-  }
+  const definition: ActorType = { type, protocol }
   const calls = new Map(
-    Array.from(protocol.requests, ([tag, rpc]) => [
-      tag,
-      callOf(actors, definition, rpc as unknown as Rpc.AnyWithProps)
-    ])
+    Array.from(protocol.requests, ([tag, rpc]) => [tag, callOf(actors, definition, propsOf(rpc))])
   )
   class Client {
     readonly id: string
@@ -77,7 +72,7 @@ export const makeActorClient = <Rpcs extends Rpc.Any>(
       enumerable: true
     })
   }
-  // Its methods are the protocol's, by the loop above.
+  // Its methods are the protocol's, by the loop above: no type follows what is defined by name at run time.
   const client = (id: string) => new Client(id) as unknown as ReturnType<ActorClient<Rpcs>>
   return Object.assign(client, {
     watch: (id: string) => watchActor(actors, definition, checkedId(id))

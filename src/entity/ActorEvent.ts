@@ -1,6 +1,7 @@
 /** What becomes of an actor, for who watches it. */
 import * as Rpc from "@effect/rpc/Rpc"
 import { Schema } from "effect"
+import { propsOf } from "./ActorProtocol.ts"
 
 /** It is watched from here on: by the host that it belongs to. The first one, and again after each move. */
 const Watching = Schema.TaggedStruct("Watching", {
@@ -51,7 +52,4 @@ export const ActorEvent = Schema.Union(
 export type ActorEvent = typeof ActorEvent.Type
 
 /** How it is asked for: no message of an actor has a name like it. */
-export const watchRpc = Rpc.make(".watch", {
-  success: ActorEvent,
-  stream: true
-}) as unknown as Rpc.AnyWithProps
+export const watchRpc = propsOf(Rpc.make(".watch", { success: ActorEvent, stream: true }))

@@ -4,7 +4,6 @@
  */
 import type { Headers } from "@effect/platform/Headers"
 import * as Rpc from "@effect/rpc/Rpc"
-import type * as RpcGroup from "@effect/rpc/RpcGroup"
 import type * as RpcMiddleware from "@effect/rpc/RpcMiddleware"
 import * as RpcSchema from "@effect/rpc/RpcSchema"
 import {
@@ -26,6 +25,7 @@ import type { HandledThen, Life, LivingActor } from "./ActivationHost.ts"
 import { type ActorAddress, CurrentAddress } from "./ActorAddress.ts"
 import { ActorUnavailable } from "./ActorError.ts"
 import { ActorMemory, type MemoryHost } from "./ActorMemory.ts"
+import type { ActorProtocol } from "./ActorProtocol.ts"
 import { answeredOnce, type KeyScope, type KeysInWork } from "./AnsweredOnce.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
 import { CurrentDelivery } from "./CurrentDelivery.ts"
@@ -54,7 +54,7 @@ export type Handlers = Readonly<Record<string, (request: AnyRequest) => unknown>
 
 /** What a type's actors do: how each begins, and what is known of their messages. */
 export interface ActorProgram {
-  readonly protocol: RpcGroup.RpcGroup<Rpc.Any>
+  readonly protocol: ActorProtocol
   /** Needs the type's context, its address, its activation and a scope, which are given here. */
   readonly build: Effect.Effect<Handlers>
   readonly spanAttributes: Readonly<Record<string, string>> | undefined

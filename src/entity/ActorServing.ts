@@ -14,6 +14,7 @@ import { refuse } from "../model/RefusedExchange.ts"
 import { addressOf } from "./ActorAddress.ts"
 import { watchRpc } from "./ActorEvent.ts"
 import type { ActorHost } from "./ActorHost.ts"
+import { propsOf } from "./ActorProtocol.ts"
 import {
   type RefusalHead,
   type ReleaseQuestion,
@@ -121,8 +122,8 @@ class ServedMessage {
     const { headers, id: requestId, tag } = this.#request
     const ended = (message: Parameters<RpcAnswering["end"]>[0], defect = defectStatus): void =>
       this.#answering.end(message, defect)
-    const rpc = ownRpcs.get(tag) ?? (requests.get(tag) as Rpc.AnyWithProps | undefined)
-    if (rpc === undefined) {
+    const known = ownRpcs.get(tag) ?? requests.get(tag)
+    if (known === undefined) {
       ended({ _tag: "Defect", defect: `Unknown request tag: ${tag}` })
       return undefined
     }
@@ -133,6 +134,7 @@ class ServedMessage {
       } as const
       ended({ _tag: "Exit", requestId, exit }, status)
     }
+    const rpc = propsOf(known)
     const codec = codecOf(rpc)
     if (rpc === mergeRpc && !this.#options.isHost(this.#served.call.caller)) {
       answered({ status: 403, fields: [] })

@@ -2,14 +2,13 @@
  * What runs actors and finds them: types are registered with it, and messages are given to it. How it does
  * so is its layer's: in the mesh (`ActorMesh.layer`), or all in this program (`layerLocal`).
  */
-import type * as Rpc from "@effect/rpc/Rpc"
-import type * as RpcGroup from "@effect/rpc/RpcGroup"
 import { Context, Effect, Layer, Schedule, type Scope } from "effect"
 import type { MeshFault } from "../api/MeshFault.ts"
 import type { ServeRefused } from "../schema/ProgramOfferSchema.ts"
 import { type ActorAddress, addressOf } from "./ActorAddress.ts"
 import { ActorUnavailable, type MailboxFull } from "./ActorError.ts"
 import { ActorHost, type ActorHostOptions } from "./ActorHost.ts"
+import type { ActorProtocol } from "./ActorProtocol.ts"
 import { lateText } from "./CallChain.ts"
 import type { Message, Replies } from "./Message.ts"
 import { allShards } from "./Placement.ts"
@@ -23,7 +22,7 @@ export type ActorFailure = ActorUnavailable | MailboxFull | MeshFault
 /** A type, as both sides know it. */
 export interface ActorType {
   readonly type: string
-  readonly protocol: RpcGroup.RpcGroup<Rpc.Any>
+  readonly protocol: ActorProtocol
 }
 
 /** What is promised of the type's actors. */

@@ -12,14 +12,16 @@ import { makeActorClient } from "./ActorClient.ts"
 import { ActorUnavailable, type MailboxFull } from "./ActorError.ts"
 import { ActorHost } from "./ActorHost.ts"
 import type { ActorProgram } from "./ActorLife.ts"
-import { type ActorType, deliverHere } from "./Actors.ts"
+import { deliverHere } from "./Actors.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
 import type { ShardGate } from "./ShardGate.ts"
 import { storeLimits } from "./store/ActorStore.ts"
 
 export type ChildFailure = ActorUnavailable | MailboxFull
 
-export interface ChildDefinition extends ActorType {
+export interface ChildDefinition<Rpcs extends Rpc.Any> {
+  readonly type: string
+  readonly protocol: RpcGroup.RpcGroup<Rpcs>
   /** Unique among the children of its type that the actor has. */
   readonly name: string
   readonly program: ActorProgram
@@ -31,7 +33,7 @@ export interface ChildDefinition extends ActorType {
 
 /** In an actor: one that lives until the scope closes. Its first message begins it. */
 export const spawnChild = <Rpcs extends Rpc.Any>(
-  definition: ChildDefinition
+  definition: ChildDefinition<Rpcs>
 ): Effect.Effect<
   RpcClient.RpcClient.From<Rpcs, ChildFailure>,
   never,
@@ -84,7 +86,7 @@ export const spawnChild = <Rpcs extends Rpc.Any>(
         })
     )
     const address = addressOf(type, id)
-    const client = makeActorClient<Rpcs>(
+    const client = makeActorClient(
       {
         send: (_, __, message) => {
           const gone = (): void => {
@@ -98,8 +100,7 @@ export const spawnChild = <Rpcs extends Rpc.Any>(
           return () => undefined
         }
       },
-      // The protocol of the type that spawns it (Actor.ts).
-      { type, protocol: protocol as unknown as RpcGroup.RpcGroup<Rpcs> }
+      { type, protocol }
     )
     // Nothing of it goes over the mesh.
     return client(id) as unknown as RpcClient.RpcClient.From<Rpcs, ChildFailure>

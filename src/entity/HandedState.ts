@@ -4,6 +4,7 @@
  */
 import * as Rpc from "@effect/rpc/Rpc"
 import { type Effect, Schema } from "effect"
+import { propsOf } from "./ActorProtocol.ts"
 import { storeLimits } from "./store/ActorStore.ts"
 
 export const HandedState = Schema.Struct({
@@ -35,7 +36,4 @@ export const Merged = Schema.Literal("merged", "refused", "same")
 export type Merged = typeof Merged.Type
 
 /** How it is handed over: no message of an actor has a name like it, and only hosts of the type may send it. */
-export const mergeRpc = Rpc.make(".merge", {
-  payload: HandedState,
-  success: Merged
-}) as unknown as Rpc.AnyWithProps
+export const mergeRpc = propsOf(Rpc.make(".merge", { payload: HandedState, success: Merged }))

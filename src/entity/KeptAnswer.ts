@@ -2,6 +2,7 @@
 import type * as Rpc from "@effect/rpc/Rpc"
 import { Effect, type Exit } from "effect"
 import { AnswerReader, decodeRequest, encodeMessage } from "../api/RpcBody.ts"
+import { propsOf } from "./ActorProtocol.ts"
 import { codecOf } from "./MessageCodec.ts"
 
 type AnyExit = Exit.Exit<unknown, unknown>
@@ -51,10 +52,11 @@ export const decodePayload = (
 ): Effect.Effect<RemindedMessage, unknown> =>
   Effect.suspend(() => {
     const request = decodeRequest(bytes)
-    const rpc = requests.get(request?.tag ?? "") as Rpc.AnyWithProps | undefined
-    if (request === undefined || rpc === undefined) {
+    const known = requests.get(request?.tag ?? "")
+    if (request === undefined || known === undefined) {
       return Effect.fail(new Error(`there is no message ${request?.tag ?? ""} (any more)`))
     }
+    const rpc = propsOf(known)
     return Effect.map(codecOf(rpc).decodePayload(request.payload), (payload) => ({
       ...{ rpc, payload }
     }))

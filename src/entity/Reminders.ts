@@ -9,6 +9,7 @@ import type * as RpcGroup from "@effect/rpc/RpcGroup"
 import { Duration, Effect, Exit, type Scope } from "effect"
 import { isChild } from "./ActorAddress.ts"
 import type { ActorHost } from "./ActorHost.ts"
+import { propsOf } from "./ActorProtocol.ts"
 import { CurrentActivation } from "./CurrentActivation.ts"
 import { decodePayload, encodePayload, type RemindedMessage } from "./KeptAnswer.ts"
 import type { ActorStoreShape, DueReminder, ReminderPlace } from "./store/ActorStore.ts"
@@ -38,7 +39,7 @@ export const remindersOf = <R extends Rpc.Any>(
   ).pipe(
     Effect.map(({ memory }) => ({
       set: (name, when, tag, payload) => {
-        const rpc = protocol.requests.get(tag) as unknown as Rpc.AnyWithProps
+        const rpc = propsOf(protocol.requests.get(tag)!)
         const { payloadSchema } = rpc
         const made = "make" in payloadSchema ? (payloadSchema.make as Make)(payload) : payload
         return Effect.map(Effect.orDie(encodePayload(rpc, made)), (bytes) =>
