@@ -8,6 +8,7 @@ const timed = [
   "churn",
   "failing-endpoints",
   "failure",
+  "host-limits",
   "last-words",
   "links",
   "many-nodes",

@@ -6,8 +6,8 @@
 import { Worker } from "node:worker_threads"
 import type { Log } from "../model/Log.ts"
 import type { Ticker } from "../model/Time.ts"
+import { type HostMemory, makeHostMemory } from "../request/HostMemory.ts"
 import type { FromPlane, PlaneSetup, ToPlane } from "../request/PlaneMessages.ts"
-import { runMemory } from "../request/policy/HostRuns.ts"
 import { KeptPlane, type PlaneBody } from "./KeptPlane.ts"
 import { samePort } from "./PlanePorts.ts"
 import type { PlaneThreadEvents, SpawnPlane } from "./PlaneThread.ts"
@@ -27,12 +27,12 @@ export interface KeptThreadsOptions {
 
 class KeptThread {
   readonly plane: KeptPlane<WorkerBody>
-  readonly #runs: SharedArrayBuffer
+  readonly #memory: HostMemory
   /** Of the mesh plane there is. */
   #events: PlaneThreadEvents | undefined
 
-  constructor({ log, ticker }: KeptThreadsOptions, runs: SharedArrayBuffer) {
-    this.#runs = runs
+  constructor({ log, ticker }: KeptThreadsOptions, memory: HostMemory) {
+    this.#memory = memory
     this.plane = new KeptPlane({
       ...{ log, ticker, endsWithMesh: true },
       make: (setup, post) => {
@@ -81,7 +81,7 @@ class KeptThread {
     return {
       spawn,
       holds: (spec) => held.some((one) => samePort(one, spec)),
-      runs: this.#runs
+      memory: this.#memory
     }
   }
 
@@ -121,8 +121,8 @@ export class KeptThreads {
   readonly #threads: ReadonlyArray<KeptThread>
 
   constructor(options: KeptThreadsOptions) {
-    const runs = runMemory()
-    this.#threads = Array.from({ length: options.count }, () => new KeptThread(options, runs))
+    const memory = makeHostMemory()
+    this.#threads = Array.from({ length: options.count }, () => new KeptThread(options, memory))
   }
 
   /** For a mesh plane that begins. */

@@ -22,7 +22,7 @@ export interface MeshThreadOptions {
   readonly file: URL
   /** Its heap, MB at most: what the bounds of the mesh plane allow is less. Default 1,024. */
   readonly heap?: number | undefined
-  readonly start: Omit<MeshStart, "held" | "runs" | "draining" | "restarts" | "programs">
+  readonly start: Omit<MeshStart, "held" | "memory" | "draining" | "restarts" | "programs">
   readonly plane: ProgramPlane
   /** What the program says of its actors; undefined: it cannot say it. */
   readonly actors: (question: ActorQuestion) => ActorReports | undefined
@@ -140,10 +140,10 @@ export class MeshThread {
 
   #begin(): void {
     const { file, heap = usualHeap, onFailed, plane, start } = this.#options
-    const { runs, held, isDraining: draining, served, ticker } = plane
+    const { memory, held, isDraining: draining, served, ticker } = plane
     const config = this.#config
     const workerData: MeshStart = {
-      ...{ ...start, config, held, runs, draining },
+      ...{ ...start, config, held, memory, draining },
       programs: served,
       restarts: this.#restarts
     }

@@ -5,6 +5,7 @@
 import type { ConfigOverride } from "../config/ConfigFile.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { PeerKey } from "../model/Names.ts"
+import type { HostMemory } from "../request/HostMemory.ts"
 import type { FromPlane, ListenSpec, PlaneSetup, ToPlane } from "../request/PlaneMessages.ts"
 import type { ActorQuestion, ActorReports } from "../schema/ActorReportSchema.ts"
 import type { ProgramOffer } from "../schema/ProgramOfferSchema.ts"
@@ -28,8 +29,8 @@ export interface MeshStart {
   readonly logFrom: number
   /** Ports that the program's plane has open already, as a life before this one asked for them. */
   readonly held: ReadonlyArray<ListenSpec>
-  /** Where the program's plane counts results in a row. */
-  readonly runs: SharedArrayBuffer
+  /** What the program's plane shares with the node's others. */
+  readonly memory: HostMemory
   /** What the program serves by itself, as it was said to a life before this one. */
   readonly programs: ReadonlyArray<ProgramOffer>
   /** Lives before this one. */

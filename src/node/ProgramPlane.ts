@@ -1,7 +1,7 @@
 /** The request plane in a program's own thread, whose node has its mesh plane in another. */
 import type { Log } from "../model/Log.ts"
+import { makeHostMemory } from "../request/HostMemory.ts"
 import { LoopTicker } from "../request/LoopTicker.ts"
-import { runMemory } from "../request/policy/HostRuns.ts"
 import { RequestPlane } from "../request/RequestPlane.ts"
 import type { ProgramOffer } from "../schema/ProgramOfferSchema.ts"
 import { KeptPlane } from "./KeptPlane.ts"
@@ -12,8 +12,8 @@ export interface ProgramPlaneOptions {
 
 export class ProgramPlane extends KeptPlane<RequestPlane> {
   readonly ticker: LoopTicker
-  /** Where all planes of the node count results in a row, over all lives of the mesh thread. */
-  readonly runs = runMemory()
+  /** What all planes of the node share, over all lives of the mesh thread. */
+  readonly memory = makeHostMemory()
   /** What the program serves by itself, all of it. */
   served: ReadonlyArray<ProgramOffer> = []
 

@@ -48,7 +48,7 @@ export class ProgramPort {
         }
       },
       holds: (spec) => start.held.some((one) => samePort(one, spec)),
-      runs: start.runs
+      memory: start.memory
     }
     port.on("message", (message: ToMesh) => this.#receive(message))
   }

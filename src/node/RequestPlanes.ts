@@ -12,8 +12,8 @@ import { wholeView } from "../model/MeshView.ts"
 import type { MeshId, PeerKey } from "../model/Names.ts"
 import type { NodeRecord } from "../model/NodeRecord.ts"
 import type { Ticker } from "../model/Time.ts"
+import { makeHostMemory } from "../request/HostMemory.ts"
 import type { PlaneFact, PlaneSetup } from "../request/PlaneMessages.ts"
-import { runMemory } from "../request/policy/HostRuns.ts"
 import type { ThreadReports } from "../telemetry/ThreadReports.ts"
 import { deniedEvent, otherUserEvent } from "./AuditEvents.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
@@ -30,7 +30,7 @@ export interface RequestPlanesOptions {
   readonly kept: ReadonlyArray<ProgramSide> | undefined
   /** The plane of a program, in its thread; there are calls made there. */
   readonly program: ProgramSide | undefined
-  readonly setup: Omit<PlaneSetup, "index" | "threads" | "sharePorts" | "runs">
+  readonly setup: Omit<PlaneSetup, "index" | "threads" | "sharePorts" | "memory">
   readonly ticker: Ticker
   readonly reports: ThreadReports
   readonly audit: RecordAudit
@@ -145,7 +145,7 @@ export const makePlanes = (
             ],
             setup: {
               ...setup,
-              runs: program?.runs ?? kept?.[0]?.runs ?? runMemory()
+              memory: program?.memory ?? kept?.[0]?.memory ?? makeHostMemory()
             },
             sharePorts: workers > 0,
             holds: (spec) =>

@@ -4,8 +4,10 @@ import { describe, expect, it } from "vitest"
 import type { RelayPipe } from "../mesh/host/RelayListener.ts"
 import { ServiceName } from "../model/Names.ts"
 import type { RelayUp } from "../model/Relay.ts"
+import { makeHostMemory } from "../request/HostMemory.ts"
 import type { ListenError } from "../request/listener/ListenError.ts"
 import type { FromPlane, ListenSpec, PlaneSetup, ToPlane } from "../request/PlaneMessages.ts"
+import { HostCounts } from "../request/policy/HostCounts.ts"
 import { defaultPolicy } from "../schema/PolicySchema.ts"
 import { self } from "../testing/InboundFixture.ts"
 import { alice, bob, ManualTicker } from "../testing/LinkTestPair.ts"
@@ -198,6 +200,19 @@ describe("a thread that crashes", () => {
     expect(thread(1).told).toHaveLength(other + 1)
     thread(0).says({ type: "ready" })
     expect(threads.status()[0]).toMatchObject({ state: "running", restarts: 1 })
+  })
+
+  it("leaves the others what it had of that of which the host may have so many", () => {
+    const memory = makeHostMemory()
+    const { thread } = make(2, {
+      setup: { self, defaultPolicy, accessLog: false, traces: false, memory }
+    })
+    const [first, second] = [0, 1].map((index) =>
+      new HostCounts(thread(index).setup.memory!.counts, index, 2).count("connections")
+    )
+    for (const count of [first, first, second]) count!.add()
+    thread(0).crashes()
+    expect(second!.total).toBe(1)
   })
 
   it("is started after pauses that grow while it crashes soon, and begin anew once it was well", () => {

@@ -8,6 +8,7 @@ import type { RelayGate } from "../mesh/host/RelayListener.ts"
 import { contain, type OnDefect } from "../model/Defect.ts"
 import type { ViewChange } from "../model/MeshView.ts"
 import type { Ticker } from "../model/Time.ts"
+import { forgetThread } from "../request/HostMemory.ts"
 import type { FromPlane, ListenSpec, PlaneSetup, ToPlane } from "../request/PlaneMessages.ts"
 import type { AskedRows, Question } from "../request/PlaneQuestions.ts"
 import type { ThreadReports } from "../telemetry/ThreadReports.ts"
@@ -197,6 +198,8 @@ export class RequestThreads {
     // Nobody waits any more for one that is gone, and its connections are gone with it.
     this.#answers.forget(slot.index)
     this.#relays.lose(slot.index)
+    const { memory } = this.#options.setup
+    if (memory !== undefined) forgetThread(memory, slot.index)
     if (this.#stopped) return
     slot.failures = ticker.now() - slot.startedAt < stableAfter ? slot.failures + 1 : 1
     const pause = Math.min(longestPause, firstPause * 2 ** (slot.failures - 1))

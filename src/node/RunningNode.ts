@@ -8,6 +8,7 @@ import type { ConfigOverride } from "../config/ConfigFile.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
+import type { HostMemory } from "../request/HostMemory.ts"
 import type { ListenSpec } from "../request/PlaneMessages.ts"
 import type { ProgramOffer, ServeRefused } from "../schema/ProgramOfferSchema.ts"
 import type { AskedProgram } from "./AskedProgram.ts"
@@ -54,8 +55,8 @@ export interface ProgramSide {
   readonly spawn: SpawnPlane
   /** Its plane has this port open already, from before this thread began. */
   readonly holds: (spec: ListenSpec) => boolean
-  /** Where it counts results in a row: the node's other planes are to count there, too. */
-  readonly runs: SharedArrayBuffer
+  /** What it shares with the node's other planes. */
+  readonly memory: HostMemory
 }
 
 export interface NameServer {

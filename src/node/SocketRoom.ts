@@ -53,7 +53,11 @@ export class SocketRoom {
       return Effect.as(problem === undefined ? Effect.void : Effect.logWarning(problem), room)
     })
 
-  /** Whom the request threads hear it from, and how many share it: now, and at every change. */
+  /**
+   * Whom the request threads hear it from, and how many share it: now, and at every change. Each has its part, though
+   * calls of few links come to few of them: that hurts where few files may be open, and a node that counts its threads
+   * itself has few there (ThreadCount.ts).
+   */
   tell(threads: number, post: (message: Sockets) => void): void {
     const share = (whole: number, least: number) => Math.max(least, Math.floor(whole / threads))
     this.#tell = () =>

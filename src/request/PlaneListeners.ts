@@ -55,7 +55,10 @@ type Listen = Extract<ToPlane, { readonly id: number; readonly type: `listen${st
 /** Where its ports throw. */
 const where = "a port of a request thread"
 
-/** Connections of clients that a listener has at most, on the whole host. */
+/**
+ * Connections of clients that a listener has at most, on the whole host. Each thread has its part of them: the
+ * system spreads connections evenly over the threads that listen, unlike calls, of which a link brings many.
+ */
 const connectionsPerListener = 10_000
 
 export class PlaneListeners {

@@ -13,6 +13,7 @@ import type { Policy } from "../model/Policy.ts"
 import type { RelayDown, RelayUp, SocketEnd } from "../model/Relay.ts"
 import type { Session, SessionFacts } from "../model/Session.ts"
 import type { ThreadOrder, ThreadReport } from "./cells/ThreadReport.ts"
+import type { HostMemory } from "./HostMemory.ts"
 import type { Denial } from "./inbound/Denials.ts"
 import type { ListenErrorCode } from "./listener/ListenError.ts"
 import type { OtherUser } from "./listener/Refusals.ts"
@@ -29,12 +30,12 @@ export interface PlaneSetup {
   }
   /** Which of the request threads this is, from 0. */
   readonly index: number
-  /** How many there are. What a host may have once, each has a part of: see `shareOf`. */
+  /** How many there are. */
   readonly threads: number
   /** Other threads of this node listen on the same ports. */
   readonly sharePorts: boolean
-  /** Where all of them count results in a row (HostRuns); absent: each counts its own. */
-  readonly runs?: SharedArrayBuffer | undefined
+  /** What all of them count in; absent: each counts its own, and has its part of what a host may have. */
+  readonly memory?: HostMemory | undefined
   /** Services without a policy get this. */
   readonly defaultPolicy: Policy
   /** Under which services are called beside `.mesh`, in small letters: that of the node's names. */

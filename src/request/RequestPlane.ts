@@ -24,7 +24,9 @@ import { LoopDelay } from "./cells/LoopDelay.ts"
 import { PlaneTelemetry } from "./cells/PlaneTelemetry.ts"
 import { AccessGuard } from "./inbound/AccessGuard.ts"
 import { Denials } from "./inbound/Denials.ts"
+import { HostLimits } from "./inbound/HostLimits.ts"
 import { type Inbound, makeInbound } from "./inbound/Inbound.ts"
+import { OwnLimits } from "./inbound/Places.ts"
 import { Programs } from "./inbound/Programs.ts"
 import { observeLinks } from "./LinkMetrics.ts"
 import { LinkPool } from "./link/LinkPool.ts"
@@ -69,6 +71,8 @@ export class RequestPlane {
   readonly #pool: LinkPool
   readonly #access: AccessGuard
   readonly #denials: Denials
+  /** Undefined: there is no thread to share anything with. */
+  readonly #limits: HostLimits | undefined
   /** Programs in this thread or attached to it, which serve without a port. */
   readonly programs = new Programs()
   readonly #inbound: Inbound
@@ -114,6 +118,9 @@ export class RequestPlane {
       ...{ ticker, hostOf },
       post: (denials) => post({ type: "denied", denials })
     })
+    const memory = threads > 1 ? setup.memory : undefined
+    this.#limits =
+      memory && new HostLimits({ ...memory, ...{ thread: index, threads, ticker, onDefect } })
     this.#inbound = makeInbound({
       self,
       ticker,
@@ -123,7 +130,7 @@ export class RequestPlane {
       speaksFor: this.#rights.refusal,
       access: this.#access,
       onDenied: (call, rule, message) => this.#denials.note(call, rule, message),
-      threads,
+      limits: this.#limits ?? new OwnLimits(threads),
       onDefect,
       sockets: this.#sockets.programs,
       programs: this.programs
@@ -164,7 +171,7 @@ export class RequestPlane {
       whyMissing: (service) => this.#out ?? this.#missing.get(service),
       speaksFor: this.#rights.refusal,
       onDefect,
-      ...(threads > 1 && setup.runs !== undefined ? { runs: new HostRuns(setup.runs) } : {}),
+      ...(memory === undefined ? {} : { runs: new HostRuns(memory.runs) }),
       onFact: (service, endpoint, fact) => {
         if (threads === 1) return
         const told = atWall(fact, ticker.wall() - ticker.now())
@@ -319,6 +326,7 @@ export class RequestPlane {
       () => this.#pool.stop(),
       () => this.#transport.stop(new Error("this node is shutting down")),
       () => this.#inbound.close(),
+      () => this.#limits?.stop(),
       () => this.#denials.stop(),
       () => this.#relay.close(),
       () => this.#delay.stop(),

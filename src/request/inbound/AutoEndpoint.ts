@@ -11,6 +11,7 @@ import type { ProgramPlace } from "../socket/ProgramDial.ts"
 import { type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
 import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
 import { HeldStream } from "./HeldStream.ts"
+import type { Places } from "./Places.ts"
 import { askVersion, type ProgramVersion, type VersionAnswer } from "./ProgramVersion.ts"
 
 export interface AutoEndpointOptions {
@@ -18,8 +19,8 @@ export interface AutoEndpointOptions {
   readonly ticker: Ticker
   /** For a call that brings no limit of its own, ms. */
   readonly connectTimeout: number
-  /** Requests that wait for the answer. */
-  readonly maxWaiting: number
+  /** For requests that wait for the answer. */
+  readonly places: Places
   readonly sockets?: SocketLane | undefined
   readonly onDefect?: OnDefect | undefined
   /** Of each version, for as long as the program speaks it. */
@@ -66,22 +67,22 @@ export class AutoEndpoint implements EndpointTransport {
   }
 
   open(call: Call, fields: Fields, receiver: ResponseReceiver): EndpointStream {
-    const { connectTimeout, fault, maxWaiting, onDefect, ticker } = this.#options
+    const { connectTimeout, fault, onDefect, places, ticker } = this.#options
     const now = ticker.now()
     if (this.#known !== undefined && !this.#deciding && !this.#mayBeAnother(now)) {
       if (!this.#sure && now - this.#answeredAt >= this.#pause) this.#ask(now)
       return this.#transport(this.#known).open(call, fields, receiver)
     }
-    if (this.#waiting.size >= maxWaiting) {
-      const what = `has ${maxWaiting} requests that wait to know which HTTP it speaks, which is the limit`
+    if (!places.take()) {
+      const what = `has ${places.most} requests that wait to know which HTTP it speaks, which is the limit`
       return refuse(receiver, fault("overflow", what), onDefect)
     }
     const limit = call.connectTimeout ?? connectTimeout
     const timed = { ...call, connectTimeout: limit }
-    const held = new HeldStream(timed, now, fields, receiver, () => this.#waiting.delete(held))
+    const held = new HeldStream(timed, now, fields, receiver, () => this.#leave(held))
     this.#waiting.add(held)
     held.waiting.timer = ticker.after(limit, () => {
-      this.#waiting.delete(held)
+      this.#leave(held)
       held.waiting.fail(
         fault("upstream_connect", `could not be connected to: no connection within ${limit} ms`)
       )
@@ -93,6 +94,10 @@ export class AutoEndpoint implements EndpointTransport {
   retire(): void {
     this.#retired = true
     for (const transport of this.#made.values()) transport.retire()
+  }
+
+  #leave(held: HeldStream): void {
+    if (this.#waiting.delete(held)) this.#options.places.give()
   }
 
   /** Half of a request's time is left for its own connection where there is no answer. */
@@ -158,7 +163,7 @@ export class AutoEndpoint implements EndpointTransport {
     }
     const transport = this.#transport(spoken)
     for (const held of [...this.#waiting]) {
-      this.#waiting.delete(held)
+      this.#leave(held)
       held.begin(transport, ticker.now(), (error) =>
         fault("upstream_reset", `was not called: ${String(error)}`)
       )

@@ -21,6 +21,7 @@ import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
 import { type Http2ConnectionOwner, Http2EndpointConnection } from "./Http2EndpointConnection.ts"
 import { Http2EndpointRequest, type Http2RequestPool, takesNone } from "./Http2EndpointRequest.ts"
 import { defaultMaxWaiting, type HttpEndpointOptions } from "./HttpEndpoint.ts"
+import { type ConnectionPlaces, OwnConnectionPlaces } from "./Places.ts"
 
 export interface Http2EndpointOptions extends Omit<HttpEndpointOptions, "onStaleRetry"> {
   /** The program speaks gRPC. */
@@ -37,8 +38,11 @@ export class Http2Endpoint
 {
   readonly #options: Http2EndpointOptions
   readonly #sockets: SocketLane
-  readonly #maxConnections: number
-  readonly #maxWaiting: number
+  readonly #places: ConnectionPlaces
+  /** What it lacked when it last found no room is a socket of the node's, and no place. */
+  #lacksSocket = false
+  /** Of its connections, those that are closed as their streams end. */
+  #leaving = 0
   readonly #all = new Set<Http2EndpointConnection>()
   readonly #waiting = new Map<Http2EndpointRequest, Timer>()
   #sweep: Timer | undefined = undefined
@@ -49,8 +53,9 @@ export class Http2Endpoint
 
   constructor(options: Http2EndpointOptions) {
     this.#options = options
-    this.#maxConnections = options.maxConnections ?? defaultMaxHttp2Connections
-    this.#maxWaiting = options.maxWaiting ?? defaultMaxWaiting
+    this.#places =
+      options.places ?? new OwnConnectionPlaces(defaultMaxHttp2Connections, defaultMaxWaiting)
+    this.#places.keep(this)
     this.#sockets = options.sockets ?? unlimitedSockets()
     this.#sockets.keep(this)
   }
@@ -85,7 +90,7 @@ export class Http2Endpoint
       connection.begin(request)
       return request
     }
-    if (this.#waiting.size >= this.#maxWaiting) {
+    if (!this.#places.wait()) {
       return refuse(receiver, this.fault("overflow", this.#full, false), this.#options.onDefect)
     }
     this.#wait(request)
@@ -97,18 +102,20 @@ export class Http2Endpoint
     this.#retired = true
     this.#sweep?.cancel()
     this.#sockets.keepNoMore(this)
+    this.#places.keepNoMore()
     for (const connection of [...this.#all]) {
       if (connection.idleSince !== undefined) connection.close()
     }
   }
 
   onRoom(): void {
+    while (this.#places.owes(this.#leaving) && (this.closeOneIdle() || this.#retireOne()));
     while (this.#waiting.size > 0) {
       const [first] = this.#waiting.keys()
       if (first === undefined) return
       const connection = this.#connectionFor(first)
       if (connection === undefined) {
-        if (this.#mayGrow) this.#sockets.wait(this)
+        this.#waitForRoom()
         return
       }
       this.#waitNoMore(first)
@@ -118,9 +125,7 @@ export class Http2Endpoint
   }
 
   onGone(connection: Http2EndpointConnection): void {
-    if (!this.#all.delete(connection)) return
-    this.#sockets.give()
-    this.onRoom()
+    if (this.#drop(connection)) this.onRoom()
   }
 
   onConnectFailure(): void {
@@ -130,16 +135,15 @@ export class Http2Endpoint
   again(request: Http2EndpointRequest): void {
     const connection = this.#connectionFor(request)
     if (connection !== undefined) connection.begin(request)
-    else if (this.#waiting.size < this.#maxWaiting) this.#wait(request)
+    else if (this.#places.wait()) this.#wait(request)
     else request.fail("overflow", this.#full)
   }
 
   closeOneIdle(): boolean {
     for (const connection of this.#all) {
       if (connection.idleSince === undefined) continue
-      this.#all.delete(connection)
       connection.close()
-      this.#sockets.give()
+      this.#drop(connection)
       return true
     }
     return false
@@ -170,29 +174,58 @@ export class Http2Endpoint
   }
 
   /**
-   * Where the program has said on a new connection that it takes no stream, no further one is made:
-   * it may say otherwise on that one, until it is closed for being idle.
+   * Takes what a further connection needs. Where the program has said on a new connection that it takes
+   * no stream, no further one is made: it may say otherwise on that one, until it is closed for being idle.
    */
-  get #mayGrow(): boolean {
-    if (this.#all.size >= this.#maxConnections) return false
+  #takeRoom(): boolean {
+    this.#lacksSocket = false
     for (const connection of this.#all) if (connection.takesNone) return false
+    if (!this.#places.take()) return false
+    if (this.#sockets.take()) return true
+    this.#lacksSocket = true
+    this.#places.give()
+    return false
+  }
+
+  /** For places it waits as long as a request does. */
+  #waitForRoom(): void {
+    if (this.#lacksSocket) this.#sockets.wait(this)
+    else this.#sockets.waitNoMore(this)
+  }
+
+  /** False: it was already. */
+  #drop(connection: Http2EndpointConnection): boolean {
+    if (!this.#all.delete(connection)) return false
+    if (connection.isRetired) this.#leaving--
+    this.#places.give()
+    this.#sockets.give()
+    return true
+  }
+
+  /** The last, since the first are filled first. False: all are already. */
+  #retireOne(): boolean {
+    let last: Http2EndpointConnection | undefined
+    for (const connection of this.#all) if (!connection.isRetired) last = connection
+    if (last === undefined) return false
+    this.#leaving++
+    last.retire()
     return true
   }
 
   get #full(): string {
-    return `${this.#inUse} and ${this.#waiting.size} requests waiting for one, which is the limit`
+    return `${this.#inUse} and ${this.#places.waiting.most} requests waiting for one, which is the limit`
   }
 
   get #inUse(): string {
     for (const connection of this.#all) if (connection.takesNone) return takesNone
-    const few = this.#all.size < this.#maxConnections ? ` (${noRoom(this.#sockets)})` : ""
-    return `has ${this.#all.size} connections full of requests${few}`
+    const few = this.#lacksSocket ? ` (${noRoom(this.#sockets)})` : ""
+    return `has ${this.#places.taken} connections full of requests${few}`
   }
 
   /** One with room, or a new one; undefined: there is neither. */
   #connectionFor({ connectTimeout }: Http2EndpointRequest): Http2EndpointConnection | undefined {
     for (const connection of this.#all) if (connection.room > 0) return connection
-    if (!this.#mayGrow || !this.#sockets.take()) return undefined
+    if (!this.#takeRoom()) return undefined
     const { host, onDefect = uncontained, onDroppedTrailer, port, ticker, tls } = this.#options
     const connection = new Http2EndpointConnection(
       {
@@ -213,13 +246,15 @@ export class Http2Endpoint
       request.fail("overflow", what)
     })
     this.#waiting.set(request, timer)
-    if (this.#mayGrow) this.#sockets.wait(this)
+    this.#waitForRoom()
   }
 
   /** True: none waits any more. */
   #waitNoMore(request: Http2EndpointRequest): boolean {
     this.#waiting.get(request)?.cancel()
-    if (!this.#waiting.delete(request) || this.#waiting.size > 0) return false
+    if (!this.#waiting.delete(request)) return false
+    this.#places.waitNoMore()
+    if (this.#waiting.size > 0) return false
     this.#sockets.waitNoMore(this)
     return true
   }

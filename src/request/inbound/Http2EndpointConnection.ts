@@ -58,6 +58,7 @@ export class Http2EndpointConnection implements SessionOwner {
   #broken: string | undefined = undefined
   #heard = false
   #gone = false
+  #retired = false
   /** For the pool: since when no stream is open. */
   idleSince: number | undefined = undefined
 
@@ -105,12 +106,22 @@ export class Http2EndpointConnection implements SessionOwner {
 
   /** Requests it takes now. */
   get room(): number {
-    return this.#gone ? 0 : this.#session.room - (this.#waiting?.size ?? 0)
+    return this.#gone || this.#retired ? 0 : this.#session.room - (this.#waiting?.size ?? 0)
   }
 
   /** A further connection would most probably have no room either. */
   get takesNone(): boolean {
     return this.#takesNone && !this.#gone && !this.#session.isDone
+  }
+
+  get isRetired(): boolean {
+    return this.#retired
+  }
+
+  /** Takes nothing more, and closes when what it has is over. */
+  retire(): void {
+    this.#retired = true
+    if (this.idleSince !== undefined) this.close()
   }
 
   /** Only while there is room. */
@@ -127,7 +138,7 @@ export class Http2EndpointConnection implements SessionOwner {
   forget(request: Http2EndpointRequest): void {
     const waiting = this.#waiting
     if (waiting === undefined || !waiting.delete(request)) return
-    if (waiting.size === 0) this.idleSince = this.#options.ticker.now()
+    if (waiting.size === 0) this.#beIdle()
     this.#owner.onRoom()
   }
 
@@ -143,8 +154,7 @@ export class Http2EndpointConnection implements SessionOwner {
   }
 
   onIdle(): void {
-    this.idleSince = this.#options.ticker.now()
-    if (this.#session.isDone) this.close()
+    this.#beIdle()
     this.#owner.onRoom()
   }
 
@@ -166,7 +176,7 @@ export class Http2EndpointConnection implements SessionOwner {
       else if (this.#takesNone) request.turnedAway()
       else this.#owner.again(request)
     }
-    if (this.#session.open === 0) this.idleSince = now
+    if (this.#session.open === 0) this.#beIdle()
   }
 
   onRoom(): void {
@@ -185,6 +195,11 @@ export class Http2EndpointConnection implements SessionOwner {
 
   onDroppedTrailer(): void {
     this.#options.onDroppedTrailer()
+  }
+
+  #beIdle(): void {
+    this.idleSince = this.#options.ticker.now()
+    if (this.#retired || this.#session.isDone) this.close()
   }
 
   #onBytes(bytes: Buffer): void {

@@ -23,6 +23,7 @@ import {
 } from "../../testing/InboundFixture.ts"
 import type { EndpointStream } from "./EndpointStream.ts"
 import { HttpEndpoint, type HttpEndpointOptions } from "./HttpEndpoint.ts"
+import { OwnConnectionPlaces } from "./Places.ts"
 
 const cleanups: Array<() => Promise<void> | void> = []
 afterEach(async () => {
@@ -71,6 +72,9 @@ const received = (socket: net.Socket, pattern: RegExp): Promise<string> =>
 
 const onceConnected = (server: net.Server): Promise<net.Socket> =>
   new Promise((resolve) => server.once("connection", resolve))
+
+/** For one connection. */
+const onePlace = () => new OwnConnectionPlaces(1, 1_024)
 
 const ok = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -269,7 +273,7 @@ describe("HttpEndpoint", () => {
   it("counts the wait for a free connection against the call's limit", async () => {
     const server = rawProgram(() => undefined)
     const app = await program(server)
-    const { dispatch, ticker, endpoint } = endpointAt(app.port, { maxConnections: 1 })
+    const { dispatch, ticker, endpoint } = endpointAt(app.port, { places: onePlace() })
     const connected = onceConnected(server)
     const first = new RecordingReceiver()
     const busy = dispatch(httpCall(), first)
@@ -364,7 +368,7 @@ describe("HttpEndpoint", () => {
         })
       })
     )
-    const { dispatch, ticker, endpoint } = endpointAt(app.port, { maxConnections: 1 })
+    const { dispatch, ticker, endpoint } = endpointAt(app.port, { places: onePlace() })
     const first = new RecordingReceiver()
     const stream = dispatch(httpCall({ method: "POST", framing: streamBody }), first)
     const waiting = dispatch(httpCall({}, { deadline: 200 }), new RecordingReceiver())
@@ -651,7 +655,9 @@ describe("HttpEndpoint", () => {
   it("waits at the limit of connections, and refuses at the limit of those that wait", async () => {
     const server = rawProgram(() => undefined)
     const app = await program(server)
-    const { dispatch, endpoint } = endpointAt(app.port, { maxConnections: 1, maxWaiting: 1 })
+    const { dispatch, endpoint } = endpointAt(app.port, {
+      places: new OwnConnectionPlaces(1, 1)
+    })
     const connected = onceConnected(server)
     const first = new RecordingReceiver()
     dispatch(httpCall({ target: "/1" }), first).end(noFields)
@@ -682,7 +688,7 @@ describe("HttpEndpoint", () => {
   it("forgets a waiting request that is cancelled", async () => {
     const server = rawProgram(() => undefined)
     const app = await program(server)
-    const { dispatch, endpoint } = endpointAt(app.port, { maxConnections: 1 })
+    const { dispatch, endpoint } = endpointAt(app.port, { places: onePlace() })
     const first = dispatch(httpCall(), new RecordingReceiver())
     const second = new RecordingReceiver()
     const waiting = dispatch(httpCall(), second)

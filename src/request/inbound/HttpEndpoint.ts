@@ -26,6 +26,7 @@ import {
 import { type ConnectionOwner, EndpointConnection } from "./EndpointConnection.ts"
 import { type CallFacts, EndpointRequest, type RequestPool } from "./EndpointRequest.ts"
 import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
+import { type ConnectionPlaces, OwnConnectionPlaces } from "./Places.ts"
 
 export interface HttpEndpointOptions extends ProgramPlace {
   readonly service: ServiceName
@@ -33,10 +34,8 @@ export interface HttpEndpointOptions extends ProgramPlace {
   readonly connectTimeout: number
   /** How long a connection is kept with no request on it. */
   readonly idleTimeout: number
-  /** Default 1,024. */
-  readonly maxConnections?: number
-  /** Requests waiting for a connection. Default 1,024. */
-  readonly maxWaiting?: number
+  /** Its connections, and requests that wait for one. Default: 1,024 of each, of this endpoint alone. */
+  readonly places?: ConnectionPlaces | undefined
   /** Name of this node, for faults. */
   readonly node: string
   readonly ticker: Ticker
@@ -68,8 +67,9 @@ export class HttpEndpoint
 {
   readonly #options: HttpEndpointOptions
   readonly #sockets: SocketLane
-  readonly #maxConnections: number
-  readonly #maxWaiting: number
+  readonly #places: ConnectionPlaces
+  /** What it lacked when it last found no room is a socket of the node's, and no place. */
+  #lacksSocket = false
   readonly #blocks = new KnownBlocks()
   readonly #all = new Set<EndpointConnection>()
   /** A stack; from bottom to top the times of becoming idle grow. */
@@ -83,8 +83,9 @@ export class HttpEndpoint
 
   constructor(options: HttpEndpointOptions) {
     this.#options = options
-    this.#maxConnections = options.maxConnections ?? defaultMaxConnections
-    this.#maxWaiting = options.maxWaiting ?? defaultMaxWaiting
+    this.#places =
+      options.places ?? new OwnConnectionPlaces(defaultMaxConnections, defaultMaxWaiting)
+    this.#places.keep(this)
     this.#sockets = options.sockets ?? unlimitedSockets()
     this.#sockets.keep(this)
   }
@@ -109,8 +110,8 @@ export class HttpEndpoint
     }
     const connection = this.#takeIdle()
     const waits = connection === undefined && !this.#takeRoom()
-    if (waits && this.#waiting.size >= this.#maxWaiting) {
-      const what = `has ${this.#inUse} and ${this.#waiting.size} requests waiting for one, which is the limit`
+    if (waits && !this.#places.wait()) {
+      const what = `has ${this.#inUse} and ${this.#places.waiting.most} requests waiting for one, which is the limit`
       return refuse(receiver, this.fault("overflow", what, false), this.#options.onDefect)
     }
     const { attempt, deadline } = call
@@ -142,13 +143,18 @@ export class HttpEndpoint
     this.#retired = true
     this.#sweep?.cancel()
     this.#sockets.keepNoMore(this)
+    this.#places.keepNoMore()
     for (const connection of this.#idle.splice(0)) connection.close()
   }
 
   onIdle(connection: EndpointConnection): void {
     if (this.#sockets.owes(this, this.#all.size)) {
-      if (this.#sockets.waitNoMore(this)) this.#waitForRoom() // behind those it is given to
+      if (this.#sockets.waitNoMore(this)) this.#sockets.wait(this) // behind those it is given to
       connection.close()
+      return
+    }
+    if (this.#places.owes()) {
+      this.#giveUp(connection)
       return
     }
     const next = this.#nextWaiting()
@@ -165,6 +171,7 @@ export class HttpEndpoint
     const at = this.#idle.indexOf(connection)
     if (at !== -1) this.#idle.splice(at, 1)
     if (!this.#all.delete(connection)) return
+    this.#places.give()
     this.#sockets.give()
     this.onRoom()
   }
@@ -179,15 +186,15 @@ export class HttpEndpoint
     const next = this.#nextWaiting()
     if (next === undefined) return
     this.#connect(next.request, Math.max(1, next.until - this.#options.ticker.now()))
-    if (this.#waiting.size > 0) this.#waitForRoom()
+    if (this.#waiting.size === 0) return
+    if (this.#places.taken < this.#places.most) this.#sockets.wait(this)
+    else this.#sockets.waitNoMore(this)
   }
 
   closeOneIdle(): boolean {
     const connection = this.#idle.shift()
     if (connection === undefined) return false
-    this.#all.delete(connection)
-    connection.close()
-    this.#sockets.give()
+    this.#giveUp(connection)
     return true
   }
 
@@ -198,13 +205,16 @@ export class HttpEndpoint
   /** May exceed the limits of connections by the one that is just being closed. */
   onStale(request: EndpointRequest): void {
     this.#options.onStaleRetry?.()
+    this.#places.takeAnyway()
     this.#sockets.takeAnyway()
     this.#connect(request, request.connectTimeout)
   }
 
   forget(request: EndpointRequest): void {
     this.#waiting.get(request)?.timer.cancel()
-    if (this.#waiting.delete(request) && this.#waiting.size === 0) this.#sockets.waitNoMore(this)
+    if (!this.#waiting.delete(request)) return
+    this.#places.waitNoMore()
+    if (this.#waiting.size === 0) this.#sockets.waitNoMore(this)
   }
 
   fault(code: Fault["code"], what: string, sent: boolean): Fault {
@@ -224,17 +234,31 @@ export class HttpEndpoint
   }
 
   get #inUse(): string {
-    const few = this.#all.size < this.#maxConnections ? ` (${noRoom(this.#sockets)})` : ""
-    return `${this.#all.size} connections in use${few}`
+    const few = this.#lacksSocket ? ` (${noRoom(this.#sockets)})` : ""
+    return `${this.#places.taken} connections in use${few}`
   }
 
   #takeRoom(): boolean {
-    return this.#all.size < this.#maxConnections && this.#sockets.take()
+    this.#lacksSocket = false
+    if (!this.#places.take()) return false
+    if (this.#sockets.take()) return true
+    this.#lacksSocket = true
+    this.#places.give()
+    return false
   }
 
-  /** Its own connections are seen to by itself. */
+  /** For places it waits as long as a request does; its own connections are seen to by itself. */
   #waitForRoom(): void {
-    if (this.#all.size < this.#maxConnections) this.#sockets.wait(this)
+    if (this.#lacksSocket) this.#sockets.wait(this)
+    else this.#sockets.waitNoMore(this)
+  }
+
+  /** At once: others wait for its place. */
+  #giveUp(connection: EndpointConnection): void {
+    this.#all.delete(connection)
+    connection.close()
+    this.#places.give()
+    this.#sockets.give()
   }
 
   /** In a place that was taken. */

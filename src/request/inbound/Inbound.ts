@@ -18,6 +18,7 @@ import type { AccessGuard } from "./AccessGuard.ts"
 import { InboundExchange, observing } from "./InboundExchange.ts"
 import { InboundMetrics } from "./InboundMetrics.ts"
 import { type EndpointStatus, LocalEndpoint } from "./LocalEndpoint.ts"
+import type { Limits } from "./Places.ts"
 import type { Programs } from "./Programs.ts"
 
 export interface InboundOptions {
@@ -37,8 +38,8 @@ export interface InboundOptions {
   readonly sockets?: SocketLane | undefined
   /** Hears of what throws: it costs the call it threw in. Default: it is thrown on, as a crash. */
   readonly onDefect?: OnDefect | undefined
-  /** Request threads that share what an endpoint may have. Default 1. */
-  readonly threads?: number | undefined
+  /** What endpoints may have. Default: of this thread alone. */
+  readonly limits?: Limits | undefined
   /** Programs in this thread that serve without a port. Default: there are none. */
   readonly programs?: Programs | undefined
 }
@@ -85,7 +86,7 @@ export class Inbound {
       this.#endRefused(observation, chosen)
       return refuse(receiver, chosen, this.#onDefect)
     }
-    chosen.inFlight++
+    chosen.begin()
     // It comes round after 2^32 others, which a tunnel may outlast.
     do this.#lastLive = (this.#lastLive + 1) >>> 0
     while (this.#live.get(this.#lastLive) !== undefined)
@@ -102,7 +103,7 @@ export class Inbound {
       node: self.node,
       onDefect: this.#onDefect,
       onOver: () => {
-        chosen.inFlight--
+        chosen.over()
         this.#live.delete(id)
         if (this.#live.size === 0) this.#idleWaiters.wake()
       }
@@ -278,10 +279,10 @@ export class Inbound {
   }
 
   #makeEndpoint(service: LocalService, address: LocalService["endpoints"][number]): LocalEndpoint {
-    const { programs, self, sockets, threads, ticker } = this.#options
+    const { limits, programs, self, sockets, ticker } = this.#options
     const metrics = this.#metrics
     return new LocalEndpoint({
-      ...{ service, address, node: self.node, ticker, metrics, sockets, threads, programs },
+      ...{ service, address, node: self.node, ticker, metrics, sockets, limits, programs },
       onDefect: this.#onDefect
     })
   }

@@ -21,6 +21,7 @@ import type { EndpointTransport } from "./EndpointStream.ts"
 import { defaultMaxHttp2Connections, Http2Endpoint } from "./Http2Endpoint.ts"
 import { defaultMaxConnections, defaultMaxWaiting, HttpEndpoint } from "./HttpEndpoint.ts"
 import type { InboundMetrics } from "./InboundMetrics.ts"
+import { type Limits, OwnLimits, type Places } from "./Places.ts"
 import { type AwaitedProgram, ProgramEndpoint } from "./ProgramEndpoint.ts"
 import type { Programs } from "./Programs.ts"
 import type { ProgramVersion } from "./ProgramVersion.ts"
@@ -51,8 +52,8 @@ export interface LocalEndpointOptions {
   /** What connections to programs are taken from. Default: without a limit. */
   readonly sockets?: SocketLane | undefined
   readonly onDefect?: OnDefect | undefined
-  /** Request threads that share what it may have. Default 1. */
-  readonly threads?: number | undefined
+  /** What it may have. Default: of this thread alone. */
+  readonly limits?: Limits | undefined
   /** Programs in this thread that serve without a port. Default: there are none. */
   readonly programs?: Programs | undefined
 }
@@ -75,8 +76,9 @@ export class LocalEndpoint {
   weight: number
   healthy: boolean
   reason: string
-  /** Exchanges that run on it. */
-  inFlight = 0
+  #inFlight = 0
+  /** For each of those, where the program has no connections that could be counted. */
+  readonly #places: Places | undefined
 
   constructor(options: LocalEndpointOptions) {
     const { service, address, node, ticker } = options
@@ -91,13 +93,16 @@ export class LocalEndpoint {
     this.weight = address.weight
     this.healthy = address.program?.healthy ?? activeCheck(address) === undefined
     this.reason = address.program?.reason ?? (this.healthy ? notChecked : unknownYet)
-    const { threads = 1 } = options
+    const { limits = new OwnLimits() } = options
     if (address.program !== undefined) {
-      const transport = this.#programTransport(options, threads)
+      const places = limits.places(`${service.name}/${address.id} in work`, defaultMaxConnections)
+      const transport = this.#programTransport(options, places)
+      this.#places = places
       this.#http = transport
       this.#tcp = transport
       return
     }
+    this.#places = undefined
     const cells = options.metrics.endpoint(service.name, address.id)
     const common = {
       service: service.name,
@@ -114,7 +119,6 @@ export class LocalEndpoint {
     const { protocol } = service
     const pool = {
       ...common,
-      maxWaiting: Math.ceil(defaultMaxWaiting / threads),
       idleTimeout:
         protocol === "tcp"
           ? defaultPoolIdleTimeout
@@ -122,23 +126,29 @@ export class LocalEndpoint {
       onDroppedTrailer: () => cells.droppedTrailers.inc()
     }
     const { tls } = service
+    const name = `${service.name}/${address.id} ${hostPort(address.host, address.port)}`
     const speak = (version: ProgramVersion, alpn: ReadonlyArray<string> | undefined) => {
       const sealed = tls && { ...tls, alpn: alpn ?? tls.alpn }
       return version === "http2"
         ? new Http2Endpoint({
             ...{ ...pool, tls: sealed, grpc: protocol === "grpc" },
-            maxConnections: Math.ceil(defaultMaxHttp2Connections / threads)
+            places: limits.connections(
+              `${name} http2`,
+              defaultMaxHttp2Connections,
+              defaultMaxWaiting
+            )
           })
         : new HttpEndpoint({
             ...{ ...pool, tls: sealed, onStaleRetry: () => cells.staleRetries.inc() },
-            maxConnections: Math.ceil(defaultMaxConnections / threads)
+            places: limits.connections(`${name} http`, defaultMaxConnections, defaultMaxWaiting)
           })
     }
     this.#http =
       protocol === "auto"
         ? new AutoEndpoint({
             ...{ place: common, ticker, connectTimeout: common.connectTimeout },
-            ...{ maxWaiting: pool.maxWaiting, sockets: common.sockets, onDefect: common.onDefect },
+            ...{ sockets: common.sockets, onDefect: common.onDefect },
+            places: limits.places(`${name} auto`, defaultMaxWaiting),
             make: (version) => speak(version, [version === "http2" ? "h2" : "http/1.1"]),
             fault: (code, what) => ({
               ...{ code, node, service: service.name, sent: false },
@@ -154,16 +164,30 @@ export class LocalEndpoint {
     })
   }
 
-  #programTransport(options: LocalEndpointOptions, threads: number): ProgramEndpoint {
+  #programTransport(options: LocalEndpointOptions, places: Places): ProgramEndpoint {
     const { address, node, onDefect, programs, service, ticker } = options
     return new ProgramEndpoint({
       ...{ node, onDefect, service: service.name, ticker },
       program: programOf(programs, service.name, address),
       awaited: awaitedOf(programs, address),
       connectTimeout: service.connectTimeout ?? defaultConnectTimeout,
-      inFlight: () => this.inFlight,
-      maxInFlight: Math.ceil(defaultMaxConnections / threads)
+      places
     })
+  }
+
+  /** Exchanges that run on it. */
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  begin(): void {
+    this.#inFlight++
+    this.#places?.takeAnyway()
+  }
+
+  over(): void {
+    this.#inFlight--
+    this.#places?.give()
   }
 
   /** Its health is what a check says. */

@@ -16,6 +16,7 @@ import { refuse } from "../../model/RefusedExchange.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
 import { HeldStream } from "./HeldStream.ts"
+import type { Places } from "./Places.ts"
 
 export interface ProgramEndpointOptions {
   readonly service: ServiceName
@@ -28,10 +29,8 @@ export interface ProgramEndpointOptions {
   readonly ticker: Ticker
   /** Of a call that brings no limit of its own, ms. */
   readonly connectTimeout: number
-  /** Exchanges that run on it, with the one that is just being opened. */
-  readonly inFlight: () => number
-  /** Of those, the most. */
-  readonly maxInFlight: number
+  /** Of exchanges that run on it: the one that is just being opened has taken its own, whether there was one or not. */
+  readonly places: Pick<Places, "most" | "taken">
   readonly onDefect?: OnDefect | undefined
 }
 
@@ -59,7 +58,7 @@ export class ProgramEndpoint implements EndpointTransport {
   }
 
   open(call: Call, fields: Fields, receiver: ResponseReceiver): EndpointStream {
-    const { inFlight, maxInFlight, onDefect, program } = this.#options
+    const { onDefect, places, program } = this.#options
     const { head } = call
     if (head === undefined || head.method === "CONNECT") {
       const what = "takes HTTP requests, and no tunnels: it has no port"
@@ -74,8 +73,8 @@ export class ProgramEndpoint implements EndpointTransport {
       const what = "does not serve it any more"
       return refuse(receiver, this.#fault("upstream_connect", what), onDefect)
     }
-    if (inFlight() > maxInFlight) {
-      const what = `has ${maxInFlight} requests in work, which is the limit`
+    if (places.taken > places.most) {
+      const what = `has ${places.most} requests in work, which is the limit`
       return refuse(receiver, this.#fault("overflow", what), onDefect)
     }
     const forwarded = fields === head.fields ? call : { ...call, head: { ...head, fields } }

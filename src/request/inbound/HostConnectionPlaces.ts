@@ -1,0 +1,173 @@
+/**
+ * Connections to one program that request threads share. A thread takes what is free, up to all of them. When
+ * none is, and requests wait in one thread, the others give back what they keep idle, and what comes free in one
+ * that has more than an even share.
+ *
+ * Nobody looks at what the threads share for a request that finds a connection: a thread whose requests wait rings
+ * the others, and from then on they look. Who gives one back rings those that wait.
+ */
+import type { Ticker } from "../../model/Time.ts"
+import type { Timer } from "../../model/TimerWheel.ts"
+import type { HostPlaces } from "./HostPlaces.ts"
+import type { ConnectionPlaces, ConnectionUser } from "./Places.ts"
+
+export interface HostConnectionPlacesOptions {
+  readonly connections: HostPlaces
+  readonly waiting: HostPlaces
+  /** This one, of so many. */
+  readonly thread: number
+  readonly threads: number
+  readonly ticker: Ticker
+  /** That thread looks, in a later turn. */
+  readonly ring: (thread: number) => void
+  /** From now on `look` is called when this thread is rung … */
+  readonly onJoin: (places: HostConnectionPlaces) => void
+  /** … and from now on no more. */
+  readonly onLeave: (places: HostConnectionPlaces) => void
+}
+
+/**
+ * Who waits looks so often, ms, besides when it is rung: two that take the last place at the same moment may both
+ * find that it is taken.
+ */
+const lookEvery = 50
+
+export class HostConnectionPlaces implements ConnectionPlaces {
+  readonly waiting: HostPlaces
+  readonly #options: HostConnectionPlacesOptions
+  readonly #connections: HostPlaces
+  #user: ConnectionUser | undefined
+  /** Requests of other threads wait, or did when it was last looked. */
+  #wanted = false
+  #timer: Timer | undefined
+  /** Of `waiting`, those that wait with this one. */
+  #waits = 0
+  #left = false
+
+  constructor(options: HostConnectionPlacesOptions) {
+    this.#options = options
+    this.#connections = options.connections
+    this.waiting = options.waiting
+  }
+
+  get most(): number {
+    return this.#connections.most
+  }
+
+  get taken(): number {
+    return this.#connections.taken
+  }
+
+  get #free(): number {
+    return this.most - this.taken
+  }
+
+  take(): boolean {
+    if (this.#wanted) {
+      const share = this.#share
+      // It is on its way to others, who have fewer.
+      if (this.#connections.held >= share && this.#wantedBy(share) >= this.#free) return false
+    }
+    return this.#connections.take()
+  }
+
+  takeAnyway(): void {
+    this.#connections.takeAnyway()
+  }
+
+  give(): void {
+    this.#connections.give()
+    const { ring, thread, threads } = this.#options
+    for (let other = 0; other < threads; other++) {
+      if (other !== thread && this.waiting.of(other) > 0) ring(other)
+    }
+  }
+
+  wait(): boolean {
+    if (!this.waiting.take()) return false
+    this.#waits++
+    const { ring, thread, threads, ticker } = this.#options
+    this.#timer ??= ticker.after(lookEvery, this.#onTime)
+    // What others gave back before they could see that somebody waits.
+    if (this.#free > 0) ring(thread)
+    else {
+      for (let other = 0; other < threads; other++) {
+        if (other !== thread && this.#connections.of(other) > 0) ring(other)
+      }
+    }
+    return true
+  }
+
+  waitNoMore(): void {
+    this.waiting.give()
+    if (--this.#waits > 0) return
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (this.#left) this.#options.onLeave(this)
+  }
+
+  owes(leaving = 0): boolean {
+    if (!this.#wanted) return false // as after nearly every request
+    const wanting = this.#wantedBy()
+    if (wanting === 0) {
+      this.#wanted = false
+      return false
+    }
+    const free = this.#free + leaving
+    if (this.waiting.held === 0) return wanting > free
+    const share = this.#share
+    return this.#connections.held - leaving > share && this.#wantedBy(share) > free
+  }
+
+  keep(user: ConnectionUser): void {
+    this.#user = user
+    this.#options.onJoin(this)
+  }
+
+  keepNoMore(): void {
+    this.#left = true
+    if (this.#waits === 0) this.#options.onLeave(this)
+  }
+
+  /** This thread was rung. */
+  look(): void {
+    const user = this.#user
+    if (user === undefined) return
+    this.#wanted = this.#wantedBy() > 0
+    let waits: number
+    do {
+      waits = this.#waits
+      if (waits > 0 && this.#free > 0) user.onRoom()
+    } while (this.#waits < waits)
+    if (!this.#wanted) return
+    while (this.owes() && user.closeOneIdle());
+  }
+
+  readonly #onTime = (): void => {
+    this.#timer = this.#options.ticker.after(lookEvery, this.#onTime)
+    this.look()
+  }
+
+  /** Of each thread that has or wants any. */
+  get #share(): number {
+    const { thread, threads } = this.#options
+    let sharers = 1
+    for (let other = 0; other < threads; other++) {
+      if (other === thread) continue
+      if (this.#connections.of(other) > 0 || this.waiting.of(other) > 0) sharers++
+    }
+    return Math.floor(this.most / sharers)
+  }
+
+  /** Requests that wait in other threads; only in those that have fewer connections than `below`. */
+  #wantedBy(below = Number.POSITIVE_INFINITY): number {
+    const { thread, threads } = this.#options
+    let sum = 0
+    for (let other = 0; other < threads; other++) {
+      if (other === thread) continue
+      const waiting = this.waiting.of(other)
+      if (waiting > 0 && this.#connections.of(other) < below) sum += waiting
+    }
+    return sum
+  }
+}

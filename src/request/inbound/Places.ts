@@ -1,0 +1,118 @@
+/**
+ * How many of something there may be at a time: of connections to one program, of requests that wait for
+ * one. The number is the host's: over all request threads, whichever the calls came by.
+ */
+import type { Keeper, Waiter } from "../socket/SocketBudget.ts"
+
+export interface Places {
+  readonly most: number
+  /** On the whole host. */
+  readonly taken: number
+  /** False: there is none. */
+  take(): boolean
+  /** Whether there is one or not: what is to be done once more, or only counted. */
+  takeAnyway(): void
+  give(): void
+}
+
+/** Who has connections: hears when there may be room for further ones, and closes those nobody uses. */
+export type ConnectionUser = Keeper & Waiter
+
+export interface ConnectionPlaces extends Places {
+  /** Requests that wait for a connection. Changed by `wait` and `waitNoMore`. */
+  readonly waiting: Pick<Places, "most" | "taken">
+  /** A request waits for a connection. False: so many do that it may not. */
+  wait(): boolean
+  /** It has got one, or has given up. */
+  waitNoMore(): void
+  /**
+   * A connection that comes free is to be given back, because other threads wait for it: none waits here, or
+   * this one has more than an even share. `leaving`: so many are as good as given back. Costs next to nothing as
+   * long as nobody waits.
+   */
+  owes(leaving?: number): boolean
+  keep(user: ConnectionUser): void
+  /** What waits goes on waiting. */
+  keepNoMore(): void
+}
+
+/** Where they are from, by the names of what is counted: those of one name are the same. */
+export interface Limits {
+  places(name: string, most: number): Places
+  connections(name: string, most: number, mostWaiting: number): ConnectionPlaces
+}
+
+/** Of one thread alone. */
+export class OwnPlaces implements Places {
+  readonly most: number
+  #taken = 0
+
+  constructor(most: number) {
+    this.most = most
+  }
+
+  get taken(): number {
+    return this.#taken
+  }
+
+  take(): boolean {
+    if (this.#taken >= this.most) return false
+    this.#taken++
+    return true
+  }
+
+  takeAnyway(): void {
+    this.#taken++
+  }
+
+  give(): void {
+    this.#taken--
+  }
+}
+
+/** There is no other thread to wait for: what comes free is seen to where it does. */
+export class OwnConnectionPlaces extends OwnPlaces implements ConnectionPlaces {
+  readonly waiting: OwnPlaces
+
+  constructor(most: number, mostWaiting: number) {
+    super(most)
+    this.waiting = new OwnPlaces(mostWaiting)
+  }
+
+  wait(): boolean {
+    return this.waiting.take()
+  }
+
+  waitNoMore(): void {
+    this.waiting.give()
+  }
+
+  owes(): boolean {
+    return false
+  }
+
+  keep(): void {}
+
+  keepNoMore(): void {}
+}
+
+/** Of a thread that shares no memory with others, if there are any: it has its part of each number. */
+export class OwnLimits implements Limits {
+  readonly #threads: number
+
+  constructor(threads = 1) {
+    this.#threads = threads
+  }
+
+  places(_name: string, most: number): Places {
+    return new OwnPlaces(this.#partOf(most))
+  }
+
+  connections(_name: string, most: number, mostWaiting: number): ConnectionPlaces {
+    return new OwnConnectionPlaces(this.#partOf(most), this.#partOf(mostWaiting))
+  }
+
+  #partOf(most: number): number {
+    return Math.ceil(most / this.#threads)
+  }
+}

@@ -1,0 +1,195 @@
+/** One program, and endpoints for it in several request threads, which share its connections. */
+import http from "node:http"
+import http2 from "node:http2"
+import { afterEach, describe, expect, it } from "vitest"
+import { uncontained } from "../../model/Defect.ts"
+import { noFields } from "../../model/Exchange.ts"
+import {
+  HandTicker,
+  httpCall,
+  payments,
+  RecordingReceiver,
+  startProgram
+} from "../../testing/InboundFixture.ts"
+import { forgetThread, makeHostMemory } from "../HostMemory.ts"
+import { HostLimits } from "./HostLimits.ts"
+import { Http2Endpoint } from "./Http2Endpoint.ts"
+import { HttpEndpoint } from "./HttpEndpoint.ts"
+
+const cleanups: Array<() => Promise<void> | void> = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0)) await cleanup()
+})
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const until = async (condition: () => boolean): Promise<void> => {
+  while (!condition()) await turn()
+}
+
+interface Answering {
+  end(text: string): unknown
+}
+
+/** So many threads of one node, with an endpoint each for one program, which answers when told. */
+const sharing = async (
+  kind: "http" | "http2",
+  { threads = 2, connections = 4, waiting = 100, streams = 1 } = {}
+) => {
+  const held: Array<Answering> = []
+  const hold = (_: unknown, response: Answering) => void held.push(response)
+  const app = await startProgram(
+    kind === "http"
+      ? http.createServer(hold)
+      : http2.createServer({ settings: { maxConcurrentStreams: streams } }, hold)
+  )
+  const memory = makeHostMemory()
+  const ticker = new HandTicker()
+  const common = {
+    ...{ service: payments, host: "127.0.0.1", port: app.port, node: "host-a", ticker },
+    ...{ connectTimeout: 300, idleTimeout: 30_000 }
+  }
+  const endpoints = Array.from({ length: threads }, (_, thread) => {
+    const limits = new HostLimits({ ...memory, thread, threads, ticker, onDefect: uncontained })
+    const places = limits.connections("payments", connections, waiting)
+    const endpoint =
+      kind === "http"
+        ? new HttpEndpoint({ ...common, places })
+        : new Http2Endpoint({ ...common, places, grpc: false })
+    cleanups.push(
+      () => endpoint.retire(),
+      () => limits.stop()
+    )
+    return endpoint
+  })
+  cleanups.push(app.close)
+  const call = (thread: number) => {
+    const receiver = new RecordingReceiver()
+    endpoints[thread]!.open(httpCall(), noFields, receiver).end(noFields)
+    return receiver
+  }
+  const calls = (thread: number, count: number) => Array.from({ length: count }, () => call(thread))
+  /** That which came first, when it has come. */
+  const answer = async () => {
+    await until(() => held.length > 0)
+    held.shift()!.end("ok")
+  }
+  const numbers = () => endpoints.map(({ connections }) => connections)
+  return { app, memory, ticker, endpoints, held, call, calls, answer, numbers }
+}
+
+describe("connections to an HTTP program that threads share", () => {
+  it("are all one thread's where no other wants any; the others' requests wait for one, and get it", async () => {
+    const { answer, call, calls, endpoints, held, numbers } = await sharing("http")
+    const first = calls(0, 4)
+    await until(() => held.length === 4)
+    const other = call(1)
+    expect([numbers(), endpoints[1]!.waiting]).toEqual([[4, 0], 1])
+    await answer()
+    await first[0]!.done
+    await until(() => held.length === 4)
+    expect([numbers(), endpoints[1]!.waiting]).toEqual([[3, 1], 0])
+    for (let i = 0; i < 4; i++) await answer()
+    await Promise.all([other, ...first].map(({ done }) => done))
+    expect([other, ...first].map(({ text }) => text)).toEqual(Array(5).fill("ok"))
+  })
+
+  it("are given back by who keeps them idle, as many as others wait for", async () => {
+    const { answer, calls, endpoints, held, numbers } = await sharing("http")
+    const first = calls(0, 4)
+    for (let i = 0; i < 4; i++) await answer()
+    await Promise.all(first.map(({ done }) => done))
+    const others = calls(1, 2)
+    expect(endpoints[1]!.waiting).toBe(2)
+    await until(() => held.length === 2)
+    expect(numbers()).toEqual([2, 2])
+    for (let i = 0; i < 2; i++) await answer()
+    await Promise.all(others.map(({ done }) => done))
+  })
+
+  it("come to even shares where requests wait in all of them, and stay there", async () => {
+    const { answer, app, calls, held, numbers } = await sharing("http")
+    const busy = calls(0, 24)
+    await until(() => held.length === 4)
+    const others = calls(1, 12)
+    for (let i = 0; i < 8; i++) await answer()
+    await until(() => held.length === 4)
+    expect(numbers()).toEqual([2, 2])
+    const accepted = app.accepted()
+    for (let i = 0; i < 8; i++) await answer()
+    await until(() => held.length === 4)
+    expect(numbers()).toEqual([2, 2])
+    // From there on each thread goes on with what it has.
+    expect(app.accepted()).toBe(accepted)
+    for (let i = 0; i < 20; i++) await answer()
+    await Promise.all([...busy, ...others].map(({ done }) => done))
+    expect([...busy, ...others].every(({ text }) => text === "ok")).toBe(true)
+  })
+
+  it("that a thread had which has crashed are the others'", async () => {
+    const { call, calls, endpoints, held, memory, numbers } = await sharing("http")
+    calls(0, 4)
+    await until(() => held.length === 4)
+    call(1)
+    expect(endpoints[1]!.waiting).toBe(1)
+    forgetThread(memory, 0)
+    await until(() => held.length === 5)
+    expect(numbers()[1]).toBe(1)
+  })
+
+  it("are waited for in time, by no more of the host than may, and what is said names the host's numbers", async () => {
+    const { call, calls, ticker, held, numbers } = await sharing("http", { waiting: 2 })
+    calls(0, 4)
+    await until(() => held.length === 4)
+    const [own, other] = [call(0), call(1)]
+    const late = call(1)
+    await late.done
+    expect(late.fault).toMatchObject({ code: "overflow", sent: false })
+    expect(late.fault?.message).toContain(
+      "has 4 connections in use and 2 requests waiting for one, which is the limit"
+    )
+    ticker.advance(310)
+    for (const { fault } of [own, other]) {
+      expect(fault).toMatchObject({ code: "overflow", sent: false })
+      expect(fault?.message).toContain("has 4 connections in use and none came free within 300 ms")
+    }
+    expect(numbers()).toEqual([4, 0])
+  })
+
+  it("leave no timer behind", async () => {
+    const { answer, calls, endpoints, held, ticker } = await sharing("http")
+    const all = [...calls(0, 6), ...calls(1, 3)]
+    for (let i = 0; i < 9; i++) await answer()
+    await Promise.all(all.map(({ done }) => done))
+    expect([held.length, endpoints.map(({ waiting }) => waiting)]).toEqual([0, [0, 0]])
+    for (const endpoint of endpoints) endpoint.retire()
+    await until(() => endpoints.every(({ connections }) => connections === 0))
+    expect(ticker.timers).toBe(0)
+  })
+})
+
+describe("connections to an HTTP/2 program that threads share", () => {
+  it("are given back by who keeps them idle", async () => {
+    const { answer, calls, held, numbers } = await sharing("http2")
+    const first = calls(0, 4)
+    for (let i = 0; i < 4; i++) await answer()
+    await Promise.all(first.map(({ done }) => done))
+    const before = numbers()[0]!
+    calls(1, 5 - before)
+    await until(() => held.length === 5 - before)
+    expect(numbers()[0]! + numbers()[1]!).toBeLessThanOrEqual(4)
+  })
+
+  it("are given back by who has more than an even share, as their streams end", async () => {
+    const { answer, calls, endpoints, held, numbers } = await sharing("http2")
+    const busy = calls(0, 24)
+    await until(() => held.length === 4)
+    const others = calls(1, 12)
+    expect(endpoints[1]!.waiting).toBe(12)
+    for (let i = 0; i < 8; i++) await answer()
+    await until(() => numbers()[1] === 2 && held.length === 4)
+    expect(numbers()).toEqual([2, 2])
+    for (let i = 0; i < 28; i++) await answer()
+    await Promise.all([...busy, ...others].map(({ done }) => done))
+    expect([...busy, ...others].every(({ text }) => text === "ok")).toBe(true)
+  })
+})
