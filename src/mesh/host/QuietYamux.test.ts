@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto"
 import { yamux } from "@chainsafe/libp2p-yamux"
 import type { MessageStream, Stream, StreamMuxer, StreamMuxerFactory } from "@libp2p/interface"
 import { byteStream, multiaddrConnectionPair } from "@libp2p/utils"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { quietYamux } from "./QuietYamux.ts"
 
 const KiB = 1024
@@ -56,6 +56,19 @@ const talk = async (make: () => StreamMuxerFactory) => {
 describe("quiet yamux", () => {
   it("does not answer small messages with window updates", async () => {
     expect(await talk(quietYamux(settings))).toBeLessThanOrEqual(3)
+  })
+
+  it("makes no events of what was written that nobody hears", async () => {
+    const made = vi.spyOn(EventTarget.prototype, "dispatchEvent")
+    const idle = () => made.mock.calls.filter(([{ type }]) => type === "idle").length
+    await talk(yamux(settings))
+    const before = idle()
+    expect(before).toBeGreaterThan(0)
+    made.mockClear()
+    await talk(quietYamux(settings))
+    // Those of the pair's own ends.
+    expect(idle()).toBeLessThanOrEqual(before / 2)
+    made.mockRestore()
   })
 
   it("is needed: the library answers each of them", async () => {

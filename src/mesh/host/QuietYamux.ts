@@ -10,6 +10,7 @@
  */
 import { yamux } from "@chainsafe/libp2p-yamux"
 import type { MessageStream, StreamMuxerFactory } from "@libp2p/interface"
+import { tellListenersOnly } from "./HeardEvents.ts"
 
 /** Yamux's StreamState.Established: before, a window update carries flags that must be said. */
 const established = 3
@@ -33,6 +34,7 @@ const isInside = (stream: unknown): stream is Inside =>
   typeof Reflect.get(stream, "sendWindowUpdate") === "function"
 
 const quiet = (stream: unknown): unknown => {
+  tellListenersOnly(stream)
   if (!isInside(stream)) return stream
   const topUp = stream.sendWindowUpdate.bind(stream)
   stream.sendWindowUpdate = () => {
@@ -48,6 +50,7 @@ export const quietYamux = (init: Parameters<typeof yamux>[0]): (() => StreamMuxe
     const factory = make()
     const create = factory.createStreamMuxer.bind(factory)
     factory.createStreamMuxer = (connection: MessageStream) => {
+      tellListenersOnly(connection)
       const muxer = create(connection)
       const newStream: unknown = Reflect.get(muxer, "_newStream")
       if (typeof newStream === "function") {

@@ -11,6 +11,7 @@ import {
   relayTold,
   relayWindow
 } from "../../model/Relay.ts"
+import { tellListenersOnly } from "./HeardEvents.ts"
 
 type Sent = ReturnType<AbstractMultiaddrConnection["sendData"]>
 type Outgoing = Parameters<AbstractMultiaddrConnection["sendData"]>[0]
@@ -34,6 +35,7 @@ export class RelayedConnection extends AbstractMultiaddrConnection implements Mu
 
   constructor({ id, post, ...init }: RelayedConnectionOptions) {
     super({ ...init, direction: "inbound" })
+    tellListenersOnly(this)
     this.#id = id
     this.#post = post
   }

@@ -6,6 +6,8 @@ import { AbstractMultiaddrConnection, type AbstractMultiaddrConnectionInit } fro
 type Sent = ReturnType<AbstractMultiaddrConnection["sendData"]>
 type Outgoing = Parameters<AbstractMultiaddrConnection["sendData"]>[0]
 
+import { tellListenersOnly } from "./HeardEvents.ts"
+
 /**
  * A connection on which nothing moves for so long is nobody's, ms. Peers that have nothing to say to
  * each other compare catalogues by chance, every 30 s with one of them; TCP's own keep-alive finds
@@ -23,6 +25,7 @@ export class SocketConnection extends AbstractMultiaddrConnection implements Mul
 
   constructor({ socket, ...init }: SocketConnectionOptions) {
     super(init)
+    tellListenersOnly(this)
     this.#socket = socket
     socket.setTimeout(inactivityTimeout)
     socket.on("data", (bytes) => this.onData(bytes))
@@ -42,8 +45,8 @@ export class SocketConnection extends AbstractMultiaddrConnection implements Mul
   // What libp2p's streams ask of who makes one
 
   sendData(data: Outgoing): Sent {
-    let canSendMore = true
-    for (const bytes of data) canSendMore = this.#socket.write(bytes)
+    // At once: Noise's length and what it is of would be two packets, for each of which the peer's threads wake.
+    const canSendMore = this.#socket.write(data.subarray())
     return { sentBytes: data.byteLength, canSendMore }
   }
 

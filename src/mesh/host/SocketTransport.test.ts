@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { once } from "node:events"
 import net from "node:net"
 import { afterEach, describe, expect, it, vi } from "@effect/vitest"
-import type { Connection, Upgrader } from "@libp2p/interface"
+import type { Connection, StreamMessageEvent, Upgrader } from "@libp2p/interface"
 import { multiaddrConnectionPair } from "@libp2p/utils"
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr"
 import { SocketConnection } from "./SocketConnection.ts"
@@ -87,6 +87,23 @@ describe("a TCP connection between nodes", () => {
       expect(far.text).toBe("to the listener")
       expect(near.text).toBe("to the dialler")
     })
+  })
+
+  it("gives what comes in several parts to the system at once", async () => {
+    const { dialled, accepted } = await pair()
+    const heard = new Promise<StreamMessageEvent["data"]>((resolve) =>
+      accepted.addEventListener("message", ({ data }) => resolve(data), { once: true })
+    )
+    dialled.send(Buffer.from("5:"))
+    const list = await heard
+    if (list instanceof Uint8Array) throw new Error("libp2p hands over lists")
+    // As Noise does: the length of a message, and the message.
+    list.append(Buffer.from("words"))
+    const write = vi.spyOn(net.Socket.prototype, "write")
+    accepted.send(list)
+    const written = write.mock.calls.map(([bytes]) => Buffer.from(bytes).toString())
+    write.mockRestore()
+    expect(written).toEqual(["5:words"])
   })
 
   it("keeps what came before anybody listened", async () => {
