@@ -195,7 +195,8 @@ const assemble = (input: AssemblyInput) =>
       dataDir: config.node.dataDir,
       identity,
       trouble,
-      saveCatalogue: plane.saveAgain
+      saveCatalogue: plane.saveAgain,
+      ticker
     })
     const policies = new ServicePolicies({
       config,
@@ -381,6 +382,7 @@ const assemble = (input: AssemblyInput) =>
       control = yield* ControlSocket.make({
         dataDir: config.node.dataDir,
         token,
+        ticker,
         open: (path) =>
           openAdmin({ listen: { path }, allowRemote: false, connections, audit }, source)
       })

@@ -12,8 +12,14 @@ export interface Ticker {
   wall(): number
   /** Uniform in [0, 1). */
   random(): number
-  /** Runs `callback` once, `delay` ms from now, on the timer wheel's resolution. */
-  after(delay: number, callback: () => void): Timer
+  /**
+   * Runs `callback` once, `delay` ms from now, on the timer wheel's resolution. With `patience` as much as so many ms
+   * later, as soon as something else wakes the thread: for what is only looked after. Who does not know of that fires
+   * when it is due.
+   */
+  after(delay: number, callback: () => void, patience?: number): Timer
+  /** Tells how late each alarm of the thread rang, ms; answers how to stop. Absent: that is not known. */
+  readonly onAlarm?: ((listener: (late: number) => void) => () => void) | undefined
 }
 
 /**

@@ -185,4 +185,46 @@ describe("TimerWheel", () => {
       )
     )
   })
+
+  it("fires one that can wait with others, and by itself when its patience is over", () => {
+    const wheel = new TimerWheel(0, 10, 64)
+    const fired: Array<string> = []
+    wheel.schedule(0, 100, () => fired.push("patient"), 500)
+    wheel.schedule(0, 50, () => fired.push("early"))
+    expect(wheel.next()).toBe(50)
+    wheel.advance(50)
+    // Not due yet; then nobody is to come for it before its patience is over.
+    expect(wheel.isRipe(90)).toBe(false)
+    expect(wheel.next()).toBe(600)
+    expect(wheel.isRipe(100)).toBe(true)
+    wheel.advance(250)
+    expect(fired).toEqual(["early", "patient"])
+    wheel.schedule(250, 100, () => fired.push("alone"), 500)
+    expect(wheel.next()).toBe(850)
+    wheel.advance(850)
+    expect(fired).toEqual(["early", "patient", "alone"])
+    expect(wheel.size).toBe(0)
+    expect(wheel.isRipe(10_000)).toBe(false)
+  })
+
+  it("one that can wait is called off, and schedules and throws as others do", () => {
+    const wheel = new TimerWheel(0, 10, 64)
+    const fired: Array<string> = []
+    wheel.schedule(0, 20, () => fired.push("called off"), 100).cancel()
+    wheel.schedule(
+      0,
+      20,
+      () => {
+        wheel.schedule(30, 20, () => fired.push("again"), 100)
+        throw new Error("a bug")
+      },
+      100
+    )
+    wheel.schedule(0, 20, () => fired.push("other"), 100)
+    expect(() => wheel.advance(30)).toThrow("a bug")
+    expect(fired).toEqual(["other"])
+    wheel.advance(60)
+    expect(fired).toEqual(["other", "again"])
+    expect(wheel.size).toBe(0)
+  })
 })

@@ -4,7 +4,8 @@
  * of its tick (Varghese & Lauck 1987, scheme 6: a hashed wheel). Pure: somebody else advances it.
  *
  * Resolution is one tick (default 10 ms): a timer fires in the first `advance` at or after its
- * deadline rounded up to a tick, never early.
+ * deadline rounded up to a tick, never early. One that can wait fires
+ * with others, and so costs a sleeping thread nothing.
  */
 export interface Timer {
   /** Takes the timer off the wheel; harmless when it has fired or was cancelled. */
@@ -17,13 +18,20 @@ class Entry implements Timer {
   readonly wheel: TimerWheel
   readonly tick: number
   readonly slot: number
+  /** The tick from which it fires if there is an `advance`; `tick` is the one at which there has to be. */
+  readonly from: number
   callback: (() => void) | undefined
 
-  constructor(wheel: TimerWheel, tick: number, slot: number, callback: () => void) {
+  constructor(wheel: TimerWheel, tick: number, slot: number, from: number, callback: () => void) {
     this.wheel = wheel
     this.tick = tick
     this.slot = slot
+    this.from = from
     this.callback = callback
+  }
+
+  get isPatient(): boolean {
+    return this.from < this.tick
   }
 
   cancel(): void {
@@ -42,6 +50,10 @@ export class TimerWheel {
   readonly #slots: Array<Entry | undefined>
   #tick: number
   #size = 0
+  /** Those that can wait. Few: what a node looks after now and then. */
+  readonly #patient = new Set<Entry>()
+  /** No earlier than this tick the first of them may fire. */
+  #ripe = Number.POSITIVE_INFINITY
   /** The tick before which the driver means to sleep. */
   #asleepUntil = Number.POSITIVE_INFINITY
   /** A timer is due (at this time) before the driver means to come back. */
@@ -62,13 +74,21 @@ export class TimerWheel {
     return this.#size
   }
 
-  /** `now` and `delay` in milliseconds; `now` on the same clock as `advance`. */
-  schedule(now: number, delay: number, callback: () => void): Timer {
+  /**
+   * `now` and `delay` in milliseconds; `now` on the same clock as `advance`. `patience`: so much later it may fire, ms,
+   * with the first `advance` that others cause.
+   */
+  schedule(now: number, delay: number, callback: () => void, patience = 0): Timer {
     if (this.#size === 0) this.#tick = Math.max(this.#tick, Math.floor(now / this.resolution))
     const due = Math.ceil((now + Math.max(0, delay)) / this.resolution)
-    const tick = Math.max(due, this.#tick + 1)
+    const from = Math.max(due, this.#tick + 1)
+    const tick = from + Math.floor(patience / this.resolution)
     const slot = tick % this.#slots.length
-    const entry = new Entry(this, tick, slot, callback)
+    const entry = new Entry(this, tick, slot, from, callback)
+    if (entry.isPatient) {
+      this.#patient.add(entry)
+      this.#ripe = Math.min(this.#ripe, from)
+    }
     const head = this.#slots[slot]
     entry.next = head
     if (head !== undefined) head.previous = entry
@@ -103,6 +123,11 @@ export class TimerWheel {
     return end
   }
 
+  /** Would an `advance` fire one that can wait? May be wrongly true, once. */
+  isRipe(now: number): boolean {
+    return Math.floor(now / this.resolution) >= this.#ripe
+  }
+
   /** Fires what is due. A callback may schedule and cancel, and what it throws is its own. */
   advance(now: number): void {
     const target = Math.floor(now / this.resolution)
@@ -117,20 +142,40 @@ export class TimerWheel {
       let entry = this.#slots[tick % this.#slots.length]
       const due: Array<Entry> = []
       for (; entry !== undefined; entry = entry.next) if (entry.tick <= target) due.push(entry)
-      for (let i = due.length - 1; i >= 0; i--) {
-        const callback = due[i]!.callback
-        if (callback === undefined) continue // cancelled by an earlier callback of this advance
-        due[i]!.callback = undefined
-        this.unlink(due[i]!)
-        try {
-          callback()
-        } catch (error) {
-          if (this.onDefect === undefined) failure ??= { error }
-          else this.onDefect(error)
-        }
+      const failed = this.#fire(due.reverse())
+      failure ??= failed
+    }
+    const failed = target >= this.#ripe ? this.#fire(this.#ripeAt(target)) : undefined
+    failure ??= failed
+    if (failure !== undefined) throw failure.error
+  }
+
+  #ripeAt(target: number): ReadonlyArray<Entry> {
+    const due: Array<Entry> = []
+    this.#ripe = Number.POSITIVE_INFINITY
+    for (const entry of this.#patient) {
+      if (entry.from <= target) due.push(entry)
+      else this.#ripe = Math.min(this.#ripe, entry.from)
+    }
+    return due
+  }
+
+  /** Answers with the first thing that was thrown and that nobody else hears of. */
+  #fire(due: ReadonlyArray<Entry>): { readonly error: unknown } | undefined {
+    let failure: { readonly error: unknown } | undefined
+    for (const entry of due) {
+      const { callback } = entry
+      if (callback === undefined) continue // cancelled by an earlier callback of this advance
+      entry.callback = undefined
+      this.unlink(entry)
+      try {
+        callback()
+      } catch (error) {
+        if (this.onDefect === undefined) failure ??= { error }
+        else this.onDefect(error)
       }
     }
-    if (failure !== undefined) throw failure.error
+    return failure
   }
 
   /** For Entry only. */
@@ -145,6 +190,7 @@ export class TimerWheel {
     if (entry.next !== undefined) entry.next.previous = entry.previous
     entry.previous = undefined
     entry.next = undefined
+    if (entry.isPatient) this.#patient.delete(entry)
     this.#size--
   }
 }

@@ -5,6 +5,7 @@
  */
 import { Effect, Runtime, type Scope } from "effect"
 import type { ClockStatus, ReadinessItem, RefusedByTime } from "../admin/AdminModel.ts"
+import { restFor, type TickTimers } from "../mesh/actor/Ticking.ts"
 import type { PeerClocks } from "../mesh/membership/PeerClocks.ts"
 import { defaultSkew } from "../mesh/trust/Certificate.ts"
 import { describeSpan } from "../mesh/trust/CertificateError.ts"
@@ -128,11 +129,11 @@ export class ClockReport {
 
   /** Looks by itself until the scope closes. */
   static readonly keep = (
-    options: ClockReportOptions
+    options: ClockReportOptions,
+    ticker: TickTimers
   ): Effect.Effect<ClockReport, never, Scope.Scope> =>
     Effect.tap(ClockReport.make(options), (report) =>
-      Effect.sync(report.look).pipe(
-        Effect.delay(clockReportTimes.look),
+      Effect.zipRight(restFor(clockReportTimes.look, ticker), Effect.sync(report.look)).pipe(
         Effect.catchAllDefect((defect) => Effect.logError("the look at the clocks failed", defect)),
         Effect.forever,
         Effect.forkScoped

@@ -9,15 +9,18 @@ import { Effect, Exit, Scope } from "effect"
 import type { AdminListenError } from "../admin/AdminPort.ts"
 import type { AdminToken } from "../admin/AdminToken.ts"
 import { controlPlaces, shortSocketDirectory } from "../admin/ControlPlace.ts"
+import { restFor, type TickTimers } from "../mesh/actor/Ticking.ts"
 
 /** How often it is looked whether socket and token are still there. */
-const lookEvery = "5 seconds"
+const lookEvery = 5_000
 
 export interface ControlSocketOptions {
   readonly dataDir: string
   readonly token: Pick<AdminToken, "keep">
   /** Listens on a path until the scope closes. */
   readonly open: (path: string) => Effect.Effect<unknown, AdminListenError, Scope.Scope>
+  /** By whose timers it is looked after. Default: the clock of its fiber. */
+  readonly ticker?: TickTimers | undefined
 }
 
 interface Open {
@@ -67,7 +70,10 @@ export class ControlSocket {
         (it) => it.#close
       )
       yield* control.#tend
-      const again = Effect.zipRight(Effect.sleep(lookEvery), Effect.uninterruptible(control.#tend))
+      const again = Effect.zipRight(
+        restFor(lookEvery, options.ticker),
+        Effect.uninterruptible(control.#tend)
+      )
       yield* Effect.forkScoped(Effect.forever(again))
       return control
     })

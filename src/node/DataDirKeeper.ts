@@ -3,6 +3,7 @@
  * what cannot be is told once, and tried until it can.
  */
 import { Clock, Effect, type Scope } from "effect"
+import { restFor, type TickTimers } from "../mesh/actor/Ticking.ts"
 import { DataDirCare } from "../mesh/keys/DataDirCare.ts"
 import type { StorageTrouble } from "../mesh/keys/StorageTrouble.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
@@ -13,17 +14,19 @@ export interface DataDirKeeperOptions {
   readonly trouble: StorageTrouble
   /** Writes the catalogue again, which is not this folder's to know. */
   readonly saveCatalogue: Effect.Effect<void>
+  /** By whose timers it is looked at. Default: the clock of its fiber. */
+  readonly ticker?: TickTimers | undefined
 }
 
 /** How often it is looked at; no more than five file names are asked for. */
-const lookEvery = "5 seconds"
+const lookEvery = 5_000
 
 /** Until the scope closes. */
 export const keepDataDir = (
   options: DataDirKeeperOptions
 ): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { dataDir, identity, saveCatalogue, trouble } = options
+    const { dataDir, identity, saveCatalogue, ticker, trouble } = options
     const care = new DataDirCare(dataDir)
     // Not what was seen at the start: a lock that could not be written is missing already.
     let inOrder: string | undefined
@@ -47,5 +50,5 @@ export const keepDataDir = (
         Effect.logError("the look at the data directory broke", defect)
       )
     )
-    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Effect.sleep(lookEvery), look)))
+    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(restFor(lookEvery, ticker), look)))
   })

@@ -5,6 +5,7 @@
  * where others may have taken it for dead. Those of older versions do not, and are forgotten for minutes.
  */
 import { Effect, type Scope } from "effect"
+import { restFor, type TickTimers } from "../mesh/actor/Ticking.ts"
 import type { Catalogue } from "../mesh/catalogue/Catalogue.ts"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
 import { lifetimes } from "../mesh/catalogue/RecordEntry.ts"
@@ -109,18 +110,26 @@ export const sayAgain = (
   )
 
 /** Until the scope closes. */
-export const keepEphemeral = (options: EphemeralOptions): Effect.Effect<void, never, Scope.Scope> =>
+export const keepEphemeral = (
+  options: EphemeralOptions & { readonly ticker: TickTimers }
+): Effect.Effect<void, never, Scope.Scope> =>
   Effect.suspend(() => {
     const absence = new OwnAbsence()
-    return lookAgainAndAgain(Effect.zipRight(forgetEphemeral(options), sayAgain(options, absence)))
+    return lookAgainAndAgain(
+      Effect.zipRight(forgetEphemeral(options), sayAgain(options, absence)),
+      options.ticker
+    )
   })
 
-const lookAgainAndAgain = (look: Effect.Effect<void>): Effect.Effect<void, never, Scope.Scope> =>
+const lookAgainAndAgain = (
+  look: Effect.Effect<void>,
+  ticker: TickTimers
+): Effect.Effect<void, never, Scope.Scope> =>
   look.pipe(
     Effect.catchAllDefect((defect) =>
       Effect.logError("ephemeral nodes were not forgotten", defect)
     ),
-    Effect.delay(ephemeralTimes.look),
+    (looking) => Effect.zipRight(restFor(ephemeralTimes.look, ticker), looking),
     Effect.forever,
     Effect.forkScoped,
     Effect.asVoid

@@ -242,14 +242,17 @@ export const makeMeshPlane = (
         late.connections?.disconnect(peer, new Error(reason))
       }
     })
-    const clockReport = yield* ClockReport.keep({
-      clocks,
-      metrics,
-      nameOf,
-      members: () =>
-        Array.from(late.catalogue?.current().entries() ?? [], ({ record }) => record.peer),
-      onSet: () => late.renewal?.clockSet()
-    })
+    const clockReport = yield* ClockReport.keep(
+      {
+        clocks,
+        metrics,
+        nameOf,
+        members: () =>
+          Array.from(late.catalogue?.current().entries() ?? [], ({ record }) => record.peer),
+        onSet: () => late.renewal?.clockSet()
+      },
+      ticker
+    )
 
     const host: MeshHostShape = yield* makeMeshHost({
       privateKey: identity.current.privateKey,

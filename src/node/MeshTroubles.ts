@@ -252,7 +252,7 @@ export const tellTroubles = (
         runFork(Effect.logError("the look for troubles failed", cause))
       }
     }
-    return ticking(ticker, toldEvery, tell)
+    return ticking(ticker, toldEvery, tell, toldEvery / 2)
   })
 
 /** Of a setting several nodes may be at odds more than once. */

@@ -39,7 +39,7 @@ import type { MeshPlane } from "./MeshPlane.ts"
 import { linkStates, observeNode } from "./NodeMetrics.ts"
 import { askable, peerRows } from "./PeerRows.ts"
 import type { NodeOffer } from "./ProgramServices.ts"
-import { noteEvery, RateMeter } from "./RateMeter.ts"
+import { noteEvery, noteSlack, RateMeter } from "./RateMeter.ts"
 import type { RequestThreads } from "./RequestThreads.ts"
 import { revocationRow } from "./RevokeControl.ts"
 import type { SocketRoom } from "./SocketRoom.ts"
@@ -162,7 +162,7 @@ export const makeNodeViews = (
         .then(note)
         .catch((defect) => void runFork(Effect.logError("rates were not noted", defect)))
     }
-    yield* ticking(ticker, noteEvery, noteTotals)
+    yield* ticking(ticker, noteEvery, noteTotals, noteSlack)
 
     const members = (links: ReadonlyArray<PeerLinkStatus>) =>
       memberRows({ ...plane, links }, identity.current.peer)

@@ -11,7 +11,7 @@ export const noteEvery = 2_000
 const restEvery = 10_000
 
 /** A note that comes a little late, or early, is in time, ms. */
-const slack = 500
+export const noteSlack = 500
 
 interface Note {
   readonly at: number
@@ -26,15 +26,17 @@ export class RateMeter {
   isDue(now: number): boolean {
     const last = this.#notes.at(-1)
     if (last === undefined) return true
-    return now - last.at >= (this.#rests ? restEvery : noteEvery) - slack
+    return now - last.at >= (this.#rests ? restEvery : noteEvery) - noteSlack
   }
 
   /** `now` in monotonic milliseconds. */
   note(now: number, totals: ReadonlyMap<string, number>): void {
     const [oldest] = this.#notes
     this.#rests =
-      oldest !== undefined && now - oldest.at >= restEvery - slack && isSame(oldest.totals, totals)
-    const kept = this.#notes.filter(({ at }) => now - at <= restEvery + slack)
+      oldest !== undefined &&
+      now - oldest.at >= restEvery - noteSlack &&
+      isSame(oldest.totals, totals)
+    const kept = this.#notes.filter(({ at }) => now - at <= restEvery + noteSlack)
     this.#notes = [...kept, { at: now, totals }]
   }
 

@@ -62,7 +62,7 @@ describe("LoopTicker", () => {
 
   it("does not wake for a timer that was called off", () => {
     vi.useFakeTimers({
-      toFake: ["setTimeout", "clearTimeout", "setImmediate", "performance"]
+      toFake: ["setTimeout", "clearTimeout", "setImmediate", "clearImmediate", "performance"]
     })
     try {
       const sleeper = new LoopTicker()
@@ -80,6 +80,37 @@ describe("LoopTicker", () => {
       vi.advanceTimersByTime(100)
       expect(fired).toBe(1)
       sleeper.stop()
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  it("fires what can wait in a turn that comes anyway", () => {
+    vi.useFakeTimers({
+      toFake: ["setTimeout", "clearTimeout", "setImmediate", "clearImmediate", "performance"]
+    })
+    try {
+      const sleeper = new LoopTicker()
+      const fired: Array<number> = []
+      const began = performance.now()
+      const note = () => fired.push(Math.round(performance.now() - began))
+      sleeper.after(500, note, 1_000)
+      vi.advanceTimersByTime(400)
+      sleeper.now()
+      vi.advanceTimersByTime(300)
+      expect(fired).toEqual([])
+      // Something came, for which somebody asked what time it is.
+      sleeper.now()
+      vi.advanceTimersByTime(1)
+      expect(fired).toHaveLength(1)
+      expect(fired[0]).toBeLessThan(720)
+      sleeper.after(500, note, 1_000)
+      vi.advanceTimersByTime(1_400)
+      expect(fired).toHaveLength(1)
+      vi.advanceTimersByTime(200)
+      expect(fired).toHaveLength(2)
+      sleeper.stop()
+      expect(vi.getTimerCount()).toBe(0)
     } finally {
       vi.useRealTimers()
     }

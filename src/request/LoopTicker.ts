@@ -2,7 +2,8 @@
  * The real clock and the real dice, for the request plane. The clock is read once per turn of the
  * event loop: a request asks for the time a dozen times, and within a turn nobody could tell the
  * answers apart. The wheel is advanced when its next timer is due and not before: an idle node
- * sleeps, also through the timers that were called off.
+ * sleeps, also through the timers that were called off. Those that can wait fire at the end of a turn in
+ * which somebody asked for the time.
  */
 import type { OnDefect } from "../model/Defect.ts"
 import type { Ticker } from "../model/Time.ts"
@@ -32,6 +33,7 @@ export class LoopTicker implements Ticker {
   /** It may be woken for nothing. */
   #calledOff = false
   #looked = Number.NEGATIVE_INFINITY
+  readonly #listeners = new Set<(late: number) => void>()
 
   constructor() {
     this.#wheel.onWake = (at) => this.#wakeAt(at)
@@ -58,8 +60,13 @@ export class LoopTicker implements Ticker {
   readonly random = (): number => Math.random()
 
   /** From now on, and not from when a turn began that may have been held up for longer than the delay. */
-  readonly after = (delay: number, callback: () => void): Timer =>
-    this.#wheel.schedule(performance.now(), delay, callback)
+  readonly after = (delay: number, callback: () => void, patience?: number): Timer =>
+    this.#wheel.schedule(performance.now(), delay, callback, patience)
+
+  readonly onAlarm = (listener: (late: number) => void): (() => void) => {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
 
   /** No timer fires any more. */
   stop(): void {
@@ -71,13 +78,19 @@ export class LoopTicker implements Ticker {
   readonly #forget = (): void => {
     const turn = this.#turn
     this.#turn = Number.NaN
+    if (this.#wheel.isRipe(turn) && this.#reading === undefined && !this.#stopped) {
+      this.#advance()
+      return
+    }
     if (!this.#calledOff || turn - this.#looked < lookEvery) return
     this.#looked = turn
     this.#wakeAt(this.#wheel.next())
   }
 
   readonly #wake = (): void => {
-    if (performance.now() - this.#alarmAt < heldUp) this.#advance()
+    const late = performance.now() - this.#alarmAt
+    for (const listener of this.#listeners) listener(Math.max(0, late))
+    if (late < heldUp) this.#advance()
     // Immediates come after the sockets have been looked at.
     else this.#reading ??= setImmediate(this.#advance)
   }

@@ -100,7 +100,7 @@ export class RequestPlane {
     })
     const { observer, onDefect, registry } = this.#telemetry
     this.onDefect = onDefect
-    this.#delay = new LoopDelay(registry, String(index))
+    this.#delay = new LoopDelay(registry, String(index), ticker)
     this.#peers = new PeerBook(self)
     this.#sessions = new Sessions(() => ticker.wall())
     this.#rights = new SpeakingRights({

@@ -81,7 +81,7 @@ export const observeProcess = (
   })
 
   return Effect.acquireRelease(
-    Effect.sync(() => new LoopDelay(registry, "mesh")),
+    Effect.sync(() => new LoopDelay(registry, "mesh", ticker)),
     (delay) => Effect.sync(() => delay.stop())
   )
 }

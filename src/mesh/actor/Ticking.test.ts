@@ -1,13 +1,15 @@
+import { Effect, Exit, Fiber } from "effect"
 import { describe, expect, test } from "vitest"
 import { TimerWheel } from "../../model/TimerWheel.ts"
-import { DueTicking, Ticking } from "./Ticking.ts"
+import { DueTicking, restFor, Ticking } from "./Ticking.ts"
 
 const make = (start: number) => {
   const wheel = new TimerWheel(start)
   const world = { now: start }
   const timers = {
     now: () => world.now,
-    after: (delay: number, callback: () => void) => wheel.schedule(world.now, delay, callback)
+    after: (delay: number, callback: () => void, patience?: number) =>
+      wheel.schedule(world.now, delay, callback, patience)
   }
   const sleep = (ms: number) => {
     for (const end = world.now + ms; world.now < end; ) {
@@ -40,6 +42,37 @@ test("does not tick twice where the first multiple is close, nor catch up with w
   wheel.advance(world.now)
   sleep(200)
   expect(at.length).toBe(3)
+})
+
+test("waits for something else to wake the thread, as long as it can", () => {
+  const { timers, wheel, world } = make(1_000)
+  const at: Array<number> = []
+  const ticking = new Ticking(timers, 1_000, () => at.push(world.now), 400)
+  expect(wheel.next()).toBe(2_400)
+  world.now = 2_150
+  wheel.advance(world.now)
+  expect(at).toEqual([2_150])
+  expect(wheel.next()).toBe(3_400)
+  world.now = 3_400
+  wheel.advance(world.now)
+  expect(at).toEqual([2_150, 3_400])
+  ticking.stop()
+  expect(wheel.size).toBe(0)
+})
+
+test("a fiber rests until something else wakes the thread, half as long again at most", async () => {
+  const { timers, wheel, world } = make(0)
+  const fiber = Effect.runFork(restFor(5_000, timers))
+  await Promise.resolve()
+  expect(wheel.next()).toBe(7_500)
+  world.now = 5_100
+  wheel.advance(world.now)
+  expect(Exit.isSuccess(await Effect.runPromise(Fiber.await(fiber)))).toBe(true)
+  const given = Effect.runFork(restFor(5_000, timers))
+  await Promise.resolve()
+  expect(wheel.size).toBe(1)
+  await Effect.runPromise(Fiber.interrupt(given))
+  expect(wheel.size).toBe(0)
 })
 
 test("goes on after a tick that throws", () => {

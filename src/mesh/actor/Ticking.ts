@@ -9,16 +9,18 @@ export class Ticking {
   readonly #timers: TickTimers
   readonly #every: number
   readonly #tick: (at: number) => void
+  readonly #patience: number
   #timer: Timer
 
   /**
    * Ticks until it is stopped, for the first time after one interval. `tick` is told for when it was meant, by
-   * the clock of the timers.
+   * the clock of the timers. `patience`: it may be so much later, ms, for something else to wake the thread.
    */
-  constructor(timers: TickTimers, every: number, tick: (at: number) => void) {
+  constructor(timers: TickTimers, every: number, tick: (at: number) => void, patience = 0) {
     this.#timers = timers
     this.#every = every
     this.#tick = tick
+    this.#patience = patience
     this.#timer = this.#next()
   }
 
@@ -29,11 +31,12 @@ export class Ticking {
   #next(): Timer {
     const now = this.#timers.now()
     const wait = untilTick(this.#every, now)
-    return this.#timers.after(wait, () => {
+    const tick = () => {
       // First, so that a tick that throws is not the last one.
       this.#timer = this.#next()
       this.#tick(now + wait)
-    })
+    }
+    return this.#timers.after(wait, tick, this.#patience)
   }
 }
 
@@ -102,11 +105,24 @@ export class DueTicking {
 export const ticking = (
   timers: TickTimers,
   every: number,
-  tick: (at: number) => void
+  tick: (at: number) => void,
+  patience = 0
 ): Effect.Effect<void, never, Scope.Scope> =>
   Effect.asVoid(
     Effect.acquireRelease(
-      Effect.sync(() => new Ticking(timers, every, tick)),
+      Effect.sync(() => new Ticking(timers, every, tick, patience)),
       (it) => Effect.sync(() => it.stop())
     )
   )
+
+/**
+ * Between two looks of a fiber at what seldom changes: `time` ms, and up to half as much again, until something else
+ * wakes the thread. Without timers: by the clock of the fiber.
+ */
+export const restFor = (time: number, timers: TickTimers | undefined): Effect.Effect<void> =>
+  timers === undefined
+    ? Effect.sleep(time)
+    : Effect.async((resume) => {
+        const timer = timers.after(time, () => resume(Effect.void), time / 2)
+        return Effect.sync(() => timer.cancel())
+      })

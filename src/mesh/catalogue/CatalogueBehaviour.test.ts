@@ -12,7 +12,8 @@ import {
   type ClockVerdict,
   catalogueBehaviour,
   makeCatalogueState,
-  recoverCatalogue
+  recoverCatalogue,
+  tickDue
 } from "./CatalogueBehaviour.ts"
 import { makeOwnRecord, nextEpoch, type OwnFacts, ownTimes } from "./OwnRecord.ts"
 import { makeRecordDoor, maxAhead, type RecordRefused } from "./RecordDoor.ts"
@@ -106,6 +107,36 @@ test("tells a change at once, and answers when it is out", () => {
   run.reply()
   expect(replies.map((reply) => Either.getOrThrow(reply).record.services)).toEqual([[payments]])
   expect(run.state.catalogue.node(own!.peer)?.record.services).toEqual([payments])
+})
+
+test("says at which tick there is something to do", () => {
+  const run = new Run()
+  const done: Array<string> = []
+  /** Ticks a little before that, and then. */
+  const untilDue = (): void => {
+    const due = tickDue(run.state)
+    const before = run.state
+    if (due - 1 > run.now) {
+      run.now = due - 1
+      expect(run.tell({ _tag: "Tick" })).toEqual([])
+      expect(run.state).toBe(before)
+    }
+    run.now = Math.max(run.now, due)
+    const actions = run.tell({ _tag: "Tick" })
+    expect(run.state).not.toBe(before)
+    done.push(actions.map(({ _tag }) => _tag).join() || "swept")
+  }
+  untilDue()
+  run.change({ services: [payments] })
+  untilDue()
+  run.tell({ _tag: "Saved", failed: true })
+  untilDue()
+  run.tell({ _tag: "Saved", failed: false, bytes: 1_000 })
+  untilDue()
+  run.now = ownTimes.resign - 1_000
+  untilDue()
+  untilDue()
+  expect(done).toEqual(["swept", "Save", "Save", "swept", "swept", "Announce,Save"])
 })
 
 test("gathers changes that come within 20 ms, and answers them all", () => {

@@ -15,6 +15,7 @@ import {
   type OwnFacts,
   type OwnRecord,
   publishOwn,
+  resignDueAt,
   resignOwn,
   restartEpoch
 } from "./OwnRecord.ts"
@@ -80,7 +81,7 @@ export type CatalogueMessage =
   | { readonly _tag: "Saved"; readonly failed: boolean; readonly bytes?: number }
   /** The files are gone. */
   | { readonly _tag: "Unsaved" }
-  /** Once a second. */
+  /** Once a second, where there is something to do (`tickDue`). */
   | { readonly _tag: "Tick" }
 
 export type CatalogueAction =
@@ -117,6 +118,19 @@ export const recoverCatalogue = (last: CatalogueState, { now }: Moment): Step =>
     ? noActions
     : [{ _tag: "WakeIn", delay: Math.max(0, last.own.dueAt - now) }]
 ]
+
+/** Monotonic ms of the tick that finds something to do, if no clock is set: those before it change nothing. */
+export const tickDue = ({
+  catalogue,
+  own,
+  saveAt,
+  saved,
+  saving,
+  sweepAt
+}: CatalogueState): number => {
+  const saves = saving || catalogue === saved ? Number.POSITIVE_INFINITY : saveAt
+  return Math.min(sweepAt, resignDueAt(own), own.dueAt ?? Number.POSITIVE_INFINITY, saves)
+}
 
 /**
  * What other nodes say of this host's clock; `unknown` while nobody could be asked. Nothing is thrown

@@ -28,7 +28,8 @@ import {
   catalogueBehaviour,
   makeCatalogueState,
   recoverCatalogue,
-  type SettingsOver
+  type SettingsOver,
+  tickDue
 } from "./CatalogueBehaviour.ts"
 import { loadCatalogue, storedChanges } from "./CatalogueLoading.ts"
 import { CatalogueStore } from "./CatalogueStore.ts"
@@ -140,6 +141,12 @@ export interface CatalogueShape {
 /** Messages of the actor that may wait. Gossip beyond it is repaired by anti-entropy. */
 const mailboxCapacity = 4_096
 
+/** Milliseconds. */
+const tickEvery = 1_000
+
+/** Of so many ticks that find nothing to do one comes, to see whether this host's clock was set. */
+const quietTick = 5
+
 export const makeCatalogue = (
   options: CatalogueOptions
 ): Effect.Effect<CatalogueShape, never, Scope.Scope | Supervisor | Gossip | CatalogueStore> =>
@@ -231,7 +238,13 @@ export const makeCatalogue = (
         recoverCatalogue(makeCatalogueState(stored, resignOwn(state.own, moment.now)), moment),
       recover: recoverCatalogue,
       step: catalogueBehaviour(self, door.seal, options.clock, options.settingsOver),
-      ticks: [{ every: 1_000, message: () => ({ _tag: "Tick" }) }],
+      ticks: [
+        {
+          every: tickEvery,
+          message: () => ({ _tag: "Tick" }),
+          seldom: { dueAt: tickDue, atLeast: quietTick * tickEvery }
+        }
+      ],
       ticker: options.ticker,
       publish,
       interpret: (action, context) => {

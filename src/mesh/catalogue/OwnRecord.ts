@@ -87,10 +87,13 @@ export const changeOwn = (
 export const resignOwn = (own: OwnRecord, now: number): OwnRecord =>
   own.wanted ? schedule(own, now, ownTimes.coalesce) : own
 
-export const isResignDue = (own: OwnRecord, now: number): boolean =>
-  own.publishedAt !== undefined &&
-  own.facts.state !== "left" &&
-  now - own.publishedAt >= resignEvery(own.facts)
+/** Monotonic ms at which the record is to be signed anew, if nothing changes before. */
+export const resignDueAt = ({ facts, publishedAt }: OwnRecord): number =>
+  publishedAt === undefined || facts.state === "left"
+    ? Number.POSITIVE_INFINITY
+    : publishedAt + resignEvery(facts)
+
+export const isResignDue = (own: OwnRecord, now: number): boolean => now >= resignDueAt(own)
 
 const resignEvery = ({ lifetime }: OwnFacts): number =>
   lifetime === undefined ? ownTimes.resign : Math.min(ownTimes.resign, lifetime / ownTimes.resigns)

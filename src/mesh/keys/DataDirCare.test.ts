@@ -6,6 +6,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync
 } from "node:fs"
 import { tmpdir } from "node:os"
@@ -111,5 +112,21 @@ describe("DataDirCare", () => {
     const refused = await run(Effect.flip(saveIdentity(dataDir, renewed)))
     expect(refused.message).toMatch(/holds the key of another node/)
     expect((await run(loadIdentity(dataDir))).peer).toBe(other.peer)
+  })
+
+  it("sees at each look what is gone, and within six what was written to as it is", async () => {
+    const { identity: path, nodeKey } = identityPaths(dataDir)
+    // Long enough ago that the clock of the file system tells it from now.
+    const past = new Date(now)
+    for (const one of [path, nodeKey, dataDir]) utimesSync(one, past, past)
+    const before = await run(care.look)
+    rmSync(nodeKey)
+    const without = await run(care.look)
+    expect(without).not.toBe(before)
+    expect(await run(care.look)).toBe(without)
+    writeFileSync(path, readFileSync(path))
+    const seen: Array<string> = []
+    for (let look = 0; look < 6; look++) seen.push(await run(care.look))
+    expect(seen.filter((one) => one !== without).length).toBeGreaterThan(0)
   })
 })

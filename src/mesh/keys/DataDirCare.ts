@@ -17,11 +17,29 @@ import { readKeyFile, writeKeyFile } from "./SigningKeyFile.ts"
 const deviceOf = (path: string): number | undefined =>
   statSync(path, { throwIfNoEntry: false })?.dev
 
+/** Changes when another one is there, or something else in it; the code of the failure where none is. */
+const seen = async (path: string): Promise<string> => {
+  try {
+    const { dev, ino, mtimeMs } = await stat(path)
+    return `${dev}/${ino}/${mtimeMs}`
+  } catch (cause) {
+    return systemCode(cause)
+  }
+}
+
+/** Of so many looks at a directory that is the same one is at each file. */
+const wholeLook = 6
+
 export class DataDirCare {
   readonly #dataDir: string
   readonly #device: number | undefined
   /** The root key may be kept elsewhere: it is put back only where it was lost with the rest. */
   #hadRootKey: boolean
+  /** As it was at the last look. */
+  #directory = ""
+  /** Looks since then at which it had not changed. */
+  #sameLooks = 0
+  #seen = ""
 
   /** At the start, when all is in order. */
   constructor(dataDir: string) {
@@ -30,28 +48,30 @@ export class DataDirCare {
     this.#hadRootKey = existsSync(identityPaths(dataDir).rootKey)
   }
 
-  /** Changes when anything may be missing. Asks the disk without waiting for it. */
+  /**
+   * Changes when anything may be missing. Asks the disk without waiting for it: for the directory alone, which changes
+   * with every file that is made, removed or replaced in it, and for the files where it has, and each sixth time, since
+   * they may be written to as they are.
+   */
   readonly look: Effect.Effect<string> = Effect.promise(async () => {
+    const directory = await seen(this.#dataDir)
+    this.#sameLooks = directory === this.#directory ? this.#sameLooks + 1 : 0
+    this.#directory = directory
+    if (this.#sameLooks % wholeLook > 0) return this.#seen
     const { identity, nodeKey, rootKey } = identityPaths(this.#dataDir)
     const lock = join(this.#dataDir, lockFileName)
-    const files = await Promise.all(
-      [this.#dataDir, identity, nodeKey, rootKey, lock].map(async (path) => {
-        try {
-          const { dev, ino, mtimeMs } = await stat(path)
-          // A directory changes with every file that is replaced in it.
-          return `${dev}/${ino}/${path === this.#dataDir ? "" : mtimeMs}`
-        } catch (cause) {
-          return systemCode(cause)
-        }
-      })
-    )
-    return files.join(" ")
+    const files = await Promise.all([identity, nodeKey, rootKey, lock].map(seen))
+    // Without when the directory changed: what is replaced in it may be none of these.
+    this.#seen = [directory.replace(/\/[^/]*$/, ""), ...files].join(" ")
+    return this.#seen
   })
 
   /** Names what was missing and is there again. `now`: wall clock, ms. */
   mend(identity: NodeIdentity, now: number): Effect.Effect<ReadonlyArray<string>, DataDirError> {
     const paths = identityPaths(this.#dataDir)
     return Effect.gen(this, function* () {
+      // The next look is at everything.
+      this.#directory = ""
       const missing: Array<string> = []
       yield* this.#ensurePlace
       const nodeKey = yield* readKeyFile(paths.nodeKey)
