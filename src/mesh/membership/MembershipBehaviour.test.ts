@@ -550,13 +550,38 @@ test("tells everybody of a denial for which it had to ask, where it clears a sus
   const run = new Run(a!, b!, c!)
   const bytes = new TextEncoder().encode(JSON.stringify({ kind: "alive" }))
   const alive = { kind: "alive", subject: a!, incarnation: epoch + 1 } as const
-  const hear = (asked: boolean) => run.tell({ _tag: "Heard", statement: alive, bytes, asked })
+  const one = { statement: alive, bytes }
+  const hear = (asked: boolean) =>
+    run.tell(asked ? { _tag: "Evidence", said: [one] } : { _tag: "Heard", ...one })
   run.fail(a!)
   const suspecting = run.state
   expect(said(hear(true))).toEqual([{ kind: "alive" }])
   expect(hear(true), "once").toEqual([])
   run.state = suspecting
   expect(hear(false), "gossip does it itself").toEqual([])
+})
+
+test("takes evidence in one step, and each statement as what came before it in the same has it", () => {
+  const run = new Run(a!, b!, c!, d!)
+  const bytes = new Uint8Array([1])
+  const denial = { kind: "alive", subject: a!, incarnation: epoch + 1 } as const
+  const accusation = { kind: "suspect", subject: a!, incarnation: epoch + 1 } as const
+  const actions = run.tell({
+    _tag: "Evidence",
+    said: [
+      { statement: denial, bytes },
+      { statement: { ...accusation, by: b! }, bytes },
+      { statement: { ...accusation, by: c! }, bytes },
+      // Ahead of what is known: here no news, and nobody is asked what it rests on.
+      { statement: { ...accusation, incarnation: epoch + 2, by: d! }, bytes }
+    ]
+  })
+  expect(actions).toMatchObject([{ _tag: "Ping", peer: a, accused: epoch + 1 }])
+  const member = memberOf(run.state, a!)
+  expect([member?.state, member?.suspicion?.accusers.size]).toEqual(["suspect", 2])
+  const before = run.state
+  run.tell({ _tag: "Evidence", said: [{ statement: denial, bytes }] })
+  expect(run.state.members).toBe(before.members)
 })
 
 test("with one other member, nobody is there to ask", () => {

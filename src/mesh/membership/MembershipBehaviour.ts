@@ -14,7 +14,7 @@ import { applyDelta, awarenessDelta, lateDelta, lateFor, scaled } from "./Awaren
 import { type Denials, denialFor, denialTimes, dueDenial, owe } from "./Denial.ts"
 import { isAstray } from "./Incarnation.ts"
 import { applyRecordChanges, applyRecords, type MemberRecord } from "./MemberRecords.ts"
-import type { MembershipAction, MembershipMessage } from "./MembershipMessages.ts"
+import type { MembershipAction, MembershipMessage, Said } from "./MembershipMessages.ts"
 import type { MembershipOptions } from "./MembershipOptions.ts"
 import type { MembershipState, Step } from "./MembershipState.ts"
 import {
@@ -26,6 +26,7 @@ import {
   memberOf,
   postpone
 } from "./MemberTable.ts"
+import { isNews } from "./News.ts"
 import {
   accuseNow,
   isFlight,
@@ -36,7 +37,7 @@ import {
   sample,
   withSubjects
 } from "./Probing.ts"
-import type { Statement, StatementDoor } from "./Statement.ts"
+import type { StatementDoor } from "./Statement.ts"
 import { maxEvidence, minTimeout } from "./Suspicion.ts"
 
 /** So late may be why answers did not come in time: half of a probe's patience (ms). */
@@ -91,8 +92,7 @@ export const membershipBehaviour = (
 
   const heard = (
     state: MembershipState,
-    statement: Statement,
-    bytes: Uint8Array,
+    { bytes, statement }: Said,
     asked: boolean,
     moment: Moment
   ): Step => {
@@ -123,6 +123,19 @@ export const membershipBehaviour = (
     return probe !== undefined && now - probe.startedAt >= options.interval / 2
       ? launch(options, next, statement.subject, false, now)
       : [next, noActions]
+  }
+
+  /** Each is judged by what those before it changed: an accusation may rest on a denial that came with it. */
+  const evidence = (state: MembershipState, said: ReadonlyArray<Said>, moment: Moment): Step => {
+    let next = state
+    const actions: Array<MembershipAction> = []
+    for (const one of said) {
+      if (!isNews(next, one.statement, one.bytes, options, moment)) continue
+      const [heeded, more] = heard(next, one, true, moment)
+      next = heeded
+      actions.push(...more)
+    }
+    return [next, actions]
   }
 
   const answered = (
@@ -334,7 +347,9 @@ export const membershipBehaviour = (
         return withRecords(state, table, epoch, moment)
       }
       case "Heard":
-        return heard(state, message.statement, message.bytes, message.asked === true, moment)
+        return heard(state, message, false, moment)
+      case "Evidence":
+        return evidence(state, message.said, moment)
       case "Answered":
         return answered(state, message, moment)
       case "Unanswered":

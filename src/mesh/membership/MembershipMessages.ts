@@ -8,6 +8,11 @@ export interface PingAnswer {
   readonly alive: Uint8Array | undefined
 }
 
+export interface Said {
+  readonly statement: Statement
+  readonly bytes: Uint8Array
+}
+
 export type MembershipMessage =
   /** Every record of the catalogue. */
   | { readonly _tag: "Records"; readonly records: ReadonlyArray<MemberRecord> }
@@ -17,21 +22,17 @@ export type MembershipMessage =
       readonly records: ReadonlyArray<MemberRecord>
       readonly gone: ReadonlyArray<PeerKey>
     }
-  /** A verified statement, by gossip or as evidence. */
-  | {
-      readonly _tag: "Heard"
-      readonly statement: Statement
-      readonly bytes: Uint8Array
-      /** It came because this node asked, and not by gossip. */
-      readonly asked?: boolean
-    }
+  /** A verified statement, by gossip. */
+  | ({ readonly _tag: "Heard" } & Said)
+  /** Verified statements that came because this node asked: one step for all of them. */
+  | { readonly _tag: "Evidence"; readonly said: ReadonlyArray<Said> }
   | {
       readonly _tag: "Answered"
       readonly peer: PeerKey
       readonly probe: number
       readonly incarnation: number
       /** The subject's verified denial. */
-      readonly denial?: { readonly statement: Statement; readonly bytes: Uint8Array } | undefined
+      readonly denial?: Said | undefined
     }
   | { readonly _tag: "Unanswered"; readonly peer: PeerKey; readonly probe: number }
   /** `answered`: helpers that gave any answer; `reached`: one of them reached the subject. */

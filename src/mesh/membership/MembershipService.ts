@@ -14,7 +14,7 @@ import { type Conduct, noConduct } from "../trust/PeerConduct.ts"
 import { scaled } from "./Awareness.ts"
 import { evidenceAnswer, evidenceLimits } from "./EvidenceAnswer.ts"
 import { membershipBehaviour } from "./MembershipBehaviour.ts"
-import type { MembershipAction, MembershipMessage } from "./MembershipMessages.ts"
+import type { MembershipAction, MembershipMessage, Said } from "./MembershipMessages.ts"
 import { defaultMembershipOptions, type MembershipOptions } from "./MembershipOptions.ts"
 import {
   type MembershipPort,
@@ -143,13 +143,15 @@ export const makeMembership = (
       tell: (message: MembershipMessage) => boolean
     ) =>
       Effect.gen(function* () {
-        for (const [index, bytes] of envelopes.slice(0, evidenceLimits.statements).entries()) {
-          if (index % verifyBatch === verifyBatch - 1) yield* Effect.sleep(0)
-          const statement = admit(bytes)
-          if (Either.isLeft(statement)) continue
-          if (isNews(state, statement.right, bytes, options, moment())) {
-            tell({ _tag: "Heard", statement: statement.right, bytes, asked: true })
+        const all = envelopes.slice(0, evidenceLimits.statements)
+        for (let from = 0; from < all.length; from += verifyBatch) {
+          if (from > 0) yield* Effect.sleep(0)
+          const said: Array<Said> = []
+          for (const bytes of all.slice(from, from + verifyBatch)) {
+            const statement = admit(bytes)
+            if (Either.isRight(statement)) said.push({ statement: statement.right, bytes })
           }
+          if (said.length > 0) tell({ _tag: "Evidence", said })
         }
       })
 

@@ -9,7 +9,8 @@ import { membershipBehaviour } from "../../mesh/membership/MembershipBehaviour.t
 import type {
   MembershipAction,
   MembershipMessage,
-  PingAnswer
+  PingAnswer,
+  Said
 } from "../../mesh/membership/MembershipMessages.ts"
 import type { MembershipOptions } from "../../mesh/membership/MembershipOptions.ts"
 import { type MembershipState, nextDue } from "../../mesh/membership/MembershipState.ts"
@@ -67,13 +68,13 @@ export class Membership implements NodeMembership {
     const { queue } = this.#node.world
     const said = this.#admit(bytes)
     if (said === undefined) return "ignore"
-    const unknown = isUnknown(this.state, said, queue.now)
-    if (said.subject !== this.#node.peer && !unknown) {
+    if (said.subject !== this.#node.peer) {
       // It is news where it changes what is believed, which the behaviour finds out itself.
       const { members } = this.state
       this.tell({ _tag: "Heard", statement: said, bytes })
       return this.state.members === members ? "ignore" : "accept"
     }
+    const unknown = isUnknown(this.state, said, queue.now)
     if (!unknown && !isNews(this.state, said, bytes, this.options, this.#moment)) return "ignore"
     this.tell({ _tag: "Heard", statement: said, bytes })
     return unknown ? "ignore" : "accept"
@@ -151,14 +152,13 @@ export class Membership implements NodeMembership {
       },
       (answer) => {
         if (answer === undefined) return this.tell({ _tag: "NoEvidence" })
+        const said: Array<Said> = []
         for (const bytes of answer) {
-          const said = this.#admit(bytes)
+          const statement = this.#admit(bytes)
           if (!statements.message(bytes).isSeen(node.index)) node.loop.charge(profile.cost.verify)
-          if (said === undefined || !isNews(this.state, said, bytes, this.options, this.#moment)) {
-            continue
-          }
-          this.tell({ _tag: "Heard", statement: said, bytes, asked: true })
+          if (statement !== undefined) said.push({ statement, bytes })
         }
+        if (said.length > 0) this.tell({ _tag: "Evidence", said })
       }
     )
   }
