@@ -5,6 +5,8 @@ import type { MembershipAction, MembershipMessage, PingAnswer } from "./Membersh
 import { defaultMembershipOptions } from "./MembershipOptions.ts"
 import { type MembershipState, makeMembershipState, recoverMembership } from "./MembershipState.ts"
 import { memberOf } from "./MemberTable.ts"
+import { helpersFor } from "./Probing.ts"
+import { defaultSuspicion, minTimeout } from "./Suspicion.ts"
 
 const [self, a, b, c, d, e] = ["1", "2", "3", "4", "5", "6"].map((n) =>
   PeerKey.make(`12D3KooWPeerPeerPeer${n}`)
@@ -140,6 +142,49 @@ test("does not accuse whom others reach, and doubts itself", () => {
   expect(run.stateOf(a!)).toBe("alive")
   expect(run.state.awareness).toBe(1)
   expect(run.tell({ _tag: "LinkDown", peer: b! })).toMatchObject([{ timeout: 1_000 }])
+})
+
+/** Another one accuses this peer, which does not answer here either. */
+const seconding = (run: Run, peer: PeerKey, by: PeerKey) => {
+  const statement = { kind: "suspect", subject: peer, incarnation: epoch, by } as const
+  const [ping] = run.tell({ _tag: "Heard", statement, bytes: new Uint8Array([1]) })
+  const probe = ping?._tag === "Ping" ? ping.probe : 0
+  return run.tell({ _tag: "Unanswered", peer, probe })
+}
+
+test("agrees with whoever has accused by its own eyes, in its turn, and asks nobody", () => {
+  const run = new Run(a!, b!, c!, d!)
+  expect(seconding(run, a!, b!)).toEqual([])
+  const { probe } = run.ping(a!)
+  const actions = run.tell({ _tag: "Unanswered", peer: a!, probe })
+  expect(actions).toHaveLength(1)
+  expect(said(actions)).toMatchObject([{ kind: "suspect", subject: a, incarnation: epoch }])
+  expect(memberOf(run.state, a!)?.suspicion?.accusers.size).toBe(2)
+  const least = minTimeout(defaultSuspicion, 5)
+  expect(run.now).toBeGreaterThanOrEqual(0.25 * least)
+  expect(run.now).toBeLessThanOrEqual(0.55 * least)
+})
+
+test("says nothing in its turn of one that has denied, and begins with it later for that", () => {
+  const run = new Run(a!, b!, c!, d!)
+  seconding(run, a!, b!)
+  const statement = { kind: "alive", subject: a!, incarnation: epoch + 1 } as const
+  run.tell({ _tag: "Heard", statement, bytes: new Uint8Array([2]) })
+  while (run.now < 20_000) if (said(run.fail(a!)).length > 0) break
+  // Twice as long as between two accusations that stand.
+  expect(run.now).toBeGreaterThanOrEqual(2 * defaultMembershipOptions.repeat)
+  expect(run.now).toBeLessThanOrEqual(2 * defaultMembershipOptions.repeat + 2_000)
+})
+
+test("asks others once, and not again with every ping while its accusation stands", () => {
+  const run = new Run(a!, b!, c!, d!)
+  const asked = () => {
+    const { probe } = run.ping(a!)
+    const actions = run.tell({ _tag: "Unanswered", peer: a!, probe })
+    run.tell({ _tag: "Helped", peer: a!, probe, reached: false, answered: 3 })
+    return actions.filter(({ _tag }) => _tag === "AskHelpers").length
+  }
+  expect([asked(), asked(), asked()]).toEqual([1, 0, 0])
 })
 
 test("doubts itself when no helper answers at all", () => {
@@ -360,6 +405,26 @@ const strangerTo = (run: Run, peer: PeerKey): PeerKey => {
   if (found === undefined) throw new Error("everybody is near")
   return found
 }
+
+test("asks first those that it has a connection to, and one at least by chance of all", () => {
+  const run = new Run(...crowd)
+  const { ring } = run.state
+  const own = new Set(ring.subjectsOf(self!))
+  for (const peer of own) {
+    const observers = ring.observersOf(peer).filter((other) => other !== self)
+    const near = observers.filter((other) => own.has(other))
+    const asked = new Set<PeerKey>()
+    for (const chance of [0, 0.2, 0.4, 0.6, 0.8, 0.99]) {
+      const helpers = helpersFor(defaultMembershipOptions, run.state, peer, () => chance)
+      expect(new Set(helpers).size).toBe(3)
+      const nearest = helpers.filter((helper) => own.has(helper)).length
+      expect(nearest).toBeGreaterThanOrEqual(Math.min(2, near.length))
+      for (const helper of helpers) asked.add(helper)
+    }
+    expect(observers).toEqual(expect.arrayContaining([...asked]))
+    for (const other of observers) if (!own.has(other)) expect(asked).toContain(other)
+  }
+})
 
 test("in public only those who watch a member accuse it", () => {
   const run = new Run(...crowd)

@@ -2,11 +2,11 @@
  * Membership as an actor: watches its subjects, weighs what others say, denies what is said
  * wrongly of itself. Pure; signing is handed in as a function, which Ed25519 is.
  *
- * A probe goes: ping the subject; no answer: ask up to three others to ping it; none of them
- * reaches it, nor its answer has come after all: accuse it, to everybody; later each time that it was refuted. A subject under accusation is told so with every further
- * ping and answers with its signed denial, which whoever pinged passes on: one observer that
- * reaches it is enough to clear it, even when it hears no gossip. A ping of the subject itself puts
- * the next one off: it is there.
+ * A probe goes: ping the subject; no answer: ask up to three others to ping it, unless it is accused
+ * already; none of them reaches it, nor its answer has come after all: accuse it, to everybody; later each
+ * time that it was refuted. A subject under accusation is told so with every further ping and answers with
+ * its signed denial, which whoever pinged passes on: one observer that reaches it is enough to clear it, even
+ * when it hears no gossip. A ping of the subject itself puts the next one off: it is there.
  */
 import type { PeerKey } from "../../model/Names.ts"
 import { type Behaviour, type Moment, noActions } from "../actor/Behaviour.ts"
@@ -29,9 +29,12 @@ import {
 import { isNews } from "./News.ts"
 import {
   accuseNow,
+  helpersFor,
+  isBeforeTurn,
   isFlight,
   isTooSoon,
   land,
+  landUntilTurn,
   launch,
   putOff,
   sample,
@@ -50,10 +53,10 @@ export const membershipBehaviour = (
   options: MembershipOptions,
   seal: StatementDoor["seal"]
 ): Behaviour<MembershipState, MembershipMessage, MembershipAction> => {
-  const withAwareness = (state: MembershipState, delta: number): MembershipState => ({
-    ...state,
-    awareness: applyDelta(state.awareness, delta)
-  })
+  const withAwareness = (state: MembershipState, delta: number): MembershipState => {
+    const awareness = applyDelta(state.awareness, delta)
+    return awareness === state.awareness ? state : { ...state, awareness }
+  }
 
   /** Somebody accuses this node: by gossip, or to our face with a ping. */
   const accused = (
@@ -120,7 +123,9 @@ export const membershipBehaviour = (
     const probe = next.probes.get(statement.subject)
     // One of our own subjects: look now, to agree or to clear it. Not faster than we can, though:
     // a member that hears gossip and answers no pings would be accused and deny in a tight loop.
-    return probe !== undefined && now - probe.startedAt >= options.interval / 2
+    // Who agrees one by one we have looked at already.
+    const isFirst = !state.suspects.has(subject)
+    return isFirst && probe !== undefined && now - probe.startedAt >= options.interval / 2
       ? launch(options, next, statement.subject, false, now)
       : [next, noActions]
   }
@@ -197,11 +202,9 @@ export const membershipBehaviour = (
       const said = closed ? undefined : probe.accusedAt
       return [land(options, state, peer, said, moment), noActions]
     }
-    // Its other observers have a connection to it already.
-    const able = state.ring
-      .observersOf(peer)
-      .filter((other) => other !== state.self && memberOf(state, other)?.state === "alive")
-    const helpers = sample(able, options.helpers, moment.random)
+    // Whoever began it has asked others: to agree it takes our own eyes.
+    if (member.state === "suspect") return accuse(state, peer, moment)
+    const helpers = helpersFor(options, state, peer, moment.random)
     if (helpers.length === 0) return accuse(state, peer, moment)
     // A helper needs the time of a probe, and the question its way there and back.
     const timeout = 2 * scaled(state.awareness, options.timeout)
@@ -226,6 +229,10 @@ export const membershipBehaviour = (
     // Where somebody else has begun, we say what we see.
     const again = member?.state === "alive" && probe !== undefined
     const tooSoon = again && isTooSoon(options, probe, member, now)
+    // Whom somebody else accuses we accuse in our turn, unless it denies before.
+    if (open && !mine && !quiet && isBeforeTurn(options, state, member, now)) {
+      return [landUntilTurn(options, state, peer, member, moment), noActions]
+    }
     // Meanwhile somebody else may have become its observer.
     if (!open || quiet || tooSoon || probe?.once === true)
       return [land(options, state, peer, said, moment), noActions]

@@ -7,7 +7,7 @@ import type { MembershipAction } from "./MembershipMessages.ts"
 import { type MemberTable, makeMemberTable } from "./MemberTable.ts"
 import type { ObserverRing } from "./ObserverRing.ts"
 
-/** What we said against a subject, while it has not answered us since. */
+/** What we said against a subject, or were to say in our turn, while it has not answered us since. */
 export interface Accused {
   /** Monotonic ms. */
   readonly at: number

@@ -10,7 +10,7 @@ import type { MembershipOptions } from "./MembershipOptions.ts"
 import type { MembershipState, Probe, Step } from "./MembershipState.ts"
 import { type Member, memberOf } from "./MemberTable.ts"
 import { observersPerNode } from "./ObserverRing.ts"
-import { lastRefuted } from "./Suspicion.ts"
+import { lastRefuted, minTimeout } from "./Suspicion.ts"
 
 const newProbe: Probe = {
   nextAt: 0,
@@ -42,6 +42,32 @@ export const sample = <A>(
     chosen.push(...pool.splice(Math.floor(random() * pool.length), 1))
   }
   return chosen
+}
+
+/**
+ * Who is asked whether it reaches a subject that did not answer us: some of its other observers, who have a
+ * connection to it. Those first to whom this node has one, too, being the observers of both, since any other
+ * means a handshake for one question; but one at least by chance of all, so that who always says that it
+ * reaches somebody cannot keep this node from ever accusing it.
+ */
+export const helpersFor = (
+  options: MembershipOptions,
+  state: MembershipState,
+  peer: PeerKey,
+  random: () => number
+): ReadonlyArray<PeerKey> => {
+  const { ring, self } = state
+  const isAble = (other: PeerKey): boolean =>
+    other !== self && memberOf(state, other)?.state === "alive"
+  const able = ring.observersOf(peer).filter(isAble)
+  const own = new Set(ring.subjectsOf(self))
+  const near = sample(
+    able.filter((other) => own.has(other)),
+    options.helpers - 1,
+    random
+  )
+  const others = able.filter((other) => !near.includes(other))
+  return [...near, ...sample(others, options.helpers - near.length, random)]
 }
 
 const withProbe = (state: MembershipState, peer: PeerKey, probe: Probe | undefined) => {
@@ -188,6 +214,46 @@ export const isTooSoon = (
   if (probe.accused === undefined || times === 0) return false
   const since = Math.max(probe.accused.at, lastRefuted(refuted))
   return now - since < Math.min(options.longestRepeat, options.repeat * 2 ** times)
+}
+
+/**
+ * When those agree who did not begin it, as shares of a suspicion's least time: not before the first, each at
+ * a moment of chance up to the second. That is soon enough for the least time to be kept, and whoever only
+ * stood still has mostly denied by then, so that two accusations less are told to everybody.
+ */
+const turns = { from: 0.25, to: 0.55 } as const
+
+/** Does somebody else hold something against it, and is it too soon to agree? */
+export const isBeforeTurn = (
+  options: MembershipOptions,
+  { ring }: MembershipState,
+  { state, suspicion }: Member,
+  now: number
+): boolean =>
+  state === "suspect" &&
+  suspicion !== undefined &&
+  now < suspicion.startedAt + turns.from * minTimeout(options.suspicion, ring.size)
+
+/**
+ * The flight is over, and the next one fails when it is our turn to agree. What it denies before then it denies
+ * to us, too (`isTooSoon`).
+ */
+export const landUntilTurn = (
+  options: MembershipOptions,
+  state: MembershipState,
+  peer: PeerKey,
+  { incarnation, suspicion }: Member,
+  moment: Moment
+): MembershipState => {
+  const accusedAt = state.probes.get(peer)?.accusedAt
+  const landed = land(options, state, peer, accusedAt, moment)
+  const probe = landed.probes.get(peer)
+  if (probe === undefined || suspicion === undefined) return landed
+  const accused = { at: moment.now, incarnation, refuted: timesRefuted(probe, incarnation) }
+  const share = turns.from + (turns.to - turns.from) * moment.random()
+  const turn = suspicion.startedAt + share * minTimeout(options.suspicion, state.ring.size)
+  const nextAt = Math.max(moment.now, turn - scaled(state.awareness, options.timeout))
+  return withProbe(landed, peer, { ...probe, accused, nextAt })
 }
 
 /** The subject has pinged us: it is there, and we look after it an interval from now. */
