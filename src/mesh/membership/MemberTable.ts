@@ -110,7 +110,8 @@ export const withMember = <Table extends MemberTable>(
 ): Table => {
   const { peer, zone, state } = member
   const held = memberOf(table, peer)
-  const stays = held?.state === state && held.zone === zone
+  const isSame = held?.state === state
+  const stays = isSame && held.zone === zone
   const present = isPresent(state)
   const isPlaced = held !== undefined && held.zone === zone && isPresent(held.state) === present
   const ring = isPlaced ? table.ring : place(table.ring, peer, zone, present)
@@ -118,8 +119,8 @@ export const withMember = <Table extends MemberTable>(
     ...table,
     members: table.members.with(member),
     ring,
-    suspects: membership(table.suspects, peer, state === "suspect"),
-    dead: membership(table.dead, peer, state === "dead"),
+    suspects: isSame ? table.suspects : membership(table.suspects, peer, state === "suspect"),
+    dead: isSame ? table.dead : membership(table.dead, peer, state === "dead"),
     judgeAt: ring.size < table.ring.size ? Number.NEGATIVE_INFINITY : judgeAt,
     moved: stays ? table.moved : { peer, rest: table.moved }
   }

@@ -21,9 +21,11 @@ export class OrderedPeers implements Iterable<PeerKey> {
   #order: ReadonlyArray<PeerKey> | undefined
   #first: Place | undefined
 
-  private constructor(places: PeerMap<Place>, next: number) {
+  /** `first`: undefined where it is to be looked for. */
+  private constructor(places: PeerMap<Place>, next: number, first?: Place) {
     this.#places = places
     this.#next = next
+    this.#first = first
   }
 
   get size(): number {
@@ -37,12 +39,16 @@ export class OrderedPeers implements Iterable<PeerKey> {
   /** The same set when it is there; it keeps its place. */
   with(peer: PeerKey): OrderedPeers {
     if (this.has(peer)) return this
-    return new OrderedPeers(this.#places.with({ peer, at: this.#next }), this.#next + 1)
+    const place = { peer, at: this.#next }
+    const first = this.size === 0 ? place : this.#first
+    return new OrderedPeers(this.#places.with(place), this.#next + 1, first)
   }
 
   without(peer: PeerKey): OrderedPeers {
     const places = this.#places.without(peer)
-    return places === this.#places ? this : new OrderedPeers(places, this.#next)
+    if (places === this.#places) return this
+    const first = this.#first?.peer === peer ? undefined : this.#first
+    return new OrderedPeers(places, this.#next, first)
   }
 
   /** That came before all others that are there. */

@@ -2,8 +2,9 @@
  * A connection of two nodes, as TCP keeps one: ordered both ways, patient with loss and cuts, broken
  * only when one end closes it, when a process ends (its kernel says so), or when a kernel gives up.
  */
+import type { Message } from "./Message.ts"
 import { nextRetry } from "./Network.ts"
-import type { Copied, MeshNode, Wire } from "./World.ts"
+import type { MeshNode, Wire } from "./World.ts"
 
 interface Held {
   readonly size: number
@@ -62,48 +63,100 @@ export class Connection implements Wire {
     return from === node ? to : from
   }
 
-  /**
-   * Runs `task` at the other end when the message is there and its loop has time for it. `copied`: where it is
-   * nothing new by then it is not run, and only what it costs to receive it counts.
-   */
-  send(from: MeshNode, size: number, cost: number, task: () => void, copied?: Copied): void {
+  /** Runs `task` at the other end when the message is there and its loop has time for it. */
+  send(from: MeshNode, size: number, cost: number, task: () => void): void {
     if (!this.open) return
-    const way = from === this.#there.from ? this.#there : this.#back
+    const way = this.#wayOf(from)
     from.bytesOut += size
-    const { held, to } = way
-    const { network, queue } = from.world
-    if (held.length > 0 || this.severed || network.isCut(from.index, to.index)) {
-      if (held.length < mostHeld) held.push({ size, cost, task })
-      if (held.length === 1) {
-        way.cutSince = queue.now
-        this.#retry(way)
-      }
-      return
-    }
-    this.#carry(way, size, cost, task, copied)
+    if (this.#isHeld(way)) this.#hold(way, size, cost, task)
+    else this.#carry(way, size, cost, task)
   }
 
-  #carry(way: Way, size: number, cost: number, task: () => void, copied?: Copied): void {
-    const { from, life, to } = way
+  /**
+   * Gossip, of which several copies come to each: four of five are nothing new there, and only what it costs to
+   * receive them counts.
+   */
+  pass(from: MeshNode, size: number, cost: number, message: Message): void {
+    if (!this.open) return
+    const way = this.#wayOf(from)
+    const { life, to } = way
+    const listens = to.up && to.loop.pausedUntil <= from.world.queue.now
+    if (!listens || this.#isHeld(way)) {
+      this.send(from, size, cost, () => to.gossip.receive(message, from.index))
+      return
+    }
+    from.bytesOut += size
+    const arrival = this.#arrival(way)
+    if (to.life === life && message.isKnownBy(to.index, arrival)) {
+      to.bytesIn += size
+      to.loop.charge(cost)
+    } else this.#bring(way, size, cost, message, arrival)
+  }
+
+  answer(from: MeshNode, size: number, cost: number, message: Message): void {
+    if (!this.open) return
+    const way = this.#wayOf(from)
+    from.bytesOut += size
+    if (!this.#isHeld(way)) this.#bring(way, size, cost, message, this.#arrival(way))
+    else this.#hold(way, size, cost, () => way.to.gossip.receive(message, from.index))
+  }
+
+  #wayOf(from: MeshNode): Way {
+    return from === this.#there.from ? this.#there : this.#back
+  }
+
+  /** Does what is sent now wait behind a cut? */
+  #isHeld({ from, held, to }: Way): boolean {
+    return held.length > 0 || this.severed || from.world.network.isCut(from.index, to.index)
+  }
+
+  #hold(way: Way, size: number, cost: number, task: () => void): void {
+    const { from, held } = way
+    if (held.length < mostHeld) held.push({ size, cost, task })
+    if (held.length > 1) return
+    way.cutSince = from.world.queue.now
+    this.#retry(way)
+  }
+
+  /** When what leaves now is there. */
+  #arrival(way: Way): number {
+    const { from, to } = way
     const { network, queue } = from.world
     const { now } = queue
     // What a loop says it says at the end of what it does.
     const leaves = Math.max(now, Math.min(from.loop.freeAt, now + 50))
     const arrival = Math.max(leaves + network.delay(from.index, to.index), way.arrived)
     way.arrived = arrival
-    if (copied !== undefined && to.life === life && copied.isKnownBy(arrival)) {
-      to.bytesIn += size
-      to.loop.charge(cost)
-      return
-    }
-    queue.at(arrival, () => {
-      if (!this.open || (!to.up && to.dark)) return
-      // The kernel of a host knows nothing of a connection of an earlier process.
-      if (!to.up || to.life !== life) return this.close()
-      to.bytesIn += size
-      if (copied?.isKnown()) to.loop.pass(cost)
-      else to.loop.run(cost, task)
+    return arrival
+  }
+
+  #carry(way: Way, size: number, cost: number, task: () => void): void {
+    const { to } = way
+    way.from.world.queue.at(this.#arrival(way), () => {
+      if (this.#comes(way, size)) to.loop.run(cost, task)
     })
+  }
+
+  #bring(way: Way, size: number, cost: number, message: Message, arrival: number): void {
+    const { from, to } = way
+    from.world.queue.at(arrival, () => {
+      if (!this.#comes(way, size)) return
+      // It may have come another way meanwhile.
+      if (message.isSeen(to.index)) to.loop.pass(cost)
+      else to.loop.run(cost, () => to.gossip.receive(message, from.index))
+    })
+  }
+
+  /** Is there somebody for what is there now? */
+  #comes({ life, to }: Way, size: number): boolean {
+    if (!this.open || (!to.up && to.dark)) return false
+    // The kernel of a host knows nothing of a connection of an earlier process.
+    if (!to.up || to.life !== life) {
+      this.close()
+      return false
+    }
+    to.bytesIn += size
+    return true
   }
 
   /** TCP tries again what a cut holds, with pauses that double. */

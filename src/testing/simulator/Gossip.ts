@@ -4,7 +4,7 @@
  * none which messages it had, and they ask for what they lack.
  */
 import { catalogueTopic, type Message, membershipTopic, type Topic } from "./Message.ts"
-import type { Copied, MeshNode, NodeGossip } from "./World.ts"
+import type { MeshNode, NodeGossip } from "./World.ts"
 
 /** Those of GossipsubOptions.ts, and gossipsub's own where that leaves them. */
 export const gossipNumbers = {
@@ -24,32 +24,6 @@ type News = readonly [Array<Message>, Array<Message>]
 
 const noNews = (): News => [[], []]
 const hasNews = (news: News): boolean => news.some((messages) => messages.length > 0)
-
-/** On its way to that node, where it will be thrown away if another copy is there. */
-class Copy implements Copied {
-  readonly #message: Message
-  readonly #index: number
-
-  constructor(message: Message, index: number) {
-    this.#message = message
-    this.#index = index
-  }
-
-  isKnownBy(arrival: number): boolean {
-    return this.isKnown() || this.#message.isThereBy(this.#index, arrival)
-  }
-
-  isKnown(): boolean {
-    return this.#message.isSeen(this.#index)
-  }
-}
-
-/** It was asked for, and will be sent by each who was asked. */
-class Asked extends Copy {
-  override isKnownBy(): boolean {
-    return false
-  }
-}
 
 export class Gossip implements NodeGossip {
   readonly #node: MeshNode
@@ -120,22 +94,15 @@ export class Gossip implements NodeGossip {
     const node = this.#node
     const connection = node.links.open.get(index)
     if (connection === undefined) return
-    const { network, profile, queue, random } = node.world
+    const { network, profile, random } = node.world
     node.loop.charge(profile.cost.forward)
-    const to = connection.other(node)
     const size = message.size + profile.size.gossip
     const { receive } = profile.cost
-    const copied = to.up && to.loop.pausedUntil <= queue.now ? new Copy(message, index) : undefined
-    const times = network.duplication > 0 && random() < network.duplication ? 2 : 1
-    for (let time = 0; time < times; time++) {
-      connection.send(
-        node,
-        size,
-        receive,
-        () => to.gossip.receive(message, node.index),
-        time === 0 ? copied : undefined
-      )
-    }
+    const isTwice = network.duplication > 0 && random() < network.duplication
+    connection.pass(node, size, receive, message)
+    if (!isTwice) return
+    const to = connection.other(node)
+    connection.send(node, size, receive, () => to.gossip.receive(message, node.index))
   }
 
   /** Connected ones that are no neighbours, in an order of chance. */
@@ -247,13 +214,7 @@ export class Gossip implements NodeGossip {
         const asked = size.control + wanted.length * size.id
         connection.send(to, asked, cost.receive, () => {
           for (const message of wanted) {
-            connection.send(
-              node,
-              message.size + size.gossip,
-              cost.receive,
-              () => to.gossip.receive(message, node.index),
-              new Asked(message, to.index)
-            )
+            connection.answer(node, message.size + size.gossip, cost.receive, message)
           }
         })
       })

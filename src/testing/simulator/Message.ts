@@ -81,11 +81,13 @@ export class Message {
     if (this.#coming !== undefined) this.#coming[index] = Number.POSITIVE_INFINITY
   }
 
-  /** Is another copy there by then? If not, this one is noted as the first. */
-  isThereBy(index: number, arrival: number): boolean {
-    this.#coming ??= new Float32Array(this.#seen.nodes).fill(Number.POSITIVE_INFINITY)
+  /** Is it seen there, or is another copy there by then? If not, this one is noted as the first. */
+  isKnownBy(index: number, arrival: number): boolean {
     const after = arrival - this.madeAt
-    if (this.#coming[index]! <= after) return true
+    // Of four in five that is all there is to look at.
+    if (this.#coming !== undefined && this.#coming[index]! <= after) return true
+    if (this.isSeen(index)) return true
+    this.#coming ??= new Float32Array(this.#seen.nodes).fill(Number.POSITIVE_INFINITY)
     this.#coming[index] = after
     return false
   }

@@ -36,14 +36,6 @@ export interface World {
   readonly onRecord: (by: MeshNode, record: NodeRecord) => void
 }
 
-/** A message of which other copies may be on their way to where this one goes. */
-export interface Copied {
-  /** Will it be nothing new there at that time? */
-  readonly isKnownBy: (arrival: number) => boolean
-  /** Is it nothing new there now? */
-  readonly isKnown: () => boolean
-}
-
 /** A connection as its two ends have it. */
 export interface Wire {
   /** Who dialled, and who answered. */
@@ -56,13 +48,11 @@ export interface Wire {
   /** Does it lead to a process that there is no more? */
   readonly isStale: boolean
   readonly other: (node: MeshNode) => MeshNode
-  readonly send: (
-    from: MeshNode,
-    size: number,
-    cost: number,
-    task: () => void,
-    copied?: Copied
-  ) => void
+  readonly send: (from: MeshNode, size: number, cost: number, task: () => void) => void
+  /** A message of gossip, of which other copies may be on their way to the same node. */
+  readonly pass: (from: MeshNode, size: number, cost: number, message: Message) => void
+  /** One that was asked for: it is sent by each who was asked. */
+  readonly answer: (from: MeshNode, size: number, cost: number, message: Message) => void
   readonly close: (by?: MeshNode) => void
 }
 
