@@ -4,10 +4,12 @@
  */
 import { createServer, get, type Server, type ServerResponse } from "node:http"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { type Host, TestMesh } from "../fixtures/Mesh.ts"
+import { Inspector, inspected } from "../fixtures/Inspector.ts"
+import { build, type Host, TestMesh } from "../fixtures/Mesh.ts"
 import { freePort, stopAll, until } from "../fixtures/Processes.ts"
 
 const limit = 1_024
+const threads = 4
 const mesh = new TestMesh()
 /** Requests that wait for their answer until the test gives it, by caller. */
 const held = new Map<string, Array<ServerResponse>>()
@@ -32,6 +34,19 @@ class Calls {
   constructor(host: Host) {
     this.#proxy = host.proxy
     this.#name = host.name
+  }
+
+  /** All of them, and none is answered. */
+  async reach(count: number): Promise<void> {
+    const before = held.get(this.#name)?.length ?? 0
+    for (let made = 100; made <= count; made += 100) {
+      this.make(100)
+      await until("all have reached the program", () => {
+        const reached = (held.get(this.#name)?.length ?? 0) - before
+        if (reached === made) return true
+        throw new Error(`${reached} of ${made}, answered: ${JSON.stringify([...this.answers])}`)
+      })
+    }
   }
 
   make(count: number): void {
@@ -88,8 +103,9 @@ beforeAll(async () => {
     policies: { patient: { timeout: { connect }, retry: "off", breaker: "off", ejection: "off" } }
   })
   a = await mesh.first("host-a", { threads: 1, ...patient("2s") })
+  const built = await build()
   b = await mesh.join("host-b", {
-    threads: 4,
+    ...{ ...built, runtime: [...(built.runtime ?? []), inspected], threads },
     services: [{ name: "patient", address: `127.0.0.1:${port}` }]
   })
   c = await mesh.join("host-c", { threads: 1, ...patient("60s") })
@@ -111,13 +127,7 @@ afterAll(async () => {
 describe("a program of a host with four request threads", () => {
   it("has all of its connections for one caller, no more of them, and then for another", async () => {
     const ofA = new Calls(a)
-    for (let count = 100; count <= 900; count += 100) {
-      ofA.make(100)
-      await until("all have reached the program", () => {
-        if (heldOf(a) === count) return true
-        throw new Error(`${heldOf(a)} of ${count}, answered: ${JSON.stringify([...ofA.answers])}`)
-      })
-    }
+    await ofA.reach(900)
     ofA.make(200)
     await until("the rest was told that there is no room", () =>
       ofA.answers.get(503) === 1_100 - limit ? true : undefined
@@ -142,6 +152,7 @@ describe("a program of a host with four request threads", () => {
     )
     expect((await endpointOfB()).connections).toBeLessThanOrEqual(limit)
     for (const response of [...held.values()].flat()) response.end("at last")
+    held.clear()
     await Promise.all([...ofA.all, ...ofC.all])
     expect(ofA.answers).toEqual(
       new Map([
@@ -150,5 +161,29 @@ describe("a program of a host with four request threads", () => {
       ])
     )
     expect(ofC.answers).toEqual(new Map([[200, 50]]))
+  })
+
+  it("has them for others, when the threads that had them have crashed", async () => {
+    const [ofA, ofC] = [new Calls(a), new Calls(c)]
+    await ofA.reach(700)
+    const inspector = await Inspector.open(b)
+    for (let thread = 0; thread < threads; thread++) {
+      await inspector.crash(thread, "crashed by the test")
+      await until("the thread runs again", async () => {
+        // The admin API's own Schema says so.
+        const status = (await b.api("status")) as {
+          readonly threads: ReadonlyArray<{ readonly restarts: number; readonly state: string }>
+        }
+        const { restarts, state } = status.threads[thread] ?? {}
+        return restarts === 1 && state === "running" ? true : undefined
+      })
+    }
+    inspector.close()
+    await Promise.all(ofA.all)
+    expect(ofA.answers.get(200)).toBeUndefined()
+    await ofC.reach(900)
+    for (const response of [...held.values()].flat()) response.end("at last")
+    await Promise.all(ofC.all)
+    expect(ofC.answers).toEqual(new Map([[200, 900]]))
   })
 })
