@@ -17,7 +17,7 @@ export class MeshFault extends Data.TaggedError("MeshFault")<{
   readonly detail: string
   /** What to look at next. */
   readonly hint: string
-  /** Name of the node that decided it. */
+  /** Name of the node that decided it; empty: it was this program. */
   readonly node: string
   readonly service: ServiceName | undefined
   /** False: certainly no byte of the request has reached the service's program. */
@@ -28,9 +28,11 @@ export class MeshFault extends Data.TaggedError("MeshFault")<{
   static readonly from = (fault: Fault): MeshFault => {
     const { code, message, node } = fault
     const { hint } = faultKinds[code]
+    // What the program itself finds out is no node's.
+    const who = node === "" ? code : `${code} from ${node}`
     return new MeshFault({
       ...fault,
-      message: `${code} from ${node}: ${message}. ${hint}`,
+      message: `${who}: ${message}. ${hint}`,
       detail: message,
       hint
     })

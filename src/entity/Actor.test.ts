@@ -149,11 +149,12 @@ describe("an actor", () => {
   it.scoped("has no id that no host could be told", () =>
     Effect.gen(function* () {
       const cart = yield* Cart.client
-      for (const id of ["half \ud83d", "a\u001fb"]) {
+      for (const id of ["half \ud83d", "a\u001fb", "", "x".repeat(257)]) {
         expect(() => cart(id)).toThrow(/is no id: it has/)
         expect(() => cart.watch(id)).toThrow(/is no id: it has/)
       }
       expect(yield* cart("\ud83d\ude00").Add({ item: "book" })).toBe(1)
+      expect(yield* cart("x".repeat(256)).Add({ item: "book" })).toBe(1)
     }).pipe(Effect.provide(world()))
   )
 

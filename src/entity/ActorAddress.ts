@@ -27,8 +27,15 @@ export const childMark = "\u001f"
 
 export const isChild = ({ id }: { readonly id: string }): boolean => id.includes(childMark)
 
+/** Characters of an id: as stores take them. */
+export const maxId = 256
+
 /** Why it can be no id, for people; undefined: it can be one. */
 export const idProblem = (id: string): string | undefined => {
+  if (id === "") return `"" is no id: it has to have 1 to ${maxId} characters`
+  if (id.length > maxId) {
+    return `${JSON.stringify(id.slice(0, 32))}… is no id: it has ${id.length} characters, and ${maxId} at most are taken`
+  }
   if (isChild({ id })) return `${JSON.stringify(id)} is no id: it has U+001F in it`
   // It has no bytes in UTF-8, in which calls and stores have it.
   if (!id.isWellFormed()) return `${JSON.stringify(id)} is no id: it has half a character in it`

@@ -20,11 +20,12 @@ export class MailboxFull extends Data.TaggedError("MailboxFull")<{
 }
 
 const hints = {
-  /** It was carried out before under its key, and what was kept of the answer does not fit its Schema. */
+  /** Its answer, of now or kept under its key, does not fit its Schema at who asks. */
   answer_unreadable:
-    "A release with another Schema has carried it out. Send it under another key if it is to be done again.",
+    "A release with another Schema has carried it out, and it is not sent again by itself. One with a key is done again under another key only.",
   /** Nobody offers the type, or nobody who is well. */
-  no_host: "See `skein endpoints` of the type's service: is a program that has the actor running?",
+  no_host:
+    "Is a program that has the type's layer running? `skein endpoints` of that service shows which do.",
   /** Its hosts have lost the store, all of them: where one has it, the actor goes there. */
   no_store:
     "No host of the type reaches the store, so none may run it; each of their logs says why. They come back by themselves.",

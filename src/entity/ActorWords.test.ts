@@ -1,10 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { addressOf } from "./ActorAddress.ts"
+import { addressOf, maxId } from "./ActorAddress.ts"
 import { ActorUnavailable, MailboxFull } from "./ActorError.ts"
 import { checkedType } from "./ActorService.ts"
 import {
-  maxId,
   messageTarget,
   readRefusal,
   readReleased,

@@ -3,7 +3,7 @@
  * path is the message's name, so that access rules can go by it, and the id is in the query.
  */
 import { type Fields, fieldValue } from "../model/Exchange.ts"
-import { type ActorAddress, formatAddress, isChild } from "./ActorAddress.ts"
+import { type ActorAddress, formatAddress, isChild, maxId } from "./ActorAddress.ts"
 import { ActorUnavailable, isActorTrouble, MailboxFull } from "./ActorError.ts"
 import type { Released } from "./Handover.ts"
 import type { Refusal } from "./Message.ts"
@@ -62,9 +62,6 @@ export const readTarget = (target: string): Target | undefined => {
 
 const messageTo = (id: string): Target | undefined =>
   id === "" || id.length > maxId || isChild({ id }) ? undefined : { kind: "message", id }
-
-/** Characters of an id: as stores take them. */
-export const maxId = 256
 
 /** Its sender wants to know no more than that it has come. */
 export const tellField = "skein-actor-tell"

@@ -11,8 +11,8 @@ import { sendRemote } from "./RemoteMessage.ts"
 
 const Numbers = Rpc.make("Numbers", { success: Schema.Int, stream: true })
 
-/** A stream that one host asks another for. */
-const asked = () => {
+/** A stream that one host asks another for; `isIdempotent`: it may be asked for again. */
+const asked = (isIdempotent = false) => {
   const heard: Array<string> = []
   let receiver: ResponseReceiver | undefined
   const cancel = sendRemote(
@@ -34,7 +34,7 @@ const asked = () => {
       address: addressOf("Counter", "x"),
       left: undefined,
       message: {
-        ...{ rpc: Numbers, payload: undefined, headers: Headers.empty, isIdempotent: false },
+        ...{ rpc: Numbers, payload: undefined, headers: Headers.empty, isIdempotent },
         ...{ caller: undefined, parent: undefined, key: undefined, deadline: undefined },
         tells: false,
         replies: {
@@ -50,7 +50,12 @@ const asked = () => {
       }
     },
     {
-      ended: () => void heard.push("over"),
+      ended: (exit) =>
+        void heard.push(
+          exit._tag === "Success" && exit.value?._tag === "ActorUnavailable"
+            ? `over: ${exit.value.code}, ${exit.value.message}`
+            : "over"
+        ),
       inCircle: (circle) => void heard.push(`in ${circle}`)
     }
   )
@@ -92,4 +97,15 @@ it("hears that it waits in a circle of actors, in words that can be read, and no
   cancel()
   hear(circleField, formatCircle(circle))
   expect(heard).toEqual([`in ${circle}`, `in ${"x".repeat(1_024)}…`, "its host is told"])
+})
+
+it("is not asked again for an answer that its Schema does not take, which would be the same", () => {
+  const { come, heard } = asked(true)
+  come({ _tag: "Chunk", requestId: "0", values: [1, "two"] })
+  expect(heard).toEqual([
+    "its host is told",
+    expect.stringMatching(
+      /^over: answer_unreadable, Counter\/x has answered Numbers .*Expected number, actual "two"/s
+    )
+  ])
 })

@@ -1,5 +1,5 @@
 /** One message to an actor of another host: an exchange of the mesh, to that host and no other. */
-import { Cause, Effect, Exit } from "effect"
+import { Cause, Effect, Exit, ParseResult } from "effect"
 import type { MeshCaller } from "../api/MeshCaller.ts"
 import { MeshFault } from "../api/MeshFault.ts"
 import { AnswerReader, encodeMessage, rpcType, spanFields } from "../api/RpcBody.ts"
@@ -10,6 +10,7 @@ import { type Call, type Fields, fieldValue, noBody } from "../model/Exchange.ts
 import type { Fault } from "../model/Fault.ts"
 import { authorityOf, NodeName, type ServiceName } from "../model/Names.ts"
 import type { ActorAddress } from "./ActorAddress.ts"
+import { ActorUnavailable } from "./ActorError.ts"
 import type { Outgoing } from "./Actors.ts"
 import { messageTarget, readRefusal, readReleased, releaseTarget, tellField } from "./ActorWords.ts"
 import { chainField, circleField, formatChain, readCircle } from "./CallChain.ts"
@@ -168,7 +169,14 @@ class SentMessage {
 
   #broken(cause: unknown): void {
     this.#exchange?.cancel()
-    this.#refused({ _tag: "Fault", fault: unreadable(this.#options.service, cause) })
+    const { address, message, service } = this.#options
+    if (!ParseResult.isParseError(cause)) {
+      this.#refused({ _tag: "Fault", fault: unreadable(service, cause) })
+      return
+    }
+    // Another release of the type, which would answer the same again: it was carried out.
+    const what = `has answered ${message.rpc._tag} with what does not fit its Schema here: ${cause.message}`
+    this.#refused(ActorUnavailable.of("answer_unreadable", address, what, { sent: true, cause }))
   }
 
   /** Goes on with what it comes to: now, if it is known now. What breaks before all is sent is the sender's. */
