@@ -1,7 +1,7 @@
 /** What a program is told of where it looks for its node. */
 import { Either } from "effect"
 import { describe, expect, it } from "vitest"
-import { readPlace, saidPlace, whyNoNode } from "./AttachPlace.ts"
+import { placeText, readPlace, saidPlace, whyNoNode } from "./AttachPlace.ts"
 
 const read = (address: string) => readPlace({ address, by: "SKEIN_ATTACH" }, "/srv/shop")
 const wrong = (address: string): string => Either.getOrThrow(Either.flip(read(address)))
@@ -11,6 +11,10 @@ describe("the address of a node", () => {
     expect(saidPlace("unix:/a", "unix:/b")).toEqual({ address: "unix:/a", by: "`to`" })
     expect(saidPlace(undefined, "unix:/b")).toEqual({ address: "unix:/b", by: "SKEIN_ATTACH" })
     expect(saidPlace(undefined, undefined).address).toBe("unix:/run/skein/programs.sock")
+    expect(placeText(saidPlace(undefined, "unix:/b"))).toBe("unix:/b (SKEIN_ATTACH)")
+    expect(placeText(saidPlace(undefined, undefined))).toMatch(
+      /^unix:\/run\/skein\/programs\.sock \(.* `to` of Skein\.attach, or by SKEIN_ATTACH\)$/
+    )
   })
 
   it("may be relative to where the program runs", () => {

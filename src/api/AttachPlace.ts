@@ -24,9 +24,9 @@ export const saidPlace = (to: string | undefined, environment: string | undefine
   return { address: usual, by: undefined }
 }
 
-/** `by`, for a sentence: `unix:/x (SKEIN_ATTACH)`. */
+/** For a sentence, with who has said it: `unix:/x (SKEIN_ATTACH)`. */
 export const placeText = ({ address, by }: SaidPlace): string =>
-  by === undefined ? address : `${address} (${by})`
+  `${address} (${by ?? "the usual place; another is said by `to` of Skein.attach, or by SKEIN_ATTACH"})`
 
 /** With a path from the root on: a relative one counts from the working directory. Left: what is wrong with it. */
 export const readPlace = (

@@ -22,6 +22,9 @@ export interface NodeConnection {
 /** To connect and to be answered, ms. */
 const dialTimeout = 5_000
 
+const closed =
+  "what listens there closed the connection without an answer: it is a node that ends, or no node (the place is what `programs.listen` of the node's config says)"
+
 /** Rejects with what went wrong; `aborted` then is why, once the signal says so. */
 export const dialNode = (
   { host, port }: NodePlace,
@@ -49,8 +52,10 @@ export const dialNode = (
     const onAbort = (): void => fail(new Error("the program is ending"))
     signal.addEventListener("abort", onAbort, { once: true })
     socket.on("error", fail)
-    socket.on("close", () => fail(new Error("the node closed the connection")))
-    socket.on("end", () => fail(new Error("the node closed the connection")))
+    // What listens there may be anything, so it is not called a node.
+    const onClosed = (): void => fail(new Error(closed))
+    socket.on("close", onClosed)
+    socket.on("end", onClosed)
     socket.on("connect", () => socket.write(`${JSON.stringify(hello)}\n`))
     socket.on("data", (bytes: Buffer) => {
       try {

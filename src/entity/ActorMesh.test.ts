@@ -709,6 +709,7 @@ describe("actors in a mesh", () => {
       expect(yield* Fiber.join(failure)).toMatchObject({
         _tag: "ActorUnavailable",
         code: "no_host",
+        message: expect.stringContaining("nobody offers actor-counter"),
         sent: false
       })
       const told = yield* Effect.fork(Effect.flip(c.counter("x").Add({ by: 1 }, { discard: true })))

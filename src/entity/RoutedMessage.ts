@@ -189,7 +189,7 @@ export class RoutedMessage implements SentNews {
     const code = hosts.placement.size === 0 ? "no_host" : "deadline"
     const what =
       code === "no_host"
-        ? "is of a type that no host runs now"
+        ? `is of a type that no host runs now: nobody offers ${hosts.service}`
         : `could not be asked in time: it ${why}`
     replies.fail(ActorUnavailable.of(code, this.#address, what))
   }
