@@ -3,7 +3,6 @@
  * the links that hang on it (NodeLinks.ts). What was asked and what is offered is said again to a node that was started
  * again; calls that come while there is none wait.
  */
-import type { Socket } from "node:net"
 import { contain } from "../model/Defect.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { ServiceName } from "../model/Names.ts"
@@ -21,6 +20,7 @@ import {
 import type { ActorReporter } from "./ActorReporters.ts"
 import { ControlTalk } from "./ControlTalk.ts"
 import { LinkNews } from "./LinkNews.ts"
+import type { NodeConnection } from "./NodeDial.ts"
 import { NodeDirectory } from "./NodeDirectory.ts"
 import { NodeLinks } from "./NodeLinks.ts"
 import { NodeTries, type NodeTriesOptions, type NoNode } from "./NodeTries.ts"
@@ -96,7 +96,7 @@ export class Attachment {
     })
     this.#tries = new NodeTries(options, {
       welcome: () => this.#welcome,
-      onAttached: (welcome, socket, rest) => this.#attached(welcome, socket, rest),
+      onAttached: (welcome, connection) => this.#attached(welcome, connection),
       onFailed: (why) => this.onFailed(why)
     })
     this.#news = new LinkNews({
@@ -164,11 +164,11 @@ export class Attachment {
 
   // ── The node ────────────────────────────────────────────────────────────────────────────────
 
-  #attached(welcome: Welcome, socket: Socket, rest: Buffer): void {
+  #attached(welcome: Welcome, connection: NodeConnection): void {
     const isNew = this.#welcome?.pass !== welcome.pass
     const again = this.#welcome !== undefined
     this.#welcome = welcome
-    const control: ControlTalk = new ControlTalk(socket, {
+    const control: ControlTalk = new ControlTalk(connection, {
       onWord: (word) => this.#heard(word),
       onEnd: (reason) => this.#lost(control, reason)
     })
@@ -176,7 +176,7 @@ export class Attachment {
     if (again) {
       this.#options.log("info", `attached again to the node ${welcome.node}`)
     }
-    control.listen(rest)
+    control.listen()
     if (isNew) this.#renewLinks(welcome)
     this.directory.renew()
     this.#questions.mayServe.renew()

@@ -4,6 +4,7 @@ import { Either, Schema } from "effect"
 import { Lines } from "../request/wire/Lines.ts"
 import { parseObject } from "../request/wire/ProgramHello.ts"
 import { NodeWord, ProgramWord, talkBytes } from "../schema/ProgramTalkSchema.ts"
+import type { NodeConnection } from "./NodeDial.ts"
 
 export interface ControlHearer {
   /** Words of later versions are passed over. */
@@ -16,17 +17,18 @@ const decodeWord = Schema.decodeUnknownEither(NodeWord)
 const encodeWord = Schema.encodeSync(ProgramWord)
 
 export class ControlTalk {
+  readonly #connection: NodeConnection
   readonly #socket: Socket
   readonly #hearer: ControlHearer
 
-  constructor(socket: Socket, hearer: ControlHearer) {
-    this.#socket = socket
+  constructor(connection: NodeConnection, hearer: ControlHearer) {
+    this.#connection = connection
+    this.#socket = connection.socket
     this.#hearer = hearer
   }
 
-  /** `rest`: what has come of it already. */
-  listen(rest: Buffer): void {
-    const socket = this.#socket
+  listen(): void {
+    const { reads, rest, socket } = this.#connection
     const lines = new Lines(talkBytes)
     const onData = (bytes: Buffer): void => {
       try {
@@ -37,7 +39,7 @@ export class ControlTalk {
       }
     }
     let why = "it closed the connection"
-    socket.on("data", onData)
+    reads.onBytes = onData
     socket.on("error", (error) => {
       why = error.message
     })

@@ -1,6 +1,7 @@
 /** A connection of an attached program to its node: dialled, and through its first lines. */
-import net from "node:net"
+import type net from "node:net"
 import { placeOf } from "../model/UnixHost.ts"
+import { SocketReads } from "../request/socket/SocketReads.ts"
 import { Lines } from "../request/wire/Lines.ts"
 import { helloBytes } from "../request/wire/ProgramHello.ts"
 
@@ -11,8 +12,10 @@ export interface NodePlace {
 }
 
 export interface NodeConnection {
-  /** Paused, with nobody who listens to its data. */
+  /** Paused. */
   readonly socket: net.Socket
+  /** What reads it, for nobody yet. */
+  readonly reads: SocketReads
   /** The node's first line. */
   readonly line: string
   /** What came after it. */
@@ -32,7 +35,9 @@ export const dialNode = (
   signal: AbortSignal
 ): Promise<NodeConnection> =>
   new Promise((resolve, reject) => {
-    const socket = net.connect({ ...placeOf(host, port), allowHalfOpen: true, noDelay: true })
+    const reads = new SocketReads()
+    const place = placeOf(host, port)
+    const socket = reads.connect({ ...place, allowHalfOpen: true, noDelay: true })
     const lines = new Lines(helloBytes)
     const timer = setTimeout(
       () => fail(new Error(`no answer within ${dialTimeout} ms`)),
@@ -41,7 +46,8 @@ export const dialNode = (
     const done = (): void => {
       clearTimeout(timer)
       signal.removeEventListener("abort", onAbort)
-      socket.removeAllListeners()
+      reads.onBytes = () => undefined
+      for (const event of ["connect", "close", "end", "error"]) socket.removeAllListeners(event)
     }
     const fail = (error: Error): void => {
       done()
@@ -57,16 +63,16 @@ export const dialNode = (
     socket.on("close", onClosed)
     socket.on("end", onClosed)
     socket.on("connect", () => socket.write(`${JSON.stringify(hello)}\n`))
-    socket.on("data", (bytes: Buffer) => {
+    reads.onBytes = (bytes) => {
       try {
         lines.push(bytes)
         const line = lines.next()
         if (line === undefined) return
         socket.pause()
         done()
-        resolve({ socket, line, rest: lines.rest() })
+        resolve({ socket, reads, line, rest: lines.rest() })
       } catch (error) {
         fail(error instanceof Error ? error : new Error(String(error)))
       }
-    })
+    }
   })

@@ -22,7 +22,7 @@ import {
   readLinkAnswer
 } from "../request/wire/ProgramHello.ts"
 import type { Welcome } from "../schema/ProgramTalkSchema.ts"
-import { dialNode, type NodePlace } from "./NodeDial.ts"
+import { dialNode, type NodeConnection, type NodePlace } from "./NodeDial.ts"
 
 type Role = "calls" | "serves"
 
@@ -165,8 +165,9 @@ export class NodeLinks {
         ...{ skein: "program", versions: programVersions },
         ...{ role, pass: welcome.pass, thread }
       }
-      const { line, rest, socket } = await dialNode(place, hello, this.#abort.signal)
-      const answer = readLinkAnswer(line)
+      const connection = await dialNode(place, hello, this.#abort.signal)
+      const { socket } = connection
+      const answer = readLinkAnswer(connection.line)
       if (answer === undefined || "code" in answer) {
         socket.destroy()
         if (answer?.code === "unknown_program") this.#onUnknown()
@@ -174,7 +175,7 @@ export class NodeLinks {
       }
       this.#unknown = 0
       if (this.#draining || this.#links[role].has(answer.thread)) socket.destroy()
-      else this.#up(role, answer, socket, rest)
+      else this.#up(role, answer, connection)
     }
     return this.#links[role].has(thread)
   }
@@ -184,15 +185,10 @@ export class NodeLinks {
     if (this.#unknown === unknownTries * this.#options.welcome.threads) this.#options.onUnknown()
   }
 
-  #up(
-    role: Role,
-    { thread, version }: LinkAnswer,
-    socket: Parameters<typeof channelOf>[0],
-    rest: Buffer
-  ): void {
+  #up(role: Role, { thread, version }: LinkAnswer, connection: NodeConnection): void {
     const { onDefect, onUp, serve, ticker, welcome } = this.#options
     const links = this.#links[role]
-    const channel = channelOf(socket, rest, ticker)
+    const channel = channelOf(connection, ticker)
     const onDown = (cause: Error | undefined): void => {
       links.delete(thread)
       if (!this.#draining) {
@@ -258,11 +254,8 @@ const naming =
     return refuse(receiver, { code, message, node: link.node, service, sent: false }, onDefect)
   }
 
-const channelOf = (
-  socket: ConstructorParameters<typeof PlainChannel>[0]["socket"],
-  first: Buffer,
-  ticker: Ticker
-): PlainChannel => new PlainChannel({ socket, first, ticker, onClosed: () => undefined })
+const channelOf = ({ reads, rest, socket }: NodeConnection, ticker: Ticker): PlainChannel =>
+  new PlainChannel({ ...{ socket, reads, first: rest, ticker }, onClosed: () => undefined })
 
 const placeOf = ({ links }: Welcome, thread: number): NodePlace =>
   "path" in links ? { host: `unix:${programPath(links.path, thread)}`, port: 0 } : links

@@ -1,5 +1,4 @@
 /** A program's tries to be attached to its host's node: one after the other, with pauses that grow while they fail. */
-import type { Socket } from "node:net"
 import { Either, Schema } from "effect"
 import { contain, type OnDefect } from "../model/Defect.ts"
 import type { Log } from "../model/Log.ts"
@@ -13,7 +12,7 @@ import {
   readControlAnswer
 } from "../request/wire/ProgramHello.ts"
 import { Welcome } from "../schema/ProgramTalkSchema.ts"
-import { dialNode, type NodePlace } from "./NodeDial.ts"
+import { dialNode, type NodeConnection, type NodePlace } from "./NodeDial.ts"
 
 /** Where the node is, and what it is told of the program. */
 export interface NodeTriesOptions {
@@ -33,7 +32,7 @@ export interface NodeTriesOptions {
 export interface TriesHearer {
   /** What the node said last; undefined: there was none yet. */
   readonly welcome: () => Welcome | undefined
-  readonly onAttached: (welcome: Welcome, socket: Socket, rest: Buffer) => void
+  readonly onAttached: (welcome: Welcome, connection: NodeConnection) => void
   /** A try has failed; another one follows. */
   readonly onFailed: (why: NoNode) => void
 }
@@ -102,14 +101,14 @@ export class NodeTries {
         ...{ skein: "program", versions: programVersions, role: "control" },
         ...{ name, software, pid: process.pid, token: token(), resume }
       }
-      const { line, rest, socket } = await dialNode(place, hello, this.#abort.signal)
-      const answer = readControlAnswer(line)
+      const connection = await dialNode(place, hello, this.#abort.signal)
+      const answer = readControlAnswer(connection.line)
       const welcome = answer === undefined || isRefused(answer) ? undefined : decodeWelcome(answer)
       if (welcome !== undefined && Either.isRight(welcome)) {
-        this.#attached(welcome.right, socket, rest)
+        this.#attached(welcome.right, connection)
         return
       }
-      socket.destroy()
+      connection.socket.destroy()
       if (answer !== undefined && isRefused(answer)) this.#failed(answer.message, answer)
       else this.#failed(noneOfSkein)
     }
@@ -148,12 +147,12 @@ export class NodeTries {
     this.#pause = ticker.after(most * (0.5 + ticker.random() / 2), () => this.begin())
   }
 
-  #attached(welcome: Welcome, socket: Socket, rest: Buffer): void {
+  #attached(welcome: Welcome, connection: NodeConnection): void {
     if (this.#stopped) {
-      socket.destroy()
+      connection.socket.destroy()
       return
     }
     this.#attachedAt = this.#options.ticker.now()
-    this.#hearer.onAttached(welcome, socket, rest)
+    this.#hearer.onAttached(welcome, connection)
   }
 }

@@ -1,6 +1,7 @@
 import net from "node:net"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { LoopTicker } from "../LoopTicker.ts"
+import { SocketReads } from "../socket/SocketReads.ts"
 import { PlainChannel } from "./PlainChannel.ts"
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -8,16 +9,22 @@ const until = async (condition: () => boolean): Promise<void> => {
   while (!condition()) await turn()
 }
 
+interface Side {
+  readonly socket: net.Socket
+  readonly reads: SocketReads
+}
+
 /** One end, and what it was told. */
 class End {
   readonly channel: PlainChannel
   heard = Buffer.alloc(0)
+  readonly chunks: Array<Uint8Array> = []
   drains = 0
   closed: { readonly cause: Error | undefined } | undefined
   over = false
-  constructor(socket: net.Socket, first = Buffer.alloc(0)) {
+  constructor(side: Side, first = Buffer.alloc(0)) {
     this.channel = new PlainChannel({
-      ...{ socket, first, ticker },
+      ...{ ...side, first, ticker },
       onClosed: () => {
         this.over = true
       }
@@ -26,6 +33,7 @@ class End {
   listen(): this {
     this.channel.events = {
       onData: (bytes) => {
+        this.chunks.push(bytes)
         this.heard = Buffer.concat([this.heard, bytes])
       },
       onDrain: () => {
@@ -41,20 +49,22 @@ class End {
 
 const ticker = new LoopTicker()
 let server: net.Server
-let ours: net.Socket
-let theirs: net.Socket
+let ours: Side
+let theirs: Side
 beforeEach(async () => {
   const { promise, resolve } = Promise.withResolvers<net.Socket>()
   server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, resolve)
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
   const address = server.address()
   if (address === null || typeof address === "string") throw new Error("no port")
-  ours = net.connect({ port: address.port, host: "127.0.0.1", allowHalfOpen: true })
-  theirs = await promise
+  const [near, far] = [new SocketReads(), new SocketReads()]
+  const place = { port: address.port, host: "127.0.0.1" }
+  ours = { reads: near, socket: near.connect({ ...place, allowHalfOpen: true }) }
+  theirs = { reads: far, socket: far.accept(await promise) }
 })
 afterEach(async () => {
-  ours.destroy()
-  theirs.destroy()
+  ours.socket.destroy()
+  theirs.socket.destroy()
   await new Promise<void>((closed) => server.close(() => closed()))
 })
 
@@ -68,6 +78,17 @@ describe("a plain channel", () => {
     expect(b.heard.toString()).toBe("")
     await until(() => b.heard.length === 10)
     expect(b.heard.toString()).toBe("first then")
+  })
+
+  it("hands on what may be kept, though all sockets are read into the same memory", async () => {
+    const [a, b] = [new End(ours).listen(), new End(theirs).listen()]
+    const large = Buffer.alloc(20_000, "l")
+    for (const [i, said] of ["small", large.toString(), "other", "again"].entries()) {
+      a.channel.write(Buffer.from(said))
+      b.channel.write(Buffer.from("noise"))
+      await until(() => b.chunks.length > i && b.heard.toString().endsWith(said))
+    }
+    expect(Buffer.concat(b.chunks).toString()).toBe(`small${large}otheragain`)
   })
 
   it("stops its writer while it is paused, and loses nothing", async () => {

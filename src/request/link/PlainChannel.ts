@@ -5,18 +5,21 @@
  */
 import type { Socket } from "node:net"
 import type { ByteChannel, ByteChannelEvents } from "../../model/ByteChannel.ts"
-import { writeOut } from "../../model/Loan.ts"
+import { lend, writeOut } from "../../model/Loan.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 import { breakOff } from "../socket/BreakOff.ts"
 import { outliveWrites } from "../socket/FailedWrites.ts"
+import type { SocketReads } from "../socket/SocketReads.ts"
 
 /** How long a close may wait for the other end's, ms. */
 export const plainCloseTimeout = 5_000
 
 export interface PlainChannelOptions {
-  /** Paused, with nobody who listens to its data. */
+  /** Paused. */
   readonly socket: Socket
+  /** What reads it. */
+  readonly reads: SocketReads
   /** What came before, after what the connection began with. */
   readonly first: Buffer
   readonly ticker: Ticker
@@ -39,14 +42,14 @@ export class PlainChannel implements ByteChannel {
   #cause: Error | undefined = undefined
   #timer: Timer | undefined = undefined
 
-  constructor({ first, onClosed, socket, ticker }: PlainChannelOptions) {
+  constructor({ first, onClosed, reads, socket, ticker }: PlainChannelOptions) {
     this.#socket = socket
     this.#ticker = ticker
     this.#onClosed = onClosed
     this.#first = first.length === 0 ? undefined : first
     // What the other end said before it closed is read to its end.
     outliveWrites(socket, () => undefined)
-    socket.on("data", (bytes: Buffer) => this.#events?.onData(bytes))
+    reads.onBytes = (bytes) => this.#read(bytes)
     socket.pause()
     socket.on("drain", () => this.#onDrain())
     socket.on("error", (error) => this.abort(error))
@@ -98,6 +101,15 @@ export class PlainChannel implements ByteChannel {
     if (this.#closed) return
     breakOff(this.#socket)
     this.#shut(cause)
+  }
+
+  /** The bytes are good until this returns; what is made of them may be kept. */
+  #read(bytes: Buffer): void {
+    const events = this.#events
+    if (events === undefined) return
+    const copy = Buffer.from(bytes)
+    lend(copy)
+    events.onData(copy)
   }
 
   #goOn(): void {

@@ -17,6 +17,7 @@ import { DialedLink } from "../link/DialedLink.ts"
 import { PlainChannel } from "../link/PlainChannel.ts"
 import { breakOff } from "../socket/BreakOff.ts"
 import { SocketGuard } from "../socket/SocketGuard.ts"
+import { SocketReads } from "../socket/SocketReads.ts"
 import { ProtocolError } from "../wire/Frame.ts"
 import { http1Heads } from "../wire/Http1Heads.ts"
 import { Lines } from "../wire/Lines.ts"
@@ -56,11 +57,14 @@ const nameOf = (): string => "the program"
 
 export class ProgramConnection {
   readonly #socket: net.Socket
+  readonly #reads = new SocketReads()
   readonly #context: ProgramConnectionContext
   #link: ProgramLink | undefined
   #closed = false
 
-  constructor(socket: net.Socket, context: ProgramConnectionContext) {
+  /** `accepted`: paused, and nothing of it was read. */
+  constructor(accepted: net.Socket, context: ProgramConnectionContext) {
+    const socket = this.#reads.accept(accepted)
     this.#socket = socket
     this.#context = context
     const { onDefect, ticker } = context
@@ -68,22 +72,20 @@ export class ProgramConnection {
     guard.watch(socket)
     const lines = new Lines(helloBytes)
     const timer = ticker.after(helloTimeout, () => this.destroy())
-    const onData = guard.handler((bytes: Buffer) => {
+    this.#reads.onBytes = guard.handler((bytes: Buffer) => {
       lines.push(bytes)
       const line = this.#lineOf(lines)
       if (line === undefined) return
       timer.cancel()
-      socket.off("data", onData)
+      this.#reads.onBytes = () => undefined
       socket.pause()
       this.#begin(line, lines.rest())
     })
-    socket.on("data", onData)
     socket.on("error", () => undefined)
     socket.once("close", () => {
       timer.cancel()
       this.#onClosed()
     })
-    socket.resume()
   }
 
   /** Nothing new is begun on it; it closes when what runs has ended. */
@@ -142,7 +144,7 @@ export class ProgramConnection {
     let gone = (): void => undefined
     const common = {
       channel: new PlainChannel({
-        ...{ socket: this.#socket, first: rest, ticker },
+        ...{ socket: this.#socket, reads: this.#reads, first: rest, ticker },
         onClosed: () => gone()
       }),
       ...{ ticker, heads: http1Heads, node: self.node, remote: self.peer, nameOf, onDefect }
