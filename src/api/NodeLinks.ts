@@ -48,6 +48,11 @@ interface Link {
   readonly abort: (error: Error) => void
 }
 
+/**
+ * Calls in a row that go to one thread. Each call to another one would have every thread on the way woken, read and
+ * written to for it alone: what a turn of the program's loop calls goes in few writes.
+ */
+const callsInARow = 16
 /** Pause before a link is made again, ms; doubles while that fails. The first try is at once. */
 const firstPause = 10
 const longestPause = 1_000
@@ -69,7 +74,9 @@ export class NodeLinks {
   #draining = false
   #broken = false
   #unknown = 0
-  #turn = 0
+  /** Which thread's turn it is, and the calls that it has had of it. */
+  #thread = 0
+  #called = 0
 
   constructor(options: NodeLinksOptions) {
     this.#options = options
@@ -79,11 +86,21 @@ export class NodeLinks {
   /** Where the next call goes: threads take turns. Undefined: there is none. */
   next(): Dispatch | undefined {
     const { threads } = this.#options.welcome
+    if (this.#called >= callsInARow) this.#nextThread()
     for (let i = 0; i < threads; i++) {
-      const link = this.#links.calls.get(this.#turn++ % threads)?.calls
-      if (link?.available === true) return link.open
+      const link = this.#links.calls.get(this.#thread)?.calls
+      if (link?.available === true) {
+        this.#called++
+        return link.open
+      }
+      this.#nextThread()
     }
     return undefined
+  }
+
+  #nextThread(): void {
+    this.#thread = (this.#thread + 1) % this.#options.welcome.threads
+    this.#called = 0
   }
 
   /** Calls back when every thread has a link on which it can call this program; at once if so now. */
