@@ -8,7 +8,14 @@ import type { FromServerEncoded, RequestEncoded } from "@effect/rpc/RpcMessage"
 import { Effect, Schema } from "effect"
 import { type Fields, type Framing, fieldValue, streamBody } from "../model/Exchange.ts"
 import { isMeshName } from "../request/http1/Sender.ts"
-import { decodeRequest, encodeMessage, requestLimit, rpcType, spanOf } from "./RpcBody.ts"
+import {
+  decodeRequest,
+  encodeMessage,
+  requestLimit,
+  rpcFields,
+  rpcType,
+  spanOf
+} from "./RpcBody.ts"
 import type { ServedCall } from "./ServedCall.ts"
 
 type Exit = Extract<FromServerEncoded, { readonly _tag: "Exit" }>
@@ -134,8 +141,7 @@ export class RpcAnswering {
 
   #answer(status: number, framing: Framing): void {
     const reason = STATUS_CODES[status] ?? ""
-    const fields = ["content-type", rpcType]
-    this.#call.answer({ status, reason, fields, framing, upgrade: undefined }, true)
+    this.#call.answer({ status, reason, fields: rpcFields, framing, upgrade: undefined }, true)
   }
 
   #refuse(status: number, text: string): void {

@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest"
-import { AnswerReader, decodeRequest, encodeMessage } from "./RpcBody.ts"
+import { sectionOf } from "../request/http1/FieldSection.ts"
+import {
+  AnswerReader,
+  decodeRequest,
+  encodeMessage,
+  rpcFields,
+  rpcFieldsWith,
+  rpcType
+} from "./RpcBody.ts"
 
 const request = (text: string) =>
   encodeMessage({ _tag: "Request", id: "0", tag: "Say", payload: { text }, headers: [["a", "b"]] })
@@ -10,6 +18,16 @@ const chunk = encodeMessage({ _tag: "Chunk", requestId: "0", values: [1, { two: 
 const exit = encodeMessage({
   ...{ _tag: "Exit", requestId: "0" },
   exit: { _tag: "Success", value: "done" }
+})
+
+describe("the head of an RPC", () => {
+  it("is a section, unless it says more than all of them do", () => {
+    expect(rpcFields).toEqual(["content-type", rpcType])
+    expect(sectionOf(rpcFieldsWith([]))?.fields).toBe(rpcFields)
+    const others = rpcFieldsWith(["traceparent", "00"])
+    expect(others).toEqual(["content-type", rpcType, "traceparent", "00"])
+    expect(sectionOf(others)).toBeUndefined()
+  })
 })
 
 describe("the body of a request", () => {

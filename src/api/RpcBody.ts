@@ -4,10 +4,18 @@
  */
 import type { FromServerEncoded, RequestEncoded } from "@effect/rpc/RpcMessage"
 import * as RpcSerialization from "@effect/rpc/RpcSerialization"
-import type { Fields } from "../model/Exchange.ts"
+import { type Fields, noFields } from "../model/Exchange.ts"
+import { asSection } from "../request/http1/FieldSection.ts"
 import { asAnswer, asRequest, type RpcAnswer, type RpcRequest } from "./RpcEnvelope.ts"
 
 export const rpcType = "application/vnd.skein.rpc+msgpack"
+
+/** What every head of an RPC says, there and back: a section, so that it crosses each link once and not per call. */
+export const rpcFields: Fields = asSection(["content-type", rpcType]).fields
+
+/** Those, and others. */
+export const rpcFieldsWith = (others: Fields): Fields =>
+  others.length === 0 ? rpcFields : [...rpcFields, ...others]
 
 /** Of one request, bytes. */
 export const requestLimit = 16 * 1024 * 1024
@@ -87,6 +95,7 @@ export const spanFields = ({
   spanId,
   traceId
 }: Pick<RequestEncoded, "sampled" | "spanId" | "traceId">): Fields => {
+  if (traceId === undefined) return noFields
   const text = `00-${traceId}-${spanId}-${sampled === true ? "01" : "00"}`
   return traceparent.test(text) ? ["traceparent", text] : []
 }

@@ -11,7 +11,7 @@ import type { Call } from "../model/Exchange.ts"
 import { NodeName, type ServiceName } from "../model/Names.ts"
 import type { MeshCaller } from "./MeshCaller.ts"
 import { MeshFault } from "./MeshFault.ts"
-import { AnswerReader, encodeMessage, rpcType, spanFields } from "./RpcBody.ts"
+import { AnswerReader, encodeMessage, rpcFieldsWith, spanFields } from "./RpcBody.ts"
 import type { RpcAnswer } from "./RpcEnvelope.ts"
 import { type AnswerPart, RpcExchange } from "./RpcExchange.ts"
 
@@ -71,7 +71,7 @@ export const makeRpcCaller = ({
         method: isIdempotent(request.tag) ? "PUT" : "POST",
         target: `/${encodeURIComponent(request.tag)}`,
         authority: `${service}.mesh`,
-        fields: ["content-type", rpcType, ...spanFields(request)],
+        fields: rpcFieldsWith(spanFields(request)),
         framing: { kind: "length", length },
         upgrade: undefined,
         expectsContinue: false

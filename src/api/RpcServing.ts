@@ -6,6 +6,7 @@
 import type { FromClientEncoded, FromServerEncoded, RequestEncoded } from "@effect/rpc/RpcMessage"
 import * as RpcServer from "@effect/rpc/RpcServer"
 import { Cause, Context, Effect, Exit, Mailbox, Option, Runtime, type Scope } from "effect"
+import type { Caller } from "../model/Caller.ts"
 import type { Dispatch } from "../model/Exchange.ts"
 import type { ServiceName } from "../model/Names.ts"
 import { refuse } from "../model/RefusedExchange.ts"
@@ -35,6 +36,20 @@ const ofRequests = (server: Context.Context<never>): Context.Context<never> => {
     ([key]) => !key.startsWith(handlerKey) && key !== RpcServer.Protocol.key
   )
   return Context.unsafeMake(new Map(entries))
+}
+
+/** A runtime in which `CalledBy` is who calls: calls come in rows, so that of the last one is kept. */
+const callersRuntime = (
+  runtime: Runtime.Runtime<never>
+): ((caller: Caller) => Runtime.Runtime<never>) => {
+  let last: { readonly caller: Caller; readonly runtime: Runtime.Runtime<never> } | undefined
+  return (caller) => {
+    if (last?.caller !== caller) {
+      const context = Context.add(runtime.context, CalledBy, caller)
+      last = { caller, runtime: { ...runtime, context } }
+    }
+    return last.runtime
+  }
 }
 
 /** `offer`: has the calls of the service come to the dispatch, from when the server runs until the scope closes. */
@@ -80,9 +95,9 @@ export const makeRpcServing = (
     }
 
     const begin = (write: Write, runtime: Runtime.Runtime<never>): Dispatch => {
+      const runtimeFor = callersRuntime(runtime)
       const ask = (id: number, call: ServedCall, request: RequestEncoded): void => {
-        const context = Context.add(runtime.context, CalledBy, call.call.identity)
-        const asking = Runtime.runFork({ ...runtime, context }, write(id, request))
+        const asking = Runtime.runFork(runtimeFor(call.call.identity), write(id, request))
         asking.addObserver((exit) => {
           if (Exit.isSuccess(exit)) return
           call.fail("upstream_reset", `broke: ${Cause.pretty(exit.cause)}`)

@@ -2,7 +2,7 @@
 import { Cause, Effect, Exit, ParseResult } from "effect"
 import type { MeshCaller } from "../api/MeshCaller.ts"
 import { MeshFault } from "../api/MeshFault.ts"
-import { AnswerReader, encodeMessage, rpcType, spanFields } from "../api/RpcBody.ts"
+import { AnswerReader, encodeMessage, rpcFieldsWith, spanFields } from "../api/RpcBody.ts"
 import type { RpcAnswer } from "../api/RpcEnvelope.ts"
 import { type AnswerPart, RpcExchange } from "../api/RpcExchange.ts"
 import { hostCaller } from "../model/Caller.ts"
@@ -206,9 +206,10 @@ class SentMessage {
       this.#end(Exit.die(cause))
       return
     }
-    const fields = ["content-type", rpcType, ...(parent === undefined ? [] : spanFields(parent))]
-    if (tells) fields.push(tellField, "1")
-    if (message.chain !== undefined) fields.push(chainField, formatChain(message.chain))
+    const others: Array<string> = parent === undefined ? [] : [...spanFields(parent)]
+    if (tells) others.push(tellField, "1")
+    if (message.chain !== undefined) others.push(chainField, formatChain(message.chain))
+    const fields = rpcFieldsWith(others)
     const method = isIdempotent || message.key !== undefined ? "PUT" : "POST"
     const target = messageTarget(rpc._tag, address.entityId)
     const call = callTo(this.#options, { method, target, fields, length: body.length }, left)
