@@ -44,7 +44,7 @@ const measure = async (
 
 export const rpc: Question = {
   name: "rpc",
-  asks: "What does an RPC cost, MeshRpc beside @effect/rpc and gRPC, direct and through two nodes?",
+  asks: "What does an RPC cost, MeshRpc beside plain HTTP over the mesh, @effect/rpc and gRPC, direct and through two nodes?",
   needs: [],
   reference,
   cases: cases.map(({ name }) => name),

@@ -3,13 +3,30 @@
  * a call was answered; then each line of its input, `CONCURRENCY SECONDS`, is a run, whose outcome is a line of JSON.
  */
 import { createInterface } from "node:readline"
+import { HttpBody, HttpClient } from "@effect/platform"
 import { NodeHttpClient, NodeSocket } from "@effect/platform-node"
 import { RpcClient, RpcSerialization } from "@effect/rpc"
 import { Effect, Layer, Logger, LogLevel, Schedule } from "effect"
-import { type MeshCaller, type MeshProgram, ServiceName, Skein, SkeinNode } from "skein"
+import {
+  type MeshCaller,
+  MeshHttpClient,
+  type MeshProgram,
+  ServiceName,
+  Skein,
+  SkeinNode
+} from "skein"
 import { MeshRpc } from "skein/rpc"
 import { quantile } from "../Statistics.ts"
-import { answerTo, grpcCalls, isTransport, Payments, question, serviceOf } from "./RpcContract.ts"
+import {
+  answerTo,
+  grpcCalls,
+  isTransport,
+  Payments,
+  path,
+  placeOf,
+  question,
+  serviceOf
+} from "./RpcContract.ts"
 
 const [transport, at = "", dataDir = ""] = process.argv.slice(2)
 if (!isTransport(transport)) throw new Error(`no transport ${transport}`)
@@ -21,6 +38,14 @@ const effectCall = Effect.map(
   RpcClient.make(Payments, { disableTracing: true }),
   (client): Call => client.Charge({ text: question })
 )
+
+const plainCall = Effect.map(HttpClient.HttpClient, (client): Call => {
+  const url = `http://${serviceOf(transport)}.mesh${path}`
+  const quiet = HttpClient.withTracerDisabledWhen(client, () => true)
+  return Effect.suspend(() => quiet.post(url, { body: HttpBody.text(question) })).pipe(
+    Effect.flatMap((response) => response.text)
+  )
+})
 
 const protocol = () => {
   switch (transport) {
@@ -38,17 +63,17 @@ const protocol = () => {
 }
 
 const member = (): Layer.Layer<MeshCaller | MeshProgram | Skein, unknown> =>
-  transport === "attached"
+  placeOf(transport) === "attached"
     ? Skein.attach({ to: at, name: "client" })
     : SkeinNode.layer({ node: { dataDir } }, { join: at })
 
-const overMesh = (): Layer.Layer<RpcClient.Protocol, unknown> =>
+/** What calls over the mesh, once there is somebody to be called. */
+const overMesh = <Calls>(
+  calls: Layer.Layer<Calls, unknown, MeshCaller>
+): Layer.Layer<Calls, unknown> =>
   Layer.effectDiscard(
     Effect.flatMap(Skein, (skein) => skein.awaitService(ServiceName.make(serviceOf(transport))))
-  ).pipe(
-    Layer.provideMerge(MeshRpc.layerClient(serviceOf(transport), { group: Payments })),
-    Layer.provide(member())
-  )
+  ).pipe(Layer.provideMerge(calls), Layer.provide(member()))
 
 /** Calls one after the other until the time is over; in milliseconds how long each took. */
 const caller = (call: Call, until: number, times: Array<number>, failed: { count: number }) =>
@@ -100,9 +125,12 @@ const main = () => {
     const calls = grpcCalls(at)
     return program(Effect.tryPromise(() => calls(question)))
   }
+  if (transport.endsWith("-http")) {
+    return Effect.provide(Effect.flatMap(plainCall, program), overMesh(MeshHttpClient.layer))
+  }
   const scoped = Effect.scoped(Effect.flatMap(effectCall, program))
-  const isOurs = transport === "mesh" || transport === "attached"
-  return Effect.provide(scoped, isOurs ? overMesh() : protocol())
+  const calls = MeshRpc.layerClient(serviceOf(transport), { group: Payments })
+  return Effect.provide(scoped, placeOf(transport) === undefined ? protocol() : overMesh(calls))
 }
 
 await Effect.runPromise(Logger.withMinimumLogLevel(main(), LogLevel.Warning))

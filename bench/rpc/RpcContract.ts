@@ -12,13 +12,27 @@ export const question = "q".repeat(30)
 export const answerTo = (text: string): string => `charged ${text}`
 
 /**
- * How an RPC travels: over the mesh by itself, from programs with a node within or attached to their host's; or as
- * @effect/rpc and @grpc/grpc-js do it without one.
+ * How an RPC travels: over the mesh by itself, from programs with a node within or attached to their host's; as a
+ * plain request of HTTP between such programs, which is what the mesh adds nothing to; or as @effect/rpc and
+ * @grpc/grpc-js do it without one.
  */
-export const transports = ["mesh", "attached", "socket", "http", "grpc"] as const
+export const transports = [
+  ...(["mesh", "attached", "mesh-http", "attached-http"] as const),
+  ...(["socket", "http", "grpc"] as const)
+]
 export type Transport = (typeof transports)[number]
 export const isTransport = (text: string | undefined): text is Transport =>
   transports.some((name) => name === text)
+
+/** The program has a node within, or is attached to its host's. */
+export const placeOf = (transport: Transport): "within" | "attached" | undefined =>
+  transport.startsWith("mesh")
+    ? "within"
+    : transport.startsWith("attached")
+      ? "attached"
+      : undefined
+/** Where plain requests of HTTP are answered. */
+export const path = "/charge"
 
 /** Its name in the mesh: of its own, so that no call finds the server of another way. */
 export const serviceOf = (transport: Transport): string => `payments-${transport}`

@@ -75,31 +75,41 @@ const pairOf = (
   }
 }
 
-/** MeshRpc: two programs with a node each, let in by a host that is on no way. */
-const overMesh = async (mesh: TestMesh, directory: string): Promise<RpcPair> => {
+/** The mesh alone: two programs with a node each, let in by a host that is on no way. */
+const overMesh = async (
+  mesh: TestMesh,
+  directory: string,
+  label: string,
+  transport: "mesh" | "mesh-http"
+): Promise<RpcPair> => {
   const [host] = mesh.hosts
   if (host === undefined) throw new Error("there is no mesh to join")
   const data = (name: string): string => {
-    const path = join(directory, name)
+    const path = join(directory, `${name}-${transport}`)
     mkdirSync(path, { recursive: true })
     return path
   }
-  const toServe = await host.invite("--services", serviceOf("mesh"))
-  const server = await startProgram("Server", "serving", ["mesh", toServe, data("server")])
+  const toServe = await host.invite("--services", serviceOf(transport))
+  const server = await startProgram("Server", "serving", [transport, toServe, data("server")])
   const toCall = await host.invite()
-  const client = await startProgram("Client", "ready", ["mesh", toCall, data("client")])
-  return pairOf("skein", client, server, [])
+  const client = await startProgram("Client", "ready", [transport, toCall, data("client")])
+  return pairOf(label, client, server, [])
 }
 
 /** Where programs attach to the node of a host. */
 const socketOf = (directory: string, host: string): string => `unix:${join(directory, host)}.sock`
 
-/** MeshRpc again: two programs that are attached to the nodes of two hosts. */
-const attached = async (mesh: TestMesh, directory: string): Promise<RpcPair> => {
-  const to = (host: string) => ["attached", socketOf(directory, host)]
+/** The same: two programs that are attached to the nodes of two hosts. */
+const attached = async (
+  mesh: TestMesh,
+  directory: string,
+  label: string,
+  transport: "attached" | "attached-http"
+): Promise<RpcPair> => {
+  const to = (host: string) => [transport, socketOf(directory, host)]
   const server = await startProgram("Server", "serving", to("host-b"))
   const client = await startProgram("Client", "ready", to("host-a"))
-  return pairOf("skein, attached", client, server, mesh.hosts)
+  return pairOf(label, client, server, mesh.hosts)
 }
 
 /** What a host's node calls it that the transport speaks, and where callers on the other host call it. */
@@ -152,7 +162,12 @@ export const startRpcPairs = async (
     }))
   })
   say("starting skein")
-  const pairs = [await overMesh(mesh, directory), await attached(mesh, directory)]
+  const pairs = [
+    await overMesh(mesh, directory, "skein", "mesh"),
+    await attached(mesh, directory, "skein, attached", "attached"),
+    await overMesh(mesh, directory, "skein, plain HTTP", "mesh-http"),
+    await attached(mesh, directory, "skein, plain HTTP, attached", "attached-http")
+  ]
   for (const { transport, served, called } of ports) {
     say(`starting ${labels[transport]}`)
     const server = await startProgram("Server", "serving", [transport, String(served)])

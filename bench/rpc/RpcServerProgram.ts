@@ -1,16 +1,24 @@
 /**
- * Serves the one RPC: `RpcServerProgram.ts TRANSPORT PORT`, with `mesh` `… mesh TOKEN DATA_DIR`, with `attached`
+ * Serves the one RPC: `RpcServerProgram.ts TRANSPORT PORT`; with a node within `… mesh TOKEN DATA_DIR`, attached
  * `… attached unix:PATH`. Says `serving` when it does.
  */
 import { createServer } from "node:http"
-import { HttpRouter } from "@effect/platform"
+import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServer, NodeSocketServer } from "@effect/platform-node"
 import { RpcSerialization, RpcServer } from "@effect/rpc"
 import { Server, ServerCredentials } from "@grpc/grpc-js"
 import { Console, Effect, Layer, Logger, LogLevel } from "effect"
-import { Skein, SkeinNode } from "skein"
+import { MeshHttpServer, type MeshProgram, Skein, SkeinNode } from "skein"
 import { MeshRpc } from "skein/rpc"
-import { answerTo, grpcDefinition, isTransport, Payments, serviceOf } from "./RpcContract.ts"
+import {
+  answerTo,
+  grpcDefinition,
+  isTransport,
+  Payments,
+  path,
+  placeOf,
+  serviceOf
+} from "./RpcContract.ts"
 
 const [transport, at = "", dataDir = ""] = process.argv.slice(2)
 if (!isTransport(transport)) throw new Error(`no transport ${transport}`)
@@ -20,17 +28,35 @@ const Served = RpcServer.layer(Payments, { disableFatalDefects: true, disableTra
   Layer.provide(Payments.toLayer({ Charge: ({ text }) => Effect.succeed(answerTo(text)) }))
 )
 
+const member = (): Layer.Layer<MeshProgram, unknown> =>
+  placeOf(transport) === "attached"
+    ? Skein.attach({ to: at, name: "server" })
+    : SkeinNode.layer({ node: { dataDir } }, { join: at })
+
+const ServedPlain = HttpRouter.empty.pipe(
+  HttpRouter.post(
+    path,
+    HttpServerRequest.HttpServerRequest.pipe(
+      Effect.flatMap((request) => request.text),
+      Effect.map((text) => HttpServerResponse.text(answerTo(text)))
+    )
+  ),
+  HttpServer.serve()
+)
+
 const effectServer = (): Layer.Layer<never, unknown> => {
   switch (transport) {
     case "mesh":
-      return Served.pipe(
-        Layer.provide(MeshRpc.layerServer(serviceOf(transport))),
-        Layer.provide(SkeinNode.layer({ node: { dataDir } }, { join: at }))
-      )
     case "attached":
       return Served.pipe(
         Layer.provide(MeshRpc.layerServer(serviceOf(transport))),
-        Layer.provide(Skein.attach({ to: at, name: "server" }))
+        Layer.provide(member())
+      )
+    case "mesh-http":
+    case "attached-http":
+      return ServedPlain.pipe(
+        Layer.provide(MeshHttpServer.layer(serviceOf(transport))),
+        Layer.provide(member())
       )
     case "socket":
       return Served.pipe(
