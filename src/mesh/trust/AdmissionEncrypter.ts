@@ -24,6 +24,7 @@ import { HandshakeChannel } from "./HandshakeChannel.ts"
 import { Busy, type HandshakeGate, type Leave, type Outcome } from "./HandshakeGate.ts"
 import { readStatus, sendStatus } from "./HandshakeStatus.ts"
 import { noiseCrypto, signsOnce } from "./NoiseCrypto.ts"
+import { readLengthsQuietly } from "./NoiseLengths.ts"
 import type { Resumer } from "./Resumption.ts"
 import { contributionBytes, type SessionSecret, sessionOf } from "./SessionSecret.ts"
 
@@ -231,6 +232,7 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
       secured = await (direction === "inbound"
         ? this.#noise.secureInbound(connection, { ...options, signal })
         : this.#noise.secureOutbound(connection, { ...options, signal }))
+      readLengthsQuietly(secured.connection)
       peer = PeerKey.make(secured.remotePeer.toString())
       channel = new HandshakeChannel(secured.connection, signal, now)
       if (!admitted.hasRoomFor(peer)) {
