@@ -6,7 +6,7 @@ import { type Host, TestMesh } from "../../test/fixtures/Mesh.ts"
 import { freePort, type Running, start, until } from "../../test/fixtures/Processes.ts"
 import type { ProcessTree } from "../ProcessTree.ts"
 import { treeOf } from "../peers/Peer.ts"
-import { builtProgram, runtimeFlags } from "../peers/SkeinPair.ts"
+import { builtProgram, runtimeOf } from "../peers/SkeinPair.ts"
 import { Order, Outcome, type Way } from "./ActorContract.ts"
 
 const program = join(import.meta.dirname, "ActorProgram.ts")
@@ -83,7 +83,7 @@ export const startActorWays = async (
 ): Promise<ReadonlyArray<ActorWay>> => {
   const mesh = new TestMesh()
   stack.defer(() => mesh.stop())
-  const built = { runtime: [process.execPath, ...runtimeFlags], program: builtProgram() }
+  const built = { runtime: runtimeOf(undefined), program: builtProgram() }
   const programs = (host: string) => ({ ...built, programs: { listen: socketOf(directory, host) } })
   const first = await mesh.first("host-a", programs("host-a"))
   await mesh.join("host-b", programs("host-b"))

@@ -6,7 +6,7 @@ import { type Host, TestMesh } from "../../test/fixtures/Mesh.ts"
 import { freePort, type Running, start, until } from "../../test/fixtures/Processes.ts"
 import type { ProcessTree } from "../ProcessTree.ts"
 import { treeOf } from "../peers/Peer.ts"
-import { builtProgram, runtimeFlags } from "../peers/SkeinPair.ts"
+import { builtProgram, runtimeFlags, runtimeOf } from "../peers/SkeinPair.ts"
 import { serviceOf } from "./RpcContract.ts"
 
 /** A line of the client's. */
@@ -141,7 +141,7 @@ export const startRpcPairs = async (
   )
   const mesh = new TestMesh()
   stack.defer(() => mesh.stop())
-  const built = { runtime: [process.execPath, ...runtimeFlags], program: builtProgram() }
+  const built = { runtime: runtimeOf(undefined), program: builtProgram() }
   say("starting two hosts")
   await mesh.first("host-a", {
     ...built,
