@@ -348,6 +348,7 @@ export class MembershipMesh {
   #askHelpers(node: Node, action: Extract<MembershipAction, { readonly _tag: "AskHelpers" }>) {
     const { peer, probe, helpers, timeout } = action
     const answers: Array<boolean | undefined> = []
+    const reachedBy: Array<PeerKey> = []
     const subject = this.#nodeOf(peer)
     for (const helper of helpers.map((one) => this.#nodeOf(one))) {
       const question = (reply: (answer: boolean) => void) =>
@@ -360,10 +361,10 @@ export class MembershipMesh {
         )
       this.#ask<boolean>(node, helper, timeout, question, (answer) => {
         answers.push(answer)
+        if (answer === true) reachedBy.push(helper.peer)
         if (answers.length < helpers.length) return
-        const reached = answers.includes(true)
         const answered = answers.filter((one) => one !== undefined).length
-        this.#tell(node, { _tag: "Helped", peer, probe, reached, answered })
+        this.#tell(node, { _tag: "Helped", peer, probe, reachedBy, answered })
       })
     }
   }

@@ -67,7 +67,7 @@ class Run {
     const { probe } = this.ping(peer)
     const asked = this.tell({ _tag: "Unanswered", peer, probe })
     if (asked[0]?._tag !== "AskHelpers") return asked
-    return this.tell({ _tag: "Helped", peer, probe, reached: false, answered })
+    return this.tell({ _tag: "Helped", peer, probe, reachedBy: [], answered })
   }
 
   /** Ticks until somebody dead is tried. */
@@ -119,7 +119,7 @@ test("asks others before it accuses, and accuses when they reach nobody either",
   const [asked] = run.tell({ _tag: "Unanswered", peer: a!, probe })
   expect(asked).toMatchObject({ _tag: "AskHelpers", peer: a, probe, timeout: 1_000 })
   expect(asked?._tag === "AskHelpers" && new Set(asked.helpers)).toEqual(new Set([b, c]))
-  const actions = run.tell({ _tag: "Helped", peer: a!, probe, reached: false, answered: 2 })
+  const actions = run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [], answered: 2 })
   expect(said(actions)).toMatchObject([{ kind: "suspect", subject: a, incarnation: epoch }])
   expect(run.stateOf(a!)).toBe("suspect")
   expect(run.state.awareness).toBe(0)
@@ -130,7 +130,7 @@ test("does not accuse whose answer comes while others are asked", () => {
   const { probe } = run.ping(a!)
   run.tell({ _tag: "Unanswered", peer: a!, probe })
   run.tell({ _tag: "Answered", peer: a!, probe, incarnation: epoch })
-  expect(run.tell({ _tag: "Helped", peer: a!, probe, reached: false, answered: 2 })).toEqual([])
+  expect(run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [], answered: 2 })).toEqual([])
   expect(run.stateOf(a!)).toBe("alive")
 })
 
@@ -138,7 +138,7 @@ test("does not accuse whom others reach, and doubts itself", () => {
   const run = new Run(a!, b!, c!)
   const { probe } = run.ping(a!)
   run.tell({ _tag: "Unanswered", peer: a!, probe })
-  expect(run.tell({ _tag: "Helped", peer: a!, probe, reached: true, answered: 1 })).toEqual([])
+  expect(run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [b!], answered: 1 })).toEqual([])
   expect(run.stateOf(a!)).toBe("alive")
   expect(run.state.awareness).toBe(1)
   expect(run.tell({ _tag: "LinkDown", peer: b! })).toMatchObject([{ timeout: 1_000 }])
@@ -181,10 +181,52 @@ test("asks others once, and not again with every ping while its accusation stand
   const asked = () => {
     const { probe } = run.ping(a!)
     const actions = run.tell({ _tag: "Unanswered", peer: a!, probe })
-    run.tell({ _tag: "Helped", peer: a!, probe, reached: false, answered: 3 })
+    run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [], answered: 3 })
     return actions.filter(({ _tag }) => _tag === "AskHelpers").length
   }
   expect([asked(), asked(), asked()]).toEqual([1, 0, 0])
+})
+
+test("believes a late answer of one that was accused meanwhile, and passes it on", () => {
+  const run = new Run(a!, b!, c!, d!)
+  const accusation = { kind: "suspect", subject: a!, incarnation: epoch, by: b! } as const
+  const heard = { _tag: "Heard", statement: accusation, bytes: new Uint8Array([1]) } as const
+  const [ping] = run.tell(heard)
+  const probe = ping?._tag === "Ping" ? ping.probe : 0
+  run.tell({ _tag: "Unanswered", peer: a!, probe })
+  const bytes = new Uint8Array([2])
+  const statement = { kind: "alive", subject: a!, incarnation: epoch + 1 } as const
+  const answer = { _tag: "Answered", peer: a!, probe, incarnation: epoch + 1 } as const
+  expect(run.tell({ ...answer, denial: { statement, bytes } })).toEqual([{ _tag: "Say", bytes }])
+  expect(memberOf(run.state, a!)?.state).toBe("alive")
+})
+
+test("asks others than who said that they reach it, as long as it does not answer itself", () => {
+  const run = new Run(a!, b!, c!, d!, e!)
+  const asked = (reachedBy: ReadonlyArray<PeerKey>) => {
+    const { probe } = run.ping(a!)
+    const [ask] = run.tell({ _tag: "Unanswered", peer: a!, probe })
+    const helpers = ask?._tag === "AskHelpers" ? ask.helpers : []
+    const told = run.tell({ _tag: "Helped", peer: a!, probe, reachedBy, answered: 3 })
+    return { helpers, accuses: said(told).length > 0 }
+  }
+  // Whoever lies, of three that are asked of four: it is asked, and not the next time.
+  let liar: PeerKey | undefined
+  while (liar === undefined) liar = asked([b!]).helpers.find((helper) => helper === b)
+  const { accuses, helpers } = asked([])
+  expect(helpers).not.toContain(liar)
+  expect(helpers.length).toBeGreaterThan(0)
+  expect(accuses).toBe(true)
+})
+
+test("asks who said that they reach it where there is nobody else to ask", () => {
+  const run = new Run(a!, b!)
+  for (let i = 0; i < 3; i++) {
+    const { probe } = run.ping(a!)
+    const [ask] = run.tell({ _tag: "Unanswered", peer: a!, probe })
+    expect(ask).toMatchObject({ _tag: "AskHelpers", helpers: [b] })
+    run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [b!], answered: 1 })
+  }
 })
 
 test("doubts itself when no helper answers at all", () => {
@@ -208,7 +250,7 @@ test("gives up the connection to one that is silent for long, and to one that is
     const { probe } = run.ping(a!)
     const actions = [...run.tell({ _tag: "Unanswered", peer: a!, probe })]
     if (actions.some(({ _tag }) => _tag === "AskHelpers")) {
-      actions.push(...run.tell({ _tag: "Helped", peer: a!, probe, reached: true, answered: 1 }))
+      actions.push(...run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [b!], answered: 1 }))
     }
     if (actions.some(({ _tag }) => _tag === "GiveUp")) times.push(run.now)
   }
@@ -231,7 +273,7 @@ test("keeps the connection to one that answers now and then", () => {
     )
     expect(asked.some(({ _tag }) => _tag === "GiveUp")).toBe(false)
     if (n % 5 === 4) continue
-    const told = run.tell({ _tag: "Helped", peer: a!, probe, reached: true, answered: 1 })
+    const told = run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [b!], answered: 1 })
     expect(told).toEqual([])
     // It doubts itself for what others reached; here that is not what is looked at.
     run.state = { ...run.state, awareness: 0 }
@@ -306,7 +348,7 @@ test("ignores answers to probes that are over", () => {
   run.tell({ _tag: "Answered", peer: a!, probe, incarnation: epoch })
   const before = run.state
   run.tell({ _tag: "Unanswered", peer: a!, probe })
-  run.tell({ _tag: "Helped", peer: a!, probe, reached: false, answered: 2 })
+  run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [], answered: 2 })
   expect(run.state).toBe(before)
 })
 
@@ -488,7 +530,7 @@ test("one that denies by gossip and answers no pings is not looked at in a tight
   expect(ping).toMatchObject({ _tag: "Ping" })
   const probe = ping?._tag === "Ping" ? ping.probe : 0
   run.tell({ _tag: "Unanswered", peer: a!, probe })
-  run.tell({ _tag: "Helped", peer: a!, probe, reached: false, answered: 2 })
+  run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [], answered: 2 })
   expect(hear(epoch + 2)).toEqual([])
   run.now += defaultMembershipOptions.interval / 2
   expect(hear(epoch + 3)).toMatchObject([{ _tag: "Ping" }])
@@ -536,7 +578,7 @@ test("says nothing when three others have said it", () => {
   })
   expect(pings).toMatchObject([{ _tag: "Ping", peer: a, probe: 1 }])
   run.tell({ _tag: "Unanswered", peer: a!, probe: 1 })
-  expect(run.tell({ _tag: "Helped", peer: a!, probe: 1, reached: false, answered: 2 })).toEqual([])
+  expect(run.tell({ _tag: "Helped", peer: a!, probe: 1, reachedBy: [], answered: 2 })).toEqual([])
 })
 
 test("looks at once at a member whose link broke, and at a suspect whose link came up", () => {

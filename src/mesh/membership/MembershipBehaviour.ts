@@ -38,6 +38,7 @@ import {
   launch,
   putOff,
   sample,
+  vouchedFor,
   withSubjects
 } from "./Probing.ts"
 import type { StatementDoor } from "./Statement.ts"
@@ -149,7 +150,12 @@ export const membershipBehaviour = (
     moment: Moment
   ): Step => {
     const { peer, incarnation, denial } = message
-    if (!isFlight(state, peer, message.probe)) return [state, noActions]
+    if (!isFlight(state, peer, message.probe)) {
+      // Late; its word is its word.
+      return denial?.statement.subject === peer
+        ? heard(state, denial, true, moment)
+        : [state, noActions]
+    }
     const member = memberOf(state, peer)
     const landed = land(
       options,
@@ -250,14 +256,15 @@ export const membershipBehaviour = (
     message: Extract<MembershipMessage, { readonly _tag: "Helped" }>,
     moment: Moment
   ): Step => {
-    const { peer, probe, reached, answered } = message
+    const { peer, probe, reachedBy, answered } = message
     if (!isFlight(state, peer, probe)) return [state, noActions]
+    const reached = reachedBy.length > 0
     // Reached by others and not by us, or nobody answers us: the fault may be ours.
     const doubtful = reached || answered === 0
     const next = doubtful ? withAwareness(state, awarenessDelta.probeUnanswered) : state
-    return reached
-      ? [land(options, next, peer, next.probes.get(peer)?.accusedAt, moment), noActions]
-      : accuse(next, peer, moment)
+    if (!reached) return accuse(next, peer, moment)
+    const landed = land(options, next, peer, next.probes.get(peer)?.accusedAt, moment)
+    return [vouchedFor(landed, peer, reachedBy), noActions]
   }
 
   const tick = (state: MembershipState, dueAt: number | undefined, moment: Moment): Step => {

@@ -35,12 +35,12 @@ export type MembershipMessage =
       readonly denial?: Said | undefined
     }
   | { readonly _tag: "Unanswered"; readonly peer: PeerKey; readonly probe: number }
-  /** `answered`: helpers that gave any answer; `reached`: one of them reached the subject. */
+  /** `answered`: helpers that gave any answer; `reachedBy`: those of them that say they reach the subject. */
   | {
       readonly _tag: "Helped"
       readonly peer: PeerKey
       readonly probe: number
-      readonly reached: boolean
+      readonly reachedBy: ReadonlyArray<PeerKey>
       readonly answered: number
     }
   | { readonly _tag: "LinkUp"; readonly peer: PeerKey }

@@ -80,7 +80,7 @@ export const performAskHelpers = (
     _tag: "Helped",
     peer,
     probe,
-    reached: answers.includes(true),
+    reachedBy: helpers.filter((_, at) => answers[at] === true),
     answered: answers.filter((answer) => answer !== undefined).length
   }))
 }

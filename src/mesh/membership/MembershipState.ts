@@ -29,6 +29,8 @@ export interface Probe {
   readonly accused: Accused | undefined
   /** Monotonic ms since when it has not answered, while it does not. */
   readonly silentSince: number | undefined
+  /** Those who said that they reach it, while it does not answer here; see `helpersFor`. */
+  readonly vouched: ReadonlyArray<PeerKey>
   /** Times in a row that a ping of its own has put ours off. */
   readonly heard: number
   /** Not one of our subjects: probed this once. */

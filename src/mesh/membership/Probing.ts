@@ -19,6 +19,7 @@ const newProbe: Probe = {
   accusedAt: undefined,
   accused: undefined,
   silentSince: undefined,
+  vouched: [],
   heard: 0,
   once: false
 }
@@ -47,8 +48,8 @@ export const sample = <A>(
 /**
  * Who is asked whether it reaches a subject that did not answer us: some of its other observers, who have a
  * connection to it. Those first to whom this node has one, too, being the observers of both, since any other
- * means a handshake for one question; but one at least by chance of all, so that who always says that it
- * reaches somebody cannot keep this node from ever accusing it.
+ * means a handshake for one question. Who said so before is not asked again while there are others:
+ * one word that it is reached is enough not to accuse it, and whoever lies would keep a dead one alive here.
  */
 export const helpersFor = (
   options: MembershipOptions,
@@ -56,18 +57,33 @@ export const helpersFor = (
   peer: PeerKey,
   random: () => number
 ): ReadonlyArray<PeerKey> => {
-  const { ring, self } = state
+  const { probes, ring, self } = state
   const isAble = (other: PeerKey): boolean =>
     other !== self && memberOf(state, other)?.state === "alive"
   const able = ring.observersOf(peer).filter(isAble)
+  const vouched = probes.get(peer)?.vouched ?? []
+  const others = able.filter((other) => !vouched.includes(other))
+  const asked = others.length === 0 ? able : others
   const own = new Set(ring.subjectsOf(self))
   const near = sample(
-    able.filter((other) => own.has(other)),
+    asked.filter((other) => own.has(other)),
     options.helpers - 1,
     random
   )
-  const others = able.filter((other) => !near.includes(other))
-  return [...near, ...sample(others, options.helpers - near.length, random)]
+  const rest = asked.filter((other) => !near.includes(other))
+  return [...near, ...sample(rest, options.helpers - near.length, random)]
+}
+
+/** These say that they reach it, as those did before; one that had said so is asked once there is nobody else. */
+export const vouchedFor = (
+  state: MembershipState,
+  peer: PeerKey,
+  by: ReadonlyArray<PeerKey>
+): MembershipState => {
+  const probe = state.probes.get(peer)
+  if (probe === undefined) return state
+  const again = by.some((one) => probe.vouched.includes(one))
+  return withProbe(state, peer, { ...probe, vouched: again ? by : [...probe.vouched, ...by] })
 }
 
 const withProbe = (state: MembershipState, peer: PeerKey, probe: Probe | undefined) => {
@@ -99,6 +115,7 @@ export const launch = (
     accusedAt: current?.accusedAt,
     accused: current?.accused,
     silentSince: current?.silentSince,
+    vouched: current?.vouched ?? [],
     heard: 0,
     once: current?.once ?? once
   }
@@ -176,6 +193,7 @@ export const land = (
     flight: undefined,
     silentSince: answered ? undefined : (probe.silentSince ?? probe.startedAt),
     accused: answered ? undefined : probe.accused,
+    vouched: answered ? [] : probe.vouched,
     accusedAt
   })
 }

@@ -234,7 +234,7 @@ export class Membership implements NodeMembership {
     const { helpers, peer, probe, timeout } = action
     const node = this.#node
     const { size } = node.world.profile
-    let reached = false
+    const reachedBy: Array<PeerKey> = []
     let answered = 0
     let open = helpers.length
     for (const helper of helpers) {
@@ -245,8 +245,8 @@ export class Membership implements NodeMembership {
         (it, reply) => it.membership.reach(peer, (found) => reply(found, size.answer)),
         (answer) => {
           if (answer !== undefined) answered++
-          if (answer === true) reached = true
-          if (--open === 0) this.tell({ _tag: "Helped", peer, probe, reached, answered })
+          if (answer === true) reachedBy.push(helper)
+          if (--open === 0) this.tell({ _tag: "Helped", peer, probe, reachedBy, answered })
         }
       )
     }
