@@ -76,25 +76,30 @@ const counting = (word: string): (() => number) => {
     return count
   }
 }
-const failures = counting('"failure":')
 const answered = counting('"answer":')
 
-/** What tries since that line of the file have come to, but answers; the same but for names and numbers as one. */
-const troubles = (from: number): string => {
+/** Lines that were told of. */
+let told = 0
+
+/** What tries have come to since the last time, but answers; the same but for names and numbers as one. */
+const troubles = (): string => {
   const counts = new Map<string, number>()
-  for (const line of lines().slice(from)) {
+  const all = lines()
+  for (const line of all.slice(told)) {
     if (!("key" in line) || line.failure === undefined) continue
     const kind = line.failure.replaceAll(/[\w-]*\d[\w-]*/g, "…").slice(0, 160)
     counts.set(kind, (counts.get(kind) ?? 0) + 1)
   }
-  return Array.from(counts, ([kind, count]) => `\n  ${count} × ${kind}`).join("")
+  told = all.length
+  const sum = [...counts.values()].reduce((total, count) => total + count, 0)
+  const kinds = Array.from(counts, ([kind, count]) => `\n  ${count} × ${kind}`)
+  return `${sum} not answered${kinds.join("")}`
 }
 
 /** Calls go on: so many more are answered, and by all means soon. */
 const goesOn = async (what: string, more = 300): Promise<void> => {
   const before = answered()
-  const failed = failures()
-  const from = lines().length
+  const meanwhile = troubles()
   const begun = performance.now()
   await until(
     `calls are answered ${what}`,
@@ -102,9 +107,7 @@ const goesOn = async (what: string, more = 300): Promise<void> => {
     60
   )
   const seconds = ((performance.now() - begun) / 1_000).toFixed(1)
-  console.log(
-    `${what}: ${more} calls in ${seconds} s, ${failures() - failed} not answered${troubles(from)}`
-  )
+  console.log(`until ${what}: ${meanwhile}\n${what}: ${more} calls in ${seconds} s, ${troubles()}`)
 }
 
 const passes = (millis: number): Promise<void> =>
