@@ -9,7 +9,7 @@
  * A turn ends in one save (ActivationSaves.ts): state, idempotency key, reminders.
  */
 import { Cause, Exit } from "effect"
-import { ActivationEnd, type EndingActor } from "./ActivationEnd.ts"
+import { beginEnd, type EndingActor, type EndingParts, endWhenDone } from "./ActivationEnd.ts"
 import type { ActivationHost, ActivationPhase, LivingActor, StoppedBy } from "./ActivationHost.ts"
 import { ActivationLives } from "./ActivationLives.ts"
 import { ActivationSaves, type SaveWaiter } from "./ActivationSaves.ts"
@@ -38,8 +38,9 @@ export class Activation implements EndingActor {
   readonly #saves: ActivationSaves
   /** One begins while it is `starting`, and there is one while it is `ready`. */
   readonly #lives: ActivationLives
-  readonly #end: ActivationEnd
   #phase: ActivationPhase = "starting"
+  #leaving = false
+  handsOver = false
 
   constructor(address: ActorAddress, host: ActivationHost) {
     this.address = address
@@ -47,7 +48,6 @@ export class Activation implements EndingActor {
     this.#work = new ActivationWork(host.concurrency, host.mailbox)
     this.#saves = new ActivationSaves(this, host)
     this.#lives = new ActivationLives(this, host)
-    this.#end = new ActivationEnd(this, host, { work: this.#work, saves: this.#saves })
     this.usedAt = this.#lives.since
     this.#begin()
   }
@@ -57,7 +57,7 @@ export class Activation implements EndingActor {
   }
 
   get leaving(): boolean {
-    return this.#end.isBegun
+    return this.#leaving
   }
 
   get waiting(): number {
@@ -104,7 +104,9 @@ export class Activation implements EndingActor {
 
   /** Its shard goes elsewhere. */
   leave(): void {
-    if (!this.leaving && this.#phase !== "gone") this.#end.begin()
+    if (this.#leaving || this.#phase === "gone") return
+    this.#leaving = true
+    beginEnd(this, this.#parts)
   }
 
   /** It has no right to run any more: what it has begun ends as well, and saves nothing. */
@@ -112,7 +114,7 @@ export class Activation implements EndingActor {
     if (this.#phase === "gone") return
     // First: leaving saves what there is.
     this.memory?.forget()
-    this.#end.beginAtOnce()
+    this.#leaving = true
     // They run by its right. What memory has forgotten begins none anew.
     for (const child of this.children?.values() ?? []) child.abandonAll(why)
     this.refuseWaiting()
@@ -131,10 +133,7 @@ export class Activation implements EndingActor {
     }
   }
 
-  /**
-   * Saves what there is in a life's memory. For what changes outside of messages, or must not wait for their
-   * end. What a life that has ended still changes is not saved, and it is told so.
-   */
+  /** For what changes outside of messages, or must not wait for their end. A life that has ended is told that it is not saved. */
   saved(memory: ActorMemory, then: SaveWaiter): void {
     this.#saves.saved(memory, then)
   }
@@ -192,7 +191,7 @@ export class Activation implements EndingActor {
     })
   }
 
-  // ── What its saves ask for ──────────────────────────────────────────────────────────────────
+  // ── What its saves ask for, and its end ─────────────────────────────────────────────────────
 
   done(delivery: Delivery, exit: Exit.Exit<unknown, unknown>, isSaved = false): void {
     this.#work.end(delivery)
@@ -216,7 +215,7 @@ export class Activation implements EndingActor {
     const decision = this.#lives.decide()
     host.crashed(this, cause, decision)
     if (isKept) host.notGiven(this)
-    const next = (): void => {
+    close(() => {
       if (this.#phase === "gone") return
       this.#phase = "resting"
       if (this.leaving) {
@@ -233,8 +232,7 @@ export class Activation implements EndingActor {
         if (this.leaving || isFailed) this.gone()
         else this.#begin()
       })
-    }
-    close(next)
+    })
   }
 
   /**
@@ -260,10 +258,12 @@ export class Activation implements EndingActor {
 
   /** Goes when it is to go, and nothing is left to be done first. */
   settled(): void {
-    this.#end.look()
+    if (this.#leaving) endWhenDone(this, this.#parts)
   }
 
-  // ── What its end asks for ───────────────────────────────────────────────────────────────────
+  get #parts(): EndingParts {
+    return { host: this.#host, work: this.#work, saves: this.#saves }
+  }
 
   close(): void {
     const handed = this.leaving ? this.memory?.handed : undefined

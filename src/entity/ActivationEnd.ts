@@ -17,6 +17,10 @@ export interface EndingActor extends LivingActor {
   /** Its life ends as it should; what has come meanwhile begins another. */
   readonly close: () => void
   readonly gone: () => void
+  /** Looks whether it is done. */
+  readonly settled: () => void
+  /** Its state is on its way to its next host. */
+  handsOver: boolean
 }
 
 /**
@@ -25,70 +29,45 @@ export interface EndingActor extends LivingActor {
  */
 const toldPatience = 5_000
 
-export class ActivationEnd {
-  readonly #actor: EndingActor
-  readonly #host: ActivationHost
-  readonly #work: ActivationWork
-  readonly #saves: ActivationSaves
-  #isBegun = false
-  #isHanded = false
+/** What it works with: no actor in memory has an object more for its end. */
+export interface EndingParts {
+  readonly host: ActivationHost
+  readonly saves: ActivationSaves
+  readonly work: ActivationWork
+}
 
-  constructor(
-    actor: EndingActor,
-    host: ActivationHost,
-    { saves, work }: { readonly saves: ActivationSaves; readonly work: ActivationWork }
-  ) {
-    this.#actor = actor
-    this.#host = host
-    this.#work = work
-    this.#saves = saves
-  }
+/** What else waits is told where to go: nobody would send again what it was told. */
+export const beginEnd = (actor: EndingActor, { host, work }: EndingParts): void => {
+  work.refuseWaiting(
+    () => host.moved(actor.address.shardId),
+    ({ message, over }) => message.told === true && !over
+  )
+  if (actor.waiting > 0) host.after(toldPatience, () => giveUpWaiting(actor))
+  actor.pump()
+  actor.settled()
+}
 
-  get isBegun(): boolean {
-    return this.#isBegun
-  }
+/** Those that asked for the shard have waited for long enough. */
+const giveUpWaiting = (actor: EndingActor): void => {
+  if (actor.phase === "gone") return
+  actor.refuseWaiting()
+  actor.settled()
+}
 
-  /** What else waits is told where to go: nobody would send again what it was told. */
-  begin(): void {
-    const actor = this.#actor
-    this.#isBegun = true
-    this.#work.refuseWaiting(
-      () => this.#host.moved(actor.address.shardId),
-      ({ message, over }) => message.told === true && !over
-    )
-    if (actor.waiting > 0) this.#host.after(toldPatience, () => this.#giveUpWaiting())
-    actor.pump()
-    this.look()
-  }
-
-  /** It has no right to run any more, and finishes nothing that has not begun. */
-  beginAtOnce(): void {
-    this.#isBegun = true
-  }
-
-  /** Those that asked for the shard have waited for long enough. */
-  #giveUpWaiting(): void {
-    if (this.#actor.phase === "gone") return
-    this.#actor.refuseWaiting()
-    this.look()
-  }
-
-  /** Goes when it is to go, and nothing is left to be done first. */
-  look(): void {
-    if (!this.#isBegun || this.#work.running.length > 0 || this.#saves.open) return
-    const actor = this.#actor
-    const { memory, phase } = actor
-    const isOut = phase === "failed" || phase === "resting"
-    // What it was told is handled first, unless it has crashed on it.
-    if (actor.waiting > 0 && !isOut) return
-    if (isOut) actor.gone()
-    else if (phase !== "ready") return
-    // What it has changed outside of messages.
-    else if (memory?.dirty === true) this.#saves.save()
-    else if (this.#host.gives && memory?.mayHand === true && !this.#isHanded) {
-      this.#isHanded = true
-      memory.hand()
-      this.#saves.save()
-    } else actor.close()
-  }
+/** It is to go, and does when nothing is left to be done first. */
+export const endWhenDone = (actor: EndingActor, { host, saves, work }: EndingParts): void => {
+  if (work.running.length > 0 || saves.open) return
+  const { memory, phase } = actor
+  const isOut = phase === "failed" || phase === "resting"
+  // What it was told is handled first, unless it has crashed on it.
+  if (actor.waiting > 0 && !isOut) return
+  if (isOut) actor.gone()
+  else if (phase !== "ready") return
+  // What it has changed outside of messages.
+  else if (memory?.dirty === true) saves.save()
+  else if (host.gives && memory?.mayHand === true && !actor.handsOver) {
+    actor.handsOver = true
+    memory.hand()
+    saves.save()
+  } else actor.close()
 }
