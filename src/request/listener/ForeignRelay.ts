@@ -55,7 +55,7 @@ class Foreign {
     if (bytes.length === 0) return
     this.#underway += bytes.length
     // A copy of its own: what is read next may take the same memory.
-    this.#post({ type: "relay.data", id: this.#id, bytes: Uint8Array.from(bytes) })
+    this.#post({ type: "relay.data", id: this.#id, bytes: new Uint8Array(bytes) })
     if (this.#underway >= relayWindow) this.#socket.pause()
   }
 
