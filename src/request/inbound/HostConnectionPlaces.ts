@@ -1,7 +1,7 @@
 /**
  * Connections to one program that request threads share. A thread takes what is free, up to all of them. When
- * none is, and requests wait in one thread, the others give back what they keep idle, and what comes free in one
- * that has more than an even share.
+ * none is, and requests wait in one thread, the others give back what comes free in one that has more than an even
+ * share, and what nobody uses there for a moment: at the end of a request nobody knows whether the next one is on its way.
  *
  * Nobody looks at what the threads share for a request that finds a connection: a thread whose requests wait rings
  * the others, and from then on they look. Who gives one back rings those that wait.
@@ -27,10 +27,12 @@ export interface HostConnectionPlacesOptions {
 }
 
 /**
- * Who waits looks so often, ms, besides when it is rung: two that take the last place at the same moment may both
- * find that it is taken.
+ * Who waits looks so often, ms, and has the others look, besides when it is rung: two that take the last place at the
+ * same moment may both find that it is taken, and what is idle becomes so for long enough.
  */
 const lookEvery = 50
+/** A connection that was idle for so long, ms, is given back also by who has no more than an even share. */
+const idleLong = 100
 
 export class HostConnectionPlaces implements ConnectionPlaces {
   readonly waiting: HostPlaces
@@ -86,15 +88,10 @@ export class HostConnectionPlaces implements ConnectionPlaces {
   wait(): boolean {
     if (!this.waiting.take()) return false
     this.#waits++
-    const { ring, thread, threads, ticker } = this.#options
-    this.#timer ??= ticker.after(lookEvery, this.#onTime)
+    this.#timer ??= this.#options.ticker.after(lookEvery, this.#onTime)
     // What others gave back before they could see that somebody waits.
-    if (this.#free > 0) ring(thread)
-    else {
-      for (let other = 0; other < threads; other++) {
-        if (other !== thread && this.#connections.of(other) > 0) ring(other)
-      }
-    }
+    if (this.#free > 0) this.#options.ring(this.#options.thread)
+    else this.#ringHolders()
     return true
   }
 
@@ -108,15 +105,12 @@ export class HostConnectionPlaces implements ConnectionPlaces {
 
   owes(leaving = 0): boolean {
     if (!this.#wanted) return false // as after nearly every request
-    const wanting = this.#wantedBy()
-    if (wanting === 0) {
+    if (this.#wantedBy() === 0) {
       this.#wanted = false
       return false
     }
-    const free = this.#free + leaving
-    if (this.waiting.held === 0) return wanting > free
     const share = this.#share
-    return this.#connections.held - leaving > share && this.#wantedBy(share) > free
+    return this.#connections.held - leaving > share && this.#wantedBy(share) > this.#free + leaving
   }
 
   keep(user: ConnectionUser): void {
@@ -141,11 +135,20 @@ export class HostConnectionPlaces implements ConnectionPlaces {
     } while (this.#waits < waits)
     if (!this.#wanted) return
     while (this.owes() && user.closeOneIdle());
+    while (this.#wantedBy() > this.#free && user.closeOneIdle(idleLong));
   }
 
   readonly #onTime = (): void => {
     this.#timer = this.#options.ticker.after(lookEvery, this.#onTime)
     this.look()
+    if (this.#free <= 0) this.#ringHolders()
+  }
+
+  #ringHolders(): void {
+    const { ring, thread, threads } = this.#options
+    for (let other = 0; other < threads; other++) {
+      if (other !== thread && this.#connections.of(other) > 0) ring(other)
+    }
   }
 
   /** Of each thread that has or wants any. */

@@ -139,9 +139,10 @@ export class Http2Endpoint
     else request.fail("overflow", this.#full)
   }
 
-  closeOneIdle(): boolean {
+  closeOneIdle(idleFor = 0): boolean {
+    const before = this.#options.ticker.now() - idleFor
     for (const connection of this.#all) {
-      if (connection.idleSince === undefined) continue
+      if (connection.idleSince === undefined || connection.idleSince > before) continue
       connection.close()
       this.#drop(connection)
       return true

@@ -191,9 +191,11 @@ export class HttpEndpoint
     else this.#sockets.waitNoMore(this)
   }
 
-  closeOneIdle(): boolean {
-    const connection = this.#idle.shift()
+  closeOneIdle(idleFor = 0): boolean {
+    const [connection] = this.#idle
     if (connection === undefined) return false
+    if (this.#options.ticker.now() - connection.idleSince < idleFor) return false
+    this.#idle.shift()
     this.#giveUp(connection)
     return true
   }

@@ -2,7 +2,7 @@
  * How many of something there may be at a time: of connections to one program, of requests that wait for
  * one. The number is the host's: over all request threads, whichever the calls came by.
  */
-import type { Keeper, Waiter } from "../socket/SocketBudget.ts"
+import type { Waiter } from "../socket/SocketBudget.ts"
 
 export interface Places {
   readonly most: number
@@ -15,8 +15,11 @@ export interface Places {
   give(): void
 }
 
-/** Who has connections: hears when there may be room for further ones, and closes those nobody uses. */
-export type ConnectionUser = Keeper & Waiter
+/** Who has connections: hears when there may be room for further ones. */
+export interface ConnectionUser extends Waiter {
+  /** Closes one now that nobody has used for so many ms, and gives it back; false when there is none. Default: 0. */
+  closeOneIdle(idleFor?: number): boolean
+}
 
 export interface ConnectionPlaces extends Places {
   /** Requests that wait for a connection. Changed by `wait` and `waitNoMore`. */
@@ -26,9 +29,8 @@ export interface ConnectionPlaces extends Places {
   /** It has got one, or has given up. */
   waitNoMore(): void
   /**
-   * A connection that comes free is to be given back, because other threads wait for it: none waits here, or
-   * this one has more than an even share. `leaving`: so many are as good as given back. Costs next to nothing as
-   * long as nobody waits.
+   * A connection that comes free is to be given back, because this thread has more than an even share and others
+   * wait for theirs. `leaving`: so many are as good as given back. Costs next to nothing as long as nobody waits.
    */
   owes(leaving?: number): boolean
   keep(user: ConnectionUser): void

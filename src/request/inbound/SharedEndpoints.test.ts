@@ -106,6 +106,42 @@ describe("connections to an HTTP program that threads share", () => {
     await Promise.all(others.map(({ done }) => done))
   })
 
+  it("are given back also out of an even share, by who has not used them for a moment", async () => {
+    const { answer, calls, held, numbers, ticker } = await sharing("http")
+    const first = calls(0, 2)
+    for (let i = 0; i < 2; i++) await answer()
+    await Promise.all(first.map(({ done }) => done))
+    calls(1, 3)
+    await until(() => held.length === 2)
+    for (let i = 0; i < 20; i++) await turn()
+    expect(numbers()).toEqual([2, 2])
+    for (let i = 0; i < 2; i++) {
+      ticker.advance(60)
+      for (let turns = 0; turns < 20; turns++) await turn()
+    }
+    await until(() => held.length === 3)
+    expect(numbers()).toEqual([1, 3])
+  })
+
+  it("are not taken from who uses them again and again, though nothing waits there at the moment", async () => {
+    const { answer, app, calls, call, held, numbers } = await sharing("http")
+    const busy = calls(0, 4)
+    await until(() => held.length === 4)
+    calls(1, 10)
+    for (let i = 0; i < 4; i++) await answer()
+    await Promise.all(busy.map(({ done }) => done))
+    await until(() => held.length === 2)
+    expect(numbers()).toEqual([2, 2])
+    const accepted = app.accepted()
+    const again = calls(0, 2)
+    await until(() => held.length === 4)
+    held.splice(2).forEach((response) => void response.end("ok"))
+    await Promise.all(again.map(({ done }) => done))
+    call(0)
+    await until(() => held.length === 3)
+    expect([numbers(), app.accepted()]).toEqual([[2, 2], accepted])
+  })
+
   it("come to even shares where requests wait in all of them, and stay there", async () => {
     const { answer, app, calls, held, numbers } = await sharing("http")
     const busy = calls(0, 24)
