@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest"
 import { hostCaller } from "../../model/Caller.ts"
+import { uncontained } from "../../model/Defect.ts"
 import { type Dispatch, streamBody } from "../../model/Exchange.ts"
 import type { LocalService, ProgramHealth } from "../../model/LocalService.ts"
 import type { PeerKey } from "../../model/Names.ts"
@@ -15,7 +16,10 @@ import {
 } from "../../testing/InboundFixture.ts"
 import { responseHead, ScriptedCallee } from "../../testing/ScriptedCallee.ts"
 import { MetricRegistry } from "../cells/Metrics.ts"
+import { makeHostMemory } from "../HostMemory.ts"
+import { HostLimits } from "./HostLimits.ts"
 import { Inbound } from "./Inbound.ts"
+import type { Limits } from "./Places.ts"
 import { Programs } from "./Programs.ts"
 import { withoutUpgrades } from "./WithoutUpgrades.ts"
 
@@ -32,11 +36,11 @@ const service = (program: ProgramHealth = well): LocalService => ({
   endpoints: [{ id: "program", host: "program", port: 0, weight: 100, program }]
 })
 
-const setUp = () => {
+const setUp = (limits?: Limits) => {
   const programs = new Programs()
   const observer = new RecordingObserver()
   const inbound = new Inbound({
-    ...{ self, observer, programs },
+    ...{ self, observer, programs, limits },
     ticker: new HandTicker(),
     metrics: new MetricRegistry(),
     callerName: (peer: PeerKey) => peer
@@ -147,6 +151,31 @@ describe("a program without a port", () => {
     const { fault } = await exchange(inbound.dispatch, httpCall())
     expect(fault).toMatchObject({ code: "overflow", sent: false })
     expect(inbound.inFlight).toBe(1_024)
+  })
+
+  it("has them of all request threads together, and takes others as some are over", async () => {
+    const memory = makeHostMemory()
+    const [one, other] = [0, 1].map((thread) => {
+      const limits = new HostLimits({
+        ...{ ...memory, thread, threads: 2 },
+        ...{ ticker: new HandTicker(), onDefect: uncontained }
+      })
+      cleanups.push(() => limits.stop())
+      const made = setUp(limits)
+      made.serve()
+      return made
+    })
+    for (let i = 0; i < 1_000; i++) one!.inbound.dispatch(httpCall(), new RecordingReceiver())
+    for (let i = 0; i < 24; i++) other!.inbound.dispatch(httpCall(), new RecordingReceiver())
+    for (const { inbound } of [one!, other!]) {
+      const { fault } = await exchange(inbound.dispatch, httpCall())
+      expect(fault).toMatchObject({ code: "overflow", sent: false })
+      expect(fault?.message).toContain("has 1024 requests in work, which is the limit")
+    }
+    expect([one!.inbound.inFlight, other!.inbound.inFlight]).toEqual([1_000, 24])
+    answer(one!.callee)
+    other!.callee.onCall = () => queueMicrotask(() => answer(other!.callee))
+    expect((await exchange(other!.inbound.dispatch, httpCall())).text).toBe("ok")
   })
 
   it("is as well as it says, and keeps what runs when it says something else", async () => {
