@@ -133,7 +133,7 @@ const attached = (options: AttachOptions) =>
       (message) => new AttachError({ code: "bad_address", message })
     )
     const at = placeText({ ...said, address })
-    const tokenFile = options.tokenFile ?? process.env["SKEIN_ATTACH_TOKEN"]
+    const tokenFile = options.tokenFile ?? (process.env["SKEIN_ATTACH_TOKEN"] || undefined)
     const log = yield* makePlaneLog
     const runtime = yield* Effect.runtime<never>()
     const programs = new Programs()

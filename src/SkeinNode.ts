@@ -29,7 +29,7 @@ export class SkeinNode extends Context.Tag("skein/SkeinNode")<SkeinNode, Program
    * From a config value, as it would be written in `skein.yaml`, but with the defaults of a node
    * beside others: any free port on all interfaces (`node.listen`), no admin API, no proxy, no
    * threads for requests but the program's own, and a name of its own. `join` is an invite token,
-   * needed until `node.dataDir` holds an identity.
+   * needed until `node.dataDir` holds an identity; an empty one is none.
    */
   static readonly layer = (
     config: NodeConfigInput,

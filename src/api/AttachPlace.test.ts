@@ -11,6 +11,7 @@ describe("the address of a node", () => {
     expect(saidPlace("unix:/a", "unix:/b")).toEqual({ address: "unix:/a", by: "`to`" })
     expect(saidPlace(undefined, "unix:/b")).toEqual({ address: "unix:/b", by: "SKEIN_ATTACH" })
     expect(saidPlace(undefined, undefined).address).toBe("unix:/run/skein/programs.sock")
+    expect(saidPlace(undefined, "")).toEqual(saidPlace(undefined, undefined))
     expect(placeText(saidPlace(undefined, "unix:/b"))).toBe("unix:/b (SKEIN_ATTACH)")
     expect(placeText(saidPlace(undefined, undefined))).toMatch(
       /^unix:\/run\/skein\/programs\.sock \(.* `to` of Skein\.attach, or by SKEIN_ATTACH\)$/

@@ -17,10 +17,11 @@ const decode = Schema.decodeEither(DialAddress)
 
 const usual = "unix:/run/skein/programs.sock"
 
-/** As text is written for it: where nothing is said, the usual one. */
+/** As text is written for it: where nothing is said, or an empty SKEIN_ATTACH, the usual one. */
 export const saidPlace = (to: string | undefined, environment: string | undefined): SaidPlace => {
   if (to !== undefined) return { address: to, by: "`to`" }
-  if (environment !== undefined) return { address: environment, by: "SKEIN_ATTACH" }
+  if (environment !== undefined && environment !== "")
+    return { address: environment, by: "SKEIN_ATTACH" }
   return { address: usual, by: undefined }
 }
 

@@ -32,7 +32,9 @@ export const besideInput = (
   start: Pick<MeshStart, "beside" | "config" | "configPath" | "descriptors" | "join" | "overrides">
 ): Effect.Effect<NodeInput, StartError> =>
   Effect.gen(function* () {
-    const { config, configPath, descriptors, join, overrides, beside } = start
+    const { config, configPath, descriptors, overrides, beside } = start
+    // A variable that is set to nothing is what many a unit file makes of one that is not set.
+    const join = start.join?.trim() === "" ? undefined : start.join
     const input: NodeInput = { config, configPath, descriptors, join, overrides }
     if (beside === undefined) return input
     const { dataDir } = config.node
