@@ -51,7 +51,7 @@ export const watchStore = (
     if (first !== undefined) {
       reach.beginsLost(first)
       yield* Effect.logWarning(
-        `this host does not reach the store of its actors: ${first}. It runs none until it has reached it for ${times.back / 1_000} s`
+        `this host does not reach the store of its actors: ${first}. It takes none from hosts that do until it has reached it for ${times.back / 1_000} s; where no host does, those of eventual types begin that need nothing of the store`
       )
     }
     yield* Effect.sleep(times.every).pipe(
