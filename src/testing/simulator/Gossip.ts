@@ -66,9 +66,9 @@ export class Gossip implements NodeGossip {
     if (this.#node.judge(message) !== "accept") return
     this.heard++
     this.#remember(message)
-    for (const index of this.#neighbours[message.topic]) {
+    this.#neighbours[message.topic].forEach((index) => {
       if (index !== from) this.#pass(message, index)
-    }
+    })
   }
 
   connected(): void {

@@ -96,7 +96,12 @@ export class Membership implements NodeMembership {
     const phase = this.#node.phase * tick
     const least = Math.max(due, queue.now, this.#ranAt + 1)
     const at = phase + tick * Math.ceil((least - phase) / tick)
-    if (at >= this.#tickAt) return
+    // Apart, so that nothing is made for a closure where there is none: this is asked after every message.
+    if (at < this.#tickAt) this.#wakeAtTick(at)
+  }
+
+  #wakeAtTick(at: number): void {
+    const { queue } = this.#node.world
     this.#tickAt = at
     const number = ++this.#tickNumber
     const { life, loop } = this.#node
