@@ -26,7 +26,8 @@ export class LoopTicker implements Ticker {
   readonly #wheel = new TimerWheel(performance.now())
   #alarm: NodeJS.Timeout | undefined
   #alarmAt = Number.POSITIVE_INFINITY
-  #reading: NodeJS.Immediate | undefined
+  #reading: NodeJS.Timeout | undefined
+  #then: NodeJS.Immediate | undefined
   #stopped = false
   /** Of this turn of the event loop; not a number: not asked yet. */
   #turn = Number.NaN
@@ -72,14 +73,17 @@ export class LoopTicker implements Ticker {
   stop(): void {
     this.#stopped = true
     clearTimeout(this.#alarm)
-    clearImmediate(this.#reading)
+    clearTimeout(this.#reading)
+    clearImmediate(this.#then)
   }
 
   readonly #forget = (): void => {
     const turn = this.#turn
     this.#turn = Number.NaN
     if (this.#wheel.isRipe(turn) && this.#reading === undefined && !this.#stopped) {
-      this.#advance()
+      // What else has become due in a turn that took long is not to fire before the sockets are looked at.
+      if (performance.now() - turn < heldUp) this.#advance()
+      else this.#read()
       return
     }
     if (!this.#calledOff || turn - this.#looked < lookEvery) return
@@ -91,8 +95,17 @@ export class LoopTicker implements Ticker {
     const late = performance.now() - this.#alarmAt
     for (const listener of this.#listeners) listener(Math.max(0, late))
     if (late < heldUp) this.#advance()
-    // Immediates come after the sockets have been looked at.
-    else this.#reading ??= setImmediate(this.#advance)
+    else this.#read()
+  }
+
+  /**
+   * Fires what is due when the sockets have been looked at: on Node immediates come after that, on Deno timers
+   * do, but for those whose time has come already.
+   */
+  #read(): void {
+    this.#reading ??= setTimeout(() => {
+      this.#then = setImmediate(this.#advance)
+    }, 1)
   }
 
   readonly #advance = (): void => {
