@@ -9,7 +9,7 @@ import { ProcessTree } from "../ProcessTree.ts"
 import type { Tools } from "../Tools.ts"
 import { expectAnswer, type Speech } from "./Speech.ts"
 
-export const peerNames = ["skein", "haproxy", "nginx", "envoy", "node", "direct"] as const
+export const peerNames = ["skein", "haproxy", "nginx", "envoy", "node", "bare", "direct"] as const
 export type PeerName = (typeof peerNames)[number]
 
 /** Where a peer is set up. */

@@ -6,6 +6,7 @@ import type { Bench } from "../Question.ts"
 import type { Result } from "../Result.ts"
 import { type ToolName, toolOf } from "../Tools.ts"
 import { startUpstream, type Upstream } from "../Upstream.ts"
+import { startBarePair } from "./BarePair.ts"
 import { startDirect } from "./Direct.ts"
 import { startEnvoy } from "./EnvoyPair.ts"
 import { startHaproxy } from "./HaproxyPair.ts"
@@ -22,6 +23,7 @@ const starters: Readonly<Record<PeerName, StartPair>> = {
   nginx: startNginxPair,
   envoy: startEnvoy,
   node: startNodePair,
+  bare: startBarePair,
   direct: startDirect
 }
 

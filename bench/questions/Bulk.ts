@@ -13,7 +13,15 @@ const cases = [
   { name: "8 streams", streams: 8 }
 ] as const
 
-const peers: ReadonlyArray<PeerName> = ["skein", "haproxy", "nginx", "envoy", "node", "direct"]
+const peers: ReadonlyArray<PeerName> = [
+  "skein",
+  "haproxy",
+  "nginx",
+  "envoy",
+  "node",
+  "bare",
+  "direct"
+]
 
 const emptyRow = (name: string, pair: Pair) => ({
   ...rowHead(name, pair),
