@@ -204,6 +204,12 @@ const renderActor = (status: ActorTypeStatus, showing: Showing): string => {
   return renderPairs([...head, ...rest], { colour })
 }
 
+/** The service of a type does not have its capitals, so hosts may be there for one that nobody runs. */
+const emptyText = (type: string | undefined): string =>
+  type === undefined
+    ? "No actors: no program of the mesh has told of any."
+    : `No program of the mesh has told of actors of the type ${type}; capitals count (Cart is not cart), and \`skein actors\` lists the types that are run.`
+
 export const renderActors =
   (choice: { readonly type?: string; readonly id?: string }) =>
   (status: ActorsStatus, showing: Showing): string => {
@@ -213,7 +219,7 @@ export const renderActors =
       choice.type === undefined || types.length === 0
         ? renderTable(typeColumns(now), types, {
             colour,
-            empty: "No actors: no program of the mesh has told of any."
+            empty: emptyText(choice.type)
           })
         : types
             .map((one) =>
