@@ -16,6 +16,12 @@ class Disputed {
   /** There were two that ran it. */
   twice = false
   readonly forced: Array<string> = []
+  /** Questions of one host to another. */
+  asked = 0
+  /** Answers that do not arrive: the link breaks. */
+  lost = 0
+  /** For so long at most the actors of a shard go on that leaves, ms. */
+  leaves = 300
 
   constructor(seed: number, shard: number) {
     this.random = seededRandom(seed)
@@ -93,17 +99,21 @@ class DisputingHost {
       self,
       leave: (shard, then) => {
         leaving.add(shard)
-        world.after(world.random() * 300, () => {
+        world.after(world.random() * world.leaves, () => {
           leaving.delete(shard)
           then()
         })
       },
       release: (holder, shard, { turn }, then) => {
         const way = () => 1 + world.random() * 20
+        world.asked++
         world.after(way(), () => {
           const { shards: asked } = world.hosts.get(holder)!
-          const answer: Parameters<OwnedShards["release"]>[2] = (released) =>
-            void world.after(way(), () => then(released))
+          const answer: Parameters<OwnedShards["release"]>[2] = (released) => {
+            const isLost = world.lost > 0
+            if (isLost) world.lost--
+            world.after(way(), () => then(isLost ? { kind: "silent" } : released))
+          }
           if (turn) asked.turn(shard, self, answer)
           else asked.release(shard, self, answer)
         })
@@ -188,6 +198,33 @@ describe("hosts that take a shard for their own", () => {
     world.send(other, (at) => by.push(at))
     world.queue.advance(1_000)
     expect([by, world.running, world.forced]).toEqual([[where, where, where], [where], []])
+  })
+
+  it("wait for one at which it leaves and is to stay, and do not ask it without end", () => {
+    const world = Disputed.circle(1, 7, ["a", "b"])
+    world.send("a", () => undefined)
+    world.queue.advance(1_000)
+    const [where = "", other = ""] = world.running[0] === "a" ? ["a", "b"] : ["b", "a"]
+    world.send(other, () => undefined)
+    world.queue.advance(1_000)
+    world.leaves = 1e9
+    world.hosts.get(where)!.see(other)
+    world.hosts.get(where)!.see(where)
+    const before = world.asked
+    world.queue.advance(10_000)
+    expect([world.twice, world.asked - before < 20]).toEqual([false, true])
+  })
+
+  it("go on waiting for one that runs it though an answer of it is lost", () => {
+    const world = Disputed.circle(1, 7, ["a", "b"])
+    world.send("a", () => undefined)
+    world.queue.advance(1_000)
+    const other = world.running[0] === "a" ? "b" : "a"
+    world.send(other, () => undefined)
+    world.queue.advance(30_000)
+    world.lost = 1
+    world.queue.advance(30_000)
+    expect([world.lost, world.twice, world.forced]).toEqual([0, false, []])
   })
 
   it("answer hosts that do not say who they are as ever", () => {

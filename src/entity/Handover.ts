@@ -139,8 +139,9 @@ export class Handover {
         case "silent":
           this.holder = undefined
           this.#news.onSilence()
-          // It may have been what was missing.
-          if (!this.#isOff) this.#askLater(holder, until)
+          // It may have been what was missing. Who has said that it runs it, or that it waits for its turn, is not
+          // given up for one answer that was lost: its time begins anew.
+          if (!this.#isOff) this.#askLater(holder, turn ? now() + releasePatience : until)
       }
     })
   }

@@ -164,7 +164,8 @@ export class OwnedShards {
   turn(shard: number, by: string | undefined, then: (released: Released) => void): void {
     const state = this.#states.get(shard)
     const isOwn = this.owner(shard) === this.#options.self
-    const kept = isOwn && state?.phase === "open" ? state : undefined
+    // One that leaves and is this host's own again is gone soon, and that is news.
+    const kept = isOwn && state !== undefined && state.phase !== "claiming" ? state : undefined
     holdAnswer({
       ...{ after: this.#options.after, hold: releaseHold },
       wait: (it) =>
