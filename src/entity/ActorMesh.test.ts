@@ -59,6 +59,8 @@ class World {
   /** Milliseconds that actors take to end, and the shards in which some do so now. */
   farewell = 0
   readonly ending = new Map<number, number>()
+  /** What all programs have logged. */
+  readonly logged: Array<string> = []
   mostEnding = 0
 
   constructor(options: Actor.ActorOptions = {}, placed: Actor.PlacedBy = "mesh") {
@@ -150,7 +152,12 @@ class World {
       Layer.provide(Layer.succeed(ActorStore, this.#storeOf(name)))
     )
     return (runs ? Layer.provideMerge(live, actors) : actors).pipe(
-      Layer.provide(Logger.remove(Logger.defaultLogger))
+      Layer.provide(
+        Logger.replace(
+          Logger.defaultLogger,
+          Logger.make(({ message }) => void this.logged.push(String(message)))
+        )
+      )
     )
   }
 
@@ -918,6 +925,9 @@ describe("actors in a mesh", () => {
       expect(b.size()).toBe(0)
       yield* TestClock.adjust("2 seconds")
       expect(b.size()).toBeGreaterThan(8)
+      expect(world.logged).toContainEqual(
+        expect.stringMatching(/^shard \d+ of Counter is run here, though a \(.+\) has not said/)
+      )
       yield* Fiber.interrupt(hosts)
       yield* TestClock.adjust("1 minute")
     })

@@ -203,7 +203,7 @@ export const layer: Layer.Layer<
           onForced: (shard, owner) =>
             void run(
               Effect.logWarning(
-                `shard ${shard} of ${type} is run here, though ${owner} has not said that it has let it go; an actor of it may run twice until that has heard of this host`
+                `shard ${shard} of ${type} is run here, though ${typeHosts.called(owner)} has not said that it has let it go; an actor of it may run twice until that has heard of this host`
               )
             )
         })

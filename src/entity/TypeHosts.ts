@@ -77,6 +77,12 @@ export class TypeHosts {
     return this.#endpoints.get(this.owner(shard) ?? "")?.node
   }
 
+  /** What people know the host by: its node, and its endpoint there. */
+  called(key: string): string {
+    const endpoint = this.#endpoints.get(key)
+    return endpoint === undefined ? key : `${endpoint.node} (${endpoint.endpoint})`
+  }
+
   /** That is this for all who ask: for what is to be done once in the mesh. */
   wholeOwner(shard: number): string | undefined {
     return this.#whole.owner(shard)
