@@ -1,4 +1,4 @@
-#!/usr/bin/env -S MALLOC_ARENA_MAX=1 node --max-semi-space-size=2 --single-threaded-gc
+#!/usr/bin/env -S node --max-semi-space-size=2 --single-threaded-gc
 /**
  * The `skein` command. Also runs as `deno run -A src/main.ts`.
  *
@@ -10,8 +10,7 @@
  *
  * What the first line says, the units of mesh-nodes/ say too. The first flag keeps the heap's young
  * generation small: 15 MB less resident at rest and 30 MB less after load, for the same processor
- * time per request. With the variable glibc's threads take memory from one place: what one has freed is the
- * others', and 12 MB fewer are holes.
+ * time per request.
  */
 import module from "node:module"
 import { homedir } from "node:os"

@@ -10,7 +10,6 @@ const authority = `${service}.mesh`
 
 /** What the first line of the command and the units of mesh-nodes/ give it too. */
 export const runtimeFlags = ["--max-semi-space-size=2", "--single-threaded-gc"] as const
-const runtimeVariable = "MALLOC_ARENA_MAX=1"
 
 const build = join(root, "dist", "skein.js")
 
@@ -29,8 +28,7 @@ export const runtimeOf = (
   ...flags: ReadonlyArray<string>
 ): ReadonlyArray<string> => [
   // env becomes the node: the process that was started is the one that is measured.
-  ...["env", runtimeVariable],
-  ...(threads === undefined ? [] : [`${threadsVariable}=${threads}`]),
+  ...(threads === undefined ? [] : ["env", `${threadsVariable}=${threads}`]),
   process.execPath,
   ...runtimeFlags,
   ...flags
