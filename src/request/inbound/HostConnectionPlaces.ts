@@ -3,17 +3,21 @@
  * none is, and requests wait in one thread, the others give back what comes free in one that has more than an even
  * share, and what nobody uses there for a moment: at the end of a request nobody knows whether the next one is on its way.
  *
- * Nobody looks at what the threads share for a request that finds a connection: a thread whose requests wait rings
- * the others, and from then on they look. Who gives one back rings those that wait.
+ * Nobody looks at what the threads share for a request that finds a connection: a thread whose requests want a
+ * place rings the others that have some, and from then on they look. Who gives one back rings those that want it.
+ * What waits for something else, as for a descriptor, takes no place from anybody.
  */
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
+import type { HostCount } from "../policy/HostCounts.ts"
 import type { HostPlaces } from "./HostPlaces.ts"
 import type { ConnectionPlaces, ConnectionUser } from "./Places.ts"
 
 export interface HostConnectionPlacesOptions {
   readonly connections: HostPlaces
   readonly waiting: HostPlaces
+  /** Of those that wait, how many do so for a place. */
+  readonly wanting: HostCount
   /** This one, of so many. */
   readonly thread: number
   readonly threads: number
@@ -38,9 +42,14 @@ export class HostConnectionPlaces implements ConnectionPlaces {
   readonly waiting: HostPlaces
   readonly #options: HostConnectionPlacesOptions
   readonly #connections: HostPlaces
+  readonly #wanting: HostCount
   #user: ConnectionUser | undefined
-  /** Requests of other threads wait, or did when it was last looked. */
+  /** Other threads want places, or did when it was last looked. */
   #wanted = false
+  /** What waits here waits for a place. */
+  #lacks = false
+  /** Of `wanting`, those that this one has counted. */
+  #wants = 0
   #timer: Timer | undefined
   /** Of `waiting`, those that wait with this one. */
   #waits = 0
@@ -49,6 +58,7 @@ export class HostConnectionPlaces implements ConnectionPlaces {
   constructor(options: HostConnectionPlacesOptions) {
     this.#options = options
     this.#connections = options.connections
+    this.#wanting = options.wanting
     this.waiting = options.waiting
   }
 
@@ -65,12 +75,11 @@ export class HostConnectionPlaces implements ConnectionPlaces {
   }
 
   take(): boolean {
-    if (this.#wanted) {
-      const share = this.#share
-      // It is on its way to others, who have fewer.
-      if (this.#connections.held >= share && this.#wantedBy(share) >= this.#free) return false
+    if (this.#isOthers || !this.#connections.take()) {
+      this.#want(true)
+      return false
     }
-    return this.#connections.take()
+    return true
   }
 
   takeAnyway(): void {
@@ -81,23 +90,32 @@ export class HostConnectionPlaces implements ConnectionPlaces {
     this.#connections.give()
     const { ring, thread, threads } = this.#options
     for (let other = 0; other < threads; other++) {
-      if (other !== thread && this.waiting.of(other) > 0) ring(other)
+      if (other !== thread && this.#wanting.of(other) > 0) ring(other)
     }
+  }
+
+  putBack(): void {
+    this.#connections.give()
+    this.wantNone()
+  }
+
+  wantNone(): void {
+    this.#want(false)
   }
 
   wait(): boolean {
     if (!this.waiting.take()) return false
     this.#waits++
     this.#timer ??= this.#options.ticker.after(lookEvery, this.#onTime)
-    // What others gave back before they could see that somebody waits.
-    if (this.#free > 0) this.#options.ring(this.#options.thread)
-    else this.#ringHolders()
+    this.#want(this.#lacks)
     return true
   }
 
   waitNoMore(): void {
     this.waiting.give()
-    if (--this.#waits > 0) return
+    this.#waits--
+    this.#want(this.#lacks)
+    if (this.#waits > 0) return
     this.#timer?.cancel()
     this.#timer = undefined
     if (this.#left) this.#options.onLeave(this)
@@ -126,7 +144,7 @@ export class HostConnectionPlaces implements ConnectionPlaces {
   /** This thread was rung. */
   look(): void {
     const user = this.#user
-    if (user === undefined) return
+    if (user === undefined || (this.#waits === 0 && this.#connections.held === 0)) return
     this.#wanted = this.#wantedBy() > 0
     let waits: number
     do {
@@ -141,7 +159,23 @@ export class HostConnectionPlaces implements ConnectionPlaces {
   readonly #onTime = (): void => {
     this.#timer = this.#options.ticker.after(lookEvery, this.#onTime)
     this.look()
-    if (this.#free <= 0) this.#ringHolders()
+    if (this.#wants > 0 && this.#free <= 0) this.#ringHolders()
+  }
+
+  /** What waits here lacks a place, or something else. */
+  #want(lacks: boolean): void {
+    this.#lacks = lacks
+    const wants = lacks ? this.#waits : 0
+    const more = wants - this.#wants
+    if (more < 0) {
+      this.#wanting.remove(-more)
+      this.#wants = wants
+    } else if (more > 0) {
+      if (this.#wanting.add(more)) this.#wants = wants
+      // What others gave back before they could see that somebody waits.
+      if (this.#free > 0) this.#options.ring(this.#options.thread)
+      else this.#ringHolders()
+    }
   }
 
   #ringHolders(): void {
@@ -151,25 +185,32 @@ export class HostConnectionPlaces implements ConnectionPlaces {
     }
   }
 
+  /** What is free is on its way to others, who have fewer. */
+  get #isOthers(): boolean {
+    if (!this.#wanted) return false
+    const share = this.#share
+    return this.#connections.held >= share && this.#wantedBy(share) >= this.#free
+  }
+
   /** Of each thread that has or wants any. */
   get #share(): number {
     const { thread, threads } = this.#options
     let sharers = 1
     for (let other = 0; other < threads; other++) {
       if (other === thread) continue
-      if (this.#connections.of(other) > 0 || this.waiting.of(other) > 0) sharers++
+      if (this.#connections.of(other) > 0 || this.#wanting.of(other) > 0) sharers++
     }
     return Math.floor(this.most / sharers)
   }
 
-  /** Requests that wait in other threads; only in those that have fewer connections than `below`. */
+  /** Requests that want a place in other threads; only in those that have fewer connections than `below`. */
   #wantedBy(below = Number.POSITIVE_INFINITY): number {
     const { thread, threads } = this.#options
     let sum = 0
     for (let other = 0; other < threads; other++) {
       if (other === thread) continue
-      const waiting = this.waiting.of(other)
-      if (waiting > 0 && this.#connections.of(other) < below) sum += waiting
+      const wanting = this.#wanting.of(other)
+      if (wanting > 0 && this.#connections.of(other) < below) sum += wanting
     }
     return sum
   }

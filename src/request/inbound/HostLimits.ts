@@ -43,6 +43,7 @@ export class HostLimits implements Limits {
       ...{ thread, threads, ticker },
       connections: this.#shared(name, most),
       waiting: this.#shared(`${name} waiting`, mostWaiting),
+      wanting: this.#counts.count(`${name} wanting`),
       ring: (other) => this.#bells.ring(other),
       onJoin: (places) => this.#joined.add(places),
       onLeave: (places) => this.#joined.delete(places)

@@ -31,6 +31,9 @@ export interface Http2EndpointOptions extends Omit<HttpEndpointOptions, "onStale
 /** Of one endpoint, on the whole host. Each carries a hundred requests at a time, as a rule. */
 export const defaultMaxHttp2Connections = 128
 
+/** While others still wait; before that only when the last has gone, ms. A stream may last for hours. */
+const retireEvery = 50
+
 const noFacts = { until: undefined, attempt: 0 } as const
 
 export class Http2Endpoint
@@ -43,6 +46,8 @@ export class Http2Endpoint
   #lacksSocket = false
   /** Of its connections, those that are closed as their streams end. */
   #leaving = 0
+  /** When the last of those began to. */
+  #retiredAt = 0
   readonly #all = new Set<Http2EndpointConnection>()
   readonly #waiting = new Map<Http2EndpointRequest, Timer>()
   #sweep: Timer | undefined = undefined
@@ -109,7 +114,7 @@ export class Http2Endpoint
   }
 
   onRoom(): void {
-    while (this.#places.owes(this.#leaving) && (this.closeOneIdle() || this.#retireOne()));
+    this.#giveBack()
     while (this.#waiting.size > 0) {
       const [first] = this.#waiting.keys()
       if (first === undefined) return
@@ -180,11 +185,15 @@ export class Http2Endpoint
    */
   #takeRoom(): boolean {
     this.#lacksSocket = false
-    for (const connection of this.#all) if (connection.takesNone) return false
+    for (const connection of this.#all) {
+      if (!connection.takesNone) continue
+      this.#places.wantNone()
+      return false
+    }
     if (!this.#places.take()) return false
     if (this.#sockets.take()) return true
     this.#lacksSocket = true
-    this.#places.give()
+    this.#places.putBack()
     return false
   }
 
@@ -203,14 +212,26 @@ export class Http2Endpoint
     return true
   }
 
-  /** The last, since the first are filled first. False: all are already. */
-  #retireOne(): boolean {
+  /**
+   * What other threads wait for: first what is idle, and of what is busy one at a time. How many requests wait there
+   * says little: one connection may be enough for all of them.
+   */
+  #giveBack(): void {
+    while (this.#places.owes(this.#leaving) && this.closeOneIdle());
+    if (!this.#places.owes(this.#leaving)) return
+    const now = this.#options.ticker.now()
+    if (this.#leaving > 0 && now - this.#retiredAt < retireEvery) return
+    this.#retiredAt = now
+    this.#retireOne()
+  }
+
+  /** The last, since the first are filled first; if all are not already. */
+  #retireOne(): void {
     let last: Http2EndpointConnection | undefined
     for (const connection of this.#all) if (!connection.isRetired) last = connection
-    if (last === undefined) return false
+    if (last === undefined) return
     this.#leaving++
     last.retire()
-    return true
   }
 
   get #full(): string {

@@ -245,7 +245,7 @@ export class HttpEndpoint
     if (!this.#places.take()) return false
     if (this.#sockets.take()) return true
     this.#lacksSocket = true
-    this.#places.give()
+    this.#places.putBack()
     return false
   }
 

@@ -29,6 +29,13 @@ export interface ConnectionPlaces extends Places {
   /** It has got one, or has given up. */
   waitNoMore(): void
   /**
+   * One that was taken, and could not be used for want of something else: what waits here wants no place. Unlike
+   * `give` it tells nobody, who may be as badly off and would put it back too, without end.
+   */
+  putBack(): void
+  /** What waits here waits for something else than a place, until `take` finds none. */
+  wantNone(): void
+  /**
    * A connection that comes free is to be given back, because this thread has more than an even share and others
    * wait for theirs. `leaving`: so many are as good as given back. Costs next to nothing as long as nobody waits.
    */
@@ -88,6 +95,12 @@ export class OwnConnectionPlaces extends OwnPlaces implements ConnectionPlaces {
   waitNoMore(): void {
     this.waiting.give()
   }
+
+  putBack(): void {
+    this.give()
+  }
+
+  wantNone(): void {}
 
   owes(): boolean {
     return false

@@ -1,7 +1,7 @@
 /** One program, and endpoints for it in several request threads, which share its connections. */
 import http from "node:http"
 import http2 from "node:http2"
-import { afterEach, describe, expect, it } from "vitest"
+import { afterEach, describe, expect, it, vi } from "vitest"
 import { uncontained } from "../../model/Defect.ts"
 import { noFields } from "../../model/Exchange.ts"
 import {
@@ -12,6 +12,8 @@ import {
   startProgram
 } from "../../testing/InboundFixture.ts"
 import { forgetThread, makeHostMemory } from "../HostMemory.ts"
+import { SocketBudget } from "../socket/SocketBudget.ts"
+import { HostConnectionPlaces } from "./HostConnectionPlaces.ts"
 import { HostLimits } from "./HostLimits.ts"
 import { Http2Endpoint } from "./Http2Endpoint.ts"
 import { HttpEndpoint } from "./HttpEndpoint.ts"
@@ -22,24 +24,38 @@ afterEach(async () => {
 })
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const turns = async (count: number): Promise<void> => {
+  for (let i = 0; i < count; i++) await turn()
+}
 const until = async (condition: () => boolean): Promise<void> => {
   while (!condition()) await turn()
 }
 
 interface Answering {
   end(text: string): unknown
+  /** Of HTTP/2. */
+  readonly stream?: { readonly session?: unknown }
 }
 
-/** So many threads of one node, with an endpoint each for one program, which answers when told. */
+/**
+ * So many threads of one node, with an endpoint each for one program, which answers when told. `sockets`: how many
+ * a thread may have, one of which is kept for clients. Default: any number.
+ */
 const sharing = async (
   kind: "http" | "http2",
-  { threads = 2, connections = 4, waiting = 100, streams = 1 } = {}
+  {
+    threads = 2,
+    connections = 4,
+    waiting = 100,
+    streams = 1,
+    sockets = (_thread: number): number | undefined => undefined
+  } = {}
 ) => {
   const held: Array<Answering> = []
   const hold = (_: unknown, response: Answering) => void held.push(response)
   const app = await startProgram(
     kind === "http"
-      ? http.createServer(hold)
+      ? http.createServer({ keepAliveTimeout: 0 }, hold)
       : http2.createServer({ settings: { maxConcurrentStreams: streams } }, hold)
   )
   const memory = makeHostMemory()
@@ -51,10 +67,9 @@ const sharing = async (
   const endpoints = Array.from({ length: threads }, (_, thread) => {
     const limits = new HostLimits({ ...memory, thread, threads, ticker, onDefect: uncontained })
     const places = limits.connections("payments", connections, waiting)
+    const pool = { ...common, places, sockets: new SocketBudget(sockets(thread)).programs }
     const endpoint =
-      kind === "http"
-        ? new HttpEndpoint({ ...common, places })
-        : new Http2Endpoint({ ...common, places, grpc: false })
+      kind === "http" ? new HttpEndpoint(pool) : new Http2Endpoint({ ...pool, grpc: false })
     cleanups.push(
       () => endpoint.retire(),
       () => limits.stop()
@@ -191,6 +206,80 @@ describe("connections to an HTTP program that threads share", () => {
     expect(numbers()).toEqual([4, 0])
   })
 
+  it("are looked for once, and then left alone, by threads that have places and no descriptors", async () => {
+    const look = vi.spyOn(HostConnectionPlaces.prototype, "look")
+    cleanups.push(() => look.mockRestore())
+    const { answer, call, endpoints, held, ticker } = await sharing("http", { sockets: () => 2 })
+    const all = [call(0), call(1)]
+    await until(() => held.length === 2)
+    all.push(call(0), call(1))
+    await turns(20)
+    look.mockClear()
+    await turns(200)
+    expect(look).not.toHaveBeenCalled()
+    ticker.advance(100)
+    await turns(200)
+    expect(look.mock.calls.length).toBeLessThanOrEqual(4)
+    expect(endpoints.map(({ waiting }) => waiting)).toEqual([1, 1])
+    for (let i = 0; i < 4; i++) await answer()
+    await Promise.all(all.map(({ done }) => done))
+    expect(all.map(({ text }) => text)).toEqual(Array(4).fill("ok"))
+  })
+
+  it("are no thread's that could not use them: what waits there for descriptors costs the others none", async () => {
+    const { answer, call, calls, endpoints, held, numbers } = await sharing("http", {
+      ...{ connections: 8, waiting: 20 },
+      sockets: (thread) => (thread === 1 ? 2 : undefined)
+    })
+    call(1)
+    const first = calls(0, 8)
+    await until(() => held.length === 8)
+    expect([numbers(), endpoints[0]!.waiting]).toEqual([[7, 1], 1])
+    calls(1, 15)
+    await turns(20)
+    const slow = held.shift()
+    for (let i = 0; i < 8; i++) await answer()
+    await Promise.all(first.map(({ done }) => done))
+    await turns(20)
+    const others = calls(0, 7)
+    await until(() => held.length === 7)
+    expect([numbers(), endpoints[0]!.waiting, endpoints[1]!.waiting]).toEqual([[7, 1], 0, 15])
+    expect(others.every(({ fault }) => fault === undefined)).toBe(true)
+    slow?.end("ok")
+  })
+
+  it("are given back by a third thread that took one before who waited for it, and never was rung", async () => {
+    const { answer, call, endpoints, held, numbers, ticker } = await sharing("http", {
+      ...{ threads: 3, connections: 2 }
+    })
+    const first = call(0)
+    await until(() => held.length === 1)
+    call(0)
+    await until(() => held.length === 2)
+    const waits = call(1)
+    await turns(20)
+    let third: RecordingReceiver | undefined
+    const { onEnd } = first
+    first.onEnd = (trailers) => {
+      onEnd.call(first, trailers)
+      third = call(2)
+    }
+    await answer()
+    await until(() => held.length === 2)
+    expect([numbers(), endpoints[1]!.waiting]).toEqual([[1, 0, 1], 1])
+    held.splice(1)[0]!.end("ok")
+    await third?.done
+    for (let i = 0; i < 4; i++) {
+      await turns(20)
+      ticker.advance(50)
+    }
+    await until(() => held.length === 2)
+    expect([numbers(), endpoints[1]!.waiting]).toEqual([[1, 1, 0], 0])
+    for (let i = 0; i < 2; i++) await answer()
+    await waits.done
+    expect([waits.text, third?.text]).toEqual(["ok", "ok"])
+  })
+
   it("leave no timer behind", async () => {
     const { answer, calls, endpoints, held, ticker } = await sharing("http")
     const all = [...calls(0, 6), ...calls(1, 3)]
@@ -227,5 +316,56 @@ describe("connections to an HTTP/2 program that threads share", () => {
     for (let i = 0; i < 28; i++) await answer()
     await Promise.all([...busy, ...others].map(({ done }) => done))
     expect([...busy, ...others].every(({ text }) => text === "ok")).toBe(true)
+  })
+
+  it("are retired one at a time, and none of an even share, where few may be enough for many requests", async () => {
+    const { answer, calls, call, endpoints, held, numbers } = await sharing("http2", {
+      ...{ connections: 8, streams: 10 }
+    })
+    const busy = calls(0, 80)
+    await until(() => held.length === 80)
+    expect(numbers()).toEqual([8, 0])
+    const others = calls(1, 10)
+    await turns(20)
+    await answer()
+    await busy[0]!.done
+    busy.push(call(0))
+    expect(endpoints[0]!.waiting).toBe(0)
+    await until(() => held.length === 80)
+    for (let i = 0; i < 90; i++) await answer()
+    await Promise.all([...busy, ...others].map(({ done }) => done))
+    expect([...busy, ...others].every(({ text }) => text === "ok")).toBe(true)
+  })
+
+  it("are not waited for as long as the streams of one that is retired last", async () => {
+    const { calls, call, endpoints, held, numbers, ticker } = await sharing("http2", { streams: 2 })
+    calls(0, 8)
+    await until(() => held.length === 8)
+    const sessions = [...new Set(held.map(({ stream }) => stream?.session))]
+    expect(sessions.length).toBe(4)
+    /** Of a stream of the session. */
+    const answerOn = async (session: unknown) => {
+      const at = held.findIndex(({ stream }) => stream?.session === session)
+      held.splice(at, 1)[0]!.end("ok")
+      await turns(20)
+    }
+    calls(1, 2)
+    await turns(20)
+    // From now on the fourth takes nothing more, and what it has does not end.
+    await answerOn(sessions[0])
+    call(0)
+    await until(() => held.length === 8)
+    ticker.advance(60)
+    // So the third does not either.
+    await answerOn(sessions[0])
+    call(0)
+    await until(() => held.length === 8)
+    await answerOn(sessions[2])
+    call(0)
+    await turns(20)
+    expect([held.length, endpoints[0]!.waiting]).toEqual([7, 1])
+    await answerOn(sessions[2])
+    await until(() => held.length === 8)
+    expect(numbers()).toEqual([3, 1])
   })
 })

@@ -77,18 +77,18 @@ export class HostCount {
     this.#at = this.#first(thread)
   }
 
-  /** One more in this thread. False: there is no room for its count. */
-  add(): boolean {
+  /** So many more in this thread. False: there is no room for its count. */
+  add(more = 1): boolean {
     const at = this.#enter()
     if (at === -1) return false
-    Atomics.add(this.#words, at + 1, 1)
+    Atomics.add(this.#words, at + 1, more)
     return true
   }
 
-  /** One less in this thread, which has one. */
-  remove(): void {
+  /** So many less in this thread, which has them. */
+  remove(less = 1): void {
     const at = this.#find()
-    if (at !== -1) Atomics.sub(this.#words, at + 1, 1)
+    if (at !== -1) Atomics.sub(this.#words, at + 1, less)
   }
 
   /** Of this thread. */
