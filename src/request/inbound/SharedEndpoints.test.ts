@@ -52,7 +52,13 @@ const sharing = async (
   } = {}
 ) => {
   const held: Array<Answering> = []
-  const hold = (_: unknown, response: Answering) => void held.push(response)
+  /** Of HTTP/2, in the order in which their first requests came. */
+  const sessions: Array<unknown> = []
+  const hold = (_: unknown, response: Answering) => {
+    held.push(response)
+    const session = response.stream?.session
+    if (session !== undefined && !sessions.includes(session)) sessions.push(session)
+  }
   const app = await startProgram(
     kind === "http"
       ? http.createServer({ keepAliveTimeout: 0 }, hold)
@@ -88,8 +94,14 @@ const sharing = async (
     await until(() => held.length > 0)
     held.shift()!.end("ok")
   }
+  /** One of the n-th connection, of those whose requests are held. */
+  const answerOn = async (connection: number) => {
+    const at = held.findIndex(({ stream }) => stream?.session === sessions[connection])
+    held.splice(at, 1)[0]!.end("ok")
+    await turns(20)
+  }
   const numbers = () => endpoints.map(({ connections }) => connections)
-  return { app, memory, ticker, endpoints, held, call, calls, answer, numbers }
+  return { app, memory, ticker, endpoints, held, call, calls, answer, answerOn, numbers }
 }
 
 describe("connections to an HTTP program that threads share", () => {
@@ -319,7 +331,7 @@ describe("connections to an HTTP/2 program that threads share", () => {
   })
 
   it("are retired one at a time, and none of an even share, where few may be enough for many requests", async () => {
-    const { answer, calls, call, endpoints, held, numbers } = await sharing("http2", {
+    const { answer, answerOn, calls, call, endpoints, held, numbers } = await sharing("http2", {
       ...{ connections: 8, streams: 10 }
     })
     const busy = calls(0, 80)
@@ -327,44 +339,41 @@ describe("connections to an HTTP/2 program that threads share", () => {
     expect(numbers()).toEqual([8, 0])
     const others = calls(1, 10)
     await turns(20)
-    await answer()
-    await busy[0]!.done
-    busy.push(call(0))
-    expect(endpoints[0]!.waiting).toBe(0)
-    await until(() => held.length === 80)
+    // All but the last are in use as before.
+    for (let connection = 0; connection < 7; connection++) {
+      await answerOn(connection)
+      busy.push(call(0))
+      expect(endpoints[0]!.waiting).toBe(0)
+      await until(() => held.length === 80)
+    }
     for (let i = 0; i < 90; i++) await answer()
     await Promise.all([...busy, ...others].map(({ done }) => done))
     expect([...busy, ...others].every(({ text }) => text === "ok")).toBe(true)
   })
 
   it("are not waited for as long as the streams of one that is retired last", async () => {
-    const { calls, call, endpoints, held, numbers, ticker } = await sharing("http2", { streams: 2 })
+    const { answerOn, calls, call, endpoints, held, numbers, ticker } = await sharing("http2", {
+      streams: 2
+    })
     calls(0, 8)
     await until(() => held.length === 8)
-    const sessions = [...new Set(held.map(({ stream }) => stream?.session))]
-    expect(sessions.length).toBe(4)
-    /** Of a stream of the session. */
-    const answerOn = async (session: unknown) => {
-      const at = held.findIndex(({ stream }) => stream?.session === session)
-      held.splice(at, 1)[0]!.end("ok")
-      await turns(20)
-    }
+    expect(numbers()).toEqual([4, 0])
     calls(1, 2)
     await turns(20)
     // From now on the fourth takes nothing more, and what it has does not end.
-    await answerOn(sessions[0])
+    await answerOn(0)
     call(0)
     await until(() => held.length === 8)
     ticker.advance(60)
     // So the third does not either.
-    await answerOn(sessions[0])
+    await answerOn(0)
     call(0)
     await until(() => held.length === 8)
-    await answerOn(sessions[2])
+    await answerOn(2)
     call(0)
     await turns(20)
     expect([held.length, endpoints[0]!.waiting]).toEqual([7, 1])
-    await answerOn(sessions[2])
+    await answerOn(2)
     await until(() => held.length === 8)
     expect(numbers()).toEqual([3, 1])
   })

@@ -3,7 +3,7 @@ import http2 from "node:http2"
 import https from "node:https"
 import net from "node:net"
 import tls from "node:tls"
-import { afterEach, describe, expect, it } from "vitest"
+import { afterEach, describe, expect, it, vi } from "vitest"
 import { TestCa } from "../../../test/fixtures/Certificates.ts"
 import { type Call, noFields, type ResponseReceiver } from "../../model/Exchange.ts"
 import type { LocalService, ProgramProtocol } from "../../model/LocalService.ts"
@@ -19,6 +19,7 @@ import {
   tcpCall
 } from "../../testing/InboundFixture.ts"
 import { MetricRegistry } from "../cells/Metrics.ts"
+import { SocketBudget, type SocketLane } from "../socket/SocketBudget.ts"
 import { InboundMetrics } from "./InboundMetrics.ts"
 import { LocalEndpoint } from "./LocalEndpoint.ts"
 
@@ -36,7 +37,12 @@ const program = async (server: net.Server): Promise<number> => {
   return started.port
 }
 
-const endpointAt = (port: number, protocol: ProgramProtocol, given: Partial<ProgramTls> = {}) => {
+const endpointAt = (
+  port: number,
+  protocol: ProgramProtocol,
+  given: Partial<ProgramTls> = {},
+  sockets?: SocketLane
+) => {
   const both = ["h2", "http/1.1"]
   const alpn = { http: ["http/1.1"], http2: ["h2"], grpc: ["h2"], tcp: [], auto: both }[protocol]
   const service: LocalService = {
@@ -48,6 +54,7 @@ const endpointAt = (port: number, protocol: ProgramProtocol, given: Partial<Prog
     address: { id: "0", host: "127.0.0.1", port, weight: 100 },
     node: self.node,
     ticker: new HandTicker(),
+    sockets,
     metrics: new InboundMetrics(new MetricRegistry(), self.peer)
   })
   cleanups.push(() => endpoint.retire())
@@ -122,6 +129,24 @@ describe("a program that only speaks TLS", () => {
     const { text } = await exchange(endpointAt(await web(), "auto", { alpn: [] }), call, body)
     expect(text).toBe(`http/1.1 pay.test ${body}`)
     expect(await why(await web(), { ca: undefined }, "auto")).toContain("no CA that is known here")
+  })
+
+  it("is not called where the runtime refuses to begin, and nothing stays taken", async () => {
+    const server = https.createServer(forPay, (_, response) => response.end("ok"))
+    const started = await startProgram(server)
+    cleanups.push(started.close)
+    for (const protocol of ["http", "http2", "tcp"] as const) {
+      const sockets = new SocketBudget(2).programs
+      const given = { alpn: ["x".repeat(300)] }
+      const dispatch = endpointAt(started.port, protocol, given, sockets)
+      for (let i = 0; i < 3; i++) {
+        const call = protocol === "tcp" ? tcpCall() : httpCall()
+        const { fault } = await exchange(dispatch, call)
+        expect(fault).toMatchObject({ code: "upstream_connect", sent: false })
+        expect(fault?.message).toContain("could not be connected to: TLS cannot be begun: ")
+      }
+      await vi.waitFor(() => expect(sockets.held).toBe(0))
+    }
   })
 
   it("is carried bytes, with a half that ends before the other", async () => {

@@ -21,6 +21,8 @@ export interface DialOptions {
   readonly onOpen: () => void
 }
 
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
 /** What cannot be connected to, or is another than it is to be, closes with an error that says why. */
 export const dialProgram = (
   { host, port, tls }: ProgramPlace,
@@ -30,7 +32,12 @@ export const dialProgram = (
   const place = { ...placeOf(host, port), allowHalfOpen, noDelay: true }
   if (tls !== undefined) {
     const under = net.connect(place)
-    const socket = connectTls(under, { host, onOpen, tls })
+    let socket: net.Socket
+    try {
+      socket = connectTls(under, { host, onOpen, tls })
+    } catch (error) {
+      return under.destroy(new Error(`TLS cannot be begun: ${textOf(error)}`, { cause: error }))
+    }
     breaksWith(socket, under)
     return reads?.listen(socket) ?? socket
   }
