@@ -253,6 +253,7 @@ export class MeshThread {
     if (this.#life !== life) return
     this.#life = undefined
     plane.lost()
+    plane.othersEnded()
     if (this.#stopped) return
     if (this.#facts === undefined) {
       this.#stopped = true
