@@ -132,4 +132,45 @@ describe("places of a host", () => {
     const taken = Array.from({ length: most + 1 }, () => a!.take())
     expect(taken.filter(Boolean)).toHaveLength(most)
   })
+
+  it("are had by one of two that come for the last at the same moment", async () => {
+    const workers = 2
+    const memory = countMemory()
+    /** Arrivals at the begin of each round and at its end, the rounds there were, and those in which one got it. */
+    const truth = new Int32Array(new SharedArrayBuffer(16))
+    const at = (name: string) => JSON.stringify(new URL(name, import.meta.url).href)
+    const code = `
+      import { workerData } from "node:worker_threads"
+      import { HostCounts } from ${at("../policy/HostCounts.ts")}
+      import { HostPlaces } from ${at("./HostPlaces.ts")}
+      const { memory, thread, truth, workers } = workerData
+      const places = new HostPlaces(new HostCounts(memory, thread, workers).count("x"), 1, 1)
+      const meet = (at, round) => {
+        Atomics.add(truth, at, 1)
+        while (Atomics.load(truth, at) < workers * round);
+      }
+      for (let round = 1; round <= 20_000; round++) {
+        meet(0, round)
+        const got = places.take()
+        meet(1, round)
+        if (thread === 0) Atomics.add(truth, 2, 1)
+        if (!got) continue
+        Atomics.add(truth, 3, 1)
+        places.give()
+      }`
+    const url = new URL(`data:text/javascript,${encodeURIComponent(code)}`)
+    await Promise.all(
+      Array.from(
+        { length: workers },
+        (_, thread) =>
+          new Promise<void>((resolve, reject) => {
+            const worker = new Worker(url, { workerData: { memory, thread, truth, workers } })
+            worker.once("error", reject)
+            worker.once("exit", () => resolve())
+          })
+      )
+    )
+    expect(truth[2]).toBeGreaterThan(0)
+    expect(truth[3]).toBe(truth[2])
+  })
 })

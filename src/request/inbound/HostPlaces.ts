@@ -2,8 +2,13 @@
 import type { HostCount } from "../policy/HostCounts.ts"
 import type { Places } from "./Places.ts"
 
-/** Who meets another at the last place may find it free again at once. */
-const tries = 8
+/**
+ * Who meets another at the last place finds it free again at once, but so does the other. Each looks on for another
+ * while, so that they meet again less often than not, and so many times in less than one of a million cases.
+ */
+const tries = 16
+/** Looks, at most. */
+const longestWhile = 64
 
 export class HostPlaces implements Places {
   readonly most: number
@@ -12,12 +17,15 @@ export class HostPlaces implements Places {
   readonly #part: number
   /** It has so many of those. */
   #unseen = 0
+  /** Of the whiles, in no order and in each thread another. */
+  #turn: number
 
   /** `part`: of `most`, for when there is no room to count them. */
   constructor(count: HostCount, most: number, part: number) {
     this.#count = count
     this.most = most
     this.#part = part
+    this.#turn = Math.imul(count.thread, 2_654_435_761)
   }
 
   get taken(): number {
@@ -40,6 +48,7 @@ export class HostPlaces implements Places {
       if (this.taken <= this.most) return true
       this.#count.remove()
       if (this.taken >= this.most) return false
+      this.#wait(tries - left + 1)
     }
     return false
   }
@@ -51,6 +60,13 @@ export class HostPlaces implements Places {
   give(): void {
     if (this.#unseen > 0) this.#unseen--
     else this.#count.remove()
+  }
+
+  /** After so many meetings. */
+  #wait(met: number): void {
+    this.#turn = (Math.imul(this.#turn, 1_664_525) + 1_013_904_223) | 0
+    const looks = (this.#turn >>> 16) % Math.min(2 ** met, longestWhile)
+    for (let look = 0; look < looks; look++) this.#count.total
   }
 
   #takeUnseen(): boolean {

@@ -19,7 +19,7 @@ import { MetricRegistry } from "../cells/Metrics.ts"
 import { makeHostMemory } from "../HostMemory.ts"
 import { HostLimits } from "./HostLimits.ts"
 import { Inbound } from "./Inbound.ts"
-import type { Limits } from "./Places.ts"
+import { type Limits, OwnConnectionPlaces, OwnPlaces } from "./Places.ts"
 import { Programs } from "./Programs.ts"
 import { withoutUpgrades } from "./WithoutUpgrades.ts"
 
@@ -176,6 +176,34 @@ describe("a program without a port", () => {
     answer(one!.callee)
     other!.callee.onCall = () => queueMicrotask(() => answer(other!.callee))
     expect((await exchange(other!.inbound.dispatch, httpCall())).text).toBe("ok")
+  })
+
+  it("takes one of two calls that come at once in two threads when there is room for one", async () => {
+    /** As seen in one of them: the other gives its place back as soon as this one has. */
+    class Meeting extends OwnPlaces {
+      meets = 0
+      override get taken(): number {
+        return super.taken + this.meets
+      }
+      override give(): void {
+        super.give()
+        this.meets = 0
+      }
+    }
+    const places = new Meeting(1_024)
+    const { callee, inbound, serve } = setUp({
+      places: () => places,
+      connections: (_, most, waiting) => new OwnConnectionPlaces(most, waiting)
+    })
+    serve()
+    for (let i = 0; i < 1_023; i++) inbound.dispatch(httpCall(), new RecordingReceiver())
+    callee.onCall = () => queueMicrotask(() => answer(callee))
+    places.meets = 1
+    expect((await exchange(inbound.dispatch, httpCall())).text).toBe("ok")
+    expect(places.taken).toBe(1_023)
+    places.takeAnyway()
+    const { fault } = await exchange(inbound.dispatch, httpCall())
+    expect([fault?.code, places.taken]).toEqual(["overflow", 1_024])
   })
 
   it("is as well as it says, and keeps what runs when it says something else", async () => {

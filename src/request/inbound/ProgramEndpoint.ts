@@ -30,7 +30,7 @@ export interface ProgramEndpointOptions {
   /** Of a call that brings no limit of its own, ms. */
   readonly connectTimeout: number
   /** Of exchanges that run on it: the one that is just being opened has taken its own, whether there was one or not. */
-  readonly places: Pick<Places, "most" | "taken">
+  readonly places: Places
   readonly onDefect?: OnDefect | undefined
 }
 
@@ -73,7 +73,7 @@ export class ProgramEndpoint implements EndpointTransport {
       const what = "does not serve it any more"
       return refuse(receiver, this.#fault("upstream_connect", what), onDefect)
     }
-    if (places.taken > places.most) {
+    if (!this.#hasRoom()) {
       const what = `has ${places.most} requests in work, which is the limit`
       return refuse(receiver, this.#fault("overflow", what), onDefect)
     }
@@ -86,6 +86,19 @@ export class ProgramEndpoint implements EndpointTransport {
     this.#release((held) => {
       held.waiting.fail(this.#fault("upstream_connect", "does not serve it any more"))
     })
+  }
+
+  /**
+   * Two that come at once for the last place in two threads find one too many, both of them: each gives its own
+   * back, and one gets it. Whoever does not has one all the same, until its refusal is over.
+   */
+  #hasRoom(): boolean {
+    const { places } = this.#options
+    if (places.taken <= places.most) return true
+    places.give()
+    if (places.take()) return true
+    places.takeAnyway()
+    return false
   }
 
   #hold(

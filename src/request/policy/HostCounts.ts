@@ -59,7 +59,8 @@ export class HostCounts {
 
 export class HostCount {
   readonly #words: Int32Array
-  readonly #thread: number
+  /** Whose own it is. */
+  readonly thread: number
   readonly #threads: number
   readonly #tag: number
   /** Of the row, within each column. */
@@ -69,7 +70,7 @@ export class HostCount {
 
   constructor(words: Int32Array, thread: number, threads: number, name: string) {
     this.#words = words
-    this.#thread = thread
+    this.thread = thread
     this.#threads = threads
     const digest = createHash("sha256").update(name).digest()
     this.#tag = digest.readInt32BE(0) || 1 // which is not `unused`
@@ -93,7 +94,7 @@ export class HostCount {
 
   /** Of this thread. */
   get own(): number {
-    return this.of(this.#thread)
+    return this.of(this.thread)
   }
 
   /** Of all. */
@@ -124,7 +125,7 @@ export class HostCount {
   /** Its own entry; -1: it has none. */
   #find(): number {
     if (Atomics.load(this.#words, this.#at) === this.#tag) return this.#at
-    const first = this.#first(this.#thread)
+    const first = this.#first(this.thread)
     for (let at = first; at < first + wordsOfRow; at += wordsOfEntry) {
       const tag = Atomics.load(this.#words, at)
       if (tag === unused) return -1
@@ -139,7 +140,7 @@ export class HostCount {
   #enter(): number {
     const found = this.#find()
     if (found !== -1) return found
-    const first = this.#first(this.#thread)
+    const first = this.#first(this.thread)
     for (let at = first; at < first + wordsOfRow; at += wordsOfEntry) {
       if (Atomics.load(this.#words, at + 1) !== 0) continue
       Atomics.store(this.#words, at, this.#tag)
