@@ -168,7 +168,7 @@ export class Attachment {
     const isNew = this.#welcome?.pass !== welcome.pass
     const again = this.#welcome !== undefined
     this.#welcome = welcome
-    const control: ControlTalk = new ControlTalk(connection, {
+    const control: ControlTalk = new ControlTalk(connection.socket, {
       onWord: (word) => this.#heard(word),
       onEnd: (reason) => this.#lost(control, reason)
     })
@@ -176,7 +176,7 @@ export class Attachment {
     if (again) {
       this.#options.log("info", `attached again to the node ${welcome.node}`)
     }
-    control.listen()
+    control.listen(connection)
     if (isNew) this.#renewLinks(welcome)
     this.directory.renew()
     this.#questions.mayServe.renew()

@@ -17,18 +17,16 @@ const decodeWord = Schema.decodeUnknownEither(NodeWord)
 const encodeWord = Schema.encodeSync(ProgramWord)
 
 export class ControlTalk {
-  readonly #connection: NodeConnection
   readonly #socket: Socket
   readonly #hearer: ControlHearer
 
-  constructor(connection: NodeConnection, hearer: ControlHearer) {
-    this.#connection = connection
-    this.#socket = connection.socket
+  constructor(socket: Socket, hearer: ControlHearer) {
+    this.#socket = socket
     this.#hearer = hearer
   }
 
-  listen(): void {
-    const { reads, rest, socket } = this.#connection
+  /** To what has come already, too. */
+  listen({ reads, rest, socket }: NodeConnection): void {
     const lines = new Lines(talkBytes)
     const onData = (bytes: Buffer): void => {
       try {

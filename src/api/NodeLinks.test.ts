@@ -113,6 +113,15 @@ describe("the calls of an attached program", () => {
     expect(await open(32)).toEqual([16, 16])
   })
 
+  it("go to the next one in each turn of the program's loop", async () => {
+    const first = await open(1)
+    const second = await open(1)
+    expect([first, second].toSorted()).toEqual([
+      [0, 1],
+      [1, 0]
+    ])
+  })
+
   it("go to those threads that there is a link to", async () => {
     expect(await open(10)).toEqual([10, 0])
     threads[0]?.end()

@@ -49,8 +49,8 @@ interface Link {
 }
 
 /**
- * Calls in a row that go to one thread. Each call to another one would have every thread on the way woken, read and
- * written to for it alone: what a turn of the program's loop calls goes in few writes.
+ * Calls in a row that go to one thread, of those that are made in one turn of the program's loop. Each call to another
+ * one would have every thread on the way woken, read and written to for it alone: what a turn calls goes in few writes.
  */
 const callsInARow = 16
 /** Pause before a link is made again, ms; doubles while that fails. The first try is at once. */
@@ -77,6 +77,8 @@ export class NodeLinks {
   /** Which thread's turn it is, and the calls that it has had of it. */
   #thread = 0
   #called = 0
+  /** The row ends with this turn of the loop. */
+  #ends = false
 
   constructor(options: NodeLinksOptions) {
     this.#options = options
@@ -91,11 +93,21 @@ export class NodeLinks {
       const link = this.#links.calls.get(this.#thread)?.calls
       if (link?.available === true) {
         this.#called++
+        if (!this.#ends) {
+          this.#ends = true
+          setImmediate(this.#endRow)
+        }
         return link.open
       }
       this.#nextThread()
     }
     return undefined
+  }
+
+  /** Calls that last, one now and then, would else all be one thread's. */
+  readonly #endRow = (): void => {
+    this.#ends = false
+    if (this.#called > 0) this.#nextThread()
   }
 
   #nextThread(): void {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { noFields } from "../model/Exchange.ts"
+import { done, lend } from "../model/Loan.ts"
 import { httpCall, responseHead, ScriptedCallee, someFault } from "../testing/ScriptedCallee.ts"
 import { MeshFault } from "./MeshFault.ts"
 import { exchangeToResponse, type RequestBody } from "./WebExchange.ts"
@@ -51,6 +52,20 @@ describe("the response", () => {
     expect(headers.get("x-name")).toBe("é")
     expect(headers.get("content-length")).toBe("2")
     expect(await (await response).text()).toBe("ok")
+  })
+
+  it("keeps its bytes for all who read it, though one of them passes them on", async () => {
+    const { callee, response } = begin()
+    const [one, other] = (await answered(callee, response)).clone().body?.tee() ?? []
+    const chunk = new Uint8Array(20_000).fill(7)
+    lend(chunk)
+    callee.receiver.onData(chunk)
+    callee.receiver.onEnd(noFields)
+    const first = await one?.getReader().read()
+    if (first?.value === undefined) throw new Error("nothing was read")
+    // As who has sent them to somebody else.
+    done(first.value)
+    expect(await new Response(other).bytes()).toEqual(new Uint8Array(20_000).fill(7))
   })
 
   it("has the protocol that a 426 demands", async () => {

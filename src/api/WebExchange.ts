@@ -13,6 +13,7 @@ import type {
 } from "../model/Exchange.ts"
 import { noFields } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
+import { keep } from "../model/Loan.ts"
 import { MeshFault } from "./MeshFault.ts"
 
 export type RequestBody = ReadableStream<Uint8Array> | Uint8Array | undefined
@@ -119,7 +120,11 @@ class WebExchange implements ResponseReceiver {
     const controller = this.#controller
     // Not a body by the rules, so nobody reads it.
     if (controller === undefined) return true
-    if (chunk.length > 0) controller.enqueue(chunk)
+    if (chunk.length > 0) {
+      // The program may do two things with it at once, of which one passes it on.
+      keep(chunk)
+      controller.enqueue(chunk)
+    }
     this.#paused = (controller.desiredSize ?? 0) <= 0
     return !this.#paused
   }
