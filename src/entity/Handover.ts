@@ -113,6 +113,7 @@ export class Handover {
     const noAnswer = turn
       ? (): void => undefined
       : this.#options.after(unanswered, () => !this.#isOff && this.#news.onSilence())
+    const asked = now()
     release(holder, this.#shard, { millis, turn }, (released) => {
       noAnswer()
       if (this.#isOff) return
@@ -134,14 +135,14 @@ export class Handover {
           // takes, and answers when there is news: nobody waits for anything, and nobody else is to run it.
           this.#runsAt(holder)
           if (released.runs) this.#ask(holder, until, true)
-          else this.#askLater(holder, until)
+          else this.#askLater(holder, turn ? now() + releasePatience : until)
           return
         case "silent":
           this.holder = undefined
           this.#news.onSilence()
           // It may have been what was missing. Who has said that it runs it, or that it waits for its turn, is not
-          // given up for one answer that was lost: its time begins anew.
-          if (!this.#isOff) this.#askLater(holder, turn ? now() + releasePatience : until)
+          // given up for one answer that was lost: it has its time from that question on.
+          if (!this.#isOff) this.#askLater(holder, turn ? asked + releasePatience : until)
       }
     })
   }

@@ -1,0 +1,75 @@
+import { describe, expect, it } from "vitest"
+import { EventQueue } from "../testing/simulator/EventQueue.ts"
+import { Handover, type Released } from "./Handover.ts"
+
+const run = () => {
+  const queue = new EventQueue()
+  const news: Array<string> = []
+  let answer: (released: Released) => void = () => undefined
+  const handover = new Handover(
+    {
+      hosts: { isThere: () => true, there: [] },
+      self: "b",
+      release: (_holder, _shard, _options, then) => {
+        answer = then
+      },
+      after: (millis, then) => {
+        let isOff = false
+        queue.after(millis, () => !isOff && then())
+        return () => {
+          isOff = true
+        }
+      },
+      now: () => queue.now,
+      onForced: () => news.push(`forced at ${queue.now}`)
+    },
+    7,
+    ["a"],
+    {
+      onHolder: () => undefined,
+      onSilence: () => undefined,
+      then: () => news.push(`opened at ${queue.now}`)
+    }
+  )
+  handover.begin()
+  return { queue, news, answer: (released: Released) => answer(released) }
+}
+
+/** Waited for there, with an answer each two seconds, for 20 s. */
+const waiting = () => {
+  const { answer, news, queue } = run()
+  answer({ kind: "kept", runs: true })
+  for (let i = 0; i < 10; i++) {
+    queue.advance(2_000)
+    answer({ kind: "kept", runs: true })
+  }
+  return { answer, news, queue }
+}
+
+describe("who waits for a shard that another host runs", () => {
+  it("does not take it for one answer that is lost", () => {
+    const { answer, news, queue } = waiting()
+    answer({ kind: "silent" })
+    queue.advance(1_000)
+    answer({ kind: "kept", runs: true })
+    queue.advance(60_000)
+    expect(news).toEqual([])
+  })
+
+  it("takes it when nothing is heard for as long as one may take", () => {
+    const { answer, news, queue } = waiting()
+    queue.advance(10_000)
+    answer({ kind: "silent" })
+    queue.advance(1_000)
+    expect(news).toEqual(["forced at 30050", "opened at 30050"])
+  })
+
+  it("goes on asking a while when it ends there and is not given up", () => {
+    const { answer, news, queue } = waiting()
+    answer({ kind: "kept", runs: false })
+    queue.advance(5_000)
+    expect(news).toEqual([])
+    answer({ kind: "released", others: [] })
+    expect(news).toEqual(["opened at 25000"])
+  })
+})
