@@ -144,6 +144,16 @@ export const membershipBehaviour = (
     return [next, actions]
   }
 
+  /** It comes after its ping's time; a member's word is its word. */
+  const late = (state: MembershipState, peer: PeerKey, denial: Said, moment: Moment): Step => {
+    const before = memberOf(state, peer)?.state
+    const [next, actions] = heard(state, denial, true, moment)
+    const isBack = before === "dead" && memberOf(next, peer)?.state === "alive"
+    return isBack
+      ? [{ ...next, retryAt: moment.now }, [{ _tag: "Say", bytes: denial.bytes }]]
+      : [next, actions]
+  }
+
   const answered = (
     state: MembershipState,
     message: Extract<MembershipMessage, { readonly _tag: "Answered" }>,
@@ -151,9 +161,8 @@ export const membershipBehaviour = (
   ): Step => {
     const { peer, incarnation, denial } = message
     if (!isFlight(state, peer, message.probe)) {
-      // Late; its word is its word.
       return denial?.statement.subject === peer
-        ? heard(state, denial, true, moment)
+        ? late(state, peer, denial, moment)
         : [state, noActions]
     }
     const member = memberOf(state, peer)

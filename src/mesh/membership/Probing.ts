@@ -48,7 +48,7 @@ export const sample = <A>(
 /**
  * Who is asked whether it reaches a subject that did not answer us: some of its other observers, who have a
  * connection to it. Those first to whom this node has one, too, being the observers of both, since any other
- * means a handshake for one question. Who said so before is not asked again while there are others:
+ * means a handshake for one question. Who said so before is not asked again while there are others, three if there are so many:
  * one word that it is reached is enough not to accuse it, and whoever lies would keep a dead one alive here.
  */
 export const helpersFor = (
@@ -63,7 +63,8 @@ export const helpersFor = (
   const able = ring.observersOf(peer).filter(isAble)
   const vouched = probes.get(peer)?.vouched ?? []
   const others = able.filter((other) => !vouched.includes(other))
-  const asked = others.length === 0 ? able : others
+  const least = able.length > options.helpers ? options.helpers : 1
+  const asked = others.length < least ? able : others
   const own = new Set(ring.subjectsOf(self))
   const near = sample(
     asked.filter((other) => own.has(other)),
