@@ -93,7 +93,10 @@ export class LoopTicker implements Ticker {
 
   readonly #wake = (): void => {
     const late = performance.now() - this.#alarmAt
-    for (const listener of this.#listeners) listener(Math.max(0, late))
+    // Else they know already.
+    if (this.#reading === undefined) {
+      for (const listener of this.#listeners) listener(Math.max(0, late))
+    }
     if (late < heldUp) this.#advance()
     else this.#read()
   }

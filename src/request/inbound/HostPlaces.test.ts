@@ -149,7 +149,7 @@ describe("places of a host", () => {
         Atomics.add(truth, at, 1)
         while (Atomics.load(truth, at) < workers * round);
       }
-      for (let round = 1; round <= 20_000; round++) {
+      for (let round = 1; round <= 1_000; round++) {
         meet(0, round)
         const got = places.take()
         meet(1, round)
