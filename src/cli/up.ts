@@ -15,7 +15,7 @@ import { requireRuntime } from "./HostChecks.ts"
 import { joinToken } from "./JoinToken.ts"
 import { configOption, environment } from "./NodeAddress.ts"
 import { loadNode, type RunningNode } from "./NodeProgram.ts"
-import { collectGarbage, freeCompilationsAtOnce } from "./ProcessMemory.ts"
+import { freeCompilationsAtOnce } from "./ProcessMemory.ts"
 
 export const upOptions = {
   config: configOption,
@@ -126,18 +126,10 @@ const drained = (node: RunningNode) =>
  * it is kept once the node has been at work for a while, with what joining and meeting others have had
  * compiled. What is kept already is not written again.
  */
-const keepCompiledCode = Effect.sync(() => module.flushCompileCache?.())
-
-/**
- * Once it has met the others. What starting has left is collected, unless requests share this thread: they
- * would wait for it.
- */
-const settle = (node: RunningNode) =>
-  keepCompiledCode.pipe(
-    Effect.andThen(Effect.sync(() => (node.threads === 0 ? undefined : collectGarbage()))),
-    Effect.delay("10 seconds"),
-    Effect.forkScoped
-  )
+const keepCompiledCode = Effect.sync(() => module.flushCompileCache?.()).pipe(
+  Effect.delay("10 seconds"),
+  Effect.forkScoped
+)
 
 export const runUp = (choice: UpChoice) =>
   Effect.gen(function* () {
@@ -174,7 +166,7 @@ export const runUp = (choice: UpChoice) =>
     yield* on("SIGHUP", () => runFork(reload(node)))
     yield* Console.error(startBlock(node))
     yield* Effect.sync(freeCompilationsAtOnce)
-    yield* settle(node)
+    yield* keepCompiledCode
     yield* Effect.onInterrupt(node.stopped, () => drained(node))
     yield* Console.error(`${node.name} has stopped`)
   }).pipe(Effect.scoped, doneWhenInterrupted)
