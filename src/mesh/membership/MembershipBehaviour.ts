@@ -10,13 +10,15 @@
  */
 import type { PeerKey } from "../../model/Names.ts"
 import { type Behaviour, type Moment, noActions } from "../actor/Behaviour.ts"
-import { applyDelta, awarenessDelta, lateDelta, lateFor, scaled } from "./Awareness.ts"
-import { type Denials, denialFor, denialTimes, dueDenial, owe } from "./Denial.ts"
+import { accusing } from "./Accusing.ts"
+import { awarenessDelta, lateDelta, lateFor } from "./Awareness.ts"
+import { dueDenial } from "./Denial.ts"
+import { denying } from "./Denying.ts"
 import { isAstray } from "./Incarnation.ts"
 import { applyRecordChanges, applyRecords, type MemberRecord } from "./MemberRecords.ts"
 import type { MembershipAction, MembershipMessage, Said } from "./MembershipMessages.ts"
 import type { MembershipOptions } from "./MembershipOptions.ts"
-import type { MembershipState, Step } from "./MembershipState.ts"
+import { type MembershipState, type Step, withAwareness } from "./MembershipState.ts"
 import {
   applyAlive,
   applySuspect,
@@ -27,22 +29,9 @@ import {
   postpone
 } from "./MemberTable.ts"
 import { isNews } from "./News.ts"
-import {
-  accuseNow,
-  helpersFor,
-  isBeforeTurn,
-  isFlight,
-  isTooSoon,
-  land,
-  landUntilTurn,
-  launch,
-  putOff,
-  sample,
-  vouchedFor,
-  withSubjects
-} from "./Probing.ts"
+import { isFlight, land, launch, putOff, sample, withSubjects } from "./Probing.ts"
 import type { StatementDoor } from "./Statement.ts"
-import { maxEvidence, minTimeout } from "./Suspicion.ts"
+import { minTimeout } from "./Suspicion.ts"
 
 /** So late may be why answers did not come in time: half of a probe's patience (ms). */
 const heldBack = 250
@@ -54,45 +43,8 @@ export const membershipBehaviour = (
   options: MembershipOptions,
   seal: StatementDoor["seal"]
 ): Behaviour<MembershipState, MembershipMessage, MembershipAction> => {
-  const withAwareness = (state: MembershipState, delta: number): MembershipState => {
-    const awareness = applyDelta(state.awareness, delta)
-    return awareness === state.awareness ? state : { ...state, awareness }
-  }
-
-  /** Somebody accuses this node: by gossip, or to our face with a ping. */
-  const accused = (
-    state: MembershipState,
-    by: PeerKey,
-    incarnation: number,
-    toOurFace: boolean,
-    moment: Moment
-  ): Step => {
-    if (incarnation < state.incarnation) return [state, noActions]
-    // We never said so in this life: there may be a denial of an earlier one.
-    if (incarnation > state.incarnation) return askBack(state, by, moment)
-    const denials = denialFor(state, state.denials, by, toOurFace, moment.now)
-    if (denials !== undefined) return deny(state, denials)
-    const owed = owe(state, state.denials, by, moment.now)
-    return [owed === state.denials ? state : { ...state, denials: owed }, noActions]
-  }
-
-  const deny = (state: MembershipState, denials: Denials): Step => {
-    const incarnation = state.incarnation + 1
-    const denial = seal({ kind: "alive", incarnation })
-    return [
-      { ...withAwareness(state, awarenessDelta.accused), incarnation, denial, denials },
-      [{ _tag: "Say", bytes: denial }]
-    ]
-  }
-
-  /** What an accusation that is ahead of us rests on, if its author has anything to show. */
-  const askBack = (state: MembershipState, by: PeerKey, { now }: Moment): Step => {
-    if (now < state.denials.askAt || memberOf(state, by)?.state !== "alive") {
-      return [state, noActions]
-    }
-    const denials = { ...state.denials, askAt: now + denialTimes.asking }
-    return [{ ...state, denials }, [{ _tag: "PullEvidence", from: by }]]
-  }
+  const { accused, askBack, deny } = denying(seal)
+  const { helped, silent } = accusing(options, seal)
 
   const heard = (
     state: MembershipState,
@@ -191,89 +143,6 @@ export const membershipBehaviour = (
       retryAt === table.retryAt ? table : { ...table, retryAt },
       signed === undefined ? noActions : [{ _tag: "Say", bytes: signed.bytes }]
     ]
-  }
-
-  /** One that has been silent for long may be there on another connection. */
-  const silent = (state: MembershipState, peer: PeerKey, moment: Moment): Step => {
-    const [next, actions] = unanswered(state, peer, moment)
-    const probe = next.probes.get(peer)
-    const since = probe?.silentSince
-    const patience = scaled(next.awareness, options.giveUp)
-    if (probe === undefined || since === undefined) return [next, actions]
-    if (moment.now < next.lateUntil || moment.now - since < patience) return [next, actions]
-    const probes = new Map(next.probes).set(peer, { ...probe, silentSince: moment.now })
-    return [{ ...next, probes }, [...actions, { _tag: "GiveUp", peer }]]
-  }
-
-  const unanswered = (state: MembershipState, peer: PeerKey, moment: Moment): Step => {
-    const member = memberOf(state, peer)
-    const probe = state.probes.get(peer)
-    if (probe?.flight === undefined) return [state, noActions]
-    // Of a dead one nothing more is to be found out, and only who watches somebody accuses.
-    const closed = member === undefined || member.state === "dead" || member.state === "left"
-    // While we are late we accuse nobody, and asking others would make them and us later.
-    const late = moment.now < state.lateUntil
-    if (closed || probe.once || late) {
-      const said = closed ? undefined : probe.accusedAt
-      return [land(options, state, peer, said, moment), noActions]
-    }
-    // Whoever began it has asked others: to agree it takes our own eyes.
-    if (member.state === "suspect") return accuse(state, peer, moment)
-    const helpers = helpersFor(options, state, peer, moment.random)
-    if (helpers.length === 0) return accuse(state, peer, moment)
-    // A helper needs the time of a probe, and the question its way there and back.
-    const timeout = 2 * scaled(state.awareness, options.timeout)
-    return [state, [{ _tag: "AskHelpers", peer, probe: probe.flight, helpers, timeout }]]
-  }
-
-  const accuse = (state: MembershipState, peer: PeerKey, moment: Moment): Step => {
-    const { now } = moment
-    const member = memberOf(state, peer)
-    const probe = state.probes.get(peer)
-    const said = probe?.accusedAt
-    const open = member?.state === "alive" || member?.state === "suspect"
-    const accusers = member?.suspicion?.accusers
-    const mine = accusers?.has(state.self) === true
-    // Its silence may be our own lateness.
-    if (now < state.lateUntil) return [land(options, state, peer, said, moment), noActions]
-    const started = member?.suspicion?.startedAt ?? now
-    // Enough have said it; those who did repeat it, for whom gossip did not reach.
-    const quiet = mine
-      ? said !== undefined && now - said < Math.max(options.repeat, (said - started) / 4)
-      : (accusers?.size ?? 0) >= maxEvidence
-    // Where somebody else has begun, we say what we see.
-    const again = member?.state === "alive" && probe !== undefined
-    const tooSoon = again && isTooSoon(options, probe, member, now)
-    // Whom somebody else accuses we accuse in our turn, unless it denies before.
-    if (open && !mine && !quiet && isBeforeTurn(options, state, member, now)) {
-      return [landUntilTurn(options, state, peer, member, moment), noActions]
-    }
-    // Meanwhile somebody else may have become its observer.
-    if (!open || quiet || tooSoon || probe?.once === true)
-      return [land(options, state, peer, said, moment), noActions]
-    const { incarnation } = member
-    const repeat = Math.max(0, Math.floor(now - started))
-    const bytes = seal({ kind: "suspect", subject: peer, incarnation, repeat })
-    const landed = accuseNow(options, state, peer, incarnation, moment)
-    const accusation = { subject: peer, incarnation, by: state.self, bytes }
-    const next = applySuspect(landed, accusation, options.suspicion, now, moment.wall)
-    return [next, [{ _tag: "Say", bytes }]]
-  }
-
-  const helped = (
-    state: MembershipState,
-    message: Extract<MembershipMessage, { readonly _tag: "Helped" }>,
-    moment: Moment
-  ): Step => {
-    const { peer, probe, reachedBy, answered } = message
-    if (!isFlight(state, peer, probe)) return [state, noActions]
-    const reached = reachedBy.length > 0
-    // Reached by others and not by us, or nobody answers us: the fault may be ours.
-    const doubtful = reached || answered === 0
-    const next = doubtful ? withAwareness(state, awarenessDelta.probeUnanswered) : state
-    if (!reached) return accuse(next, peer, moment)
-    const landed = land(options, next, peer, next.probes.get(peer)?.accusedAt, moment)
-    return [vouchedFor(landed, peer, reachedBy), noActions]
   }
 
   const tick = (state: MembershipState, dueAt: number | undefined, moment: Moment): Step => {

@@ -2,6 +2,7 @@
 
 import type { PeerKey } from "../../model/Names.ts"
 import { noActions } from "../actor/Behaviour.ts"
+import { applyDelta } from "./Awareness.ts"
 import { type Denials, noDenials } from "./Denial.ts"
 import type { MembershipAction } from "./MembershipMessages.ts"
 import { type MemberTable, makeMemberTable } from "./MemberTable.ts"
@@ -106,3 +107,9 @@ export const recoverMembership = (last: MembershipState): Step => [
   { ...last, probes: new Map(), probedBy: undefined, lastTick: undefined, moved: undefined },
   noActions
 ]
+
+/** Doubts itself more, or less. */
+export const withAwareness = (state: MembershipState, delta: number): MembershipState => {
+  const awareness = applyDelta(state.awareness, delta)
+  return awareness === state.awareness ? state : { ...state, awareness }
+}
