@@ -29,6 +29,7 @@ export interface MeshDoorOptions
     | "cutOffFor"
     | "heard"
     | "identity"
+    | "onHandshake"
     | "onResumption"
     | "onRoots"
     | "onSession"
@@ -107,6 +108,7 @@ export const meshDoor = (options: MeshDoorOptions): ReturnType<typeof makeAdmiss
     identity,
     admitted,
     resumptions: options.resumptions,
+    ...(options.onHandshake && { onHandshake: options.onHandshake }),
     ...(options.onResumption && { onResumption: options.onResumption }),
     onSession: (certificate, keys) => {
       audit(admittedEvent(certificate))

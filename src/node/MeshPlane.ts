@@ -211,6 +211,11 @@ export const makeMeshPlane = (
     yield* forgottenFile.load(longestForgotten)
     const elsewhere = new GoneElsewhere(() => ticker.now())
     const refusals = yield* RefusalLog.make(metrics)
+    const handshakes = metrics.counter(
+      "skein_handshakes_total",
+      "Connections between nodes that were made by a whole handshake, which is what is dear about them, by direction (inbound: from another node).",
+      ["direction"]
+    )
     const resumptions = metrics.counter(
       "skein_resumptions_total",
       "Connections between nodes that were connected a short while before, by direction (inbound: from another node). resumed: made again without a whole handshake. declined: that was asked for and could not be, as after a restart, so that a whole handshake followed.",
@@ -278,6 +283,7 @@ export const makeMeshPlane = (
         cache: cache.chains,
         onSession: (certificate, keys) => sessions.made(certificate, keys),
         resumptions: sessions,
+        onHandshake: (direction) => handshakes.cell({ direction }).inc(),
         onResumption: (direction, outcome) =>
           resumptions.cell({ direction, result: outcome }).inc(),
         catalogue: () => late.catalogue?.current(),

@@ -46,6 +46,8 @@ export interface AdmissionOptions {
   readonly admitted: AdmittedPeers
   /** What a handshake leaves behind: the request threads of both make their links from it. */
   readonly onSession?: (certificate: VerifiedCertificate, keys: SessionSecret) => void
+  /** A whole handshake has let a peer in; one that was resumed made none. */
+  readonly onHandshake?: (direction: Refusal["direction"]) => void
   /** Wall clock, ms. */
   readonly now: () => number
   /** Default `defaultHandshakeTimeout`. */
@@ -264,6 +266,7 @@ export const makeAdmission =
     const whole = new AdmissionEncrypter(components, {
       ...common,
       conversation,
+      onHandshake: options.onHandshake,
       noise: options.noise ?? {}
     })
     const { resumptions } = options

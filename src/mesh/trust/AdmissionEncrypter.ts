@@ -70,6 +70,8 @@ export interface EncrypterOptions {
   readonly gate: HandshakeGate | undefined
   /** What links with the peer are made from, from now on. */
   readonly onSession?: ((certificate: VerifiedCertificate, keys: SessionSecret) => void) | undefined
+  /** A whole handshake has let the peer in. */
+  readonly onHandshake?: ((direction: Refusal["direction"]) => void) | undefined
   /** Wall clock, ms. */
   readonly now: () => number
   /** Noise and conversation together, ms. */
@@ -249,6 +251,7 @@ export class AdmissionEncrypter implements ConnectionEncrypter<Extensions> {
       channel.release()
       holdWhileOpen(admitted, certificate, secured.connection)
       this.#options.onSession?.(certificate, keys)
+      this.#options.onHandshake?.(direction)
       leave?.("let in")
       return secured
     } catch (cause) {

@@ -58,6 +58,8 @@ interface TestNode {
   readonly renewed: Array<NodeIdentity>
   /** What came of resuming, as it is counted. */
   readonly outcomes: Array<string>
+  /** Whole handshakes that let somebody in, by direction. */
+  readonly handshakes: Array<string>
   /** `connection:open` events: what the rest of libp2p got to see. */
   opened: number
 }
@@ -81,11 +83,10 @@ const launch = async (
   const clock = { now: start }
   const revocations = { current: Revocations.none }
   const admitted = new AdmittedPeers()
-  const [refusals, renewed, outcomes]: [Array<Refusal>, Array<NodeIdentity>, Array<string>] = [
-    [],
-    [],
-    []
-  ]
+  const refusals: Array<Refusal> = []
+  const renewed: Array<NodeIdentity> = []
+  const outcomes: Array<string> = []
+  const handshakes: Array<string> = []
   const book = new SessionBook({
     now: () => clock.now,
     onSession: () => undefined,
@@ -105,6 +106,7 @@ const launch = async (
           onRefused: (refusal) => refusals.push(refusal),
           onRenewed: (next) => renewed.push(next),
           onSession: (certificate, keys) => book.made(certificate, keys),
+          onHandshake: (direction) => handshakes.push(direction),
           onResumption: (direction, outcome) => outcomes.push(`${direction} ${outcome}`),
           ...(resumes && { resumptions: book }),
           ...admission
@@ -124,7 +126,18 @@ const launch = async (
   })
   running.push(libp2p)
   const node: TestNode = {
-    ...{ libp2p, cell, admitted, book, clock, revocations, refusals, renewed, outcomes },
+    ...{
+      libp2p,
+      cell,
+      admitted,
+      book,
+      clock,
+      revocations,
+      refusals,
+      renewed,
+      outcomes,
+      handshakes
+    },
     peer: identity.peer,
     opened: 0
   }
@@ -313,6 +326,8 @@ describe("a connection that was there a short while ago", () => {
     // Whichever of the two secrets each has kept last.
     await meet(a, b)
     expect(declined(a, b)).toEqual([0, 0])
+    // That by which they met first.
+    expect([a.handshakes, b.handshakes]).toEqual([["inbound"], ["outbound"]])
   })
 
   it("is made by a whole handshake where a node was started anew, on the same connection", async () => {
@@ -323,9 +338,11 @@ describe("a connection that was there a short while ago", () => {
     expect([anew.outcomes, b.outcomes]).toEqual([["inbound declined"], ["outbound declined"]])
     expect(way.connections()).toBe(1)
     expect([...anew.refusals, ...b.refusals]).toEqual([])
+    expect([anew.handshakes, b.handshakes]).toEqual([["inbound"], ["outbound", "outbound"]])
     await part(anew, b)
     await meet(b, anew)
     expect(resumed(anew, b)).toEqual([1, 1])
+    expect(anew.handshakes).toHaveLength(1)
     expect(a.opened).toBe(1)
   })
 
