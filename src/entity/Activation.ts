@@ -35,7 +35,8 @@ export class Activation implements EndingActor {
   lastError: LastError | undefined
   readonly #host: ActivationHost
   readonly #work: ActivationWork
-  readonly #saves: ActivationSaves
+  /** None before it first has something to save. */
+  #saves: ActivationSaves | undefined
   /** One begins while it is `starting`, and there is one while it is `ready`. */
   readonly #lives: ActivationLives
   #phase: ActivationPhase = "starting"
@@ -45,8 +46,7 @@ export class Activation implements EndingActor {
   constructor(address: ActorAddress, host: ActivationHost) {
     this.address = address
     this.#host = host
-    this.#work = new ActivationWork(host.concurrency, host.mailbox)
-    this.#saves = new ActivationSaves(this, host)
+    this.#work = new ActivationWork(host)
     this.#lives = new ActivationLives(this, host)
     this.usedAt = this.#lives.since
     this.#begin()
@@ -96,7 +96,7 @@ export class Activation implements EndingActor {
 
   /** Idle for long enough: out of memory. What comes meanwhile begins it anew. */
   passivate(): void {
-    if (!this.idle || this.#saves.saving) return
+    if (!this.idle || this.#saving) return
     const { memory } = this
     if (memory?.dirty !== true) this.close()
     else this.saved(memory, (failure) => failure === undefined && this.passivate())
@@ -127,7 +127,7 @@ export class Activation implements EndingActor {
       })
     }
     this.settled()
-    for (const delivery of [...this.#work.running, ...this.#saves.waiting]) {
+    for (const delivery of [...this.#work.running, ...(this.#saves?.waiting ?? [])]) {
       delivery.refuse(refusal)
       delivery.stop()
     }
@@ -135,7 +135,7 @@ export class Activation implements EndingActor {
 
   /** For what changes outside of messages, or must not wait for their end. A life that has ended is told that it is not saved. */
   saved(memory: ActorMemory, then: SaveWaiter): void {
-    this.#saves.saved(memory, then)
+    this.#allSaves.saved(memory, then)
   }
 
   #begin(): void {
@@ -175,7 +175,7 @@ export class Activation implements EndingActor {
     life.handle(delivery, (exit) => {
       // Of a life that has ended meanwhile: what it has changed is nowhere.
       if (this.#lives.current !== life) {
-        if (Exit.isSuccess(exit)) delivery.refuse(this.#saves.notSaved())
+        if (Exit.isSuccess(exit)) delivery.refuse(this.#allSaves.notSaved())
         this.done(delivery, exit)
         return
       }
@@ -186,7 +186,7 @@ export class Activation implements EndingActor {
         return
       }
       const mustSave = this.memory?.ends(delivery.message, exit) === true
-      if (mustSave || this.#saves.saving) this.#saves.add(delivery, exit)
+      if (mustSave || this.#saving) this.#allSaves.add(delivery, exit)
       else this.done(delivery, exit)
     })
   }
@@ -243,12 +243,13 @@ export class Activation implements EndingActor {
     this.memory?.forget()
     this.memory = undefined
     const close = this.#lives.drop()
-    const unsaved = this.#saves.forget()
+    const saves = this.#saves
+    const unsaved = saves?.forget()
     this.#phase = "closing"
     for (const delivery of this.#work.running) delivery.stop()
     return (then) => {
       close(cause, then)
-      this.#saves.refuse(unsaved, cause)
+      if (unsaved !== undefined) saves?.refuse(unsaved, cause)
     }
   }
 
@@ -262,7 +263,16 @@ export class Activation implements EndingActor {
   }
 
   get #parts(): EndingParts {
-    return { host: this.#host, work: this.#work, saves: this.#saves }
+    return { host: this.#host, work: this.#work, saves: this.#allSaves }
+  }
+
+  get #allSaves(): ActivationSaves {
+    this.#saves ??= new ActivationSaves(this, this.#host)
+    return this.#saves
+  }
+
+  get #saving(): boolean {
+    return this.#saves?.saving === true
   }
 
   close(): void {

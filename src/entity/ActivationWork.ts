@@ -12,17 +12,21 @@ export interface WorkingActor {
   readonly take: (delivery: Delivery) => void
 }
 
+/** How many messages an actor of its type handles at a time, and how many may wait. */
+export interface WorkBounds {
+  readonly concurrency: number
+  readonly mailbox: number
+}
+
 export class ActivationWork {
-  readonly #concurrency: number
-  readonly #capacity: number
+  readonly #bounds: WorkBounds
   /** None while nothing has ever had to wait. */
   #box: Mailbox<Delivery> | undefined
   #running: Array<Delivery> = nothing
   #pumping = false
 
-  constructor(concurrency: number, capacity: number) {
-    this.#concurrency = concurrency
-    this.#capacity = capacity
+  constructor(bounds: WorkBounds) {
+    this.#bounds = bounds
   }
 
   get waiting(): number {
@@ -35,17 +39,18 @@ export class ActivationWork {
 
   /** The next message may be handled at once. */
   get free(): boolean {
-    return this.#running.length < this.#concurrency && this.waiting === 0 && !this.#pumping
+    return this.#running.length < this.#bounds.concurrency && this.waiting === 0 && !this.#pumping
   }
 
   /** As many are handled as may be, and as many more as may wait: those were let in past what waits. */
   get crowded(): boolean {
-    return this.#running.length >= this.#concurrency + this.#capacity
+    const { concurrency, mailbox } = this.#bounds
+    return this.#running.length >= concurrency + mailbox
   }
 
   /** False: as many wait as may. */
   offer(delivery: Delivery): boolean {
-    this.#box ??= new Mailbox<Delivery>(this.#capacity, "reject")
+    this.#box ??= new Mailbox<Delivery>(this.#bounds.mailbox, "reject")
     return this.#box.offer(delivery)
   }
 
@@ -82,7 +87,7 @@ export class ActivationWork {
     // What ends at once comes back here from within the loop.
     if (this.#pumping) return
     this.#pumping = true
-    while (actor.ready && this.#running.length < this.#concurrency) {
+    while (actor.ready && this.#running.length < this.#bounds.concurrency) {
       const delivery = this.#box?.take()
       if (delivery === undefined) break
       if (!delivery.over) actor.take(delivery)

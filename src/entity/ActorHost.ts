@@ -84,10 +84,11 @@ export class ActorHost implements ActivationHost {
     const { gate, program, runtime, store } = options
     this.#life = {
       ...{ program, runtime },
-      ...{ gate, keptAs: options.keptAs },
+      gate,
       mayAnswer: gate.mayAnswer,
       memory: {
         store: this.stats.counting(store),
+        keptAs: options.keptAs,
         leaseOf: gate.lease,
         monotonic: () => Number(program.clock.unsafeCurrentTimeNanos()) / 1e6,
         onReminder: () => this.onReminder()

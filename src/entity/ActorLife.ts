@@ -27,13 +27,14 @@ import { ActorUnavailable } from "./ActorError.ts"
 import { ActorMemory, type MemoryHost } from "./ActorMemory.ts"
 import type { ActorProtocol } from "./ActorProtocol.ts"
 import { answeredOnce, type KeyScope, type KeysInWork } from "./AnsweredOnce.ts"
-import { CurrentActivation } from "./CurrentActivation.ts"
+import { type ActivationShape, CurrentActivation } from "./CurrentActivation.ts"
 import { CurrentDelivery } from "./CurrentDelivery.ts"
 import type { Delivery } from "./Delivery.ts"
 import { type HandedState, type Merged, mergeRpc } from "./HandedState.ts"
+import { LifeScope } from "./LifeScope.ts"
 import { isKeyed, type Message } from "./Message.ts"
+import { servicesOver } from "./ServicesOver.ts"
 import type { ShardGate } from "./ShardGate.ts"
-import type { ActorAddress as KeptAddress } from "./store/ActorStore.ts"
 
 /** A message, as its handler is given it: named as in @effect/cluster. */
 export interface ActorRequest<out R extends Rpc.Any> {
@@ -70,35 +71,29 @@ export interface LifeHost {
   readonly runtime: Runtime.Runtime<never>
   readonly memory: MemoryHost
   readonly gate: ShardGate
-  /** As whom its actor is in the store; undefined: by its address. */
-  readonly keptAs: KeptAddress | undefined
   /** May what was read in that shard leave now? */
   readonly mayAnswer: (shard: number) => boolean
 }
 
 type Entries = Map<string, unknown>
 
-export class ActorLife implements Life {
-  readonly #actor: LivingActor
+/** Before there are any, no message comes. */
+const noHandlers: Handlers = {}
+
+/** As `CurrentActivation` it is what its program has of it. */
+export class ActorLife implements Life, ActivationShape {
+  readonly actor: LivingActor
+  readonly memory: ActorMemory
   readonly #host: LifeHost
-  readonly #handlers: Handlers
-  readonly #scope: Scope.CloseableScope
-  readonly #memory: ActorMemory
+  #handlers = noHandlers
+  readonly #scope = new LifeScope()
   /** None before the first message with a key. */
   #inWork: KeysInWork | undefined
 
-  constructor(
-    actor: LivingActor,
-    memory: ActorMemory,
-    host: LifeHost,
-    handlers: Handlers,
-    scope: Scope.CloseableScope
-  ) {
-    this.#actor = actor
-    this.#memory = memory
+  private constructor(actor: LivingActor, memory: ActorMemory, host: LifeHost) {
+    this.actor = actor
+    this.memory = memory
     this.#host = host
-    this.#handlers = handlers
-    this.#scope = scope
   }
 
   /** Interrupted, it leaves nothing behind: what was built is a life, or closed. */
@@ -106,19 +101,15 @@ export class ActorLife implements Life {
     const begin = Effect.fnUntraced(function* (
       restore: <A, E, R>(build: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
     ) {
-      const { address } = actor
-      const shard = { type: address.entityType, index: address.shardId }
-      const keptAs = host.keptAs ?? { shard, id: address.entityId }
-      const memory = new ActorMemory(keptAs, host.memory, actor)
+      const memory = new ActorMemory(host.memory, actor)
       actor.memory = memory
-      const scope = yield* Scope.make()
-      const entries = entriesOf(actor, memory, host)
-      entries.set(Scope.Scope.key, scope)
-      const handlers = yield* restore(host.program.build).pipe(
+      const life = new ActorLife(actor, memory, host)
+      const entries = life.#entries.set(Scope.Scope.key, life.#scope)
+      life.#handlers = yield* restore(host.program.build).pipe(
         Effect.mapInputContext((_: Context.Context<never>) => Context.unsafeMake<never>(entries)),
-        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+        Effect.onError((cause) => life.close(Exit.failCause(cause)))
       )
-      return new ActorLife(actor, memory, host, handlers, scope)
+      return life
     })
     return Effect.uninterruptibleMask(begin)
   }
@@ -127,10 +118,31 @@ export class ActorLife implements Life {
     return Scope.close(this.#scope, exit)
   }
 
+  get gate(): ShardGate {
+    return this.#host.gate
+  }
+
+  get store(): MemoryHost["store"] {
+    return this.#host.memory.store
+  }
+
+  get keep(): (kept: boolean) => void {
+    return (kept) => {
+      this.actor.kept = kept
+    }
+  }
+
+  /** What its program runs with. */
+  get #entries(): Entries {
+    return servicesOver(this.#host.runtime.context)
+      .set(CurrentAddress.key, this.actor.address)
+      .set(CurrentActivation.key, this)
+  }
+
   handle(delivery: Delivery, then: HandledThen): void {
     const { runtime } = this.#host
     const { message } = delivery
-    const entries = entriesOf(this.#actor, this.#memory, this.#host)
+    const entries = this.#entries
     entries.set(CalledBy.key, message.caller)
     entries.set(CurrentDelivery.key, delivery)
     const context = Context.unsafeMake<never>(entries)
@@ -152,17 +164,17 @@ export class ActorLife implements Life {
     if (rpc === mergeRpc) return this.#merge(delivery, payload as HandedState)
     const handle = this.#handlers[rpc._tag]
     if (handle === undefined) return Effect.dieMessage(`Unknown request tag: ${rpc._tag}`)
-    const { address } = this.#actor
+    const { address } = this.actor
     const result = handle({ _tag: "Request", address, tag: rpc._tag, payload, headers })
     return answerOf(result, rpc, (chunk) => this.#part(delivery, chunk))
   }
 
   /** Who gives it asks again when the store has not answered. */
   #merge(delivery: Delivery, state: HandedState): Effect.Effect<Merged | undefined> {
-    return Effect.catchAll(this.#memory.merge(state), (cause) =>
+    return Effect.catchAll(this.memory.merge(state), (cause) =>
       Effect.sync(() => {
         const what = `could not be read, to be merged: ${cause.message}`
-        delivery.refuse(ActorUnavailable.of("not_saved", this.#actor.address, what, { cause }))
+        delivery.refuse(ActorUnavailable.of("not_saved", this.actor.address, what, { cause }))
         return undefined
       })
     )
@@ -171,13 +183,13 @@ export class ActorLife implements Life {
   /** What a part has seen is saved before it leaves; and what has changed nothing leaves only while it is true. */
   #part(delivery: Delivery, chunk: Chunk.Chunk<unknown>): Effect.Effect<void> {
     if (!Chunk.isNonEmpty(chunk)) return Effect.void
-    const memory = this.#memory
+    const memory = this.memory
     const send = Effect.suspend(() => delivery.message.replies.part(Chunk.toReadonlyArray(chunk)))
     return Effect.suspend(() => {
       if (memory.dirty || memory.forgotten) {
         return Effect.zipRight(Effect.orDie(memory.saveNow), send)
       }
-      const { address } = this.#actor
+      const { address } = this.actor
       if (this.#host.mayAnswer(address.shardId)) return send
       const what = "has lost its shard's lease before the stream's end"
       delivery.refuse(ActorUnavailable.of("not_leased", address, what, { sent: true }))
@@ -189,11 +201,11 @@ export class ActorLife implements Life {
     delivery: Delivery,
     handler: Effect.Effect<unknown, unknown>
   ): Effect.Effect<unknown, unknown> {
-    const { address } = this.#actor
+    const { address } = this.actor
     this.#inWork ??= new Map()
     const inWork = this.#inWork
     const scope = this.#host.program.keys
-    return answeredOnce({ delivery, handler, address, inWork, scope, memory: this.#memory })
+    return answeredOnce({ delivery, handler, address, inWork, scope, memory: this.memory })
   }
 
   #traced(
@@ -201,7 +213,7 @@ export class ActorLife implements Life {
     handler: Effect.Effect<unknown, unknown>
   ): Effect.Effect<unknown, unknown> {
     const { program } = this.#host
-    const { entityId, entityType } = this.#actor.address
+    const { entityId, entityType } = this.actor.address
     return Effect.withSpan(handler, `${entityType}.${rpc._tag}`, {
       captureStackTrace: false,
       attributes: { "skein.actor": entityId, ...program.spanAttributes },
@@ -217,22 +229,6 @@ const isTraced = ({ parent }: Message, { fiberRefs }: Runtime.Runtime<never>): b
   if (parent !== undefined) return true
   const services = FiberRefs.getOrDefault(fiberRefs, DefaultServices.currentServices)
   return Context.get(services, Tracer.Tracer) !== untraced
-}
-
-const entriesOf = (actor: LivingActor, memory: ActorMemory, host: LifeHost): Entries => {
-  const { runtime } = host
-  const entries: Entries = new Map(runtime.context.unsafeMap)
-  entries.set(CurrentAddress.key, actor.address)
-  entries.set(CurrentActivation.key, {
-    memory,
-    actor,
-    gate: host.gate,
-    store: host.memory.store,
-    keep: (kept: boolean) => {
-      actor.kept = kept
-    }
-  })
-  return entries
 }
 
 /** What a handler answers with is what its RPC says it does: the types of `Actor` have seen to that. */

@@ -5,13 +5,14 @@
  */
 import { randomUUID } from "node:crypto"
 import { Effect, type Exit } from "effect"
+import type { ActorAddress } from "./ActorAddress.ts"
 import type { ActorUnavailable } from "./ActorError.ts"
 import type { Handed, HandedState, Merged } from "./HandedState.ts"
 import type { Message } from "./Message.ts"
 import type {
-  ActorAddress,
   ActorStoreShape,
   DueReminder,
+  ActorAddress as KeptAddress,
   KeptKey,
   Lease,
   LoadedActor,
@@ -36,6 +37,8 @@ export interface StateCell {
 /** What the memories of a type's actors have in common. */
 export interface MemoryHost {
   readonly store: Pick<ActorStoreShape, "load" | "save">
+  /** As whom its actor is in the store; undefined: by its address. */
+  readonly keptAs: KeptAddress | undefined
   /** Under which actors of the shard save, if there is one; undefined: they need none (`eventual`). */
   readonly leaseOf: ((shard: number) => Lease | undefined) | undefined
   /** Milliseconds by a clock that never jumps. */
@@ -44,8 +47,9 @@ export interface MemoryHost {
   readonly onReminder: () => void
 }
 
-/** Who carries out what is to be saved outside of a message. */
+/** Whose memory it is, and who carries out what is to be saved outside of a message. */
 export interface Saver {
+  readonly address: ActorAddress
   readonly saved: (
     memory: ActorMemory,
     then: (failure: ActorUnavailable | undefined) => void
@@ -56,35 +60,45 @@ export interface Saver {
 const given = new Uint8Array([1])
 const merged = new Uint8Array([2])
 
-const noKeys: ReadonlyArray<KeptKey> = []
+/** As they were loaded, until one is asked for. */
+interface LoadedKeys {
+  readonly keys: ReadonlyArray<KeptKey>
+  readonly at: number
+}
+
+/** Changes beside the state that the next save has, if there are any. */
+interface Unsaved {
+  /** By name; undefined: it is cancelled. */
+  reminders: Map<string, ReminderPut | undefined> | undefined
+  dealtWith: Array<Pick<DueReminder, "due" | "name">> | undefined
+  keys: { readonly put: Array<KeptKey>; readonly drop: Array<string> } | undefined
+}
 
 export class ActorMemory {
-  /** As whom it is in the store. */
-  readonly actor: ActorAddress
   readonly #host: MemoryHost
   readonly #saver: Saver
   #version = 0
   #isLoaded = false
-  /** As they were loaded, until one is asked for. */
-  #loadedKeys = noKeys
-  #loadedAt = 0
   #cell: StateCell | undefined
   #savedRevision = 0
-  /** By name; undefined: it is cancelled. */
-  #reminders: Map<string, ReminderPut | undefined> | undefined
-  #dealtWith: Array<Pick<DueReminder, "due" | "name">> | undefined
-  #keys: KeyWindow | undefined
-  #newKeys: { readonly put: Array<KeptKey>; readonly drop: Array<string> } | undefined
+  #unsaved: Unsaved | undefined
+  /** Undefined: there are none. */
+  #keys: KeyWindow | LoadedKeys | undefined
   #forgotten = false
   #handed: string | undefined
   /** Its actor was begun under it, so under no other is anything of it saved. */
   readonly #lease: Lease | undefined
 
-  constructor(actor: ActorAddress, host: MemoryHost, saver: Saver) {
-    this.actor = actor
+  constructor(host: MemoryHost, saver: Saver) {
     this.#host = host
     this.#saver = saver
-    this.#lease = host.leaseOf?.(actor.shard.index)
+    this.#lease = host.leaseOf?.(this.actor.shard.index)
+  }
+
+  /** As whom it is in the store. */
+  get actor(): KeptAddress {
+    const { entityId, entityType, shardId } = this.#saver.address
+    return this.#host.keptAs ?? { shard: { type: entityType, index: shardId }, id: entityId }
   }
 
   /** Of the save that it stands on; 0: never saved, or not read. */
@@ -107,8 +121,8 @@ export class ActorMemory {
         if (this.#isLoaded) return loaded
         this.#isLoaded = true
         this.#version = loaded.version
-        this.#loadedKeys = loaded.keys.length === 0 ? noKeys : loaded.keys
-        this.#loadedAt = this.#host.monotonic()
+        const { keys } = loaded
+        if (keys.length > 0) this.#keys = { keys, at: this.#host.monotonic() }
         return loaded
       })
     )
@@ -120,8 +134,11 @@ export class ActorMemory {
   }
 
   get #window(): KeyWindow {
-    this.#keys ??= new KeyWindow(this.#loadedKeys, this.#loadedAt)
-    return this.#keys
+    const known = this.#keys
+    if (known instanceof KeyWindow) return known
+    const window = new KeyWindow(known?.keys ?? [], known?.at ?? 0)
+    this.#keys = window
+    return window
   }
 
   /** From now on this is the state that is saved. */
@@ -138,44 +155,52 @@ export class ActorMemory {
     if (this.#forgotten) return false
     return (
       (this.#cell !== undefined && this.#cell.revision !== this.#savedRevision) ||
-      this.#newKeys !== undefined ||
-      this.#reminders !== undefined ||
-      this.#dealtWith !== undefined
+      this.#unsaved !== undefined
     )
   }
 
   /** A message has been handled. True: its answer has to wait for a save. */
   ends({ reminder }: Message, _: Exit.Exit<unknown, unknown>): boolean {
     if (reminder !== undefined) {
-      this.#dealtWith ??= []
-      this.#dealtWith.push(reminder)
+      const unsaved = this.#changed
+      unsaved.dealtWith ??= []
+      unsaved.dealtWith.push(reminder)
     }
     return this.dirty
   }
 
   /** What was answered under that key, once it is loaded; undefined: nothing yet. */
   answerTo(key: string): Uint8Array | undefined {
-    const isEmpty = this.#keys === undefined && this.#loadedKeys.length === 0
-    return isEmpty ? undefined : this.#window.find(key, this.#host.monotonic())
+    return this.#keys === undefined ? undefined : this.#window.find(key, this.#host.monotonic())
   }
 
   /** With the next save, which is that of the message it answers. */
   answered(key: string, result: Uint8Array): void {
     const { drop, put } = this.#window.add(key, result, this.#host.monotonic())
-    this.#newKeys ??= { put: [], drop: [] }
-    this.#newKeys.put.push(put)
-    this.#newKeys.drop.push(...drop)
+    const unsaved = this.#changed
+    unsaved.keys ??= { put: [], drop: [] }
+    unsaved.keys.put.push(put)
+    unsaved.keys.drop.push(...drop)
+  }
+
+  get #changed(): Unsaved {
+    this.#unsaved ??= { reminders: undefined, dealtWith: undefined, keys: undefined }
+    return this.#unsaved
   }
 
   /** With the next save. */
   remind(put: ReminderPut): void {
-    this.#reminders ??= new Map()
-    this.#reminders.set(put.name, put)
+    this.#reminder(put.name, put)
   }
 
   cancelReminder(name: string): void {
-    this.#reminders ??= new Map()
-    this.#reminders.set(name, undefined)
+    this.#reminder(name, undefined)
+  }
+
+  #reminder(name: string, put: ReminderPut | undefined): void {
+    const unsaved = this.#changed
+    unsaved.reminders ??= new Map()
+    unsaved.reminders.set(name, put)
   }
 
   /** Its next host may have to be given its state: there is one, and a way to merge it. */
@@ -250,9 +275,10 @@ export class ActorMemory {
       }
       const cell = this.#cell
       const revision = cell?.revision ?? 0
-      const reminders = this.#takeReminders()
-      const keys = this.#newKeys
-      this.#newKeys = undefined
+      const unsaved = this.#unsaved
+      this.#unsaved = undefined
+      const reminders = remindersOf(unsaved)
+      const keys = unsaved?.keys
       const changed = cell !== undefined && revision !== this.#savedRevision
       const save: Save = {
         actor,
@@ -275,18 +301,16 @@ export class ActorMemory {
       )
     })
   }
+}
 
-  #takeReminders(): Save["reminders"] | undefined {
-    const [all, done] = [this.#reminders, this.#dealtWith]
-    if (all === undefined && done === undefined) return undefined
-    this.#reminders = undefined
-    this.#dealtWith = undefined
-    const put: Array<ReminderPut> = []
-    const cancel: Array<string> = []
-    for (const [name, one] of all ?? []) {
-      if (one === undefined) cancel.push(name)
-      else put.push(one)
-    }
-    return { done: done ?? [], cancel, put }
+const remindersOf = (unsaved: Unsaved | undefined): Save["reminders"] | undefined => {
+  const { dealtWith: done, reminders: all } = unsaved ?? {}
+  if (all === undefined && done === undefined) return undefined
+  const put: Array<ReminderPut> = []
+  const cancel: Array<string> = []
+  for (const [name, one] of all ?? []) {
+    if (one === undefined) cancel.push(name)
+    else put.push(one)
   }
+  return { done: done ?? [], cancel, put }
 }

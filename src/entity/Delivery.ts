@@ -20,6 +20,8 @@ export interface DeliveryCounts {
   readonly refused: (refusal: Refusal) => void
 }
 
+const nothing = (): void => undefined
+
 export class Delivery {
   readonly message: Message
   /** When it came, in milliseconds of the host's clock. */
@@ -27,7 +29,7 @@ export class Delivery {
   /** Whoever sent it has gone, or has been answered. */
   over = false
   #handler: Fiber.RuntimeFiber<unknown, unknown> | undefined
-  #waited: () => void = () => undefined
+  #waited = nothing
   /** Whose save the answer waits for. */
   exit: Parameters<Message["replies"]["exit"]>[0] | undefined
 
