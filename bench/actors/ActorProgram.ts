@@ -8,7 +8,8 @@ import { runInNewContext } from "node:vm"
 import { Cause, Effect, Logger, LogLevel, Schedule, Schema } from "effect"
 import { quantile } from "../Statistics.ts"
 import { answerOf, hostOf, isWay, Order, Outcome, question } from "./ActorContract.ts"
-import { Call, layerOf } from "./ActorWays.ts"
+import { layerOf } from "./ActorWays.ts"
+import { Call } from "./Call.ts"
 
 const [way, host = "", at = "", directory = ""] = process.argv.slice(2)
 if (!isWay(way)) throw new Error(`no way ${way}`)
