@@ -280,14 +280,15 @@ export class MembershipMesh {
         this.#say(node, action.bytes)
         return
       case "PullEvidence": {
+        const { about } = action
         const from = this.#nodeOf(action.from)
         this.#ask<ReadonlyArray<Uint8Array>>(
           node,
           from,
           5_000,
-          (reply) => reply(evidenceOf(from.state)),
+          (reply) => reply(evidenceOf(from.state, about)),
           (answer) => {
-            if (answer === undefined) this.#tell(node, { _tag: "NoEvidence" })
+            if (answer === undefined) this.#tell(node, { _tag: "NoEvidence", about })
             for (const bytes of answer ?? []) this.#hear(node, bytes)
           }
         )

@@ -93,6 +93,8 @@ describe("two hosts", () => {
 
 describe("questions and answers", () => {
   let asked = 0
+  const saying = (peer: string) => [Uint8Array.from(Buffer.from(peer))]
+
   const handlers = MeshRpc.toLayer({
     CatalogueDigest: () => Effect.die("a bug in a handler"),
     CatalogueBuckets: () =>
@@ -102,8 +104,8 @@ describe("questions and answers", () => {
       }),
     CatalogueExchange: ({ offered }) => Effect.succeed(offered),
     Probe: () => Effect.succeed({ reachable: true }),
-    MembershipEvidence: (_payload, request) =>
-      Effect.succeed([Uint8Array.from(Buffer.from(callingPeer(request)))]),
+    MembershipEvidence: ({ about = [] }, request) =>
+      Effect.succeed([callingPeer(request), ...about].flatMap(saying)),
     RenewCertificate: () => Effect.succeed(Buffer.alloc(2 * MiB)),
     DialBack: () => Effect.succeed({ reached: true }),
     NewSession: ({ secret }) => Effect.succeed({ secret }),
@@ -113,8 +115,6 @@ describe("questions and answers", () => {
     AccessUse: () => Effect.succeed({ rules: [], traffic: [], left: 0 }),
     DrainNotice: () => Effect.void
   })
-
-  const saying = (peer: string) => [Uint8Array.from(Buffer.from(peer))]
 
   const makePair = (timeout?: number) =>
     Effect.gen(function* () {
@@ -189,6 +189,40 @@ describe("questions and answers", () => {
         { requestId: "2", exit: { _tag: "Success" } }
       ])
     })
+  )
+
+  it.scopedLive(
+    "about some members are answered about those, and by an older version about all",
+    () =>
+      Effect.gen(function* () {
+        const { a, b, clients } = yield* makePair()
+        const client = yield* clients.client(b.peer)
+        const about = [b.peer]
+        const named = yield* client.MembershipEvidence({ about })
+        expect(named).toEqual([a.peer, b.peer].flatMap(saying))
+        // As before members could be named: the older one's question, and the older one that is asked.
+        expect(yield* client.MembershipEvidence({})).toEqual(saying(a.peer))
+        const older = yield* makeHost()
+        const unhandle = yield* Effect.promise(() =>
+          makeLibp2pTransport(older).handle("/skein/rpc/1", (peer, channel) => {
+            const frames: RpcFrames = new RpcFrames(channel, {
+              onMessage: (message) => {
+                const { id: requestId } = Schema.decodeUnknownSync(OlderQuestion)(message)
+                const exit = { _tag: "Success", value: saying(peer) }
+                frames.send({ _tag: "Exit", requestId, exit })
+              },
+              onClose: () => undefined
+            })
+          })
+        )
+        yield* Effect.addFinalizer(() => Effect.promise(async () => unhandle()))
+        const askers = yield* makeMeshRpcClients({
+          transport: makeLibp2pTransport(a),
+          addressesOf: older.addresses
+        })
+        const other = yield* askers.client(older.peer)
+        expect(yield* other.MembershipEvidence({ about })).toEqual(saying(a.peer))
+      })
   )
 
   it.scopedLive("that a later version answers are understood as far as they can be", () =>
@@ -330,6 +364,13 @@ describe("a host that cannot start says why", () => {
 })
 
 const Asked = Schema.Struct({ id: Schema.String, tag: Schema.String })
+
+/** As it was read when a question for evidence could name nobody. */
+const OlderQuestion = Schema.Struct({
+  id: Schema.String,
+  tag: Schema.Literal("MembershipEvidence"),
+  payload: Schema.Struct({})
+})
 
 /** Looks again in every turn of the event loop; the test's own timeout ends it. */
 const until = (condition: () => boolean): Effect.Effect<void> =>

@@ -153,7 +153,10 @@ export class MeshRpc extends RpcGroup.make(
   }),
   /** What members said of those that are not simply alive: signed statements, at most 256. */
   Rpc.make("MembershipEvidence", {
-    payload: {},
+    payload: {
+      /** Only of these; none: of all. Older ones answer of all, whoever is named. */
+      about: Schema.optional(Schema.Array(PeerKey).pipe(Schema.maxItems(64)))
+    },
     success: Schema.Array(Bytes).pipe(Schema.maxItems(256)),
     error: MeshRpcError
   }),

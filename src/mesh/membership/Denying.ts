@@ -20,7 +20,7 @@ export const denying = (seal: StatementDoor["seal"]) => {
   ): Step => {
     if (incarnation < state.incarnation) return [state, noActions]
     // We never said so in this life: there may be a denial of an earlier one.
-    if (incarnation > state.incarnation) return askBack(state, by, moment)
+    if (incarnation > state.incarnation) return askBack(state, by, state.self, moment)
     const denials = denialFor(state, state.denials, by, toOurFace, moment.now)
     if (denials !== undefined) return deny(state, denials)
     const owed = owe(state, state.denials, by, moment.now)
@@ -37,12 +37,17 @@ export const denying = (seal: StatementDoor["seal"]) => {
   }
 
   /** What an accusation that is ahead of us rests on, if its author has anything to show. */
-  const askBack = (state: MembershipState, by: PeerKey, { now }: Moment): Step => {
+  const askBack = (
+    state: MembershipState,
+    by: PeerKey,
+    subject: PeerKey,
+    { now }: Moment
+  ): Step => {
     if (now < state.denials.askAt || memberOf(state, by)?.state !== "alive") {
       return [state, noActions]
     }
     const denials = { ...state.denials, askAt: now + denialTimes.asking }
-    return [{ ...state, denials }, [{ _tag: "PullEvidence", from: by }]]
+    return [{ ...state, denials }, [{ _tag: "PullEvidence", from: by, about: [subject] }]]
   }
 
   return { accused, askBack, deny }

@@ -7,7 +7,9 @@ export const evidenceLimits = {
   /** Statements in one answer… */
   statements: 256,
   /** …and their bytes. */
-  bytes: 512 * 1024
+  bytes: 512 * 1024,
+  /** Members that one question names: of each there is a denial and three accusations at most. */
+  subjects: 64
 } as const
 
 /** As many as fit, going round from the one at `from`: the next answer begins elsewhere. */

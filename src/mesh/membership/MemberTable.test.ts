@@ -287,6 +287,8 @@ test("evidence convinces a newcomer, of deaths and of denials", () => {
   const denied = applyAlive(suspected, a!, 11, new Uint8Array([2]), 0, 0)
   expect(evidenceOf(denied)).toEqual([new Uint8Array([2])])
   expect(evidenceOf(known)).toEqual([])
+  expect(evidenceOf(dead, [b!, a!, a!]), "of those that are named").toEqual([bytes, bytes])
+  expect(evidenceOf(dead, [b!, c!])).toEqual([])
 })
 
 test("denials come before accusations, which count at no other incarnation", () => {

@@ -315,16 +315,24 @@ export const postpone = <Table extends MemberTable>(table: Table, duration: numb
 
 /**
  * Signed statements that let another node come to the same beliefs: denials first, since an
- * accusation counts only at an incarnation that is known.
+ * accusation counts only at an incarnation that is known. `about`: only of these; none: of all.
  */
-export const evidenceOf = (table: MemberTable): ReadonlyArray<Uint8Array> => {
+export const evidenceOf = (
+  table: MemberTable,
+  about: ReadonlyArray<PeerKey> = []
+): ReadonlyArray<Uint8Array> => {
   const accusations: Array<Uint8Array> = []
   const denials: Array<Uint8Array> = []
-  table.members.each(({ state, suspicion, denial }) => {
+  const add = ({ state, suspicion, denial }: Member): void => {
     // What a refuted accuser says alone convinced nobody here, and a newcomer could not know why.
     if (suspicion !== undefined && state !== "alive")
       accusations.push(...suspicion.accusers.values())
     if (denial !== undefined) denials.push(denial)
-  })
+  }
+  if (about.length === 0) table.members.each(add)
+  for (const peer of new Set(about)) {
+    const member = memberOf(table, peer)
+    if (member !== undefined) add(member)
+  }
   return [...denials, ...accusations]
 }

@@ -413,12 +413,12 @@ test("does not let itself be driven to an incarnation it never said, and asks wh
   const run = new Run(a!, b!, c!)
   const statement = { kind: "suspect", subject: self!, incarnation: epoch + 1, by: a! } as const
   const hear = () => run.tell({ _tag: "Heard", statement, bytes: new Uint8Array() })
-  expect(hear()).toEqual([{ _tag: "PullEvidence", from: a }])
+  expect(hear()).toEqual([{ _tag: "PullEvidence", from: a, about: [self] }])
   expect(run.state.incarnation).toBe(epoch)
   expect(hear(), "not again at once").toEqual([])
   expect(face(run, a!, epoch + 1_000_000)).toEqual([])
   run.now += 10_000
-  expect(hear()).toEqual([{ _tag: "PullEvidence", from: a }])
+  expect(hear()).toEqual([{ _tag: "PullEvidence", from: a, about: [self] }])
 })
 
 test("goes on from its own word of an earlier life, and denies above it", () => {
@@ -434,7 +434,7 @@ test("an accusation ahead of what it knows is not believed; it asks for what it 
   const run = new Run(a!, b!, c!)
   const statement = { kind: "suspect", subject: a!, incarnation: epoch + 1, by: b! } as const
   const hear = () => run.tell({ _tag: "Heard", statement, bytes: new Uint8Array([1]) })
-  expect(hear()).toEqual([{ _tag: "PullEvidence", from: b }])
+  expect(hear()).toEqual([{ _tag: "PullEvidence", from: b, about: [a] }])
   expect(run.stateOf(a!)).toBe("alive")
   const denial = { kind: "alive", subject: a!, incarnation: epoch + 1 } as const
   run.tell({ _tag: "Heard", statement: denial, bytes: new Uint8Array([2]) })
@@ -623,11 +623,12 @@ test("of several dead ones tries the next at once when one of them answers", () 
 test("asks for evidence when it first meets members, and another soon if that one is silent", () => {
   const run = new Run(a!, b!)
   expect(run.actions).toMatchObject([{ _tag: "PullEvidence" }])
-  run.tell({ _tag: "NoEvidence" })
+  run.tell({ _tag: "NoEvidence", about: [] })
   run.now = defaultMembershipOptions.interval
   expect(run.tell({ _tag: "Tick" })).toContainEqual({
     _tag: "PullEvidence",
-    from: expect.any(String)
+    from: expect.any(String),
+    about: []
   })
 })
 
@@ -643,6 +644,7 @@ test("while it suspects somebody for longer than gossip takes, it asks what othe
     for (const action of actions) {
       if (action._tag !== "PullEvidence") continue
       expect(action.from).not.toBe(a)
+      expect(action.about).toEqual([a])
       asked.push(run.now)
     }
   }
@@ -653,6 +655,41 @@ test("while it suspects somebody for longer than gossip takes, it asks what othe
   expect(run.tell({ _tag: "Tick" })).not.toContainEqual(
     expect.objectContaining({ _tag: "PullEvidence" })
   )
+})
+
+test("asks another one soon about whom it suspects where the first does not answer", () => {
+  const run = new Run(a!, b!, c!, d!)
+  run.now = 5_000
+  run.tell({ _tag: "Tick" })
+  const statement = { kind: "suspect", subject: a!, incarnation: epoch, by: b! } as const
+  run.tell({ _tag: "Heard", statement, bytes: new Uint8Array([1]) })
+  const asked: Array<number> = []
+  for (; run.now < 9_000; run.now += defaultMembershipOptions.tick) {
+    for (const action of run.tell({ _tag: "Tick" })) {
+      if (action._tag !== "PullEvidence") continue
+      asked.push(run.now)
+      run.tell({ _tag: "NoEvidence", about: action.about })
+    }
+  }
+  expect(asked).toEqual([7_000, 8_000])
+})
+
+test("names no more than an answer has room for, and others each time", () => {
+  const many = Array.from({ length: 200 }, (_, n) => {
+    const [first, second] = [Math.floor(n / 20), n % 20].map((at) => letters[at])
+    return PeerKey.make(`12D3KooWMany${first}${second}xxxxxxx`)
+  })
+  const run = new Run(...many)
+  const { ring } = run.state
+  for (const subject of many.slice(0, 150)) {
+    const by = ring.observersOf(subject).find((peer) => peer !== self)
+    const said = { kind: "suspect", subject, incarnation: epoch, by: by! } as const
+    run.tell({ _tag: "Heard", statement: said, bytes: new Uint8Array([1]) })
+  }
+  run.now = minTimeout(defaultSuspicion, ring.size) / 2
+  const [asked] = run.tell({ _tag: "Tick" }).filter(({ _tag }) => _tag === "PullEvidence")
+  const about = asked?._tag === "PullEvidence" ? asked.about : []
+  expect([about.length, new Set(about).size]).toEqual([64, 64])
 })
 
 test("tells everybody of a denial for which it had to ask, where it clears a suspect", () => {

@@ -14,6 +14,7 @@ import { accusing } from "./Accusing.ts"
 import { awarenessDelta, lateDelta, lateFor } from "./Awareness.ts"
 import { dueDenial } from "./Denial.ts"
 import { denying } from "./Denying.ts"
+import { asking } from "./EvidenceQuestion.ts"
 import { isAstray } from "./Incarnation.ts"
 import { applyRecordChanges, applyRecords, type MemberRecord } from "./MemberRecords.ts"
 import type { MembershipAction, MembershipMessage, Said } from "./MembershipMessages.ts"
@@ -31,7 +32,6 @@ import {
 import { isNews } from "./News.ts"
 import { isFlight, land, launch, putOff, sample, withSubjects } from "./Probing.ts"
 import type { StatementDoor } from "./Statement.ts"
-import { minTimeout } from "./Suspicion.ts"
 
 /** So late may be why answers did not come in time: half of a probe's patience (ms). */
 const heldBack = 250
@@ -45,6 +45,7 @@ export const membershipBehaviour = (
 ): Behaviour<MembershipState, MembershipMessage, MembershipAction> => {
   const { accused, askBack, deny } = denying(seal)
   const { helped, silent } = accusing(options, seal)
+  const { inDoubt, noEvidence, pull, pullAbout } = asking(options)
 
   const heard = (
     state: MembershipState,
@@ -70,7 +71,7 @@ export const membershipBehaviour = (
       const isCleared = asked && next !== state && state.suspects.has(subject)
       return [next, isCleared ? [{ _tag: "Say", bytes }] : noActions]
     }
-    if (isAhead(state, statement)) return askBack(state, statement.by, moment)
+    if (isAhead(state, statement)) return askBack(state, statement.by, subject, moment)
     const next = applySuspect(state, { ...statement, bytes }, options.suspicion, now, wall)
     if (next === state) return [state, noActions]
     const probe = next.probes.get(statement.subject)
@@ -176,32 +177,10 @@ export const membershipBehaviour = (
       const [peer] = sample(Array.from(next.dead), 1, random)
       if (peer !== undefined) run(launch(options, next, peer, true, now))
     }
-    if (now >= next.pullAt || isInDoubt(next, now)) run(pull(next, moment))
+    if (now >= next.pullAt) run(pull(next, moment))
+    const doubtful = inDoubt(next, now)
+    if (doubtful.length > 0) run(pullAbout(next, doubtful, moment))
     return [next, actions]
-  }
-
-  /**
-   * Does this node suspect somebody for longer than a denial takes to come by gossip? It may be the one
-   * that gossip left out, and would bury a member that everybody else knows to live: others are asked
-   * before the suspicion's time is up, and again as long as it lasts.
-   */
-  const isInDoubt = (state: MembershipState, now: number): boolean => {
-    const before = now - minTimeout(options.suspicion, state.ring.size) / 2
-    if (state.pulledAt > before) return false
-    // The first of them has been suspected for longest.
-    const oldest = state.suspects.first
-    const suspicion = oldest === undefined ? undefined : memberOf(state, oldest)?.suspicion
-    return suspicion !== undefined && suspicion.startedAt <= before
-  }
-
-  const pull = (state: MembershipState, { now, random }: Moment): Step => {
-    const pullAt = now + options.pull * (0.8 + 0.4 * random())
-    const able = state.ring
-      .subjectsOf(state.self)
-      .filter((peer) => memberOf(state, peer)?.state === "alive")
-    const [from] = sample(able, 1, random)
-    const next = { ...state, pullAt, pulledAt: now }
-    return [next, from === undefined ? noActions : [{ _tag: "PullEvidence", from }]]
   }
 
   /** `epoch`: of our own record; undefined: it is as it was. */
@@ -261,8 +240,7 @@ export const membershipBehaviour = (
           : launch(options, state, message.peer, true, moment.now)
       }
       case "NoEvidence":
-        // Somebody else is asked soon: to a newcomer this matters.
-        return [{ ...state, pullAt: moment.now + options.interval }, noActions]
+        return [noEvidence(state, message.about, moment), noActions]
       case "Pinged":
         return [putOff(options, state, message.peer, moment), noActions]
       case "Accused": {

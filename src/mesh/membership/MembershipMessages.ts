@@ -45,8 +45,8 @@ export type MembershipMessage =
     }
   | { readonly _tag: "LinkUp"; readonly peer: PeerKey }
   | { readonly _tag: "LinkDown"; readonly peer: PeerKey }
-  /** Whoever was asked for evidence did not answer. */
-  | { readonly _tag: "NoEvidence" }
+  /** Whoever was asked for evidence did not answer. `about`: as it was asked. */
+  | { readonly _tag: "NoEvidence"; readonly about: ReadonlyArray<PeerKey> }
   /** It has pinged us, and has nothing to say against us. */
   | { readonly _tag: "Pinged"; readonly peer: PeerKey }
   /** A ping told us that we are suspected at this incarnation. */
@@ -76,7 +76,12 @@ export type MembershipAction =
     }
   /** To everybody, by gossip. */
   | { readonly _tag: "Say"; readonly bytes: Uint8Array }
-  | { readonly _tag: "PullEvidence"; readonly from: PeerKey }
+  /** `about`: only of these, at most `evidenceLimits.subjects`; none: of all, as much as fits into an answer. */
+  | {
+      readonly _tag: "PullEvidence"
+      readonly from: PeerKey
+      readonly about: ReadonlyArray<PeerKey>
+    }
   /** It has been silent for long: a connection to it may lead nowhere, and another one be better. */
   | { readonly _tag: "GiveUp"; readonly peer: PeerKey }
   | { readonly _tag: "Reply"; readonly reply: () => void }

@@ -25,7 +25,11 @@ export interface MembershipPort {
   ) => void
   /** Asks `helper` whether it reaches `peer`. */
   readonly probe: (helper: PeerKey, peer: PeerKey) => Effect.Effect<boolean, MeshRpcError>
-  readonly evidence: (peer: PeerKey) => Effect.Effect<ReadonlyArray<Uint8Array>, MeshRpcError>
+  /** What `peer` has heard `about` these; of all where none is named. */
+  readonly evidence: (
+    peer: PeerKey,
+    about: ReadonlyArray<PeerKey>
+  ) => Effect.Effect<ReadonlyArray<Uint8Array>, MeshRpcError>
 }
 
 /** Pings on their own streams, everything else by the mesh's RPC. */
@@ -39,8 +43,8 @@ export const makeMembershipPort = (
       Effect.flatMap((client) => client.Probe({ peer })),
       Effect.map(({ reachable }) => reachable)
     ),
-  evidence: (peer) =>
-    Effect.flatMap(clients.client(peer), (client) => client.MembershipEvidence({}))
+  evidence: (peer, about) =>
+    Effect.flatMap(clients.client(peer), (client) => client.MembershipEvidence({ about }))
 })
 
 export const unavailable = (message: string): MeshRpcError =>

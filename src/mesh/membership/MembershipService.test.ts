@@ -1,5 +1,5 @@
 import { expect, it } from "@effect/vitest"
-import { Effect, Layer, Logger, TestClock } from "effect"
+import { Effect, Either, Layer, Logger, TestClock } from "effect"
 import { makeMembers } from "../../../test/fixtures/Members.ts"
 import { PeerKey } from "../../model/Names.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
@@ -59,8 +59,8 @@ class Mesh {
         Effect.flatMap(({ handlers }) => handlers.Probe({ peer })),
         Effect.map(({ reachable }) => reachable)
       ),
-    evidence: (peer) =>
-      Effect.flatMap(this.#reach(peer), ({ handlers }) => handlers.MembershipEvidence())
+    evidence: (peer, about) =>
+      Effect.flatMap(this.#reach(peer), ({ handlers }) => handlers.MembershipEvidence({ about }))
   })
 
   start(index: number) {
@@ -148,11 +148,27 @@ it.scoped("a newcomer learns from evidence who is dead", () =>
     mesh.crash(3)
     yield* TestClock.adjust("30 seconds")
     expect(nodes[0]!.stateOf(peers[3]!)).toBe("dead")
-    const evidence = yield* nodes[0]!.handlers.MembershipEvidence()
+    const evidence = yield* nodes[0]!.handlers.MembershipEvidence({})
     expect(evidence.length).toBeGreaterThanOrEqual(2)
     const late = yield* mesh.start(2)
     yield* TestClock.adjust("3 seconds")
     expect(late.stateOf(peers[3]!)).toBe("suspect")
+  })
+)
+
+it.scoped("of those that are named it says all there is, and of nobody else", () =>
+  Effect.gen(function* () {
+    const { mesh, nodes } = yield* startAll
+    mesh.crash(3)
+    mesh.crash(2)
+    yield* TestClock.adjust("15 seconds")
+    const { MembershipEvidence } = nodes[0]!.handlers
+    const door = makeStatementDoor({ current: members[0]! })
+    const subjects = (envelopes: ReadonlyArray<Uint8Array>) =>
+      new Set(envelopes.map((it) => Either.getOrThrow(door.admit(it, start)).subject))
+    expect(subjects(yield* MembershipEvidence({}))).toEqual(new Set([peers[2], peers[3]]))
+    const about = yield* MembershipEvidence({ about: [peers[3]!, peers[1]!] })
+    expect(subjects(about)).toEqual(new Set([peers[3]]))
   })
 )
 

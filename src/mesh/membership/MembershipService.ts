@@ -78,7 +78,9 @@ export interface MembershipShape {
     readonly Probe: (payload: {
       readonly peer: PeerKey
     }) => Effect.Effect<{ readonly reachable: boolean }, MeshRpcError>
-    readonly MembershipEvidence: () => Effect.Effect<ReadonlyArray<Uint8Array>>
+    readonly MembershipEvidence: (payload: {
+      readonly about?: ReadonlyArray<PeerKey> | undefined
+    }) => Effect.Effect<ReadonlyArray<Uint8Array>>
   }
 }
 
@@ -203,9 +205,9 @@ export const makeMembership = (
             return context.fork(gossip.publish("membership", action.bytes))
           case "PullEvidence":
             return context.fork(
-              port.evidence(action.from).pipe(
+              port.evidence(action.from, action.about).pipe(
                 Effect.flatMap((envelopes) => hearAll(envelopes, context.self.tell)),
-                Effect.catchAll(() => report({ _tag: "NoEvidence" }))
+                Effect.catchAll(() => report({ _tag: "NoEvidence", about: action.about }))
               )
             )
           case "Reply":
@@ -304,13 +306,12 @@ export const makeMembership = (
             )
           )
         },
-        MembershipEvidence: () =>
+        MembershipEvidence: ({ about = [] }) =>
           Effect.gen(function* () {
-            const all = evidenceOf(state)
-            return evidenceAnswer(
-              all,
-              all.length < 2 ? 0 : yield* Random.nextIntBetween(0, all.length)
-            )
+            const all = evidenceOf(state, about)
+            // Of those that are named it is all there is; denials, without which accusations say nothing, first.
+            if (about.length > 0 || all.length < 2) return evidenceAnswer(all, 0)
+            return evidenceAnswer(all, yield* Random.nextIntBetween(0, all.length))
           })
       }
     }

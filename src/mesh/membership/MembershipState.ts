@@ -55,7 +55,7 @@ export interface MembershipState extends MemberTable {
   readonly lastTick: number | undefined
   readonly retryAt: number
   readonly pullAt: number
-  /** Monotonic ms of the last request for others' evidence. */
+  /** Monotonic ms of the last request for others' evidence of those in doubt. */
   readonly pulledAt: number
 }
 

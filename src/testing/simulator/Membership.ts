@@ -128,7 +128,7 @@ export class Membership implements NodeMembership {
         node.gossip.publish(node.world.statements.message(action.bytes))
         return
       case "PullEvidence":
-        this.#pull(action.from)
+        this.#pull(action)
         return
       case "Ping":
         this.#ping(action)
@@ -142,21 +142,21 @@ export class Membership implements NodeMembership {
     }
   }
 
-  #pull(peer: PeerKey): void {
+  #pull({ about, from: peer }: Extract<MembershipAction, { readonly _tag: "PullEvidence" }>): void {
     const node = this.#node
     const { profile, random, statements } = node.world
     node.ask<ReadonlyArray<Uint8Array>>(
       node.world.nodeOf(peer),
       evidencePatience,
-      profile.size.ping,
+      profile.size.ping + about.length * profile.size.peer,
       (it, reply) => {
-        const all = evidenceOf(it.membership.state)
-        const from = all.length < 2 ? 0 : Math.floor(random() * all.length)
+        const all = evidenceOf(it.membership.state, about)
+        const from = about.length > 0 || all.length < 2 ? 0 : Math.floor(random() * all.length)
         const some = evidenceAnswer(all, from)
         reply(some, profile.size.answer + some.length * profile.size.statement)
       },
       (answer) => {
-        if (answer === undefined) return this.tell({ _tag: "NoEvidence" })
+        if (answer === undefined) return this.tell({ _tag: "NoEvidence", about })
         const said: Array<Said> = []
         for (const bytes of answer) {
           const statement = this.#admit(bytes)

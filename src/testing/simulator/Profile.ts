@@ -44,6 +44,8 @@ export interface Profile {
     readonly control: number
     /** Each further message id. */
     readonly id: number
+    /** A member that a question names. */
+    readonly peer: number
     /** A signed statement of membership, with its author's certificate. */
     readonly statement: number
     /** All messages of a handshake, both ways, with certificates of one step. */
@@ -78,6 +80,7 @@ export const defaultProfile: Profile = {
     gossip: 120,
     control: 130,
     id: 22,
+    peer: 54,
     statement: 620,
     handshake: 3_200,
     digest: 256 * 17 + 120,
