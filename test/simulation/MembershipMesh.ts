@@ -43,6 +43,8 @@ interface Node {
   life: number
   /** Its event loop does nothing until then. */
   stalledUntil: number
+  /** It answers no pings, and hears and says everything else. */
+  mute: boolean
   /** What it told everybody, so far. */
   said: number
   /** Milliseconds that its wall clock is ahead. */
@@ -93,6 +95,7 @@ export class MembershipMesh {
       up: index < started,
       life: 0,
       stalledUntil: 0,
+      mute: false,
       said: 0,
       skew: 0,
       told: wallStart
@@ -144,6 +147,11 @@ export class MembershipMesh {
 
   stall(index: number, duration: number): void {
     this.nodes[index]!.stalledUntil = this.queue.now + duration
+  }
+
+  /** It answers no pings from now on, and hears and says everything else. */
+  mute(index: number): void {
+    this.nodes[index]!.mute = true
   }
 
   hint(index: number, kind: "LinkUp" | "LinkDown", about: number): void {
@@ -328,6 +336,7 @@ export class MembershipMesh {
       to,
       timeout,
       (reply) => {
+        if (to.mute) return
         if (accused === undefined) {
           this.#tell(to, { _tag: "Pinged", peer: node.peer })
           reply({ incarnation: to.state.incarnation, alive: undefined })
@@ -348,8 +357,9 @@ export class MembershipMesh {
 
   #askHelpers(node: Node, action: Extract<MembershipAction, { readonly _tag: "AskHelpers" }>) {
     const { peer, probe, helpers, timeout } = action
-    const answers: Array<boolean | undefined> = []
     const reachedBy: Array<PeerKey> = []
+    const missedBy: Array<PeerKey> = []
+    let open = helpers.length
     const subject = this.#nodeOf(peer)
     for (const helper of helpers.map((one) => this.#nodeOf(one))) {
       const question = (reply: (answer: boolean) => void) =>
@@ -357,15 +367,13 @@ export class MembershipMesh {
           helper,
           subject,
           options.timeout,
-          (pong) => pong(true),
+          (pong) => subject.mute || pong(true),
           (pong) => reply(pong === true)
         )
       this.#ask<boolean>(node, helper, timeout, question, (answer) => {
-        answers.push(answer)
         if (answer === true) reachedBy.push(helper.peer)
-        if (answers.length < helpers.length) return
-        const answered = answers.filter((one) => one !== undefined).length
-        this.#tell(node, { _tag: "Helped", peer, probe, reachedBy, answered })
+        if (answer === false) missedBy.push(helper.peer)
+        if (--open === 0) this.#tell(node, { _tag: "Helped", peer, probe, reachedBy, missedBy })
       })
     }
   }

@@ -98,6 +98,28 @@ test("finally: one that is accused without end and then really dies is found dea
   expect(new Set(mesh.beliefs(victim)), note).toEqual(new Set(["dead"]))
 })
 
+test("finally: one that answers nobody, and denies for long, is found dead within a minute of its end", () => {
+  const mesh = new MembershipMesh(size, seed + 3)
+  const deaths: Array<string> = []
+  mesh.onChange.push((by, about, state) => {
+    if (state === "dead") deaths.push(`${by}→${about}`)
+  })
+  mesh.queue.advance(5_000)
+  mesh.mute(victim)
+  mesh.queue.advance(600_000)
+  const { said } = mesh.nodes[victim]!
+  mesh.queue.advance(120_000)
+  expect(deaths, note).toEqual([])
+  // Three that agree, each half minute.
+  expect(mesh.nodes[victim]!.said - said, note).toBeLessThanOrEqual(12)
+  // It dies when it has just denied: nobody says anything against it for as long as ever.
+  const before = incarnationOf(mesh)
+  while (incarnationOf(mesh) === before) mesh.queue.advance(100)
+  mesh.crash(victim)
+  mesh.queue.advance(60_000)
+  expect(new Set(mesh.beliefs(victim)), note).toEqual(new Set(["dead"]))
+})
+
 test("finally: one that all its observers accused wrongly is found dead as soon as ever", () => {
   const mesh = new MembershipMesh(size, seed + 2)
   mesh.queue.advance(5_000)

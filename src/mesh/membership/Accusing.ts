@@ -9,16 +9,8 @@ import type { MembershipMessage } from "./MembershipMessages.ts"
 import type { MembershipOptions } from "./MembershipOptions.ts"
 import { type MembershipState, type Step, withAwareness } from "./MembershipState.ts"
 import { applySuspect, memberOf } from "./MemberTable.ts"
-import {
-  accuseNow,
-  helpersFor,
-  isBeforeTurn,
-  isFlight,
-  isTooSoon,
-  land,
-  landUntilTurn,
-  vouchedFor
-} from "./Probing.ts"
+import { helpersFor, missedToo, vouchedFor } from "./ProbeHelpers.ts"
+import { accuseNow, isBeforeTurn, isFlight, isTooSoon, land, landUntilTurn } from "./Probing.ts"
 import type { StatementDoor } from "./Statement.ts"
 import { maxEvidence } from "./Suspicion.ts"
 
@@ -73,7 +65,7 @@ export const accusing = (options: MembershipOptions, seal: StatementDoor["seal"]
       : (accusers?.size ?? 0) >= maxEvidence
     // Where somebody else has begun, we say what we see.
     const again = member?.state === "alive" && probe !== undefined
-    const tooSoon = again && isTooSoon(options, probe, member, now)
+    const tooSoon = again && isTooSoon(options, state, probe, member, now)
     // Whom somebody else accuses we accuse in our turn, unless it denies before.
     if (open && !mine && !quiet && isBeforeTurn(options, state, member, now)) {
       return [landUntilTurn(options, state, peer, member, moment), noActions]
@@ -95,13 +87,13 @@ export const accusing = (options: MembershipOptions, seal: StatementDoor["seal"]
     message: Extract<MembershipMessage, { readonly _tag: "Helped" }>,
     moment: Moment
   ): Step => {
-    const { peer, probe, reachedBy, answered } = message
+    const { peer, probe, reachedBy, missedBy } = message
     if (!isFlight(state, peer, probe)) return [state, noActions]
     const reached = reachedBy.length > 0
     // Reached by others and not by us, or nobody answers us: the fault may be ours.
-    const doubtful = reached || answered === 0
+    const doubtful = reached || missedBy.length === 0
     const next = doubtful ? withAwareness(state, awarenessDelta.probeUnanswered) : state
-    if (!reached) return accuse(next, peer, moment)
+    if (!reached) return accuse(missedToo(next, peer, missedBy), peer, moment)
     const landed = land(options, next, peer, next.probes.get(peer)?.accusedAt, moment)
     return [vouchedFor(landed, peer, reachedBy), noActions]
   }

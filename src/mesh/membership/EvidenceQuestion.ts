@@ -9,7 +9,7 @@ import type { MembershipAction } from "./MembershipMessages.ts"
 import type { MembershipOptions } from "./MembershipOptions.ts"
 import type { MembershipState, Step } from "./MembershipState.ts"
 import { memberOf } from "./MemberTable.ts"
-import { sample } from "./Probing.ts"
+import { sample } from "./ProbeHelpers.ts"
 import { minTimeout } from "./Suspicion.ts"
 
 export const asking = (options: MembershipOptions) => {

@@ -5,7 +5,7 @@ import type { MembershipAction, MembershipMessage, PingAnswer } from "./Membersh
 import { defaultMembershipOptions } from "./MembershipOptions.ts"
 import { type MembershipState, makeMembershipState, recoverMembership } from "./MembershipState.ts"
 import { memberOf } from "./MemberTable.ts"
-import { helpersFor } from "./Probing.ts"
+import { helpersFor } from "./ProbeHelpers.ts"
 import { defaultSuspicion, minTimeout } from "./Suspicion.ts"
 
 const [self, a, b, c, d, e] = ["1", "2", "3", "4", "5", "6"].map((n) =>
@@ -67,7 +67,8 @@ class Run {
     const { probe } = this.ping(peer)
     const asked = this.tell({ _tag: "Unanswered", peer, probe })
     if (asked[0]?._tag !== "AskHelpers") return asked
-    return this.tell({ _tag: "Helped", peer, probe, reachedBy: [], answered })
+    const missedBy = asked[0].helpers.slice(0, answered)
+    return this.tell({ _tag: "Helped", peer, probe, reachedBy: [], missedBy })
   }
 
   /** Ticks until somebody dead is tried. */
@@ -119,7 +120,7 @@ test("asks others before it accuses, and accuses when they reach nobody either",
   const [asked] = run.tell({ _tag: "Unanswered", peer: a!, probe })
   expect(asked).toMatchObject({ _tag: "AskHelpers", peer: a, probe, timeout: 1_000 })
   expect(asked?._tag === "AskHelpers" && new Set(asked.helpers)).toEqual(new Set([b, c]))
-  const actions = run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [], answered: 2 })
+  const actions = run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [], missedBy: [b!, c!] })
   expect(said(actions)).toMatchObject([{ kind: "suspect", subject: a, incarnation: epoch }])
   expect(run.stateOf(a!)).toBe("suspect")
   expect(run.state.awareness).toBe(0)
@@ -130,7 +131,9 @@ test("does not accuse whose answer comes while others are asked", () => {
   const { probe } = run.ping(a!)
   run.tell({ _tag: "Unanswered", peer: a!, probe })
   run.tell({ _tag: "Answered", peer: a!, probe, incarnation: epoch })
-  expect(run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [], answered: 2 })).toEqual([])
+  expect(run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [], missedBy: [b!, c!] })).toEqual(
+    []
+  )
   expect(run.stateOf(a!)).toBe("alive")
 })
 
@@ -138,7 +141,7 @@ test("does not accuse whom others reach, and doubts itself", () => {
   const run = new Run(a!, b!, c!)
   const { probe } = run.ping(a!)
   run.tell({ _tag: "Unanswered", peer: a!, probe })
-  expect(run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [b!], answered: 1 })).toEqual([])
+  expect(run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [b!], missedBy: [] })).toEqual([])
   expect(run.stateOf(a!)).toBe("alive")
   expect(run.state.awareness).toBe(1)
   expect(run.tell({ _tag: "LinkDown", peer: b! })).toMatchObject([{ timeout: 1_000 }])
@@ -181,7 +184,7 @@ test("asks others once, and not again with every ping while its accusation stand
   const asked = () => {
     const { probe } = run.ping(a!)
     const actions = run.tell({ _tag: "Unanswered", peer: a!, probe })
-    run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [], answered: 3 })
+    run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [], missedBy: [b!, c!, d!] })
     return actions.filter(({ _tag }) => _tag === "AskHelpers").length
   }
   expect([asked(), asked(), asked()]).toEqual([1, 0, 0])
@@ -207,14 +210,14 @@ test("asks others than who said that they reach it, as long as it does not answe
     const { probe } = run.ping(a!)
     const [ask] = run.tell({ _tag: "Unanswered", peer: a!, probe })
     const helpers = ask?._tag === "AskHelpers" ? ask.helpers : []
-    const told = run.tell({ _tag: "Helped", peer: a!, probe, reachedBy, answered: 3 })
+    const told = run.tell({ _tag: "Helped", peer: a!, probe, reachedBy, missedBy: [b!] })
     return { helpers, accuses: said(told).length > 0 }
   }
   // Whoever lies, of three that are asked of four: it is asked, and not the next time.
   const { probe } = run.ping(a!)
   const [ask] = run.tell({ _tag: "Unanswered", peer: a!, probe })
   const liar = ask?._tag === "AskHelpers" ? ask.helpers[0] : undefined
-  run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [liar!], answered: 3 })
+  run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [liar!], missedBy: [] })
   const { accuses, helpers } = asked([])
   expect(helpers).not.toContain(liar)
   expect(helpers.length).toBeGreaterThan(0)
@@ -227,7 +230,7 @@ test("asks who said that they reach it where there is nobody else to ask", () =>
     const { probe } = run.ping(a!)
     const [ask] = run.tell({ _tag: "Unanswered", peer: a!, probe })
     expect(ask).toMatchObject({ _tag: "AskHelpers", helpers: [b] })
-    run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [b!], answered: 1 })
+    run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [b!], missedBy: [] })
   }
 })
 
@@ -252,7 +255,7 @@ test("gives up the connection to one that is silent for long, and to one that is
     const { probe } = run.ping(a!)
     const actions = [...run.tell({ _tag: "Unanswered", peer: a!, probe })]
     if (actions.some(({ _tag }) => _tag === "AskHelpers")) {
-      actions.push(...run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [b!], answered: 1 }))
+      actions.push(...run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [b!], missedBy: [] }))
     }
     if (actions.some(({ _tag }) => _tag === "GiveUp")) times.push(run.now)
   }
@@ -275,7 +278,7 @@ test("keeps the connection to one that answers now and then", () => {
     )
     expect(asked.some(({ _tag }) => _tag === "GiveUp")).toBe(false)
     if (n % 5 === 4) continue
-    const told = run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [b!], answered: 1 })
+    const told = run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [b!], missedBy: [] })
     expect(told).toEqual([])
     // It doubts itself for what others reached; here that is not what is looked at.
     run.state = { ...run.state, awareness: 0 }
@@ -350,7 +353,7 @@ test("ignores answers to probes that are over", () => {
   run.tell({ _tag: "Answered", peer: a!, probe, incarnation: epoch })
   const before = run.state
   run.tell({ _tag: "Unanswered", peer: a!, probe })
-  run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [], answered: 2 })
+  run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [], missedBy: [b!, c!] })
   expect(run.state).toBe(before)
 })
 
@@ -532,26 +535,34 @@ test("one that denies by gossip and answers no pings is not looked at in a tight
   expect(ping).toMatchObject({ _tag: "Ping" })
   const probe = ping?._tag === "Ping" ? ping.probe : 0
   run.tell({ _tag: "Unanswered", peer: a!, probe })
-  run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [], answered: 2 })
+  run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [], missedBy: [b!, c!] })
   expect(hear(epoch + 2)).toEqual([])
   run.now += defaultMembershipOptions.interval / 2
   expect(hear(epoch + 3)).toMatchObject([{ _tag: "Ping" }])
 })
 
-test("one that refutes it and does not answer it is accused again later each time", () => {
-  const run = new Run(a!, b!, c!)
+/** Seconds between accusations of one that denies each by gossip and answers no ping. */
+const refuting = (run: Run, missing: number, until: number) => {
   const times: Array<number> = []
   let incarnation = epoch
-  const refuted = () => {
-    for (const _ of said(run.fail(a!))) {
+  while (run.now < until) {
+    for (const _ of said(run.fail(a!, missing))) {
       times.push(run.now)
       incarnation++
       const statement = { kind: "alive", subject: a!, incarnation } as const
       run.tell({ _tag: "Heard", statement, bytes: new Uint8Array() })
     }
   }
-  while (run.now < 600_000) refuted()
   const gaps = times.slice(1).map((at, index) => Math.round((at - times[index]!) / 1_000))
+  return { gaps, incarnation }
+}
+
+test("one that refutes it and does not answer it is accused again later each time", () => {
+  const run = new Run(a!, b!, c!)
+  // One of two others does not reach it, and what the other one sees is not to be heard.
+  const denied = refuting(run, 1, 600_000)
+  const { gaps } = denied
+  let { incarnation } = denied
   for (const [index, gap] of gaps.entries()) {
     const least = Math.min(120, 4 * 2 ** index)
     expect(gap).toBeGreaterThanOrEqual(least)
@@ -572,6 +583,22 @@ test("one that refutes it and does not answer it is accused again later each tim
   expect(said(run.fail(a!))).toMatchObject([{ kind: "suspect", incarnation }])
 })
 
+test("one that nobody who watches it reaches, and that denies, is accused again within half a minute", () => {
+  const run = new Run(a!, b!, c!)
+  const { gaps } = refuting(run, 2, 300_000)
+  const later = gaps.slice(3)
+  expect(later.length).toBeGreaterThanOrEqual(7)
+  for (const gap of later) {
+    expect(gap).toBeGreaterThanOrEqual(32)
+    expect(gap).toBeLessThanOrEqual(34)
+  }
+  // Somebody reaches it: what was said before is nothing any more.
+  const { probe } = run.ping(a!)
+  run.tell({ _tag: "Unanswered", peer: a!, probe })
+  run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [b!], missedBy: [c!] })
+  expect(run.state.probes.get(a!)?.missedBy).toEqual([])
+})
+
 test("says nothing when three others have said it", () => {
   const run = new Run(a!, b!, c!, d!, e!)
   const pings = [b!, c!, d!].flatMap((by) => {
@@ -580,7 +607,9 @@ test("says nothing when three others have said it", () => {
   })
   expect(pings).toMatchObject([{ _tag: "Ping", peer: a, probe: 1 }])
   run.tell({ _tag: "Unanswered", peer: a!, probe: 1 })
-  expect(run.tell({ _tag: "Helped", peer: a!, probe: 1, reachedBy: [], answered: 2 })).toEqual([])
+  expect(
+    run.tell({ _tag: "Helped", peer: a!, probe: 1, reachedBy: [], missedBy: [b!, c!] })
+  ).toEqual([])
 })
 
 test("looks at once at a member whose link broke, and at a suspect whose link came up", () => {

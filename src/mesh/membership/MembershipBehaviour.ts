@@ -30,7 +30,8 @@ import {
   postpone
 } from "./MemberTable.ts"
 import { isNews } from "./News.ts"
-import { isFlight, land, launch, putOff, sample, withSubjects } from "./Probing.ts"
+import { sample } from "./ProbeHelpers.ts"
+import { isFlight, land, launch, putOff, withSubjects } from "./Probing.ts"
 import type { StatementDoor } from "./Statement.ts"
 
 /** So late may be why answers did not come in time: half of a probe's patience (ms). */

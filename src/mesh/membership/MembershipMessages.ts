@@ -35,13 +35,13 @@ export type MembershipMessage =
       readonly denial?: Said | undefined
     }
   | { readonly _tag: "Unanswered"; readonly peer: PeerKey; readonly probe: number }
-  /** `answered`: helpers that gave any answer; `reachedBy`: those of them that say they reach the subject. */
+  /** Helpers that say they reach the subject, and those that say they do not; the others gave no answer. */
   | {
       readonly _tag: "Helped"
       readonly peer: PeerKey
       readonly probe: number
       readonly reachedBy: ReadonlyArray<PeerKey>
-      readonly answered: number
+      readonly missedBy: ReadonlyArray<PeerKey>
     }
   | { readonly _tag: "LinkUp"; readonly peer: PeerKey }
   | { readonly _tag: "LinkDown"; readonly peer: PeerKey }

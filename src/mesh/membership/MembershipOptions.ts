@@ -29,6 +29,11 @@ export interface MembershipOptions {
   readonly repeat: number
   /** As often as it was refuted by a member that does not answer it, an observer waits twice as long, up to this. */
   readonly longestRepeat: number
+  /**
+   * Instead of `longestRepeat`, where all who watch the member say that they do not reach it either: nobody
+   * else would notice that it has died since. Longer than one that was wrong is not believed alone (`doubtFor`).
+   */
+  readonly longestUnseen: number
   /** Between two tries to reach some dead member. */
   readonly retryDead: number
   /** Between two requests for others' evidence. */
@@ -45,6 +50,7 @@ export const defaultMembershipOptions: MembershipOptions = {
   tick: 200,
   repeat: 2_000,
   longestRepeat: 120_000,
+  longestUnseen: 32_000,
   retryDead: 10_000,
   pull: 30_000
 }

@@ -85,6 +85,6 @@ export const performAskHelpers = (
     peer,
     probe,
     reachedBy: helpers.filter((_, at) => answers[at] === true),
-    answered: answers.filter((answer) => answer !== undefined).length
+    missedBy: helpers.filter((_, at) => answers[at] === false)
   }))
 }

@@ -32,6 +32,8 @@ export interface Probe {
   readonly silentSince: number | undefined
   /** Those who said that they reach it, while it does not answer here; see `helpersFor`. */
   readonly vouched: ReadonlyArray<PeerKey>
+  /** Those who said that they do not reach it either, since anybody did or we accused it last. */
+  readonly missedBy: ReadonlyArray<PeerKey>
   /** Times in a row that a ping of its own has put ours off. */
   readonly heard: number
   /** Not one of our subjects: probed this once. */
@@ -112,4 +114,16 @@ export const recoverMembership = (last: MembershipState): Step => [
 export const withAwareness = (state: MembershipState, delta: number): MembershipState => {
   const awareness = applyDelta(state.awareness, delta)
   return awareness === state.awareness ? state : { ...state, awareness }
+}
+
+/** `undefined`: there is no probe of it. */
+export const withProbe = (
+  state: MembershipState,
+  peer: PeerKey,
+  probe: Probe | undefined
+): MembershipState => {
+  const probes = new Map(state.probes)
+  if (probe === undefined) probes.delete(peer)
+  else probes.set(peer, probe)
+  return { ...state, probes }
 }

@@ -7,9 +7,10 @@ import type { PeerKey } from "../../model/Names.ts"
 import { type Moment, noActions } from "../actor/Behaviour.ts"
 import { scaled } from "./Awareness.ts"
 import type { MembershipOptions } from "./MembershipOptions.ts"
-import type { MembershipState, Probe, Step } from "./MembershipState.ts"
+import { type MembershipState, type Probe, type Step, withProbe } from "./MembershipState.ts"
 import { type Member, memberOf } from "./MemberTable.ts"
 import { observersPerNode } from "./ObserverRing.ts"
+import { isUnseen } from "./ProbeHelpers.ts"
 import { lastRefuted, minTimeout } from "./Suspicion.ts"
 
 const newProbe: Probe = {
@@ -20,6 +21,7 @@ const newProbe: Probe = {
   accused: undefined,
   silentSince: undefined,
   vouched: [],
+  missedBy: [],
   heard: 0,
   once: false
 }
@@ -30,69 +32,6 @@ const newProbe: Probe = {
  * asks and does not answer.
  */
 const mostHeard = 4
-
-/** `count` of them at random, or all. */
-export const sample = <A>(
-  items: ReadonlyArray<A>,
-  count: number,
-  random: () => number
-): Array<A> => {
-  const pool = [...items]
-  const chosen: Array<A> = []
-  while (chosen.length < count && pool.length > 0) {
-    chosen.push(...pool.splice(Math.floor(random() * pool.length), 1))
-  }
-  return chosen
-}
-
-/**
- * Who is asked whether it reaches a subject that did not answer us: some of its other observers, who have a
- * connection to it. Those first to whom this node has one, too, being the observers of both, since any other
- * means a handshake for one question. Who said so before is not asked again while there are others, three if there are so many:
- * one word that it is reached is enough not to accuse it, and whoever lies would keep a dead one alive here.
- */
-export const helpersFor = (
-  options: MembershipOptions,
-  state: MembershipState,
-  peer: PeerKey,
-  random: () => number
-): ReadonlyArray<PeerKey> => {
-  const { probes, ring, self } = state
-  const isAble = (other: PeerKey): boolean =>
-    other !== self && memberOf(state, other)?.state === "alive"
-  const able = ring.observersOf(peer).filter(isAble)
-  const vouched = probes.get(peer)?.vouched ?? []
-  const others = able.filter((other) => !vouched.includes(other))
-  const least = able.length > options.helpers ? options.helpers : 1
-  const asked = others.length < least ? able : others
-  const own = new Set(ring.subjectsOf(self))
-  const near = sample(
-    asked.filter((other) => own.has(other)),
-    options.helpers - 1,
-    random
-  )
-  const rest = asked.filter((other) => !near.includes(other))
-  return [...near, ...sample(rest, options.helpers - near.length, random)]
-}
-
-/** These say that they reach it, as those did before; one that had said so is asked once there is nobody else. */
-export const vouchedFor = (
-  state: MembershipState,
-  peer: PeerKey,
-  by: ReadonlyArray<PeerKey>
-): MembershipState => {
-  const probe = state.probes.get(peer)
-  if (probe === undefined) return state
-  const again = by.some((one) => probe.vouched.includes(one))
-  return withProbe(state, peer, { ...probe, vouched: again ? by : [...probe.vouched, ...by] })
-}
-
-const withProbe = (state: MembershipState, peer: PeerKey, probe: Probe | undefined) => {
-  const probes = new Map(state.probes)
-  if (probe === undefined) probes.delete(peer)
-  else probes.set(peer, probe)
-  return { ...state, probes }
-}
 
 /** A ping to this peer now, unless one is under way. */
 export const launch = (
@@ -117,6 +56,7 @@ export const launch = (
     accused: current?.accused,
     silentSince: current?.silentSince,
     vouched: current?.vouched ?? [],
+    missedBy: current?.missedBy ?? [],
     heard: 0,
     once: current?.once ?? once
   }
@@ -195,6 +135,7 @@ export const land = (
     silentSince: answered ? undefined : (probe.silentSince ?? probe.startedAt),
     accused: answered ? undefined : probe.accused,
     vouched: answered ? [] : probe.vouched,
+    missedBy: answered ? [] : probe.missedBy,
     accusedAt
   })
 }
@@ -211,7 +152,7 @@ export const accuseNow = (
   const probe = landed.probes.get(peer)
   if (probe === undefined) return landed
   const accused = { at: moment.now, incarnation, refuted: timesRefuted(probe, incarnation) }
-  return withProbe(landed, peer, { ...probe, accused })
+  return withProbe(landed, peer, { ...probe, accused, missedBy: [] })
 }
 
 /** How often the subject, now at this incarnation, has refuted us without having answered us since. */
@@ -222,17 +163,20 @@ const timesRefuted = ({ accused }: Probe, incarnation: number): number =>
  * Is it too soon to begin with it once more? There are ways to the subject that we do not have, as between two
  * halves of a mesh that only one member reaches both of: to say so every second has everybody told, and
  * its denial, for as long as that lasts. Each time that we were refuted we wait twice as long, since anybody was.
+ * Not so long where nobody who watches it has a way to it: its own word is all that it is known to live by.
  */
 export const isTooSoon = (
   options: MembershipOptions,
+  state: MembershipState,
   probe: Probe,
-  { incarnation, refuted }: Member,
+  { incarnation, peer, refuted }: Member,
   now: number
 ): boolean => {
   const times = timesRefuted(probe, incarnation)
   if (probe.accused === undefined || times === 0) return false
   const since = Math.max(probe.accused.at, lastRefuted(refuted))
-  return now - since < Math.min(options.longestRepeat, options.repeat * 2 ** times)
+  const longest = isUnseen(state, peer, probe) ? options.longestUnseen : options.longestRepeat
+  return now - since < Math.min(longest, options.repeat * 2 ** times)
 }
 
 /**

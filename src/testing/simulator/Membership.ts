@@ -240,7 +240,7 @@ export class Membership implements NodeMembership {
     const node = this.#node
     const { size } = node.world.profile
     const reachedBy: Array<PeerKey> = []
-    let answered = 0
+    const missedBy: Array<PeerKey> = []
     let open = helpers.length
     for (const helper of helpers) {
       node.ask<boolean | undefined>(
@@ -249,9 +249,9 @@ export class Membership implements NodeMembership {
         size.ping,
         (it, reply) => it.membership.reach(peer, (found) => reply(found, size.answer)),
         (answer) => {
-          if (answer !== undefined) answered++
           if (answer === true) reachedBy.push(helper)
-          if (--open === 0) this.tell({ _tag: "Helped", peer, probe, reachedBy, answered })
+          if (answer === false) missedBy.push(helper)
+          if (--open === 0) this.tell({ _tag: "Helped", peer, probe, reachedBy, missedBy })
         }
       )
     }
