@@ -5,12 +5,12 @@
  *     identity ─► telemetry ─► inbound ─► mesh plane ─► outbound ─► listeners ─► admin
  */
 import { Clock, Context, Effect, Layer, Schedule, type Scope } from "effect"
-import type { ReadinessItem } from "./admin/AdminModel.ts"
 import type { AdminListenError } from "./admin/AdminPort.ts"
 import { AdminListening, type AdminServerOptions, adminServer } from "./admin/AdminServer.ts"
 import { AdminSource } from "./admin/AdminSource.ts"
 import { AdminToken } from "./admin/AdminToken.ts"
 import { controlToken, programToken } from "./admin/ControlPlace.ts"
+import type { ReadinessItem } from "./admin/NodeModel.ts"
 import { formatAdminAddress } from "./config/HostPort.ts"
 import { Supervisor } from "./mesh/actor/Supervisor.ts"
 import { makeHealthChecker } from "./mesh/health/HealthChecker.ts"

@@ -1,4 +1,9 @@
-/** The admin HTTP API as a value: the server implements it, the client is derived from it. */
+/**
+ * The admin HTTP API as a value: the server implements it, the client is derived from it, and the commands
+ * and the dashboard use nothing else. What it carries is in the files named …Model: fields named …At are wall
+ * clock in milliseconds since 1970, …Ms are lengths of time in milliseconds; null means not known or not
+ * applicable. Fields may be added; those there are keep their meaning.
+ */
 import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
@@ -22,14 +27,6 @@ import {
   NotReady
 } from "./AdminError.ts"
 import {
-  EndpointStatus,
-  LinkStatus,
-  MemberStatus,
-  NodeStatus,
-  Readiness,
-  ServiceStatus
-} from "./AdminModel.ts"
-import {
   DrainResult,
   ForgetRequest,
   ForgetResult,
@@ -38,8 +35,11 @@ import {
   LeaveResult,
   ReloadResult
 } from "./ControlModel.ts"
+import { LinkStatus, MemberStatus } from "./MemberModel.ts"
+import { NodeStatus, Readiness } from "./NodeModel.ts"
 import { PeerStatus, PeersChoice } from "./PeerModel.ts"
 import { PolicyExplained } from "./PolicyModel.ts"
+import { EndpointStatus, ServiceStatus } from "./ServiceModel.ts"
 import {
   SettingHistory,
   SettingName,

@@ -14,13 +14,6 @@ import type {
 import type { ActorsChoice, ActorsStatus } from "./ActorsModel.ts"
 import type { AdminConflict, AdminForbidden, AdminInvalid, AdminNotFound } from "./AdminError.ts"
 import type {
-  EndpointStatus,
-  LinkStatus,
-  MemberStatus,
-  NodeStatus,
-  ServiceStatus
-} from "./AdminModel.ts"
-import type {
   DrainResult,
   ForgetRequest,
   ForgetResult,
@@ -29,8 +22,11 @@ import type {
   LeaveResult,
   ReloadResult
 } from "./ControlModel.ts"
+import type { LinkStatus, MemberStatus } from "./MemberModel.ts"
+import type { NodeStatus } from "./NodeModel.ts"
 import type { PeerStatus } from "./PeerModel.ts"
 import type { PolicyExplained } from "./PolicyModel.ts"
+import type { EndpointStatus, ServiceStatus } from "./ServiceModel.ts"
 import type {
   SettingHistory,
   SettingName,

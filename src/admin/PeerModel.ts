@@ -1,7 +1,7 @@
 /** How the nodes of the mesh stand to this one, as Schemas: what `skein peers` shows. */
 import { Schema } from "effect"
 import { NodeName, PeerKey } from "../schema/NamesSchema.ts"
-import { MemberStatus } from "./AdminModel.ts"
+import { MemberStatus } from "./MemberModel.ts"
 
 const Count = Schema.Int.pipe(Schema.nonNegative())
 const Amount = Schema.NullOr(Schema.Number)

@@ -1,5 +1,5 @@
 /** Whether others get to a node where it tells them to come, for `status` and `doctor`. */
-import type { AnnouncedAddress, NodeStatus } from "../admin/AdminModel.ts"
+import type { AnnouncedAddress, NodeStatus } from "../admin/NodeModel.ts"
 import { type Check, fail, ok, warn } from "./Check.ts"
 import { span } from "./Figures.ts"
 

@@ -1,5 +1,6 @@
 /** How the clocks of the mesh stand to each other, for `members`, `status` and `doctor`. */
-import type { MemberStatus, NodeStatus } from "../admin/AdminModel.ts"
+import type { MemberStatus } from "../admin/MemberModel.ts"
+import type { NodeStatus } from "../admin/NodeModel.ts"
 import { type Check, fail, ok, warn } from "./Check.ts"
 import { counted, missing, span } from "./Figures.ts"
 

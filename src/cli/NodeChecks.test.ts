@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
-import type { AnnouncedAddress, MemberStatus, NodeStatus } from "../admin/AdminModel.ts"
+import type { MemberStatus } from "../admin/MemberModel.ts"
+import type { AnnouncedAddress, NodeStatus } from "../admin/NodeModel.ts"
 import { makeNodeConfig } from "../config/NodeConfig.ts"
 import { sampleMembers, sampleNow, sampleServices, sampleStatus } from "../testing/SampleSource.ts"
 import { type Check, failures, renderChecks } from "./Check.ts"

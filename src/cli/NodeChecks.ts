@@ -1,5 +1,7 @@
 /** What a node's own report says of its health. Pure: from the admin API's values to checks. */
-import type { MemberStatus, MeshFinding, NodeStatus, ServiceStatus } from "../admin/AdminModel.ts"
+import type { MemberStatus } from "../admin/MemberModel.ts"
+import type { MeshFinding, NodeStatus } from "../admin/NodeModel.ts"
+import type { ServiceStatus } from "../admin/ServiceModel.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import { meshWarnings } from "../config/PolicyReach.ts"
 import { announcedCheck } from "./AnnouncedCheck.ts"

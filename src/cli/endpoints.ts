@@ -2,7 +2,7 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import { Effect } from "effect"
-import type { EndpointStatus } from "../admin/AdminModel.ts"
+import type { EndpointStatus } from "../admin/ServiceModel.ts"
 import { ServiceName } from "../schema/NamesSchema.ts"
 import { latency, missing, rate, share, span } from "./Figures.ts"
 import { readAs } from "./NodeAddress.ts"

@@ -1,6 +1,6 @@
 /** `skein links`: the encrypted paths to other nodes. */
 import * as Command from "@effect/cli/Command"
-import type { LinkStatus } from "../admin/AdminModel.ts"
+import type { LinkStatus } from "../admin/MemberModel.ts"
 import { bytes, latency, missing, shortPeer, span } from "./Figures.ts"
 import { type Column, renderTable, type Tone } from "./Table.ts"
 import { type Showing, showView, viewOptions } from "./View.ts"

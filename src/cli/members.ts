@@ -1,6 +1,6 @@
 /** `skein members`: who is in the mesh, as this node sees it. */
 import * as Command from "@effect/cli/Command"
-import type { MemberStatus } from "../admin/AdminModel.ts"
+import type { MemberStatus } from "../admin/MemberModel.ts"
 import { ahead } from "./ClockCheck.ts"
 import { latency, missing, shortPeer, span } from "./Figures.ts"
 import { type Column, renderTable, type Tone } from "./Table.ts"

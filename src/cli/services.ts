@@ -1,6 +1,6 @@
 /** `skein services`: what can be called, and how calls from this node fare. */
 import * as Command from "@effect/cli/Command"
-import type { ServiceStatus } from "../admin/AdminModel.ts"
+import type { ServiceStatus } from "../admin/ServiceModel.ts"
 import { firstOf, latency, rate, share } from "./Figures.ts"
 import { type Column, renderTable } from "./Table.ts"
 import { type Showing, showView, viewOptions } from "./View.ts"

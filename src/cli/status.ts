@@ -1,11 +1,6 @@
 /** `skein status`: one node at a glance. */
 import * as Command from "@effect/cli/Command"
-import type {
-  AnnouncedAddress,
-  CallerStatus,
-  NamesStatus,
-  NodeStatus
-} from "../admin/AdminModel.ts"
+import type { AnnouncedAddress, CallerStatus, NamesStatus, NodeStatus } from "../admin/NodeModel.ts"
 import { trialOf } from "./AnnouncedCheck.ts"
 import { clockLine, isClockWell } from "./ClockCheck.ts"
 import { bytes, counted, firstOf, latency, span } from "./Figures.ts"

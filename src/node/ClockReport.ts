@@ -4,7 +4,7 @@
  * `doctor` and the metrics. Thin: clocks are measured in PeerClocks, refused at the doors.
  */
 import { Effect, Runtime, type Scope } from "effect"
-import type { ClockStatus, ReadinessItem, RefusedByTime } from "../admin/AdminModel.ts"
+import type { ClockStatus, ReadinessItem, RefusedByTime } from "../admin/NodeModel.ts"
 import { restFor, type TickTimers } from "../mesh/actor/Ticking.ts"
 import type { PeerClocks } from "../mesh/membership/PeerClocks.ts"
 import { defaultSkew } from "../mesh/trust/Certificate.ts"

@@ -5,7 +5,7 @@
  * take part in, might bring that to nobody for a while.
  */
 import { Effect, Schedule, type Scope } from "effect"
-import type { ReadinessItem } from "../admin/AdminModel.ts"
+import type { ReadinessItem } from "../admin/NodeModel.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
 import type { PeerKey } from "../model/Names.ts"

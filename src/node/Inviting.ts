@@ -2,7 +2,7 @@
  * What goes into an invite beside the signature, and what to do when there can be none. Pure: who is
  * there, and what each may grant, is handed in.
  */
-import type { ClockStatus } from "../admin/AdminModel.ts"
+import type { ClockStatus } from "../admin/NodeModel.ts"
 import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
 import { type Grant, grantsCapability, uncovered } from "../mesh/trust/Grant.ts"
 import { maxBootstrap } from "../mesh/trust/Invite.ts"

@@ -1,5 +1,5 @@
 /** The members of the mesh as this node sees them, for people: its records, judged and measured. */
-import type { MemberStatus } from "../admin/AdminModel.ts"
+import type { MemberStatus } from "../admin/MemberModel.ts"
 import { NodeName, type PeerKey } from "../model/Names.ts"
 import type { PeerLinkStatus } from "../request/link/LinkPool.ts"
 import type { MeshPlane } from "./MeshPlane.ts"

@@ -1,5 +1,5 @@
 /** Has this node met its mesh since it started, as far as one must wait for that? */
-import type { ReadinessItem } from "../admin/AdminModel.ts"
+import type { ReadinessItem } from "../admin/NodeModel.ts"
 import type { Catalogue } from "../mesh/catalogue/Catalogue.ts"
 import type { PeerKey } from "../model/Names.ts"
 import type { Bootstrap } from "./Bootstrap.ts"

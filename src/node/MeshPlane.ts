@@ -4,7 +4,7 @@
  */
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { Context, Effect, Layer, Runtime, type Scope } from "effect"
-import type { ReadinessItem } from "../admin/AdminModel.ts"
+import type { ReadinessItem } from "../admin/NodeModel.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import { Supervisor } from "../mesh/actor/Supervisor.ts"
 import { type CatalogueShape, makeCatalogue } from "../mesh/catalogue/CatalogueService.ts"

@@ -13,13 +13,6 @@ import {
 import { ActorsChoice, ActorsStatus } from "../admin/ActorsModel.ts"
 import { AdminConflict, AdminForbidden, AdminInvalid, AdminNotFound } from "../admin/AdminError.ts"
 import {
-  EndpointStatus,
-  LinkStatus,
-  MemberStatus,
-  NodeStatus,
-  ServiceStatus
-} from "../admin/AdminModel.ts"
-import {
   DrainResult,
   ForgetRequest,
   ForgetResult,
@@ -28,8 +21,11 @@ import {
   LeaveResult,
   ReloadResult
 } from "../admin/ControlModel.ts"
+import { LinkStatus, MemberStatus } from "../admin/MemberModel.ts"
+import { NodeStatus } from "../admin/NodeModel.ts"
 import { PeerStatus } from "../admin/PeerModel.ts"
 import { PolicyExplained } from "../admin/PolicyModel.ts"
+import { EndpointStatus, ServiceStatus } from "../admin/ServiceModel.ts"
 import {
   SettingHistory,
   SettingName,

@@ -1,14 +1,10 @@
 /** What a running node tells its operator: the admin API's view of everything there is. */
 import { Effect, Runtime, type Scope } from "effect"
 import { AdminNotFound } from "../admin/AdminError.ts"
-import type {
-  EndpointStatus,
-  LinkStatus,
-  NodeStatus,
-  ReadinessItem,
-  ServiceStatus
-} from "../admin/AdminModel.ts"
 import type { AdminSource } from "../admin/AdminSource.ts"
+import type { LinkStatus } from "../admin/MemberModel.ts"
+import type { NodeStatus, ReadinessItem } from "../admin/NodeModel.ts"
+import type { EndpointStatus, ServiceStatus } from "../admin/ServiceModel.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import type { ActorStatus } from "../mesh/actor/Supervisor.ts"
 import { ticking } from "../mesh/actor/Ticking.ts"

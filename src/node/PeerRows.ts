@@ -1,5 +1,5 @@
 /** How the members stand to this node, for people: what is known of each, and what it said when asked. */
-import type { MemberStatus } from "../admin/AdminModel.ts"
+import type { MemberStatus } from "../admin/MemberModel.ts"
 import type { PeerStatus } from "../admin/PeerModel.ts"
 import type { SyncBook } from "../mesh/catalogue/SyncBook.ts"
 import type { PeerFigures } from "../mesh/host/MeshRpc.ts"

@@ -5,15 +5,11 @@
 import { Effect, Schema } from "effect"
 import { ActorsStatus } from "../admin/ActorsModel.ts"
 import { AdminConflict, AdminNotFound } from "../admin/AdminError.ts"
-import {
-  EndpointStatus,
-  LinkStatus,
-  MemberStatus,
-  NodeStatus,
-  ServiceStatus
-} from "../admin/AdminModel.ts"
 import type { AccessSource, AdminSource } from "../admin/AdminSource.ts"
+import { LinkStatus, MemberStatus } from "../admin/MemberModel.ts"
+import { NodeStatus } from "../admin/NodeModel.ts"
 import { PeerStatus } from "../admin/PeerModel.ts"
+import { EndpointStatus, ServiceStatus } from "../admin/ServiceModel.ts"
 import { SettingHistory, SettingStatus } from "../admin/SettingsModel.ts"
 import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import { RootId } from "../schema/TrustSchema.ts"

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync 
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import type { MemberStatus } from "../../src/admin/AdminModel.ts"
+import type { MemberStatus } from "../../src/admin/MemberModel.ts"
 import type { PeerStatus } from "../../src/admin/PeerModel.ts"
 import { type App, httpApp } from "../fixtures/Apps.ts"
 import { type Host, root, skein, TestMesh } from "../fixtures/Mesh.ts"

@@ -3,7 +3,8 @@
  * within a minute of its clock.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import type { MemberStatus, NodeStatus } from "../../src/admin/AdminModel.ts"
+import type { MemberStatus } from "../../src/admin/MemberModel.ts"
+import type { NodeStatus } from "../../src/admin/NodeModel.ts"
 import { type App, httpApp } from "../fixtures/Apps.ts"
 import { FakeClock } from "../fixtures/FakeClock.ts"
 import { type Host, skein, TestMesh } from "../fixtures/Mesh.ts"

@@ -1,14 +1,7 @@
-/**
- * What a node tells its operator, as Schemas: the admin API's JSON, which the commands and the
- * dashboard use and nothing else. Fields named …At are wall clock in milliseconds since 1970,
- * …Ms are lengths of time in milliseconds; null means not known or not applicable. Fields may be
- * added; those here keep their meaning.
- */
+/** How a node is, as Schemas of the admin API: what `skein status` and `doctor` show. */
 import { Schema } from "effect"
 import { findingKinds } from "../mesh/catalogue/MeshFindings.ts"
-import { standingNames } from "../request/outbound/Standing.ts"
 import { MeshId, NodeName, PeerKey, ServiceName } from "../schema/NamesSchema.ts"
-import { Protocol } from "../schema/NodeRecordSchema.ts"
 
 const Count = Schema.Int.pipe(Schema.nonNegative())
 const Rate = Schema.NullOr(Schema.Number)
@@ -23,6 +16,11 @@ export const ReadinessItem = Schema.Struct({
   detail: Schema.String
 })
 export type ReadinessItem = typeof ReadinessItem.Type
+
+export const Readiness = Schema.Struct({
+  ready: Schema.Boolean,
+  items: Schema.Array(ReadinessItem)
+})
 
 export const ActorStatus = Schema.Struct({
   name: Schema.String,
@@ -263,126 +261,3 @@ export const NodeStatus = Schema.Struct({
   loopDelayMs: Rate
 })
 export type NodeStatus = typeof NodeStatus.Type
-
-/** `draining`: what runs on it goes on, nothing new is begun. */
-const LinkState = Schema.Literal("open", "draining", "connecting", "closed")
-
-export const MemberStatus = Schema.Struct({
-  node: NodeName,
-  peer: PeerKey,
-  self: Schema.Boolean,
-  /**
-   * `refused`: connected, but its record is not taken here because of time. `revoked`: thrown out of the
-   * mesh, see `skein revoke`.
-   */
-  state: Schema.Literal("alive", "suspect", "dead", "left", "refused", "revoked"),
-  /** It takes no new work, as it says itself (`skein drain`), until it is started again. */
-  draining: Schema.optionalWith(Schema.Boolean, { default: () => false }),
-  incarnation: Count,
-  zone: Text,
-  addresses: Schema.Array(Schema.String),
-  /** In this state since. */
-  sinceAt: Instant,
-  /** Null: this very node. */
-  link: Schema.NullOr(LinkState),
-  rttMs: Rate,
-  /** How far its clock is ahead of this node's, negative when behind; null: not known. */
-  clockAheadMs: Schema.optionalWith(Rate, { default: () => null }),
-  software: Text,
-  /** Its record as held here. */
-  record: Schema.NullOr(
-    Schema.Struct({
-      epoch: Count,
-      version: Count,
-      signedAt: Instant,
-      /** `stale`: it said it has a newer one. `unreachable`: cannot be asked. */
-      sync: Schema.Literal("synced", "stale", "unreachable"),
-      /** Since the last time both sides were seen to be equal. */
-      checkedMs: Rate
-    })
-  )
-})
-export type MemberStatus = typeof MemberStatus.Type
-
-export const ServiceStatus = Schema.Struct({
-  name: ServiceName,
-  protocol: Protocol,
-  /** Nodes that get no calls because they say another protocol. */
-  leftOut: Schema.Array(Schema.Struct({ node: NodeName, protocol: Protocol })),
-  endpoints: Schema.Struct({
-    total: Count,
-    /** As their owners say. */
-    healthy: Count,
-    /** Those that may get the next request from this node. */
-    inUse: Count
-  }),
-  /** Ejections are disregarded: too few endpoints would be left, or only sick ones. */
-  panic: Schema.Boolean,
-  nodes: Schema.Array(NodeName),
-  /** Share of calls from this node that succeeded, 0–1; null without calls. */
-  success: Rate,
-  /** Calls per second from this node. */
-  rps: Schema.Number,
-  p50Ms: Rate,
-  p95Ms: Rate,
-  p99Ms: Rate
-})
-export type ServiceStatus = typeof ServiceStatus.Type
-
-export const EndpointStatus = Schema.Struct({
-  /** `<peer>/<service>/<endpoint id>` */
-  key: Schema.String,
-  node: NodeName,
-  peer: PeerKey,
-  endpoint: Schema.String,
-  zone: Text,
-  local: Schema.Boolean,
-  /** As its node says; another than the service's: left out. */
-  protocol: Protocol,
-  /** As its owner's health checks say. */
-  healthy: Schema.Boolean,
-  draining: Schema.Boolean,
-  member: Schema.Literal("alive", "suspect", "dead"),
-  weight: Count,
-  /** As this node judges it; null when it was never called from here. */
-  breaker: Schema.NullOr(Schema.Literal("closed", "open", "half_open", "off")),
-  /** This node's link to it; false after it broke. */
-  linked: Schema.Boolean,
-  /** What is in force: the first thing that is held against it, in the order of selection. */
-  state: Schema.Literal(...standingNames, "left_out"),
-  /** When the state ends by itself; null when time does not end it. */
-  stateUntilAt: Schema.NullOr(Instant),
-  /** It may get the next request from this node. */
-  inUse: Schema.Boolean,
-  /** Why it is in use despite its state: too few would be left, or all that is in reach is out. */
-  inUseDespite: Schema.NullOr(Schema.Literal("panic", "no_other")),
-  /** Until when, when ejected; in a panic that is disregarded, see `inUse`. */
-  ejectedUntilAt: Schema.NullOr(Instant),
-  inFlight: Count,
-  /** The balancer's latency estimate. */
-  ewmaMs: Rate,
-  success: Rate,
-  rps: Schema.Number
-})
-export type EndpointStatus = typeof EndpointStatus.Type
-
-export const LinkStatus = Schema.Struct({
-  node: Schema.NullOr(NodeName),
-  peer: PeerKey,
-  direction: Schema.Literal("inbound", "outbound"),
-  state: LinkState,
-  address: Text,
-  rttMs: Rate,
-  /** In flight. */
-  exchanges: Count,
-  bytesIn: Count,
-  bytesOut: Count,
-  sinceAt: Instant,
-  lastError: Text
-})
-export type LinkStatus = typeof LinkStatus.Type
-
-export const Readiness = Schema.Struct({
-  ready: Schema.Boolean,
-  items: Schema.Array(ReadinessItem)
-})
