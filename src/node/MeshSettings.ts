@@ -5,7 +5,7 @@
 import { Clock, Effect, Either } from "effect"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
 import { furtherKind } from "../mesh/catalogue/FurtherRecord.ts"
-import { maxAhead } from "../mesh/catalogue/RecordDoor.ts"
+import { maxAhead } from "../mesh/catalogue/RecordTime.ts"
 import { draftSetting, type SettingDraft } from "../mesh/settings/SettingDraft.ts"
 import { SettingJudge } from "../mesh/settings/SettingJudge.ts"
 import { bodyBytes, encodeSetting } from "../mesh/settings/SettingRecord.ts"

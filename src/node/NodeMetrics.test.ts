@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { RecordRefused } from "../mesh/catalogue/RecordDoor.ts"
+import { RecordRefused } from "../mesh/catalogue/RecordRefused.ts"
 import { PeerKey } from "../model/Names.ts"
 import { MetricRegistry } from "../request/cells/Metrics.ts"
 import { prometheusText } from "../telemetry/PrometheusText.ts"

@@ -20,8 +20,8 @@ import {
   makeCatalogueState
 } from "../../src/mesh/catalogue/CatalogueBehaviour.ts"
 import { makeOwnRecord, nextEpoch, type OwnFacts } from "../../src/mesh/catalogue/OwnRecord.ts"
-import { maxAhead } from "../../src/mesh/catalogue/RecordDoor.ts"
 import { type NodeEntry, nodeEntry, nodeKey } from "../../src/mesh/catalogue/RecordEntry.ts"
+import { maxAhead } from "../../src/mesh/catalogue/RecordTime.ts"
 import { NodeName, type PeerKey } from "../../src/model/Names.ts"
 import type { NodeRecord } from "../../src/model/NodeRecord.ts"
 import { EventQueue, seededRandom } from "../../src/testing/simulator/EventQueue.ts"

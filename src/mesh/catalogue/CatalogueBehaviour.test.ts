@@ -16,8 +16,10 @@ import {
   tickDue
 } from "./CatalogueBehaviour.ts"
 import { makeOwnRecord, nextEpoch, type OwnFacts, ownTimes } from "./OwnRecord.ts"
-import { makeRecordDoor, maxAhead, type RecordRefused } from "./RecordDoor.ts"
+import { makeRecordDoor } from "./RecordDoor.ts"
 import { lifetimes, type NodeEntry } from "./RecordEntry.ts"
+import type { RecordRefused } from "./RecordRefused.ts"
+import { maxAhead } from "./RecordTime.ts"
 
 const wallStart = 1_800_000_000_000
 const [own, other] = makeMembers(2, wallStart - 3_600_000)

@@ -19,9 +19,11 @@ import {
   resignOwn,
   restartEpoch
 } from "./OwnRecord.ts"
-import { maxAhead, type RecordDoor, type RecordRefused } from "./RecordDoor.ts"
+import type { RecordDoor } from "./RecordDoor.ts"
 import { type CatalogueEntry, type NodeEntry, nodeKey, type SettingEntry } from "./RecordEntry.ts"
 import { type Bustle, gatherFor, heardNews, noBustle, takesAway } from "./RecordPace.ts"
+import type { RecordRefused } from "./RecordRefused.ts"
+import { maxAhead } from "./RecordTime.ts"
 
 /** The envelope now in force, or why the change could not be signed. */
 export type OwnReply = (published: Either.Either<NodeEntry, RecordRefused>) => void

@@ -8,8 +8,9 @@ import { describeSpan } from "../trust/CertificateError.ts"
 import { type AnyChange, Catalogue } from "./Catalogue.ts"
 import type { StoredChange } from "./CatalogueLog.ts"
 import { CatalogueStore } from "./CatalogueStore.ts"
-import { maxAhead, type RecordDoor } from "./RecordDoor.ts"
+import type { RecordDoor } from "./RecordDoor.ts"
 import { compareEntries } from "./RecordEntry.ts"
+import { maxAhead } from "./RecordTime.ts"
 
 /** What leads from one catalogue to another when it is read again, in this order. */
 export const storedChanges = (changes: ReadonlyArray<AnyChange>): ReadonlyArray<StoredChange> =>

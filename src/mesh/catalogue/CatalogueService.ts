@@ -35,9 +35,10 @@ import { loadCatalogue, storedChanges } from "./CatalogueLoading.ts"
 import { CatalogueStore } from "./CatalogueStore.ts"
 import { type CatalogueSyncOptions, makeCatalogueSync } from "./CatalogueSync.ts"
 import { makeOwnRecord, nextEpoch, type OwnFacts, resignOwn } from "./OwnRecord.ts"
-import type { RecordDoor, RecordRefused } from "./RecordDoor.ts"
+import type { RecordDoor } from "./RecordDoor.ts"
 import { lifetimes, type NodeEntry } from "./RecordEntry.ts"
 import { actorBehind, actorPatience, RecordIntake, type RecordWay } from "./RecordIntake.ts"
+import type { RecordRefused } from "./RecordRefused.ts"
 import { rejudge } from "./Rejudging.ts"
 
 export interface CatalogueOptions extends CatalogueSyncOptions {

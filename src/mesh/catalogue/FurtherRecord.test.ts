@@ -5,8 +5,10 @@ import { makeMembers } from "../../../test/fixtures/Members.ts"
 import { encodeCbor } from "../trust/Cbor.ts"
 import { sealEnvelope } from "../trust/Envelope.ts"
 import { Catalogue } from "./Catalogue.ts"
-import { isBlameworthy, makeRecordDoor, maxAhead, recordKind } from "./RecordDoor.ts"
+import { makeRecordDoor, recordKind } from "./RecordDoor.ts"
 import { type FurtherEntry, lifetimes } from "./RecordEntry.ts"
+import { isBlameworthy } from "./RecordRefused.ts"
+import { maxAhead } from "./RecordTime.ts"
 
 const now = 1_800_000_000_000
 const hour = 3_600_000

@@ -12,8 +12,9 @@ import { makeMembers } from "../../../test/fixtures/Members.ts"
 import { MemoryBus } from "../../testing/MemoryGossip.ts"
 import type { CatalogueShape } from "./CatalogueService.ts"
 import { CatalogueStore } from "./CatalogueStore.ts"
-import { makeRecordDoor, maxAhead } from "./RecordDoor.ts"
+import { makeRecordDoor } from "./RecordDoor.ts"
 import { lifetimes } from "./RecordEntry.ts"
+import { maxAhead } from "./RecordTime.ts"
 
 const start = 1_800_000_000_000
 const hour = 3_600_000

@@ -7,8 +7,8 @@
  * same (a data directory restored from a backup, a clock set back), the next one goes above it.
  */
 import type { NodeRecord } from "../../model/NodeRecord.ts"
-import { maxAhead } from "./RecordDoor.ts"
 import type { EntryOrder } from "./RecordEntry.ts"
+import { maxAhead } from "./RecordTime.ts"
 
 /** What the owner decides of its record; the rest counts and dates it. */
 export type OwnFacts = Omit<NodeRecord, "peer" | "epoch" | "version" | "signedAt">

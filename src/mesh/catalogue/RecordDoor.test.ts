@@ -7,8 +7,10 @@ import type { NodeRecord, ServiceEntry } from "../../model/NodeRecord.ts"
 import { encodeCbor } from "../trust/Cbor.ts"
 import { sealEnvelope } from "../trust/Envelope.ts"
 import type { NodeIdentity } from "../trust/NodeIdentity.ts"
-import { isBlameworthy, makeRecordDoor, maxAhead, recordKind } from "./RecordDoor.ts"
+import { makeRecordDoor, recordKind } from "./RecordDoor.ts"
 import { lifetimes } from "./RecordEntry.ts"
+import { isBlameworthy } from "./RecordRefused.ts"
+import { maxAhead } from "./RecordTime.ts"
 
 const now = 1_800_000_000_000
 const hour = 3_600_000

@@ -15,14 +15,13 @@
  * pass as far as they can be judged (FurtherRecord.ts), and of a node's record what is not known is
  * left out. One that cannot be read at all is no fault of whoever passed it on.
  */
-import { Data, Either } from "effect"
+import { Either } from "effect"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
 import { type NodeRecord, recordLimits } from "../../model/NodeRecord.ts"
 import { encodeCbor } from "../trust/Cbor.ts"
 import type { VerifiedCertificate } from "../trust/Certificate.ts"
 import {
   EnvelopeCache,
-  type EnvelopeError,
   type OpenedEnvelope,
   openEnvelope,
   sealEnvelope
@@ -30,74 +29,16 @@ import {
 import { grantsService } from "../trust/Grant.ts"
 import type { IdentityCell } from "../trust/NodeIdentity.ts"
 import { describeRevocation, Revocations, type RevocationsCell } from "../trust/Revocations.ts"
-import { settingMark } from "../trust/RootStatement.ts"
 import { decodeFurther, furtherKind } from "./FurtherRecord.ts"
 import { duplicateIn, readNodeRecord } from "./NodeRecordReader.ts"
-import {
-  type CatalogueEntry,
-  lifetimes,
-  mayBeSetting,
-  type NodeEntry,
-  nodeEntry,
-  type SettingEntry,
-  settingEntry
-} from "./RecordEntry.ts"
+import { type CatalogueEntry, lifetimes, type NodeEntry, nodeEntry } from "./RecordEntry.ts"
+import { RecordRefused, refuse, refusedEnvelope } from "./RecordRefused.ts"
+import { inTime, maxAhead } from "./RecordTime.ts"
+import { makeSettingDoor } from "./SettingDoor.ts"
 import type { SettingReader } from "./SettingReader.ts"
 
 /** What the envelope of a node record is signed as. */
 export const recordKind = "node-record"
-
-/**
- * How far ahead of our clock a record may claim to be, in milliseconds. A record from the far
- * future could not be beaten by its owner's later ones, and would never expire.
- */
-export const maxAhead = 10 * 60_000
-
-export class RecordRefused extends Data.TaggedError("RecordRefused")<{
-  readonly code:
-    | "forged"
-    | "malformed"
-    /** Genuine, and said in a way that this version does not understand. */
-    | "unreadable"
-    | "too_large"
-    | "wrong_owner"
-    /** Genuine, of somebody who was thrown out, or whose root was: who passed it on may not have heard. */
-    | "revoked"
-    /** Genuine, of somebody who is gone for good: who passed it on may not have heard. */
-    | "forgotten"
-    /** Genuine but over: nobody's fault who passes it on. */
-    | "too_old"
-    /** One of the two clocks is wrong. */
-    | "from_the_future"
-    /** Genuine, and not its signer's to say. Who passes it on may know no better. */
-    | "not_granted"
-    /** The catalogue's limit. */
-    | "full"
-  readonly message: string
-}> {}
-
-/** Does it speak against whoever passed it on? Time does not, nor do versions: both differ. */
-export const isBlameworthy = ({ code }: RecordRefused): boolean =>
-  code === "forged" || code === "malformed" || code === "too_large" || code === "wrong_owner"
-
-const refuse = (code: RecordRefused["code"], message: string) =>
-  Either.left(new RecordRefused({ code, message }))
-
-const fromEnvelopeError = ({ code, message }: EnvelopeError): RecordRefused => {
-  switch (code) {
-    case "expired":
-      return new RecordRefused({ code: "too_old", message })
-    case "not_yet_valid":
-      return new RecordRefused({ code: "from_the_future", message })
-    case "root_withdrawn":
-      return new RecordRefused({ code: "revoked", message })
-    case "malformed":
-    case "too_large":
-      return new RecordRefused({ code, message })
-    default:
-      return new RecordRefused({ code: "forged", message })
-  }
-}
 
 /** A genuine record that was refused because one of two clocks is wrong. */
 export interface UntimelyRecord {
@@ -171,6 +112,10 @@ export const makeRecordDoor = (
     })
   const open = (bytes: Uint8Array, now: number, skew: number) =>
     openAs(recordKind, bytes, now, skew)
+  const settingDoor = makeSettingDoor({
+    ...{ identity, revocations, settings },
+    openEnvelope: (bytes, now) => openAs(furtherKind, bytes, now, Number.POSITIVE_INFINITY, true)
+  })
 
   /** Neither is the kind said beside the signature, nor is it believed before that was checked. */
   const judge = (
@@ -179,7 +124,7 @@ export const makeRecordDoor = (
     skew: number
   ): Either.Either<CatalogueEntry, RecordRefused> => {
     // What looks like a setting is tried as one first: each try costs a signature.
-    const setting = judgeSetting(bytes, now, skew)
+    const setting = settingDoor.judge(bytes, now, skew)
     if (setting !== undefined) return setting
     const opened = open(bytes, now, skew)
     if (Either.isRight(opened)) return judgeNode(opened.right, bytes, now, skew)
@@ -187,54 +132,7 @@ export const makeRecordDoor = (
       const further = openAs(furtherKind, bytes, now, skew)
       if (Either.isRight(further)) return judgeFurther(further.right, bytes, now, skew)
     }
-    return Either.left(fromEnvelopeError(opened.left))
-  }
-
-  /** A setting, whenever it was signed; none that can be read here: undefined. */
-  const openSetting = (bytes: Uint8Array, now: number) => {
-    if (settings === undefined || !mayBeSetting(bytes)) return undefined
-    const { roots } = identity.current
-    const opened = openAs(furtherKind, bytes, now, Number.POSITIVE_INFINITY, true)
-    if (Either.isLeft(opened)) return undefined
-    const { certificate, payload, peer } = opened.right
-    // When its signer's root counts no more it holds on if it was there as that was withdrawn.
-    if (!roots.isInForce(certificate.root) && !roots.keeps(settingMark(bytes))) return undefined
-    const read = settings.read(payload, certificate)
-    return Either.isLeft(read) && read.left.code === "unreadable"
-      ? undefined
-      : { certificate, peer, read }
-  }
-
-  const judgeSetting = (
-    bytes: Uint8Array,
-    now: number,
-    skew: number
-  ): Either.Either<SettingEntry, RecordRefused> | undefined => {
-    const opened = openSetting(bytes, now)
-    if (opened === undefined) return undefined
-    const { certificate, peer, read } = opened
-    return Either.gen(function* () {
-      const setting = yield* Either.mapLeft(
-        read,
-        ({ code, message }) => new RecordRefused({ code, message })
-      )
-      const what = `${setting.kind} ${setting.name} of ${certificate.name}`
-      if (setting.signer !== peer) {
-        return yield* refuse("wrong_owner", `${what} stands under a key of ${setting.signer}`)
-      }
-      const entry = settingEntry(setting, bytes)
-      yield* inTime(what, entry, certificate, now, skew)
-      // Whoever holds an old key must not say something new with it.
-      const lead = setting.epoch - setting.signedAt
-      if (lead < 0 || lead > maxAhead || setting.signedAt < certificate.notBefore - maxAhead) {
-        return yield* refuse("not_granted", `${what} was not signed when it says it was`)
-      }
-      const out = setting.kind === "trust" ? undefined : revocations.current.outBy(certificate)
-      if (out !== undefined && setting.epoch >= out.epoch) {
-        return yield* refuse("revoked", describeRevocation(out))
-      }
-      return entry
-    })
+    return Either.left(refusedEnvelope(opened.left))
   }
 
   const inGoodStanding = (certificate: VerifiedCertificate): Either.Either<void, RecordRefused> => {
@@ -312,7 +210,7 @@ export const makeRecordDoor = (
     { code, message }: RecordRefused
   ): Either.Either<CatalogueEntry, RecordRefused> | undefined => {
     if (code !== "from_the_future" && code !== "too_old") return undefined
-    const setting = openSetting(bytes, now)
+    const setting = settingDoor.open(bytes, now)
     if (setting !== undefined) {
       if (setting.peer === identity.current.peer) return recall(bytes, now)
       onUntimely({ peer: setting.peer, message })
@@ -340,36 +238,11 @@ export const makeRecordDoor = (
     seal: (record, now) => {
       const bytes = sealEnvelope(identity.current, recordKind, encodeCbor(record))
       return Either.flatMap(
-        Either.mapLeft(open(bytes, now, Number.POSITIVE_INFINITY), fromEnvelopeError),
+        Either.mapLeft(open(bytes, now, Number.POSITIVE_INFINITY), refusedEnvelope),
         (opened) => judgeNode(opened, bytes, now, Number.POSITIVE_INFINITY)
       )
     }
   }
-}
-
-/** What signatures cannot say: that it is neither ahead of the clock nor over. */
-const inTime = (
-  what: string,
-  entry: CatalogueEntry,
-  certificate: VerifiedCertificate,
-  now: number,
-  skew: number
-): Either.Either<void, RecordRefused> => {
-  const { epoch, signedAt, expiresAt } = entry
-  const ahead = Math.max(epoch, signedAt) - now
-  if (ahead > skew) {
-    const minutes = Math.round(ahead / 60_000)
-    return refuse(
-      "from_the_future",
-      `${what} is ${minutes} min ahead of this node's clock; check time synchronisation on both hosts`
-    )
-  }
-  if (signedAt > certificate.notAfter + maxAhead) {
-    return refuse("forged", `${what} was signed after its certificate had ended`)
-  }
-  return expiresAt <= now
-    ? refuse("too_old", `${what} was signed ${Math.round((now - signedAt) / 3_600_000)} h ago`)
-    : Either.void
 }
 
 const granted = (

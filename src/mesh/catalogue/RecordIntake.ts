@@ -12,8 +12,9 @@ import type { Conduct } from "../trust/PeerConduct.ts"
 import type { Catalogue, MergeOutcome } from "./Catalogue.ts"
 import type { CatalogueMessage } from "./CatalogueBehaviour.ts"
 import { verifyBatch } from "./CatalogueLoading.ts"
-import { isBlameworthy, type RecordDoor, RecordRefused } from "./RecordDoor.ts"
+import type { RecordDoor } from "./RecordDoor.ts"
 import type { CatalogueEntry } from "./RecordEntry.ts"
+import { isBlameworthy, RecordRefused } from "./RecordRefused.ts"
 
 /** By gossip, in a comparison of catalogues, or with a node's notice that it drains. */
 export type RecordWay = "gossip" | "comparison" | "notice"

@@ -3,7 +3,8 @@
  * gossip and by comparison, so one bad record is met again and again.
  */
 import { Either } from "effect"
-import type { RecordDoor, RecordRefused } from "./RecordDoor.ts"
+import type { RecordDoor } from "./RecordDoor.ts"
+import type { RecordRefused } from "./RecordRefused.ts"
 
 export interface RefusedKind {
   readonly count: number

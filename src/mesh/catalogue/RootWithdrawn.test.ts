@@ -10,7 +10,8 @@ import { hearOfRoots, type NodeIdentity } from "../trust/NodeIdentity.ts"
 import { finishRotation, rotateRoot } from "../trust/RootRotation.ts"
 import { settingMark } from "../trust/RootStatement.ts"
 import { signingKeyFromSeed } from "../trust/SigningKey.ts"
-import { isBlameworthy, makeRecordDoor, recordKind } from "./RecordDoor.ts"
+import { makeRecordDoor, recordKind } from "./RecordDoor.ts"
+import { isBlameworthy } from "./RecordRefused.ts"
 
 const now = 1_800_000_000_000
 const [founder, reader, writer] = makeMembers(3, now) as [NodeIdentity, NodeIdentity, NodeIdentity]

@@ -11,8 +11,10 @@ import { sealEnvelope } from "../trust/Envelope.ts"
 import type { NodeIdentity } from "../trust/NodeIdentity.ts"
 import { Catalogue } from "./Catalogue.ts"
 import { furtherKind } from "./FurtherRecord.ts"
-import { isBlameworthy, makeRecordDoor, maxAhead, type UntimelyRecord } from "./RecordDoor.ts"
+import { makeRecordDoor, type UntimelyRecord } from "./RecordDoor.ts"
 import { lifetimes } from "./RecordEntry.ts"
+import { isBlameworthy } from "./RecordRefused.ts"
+import { maxAhead } from "./RecordTime.ts"
 
 const now = 1_800_000_000_000
 const hour = 3_600_000

@@ -19,8 +19,8 @@ import {
 } from "../../mesh/catalogue/CatalogueBehaviour.ts"
 import { eagerAfter, nextComparison, syncTimes } from "../../mesh/catalogue/CatalogueSync.ts"
 import type { OwnFacts } from "../../mesh/catalogue/OwnRecord.ts"
-import { maxAhead } from "../../mesh/catalogue/RecordDoor.ts"
 import type { CatalogueEntry, NodeEntry, SettingEntry } from "../../mesh/catalogue/RecordEntry.ts"
+import { maxAhead } from "../../mesh/catalogue/RecordTime.ts"
 import { MeshRpcError } from "../../mesh/host/MeshRpc.ts"
 import type { MeshNode, NodeCatalogue } from "./World.ts"
 
