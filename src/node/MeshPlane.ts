@@ -3,7 +3,7 @@
  * them in step. It publishes one immutable view; the request plane never waits for it.
  */
 import * as NodeContext from "@effect/platform-node/NodeContext"
-import { Context, Effect, Layer, Runtime, type Scope } from "effect"
+import { Effect, Layer, Runtime, type Scope } from "effect"
 import type { ReadinessItem } from "../admin/NodeModel.ts"
 import type { NodeConfig } from "../config/NodeConfig.ts"
 import { Supervisor } from "../mesh/actor/Supervisor.ts"
@@ -14,30 +14,18 @@ import { MeshFindings } from "../mesh/catalogue/MeshFindings.ts"
 import { makeRecordDoor } from "../mesh/catalogue/RecordDoor.ts"
 import { RefusedRecords } from "../mesh/catalogue/RefusedRecords.ts"
 import type { LanDiscovery } from "../mesh/discovery/LanDiscovery.ts"
-import { CallBacks } from "../mesh/host/CallBacks.ts"
-import { ConnectionKeeper } from "../mesh/host/ConnectionKeeper.ts"
+import type { ConnectionKeeper } from "../mesh/host/ConnectionKeeper.ts"
 import { Gossip } from "../mesh/host/Gossip.ts"
 import type { HostError } from "../mesh/host/HostError.ts"
-import { layerLibp2p } from "../mesh/host/Libp2pGossip.ts"
-import { makeLibp2pTransport } from "../mesh/host/Libp2pTransport.ts"
-import { MeshHost, type MeshHostShape, makeMeshHost } from "../mesh/host/MeshHost.ts"
 import type { PeerFigures } from "../mesh/host/MeshRpc.ts"
-import { type MeshRpcClients, makeMeshRpcClients } from "../mesh/host/MeshRpcClients.ts"
 import { serveMeshRpc } from "../mesh/host/MeshRpcServer.ts"
-import { type RelayGate, RelayListener } from "../mesh/host/RelayListener.ts"
+import type { RelayGate } from "../mesh/host/RelayListener.ts"
 import type { StorageTrouble } from "../mesh/keys/StorageTrouble.ts"
-import { makeMembershipPort } from "../mesh/membership/MembershipPort.ts"
-import { type MembershipShape, makeMembership } from "../mesh/membership/MembershipService.ts"
+import type { MembershipShape } from "../mesh/membership/MembershipService.ts"
 import { PeerClocks } from "../mesh/membership/PeerClocks.ts"
-import { Pings } from "../mesh/membership/Pings.ts"
-import { makeStatementDoor } from "../mesh/membership/Statement.ts"
-import type { AdmittedPeers } from "../mesh/trust/AdmittedPeers.ts"
-import type { VerifiedCertificate } from "../mesh/trust/Certificate.ts"
 import { EnvelopeCache } from "../mesh/trust/Envelope.ts"
-import type { Signers } from "../mesh/trust/Nearness.ts"
 import type { IdentityCell } from "../mesh/trust/NodeIdentity.ts"
-import { describeRevocation, type RevocationsCell } from "../mesh/trust/Revocations.ts"
-import type { SessionBook } from "../mesh/trust/SessionBook.ts"
+import { describeRevocation } from "../mesh/trust/Revocations.ts"
 import type { RecordAudit } from "../model/AuditEvent.ts"
 import { contain, type OnDefect } from "../model/Defect.ts"
 import type { MeshViewCell } from "../model/MeshView.ts"
@@ -47,15 +35,15 @@ import type { Ticker } from "../model/Time.ts"
 import type { MetricRegistry } from "../request/cells/Metrics.ts"
 import type { AccessUse } from "../request/inbound/AccessGuard.ts"
 import { isOfNodes } from "../schema/SettingKinds.ts"
-import { AccusationLog } from "./AccusationLog.ts"
 import { type AddressChecks, keepAddresses } from "./AddressChecks.ts"
-import { overusedEvent, renewedEvent, revokedEvent, settingEvent } from "./AuditEvents.ts"
+import { overusedEvent, revokedEvent, settingEvent } from "./AuditEvents.ts"
 import type { Bootstrap } from "./Bootstrap.ts"
 import { BusyPeers } from "./BusyPeers.ts"
-import { type CertificateRenewal, keepCertificate } from "./CertificateRenewal.ts"
+import type { CertificateRenewal } from "./CertificateRenewal.ts"
 import { ClockReport } from "./ClockReport.ts"
 import { keepConduct } from "./ConductLog.ts"
 import { Convergence } from "./Convergence.ts"
+import { type Credentials, keepCredentials } from "./Credentials.ts"
 import { makeDialBack } from "./DialBack.ts"
 import { keepEphemeral, longestForgotten } from "./EphemeralNodes.ts"
 import { watchExpiry } from "./ExpiryWatch.ts"
@@ -70,22 +58,14 @@ import { meshAnswers } from "./MeshAnswers.ts"
 import { meshDoor } from "./MeshDoor.ts"
 import { followMesh } from "./MeshFollowers.ts"
 import { MeshMet, othersIn } from "./MeshMet.ts"
+import { type MeshNetwork, makeMeshNetwork } from "./MeshNetwork.ts"
 import { MeshSettings, settingJudge } from "./MeshSettings.ts"
+import { type MeshSurveys, makeMeshSurveys } from "./MeshSurveys.ts"
 import { MeshTroubles, tellTroubles } from "./MeshTroubles.ts"
 import { MeshTrust } from "./MeshTrust.ts"
-import {
-  type AccessSurvey,
-  type ActorSurvey,
-  askActorsByRpc,
-  askUseByRpc,
-  makeNodeSurvey
-} from "./NodeSurvey.ts"
+import { makeNodeMembership } from "./NodeMembership.ts"
 import { PeerNames } from "./PeerNames.ts"
-import { makePeerSurvey, type PeerSurvey, peerPortByRpc } from "./PeerSurvey.ts"
 import { RefusalLog } from "./RefusalLog.ts"
-import { keepUnderNewestRoot } from "./RootMove.ts"
-import { SessionRenewal } from "./SessionRenewal.ts"
-import { makeSettingSpread, type SettingSpread } from "./SettingSpread.ts"
 import type { Stranded } from "./StrandedMembers.ts"
 import { ViewKeeper } from "./ViewKeeper.ts"
 
@@ -125,54 +105,40 @@ export interface MeshPlaneOptions {
   readonly actors: HostActors["ask"]
 }
 
-export interface MeshPlane {
-  readonly host: MeshHostShape
-  readonly keeper: ConnectionKeeper
-  readonly sessions: SessionBook
-  readonly sessionRenewal: SessionRenewal
-  readonly admitted: AdmittedPeers
-  readonly clients: MeshRpcClients
+export interface MeshPlane
+  extends Pick<MeshNetwork, "addressesOf" | "clients" | "host" | "keeper">,
+    Pick<
+      MeshTrust,
+      | "admitted"
+      | "certificateOf"
+      | "ownRights"
+      | "revocations"
+      | "rightsOf"
+      | "sessions"
+      | "thrownOut"
+    >,
+    MeshSurveys,
+    Omit<Credentials, "rootMove"> {
   readonly catalogue: CatalogueShape
   /** What this plane keeps on disk is lost: it is written again within seconds. */
   readonly saveAgain: Effect.Effect<void>
   readonly settings: MeshSettings
-  readonly settingSpread: SettingSpread
   readonly membership: MembershipShape
-  readonly renewal: CertificateRenewal
-  /** Who at hand could sign for this node. */
-  readonly signers: () => Signers
   readonly clocks: PeerClocks
   readonly clockReport: ClockReport
   readonly convergence: Convergence
   /** How this node fares, as it tells others. */
   readonly figures: () => PeerFigures
-  readonly survey: PeerSurvey
-  readonly accessSurvey: AccessSurvey
-  readonly actorSurvey: ActorSurvey
   readonly addressChecks: AddressChecks
   readonly view: MeshViewCell
   readonly nameOf: (peer: PeerKey) => string
-  /** Where a peer can be dialled. */
-  readonly addressesOf: (peer: PeerKey) => ReadonlyArray<string>
   /** What is wrong between nodes. */
   readonly troubles: MeshTroubles
   readonly refused: RefusedRecords
-  /** Who and what is thrown out. */
-  readonly revocations: RevocationsCell
   /** Who was away when a root was withdrawn, and is not back. */
   readonly stranded: () => ReadonlyArray<Stranded>
-  /** What this node itself may offer and speak for. */
-  readonly ownRights: () => SessionFacts
-  /** By what this node itself is out, if it is. */
-  readonly thrownOut: () => string | undefined
   /** What the identity says of roots, or its certificate, was changed by this node itself. */
   readonly rootsChanged: () => void
-  /** The own certificate is another one: others are told. */
-  readonly certificateChanged: Effect.Effect<void>
-  /** As it was shown last: at a handshake, or with a record. */
-  readonly certificateOf: (peer: PeerKey) => VerifiedCertificate | undefined
-  /** What a member may offer and speak for, this node too; undefined: its certificate is not at hand. */
-  readonly rightsOf: (peer: PeerKey) => SessionFacts | undefined
   /** Whether the mesh has been met since the start, as far as one must wait for that. */
   readonly met: () => ReadinessItem
   /** Done when every request thread goes by what the catalogue holds now. */
@@ -229,7 +195,6 @@ export const makeMeshPlane = (
       membership?: MembershipShape
       keeper?: LinkKeeper
       names?: PeerNames
-      callBacks?: CallBacks
       view?: ViewKeeper
       connections?: ConnectionKeeper
       lan?: LanDiscovery | undefined
@@ -259,18 +224,11 @@ export const makeMeshPlane = (
       ticker
     )
 
-    const host: MeshHostShape = yield* makeMeshHost({
-      privateKey: identity.current.privateKey,
-      mesh: identity.current.mesh,
-      listen: node.listen,
-      ...(node.announce === undefined ? {} : { announce: node.announce }),
-      maxPending: options.maxPending,
-      conduct,
-      // Before it is known who has which address, nobody can be called back: they call again.
-      ...(options.callsBack && {
-        callsBack: (peer) => late.keeper === undefined || (late.callBacks?.instead(peer) ?? false)
-      }),
-      makeListener: (upgrader, logger) => new RelayListener(upgrader, logger, options.gate),
+    const network = yield* makeMeshNetwork({
+      ...{ node, identity, ticker, conduct, onDefect },
+      ...{ gate: options.gate, callsBack: options.callsBack, maxPending: options.maxPending },
+      addressBook: () => late.keeper,
+      doubt: () => late.membership?.awareness() ?? 0,
       encrypter: meshDoor({
         ...{ revocations, heard: trust.heard },
         trust: () => trust.keeper,
@@ -299,34 +257,8 @@ export const makeMeshPlane = (
         })
       })
     })
-    const transport = makeLibp2pTransport(host)
-    const addressesOf = (peer: PeerKey): ReadonlyArray<string> =>
-      late.keeper?.addressesOf(peer) ?? []
-    const keeper = yield* Effect.acquireRelease(
-      Effect.sync(
-        () =>
-          new ConnectionKeeper({
-            ...{ host, ticker, addressesOf, onDefect },
-            doubt: () => late.membership?.awareness() ?? 0
-          })
-      ),
-      (it) => Effect.sync(() => it.stop())
-    )
+    const { addressesOf, clients, gossip, host, keeper, transport } = network
     late.connections = keeper
-    late.callBacks = new CallBacks({
-      ticker,
-      isKnown,
-      upFor: (peer) => keeper.upFor(peer),
-      call: (peer) => keeper.connect(peer)
-    })
-    const clients = yield* makeMeshRpcClients({ transport, addressesOf })
-    const gossip = Context.get(
-      yield* Layer.buildWithScope(
-        Layer.provide(layerLibp2p(conduct), Layer.succeed(MeshHost, host)),
-        scope
-      ),
-      Gossip
-    )
 
     const refused = new RefusedRecords()
     const convergence = new Convergence({ clocks, metrics })
@@ -393,38 +325,10 @@ export const makeMeshPlane = (
     })
     late.uses = uses
     yield* Effect.sync(() => trust.begin())
-    const pings = yield* Effect.acquireRelease(
-      Effect.sync(
-        () =>
-          new Pings({
-            transport,
-            ticker,
-            clocks,
-            addressesOf,
-            connect: (peer) => keeper.reach(peer)
-          })
-      ),
-      (it) => Effect.sync(() => it.stop())
-    )
-    const accusations = yield* AccusationLog.make({
-      metrics,
-      nameOf,
-      now: () => ticker.now()
+    const { answerPings, membership } = yield* makeNodeMembership({
+      ...{ identity, network, revocations, cache, conduct, clocks, clockReport },
+      ...{ nameOf, metrics, ticker }
     })
-    const membership = yield* makeMembership({
-      ...{ self, conduct, ticker },
-      name: identity.current.name,
-      door: makeStatementDoor(
-        identity,
-        cache,
-        ({ peer, message }) => clockReport.add({ peer, what: "statement", message }),
-        revocations
-      ),
-      port: makeMembershipPort(pings, clients),
-      onAccused: accusations.add,
-      onGivenUp: (peer) => keeper.disconnect(peer, new Error("it has not answered for too long"))
-    }).pipe(Effect.provideService(Gossip, gossip))
-
     late.membership = membership
     const isNewcomer = options.bootstrap.size > 0 && othersIn(catalogue.current(), self) === 0
     const linkKeeper = new LinkKeeper({
@@ -487,37 +391,12 @@ export const makeMeshPlane = (
     })
     yield* tellTroubles(troubles, ticker)
 
-    const sessionRenewal = new SessionRenewal({
-      self,
-      admitted,
-      conduct,
-      book: sessions,
-      thrownOut,
-      clients,
-      keeper
+    const credentials = yield* keepCredentials({
+      ...{ identity, network, trust, catalogue, conduct, audit },
+      dataDir: node.dataDir
     })
-    yield* sessionRenewal.keep
-    const signers = () => ({
-      peers: keeper.connectedPeers(),
-      certificateOf: (peer: PeerKey) => admitted.get(peer)
-    })
-    const onRenewed = Effect.suspend(() => {
-      audit(renewedEvent(identity.current))
-      trust.renewed()
-      return Effect.zipRight(catalogue.resign, sessionRenewal.renewAll)
-    })
-    const renewing = { dataDir: node.dataDir, identity, signers, client: clients.client, onRenewed }
-    const renewal = yield* keepCertificate(renewing)
-    late.rootMove = yield* keepUnderNewestRoot({
-      ...renewing,
-      signers: () => ({ peers: keeper.connectedPeers(), certificateOf: trust.certificateOf }),
-      members: () =>
-        Array.from(catalogue.current().entries(), ({ record }) => record.peer).filter(
-          (peer) => peer !== self
-        )
-    })
-
-    late.renewal = renewal
+    late.renewal = credentials.renewal
+    late.rootMove = credentials.rootMove
     const dialBack = makeDialBack({
       host,
       announced: (peer) => {
@@ -540,13 +419,10 @@ export const makeMeshPlane = (
     const answers = meshAnswers({
       ...{ identity, admitted, revocations, catalogue, convergence, membership },
       ...{ dialBack, figures, audit, accessUse: options.accessUse, actors: options.actors },
-      sessions: sessionRenewal,
+      sessions: credentials.sessionRenewal,
       show
     })
-    yield* Effect.acquireRelease(
-      Effect.promise(() => pings.listen(membership.answerPing)),
-      (stop) => Effect.promise(stop)
-    )
+    yield* answerPings
     yield* Layer.buildWithScope(
       serveMeshRpc(transport, conduct).pipe(Layer.provide(answers)),
       scope
@@ -571,67 +447,30 @@ export const makeMeshPlane = (
       Effect.sync(() => keeper.onUp(() => addressChecks.memberUp())),
       (stop) => Effect.sync(stop)
     )
+    const surveys = yield* makeMeshSurveys({
+      ...{ self, network, catalogue, membership, convergence, busy }
+    })
     return {
-      host,
-      keeper,
-      sessions,
-      sessionRenewal,
-      addressesOf,
-      admitted,
-      clients,
-      catalogue,
-      saveAgain: Effect.zipRight(catalogue.saveAgain, forgottenFile.lost),
-      settings,
-      settingSpread: makeSettingSpread({
-        members: () =>
-          membership
-            .members()
-            .flatMap(({ peer, state }) =>
-              peer === self || state === "left" ? [] : [{ peer, isThere: state !== "dead" }]
-            ),
-        isConnected: (peer) => keeper.isUp(peer),
-        versions: (peer, buckets) =>
-          Effect.flatMap(clients.client(peer), (client) => client.CatalogueBuckets({ buckets }))
-      }),
-      membership,
-      renewal,
-      signers,
-      clocks,
-      clockReport,
-      convergence,
-      figures,
-      survey: yield* makePeerSurvey({
-        connect: peerPortByRpc(clients),
-        isConnected: (peer) => keeper.isUp(peer),
-        isBusy: busy.isBusy,
-        catalogue: catalogue.current,
-        onLooked: (peer, same) => convergence.looked(peer, same)
-      }),
-      accessSurvey: makeNodeSurvey({
-        ask: askUseByRpc(clients),
-        isConnected: (peer) => keeper.isUp(peer)
-      }),
-      actorSurvey: makeNodeSurvey({
-        ask: askActorsByRpc(clients),
-        isConnected: (peer) => keeper.isUp(peer)
-      }),
-      addressChecks,
-      troubles,
-      refused,
-      revocations,
+      ...{ host, keeper, clients, addressesOf },
+      ...{ admitted, revocations, sessions, thrownOut },
+      ownRights: trust.ownRights,
+      rightsOf: trust.rightsOf,
+      certificateOf: trust.certificateOf,
+      rootsChanged: trust.rootsHeard,
       stranded: () =>
         trust.stranded.all({
           isHeld: (peer) => catalogue.current().node(peer) !== undefined,
           revocations: revocations.current,
           now: ticker.wall()
         }),
-      ...{ ownRights: trust.ownRights, thrownOut },
-      ...{ rootsChanged: trust.rootsHeard, certificateChanged: onRenewed },
-      certificateOf: trust.certificateOf,
-      rightsOf: trust.rightsOf,
+      ...{ catalogue, settings, membership, clocks, clockReport, convergence, figures },
+      ...{ addressChecks, troubles, refused },
+      saveAgain: Effect.zipRight(catalogue.saveAgain, forgottenFile.lost),
       view: viewKeeper.view,
       show,
       met: met.item,
-      nameOf: (peer) => names.of(peer)
+      nameOf: (peer) => names.of(peer),
+      ...credentials,
+      ...surveys
     }
   })
