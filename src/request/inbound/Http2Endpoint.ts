@@ -9,19 +9,14 @@ import { uncontained } from "../../model/Defect.ts"
 import type { Call, Fields, ResponseReceiver } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import { refuse } from "../../model/RefusedExchange.ts"
-import { hostPort, noRoom } from "../../model/SocketFailure.ts"
+import { hostPort } from "../../model/SocketFailure.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
-import {
-  type Keeper,
-  type SocketLane,
-  unlimitedSockets,
-  type Waiter
-} from "../socket/SocketBudget.ts"
+import type { Keeper, Waiter } from "../socket/SocketBudget.ts"
+import { ConnectionRoom } from "./ConnectionRoom.ts"
 import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
 import { type Http2ConnectionOwner, Http2EndpointConnection } from "./Http2EndpointConnection.ts"
 import { Http2EndpointRequest, type Http2RequestPool, takesNone } from "./Http2EndpointRequest.ts"
 import { defaultMaxWaiting, type HttpEndpointOptions } from "./HttpEndpoint.ts"
-import { type ConnectionPlaces, OwnConnectionPlaces } from "./Places.ts"
 
 export interface Http2EndpointOptions extends Omit<HttpEndpointOptions, "onStaleRetry"> {
   /** The program speaks gRPC. */
@@ -40,10 +35,7 @@ export class Http2Endpoint
   implements EndpointTransport, Http2ConnectionOwner, Http2RequestPool, Keeper, Waiter
 {
   readonly #options: Http2EndpointOptions
-  readonly #sockets: SocketLane
-  readonly #places: ConnectionPlaces
-  /** What it lacked when it last found no room is a socket of the node's, and no place. */
-  #lacksSocket = false
+  readonly #room: ConnectionRoom
   /** Of its connections, those that are closed as their streams end. */
   #leaving = 0
   /** When the last of those began to. */
@@ -58,11 +50,7 @@ export class Http2Endpoint
 
   constructor(options: Http2EndpointOptions) {
     this.#options = options
-    this.#places =
-      options.places ?? new OwnConnectionPlaces(defaultMaxHttp2Connections, defaultMaxWaiting)
-    this.#places.keep(this)
-    this.#sockets = options.sockets ?? unlimitedSockets()
-    this.#sockets.keep(this)
+    this.#room = new ConnectionRoom(this, options, defaultMaxHttp2Connections, defaultMaxWaiting)
   }
 
   get connections(): number {
@@ -95,7 +83,7 @@ export class Http2Endpoint
       connection.begin(request)
       return request
     }
-    if (!this.#places.wait()) {
+    if (!this.#room.places.wait()) {
       return refuse(receiver, this.fault("overflow", this.#full, false), this.#options.onDefect)
     }
     this.#wait(request)
@@ -106,8 +94,7 @@ export class Http2Endpoint
   retire(): void {
     this.#retired = true
     this.#sweep?.cancel()
-    this.#sockets.keepNoMore(this)
-    this.#places.keepNoMore()
+    this.#room.keepNoMore()
     for (const connection of [...this.#all]) {
       if (connection.idleSince !== undefined) connection.close()
     }
@@ -120,7 +107,7 @@ export class Http2Endpoint
       if (first === undefined) return
       const connection = this.#connectionFor(first)
       if (connection === undefined) {
-        this.#waitForRoom()
+        this.#room.wait()
         return
       }
       this.#waitNoMore(first)
@@ -140,7 +127,7 @@ export class Http2Endpoint
   again(request: Http2EndpointRequest): void {
     const connection = this.#connectionFor(request)
     if (connection !== undefined) connection.begin(request)
-    else if (this.#places.wait()) this.#wait(request)
+    else if (this.#room.places.wait()) this.#wait(request)
     else request.fail("overflow", this.#full)
   }
 
@@ -184,31 +171,19 @@ export class Http2Endpoint
    * no stream, no further one is made: it may say otherwise on that one, until it is closed for being idle.
    */
   #takeRoom(): boolean {
-    this.#lacksSocket = false
     for (const connection of this.#all) {
       if (!connection.takesNone) continue
-      this.#places.wantNone()
+      this.#room.wantNone()
       return false
     }
-    if (!this.#places.take()) return false
-    if (this.#sockets.take()) return true
-    this.#lacksSocket = true
-    this.#places.putBack()
-    return false
-  }
-
-  /** For places it waits as long as a request does. */
-  #waitForRoom(): void {
-    if (this.#lacksSocket) this.#sockets.wait(this)
-    else this.#sockets.waitNoMore(this)
+    return this.#room.take()
   }
 
   /** False: it was already. */
   #drop(connection: Http2EndpointConnection): boolean {
     if (!this.#all.delete(connection)) return false
     if (connection.isRetired) this.#leaving--
-    this.#places.give()
-    this.#sockets.give()
+    this.#room.give()
     return true
   }
 
@@ -217,8 +192,8 @@ export class Http2Endpoint
    * says little: one connection may be enough for all of them.
    */
   #giveBack(): void {
-    while (this.#places.owes(this.#leaving) && this.closeOneIdle());
-    if (!this.#places.owes(this.#leaving)) return
+    while (this.#room.places.owes(this.#leaving) && this.closeOneIdle());
+    if (!this.#room.places.owes(this.#leaving)) return
     const now = this.#options.ticker.now()
     if (this.#leaving > 0 && now - this.#retiredAt < retireEvery) return
     this.#retiredAt = now
@@ -235,13 +210,12 @@ export class Http2Endpoint
   }
 
   get #full(): string {
-    return `${this.#inUse} and ${this.#places.waiting.most} requests waiting for one, which is the limit`
+    return `${this.#inUse} and ${this.#room.places.waiting.most} requests waiting for one, which is the limit`
   }
 
   get #inUse(): string {
     for (const connection of this.#all) if (connection.takesNone) return takesNone
-    const few = this.#lacksSocket ? ` (${noRoom(this.#sockets)})` : ""
-    return `has ${this.#places.taken} connections full of requests${few}`
+    return `has ${this.#room.places.taken} connections full of requests${this.#room.lack}`
   }
 
   /** One with room, or a new one; undefined: there is neither. */
@@ -268,16 +242,16 @@ export class Http2Endpoint
       request.fail("overflow", what)
     })
     this.#waiting.set(request, timer)
-    this.#waitForRoom()
+    this.#room.wait()
   }
 
   /** True: none waits any more. */
   #waitNoMore(request: Http2EndpointRequest): boolean {
     this.#waiting.get(request)?.cancel()
     if (!this.#waiting.delete(request)) return false
-    this.#places.waitNoMore()
+    this.#room.places.waitNoMore()
     if (this.#waiting.size > 0) return false
-    this.#sockets.waitNoMore(this)
+    this.#room.sockets.waitNoMore(this)
     return true
   }
 

@@ -12,21 +12,17 @@ import type { Call, Fields, ResponseReceiver } from "../../model/Exchange.ts"
 import type { Fault } from "../../model/Fault.ts"
 import type { ServiceName } from "../../model/Names.ts"
 import { refuse } from "../../model/RefusedExchange.ts"
-import { hostPort, noRoom } from "../../model/SocketFailure.ts"
+import { hostPort } from "../../model/SocketFailure.ts"
 import type { Ticker } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 import { KnownBlocks } from "../http1/BlockMemory.ts"
 import type { ProgramPlace } from "../socket/ProgramDial.ts"
-import {
-  type Keeper,
-  type SocketLane,
-  unlimitedSockets,
-  type Waiter
-} from "../socket/SocketBudget.ts"
+import type { Keeper, SocketLane, Waiter } from "../socket/SocketBudget.ts"
+import { ConnectionRoom } from "./ConnectionRoom.ts"
 import { type ConnectionOwner, EndpointConnection } from "./EndpointConnection.ts"
 import { type CallFacts, EndpointRequest, type RequestPool } from "./EndpointRequest.ts"
 import type { EndpointStream, EndpointTransport } from "./EndpointStream.ts"
-import { type ConnectionPlaces, OwnConnectionPlaces } from "./Places.ts"
+import type { ConnectionPlaces } from "./Places.ts"
 
 export interface HttpEndpointOptions extends ProgramPlace {
   readonly service: ServiceName
@@ -66,10 +62,7 @@ export class HttpEndpoint
   implements EndpointTransport, ConnectionOwner, RequestPool, Keeper, Waiter
 {
   readonly #options: HttpEndpointOptions
-  readonly #sockets: SocketLane
-  readonly #places: ConnectionPlaces
-  /** What it lacked when it last found no room is a socket of the node's, and no place. */
-  #lacksSocket = false
+  readonly #room: ConnectionRoom
   readonly #blocks = new KnownBlocks()
   readonly #all = new Set<EndpointConnection>()
   /** A stack; from bottom to top the times of becoming idle grow. */
@@ -83,11 +76,7 @@ export class HttpEndpoint
 
   constructor(options: HttpEndpointOptions) {
     this.#options = options
-    this.#places =
-      options.places ?? new OwnConnectionPlaces(defaultMaxConnections, defaultMaxWaiting)
-    this.#places.keep(this)
-    this.#sockets = options.sockets ?? unlimitedSockets()
-    this.#sockets.keep(this)
+    this.#room = new ConnectionRoom(this, options, defaultMaxConnections, defaultMaxWaiting)
   }
 
   get connections(): number {
@@ -109,9 +98,9 @@ export class HttpEndpoint
       return refuse(receiver, this.fault("bad_request", what, false), this.#options.onDefect)
     }
     const connection = this.#takeIdle()
-    const waits = connection === undefined && !this.#takeRoom()
-    if (waits && !this.#places.wait()) {
-      const what = `has ${this.#inUse} and ${this.#places.waiting.most} requests waiting for one, which is the limit`
+    const waits = connection === undefined && !this.#room.take()
+    if (waits && !this.#room.places.wait()) {
+      const what = `has ${this.#inUse} and ${this.#room.places.waiting.most} requests waiting for one, which is the limit`
       return refuse(receiver, this.fault("overflow", what, false), this.#options.onDefect)
     }
     const { attempt, deadline } = call
@@ -142,18 +131,18 @@ export class HttpEndpoint
   retire(): void {
     this.#retired = true
     this.#sweep?.cancel()
-    this.#sockets.keepNoMore(this)
-    this.#places.keepNoMore()
+    this.#room.keepNoMore()
     for (const connection of this.#idle.splice(0)) connection.close()
   }
 
   onIdle(connection: EndpointConnection): void {
-    if (this.#sockets.owes(this, this.#all.size)) {
-      if (this.#sockets.waitNoMore(this)) this.#sockets.wait(this) // behind those it is given to
+    const { places, sockets } = this.#room
+    if (sockets.owes(this, this.#all.size)) {
+      if (sockets.waitNoMore(this)) sockets.wait(this) // behind those it is given to
       connection.close()
       return
     }
-    if (this.#places.owes()) {
+    if (places.owes()) {
       this.#giveUp(connection)
       return
     }
@@ -171,24 +160,24 @@ export class HttpEndpoint
     const at = this.#idle.indexOf(connection)
     if (at !== -1) this.#idle.splice(at, 1)
     if (!this.#all.delete(connection)) return
-    this.#places.give()
-    this.#sockets.give()
+    this.#room.give()
     this.onRoom()
   }
 
   /** A place has come free, here or elsewhere on the node: whoever waits longest has it. */
   onRoom(): void {
     if (this.#waiting.size === 0) return
-    if (!this.#takeRoom()) {
-      this.#waitForRoom()
+    if (!this.#room.take()) {
+      this.#room.wait()
       return
     }
     const next = this.#nextWaiting()
     if (next === undefined) return
     this.#connect(next.request, Math.max(1, next.until - this.#options.ticker.now()))
     if (this.#waiting.size === 0) return
-    if (this.#places.taken < this.#places.most) this.#sockets.wait(this)
-    else this.#sockets.waitNoMore(this)
+    const { places, sockets } = this.#room
+    if (places.taken < places.most) sockets.wait(this)
+    else sockets.waitNoMore(this)
   }
 
   closeOneIdle(idleFor = 0): boolean {
@@ -207,16 +196,15 @@ export class HttpEndpoint
   /** May exceed the limits of connections by the one that is just being closed. */
   onStale(request: EndpointRequest): void {
     this.#options.onStaleRetry?.()
-    this.#places.takeAnyway()
-    this.#sockets.takeAnyway()
+    this.#room.takeAnyway()
     this.#connect(request, request.connectTimeout)
   }
 
   forget(request: EndpointRequest): void {
     this.#waiting.get(request)?.timer.cancel()
     if (!this.#waiting.delete(request)) return
-    this.#places.waitNoMore()
-    if (this.#waiting.size === 0) this.#sockets.waitNoMore(this)
+    this.#room.places.waitNoMore()
+    if (this.#waiting.size === 0) this.#room.sockets.waitNoMore(this)
   }
 
   fault(code: Fault["code"], what: string, sent: boolean): Fault {
@@ -236,31 +224,14 @@ export class HttpEndpoint
   }
 
   get #inUse(): string {
-    const few = this.#lacksSocket ? ` (${noRoom(this.#sockets)})` : ""
-    return `${this.#places.taken} connections in use${few}`
-  }
-
-  #takeRoom(): boolean {
-    this.#lacksSocket = false
-    if (!this.#places.take()) return false
-    if (this.#sockets.take()) return true
-    this.#lacksSocket = true
-    this.#places.putBack()
-    return false
-  }
-
-  /** For places it waits as long as a request does; its own connections are seen to by itself. */
-  #waitForRoom(): void {
-    if (this.#lacksSocket) this.#sockets.wait(this)
-    else this.#sockets.waitNoMore(this)
+    return `${this.#room.places.taken} connections in use${this.#room.lack}`
   }
 
   /** At once: others wait for its place. */
   #giveUp(connection: EndpointConnection): void {
     this.#all.delete(connection)
     connection.close()
-    this.#places.give()
-    this.#sockets.give()
+    this.#room.give()
   }
 
   /** In a place that was taken. */
@@ -278,7 +249,7 @@ export class HttpEndpoint
       request.fail("overflow", what)
     })
     this.#waiting.set(request, { request, until: ticker.now() + connectTimeout, timer })
-    this.#waitForRoom()
+    this.#room.wait()
   }
 
   #takeIdle(): EndpointConnection | undefined {
