@@ -7,7 +7,7 @@
  *                                        └─► programs of this host
  */
 import { contain, type OnDefect } from "../model/Defect.ts"
-import type { Call, Dispatch } from "../model/Exchange.ts"
+import type { Dispatch } from "../model/Exchange.ts"
 import type { Log } from "../model/Log.ts"
 import {
   type MeshViewCell,
@@ -15,11 +15,9 @@ import {
   type ViewChange,
   ViewOutOfStep
 } from "../model/MeshView.ts"
-import type { PeerKey, ServiceName } from "../model/Names.ts"
+import type { ServiceName } from "../model/Names.ts"
 import type { Policy } from "../model/Policy.ts"
-import type { Session } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
-import type { Timer } from "../model/TimerWheel.ts"
 import { LoopDelay } from "./cells/LoopDelay.ts"
 import { PlaneTelemetry } from "./cells/PlaneTelemetry.ts"
 import { AccessGuard } from "./inbound/AccessGuard.ts"
@@ -28,22 +26,20 @@ import { HostLimits } from "./inbound/HostLimits.ts"
 import { type Inbound, makeInbound } from "./inbound/Inbound.ts"
 import { OwnLimits } from "./inbound/Places.ts"
 import { Programs } from "./inbound/Programs.ts"
+import { LinkDemand } from "./LinkDemand.ts"
 import { observeLinks } from "./LinkMetrics.ts"
 import { LinkPool } from "./link/LinkPool.ts"
-import { Sessions } from "./link/Sessions.ts"
 import { SessionTransport } from "./link/SessionTransport.ts"
 import { takesLink, threadWish } from "./link/ThreadWish.ts"
 import { ForeignRelay } from "./listener/ForeignRelay.ts"
 import type { EndpointFact } from "./outbound/EndpointStep.ts"
 import { makeOutbound, type Outbound } from "./outbound/Outbound.ts"
-import { PeerBook } from "./PeerBook.ts"
 import { answer } from "./PlaneAnswers.ts"
 import { PlaneListeners } from "./PlaneListeners.ts"
 import type { FromPlane, PlaneFact, PlaneSetup, ToPlane } from "./PlaneMessages.ts"
+import { PlanePeers } from "./PlanePeers.ts"
 import { HostRuns } from "./policy/HostRuns.ts"
 import { policyShare } from "./policy/PolicyShare.ts"
-import { SpeakingRights } from "./policy/SpeakingRights.ts"
-import { SessionNeeds } from "./SessionNeeds.ts"
 import { SocketBudget } from "./socket/SocketBudget.ts"
 import { SilenceError } from "./wire/LinkSession.ts"
 
@@ -63,12 +59,10 @@ export class RequestPlane {
   readonly #setup: PlaneSetup
   readonly #sockets = new SocketBudget()
   readonly #view = new MeshViewReplica()
-  readonly #peers: PeerBook
-  readonly #sessions: Sessions
-  readonly #rights: SpeakingRights
-  readonly #needs: SessionNeeds
+  readonly #peers: PlanePeers
   readonly #transport: SessionTransport
   readonly #pool: LinkPool
+  readonly #demand: LinkDemand
   readonly #access: AccessGuard
   readonly #denials: Denials
   /** Undefined: there is no thread to share anything with. */
@@ -84,7 +78,6 @@ export class RequestPlane {
   /** By what this node is out of the mesh. */
   #out: string | undefined
   #stopped = false
-  #sayUsed: Timer
 
   constructor(setup: PlaneSetup, environment: PlaneEnvironment) {
     const { post, ticker } = environment
@@ -101,18 +94,14 @@ export class RequestPlane {
     const { observer, onDefect, registry } = this.#telemetry
     this.onDefect = onDefect
     this.#delay = new LoopDelay(registry, String(index), ticker)
-    this.#peers = new PeerBook(self)
-    this.#sessions = new Sessions(() => ticker.wall())
-    this.#rights = new SpeakingRights({
+    const peers = new PlanePeers({
       self,
-      factsOf: (peer) => this.#sessions.factsOf(peer),
-      nameOf: (peer) => this.#peers.nameOf(peer)
+      wall: () => ticker.wall(),
+      ask: (peer) => post({ type: "session.need", peer }),
+      onMet: (peer) => this.#pool.met(peer)
     })
-    this.#needs = new SessionNeeds((peer) => post({ type: "session.need", peer }))
-    // By its certificate, while there is a session to go by.
-    const hostOf = ({ caller }: Call): string =>
-      (caller === self.peer ? undefined : this.#sessions.hostOf(caller)?.name) ??
-      this.#peers.nameOf(caller)
+    this.#peers = peers
+    const { hostOf, nameOf, rights, sessions } = peers
     this.#access = new AccessGuard({ node: self.node, metrics: registry, hostOf })
     this.#denials = new Denials({
       ...{ ticker, hostOf },
@@ -126,8 +115,8 @@ export class RequestPlane {
       ticker,
       metrics: registry,
       observer,
-      callerName: (peer) => this.#peers.nameOf(peer),
-      speaksFor: this.#rights.refusal,
+      callerName: nameOf,
+      speaksFor: rights.refusal,
       access: this.#access,
       onDenied: (call, rule, message) => this.#denials.note(call, rule, message),
       limits: this.#limits ?? new OwnLimits(threads),
@@ -137,13 +126,13 @@ export class RequestPlane {
     })
     this.#transport = new SessionTransport({
       self: self.peer,
-      sessions: this.#sessions,
+      sessions,
       ticker,
       thread: index,
       threads,
       wish: () => threadWish(self.peer, index),
       mayAccept: (_tries, wish) => takesLink(setup, wish),
-      needSession: (peer, _, signal) => this.#needs.need(peer, signal),
+      needSession: (peer, _, signal) => peers.needs.need(peer, signal),
       onDefect
     })
     this.#pool = new LinkPool({
@@ -151,11 +140,15 @@ export class RequestPlane {
       ticker,
       node: self.node,
       serve: this.#inbound.dispatch,
-      nameOf: (peer) => this.#peers.nameOf(peer),
-      hostOf: (peer) => this.#sessions.hostOf(peer),
-      addressesOf: (peer) => this.#peers.addressesOf(peer),
-      onWait: (service) => this.#warm(service),
+      nameOf,
+      hostOf: (peer) => sessions.hostOf(peer),
+      addressesOf: peers.addressesOf,
+      onWait: (service) => this.#demand.warm(service),
       onDefect
+    })
+    this.#demand = new LinkDemand({
+      ...{ view: this.#view, pool: this.#pool, ticker },
+      onUsed: (used) => post({ type: "sessions.used", peers: used })
     })
     this.#outbound = makeOutbound({
       self: selfOf(self),
@@ -169,7 +162,7 @@ export class RequestPlane {
       remote: (peer) => this.#pool.dispatchTo(peer),
       isDown: (peer) => this.#pool.isDown(peer),
       whyMissing: (service) => this.#out ?? this.#missing.get(service),
-      speaksFor: this.#rights.refusal,
+      speaksFor: rights.refusal,
       onDefect,
       ...(memory === undefined ? {} : { runs: new HostRuns(memory.runs) }),
       onFact: (service, endpoint, fact) => {
@@ -200,7 +193,6 @@ export class RequestPlane {
       () => this.#transport.counts,
       () => this.#listeners.meshPorts()
     )
-    this.#sayUsed = ticker.after(usedEvery, this.#onUsed)
     this.#pool.listen().catch((error: unknown) => onDefect(error, "the links' port"))
     post({ type: "ready" })
   }
@@ -234,7 +226,12 @@ export class RequestPlane {
         this.#outbound.setPolicies(this.#shares(message.policies))
         return
       case "rights":
-        this.#rights.own = message.facts
+      case "peer":
+      case "peer.gone":
+      case "session":
+      case "session.end":
+      case "session.none":
+        this.#peers.receive(message)
         return
       case "access":
         this.#access.set(message.settings)
@@ -245,22 +242,6 @@ export class RequestPlane {
         return
       case "health":
         this.#inbound.setHealth(message.service, message.endpoint, message.healthy, message.reason)
-        return
-      case "peer":
-        this.#peers.put(message.facts)
-        return
-      case "peer.gone":
-        this.#forget(message.peer)
-        return
-      case "session":
-        this.#onSession(message.session)
-        return
-      case "session.end":
-        this.#sessions.endPeer(message.peer, message.reason)
-        this.#peers.disprove(message.peer)
-        return
-      case "session.none":
-        this.#needs.none(message.peer, message.reason)
         return
       case "fact":
         this.#learn(message.fact)
@@ -319,7 +300,7 @@ export class RequestPlane {
   stop(): void {
     if (this.#stopped) return
     this.#stopped = true
-    this.#sayUsed.cancel()
+    this.#demand.stop()
     const parts: ReadonlyArray<() => void> = [
       () => this.#listeners.close(),
       () => this.#outbound.close(),
@@ -337,28 +318,6 @@ export class RequestPlane {
     this.#environment.onStopped()
   }
 
-  /**
-   * Links are made when somebody calls, and closed when nobody does. Who calls a service for the
-   * first time, or after a pause, waits for one of them; the others are there when they are picked.
-   */
-  #warm(service: ServiceName): void {
-    const endpoints = this.#view.current.services.get(service)?.endpoints ?? []
-    const count = Math.min(warmAtOnce, endpoints.length)
-    // Of many some, and not the same as every other thread.
-    const start = Math.floor(this.#environment.ticker.random() * endpoints.length)
-    for (let i = 0; i < count; i++) {
-      const { local, member, peer } = endpoints[(start + i) % endpoints.length]!
-      if (!local && member !== "dead") this.#pool.warm(peer)
-    }
-  }
-
-  readonly #onUsed = (): void => {
-    const { post, ticker } = this.#environment
-    this.#sayUsed = ticker.after(usedEvery, this.#onUsed)
-    const peers = this.#pool.connectedPeers()
-    if (peers.length > 0) post({ type: "sessions.used", peers })
-  }
-
   #follow(change: ViewChange): void {
     try {
       this.#view.apply(change)
@@ -366,13 +325,6 @@ export class RequestPlane {
       if (!(error instanceof ViewOutOfStep)) throw error
       this.#environment.post({ type: "view.need" })
     }
-  }
-
-  #onSession(session: Session): void {
-    this.#peers.prove(session.peer, session.peerName)
-    this.#sessions.put(session)
-    this.#needs.have(session)
-    this.#pool.met(session.peer)
   }
 
   /** What another thread of this node has found out. */
@@ -383,10 +335,6 @@ export class RequestPlane {
       const { endpoint, service, ...told } = fact
       this.#outbound.learn(service, endpoint, atWall(told, ticker.now() - ticker.wall()))
     }
-  }
-
-  #forget(peer: PeerKey): void {
-    this.#peers.forget(peer)
   }
 
   /** What a policy allows the host once, this thread has a part of. */
@@ -420,15 +368,6 @@ export class RequestPlane {
     this.#environment.post({ type: "answer", id, rows })
   }
 }
-
-/**
- * How often the mesh thread is told whose links are open, ms: it keeps connections to them, over which
- * sessions are replaced, and drops others after five minutes (ConnectionKeeper.ts).
- */
-const usedEvery = 120_000
-
-/** Endpoints of a service whose links are made at once: a balancer needs two, and spares. */
-const warmAtOnce = 16
 
 /** Threads have clocks of their own, which began when they did: between them times are wall clock. */
 const atWall = (fact: EndpointFact, offset: number): EndpointFact => {
