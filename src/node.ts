@@ -4,14 +4,10 @@
  *
  *     identity ─► telemetry ─► inbound ─► mesh plane ─► outbound ─► listeners ─► admin
  */
-import { Clock, Context, Effect, Layer, Schedule, type Scope } from "effect"
-import type { AdminListenError } from "./admin/AdminPort.ts"
-import { AdminListening, type AdminServerOptions, adminServer } from "./admin/AdminServer.ts"
-import { AdminSource } from "./admin/AdminSource.ts"
+import { Clock, Effect, Layer, Schedule, type Scope } from "effect"
+import type { AdminSource } from "./admin/AdminSource.ts"
 import { AdminToken } from "./admin/AdminToken.ts"
-import { controlToken, programToken } from "./admin/ControlPlace.ts"
-import type { ReadinessItem } from "./admin/NodeModel.ts"
-import { formatAdminAddress } from "./config/HostPort.ts"
+import { programToken } from "./admin/ControlPlace.ts"
 import { Supervisor } from "./mesh/actor/Supervisor.ts"
 import { makeHealthChecker } from "./mesh/health/HealthChecker.ts"
 import { lockDataDir } from "./mesh/keys/DataDirLock.ts"
@@ -24,9 +20,9 @@ import type { Dispatch } from "./model/Exchange.ts"
 import { isServiceName } from "./model/Names.ts"
 import { refuse } from "./model/RefusedExchange.ts"
 import { followAccessRules } from "./node/AccessRules.ts"
+import { type AdminDoors, openAdminDoors } from "./node/AdminDoors.ts"
 import { keepAudit } from "./node/AuditKeeper.ts"
 import { loadBootstrap } from "./node/Bootstrap.ts"
-import { ControlSocket } from "./node/ControlSocket.ts"
 import { makeControls } from "./node/Controls.ts"
 import { keepDataDir } from "./node/DataDirKeeper.ts"
 import { readDescriptors } from "./node/Descriptors.ts"
@@ -45,6 +41,7 @@ import { openIdentity, prepareDataDir } from "./node/OpenIdentity.ts"
 import { makePlaneLog } from "./node/PlaneLog.ts"
 import { PolicyWatch } from "./node/PolicyWatch.ts"
 import { makeProgramDoor } from "./node/ProgramDoor.ts"
+import { readinessOf } from "./node/Readiness.ts"
 import { makePlanes } from "./node/RequestPlanes.ts"
 import type { AssembledNode, AssemblyInput } from "./node/RunningNode.ts"
 import { runtimeAdvice, runtimeOf } from "./node/Runtime.ts"
@@ -88,15 +85,6 @@ const countRestarts = (metrics: MetricRegistry, restarts: number): void =>
     .counter("skein_mesh_thread_restarts_total", "Lives of the mesh thread after the first.", [])
     .cell({})
     .inc(restarts)
-
-/** Where it listens. */
-const openAdmin = (
-  options: AdminServerOptions,
-  source: AdminSource["Type"]
-): Effect.Effect<string, AdminListenError, Scope.Scope> =>
-  Layer.build(adminServer(options).pipe(Layer.provide(Layer.succeed(AdminSource, source)))).pipe(
-    Effect.map((context) => formatAdminAddress(Context.get(context, AdminListening)))
-  )
 
 const assemble = (input: AssemblyInput) =>
   Effect.gen(function* () {
@@ -301,22 +289,8 @@ const assemble = (input: AssemblyInput) =>
     const callers = () => [...listeners.callers(), ...door.callers]
     const notGranted = () => ungranted(callers(), plane.ownRights())
     yield* Effect.forEach(notGranted(), (line) => Effect.logWarning(line), { discard: true })
-    const thrownOut = (): ReadonlyArray<ReadinessItem> => {
-      const detail = plane.thrownOut()
-      return detail === undefined ? [] : [{ name: "member", ready: false, detail }]
-    }
-    const readiness = (): ReadonlyArray<ReadinessItem> => [
-      {
-        name: "serving",
-        ready: drain.state === "serving",
-        detail: drain.state === "serving" ? "takes requests" : `the node is ${drain.state}`
-      },
-      plane.met(),
-      ...firstOffer.missing(),
-      ...plane.clockReport.readiness(),
-      ...thrownOut()
-    ]
-    let control: ControlSocket | undefined
+    const readiness = () => readinessOf({ drain, firstOffer, plane })
+    let admin: AdminDoors | undefined
     const views = yield* makeNodeViews({
       config,
       configPath: input.configPath,
@@ -336,7 +310,7 @@ const assemble = (input: AssemblyInput) =>
       trouble,
       proxy: () => listeners.proxy,
       names,
-      control: () => control?.path,
+      control: () => admin?.control?.path,
       callers,
       doors: () => door.callers,
       attached: () => programs.attached.all()
@@ -373,20 +347,10 @@ const assemble = (input: AssemblyInput) =>
       nameOf: plane.nameOf
     })
     const source: AdminSource["Type"] = { ...views, ...controls, ...settingControls }
-    let admin: string | undefined
-    if (config.admin !== "off") {
-      const token = new AdminToken(controlToken(config.node.dataDir))
-      const connections = room.shares?.admin
-      const port = { ...config.admin, connections, audit, holdsToken: token.isHeldBy }
-      admin = yield* openAdmin(port, source)
-      control = yield* ControlSocket.make({
-        dataDir: config.node.dataDir,
-        token,
-        ticker,
-        open: (path) =>
-          openAdmin({ listen: { path }, allowRemote: false, connections, audit }, source)
-      })
-    }
+    admin = yield* openAdminDoors({
+      ...{ config, source, ticker, audit },
+      connections: room.shares?.admin
+    })
 
     const node: AssembledNode = {
       name,
@@ -394,7 +358,7 @@ const assemble = (input: AssemblyInput) =>
       mesh: { id: mesh, name: meshName },
       listening: plane.host.listening(),
       addresses: plane.host.addresses(),
-      admin,
+      admin: admin.port,
       proxy: listeners.proxy,
       names: names && { address: names.address, suffix: names.suffix },
       attach: door.callers.map(({ address, as }) => ({
