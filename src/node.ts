@@ -2,7 +2,8 @@
  * A whole node. Everything in it lives in one scope: what starts, stops with it, in the reverse
  * order, and a start that fails half-way leaves nothing behind.
  *
- *     identity ─► telemetry ─► inbound ─► mesh plane ─► outbound ─► listeners ─► admin
+ *     identity ─► telemetry ─► request threads ─► mesh plane ─► policies, access rules
+ *       ─► what is offered ─► listeners, names ─► programs' door ─► admin
  */
 import { Clock, Effect, Layer, Schedule, type Scope } from "effect"
 import type { AdminSource } from "./admin/AdminSource.ts"
