@@ -6,13 +6,9 @@ import { makeNodeConfig } from "../config/NodeConfig.ts"
 import { sampleMembers, sampleNow, sampleServices, sampleStatus } from "../testing/SampleSource.ts"
 import { type Check, failures, renderChecks } from "./Check.ts"
 import { exposureChecks, requireRuntime, runtimeCheck } from "./HostChecks.ts"
-import {
-  meshChecks,
-  nodeChecks,
-  policyChecks,
-  serviceChecks,
-  telemetryChecks
-} from "./NodeChecks.ts"
+import { meshChecks } from "./MeshChecks.ts"
+import { nodeChecks, telemetryChecks } from "./NodeChecks.ts"
+import { policyChecks, serviceChecks } from "./ServiceChecks.ts"
 
 const find = (checks: ReadonlyArray<Check>, name: string): Check => {
   const check = checks.find((one) => one.name === name)

@@ -13,15 +13,11 @@ import {
   portChecks,
   runtimeCheck
 } from "./HostChecks.ts"
+import { meshChecks } from "./MeshChecks.ts"
 import { nameChecks } from "./NameCheck.ts"
 import { defaultAdmin, environment, type NodeChoice, nodeOptions } from "./NodeAddress.ts"
-import {
-  meshChecks,
-  nodeChecks,
-  policyChecks,
-  serviceChecks,
-  telemetryChecks
-} from "./NodeChecks.ts"
+import { nodeChecks, telemetryChecks } from "./NodeChecks.ts"
+import { policyChecks, serviceChecks } from "./ServiceChecks.ts"
 import { outputOption, print, useColour } from "./View.ts"
 
 /** An unusable config is a finding, not the end of the examination. */
