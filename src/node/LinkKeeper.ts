@@ -3,7 +3,8 @@
  * gossip has neighbours; which is everybody in a mesh of nine. Others are met when they are called. Peers that do not answer are tried forever; those that drain
  * are left alone.
  */
-import type { Catalogue, EntryChange } from "../mesh/catalogue/Catalogue.ts"
+import type { Catalogue } from "../mesh/catalogue/Catalogue.ts"
+import type { EntryChange } from "../mesh/catalogue/CatalogueChange.ts"
 import type { ConnectionKeeper } from "../mesh/host/ConnectionKeeper.ts"
 import { dialPatience } from "../mesh/host/FirstDial.ts"
 import { observersPerNode } from "../mesh/membership/ObserverRing.ts"

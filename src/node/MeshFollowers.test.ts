@@ -1,6 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { Deferred, Effect, TestClock } from "effect"
-import { Catalogue, type EntryChange } from "../mesh/catalogue/Catalogue.ts"
+import { Catalogue } from "../mesh/catalogue/Catalogue.ts"
+import type { EntryChange } from "../mesh/catalogue/CatalogueChange.ts"
 import { nodeEntry } from "../mesh/catalogue/RecordEntry.ts"
 import { MeshRpcError } from "../mesh/host/MeshRpc.ts"
 import { NodeName, PeerKey } from "../model/Names.ts"

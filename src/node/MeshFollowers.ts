@@ -7,7 +7,8 @@
  * place when its first comparison of catalogues is over, however that went.
  */
 import { Effect, type Scope } from "effect"
-import { Catalogue, type EntryChange } from "../mesh/catalogue/Catalogue.ts"
+import { Catalogue } from "../mesh/catalogue/Catalogue.ts"
+import type { EntryChange } from "../mesh/catalogue/CatalogueChange.ts"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
 import type { MeshFindings } from "../mesh/catalogue/MeshFindings.ts"
 import type { ConnectionKeeper } from "../mesh/host/ConnectionKeeper.ts"

@@ -2,7 +2,7 @@
  * At which port a service is called by its name, as the nodes that offer it say. Of several that say
  * different ports, the one that has run longest is believed, as with policies (OwnerPolicies.ts).
  */
-import type { EntryChange } from "../mesh/catalogue/Catalogue.ts"
+import type { EntryChange } from "../mesh/catalogue/CatalogueChange.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
 import type { Protocol } from "../model/NodeRecord.ts"
 

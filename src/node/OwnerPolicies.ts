@@ -4,7 +4,7 @@
  * change how all are called. Follows the catalogue; a change costs its own node's services.
  */
 import { isDeepStrictEqual } from "node:util"
-import type { EntryChange } from "../mesh/catalogue/Catalogue.ts"
+import type { EntryChange } from "../mesh/catalogue/CatalogueChange.ts"
 import type { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import type { NodeRecord } from "../model/NodeRecord.ts"
 

@@ -2,7 +2,8 @@
  * What people call a peer. Asked with every request that comes in, so the answer is kept until the
  * peer's record changes: finding a record in the catalogue hashes its key.
  */
-import type { Catalogue, EntryChange } from "../mesh/catalogue/Catalogue.ts"
+import type { Catalogue } from "../mesh/catalogue/Catalogue.ts"
+import type { EntryChange } from "../mesh/catalogue/CatalogueChange.ts"
 import type { PeerKey } from "../model/Names.ts"
 
 export interface PeerNamesOptions {

@@ -3,7 +3,7 @@
  * as changes, and what they ask for or find out is dealt with. Neither waits for the other.
  */
 import { Cause, Effect, Runtime, type Scope } from "effect"
-import type { EntryChange } from "../mesh/catalogue/Catalogue.ts"
+import type { EntryChange } from "../mesh/catalogue/CatalogueChange.ts"
 import type { NodeEntry } from "../mesh/catalogue/RecordEntry.ts"
 import type { RecordAudit } from "../model/AuditEvent.ts"
 import type { OnDefect } from "../model/Defect.ts"

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest"
 import { makeNodeConfig, type NodeConfig } from "../config/NodeConfig.ts"
-import { Catalogue, type EntryChange } from "../mesh/catalogue/Catalogue.ts"
+import { Catalogue } from "../mesh/catalogue/Catalogue.ts"
+import type { EntryChange } from "../mesh/catalogue/CatalogueChange.ts"
 import { nodeEntry } from "../mesh/catalogue/RecordEntry.ts"
 import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import type { Policy } from "../model/Policy.ts"

@@ -1,7 +1,7 @@
 import { Effect, Either } from "effect"
 import { describe, expect, it } from "vitest"
 import { sealSetting } from "../../test/fixtures/Settings.ts"
-import type { SettingChange } from "../mesh/catalogue/Catalogue.ts"
+import type { SettingChange } from "../mesh/catalogue/CatalogueChange.ts"
 import { furtherKind } from "../mesh/catalogue/FurtherRecord.ts"
 import { type SettingEntry, settingEntry } from "../mesh/catalogue/RecordEntry.ts"
 import { RecordRefused } from "../mesh/catalogue/RecordRefused.ts"

@@ -3,7 +3,7 @@
  * event loop (a comparison of catalogues, a host that comes back); whoever follows the view gets one
  * change of it, at the end of the turn.
  */
-import type { EntryChange } from "../mesh/catalogue/Catalogue.ts"
+import type { EntryChange } from "../mesh/catalogue/CatalogueChange.ts"
 import { type MemberLookup, MeshViewBuilder } from "../mesh/catalogue/MeshViewBuilder.ts"
 import type { ProtocolConflict } from "../mesh/catalogue/ServiceOffers.ts"
 import { type MeshViewCell, MeshViewReplica } from "../model/MeshView.ts"

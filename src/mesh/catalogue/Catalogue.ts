@@ -5,6 +5,15 @@
  */
 import { createHash } from "node:crypto"
 import type { PeerKey } from "../../model/Names.ts"
+import { type Bucket, emptyBucket } from "./CatalogueBucket.ts"
+import {
+  type AnyChange,
+  type EntryChange,
+  furtherIn,
+  nodeChanges,
+  nodeIn,
+  settingIn
+} from "./CatalogueChange.ts"
 import {
   type FurtherLimits,
   FurtherTally,
@@ -17,7 +26,6 @@ import {
   bucketOf,
   type CatalogueEntry,
   compareEntries,
-  type FurtherEntry,
   hashLength,
   isKnownKind,
   isSettingKey,
@@ -48,85 +56,6 @@ export type MergeOutcome =
   | "stale"
   /** No room. */
   | "full"
-
-/** One key in two catalogues; undefined: not in that one. */
-export interface AnyChange {
-  readonly before: CatalogueEntry | undefined
-  readonly after: CatalogueEntry | undefined
-}
-
-/** One node's. */
-export interface EntryChange {
-  readonly before: NodeEntry | undefined
-  readonly after: NodeEntry | undefined
-}
-
-const nodeIn = (entry: CatalogueEntry | undefined): NodeEntry | undefined =>
-  entry?.kind === "node" ? entry : undefined
-
-/** One setting of one signer. */
-export interface SettingChange {
-  readonly before: SettingEntry | undefined
-  readonly after: SettingEntry | undefined
-}
-
-const settingIn = (entry: CatalogueEntry | undefined): SettingEntry | undefined =>
-  entry?.kind === "setting" ? entry : undefined
-
-const furtherIn = (entry: CatalogueEntry | undefined): FurtherEntry | undefined =>
-  entry?.kind === "further" ? entry : undefined
-
-const only =
-  <Entry>(pick: (entry: CatalogueEntry | undefined) => Entry | undefined) =>
-  (changes: ReadonlyArray<AnyChange>) =>
-    changes.flatMap(({ before, after }) => {
-      const change = { before: pick(before), after: pick(after) }
-      return change.before === undefined && change.after === undefined ? [] : [change]
-    })
-
-/** Those of nodes. */
-export const nodeChanges: (changes: ReadonlyArray<AnyChange>) => ReadonlyArray<EntryChange> =
-  only(nodeIn)
-
-export const settingChanges: (changes: ReadonlyArray<AnyChange>) => ReadonlyArray<SettingChange> =
-  only(settingIn)
-
-class Bucket {
-  readonly entries: ReadonlyMap<string, CatalogueEntry>
-  #hash: Uint8Array | undefined
-
-  constructor(entries: ReadonlyMap<string, CatalogueEntry>) {
-    this.entries = entries
-  }
-
-  /** Over the hashes of its entries in order of their keys; zeros when empty. */
-  get hash(): Uint8Array {
-    if (this.#hash !== undefined) return this.#hash
-    if (this.entries.size === 0) {
-      this.#hash = new Uint8Array(hashLength)
-      return this.#hash
-    }
-    const hash = createHash("sha256")
-    // Code-unit order: the same on every node, whatever its locale.
-    for (const key of Array.from(this.entries.keys()).sort()) {
-      hash.update(this.entries.get(key)!.hash)
-    }
-    this.#hash = new Uint8Array(hash.digest().subarray(0, hashLength))
-    return this.#hash
-  }
-
-  with(entry: CatalogueEntry): Bucket {
-    return new Bucket(new Map(this.entries).set(entry.key, entry))
-  }
-
-  filter(keep: (entry: CatalogueEntry) => boolean): Bucket {
-    const kept = new Map<string, CatalogueEntry>()
-    for (const [key, entry] of this.entries) if (keep(entry)) kept.set(key, entry)
-    return kept.size === this.entries.size ? this : new Bucket(kept)
-  }
-}
-
-const emptyBucket = new Bucket(new Map())
 
 export class Catalogue {
   static readonly empty = new Catalogue(

@@ -5,7 +5,8 @@
  */
 import { Effect, Either } from "effect"
 import { describeSpan } from "../trust/CertificateError.ts"
-import { type AnyChange, Catalogue } from "./Catalogue.ts"
+import { Catalogue } from "./Catalogue.ts"
+import type { AnyChange } from "./CatalogueChange.ts"
 import type { StoredChange } from "./CatalogueLog.ts"
 import { CatalogueStore } from "./CatalogueStore.ts"
 import type { RecordDoor } from "./RecordDoor.ts"

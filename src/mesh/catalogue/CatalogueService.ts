@@ -12,14 +12,7 @@ import { Gossip } from "../host/Gossip.ts"
 import type { MeshRpcError, RecordVersion } from "../host/MeshRpc.ts"
 import { type Conduct, noConduct } from "../trust/PeerConduct.ts"
 import { answerDigest, answerVersions, answerWanted, type SyncReport } from "./AntiEntropy.ts"
-import {
-  type Catalogue,
-  type EntryChange,
-  type MergeOutcome,
-  nodeChanges,
-  type SettingChange,
-  settingChanges
-} from "./Catalogue.ts"
+import type { Catalogue, MergeOutcome } from "./Catalogue.ts"
 import {
   type CatalogueAction,
   type CatalogueMessage,
@@ -31,6 +24,12 @@ import {
   type SettingsOver,
   tickDue
 } from "./CatalogueBehaviour.ts"
+import {
+  type EntryChange,
+  nodeChanges,
+  type SettingChange,
+  settingChanges
+} from "./CatalogueChange.ts"
 import { loadCatalogue, storedChanges } from "./CatalogueLoading.ts"
 import { CatalogueStore } from "./CatalogueStore.ts"
 import { type CatalogueSyncOptions, makeCatalogueSync } from "./CatalogueSync.ts"

@@ -6,7 +6,7 @@
  */
 import type { NodeName, PeerKey, ServiceName } from "../../model/Names.ts"
 import type { Protocol } from "../../model/NodeRecord.ts"
-import type { EntryChange } from "./Catalogue.ts"
+import type { EntryChange } from "./CatalogueChange.ts"
 import type { MemberLookup } from "./MeshViewBuilder.ts"
 import type { NodeEntry } from "./RecordEntry.ts"
 import type { ProtocolConflict } from "./ServiceOffers.ts"

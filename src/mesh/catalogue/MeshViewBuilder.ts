@@ -6,7 +6,7 @@
 import { type EndpointView, sameEndpoint, type ViewChange } from "../../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../../model/Names.ts"
 import type { ServiceEntry } from "../../model/NodeRecord.ts"
-import type { EntryChange } from "./Catalogue.ts"
+import type { EntryChange } from "./CatalogueChange.ts"
 import type { NodeEntry } from "./RecordEntry.ts"
 import { type Offer, type ProtocolConflict, ServiceOffers } from "./ServiceOffers.ts"
 

@@ -10,13 +10,14 @@ import {
   type SyncPort,
   synchronise
 } from "../../mesh/catalogue/AntiEntropy.ts"
-import { type Catalogue, nodeChanges, settingChanges } from "../../mesh/catalogue/Catalogue.ts"
+import type { Catalogue } from "../../mesh/catalogue/Catalogue.ts"
 import {
   type CatalogueAction,
   type CatalogueMessage,
   type CatalogueState,
   catalogueBehaviour
 } from "../../mesh/catalogue/CatalogueBehaviour.ts"
+import { nodeChanges, settingChanges } from "../../mesh/catalogue/CatalogueChange.ts"
 import { eagerAfter, nextComparison, syncTimes } from "../../mesh/catalogue/CatalogueSync.ts"
 import type { OwnFacts } from "../../mesh/catalogue/OwnRecord.ts"
 import type { CatalogueEntry, NodeEntry, SettingEntry } from "../../mesh/catalogue/RecordEntry.ts"

@@ -3,7 +3,8 @@
  * ones in different ways, both get the first. So ten thousand nodes that know ten thousand cost one
  * catalogue, and a change at all of them costs one more. So do rings of observers (SharedRings.ts).
  */
-import type { AnyChange, Catalogue } from "../../mesh/catalogue/Catalogue.ts"
+import type { Catalogue } from "../../mesh/catalogue/Catalogue.ts"
+import type { AnyChange } from "../../mesh/catalogue/CatalogueChange.ts"
 import type { CatalogueEntry } from "../../mesh/catalogue/RecordEntry.ts"
 import { Remembered } from "./Remembered.ts"
 import { SharedRings } from "./SharedRings.ts"

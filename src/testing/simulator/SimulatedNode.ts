@@ -2,8 +2,9 @@
  * A node of the simulated mesh: behaviours of production on a virtual clock, with an imagined network,
  * disk and processor around them.
  */
-import { Catalogue, type EntryChange } from "../../mesh/catalogue/Catalogue.ts"
+import { Catalogue } from "../../mesh/catalogue/Catalogue.ts"
 import { makeCatalogueState } from "../../mesh/catalogue/CatalogueBehaviour.ts"
+import type { EntryChange } from "../../mesh/catalogue/CatalogueChange.ts"
 import { makeOwnRecord, nextEpoch, type OwnFacts } from "../../mesh/catalogue/OwnRecord.ts"
 import { dialPatience } from "../../mesh/host/FirstDial.ts"
 import type { MemberRecord } from "../../mesh/membership/MemberRecords.ts"

@@ -1,7 +1,7 @@
 /** What nodes of one simulation share, and what the parts of a node know of each other and of other nodes. */
 
-import type { EntryChange } from "../../mesh/catalogue/Catalogue.ts"
 import type { CatalogueState } from "../../mesh/catalogue/CatalogueBehaviour.ts"
+import type { EntryChange } from "../../mesh/catalogue/CatalogueChange.ts"
 import type { NodeEntry, SettingEntry } from "../../mesh/catalogue/RecordEntry.ts"
 import type { MembershipMessage, PingAnswer } from "../../mesh/membership/MembershipMessages.ts"
 import type { MembershipState } from "../../mesh/membership/MembershipState.ts"
