@@ -26,7 +26,7 @@ import { type ChainCache, defaultSkew, judgeTime, type VerifiedCertificate } fro
 import { describeSpan } from "./CertificateError.ts"
 import type { HandshakeChannel } from "./HandshakeChannel.ts"
 import type { HandshakeGate } from "./HandshakeGate.ts"
-import type { VerifiedClaim } from "./Invite.ts"
+import type { VerifiedClaim } from "./InviteClaim.ts"
 import { hearOfRoots, type IdentityCell, type NodeIdentity } from "./NodeIdentity.ts"
 import { acceptIssued } from "./Renewal.ts"
 import type { ResumptionOutcome, Resumptions, Standing } from "./Resumption.ts"

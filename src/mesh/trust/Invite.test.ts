@@ -4,14 +4,8 @@ import { describe, expect, it } from "vitest"
 import { NodeName } from "../../model/Names.ts"
 import { enrol, foundMesh } from "./FoundMesh.ts"
 import type { Grant } from "./Grant.ts"
-import {
-  claimInvite,
-  createInvite,
-  type InviteOptions,
-  maxInviteLifetime,
-  parseInvite,
-  verifyClaim
-} from "./Invite.ts"
+import { createInvite, type InviteOptions, maxInviteLifetime, parseInvite } from "./Invite.ts"
+import { claimInvite, verifyClaim } from "./InviteClaim.ts"
 import { decodeToken, encodeToken } from "./InviteToken.ts"
 import { delegationLifetime } from "./Issue.ts"
 import type { NodeIdentity } from "./NodeIdentity.ts"

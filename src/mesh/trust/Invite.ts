@@ -1,18 +1,15 @@
 /**
  * What lets a new host in: a grant with an end and places to knock, signed by a member. Whoever
- * holds the token may join until it expires.
- *
- * The token is a secret (an Ed25519 seed) and a signed chain whose leaf holds the secret's public
- * half. What a joiner shows is a *claim*: the chain, and a signature by the secret over the
- * joiner's own peer key. So the token itself never leaves its holder, and a claim overheard,
- * logged or shown to the wrong peer lets nobody else in.
+ * holds the token may join until it expires. The token is a secret (an Ed25519 seed) and a signed
+ * chain whose leaf holds the secret's public half; it never leaves its holder, who shows a claim
+ * instead (InviteClaim.ts).
  */
 import { createHash, randomBytes } from "node:crypto"
 import { Either, Schema } from "effect"
-import type { MeshId, NodeName, PeerKey } from "../../model/Names.ts"
+import type { MeshId, PeerKey } from "../../model/Names.ts"
 import { explainInLine } from "../../schema/ExplainIssue.ts"
 import { InviteId } from "../../schema/TrustSchema.ts"
-import { Bytes, decodeCbor, encodeCbor } from "./Cbor.ts"
+import { Bytes, decodeCbor } from "./Cbor.ts"
 import { type ChainCache, defaultSkew, judgeTime } from "./Certificate.ts"
 import { type CertificateError, describeInstant, describeSpan } from "./CertificateError.ts"
 import { underRoots } from "./DelegationPath.ts"
@@ -27,19 +24,11 @@ import {
   decodeChain,
   encodeChain,
   openStatement,
-  signedBytes,
   signStatement,
   statementFields,
   unverifiedLeaf
 } from "./SignedChain.ts"
-import {
-  publicKeyLength,
-  type SigningKey,
-  seedLength,
-  signBytes,
-  signingKeyFromSeed,
-  verifyBytes
-} from "./SigningKey.ts"
+import { publicKeyLength, type SigningKey, seedLength, signingKeyFromSeed } from "./SigningKey.ts"
 
 /** Bootstrap addresses in one invite. */
 export const maxBootstrap = 8
@@ -81,8 +70,9 @@ const OwnInvite = Schema.Struct({
 })
 
 const isBootstrapAddress = Schema.is(BootstrapAddress)
+
 /** By what an invite is named where its secret must not be: in settings, logs and lists. */
-const inviteIdOf = (holder: Uint8Array): InviteId =>
+export const inviteIdOf = (holder: Uint8Array): InviteId =>
   InviteId.make(
     createHash("sha256").update("skein invite\n").update(holder).digest("hex").slice(0, 32)
   )
@@ -187,7 +177,8 @@ export const createInvite = (
 const rootKeyOf = ({ roots }: NodeIdentity, { root }: Authority): Uint8Array =>
   roots.get(root)?.publicKey ?? roots.founder
 
-const openInvite = (chain: Uint8Array, roots: Roots, cache?: ChainCache) =>
+/** The statement of an invite and the path above it, by signatures alone: what time says of it is not judged. */
+export const openInvite = (chain: Uint8Array, roots: Roots, cache?: ChainCache) =>
   Either.gen(function* () {
     const { mesh } = roots
     const decoded = yield* decodeChain(chain, mesh, "the invite")
@@ -280,74 +271,5 @@ export const parseInvite = (
       issuer: path.issuers.at(-1),
       secret,
       chain
-    }
-  })
-
-/** What a later version adds at the end is passed over: this goes from one node to one other. */
-const Claim = Schema.Tuple([Bytes, Bytes], Schema.Unknown)
-
-const claimText = (mesh: MeshId, peer: PeerKey, name: NodeName): Uint8Array =>
-  signedBytes("claim", mesh, Buffer.from(`${peer}\n${name}`))
-
-/** What a joiner shows instead of the token: good for this peer and node name only. */
-export const claimInvite = (invite: Invite, peer: PeerKey, name: NodeName): Uint8Array =>
-  encodeCbor([invite.chain, signBytes(invite.secret, claimText(invite.mesh, peer, name))])
-
-export interface VerifiedClaim {
-  readonly id: InviteId
-  /** How many hosts it lets in; undefined: any number. */
-  readonly uses: number | undefined
-  /** Wall clock, ms. */
-  readonly until: number
-  readonly grant: Grant
-  readonly issuers: ReadonlyArray<PeerKey>
-}
-
-/** Judges a claim shown by `peer`, who wants to be called `name`. */
-export const verifyClaim = (
-  bytes: Uint8Array,
-  options: {
-    readonly roots: Roots
-    readonly now: number
-    readonly skew?: number | undefined
-    readonly peer: PeerKey
-    readonly name: NodeName
-    readonly cache?: ChainCache | undefined
-  }
-): Either.Either<VerifiedClaim, CertificateError> =>
-  Either.gen(function* () {
-    const [chain, proof] = yield* decodeCbor(Claim, bytes, "the claim to an invite")
-    const { roots } = options
-    const { leaf, path } = yield* openInvite(chain, roots, options.cache)
-    const { mesh } = roots
-    const withdrawn = roots.whyWithdrawn(path.root)
-    if (withdrawn !== undefined) {
-      const message = `the invite of peer ${options.peer} (${options.name}) counts for nothing: ${withdrawn}`
-      return yield* Either.left(chainError("root_withdrawn", message))
-    }
-    if (!verifyBytes(leaf.holder, proof, claimText(mesh, options.peer, options.name))) {
-      return yield* Either.left(
-        chainError("wrong_peer", `peer ${options.peer} showed an invite without holding its token`)
-      )
-    }
-    if (leaf.names !== undefined && !leaf.names.includes(options.name)) {
-      return yield* Either.left(
-        chainError(
-          "exceeds_grant",
-          `peer ${options.peer} wants to join as ${options.name}, and its invite is for ${leaf.names.join(", ")}`
-        )
-      )
-    }
-    const skew = options.skew ?? defaultSkew
-    yield* judgeTime("a delegation above the invite", path, options.now, skew)
-    // Its end is kept to the millisecond here, where the mesh's clocks decide; the joiner, whose
-    // clock may be wrong, is the one that gives the benefit of the doubt.
-    yield* judgeTime("the invite", leaf, options.now, skew, -skew)
-    return {
-      id: inviteIdOf(leaf.holder),
-      uses: leaf.uses,
-      until: Math.min(leaf.notAfter, path.notAfter),
-      grant: grantOf(leaf),
-      issuers: path.issuers
     }
   })

@@ -5,7 +5,8 @@ import { NodeName } from "../../model/Names.ts"
 import { ChainCache, verifyChain } from "./Certificate.ts"
 import { enrol, foundMesh } from "./FoundMesh.ts"
 import type { Grant } from "./Grant.ts"
-import { claimInvite, createInvite, parseInvite, verifyClaim } from "./Invite.ts"
+import { createInvite, parseInvite } from "./Invite.ts"
+import { claimInvite, verifyClaim } from "./InviteClaim.ts"
 import { hearOfRoots, makeIdentity, type NodeIdentity } from "./NodeIdentity.ts"
 import {
   acceptIssued,
