@@ -132,6 +132,13 @@ export interface ResponseReceiver {
   onFault(fault: Fault): void
   /** The request stream takes more again, after `write` returned false. */
   onWritable(): void
+  /**
+   * There is no link to the endpoint's node yet, for as long as a call waits for one (`connectTimeout`), and
+   * one is still being made. Nothing was sent. False: nobody waits any longer, and the fault is to follow.
+   * True: the call waits on, and this is asked again; or it went elsewhere, and has cancelled this stream.
+   * Absent: nobody waits longer.
+   */
+  onLate?(fault: Fault): boolean
 }
 
 /** The callee's half: the caller pushes the request body into it. */

@@ -47,6 +47,8 @@ export class MemoryNetwork {
   reaches: (from: PeerKey, to: PeerKey) => boolean = () => true
   /** Attempts that are neither answered nor refused: they end with their signal. */
   swallows: (from: PeerKey, to: PeerKey) => boolean = () => false
+  /** Attempts that are answered when this is done: the other is late. Default: at once. */
+  answers: (from: PeerKey, to: PeerKey) => Promise<void> | undefined = () => undefined
 
   constructor(options: MemoryChannelOptions = {}) {
     this.#options = options
@@ -102,10 +104,13 @@ export class MemoryNetwork {
     protocol: StreamProtocol,
     signal: AbortSignal
   ): Promise<ByteChannel> {
-    if (this.swallows(from, to)) {
-      await new Promise((_, reject) => {
+    const swallowed = this.swallows(from, to)
+    const late = this.answers(from, to)
+    if (swallowed || late !== undefined) {
+      const given = new Promise<never>((_, reject) => {
         signal.addEventListener("abort", () => reject(signal.reason), { once: true })
       })
+      await (swallowed || late === undefined ? given : Promise.race([late, given]))
     }
     const accept = this.#nodes.get(to)?.get(protocol)
     if (accept === undefined || !this.reaches(from, to)) throw new Error(`no route to ${to}`)

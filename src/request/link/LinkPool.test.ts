@@ -112,6 +112,28 @@ describe("calls to a peer without a link", () => {
     ])
   })
 
+  it("make room for others where they wait longer than they were to", async () => {
+    const { a, network, settle, advance } = makePools({ limits: { waiting: 2 } })
+    network.swallows = () => true
+    const patient = () => Object.assign(new Recorder(), { onLate: () => true })
+    const [first, second, third] = [patient(), patient(), patient()]
+    a.dispatchTo(bob)(httpCall(), first)
+    await advance(500)
+    a.dispatchTo(bob)(httpCall(), second)
+    await advance(600)
+    a.dispatchTo(bob)(httpCall(), third)
+    await settle()
+    expect([first, second, third].map(({ fault }) => fault?.code)).toEqual([
+      "upstream_connect",
+      undefined,
+      undefined
+    ])
+    const came = new Recorder()
+    a.dispatchTo(bob)(httpCall(), came)
+    await settle()
+    expect(came.fault?.code).toBe("overflow")
+  })
+
   it("fail fast while the peer is known to be away, and wait again later", async () => {
     const { a, network, settle, advance, served } = makePools()
     network.reaches = () => false

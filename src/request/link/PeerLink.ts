@@ -207,7 +207,7 @@ export class PeerLink {
       // Who has just been seen to be down is not waited for; attempts go on in the background.
       return this.#refuse(receiver, this.#connectFault(call))
     }
-    if (this.#waiting.size >= limits.waiting) {
+    if (this.#waiting.size >= limits.waiting && !this.#makesRoom()) {
       const message = `${limits.waiting} exchanges wait for a link to ${this.#name}, the limit`
       return this.#refuse(receiver, this.#fault(call, "overflow", message))
     }
@@ -215,17 +215,49 @@ export class PeerLink {
       this.#waiting.delete(exchange)
     )
     this.#waiting.add(exchange)
-    const patience = call.connectTimeout ?? limits.connectTimeout
-    exchange.timer = ticker.after(patience, () => {
-      this.#waiting.delete(exchange)
-      const message = `no link to the node ${this.#name} within ${patience} ms`
-      // Who comes next need not wait as long for nothing.
-      this.#miss(new Error(message))
-      exchange.fail(this.#fault(call, "upstream_connect", message))
-    })
+    this.#waitFor(exchange)
     this.#dial()
     this.#context.onWait(call.service)
     return exchange
+  }
+
+  /**
+   * Whoever has waited so long goes elsewhere, now and from now on. Who cannot waits for as long as the
+   * attempt goes on, as with gRPC, and looks again from time to time: a node that has just been started
+   * is late, and not away.
+   */
+  #waitFor(exchange: WaitingExchange): void {
+    const { limits, linkOptions, ticker } = this.#context
+    const patience = exchange.call.connectTimeout ?? limits.connectTimeout
+    exchange.timer = ticker.after(patience, () => {
+      const fault = this.#late(exchange, exchange.isLate ? ticker.now() - exchange.since : patience)
+      // Who comes next need not wait as long for nothing.
+      this.#miss(new Error(fault.message))
+      contain(linkOptions.onDefect, waitingFor, () => {
+        if (exchange.goesOn(fault)) this.#waitFor(exchange)
+        else this.#giveUp(exchange, fault)
+      })
+    })
+  }
+
+  /** The one that has waited longest leaves, if that is longer than it was to. */
+  #makesRoom(): boolean {
+    for (const oldest of this.#waiting) {
+      if (!oldest.isLate) return false
+      this.#giveUp(oldest, this.#late(oldest, this.#context.ticker.now() - oldest.since))
+      return true
+    }
+    return false
+  }
+
+  #giveUp(exchange: WaitingExchange, fault: Fault): void {
+    this.#waiting.delete(exchange)
+    exchange.fail(fault)
+  }
+
+  #late({ call }: WaitingExchange, waited: number): Fault {
+    const message = `no link to the node ${this.#name} within ${Math.round(waited)} ms`
+    return this.#fault(call, "upstream_connect", message)
   }
 
   #refuse(receiver: ResponseReceiver, fault: Fault): RequestStream {

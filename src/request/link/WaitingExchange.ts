@@ -25,8 +25,10 @@ export class WaitingExchange implements RequestStream {
   #chunks: Array<Uint8Array> = []
   #trailers: Fields | undefined = undefined
   #onOver: (() => void) | undefined
-  /** Ends the wait. */
+  /** Ends the wait, or has the caller asked whether it is to go on. */
   timer: Timer | undefined = undefined
+  /** It waits for longer than it was to, since its caller has nowhere else to go. */
+  isLate = false
 
   /** `onOver` is called when the caller cancels while waiting. */
   constructor(call: Call, since: number, receiver: ResponseReceiver, onOver: () => void) {
@@ -37,7 +39,8 @@ export class WaitingExchange implements RequestStream {
   }
 
   /**
-   * There is a link: from now on this only forwards. The call's times go on where they are.
+   * There is a link: from now on this only forwards. The call's times go on where they are, but that one
+   * which waited beyond its time for a connection has all of it for the one to the program.
    * `failed`: something threw, and this is what the caller is told.
    */
   begin(open: Dispatch, now: number, failed: (call: Call, error: unknown) => Fault): void {
@@ -59,7 +62,7 @@ export class WaitingExchange implements RequestStream {
     const stream = open(
       {
         ...this.call,
-        connectTimeout: left(connectTimeout, waited),
+        connectTimeout: this.isLate ? connectTimeout : left(connectTimeout, waited),
         deadline: left(deadline, waited)
       },
       receiver
@@ -72,6 +75,14 @@ export class WaitingExchange implements RequestStream {
     if (this.#trailers !== undefined) stream.end(this.#trailers)
     // The caller was told to stop; if the link did not say so itself, it is on us to go on.
     else if (chunks.length > 0 && more) receiver.onWritable()
+  }
+
+  /** There is no link in time. Whether it goes on waiting: its caller may have nowhere else to go. */
+  goesOn(fault: Fault): boolean {
+    const mayWait = this.#receiver?.onLate?.(fault) === true
+    // Who went elsewhere has cancelled it.
+    this.isLate = mayWait && this.#receiver !== undefined
+    return this.isLate
   }
 
   fail(fault: Fault): void {

@@ -18,6 +18,8 @@ export interface AttemptOwner {
   attemptEnd(trailers: Fields): void
   attemptFault(attempt: Attempt, fault: Fault): void
   attemptWritable(): void
+  /** See ResponseReceiver.onLate. */
+  attemptLate(attempt: Attempt, fault: Fault): boolean
   /** The attempt has its verdict. */
   attemptSettled(endpoint: EndpointState, verdict: Verdict): void
   event(name: string): void
@@ -165,6 +167,17 @@ export class Attempt implements ResponseReceiver, GuardedAttempt {
       owner.attemptWritable()
     } catch (error) {
       owner.broke(error)
+    }
+  }
+
+  onLate(fault: Fault): boolean {
+    const owner = this.#owner
+    if (owner === undefined) return false
+    try {
+      return owner.attemptLate(this, fault)
+    } catch (error) {
+      owner.broke(error)
+      return false
     }
   }
 }

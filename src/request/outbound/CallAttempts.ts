@@ -151,6 +151,8 @@ export abstract class CallAttempts extends OutboundCall {
     this.repeated = true
     this.body.detach()
     this.attempt = undefined
+    // One that has not ended by itself: its connection is late.
+    attempt.settle(failure.verdict, now)
     attempt.close(superseded(this.node, this.call.service))
     if (wait === 0) this.again()
     else {

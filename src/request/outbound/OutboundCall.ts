@@ -226,6 +226,7 @@ export abstract class OutboundCall implements CallInFlight, AttemptOwner, IdleCa
   abstract attemptData(chunk: Uint8Array): boolean
   abstract attemptEnd(trailers: Fields): void
   abstract attemptFault(attempt: Attempt, fault: Fault): void
+  abstract attemptLate(attempt: Attempt, fault: Fault): boolean
   abstract attemptWritable(): void
 
   attemptSettled(endpoint: EndpointState, verdict: Verdict): void {

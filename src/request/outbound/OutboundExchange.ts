@@ -201,6 +201,21 @@ export class OutboundExchange extends CallAttempts implements RequestStream {
     this.fail(fault)
   }
 
+  /**
+   * Nothing of the call has left, so it goes where there is a link, or where one may be made sooner. Where
+   * nobody else is within reach, or no other attempt is to follow, failing it would help nobody.
+   */
+  attemptLate(attempt: Attempt, fault: Fault): boolean {
+    // Whoever has named the endpoint knows when it is worth while to ask again.
+    if (this.call.only !== undefined) return false
+    const now = this.clock.active()
+    const { all } = this.plan.selection(now).candidates
+    if (all.some((other) => other !== attempt.endpoint && !other.unreachable)) {
+      this.followed(attempt, { verdict: classifyFault(fault), retryAfter: undefined }, now)
+    }
+    return true
+  }
+
   attemptWritable(): void {
     this.clock.drained(this.clock.active())
     this.body.writable()

@@ -3,7 +3,7 @@
  * them, and they are called again as soon as there is a link.
  */
 import { describe, expect, it } from "vitest"
-import { noFields } from "../../model/Exchange.ts"
+import { type Call, noFields } from "../../model/Exchange.ts"
 import { MeshViewSource } from "../../model/MeshView.ts"
 import { NodeName, PeerKey } from "../../model/Names.ts"
 import { makePolicy, type PolicyInput } from "../../schema/PolicySchema.ts"
@@ -37,11 +37,14 @@ const makeMesh = (peers: ReadonlyArray<PeerKey>, policy: PolicyInput = {}) => {
   const network = new MemoryNetwork({ defer: pump.defer })
   /** Where each call came out that reached a node, since the last look. */
   let reached: Array<PeerKey> = []
+  /** What each of them was told. */
+  const connectTimes: Array<number | undefined> = []
   const poolOf = (self: PeerKey) => {
     const pool = new LinkPool({
       ...{ transport: network.transport(self), ticker, node: `host-${self.slice(8, 12)}` },
       serve: (call, receiver) => {
         const served = new Served(call, receiver)
+        connectTimes.push(call.connectTimeout)
         pump.defer(() => {
           reached.push(self)
           served.answer("ok")
@@ -99,12 +102,132 @@ const makeMesh = (peers: ReadonlyArray<PeerKey>, policy: PolicyInput = {}) => {
     const [atBob, atCarol] = [bob, carol].map((peer) => reached.filter((it) => it === peer).length)
     return { failed, atBob, atCarol }
   }
+  /** One call. */
+  const begin = (how: Partial<Call> = {}): Recorder => {
+    const receiver = new Recorder()
+    const call = { ...httpCall(), deadline: undefined, attempt: 0, ...how }
+    outbound.dispatch(call, receiver).end(noFields)
+    return receiver
+  }
+  const pass = async (ms: number) => {
+    await settle()
+    for (let passed = 0; passed < ms; passed += 50) {
+      ticker.advance(50)
+      await settle()
+    }
+  }
+  const reachedBy = (peer: PeerKey) => reached.filter((it) => it === peer).length
   const statusOf = (peer: PeerKey) =>
     outbound.endpoints(payments).find((endpoint) => endpoint.peer === peer)
-  return { network, calls, statusOf, offered }
+  return { network, calls, begin, pass, reachedBy, connectTimes, statusOf, offered }
 }
 
 const isCarol = (_: PeerKey, to: PeerKey) => to === carol
+
+/** What is done when it is said. */
+const later = () => {
+  let done: () => void = () => undefined
+  const whenDone = new Promise<void>((resolve) => {
+    done = resolve
+  })
+  return { whenDone, done: () => done() }
+}
+
+describe("a node that is late with a link, having just been started", () => {
+  it("is waited for where nobody else has what is called", async () => {
+    const { begin, network, pass } = makeMesh([carol])
+    const { done, whenDone } = later()
+    network.answers = () => whenDone
+    const waits = begin()
+    await pass(3_000)
+    // Others that come meanwhile wait as well.
+    const came = begin()
+    await pass(1_500)
+    expect([waits.over, came.over]).toEqual([false, false])
+    done()
+    await pass(0)
+    expect([waits.text, came.text]).toEqual(["ok", "ok"])
+  })
+
+  it("is waited for as long as the attempt goes on, and no longer", async () => {
+    const { begin, network, pass } = makeMesh([carol])
+    network.swallows = isCarol
+    const waits = begin()
+    await pass(4_900)
+    expect(waits.over).toBe(false)
+    await pass(200)
+    expect(waits.fault).toMatchObject({ code: "upstream_connect", sent: false })
+    const came = begin()
+    await pass(0)
+    expect(came.fault).toMatchObject({ code: "upstream_connect", sent: false })
+  })
+
+  it("is waited for no longer than the call has time", async () => {
+    const { begin, network, pass } = makeMesh([carol])
+    network.swallows = isCarol
+    const [hasty, patient] = [begin({ deadline: 1_500 }), begin({ deadline: 3_000 })]
+    await pass(1_600)
+    expect(hasty.fault?.code).toBe("upstream_timeout")
+    expect(patient.over).toBe(false)
+    await pass(1_500)
+    expect(patient.fault?.code).toBe("upstream_timeout")
+  })
+
+  it("is left after a second where calls may go elsewhere", async () => {
+    const { begin, network, pass, reachedBy } = makeMesh([bob, carol], { retry: {} })
+    network.swallows = isCarol
+    const [one, other] = [begin(), begin()]
+    await pass(950)
+    expect([one.over, other.over].filter((over) => over)).toHaveLength(1)
+    await pass(100)
+    expect([one.text, other.text]).toEqual(["ok", "ok"])
+    expect(reachedBy(bob)).toBe(2)
+  })
+
+  it("is waited for where calls may go elsewhere, and no second attempt is to be made", async () => {
+    const { begin, network, pass } = makeMesh([bob, carol])
+    const { done, whenDone } = later()
+    network.answers = (_, to) => (to === carol ? whenDone : undefined)
+    const both = [begin(), begin()]
+    await pass(2_000)
+    done()
+    await pass(0)
+    expect(both.map(({ text }) => text)).toEqual(["ok", "ok"])
+  })
+
+  it("is left for another that was late as well, and has a link sooner", async () => {
+    const { begin, network, pass, reachedBy } = makeMesh([bob, carol], { retry: {} })
+    const { done, whenDone } = later()
+    network.swallows = isCarol
+    network.answers = () => whenDone
+    const both = [begin(), begin()]
+    await pass(2_100)
+    expect(both.map(({ over }) => over)).toEqual([false, false])
+    done()
+    await pass(1_000)
+    expect(both.map(({ text }) => text)).toEqual(["ok", "ok"])
+    expect(reachedBy(bob)).toBe(2)
+  })
+
+  it("has the program's connection take all of its time, however long the link took", async () => {
+    const { begin, connectTimes, network, pass } = makeMesh([carol])
+    const { done, whenDone } = later()
+    network.answers = () => whenDone
+    begin()
+    await pass(1_700)
+    done()
+    await pass(0)
+    expect(connectTimes).toEqual([1_000])
+  })
+
+  it("is not waited for by who named the endpoint, who knows when to ask again", async () => {
+    const { begin, network, pass } = makeMesh([carol])
+    network.swallows = isCarol
+    const named = begin({ only: `${carol}/0` })
+    await pass(1_050)
+    expect(named.fault).toMatchObject({ code: "upstream_connect", sent: false })
+  })
+})
 
 describe("a node to which there was no link when it was cut off", () => {
   it("is avoided as soon as no link is there in time, and called again once there is one", async () => {
