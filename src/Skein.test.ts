@@ -206,6 +206,46 @@ describe("a program that is attached", () => {
     )
   })
 
+  it("is told at once that the last program with an RPC is gone, and of the next one by its answer", async () => {
+    const Till = RpcGroup.make(Rpc.make("Pay", { success: Schema.Int }))
+    const till = RpcServer.layer(Till).pipe(
+      Layer.provide(Till.toLayer({ Pay: () => Effect.succeed(7) })),
+      Layer.provide(MeshRpc.layerServer("till")),
+      Layer.provide(attach({ name: "till" }))
+    )
+    await run(
+      Effect.gen(function* () {
+        const { awaitService } = yield* Skein
+        const rpc = yield* RpcClient.make(Till)
+        const first = yield* Scope.make()
+        yield* Layer.buildWithScope(till, first)
+        yield* awaitService(ServiceName.make("till"))
+        expect(yield* rpc.Pay()).toBe(7)
+        yield* Scope.close(first, Exit.void)
+        // Though it would have ten seconds.
+        const failed = yield* Effect.timeout(Effect.flip(rpc.Pay()), "2 seconds")
+        expect(MeshRpc.isMeshError(failed) && failed.cause).toMatchObject({
+          ...{ code: "no_healthy_endpoint", sent: false, node: "host-a" },
+          detail: expect.stringMatching(/its last program has ended, on host-a, \d s ago/)
+        })
+        const second = yield* Scope.make()
+        yield* Layer.buildWithScope(till, second)
+        yield* awaitService(ServiceName.make("till"))
+        expect(yield* rpc.Pay()).toBe(7)
+        // So it is at a node that is started again, whose caller is attached before who serves.
+        yield* Effect.promise(stopNode)
+        yield* Scope.close(second, Exit.void)
+        const waiting = yield* Effect.fork(Effect.flip(rpc.Pay()))
+        yield* Effect.promise(startNode)
+        const after = yield* Fiber.join(waiting)
+        expect(MeshRpc.isMeshError(after) && after.cause.code).toBe("no_healthy_endpoint")
+      }).pipe(
+        Effect.provide(MeshRpc.layerClient("till", { group: Till })),
+        Effect.provide(attach({ name: "caller" }))
+      )
+    )
+  })
+
   it("speaks for whom its socket grants, and for nobody else", async () => {
     const asOrders = Layer.provide(MeshCaller.as(ServiceName.make("orders")), attach())
     await run(

@@ -113,6 +113,7 @@ export class Fixture {
       /** In place of one of its own. */
       readonly ticker?: ManualTicker
       readonly speaksFor?: OutboundOptions["speaksFor"]
+      readonly whyMissing?: OutboundOptions["whyMissing"]
       readonly lines?: StackLines
       /** What other threads of the node would be told. */
       readonly onFact?: OutboundOptions["onFact"]
@@ -142,6 +143,7 @@ export class Fixture {
       local: remote(selfPeer),
       remote,
       ...(options.speaksFor === undefined ? {} : { speaksFor: options.speaksFor }),
+      ...(options.whyMissing === undefined ? {} : { whyMissing: options.whyMissing }),
       ...(options.lines === undefined ? {} : { lines: options.lines }),
       ...(options.runs === undefined ? {} : { runs: options.runs }),
       ...(options.onFact === undefined ? {} : { onFact: options.onFact }),

@@ -135,7 +135,33 @@ describe("programs attached to a host's node", () => {
     // Told before it was gone.
     await allWell()
     expect(await onNode.stop("SIGTERM")).toBe(0)
-    expect(await get()).toContain("route_not_found")
+    expect(await get()).toContain("no_healthy_endpoint")
+  })
+
+  it("fail those that call them at once while none of them runs, and answer when one does again", async () => {
+    onNode = start(process.execPath, [example, socket])
+    await are(["program healthy"])
+    await are(["program healthy"], other)
+    await onNode.stop("SIGKILL")
+    for (const from of [host, other]) {
+      const [began, answer] = [performance.now(), await get(from)]
+      // Far from the ten seconds that a call waits for a node.
+      expect(performance.now() - began).toBeLessThan(3_000)
+      // The first is of the moment before the word has come that it is offered no more.
+      expect(answer).toMatch(/"code":"(upstream_connect|no_healthy_endpoint)"/)
+      await until(`${from.name} knows since when`, async () =>
+        /"code":"no_healthy_endpoint",.*its last program has ended, on host-a, \d+ s ago/.test(
+          await get(from)
+        )
+          ? true
+          : undefined
+      )
+    }
+    onNode = start(process.execPath, [example, socket])
+    await are(["program healthy"])
+    await are(["program healthy"], other)
+    await allWell()
+    await allWell(other)
   })
 
   it("call themselves in a moment, which is the example's own check", async () => {

@@ -159,7 +159,7 @@ describe("a mesh thread that crashes", () => {
     // The life that has begun offers it, and is told when that ends.
     await answered(`served-${kind}`, "by-the-program")
     await served()
-    await answered(`served-${kind}`, "route_not_found")
+    await answered(`served-${kind}`, "no_healthy_endpoint")
     const { stdout } = await run(program("curl"), [
       ...["-sS", "--max-time", "10", "-x", node.proxy ?? "", "http://stock.mesh/"]
     ])

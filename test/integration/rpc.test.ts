@@ -54,6 +54,6 @@ describe.each([
     expect(ran.code).toBe(0)
 
     expect(await child.stop("SIGTERM")).toBe(0)
-    await until("word of its end", async () => ((await status()) === "404" ? true : undefined))
+    await until("word of its end", async () => ((await status()) === "503" ? true : undefined))
   })
 })

@@ -107,7 +107,7 @@ describe.each([
     await until("the call", () => (begun() > before ? true : undefined))
     const ended = child.stop("SIGTERM")
     await until("word of it", async () =>
-      (await get(url("/who"))).includes("route_not_found") ? true : undefined
+      (await get(url("/who"))).includes("no_healthy_endpoint") ? true : undefined
     )
     expect(await slow).toBe("slow and well")
     expect(await ended).toBe(0)

@@ -30,9 +30,10 @@ import type { HostRuns } from "../policy/HostRuns.ts"
 import { OwnRunCount } from "../policy/RunCount.ts"
 import type { PeerState } from "./EndpointState.ts"
 import type { EndpointFact } from "./EndpointStep.ts"
+import { LostServices } from "./LostServices.ts"
 import type { CallContext } from "./OutboundCall.ts"
 import { OutboundExchange } from "./OutboundExchange.ts"
-import { protocolConflict, routeNotFound } from "./OutboundFaults.ts"
+import { nobodyOffersNow, protocolConflict, routeNotFound } from "./OutboundFaults.ts"
 import { PolicyMetrics } from "./PolicyMetrics.ts"
 import { type PlanContext, ServicePlan } from "./ServicePlan.ts"
 import { type StackLines, stackLines } from "./Stack.ts"
@@ -106,6 +107,7 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
   const peers = new Map<PeerKey, PeerState>()
   /** Those that lost one since the last look whether they have any left. */
   const losing = new Set<PeerKey>()
+  const lost = new LostServices()
   const { onDefect, lines = stackLines } = options
   const callContext: CallContext = {
     node: self.node,
@@ -147,11 +149,15 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
       if (plan === undefined) {
         plan = new ServicePlan(news.name, policies.get(news.name) ?? defaultPolicy, planContext)
         plans.set(news.name, plan)
+        lost.found(news.name)
       }
       plan.update(service, news, now)
     }
     for (const name of change.gone) {
-      plans.get(name)?.close()
+      const plan = plans.get(name)
+      if (plan === undefined) continue
+      lost.lose(name, plan.nodes, now)
+      plan.close()
       plans.delete(name)
     }
     // Only now: an endpoint may have gone from one service and come to another.
@@ -208,10 +214,17 @@ export const makeOutbound = (options: OutboundOptions): Outbound => {
       observation.end({ kind: "fault", code, message }, received, 0)
     )
 
-  const whyNot = (service: ServiceName, plan: ServicePlan | undefined): Fault =>
-    plan?.httpLeftOut === undefined
-      ? routeNotFound(self.node, service, whyMissing(service))
-      : protocolConflict(self.node, plan, plan.httpLeftOut)
+  const whyNot = (service: ServiceName, plan: ServicePlan | undefined): Fault => {
+    if (plan?.httpLeftOut !== undefined) {
+      return protocolConflict(self.node, plan, plan.httpLeftOut)
+    }
+    const [now, why] = [ticker.now(), whyMissing(service)]
+    // Who offers it and may not, or was taken out of the mesh, is not about to be back.
+    const was = why === undefined ? lost.get(service, now) : undefined
+    return was === undefined
+      ? routeNotFound(self.node, service, why)
+      : nobodyOffersNow(self.node, service, was, now)
+  }
 
   observeStandings(
     options.metrics,

@@ -62,7 +62,7 @@ describe("an observer that throws costs the call nothing", () => {
     mesh.view.set(new Map())
     const nobody = mesh.request()
     await microtasks()
-    expect(nobody.receiver.fault?.code).toBe("route_not_found")
+    expect(nobody.receiver.fault?.code).toBe("no_healthy_endpoint")
     expect(defects).toEqual([broken, broken])
   })
 
@@ -73,7 +73,7 @@ describe("an observer that throws costs the call nothing", () => {
     mesh.observer.begin = (info) => ({ ...begin(info), end: breaks })
     const { receiver } = mesh.request()
     await microtasks()
-    expect(receiver.fault?.code).toBe("route_not_found")
+    expect(receiver.fault?.code).toBe("no_healthy_endpoint")
     expect(defects).toEqual([broken])
   })
 })

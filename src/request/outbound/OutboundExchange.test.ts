@@ -542,11 +542,42 @@ describe("nowhere to go", () => {
   it("no such service", async () => {
     const mesh = new Fixture({}, two)
     mesh.view.set(new Map())
+    mesh.ticker.advance(300_000)
     const { observed, receiver } = mesh.request()
     expect(receiver.done).toBe(false)
     await microtasks()
     expect(receiver.fault).toMatchObject({ code: "route_not_found", sent: false, node: "here" })
     expect(observed.ends).toMatchObject([{ outcome: { code: "route_not_found" } }])
+  })
+
+  it("a service whose last program has just ended, until another one offers it", async () => {
+    const mesh = new Fixture({}, two)
+    mesh.view.set(new Map())
+    mesh.ticker.advance(3_000)
+    const { observed, receiver } = mesh.request()
+    await microtasks()
+    expect(receiver.fault).toEqual({
+      code: "no_healthy_endpoint",
+      message:
+        "no endpoint of payments can take a request: its last program has ended, on node-a, node-b, 3 s ago",
+      ...{ node: "here", service: "payments", sent: false }
+    })
+    expect(observed.ends).toMatchObject([{ outcome: { code: "no_healthy_endpoint" } }])
+    mesh.show([endpointView("c")])
+    mesh.request()
+    expect(mesh.last.peer).toBe(endpointView("c").peer)
+  })
+
+  it("a service that was taken from who offered it, and why", async () => {
+    const mesh = new Fixture({}, two, { whyMissing: () => "it was taken from host-b by ops" })
+    mesh.view.set(new Map())
+    const { receiver } = mesh.request()
+    await microtasks()
+    expect(receiver.fault).toMatchObject({
+      code: "route_not_found",
+      message:
+        "no node of the mesh offers a service named payments: it was taken from host-b by ops"
+    })
   })
 
   it("for whom this node may not speak, and then nothing is sent", async () => {

@@ -4,6 +4,7 @@ import type { LeftOut } from "../../model/MeshView.ts"
 import type { ServiceName } from "../../model/Names.ts"
 import type { Protocol } from "../../model/NodeRecord.ts"
 import type { PassedLimit } from "./CallStep.ts"
+import type { LostService } from "./LostServices.ts"
 
 /** A service, as faults tell of it. */
 interface ToldService {
@@ -23,6 +24,20 @@ export const routeNotFound = (
 ): Fault => ({
   code: "route_not_found",
   message: `no node of the mesh offers a service named ${service}${why === undefined ? "" : `: ${why}`}`,
+  node,
+  service,
+  sent: false
+})
+
+/** Nobody offers it any more, and a moment ago somebody did. */
+export const nobodyOffersNow = (
+  node: string,
+  service: ServiceName,
+  { nodes, since }: LostService,
+  now: number
+): Fault => ({
+  code: "no_healthy_endpoint",
+  message: `no endpoint of ${service} can take a request: its last program has ended, on ${nodes.join(", ")}, ${Math.round((now - since) / 1_000)} s ago`,
   node,
   service,
   sent: false

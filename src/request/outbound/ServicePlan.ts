@@ -123,6 +123,11 @@ export class ServicePlan implements StepService {
     return this.#endpoints.values()
   }
 
+  /** Names of the nodes that offer it, each once. */
+  get nodes(): ReadonlyArray<string> {
+    return [...new Set(Array.from(this.#endpoints.values(), ({ view }) => view.node))]
+  }
+
   /**
    * A new view of the service, and what is new in it. Endpoints that stay keep their state; those of
    * which nothing is said are not looked at.
