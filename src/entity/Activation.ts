@@ -83,7 +83,7 @@ export class Activation implements EndingActor {
   deliver(delivery: Delivery): void {
     const isLetIn = this.ready && this.#work.letsIn(delivery, this.#host.reentrant)
     if (!isLetIn && (this.#phase === "gone" || this.leaving)) delivery.refuse(this.#moved())
-    else if (!isLetIn && this.#phase === "failed") delivery.refuse(this.#failed())
+    else if (!isLetIn && this.#phase === "failed") delivery.refuse(this.#lives.failure)
     else if (isLetIn ? !this.#work.crowded : this.ready && this.#work.free) {
       delivery.accept()
       this.#handle(delivery)
@@ -212,7 +212,7 @@ export class Activation implements EndingActor {
     const host = this.#host
     const isKept = this.leaving && host.gives && this.memory?.mayHand === true
     const close = this.#forget(cause)
-    const decision = this.#lives.decide()
+    const decision = this.#lives.decide(cause)
     host.crashed(this, cause, decision)
     if (isKept) host.notGiven(this)
     close(() => {
@@ -222,7 +222,7 @@ export class Activation implements EndingActor {
         this.settled()
         return
       }
-      const isFailed = decision.kind === "escalate"
+      const isFailed = decision.kind !== "restart"
       if (isFailed) {
         this.#phase = "failed"
         this.refuseWaiting()
@@ -295,14 +295,10 @@ export class Activation implements EndingActor {
 
   refuseWaiting(): void {
     const isFailed = this.#phase === "failed"
-    this.#work.refuseWaiting(() => (isFailed ? this.#failed() : this.#moved()))
+    this.#work.refuseWaiting(() => (isFailed ? this.#lives.failure : this.#moved()))
   }
 
   #moved(): Moved {
     return this.#host.moved(this.address.shardId)
-  }
-
-  #failed(): ActorUnavailable {
-    return ActorUnavailable.of("failed", this.address, "has crashed too often in a row")
   }
 }

@@ -88,6 +88,7 @@ export interface ActivationHost {
 export type StoppedBy = "not_leased" | "stopped"
 
 export interface CrashNews {
-  readonly kind: "escalate" | "restart"
+  /** `newer`: no life begins here, for a later release has saved what this one cannot read. */
+  readonly kind: "escalate" | "newer" | "restart"
   readonly delay: number
 }

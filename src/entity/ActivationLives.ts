@@ -2,17 +2,14 @@
  * The lives of one actor in memory, one after the other: there is one, or one that begins, or none. And how it went
  * with those that have crashed, by which the next one begins sooner or later.
  */
-import { type Cause, Exit } from "effect"
-import {
-  decideRestart,
-  noRestarts,
-  type RestartDecision,
-  type RestartHistory
-} from "../mesh/actor/RestartPolicy.ts"
-import type { ActivationHost, Life, LivingActor } from "./ActivationHost.ts"
+import { Cause, Exit } from "effect"
+import { decideRestart, noRestarts, type RestartHistory } from "../mesh/actor/RestartPolicy.ts"
+import type { ActivationHost, CrashNews, Life, LivingActor } from "./ActivationHost.ts"
 import { messageOf } from "./ActivationSaves.ts"
 import { formatAddress } from "./ActorAddress.ts"
+import { ActorUnavailable } from "./ActorError.ts"
 import { LifeStart } from "./LifeStart.ts"
+import { StateUnreadable } from "./store/StateVersions.ts"
 
 export class ActivationLives {
   readonly #actor: LivingActor
@@ -21,6 +18,8 @@ export class ActivationLives {
   #life: Life | undefined
   #startedAt: number
   #history: RestartHistory | undefined
+  /** What a later release has saved, and this one cannot read. */
+  #newer: StateUnreadable | undefined
 
   constructor(actor: LivingActor, host: ActivationHost) {
     this.#actor = actor
@@ -77,15 +76,34 @@ export class ActivationLives {
     else this.#host.fork(life.close(Exit.void), then)
   }
 
-  /** It has crashed: when the next one begins. */
-  decide(): RestartDecision {
+  /** It has crashed: when the next one begins. What cannot be read is not tried again: it stays so for this release. */
+  decide(cause: Cause.Cause<unknown>): CrashNews {
     const { restarts } = this.#host
+    const error = Cause.squash(cause)
+    const isNewer = error instanceof StateUnreadable && error.code === "state_newer"
+    this.#newer = isNewer ? error : undefined
+    if (isNewer) return { kind: "newer", delay: restarts.max }
     const [history, now] = [this.#history ?? noRestarts, this.#host.now()]
     const decision = decideRestart(restarts, history, this.#startedAt, now, this.#host.random())
     this.#history = decision.history
     return decision
   }
+
+  /** For messages while none is begun, for so many crashes or for good. */
+  get failure(): ActorUnavailable {
+    const { address } = this.#actor
+    const { versions } = this.#newer ?? {}
+    if (versions === undefined) {
+      return ActorUnavailable.of("failed", address, "has crashed too often in a row")
+    }
+    const what = `was saved as version ${versions.saved} of its state, and the release that runs it here knows ${versions.known}`
+    return ActorUnavailable.of("state_newer", address, what)
+  }
 }
 
-export const crashText = ({ address }: LivingActor, cause: Cause.Cause<unknown>): string =>
-  `the actor ${formatAddress(address)} has crashed: ${messageOf(cause)}`
+export const crashText = (
+  { address }: LivingActor,
+  cause: Cause.Cause<unknown>,
+  kind: CrashNews["kind"] = "restart"
+): string =>
+  `the actor ${formatAddress(address)} ${kind === "newer" ? "cannot begin" : "has crashed"}: ${messageOf(cause)}`

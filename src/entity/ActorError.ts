@@ -39,6 +39,9 @@ const hints = {
   too_many_watchers: "End some of those that watch, or have more hosts run the type.",
   /** It has crashed too often in a row and rests. */
   failed: "It keeps crashing; its host's log says on what. It is tried again by itself.",
+  /** A later release has saved it, and its host cannot read that. */
+  state_newer:
+    "A newer release of its program has saved it, and shards are placed without regard to releases: replace the programs that run the older one, this actor's host first.",
   /** It is only allowed to run under a lease, and there is none. */
   not_leased:
     "The store that grants leases cannot be reached by the actor's host, or another holds it.",

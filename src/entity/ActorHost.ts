@@ -247,7 +247,7 @@ export class ActorHost implements ActivationHost {
   }
 
   crashed(actor: LivingActor, cause: Cause.Cause<unknown>, { delay, kind }: CrashNews): void {
-    const text = crashText(actor, cause)
+    const text = crashText(actor, cause, kind)
     const known = this.stats.crashed(text)
     actor.lastError = known
     const rest = kind === "restart" ? delay : this.restarts.max
@@ -256,10 +256,11 @@ export class ActorHost implements ActivationHost {
       after: rest,
       failed: kind !== "restart"
     })
-    const next =
-      kind === "restart"
-        ? `it begins again from what was saved last in ${delay} ms`
-        : `it has crashed too often in a row, and rests for ${this.restarts.max} ms`
+    const next = {
+      restart: `it begins again from what was saved last in ${delay} ms`,
+      escalate: `it has crashed too often in a row, and rests for ${this.restarts.max} ms`,
+      newer: `nothing is lost, and it is looked at again in ${this.restarts.max} ms`
+    }[kind]
     if (kind === "escalate") this.#options.onEscalate?.(cause)
     const log = kind === "restart" ? Effect.logWarning : Effect.logError
     this.#run(log(`${text}; ${next}`, cause))

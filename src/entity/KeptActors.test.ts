@@ -246,41 +246,55 @@ describe("a reminder", () => {
 })
 
 describe("a state", () => {
-  it.scoped("that was saved by an older Schema is migrated", () =>
-    Effect.gen(function* () {
-      const store = MemoryStore.make()
-      const Counter = Actor.make("Counter", [
-        Rpc.make("Get", { success: Schema.Int }),
-        Rpc.make("Set")
-      ])
-      const Old = Schema.Struct({ count: Schema.Int })
-      const New = Schema.Struct({ total: Schema.Int })
-      const states = stateOf(Old).next(New, ({ count }) => ({ total: count * 10 }))
-      const run = (live: ReturnType<typeof liveOf>) =>
-        Layer.build(
-          live.pipe(
-            Layer.provideMerge(layerLocal),
-            Layer.provide(Layer.succeed(ActorStore, store)),
-            Layer.provide(quiet)
+  it.scoped(
+    "is migrated where an older Schema has saved it, and said at once where a newer has",
+    () =>
+      Effect.gen(function* () {
+        const store = MemoryStore.make()
+        const Counter = Actor.make("Counter", [
+          Rpc.make("Get", { success: Schema.Int }),
+          Rpc.make("Set")
+        ])
+        const Old = Schema.Struct({ count: Schema.Int })
+        const New = Schema.Struct({ total: Schema.Int })
+        const states = stateOf(Old).next(New, ({ count }) => ({ total: count * 10 }))
+        const run = (live: ReturnType<typeof liveOf>) =>
+          Layer.build(
+            live.pipe(
+              Layer.provideMerge(layerLocal),
+              Layer.provide(Layer.succeed(ActorStore, store)),
+              Layer.provide(quiet)
+            )
           )
-        )
-      const liveOf = (isNew: boolean) =>
-        Counter.toLayer(
-          isNew
-            ? Effect.map(ActorState.make(states, { initial: { total: 0 } }), (state) => ({
-                Get: () => Effect.map(state.get, ({ total }) => total),
-                Set: () => state.set({ total: 7 })
-              }))
-            : Effect.map(ActorState.make(Old, { initial: { count: 0 } }), (state) => ({
-                Get: () => Effect.map(state.get, ({ count }) => count),
-                Set: () => state.set({ count: 4 })
-              }))
-        )
-      const old = yield* Effect.provide(Counter.client, yield* run(liveOf(false)))
-      yield* old("a").Set()
-      const late = yield* Effect.provide(Counter.client, yield* run(liveOf(true)))
-      expect(yield* late("a").Get()).toBe(40)
-    })
+        const liveOf = (isNew: boolean) =>
+          Counter.toLayer(
+            isNew
+              ? Effect.map(ActorState.make(states, { initial: { total: 0 } }), (state) => ({
+                  Get: () => Effect.map(state.get, ({ total }) => total),
+                  Set: () => state.set({ total: 7 })
+                }))
+              : Effect.map(ActorState.make(Old, { initial: { count: 0 } }), (state) => ({
+                  Get: () => Effect.map(state.get, ({ count }) => count),
+                  Set: () => state.set({ count: 4 })
+                }))
+          )
+        const old = yield* Effect.provide(Counter.client, yield* run(liveOf(false)))
+        yield* old("a").Set()
+        const late = yield* Effect.provide(Counter.client, yield* run(liveOf(true)))
+        expect(yield* late("a").Get()).toBe(40)
+        yield* late("a").Set()
+        const older = yield* Effect.provide(Counter.client, yield* run(liveOf(false)))
+        const failures = yield* Effect.replicateEffect(Effect.flip(older("a").Get()), 2)
+        for (const failure of failures) {
+          expect(failure).toMatchObject({ code: "state_newer", sent: false })
+          expect(String(failure)).toContain(
+            "Counter/a was saved as version 2 of its state, and the release that runs it here knows 1. A newer release of its program has saved it"
+          )
+        }
+        // Nothing is lost of it, and others are not held up.
+        expect(yield* older("b").Get()).toBe(0)
+        expect(yield* late("a").Get()).toBe(7)
+      })
   )
 })
 

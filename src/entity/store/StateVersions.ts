@@ -14,6 +14,8 @@ export class StateUnreadable extends Data.TaggedError("StateUnreadable")<{
   /** `state_newer`: a later release has saved it; `state_unreadable`: it is not what its Schema says. */
   readonly code: "state_newer" | "state_unreadable"
   readonly message: string
+  /** Of `state_newer`: as which version it was saved, and the latest that is known here. */
+  readonly versions?: { readonly saved: number; readonly known: number }
   readonly cause?: unknown
 }> {}
 
@@ -70,7 +72,8 @@ export class StateVersions<A> {
       return Either.left(
         new StateUnreadable({
           code: "state_newer",
-          message: `the state was saved as version ${schema}, and this release knows ${this.latest}: let the newer release run it, or this one on all hosts`
+          versions: { saved: schema, known: this.latest },
+          message: `the state was saved as version ${schema}, and this release knows ${this.latest}: let the newer release run on all hosts of the type`
         })
       )
     }
