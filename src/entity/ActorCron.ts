@@ -17,7 +17,13 @@ export interface ActorCronOptions<E, R> {
   readonly cron: Cron.Cron
   /** At least once for each time: again when what did it ended before that was saved. */
   readonly execute: Effect.Effect<unknown, E, R>
-  /** A time that is longer ago is left out. Default 1 day. */
+  /**
+   * What becomes of times at which it was not done: no program with it ran, or the store was away, or the last one
+   * took until then. `last` (the default): once for all of them, as @effect/cluster and CronJobs of Kubernetes do it;
+   * `all`: once for each, one after the other.
+   */
+  readonly missed?: "all" | "last" | undefined
+  /** A time that is longer ago is left out; 0: all that were missed are. Default 1 day. */
   readonly skipIfOlderThan?: Duration.DurationInput | undefined
   readonly guarantee?: ActorOptions["guarantee"]
 }
@@ -37,10 +43,21 @@ const until = (time: number): Effect.Effect<void> =>
       : Effect.zipRight(Effect.sleep(Math.min(longestSleep, time - now)), until(time))
   )
 
+const timeAfter = (cron: Cron.Cron, time: number): number =>
+  Cron.next(cron, new Date(time)).getTime()
+
+/** The latest of its times up to now, or the first where that is yet to come. */
+const latestUntil = (cron: Cron.Cron, first: number, now: number): number => {
+  if (first > now) return first
+  // Times are whole seconds, and the one before is looked for from after this one.
+  return Math.max(first, Cron.prev(cron, new Date(now + 1_000)).getTime())
+}
+
 export const make = <E, R>({
   cron,
   execute,
   guarantee,
+  missed = "last",
   name,
   skipIfOlderThan = "1 day"
 }: ActorCronOptions<E, R>): Layer.Layer<
@@ -55,7 +72,14 @@ export const make = <E, R>({
       const { last } = yield* done.get
       const now = yield* Clock.currentTimeMillis
       // The first one ever is the next one to come.
-      const next = Cron.next(cron, new Date(Math.max(last ?? now, now - oldest))).getTime()
+      const first = timeAfter(cron, Math.max(last ?? now, now - oldest))
+      const next = missed === "all" ? first : latestUntil(cron, first, now)
+      if (next > first) {
+        const [from, to] = [first, next].map((time) => new Date(time).toISOString())
+        yield* Effect.logInfo(
+          `${name} was not done at its times from ${from} to ${to}, and is once for all of them`
+        )
+      }
       yield* until(next)
       yield* Effect.catchAllCause(execute, (cause) =>
         Effect.logWarning(`${name} has failed at its time; it is done again at the next`, cause)

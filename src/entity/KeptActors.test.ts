@@ -388,4 +388,35 @@ describe("what runs once in the mesh", () => {
       yield* Scope.close(second, Exit.void)
     })
   )
+
+  it.scoped.each<{
+    readonly options: Pick<ActorCron.ActorCronOptions<never, never>, "missed" | "skipIfOlderThan">
+    /** How many of the times of minutes 2 to 6, half a minute after the last of them. */
+    readonly made: number
+  }>([
+    { options: {}, made: 1 },
+    { options: { missed: "all" }, made: 5 },
+    { options: { missed: "all", skipIfOlderThan: "2 minutes" }, made: 2 },
+    { options: { skipIfOlderThan: "20 seconds" }, made: 0 },
+    { options: { skipIfOlderThan: 0 }, made: 0 }
+  ])("makes up for times at which nobody was there: $options", ({ made, options }) =>
+    Effect.gen(function* () {
+      const start = world()
+      const done: Array<number> = []
+      const live = ActorCron.make({
+        ...{ name: "report", cron: Either.getOrThrow(Cron.parse("* * * * *")), ...options },
+        execute: Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          Effect.sync(() => void done.push(now / 60_000))
+        )
+      })
+      const first = yield* Scope.make()
+      yield* start("a", live, first)
+      yield* TestClock.adjust("90 seconds")
+      yield* Scope.close(first, Exit.void)
+      yield* TestClock.adjust("5 minutes")
+      yield* start("b", live, yield* Effect.scope)
+      yield* TestClock.adjust("45 seconds")
+      expect(done).toEqual([1, ...Array.from({ length: made }, () => 6.5), 7])
+    })
+  )
 })
