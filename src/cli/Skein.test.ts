@@ -497,6 +497,11 @@ describe("commands that act", () => {
     expect(code).toBe(0)
     expect(stderr).toMatch(/^warning: .*empty\.yaml: nothing stands in it/)
     expect(stderr).toContain("empty.yaml is right")
+    writeFileSync(path, "programs: [{ listen: unix:a.sock }, { listen: unix:b.sock, as: shop }]\n")
+    expect((await skein("config", "check", path)).stderr).toContain(
+      ", 0 services, 2 places for programs, 0 upstreams, policies for 0 services"
+    )
+    writeFileSync(path, "# nothing yet\n")
     const doctor = await skein("doctor", "--config", path, "--admin", admin)
     expect(doctor.stdout).toMatch(/‼ config: .*empty\.yaml: nothing stands in it/)
   })

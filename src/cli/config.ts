@@ -22,10 +22,10 @@ const check = Command.make("check", { file }, (choice) =>
     if (Option.isNone(path))
       return yield* wrongUsage("name the config to check, or set SKEIN_CONFIG")
     const { config: read, warnings } = yield* readConfig(path.value)
-    const { node, services, upstreams, policies } = read
+    const { node, services, programs, upstreams, policies } = read
     yield* warn(warnings)
     yield* Console.error(
-      `${path.value} is right: node ${node.name}, ${counted(services.length, "service")}, ${counted(upstreams.length, "upstream")}, policies for ${counted(Object.keys(policies).length, "service")}`
+      `${path.value} is right: node ${node.name}, ${counted(services.length, "service")}, ${counted(programs.length, "place")} for programs, ${counted(upstreams.length, "upstream")}, policies for ${counted(Object.keys(policies).length, "service")}`
     )
   })
 ).pipe(Command.withDescription("Say every problem of a config, without starting anything"))
