@@ -10,7 +10,7 @@ import type { Refusal } from "./Message.ts"
 import { shardCount } from "./Placement.ts"
 
 /** Asks a host to let a shard go. No RPC has a name like it. */
-const releaseTag = ".release"
+export const releaseTag = ".release"
 
 export const messageTarget = (tag: string, id: string): string =>
   `/${encodeURIComponent(tag)}?id=${encodeURIComponent(id)}`

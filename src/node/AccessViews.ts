@@ -37,6 +37,7 @@ import { AccessRule } from "../schema/AccessSchema.ts"
 import { lintAccess } from "./AccessLint.ts"
 import { canBeRule, suggestRules } from "./AccessSuggestion.ts"
 import { accessUseAnswer } from "./AccessUseAnswer.ts"
+import { lintActors } from "./ActorAccessLint.ts"
 import { type KnownNode, standingOf } from "./CallerStanding.ts"
 import type { AccessSurvey, AccessUseQuestion } from "./NodeSurvey.ts"
 
@@ -217,7 +218,7 @@ const gather = (
   })
 
 const lint = (
-  { settings, view }: AccessViewsOptions,
+  { nodes: known, settings, view }: AccessViewsOptions,
   { nodes, uses }: Gathered
 ): AccessFindings => {
   const services = new Map<string, Protocol>()
@@ -231,7 +232,11 @@ const lint = (
   for (const { rules } of uses.values()) {
     for (const { calls, rule } of rules) used.set(rule, (used.get(rule) ?? 0) + calls)
   }
-  return { findings: lintAccess(settings(), { services, counted, used }), nodes }
+  const findings = [
+    ...lintAccess(settings(), { services, counted, used }),
+    ...lintActors(settings(), view().services.values(), known())
+  ]
+  return { findings, nodes }
 }
 
 const suggest = (
