@@ -23,6 +23,7 @@ import { serveActors } from "./ActorServing.ts"
 import type { ActorStats } from "./ActorStats.ts"
 import { Actors, type ActorType, type HostDefinition, sweeping } from "./Actors.ts"
 import { GivenStates } from "./GivenStates.ts"
+import { forcedText } from "./Handover.ts"
 import { Placed } from "./NearHosts.ts"
 import { OwnedShards } from "./OwnedShards.ts"
 import { allShards } from "./Placement.ts"
@@ -203,7 +204,7 @@ export const layer: Layer.Layer<
           onForced: (shard, owner) =>
             void run(
               Effect.logWarning(
-                `shard ${shard} of ${type} is run here, though ${typeHosts.called(owner)} has not said that it has let it go; an actor of it may run twice until that has heard of this host`
+                forcedText({ type, shard, holder: typeHosts.called(owner) }, leases !== undefined)
               )
             )
         })

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest"
 import { EventQueue } from "../testing/simulator/EventQueue.ts"
-import { Handover, type Released } from "./Handover.ts"
+import { forcedText, Handover, type Released } from "./Handover.ts"
 
-const run = () => {
+const run = (
+  onAsked: (queue: EventQueue, then: (released: Released) => void) => void = () => undefined
+) => {
   const queue = new EventQueue()
   const news: Array<string> = []
   let answer: (released: Released) => void = () => undefined
@@ -12,6 +14,7 @@ const run = () => {
       self: "b",
       release: (_holder, _shard, _options, then) => {
         answer = then
+        onAsked(queue, then)
       },
       after: (millis, then) => {
         let isOff = false
@@ -72,4 +75,31 @@ describe("who waits for a shard that another host runs", () => {
     answer({ kind: "released", others: [] })
     expect(news).toEqual(["opened at 25000"])
   })
+})
+
+describe("who waits for a host of a release that holds no answer back", () => {
+  it.each<Released>([{ kind: "queued" }, { kind: "leaving" }, { kind: "kept", runs: true }])(
+    "does not ask it without pause while it says $kind",
+    (says) => {
+      let asked = 0
+      const { queue } = run((network, then) => {
+        asked++
+        network.after(1, () => then(says))
+      })
+      queue.advance(1_000)
+      // Each 50 ms, and a few at once before that.
+      expect(asked).toBeGreaterThan(15)
+      expect(asked).toBeLessThan(30)
+    }
+  )
+})
+
+it("what it says where it has waited in vain depends on whether a lease keeps others out", () => {
+  const what = { type: "Cart", shard: 7, holder: "host-a" }
+  expect(forcedText(what, false)).toBe(
+    "shard 7 of Cart is run here, though host-a has not said that it has let it go; an actor of it may run twice until that has heard of this host"
+  )
+  expect(forcedText(what, true)).toBe(
+    "shard 7 of Cart is wanted here, though host-a has not said that it has let it go; none of its actors runs twice: it is run when the store grants its lease"
+  )
 })

@@ -27,6 +27,21 @@ export const unanswered = 250
 /** And after so many it is not waited for any more. */
 export const releasePatience = 10_000
 
+/** Answers in a row that were not held back, so many at most before the next question waits. */
+const maxQuick = 4
+
+/** For people: it was waited for in vain. `isLeased`: the shard is not run before its lease is granted. */
+export const forcedText = (
+  what: { readonly type: string; readonly shard: number; readonly holder: string },
+  isLeased: boolean
+): string => {
+  const { holder, shard, type } = what
+  const [done, outcome] = isLeased
+    ? ["wanted", "none of its actors runs twice: it is run when the store grants its lease"]
+    : ["run", "an actor of it may run twice until that has heard of this host"]
+  return `shard ${shard} of ${type} is ${done} here, though ${holder} has not said that it has let it go; ${outcome}`
+}
+
 export interface HandoverOptions {
   readonly hosts: Pick<TypeHosts, "isThere" | "there">
   /** Key of this program's endpoint. */
@@ -69,6 +84,8 @@ export class Handover {
   readonly #news: HandoverNews
   #stop: () => void = () => undefined
   #isOff = false
+  /** Answers in a row that have come at once. */
+  #quick = 0
 
   /** `holders`: keys of those that may run it. */
   constructor(
@@ -119,22 +136,22 @@ export class Handover {
       if (this.#isOff) return
       switch (released.kind) {
         case "released":
-          if (turn) this.#goOn(holder)
+          if (turn) this.#goOn(holder, asked)
           else this.#next(released.others)
           return
         case "queued":
           this.#runsAt(holder)
-          this.#ask(holder, until, true)
+          this.#askOn(holder, { until, turn: true, asked })
           return
         case "leaving":
-          if (turn) this.#goOn(holder)
-          else this.#ask(holder, until)
+          if (turn) this.#goOn(holder, asked)
+          else this.#askOn(holder, { until, turn: false, asked })
           return
         case "kept":
           // It has not heard of this host yet, and handles what comes as ever. If it runs it, so it may for as long as that
           // takes, and answers when there is news: nobody waits for anything, and nobody else is to run it.
           this.#runsAt(holder)
-          if (released.runs) this.#ask(holder, until, true)
+          if (released.runs) this.#askOn(holder, { until, turn: true, asked })
           else this.#askLater(holder, turn ? now() + releasePatience : until)
           return
         case "silent":
@@ -145,6 +162,24 @@ export class Handover {
           if (!this.#isOff) this.#askLater(holder, turn ? asked + releasePatience : until)
       }
     })
+  }
+
+  /**
+   * At once, for a host holds its answer back until there is news. One of a release that does not is asked now and
+   * then, and not without pause.
+   */
+  #askOn(
+    holder: string,
+    {
+      asked,
+      turn,
+      until
+    }: { readonly asked: number; readonly turn: boolean; readonly until: number }
+  ): void {
+    const { after, now } = this.#options
+    this.#quick = now() - asked < askAgain ? this.#quick + 1 : 0
+    if (this.#quick <= maxQuick) this.#ask(holder, until, turn)
+    else this.#stop = after(askAgain, () => this.#ask(holder, until, turn))
   }
 
   #askLater(holder: string, until: number): void {
@@ -158,13 +193,15 @@ export class Handover {
   }
 
   /** Its turn has come, or has passed. */
-  #goOn(holder: string): void {
+  #goOn(holder: string, asked: number): void {
     this.holder = undefined
-    this.#ask(holder, this.#options.now() + releasePatience)
+    const until = this.#options.now() + releasePatience
+    this.#askOn(holder, { until, turn: false, asked })
   }
 
   #next(others: ReadonlyArray<string> = []): void {
     this.holder = undefined
+    this.#quick = 0
     for (const other of others) {
       if (this.#known.has(other)) continue
       this.#known.add(other)
