@@ -124,7 +124,8 @@ const callOf = (actors: Sender, definition: ActorType, rpc: Rpc.AnyWithProps): C
       circle: () => delivery.circle,
       replies: {
         ...replies,
-        circle: (circle) => delivery.foundCircle(circle),
+        circle: (circle) =>
+          circle === undefined ? delivery.lostCircle() : delivery.foundCircle(circle),
         exit: (exit) => {
           end()
           replies.exit(exit)

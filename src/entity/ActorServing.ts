@@ -24,7 +24,7 @@ import {
   tellField
 } from "./ActorWords.ts"
 import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
-import { chainField, circleField, formatCircle, readChain } from "./CallChain.ts"
+import { chainField, circleField, circleOverField, formatCircle, readChain } from "./CallChain.ts"
 import type { Delivery } from "./Delivery.ts"
 import { mergeRpc } from "./HandedState.ts"
 import type { Released } from "./Handover.ts"
@@ -188,7 +188,8 @@ class ServedMessage {
             this.#served.info({
               ...plain,
               status: 102,
-              fields: [circleField, formatCircle(circle)]
+              fields:
+                circle === undefined ? [circleOverField, "1"] : [circleField, formatCircle(circle)]
             })
         },
         refuse: (refusal) => {

@@ -49,13 +49,15 @@ const Party = Actor.make("Party", [
     success: Schema.Int,
     error: Schema.String
   }),
+  // Asks so, gives it up after 200 ms, and goes on for 5 s.
+  Rpc.make("GiveUp", { payload: { way: Schema.Array(Schema.String) }, success: Schema.Int }),
   Rpc.make("Count", { success: Schema.Int }).annotate(Actor.Reentrant, true),
   Rpc.make("Busy", { success: Schema.Int })
 ])
 
 /**
  * On its way a letter is an id that is asked, `!` one that is asked for its count, which lets itself in, and `~`
- * one that is kept busy for a second. `counts`: those that somebody who lingers has got.
+ * one that is kept busy for a second, and `?` one that gives up. `counts`: those that somebody who lingers has got.
  */
 const PartyLive = (options: Actor.ActorOptions = {}, counts: Array<number> = []) =>
   Party.toLayer(
@@ -67,6 +69,7 @@ const PartyLive = (options: Actor.ActorOptions = {}, counts: Array<number> = [])
       const ask = (way: ReadonlyArray<string>) => {
         const [next = "", ...rest] = way
         if (next.startsWith("!")) return parties(next.slice(1)).Count()
+        if (next.startsWith("?")) return parties(next.slice(1)).GiveUp({ way: rest })
         if (next.startsWith("~")) return parties(next.slice(1)).Busy()
         return parties(next).Ask({ way: rest })
       }
@@ -117,6 +120,14 @@ const PartyLive = (options: Actor.ActorOptions = {}, counts: Array<number> = [])
           ),
         Hurry: ({ payload: { way } }) =>
           ask(way).pipe(RpcClient.withHeaders({ "skein-deadline": "300" }), named),
+        GiveUp: ({ payload: { way } }) =>
+          Effect.as(
+            Effect.zipRight(
+              Effect.timeoutOption(ask(way), "200 millis"),
+              Effect.sleep("5 seconds")
+            ),
+            0
+          ).pipe(Effect.orDie),
         Count: () => count,
         Busy: () => Effect.zipRight(Effect.sleep("1 second"), count)
       }
@@ -320,6 +331,11 @@ describe("actors that wait for themselves", () => {
             `has not answered in time: it was in a circle of actors that wait for each other (Party/${y} → Party/${z} → Party/${y})`
           )
         }
+        // One that was given up is none any more to who goes on to wait.
+        const open = [`u-${n}`, `v-${n}`, `?w-${n}`, `v-${n}`]
+        const was = yield* Effect.fork(textOf(from(open[0]!).Ask({ way: open.slice(1) }, soon)))
+        yield* TestClock.adjust("300 millis")
+        expect(yield* Fiber.join(was)).not.toContain("circle")
       }
     })
   )
@@ -334,8 +350,8 @@ describe("a message that waits in a circle", () => {
   const counts = { cancelled: 0, answered: () => undefined, refused: () => undefined }
 
   it("is told so once, and knows it for as long as what closes the circle waits", () => {
-    const heard: Array<string> = []
-    const circle = (text: string) => void heard.push(text)
+    const heard: Array<string | undefined> = []
+    const circle = (text: string | undefined) => void heard.push(text)
     const waits = new Delivery(message({ circle }), 0, counts)
     const closes = new Delivery(message(), 0, counts)
     waits.foundCircle("a → b → a", closes)
@@ -344,10 +360,29 @@ describe("a message that waits in a circle", () => {
     closes.cancel()
     expect(waits.circle).toBeUndefined()
     waits.foundCircle("a → d → a")
-    expect([waits.circle, heard]).toEqual(["a → d → a", ["a → b → a", "a → d → a"]])
+    expect([waits.circle, heard]).toEqual(["a → d → a", ["a → b → a", undefined, "a → d → a"]])
+    // Another host takes back what it has told.
+    waits.lostCircle()
+    expect([waits.circle, heard.at(-1)]).toEqual([undefined, undefined])
+    waits.foundCircle("a → f → a")
     waits.cancel()
+    waits.lostCircle()
     waits.foundCircle("a → e → a", closes)
-    expect(heard).toHaveLength(2)
+    expect(heard).toHaveLength(5)
+  })
+
+  it("is told that it does not any more when what closes the circle is handled, but not when its time is over", () => {
+    const heard: Array<string | undefined> = []
+    const circle = (text: string | undefined) => void heard.push(text)
+    const waits = new Delivery(message({ circle }), 0, counts)
+    const late = new Delivery(message(), 0, counts)
+    waits.foundCircle("a → b → a", late)
+    late.refuse({ _tag: "Moved", owner: undefined })
+    expect(heard).toEqual(["a → b → a"])
+    const handled = new Delivery(message(), 0, counts)
+    waits.foundCircle("a → c → a", handled)
+    handled.begun(Effect.runFork(Effect.void))
+    expect(heard).toEqual(["a → b → a", "a → c → a", undefined])
   })
 })
 

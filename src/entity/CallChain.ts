@@ -91,6 +91,9 @@ export const chainField = "skein-actor-chain"
 /** Under this one of an interim head (102): the message waits for actors that wait for each other. */
 export const circleField = "skein-actor-circle"
 
+/** And under this one when it does so no more. */
+export const circleOverField = "skein-actor-circle-over"
+
 /** Characters of one: what is longer says less, and a head has an end. */
 const maxCircle = 1_024
 

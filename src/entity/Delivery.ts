@@ -28,6 +28,8 @@ export class Delivery {
   readonly at: number
   /** Whoever sent it has gone, or has been answered. */
   over = false
+  /** Whoever sent it wants no answer any more. */
+  #isCancelled = false
   #handler: Fiber.RuntimeFiber<unknown, unknown> | undefined
   #waited = nothing
   /** Whose save the answer waits for. */
@@ -79,6 +81,17 @@ export class Delivery {
     if (this.circle !== undefined) return
     this.#circle = { text, closedBy }
     if (!this.over) this.message.replies.circle?.(text)
+    closedBy?.whenWaited(() => {
+      // One that has waited to its deadline was in a circle to the end, whoever hears of that first.
+      if (closedBy.hasBegun || closedBy.#isCancelled) this.lostCircle(closedBy)
+    })
+  }
+
+  /** It waits in that circle no more, and who waits for this one hears that. */
+  lostCircle(closedBy?: Delivery): void {
+    if (this.#circle === undefined || this.#circle.closedBy !== closedBy) return
+    this.#circle = undefined
+    if (!this.over) this.message.replies.circle?.(undefined)
   }
 
   accept(): void {
@@ -95,9 +108,13 @@ export class Delivery {
     this.#waited()
   }
 
-  /** Calls back when it waits no longer: it is begun, or is over. To be asked once, while it waits. */
+  /** Calls back when it waits no longer: it is begun, or is over. To be asked while it waits. */
   whenWaited(then: () => void): void {
-    this.#waited = then
+    const before = this.#waited
+    this.#waited = () => {
+      before()
+      then()
+    }
   }
 
   /**
@@ -107,6 +124,7 @@ export class Delivery {
   cancel(): void {
     if (this.over) return
     this.over = true
+    this.#isCancelled = true
     this.#waited()
     this.#counts.cancelled++
     if (!isKeyed(this.message)) this.stop()

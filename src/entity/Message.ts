@@ -32,8 +32,11 @@ export interface Replies {
   /** What the handler came to: its answer, its failure, its defect. What it changed is saved. */
   readonly exit: (exit: Exit.Exit<unknown, unknown>) => void
   readonly refuse: (refusal: Refusal) => void
-  /** What is waited for waits for itself: `Cart/a → Stock/b → Cart/a`. Maybe never answered, and maybe all the same. */
-  readonly circle?: ((circle: string) => void) | undefined
+  /**
+   * What is waited for waits for itself: `Cart/a → Stock/b → Cart/a`. Maybe never answered, and maybe all the same.
+   * Undefined: it does not any more.
+   */
+  readonly circle?: ((circle: string | undefined) => void) | undefined
 }
 
 export interface Message {

@@ -13,7 +13,7 @@ import type { ActorAddress } from "./ActorAddress.ts"
 import { ActorUnavailable } from "./ActorError.ts"
 import type { Outgoing } from "./Actors.ts"
 import { messageTarget, readRefusal, readReleased, releaseTarget, tellField } from "./ActorWords.ts"
-import { chainField, circleField, formatChain, readCircle } from "./CallChain.ts"
+import { chainField, circleField, circleOverField, formatChain, readCircle } from "./CallChain.ts"
 import type { Released } from "./Handover.ts"
 import { deadlineHeader, type Refusal } from "./Message.ts"
 import { atOnce, codecOf, type MessageCodec } from "./MessageCodec.ts"
@@ -113,8 +113,8 @@ export interface SendingOptions extends RemoteMessage {
 export interface SentNews {
   /** What came of it: undefined when it was answered, and a defect for what its Schemas do not take. */
   readonly ended: (exit: Exit.Exit<RemoteRefusal | undefined>) => void
-  /** It waits for actors that wait for each other. */
-  readonly inCircle: (circle: string) => void
+  /** It waits for actors that wait for each other; undefined: not any more. */
+  readonly inCircle: (circle: string | undefined) => void
 }
 
 /** Returns how to cancel it; then nothing comes of it any more. */
@@ -222,7 +222,8 @@ class SentMessage {
   #heard(fields: Fields): void {
     const said = fieldValue(fields, circleField)
     const circle = said === undefined ? undefined : readCircle(said)
-    if (circle !== undefined) this.#news?.inCircle(circle)
+    const isOver = fieldValue(fields, circleOverField) !== undefined
+    if (circle !== undefined || isOver) this.#news?.inCircle(circle)
   }
 
   #next(exchange: RpcExchange): void {

@@ -121,7 +121,7 @@ export class RoutedMessage implements SentNews {
     }
   }
 
-  inCircle(circle: string): void {
+  inCircle(circle: string | undefined): void {
     if (this.#over) return
     this.#circle = circle
     this.#message.replies.circle?.(circle)
