@@ -11,7 +11,7 @@ import { Socket } from "@effect/platform"
 import { RpcClient, RpcSerialization } from "@effect/rpc"
 import { Effect, Layer, Stream } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { build, type Host, root, TestMesh } from "../fixtures/Mesh.ts"
+import { build, type Host, root, skein, TestMesh } from "../fixtures/Mesh.ts"
 import { freePort, type Running, run, start, stopAll, until } from "../fixtures/Processes.ts"
 import { program } from "../fixtures/Programs.ts"
 import { Numbers } from "../fixtures/SocketNumbers.ts"
@@ -109,7 +109,8 @@ beforeAll(async () => {
   })
   b = await mesh.join("host-b", {
     programs: { listen: socket },
-    invite: ["--services", "attached-*"]
+    invite: ["--services", "attached-*"],
+    drain: { deadline: "2s" }
   })
   for (const service of services) await begin(service)
 })
@@ -289,5 +290,41 @@ describe("the end of a program", () => {
         return gauges.every((line) => line.endsWith(" 0")) ? true : undefined
       })
     }
+  })
+})
+
+describe("a node that drains", () => {
+  it("has its programs' WebSockets go on, takes no further one, and they end as they would", async () => {
+    const service = "attached-node"
+    const program = await begin(service)
+    const client = await opened(new Ws(url(service, "/echo")))
+    const { code, stderr } = await skein("drain", "--no-wait", "--admin", b.admin)
+    expect(stderr).toContain("draining: announced to")
+    expect(code).toBe(0)
+    await until("no further one is taken", async () =>
+      (await curl(service, "/who")).includes("skein-error: no_healthy_endpoint") ? true : undefined
+    )
+    const refused = await opened(new Ws(url(service, "/echo"))).catch((error: unknown) => error)
+    expect(String(refused)).toContain("Unexpected server response: 503")
+    const echoed = message(client)
+    client.send("still here")
+    expect(String(await echoed)).toBe("still here")
+    const closed = closing(client)
+    const end = program.stop("SIGTERM")
+    expect(await closed).toEqual([1001, "the program is ending"])
+    expect(await end).toBe(0)
+  })
+
+  it("breaks off those that are open when it stops for good", async () => {
+    expect(await b.stop()).toBe(0)
+    await b.up()
+    const service = "attached-node"
+    const program = await begin(service)
+    const client = await opened(new Ws(url(service, "/held")))
+    const closed = closing(client)
+    const stopped = b.stop()
+    expect((await closed)[0]).toBe(1006)
+    expect(await stopped).toBe(0)
+    expect(program.child.exitCode).toBeNull()
   })
 })
