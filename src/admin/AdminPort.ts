@@ -10,6 +10,7 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Data, Effect, type Scope } from "effect"
 import { type AdminAddress, formatAdminAddress, formatHostPort } from "../config/HostPort.ts"
 import { isLoopback } from "../model/Loopback.ts"
+import { limitArrival, neverLooks } from "./ArrivalLimit.ts"
 
 export interface AdminPortOptions {
   readonly listen: AdminAddress
@@ -80,11 +81,8 @@ interface Listening {
 }
 
 const makeServer = (connections: number): Listening => {
-  const server = createServer({
-    requestTimeout: limits.arrival,
-    headersTimeout: limits.arrival,
-    connectionsCheckingInterval: 1_000
-  })
+  const server = createServer({ connectionsCheckingInterval: neverLooks })
+  limitArrival(server, limits.arrival)
   server.maxConnections = connections
   let busy = 0
   let onIdle: (() => void) | undefined
