@@ -18,9 +18,23 @@ export interface Ticker {
    * when it is due.
    */
   after(delay: number, callback: () => void, patience?: number): Timer
+  /**
+   * As `after`, for a time by the clock of `now`, which may be that of a turn that has gone on for long since. Absent:
+   * `atTime` counts from `now`.
+   */
+  readonly at?: ((time: number, callback: () => void, patience?: number) => Timer) | undefined
   /** Tells how late each alarm of the thread rang, ms; answers how to stop. Absent: that is not known. */
   readonly onAlarm?: ((listener: (late: number) => void) => () => void) | undefined
 }
+
+/** Runs `callback` once, at that time by the clock of the ticker. */
+export const atTime = (
+  ticker: Pick<Ticker, "after" | "at" | "now">,
+  time: number,
+  callback: () => void,
+  patience?: number
+): Timer =>
+  ticker.at?.(time, callback, patience) ?? ticker.after(time - ticker.now(), callback, patience)
 
 /**
  * Milliseconds until the next tick. All that ticks in a process does so at the same multiples of their

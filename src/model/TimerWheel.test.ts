@@ -15,6 +15,22 @@ describe("TimerWheel", () => {
     expect(wheel.size).toBe(0)
   })
 
+  it("fires at a time that is a tick in that tick, whatever the time was when it was said", () => {
+    const wheel = new TimerWheel(0)
+    const fired: Array<string> = []
+    wheel.scheduleAt(7.3, 200, () => fired.push("at 200"))
+    wheel.scheduleAt(33.777_777, 200, () => fired.push("at 200, too"))
+    wheel.advance(100)
+    wheel.scheduleAt(109, 50, () => fired.push("over"))
+    expect(fired).toEqual([])
+    wheel.advance(110)
+    expect(fired).toEqual(["over"])
+    wheel.advance(199)
+    expect(fired.length).toBe(1)
+    wheel.advance(200)
+    expect(fired.length).toBe(3)
+  })
+
   it("does not fire what was cancelled, also by another timer of the same tick", () => {
     const wheel = new TimerWheel(0)
     const fired: Array<string> = []

@@ -79,8 +79,13 @@ export class TimerWheel {
    * with the first `advance` that others cause.
    */
   schedule(now: number, delay: number, callback: () => void, patience = 0): Timer {
+    return this.scheduleAt(now, now + Math.max(0, delay), callback, patience)
+  }
+
+  /** As `schedule`, for a time on the same clock; one that is over: in the next `advance`. */
+  scheduleAt(now: number, time: number, callback: () => void, patience = 0): Timer {
     if (this.#size === 0) this.#tick = Math.max(this.#tick, Math.floor(now / this.resolution))
-    const due = Math.ceil((now + Math.max(0, delay)) / this.resolution)
+    const due = Math.ceil(time / this.resolution)
     const from = Math.max(due, this.#tick + 1)
     const tick = from + Math.floor(patience / this.resolution)
     const slot = tick % this.#slots.length

@@ -64,6 +64,9 @@ export class LoopTicker implements Ticker {
   readonly after = (delay: number, callback: () => void, patience?: number): Timer =>
     this.#wheel.schedule(performance.now(), delay, callback, patience)
 
+  readonly at = (time: number, callback: () => void, patience?: number): Timer =>
+    this.#wheel.scheduleAt(performance.now(), time, callback, patience)
+
   readonly onAlarm = (listener: (late: number) => void): (() => void) => {
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)

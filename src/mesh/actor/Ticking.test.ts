@@ -9,7 +9,9 @@ const make = (start: number) => {
   const timers = {
     now: () => world.now,
     after: (delay: number, callback: () => void, patience?: number) =>
-      wheel.schedule(world.now, delay, callback, patience)
+      wheel.schedule(world.now, delay, callback, patience),
+    at: (time: number, callback: () => void, patience?: number) =>
+      wheel.scheduleAt(world.now, time, callback, patience)
   }
   const sleep = (ms: number) => {
     for (const end = world.now + ms; world.now < end; ) {
@@ -42,6 +44,20 @@ test("does not tick twice where the first multiple is close, nor catch up with w
   wheel.advance(world.now)
   sleep(200)
   expect(at.length).toBe(3)
+})
+
+test("is not late because it was armed late in a turn that took long", () => {
+  const { sleep, timers, wheel, world } = make(1_070)
+  // As the thread's clock, which is read once in a turn.
+  const slow = { ...timers, now: () => world.now - (world.now === 1_160 ? 90 : 0) }
+  const late: Array<number> = []
+  const note = (at: number) => late.push(world.now - at)
+  world.now = 1_160
+  new Ticking(slow, 200, note)
+  new DueTicking(slow, { every: 200, atLeast: 200, dueIn: () => 0 }, note)
+  sleep(40)
+  expect(late).toEqual([0, 0])
+  expect(wheel.size).toBe(2)
 })
 
 test("waits for something else to wake the thread, as long as it can", () => {

@@ -1,9 +1,9 @@
 /** Ticks in plain callbacks, for what looks at something all the time. */
 import { Effect, type Scope } from "effect"
-import { type Ticker, untilTick } from "../../model/Time.ts"
+import { atTime, type Ticker, untilTick } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 
-export type TickTimers = Pick<Ticker, "after" | "now">
+export type TickTimers = Pick<Ticker, "after" | "at" | "now">
 
 export class Ticking {
   readonly #timers: TickTimers
@@ -30,13 +30,13 @@ export class Ticking {
 
   #next(): Timer {
     const now = this.#timers.now()
-    const wait = untilTick(this.#every, now)
+    const at = now + untilTick(this.#every, now)
     const tick = () => {
       // First, so that a tick that throws is not the last one.
       this.#timer = this.#next()
-      this.#tick(now + wait)
+      this.#tick(at)
     }
-    return this.#timers.after(wait, tick, this.#patience)
+    return atTime(this.#timers, at, tick, this.#patience)
   }
 }
 
@@ -92,7 +92,7 @@ export class DueTicking {
 
   #arm(at: number): Timer {
     this.#at = at
-    return this.#timers.after(at - this.#timers.now(), () => {
+    return atTime(this.#timers, at, () => {
       this.#ticked = Math.max(at, this.#before(this.#timers.now()))
       // First, so that a tick that throws, or after which nobody looks, is not the last one.
       this.#timer = this.#arm(this.#ticked + this.#options.atLeast)
