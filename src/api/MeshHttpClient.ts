@@ -28,7 +28,7 @@ import { NodeName, serviceOfAuthority } from "../model/Names.ts"
 import { clientHead } from "./ClientHead.ts"
 import { MeshCaller } from "./MeshCaller.ts"
 import { MeshResponse } from "./MeshResponse.ts"
-import { exchangeToResponse, type RequestBody } from "./WebExchange.ts"
+import { exchangeToAnswer, type RequestBody } from "./WebExchange.ts"
 
 export { isMeshError } from "./MeshFault.ts"
 
@@ -149,9 +149,9 @@ export const make: Effect.Effect<HttpClient.HttpClient, never, MeshCaller> = Eff
           attempt: said?.attempt ?? 0
         }
         return Effect.tryPromise({
-          try: () => exchangeToResponse(caller.dispatch, call, body, signal),
+          try: () => exchangeToAnswer(caller.dispatch, call, body, signal),
           catch: (cause) => transportError(request, cause)
-        }).pipe(Effect.map((response) => new MeshResponse(request, response)))
+        }).pipe(Effect.map((answer) => new MeshResponse(request, answer)))
       })
     })
   }

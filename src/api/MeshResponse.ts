@@ -10,6 +10,7 @@ import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import type * as UrlParams from "@effect/platform/UrlParams"
 import { Effect, Inspectable, type Option, Stream } from "effect"
+import type { MeshAnswer } from "./MeshAnswer.ts"
 import { MeshFault } from "./MeshFault.ts"
 
 type Read<A> = Effect.Effect<A, HttpClientError.ResponseError>
@@ -22,9 +23,10 @@ export class MeshResponse
   readonly [HttpIncomingMessage.TypeId]: HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
   readonly #response: HttpClientResponse.HttpClientResponse
 
-  constructor(request: HttpClientRequest.HttpClientRequest, response: Response) {
+  constructor(request: HttpClientRequest.HttpClientRequest, answer: MeshAnswer) {
     super()
-    this.#response = HttpClientResponse.fromWeb(request, response)
+    // It has what is asked of one (MeshAnswer.ts).
+    this.#response = HttpClientResponse.fromWeb(request, answer as unknown as Response)
   }
 
   get request(): HttpClientRequest.HttpClientRequest {

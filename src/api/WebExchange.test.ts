@@ -2,19 +2,23 @@ import { describe, expect, it } from "vitest"
 import { noFields } from "../model/Exchange.ts"
 import { done, lend } from "../model/Loan.ts"
 import { httpCall, responseHead, ScriptedCallee, someFault } from "../testing/ScriptedCallee.ts"
+import type { MeshAnswer } from "./MeshAnswer.ts"
 import { MeshFault } from "./MeshFault.ts"
-import { exchangeToResponse, type RequestBody } from "./WebExchange.ts"
+import { exchangeToAnswer, type RequestBody } from "./WebExchange.ts"
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 const begin = (options: { method?: string; body?: RequestBody; signal?: AbortSignal } = {}) => {
   const callee = new ScriptedCallee()
   const { method = "GET", body, signal = new AbortController().signal } = options
-  const response = exchangeToResponse(callee.dispatch, httpCall(method), body, signal)
+  const response = exchangeToAnswer(callee.dispatch, httpCall(method), body, signal)
   return { callee, response }
 }
 
-const answered = async (callee: ScriptedCallee, response: Promise<Response>): Promise<Response> => {
+const answered = async (
+  callee: ScriptedCallee,
+  response: Promise<MeshAnswer>
+): Promise<MeshAnswer> => {
   callee.receiver.onHead(responseHead(200))
   return response
 }
@@ -56,7 +60,7 @@ describe("the response", () => {
 
   it("keeps its bytes for all who read it, though one of them passes them on", async () => {
     const { callee, response } = begin()
-    const [one, other] = (await answered(callee, response)).clone().body?.tee() ?? []
+    const [one, other] = (await answered(callee, response)).web.clone().body?.tee() ?? []
     const chunk = new Uint8Array(20_000).fill(7)
     lend(chunk)
     callee.receiver.onData(chunk)

@@ -1,7 +1,7 @@
 /**
- * One exchange as a promise of a web `Response`: the bridge between the request plane's callbacks
+ * One exchange as a promise of an answer with a web stream: the bridge between the request plane's callbacks
  * and everything that speaks streams. The response body is pulled, so a slow reader stops the
- * endpoint; cancelling the body or the signal cancels the exchange all the way up. A web Response
+ * endpoint; cancelling the body or the signal cancels the exchange all the way up. What reads it
  * has no place for 1xx responses and trailers: they are dropped.
  */
 import type {
@@ -14,23 +14,16 @@ import type {
 import { noFields } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
 import { keep } from "../model/Loan.ts"
+import { MeshAnswer } from "./MeshAnswer.ts"
 import { MeshFault } from "./MeshFault.ts"
 
 export type RequestBody = ReadableStream<Uint8Array> | Uint8Array | undefined
 
-/** Statuses whose response has no body; the web `Response` refuses one (Fetch §2.2.3). */
+/** Statuses whose response has no body; a web `Response` refuses one (Fetch §2.2.3). */
 const bodiless = new Set([204, 205, 304])
 
-const webHeaders = (head: ResponseHead): Headers => {
-  const headers = new Headers()
-  for (let i = 0; i < head.fields.length; i += 2) {
-    headers.append(head.fields[i] ?? "", head.fields[i + 1] ?? "")
-  }
-  if (head.framing.kind === "length") headers.set("content-length", String(head.framing.length))
-  // What the program can switch to, or wants one to (426): here only to be looked at.
-  if (head.upgrade !== undefined) headers.set("upgrade", head.upgrade)
-  return headers
-}
+/** HTTP/1.1 allows others, for which a web `Response` has no form. */
+const isWebStatus = (status: number): boolean => status >= 200 && status <= 599
 
 /** Chunks held for a reader that is slower than one tick; then `onData` answers false. */
 const bufferedChunks = 4
@@ -41,12 +34,12 @@ const asError = (cause: unknown): Error =>
 const interrupted = () => new DOMException("The request was interrupted", "AbortError")
 
 /** Rejects with `MeshFault`, with an `AbortError`, or with what the request body failed with. */
-export const exchangeToResponse = (
+export const exchangeToAnswer = (
   dispatch: Dispatch,
   call: Call,
   body: RequestBody,
   signal: AbortSignal
-): Promise<Response> =>
+): Promise<MeshAnswer> =>
   new Promise((resolve, reject) => {
     if (signal.aborted) {
       if (body instanceof ReadableStream) discard(body)
@@ -65,7 +58,7 @@ const discard = (body: { cancel(): Promise<void> }): void => {
 class WebExchange implements ResponseReceiver {
   readonly #call: Call
   readonly #signal: AbortSignal
-  readonly #answer: { resolve(response: Response): void; reject(error: Error): void }
+  readonly #answer: { resolve(answer: MeshAnswer): void; reject(error: Error): void }
   #stream: RequestStream | undefined
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined
   /** Set from the head on, unless the response has no body. */
@@ -78,7 +71,7 @@ class WebExchange implements ResponseReceiver {
   constructor(
     call: Call,
     signal: AbortSignal,
-    answer: { resolve(response: Response): void; reject(error: Error): void }
+    answer: { resolve(answer: MeshAnswer): void; reject(error: Error): void }
   ) {
     this.#call = call
     this.#signal = signal
@@ -99,21 +92,13 @@ class WebExchange implements ResponseReceiver {
 
   onHead(head: ResponseHead): void {
     const hasBody = this.#call.head?.method !== "HEAD" && !bodiless.has(head.status)
-    try {
+    if (isWebStatus(head.status)) {
       // Resolving with it is harmless should there be nothing to read: it is the first to see it.
-      const response = new Response(hasBody ? this.#readable() : null, {
-        status: head.status,
-        statusText: head.reason,
-        headers: webHeaders(head)
-      })
-      this.#answer.resolve(response)
-    } catch (cause) {
-      // What HTTP/1.1 allows and a web Response does not, such as status 600.
-      this.#controller = undefined
-      const error = new Error(`the response (status ${head.status}) has no form as a web Response`)
-      error.cause = cause
-      this.#giveUp(error.message, error)
+      this.#answer.resolve(new MeshAnswer(head, hasBody ? this.#readable() : null))
+      return
     }
+    const error = new Error(`the response (status ${head.status}) has no form as a web Response`)
+    this.#giveUp(error.message, error)
   }
 
   onData(chunk: Uint8Array): boolean {
