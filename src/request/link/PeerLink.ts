@@ -7,7 +7,6 @@
  *       └── back-off ◄───┘ failed
  */
 
-import { contain } from "../../model/Defect.ts"
 import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../../model/Exchange.ts"
 import type { Fault, FaultCode } from "../../model/Fault.ts"
 import type { PeerKey } from "../../model/Names.ts"
@@ -18,21 +17,20 @@ import type { Timer } from "../../model/TimerWheel.ts"
 import type { LinkStats } from "../wire/LinkOptions.ts"
 import { SilenceError } from "../wire/LinkSession.ts"
 import { DialedLink } from "./DialedLink.ts"
+import { LinkQueue } from "./LinkQueue.ts"
 import { LinkRoom } from "./LinkRoom.ts"
 import type { PeerLinkContext } from "./PeerLinkContext.ts"
 import { redialPause } from "./PeerLinkLimits.ts"
 import { SessionEnded } from "./Sessions.ts"
 import { SpareLinks } from "./SpareLinks.ts"
-import { WaitingExchange } from "./WaitingExchange.ts"
 
 export type PeerLinkState = "up" | "draining" | "connecting" | "down"
-
-const waitingFor = "a call that waited for a link"
 
 export class PeerLink {
   readonly peer: PeerKey
   readonly #context: PeerLinkContext
-  readonly #waiting = new Set<WaitingExchange>()
+  /** Calls that wait for a link. */
+  readonly #queue: LinkQueue
   #wanted: (() => ReadonlyArray<string>) | undefined = undefined
   /** The link there is. */
   #room: LinkRoom | undefined = undefined
@@ -66,6 +64,12 @@ export class PeerLink {
   constructor(peer: PeerKey, context: PeerLinkContext) {
     this.peer = peer
     this.#context = context
+    this.#queue = new LinkQueue({
+      context,
+      name: () => this.#name,
+      fault: (call, code, message) => this.#fault(call, code, message),
+      onLate: (cause) => this.#miss(cause)
+    })
     this.#spares = new SpareLinks(peer, context, () => this.addresses)
     this.#lastUsed = context.ticker.now()
     this.#since = context.ticker.wall()
@@ -109,7 +113,7 @@ export class PeerLink {
       !this.#kept &&
       this.#link === undefined &&
       this.#attempt === undefined &&
-      this.#waiting.size === 0 &&
+      this.#queue.size === 0 &&
       !this.#spares.inUse &&
       this.#context.ticker.now() - this.#lastUsed > this.#context.limits.idleAfter
     )
@@ -199,7 +203,6 @@ export class PeerLink {
   }
 
   #wait(call: Call, receiver: ResponseReceiver): RequestStream {
-    const { limits, ticker } = this.#context
     if (this.#stopped) {
       return this.#refuse(receiver, this.#fault(call, "draining", "this node is shutting down"))
     }
@@ -207,57 +210,15 @@ export class PeerLink {
       // Who has just been seen to be down is not waited for; attempts go on in the background.
       return this.#refuse(receiver, this.#connectFault(call))
     }
-    if (this.#waiting.size >= limits.waiting && !this.#makesRoom()) {
-      const message = `${limits.waiting} exchanges wait for a link to ${this.#name}, the limit`
+    const exchange = this.#queue.add(call, receiver)
+    if (exchange === undefined) {
+      const { waiting } = this.#context.limits
+      const message = `${waiting} exchanges wait for a link to ${this.#name}, the limit`
       return this.#refuse(receiver, this.#fault(call, "overflow", message))
     }
-    const exchange = new WaitingExchange(call, ticker.now(), receiver, () =>
-      this.#waiting.delete(exchange)
-    )
-    this.#waiting.add(exchange)
-    this.#waitFor(exchange)
     this.#dial()
     this.#context.onWait(call.service)
     return exchange
-  }
-
-  /**
-   * Whoever has waited so long goes elsewhere, now and from now on. Who cannot waits for as long as the
-   * attempt goes on, as with gRPC, and looks again from time to time: a node that has just been started
-   * is late, and not away.
-   */
-  #waitFor(exchange: WaitingExchange): void {
-    const { limits, linkOptions, ticker } = this.#context
-    const patience = exchange.call.connectTimeout ?? limits.connectTimeout
-    exchange.timer = ticker.after(patience, () => {
-      const fault = this.#late(exchange, exchange.isLate ? ticker.now() - exchange.since : patience)
-      // Who comes next need not wait as long for nothing.
-      this.#miss(new Error(fault.message))
-      contain(linkOptions.onDefect, waitingFor, () => {
-        if (exchange.goesOn(fault)) this.#waitFor(exchange)
-        else this.#giveUp(exchange, fault)
-      })
-    })
-  }
-
-  /** The one that has waited longest leaves, if that is longer than it was to. */
-  #makesRoom(): boolean {
-    for (const oldest of this.#waiting) {
-      if (!oldest.isLate) return false
-      this.#giveUp(oldest, this.#late(oldest, this.#context.ticker.now() - oldest.since))
-      return true
-    }
-    return false
-  }
-
-  #giveUp(exchange: WaitingExchange, fault: Fault): void {
-    this.#waiting.delete(exchange)
-    exchange.fail(fault)
-  }
-
-  #late({ call }: WaitingExchange, waited: number): Fault {
-    const message = `no link to the node ${this.#name} within ${Math.round(waited)} ms`
-    return this.#fault(call, "upstream_connect", message)
   }
 
   #refuse(receiver: ResponseReceiver, fault: Fault): RequestStream {
@@ -297,7 +258,7 @@ export class PeerLink {
   }
 
   #onUp(link: DialedLink): void {
-    const { ticker, limits, linkOptions, transport, onUp } = this.#context
+    const { ticker, limits, transport, onUp } = this.#context
     const began = ticker.now()
     this.#room = new LinkRoom(link)
     this.#missed = false
@@ -327,13 +288,7 @@ export class PeerLink {
         else if (this.#kept) this.#dial()
       }
     }
-    const waiting = [...this.#waiting]
-    this.#waiting.clear()
-    for (const exchange of waiting) {
-      contain(linkOptions.onDefect, waitingFor, () =>
-        exchange.begin(this.dispatch, ticker.now(), (call, error) => this.#defectFault(call, error))
-      )
-    }
+    this.#queue.begin(this.dispatch)
     onUp(this.peer)
   }
 
@@ -376,19 +331,8 @@ export class PeerLink {
   }
 
   #failWaiting(reason: string): void {
-    const waiting = [...this.#waiting]
-    this.#waiting.clear()
     this.#reason = reason
-    const { onDefect } = this.#context.linkOptions
-    for (const exchange of waiting) {
-      contain(onDefect, waitingFor, () => exchange.fail(this.#connectFault(exchange.call)))
-    }
-  }
-
-  #defectFault(call: Call, error: unknown): Fault {
-    this.#context.linkOptions.onDefect(error, waitingFor)
-    const message = `the node ${this.#context.node} failed inside as the call to ${this.#name} began`
-    return this.#fault(call, "upstream_reset", message)
+    this.#queue.fail((call) => this.#connectFault(call))
   }
 
   get #name(): string {
