@@ -5,28 +5,21 @@
  *
  * A seed and the calls that are made give the same run on every machine.
  */
-import { Catalogue } from "../../mesh/catalogue/Catalogue.ts"
-import { makeCatalogueState } from "../../mesh/catalogue/CatalogueBehaviour.ts"
-import { makeOwnRecord, ownTimes } from "../../mesh/catalogue/OwnRecord.ts"
 import {
   defaultMembershipOptions,
   type MembershipOptions
 } from "../../mesh/membership/MembershipOptions.ts"
-import { makeMembershipState } from "../../mesh/membership/MembershipState.ts"
-import { type MemberState, reborn } from "../../mesh/membership/MemberTable.ts"
-import { type ObserverRing, observersPerNode } from "../../mesh/membership/ObserverRing.ts"
-import { PeerMap } from "../../mesh/membership/PeerMap.ts"
+import type { MemberState } from "../../mesh/membership/MemberTable.ts"
 import { PeerKey } from "../../model/Names.ts"
 import type { NodeRecord } from "../../model/NodeRecord.ts"
-import { Connection } from "./Connection.ts"
 import { EventQueue, seededRandom } from "./EventQueue.ts"
-import { gossipNumbers } from "./Gossip.ts"
 import type { LinkOptions } from "./Links.ts"
-import { catalogueTopic, Message, membershipTopic, SeenMessages, type Topic } from "./Message.ts"
+import { catalogueTopic, Message, SeenMessages, type Topic } from "./Message.ts"
 import { type Cut, Network, type NetworkOptions } from "./Network.ts"
 import { Host } from "./Processor.ts"
 import { defaultProfile, type Profile } from "./Profile.ts"
 import { Records } from "./Records.ts"
+import { settle } from "./SettledMesh.ts"
 import { Sharing } from "./Sharing.ts"
 import { SimulatedNode } from "./SimulatedNode.ts"
 import { Statements } from "./Statements.ts"
@@ -67,16 +60,6 @@ export const peerOf = (index: number): PeerKey =>
   PeerKey.make(
     `12D3KooWSimu1ation${Array.from(index.toString().padStart(6, "0"), (digit) => letters[Number(digit)]).join("")}`
   )
-
-/** In an order of chance, by as many numbers as there are: a sort asks as its engine likes. */
-const shuffled = <A>(items: ReadonlyArray<A>, random: () => number): ReadonlyArray<A> => {
-  const order = [...items]
-  for (let last = order.length - 1; last > 0; last--) {
-    const other = Math.floor(random() * (last + 1))
-    ;[order[last], order[other]] = [order[other]!, order[last]!]
-  }
-  return order
-}
 
 export class Simulation implements World {
   readonly queue = new EventQueue()
@@ -123,7 +106,7 @@ export class Simulation implements World {
         })
     )
     this.#indexes = new Map(this.nodes.map(({ index, peer }) => [peer, index]))
-    this.#settle(this.nodes.slice(0, options.settled ?? size), options)
+    settle(this, this.nodes.slice(0, options.settled ?? size), options)
   }
 
   get now(): number {
@@ -302,89 +285,5 @@ export class Simulation implements World {
       }
     }
     return message
-  }
-
-  /** A mesh that has long been at rest, whose nodes share what they know. */
-  #settle(nodes: ReadonlyArray<SimulatedNode>, options: SimulationOptions): void {
-    if (nodes.length === 0) return
-    const ages = nodes.map(() => (options.aged ? this.random() * ownTimes.resign : 0))
-    let catalogue = Catalogue.empty
-    for (const { facts, index, peer } of nodes.map((it) => ({
-      facts: it.facts(0),
-      index: it.index,
-      peer: it.peer
-    }))) {
-      const signedAt = Math.floor(this.wallStart - ages[index]!)
-      const entry = this.records.seal({
-        ...facts,
-        peer,
-        epoch: this.wallStart - 86_400_000,
-        version: 0,
-        signedAt
-      })
-      catalogue = catalogue.merge(entry)[0]
-    }
-    catalogue = this.sharing.catalogue(
-      Catalogue.empty,
-      catalogue,
-      catalogue.changesSince(Catalogue.empty)
-    )
-    const epoch = this.wallStart - 86_400_000
-    const ring = this.sharing.rings.empty.filled(nodes.map(({ peer }) => peer))
-    const members = PeerMap.of(
-      nodes.map(({ index, peer }) =>
-        reborn({ peer, name: this.node(index).facts(0).name }, epoch, this.wallStart)
-      )
-    )
-    for (const node of nodes) {
-      node.disk.catalogue = catalogue
-      node.disk.epoch = epoch
-      const own = { ...makeOwnRecord(node.facts(0), epoch), wanted: true, version: 0 }
-      node.catalogue.state = makeCatalogueState(catalogue, {
-        ...own,
-        publishedAt: -ages[node.index]!
-      })
-      node.membership.state = {
-        ...makeMembershipState(node.peer, this.sharing.rings.empty),
-        ring,
-        members: members.without(node.peer),
-        incarnation: epoch,
-        retryAt: this.random() * node.membership.options.retryDead,
-        pullAt: this.random() * node.membership.options.pull
-      }
-      node.settle()
-    }
-    this.#connect(nodes, options.links?.toAll === true, ring)
-    for (const node of nodes) node.begin()
-  }
-
-  #connect(nodes: ReadonlyArray<SimulatedNode>, toAll: boolean, ring: ObserverRing): void {
-    for (const node of nodes) {
-      const peers =
-        toAll || nodes.length <= observersPerNode + 1
-          ? nodes.map(({ peer }) => peer)
-          : ring.subjectsOf(node.peer)
-      const others = peers.map(this.nodeOf).filter((other) => other !== node)
-      node.following = new Set(others)
-      for (const other of others) {
-        node.met(other)
-        const there = other.links.open.get(node.index)
-        const ends = this.random() < 0.5 ? ([node, other] as const) : ([other, node] as const)
-        node.links.place(there ?? new Connection(...ends, this.now), true)
-      }
-    }
-    for (const topic of [catalogueTopic, membershipTopic] as const) {
-      for (const node of nodes) {
-        const others = shuffled([...node.links.open.keys()], this.random)
-        for (const index of others) {
-          const other = this.node(index)
-          const { neighbours, most } = gossipNumbers
-          if (node.gossip.neighbours(topic).size >= neighbours) break
-          if (other.gossip.neighbours(topic).size >= most) continue
-          node.gossip.place(topic, index)
-          other.gossip.place(topic, node.index)
-        }
-      }
-    }
   }
 }
