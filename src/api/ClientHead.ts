@@ -5,8 +5,8 @@
  */
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { StrictBlocks } from "../request/http1/BlockSource.ts"
-import { isFieldValue, isToken } from "../request/http1/Characters.ts"
-import { excerpt, Http1Error } from "../request/http1/Http1Error.ts"
+import { checkedLine } from "../request/http1/FieldSyntax.ts"
+import { Http1Error } from "../request/http1/Http1Error.ts"
 import { defaultHttp1Limits } from "../request/http1/Limits.ts"
 import { type ParsedRequest, readRequestHead } from "../request/http1/RequestHeadText.ts"
 
@@ -22,16 +22,8 @@ export const clientHead = (
 ): Pick<ParsedRequest, "call" | "head"> => {
   let text = `${request.method} ${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}\r\n`
   for (const [name, value] of Object.entries(request.headers)) {
-    // What the text is read back as is only what was meant if neither can end its line.
-    if (!isToken(name)) {
-      const message = `header name ${excerpt(name, 0)} has a character that is no token`
-      throw new Http1Error("bad_field_name", message)
-    }
-    if (!isFieldValue(value)) {
-      const message = `the value of header ${name} has a line break, another control character or one outside Latin-1`
-      throw new Http1Error("bad_field_value", message)
-    }
-    if (!ownFields.has(name.toLowerCase())) text += `${name}: ${value}\r\n`
+    const line = checkedLine(name, value)
+    if (!ownFields.has(name.toLowerCase())) text += line
   }
   const { headBytes } = defaultHttp1Limits
   if (text.length + 2 > headBytes) {

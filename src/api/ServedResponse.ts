@@ -11,7 +11,8 @@ import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { Cause, Chunk, Effect, Stream } from "effect"
 import type { ResponseHead } from "../model/Exchange.ts"
 import { StrictBlocks } from "../request/http1/BlockSource.ts"
-import { isFieldValue, isToken } from "../request/http1/Characters.ts"
+import { isFieldValue } from "../request/http1/Characters.ts"
+import { checkedLine } from "../request/http1/FieldSyntax.ts"
 import { excerpt, Http1Error } from "../request/http1/Http1Error.ts"
 import { defaultHttp1Limits } from "../request/http1/Limits.ts"
 import { readResponseHead } from "../request/http1/ResponseHeadText.ts"
@@ -88,15 +89,7 @@ const headOf = (
   }
   let text = `HTTP/1.1 ${status} ${reason}\r\n`
   const add = (name: string, value: string): void => {
-    if (!isToken(name)) {
-      const message = `header name ${excerpt(name, 0)} has a character that is no token`
-      throw new Http1Error("bad_field_name", message)
-    }
-    if (!isFieldValue(value)) {
-      const message = `the value of header ${name} has a line break, another control character or one outside Latin-1`
-      throw new Http1Error("bad_field_value", message)
-    }
-    text += `${name}: ${value}\r\n`
+    text += checkedLine(name, value)
   }
   for (const [name, value] of Object.entries(headers)) {
     if (!ownFields.has(name.toLowerCase())) add(name, value)

@@ -1,7 +1,9 @@
 /**
  * What is wrong with a line of a head that cannot be read, told from the byte at which reading
- * stopped. The rules are apart where servers have read them differently (RFC 9112 §5.1, §5.2).
+ * stopped, or that a program must not have written. The rules are apart where servers have read them
+ * differently (RFC 9112 §5.1, §5.2).
  */
+import { isFieldValue, isToken } from "./Characters.ts"
 import { excerpt, Http1Error } from "./Http1Error.ts"
 
 const HT = 0x09
@@ -44,6 +46,22 @@ export const badValue = (text: string, from: number, nameEnd: number, at: number
     "bad_field_value",
     `the value of ${excerpt(text, from, nameEnd)} has control character ${found}`
   )
+}
+
+/**
+ * The line of a field that a program gave. What it is read back as is only what was meant if neither name nor value can end
+ * it: throws Http1Error otherwise.
+ */
+export const checkedLine = (name: string, value: string): string => {
+  if (!isToken(name)) {
+    const message = `header name ${excerpt(name, 0)} has a character that is no token`
+    throw new Http1Error("bad_field_name", message)
+  }
+  if (!isFieldValue(value)) {
+    const message = `the value of header ${name} has a line break, another control character or one outside Latin-1`
+    throw new Http1Error("bad_field_value", message)
+  }
+  return `${name}: ${value}\r\n`
 }
 
 export const bareLf = (): Http1Error =>
