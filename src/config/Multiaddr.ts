@@ -2,26 +2,14 @@
  * Addresses of nodes as libp2p writes them: `/ip4/192.0.2.1/tcp/4001`. Only the forms a node can
  * use are accepted, so that a wrong one is a config error and not a late surprise.
  */
-import { isIPv4, isIPv6 } from "node:net"
 import { Schema } from "effect"
+import { parseTcpMultiaddr, type TcpMultiaddr } from "../model/TcpMultiaddr.ts"
 import { quote } from "../schema/ExplainIssue.ts"
 
-const shape = /^\/(ip4|ip6|dns|dns4|dns6)\/([^/]+)\/tcp\/(\d{1,5})$/
-
-export interface TcpMultiaddr {
-  readonly kind: string
-  readonly host: string
-  readonly port: number
-}
-
+/** Without a peer behind it: a node is known by its key, wherever it is. */
 export const parseMultiaddr = (text: string): TcpMultiaddr | undefined => {
-  const match = shape.exec(text)
-  if (match === null) return undefined
-  const [, kind = "", host = "", digits] = match
-  const port = Number(digits)
-  if (port > 65_535) return undefined
-  if (kind === "ip4" ? !isIPv4(host) : kind === "ip6" && !isIPv6(host)) return undefined
-  return { kind, host, port }
+  const address = parseTcpMultiaddr(text)
+  return address?.peer === undefined ? address : undefined
 }
 
 /** Where a node listens: an IP address of the host, or 0.0.0.0, ::. Port 0 takes a free one. */
