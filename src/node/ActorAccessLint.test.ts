@@ -58,12 +58,19 @@ describe("rules about actors", () => {
     const open: ReadonlyArray<AccessBodyInput> = [
       { service, allow: [shop, { from: "host/host-*", ...release }] },
       { service, allow: [shop, { from: "carts", ...release }] },
+      { service, allow: [shop, { from: "carts" }] },
       { service, allow: [{ from: "*" }] },
       { service: "payments", allow: [shop] },
       { default: "allow" }
     ]
     for (const body of open) expect(lint(body)).toEqual([])
     expect(lintActors([], [cart], known)).toEqual([])
+  })
+
+  it("are told of at a node that may speak for any service, which its callers are not for that", () => {
+    const any = known.map(({ node }) => ({ node, rights: { services: ["*"], speaks: [] } }))
+    expect(lint({ service, allow: [shop] }, cart, any)).toHaveLength(1)
+    expect(lint({ service, allow: [shop, { from: "carts", ...release }] }, cart, any)).toEqual([])
   })
 
   it("are not told of services that run none, nor of hosts of which nothing is known", () => {

@@ -10,7 +10,7 @@ import { type Caller, hostCaller, serviceCaller } from "../model/Caller.ts"
 import { type Call, noBody, noFields } from "../model/Exchange.ts"
 import type { ServiceView } from "../model/MeshView.ts"
 import { authorityOf, type NodeName, type PeerKey, type ServiceName } from "../model/Names.ts"
-import { maySpeakFor } from "../model/Session.ts"
+import { matchesService, maySpeakFor, type SessionFacts } from "../model/Session.ts"
 import { AccessBook } from "../request/access/AccessBook.ts"
 import type { LintFinding } from "./AccessLint.ts"
 import type { KnownNode } from "./CallerStanding.ts"
@@ -66,10 +66,12 @@ const whyOut = ({ node, nodes, peer, service, settings }: AskedHost): string | u
   book.set(settings)
   const callers: ReadonlyArray<Caller> = [
     hostCaller(node),
-    // Its programs may speak for a service (`programs.as`), and which one it is is not told: any that rules name.
+    // Its programs may speak for a service (`programs.as`), and which one that is is not told.
     ...namedServices(settings)
-      .filter((one) => maySpeakFor(rights, one))
-      .map(serviceCaller)
+      .filter(
+        ({ isAsked, name }) => maySpeakFor(rights, name) && (isAsked || isNamedIn(rights, name))
+      )
+      .map(({ name }) => serviceCaller(name))
   ]
   let why: string | undefined
   for (const identity of callers) {
@@ -80,18 +82,29 @@ const whyOut = ({ node, nodes, peer, service, settings }: AskedHost): string | u
   return why
 }
 
-const namedServices = (settings: ReadonlyArray<AccessSetting>): ReadonlyArray<ServiceName> => [
-  ...new Set(
-    settings.flatMap(({ allow }) =>
-      allow.flatMap(({ from }) =>
-        from.flatMap(({ kind, mesh, name, open }) =>
-          // Read as a caller's name, which is a service's.
-          kind === "service" && mesh === undefined && !open ? [name as ServiceName] : []
-        )
+interface NamedService {
+  readonly name: ServiceName
+  /** By a rule that is about such questions, and so about hosts. */
+  readonly isAsked: boolean
+}
+
+/** Services that rules let in. */
+const namedServices = (settings: ReadonlyArray<AccessSetting>): ReadonlyArray<NamedService> =>
+  settings.flatMap(({ allow }) =>
+    allow.flatMap((rule) => {
+      const isAsked = rule.path?.some(({ segments }) => segments.join("/") === releaseTag) === true
+      return rule.from.flatMap(({ kind, mesh, name, open }) =>
+        // Read as a caller's name, which is a service's.
+        kind === "service" && mesh === undefined && !open
+          ? [{ name: name as ServiceName, isAsked }]
+          : []
       )
-    )
+    })
   )
-]
+
+/** Not as one of all: a node that may speak for any service is not every caller of the type for that. */
+const isNamedIn = ({ services, speaks }: SessionFacts, name: ServiceName): boolean =>
+  [...services, ...speaks].some((pattern) => pattern !== "*" && matchesService(pattern, name))
 
 const release = (service: ServiceName, identity: Caller, peer: PeerKey): Call => ({
   kind: "http",
