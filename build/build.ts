@@ -31,6 +31,7 @@ import manifest from "../package.json" with { type: "json" }
 import { builtinsByRequire } from "./BuiltinsByRequire.ts"
 import { keepReachable } from "./Declarations.ts"
 import { ownVersion } from "./OwnVersion.ts"
+import { plainOrder } from "./PlainOrder.ts"
 import { singleProcessLocks } from "./SingleProcessLocks.ts"
 import { thirdParty } from "./ThirdParty.ts"
 
@@ -106,7 +107,7 @@ const common = {
   minifyWhitespace: true,
   // So that a stack trace names a place somebody can read, and not column 1,900,000.
   lineLimit: 160,
-  plugins: [builtinsByRequire, singleProcessLocks, ownVersion],
+  plugins: [builtinsByRequire, singleProcessLocks, plainOrder, ownVersion],
   // Bundled CommonJS packages ask for Node's own modules by `require`, which ESM has not.
   banner: {
     js: 'import{createRequire as skeinRequire}from"node:module";const require=skeinRequire(import.meta.url);'

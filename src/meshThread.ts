@@ -10,9 +10,12 @@ import type { MeshStart } from "./node/NodeMessages.ts"
 import { ProgramPort } from "./node/ProgramPort.ts"
 import type { StartError } from "./node/StartError.ts"
 import { runNode } from "./node.ts"
+import { collectAtRest } from "./request/RestCollection.ts"
 
 const port = parentPort
 if (port === null) throw new Error("this is the code of a thread; SkeinNode.layer starts it")
+
+collectAtRest()
 
 /** As node/MeshThread.ts has made it. */
 const start: MeshStart = workerData

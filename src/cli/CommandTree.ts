@@ -5,6 +5,7 @@ import type * as HelpDoc from "@effect/cli/HelpDoc"
 import type * as Span from "@effect/cli/HelpDoc/Span"
 import type * as Usage from "@effect/cli/Usage"
 import { HashMap, Option } from "effect"
+import { byText } from "../model/TextOrder.ts"
 
 export interface CommandOption {
   /** As they are written: `-o`, `--output`. */
@@ -198,7 +199,7 @@ const nodeOf = (
 /** Of a descriptor the library knows the commands one level below, in no order. */
 const below = (descriptor: Descriptor): ReadonlyArray<readonly [string, Descriptor]> =>
   Array.from(HashMap.entries(CommandDescriptor.getSubcommands(descriptor))).sort(([a], [b]) =>
-    a.localeCompare(b)
+    byText(a, b)
   )
 
 const nameOf = (descriptor: Descriptor): string =>

@@ -9,13 +9,14 @@ import * as Options from "@effect/cli/Options"
 import { Console, Effect, Option, Runtime } from "effect"
 import { environmentOverrides } from "../config/ConfigEnvironment.ts"
 import { type ConfigOverride, readConfig } from "../config/ConfigFile.ts"
+import { collectAtRest } from "../request/RestCollection.ts"
 import { doneWhenInterrupted, warn, wrongUsage } from "./CommandFailed.ts"
 import { span } from "./Figures.ts"
 import { requireRuntime } from "./HostChecks.ts"
 import { joinToken } from "./JoinToken.ts"
 import { configOption, environment } from "./NodeAddress.ts"
 import { loadNode, type RunningNode } from "./NodeProgram.ts"
-import { freeCompilationsAtOnce } from "./ProcessMemory.ts"
+import { dropUnusedCode, freeCompilationsAtOnce } from "./ProcessMemory.ts"
 
 export const upOptions = {
   config: configOption,
@@ -165,7 +166,11 @@ export const runUp = (choice: UpChoice) =>
     const runFork = Runtime.runFork(yield* Effect.runtime())
     yield* on("SIGHUP", () => runFork(reload(node)))
     yield* Console.error(startBlock(node))
-    yield* Effect.sync(freeCompilationsAtOnce)
+    yield* Effect.sync(() => {
+      freeCompilationsAtOnce()
+      dropUnusedCode()
+      collectAtRest()
+    })
     yield* keepCompiledCode
     yield* Effect.onInterrupt(node.stopped, () => drained(node))
     yield* Console.error(`${node.name} has stopped`)

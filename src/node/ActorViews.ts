@@ -12,6 +12,7 @@ import { actorService, isActorService, typeRule } from "../entity/ActorService.t
 import type { PeerActors } from "../mesh/host/MeshRpc.ts"
 import type { MeshView } from "../model/MeshView.ts"
 import type { PeerKey, ServiceName } from "../model/Names.ts"
+import { byText } from "../model/TextOrder.ts"
 import { quantileOf } from "../request/cells/Cells.ts"
 import { type ActorQuestion, type ActorReport, actorLimits } from "../schema/ActorReportSchema.ts"
 import type { HostActors } from "./HostActors.ts"
@@ -159,7 +160,7 @@ export const gathered = (
     ),
     nodes: {
       answered: told.map(({ node }) => node).sort(),
-      silent: quiet.sort((a, b) => a.node.localeCompare(b.node))
+      silent: quiet.sort((a, b) => byText(a.node, b.node))
     },
     withheld: told.flatMap(({ answer, node }) => (answer.withheld === true ? [node] : [])).sort()
   }
@@ -185,7 +186,7 @@ const typeStatus = (
     ),
     hosts: told
       .map((one) => hostStatus(one, nameOf))
-      .sort((a, b) => a.node.localeCompare(b.node) || (a.endpoint < b.endpoint ? -1 : 1)),
+      .sort((a, b) => byText(a.node, b.node) || (a.endpoint < b.endpoint ? -1 : 1)),
     place: id === undefined ? null : placeOf(id, told, nameOf)
   }
 }

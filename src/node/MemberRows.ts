@@ -1,6 +1,7 @@
 /** The members of the mesh as this node sees them, for people: its records, judged and measured. */
 import type { MemberStatus } from "../admin/MemberModel.ts"
 import { NodeName, type PeerKey } from "../model/Names.ts"
+import { byText } from "../model/TextOrder.ts"
 import type { PeerLinkStatus } from "../request/link/LinkPool.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { linkStates } from "./NodeMetrics.ts"
@@ -105,5 +106,5 @@ export const memberRows = (sources: MemberSources, self: PeerKey): ReadonlyArray
       ...{ sinceAt: at, link: null, rttMs: null, clockAheadMs: null, software: null, record: null }
     })
   }
-  return rows.sort((a, b) => Number(b.self) - Number(a.self) || a.node.localeCompare(b.node))
+  return rows.sort((a, b) => Number(b.self) - Number(a.self) || byText(a.node, b.node))
 }

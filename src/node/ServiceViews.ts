@@ -4,6 +4,7 @@ import { AdminNotFound } from "../admin/AdminError.ts"
 import type { EndpointStatus, ServiceStatus } from "../admin/ServiceModel.ts"
 import type { LeftOut, MeshViewCell, ServiceView } from "../model/MeshView.ts"
 import type { ServiceName } from "../model/Names.ts"
+import { byText } from "../model/TextOrder.ts"
 import type { AskedRows } from "../request/PlaneQuestions.ts"
 import type { RateMeter } from "./RateMeter.ts"
 import { endpointRows, serviceRows } from "./ThreadRows.ts"
@@ -47,8 +48,8 @@ const leftOutStatus = ({ endpoint, protocol }: LeftOut): EndpointStatus => {
 
 /** As people look for them: by the names of nodes, and by the numbers in an instance's address. */
 const byPlace = (a: EndpointStatus, b: EndpointStatus): number =>
-  a.node.localeCompare(b.node) ||
-  (a.peer < b.peer ? -1 : a.peer > b.peer ? 1 : 0) ||
+  byText(a.node, b.node) ||
+  byText(a.peer, b.peer) ||
   a.endpoint.localeCompare(b.endpoint, "en", { numeric: true })
 
 export const makeServiceViews = ({
@@ -82,7 +83,7 @@ export const makeServiceViews = ({
         p95Ms: called ? one.p95 : null,
         p99Ms: called ? one.p99 : null
       }
-    }).sort((a, b) => a.name.localeCompare(b.name))
+    }).sort((a, b) => byText(a.name, b.name))
   }
 
   const endpoints: ServiceViews["endpoints"] = (service, answers) => {

@@ -6,9 +6,12 @@ import { parentPort, workerData } from "node:worker_threads"
 import { LoopTicker } from "./LoopTicker.ts"
 import type { FromPlane, PlaneSetup, ToPlane } from "./PlaneMessages.ts"
 import { RequestPlane } from "./RequestPlane.ts"
+import { collectAtRest } from "./RestCollection.ts"
 
 const port = parentPort
 if (port === null) throw new Error("this is the code of a thread; `skein up` starts it")
+
+collectAtRest()
 
 /** As RequestThreads.ts has made it. */
 const setup: PlaneSetup = workerData
