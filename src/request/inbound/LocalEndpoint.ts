@@ -1,31 +1,18 @@
 /** One program on this host that serves a service: where it is, how it is, and the ways to it. */
 
 import { samePlace } from "../../model/AttachedProgram.ts"
-import type { OnDefect } from "../../model/Defect.ts"
-import type { Dispatch } from "../../model/Exchange.ts"
 import {
   activeCheck,
-  defaultConnectTimeout,
-  defaultPoolIdleTimeout,
   type LocalAddress,
   type LocalService,
   type ProgramProtocol
 } from "../../model/LocalService.ts"
 import type { ServiceName } from "../../model/Names.ts"
 import { type ProgramTls, sameTls } from "../../model/ProgramTls.ts"
-import { hostPort } from "../../model/SocketFailure.ts"
-import type { Ticker } from "../../model/Time.ts"
-import { type SocketLane, unlimitedSockets } from "../socket/SocketBudget.ts"
-import { AutoEndpoint } from "./AutoEndpoint.ts"
 import type { EndpointTransport } from "./EndpointStream.ts"
-import { defaultMaxHttp2Connections, Http2Endpoint } from "./Http2Endpoint.ts"
-import { defaultMaxConnections, defaultMaxWaiting, HttpEndpoint } from "./HttpEndpoint.ts"
+import { type LocalEndpointOptions, transportsTo } from "./EndpointTransports.ts"
 import type { InboundMetrics } from "./InboundMetrics.ts"
-import { type Limits, OwnLimits, type Places } from "./Places.ts"
-import { type AwaitedProgram, ProgramEndpoint } from "./ProgramEndpoint.ts"
-import type { Programs } from "./Programs.ts"
-import type { ProgramVersion } from "./ProgramVersion.ts"
-import { TcpEndpoint } from "./TcpEndpoint.ts"
+import type { Places } from "./Places.ts"
 
 /** For status and for the node's record. */
 export interface EndpointStatus {
@@ -41,21 +28,6 @@ export interface EndpointStatus {
   readonly inFlight: number
   readonly connections: number
   readonly waiting: number
-}
-
-export interface LocalEndpointOptions {
-  readonly service: LocalService
-  readonly address: LocalAddress
-  readonly node: string
-  readonly ticker: Ticker
-  readonly metrics: InboundMetrics
-  /** What connections to programs are taken from. Default: without a limit. */
-  readonly sockets?: SocketLane | undefined
-  readonly onDefect?: OnDefect | undefined
-  /** What it may have. Default: of this thread alone. */
-  readonly limits?: Limits | undefined
-  /** Programs in this thread that serve without a port. Default: there are none. */
-  readonly programs?: Programs | undefined
 }
 
 const notChecked = "no health check is configured"
@@ -81,7 +53,7 @@ export class LocalEndpoint {
   readonly #places: Places | undefined
 
   constructor(options: LocalEndpointOptions) {
-    const { service, address, node, ticker } = options
+    const { service, address } = options
     this.service = service.name
     this.key = options.metrics.keyOf(service.name, address.id)
     this.protocol = service.protocol
@@ -93,86 +65,10 @@ export class LocalEndpoint {
     this.weight = address.weight
     this.healthy = address.program?.healthy ?? activeCheck(address) === undefined
     this.reason = address.program?.reason ?? (this.healthy ? notChecked : unknownYet)
-    const { limits = new OwnLimits() } = options
-    if (address.program !== undefined) {
-      const places = limits.places(`${service.name}/${address.id} in work`, defaultMaxConnections)
-      const transport = this.#programTransport(options, places)
-      this.#places = places
-      this.#http = transport
-      this.#tcp = transport
-      return
-    }
-    this.#places = undefined
-    const cells = options.metrics.endpoint(service.name, address.id)
-    const common = {
-      service: service.name,
-      host: address.host,
-      port: address.port,
-      tls: service.tls,
-      connectTimeout: service.connectTimeout ?? defaultConnectTimeout,
-      node,
-      ticker,
-      sockets: options.sockets ?? unlimitedSockets(),
-      onDefect: options.onDefect,
-      onConnectFailure: () => cells.connectFailures.inc()
-    }
-    const { protocol } = service
-    const pool = {
-      ...common,
-      idleTimeout:
-        protocol === "tcp"
-          ? defaultPoolIdleTimeout
-          : (service.idleTimeout ?? defaultPoolIdleTimeout),
-      onDroppedTrailer: () => cells.droppedTrailers.inc()
-    }
-    const { tls } = service
-    const name = `${service.name}/${address.id} ${hostPort(address.host, address.port)}`
-    const speak = (version: ProgramVersion, alpn: ReadonlyArray<string> | undefined) => {
-      const sealed = tls && { ...tls, alpn: alpn ?? tls.alpn }
-      return version === "http2"
-        ? new Http2Endpoint({
-            ...{ ...pool, tls: sealed, grpc: protocol === "grpc" },
-            places: limits.connections(
-              `${name} http2`,
-              defaultMaxHttp2Connections,
-              defaultMaxWaiting
-            )
-          })
-        : new HttpEndpoint({
-            ...{ ...pool, tls: sealed, onStaleRetry: () => cells.staleRetries.inc() },
-            places: limits.connections(`${name} http`, defaultMaxConnections, defaultMaxWaiting)
-          })
-    }
-    this.#http =
-      protocol === "auto"
-        ? new AutoEndpoint({
-            ...{ place: common, ticker, connectTimeout: common.connectTimeout },
-            ...{ sockets: common.sockets, onDefect: common.onDefect },
-            places: limits.places(`${name} auto`, defaultMaxWaiting),
-            make: (version) => speak(version, [version === "http2" ? "h2" : "http/1.1"]),
-            fault: (code, what) => ({
-              ...{ code, node, service: service.name, sent: false },
-              message: `the program of ${service.name} at ${hostPort(address.host, address.port)} ${what}`
-            })
-          })
-        : speak(protocol === "http2" || protocol === "grpc" ? "http2" : "http", undefined)
-    this.#tcp = new TcpEndpoint({
-      ...common,
-      // What is spoken within is between the tunnel's ends.
-      tls: tls && (protocol === "auto" ? { ...tls, alpn: [] } : tls),
-      idleTimeout: service.protocol === "tcp" ? service.idleTimeout : undefined
-    })
-  }
-
-  #programTransport(options: LocalEndpointOptions, places: Places): ProgramEndpoint {
-    const { address, node, onDefect, programs, service, ticker } = options
-    return new ProgramEndpoint({
-      ...{ node, onDefect, service: service.name, ticker },
-      program: programOf(programs, service.name, address),
-      awaited: awaitedOf(programs, address),
-      connectTimeout: service.connectTimeout ?? defaultConnectTimeout,
-      places
-    })
+    const { http, places, tcp } = transportsTo(options)
+    this.#http = http
+    this.#tcp = tcp
+    this.#places = places
   }
 
   /** Exchanges that run on it. */
@@ -279,33 +175,4 @@ export class LocalEndpoint {
       waiting: this.#http.waiting
     }
   }
-}
-
-/** Who takes its calls, at any moment; undefined: nobody. */
-const programOf = (
-  programs: Programs | undefined,
-  service: ServiceName,
-  { id, program }: LocalAddress
-): (() => Dispatch | undefined) => {
-  const at = program?.at
-  if (at === undefined) return () => programs?.get(service, id)
-  const { endpoint } = at
-  return () => {
-    const open = programs?.open(at.program)
-    return open && ((call, receiver) => open({ ...call, endpoint }, receiver))
-  }
-}
-
-/** Of one that is attached, which has links of its own to each thread. */
-const awaitedOf = (
-  programs: Programs | undefined,
-  { program }: LocalAddress
-): AwaitedProgram | undefined => {
-  const at = program?.at
-  return at === undefined || programs === undefined
-    ? undefined
-    : {
-        isExpected: () => programs.isAttached(at.program),
-        whenReached: (then) => programs.whenReached(at.program, then)
-      }
 }
