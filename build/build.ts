@@ -16,6 +16,8 @@
  * - `testing.js` is the simulator, for programs that import `skein/testing`: like the library, with
  *   the peers outside, and apart from it, so that neither loads what only the other needs.
  * - `request.js` is what runs in a request thread: the request plane and nothing else.
+ * - `up/` has the command and the request thread as a script each, for nodes: of scripts V8 can keep all
+ *   code that was compiled, which is a fifth of what a start costs (src/boot/KeptCode.ts).
  * - `types/` are the declarations of both, without what is marked `@internal`.
  * - `THIRD-PARTY.txt` are the licences of what is within.
  *
@@ -116,6 +118,21 @@ const common = {
   logLevel: "warning"
 } as const satisfies BuildOptions
 
+/** A script, of which src/boot/KeptCode.ts makes a function. Its name says which text it is. */
+const script = {
+  ...common,
+  splitting: false,
+  format: "cjs",
+  outdir: join(outdir, "up"),
+  entryNames: "[name]-[hash]",
+  outExtension: { ".js": ".cjs" },
+  define: { "import.meta.url": "skeinProgram" },
+  banner: { js: "(function(require,module,exports,skeinProgram){" },
+  footer: { js: "})" }
+} as const satisfies BuildOptions
+
+const nameOf = ({ outputs }: Metafile): string => basename(Object.keys(outputs)[0] ?? "")
+
 /** Of a program that embeds a node, and of no other copy. */
 const peers = Object.keys(manifest.peerDependencies)
 const optional = Object.keys(manifest.peerDependenciesMeta)
@@ -124,7 +141,20 @@ const isPeer = (specifier: string): boolean =>
   peers.some((peer) => specifier === peer || specifier.startsWith(`${peer}/`))
 
 try {
-  const command = await esbuild.build({ ...common, entryPoints: { skein: "src/main.ts" } })
+  const scripts = {
+    command: await esbuild.build({ ...script, entryPoints: { node: "src/boot/command.ts" } }),
+    request: await esbuild.build({ ...script, entryPoints: { request: "src/request/thread.ts" } })
+  }
+  const define = {
+    skeinCommandScript: JSON.stringify(nameOf(scripts.command.metafile)),
+    skeinRequestScript: JSON.stringify(nameOf(scripts.request.metafile))
+  }
+  const command = await esbuild.build({ ...common, define, entryPoints: { skein: "src/main.ts" } })
+  const starter = await esbuild.build({
+    ...common,
+    ...{ define, splitting: false, outdir: join(outdir, "up") },
+    entryPoints: { request: "src/boot/thread.ts" }
+  })
   // Apart from the others, so that it shares no chunk with what a request thread must not load.
   const thread = await esbuild.build({
     ...common,
@@ -165,7 +195,7 @@ try {
     // What it needs of a peer that a program need not have is within.
     external: allOf(peers.filter((peer) => !optional.includes(peer)))
   })
-  const all = [command, library, testing, mesh, thread]
+  const all = [command, library, testing, mesh, thread, starter, ...Object.values(scripts)]
   const bundled = all.flatMap(({ metafile }) => Object.keys(metafile.inputs))
   writeFileSync(join(outdir, "THIRD-PARTY.txt"), thirdParty(root, bundled))
   chmodSync(join(outdir, "skein.js"), 0o755)

@@ -2,23 +2,22 @@
 /**
  * The `skein` command. Also runs as `deno run -A src/main.ts`.
  *
- * Compiled code is kept between runs where the runtime can (Node): it halves the time to the first
- * word. That must be said before anything else is imported. Whoever may write there can have this
- * user run anything, so it is never kept in a directory that users share, as Node's default in /tmp
- * is: in NODE_COMPILE_CACHE when that is set, else among this user's own caches. Where neither can
- * be written, starting takes longer, and that is all.
- *
  * What the first line says, the units of mesh-nodes/ say too. The first flag keeps the heap's young
  * generation small: 15 MB less resident at rest and 30 MB less after load, for the same processor
  * time per request.
+ *
+ * A node of the build is run from one script, whose functions are kept compiled (boot/KeptCode.ts); other
+ * commands from modules, of which they load what they need.
  */
-import module from "node:module"
-import { homedir } from "node:os"
-import { join } from "node:path"
+import { enableCompileCache } from "./boot/CompileCache.ts"
+import { programs } from "./boot/Programs.ts"
 
-module.enableCompileCache?.(
-  process.env["NODE_COMPILE_CACHE"] ??
-    join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "skein")
-)
-const { main } = await import("./cli/Main.ts")
-main()
+enableCompileCache()
+const isNode = process.versions["deno"] === undefined && process.versions["bun"] === undefined
+if (isNode && programs.command !== "" && ["up", "join"].includes(process.argv[2] ?? "")) {
+  const { runProgram } = await import("./boot/KeptCode.ts")
+  runProgram(new URL(`./up/${programs.command}`, import.meta.url))
+} else {
+  const { main } = await import("./cli/Main.ts")
+  main()
+}

@@ -1,0 +1,108 @@
+/**
+ * Runs a program of the build with the code that earlier runs of it have compiled. Node's own cache of
+ * compiled code keeps what is compiled as a file is loaded, and no function that is compiled when it is
+ * first called: nearly all of those that a start needs, a fifth of its processor time. V8 can give those
+ * too, of scripts and not of ES modules, so such a program is one script.
+ *
+ * What is kept lies beside Node's own, in the directory of this user that main.ts names, which also says
+ * of which version and flags of V8 it is. It is executed as it is found, so it goes by its checksum: V8
+ * looks at none. Where nothing can be kept, starting takes longer, and that is all.
+ */
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import module, { createRequire } from "node:module"
+import { basename, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { constants, Script } from "node:vm"
+import zlib from "node:zlib"
+import { underFirstFlags } from "../cli/ProcessMemory.ts"
+
+/**
+ * When it is kept, ms after the start: before a collection drops what only a start needs, which has to be
+ * unused for 10 s (dropUnusedCode).
+ */
+export const keepAfter = 8_000
+
+/** What is older is made anew, since other functions may be needed by now, ms. */
+const freshFor = 86_400_000
+
+const checksumBytes = 4
+
+/** Of this program, as its name says, which has a hash of the text in it. Undefined: there is no place. */
+const placeOf = (program: string): string | undefined => {
+  const directory = module.getCompileCacheDir?.()
+  // Older ones of Node 22 have no such function, and so nothing that is kept.
+  if (directory === undefined || zlib.crc32 === undefined) return undefined
+  return join(directory, `${basename(program)}.code`)
+}
+
+/** Undefined: there is none, or it is torn. */
+export const readKept = (place: string): Buffer | undefined => {
+  let kept: Buffer
+  try {
+    kept = readFileSync(place)
+  } catch {
+    return undefined
+  }
+  if (kept.length <= checksumBytes) return undefined
+  const code = kept.subarray(checksumBytes)
+  return zlib.crc32(code) === kept.readUInt32LE(0) ? code : undefined
+}
+
+/** In one step: others start with it meanwhile, and may keep theirs at the same moment. */
+export const writeKept = (place: string, code: Buffer): void => {
+  const checksum = Buffer.alloc(checksumBytes)
+  checksum.writeUInt32LE(zlib.crc32(code), 0)
+  const beside = `${place}.${process.pid}`
+  try {
+    writeFileSync(beside, Buffer.concat([checksum, code]), { mode: 0o600 })
+    renameSync(beside, place)
+  } catch {
+    // A disk that is full, or may not be written: the next start compiles again.
+    rmSync(beside, { force: true })
+  }
+}
+
+/** Milliseconds since it was kept; infinite: it is not. */
+const ageOf = (place: string): number => {
+  const since = statSync(place, { throwIfNoEntry: false })?.mtimeMs
+  return since === undefined ? Number.POSITIVE_INFINITY : Date.now() - since
+}
+
+const keepLater = (script: Script, place: string, after: number): void => {
+  const keep = (): void => {
+    // Of many that were started at once the first does it for all.
+    if (ageOf(place) < freshFor) return
+    writeKept(
+      place,
+      underFirstFlags(() => script.createCachedData())
+    )
+  }
+  setTimeout(keep, after).unref()
+}
+
+/** Apart, so that what was read is garbage before the program begins to fill memory with what lives on. */
+const compile = (filename: string, place: string | undefined): Script =>
+  new Script(readFileSync(filename, "latin1"), {
+    filename,
+    cachedData: place === undefined ? undefined : readKept(place),
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER
+  })
+
+/**
+ * Runs a script of the build, whose text is in ASCII, and a function of these. Whether there was code for
+ * it. `after`: when it is kept, ms after the start.
+ */
+export const runProgram = (program: URL, after = keepAfter): boolean => {
+  const filename = fileURLToPath(program)
+  const place = placeOf(filename)
+  const script = compile(filename, place)
+  const isKept = script.cachedDataRejected === false
+  if (place !== undefined && !(isKept && ageOf(place) < freshFor)) {
+    // What is there is torn, or of others: nobody is to take it for fresh.
+    if (!isKept) rmSync(place, { force: true })
+    keepLater(script, place, after)
+  }
+  const exported = { exports: {} }
+  script.runInThisContext()(createRequire(program), exported, exported.exports, program.href)
+  return isKept
+}

@@ -1,0 +1,4 @@
+/** The command as a script: what `skein up` is run from. */
+import { main } from "../cli/Main.ts"
+
+main()
