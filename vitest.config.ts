@@ -43,7 +43,7 @@ export default defineConfig({
             "src/**/*.test.ts",
             "examples/**/*.test.ts",
             "bench/**/*.test.ts",
-            "test/{conformance,fuzz,simulation,regression}/**/*.test.ts"
+            "test/{conformance,fixtures,fuzz,simulation,regression}/**/*.test.ts"
           ],
           exclude: apart,
           testTimeout: 20_000,

@@ -49,6 +49,13 @@ const read = (path: string): string | undefined => {
 
 let ticks: number | undefined
 
+/** Processor time that one process has spent so far, all its threads; undefined: it has ended. */
+export const cpuMicrosOf = (pid: number, proc = "/proc"): number | undefined => {
+  ticks ??= ticksPerSecond()
+  const text = read(`${proc}/${pid}/stat`)
+  return text === undefined ? undefined : (parseStat(text).ticks * 1e6) / ticks
+}
+
 export class ProcessTree {
   readonly root: number
   readonly #proc: string
@@ -75,8 +82,7 @@ export class ProcessTree {
 
   /** Processor time spent so far in user and kernel mode, all processes and threads. */
   cpuMicros(): number {
-    ticks ??= ticksPerSecond()
-    return (this.#sum("stat", (text) => parseStat(text).ticks) * 1e6) / ticks
+    return this.pids().reduce((sum, pid) => sum + (cpuMicrosOf(pid, this.#proc) ?? 0), 0)
   }
 
   /** Resident memory. */

@@ -1,7 +1,5 @@
 /** A mesh of Skein nodes with default config that offer nothing and are asked nothing. */
-import { readFileSync } from "node:fs"
 import { Schema } from "effect"
-import { controlToken } from "../../src/admin/ControlPlace.ts"
 import { type Host, type HostOptions, TestMesh } from "../../test/fixtures/Mesh.ts"
 import { treeOf } from "../peers/Peer.ts"
 import { builtProgram, runtimeOf } from "../peers/SkeinPair.ts"
@@ -18,26 +16,12 @@ const Member = Schema.Struct({
 export type Member = typeof Member.Type
 
 const decodeMembers = Schema.decodeUnknownSync(Schema.Array(Member))
-const decodeInvite = Schema.decodeUnknownSync(Schema.Struct({ token: Schema.String }))
 
 /** Asked while one is dead: more of them, and the questions would be most of what they do. */
 const watchers = 8
 const lookEveryMs = 100
 
 const members = async (host: Host) => decodeMembers(await host.api("members"))
-
-/** What `skein invite` does, without a process for each. */
-const invite = async ({ admin, dataDir }: Host): Promise<string> => {
-  const control = readFileSync(controlToken(dataDir), "utf8").trim()
-  const answer = await fetch(`http://${admin}/api/v1/invite`, {
-    method: "POST",
-    headers: { "content-type": "application/json", authorization: `Bearer ${control}` },
-    body: JSON.stringify({ services: ["*"], capabilities: ["admit"], ttlMs: 600_000 })
-  })
-  const text = await answer.text()
-  if (!answer.ok) throw new Error(`no invitation: ${answer.status} ${text}`)
-  return decodeInvite(JSON.parse(text)).token
-}
 
 /**
  * What a node says now, added to what it has said. It knows since when by itself, so that looking now
@@ -64,7 +48,7 @@ export const startSkeinNodes = async (settings: CrowdSettings): Promise<Nodes> =
   const first = await mesh.first("node-0", options)
   const others = await inBatches(upTo(settings.nodes - 1), async (index) => {
     const host = await mesh.prepare(`node-${index}`, options)
-    await host.up("--join", await invite(first))
+    await host.up("--join", await first.quickInvite())
     return host
   })
   const hosts = [first, ...others]

@@ -14,7 +14,7 @@ import {
   NamespaceMesh,
   type ToldTally
 } from "../fixtures/NamespaceMesh.ts"
-import { stopAll, until } from "../fixtures/Processes.ts"
+import { sleepFor, stopAll, until } from "../fixtures/Processes.ts"
 
 const nodes = 12
 const zones = ["a", "b", "c"]
@@ -72,7 +72,6 @@ interface Judged {
 
 const mesh = new NamespaceMesh(nodes)
 const loads: Array<NamespaceLoad> = []
-const sleepFor = (ms: number) => new Promise<undefined>((wake) => setTimeout(wake, ms))
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`
 const hostsOf = ({ members }: Half): ReadonlyArray<NamespaceHost> =>
   members.map((index) => mesh.host(index))
