@@ -24,6 +24,7 @@ import { keyHeader, keyProblem } from "./AnsweredOnce.ts"
 import { CurrentDelivery } from "./CurrentDelivery.ts"
 import type { Delivery, OpenCall } from "./Delivery.ts"
 import { deadlineHeader } from "./Message.ts"
+import { payloadMaker } from "./MessageCodec.ts"
 import { watchActor } from "./WatchedActor.ts"
 
 /** What carries messages. */
@@ -88,56 +89,22 @@ const checkedId = (id: string): string => {
 type CallFunction = (id: string, payload: unknown, options: CallOptions) => unknown
 
 const callOf = (actors: Sender, definition: ActorType, rpc: Rpc.AnyWithProps): CallFunction => {
-  const isIdempotent = Option.getOrElse(Context.getOption(rpc.annotations, Idempotent), () => false)
-  const make = "make" in rpc.payloadSchema ? (rpc.payloadSchema.make as MakePayload) : undefined
-
-  const outgoing = (
-    fiber: Fiber,
-    payload: unknown,
-    { discard = false, headers }: CallOptions,
-    replies: Outgoing["replies"]
-  ): Outgoing => {
-    const said = fiber.getFiberRef(RpcClient.currentHeaders)
-    const all = headers === undefined ? said : Headers.merge(said, Headers.fromInput(headers))
-    const deadline = Option.getOrUndefined(Headers.get(all, deadlineHeader))
-    const { unsafeMap } = fiber.currentContext
-    return {
-      ...{ rpc, isIdempotent, replies },
-      payload: make === undefined ? payload : make(payload),
-      headers: all,
-      caller: undefined,
-      parent: unsafeMap.get(Tracer.ParentSpan.key),
-      key: keyOf(Option.getOrUndefined(Headers.get(all, keyHeader))),
-      deadline: deadline === undefined ? undefined : millisOf(deadline),
-      chain: undefined,
-      tells: discard
-    }
+  const sent: SentRpc = {
+    rpc,
+    isIdempotent: Option.getOrElse(Context.getOption(rpc.annotations, Idempotent), () => false),
+    make: payloadMaker(rpc.payloadSchema)
   }
-
   const send: Send = (id, payload, options) => (fiber, replies) => {
-    const message = outgoing(fiber, payload, options, replies)
     const open = options.discard === true ? undefined : callFrom(fiber.currentContext.unsafeMap)
-    if (open === undefined) return actors.send(definition, id, message)
-    const { chain, delivery, end } = open
-    const cancel = actors.send(definition, id, {
-      ...{ ...message, chain },
-      circle: () => delivery.circle,
-      replies: {
-        ...replies,
-        circle: (circle) =>
-          circle === undefined ? delivery.lostCircle() : delivery.foundCircle(circle),
-        exit: (exit) => {
-          end()
-          replies.exit(exit)
-        },
-        fail: (failure) => {
-          end()
-          replies.fail(failure)
-        }
-      }
-    })
+    if (open === undefined) {
+      const message = new SentMessage(sent, fiber, payload, options, replies, undefined)
+      return actors.send(definition, id, message)
+    }
+    const chained = new ChainedReplies(replies, open)
+    const message = new SentMessage(sent, fiber, payload, options, chained, open)
+    const cancel = actors.send(definition, id, message)
     return () => {
-      end()
+      open.end()
       cancel()
     }
   }
@@ -151,32 +118,161 @@ const callOf = (actors: Sender, definition: ActorType, rpc: Rpc.AnyWithProps): C
   }
   return (id, payload, options) =>
     Effect.withFiberRuntime<unknown, unknown>((fiber) => {
-      // Dropped as soon as it is over. V8 keeps something of an effect that waits until the whole heap is collected;
-      // through how to cancel it that held all of the message, and each held the next.
-      let cancel: (() => void) | undefined
-      let isOver = false
-      const answer = Effect.async<unknown, unknown>((resume) => {
-        const over = (answered: Effect.Effect<unknown, unknown>): void => {
-          isOver = true
-          cancel = undefined
-          resume(answered)
-        }
-        const stop = send(
-          id,
-          payload,
-          options
-        )(fiber, {
-          accepted: () => options.discard === true && over(Effect.void),
-          part: () => Effect.void,
-          exit: over,
-          fail: (failure) => over(Effect.fail(failure))
-        })
-        if (!isOver) cancel = stop
-      })
-      return Effect.onExit(answer, (exit) =>
-        cancel !== undefined && Exit.isInterrupted(exit) ? Effect.sync(cancel) : Effect.void
+      const answer = new AwaitedAnswer(options.discard === true)
+      const wait = Effect.async<unknown, unknown>((resume) =>
+        answer.begin(resume, send(id, payload, options)(fiber, answer))
       )
+      return Effect.onExit(wait, (exit) => answer.left(exit))
     })
+}
+
+// A message and who hears of it are an object each, of a class: copies of literals, and a closure for each that may be
+// heard, were a quarter of all the garbage of a message.
+
+/** What all messages of an RPC have in common. */
+interface SentRpc {
+  readonly rpc: Rpc.AnyWithProps
+  readonly isIdempotent: boolean
+  readonly make: ((payload: unknown) => unknown) | undefined
+}
+
+class SentMessage implements Outgoing {
+  readonly rpc: Rpc.AnyWithProps
+  readonly isIdempotent: boolean
+  readonly payload: unknown
+  readonly headers: Headers.Headers
+  readonly caller = undefined
+  readonly parent: Outgoing["parent"]
+  readonly key: string | undefined
+  readonly deadline: number | undefined
+  readonly tells: boolean
+  readonly replies: Outgoing["replies"]
+  readonly #open: OpenCall | undefined
+
+  constructor(
+    { isIdempotent, make, rpc }: SentRpc,
+    fiber: Fiber,
+    payload: unknown,
+    { discard = false, headers }: CallOptions,
+    replies: Outgoing["replies"],
+    open: OpenCall | undefined
+  ) {
+    const said = fiber.getFiberRef(RpcClient.currentHeaders)
+    const all = headers === undefined ? said : Headers.merge(said, Headers.fromInput(headers))
+    const deadline = all[deadlineHeader]
+    this.rpc = rpc
+    this.isIdempotent = isIdempotent
+    this.payload = make === undefined ? payload : make(payload)
+    this.headers = all
+    // By its key it is a span.
+    this.parent = fiber.currentContext.unsafeMap.get(Tracer.ParentSpan.key)
+    this.key = keyOf(all[keyHeader])
+    this.deadline = deadline === undefined ? undefined : millisOf(deadline)
+    this.tells = discard
+    this.replies = replies
+    this.#open = open
+  }
+
+  get chain(): Outgoing["chain"] {
+    return this.#open?.chain
+  }
+
+  get circle(): Outgoing["circle"] {
+    const open = this.#open
+    return open === undefined ? undefined : () => open.delivery.circle
+  }
+}
+
+type HeardReplies = Outgoing["replies"]
+
+/** Of the message that an actor sends while it handles another one, and waits for. */
+class ChainedReplies implements HeardReplies {
+  readonly #replies: HeardReplies
+  readonly #open: OpenCall
+
+  constructor(replies: HeardReplies, open: OpenCall) {
+    this.#replies = replies
+    this.#open = open
+  }
+
+  accepted(): void {
+    this.#replies.accepted?.()
+  }
+
+  part(values: Parameters<HeardReplies["part"]>[0]): Effect.Effect<void> {
+    return this.#replies.part(values)
+  }
+
+  circle(circle: string | undefined): void {
+    const { delivery } = this.#open
+    if (circle === undefined) delivery.lostCircle()
+    else delivery.foundCircle(circle)
+  }
+
+  exit(exit: Exit.Exit<unknown, unknown>): void {
+    this.#open.end()
+    this.#replies.exit(exit)
+  }
+
+  fail(failure: ActorFailure): void {
+    this.#open.end()
+    this.#replies.fail(failure)
+  }
+}
+
+class AwaitedAnswer implements HeardReplies {
+  readonly #tells: boolean
+  #resume: ((answer: Effect.Effect<unknown, unknown>) => void) | undefined
+  /** What has come before `begin` has been told whom to resume. */
+  #answer: Effect.Effect<unknown, unknown> | undefined
+  /**
+   * Dropped as soon as it is over. V8 keeps something of an effect that waits until the whole heap is collected;
+   * through how to cancel it that held all of the message, and each held the next.
+   */
+  #cancel: (() => void) | undefined
+
+  constructor(tells: boolean) {
+    this.#tells = tells
+  }
+
+  begin(resume: (answer: Effect.Effect<unknown, unknown>) => void, cancel: () => void): void {
+    if (this.#answer !== undefined) {
+      resume(this.#answer)
+      return
+    }
+    this.#resume = resume
+    this.#cancel = cancel
+  }
+
+  accepted(): void {
+    if (this.#tells) this.#over(Effect.void)
+  }
+
+  part(): Effect.Effect<void> {
+    return Effect.void
+  }
+
+  exit(exit: Exit.Exit<unknown, unknown>): void {
+    this.#over(exit)
+  }
+
+  fail(failure: ActorFailure): void {
+    this.#over(Effect.fail(failure))
+  }
+
+  /** Its caller waits no longer: gives it up, if it was interrupted. */
+  left(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    const cancel = this.#cancel
+    return cancel !== undefined && Exit.isInterrupted(exit) ? Effect.sync(cancel) : Effect.void
+  }
+
+  #over(answer: Effect.Effect<unknown, unknown>): void {
+    const resume = this.#resume
+    this.#resume = undefined
+    this.#cancel = undefined
+    this.#answer ??= answer
+    resume?.(answer)
+  }
 }
 
 type SendFrom = (fiber: Fiber, replies: Outgoing["replies"]) => () => void
@@ -190,8 +286,6 @@ const callFrom = (services: Map<string, unknown>): OpenCall | undefined => {
   const address = services.get(CurrentAddress.key) as ActorAddress | undefined
   return address === undefined ? undefined : delivery?.call(address)
 }
-
-type MakePayload = (payload: unknown) => unknown
 
 const keyOf = (key: string | undefined): string | undefined => {
   const problem = keyProblem(key)

@@ -121,7 +121,7 @@ export const layer: Layer.Layer<
         here: () => locals.get(type),
         remote: (owner, address, message, left, news) =>
           sendRemote({ caller, service, owner, address, message, left, run: begin }, news),
-        ...{ after, now }
+        ...{ after, now, self }
       }
       const made = { hosts: typeHosts, route }
       types.set(type, made)
@@ -250,13 +250,8 @@ export const layer: Layer.Layer<
       hosts,
       register,
       send: (definition, id, message) => {
-        // Here it speaks for whom it speaks elsewhere: its key is that caller's.
-        const sent = { ...message, caller: message.caller ?? self }
-        const routed = new RoutedMessage(
-          typeOf(definition).route,
-          addressOf(definition.type, id),
-          sent
-        )
+        const { route } = typeOf(definition)
+        const routed = new RoutedMessage(route, addressOf(definition.type, id), message)
         routed.look()
         return () => routed.cancel()
       }

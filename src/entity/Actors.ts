@@ -4,13 +4,15 @@
  */
 import { Context, Effect, Layer, Schedule, type Scope } from "effect"
 import type { MeshFault } from "../api/MeshFault.ts"
+import type { Caller } from "../model/Caller.ts"
 import type { ServeRefused } from "../schema/ProgramOfferSchema.ts"
 import { type ActorAddress, addressOf } from "./ActorAddress.ts"
 import { ActorUnavailable, type MailboxFull } from "./ActorError.ts"
 import { ActorHost, type ActorHostOptions } from "./ActorHost.ts"
 import type { ActorProtocol } from "./ActorProtocol.ts"
 import { lateText } from "./CallChain.ts"
-import type { Message, Replies } from "./Message.ts"
+import type { Delivery } from "./Delivery.ts"
+import type { Message, Refusal, Replies } from "./Message.ts"
 import { allShards } from "./Placement.ts"
 import { remind } from "./Reminders.ts"
 import { openGate } from "./ShardGate.ts"
@@ -88,66 +90,120 @@ export interface HereOptions {
   /** Milliseconds until it is given up; undefined: as long as it takes. */
   readonly left: number | undefined
   readonly moved: (owner: string | undefined) => void
+  /** For whom it speaks that does not say so itself. */
+  readonly self?: Caller | undefined
 }
 
 const nothing = (): void => undefined
 
-/** Field by field: this is done for every message, and copying the rest of an object takes longer than sending it. */
-const here = (message: Outgoing, replies: Replies): Message => {
-  const { caller, chain, headers, key, parent, payload, rpc, tells: told } = message
-  return { caller, chain, headers, key, parent, payload, replies, rpc, told }
-}
-
-/** Gives a message to an actor of this program. */
+/** Gives a message to an actor of this program. Returns how to give it up. */
 export const deliverHere = (
   host: ActorHost,
   address: ActorAddress,
   message: Outgoing,
-  { left, moved }: HereOptions
-): (() => void) => {
-  const { replies, tells } = message
-  let stopTimer = nothing
-  let isDone = false
-  const answers: Replies = {
-    accepted: () => {
-      if (!tells) return
-      isDone = true
-      stopTimer()
-      replies.accepted?.()
-    },
-    part: replies.part,
-    circle: replies.circle,
-    exit: (exit) => {
-      stopTimer()
-      replies.exit(exit)
-    },
-    refuse: (refusal) => {
-      stopTimer()
-      if (refusal._tag === "Moved") moved(refusal.owner)
-      // Its sender knows no more than that it had come.
-      else if (isDone) host.lost(address, refusal)
-      else replies.fail(refusal)
+  options: HereOptions
+): (() => void) => new HereMessage(host, address, message, options).deliver()
+
+/** A message as the actor has it, and what becomes of it. In one object, since this is done for every message. */
+class HereMessage implements Message, Replies {
+  readonly #host: ActorHost
+  readonly #address: ActorAddress
+  readonly #message: Outgoing
+  readonly #options: HereOptions
+  #stopTimer = nothing
+  #isDone = false
+
+  constructor(host: ActorHost, address: ActorAddress, message: Outgoing, options: HereOptions) {
+    this.#host = host
+    this.#address = address
+    this.#message = message
+    this.#options = options
+  }
+
+  get rpc(): Message["rpc"] {
+    return this.#message.rpc
+  }
+
+  get payload(): unknown {
+    return this.#message.payload
+  }
+
+  get headers(): Message["headers"] {
+    return this.#message.headers
+  }
+
+  get caller(): Message["caller"] {
+    return this.#message.caller ?? this.#options.self
+  }
+
+  get parent(): Message["parent"] {
+    return this.#message.parent
+  }
+
+  get key(): string | undefined {
+    return this.#message.key
+  }
+
+  get told(): boolean {
+    return this.#message.tells
+  }
+
+  get chain(): Message["chain"] {
+    return this.#message.chain
+  }
+
+  get replies(): Replies {
+    return this
+  }
+
+  deliver(): () => void {
+    const { left } = this.#options
+    const delivery = this.#host.deliver(this.#address.entityId, this, left)
+    if (left !== undefined && !delivery.over && !this.#isDone) {
+      this.#stopTimer = this.#host.timer(left, () => this.#late(delivery))
+    }
+    return () => {
+      this.#stopTimer()
+      delivery.cancel()
     }
   }
-  const delivery = host.deliver(address.entityId, here(message, answers), left)
-  if (left !== undefined && !delivery.over && !isDone) {
-    stopTimer = host.timer(left, () => {
-      const sent = delivery.hasBegun
-      const circle = delivery.circle ?? message.circle?.()
-      delivery.cancel()
-      replies.fail(
-        ActorUnavailable.of(
-          "deadline",
-          address,
-          lateText(sent ? undefined : message.chain, address, circle),
-          { sent }
-        )
-      )
-    })
-  }
-  return () => {
-    stopTimer()
+
+  #late(delivery: Delivery): void {
+    const message = this.#message
+    const sent = delivery.hasBegun
+    const circle = delivery.circle ?? message.circle?.()
     delivery.cancel()
+    const what = lateText(sent ? undefined : message.chain, this.#address, circle)
+    message.replies.fail(ActorUnavailable.of("deadline", this.#address, what, { sent }))
+  }
+
+  accepted(): void {
+    const { replies, tells } = this.#message
+    if (!tells) return
+    this.#isDone = true
+    this.#stopTimer()
+    replies.accepted?.()
+  }
+
+  part(values: Parameters<Replies["part"]>[0]): Effect.Effect<void> {
+    return this.#message.replies.part(values)
+  }
+
+  circle(circle: string | undefined): void {
+    this.#message.replies.circle?.(circle)
+  }
+
+  exit(exit: Parameters<Replies["exit"]>[0]): void {
+    this.#stopTimer()
+    this.#message.replies.exit(exit)
+  }
+
+  refuse(refusal: Refusal): void {
+    this.#stopTimer()
+    if (refusal._tag === "Moved") this.#options.moved(refusal.owner)
+    // Its sender knows no more than that it had come.
+    else if (this.#isDone) this.#host.lost(this.#address, refusal)
+    else this.#message.replies.fail(refusal)
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import * as Rpc from "@effect/rpc/Rpc"
 import * as RpcSchema from "@effect/rpc/RpcSchema"
-import { Effect, Either, Exit, Option, Schema } from "effect"
+import { Effect, Either, Exit, Option, Schema, SchemaAST } from "effect"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 
 type AnyExit = Exit.Exit<unknown, unknown>
@@ -78,6 +78,33 @@ const mapNow = <A, B>(effect: Coded<A>, then: (value: A) => B): Coded<B> =>
   Either.isEither(effect)
     ? Either.map(effect as Either.Either<A, unknown>, then)
     : Effect.map(effect, then)
+
+/**
+ * What the payload's own `make` does with it, if it has one. That of a plain struct looks for defaults, and puts its
+ * validator together, each time; it is compiled once here.
+ */
+export const payloadMaker = (
+  schema: Rpc.AnyWithProps["payloadSchema"]
+): ((payload: unknown) => unknown) | undefined => {
+  if (!("make" in schema)) return undefined
+  // By its Schema: that of a class makes one of whatever it is asked of.
+  const maker = schema as { readonly make: (payload: unknown) => unknown }
+  const make = (payload: unknown): unknown => maker.make(payload)
+  if (!isPlainStruct(schema)) return make
+  const validate = Schema.validateSync(known(schema))
+  return (payload) =>
+    typeof payload === "object" && payload !== null ? validate(payload) : make(payload)
+}
+
+/** Made by `Schema.Struct`, and nothing else; with fields, and none that may have a default. */
+const isPlainStruct = (schema: Rpc.AnyWithProps["payloadSchema"]): boolean => {
+  const isOwn = Object.hasOwn(schema, "make") && Object.hasOwn(schema, "fields")
+  if (!isOwn || "fields" in Object.getPrototypeOf(schema) || !SchemaAST.isTypeLiteral(schema.ast)) {
+    return false
+  }
+  const fields = Object.values(Reflect.get(schema, "fields"))
+  return fields.length > 0 && !fields.some(Schema.isPropertySignature)
+}
 
 /** That of an RPC of which no more is known than that it has one. */
 const known = (schema: unknown): Schema.Schema<unknown, unknown> =>

@@ -3,11 +3,12 @@
  * says so before anything is done, and then it is looked for again, until the deadline. What may have been
  * done is sent again only when it may be done twice.
  */
+import type { Caller } from "../model/Caller.ts"
 import type { Fault } from "../model/Fault.ts"
 import type { ActorAddress } from "./ActorAddress.ts"
 import { ActorUnavailable } from "./ActorError.ts"
 import { type ActorHost, defaultDeadline } from "./ActorHost.ts"
-import { type ActorFailure, deliverHere, type Outgoing } from "./Actors.ts"
+import { type ActorFailure, deliverHere, type HereOptions, type Outgoing } from "./Actors.ts"
 import { cycleOf, lateText } from "./CallChain.ts"
 import { faultOf, type SentNews } from "./RemoteMessage.ts"
 import type { TypeHosts } from "./TypeHosts.ts"
@@ -15,6 +16,8 @@ import { UnderWay } from "./UnderWay.ts"
 
 export interface RouteOptions {
   readonly hosts: TypeHosts
+  /** For whom messages speak that do not say so: here as elsewhere, so that keys are that caller's. */
+  readonly self: Caller
   /** What runs the type in this program, with the key of its endpoint. */
   readonly here: () => { readonly host: ActorHost; readonly key: string } | undefined
   /** Returns how to cancel it. */
@@ -45,7 +48,7 @@ const passes: ReadonlySet<Fault["code"]> = new Set([
   "upstream_timeout"
 ])
 
-export class RoutedMessage implements SentNews {
+export class RoutedMessage implements HereOptions, SentNews {
   readonly #options: RouteOptions
   readonly #address: ActorAddress
   readonly #message: Outgoing
@@ -85,11 +88,20 @@ export class RoutedMessage implements SentNews {
   }
 
   #here(host: ActorHost): () => void {
-    const message = this.#message
-    const isLimited = message.deadline !== undefined
-    const left = isLimited ? Math.max(1, this.#until - this.#options.now()) : undefined
-    const moved = (owner: string | undefined): void => this.#later("moves", owner)
-    return deliverHere(host, this.#address, message, { left, moved })
+    return deliverHere(host, this.#address, this.#message, this)
+  }
+
+  get left(): number | undefined {
+    const isLimited = this.#message.deadline !== undefined
+    return isLimited ? Math.max(1, this.#until - this.#options.now()) : undefined
+  }
+
+  get self(): Caller {
+    return this.#options.self
+  }
+
+  moved(owner: string | undefined): void {
+    this.#later("moves", owner)
   }
 
   #there(owner: string): () => void {
