@@ -55,6 +55,8 @@ export interface ActorTicks<State, Message> {
     readonly dueAt: (state: State) => number
     /** Milliseconds after which one comes all the same, a multiple of `every`. */
     readonly atLeast: number
+    /** Milliseconds that one may come too early, where the thread is awake anyway (`DueTicks`). Default: 0. */
+    readonly early?: number
   }
 }
 
@@ -170,9 +172,9 @@ export const spawn = <State, Message, Action, E, R>(
             yield* ticking(ticker, every, tell)
             continue
           }
-          const { atLeast, dueAt } = rule
+          const { dueAt, ...times } = rule
           const dueIn = () => (lastGood === undefined ? 0 : dueAt(lastGood) - now())
-          const make = Effect.sync(() => new DueTicking(ticker, { every, atLeast, dueIn }, tell))
+          const make = Effect.sync(() => new DueTicking(ticker, { every, ...times, dueIn }, tell))
           seldom.push(yield* Effect.acquireRelease(make, (it) => Effect.sync(() => it.stop())))
         }
         const loop = Effect.forever(Effect.flatten(turns.next))

@@ -167,6 +167,43 @@ describe("ticks that are left out", () => {
     expect(ticked.at(-1)).toEqual([2_800, 2_800])
   })
 
+  test("come before their time where the thread is awake for something else, once between two multiples", () => {
+    const { timers, wheel, world } = make(1_000)
+    const due = [1_730, 2_350, 9_000]
+    const ticked: Array<readonly [at: number, meant: number]> = []
+    const dueIn = () => (due[0] ?? Number.POSITIVE_INFINITY) - world.now
+    const options = { every: 200, atLeast: 1_000, dueIn, early: 200 }
+    const ticks = new DueTicking(timers, options, (meant) => {
+      ticked.push([world.now, meant])
+      while (due[0] !== undefined && due[0] <= world.now + 200) due.shift()
+    })
+    const wake = (at: number) => {
+      world.now = at
+      wheel.advance(at)
+      ticks.look()
+    }
+    ticks.look()
+    wake(1_510)
+    expect(ticked).toEqual([])
+    expect(wheel.next()).toBe(1_800)
+    wake(1_540)
+    expect(ticked).toEqual([[1_540, 1_800]])
+    // Nothing else comes.
+    expect(wheel.next()).toBe(2_400)
+    wake(2_400)
+    expect(ticked.at(-1)).toEqual([2_400, 2_400])
+    // What is looked at once in a while, too.
+    wake(3_190)
+    wake(3_210)
+    expect(ticked.slice(2)).toEqual([[3_210, 3_400]])
+    due[0] = 3_220
+    ticks.look()
+    wake(3_390)
+    expect(ticked.length).toBe(3)
+    wake(3_400)
+    expect(ticked.slice(3)).toEqual([[3_400, 3_400]])
+  })
+
   test("come though one of them throws", () => {
     const { sleep, timers } = make(1_000)
     let ticks = 0

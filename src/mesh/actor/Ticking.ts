@@ -46,17 +46,24 @@ export interface DueTicks {
   readonly atLeast: number
   /** Milliseconds until there is something to do; none or less: now. */
   readonly dueIn: () => number
+  /**
+   * What is due within so many ms may be done where the thread is awake for something else, which saves the wake of
+   * its own; once between two multiples. Default: 0, none.
+   */
+  readonly early?: number | undefined
 }
 
-/** Ticks at multiples of an interval, too, but only at those at which there is something to do. */
+/** Ticks at multiples of an interval, too, but only at those at which there is something to do, or before them. */
 export class DueTicking {
   readonly #timers: TickTimers
   readonly #options: DueTicks
   readonly #tick: (at: number) => void
-  /** The last multiple at which it ticked, or before which it was made. */
+  /** The last multiple at or after which it ticked, or was made. */
   #ticked: number
-  /** The next. */
+  /** The next at which it ticks… */
   #at: number
+  /** …or from then on, as soon as something else wakes the thread. */
+  #from: number
   #timer: Timer
 
   /** `tick` is told for when it was meant, by the clock of the timers. */
@@ -66,20 +73,22 @@ export class DueTicking {
     this.#tick = tick
     this.#ticked = this.#before(timers.now())
     this.#at = this.#ticked + options.every
+    this.#from = this.#at
     this.#timer = this.#arm(this.#at)
   }
 
   /** To be called when there may be something to do at another time than before. */
   look(): void {
-    const { atLeast, dueIn, every } = this.#options
+    const { atLeast, dueIn, early = 0, every } = this.#options
     const now = this.#timers.now()
     // It is late already, as after the loop stood still, and is to tell so: moved, it would come on time.
     if (this.#at <= now) return
     const due = Math.min(now + Math.max(0, dueIn()), this.#ticked + atLeast)
     const at = Math.max(every * Math.ceil(due / every), this.#ticked + every)
-    if (at === this.#at) return
+    const from = early === 0 ? at : Math.min(at, Math.max(due - early, this.#ticked + every))
+    if (at === this.#at && from === this.#from) return
     this.#timer.cancel()
-    this.#timer = this.#arm(at)
+    this.#timer = this.#arm(at, from)
   }
 
   stop(): void {
@@ -90,14 +99,18 @@ export class DueTicking {
     return this.#options.every * Math.floor(now / this.#options.every)
   }
 
-  #arm(at: number): Timer {
+  #arm(at: number, from = at): Timer {
     this.#at = at
-    return atTime(this.#timers, at, () => {
-      this.#ticked = Math.max(at, this.#before(this.#timers.now()))
+    this.#from = from
+    const tick = () => {
+      const now = this.#timers.now()
+      const isEarly = at - now > this.#options.every / 4
+      this.#ticked = isEarly ? this.#before(now) : Math.max(at, this.#before(now))
       // First, so that a tick that throws, or after which nobody looks, is not the last one.
       this.#timer = this.#arm(this.#ticked + this.#options.atLeast)
       this.#tick(at)
-    })
+    }
+    return atTime(this.#timers, from, tick, at - from)
   }
 }
 

@@ -557,6 +557,25 @@ const refuting = (run: Run, missing: number, until: number) => {
   return { gaps, incarnation }
 }
 
+test("what is due soon is done in a tick that comes before, but while somebody is suspected", () => {
+  const { early } = defaultMembershipOptions
+  const peersAt = (before: number, suspected: boolean) => {
+    const run = new Run(a!, b!, c!)
+    if (suspected) {
+      const statement = { kind: "suspect", subject: c!, incarnation: epoch, by: b! } as const
+      run.tell({ _tag: "Heard", statement, bytes: new Uint8Array([1]) })
+    }
+    const due = run.state.probes.get(a!)!.nextAt
+    run.now = due - before
+    const actions = run.tell({ _tag: "Tick", dueAt: run.now })
+    return actions.flatMap((action) => (action._tag === "Ping" ? action.peer : []))
+  }
+  expect(peersAt(early, false)).toContain(a)
+  expect(peersAt(early + 1, false)).not.toContain(a)
+  expect(peersAt(early, true)).not.toContain(a)
+  expect(peersAt(0, true)).toContain(a)
+})
+
 test("one that refutes it and does not answer it is accused again later each time", () => {
   const run = new Run(a!, b!, c!)
   // One of two others does not reach it, and what the other one sees is not to be heard.

@@ -149,6 +149,8 @@ export const membershipBehaviour = (
 
   const tick = (state: MembershipState, dueAt: number | undefined, moment: Moment): Step => {
     const { now, wall, random } = moment
+    // Whoever is to agree with an accuser does so in its turn.
+    const soon = state.suspects.size === 0 ? now + options.early : now
     const late = now - (dueAt ?? (state.lastTick ?? now - options.tick) + options.tick)
     const delta = lateDelta(late)
     const lateUntil =
@@ -170,15 +172,15 @@ export const membershipBehaviour = (
     const denials = dueDenial(next.denials, now)
     if (denials !== undefined) run(deny(next, denials))
     for (const [peer, probe] of next.probes) {
-      if (probe.flight === undefined && probe.nextAt <= now)
+      if (probe.flight === undefined && probe.nextAt <= soon)
         run(launch(options, next, peer, probe.once, now))
     }
-    if (now >= next.retryAt) {
+    if (soon >= next.retryAt) {
       next = { ...next, retryAt: now + options.retryDead * (0.5 + random()) }
       const [peer] = sample(Array.from(next.dead), 1, random)
       if (peer !== undefined) run(launch(options, next, peer, true, now))
     }
-    if (now >= next.pullAt) run(pull(next, moment))
+    if (soon >= next.pullAt) run(pull(next, moment))
     const doubtful = inDoubt(next, now)
     if (doubtful.length > 0) run(pullAbout(next, doubtful, moment))
     return [next, actions]

@@ -25,6 +25,11 @@ export interface MembershipOptions {
   readonly suspicion: SuspicionOptions
   /** Between two looks at the clock, of which those are left out that would find nothing to do. */
   readonly tick: number
+  /**
+   * What is due within this time is done where the node is awake for something else: the ping of another, an answer.
+   * Who is about to ping wakes once, and not twice.
+   */
+  readonly early: number
   /** Between two repetitions of an accusation, in case gossip lost it. */
   readonly repeat: number
   /** As often as it was refuted by a member that does not answer it, an observer waits twice as long, up to this. */
@@ -48,6 +53,7 @@ export const defaultMembershipOptions: MembershipOptions = {
   giveUp: 10_000,
   suspicion: defaultSuspicion,
   tick: 200,
+  early: 200,
   repeat: 2_000,
   longestRepeat: 120_000,
   longestUnseen: 32_000,

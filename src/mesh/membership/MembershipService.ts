@@ -177,7 +177,8 @@ export const makeMembership = (
           seldom: {
             // While somebody is to answer, so that we know whether it is we who are late.
             dueAt: (state) => (isWaiting(state) ? Number.NEGATIVE_INFINITY : nextDue(state)),
-            atLeast: quietTick * options.tick
+            atLeast: quietTick * options.tick,
+            early: options.early
           }
         }
       ],

@@ -60,7 +60,9 @@ export class Membership implements NodeMembership {
     for (let at = state.moved; at !== undefined; at = at.rest) this.#node.believes(at.peer)
     for (const action of actions) this.#perform(action)
     if (state.ring !== before.ring) this.#node.follow()
-    this.#wakeAt(nextDue(this.state))
+    const due = nextDue(this.state)
+    if (this.#isAwakeFor(due)) this.#wakeAtTick(queue.now)
+    else this.#wakeAt(due)
   }
 
   /** As gossip asks the door and the snapshot. */
@@ -90,12 +92,23 @@ export class Membership implements NodeMembership {
     return isAstray(said.incarnation, this.#node.wall) ? undefined : said
   }
 
-  #wakeAt(due: number): void {
-    const { queue } = this.#node.world
+  /** As DueTicking: what is due soon is done while the node is awake, once between two of its ticks. */
+  #isAwakeFor(due: number): boolean {
+    const { now } = this.#node.world.queue
+    return (
+      due - this.options.early <= now && this.#tickAt > now && now > this.#tickFrom(this.#ranAt + 1)
+    )
+  }
+
+  #tickFrom(time: number): number {
     const { tick } = this.options
     const phase = this.#node.phase * tick
-    const least = Math.max(due, queue.now, this.#ranAt + 1)
-    const at = phase + tick * Math.ceil((least - phase) / tick)
+    return phase + tick * Math.ceil((time - phase) / tick)
+  }
+
+  #wakeAt(due: number): void {
+    const { queue } = this.#node.world
+    const at = this.#tickFrom(Math.max(due, queue.now, this.#ranAt + 1))
     // Apart, so that nothing is made for a closure where there is none: this is asked after every message.
     if (at < this.#tickAt) this.#wakeAtTick(at)
   }
