@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { afterAll, describe, expect, it } from "vitest"
+import { afterAll, describe, expect, it, vi } from "vitest"
 import { AdminToken } from "./AdminToken.ts"
 import { controlPlaces, controlToken, shortSocketDirectory } from "./ControlPlace.ts"
 
@@ -35,6 +35,29 @@ describe("the admin token", () => {
       expect(token.isHeldBy(field.replace("~", text))).toBe(false)
     }
   )
+
+  it("is read again when its file was changed, or may have been, and only then", () => {
+    const token = new AdminToken(path)
+    kept(token)
+    // It has just been made.
+    const made = new AdminToken(path)
+    kept(made)
+    expect([token.isKept, made.isKept]).toEqual([false, false])
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 60_000 })
+    try {
+      kept(made)
+      expect(made.isKept).toBe(true)
+      chmodSync(path, 0o644)
+      expect(made.isKept).toBe(false)
+      chmodSync(path, 0o600)
+      kept(made)
+      expect(made.isKept).toBe(true)
+      rmSync(path)
+      expect(made.isKept).toBe(false)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
 
   it("is another one when it was removed, damaged, or open to others", () => {
     const token = new AdminToken(path)

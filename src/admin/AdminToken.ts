@@ -20,12 +20,27 @@ const maxFile = 1_024
 const makeToken = (kind: TokenKind): string =>
   `skein-${kind}-${randomBytes(32).toString("base64url")}`
 
+/** A file that was changed so lately, ms, may be changed again in the same moment of its file system's clock. */
+const settled = 1_000
+
+/** Another one when the file is another one or was changed; undefined while that cannot be told, or it is not there. */
+const fileAsItIs = (path: string): string | undefined => {
+  try {
+    const { ctimeMs, dev, ino, mode, size } = statSync(path)
+    return Date.now() - ctimeMs < settled ? undefined : [dev, ino, mode, size, ctimeMs].join(" ")
+  } catch {
+    return undefined
+  }
+}
+
 const sha256 = (text: string): Buffer => createHash("sha256").update(text).digest()
 
 export class AdminToken {
   readonly path: string
   /** Of what the file says, and not the secret itself. */
   #digest: Buffer | undefined
+  /** The file, as it was when it was read; undefined: it may have changed since. */
+  #read: string | undefined
 
   readonly #kind: TokenKind
 
@@ -47,11 +62,14 @@ export class AdminToken {
   /** Reads the file, or makes it. What is no token, or was open to others, is replaced. */
   readonly keep: Effect.Effect<void, DataDirError> = Effect.suspend(() =>
     Effect.gen(this, function* () {
+      const before = fileAsItIs(this.path)
       const bytes = yield* readPrivateFile(this.path, maxFile)
       const text = bytes === undefined ? "" : Buffer.from(bytes).toString("utf8").trim()
       const isPrivate = bytes !== undefined && (statSync(this.path).mode & 0o077) === 0
+      this.#read = undefined
       if (shapes[this.#kind].test(text) && isPrivate) {
         this.#digest = sha256(text)
+        this.#read = before
         return
       }
       const token = makeToken(this.#kind)
@@ -59,6 +77,11 @@ export class AdminToken {
       this.#digest = sha256(token)
     })
   )
+
+  /** The file has not changed since `keep` read it: there is nothing to keep. */
+  get isKept(): boolean {
+    return this.#read !== undefined && this.#read === fileAsItIs(this.path)
+  }
 
   get isThere(): boolean {
     return existsSync(this.path)

@@ -5,7 +5,7 @@
  */
 import { Effect, Runtime, type Scope } from "effect"
 import type { ClockStatus, ReadinessItem, RefusedByTime } from "../admin/NodeModel.ts"
-import { restFor, type TickTimers } from "../mesh/actor/Ticking.ts"
+import { lookingAfter, type TickTimers } from "../mesh/actor/Ticking.ts"
 import type { PeerClocks } from "../mesh/membership/PeerClocks.ts"
 import { defaultSkew } from "../mesh/trust/Certificate.ts"
 import { describeSpan } from "../mesh/trust/CertificateError.ts"
@@ -133,11 +133,14 @@ export class ClockReport {
     ticker: TickTimers
   ): Effect.Effect<ClockReport, never, Scope.Scope> =>
     Effect.tap(ClockReport.make(options), (report) =>
-      Effect.zipRight(restFor(clockReportTimes.look, ticker), Effect.sync(report.look)).pipe(
-        Effect.catchAllDefect((defect) => Effect.logError("the look at the clocks failed", defect)),
-        Effect.forever,
-        Effect.forkScoped
-      )
+      lookingAfter(ticker, clockReportTimes.look, () => {
+        try {
+          report.look()
+          return undefined
+        } catch (defect) {
+          return Effect.logError("the look at the clocks failed", defect)
+        }
+      })
     )
 
   readonly add = ({ peer, what, message, byPeer = false }: UntimelyWord): void => {

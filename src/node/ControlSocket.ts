@@ -9,14 +9,14 @@ import { Effect, Exit, Scope } from "effect"
 import type { AdminListenError } from "../admin/AdminPort.ts"
 import type { AdminToken } from "../admin/AdminToken.ts"
 import { controlPlaces, shortSocketDirectory } from "../admin/ControlPlace.ts"
-import { restFor, type TickTimers } from "../mesh/actor/Ticking.ts"
+import { lookingAfter, restFor, type TickTimers } from "../mesh/actor/Ticking.ts"
 
 /** How often it is looked whether socket and token are still there. */
 const lookEvery = 5_000
 
 export interface ControlSocketOptions {
   readonly dataDir: string
-  readonly token: Pick<AdminToken, "keep">
+  readonly token: Pick<AdminToken, "isKept" | "keep">
   /** Listens on a path until the scope closes. */
   readonly open: (path: string) => Effect.Effect<unknown, AdminListenError, Scope.Scope>
   /** By whose timers it is looked after. Default: the clock of its fiber. */
@@ -70,11 +70,14 @@ export class ControlSocket {
         (it) => it.#close
       )
       yield* control.#tend
-      const again = Effect.zipRight(
-        restFor(lookEvery, options.ticker),
-        Effect.uninterruptible(control.#tend)
-      )
-      yield* Effect.forkScoped(Effect.forever(again))
+      const tend = Effect.uninterruptible(control.#tend)
+      const { ticker } = options
+      if (ticker === undefined) {
+        const again = Effect.zipRight(restFor(lookEvery, ticker), tend)
+        yield* Effect.forkScoped(Effect.forever(again))
+      } else {
+        yield* lookingAfter(ticker, lookEvery, () => (control.#isInOrder ? undefined : tend))
+      }
       return control
     })
 
@@ -89,6 +92,23 @@ export class ControlSocket {
       this.#open = undefined
       return open === undefined ? Effect.void : Scope.close(open.scope, Exit.void)
     })
+  }
+
+  /** Is there nothing to mend, nor anything to be told? */
+  get #isInOrder(): boolean {
+    const { token } = this.#options
+    const open = this.#open
+    try {
+      return (
+        open !== undefined &&
+        open.path === this.#places[0] &&
+        found(open.path)?.ino === open.inode &&
+        !this.#told &&
+        (!this.#isOurs || token.isKept)
+      )
+    } catch {
+      return false // the system says why when it is tended
+    }
   }
 
   get #tend(): Effect.Effect<void> {

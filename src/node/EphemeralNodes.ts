@@ -5,7 +5,7 @@
  * where others may have taken it for dead. Those of older versions do not, and are forgotten for minutes.
  */
 import { Effect, type Scope } from "effect"
-import { restFor, type TickTimers } from "../mesh/actor/Ticking.ts"
+import { lookingAfter, type TickTimers } from "../mesh/actor/Ticking.ts"
 import type { Catalogue } from "../mesh/catalogue/Catalogue.ts"
 import type { CatalogueShape } from "../mesh/catalogue/CatalogueService.ts"
 import { lifetimes } from "../mesh/catalogue/RecordEntry.ts"
@@ -111,26 +111,22 @@ export const sayAgain = (
 
 /** Until the scope closes. */
 export const keepEphemeral = (
-  options: EphemeralOptions & { readonly ticker: TickTimers }
+  options: EphemeralOptions & {
+    readonly ticker: TickTimers
+    readonly file: Pick<ForgottenFile, "isSaved">
+  }
 ): Effect.Effect<void, never, Scope.Scope> =>
   Effect.suspend(() => {
     const absence = new OwnAbsence()
-    return lookAgainAndAgain(
-      Effect.zipRight(forgetEphemeral(options), sayAgain(options, absence)),
-      options.ticker
+    const look = Effect.zipRight(forgetEphemeral(options), sayAgain(options, absence)).pipe(
+      Effect.catchAllDefect((defect) =>
+        Effect.logError("ephemeral nodes were not forgotten", defect)
+      )
     )
+    // Most meshes have none.
+    const isNeeded = () =>
+      options.isEphemeral ||
+      !options.file.isSaved ||
+      ephemeralIn(options.catalogue.current()).size > 0
+    return lookingAfter(options.ticker, ephemeralTimes.look, () => (isNeeded() ? look : undefined))
   })
-
-const lookAgainAndAgain = (
-  look: Effect.Effect<void>,
-  ticker: TickTimers
-): Effect.Effect<void, never, Scope.Scope> =>
-  look.pipe(
-    Effect.catchAllDefect((defect) =>
-      Effect.logError("ephemeral nodes were not forgotten", defect)
-    ),
-    (looking) => Effect.zipRight(restFor(ephemeralTimes.look, ticker), looking),
-    Effect.forever,
-    Effect.forkScoped,
-    Effect.asVoid
-  )

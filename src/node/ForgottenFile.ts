@@ -71,6 +71,10 @@ export class ForgottenFile {
     )
   }
 
+  get isSaved(): boolean {
+    return this.#options.forgotten.passing === this.#saved
+  }
+
   /** If there is something to be written. Never fails: it is tried again the next time. */
   readonly save: Effect.Effect<void> = Effect.suspend(() => {
     const { clock, forgotten, trouble } = this.#options

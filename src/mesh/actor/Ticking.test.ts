@@ -1,7 +1,7 @@
-import { Effect, Exit, Fiber } from "effect"
-import { describe, expect, test } from "vitest"
+import { Effect, Exit, Fiber, Scope } from "effect"
+import { describe, expect, test, vi } from "vitest"
 import { TimerWheel } from "../../model/TimerWheel.ts"
-import { DueTicking, restFor, Ticking } from "./Ticking.ts"
+import { DueTicking, lookingAfter, restFor, Ticking } from "./Ticking.ts"
 
 const make = (start: number) => {
   const wheel = new TimerWheel(start)
@@ -88,6 +88,32 @@ test("a fiber rests until something else wakes the thread, half as long again at
   await Promise.resolve()
   expect(wheel.size).toBe(1)
   await Effect.runPromise(Fiber.interrupt(given))
+  expect(wheel.size).toBe(0)
+})
+
+test("looks in plain code, and waits for what a look answers with, until its scope closes", async () => {
+  const { timers, wheel, world } = make(0)
+  const wake = (at: number) => {
+    world.now = at
+    wheel.advance(at)
+  }
+  const looked: Array<number> = []
+  const latch = Effect.runSync(Effect.makeLatch())
+  const scope = Effect.runSync(Scope.make())
+  const look = () => {
+    looked.push(world.now)
+    return looked.length === 2 ? latch.await : undefined
+  }
+  await Effect.runPromise(Scope.extend(lookingAfter(timers, 5_000, look), scope))
+  expect(wheel.next()).toBe(7_500)
+  wake(5_100)
+  expect(wheel.next()).toBe(12_600)
+  wake(12_600)
+  expect(wheel.next()).toBeUndefined()
+  await Effect.runPromise(Effect.zipRight(latch.open, Effect.yieldNow()))
+  await vi.waitFor(() => expect(wheel.next()).toBe(20_100))
+  expect(looked).toEqual([5_100, 12_600])
+  await Effect.runPromise(Scope.close(scope, Exit.void))
   expect(wheel.size).toBe(0)
 })
 

@@ -1,5 +1,5 @@
 /** Ticks in plain callbacks, for what looks at something all the time. */
-import { Effect, type Scope } from "effect"
+import { Effect, Runtime, type Scope } from "effect"
 import { atTime, type Ticker, untilTick } from "../../model/Time.ts"
 import type { Timer } from "../../model/TimerWheel.ts"
 
@@ -139,3 +139,35 @@ export const restFor = (time: number, timers: TickTimers | undefined): Effect.Ef
         const timer = timers.after(time, () => resume(Effect.void), time / 2)
         return Effect.sync(() => timer.cancel())
       })
+
+/**
+ * Until the scope closes: looks each `time` ms, and up to half as much again, as `restFor` rests. `look` is plain code,
+ * for a fiber each time is most of what a look costs that finds nothing; what it answers with is done, and then rested
+ * anew. It throws nothing, and what it answers with does not fail.
+ */
+export const lookingAfter = (
+  timers: TickTimers,
+  time: number,
+  look: () => Effect.Effect<void> | undefined
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const runtime = yield* Effect.runtime<never>()
+    const scope = yield* Effect.scope
+    let timer: Timer | undefined
+    let isOver = false
+    const rest = (): void => {
+      if (!isOver) timer = timers.after(time, go, time / 2)
+    }
+    const go = (): void => {
+      const work = look()
+      if (work === undefined) rest()
+      else Runtime.runFork(runtime)(Effect.ensuring(work, Effect.sync(rest)), { scope })
+    }
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        isOver = true
+        timer?.cancel()
+      })
+    )
+    rest()
+  })
