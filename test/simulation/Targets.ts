@@ -12,6 +12,8 @@ export interface Measured {
   readonly silent: { readonly suspected: number; readonly dead: number }
   /** Kilobytes a second and node at rest, in and out, records that are renewed included. */
   readonly idle: number
+  /** Percent of a core that messages take of a node at rest, by the table of costs (Profile.ts). */
+  readonly idleWork: number
 }
 
 export interface Amount {
@@ -85,11 +87,12 @@ const measureCrashes = (sim: Simulation, crashes: number, how: "crash" | "vanish
 export const measure = (nodes: number, seed: number, amount: Amount): Measured => {
   const sim = new Simulation({ nodes, seed, aged: true })
   sim.advance(2_000)
-  const [bytes, now] = [sim.bytes, sim.now]
+  const [bytes, now, work] = [sim.bytes, sim.now, sim.work]
   sim.advance(1_000 * amount.rest)
   const idle = (sim.bytes - bytes) / (sim.now - now) / nodes
+  const idleWork = (100 * (sim.work - work)) / (sim.now - now) / nodes
   const seen = measureChanges(sim, amount.changes)
   const killed = measureCrashes(sim, amount.crashes, "crash")
   const silent = measureCrashes(sim, amount.crashes, "vanish")
-  return { nodes, seed, seen, killed, silent, idle }
+  return { nodes, seed, seen, killed, silent, idle, idleWork }
 }

@@ -212,7 +212,7 @@ test("leaving is a tombstone without services, and is not signed anew", () => {
   expect(run.published()).toEqual(["0.0", "0.1"])
 })
 
-test("signs anew every four hours, and when told to", () => {
+test("signs anew every six hours, and when told to", () => {
   const run = new Run()
   run.change({ services: [payments] })
   run.now = ownTimes.resign - 1

@@ -41,7 +41,7 @@ export interface SimulationOptions {
   readonly membership?: (index: number) => MembershipOptions
   readonly links?: LinkOptions
   readonly profile?: Profile
-  /** Records of the settled are of all ages up to four hours, and are renewed in the run. Default: all new. */
+  /** Records of the settled are of all ages up to six hours, and are renewed in the run. Default: all new. */
   readonly aged?: boolean
 }
 
