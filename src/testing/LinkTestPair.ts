@@ -1,15 +1,17 @@
 /** For the tests of this folder: two ends of a link in memory, on a clock and a pump of their own. */
 import { hostCaller } from "../model/Caller.ts"
-import type {
-  Call,
-  Dispatch,
-  Fields,
-  RequestHead,
-  RequestStream,
-  ResponseHead,
-  ResponseReceiver
+import {
+  type Call,
+  type Dispatch,
+  type Fields,
+  noBody,
+  noFields,
+  type RequestHead,
+  type RequestStream,
+  type ResponseHead,
+  type ResponseReceiver,
+  streamBody
 } from "../model/Exchange.ts"
-import { noBody, noFields, streamBody } from "../model/Exchange.ts"
 import type { Fault } from "../model/Fault.ts"
 import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import type { Ticker } from "../model/Time.ts"
@@ -23,17 +25,6 @@ import { type MemoryChannelOptions, makeMemoryChannels } from "./MemoryChannel.t
 export const alice = PeerKey.make("12D3KooWA1iceA1iceA1iceA1iceA1iceA1iceA1iceA1iceA1ic")
 export const bob = PeerKey.make("12D3KooWBobBobBobBobBobBobBobBobBobBobBobBobBobBobBo")
 export const payments = ServiceName.make("payments")
-
-/** A generator of numbers in [0, 1) that always says the same (mulberry32). */
-export const seeded = (seed: number): (() => number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
 
 export class ManualTicker implements Ticker {
   #now = 0

@@ -1,13 +1,14 @@
 /** For tests of pools: two of them, with time and chance in the test's hand. */
 import type { PeerKey } from "../model/Names.ts"
 import { LinkPool, type LinkPoolOptions } from "../request/link/LinkPool.ts"
-import { alice, bob, ManualTicker, Pump, type Recorder, Served, seeded } from "./LinkTestPair.ts"
+import { alice, bob, ManualTicker, Pump, type Recorder, Served } from "./LinkTestPair.ts"
 import { MemoryNetwork } from "./MemoryNetwork.ts"
+import { seededRandom } from "./simulator/EventQueue.ts"
 
 /** Two pools on one network, one clock and one pump. */
 export const makePools = (options: Partial<LinkPoolOptions> = {}) => {
   const pump = new Pump()
-  const ticker = new ManualTicker(seeded(1))
+  const ticker = new ManualTicker(seededRandom(1))
   const network = new MemoryNetwork({ defer: pump.defer })
   const served: Array<Served> = []
   const make = (self: PeerKey) => {

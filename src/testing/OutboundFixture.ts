@@ -11,18 +11,7 @@ import type { StackLines } from "../request/outbound/Stack.ts"
 import type { HostRuns } from "../request/policy/HostRuns.ts"
 import { defaultPolicy, makePolicy, type PolicyInput } from "../schema/PolicySchema.ts"
 import { RecordingObserver, RecordingReceiver, SentCall } from "./OutboundRecorders.ts"
-
-/** mulberry32: small, and the same on every machine. */
-export const seededRandom = (seed: number): (() => number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
+import { seededRandom } from "./simulator/EventQueue.ts"
 
 export class ManualTicker implements Ticker {
   readonly wheel = new TimerWheel(0)

@@ -3,7 +3,8 @@
  * clock that jumps from event to event. Everything random comes from one seed.
  */
 import type { PolicyInput } from "../schema/PolicySchema.ts"
-import { endpointView, Fixture, seededRandom } from "./OutboundFixture.ts"
+import { endpointView, Fixture } from "./OutboundFixture.ts"
+import { seededRandom } from "./simulator/EventQueue.ts"
 
 export interface ProgramAnswer {
   readonly status: number

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { MeshId, PeerKey } from "../../model/Names.ts"
-import { ManualTicker, seeded } from "../../testing/LinkTestPair.ts"
+import { ManualTicker } from "../../testing/LinkTestPair.ts"
+import { seededRandom } from "../../testing/simulator/EventQueue.ts"
 import { LanDiscovery, type LanPort } from "./LanDiscovery.ts"
 import { decodeLanMessage, encodeAnswer } from "./LanMessage.ts"
 import { LanNeighbours, neighbourLimits } from "./LanNeighbours.ts"
@@ -16,7 +17,7 @@ const ipOf = (index: number) => `10.0.${index >> 8}.${index & 255}`
 
 /** Hosts on one LAN, where everything reaches everybody, the speaker included. */
 const makeLan = () => {
-  const ticker = new ManualTicker(seeded(9))
+  const ticker = new ManualTicker(seededRandom(9))
   const ports: Array<LanPort> = []
   const said: Array<{ readonly kind: string; readonly by: number; readonly at: number }> = []
   const join = (index: number, isAlone: () => boolean = () => false, ofMesh = mesh) => {

@@ -10,9 +10,9 @@ import {
   okHead,
   postHead,
   Recorder,
-  seeded,
   tcpCall
 } from "../../testing/LinkTestPair.ts"
+import { seededRandom } from "../../testing/simulator/EventQueue.ts"
 import { FrameType } from "../wire/Frame.ts"
 import { encodeOpening } from "../wire/FramePayload.ts"
 import { FrameWriter } from "../wire/FrameWriter.ts"
@@ -147,7 +147,7 @@ describe("an exchange over a link", () => {
 
   it("works on a channel that cuts bytes anywhere", () => {
     const seed = 4711
-    const random = seeded(seed)
+    const random = seededRandom(seed)
     const { dialed, served, pump } = makeLinkPair({
       channel: { chunks: () => 1 + Math.floor(random() * 40) }
     })
@@ -400,7 +400,7 @@ describe("back-pressure", () => {
 
   it("moves 64 MiB through a reader that stops and goes, holding little", () => {
     const seed = 99
-    const random = seeded(seed)
+    const random = seededRandom(seed)
     const { dialed, served, pump, channels } = makeLinkPair()
     const receiver = new Recorder(false)
     const stream = dialed.open(httpCall(), receiver)
@@ -739,7 +739,7 @@ describe("a peer that breaks the rules loses the link and nothing else happens",
 
   it("any garbage", () => {
     const seed = 20_26
-    const random = seeded(seed)
+    const random = seededRandom(seed)
     for (let round = 0; round < 300; round++) {
       const { accepted, dialed, channels, pump, defects } = makeLinkPair()
       dialed.open(httpCall(), new Recorder())

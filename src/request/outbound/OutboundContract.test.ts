@@ -7,8 +7,9 @@ import { expect, it } from "vitest"
 import { noFields } from "../../model/Exchange.ts"
 import type { FaultCode } from "../../model/Fault.ts"
 import type { PolicyInput } from "../../schema/PolicySchema.ts"
-import { endpointView, Fixture, peerKey, seededRandom } from "../../testing/OutboundFixture.ts"
+import { endpointView, Fixture, peerKey } from "../../testing/OutboundFixture.ts"
 import type { SentCall } from "../../testing/OutboundRecorders.ts"
+import { seededRandom } from "../../testing/simulator/EventQueue.ts"
 
 const endpoints = ["a", "b", "c"].map((letter) => endpointView(letter))
 const policy: PolicyInput = {

@@ -1,7 +1,8 @@
 /** What the policies promise when everything fails at once. */
 import { expect, it } from "vitest"
 import type { PolicyInput } from "../../schema/PolicySchema.ts"
-import { endpointView, Fixture, payments, seededRandom } from "../../testing/OutboundFixture.ts"
+import { endpointView, Fixture, payments } from "../../testing/OutboundFixture.ts"
+import { seededRandom } from "../../testing/simulator/EventQueue.ts"
 
 const seed = 42
 const all = ["a", "b", "c", "d"].map((letter) => endpointView(letter))

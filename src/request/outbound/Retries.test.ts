@@ -1,7 +1,8 @@
 /** Where a call's retries go: to those it has not tried yet, while there are any. */
 import { describe, expect, it } from "vitest"
 import type { PolicyInput } from "../../schema/PolicySchema.ts"
-import { endpointView, Fixture, payments, seededRandom } from "../../testing/OutboundFixture.ts"
+import { endpointView, Fixture, payments } from "../../testing/OutboundFixture.ts"
+import { seededRandom } from "../../testing/simulator/EventQueue.ts"
 
 const kinds = ["p2c_ewma", "least_request", "round_robin"] as const
 const some = (letters: string) => [...letters].map((letter) => endpointView(letter))

@@ -4,8 +4,9 @@
  */
 import { describe, expect, it } from "vitest"
 import type { PolicyInput } from "../../schema/PolicySchema.ts"
-import { endpointView, Fixture, ManualTicker, seededRandom } from "../../testing/OutboundFixture.ts"
+import { endpointView, Fixture, ManualTicker } from "../../testing/OutboundFixture.ts"
 import type { RecordingReceiver, SentCall } from "../../testing/OutboundRecorders.ts"
+import { seededRandom } from "../../testing/simulator/EventQueue.ts"
 
 const seed = 20_260_501
 const retrying: PolicyInput = { retry: { on: ["5xx"] }, breaker: "off", ejection: "off" }

@@ -4,13 +4,14 @@
  */
 import { describe, expect, it } from "vitest"
 import type { PolicyInput } from "../../schema/PolicySchema.ts"
-import { endpointView, Fixture, payments, seededRandom } from "../../testing/OutboundFixture.ts"
+import { endpointView, Fixture, payments } from "../../testing/OutboundFixture.ts"
 import {
   OutboundSimulation,
   type SimulatedProgram,
   steady,
   well
 } from "../../testing/OutboundSimulation.ts"
+import { seededRandom } from "../../testing/simulator/EventQueue.ts"
 
 const seeds = [1, 2, 3]
 const twoChoices = ["p2c_ewma", "least_request"] as const

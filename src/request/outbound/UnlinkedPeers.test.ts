@@ -15,12 +15,12 @@ import {
   Pump,
   payments,
   Recorder,
-  Served,
-  seeded
+  Served
 } from "../../testing/LinkTestPair.ts"
 import { MemoryNetwork } from "../../testing/MemoryNetwork.ts"
 import { endpointView, serviceView } from "../../testing/OutboundFixture.ts"
 import { RecordingObserver } from "../../testing/OutboundRecorders.ts"
+import { seededRandom } from "../../testing/simulator/EventQueue.ts"
 import { MetricRegistry } from "../cells/Metrics.ts"
 import { LinkPool } from "../link/LinkPool.ts"
 import { makeOutbound } from "./Outbound.ts"
@@ -33,7 +33,7 @@ const thrown = (error: unknown) => {
 /** Alice calls an endpoint of each of these peers, in turn, over links of her own. */
 const makeMesh = (peers: ReadonlyArray<PeerKey>, policy: PolicyInput = {}) => {
   const pump = new Pump()
-  const ticker = new ManualTicker(seeded(4))
+  const ticker = new ManualTicker(seededRandom(4))
   const network = new MemoryNetwork({ defer: pump.defer })
   /** Where each call came out that reached a node, since the last look. */
   let reached: Array<PeerKey> = []

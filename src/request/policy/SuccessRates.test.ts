@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { seededRandom } from "../../testing/OutboundFixture.ts"
+import { seededRandom } from "../../testing/simulator/EventQueue.ts"
 import { outliers } from "./SuccessRates.ts"
 
 const limits = { deviations: 1.9, margin: 5 }
