@@ -19,5 +19,6 @@ if (isNode && programs.command !== "" && ["up", "join"].includes(process.argv[2]
   runProgram(new URL(`./up/${programs.command}`, import.meta.url))
 } else {
   const { main } = await import("./cli/Main.ts")
-  main()
+  const { runSkein } = await import("./cli/Skein.ts")
+  main(runSkein)
 }

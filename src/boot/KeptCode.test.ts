@@ -84,7 +84,15 @@ describe("a program of the build", { timeout: 30_000 }, () => {
     rotten.writeUInt8(rotten.readUInt8(kept.length >> 1) ^ 1, kept.length >> 1)
     writeFileSync(place, rotten)
     expect(runs(path)).toBe("torn-BBBB.cjs\ncompiled\n")
-    expect(existsSync(place)).toBe(false)
+    expect(runs(path)).toBe("torn-BBBB.cjs\nkept\n")
+  })
+
+  it("is kept at its end where that comes first", () => {
+    forget()
+    const path = script("ends-EEEE.cjs", "setTimeout(() => process.exit(), 1)")
+    // It says nothing of its own, and ends before it is to be kept.
+    expect(runs(path)).toBe("compiled\n")
+    expect(runs(path)).toBe("kept\n")
   })
 
   it("keeps it anew after a day", () => {

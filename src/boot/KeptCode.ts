@@ -17,7 +17,7 @@ import zlib from "node:zlib"
 import { underFirstFlags } from "../cli/ProcessMemory.ts"
 
 /**
- * When it is kept, ms after the start: before a collection drops what only a start needs, which has to be
+ * When it is kept, ms after the start, or at an end that comes sooner: before a collection drops what only a start needs, which has to be
  * unused for 10 s (dropUnusedCode).
  */
 export const keepAfter = 8_000
@@ -78,6 +78,8 @@ const keepLater = (script: Script, place: string, after: number): void => {
     )
   }
   setTimeout(keep, after).unref()
+  // One that ends before leaves something as well.
+  process.once("exit", keep)
 }
 
 /** Apart, so that what was read is garbage before the program begins to fill memory with what lives on. */

@@ -1,4 +1,5 @@
-/** The command as a script: what `skein up` is run from. */
+/** What `skein up` and `skein join` are run from, as a script. */
 import { main } from "../cli/Main.ts"
+import { runSkeinNode } from "../cli/SkeinNode.ts"
 
-main()
+main(runSkeinNode)

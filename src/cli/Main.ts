@@ -3,15 +3,16 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
 import { exitCodeOf } from "./CommandFailed.ts"
-import { runSkein } from "./Skein.ts"
 
-export const main = (): void => {
+export const main = <E>(
+  run: (argv: ReadonlyArray<string>) => Effect.Effect<void, E, NodeContext.NodeContext>
+): void => {
   // `skein members --watch | head`: whoever read us has seen enough.
   process.stdout.on("error", (error) => {
     process.exit("code" in error && error.code === "EPIPE" ? 0 : 1)
   })
 
-  NodeRuntime.runMain(runSkein(process.argv).pipe(Effect.provide(NodeContext.layer)), {
+  NodeRuntime.runMain(run(process.argv).pipe(Effect.provide(NodeContext.layer)), {
     disableErrorReporting: true,
     disablePrettyLogger: true,
     // A command that is done ends at once; it does not wait for idle sockets to time out.
