@@ -1,5 +1,5 @@
 import { expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Duration, Effect, Fiber, TestClock } from "effect"
 import * as fc from "fast-check"
 import { test } from "vitest"
 import { NodeName, PeerKey } from "../../model/Names.ts"
@@ -148,6 +148,54 @@ it.effect("a newcomer gets everything in bounded batches, and gives what it has"
     expect(a.catalogue.root()).toEqual(b.catalogue.root())
     expect(b.largest.records).toBeLessThanOrEqual(syncLimits.records)
     expect(b.largest.bytes).toBeLessThanOrEqual(syncLimits.bytes)
+  })
+)
+
+/** Each answer takes 100 ms; `most`: questions at a time. */
+const faraway = (port: SyncPort) => {
+  const seen = { now: 0, most: 0 }
+  const late = <A>(answer: Effect.Effect<A, MeshRpcError>) =>
+    Effect.suspend(() => {
+      seen.most = Math.max(seen.most, ++seen.now)
+      return Effect.ensuring(
+        Effect.delay(answer, "100 millis"),
+        Effect.sync(() => seen.now--)
+      )
+    })
+  const slow: SyncPort = {
+    digest: (root) => late(port.digest(root)),
+    versions: (buckets) => late(port.versions(buckets)),
+    exchange: (wanted, offered) => late(port.exchange(wanted, offered))
+  }
+  return { seen, slow }
+}
+
+/** What a comparison comes to, and how long it takes, ms. */
+const timed = (a: Side, port: SyncPort) =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.fork(Effect.timed(synchronise(a.self, port)))
+    yield* TestClock.adjust("1 minute")
+    const [took, report] = yield* Fiber.join(fiber)
+    return { took: Duration.toMillis(took), report }
+  })
+
+it.effect("a newcomer asks for four parts at a time, and others for one after the other", () =>
+  Effect.gen(function* () {
+    // Fifteen or sixteen questions of buckets, and as many exchanges.
+    const [newcomer, b] = [new Side([]), new Side(range(0, 600))]
+    const first = faraway(b.port)
+    const { report, took } = yield* timed(newcomer, first.slow)
+    expect(report).toEqual({ same: false, received: 600, offered: 0 })
+    expect(newcomer.catalogue.root()).toEqual(b.catalogue.root())
+    expect(first.seen.most).toBe(4)
+    expect(took).toBeLessThanOrEqual(1_000)
+
+    const other = new Side(range(600, 1_200))
+    const second = faraway(b.port)
+    const back = yield* timed(other, second.slow)
+    expect(back.report).toEqual({ same: false, received: 600, offered: 600 })
+    expect(second.seen.most).toBe(1)
+    expect(back.took).toBeGreaterThan(3_000)
   })
 )
 

@@ -22,7 +22,11 @@ export const syncLimits = {
   /** Records per batch, each way. */
   records: 64,
   /** Bytes of envelopes per batch, each way; one record always fits. */
-  bytes: 512 * 1024
+  bytes: 512 * 1024,
+  /** Who holds no more nodes than this is new here… */
+  newcomer: 8,
+  /** …and asks so many questions at a time: nobody can call through it before it has heard of all. */
+  newcomersQuestions: 4
 } as const
 
 /** The other side, as the exchange needs it. */
@@ -185,7 +189,10 @@ const exchangeAll = (
     return { received, offered: plan.offered.length }
   })
 
-/** One whole comparison with one other node. */
+/**
+ * One whole comparison with one other node. After a partition many make them at once, each one question at a
+ * time; a newcomer waits for its first one, which is most of what there is, part by part.
+ */
 export const synchronise = (
   self: SyncSelf,
   port: SyncPort
@@ -194,15 +201,21 @@ export const synchronise = (
     const digest = yield* port.digest(self.current().root())
     if (digest.same) return { same: true, received: 0, offered: 0 }
     const differing = differingBuckets(self.current().bucketHashes(), digest.buckets)
-    let received = 0
-    let offered = 0
-    for (const buckets of chunksOf(differing, syncLimits.buckets)) {
-      const theirs = yield* port.versions(buckets)
-      const plan = compareVersions(self.current(), buckets, theirs)
-      if (plan.gone.length > 0) self.onGone?.(plan.gone)
-      const moved = yield* exchangeAll(self, port, plan)
-      received += moved.received
-      offered += moved.offered
+    const part = (buckets: ReadonlyArray<number>) =>
+      Effect.gen(function* () {
+        const theirs = yield* port.versions(buckets)
+        const plan = compareVersions(self.current(), buckets, theirs)
+        if (plan.gone.length > 0) self.onGone?.(plan.gone)
+        return yield* exchangeAll(self, port, plan)
+      })
+    const parts = chunksOf(differing, syncLimits.buckets)
+    const isNewcomer = self.current().size <= syncLimits.newcomer
+    const moved = yield* Effect.forEach(parts, part, {
+      concurrency: isNewcomer ? Math.min(parts.length, syncLimits.newcomersQuestions) : 1
+    })
+    return {
+      same: false,
+      received: moved.reduce((sum, { received }) => sum + received, 0),
+      offered: moved.reduce((sum, { offered }) => sum + offered, 0)
     }
-    return { same: false, received, offered }
   })
