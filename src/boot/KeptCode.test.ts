@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   utimesSync,
   writeFileSync
 } from "node:fs"
@@ -93,6 +94,24 @@ describe("a program of the build", { timeout: 30_000 }, () => {
     // It says nothing of its own, and ends before it is to be kept.
     expect(runs(path)).toBe("compiled\n")
     expect(runs(path)).toBe("kept\n")
+  })
+
+  it("is not kept again at its end, of which much was dropped by then", () => {
+    forget()
+    const path = script(
+      "long-FFFF.cjs",
+      `const { statSync, utimesSync } = require("node:fs")
+      const { getCompileCacheDir } = require("node:module")
+      const place = getCompileCacheDir() + "/long-FFFF.cjs.code"
+      const look = () => {
+        if (statSync(place, { throwIfNoEntry: false }) === undefined) return setTimeout(look, 1)
+        utimesSync(place, 1, 1)
+        process.exit()
+      }
+      look()`
+    )
+    expect(runs(path, 5)).toBe("compiled\n")
+    expect(statSync(keptIn()[0] ?? "").mtimeMs).toBe(1_000)
   })
 
   it("keeps it anew after a day", () => {

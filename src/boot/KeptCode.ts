@@ -17,8 +17,8 @@ import zlib from "node:zlib"
 import { underFirstFlags } from "../cli/ProcessMemory.ts"
 
 /**
- * When it is kept, ms after the start, or at an end that comes sooner: before a collection drops what only a start needs, which has to be
- * unused for 10 s (dropUnusedCode).
+ * When it is kept, ms after the start, or at an end that comes sooner: before a collection drops what only a
+ * start needs, which has to be unused for 10 s (dropUnusedCode).
  */
 export const keepAfter = 8_000
 
@@ -70,6 +70,9 @@ const ageOf = (place: string): number => {
 
 const keepLater = (script: Script, place: string, after: number): void => {
   const keep = (): void => {
+    clearTimeout(timer)
+    // One that ends days later has dropped what only a start needs.
+    process.off("exit", keep)
     // Of many that were started at once the first does it for all.
     if (ageOf(place) < freshFor) return
     writeKept(
@@ -77,9 +80,9 @@ const keepLater = (script: Script, place: string, after: number): void => {
       underFirstFlags(() => script.createCachedData())
     )
   }
-  setTimeout(keep, after).unref()
+  const timer = setTimeout(keep, after).unref()
   // One that ends before leaves something as well.
-  process.once("exit", keep)
+  process.on("exit", keep)
 }
 
 /** Apart, so that what was read is garbage before the program begins to fill memory with what lives on. */
