@@ -35,6 +35,15 @@ describe("what a request thread knows of a node", () => {
     expect([book.nameOf(bob), book.addressesOf(bob)]).toEqual(["after", []])
   })
 
+  it("whether a record has an address that the one before had not", () => {
+    const book = make()
+    const other = ["/ip4/10.0.0.2/tcp/4002"]
+    const puts = [addresses, addresses, [...addresses, ...other], other, addresses, []]
+    expect(puts.map((all) => book.put({ peer: bob, name: "host-b", addresses: all }))).toEqual([
+      ...[true, false, true, false, true, false]
+    ])
+  })
+
   it("nothing any more once it is forgotten", () => {
     const book = make()
     book.put({ peer: bob, name: "host-b", addresses })

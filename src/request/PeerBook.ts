@@ -14,9 +14,12 @@ export class PeerBook {
     this.#self = self
   }
 
-  put(facts: PeerFacts): void {
+  /** True: it has an address that it did not have before. */
+  put(facts: PeerFacts): boolean {
+    const before = new Set(this.addressesOf(facts.peer))
     this.#facts.set(facts.peer, facts)
     this.#proved.delete(facts.peer)
+    return facts.addresses.some((address) => !before.has(address))
   }
 
   /** Its handshake has shown the name; whoever calls before its record is here has one then. */

@@ -19,6 +19,8 @@ export interface PlanePeersOptions {
   readonly ask: (peer: PeerKey) => void
   /** There is a new session with the peer. */
   readonly onMet: (peer: PeerKey) => void
+  /** The peer can be dialled where it could not before. */
+  readonly onMoved: (peer: PeerKey) => void
 }
 
 /** What is said of other nodes, and of what this one may say to them. */
@@ -65,7 +67,7 @@ export class PlanePeers {
         this.rights.own = message.facts
         return
       case "peer":
-        this.#book.put(message.facts)
+        if (this.#book.put(message.facts)) this.#options.onMoved(message.facts.peer)
         return
       case "peer.gone":
         this.#book.forget(message.peer)

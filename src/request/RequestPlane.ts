@@ -98,7 +98,8 @@ export class RequestPlane {
       self,
       wall: () => ticker.wall(),
       ask: (peer) => post({ type: "session.need", peer }),
-      onMet: (peer) => this.#pool.met(peer)
+      onMet: (peer) => this.#pool.met(peer),
+      onMoved: (peer) => this.#pool.moved(peer)
     })
     this.#peers = peers
     const { hostOf, nameOf, rights, sessions } = peers

@@ -265,6 +265,20 @@ describe("a wanted link", () => {
     expect(a.isDown(bob)).toBe(false)
   })
 
+  it("is tried at once where the peer has another address, and soon again, as if none had failed", async () => {
+    const { a, network, settle, advance } = await failing()
+    // The session is there before the word of where the peer is now.
+    a.met(bob)
+    await advance(1_010)
+    let attempts = 0
+    network.reaches = () => ++attempts > 3
+    a.moved(bob)
+    await settle()
+    expect(attempts).toBe(1)
+    await advance(710)
+    expect([attempts, a.isUp(bob)]).toEqual([4, true])
+  })
+
   it("that cannot be made is told of before those who wait for it, once", async () => {
     const { a, network, advance } = makePools()
     const seen: Array<string> = []

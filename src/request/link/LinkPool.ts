@@ -130,6 +130,14 @@ export class LinkPool {
     this.#peers.get(peer)?.hint(leastAfterFailure)
   }
 
+  /**
+   * The peer has another address. One that was started again most often has another port, and the session comes before the
+   * word of that, so the attempt which was made for it has failed.
+   */
+  moved(peer: PeerKey): void {
+    this.#peers.get(peer)?.moved()
+  }
+
   /** Another thread finds the peer silent: is it so here? */
   doubt(peer: PeerKey): void {
     this.#peers.get(peer)?.doubt()

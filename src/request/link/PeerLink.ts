@@ -160,6 +160,12 @@ export class PeerLink {
     }
   }
 
+  /** It has another address, and what has failed so far says nothing of that. */
+  moved(): void {
+    this.#failures = 0
+    this.hint()
+  }
+
   /** It will be called soon. */
   warm(): void {
     this.#lastUsed = this.#context.ticker.now()
