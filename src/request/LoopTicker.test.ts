@@ -83,12 +83,12 @@ describe("LoopTicker", () => {
     expect((await until("it fires", () => fired)) - asked).toBeGreaterThanOrEqual(100)
   })
 
-  it("does not wake for a timer that was called off", () => {
+  it("does not wake for a timer that was called off, where the runtime can sleep through it", () => {
     vi.useFakeTimers({
       toFake: ["setTimeout", "clearTimeout", "setImmediate", "clearImmediate", "performance"]
     })
     try {
-      const sleeper = new LoopTicker()
+      const sleeper = new LoopTicker(true)
       let fired = 0
       const began = performance.now()
       const first = sleeper.after(500, () => fired++)
@@ -102,6 +102,33 @@ describe("LoopTicker", () => {
       expect(performance.now() - began).toBeGreaterThan(1_950)
       vi.advanceTimersByTime(100)
       expect(fired).toBe(1)
+      sleeper.stop()
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  it("wakes for it where the runtime wakes anyway, and fires what can wait", () => {
+    vi.useFakeTimers({
+      toFake: ["setTimeout", "clearTimeout", "setImmediate", "clearImmediate", "performance"]
+    })
+    try {
+      const sleeper = new LoopTicker(false)
+      const fired: Array<number> = []
+      const began = performance.now()
+      const first = sleeper.after(500, () => fired.push(0))
+      sleeper.after(400, () => fired.push(Math.round(performance.now() - began)), 1_000)
+      vi.advanceTimersByTime(150)
+      sleeper.now()
+      first.cancel()
+      vi.advanceTimersByTime(10)
+      vi.advanceTimersToNextTimer()
+      expect(fired).toHaveLength(1)
+      expect(fired[0]).toBeGreaterThanOrEqual(500)
+      expect(fired[0]).toBeLessThan(520)
+      vi.advanceTimersByTime(2_000)
+      expect(fired).toHaveLength(1)
+      expect(vi.getTimerCount()).toBe(0)
       sleeper.stop()
     } finally {
       vi.useRealTimers()

@@ -2,7 +2,7 @@
  * The real clock and the real dice, for the request plane. The clock is read once per turn of the
  * event loop: a request asks for the time a dozen times, and within a turn nobody could tell the
  * answers apart. The wheel is advanced when its next timer is due and not before: an idle node
- * sleeps, also through the timers that were called off. Those that can wait fire at the end of a turn in
+ * sleeps, also through the timers that were called off where the runtime can. Those that can wait fire at the end of a turn in
  * which somebody asked for the time.
  */
 import type { OnDefect } from "../model/Defect.ts"
@@ -22,6 +22,12 @@ const lookEvery = 100
  */
 const heldUp = 2 * 10
 
+/**
+ * Does the runtime sleep through a timer that was cleared? Node's loop is woken when the earliest that it ever had is
+ * due, unless another one rang since.
+ */
+const sleepsThroughCleared = process.versions["deno"] !== undefined
+
 export class LoopTicker implements Ticker {
   readonly #wheel = new TimerWheel(performance.now())
   #alarm: NodeJS.Timeout | undefined
@@ -36,8 +42,13 @@ export class LoopTicker implements Ticker {
   #looked = Number.NEGATIVE_INFINITY
   readonly #listeners = new Set<(late: number) => void>()
 
-  constructor() {
+  /**
+   * Where a timer that was called off wakes the thread all the same (not `sleepsThrough`), it is left to ring, and what
+   * can wait fires with it.
+   */
+  constructor(sleepsThrough = sleepsThroughCleared) {
     this.#wheel.onWake = (at) => this.#wakeAt(at)
+    if (!sleepsThrough) return
     this.#wheel.onCalledOff = () => {
       this.#calledOff = true
     }

@@ -3,7 +3,12 @@ import { NodeName, PeerKey } from "../../model/Names.ts"
 import { membershipBehaviour } from "./MembershipBehaviour.ts"
 import type { MembershipAction, MembershipMessage, PingAnswer } from "./MembershipMessages.ts"
 import { defaultMembershipOptions } from "./MembershipOptions.ts"
-import { type MembershipState, makeMembershipState, recoverMembership } from "./MembershipState.ts"
+import {
+  type MembershipState,
+  makeMembershipState,
+  recoverMembership,
+  watchedFrom
+} from "./MembershipState.ts"
 import { memberOf } from "./MemberTable.ts"
 import { helpersFor } from "./ProbeHelpers.ts"
 import { defaultSuspicion, minTimeout } from "./Suspicion.ts"
@@ -556,6 +561,21 @@ const refuting = (run: Run, missing: number, until: number) => {
   const gaps = times.slice(1).map((at, index) => Math.round((at - times[index]!) / 1_000))
   return { gaps, incarnation }
 }
+
+test("while an answer is waited for, its ticks begin before its time is up", () => {
+  const run = new Run(a!, b!, c!)
+  const options = defaultMembershipOptions
+  expect(watchedFrom(run.state, options)).toBe(Number.POSITIVE_INFINITY)
+  const { probe } = run.ping(a!)
+  const askedAt = run.now
+  expect(watchedFrom(run.state, options)).toBe(askedAt + options.timeout - options.tick)
+  run.now += options.timeout
+  // Helpers are asked now: all ticks are wanted.
+  expect(run.tell({ _tag: "Unanswered", peer: a!, probe })).toMatchObject([{ _tag: "AskHelpers" }])
+  expect(watchedFrom(run.state, options)).toBeLessThan(run.now)
+  run.tell({ _tag: "Helped", peer: a!, probe, reachedBy: [b!], missedBy: [] })
+  expect(watchedFrom(run.state, options)).toBe(Number.POSITIVE_INFINITY)
+})
 
 test("what is due soon is done in a tick that comes before, but while somebody is suspected", () => {
   const { early } = defaultMembershipOptions

@@ -23,11 +23,11 @@ import {
   unavailable
 } from "./MembershipPort.ts"
 import {
-  isWaiting,
   type MembershipState,
   makeMembershipState,
   nextDue,
-  recoverMembership
+  recoverMembership,
+  watchedFrom
 } from "./MembershipState.ts"
 import { evidenceOf, type MemberState, memberOf, movedIn } from "./MemberTable.ts"
 import { type MemberView, memberViews } from "./MemberView.ts"
@@ -175,8 +175,7 @@ export const makeMembership = (
           every: options.tick,
           message: (dueAt) => ({ _tag: "Tick", dueAt }),
           seldom: {
-            // While somebody is to answer, so that we know whether it is we who are late.
-            dueAt: (state) => (isWaiting(state) ? Number.NEGATIVE_INFINITY : nextDue(state)),
+            dueAt: (state) => Math.min(nextDue(state), watchedFrom(state, options)),
             atLeast: quietTick * options.tick,
             early: options.early
           }

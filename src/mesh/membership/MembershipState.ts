@@ -2,9 +2,10 @@
 
 import type { PeerKey } from "../../model/Names.ts"
 import { noActions } from "../actor/Behaviour.ts"
-import { applyDelta } from "./Awareness.ts"
+import { applyDelta, scaled } from "./Awareness.ts"
 import { type Denials, noDenials } from "./Denial.ts"
 import type { MembershipAction } from "./MembershipMessages.ts"
+import type { MembershipOptions } from "./MembershipOptions.ts"
 import { type MemberTable, makeMemberTable } from "./MemberTable.ts"
 import type { ObserverRing } from "./ObserverRing.ts"
 
@@ -79,10 +80,19 @@ export const nextDue = ({
   return due
 }
 
-/** Is somebody to answer a probe? */
-export const isWaiting = ({ probes }: MembershipState): boolean => {
-  for (const { flight } of probes.values()) if (flight !== undefined) return true
-  return false
+/**
+ * Monotonic ms from when on ticks come while somebody is to answer a probe, so that we know whether it is we who are late:
+ * the last before its time is up, and all behind it. Infinite: nobody is.
+ */
+export const watchedFrom = (
+  { awareness, probes }: MembershipState,
+  { tick, timeout }: Pick<MembershipOptions, "tick" | "timeout">
+): number => {
+  let from = Number.POSITIVE_INFINITY
+  for (const { flight, startedAt } of probes.values()) {
+    if (flight !== undefined && startedAt < from) from = startedAt
+  }
+  return from + scaled(awareness, timeout) - tick
 }
 
 export type Step = readonly [MembershipState, ReadonlyArray<MembershipAction>]
