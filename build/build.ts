@@ -32,6 +32,7 @@ import type { BuildOptions, Metafile } from "esbuild"
 import manifest from "../package.json" with { type: "json" }
 import { builtinsByRequire } from "./BuiltinsByRequire.ts"
 import { keepReachable } from "./Declarations.ts"
+import { noArbitraries } from "./NoArbitraries.ts"
 import { ownVersion } from "./OwnVersion.ts"
 import { plainOrder } from "./PlainOrder.ts"
 import { singleProcessLocks } from "./SingleProcessLocks.ts"
@@ -109,7 +110,7 @@ const common = {
   minifyWhitespace: true,
   // So that a stack trace names a place somebody can read, and not column 1,900,000.
   lineLimit: 160,
-  plugins: [builtinsByRequire, singleProcessLocks, plainOrder, ownVersion],
+  plugins: [builtinsByRequire, singleProcessLocks, plainOrder, noArbitraries, ownVersion],
   // Bundled CommonJS packages ask for Node's own modules by `require`, which ESM has not.
   banner: {
     js: 'import{createRequire as skeinRequire}from"node:module";const require=skeinRequire(import.meta.url);'
@@ -150,6 +151,15 @@ try {
     skeinRequestScript: JSON.stringify(nameOf(scripts.request.metafile))
   }
   const command = await esbuild.build({ ...common, define, entryPoints: { skein: "src/main.ts" } })
+  const lives = Object.entries(command.metafile.outputs).find(
+    ([, { entryPoint }]) => entryPoint === "src/NodeLives.ts"
+  )
+  const inMesh = Array.from(lives === undefined ? [] : loadedBy(command.metafile, lives[0]))
+    .flatMap((path) => Object.keys(command.metafile.outputs[path]?.inputs ?? {}))
+    .includes("src/request/RequestPlane.ts")
+  if (lives === undefined || inMesh) {
+    throw new Error("the mesh thread of a node is to load the request plane only where it runs one")
+  }
   const starter = await esbuild.build({
     ...common,
     ...{ define, splitting: false, outdir: join(outdir, "up") },

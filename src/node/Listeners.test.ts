@@ -9,7 +9,7 @@ import { freePort, HandTicker, self, startProgram, Watched } from "../testing/In
 import { RawClient, turn } from "../testing/ListenerFixture.ts"
 import { endpointView } from "../testing/OutboundFixture.ts"
 import { type Listeners, makeListeners } from "./Listeners.ts"
-import { spawnHere } from "./PlaneThread.ts"
+import { spawnHere } from "./PlaneHere.ts"
 import { RequestThreads } from "./RequestThreads.ts"
 
 const config = (

@@ -1,11 +1,10 @@
 /**
- * A request plane and the way to it: a worker thread of its own, or this very thread. Either way the
- * two sides share nothing but messages (and counters), so that nobody has to care which it is.
+ * A request plane and the way to it: a worker thread of its own, or this very thread (PlaneHere.ts). Either way
+ * the two sides share nothing but messages (and counters), so that nobody has to care which it is.
  */
 import { Worker } from "node:worker_threads"
-import type { Ticker } from "../model/Time.ts"
 import type { FromPlane, PlaneSetup, ToPlane } from "../request/PlaneMessages.ts"
-import { RequestPlane } from "../request/RequestPlane.ts"
+import type { RequestPlane } from "../request/RequestPlane.ts"
 import { threadFile } from "./ThreadFile.ts"
 
 export interface PlaneThread {
@@ -41,34 +40,3 @@ export const spawnWorker: SpawnPlane = (setup, { onGone, onMessage }) => {
     plane: undefined
   }
 }
-
-/**
- * In this thread. Messages are handed over as they are, in order, once the one that sends is done:
- * as between threads, nobody is called while it still speaks.
- */
-export const spawnHere =
-  (ticker: Ticker): SpawnPlane =>
-  (setup, { onGone, onMessage }) => {
-    let gone = false
-    const plane = new RequestPlane(setup, {
-      ticker,
-      post: (message) =>
-        queueMicrotask(() => {
-          if (!gone) onMessage(message)
-        }),
-      onStopped: () => {
-        gone = true
-        onGone(undefined)
-      }
-    })
-    return {
-      post: (message) =>
-        queueMicrotask(() => {
-          if (!gone) plane.receive(message)
-        }),
-      terminate: async () => {
-        if (!gone) plane.stop()
-      },
-      plane
-    }
-  }

@@ -18,7 +18,7 @@ import type { ThreadReports } from "../telemetry/ThreadReports.ts"
 import { deniedEvent, otherUserEvent } from "./AuditEvents.ts"
 import type { MeshPlane } from "./MeshPlane.ts"
 import { makePlaneLog } from "./PlaneLog.ts"
-import { spawnHere, spawnWorker } from "./PlaneThread.ts"
+import { spawnWorker } from "./PlaneThread.ts"
 import { RequestThreads, type ThreadMessage } from "./RequestThreads.ts"
 import type { ProgramSide } from "./RunningNode.ts"
 import { loadOf } from "./ThreadRows.ts"
@@ -130,16 +130,16 @@ export const makePlanes = (
       }
     }
 
+    const here =
+      program === undefined && workers === 0
+        ? [(yield* Effect.promise(() => import("./PlaneHere.ts"))).spawnHere(ticker)]
+        : []
     const threads = yield* Effect.acquireRelease(
       Effect.sync(
         () =>
           new RequestThreads({
             spawns: [
-              ...(program !== undefined
-                ? [program.spawn]
-                : workers === 0
-                  ? [spawnHere(ticker)]
-                  : []),
+              ...(program === undefined ? here : [program.spawn]),
               ...(kept?.map(({ spawn }) => spawn) ??
                 Array.from({ length: workers }, () => spawnWorker))
             ],

@@ -6,7 +6,8 @@ import { noFields } from "../model/Exchange.ts"
 import { NodeName, PeerKey, ServiceName } from "../model/Names.ts"
 import type { Session } from "../model/Session.ts"
 import type { Ticker } from "../model/Time.ts"
-import { type PlaneThread, spawnHere } from "../node/PlaneThread.ts"
+import { spawnHere } from "../node/PlaneHere.ts"
+import type { PlaneThread } from "../node/PlaneThread.ts"
 import { makePolicy } from "../schema/PolicySchema.ts"
 import {
   exchange,
