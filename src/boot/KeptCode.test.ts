@@ -38,7 +38,7 @@ const runs = (path: string, ms = 0, variables: Readonly<Record<string, string>> 
         import module from "node:module"
         import { runProgram } from ${subject}
         module.enableCompileCache(${JSON.stringify(cache)})
-        const isKept = runProgram(new URL(${JSON.stringify(pathToFileURL(path).href)}), ${ms > 0 ? 5 : 60_000})
+        const isKept = runProgram(new URL(${JSON.stringify(pathToFileURL(path).href)}), ${ms > 0 ? 20 : 60_000})
         console.log(isKept ? "kept" : "compiled")
         setTimeout(() => undefined, ${ms})
       `
@@ -86,6 +86,27 @@ describe("a program of the build", { timeout: 30_000 }, () => {
     writeFileSync(place, rotten)
     expect(runs(path)).toBe("torn-BBBB.cjs\ncompiled\n")
     expect(runs(path)).toBe("torn-BBBB.cjs\nkept\n")
+  })
+
+  it("is not kept while it is still busy with its start", () => {
+    forget()
+    const path = script(
+      "busy-FFFF.cjs",
+      `const { existsSync, readdirSync } = require("node:fs")
+      const cache = ${JSON.stringify(cache)}
+      const isKept = () =>
+        existsSync(cache) && readdirSync(cache, { recursive: true }).some((it) => it.endsWith(".code"))
+      const end = Date.now() + 250
+      const work = () => {
+        for (const pause = Date.now() + 5; Date.now() < pause; );
+        if (Date.now() < end) return setImmediate(work)
+        console.log(isKept())
+        const look = () => isKept() ? console.log("kept") : setTimeout(look, 10)
+        look()
+      }
+      work()`
+    )
+    expect(runs(path, 100)).toBe("compiled\nfalse\nkept\n")
   })
 
   it("is kept at its end where that comes first", () => {

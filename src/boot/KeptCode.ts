@@ -11,6 +11,7 @@
 import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import module, { createRequire } from "node:module"
 import { basename, join } from "node:path"
+import { performance } from "node:perf_hooks"
 import { fileURLToPath } from "node:url"
 import { constants, Script } from "node:vm"
 import zlib from "node:zlib"
@@ -21,6 +22,12 @@ import { underFirstFlags } from "../cli/ProcessMemory.ts"
  * start needs, which has to be unused for 10 s (dropUnusedCode).
  */
 export const keepAfter = 8_000
+
+/**
+ * Where the thread was busy for half of that time, it is kept after as long again, so often at most: among
+ * many that start on one host one may still be loading by then, and would leave half of it to all others.
+ */
+const mostLooks = 30
 
 /** What is older is made anew, since other functions may be needed by now, ms. */
 const freshFor = 86_400_000
@@ -69,6 +76,17 @@ const ageOf = (place: string): number => {
 }
 
 const keepLater = (script: Script, place: string, after: number): void => {
+  let looks = 0
+  let before = performance.eventLoopUtilization()
+  const look = (): void => {
+    const { utilization } = performance.eventLoopUtilization(before)
+    if (utilization < 0.5 || ++looks >= mostLooks) {
+      keep()
+      return
+    }
+    before = performance.eventLoopUtilization()
+    timer = setTimeout(look, after).unref()
+  }
   const keep = (): void => {
     clearTimeout(timer)
     // One that ends days later has dropped what only a start needs.
@@ -80,7 +98,7 @@ const keepLater = (script: Script, place: string, after: number): void => {
       underFirstFlags(() => script.createCachedData())
     )
   }
-  const timer = setTimeout(keep, after).unref()
+  let timer = setTimeout(look, after).unref()
   // One that ends before leaves something as well.
   process.on("exit", keep)
 }
