@@ -20,6 +20,10 @@ describe("a request that does not arrive", () => {
       }
     )
     server.keepAliveTimeout = patience
+    // As the platform's does.
+    server.on("upgrade", (_, socket) => {
+      setTimeout(() => socket.end("answered as it was"), answerAfter)
+    })
     limitArrival(server, patience)
     closers.push(() => server.close().closeAllConnections())
     await new Promise<void>((done) => server.listen(0, "127.0.0.1", done))
@@ -64,6 +68,14 @@ describe("a request that does not arrive", () => {
     const { heard } = await say(address, ["GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"])
     expect(heard).toMatch(/^HTTP\/1\.1 200 /)
     expect(heard).toContain("answered")
+  })
+
+  it("keeps no answer from who offers another protocol", async () => {
+    const address = await listen(3 * patience)
+    const { heard } = await say(address, [
+      "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade, close\r\nupgrade: h2c\r\n\r\n"
+    ])
+    expect(heard).toBe("answered as it was")
   })
 
   it("counts anew on a connection that is used again", async () => {

@@ -4,7 +4,7 @@
  * it runs, though next to nobody is ever connected; here each connection has a timer, and there is none without one.
  */
 import type { IncomingMessage, Server } from "node:http"
-import type { Socket } from "node:net"
+import { Socket } from "node:net"
 
 /** What Node answers. */
 const tooLate = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n"
@@ -43,5 +43,10 @@ export const limitArrival = (server: Server, patience: number): void => {
     response.once("close", () => {
       if (requests.get(socket) === request) expect(socket, server.keepAliveTimeout + patience)
     })
+  })
+  // A request with an Upgrade field, as of clients that offer HTTP/2, has arrived; the platform's server, which
+  // listens for those anyway, answers on the socket itself.
+  server.on("upgrade", (_, socket) => {
+    if (socket instanceof Socket) clearTimeout(timers.get(socket))
   })
 }

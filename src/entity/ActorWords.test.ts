@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as fc from "fast-check"
+import { fieldValue } from "../model/Exchange.ts"
 import { addressOf, maxId } from "./ActorAddress.ts"
 import { ActorUnavailable, MailboxFull } from "./ActorError.ts"
 import { checkedType } from "./ActorService.ts"
@@ -108,12 +109,20 @@ describe("how a message stands in a call", () => {
     { _tag: "Moved", owner: undefined },
     MailboxFull.of(address, 1_000),
     ActorUnavailable.of("failed", address, "has crashed, naïvely:\nat a line"),
-    ActorUnavailable.of("not_saved", address, "could not be saved", { sent: true })
+    ActorUnavailable.of("not_saved", address, "could not be saved", { sent: true }),
+    ActorUnavailable.of("state_newer", address, "was saved as version 2")
   ])("tells in its head why it was not handled: $_tag", (refusal) => {
     const head = refusalHead(refusal)
     expect(head.status).toBeLessThan(500)
     for (const field of head.fields) expect(field).toMatch(/^[ -~]+$/)
     expect({ ...readRefusal(head, address) }).toEqual({ ...refusal })
+  })
+
+  it("says a word that older releases do not know beside one that they do", () => {
+    const head = refusalHead(ActorUnavailable.of("state_newer", address, "was saved as version 2"))
+    expect(fieldValue(head.fields, "skein-actor")).toBe("failed")
+    const later = head.fields.map((text) => (text === "state_newer" ? "of_next_year" : text))
+    expect(readRefusal({ fields: later }, address)).toMatchObject({ code: "failed", sent: false })
   })
 
   it("takes nothing for a refusal that is none", () => {

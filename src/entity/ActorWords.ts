@@ -4,7 +4,7 @@
  */
 import { type Fields, fieldValue } from "../model/Exchange.ts"
 import { type ActorAddress, formatAddress, isChild, maxId } from "./ActorAddress.ts"
-import { ActorUnavailable, isActorTrouble, MailboxFull } from "./ActorError.ts"
+import { type ActorTrouble, ActorUnavailable, isActorTrouble, MailboxFull } from "./ActorError.ts"
 import type { Released } from "./Handover.ts"
 import type { Refusal } from "./Message.ts"
 import { shardCount } from "./Placement.ts"
@@ -65,8 +65,11 @@ const messageTo = (id: string): Target | undefined =>
 
 /** Its sender wants to know no more than that it has come. */
 export const tellField = "skein-actor-tell"
-/** Why it was not handled. */
+/** Why it was not handled, in words that each release knows. */
 const refusalField = "skein-actor"
+/** The same in a finer word, which some do not: they would take the whole answer for one of nobody. */
+const finerField = "skein-actor-code"
+const coarser: Partial<Record<ActorTrouble, ActorTrouble>> = { state_newer: "failed" }
 const ownerField = "skein-actor-owner"
 const sentField = "skein-actor-sent"
 const messageField = "skein-actor-message"
@@ -124,9 +127,11 @@ export const refusalHead = (refusal: Refusal): RefusalHead => {
     }
     case "ActorUnavailable": {
       const { code, message, sent } = refusal
+      const known = coarser[code]
       const fields = [
         refusalField,
-        code,
+        known ?? code,
+        ...(known === undefined ? [] : [finerField, code]),
         sentField,
         String(sent),
         messageField,
@@ -148,9 +153,11 @@ export const readRefusal = (
   const message = decoded(fieldValue(fields, messageField) ?? formatAddress(address))
   if (code === "mailbox_full") return new MailboxFull({ code, address, message })
   if (!isActorTrouble(code)) return undefined
-  const { hint } = ActorUnavailable.of(code, address, "")
+  const finer = fieldValue(fields, finerField)
+  const trouble = finer !== undefined && isActorTrouble(finer) ? finer : code
+  const { hint } = ActorUnavailable.of(trouble, address, "")
   const sent = fieldValue(fields, sentField) !== "false"
-  return new ActorUnavailable({ ...{ code, address, message, hint, sent } })
+  return new ActorUnavailable({ ...{ code: trouble, address, message, hint, sent } })
 }
 
 const decodedKey = (text: string): string => {

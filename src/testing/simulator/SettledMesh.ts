@@ -17,7 +17,7 @@ import type { SimulatedNode } from "./SimulatedNode.ts"
 import type { World } from "./World.ts"
 
 export interface SettledOptions {
-  /** Records are of all ages up to four hours. Default: all new. */
+  /** Records are of all ages up to six hours. Default: all new. */
   readonly aged?: boolean
   readonly links?: LinkOptions
 }
