@@ -17,7 +17,7 @@
  *   the peers outside, and apart from it, so that neither loads what only the other needs.
  * - `request.js` is what runs in a request thread: the request plane and nothing else.
  * - `up/` has the command and the request thread as a script each, for nodes: of scripts V8 can keep all
- *   code that was compiled, which is some 15 % of what a start costs (src/boot/KeptCode.ts).
+ *   code that was compiled, which is some 10 % of what a start costs (src/boot/KeptCode.ts).
  * - `types/` are the declarations of both, without what is marked `@internal`.
  * - `THIRD-PARTY.txt` are the licences of what is within.
  *

@@ -1,7 +1,7 @@
 /**
  * Runs a program of the build with the code that earlier runs of it have compiled. Node's own cache of
  * compiled code keeps what is compiled as a file is loaded, and no function that is compiled when it is
- * first called: nearly all of those that a start needs, some 15 % of its processor time. V8 can give those
+ * first called: nearly all of those that a start needs, some 10 % of its processor time. V8 can give those
  * too, of scripts and not of ES modules, so such a program is one script.
  *
  * What is kept lies beside Node's own, in the directory of this user that main.ts names, which also says
