@@ -139,6 +139,8 @@ export interface ResponseReceiver {
    * Absent: nobody waits longer.
    */
   onLate?(fault: Fault): boolean
+  /** The call has waited for a link (RequestStream.unlinked), and begins there now. */
+  onLinked?(): void
 }
 
 /** The callee's half: the caller pushes the request body into it. */
@@ -150,6 +152,8 @@ export interface RequestStream {
   cancel(fault: Fault): void
   /** The receiver takes more again, after `onData` returned false. */
   resume(): void
+  /** It waits for a link: nothing of it has left this node. Absent: no. */
+  readonly unlinked?: boolean
 }
 
 export type Dispatch = (call: Call, receiver: ResponseReceiver) => RequestStream

@@ -38,6 +38,10 @@ export class WaitingExchange implements RequestStream {
     this.#onOver = onOver
   }
 
+  get unlinked(): boolean {
+    return this.#stream === undefined || this.#stream.unlinked === true
+  }
+
   /**
    * There is a link: from now on this only forwards. The call's times go on where they are, but that one
    * which waited beyond its time for a connection has all of it for the one to the program.
@@ -75,6 +79,7 @@ export class WaitingExchange implements RequestStream {
     if (this.#trailers !== undefined) stream.end(this.#trailers)
     // The caller was told to stop; if the link did not say so itself, it is on us to go on.
     else if (chunks.length > 0 && more) receiver.onWritable()
+    if (!this.unlinked) receiver.onLinked?.()
   }
 
   /** There is no link in time. Whether it goes on waiting: its caller may have nowhere else to go. */

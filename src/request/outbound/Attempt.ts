@@ -20,6 +20,8 @@ export interface AttemptOwner {
   attemptWritable(): void
   /** See ResponseReceiver.onLate. */
   attemptLate(attempt: Attempt, fault: Fault): boolean
+  /** See ResponseReceiver.onLinked. */
+  attemptLinked(attempt: Attempt): void
   /** The attempt has its verdict. */
   attemptSettled(endpoint: EndpointState, verdict: Verdict): void
   event(name: string): void
@@ -31,7 +33,8 @@ export interface AttemptOwner {
 
 export class Attempt implements ResponseReceiver, GuardedAttempt {
   readonly endpoint: EndpointState
-  readonly startedAt: number
+  /** When it was begun, or when there was a link at last, if it had to wait for one. */
+  startedAt: number
   /** Set as soon as the endpoint's dispatch has returned, which is before any response. */
   stream: RequestStream | undefined = undefined
   slots: Array<unknown> | undefined = undefined
@@ -49,6 +52,11 @@ export class Attempt implements ResponseReceiver, GuardedAttempt {
     this.#guards = endpoint.guards
     endpoint.inFlight++
     endpoint.cells.inFlight.add(1)
+  }
+
+  /** It waits for a link to the endpoint's node: nothing has left. */
+  get unlinked(): boolean {
+    return this.stream?.unlinked === true
   }
 
   /** Before it is sent. A fault: a guard of the endpoint refuses it. */
@@ -75,7 +83,7 @@ export class Attempt implements ResponseReceiver, GuardedAttempt {
     this.#owner?.attemptSettled(this.endpoint, verdict)
     // That there is no link is one event, however many calls it ends, and is seen to already: the peer
     // is down. A crash of one thread of that node must not close the endpoint to all threads of ours.
-    if (this.endpoint.peer.down && isBrokenOff(verdict)) {
+    if (isBrokenOff(verdict) && (this.endpoint.peer.down || this.unlinked)) {
       this.#guards?.abandoned(this, now, "link_lost")
     } else this.#guards?.settled(this, verdict, now)
   }
@@ -165,6 +173,16 @@ export class Attempt implements ResponseReceiver, GuardedAttempt {
     if (owner === undefined) return
     try {
       owner.attemptWritable()
+    } catch (error) {
+      owner.broke(error)
+    }
+  }
+
+  onLinked(): void {
+    const owner = this.#owner
+    if (owner === undefined) return
+    try {
+      owner.attemptLinked(this)
     } catch (error) {
       owner.broke(error)
     }

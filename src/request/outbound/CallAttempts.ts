@@ -10,7 +10,13 @@ import { Attempt } from "./Attempt.ts"
 import { type CallStep, type FailedAttempt, held, type PassedLimit } from "./CallStep.ts"
 import type { EndpointState } from "./EndpointState.ts"
 import { OutboundCall } from "./OutboundCall.ts"
-import { noHealthyEndpoint, notTheNamed, shuttingDown, superseded } from "./OutboundFaults.ts"
+import {
+  noHealthyEndpoint,
+  noLinkWithin,
+  notTheNamed,
+  shuttingDown,
+  superseded
+} from "./OutboundFaults.ts"
 
 export abstract class CallAttempts extends OutboundCall {
   /** Called once, before dispatch returns: the receiver is not to be called before. */
@@ -44,10 +50,34 @@ export abstract class CallAttempts extends OutboundCall {
     const { attempt } = this
     if (attempt === undefined) return
     const now = this.context.ticker.now()
+    if (attempt.unlinked) {
+      this.linkMissed(attempt, passed, now)
+      return
+    }
+    this.reached = true
     attempt.settle(verdicts.timeout, now)
     const grpc = this.grpc ? faultKinds.upstream_timeout.grpc : undefined
     const failure = { verdict: verdicts.timeout, retryAfter: undefined, grpc }
     if (!this.followed(attempt, failure, now)) this.limitPassed(passed)
+  }
+
+  /** The attempt has waited for a link all of its time: a connect failure as any other. */
+  protected linkMissed(attempt: Attempt, passed: PassedLimit, now: number): void {
+    const verdict = verdicts.connectFailure
+    attempt.settle(verdict, now)
+    const grpc = this.grpc ? faultKinds.upstream_connect.grpc : undefined
+    if (this.followed(attempt, { verdict, retryAfter: undefined, grpc }, now)) return
+    this.judge(verdict, now)
+    const { node } = attempt.endpoint.view
+    this.fail(noLinkWithin(this.node, this.call.service, passed, node))
+  }
+
+  /** What goes by the time that the endpoint has taken begins with the link. */
+  attemptLinked(attempt: Attempt): void {
+    attempt.startedAt = this.clock.active()
+    this.clock.begun()
+    this.toldSent = false
+    this.tellSent()
   }
 
   /** The first attempt, if the steps that begin a call have nothing against it. A fault: they have. */
@@ -122,7 +152,7 @@ export abstract class CallAttempts extends OutboundCall {
 
   /**
    * Once the endpoint's side has been given all of the request: until then it may be the caller that
-   * is waited for. Asked whenever that may have come to pass.
+   * is waited for. Asked whenever that may have come to pass. Once more where that side was a wait for a link.
    */
   protected tellSent(): void {
     if (!this.stack.calls.watchSent || this.committed) return

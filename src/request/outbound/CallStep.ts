@@ -91,7 +91,10 @@ export interface CallStep {
   readonly bodyKept?: number
   /** The call is here, and nothing of it is sent. A fault refuses it; steps further in never see it. */
   begin?(call: CallInFlight, now: number): Fault | typeof held | undefined
-  /** The endpoint's side has been given all of the request. Once for an attempt, if at all. */
+  /**
+   * The endpoint's side has been given all of the request. Once for an attempt, if at all, and once more
+   * where that has waited for a link and now has one.
+   */
   sent?(call: CallInFlight): void
   /** The attempt is not waited for any more: its head is here, or it failed. */
   answered?(call: CallInFlight, now: number): void

@@ -372,6 +372,16 @@ describe("a new view", () => {
     expect(mesh.outbound.services()).toEqual([])
   })
 
+  it("a call of which one attempt may have been seen was sent, whatever became of the next", () => {
+    const mesh = new Fixture({ retry: { attempts: 1 } }, two)
+    const { receiver } = mesh.request()
+    mesh.last.fault("upstream_reset", true)
+    mesh.ticker.advance(100)
+    expect(mesh.sent).toHaveLength(2)
+    mesh.last.fault("upstream_connect", false)
+    expect(receiver.fault).toMatchObject({ code: "upstream_connect", sent: true })
+  })
+
   it("nothing waits for another try after close, as no clock may tell when its time has come", () => {
     const mesh = new Fixture({ retry: { attempts: 3, backoff: { base: "1s", max: "2s" } } }, two)
     const paused = mesh.request()
@@ -379,7 +389,8 @@ describe("a new view", () => {
     const open = mesh.request()
     const attempts = mesh.sent.length
     mesh.outbound.close()
-    expect(paused.receiver.fault).toMatchObject({ code: "draining", sent: false })
+    // Its first attempt may have reached a program.
+    expect(paused.receiver.fault).toMatchObject({ code: "draining", sent: true })
     // One under way ends with what befalls it when the links are closed.
     expect(open.receiver.fault).toBeUndefined()
     mesh.last.fault("upstream_reset", true)

@@ -81,6 +81,8 @@ export abstract class OutboundCall implements CallInFlight, AttemptOwner, IdleCa
   protected timers: StepTimer | undefined = undefined
   /** An attempt was followed by another. */
   protected repeated = false
+  /** An attempt that is over may have reached a program: that a later one has not is not all there is to say. */
+  protected reached = false
   /** Among those that wait. */
   protected waits = false
   /** Bytes both ways with no head: TCP, or after 101. */
@@ -195,15 +197,18 @@ export abstract class OutboundCall implements CallInFlight, AttemptOwner, IdleCa
     const now = this.context.ticker.now()
     const { node } = this.context
     const { service } = this.call
-    if (passed.late === "endpoint") this.attempt?.settle(verdicts.timeout, now)
-    else this.attempt?.abandon(now)
+    const { attempt, attempts } = this
+    const unlinked = attempt?.unlinked === true
+    if (passed.late !== "endpoint") attempt?.abandon(now)
+    else attempt?.settle(unlinked ? verdicts.connectFailure : verdicts.timeout, now)
+    const sent = attempt !== undefined && !unlinked
     if (passed.late === "client") {
-      this.fail(clientTimeout(node, service, passed, this.body.received))
+      this.fail(clientTimeout(node, service, passed, this.body.received, sent))
       return
     }
     this.judge(verdicts.timeout, now)
-    const last = this.attempt?.endpoint.view.node
-    this.fail(upstreamTimeout(node, service, passed, { attempts: this.attempts, last }))
+    const last = attempt?.endpoint.view.node
+    this.fail(upstreamTimeout(node, service, passed, { attempts, last, sent, unlinked }))
   }
 
   idle(millis: number): void {
@@ -227,6 +232,7 @@ export abstract class OutboundCall implements CallInFlight, AttemptOwner, IdleCa
   abstract attemptEnd(trailers: Fields): void
   abstract attemptFault(attempt: Attempt, fault: Fault): void
   abstract attemptLate(attempt: Attempt, fault: Fault): boolean
+  abstract attemptLinked(attempt: Attempt): void
   abstract attemptWritable(): void
 
   attemptSettled(endpoint: EndpointState, verdict: Verdict): void {
@@ -248,8 +254,9 @@ export abstract class OutboundCall implements CallInFlight, AttemptOwner, IdleCa
 
   // ── The end ─────────────────────────────────────────────────────────────────────────────────
 
-  protected fail(fault: Fault): void {
+  protected fail(why: Fault): void {
     if (this.over) return
+    const fault = this.reached && !why.sent ? { ...why, sent: true } : why
     this.finish({ kind: "fault", code: fault.code, message: fault.message }, fault)
     // For the caller it is over once both halves have ended, whatever becomes of its last bytes.
     if (this.answered && this.body.ended) return

@@ -128,6 +128,7 @@ export class OutboundExchange extends CallAttempts implements RequestStream {
     now: number
   ): boolean {
     attempt.settle(verdict, now)
+    this.reached = true
     const retryAfter = fieldValue(head.fields, "retry-after")
     if (!this.grpc) return this.followed(attempt, { verdict, retryAfter }, now)
     const grpc =
@@ -194,6 +195,7 @@ export class OutboundExchange extends CallAttempts implements RequestStream {
     else if (verdict === verdicts.overflow) attempt.abandon(now, "no_room")
     else attempt.settle(verdict, now)
     attempt.close(undefined)
+    if (fault.sent) this.reached = true
     const retryAfter = fault.retryAfter === undefined ? undefined : String(fault.retryAfter)
     const grpc = this.grpc ? faultKinds[fault.code].grpc : undefined
     if (this.followed(attempt, { verdict, retryAfter, grpc }, now)) return

@@ -86,34 +86,64 @@ export const noHealthyEndpoint = (node: string, plan: ToldService, now: number):
   }
 }
 
-/** `last`: node of the last endpoint tried. */
+/** What came of a call's attempts. */
+interface Attempts {
+  readonly attempts: number
+  /** Node of the last endpoint tried. */
+  readonly last: string | undefined
+  /** There was no link to that node yet. */
+  readonly unlinked?: boolean
+  /** One of them may have reached an endpoint. */
+  readonly sent: boolean
+}
+
 export const upstreamTimeout = (
   node: string,
   service: ServiceName,
   { limit, millis, what }: PassedLimit,
-  { attempts, last }: { readonly attempts: number; readonly last: string | undefined }
+  { attempts, last, sent, unlinked = false }: Attempts
 ): Fault => ({
   code: "upstream_timeout",
   message: `${service} did not ${what} within ${Math.round(millis)} ms (${limit})${
     attempts > 1 ? `, after ${attempts} attempts` : ""
-  }${last === undefined ? "" : `; last tried on ${last}`}`,
+  }${last === undefined ? "" : `; last tried on ${last}`}${
+    unlinked ? ", to which there was no link yet" : ""
+  }`,
   node,
   service,
-  sent: true
+  sent
 })
 
-/** The caller was waited for, not the endpoint. `received`: bytes of its body so far. */
+/** An attempt has waited for a link to the node `to`, and nothing has left. */
+export const noLinkWithin = (
+  node: string,
+  service: ServiceName,
+  { limit, millis }: PassedLimit,
+  to: string
+): Fault => ({
+  code: "upstream_connect",
+  message: `no link to the node ${to} within ${Math.round(millis)} ms (${limit})`,
+  node,
+  service,
+  sent: false
+})
+
+/**
+ * The caller was waited for, not the endpoint. `received`: bytes of its body so far. `sent`: some of it may
+ * have reached an endpoint.
+ */
 export const clientTimeout = (
   node: string,
   service: ServiceName,
   { limit, millis }: PassedLimit,
-  received: number
+  received: number,
+  sent: boolean
 ): Fault => ({
   code: "client_timeout",
   message: `the client had not sent all of its request to ${service} within ${Math.round(millis)} ms (${limit}); ${received} bytes of the body have come`,
   node,
   service,
-  sent: true
+  sent
 })
 
 /** Never answered: told to the endpoint's side of an attempt that is given up for another. */

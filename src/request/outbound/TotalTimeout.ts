@@ -32,7 +32,7 @@ export class TotalTimeout implements CallStep {
     }
     // It came too late to be sent at all.
     const { node } = call
-    const attempts = { attempts: 0, last: undefined }
+    const attempts = { attempts: 0, last: undefined, sent: false }
     return upstreamTimeout(node, call.call.service, this.#passed(call, "nobody"), attempts)
   }
 

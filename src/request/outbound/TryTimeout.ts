@@ -1,6 +1,7 @@
 /**
  * The time of one attempt, from when its endpoint's side has been given all of the request (until
- * then it may be the caller that is waited for) until the head of its response. Tunnels have none.
+ * then it may be the caller that is waited for) until the head of its response. A wait for a link to the
+ * endpoint's node is given as long, and the time begins anew with the link. Tunnels have none.
  */
 import type { CallInFlight, CallStep } from "./CallStep.ts"
 
