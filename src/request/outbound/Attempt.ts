@@ -40,6 +40,8 @@ export class Attempt implements ResponseReceiver, GuardedAttempt {
   slots: Array<unknown> | undefined = undefined
   probing = false
   answer: Verdict | undefined = undefined
+  /** It is late with a link, and no other attempt may follow it: nobody is asked again whether one may. */
+  stays = false
   /** Undefined once one of them has refused it. */
   #guards: EndpointGuards | undefined
   #owner: AttemptOwner | undefined

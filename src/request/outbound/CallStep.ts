@@ -43,6 +43,8 @@ export interface FailedAttempt {
   readonly grpc?: number | undefined
   /** What its program said about another attempt. */
   readonly pushback?: Pushback | undefined
+  /** It is late, and waits on unless another follows. Absent: it is over. */
+  readonly waitsOn?: boolean
 }
 
 /** A call, as steps see it and what they may do with it. */

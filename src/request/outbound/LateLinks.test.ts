@@ -1,8 +1,10 @@
 /** Calls that wait for a link longer than they were to, since they have nowhere else to go. */
 import { describe, expect, it } from "vitest"
 import type { Call } from "../../model/Exchange.ts"
+import type { Fault } from "../../model/Fault.ts"
 import type { PolicyInput } from "../../schema/PolicySchema.ts"
 import { bob, postHead } from "../../testing/LinkTestPair.ts"
+import { endpointView, Fixture, microtasks, payments } from "../../testing/OutboundFixture.ts"
 import { carol, isCarol, later, makeMesh } from "../../testing/UnlinkedMesh.ts"
 
 describe("a node that is late with a link, having just been started", () => {
@@ -173,5 +175,50 @@ describe("the limits of a call that waits for a link", () => {
     await pass(100)
     expect(waits.fault).toMatchObject({ code: "upstream_timeout", sent: true })
     expect(waits.fault?.message).toContain("timeout.perTry")
+  })
+})
+
+describe("a call that is late with a link and may not be tried again", () => {
+  const noLink: Fault = {
+    ...{ code: "upstream_connect", message: "no link", node: "here", sent: false },
+    service: payments
+  }
+
+  it("asks for another attempt once, and waits on after a no", () => {
+    const retry = { budget: { ratio: 0, minPerSecond: 0.1, window: "10s" } } as const
+    const mesh = new Fixture({ retry, balance: { kind: "round_robin" } }, [
+      endpointView("a"),
+      endpointView("b")
+    ])
+    // Takes what the budget has.
+    mesh.request()
+    mesh.last.fault("upstream_connect", false)
+    mesh.last.respond(200)
+    const { observed, receiver } = mesh.request()
+    const { last } = mesh
+    for (let second = 1; second < 5; second++) {
+      expect(last.receiver.onLate?.(noLink)).toBe(true)
+    }
+    expect(observed.events).toEqual(["retry_budget_exhausted"])
+    expect(receiver.fault).toBeUndefined()
+    last.respond(200)
+    expect(receiver.head?.status).toBe(200)
+  })
+
+  it("has its retry counted by what comes of it", async () => {
+    const retry = { attempts: 1, budget: { ratio: 0, minPerSecond: 1, window: "10s" } } as const
+    const mesh = new Fixture({ retry, balance: { kind: "round_robin" } }, [
+      endpointView("a"),
+      endpointView("b")
+    ])
+    // Ten are granted, but for those that help fewer would be.
+    for (let call = 0; call < 10; call++) {
+      const { receiver } = mesh.request()
+      mesh.last.fault("upstream_connect", false)
+      await microtasks()
+      mesh.last.receiver.onLate?.(noLink)
+      mesh.last.respond(200)
+      expect([call, receiver.head?.status]).toEqual([call, 200])
+    }
   })
 })

@@ -210,10 +210,13 @@ export class OutboundExchange extends CallAttempts implements RequestStream {
   attemptLate(attempt: Attempt, fault: Fault): boolean {
     // Whoever has named the endpoint knows when it is worth while to ask again.
     if (this.call.only !== undefined) return false
+    if (attempt.stays) return true
     const now = this.clock.active()
     const { all } = this.plan.selection(now).candidates
     if (all.some((other) => other !== attempt.endpoint && !other.unreachable)) {
-      this.followed(attempt, { verdict: classifyFault(fault), retryAfter: undefined }, now)
+      const verdict = classifyFault(fault)
+      const failure = { verdict, retryAfter: undefined, waitsOn: true }
+      attempt.stays = !this.followed(attempt, failure, now)
     }
     return true
   }

@@ -66,12 +66,12 @@ export class RetryStep implements CallStep {
     }
     const delay = this.#wait(call, retries, failure, now)
     if (delay === undefined) {
-      this.#settle(retries, false, now)
+      this.#notAgain(retries, failure, now)
       return undefined
     }
     // Asked last, so that nothing is withdrawn in vain.
     if (!this.#budget.withdraw(now, call.call.attempt === 0)) {
-      this.#settle(retries, false, now)
+      this.#notAgain(retries, failure, now)
       if (!this.#service.closed) this.#service.metrics.budgetExhausted(this.#service.service)
       call.event("retry_budget_exhausted")
       return undefined
@@ -96,7 +96,14 @@ export class RetryStep implements CallStep {
     if (retries !== undefined) this.#settle(retries, isWell(verdict), now)
   }
 
-  /** What would be retried once more, and is not, has not helped, whatever it is to others. */
+  /**
+   * What would be retried once more, and is not, has not helped, whatever it is to others. One that waits on may
+   * help yet.
+   */
+  #notAgain(retries: CallRetries, { waitsOn = false }: FailedAttempt, now: number): void {
+    if (!waitsOn) this.#settle(retries, false, now)
+  }
+
   #settle(retries: CallRetries, helped: boolean, now: number): void {
     if (retries.unsettled === 0) return
     this.#budget.settled(retries.unsettled, helped, now)
