@@ -1,6 +1,6 @@
 /**
  * Calls that wait for a link to one peer, in the order in which they came, and how long each of them does. At
- * the limit of those that wait the next is refused, unless one has waited longer than it was to.
+ * the limit of those that wait the next is refused, unless one waits longer than it was to.
  */
 import { contain } from "../../model/Defect.ts"
 import type { Call, Dispatch, RequestStream, ResponseReceiver } from "../../model/Exchange.ts"
@@ -23,6 +23,8 @@ const waitingFor = "a call that waited for a link"
 export class LinkQueue {
   readonly #options: LinkQueueOptions
   readonly #waiting = new Set<WaitingExchange>()
+  /** Those of them that wait longer than they were to, in the order in which that began. */
+  readonly #late = new Set<WaitingExchange>()
 
   constructor(options: LinkQueueOptions) {
     this.#options = options
@@ -35,10 +37,10 @@ export class LinkQueue {
   /** Undefined: as many wait as may. */
   add(call: Call, receiver: ResponseReceiver): RequestStream | undefined {
     const { limits, ticker } = this.#options.context
-    if (this.#waiting.size >= limits.waiting && !this.#makesRoom()) return undefined
-    const exchange = new WaitingExchange(call, ticker.now(), receiver, () =>
-      this.#waiting.delete(exchange)
-    )
+    if (this.#waiting.size >= limits.waiting) this.#makeRoom()
+    // Who had to leave may have come back at once.
+    if (this.#waiting.size >= limits.waiting) return undefined
+    const exchange = new WaitingExchange(call, ticker.now(), receiver, () => this.#remove(exchange))
     this.#waiting.add(exchange)
     this.#waitFor(exchange)
     return exchange
@@ -65,6 +67,7 @@ export class LinkQueue {
   #takeAll(): ReadonlyArray<WaitingExchange> {
     const waiting = [...this.#waiting]
     this.#waiting.clear()
+    this.#late.clear()
     return waiting
   }
 
@@ -77,33 +80,43 @@ export class LinkQueue {
     const { limits, linkOptions, ticker } = this.#options.context
     const patience = exchange.call.connectTimeout ?? limits.connectTimeout
     exchange.timer = ticker.after(patience, () => {
-      const fault = this.#late(exchange, exchange.isLate ? ticker.now() - exchange.since : patience)
+      const fault = this.#lateFault(
+        exchange,
+        exchange.isLate ? ticker.now() - exchange.since : patience
+      )
       // Who comes next need not wait as long for nothing.
       this.#options.onLate(new Error(fault.message))
       contain(linkOptions.onDefect, waitingFor, () => {
-        if (exchange.goesOn(fault)) this.#waitFor(exchange)
-        else this.#giveUp(exchange, fault)
+        if (!exchange.goesOn(fault)) {
+          this.#giveUp(exchange, fault)
+          return
+        }
+        this.#late.add(exchange)
+        this.#waitFor(exchange)
       })
     })
   }
 
-  /** The one that has waited longest leaves, if that is longer than it was to. */
-  #makesRoom(): boolean {
-    for (const oldest of this.#waiting) {
-      if (!oldest.isLate) return false
-      const { ticker } = this.#options.context
-      this.#giveUp(oldest, this.#late(oldest, ticker.now() - oldest.since))
-      return true
-    }
-    return false
+  /** The one that has waited longest beyond its time leaves, if there is one. */
+  #makeRoom(): void {
+    const { linkOptions, ticker } = this.#options.context
+    const [longest] = this.#late
+    if (longest === undefined) return
+    const fault = this.#lateFault(longest, ticker.now() - longest.since)
+    contain(linkOptions.onDefect, waitingFor, () => this.#giveUp(longest, fault))
   }
 
   #giveUp(exchange: WaitingExchange, fault: Fault): void {
-    this.#waiting.delete(exchange)
+    this.#remove(exchange)
     exchange.fail(fault)
   }
 
-  #late({ call }: WaitingExchange, waited: number): Fault {
+  #remove(exchange: WaitingExchange): void {
+    this.#waiting.delete(exchange)
+    this.#late.delete(exchange)
+  }
+
+  #lateFault({ call }: WaitingExchange, waited: number): Fault {
     const { fault, name } = this.#options
     const message = `no link to the node ${name()} within ${Math.round(waited)} ms`
     return fault(call, "upstream_connect", message)
