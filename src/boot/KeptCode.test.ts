@@ -11,7 +11,7 @@ import {
   writeFileSync
 } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { afterAll, describe, expect, it } from "vitest"
 
@@ -19,6 +19,7 @@ const directory = mkdtempSync(join(tmpdir(), "skein-kept-"))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 const subject = JSON.stringify(join(import.meta.dirname, "KeptCode.ts"))
+const memory = JSON.stringify(join(import.meta.dirname, "../cli/ProcessMemory.ts"))
 const cache = join(directory, "cache")
 
 /** As the build makes them: called with `require`, `module`, `exports` and its own URL. */
@@ -28,8 +29,8 @@ const script = (name: string, body: string): string => {
   return path
 }
 
-/** What a process of its own says that runs it; after `ms`, in which what it compiled is kept: 0 is no time. */
-const runs = (path: string, ms = 0, variables: Readonly<Record<string, string>> = {}): string =>
+/** What a process of its own says that does this. It has `runProgram` and `changeFlags`, as a node does once it is up. */
+const said = (does: string, variables: Readonly<Record<string, string>> = {}): string =>
   execFileSync(
     process.execPath,
     [
@@ -37,14 +38,44 @@ const runs = (path: string, ms = 0, variables: Readonly<Record<string, string>> 
       `
         import module from "node:module"
         import { runProgram } from ${subject}
+        import { dropUnusedCode, freeCompilationsAtOnce } from ${memory}
+        const changeFlags = () => {
+          freeCompilationsAtOnce()
+          dropUnusedCode()
+        }
         module.enableCompileCache(${JSON.stringify(cache)})
-        const isKept = runProgram(new URL(${JSON.stringify(pathToFileURL(path).href)}), ${ms > 0 ? 20 : 60_000})
-        console.log(isKept ? "kept" : "compiled")
-        setTimeout(() => undefined, ${ms})
+        ${does}
       `
     ],
     { encoding: "utf8", env: { ...process.env, ...variables } }
   )
+
+const urlOf = (path: string): string => `new URL(${JSON.stringify(pathToFileURL(path).href)})`
+
+/** What a process says that runs it; after `ms`, in which what it compiled is kept: 0 is no time. */
+const runs = (path: string, ms = 0, variables: Readonly<Record<string, string>> = {}): string =>
+  said(
+    `
+      const isKept = runProgram(${urlOf(path)}, { after: ${ms > 0 ? 20 : 60_000} })
+      console.log(isKept ? "kept" : "compiled")
+      setTimeout(() => undefined, ${ms})
+    `,
+    variables
+  )
+
+/** Starts a thread that says whether there was code for it. */
+const thread = (path: string, options: string): string => {
+  const file = join(directory, "thread.mjs")
+  writeFileSync(
+    file,
+    `
+      import { runProgram } from ${subject}
+      console.log(runProgram(${urlOf(path)}, ${options}) ? "kept" : "compiled")
+      setTimeout(() => undefined, 100)
+    `
+  )
+  return `new Worker(${JSON.stringify(file)}, { execArgv: [] })`
+}
 
 const keptIn = (): ReadonlyArray<string> =>
   readdirSync(cache, { recursive: true, encoding: "utf8" })
@@ -133,6 +164,60 @@ describe("a program of the build", { timeout: 30_000 }, () => {
     )
     expect(runs(path, 5)).toBe("compiled\n")
     expect(statSync(keptIn()[0] ?? "").mtimeMs).toBe(1_000)
+  })
+
+  it("is kept by one thread for all", () => {
+    forget()
+    const path = script("many-GGGG.cjs", "")
+    const main = script("main-GGGG.cjs", "")
+    const runsIt = (options: string) =>
+      said(`
+        import { Worker } from "node:worker_threads"
+        runProgram(${urlOf(main)}, { keeps: false })
+        ${thread(path, options)}
+      `)
+    expect(runsIt("{ after: 20, keeps: false }")).toBe("compiled\n")
+    expect(keptIn()).toEqual([])
+    expect(runsIt("{ after: 20 }")).toBe("compiled\n")
+    expect(keptIn().map((it) => basename(it))).toEqual(["many-GGGG.cjs.code"])
+    expect(runsIt("{ after: 20, keeps: false }")).toBe("kept\n")
+  })
+
+  it("leaves the flags of the process as they are when it is kept", () => {
+    forget()
+    const path = script("flag-HHHH.cjs", "")
+    // V8 says by this number which flags it is under.
+    const watched = `
+      import v8 from "node:v8"
+      import { Script } from "node:vm"
+      const { createCachedData } = Script.prototype
+      const seen = new Set()
+      Script.prototype.createCachedData = function () {
+        seen.add(v8.cachedDataVersionTag())
+        return createCachedData.call(this)
+      }
+      runProgram(${urlOf(path)}, { after: 20 })
+      changeFlags()
+      seen.clear()
+      process.on("exit", () => console.log(seen.size, seen.has(v8.cachedDataVersionTag())))
+      setTimeout(() => undefined, 100)
+    `
+    expect(said(watched)).toBe("1 true\n")
+    expect(runs(path)).toBe("kept\n")
+  })
+
+  it("is what a thread starts with that is started when flags have changed", () => {
+    forget()
+    const path = script("late-IIII.cjs", "")
+    const restarted = `
+      import { Worker } from "node:worker_threads"
+      runProgram(${urlOf(script("main-IIII.cjs", ""))})
+      changeFlags()
+      ${thread(path, "{ after: 20 }")}
+    `
+    expect(said(restarted)).toBe("compiled\n")
+    expect(said(restarted)).toBe("kept\n")
+    expect(runs(path)).toBe("kept\n")
   })
 
   it("keeps it anew after a day", () => {

@@ -14,14 +14,15 @@ import { basename, join } from "node:path"
 import { performance } from "node:perf_hooks"
 import { fileURLToPath } from "node:url"
 import { constants, Script } from "node:vm"
+import { getEnvironmentData, setEnvironmentData, threadId } from "node:worker_threads"
 import zlib from "node:zlib"
-import { underFirstFlags } from "../cli/ProcessMemory.ts"
+import { headerNow, retell } from "./CodeHeader.ts"
 
 /**
  * When it is kept, ms after the start, or at an end that comes sooner: before a collection drops what only a
  * start needs, which has to be unused for 10 s (dropUnusedCode).
  */
-export const keepAfter = 8_000
+const keepAfter = 8_000
 
 /**
  * Where the thread was busy for half of that time, it is kept after as long again, so often at most: among
@@ -34,35 +35,74 @@ const freshFor = 86_400_000
 
 const checksumBytes = 4
 
-/** Of this program, as its name says, which has a hash of the text in it. Undefined: there is no place. */
-const placeOf = (program: string): string | undefined => {
+/** Where this process keeps code, and what V8 puts before it. */
+interface Home {
+  readonly directory: string
+  /** As it was when the process began. */
+  readonly header: Uint8Array
+}
+
+const isHome = (it: unknown): it is Home =>
+  typeof it === "object" &&
+  it !== null &&
+  "directory" in it &&
+  typeof it.directory === "string" &&
+  "header" in it &&
+  it.header instanceof Uint8Array
+
+const homeKey = "skein: where compiled code is kept"
+
+/**
+ * As its first thread found it, and told to all others: one that is started when flags have changed would
+ * find another, where no process begins. Undefined: there is no place.
+ */
+const homeOfProcess = (): Home | undefined => {
+  const told: unknown = getEnvironmentData(homeKey)
+  if (isHome(told)) return told
   const directory = module.getCompileCacheDir?.()
   // Older ones of Node 22 have no such function, and so nothing that is kept.
   if (directory === undefined || zlib.crc32 === undefined) return undefined
-  return join(directory, `${basename(program)}.code`)
+  const home = { directory, header: headerNow() }
+  setEnvironmentData(homeKey, home)
+  return home
+}
+
+/** Of a program, as its name says, which has a hash of the text in it. */
+interface Place {
+  readonly path: string
+  readonly header: Uint8Array
+}
+
+const placeOf = (program: string): Place | undefined => {
+  const home = homeOfProcess()
+  if (home === undefined) return undefined
+  return { path: join(home.directory, `${basename(program)}.code`), header: home.header }
 }
 
 /** Undefined: there is none, or it is torn. */
-export const readKept = (place: string): Buffer | undefined => {
+const readKept = ({ header, path }: Place): Buffer | undefined => {
   let kept: Buffer
   try {
-    kept = readFileSync(place)
+    kept = readFileSync(path)
   } catch {
     return undefined
   }
   if (kept.length <= checksumBytes) return undefined
   const code = kept.subarray(checksumBytes)
-  return zlib.crc32(code) === kept.readUInt32LE(0) ? code : undefined
+  if (zlib.crc32(code) !== kept.readUInt32LE(0)) return undefined
+  retell(code, header, headerNow())
+  return code
 }
 
 /** In one step: others start with it meanwhile, and may keep theirs at the same moment. */
-export const writeKept = (place: string, code: Buffer): void => {
+const writeKept = ({ header, path }: Place, code: Buffer): void => {
+  retell(code, headerNow(), header)
   const checksum = Buffer.alloc(checksumBytes)
   checksum.writeUInt32LE(zlib.crc32(code), 0)
-  const beside = `${place}.${process.pid}`
+  const beside = `${path}.${process.pid}-${threadId}`
   try {
     writeFileSync(beside, Buffer.concat([checksum, code]), { mode: 0o600 })
-    renameSync(beside, place)
+    renameSync(beside, path)
   } catch {
     // A disk that is full, or may not be written: the next start compiles again.
     rmSync(beside, { force: true })
@@ -70,12 +110,12 @@ export const writeKept = (place: string, code: Buffer): void => {
 }
 
 /** Milliseconds since it was kept; infinite: it is not. */
-const ageOf = (place: string): number => {
-  const since = statSync(place, { throwIfNoEntry: false })?.mtimeMs
+const ageOf = ({ path }: Place): number => {
+  const since = statSync(path, { throwIfNoEntry: false })?.mtimeMs
   return since === undefined ? Number.POSITIVE_INFINITY : Date.now() - since
 }
 
-const keepLater = (script: Script, place: string, after: number): void => {
+const keepLater = (script: Script, place: Place, after: number): void => {
   let looks = 0
   let before = performance.eventLoopUtilization()
   const look = (): void => {
@@ -93,10 +133,7 @@ const keepLater = (script: Script, place: string, after: number): void => {
     process.off("exit", keep)
     // Of many that were started at once the first does it for all.
     if (ageOf(place) < freshFor) return
-    writeKept(
-      place,
-      underFirstFlags(() => script.createCachedData())
-    )
+    writeKept(place, script.createCachedData())
   }
   let timer = setTimeout(look, after).unref()
   // One that ends before leaves something as well.
@@ -104,25 +141,30 @@ const keepLater = (script: Script, place: string, after: number): void => {
 }
 
 /** Apart, so that what was read is garbage before the program begins to fill memory with what lives on. */
-const compile = (filename: string, place: string | undefined): Script =>
+const compile = (filename: string, place: Place | undefined): Script =>
   new Script(readFileSync(filename, "latin1"), {
     filename,
     cachedData: place === undefined ? undefined : readKept(place),
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER
   })
 
-/**
- * Runs a script of the build, whose text is in ASCII, and a function of these. Whether there was code for
- * it. `after`: when it is kept, ms after the start.
- */
-export const runProgram = (program: URL, after = keepAfter): boolean => {
+export interface RunOptions {
+  /** When what it compiles is kept, ms after the start: `keepAfter`. */
+  readonly after?: number
+  /** Whether it is: true. Of threads that run the same, one is enough. */
+  readonly keeps?: boolean
+}
+
+/** Runs a script of the build, whose text is in ASCII, and a function of these. Whether there was code for it. */
+export const runProgram = (program: URL, options: RunOptions = {}): boolean => {
+  const { after = keepAfter, keeps = true } = options
   const filename = fileURLToPath(program)
   const place = placeOf(filename)
   const script = compile(filename, place)
   const isKept = script.cachedDataRejected === false
-  if (place !== undefined && !(isKept && ageOf(place) < freshFor)) {
+  if (place !== undefined && keeps && !(isKept && ageOf(place) < freshFor)) {
     // What is there is torn, or of others: nobody is to take it for fresh.
-    if (!isKept) rmSync(place, { force: true })
+    if (!isKept) rmSync(place.path, { force: true })
     keepLater(script, place, after)
   }
   const exported = { exports: {} }

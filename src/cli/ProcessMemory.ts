@@ -32,23 +32,3 @@ export const dropUnusedCode = (afterSeconds = 10): void => {
   v8.setFlagsFromString("--flush-code-based-on-time")
   v8.setFlagsFromString(`--bytecode-old-time=${afterSeconds}`)
 }
-
-/** What `bytecode-old-time` is without `dropUnusedCode`, s. */
-const bytecodeOldTime = 30
-
-/**
- * Runs it under the flags that the process was started with: compiled code that is to be kept is taken by
- * the next process, under those and none else.
- */
-export const underFirstFlags = <A>(make: () => A): A => {
-  if (!isKnown) return make()
-  v8.setFlagsFromString("--maglev-destroy-on-background")
-  v8.setFlagsFromString("--no-flush-code-based-on-time")
-  v8.setFlagsFromString(`--bytecode-old-time=${bytecodeOldTime}`)
-  try {
-    return make()
-  } finally {
-    freeCompilationsAtOnce()
-    dropUnusedCode()
-  }
-}
