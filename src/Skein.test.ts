@@ -226,7 +226,7 @@ describe("a program that is attached", () => {
         const failed = yield* Effect.timeout(Effect.flip(rpc.Pay()), "2 seconds")
         expect(MeshRpc.isMeshError(failed) && failed.cause).toMatchObject({
           ...{ code: "no_healthy_endpoint", sent: false, node: "host-a" },
-          detail: expect.stringMatching(/its last program has ended, on host-a, \d s ago/)
+          detail: expect.stringMatching(/nobody has offered it for \d s, last on host-a$/)
         })
         const second = yield* Scope.make()
         yield* Layer.buildWithScope(till, second)

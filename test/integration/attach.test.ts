@@ -150,7 +150,7 @@ describe("programs attached to a host's node", () => {
       // The first is of the moment before the word has come that it is offered no more.
       expect(answer).toMatch(/"code":"(upstream_connect|no_healthy_endpoint)"/)
       await until(`${from.name} knows since when`, async () =>
-        /"code":"no_healthy_endpoint",.*its last program has ended, on host-a, \d+ s ago/.test(
+        /"code":"no_healthy_endpoint",.*nobody has offered it for \d+ s, last on host-a/.test(
           await get(from)
         )
           ? true

@@ -1,12 +1,15 @@
 /**
- * Services that nobody offers any more: their last program has ended, or is being started again. For a while a call
- * to one of them fails as to any service that is down, which callers try again, and not as to a name that there is not.
+ * Services that nobody offers any more: their last program has ended or is being started again, they were taken out of
+ * a config, or their last node is gone; which of these is not known. For a while a call to one of them fails as to any
+ * service that is down, which callers try again, and not as to a name that there is not.
  */
 import type { ServiceName } from "../../model/Names.ts"
 
 export interface LostService {
-  /** Names of the nodes that offered it last. */
+  /** Names of some of the nodes that offered it last. */
   readonly nodes: ReadonlyArray<string>
+  /** How many others there were. */
+  readonly more: number
   /** Milliseconds, as of the ticker. */
   readonly since: number
 }
@@ -15,6 +18,8 @@ export interface LostService {
 export const rememberedFor = 300_000
 /** Of more, the one that was lost first is forgotten. */
 const most = 256
+/** Nodes of each that are told. */
+const told = 3
 
 export class LostServices {
   readonly #lost = new Map<ServiceName, LostService>()
@@ -23,7 +28,8 @@ export class LostServices {
     this.#lost.delete(service)
     const [oldest] = this.#lost.keys()
     if (this.#lost.size >= most && oldest !== undefined) this.#lost.delete(oldest)
-    this.#lost.set(service, { nodes, since: now })
+    const some = nodes.slice(0, told)
+    this.#lost.set(service, { nodes: some, more: nodes.length - some.length, since: now })
   }
 
   /** Somebody offers it again. */

@@ -550,7 +550,7 @@ describe("nowhere to go", () => {
     expect(observed.ends).toMatchObject([{ outcome: { code: "route_not_found" } }])
   })
 
-  it("a service whose last program has just ended, until another one offers it", async () => {
+  it("a service that nobody offers since a moment ago, until somebody does again", async () => {
     const mesh = new Fixture({}, two)
     mesh.view.set(new Map())
     mesh.ticker.advance(3_000)
@@ -559,13 +559,26 @@ describe("nowhere to go", () => {
     expect(receiver.fault).toEqual({
       code: "no_healthy_endpoint",
       message:
-        "no endpoint of payments can take a request: its last program has ended, on node-a, node-b, 3 s ago",
+        "no endpoint of payments can take a request: nobody has offered it for 3 s, last on node-a, node-b",
       ...{ node: "here", service: "payments", sent: false }
     })
     expect(observed.ends).toMatchObject([{ outcome: { code: "no_healthy_endpoint" } }])
     mesh.show([endpointView("c")])
     mesh.request()
     expect(mesh.last.peer).toBe(endpointView("c").peer)
+  })
+
+  it("a service that many offered until a moment ago, with some of them", async () => {
+    const mesh = new Fixture(
+      {},
+      Array.from("abcdefgh", (letter) => endpointView(letter))
+    )
+    mesh.view.set(new Map())
+    const { receiver } = mesh.request()
+    await microtasks()
+    expect(receiver.fault?.message).toBe(
+      "no endpoint of payments can take a request: nobody has offered it for 0 s, last on node-a, node-b, node-c and 5 more"
+    )
   })
 
   it("a service that was taken from who offered it, and why", async () => {

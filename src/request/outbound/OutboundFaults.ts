@@ -33,11 +33,11 @@ export const routeNotFound = (
 export const nobodyOffersNow = (
   node: string,
   service: ServiceName,
-  { nodes, since }: LostService,
+  { more, nodes, since }: LostService,
   now: number
 ): Fault => ({
   code: "no_healthy_endpoint",
-  message: `no endpoint of ${service} can take a request: its last program has ended, on ${nodes.join(", ")}, ${Math.round((now - since) / 1_000)} s ago`,
+  message: `no endpoint of ${service} can take a request: nobody has offered it for ${Math.round((now - since) / 1_000)} s, last on ${nodes.join(", ")}${more === 0 ? "" : ` and ${more} more`}`,
   node,
   service,
   sent: false
