@@ -10,7 +10,7 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Data, Effect, type Scope } from "effect"
 import { type AdminAddress, formatAdminAddress, formatHostPort } from "../config/HostPort.ts"
 import { isLoopback } from "../model/Loopback.ts"
-import { limitArrival, neverLooks } from "./ArrivalLimit.ts"
+import { limitArrival, ownLimits } from "./ArrivalLimit.ts"
 
 export interface AdminPortOptions {
   readonly listen: AdminAddress
@@ -81,7 +81,7 @@ interface Listening {
 }
 
 const makeServer = (connections: number): Listening => {
-  const server = createServer({ connectionsCheckingInterval: neverLooks })
+  const server = createServer(ownLimits)
   limitArrival(server, limits.arrival)
   server.maxConnections = connections
   let busy = 0

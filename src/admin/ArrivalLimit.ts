@@ -3,14 +3,20 @@
  * `requestTimeout` have it. Node looks for them at an interval, which wakes the thread of a node at rest for as long as
  * it runs, though next to nobody is ever connected; here each connection has a timer, and there is none without one.
  */
-import type { IncomingMessage, Server } from "node:http"
-import { Socket } from "node:net"
+import type { IncomingMessage, Server, ServerOptions } from "node:http"
+import type { Socket } from "node:net"
 
 /** What Node answers. */
 const tooLate = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n"
 
-/** Of Node's own looks, ms: never, as far as a timer can be set. */
-export const neverLooks = 2 ** 31 - 1
+/** Of a server whose requests are limited so. */
+export const ownLimits: ServerOptions = {
+  // Node looks itself never, as far as a timer can be set.
+  connectionsCheckingInterval: 2 ** 31 - 1,
+  // No other protocol is spoken, though some clients offer HTTP/2 in each request: it is answered as any other. Its
+  // socket would be nobody's. Node knows this from 24.9 on; before, such a request has no answer that takes longer.
+  shouldUpgradeCallback: () => false
+}
 
 /**
  * A request has arrived `patience` ms after its connection came or, on one that is used again, after what Node
@@ -43,10 +49,5 @@ export const limitArrival = (server: Server, patience: number): void => {
     response.once("close", () => {
       if (requests.get(socket) === request) expect(socket, server.keepAliveTimeout + patience)
     })
-  })
-  // A request with an Upgrade field, as of clients that offer HTTP/2, has arrived; the platform's server, which
-  // listens for those anyway, answers on the socket itself.
-  server.on("upgrade", (_, socket) => {
-    if (socket instanceof Socket) clearTimeout(timers.get(socket))
   })
 }

@@ -87,7 +87,14 @@ const callOf = (actors: Sender, definition: ActorType, rpc: Rpc.AnyWithProps): C
       return actors.send(definition, id, message)
     }
     const chained = new ChainedReplies(replies, open)
-    const message = new OutgoingMessage(sent, fiber, payload, options, chained, open)
+    let message: OutgoingMessage
+    try {
+      message = new OutgoingMessage(sent, fiber, payload, options, chained, open)
+    } catch (cause) {
+      // A payload that is none: nobody is to wait for it.
+      open.end()
+      throw cause
+    }
     const cancel = actors.send(definition, id, message)
     return () => {
       open.end()

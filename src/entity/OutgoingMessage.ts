@@ -161,8 +161,8 @@ export class AwaitedAnswer implements HeardReplies {
     const resume = this.#resume
     this.#resume = undefined
     this.#cancel = undefined
-    this.#answer ??= answer
-    resume?.(answer)
+    if (resume !== undefined) resume(answer)
+    else this.#answer ??= answer
   }
 }
 

@@ -87,7 +87,7 @@ export class TimerWheel {
     if (this.#size === 0) this.#tick = Math.max(this.#tick, Math.floor(now / this.resolution))
     const due = Math.ceil(time / this.resolution)
     const from = Math.max(due, this.#tick + 1)
-    const tick = from + Math.floor(patience / this.resolution)
+    const tick = Math.max(from, due + Math.floor(patience / this.resolution))
     const slot = tick % this.#slots.length
     const entry = new Entry(this, tick, slot, from, callback)
     if (entry.isPatient) {

@@ -230,6 +230,23 @@ describe("ticks that are left out", () => {
     expect(ticked.slice(3)).toEqual([[3_400, 3_400]])
   })
 
+  test("come at their time where what is due is so already, or may be done early", () => {
+    const { timers, wheel, world } = make(1_000)
+    let due = 9_000
+    const ticked: Array<number> = []
+    const options = { every: 200, atLeast: 1_000, dueIn: () => due - world.now, early: 100 }
+    const ticks = new DueTicking(timers, options, () => ticked.push(world.now))
+    world.now = 1_200
+    wheel.advance(1_200)
+    for (const late of [0, 80]) {
+      world.now = 1_750
+      due = 1_750 + late
+      ticks.look()
+      expect(wheel.next()).toBe(1_800 + (late > 50 ? 200 : 0))
+    }
+    expect(ticked).toEqual([1_200])
+  })
+
   test("come though one of them throws", () => {
     const { sleep, timers } = make(1_000)
     let ticks = 0

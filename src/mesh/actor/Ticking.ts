@@ -143,7 +143,7 @@ export const restFor = (time: number, timers: TickTimers | undefined): Effect.Ef
 /**
  * Until the scope closes: looks each `time` ms, and up to half as much again, as `restFor` rests. `look` is plain code,
  * for a fiber each time is most of what a look costs that finds nothing; what it answers with is done, and then rested
- * anew. It throws nothing, and what it answers with does not fail.
+ * anew. What it answers with does not fail; one that throws is a defect of the timers, and looks again.
  */
 export const lookingAfter = (
   timers: TickTimers,
@@ -159,7 +159,13 @@ export const lookingAfter = (
       if (!isOver) timer = timers.after(time, go, time / 2)
     }
     const go = (): void => {
-      const work = look()
+      let work: ReturnType<typeof look>
+      try {
+        work = look()
+      } catch (cause) {
+        rest()
+        throw cause
+      }
       if (work === undefined) rest()
       else Runtime.runFork(runtime)(Effect.ensuring(work, Effect.sync(rest)), { scope })
     }

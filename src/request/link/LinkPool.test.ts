@@ -279,6 +279,22 @@ describe("a wanted link", () => {
     expect([attempts, a.isUp(bob)]).toEqual([4, true])
   })
 
+  it("is not tried at once for each address of a peer that has others all the time", async () => {
+    const { a, network, settle, advance } = await failing()
+    let attempts = 0
+    network.reaches = () => {
+      attempts++
+      return false
+    }
+    for (let moves = 0; moves < 40; moves++) {
+      a.moved(bob)
+      await settle()
+      await advance(50)
+    }
+    // In two seconds: one at once, those that follow on it by themselves, and one for what is news each second.
+    expect(attempts).toBeLessThan(9)
+  })
+
   it("that cannot be made is told of before those who wait for it, once", async () => {
     const { a, network, advance } = makePools()
     const seen: Array<string> = []

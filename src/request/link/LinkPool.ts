@@ -12,7 +12,7 @@ import { http1Heads } from "../wire/Http1Heads.ts"
 import type { LinkLimits, LinkOptions, LinkStats } from "../wire/LinkOptions.ts"
 import { AcceptedLinks } from "./AcceptedLinks.ts"
 import type { LinkTransport } from "./LinkTransport.ts"
-import { PeerLink, type PeerLinkState } from "./PeerLink.ts"
+import { leastAfterFailure, PeerLink, type PeerLinkState } from "./PeerLink.ts"
 import type { PeerLinkContext } from "./PeerLinkContext.ts"
 import { defaultPeerLinkLimits, type PeerLinkLimits } from "./PeerLinkLimits.ts"
 
@@ -59,12 +59,6 @@ export interface PeerLinkStatus {
 }
 
 const housekeepingEvery = 5_000
-
-/**
- * With a new session it is tried again no sooner after an attempt that failed, ms: that may be what it was
- * asked for, by this thread or another.
- */
-const leastAfterFailure = 1_000
 
 /** Where listeners throw. */
 const hearing = "who hears of links"

@@ -26,6 +26,15 @@ import { SpareLinks } from "./SpareLinks.ts"
 
 export type PeerLinkState = "up" | "draining" | "connecting" | "down"
 
+/**
+ * With a new session it is tried again no sooner after an attempt that failed, ms: that may be what it was
+ * asked for, by this thread or another.
+ */
+export const leastAfterFailure = 1_000
+
+/** It is dialled at once for another address no more often, ms. */
+const againAfter = 5_000
+
 export class PeerLink {
   readonly peer: PeerKey
   readonly #context: PeerLinkContext
@@ -50,6 +59,8 @@ export class PeerLink {
   /** It is being closed because nobody uses it, which says nothing about the peer. */
   #unused = false
   #failures = 0
+  /** When it was last dialled at once for having another address. */
+  #movedAt = Number.NEGATIVE_INFINITY
   /** When the last attempt failed or the last link broke, monotonic. */
   #failedAt = Number.NEGATIVE_INFINITY
   #stopped = false
@@ -160,8 +171,18 @@ export class PeerLink {
     }
   }
 
-  /** It has another address, and what has failed so far says nothing of that. */
+  /**
+   * It has another address, and what has failed so far says nothing of that. Where it has others all the time, each
+   * is as any other news: it chooses them, and nobody is to be dialled by all as often as it says so.
+   */
   moved(): void {
+    const now = this.#context.ticker.now()
+    const isAgain = now - this.#movedAt < againAfter
+    if (this.#link !== undefined || isAgain) {
+      this.hint(leastAfterFailure)
+      return
+    }
+    this.#movedAt = now
     this.#failures = 0
     this.hint()
   }
