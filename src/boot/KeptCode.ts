@@ -5,35 +5,31 @@
  * too, of scripts and not of ES modules, so such a program is one script.
  *
  * What is kept lies beside Node's own, in the directory of this user that main.ts names, which also says
- * of which version and flags of V8 it is. It is executed as it is found, so it goes by its checksum: V8
- * looks at none. Where nothing can be kept, starting takes longer, and that is all.
+ * of which version and flags of V8 it is.
  */
-import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { readFileSync, rmSync } from "node:fs"
 import module, { createRequire } from "node:module"
 import { basename, join } from "node:path"
 import { performance } from "node:perf_hooks"
 import { fileURLToPath } from "node:url"
 import { constants, Script } from "node:vm"
-import { getEnvironmentData, setEnvironmentData, threadId } from "node:worker_threads"
+import { getEnvironmentData, setEnvironmentData } from "node:worker_threads"
 import zlib from "node:zlib"
 import { headerNow, retell } from "./CodeHeader.ts"
+import { isFresh, isThere, orGoOn, readKept, removeOld, writeKept } from "./KeptFiles.ts"
 
 /**
- * When it is kept, ms after the start, or at an end that comes sooner: before a collection drops what only a
- * start needs, which has to be unused for 10 s (dropUnusedCode).
+ * When it is kept, ms after the start: before a collection drops what only a start needs, which has to be unused
+ * for 10 s (dropUnusedCode).
  */
 const keepAfter = 8_000
 
 /**
- * Where the thread was busy for half of that time, it is kept after as long again, so often at most: among
- * many that start on one host one may still be loading by then, and would leave half of it to all others.
+ * Where the program was not ready by then, or the thread busy for half of that time, it is kept after as long
+ * again, so often at most: among many that start on one host one may still be loading by then, and would
+ * leave half of it to all others.
  */
 const mostLooks = 30
-
-/** What is older is made anew, since other functions may be needed by now, ms. */
-const freshFor = 86_400_000
-
-const checksumBytes = 4
 
 /** Where this process keeps code, and what V8 puts before it. */
 interface Home {
@@ -79,72 +75,70 @@ const placeOf = (program: string): Place | undefined => {
   return { path: join(home.directory, `${basename(program)}.code`), header: home.header }
 }
 
-/** Undefined: there is none, or it is torn. */
-const readKept = ({ header, path }: Place): Buffer | undefined => {
-  let kept: Buffer
-  try {
-    kept = readFileSync(path)
-  } catch {
-    return undefined
+/** What a script exports. */
+interface Program {
+  /** Whether its start is over and was one: it may end with a wrong config, or say how it is used. True. */
+  readonly isReady?: () => boolean
+}
+
+interface Keeping {
+  readonly script: Script
+  readonly place: Place
+  readonly after: number
+  readonly isReady: () => boolean
+}
+
+const keepLater = ({ after, isReady, place, script }: Keeping): void => {
+  const keep = (fresh: boolean): void => {
+    const code = script.createCachedData()
+    retell(code, headerNow(), place.header)
+    writeKept(place.path, code, fresh)
   }
-  if (kept.length <= checksumBytes) return undefined
-  const code = kept.subarray(checksumBytes)
-  if (zlib.crc32(code) !== kept.readUInt32LE(0)) return undefined
-  retell(code, header, headerNow())
-  return code
-}
-
-/** In one step: others start with it meanwhile, and may keep theirs at the same moment. */
-const writeKept = ({ header, path }: Place, code: Buffer): void => {
-  retell(code, headerNow(), header)
-  const checksum = Buffer.alloc(checksumBytes)
-  checksum.writeUInt32LE(zlib.crc32(code), 0)
-  const beside = `${path}.${process.pid}-${threadId}`
-  try {
-    writeFileSync(beside, Buffer.concat([checksum, code]), { mode: 0o600 })
-    renameSync(beside, path)
-  } catch {
-    // A disk that is full, or may not be written: the next start compiles again.
-    rmSync(beside, { force: true })
-  }
-}
-
-/** Milliseconds since it was kept; infinite: it is not. */
-const ageOf = ({ path }: Place): number => {
-  const since = statSync(path, { throwIfNoEntry: false })?.mtimeMs
-  return since === undefined ? Number.POSITIVE_INFINITY : Date.now() - since
-}
-
-const keepLater = (script: Script, place: Place, after: number): void => {
+  const attempt = (act: () => void) =>
+    orGoOn("compiled code is not kept, so that each start compiles anew", act)
   let looks = 0
   let before = performance.eventLoopUtilization()
   const look = (): void => {
     const { utilization } = performance.eventLoopUtilization(before)
-    if (utilization < 0.5 || ++looks >= mostLooks) {
-      keep()
-      return
+    const isLast = ++looks >= mostLooks
+    if (isReady() && (utilization < 0.5 || isLast)) {
+      // One that ends days later has dropped what only a start needs.
+      process.off("exit", atEnd)
+      attempt(() => {
+        // Of many that were started at once the first does it for all.
+        if (isFresh(place.path)) return
+        keep(true)
+        removeOld(place.path)
+      })
+    } else if (!isLast) {
+      before = performance.eventLoopUtilization()
+      timer = setTimeout(look, after).unref()
     }
-    before = performance.eventLoopUtilization()
-    timer = setTimeout(look, after).unref()
   }
-  const keep = (): void => {
+  // What ends before leaves something as well where there is nothing, and the next makes it anew: it may have
+  // been no start at all.
+  const atEnd = (): void => {
     clearTimeout(timer)
-    // One that ends days later has dropped what only a start needs.
-    process.off("exit", keep)
-    // Of many that were started at once the first does it for all.
-    if (ageOf(place) < freshFor) return
-    writeKept(place, script.createCachedData())
+    attempt(() => {
+      if (!isThere(place.path)) keep(false)
+    })
   }
   let timer = setTimeout(look, after).unref()
-  // One that ends before leaves something as well.
-  process.on("exit", keep)
+  process.on("exit", atEnd)
+}
+
+/** Undefined: there is none that fits. */
+const codeIn = ({ header, path }: Place): Buffer | undefined => {
+  const code = readKept(path)
+  if (code !== undefined) retell(code, header, headerNow())
+  return code
 }
 
 /** Apart, so that what was read is garbage before the program begins to fill memory with what lives on. */
 const compile = (filename: string, place: Place | undefined): Script =>
   new Script(readFileSync(filename, "latin1"), {
     filename,
-    cachedData: place === undefined ? undefined : readKept(place),
+    cachedData: place === undefined ? undefined : codeIn(place),
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER
   })
 
@@ -162,12 +156,15 @@ export const runProgram = (program: URL, options: RunOptions = {}): boolean => {
   const place = placeOf(filename)
   const script = compile(filename, place)
   const isKept = script.cachedDataRejected === false
-  if (place !== undefined && keeps && !(isKept && ageOf(place) < freshFor)) {
-    // What is there is torn, or of others: nobody is to take it for fresh.
-    if (!isKept) rmSync(place.path, { force: true })
-    keepLater(script, place, after)
+  const exported: { exports: Program } = { exports: {} }
+  if (place !== undefined && keeps) {
+    orGoOn("compiled code will not be kept", () => {
+      if (isKept && isFresh(place.path)) return
+      // What is there is torn, or of others: nobody is to take it for fresh.
+      if (!isKept) rmSync(place.path, { force: true })
+      keepLater({ script, place, after, isReady: () => exported.exports.isReady?.() ?? true })
+    })
   }
-  const exported = { exports: {} }
   script.runInThisContext()(createRequire(program), exported, exported.exports, program.href)
   return isKept
 }

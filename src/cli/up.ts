@@ -132,6 +132,11 @@ const keepCompiledCode = Effect.sync(() => module.flushCompileCache?.()).pipe(
   Effect.forkScoped
 )
 
+let wasUp = false
+
+/** Whether this process has run a node, and no more than its options or a config that is wrong. */
+export const nodeWasUp = (): boolean => wasUp
+
 export const runUp = (choice: UpChoice) =>
   Effect.gen(function* () {
     yield* requireRuntime(process.versions)
@@ -167,6 +172,7 @@ export const runUp = (choice: UpChoice) =>
     yield* on("SIGHUP", () => runFork(reload(node)))
     yield* Console.error(startBlock(node))
     yield* Effect.sync(() => {
+      wasUp = true
       freeCompilationsAtOnce()
       dropUnusedCode()
       collectAtRest()
