@@ -28,6 +28,8 @@ const longestSpread = 60_000
 const firstPause = 500
 const longestPause = 30_000
 const askedAtOnce = 4
+/** Who has moved is known from what was shown here, which may be old: after so many tries others are asked too. */
+const othersAfter = 2
 /** Of these, those whose certificates hold all rights of this node's come first. */
 const ableAtOnce = 3
 /** Tries in vain after which it is said why, some 15 s after the first. */
@@ -68,12 +70,8 @@ export const moversFor = (
   const ordered = renewalOrder(identity, { peers: peers.filter(isAble), certificateOf }, now)
   const connected = ordered.flatMap((who) => (who === "own hand" ? [] : [who]))
   const others = members.filter((peer) => isAble(peer) && !connected.includes(peer))
-  const byChance = (peers: ReadonlyArray<PeerKey>): ReadonlyArray<PeerKey> => {
-    const from = Math.floor(random * peers.length)
-    return [...peers.slice(from), ...peers.slice(0, from)]
-  }
-  const able = [...connected, ...byChance(others)]
-  const narrow = byChance(members)
+  const able = [...connected, ...byChance(others, random)]
+  const narrow = byChance(members, random)
     .flatMap((peer) => {
       const theirs = isAble(peer) ? undefined : signing(peer)
       return theirs === undefined ? [] : [{ peer, distance: distanceOf(theirs) }]
@@ -81,6 +79,26 @@ export const moversFor = (
     .sort((a, b) => a.distance - b.distance)
     .map(({ peer }) => peer)
   return [...able.slice(0, ableAtOnce), ...narrow, ...able.slice(ableAtOnce)].slice(0, askedAtOnce)
+}
+
+const byChance = (peers: ReadonlyArray<PeerKey>, random: number): ReadonlyArray<PeerKey> => {
+  const from = Math.floor(random * peers.length)
+  return [...peers.slice(from), ...peers.slice(0, from)]
+}
+
+/**
+ * Whom to ask where those that are known to be under the newest root do not sign, or nobody is: those that are connected
+ * and may sign at all. What is known here of a certificate may be older than what its holder has.
+ */
+export const perhapsMovers = (
+  { certificateOf, peers }: ReturnType<RootMoveOptions["signers"]>,
+  random: number
+): ReadonlyArray<PeerKey> => {
+  const signing = peers.filter((peer) => {
+    const theirs = certificateOf(peer)
+    return theirs !== undefined && grantsCapability(theirs, "admit")
+  })
+  return byChance(signing, random).slice(0, askedAtOnce)
 }
 
 /** Until the scope closes. Answers how it is told that there is another root. */
@@ -92,20 +110,18 @@ export const keepUnderNewestRoot = (
     const supervisor = yield* Supervisor
     const woken = yield* Queue.sliding<void>(1)
 
-    const moved = Effect.gen(function* () {
+    const moved = Effect.fnUntraced(function* (tries: number) {
       const now = yield* Clock.currentTimeMillis
       const { current } = identity
       if (holdsNewestRoot(current)) {
         const renewed = renewSelf(current, now)
         return Either.isRight(renewed) ? renewed.right : undefined
       }
-      const asked = moversFor(
-        current,
-        options.signers(),
-        options.members(),
-        now,
-        yield* Random.next
-      )
+      const random = yield* Random.next
+      const signers = options.signers()
+      const known = moversFor(current, signers, options.members(), now, random)
+      const others = tries < othersAfter ? [] : perhapsMovers(signers, random)
+      const asked = new Set([...known, ...others])
       for (const peer of asked) {
         const renewed = yield* Effect.either(certificateFrom(options, peer))
         // The handshake that it took may have moved this node as well.
@@ -138,7 +154,7 @@ export const keepUnderNewestRoot = (
       yield* Effect.sleep((yield* Random.next) * spread)
       let tries = 0
       for (let pause = firstPause; isUnderOldRoot(identity.current); ) {
-        const renewed = yield* moved
+        const renewed = yield* moved(tries)
         tries++
         if (renewed !== undefined) {
           yield* adoptCertificate(options, renewed)

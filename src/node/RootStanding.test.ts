@@ -8,7 +8,7 @@ import { acceptRenewal, issueRenewal } from "../mesh/trust/Renewal.ts"
 import { finishRotation, rotateRoot } from "../mesh/trust/RootRotation.ts"
 import { signingKeyFromSeed } from "../mesh/trust/SigningKey.ts"
 import { NodeName, type PeerKey } from "../model/Names.ts"
-import { isUnderOldRoot, moversFor } from "./RootMove.ts"
+import { isUnderOldRoot, moversFor, perhapsMovers } from "./RootMove.ts"
 import { leftUnderOthers, planFinish, type Standing } from "./RootStanding.ts"
 
 const now = 1_800_000_000_000
@@ -165,6 +165,15 @@ describe("a node that is to move under the newest root", () => {
     const all = known(behind, holder, ...apart)
     const asked = moversFor(self, { ...all, peers: [] }, all.peers, now, 0)
     expect(asked).toEqual([...apart.slice(0, 3).map(({ peer }) => peer), holder.peer])
+  })
+
+  it("is perhaps anybody who may sign, where those that are known to be there do not", () => {
+    const able = [26, 27, 28, 29, 30].map((n) => hearing(member(founder, n)))
+    const mute = hearing(member(founder, 31, plain))
+    const all = known(mute, ...able)
+    expect(moversFor(self, all, all.peers, now, 0)).toEqual([])
+    expect(perhapsMovers(all, 0)).toEqual(able.slice(0, 4).map(({ peer }) => peer))
+    expect(perhapsMovers(all, 0.99)[0]).toBe(able[4]?.peer)
   })
 
   it("is none that holds the key of a rival: it stays under its own", () => {
